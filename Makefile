@@ -1,0 +1,60 @@
+# make setup    the environment for `pyinfra` and `gpuhost`, in .venv
+# make demo     one disposable host, from blank to verified, broken and mended again
+# make test     lint-free tests: unit and lab (make unit: the fast part; make test-all: the matrix and the VM too)
+SHELL := /bin/sh
+PYTHON ?= python3
+BIN := .venv/bin
+WORKERS ?= 2
+
+.PHONY: setup dev demo test unit lab test-all lint docs lock clean
+
+setup: .venv/.setup
+dev: .venv/.dev
+
+# Debian and Ubuntu leave ensurepip out of python3: without it a venv has no pip.
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit("gpuhost needs Python 3.10 or later, this is " + sys.version.split()[0] if sys.version_info < (3, 10) else 0)'
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { \
+	    echo "installing python3-venv (this Python has no ensurepip)"; \
+	    sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	    $$sudo apt-get update -q && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -q python3-venv; }
+	$(PYTHON) -m venv .venv
+
+.venv/.setup: requirements.txt pyproject.toml .venv/bin/python
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/.dev: requirements-dev.txt .venv/.setup
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+demo: .venv/.dev
+	@$(BIN)/python -m tests.lab.demo
+
+unit: .venv/.dev
+	$(BIN)/pytest -m "not lab and not matrix and not vm" -n $(WORKERS) tests
+
+test: .venv/.dev
+	$(BIN)/pytest -m "not matrix and not vm" tests
+
+test-all: .venv/.dev
+	$(BIN)/pytest tests
+
+lint: .venv/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/shellcheck --shell=sh --severity=style gpuhost/snapshot/collector.sh
+
+docs: .venv/.setup
+	$(BIN)/python -m gpuhost.reference
+
+# Pins every dependency for Python 3.10 and later, by hash; the files name no host.
+lock: .venv/.dev
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile -q --universal --python-version 3.10 --generate-hashes --no-annotate --no-header --no-emit-index-url pyproject.toml --extra setup -o requirements.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.10 --generate-hashes --no-annotate --no-header --no-emit-index-url pyproject.toml --extra setup --extra dev -o requirements-dev.txt
+
+clean:
+	rm -rf .venv build dist *.egg-info
