@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import Annotated, Any, Literal, Union
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -19,11 +20,6 @@ from pydantic import (
     model_validator,
 )
 from pydantic.fields import FieldInfo
-
-CUDA_VERSION = r"^(1[1-9]|[2-9]\d)\.\d{1,2}$"
-DRIVER_BRANCH = r"^\d{3}$"
-DOCKER_SIZE = r"^\d+[kmg]$"
-FINGERPRINT = r"^[0-9A-F]{40}$"
 
 # Published by Docker: docs.docker.com/engine/install/debian, "verify that the fingerprint is".
 DOCKER_KEY_FINGERPRINT = "9DC858229FC7DD38854AE2D88D81803C0EBFCD88"
@@ -60,12 +56,36 @@ def _is_network(value: str) -> str:
     return value
 
 
-Url = Annotated[str, AfterValidator(_is_http_url)]
-HostPath = Annotated[str, AfterValidator(_is_absolute_path)]
-Fingerprint = Annotated[str, StringConstraints(pattern=FINGERPRINT)]
-CudaVersion = Annotated[str, StringConstraints(pattern=CUDA_VERSION)]
-Rule = Annotated[str, AfterValidator(_is_firewall_rule)]
-AddressPool = Annotated[str, AfterValidator(_is_network)]
+@dataclass(frozen=True)
+class Kind:
+    """What a narrower type than `str` is called in error messages and on the reference page."""
+
+    words: str
+
+
+Url = Annotated[str, AfterValidator(_is_http_url), Kind("a URL")]
+HostPath = Annotated[str, AfterValidator(_is_absolute_path), Kind("an absolute path")]
+Fingerprint = Annotated[
+    str, StringConstraints(pattern=r"^[0-9A-F]{40}$"), Kind("40 hexadecimal digits, upper case")
+]
+CudaVersion = Annotated[
+    str,
+    StringConstraints(pattern=r"^(1[1-9]|[2-9]\d)\.\d{1,2}$"),
+    Kind('a CUDA version in quotes, such as "12.1"'),
+]
+DriverBranch = Annotated[
+    str, StringConstraints(pattern=r"^\d{3}$"), Kind('a driver branch in quotes, such as "580"')
+]
+ToolkitVersion = Annotated[
+    str, StringConstraints(pattern=r"^\d+\.\d+\.\d+$"), Kind('a version, such as "1.20.0"')
+]
+LogSize = Annotated[
+    str, StringConstraints(pattern=r"^\d+[kmg]$"), Kind('a size, such as "10m" or "1g"')
+]
+Rule = Annotated[str, AfterValidator(_is_firewall_rule), Kind('a rule, such as "80/tcp"')]
+AddressPool = Annotated[
+    str, AfterValidator(_is_network), Kind('a pool, such as "10.200.0.0/16#24"')
+]
 ChinaMirror = Literal["aliyun", "tuna", "ustc", "tencent", "huawei"]
 
 
@@ -136,7 +156,7 @@ class Settings(BaseModel):
     nvidia_source: Literal["distro", "nvidia"] = setting(
         "distro", "Install the driver from the distribution or from NVIDIA's own repository."
     )
-    nvidia_branch: Annotated[str, StringConstraints(pattern=DRIVER_BRANCH)] | None = setting(
+    nvidia_branch: DriverBranch | None = setting(
         None, 'The driver branch to install, such as "580"; None: the newest that fits the cards.'
     )
     nvidia_mirror: Url | None = setting(
@@ -157,7 +177,7 @@ class Settings(BaseModel):
     toolkit_mirror: Literal["nvidia", "ustc"] | Url = setting(
         "nvidia", "Where the NVIDIA Container Toolkit comes from."
     )
-    toolkit_version: Annotated[str, StringConstraints(pattern=r"^\d+\.\d+\.\d+$")] | None = setting(
+    toolkit_version: ToolkitVersion | None = setting(
         None, 'The toolkit\'s version, such as "1.20.0"; None: the newest, all packages alike.'
     )
     toolkit_key_fingerprint: Fingerprint = setting(
@@ -187,9 +207,7 @@ class Settings(BaseModel):
         "When a changed configuration may restart the engine: `idle`: no container would stop.",
     )
     docker_registry_mirrors: tuple[Url, ...] = setting((), "Mirrors of Docker Hub, in order.")
-    docker_log_max_size: Annotated[str, StringConstraints(pattern=DOCKER_SIZE)] = setting(
-        "10m", "A container's log is rotated at this size."
-    )
+    docker_log_max_size: LogSize = setting("10m", "A container's log is rotated at this size.")
     docker_log_max_file: int = setting(3, "How many rotated logs are kept.", ge=1)
     docker_address_pools: tuple[AddressPool, ...] = setting(
         (), 'Networks for containers, "10.200.0.0/16#24": /24 networks out of 10.200.0.0/16.'

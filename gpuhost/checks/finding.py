@@ -1,0 +1,62 @@
+"""What a check says: a verdict, and as a finding under the check's id."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from enum import Enum
+
+
+class Status(str, Enum):
+    """ok, warn and fail judge; skip: does not apply; unknown: could not be read."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+    SKIP = "skip"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """fix is what a person runs or sets; for skip and unknown, actual is the reason."""
+
+    status: Status
+    expected: str = ""
+    actual: str = ""
+    evidence: str = ""
+    fix: str = ""
+
+
+@dataclass(frozen=True)
+class Finding(Verdict):
+    id: str = ""
+
+    @property
+    def noun(self) -> str:
+        return self.id.partition(".")[0]
+
+    def to_json(self) -> dict[str, str]:
+        """The finding as schema 1 has it."""
+        values = asdict(self)
+        order = ("id", "status", "expected", "actual", "evidence", "fix")
+        return {key: str(getattr(values[key], "value", values[key])) for key in order}
+
+
+def ok(actual: str, *, expected: str = "", evidence: str = "") -> Verdict:
+    return Verdict(Status.OK, expected or actual, actual, evidence)
+
+
+def warn(expected: str, actual: str, *, fix: str, evidence: str = "") -> Verdict:
+    return Verdict(Status.WARN, expected, actual, evidence, fix)
+
+
+def fail(expected: str, actual: str, *, fix: str, evidence: str = "") -> Verdict:
+    return Verdict(Status.FAIL, expected, actual, evidence, fix)
+
+
+def skip(reason: str) -> Verdict:
+    return Verdict(Status.SKIP, actual=reason)
+
+
+def unknown(reason: str, *, fix: str = "") -> Verdict:
+    return Verdict(Status.UNKNOWN, actual=reason, fix=fix)

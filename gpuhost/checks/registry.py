@@ -1,0 +1,84 @@
+"""Every check, by id. A check is one pure function and one line of registration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from importlib import import_module
+from pkgutil import iter_modules
+
+from gpuhost.checks.finding import Finding, Status, Verdict, unknown
+from gpuhost.settings import Settings
+from gpuhost.snapshot import NotRead, Snapshot
+
+Judge = Callable[[Snapshot, Settings], Verdict]
+
+
+@dataclass(frozen=True)
+class Check:
+    """meaning: what is so when the check is ok, in one sentence, for the reference page."""
+
+    id: str
+    meaning: str
+    judge: Judge
+
+    @property
+    def noun(self) -> str:
+        return self.id.partition(".")[0]
+
+    def find(self, now: Snapshot, declared: Settings) -> Finding:
+        """Judge one reading. What could not be read becomes `unknown`, with the reason."""
+        try:
+            verdict = self.judge(now, declared)
+        except NotRead as reason:
+            verdict = unknown(str(reason))
+        return Finding(**vars(verdict), id=self.id)
+
+
+_checks: dict[str, Check] = {}
+
+
+def check(id: str, meaning: str) -> Callable[[Judge], Judge]:
+    """Register a function of (Snapshot, Settings) under an id, `noun.aspect`.
+
+    **Example:**
+
+    .. code:: python
+
+        @check("memory.total", "The host has the declared RAM.")
+        def total(now: Snapshot, declared: Settings) -> Verdict: ...
+    """
+
+    def register(judge: Judge) -> Judge:
+        if id in _checks:
+            raise ValueError(f"two checks named {id}")
+        _checks[id] = Check(id, meaning, judge)
+        return judge
+
+    return register
+
+
+def all_checks() -> list[Check]:
+    """Every registered check, by id."""
+    import gpuhost.checks
+
+    for module in iter_modules(gpuhost.checks.__path__):
+        import_module(f"gpuhost.checks.{module.name}")
+    return [_checks[id] for id in sorted(_checks)]
+
+
+def run_checks(
+    now: Snapshot, declared: Settings, nouns: Iterable[str] | None = None
+) -> list[Finding]:
+    """Judge one reading by every check, or by those of some nouns."""
+    wanted = None if nouns is None else frozenset(nouns)
+    return [
+        check.find(now, declared)
+        for check in all_checks()
+        if wanted is None or check.noun in wanted
+    ]
+
+
+def failing(now: Snapshot, declared: Settings, noun: str) -> list[Finding]:
+    """What an operation has to mend: the findings of one noun that fail."""
+    return [f for f in run_checks(now, declared, [noun]) if f.status is Status.FAIL]

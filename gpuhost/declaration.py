@@ -1,0 +1,177 @@
+"""From what a person wrote, in inventories, group_data and on the command line, to Settings.
+
+An error names the key, its value, what is allowed and where it was set.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+
+from gpuhost.settings import Kind, Settings, fields
+
+if TYPE_CHECKING:
+    from pyinfra.api.host import Host
+
+# "swap_sizegb" is meant for us; "swap_partner" is the user's own.
+SIMILARITY = 0.86
+
+
+class BadSettings(ValueError):
+    """One line per mistake."""
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        super().__init__("; ".join(lines))
+        self.lines = tuple(lines)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One place where settings come from, in a person's words."""
+
+    where: str
+    values: Mapping[str, Any]
+
+
+def declare(layers: Sequence[Layer]) -> Settings:
+    """Settings from layers, the first that has a key wins.
+
+    Raises BadSettings with every mistake found.
+    """
+    merged: dict[str, tuple[Any, str]] = {}
+    for layer in layers:
+        for key, value in layer.values.items():
+            merged.setdefault(key, (value, layer.where))
+    lines = list(_near_misses(merged))
+    given = {key: _tuples(value) for key, (value, _) in merged.items() if key in fields()}
+    try:
+        settings = Settings(**given)
+    except ValidationError as error:
+        lines += _in_words(error, merged)
+    if lines:
+        raise BadSettings(lines)
+    return settings
+
+
+def declared_for(host: Host) -> Settings:
+    """What a pyinfra host is declared to be.
+
+    Raises BadSettings.
+    """
+    return declare(list(_layers(host)))
+
+
+def _layers(host: Host) -> Iterator[Layer]:
+    inventory = host.inventory
+    yield Layer("the deploy's host.data", host.data.override_datas)
+    yield Layer("--data", inventory.get_override_data())
+    yield Layer(f"the inventory, host {host.name}", inventory.get_host_data(host.name))
+    # Of several groups the last wins.
+    for group in reversed(host.groups):
+        yield Layer(f"group {group}", inventory.get_group_data(group))
+    yield Layer("group_data/all.py", inventory.get_data())
+
+
+def _near_misses(merged: Mapping[str, tuple[Any, str]]) -> Iterator[str]:
+    names = list(fields())
+    for key, (_, where) in merged.items():
+        if key in names or key.startswith(("_", "ssh_")):
+            continue
+        close = get_close_matches(key, names, n=1, cutoff=SIMILARITY)
+        if close:
+            yield f"{key} ({where}) is no setting: did you mean {close[0]}?"
+
+
+def _in_words(error: ValidationError, merged: Mapping[str, tuple[Any, str]]) -> list[str]:
+    lines: dict[str, None] = {}
+    for detail in error.errors(include_url=False):
+        if not detail["loc"]:
+            lines[detail["msg"].removeprefix("Value error, ")] = None
+            continue
+        key = str(detail["loc"][0])
+        value, where = merged[key]
+        said = detail["msg"].removeprefix("Value error, ")
+        lines.setdefault(f"{key} = {value!r} ({where}): {allowed(fields()[key], said)}")
+    return list(lines)
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def allowed(field: FieldInfo, said: str = "") -> str:
+    """What a setting may be, in words; said: the validator's own sentence, where types say little.
+
+    >>> allowed(fields()["docker_restart"])
+    'one of "idle", "always", "never"'
+    """
+    named = [item for item in field.metadata if isinstance(item, Kind)]
+    choices = named or list(_choices(field.annotation))
+    words = [_quoted(choice) for choice in choices if isinstance(choice, str)]
+    kinds = [_kind(choice) for choice in choices if not isinstance(choice, str)]
+    if len(words) > 1 and not kinds:
+        return f"one of {', '.join(words)}"
+    parts = [*words, *dict.fromkeys(kinds)]
+    sentence = " or ".join(parts)
+    if said and not words and not said.startswith(("Input", "String")):
+        return said
+    unit = f" of {unit_of(field)}" if unit_of(field) else ""
+    return ", ".join(filter(None, (sentence + unit, _limits(field))))
+
+
+def _choices(annotation: Any) -> Iterator[Any]:
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        kind = [item for item in get_args(annotation)[1:] if isinstance(item, Kind)]
+        yield from kind or _choices(get_args(annotation)[0])
+    elif origin is Literal:
+        yield from get_args(annotation)
+    elif origin in (Union, types.UnionType):
+        for part in get_args(annotation):
+            yield from _choices(part)
+    else:
+        yield annotation
+
+
+def _kind(annotation: Any) -> str:
+    if isinstance(annotation, Kind):
+        return annotation.words
+    if get_origin(annotation) is tuple:
+        items = list(_choices(get_args(annotation)[0]))
+        return f"a list, each item {' or '.join(map(_item, items))}"
+    if annotation is type(None):
+        return "None"
+    named = {bool: "True or False", int: "a whole number", float: "a number", str: "a string"}
+    if annotation in named:
+        return named[annotation]
+    return "a dictionary" if get_origin(annotation) is dict else str(annotation)
+
+
+def _item(choice: Any) -> str:
+    return _quoted(choice) if isinstance(choice, str) else _kind(choice)
+
+
+def _quoted(choice: str) -> str:
+    return f'"{choice}"'
+
+
+def unit_of(field: FieldInfo) -> str:
+    extra = field.json_schema_extra
+    return str(extra.get("unit", "")) if isinstance(extra, dict) else ""
+
+
+def _limits(field: FieldInfo) -> str:
+    signs = (("ge", "at least"), ("le", "at most"))
+    found = [
+        f"{words} {getattr(item, sign)}"
+        for sign, words in signs
+        for item in field.metadata
+        if getattr(item, sign, None) is not None
+    ]
+    return ", ".join(found)

@@ -1,0 +1,79 @@
+"""One reading per host and phase, shared by every operation of a run.
+
+pyinfra keeps no facts. A reading holds for the phase it was made in (prepare, execute) until an
+operation is about to change the host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from functools import wraps
+from typing import ParamSpec
+from weakref import WeakKeyDictionary
+
+from pyinfra.api import operation as pyinfra_operation
+from pyinfra.api.arguments_typed import PyinfraOperation
+from pyinfra.api.command import PyinfraCommand
+from pyinfra.api.host import Host
+from pyinfra.context import ctx_host, ctx_state
+
+from gpuhost.facts.snapshot import Snapshot as SnapshotFact
+from gpuhost.request import request_for
+from gpuhost.settings import Settings
+from gpuhost.snapshot import Probe, Probes, Snapshot
+from gpuhost.snapshot.transport import Request, script
+
+# Longer than the collector's slowest probe: pyinfra's limit only ends what hangs on the way.
+READ_TIMEOUT = 150
+
+Commands = Generator[PyinfraCommand | str, None, None]
+P = ParamSpec("P")
+
+
+@dataclass
+class _Memory:
+    executing: bool
+    request: Request
+    snapshot: Snapshot
+
+
+_readings: WeakKeyDictionary[Host, _Memory] = WeakKeyDictionary()
+
+
+def read(declared: Settings) -> Snapshot:
+    """This host as it is now, from memory if nothing has changed since the last reading.
+
+    + declared: names the paths that have to be looked at
+    """
+    host: Host = ctx_host.get()
+    wanted = request_for(declared)
+    known = _readings.get(host)
+    executing = bool(ctx_state.get().is_executing)
+    if known and known.executing == executing and known.request.covers(wanted):
+        return known.snapshot
+    if known:
+        wanted |= known.request
+    raw = host.get_fact(SnapshotFact, _stdin=script(wanted), _timeout=READ_TIMEOUT)
+    snapshot = Snapshot(Probes({name: Probe(**probe) for name, probe in (raw or {}).items()}))
+    if raw:
+        _readings[host] = _Memory(executing, wanted, snapshot)
+    return snapshot
+
+
+def forget() -> None:
+    """This host is about to change: the next `read` asks it again."""
+    if ctx_state.get().is_executing:
+        _readings.pop(ctx_host.get(), None)
+
+
+def operation(function: Callable[P, Commands]) -> PyinfraOperation[P]:
+    """pyinfra's `@operation()` for operations that decide by a reading and change the host."""
+
+    @wraps(function)
+    def generator(*args: P.args, **kwargs: P.kwargs) -> Commands:
+        for command in function(*args, **kwargs):
+            forget()
+            yield command
+
+    return pyinfra_operation()(generator)

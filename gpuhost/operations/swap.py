@@ -1,0 +1,75 @@
+"""The write side of swap."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pyinfra import host
+
+from gpuhost.checks.registry import failing
+from gpuhost.checks.swap import SwapPlan, plan, sysctl_text
+from gpuhost.operations.commands import put, refuse, remove, run, script
+from gpuhost.operations.reading import Commands, operation, read
+from gpuhost.settings import Settings
+from gpuhost.snapshot import Snapshot
+from gpuhost.snapshot.swap import SYSCTL_FILE
+
+# Writing 64 GB of zeros to a slow disk, where fallocate does not do.
+MAKING_TIMEOUT = 3600
+
+
+@operation
+def file(
+    path: str = "/swapfile", size_gb: Literal["auto"] | float = "auto", swappiness: int = 10
+) -> Commands:
+    """
+    Have a swap file of the right size, active now and after a reboot. Partitions count towards
+    the size. Does nothing, and says why, where swap cannot be had: an unprivileged container,
+    ZFS, a full disk, or more in the old file than fits into RAM.
+
+    + path: where the file is
+    + size_gb: GB of swap in all; 0: take the file away; "auto": by RAM and free disk
+    + swappiness: `vm.swappiness`, now and at boot
+
+    **Example:**
+
+    .. code:: python
+
+        from gpuhost.operations import swap
+        swap.file(name="8 GB of swap", path="/swapfile", size_gb=8)
+    """
+    declared = Settings(swap_path=path, swap_size_gb=size_gb, swap_swappiness=swappiness)
+    now = read(declared)
+    wrong = {finding.id for finding in failing(now, declared, "swap")}
+    wanted = plan(now, declared)
+    if not wrong:
+        host.noop(f"swap file {path} is as declared")
+        return
+    if wanted.refusal:
+        refuse("swap", wanted.refusal)
+        return
+    if "swap.size" in wrong:
+        yield script("swap_file.sh", path, wanted.size, wanted.fstype, seconds=MAKING_TIMEOUT)
+    if "swap.mode" in wrong and wanted.size:
+        yield run("chown", "root:root", path)
+        yield run("chmod", "600", path)
+    if "swap.boot" in wrong:
+        yield put("/etc/fstab", _fstab(now, path, wanted))
+    if "swap.swappiness" in wrong or "swap.size" in wrong:
+        yield from _swappiness(declared, wanted)
+
+
+def _fstab(now: Snapshot, path: str, wanted: SwapPlan) -> str:
+    """fstab with exactly one line for the file, or none; every other line as it was."""
+    kept = [line for line in now.swap.fstab.splitlines() if line.split()[:1] != [path]]
+    if wanted.size:
+        kept.append(f"{path} none swap sw 0 0")
+    return "\n".join(kept) + "\n"
+
+
+def _swappiness(declared: Settings, wanted: SwapPlan) -> Commands:
+    if not wanted.size and not declared.swap_size_gb:
+        yield remove(SYSCTL_FILE)
+        return
+    yield put(SYSCTL_FILE, sysctl_text(declared))
+    yield run("sysctl", "-q", "-w", f"vm.swappiness={declared.swap_swappiness}")

@@ -1,0 +1,29 @@
+# Make the swap file PATH with BYTES, or take it away with BYTES 0. FSTYPE decides how.
+# The new file is complete before the old one goes, unless only one of them has room.
+# shellcheck shell=sh
+set -eu
+path=$1 bytes=$2 fstype=$3
+new=$path.gpuhost-new
+umask 077
+
+is_active() { awk -v path="$path" '$1 == path { found = 1 } END { exit !found }' /proc/swaps; }
+
+rm -f "$new"
+if is_active; then swapoff "$path"; fi
+rm -f "$path"
+[ "$bytes" -gt 0 ] || exit 0
+
+mkdir -p "$(dirname "$path")"
+: >"$new"
+# btrfs swaps only on files without copy-on-write, and the flag only takes on an empty file.
+if [ "$fstype" = btrfs ]; then chattr +C "$new"; fi
+fallocate -l "$bytes" "$new" 2>/dev/null \
+    || dd if=/dev/zero of="$new" bs=1M count=$((bytes / 1048576)) status=none
+mkswap "$new" >/dev/null
+mv "$new" "$path"
+# swapon refuses a file with holes, which some file systems make of fallocate: then write every block.
+swapon "$path" 2>/dev/null || {
+    dd if=/dev/zero of="$path" bs=1M count=$((bytes / 1048576)) conv=notrunc status=none
+    mkswap "$path" >/dev/null
+    swapon "$path"
+}

@@ -1,0 +1,20 @@
+"""Which paths a reading has to look at, for given settings."""
+
+from __future__ import annotations
+
+from gpuhost.checks.disk import APPS, CONTAINERD, DATA_ROOT
+from gpuhost.settings import Settings
+from gpuhost.snapshot.docker import DAEMON_JSON
+from gpuhost.snapshot.paths import ancestry
+from gpuhost.snapshot.transport import Request
+
+
+def request_for(declared: Settings) -> Request:
+    """Every path that some check of these settings asks about."""
+    data_root = declared.docker_data_root or DATA_ROOT
+    directories = (data_root, CONTAINERD, APPS, declared.swap_path)
+    return Request(
+        managed=frozenset({DAEMON_JSON}),
+        plain=frozenset({declared.swap_path}),
+        directories=frozenset().union(*(ancestry(path) for path in directories)),
+    )

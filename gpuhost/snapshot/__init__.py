@@ -1,0 +1,50 @@
+"""One reading of a host, typed.
+
+Each noun is a part that is parsed when it is first asked for. A part that could not be read raises
+NotRead, which a check turns into `unknown` with the reason: missing tools, errors and time-outs
+are data.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from gpuhost.snapshot.docker import Docker
+from gpuhost.snapshot.memory import Memory
+from gpuhost.snapshot.paths import Disks, Paths
+from gpuhost.snapshot.probes import NotRead, Probe, Probes
+from gpuhost.snapshot.swap import Swap
+from gpuhost.snapshot.system import System
+
+__all__ = ["NotRead", "Probe", "Probes", "Snapshot"]
+
+
+class Snapshot:
+    """What one exec told of a host."""
+
+    def __init__(self, probes: Probes) -> None:
+        self.probes = probes
+
+    @cached_property
+    def system(self) -> System:
+        return System.read(self.probes)
+
+    @cached_property
+    def memory(self) -> Memory:
+        return Memory.read(self.probes)
+
+    @cached_property
+    def paths(self) -> Paths:
+        return Paths.read(self.probes)
+
+    @cached_property
+    def disks(self) -> Disks:
+        return Disks.read(self.probes)
+
+    @cached_property
+    def swap(self) -> Swap:
+        return Swap.read(self.probes)
+
+    @cached_property
+    def docker(self) -> Docker:
+        return Docker.read(self.probes)

@@ -1,0 +1,59 @@
+# Reads one host and changes nothing on it: every probe is one command under a time limit, all of them
+# run at once, and what they printed goes home as a tar. Sent on stdin after three functions that
+# carry the paths of interest as data: managed_files, plain_paths and directories.
+# shellcheck shell=sh disable=SC2016,SC2154
+
+# probe NAME SECONDS COMMAND...: leaves NAME.out, NAME.err and NAME.rc; no rc says that it timed out.
+# `timeout` cannot end a process in D state, so whoever waits for the rc gives up on its own.
+probe() {
+    name=$1 limit=$2
+    shift 2
+    { {
+        timeout -k 1 "$limit" "$@" </dev/null >"$work/$name.out" 2>"$work/$name.err"
+        echo $?
+    } & } 2>/dev/null | timeout $((limit + 2)) cat >"$work/$name.rc" &
+}
+
+# Asking Docker's socket would start a stopped engine: systemd knows without doing so.
+is_running() {
+    timeout 3 systemctl is-active --quiet "$1" </dev/null >/dev/null 2>&1
+}
+
+main() {
+    LC_ALL=C TZ=UTC0 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+    export LC_ALL TZ PATH
+    umask 077
+    work=$(mktemp -d /run/gpuhost.XXXXXX 2>/dev/null) || work=$(mktemp -d /dev/shm/gpuhost.XXXXXX 2>/dev/null) \
+        || work=$(mktemp -d) || exit 70
+    trap 'rm -rf "$work"' EXIT
+
+    # Small files that anyone may see, each line behind its file's name.
+    probe files 5 grep -aH '' /etc/os-release /etc/fstab /etc/docker/daemon.json /proc/meminfo \
+        /proc/swaps /proc/sys/vm/swappiness /proc/uptime /proc/1/uid_map /proc/self/status \
+        /proc/self/mountinfo /proc/cmdline /sys/fs/cgroup/memory.max \
+        /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory/memory.memsw.limit_in_bytes \
+        /sys/fs/cgroup/memory.swap.max \
+        /etc/sysctl.d/60-gpuhost-swap.conf /var/lib/gpuhost/docker.json
+    probe identity 3 id -u
+    probe clock 3 date +%s
+    probe kernel 3 uname -srmn
+    probe packages 10 dpkg-query -W -f '${db:Status-Abbrev}\t${Package}\t${Version}\t${Architecture}\n' \
+        'docker*' 'containerd*' 'podman-docker' 'runc' 'python3' 'ufw' 'ca-certificates' 'curl'
+    probe units 5 systemctl show --no-pager \
+        -p Id -p LoadState -p ActiveState -p SubState -p UnitFileState -p ActiveEnterTimestamp \
+        docker.service docker.socket containerd.service
+
+    managed_files stat 5 stat -c '%a %U %G %s %Y %F %n'
+    managed_files hashes 10 sha256sum
+    plain_paths paths 5 stat -c '%a %U %G %s %Y %F %n'
+    directories disks 5 df -B1 --output=file,source,fstype,size,avail,itotal,iavail,target
+
+    if is_running docker.service; then
+        probe docker_info 10 docker info --format '{{json .}}'
+        probe docker_containers 10 docker ps -a --no-trunc --format \
+            '{{.ID}}\t{{.Names}}\t{{.State}}\t{{.Image}}\t{{.Ports}}\t{{.Label "com.docker.compose.project"}}'
+    fi
+
+    wait
+    tar -C "$work" -cf - . | gzip -1 | base64
+}

@@ -1,0 +1,193 @@
+"""The container engine: packages, units, configuration on disk and in force, containers."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+from gpuhost.snapshot.probes import NotRead, Probes
+
+DAEMON_JSON = "/etc/docker/daemon.json"
+DOCKER_RECORD = "/var/lib/gpuhost/docker.json"
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A systemd unit. started: epoch seconds of the last start, None if it is not running."""
+
+    name: str
+    loaded: bool
+    active: bool
+    enabled: bool
+    started: int | None
+
+
+@dataclass(frozen=True)
+class Container:
+    id: str
+    name: str
+    state: str
+    image: str
+    ports: str
+    project: str
+
+    @property
+    def running(self) -> bool:
+        return self.state in ("running", "restarting", "paused")
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What a running engine says of itself (`docker info`)."""
+
+    version: str
+    root: str
+    logging_driver: str
+    registry_mirrors: tuple[str, ...]
+    runtimes: tuple[str, ...]
+    live_restore: bool
+    address_pools: tuple[str, ...]
+    cgroup_version: str
+    warnings: tuple[str, ...]
+    plugins: dict[str, str]
+
+
+@dataclass(frozen=True)
+class DaemonConfig:
+    """daemon.json. text is None if there is no file, values is None if it is not a JSON object."""
+
+    text: str | None
+    values: dict[str, Any] | None
+    owned: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Docker:
+    """Everything about the engine that one reading shows; engine is None if none answers."""
+
+    packages: dict[str, str]
+    service: Unit
+    engine: Engine | None
+    engine_complaint: str
+    containers: tuple[Container, ...]
+    config: DaemonConfig
+
+    @property
+    def running_containers(self) -> tuple[Container, ...]:
+        return tuple(container for container in self.containers if container.running)
+
+    @classmethod
+    def read(cls, probes: Probes) -> Docker:
+        units = read_units(probes)
+        engine, complaint = _engine(probes)
+        return cls(
+            packages=installed_packages(probes),
+            service=units.get("docker.service", Unit("docker.service", False, False, False, None)),
+            engine=engine,
+            engine_complaint=complaint,
+            containers=_containers(probes),
+            config=_daemon_config(probes),
+        )
+
+
+def installed_packages(probes: Probes) -> dict[str, str]:
+    """Versions of the installed packages among those the collector asks about."""
+    probe = probes.get("packages")
+    if probe.rc is None:
+        raise NotRead("dpkg-query timed out")
+    packages = {}
+    for line in probe.out.splitlines():
+        status, *rest = line.split("\t")
+        if len(rest) == 3 and status[1:2] == "i":
+            packages[rest[0]] = rest[1]
+    return packages
+
+
+def read_units(probes: Probes) -> dict[str, Unit]:
+    """systemd's own view of the units the collector asks about."""
+    units = {}
+    for block in probes.output("units").split("\n\n"):
+        values = dict(line.partition("=")[::2] for line in block.splitlines())
+        if values.get("Id"):
+            units[values["Id"]] = Unit(
+                name=values["Id"],
+                loaded=values.get("LoadState") == "loaded",
+                active=values.get("ActiveState") == "active",
+                enabled=values.get("UnitFileState") in ("enabled", "static", "alias", "generated"),
+                started=_epoch(values.get("ActiveEnterTimestamp", "")),
+            )
+    return units
+
+
+def _epoch(timestamp: str) -> int | None:
+    """`Sat 2026-11-21 21:55:03 UTC`; the collector sets TZ=UTC, so no other zone is possible."""
+    match = re.search(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", timestamp)
+    if not match:
+        return None
+    moment = datetime.strptime(match.group(), "%Y-%m-%d %H:%M:%S").replace(tzinfo=timezone.utc)
+    return int(moment.timestamp())
+
+
+def _engine(probes: Probes) -> tuple[Engine | None, str]:
+    if "docker_info" not in probes:
+        return None, "docker.service is not running"
+    probe = probes.get("docker_info")
+    if probe.rc != 0:
+        return None, probe.complaint
+    try:
+        info = json.loads(probe.out)
+        return _from_info(info), ""
+    except (ValueError, TypeError, AttributeError):
+        return None, "docker info printed no JSON"
+
+
+def _from_info(info: dict[str, Any]) -> Engine:
+    pools = info.get("DefaultAddressPools") or []
+    plugins = (info.get("ClientInfo") or {}).get("Plugins") or []
+    return Engine(
+        version=str(info.get("ServerVersion") or ""),
+        root=str(info.get("DockerRootDir") or ""),
+        logging_driver=str(info.get("LoggingDriver") or ""),
+        registry_mirrors=tuple(
+            mirror.rstrip("/") for mirror in (info.get("RegistryConfig") or {}).get("Mirrors") or ()
+        ),
+        runtimes=tuple(sorted(info.get("Runtimes") or {})),
+        live_restore=bool(info.get("LiveRestoreEnabled")),
+        address_pools=tuple(f"{pool.get('Base')}#{pool.get('Size')}" for pool in pools),
+        cgroup_version=str(info.get("CgroupVersion") or ""),
+        warnings=tuple(info.get("Warnings") or ()),
+        plugins={
+            str(plugin.get("Name")): str(plugin.get("Version") or "").lstrip("v")
+            for plugin in plugins
+        },
+    )
+
+
+def _containers(probes: Probes) -> tuple[Container, ...]:
+    if "docker_containers" not in probes:
+        return ()
+    rows = (line.split("\t") for line in probes.output("docker_containers").splitlines())
+    return tuple(Container(*row[:6]) for row in rows if len(row) >= 6)
+
+
+def _daemon_config(probes: Probes) -> DaemonConfig:
+    text = probes.file(DAEMON_JSON)
+    return DaemonConfig(text, _json_object(text or "{}"), _owned(probes.file(DOCKER_RECORD)))
+
+
+def _owned(record: str | None) -> tuple[str, ...]:
+    """The top-level keys of daemon.json that gpuhost wrote last."""
+    values = _json_object(record or "{}") or {}
+    keys = values.get("daemon_json_keys")
+    return tuple(str(key) for key in keys) if isinstance(keys, list) else ()
+
+
+def _json_object(text: str) -> dict[str, Any] | None:
+    try:
+        values = json.loads(text)
+    except ValueError:
+        return None
+    return values if isinstance(values, dict) else None

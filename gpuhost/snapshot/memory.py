@@ -1,0 +1,65 @@
+"""RAM, swap in use, and the limits that a control group sets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gpuhost.snapshot.probes import NotRead, Probes
+
+# cgroup v1 writes "no limit" as the largest multiple of a page below 2**63.
+NO_LIMIT_V1 = 1 << 60
+
+
+@dataclass(frozen=True)
+class Memory:
+    """All in bytes. limit: what the host's own control group allows, None if nothing does."""
+
+    total: int
+    available: int
+    swap_total: int
+    swap_free: int
+    limit: int | None
+    cgroup_version: int | None
+
+    @property
+    def swap_used(self) -> int:
+        return self.swap_total - self.swap_free
+
+    @property
+    def usable(self) -> int:
+        """What containers can use: RAM and swap, or less if a limit says so."""
+        both = self.total + self.swap_total
+        return both if self.limit is None else min(both, self.limit + self.swap_total)
+
+    @classmethod
+    def read(cls, probes: Probes) -> Memory:
+        values = _kilobytes(probes.file("/proc/meminfo") or "")
+        if "MemTotal" not in values:
+            raise NotRead("/proc/meminfo has no MemTotal")
+        v2 = probes.file("/sys/fs/cgroup/memory.max")
+        v1 = probes.file("/sys/fs/cgroup/memory/memory.limit_in_bytes")
+        return cls(
+            total=values["MemTotal"],
+            available=values.get("MemAvailable", values.get("MemFree", 0)),
+            swap_total=values.get("SwapTotal", 0),
+            swap_free=values.get("SwapFree", 0),
+            limit=_limit(v2 or v1),
+            cgroup_version=1 if v1 else 2,
+        )
+
+
+def _kilobytes(meminfo: str) -> dict[str, int]:
+    values: dict[str, int] = {}
+    for line in meminfo.splitlines():
+        key, _, rest = line.partition(":")
+        words = rest.split()
+        if words and words[0].isdigit():
+            values[key] = int(words[0]) * 1024
+    return values
+
+
+def _limit(text: str | None) -> int | None:
+    number = (text or "").strip()
+    if not number.isdigit() or int(number) >= NO_LIMIT_V1:
+        return None
+    return int(number)

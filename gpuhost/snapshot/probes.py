@@ -1,0 +1,84 @@
+"""What the collector's commands printed, and how a parser asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+
+class NotRead(Exception):
+    """Something could not be read. The message says why; a check turns it into `unknown`."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One command: its exit status (None: it ran into its time limit) and what it printed."""
+
+    rc: int | None
+    out: str = ""
+    err: str = ""
+
+    @property
+    def complaint(self) -> str:
+        """The one line that says best what went wrong."""
+        if self.rc is None:
+            return "timed out"
+        lines = [line for line in (self.err or self.out).splitlines() if line.strip()]
+        return lines[-1].strip() if lines else f"exit status {self.rc}"
+
+
+@dataclass(frozen=True)
+class Probes:
+    """All commands of one reading, by name."""
+
+    by_name: Mapping[str, Probe]
+    _files: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.by_name
+
+    def get(self, name: str) -> Probe:
+        """The probe as it ended, however it ended.
+
+        Raises NotRead if it was not run at all.
+        """
+        try:
+            return self.by_name[name]
+        except KeyError:
+            raise NotRead(f"the collector did not run {name}") from None
+
+    def output(self, name: str, *, allow: tuple[int, ...] = (0,)) -> str:
+        """What the probe printed, if it ended with one of the allowed statuses.
+
+        Raises NotRead otherwise, with the command's own complaint.
+        """
+        probe = self.get(name)
+        if probe.rc not in allow:
+            raise NotRead(f"{name}: {probe.complaint}")
+        return probe.out
+
+    def file(self, path: str) -> str | None:
+        """A small file's text; None if there is no such file (or it is empty).
+
+        Raises NotRead if it is there and could not be read.
+        """
+        if not self._files:
+            self._files.update(_files_by_path(self.get("files").out))
+        if path in self._files:
+            return self._files[path]
+        for line in self.get("files").err.splitlines():
+            if f"{path}:" in line and "No such file" not in line:
+                raise NotRead(f"{path}: {line.rpartition(':')[2].strip()}")
+        if self.get("files").rc is None:
+            raise NotRead(f"{path}: timed out")
+        return None
+
+
+def _files_by_path(output: str) -> Iterator[tuple[str, str]]:
+    """Gather `grep -H ''` output, PATH:LINE, per path."""
+    lines: dict[str, list[str]] = {}
+    for line in output.split("\n"):
+        path, colon, text = line.partition(":")
+        if colon and path.startswith("/"):
+            lines.setdefault(path, []).append(text)
+    return ((path, "\n".join(texts) + "\n") for path, texts in lines.items())

@@ -1,0 +1,82 @@
+"""Swap as the kernel has it, and as the next boot will have it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gpuhost.snapshot.probes import NotRead, Probes
+
+CAP_SYS_ADMIN = 1 << 21
+SYSCTL_FILE = "/etc/sysctl.d/60-gpuhost-swap.conf"
+
+
+@dataclass(frozen=True)
+class SwapArea:
+    """One line of /proc/swaps; sizes in bytes."""
+
+    path: str
+    kind: str
+    size: int
+    used: int
+
+
+@dataclass(frozen=True)
+class Swap:
+    """Active areas, fstab, swappiness now and at boot, and whether swapon is allowed at all."""
+
+    areas: tuple[SwapArea, ...]
+    fstab: str
+    swappiness: int | None
+    sysctl: str
+    permitted: bool
+
+    @property
+    def total(self) -> int:
+        return sum(area.size for area in self.areas)
+
+    def area(self, path: str) -> SwapArea | None:
+        return next((area for area in self.areas if area.path == path), None)
+
+    def in_fstab(self, path: str) -> bool:
+        return any(words[0] == path and words[2] == "swap" for words in _fstab_lines(self.fstab))
+
+    @classmethod
+    def read(cls, probes: Probes) -> Swap:
+        table = probes.file("/proc/swaps")
+        if table is None:
+            raise NotRead("/proc/swaps is not there: a kernel without swap")
+        swappiness = (probes.file("/proc/sys/vm/swappiness") or "").strip()
+        return cls(
+            areas=tuple(_areas(table)),
+            fstab=probes.file("/etc/fstab") or "",
+            swappiness=int(swappiness) if swappiness.isdigit() else None,
+            sysctl=probes.file(SYSCTL_FILE) or "",
+            permitted=_may_swapon(probes.file("/proc/self/status") or ""),
+        )
+
+
+def _areas(table: str) -> list[SwapArea]:
+    areas = []
+    for line in table.splitlines()[1:]:
+        words = line.split()
+        if len(words) >= 4 and words[2].isdigit() and words[3].isdigit():
+            path = words[0].replace("\\040", " ")
+            areas.append(SwapArea(path, words[1], int(words[2]) * 1024, int(words[3]) * 1024))
+    return areas
+
+
+def _fstab_lines(fstab: str) -> list[list[str]]:
+    lines = (line.split() for line in fstab.splitlines() if not line.lstrip().startswith("#"))
+    return [words for words in lines if len(words) >= 3]
+
+
+def _may_swapon(status: str) -> bool:
+    """Root of an unprivileged container has no CAP_SYS_ADMIN over the kernel's swap."""
+    for line in status.splitlines():
+        key, _, value = line.partition(":")
+        if key == "CapBnd":
+            try:
+                return bool(int(value.strip(), 16) & CAP_SYS_ADMIN)
+            except ValueError:
+                return False
+    return False

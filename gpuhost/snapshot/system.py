@@ -1,0 +1,53 @@
+"""The host itself: distribution, architecture, kernel, clock, who reads it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gpuhost.snapshot.probes import NotRead, Probes
+
+
+@dataclass(frozen=True)
+class System:
+    """now: the host's clock in epoch seconds; root: whether this reading was made as root."""
+
+    distribution: str
+    version: str
+    codename: str
+    pretty_name: str
+    machine: str
+    kernel: str
+    hostname: str
+    now: int
+    root: bool
+
+    @classmethod
+    def read(cls, probes: Probes) -> System:
+        release = _assignments(probes.file("/etc/os-release") or "")
+        if "ID" not in release:
+            raise NotRead("/etc/os-release names no distribution")
+        words = probes.output("kernel").split()
+        if len(words) != 4:
+            raise NotRead("uname printed something else than four words")
+        _, hostname, kernel, machine = words
+        return cls(
+            distribution=release["ID"],
+            version=release.get("VERSION_ID", ""),
+            codename=release.get("VERSION_CODENAME", ""),
+            pretty_name=release.get("PRETTY_NAME", release["ID"]),
+            machine=machine,
+            kernel=kernel,
+            hostname=hostname,
+            now=int(probes.output("clock").strip() or 0),
+            root=probes.output("identity").strip() == "0",
+        )
+
+
+def _assignments(text: str) -> dict[str, str]:
+    """KEY=value or KEY="value" lines, as os-release has them."""
+    values = {}
+    for line in text.splitlines():
+        key, equals, value = line.partition("=")
+        if equals:
+            values[key.strip()] = value.strip().strip("\"'")
+    return values

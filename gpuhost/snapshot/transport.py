@@ -1,0 +1,114 @@
+"""The way to the host and back: one script on stdin, one tar home.
+
+The script is 10 KB and more: as an argument it would be cut, and under sudo each reading would be
+written to the journal. On stdin it is neither.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import tarfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from shlex import quote
+
+from gpuhost.snapshot.probes import Probe, Probes
+
+# Root reads as itself; anyone else through sudo if it needs no password, else as far as it goes.
+ELEVATED_SHELL = (
+    'if [ "$(id -u)" = 0 ]; then exec sh; '
+    "elif sudo -n true 2>/dev/null; then "
+    'exec sudo -n env SSH_CONNECTION="$SSH_CONNECTION" sh; '
+    "else exec sh; fi"
+)
+
+
+class BadReply(ValueError):
+    """The host's reply is cut short or is not a reply."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """The paths that one reading looks at.
+
+    + managed: configuration files: owner, mode and hash
+    + plain: other paths: owner and mode
+    + directories: where the free space matters
+    """
+
+    managed: frozenset[str] = frozenset()
+    plain: frozenset[str] = frozenset()
+    directories: frozenset[str] = frozenset()
+
+    def __or__(self, other: Request) -> Request:
+        return Request(
+            self.managed | other.managed,
+            self.plain | other.plain,
+            self.directories | other.directories,
+        )
+
+    def covers(self, other: Request) -> bool:
+        return (self | other) == self
+
+
+@cache
+def _collector() -> str:
+    return files("gpuhost.snapshot").joinpath("collector.sh").read_text(encoding="utf-8")
+
+
+def script(request: Request) -> str:
+    """The collector with the paths of interest, as a POSIX shell reads it from stdin."""
+    lists = {
+        "managed_files": request.managed,
+        "plain_paths": request.plain,
+        "directories": request.directories | {"/"},
+    }
+    functions = "\n".join(_with_paths(name, paths) for name, paths in lists.items())
+    return f"{_collector()}\n{functions}\nmain </dev/null\n"
+
+
+def _with_paths(function: str, paths: Iterable[str]) -> str:
+    """`managed_files NAME SECONDS COMMAND…` runs the probe with the paths as its last arguments."""
+    arguments = " ".join(quote(path) for path in sorted(paths))
+    if not arguments:
+        return f"{function}() {{ :; }}"
+    return f'{function}() {{ probe "$@" -- {arguments}; }}'
+
+
+def decode(reply: Iterable[str]) -> Probes:
+    """Unpack what the collector printed.
+
+    Raises BadReply if it is cut short, not ours, or empty.
+    """
+    try:
+        packed = base64.b64decode("".join(line.strip() for line in reply), validate=True)
+        with tarfile.open(fileobj=io.BytesIO(packed), mode="r:gz") as archive:
+            texts = {
+                member.name.removeprefix("./"): _text(archive, member)
+                for member in archive.getmembers()
+                if member.isfile()
+            }
+    except (binascii.Error, tarfile.TarError, EOFError, OSError, ValueError) as error:
+        raise BadReply(f"the host's reply is not whole: {error}") from error
+    names = sorted(name[:-3] for name in texts if name.endswith(".rc"))
+    if not names:
+        raise BadReply("the host's reply is empty")
+    return Probes({name: _probe(texts, name) for name in names})
+
+
+def _text(archive: tarfile.TarFile, member: tarfile.TarInfo) -> str:
+    content = archive.extractfile(member)
+    return content.read().decode("utf-8", "replace") if content else ""
+
+
+def _probe(texts: dict[str, str], name: str) -> Probe:
+    status = texts[f"{name}.rc"].strip()
+    # 124 and 137 are what `timeout` itself says of a command that it ended.
+    ended = status.isdigit() and int(status) not in (124, 137)
+    return Probe(
+        int(status) if ended else None, texts.get(f"{name}.out", ""), texts.get(f"{name}.err", "")
+    )
