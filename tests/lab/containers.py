@@ -1,0 +1,181 @@
+"""The container behind a host: making it, naming its disks, and finding what was left behind."""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+from pathlib import Path
+
+from tests.lab import cards, carried, network
+from tests.lab.engine import LABEL, Engine
+from tests.lab.keys import host_key, login_key, remember_host
+from tests.lab.state import HostState
+
+SWAP_FOLDER = "/srv/swap"
+OWNER = f"{LABEL}.owner"
+ADDRESS = f"{LABEL}.address"
+# --privileged needs CAP_SYS_RESOURCE, which a virtual machine's root may not have.
+BOOTABLE = (
+    "--cap-add=ALL",
+    "--cap-drop=SYS_RESOURCE",
+    "--security-opt=seccomp=unconfined",
+    "--security-opt=apparmor=unconfined",
+    "--security-opt=systempaths=unconfined",
+    "--tmpfs=/run",
+    "--tmpfs=/run/lock",
+    "--volume=/sys/fs/cgroup:/sys/fs/cgroup:rw",
+    "--cgroupns=host",
+    "--stop-signal=SIGRTMIN+3",
+    "--env=container=docker",
+    "--env=SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1",
+)
+
+
+def engine_volume(container: str) -> str:
+    """The disk under the host's own engine: overlay2 needs a real file system."""
+    return f"{container}-engine"
+
+
+def swap_volume(container: str) -> str:
+    """The disk on which swap files work."""
+    return f"{container}-swap"
+
+
+def this_process() -> str:
+    """An owner that no later process is taken for: the number and the start time."""
+    return _identity(os.getpid()) or ""
+
+
+def labels(lab: str, owner: str | None, address: str | None = None) -> list[str]:
+    """Labels by which `down` and the next run find everything."""
+    given = {LABEL: lab, OWNER: owner, ADDRESS: address}
+    return [f"--label={name}={value}" for name, value in given.items() if value]
+
+
+def create(engine: Engine, lab: str, state: HostState, image: str, owner: str | None) -> None:
+    """Make the container and its disks, stopped, with keys, card and carried files in it."""
+    for volume in (engine_volume(state.container), swap_volume(state.container)):
+        engine.docker("volume", "create", *labels(lab, owner), volume)
+    engine.docker(
+        "create", "--name", state.container, "--hostname", state.name,
+        "--network", network.NAME, "--ip", state.address, *BOOTABLE,
+        *labels(lab, owner, state.address),
+        f"--volume={engine_volume(state.container)}:/var/lib/docker",
+        f"--volume={swap_volume(state.container)}:{SWAP_FOLDER}",
+        image, "/lab/init",
+    )  # fmt: skip
+    key = host_key(state.container)
+    remember_host(Path(state.known_hosts), state.address, key)
+    repository = network.repository_address(network.ensure(engine))
+    stream = Stream()
+    stream.add("/etc/ssh/ssh_host_ed25519_key", key.private.read_bytes(), mode=0o600)
+    stream.add("/etc/ssh/ssh_host_ed25519_key.pub", f"{key.public_line}\n".encode())
+    for home, uid in (("/root", 0), ("/home/ops", 1000), ("/home/locked", 1001)):
+        stream.folder(f"{home}/.ssh", mode=0o700, uid=uid)
+        line = f"{login_key().public_line}\n".encode()
+        stream.add(f"{home}/.ssh/authorized_keys", line, mode=0o600, uid=uid)
+    stream.add("/lab/new", b"")
+    stream.add("/lab/resolv.conf", network.nameservers().encode())
+    for path, content in carried.files(repository).items():
+        stream.add(path, content)
+    if state.card is not None:
+        for file in cards.files(state.card):
+            stream.add(file.path, file.content, mode=file.mode)
+    engine.docker("cp", "-", f"{state.container}:/", stdin=stream.close())
+
+
+def run_once(engine: Engine, image: str, script: str, mounts: dict[Path, str]) -> str:
+    """The output of a shell script in a container that reaches the package archives.
+
+    + mounts: folders of this machine, by their path inside
+    """
+    volumes = [f"--volume={outside}:{inside}" for outside, inside in mounts.items()]
+    made = engine.docker(
+        "create", *labels("once", this_process()), *volumes, image, "sh", "-c", script
+    ).strip()
+    stream = Stream()
+    for path, content in carried.files("127.0.0.1").items():
+        stream.add(path, content)
+    engine.docker("cp", "-", f"{made}:/", stdin=stream.close())
+    try:
+        return engine.docker("start", "-a", made, timeout=600)
+    finally:
+        engine.run("rm", "-f", made, check=False)
+
+
+def remove(engine: Engine, container: str) -> None:
+    """Remove a container and its disks, whatever is left of them."""
+    engine.run("rm", "-f", "-v", container, check=False)
+    for volume in (engine_volume(container), swap_volume(container)):
+        engine.run("volume", "rm", "-f", volume, check=False)
+
+
+def remove_labelled(engine: Engine, label: str) -> int:
+    """Remove every container, volume and snapshot with a label; the number of containers."""
+    containers = engine.ids("ps", "-aq", "--filter", f"label={label}")
+    if containers:
+        engine.docker("rm", "-f", "-v", *containers, timeout=300)
+    volumes = engine.ids("volume", "ls", "-q", "--filter", f"label={label}")
+    if volumes:
+        engine.docker("volume", "rm", "-f", *volumes, timeout=300)
+    images = set(engine.ids("images", "-q", "--filter", f"label={label}"))
+    if images:
+        engine.run("rmi", "-f", *images, timeout=300, check=False)
+    return len(containers)
+
+
+def any_host(engine: Engine) -> bool:
+    """Whether a host of any lab is left, stopped ones included."""
+    addressed = engine.ids("ps", "-aq", "--filter", f"label={ADDRESS}")
+    served = engine.ids("ps", "-aq", "--filter", f"label={LABEL}=repository")
+    return bool(set(addressed) - set(served))
+
+
+def remove_abandoned(engine: Engine) -> int:
+    """Remove what belongs to processes that are gone; the number of containers."""
+    owners: set[str] = set()
+    for listing in (("ps", "-a"), ("volume", "ls")):
+        owners |= set(
+            engine.docker(
+                *listing, "--filter", f"label={OWNER}", "--format", f'{{{{.Label "{OWNER}"}}}}'
+            ).split()
+        )
+    dead = [owner for owner in owners if _identity(int(owner.partition(".")[0])) != owner]
+    return sum(remove_labelled(engine, f"{OWNER}={owner}") for owner in dead)
+
+
+class Stream:
+    """Files for `docker cp -`, with owners and modes."""
+
+    def __init__(self) -> None:
+        self._buffer = io.BytesIO()
+        self._tar = tarfile.open(fileobj=self._buffer, mode="w")  # noqa: SIM115
+
+    def add(self, path: str, content: bytes, *, mode: int = 0o644, uid: int = 0) -> None:
+        entry = self._entry(path, mode, uid)
+        entry.size = len(content)
+        self._tar.addfile(entry, io.BytesIO(content))
+
+    def folder(self, path: str, *, mode: int = 0o755, uid: int = 0) -> None:
+        entry = self._entry(path, mode, uid)
+        entry.type = tarfile.DIRTYPE
+        self._tar.addfile(entry)
+
+    def close(self) -> bytes:
+        self._tar.close()
+        return self._buffer.getvalue()
+
+    @staticmethod
+    def _entry(path: str, mode: int, uid: int) -> tarfile.TarInfo:
+        entry = tarfile.TarInfo(path.lstrip("/"))
+        entry.mode, entry.uid, entry.gid = mode, uid, uid
+        return entry
+
+
+def _identity(pid: int) -> str | None:
+    try:
+        after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return f"{pid}.{after_name[19]}"

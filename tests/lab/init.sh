@@ -1,0 +1,41 @@
+#!/bin/sh
+# The first process of a lab host: takes away what an engine gives a container and a server does
+# not have, puts the simulated card in place, then becomes systemd. Runs at every boot.
+
+# Files of the engine become files of the host, which can be renamed over; on a disk that booted
+# before, the host's own edits stay.
+for name in hostname hosts resolv.conf; do
+    given=$(cat "/etc/$name")
+    umount "/etc/$name"
+    if [ -e /lab/new ]; then
+        printf '%s\n' "$given" >"/etc/$name"
+    fi
+done
+if [ -e /lab/new ]; then
+    cat /lab/resolv.conf >/etc/resolv.conf
+    rm /lab/new
+fi
+
+# The engine's DNS redirection: a booted server has no rules.
+nft flush ruleset
+if [ -s /proc/net/ip_tables_names ]; then
+    iptables-legacy -t nat -F
+    iptables-legacy -t nat -X
+fi
+
+if [ -d /lab/card/proc ]; then
+    mount --bind /lab/card/proc /proc/driver
+fi
+if [ -d /lab/card/pci ]; then
+    mount --bind /lab/card/pci /sys/bus/pci/devices
+fi
+if [ -d /lab/card/proc/nvidia/gpus ]; then
+    minor=0
+    for _ in /lab/card/proc/nvidia/gpus/*; do
+        mknod -m 666 "/dev/nvidia$minor" c 195 "$minor"
+        minor=$((minor + 1))
+    done
+    mknod -m 666 /dev/nvidiactl c 195 255
+fi
+
+exec /sbin/init

@@ -1,0 +1,130 @@
+"""A lab: hosts brought up together and taken down together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from tests.lab import containers, engine, images, network, repository, state
+from tests.lab.engine import LABEL, Engine
+from tests.lab.hosts import LabHost, Snapshot, boot
+from tests.lab.process import LabError, progress
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A host to boot.
+
+    + name: its host name, in lower case
+    + release: "bookworm" or "trixie"
+    + card: a simulated card (tests.lab.cards), or None
+    + snapshot: disks to start from; None: a blank host
+    """
+
+    name: str
+    release: str = "bookworm"
+    card: str | None = None
+    snapshot: Snapshot | None = None
+
+
+class Lab:
+    """The hosts of one name on one engine.
+
+    + name: labs of different names share an engine and its repository
+    + owner: the process whose end makes the hosts garbage; None: they stay until `down`
+    """
+
+    def __init__(self, name: str, owner: str | None = None) -> None:
+        self.name = name
+        self.owner = owner
+        self.engine: Engine = engine.ensure()
+        containers.remove_abandoned(self.engine)
+        images.ensure(self.engine, *images.RELEASES)
+        network.ensure(self.engine)
+        self.repository = repository.ensure(self.engine)
+        self.hosts: dict[str, LabHost] = {}
+
+    def boot(self, *wanted: Wanted) -> list[LabHost]:
+        """Boot hosts, two at a time; a host of that name that is up already is replaced."""
+        progress(f"booting {', '.join(one.name for one in wanted)}")
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            booted = list(pool.map(self._boot, wanted))
+        self.hosts |= {host.name: host for host in booted}
+        self.save()
+        return booted
+
+    def save(self) -> state.LabState:
+        """Write the state file that the inventory reads."""
+        kept = state.LabState(
+            lab=self.name,
+            engine=self.engine.socket,
+            repository=self.repository,
+            hosts=tuple(host.state for host in self.hosts.values()),
+        )
+        kept.save()
+        return kept
+
+    def _boot(self, wanted: Wanted) -> LabHost:
+        return boot(
+            self.engine,
+            self.name,
+            wanted.name,
+            wanted.release,
+            card=wanted.card,
+            snapshot=wanted.snapshot,
+            owner=self.owner,
+        )
+
+
+@contextmanager
+def removed_on_failure(name: str) -> Iterator[None]:
+    """Take the lab down when what is in this block fails or is interrupted."""
+    try:
+        yield
+    except BaseException:
+        progress(f"cleaning up lab {name!r}")
+        down(name)
+        raise
+
+
+def remove_hosts(name: str) -> int:
+    """Remove a lab's hosts, and keep what the next ones need; how many there were."""
+    carrier = engine.existing()
+    state.path_of(name).unlink(missing_ok=True)
+    return containers.remove_labelled(carrier, f"{LABEL}={name}") if carrier else 0
+
+
+def host(name: str, lab: str) -> LabHost:
+    """A host that is up, by name; LabError names those there are."""
+    kept = state.load(lab)
+    hosts = {one.name: one for one in kept.hosts} if kept else {}
+    if kept is None or name not in hosts:
+        raise LabError(f"no host {name!r} in lab {lab!r}; there is: {', '.join(hosts) or 'none'}")
+    return LabHost(Engine(kept.engine), lab, hosts[name])
+
+
+def down(lab: str) -> int:
+    """Remove a lab, crashed ones too, and what no lab needs any more; how many hosts it had.
+
+    + lab: its name
+    """
+    carrier = engine.existing()
+    if carrier is None:
+        state.path_of(lab).unlink(missing_ok=True)
+        return 0
+    removed = remove_hosts(lab)
+    containers.remove_abandoned(carrier)
+    (state.folder() / f"{lab}.known_hosts").unlink(missing_ok=True)
+    if not containers.any_host(carrier):
+        repository.remove_server(carrier)
+        network.remove(carrier)
+        engine.stop_private()
+    return removed
+
+
+def names_for(count: int, releases: Sequence[str]) -> list[tuple[str, str]]:
+    """Names and releases of so many hosts, the releases taken in turn."""
+    turns = [divmod(number, len(releases)) for number in range(count)]
+    return [(f"{releases[index]}-{turn + 1}", releases[index]) for turn, index in turns]

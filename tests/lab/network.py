@@ -1,0 +1,80 @@
+"""The network of the lab: fixed addresses, so that known_hosts stays true after a reboot."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from pathlib import Path
+
+from tests.lab.engine import LABEL, Engine
+from tests.lab.process import LabError, run
+
+NAME = "gpuhost-lab"
+# Outside the pools that engines take for their own networks, the hosts' engines too.
+CANDIDATES = tuple(f"10.{second}.77.0/24" for second in range(231, 251))
+REPOSITORY_HOST = 2
+FIRST_HOST = 10
+
+
+def ensure(engine: Engine) -> ipaddress.IPv4Network:
+    """The lab's network, made where it is missing, in a range that this machine does not use."""
+    there = _subnet(engine)
+    if there is not None:
+        return there
+    taken = {line.split()[0] for line in run(["ip", "-4", "route"], timeout=10).stdout.splitlines()}
+    for candidate in CANDIDATES:
+        if candidate in taken:
+            continue
+        made = engine.run(
+            "network", "create", "--label", f"{LABEL}=network", "--subnet", candidate,
+            "--opt", f"com.docker.network.driver.mtu={_mtu()}", NAME, check=False,
+        )  # fmt: skip
+        if made.returncode == 0:
+            return ipaddress.IPv4Network(candidate)
+    raise LabError(f"no free network for the lab among {CANDIDATES[0]} … {CANDIDATES[-1]}")
+
+
+def repository_address(network: ipaddress.IPv4Network) -> str:
+    """Where the lab's apt repository answers."""
+    return str(network[REPOSITORY_HOST])
+
+
+def free_address(engine: Engine, network: ipaddress.IPv4Network) -> str:
+    """An address that no host has, stopped ones included."""
+    listed = engine.docker(
+        "ps", "-a", "--filter", f"label={LABEL}.address", "--format",
+        f'{{{{.Label "{LABEL}.address"}}}}',
+    )  # fmt: skip
+    taken = set(listed.split())
+    for number in range(FIRST_HOST, network.num_addresses - 1):
+        if str(network[number]) not in taken:
+            return str(network[number])
+    raise LabError("no free address left in the lab's network: python -m tests.lab down --all")
+
+
+def nameservers() -> str:
+    """This machine's resolv.conf, without servers that only it can reach."""
+    lines = Path("/etc/resolv.conf").read_text().splitlines()
+    kept = [line for line in lines if not re.match(r"nameserver\s+(127\.|::1)", line)]
+    return "\n".join(kept) + "\n"
+
+
+def _subnet(engine: Engine) -> ipaddress.IPv4Network | None:
+    shown = engine.run(
+        "network", "inspect", "--format", "{{(index .IPAM.Config 0).Subnet}}", NAME, check=False
+    )
+    return ipaddress.IPv4Network(shown.stdout.strip()) if shown.returncode == 0 else None
+
+
+def _mtu() -> int:
+    """What fits through this machine's own uplink."""
+    for line in run(["ip", "-4", "route", "show", "default"], timeout=10).stdout.splitlines():
+        device = re.search(r"\bdev (\S+)", line)
+        if device:
+            return int(Path(f"/sys/class/net/{device[1]}/mtu").read_text())
+    return 1500
+
+
+def remove(engine: Engine) -> None:
+    """Remove the lab's network; nothing may be left on it."""
+    engine.run("network", "rm", NAME, check=False)

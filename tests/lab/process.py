@@ -1,0 +1,114 @@
+"""Bounded commands on this machine, and progress lines."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+
+# What `apt-get install` brings a command, where it is not there. Debian 13 and Ubuntu split the
+# client from docker.io.
+PACKAGES_OF = {
+    "dockerd": ("docker.io", "iptables"),
+    "docker": ("docker-cli", "docker.io"),
+    "mmdebstrap": ("mmdebstrap", "debian-archive-keyring"),
+    "gpg": ("gnupg",),
+    "gpg-agent": ("gnupg",),
+    "gcc": ("gcc", "libc6-dev"),
+    "ssh": ("openssh-client",),
+}
+
+
+class LabError(RuntimeError):
+    """The lab cannot do what was asked; the message is for a person."""
+
+
+def progress(message: str) -> None:
+    """One line on stderr, so that nothing slow is silent."""
+    print(f"lab: {message}", file=sys.stderr, flush=True)
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    timeout: float,
+    stdin: bytes | None = None,
+    env: Mapping[str, str] | None = None,
+    check: bool = True,
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end.
+
+    + argv: the command and its arguments
+    + timeout: seconds
+    + stdin: what it reads; nothing by default
+    + env: added to this process's environment
+    + check: raise LabError when it fails
+    """
+    try:
+        done = subprocess.run(
+            argv,
+            input=stdin if stdin is not None else b"",
+            capture_output=True,
+            timeout=timeout,
+            env={**os.environ, **(env or {})},
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise LabError(f"{' '.join(argv[:6])} … did not end in {timeout:.0f} s") from error
+    except FileNotFoundError as error:
+        raise LabError(f"{argv[0]} is not installed") from error
+    result = subprocess.CompletedProcess(
+        done.args,
+        done.returncode,
+        done.stdout.decode(errors="replace"),
+        done.stderr.decode(errors="replace"),
+    )
+    if check and result.returncode != 0:
+        said = (result.stderr.strip() or result.stdout.strip())[-2000:]
+        raise LabError(f"{' '.join(argv[:6])} … ended with {result.returncode}: {said}")
+    return result
+
+
+def need(*commands: str) -> None:
+    """Install what brings these commands, where they are missing (Debian and Ubuntu, root)."""
+    missing = [command for command in commands if shutil.which(command) is None]
+    if not missing:
+        return
+    wanted = sorted({package for command in missing for package in PACKAGES_OF[command]})
+    progress(f"installing {' '.join(wanted)} (for {', '.join(missing)})")
+    run(["apt-get", "update", "-q"], timeout=300)
+    known = [name for name in wanted if _in_apt(name)]
+    run(
+        ["apt-get", "install", "-y", "-q", "--no-install-recommends", *known],
+        timeout=900,
+        env={"DEBIAN_FRONTEND": "noninteractive"},
+    )
+    still = [command for command in missing if shutil.which(command) is None]
+    if still:
+        raise LabError(f"{', '.join(still)}: not there after installing {' '.join(known)}")
+
+
+def _in_apt(package: str) -> bool:
+    return bool(run(["apt-cache", "madison", package], timeout=60).stdout.strip())
+
+
+class Deadline:
+    """A moment after which a wait is given up.
+
+    + seconds: from now
+    + what: named in the error
+    """
+
+    def __init__(self, seconds: float, what: str) -> None:
+        self._end = time.monotonic() + seconds
+        self._seconds = seconds
+        self._what = what
+
+    def pause(self, seconds: float = 0.1) -> None:
+        """Sleep a little, or raise LabError when time is up."""
+        if time.monotonic() >= self._end:
+            raise LabError(f"{self._what}: not within {self._seconds:.0f} s")
+        time.sleep(seconds)

@@ -1,0 +1,104 @@
+"""Where the lab keeps things between commands: one folder, one JSON file per lab."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from tests.lab.process import LabError
+
+SCHEMA = 1
+
+
+def folder() -> Path:
+    """``$XDG_CACHE_HOME/gpuhost-lab``, or ``~/.cache/gpuhost-lab``."""
+    cache = os.environ.get("XDG_CACHE_HOME") or str(Path("~/.cache").expanduser())
+    path = Path(cache) / "gpuhost-lab"
+    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return path
+
+
+def lab_name() -> str:
+    """The name of this lab, ``GPUHOST_LAB`` or "lab": labs of different names share an engine."""
+    name = os.environ.get("GPUHOST_LAB") or "lab"
+    if not re.fullmatch(r"[a-z][a-z0-9-]{0,30}", name):
+        raise LabError(f"GPUHOST_LAB={name!r}: use lower-case letters, digits and hyphens")
+    return name
+
+
+@contextmanager
+def locked(name: str = "lab") -> Iterator[None]:
+    """One process at a time; the kernel frees the lock when its holder dies."""
+    with (folder() / f"{name}.lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+@dataclass(frozen=True)
+class RepositoryState:
+    """The lab's apt repositories, as hosts reach them; fingerprints are 40 upper-case digits."""
+
+    base: str
+    docker_key_fingerprint: str
+    toolkit_key_fingerprint: str
+    nvidia_key_fingerprint: str
+    mirror_key_fingerprint: str
+
+
+@dataclass(frozen=True)
+class HostState:
+    """One booted host, as pyinfra needs to reach it."""
+
+    name: str
+    release: str
+    card: str | None
+    container: str
+    address: str
+    port: int
+    user: str
+    key: str
+    known_hosts: str
+    swap_path: str
+
+
+@dataclass(frozen=True)
+class LabState:
+    """What `up` made: read by the inventory, rewritten by `down`."""
+
+    lab: str
+    engine: str
+    repository: RepositoryState
+    hosts: tuple[HostState, ...] = field(default=())
+
+    def save(self) -> None:
+        path = path_of(self.lab)
+        beside = path.with_suffix(".new")
+        beside.write_text(json.dumps({"schema": SCHEMA, **asdict(self)}, indent=2) + "\n")
+        beside.replace(path)
+
+
+def path_of(lab: str) -> Path:
+    """The state file of a lab."""
+    return folder() / f"{lab}.json"
+
+
+def load(lab: str) -> LabState | None:
+    """What `up` left behind; None when nothing is up."""
+    path = path_of(lab)
+    if not path.exists():
+        return None
+    data = json.loads(path.read_text())
+    if data.pop("schema", None) != SCHEMA:
+        return None
+    return LabState(
+        lab=data["lab"],
+        engine=data["engine"],
+        repository=RepositoryState(**data["repository"]),
+        hosts=tuple(HostState(**host) for host in data["hosts"]),
+    )
