@@ -38,7 +38,7 @@ class Check:
 _checks: dict[str, Check] = {}
 
 
-def check(id: str, meaning: str) -> Callable[[Judge], Judge]:
+def check(id: str, meaning: str) -> Callable[[Judge], Check]:
     """Register a function of (Snapshot, Settings) under an id, `noun.aspect`.
 
     **Example:**
@@ -49,11 +49,11 @@ def check(id: str, meaning: str) -> Callable[[Judge], Judge]:
         def total(now: Snapshot, declared: Settings) -> Verdict: ...
     """
 
-    def register(judge: Judge) -> Judge:
+    def register(judge: Judge) -> Check:
         if id in _checks:
             raise ValueError(f"two checks named {id}")
         _checks[id] = Check(id, meaning, judge)
-        return judge
+        return _checks[id]
 
     return register
 

@@ -82,7 +82,7 @@ def _refusal(
         )
     if ours and ours.used > now.memory.available:
         return (
-            f"{gb(ours.used)} in the swap file do not fit into {gb(now.memory.available)} of free RAM",
+            f"{gb(ours.used)} of used swap do not fit into {gb(now.memory.available)} of RAM",
             "stop something first: docker stats",
         )
     # The old file goes before the new one is made; a tenth of the room stays for everything else.

@@ -35,6 +35,8 @@ main() {
         /sys/fs/cgroup/memory.swap.max \
         /etc/sysctl.d/60-gpuhost-swap.conf /var/lib/gpuhost/docker.json
     probe identity 3 id -u
+    probe sudo_user 3 printenv SUDO_USER
+    probe ssh_connection 3 printenv SSH_CONNECTION
     probe clock 3 date +%s
     probe kernel 3 uname -srmn
     probe packages 10 dpkg-query -W -f '${db:Status-Abbrev}\t${Package}\t${Version}\t${Architecture}\n' \

@@ -9,7 +9,12 @@ from gpuhost.snapshot.probes import NotRead, Probes
 
 @dataclass(frozen=True)
 class System:
-    """now: the host's clock in epoch seconds; root: whether this reading was made as root."""
+    """The host and the one who reads it.
+
+    + now: the host's clock, epoch seconds
+    + root: this reading was made as root
+    + sudo: the one who logged in became root by sudo
+    """
 
     distribution: str
     version: str
@@ -20,6 +25,7 @@ class System:
     hostname: str
     now: int
     root: bool
+    sudo: bool
 
     @classmethod
     def read(cls, probes: Probes) -> System:
@@ -40,6 +46,7 @@ class System:
             hostname=hostname,
             now=int(probes.output("clock").strip() or 0),
             root=probes.output("identity").strip() == "0",
+            sudo=bool(probes.output("sudo_user", allow=(0, 1)).strip()),
         )
 
 

@@ -1,0 +1,15 @@
+"""From a blank Debian or Ubuntu server to a verified GPU container host.
+
+pyinfra inventory.py deploys/gpu_host.py           over SSH, every host of the inventory
+pyinfra inventory.py deploys/gpu_host.py --dry     what would change, and nothing else
+pyinfra @local deploys/gpu_host.py                 on the server itself
+"""
+
+from gpuhost.host import swap
+from gpuhost.host.start import begin
+from gpuhost.host.verification import verified
+
+# None: the settings are wrong, or the system is not one for us. It was said; other hosts go on.
+if settings := begin():
+    swap.ready(settings)
+    verified(settings)

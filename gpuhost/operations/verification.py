@@ -1,0 +1,48 @@
+"""The end of every deploy: the same checks once more, and the run fails if one of them does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pyinfra import host
+from pyinfra.api import FunctionCommand, State, operation
+from pyinfra.api.host import Host
+
+from gpuhost.checks.finding import Finding, Status
+from gpuhost.checks.registry import run_checks
+from gpuhost.operations.reading import Commands, read
+from gpuhost.outputs.table import in_words, show
+from gpuhost.settings import Settings
+
+
+@operation()
+def verify(declared: Settings) -> Commands:
+    """
+    Judge the host by every check. No failure: no change. A failure fails this host, alone.
+
+    + declared: the settings of this host
+
+    **Example:**
+
+    .. code:: python
+
+        verify(name="Verification", declared=settings)
+    """
+    findings = run_checks(read(declared), declared)
+    if host.state.is_executing:
+        show(host.name, findings)
+    if all(finding.status is not Status.FAIL for finding in findings):
+        host.noop(f"verified: {in_words(findings)}")
+        return
+    # In a dry run what fails now is what the run is there to mend: it is no change of its own.
+    if host.state.is_executing:
+        yield FunctionCommand(_fail, (findings,), {})
+
+
+def _fail(state: State, host: Host, findings: Sequence[Finding]) -> bool:
+    for finding in findings:
+        if finding.status is Status.FAIL:
+            host.log_styled(
+                f"{finding.id}: {finding.actual} (wanted: {finding.expected})", fg="red"
+            )
+    return False

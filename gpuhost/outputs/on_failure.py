@@ -1,0 +1,33 @@
+"""A host whose step failed never reaches the verification: it shows its findings right there."""
+
+from __future__ import annotations
+
+from pyinfra.api import BaseStateCallback, State
+from pyinfra.api.host import Host
+from pyinfra.context import ctx_host
+
+from gpuhost.checks.registry import run_checks
+from gpuhost.declaration import declared_for
+from gpuhost.operations.reading import forget, read
+from gpuhost.outputs.table import show
+
+VERIFICATION = "Verification"
+
+
+class _ShowFindings(BaseStateCallback):
+    @staticmethod
+    def operation_host_error(
+        state: State, host: Host, op_hash: str, retry_count: int = 0, max_retries: int = 0
+    ) -> None:
+        if VERIFICATION in state.get_op_meta(op_hash).names or not host.connected:
+            return
+        with ctx_host.use(host):
+            declared = declared_for(host)
+            forget()
+            show(host.name, run_checks(read(declared), declared))
+
+
+def show_findings_on_failure(state: State) -> None:
+    """Once per run, however many hosts ask for it."""
+    if not any(isinstance(handler, _ShowFindings) for handler in state.callback_handlers):
+        state.add_callback_handler(_ShowFindings())

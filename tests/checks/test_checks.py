@@ -1,0 +1,52 @@
+"""Checks as data: a recorded host, an edit, the findings. One YAML file a noun, cases/NOUN.yaml."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from gpuhost.checks.registry import all_checks, run_checks
+from gpuhost.declaration import Layer, declare
+from tests.recorded import snapshot
+
+CASES = Path(__file__).parent / "cases"
+
+
+def _cases() -> list[Any]:
+    return [
+        pytest.param(file.stem, case, id=f"{file.stem}: {case['name']}")
+        for file in sorted(CASES.glob("*.yaml"))
+        for case in yaml.safe_load(file.read_text("utf-8"))
+    ]
+
+
+@pytest.mark.parametrize(("noun", "case"), _cases())
+def test_findings(noun: str, case: dict[str, Any]) -> None:
+    """`findings` names the status of every check of the noun; `ok: true` says all are ok or skip."""
+    declared = declare([Layer("the case", case.get("settings", {}))])
+    found = {f.id: f for f in run_checks(snapshot(case), declared, [noun])}
+    expected = dict.fromkeys(found, "ok") | case.get("findings", {})
+    assert {id: f.status.value for id, f in found.items()} == expected
+    for id, pattern in case.get("says", {}).items():
+        words = "\n".join((found[id].expected, found[id].actual, found[id].evidence, found[id].fix))
+        assert re.search(pattern, words), f"{id} says:\n{words}"
+
+
+def test_every_noun_has_cases() -> None:
+    assert {check.noun for check in all_checks()} == {file.stem for file in CASES.glob("*.yaml")}
+
+
+def test_every_check_is_seen_failing_or_warning() -> None:
+    """A check that no case makes fail or warn cannot be trusted to fail."""
+    seen = {
+        id
+        for file in CASES.glob("*.yaml")
+        for case in yaml.safe_load(file.read_text("utf-8"))
+        for id, status in case.get("findings", {}).items()
+        if status in ("fail", "warn")
+    }
+    assert {check.id for check in all_checks()} - seen == set()

@@ -1,0 +1,69 @@
+"""Operations as data: a recorded host, arguments, the commands. cases/NOUN.OPERATION.yaml."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pyinfra.context import ctx_host, ctx_state
+from pyinfra_testing.operations import parse_commands
+from pyinfra_testing.util import FakeState, create_host, parse_value
+
+from tests.recorded import raw
+
+CASES = Path(__file__).parent / "cases"
+
+
+def _cases() -> list[Any]:
+    return [
+        pytest.param(file.stem, case, id=f"{file.stem}: {case['name']}")
+        for file in sorted(CASES.glob("*.yaml"))
+        for case in yaml.safe_load(file.read_text("utf-8"))
+    ]
+
+
+@pytest.mark.parametrize(("operation", "case"), _cases())
+def test_commands(operation: str, case: dict[str, Any]) -> None:
+    """Exactly these commands, and `noop` where there is nothing to do."""
+    module, _, name = operation.rpartition(".")
+    function = getattr(import_module(f"gpuhost.operations.{module}"), name)
+    state = FakeState()
+    host = create_host(state, facts={"snapshot.Snapshot": raw(case), **case.get("facts", {})})
+    with ctx_state.use(state), ctx_host.use(host):
+        commands = [_shown(c) for c in parse_commands(list(function._inner(**_arguments(case))))]
+    assert commands == case.get("commands", [])
+    if "noop" in case:
+        assert host.noop_description == case["noop"]
+    else:
+        assert commands, "a case without commands names the noop"
+
+
+def _arguments(case: dict[str, Any]) -> dict[str, Any]:
+    arguments: dict[str, Any] = parse_value(case.get("args", {}))
+    return arguments
+
+
+def _shown(command: Any) -> Any:
+    """A command as the cases write it: without the wrapping that every command has."""
+    if isinstance(command, dict):
+        line = _plain(str(command["command"]))
+        # A script's text is the repository's own; what a file is to contain is the case's business.
+        if " sh -s -- " in f" {line} " or line.startswith("sh -s"):
+            return f"script {line.removeprefix('sh -s -- ')}"
+        return {"put": _target(line), "content": command["_stdin"]}
+    return _plain(command) if isinstance(command, str) else command
+
+
+def _plain(line: str) -> str:
+    words = line.split()
+    while words and ("=" in words[0] or words[0] in ("timeout", "-k", "5") or words[0].isdigit()):
+        words.pop(0)
+    return " ".join(words)
+
+
+def _target(line: str) -> str:
+    """PATH MODE, the last two words of a `put`."""
+    return " ".join(line.split()[-2:])

@@ -1,0 +1,114 @@
+"""Recorded readings of real hosts, and the edits that turn one into a broken host.
+
+    python -m tests.recorded NAME <reply >tests/fixtures/hosts/NAME.yaml
+
+turns what the collector printed on a host into a fixture.
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from gpuhost.snapshot import Probe, Probes, Snapshot
+from gpuhost.snapshot.transport import decode
+
+HOSTS = Path(__file__).parent / "fixtures" / "hosts"
+
+
+@cache
+def _recording(name: str) -> dict[str, Any]:
+    recording: dict[str, Any] = yaml.safe_load((HOSTS / f"{name}.yaml").read_text("utf-8"))
+    return recording
+
+
+def probes(
+    host: str, files: dict[str, str | None] | None = None, changed: dict[str, Any] | None = None
+) -> Probes:
+    """A recorded host with some files (None: not there) and probes (None: not run) replaced.
+
+    A probe that is replaced by a mapping keeps what the mapping does not name; `rc: null` means
+    that it timed out.
+    """
+    recording = _recording(host)
+    texts = {**recording["files"], **(files or {})}
+    by_name: dict[str, dict[str, Any] | None] = {**recording["probes"]}
+    for name, change in (changed or {}).items():
+        before = by_name.get(name) or {"rc": 0}
+        by_name[name] = None if change is None else {**before, **change}
+    made = {
+        name: Probe(values.get("rc", 0), values.get("out", ""), values.get("err", ""))
+        for name, values in by_name.items()
+        if values is not None
+    }
+    if "files" not in made:
+        made["files"] = Probe(0, _grep(texts))
+    return Probes(made)
+
+
+def _grep(texts: dict[str, str | None]) -> str:
+    """What `grep -aH ''` prints of these files."""
+    return "".join(
+        f"{path}:{line}\n"
+        for path, text in texts.items()
+        if text is not None
+        for line in text.splitlines()
+    )
+
+
+def snapshot(case: dict[str, Any]) -> Snapshot:
+    """The reading that a case of tests/checks or tests/operations describes."""
+    return Snapshot(probes(case["host"], case.get("files"), case.get("probes")))
+
+
+def raw(case: dict[str, Any]) -> dict[str, Any]:
+    """The same as the Snapshot fact returns it."""
+    made = probes(case["host"], case.get("files"), case.get("probes"))
+    return {n: {"rc": p.rc, "out": p.out, "err": p.err} for n, p in made.by_name.items()}
+
+
+def record(reply: list[str]) -> str:
+    """A reply of the collector as YAML, file by file and probe by probe."""
+    decoded = decode(reply)
+    texts: dict[str, list[str]] = {}
+    for line in decoded.output("files", allow=(0, 2)).splitlines():
+        path, _, text = line.partition(":")
+        if path == "/proc/self/mountinfo":
+            text = _without_the_labs_directories(text)
+        if "_URL=" not in text:
+            texts.setdefault(path, []).append(text)
+    recording = {
+        "files": {path: "\n".join(lines) + "\n" for path, lines in texts.items()},
+        "probes": {
+            name: {
+                key: value
+                for key, value in (("rc", probe.rc), ("out", probe.out), ("err", probe.err))
+                if value != ""
+            }
+            for name, probe in decoded.by_name.items()
+            if name != "files"
+        },
+    }
+    yaml.SafeDumper.add_representer(str, _block_style)
+    return yaml.safe_dump(recording, sort_keys=False, width=1000, allow_unicode=True)
+
+
+def _without_the_labs_directories(mount: str) -> str:
+    """A line of mountinfo without the directories of the machine that the host was recorded on."""
+    head, _, tail = mount.partition(" - ")
+    words = head.split()
+    words[3] = "/"
+    return " ".join([*words, "-", *tail.split()[:1]])
+
+
+def _block_style(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(record(sys.stdin.read().splitlines()))
