@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Literal
 
@@ -52,12 +53,15 @@ class FirewallRule:
         return cls(first, last, _protocol(match["protocol"]), source)
 
     def __str__(self) -> str:
-        ports = "" if self.first is None else f"{self.first}"
-        if self.last != self.first:
-            ports += f":{self.last}"
-        if self.protocol:
-            ports += f"/{self.protocol}"
-        return f"{ports} from {self.source}".strip() if self.source else ports
+        text = f"{self.ports}/{self.protocol}" if self.protocol else self.ports
+        return f"{text} from {self.source}".strip() if self.source else text
+
+    @property
+    def ports(self) -> str:
+        """80, 8000:8100, or nothing for every port."""
+        if self.first is None:
+            return ""
+        return f"{self.first}" if self.first == self.last else f"{self.first}:{self.last}"
 
     @property
     def families(self) -> tuple[Family, ...]:
@@ -68,6 +72,16 @@ class FirewallRule:
     def protocols(self) -> tuple[Protocol, ...]:
         """The protocols that the rule speaks of."""
         return (self.protocol,) if self.protocol else ("tcp", "udp")
+
+    def in_family(self, family: Family) -> FirewallRule:
+        """The rule for one version of IP, with its source spelled out."""
+        everywhere = IPv4Network("0.0.0.0/0") if family == 4 else IPv6Network("::/0")
+        return replace(self, source=self.source or everywhere)
+
+    def by_protocol(self) -> Iterator[FirewallRule]:
+        """The rule once per protocol; every port of every protocol stays one rule."""
+        for protocol in self.protocols if self.first is not None else (self.protocol,):
+            yield replace(self, protocol=protocol)
 
     def covers(self, other: FirewallRule) -> bool:
         """Whether everything that ``other`` lets in is let in by this rule too."""
