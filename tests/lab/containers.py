@@ -81,7 +81,10 @@ def create(engine: Engine, lab: str, state: HostState, image: str, owner: str | 
         stream.add(path, content)
     if state.card is not None:
         for file in cards.files(state.card):
-            stream.add(file.path, file.content, mode=file.mode)
+            if file.target is None:
+                stream.add(file.path, file.content, mode=file.mode)
+            else:
+                stream.link(file.path, file.target)
     engine.docker("cp", "-", f"{state.container}:/", stdin=stream.close())
 
 
@@ -160,6 +163,11 @@ class Stream:
     def folder(self, path: str, *, mode: int = 0o755, uid: int = 0) -> None:
         entry = self._entry(path, mode, uid)
         entry.type = tarfile.DIRTYPE
+        self._tar.addfile(entry)
+
+    def link(self, path: str, target: str) -> None:
+        entry = self._entry(path, 0o777, 0)
+        entry.type, entry.linkname = tarfile.SYMTYPE, target
         self._tar.addfile(entry)
 
     def close(self) -> bytes:
