@@ -1,0 +1,121 @@
+"""The firewall as its files have it, as the kernel has it, and what it stands before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gpuhost.firewall.listeners import Listener, parse_ss, ssh_ports
+from gpuhost.firewall.published import RULES, foreign_bridges
+from gpuhost.firewall.tables import Tables
+from gpuhost.firewall.ufw import USER_RULES, UfwRule, parse_user_rules
+from gpuhost.firewall_rule import Family
+from gpuhost.snapshot.docker import Unit, installed_packages, read_units
+from gpuhost.snapshot.probes import NotRead, Probes
+
+UFW_DEFAULTS = "/etc/default/ufw"
+UFW_CONF = "/etc/ufw/ufw.conf"
+UNDONE = "/var/lib/gpuhost/firewall/reverted"
+PENDING = "/var/lib/gpuhost/firewall/pending"
+SAVED: dict[Family, str] = {4: "iptables_save", 6: "ip6tables_save"}
+NO_SUCH_COMMAND = 127
+
+
+@dataclass(frozen=True)
+class Ufw:
+    """ufw's own configuration.
+
+    + enabled: switched on in its file; whether the kernel has its rules is another matter
+    + incoming: what happens to what no rule speaks of: DROP, REJECT or ACCEPT
+    + owns_tables: MANAGE_BUILTINS: it empties every table, Docker's rules included
+    """
+
+    installed: bool
+    enabled: bool
+    at_boot: bool
+    ipv6: bool
+    incoming: str
+    owns_tables: bool
+    rules: Mapping[Family, tuple[UfwRule, ...]]
+
+
+@dataclass(frozen=True)
+class Firewall:
+    """Everything that decides about what may come in.
+
+    + kernel: the tables per version of IP; no 6 if the kernel has no IPv6
+    + published: our rules for published ports, as the files have them; None: no file
+    + ssh_ports: where SSH is really reached
+    + foreign_bridges: interfaces called like containers' bridges that are none
+    + undone: when an unconfirmed change was last undone, epoch seconds
+    """
+
+    ufw: Ufw
+    kernel: Mapping[Family, Tables]
+    published: Mapping[Family, str | None]
+    units: Mapping[str, Unit]
+    listeners: tuple[Listener, ...]
+    ssh_ports: tuple[int, ...]
+    foreign_bridges: tuple[str, ...]
+    undone: int | None
+
+    @classmethod
+    def read(cls, probes: Probes) -> Firewall:
+        units = read_units(probes)
+        listeners = parse_ss(probes.output("listeners"))
+        undone = (probes.file(UNDONE) or "").strip()
+        return cls(
+            ufw=_ufw(probes, units),
+            kernel=_kernel(probes),
+            published={family: probes.file(path) for family, path in RULES.items()},
+            units=units,
+            listeners=listeners,
+            ssh_ports=tuple(_ssh_ports(probes, listeners)),
+            foreign_bridges=tuple(foreign_bridges(probes.output("interfaces").split())),
+            undone=int(undone) if undone.isdecimal() else None,
+        )
+
+
+def _ufw(probes: Probes, units: Mapping[str, Unit]) -> Ufw:
+    defaults = _assignments(probes.file(UFW_DEFAULTS) or "")
+    conf = _assignments(probes.file(UFW_CONF) or "")
+    return Ufw(
+        installed="ufw" in installed_packages(probes),
+        enabled=conf.get("ENABLED") == "yes",
+        at_boot="ufw.service" in units and units["ufw.service"].enabled,
+        ipv6=defaults.get("IPV6") == "yes",
+        incoming=defaults.get("DEFAULT_INPUT_POLICY", "").upper(),
+        owns_tables=defaults.get("MANAGE_BUILTINS") == "yes",
+        rules={
+            family: parse_user_rules(probes.file(path) or "", family)
+            for family, path in USER_RULES.items()
+        },
+    )
+
+
+def _assignments(text: str) -> dict[str, str]:
+    pairs = (line.partition("=") for line in text.splitlines() if not line.startswith("#"))
+    return {
+        key.strip(): value.strip().strip("\"'").lower() for key, equals, value in pairs if equals
+    }
+
+
+def _kernel(probes: Probes) -> dict[Family, Tables]:
+    """No iptables on the host, or no IPv6 in the kernel: there are no rules then."""
+    tables: dict[Family, Tables] = {}
+    for family, name in SAVED.items():
+        probe = probes.get(name)
+        if probe.rc is None:
+            raise NotRead(f"{name.replace('_', '-')} timed out")
+        if probe.rc == 0:
+            tables[family] = Tables.parse(probe.out)
+        elif probe.rc == NO_SUCH_COMMAND:
+            tables[family] = Tables({})
+        elif family == 4:
+            raise NotRead(f"iptables-save: {probe.complaint}")
+    return tables
+
+
+def _ssh_ports(probes: Probes, listeners: tuple[Listener, ...]) -> list[int]:
+    sshd, units, connection = (probes.get(n).out for n in ("sshd", "units", "ssh_connection"))
+    return ssh_ports(sshd, units, connection, listeners)
