@@ -10,6 +10,7 @@ from __future__ import annotations
 from functools import cached_property
 
 from gpuhost.snapshot.docker import Docker
+from gpuhost.snapshot.firewall import Firewall
 from gpuhost.snapshot.memory import Memory
 from gpuhost.snapshot.paths import Disks, Paths
 from gpuhost.snapshot.probes import NotRead, Probe, Probes
@@ -48,3 +49,7 @@ class Snapshot:
     @cached_property
     def docker(self) -> Docker:
         return Docker.read(self.probes)
+
+    @cached_property
+    def firewall(self) -> Firewall:
+        return Firewall.read(self.probes)

@@ -33,7 +33,10 @@ main() {
         /proc/self/mountinfo /proc/cmdline /sys/fs/cgroup/memory.max \
         /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory/memory.memsw.limit_in_bytes \
         /sys/fs/cgroup/memory.swap.max \
-        /etc/sysctl.d/60-gpuhost-swap.conf /var/lib/gpuhost/docker.json
+        /etc/sysctl.d/60-gpuhost-swap.conf /etc/default/ufw /etc/ufw/ufw.conf \
+        /etc/ufw/user.rules /etc/ufw/user6.rules /etc/gpuhost/firewall/published.v4 \
+        /etc/gpuhost/firewall/published.v6 /var/lib/gpuhost/firewall/reverted \
+        /var/lib/gpuhost/docker.json
     probe identity 3 id -u
     probe sudo_user 3 printenv SUDO_USER
     probe ssh_connection 3 printenv SSH_CONNECTION
@@ -43,7 +46,14 @@ main() {
         'docker*' 'containerd*' 'podman-docker' 'runc' 'python3' 'ufw' 'ca-certificates' 'curl'
     probe units 5 systemctl show --no-pager \
         -p Id -p LoadState -p ActiveState -p SubState -p UnitFileState -p ActiveEnterTimestamp \
-        docker.service docker.socket containerd.service
+        -p Listen docker.service docker.socket containerd.service ufw.service firewalld.service \
+        ssh.socket gpuhost-firewall.service gpuhost-firewall-revert.service
+
+    probe iptables_save 10 iptables-save -t filter
+    probe ip6tables_save 10 ip6tables-save -t filter
+    probe listeners 5 ss -Hltnup
+    probe sshd 5 sshd -T
+    probe interfaces 3 ls /sys/class/net
 
     managed_files stat 5 stat -c '%a %U %G %s %Y %F %n'
     managed_files hashes 10 sha256sum
