@@ -1,0 +1,49 @@
+"""One definition of packages, as apt understands it: a line of a *.list or a *.sources stanza."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A file under /etc/apt: a list, a *.sources, or a list of mirrors that one of them names."""
+
+    path: str
+    content: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What one definition says. `architectures` empty: all of the host's; `signed_by` None: any key
+    that apt trusts."""
+
+    types: tuple[str, ...]
+    uris: tuple[str, ...]
+    suites: tuple[str, ...]
+    components: tuple[str, ...]
+    architectures: tuple[str, ...] = ()
+    signed_by: str | None = None
+
+
+class Block(Protocol):
+    """A piece of a file. `entry` is None for comments, blanks, what is switched off or unreadable.
+
+    The `with_…` methods change what they say and nothing else in the text. `separator` goes
+    between two blocks that were one.
+    """
+
+    @property
+    def text(self) -> str: ...
+    @property
+    def separator(self) -> str: ...
+    @property
+    def entry(self) -> Entry | None: ...
+    def with_types(self, types: tuple[str, ...]) -> Block: ...
+    def with_uris(self, uris: tuple[str, ...]) -> Block: ...
+    def with_suites(self, suites: tuple[str, ...]) -> Block: ...
+    def with_components(self, components: tuple[str, ...]) -> Block: ...
+    def with_architectures(self, architectures: tuple[str, ...]) -> Block: ...
+    def with_signed_by(self, keyring: str) -> Block: ...
+    def switched_off(self) -> Block: ...

@@ -1,0 +1,81 @@
+"""Which mirror `auto` takes."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from gpuhost.apt.choice import Probe, Release, first_usable, release_date
+from gpuhost.apt.mirrors import mirror_called
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=timezone.utc)
+WEEK = timedelta(days=7)
+
+
+def probe(name: str, *releases: Release) -> Probe:
+    return Probe(mirror_called(name, https=True), releases)
+
+
+def release(suite: str, days: float) -> Release:
+    return Release(suite, NOW - timedelta(days=days))
+
+
+FRESH = (release("noble", 900), release("noble-updates", 0.2))
+DEAD = (Release("noble", error="Could not connect"),)
+
+
+def test_the_first_usable_one_is_taken_in_the_given_order() -> None:
+    choice = first_usable([probe("ustc", *FRESH), probe("tuna", *FRESH)], NOW, WEEK)
+    assert choice.mirror == mirror_called("ustc", https=True)
+    assert choice.passed_over == {}
+
+
+def test_unreachable_and_stale_ones_are_passed_over_with_the_reason() -> None:
+    stale = (release("noble", 900), release("noble-updates", 30))
+    probes = [probe("aliyun", *DEAD), probe("tuna", *stale), probe("ustc", *FRESH)]
+    choice = first_usable(probes, NOW, WEEK)
+    assert choice.mirror is not None
+    assert choice.mirror.name == "ustc"
+    assert choice.passed_over == {
+        "aliyun": "noble: Could not connect",
+        "tuna": "30 days old, at most 7 are allowed",
+    }
+
+
+def test_none_is_taken_when_none_will_do() -> None:
+    choice = first_usable([probe("aliyun", *DEAD)], NOW, WEEK)
+    assert choice.mirror is None
+    assert list(choice.passed_over) == ["aliyun"]
+
+
+@pytest.mark.parametrize(
+    ("releases", "refusal"),
+    [
+        (FRESH, None),
+        ((release("noble-updates", 7),), None),
+        ((release("noble-updates", 7.1),), "7 days old, at most 7 are allowed"),
+        ((release("noble-updates", -1),), None),
+        ((*FRESH, Release("noble-backports", error="404  Not Found")), "noble-backports: 404"),
+        ((Release("noble"),), "its Release files have no date"),
+        ((), "its Release files have no date"),
+    ],
+)
+def test_a_refusal_says_why(releases: tuple[Release, ...], refusal: str | None) -> None:
+    found = probe("ustc", *releases).refusal(NOW, WEEK)
+    assert (found or "").startswith(refusal or "")
+    assert (found is None) == (refusal is None)
+
+
+@pytest.mark.parametrize(
+    ("text", "date"),
+    [
+        ("Sat, 21 Nov 2026 12:00:00 UTC", NOW),
+        ("Sat, 21 Nov 2026 12:00:00 +0000", NOW),
+        ("Sat, 21 Nov 2026 20:00:00 +0800", NOW),
+        ("yesterday", None),
+        ("", None),
+    ],
+)
+def test_the_date_of_a_release_file(text: str, date: datetime | None) -> None:
+    assert release_date(text) == date
