@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gpuhost.checks.disk import APPS, CONTAINERD, DATA_ROOT
+from gpuhost.docker.packages import OLDER_LISTS as DOCKER_LISTS
 from gpuhost.settings import Settings
 from gpuhost.snapshot.docker import DAEMON_JSON
 from gpuhost.snapshot.paths import ancestry
@@ -15,6 +16,6 @@ def request_for(declared: Settings) -> Request:
     directories = (data_root, CONTAINERD, APPS, declared.swap_path)
     return Request(
         managed=frozenset({DAEMON_JSON}),
-        plain=frozenset({declared.swap_path}),
+        plain=frozenset({declared.swap_path, *DOCKER_LISTS}),
         directories=frozenset().union(*(ancestry(path) for path in directories)),
     )

@@ -54,8 +54,7 @@ def put(path: str, content: str, *, mode: str = "0644") -> StringCommand:
         "sh",
         "-c",
         QuoteString(
-            "umask 077; set -e; "
-            'mkdir -p -m 0755 "$(dirname "$1")"; '
+            'set -e; umask 022; mkdir -p "$(dirname "$1")"; umask 077; '
             'cat >"$1.gpuhost-new"; chmod "$2" "$1.gpuhost-new"; mv -f "$1.gpuhost-new" "$1"'
         ),
         "sh",

@@ -49,22 +49,26 @@ def read(declared: Settings) -> Snapshot:
     host: Host = ctx_host.get()
     wanted = request_for(declared)
     known = _readings.get(host)
-    executing = bool(ctx_state.get().is_executing)
-    if known and known.executing == executing and known.request.covers(wanted):
+    if known and known.executing == executing() and known.request.covers(wanted):
         return known.snapshot
     if known:
         wanted |= known.request
     raw = host.get_fact(SnapshotFact, _stdin=script(wanted), _timeout=READ_TIMEOUT)
     snapshot = Snapshot(Probes({name: Probe(**probe) for name, probe in (raw or {}).items()}))
     if raw:
-        _readings[host] = _Memory(executing, wanted, snapshot)
+        _readings[host] = _Memory(executing(), wanted, snapshot)
     return snapshot
 
 
 def forget() -> None:
     """This host is about to change: the next `read` asks it again."""
-    if ctx_state.get().is_executing:
+    if executing():
         _readings.pop(ctx_host.get(), None)
+
+
+def executing() -> bool:
+    """Whether this run has begun to change hosts; before, operations only plan."""
+    return bool(ctx_state.get().is_executing)
 
 
 def operation(function: Callable[P, Commands]) -> PyinfraOperation[P]:

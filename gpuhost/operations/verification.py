@@ -10,7 +10,7 @@ from pyinfra.api.host import Host
 
 from gpuhost.checks.finding import Finding, Status
 from gpuhost.checks.registry import run_checks
-from gpuhost.operations.reading import Commands, read
+from gpuhost.operations.reading import Commands, executing, read
 from gpuhost.outputs.table import in_words, show
 from gpuhost.settings import Settings
 
@@ -29,13 +29,13 @@ def verify(declared: Settings) -> Commands:
         verify(name="Verification", declared=settings)
     """
     findings = run_checks(read(declared), declared)
-    if host.state.is_executing:
+    if executing():
         show(host.name, findings)
     if all(finding.status is not Status.FAIL for finding in findings):
         host.noop(f"verified: {in_words(findings)}")
         return
     # In a dry run what fails now is what the run is there to mend: it is no change of its own.
-    if host.state.is_executing:
+    if executing():
         yield FunctionCommand(_fail, (findings,), {})
 
 

@@ -12,6 +12,7 @@ from functools import cached_property
 from gpuhost.snapshot.docker import Docker
 from gpuhost.snapshot.firewall import Firewall
 from gpuhost.snapshot.memory import Memory
+from gpuhost.snapshot.nvidia import Nvidia
 from gpuhost.snapshot.paths import Disks, Paths
 from gpuhost.snapshot.probes import NotRead, Probe, Probes
 from gpuhost.snapshot.swap import Swap
@@ -45,6 +46,10 @@ class Snapshot:
     @cached_property
     def swap(self) -> Swap:
         return Swap.read(self.probes)
+
+    @cached_property
+    def nvidia(self) -> Nvidia:
+        return Nvidia.read(self.probes)
 
     @cached_property
     def docker(self) -> Docker:

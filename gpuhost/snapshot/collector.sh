@@ -36,7 +36,8 @@ main() {
         /etc/sysctl.d/60-gpuhost-swap.conf /etc/default/ufw /etc/ufw/ufw.conf \
         /etc/ufw/user.rules /etc/ufw/user6.rules /etc/gpuhost/firewall/published.v4 \
         /etc/gpuhost/firewall/published.v6 /var/lib/gpuhost/firewall/reverted \
-        /var/lib/gpuhost/docker.json
+        /var/lib/gpuhost/docker.json \
+        /etc/apt/sources.list.d/docker.sources /etc/apt/keyrings/docker.asc
     probe identity 3 id -u
     probe sudo_user 3 printenv SUDO_USER
     probe ssh_connection 3 printenv SSH_CONNECTION
@@ -48,6 +49,8 @@ main() {
         -p Id -p LoadState -p ActiveState -p SubState -p UnitFileState -p ActiveEnterTimestamp \
         -p Listen docker.service docker.socket containerd.service ufw.service firewalld.service \
         ssh.socket gpuhost-firewall.service gpuhost-firewall-revert.service
+
+    probe pci 5 grep -sHE '^(DRIVER|PCI_ID|PCI_CLASS)=' /sys/bus/pci/devices/*/uevent
 
     probe iptables_save 10 iptables-save -t filter
     probe ip6tables_save 10 ip6tables-save -t filter

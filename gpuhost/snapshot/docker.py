@@ -52,12 +52,18 @@ class Engine:
     address_pools: tuple[str, ...]
     cgroup_version: str
     warnings: tuple[str, ...]
+    swarm: bool
     plugins: dict[str, str]
 
 
 @dataclass(frozen=True)
 class DaemonConfig:
-    """daemon.json. text is None if there is no file, values is None if it is not a JSON object."""
+    """daemon.json.
+
+    + text: None if there is no file
+    + values: None if it is not a JSON object
+    + owned: paths of the keys that gpuhost wrote last, "log-opts.max-size"
+    """
 
     text: str | None
     values: dict[str, Any] | None
@@ -74,6 +80,8 @@ class Docker:
     engine_complaint: str
     containers: tuple[Container, ...]
     config: DaemonConfig
+    sources: str | None
+    key: str | None
 
     @property
     def running_containers(self) -> tuple[Container, ...]:
@@ -90,6 +98,8 @@ class Docker:
             engine_complaint=complaint,
             containers=_containers(probes),
             config=_daemon_config(probes),
+            sources=probes.file("/etc/apt/sources.list.d/docker.sources"),
+            key=probes.file("/etc/apt/keyrings/docker.asc"),
         )
 
 
@@ -159,6 +169,7 @@ def _from_info(info: dict[str, Any]) -> Engine:
         address_pools=tuple(f"{pool.get('Base')}#{pool.get('Size')}" for pool in pools),
         cgroup_version=str(info.get("CgroupVersion") or ""),
         warnings=tuple(info.get("Warnings") or ()),
+        swarm=(info.get("Swarm") or {}).get("LocalNodeState") == "active",
         plugins={
             str(plugin.get("Name")): str(plugin.get("Version") or "").lstrip("v")
             for plugin in plugins
@@ -179,9 +190,8 @@ def _daemon_config(probes: Probes) -> DaemonConfig:
 
 
 def _owned(record: str | None) -> tuple[str, ...]:
-    """The top-level keys of daemon.json that gpuhost wrote last."""
     values = _json_object(record or "{}") or {}
-    keys = values.get("daemon_json_keys")
+    keys = values.get("daemon_json")
     return tuple(str(key) for key in keys) if isinstance(keys, list) else ()
 
 

@@ -27,6 +27,11 @@ class System:
     root: bool
     sudo: bool
 
+    @property
+    def architecture(self) -> str:
+        """As dpkg says it: amd64, arm64."""
+        return {"x86_64": "amd64", "aarch64": "arm64"}.get(self.machine, self.machine)
+
     @classmethod
     def read(cls, probes: Probes) -> System:
         release = _assignments(probes.file("/etc/os-release") or "")

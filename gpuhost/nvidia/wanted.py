@@ -1,0 +1,16 @@
+"""Whether a host is one with GPUs, by what is declared and what is on the bus."""
+
+from __future__ import annotations
+
+from gpuhost.settings import Settings
+from gpuhost.snapshot import Snapshot
+
+
+def gpu_wanted(now: Snapshot, declared: Settings) -> bool:
+    """`gpu = "auto"` takes what is on the PCI bus.
+
+    Raises NotRead if the bus could not be read.
+    """
+    if declared.gpu == "auto":
+        return bool(now.nvidia.gpus)
+    return declared.gpu == "required"

@@ -1,0 +1,173 @@
+"""The write side of the container engine."""
+
+from __future__ import annotations
+
+import json
+from typing import Literal
+
+from pyinfra import host
+
+from gpuhost.checks.docker import (
+    apt_repository,
+    conflicting,
+    merged_config,
+    missing,
+    not_live,
+    restart_stops,
+)
+from gpuhost.checks.finding import Status
+from gpuhost.checks.registry import failing
+from gpuhost.docker.packages import repository
+from gpuhost.operations import repository as apt_repositories
+from gpuhost.operations.commands import (
+    apt_install,
+    apt_remove,
+    apt_update,
+    put,
+    refuse,
+    run,
+    script,
+)
+from gpuhost.operations.reading import Commands, executing, operation, read
+from gpuhost.settings import DOCKER_KEY_FINGERPRINT, Settings
+from gpuhost.snapshot import Snapshot
+from gpuhost.snapshot.docker import DAEMON_JSON, DOCKER_RECORD
+
+RESTART_TIMEOUT = 400
+
+
+@operation
+def engine(
+    source: Literal["docker-ce", "distro", "present"] = "docker-ce",
+    mirror: str = "docker",
+    key_fingerprint: str = DOCKER_KEY_FINGERPRINT,
+    key_file: str | None = None,
+    adopt: bool = False,
+) -> Commands:
+    """
+    Have the container engine with compose and buildx, running and started at boot. Packages of
+    another source are replaced only when they hold no containers, or with adopt.
+
+    + source: "docker-ce" (Docker's repository), "distro", or "present" (never install)
+    + mirror: "docker", a China mirror by name, or a URL that stands for /docker-ce
+    + key_fingerprint: the only key that may sign the repository
+    + key_file: that key as a file on this machine; None: the host fetches it
+    + adopt: replace an engine that holds containers
+
+    **Example:**
+
+    .. code:: python
+
+        from gpuhost.operations import docker
+        docker.engine(name="Container engine", mirror="aliyun")
+    """
+    declared = Settings(
+        docker_source=source,
+        docker_mirror=mirror,
+        docker_key_fingerprint=key_fingerprint,
+        docker_key_file=key_file,
+        adopt=adopt,
+    )
+    now = read(declared)
+    wrong = {finding.id for finding in failing(now, declared, "docker")}
+    if not wrong & {"docker.repository", "docker.packages", "docker.engine"}:
+        host.noop("the engine runs, from the declared source")
+        return
+    foreign, held = conflicting(now, declared), [c.name for c in now.docker.containers]
+    if foreign and held and not adopt:
+        refuse("docker", f"{' '.join(foreign)} holds containers: {', '.join(held)}")
+        return
+    if apt_repository.find(now, declared).status is Status.FAIL:
+        repo = repository(declared, now.system)
+        clashes = [path for path in repo.clashes if now.paths.get(path)]
+        yield from apt_repositories.add(repo, key_file, clashes)
+        yield apt_update()
+    if foreign:
+        yield apt_remove(foreign)
+    if missing(now, declared):
+        yield apt_install(missing(now, declared))
+    yield run("systemctl", "enable", "--now", "docker.service", seconds=120)
+
+
+@operation
+def daemon_json(
+    registry_mirrors: tuple[str, ...] = (),
+    log_max_size: str = "10m",
+    log_max_file: int = 3,
+    address_pools: tuple[str, ...] = (),
+    data_root: str | None = None,
+    live_restore: bool = True,
+    features: dict[str, bool] | None = None,
+    gpu: Literal["auto", "required", "none"] = "auto",
+    restart: Literal["idle", "always", "never"] = "idle",
+    adopt: bool = False,
+) -> Commands:
+    """
+    Merge our keys into daemon.json and put them in force. Foreign keys are kept; a key that a
+    person set otherwise is replaced only with adopt. The file is validated first, and the old one
+    comes back if the engine does not start with the new one.
+
+    + registry_mirrors: mirrors of Docker Hub
+    + log_max_size, log_max_file: rotation of the containers' logs
+    + address_pools: "10.200.0.0/16#24", networks for containers
+    + data_root: where images and volumes live
+    + live_restore: containers go on while the engine restarts
+    + features: the engine's feature switches
+    + gpu: register the nvidia runtime: where there is a card, always, never
+    + restart: "idle" restarts when no container would stop, "always", or "never"
+    + adopt: replace keys that a person set otherwise
+
+    **Example:**
+
+    .. code:: python
+
+        from gpuhost.operations import docker
+        docker.daemon_json(name="Engine configuration", log_max_size="50m", restart="always")
+    """
+    declared = Settings(
+        docker_registry_mirrors=tuple(registry_mirrors),
+        docker_log_max_size=log_max_size,
+        docker_log_max_file=log_max_file,
+        docker_address_pools=tuple(address_pools),
+        docker_data_root=data_root,
+        docker_live_restore=live_restore,
+        docker_features=features or {},
+        docker_restart=restart,
+        gpu=gpu,
+        adopt=adopt,
+    )
+    now = read(declared)
+    if now.docker.engine is None and executing():
+        refuse("docker", f"the engine does not answer: {now.docker.engine_complaint}")
+    elif now.docker.config.values is None:
+        refuse("docker", f"{DAEMON_JSON} is no JSON object: mend it first")
+    else:
+        yield from _bring_into_force(now, declared)
+
+
+def _bring_into_force(now: Snapshot, declared: Settings) -> Commands:
+    merged = merged_config(now, declared)
+    stops = restart_stops(now)
+    may_restart = declared.docker_restart == "always" or (
+        declared.docker_restart == "idle" and not stops
+    )
+    record = json.dumps({"daemon_json": merged.owned}) + "\n"
+    if merged.values == now.docker.config.values and now.docker.engine:
+        if not not_live(now, declared):
+            if merged.owned == now.docker.config.owned:
+                host.noop("daemon.json is as declared, and in force")
+                return
+            yield put(DOCKER_RECORD, record)
+            return
+        if not may_restart:
+            refuse("docker", f"daemon.json waits for a restart, which stops {', '.join(stops)}")
+            return
+    yield put(f"{DAEMON_JSON}.gpuhost-new", merged.text)
+    yield put(f"{DOCKER_RECORD}.gpuhost-new", record)
+    yield script(
+        "docker_config.sh",
+        DAEMON_JSON,
+        DOCKER_RECORD,
+        "yes" if may_restart else "no",
+        seconds=RESTART_TIMEOUT,
+    )

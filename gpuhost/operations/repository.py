@@ -1,0 +1,90 @@
+"""Vendors' apt repositories: the key is checked before apt ever sees it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterable
+from pathlib import Path
+
+from pyinfra.api import FunctionCommand, QuoteString, State, StringCommand
+from pyinfra.api.host import Host
+
+from gpuhost.openpgp import armor
+from gpuhost.operations.commands import put, run
+from gpuhost.operations.reading import Commands
+from gpuhost.repository import Repository
+
+FETCH_SECONDS = 120
+LARGEST_KEY = 1 << 20
+ORIGINALS = "/var/lib/gpuhost/apt/clashing"
+
+
+def add(repository: Repository, key_file: str | None, clashes: Iterable[str] = ()) -> Commands:
+    """Key, sources file, and clashing lists out of apt's way.
+
+    + key_file: the key on this machine; None: the host fetches it
+    + clashes: the lists of `repository.clashes` that are there
+    """
+    for path in clashes:
+        yield run("mkdir", "-p", ORIGINALS)
+        yield run("mv", "-f", path, f"{ORIGINALS}/")
+    yield FunctionCommand(_install_key, (repository, key_file), {})
+    yield put(repository.sources_path, repository.sources)
+
+
+def _install_key(state: State, host: Host, repository: Repository, key_file: str | None) -> bool:
+    try:
+        key = Path(key_file).expanduser().read_bytes() if key_file else _fetch(host, repository)
+    except (OSError, ValueError) as error:
+        return _refuse(
+            host, f"{repository.name}: no key from {key_file or repository.key_url}: {error}"
+        )
+    refusal = repository.refused_key(key)
+    if refusal:
+        return _refuse(
+            host,
+            f"{repository.name}: {refusal} (from {key_file or repository.key_url}); "
+            "nothing from this repository was installed",
+        )
+    text = armor(key)
+    done, output = host.run_shell_command(
+        put(repository.key_path, text), **_privileges(host), _stdin=text
+    )
+    return bool(done) or _refuse(host, f"{repository.key_path}: {output.stderr}")
+
+
+def _fetch(host: Host, repository: Repository) -> bytes:
+    """apt's own downloader: every host has it, and it knows the proxy that apt uses."""
+    command = StringCommand(
+        "LC_ALL=C timeout -k 5",
+        str(FETCH_SECONDS),
+        "sh -c",
+        QuoteString(
+            'd=$(mktemp -d) && cd "$d" && trap \'rm -rf "$d"\' EXIT; '
+            '/usr/lib/apt/apt-helper download-file "$1" key >said 2>&1 '
+            "&& base64 key || { tail -n 1 said >&2; exit 1; }"
+        ),
+        "sh",
+        QuoteString(repository.key_url),
+    )
+    done, output = host.run_shell_command(command, **_privileges(host))
+    if not done:
+        raise ValueError(output.stderr or "the download failed")
+    text = "".join(output.stdout_lines)
+    if len(text) > LARGEST_KEY:
+        raise ValueError("far too large for a key")
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise ValueError("the download is not whole") from error
+
+
+def _privileges(host: Host) -> dict[str, bool]:
+    arguments = host.current_op_global_arguments
+    return {"_sudo": True} if arguments and arguments.get("_sudo") else {}
+
+
+def _refuse(host: Host, reason: str) -> bool:
+    host.log_styled(reason, fg="red")
+    return False

@@ -1,0 +1,62 @@
+"""A vendor's apt repository: where it is, which key signs it, and the files that say so to apt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gpuhost.openpgp import NoKey, fingerprints
+
+
+@dataclass(frozen=True)
+class Repository:
+    """One stanza of deb822, and the key that signs it.
+
+    + name: of the files, /etc/apt/sources.list.d/NAME.sources and /etc/apt/keyrings/NAME.asc
+    + uri: where the packages are
+    + suite: "trixie", or "/" for a flat repository, which has no components
+    + architecture: as dpkg says it
+    + key_url: where the host fetches the key
+    + fingerprint: the only key that is accepted
+    + clashes: lists that older instructions left behind and that name the same repository
+    """
+
+    name: str
+    uri: str
+    suite: str
+    component: str
+    architecture: str
+    key_url: str
+    fingerprint: str
+    clashes: tuple[str, ...] = ()
+
+    @property
+    def sources_path(self) -> str:
+        return f"/etc/apt/sources.list.d/{self.name}.sources"
+
+    @property
+    def key_path(self) -> str:
+        return f"/etc/apt/keyrings/{self.name}.asc"
+
+    @property
+    def sources(self) -> str:
+        """The sources file, whole."""
+        component = f"Components: {self.component}\n" if self.component else ""
+        return (
+            "# Written by gpuhost; changes are overwritten.\n"
+            f"Types: deb\nURIs: {self.uri}\nSuites: {self.suite}\n{component}"
+            f"Architectures: {self.architecture}\nSigned-By: {self.key_path}\n"
+        )
+
+    def refused_key(self, key: bytes) -> str:
+        """Why a key file is not to be trusted; empty if it holds the declared key and no other."""
+        try:
+            found = fingerprints(key)
+        except NoKey as error:
+            return f"the key is not usable: {error}"
+        strangers = sorted(set(found) - {self.fingerprint})
+        if strangers:
+            return (
+                f"the key's fingerprint is {', '.join(strangers)}, "
+                f"not the declared {self.fingerprint}"
+            )
+        return ""
