@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.lab import containers, images, network
 from tests.lab.engine import LABEL, Engine
-from tests.lab.packages import docker
+from tests.lab.packages import docker, toolkit
 from tests.lab.packages.archive import Signer, Suite, signers
 from tests.lab.process import Deadline, need, progress
 from tests.lab.state import RepositoryState, folder, locked
@@ -69,6 +69,7 @@ def _build(engine: Engine, www: Path) -> None:
     ):
         debs = _download(engine, Path(scratch) / "debs")
         _docker(beside / "docker-ce/linux/debian", debs, keys["docker"], Path(scratch))
+        _toolkit(beside / "libnvidia-container", keys["toolkit"])
         state = {f"{name}_key_fingerprint": key.fingerprint for name, key in keys.items()}
     (beside / STATE).write_text(json.dumps(state))
     beside.rename(www)
@@ -81,6 +82,13 @@ def _docker(where: Path, debs: Path, key: Signer, scratch: Path) -> None:
         built = [package.build(pool) for package in docker.packages(debs, release, number, scratch)]
         Suite(where, release, {"stable": built}, "Docker", f"Docker CE {release}").write(key)
     (where / "gpg").write_text(key.public_key())
+
+
+def _toolkit(where: Path, key: Signer) -> None:
+    flat = where / "stable/deb/amd64"
+    built = [package.build(flat) for package in toolkit.packages()]
+    Suite(flat, "", {"": built}, "NVIDIA CORPORATION", "NVIDIA CORPORATION").write_flat(key)
+    (where / "gpgkey").write_text(key.public_key())
 
 
 def _download(engine: Engine, debs: Path) -> Path:

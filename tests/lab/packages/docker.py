@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.lab.packages.deb import Content, Package, unpack
+from tests.lab.packages.scripts import maintainer_scripts
 
 UNITS = Path(__file__).with_name("docker-units")
 # What Debian packages of which release each set of files comes from. Debian 13's binaries run on
@@ -18,31 +19,6 @@ CONTAINERD = "1.7.24"
 BUILDX = "0.13.1"
 COMPOSE = "2.26.1"
 
-START = """#!/bin/sh
-set -e
-[ "$1" = configure ] || exit 0
-{before}deb-systemd-helper unmask {units} >/dev/null || true
-deb-systemd-helper enable {units} >/dev/null || true
-if [ -d /run/systemd/system ]; then
-    systemctl daemon-reload
-    deb-systemd-invoke start {units} >/dev/null || true
-fi
-"""
-STOP = """#!/bin/sh
-set -e
-if [ "$1" = remove ] && [ -d /run/systemd/system ]; then
-    deb-systemd-invoke stop {units} >/dev/null || true
-fi
-"""
-FORGET = """#!/bin/sh
-set -e
-if [ -d /run/systemd/system ]; then
-    systemctl daemon-reload || true
-fi
-if [ "$1" = purge ]; then
-    deb-systemd-helper purge {units} >/dev/null || true
-fi
-"""
 DOCKER_GROUP = "getent group docker >/dev/null || groupadd --system docker\n"
 
 
@@ -87,7 +63,7 @@ def _engine(root: Path, version: str) -> Package:
             "/lib/systemd/system/docker.service": Content(UNITS / "docker.service"),
             "/lib/systemd/system/docker.socket": Content(UNITS / "docker.socket"),
         },
-        scripts=_scripts(units, DOCKER_GROUP),
+        scripts=maintainer_scripts(units, before=DOCKER_GROUP),
     )
 
 
@@ -123,7 +99,7 @@ def _containerd(root: Path, version: str) -> Package:
             "/lib/systemd/system/containerd.service": Content(UNITS / "containerd.service"),
             "/etc/containerd/config.toml": Content(b'disabled_plugins = ["cri"]\n'),
         },
-        scripts=_scripts("containerd.service", ""),
+        scripts=maintainer_scripts("containerd.service"),
     )
 
 
@@ -135,14 +111,6 @@ def _plugin(root: Path, name: str, version: str) -> Package:
         fields={"Depends": "libc6 (>= 2.34)", "Enhances": "docker-ce-cli", "Conflicts": name},
         files={f"/{path}": Content(root / path, 0o755)},
     )
-
-
-def _scripts(units: str, before: str) -> dict[str, str]:
-    return {
-        "postinst": START.format(units=units, before=before),
-        "prerm": STOP.format(units=units),
-        "postrm": FORGET.format(units=units),
-    }
 
 
 def _one(folder: Path, name: str) -> Path:

@@ -1,0 +1,42 @@
+"""Maintainer scripts of packages with systemd units."""
+
+from __future__ import annotations
+
+START = """#!/bin/sh
+set -e
+[ "$1" = configure ] || exit 0
+{before}deb-systemd-helper unmask {units} >/dev/null || true
+deb-systemd-helper enable {units} >/dev/null || true
+if [ -d /run/systemd/system ]; then
+    systemctl daemon-reload
+    deb-systemd-invoke start {units} >/dev/null || true
+fi
+"""
+STOP = """#!/bin/sh
+set -e
+if [ "$1" = remove ] && [ -d /run/systemd/system ]; then
+    deb-systemd-invoke stop {units} >/dev/null || true
+fi
+"""
+FORGET = """#!/bin/sh
+set -e
+if [ -d /run/systemd/system ]; then
+    systemctl daemon-reload || true
+fi
+if [ "$1" = purge ]; then
+    deb-systemd-helper purge {units} >/dev/null || true
+fi
+"""
+
+
+def maintainer_scripts(units: str, *, before: str = "") -> dict[str, str]:
+    """Scripts that enable, start, stop and forget units.
+
+    + units: apart by space
+    + before: shell to run before the units are enabled
+    """
+    return {
+        "postinst": START.format(units=units, before=before),
+        "prerm": STOP.format(units=units),
+        "postrm": FORGET.format(units=units),
+    }
