@@ -7,10 +7,11 @@ what is left of them: the makers' prefixes, memory sizes and form factors say no
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from gpuhost.nvidia.architectures import ARCHITECTURES, Architecture, Modules, architecture
+from gpuhost.nvidia.architectures import Architecture, Modules, architecture
 from gpuhost.nvidia.version import ComputeCapability
 
 PREFIXES = frozenset({"NVIDIA", "TESLA", "GEFORCE", "QUADRO", "GRID"})
@@ -178,7 +179,7 @@ def _cards() -> dict[tuple[str, ...], Card]:
 
 def _words(name: str) -> tuple[str, ...]:
     """A name's words without prefixes; form factors hang on by hyphens: A100-SXM4-80GB."""
-    words = re.split(r"[\s\-_/()]+", name.upper())
+    words = re.split(r"[\s\-_/(),]+", name.upper())
     return tuple(word for word in words if word and word not in PREFIXES)
 
 
@@ -216,6 +217,9 @@ def identify(name: str | None, compute_capability: str | None = None) -> Card | 
     return Card(name or str(reported), reported)
 
 
-def architecture_named(name: str) -> tuple[Architecture, ...]:
-    """Every compute capability of an architecture, such as "Pascal"."""
-    return tuple(row for row in ARCHITECTURES if row.name == name)
+def module_conflict(cards: Sequence[Card]) -> tuple[Card, Card] | None:
+    """Two of the cards that no driver serves together: one needs the proprietary kernel modules,
+    the other the open ones."""
+    closed = next((card for card in cards if card.modules is Modules.PROPRIETARY), None)
+    opened = next((card for card in cards if card.modules is Modules.OPEN), None)
+    return (closed, opened) if closed and opened else None

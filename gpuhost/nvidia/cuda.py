@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from gpuhost.nvidia.architectures import Modules
-from gpuhost.nvidia.cards import Card
+from gpuhost.nvidia.cards import Card, module_conflict
 from gpuhost.nvidia.image_gate import PUBLISHED_GATES, Gate, image_gate, published_requirement
 from gpuhost.nvidia.toolkits import (
     BRANCH_CUDA,
@@ -71,7 +71,9 @@ class Branches:
 
 
 def branches(cards: Sequence[Card]) -> Branches:
-    """The driver branches for these cards; empty (first > last) when no driver drives them all."""
+    """The driver branches for these cards; none (first > last) when no driver drives them all."""
+    if module_conflict(cards):
+        return Branches(1, 0)
     lasts = [card.architecture.last_branch for card in cards]
     return Branches(
         max((card.architecture.first_branch for card in cards), default=0),
@@ -145,6 +147,12 @@ def _rule(
         return Rule.NO_DRIVER, f"No driver is loaded; {_would_do(cards, wanted)}."
     if misfit := _card_misfit(cards, wanted):
         return misfit
+    if conflict := module_conflict(cards):
+        return (
+            Rule.DRIVER_UNFIT,
+            f"No driver serves both cards: the {conflict[0]} works with the proprietary kernel "
+            f"modules only, the {conflict[1]} with the open ones only.",
+        )
     if unfit := next((c for c in cards if driver.branch not in branches([c])), None):
         return Rule.DRIVER_UNFIT, _unfit(driver, unfit, cards, wanted)
     if _is_native(driver, wanted):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from gpuhost.nvidia.architectures import Modules
-from gpuhost.nvidia.cards import Card
+from gpuhost.nvidia.cards import Card, module_conflict
 from gpuhost.nvidia.cuda import branches, recommended_branch
 from gpuhost.nvidia.repository import System
 from gpuhost.nvidia.toolkits import BRANCH_CUDA, RECOMMENDED_BRANCHES
@@ -25,7 +25,7 @@ FABRIC_UNSUFFIXED_SINCE = 580
 
 # Debian's package tracker, 2026: one branch a release.
 DEBIAN_BRANCH = {"12": 535, "13": 550}
-# Ubuntu's archive (packages.ubuntu.com, 2026): server branches that are no transitional packages.
+# Ubuntu's package pages, 2026: server branches that are no transitional packages.
 UBUNTU_BRANCHES = {
     "22.04": (470, 535, 580, 595),
     "24.04": (470, 535, 580, 595),
@@ -118,16 +118,11 @@ def module_flavour(cards: Sequence[Card], branch: int) -> Flavour:
 
     Raises NoDriverPackagesError, naming both cards, when one needs what the other refuses.
     """
-    closed = next((card for card in cards if card.modules is Modules.PROPRIETARY), None)
-    opened = next((card for card in cards if card.modules is Modules.OPEN), None)
-    if closed and opened:
-        raise NoDriverPackagesError(
-            f"no driver serves both cards: the {closed} works with the proprietary kernel modules "
-            f"only, the {opened} with the open ones only; put them into different hosts"
-        )
-    if opened or (closed is None and branch >= OPEN_SINCE):
-        return Flavour.OPEN
-    return Flavour.PROPRIETARY
+    _refuse_conflict(cards)
+    modules = {card.modules for card in cards}
+    if Modules.PROPRIETARY in modules:
+        return Flavour.PROPRIETARY
+    return Flavour.OPEN if Modules.OPEN in modules or branch >= OPEN_SINCE else Flavour.PROPRIETARY
 
 
 def distribution_packages(
@@ -208,7 +203,8 @@ def fabric_manager_package(system: System, source: str, driver: DriverVersion) -
     if source == "distro":
         if system.distribution == "debian":
             raise NoDriverPackagesError(
-                f'{system} has no Fabric Manager; take the driver from NVIDIA (nvidia_source = "nvidia")'
+                f"{system} has no Fabric Manager; take the driver from NVIDIA's repository "
+                '(nvidia_source = "nvidia")'
             )
         return f"nvidia-fabricmanager-{driver.branch}"
     if driver.branch >= FABRIC_UNSUFFIXED_SINCE:
@@ -237,6 +233,15 @@ def kernel_flavour(packages: Iterable[str]) -> str | None:
     return max(sorted(found), key=len, default=None)
 
 
+def _refuse_conflict(cards: Sequence[Card]) -> None:
+    if conflict := module_conflict(cards):
+        closed, opened = conflict
+        raise NoDriverPackagesError(
+            f"no driver serves both cards: the {closed} works with the proprietary kernel modules "
+            f"only, the {opened} with the open ones only; put them into different hosts"
+        )
+
+
 def _choose(
     cards: Sequence[Card],
     offered: Sequence[int],
@@ -244,6 +249,7 @@ def _choose(
     cuda: CudaVersion | None,
     where: str,
 ) -> int:
+    _refuse_conflict(cards)
     names = ", ".join(sorted({str(card) for card in cards}))
     fitting = [each for each in offered if each in branches(cards)]
     if branch is not None:
@@ -265,7 +271,7 @@ def _choose(
 
 
 def _debian(branch: int, flavour: Flavour, kernel: Kernel, secure_boot: bool) -> DriverPackages:
-    # packages.debian.org: nvidia-kernel-dkms recommends nvidia-driver or libcuda1 alone; the open
+    # Debian's package pages: nvidia-kernel-dkms recommends nvidia-driver or libcuda1 alone; the open
     # modules are in contrib, the firmware in non-free-firmware, the rest in non-free.
     dkms = "nvidia-open-kernel-dkms" if flavour is Flavour.OPEN else "nvidia-kernel-dkms"
     return DriverPackages(

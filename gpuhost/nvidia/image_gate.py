@@ -58,24 +58,16 @@ class PublishedGate:
         return " ".join([f"cuda>={cuda.release}", *alternatives])
 
 
-_WITH_GEFORCE = [
-    "tesla",
-    "unknown",
-    "nvidia",
-    "nvidiartx",
-    "geforce",
-    "geforcertx",
-    "quadro",
-    "quadrortx",
-    "titan",
-    "titanrtx",
-]
-_WITHOUT_GEFORCE = ["unknown", "grid", "tesla", "nvidia", "quadro", "quadrortx", "nvidiartx"]
+_WITH_GEFORCE = (
+    *("tesla", "unknown", "nvidia", "nvidiartx", "geforce", "geforcertx"),
+    *("quadro", "quadrortx", "titan", "titanrtx"),
+)
+_WITHOUT_GEFORCE = ("unknown", "grid", "tesla", "nvidia", "quadro", "quadrortx", "nvidiartx")
 
 # Environment of the images of gitlab.com/nvidia/container-images/cuda (2024-12) and of the
 # published 12.8.1 and 13.0 images; 11.5 to 12.0 as rebuilt in 2023-11. Others were not seen.
 PUBLISHED_GATES = {
-    CudaVersion.parse(cuda): PublishedGate(branches, tuple(brands))
+    CudaVersion.parse(cuda): PublishedGate(branches, brands)
     for cudas, branches, brands in (
         ("11.4", (), _WITH_GEFORCE),
         ("11.5 11.6 11.7 11.8 12.0", (470,), _WITH_GEFORCE),

@@ -86,6 +86,12 @@ BRANCH_CUDA = {
     }.items()
 }
 
+_LOWEST_DRIVER = {
+    **{row.cuda.release: row.driver for row in reversed(TOOLKITS)},
+    CudaVersion(12, 7): DriverVersion((565,), "565"),
+    CudaVersion(13, 4): DriverVersion((615,), "615"),
+}
+
 # NVIDIA data-center driver documentation (v615), "Supported drivers and CUDA toolkit versions": the
 # last month of support.
 BRANCH_END = {
@@ -101,9 +107,13 @@ RECOMMENDED_BRANCHES = (580, 595, 615, 470)
 
 
 def driver_cuda(driver: DriverVersion) -> CudaVersion | None:
-    """The CUDA that a driver brings, which is that of its branch; None before branch 450."""
-    branches = [branch for branch in BRANCH_CUDA if branch <= driver.branch]
-    return BRANCH_CUDA[max(branches)] if branches else None
+    """The CUDA that a driver brings; None before CUDA 11.
+
+    A driver of a branch that is older than the branch's first CUDA release counts as the branch
+    before: 525.60.12 brings 11.8.
+    """
+    brought = [cuda for cuda, lowest in _LOWEST_DRIVER.items() if driver >= lowest]
+    return max(brought, default=None)
 
 
 def toolkit(cuda: CudaVersion) -> Toolkit | None:

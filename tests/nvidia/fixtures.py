@@ -1,0 +1,37 @@
+"""The recorded outputs and tables of tests/fixtures/nvidia."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from gpuhost.nvidia.cards import Card, card_named
+from gpuhost.nvidia.version import DriverVersion
+
+FIXTURES = Path(__file__).parent.parent / "fixtures" / "nvidia"
+
+
+def recordings(kind: str) -> list[Path]:
+    return sorted((FIXTURES / kind).glob("*.txt"))
+
+
+def recorded(path: Path) -> tuple[str, dict[str, Any]]:
+    """The output, as a transport that replaces what is not UTF-8 delivers it; what is expected."""
+    text = path.read_bytes().decode("utf-8", errors="replace")
+    return text, yaml.safe_load(path.with_suffix(".yaml").read_text(encoding="utf-8"))
+
+
+def table(name: str) -> list[dict[str, Any]]:
+    return list(yaml.safe_load((FIXTURES / f"{name}.yaml").read_text(encoding="utf-8")))
+
+
+def cards(models: list[str]) -> list[Card]:
+    found = [card_named(model) for model in models]
+    assert None not in found, models
+    return [card for card in found if card]
+
+
+def driver(text: str | None) -> DriverVersion | None:
+    return DriverVersion.parse(text) if text else None

@@ -1,0 +1,58 @@
+"""What the hook of the container toolkit would say to an image."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gpuhost.nvidia.cards import Brand
+from gpuhost.nvidia.image_gate import (
+    PUBLISHED_GATES,
+    image_gate,
+    image_gates,
+    published_requirement,
+)
+from gpuhost.nvidia.version import CudaVersion, DriverVersion
+from tests.nvidia.fixtures import table
+
+GATES = table("image_gates")
+
+
+@pytest.mark.parametrize("row", GATES, ids=lambda row: str(row)[:70])
+def test_gate(row: dict[str, Any]) -> None:
+    driver, brand = DriverVersion.parse(row["driver"]), Brand(row["brand"])
+    if "env" in row:
+        result = image_gates(row["env"], driver, brand)
+    else:
+        image = row.get("image")
+        require = published_requirement(CudaVersion.parse(image)) if image else row["require"]
+        assert require is not None
+        result = image_gate(require, driver, brand, compute_capability=row.get("capability"))
+    assert result.gate.name == row["gate"], result.reason
+    assert result.reason
+
+
+def test_no_row_vanished() -> None:
+    assert len(GATES) == 55
+    assert {row["image"] for row in GATES if "image" in row} >= {str(c) for c in PUBLISHED_GATES}
+    assert len(PUBLISHED_GATES) == 14
+
+
+def test_the_published_requirement_reads_as_in_the_image() -> None:
+    requirement = published_requirement(CudaVersion.parse("12.1.1"))
+    assert requirement is not None
+    assert requirement.startswith(
+        "cuda>=12.1 brand=tesla,driver>=470,driver<471 brand=unknown,driver>=470,driver<471 "
+    )
+    assert "brand=tesla,driver>=525,driver<526" in requirement
+    assert published_requirement(CudaVersion.parse("12.9")) is None
+
+
+@given(st.text(max_size=60), st.lists(st.text(max_size=30), max_size=4))
+def test_no_requirement_makes_it_raise(require: str, environment: list[str]) -> None:
+    driver = DriverVersion.parse("535.183.01")
+    assert image_gate(require, driver, Brand.TESLA).reason
+    assert image_gates([*environment, f"NVIDIA_REQUIRE_X={require}"], driver, "").reason
