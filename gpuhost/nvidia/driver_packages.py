@@ -18,9 +18,10 @@ from gpuhost.nvidia.repository import System
 from gpuhost.nvidia.toolkits import BRANCH_CUDA, RECOMMENDED_BRANCHES
 from gpuhost.nvidia.version import CudaVersion, DriverVersion
 
+# NVIDIA recommends the open modules, where they are a choice, since R560.
 OPEN_SINCE = 560
+# NVIDIA's repository for Ubuntu dropped the branch from its package names.
 UNSUFFIXED_SINCE = 590
-PINNED_SINCE = 580
 FABRIC_UNSUFFIXED_SINCE = 580
 
 # Debian's package tracker, 2026: one branch a release.
@@ -271,8 +272,8 @@ def _choose(
 
 
 def _debian(branch: int, flavour: Flavour, kernel: Kernel, secure_boot: bool) -> DriverPackages:
-    # Debian's package pages: nvidia-kernel-dkms recommends nvidia-driver or libcuda1 alone; the open
-    # modules are in contrib, the firmware in non-free-firmware, the rest in non-free.
+    # Debian's package pages: nvidia-kernel-dkms recommends nvidia-driver or libcuda1 alone; the
+    # open modules are in contrib, the firmware in non-free-firmware, the rest in non-free.
     dkms = "nvidia-open-kernel-dkms" if flavour is Flavour.OPEN else "nvidia-kernel-dkms"
     return DriverPackages(
         branch,

@@ -58,7 +58,7 @@ def test_version_of_the_kernel_module(path: Path) -> None:
 
 def test_no_recording_vanished_and_each_state_has_one() -> None:
     states = {recorded(path)[1]["state"] for path in OUTPUTS}
-    assert len(OUTPUTS) == 54
+    assert len(OUTPUTS) == 61
     assert len(MODULES) == 8
     assert states == {state.name for state in DriverState}
     assert set(SENTENCES) == set(DriverState)
