@@ -24,7 +24,10 @@ main() {
     export LC_ALL TZ PATH
     umask 077
     work=$(mktemp -d /run/gpuhost.XXXXXX 2>/dev/null) || work=$(mktemp -d /dev/shm/gpuhost.XXXXXX 2>/dev/null) \
-        || work=$(mktemp -d) || exit 70
+        || work=$(mktemp -d) || {
+        echo 'no directory to write in: /run, /dev/shm and /tmp are full or read-only' >&2
+        exit 70
+    }
     trap 'rm -rf "$work"' EXIT
 
     # Small files that anyone may see, each line behind its file's name.
@@ -37,18 +40,41 @@ main() {
         /etc/ufw/user.rules /etc/ufw/user6.rules /etc/gpuhost/firewall/published.v4 \
         /etc/gpuhost/firewall/published.v6 /var/lib/gpuhost/firewall/reverted \
         /var/lib/gpuhost/docker.json \
-        /etc/apt/sources.list.d/docker.sources /etc/apt/keyrings/docker.asc
+        /etc/apt/sources.list.d/docker.sources /etc/apt/keyrings/docker.asc \
+        /etc/hosts /etc/nv_tegra_release /proc/1/comm /proc/device-tree/model \
+        /proc/device-tree/compatible /proc/locks /run/reboot-required /run/reboot-required.pkgs \
+        /run/systemd/container /var/lib/gpuhost/proxy.json
     probe identity 3 id -u
     probe sudo_user 3 printenv SUDO_USER
     probe ssh_connection 3 printenv SSH_CONNECTION
     probe clock 3 date +%s
     probe kernel 3 uname -srmn
     probe packages 10 dpkg-query -W -f '${db:Status-Abbrev}\t${Package}\t${Version}\t${Architecture}\n' \
-        'docker*' 'containerd*' 'podman-docker' 'runc' 'python3' 'ufw' 'ca-certificates' 'curl'
+        'docker*' 'containerd*' 'podman-docker' 'runc' 'python3' 'ufw' 'ca-certificates' 'curl' \
+        'unattended-upgrades'
     probe units 5 systemctl show --no-pager \
         -p Id -p LoadState -p ActiveState -p SubState -p UnitFileState -p ActiveEnterTimestamp \
         -p Listen docker.service docker.socket containerd.service ufw.service firewalld.service \
-        ssh.socket gpuhost-firewall.service gpuhost-firewall-revert.service
+        ssh.socket gpuhost-firewall.service gpuhost-firewall-revert.service \
+        systemd-timesyncd.service chrony.service ntp.service ntpsec.service openntpd.service \
+        apt-daily.timer apt-daily-upgrade.timer
+
+    probe timedate 5 timedatectl show -p CanNTP -p NTP -p NTPSynchronized
+    probe resolved_hostname 5 getent hosts "$(uname -n)"
+    probe processes 5 ps -e -o pid=,comm=
+    probe apt_locks 3 stat -c '%i %n' /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock \
+        /var/lib/apt/lists/lock /var/cache/apt/archives/lock
+    probe dpkg_updates 3 find /var/lib/dpkg/updates -type f
+    probe dpkg_unfinished 5 grep -B1 -E \
+        '^Status: .* (reinstreq .*|half-.*|unpacked|triggers-.*)$' /var/lib/dpkg/status
+    probe apt_config 5 apt-config dump --no-empty APT::Periodic Unattended-Upgrade::Package-Blacklist
+    if [ -e /root/.docker/config.json ]; then
+        # The file holds registry passwords too: only a hash of our three keys leaves the host.
+        probe client_proxies 5 python3 -I -c 'import hashlib, json
+proxies = json.load(open("/root/.docker/config.json")).get("proxies", {}).get("default", {})
+ours = {key: proxies.get(key, "") for key in ("httpProxy", "httpsProxy", "noProxy")}
+print(hashlib.sha256(json.dumps(ours, sort_keys=True).encode()).hexdigest())'
+    fi
 
     probe pci 5 grep -sHE '^(DRIVER|PCI_ID|PCI_CLASS)=' /sys/bus/pci/devices/*/uevent
 
@@ -62,6 +88,10 @@ main() {
     managed_files hashes 10 sha256sum
     plain_paths paths 5 stat -c '%a %U %G %s %Y %F %n'
     directories disks 5 df -B1 --output=file,source,fstype,size,avail,itotal,iavail,target
+    # `-l` asks no file system of another machine, so that only a local fault can make it hang.
+    probe filesystems 5 df -l -B1 --output=source,fstype,size,avail,itotal,iavail,target -x tmpfs \
+        -x devtmpfs -x overlay -x squashfs -x iso9660 -x erofs -x efivarfs
+    probe containerd_root 3 grep -E '^ *root *=' /etc/containerd/config.toml
 
     if is_running docker.service; then
         probe docker_info 10 docker info --format '{{json .}}'
