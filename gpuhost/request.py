@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from gpuhost.checks.disk import APPS, CONTAINERD, DATA_ROOT
 from gpuhost.docker.packages import OLDER_LISTS as DOCKER_LISTS
+from gpuhost.firewall.files import host_files
 from gpuhost.settings import Settings
 from gpuhost.snapshot.docker import DAEMON_JSON
+from gpuhost.snapshot.firewall import PENDING
 from gpuhost.snapshot.paths import ancestry
 from gpuhost.snapshot.transport import Request
 
@@ -15,7 +17,7 @@ def request_for(declared: Settings) -> Request:
     data_root = declared.docker_data_root or DATA_ROOT
     directories = (data_root, CONTAINERD, APPS, declared.swap_path)
     return Request(
-        managed=frozenset({DAEMON_JSON}),
-        plain=frozenset({declared.swap_path, *DOCKER_LISTS}),
+        managed=frozenset({DAEMON_JSON, *(file.path for file in host_files())}),
+        plain=frozenset({declared.swap_path, PENDING, *DOCKER_LISTS}),
         directories=frozenset().union(*(ancestry(path) for path in directories)),
     )
