@@ -78,6 +78,11 @@ class FirewallRule:
         everywhere = IPv4Network("0.0.0.0/0") if family == 4 else IPv6Network("::/0")
         return replace(self, source=self.source or everywhere)
 
+    def from_anywhere(self) -> FirewallRule:
+        """The rule without a source that is everywhere anyway."""
+        everywhere = self.source is not None and self.source.prefixlen == 0
+        return replace(self, source=None) if everywhere else self
+
     def by_protocol(self) -> Iterator[FirewallRule]:
         """The rule once per protocol; every port of every protocol stays one rule."""
         for protocol in self.protocols if self.first is not None else (self.protocol,):
@@ -90,6 +95,10 @@ class FirewallRule:
             and self._covers_ports(other)
             and self._covers_source(other)
         )
+
+    def mentions(self, first: int, last: int, protocol: Protocol) -> bool:
+        """Whether it lets in these ports from anywhere at all."""
+        return self.protocol in (None, protocol) and self._covers_ports(FirewallRule(first, last))
 
     def _covers_ports(self, other: FirewallRule) -> bool:
         if self.first is None or self.last is None:

@@ -134,20 +134,19 @@ def let_in(
     )
 
 
-def arguments(rule: FirewallRule, interface: str | None = None) -> list[str]:
-    """A rule as ufw's commands take it, after `allow` or `delete allow`.
-
-    ufw wants a protocol with a range of ports: a range for both is two rules.
-    """
-    protocols: Iterable[Protocol | None] = [rule.protocol]
+def ufw_rules(rule: FirewallRule) -> Iterator[FirewallRule]:
+    """A rule as ufw keeps it: it wants a protocol with a range, so a range for both is two."""
     if rule.protocol is None and rule.first != rule.last:
-        protocols = rule.protocols
-    return [_arguments(rule, protocol, interface) for protocol in protocols]
+        yield from rule.by_protocol()
+    else:
+        yield rule
 
 
-def _arguments(rule: FirewallRule, protocol: Protocol | None, interface: str | None) -> str:
-    words = ["in", "on", interface] if interface else []
-    words += ["proto", protocol] if protocol else []
-    words += ["from", str(rule.source or "any"), "to", "any"]
-    words += ["port", rule.ports] if rule.ports else []
-    return " ".join(words)
+def arguments(rule: FirewallRule, interface: str | None = None) -> Iterator[str]:
+    """A rule as ufw's commands take it, after `allow` or `delete allow`."""
+    for each in ufw_rules(rule):
+        words = ["in", "on", interface] if interface else []
+        words += ["proto", each.protocol] if each.protocol else []
+        words += ["from", str(each.source or "any"), "to", "any"]
+        words += ["port", each.ports] if each.ports else []
+        yield " ".join(words)
