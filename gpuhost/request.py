@@ -6,6 +6,7 @@ from gpuhost.checks.disk import APPS, CONTAINERD, DATA_ROOT
 from gpuhost.docker.packages import OLDER_LISTS as DOCKER_LISTS
 from gpuhost.firewall.files import host_files
 from gpuhost.settings import Settings
+from gpuhost.snapshot.apt import CLOUD_INIT, UPDATED
 from gpuhost.snapshot.docker import DAEMON_JSON
 from gpuhost.snapshot.firewall import PENDING
 from gpuhost.snapshot.paths import ancestry
@@ -18,6 +19,6 @@ def request_for(declared: Settings) -> Request:
     directories = (data_root, CONTAINERD, APPS, declared.swap_path)
     return Request(
         managed=frozenset({DAEMON_JSON, *(file.path for file in host_files())}),
-        plain=frozenset({declared.swap_path, PENDING, *DOCKER_LISTS}),
+        plain=frozenset({declared.swap_path, CLOUD_INIT, UPDATED, PENDING, *DOCKER_LISTS}),
         directories=frozenset().union(*(ancestry(path) for path in directories)),
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from functools import cached_property
 
+from gpuhost.snapshot.apt import Apt
 from gpuhost.snapshot.docker import Docker
 from gpuhost.snapshot.firewall import Firewall
 from gpuhost.snapshot.memory import Memory
@@ -58,3 +59,7 @@ class Snapshot:
     @cached_property
     def firewall(self) -> Firewall:
         return Firewall.read(self.probes)
+
+    @cached_property
+    def apt(self) -> Apt:
+        return Apt.read(self.probes)

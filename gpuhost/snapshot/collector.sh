@@ -39,11 +39,18 @@ main() {
         /etc/sysctl.d/60-gpuhost-swap.conf /etc/default/ufw /etc/ufw/ufw.conf \
         /etc/ufw/user.rules /etc/ufw/user6.rules /etc/gpuhost/firewall/published.v4 \
         /etc/gpuhost/firewall/published.v6 /var/lib/gpuhost/firewall/reverted \
-        /var/lib/gpuhost/docker.json \
+        /var/lib/gpuhost/docker.json /var/lib/gpuhost/apt/record.json /var/lib/dpkg/arch \
+        /etc/cloud/cloud.cfg.d/99-gpuhost-apt.cfg \
         /etc/apt/sources.list.d/docker.sources /etc/apt/keyrings/docker.asc \
         /etc/hosts /etc/nv_tegra_release /proc/1/comm /proc/device-tree/model \
         /proc/device-tree/compatible /proc/locks /run/reboot-required /run/reboot-required.pkgs \
         /run/systemd/container /var/lib/gpuhost/proxy.json
+    # Passwords in URLs stay on the host.
+    probe apt_sources 5 sed -s -n -E -e 1F -e 's#://[^/[:space:]]*@#://***@#g; s/^/:/p' \
+        /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources \
+        /etc/apt/mirrors/* /var/lib/gpuhost/apt/original/etc/apt/sources.list \
+        /var/lib/gpuhost/apt/original/etc/apt/*/*
+    probe apt_releases 5 grep -asH -m 2 -E '^(Origin|Date):' /var/lib/apt/lists/*_InRelease
     probe identity 3 id -u
     probe sudo_user 3 printenv SUDO_USER
     probe ssh_connection 3 printenv SSH_CONNECTION

@@ -1,0 +1,164 @@
+"""Where the distribution's packages come from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cached_property
+
+from gpuhost.apt.archive import LIST, Distribution, archive_key
+from gpuhost.apt.choice import release_date
+from gpuhost.apt.documents import entries
+from gpuhost.apt.entry import SourceFile
+from gpuhost.apt.plan import HostSources
+from gpuhost.apt.record import ORIGINALS, RECORD, Record
+from gpuhost.snapshot.docker import installed_packages
+from gpuhost.snapshot.paths import Paths
+from gpuhost.snapshot.probes import NotRead, Probes
+from gpuhost.snapshot.system import System
+
+CLOUD_INIT = "/etc/cloud/cloud.cfg"
+CLOUD_INIT_APT = "/etc/cloud/cloud.cfg.d/99-gpuhost-apt.cfg"
+# apt writes here at every update, whatever it finds.
+UPDATED = "/var/lib/apt/lists/partial"
+LISTS = "/var/lib/apt/lists/"
+# What apt reads of its directory: run-parts' rule for names (apt.conf(5), Dir::Etc::sourceparts).
+_READ_BY_APT = re.compile(rf"{LIST}|{LIST}\.d/[A-Za-z0-9_.-]+\.(?:list|sources)")
+_MIRROR_LIST = re.compile(r"/etc/apt/mirrors/[^/]+")
+# The collector's stand-in for a password, and the parser's for what is not UTF-8.
+_WITHHELD = "//***@"
+_NOT_TEXT = "\ufffd"
+# Of a pattern that matches nothing, and of a directory among the files.
+_HARMLESS = ("No such file or directory", "Is a directory", "not a regular file")
+
+
+@dataclass(frozen=True)
+class FetchedRelease:
+    """The head of an InRelease file that apt has fetched; `file` is its name in apt's lists."""
+
+    file: str
+    origin: str
+    date: datetime | None
+
+
+@dataclass(frozen=True)
+class Apt:
+    """The sources of packages.
+
+    + sources: what apt reads, and what gpuhost kept of how it was
+    + certificates: the host can verify https
+    + releases: what apt fetched at its last update
+    + updated: when that was, epoch seconds; None: never
+    + cloud_init: it is installed; `keeps_sources`: our file that tells it to leave them alone
+    """
+
+    sources: HostSources
+    certificates: bool
+    releases: tuple[FetchedRelease, ...]
+    updated: int | None
+    cloud_init: bool
+    keeps_sources: str | None
+
+    @cached_property
+    def unreadable(self) -> dict[str, str]:
+        """Files that cannot be written anew without loss, and why."""
+        reasons = {
+            _WITHHELD: "holds a password, which belongs into /etc/apt/auth.conf.d",
+            _NOT_TEXT: "is not UTF-8",
+        }
+        return {
+            file.path: reason
+            for file in (*self.sources.files, *self.sources.saved)
+            for mark, reason in reasons.items()
+            if mark in file.content
+        }
+
+    @classmethod
+    def read(cls, probes: Probes) -> Apt:
+        paths = Paths.read(probes)
+        updated = paths.get(UPDATED)
+        files = tuple(_files(probes))
+        releases = tuple(_releases(probes))
+        saved = [
+            replace(file, path=file.path.removeprefix(ORIGINALS))
+            for file in files
+            if file.path.startswith(f"{ORIGINALS}/")
+        ]
+        return cls(
+            sources=HostSources(
+                files=tuple(file for file in files if _is_read(file.path)),
+                saved=tuple(file for file in saved if _is_read(file.path)),
+                record=Record.from_json(probes.file(RECORD) or ""),
+                distribution=_distribution(probes, files, releases),
+            ),
+            certificates="ca-certificates" in installed_packages(probes),
+            releases=releases,
+            updated=updated.modified if updated else None,
+            cloud_init=paths.get(CLOUD_INIT) is not None,
+            keeps_sources=probes.file(CLOUD_INIT_APT),
+        )
+
+
+def list_file(uri: str, suite: str) -> str:
+    """The name under which apt keeps the InRelease of a suite (apt-pkg's URItoFileName)."""
+    place = re.sub(r"^[a-z+]+:(?://)?(?:[^/@]*@)?", "", uri.rstrip("/"))
+    quoted = re.sub(r'[\\|{}\[\]<>"^~_=!@#$%&*]', lambda found: f"%{ord(found[0]):02x}", place)
+    return f"{quoted}/dists/{suite}/InRelease".replace("/", "_")
+
+
+def _files(probes: Probes) -> Iterable[SourceFile]:
+    """The collector's listing: a line with the file's name, then its lines behind a colon."""
+    probe = probes.get("apt_sources")
+    if probe.rc is None:
+        raise NotRead("reading apt's sources timed out")
+    for complaint in probe.err.splitlines():
+        if not complaint.endswith(_HARMLESS):
+            raise NotRead(f"apt's sources: {complaint}")
+    files: dict[str, list[str]] = {}
+    lines: list[str] = []
+    for line in probe.out.split("\n"):
+        if line.startswith("/"):
+            lines = files.setdefault(line, [])
+        elif line.startswith(":"):
+            lines.append(line[1:])
+    return (SourceFile(path, "\n".join([*lines, ""])) for path, lines in files.items())
+
+
+def _is_read(path: str) -> bool:
+    return bool(_READ_BY_APT.fullmatch(path) or _MIRROR_LIST.fullmatch(path))
+
+
+def _releases(probes: Probes) -> Iterable[FetchedRelease]:
+    found: dict[str, dict[str, str]] = {}
+    for line in probes.output("apt_releases", allow=(0, 1, 2)).splitlines():
+        path, _, head = line.partition(":")
+        name, _, value = head.partition(":")
+        found.setdefault(path.removeprefix(LISTS), {}).setdefault(name, value.strip())
+    return (
+        FetchedRelease(file, head.get("Origin", ""), release_date(head.get("Date", "")))
+        for file, head in found.items()
+    )
+
+
+def _distribution(
+    probes: Probes, files: tuple[SourceFile, ...], releases: tuple[FetchedRelease, ...]
+) -> Distribution:
+    system = System.read(probes)
+    by_file = {release.file: release.origin for release in releases if release.origin}
+    origins = {
+        archive_key(uri): by_file[name]
+        for _, entry in entries(file for file in files if _is_read(file.path))
+        for uri in entry.uris
+        for suite in entry.suites
+        if (name := list_file(uri, suite)) in by_file
+    }
+    architectures = (probes.file("/var/lib/dpkg/arch") or "").split()
+    return Distribution(
+        id=system.distribution,
+        codename=system.codename,
+        architecture=system.architecture,
+        foreign_architectures=tuple(a for a in architectures if a != system.architecture),
+        origins=origins,
+    )
