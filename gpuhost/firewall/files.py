@@ -41,7 +41,7 @@ ConditionPathExists=/var/lib/gpuhost/firewall/pending
 [Service]
 Type=oneshot
 ExecStart={GUARD} revert
-TimeoutStartSec=300
+TimeoutStartSec=900
 
 [Install]
 WantedBy=multi-user.target

@@ -20,7 +20,7 @@ ours='^(ufw6?|GPUHOST)-'
 
 main() {
     exec 9>/run/gpuhost-firewall.lock
-    flock -w 120 9 || fail "another change of the firewall is running"
+    flock 9
     case ${1-} in
         change) change "$2" ;;
         confirm | revert | load) "$1" ;;

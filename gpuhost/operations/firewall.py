@@ -1,0 +1,138 @@
+"""The write side of the firewall."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from paramiko import SSHException
+from pyinfra import host
+from pyinfra.api import FunctionCommand, State, StringCommand
+from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS
+from pyinfra.api.exceptions import ConnectError
+from pyinfra.api.host import Host
+
+from gpuhost.checks.firewall import refusal
+from gpuhost.checks.registry import failing
+from gpuhost.firewall.files import GUARD, LOAD_UNIT, UNDO_UNIT, host_files
+from gpuhost.firewall.plan import change, removal
+from gpuhost.firewall.used import is_in_place
+from gpuhost.operations.commands import apt_install, apt_update, put, refuse, remove, run
+from gpuhost.operations.reading import Commands, operation, read
+from gpuhost.settings import Settings
+from gpuhost.snapshot import Snapshot
+
+# ufw takes half a second for a rule, and a hundred of them are a lot.
+CHANGE_TIMEOUT = 300
+CONFIRM_TIMEOUT = 60
+
+
+@operation
+def rules(allow: tuple[str, ...] = (), confirm_s: int = 120, adopt: bool = False) -> Commands:
+    """
+    Close every port but SSH's and those that are allowed, those of containers too. The change is
+    undone by the host itself unless a second, fresh login succeeds in time, also if the host
+    restarts or this run ends before. Rules that somebody else made are kept.
+
+    + allow: "80/tcp", "3000/tcp from 10.0.0.0/8", "8000:8100/tcp", "53/udp from 2001:db8::/32"
+    + confirm_s: seconds until an unconfirmed change is undone
+    + adopt: go on although this closes something on a machine that was used before
+
+    **Example:**
+
+    .. code:: python
+
+        from gpuhost.operations import firewall
+        firewall.rules(name="Firewall", allow=("80/tcp", "3000/tcp from 10.0.0.0/8"))
+    """
+    declared = Settings(firewall_allow=tuple(allow), firewall_confirm_s=confirm_s, adopt=adopt)
+    now = read(declared)
+    hindrance = refusal(now, declared)
+    if hindrance:
+        refuse("firewall", hindrance.reason)
+        return
+    if not failing(now, declared, "firewall"):
+        host.noop("the firewall is as declared")
+        return
+    if not now.firewall.ufw.installed:
+        yield apt_update()
+        yield apt_install(["ufw"])
+    yield from _install_guard(now)
+    yield from _make(change(now.firewall, declared), confirm_s)
+
+
+@operation
+def removed(confirm_s: int = 120) -> Commands:
+    """
+    Take gpuhost's rules away and leave those of others. ufw is switched off only if it was
+    gpuhost that switched it on; it stays installed.
+
+    + confirm_s: seconds until an unconfirmed change is undone
+
+    **Example:**
+
+    .. code:: python
+
+        from gpuhost.operations import firewall
+        firewall.removed(name="No firewall of ours")
+    """
+    declared = Settings(firewall_confirm_s=confirm_s)
+    now = read(declared)
+    installed = [file.path for file in host_files() if now.paths.get(file.path)]
+    if not is_in_place(now.firewall) and not installed:
+        host.noop("gpuhost has no rules on this host")
+        return
+    if is_in_place(now.firewall):
+        yield from _install_guard(now)
+        yield from _make(removal(now.firewall), confirm_s)
+    yield run("systemctl", "disable", LOAD_UNIT, UNDO_UNIT)
+    yield remove(*(file.path for file in host_files()))
+    yield run("systemctl", "daemon-reload")
+
+
+def _install_guard(now: Snapshot) -> Commands:
+    """The script that can undo, and the units that run it, before anything is to be undone."""
+    differing = []
+    for file in host_files():
+        state = now.paths.get(file.path)
+        if state is None or (state.sha256, state.mode) != (file.sha256, file.mode):
+            differing.append(file)
+    for file in differing:
+        yield put(file.path, file.content, mode=file.mode)
+    if differing:
+        yield run("systemctl", "daemon-reload")
+    units = now.firewall.units
+    if not all(name in units and units[name].enabled for name in (LOAD_UNIT, UNDO_UNIT)):
+        yield run("systemctl", "enable", LOAD_UNIT, UNDO_UNIT)
+
+
+def _make(text: str, confirm_s: int) -> Commands:
+    """Arm, change, and let a fresh login confirm it."""
+    words = ("LC_ALL=C", "timeout", "-k", "5", str(CHANGE_TIMEOUT), GUARD, "change", str(confirm_s))
+    yield StringCommand(*words, _stdin=text)
+    given: Any = host.current_op_global_arguments or {}
+    arguments = {key: given[key] for key in CONNECTOR_ARGUMENT_KEYS if key in given}
+    yield FunctionCommand(confirm, (arguments,), {})
+
+
+def confirm(state: State, host: Host, arguments: dict[str, Any]) -> bool:
+    """Log in afresh and disarm the undo; if that fails, undo at once over the old connection.
+
+    On `@local` there is no login: that the host still does what it is told confirms it.
+    """
+    try:
+        fresh = host.connector_cls(state, host)
+        fresh.connect()
+        done, output = fresh.run_shell_command(
+            run(GUARD, "confirm", seconds=CONFIRM_TIMEOUT),
+            print_output=False,
+            print_input=False,
+            **arguments,
+        )
+        reason = output.stderr or f"{GUARD} confirm failed"
+    except (ConnectError, SSHException, EOFError, OSError) as error:
+        done, reason = False, str(error)
+    if done:
+        return True
+    host.log_styled(f"a fresh login failed, the firewall's change is undone: {reason}", fg="red")
+    host.run_shell_command(run(GUARD, "revert", seconds=CHANGE_TIMEOUT), **arguments)
+    return False
