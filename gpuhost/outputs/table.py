@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import TextIO
@@ -23,23 +24,40 @@ STYLES = {
 ORDER = (Status.FAIL, Status.UNKNOWN, Status.WARN, Status.OK, Status.SKIP)
 
 
-def table(host: str, findings: Sequence[Finding]) -> Table:
-    """One host's findings, worst first; a finding's fix stands under it."""
-    grid = Table(title=f"{escape(host)}: {in_words(findings)}", title_justify="left", expand=False)
+# Where a pipe or a log file has no width of its own.
+WIDTH = 120
+
+
+def table(host: str, findings: Sequence[Finding], title: str = "") -> Table:
+    """One host's findings, worst first; a finding's fix stands under it.
+
+    + title: what stands behind the host's name; empty: how many findings there are of each status
+    """
+    heading = f"{_safe(host)}: {title or in_words(findings)}"
+    grid = Table(title=heading, title_justify="left", expand=False)
     for heading in ("", "check", "found", "expected"):
         grid.add_column(heading, overflow="fold")
     for finding in sorted(findings, key=lambda f: (ORDER.index(f.status), f.id)):
         style = STYLES[finding.status]
-        found = escape(finding.actual)
+        found = _safe(finding.actual)
         if finding.status in (Status.FAIL, Status.WARN, Status.UNKNOWN):
             found += _under(finding.evidence) + _under(finding.fix, "-> ")
-        expected = "" if finding.expected == finding.actual else escape(finding.expected)
+        expected = "" if finding.expected == finding.actual else _safe(finding.expected)
         grid.add_row(f"[{style}]{finding.status.value}[/]", finding.id, found, expected)
     return grid
 
 
 def _under(text: str, lead: str = "") -> str:
-    return f"\n[dim]{lead}{escape(text)}[/]" if text else ""
+    return f"\n[dim]{lead}{_safe(text)}[/]" if text else ""
+
+
+def _safe(text: str) -> str:
+    return escape(plain(text))
+
+
+def plain(text: str) -> str:
+    """A host's words without what would steer the terminal: it may not be a friend."""
+    return "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
 
 
 def in_words(findings: Sequence[Finding]) -> str:
@@ -50,5 +68,12 @@ def in_words(findings: Sequence[Finding]) -> str:
 
 def show(host: str, findings: Sequence[Finding], stream: TextIO | None = None) -> None:
     """Print a host's table; on stderr unless told otherwise, because stdout may carry JSON."""
-    console = Console(file=stream or sys.stderr, highlight=False)
-    console.print(table(host, findings))
+    console(stream or sys.stderr).print(table(host, findings))
+
+
+def console(stream: TextIO) -> Console:
+    """A console on a stream; a pipe is given a width that leaves most findings unfolded."""
+    made = Console(file=stream, highlight=False)
+    if not made.is_terminal and "COLUMNS" not in os.environ:
+        made.width = WIDTH
+    return made

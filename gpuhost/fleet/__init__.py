@@ -1,0 +1,1 @@
+"""Many hosts at once, read-only: what `gpuhost check` does between the inventory and the report."""

@@ -1,0 +1,149 @@
+"""An inventory as pyinfra reads it, with the mistakes that pyinfra passes over."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+from pyinfra.api import Config, State
+from pyinfra.api.exceptions import PyinfraError
+from pyinfra.api.host import Host
+from pyinfra.api.inventory import Inventory
+from pyinfra.context import ctx_config, ctx_inventory, ctx_state
+from pyinfra_cli.exceptions import (  # type: ignore[import-untyped]
+    CliError,
+    UnexpectedExternalError,
+)
+from pyinfra_cli.inventory import (  # type: ignore[import-untyped]
+    make_inventory,
+    make_inventory_from_files,
+)
+from pyinfra_cli.util import exec_file  # type: ignore[import-untyped]
+
+HOW_TO_FILL = (
+    'name your hosts in it, such as gpu = ["203.0.113.10"]; '
+    "for this machine itself use @local in place of the inventory"
+)
+
+
+class BadInventory(Exception):
+    """There is no inventory to work on; the message says in one line what to do."""
+
+
+def load(
+    inventory: str,
+    *,
+    data: Mapping[str, Any],
+    group_data: Sequence[str] = (),
+    limit: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+) -> list[Host]:
+    """The hosts of an inventory file, a list of host names or a connector, ready to connect to.
+
+    + data: overrides everything else, as `--data` does
+    + group_data: more directories like ``group_data``
+    + limit, exclude: names, patterns such as ``gpu*``, or groups
+
+    Raises BadInventory, also when no host is left.
+    """
+    state = State()
+    state.cwd = str(Path.cwd())
+    sys.path.append(state.cwd)
+    config = Config()
+    ctx_state.set(state)
+    ctx_config.set(config)
+    if Path("config.py").exists():
+        _in_words("config.py", exec_file, "config.py")
+    found: Inventory = _in_words(
+        inventory,
+        _maker(inventory),
+        inventory,
+        cwd=state.cwd,
+        override_data=dict(data),
+        group_data_directories=list(group_data),
+    )
+    if not len(found):
+        raise BadInventory(f"{inventory} names no host: {HOW_TO_FILL}")
+    ctx_inventory.set(found)
+    state.init(found, config)
+    return _limited(found, limit, exclude)
+
+
+def _maker(inventory: str) -> Any:
+    """pyinfra's loader for this inventory; it would take a mistyped path for a host's name."""
+    path = Path(inventory)
+    if path.is_dir():
+        raise BadInventory(f"{inventory} is a directory: name an inventory file in it")
+    if path.exists() or "@" in inventory or "," in inventory:
+        return make_inventory
+    if path.suffix == ".py" or os.sep in inventory:
+        raise BadInventory(f"no such inventory file: {inventory}{_did_you_mean(path)}")
+    return make_inventory_from_files if _is_ssh_alias(inventory) else _named_host
+
+
+def _named_host(inventory: str, **options: Any) -> Inventory:
+    made: Inventory = make_inventory(inventory, **options)
+    if not len(made):
+        raise BadInventory(
+            f"{inventory} is neither an inventory file nor a host: no such file, "
+            "and the name does not resolve"
+        )
+    return made
+
+
+def _is_ssh_alias(name: str) -> bool:
+    """Named in ssh_config: its address may be one that only the jump host can resolve."""
+    from pyinfra.connectors.sshuserclient.client import get_ssh_config
+
+    config = get_ssh_config()
+    return config is not None and name in config.get_hostnames()
+
+
+def _did_you_mean(path: Path) -> str:
+    there = [file.name for file in path.parent.glob("*.py")] if path.parent.is_dir() else []
+    close = get_close_matches(path.name, there, n=1)
+    return f" (did you mean {path.with_name(close[0])}?)" if close else ""
+
+
+def _in_words(file: str, load: Any, *arguments: Any, **options: Any) -> Any:
+    """Call a loader; what goes wrong in a person's own file is said without a traceback."""
+    try:
+        return load(*arguments, **options)
+    except UnexpectedExternalError as error:
+        cause, where = error.exception, error.filename
+        raise BadInventory(f"{where}: {type(cause).__name__}: {cause}") from error
+    except SyntaxError as error:
+        raise BadInventory(f"{error.filename}, line {error.lineno}: {error.msg}") from error
+    except CliError as error:
+        raise BadInventory(error.message) from error
+    except (PyinfraError, OSError, TypeError, ValueError) as error:
+        raise BadInventory(f"{file}: {error}") from error
+
+
+def _limited(found: Inventory, limit: Iterable[str], exclude: Iterable[str]) -> list[Host]:
+    hosts = list(found)
+    if chosen := [_matching(found, pattern, "--limit") for pattern in limit]:
+        hosts = [host for host in hosts if any(host in some for some in chosen)]
+    for pattern in exclude:
+        excluded = _matching(found, pattern, "--exclude")
+        hosts = [host for host in hosts if host not in excluded]
+    if not hosts:
+        raise BadInventory("--limit and --exclude leave no host")
+    return hosts
+
+
+def _matching(found: Inventory, pattern: str, option: str) -> list[Host]:
+    if pattern in found.groups:
+        return list(found.groups[pattern])
+    if hosts := [host for host in found if fnmatch(host.name, pattern)]:
+        return hosts
+    groups = sorted(group for group, members in found.groups.items() if members)
+    raise BadInventory(
+        f"{option} {pattern} matches no host: groups are {', '.join(groups) or 'none'}, "
+        f"hosts {', '.join(sorted(found.hosts)[:10])}"
+    )

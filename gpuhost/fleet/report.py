@@ -1,0 +1,102 @@
+"""What a check of a fleet found, host by host, and the exit status that says it in one number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+from typing import Any
+
+from gpuhost.checks.finding import Finding, Status
+
+SCHEMA = 1
+
+
+class HostStatus(str, Enum):
+    """ok: no check fails; fail: one does; error: not everything could be read."""
+
+    OK = "ok"
+    FAIL = "fail"
+    UNREACHABLE = "unreachable"
+    ERROR = "error"
+
+
+class Exit(IntEnum):
+    """The exit status of `gpuhost check`: the first that applies, in this order."""
+
+    INTERRUPTED = 130
+    USAGE = 1
+    UNKNOWN = 3
+    FAILED = 2
+    OK = 0
+
+
+@dataclass(frozen=True)
+class HostReport:
+    """One host.
+
+    + reason: one line, why it is unreachable or an error
+    + fix: what a person does about that
+    + settings_wrong: the reason is a mistake in its settings, so nothing was asked of the host
+    """
+
+    host: str
+    status: HostStatus
+    findings: tuple[Finding, ...] = ()
+    reason: str = ""
+    fix: str = ""
+    settings_wrong: bool = False
+
+    @classmethod
+    def judged(cls, host: str, findings: Sequence[Finding]) -> HostReport:
+        """A host that was read. With something unknown it is not ok, even if nothing fails."""
+        unknown = [finding.id for finding in findings if finding.status is Status.UNKNOWN]
+        if any(finding.status is Status.FAIL for finding in findings):
+            return cls(host, HostStatus.FAIL, tuple(findings))
+        if unknown:
+            reason = f"could not be read: {', '.join(unknown)}"
+            return cls(host, HostStatus.ERROR, tuple(findings), reason)
+        return cls(host, HostStatus.OK, tuple(findings))
+
+    def to_json(self) -> dict[str, Any]:
+        """The host as schema 1 has it."""
+        document: dict[str, Any] = {"host": self.host, "status": self.status.value}
+        if self.reason:
+            document["reason"] = f"{self.reason}; {self.fix}" if self.fix else self.reason
+        return document | {"findings": [finding.to_json() for finding in self.findings]}
+
+
+@dataclass(frozen=True)
+class FleetReport:
+    """Every host of a check, in the order of the inventory."""
+
+    hosts: tuple[HostReport, ...]
+    interrupted: bool = False
+
+    def count(self, status: HostStatus) -> int:
+        return sum(host.status is status for host in self.hosts)
+
+    @property
+    def exit(self) -> Exit:
+        found = {finding.status for host in self.hosts for finding in host.findings}
+        unread = self.count(HostStatus.UNREACHABLE) + self.count(HostStatus.ERROR)
+        applies = {
+            Exit.INTERRUPTED: self.interrupted,
+            Exit.USAGE: not self.hosts or any(host.settings_wrong for host in self.hosts),
+            Exit.UNKNOWN: bool(unread) or Status.UNKNOWN in found,
+            Exit.FAILED: Status.FAIL in found,
+        }
+        return next((code for code in Exit if applies.get(code)), Exit.OK)
+
+    def to_json(self) -> dict[str, Any]:
+        """Schema 1: the hosts with their findings, and how many there are of each."""
+        findings = [finding.status for host in self.hosts for finding in host.findings]
+        return {
+            "schema": SCHEMA,
+            "hosts": [host.to_json() for host in self.hosts],
+            "summary": {
+                "hosts": len(self.hosts),
+                **{status.value: self.count(status) for status in HostStatus},
+                "findings": {status.value: findings.count(status) for status in Status},
+            },
+        }

@@ -1,0 +1,65 @@
+"""The report of a fleet, for people: a summary of all hosts, then what needs somebody."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from gpuhost.checks.finding import Status
+from gpuhost.fleet.report import FleetReport, HostReport, HostStatus
+from gpuhost.outputs.table import in_words, plain, table
+
+STYLES = {
+    HostStatus.OK: "green",
+    HostStatus.FAIL: "bold red",
+    HostStatus.UNREACHABLE: "magenta",
+    HostStatus.ERROR: "magenta",
+}
+NEEDS_SOMEBODY = (Status.FAIL, Status.UNKNOWN, Status.WARN)
+
+
+def print_report(report: FleetReport, console: Console) -> None:
+    """One host: all its findings. Several: a summary, and of each host what is not ok."""
+    if len(report.hosts) > 1:
+        console.print(_summary(report))
+    for host in report.hosts:
+        findings = [
+            finding
+            for finding in host.findings
+            if len(report.hosts) == 1 or finding.status in NEEDS_SOMEBODY
+        ]
+        if findings:
+            console.print()
+            console.print(table(host.host, findings, title=in_words(host.findings)))
+        if host.reason and not host.findings:
+            _print_reason(host, console)
+
+
+def _summary(report: FleetReport) -> Table:
+    grid = Table(title=_counts(report), title_justify="left")
+    for heading in ("host", "status", "findings"):
+        grid.add_column(heading, overflow="fold")
+    for host in report.hosts:
+        said = in_words(host.findings) if host.findings else plain(host.reason)
+        grid.add_row(plain(host.host), _status(host), Text(said))
+    return grid
+
+
+def _counts(report: FleetReport) -> str:
+    counts = ((report.count(status), status.value) for status in HostStatus)
+    words = ", ".join(f"{count} {word}" for count, word in counts if count)
+    return f"{len(report.hosts)} hosts: {words}"
+
+
+def _status(host: HostReport) -> Text:
+    return Text(host.status.value, style=STYLES[host.status])
+
+
+def _print_reason(host: HostReport, console: Console) -> None:
+    """Not in a table: a command that is folded to a column's width cannot be copied."""
+    console.print()
+    head = Text.assemble(plain(host.host), ": ", _status(host), ": ", plain(host.reason))
+    console.print(head, soft_wrap=True)
+    if host.fix:
+        console.print(Text(f"-> {plain(host.fix)}", style="dim"), soft_wrap=True)
