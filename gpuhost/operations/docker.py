@@ -81,10 +81,10 @@ def engine(
         repo = repository(declared, now.system)
         clashes = [path for path in repo.clashes if now.paths.get(path)]
         yield from apt_repositories.add(repo, key_file, clashes)
-        yield apt_update()
     if foreign:
         yield apt_remove(foreign)
     if missing(now, declared):
+        yield apt_update()
         yield apt_install(missing(now, declared))
     yield run("systemctl", "enable", "--now", "docker.service", seconds=120)
 

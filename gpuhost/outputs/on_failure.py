@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pyinfra import logger
 from pyinfra.api import BaseStateCallback, State
 from pyinfra.api.host import Host
 from pyinfra.context import ctx_host
@@ -21,10 +22,14 @@ class _ShowFindings(BaseStateCallback):
     ) -> None:
         if VERIFICATION in state.get_op_meta(op_hash).names or not host.connected:
             return
-        with ctx_host.use(host):
-            declared = declared_for(host)
-            forget()
-            show(host.name, run_checks(read(declared), declared))
+        try:
+            with ctx_host.use(host):
+                declared = declared_for(host)
+                forget()
+                show(host.name, run_checks(read(declared), declared))
+        except Exception as error:
+            # What failed first is what counts, and it has been said.
+            logger.warning(f"{host.print_prefix}the findings could not be shown: {error!r}")
 
 
 def show_findings_on_failure(state: State) -> None:
