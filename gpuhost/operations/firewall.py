@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from paramiko import SSHException
@@ -134,5 +135,6 @@ def confirm(state: State, host: Host, arguments: dict[str, Any]) -> bool:
     if done:
         return True
     host.log_styled(f"a fresh login failed, the firewall's change is undone: {reason}", fg="red")
-    host.run_shell_command(run(GUARD, "revert", seconds=CHANGE_TIMEOUT), **arguments)
+    with suppress(SSHException, EOFError, OSError):
+        host.run_shell_command(run(GUARD, "revert", seconds=CHANGE_TIMEOUT), **arguments)
     return False
