@@ -26,7 +26,7 @@ class Ufw:
     """ufw's own configuration.
 
     + enabled: switched on in its file; whether the kernel has its rules is another matter
-    + incoming: what happens to what no rule speaks of: DROP, REJECT or ACCEPT
+    + incoming: what happens to what no rule speaks of: drop, reject or accept
     + owns_tables: MANAGE_BUILTINS: it empties every table, Docker's rules included
     """
 
@@ -84,7 +84,7 @@ def _ufw(probes: Probes, units: Mapping[str, Unit]) -> Ufw:
         enabled=conf.get("ENABLED") == "yes",
         at_boot="ufw.service" in units and units["ufw.service"].enabled,
         ipv6=defaults.get("IPV6") == "yes",
-        incoming=defaults.get("DEFAULT_INPUT_POLICY", "").upper(),
+        incoming=defaults.get("DEFAULT_INPUT_POLICY", ""),
         owns_tables=defaults.get("MANAGE_BUILTINS") == "yes",
         rules={
             family: parse_user_rules(probes.file(path) or "", family)
