@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.lab.process import run
@@ -12,16 +13,16 @@ CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 PROXY = re.compile(r'^Acquire::(?:http|https)::Proxy(?:::\S+)? "[^"]+";$', re.IGNORECASE)
 
 
-def files(lab_repository: str) -> dict[str, bytes]:
+def files(direct: Sequence[str] = ()) -> dict[str, bytes]:
     """Files by their path on a host: apt's proxy and own certificates, where this machine has them.
 
-    + lab_repository: an address that must not go through the proxy
+    + direct: addresses that must not go through the proxy
     """
     proxies = [line for line in _apt_config() if PROXY.match(line)]
     carried: dict[str, bytes] = {}
     if proxies:
-        direct = f'Acquire::http::Proxy::{lab_repository} "DIRECT";'
-        carried[APT_FILE] = ("\n".join([*proxies, direct]) + "\n").encode()
+        past = [f'Acquire::http::Proxy::{address} "DIRECT";' for address in direct]
+        carried[APT_FILE] = ("\n".join([*proxies, *past]) + "\n").encode()
     own = Path("/usr/local/share/ca-certificates")
     if own.is_dir() and any(own.rglob("*.crt")) and Path(CA_BUNDLE).exists():
         carried[CA_BUNDLE] = Path(CA_BUNDLE).read_bytes()

@@ -10,11 +10,12 @@ from pathlib import Path
 from tests.lab import cards, carried, network
 from tests.lab.engine import LABEL, Engine
 from tests.lab.keys import host_key, login_key, remember_host
-from tests.lab.state import HostState
+from tests.lab.state import HostState, cache_id
 
 SWAP_FOLDER = "/srv/swap"
 OWNER = f"{LABEL}.owner"
-ADDRESS = f"{LABEL}.address"
+CACHE = f"{LABEL}.cache"
+REPOSITORY = f"{LABEL}.repository"
 # --privileged needs CAP_SYS_RESOURCE, which a virtual machine's root may not have.
 BOOTABLE = (
     "--cap-add=ALL",
@@ -49,7 +50,12 @@ def this_process() -> str:
 
 def labels(lab: str, owner: str | None, address: str | None = None) -> list[str]:
     """Labels by which `down` and the next run find everything."""
-    given = {LABEL: lab, OWNER: owner, ADDRESS: address}
+    given = {
+        LABEL: f"{lab}-{cache_id()}",
+        CACHE: cache_id(),
+        OWNER: owner,
+        network.ADDRESS: address,
+    }
     return [f"--label={name}={value}" for name, value in given.items() if value]
 
 
@@ -67,7 +73,6 @@ def create(engine: Engine, lab: str, state: HostState, image: str, owner: str | 
     )  # fmt: skip
     key = host_key(state.container)
     remember_host(Path(state.known_hosts), state.address, key)
-    repository = network.repository_address(network.ensure(engine))
     stream = Stream()
     stream.add("/etc/ssh/ssh_host_ed25519_key", key.private.read_bytes(), mode=0o600)
     stream.add("/etc/ssh/ssh_host_ed25519_key.pub", f"{key.public_line}\n".encode())
@@ -77,7 +82,7 @@ def create(engine: Engine, lab: str, state: HostState, image: str, owner: str | 
         stream.add(f"{home}/.ssh/authorized_keys", line, mode=0o600, uid=uid)
     stream.add("/lab/new", b"")
     stream.add("/lab/resolv.conf", network.nameservers().encode())
-    for path, content in carried.files(repository).items():
+    for path, content in carried.files(network.addresses(engine, REPOSITORY)).items():
         stream.add(path, content)
     if state.card is not None:
         for file in cards.files(state.card):
@@ -98,7 +103,7 @@ def run_once(engine: Engine, image: str, script: str, mounts: dict[Path, str]) -
         "create", *labels("once", this_process()), *volumes, image, "sh", "-c", script
     ).strip()
     stream = Stream()
-    for path, content in carried.files("127.0.0.1").items():
+    for path, content in carried.files().items():
         stream.add(path, content)
     engine.docker("cp", "-", f"{made}:/", stdin=stream.close())
     try:
@@ -129,9 +134,10 @@ def remove_labelled(engine: Engine, label: str) -> int:
 
 
 def any_host(engine: Engine) -> bool:
-    """Whether a host of any lab is left, stopped ones included."""
-    addressed = engine.ids("ps", "-aq", "--filter", f"label={ADDRESS}")
-    served = engine.ids("ps", "-aq", "--filter", f"label={LABEL}=repository")
+    """Whether a host of this state folder's labs is left, stopped ones included."""
+    here = ("--filter", f"label={CACHE}={cache_id()}")
+    addressed = engine.ids("ps", "-aq", *here, "--filter", f"label={network.ADDRESS}")
+    served = engine.ids("ps", "-aq", *here, "--filter", f"label={REPOSITORY}")
     return bool(set(addressed) - set(served))
 
 

@@ -9,7 +9,7 @@ from tests.lab import containers, images, network
 from tests.lab.engine import LABEL, Engine
 from tests.lab.keys import login_key
 from tests.lab.process import Deadline, LabError, run
-from tests.lab.state import HostState, folder, locked
+from tests.lab.state import HostState, cache_id, folder
 
 BOOT_SECONDS = 90
 
@@ -138,7 +138,7 @@ class LabHost:
         )
         self.stop()
         marks = [
-            f"LABEL {LABEL}={self.lab}",
+            f"LABEL {LABEL}={self.lab}-{cache_id()}",
             *([f"LABEL {containers.OWNER}={self.owner}"] * bool(self.owner)),
         ]
         changes = [part for mark in marks for part in ("--change", mark)]
@@ -200,15 +200,15 @@ def boot(
     + owner: the process whose end makes the host garbage; None: it stays until `down`
     """
     images.ensure(engine, images.check_release(release))
-    container = f"{lab}-{name}"
+    container = f"{lab}-{cache_id()}-{name}"
     containers.remove(engine, container)
-    with locked("addresses"):
+    with network.free_address(engine) as address:
         state = HostState(
             name=name,
             release=release,
             card=card,
             container=container,
-            address=network.free_address(engine, network.ensure(engine)),
+            address=address,
             port=22,
             user="root",
             key=str(login_key().private),

@@ -23,6 +23,13 @@ class KeyPair:
         return self.private.with_name(f"{self.private.name}.pub").read_text().strip()
 
 
+def keys_folder() -> Path:
+    """Where the lab's own keys lie, for root alone."""
+    keys = folder() / "keys"
+    keys.mkdir(exist_ok=True, mode=0o700)
+    return keys
+
+
 def login_key() -> KeyPair:
     """The key that root, ops and locked accept on every host."""
     return _pair("login")
@@ -44,9 +51,7 @@ def remember_host(known_hosts: Path, address: str, key: KeyPair) -> None:
 
 
 def _pair(name: str) -> KeyPair:
-    keys = folder() / "keys"
-    keys.mkdir(exist_ok=True, mode=0o700)
-    pair = KeyPair(keys / name)
+    pair = KeyPair(keys_folder() / name)
     if pair.private.exists():
         return pair
     with locked("keys"):

@@ -42,7 +42,6 @@ class Lab:
         self.engine: Engine = engine.ensure()
         containers.remove_abandoned(self.engine)
         images.ensure(self.engine, *images.RELEASES)
-        network.ensure(self.engine)
         self.repository = repository.ensure(self.engine)
         self.hosts: dict[str, LabHost] = {}
 
@@ -89,11 +88,16 @@ def removed_on_failure(name: str) -> Iterator[None]:
         raise
 
 
+def label_of(name: str) -> str:
+    """The label of everything that belongs to a lab."""
+    return f"{LABEL}={name}-{state.cache_id()}"
+
+
 def remove_hosts(name: str) -> int:
     """Remove a lab's hosts, and keep what the next ones need; how many there were."""
     carrier = engine.existing()
     state.path_of(name).unlink(missing_ok=True)
-    return containers.remove_labelled(carrier, f"{LABEL}={name}") if carrier else 0
+    return containers.remove_labelled(carrier, label_of(name)) if carrier else 0
 
 
 def host(name: str, lab: str) -> LabHost:

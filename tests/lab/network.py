@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.lab.engine import LABEL, Engine
 from tests.lab.process import LabError, run
+from tests.lab.state import locked
 
 NAME = "gpuhost-lab"
+ADDRESS = f"{LABEL}.address"
+# Labs of every state folder share the network.
+LOCKS = Path(tempfile.gettempdir())
 # Outside the pools that engines take for their own networks, the hosts' engines too.
 CANDIDATES = tuple(f"10.{second}.77.0/24" for second in range(231, 251))
-REPOSITORY_HOST = 2
 FIRST_HOST = 10
 
 
-def ensure(engine: Engine) -> ipaddress.IPv4Network:
+def _ensure(engine: Engine) -> ipaddress.IPv4Network:
     """The lab's network, made where it is missing, in a range that this machine does not use."""
     there = _subnet(engine)
     if there is not None:
@@ -34,22 +40,30 @@ def ensure(engine: Engine) -> ipaddress.IPv4Network:
     raise LabError(f"no free network for the lab among {CANDIDATES[0]} … {CANDIDATES[-1]}")
 
 
-def repository_address(network: ipaddress.IPv4Network) -> str:
-    """Where the lab's apt repository answers."""
-    return str(network[REPOSITORY_HOST])
+@contextmanager
+def free_address(engine: Engine) -> Iterator[str]:
+    """An address that nothing has, stopped hosts included; to be taken before the block ends."""
+    with locked("addresses", where=LOCKS):
+        yield _free_address(engine, _ensure(engine))
 
 
-def free_address(engine: Engine, network: ipaddress.IPv4Network) -> str:
-    """An address that no host has, stopped ones included."""
-    listed = engine.docker(
-        "ps", "-a", "--filter", f"label={LABEL}.address", "--format",
-        f'{{{{.Label "{LABEL}.address"}}}}',
-    )  # fmt: skip
-    taken = set(listed.split())
+def addresses(engine: Engine, *filters: str) -> list[str]:
+    """Addresses that are taken, by stopped hosts too.
+
+    + filters: labels to look for
+    """
+    chosen = [part for label in filters for part in ("--filter", f"label={label}")]
+    shown = f'{{{{.Label "{ADDRESS}"}}}}'
+    listing = ("ps", "-a", "--filter", f"label={ADDRESS}", *chosen, "--format", shown)
+    return engine.docker(*listing).split()
+
+
+def _free_address(engine: Engine, network: ipaddress.IPv4Network) -> str:
+    taken = set(addresses(engine))
     for number in range(FIRST_HOST, network.num_addresses - 1):
         if str(network[number]) not in taken:
             return str(network[number])
-    raise LabError("no free address left in the lab's network: python -m tests.lab down --all")
+    raise LabError("no free address left in the lab's network: python -m tests.lab down")
 
 
 def nameservers() -> str:
@@ -76,5 +90,7 @@ def _mtu() -> int:
 
 
 def remove(engine: Engine) -> None:
-    """Remove the lab's network; nothing may be left on it."""
-    engine.run("network", "rm", NAME, check=False)
+    """Remove the lab's network, unless something is left on it."""
+    with locked("addresses", where=LOCKS):
+        if not addresses(engine):
+            engine.run("network", "rm", NAME, check=False)

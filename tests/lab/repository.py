@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import tempfile
 import time
@@ -12,36 +13,38 @@ import urllib.request
 from pathlib import Path
 
 from tests.lab import containers, images, network
-from tests.lab.engine import LABEL, Engine
-from tests.lab.packages import docker, toolkit
+from tests.lab.engine import Engine
+from tests.lab.keys import keys_folder
+from tests.lab.packages import docker, mirrors, toolkit
 from tests.lab.packages.archive import Signer, Suite, signers
 from tests.lab.process import Deadline, need, progress
-from tests.lab.state import RepositoryState, folder, locked
+from tests.lab.state import RepositoryState, cache_id, folder, locked
 
 # Mirrors are judged by the age of their Release files: none here gets older than this.
 FRESH_SECONDS = 3 * 24 * 3600
 STATE = "lab.json"
-NAME = "gpuhost-lab-repository"
+SERVER = Path(__file__).with_name("server.py")
 
 
 def ensure(engine: Engine) -> RepositoryState:
     """The repositories, built where the recipe has changed, and a server that answers."""
     images.ensure(engine, *images.RELEASES)
     key = _key()
-    name = f"{NAME}-{key}"
+    name = f"gpuhost-lab-repository-{cache_id()}-{key}"
     with locked("repository"):
         state = _served(engine, name)
         if state is None:
-            www = folder() / "repository" / key
-            if not (www / STATE).exists():
-                _build(engine, www)
-            state = _serve(engine, name, www)
+            where = folder() / "repository" / key
+            if not where.exists():
+                _build(engine, where)
+            state = _serve(engine, name, where)
     return state
 
 
 def remove_server(engine: Engine) -> None:
     """Stop serving, whatever recipe is served."""
-    served = engine.ids("ps", "-aq", "--filter", f"label={LABEL}=repository")
+    here = f"label={containers.CACHE}={cache_id()}"
+    served = engine.ids("ps", "-aq", "--filter", here, "--filter", f"label={containers.REPOSITORY}")
     if served:
         engine.docker("rm", "-f", *served)
 
@@ -49,30 +52,38 @@ def remove_server(engine: Engine) -> None:
 def _key() -> str:
     here = Path(__file__).parent
     recipe = hashlib.sha256(str(int(time.time() / FRESH_SECONDS)).encode())
-    for path in [Path(__file__), *sorted((here / "packages").rglob("*"))]:
+    for path in [Path(__file__), SERVER, *sorted((here / "packages").rglob("*"))]:
         if path.is_file() and "__pycache__" not in path.parts:
             recipe.update(path.read_bytes())
     return recipe.hexdigest()[:12]
 
 
-def _build(engine: Engine, www: Path) -> None:
+def _build(engine: Engine, where: Path) -> None:
     need("gpg")
     progress("building the apt repositories")
-    www.parent.mkdir(parents=True, exist_ok=True)
-    for old in www.parent.iterdir():
+    where.parent.mkdir(parents=True, exist_ok=True)
+    for old in where.parent.iterdir():
         shutil.rmtree(old)
-    beside = www.with_suffix(".part")
-    beside.mkdir()
+    beside = where.with_suffix(".part")
+    www = beside / "www"
+    www.mkdir(parents=True)
     with (
         tempfile.TemporaryDirectory(dir=folder(), prefix="build-") as scratch,
-        signers("docker", "toolkit", "nvidia", "mirror") as keys,
+        signers(keys_folder(), "docker", "toolkit", "nvidia", "mirror") as keys,
     ):
         debs = _download(engine, Path(scratch) / "debs")
-        _docker(beside / "docker-ce/linux/debian", debs, keys["docker"], Path(scratch))
-        _toolkit(beside / "libnvidia-container", keys["toolkit"])
-        state = {f"{name}_key_fingerprint": key.fingerprint for name, key in keys.items()}
-    (beside / STATE).write_text(json.dumps(state))
-    beside.rename(www)
+        _docker(www / "docker-ce/linux/debian", debs, keys["docker"], Path(scratch))
+        _toolkit(www / "libnvidia-container", keys["toolkit"])
+        mirrors.write_stale(www, images.RELEASES, keys["mirror"])
+        state = {
+            f"{name}_key_fingerprint": keys[name].fingerprint
+            for name in ("docker", "toolkit", "nvidia")
+        }
+    sent = mirrors.passed_on(_archives(engine), images.RELEASES)
+    (beside / "passed-on.json").write_text(json.dumps(sent, indent=2))
+    (www / STATE).write_text(json.dumps(state))
+    shutil.copy(SERVER, beside / SERVER.name)
+    beside.rename(where)
 
 
 def _docker(where: Path, debs: Path, key: Signer, scratch: Path) -> None:
@@ -102,9 +113,17 @@ def _download(engine: Engine, debs: Path) -> Path:
     return debs
 
 
+def _archives(engine: Engine) -> dict[str, str]:
+    """Where the hosts' own packages come from: the first is Debian, the second its security."""
+    script = "sed -n 's/^URIs: //p' /etc/apt/sources.list.d/debian.sources"
+    said = containers.run_once(engine, images.reference("trixie"), script, {}).split()
+    urls = [f"{url.rstrip('/')}/" for url in said]
+    return dict(zip(("debian", "debian-security"), urls, strict=True))
+
+
 def _served(engine: Engine, name: str) -> RepositoryState | None:
     shown = engine.run(
-        "inspect", "-f", f'{{{{index .Config.Labels "{containers.ADDRESS}"}}}}', name, check=False
+        "inspect", "-f", f'{{{{index .Config.Labels "{network.ADDRESS}"}}}}', name, check=False
     )
     if shown.returncode != 0:
         return None
@@ -112,14 +131,17 @@ def _served(engine: Engine, name: str) -> RepositoryState | None:
     return _answer(shown.stdout.strip())
 
 
-def _serve(engine: Engine, name: str, www: Path) -> RepositoryState:
+def _serve(engine: Engine, name: str, where: Path) -> RepositoryState:
     remove_server(engine)
-    address = network.repository_address(network.ensure(engine))
-    engine.docker(
-        "run", "-d", "--name", name, "--network", network.NAME, "--ip", address,
-        *containers.labels("repository", None, address), f"--volume={www}:/www:ro",
-        images.reference("trixie"), "python3", "-m", "http.server", "-d", "/www", "80",
-    )  # fmt: skip
+    proxies = [name for name in ("http_proxy", "https_proxy") if name in os.environ]
+    with network.free_address(engine) as address:
+        engine.docker(
+            "run", "-d", "--name", name, "--network", network.NAME, "--ip", address,
+            f"--label={containers.REPOSITORY}",
+            *containers.labels("repository", None, address), f"--volume={where}:/lab:ro",
+            *(f"--env={name}" for name in proxies),
+            images.reference("trixie"), "python3", f"/lab/{SERVER.name}", "/lab",
+        )  # fmt: skip
     return _answer(address)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import re
@@ -32,10 +33,18 @@ def lab_name() -> str:
     return name
 
 
+def cache_id() -> str:
+    """Tells labs of different state folders apart on one engine."""
+    return hashlib.sha256(str(folder()).encode()).hexdigest()[:6]
+
+
 @contextmanager
-def locked(name: str = "lab") -> Iterator[None]:
-    """One process at a time; the kernel frees the lock when its holder dies."""
-    with (folder() / f"{name}.lock").open("w") as handle:
+def locked(name: str, *, where: Path | None = None) -> Iterator[None]:
+    """One process at a time; the kernel frees the lock when its holder dies.
+
+    + where: the folder of the lock; None: the state folder
+    """
+    with ((where or folder()) / f"gpuhost-lab-{name}.lock").open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
 
@@ -48,7 +57,6 @@ class RepositoryState:
     docker_key_fingerprint: str
     toolkit_key_fingerprint: str
     nvidia_key_fingerprint: str
-    mirror_key_fingerprint: str
 
 
 @dataclass(frozen=True)

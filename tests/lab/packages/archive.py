@@ -20,7 +20,7 @@ from tests.lab.process import run
 
 @dataclass(frozen=True)
 class Signer:
-    """A key that signs archives; it is thrown away with its folder.
+    """A key that signs archives.
 
     + home: GnuPG's folder
     + fingerprint: 40 upper-case hexadecimal digits
@@ -46,22 +46,29 @@ class Signer:
 
 
 @contextmanager
-def signers(*names: str) -> Iterator[dict[str, Signer]]:
-    """New keys by name, for the time of one build."""
+def signers(keys: Path, *names: str) -> Iterator[dict[str, Signer]]:
+    """Signers by name, for the time of one build.
+
+    + keys: folder that keeps the keys, so that a later build signs with the same ones
+    """
     # Short: the path of the agent's socket is limited.
     home = Path(tempfile.mkdtemp(prefix="lab-gpg-", dir=os.environ.get("TMPDIR", "/tmp")))
     try:
-        yield {name: _generate(home, name) for name in names}
+        yield {name: _signer(home, keys / f"{name}.asc", name) for name in names}
     finally:
         run(["gpgconf", "--homedir", str(home), "--kill", "gpg-agent"], timeout=20, check=False)
         shutil.rmtree(home, ignore_errors=True)
 
 
-def _generate(home: Path, name: str) -> Signer:
+def _signer(home: Path, kept: Path, name: str) -> Signer:
     who = f"gpuhost lab {name} <{name}@localhost>"
     gpg = ["gpg", "--homedir", str(home), "--batch"]
     argv = [*gpg, "--pinentry-mode", "loopback", "--passphrase", ""]
-    run([*argv, "--quick-generate-key", who, "rsa3072", "sign", "never"], timeout=120)
+    if kept.exists():
+        run([*argv, "--import", str(kept)], timeout=20)
+    else:
+        run([*argv, "--quick-generate-key", who, "rsa3072", "sign", "never"], timeout=120)
+        run([*argv, "--armor", "--output", str(kept), "--export-secret-keys", who], timeout=20)
     listed = run([*gpg, "--with-colons", "--list-keys", who], timeout=20).stdout
     line = next(line for line in listed.splitlines() if line.startswith("fpr:"))
     return Signer(home, line.split(":")[9])
