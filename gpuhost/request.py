@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from gpuhost.checks.disk import APPS, CONTAINERD, DATA_ROOT
+from gpuhost.checks.disk import APPS, DATA_ROOT
 from gpuhost.docker.packages import OLDER_LISTS as DOCKER_LISTS
 from gpuhost.firewall.files import host_files
 from gpuhost.settings import Settings
 from gpuhost.snapshot.apt import CLOUD_INIT, UPDATED
 from gpuhost.snapshot.docker import DAEMON_JSON
 from gpuhost.snapshot.firewall import PENDING
-from gpuhost.snapshot.paths import ancestry
+from gpuhost.snapshot.paths import CONTAINERD, ancestry
 from gpuhost.snapshot.transport import Request
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gpuhost.checks.finding import Verdict, fail, ok, skip
+from gpuhost.checks.finding import Verdict, fail, ok, skip, warn
 from gpuhost.checks.registry import check
 from gpuhost.settings import Settings
 from gpuhost.sizes import GB, gb
@@ -10,9 +10,10 @@ from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.paths import Disk
 
 APPS = "/opt/gpuhost"
-CONTAINERD = "/var/lib/containerd"
 DATA_ROOT = "/var/lib/docker"
 INODE_RESERVE = 0.05
+RESERVE = 0.05
+MEND = "journalctl -k | grep -iE 'remount|i/o error'; then fsck and remount"
 
 
 def places(now: Snapshot, declared: Settings) -> dict[str, Disk]:
@@ -20,7 +21,7 @@ def places(now: Snapshot, declared: Settings) -> dict[str, Disk]:
     data_root = declared.docker_data_root or DATA_ROOT
     if now.docker.engine and now.docker.engine.root:
         data_root = now.docker.engine.root
-    return {path: now.disks.under(path) for path in ("/", data_root, CONTAINERD, APPS)}
+    return {path: now.disks.under(path) for path in ("/", data_root, now.disks.containerd, APPS)}
 
 
 def _in_words(path: str, disk: Disk) -> str:
@@ -59,13 +60,25 @@ def inodes(now: Snapshot, declared: Settings) -> Verdict:
     )
 
 
-@check("disk.writable", "No file system that gpuhost needs is read-only.")
+@check("disk.writable", "No file system that gpuhost needs is read-only, nor any other disk.")
 def writable(now: Snapshot, declared: Settings) -> Verdict:
-    stuck = sorted({d.mounted_on for d in places(now, declared).values() if d.read_only})
-    if not stuck:
-        return ok("read-write")
-    return fail(
-        "read-write",
-        f"read-only: {', '.join(stuck)}",
-        fix="journalctl -k | grep -iE 'remount|i/o error'; then fsck and remount",
+    needed = sorted({d.mounted_on for d in places(now, declared).values() if d.read_only})
+    if needed:
+        return fail("read-write", f"read-only: {', '.join(needed)}", fix=MEND)
+    others = sorted({d.mounted_on for d in now.filesystems.local if d.read_only})
+    if others:
+        return warn("read-write", f"read-only: {', '.join(others)}", fix=MEND)
+    return ok("read-write")
+
+
+@check("disk.full", "No file system of this machine is nearly full.")
+def full(now: Snapshot, declared: Settings) -> Verdict:
+    expected = f"at least {RESERVE:.0%} free everywhere"
+    nearly = [d for d in now.filesystems.local if d.free < d.size * RESERVE]
+    if not nearly:
+        return ok(f"{len(now.filesystems.local)} file systems", expected=expected)
+    return warn(
+        expected,
+        "; ".join(f"{gb(disk.free)} free of {gb(disk.size)} on {disk.mounted_on}" for disk in nearly),
+        fix=f"du -x -h -d 2 {nearly[0].mounted_on} | sort -h | tail",
     )

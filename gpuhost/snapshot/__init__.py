@@ -11,13 +11,15 @@ from functools import cached_property
 
 from gpuhost.snapshot.apt import Apt
 from gpuhost.snapshot.docker import Docker
+from gpuhost.snapshot.dpkg import Dpkg, Updates
 from gpuhost.snapshot.firewall import Firewall
 from gpuhost.snapshot.memory import Memory
 from gpuhost.snapshot.nvidia import Nvidia
-from gpuhost.snapshot.paths import Disks, Paths
+from gpuhost.snapshot.paths import Disks, Filesystems, Paths
 from gpuhost.snapshot.probes import NotRead, Probe, Probes
+from gpuhost.snapshot.proxy import ClientProxy
 from gpuhost.snapshot.swap import Swap
-from gpuhost.snapshot.system import System
+from gpuhost.snapshot.system import Clock, Hostname, Reboot, System
 
 __all__ = ["NotRead", "Probe", "Probes", "Snapshot"]
 
@@ -33,6 +35,30 @@ class Snapshot:
         return System.read(self.probes)
 
     @cached_property
+    def clock(self) -> Clock:
+        return Clock.read(self.probes)
+
+    @cached_property
+    def hostname(self) -> Hostname:
+        return Hostname.read(self.probes)
+
+    @cached_property
+    def reboot(self) -> Reboot:
+        return Reboot.read(self.probes)
+
+    @cached_property
+    def dpkg(self) -> Dpkg:
+        return Dpkg.read(self.probes)
+
+    @cached_property
+    def updates(self) -> Updates:
+        return Updates.read(self.probes)
+
+    @cached_property
+    def client_proxy(self) -> ClientProxy:
+        return ClientProxy.read(self.probes)
+
+    @cached_property
     def memory(self) -> Memory:
         return Memory.read(self.probes)
 
@@ -43,6 +69,10 @@ class Snapshot:
     @cached_property
     def disks(self) -> Disks:
         return Disks.read(self.probes)
+
+    @cached_property
+    def filesystems(self) -> Filesystems:
+        return Filesystems.read(self.probes)
 
     @cached_property
     def swap(self) -> Swap:

@@ -69,7 +69,7 @@ main() {
     probe timedate 5 timedatectl show -p CanNTP -p NTP -p NTPSynchronized
     probe resolved_hostname 5 getent hosts "$(uname -n)"
     probe processes 5 ps -e -o pid=,comm=
-    probe apt_locks 3 stat -c '%i %n' /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock \
+    probe apt_locks 3 stat -c '%d %i %n' /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock \
         /var/lib/apt/lists/lock /var/cache/apt/archives/lock
     probe dpkg_updates 3 find /var/lib/dpkg/updates -type f
     probe dpkg_unfinished 5 grep -B1 -E \

@@ -53,13 +53,13 @@ def _kilobytes(meminfo: str) -> dict[str, int]:
     for line in meminfo.splitlines():
         key, _, rest = line.partition(":")
         words = rest.split()
-        if words and words[0].isdigit():
+        if words and words[0].isdecimal():
             values[key] = int(words[0]) * 1024
     return values
 
 
 def _limit(text: str | None) -> int | None:
     number = (text or "").strip()
-    if not number.isdigit() or int(number) >= NO_LIMIT_V1:
+    if not number.isdecimal() or int(number) >= NO_LIMIT_V1:
         return None
     return int(number)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from gpuhost.snapshot.probes import NotRead, Probes
+
+CONTAINERD = "/var/lib/containerd"
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,7 @@ def _path_state(line: str, hashes: dict[str, str]) -> PathState | None:
     # mode owner group size mtime kind-of-several-words /path
     head, slash, tail = line.partition(" /")
     words = head.split(" ", 5)
-    if not slash or len(words) < 6 or not (words[3].isdigit() and words[4].isdigit()):
+    if not slash or len(words) < 6 or not (words[3].isdecimal() and words[4].isdecimal()):
         return None
     mode, owner, group, size, modified, kind = words
     path = f"/{tail}"
@@ -85,9 +89,13 @@ def _path_state(line: str, hashes: dict[str, str]) -> PathState | None:
 
 @dataclass(frozen=True)
 class Disks:
-    """File systems by the directories that were asked about."""
+    """File systems by the directories that were asked about.
+
+    + containerd: where containerd keeps images, as its configuration says
+    """
 
     by_directory: dict[str, Disk]
+    containerd: str = CONTAINERD
 
     def under(self, path: str) -> Disk:
         """The file system that holds a path, or would hold it.
@@ -102,35 +110,92 @@ class Disks:
 
     @classmethod
     def read(cls, probes: Probes) -> Disks:
+        """The directories asked about; local mount points too, where those could be read."""
         probe = probes.get("disks")
         if probe.rc is None:
             raise NotRead("df timed out: a file system hangs")
         read_only = _read_only_mounts(probes.file("/proc/self/mountinfo") or "")
-        disks: dict[str, Disk] = {}
-        for line in probe.out.splitlines()[1:]:
-            words = line.split()
-            if len(words) == 8 and words[3].isdigit() and words[4].isdigit():
-                directory, source, fstype, size, free, inodes, inodes_free, target = words
-                disks[directory] = Disk(
-                    source,
-                    fstype,
-                    int(size),
-                    int(free),
-                    _count(inodes),
-                    _count(inodes_free),
-                    target,
-                    target in read_only,
-                )
-        return cls(disks)
+        mounted = probes.get("filesystems").out if "filesystems" in probes else ""
+        disks = {row["target"]: _disk(row, read_only) for row in _rows(mounted, _ROW)}
+        asked = _rows(probe.out, _ROW_OF_FILE)
+        disks |= {row["file"]: _disk(row, read_only) for row in asked}
+        return cls(disks, _containerd_root(probes))
+
+
+@dataclass(frozen=True)
+class Filesystems:
+    """Every file system on a disk of this machine, by where it is mounted."""
+
+    local: tuple[Disk, ...]
+
+    @classmethod
+    def read(cls, probes: Probes) -> Filesystems:
+        probe = probes.get("filesystems")
+        if probe.rc is None:
+            raise NotRead("df timed out: a file system of this machine hangs")
+        if probe.rc != 0 and not probe.out:
+            raise NotRead(f"df: {probe.complaint}")
+        read_only = _read_only_mounts(probes.file("/proc/self/mountinfo") or "")
+        return cls(tuple(_disk(row, read_only) for row in _rows(probe.out, _ROW)))
+
+
+# FILE (where it was asked for), then these. Names may hold spaces; btrfs counts no inodes (`-`).
+_COLUMNS = (
+    r"(?P<source>\S+) +(?P<fstype>\S+) +(?P<size>\d+) +(?P<free>\d+)"
+    r" +(?P<inodes>\d+|-) +(?P<inodes_free>\d+|-) +(?P<target>/.*)"
+)
+_ROW = re.compile(_COLUMNS, re.ASCII)
+_ROW_OF_FILE = re.compile(r"(?P<file>/.*?) +" + _COLUMNS, re.ASCII)
+
+
+def _rows(output: str, pattern: re.Pattern[str]) -> Iterator[re.Match[str]]:
+    return filter(None, map(pattern.fullmatch, output.splitlines()))
+
+
+def _disk(row: re.Match[str], read_only: frozenset[str]) -> Disk:
+    return Disk(
+        source=row["source"],
+        fstype=row["fstype"],
+        size=int(row["size"]),
+        free=int(row["free"]),
+        inodes=_count(row["inodes"]),
+        inodes_free=_count(row["inodes_free"]),
+        mounted_on=row["target"],
+        read_only=row["target"] in read_only,
+    )
 
 
 def _count(word: str) -> int | None:
-    return int(word) if word.isdigit() and word != "0" else None
+    return int(word) if word.isdecimal() and word != "0" else None
 
 
 def _read_only_mounts(mountinfo: str) -> frozenset[str]:
-    mounts = (line.split() for line in mountinfo.splitlines())
-    return frozenset(words[4] for words in mounts if len(words) > 5 and "ro" in words[5].split(","))
+    """Mount points that are read-only, by their own options or by those of the file system.
+
+    A file system that the kernel made read-only after an error stays `rw` in the mount's own
+    options (proc_pid_mountinfo(5): fields 6 and 11).
+    """
+    mounts = {}
+    for line in mountinfo.splitlines():
+        own, _, of_filesystem = line.partition(" - ")
+        words, tail = own.split(), of_filesystem.split()
+        if len(words) > 5:
+            options = {*words[5].split(","), *(tail[2].split(",") if len(tail) > 2 else ())}
+            # Of several mounts on one point the last one counts.
+            mounts[_unescaped(words[4])] = "ro" in options
+    return frozenset(target for target, is_read_only in mounts.items() if is_read_only)
+
+
+def _containerd_root(probes: Probes) -> str:
+    """`root = "/var/lib/containerd"` of containerd's config.toml, a file that may be missing."""
+    text = probes.get("containerd_root").out if "containerd_root" in probes else ""
+    match = re.search(r"""^ *root *= *["'](/[^"'\n]*)["']""", text, re.MULTILINE)
+    return match[1] if match else CONTAINERD
+
+
+def _unescaped(path: str) -> str:
+    """mountinfo writes a space as `\\040`."""
+    return re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), path)
 
 
 def ancestry(path: str) -> frozenset[str]:

@@ -1,16 +1,31 @@
-"""The host itself: distribution, architecture, kernel, clock, who reads it."""
+"""The host itself: distribution, architecture, kernel, host name, clock, who reads it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gpuhost.snapshot.docker import read_units
 from gpuhost.snapshot.probes import NotRead, Probes
+
+# Every unit that keeps a clock right on Debian and Ubuntu.
+TIME_SERVICES = (
+    "systemd-timesyncd.service",
+    "chrony.service",
+    "ntp.service",
+    "ntpsec.service",
+    "openntpd.service",
+)
+REBOOT_REQUIRED = "/run/reboot-required"
 
 
 @dataclass(frozen=True)
 class System:
     """The host and the one who reads it.
 
+    + like: the distributions that this one is made from (ID_LIKE)
+    + board: the name of a single-board computer, "" on a server
+    + init: the command of process 1, "" if it could not be seen
+    + container: what the host is a container of ("lxc", "docker"), "" on a machine of its own
     + now: the host's clock, epoch seconds
     + root: this reading was made as root
     + sudo: the one who logged in became root by sudo
@@ -20,9 +35,13 @@ class System:
     version: str
     codename: str
     pretty_name: str
+    like: tuple[str, ...]
     machine: str
+    board: str
     kernel: str
     hostname: str
+    init: str
+    container: str
     now: int
     root: bool
     sudo: bool
@@ -46,13 +65,88 @@ class System:
             version=release.get("VERSION_ID", ""),
             codename=release.get("VERSION_CODENAME", ""),
             pretty_name=release.get("PRETTY_NAME", release["ID"]),
+            like=tuple(release.get("ID_LIKE", "").split()),
             machine=machine,
+            board=_board(probes),
             kernel=kernel,
             hostname=hostname,
-            now=int(probes.output("clock").strip() or 0),
+            init=(probes.file("/proc/1/comm") or "").strip(),
+            container=(probes.file("/run/systemd/container") or "").strip(),
+            now=_seconds(probes.output("clock")),
             root=probes.output("identity").strip() == "0",
             sudo=bool(probes.output("sudo_user", allow=(0, 1)).strip()),
         )
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Whether the clock follows a time server, and which services could make it.
+
+    + running: the time services that run
+    + installed: those that are there at all
+    """
+
+    synchronised: bool
+    running: tuple[str, ...]
+    installed: tuple[str, ...]
+
+    @classmethod
+    def read(cls, probes: Probes) -> Clock:
+        said = _assignments(probes.output("timedate"))
+        if "NTPSynchronized" not in said:
+            raise NotRead("timedatectl does not say whether the clock is synchronised")
+        units = read_units(probes)
+        known = [units[name] for name in TIME_SERVICES if name in units]
+        return cls(
+            synchronised=said["NTPSynchronized"] == "yes",
+            running=tuple(unit.name for unit in known if unit.active),
+            installed=tuple(unit.name for unit in known if unit.loaded),
+        )
+
+
+@dataclass(frozen=True)
+class Hostname:
+    """What the host's own name resolves to; no address: it does not resolve."""
+
+    address: str
+    hosts: str
+
+    @classmethod
+    def read(cls, probes: Probes) -> Hostname:
+        # 2: not found. A resolver that does not answer runs into the probe's limit: no address.
+        probe = probes.get("resolved_hostname")
+        if probe.rc not in (0, 2, None):
+            raise NotRead(f"getent: {probe.complaint}")
+        words = probe.out.split() if probe.rc == 0 else []
+        return cls(words[0] if words else "", probes.file("/etc/hosts") or "")
+
+
+@dataclass(frozen=True)
+class Reboot:
+    """What asked for a reboot: Ubuntu's and unattended-upgrades' mark, and the packages in it."""
+
+    packages: tuple[str, ...]
+
+    @classmethod
+    def read(cls, probes: Probes) -> Reboot:
+        listed = probes.file(f"{REBOOT_REQUIRED}.pkgs") or ""
+        return cls(tuple(sorted({line.strip() for line in listed.splitlines() if line.strip()})))
+
+
+def _board(probes: Probes) -> str:
+    """Servers have a firmware that describes them otherwise: a device tree is a board's."""
+    model = (probes.file("/proc/device-tree/model") or "").replace("\0", " ").strip()
+    compatible = probes.file("/proc/device-tree/compatible") or ""
+    tegra = probes.file("/etc/nv_tegra_release") is not None or "tegra" in compatible
+    if tegra:
+        return f"NVIDIA Jetson ({model})" if model else "NVIDIA Jetson"
+    return model
+
+
+def _seconds(text: str) -> int:
+    if not text.strip().isdecimal():
+        raise NotRead("the host's clock could not be read")
+    return int(text)
 
 
 def _assignments(text: str) -> dict[str, str]:

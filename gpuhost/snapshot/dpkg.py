@@ -1,0 +1,130 @@
+"""The package manager: who holds its locks, what it left unfinished, what it does by itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from gpuhost.snapshot.docker import installed_packages, read_units
+from gpuhost.snapshot.probes import Probes
+
+PERIODIC = "APT::Periodic"
+BLACKLIST = "Unattended-Upgrade::Package-Blacklist"
+TIMERS = ("apt-daily.timer", "apt-daily-upgrade.timer")
+PACKAGE_TOOLS = ("apt", "dpkg", "unattended", "packagekit", "synaptic")
+
+
+@dataclass(frozen=True)
+class Lock:
+    """A lock that somebody holds. command: "" if the process could not be seen."""
+
+    path: str
+    pid: int
+    command: str
+
+    def __str__(self) -> str:
+        return f"{self.command or 'process'} (pid {self.pid}) holds {self.path}"
+
+
+@dataclass(frozen=True)
+class Dpkg:
+    """locks: held right now; unfinished: packages; journal: dpkg itself was interrupted."""
+
+    locks: tuple[Lock, ...]
+    unfinished: tuple[str, ...]
+    journal: bool
+
+    @classmethod
+    def read(cls, probes: Probes) -> Dpkg:
+        return cls(
+            locks=tuple(_held(probes)),
+            unfinished=_packages(probes.output("dpkg_unfinished", allow=(0, 1))),
+            journal=any(
+                re.fullmatch(r"/var/lib/dpkg/updates/\d+", line)
+                for line in probes.output("dpkg_updates").splitlines()
+            ),
+        )
+
+
+@dataclass(frozen=True)
+class Updates:
+    """What is installed by itself, as apt's configuration says in force.
+
+    + installed: unattended-upgrades is there
+    + lists, upgrades: package lists are fetched, upgrades installed
+    + blocked: patterns of the packages that are left alone
+    + stopped_timers: timers that should start it and do not
+    """
+
+    installed: bool
+    lists: bool
+    upgrades: bool
+    blocked: frozenset[str]
+    stopped_timers: tuple[str, ...]
+
+    @classmethod
+    def read(cls, probes: Probes) -> Updates:
+        values = list(_apt_config(probes.output("apt_config")))
+        periodic = {key: value for key, value in values if value not in ("", "0")}
+        units = read_units(probes)
+        return cls(
+            installed="unattended-upgrades" in installed_packages(probes),
+            lists=f"{PERIODIC}::Update-Package-Lists" in periodic,
+            upgrades=f"{PERIODIC}::Unattended-Upgrade" in periodic,
+            blocked=frozenset(value for key, value in values if key == f"{BLACKLIST}::"),
+            stopped_timers=tuple(
+                name for name in TIMERS if name not in units or not units[name].active
+            ),
+        )
+
+
+def _held(probes: Probes) -> Iterator[Lock]:
+    """POSIX locks on the package manager's lock files, by inode and device."""
+    table = probes.file("/proc/locks") or ""
+    commands = dict(_pairs(probes.get("processes").out))
+    files = {}
+    for line in probes.output("apt_locks", allow=(0, 1)).splitlines():
+        words = line.split(" ", 2)
+        if len(words) == 3 and words[0].isdecimal():
+            files[words[1]] = (_device(int(words[0])), words[2])
+    for line in table.splitlines():
+        words = line.split()
+        if len(words) < 6 or words[3] != "WRITE" or not words[4].isdecimal():
+            continue
+        device, _, inode = words[5].rpartition(":")
+        if inode not in files:
+            continue
+        here, path = files[inode]
+        command = commands.get(words[4], "")
+        # btrfs and union file systems tell `stat` another device than the kernel's own.
+        if device == here or command.startswith(PACKAGE_TOOLS):
+            yield Lock(path, int(words[4]), command)
+
+
+def _device(number: int) -> str:
+    """A device number as /proc/locks writes it (Linux's encoding, whatever this machine is)."""
+    major = (number >> 8) & 0xFFF | (number >> 32) & ~0xFFF
+    minor = number & 0xFF | (number >> 12) & ~0xFF
+    return f"{major:02x}:{minor:02x}"
+
+
+def _pairs(table: str) -> Iterator[tuple[str, str]]:
+    for line in table.splitlines():
+        pid, _, command = line.strip().partition(" ")
+        yield pid, command.strip()
+
+
+def _packages(stanzas: str) -> tuple[str, ...]:
+    """Names from `grep -B1 ^Status:`, where dpkg writes Package just above Status."""
+    lines = stanzas.splitlines()
+    return tuple(
+        line.partition(":")[2].strip() for line in lines if line.startswith("Package:")
+    ) or (("a package",) if lines else ())
+
+
+def _apt_config(dump: str) -> Iterator[tuple[str, str]]:
+    for line in dump.splitlines():
+        match = re.fullmatch(r'(\S+) "(.*)";', line)
+        if match:
+            yield match[1], match[2]
