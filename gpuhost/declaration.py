@@ -5,6 +5,7 @@ An error names the key, its value, what is allowed and where it was set.
 
 from __future__ import annotations
 
+import re
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -97,8 +98,13 @@ def _in_words(error: ValidationError, merged: Mapping[str, tuple[Any, str]]) -> 
         key = str(detail["loc"][0])
         value, where = merged[key]
         said = detail["msg"].removeprefix("Value error, ")
-        lines.setdefault(f"{key} = {value!r} ({where}): {allowed(fields()[key], said)}")
+        lines.setdefault(f"{key} = {_shown(value)} ({where}): {allowed(fields()[key], said)}")
     return list(lines)
+
+
+def _shown(value: Any) -> str:
+    """A value without the password that a URL may hold."""
+    return re.sub(r"(['\"]).*@", r"\1***@", repr(value))
 
 
 def _tuples(value: Any) -> Any:

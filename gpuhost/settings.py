@@ -56,6 +56,14 @@ def _is_network(value: str) -> str:
     return value
 
 
+def _is_proxy_exception(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9*.:/_\[\]-]+", value):
+        raise ValueError(
+            "must be a host, a domain or a network, such as .example.com or 10.0.0.0/8"
+        )
+    return value
+
+
 @dataclass(frozen=True)
 class Kind:
     """What a narrower type than `str` is called in error messages and on the reference page."""
@@ -64,6 +72,11 @@ class Kind:
 
 
 Url = Annotated[str, AfterValidator(_is_http_url), Kind("a URL")]
+ProxyException = Annotated[
+    str,
+    AfterValidator(_is_proxy_exception),
+    Kind('a host, domain or network, such as "10.0.0.0/8"'),
+]
 HostPath = Annotated[str, AfterValidator(_is_absolute_path), Kind("an absolute path")]
 Fingerprint = Annotated[
     str, StringConstraints(pattern=r"^[0-9A-F]{40}$"), Kind("40 hexadecimal digits, upper case")
@@ -128,9 +141,12 @@ class Settings(BaseModel):
         True, "Install security updates by themselves; never NVIDIA's or Docker's packages."
     )
 
-    proxy_http: Url | None = setting(None, "HTTP proxy for apt, the engine, builds and containers.")
-    proxy_https: Url | None = setting(None, "The same for HTTPS.")
-    proxy_no: tuple[str, ...] = setting(
+    # A proxy's URL may hold a password, which no printed Settings may show.
+    proxy_http: Url | None = setting(
+        None, "HTTP proxy for apt, the engine, builds and containers.", repr=False
+    )
+    proxy_https: Url | None = setting(None, "The same for HTTPS.", repr=False)
+    proxy_no: tuple[ProxyException, ...] = setting(
         ("localhost", "127.0.0.1", "::1"), "Hosts and networks reached without the proxy."
     )
 
