@@ -91,9 +91,11 @@ def _device(device: dict[str, str]) -> list[CardFile]:
     where = f"{ROOT}/pci/{device['slot']}"
     vendor = device.get("vendor", "10de")
     driver = device.get("driver")
-    uevent = (
-        f"PCI_CLASS={device['class'].lstrip('0')}\nPCI_ID={vendor}:{device['device']}\n".upper()
-    )
+    uevent = [
+        *([f"DRIVER={driver}"] if driver else []),
+        f"PCI_CLASS={device['class'].lstrip('0').upper()}",
+        f"PCI_ID={vendor}:{device['device']}".upper(),
+    ]
     texts = {
         "vendor": f"0x{vendor}",
         "device": f"0x{device['device']}",
