@@ -6,7 +6,7 @@ from gpuhost.checks.disk import APPS, DATA_ROOT
 from gpuhost.docker.packages import OLDER_LISTS as DOCKER_LISTS
 from gpuhost.firewall.files import host_files
 from gpuhost.settings import Settings
-from gpuhost.snapshot.apt import CLOUD_INIT, UPDATED
+from gpuhost.snapshot.apt import CLOUD_INIT, INTERRUPTED, UPDATED
 from gpuhost.snapshot.docker import DAEMON_JSON
 from gpuhost.snapshot.firewall import PENDING
 from gpuhost.snapshot.paths import CONTAINERD, ancestry
@@ -19,6 +19,8 @@ def request_for(declared: Settings) -> Request:
     directories = (data_root, CONTAINERD, APPS, declared.swap_path)
     return Request(
         managed=frozenset({DAEMON_JSON, *(file.path for file in host_files())}),
-        plain=frozenset({declared.swap_path, CLOUD_INIT, UPDATED, PENDING, *DOCKER_LISTS}),
+        plain=frozenset(
+            {declared.swap_path, CLOUD_INIT, INTERRUPTED, UPDATED, PENDING, *DOCKER_LISTS}
+        ),
         directories=frozenset().union(*(ancestry(path) for path in directories)),
     )

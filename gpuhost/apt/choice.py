@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 
-from gpuhost.apt.mirrors import Mirror
+from gpuhost.apt.archive import is_security
+from gpuhost.apt.mirrors import Archive, Mirror
 
 
 @dataclass(frozen=True)
@@ -34,17 +35,20 @@ class Probe:
         """Why the mirror will not do; None: it will.
 
         The suite of a release changes only with a point release (Debian) or never (Ubuntu), so the
-        newest suite counts: `-updates` is signed anew several times a day.
+        newest suite counts: `-updates` is signed anew several times a day. Security is another
+        archive, which a mirror fetches at other times, so it counts for itself.
         """
         for release in self.releases:
             if release.error:
                 return f"{release.suite}: {release.error}"
-        dates = [release.date for release in self.releases if release.date]
-        if not dates:
+        security = [release for release in self.releases if is_security(release.suite)]
+        others = [release for release in self.releases if not is_security(release.suite)]
+        ages = [newest_age(group, now) for group in (others, security) if group]
+        if not ages or None in ages:
             return "its Release files have no date"
-        age = now - max(dates)
-        if age > max_age:
-            return f"{age.days} days old, at most {max_age.days} are allowed"
+        oldest = max(age for age in ages if age is not None)
+        if oldest > max_age:
+            return f"{oldest.days} days old, at most {max_age.days} are allowed"
         return None
 
 
@@ -65,6 +69,37 @@ def first_usable(probes: Iterable[Probe], now: datetime, max_age: timedelta) -> 
             return Choice(probe.mirror, passed_over)
         passed_over[probe.mirror.name] = refusal
     return Choice(None, passed_over)
+
+
+def newest_age(releases: Iterable[Release], now: datetime) -> timedelta | None:
+    """How old the newest of some suites is; None if none has a date."""
+    dates = [release.date for release in releases if release.date]
+    return now - max(dates) if dates else None
+
+
+def release_urls(mirror: Mirror, suites: Iterable[tuple[Archive, str]]) -> list[tuple[str, str]]:
+    """What to ask a candidate for: suite and URL of its InRelease file."""
+    return [(suite, f"{mirror.uri(archive)}/dists/{suite}/InRelease") for archive, suite in suites]
+
+
+def answered(mirror: Mirror, urls: Iterable[tuple[str, str]], answers: str) -> Probe:
+    """What a candidate answered.
+
+    + urls: what it was asked, as of `release_urls`
+    + answers: lines of URL, `ok` or `failed`, and the file's date or the complaint, with tabs
+    """
+    rows = (line.split("\t") for line in answers.splitlines())
+    by_url = {row[0]: (row[1], row[2]) for row in rows if len(row) == 3}
+    return Probe(mirror, tuple(_release(suite, by_url.get(url)) for suite, url in urls))
+
+
+def _release(suite: str, answer: tuple[str, str] | None) -> Release:
+    if answer is None:
+        return Release(suite, error="no answer")
+    result, text = answer
+    if result == "ok":
+        return Release(suite, date=release_date(text))
+    return Release(suite, error=text.strip() or "could not be fetched")
 
 
 def release_date(text: str) -> datetime | None:

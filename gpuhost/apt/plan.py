@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from gpuhost.apt.archive import Distribution
 from gpuhost.apt.documents import entries, own_archives
 from gpuhost.apt.entry import SourceFile
-from gpuhost.apt.mirrors import ARCHIVES
+from gpuhost.apt.mirrors import ARCHIVES, Archive
 from gpuhost.apt.originals import originals
 from gpuhost.apt.record import Record, digest
 from gpuhost.apt.sources import mirrored
@@ -26,12 +26,19 @@ class HostSources:
     record: Record | None
     distribution: Distribution
 
-    def own_suites(self) -> tuple[str, ...]:
-        """The suites of the distribution's own archive that are in use."""
+    def own_suites(self) -> tuple[tuple[Archive, str], ...]:
+        """The suites of the distribution's own archives that are in use."""
         mirror = self.record.chosen() if self.record else None
         known = [mirror.uri(archive) for archive in ARCHIVES] if mirror else []
         own = own_archives(self.files, self.distribution, known)
-        suites = (s for _, entry in entries(self.files) if own.has(entry) for s in entry.suites)
+        suites = (
+            (archive, suite)
+            for _, entry in entries(self.files)
+            if own.has(entry)
+            for uri in entry.uris
+            if (archive := own.archive(uri, entry))
+            for suite in entry.suites
+        )
         return tuple(dict.fromkeys(suites))
 
 

@@ -13,7 +13,7 @@ from gpuhost.apt.choice import release_date
 from gpuhost.apt.documents import entries
 from gpuhost.apt.entry import SourceFile
 from gpuhost.apt.plan import HostSources
-from gpuhost.apt.record import ORIGINALS, RECORD, Record
+from gpuhost.apt.record import DIRECTORY, ORIGINALS, RECORD, Record
 from gpuhost.snapshot.docker import installed_packages
 from gpuhost.snapshot.paths import Paths
 from gpuhost.snapshot.probes import NotRead, Probes
@@ -23,6 +23,8 @@ CLOUD_INIT = "/etc/cloud/cloud.cfg"
 CLOUD_INIT_APT = "/etc/cloud/cloud.cfg.d/99-gpuhost-apt.cfg"
 # apt writes here at every update, whatever it finds.
 UPDATED = "/var/lib/apt/lists/partial"
+# A change has begun, and its end was not reached.
+INTERRUPTED = f"{DIRECTORY}/before/whole"
 LISTS = "/var/lib/apt/lists/"
 # What apt reads of its directory: run-parts' rule for names (apt.conf(5), Dir::Etc::sourceparts).
 _READ_BY_APT = re.compile(rf"{LIST}|{LIST}\.d/[A-Za-z0-9_.-]+\.(?:list|sources)")
@@ -51,6 +53,7 @@ class Apt:
     + certificates: the host can verify https
     + releases: what apt fetched at its last update
     + updated: when that was, epoch seconds; None: never
+    + interrupted: a change of them began and did not end
     + cloud_init: it is installed; `keeps_sources`: our file that tells it to leave them alone
     """
 
@@ -58,6 +61,7 @@ class Apt:
     certificates: bool
     releases: tuple[FetchedRelease, ...]
     updated: int | None
+    interrupted: bool
     cloud_init: bool
     keeps_sources: str | None
 
@@ -96,6 +100,7 @@ class Apt:
             certificates="ca-certificates" in installed_packages(probes),
             releases=releases,
             updated=updated.modified if updated else None,
+            interrupted=paths.get(INTERRUPTED) is not None,
             cloud_init=paths.get(CLOUD_INIT) is not None,
             keeps_sources=probes.file(CLOUD_INIT_APT),
         )

@@ -6,7 +6,14 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from gpuhost.apt.choice import Probe, Release, first_usable, release_date
+from gpuhost.apt.choice import (
+    Probe,
+    Release,
+    answered,
+    first_usable,
+    release_date,
+    release_urls,
+)
 from gpuhost.apt.mirrors import mirror_called
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=timezone.utc)
@@ -57,6 +64,9 @@ def test_none_is_taken_when_none_will_do() -> None:
         ((release("noble-updates", 7.1),), "7 days old, at most 7 are allowed"),
         ((release("noble-updates", -1),), None),
         ((*FRESH, Release("noble-backports", error="404  Not Found")), "noble-backports: 404"),
+        ((*FRESH, release("noble-security", 1)), None),
+        ((*FRESH, release("noble-security", 9)), "9 days old, at most 7 are allowed"),
+        ((*FRESH, Release("noble-security")), "its Release files have no date"),
         ((Release("noble"),), "its Release files have no date"),
         ((), "its Release files have no date"),
     ],
@@ -79,3 +89,26 @@ def test_a_refusal_says_why(releases: tuple[Release, ...], refusal: str | None) 
 )
 def test_the_date_of_a_release_file(text: str, date: datetime | None) -> None:
     assert release_date(text) == date
+
+
+def test_answers_are_told_apart_by_their_url() -> None:
+    mirror = mirror_called("ustc", https=True)
+    urls = release_urls(mirror, [("ubuntu", "noble"), ("ubuntu", "noble-updates")])
+    assert urls == [
+        ("noble", "https://mirrors.ustc.edu.cn/ubuntu/dists/noble/InRelease"),
+        ("noble-updates", "https://mirrors.ustc.edu.cn/ubuntu/dists/noble-updates/InRelease"),
+    ]
+    answers = f"""{urls[1][1]}\tfailed\tE: 404  Not Found
+{urls[0][1]}\tok\tSat, 21 Nov 2026 12:00:00 UTC
+garbage
+"""
+    assert answered(mirror, urls, answers).releases == (
+        Release("noble", NOW),
+        Release("noble-updates", error="E: 404  Not Found"),
+    )
+
+
+def test_no_answer_is_a_refusal() -> None:
+    mirror = mirror_called("ustc", https=True)
+    urls = release_urls(mirror, [("debian", "trixie")])
+    assert answered(mirror, urls, "").refusal(NOW, WEEK) == "trixie: no answer"

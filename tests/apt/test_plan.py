@@ -180,9 +180,9 @@ def test_a_file_deleted_since_is_not_brought_back() -> None:
 def test_the_suites_in_use_are_those_of_the_distribution() -> None:
     host = host_called("third-party-lists")
     assert host.sources.own_suites() == (
-        "bookworm",
-        "bookworm-updates",
-        "bookworm-security",
-        "bookworm-backports",
+        ("debian", "bookworm"),
+        ("debian", "bookworm-updates"),
+        ("debian-security", "bookworm-security"),
+        ("debian", "bookworm-backports"),
     )
     assert host.at(USTC).sources.own_suites() == host.sources.own_suites()

@@ -1,0 +1,188 @@
+"""The write side of apt's sources."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+
+from pyinfra import host
+from pyinfra.api import FunctionCommand, State, StringCommand
+from pyinfra.api.host import Host
+from pyinfra.connectors.util import CommandOutput
+
+from gpuhost.apt.archive import is_security
+from gpuhost.apt.choice import Probe, answered, release_urls
+from gpuhost.apt.mirrors import Archive, mirror_called
+from gpuhost.apt.plan import Plan
+from gpuhost.apt.record import DIRECTORY, saved_path
+from gpuhost.checks.apt import (
+    CLOUD_INIT_TEXT,
+    choice_of,
+    keeps_sources,
+    plan,
+    plan_for,
+    refusal,
+    time_of,
+)
+from gpuhost.checks.registry import failing
+from gpuhost.operations.commands import put, refuse, remove, run, script
+from gpuhost.operations.reading import Commands, operation, read
+from gpuhost.settings import Settings
+from gpuhost.snapshot import Snapshot
+from gpuhost.snapshot.apt import CLOUD_INIT_APT
+
+STAGED = f"{DIRECTORY}/staged"
+ASK_SECONDS = 25
+# Two updates: with the mirror, and with what was before if that failed.
+SWITCH_SECONDS = 1300
+
+
+@operation
+def mirror(
+    mirror: str | None = None,
+    security: bool = False,
+    candidates: tuple[str, ...] = ("aliyun", "tuna", "ustc"),
+    max_age_days: int = 7,
+    lock_timeout_s: int = 300,
+) -> Commands:
+    """
+    Take the distribution's own packages from a mirror, or from where they came before. Third
+    parties' sources are left alone. A mirror with which `apt-get update` fails is put back at once.
+
+    + mirror: "aliyun", "tuna", "ustc", "tencent", "huawei", a URL, "auto", or None: the original
+    + security: take the security suites from the mirror too, although it may lag behind
+    + candidates: what "auto" tries, in this order
+    + max_age_days: "auto" refuses a mirror that is older
+    + lock_timeout_s: seconds to wait for another apt
+
+    **Example:**
+
+    .. code:: python
+
+        from gpuhost.operations import apt
+        apt.mirror(name="Packages from USTC", mirror="ustc")
+    """
+    declared = Settings(
+        apt_mirror=mirror,
+        apt_mirror_security=security,
+        apt_mirror_candidates=tuple(candidates),
+        apt_mirror_max_age_days=max_age_days,
+        apt_lock_timeout_s=lock_timeout_s,
+    )
+    now = read(declared)
+    wrong = {finding.id for finding in failing(now, declared, "apt")}
+    if not wrong:
+        host.noop(f"packages come from {mirror or 'the original sources'}")
+        return
+    if now.apt.interrupted:
+        yield script("apt_switch.sh", "undo", seconds=60)
+        now = read(declared)
+        wrong = {finding.id for finding in failing(now, declared, "apt")}
+    wanted = None if "apt.fresh" in wrong else plan(now, declared)
+    if mirror and not now.apt.sources.own_suites():
+        refuse("apt", f"no source of {now.system.distribution}'s own archive is active")
+        return
+    if why := refusal(now, wanted):
+        refuse("apt", why)
+        return
+    if wanted is None:
+        yield FunctionCommand(_first_that_works, (now, declared), {})
+    elif not wanted.is_empty:
+        yield from _switch(wanted, now, declared)
+    yield from _cloud_init(now, mirrored=keeps_sources(wanted) if wanted else True)
+
+
+def _switch(wanted: Plan, now: Snapshot, declared: Settings) -> Iterator[StringCommand]:
+    """Everything is laid ready first, so that one script, on the host alone, changes it."""
+    chosen = wanted.record.chosen() if wanted.record else None
+    words = []
+    yield run("rm", "-rf", "--", STAGED)
+    for file in wanted.files:
+        if file in now.apt.sources.saved:
+            words.append(f"back:{file.path}")
+        else:
+            yield put(f"{STAGED}{file.path}", file.content)
+    for file in wanted.originals:
+        if file in now.apt.sources.files:
+            words.append(f"keep:{file.path}")
+        else:
+            yield put(saved_path(file.path), file.content)
+    words += [f"stale:{path}" for path in wanted.stale]
+    if wanted.record:
+        yield put(f"{STAGED}/record.json", wanted.record.to_json())
+    else:
+        words.append("forget:")
+    yield script(
+        "apt_switch.sh",
+        "to",
+        chosen.base if chosen else "",
+        declared.apt_lock_timeout_s,
+        *words,
+        seconds=SWITCH_SECONDS + 2 * declared.apt_lock_timeout_s,
+    )
+
+
+def _cloud_init(now: Snapshot, *, mirrored: bool) -> Commands:
+    if mirrored and now.apt.cloud_init and now.apt.keeps_sources != CLOUD_INIT_TEXT:
+        yield put(CLOUD_INIT_APT, CLOUD_INIT_TEXT)
+    if not mirrored and now.apt.keeps_sources is not None:
+        yield remove(CLOUD_INIT_APT)
+
+
+def _first_that_works(state: State, host: Host, now: Snapshot, declared: Settings) -> bool:
+    """Ask the candidates, and take the first that is reachable, fresh, and good for an update."""
+    passed_over: dict[str, str] = {}
+    for probe in _ask(host, now, declared):
+        why = probe.refusal(time_of(now), timedelta(days=declared.apt_mirror_max_age_days))
+        if why is None:
+            choice = choice_of(probe.mirror, now, declared, passed_over)
+            why = _complaint(host, plan_for(choice, now, declared), now, declared)
+        if why is None:
+            host.log(f"packages come from {probe.mirror.base}")
+            return True
+        host.log_styled(f"{probe.mirror.name} is passed over: {why}", fg="yellow")
+        passed_over[probe.mirror.name] = why
+    nowhere = plan_for(choice_of(None, now, declared, passed_over), now, declared)
+    return _complaint(host, nowhere, now, declared) is None
+
+
+def _ask(host: Host, now: Snapshot, declared: Settings) -> Iterable[Probe]:
+    """What every candidate answers for the suites in use; all are asked at once."""
+    suites = _suites_to_ask(now, declared)
+    asked = {
+        mirror: release_urls(mirror, suites)
+        for name in declared.apt_mirror_candidates
+        for mirror in [mirror_called(name, https=now.apt.certificates)]
+    }
+    urls = [url for pairs in asked.values() for _, url in pairs]
+    _, output = _run(host, script("apt_ask.sh", ASK_SECONDS, *urls, seconds=3 * ASK_SECONDS))
+    return [answered(mirror, pairs, output.stdout) for mirror, pairs in asked.items()]
+
+
+def _suites_to_ask(now: Snapshot, declared: Settings) -> list[tuple[Archive, str]]:
+    """Those in use, and `-updates`: the suite that tells a mirror's age."""
+    distribution = now.apt.sources.distribution
+    in_use = [
+        (archive, suite)
+        for archive, suite in now.apt.sources.own_suites()
+        if declared.apt_mirror_security or not is_security(suite)
+    ]
+    updates = (distribution.main_archive, f"{distribution.codename}-updates")
+    return list(dict.fromkeys([*in_use, updates]))
+
+
+def _complaint(host: Host, wanted: Plan, now: Snapshot, declared: Settings) -> str | None:
+    """Why a plan could not be carried out; None: it was."""
+    if why := refusal(now, wanted):
+        return why
+    for command in _switch(wanted, now, declared):
+        done, output = _run(host, command)
+        if not done:
+            return output.stderr or output.stdout or "the command failed"
+    return None
+
+
+def _run(host: Host, command: StringCommand) -> tuple[bool, CommandOutput]:
+    arguments = host.current_op_global_arguments
+    privileges = {"_sudo": True} if arguments and arguments.get("_sudo") else {}
+    return host.run_shell_command(command, **privileges, **command.connector_arguments)
