@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 # "swap_sizegb" is meant for us; "swap_partner" is the user's own.
 SIMILARITY = 0.86
+OVERRIDES = "--data"
+LONGEST = 100
 
 
 class BadSettings(ValueError):
@@ -71,7 +73,7 @@ def declared_for(host: Host) -> Settings:
 def _layers(host: Host) -> Iterator[Layer]:
     inventory = host.inventory
     yield Layer("the deploy's host.data", host.data.override_datas)
-    yield Layer("--data", inventory.get_override_data())
+    yield Layer(OVERRIDES, inventory.get_override_data())
     yield Layer(f"the inventory, host {host.name}", inventory.get_host_data(host.name))
     # Of several groups the last wins.
     for group in reversed(host.groups):
@@ -79,32 +81,64 @@ def _layers(host: Host) -> Iterator[Layer]:
     yield Layer("group_data/all.py", inventory.get_data())
 
 
-def _near_misses(merged: Mapping[str, tuple[Any, str]]) -> Iterator[str]:
+def in_words(host: Host, key: str) -> str:
+    """`ssh_port = '22' (group gpu)`: what a host's data has for a key, and where it was set."""
+    for layer in _layers(host):
+        if key in layer.values:
+            return _said(key, layer.values[key], layer.where)
+    return key
+
+
+def _near_misses(merged: Mapping[Any, tuple[Any, str]]) -> Iterator[str]:
     names = list(fields())
     for key, (_, where) in merged.items():
-        if key in names or key.startswith(("_", "ssh_")):
+        if not isinstance(key, str) or key in names or key.startswith(("_", "ssh_")):
             continue
-        close = get_close_matches(key, names, n=1, cutoff=SIMILARITY)
+        # SWAP_SIZE_GB and swap-size-gb are meant for us too.
+        close = get_close_matches(key.lower().replace("-", "_"), names, n=1, cutoff=SIMILARITY)
         if close:
-            yield f"{key} ({where}) is no setting: did you mean {close[0]}?"
+            yield f"{_shown(key)[1:-1]} ({where}) is no setting: did you mean {close[0]}?"
 
 
 def _in_words(error: ValidationError, merged: Mapping[str, tuple[Any, str]]) -> list[str]:
-    lines: dict[str, None] = {}
+    # One line a key: each alternative of a type complains on its own.
+    lines: dict[str, str] = {}
     for detail in error.errors(include_url=False):
         if not detail["loc"]:
-            lines[detail["msg"].removeprefix("Value error, ")] = None
+            said = detail["msg"].removeprefix("Value error, ")
+            lines[said] = _together(said, merged)
             continue
         key = str(detail["loc"][0])
         value, where = merged[key]
         said = detail["msg"].removeprefix("Value error, ")
-        lines.setdefault(f"{key} = {_shown(value)} ({where}): {allowed(fields()[key], said)}")
-    return list(lines)
+        line = f"{_said(key, value, where)}: {allowed(fields()[key], said)}"
+        lines.setdefault(key, line + _quoting(key, value, where))
+    return list(lines.values())
+
+
+def _together(said: str, merged: Mapping[str, tuple[Any, str]]) -> str:
+    """A combination that is not possible, with each of its settings and where that was set."""
+    named = [key for key in fields() if key in merged and re.search(rf"\b{key}\b", said)]
+    return ", ".join(_said(key, *merged[key]) for key in named) + f": {said}"
+
+
+def _said(key: str, value: Any, where: str) -> str:
+    # pyinfra's own data has passwords under their own names.
+    return f"{key} = {'***' if 'password' in key else _shown(value)} ({where})"
 
 
 def _shown(value: Any) -> str:
-    """A value without the password that a URL may hold."""
-    return re.sub(r"(['\"]).*@", r"\1***@", repr(value))
+    """A value on one line, without the password that a URL may hold."""
+    text = re.sub(r"(['\"]).*@", r"\1***@", repr(value))
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+
+
+def _quoting(key: str, value: Any, where: str) -> str:
+    """On the command line 12.1 is a number, and a shell takes the quotes of "12.1" away."""
+    wants_text = any(isinstance(choice, Kind) for choice in _choices_of(fields()[key]))
+    if where != OVERRIDES or not wants_text or not isinstance(value, int | float):
+        return ""
+    return f"; in a shell: --data '{key}=\"{value}\"'"
 
 
 def _tuples(value: Any) -> Any:
@@ -117,18 +151,22 @@ def allowed(field: FieldInfo, said: str = "") -> str:
     >>> allowed(fields()["docker_restart"])
     'one of "idle", "always", "never"'
     """
-    named = [item for item in field.metadata if isinstance(item, Kind)]
-    choices = named or list(_choices(field.annotation))
+    choices = _choices_of(field)
     words = [_quoted(choice) for choice in choices if isinstance(choice, str)]
     kinds = [_kind(choice) for choice in choices if not isinstance(choice, str)]
     if len(words) > 1 and not kinds:
         return f"one of {', '.join(words)}"
     parts = [*words, *dict.fromkeys(kinds)]
     sentence = " or ".join(parts)
-    if said and not words and not said.startswith(("Input", "String")):
+    if said and not words and not said.startswith(("Input", "String", "Tuple")):
         return said
     unit = f" of {unit_of(field)}" if unit_of(field) else ""
     return ", ".join(filter(None, (sentence + unit, _limits(field))))
+
+
+def _choices_of(field: FieldInfo) -> list[Any]:
+    named = [item for item in field.metadata if isinstance(item, Kind)]
+    return named or list(_choices(field.annotation))
 
 
 def _choices(annotation: Any) -> Iterator[Any]:
@@ -156,7 +194,10 @@ def _kind(annotation: Any) -> str:
     named = {bool: "True or False", int: "a whole number", float: "a number", str: "a string"}
     if annotation in named:
         return named[annotation]
-    return "a dictionary" if get_origin(annotation) is dict else str(annotation)
+    if get_origin(annotation) is dict:
+        key, value = get_args(annotation)
+        return f"a dictionary, {_kind(key)} to {_kind(value)}"
+    return str(annotation)
 
 
 def _item(choice: Any) -> str:
@@ -173,9 +214,9 @@ def unit_of(field: FieldInfo) -> str:
 
 
 def _limits(field: FieldInfo) -> str:
-    signs = (("ge", "at least"), ("le", "at most"))
+    signs = (("ge", "at least {}"), ("le", "at most {}"), ("min_length", "at least {} item"))
     found = [
-        f"{words} {getattr(item, sign)}"
+        words.format(getattr(item, sign))
         for sign, words in signs
         for item in field.metadata
         if getattr(item, sign, None) is not None
