@@ -7,6 +7,7 @@ turns what the collector printed on a host into a fixture.
 
 from __future__ import annotations
 
+import re
 import sys
 from functools import cache
 from pathlib import Path
@@ -94,7 +95,8 @@ def record(reply: list[str]) -> str:
         },
     }
     yaml.SafeDumper.add_representer(str, _block_style)
-    return yaml.safe_dump(recording, sort_keys=False, width=1000, allow_unicode=True)
+    text = yaml.safe_dump(recording, sort_keys=False, width=1000, allow_unicode=True)
+    return _without_archive_hosts(text, decoded)
 
 
 def _without_the_labs_directories(mount: str) -> str:
@@ -103,6 +105,14 @@ def _without_the_labs_directories(mount: str) -> str:
     words = head.split()
     words[3] = "/"
     return " ".join([*words, "-", *tail.split()[:1]])
+
+
+def _without_archive_hosts(text: str, decoded: Probes) -> str:
+    """The recording without the names of the servers that the host's packages came from."""
+    sources = decoded.get("apt_sources").out if "apt_sources" in decoded else ""
+    for name in sorted(set(re.findall(r"https?://([^/\s]+)", sources)), key=len, reverse=True):
+        text = text.replace(name, "archive.example.invalid")
+    return text
 
 
 def _block_style(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
