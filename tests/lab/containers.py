@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import io
-import os
 import tarfile
 from pathlib import Path
 
 from tests.lab import cards, carried, network
 from tests.lab.engine import LABEL, Engine
 from tests.lab.keys import host_key, login_key, remember_host
+from tests.lab.process import is_alive, this_process
 from tests.lab.state import HostState, cache_id
 
 SWAP_FOLDER = "/srv/swap"
@@ -43,11 +43,6 @@ def swap_volume(container: str) -> str:
     return f"{container}-swap"
 
 
-def this_process() -> str:
-    """An owner that no later process is taken for: the number and the start time."""
-    return _identity(os.getpid()) or ""
-
-
 def labels(lab: str, owner: str | None, address: str | None = None) -> list[str]:
     """Labels by which `down` and the next run find everything."""
     given = {
@@ -71,7 +66,7 @@ def create(engine: Engine, lab: str, state: HostState, image: str, owner: str | 
         f"--volume={swap_volume(state.container)}:{SWAP_FOLDER}",
         image, "/lab/init",
     )  # fmt: skip
-    key = host_key(state.container)
+    key = host_key(state.name)
     remember_host(Path(state.known_hosts), state.address, key)
     stream = Stream()
     stream.add("/etc/ssh/ssh_host_ed25519_key", key.private.read_bytes(), mode=0o600)
@@ -150,7 +145,7 @@ def remove_abandoned(engine: Engine) -> int:
                 *listing, "--filter", f"label={OWNER}", "--format", f'{{{{.Label "{OWNER}"}}}}'
             ).split()
         )
-    dead = [owner for owner in owners if _identity(int(owner.partition(".")[0])) != owner]
+    dead = [owner for owner in owners if not is_alive(owner)]
     return sum(remove_labelled(engine, f"{OWNER}={owner}") for owner in dead)
 
 
@@ -185,11 +180,3 @@ class Stream:
         entry = tarfile.TarInfo(path.lstrip("/"))
         entry.mode, entry.uid, entry.gid = mode, uid, uid
         return entry
-
-
-def _identity(pid: int) -> str | None:
-    try:
-        after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None
-    return f"{pid}.{after_name[19]}"

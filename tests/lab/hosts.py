@@ -9,7 +9,7 @@ from tests.lab import containers, images, network
 from tests.lab.engine import LABEL, Engine
 from tests.lab.keys import login_key
 from tests.lab.process import Deadline, LabError, run
-from tests.lab.state import HostState, cache_id, folder
+from tests.lab.state import HostState, cache_id, known_hosts_of
 
 BOOT_SECONDS = 90
 
@@ -212,7 +212,7 @@ def boot(
             port=22,
             user="root",
             key=str(login_key().private),
-            known_hosts=str(folder() / f"{lab}.known_hosts"),
+            known_hosts=str(known_hosts_of(lab)),
             swap_path=f"{containers.SWAP_FOLDER}/swapfile",
         )
         host = LabHost(engine, lab, state, owner)

@@ -35,9 +35,9 @@ def login_key() -> KeyPair:
     return _pair("login")
 
 
-def host_key(container: str) -> KeyPair:
+def host_key(name: str) -> KeyPair:
     """A host's own key, the same each time a host of that name boots."""
-    return _pair(f"host-{container}")
+    return _pair(f"host-{name}")
 
 
 def remember_host(known_hosts: Path, address: str, key: KeyPair) -> None:

@@ -41,6 +41,7 @@ class Lab:
         self.owner = owner
         self.engine: Engine = engine.ensure()
         containers.remove_abandoned(self.engine)
+        state.forget_abandoned()
         images.ensure(self.engine, *images.RELEASES)
         self.repository = repository.ensure(self.engine)
         self.hosts: dict[str, LabHost] = {}
@@ -54,11 +55,22 @@ class Lab:
         self.save()
         return booted
 
+    def remove(self, name: str) -> None:
+        """Destroy one host."""
+        self.hosts.pop(name).destroy()
+        self.save()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What ``inventories/lab.py`` needs to read this lab."""
+        return {"GPUHOST_LAB": self.name}
+
     def save(self) -> state.LabState:
         """Write the state file that the inventory reads."""
         kept = state.LabState(
             lab=self.name,
             engine=self.engine.socket,
+            owner=self.owner,
             repository=self.repository,
             hosts=tuple(host.state for host in self.hosts.values()),
         )
@@ -116,11 +128,12 @@ def down(lab: str) -> int:
     """
     carrier = engine.existing()
     if carrier is None:
-        state.path_of(lab).unlink(missing_ok=True)
+        state.forget(lab)
         return 0
     removed = remove_hosts(lab)
     containers.remove_abandoned(carrier)
-    (state.folder() / f"{lab}.known_hosts").unlink(missing_ok=True)
+    state.forget(lab)
+    state.forget_abandoned()
     if not containers.any_host(carrier):
         repository.remove_server(carrier)
         network.remove(carrier)

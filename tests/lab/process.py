@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 # What `apt-get install` brings a command, where it is not there. Debian 13 and Ubuntu split the
 # client from docker.io.
@@ -93,6 +94,24 @@ def need(*commands: str) -> None:
 
 def _in_apt(package: str) -> bool:
     return bool(run(["apt-cache", "madison", package], timeout=60).stdout.strip())
+
+
+def this_process() -> str:
+    """An owner that no later process is taken for: the number and the start time."""
+    return _identity(str(os.getpid()))
+
+
+def is_alive(owner: str) -> bool:
+    """Whether the process that `this_process` named still runs."""
+    return _identity(owner.partition(".")[0]) == owner
+
+
+def _identity(pid: str) -> str:
+    try:
+        after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return f"{pid}.{after_name[19]}"
 
 
 class Deadline:

@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from tests.lab.process import LabError
+from tests.lab.process import LabError, is_alive
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 def folder() -> Path:
@@ -81,6 +81,7 @@ class LabState:
 
     lab: str
     engine: str
+    owner: str | None
     repository: RepositoryState
     hosts: tuple[HostState, ...] = field(default=())
 
@@ -96,6 +97,25 @@ def path_of(lab: str) -> Path:
     return folder() / f"{lab}.json"
 
 
+def known_hosts_of(lab: str) -> Path:
+    """Where the keys of a lab's hosts are recorded."""
+    return folder() / f"{lab}.known_hosts"
+
+
+def forget(lab: str) -> None:
+    """Remove what a lab left in the state folder."""
+    path_of(lab).unlink(missing_ok=True)
+    known_hosts_of(lab).unlink(missing_ok=True)
+
+
+def forget_abandoned() -> None:
+    """The same for labs whose owner is gone."""
+    for path in folder().glob("*.json"):
+        kept = load(path.stem)
+        if kept and kept.owner and not is_alive(kept.owner):
+            forget(kept.lab)
+
+
 def load(lab: str) -> LabState | None:
     """What `up` left behind; None when nothing is up."""
     path = path_of(lab)
@@ -107,6 +127,7 @@ def load(lab: str) -> LabState | None:
     return LabState(
         lab=data["lab"],
         engine=data["engine"],
+        owner=data["owner"],
         repository=RepositoryState(**data["repository"]),
         hosts=tuple(HostState(**host) for host in data["hosts"]),
     )

@@ -1,0 +1,79 @@
+"""Fixtures for tests on lab hosts, and what becomes of those tests where no lab can run.
+
+Without root or an engine they are skipped, which the last lines of the run say; with CI=true that
+is an error instead.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.lab import engine
+from tests.lab.hosts import LabHost
+from tests.lab.lab import Lab, Wanted, down
+from tests.lab.process import LabError, this_process
+
+Hosts = Callable[..., list[LabHost]]
+SKIPPED = pytest.StashKey[tuple[int, str]]()
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[Lab]:
+    """The lab of this test session; taken down at its end, or by the next one after a crash."""
+    made = Lab(f"test-{os.getpid()}", owner=this_process())
+    yield made
+    down(made.name)
+
+
+@pytest.fixture(scope="session")
+def hosts(lab: Lab) -> Hosts:
+    """Hosts by what is wanted of them, booted on first use and then shared.
+
+    **Example:**
+
+    .. code:: python
+
+        one, two = hosts(Wanted("web", "trixie"), Wanted("gpu", "bookworm", card="p40"))
+    """
+    known: dict[str, Wanted] = {}
+
+    def get(*wanted: Wanted) -> list[LabHost]:
+        for one in wanted:
+            if known.setdefault(one.name, one) != one:
+                raise LabError(f"{one.name} is up already, as {known[one.name]}")
+        lab.boot(*(one for one in wanted if one.name not in lab.hosts))
+        return [lab.hosts[one.name] for one in wanted]
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def debians(hosts: Hosts) -> list[LabHost]:
+    """One shared host of each release, without a card."""
+    return hosts(Wanted("plain-bookworm", "bookworm"), Wanted("plain-trixie", "trixie"))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip the lab's tests where it cannot run; in CI end the run instead."""
+    needing = [item for item in items if item.get_closest_marker("lab")]
+    reason = engine.why_not() if needing else None
+    if reason is None:
+        return
+    if os.environ.get("CI") == "true":
+        raise pytest.UsageError(f"{len(needing)} lab tests must run in CI, and cannot: {reason}")
+    config.stash[SKIPPED] = (len(needing), reason)
+    for item in needing:
+        item.add_marker(pytest.mark.skip(reason=f"no lab: {reason}"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say at the end what was not tested."""
+    skipped = terminalreporter.config.stash.get(SKIPPED, None)
+    if skipped is not None:
+        count, reason = skipped
+        line = f"NOT TESTED on real hosts: {count} lab tests were skipped: {reason}"
+        terminalreporter.write_line(line, yellow=True, bold=True)
