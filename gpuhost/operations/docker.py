@@ -73,9 +73,10 @@ def engine(
     if not wrong & {"docker.repository", "docker.packages", "docker.engine"}:
         host.noop("the engine runs, from the declared source")
         return
-    foreign, held = conflicting(now, declared), [c.name for c in now.docker.containers]
-    if foreign and held and not adopt:
-        refuse("docker", f"{' '.join(foreign)} holds containers: {', '.join(held)}")
+    foreign = conflicting(now, declared)
+    refusal = _in_use(now, foreign)
+    if refusal and not adopt:
+        refuse("docker", refusal)
         return
     if apt_repository.find(now, declared).status is Status.FAIL:
         repo = repository(declared, now.system)
@@ -87,6 +88,19 @@ def engine(
         yield apt_update()
         yield apt_install(missing(now, declared))
     yield run("systemctl", "enable", "--now", "docker.service", seconds=120)
+
+
+def _in_use(now: Snapshot, foreign: list[str]) -> str:
+    """Why packages of another source cannot be replaced unasked; empty if they hold nothing."""
+    if not foreign:
+        return ""
+    packages = " ".join(foreign)
+    if now.docker.engine is None:
+        return (
+            f"{packages} does not answer, so what it holds is unknown; set adopt=True to replace it"
+        )
+    names = ", ".join(container.name for container in now.docker.containers)
+    return f"{packages} holds containers: {names}" if names else ""
 
 
 @operation
