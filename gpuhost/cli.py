@@ -92,15 +92,15 @@ def check(
     # What a person's inventory prints must not end up in the JSON.
     with redirect_stdout(sys.stderr):
         with _pyinfras_warnings():
-            hosts = load(
+            fleet = load(
                 inventory,
                 data=_overrides(data),
                 group_data=group_data,
                 limit=limit,
                 exclude=exclude,
             )
-        with _progress(hosts) as told:
-            report = check_fleet(hosts, timeout, told)
+        with _progress(fleet.hosts) as told:
+            report = check_fleet(fleet, timeout, told)
     _print(report, as_json)
     sys.exit(report.exit)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import gevent  # type: ignore[import-untyped]
 from pyinfra.api.host import Host
 
 from gpuhost.checks.registry import run_checks
 from gpuhost.declaration import BadSettings, declared_for
+from gpuhost.fleet.inventory import Fleet
 from gpuhost.fleet.reading import (
     NotReadable,
     Unreachable,
@@ -26,18 +27,18 @@ class _OutOfTime(BaseException):
     """The limit of one host; no handler of ordinary errors on the way may keep it."""
 
 
-def check_fleet(hosts: Sequence[Host], seconds: float, told: Told) -> FleetReport:
+def check_fleet(fleet: Fleet, seconds: float, told: Told) -> FleetReport:
     """Check every host, in parallel. Ctrl-C ends it with what is known so far.
 
     + seconds: for one host, from connecting to the last check
     + told: hears of each host as soon as it is done
     """
-    pool = hosts[0].state.pool
     reports: dict[str, HostReport] = {}
     interrupted = False
     work: list[gevent.Greenlet] = []
     try:
-        work.extend(pool.spawn(check_host, host, seconds) for host in hosts)
+        spawn = fleet.state.pool.spawn
+        work.extend(spawn(_check, fleet, host, seconds) for host in fleet.hosts)
         for done in gevent.iwait(work):
             report: HostReport = done.get()
             reports[report.host] = report
@@ -46,12 +47,21 @@ def check_fleet(hosts: Sequence[Host], seconds: float, told: Told) -> FleetRepor
         interrupted = True
         gevent.killall(work, block=False)
     return FleetReport(
-        tuple(reports.get(host.name) or _interrupted(host) for host in hosts), interrupted
+        tuple(reports.get(host.name) or _interrupted(host) for host in fleet.hosts), interrupted
     )
 
 
+def _check(fleet: Fleet, host: Host, seconds: float) -> HostReport:
+    if host.name in fleet.refused:
+        return _settings_wrong(host, fleet.refused[host.name])
+    return check_host(host, seconds)
+
+
 def check_host(host: Host, seconds: float) -> HostReport:
-    """One host's report, whatever happens to it."""
+    """One host's report, whatever happens to it.
+
+    + seconds: from connecting to the last check
+    """
     doing = "connecting"
     try:
         declared = declared_for(host)
@@ -59,10 +69,10 @@ def check_host(host: Host, seconds: float) -> HostReport:
             connect(host)
             doing = "reading"
             now = read(host, declared)
+            doing = "judging"
             findings = run_checks(now, declared)
     except BadSettings as error:
-        reason = "; ".join(error.lines)
-        return HostReport(host.name, HostStatus.ERROR, reason=reason, settings_wrong=True)
+        return _settings_wrong(host, str(error))
     except Unreachable as error:
         return HostReport(host.name, HostStatus.UNREACHABLE, reason=str(error), fix=error.fix)
     except NotReadable as error:
@@ -77,6 +87,10 @@ def check_host(host: Host, seconds: float) -> HostReport:
     finally:
         _leave(host)
     return HostReport.judged(host.name, findings)
+
+
+def _settings_wrong(host: Host, reason: str) -> HostReport:
+    return HostReport(host.name, HostStatus.ERROR, reason=reason, settings_wrong=True)
 
 
 def _leave(host: Host) -> None:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 from pyinfra.api import Config, State
-from pyinfra.api.exceptions import PyinfraError
+from pyinfra.api.exceptions import ConnectorDataTypeError, PyinfraError
 from pyinfra.api.host import Host
 from pyinfra.api.inventory import Inventory
+from pyinfra.connectors.base import host_to_connector_data
 from pyinfra.context import ctx_config, ctx_inventory, ctx_state
 from pyinfra_cli.exceptions import (  # type: ignore[import-untyped]
     CliError,
@@ -25,6 +27,8 @@ from pyinfra_cli.inventory import (  # type: ignore[import-untyped]
 )
 from pyinfra_cli.util import exec_file  # type: ignore[import-untyped]
 
+from gpuhost.declaration import in_words
+
 HOW_TO_FILL = (
     'name your hosts in it, such as gpu = ["203.0.113.10"]; '
     "for this machine itself use @local in place of the inventory"
@@ -35,6 +39,18 @@ class BadInventory(Exception):
     """There is no inventory to work on; the message says in one line what to do."""
 
 
+@dataclass(frozen=True)
+class Fleet:
+    """The hosts of an inventory.
+
+    + refused: those whose connection data pyinfra does not take, with what is wrong about it
+    """
+
+    hosts: tuple[Host, ...]
+    refused: Mapping[str, str]
+    state: State
+
+
 def load(
     inventory: str,
     *,
@@ -42,7 +58,7 @@ def load(
     group_data: Sequence[str] = (),
     limit: Sequence[str] = (),
     exclude: Sequence[str] = (),
-) -> list[Host]:
+) -> Fleet:
     """The hosts of an inventory file, a list of host names or a connector, ready to connect to.
 
     + data: overrides everything else, as `--data` does
@@ -70,8 +86,25 @@ def load(
     if not len(found):
         raise BadInventory(f"{inventory} names no host: {HOW_TO_FILL}")
     ctx_inventory.set(found)
+    hosts = _limited(found, limit, exclude)
+    refused = _refused(found)
+    for name in refused:
+        # One of these would end pyinfra's start for all.
+        del found.hosts[name]
     state.init(found, config)
-    return _limited(found, limit, exclude)
+    return Fleet(tuple(hosts), refused, state)
+
+
+def _refused(found: Inventory) -> dict[str, str]:
+    refused = {}
+    for host in found:
+        connector = host.connector_cls
+        try:
+            host_to_connector_data(connector.data_cls, connector.data_meta, host.data)
+        except ConnectorDataTypeError as error:
+            _, key, problem = str(error).split("`", 2)
+            refused[host.name] = f"{in_words(host, key)}: {problem.lstrip(': ')}"
+    return refused
 
 
 def _maker(inventory: str) -> Any:

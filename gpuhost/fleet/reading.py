@@ -68,7 +68,7 @@ def _unreachable(host: Host, error: Exception) -> Unreachable:
     cause = error.__context__
     if isinstance(cause, HostKeyRefused):
         return Unreachable(cause.reason, cause.fix)
-    if isinstance(cause, AuthenticationException):
+    if isinstance(error, ConnectError) and isinstance(cause, AuthenticationException):
         user = host.data.get("ssh_user")
         return Unreachable(
             f"login refused{f' for user {user}' if user else ''}: {one_line(str(cause))}",
@@ -83,9 +83,8 @@ def read(host: Host, declared: Settings) -> Snapshot:
 
     Raises NotReadable.
     """
-    arguments, _ = pop_global_arguments(
-        host.state, host, {"_stdin": script(request_for(declared)), "_timeout": READ_TIMEOUT}
-    )
+    given = {"_stdin": script(request_for(declared)), "_timeout": READ_TIMEOUT}
+    arguments, _ = pop_global_arguments(host.state, host, given)
     known = {key: value for key, value in arguments.items() if key in CONNECTOR_ARGUMENT_KEYS}
     try:
         succeeded, output = host.run_shell_command(StringCommand(ELEVATED_SHELL), **known)
