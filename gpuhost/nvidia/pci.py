@@ -22,12 +22,14 @@ class PciDevice:
 
     + slot: such as "0000:84:00.0"
     + pci_class, vendor, device: four lower-case hexadecimal digits, such as "0302", "10de", "1b38"
+    + driver: the kernel's driver that holds it, such as "nvidia" or "nouveau"; None: none does
     """
 
     slot: str
     pci_class: str
     vendor: str
     device: str
+    driver: str | None = None
 
     @property
     def is_gpu(self) -> bool:

@@ -44,7 +44,11 @@ main() {
         /etc/apt/sources.list.d/docker.sources /etc/apt/keyrings/docker.asc \
         /etc/hosts /etc/nv_tegra_release /proc/1/comm /proc/device-tree/model \
         /proc/device-tree/compatible /proc/locks /run/reboot-required /run/reboot-required.pkgs \
-        /run/systemd/container /var/lib/gpuhost/proxy.json
+        /run/systemd/container /var/lib/gpuhost/proxy.json \
+        /proc/driver/nvidia/version /etc/apt/apt.conf.d/60gpuhost-nvidia \
+        /etc/apt/sources.list.d/nvidia.sources /etc/apt/keyrings/nvidia.asc \
+        /etc/apt/preferences.d/gpuhost-nvidia /etc/systemd/system/gpuhost-nvidia-persistence.service \
+        /var/lib/gpuhost/nvidia.json
     # Passwords in URLs stay on the host.
     probe apt_sources 5 sed -s -n -E -e 1F -e 's#://[^/[:space:]]*@#://***@#g; s/^/:/p' \
         /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources \
@@ -64,7 +68,8 @@ main() {
         -p Listen docker.service docker.socket containerd.service ufw.service firewalld.service \
         ssh.socket gpuhost-firewall.service gpuhost-firewall-revert.service \
         systemd-timesyncd.service chrony.service ntp.service ntpsec.service openntpd.service \
-        apt-daily.timer apt-daily-upgrade.timer
+        apt-daily.timer apt-daily-upgrade.timer nvidia-persistenced.service \
+        nvidia-fabricmanager.service gpuhost-nvidia-persistence.service
 
     probe timedate 5 timedatectl show -p CanNTP -p NTP -p NTPSynchronized
     probe resolved_hostname 5 getent hosts "$(uname -n)"
@@ -84,6 +89,30 @@ print(hashlib.sha256(json.dumps(ours, sort_keys=True).encode()).hexdigest())'
     fi
 
     probe pci 5 grep -sHE '^(DRIVER|PCI_ID|PCI_CLASS)=' /sys/bus/pci/devices/*/uevent
+    if command -v nvidia-smi >/dev/null 2>&1; then
+        # Without persistence each call wakes every card: tens of seconds on eight of them. Drivers
+        # before R510 refuse a query for compute_cap, so it is asked with and without.
+        probe nvidia_smi 60 nvidia-smi
+        probe nvidia_query 60 nvidia-smi --format=csv,noheader,nounits \
+            --query-gpu=index,uuid,name,driver_version,memory.total,memory.used,compute_cap,mig.mode.current,ecc.mode.current,persistence_mode,pci.bus_id,temperature.gpu,utilization.gpu,power.draw
+        probe nvidia_query_old 60 nvidia-smi --format=csv,noheader,nounits \
+            --query-gpu=index,uuid,name,driver_version,memory.total,memory.used,mig.mode.current,ecc.mode.current,persistence_mode,pci.bus_id,temperature.gpu,utilization.gpu,power.draw
+    fi
+    probe nvidia_packages 10 dpkg-query -W \
+        -f '${db:Status-Abbrev}\t${Package}\t${Version}\t${Architecture}\n' '*nvidia*' 'cuda-drivers*' \
+        'cuda-compat-*' 'libcuda1*' 'libcudadebugger1' 'libnvcuvid1' 'libnvsdm*' 'libxnvctrl*' 'nvlsm' \
+        'dkms' 'linux-image-*' 'linux-headers-*'
+    probe loaded_modules 3 grep -E '^(nvidia|nouveau)' /proc/modules
+    probe kernels 3 find /boot -maxdepth 1 -name 'vmlinuz-*' -printf '%f\n'
+    probe kernel_modules 5 grep -sHoE '^[^:]*/(nvidia[a-z0-9-]*|nouveau)\.ko[^:]*:' /lib/modules/*/modules.dep
+    probe boot_entry 3 grep -sHE '^ *(GRUB_DEFAULT|saved_entry|next_entry)=' /etc/default/grub \
+        /etc/default/grub.d/*.cfg /boot/grub/grubenv
+    probe nouveau_off 3 grep -shE '^[[:space:]]*(blacklist|install|alias)[[:space:]]+nouveau' \
+        /etc/modprobe.d/*.conf /run/modprobe.d/*.conf /lib/modprobe.d/*.conf
+    probe secure_boot 3 od -An -v -tu1 /sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c
+    for key in /var/lib/dkms/mok.pub /var/lib/shim-signed/mok/MOK.der; do
+        if [ -e "$key" ]; then probe "key_$(basename "$key")" 5 mokutil --test-key "$key"; fi
+    done
 
     probe iptables_save 10 iptables-save -t filter
     probe ip6tables_save 10 ip6tables-save -t filter
