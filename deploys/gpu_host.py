@@ -5,13 +5,17 @@ pyinfra inventory.py deploys/gpu_host.py --dry     what would change, and nothin
 pyinfra @local deploys/gpu_host.py                 on the server itself
 """
 
-from gpuhost.host import docker, swap
+from gpuhost.host import docker, proxy, swap, system
 from gpuhost.host.start import begin
 from gpuhost.host.verification import verified
 
 # None: the settings are wrong, or the system is not one for us. It was said; other hosts go on.
 if settings := begin():
+    system.undisturbed(settings)
+    proxy.ready(settings)
+    system.ready(settings)
     swap.ready(settings)
     docker.ready(settings)
     docker.configured(settings)
+    system.updated(settings)
     verified(settings)

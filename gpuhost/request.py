@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from gpuhost.checks.disk import APPS, DATA_ROOT
+from gpuhost.checks.proxy import MODES as PROXY_FILES
+from gpuhost.checks.system import UPDATES_FILE
 from gpuhost.docker.packages import OLDER_LISTS as DOCKER_LISTS
 from gpuhost.firewall.files import host_files
 from gpuhost.settings import Settings
@@ -10,6 +12,7 @@ from gpuhost.snapshot.apt import CLOUD_INIT, INTERRUPTED, UPDATED
 from gpuhost.snapshot.docker import DAEMON_JSON
 from gpuhost.snapshot.firewall import PENDING
 from gpuhost.snapshot.paths import CONTAINERD, ancestry
+from gpuhost.snapshot.system import REBOOT_REQUIRED
 from gpuhost.snapshot.transport import Request
 
 
@@ -18,9 +21,19 @@ def request_for(declared: Settings) -> Request:
     data_root = declared.docker_data_root or DATA_ROOT
     directories = (data_root, CONTAINERD, APPS, declared.swap_path)
     return Request(
-        managed=frozenset({DAEMON_JSON, *(file.path for file in host_files())}),
+        managed=frozenset(
+            {DAEMON_JSON, UPDATES_FILE, *PROXY_FILES, *(file.path for file in host_files())}
+        ),
         plain=frozenset(
-            {declared.swap_path, CLOUD_INIT, INTERRUPTED, UPDATED, PENDING, *DOCKER_LISTS}
+            {
+                declared.swap_path,
+                REBOOT_REQUIRED,
+                CLOUD_INIT,
+                INTERRUPTED,
+                UPDATED,
+                PENDING,
+                *DOCKER_LISTS,
+            }
         ),
         directories=frozenset().union(*(ancestry(path) for path in directories)),
     )

@@ -79,6 +79,8 @@ def full(now: Snapshot, declared: Settings) -> Verdict:
         return ok(f"{len(now.filesystems.local)} file systems", expected=expected)
     return warn(
         expected,
-        "; ".join(f"{gb(disk.free)} free of {gb(disk.size)} on {disk.mounted_on}" for disk in nearly),
+        "; ".join(
+            f"{gb(disk.free)} free of {gb(disk.size)} on {disk.mounted_on}" for disk in nearly
+        ),
         fix=f"du -x -h -d 2 {nearly[0].mounted_on} | sort -h | tail",
     )

@@ -1,17 +1,34 @@
-"""The host itself: whether gpuhost may and can work on it."""
+"""The host itself: whether gpuhost may and can work on it, and whether it looks after itself."""
 
 from __future__ import annotations
 
-from gpuhost.checks.finding import Verdict, fail, ok, warn
+from gpuhost.checks.finding import Verdict, fail, ok, skip, warn
 from gpuhost.checks.registry import check
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
+from gpuhost.snapshot.docker import installed_packages
+from gpuhost.snapshot.dpkg import BLACKLIST, PERIODIC
+from gpuhost.snapshot.system import REBOOT_REQUIRED, System
 
 SUPPORTED = {
     "debian": ("12", "13"),
     "ubuntu": ("22.04", "24.04", "25.10", "26.04"),
 }
 MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
+UPDATES_FILE = "/etc/apt/apt.conf.d/60gpuhost-updates"
+# Patterns at the beginning of a package's name. Ubuntu's linux-modules-nvidia-* are not among
+# them: a kernel that comes without its modules would have no driver at the next boot.
+BLOCKED = (
+    "nvidia-",
+    "libnvidia-",
+    "libcuda",
+    "cuda-",
+    "firmware-nvidia-",
+    "xserver-xorg-video-nvidia",
+    "docker",
+    "containerd",
+    "runc",
+)
 
 
 @check("system.privileges", "gpuhost is root on the host, or becomes root by sudo.")
@@ -22,7 +39,7 @@ def privileges(now: Snapshot, declared: Settings) -> Verdict:
         "root, or sudo",
         "this user is not root and sudo asks for a password or is not there",
         fix="log in as root, give the user NOPASSWD sudo, or run pyinfra with --sudo "
-        "--use-sudo-password",
+        "--same-sudo-password",
     )
 
 
@@ -30,11 +47,136 @@ def privileges(now: Snapshot, declared: Settings) -> Verdict:
 def supported(now: Snapshot, declared: Settings) -> Verdict:
     system = now.system
     actual = f"{system.pretty_name} on {system.machine}"
-    expected = "Debian 12-13 or Ubuntu 22.04-26.04, amd64 or arm64"
+    expected = "Debian 12-13 or Ubuntu 22.04-26.04, on amd64 or arm64 servers"
+    stranger = _stranger(system)
     known = system.version in SUPPORTED.get(system.distribution, ())
-    if known and system.machine in MACHINES:
+    if known and system.machine in MACHINES and not stranger:
         return ok(actual, expected=expected)
-    fix = "set system_allow_unsupported=True to go on all the same"
+    if stranger:
+        actual += f": {stranger}"
     if declared.system_allow_unsupported:
         return warn(expected, actual, fix="use a supported system")
-    return fail(expected, actual, fix=fix)
+    return fail(expected, actual, fix="set system_allow_unsupported=True to go on all the same")
+
+
+def _stranger(system: System) -> str:
+    """What this is, by name, if it is not a server with a distribution of our list."""
+    if "microsoft" in system.kernel.lower():
+        return "WSL: the GPU's driver belongs to Windows"
+    if system.board.startswith("NVIDIA Jetson"):
+        return f"{system.board}: its driver comes with JetPack"
+    if system.board:
+        return f"{system.board}: a single-board computer"
+    parents = [name for name in system.like if name in SUPPORTED]
+    if parents and system.distribution not in SUPPORTED:
+        return f"a distribution made from {parents[0]}, with packages of its own"
+    return ""
+
+
+@check("system.init", "systemd is the first process.")
+def init(now: Snapshot, declared: Settings) -> Verdict:
+    if now.system.init == "systemd":
+        return ok("systemd")
+    actual = now.system.init or "process 1 cannot be seen"
+    return fail("systemd", actual, fix="use a host, a VM or a container that boots with systemd")
+
+
+@check("system.python", "python3 is installed.")
+def python(now: Snapshot, declared: Settings) -> Verdict:
+    version = installed_packages(now.probes).get("python3")
+    if version:
+        return ok(version)
+    return fail("python3", "not installed", fix="apt-get install python3")
+
+
+@check("system.hostname", "The host's own name resolves.")
+def hostname(now: Snapshot, declared: Settings) -> Verdict:
+    name, address = now.system.hostname, now.hostname.address
+    if address:
+        return ok(f"{name} is {address}")
+    return fail(f"{name} resolves", "it does not", fix=f"echo '127.0.1.1 {name}' >>/etc/hosts")
+
+
+@check("system.clock", "The clock follows a time server.")
+def clock(now: Snapshot, declared: Settings) -> Verdict:
+    if now.system.container:
+        return skip("the clock is that of the machine around this container")
+    running = ", ".join(now.clock.running)
+    if now.clock.synchronised:
+        return ok(f"synchronised by {running}" if running else "synchronised")
+    if running:
+        return warn(
+            "synchronised",
+            f"{running} runs, but has not reached a time server",
+            fix="timedatectl timesync-status; chronyc sources; is UDP port 123 open?",
+        )
+    return fail("synchronised", "no time service runs", fix="run the deploy again")
+
+
+@check("system.reboot", "No installed update waits for a reboot.")
+def reboot(now: Snapshot, declared: Settings) -> Verdict:
+    marked = now.paths.get(REBOOT_REQUIRED)
+    if not marked:
+        return ok("not needed")
+    packages = ", ".join(now.reboot.packages) or "not named"
+    return warn("not needed", "needed", evidence=f"for: {packages}", fix="reboot")
+
+
+@check("system.apt_idle", "No other program holds apt's or dpkg's locks.")
+def apt_idle(now: Snapshot, declared: Settings) -> Verdict:
+    locks = now.dpkg.locks
+    if not locks:
+        return ok("idle")
+    return warn(
+        "idle",
+        str(locks[0]),
+        fix=f"gpuhost waits up to apt_lock_timeout_s={declared.apt_lock_timeout_s}; "
+        f"to see what it does: systemctl status {locks[0].pid}",
+    )
+
+
+@check("system.dpkg", "No package is half installed.")
+def dpkg(now: Snapshot, declared: Settings) -> Verdict:
+    if now.dpkg.locks:
+        return skip(f"at work: {now.dpkg.locks[0]}")
+    if not now.dpkg.unfinished and not now.dpkg.journal:
+        return ok("every package is whole")
+    found = ", ".join(now.dpkg.unfinished) or "dpkg was interrupted"
+    return fail("every package is whole", found, fix="dpkg --configure -a; apt-get -f install")
+
+
+def updates_text() -> str:
+    """Our part of apt's configuration: security updates on, without what containers stand on."""
+    blocked = "".join(f'    "{pattern}";\n' for pattern in BLOCKED)
+    return (
+        "// Written by gpuhost.\n"
+        f'{PERIODIC}::Update-Package-Lists "1";\n'
+        f'{PERIODIC}::Unattended-Upgrade "1";\n'
+        f"{BLACKLIST} {{\n{blocked}}};\n"
+    )
+
+
+@check("system.updates", "Security updates install themselves, but for NVIDIA's and Docker's.")
+def updates(now: Snapshot, declared: Settings) -> Verdict:
+    expected = "security updates, without NVIDIA's and Docker's packages"
+    if not declared.system_security_updates:
+        if now.paths.get(UPDATES_FILE):
+            return fail("not by gpuhost", f"{UPDATES_FILE} is there", fix="run the deploy again")
+        return skip("system_security_updates is False")
+    missing = _missing(now)
+    if not missing:
+        return ok("on", expected=expected)
+    return fail(expected, "; ".join(missing), fix="run the deploy again")
+
+
+def _missing(now: Snapshot) -> list[str]:
+    found = now.updates
+    unblocked = [pattern for pattern in BLOCKED if pattern not in found.blocked]
+    says = {
+        "unattended-upgrades is not installed": not found.installed,
+        "package lists are not fetched": not found.lists,
+        "updates are not installed": not found.upgrades,
+        f"not left alone: {', '.join(unblocked)}": bool(unblocked),
+        f"stopped: {', '.join(found.stopped_timers)}": bool(found.stopped_timers),
+    }
+    return [words for words, is_so in says.items() if is_so]

@@ -9,7 +9,7 @@ from pyinfra import host, logger, state
 
 from gpuhost.checks.finding import Status
 from gpuhost.checks.registry import Check
-from gpuhost.checks.system import privileges, supported
+from gpuhost.checks.system import init, privileges, supported
 from gpuhost.declaration import BadSettings, declared_for
 from gpuhost.operations.reading import read
 from gpuhost.outputs.on_failure import show_findings_on_failure
@@ -17,7 +17,7 @@ from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
 
 # Without these nothing else can be done or judged.
-GATE = (privileges, supported)
+GATE = (privileges, supported, init)
 
 
 def begin() -> Settings | None:

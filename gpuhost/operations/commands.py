@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 from pyinfra import host, logger
-from pyinfra.api import QuoteString, StringCommand
+from pyinfra.api import Host, QuoteString, State, StringCommand
+from pyinfra.api.arguments import ConnectorArguments
 
 QUICK = 30
 APT_TIMEOUT = 1800
@@ -84,16 +86,37 @@ def apt_remove(packages: Iterable[str], *, lock_timeout: int = LOCK_TIMEOUT) -> 
 
 
 def _apt_get(verb: str, *words: str, seconds: int, lock_timeout: int) -> StringCommand:
+    """apt-get, once nobody else holds its locks: apt itself waits only for one of the four."""
     quoted = (QuoteString(word) for word in words)
     return StringCommand(
         "LC_ALL=C DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1",
-        f"timeout -k 5 {seconds} apt-get -q -y",
+        f"timeout -k 5 {seconds + lock_timeout} sh -s -- {lock_timeout} apt-get -q -y",
         f"-o DPkg::Lock::Timeout={lock_timeout}",
         "-o Dpkg::Options::=--force-confold -o Dpkg::Options::=--force-confdef",
         "-o APT::Update::Error-Mode=any" if verb == "update" else "--no-install-recommends",
         verb,
         *quoted,
+        _stdin=_text("apt_idle.sh"),
     )
+
+
+class Shown(StringCommand):
+    """A command that waits: what it prints is shown while it runs, `-v` or not."""
+
+    def execute(self, state: State, host: Host, connector_arguments: ConnectorArguments) -> Any:
+        connector_arguments.update(self.connector_arguments)
+        return host.run_shell_command(
+            self, print_output=True, print_input=state.print_input, **connector_arguments
+        )
+
+
+def shown(command: StringCommand) -> Shown:
+    return Shown(*command.bits, **command.connector_arguments)
+
+
+def wait_for_apt(seconds: int) -> Shown:
+    """Wait until nobody holds apt's or dpkg's locks, and name who does; fail after so long."""
+    return shown(script("apt_idle.sh", seconds, seconds=seconds + QUICK))
 
 
 def refuse(noun: str, reason: str) -> None:

@@ -1,0 +1,137 @@
+"""The HTTP proxy: for apt, for the engine, and for builds and containers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from gpuhost.checks.finding import Verdict, fail, ok, skip, warn
+from gpuhost.checks.registry import check
+from gpuhost.settings import Settings
+from gpuhost.snapshot import Snapshot
+
+APT_FILE = "/etc/apt/apt.conf.d/60gpuhost-proxy"
+ENGINE_DROPIN = "/etc/systemd/system/docker.service.d/gpuhost-proxy.conf"
+ENGINE_FILE = "/etc/gpuhost/docker-proxy.env"
+CLIENT_FILE = "/root/.docker/config.json"
+# Any user may ask systemd for a unit's environment, but not for the content of this file.
+DROPIN_TEXT = f"# Written by gpuhost.\n[Service]\nEnvironmentFile={ENGINE_FILE}\n"
+# URLs may hold a password. apt and systemd read these as root.
+MODES = {APT_FILE: "0600", ENGINE_FILE: "0600", ENGINE_DROPIN: "0644"}
+
+
+def declared_at_all(declared: Settings) -> bool:
+    return bool(declared.proxy_http or declared.proxy_https)
+
+
+def apt_text(declared: Settings) -> str:
+    """apt.conf(5): a proxy per scheme; apt knows no networks, so only hosts are excepted."""
+    lines = ["// Written by gpuhost."]
+    for scheme, url in (("http", declared.proxy_http), ("https", declared.proxy_https)):
+        if url:
+            lines.append(f'Acquire::{scheme}::Proxy "{url}";')
+            direct = [name for name in declared.proxy_no if _is_host(name)]
+            lines += [f'Acquire::{scheme}::Proxy::{name} "DIRECT";' for name in direct]
+    return "\n".join(lines) + "\n"
+
+
+def _is_host(name: str) -> bool:
+    return not name.startswith((".", "*")) and "/" not in name and ":" not in name
+
+
+def engine_text(declared: Settings) -> str:
+    """The engine's environment; single quotes, because systemd expands nothing in them."""
+    values = {
+        "HTTP_PROXY": declared.proxy_http,
+        "HTTPS_PROXY": declared.proxy_https,
+        "NO_PROXY": ",".join(declared.proxy_no),
+    }
+    return "".join(f"{name}='{value}'\n" for name, value in values.items() if value)
+
+
+def client_values(declared: Settings) -> dict[str, str]:
+    """What goes under proxies.default in root's config.json; "": the key is not there."""
+    if not declared_at_all(declared):
+        return {"httpProxy": "", "httpsProxy": "", "noProxy": ""}
+    return {
+        "httpProxy": declared.proxy_http or "",
+        "httpsProxy": declared.proxy_https or "",
+        "noProxy": ",".join(declared.proxy_no),
+    }
+
+
+def client_digest(declared: Settings) -> str:
+    """The digest that the collector makes of the same three keys."""
+    return hashlib.sha256(json.dumps(client_values(declared), sort_keys=True).encode()).hexdigest()
+
+
+def expected_files(declared: Settings) -> dict[str, str]:
+    """Every file of ours with its content; none when no proxy is declared."""
+    if not declared_at_all(declared):
+        return {}
+    return {
+        APT_FILE: apt_text(declared),
+        ENGINE_FILE: engine_text(declared),
+        ENGINE_DROPIN: DROPIN_TEXT,
+    }
+
+
+def wrong_files(now: Snapshot, declared: Settings, *paths: str) -> list[str]:
+    """Those of our files that are not as declared: missing, changed, too open, or left behind."""
+    expected = expected_files(declared)
+    return [path for path in paths if not _is_right(now, path, expected.get(path))]
+
+
+def _is_right(now: Snapshot, path: str, content: str | None) -> bool:
+    state = now.paths.get(path)
+    if content is None or state is None:
+        return content is None and state is None
+    digest = hashlib.sha256(content.encode()).hexdigest()
+    return (state.sha256, state.mode, state.owner) == (digest, MODES[path], "root")
+
+
+def _judge(now: Snapshot, declared: Settings, *paths: str) -> Verdict:
+    wrong = wrong_files(now, declared, *paths)
+    if declared_at_all(declared):
+        if not wrong:
+            return ok("as declared")
+        return fail(
+            "the declared proxy", f"not so in {', '.join(wrong)}", fix="run the deploy again"
+        )
+    if not wrong:
+        return skip("no proxy is declared")
+    return fail("no proxy", f"left behind: {', '.join(wrong)}", fix="run the deploy again")
+
+
+@check("proxy.apt", "apt goes through the declared proxy.")
+def apt(now: Snapshot, declared: Settings) -> Verdict:
+    return _judge(now, declared, APT_FILE)
+
+
+@check("proxy.engine", "The engine pulls through the declared proxy.")
+def engine(now: Snapshot, declared: Settings) -> Verdict:
+    verdict = _judge(now, declared, ENGINE_FILE, ENGINE_DROPIN)
+    if verdict.status.value in ("ok", "skip") and engine_is_behind(now):
+        return warn(
+            "in force", "changed after the engine started", fix="systemctl restart docker when idle"
+        )
+    return verdict
+
+
+def engine_is_behind(now: Snapshot) -> bool:
+    """The engine runs and started before its proxy changed: a restart is due."""
+    started = now.docker.service.started
+    states = [now.paths.get(path) for path in (ENGINE_FILE, ENGINE_DROPIN)]
+    return started is not None and any(state.modified > started for state in states if state)
+
+
+@check("proxy.client", "Builds and containers of root get the declared proxy.")
+def client(now: Snapshot, declared: Settings) -> Verdict:
+    found = now.client_proxy
+    if declared_at_all(declared):
+        if found.digest == client_digest(declared):
+            return ok("as declared")
+        return fail("the declared proxy", f"not so in {CLIENT_FILE}", fix="run the deploy again")
+    if found.recorded is not None and found.digest == found.recorded:
+        return fail("no proxy", f"left behind in {CLIENT_FILE}", fix="run the deploy again")
+    return skip("no proxy is declared")

@@ -1,0 +1,38 @@
+# Wait until nobody holds apt's or dpkg's locks, then run COMMAND if there is one.
+#   apt_idle.sh SECONDS [COMMAND...]
+# Says who holds them, every few seconds; gives up after SECONDS, status 75, and says it once more.
+# shellcheck shell=sh
+set -eu
+limit=$1
+shift
+
+holder() {
+    for path in /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/lib/apt/lists/lock \
+        /var/cache/apt/archives/lock; do
+        inode=$(stat -c %i "$path" 2>/dev/null) || continue
+        # `2: POSIX ADVISORY WRITE 4711 fe:01:131 0 EOF`: the sixth word ends with the inode.
+        # shellcheck disable=SC2013
+        for pid in $(awk -v inode="$inode" \
+            '$4 == "WRITE" && split($6, word, ":") == 3 && word[3] == inode { print $5 }' /proc/locks); do
+            # Another file system may have a file of that number.
+            if [ -n "$(find "/proc/$pid/fd" -lname "$path" 2>/dev/null)" ]; then
+                echo "$(cat "/proc/$pid/comm" 2>/dev/null) (pid $pid), which holds $path"
+                return 0
+            fi
+        done
+    done
+    return 1
+}
+
+began=$(date +%s)
+while owner=$(holder); do
+    waited=$(($(date +%s) - began))
+    if [ "$waited" -ge "$limit" ]; then
+        echo "apt is busy: after $waited s still $owner" >&2
+        exit 75
+    fi
+    echo "waiting for $owner: $waited of $limit s"
+    left=$((limit - waited))
+    sleep $((left < 5 ? left : 5))
+done
+[ $# -eq 0 ] || exec "$@" </dev/null

@@ -1,0 +1,45 @@
+"""Sent to the host's python3 on stdin, with a call of `main` as its last line.
+
+Makes root's Docker client give a proxy to builds and containers. Every other key of config.json,
+registry passwords among them, stays as it is.
+"""
+
+import hashlib
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+CONFIG = Path("/root/.docker/config.json")
+RECORD = Path("/var/lib/gpuhost/proxy.json")
+
+
+def write(path: Path, values: object) -> None:
+    os.umask(0o077)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(path.name + ".gpuhost-new")
+    beside.write_text(json.dumps(values, indent="\t") + "\n")
+    beside.replace(path)
+
+
+def as_object(values: Any) -> dict[str, Any]:
+    if not isinstance(values, dict):
+        sys.exit(f"{CONFIG} is not what Docker writes; nothing was changed")
+    return values
+
+
+def main(ours: dict[str, str]) -> None:
+    """ours: httpProxy, httpsProxy and noProxy; "" for one to take away."""
+    config = as_object(json.loads(CONFIG.read_text()) if CONFIG.exists() else {})
+    proxies = as_object(config.get("proxies", {}))
+    default = as_object(proxies.get("default", {}))
+    default = {key: value for key, value in {**default, **ours}.items() if value != ""}
+    proxies = {key: value for key, value in {**proxies, "default": default}.items() if value}
+    kept = {key: value for key, value in config.items() if key != "proxies"}
+    write(CONFIG.resolve(), {**kept, "proxies": proxies} if proxies else kept)
+    if any(ours.values()):
+        digest = hashlib.sha256(json.dumps(ours, sort_keys=True).encode()).hexdigest()
+        write(RECORD, {"client": digest})
+    else:
+        RECORD.unlink(missing_ok=True)

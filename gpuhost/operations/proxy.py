@@ -1,0 +1,78 @@
+"""The write side of the HTTP proxy."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from importlib.resources import files
+
+from pyinfra import host
+from pyinfra.api import StringCommand
+
+from gpuhost.checks.finding import Status
+from gpuhost.checks.proxy import (
+    ENGINE_DROPIN,
+    ENGINE_FILE,
+    MODES,
+    client,
+    client_values,
+    expected_files,
+    wrong_files,
+)
+from gpuhost.operations.commands import QUICK, put, refuse, remove, run
+from gpuhost.operations.reading import Commands, operation, read
+from gpuhost.settings import Settings
+
+
+@operation
+def everywhere(
+    http: str | None = None,
+    https: str | None = None,
+    no: tuple[str, ...] = ("localhost", "127.0.0.1", "::1"),
+) -> Commands:
+    """
+    Have apt, the engine, builds and containers go through an HTTP proxy; without one, take away
+    what an earlier run set. The engine takes a change up when it starts, which is not done here.
+    A password in the URL reaches the host on stdin and lies there in files of root's only.
+
+    + http: URL of the proxy
+    + https: the same for HTTPS
+    + no: hosts, domains and networks that are reached without it
+
+    **Example:**
+
+    .. code:: python
+
+        from gpuhost.operations import proxy
+        proxy.everywhere(name="HTTP proxy", http="http://10.0.0.1:3128", https="http://10.0.0.1:3128")
+    """
+    declared = Settings(proxy_http=http, proxy_https=https, proxy_no=tuple(no))
+    now = read(declared)
+    wrong = wrong_files(now, declared, *MODES)
+    of_client = client.find(now, declared)
+    if of_client.status is Status.UNKNOWN:
+        refuse("proxy", of_client.actual)
+        return
+    if not wrong and of_client.status is not Status.FAIL:
+        host.noop("the proxy is as declared")
+        return
+    expected = expected_files(declared)
+    for path in wrong:
+        yield put(path, expected[path], mode=MODES[path]) if path in expected else remove(path)
+    if {ENGINE_DROPIN, ENGINE_FILE} & set(wrong):
+        yield run("systemctl", "daemon-reload", seconds=60)
+    if of_client.status is Status.FAIL:
+        yield _client(client_values(declared))
+
+
+def _client(values: dict[str, str]) -> StringCommand:
+    """The merge happens on the host: config.json holds passwords that nobody else may read."""
+    return StringCommand(
+        f"LC_ALL=C timeout -k 5 {QUICK} python3 -I -",
+        _stdin=f"{_program()}\n\nmain({json.dumps(values)})\n",
+    )
+
+
+@cache
+def _program() -> str:
+    return files("gpuhost.operations").joinpath("client_proxy.py").read_text(encoding="utf-8")

@@ -1,0 +1,183 @@
+"""The write side of the host itself."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+from pyinfra import host
+
+from gpuhost.checks import system as checks
+from gpuhost.checks.finding import Status
+from gpuhost.checks.registry import Check
+from gpuhost.checks.system import UPDATES_FILE, updates, updates_text
+from gpuhost.operations.commands import (
+    APT_TIMEOUT,
+    apt_install,
+    apt_update,
+    put,
+    refuse,
+    remove,
+    run,
+    script,
+    shown,
+    wait_for_apt,
+)
+from gpuhost.operations.reading import Commands, operation, read
+from gpuhost.settings import Settings
+from gpuhost.snapshot.dpkg import TIMERS
+
+SYNCHRONISE_SECONDS = 30
+
+
+def _fails(check: Check, declared: Settings) -> bool:
+    return check.find(read(declared), declared).status is Status.FAIL
+
+
+@operation
+def packages(lock_timeout_s: int = 300) -> Commands:
+    """
+    Have apt and dpkg idle and whole: wait for whoever holds their locks, naming him, then finish
+    what an interrupted dpkg left half installed.
+
+    + lock_timeout_s: how long to wait, in seconds; then the host fails, naming the owner
+
+    **Example:**
+
+    .. code:: python
+
+        from gpuhost.operations import system
+        system.packages(name="Package manager", lock_timeout_s=600)
+    """
+    declared = Settings(apt_lock_timeout_s=lock_timeout_s)
+    if not read(declared).dpkg.locks and not _fails(checks.dpkg, declared):
+        host.noop("the package manager is idle, and every package whole")
+        return
+    if read(declared).dpkg.locks:
+        yield wait_for_apt(lock_timeout_s)
+    if _fails(checks.dpkg, declared):
+        yield run(
+            "env",
+            "DEBIAN_FRONTEND=noninteractive",
+            "dpkg",
+            "--force-confold",
+            "--force-confdef",
+            "--configure",
+            "-a",
+            seconds=APT_TIMEOUT,
+        )
+    if _fails(checks.dpkg, declared):
+        yield apt_install([], "--fix-broken", lock_timeout=lock_timeout_s)
+
+
+@operation
+def python(lock_timeout_s: int = 300) -> Commands:
+    """
+    Have python3, which runs releases on the host.
+
+    + lock_timeout_s: how long to wait for another apt, in seconds
+
+    **Example:**
+
+    .. code:: python
+
+        from gpuhost.operations import system
+        system.python(name="python3")
+    """
+    declared = Settings(apt_lock_timeout_s=lock_timeout_s)
+    if not _fails(checks.python, declared):
+        host.noop("python3 is installed")
+        return
+    yield apt_update(lock_timeout=lock_timeout_s)
+    yield apt_install(["python3"], lock_timeout=lock_timeout_s)
+
+
+@operation
+def hostname() -> Commands:
+    """
+    Have the host's own name resolve: a line 127.0.1.1 in /etc/hosts, every other line kept.
+
+    **Example:**
+
+    .. code:: python
+
+        from gpuhost.operations import system
+        system.hostname(name="Host name")
+    """
+    declared = Settings()
+    now = read(declared)
+    if not _fails(checks.hostname, declared):
+        host.noop(f"{now.system.hostname} resolves")
+        return
+    full, short = now.system.hostname, now.system.hostname.partition(".")[0]
+    names = full if full == short else f"{full} {short}"
+    yield script("hosts_line.sh", f"127.0.1.1 {names}", seconds=10)
+
+
+@operation
+def clock(lock_timeout_s: int = 300) -> Commands:
+    """
+    Have the clock follow a time server: by the service that is installed, or else by
+    systemd-timesyncd. Does nothing in a container, whose clock is that of the machine around it.
+
+    + lock_timeout_s: how long to wait for another apt, in seconds
+
+    **Example:**
+
+    .. code:: python
+
+        from gpuhost.operations import system
+        system.clock(name="Clock")
+    """
+    declared = Settings(apt_lock_timeout_s=lock_timeout_s)
+    now = read(declared)
+    if not _fails(checks.clock, declared):
+        host.noop(f"clock: {checks.clock.find(now, declared).actual}")
+        return
+    if not now.clock.installed:
+        yield apt_update(lock_timeout=lock_timeout_s)
+        yield apt_install(["systemd-timesyncd"], lock_timeout=lock_timeout_s)
+    service = now.clock.installed[0] if now.clock.installed else "systemd-timesyncd.service"
+    yield run("systemctl", "unmask", service)
+    yield run("systemctl", "enable", "--now", service, seconds=60)
+    yield shown(
+        script("clock_synchronised.sh", SYNCHRONISE_SECONDS, seconds=SYNCHRONISE_SECONDS + 15)
+    )
+
+
+@operation
+def security_updates(enabled: bool = True, lock_timeout_s: int = 300) -> Commands:
+    """
+    Have security updates install themselves (unattended-upgrades), but never NVIDIA's and
+    Docker's packages: their upgrade stops running containers.
+
+    + enabled: False takes our configuration away and leaves the rest as it is
+    + lock_timeout_s: how long to wait for another apt, in seconds
+
+    **Example:**
+
+    .. code:: python
+
+        from gpuhost.operations import system
+        system.security_updates(name="Security updates")
+    """
+    declared = Settings(system_security_updates=enabled, apt_lock_timeout_s=lock_timeout_s)
+    now = read(declared)
+    if not _fails(updates, declared):
+        host.noop("security updates are as declared")
+        return
+    if not enabled:
+        yield remove(UPDATES_FILE)
+        return
+    ours = now.paths.get(UPDATES_FILE)
+    is_there = ours is not None and ours.sha256 == sha256(updates_text().encode()).hexdigest()
+    if is_there and now.updates.installed and not now.updates.stopped_timers:
+        refuse("system", "another file overrides ours: grep -r Unattended /etc/apt/apt.conf.d")
+        return
+    if not now.updates.installed:
+        yield apt_update(lock_timeout=lock_timeout_s)
+        yield apt_install(["unattended-upgrades"], lock_timeout=lock_timeout_s)
+    if not is_there:
+        yield put(UPDATES_FILE, updates_text())
+    if now.updates.stopped_timers:
+        yield run("systemctl", "unmask", *TIMERS)
+        yield run("systemctl", "enable", "--now", *TIMERS, seconds=60)
