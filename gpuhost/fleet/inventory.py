@@ -11,6 +11,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+from pyinfra import logger
 from pyinfra.api import Config, State
 from pyinfra.api.exceptions import ConnectorDataTypeError, PyinfraError
 from pyinfra.api.host import Host
@@ -112,15 +113,22 @@ def _maker(inventory: str) -> Any:
     path = Path(inventory)
     if path.is_dir():
         raise BadInventory(f"{inventory} is a directory: name an inventory file in it")
+    if not path.exists() and not all(inventory.split(",")):
+        raise BadInventory(f"{inventory!r} has an empty host name in it")
     if path.exists() or "@" in inventory or "," in inventory:
         return make_inventory
-    if path.suffix == ".py" or os.sep in inventory:
+    if path.suffix == ".py" or os.sep in inventory or path.with_suffix(".py").exists():
         raise BadInventory(f"no such inventory file: {inventory}{_did_you_mean(path)}")
     return make_inventory_from_files if _is_ssh_alias(inventory) else _named_host
 
 
 def _named_host(inventory: str, **options: Any) -> Inventory:
-    made: Inventory = make_inventory(inventory, **options)
+    # pyinfra only warns, and goes on with no host at all.
+    logger.disabled = True
+    try:
+        made: Inventory = make_inventory(inventory, **options)
+    finally:
+        logger.disabled = False
     if not len(made):
         raise BadInventory(
             f"{inventory} is neither an inventory file nor a host: no such file, "
@@ -154,8 +162,11 @@ def _in_words(file: str, load: Any, *arguments: Any, **options: Any) -> Any:
         raise BadInventory(f"{error.filename}, line {error.lineno}: {error.msg}") from error
     except CliError as error:
         raise BadInventory(error.message) from error
-    except (PyinfraError, OSError, TypeError, ValueError) as error:
+    except PyinfraError as error:
         raise BadInventory(f"{file}: {error}") from error
+    except Exception as error:
+        # What pyinfra makes of hosts that are no hosts.
+        raise BadInventory(f"{file}: {type(error).__name__}: {error}") from error
 
 
 def _limited(found: Inventory, limit: Iterable[str], exclude: Iterable[str]) -> list[Host]:
