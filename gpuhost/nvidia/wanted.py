@@ -12,5 +12,5 @@ def gpu_wanted(now: Snapshot, declared: Settings) -> bool:
     Raises NotRead if the bus could not be read.
     """
     if declared.gpu == "auto":
-        return bool(now.nvidia.gpus)
+        return now.nvidia.present
     return declared.gpu == "required"

@@ -13,6 +13,7 @@ from gpuhost.snapshot.apt import Apt
 from gpuhost.snapshot.docker import Docker
 from gpuhost.snapshot.dpkg import Dpkg, Updates
 from gpuhost.snapshot.firewall import Firewall
+from gpuhost.snapshot.kernels import Kernels, SecureBoot
 from gpuhost.snapshot.memory import Memory
 from gpuhost.snapshot.nvidia import Nvidia
 from gpuhost.snapshot.paths import Disks, Filesystems, Paths
@@ -81,6 +82,14 @@ class Snapshot:
     @cached_property
     def nvidia(self) -> Nvidia:
         return Nvidia.read(self.probes)
+
+    @cached_property
+    def kernels(self) -> Kernels:
+        return Kernels.read(self.probes)
+
+    @cached_property
+    def secure_boot(self) -> SecureBoot:
+        return SecureBoot.read(self.probes)
 
     @cached_property
     def docker(self) -> Docker:

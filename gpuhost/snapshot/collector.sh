@@ -45,7 +45,7 @@ main() {
         /etc/hosts /etc/nv_tegra_release /proc/1/comm /proc/device-tree/model \
         /proc/device-tree/compatible /proc/locks /run/reboot-required /run/reboot-required.pkgs \
         /run/systemd/container /var/lib/gpuhost/proxy.json \
-        /proc/driver/nvidia/version /etc/apt/apt.conf.d/60gpuhost-nvidia \
+        /etc/apt/apt.conf.d/60gpuhost-nvidia \
         /etc/apt/sources.list.d/nvidia.sources /etc/apt/keyrings/nvidia.asc \
         /etc/apt/preferences.d/gpuhost-nvidia /etc/systemd/system/gpuhost-nvidia-persistence.service \
         /var/lib/gpuhost/nvidia.json
@@ -102,6 +102,7 @@ print(hashlib.sha256(json.dumps(ours, sort_keys=True).encode()).hexdigest())'
         -f '${db:Status-Abbrev}\t${Package}\t${Version}\t${Architecture}\n' '*nvidia*' 'cuda-drivers*' \
         'cuda-compat-*' 'libcuda1*' 'libcudadebugger1' 'libnvcuvid1' 'libnvsdm*' 'libxnvctrl*' 'nvlsm' \
         'dkms' 'linux-image-*' 'linux-headers-*'
+    probe nvidia_version 3 cat /proc/driver/nvidia/version
     probe loaded_modules 3 grep -E '^(nvidia|nouveau)' /proc/modules
     probe kernels 3 find /boot -maxdepth 1 -name 'vmlinuz-*' -printf '%f\n'
     probe kernel_modules 5 grep -sHoE '^[^:]*/(nvidia[a-z0-9-]*|nouveau)\.ko[^:]*:' /lib/modules/*/modules.dep

@@ -1,43 +1,238 @@
-"""NVIDIA's devices on the PCI bus, whether or not a driver is there."""
+"""NVIDIA's cards and driver: on the PCI bus, by nvidia-smi, in the kernel, among the packages."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from functools import cached_property
 
+from gpuhost.nvidia.cards import Card
+from gpuhost.nvidia.driver_packages import held
+from gpuhost.nvidia.driver_state import Diagnosis, DriverState, classify
+from gpuhost.nvidia.pci import PciDevice, card_of_device
+from gpuhost.nvidia.smi import (
+    Gpu,
+    Header,
+    KernelModule,
+    parse_header,
+    parse_kernel_module,
+    parse_query,
+)
+from gpuhost.nvidia.version import DriverVersion
+from gpuhost.snapshot.docker import Unit, read_units
 from gpuhost.snapshot.probes import NotRead, Probes
 
-VENDOR = "10DE"
-# PCI classes: 0300 VGA controller, 0302 3D controller (a card without a screen).
-DISPLAY_CLASSES = ("300", "302")
+NVIDIA_RECORD = "/var/lib/gpuhost/nvidia.json"
+EXCLUSIONS = "/etc/apt/apt.conf.d/60gpuhost-nvidia"
+PREFERENCES = "/etc/apt/preferences.d/gpuhost-nvidia"
+PERSISTENCE_UNIT = "/etc/systemd/system/gpuhost-nvidia-persistence.service"
+# Every driver, of whatever branch and source, has one of these.
+DRIVER_PACKAGES = (
+    "libnvidia-ml1",
+    "libnvidia-compute",
+    "libcuda1",
+    "nvidia-utils",
+    "nvidia-smi",
+    "nvidia-driver-cuda",
+)
+VFIO = "vfio-pci"
 
 
 @dataclass(frozen=True)
-class PciDevice:
-    """One device. device: four hexadecimal digits, upper case; driver: of the kernel, if any."""
+class Package:
+    """An installed package. hold: dpkg is told to leave its version alone."""
 
-    slot: str
-    device: str
-    pci_class: str
-    driver: str | None
+    name: str
+    version: str
+    hold: bool
 
     @property
-    def is_gpu(self) -> bool:
-        return self.pci_class[:-2] in DISPLAY_CLASSES
+    def driver(self) -> DriverVersion | None:
+        """The driver's version in the package's: 1:535.183.01-1~deb12u1."""
+        upstream = self.version.rpartition(":")[2].partition("-")[0].partition("~")[0]
+        try:
+            return DriverVersion.parse(upstream)
+        except ValueError:
+            return None
+
+
+@dataclass(frozen=True)
+class NvidiaRecord:
+    """What gpuhost remembers of its own doing.
+
+    + packages: the driver that it installed, or was about to
+    + held: the packages that it put on hold
+    + rebooted_for: the installed packages for which it rebooted, as `Nvidia.installation`
+    """
+
+    packages: tuple[str, ...] = ()
+    held: tuple[str, ...] = ()
+    rebooted_for: str = ""
+
+    @classmethod
+    def from_json(cls, text: str) -> NvidiaRecord:
+        try:
+            values = json.loads(text)
+        except (ValueError, RecursionError):
+            return cls()
+        if not isinstance(values, dict):
+            return cls()
+        return cls(
+            _names(values.get("packages")),
+            _names(values.get("held")),
+            str(values.get("rebooted_for") or ""),
+        )
+
+    @property
+    def text(self) -> str:
+        return json.dumps(vars(self), indent=1, sort_keys=True) + "\n"
+
+
+def _names(value: object) -> tuple[str, ...]:
+    return tuple(str(item) for item in value) if isinstance(value, list) else ()
 
 
 @dataclass(frozen=True)
 class Nvidia:
-    """Everything of NVIDIA's that one reading shows."""
+    """Everything of NVIDIA's that one reading shows; each part is parsed when it is asked for."""
 
-    devices: tuple[PciDevice, ...]
-
-    @property
-    def gpus(self) -> tuple[PciDevice, ...]:
-        return tuple(device for device in self.devices if device.is_gpu)
+    probes: Probes
 
     @classmethod
     def read(cls, probes: Probes) -> Nvidia:
-        return cls(devices=_devices(probes))
+        return cls(probes)
+
+    @cached_property
+    def devices(self) -> tuple[PciDevice, ...]:
+        """NVIDIA's functions on the PCI bus, whether or not a driver is there."""
+        return _devices(self.probes)
+
+    @cached_property
+    def gpus(self) -> tuple[PciDevice, ...]:
+        """The cards on the bus, but for those that are given to virtual machines."""
+        return tuple(device for device in self.devices if device.is_gpu and device.driver != VFIO)
+
+    @cached_property
+    def diagnosis(self) -> Diagnosis:
+        """What nvidia-smi says of the driver."""
+        if "nvidia_smi" not in self.probes:
+            return classify(127, "nvidia-smi: command not found")
+        probe = self.probes.get("nvidia_smi")
+        return classify(probe.rc, f"{probe.out}\n{probe.err}", timed_out=probe.rc is None)
+
+    @property
+    def works(self) -> bool:
+        return self.diagnosis.state.works
+
+    @property
+    def installed(self) -> bool:
+        """There is a driver on disk, loaded or not."""
+        return self.diagnosis.state is not DriverState.ABSENT
+
+    @cached_property
+    def header(self) -> Header:
+        return parse_header(self.probes.get("nvidia_smi").out if self.works else "")
+
+    @cached_property
+    def answering(self) -> tuple[Gpu, ...]:
+        """The cards that nvidia-smi lists, by index; none while the driver does not work.
+
+        Raises NotRead if the driver works and the query does not.
+        """
+        if not self.works:
+            return ()
+        for name in ("nvidia_query", "nvidia_query_old"):
+            gpus = parse_query(self.probes.get(name).out) if name in self.probes else ()
+            if gpus:
+                return gpus
+        raise NotRead(f"nvidia-smi's query: {self.probes.get('nvidia_query').complaint}")
+
+    @property
+    def present(self) -> bool:
+        """There is a card: on the bus, or where no bus is to be seen, by nvidia-smi."""
+        return bool(self.gpus or self.answering)
+
+    @cached_property
+    def cards(self) -> tuple[Card, ...]:
+        """The models that are known, by nvidia-smi if it answers, else by their PCI ids."""
+        if self.works:
+            found = [gpu.card for gpu in self.answering]
+        else:
+            found = [card_of_device(gpu.device) for gpu in self.gpus]
+        return tuple(card for card in found if card)
+
+    @cached_property
+    def unknown_cards(self) -> tuple[str, ...]:
+        """The cards of which nothing is known."""
+        if self.works:
+            return tuple(gpu.name for gpu in self.answering if gpu.card is None)
+        return tuple(f"10de:{g.device}" for g in self.gpus if card_of_device(g.device) is None)
+
+    @cached_property
+    def module(self) -> KernelModule | None:
+        """The kernel module that is loaded, also when nvidia-smi fails."""
+        probe = self.probes.get("nvidia_version") if "nvidia_version" in self.probes else None
+        return parse_kernel_module(probe.out) if probe else None
+
+    @property
+    def driver(self) -> DriverVersion | None:
+        """The version of the driver that is in use, else that of the one on disk."""
+        loaded = self.module.version if self.module else None
+        return self.header.driver or loaded or self.on_disk
+
+    @property
+    def on_disk(self) -> DriverVersion | None:
+        """The version of the installed driver packages; None for an installer's."""
+        versions = [
+            package.driver
+            for package in self.packages.values()
+            if package.name.startswith(DRIVER_PACKAGES) and package.driver
+        ]
+        return max(versions, default=None)
+
+    @cached_property
+    def nouveau(self) -> bool:
+        """The free driver holds a card, or is loaded."""
+        modules = self.probes.output("loaded_modules", allow=(0, 1)).splitlines()
+        loaded = any(line.split()[:1] == ["nouveau"] for line in modules)
+        return loaded or any(gpu.driver == "nouveau" for gpu in self.gpus)
+
+    @cached_property
+    def packages(self) -> dict[str, Package]:
+        """The installed packages that have to do with the driver, kernels included."""
+        probe = self.probes.get("nvidia_packages")
+        if probe.rc is None:
+            raise NotRead("dpkg-query timed out")
+        found = {}
+        for line in probe.out.splitlines():
+            status, *rest = line.split("\t")
+            if len(rest) == 3 and status[1:2] == "i":
+                found[rest[0]] = Package(rest[0], rest[1], status[:1] == "h")
+        return found
+
+    @property
+    def to_hold(self) -> tuple[Package, ...]:
+        """The packages whose upgrade would break running containers."""
+        return tuple(self.packages[name] for name in held(self.packages))
+
+    @property
+    def installation(self) -> str:
+        """The installed driver in one line: the same as long as no package of it changes."""
+        return " ".join(f"{package.name}={package.version}" for package in self.to_hold)
+
+    @property
+    def fabric_manager(self) -> Package | None:
+        names = (name for name in self.packages if name.startswith("nvidia-fabricmanager"))
+        found = [self.packages[name] for name in names if not name.endswith("-dev")]
+        return found[0] if found else None
+
+    @cached_property
+    def record(self) -> NvidiaRecord:
+        return NvidiaRecord.from_json(self.probes.file(NVIDIA_RECORD) or "")
+
+    def unit(self, name: str) -> Unit:
+        """A systemd unit of the driver's; one that is not there is neither active nor enabled."""
+        return read_units(self.probes).get(name, Unit(name, False, False, False, None))
 
 
 def _devices(probes: Probes) -> tuple[PciDevice, ...]:
@@ -49,14 +244,12 @@ def _devices(probes: Probes) -> tuple[PciDevice, ...]:
         path, slash, assignment = line.partition("/uevent:")
         key, equals, value = assignment.partition("=")
         if slash and equals:
-            by_path.setdefault(path, {})[key] = value.strip()
-    return tuple(
-        PciDevice(
-            slot=path.rpartition("/")[2],
-            device=values["PCI_ID"].partition(":")[2].upper(),
-            pci_class=values.get("PCI_CLASS", "").upper(),
-            driver=values.get("DRIVER"),
-        )
-        for path, values in by_path.items()
-        if values.get("PCI_ID", "").upper().startswith(f"{VENDOR}:")
-    )
+            by_path.setdefault(path, {})[key] = value.strip().lower()
+    found = []
+    for path, values in by_path.items():
+        vendor, _, device = values.get("PCI_ID", "").partition(":")
+        if vendor == "10de":
+            pci_class = values.get("PCI_CLASS", "").zfill(6)[:4]
+            slot = path.rpartition("/")[2]
+            found.append(PciDevice(slot, pci_class, vendor, device, values.get("DRIVER")))
+    return tuple(found)

@@ -1,0 +1,136 @@
+"""The kernels of a host, the NVIDIA modules that each of them has, and what may be loaded."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from gpuhost.snapshot.probes import NotRead, Probes
+
+MODULE_LISTS = re.compile(r"/(?:usr/)?lib/modules/([^/]+)/modules\.dep:([^:]+):")
+# What belongs to the driver but is not its module, and what only sounds like it.
+COMPANIONS = ("-uvm", "-modeset", "-drm", "-peermem", "-backlight", "fb")
+# Where DKMS and NVIDIA's installer put what they build on the host; nobody else has signed it.
+BUILT_HERE = ("updates/", "extra/", "kernel/drivers/video/nvidia")
+KEYS = ("key_mok.pub", "key_MOK.der")
+
+
+@dataclass(frozen=True)
+class Module:
+    """A kernel's NVIDIA module. path: below /lib/modules/RELEASE, as modules.dep has it."""
+
+    path: str
+
+    @property
+    def built_here(self) -> bool:
+        """Made on the host by DKMS or an installer, not signed by the distribution."""
+        return self.path.startswith(BUILT_HERE)
+
+
+@dataclass(frozen=True)
+class SecureBoot:
+    """Whether the firmware refuses unsigned modules, and what it accepts.
+
+    + on: in force; False without UEFI
+    + enrolled: the key that signs modules built here is among those that it accepts; None: not
+      known, because mokutil is missing
+    + key: there is such a key at all
+    """
+
+    on: bool
+    enrolled: bool | None
+    key: bool
+
+    @classmethod
+    def read(cls, probes: Probes) -> SecureBoot:
+        if "secure_boot" not in probes:
+            raise NotRead("the collector did not ask for Secure Boot")
+        probe = probes.get("secure_boot")
+        if probe.rc is None:
+            raise NotRead("Secure Boot's state: timed out")
+        # Four bytes of attributes, then the value (UEFI specification, "Global Variables").
+        on = probe.rc == 0 and probe.out.split()[4:5] == ["1"]
+        tests = [probes.get(name) for name in KEYS if name in probes]
+        said = [_is_enrolled(test.out + test.err) for test in tests]
+        return cls(on, True if True in said else None if None in said else False, bool(tests))
+
+
+def _is_enrolled(said: str) -> bool | None:
+    if "already enrolled" in said:
+        return True
+    return False if "not enrolled" in said else None
+
+
+@dataclass(frozen=True)
+class Kernels:
+    """The installed kernels, oldest first.
+
+    + running: `uname -r`
+    + nvidia: the NVIDIA module of each kernel that has one
+    + nouveau: the kernels that could load nouveau
+    + chosen: what GRUB is told to boot, a number or a title; "" where it takes the newest
+    + nouveau_off: nouveau is blacklisted
+    """
+
+    running: str
+    installed: tuple[str, ...]
+    nvidia: dict[str, Module]
+    nouveau: frozenset[str]
+    chosen: str
+    nouveau_off: bool
+
+    @cached_property
+    def next(self) -> str | None:
+        """The kernel of the next boot; None where there is none on disk, as in a container."""
+        named = [release for release in self.installed if release in self.chosen]
+        if named:
+            return max(named, key=len)
+        return self.installed[-1] if self.installed else None
+
+    @classmethod
+    def read(cls, probes: Probes) -> Kernels:
+        words = probes.output("kernel").split()
+        if len(words) != 4:
+            raise NotRead("uname printed something else than four words")
+        modules = list(_modules(probes.output("kernel_modules", allow=(0, 1, 2))))
+        names = probes.output("kernels", allow=(0, 1)).splitlines()
+        releases = {name.removeprefix("vmlinuz-") for name in names if name.startswith("vmlinuz-")}
+        return cls(
+            running=words[2],
+            installed=tuple(sorted(releases, key=_by_version)),
+            nvidia={release: Module(path) for release, path in modules if _is_driver(path)},
+            nouveau=frozenset(release for release, path in modules if "/nouveau.ko" in path),
+            chosen=_chosen(probes.output("boot_entry", allow=(0, 1, 2))),
+            nouveau_off=bool(probes.output("nouveau_off", allow=(0, 1, 2)).strip())
+            or "blacklist=nouveau" in (probes.file("/proc/cmdline") or ""),
+        )
+
+
+def _modules(listing: str) -> Iterator[tuple[str, str]]:
+    for line in listing.splitlines():
+        if match := MODULE_LISTS.fullmatch(line):
+            yield match[1], match[2]
+
+
+def _is_driver(path: str) -> bool:
+    name = path.rpartition("/")[2].partition(".ko")[0]
+    return name.startswith("nvidia") and not name.endswith(COMPANIONS)
+
+
+def _chosen(assignments: str) -> str:
+    """GRUB's choice: what `grub-reboot` set for once, else a saved entry, else GRUB_DEFAULT."""
+    values = {}
+    for line in assignments.splitlines():
+        key, _, value = line.rpartition(":")[2].strip().partition("=")
+        values[key] = value.strip().strip("\"'")
+    default = values.get("GRUB_DEFAULT", "")
+    saved = values.get("saved_entry", "") if default == "saved" else default
+    return values.get("next_entry") or saved
+
+
+def _by_version(release: str) -> list[tuple[int, int, str]]:
+    """6.1.0-9 before 6.1.0-18."""
+    parts = re.findall(r"\d{1,18}|[^\d]+", release)
+    return [(1, int(part), "") if part.isdecimal() else (0, 0, part) for part in parts]
