@@ -54,37 +54,74 @@ restore() { timeout 20 "$1-restore" -w 10 --noflush; }
 
 load() {
     for tool in $(tools); do
-        if [ -f "$(rules_of "$tool")" ]; then hook "$tool"; else drop "$tool" '^GPUHOST-'; fi
+        if [ -f "$(rules_of "$tool")" ]; then
+            hook "$tool"
+        else
+            drop "$tool" '^GPUHOST-'
+            unhook "$tool"
+        fi
     done
 }
 
 # Docker keeps what it finds in DOCKER-USER, and may start after us.
 hook() {
-    timeout 20 "$1" -w 10 -n -L DOCKER-USER >/dev/null 2>&1 || timeout 20 "$1" -w 10 -N DOCKER-USER
+    run_tool "$1" -n -L DOCKER-USER >/dev/null 2>&1 || run_tool "$1" -N DOCKER-USER
     restore "$1" <"$(rules_of "$1")"
-    timeout 20 "$1" -w 10 -C DOCKER-USER -j GPUHOST-PUBLISHED 2>/dev/null ||
-        timeout 20 "$1" -w 10 -I DOCKER-USER 1 -j GPUHOST-PUBLISHED
+    first "$1" DOCKER-USER GPUHOST-PUBLISHED
+    first "$1" FORWARD DOCKER-USER
+}
+
+run_tool() {
+    program=$1
+    shift
+    timeout 20 "$program" -w 10 "$@"
+}
+
+first() { run_tool "$1" -C "$2" -j "$3" 2>/dev/null || run_tool "$1" -I "$2" 1 -j "$3"; }
+
+# Where Docker has no chains of its own, an empty DOCKER-USER was made by us.
+unhook() {
+    if saved "$1" | grep -Eq '^(:DOCKER |-A DOCKER-USER )'; then return 0; fi
+    run_tool "$1" -D FORWARD -j DOCKER-USER 2>/dev/null || true
+    run_tool "$1" -X DOCKER-USER 2>/dev/null || true
 }
 
 drop() { turn "$1" "$2" /dev/null; }
 
-# turn TOOL CHAINS SAVED: makes the chains whose names match what they are in SAVED, in one
-# transaction, with the jumps into them and the policies; everybody else's rules stay as they are.
+# turn TOOL CHAINS SAVED: makes the chains whose names match what they are in SAVED, with the jumps
+# into them and the policies, in one transaction. Any other chain is put back as a whole if nobody
+# touched it since; else only the jumps in it are put right: what Docker changed stays changed.
 turn() {
     saved "$1" | awk -v ours="$2" '
         BEGIN { print "*filter" }
         /^:/ { chain = substr($1, 2) }
-        /^:/ && before && chain ~ ours { had[chain]; print }
+        /^:/ && before { known[chain] }
         /^:/ && before && $2 != "-" { print }
+        /^:/ && before && chain ~ ours { had[chain]; print }
         /^:/ && !before && chain ~ ours { has[chain]; if (!(chain in had)) print "-F " chain }
-        /^-A / && before && ($2 in had) { print; next }
-        /^-A / && before && ($NF in had) { sub(/^-A /, ""); jumped[$0]; next }
-        /^-A / && !before && !($2 in has) && ($NF in has) { sub(/^-A /, ""); jumps[$0] }
+        !/^-A / { next }
+        before && ($2 in had) { print; next }
+        before { was[$2] = was[$2] $0 "\n" }
+        before && ($NF in had) { jumped[$2] = jumped[$2] $0 "\n"; touched[$2]; next }
+        before { rest_was[$2] = rest_was[$2] $0 "\n"; next }
+        $2 in has { next }
+        $NF in has { jumps[$2] = jumps[$2] $0 "\n"; touched[$2]; next }
+        { rest[$2] = rest[$2] $0 "\n" }
         END {
-            for (jump in jumps) if (!(jump in jumped)) print "-D " jump
-            for (jump in jumped) if (!(jump in jumps)) print "-A " jump
+            for (chain in touched)
+                if ((chain in known) && rest[chain] == rest_was[chain])
+                    printf "-F %s\n%s", chain, was[chain]
+                else {
+                    only_in(jumps[chain], jumped[chain], "-D")
+                    only_in(jumped[chain], jumps[chain], "-A")
+                }
             for (chain in has) if (!(chain in had)) print "-X " chain
             print "COMMIT"
+        }
+        function only_in(these, those, verb,    lines, count, i) {
+            count = split(these, lines, "\n")
+            for (i = 1; i < count; i++)
+                if (!index(those, lines[i] "\n")) { sub(/^-A/, verb, lines[i]); print lines[i] }
         }' before=1 "$3" before=0 - | restore "$1"
 }
 
@@ -118,13 +155,21 @@ stop_timer() { timeout 20 systemctl stop "$undo.timer" 2>/dev/null || true; }
 confirm() {
     [ -d "$pending" ] || fail "nothing to confirm: the change was undone before"
     if asked remove; then
-        rm -f "$state/switched-on"
+        rm -rf "$state/switched-on"
     elif [ -e "$pending/was-off" ]; then
-        : >"$state/switched-on"
+        remember_policies
     fi
     mv "$pending" "$state/confirmed"
     stop_timer
     rm -rf "$state/confirmed" "$state/reverted" "$armed"
+}
+
+# For the day when ufw is switched off again: it would leave forwarding open, and Docker closes it.
+remember_policies() {
+    mkdir -p "$state/switched-on"
+    for tool in $(tools); do
+        sed -n '/^\*filter/p; /^:FORWARD /p; /^COMMIT/p' "$pending/$tool" >"$state/switched-on/$tool"
+    done
 }
 
 revert() {
@@ -134,18 +179,16 @@ revert() {
     grep -q '^enabled' "$pending/ufw-unit" || timeout 20 systemctl disable --quiet ufw.service
     # After a reboot the kernel is empty, and ufw and Docker fill it from the files.
     if [ -e "$armed" ]; then
-        for tool in $(tools); do revert_kernel "$tool" "$pending/$tool"; done
+        for tool in $(tools); do
+            # A host that is open can be put right; a host that nobody reaches cannot.
+            turn "$tool" "$ours" "$pending/$tool" || run_ufw disable
+            unhook "$tool"
+        done
     fi
     date +%s >"$state/reverted"
     mv "$pending" "$state/undone"
     stop_timer
     rm -rf "$state/undone" "$armed"
-}
-
-# Docker may have changed its own rules since, so the table is not put back as a whole.
-revert_kernel() {
-    turn "$1" "$ours" "$2"
-    grep -q '^:DOCKER-USER ' "$2" || timeout 20 "$1" -w 10 -X DOCKER-USER 2>/dev/null || true
 }
 
 # --- the change ----------------------------------------------------------------------------
@@ -215,7 +258,10 @@ take_away() {
     load
     [ -e "$state/switched-on" ] || return 0
     run_ufw disable
-    for tool in $(tools); do drop "$tool" '^ufw6?-'; done
+    for tool in $(tools); do
+        drop "$tool" '^ufw6?-'
+        restore "$tool" <"$state/switched-on/$tool"
+    done
 }
 
 main "$@"

@@ -83,6 +83,8 @@ def fault(expected: str, kernel: Tables) -> str:
 
     + expected: the file's text, as `render` made it
     """
+    if not kernel.chain("FORWARD").jumps_to(DOCKER_USER):
+        return f"FORWARD does not lead to {DOCKER_USER}"
     if not kernel.chain(DOCKER_USER).jumps_to(PUBLISHED):
         return f"{DOCKER_USER} does not lead to {PUBLISHED}"
     wanted = Tables.parse(expected)
