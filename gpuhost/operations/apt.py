@@ -87,9 +87,19 @@ def mirror(
         return
     if wanted is None:
         yield FunctionCommand(_first_that_works, (now, declared), {})
-    elif not wanted.is_empty:
+    else:
+        yield from _carry_out(wanted, now, declared)
+
+
+def _carry_out(wanted: Plan, now: Snapshot, declared: Settings) -> Iterator[StringCommand]:
+    if not wanted.is_empty:
         yield from _switch(wanted, now, declared)
-    yield from _cloud_init(now, mirrored=keeps_sources(wanted) if wanted else True)
+    told = now.apt.keeps_sources
+    if not keeps_sources(wanted):
+        if told is not None:
+            yield remove(CLOUD_INIT_APT)
+    elif now.apt.cloud_init and told != CLOUD_INIT_TEXT:
+        yield put(CLOUD_INIT_APT, CLOUD_INIT_TEXT)
 
 
 def _switch(wanted: Plan, now: Snapshot, declared: Settings) -> Iterator[StringCommand]:
@@ -111,7 +121,7 @@ def _switch(wanted: Plan, now: Snapshot, declared: Settings) -> Iterator[StringC
     if wanted.record:
         yield put(f"{STAGED}/record.json", wanted.record.to_json())
     else:
-        words.append("forget:")
+        words.append("forget")
     yield script(
         "apt_switch.sh",
         "to",
@@ -120,13 +130,6 @@ def _switch(wanted: Plan, now: Snapshot, declared: Settings) -> Iterator[StringC
         *words,
         seconds=SWITCH_SECONDS + 2 * declared.apt_lock_timeout_s,
     )
-
-
-def _cloud_init(now: Snapshot, *, mirrored: bool) -> Commands:
-    if mirrored and now.apt.cloud_init and now.apt.keeps_sources != CLOUD_INIT_TEXT:
-        yield put(CLOUD_INIT_APT, CLOUD_INIT_TEXT)
-    if not mirrored and now.apt.keeps_sources is not None:
-        yield remove(CLOUD_INIT_APT)
 
 
 def _first_that_works(state: State, host: Host, now: Snapshot, declared: Settings) -> bool:
@@ -175,7 +178,7 @@ def _complaint(host: Host, wanted: Plan, now: Snapshot, declared: Settings) -> s
     """Why a plan could not be carried out; None: it was."""
     if why := refusal(now, wanted):
         return why
-    for command in _switch(wanted, now, declared):
+    for command in _carry_out(wanted, now, declared):
         done, output = _run(host, command)
         if not done:
             return output.stderr or output.stdout or "the command failed"

@@ -6,7 +6,7 @@
 #   keep:PATH   the file's present content is the original, to be kept
 #   back:PATH   the file gets its kept original
 #   stale:PATH  the kept original is needed no longer
-#   forget:     there is nothing left to remember
+#   forget      there is nothing left to remember
 # shellcheck shell=sh
 set -u
 umask 022
@@ -106,7 +106,7 @@ fi
 for word; do
     case $word in
         stale:*) rm -f "$original${word#*:}" ;;
-        forget:) rm -rf "$original" "$record" "$said" ;;
+        forget) rm -rf "$original" "$record" "$said" ;;
     esac
 done
 rm -rf "$staged" "$before"
