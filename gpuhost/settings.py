@@ -25,8 +25,6 @@ from pydantic.fields import FieldInfo
 DOCKER_KEY_FINGERPRINT = "9DC858229FC7DD38854AE2D88D81803C0EBFCD88"
 # The primary key of nvidia.github.io/libnvidia-container/gpgkey ("cudatools").
 TOOLKIT_KEY_FINGERPRINT = "C95B321B61E88C1809C4F759DDCAE044F796ECB0"
-# developer.download.nvidia.com/compute/cuda/repos: key id 3bf863cc, as NVIDIA announced in 2022-04.
-NVIDIA_KEY_FINGERPRINT = "EB693B3035CD5710E231E123A4B469963BF863CC"
 
 
 def _is_http_url(value: str) -> str:
@@ -178,8 +176,10 @@ class Settings(BaseModel):
     nvidia_mirror: Url | None = setting(
         None, "A mirror of NVIDIA's repository; None: developer.download.nvidia.com."
     )
-    nvidia_key_fingerprint: Fingerprint = setting(
-        NVIDIA_KEY_FINGERPRINT, "The key that must sign NVIDIA's driver repository."
+    nvidia_key_fingerprint: Fingerprint | None = setting(
+        None,
+        "The key that must sign NVIDIA's driver repository; None: the one that NVIDIA published "
+        "for the distribution's release.",
     )
     nvidia_reboot: bool = setting(
         False, "Reboot when the driver needs it, and wait until it is loaded."
