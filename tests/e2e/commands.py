@@ -1,0 +1,115 @@
+"""The commands that a user runs, on hosts of the lab: what they print, and how they end."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.lab.hosts import LabHost
+
+ROOT = Path(__file__).resolve().parents[2]
+BIN = Path(sys.executable).parent
+INVENTORY = "inventories/lab.py"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run of a deploy.
+
+    + changed: the operations that changed something, with the hosts they changed
+    + planned: the same as `--dry` foretells it
+    """
+
+    status: int
+    changed: dict[str, list[str]]
+    planned: dict[str, list[str]]
+    stderr: str
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """What `gpuhost check` says of one host: status and whole finding by id."""
+
+    exit: int
+    host: str
+    status: dict[str, str]
+    findings: dict[str, dict[str, str]] = field(repr=False)
+
+    @property
+    def failing(self) -> set[str]:
+        """What fails or could not be read."""
+        return {id for id, status in self.status.items() if status in ("fail", "unknown")}
+
+
+def start(
+    deploy: str, *hosts: LabHost, options: tuple[str, ...] = ("-y",), **settings: Any
+) -> subprocess.Popen[str]:
+    """pyinfra with a deploy on these hosts, running; for a test that ends it before its time."""
+    argv = [str(BIN / "pyinfra"), "--json", *options, INVENTORY, deploy]
+    argv += [word for host in hosts for word in ("--limit", host.name)]
+    return _popen([*argv, *_data(settings)], hosts)
+
+
+def deploy(
+    *hosts: LabHost, deploy: str = "deploys/gpu_host.py", dry: bool = False, **settings: Any
+) -> Run:
+    """pyinfra with a deploy on these hosts, to its end.
+
+    + dry: only plan
+    + settings: as with --data
+    """
+    process = start(deploy, *hosts, options=("--dry",) if dry else ("-y",), **settings)
+    try:
+        out, err = process.communicate(timeout=600)
+    finally:
+        process.kill()
+    report = json.loads(out) if out.strip() else {"plan": [], "results": None}
+    results = (report["results"] or {}).get("operations", [])
+    return Run(
+        status=process.returncode,
+        changed={op["name"]: sorted(op["success"]) for op in results if op["success"]},
+        planned={
+            op["name"]: sorted(op["hosts_with_change"])
+            for op in report["plan"]
+            if op["hosts_with_change"]
+        },
+        stderr=err,
+    )
+
+
+def check(host: LabHost, **settings: Any) -> Verdicts:
+    """`gpuhost check` on one host."""
+    argv = [str(BIN / "gpuhost"), "check", INVENTORY, "--json", "--limit", host.name]
+    process = _popen([*argv, *_data(settings)], (host,))
+    out, err = process.communicate(timeout=180)
+    if not out:
+        raise AssertionError(f"gpuhost check printed nothing: {err}")
+    (row,) = json.loads(out)["hosts"]
+    findings = {finding["id"]: finding for finding in row["findings"]}
+    status = {id: finding["status"] for id, finding in findings.items()}
+    return Verdicts(process.returncode, row["status"], status, findings)
+
+
+def _data(settings: dict[str, Any]) -> list[str]:
+    values = {
+        key: value if isinstance(value, str) else json.dumps(value)
+        for key, value in settings.items()
+    }
+    return [word for key, value in values.items() for word in ("--data", f"{key}={value}")]
+
+
+def _popen(argv: list[str], hosts: tuple[LabHost, ...]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        argv,
+        cwd=ROOT,
+        env={**os.environ, "GPUHOST_LAB": hosts[0].lab, "PYINFRA_PROGRESS": "off"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
