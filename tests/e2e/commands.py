@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -22,11 +23,13 @@ class Run:
     """A run of a deploy.
 
     + changed: the operations that changed something, with the hosts they changed
-    + planned: the same as `--dry` foretells it
+    + failed: the operations that failed, likewise
+    + planned: what `--dry` foretells to change
     """
 
     status: int
     changed: dict[str, list[str]]
+    failed: dict[str, list[str]]
     planned: dict[str, list[str]]
     stderr: str
 
@@ -68,18 +71,31 @@ def deploy(
         out, err = process.communicate(timeout=600)
     finally:
         process.kill()
-    report = json.loads(out) if out.strip() else {"plan": [], "results": None}
-    results = (report["results"] or {}).get("operations", [])
+    if "No host matches" in err:
+        raise AssertionError(err)
+    # Where every host fails, pyinfra prints no JSON: what it says on stderr is always there.
+    plan = json.loads(out)["plan"] if out.strip() else []
     return Run(
         status=process.returncode,
-        changed={op["name"]: sorted(op["success"]) for op in results if op["success"]},
+        changed=_outcomes(err, "Success"),
+        failed=_outcomes(err, "Error"),
         planned={
-            op["name"]: sorted(op["hosts_with_change"])
-            for op in report["plan"]
-            if op["hosts_with_change"]
+            op["name"]: sorted(op["hosts_with_change"]) for op in plan if op["hosts_with_change"]
         },
         stderr=err,
     )
+
+
+def _outcomes(stderr: str, outcome: str) -> dict[str, list[str]]:
+    """The operations that ended so, with the hosts they ended so on."""
+    found: dict[str, list[str]] = {}
+    operation = ""
+    for line in stderr.splitlines():
+        if started := re.match(r"--> Starting operation: (.+?)\s*$", line):
+            operation = started[1]
+        elif ended := re.match(rf"\s+\[(.+?)\]\s+{outcome}\b", line):
+            found.setdefault(operation, []).append(ended[1])
+    return {operation: sorted(hosts) for operation, hosts in found.items()}
 
 
 def check(host: LabHost, **settings: Any) -> Verdicts:

@@ -1,0 +1,32 @@
+"""Hosts that a deploy has made ready, shared by every test of the session."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.e2e.commands import deploy
+from tests.lab.fixtures import Hosts
+from tests.lab.hosts import LabHost
+from tests.lab.images import RELEASES
+from tests.lab.lab import Wanted
+
+
+@pytest.fixture(scope="session")
+def ready_hosts(hosts: Hosts) -> dict[str, LabHost]:
+    """A host of each release with a P40, from blank to ready. Whoever tampers with one mends it."""
+    found = hosts(*(Wanted(f"ready-{release}", release, card="p40") for release in RELEASES))
+    run = deploy(*found)
+    assert run.status == 0, run.stderr
+    return {host.state.release: host for host in found}
+
+
+@pytest.fixture(params=RELEASES)
+def ready(request: pytest.FixtureRequest, ready_hosts: dict[str, LabHost]) -> LabHost:
+    """A ready host, of each release."""
+    return ready_hosts[request.param]
+
+
+@pytest.fixture
+def ready_trixie(ready_hosts: dict[str, LabHost]) -> LabHost:
+    """A ready host, for what does not depend on the release."""
+    return ready_hosts["trixie"]
