@@ -5,7 +5,7 @@ pyinfra inventory.py deploys/gpu_host.py --dry     what would change, and nothin
 pyinfra @local deploys/gpu_host.py                 on the server itself
 """
 
-from gpuhost.host import docker, proxy, swap, system
+from gpuhost.host import docker, proxy, swap, system, toolkit
 from gpuhost.host.start import begin
 from gpuhost.host.verification import verified
 
@@ -16,6 +16,8 @@ if settings := begin():
     system.ready(settings)
     swap.ready(settings)
     docker.ready(settings)
+    toolkit.ready(settings)
     docker.configured(settings)
+    toolkit.proven(settings)
     system.updated(settings)
     verified(settings)

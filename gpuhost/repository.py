@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from gpuhost.openpgp import NoKey, fingerprints
+
+# Clashing lists are kept here, out of apt's way.
+ORIGINALS = "/var/lib/gpuhost/apt/clashing"
+
+
+def put_aside(path: str) -> str:
+    """Where a clashing list is kept."""
+    return f"{ORIGINALS}/{PurePosixPath(path).name}"
 
 
 @dataclass(frozen=True)

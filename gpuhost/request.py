@@ -7,13 +7,16 @@ from gpuhost.checks.proxy import MODES as PROXY_FILES
 from gpuhost.checks.system import UPDATES_FILE
 from gpuhost.docker.packages import OLDER_LISTS as DOCKER_LISTS
 from gpuhost.firewall.files import host_files
+from gpuhost.repository import put_aside
 from gpuhost.settings import Settings
 from gpuhost.snapshot.apt import CLOUD_INIT, INTERRUPTED, UPDATED
 from gpuhost.snapshot.docker import DAEMON_JSON
 from gpuhost.snapshot.firewall import PENDING
 from gpuhost.snapshot.paths import CONTAINERD, ancestry
 from gpuhost.snapshot.system import REBOOT_REQUIRED
+from gpuhost.snapshot.toolkit import INSTALLED, RUNTIME
 from gpuhost.snapshot.transport import Request
+from gpuhost.toolkit.packages import OLDER_LISTS as TOOLKIT_LISTS
 
 
 def request_for(declared: Settings) -> Request:
@@ -33,6 +36,10 @@ def request_for(declared: Settings) -> Request:
                 UPDATED,
                 PENDING,
                 *DOCKER_LISTS,
+                INSTALLED,
+                RUNTIME,
+                *TOOLKIT_LISTS,
+                *map(put_aside, TOOLKIT_LISTS),
             }
         ),
         directories=frozenset().union(*(ancestry(path) for path in directories)),

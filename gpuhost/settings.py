@@ -23,7 +23,9 @@ from pydantic.fields import FieldInfo
 
 # Published by Docker: docs.docker.com/engine/install/debian, "verify that the fingerprint is".
 DOCKER_KEY_FINGERPRINT = "9DC858229FC7DD38854AE2D88D81803C0EBFCD88"
-# The primary key of nvidia.github.io/libnvidia-container/gpgkey ("cudatools").
+# The primary key, and the only signer, of nvidia.github.io/libnvidia-container/gpgkey: "NVIDIA
+# CORPORATION (Open Source Projects) <cudatools@nvidia.com>", 2017-09-28. NVIDIA prints no
+# fingerprint; GoogleCloudDataproc/initialization-actions (gpu/install_gpu_driver.sh) pins this one.
 TOOLKIT_KEY_FINGERPRINT = "C95B321B61E88C1809C4F759DDCAE044F796ECB0"
 
 

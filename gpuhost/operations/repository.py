@@ -13,11 +13,10 @@ from pyinfra.api.host import Host
 from gpuhost.openpgp import armor
 from gpuhost.operations.commands import put, run
 from gpuhost.operations.reading import Commands
-from gpuhost.repository import Repository
+from gpuhost.repository import ORIGINALS, Repository
 
 FETCH_SECONDS = 120
 LARGEST_KEY = 1 << 20
-ORIGINALS = "/var/lib/gpuhost/apt/clashing"
 
 
 def add(repository: Repository, key_file: str | None, clashes: Iterable[str] = ()) -> Commands:

@@ -21,6 +21,7 @@ from gpuhost.snapshot.probes import NotRead, Probe, Probes
 from gpuhost.snapshot.proxy import ClientProxy
 from gpuhost.snapshot.swap import Swap
 from gpuhost.snapshot.system import Clock, Hostname, Reboot, System
+from gpuhost.snapshot.toolkit import Toolkit
 
 __all__ = ["NotRead", "Probe", "Probes", "Snapshot"]
 
@@ -94,6 +95,10 @@ class Snapshot:
     @cached_property
     def docker(self) -> Docker:
         return Docker.read(self.probes)
+
+    @cached_property
+    def toolkit(self) -> Toolkit:
+        return Toolkit.read(self.probes)
 
     @cached_property
     def firewall(self) -> Firewall:

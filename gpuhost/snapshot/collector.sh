@@ -42,6 +42,8 @@ main() {
         /var/lib/gpuhost/docker.json /var/lib/gpuhost/apt/record.json /var/lib/dpkg/arch \
         /etc/cloud/cloud.cfg.d/99-gpuhost-apt.cfg \
         /etc/apt/sources.list.d/docker.sources /etc/apt/keyrings/docker.asc \
+        /etc/apt/sources.list.d/nvidia-container-toolkit.sources \
+        /etc/apt/keyrings/nvidia-container-toolkit.asc /var/lib/gpuhost/toolkit.json \
         /etc/hosts /etc/nv_tegra_release /proc/1/comm /proc/device-tree/model \
         /proc/device-tree/compatible /proc/locks /run/reboot-required /run/reboot-required.pkgs \
         /run/systemd/container /var/lib/gpuhost/proxy.json \
@@ -62,14 +64,14 @@ main() {
     probe kernel 3 uname -srmn
     probe packages 10 dpkg-query -W -f '${db:Status-Abbrev}\t${Package}\t${Version}\t${Architecture}\n' \
         'docker*' 'containerd*' 'podman-docker' 'runc' 'python3' 'ufw' 'ca-certificates' 'curl' \
-        'unattended-upgrades'
+        'unattended-upgrades' 'nvidia-container-toolkit*' 'libnvidia-container*' 'libc6'
     probe units 5 systemctl show --no-pager \
         -p Id -p LoadState -p ActiveState -p SubState -p UnitFileState -p ActiveEnterTimestamp \
         -p Listen docker.service docker.socket containerd.service ufw.service firewalld.service \
         ssh.socket gpuhost-firewall.service gpuhost-firewall-revert.service \
         systemd-timesyncd.service chrony.service ntp.service ntpsec.service openntpd.service \
         apt-daily.timer apt-daily-upgrade.timer nvidia-persistenced.service \
-        nvidia-fabricmanager.service gpuhost-nvidia-persistence.service
+        nvidia-fabricmanager.service gpuhost-nvidia-persistence.service nvidia-cdi-refresh.path
 
     probe timedate 5 timedatectl show -p CanNTP -p NTP -p NTPSynchronized
     probe resolved_hostname 5 getent hosts "$(uname -n)"
@@ -114,6 +116,10 @@ print(hashlib.sha256(json.dumps(ours, sort_keys=True).encode()).hexdigest())'
     for key in /var/lib/dkms/mok.pub /var/lib/shim-signed/mok/MOK.der; do
         if [ -e "$key" ]; then probe "key_$(basename "$key")" 5 mokutil --test-key "$key"; fi
     done
+
+    probe cdi 5 grep -soHE 'lib(cuda|nvidia-ml)\.so\.[0-9.]+|^[[:space:]-]*"?name"?:.*' \
+        /var/run/cdi/nvidia.yaml /etc/cdi/nvidia.yaml
+    probe mig_instances 3 find /proc/driver/nvidia/capabilities -path '*/mig/gi*/ci*/access'
 
     probe iptables_save 10 iptables-save -t filter
     probe ip6tables_save 10 ip6tables-save -t filter

@@ -1,0 +1,38 @@
+"""The NVIDIA Container Toolkit, and the GPUs proven inside a container."""
+
+from __future__ import annotations
+
+from gpuhost.host.start import elevated
+from gpuhost.operations import toolkit
+from gpuhost.settings import Settings
+
+
+def ready(declared: Settings) -> None:
+    """Packages and CDI specification. Before the engine's configuration names the runtime."""
+    toolkit.packages(
+        name="Container toolkit",
+        mirror=declared.toolkit_mirror,
+        version=declared.toolkit_version,
+        key_fingerprint=declared.toolkit_key_fingerprint,
+        key_file=declared.toolkit_key_file,
+        hold=declared.nvidia_hold,
+        gpu=declared.gpu,
+        **elevated(declared),
+    )
+
+
+def proven(declared: Settings) -> None:
+    """Every GPU seen in a container. What fails here is a finding, and the other steps go on."""
+    toolkit.proof(
+        name="GPU in a container",
+        image=declared.toolkit_test_image,
+        gpu=declared.gpu,
+        restart=declared.docker_restart,
+        _ignore_errors=True,
+        **elevated(declared),
+    )
+
+
+def removed(declared: Settings) -> None:
+    """No toolkit. Containers that run go on, and start no more with a GPU."""
+    toolkit.absent(name="Container toolkit removed", **elevated(declared))

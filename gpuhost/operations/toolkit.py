@@ -1,0 +1,190 @@
+"""The write side of the NVIDIA Container Toolkit."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import Literal
+
+from pyinfra import host
+
+from gpuhost.checks.docker import restart_stops
+from gpuhost.checks.finding import Status
+from gpuhost.checks.registry import failing
+from gpuhost.checks.toolkit import circumstances, not_wanted
+from gpuhost.checks.toolkit import proof as proof_check
+from gpuhost.operations import repository as apt_repositories
+from gpuhost.operations.commands import apt_remove, apt_update, remove, run, script
+from gpuhost.operations.reading import Commands, executing, operation, read
+from gpuhost.repository import put_aside
+from gpuhost.settings import TOOLKIT_KEY_FINGERPRINT, Settings
+from gpuhost.snapshot import Snapshot
+from gpuhost.snapshot.toolkit import INSTALLED, KEY, REFRESH_UNIT, SOURCES, Toolkit
+from gpuhost.toolkit.cdi import REFRESHED, STATIC
+from gpuhost.toolkit.packages import OLDER_LISTS, PACKAGES, repository
+from gpuhost.toolkit.proof import OWN_IMAGE, RECORD, Circumstances
+
+INSTALL_SECONDS = 1800
+# Pulling a declared image of some gigabytes is part of it.
+PROOF_SECONDS = 1900
+
+Gpu = Literal["auto", "required", "none"]
+
+
+@operation
+def packages(
+    mirror: str = "nvidia",
+    version: str | None = None,
+    key_fingerprint: str = TOOLKIT_KEY_FINGERPRINT,
+    key_file: str | None = None,
+    hold: bool = True,
+    gpu: Gpu = "auto",
+) -> Commands:
+    """
+    Have the NVIDIA Container Toolkit, its four packages at one version, and a CDI specification of
+    the loaded driver. Nothing is installed from a repository whose key is not the declared one.
+
+    + mirror: "nvidia", "ustc", or a URL that stands for https://nvidia.github.io/libnvidia-container
+    + version: such as "1.20.0"; None: the newest that is offered, unless there is one already
+    + key_fingerprint: the only key that may sign the repository
+    + key_file: that key as a file on this machine; None: the host fetches it
+    + hold: keep the packages at their version
+    + gpu: install it where there is a card, always, never
+
+    **Example:**
+
+    .. code:: python
+
+        from gpuhost.operations import toolkit
+        toolkit.packages(name="Container toolkit", mirror="ustc", version="1.20.0")
+    """
+    declared = Settings(
+        toolkit_mirror=mirror,
+        toolkit_version=version,
+        toolkit_key_fingerprint=key_fingerprint,
+        toolkit_key_file=key_file,
+        nvidia_hold=hold,
+        gpu=gpu,
+    )
+    now = read(declared)
+    if reason := not_wanted(now, declared):
+        host.noop(f"toolkit: {reason}")
+        return
+    wrong = _wrong(now, declared)
+    if not wrong & {"toolkit.repository", "toolkit.packages", "toolkit.held", "toolkit.cdi"}:
+        host.noop("the toolkit is as declared")
+        return
+    if "toolkit.repository" in wrong:
+        repo = repository(declared, now.system.architecture)
+        clashes = [path for path in repo.clashes if now.paths.get(path)]
+        yield from apt_repositories.add(repo, key_file, clashes)
+    if "toolkit.packages" in wrong:
+        yield apt_update()
+        yield script("toolkit_packages.sh", version or "", *PACKAGES, seconds=INSTALL_SECONDS)
+        if hold:
+            yield run("apt-mark", "hold", *PACKAGES)
+        now = read(declared)
+        wrong = _wrong(now, declared)
+    if "toolkit.held" in wrong:
+        yield run("apt-mark", "hold" if hold else "unhold", *PACKAGES)
+    if "toolkit.cdi" in wrong:
+        yield from _specification(now.toolkit)
+
+
+def _wrong(now: Snapshot, declared: Settings) -> set[str]:
+    return {finding.id for finding in failing(now, declared, "toolkit")}
+
+
+def _specification(toolkit: Toolkit) -> Commands:
+    """The CDI specification as of now; since 1.18 a unit of the packages keeps it fresh."""
+    if toolkit.refresh:
+        yield run("systemctl", "enable", "--now", REFRESH_UNIT, seconds=60)
+    path = toolkit.specification_path
+    yield run("mkdir", "-p", str(PurePosixPath(path).parent))
+    yield run("nvidia-ctk", "cdi", "generate", f"--output={path}", seconds=120)
+
+
+@operation
+def proof(
+    image: str | None = None,
+    gpu: Gpu = "auto",
+    restart: Literal["idle", "always", "never"] = "idle",
+) -> Commands:
+    """
+    Show that a container gets every GPU, by nvidia-smi in one, and keep the result on the host. It
+    is tried again when the driver, the toolkit, the engine or the image has changed.
+
+    + image: to run it in; None: one that is made on the host, where nothing has to be pulled
+    + gpu: try it where there is a card, always, never
+    + restart: whether the engine may restart if it started before the toolkit was installed: "idle"
+      when no container would stop, "always", or "never"
+
+    **Example:**
+
+    .. code:: python
+
+        from gpuhost.operations import toolkit
+        toolkit.proof(name="GPU in a container")
+    """
+    declared = Settings(toolkit_test_image=image, gpu=gpu, docker_restart=restart)
+    now = read(declared)
+    if reason := not_wanted(now, declared):
+        host.noop(f"toolkit: {reason}")
+        return
+    found = proof_check.find(now, declared)
+    # In a dry run on a blank host there is nothing to prove with yet.
+    blank = not executing() and not now.toolkit.packages
+    if found.status is not Status.FAIL and not blank:
+        host.noop(f"GPU in a container: {found.actual}")
+        return
+    today = circumstances(now, declared) or Circumstances("", "", "", "")
+    yield script(
+        "toolkit_prove.sh",
+        RECORD,
+        today.driver,
+        today.toolkit,
+        today.engine,
+        today.image,
+        "no" if image else "yes",
+        "yes" if _engine_is_older(now) and _may_restart(now, restart) else "no",
+        seconds=PROOF_SECONDS,
+    )
+
+
+def _engine_is_older(now: Snapshot) -> bool:
+    """Whether the engine has run since before the toolkit was installed."""
+    installed, started = now.paths.get(INSTALLED), now.docker.service.started
+    return bool(installed and started and installed.modified > started)
+
+
+def _may_restart(now: Snapshot, restart: str) -> bool:
+    return restart == "always" or (restart == "idle" and not restart_stops(now))
+
+
+@operation
+def absent() -> Commands:
+    """
+    Take the toolkit away again: packages, repository, key, CDI specifications, test image, record.
+    Lists of its repository that were moved aside come back. Containers that run go on.
+
+    **Example:**
+
+    .. code:: python
+
+        from gpuhost.operations import toolkit
+        toolkit.absent(name="No container toolkit")
+    """
+    now = read(Settings())
+    installed = sorted(now.toolkit.packages)
+    aside = [path for path in OLDER_LISTS if now.paths.get(put_aside(path))]
+    if not (installed or aside or now.toolkit.sources or now.toolkit.key or now.toolkit.proof):
+        host.noop("the toolkit is not there")
+        return
+    if installed:
+        yield run("apt-mark", "unhold", *installed)
+        yield apt_remove(installed)
+    image = now.toolkit.proof.circumstances.image if now.toolkit.proof else ""
+    if image.startswith(f"{OWN_IMAGE}:") and now.docker.engine:
+        yield run("docker", "image", "rm", "-f", image, seconds=60)
+    yield remove(SOURCES, KEY, RECORD, REFRESHED, STATIC)
+    for path in aside:
+        yield run("mv", "-f", put_aside(path), path)

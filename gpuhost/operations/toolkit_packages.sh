@@ -1,0 +1,32 @@
+# Install PACKAGE... all at one version: of release VERSION, or, if that is empty, apt's candidate,
+# if they all have it, or the newest that they all have. Down, too, where they are mixed.
+# shellcheck shell=sh
+set -eu
+release=$1
+shift
+
+all=$(for package in "$@"; do
+    apt-cache madison "$package" | awk -F ' *[|] *' '{ print $2 }' | sort -u
+done | sort -V | uniq -c | awk -v count=$# '$1 == count { print $2 }')
+if [ -n "$release" ]; then
+    version=$(echo "$all" | awk -v release="$release-" 'index($0, release) == 1' | tail -n 1)
+else
+    candidate=$(apt-cache policy "$1" | awk '$1 == "Candidate:" { print $2 }')
+    version=$(echo "$all" | awk -v candidate="$candidate" '$0 == candidate')
+    [ -n "$version" ] || version=$(echo "$all" | tail -n 1)
+fi
+if [ -z "$version" ]; then
+    # shellcheck disable=SC2086
+    echo "no repository has $* at one version ${release:-}; at one version there is:" ${all:-nothing} >&2
+    exit 1
+fi
+
+# The version that is asked for is what a hold on these packages is there to protect.
+for package in "$@"; do
+    set -- "$@" "$package=$version"
+    shift
+done
+export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1
+apt-get -q -y -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confold \
+    -o Dpkg::Options::=--force-confdef --no-install-recommends \
+    --allow-downgrades --allow-change-held-packages install "$@"

@@ -1,0 +1,93 @@
+"""The NVIDIA Container Toolkit as the host has it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gpuhost.nvidia.driver_state import classify
+from gpuhost.nvidia.smi import parse_kernel_module
+from gpuhost.snapshot.docker import Unit, installed_packages, read_units
+from gpuhost.snapshot.probes import NotRead, Probes
+from gpuhost.toolkit.cdi import REFRESHED, STATIC, Specification, specifications
+from gpuhost.toolkit.packages import PACKAGES
+from gpuhost.toolkit.proof import RECORD, Proof, parse
+
+SOURCES = "/etc/apt/sources.list.d/nvidia-container-toolkit.sources"
+KEY = "/etc/apt/keyrings/nvidia-container-toolkit.asc"
+RUNTIME = "/usr/bin/nvidia-container-runtime"
+# dpkg writes it when it unpacks the package; the files themselves are as old as the release.
+INSTALLED = "/var/lib/dpkg/info/nvidia-container-toolkit.list"
+REFRESH_UNIT = "nvidia-cdi-refresh.path"
+
+
+@dataclass(frozen=True)
+class Toolkit:
+    """What one reading shows.
+
+    + packages: versions, of those of the four that are installed
+    + held: which of them are held
+    + libc: version of the C library's package
+    + sources, key: our files for apt, None if they are not there
+    + refresh: the unit that keeps the CDI specification fresh; None before 1.18
+    + specifications: CDI files by path
+    + mig_instances: how many the driver has now
+    + driver: version of the loaded kernel module; None if none is loaded, or nvidia-smi fails
+    + proof: the last try to use the GPUs in a container
+    """
+
+    packages: dict[str, str]
+    held: frozenset[str]
+    libc: str
+    sources: str | None
+    key: str | None
+    refresh: Unit | None
+    specifications: dict[str, Specification]
+    mig_instances: int
+    driver: str | None
+    proof: Proof | None
+
+    @property
+    def specification_path(self) -> str:
+        """Where the CDI specification belongs."""
+        return REFRESHED if self.refresh else STATIC
+
+    @classmethod
+    def read(cls, probes: Probes) -> Toolkit:
+        installed = installed_packages(probes)
+        refresh = read_units(probes).get(REFRESH_UNIT)
+        return cls(
+            packages={name: installed[name] for name in PACKAGES if name in installed},
+            held=_held(probes),
+            libc=installed.get("libc6", ""),
+            sources=probes.file(SOURCES),
+            key=probes.file(KEY),
+            refresh=refresh if refresh and refresh.loaded else None,
+            specifications=specifications(probes.output("cdi", allow=(0, 1, 2))),
+            mig_instances=_mig_instances(probes),
+            driver=_working_driver(probes),
+            proof=parse(probes.file(RECORD) or ""),
+        )
+
+
+def _working_driver(probes: Probes) -> str | None:
+    module = parse_kernel_module(probes.file("/proc/driver/nvidia/version") or "")
+    if module is None or "nvidia_smi" not in probes:
+        return None
+    smi = probes.get("nvidia_smi")
+    diagnosis = classify(smi.rc, smi.out + smi.err, timed_out=smi.rc is None)
+    return str(module.version) if diagnosis.state.works else None
+
+
+def _held(probes: Probes) -> frozenset[str]:
+    rows = (line.split("\t") for line in probes.get("packages").out.splitlines())
+    return frozenset(
+        row[1] for row in rows if len(row) > 1 and row[0][:1] == "h" and row[1] in PACKAGES
+    )
+
+
+def _mig_instances(probes: Probes) -> int:
+    """How many MIG instances there are: the driver has a directory for each."""
+    probe = probes.get("mig_instances")
+    if probe.rc is None:
+        raise NotRead("/proc/driver/nvidia/capabilities: timed out")
+    return len(probe.out.splitlines())

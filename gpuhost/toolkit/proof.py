@@ -1,0 +1,167 @@
+"""The proof that a container gets the GPUs: what was seen when it was last tried.
+
+A reading never starts a container, so the host keeps the result, with the versions that it was
+made with: when one of them changes, the proof has to be made again.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+
+RECORD = "/var/lib/gpuhost/toolkit.json"
+OWN_IMAGE = "gpuhost/gpu-test"
+# Of toolkit_prove.sh: raise it when the image is made in another way.
+RECIPE = 1
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """What a proof depends on.
+
+    + driver: the loaded kernel module
+    + toolkit: package version
+    + engine: as `docker info` has it
+    + image: which the test ran in
+    """
+
+    driver: str
+    toolkit: str
+    engine: str
+    image: str
+
+    def differences(self, other: Circumstances) -> list[str]:
+        """What is otherwise now: "driver 535.183.01, now 550.54.14"."""
+        before, after = vars(self), vars(other)
+        return [f"{k} {before[k]}, now {after[k]}" for k in before if before[k] != after[k]]
+
+
+@dataclass(frozen=True)
+class Proof:
+    """One try.
+
+    + gpus: how many cards nvidia-smi listed in the container
+    + time: epoch seconds
+    + failure: what docker or nvidia-smi said; empty if the container got the GPUs
+    """
+
+    circumstances: Circumstances
+    gpus: int
+    time: int
+    failure: str
+
+
+def parse(record: str) -> Proof | None:
+    """The proof that the host keeps; None if it is not one."""
+    try:
+        values = json.loads(record)
+        return Proof(
+            Circumstances(*(str(values[k]) for k in ("driver", "toolkit", "engine", "image"))),
+            gpus=int(values["gpus"]),
+            time=int(values["time"]),
+            failure=str(values["failure"]),
+        )
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+        return None
+
+
+def test_image(declared: str | None, libc: str) -> str:
+    """The image that the test runs in: the declared one, or one made of the host's C library.
+
+    + declared: `toolkit_test_image`
+    + libc: package version; another one makes another image
+    """
+    return declared or f"{OWN_IMAGE}:{re.sub(r'[^A-Za-z0-9_.-]', '-', libc)[:100]}-r{RECIPE}"
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Why a container did not get the GPUs, and what a person does about it."""
+
+    cause: str
+    fix: str
+
+
+# moby, nvidia-container-toolkit and libnvidia-container print these; the first that is found holds.
+CAUSES: tuple[tuple[str, Cause], ...] = (
+    (
+        r'could not select device driver "[^"]*" with capabilities: \[\[gpu\]\]',
+        Cause(
+            "the engine started before the toolkit was installed, or does not see its hook "
+            "(an engine from snap never does)",
+            'systemctl restart docker, or docker_restart="always"; then run the deploy again',
+        ),
+    ),
+    (
+        r"driver/library version mismatch",
+        Cause("the driver was upgraded under its loaded kernel module", "reboot"),
+    ),
+    (
+        r"nvml error: driver not loaded|couldn.t communicate with the NVIDIA driver",
+        Cause("the driver's kernel module is not loaded", "modprobe nvidia, or reboot"),
+    ),
+    (
+        r"libnvidia-ml\.so\S*: cannot open shared object|couldn.t find libnvidia-ml",
+        Cause("the driver's libraries are not installed", "install the driver: nvidia_driver"),
+    ),
+    (
+        r"unsatisfied condition: [^,\n]+",
+        Cause(
+            "the image needs a newer CUDA than the driver has",
+            "upgrade the driver, or set toolkit_test_image to an older image or to None",
+        ),
+    ),
+    (
+        r"unresolvable CDI devices|CDI device injection failed",
+        Cause(
+            "there is no CDI specification of these cards",
+            "systemctl restart nvidia-cdi-refresh, or nvidia-ctk cdi generate; after a change of "
+            "MIG instances too",
+        ),
+    ),
+    (
+        r"Failed to initialize NVML: Unknown Error",
+        Cause(
+            "systemd took the devices from the container's cgroup (daemon-reload)",
+            "run the deploy again; recreate the containers that say the same",
+        ),
+    ),
+    (
+        r"unknown device|gpu not found|No devices were found",
+        Cause("the driver drives no card", "nvidia-smi; dmesg | grep NVRM"),
+    ),
+    (
+        r"bpf_prog_query|existing device filters",
+        Cause("this toolkit is too old for the kernel's cgroup v2", "set toolkit_version=None"),
+    ),
+    (
+        r'exec: \\?"nvidia-smi\\?": executable file not found',
+        Cause(
+            "the toolkit put no nvidia-smi into the container",
+            "nvidia-container-cli list; is the driver's nvidia-smi installed?",
+        ),
+    ),
+    (
+        r"pull access denied|Unable to find image|No such image|failed to resolve reference"
+        r"|manifest unknown|could not be pulled",
+        Cause(
+            "the image cannot be had here",
+            "set toolkit_test_image to one that can, or to None for one made on the host",
+        ),
+    ),
+    (r"no space left on device", Cause("the disk is full", "docker system df")),
+    (
+        r"did not end within",
+        Cause("nvidia-smi hangs in the container", "nvidia-smi; dmesg | grep -e NVRM -e Xid"),
+    ),
+)
+UNKNOWN = Cause("", "docker run --rm --gpus all IMAGE nvidia-smi; journalctl -u docker -n 50")
+
+
+def cause_of(failure: str) -> Cause:
+    """The cause and the fix of a failure, as far as its text is known."""
+    for pattern, cause in CAUSES:
+        if re.search(pattern, failure, re.IGNORECASE):
+            return cause
+    return UNKNOWN
