@@ -14,3 +14,10 @@ def gpu_wanted(now: Snapshot, declared: Settings) -> bool:
     if declared.gpu == "auto":
         return now.nvidia.present
     return declared.gpu == "required"
+
+
+def not_concerned(now: Snapshot, declared: Settings) -> str:
+    """Why nothing about drivers applies to this host; empty if it does."""
+    if declared.gpu == "none":
+        return 'gpu is "none"'
+    return "" if now.nvidia.present else "no NVIDIA card on the bus"

@@ -176,9 +176,9 @@ class Nvidia:
 
     @property
     def driver(self) -> DriverVersion | None:
-        """The version of the driver that is in use, else that of the one on disk."""
+        """The version of the driver that works, else of the one that the next boot will load."""
         loaded = self.module.version if self.module else None
-        return self.header.driver or loaded or self.on_disk
+        return self.header.driver or self.on_disk or loaded
 
     @property
     def on_disk(self) -> DriverVersion | None:
