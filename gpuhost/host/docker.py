@@ -36,3 +36,10 @@ def configured(declared: Settings) -> None:
         adopt=declared.adopt,
         **elevated(declared),
     )
+
+
+def removed(declared: Settings) -> None:
+    """Our configuration is gone; the engine and everything in it stays."""
+    docker.removed(
+        name="Engine configuration removed", restart=declared.docker_restart, **elevated(declared)
+    )

@@ -16,3 +16,8 @@ def ready(declared: Settings) -> None:
         swappiness=declared.swap_swappiness,
         **elevated(declared),
     )
+
+
+def removed(declared: Settings) -> None:
+    """No swap file; partitions stay."""
+    swap.file(name="Swap file removed", path=declared.swap_path, size_gb=0, **elevated(declared))

@@ -17,6 +17,7 @@ from gpuhost.checks.docker import (
 )
 from gpuhost.checks.finding import Status
 from gpuhost.checks.registry import failing
+from gpuhost.docker import daemon_json as keys
 from gpuhost.docker.packages import repository
 from gpuhost.operations import repository as apt_repositories
 from gpuhost.operations.commands import (
@@ -25,6 +26,7 @@ from gpuhost.operations.commands import (
     apt_update,
     put,
     refuse,
+    remove,
     run,
     script,
 )
@@ -159,29 +161,67 @@ def daemon_json(
         yield from _bring_into_force(now, declared)
 
 
+@operation
+def removed(restart: Literal["idle", "always", "never"] = "idle") -> Commands:
+    """
+    Take our keys out of daemon.json, and Docker's repository away from apt. The engine, its
+    images, containers and volumes stay.
+
+    + restart: as in `daemon_json`
+
+    **Example:**
+
+    .. code:: python
+
+        from gpuhost.operations import docker
+        docker.removed(name="Engine configuration removed")
+    """
+    declared = Settings(docker_restart=restart)
+    now = read(declared)
+    repo = repository(declared, now.system)
+    left = keys.merge(now.docker.config.values or {}, {}, now.docker.config.owned, adopt=False)
+    if not now.docker.config.owned and now.docker.sources is None and now.docker.key is None:
+        host.noop("nothing of gpuhost's is in daemon.json or in apt's lists")
+        return
+    if now.docker.sources is not None or now.docker.key is not None:
+        yield remove(repo.sources_path, repo.key_path)
+    if now.docker.config.owned:
+        yield from _activate(left, restart=_may_restart(now, declared))
+
+
+def _may_restart(now: Snapshot, declared: Settings) -> bool:
+    idle = declared.docker_restart == "idle" and not restart_stops(now)
+    return declared.docker_restart == "always" or idle
+
+
 def _bring_into_force(now: Snapshot, declared: Settings) -> Commands:
     merged = merged_config(now, declared)
-    stops = restart_stops(now)
-    may_restart = declared.docker_restart == "always" or (
-        declared.docker_restart == "idle" and not stops
-    )
-    record = json.dumps({"daemon_json": merged.owned}) + "\n"
+    may_restart = _may_restart(now, declared)
     if merged.values == now.docker.config.values and now.docker.engine:
         if not not_live(now, declared):
             if merged.owned == now.docker.config.owned:
                 host.noop("daemon.json is as declared, and in force")
                 return
-            yield put(DOCKER_RECORD, record)
+            yield put(DOCKER_RECORD, _record(merged))
             return
         if not may_restart:
+            stops = restart_stops(now)
             refuse("docker", f"daemon.json waits for a restart, which stops {', '.join(stops)}")
             return
+    yield from _activate(merged, restart=may_restart)
+
+
+def _activate(merged: keys.Merge, *, restart: bool) -> Commands:
     yield put(f"{DAEMON_JSON}.gpuhost-new", merged.text)
-    yield put(f"{DOCKER_RECORD}.gpuhost-new", record)
+    yield put(f"{DOCKER_RECORD}.gpuhost-new", _record(merged))
     yield script(
         "docker_config.sh",
         DAEMON_JSON,
         DOCKER_RECORD,
-        "yes" if may_restart else "no",
+        "yes" if restart else "no",
         seconds=RESTART_TIMEOUT,
     )
+
+
+def _record(merged: keys.Merge) -> str:
+    return json.dumps({"daemon_json": merged.owned}) + "\n"

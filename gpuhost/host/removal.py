@@ -1,0 +1,41 @@
+"""Taking nouns away again, by name."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pkgutil import iter_modules
+from types import ModuleType
+
+from pyinfra import host, logger, state
+
+import gpuhost.host
+from gpuhost.settings import Settings
+
+NAMES = "--data remove=swap,firewall"
+ORDER = ("proxy", "system", "apt", "swap", "nvidia", "docker", "toolkit", "firewall")
+
+
+def removable() -> list[str]:
+    """The nouns whose step knows how to take itself back."""
+    modules = [module.name for module in iter_modules(gpuhost.host.__path__)]
+    return [name for name in modules if hasattr(_step(name), "removed")]
+
+
+def remove(declared: Settings) -> None:
+    """Every noun that `remove` names; an unknown one ends this host's run, nothing changed."""
+    asked = host.data.get("remove", "")
+    names = asked if isinstance(asked, (list, tuple)) else str(asked).split(",")
+    names = [name.strip() for name in names if name.strip()]
+    unknown = sorted(set(names) - set(removable()))
+    if unknown or not names:
+        problem = f"cannot remove {', '.join(unknown)}" if unknown else "nothing to remove"
+        logger.error(f"{host.print_prefix}{problem}: {NAMES} takes {', '.join(removable())}")
+        state.fail_hosts({host})
+        return
+    # The deploy's order, backwards: what was built last goes first.
+    for name in sorted(set(names), key=ORDER.index, reverse=True):
+        _step(name).removed(declared)
+
+
+def _step(name: str) -> ModuleType:
+    return import_module(f"gpuhost.host.{name}")
