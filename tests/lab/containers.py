@@ -95,7 +95,15 @@ def run_once(engine: Engine, image: str, script: str, mounts: dict[Path, str]) -
     """
     volumes = [f"--volume={outside}:{inside}" for outside, inside in mounts.items()]
     made = engine.docker(
-        "create", *labels("once", this_process()), *volumes, image, "sh", "-c", script
+        "create",
+        "--network",
+        network.NAME,
+        *labels("once", this_process()),
+        *volumes,
+        image,
+        "sh",
+        "-c",
+        script,
     ).strip()
     stream = Stream()
     for path, content in carried.files().items():

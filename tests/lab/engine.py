@@ -117,6 +117,8 @@ def _start() -> Engine:
     _forget_dead(where / "pid")
     argv = ["dockerd", "--data-root", str(where / "data"), "--exec-root", str(where / "exec")]
     argv += ["-H", engine.socket, "--pidfile", str(where / "pid")]
+    # Another engine may own docker0; the lab has its own network.
+    argv += ["--bridge=none"]
     with (where / "log").open("w") as log:
         daemon = subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True

@@ -96,7 +96,9 @@ class LabHost:
         """Write a file as root, past SSH."""
         stream = containers.Stream()
         stream.add(path, content, mode=mode)
-        self.engine.docker("cp", "-", f"{self.state.container}:/", stdin=stream.close())
+        # `docker cp` would write under what the host has mounted, such as Debian 13's /tmp.
+        argv = ("exec", "-i", self.state.container, "tar", "-x", "-C", "/")
+        self.engine.docker(*argv, stdin=stream.close())
 
     def wait(self, seconds: float = BOOT_SECONDS) -> None:
         """Until systemd has finished booting and SSH answers."""

@@ -13,6 +13,17 @@ for name in hostname hosts resolv.conf; do
 done
 if [ -e /lab/new ]; then
     cat /lab/resolv.conf >/etc/resolv.conf
+    # A copied disk may have another card in it.
+    if [ -e /lab/card/nvidia-smi ]; then
+        rm -f /usr/bin/nvidia-smi
+    fi
+    rm -rf /lab/card
+    if [ -d /lab/next ]; then
+        mv /lab/next /lab/card
+    fi
+    if [ -e /lab/card/nvidia-smi ]; then
+        cp /lab/card/nvidia-smi /usr/bin/nvidia-smi
+    fi
     rm /lab/new
 fi
 

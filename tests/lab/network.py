@@ -19,7 +19,7 @@ ADDRESS = f"{LABEL}.address"
 LOCKS = Path(tempfile.gettempdir())
 # Outside the pools that engines take for their own networks, the hosts' engines too.
 CANDIDATES = tuple(f"10.{second}.77.0/24" for second in range(231, 251))
-FIRST_HOST = 10
+HOSTS = range(10, 240)
 
 
 def _ensure(engine: Engine) -> ipaddress.IPv4Network:
@@ -33,6 +33,7 @@ def _ensure(engine: Engine) -> ipaddress.IPv4Network:
             continue
         made = engine.run(
             "network", "create", "--label", f"{LABEL}=network", "--subnet", candidate,
+            "--ip-range", f"{candidate.rpartition('.')[0]}.{HOSTS.stop}/28",
             "--opt", f"com.docker.network.driver.mtu={_mtu()}", NAME, check=False,
         )  # fmt: skip
         if made.returncode == 0:
@@ -60,10 +61,16 @@ def addresses(engine: Engine, *filters: str) -> list[str]:
 
 def _free_address(engine: Engine, network: ipaddress.IPv4Network) -> str:
     taken = set(addresses(engine))
-    for number in range(FIRST_HOST, network.num_addresses - 1):
+    for number in HOSTS:
         if str(network[number]) not in taken:
             return str(network[number])
     raise LabError("no free address left in the lab's network: python -m tests.lab down")
+
+
+def ensure(engine: Engine) -> None:
+    """Have the lab's network."""
+    with locked("addresses", where=LOCKS):
+        _ensure(engine)
 
 
 def nameservers() -> str:

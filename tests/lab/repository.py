@@ -29,6 +29,7 @@ SERVER = Path(__file__).with_name("server.py")
 def ensure(engine: Engine) -> RepositoryState:
     """The repositories, built where the recipe has changed, and a server that answers."""
     images.ensure(engine, *images.RELEASES)
+    network.ensure(engine)
     key = _key()
     name = f"gpuhost-lab-repository-{cache_id()}-{key}"
     with locked("repository"):

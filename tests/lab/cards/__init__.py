@@ -17,7 +17,8 @@ from tests.lab.state import folder, locked
 
 HERE = Path(__file__).parent
 PROGRAM = HERE / "nvidia-smi.c"
-ROOT = "/lab/card"
+# init.sh moves it to /lab/card at the first boot.
+ROOT = "/lab/next"
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def files(card: str) -> list[CardFile]:
     data = load(card)
     parts = [*_proc(data), *_pci(data)]
     if data.get("nvidia_smi", True):
-        parts += [CardFile("/usr/bin/nvidia-smi", program(), 0o755), *_recorded(data)]
+        parts += [CardFile(f"{ROOT}/nvidia-smi", program(), 0o755), *_recorded(data)]
     return parts
 
 

@@ -1,0 +1,85 @@
+"""`make demo`: one disposable host, from blank to verified, broken by hand and mended again."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from tests.lab.fixtures import down
+from tests.lab.hosts import LabHost
+from tests.lab.lab import Lab, Wanted
+from tests.lab.process import LabError, this_process
+
+BIN = Path(sys.executable).parent
+LAB = "demo"
+INVENTORY = "inventories/lab.py"
+DEPLOY = ("pyinfra", "-y", INVENTORY, "deploys/gpu_host.py")
+CHECK = ("gpuhost", "check", INVENTORY)
+SETTINGS = ("--data", "swap_size_gb=0.25", "--data", 'firewall_allow=["80/tcp"]')
+
+console = Console(highlight=False)
+
+
+def main() -> int:
+    began = time.monotonic()
+    try:
+        lab = Lab(LAB, owner=this_process())
+        (host,) = lab.boot(Wanted("demo", "trixie", card="p40"))
+        status = _story(host)
+    except LabError as error:
+        console.print(f"[bold red]The demo cannot run here:[/] {error}")
+        status = 1
+    except KeyboardInterrupt:
+        console.print("\n[bold]Interrupted.[/]")
+        status = 130
+    finally:
+        _say("The host is taken down")
+        down(LAB)
+    _say(f"Done in {time.monotonic() - began:.0f} s")
+    return status
+
+
+def _story(host: LabHost) -> int:
+    _say("A blank Debian 13 with a Tesla P40 (simulated). This makes it a GPU container host:")
+    _must(DEPLOY, exits=0)
+    _say("The same again: every operation says that nothing changes.")
+    _must(DEPLOY, exits=0)
+    _say("Two things are broken by hand: swap is switched off, and a key of daemon.json is gone.")
+    host.run(f"swapoff {host.state.swap_path}")
+    host.run("sed -i '/live-restore/d' /etc/docker/daemon.json")
+    console.print("[dim]$ swapoff …; sed -i /live-restore/d /etc/docker/daemon.json[/]")
+    _say("The check names both, and exits with 2:")
+    _must(CHECK, exits=2)
+    _say("Provisioning again mends both, and only these:")
+    _must(DEPLOY, exits=0)
+    _must(CHECK, exits=0)
+    return 0
+
+
+def _must(command: Sequence[str], *, exits: int) -> None:
+    """Run what a user would run, in sight; anything else than this exit status ends the demo."""
+    program, *arguments = command
+    console.print(f"[bold]$ {' '.join(command)}[/]")
+    # PYINFRA_PROGRESS stays on: a spinner is what shows that the slow steps are alive.
+    done = subprocess.run(
+        [str(BIN / program), *arguments, *SETTINGS],
+        env={**os.environ, "GPUHOST_LAB": LAB},
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+    if done.returncode != exits:
+        raise LabError(f"{program} ended with {done.returncode}, not with {exits}")
+
+
+def _say(words: str) -> None:
+    console.print(f"\n[bold cyan]==> {words}[/]")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
