@@ -15,6 +15,7 @@ import pytest
 
 from tests.cli.sshd import Sshd, sshd_path
 
+MANY = Path(__file__).with_name("many.py")
 GPUHOST = Path(sys.executable).with_name("gpuhost")
 
 
@@ -57,13 +58,20 @@ class Workplace:
         """`gpuhost check --json` on these hosts."""
         return self.gpuhost("check", str(self.inventory(hosts)), "--json", *options)
 
-    def run(self, *command: str, timeout: float = 60) -> Run:
+    def many(self, *commands: list[str]) -> list[Run]:
+        """Several commands, in one process: tests/cli/many.py."""
+        done = self.run(sys.executable, str(MANY), given=json.dumps(commands))
+        runs = [Run(*each) for each in json.loads(done.out)]
+        assert not any("Traceback" in run.err + run.out for run in runs)
+        return runs
+
+    def run(self, *command: str, timeout: float = 60, given: str = "") -> Run:
         # No terminal to ask on: whatever asks would fail at once, and be seen.
         done = subprocess.run(
             command,
             cwd=self.path,
             env=self.environment(),
-            stdin=subprocess.DEVNULL,
+            input=given,
             capture_output=True,
             text=True,
             timeout=timeout,
