@@ -13,7 +13,7 @@ def ready(declared: Settings) -> None:
         name="HTTP proxy",
         http=declared.proxy_http,
         https=declared.proxy_https,
-        no=declared.proxy_no,
+        no_proxy=declared.proxy_no,
         **elevated(declared),
     )
 

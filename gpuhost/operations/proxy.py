@@ -28,7 +28,7 @@ from gpuhost.settings import Settings
 def everywhere(
     http: str | None = None,
     https: str | None = None,
-    no: tuple[str, ...] = ("localhost", "127.0.0.1", "::1"),
+    no_proxy: tuple[str, ...] = ("localhost", "127.0.0.1", "::1"),
 ) -> Commands:
     """
     Have apt, the engine, builds and containers go through an HTTP proxy; without one, take away
@@ -37,7 +37,7 @@ def everywhere(
 
     + http: URL of the proxy
     + https: the same for HTTPS
-    + no: hosts, domains and networks that are reached without it
+    + no_proxy: hosts, domains and networks that are reached without it
 
     **Example:**
 
@@ -46,7 +46,7 @@ def everywhere(
         from gpuhost.operations import proxy
         proxy.everywhere(name="HTTP proxy", http="http://10.0.0.1:3128", https="http://10.0.0.1:3128")
     """
-    declared = Settings(proxy_http=http, proxy_https=https, proxy_no=tuple(no))
+    declared = Settings(proxy_http=http, proxy_https=https, proxy_no=tuple(no_proxy))
     now = read(declared)
     wrong = wrong_files(now, declared, *MODES)
     of_client = client.find(now, declared)

@@ -51,6 +51,8 @@ def _shown(command: Any) -> Any:
     """A command as the cases write it: without the wrapping that every command has."""
     if isinstance(command, dict):
         line = _plain(str(command["command"]))
+        if line == "python3 -I -":
+            return {"python": command["_stdin"].rstrip().splitlines()[-1]}
         # A script's text is the repository's own; what a file is to contain is the case's business.
         if " apt-get " in f" {line} ":
             return line.partition("apt-get ")[1] + line.partition("apt-get ")[2]
