@@ -27,16 +27,21 @@ def not_wanted(now: Snapshot, declared: Settings) -> str:
 
 def circumstances(now: Snapshot, declared: Settings) -> Circumstances | None:
     """What a proof made now would rest on; None if it cannot be made."""
-    toolkit, engine = now.toolkit, now.docker.engine
-    if not toolkit.driver or not engine or PACKAGES[0] not in toolkit.packages:
+    toolkit, engine, driver = now.toolkit, now.docker.engine, working_driver(now)
+    if not driver or not engine or PACKAGES[0] not in toolkit.packages:
         return None
     image = test_image(declared.toolkit_test_image, toolkit.libc)
-    return Circumstances(toolkit.driver, toolkit.packages[PACKAGES[0]], engine.version, image)
+    return Circumstances(driver, toolkit.packages[PACKAGES[0]], engine.version, image)
+
+
+def working_driver(now: Snapshot) -> str | None:
+    """The version of the driver; None if it does not work."""
+    return str(now.nvidia.driver) if now.nvidia.works else None
 
 
 def cards(now: Snapshot) -> int:
-    """How many cards containers can get: not those that belong to virtual machines."""
-    return sum(1 for gpu in now.nvidia.gpus if gpu.driver != "vfio-pci")
+    """How many cards a container must get: all that the host has."""
+    return len(now.nvidia.gpus or now.nvidia.answering)
 
 
 def _fails(other: Check, now: Snapshot, declared: Settings) -> bool:
@@ -136,18 +141,18 @@ def cdi(now: Snapshot, declared: Settings) -> Verdict:
     reason = _not_installed(now, declared)
     if reason:
         return skip(reason)
-    toolkit = now.toolkit
-    if toolkit.driver is None:
+    toolkit, driver = now.toolkit, working_driver(now)
+    if driver is None:
         return skip(NO_DRIVER)
     if toolkit.refresh and not (toolkit.refresh.enabled and toolkit.refresh.active):
         return fail("refreshed with the driver", f"{toolkit.refresh.name} is off", fix=AGAIN)
     path = toolkit.specification_path
     found = toolkit.specifications.get(path)
     if found is None:
-        return fail(f"driver {toolkit.driver}", f"no {path}", fix=AGAIN)
-    if found.drivers and toolkit.driver not in found.drivers:
+        return fail(f"driver {driver}", f"no {path}", fix=AGAIN)
+    if found.drivers and driver not in found.drivers:
         stale = ", ".join(sorted(found.drivers))
-        return fail(f"driver {toolkit.driver}", f"{path} is for {stale}", fix=AGAIN)
+        return fail(f"driver {driver}", f"{path} is for {stale}", fix=AGAIN)
     if found.mig_instances != toolkit.mig_instances:
         return fail(
             f"{toolkit.mig_instances} MIG instance(s)",
@@ -155,7 +160,7 @@ def cdi(now: Snapshot, declared: Settings) -> Verdict:
             evidence="nothing refreshes it when MIG instances change",
             fix=AGAIN,
         )
-    return ok(f"{path} for driver {toolkit.driver}")
+    return ok(f"{path} for driver {driver}")
 
 
 @check("toolkit.proof", "A container has used every GPU, with today's driver, toolkit and engine.")
@@ -163,7 +168,7 @@ def proof(now: Snapshot, declared: Settings) -> Verdict:
     reason = _not_installed(now, declared)
     if reason:
         return skip(reason)
-    if now.toolkit.driver is None:
+    if not now.nvidia.works:
         return skip(NO_DRIVER)
     today = circumstances(now, declared)
     if today is None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gpuhost.nvidia.driver_state import classify
-from gpuhost.nvidia.smi import parse_kernel_module
 from gpuhost.snapshot.docker import Unit, installed_packages, read_units
 from gpuhost.snapshot.probes import NotRead, Probes
 from gpuhost.toolkit.cdi import REFRESHED, STATIC, Specification, specifications
@@ -31,7 +29,6 @@ class Toolkit:
     + refresh: the unit that keeps the CDI specification fresh; None before 1.18
     + specifications: CDI files by path
     + mig_instances: how many the driver has now
-    + driver: version of the loaded kernel module; None if none is loaded, or nvidia-smi fails
     + proof: the last try to use the GPUs in a container
     """
 
@@ -43,7 +40,6 @@ class Toolkit:
     refresh: Unit | None
     specifications: dict[str, Specification]
     mig_instances: int
-    driver: str | None
     proof: Proof | None
 
     @property
@@ -64,18 +60,8 @@ class Toolkit:
             refresh=refresh if refresh and refresh.loaded else None,
             specifications=specifications(probes.output("cdi", allow=(0, 1, 2))),
             mig_instances=_mig_instances(probes),
-            driver=_working_driver(probes),
             proof=parse(probes.file(RECORD) or ""),
         )
-
-
-def _working_driver(probes: Probes) -> str | None:
-    module = parse_kernel_module(probes.file("/proc/driver/nvidia/version") or "")
-    if module is None or "nvidia_smi" not in probes:
-        return None
-    smi = probes.get("nvidia_smi")
-    diagnosis = classify(smi.rc, smi.out + smi.err, timed_out=smi.rc is None)
-    return str(module.version) if diagnosis.state.works else None
 
 
 def _held(probes: Probes) -> frozenset[str]:
