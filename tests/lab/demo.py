@@ -19,9 +19,9 @@ from tests.lab.process import LabError, this_process
 BIN = Path(sys.executable).parent
 LAB = "demo"
 INVENTORY = "inventories/lab.py"
-DEPLOY = ("pyinfra", "-y", INVENTORY, "deploys/gpu_host.py")
-CHECK = ("gpuhost", "check", INVENTORY)
-SETTINGS = ("--data", "swap_size_gb=0.25", "--data", 'firewall_allow=["80/tcp"]')
+SWAP = ("--data", "swap_size_gb=0.25")
+DEPLOY = ("pyinfra", "-y", INVENTORY, "deploys/gpu_host.py", *SWAP)
+CHECK = ("gpuhost", "check", INVENTORY, *SWAP)
 
 console = Console(highlight=False)
 
@@ -68,7 +68,7 @@ def _must(command: Sequence[str], *, exits: int) -> None:
     console.print(f"[bold]$ {' '.join(command)}[/]")
     # PYINFRA_PROGRESS stays on: a spinner is what shows that the slow steps are alive.
     done = subprocess.run(
-        [str(BIN / program), *arguments, *SETTINGS],
+        [str(BIN / program), *arguments],
         env={**os.environ, "GPUHOST_LAB": LAB},
         stdin=subprocess.DEVNULL,
         check=False,

@@ -1,0 +1,71 @@
+"""The controller dies in mid-run: SSH stays, and the next run brings the host to rest."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+
+import pytest
+
+from tests.e2e.commands import check, deploy, start
+from tests.lab.hosts import LabHost
+from tests.lab.images import RELEASES
+from tests.lab.lab import Lab, Wanted
+
+pytestmark = pytest.mark.lab
+
+# Where a run is cut off: the operation, and how many seconds into it.
+POINTS = [
+    ("Package manager", 0.0),
+    ("Container engine", 0.1),
+    ("Container engine", 1.5),
+    ("Container engine", 4.0),
+    ("Container toolkit", 0.5),
+    ("Engine configuration", 0.1),
+    ("Engine configuration", 0.8),
+    ("GPU in a container", 0.3),
+    ("Security updates", 1.0),
+    ("Firewall", 0.1),
+    ("Firewall", 1.0),
+    ("Verification", 0.0),
+]
+SETTINGS = {"firewall_confirm_s": 30}
+
+
+@pytest.mark.parametrize(
+    ("number", "operation", "seconds"),
+    [(number, *point) for number, point in enumerate(POINTS)],
+    ids=[f"{operation} +{seconds}s" for operation, seconds in POINTS],
+)
+def test_the_next_run_converges(lab: Lab, number: int, operation: str, seconds: float) -> None:
+    release = RELEASES[number % len(RELEASES)]
+    (host,) = lab.boot(Wanted(f"killed-{release}", release, card="p40"))
+    _run_until(host, operation, seconds)
+    assert host.ssh("id -un").stdout == "root\n", "SSH is never lost"
+    run = deploy(host, **SETTINGS)
+    assert run.status == 0, run.stderr
+    assert check(host, **SETTINGS).failing == set()
+    assert deploy(host, **SETTINGS).changed == {}
+    assert host.ssh("id -un").stdout == "root\n"
+
+
+def _run_until(host: LabHost, operation: str, seconds: float) -> None:
+    process = start("deploys/gpu_host.py", host, **SETTINGS)
+    try:
+        _read_until(process, f"Starting operation: {operation}")
+        time.sleep(seconds)
+        process.send_signal(signal.SIGKILL)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def _read_until(process: subprocess.Popen[str], words: str) -> None:
+    assert process.stderr is not None
+    said = []
+    for line in process.stderr:
+        said.append(line)
+        if words in line:
+            return
+    raise AssertionError(f"{words!r} never came:\n{''.join(said)}")
