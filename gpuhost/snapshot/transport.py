@@ -7,9 +7,10 @@ written to the journal. On stdin it is neither.
 from __future__ import annotations
 
 import base64
-import binascii
+import gzip
 import io
 import tarfile
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -86,13 +87,14 @@ def decode(reply: Iterable[str]) -> Probes:
     """
     try:
         packed = base64.b64decode("".join(line.strip() for line in reply), validate=True)
-        with tarfile.open(fileobj=io.BytesIO(packed), mode="r:gz") as archive:
+        # Unpacked as a whole first: the checksum at its end is what tells a cut reply.
+        with tarfile.open(fileobj=io.BytesIO(gzip.decompress(packed)), mode="r:") as archive:
             texts = {
                 member.name.removeprefix("./"): _text(archive, member)
                 for member in archive.getmembers()
                 if member.isfile()
             }
-    except (binascii.Error, tarfile.TarError, EOFError, OSError, ValueError) as error:
+    except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError) as error:
         raise BadReply(f"the host's reply is not whole: {error}") from error
     names = sorted(name[:-3] for name in texts if name.endswith(".rc"))
     if not names:
@@ -108,7 +110,7 @@ def _text(archive: tarfile.TarFile, member: tarfile.TarInfo) -> str:
 def _probe(texts: dict[str, str], name: str) -> Probe:
     status = texts[f"{name}.rc"].strip()
     # 124 and 137 are what `timeout` itself says of a command that it ended.
-    ended = status.isdigit() and int(status) not in (124, 137)
+    ended = status.isdecimal() and int(status) not in (124, 137)
     return Probe(
         int(status) if ended else None, texts.get(f"{name}.out", ""), texts.get(f"{name}.err", "")
     )

@@ -1,0 +1,79 @@
+"""The collector on this machine, with commands of a test's own in front of the real ones."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from gpuhost.request import request_for
+from gpuhost.settings import Settings
+from gpuhost.snapshot import Probes, Snapshot
+from gpuhost.snapshot.transport import decode, script
+
+# What the collector sets for itself: tests put a folder in front of it, or in its place.
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+ASSIGNMENT = f"PATH={PATH}\n"
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came home: exit status, both outputs as they were."""
+
+    status: int
+    out: bytes
+    err: bytes
+
+    @property
+    def probes(self) -> Probes:
+        return decode(self.out.decode().splitlines())
+
+    @property
+    def snapshot(self) -> Snapshot:
+        return Snapshot(self.probes)
+
+
+def collect(
+    *,
+    commands: Path | None = None,
+    nothing_else: bool = False,
+    nobody: bool = False,
+    settings: Settings | None = None,
+    timeout: float = 60,
+) -> Reply:
+    """Run the collector as a host's shell does, from stdin.
+
+    + commands: a folder of commands that come first
+    + nothing_else: the folder's commands are the only ones
+    + nobody: as an unprivileged user (if this is root; otherwise it is one already)
+    + timeout: seconds for the whole
+    """
+    text = script(request_for(settings or Settings()))
+    if text.count(ASSIGNMENT) != 1:
+        raise AssertionError("the collector sets its PATH in another way")
+    if commands is not None:
+        path = str(commands) if nothing_else else f"{commands}:{PATH}"
+        text = text.replace(ASSIGNMENT, f"PATH={path}\n")
+    unprivileged = nobody and os.geteuid() == 0
+    done = subprocess.run(
+        ["/bin/sh"],
+        input=text.encode(),
+        capture_output=True,
+        timeout=timeout,
+        cwd="/",
+        env={"HOME": "/", "PATH": PATH},
+        user=65534 if unprivileged else None,
+        group=65534 if unprivileged else None,
+        extra_groups=[] if unprivileged else None,
+    )
+    return Reply(done.returncode, done.stdout, done.stderr)
+
+
+def command(folder: Path, name: str, body: str) -> None:
+    """A command of a test's own, a shell script."""
+    folder.mkdir(exist_ok=True)
+    folder.chmod(0o755)
+    path = folder / name
+    path.write_text(f"#!/bin/sh\n{body}\n")
+    path.chmod(0o755)

@@ -1,0 +1,115 @@
+"""The way home: what is cut, foreign or not text is an error or data, never a wrong reading."""
+
+from __future__ import annotations
+
+import base64
+import io
+import subprocess
+import tarfile
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pyinfra.api.exceptions import FactProcessError
+
+from gpuhost.facts.snapshot import Snapshot as SnapshotFact
+from gpuhost.snapshot import Probe
+from gpuhost.snapshot.transport import BadReply, Request, decode, script
+
+
+def reply(files: dict[str, bytes], *, width: int = 76) -> list[str]:
+    """What a host prints: a tar of these files, compressed, in lines of base64."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        for name, content in files.items():
+            member = tarfile.TarInfo(f"./{name}")
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    text = base64.b64encode(buffer.getvalue()).decode()
+    return [text[start : start + width] for start in range(0, len(text), width)]
+
+
+WHOLE = {"kernel.rc": b"0\n", "kernel.out": b"Linux spine 6.12 x86_64\n", "kernel.err": b""}
+
+
+def test_a_whole_reply() -> None:
+    assert decode(reply(WHOLE)).get("kernel") == Probe(0, "Linux spine 6.12 x86_64\n", "")
+
+
+def test_a_reply_that_is_cut_anywhere_is_an_error() -> None:
+    """Byte by byte: no truncation passes for a smaller host."""
+    text = "".join(reply(WHOLE))
+    for length in range(len(text)):
+        with pytest.raises(BadReply):
+            decode([text[:length]])
+
+
+def test_a_reply_that_lost_a_line_is_an_error() -> None:
+    noise = bytes(range(256)) * 40
+    lines = reply({**WHOLE, "noise.rc": b"0\n", "noise.out": noise}, width=60)
+    assert len(lines) > 5
+    for missing in range(len(lines)):
+        with pytest.raises(BadReply):
+            decode(lines[:missing] + lines[missing + 1 :])
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        pytest.param([], id="nothing"),
+        pytest.param(["sh: 1: tar: not found"], id="an error message"),
+        pytest.param(["Welcome to Ubuntu!", *reply(WHOLE)], id="a shell that greets"),
+        pytest.param(["aGVsbG8="], id="base64 of something else"),
+        pytest.param(["\ufffd" * 10], id="not ASCII"),
+        pytest.param(reply({}), id="a tar with nothing in it"),
+        pytest.param(reply({"kernel.out": b"x"}), id="no probe ended"),
+    ],
+)
+def test_what_is_not_a_reply_is_an_error(lines: list[str]) -> None:
+    with pytest.raises(BadReply):
+        decode(lines)
+    with pytest.raises(FactProcessError):
+        SnapshotFact().process(lines)
+
+
+@given(st.lists(st.text(max_size=200), max_size=5))
+def test_any_reply_is_a_reading_or_an_error(lines: list[str]) -> None:
+    with pytest.raises(BadReply):
+        decode(lines)
+
+
+@given(out=st.binary(max_size=300), err=st.binary(max_size=300), status=st.binary(max_size=10))
+def test_any_bytes_of_a_probe_come_home(out: bytes, err: bytes, status: bytes) -> None:
+    probe = decode(reply({"p.rc": status, "p.out": out, "p.err": err})).get("p")
+    assert probe.out == out.decode("utf-8", "replace")
+    assert probe.err == err.decode("utf-8", "replace")
+
+
+@pytest.mark.parametrize(
+    ("status", "rc"),
+    [("0\n", 0), ("127\n", 127), ("124\n", None), ("137\n", None), ("", None), ("²\n", None)],
+)
+def test_status(status: str, rc: int | None) -> None:
+    """No status, or timeout's own: the probe ran into its limit."""
+    assert decode(reply({"p.rc": status.encode()})).get("p").rc == rc
+
+
+NASTY = ["/a b", "/a'b", "/$(reboot)", "/`reboot`", "/a\nb", '/"', "/-rf", "/*", "/ü", "/;exit 9"]
+
+
+def test_paths_travel_as_data() -> None:
+    """The script, parsed by a real shell, hands every path to the probe as it is."""
+    text = script(Request(managed=frozenset(NASTY)))
+    functions = text.partition("\nmanaged_files()")[1] + text.partition("\nmanaged_files()")[2]
+    functions = functions.replace("main </dev/null\n", "")
+    shown = "probe() { shift 4; printf '%s\\0' \"$@\"; }\n" + functions + "\nmanaged_files a b c\n"
+    done = subprocess.run(["/bin/sh"], input=shown.encode(), capture_output=True, check=True)
+    assert sorted(done.stdout.decode().split("\0")[:-1]) == sorted(NASTY)
+
+
+def test_requests_add_up() -> None:
+    one, two = Request(managed=frozenset({"/a"})), Request(plain=frozenset({"/b"}))
+    both = one | two
+    assert both.covers(one)
+    assert both.covers(two)
+    assert not one.covers(both)
