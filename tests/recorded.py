@@ -24,7 +24,11 @@ HOSTS = Path(__file__).parent / "fixtures" / "hosts"
 @cache
 def _recording(name: str) -> dict[str, Any]:
     recording: dict[str, Any] = yaml.safe_load((HOSTS / f"{name}.yaml").read_text("utf-8"))
-    return recording
+    if "base" not in recording:
+        return recording
+    # A recording that holds only what differs from another host's.
+    base = _recording(recording["base"])
+    return {part: {**base[part], **recording.get(part, {})} for part in ("files", "probes")}
 
 
 def probes(

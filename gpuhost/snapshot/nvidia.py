@@ -193,7 +193,7 @@ class Nvidia:
     @cached_property
     def nouveau(self) -> bool:
         """The free driver holds a card, or is loaded."""
-        modules = self.probes.output("loaded_modules", allow=(0, 1)).splitlines()
+        modules = self.probes.output("loaded_modules", allow=(0, 1, 2)).splitlines()
         loaded = any(line.split()[:1] == ["nouveau"] for line in modules)
         return loaded or any(gpu.driver == "nouveau" for gpu in self.gpus)
 
