@@ -8,7 +8,7 @@ import json
 from gpuhost.checks.finding import Verdict, fail, ok, skip, warn
 from gpuhost.checks.registry import check
 from gpuhost.settings import Settings
-from gpuhost.snapshot import Snapshot
+from gpuhost.snapshot import NotRead, Snapshot
 
 APT_FILE = "/etc/apt/apt.conf.d/60gpuhost-proxy"
 ENGINE_DROPIN = "/etc/systemd/system/docker.service.d/gpuhost-proxy.conf"
@@ -86,6 +86,8 @@ def _is_right(now: Snapshot, path: str, content: str | None) -> bool:
     state = now.paths.get(path)
     if content is None or state is None:
         return content is None and state is None
+    if state.sha256 is None:
+        raise NotRead(f"{path}: only root can read it")
     digest = hashlib.sha256(content.encode()).hexdigest()
     return (state.sha256, state.mode, state.owner) == (digest, MODES[path], "root")
 

@@ -54,9 +54,8 @@ class Paths:
     def read(cls, probes: Probes) -> Paths:
         known: dict[str, PathState] = {}
         hashes = _hashes(probes)
-        for name in ("stat", "paths"):
-            if name not in probes:
-                continue
+        asked = [name for name in ("stat", "paths") if name in probes]
+        for name in asked or ["stat"]:
             probe = probes.get(name)
             if probe.rc is None:
                 raise NotRead(f"{name}: timed out")
@@ -70,7 +69,10 @@ class Paths:
 def _hashes(probes: Probes) -> dict[str, str]:
     if "hashes" not in probes:
         return {}
-    pairs = (line.partition("  ") for line in probes.get("hashes").out.splitlines())
+    probe = probes.get("hashes")
+    if probe.rc is None:
+        raise NotRead("hashes: timed out")
+    pairs = (line.partition("  ") for line in probe.out.splitlines())
     return {path: digest for digest, _, path in pairs}
 
 

@@ -1,0 +1,179 @@
+"""The collector on this machine: bounded, harmless, and content with what it is given."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from gpuhost.checks.finding import Status
+from gpuhost.checks.registry import all_checks, run_checks
+from gpuhost.settings import Settings
+from gpuhost.snapshot import NotRead
+from tests.snapshot.local import collect, command
+
+# The collector's longest limit for one of these is 5 s; `timeout -k 1`, and 2 s for the watcher.
+HUNG_SECONDS = 12
+ESSENTIAL = (
+    "base64", "cat", "env", "grep", "gzip", "id", "mktemp", "printenv", "rm", "sh", "stat", "tar",
+    "timeout", "uname",
+)  # fmt: skip
+FREEZER = Path("/sys/fs/cgroup/freezer")
+
+
+def test_a_reading_is_whole() -> None:
+    reply = collect()
+    assert reply.status == 0
+    assert reply.err == b""
+    assert reply.snapshot.system.now == pytest.approx(time.time(), abs=30)
+    assert reply.snapshot.memory.total > 0
+    assert reply.snapshot.disks.under("/").size > 0
+
+
+@pytest.mark.parametrize("body", ["sleep 300", "trap '' TERM; sleep 300 & wait; sleep 300"])
+def test_a_command_that_hangs_is_given_up(tmp_path: Path, body: str) -> None:
+    """Whether it listens to SIGTERM or not, the others come home, and nothing is left behind."""
+    mark = f"gpuhost-{uuid4()}"
+    command(tmp_path / "bin", "df", f"exec sh -c '{body.replace(chr(39), chr(34))}' {mark}")
+    began = time.monotonic()
+    now = collect(commands=tmp_path / "bin").snapshot
+    assert time.monotonic() - began < HUNG_SECONDS
+    assert now.probes.get("disks").rc is None
+    with pytest.raises(NotRead, match="df timed out: a file system hangs"):
+        now.disks.under("/")
+    assert now.memory.total > 0
+    assert not _running(mark)
+
+
+@pytest.fixture
+def frozen(tmp_path: Path) -> Iterator[Path]:
+    """A `df` that freezes itself: like a process in D state, not even SIGKILL ends it."""
+    cell = FREEZER / f"gpuhost-{uuid4()}"
+    try:
+        cell.mkdir()
+    except OSError as error:
+        pytest.skip(f"no freezer that this user may use: {error}")
+    freeze = f"echo $$ >{cell}/cgroup.procs; echo FROZEN >{cell}/freezer.state; sleep 300"
+    command(tmp_path / "bin", "df", freeze)
+    yield tmp_path / "bin"
+    left = (cell / "cgroup.procs").read_text()
+    for pid in (cell / "cgroup.procs").read_text().split():
+        os.kill(int(pid), 9)
+    (cell / "freezer.state").write_text("THAWED")
+    deadline = time.monotonic() + 10
+    while (cell / "cgroup.procs").read_text().strip() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    cell.rmdir()
+    assert left, "the command ended after all"
+
+
+def test_a_command_that_cannot_be_killed_is_given_up(frozen: Path) -> None:
+    began = time.monotonic()
+    now = collect(commands=frozen).snapshot
+    assert time.monotonic() - began < HUNG_SECONDS
+    assert now.probes.get("disks") == now.probes.get("filesystems")
+    assert now.probes.get("disks").rc is None
+    assert now.memory.total > 0
+    statuses = {finding.id: finding.status for finding in run_checks(now, Settings(), ["disk"])}
+    assert set(statuses.values()) == {Status.UNKNOWN}
+
+
+def test_what_is_not_installed_is_data(tmp_path: Path) -> None:
+    """With next to nothing installed every check still has something to say."""
+    (tmp_path / "bin").mkdir()
+    for name in ESSENTIAL:
+        real = shutil.which(name)
+        assert real, name
+        (tmp_path / "bin" / name).symlink_to(real)
+    reply = collect(commands=tmp_path / "bin", nothing_else=True)
+    assert reply.status == 0
+    now = reply.snapshot
+    assert now.probes.get("kernel").rc == 0
+    for name in ("clock", "disks", "packages", "units", "timedate", "resolved_hostname"):
+        assert now.probes.get(name).rc == 127, name
+    findings = {finding.id: finding for finding in run_checks(now, Settings())}
+    assert len(findings) == len(all_checks())
+    assert findings["disk.free"].status is Status.UNKNOWN
+
+
+def test_bytes_that_are_not_text_come_home(tmp_path: Path) -> None:
+    command(tmp_path / "bin", "uname", r"printf 'Linux g\351nial\377 6.1 x86_64\n'")
+    assert collect(commands=tmp_path / "bin").snapshot.system.hostname == "g\ufffdnial\ufffd"
+
+
+def test_an_unprivileged_user_reads_what_he_may() -> None:
+    reply = collect(nobody=True)
+    assert reply.status == 0
+    assert not reply.snapshot.system.root
+    assert reply.snapshot.memory.total > 0
+    findings = {finding.id: finding for finding in run_checks(reply.snapshot, Settings())}
+    assert findings["system.privileges"].status is Status.FAIL
+    assert findings["memory.total"].status in (Status.OK, Status.FAIL)
+
+
+def test_nowhere_to_write_is_an_error_with_a_reason(tmp_path: Path) -> None:
+    command(tmp_path / "bin", "mktemp", "exit 1")
+    reply = collect(commands=tmp_path / "bin")
+    assert reply.status == 70
+    assert reply.out == b""
+    assert b"no directory to write in" in reply.err
+
+
+@pytest.mark.parametrize("first", ["/run", "/dev/shm"])
+def test_another_place_to_write_is_found(tmp_path: Path, first: str) -> None:
+    real = shutil.which("mktemp")
+    refuse = f'case $2 in {first}/*) exit 1;; esac; exec {real} "$@"'
+    command(tmp_path / "bin", "mktemp", refuse)
+    assert collect(commands=tmp_path / "bin").snapshot.memory.total > 0
+
+
+def test_nothing_is_left_behind(tmp_path: Path) -> None:
+    """Not even when a command hung: the folder it wrote into is gone."""
+    made = tmp_path / "made"
+    command(tmp_path / "bin", "date", "sleep 300")
+    command(tmp_path / "bin", "mktemp", f'{shutil.which("mktemp")} "$@" | tee -a {made}')
+    assert collect(commands=tmp_path / "bin").snapshot.probes.get("clock").rc is None
+    folders = made.read_text().split()
+    assert len(folders) == 1
+    assert not Path(folders[0]).exists()
+
+
+PR_SET_CHILD_SUBREAPER = 36
+
+
+def test_a_reading_costs_less_than_half_a_second_of_processor(tmp_path: Path) -> None:
+    """All of it: orphans too, which this process inherits to count them."""
+    libc = ctypes.CDLL(None)
+    pid = os.fork()
+    if pid == 0:
+        libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        collect()
+        while True:
+            try:
+                os.wait()
+            except ChildProcessError:
+                break
+        used = os.times()
+        spent = used.children_user + used.children_system
+        (tmp_path / "spent").write_text(str(spent))
+        os._exit(0)
+    os.waitpid(pid, 0)
+    assert 0 < float((tmp_path / "spent").read_text()) < 0.5
+
+
+def _running(mark: str) -> list[str]:
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            line = (process / "cmdline").read_bytes().decode(errors="replace")
+        except OSError:
+            continue
+        if mark in line and process.name != str(os.getpid()):
+            found.append(line)
+    return found

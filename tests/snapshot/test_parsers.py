@@ -1,0 +1,112 @@
+"""Whatever a host prints: a part is read, or says why not. Nothing else is raised."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gpuhost.snapshot import NotRead, Probes, Snapshot
+from gpuhost.snapshot.dpkg import Lock
+from gpuhost.snapshot.paths import Disk
+from tests.recorded import HOSTS, probes
+
+PARTS = (
+    "system", "clock", "hostname", "reboot", "dpkg", "updates", "client_proxy",
+    "memory", "paths", "disks", "filesystems",
+)  # fmt: skip
+FILES = (
+    "/etc/os-release", "/etc/hosts", "/proc/meminfo", "/proc/locks", "/proc/self/mountinfo",
+    "/proc/1/comm", "/proc/device-tree/model", "/run/reboot-required.pkgs",
+    "/run/systemd/container", "/sys/fs/cgroup/memory.max", "/var/lib/gpuhost/proxy.json",
+)  # fmt: skip
+PROBES = (
+    "clock", "kernel", "identity", "sudo_user", "timedate", "resolved_hostname", "processes",
+    "apt_locks", "dpkg_updates", "dpkg_unfinished", "apt_config", "client_proxies", "packages",
+    "units", "disks", "filesystems", "containerd_root", "stat", "hashes", "paths",
+)  # fmt: skip
+
+_recorded: dict[str, Any] = yaml.safe_load((HOSTS / "debian13.yaml").read_text("utf-8"))
+TEXTS = [
+    *_recorded["files"].values(),
+    *(probe.get("out", "") for probe in _recorded["probes"].values()),
+    '{"client": 5}',
+    "[" * 5000,
+]
+
+
+def _damaged(text: str, start: int, end: int, put: str) -> str:
+    return text[: start % (len(text) + 1)] + put + text[end % (len(text) + 1) :]
+
+
+texts = st.one_of(
+    st.text(max_size=300),
+    st.sampled_from(TEXTS).map(lambda text: text.replace("\n", "\r\n")),
+    st.builds(
+        _damaged,
+        st.sampled_from(TEXTS),
+        st.integers(0, 5000),
+        st.integers(0, 5000),
+        st.text(st.sampled_from("²٣\0\ufffd\t :=-/\"'\\\n9a中"), max_size=12),
+    ),
+)
+statuses = st.sampled_from([0, 0, 0, 1, 2, 126, 127, None])
+
+
+@given(
+    files=st.dictionaries(st.sampled_from(FILES), st.none() | texts, max_size=3),
+    changed=st.dictionaries(
+        st.sampled_from(PROBES),
+        st.none() | st.fixed_dictionaries({"rc": statuses, "out": texts, "err": texts}),
+        max_size=3,
+    ),
+)
+def test_only_not_read_is_raised(files: dict[str, Any], changed: dict[str, Any]) -> None:
+    now = Snapshot(probes("debian13", files, changed))
+    for part in PARTS:
+        try:
+            getattr(now, part)
+        except NotRead as reason:
+            assert str(reason)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_no_reading_at_all(part: str) -> None:
+    with pytest.raises(NotRead, match="did not run"):
+        getattr(Snapshot(Probes({})), part)
+
+
+def test_lock_owner() -> None:
+    """A lock on the right inode; waiters (`->`), readers and other inodes are none."""
+    now = Snapshot(
+        probes(
+            "debian13",
+            {
+                "/proc/locks": "1: POSIX  ADVISORY  READ  7 00:87:2450444 0 EOF\n"
+                "2: POSIX  ADVISORY  WRITE 8 00:87:2449639 0 EOF\n"
+                "2: -> POSIX  ADVISORY  WRITE 9 00:87:2449639 0 EOF\n"
+                "3: FLOCK  ADVISORY  WRITE 10 00:87:99 0 EOF\n"
+            },
+            {"processes": {"out": "    7 sh\n    8 apt-get\n    9 apt-get\n"}},
+        )
+    )
+    assert now.dpkg.locks == (Lock("/var/lib/apt/lists/lock", 8, "apt-get"),)
+
+
+@pytest.mark.parametrize(
+    ("path", "mounted_on"),
+    [
+        ("/var/lib/docker/overlay2", "/var/lib/docker"),
+        ("/var/lib/containerd", "/"),
+        ("/srv/swap/deep/er", "/srv/swap"),
+        ("/srv/swapfile", "/"),
+        ("/", "/"),
+    ],
+)
+def test_the_file_system_that_holds_a_path(path: str, mounted_on: str) -> None:
+    disk = Snapshot(probes("debian13")).disks.under(path)
+    assert isinstance(disk, Disk)
+    assert disk.mounted_on == mounted_on
