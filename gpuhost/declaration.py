@@ -156,7 +156,8 @@ def allowed(field: FieldInfo, said: str = "") -> str:
     kinds = [_kind(choice) for choice in choices if not isinstance(choice, str)]
     if len(words) > 1 and not kinds:
         return f"one of {', '.join(words)}"
-    parts = [*words, *dict.fromkeys(kinds)]
+    # None first: behind "such as …" it would read as one more example.
+    parts = sorted([*words, *dict.fromkeys(kinds)], key=lambda part: part != "None")
     sentence = " or ".join(parts)
     if said and not words and not said.startswith(("Input", "String", "Tuple")):
         return said

@@ -162,6 +162,8 @@ def _in_words(file: str, load: Any, *arguments: Any, **options: Any) -> Any:
         raise BadInventory(f"{error.filename}, line {error.lineno}: {error.msg}") from error
     except CliError as error:
         raise BadInventory(error.message) from error
+    except BadInventory:
+        raise
     except PyinfraError as error:
         raise BadInventory(f"{file}: {error}") from error
     except Exception as error:

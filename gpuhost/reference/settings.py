@@ -1,0 +1,106 @@
+"""Every setting: as group_data/all.py, with its default, and as a page to look it up."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Any
+
+from pydantic.fields import FieldInfo
+
+from gpuhost.declaration import allowed, unit_of
+from gpuhost.settings import fields
+
+NOUNS = {
+    "adopt": "A machine that was used before",
+    "gpu": "The GPU",
+    "cuda": "CUDA",
+    "system": "System",
+    "proxy": "HTTP proxy",
+    "apt": "Where packages come from",
+    "nvidia": "NVIDIA driver",
+    "toolkit": "NVIDIA Container Toolkit",
+    "docker": "Container engine",
+    "swap": "Swap",
+    "firewall": "Firewall",
+    "disk": "Disk",
+    "memory": "Memory",
+}
+
+DEFAULTS_HEAD = '''"""Every setting with its default. Generated from the code: `make docs`.
+
+Set your own beside this file, in group_data/GROUP.py for a group of your inventory, or at a host in
+the inventory: both win over this file. docs/settings.md is the same as a page.
+"""
+'''
+
+PAGE_HEAD = """# Settings
+
+Every setting of a host. Generated from `gpuhost/settings.py` by `make docs`.
+
+What wins, from the first to the last:
+
+1. `--data KEY=VALUE` on the command line (`--data 'cuda="12.1"'`: text in quotes of its own);
+2. the host's own data in the inventory, `("gpu1.example.com", {"swap_size_gb": 16})`;
+3. its groups, `group_data/GROUP.py`, the last group first;
+4. `group_data/all.py`, which has every setting with its default.
+
+A value that is not allowed, settings that exclude each other and a name that is nearly one of these
+(`swap_sizegb`) end that host with one line that says which, what is allowed and where it was set;
+the other hosts go on. Your own data and pyinfra's (`ssh_…`, `_sudo`) are left alone. pyinfra reads
+`group_data/` of the directory it is run in, and the one beside the inventory.
+"""
+
+
+def _by_noun() -> Iterator[tuple[str, list[tuple[str, FieldInfo]]]]:
+    for noun, group in groupby(fields().items(), lambda item: item[0].partition("_")[0]):
+        yield NOUNS[noun], list(group)
+
+
+def defaults_file() -> str:
+    """group_data/all.py: values equal to the defaults, each under its meaning."""
+    parts = [DEFAULTS_HEAD]
+    for title, group in _by_noun():
+        rule = "-" * (98 - len(title))
+        parts.append(f"\n# {title} {rule}"[:100].rstrip() + "\n")
+        parts += [
+            f"\n{_comment(field)}\n{name} = {literal(field.default)}\n" for name, field in group
+        ]
+    return "".join(parts)
+
+
+def _comment(field: FieldInfo) -> str:
+    words = str(field.description)
+    if field.annotation is not bool:
+        words += f" Allowed: {allowed(field)}."
+    lines = textwrap.wrap(words, 97)
+    return "\n".join(f"# {line}" for line in lines)
+
+
+def literal(value: Any) -> str:
+    """A default as a person writes it: lists for tuples, double quotes."""
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(literal, value))}]"
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
+
+
+def settings_page() -> str:
+    """docs/settings.md."""
+    parts = [PAGE_HEAD]
+    for title, group in _by_noun():
+        parts.append(
+            f"\n## {title}\n\n| setting | default | allowed | meaning |\n|---|---|---|---|\n"
+        )
+        parts += [_row(name, field) for name, field in group]
+    return "".join(parts)
+
+
+def _row(name: str, field: FieldInfo) -> str:
+    unit = unit_of(field)
+    default = f"`{literal(field.default)}`" + (
+        f" {unit}" if unit and field.default != "auto" else ""
+    )
+    cells = (f"`{name}`", default, allowed(field), str(field.description))
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n"

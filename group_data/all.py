@@ -1,0 +1,195 @@
+"""Every setting with its default. Generated from the code: `make docs`.
+
+Set your own beside this file, in group_data/GROUP.py for a group of your inventory, or at a host in
+the inventory: both win over this file. docs/settings.md is the same as a page.
+"""
+
+# A machine that was used before ------------------------------------------------------------------
+
+# Allow the first run on a used machine to stop, close or replace what is already there.
+adopt = False
+
+# The GPU -----------------------------------------------------------------------------------------
+
+# Whether the host must have a GPU: `auto` takes what is on the PCI bus. Allowed: one of "auto",
+# "required", "none".
+gpu = "auto"
+
+# How many GPUs must answer; None: any number. Allowed: None or a whole number, at least 1.
+gpu_count = None
+
+# CUDA --------------------------------------------------------------------------------------------
+
+# The CUDA version that the containers use, such as "12.1"; None: do not check. Allowed: None or a
+# CUDA version in quotes, such as "12.1".
+cuda = None
+
+# System ------------------------------------------------------------------------------------------
+
+# Go on with a distribution or architecture that gpuhost was not written for.
+system_allow_unsupported = False
+
+# Install security updates by themselves; never NVIDIA's or Docker's packages.
+system_security_updates = True
+
+# HTTP proxy --------------------------------------------------------------------------------------
+
+# HTTP proxy for apt, the engine, builds and containers. Allowed: None or a URL.
+proxy_http = None
+
+# The same for HTTPS. Allowed: None or a URL.
+proxy_https = None
+
+# Hosts and networks reached without the proxy. Allowed: a list, each item a host, domain or
+# network, such as "10.0.0.0/8".
+proxy_no = ["localhost", "127.0.0.1", "::1"]
+
+# Where packages come from ------------------------------------------------------------------------
+
+# Where the distribution's packages come from; None: the original sources. Allowed: None or "auto"
+# or "aliyun" or "tuna" or "ustc" or "tencent" or "huawei" or a URL.
+apt_mirror = None
+
+# Take security updates from the mirror too, although it may lag behind.
+apt_mirror_security = False
+
+# What `auto` tries, in this order. Allowed: a list, each item "aliyun" or "tuna" or "ustc" or
+# "tencent" or "huawei" or a URL, at least 1 item.
+apt_mirror_candidates = ["aliyun", "tuna", "ustc"]
+
+# `auto` refuses a mirror whose Release file is older. Allowed: a whole number of days, at least 1.
+apt_mirror_max_age_days = 7
+
+# How long to wait for another apt or dpkg to finish. Allowed: a whole number of s, at least 0, at
+# most 3600.
+apt_lock_timeout_s = 300
+
+# NVIDIA driver -----------------------------------------------------------------------------------
+
+# Only check the driver, or install it too. Allowed: one of "check", "install".
+nvidia_driver = "check"
+
+# Install the driver from the distribution or from NVIDIA's own repository. Allowed: one of
+# "distro", "nvidia".
+nvidia_source = "distro"
+
+# The driver branch to install, such as "580"; None: the newest that fits the cards. Allowed: None
+# or a driver branch in quotes, such as "580".
+nvidia_branch = None
+
+# A mirror of NVIDIA's repository; None: developer.download.nvidia.com. Allowed: None or a URL.
+nvidia_mirror = None
+
+# The key that must sign NVIDIA's driver repository; None: the one that NVIDIA published for the
+# distribution's release. Allowed: None or 40 hexadecimal digits, upper case.
+nvidia_key_fingerprint = None
+
+# Reboot when the driver needs it, and wait until it is loaded.
+nvidia_reboot = False
+
+# Keep NVIDIA's packages at their version: an upgrade under running containers breaks them.
+nvidia_hold = True
+
+# Keep the driver loaded while nothing uses the card.
+nvidia_persistence = True
+
+# NVIDIA Container Toolkit ------------------------------------------------------------------------
+
+# Where the NVIDIA Container Toolkit comes from. Allowed: "nvidia" or "ustc" or a URL.
+toolkit_mirror = "nvidia"
+
+# The toolkit's version, such as "1.20.0"; None: the newest, all packages alike. Allowed: None or a
+# version, such as "1.20.0".
+toolkit_version = None
+
+# The key that must sign the toolkit's repository. Allowed: 40 hexadecimal digits, upper case.
+toolkit_key_fingerprint = "C95B321B61E88C1809C4F759DDCAE044F796ECB0"
+
+# The key as a file on this machine; None: fetched by the host from the mirror. Allowed: None or a
+# string.
+toolkit_key_file = None
+
+# Image for the GPU test; None: one made on the host from its own C library. Allowed: None or a
+# string.
+toolkit_test_image = None
+
+# Container engine --------------------------------------------------------------------------------
+
+# Docker's repository, the distribution's packages, or an engine already there. Allowed: one of
+# "docker-ce", "distro", "present".
+docker_source = "docker-ce"
+
+# A mirror of Docker's repository. Allowed: "docker" or "aliyun" or "tuna" or "ustc" or "tencent"
+# or "huawei" or a URL.
+docker_mirror = "docker"
+
+# The key that must sign Docker's repository. Allowed: 40 hexadecimal digits, upper case.
+docker_key_fingerprint = "9DC858229FC7DD38854AE2D88D81803C0EBFCD88"
+
+# The key as a file on this machine; None: fetched by the host from the mirror. Allowed: None or a
+# string.
+docker_key_file = None
+
+# When a changed configuration may restart the engine: `idle`: no container would stop. Allowed:
+# one of "idle", "always", "never".
+docker_restart = "idle"
+
+# Mirrors of Docker Hub, in order. Allowed: a list, each item a URL.
+docker_registry_mirrors = []
+
+# A container's log is rotated at this size. Allowed: a size, such as "10m" or "1g".
+docker_log_max_size = "10m"
+
+# How many rotated logs are kept. Allowed: a whole number, at least 1.
+docker_log_max_file = 3
+
+# Networks for containers, "10.200.0.0/16#24": /24 networks out of 10.200.0.0/16. Allowed: a list,
+# each item a pool, such as "10.200.0.0/16#24".
+docker_address_pools = []
+
+# Where images and volumes live; None: the engine's default. Allowed: None or an absolute path.
+docker_data_root = None
+
+# Containers go on while the engine restarts.
+docker_live_restore = True
+
+# The engine's feature switches. Allowed: a dictionary, a string to True or False.
+docker_features = {}
+
+# Memory that containers can use: RAM and swap, or the cgroup's limit. Allowed: a number of GB, at
+# least 0.
+docker_min_memory_gb = 8
+
+# Swap --------------------------------------------------------------------------------------------
+
+# Size of the swap file; 0: none; `auto`: by RAM and free disk. Allowed: "auto" or a number of GB.
+swap_size_gb = "auto"
+
+# The swap file. Allowed: an absolute path.
+swap_path = "/swapfile"
+
+# How eagerly the kernel swaps. Allowed: a whole number, at least 0, at most 200.
+swap_swappiness = 10
+
+# Firewall ----------------------------------------------------------------------------------------
+
+# Close every port that is not allowed, containers' too.
+firewall_enabled = True
+
+# What may come in, besides SSH: "80/tcp", "3000/tcp from 10.0.0.0/8", "8000:8100/tcp". Allowed: a
+# list, each item a rule, such as "80/tcp".
+firewall_allow = []
+
+# A change is undone unless a fresh login confirms it in this time. Allowed: a whole number of s,
+# at least 30, at most 3600.
+firewall_confirm_s = 120
+
+# Disk --------------------------------------------------------------------------------------------
+
+# Free space where images, data and apps live. Allowed: a number of GB, at least 0.
+disk_min_free_gb = 20
+
+# Memory ------------------------------------------------------------------------------------------
+
+# RAM of the host. Allowed: a number of GB, at least 0.
+memory_min_gb = 8

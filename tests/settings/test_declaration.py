@@ -1,0 +1,223 @@
+"""From what a person wrote to Settings: what is refused, in which words, and where it was set."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pyinfra.api.inventory import Inventory
+
+from gpuhost.declaration import (
+    BadSettings,
+    Layer,
+    allowed,
+    declare,
+    declared_for,
+    in_words,
+)
+from gpuhost.settings import Settings, fields
+
+# What is written, and what the one line says of it.
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"gpu": "yes"}, 'gpu = \'yes\' (here): one of "auto", "required", "none"'),
+    ({"adopt": "yes"}, "adopt = 'yes' (here): True or False"),
+    ({"gpu_count": 0}, "gpu_count = 0 (here): None or a whole number, at least 1"),
+    ({"gpu_count": True}, "gpu_count = True (here): None or a whole number, at least 1"),
+    ({"swap_size_gb": "16"}, "swap_size_gb = '16' (here): \"auto\" or a number of GB"),
+    ({"swap_size_gb": -3}, "swap_size_gb = -3 (here): swap_size_gb must not be negative"),
+    ({"cuda": 12.1}, 'cuda = 12.1 (here): None or a CUDA version in quotes, such as "12.1"'),
+    ({"cuda": "12"}, "cuda = '12' (here): None or a CUDA version in quotes, such as \"12.1\""),
+    ({"apt_mirror": "usct"}, 'apt_mirror = \'usct\' (here): None or "auto" or "aliyun" or "tuna"'),
+    (
+        {"firewall_allow": "80/tcp"},
+        "firewall_allow = '80/tcp' (here): a list, each item a rule, such as \"80/tcp\"",
+    ),
+    ({"firewall_allow": ["80/tpc"]}, "firewall_allow = ['80/tpc'] (here): 'tpc' is not a protocol"),
+    ({"swap_path": "swap"}, "swap_path = 'swap' (here): must be an absolute path"),
+    (
+        {"docker_features": {1: 2}},
+        "docker_features = {1: 2} (here): a dictionary, a string to True",
+    ),
+    (
+        {"apt_mirror_candidates": []},
+        'apt_mirror_candidates = [] (here): a list, each item "aliyun"',
+    ),
+    (
+        {"gpu": "none", "cuda": "12.1"},
+        "gpu = 'none' (here), cuda = '12.1' (here): cuda needs gpu other than \"none\"",
+    ),
+    (
+        {"nvidia_reboot": True},
+        'nvidia_reboot = True (here): nvidia_reboot=True needs nvidia_driver="install"',
+    ),
+]
+NEAR_MISSES = {
+    "swap_sizegb": "swap_size_gb",
+    "swap_size_GB": "swap_size_gb",
+    "SWAP_SIZE_GB": "swap_size_gb",
+    "swap-size-gb": "swap_size_gb",
+    "docker_registry_mirror": "docker_registry_mirrors",
+    "firewall_allowed": "firewall_allow",
+    "nvidia_drivers": "nvidia_driver",
+    "cudaa": "cuda",
+}
+OF_OTHERS = {
+    "ssh_user": "root",
+    "ssh_known_hosts_file": "x",
+    "_sudo": True,
+    "_sudo_password": "secret",
+    "app_name": "tts",
+    "swap_partner": "bob",
+    "owner": "me",
+    "docker_compose_files": ["a"],
+    "gpus": 3,
+    7: "numbers are keys too",
+}
+
+
+def refused(values: dict[Any, Any], where: str = "here") -> str:
+    with pytest.raises(BadSettings) as error:
+        declare([Layer(where, values)])
+    (line,) = error.value.lines
+    assert "\n" not in line
+    return line
+
+
+@pytest.mark.parametrize(("values", "says"), REFUSED, ids=lambda value: str(value)[:40])
+def test_refused_in_one_line(values: dict[str, Any], says: str) -> None:
+    assert refused(values).startswith(says)
+
+
+@pytest.mark.parametrize(("written", "meant"), NEAR_MISSES.items())
+def test_near_misses(written: str, meant: str) -> None:
+    assert refused({written: 1}) == f"{written} (here) is no setting: did you mean {meant}?"
+
+
+def test_data_of_others_is_left_alone() -> None:
+    assert declare([Layer("here", OF_OTHERS)]) == Settings()
+
+
+def test_every_mistake_is_named_at_once() -> None:
+    with pytest.raises(BadSettings) as error:
+        declare([Layer("here", {"gpu": "yes", "cuda": 12.1, "swap_sizegb": 1})])
+    assert len(error.value.lines) == 3
+
+
+def test_the_first_layer_that_has_a_key_wins() -> None:
+    layers = [
+        Layer("--data", {"memory_min_gb": 1}),
+        Layer("host", {"memory_min_gb": "x", "disk_min_free_gb": 2}),
+        Layer("group", {"disk_min_free_gb": 3, "gpu_count": 4}),
+    ]
+    made = declare(layers)
+    assert (made.memory_min_gb, made.disk_min_free_gb, made.gpu_count) == (1, 2, 4)
+
+
+def test_a_number_on_the_command_line_that_should_be_text() -> None:
+    line = refused({"nvidia_branch": 580}, "--data")
+    assert line.endswith("; in a shell: --data 'nvidia_branch=\"580\"'")
+    assert "in a shell" not in refused({"nvidia_branch": 580}, "group gpu")
+    assert "in a shell" not in refused({"gpu_count": 0}, "--data")
+
+
+@pytest.mark.parametrize(
+    "url", ["user:hunter2@proxy:3128", "ftp://user:hunter2@proxy", "http://u:hunter2@p x"]
+)
+def test_a_password_is_never_shown(url: str) -> None:
+    assert "hunter2" not in refused({"proxy_http": url})
+    assert "hunter2" not in refused({"docker_registry_mirrors": ["https://ok.example.com", url]})
+
+
+def test_a_long_value_is_cut() -> None:
+    assert len(refused({"gpu": "x" * 5000})) < 300
+
+
+def a_host(**data: Any) -> Inventory:
+    """An inventory with a host in two groups; data by layer."""
+    return Inventory(
+        (["gpu1"], data.get("everybody", {})),
+        override_data=data.get("override", {}),
+        first=([("gpu1", data.get("own", {}))], data.get("first", {})),
+        second=(["gpu1"], data.get("second", {})),
+    )
+
+
+@pytest.mark.parametrize(
+    ("layer", "where"),
+    [
+        ("override", "--data"),
+        ("own", "the inventory, host gpu1"),
+        ("second", "group second"),
+        ("first", "group first"),
+        ("everybody", "group_data/all.py"),
+    ],
+)
+def test_where_it_was_set(layer: str, where: str) -> None:
+    host = a_host(**{layer: {"gpu": "yes"}}).get_host("gpu1")
+    with pytest.raises(BadSettings, match=r"^gpu = 'yes' \((.*)\): one of") as error:
+        declared_for(host)
+    assert f"({where})" in str(error.value)
+
+
+def test_layers_win_as_in_pyinfra() -> None:
+    layers = ("everybody", "first", "second", "own", "override")
+    for upto in range(1, len(layers) + 1):
+        data = {layer: {"gpu_count": 1 + at} for at, layer in enumerate(layers[:upto])}
+        host = a_host(**data).get_host("gpu1")
+        assert declared_for(host).gpu_count == host.data.gpu_count == upto
+
+
+def test_in_words_hides_passwords() -> None:
+    host = a_host(own={"ssh_password": "hunter2"}, first={"ssh_port": "22"}).get_host("gpu1")
+    assert in_words(host, "ssh_password") == "ssh_password = *** (the inventory, host gpu1)"
+    assert in_words(host, "ssh_port") == "ssh_port = '22' (group first)"
+
+
+SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(),
+    st.binary(),
+    st.complex_numbers(),
+)
+ANYTHING = st.recursive(
+    SCALARS,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.tuples(inner),
+        st.dictionaries(st.one_of(st.text(max_size=5), st.integers()), inner, max_size=3),
+        st.sets(st.integers(), max_size=2),
+    ),
+    max_leaves=4,
+)
+OUR_KEYS = st.sampled_from(list(fields()))
+THEIR_KEYS = st.one_of(st.text(), st.integers(), st.tuples(st.integers()))
+
+
+@settings(max_examples=300)
+@given(values=st.dictionaries(st.one_of(OUR_KEYS, THEIR_KEYS), ANYTHING, max_size=4))
+def test_arbitrary_values_raise_nothing_else(values: dict[Any, Any]) -> None:
+    with suppress(BadSettings):
+        assert isinstance(declare([Layer("here", values)]), Settings)
+
+
+@given(key=OUR_KEYS, value=ANYTHING)
+def test_a_refusal_names_the_key_and_the_place(key: str, value: Any) -> None:
+    try:
+        declare([Layer("the 7th layer", {key: value})])
+    except BadSettings as error:
+        (line,) = error.lines
+        assert line.startswith(f"{key} = ")
+        assert "(the 7th layer): " in line
+
+
+@given(key=OUR_KEYS)
+def test_what_is_allowed_can_be_said_of_every_setting(key: str) -> None:
+    words = allowed(fields()[key])
+    assert words
+    assert not any(jargon in words for jargon in ("typing", "class", "Annotated", "Literal"))
