@@ -12,7 +12,7 @@ from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.toolkit import RUNTIME
 from gpuhost.toolkit.packages import PACKAGES, release, repository
-from gpuhost.toolkit.proof import Circumstances, cause_of, test_image
+from gpuhost.toolkit.proof import Circumstances, cause_of, image_for
 
 AGAIN = "run the deploy again"
 NO_DRIVER = "the driver does not work: the nvidia checks say why"
@@ -30,7 +30,7 @@ def circumstances(now: Snapshot, declared: Settings) -> Circumstances | None:
     toolkit, engine, driver = now.toolkit, now.docker.engine, working_driver(now)
     if not driver or not engine or PACKAGES[0] not in toolkit.packages:
         return None
-    image = test_image(declared.toolkit_test_image, toolkit.libc)
+    image = image_for(declared.toolkit_test_image, toolkit.libc)
     return Circumstances(driver, toolkit.packages[PACKAGES[0]], engine.version, image)
 
 

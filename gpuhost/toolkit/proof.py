@@ -66,7 +66,7 @@ def parse(record: str) -> Proof | None:
         return None
 
 
-def test_image(declared: str | None, libc: str) -> str:
+def image_for(declared: str | None, libc: str) -> str:
     """The image that the test runs in: the declared one, or one made of the host's C library.
 
     + declared: `toolkit_test_image`

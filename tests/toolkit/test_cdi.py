@@ -1,0 +1,60 @@
+"""CDI specifications, by way of the very grep that the collector runs."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from importlib.resources import files
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gpuhost.toolkit.cdi import REFRESHED, STATIC, specifications
+
+SAMPLE = Path(__file__).parents[1] / "fixtures" / "toolkit" / "cdi.yaml"
+
+
+def _grep(path: Path) -> str:
+    """The collector's `probe cdi`, run on one file that stands for the real one."""
+    collector = files("gpuhost.snapshot").joinpath("collector.sh").read_text("utf-8")
+    found = re.search(r"probe cdi \d+ (grep (?:[^\n]*\\\n)*[^\n]*)", collector)
+    assert found, "the collector has no probe cdi"
+    words = shlex.split(found[1].replace("\\\n", " "))
+    assert words[-2:] == [REFRESHED, STATIC]
+    done = subprocess.run([*words[:-2], str(path)], capture_output=True, text=True, check=True)
+    return done.stdout.replace(f"{path}:", f"{REFRESHED}:")
+
+
+def test_driver_and_devices_of_a_specification() -> None:
+    found = specifications(_grep(SAMPLE))
+    assert list(found) == [REFRESHED]
+    assert found[REFRESHED].drivers == {"535.183.01"}
+    assert found[REFRESHED].devices == {
+        "0",
+        "1:0",
+        "MIG-c7384736-a75d-5afc-978f-d2f1294409fd",
+        "GPU-b7b23dc6-5fc9-42f4-925c-f99621e9ad17",
+        "all",
+    }
+    assert found[REFRESHED].mig_instances == 1
+
+
+def test_a_specification_as_json(tmp_path: Path) -> None:
+    path = tmp_path / "nvidia.yaml"
+    path.write_text('{\n "devices": [\n  {\n   "name": "0",\n   "x": 1\n  }\n ]\n}\n')
+    assert specifications(_grep(path))[REFRESHED].devices == {"0"}
+
+
+def test_two_files_are_kept_apart() -> None:
+    found = specifications(f"{REFRESHED}:libcuda.so.580.65.06\n{STATIC}:libcuda.so.470.57.02\n")
+    assert {path: set(one.drivers) for path, one in found.items()} == {
+        REFRESHED: {"580.65.06"},
+        STATIC: {"470.57.02"},
+    }
+
+
+@given(st.text() | st.text().map(lambda text: f"{REFRESHED}:{text}"))
+def test_any_text_is_read(text: str) -> None:
+    assert set(specifications(text)) <= {REFRESHED, STATIC}

@@ -1,0 +1,94 @@
+"""The record of the proof, the image it runs in, and what failures mean."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gpuhost.toolkit.proof import CAUSES, Circumstances, Proof, cause_of, image_for, parse
+
+FIXTURES = Path(__file__).parents[1] / "fixtures" / "toolkit"
+FAILURES: list[dict[str, str]] = yaml.safe_load((FIXTURES / "failures.yaml").read_text("utf-8"))
+GOOD: dict[str, Any] = {
+    "driver": "535.183.01",
+    "toolkit": "1.20.0-1",
+    "engine": "26.1.5",
+    "image": "gpuhost/gpu-test:2.41-12-r1",
+    "gpus": 2,
+    "time": 1795301186,
+    "failure": "",
+}
+
+
+@pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: failure["text"][-60:])
+def test_failures_have_a_cause_and_a_fix(failure: dict[str, str]) -> None:
+    known = cause_of(failure["text"])
+    assert re.search(failure["cause"], known.cause)
+    assert re.search(failure["fix"], known.fix)
+
+
+def test_every_known_failure_is_tried() -> None:
+    hit = {id(cause_of(failure["text"])) for failure in FAILURES}
+    assert {id(cause) for _, cause in CAUSES} - hit == set()
+    assert len(CAUSES) == 13
+
+
+def test_a_record_is_read_as_it_was_written() -> None:
+    made = parse(json.dumps(GOOD))
+    assert made == Proof(
+        Circumstances("535.183.01", "1.20.0-1", "26.1.5", "gpuhost/gpu-test:2.41-12-r1"),
+        gpus=2,
+        time=1795301186,
+        failure="",
+    )
+
+
+@pytest.mark.parametrize("missing", sorted(GOOD))
+def test_a_record_without_a_part_is_none(missing: str) -> None:
+    assert parse(json.dumps({key: value for key, value in GOOD.items() if key != missing})) is None
+
+
+@given(st.text() | st.recursive(st.none() | st.text() | st.floats(), st.lists).map(json.dumps))
+def test_any_text_is_a_record_or_none(text: str) -> None:
+    assert parse(text) is None
+
+
+@given(
+    st.fixed_dictionaries(
+        {key: st.none() | st.text() | st.integers() | st.floats() for key in GOOD}
+    ).map(json.dumps)
+)
+def test_any_values_never_raise(text: str) -> None:
+    made = parse(text)
+    assert made is None or isinstance(made.gpus, int)
+
+
+def test_differences_name_what_changed_and_nothing_else() -> None:
+    before = Circumstances("535.183.01", "1.20.0-1", "26.1.5", "a")
+    now = Circumstances("550.54.14", "1.20.0-1", "29.2.0", "a")
+    assert before.differences(now) == [
+        "driver 535.183.01, now 550.54.14",
+        "engine 26.1.5, now 29.2.0",
+    ]
+    assert before.differences(before) == []
+
+
+def test_the_own_image_is_named_after_the_c_library() -> None:
+    assert image_for(None, "2.41-12+deb13u4") == "gpuhost/gpu-test:2.41-12-deb13u4-r1"
+    assert image_for("nvidia/cuda:12.2.2-base", "2.41-12") == "nvidia/cuda:12.2.2-base"
+
+
+# docs.docker.com/reference/cli/docker/image/tag.
+TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", re.ASCII)
+
+
+@given(st.from_regex(r"[0-9][0-9A-Za-z.+~:-]{0,200}", fullmatch=True))
+def test_any_version_of_the_c_library_makes_a_tag(version: str) -> None:
+    assert TAG.fullmatch(image_for(None, version).partition(":")[2])
