@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import runpy
 from pathlib import Path
 
@@ -45,7 +46,7 @@ def test_operations_have_an_example_and_a_meaning_for_every_argument() -> None:
         for line in signature.splitlines():
             argument = line.strip().partition(":")[0]
             if line.startswith("    ") and argument.isidentifier():
-                assert f"`{argument}`" in section or f"{argument}," in section
+                assert re.search(rf"^- `[^`]*\b{argument}\b.*`: ", section, re.MULTILINE)
 
 
 def test_check_names_what_is_stale(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
