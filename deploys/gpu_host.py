@@ -5,7 +5,7 @@ pyinfra inventory.py deploys/gpu_host.py --dry     what would change, and nothin
 pyinfra @local deploys/gpu_host.py                 on the server itself
 """
 
-from gpuhost.host import docker, proxy, swap, system, toolkit
+from gpuhost.host import docker, nvidia, proxy, swap, system, toolkit
 from gpuhost.host.start import begin
 from gpuhost.host.verification import verified
 
@@ -14,7 +14,9 @@ if settings := begin():
     system.undisturbed(settings)
     proxy.ready(settings)
     system.ready(settings)
+    nvidia.archive_ready(settings)
     swap.ready(settings)
+    nvidia.ready(settings)
     docker.ready(settings)
     toolkit.ready(settings)
     docker.configured(settings)

@@ -7,6 +7,7 @@ from gpuhost.checks.proxy import MODES as PROXY_FILES
 from gpuhost.checks.system import UPDATES_FILE
 from gpuhost.docker.packages import OLDER_LISTS as DOCKER_LISTS
 from gpuhost.firewall.files import host_files
+from gpuhost.nvidia.install import OTHER_LISTS as NVIDIA_LISTS
 from gpuhost.repository import put_aside
 from gpuhost.settings import Settings
 from gpuhost.snapshot.apt import CLOUD_INIT, INTERRUPTED, UPDATED
@@ -38,6 +39,7 @@ def request_for(declared: Settings) -> Request:
                 *DOCKER_LISTS,
                 INSTALLED,
                 RUNTIME,
+                *NVIDIA_LISTS,
                 *TOOLKIT_LISTS,
                 *map(put_aside, TOOLKIT_LISTS),
             }

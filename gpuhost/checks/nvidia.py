@@ -156,6 +156,14 @@ def cuda(now: Snapshot, declared: Settings) -> Verdict:
     if decision.needed is not None and not now.nvidia.works:
         return skip(f"{_not_working(now)}; {_would_do(decision)}")
     actual = f"{decision.rule.value}: {decision.reason}"
+    if decision.refused:
+        return warn(
+            f"CUDA {declared.cuda}, NVIDIA's images too",
+            actual,
+            evidence=evidence,
+            fix=f"set NVIDIA_DISABLE_REQUIRE=1 on the containers, or {INSTALL} and "
+            f'nvidia_branch="{decision.branch}"',
+        )
     if decision.rule.runs:
         return ok(actual, expected=f"CUDA {declared.cuda}", evidence=evidence)
     return fail(
@@ -199,7 +207,8 @@ def branch(now: Snapshot, declared: Settings) -> Verdict:
         best = recommended_branch(now.nvidia.cards)
         return warn(
             "a branch that NVIDIA supports",
-            f"branch {found.branch} is without security fixes since {BRANCH_END[found.branch]}",
+            f"branch {found.branch} gets no security fixes any more",
+            evidence=f"ended {BRANCH_END[found.branch]}" if found.branch in BRANCH_END else "",
             fix=f'{INSTALL} and nvidia_branch="{best}"' if best else "replace the card",
         )
     return ok(f"branch {found.branch}")

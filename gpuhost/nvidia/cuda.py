@@ -48,6 +48,8 @@ class Decision:
     + needed: the lowest driver that would run the wanted CUDA on these cards; None: none can
     + branch: the driver branch to install for it; None: none can
     + notes: what else to know, a sentence each
+    + refused: the card on which NVIDIA's images of that CUDA refuse this driver, although it would
+      run them; None: none
     """
 
     rule: Rule
@@ -57,6 +59,7 @@ class Decision:
     needed: DriverVersion | None
     branch: int | None
     notes: tuple[str, ...] = ()
+    refused: Card | None = None
 
 
 @dataclass(frozen=True)
@@ -137,6 +140,7 @@ def decide(driver: DriverVersion | None, cards: Sequence[Card], wanted: CudaVers
         needed=None if hopeless else needed_driver(cards, wanted),
         branch=None if hopeless else recommended_branch(cards, wanted),
         notes=tuple(_notes(rule, driver, cards, wanted)),
+        refused=_refused(rule, driver, cards, wanted),
     )
 
 
@@ -273,7 +277,7 @@ def _notes(
             f"CUDA {wanted.release} fail."
         )
     if driver is not None and rule in (Rule.MINOR_COMPAT, Rule.FORWARD_COMPAT):
-        notes += _gate_notes(driver, cards, wanted)
+        notes += _gate_notes(driver, _refused(rule, driver, cards, wanted), wanted)
     if rule is Rule.UPGRADE and _crosses_major(driver, wanted) and not _data_center(cards):
         notes.append(
             "Images with cuda-compat end with error 804 here: forward compatibility is for "
@@ -282,17 +286,31 @@ def _notes(
     return notes
 
 
-def _gate_notes(driver: DriverVersion, cards: Sequence[Card], wanted: CudaVersion) -> list[str]:
+def _refused(
+    rule: Rule, driver: DriverVersion | None, cards: Sequence[Card], wanted: CudaVersion
+) -> Card | None:
     requirement = published_requirement(wanted)
-    if requirement is None:
+    if driver is None or requirement is None:
+        return None
+    if rule not in (Rule.MINOR_COMPAT, Rule.FORWARD_COMPAT):
+        return None
+    return next(
+        (
+            card
+            for card in cards
+            if image_gate(requirement, driver, card.brand).gate is Gate.REFUSES
+        ),
+        None,
+    )
+
+
+def _gate_notes(driver: DriverVersion, refused: Card | None, wanted: CudaVersion) -> list[str]:
+    if published_requirement(wanted) is None:
         return []
-    refused = [
-        card for card in cards if image_gate(requirement, driver, card.brand).gate is Gate.REFUSES
-    ]
-    if not refused:
+    if refused is None:
         return [f"NVIDIA's images of CUDA {wanted.release} accept driver branch {driver.branch}."]
     return [
         f"NVIDIA's images of CUDA {wanted.release} refuse driver branch {driver.branch} on the "
-        f"{refused[0].model} where the hook checks: set NVIDIA_DISABLE_REQUIRE=1 on the container, "
+        f"{refused.model} where the hook checks: set NVIDIA_DISABLE_REQUIRE=1 on the container, "
         "or upgrade the driver."
     ]

@@ -20,7 +20,14 @@ from gpuhost.nvidia.driver_packages import (
     nvidia_packages,
 )
 from gpuhost.nvidia.driver_state import DriverState
-from gpuhost.nvidia.repository import BASE, System, UnknownRepositoryError, repository
+from gpuhost.nvidia.repository import (
+    ARCHITECTURES,
+    BASE,
+    KEYS,
+    System,
+    UnknownRepositoryError,
+    repository,
+)
 from gpuhost.nvidia.version import CudaVersion
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
@@ -28,7 +35,15 @@ from gpuhost.snapshot import NotRead, Snapshot
 ARCHIVE_SOURCES = "/etc/apt/sources.list.d/gpuhost-nvidia-components.sources"
 # What older instructions and NVIDIA's cuda-keyring package leave behind: other files that name the
 # same repository with another key stop apt.
-OTHER_LISTS = ("cuda-{name}-{machine}.list", "cuda-{name}-{machine}.sources", "cuda.list")
+OTHER_LISTS = (
+    *(
+        f"/etc/apt/sources.list.d/cuda-{name}-{machine}.{ending}"
+        for name in KEYS
+        for machine in ARCHITECTURES.values()
+        for ending in ("list", "sources")
+    ),
+    "/etc/apt/sources.list.d/cuda.list",
+)
 
 
 @dataclass(frozen=True)
@@ -38,12 +53,14 @@ class InstallPlan:
     + why: what is wrong with what is there
     + packages: None where nothing can be installed; `refusal` says why
     + repository: NVIDIA's, where the driver comes from there
+    + archive: the file that switches on what the driver needs of the distribution's own archive
     + replaces: another driver is in use, which containers may be using
     """
 
     why: str
     packages: DriverPackages | None = None
     repository: apt.Repository | None = None
+    archive: SourceFile | None = None
     replaces: bool = False
     refusal: str = ""
 
@@ -148,7 +165,7 @@ def _packages(now: Snapshot, declared: Settings) -> InstallPlan:
         raise NoDriverPackagesError(
             "the driver that is there does not come from packages: run nvidia-uninstall first"
         )
-    system = _system(now)
+    system = system_of(now)
     choose = nvidia_packages if declared.nvidia_source == "nvidia" else distribution_packages
     packages = choose(
         system,
@@ -160,10 +177,11 @@ def _packages(now: Snapshot, declared: Settings) -> InstallPlan:
     )
     packages = replace(packages, headers=_available(now, packages.headers))
     ours = nvidia_repository(now, declared) if declared.nvidia_source == "nvidia" else None
-    return InstallPlan("", packages, ours)
+    return InstallPlan("", packages, ours, components_file(now, packages.components))
 
 
-def _system(now: Snapshot) -> System:
+def system_of(now: Snapshot) -> System:
+    """The host as NVIDIA's repositories and packages name systems."""
     return System(now.system.distribution, now.system.version, now.system.architecture)
 
 
@@ -196,9 +214,8 @@ def nvidia_repository(now: Snapshot, declared: Settings) -> apt.Repository:
 
     Raises UnknownRepositoryError.
     """
-    system = _system(now)
+    system = system_of(now)
     theirs = repository(system, declared.nvidia_mirror or BASE)
-    name, machine = theirs.url.rstrip("/").split("/")[-2:]
     return apt.Repository(
         name="nvidia",
         uri=theirs.url,
@@ -207,10 +224,7 @@ def nvidia_repository(now: Snapshot, declared: Settings) -> apt.Repository:
         architecture=system.architecture,
         key_url=theirs.key_url,
         fingerprint=declared.nvidia_key_fingerprint or theirs.key_fingerprint,
-        clashes=tuple(
-            f"/etc/apt/sources.list.d/{file.format(name=name, machine=machine)}"
-            for file in OTHER_LISTS
-        ),
+        clashes=OTHER_LISTS,
     )
 
 
@@ -230,9 +244,11 @@ def components_file(now: Snapshot, components: tuple[str, ...]) -> SourceFile | 
     at_mirror = [mirror.uri(archive) for archive in ARCHIVES] if mirror else []
     own = own_archives(sources.files, sources.distribution, at_mirror)
     known = [entry for _, entry in entries(sources.files) if own.has(entry)]
+    if not components:
+        return None
     if not any("main" in entry.components for entry in known):
         raise NoDriverPackagesError(
-            f"apt's sources do not show where {_system(now)} comes from: "
+            f"apt's sources do not show where {system_of(now)} comes from: "
             f"add {' '.join(components)} to them by hand"
         )
     stanzas = list(_stanzas(known, components))

@@ -141,6 +141,9 @@ def minimum_driver(cuda: CudaVersion) -> DriverVersion | None:
 
 
 def support_ended(branch: int, on: date) -> bool | None:
-    """Whether NVIDIA's support of a branch was over on that day; None when its end is not known."""
-    end = BRANCH_END.get(branch)
+    """Whether NVIDIA's support of a branch was over on that day; None when its end is not known.
+
+    A branch older than all of the table ended before them.
+    """
+    end = BRANCH_END.get(branch, min(BRANCH_END.values()) if branch < min(BRANCH_END) else None)
     return None if end is None else on > end

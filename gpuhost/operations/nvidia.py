@@ -1,0 +1,238 @@
+"""The write side of the NVIDIA driver: installed, and loaded."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+from pyinfra import host
+from pyinfra.api import FunctionCommand
+
+from gpuhost.checks.nvidia_boot import BLACKLIST, BLACKLIST_TEXT
+from gpuhost.checks.registry import failing
+from gpuhost.nvidia.driver_packages import held
+from gpuhost.nvidia.install import (
+    InstallPlan,
+    install_plan,
+    preferences,
+    reboot_reason,
+)
+from gpuhost.nvidia.wanted import not_concerned
+from gpuhost.operations import repository as apt_repositories
+from gpuhost.operations.commands import (
+    apt_install,
+    apt_update,
+    put,
+    refuse,
+    run,
+    script,
+)
+from gpuhost.operations.nvidia_reboot import is_this_machine, reboot
+from gpuhost.operations.reading import Commands, executing, operation, read
+from gpuhost.settings import Settings
+from gpuhost.snapshot import Snapshot
+from gpuhost.snapshot.nvidia import NVIDIA_RECORD, PREFERENCES
+
+# Modules are built for every kernel; slow processors take minutes for each.
+LOAD_TIMEOUT = 900
+BUILD_TIMEOUT = 1800
+# Packages on hold are ours to change: they are held again afterwards.
+OURS = "--allow-change-held-packages"
+
+
+@operation
+def archive(
+    gpu: Literal["auto", "required", "none"] = "auto",
+    install: bool = True,
+    source: Literal["distro", "nvidia"] = "distro",
+    branch: str | None = None,
+    cuda: str | None = None,
+) -> Commands:
+    """
+    Switch on what the driver needs of the distribution's own archive (Debian: contrib, non-free,
+    non-free-firmware), in a file beside its sources. Before a mirror takes over, so that these
+    come from it too.
+
+    + gpu, install, source, branch, cuda: as for `driver`
+
+    **Example:**
+
+    .. code:: python
+
+        from gpuhost.operations import nvidia
+        nvidia.archive(name="Archive of the driver")
+    """
+    declared = Settings(
+        gpu=gpu,
+        nvidia_driver="install" if install else "check",
+        nvidia_source=source,
+        nvidia_branch=branch,
+        cuda=cuda,
+    )
+    plan = install_plan(read(declared), declared)
+    if plan is None or plan.archive is None:
+        host.noop("the driver needs nothing more of the archive")
+        return
+    yield put(plan.archive.path, plan.archive.content)
+
+
+@operation
+def driver(
+    gpu: Literal["auto", "required", "none"] = "auto",
+    install: bool = True,
+    source: Literal["distro", "nvidia"] = "distro",
+    branch: str | None = None,
+    cuda: str | None = None,
+    mirror: str | None = None,
+    key_fingerprint: str | None = None,
+    adopt: bool = False,
+) -> Commands:
+    """
+    Have a driver that fits the cards. One that works stays as it is, unless it is not of the
+    declared branch or cannot run the declared CUDA; under running containers only with adopt.
+    Never reboots: `loaded` does.
+
+    + gpu: "none": nothing is done; otherwise what is on the PCI bus decides
+    + install: False: only check
+    + source: packages of the distribution, or of NVIDIA's own repository
+    + branch: "580"; None: the one with the longest support that fits cards and CUDA
+    + cuda: the CUDA that it has to run, "12.1"; None: any
+    + mirror: of NVIDIA's repository, the directory that holds debian12 and so on
+    + key_fingerprint: the only key that may sign it; None: the one published for the release
+    + adopt: replace a driver under running containers
+
+    **Example:**
+
+    .. code:: python
+
+        from gpuhost.operations import nvidia
+        nvidia.driver(name="NVIDIA driver", source="nvidia", branch="580")
+    """
+    declared = Settings(
+        gpu=gpu,
+        nvidia_driver="install" if install else "check",
+        nvidia_source=source,
+        nvidia_branch=branch,
+        cuda=cuda,
+        nvidia_mirror=mirror,
+        nvidia_key_fingerprint=key_fingerprint,
+        adopt=adopt,
+    )
+    now = read(declared)
+    plan = install_plan(now, declared)
+    if plan is None:
+        yield from _modules(now, declared)
+        return
+    running = [container.name for container in now.docker.running_containers]
+    if plan.refusal:
+        refuse("nvidia", f"{plan.why}, and none can be installed: {plan.refusal}")
+    elif plan.replaces and running and not adopt:
+        refuse("nvidia", f"{plan.why}; replacing it breaks {', '.join(running)}: set adopt=True")
+    else:
+        yield from _install(now, plan)
+
+
+def _install(now: Snapshot, plan: InstallPlan) -> Commands:
+    packages = plan.packages
+    if packages is None:
+        return
+    if plan.repository:
+        clashes = [path for path in plan.repository.clashes if now.paths.get(path)]
+        yield from apt_repositories.add(plan.repository, None, clashes)
+        yield put(PREFERENCES, preferences())
+    if plan.archive:
+        yield put(plan.archive.path, plan.archive.content)
+    yield put(BLACKLIST, BLACKLIST_TEXT)
+    yield put(NVIDIA_RECORD, replace(now.nvidia.record, packages=packages.packages).text)
+    yield apt_update()
+    options = (OURS, "--allow-downgrades") if plan.replaces else (OURS,)
+    if packages.pin:
+        yield apt_install([packages.pin], *options)
+    yield apt_install([*packages.headers, *packages.packages], *options)
+    yield script("nvidia_load.sh", seconds=LOAD_TIMEOUT)
+
+
+def _modules(now: Snapshot, declared: Settings) -> Commands:
+    """The module for the kernel of the next boot, where DKMS can build it."""
+    wrong = {finding.id for finding in failing(now, declared, "nvidia")}
+    release = now.kernels.next
+    if declared.nvidia_driver != "install" or "nvidia.next_boot" not in wrong or release is None:
+        host.noop("no driver has to be installed")
+    elif "dkms" not in now.nvidia.packages:
+        refuse(
+            "nvidia", f"kernel {release} has no NVIDIA module, and DKMS is not there to build it"
+        )
+    else:
+        yield apt_update()
+        yield apt_install([f"linux-headers-{release}"])
+        yield run("dkms", "autoinstall", "-k", release, seconds=BUILD_TIMEOUT)
+
+
+@operation
+def loaded(
+    gpu: Literal["auto", "required", "none"] = "auto",
+    install: bool = True,
+    reboot_when_needed: bool = False,
+    source: Literal["distro", "nvidia"] = "distro",
+    branch: str | None = None,
+    cuda: str | None = None,
+    adopt: bool = False,
+) -> Commands:
+    """
+    Have the installed driver loaded. Where that takes a reboot it says so, and reboots only when
+    told to: then it waits for the host and for the driver. Containers that run keep it from
+    rebooting, except with adopt. It reboots once for one installation, not at every run.
+
+    + reboot_when_needed: reboot the host
+    + adopt: also while containers run
+    + gpu, install, source, branch, cuda: as for `driver`
+
+    **Example:**
+
+    .. code:: python
+
+        from gpuhost.operations import nvidia
+        nvidia.loaded(name="NVIDIA driver loaded", reboot_when_needed=True)
+    """
+    declared = Settings(
+        gpu=gpu,
+        nvidia_driver="install" if install else "check",
+        nvidia_source=source,
+        nvidia_branch=branch,
+        cuda=cuda,
+        nvidia_reboot=reboot_when_needed and install,
+        adopt=adopt,
+    )
+    now = read(declared)
+    reason = "" if not_concerned(now, declared) else reboot_reason(now)
+    if coming(now, declared):
+        reason = "a new driver may take one"
+    if not reason or not install:
+        host.noop("no reboot is needed for the driver")
+    elif hindrance := _no_reboot(now, declared):
+        refuse("nvidia", f"a reboot is due ({reason}): {hindrance}")
+    else:
+        record = replace(now.nvidia.record, rebooted_for=now.nvidia.installation)
+        yield put(NVIDIA_RECORD, record.text)
+        yield FunctionCommand(reboot, (reason,), {})
+
+
+def _no_reboot(now: Snapshot, declared: Settings) -> str:
+    """Why the host is not rebooted; empty if it is."""
+    running = [container.name for container in now.docker.running_containers]
+    done = now.nvidia.record.rebooted_for
+    if not declared.nvidia_reboot:
+        return "reboot the host, or set nvidia_reboot=True"
+    if is_this_machine(host):
+        return "gpuhost runs on this machine: reboot it by hand, and run the deploy again"
+    if running and not declared.adopt:
+        return f"it would stop {', '.join(running)}: set adopt=True"
+    if done and done == now.nvidia.installation:
+        return "it was rebooted for this driver before, and that did not help: read dmesg for NVRM"
+    return ""
+
+
+def coming(now: Snapshot, declared: Settings) -> tuple[str, ...]:
+    """What this run is about to install, while it is planned."""
+    plan = None if executing() else install_plan(now, declared)
+    return held(plan.packages.packages) if plan and plan.packages else ()

@@ -1,0 +1,105 @@
+"""A reboot for the driver: the connection is lost and found again, and the driver answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from time import monotonic, sleep
+from typing import Any
+
+from paramiko import SSHException
+from pyinfra import logger
+from pyinfra.api import State, StringCommand
+from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS
+from pyinfra.api.host import Host
+from pyinfra.connectors.util import clear_askpass_cache
+
+from gpuhost.operations.commands import run
+
+# Servers with much memory and many cards test themselves for ten minutes and more.
+BACK_SECONDS = 1800
+LOADED_SECONDS = 300
+PAUSE_SECONDS = 3
+REPORT_SECONDS = 30
+# A shell on stdin: the new boot is told by the kernel's id and, in a container, which shares the
+# kernel, by the start of its first process.
+BOOT = "cat /proc/sys/kernel/random/boot_id; cut -d ' ' -f 22 /proc/1/stat"
+
+
+def is_this_machine(host: Host) -> bool:
+    """@local: a reboot would end gpuhost with the machine."""
+    return host.connector_cls.__name__ == "LocalConnector"
+
+
+def reboot(state: State, host: Host, reason: str) -> bool:
+    """Reboot, wait for the next boot, and until nvidia-smi answers there.
+
+    The host that does not come back, or comes back without the driver, fails; others go on.
+    """
+    given: Any = host.current_op_global_arguments or {}
+    arguments = {key: given[key] for key in CONNECTOR_ARGUMENT_KEYS if key in given}
+    before = _boot(host, arguments)
+    if not before:
+        return _fail(host, "it could not be told which boot this is: not rebooted")
+    _say(host, f"rebooting: {reason}")
+    # The connection closes first; a unit outlives it.
+    command = run(
+        "systemd-run", "--quiet", "--on-active=2", "--timer-property=AccuracySec=100ms",
+        "systemctl", "reboot",
+    )  # fmt: skip
+    done, output = host.run_shell_command(command, **arguments)
+    if not done:
+        return _fail(host, f"the reboot was refused: {output.stderr}")
+    clear_askpass_cache(host)
+    host.disconnect()
+    began = monotonic()
+    if not _wait(host, BACK_SECONDS, "to boot", lambda: _is_back(host, before, arguments)):
+        return _fail(host, f"not back {BACK_SECONDS} s after its reboot")
+    _say(host, f"back after {monotonic() - began:.0f} s")
+    if not _wait(host, LOADED_SECONDS, "to load the driver", lambda: _answers(host, arguments)):
+        return _fail(host, f"{LOADED_SECONDS} s after the reboot nvidia-smi does not answer")
+    return True
+
+
+def _wait(host: Host, seconds: float, what: str, is_so: Callable[[], bool]) -> bool:
+    began = monotonic()
+    said = began
+    while not is_so():
+        if monotonic() - began > seconds:
+            return False
+        if monotonic() - said > REPORT_SECONDS:
+            said = monotonic()
+            _say(host, f"waiting for the host {what}, {said - began:.0f} of {seconds:.0f} s")
+        sleep(PAUSE_SECONDS)
+    return True
+
+
+def _is_back(host: Host, before: str, arguments: dict[str, Any]) -> bool:
+    host.connected = False
+    host.connect(show_errors=False)
+    return bool(host.connected) and _boot(host, arguments) not in ("", before)
+
+
+def _boot(host: Host, arguments: dict[str, Any]) -> str:
+    """Which boot this is; empty while it cannot be told."""
+    with suppress(SSHException, EOFError, OSError):
+        command = StringCommand("LC_ALL=C timeout 10 sh", _stdin=BOOT)
+        done, output = host.run_shell_command(command, _timeout=20, **arguments)
+        return "".join(output.stdout_lines) if done else ""
+    return ""
+
+
+def _answers(host: Host, arguments: dict[str, Any]) -> bool:
+    with suppress(SSHException, EOFError, OSError):
+        done, _ = host.run_shell_command(run("nvidia-smi", "-L", seconds=60), **arguments)
+        return bool(done)
+    return False
+
+
+def _say(host: Host, words: str) -> None:
+    logger.info(f"{host.print_prefix}nvidia: {words}")
+
+
+def _fail(host: Host, reason: str) -> bool:
+    host.log_styled(f"nvidia: {reason}", fg="red")
+    return False

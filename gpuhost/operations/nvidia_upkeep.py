@@ -1,0 +1,195 @@
+"""What keeps a working driver working: packages on hold, Fabric Manager, persistence."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+from pyinfra import host
+
+from gpuhost.checks.nvidia_upkeep import (
+    EXCLUSIONS_TEXT,
+    FABRIC_UNIT,
+    OWN_UNIT,
+    PERSISTENCE_TEXT,
+)
+from gpuhost.checks.registry import failing
+from gpuhost.nvidia.driver_packages import NoDriverPackagesError, fabric_manager_package
+from gpuhost.nvidia.install import system_of
+from gpuhost.operations.commands import apt_install, apt_update, put, refuse, remove, run
+from gpuhost.operations.nvidia import OURS, coming
+from gpuhost.operations.reading import Commands, operation, read
+from gpuhost.settings import Settings
+from gpuhost.snapshot import Snapshot
+from gpuhost.snapshot.nvidia import EXCLUSIONS, NVIDIA_RECORD, PERSISTENCE_UNIT
+
+
+@operation
+def hold(
+    gpu: Literal["auto", "required", "none"] = "auto",
+    enabled: bool = True,
+    install: bool = False,
+    source: Literal["distro", "nvidia"] = "distro",
+    branch: str | None = None,
+    cuda: str | None = None,
+) -> Commands:
+    """
+    Keep the driver's packages at their version: an upgrade under running containers breaks them.
+    apt goes on with everything else, and gpuhost's own installations change them all the same.
+
+    + enabled: False: release what gpuhost put on hold
+    + gpu, install, source, branch, cuda: as for `nvidia.driver`; what it is about to install is
+      held too
+
+    **Example:**
+
+    .. code:: python
+
+        from gpuhost.operations import nvidia_upkeep
+        nvidia_upkeep.hold(name="NVIDIA packages on hold")
+    """
+    declared = Settings(
+        gpu=gpu,
+        nvidia_hold=enabled,
+        nvidia_driver="install" if install else "check",
+        nvidia_source=source,
+        nvidia_branch=branch,
+        cuda=cuda,
+    )
+    now = read(declared)
+    wrong = {finding.id for finding in failing(now, declared, "nvidia")}
+    expected = coming(now, declared) if enabled else ()
+    if "nvidia.hold" not in wrong and not expected:
+        host.noop("NVIDIA's packages are as declared")
+    elif enabled:
+        loose = [package.name for package in now.nvidia.to_hold if not package.hold]
+        if loose or expected:
+            yield run("apt-mark", "hold", *(loose or expected))
+            names = tuple(sorted({*now.nvidia.record.held, *loose}))
+            yield put(NVIDIA_RECORD, replace(now.nvidia.record, held=names).text)
+        yield put(EXCLUSIONS, EXCLUSIONS_TEXT)
+    else:
+        yield from _release(now)
+
+
+def _release(now: Snapshot) -> Commands:
+    ours = [name for name in now.nvidia.record.held if name in now.nvidia.packages]
+    if ours:
+        yield run("apt-mark", "unhold", *ours)
+    yield remove(EXCLUSIONS)
+    yield put(NVIDIA_RECORD, replace(now.nvidia.record, held=()).text)
+
+
+@operation
+def fabric_manager(
+    gpu: Literal["auto", "required", "none"] = "auto",
+    install: bool = True,
+    source: Literal["distro", "nvidia"] = "distro",
+) -> Commands:
+    """
+    Have Fabric Manager of exactly the driver's version, running, where there is NVSwitch.
+
+    + gpu, install, source: as for `nvidia.driver`
+
+    **Example:**
+
+    .. code:: python
+
+        from gpuhost.operations import nvidia_upkeep
+        nvidia_upkeep.fabric_manager(name="NVIDIA Fabric Manager", source="nvidia")
+    """
+    declared = Settings(
+        gpu=gpu, nvidia_driver="install" if install else "check", nvidia_source=source
+    )
+    now = read(declared)
+    wrong = {finding.id for finding in failing(now, declared, "nvidia")}
+    version, present = now.nvidia.driver, now.nvidia.fabric_manager
+    if "nvidia.fabric_manager" not in wrong or not install or version is None:
+        host.noop("Fabric Manager is as it should be, or not needed")
+        return
+    if present is None or present.driver != version:
+        try:
+            package = fabric_manager_package(system_of(now), source, version)
+        except NoDriverPackagesError as error:
+            refuse("nvidia", str(error))
+            return
+        yield apt_update()
+        yield apt_install([f"{package}={version}-*"], OURS, "--allow-downgrades")
+        yield run("apt-mark", "hold", package)
+    yield run("systemctl", "enable", FABRIC_UNIT)
+    yield run("systemctl", "restart", FABRIC_UNIT, seconds=120)
+
+
+@operation
+def persistence(
+    gpu: Literal["auto", "required", "none"] = "auto",
+    enabled: bool = True,
+    install: bool = False,
+    source: Literal["distro", "nvidia"] = "distro",
+    branch: str | None = None,
+    cuda: str | None = None,
+) -> Commands:
+    """
+    Keep the driver loaded while nothing uses the cards, now and after a reboot: without that each
+    start of CUDA waits for it, and settings of the cards are lost.
+
+    + enabled: False: take gpuhost's unit away
+    + gpu, install, source, branch, cuda: as for `nvidia.driver`
+
+    **Example:**
+
+    .. code:: python
+
+        from gpuhost.operations import nvidia_upkeep
+        nvidia_upkeep.persistence(name="NVIDIA persistence mode")
+    """
+    declared = Settings(
+        gpu=gpu,
+        nvidia_persistence=enabled,
+        nvidia_driver="install" if install else "check",
+        nvidia_source=source,
+        nvidia_branch=branch,
+        cuda=cuda,
+    )
+    now = read(declared)
+    wrong = {finding.id for finding in failing(now, declared, "nvidia")}
+    if "nvidia.persistence" not in wrong and not (enabled and coming(now, declared)):
+        host.noop("persistence is as declared, or there is no driver to keep loaded")
+    elif enabled:
+        yield put(PERSISTENCE_UNIT, PERSISTENCE_TEXT)
+        yield run("systemctl", "daemon-reload")
+        yield run("systemctl", "enable", OWN_UNIT)
+        yield run("systemctl", "restart", OWN_UNIT, seconds=180)
+    else:
+        yield from _without_persistence()
+
+
+def _without_persistence() -> Commands:
+    yield run("systemctl", "disable", OWN_UNIT)
+    yield remove(PERSISTENCE_UNIT)
+    yield run("systemctl", "daemon-reload")
+
+
+@operation
+def removed() -> Commands:
+    """
+    Take back what gpuhost set: holds, exclusions from upgrades, its persistence unit. The driver
+    and where it came from stay.
+
+    **Example:**
+
+    .. code:: python
+
+        from gpuhost.operations import nvidia_upkeep
+        nvidia_upkeep.removed(name="NVIDIA settings removed")
+    """
+    now = read(Settings())
+    has_unit = now.probes.file(PERSISTENCE_UNIT) is not None
+    has_holds = bool(now.nvidia.record.held) or now.probes.file(EXCLUSIONS) is not None
+    if not has_unit and not has_holds:
+        host.noop("gpuhost set nothing of NVIDIA's")
+        return
+    if has_holds:
+        yield from _release(now)
+    if has_unit:
+        yield from _without_persistence()
