@@ -15,6 +15,7 @@ from gpuhost.firewall.plan import (
     SSH_COMMENT,
     Opening,
     conflicts,
+    denies,
     missing,
     not_loaded,
     openings,
@@ -102,7 +103,7 @@ def enabled(now: Snapshot, declared: Settings) -> Verdict:
         "ufw is off": not ufw.enabled,
         "ufw.service is not enabled: off at the next boot": not ufw.at_boot,
         "IPv6 is not guarded (IPV6 in /etc/default/ufw)": not ufw.ipv6,
-        "what no rule speaks of is let in": ufw.incoming not in ("drop", "reject"),
+        "what no rule speaks of is let in": not denies(now.firewall),
         "ufw empties Docker's tables (MANAGE_BUILTINS in /etc/default/ufw)": ufw.owns_tables,
     }
     found = next((fault for fault, is_so in faults.items() if is_so), None)

@@ -101,7 +101,7 @@ def _speaks_of(rule: UfwRule, wanted: Opening, family: Family) -> bool:
 def not_loaded(firewall: Firewall, wanted: tuple[Opening, ...]) -> str:
     """What keeps the kernel from doing what ufw's files say; nothing: it does."""
     for family, tables in firewall.kernel.items():
-        problem = _chains_fault(tables, family)
+        problem = _chains_fault(tables, family) or _policy_fault(firewall, tables)
         if problem:
             return f"IPv{family}: {problem}"
         live = parse_kernel(tables.chain(f"{CHAINS[family]}-user-input"), family)
@@ -121,9 +121,18 @@ def _chains_fault(tables: Tables, family: Family) -> str:
         return f"INPUT does not lead to {ufw}-before-input"
     if not tables.chain(f"{ufw}-before-input").jumps_to(f"{ufw}-user-input"):
         return f"{ufw}-before-input does not lead to {ufw}-user-input"
-    if tables.chain("INPUT").policy != "DROP":
+    return ""
+
+
+def _policy_fault(firewall: Firewall, tables: Tables) -> str:
+    if denies(firewall) and tables.chain("INPUT").policy != "DROP":
         return "what no rule speaks of is let in"
     return ""
+
+
+def denies(firewall: Firewall) -> bool:
+    """Whether ufw's files close what no rule speaks of."""
+    return firewall.ufw.incoming in ("drop", "reject")
 
 
 def published_files(firewall: Firewall, declared: Settings) -> dict[Family, str]:
@@ -138,7 +147,7 @@ def change(firewall: Firewall, declared: Settings) -> str:
     lines = []
     if firewall.ufw.enabled and not_loaded(firewall, wanted):
         lines.append("rebuild")
-    if firewall.ufw.incoming not in ("drop", "reject"):
+    if not denies(firewall):
         lines.append("ufw default deny incoming")
     lines += dict.fromkeys(_deletions(stale(firewall, wanted)))
     for opening in wanted:
