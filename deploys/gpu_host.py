@@ -5,7 +5,7 @@ pyinfra inventory.py deploys/gpu_host.py --dry     what would change, and nothin
 pyinfra @local deploys/gpu_host.py                 on the server itself
 """
 
-from gpuhost.host import docker, nvidia, proxy, swap, system, toolkit
+from gpuhost.host import docker, firewall, nvidia, proxy, swap, system, toolkit
 from gpuhost.host.start import begin
 from gpuhost.host.verification import verified
 
@@ -21,5 +21,6 @@ if settings := begin():
     toolkit.ready(settings)
     docker.configured(settings)
     toolkit.proven(settings)
+    firewall.ready(settings)
     system.updated(settings)
     verified(settings)
