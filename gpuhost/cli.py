@@ -76,7 +76,7 @@ def check(
     gpuhost check inventory.py
     gpuhost check inventory.py --limit gpu --limit 'web*'
     gpuhost check inventory.py --json | jq '.hosts[] | select(.status != "ok")'
-    gpuhost check root@203.0.113.10 --data cuda='"12.1"'
+    gpuhost check 203.0.113.10 --data ssh_user=root --data cuda='"12.1"'
     gpuhost check @local
 
     \b

@@ -35,16 +35,22 @@ def table(host: str, findings: Sequence[Finding], title: str = "") -> Table:
     """
     heading = f"{_safe(host)}: {title or in_words(findings)}"
     grid = Table(title=heading, title_justify="left", expand=False)
-    for heading in ("", "check", "found", "expected"):
+    for heading in ("", "check", "found"):
         grid.add_column(heading, overflow="fold")
     for finding in sorted(findings, key=lambda f: (ORDER.index(f.status), f.id)):
         style = STYLES[finding.status]
-        found = _safe(finding.actual)
-        if finding.status in (Status.FAIL, Status.WARN, Status.UNKNOWN):
-            found += _under(finding.evidence) + _under(finding.fix, "-> ")
-        expected = "" if finding.expected == finding.actual else _safe(finding.expected)
-        grid.add_row(f"[{style}]{finding.status.value}[/]", finding.id, found, expected)
+        grid.add_row(f"[{style}]{finding.status.value}[/]", finding.id, _found(finding))
     return grid
+
+
+def _found(finding: Finding) -> str:
+    """What is there, and under it what was wanted, what shows it, and what to do."""
+    found = _safe(finding.actual)
+    if finding.status in (Status.OK, Status.SKIP):
+        return found
+    wanted = "" if finding.expected == finding.actual else finding.expected
+    under = _under(wanted, "wanted: ") + _under(finding.evidence) + _under(finding.fix, "-> ")
+    return found + under
 
 
 def _under(text: str, lead: str = "") -> str:

@@ -117,6 +117,7 @@ def test_one_host_shows_all_its_findings() -> None:
     assert "gpu1: 1 fail, 1 ok, 1 skip" in text
     assert [f"swap.{i}" in text for i in range(3)] == [True] * 3
     assert "1 hosts" not in text
+    assert text.count("wanted: 4.0 GB") == text.count("-> do it") == 1
 
 
 def test_a_fleet_shows_a_summary_and_what_needs_somebody() -> None:
