@@ -167,14 +167,18 @@ def _packages(now: Snapshot, declared: Settings) -> InstallPlan:
         )
     system = system_of(now)
     choose = nvidia_packages if declared.nvidia_source == "nvidia" else distribution_packages
-    packages = choose(
-        system,
-        now.nvidia.cards,
-        _kernel(now),
-        branch=int(declared.nvidia_branch) if declared.nvidia_branch else None,
-        cuda=CudaVersion.parse(declared.cuda) if declared.cuda else None,
-        secure_boot=_secure_boot(now),
-    )
+    try:
+        packages = choose(
+            system,
+            now.nvidia.cards,
+            _kernel(now),
+            branch=int(declared.nvidia_branch) if declared.nvidia_branch else None,
+            cuda=CudaVersion.parse(declared.cuda) if declared.cuda else None,
+            secure_boot=_secure_boot(now),
+        )
+    except NoDriverPackagesError as error:
+        other = "nvidia" if declared.nvidia_source == "distro" else "distro"
+        raise NoDriverPackagesError(f'{error}; try nvidia_source="{other}"') from error
     packages = replace(packages, headers=_available(now, packages.headers))
     ours = nvidia_repository(now, declared) if declared.nvidia_source == "nvidia" else None
     return InstallPlan("", packages, ours, components_file(now, packages.components))
