@@ -19,9 +19,10 @@ from pyinfra.api.host import Host
 from pyinfra.context import ctx_host, ctx_state
 
 from gpuhost.facts.snapshot import Snapshot as SnapshotFact
+from gpuhost.operations.commands import refuse
 from gpuhost.request import request_for
 from gpuhost.settings import Settings
-from gpuhost.snapshot import Probe, Probes, Snapshot
+from gpuhost.snapshot import NotRead, Probe, Probes, Snapshot
 from gpuhost.snapshot.transport import Request, script
 
 # Longer than the collector's slowest probe: pyinfra's limit only ends what hangs on the way.
@@ -76,8 +77,12 @@ def operation(function: Callable[P, Commands]) -> PyinfraOperation[P]:
 
     @wraps(function)
     def generator(*args: P.args, **kwargs: P.kwargs) -> Commands:
-        for command in function(*args, **kwargs):
-            forget()
-            yield command
+        try:
+            for command in function(*args, **kwargs):
+                forget()
+                yield command
+        except NotRead as reason:
+            # An exception would end the run of every host; the check says `unknown` with it.
+            refuse(function.__module__.rpartition(".")[2], str(reason))
 
     return pyinfra_operation()(generator)
