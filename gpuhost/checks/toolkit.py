@@ -124,7 +124,7 @@ def runtime(now: Snapshot, declared: Settings) -> Verdict:
         return fail(
             RUNTIME,
             "not there, although its package is installed",
-            fix=f"apt-get install --reinstall {PACKAGES[1]}",
+            fix=AGAIN,
         )
     if now.docker.engine is None:
         return skip("the engine does not answer")

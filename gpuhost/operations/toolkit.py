@@ -13,19 +13,22 @@ from gpuhost.checks.registry import failing
 from gpuhost.checks.toolkit import circumstances, not_wanted
 from gpuhost.checks.toolkit import proof as proof_check
 from gpuhost.operations import repository as apt_repositories
-from gpuhost.operations.commands import apt_remove, apt_update, remove, run, script
+from gpuhost.operations.commands import apt_install, apt_remove, apt_update, remove, run, script
 from gpuhost.operations.reading import Commands, executing, operation, read
 from gpuhost.repository import put_aside
 from gpuhost.settings import TOOLKIT_KEY_FINGERPRINT, Settings
 from gpuhost.snapshot import Snapshot
-from gpuhost.snapshot.toolkit import INSTALLED, KEY, REFRESH_UNIT, SOURCES, Toolkit
+from gpuhost.snapshot.toolkit import INSTALLED, KEY, REFRESH_UNIT, RUNTIME, SOURCES, Toolkit
 from gpuhost.toolkit.cdi import REFRESHED, STATIC
-from gpuhost.toolkit.packages import OLDER_LISTS, PACKAGES, repository
+from gpuhost.toolkit.packages import OLDER_LISTS, PACKAGES, RUNTIME_PACKAGE, repository
 from gpuhost.toolkit.proof import OWN_IMAGE, RECORD, Circumstances
 
 INSTALL_SECONDS = 1800
 # Pulling a declared image of some gigabytes is part of it.
 PROOF_SECONDS = 1900
+
+# By an operation of this module; the rest of the noun is the engine's configuration.
+MENDED = {"toolkit.repository", "toolkit.packages", "toolkit.held", "toolkit.cdi"}
 
 Gpu = Literal["auto", "required", "none"]
 
@@ -70,7 +73,8 @@ def packages(
         host.noop(f"toolkit: {reason}")
         return
     wrong = _wrong(now, declared)
-    if not wrong & {"toolkit.repository", "toolkit.packages", "toolkit.held", "toolkit.cdi"}:
+    broken = "toolkit.runtime" in wrong and now.paths.get(RUNTIME) is None
+    if not (wrong & MENDED or broken):
         host.noop("the toolkit is as declared")
         return
     if "toolkit.repository" in wrong:
@@ -84,6 +88,9 @@ def packages(
             yield run("apt-mark", "hold", *PACKAGES)
         now = read(declared)
         wrong = _wrong(now, declared)
+    if broken:
+        whole = f"{RUNTIME_PACKAGE}={now.toolkit.packages[RUNTIME_PACKAGE]}"
+        yield apt_install([whole], "--reinstall", "--allow-change-held-packages")
     if "toolkit.held" in wrong:
         yield run("apt-mark", "hold" if hold else "unhold", *PACKAGES)
     if "toolkit.cdi" in wrong:

@@ -16,6 +16,7 @@ PACKAGES = (
     "libnvidia-container-tools",
     "libnvidia-container1",
 )
+RUNTIME_PACKAGE = "nvidia-container-toolkit-base"
 # Lists that NVIDIA's instructions wrote over the years: two definitions of one repository with
 # different keys stop apt ("Conflicting values set for option Signed-By").
 OLDER_LISTS = tuple(
