@@ -49,7 +49,7 @@ class Record:
         return Mirror(self.mirror, self.base) if self.base else None
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), indent=2, sort_keys=True) + "\n"
+        return json.dumps(asdict(self), indent=2) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> Record | None:
