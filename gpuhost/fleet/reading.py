@@ -75,7 +75,8 @@ def _unreachable(host: Host, error: Exception) -> Unreachable:
             "set ssh_user and ssh_key of this host, or put your public key into its "
             "authorized_keys",
         )
-    return Unreachable(one_line(str(error)))
+    # Of several addresses paramiko names none in particular.
+    return Unreachable(one_line(str(error)).replace("[Errno None] ", ""))
 
 
 def read(host: Host, declared: Settings) -> Snapshot:
