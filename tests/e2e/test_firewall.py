@@ -22,7 +22,9 @@ REMOVED = "tests/e2e/firewall_removed.py"
 STEP = "Firewall"
 PENDING = "/var/lib/gpuhost/firewall/pending"
 ALLOWED, CLOSED, OWN = 8080, 8081, 7777
-SETTINGS: dict[str, Any] = {"firewall_allow": [f"{ALLOWED}/tcp"]}
+# The distributions' own engines, 20.10 and 26.1: with Docker's packages both would be the same.
+ENGINE = {"docker_source": "distro"}
+SETTINGS: dict[str, Any] = {"firewall_allow": [f"{ALLOWED}/tcp"], **ENGINE}
 
 # A web server of one file, as a container and as a program of the host.
 IMAGE = """
@@ -250,7 +252,7 @@ def test_every_port_of_ssh_is_found(trixie: LabHost) -> None:
 
 def test_a_used_machine_is_asked_first_and_keeps_its_rules(hosts: Hosts) -> None:
     (used,) = hosts(Wanted("firewall-used", "bookworm"))
-    assert deploy(used, deploy=ALONE, firewall_enabled=False).status == 0
+    assert deploy(used, deploy=ALONE, firewall_enabled=False, **ENGINE).status == 0
     used.run("apt-get -q -y install ufw", timeout=300)
     serve(used, CLOSED)
     used.run("ufw deny 9999/tcp; ufw allow from 192.0.2.7 to any port 5432 proto tcp")
@@ -297,7 +299,7 @@ def test_a_used_machine_is_asked_first_and_keeps_its_rules(hosts: Hosts) -> None
 def open_host(hosts: Hosts) -> LabHost:
     """A host with an engine and ufw, which is off."""
     (found,) = hosts(Wanted("firewall-open", "trixie"))
-    run = deploy(found, deploy=ALONE, firewall_enabled=False)
+    run = deploy(found, deploy=ALONE, firewall_enabled=False, **ENGINE)
     assert run.status == 0, run.stderr
     found.run("apt-get -q update && apt-get -q -y install ufw", timeout=300)
     found.run("ufw limit 9999/tcp")
