@@ -10,6 +10,7 @@ from gpuhost.apt.documents import entries, own_archives
 from gpuhost.apt.entry import Entry, SourceFile
 from gpuhost.apt.mirrors import ARCHIVES
 from gpuhost.nvidia.architectures import Modules
+from gpuhost.nvidia.cards import module_conflict
 from gpuhost.nvidia.cuda import Decision, Rule, decide
 from gpuhost.nvidia.driver_packages import (
     DriverPackages,
@@ -177,6 +178,8 @@ def _packages(now: Snapshot, declared: Settings) -> InstallPlan:
             secure_boot=_secure_boot(now),
         )
     except NoDriverPackagesError as error:
+        if module_conflict(now.nvidia.cards):
+            raise
         other = "nvidia" if declared.nvidia_source == "distro" else "distro"
         raise NoDriverPackagesError(f'{error}; try nvidia_source="{other}"') from error
     packages = replace(packages, headers=_available(now, packages.headers))

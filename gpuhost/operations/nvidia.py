@@ -8,7 +8,8 @@ from typing import Literal
 from pyinfra import host
 from pyinfra.api import FunctionCommand
 
-from gpuhost.checks.nvidia_boot import BLACKLIST, BLACKLIST_TEXT
+from gpuhost.checks.finding import Status
+from gpuhost.checks.nvidia_boot import BLACKLIST, BLACKLIST_TEXT, secure_boot
 from gpuhost.checks.registry import failing
 from gpuhost.nvidia.driver_packages import held
 from gpuhost.nvidia.install import (
@@ -36,6 +37,8 @@ from gpuhost.snapshot.nvidia import NVIDIA_RECORD, PREFERENCES
 # Modules are built for every kernel; slow processors take minutes for each.
 LOAD_TIMEOUT = 900
 BUILD_TIMEOUT = 1800
+# An installer's driver has no version that dpkg knows.
+UNPACKAGED = "not packaged"
 # Packages on hold are ours to change: they are held again afterwards.
 OURS = "--allow-change-held-packages"
 
@@ -155,10 +158,11 @@ def _install(now: Snapshot, plan: InstallPlan) -> Commands:
 def _modules(now: Snapshot, declared: Settings) -> Commands:
     """The module for the kernel of the next boot, where DKMS can build it."""
     wrong = {finding.id for finding in failing(now, declared, "nvidia")}
-    release = now.kernels.next
-    if declared.nvidia_driver != "install" or "nvidia.next_boot" not in wrong or release is None:
+    if declared.nvidia_driver != "install" or "nvidia.next_boot" not in wrong:
         host.noop("no driver has to be installed")
-    elif "dkms" not in now.nvidia.packages:
+        return
+    release = now.kernels.next or now.kernels.running
+    if "dkms" not in now.nvidia.packages:
         refuse(
             "nvidia", f"kernel {release} has no NVIDIA module, and DKMS is not there to build it"
         )
@@ -212,7 +216,7 @@ def loaded(
     elif hindrance := _no_reboot(now, declared):
         refuse("nvidia", f"a reboot is due ({reason}): {hindrance}")
     else:
-        record = replace(now.nvidia.record, rebooted_for=now.nvidia.installation)
+        record = replace(now.nvidia.record, rebooted_for=now.nvidia.installation or UNPACKAGED)
         yield put(NVIDIA_RECORD, record.text)
         yield FunctionCommand(reboot, (reason,), {})
 
@@ -220,14 +224,15 @@ def loaded(
 def _no_reboot(now: Snapshot, declared: Settings) -> str:
     """Why the host is not rebooted; empty if it is."""
     running = [container.name for container in now.docker.running_containers]
-    done = now.nvidia.record.rebooted_for
     if not declared.nvidia_reboot:
         return "reboot the host, or set nvidia_reboot=True"
     if is_this_machine(host):
         return "gpuhost runs on this machine: reboot it by hand, and run the deploy again"
+    if secure_boot.find(now, declared).status is Status.FAIL:
+        return "Secure Boot refuses the modules after it too: see nvidia.secure_boot"
     if running and not declared.adopt:
         return f"it would stop {', '.join(running)}: set adopt=True"
-    if done and done == now.nvidia.installation:
+    if now.nvidia.record.rebooted_for == (now.nvidia.installation or UNPACKAGED):
         return "it was rebooted for this driver before, and that did not help: read dmesg for NVRM"
     return ""
 

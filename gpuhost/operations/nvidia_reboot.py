@@ -28,7 +28,7 @@ BOOT = "cat /proc/sys/kernel/random/boot_id; cut -d ' ' -f 22 /proc/1/stat"
 
 def is_this_machine(host: Host) -> bool:
     """@local: a reboot would end gpuhost with the machine."""
-    return host.connector_cls.__name__ == "LocalConnector"
+    return bool(host.name == "@local")
 
 
 def reboot(state: State, host: Host, reason: str) -> bool:

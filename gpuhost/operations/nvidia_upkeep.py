@@ -116,6 +116,8 @@ def fabric_manager(
         yield apt_update()
         yield apt_install([f"{package}={version}-*"], OURS, "--allow-downgrades")
         yield run("apt-mark", "hold", package)
+        names = tuple(sorted({*now.nvidia.record.held, package}))
+        yield put(NVIDIA_RECORD, replace(now.nvidia.record, held=names).text)
     yield run("systemctl", "enable", FABRIC_UNIT)
     yield run("systemctl", "restart", FABRIC_UNIT, seconds=120)
 
