@@ -1,0 +1,310 @@
+"""The container toolkit on real hosts: from blank to a GPU in a container, broken and mended."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.commands import Run, check, deploy
+from tests.lab.fixtures import Hosts
+from tests.lab.hosts import LabHost
+from tests.lab.images import RELEASES
+from tests.lab.lab import Lab, Wanted
+
+pytestmark = pytest.mark.lab
+
+STEP, ENGINE, PROOF = "Container toolkit", "Engine configuration", "GPU in a container"
+RECORD = "/var/lib/gpuhost/toolkit.json"
+KEY = "/etc/apt/keyrings/nvidia-container-toolkit.asc"
+SOURCES = "/etc/apt/sources.list.d/nvidia-container-toolkit.sources"
+CLASHING = "/etc/apt/sources.list.d/libnvidia-container.list"
+HOOK = "/usr/bin/nvidia-container-runtime-hook"
+PACKAGES = (
+    "libnvidia-container-tools libnvidia-container1 nvidia-container-toolkit "
+    "nvidia-container-toolkit-base"
+)
+COMPOSE = """
+services:
+  gpu:
+    image: IMAGE
+    network_mode: none
+    entrypoint: ["nvidia-smi", "-L"]
+    deploy:
+      resources:
+        reservations:
+          devices: [{driver: nvidia, count: all, capabilities: [gpu]}]
+"""
+
+
+def provision(*hosts: LabHost, **settings: Any) -> Run:
+    return deploy(*hosts, deploy="tests/e2e/toolkit_alone.py", **settings)
+
+
+@pytest.fixture(scope="module")
+def provisioned(hosts: Hosts) -> dict[str, LabHost]:
+    """A host of each release with a P40 and, from the blank, a GPU in a container."""
+    found = hosts(*(Wanted(f"toolkit-{release}", release, card="p40") for release in RELEASES))
+    run = provision(*found)
+    assert (run.status, run.failed) == (0, {}), run.stderr
+    assert {STEP, ENGINE, PROOF} <= set(run.changed)
+    return {host.state.release: host for host in found}
+
+
+@pytest.fixture(params=RELEASES)
+def each(request: pytest.FixtureRequest, provisioned: dict[str, LabHost]) -> LabHost:
+    return provisioned[request.param]
+
+
+@pytest.fixture
+def trixie(provisioned: dict[str, LabHost]) -> LabHost:
+    return provisioned["trixie"]
+
+
+def image(host: LabHost) -> str:
+    return str(json.loads(host.run(f"cat {RECORD}").stdout)["image"])
+
+
+def findings(host: LabHost, **settings: Any) -> dict[str, str]:
+    """The status of every check of the toolkit."""
+    status = check(host, **settings).status
+    return {id: status for id, status in status.items() if id.startswith("toolkit.")}
+
+
+WELL = dict.fromkeys(
+    (f"toolkit.{part}" for part in ("cdi", "held", "packages", "proof", "repository", "runtime")),
+    "ok",
+)
+
+
+def test_a_blank_host_that_can_pull_nothing_gets_its_gpu_into_a_container(each: LabHost) -> None:
+    assert findings(each) == WELL
+    record = json.loads(each.run(f"cat {RECORD}").stdout)
+    assert (record["gpus"], record["failure"], record["driver"]) == (1, "", "535.183.01")
+    assert "nvidia" in json.loads(each.run("docker info -f '{{json .Runtimes}}'").stdout)
+    assert each.run("apt-mark showhold | sort | xargs").stdout.strip() == PACKAGES
+
+
+def test_a_second_run_changes_nothing(provisioned: dict[str, LabHost]) -> None:
+    run = provision(*provisioned.values())
+    assert (run.status, run.changed, run.failed) == (0, {}, {})
+
+
+def test_the_image_made_on_the_host_is_small_and_has_a_working_c_library(each: LabHost) -> None:
+    name = image(each)
+    size = int(each.run(f"docker image inspect -f '{{{{.Size}}}}' {name}").stdout)
+    assert 1_000_000 < size < 10_000_000
+    program = "-v /usr/bin/true:/usr/bin/true:ro --entrypoint /usr/bin/true"
+    linked = each.run("ldd /usr/bin/true").stdout
+    assert "libc.so.6" in linked, "the program has to need the C library"
+    each.run(f"docker run --rm --network none {program} {name}")
+
+
+def test_docker_run_and_a_compose_reservation_get_the_gpu(each: LabHost) -> None:
+    name = image(each)
+    seen = each.run(f"docker run --rm --network none --gpus all --entrypoint nvidia-smi {name} -L")
+    assert seen.stdout.count("GPU 0: Tesla P40") == 1
+    each.put("/srv/gpu/compose.yaml", COMPOSE.replace("IMAGE", name).encode())
+    up = each.run("docker compose -f /srv/gpu/compose.yaml up --no-color 2>&1")
+    try:
+        assert up.stdout.count("GPU 0: Tesla P40") == 1
+    finally:
+        each.run("docker compose -f /srv/gpu/compose.yaml down")
+
+
+@pytest.mark.parametrize(
+    ("tamper", "fails"),
+    [
+        ("apt-mark unhold libnvidia-container1", "toolkit.held"),
+        (f"cp /etc/apt/keyrings/docker.asc {KEY}", "toolkit.repository"),
+        (f"sed -i s/Suites/Suits/ {SOURCES}", "toolkit.repository"),
+        ("rm /usr/bin/nvidia-container-runtime", "toolkit.runtime"),
+        ("rm /var/run/cdi/nvidia.yaml", "toolkit.cdi"),
+        ("systemctl disable --now nvidia-cdi-refresh.path", "toolkit.cdi"),
+        (f"rm {RECORD}", "toolkit.proof"),
+        (f"sed -i s/535.183.01/525.125.06/ {RECORD}", "toolkit.proof"),
+        (
+            "docker image rm -f $(docker image ls -q gpuhost/gpu-test) && rm " + RECORD,
+            "toolkit.proof",
+        ),
+    ],
+    ids=["unheld", "key", "sources", "runtime", "cdi", "refresh", "record", "driver", "image"],
+)
+def test_what_is_broken_by_hand_is_named_and_mended(
+    trixie: LabHost, tamper: str, fails: str
+) -> None:
+    before = check(trixie)
+    trixie.run(tamper)
+    after = check(trixie)
+    assert after.failing - before.failing == {fails}
+    assert after.findings[fails]["fix"]
+    assert provision(trixie).status == 0
+    assert findings(trixie) == WELL
+    assert check(trixie).failing == before.failing
+
+
+def test_a_list_that_older_instructions_wrote_is_moved_aside(trixie: LabHost, lab: Lab) -> None:
+    before = check(trixie)
+    uri = f"{lab.repository.base}/libnvidia-container/stable/deb/$(ARCH)"
+    line = f"deb [signed-by=/usr/share/keyrings/nvidia.gpg] {uri} /\n"
+    trixie.put(CLASHING, line.encode())
+    update = trixie.run("apt-get update 2>&1", check=False)
+    assert "Conflicting values set for option Signed-By" in update.stdout, "the clash is a real one"
+    after = check(trixie)
+    assert "toolkit.repository" in after.failing - before.failing
+    assert "libnvidia-container.list too" in after.findings["toolkit.repository"]["actual"]
+    assert provision(trixie).status == 0
+    assert findings(trixie) == WELL
+    trixie.run("apt-get update")
+    kept = trixie.run("cat /var/lib/gpuhost/apt/clashing/libnvidia-container.list").stdout
+    assert kept == line
+
+
+def test_the_runtime_taken_out_of_daemon_json_is_one_finding_and_comes_back(
+    trixie: LabHost,
+) -> None:
+    trixie.run("sed -i s/nvidia-container-runtime/other-runtime/ /etc/docker/daemon.json")
+    verdicts = check(trixie)
+    assert verdicts.status["docker.config"] == "fail"
+    assert not {id for id in verdicts.failing if id.startswith("toolkit.")}
+    run = provision(trixie, adopt=True)
+    assert (run.status, set(run.changed)) == (0, {ENGINE})
+    assert findings(trixie) == WELL
+    assert check(trixie).status["docker.config"] == "ok"
+
+
+def test_packages_removed_by_hand_come_back_and_the_engine_learns_of_them(trixie: LabHost) -> None:
+    trixie.run(f"apt-get purge -y -q --allow-change-held-packages {PACKAGES}")
+    trixie.run("systemctl restart docker")
+    refused = trixie.run(
+        f"docker run --rm --network none --gpus all {image(trixie)} nvidia-smi 2>&1", check=False
+    )
+    assert 'could not select device driver "" with capabilities: [[gpu]]' in refused.stdout
+    assert findings(trixie)["toolkit.packages"] == "fail"
+    run = provision(trixie)
+    assert (run.status, run.failed) == (0, {}), run.stderr
+    assert findings(trixie) == WELL | {"toolkit.proof": "ok"}
+    seen = trixie.run(
+        f"docker run --rm --network none --gpus all --entrypoint nvidia-smi {image(trixie)} -L"
+    )
+    assert "Tesla P40" in seen.stdout
+
+
+def test_a_failed_proof_keeps_the_words_and_says_what_to_do(trixie: LabHost) -> None:
+    trixie.run(f"mv {HOOK} {HOOK}.away && systemctl restart docker && rm {RECORD}")
+    try:
+        run = provision(trixie)
+        assert PROOF not in run.changed
+        finding = check(trixie).findings["toolkit.proof"]
+        assert finding["status"] == "fail"
+        assert 'driver "" with capabilities: [[gpu]]' in finding["evidence"]
+        assert "systemctl restart docker" in finding["fix"]
+    finally:
+        trixie.run(f"mv {HOOK}.away {HOOK}")
+    trixie.run("systemctl restart docker")
+    assert provision(trixie).changed == {PROOF: [trixie.name]}
+    assert findings(trixie) == WELL
+
+
+def test_a_declared_image_whose_gate_refuses_the_driver_says_so(trixie: LabHost) -> None:
+    gate = "-c 'ENV NVIDIA_REQUIRE_CUDA=cuda>=13.0'"
+    trixie.run(
+        f"docker create --name gate {image(trixie)} x && docker export gate "
+        f"| docker import {gate} - gate:13 && docker rm gate"
+    )
+    provision(trixie, toolkit_test_image="gate:13")
+    finding = check(trixie, toolkit_test_image="gate:13").findings["toolkit.proof"]
+    assert finding["status"] == "fail"
+    assert "unsatisfied condition: cuda>=13.0" in finding["evidence"]
+    assert "toolkit_test_image" in finding["fix"]
+    missing = "127.0.0.1:9/nothing:1"
+    provision(trixie, toolkit_test_image=missing)
+    finding = check(trixie, toolkit_test_image=missing).findings["toolkit.proof"]
+    assert "cannot be had here" in finding["actual"]
+    assert provision(trixie).status == 0
+    assert findings(trixie) == WELL
+
+
+def test_another_release_is_installed_whole_and_mixed_ones_are_made_one(trixie: LabHost) -> None:
+    old = {"toolkit_version": "1.17.8"}
+    assert findings(trixie, **old)["toolkit.packages"] == "fail"
+    assert provision(trixie, **old).status == 0
+    assert findings(trixie, **old) == WELL
+    assert "/etc/cdi/nvidia.yaml" in check(trixie, **old).findings["toolkit.cdi"]["actual"]
+    assert provision(trixie).changed == {}, "what is there and whole is not upgraded unasked"
+    trixie.run("apt-get install -y -q --allow-change-held-packages libnvidia-container1=1.20.0-1")
+    mixed = check(trixie, **old)
+    assert mixed.status["toolkit.packages"] == "fail"
+    assert "libnvidia-container1 1.20.0-1" in mixed.findings["toolkit.packages"]["actual"]
+    assert {id for id in mixed.failing if id.startswith("toolkit.")} == {"toolkit.packages"}
+    assert provision(trixie, **old).status == 0, "down again"
+    assert findings(trixie, **old) == WELL
+    assert provision(trixie, toolkit_version="1.20.0").status == 0
+    assert findings(trixie) == WELL
+
+
+def test_it_is_taken_away_and_comes_back(trixie: LabHost) -> None:
+    run = deploy(trixie, deploy="deploys/remove.py", remove="toolkit")
+    assert run.status == 0, run.stderr
+    left = trixie.run(
+        f"ls {SOURCES} {KEY} {RECORD} /var/run/cdi/nvidia.yaml; apt-mark showhold; "
+        f"dpkg-query -W -f '${{db:Status-Abbrev}}\\n' {PACKAGES}; docker image ls -q",
+        check=False,
+    )
+    assert set(left.stdout.split()) <= {"rc", "un"}
+    assert deploy(trixie, deploy="deploys/remove.py", remove="toolkit").changed == {}
+    assert provision(trixie).status == 0
+    assert findings(trixie) == WELL
+
+
+def test_a_key_with_another_fingerprint_is_refused_and_nothing_is_installed(
+    hosts: Hosts, lab: Lab, tmp_path: Path
+) -> None:
+    (host,) = hosts(Wanted("toolkit-keys", "trixie", card="p40"))
+    alone = "tests/e2e/toolkit_packages_alone.py"
+    theirs = host.run(f"cat {SOURCES} {KEY}; dpkg -l | grep -c nvidia", check=False).stdout
+    assert theirs == "0\n", "the host is blank"
+    wrong = deploy(host, deploy=alone, toolkit_key_fingerprint="A" * 40)
+    assert (wrong.status, set(wrong.failed)) == (1, {STEP})
+    declared = lab.repository.toolkit_key_fingerprint
+    assert f"the key's fingerprint is {declared}, not the declared {'A' * 40}" in wrong.stderr
+    assert host.run(f"cat {SOURCES} {KEY}; dpkg -l | grep -c nvidia", check=False).stdout == "0\n"
+
+    base = lab.repository.base
+    key = tmp_path / "toolkit.key"
+    key.write_text(host.run(f"curl -fsS --noproxy '*' {base}/docker-ce/linux/debian/gpg").stdout)
+    wrong = deploy(host, deploy=alone, toolkit_key_file=str(key))
+    assert (wrong.status, set(wrong.failed)) == (1, {STEP})
+    assert "nothing from this repository was installed" in wrong.stderr
+
+    key.write_text(host.run(f"curl -fsS --noproxy '*' {base}/libnvidia-container/gpgkey").stdout)
+    host.run("chmod -x /usr/lib/apt/apt-helper")
+    run = deploy(host, deploy=alone, toolkit_key_file=str(key))
+    assert run.status == 0, run.stderr
+    host.run("chmod +x /usr/lib/apt/apt-helper")
+    found = findings(host)
+    assert {id: found[id] for id in ("toolkit.repository", "toolkit.packages", "toolkit.held")} == {
+        "toolkit.repository": "ok",
+        "toolkit.packages": "ok",
+        "toolkit.held": "ok",
+    }
+
+
+def test_a_driver_that_does_not_work_is_one_finding_and_the_toolkit_is_there(hosts: Hosts) -> None:
+    (host,) = hosts(Wanted("toolkit-undriven", "bookworm", card="not-loaded"))
+    run = provision(host)
+    assert (run.status, run.failed) == (0, {}), run.stderr
+    assert PROOF not in run.changed
+    verdicts = check(host)
+    assert verdicts.status["nvidia.driver"] == "fail"
+    assert findings(host) == WELL | {"toolkit.cdi": "skip", "toolkit.proof": "skip"}
+
+
+def test_without_a_card_everything_is_skipped_with_the_reason(debians: list[LabHost]) -> None:
+    for host in debians:
+        verdicts = check(host)
+        found = {id: f for id, f in verdicts.findings.items() if id.startswith("toolkit.")}
+        assert {id: f["status"] for id, f in found.items()} == dict.fromkeys(WELL, "skip")
+        assert {f["actual"] for f in found.values()} == {"no NVIDIA card on the PCI bus"}

@@ -1,0 +1,10 @@
+"""Only the steps of gpu_host.py that containers with a GPU need."""
+
+from gpuhost.host import docker, toolkit
+from gpuhost.host.start import begin
+
+if settings := begin():
+    docker.ready(settings)
+    toolkit.ready(settings)
+    docker.configured(settings)
+    toolkit.proven(settings)
