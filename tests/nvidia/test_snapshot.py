@@ -1,0 +1,118 @@
+"""Whatever a host prints: what is read of the driver is data, or NotRead."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gpuhost.checks.registry import run_checks
+from gpuhost.nvidia.smi import QUERY_FIELDS, QUERY_FIELDS_BEFORE_R510
+from gpuhost.settings import Settings
+from gpuhost.snapshot import Probe, Probes, Snapshot
+from gpuhost.snapshot.nvidia import NVIDIA_RECORD
+from gpuhost.snapshot.transport import Request, script
+from tests.recorded import probes
+
+NAMES = (
+    "pci",
+    "nvidia_smi",
+    "nvidia_query",
+    "nvidia_query_old",
+    "nvidia_packages",
+    "nvidia_version",
+    "loaded_modules",
+    "kernels",
+    "kernel_modules",
+    "boot_entry",
+    "nouveau_off",
+    "secure_boot",
+    "key_mok.pub",
+    "units",
+)
+WHOLE = probes("nvidia-installed")
+# Pieces of what these probes print, so that garbage comes close to the real thing.
+PIECES = st.sampled_from(
+    [
+        *(line for name in NAMES if name in WHOLE for line in WHOLE.get(name).out.splitlines()),
+        "/sys/bus/pci/devices//uevent:PCI_ID=10DE:",
+        "/sys/bus/pci/devices/x/uevent:PCI_CLASS=\u0663\u0663",
+        "hi \tnvidia-smi\t:~-\t",
+        "hi \tlibcuda1\t99999.99999.99999\tamd64",
+        "vmlinuz-",
+        "vmlinuz-" + "9" * 5000,
+        "/lib/modules//modules.dep::",
+        "GRUB_DEFAULT=",
+        "next_entry=\u4e2d\u6587",
+        "  6 0 0 0 1",
+        "NVIDIA-SMI Driver Version: 9999.9999.9999 CUDA Version: 99.99",
+        "未找到命令",
+        "\x00\ufffd\r",
+    ]
+)
+OUTPUTS = st.one_of(st.text(max_size=80), st.lists(PIECES, max_size=6).map("\n".join))
+PROBES = st.builds(
+    Probe,
+    st.sampled_from([None, 0, 1, 2, 9, 14, 18, 127]),
+    OUTPUTS,
+    st.one_of(st.just(""), OUTPUTS),
+)
+DECLARED = st.sampled_from(
+    [
+        Settings(),
+        Settings(gpu="required", gpu_count=3, cuda="12.6"),
+        Settings(nvidia_driver="install", nvidia_source="nvidia", cuda="13.0", nvidia_hold=False),
+        Settings(nvidia_driver="install", nvidia_branch="580", nvidia_persistence=False),
+    ]
+)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    changed=st.dictionaries(st.sampled_from(NAMES), PROBES, max_size=6),
+    record=st.one_of(
+        st.text(max_size=60), st.sampled_from(["[]", "null", '{"held": 1}', "[" * 9999])
+    ),
+    declared=DECLARED,
+)
+def test_no_output_ends_a_run(changed: dict[str, Probe], record: str, declared: Settings) -> None:
+    whole = probes("nvidia-installed", {NVIDIA_RECORD: record})
+    found = run_checks(Snapshot(Probes({**whole.by_name, **changed})), declared, ["nvidia"])
+    assert len(found) == 11
+    assert all(finding.actual for finding in found)
+
+
+@pytest.mark.parametrize("missing", NAMES)
+def test_a_probe_that_did_not_run_is_unknown_or_does_not_matter(missing: str) -> None:
+    whole = probes("nvidia-installed", changed={missing: None})
+    found = run_checks(Snapshot(whole), Settings(), ["nvidia"])
+    assert len(found) == 11
+    assert not [
+        f.actual for f in found if f.status.value == "unknown" and "did not" not in f.actual
+    ]
+
+
+@pytest.mark.parametrize("fields", [QUERY_FIELDS, QUERY_FIELDS_BEFORE_R510])
+def test_the_collector_asks_what_the_parser_expects(fields: tuple[str, ...]) -> None:
+    assert f"--query-gpu={','.join(fields)}\n" in script(Request())
+
+
+@pytest.mark.parametrize(
+    ("kernels", "grub", "expected"),
+    [
+        ("vmlinuz-6.1.0-9-amd64 vmlinuz-6.1.0-28-amd64", "", "6.1.0-28-amd64"),
+        ("vmlinuz-6.8.0-45-generic vmlinuz-6.11.0-8-generic", "", "6.11.0-8-generic"),
+        ("vmlinuz-6.1.0-9-amd64 vmlinuz-6.1.0-28-amd64", "GRUB_DEFAULT=0", "6.1.0-28-amd64"),
+        (
+            "vmlinuz-6.1.0-9-amd64 vmlinuz-6.1.0-28-amd64",
+            "GRUB_DEFAULT='1>Debian, with Linux 6.1.0-9-amd64'",
+            "6.1.0-9-amd64",
+        ),
+        ("", "", None),
+    ],
+)
+def test_the_kernel_of_the_next_boot(kernels: str, grub: str, expected: str | None) -> None:
+    files = "\n".join(kernels.split())
+    changed = {"kernels": {"out": files}, "boot_entry": {"out": f"/etc/default/grub:{grub}\n"}}
+    now = Snapshot(probes("nvidia-installed", changed=changed))
+    assert now.kernels.next == expected
