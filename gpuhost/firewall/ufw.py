@@ -72,6 +72,7 @@ def _from_tuple(words: list[str], family: Family) -> UfwRule | None:
     simple = (to, from_ports) == (EVERYWHERE[family], "any")
     matches = tuple(_matches(protocol, ports, source)) if simple else ()
     text = f"{action} {ports}/{protocol} from {source}"
+    text += f" on {interface}" if interface else ""
     return UfwRule(
         action.partition("_")[0],
         matches,
