@@ -5,7 +5,7 @@ pyinfra inventory.py deploys/gpu_host.py --dry     what would change, and nothin
 pyinfra @local deploys/gpu_host.py                 on the server itself
 """
 
-from gpuhost.host import docker, firewall, nvidia, proxy, swap, system, toolkit
+from gpuhost.host import apt, docker, firewall, nvidia, proxy, swap, system, toolkit
 from gpuhost.host.start import begin
 from gpuhost.host.verification import verified
 
@@ -13,8 +13,9 @@ from gpuhost.host.verification import verified
 if settings := begin():
     system.undisturbed(settings)
     proxy.ready(settings)
-    system.ready(settings)
     nvidia.archive_ready(settings)
+    apt.ready(settings)
+    system.ready(settings)
     swap.ready(settings)
     nvidia.ready(settings)
     docker.ready(settings)

@@ -12,6 +12,9 @@ from gpuhost.apt.mirrors import ARCHIVES, Mirror
 from gpuhost.apt.one_line import OFF
 from gpuhost.apt.record import Record, digest
 
+# A file that gpuhost made, once the mirror was there, has no original, and follows the others.
+OURS = "# Written by gpuhost"
+
 
 def originals(
     current: Iterable[SourceFile],
@@ -55,11 +58,12 @@ class _WayBack:
         self._before = _first_uris(saved, distribution)
 
     def of(self, file: SourceFile, saved: SourceFile | None) -> SourceFile:
-        if saved is None or not self._at_mirror:
+        follows = saved is not None or file.content.startswith(OURS)
+        if not follows or not self._at_mirror:
             return file
         if is_mirror_list(file):
             listed = map(archive_key, listed_mirrors(file.content))
-            return saved if self._at_mirror.intersection(listed) else file
+            return saved if saved and self._at_mirror.intersection(listed) else file
         return SourceFile(file.path, "\n".join(map(self._moved_back, blocks(file))))
 
     def _moved_back(self, block: Block) -> str:

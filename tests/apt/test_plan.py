@@ -152,6 +152,36 @@ def test_a_switched_off_line_is_switched_on_again_in_an_edited_file() -> None:
     assert len(kept) == 3
 
 
+def test_a_file_that_gpuhost_made_at_the_mirror_follows_the_others_back() -> None:
+    path = "/etc/apt/sources.list.d/gpuhost-extra.sources"
+    before = host_called("debian-12-deb822")
+    made = """# Written by gpuhost: more components.
+Types: deb
+URIs: {}
+Suites: bookworm
+Components: non-free
+Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
+"""
+    there = before.at(USTC)
+    at_mirror = made.format(USTC.uri("debian"))
+    there = replace(there, files={**there.files, path: at_mirror})
+    settled = there.at(USTC)
+    assert settled.files == there.files
+    assert to_mirror(settled.sources, choice(USTC), with_security=False).is_empty
+    back = settled.after(to_original(settled.sources))
+    original = made.format("http://archive.example.invalid/debian")
+    assert back.files == {**before.files, path: original}
+
+
+def test_a_file_of_a_person_at_the_mirror_stays_there() -> None:
+    path = "/etc/apt/sources.list.d/mine.list"
+    mine = f"deb {USTC.uri('debian')} bookworm-backports main\n"
+    before = host_called("debian-12-deb822")
+    before = replace(before, files={**before.files, path: mine})
+    host = before.at(USTC)
+    assert host.after(to_original(host.sources)) == before
+
+
 def test_no_usable_candidate_means_the_original_and_a_record_of_it() -> None:
     before = host_called("debian-13-deb822")
     host = before.at(USTC)
