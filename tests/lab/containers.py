@@ -12,6 +12,7 @@ from tests.lab.keys import host_key, login_key, remember_host
 from tests.lab.process import is_alive, this_process
 from tests.lab.state import HostState, cache_id
 
+INIT = Path(__file__).with_name("init.sh")
 SWAP_FOLDER = "/srv/swap"
 OWNER = f"{LABEL}.owner"
 CACHE = f"{LABEL}.cache"
@@ -75,6 +76,7 @@ def create(engine: Engine, lab: str, state: HostState, image: str, owner: str | 
         stream.folder(f"{home}/.ssh", mode=0o700, uid=uid)
         line = f"{login_key().public_line}\n".encode()
         stream.add(f"{home}/.ssh/authorized_keys", line, mode=0o600, uid=uid)
+    stream.add("/lab/init", INIT.read_bytes(), mode=0o755)
     stream.add("/lab/new", b"")
     stream.add("/lab/resolv.conf", network.nameservers().encode())
     for path, content in carried.files(network.addresses(engine, REPOSITORY)).items():

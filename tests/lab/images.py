@@ -31,12 +31,11 @@ INCLUDED = (
     "python3",
 )
 CUSTOMIZE = Path(__file__).with_name("blank.sh")
-INIT = Path(__file__).with_name("init.sh")
 
 
 def reference(release: str) -> str:
     """The image's name; its tag changes with the recipe."""
-    recipe = "\n".join([release, *INCLUDED, CUSTOMIZE.read_text(), INIT.read_text()])
+    recipe = "\n".join([release, *INCLUDED, CUSTOMIZE.read_text()])
     return f"gpuhost-lab/{release}:{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
 
 
@@ -71,7 +70,6 @@ def _build(release: str, tar: Path) -> None:
     tar.parent.mkdir(parents=True, exist_ok=True)
     beside = tar.with_suffix(f".{release}.part")
     argv = ["mmdebstrap", "--variant=minbase", f"--include={','.join(INCLUDED)}", "--format=tar"]
-    argv += [f"--customize-hook=install -D -m 755 {INIT} $1/lab/init"]
     argv += [f"--customize-hook=sh {CUSTOMIZE} $1 {release}"]
     run([*argv, release, str(beside), *_archives(release)], timeout=1200)
     beside.replace(tar)

@@ -34,6 +34,23 @@ if [ -s /proc/net/ip_tables_names ]; then
     iptables-legacy -t nat -X
 fi
 
+# What the card is at this boot: as it was made, or driven by what has been installed since.
+if [ -d /lab/card ]; then
+    rm -rf /lab/card/proc /lab/card/pci /lab/card/smi
+    cp -a /lab/card/now/. /lab/card
+    if [ -d /lab/card/driven ] && read -r flavour driver cuda </usr/share/nvidia/modules; then
+        if grep -qw "$flavour" /lab/card/driven/modules; then
+            rm -r /lab/card/pci /lab/card/smi
+            cp -a /lab/card/driven/. /lab/card
+            recorded=$(cat /lab/card/smi/driver)
+            find /lab/card/proc /lab/card/smi -type f -exec sed -i \
+                -e "s/$recorded/$driver/g" -e "s/CUDA Version: [0-9.]*/CUDA Version: $cuda/" {} +
+            echo "$cuda" >/lab/card/smi/cuda
+        else
+            printf '6\nNo devices were found\n' >/lab/card/smi/failure
+        fi
+    fi 2>/dev/null
+fi
 if [ -d /lab/card/proc ]; then
     mount --bind /lab/card/proc /proc/driver
 fi

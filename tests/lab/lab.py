@@ -135,7 +135,7 @@ def down(lab: str) -> int:
     state.forget(lab)
     state.forget_abandoned()
     if not containers.any_host(carrier):
-        repository.remove_server(carrier)
+        repository.remove_servers(carrier)
         network.remove(carrier)
         engine.stop_private()
     return removed

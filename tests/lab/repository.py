@@ -12,10 +12,10 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from tests.lab import containers, images, network
+from tests.lab import cards, containers, images, network
 from tests.lab.engine import Engine
 from tests.lab.keys import keys_folder
-from tests.lab.packages import docker, mirrors, toolkit
+from tests.lab.packages import docker, mirrors, nvidia, toolkit
 from tests.lab.packages.archive import Signer, Suite, signers
 from tests.lab.process import Deadline, need, progress
 from tests.lab.state import RepositoryState, cache_id, folder, locked
@@ -31,7 +31,7 @@ def ensure(engine: Engine) -> RepositoryState:
     images.ensure(engine, *images.RELEASES)
     network.ensure(engine)
     key = _key()
-    name = f"gpuhost-lab-repository-{cache_id()}-{key}"
+    name = _server_name(key)
     with locked("repository"):
         state = _served(engine, name)
         if state is None:
@@ -42,18 +42,22 @@ def ensure(engine: Engine) -> RepositoryState:
     return state
 
 
-def remove_server(engine: Engine) -> None:
-    """Stop serving, whatever recipe is served."""
+def remove_servers(engine: Engine) -> None:
+    """Stop serving, whatever recipes are served."""
     here = f"label={containers.CACHE}={cache_id()}"
     served = engine.ids("ps", "-aq", "--filter", here, "--filter", f"label={containers.REPOSITORY}")
     if served:
         engine.docker("rm", "-f", *served)
 
 
+def _server_name(key: str) -> str:
+    return f"gpuhost-lab-repository-{cache_id()}-{key}"
+
+
 def _key() -> str:
     here = Path(__file__).parent
     recipe = hashlib.sha256(str(int(time.time() / FRESH_SECONDS)).encode())
-    for path in [Path(__file__), SERVER, *sorted((here / "packages").rglob("*"))]:
+    for path in [Path(__file__), SERVER, cards.PROGRAM, *sorted((here / "packages").rglob("*"))]:
         if path.is_file() and "__pycache__" not in path.parts:
             recipe.update(path.read_bytes())
     return recipe.hexdigest()[:12]
@@ -63,8 +67,11 @@ def _build(engine: Engine, where: Path) -> None:
     need("gpg")
     progress("building the apt repositories")
     where.parent.mkdir(parents=True, exist_ok=True)
+    served = engine.docker("ps", "-a", "--format", "{{.Names}}").split()
     for old in where.parent.iterdir():
-        shutil.rmtree(old)
+        # Hosts that were booted with an older recipe still download from its server.
+        if _server_name(old.name) not in served:
+            shutil.rmtree(old)
     beside = where.with_suffix(".part")
     www = beside / "www"
     www.mkdir(parents=True)
@@ -75,6 +82,7 @@ def _build(engine: Engine, where: Path) -> None:
         debs = _download(engine, Path(scratch) / "debs")
         _docker(www / "docker-ce/linux/debian", debs, keys["docker"], Path(scratch))
         _toolkit(www / "libnvidia-container", keys["toolkit"])
+        _nvidia(www / "cuda/repos", keys["nvidia"])
         mirrors.write_stale(www, images.RELEASES, keys["mirror"])
         state = {
             f"{name}_key_fingerprint": keys[name].fingerprint
@@ -101,6 +109,14 @@ def _toolkit(where: Path, key: Signer) -> None:
     built = [package.build(flat) for package in toolkit.packages()]
     Suite(flat, "", {"": built}, "NVIDIA CORPORATION", "NVIDIA CORPORATION").write_flat(key)
     (where / "gpgkey").write_text(key.public_key())
+
+
+def _nvidia(where: Path, key: Signer) -> None:
+    for number in images.NUMBER_OF.values():
+        flat = where / f"debian{number}/x86_64"
+        built = [package.build(flat) for package in nvidia.packages()]
+        Suite(flat, "", {"": built}, "NVIDIA", "NVIDIA CUDA").write_flat(key)
+        (flat / nvidia.KEY_FILE).write_text(key.public_key())
 
 
 def _download(engine: Engine, debs: Path) -> Path:
@@ -133,7 +149,6 @@ def _served(engine: Engine, name: str) -> RepositoryState | None:
 
 
 def _serve(engine: Engine, name: str, where: Path) -> RepositoryState:
-    remove_server(engine)
     proxies = [name for name in ("http_proxy", "https_proxy") if name in os.environ]
     with network.free_address(engine) as address:
         engine.docker(

@@ -6,7 +6,7 @@ One YAML file a card; its comment says what it stands for.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +47,14 @@ def load(card: str) -> dict[str, Any]:
 def files(card: str) -> list[CardFile]:
     """Everything that makes a blank host one with this card; init.sh puts it in place at boot."""
     data = load(card)
-    parts = [*_proc(data), *_pci(data)]
+    parts = _below(f"{ROOT}/now", data)
     if data.get("nvidia_smi", True):
-        parts += [CardFile(f"{ROOT}/nvidia-smi", program(), 0o755), *_recorded(data)]
+        parts.append(CardFile(f"{ROOT}/nvidia-smi", program(), 0o755))
+    if "driven" in data:
+        # What the card becomes at the boot after a driver was installed.
+        parts += _below(f"{ROOT}/driven", load(data["driven"]["as"]))
+        modules = " ".join(data["driven"]["modules"])
+        parts.append(CardFile(f"{ROOT}/driven/modules", f"{modules}\n".encode()))
     return parts
 
 
@@ -68,13 +73,18 @@ def program() -> bytes:
     return built.read_bytes()
 
 
+def _below(root: str, data: dict[str, Any]) -> list[CardFile]:
+    parts = [*_proc(data), *_pci(data), *_recorded(data)]
+    return [replace(part, path=f"{root}/{part.path}") for part in parts]
+
+
 def _proc(data: dict[str, Any]) -> list[CardFile]:
     if "proc_version" not in data:
         return []
-    found = [CardFile(f"{ROOT}/proc/nvidia/version", data["proc_version"].encode())]
+    found = [CardFile("proc/nvidia/version", data["proc_version"].encode())]
     for device in _gpus(data):
         text = f"Model: \t\t {device['name']}\nBus Location: \t {device['slot']}\n"
-        path = f"{ROOT}/proc/nvidia/gpus/{device['slot']}/information"
+        path = f"proc/nvidia/gpus/{device['slot']}/information"
         found.append(CardFile(path, text.encode()))
     return found
 
@@ -89,7 +99,7 @@ def _pci(data: dict[str, Any]) -> list[CardFile]:
 
 
 def _device(device: dict[str, str]) -> list[CardFile]:
-    where = f"{ROOT}/pci/{device['slot']}"
+    where = f"pci/{device['slot']}"
     vendor = device.get("vendor", "10de")
     driver = device.get("driver")
     uevent = [
@@ -113,7 +123,7 @@ def _device(device: dict[str, str]) -> list[CardFile]:
 
 
 def _recorded(data: dict[str, Any]) -> list[CardFile]:
-    smi = f"{ROOT}/smi"
+    smi = "smi"
     parts = [
         CardFile(f"{smi}/{name}", _answer(data[name]["status"], data[name]["text"]))
         for name in ("failure", "warning")

@@ -17,7 +17,7 @@
 #define SMI "/lab/card/smi"
 #endif
 #define PERSISTENCE "/run/nvidia-smi.persistence"
-#define DAEMON "/run/nvidia-persistenced/nvidia-persistenced.pid"
+#define DAEMON "/run/nvidia-persistenced" /* there while its unit runs */
 #define FIELDS 64
 #define SEPARATOR ", "
 

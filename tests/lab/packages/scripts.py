@@ -29,12 +29,20 @@ fi
 """
 
 
-def maintainer_scripts(units: str, *, before: str = "") -> dict[str, str]:
+RELOAD = """#!/bin/sh
+set -e
+[ ! -d /run/systemd/system ] || systemctl daemon-reload
+"""
+
+
+def maintainer_scripts(units: str = "", *, before: str = "") -> dict[str, str]:
     """Scripts that enable, start, stop and forget units.
 
-    + units: apart by space
+    + units: apart by space; none: systemd is told that there are new ones, and starts none
     + before: shell to run before the units are enabled
     """
+    if not units:
+        return {"postinst": RELOAD, "postrm": RELOAD}
     return {
         "postinst": START.format(units=units, before=before),
         "prerm": STOP.format(units=units),
