@@ -9,10 +9,13 @@ from ipaddress import ip_address
 
 from gpuhost.firewall_rule import Protocol
 
+PORT = re.compile(r"[0-9]{1,5}")
 PROCESS = re.compile(r'\("([^"]*)",pid=(\d+)')
 PORT_LINE = re.compile(r"^port (\d{1,5})$", re.MULTILINE)
 STREAM = re.compile(r":(\d{1,5}) \(Stream\)")
-PUBLISHED = re.compile(r"(?P<address>\S+):(?P<first>\d+)(?:-(?P<last>\d+))?->\S+/(?P<protocol>\w+)")
+PUBLISHED = re.compile(
+    r"(?P<address>\S+):(?P<first>\d{1,5})(?:-(?P<last>\d{1,5}))?->\S+/(?P<protocol>\w+)"
+)
 
 # Ports that clients bind and only get answers on: DHCP, DHCPv6, NTP, mDNS.
 CLIENT_PORTS = {68, 546, 123, 5353}
@@ -55,7 +58,7 @@ def parse_ss(output: str) -> tuple[Listener, ...]:
             continue
         protocol: Protocol = "tcp" if words[0] == "tcp" else "udp"
         address, _, port = words[4].rpartition(":")
-        if not port.isdecimal() or _is_loopback(address):
+        if not PORT.fullmatch(port) or _is_loopback(address):
             continue
         process = PROCESS.search(words[6]) if len(words) > 6 else None
         listener = Listener(int(port), protocol, process[1] if process else "")
@@ -101,6 +104,6 @@ def ssh_ports(sshd: str, units: str, connection: str, listeners: Iterable[Listen
         if "Id=ssh.socket" in block and "ActiveState=active" in block:
             ports |= {int(port) for port in STREAM.findall(block)}
     words = connection.split()
-    if len(words) == 4 and words[3].isdecimal():
+    if len(words) == 4 and PORT.fullmatch(words[3]):
         ports.add(int(words[3]))
     return sorted(port for port in ports if 0 < port < 65536)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ UNDONE = "/var/lib/gpuhost/firewall/reverted"
 PENDING = "/var/lib/gpuhost/firewall/pending"
 SAVED: dict[Family, str] = {4: "iptables_save", 6: "ip6tables_save"}
 NO_SUCH_COMMAND = 127
+EPOCH = re.compile(r"[0-9]{1,11}")
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class Firewall:
             listeners=listeners,
             ssh_ports=tuple(_ssh_ports(probes, listeners)),
             foreign_bridges=tuple(foreign_bridges(probes.output("interfaces").split())),
-            undone=int(undone) if undone.isdecimal() else None,
+            undone=int(undone) if EPOCH.fullmatch(undone) else None,
         )
 
 

@@ -16,7 +16,12 @@ RECORDING = Path(__file__).parents[1] / "fixtures" / "hosts" / "firewall-guarded
 def rehashed(text: str) -> str:
     """The recording with the hashes that the files have now."""
     for file in host_files():
-        text = re.sub(rf"\b[0-9a-f]{{64}}  {re.escape(file.path)}$", f"{file.sha256}  {file.path}", text, flags=re.M)
+        text = re.sub(
+            rf"\b[0-9a-f]{{64}}  {re.escape(file.path)}$",
+            f"{file.sha256}  {file.path}",
+            text,
+            flags=re.M,
+        )
     return text
 
 

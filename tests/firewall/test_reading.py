@@ -1,0 +1,226 @@
+"""What ufw, iptables, ss and sshd print, read: recorded, spelled differently, and broken."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gpuhost.firewall.listeners import (
+    Listener,
+    PublishedPort,
+    parse_published,
+    parse_ss,
+    ssh_ports,
+)
+from gpuhost.firewall.published import fault, foreign_bridges
+from gpuhost.firewall.tables import Chain, Tables, options
+from gpuhost.firewall.ufw import parse_kernel, parse_user_rules
+from gpuhost.firewall_rule import FirewallRule
+from gpuhost.snapshot import NotRead, Probe, Probes, Snapshot
+from tests.firewall.rehash import RECORDING, rehashed
+
+RECORDED: dict[str, Any] = yaml.safe_load(RECORDING.read_text("utf-8"))
+
+
+def test_the_recording_has_the_hashes_of_todays_files() -> None:
+    text = RECORDING.read_text("utf-8")
+    assert rehashed(text) == text, "run python -m tests.firewall.rehash"
+
+
+def rule(text: str, family: int = 4) -> FirewallRule:
+    return FirewallRule.parse(text).in_family(4 if family == 4 else 6)
+
+
+TUPLES = [
+    ("allow tcp 22 0.0.0.0/0 any 0.0.0.0/0 in", "allow", ("22/tcp",), None),
+    ("limit tcp 22 0.0.0.0/0 any 0.0.0.0/0 in", "limit", ("22/tcp",), None),
+    ("deny_log udp 53 0.0.0.0/0 any 10.1.0.1 in", "deny", ("53/udp from 10.1.0.1",), None),
+    ("allow any any 0.0.0.0/0 any 0.0.0.0/0 in_wg0", "allow", ("from 0.0.0.0/0",), "wg0"),
+    (
+        "allow tcp 80,443,8000:8100 0.0.0.0/0 any 0.0.0.0/0 Nginx%20Full - in",
+        "allow",
+        ("80/tcp", "443/tcp", "8000:8100/tcp"),
+        None,
+    ),
+    ("allow tcp 80 10.9.9.9 any 0.0.0.0/0 in", "allow", (), None),
+    ("allow tcp 80 0.0.0.0/0 1024 0.0.0.0/0 in", "allow", (), None),
+    ("allow esp any 0.0.0.0/0 any 0.0.0.0/0 in", "allow", (), None),
+]
+
+
+@pytest.mark.parametrize(("line", "action", "matches", "interface"), TUPLES)
+def test_rules_of_ufw(
+    line: str, action: str, matches: tuple[str, ...], interface: str | None
+) -> None:
+    (found,) = parse_user_rules(f"### tuple ### {line}\n-A ufw-user-input -j ACCEPT\n", 4)
+    assert (found.action, found.interface) == (action, interface)
+    assert found.matches == tuple(map(rule, matches))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "allow tcp 25 0.0.0.0/0 any 0.0.0.0/0 out",
+        "route:allow tcp 80 0.0.0.0/0 any 0.0.0.0/0 in_eth0!out_eth1",
+        "allow tcp",
+        "",
+    ],
+)
+def test_rules_that_let_nothing_in_are_left_out(line: str) -> None:
+    assert parse_user_rules(f"### tuple ### {line}\n", 4) == ()
+
+
+def test_a_comment_says_whose_a_rule_is() -> None:
+    text = RECORDED["files"]["/etc/ufw/user.rules"]
+    comments = [found.comment for found in parse_user_rules(text, 4)]
+    assert comments == [*["gpuhost-containers"] * 2, "gpuhost-ssh", "gpuhost", "gpuhost"]
+
+
+def test_the_kernels_rules_are_those_of_the_files() -> None:
+    for family, name, path in (
+        (4, "iptables_save", "user.rules"),
+        (6, "ip6tables_save", "user6.rules"),
+    ):
+        tables = Tables.parse(RECORDED["probes"][name]["out"])
+        version: Any = family
+        chain = tables.chain("ufw-user-input" if family == 4 else "ufw6-user-input")
+        live = parse_kernel(chain, version)
+        kept = parse_user_rules(RECORDED["files"][f"/etc/ufw/{path}"], version)
+        assert [(r.matches, r.interface) for r in live] == [(r.matches, r.interface) for r in kept]
+        assert len(live) >= 5
+
+
+def test_a_limit_lets_in_too() -> None:
+    lines = (
+        "-p tcp -m tcp --dport 22 -m conntrack --ctstate NEW -m recent --set --name DEFAULT",
+        "-p tcp -m tcp --dport 22 -j ufw-user-limit-accept",
+    )
+    assert [found.matches for found in parse_kernel(Chain("-", lines), 4)] == [(rule("22/tcp"),)]
+
+
+SPELLINGS = [
+    ("-s 10.0.0.1/32 -p tcp -m conntrack --ctorigdstport 80 -j RETURN",) * 2,
+    ("-p tcp -s 10.0.0.1 -m conntrack --ctorigdstport 80 -j RETURN",
+     "-s 10.0.0.1/32 -p tcp -m tcp -m conntrack --ctorigdstport 80 -j RETURN"),
+    ("-s 2001:db8::1 -j DROP", "-s 2001:db8::1/128 -j DROP"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("one", "other"), SPELLINGS)
+def test_spellings_of_one_rule_are_equal(one: str, other: str) -> None:
+    assert options(one) == options(other)
+
+
+def test_a_negation_is_another_rule() -> None:
+    assert options("! -i eth0 -j DROP") != options("-i eth0 -j DROP")
+    assert options("-s 10.0.0.0/8 -j DROP") != options("-s 10.0.0.0/9 -j DROP")
+
+
+TAMPERED = [
+    ("-A FORWARD -j DOCKER-USER\n", "", "FORWARD does not lead to DOCKER-USER"),
+    ("-A DOCKER-USER -j GPUHOST-PUBLISHED\n", "", "DOCKER-USER does not lead"),
+    ("-A GPUHOST-ALLOWED -o br-+ -j DROP\n", "", "GPUHOST-ALLOWED differs"),
+    ("--ctorigdstport 8080 -j RETURN", "--ctorigdstport 8081 -j RETURN", "GPUHOST-ALLOWED differs"),
+    ("-A GPUHOST-PUBLISHED -i docker+ -j RETURN\n", "", "GPUHOST-PUBLISHED differs"),
+]
+
+
+@pytest.mark.parametrize(("line", "instead", "says"), TAMPERED)
+def test_the_kernel_against_the_file(line: str, instead: str, says: str) -> None:
+    saved = RECORDED["probes"]["iptables_save"]["out"]
+    expected = RECORDED["files"]["/etc/gpuhost/firewall/published.v4"]
+    assert fault(expected, Tables.parse(saved)) == ""
+    assert line in saved
+    assert says in fault(expected, Tables.parse(saved.replace(line, instead)))
+
+
+def test_listeners_that_others_can_reach() -> None:
+    assert parse_ss(RECORDED["probes"]["listeners"]["out"]) == (
+        Listener(22, "tcp", "sshd"),
+        Listener(7777, "tcp", "busybox"),
+    )
+
+
+SOCKETS = [
+    ("udp UNCONN 0 0 0.0.0.0:68 0.0.0.0:*", None),
+    ('udp UNCONN 0 0 0.0.0.0:41000 0.0.0.0:* users:(("avahi-daemon",pid=1,fd=1))', None),
+    ("udp UNCONN 0 0 0.0.0.0:51820 0.0.0.0:*", "51820/udp (kernel)"),
+    ('tcp LISTEN 0 128 127.0.0.53%lo:53 0.0.0.0:* users:(("systemd-resolve",pid=1,fd=1))', None),
+    ("tcp LISTEN 0 128 [::1]:631 [::]:*", None),
+    ('tcp LISTEN 0 5 10.0.0.5%eth0:9100 0.0.0.0:* users:(("node",pid=1,fd=1))', "9100/tcp (node)"),
+    ('tcp LISTEN 0 128 *:111 *:* users:(("rpcbind",pid=1,fd=1))', "111/tcp (rpcbind)"),
+]
+
+
+@pytest.mark.parametrize(("line", "listener"), SOCKETS)
+def test_a_socket_is_a_listener_or_a_clients(line: str, listener: str | None) -> None:
+    assert [str(found) for found in parse_ss(line)] == ([listener] if listener else [])
+
+
+def test_published_ports_of_docker_ps() -> None:
+    ports = (
+        "0.0.0.0:8080->80/tcp, :::8080->80/tcp, [::]:9000-9002->9000-9002/udp, "
+        "127.0.0.1:9090->80/tcp, 443/tcp, 0.0.0.0:5->5/sctp"
+    )
+    assert sorted(set(parse_published(ports, "web"))) == [
+        PublishedPort(8080, 8080, "tcp", "web"),
+        PublishedPort(9000, 9002, "udp", "web"),
+    ]
+
+
+def test_every_way_to_find_sshs_port() -> None:
+    socket = "Listen=[::]:2022 (Stream)\nListen=10.0.0.1:2023 (Stream)\nId=ssh.socket\n"
+    found = ssh_ports(
+        "port 22\nport 2222\nlistenaddress [::]:22\n",
+        f"{socket}ActiveState=active\n",
+        "192.0.2.1 50000 192.0.2.2 10022\n",
+        [Listener(24, "tcp", "sshd"), Listener(25, "tcp", "master")],
+    )
+    assert found == [22, 24, 2022, 2023, 2222, 10022]
+    assert ssh_ports("", f"{socket}ActiveState=inactive\n", "", []) == []
+
+
+def test_bridges_that_only_sound_like_dockers() -> None:
+    names = ["lo", "eth0", "docker0", "docker_gwbridge", "br-0123456789ab", "br-lan", "br-ex"]
+    assert foreign_bridges(names) == ["br-ex", "br-lan"]
+
+
+junk = st.one_of(st.text(), st.binary().map(lambda raw: raw.decode("utf-8", "replace")))
+
+
+@given(junk, st.sampled_from([4, 6]))
+def test_no_text_breaks_a_parser(text: str, family: Any) -> None:
+    parse_user_rules(text, family)
+    parse_user_rules(f"### tuple ### {text}", family)
+    parse_kernel(Chain("-", (text, f"-p tcp {text} -j ACCEPT")), family)
+    options(text)
+    fault(text, Tables.parse(f"*filter\n{text}"))
+    parse_ss(text)
+    parse_ss(f"tcp LISTEN 0 0 {text}:22 *:* {text}")
+    list(parse_published(text, "web"))
+    ssh_ports(text, f"Id=ssh.socket\nActiveState=active\n{text}", text, [])
+
+
+PROBES = (
+    "files", "packages", "units", "listeners", "interfaces", "sshd", "ssh_connection",
+    "iptables_save", "ip6tables_save",
+)  # fmt: skip
+
+
+@given(st.data())
+def test_no_reading_raises_anything_but_not_read(data: st.DataObject) -> None:
+    """Any probe cut short, hung, failed or full of rubbish."""
+    made = {}
+    for name in PROBES:
+        whole = str(RECORDED["probes"].get(name, {}).get("out", ""))
+        rc = data.draw(st.sampled_from([0, 0, 1, 127, None]), label=f"{name} rc")
+        cut = data.draw(st.integers(0, len(whole)), label=f"{name} cut")
+        made[name] = Probe(rc, whole[:cut] + data.draw(junk, label=name))
+    try:
+        assert Snapshot(Probes(made)).firewall.kernel is not None
+    except NotRead as reason:
+        assert str(reason)
