@@ -116,8 +116,9 @@ def list_file(uri: str, suite: str) -> str:
 def _files(probes: Probes) -> Iterable[SourceFile]:
     """The collector's listing: a line with the file's name, then its lines behind a colon."""
     probe = probes.get("apt_sources")
-    if probe.rc is None:
-        raise NotRead("reading apt's sources timed out")
+    # sed's 2: a file that it was asked for is not there.
+    if probe.rc not in (0, 2):
+        raise NotRead(f"apt's sources: {probe.complaint}")
     for complaint in probe.err.splitlines():
         if not complaint.endswith(_HARMLESS):
             raise NotRead(f"apt's sources: {complaint}")
