@@ -107,14 +107,24 @@ BAD = {
 }
 
 
+# As sudo with a password behaves when it is told to ask a program for it (sudo -A).
+SUDO_WITH_PASSWORD = """#!/bin/sh
+case "$*" in *-A*) ;; *) echo 'sudo: a password is required' >&2; exit 1;; esac
+[ "$("$SUDO_ASKPASS")" = hunter2 ] || { echo 'sudo: 1 incorrect password attempt' >&2; exit 1; }
+while [ "${1#-}" != "$1" ]; do shift; done
+exec "$@"
+"""
+
+
 def _bad_hosts(directory: Path, sshd: Sshd, closed_port: int) -> dict[str, dict[str, Any]]:
     for name, phrase in (("stranger", ""), ("locked", "secret")):
         command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", phrase, "-f", str(directory / name)]
         subprocess.run(command, check=True)
     stand_in = directory / "bin" / "sudo"
     stand_in.parent.mkdir()
-    stand_in.write_text("#!/bin/sh\necho 'sudo: a password is required' >&2\nexit 1\n")
+    stand_in.write_text(SUDO_WITH_PASSWORD)
     stand_in.chmod(0o755)
+    with_sudo = f"PATH={stand_in.parent}:$PATH; export PATH; {REAL}"
     good = sshd.recorded("among-bad-hosts")
 
     def said(command: str) -> dict[str, Any]:
@@ -134,7 +144,7 @@ def _bad_hosts(directory: Path, sshd: Sshd, closed_port: int) -> dict[str, dict[
         "unknown no": unknown("no"),
         "unknown ask": unknown("ask"),
         "unknown accept-new": unknown("accept-new"),
-        "sudo": sshd.login(f"PATH={stand_in.parent}:$PATH; export PATH; {REAL}", _sudo=True),
+        "sudo": sshd.login(with_sudo, _sudo=True),
         "nologin": said("echo 'This account is currently not available.'"),
         "not utf-8": said("printf 'caf\\351 \\377\\376 %s\\n' hello"),
         "noise": said("head -c 300000 /dev/urandom"),
@@ -145,6 +155,7 @@ def _bad_hosts(directory: Path, sshd: Sshd, closed_port: int) -> dict[str, dict[
         "password": sshd.login(good, ssh_password=12345),
         "setting": sshd.login(good, swap_size_gb="16"),
         "near miss": sshd.login(good, swap_sizegb=16),
+        "sudo password": sshd.login(with_sudo, _sudo=True, _sudo_password="hunter2"),
         "good too": sshd.login(good),
     }
 
@@ -153,7 +164,7 @@ def _bad_hosts(directory: Path, sshd: Sshd, closed_port: int) -> dict[str, dict[
 def among_bad_hosts(tmp_path_factory: pytest.TempPathFactory, sshd: Sshd, closed_port: int) -> Run:
     directory = tmp_path_factory.mktemp("bad-hosts")
     hosts = _bad_hosts(directory, sshd, closed_port)
-    assert set(hosts) == {"good", *BAD, "good too"}
+    assert set(hosts) == {"good", *BAD, "sudo password", "good too"}
     hosts = {name: {"ssh_hostname": GOOD, **data} for name, data in hosts.items()}
     run = Workplace(directory).check(hosts)
     assert not (directory / "unknown").exists(), "a key was accepted"
@@ -177,6 +188,11 @@ def test_bad_hosts_hide_no_good_one(among_bad_hosts: Run, sshd: Sshd) -> None:
     assert among_bad_hosts.exit == 1
     assert among_bad_hosts.err == ""
     assert "12345" not in among_bad_hosts.out
+
+
+def test_a_sudo_password_through_pyinfras_own_options(among_bad_hosts: Run) -> None:
+    assert len(among_bad_hosts.host("sudo password")["findings"]) == len(all_checks())
+    assert "hunter2" not in among_bad_hosts.out
 
 
 def test_hosts_that_hang(workplace: Workplace, sshd: Sshd, silent_port: int) -> None:
