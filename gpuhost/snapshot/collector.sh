@@ -123,6 +123,7 @@ print(hashlib.sha256(json.dumps(ours, sort_keys=True).encode()).hexdigest())'
 
     probe iptables_save 10 iptables-save -t filter
     probe ip6tables_save 10 ip6tables-save -t filter
+    probe nft_tables 5 nft list tables
     probe listeners 5 ss -Hltnup
     probe sshd 5 sshd -T
     probe interfaces 3 ls /sys/class/net
