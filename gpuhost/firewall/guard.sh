@@ -17,6 +17,8 @@ pending=$state/pending
 armed=/run/gpuhost-firewall-armed
 undo=gpuhost-firewall-revert
 ours='^(ufw6?|GPUHOST)-'
+# Seconds; whoever calls ends the change by then.
+longest_change=300
 
 main() {
     exec 9>/run/gpuhost-firewall.lock
@@ -193,14 +195,16 @@ revert() {
 
 # --- the change ----------------------------------------------------------------------------
 
+# Until the change is made the undo waits longer; then the time runs in which it can be confirmed.
 change() {
     mkdir -p "$state"
     cat >"$state/change"
     asked end || fail "the change arrived incomplete; nothing was done"
-    arm "$1"
+    arm "$(($1 + longest_change))"
     trap 'failed' EXIT
     make_change >"$state/log" 2>&1
     trap - EXIT
+    arm "$1"
     cat "$state/log"
 }
 

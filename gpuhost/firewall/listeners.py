@@ -19,6 +19,8 @@ PUBLISHED = re.compile(
 
 # Ports that clients bind and only get answers on: DHCP, DHCPv6, NTP, mDNS.
 CLIENT_PORTS = {68, 546, 123, 5353}
+# systemd-resolved answers to names of the local link (LLMNR) unasked; nobody depends on it.
+LLMNR = 5355
 EPHEMERAL = 32768
 DOCKER_PROXY = "docker-proxy"
 
@@ -76,6 +78,8 @@ def _is_loopback(address: str) -> bool:
 
 
 def _is_client(listener: Listener) -> bool:
+    if listener.port == LLMNR and listener.process.startswith("systemd-resolve"):
+        return True
     if listener.protocol == "tcp":
         return False
     return listener.port in CLIENT_PORTS or bool(listener.port >= EPHEMERAL and listener.process)

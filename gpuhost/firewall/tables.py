@@ -51,6 +51,21 @@ class Tables:
         return cls({n: Chain(policies.get(n, "-"), tuple(rules.get(n, ()))) for n in names})
 
 
+NFT_TABLE = re.compile(r"^table (\w+) (\S+)$", re.MULTILINE)
+IPTABLES_OWN = {"filter", "nat", "mangle", "raw", "security"}
+# Docker's own, with its nftables backend.
+DOCKER_TABLE = "docker-bridges"
+
+
+def parse_nft_tables(listed: str) -> list[str]:
+    """`nft list tables`, without those behind iptables and without Docker's."""
+    return [
+        f"{family} {name}"
+        for family, name in NFT_TABLE.findall(listed)
+        if not (family in ("ip", "ip6") and name in IPTABLES_OWN) and name != DOCKER_TABLE
+    ]
+
+
 Option = tuple[str, ...]
 
 

@@ -49,6 +49,7 @@ def foreign(firewall: Firewall, declared: Settings) -> tuple[Foreign, ...]:
                 for rule in tables.chain(chain).rules
                 if not _is_known(chain, rule)
             ]
+    found += [Foreign(f"nftables: table {name}", False) for name in firewall.nft_tables]
     return tuple(dict.fromkeys(found))
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from gpuhost.firewall.listeners import Listener, parse_ss, ssh_ports
 from gpuhost.firewall.published import RULES, foreign_bridges
-from gpuhost.firewall.tables import Tables
+from gpuhost.firewall.tables import Tables, parse_nft_tables
 from gpuhost.firewall.ufw import USER_RULES, UfwRule, parse_user_rules
 from gpuhost.firewall_rule import Family
 from gpuhost.snapshot.docker import Unit, installed_packages, read_units
@@ -46,6 +46,7 @@ class Firewall:
     """Everything that decides about what may come in.
 
     + kernel: the tables per version of IP; no 6 if the kernel has no IPv6
+    + nft_tables: tables of nftables that no iptables shows, such as "inet filter"
     + published: our rules for published ports, as the files have them; None: no file
     + ssh_ports: where SSH is really reached
     + foreign_bridges: interfaces called like containers' bridges that are none
@@ -54,6 +55,7 @@ class Firewall:
 
     ufw: Ufw
     kernel: Mapping[Family, Tables]
+    nft_tables: tuple[str, ...]
     published: Mapping[Family, str | None]
     units: Mapping[str, Unit]
     listeners: tuple[Listener, ...]
@@ -69,6 +71,7 @@ class Firewall:
         return cls(
             ufw=_ufw(probes, units),
             kernel=_kernel(probes),
+            nft_tables=tuple(parse_nft_tables(probes.get("nft_tables").out)),
             published={family: probes.file(path) for family, path in RULES.items()},
             units=units,
             listeners=listeners,

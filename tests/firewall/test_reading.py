@@ -17,7 +17,7 @@ from gpuhost.firewall.listeners import (
     ssh_ports,
 )
 from gpuhost.firewall.published import fault, foreign_bridges
-from gpuhost.firewall.tables import Chain, Tables, options
+from gpuhost.firewall.tables import Chain, Tables, options, parse_nft_tables
 from gpuhost.firewall.ufw import parse_kernel, parse_user_rules
 from gpuhost.firewall_rule import FirewallRule
 from gpuhost.snapshot import NotRead, Probe, Probes, Snapshot
@@ -189,6 +189,11 @@ def test_bridges_that_only_sound_like_dockers() -> None:
     assert foreign_bridges(names) == ["br-ex", "br-lan"]
 
 
+def test_tables_that_only_nftables_shows() -> None:
+    listed = "table ip filter\ntable ip6 nat\ntable inet filter\ntable ip docker-bridges\n"
+    assert parse_nft_tables(listed) == ["inet filter"]
+
+
 junk = st.one_of(st.text(), st.binary().map(lambda raw: raw.decode("utf-8", "replace")))
 
 
@@ -199,6 +204,7 @@ def test_no_text_breaks_a_parser(text: str, family: Any) -> None:
     parse_kernel(Chain("-", (text, f"-p tcp {text} -j ACCEPT")), family)
     options(text)
     fault(text, Tables.parse(f"*filter\n{text}"))
+    parse_nft_tables(text)
     parse_ss(text)
     parse_ss(f"tcp LISTEN 0 0 {text}:22 *:* {text}")
     list(parse_published(text, "web"))
@@ -207,7 +213,7 @@ def test_no_text_breaks_a_parser(text: str, family: Any) -> None:
 
 PROBES = (
     "files", "packages", "units", "listeners", "interfaces", "sshd", "ssh_connection",
-    "iptables_save", "ip6tables_save",
+    "iptables_save", "ip6tables_save", "nft_tables",
 )  # fmt: skip
 
 

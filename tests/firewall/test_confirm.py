@@ -1,0 +1,71 @@
+"""The login that confirms a change: a new one, on the same connection data, or the change goes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pyinfra.api.exceptions import ConnectError
+
+from gpuhost.operations.firewall import confirm
+
+GUARD = "/usr/local/lib/gpuhost/firewall"
+
+
+class Output:
+    stderr = "firewall: nothing to confirm: the change was undone before"
+
+
+class FakeConnector:
+    """A login; `broken` says what goes wrong: the connecting, or the command."""
+
+    broken = ""
+    ran: list[str]
+
+    def __init__(self, state: object, host: FakeHost) -> None:
+        self.ran = host.ran_afresh
+
+    def connect(self) -> None:
+        if self.broken == "connect":
+            raise ConnectError("Could not connect (timed out)")
+
+    def run_shell_command(self, command: Any, **arguments: Any) -> tuple[bool, Output]:
+        self.ran.append(f"{command} {arguments.get('_sudo', False)}")
+        return self.broken != "command", Output()
+
+
+class FakeHost:
+    def __init__(self, broken: str) -> None:
+        self.connector_cls = type("Connector", (FakeConnector,), {"broken": broken})
+        self.ran: list[str] = []
+        self.ran_afresh: list[str] = []
+        self.said = ""
+
+    def log_styled(self, message: str, **style: Any) -> None:
+        self.said = message
+
+    def run_shell_command(self, command: Any, **arguments: Any) -> tuple[bool, Output]:
+        self.ran.append(f"{command} {arguments.get('_sudo', False)}")
+        return True, Output()
+
+
+def asked(broken: str) -> tuple[bool, FakeHost]:
+    host: Any = FakeHost(broken)
+    return confirm(host, host, {"_sudo": True}), host
+
+
+def test_a_fresh_login_confirms_and_the_old_one_does_nothing() -> None:
+    done, host = asked("")
+    assert done
+    assert host.ran_afresh == [f"LC_ALL=C timeout -k 5 60 {GUARD} confirm True"]
+    assert host.ran == []
+
+
+@pytest.mark.parametrize(
+    ("broken", "says"), [("connect", "timed out"), ("command", "nothing to confirm")]
+)
+def test_without_it_the_old_login_undoes_the_change(broken: str, says: str) -> None:
+    done, host = asked(broken)
+    assert not done
+    assert says in host.said
+    assert host.ran == [f"LC_ALL=C timeout -k 5 300 {GUARD} revert True"]
