@@ -18,7 +18,6 @@ from tests.lab.process import Deadline
 pytestmark = pytest.mark.lab
 
 ALONE = "tests/e2e/firewall_alone.py"
-REMOVED = "tests/e2e/firewall_removed.py"
 STEP = "Firewall"
 PENDING = "/var/lib/gpuhost/firewall/pending"
 ALLOWED, CLOSED, OWN = 8080, 8081, 7777
@@ -47,6 +46,10 @@ systemctl is-enabled ufw.service
 
 def provision(host: LabHost, **settings: Any) -> Run:
     return deploy(host, deploy=ALONE, **{**SETTINGS, **settings})
+
+
+def _removed(host: LabHost) -> Run:
+    return deploy(host, deploy="deploys/remove.py", remove="firewall")
 
 
 def firewall(host: LabHost, **settings: Any) -> dict[str, str]:
@@ -286,7 +289,7 @@ def test_a_used_machine_is_asked_first_and_keeps_its_rules(hosts: Hosts) -> None
     ):
         assert kept in rules.stdout
 
-    taken = deploy(used, deploy=REMOVED)
+    taken = _removed(used)
     assert (taken.status, taken.changed) == (0, {"Firewall removed": [used.name]})
     assert is_served(used, CLOSED)
     after = used.run(STATE).stdout
@@ -297,7 +300,7 @@ def test_a_used_machine_is_asked_first_and_keeps_its_rules(hosts: Hosts) -> None
     assert "deny tcp 9999" in used.run("cat /etc/ufw/user.rules").stdout
     left = used.run("ls /usr/local/lib/gpuhost /etc/systemd/system | grep -i firewall", check=False)
     assert left.stdout == ""
-    assert deploy(used, deploy=REMOVED).changed == {}
+    assert _removed(used).changed == {}
 
 
 @pytest.fixture(scope="module")
@@ -355,7 +358,7 @@ def test_the_next_run_goes_on_from_an_unconfirmed_change(open_host: LabHost) -> 
     assert run.status == 0, run.stderr
     assert failing(open_host) == set()
     assert not _is_pending(open_host)
-    assert deploy(open_host, deploy=REMOVED).status == 0
+    assert _removed(open_host).status == 0
     assert open_host.run(STATE).stdout == before
 
 
