@@ -116,7 +116,7 @@ def _nvidia(where: Path, key: Signer) -> None:
         flat = where / f"debian{number}/x86_64"
         built = [package.build(flat) for package in nvidia.packages()]
         Suite(flat, "", {"": built}, "NVIDIA", "NVIDIA CUDA").write_flat(key)
-        (flat / nvidia.KEY_FILE).write_text(key.public_key())
+        (flat / nvidia.KEY_FILES[number]).write_text(key.public_key())
 
 
 def _download(engine: Engine, debs: Path) -> Path:

@@ -7,6 +7,7 @@ import pytest
 from tests.lab import images
 from tests.lab.hosts import LabHost
 from tests.lab.lab import Lab, Wanted
+from tests.lab.packages.nvidia import KEY_FILES
 
 pytestmark = pytest.mark.lab
 
@@ -19,7 +20,7 @@ def install(host: LabHost, lab: Lab, *packages: str) -> None:
     uri = f"{lab.repository.base}/cuda/repos/debian{number}/x86_64"
     key = "/etc/apt/keyrings/nvidia-driver.asc"
     line = f"deb [signed-by={key}] {uri}/ /"
-    host.run(f"curl -fsS {uri}/3bf863cc.pub -o {key}")
+    host.run(f"curl -fsS {uri}/{KEY_FILES[number]} -o {key}")
     host.put("/etc/apt/sources.list.d/nvidia-driver.list", f"{line}\n".encode())
     host.run("apt-get -q update")
     for package in packages:

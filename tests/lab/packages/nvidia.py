@@ -14,8 +14,8 @@ from tests.lab.packages.scripts import maintainer_scripts
 
 FILES = Path(__file__).with_name("nvidia-files")
 MODULES = "/usr/share/nvidia/modules"
-# The name that NVIDIA gives the file of its key, in every repository.
-KEY_FILE = "3bf863cc.pub"
+# The name that NVIDIA gives the file of its key, by Debian's number.
+KEY_FILES = {"12": "3bf863cc.pub", "13": "8793F200.pub"}
 
 
 @dataclass(frozen=True)
