@@ -8,7 +8,10 @@ from gpuhost.settings import Settings
 
 
 def ready(declared: Settings) -> None:
-    """Packages and CDI specification. Before the engine's configuration names the runtime."""
+    """Packages and CDI specification. Before the engine's configuration names the runtime.
+
+    Without a CDI specification most containers get their GPU still: that ends no deploy.
+    """
     toolkit.packages(
         name="Container toolkit",
         mirror=declared.toolkit_mirror,
@@ -18,6 +21,9 @@ def ready(declared: Settings) -> None:
         hold=declared.nvidia_hold,
         gpu=declared.gpu,
         **elevated(declared),
+    )
+    toolkit.cdi(
+        name="CDI specification", gpu=declared.gpu, _ignore_errors=True, **elevated(declared)
     )
 
 

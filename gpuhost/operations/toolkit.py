@@ -10,6 +10,7 @@ from pyinfra import host
 from gpuhost.checks.docker import restart_stops
 from gpuhost.checks.finding import Status
 from gpuhost.checks.registry import failing
+from gpuhost.checks.toolkit import cdi as cdi_check
 from gpuhost.checks.toolkit import circumstances, not_wanted
 from gpuhost.checks.toolkit import proof as proof_check
 from gpuhost.operations import repository as apt_repositories
@@ -18,7 +19,7 @@ from gpuhost.operations.reading import Commands, executing, operation, read
 from gpuhost.repository import put_aside
 from gpuhost.settings import TOOLKIT_KEY_FINGERPRINT, Settings
 from gpuhost.snapshot import Snapshot
-from gpuhost.snapshot.toolkit import INSTALLED, KEY, REFRESH_UNIT, RUNTIME, SOURCES, Toolkit
+from gpuhost.snapshot.toolkit import INSTALLED, KEY, REFRESH_UNIT, RUNTIME, SOURCES
 from gpuhost.toolkit.cdi import REFRESHED, STATIC
 from gpuhost.toolkit.packages import OLDER_LISTS, PACKAGES, RUNTIME_PACKAGE, repository
 from gpuhost.toolkit.proof import OWN_IMAGE, RECORD, Circumstances
@@ -27,8 +28,8 @@ INSTALL_SECONDS = 1800
 # Pulling a declared image of some gigabytes is part of it.
 PROOF_SECONDS = 1900
 
-# By an operation of this module; the rest of the noun is the engine's configuration.
-MENDED = {"toolkit.repository", "toolkit.packages", "toolkit.held", "toolkit.cdi"}
+# By `packages`, and what is missing of them; the rest has operations of its own.
+MENDED = {"toolkit.repository", "toolkit.packages", "toolkit.held"}
 
 Gpu = Literal["auto", "required", "none"]
 
@@ -43,8 +44,8 @@ def packages(
     gpu: Gpu = "auto",
 ) -> Commands:
     """
-    Have the NVIDIA Container Toolkit, its four packages at one version, and a CDI specification of
-    the loaded driver. Nothing is installed from a repository whose key is not the declared one.
+    Have the NVIDIA Container Toolkit, its four packages at one version. Nothing is installed from a
+    repository whose key is not the declared one.
 
     + mirror: "nvidia", "ustc", or a URL that stands for https://nvidia.github.io/libnvidia-container
     + version: such as "1.20.0"; None: the newest that is offered, unless there is one already
@@ -86,26 +87,42 @@ def packages(
         yield script("toolkit_packages.sh", version or "", *PACKAGES, seconds=INSTALL_SECONDS)
         if hold:
             yield run("apt-mark", "hold", *PACKAGES)
-        now = read(declared)
-        wrong = _wrong(now, declared)
+        wrong = _wrong(read(declared), declared)
     if broken:
         whole = f"{RUNTIME_PACKAGE}={now.toolkit.packages[RUNTIME_PACKAGE]}"
         yield apt_install([whole], "--reinstall", "--allow-change-held-packages")
     if "toolkit.held" in wrong:
         yield run("apt-mark", "hold" if hold else "unhold", *PACKAGES)
-    if "toolkit.cdi" in wrong:
-        yield from _specification(now.toolkit)
 
 
 def _wrong(now: Snapshot, declared: Settings) -> set[str]:
     return {finding.id for finding in failing(now, declared, "toolkit")}
 
 
-def _specification(toolkit: Toolkit) -> Commands:
-    """The CDI specification as of now; since 1.18 a unit of the packages keeps it fresh."""
-    if toolkit.refresh:
+@operation
+def cdi(gpu: Gpu = "auto") -> Commands:
+    """
+    Have a CDI specification of the driver and the cards as they are. Since toolkit 1.18 a unit of
+    its own keeps it fresh; before, and after a change of MIG instances, this operation does.
+
+    + gpu: have it where there is a card, always, never
+
+    **Example:**
+
+    .. code:: python
+
+        from gpuhost.operations import toolkit
+        toolkit.cdi(name="CDI specification")
+    """
+    declared = Settings(gpu=gpu)
+    now = read(declared)
+    found = cdi_check.find(now, declared)
+    if found.status is not Status.FAIL:
+        host.noop(f"CDI: {found.actual}")
+        return
+    if now.toolkit.refresh:
         yield run("systemctl", "enable", "--now", REFRESH_UNIT, seconds=60)
-    path = toolkit.specification_path
+    path = now.toolkit.specification_path
     yield run("mkdir", "-p", str(PurePosixPath(path).parent))
     yield run("nvidia-ctk", "cdi", "generate", f"--output={path}", seconds=120)
 
