@@ -36,7 +36,12 @@ def _is_http_url(value: str) -> str:
 
 
 def _is_absolute_path(value: str) -> str:
-    if not re.fullmatch(r"/[^\x00-\x1f]+", value) or "/../" in f"{value}/":
+    if (
+        not value.isprintable()
+        or not value.startswith("/")
+        or value == "/"
+        or "/../" in f"{value}/"
+    ):
         raise ValueError("must be an absolute path, without '..' or control characters")
     return value
 
@@ -119,7 +124,7 @@ class Settings(BaseModel):
         swap_size_gb = 16
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(allow_inf_nan=False, frozen=True, extra="forbid", strict=True)
 
     adopt: bool = setting(
         False,

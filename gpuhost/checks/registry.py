@@ -32,6 +32,9 @@ class Check:
             verdict = self.judge(now, declared)
         except NotRead as reason:
             verdict = unknown(str(reason))
+        except Exception as error:
+            # A fault of one check on one odd host must not end the run of a whole fleet.
+            verdict = unknown(f"gpuhost could not judge this: {error!r}", fix="please report this")
         return Finding(**vars(verdict), id=self.id)
 
 
