@@ -16,6 +16,7 @@ from gpuhost.checks.nvidia_upkeep import (
 from gpuhost.checks.registry import failing
 from gpuhost.nvidia.driver_packages import NoDriverPackagesError, fabric_manager_package
 from gpuhost.nvidia.install import system_of
+from gpuhost.nvidia.wanted import not_concerned
 from gpuhost.operations.commands import apt_install, apt_update, put, refuse, remove, run
 from gpuhost.operations.nvidia import OURS, coming
 from gpuhost.operations.reading import Commands, operation, read
@@ -155,15 +156,23 @@ def persistence(
     )
     now = read(declared)
     wrong = {finding.id for finding in failing(now, declared, "nvidia")}
-    if "nvidia.persistence" not in wrong and not (enabled and coming(now, declared)):
+    due = enabled and _is_due(now, declared)
+    if "nvidia.persistence" not in wrong and not due:
         host.noop("persistence is as declared, or there is no driver to keep loaded")
     elif enabled:
         yield put(PERSISTENCE_UNIT, PERSISTENCE_TEXT)
         yield run("systemctl", "daemon-reload")
         yield run("systemctl", "enable", OWN_UNIT)
-        yield run("systemctl", "restart", OWN_UNIT, seconds=180)
+        if now.nvidia.works:
+            yield run("systemctl", "restart", OWN_UNIT, seconds=180)
     else:
         yield from _without_persistence()
+
+
+def _is_due(now: Snapshot, declared: Settings) -> bool:
+    """A driver that gpuhost installs gets the unit at once, so that the boot that loads it has it."""
+    ours = bool(now.nvidia.record.packages) and not now.nvidia.unit(OWN_UNIT).enabled
+    return not not_concerned(now, declared) and (ours or bool(coming(now, declared)))
 
 
 def _without_persistence() -> Commands:
