@@ -70,11 +70,12 @@ def mirror(
         apt_lock_timeout_s=lock_timeout_s,
     )
     now = read(declared)
+    interrupted = now.apt.interrupted
     wrong = {finding.id for finding in failing(now, declared, "apt")}
     if not wrong:
         host.noop(f"packages come from {mirror or 'the original sources'}")
         return
-    if now.apt.interrupted:
+    if interrupted:
         yield script("apt_switch.sh", "undo", seconds=60)
         now = read(declared)
         wrong = {finding.id for finding in failing(now, declared, "apt")}
