@@ -83,8 +83,8 @@ def _is_back(host: Host, before: str, arguments: dict[str, Any]) -> bool:
 def _boot(host: Host, arguments: dict[str, Any]) -> str:
     """Which boot this is; empty while it cannot be told."""
     with suppress(SSHException, EOFError, OSError):
-        command = StringCommand("LC_ALL=C timeout 10 sh", _stdin=BOOT)
-        done, output = host.run_shell_command(command, _timeout=20, **arguments)
+        limited = {**arguments, "_stdin": BOOT, "_timeout": 20}
+        done, output = host.run_shell_command(StringCommand("LC_ALL=C timeout 10 sh"), **limited)
         return "".join(output.stdout_lines) if done else ""
     return ""
 

@@ -170,7 +170,7 @@ def persistence(
 
 
 def _is_due(now: Snapshot, declared: Settings) -> bool:
-    """A driver that gpuhost installs gets the unit at once, so that the boot that loads it has it."""
+    """A driver that gpuhost installs gets the unit at once: the boot that loads it has it."""
     ours = bool(now.nvidia.record.packages) and not now.nvidia.unit(OWN_UNIT).enabled
     return not not_concerned(now, declared) and (ours or bool(coming(now, declared)))
 
