@@ -85,13 +85,12 @@ def packages(
     if "toolkit.packages" in wrong:
         yield apt_update()
         yield script("toolkit_packages.sh", version or "", *PACKAGES, seconds=INSTALL_SECONDS)
-        if hold:
-            yield run("apt-mark", "hold", *PACKAGES)
-        wrong = _wrong(read(declared), declared)
-    if broken:
+    elif broken:
         whole = f"{RUNTIME_PACKAGE}={now.toolkit.packages[RUNTIME_PACKAGE]}"
         yield apt_install([whole], "--reinstall", "--allow-change-held-packages")
-    if "toolkit.held" in wrong:
+    # To install a held package takes its hold away.
+    installed = "toolkit.packages" in wrong or broken
+    if "toolkit.held" in wrong or (installed and hold):
         yield run("apt-mark", "hold" if hold else "unhold", *PACKAGES)
 
 
