@@ -90,7 +90,7 @@ def packages(
         yield apt_install([whole], "--reinstall", "--allow-change-held-packages")
     # To install a held package takes its hold away.
     installed = "toolkit.packages" in wrong or broken
-    if "toolkit.held" in wrong or (installed and hold):
+    if "toolkit.held" in wrong or (installed and (hold or now.toolkit.held)):
         yield run("apt-mark", "hold" if hold else "unhold", *PACKAGES)
 
 
