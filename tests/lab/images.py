@@ -62,6 +62,12 @@ def _import(engine: Engine, release: str) -> None:
         _build(release, tar)
     progress(f"importing {image}")
     engine.docker("import", "--change", f"LABEL {LABEL}=image", str(tar), image, timeout=300)
+    names = engine.docker(
+        "images", "--format", "{{.Repository}}:{{.Tag}}", f"gpuhost-lab/{release}"
+    ).split()
+    for old in set(names) - {image}:
+        # Stays while a host of another checkout is made from it.
+        engine.run("rmi", old, check=False)
 
 
 def _build(release: str, tar: Path) -> None:
