@@ -26,7 +26,7 @@ def _cases() -> list[Any]:
 
 @pytest.mark.parametrize(("noun", "case"), _cases())
 def test_findings(noun: str, case: dict[str, Any]) -> None:
-    """`findings` names the status of every check of the noun; `ok: true` says all are ok or skip."""
+    """`findings` names the status of every check that is not ok."""
     declared = declare([Layer("the case", case.get("settings", {}))])
     found = {f.id: f for f in run_checks(snapshot(case), declared, [noun])}
     expected = dict.fromkeys(found, "ok") | case.get("findings", {})

@@ -11,9 +11,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.lab.fixtures import down
 from tests.lab.hosts import LabHost
-from tests.lab.lab import Lab, Wanted
+from tests.lab.lab import Lab, Wanted, down
 from tests.lab.process import LabError, this_process
 
 BIN = Path(sys.executable).parent
