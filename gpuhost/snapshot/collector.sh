@@ -121,12 +121,12 @@ print(hashlib.sha256(json.dumps(ours, sort_keys=True).encode()).hexdigest())'
         /var/run/cdi/nvidia.yaml /etc/cdi/nvidia.yaml
     probe mig_instances 3 find /proc/driver/nvidia/capabilities -path '*/mig/gi*/ci*/access'
 
-    probe iptables_save 10 iptables-save -t filter
-    probe ip6tables_save 10 ip6tables-save -t filter
-    probe nft_tables 5 nft list tables
-    probe listeners 5 ss -Hltnup
-    probe sshd 5 sshd -T
-    probe interfaces 3 ls /sys/class/net
+    probe iptables_save 20 iptables-save -t filter
+    probe ip6tables_save 20 ip6tables-save -t filter
+    probe nft_tables 10 nft list tables
+    probe listeners 10 ss -Hltnup
+    probe sshd 10 sshd -T
+    probe interfaces 5 ls /sys/class/net
 
     managed_files stat 5 stat -c '%a %U %G %s %Y %F %n'
     managed_files hashes 10 sha256sum
