@@ -15,6 +15,9 @@ TIME_SERVICES = (
     "ntpsec.service",
     "openntpd.service",
 )
+# The largest error that the kernel counts up to, in microseconds (NTP_PHASE_LIMIT); timedatectl
+# judges by the same number.
+UNSYNCHRONISED = 16_000_000
 REBOOT_REQUIRED = "/run/reboot-required"
 
 
@@ -92,13 +95,13 @@ class Clock:
 
     @classmethod
     def read(cls, probes: Probes) -> Clock:
-        said = _assignments(probes.output("timedate"))
-        if "NTPSynchronized" not in said:
-            raise NotRead("timedatectl does not say whether the clock is synchronised")
+        error = probes.output("clock_error").strip()
+        if not error.isdecimal():
+            raise NotRead("the kernel does not say how far off the clock may be")
         units = read_units(probes)
         known = [units[name] for name in TIME_SERVICES if name in units]
         return cls(
-            synchronised=said["NTPSynchronized"] == "yes",
+            synchronised=int(error) < UNSYNCHRONISED,
             running=tuple(unit.name for unit in known if unit.active),
             installed=tuple(unit.name for unit in known if unit.loaded),
         )

@@ -24,7 +24,7 @@ FILES = (
     "/run/systemd/container", "/sys/fs/cgroup/memory.max", "/var/lib/gpuhost/proxy.json",
 )  # fmt: skip
 PROBES = (
-    "clock", "kernel", "identity", "sudo_user", "timedate", "resolved_hostname", "processes",
+    "clock", "kernel", "identity", "sudo_user", "clock_error", "resolved_hostname", "processes",
     "apt_locks", "dpkg_updates", "dpkg_unfinished", "apt_config", "client_proxies", "packages",
     "units", "disks", "filesystems", "containerd_root", "stat", "hashes", "paths",
 )  # fmt: skip
