@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from gpuhost.firewall.published import CONTAINERS, RULES, render
@@ -68,10 +68,19 @@ def conflicts(firewall: Firewall, wanted: Opening) -> list[UfwRule]:
     ]
 
 
-def missing(firewall: Firewall, wanted: Opening) -> bool:
-    """Whether ufw's files do not let it in, in some version of IP."""
+def missing(firewall: Firewall, wanted: Opening, gone: Iterable[UfwRule] = ()) -> bool:
+    """Whether ufw's files do not let it in, in some version of IP.
+
+    + gone: rules that are about to be deleted
+    """
+    leaving = set(gone)
     return not all(
-        let_in(firewall.ufw.rules[family], wanted.rule, wanted.interface, family)
+        let_in(
+            [rule for rule in firewall.ufw.rules[family] if rule not in leaving],
+            wanted.rule,
+            wanted.interface,
+            family,
+        )
         for family in wanted.rule.families
     )
 
@@ -149,9 +158,10 @@ def change(firewall: Firewall, declared: Settings) -> str:
         lines.append("rebuild")
     if not denies(firewall):
         lines.append("ufw default deny incoming")
-    lines += dict.fromkeys(_deletions(stale(firewall, wanted)))
+    leaving = stale(firewall, wanted)
+    lines += dict.fromkeys(_deletions(leaving))
     for opening in wanted:
-        if missing(firewall, opening) and not conflicts(firewall, opening):
+        if missing(firewall, opening, leaving) and not conflicts(firewall, opening):
             lines += _additions(opening)
     for family, text in published_files(firewall, declared).items():
         lines += [f"{family} {line}" for line in text.splitlines()]

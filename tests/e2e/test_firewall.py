@@ -58,9 +58,14 @@ def firewall(host: LabHost, **settings: Any) -> dict[str, str]:
     return {id: value for id, value in status.items() if id.startswith("firewall.")}
 
 
-def failing(host: LabHost, **settings: Any) -> set[str]:
-    found = firewall(host, **settings)
-    return {id for id, status in found.items() if status in ("fail", "unknown")}
+def failing(host: LabHost, **settings: Any) -> dict[str, str]:
+    """What the firewall's checks that fail, or could not tell, say; by id."""
+    found = check(host, **{**SETTINGS, **settings}).findings.values()
+    return {
+        finding["id"]: finding["actual"]
+        for finding in found
+        if finding["id"].startswith("firewall.") and finding["status"] in ("fail", "unknown")
+    }
 
 
 def answer(host: LabHost, port: int) -> str:
@@ -180,7 +185,7 @@ def test_a_restart_of_the_engine_keeps_it(host: LabHost) -> None:
     host.run("systemctl restart docker")
     _until(lambda: is_served(host, ALLOWED), "the containers come back")
     assert_closed_but_for_the_allowed(host)
-    assert failing(host) == set()
+    assert failing(host) == {}
 
 
 def test_a_restart_of_the_host_keeps_it(host: LabHost) -> None:
@@ -188,7 +193,7 @@ def test_a_restart_of_the_host_keeps_it(host: LabHost) -> None:
     host.run("systemd-run --unit=own busybox httpd -f -p 7777 -h /root/web/www")
     _until(lambda: is_served(host, ALLOWED), "the containers come back")
     assert_closed_but_for_the_allowed(host)
-    assert failing(host) == set()
+    assert failing(host) == {}
 
 
 def test_a_second_run_changes_nothing(host: LabHost) -> None:
@@ -208,14 +213,14 @@ PAIRS = {
 
 @pytest.mark.parametrize("id", PAIRS)
 def test_tampered_found_mended(host: LabHost, id: str) -> None:
-    assert failing(host) == set()
+    assert failing(host) == {}
     host.run(PAIRS[id])
-    assert failing(host) == {id}
+    assert failing(host).keys() == {id}
     run = provision(host)
     host.run("ufw delete allow in on eth0", check=False)
     assert run.status == 0, run.stderr
     assert run.changed == {STEP: [host.name]}
-    assert failing(host) == set()
+    assert failing(host) == {}
     _until(lambda: is_served(host, ALLOWED), "the allowed port is reached")
     assert_closed_but_for_the_allowed(host)
 
@@ -224,11 +229,11 @@ def test_flushed_tables_are_mended(host: LabHost) -> None:
     """What `iptables -F` leaves: chains without rules, and nothing that leads to them."""
     for tool in ("iptables", "ip6tables"):
         host.run(f"{tool} -P INPUT ACCEPT; {tool} -F")
-    assert failing(host) == {"firewall.loaded", "firewall.published"}
+    assert failing(host).keys() == {"firewall.loaded", "firewall.published"}
     assert provision(host).changed == {STEP: [host.name]}
     host.run("systemctl restart docker")
     _until(lambda: is_served(host, ALLOWED), "the containers come back")
-    assert failing(host) == set()
+    assert failing(host) == {}
     assert_closed_but_for_the_allowed(host)
 
 
@@ -248,7 +253,7 @@ def test_every_port_of_ssh_is_found(trixie: LabHost) -> None:
     conf = "/etc/ssh/sshd_config.d/ports.conf"
     trixie.run(f"printf 'Port 22\\nPort 2222\\n' >{conf}; systemctl restart ssh")
     try:
-        assert failing(trixie) == {"firewall.ssh"}
+        assert failing(trixie).keys() == {"firewall.ssh"}
         assert answer(trixie, 2222) == ""
         assert provision(trixie).changed == {STEP: [trixie.name]}
         assert (answer(trixie, 22), answer(trixie, 2222)) == ("SSH-", "SSH-")
@@ -270,7 +275,7 @@ def test_a_used_machine_is_asked_first_and_keeps_its_rules(hosts: Hosts) -> None
 
     refused = provision(used)
     assert (refused.status, refused.changed) == (0, {})
-    assert failing(used) == {"firewall.enabled"}
+    assert failing(used).keys() == {"firewall.enabled"}
     for named in (f"{CLOSED}/tcp (container web{CLOSED})", "deny 9999/tcp", "198.51.100.9"):
         assert named in refused.stderr
     assert used.run(STATE).stdout == before
@@ -279,7 +284,7 @@ def test_a_used_machine_is_asked_first_and_keeps_its_rules(hosts: Hosts) -> None
     adopted = provision(used, adopt=True)
     assert (adopted.status, adopted.changed) == (0, {STEP: [used.name]})
     assert not is_served(used, CLOSED)
-    assert failing(used) == set()
+    assert failing(used) == {}
     rules = used.run("cat /etc/ufw/user.rules; iptables-save")
     for kept in (
         "deny tcp 9999",
@@ -325,7 +330,7 @@ def test_a_failing_fresh_login_undoes_the_change_at_once(open_host: LabHost) -> 
     assert run.failed == {STEP: [open_host.name]}
     assert "a fresh login failed, the firewall's change is undone" in run.stderr
     assert open_host.run(STATE).stdout == before
-    open_host.run(f"iptables -D INPUT {only_one}")
+    open_host.run("iptables -D INPUT 1")
     assert firewall(open_host, adopt=True)["firewall.confirmed"] == "warn"
 
 
@@ -356,7 +361,7 @@ def test_the_next_run_goes_on_from_an_unconfirmed_change(open_host: LabHost) -> 
     _change_without_confirming(open_host, seconds=3600)
     run = provision(open_host, adopt=True)
     assert run.status == 0, run.stderr
-    assert failing(open_host) == set()
+    assert failing(open_host) == {}
     assert not _is_pending(open_host)
     assert _removed(open_host).status == 0
     assert open_host.run(STATE).stdout == before
