@@ -22,7 +22,7 @@ STEP = "Firewall"
 PENDING = "/var/lib/gpuhost/firewall/pending"
 ALLOWED, CLOSED, OWN = 8080, 8081, 7777
 # The distributions' own engines, 20.10 and 26.1: with Docker's packages both would be the same.
-ENGINE = {"docker_source": "distro"}
+ENGINE: dict[str, Any] = {"docker_source": "distro"}
 SETTINGS: dict[str, Any] = {"firewall_allow": [f"{ALLOWED}/tcp"], **ENGINE}
 
 # A web server of one file, as a container and as a program of the host.
