@@ -141,6 +141,22 @@ def test_ipv6_has_the_same_rules(host: LabHost) -> None:
     assert "-P INPUT DROP" in host.run("ip6tables -S INPUT").stdout
 
 
+def test_over_ipv6_it_is_the_same(guarded: dict[str, LabHost]) -> None:
+    """The lab's network has no IPv6, so two hosts take addresses of their own on it."""
+    inside, outside = guarded["trixie"], guarded["bookworm"]
+    for number, host in enumerate((inside, outside), start=1):
+        host.run("echo 0 >/proc/sys/net/ipv6/conf/eth0/disable_ipv6")
+        host.run(f"ip -6 address add fd77::{number}/64 dev eth0 nodad")
+    _until(lambda: "served" in _asked_over_ipv6(outside, ALLOWED), "the neighbour is found")
+    assert _asked_over_ipv6(outside, CLOSED) == ""
+    assert _asked_over_ipv6(outside, OWN) == ""
+    assert "ssh-ed25519" in outside.run("ssh-keyscan -T 5 -t ed25519 fd77::1").stdout
+
+
+def _asked_over_ipv6(host: LabHost, port: int) -> str:
+    return host.run(f"curl -gsS -m 3 http://[fd77::1]:{port}/", check=False).stdout
+
+
 def test_containers_reach_each_other_and_the_world(
     host: LabHost, guarded: dict[str, LabHost]
 ) -> None:
