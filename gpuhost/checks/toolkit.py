@@ -10,7 +10,7 @@ from gpuhost.checks.registry import Check, check
 from gpuhost.nvidia.wanted import gpu_wanted
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
-from gpuhost.snapshot.toolkit import RUNTIME
+from gpuhost.snapshot.toolkit import INSTALLED, RUNTIME
 from gpuhost.toolkit.packages import PACKAGES, release, repository
 from gpuhost.toolkit.proof import Circumstances, cause_of, image_for
 
@@ -178,6 +178,10 @@ def proof(now: Snapshot, declared: Settings) -> Verdict:
     if made is None:
         return fail(expected, "not tried yet", fix=AGAIN)
     changes = made.circumstances.differences(today)
+    installed = now.paths.get(INSTALLED)
+    if installed and installed.modified > made.time:
+        # The engine looks for the toolkit when it starts: it may not know of this one.
+        changes.append("the toolkit was installed anew")
     if changes:
         return fail(expected, f"not tried since: {'; '.join(changes)}", fix=AGAIN)
     if made.failure:

@@ -50,18 +50,26 @@ class Toolkit:
     @classmethod
     def read(cls, probes: Probes) -> Toolkit:
         installed = installed_packages(probes)
-        refresh = read_units(probes).get(REFRESH_UNIT)
         return cls(
             packages={name: installed[name] for name in PACKAGES if name in installed},
             held=_held(probes),
             libc=installed.get("libc6", ""),
             sources=probes.file(SOURCES),
             key=probes.file(KEY),
-            refresh=refresh if refresh and refresh.loaded else None,
+            refresh=_refresh(probes),
             specifications=specifications(probes.output("cdi", allow=(0, 1, 2))),
             mig_instances=_mig_instances(probes),
             proof=parse(probes.file(RECORD) or ""),
         )
+
+
+def _refresh(probes: Probes) -> Unit | None:
+    """The unit, if its file is there: after a downgrade systemd knows it still, until a reload."""
+    unit = read_units(probes).get(REFRESH_UNIT)
+    blocks = probes.output("units").split("\n\n")
+    lines = next((b.splitlines() for b in blocks if f"Id={REFRESH_UNIT}" in b.splitlines()), [])
+    gone = "UnitFileState=" in lines or not any(line.startswith("UnitFileState") for line in lines)
+    return None if gone else unit
 
 
 def _held(probes: Probes) -> frozenset[str]:
