@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.lab import cards, carried, network
 from tests.lab.engine import LABEL, Engine
 from tests.lab.keys import host_key, login_key, remember_host
-from tests.lab.process import is_alive, this_process
+from tests.lab.process import is_alive, run, this_process
 from tests.lab.state import HostState, cache_id
 
 INIT = Path(__file__).with_name("init.sh")
@@ -120,8 +120,17 @@ def run_once(engine: Engine, image: str, script: str, mounts: dict[Path, str]) -
 def remove(engine: Engine, container: str) -> None:
     """Remove a container and its disks, whatever is left of them."""
     engine.run("rm", "-f", "-v", container, check=False)
+    swap_off(engine, swap_volume(container))
     for volume in (engine_volume(container), swap_volume(container)):
         engine.run("volume", "rm", "-f", volume, check=False)
+
+
+def swap_off(engine: Engine, *volumes: str) -> None:
+    """Give back the swap files in volumes: the kernel outlives the host that switched them on."""
+    shown = engine.run("volume", "inspect", "-f", "{{.Mountpoint}}", *volumes, check=False)
+    for folder in map(Path, shown.stdout.split()):
+        for file in folder.glob("swapfile*"):
+            run(["swapoff", str(file)], timeout=120, check=False)
 
 
 def remove_labelled(engine: Engine, label: str) -> int:
@@ -131,6 +140,7 @@ def remove_labelled(engine: Engine, label: str) -> int:
         engine.docker("rm", "-f", "-v", *containers, timeout=300)
     volumes = engine.ids("volume", "ls", "-q", "--filter", f"label={label}")
     if volumes:
+        swap_off(engine, *volumes)
         engine.docker("volume", "rm", "-f", *volumes, timeout=300)
     images = set(engine.ids("images", "-q", "--filter", f"label={label}"))
     if images:
