@@ -160,22 +160,26 @@ TAMPERED: dict[str, tuple[str, str]] = {
 }
 
 
+def faults(host: LabHost) -> set[str]:
+    """What fails, of every noun; but swap belongs to the machine that carries all its hosts."""
+    return {id for id in check(host, **INSTALLING).failing if not id.startswith("swap.")}
+
+
 @pytest.mark.parametrize("how", TAMPERED)
 def test_broken_by_hand_and_mended(driven: LabHost, how: str) -> None:
     command, id = TAMPERED[how]
-    before = check(driven, **INSTALLING)
+    before = faults(driven)
     driven.run(command)
     try:
-        found = check(driven, **INSTALLING)
-        assert found.failing - before.failing == {id}
+        assert faults(driven) - before == {id}
         run = provision(driven, **INSTALLING)
         assert (run.status, run.failed) == (0, {}), run.stderr
         if id == "nvidia.next_boot":
             # No DKMS here to build one: it is said, and stays a failure.
-            assert "there is no DKMS" in run.stderr
+            assert "DKMS is not there to build it" in run.stderr
             return
         assert len(run.changed) == 1
-        assert check(driven, **INSTALLING).failing == before.failing
+        assert faults(driven) == before
     finally:
         driven.run("rm -rf /boot/vmlinuz-6.1.0-99-amd64 /lib/modules/6.1.0-99-amd64")
 
@@ -245,7 +249,8 @@ def test_fabric_manager_of_the_drivers_own_version(hosts: Hosts) -> None:
     assert provision(host, **declared).changed == {}
     host.run(
         "apt-get -y -q install --allow-change-held-packages --allow-downgrades "
-        "nvidia-fabricmanager=580.95.05-1; systemctl restart nvidia-fabricmanager || true"
+        "nvidia-fabricmanager=580.95.05-1 && apt-mark hold nvidia-fabricmanager; "
+        "systemctl restart nvidia-fabricmanager || true"
     )
     assert judged(check(host, **declared)) == {"nvidia.fabric_manager": "fail"}
     assert set(provision(host, **declared).changed) >= {"NVIDIA Fabric Manager"}
