@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from gpuhost.checks.finding import Verdict, fail, ok, skip, warn
+from gpuhost.checks.proxy import engine_is_behind
 from gpuhost.checks.registry import check
 from gpuhost.docker import daemon_json
 from gpuhost.docker.packages import MIN_COMPOSE, repository, version, wanted
@@ -201,6 +202,8 @@ def not_live(now: Snapshot, declared: Settings) -> list[str]:
     differ += [
         f"runtimes.{name}" for name in values.get("runtimes", {}) if name not in running.runtimes
     ]
+    if engine_is_behind(now):
+        differ.append("the HTTP proxy")
     file = now.paths.get(DAEMON_JSON)
     started = now.docker.service.started
     if not differ and file and started and file.modified > started:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 
-from gpuhost.checks.finding import Verdict, fail, ok, skip, warn
+from gpuhost.checks.finding import Verdict, fail, ok, skip
 from gpuhost.checks.registry import check
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
@@ -112,16 +112,11 @@ def apt(now: Snapshot, declared: Settings) -> Verdict:
 
 @check("proxy.engine", "The engine pulls through the declared proxy.")
 def engine(now: Snapshot, declared: Settings) -> Verdict:
-    verdict = _judge(now, declared, ENGINE_FILE, ENGINE_DROPIN)
-    if verdict.status.value in ("ok", "skip") and engine_is_behind(now):
-        return warn(
-            "in force", "changed after the engine started", fix="systemctl restart docker when idle"
-        )
-    return verdict
+    return _judge(now, declared, ENGINE_FILE, ENGINE_DROPIN)
 
 
 def engine_is_behind(now: Snapshot) -> bool:
-    """The engine runs and started before its proxy changed: a restart is due."""
+    """The engine runs and started before its proxy changed: `docker.live` says so."""
     started = now.docker.service.started
     states = [now.paths.get(path) for path in (ENGINE_FILE, ENGINE_DROPIN)]
     return started is not None and any(state.modified > started for state in states if state)
