@@ -45,7 +45,8 @@ lint: .venv/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/shellcheck --shell=sh --severity=style gpuhost/snapshot/collector.sh
+	$(BIN)/shellcheck --shell=sh --severity=style $$(git ls-files 'gpuhost/*.sh' 'tests/*.sh')
+	$(BIN)/python -m gpuhost.reference --check
 
 docs: .venv/.setup
 	$(BIN)/python -m gpuhost.reference

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from gpuhost.openpgp import NoKey, fingerprints
+from gpuhost.rendering import render
 
 # Clashing lists are kept here, out of apt's way.
 ORIGINALS = "/var/lib/gpuhost/apt/clashing"
@@ -49,12 +50,7 @@ class Repository:
     @property
     def sources(self) -> str:
         """The sources file, whole."""
-        component = f"Components: {self.component}\n" if self.component else ""
-        return (
-            "# Written by gpuhost; changes are overwritten.\n"
-            f"Types: deb\nURIs: {self.uri}\nSuites: {self.suite}\n{component}"
-            f"Architectures: {self.architecture}\nSigned-By: {self.key_path}\n"
-        )
+        return render("apt/repository.sources.j2", repository=self)
 
     def refused_key(self, key: bytes) -> str:
         """Why a key file is not to be trusted; empty if it holds the declared key and no other."""
