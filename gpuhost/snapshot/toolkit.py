@@ -65,11 +65,12 @@ class Toolkit:
 
 def _refresh(probes: Probes) -> Unit | None:
     """The unit, if its file is there: after a downgrade systemd knows it still, until a reload."""
-    unit = read_units(probes).get(REFRESH_UNIT)
-    blocks = probes.output("units").split("\n\n")
-    lines = next((b.splitlines() for b in blocks if f"Id={REFRESH_UNIT}" in b.splitlines()), [])
-    gone = "UnitFileState=" in lines or not any(line.startswith("UnitFileState") for line in lines)
-    return None if gone else unit
+    blocks = (block.splitlines() for block in probes.output("units").split("\n\n"))
+    lines = next((lines for lines in blocks if f"Id={REFRESH_UNIT}" in lines), [])
+    states = [line.partition("=")[2] for line in lines if line.startswith("UnitFileState=")]
+    # "bad": the link that enables it leads nowhere.
+    there = bool(states) and states[0] not in ("", "bad")
+    return read_units(probes)[REFRESH_UNIT] if there else None
 
 
 def _held(probes: Probes) -> frozenset[str]:
