@@ -70,7 +70,7 @@ def _refresh(probes: Probes) -> Unit | None:
     states = [line.partition("=")[2] for line in lines if line.startswith("UnitFileState=")]
     # "bad": the link that enables it leads nowhere.
     there = bool(states) and states[0] not in ("", "bad")
-    return read_units(probes)[REFRESH_UNIT] if there else None
+    return read_units(probes).get(REFRESH_UNIT) if there else None
 
 
 def _held(probes: Probes) -> frozenset[str]:

@@ -1,0 +1,58 @@
+"""The toolkit's part of a reading, whatever the host prints."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gpuhost.settings import Settings
+from gpuhost.snapshot import NotRead, Probe, Probes
+from gpuhost.snapshot.toolkit import KEY, RUNTIME, SOURCES, Toolkit
+from gpuhost.toolkit.packages import OLDER_LISTS, PACKAGES, repository
+from tests.recorded import probes
+
+NAMES = ("files", "packages", "units", "cdi", "mig_instances")
+UNIT = "Id=nvidia-cdi-refresh.path\n"
+TEXTS = st.text() | st.sampled_from(
+    (
+        f"{UNIT}Id=other.path\nUnitFileState=enabled\n",
+        f"{UNIT}\n{UNIT}UnitFileState=enabled\n",
+        "h\thi\n",
+        "hi \tlibnvidia-container1\n",
+        "hi \tlibnvidia-container1\t1\tamd64\textra\n",
+        "/var/lib/gpuhost/toolkit.json:[]\n",
+        '/var/lib/gpuhost/toolkit.json:{"driver": NaN}\n',
+    )
+)
+
+
+@given(
+    st.fixed_dictionaries(
+        {name: st.builds(Probe, st.sampled_from((0, 1, 2, None)), TEXTS, TEXTS) for name in NAMES}
+    )
+)
+def test_any_output_is_read_or_not_read(by_name: dict[str, Probe]) -> None:
+    try:
+        found = Toolkit.read(Probes(by_name))
+    except NotRead:
+        return
+    assert set(found.packages) <= set(PACKAGES)
+    assert found.held <= set(PACKAGES)
+
+
+def test_the_recorded_host() -> None:
+    found = Toolkit.read(probes("debian13-p40"))
+    assert found.packages == dict.fromkeys(PACKAGES, "1.20.0-1")
+    assert found.held == set(PACKAGES)
+    assert found.libc == "2.41-12+deb13u4"
+    assert found.refresh is not None
+    assert (found.refresh.enabled, found.refresh.active) == (True, True)
+    assert found.proof is not None
+    assert found.proof.circumstances.image == "gpuhost/gpu-test:2.41-12-deb13u4-r1"
+
+
+def test_what_is_read_lies_where_it_is_written() -> None:
+    written = repository(Settings(), "amd64")
+    assert (written.sources_path, written.key_path) == (SOURCES, KEY)
+    assert RUNTIME.startswith("/usr/bin/")
+    assert SOURCES not in OLDER_LISTS
