@@ -28,7 +28,7 @@ OWN_FILES = frozenset(
 )
 _KEYRINGS = {"debian": "debian-archive-", "ubuntu": "ubuntu-archive-"}
 _ORIGINS = {"debian": "Debian", "ubuntu": "Ubuntu"}
-# Suites that follow the releases, as packages.debian.org and archive listings name them.
+# Suites that follow the releases.
 _ALIASES = ("stable", "oldstable", "testing", "unstable", "sid", "devel")
 _SUITE = re.compile(
     r"(?P<release>[a-z]+)"
