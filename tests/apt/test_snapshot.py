@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gpuhost.apt.documents import entries, own_archives
 from gpuhost.checks.registry import run_checks
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
 from gpuhost.snapshot.apt import RECORD, list_file
 from tests.apt.test_hostile import text
-from tests.recorded import probes
+from tests.recorded import HOSTS, probes
 from tests.snapshot.local import collect, command
 
 ORIGINAL = "/var/lib/gpuhost/apt/original"
@@ -135,3 +136,12 @@ def test_every_check_has_something_to_say(
         )
     )
     assert len(run_checks(now, declared, ["apt"])) == 4
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in HOSTS.glob("*.yaml")))
+def test_recorded_hosts_name_no_server_of_the_distribution(name: str) -> None:
+    now = Snapshot(probes(name))
+    own = own_archives(now.apt.sources.files, now.apt.sources.distribution)
+    for _, entry in entries(now.apt.sources.files):
+        if own.has(entry):
+            assert all("//archive.example.invalid/" in uri for uri in entry.uris)
