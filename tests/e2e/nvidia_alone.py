@@ -1,8 +1,9 @@
-"""The steps of gpu_host.py that are about the NVIDIA driver."""
+"""The steps of gpu_host.py that have to do with the NVIDIA driver."""
 
-from gpuhost.host import nvidia
+from gpuhost.host import apt, nvidia
 from gpuhost.host.start import begin
 
 if settings := begin():
     nvidia.archive_ready(settings)
+    apt.ready(settings)
     nvidia.ready(settings)

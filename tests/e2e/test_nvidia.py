@@ -14,6 +14,7 @@ from tests.e2e.commands import Run, Verdicts, check, deploy
 from tests.lab.fixtures import Hosts
 from tests.lab.hosts import LabHost
 from tests.lab.lab import Lab, Wanted
+from tests.lab.packages.mirrors import GOOD
 
 pytestmark = pytest.mark.lab
 
@@ -235,6 +236,22 @@ def test_it_never_reboots_unasked(waiting: LabHost) -> None:
     waiting.reboot()
     assert provision(waiting, **INSTALLING).changed == {}
     assert judged(check(waiting, **INSTALLING)) == {}
+
+
+def test_a_mirror_takes_over_what_the_driver_needs_of_the_archive(
+    lab: Lab, waiting: LabHost
+) -> None:
+    components = "/etc/apt/sources.list.d/gpuhost-nvidia-components.sources"
+    provision(waiting, **INSTALLING)
+    original = waiting.run(f"cat {components}").stdout
+    assert original.count("Components: contrib") == 3, "release, updates, security"
+    mirror = f"{lab.repository.base}/{GOOD}"
+    run = provision(waiting, **INSTALLING, apt_mirror=mirror)
+    assert (run.status, set(run.changed)) == (0, {"Package sources"}), run.stderr
+    assert mirror in waiting.run(f"cat {components}").stdout
+    assert provision(waiting, **INSTALLING, apt_mirror=mirror).changed == {}
+    assert set(provision(waiting, **INSTALLING).changed) == {"Package sources"}
+    assert waiting.run(f"cat {components}").stdout == original
 
 
 def test_fabric_manager_of_the_drivers_own_version(hosts: Hosts) -> None:
