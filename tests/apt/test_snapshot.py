@@ -141,6 +141,8 @@ def test_every_check_has_something_to_say(
 @pytest.mark.parametrize("name", sorted(path.stem for path in HOSTS.glob("*.yaml")))
 def test_recorded_hosts_name_no_server_of_the_distribution(name: str) -> None:
     now = Snapshot(probes(name))
+    if "apt_sources" not in now.probes:
+        pytest.skip("recorded without apt's sources")
     own = own_archives(now.apt.sources.files, now.apt.sources.distribution)
     for _, entry in entries(now.apt.sources.files):
         if own.has(entry):
