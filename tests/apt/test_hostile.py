@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpuhost.apt import deb822, one_line
@@ -92,12 +92,14 @@ mirrors = st.sampled_from(["ustc", "aliyun", "http://h.invalid:80/x/debian"]).ma
 )
 
 
+@settings(deadline=None)
 @given(text)
 def test_a_file_is_its_blocks(content: str) -> None:
     assert "\n".join(block.text for block in one_line.lines(content)) == content
     assert "\n".join(block.text for block in deb822.stanzas(content)) == content
 
 
+@settings(deadline=None)
 @given(contents, distributions, mirrors, st.booleans())
 def test_twice_is_once(
     files: dict[str, str], distribution: Distribution, mirror, with_security: bool
@@ -109,6 +111,7 @@ def test_twice_is_once(
     assert duplicates(once, distribution) == []
 
 
+@settings(deadline=None)
 @given(contents, distributions, mirrors, mirrors, st.booleans())
 def test_the_way_back_is_byte_for_byte(
     files: dict[str, str], distribution: Distribution, first, second, with_security: bool
@@ -119,6 +122,7 @@ def test_the_way_back_is_byte_for_byte(
     assert away.after(to_original(away.sources)) == host
 
 
+@settings(deadline=None)
 @given(contents, contents, distributions, mirrors)
 def test_an_edited_host_never_raises_and_settles(
     files: dict[str, str], edits: dict[str, str], distribution: Distribution, mirror
@@ -138,17 +142,20 @@ json_like = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.text(max_size=80) | json_like.map(json.dumps))
 def test_garbage_is_no_record(content: str) -> None:
     assert Record.from_json(content) is None
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_garbage_is_no_date(content: str) -> None:
     date = release_date(content)
     assert date is None or date.tzinfo is not None
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=100))
 def test_any_bytes_have_a_digest(content: bytes) -> None:
     assert len(digest(content.decode("utf-8", "surrogateescape"))) == 64
