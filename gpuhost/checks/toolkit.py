@@ -186,7 +186,8 @@ def proof(now: Snapshot, declared: Settings) -> Verdict:
         return fail(expected, f"not tried since: {'; '.join(changes)}", fix=AGAIN)
     if made.failure:
         known = cause_of(made.failure)
-        return fail(expected, known.cause or "it failed", evidence=made.failure, fix=known.fix)
+        fix = known.fix.format(image=made.circumstances.image)
+        return fail(expected, known.cause or "it failed", evidence=made.failure, fix=fix)
     if made.gpus != cards(now):
         return fail(
             expected,

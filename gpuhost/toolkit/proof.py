@@ -77,7 +77,7 @@ def image_for(declared: str | None, libc: str) -> str:
 
 @dataclass(frozen=True)
 class Cause:
-    """Why a container did not get the GPUs, and what a person does about it."""
+    """Why a container did not get the GPUs, and what a person does; {image} stands for the image."""
 
     cause: str
     fix: str
@@ -156,7 +156,9 @@ CAUSES: tuple[tuple[str, Cause], ...] = (
         Cause("nvidia-smi hangs in the container", "nvidia-smi; dmesg | grep -e NVRM -e Xid"),
     ),
 )
-UNKNOWN = Cause("", "docker run --rm --gpus all IMAGE nvidia-smi; journalctl -u docker -n 50")
+UNKNOWN = Cause(
+    "", "docker run --rm --gpus all --entrypoint nvidia-smi {image}; journalctl -u docker -n 50"
+)
 
 
 def cause_of(failure: str) -> Cause:

@@ -296,7 +296,7 @@ def test_a_key_with_another_fingerprint_is_refused_and_nothing_is_installed(
 
 def test_a_driver_that_does_not_work_is_one_finding_and_the_toolkit_is_there(hosts: Hosts) -> None:
     (host,) = hosts(Wanted("toolkit-undriven", "bookworm", card="not-loaded"))
-    run = provision(host)
+    run = provision(host, ssh_user="ops")
     assert (run.status, run.failed) == (0, {}), run.stderr
     assert PROOF not in run.changed
     verdicts = check(host)
