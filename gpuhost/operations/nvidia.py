@@ -9,8 +9,7 @@ from pyinfra import host
 from pyinfra.api import FunctionCommand
 
 from gpuhost.checks.finding import Status
-from gpuhost.checks.nvidia_boot import BLACKLIST, BLACKLIST_TEXT, secure_boot
-from gpuhost.checks.registry import failing
+from gpuhost.checks.nvidia_boot import BLACKLIST, BLACKLIST_TEXT, nouveau, secure_boot
 from gpuhost.nvidia.driver_packages import held
 from gpuhost.nvidia.install import (
     InstallPlan,
@@ -124,7 +123,7 @@ def driver(
     now = read(declared)
     plan = install_plan(now, declared)
     if plan is None:
-        yield from _modules(now, declared)
+        yield from _mend(now, declared)
         return
     running = [container.name for container in now.docker.running_containers]
     if plan.refusal:
@@ -155,21 +154,27 @@ def _install(now: Snapshot, plan: InstallPlan) -> Commands:
     yield script("nvidia_load.sh", seconds=LOAD_TIMEOUT)
 
 
-def _modules(now: Snapshot, declared: Settings) -> Commands:
-    """The module for the kernel of the next boot, where DKMS can build it."""
-    wrong = {finding.id for finding in failing(now, declared, "nvidia")}
-    if declared.nvidia_driver != "install" or "nvidia.next_boot" not in wrong:
+def _mend(now: Snapshot, declared: Settings) -> Commands:
+    """What an installed driver lacks to be loaded at the next boot."""
+    if declared.nvidia_driver != "install" or not_concerned(now, declared):
         host.noop("no driver has to be installed")
         return
-    release = now.kernels.next or now.kernels.running
-    if "dkms" not in now.nvidia.packages:
-        refuse(
-            "nvidia", f"kernel {release} has no NVIDIA module, and DKMS is not there to build it"
-        )
-    else:
+    kernels = now.kernels
+    release = kernels.next if kernels.next not in kernels.nvidia else None
+    leaves_it = nouveau.find(now, declared).status not in (Status.FAIL, Status.WARN)
+    open_to_nouveau = not leaves_it and not kernels.nouveau_off
+    if not release and not open_to_nouveau:
+        host.noop("no driver has to be installed")
+        return
+    if open_to_nouveau:
+        yield put(BLACKLIST, BLACKLIST_TEXT)
+        yield script("nvidia_load.sh", seconds=LOAD_TIMEOUT)
+    if release and "dkms" in now.nvidia.packages:
         yield apt_update()
         yield apt_install([f"linux-headers-{release}"])
         yield run("dkms", "autoinstall", "-k", release, seconds=BUILD_TIMEOUT)
+    elif release:
+        refuse("nvidia", f"kernel {release} has no NVIDIA module, and no DKMS is there to build it")
 
 
 @operation
