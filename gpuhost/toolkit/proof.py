@@ -77,7 +77,7 @@ def image_for(declared: str | None, libc: str) -> str:
 
 @dataclass(frozen=True)
 class Cause:
-    """Why a container did not get the GPUs, and what a person does; {image} stands for the image."""
+    """Why a container did not get the GPUs, and what to do; {image} stands for the image."""
 
     cause: str
     fix: str
