@@ -133,9 +133,10 @@ turn() {
 arm() {
     [ -d "$pending" ] || keep
     : >"$armed"
-    stop_timer
-    timeout 20 systemd-run --quiet --unit="$undo" --on-active="$1" \
-        --timer-property=AccuracySec=1s 9>&-
+    stop_timers
+    # A name of its own each time: systemd forgets a stopped transient unit only after a while.
+    timeout 20 systemd-run --quiet --collect --unit="$undo-$(date +%s%N)" --on-active="$1" \
+        --timer-property=AccuracySec=1s "$0" revert 9>&-
 }
 
 keep() {
@@ -152,7 +153,7 @@ keep() {
     mv "$pending.new" "$pending"
 }
 
-stop_timer() { timeout 20 systemctl stop "$undo.timer" 2>/dev/null || true; }
+stop_timers() { timeout 20 systemctl stop "$undo-*.timer" 2>/dev/null || true; }
 
 confirm() {
     [ -d "$pending" ] || fail "nothing to confirm: the change was undone before"
@@ -162,7 +163,7 @@ confirm() {
         remember_policies
     fi
     mv "$pending" "$state/confirmed"
-    stop_timer
+    stop_timers
     rm -rf "$state/confirmed" "$state/reverted" "$armed"
 }
 
@@ -189,7 +190,7 @@ revert() {
     fi
     date +%s >"$state/reverted"
     mv "$pending" "$state/undone"
-    stop_timer
+    stop_timers
     rm -rf "$state/undone" "$armed"
 }
 
@@ -203,8 +204,8 @@ change() {
     arm "$(($1 + longest_change))"
     trap 'failed' EXIT
     make_change >"$state/log" 2>&1
-    trap - EXIT
     arm "$1"
+    trap - EXIT
     cat "$state/log"
 }
 
