@@ -147,8 +147,8 @@ def sysctl_text(declared: Settings) -> str:
 
 @check("swap.swappiness", "The kernel swaps as eagerly as `swap_swappiness` says, now and at boot.")
 def swappiness(now: Snapshot, declared: Settings) -> Verdict:
-    if not plan(now, declared).size and not now.swap.total:
-        return skip("no swap")
+    if declared.swap_size_gb == 0:
+        return skip("no swap is declared")
     if now.swap.swappiness is None:
         raise NotRead("/proc/sys/vm/swappiness could not be read")
     wanted = str(declared.swap_swappiness)

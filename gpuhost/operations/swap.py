@@ -56,7 +56,7 @@ def file(
     if "swap.boot" in wrong:
         yield put("/etc/fstab", _fstab(now, path, wanted))
     if "swap.swappiness" in wrong or "swap.size" in wrong:
-        yield from _swappiness(declared, wanted)
+        yield from _swappiness(declared)
 
 
 def _fstab(now: Snapshot, path: str, wanted: SwapPlan) -> str:
@@ -67,8 +67,8 @@ def _fstab(now: Snapshot, path: str, wanted: SwapPlan) -> str:
     return "\n".join(kept) + "\n"
 
 
-def _swappiness(declared: Settings, wanted: SwapPlan) -> Commands:
-    if not wanted.size and not declared.swap_size_gb:
+def _swappiness(declared: Settings) -> Commands:
+    if declared.swap_size_gb == 0:
         yield remove(SYSCTL_FILE)
         return
     yield put(SYSCTL_FILE, sysctl_text(declared))

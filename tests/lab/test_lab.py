@@ -74,14 +74,6 @@ def test_hosts_reach_each_other(debians: list[LabHost]) -> None:
     assert one.run(f"bash -c '{banner}'").stdout == "SSH-"
 
 
-def test_a_swap_file_works_at_the_named_path(host: LabHost) -> None:
-    path = host.state.swap_path
-    host.run(f"fallocate -l 16M {path} && chmod 600 {path} && mkswap {path} && swapon {path}")
-    active = host.run("swapon --show=NAME,SIZE --noheadings").stdout
-    host.run(f"swapoff {path} && rm {path}")
-    assert "16M" in active
-
-
 def test_pyinfra_gets_the_hosts(lab: Lab, host: LabHost) -> None:
     listed = dict(pyinfra_hosts(lab.name))
     assert set(listed) == set(lab.hosts)

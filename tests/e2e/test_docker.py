@@ -1,0 +1,179 @@
+"""The engine on real hosts: configured, broken and mended, and a used one left in peace."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.e2e.commands import Run, check, deploy
+from tests.lab.fixtures import Hosts
+from tests.lab.hosts import LabHost
+from tests.lab.images import RELEASES
+from tests.lab.lab import Wanted
+
+pytestmark = pytest.mark.lab
+
+ALONE = "tests/e2e/docker_alone.py"
+DAEMON_JSON = "/etc/docker/daemon.json"
+# An image of the host's own shell and C library: nothing can be pulled here.
+SHELL = (
+    "rm -rf /tmp/image && mkdir /tmp/image && cd /tmp/image && cp --parents -L /bin/sh /bin/sleep "
+    "$(ldd /bin/sh /bin/sleep | grep -o '/[^ ]*') . 2>/dev/null; tar c . | docker import - shell"
+)
+SERVICE = "docker run -d --name service shell /bin/sleep 100000"
+
+
+@pytest.fixture(scope="module")
+def with_engine(hosts: Hosts) -> dict[str, LabHost]:
+    """A host of each release with a configured engine and no card."""
+    found = hosts(*(Wanted(f"docker-{release}", release) for release in RELEASES))
+    run = deploy(*found, deploy=ALONE)
+    assert run.status == 0, run.stderr
+    for host in found:
+        host.run(SHELL)
+    return {host.state.release: host for host in found}
+
+
+@pytest.fixture(params=RELEASES)
+def host(request: pytest.FixtureRequest, with_engine: dict[str, LabHost]) -> LabHost:
+    return with_engine[request.param]
+
+
+def provision(host: LabHost, **settings: Any) -> Run:
+    return deploy(host, deploy=ALONE, **settings)
+
+
+def docker(host: LabHost, **settings: Any) -> dict[str, str]:
+    """The checks of the engine that are not ok or skipped, with their status."""
+    status = check(host, **settings).status
+    return {
+        id: value
+        for id, value in status.items()
+        if id.startswith("docker.") and value not in ("ok", "skip", "warn")
+    }
+
+
+def daemon_json(host: LabHost) -> dict[str, Any]:
+    values: dict[str, Any] = json.loads(host.run(f"cat {DAEMON_JSON}").stdout)
+    return values
+
+
+def test_a_second_run_changes_nothing(host: LabHost) -> None:
+    run = provision(host)
+    assert (run.status, run.changed) == (0, {})
+    assert docker(host) == {}
+
+
+TAMPERS = {
+    "docker.repository": "echo 'Types: deb' >/etc/apt/sources.list.d/docker.sources",
+    "docker.packages": "apt-get -q -y remove docker-buildx-plugin",
+    "docker.engine": "systemctl disable --now docker.service docker.socket",
+    "docker.config": "sed -i '/max-size/d' /etc/docker/daemon.json",
+    "docker.live": "touch -d '+2 seconds' /etc/docker/daemon.json",
+}
+# A package that is gone is its own fault, and what it did is gone with it.
+WITH_IT = {"docker.packages": {"docker.buildx"}, "docker.config": {"docker.live"}}
+
+
+@pytest.mark.parametrize("id", TAMPERS)
+def test_tampered_found_mended(host: LabHost, id: str) -> None:
+    host.run(TAMPERS[id])
+    found = docker(host)
+    assert found.pop(id) == "fail"
+    assert set(found) <= WITH_IT.get(id, set())
+    run = provision(host)
+    assert run.status == 0, run.stderr
+    assert docker(host) == {}
+
+
+def test_a_key_that_a_person_adds_stays(host: LabHost) -> None:
+    values = {**daemon_json(host), "debug": True}
+    host.put(DAEMON_JSON, json.dumps(values).encode())
+    assert provision(host, docker_log_max_size="20m").status == 0
+    assert daemon_json(host)["debug"] is True
+    assert daemon_json(host)["log-opts"]["max-size"] == "20m"
+    assert docker(host, docker_log_max_size="20m") == {}
+    assert provision(host).status == 0
+    assert daemon_json(host)["log-opts"]["max-size"] == "10m"
+
+
+def test_a_configuration_that_the_engine_refuses_does_not_stay(host: LabHost) -> None:
+    before = host.run(f"cat {DAEMON_JSON}").stdout
+    # Both are valid JSON; the first is a value no engine accepts, the second one breaks at start.
+    run = provision(host, docker_features={"no such feature": True}, docker_data_root="/proc/x")
+    assert run.status == 1
+    assert host.run(f"cat {DAEMON_JSON}").stdout == before
+    assert host.run("systemctl is-active docker").stdout == "active\n"
+    assert docker(host) == {}
+
+
+def test_containers_outlive_a_new_configuration(host: LabHost) -> None:
+    host.run(SERVICE)
+    try:
+        started = host.run("docker inspect -f '{{.State.StartedAt}}' service").stdout
+        assert provision(host, docker_log_max_file=5).status == 0
+        assert host.run("docker inspect -f '{{.State.StartedAt}}' service").stdout == started
+        assert docker(host, docker_log_max_file=5) == {}
+        assert provision(host).status == 0
+    finally:
+        host.run("docker rm -f service")
+
+
+def test_a_restart_that_a_lost_connection_ate_comes_at_the_next_run(host: LabHost) -> None:
+    wanted = {**daemon_json(host), "registry-mirrors": ["https://mirror.invalid"]}
+    host.put(DAEMON_JSON, json.dumps(wanted).encode())
+    settings = {"docker_registry_mirrors": ["https://mirror.invalid"]}
+    assert docker(host, **settings) == {"docker.live": "fail"}
+    assert provision(host, **settings).status == 0
+    assert docker(host, **settings) == {}
+    assert (
+        "https://mirror.invalid/" in host.run("docker info -f '{{.RegistryConfig.Mirrors}}'").stdout
+    )
+    # Taken back, a setting takes its key back.
+    assert provision(host).status == 0
+    assert "registry-mirrors" not in daemon_json(host)
+
+
+def test_another_key_is_refused_and_nothing_is_installed(hosts: Hosts) -> None:
+    (host,) = hosts(Wanted("docker-refused", "trixie"))
+    run = provision(host, docker_key_fingerprint="0" * 40)
+    assert run.status == 1
+    assert "not the declared 0000000000" in run.stderr
+    assert host.run("command -v dockerd", check=False).status != 0
+    assert host.run("ls /etc/apt/keyrings/docker.asc", check=False).status != 0
+
+
+@pytest.fixture
+def used(hosts: Hosts) -> LabHost:
+    """Somebody's server: the distribution's engine, a configuration of their own, a container."""
+    (host,) = hosts(Wanted("docker-used", "trixie"))
+    host.reset()
+    host.put(DAEMON_JSON, b'{"debug": true, "log-driver": "local"}')
+    host.run(
+        "apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q -y install docker.io docker-cli",
+        timeout=300,
+    )
+    host.run(SHELL)
+    host.run(SERVICE)
+    return host
+
+
+def test_a_used_engine_is_left_in_peace_until_adopted(used: LabHost) -> None:
+    started = used.run("docker inspect -f '{{.State.StartedAt}}' service").stdout
+    run = provision(used)
+    assert "docker.io holds containers: service" in run.stderr
+    assert used.run("docker inspect -f '{{.State.StartedAt}}' service").stdout == started
+    assert daemon_json(used)["log-driver"] == "local"
+    assert daemon_json(used)["debug"] is True
+    finding = check(used).findings["docker.packages"]
+    assert "service" in finding["fix"]
+    assert "adopt=True" in finding["fix"]
+    adopted = provision(used, adopt=True)
+    assert adopted.status == 0, adopted.stderr
+    assert used.run("dpkg-query -W -f '${db:Status-Status}' docker-ce").stdout == "installed"
+    assert daemon_json(used)["log-driver"] == "json-file"
+    assert daemon_json(used)["debug"] is True
+    assert used.run("docker ps -a --format '{{.Names}}'").stdout == "service\n", "data is kept"
+    assert docker(used, adopt=True) == {}

@@ -1,0 +1,118 @@
+"""Swap on real hosts. The kernel has one swap for all of them: all about it is in this file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.e2e.commands import Run, check, deploy
+from tests.lab.fixtures import Hosts
+from tests.lab.hosts import LabHost
+from tests.lab.images import RELEASES
+from tests.lab.lab import Wanted
+
+pytestmark = pytest.mark.lab
+
+ALONE = "tests/e2e/swap_alone.py"
+SETTINGS: dict[str, Any] = {"swap_size_gb": 0.25}
+SIZE = 256 * 1024 * 1024
+
+
+@pytest.fixture(params=RELEASES)
+def host(request: pytest.FixtureRequest, hosts: Hosts) -> Iterator[LabHost]:
+    """A host of each release; its swap is given back after the test."""
+    (found,) = hosts(Wanted(f"swap-{request.param}", request.param))
+    yield found
+    found.run(f"swapoff {found.state.swap_path}; rm -f {found.state.swap_path}", check=False)
+
+
+def provision(host: LabHost, **settings: Any) -> Run:
+    return deploy(host, deploy=ALONE, **{**SETTINGS, **settings})
+
+
+def swap(host: LabHost, **settings: Any) -> dict[str, str]:
+    """The status of swap's checks, by id."""
+    status = check(host, **{**SETTINGS, **settings}).status
+    return {id: value for id, value in status.items() if id.startswith("swap.")}
+
+
+OK = dict.fromkeys(("swap.boot", "swap.mode", "swap.size", "swap.swappiness"), "ok")
+
+
+def active(host: LabHost) -> str:
+    return host.run("swapon --show=NAME,SIZE --bytes --noheadings").stdout
+
+
+def test_from_none_to_declared_and_nothing_more(host: LabHost) -> None:
+    path = host.state.swap_path
+    assert provision(host).status == 0
+    assert active(host).split() == [path, str(SIZE - 4096)]
+    assert f"{path} none swap sw 0 0\n" in host.run("cat /etc/fstab").stdout
+    assert host.run(f"stat -c '%a %U %s' {path}").stdout == f"600 root {SIZE}\n"
+    assert host.run("cat /etc/sysctl.d/60-gpuhost-swap.conf").stdout == "vm.swappiness = 10\n"
+    assert host.run("cat /proc/sys/vm/swappiness").stdout == "10\n"
+    assert swap(host) == OK
+    again = provision(host)
+    assert (again.status, again.changed) == (0, {})
+
+
+TAMPERS = {
+    "swap.size": "swapoff {path}",
+    "swap.boot": "sed -i '\\#{path}#d' /etc/fstab",
+    "swap.mode": "chmod 644 {path}",
+    "swap.swappiness": "sysctl -q -w vm.swappiness=60",
+}
+
+
+@pytest.mark.parametrize("id", TAMPERS)
+def test_tampered_found_mended(host: LabHost, id: str) -> None:
+    provision(host)
+    host.run(TAMPERS[id].format(path=host.state.swap_path))
+    assert swap(host) == {**OK, id: "fail"}
+    assert set(provision(host).changed) == {"Swap file"}
+    assert swap(host) == OK
+
+
+def test_another_size_makes_another_file(host: LabHost) -> None:
+    provision(host)
+    assert swap(host, swap_size_gb=0.125)["swap.size"] == "fail"
+    assert provision(host, swap_size_gb=0.125).status == 0
+    assert active(host).split()[1] == str(SIZE // 2 - 4096)
+    assert host.run("grep -c swapfile /etc/fstab").stdout == "1\n"
+
+
+def test_a_half_made_file_of_a_run_that_was_cut_off_is_no_trouble(host: LabHost) -> None:
+    path = host.state.swap_path
+    host.run(f"echo half >{path}.gpuhost-new; echo half >{path}")
+    assert provision(host).status == 0
+    assert swap(host) == OK
+    assert host.run(f"ls {path}.gpuhost-new", check=False).status != 0
+
+
+def test_other_lines_of_fstab_stay(host: LabHost) -> None:
+    host.run("printf '# mine\\nLABEL=data /data ext4 noauto 0 2\\n' >/etc/fstab")
+    provision(host)
+    lines = host.run("cat /etc/fstab").stdout.splitlines()
+    assert lines[:2] == ["# mine", "LABEL=data /data ext4 noauto 0 2"]
+    assert deploy(host, deploy="deploys/remove.py", remove="swap").status == 0
+    assert host.run("cat /etc/fstab").stdout.splitlines() == lines[:2]
+    assert active(host) == ""
+    assert host.run("ls /etc/sysctl.d/60-gpuhost-swap.conf", check=False).status != 0
+
+
+def test_where_no_swap_file_can_be_it_is_refused_with_the_reason(host: LabHost) -> None:
+    run = provision(host, swap_path="/swapfile")
+    assert run.changed == {}
+    assert "a swap file cannot live on overlay (/swapfile)" in run.stderr
+    assert "Traceback" not in run.stderr
+    assert active(host) == ""
+    assert swap(host, swap_path="/swapfile")["swap.size"] == "fail"
+
+
+def test_more_than_the_disk_has_is_refused(host: LabHost) -> None:
+    run = provision(host, swap_size_gb=100000)
+    assert run.changed == {}
+    assert "no room: 100000.0 GB wanted" in run.stderr
+    assert active(host) == ""
