@@ -349,10 +349,10 @@ def open_host(hosts: Hosts) -> LabHost:
 
 
 def test_a_failing_fresh_login_undoes_the_change_at_once(open_host: LabHost) -> None:
-    only_one = (
-        "-p tcp --dport 22 -m connlimit --connlimit-above 1 -j REJECT --reject-with tcp-reset"
-    )
-    open_host.run(f"iptables -I INPUT {only_one}")
+    # A second connection is refused while the first one, which the run came by, goes on.
+    second = "-m conntrack --ctstate NEW -m connlimit --connlimit-above 1"
+    refuse = "-j REJECT --reject-with tcp-reset"
+    open_host.run(f"iptables -I INPUT -p tcp --dport 22 {second} {refuse}")
     before = state(open_host)
     run = provision(open_host, adopt=True, firewall_confirm_s=600)
     assert run.status == 1
