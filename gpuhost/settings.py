@@ -24,8 +24,8 @@ from pydantic.fields import FieldInfo
 # Published by Docker: docs.docker.com/engine/install/debian, "verify that the fingerprint is".
 DOCKER_KEY_FINGERPRINT = "9DC858229FC7DD38854AE2D88D81803C0EBFCD88"
 # The primary key, and the only signer, of nvidia.github.io/libnvidia-container/gpgkey: "NVIDIA
-# CORPORATION (Open Source Projects) <cudatools@nvidia.com>", 2017-09-28. NVIDIA prints no
-# fingerprint; GoogleCloudDataproc/initialization-actions (gpu/install_gpu_driver.sh) pins this one.
+# CORPORATION (Open Source Projects) <cudatools@nvidia.com>", 2017-09-28. NVIDIA publishes no
+# fingerprint; this is what dnf prints when it imports that key, and what public projects pin.
 TOOLKIT_KEY_FINGERPRINT = "C95B321B61E88C1809C4F759DDCAE044F796ECB0"
 
 
