@@ -1,7 +1,8 @@
 """A full virtual machine, for what a container cannot show: its own kernel, and a real reboot.
 
-QEMU emulates it (TCG: nested KVM hangs), so it is some ten times slower than a lab host. It is
-reached as a lab host is, by SSH and by `inventories/lab.py`, on ports of the loopback interface.
+QEMU emulates it (TCG: nested KVM hangs), so it is many times slower than a lab host, the more so
+beside other work; by its own clock it is as fast as any server. It is reached as a lab host is, by
+SSH and by `inventories/lab.py`, on ports of the loopback interface.
 """
 
 from __future__ import annotations
@@ -26,14 +27,15 @@ from tests.lab.state import HostState, known_hosts_of
 
 QEMU = "qemu-system-x86_64"
 PACKAGES = ("qemu-system-x86", "seabios")
-# Emulated booting takes 45 s on two idle cores, and many times that beside other work.
+# A minute or two on an idle machine, several beside other work.
 BOOT_SECONDS = 900
-# The disk is written to a temporary overlay, which a reset keeps and the end of QEMU does not.
 MACHINE = (
     "-nodefaults", "-no-user-config", "-display", "none",
-    "-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max", "-smp", "2", "-m", "3G",
+    # The guest's time is counted in instructions: it runs slow, and nothing in it times out.
+    "-accel", "tcg,thread=single,tb-size=512", "-icount", "shift=0,sleep=on",
+    "-cpu", "max,la57=off", "-smp", "1", "-m", "3G",
     "-device", "virtio-rng-pci",
-    "-append", "root=/dev/vda rw console=ttyS0",
+    "-append", "root=/dev/vda rw console=ttyS0 mitigations=off",
 )  # fmt: skip
 
 
@@ -137,9 +139,10 @@ def need_qemu() -> None:
 def _command(image: vm_image.Image, folder: Path, ports: Mapping[int, int]) -> list[str]:
     forwards = [f"hostfwd=tcp:127.0.0.1:{ours}-:{its}" for its, ours in ports.items()]
     return [
-        # The machine ends with this process, however it ends.
+        # The machine ends with this process, however that ends.
         "setpriv", "--pdeathsig=KILL", QEMU, *MACHINE,
         "-kernel", str(image.kernel), "-initrd", str(image.initrd),
+        # Written to a temporary overlay, which a reset keeps and the end of QEMU does not.
         "-drive", f"file={image.disk},format=raw,if=virtio,snapshot=on,cache=unsafe",
         "-netdev", ",".join(["user", "id=outside", "ipv6=off", *forwards]),
         "-device", "virtio-net-pci,netdev=outside,romfile=",

@@ -25,6 +25,9 @@ NETWORK
 echo 'nameserver 10.0.2.3' >"$root/etc/resolv.conf"
 chroot "$root" systemctl enable systemd-networkd.service
 
+# Its clock falls behind, and the archive's lists may be from its future.
+echo 'Acquire::Max-FutureTime "86400";' >"$root/etc/apt/apt.conf.d/99lab"
+
 install -m 600 "$host_key" "$root/etc/ssh/ssh_host_ed25519_key"
 install -m 644 "$host_key.pub" "$root/etc/ssh/ssh_host_ed25519_key.pub"
 for user in root ops locked; do

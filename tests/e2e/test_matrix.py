@@ -1,0 +1,63 @@
+"""Settings × cards on both releases: from blank to what can be had there, and then to rest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from tests.e2e.commands import check, deploy
+from tests.lab.images import RELEASES
+from tests.lab.lab import Lab, Wanted
+
+pytestmark = [pytest.mark.lab, pytest.mark.matrix]
+
+# The cards that a driver works on. Not h200: NVSwitch needs Fabric Manager, which comes with the
+# driver's packages (test_nvidia.py).
+CARDS = ("p40", "p40-470", "a100", "rtx4090", "l40s-610", "inforom")
+USERS = ("root", "ops")
+# Debian 12's own packages have neither plugin.
+NOT_TO_BE_HAD = {("distro", "bookworm"): {"docker.compose", "docker.buildx"}}
+
+
+@dataclass(frozen=True)
+class Case:
+    """Settings, for a blank host of each release."""
+
+    card: str | None
+    source: str
+    user: str
+
+    def __str__(self) -> str:
+        return f"{self.card or 'no card'}, {self.source}, {self.user}"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        gpu = "required" if self.card else "none"
+        return {"gpu": gpu, "docker_source": self.source, "ssh_user": self.user}
+
+
+CASES = [
+    *(Case(None, source, user) for source in ("docker-ce", "distro") for user in USERS),
+    *(Case(card, "docker-ce", USERS[number % 2]) for number, card in enumerate(CARDS)),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_from_blank_to_rest(lab: Lab, case: Case) -> None:
+    wanted = [Wanted(f"matrix-{release}", release, card=case.card) for release in RELEASES]
+    hosts = lab.boot(*wanted)
+    try:
+        first = deploy(*hosts, **case.settings)
+        found = {host.state.release: check(host, **case.settings).failing for host in hosts}
+        second = deploy(*hosts, **case.settings)
+    finally:
+        for host in hosts:
+            lab.remove(host.name)
+    lacking = {release: NOT_TO_BE_HAD.get((case.source, release), set()) for release in RELEASES}
+    failed = [host.name for host in hosts if lacking[host.state.release]]
+    assert first.failed == ({"Verification": failed} if failed else {}), first.stderr
+    assert found == lacking
+    assert second.changed == {}, second.stderr
+    assert second.failed == first.failed
