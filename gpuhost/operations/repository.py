@@ -25,10 +25,10 @@ def add(repository: Repository, key_file: str | None, clashes: Iterable[str] = (
     + key_file: the key on this machine; None: the host fetches it
     + clashes: the lists of `repository.clashes` that are there
     """
+    yield FunctionCommand(_install_key, (repository, key_file), {})
     for path in clashes:
         yield run("mkdir", "-p", ORIGINALS)
         yield run("mv", "-f", path, f"{ORIGINALS}/")
-    yield FunctionCommand(_install_key, (repository, key_file), {})
     yield put(repository.sources_path, repository.sources)
 
 

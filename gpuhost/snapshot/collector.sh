@@ -32,10 +32,9 @@ main() {
 
     # Small files that anyone may see, each line behind its file's name.
     probe files 5 grep -aH '' /etc/os-release /etc/fstab /etc/docker/daemon.json /proc/meminfo \
-        /proc/swaps /proc/sys/vm/swappiness /proc/uptime /proc/1/uid_map /proc/self/status \
-        /proc/self/mountinfo /proc/cmdline /sys/fs/cgroup/memory.max \
-        /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory/memory.memsw.limit_in_bytes \
-        /sys/fs/cgroup/memory.swap.max \
+        /proc/swaps /proc/sys/vm/swappiness /proc/cmdline /proc/self/status \
+        /proc/self/mountinfo /sys/fs/cgroup/memory.max \
+        /sys/fs/cgroup/memory/memory.limit_in_bytes \
         /etc/sysctl.d/60-gpuhost-swap.conf /etc/default/ufw /etc/ufw/ufw.conf \
         /etc/ufw/user.rules /etc/ufw/user6.rules /etc/gpuhost/firewall/published.v4 \
         /etc/gpuhost/firewall/published.v6 /var/lib/gpuhost/firewall/reverted \

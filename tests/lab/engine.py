@@ -13,6 +13,7 @@ from tests.lab.process import Deadline, LabError, need, progress, run
 from tests.lab.state import folder, locked
 
 DEFAULT_SOCKET = "unix:///var/run/docker.sock"
+INOTIFY_INSTANCES = 1024
 LABEL = "gpuhost-lab"
 
 
@@ -59,8 +60,16 @@ def ensure() -> Engine:
     if reason is not None:
         raise LabError(reason)
     need("docker", "ssh")
+    _allow_many_systemds()
     with locked("engine"):
         return _answering() or _start()
+
+
+def _allow_many_systemds() -> None:
+    """Every systemd takes inotify instances from the machine's root: 128 are ten hosts' worth."""
+    limit = Path("/proc/sys/fs/inotify/max_user_instances")
+    if int(limit.read_text()) < INOTIFY_INSTANCES:
+        limit.write_text(f"{INOTIFY_INSTANCES}\n")
 
 
 def existing() -> Engine | None:
