@@ -1,10 +1,12 @@
 # make setup    the environment for `pyinfra` and `gpuhost`, in .venv
 # make demo     one disposable host, from blank to verified, broken and mended again
-# make test     lint-free tests: unit and lab (make unit: the fast part; make test-all: the matrix and the VM too)
+# make test     all tests but the slow ones (make unit: the fast part; make test-all: the matrix and the VM too)
 SHELL := /bin/sh
 PYTHON ?= python3
 BIN := .venv/bin
-WORKERS ?= 2
+# Lab tests wait more than they compute; a file's tests share its hosts, so files are what is spread.
+WORKERS ?= 3
+PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile
 
 .PHONY: setup dev demo test unit lab test-all lint docs lock clean
 
@@ -33,13 +35,13 @@ demo: .venv/.dev
 	@$(BIN)/python -m tests.lab.demo
 
 unit: .venv/.dev
-	$(BIN)/pytest -m "not lab and not matrix and not vm" -n $(WORKERS) tests
+	$(PYTEST) -m "not lab and not matrix and not vm" tests
 
 test: .venv/.dev
-	$(BIN)/pytest -m "not matrix and not vm" tests
+	$(PYTEST) -m "not matrix and not vm" tests
 
 test-all: .venv/.dev
-	$(BIN)/pytest tests
+	$(PYTEST) tests
 
 lint: .venv/.dev
 	$(BIN)/ruff check .

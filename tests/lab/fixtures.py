@@ -17,7 +17,6 @@ from tests.lab.lab import Lab, Wanted, down
 from tests.lab.process import LabError, this_process
 
 Hosts = Callable[..., list[LabHost]]
-SKIPPED = pytest.StashKey[tuple[int, str]]()
 
 
 @pytest.fixture(scope="session")
@@ -64,6 +63,9 @@ def debians(hosts: Hosts) -> list[LabHost]:
     return hosts(Wanted("plain-bookworm", "bookworm"), Wanted("plain-trixie", "trixie"))
 
 
+NO_LAB = "no lab: "
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Skip the lab's tests where it cannot run; in CI end the run instead."""
@@ -71,21 +73,34 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     reason = engine.why_not() if needing else None
     if reason is None:
         return
-    if _in_ci():
+    if _in_ci() and not hasattr(config, "workerinput"):
         raise pytest.UsageError(f"{len(needing)} lab tests must run in CI, and cannot: {reason}")
-    config.stash[SKIPPED] = (len(needing), reason)
     for item in needing:
-        item.add_marker(pytest.mark.skip(reason=f"no lab: {reason}"))
-
-
-def _in_ci() -> bool:
-    return os.environ.get("CI") == "true"
+        item.add_marker(pytest.mark.skip(reason=f"{NO_LAB}{reason}"))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say at the end what was not tested."""
-    skipped = terminalreporter.config.stash.get(SKIPPED, None)
-    if skipped is not None:
-        count, reason = skipped
-        line = f"NOT TESTED on real hosts: {count} lab tests were skipped: {reason}"
+    reasons = _skipped(terminalreporter)
+    if reasons:
+        line = f"NOT TESTED on real hosts: {len(reasons)} lab tests were skipped: {reasons[0]}"
         terminalreporter.write_line(line, yellow=True, bold=True)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """With several workers only their reports tell that lab tests were skipped."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None and _in_ci() and _skipped(reporter):
+        session.exitstatus = pytest.ExitCode.USAGE_ERROR
+
+
+def _skipped(reporter: pytest.TerminalReporter) -> list[str]:
+    """The reason of every lab test that was skipped for want of a lab."""
+    said = [report.longrepr for report in reporter.stats.get("skipped", [])]
+    reasons = [text[2].partition(NO_LAB) for text in said if isinstance(text, tuple)]
+    return [reason for _, found, reason in reasons if found]
+
+
+def _in_ci() -> bool:
+    return os.environ.get("CI") == "true"

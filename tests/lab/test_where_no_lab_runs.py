@@ -5,36 +5,47 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-# Not root, as far as Python can tell: the lab's first condition.
-WITHOUT_ROOT = """
-import os, sys, pytest
-os.geteuid = lambda: 1000
-sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", "tests/lab/test_driver_packages.py"]))
-"""
+ROOT = Path(__file__).resolve().parents[2]
+# Not root, as far as Python can tell: the lab's first condition. A plugin reaches workers too.
+NOBODY = "import os\nos.geteuid = lambda: 1000\n"
+TOLD = "NOT TESTED on real hosts: 4 lab tests were skipped: not root"
 
 
-def run_without_root(ci: str) -> subprocess.CompletedProcess[str]:
+def run_without_root(folder: Path, ci: str, *options: str) -> subprocess.CompletedProcess[str]:
+    (folder / "nobody.py").write_text(NOBODY)
+    argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "nobody"]
     return subprocess.run(
-        [sys.executable, "-c", WITHOUT_ROOT],
-        env={**os.environ, "CI": ci},
+        [*argv, *options, "tests/lab/test_driver_packages.py"],
+        cwd=ROOT,
+        env={**os.environ, "CI": ci, "PYTHONPATH": str(folder)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
 
 
-def test_lab_tests_are_skipped_with_reason_and_count() -> None:
-    done = run_without_root("")
+@pytest.mark.parametrize("options", [(), ("-n", "2", "--dist", "loadfile")])
+def test_lab_tests_are_skipped_with_reason_and_count(
+    tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    done = run_without_root(tmp_path, "", *options)
     assert done.returncode == pytest.ExitCode.OK
     assert "4 skipped" in done.stdout
-    assert "NOT TESTED on real hosts: 4 lab tests were skipped: not root" in done.stdout
+    assert TOLD in done.stdout
 
 
-def test_lab_tests_must_run_in_ci() -> None:
-    done = run_without_root("true")
+def test_lab_tests_must_run_in_ci(tmp_path: Path) -> None:
+    done = run_without_root(tmp_path, "true")
     assert done.returncode == pytest.ExitCode.USAGE_ERROR
     assert "4 lab tests must run in CI, and cannot: not root" in done.stderr
+
+
+def test_lab_tests_must_run_in_ci_with_several_workers_too(tmp_path: Path) -> None:
+    done = run_without_root(tmp_path, "true", "-n", "2", "--dist", "loadfile")
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    assert TOLD in done.stdout
