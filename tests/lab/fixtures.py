@@ -17,19 +17,18 @@ from tests.lab.lab import Lab, Wanted, down
 from tests.lab.process import LabError, this_process
 
 Hosts = Callable[..., list[LabHost]]
+NO_LAB = "no lab: "
 
 
 @pytest.fixture(scope="session")
-def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
+def lab() -> Iterator[Lab]:
     """The lab of this test session; taken down at its end, or by the next one after a crash."""
     try:
         engine.ensure()
     except LabError as error:
         if _in_ci():
             raise
-        needing = [item for item in request.session.items if item.get_closest_marker("lab")]
-        request.config.stash[SKIPPED] = (len(needing), str(error))
-        pytest.skip(f"no lab: {error}")
+        pytest.skip(f"{NO_LAB}{error}")
     made = Lab(f"test-{os.getpid()}", owner=this_process())
     yield made
     down(made.name)
@@ -61,9 +60,6 @@ def hosts(lab: Lab) -> Hosts:
 def debians(hosts: Hosts) -> list[LabHost]:
     """One shared host of each release, without a card."""
     return hosts(Wanted("plain-bookworm", "bookworm"), Wanted("plain-trixie", "trixie"))
-
-
-NO_LAB = "no lab: "
 
 
 @pytest.hookimpl(trylast=True)
