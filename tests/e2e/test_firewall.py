@@ -240,8 +240,11 @@ PAIRS = {
 }
 
 
-@pytest.mark.parametrize("id", PAIRS)
-def test_tampered_found_mended(host: LabHost, id: str) -> None:
+@pytest.mark.parametrize(
+    ("id", "release"), [(id, RELEASES[number % 2]) for number, id in enumerate(PAIRS)]
+)
+def test_tampered_found_mended(guarded: dict[str, LabHost], id: str, release: str) -> None:
+    host = guarded[release]
     assert failing(host) == {}
     host.run(PAIRS[id])
     assert failing(host).keys() == {id}
