@@ -1,0 +1,61 @@
+"""How much there is: a check or a test that vanishes fails here, and a new one is added here."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+from gpuhost.checks.registry import all_checks
+
+ROOT = Path(__file__).resolve().parents[1]
+CHECKS = {
+    "apt": 4,
+    "disk": 4,
+    "docker": 9,
+    "firewall": 8,
+    "memory": 2,
+    "nvidia": 11,
+    "proxy": 3,
+    "swap": 4,
+    "system": 10,
+    "toolkit": 6,
+}
+LAB_TESTS = {
+    "tests/e2e/test_apt.py": 17,
+    "tests/e2e/test_bootstrap.py": 7,
+    "tests/e2e/test_docker.py": 22,
+    "tests/e2e/test_firewall.py": 29,
+    "tests/e2e/test_killed_controller.py": 12,
+    "tests/e2e/test_matrix.py": 10,
+    "tests/e2e/test_nvidia.py": 28,
+    "tests/e2e/test_ready_host.py": 21,
+    "tests/e2e/test_swap.py": 20,
+    "tests/e2e/test_system.py": 25,
+    "tests/e2e/test_toolkit.py": 26,
+    "tests/lab/test_driver_packages.py": 4,
+    "tests/lab/test_lab.py": 35,
+    "tests/lab/test_packages.py": 15,
+    "tests/vm/test_vm.py": 10,
+}
+
+
+def test_checks_by_noun() -> None:
+    assert Counter(check.noun for check in all_checks()) == CHECKS
+
+
+def test_lab_tests_by_file() -> None:
+    """Everything on real hosts, the matrix and the virtual machine included."""
+    argv = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-m", "lab or vm", "tests"]
+    done = subprocess.run(
+        argv, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False, env=_environment()
+    )
+    collected = [line for line in done.stdout.splitlines() if "::" in line]
+    assert Counter(line.partition("::")[0] for line in collected) == LAB_TESTS, done.stdout[-2000:]
+
+
+def _environment() -> dict[str, str]:
+    # What is to be counted is there on every machine, whether or not it could run on this one.
+    return {key: value for key, value in os.environ.items() if key not in ("CI", "PYTEST_ADDOPTS")}
