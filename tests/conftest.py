@@ -6,6 +6,7 @@ connects to a host is a process of its own.
 """
 
 from gevent import monkey
+from hypothesis import HealthCheck, settings
 
 
 def _leave_threads_alone(*_: object, **__: object) -> None:
@@ -13,5 +14,9 @@ def _leave_threads_alone(*_: object, **__: object) -> None:
 
 
 monkey.patch_all = _leave_threads_alone
+
+# A busy machine is no fault of what is tested.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 pytest_plugins = ["tests.lab.fixtures"]
