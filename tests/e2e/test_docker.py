@@ -151,10 +151,9 @@ def used(hosts: Hosts) -> LabHost:
     (host,) = hosts(Wanted("docker-used", "trixie"))
     host.reset()
     host.put(DAEMON_JSON, b'{"debug": true, "log-driver": "local"}')
-    host.run(
-        "apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q -y install docker.io docker-cli",
-        timeout=300,
-    )
+    host.run("apt-get -q update")
+    install = "DEBIAN_FRONTEND=noninteractive apt-get -q -y install docker.io docker-cli"
+    host.run(install, timeout=300)
     host.run(SHELL)
     host.run(SERVICE)
     return host

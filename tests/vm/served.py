@@ -11,14 +11,15 @@ from tests.lab.vm import VirtualMachine
 ALLOWED, CLOSED = 8080, 8081
 # Emulated, an answer takes a good part of a second.
 ANSWER_SECONDS = 15
-# One container: which of two gets which address at boot is chance.
+# One container: which of two gets which address at boot is chance. With --init it ends when it is
+# told to: the engine leaves its containers to the shutdown, which waits 90 seconds for others.
 SERVE = f"""
 set -e
 mkdir -p /root/web/bin /root/web/www
 cp /bin/busybox /root/web/bin/
 echo served >/root/web/www/index.html
 tar -c -C /root/web . | docker import - web
-docker run -d --restart=always -p {ALLOWED}:80 -p {CLOSED}:80 --name web \\
+docker run -d --init --restart=always -p {ALLOWED}:80 -p {CLOSED}:80 --name web \\
     web /bin/busybox httpd -f -h /www
 """
 
