@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from gpuhost.firewall.files import GUARD
 from gpuhost.sizes import gb
+from gpuhost.snapshot.firewall import UNDONE
 from tests.e2e.commands import check, deploy, start
 from tests.e2e.test_firewall import ALONE, PENDING, STATE
 from tests.lab.vm import VirtualMachine
@@ -35,9 +37,13 @@ MORE_ALLOWED = [f"{ALLOWED}/tcp", f"{CLOSED}/tcp"]
 PROVISION_SECONDS = 2400
 EAT = "a=xxxxxxxxxxxxxxxx; while :; do a=$a$a; done"
 GUARD_LOCK = "/run/gpuhost-firewall.lock"
-ARMED = f"""
-timeout 250 sh -c 'until [ -d {PENDING} ]; do sleep 0.05; done'
-flock -n {GUARD_LOCK} echo over || echo at work
+ARMED = f"timeout 250 sh -c 'until [ -d {PENDING} ]; do sleep 0.05; done'"
+# The guard is held where one of the files is written already; [c] keeps this shell out of it.
+HALF_MADE = f"""
+timeout 250 sh -c 'until grep -q {CLOSED} /etc/ufw/user.rules; do sleep 0.05; done'
+pkill -STOP -f '{GUARD} [c]hange'
+sync
+! flock -n {GUARD_LOCK} true
 """
 
 
@@ -124,14 +130,16 @@ def test_all_is_well_after_a_reboot_and_a_run_changes_nothing(rebooted: VirtualM
     assert (run.status, run.changed) == (0, {})
 
 
-@pytest.mark.parametrize("made", [False, True], ids=["being made", "made, not confirmed"])
+@pytest.mark.parametrize("made", [False, True], ids=["half made", "made, not confirmed"])
 def test_a_reset_in_the_middle_of_a_change_undoes_it(rebooted: VirtualMachine, made: bool) -> None:
+    rebooted.run(f"rm -f {UNDONE}")
     before = rebooted.run(STATE)
     booted = rebooted.boot_id()
-    assert _changed_without_confirming(rebooted) == "at work"
+    _change_without_confirming(rebooted, ARMED if made else HALF_MADE)
     if made:
-        rebooted.run(f"flock -w 250 {GUARD_LOCK} true")
+        rebooted.run(f"flock -w 250 {GUARD_LOCK} sync")
         assert is_served(rebooted, CLOSED), "the change was in force"
+    assert rebooted.run(STATE) != before
     rebooted.reset()
     rebooted.wait(after=booted)
     until_served(rebooted)
@@ -142,12 +150,15 @@ def test_a_reset_in_the_middle_of_a_change_undoes_it(rebooted: VirtualMachine, m
     assert verdicts.status["firewall.confirmed"] == "warn", "it says that a change was undone"
 
 
-def _changed_without_confirming(machine: VirtualMachine) -> str:
-    """The controller dies as soon as the undo is armed; what the guard is doing then."""
+def _change_without_confirming(machine: VirtualMachine, moment: str) -> None:
+    """The controller dies at that moment of its change, before it could log in afresh.
+
+    + moment: a command that ends then
+    """
     declared = {**SETTINGS, "firewall_allow": MORE_ALLOWED, "firewall_confirm_s": 3600}
     process = start(ALONE, machine.host, **declared)
     try:
-        return machine.run(ARMED).strip()
+        machine.run(moment)
     finally:
         process.kill()
         process.communicate()
