@@ -45,4 +45,5 @@ def request_for(declared: Settings) -> Request:
             }
         ),
         directories=frozenset().union(*(ancestry(path) for path in directories)),
+        swap_files=frozenset({declared.swap_path}),
     )

@@ -7,6 +7,7 @@ This module is the source. ``group_data/all.py`` and ``docs/settings.md`` are ge
 from __future__ import annotations
 
 import ipaddress
+import posixpath
 import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -20,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
 
 # Published by Docker: docs.docker.com/engine/install/debian, "verify that the fingerprint is".
 DOCKER_KEY_FINGERPRINT = "9DC858229FC7DD38854AE2D88D81803C0EBFCD88"
@@ -28,11 +30,21 @@ DOCKER_KEY_FINGERPRINT = "9DC858229FC7DD38854AE2D88D81803C0EBFCD88"
 # fingerprint; this is what dnf prints when it imports that key, and what public projects pin.
 TOOLKIT_KEY_FINGERPRINT = "C95B321B61E88C1809C4F759DDCAE044F796ECB0"
 
+# The type of pydantic's error for a URL that is one, but for its login.
+LOGIN_IN_URL = "login_in_url"
 
-def _is_http_url(value: str) -> str:
+
+def _is_proxy_url(value: str) -> str:
     if not re.fullmatch(r"https?://[^\s'\"<>]+", value):
         raise ValueError("must be a URL beginning with http:// or https://")
     return value.rstrip("/")
+
+
+def _is_http_url(value: str) -> str:
+    # What is fetched from is shown in findings, plans and argument lists, and kept world-readable.
+    if re.match(r"https?://[^/?#]*@", value):
+        raise PydanticCustomError(LOGIN_IN_URL, "must be a URL without a user name or password")
+    return _is_proxy_url(value)
 
 
 def _is_absolute_path(value: str) -> str:
@@ -43,6 +55,15 @@ def _is_absolute_path(value: str) -> str:
         or "/../" in f"{value}/"
     ):
         raise ValueError("must be an absolute path, without '..' or control characters")
+    return value
+
+
+def _is_plain_path(value: str) -> str:
+    # /proc/swaps and fstab write spaces otherwise, and name a file by its one canonical path.
+    if any(character.isspace() or character == "\\" for character in value):
+        raise ValueError("must be a path without spaces or backslashes")
+    if value != posixpath.normpath(value) or value.startswith("//"):
+        raise ValueError(f"must be written as {posixpath.normpath('/' + value.lstrip('/'))}")
     return value
 
 
@@ -77,6 +98,10 @@ class Kind:
 
 
 Url = Annotated[str, AfterValidator(_is_http_url), Kind("a URL")]
+# The one kind whose login has a place: files that only root may read.
+ProxyUrl = Annotated[
+    str, AfterValidator(_is_proxy_url), Kind("a URL, with user and password if need be")
+]
 ProxyException = Annotated[
     str,
     AfterValidator(_is_proxy_exception),
@@ -147,10 +172,10 @@ class Settings(BaseModel):
     )
 
     # A proxy's URL may hold a password, which no printed Settings may show.
-    proxy_http: Url | None = setting(
+    proxy_http: ProxyUrl | None = setting(
         None, "HTTP proxy for apt, the engine, builds and containers.", repr=False
     )
-    proxy_https: Url | None = setting(None, "The same for HTTPS.", repr=False)
+    proxy_https: ProxyUrl | None = setting(None, "The same for HTTPS.", repr=False)
     proxy_no: tuple[ProxyException, ...] = setting(
         ("localhost", "127.0.0.1", "::1"), "Hosts and networks reached without the proxy."
     )
@@ -247,7 +272,9 @@ class Settings(BaseModel):
     swap_size_gb: Literal["auto"] | float = setting(
         "auto", "Size of the swap file; 0: none; `auto`: by RAM and free disk.", unit="GB"
     )
-    swap_path: HostPath = setting("/swapfile", "The swap file.")
+    swap_path: Annotated[HostPath, AfterValidator(_is_plain_path)] = setting(
+        "/swapfile", "The swap file."
+    )
     swap_swappiness: int = setting(10, "How eagerly the kernel swaps.", ge=0, le=200)
 
     firewall_enabled: bool = setting(True, "Close every port that is not allowed, containers' too.")

@@ -49,8 +49,7 @@ def plan(now: Snapshot, declared: Settings) -> SwapPlan:
     """The swap file that the settings ask of this host; areas that are not ours count too."""
     path = declared.swap_path
     disk = now.disks.under(path)
-    file = now.paths.get(path)
-    present = file.size if file else 0
+    present = _present(now, declared)
     ours = now.swap.area(path)
     foreign = now.swap.total - (ours.size if ours else 0)
     if declared.swap_size_gb == "auto":
@@ -67,12 +66,21 @@ def plan(now: Snapshot, declared: Settings) -> SwapPlan:
     return SwapPlan(size, disk.fstype, refusal, fix)
 
 
+def _present(now: Snapshot, declared: Settings) -> int:
+    """Bytes of the file at swap_path; where none is declared, only swap is a matter of ours."""
+    file = now.paths.get(declared.swap_path)
+    is_swap = now.swap.area(declared.swap_path) or now.swap.formatted
+    return file.size if file and (is_swap or declared.swap_size_gb != 0) else 0
+
+
 def _refusal(
     now: Snapshot, declared: Settings, size: int, present: int, fstype: str, free: int
 ) -> tuple[str, str]:
     ours = now.swap.area(declared.swap_path)
     if size == present and (ours or not size):
         return "", ""
+    if present and not ours and not now.swap.formatted:
+        return f"{declared.swap_path} is there and is no swap file", "set another swap_path"
     if not now.swap.permitted:
         return "this is an unprivileged container: swap belongs to its host", "set swap_size_gb=0"
     if size and fstype in UNFIT:
@@ -97,10 +105,9 @@ def _refusal(
 @check("swap.size", "Active swap, partitions included, is as large as `swap_size_gb` asks.")
 def size(now: Snapshot, declared: Settings) -> Verdict:
     wanted = plan(now, declared)
-    file = now.paths.get(declared.swap_path)
     active = now.swap.area(declared.swap_path)
     actual = gb(now.swap.total)
-    present = file.size if file else 0
+    present = _present(now, declared)
     if wanted.size == 0 and present == 0:
         return ok(actual, evidence=_in_words(now))
     if active and wanted.size == present:

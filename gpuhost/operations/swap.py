@@ -7,11 +7,10 @@ from typing import Literal
 from pyinfra import host
 
 from gpuhost.checks.registry import failing
-from gpuhost.checks.swap import SwapPlan, plan, sysctl_text
+from gpuhost.checks.swap import plan, sysctl_text
 from gpuhost.operations.commands import put, refuse, remove, run, script
 from gpuhost.operations.reading import Commands, operation, read
 from gpuhost.settings import Settings
-from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.swap import SYSCTL_FILE
 
 # Writing 64 GB of zeros to a slow disk, where fallocate does not do.
@@ -25,7 +24,7 @@ def file(
     """
     Have a swap file of the right size, active now and after a reboot. Partitions count towards
     the size. Does nothing, and says why, where swap cannot be had: an unprivileged container,
-    ZFS, a full disk, or more in the old file than fits into RAM.
+    ZFS, a full disk, more in the old file than fits into RAM, or another file at that path.
 
     + path: where the file is
     + size_gb: GB of swap in all; 0: take the file away; "auto": by RAM and free disk
@@ -54,17 +53,10 @@ def file(
         yield run("chown", "root:root", path)
         yield run("chmod", "600", path)
     if "swap.boot" in wrong:
-        yield put("/etc/fstab", _fstab(now, path, wanted))
+        line = [f"{path} none swap sw 0 0"] if wanted.size else []
+        yield script("swap_fstab.sh", path, *line, seconds=30)
     if "swap.swappiness" in wrong or "swap.size" in wrong:
         yield from _swappiness(declared)
-
-
-def _fstab(now: Snapshot, path: str, wanted: SwapPlan) -> str:
-    """fstab with exactly one line for the file, or none; every other line as it was."""
-    kept = [line for line in now.swap.fstab.splitlines() if line.split()[:1] != [path]]
-    if wanted.size:
-        kept.append(f"{path} none swap sw 0 0")
-    return "\n".join(kept) + "\n"
 
 
 def _swappiness(declared: Settings) -> Commands:

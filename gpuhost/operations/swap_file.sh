@@ -1,12 +1,22 @@
 # Make the swap file PATH with BYTES, or take it away with BYTES 0. FSTYPE decides how.
-# The new file is complete before the old one goes, unless only one of them has room.
+# The old file goes first: only one of them may have room. What is no swap file is never touched.
 # shellcheck shell=sh
 set -eu
 path=$1 bytes=$2 fstype=$3
 new=$path.gpuhost-new
 umask 077
 
+fail() {
+    echo "swap: $*; nothing was changed" >&2
+    exit 1
+}
+
 is_active() { awk -v path="$path" '$1 == path { found = 1 } END { exit !found }' /proc/swaps; }
+
+is_swap() { [ "$(timeout 20 blkid -p -o value -s TYPE "$path")" = swap ]; }
+
+[ "$(readlink -m "$path")" = "$path" ] || fail "$path is a link to $(readlink -m "$path"): name that"
+if [ -e "$path" ] && ! is_active && ! is_swap; then fail "$path is there and is no swap file"; fi
 
 rm -f "$new"
 if is_active; then swapoff "$path"; fi

@@ -1,6 +1,6 @@
 # Reads one host and changes nothing on it: every probe is one command under a time limit, all of them
-# run at once, and what they printed goes home as a tar. Sent on stdin after three functions that
-# carry the paths of interest as data: managed_files, plain_paths and directories.
+# run at once, and what they printed goes home as a tar. Sent on stdin after functions that carry
+# the paths of interest as data: managed_files, plain_paths, directories and swap_files.
 # shellcheck shell=sh disable=SC2016,SC2154
 
 # probe NAME SECONDS COMMAND...: leaves NAME.out, NAME.err and NAME.rc; no rc says that it timed out.
@@ -134,6 +134,7 @@ print(hashlib.sha256(json.dumps(ours, sort_keys=True).encode()).hexdigest())'
     managed_files stat 5 stat -c '%a %U %G %s %Y %F %n'
     managed_files hashes 10 sha256sum
     plain_paths paths 5 stat -c '%a %U %G %s %Y %F %n'
+    swap_files swap_types 5 blkid -p -o value -s TYPE
     directories disks 5 df -B1 --output=file,source,fstype,size,avail,itotal,iavail,target
     # `-l` asks no file system of another machine, so that only a local fault can make it hang.
     probe filesystems 5 df -l -B1 --output=source,fstype,size,avail,itotal,iavail,target -x tmpfs \

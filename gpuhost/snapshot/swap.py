@@ -22,12 +22,17 @@ class SwapArea:
 
 @dataclass(frozen=True)
 class Swap:
-    """Active areas, fstab, swappiness now and at boot, and whether swapon is allowed at all."""
+    """Swap now and at boot.
+
+    + formatted: what is at the declared path is swap, active or not
+    + permitted: swapon is allowed at all
+    """
 
     areas: tuple[SwapArea, ...]
     fstab: str
     swappiness: int | None
     sysctl: str
+    formatted: bool
     permitted: bool
 
     @property
@@ -51,8 +56,18 @@ class Swap:
             fstab=probes.file("/etc/fstab") or "",
             swappiness=int(swappiness) if swappiness.isdigit() else None,
             sysctl=probes.file(SYSCTL_FILE) or "",
+            formatted=_is_formatted(probes),
             permitted=_may_swapon(probes.file("/proc/self/status") or ""),
         )
+
+
+def _is_formatted(probes: Probes) -> bool:
+    if "swap_types" not in probes:
+        return False
+    probe = probes.get("swap_types")
+    if probe.rc is None:
+        raise NotRead("blkid timed out at the swap file")
+    return probe.out.strip() == "swap"
 
 
 def _areas(table: str) -> list[SwapArea]:

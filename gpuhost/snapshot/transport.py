@@ -39,17 +39,20 @@ class Request:
     + managed: configuration files: owner, mode and hash
     + plain: other paths: owner and mode
     + directories: where the free space matters
+    + swap_files: whether what is there is swap
     """
 
     managed: frozenset[str] = frozenset()
     plain: frozenset[str] = frozenset()
     directories: frozenset[str] = frozenset()
+    swap_files: frozenset[str] = frozenset()
 
     def __or__(self, other: Request) -> Request:
         return Request(
             self.managed | other.managed,
             self.plain | other.plain,
             self.directories | other.directories,
+            self.swap_files | other.swap_files,
         )
 
     def covers(self, other: Request) -> bool:
@@ -67,6 +70,7 @@ def script(request: Request) -> str:
         "managed_files": request.managed,
         "plain_paths": request.plain,
         "directories": request.directories | {"/"},
+        "swap_files": request.swap_files,
     }
     functions = "\n".join(_with_paths(name, paths) for name, paths in lists.items())
     return f"{_collector()}\n{functions}\nmain </dev/null\n"

@@ -85,21 +85,37 @@ def test_another_size_makes_another_file(host: LabHost) -> None:
 
 def test_a_half_made_file_of_a_run_that_was_cut_off_is_no_trouble(host: LabHost) -> None:
     path = host.state.swap_path
-    host.run(f"echo half >{path}.gpuhost-new; echo half >{path}")
+    host.run(f"echo half >{path}.gpuhost-new; rm -f {path}")
     assert provision(host).status == 0
     assert swap(host) == OK
     assert host.run(f"ls {path}.gpuhost-new", check=False).status != 0
 
 
-def test_other_lines_of_fstab_stay(host: LabHost) -> None:
-    host.run("printf '# mine\\nLABEL=data /data ext4 noauto 0 2\\n' >/etc/fstab")
+def test_other_lines_of_fstab_stay_byte_for_byte(host: LabHost) -> None:
+    # Two bytes of GBK, as an editor in China writes them: no UTF-8.
+    host.run("printf '# mine \\265\\330\\nLABEL=data /data ext4 noauto 0 2\\n' >/etc/fstab")
+    mine = "head -n 2 /etc/fstab | sha256sum"
+    before = host.run(mine).stdout
     provision(host)
-    lines = host.run("cat /etc/fstab").stdout.splitlines()
-    assert lines[:2] == ["# mine", "LABEL=data /data ext4 noauto 0 2"]
+    assert host.run(mine).stdout == before
+    assert host.run("tail -n 1 /etc/fstab").stdout == f"{host.state.swap_path} none swap sw 0 0\n"
     assert deploy(host, deploy="deploys/remove.py", remove="swap").status == 0
-    assert host.run("cat /etc/fstab").stdout.splitlines() == lines[:2]
+    assert host.run(mine).stdout == before
+    assert host.run("wc -l </etc/fstab").stdout == "2\n"
     assert active(host) == ""
     assert host.run("ls /etc/sysctl.d/60-gpuhost-swap.conf", check=False).status != 0
+
+
+def test_a_file_that_is_no_swap_is_never_touched(host: LabHost) -> None:
+    path = host.state.swap_path
+    host.run(f"echo precious >{path}")
+    for settings in ({}, {"swap_size_gb": 0}):
+        assert provision(host, **settings).changed == {}
+        assert host.run(f"cat {path}").stdout == "precious\n"
+    assert swap(host)["swap.size"] == "fail"
+    assert swap(host, swap_size_gb=0)["swap.size"] == "ok"
+    deploy(host, deploy="deploys/remove.py", remove="swap")
+    assert host.run(f"cat {path}").stdout == "precious\n"
 
 
 def test_where_no_swap_file_can_be_it_is_refused_with_the_reason(host: LabHost) -> None:
