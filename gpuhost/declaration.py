@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from gpuhost.settings import Kind, Settings, fields
+from gpuhost.settings import LOGIN_IN_URL, Kind, Settings, fields
 
 if TYPE_CHECKING:
     from pyinfra.api.host import Host
@@ -111,6 +111,10 @@ def _in_words(error: ValidationError, merged: Mapping[str, tuple[Any, str]]) -> 
         key = str(detail["loc"][0])
         value, where = merged[key]
         said = detail["msg"].removeprefix("Value error, ")
+        if detail["type"] == LOGIN_IN_URL:
+            # It says more than that the value is none of the names that are allowed too.
+            lines[key] = f"{_said(key, value, where)}: {said}"
+            continue
         line = f"{_said(key, value, where)}: {allowed(fields()[key], said)}"
         lines.setdefault(key, line + _quoting(key, value, where))
     return list(lines.values())

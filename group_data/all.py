@@ -34,10 +34,11 @@ system_security_updates = True
 
 # HTTP proxy --------------------------------------------------------------------------------------
 
-# HTTP proxy for apt, the engine, builds and containers. Allowed: None or a URL.
+# HTTP proxy for apt, the engine, builds and containers. Allowed: None or a URL, with user and
+# password if need be.
 proxy_http = None
 
-# The same for HTTPS. Allowed: None or a URL.
+# The same for HTTPS. Allowed: None or a URL, with user and password if need be.
 proxy_https = None
 
 # Hosts and networks reached without the proxy. Allowed: a list, each item a host, domain or

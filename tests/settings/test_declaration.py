@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Any
+from typing import Any, get_origin
 
 import pytest
 from hypothesis import given, settings
@@ -129,6 +129,48 @@ def test_a_number_on_the_command_line_that_should_be_text() -> None:
 def test_a_password_is_never_shown(url: str) -> None:
     assert "hunter2" not in refused({"proxy_http": url})
     assert "hunter2" not in refused({"docker_registry_mirrors": ["https://ok.example.com", url]})
+
+
+URLS = [
+    "apt_mirror",
+    "apt_mirror_candidates",
+    "docker_mirror",
+    "docker_registry_mirrors",
+    "nvidia_mirror",
+    "toolkit_mirror",
+]
+NO_LOGIN = " (here): must be a URL without a user name or password"
+WITH_LOGIN = ["https://user:hunter2@mirror.example.com/debian", "http://token@10.0.0.1:8080"]
+
+
+def _value(key: str, url: str) -> Any:
+    return [url] if get_origin(fields()[key].annotation) is tuple else url
+
+
+@pytest.mark.parametrize("url", WITH_LOGIN)
+@pytest.mark.parametrize("key", URLS)
+def test_a_mirror_has_no_login(key: str, url: str) -> None:
+    line = refused({key: _value(key, url)})
+    assert line.endswith("***@" + repr(_value(key, url)).rpartition("@")[2] + NO_LOGIN)
+
+
+def test_only_proxies_have_a_login() -> None:
+    """URLS are all the settings that take a URL, but for the proxies."""
+
+    def taking(url: str) -> set[str]:
+        return {key for key in fields() if _is_taken(key, _value(key, url))}
+
+    plain, with_login = taking("https://mirror.example.com/a@b"), taking(WITH_LOGIN[0])
+    assert plain - with_login == set(URLS)
+    assert {"proxy_http", "proxy_https"} <= with_login
+
+
+def _is_taken(key: str, value: Any) -> bool:
+    try:
+        declare([Layer("here", {key: value})])
+    except BadSettings:
+        return False
+    return True
 
 
 def test_a_long_value_is_cut() -> None:
