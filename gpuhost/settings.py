@@ -193,7 +193,12 @@ class Settings(BaseModel):
         7, "`auto` refuses a mirror whose Release file is older.", unit="days", ge=1
     )
     apt_lock_timeout_s: int = setting(
-        300, "How long to wait for another apt or dpkg to finish.", unit="s", ge=0, le=3600
+        300,
+        "How long steps of apt and the system wait for another apt or dpkg, first at a run's start; "
+        "those of engine, driver, toolkit and firewall wait 300 s.",
+        unit="s",
+        ge=0,
+        le=3600,
     )
 
     nvidia_driver: Literal["check", "install"] = setting(
