@@ -122,6 +122,12 @@ DriverBranch = Annotated[
 ToolkitVersion = Annotated[
     str, StringConstraints(pattern=r"^\d+\.\d+\.\d+$"), Kind('a version, such as "1.20.0"')
 ]
+# The first letter keeps it from being read as an option.
+ImageName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_./:@-]*$"),
+    Kind('an image, such as "ubuntu:24.04"'),
+]
 LogSize = Annotated[
     str, StringConstraints(pattern=r"^\d+[kmg]$"), Kind('a size, such as "10m" or "1g"')
 ]
@@ -194,8 +200,8 @@ class Settings(BaseModel):
     )
     apt_lock_timeout_s: int = setting(
         300,
-        "How long steps of apt and the system wait for another apt or dpkg, first at a run's start; "
-        "those of engine, driver, toolkit and firewall wait 300 s.",
+        "How long steps of apt and the system wait for another apt or dpkg, first at a run's "
+        "start; those of engine, driver, toolkit and firewall wait 300 s.",
         unit="s",
         ge=0,
         le=3600,
@@ -239,7 +245,7 @@ class Settings(BaseModel):
     toolkit_key_file: str | None = setting(
         None, "The key as a file on this machine; None: fetched by the host from the mirror."
     )
-    toolkit_test_image: str | None = setting(
+    toolkit_test_image: ImageName | None = setting(
         None, "Image for the GPU test; None: one made on the host from its own C library."
     )
 

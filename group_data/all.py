@@ -111,8 +111,8 @@ toolkit_key_fingerprint = "C95B321B61E88C1809C4F759DDCAE044F796ECB0"
 # string.
 toolkit_key_file = None
 
-# Image for the GPU test; None: one made on the host from its own C library. Allowed: None or a
-# string.
+# Image for the GPU test; None: one made on the host from its own C library. Allowed: None or an
+# image, such as "ubuntu:24.04".
 toolkit_test_image = None
 
 # Container engine --------------------------------------------------------------------------------

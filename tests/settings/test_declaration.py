@@ -38,6 +38,11 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"firewall_allow": ["80/tpc"]}, "firewall_allow = ['80/tpc'] (here): 'tpc' is not a protocol"),
     ({"swap_path": "swap"}, "swap_path = 'swap' (here): must be an absolute path"),
     (
+        {"toolkit_test_image": "--privileged"},
+        "toolkit_test_image = '--privileged' (here): None or an image, such as \"ubuntu:24.04\"",
+    ),
+    ({"toolkit_test_image": "a b"}, "toolkit_test_image = 'a b' (here): None or an image"),
+    (
         {"docker_features": {1: 2}},
         "docker_features = {1: 2} (here): a dictionary, a string to True",
     ),
