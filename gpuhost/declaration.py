@@ -20,8 +20,8 @@ from gpuhost.settings import LOGIN_IN_URL, Kind, Settings, fields
 if TYPE_CHECKING:
     from pyinfra.api.host import Host
 
-# "swap_sizegb" is meant for us; "swap_partner" is the user's own.
-SIMILARITY = 0.86
+# "swap_size" and "gpus" are meant for us; "swap_partner" is the user's own.
+SIMILARITY = 0.85
 OVERRIDES = "--data"
 LONGEST = 100
 

@@ -17,6 +17,7 @@ from gpuhost.declaration import (
     declare,
     declared_for,
     in_words,
+    unit_of,
 )
 from gpuhost.settings import Settings, fields
 
@@ -36,12 +37,12 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         "firewall_allow = '80/tcp' (here): a list, each item a rule, such as \"80/tcp\"",
     ),
     ({"firewall_allow": ["80/tpc"]}, "firewall_allow = ['80/tpc'] (here): 'tpc' is not a protocol"),
-    ({"swap_path": "swap"}, "swap_path = 'swap' (here): must be an absolute path"),
     (
         {"toolkit_test_image": "--privileged"},
         "toolkit_test_image = '--privileged' (here): None or an image, such as \"ubuntu:24.04\"",
     ),
     ({"toolkit_test_image": "a b"}, "toolkit_test_image = 'a b' (here): None or an image"),
+    ({"swap_path": "swap"}, "swap_path = 'swap' (here): must be an absolute path"),
     (
         {"docker_features": {1: 2}},
         "docker_features = {1: 2} (here): a dictionary, a string to True",
@@ -68,6 +69,12 @@ NEAR_MISSES = {
     "firewall_allowed": "firewall_allow",
     "nvidia_drivers": "nvidia_driver",
     "cudaa": "cuda",
+    "gpus": "gpu",
+    **{
+        name.rpartition("_")[0]: name
+        for name, field in fields().items()
+        if unit_of(field) and name.endswith(f"_{unit_of(field).lower()}")
+    },
 }
 OF_OTHERS = {
     "ssh_user": "root",
@@ -78,7 +85,8 @@ OF_OTHERS = {
     "swap_partner": "bob",
     "owner": "me",
     "docker_compose_files": ["a"],
-    "gpus": 3,
+    "swap_file": "/swap",
+    "gpu_hosts": 3,
     7: "numbers are keys too",
 }
 
@@ -99,6 +107,23 @@ def test_refused_in_one_line(values: dict[str, Any], says: str) -> None:
 @pytest.mark.parametrize(("written", "meant"), NEAR_MISSES.items())
 def test_near_misses(written: str, meant: str) -> None:
     assert refused({written: 1}) == f"{written} (here) is no setting: did you mean {meant}?"
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        "ubuntu:24.04",
+        "nvcr.io/nvidia/cuda:12.4.1-base-ubuntu22.04",
+        "Registry.example.com:5000/a/b_c@sha256:" + 64 * "0",
+    ],
+)
+def test_images(image: str) -> None:
+    assert declare([Layer("here", {"toolkit_test_image": image})]).toolkit_test_image == image
+
+
+def test_a_setting_without_its_unit_is_a_near_miss() -> None:
+    assert {"swap_size", "apt_mirror_max_age", "firewall_confirm"} <= NEAR_MISSES.keys()
+    assert len([name for name, field in fields().items() if unit_of(field)]) == 7
 
 
 def test_data_of_others_is_left_alone() -> None:
