@@ -29,6 +29,14 @@ def conflicting(now: Snapshot, declared: Settings) -> list[str]:
     return [package for package in engines if package in now.docker.packages]
 
 
+def unknown_engine(now: Snapshot, declared: Settings) -> bool:
+    """An engine answers that neither the declared source nor a known package brought."""
+    if declared.docker_source == "present" or now.docker.engine is None:
+        return False
+    known = {wanted(declared, now.system)[0], *conflicting(now, declared)}
+    return not known & now.docker.packages.keys()
+
+
 def missing(now: Snapshot, declared: Settings) -> list[str]:
     """Packages of the declared source that are not installed."""
     return [p for p in wanted(declared, now.system) if p not in now.docker.packages]
@@ -200,7 +208,9 @@ def not_live(now: Snapshot, declared: Settings) -> list[str]:
         if file != live
     ]
     differ += [
-        f"runtimes.{name}" for name in values.get("runtimes", {}) if name not in running.runtimes
+        f"runtimes.{name}"
+        for name in _mapping(values.get("runtimes"))
+        if name not in running.runtimes
     ]
     if engine_is_behind(now):
         differ.append("the HTTP proxy")
@@ -212,12 +222,21 @@ def not_live(now: Snapshot, declared: Settings) -> list[str]:
 
 
 def _mirrors(values: dict[str, Any]) -> tuple[str, ...]:
-    return tuple(str(mirror).rstrip("/") for mirror in values.get("registry-mirrors", ()))
+    return tuple(str(mirror).rstrip("/") for mirror in _list(values.get("registry-mirrors")))
 
 
 def _pools(values: dict[str, Any]) -> tuple[str, ...]:
-    pools = values.get("default-address-pools", ())
+    pools = map(_mapping, _list(values.get("default-address-pools")))
     return tuple(f"{pool.get('base')}#{pool.get('size')}" for pool in pools)
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    """A person may write anything into daemon.json: what is no object holds nothing."""
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 @check("docker.live", "The running engine has the configuration that is in daemon.json.")

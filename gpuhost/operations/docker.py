@@ -14,6 +14,7 @@ from gpuhost.checks.docker import (
     missing,
     not_live,
     restart_stops,
+    unknown_engine,
 )
 from gpuhost.checks.finding import Status
 from gpuhost.checks.registry import failing
@@ -36,6 +37,7 @@ from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.docker import DAEMON_JSON, DOCKER_RECORD
 
 RESTART_TIMEOUT = 400
+NO_OBJECT = f"{DAEMON_JSON} is no JSON object: mend it first"
 
 
 @operation
@@ -76,7 +78,7 @@ def engine(
         host.noop("the engine runs, from the declared source")
         return
     foreign = conflicting(now, declared)
-    refusal = _in_use(now, foreign)
+    refusal = _in_use(now, declared, foreign)
     if refusal and not adopt:
         refuse("docker", refusal)
         return
@@ -92,8 +94,13 @@ def engine(
     yield run("systemctl", "enable", "--now", "docker.service", seconds=120)
 
 
-def _in_use(now: Snapshot, foreign: list[str]) -> str:
-    """Why packages of another source cannot be replaced unasked; empty if they hold nothing."""
+def _in_use(now: Snapshot, declared: Settings, foreign: list[str]) -> str:
+    """Why the engine that is there cannot be replaced unasked; empty if it holds nothing."""
+    if unknown_engine(now, declared):
+        return (
+            "an engine answers that none of the known packages brought; set adopt=True to replace "
+            'it, or docker_source="present" to keep it'
+        )
     if not foreign:
         return ""
     packages = " ".join(foreign)
@@ -156,7 +163,7 @@ def daemon_json(
     if now.docker.engine is None and executing():
         refuse("docker", f"the engine does not answer: {now.docker.engine_complaint}")
     elif now.docker.config.values is None:
-        refuse("docker", f"{DAEMON_JSON} is no JSON object: mend it first")
+        refuse("docker", NO_OBJECT)
     else:
         yield from _bring_into_force(now, declared)
 
@@ -179,14 +186,17 @@ def removed(restart: Literal["idle", "always", "never"] = "idle") -> Commands:
     declared = Settings(docker_restart=restart)
     now = read(declared)
     repo = repository(declared, now.system)
-    left = keys.merge(now.docker.config.values or {}, {}, now.docker.config.owned, adopt=False)
+    if now.docker.config.values is None:
+        refuse("docker", NO_OBJECT)
+        return
+    left = keys.merge(now.docker.config.values, {}, now.docker.config.owned, adopt=False)
     if not now.docker.config.owned and now.docker.sources is None and now.docker.key is None:
         host.noop("nothing of gpuhost's is in daemon.json or in apt's lists")
         return
     if now.docker.sources is not None or now.docker.key is not None:
         yield remove(repo.sources_path, repo.key_path)
     if now.docker.config.owned:
-        yield from _activate(left, restart=_may_restart(now, declared))
+        yield from _activate(now, left, restart=_may_restart(now, declared))
 
 
 def _may_restart(now: Snapshot, declared: Settings) -> bool:
@@ -208,11 +218,13 @@ def _bring_into_force(now: Snapshot, declared: Settings) -> Commands:
             stops = restart_stops(now)
             refuse("docker", f"daemon.json waits for a restart, which stops {', '.join(stops)}")
             return
-    yield from _activate(merged, restart=may_restart)
+    yield from _activate(now, merged, restart=may_restart)
 
 
-def _activate(merged: keys.Merge, *, restart: bool) -> Commands:
-    yield put(f"{DAEMON_JSON}.gpuhost-new", merged.text)
+def _activate(now: Snapshot, merged: keys.Merge, *, restart: bool) -> Commands:
+    # Foreign keys may hold a proxy's password: who closed the file finds it closed.
+    file = now.paths.get(DAEMON_JSON)
+    yield put(f"{DAEMON_JSON}.gpuhost-new", merged.text, mode=file.mode if file else "0644")
     yield put(f"{DOCKER_RECORD}.gpuhost-new", _record(merged))
     yield script(
         "docker_config.sh",

@@ -75,6 +75,8 @@ def executing() -> bool:
 def operation(function: Callable[P, Commands]) -> PyinfraOperation[P]:
     """pyinfra's `@operation()` for operations that decide by a reading and change the host."""
 
+    noun = function.__module__.rpartition(".")[2]
+
     @wraps(function)
     def generator(*args: P.args, **kwargs: P.kwargs) -> Commands:
         try:
@@ -83,6 +85,8 @@ def operation(function: Callable[P, Commands]) -> PyinfraOperation[P]:
                 yield command
         except NotRead as reason:
             # An exception would end the run of every host; the check says `unknown` with it.
-            refuse(function.__module__.rpartition(".")[2], str(reason))
+            refuse(noun, str(reason))
+        except Exception as error:
+            refuse(noun, f"gpuhost could not work this out: {error!r}; please report this")
 
     return pyinfra_operation()(generator)
