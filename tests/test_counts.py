@@ -32,7 +32,7 @@ LAB_TESTS = {
     "tests/e2e/test_matrix.py": 10,
     "tests/e2e/test_nvidia.py": 28,
     "tests/e2e/test_ready_host.py": 21,
-    "tests/e2e/test_swap.py": 20,
+    "tests/e2e/test_swap.py": 23,
     "tests/e2e/test_system.py": 25,
     "tests/e2e/test_toolkit.py": 26,
     "tests/lab/test_driver_packages.py": 4,

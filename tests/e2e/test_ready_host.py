@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import testinfra
 from testinfra.host import Host
 
 from tests.e2e.commands import check, deploy
+from tests.e2e.seen import as_testinfra_sees
 from tests.lab.hosts import LabHost
 from tests.lab.images import RELEASES
 
@@ -25,14 +25,7 @@ SHELL = (
 @pytest.fixture(params=RELEASES)
 def seen(request: pytest.FixtureRequest, ready_hosts: dict[str, LabHost], tmp_path: Path) -> Host:
     """A ready host of each release, through OpenSSH."""
-    host = ready_hosts[request.param]
-    config = tmp_path / "ssh_config"
-    config.write_text(
-        f"Host {host.name}\n HostName {host.state.address}\n Port {host.state.port}\n"
-        f" User root\n IdentityFile {host.state.key}\n IdentitiesOnly yes\n"
-        f" UserKnownHostsFile {host.state.known_hosts}\n StrictHostKeyChecking yes\n"
-    )
-    return testinfra.get_host(f"ssh://{host.name}", ssh_config=str(config))
+    return as_testinfra_sees(ready_hosts[request.param], tmp_path)
 
 
 def test_the_engine_runs_from_the_declared_source(seen: Host) -> None:

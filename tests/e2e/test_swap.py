@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.e2e.commands import Run, check, deploy
+from tests.e2e.seen import as_testinfra_sees
 from tests.lab.fixtures import Hosts
 from tests.lab.hosts import LabHost
 from tests.lab.images import RELEASES
@@ -56,6 +58,23 @@ def test_from_none_to_declared_and_nothing_more(host: LabHost) -> None:
     assert swap(host) == OK
     again = provision(host)
     assert (again.status, again.changed) == (0, {})
+
+
+def test_the_whole_deploy_makes_it_and_testinfra_sees_it(hosts: Hosts, tmp_path: Path) -> None:
+    (host,) = hosts(Wanted("swap-whole", "trixie", card="p40"))
+    path = host.state.swap_path
+    try:
+        run = deploy(host, **SETTINGS)
+        assert run.status == 0, run.stderr
+        seen = as_testinfra_sees(host, tmp_path)
+        assert seen.file("/proc/swaps").contains(f"^{path} ")
+        assert seen.file("/etc/fstab").contains(f"^{path} none swap sw 0 0$")
+        assert seen.sysctl("vm.swappiness") == 10
+        assert check(host, **SETTINGS).failing == set()
+        again = deploy(host, **SETTINGS)
+        assert (again.status, again.changed) == (0, {})
+    finally:
+        host.run(f"swapoff {path}", check=False)
 
 
 TAMPERS = {

@@ -1,0 +1,21 @@
+"""A lab host as testinfra sees it, over OpenSSH."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import testinfra
+from testinfra.host import Host
+
+from tests.lab.hosts import LabHost
+
+
+def as_testinfra_sees(host: LabHost, folder: Path) -> Host:
+    """The host through its own ssh_config, which is written to a folder."""
+    config = folder / "ssh_config"
+    config.write_text(
+        f"Host {host.name}\n HostName {host.state.address}\n Port {host.state.port}\n"
+        f" User root\n IdentityFile {host.state.key}\n IdentitiesOnly yes\n"
+        f" UserKnownHostsFile {host.state.known_hosts}\n StrictHostKeyChecking yes\n"
+    )
+    return testinfra.get_host(f"ssh://{host.name}", ssh_config=str(config))
