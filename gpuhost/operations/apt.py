@@ -25,7 +25,7 @@ from gpuhost.checks.apt import (
     time_of,
 )
 from gpuhost.checks.registry import failing
-from gpuhost.operations.commands import put, refuse, remove, run, script
+from gpuhost.operations.commands import connector_arguments, put, refuse, remove, run, script
 from gpuhost.operations.reading import Commands, operation, read
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
@@ -187,6 +187,5 @@ def _complaint(host: Host, wanted: Plan, now: Snapshot, declared: Settings) -> s
 
 
 def _run(host: Host, command: StringCommand) -> tuple[bool, CommandOutput]:
-    arguments = host.current_op_global_arguments
-    privileges = {"_sudo": True} if arguments and arguments.get("_sudo") else {}
-    return host.run_shell_command(command, **privileges, **command.connector_arguments)
+    arguments = {**connector_arguments(host), **command.connector_arguments}
+    return host.run_shell_command(command, **arguments)

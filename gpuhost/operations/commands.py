@@ -9,7 +9,7 @@ from typing import Any
 
 from pyinfra import host, logger
 from pyinfra.api import Host, QuoteString, State, StringCommand
-from pyinfra.api.arguments import ConnectorArguments
+from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS, ConnectorArguments
 
 QUICK = 30
 APT_TIMEOUT = 1800
@@ -117,6 +117,16 @@ def shown(command: StringCommand) -> Shown:
 def wait_for_apt(seconds: int) -> Shown:
     """Wait until nobody holds apt's or dpkg's locks, and name who does; fail after so long."""
     return shown(script("apt_idle.sh", seconds, seconds=seconds + QUICK))
+
+
+def connector_arguments(host: Host) -> dict[str, Any]:
+    """How the operation that is running reaches the host: sudo with its password, and all the rest.
+
+    pyinfra gives them to the commands that an operation yields, not to those that a function among
+    them runs itself; what a command brings with it (`_stdin`) goes before them.
+    """
+    given: Any = host.current_op_global_arguments or {}
+    return {key: given[key] for key in CONNECTOR_ARGUMENT_KEYS if key in given}
 
 
 def refuse(noun: str, reason: str) -> None:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Any
 
 from paramiko import SSHException
 from pyinfra import host
 from pyinfra.api import FunctionCommand, State, StringCommand
-from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS
 from pyinfra.api.exceptions import ConnectError
 from pyinfra.api.host import Host
 
@@ -17,7 +15,15 @@ from gpuhost.checks.registry import failing
 from gpuhost.firewall.files import GUARD, LOAD_UNIT, UNDO_UNIT, host_files
 from gpuhost.firewall.plan import change, removal
 from gpuhost.firewall.used import is_in_place
-from gpuhost.operations.commands import apt_install, apt_update, put, refuse, remove, run
+from gpuhost.operations.commands import (
+    apt_install,
+    apt_update,
+    connector_arguments,
+    put,
+    refuse,
+    remove,
+    run,
+)
 from gpuhost.operations.reading import Commands, operation, read
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
@@ -110,16 +116,15 @@ def _make(text: str, confirm_s: int) -> Commands:
     """Arm, change, and let a fresh login confirm it."""
     words = ("LC_ALL=C", "timeout", "-k", "5", str(CHANGE_TIMEOUT), GUARD, "change", str(confirm_s))
     yield StringCommand(*words, _stdin=text)
-    given: Any = host.current_op_global_arguments or {}
-    arguments = {key: given[key] for key in CONNECTOR_ARGUMENT_KEYS if key in given}
-    yield FunctionCommand(confirm, (arguments,), {})
+    yield FunctionCommand(confirm, (), {})
 
 
-def confirm(state: State, host: Host, arguments: dict[str, Any]) -> bool:
+def confirm(state: State, host: Host) -> bool:
     """Log in afresh and disarm the undo; if that fails, undo at once over the old connection.
 
     On `@local` there is no login: that the host still does what it is told confirms it.
     """
+    arguments = connector_arguments(host)
     try:
         fresh = host.connector_cls(state, host)
         fresh.connect()

@@ -10,11 +10,10 @@ from typing import Any
 from paramiko import SSHException
 from pyinfra import logger
 from pyinfra.api import State, StringCommand
-from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS
 from pyinfra.api.host import Host
 from pyinfra.connectors.util import clear_askpass_cache
 
-from gpuhost.operations.commands import run
+from gpuhost.operations.commands import connector_arguments, run
 
 # Servers with much memory and many cards test themselves for ten minutes and more.
 BACK_SECONDS = 1800
@@ -36,8 +35,7 @@ def reboot(state: State, host: Host, reason: str) -> bool:
 
     The host that does not come back, or comes back without the driver, fails; others go on.
     """
-    given: Any = host.current_op_global_arguments or {}
-    arguments = {key: given[key] for key in CONNECTOR_ARGUMENT_KEYS if key in given}
+    arguments = connector_arguments(host)
     before = _boot(host, arguments)
     if not before:
         return _fail(host, "it could not be told which boot this is: not rebooted")

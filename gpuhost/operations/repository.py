@@ -11,7 +11,7 @@ from pyinfra.api import FunctionCommand, QuoteString, State, StringCommand
 from pyinfra.api.host import Host
 
 from gpuhost.openpgp import armor
-from gpuhost.operations.commands import put, run
+from gpuhost.operations.commands import connector_arguments, put, run
 from gpuhost.operations.reading import Commands
 from gpuhost.repository import ORIGINALS, Repository
 
@@ -46,10 +46,9 @@ def _install_key(state: State, host: Host, repository: Repository, key_file: str
             f"{repository.name}: {refusal} (from {key_file or repository.key_url}); "
             "nothing from this repository was installed",
         )
-    text = armor(key)
-    done, output = host.run_shell_command(
-        put(repository.key_path, text), **_privileges(host), _stdin=text
-    )
+    command = put(repository.key_path, armor(key))
+    arguments = {**connector_arguments(host), **command.connector_arguments}
+    done, output = host.run_shell_command(command, **arguments)
     return bool(done) or _refuse(host, f"{repository.key_path}: {output.stderr}")
 
 
@@ -67,7 +66,7 @@ def _fetch(host: Host, repository: Repository) -> bytes:
         "sh",
         QuoteString(repository.key_url),
     )
-    done, output = host.run_shell_command(command, **_privileges(host))
+    done, output = host.run_shell_command(command, **connector_arguments(host))
     if not done:
         raise ValueError(output.stderr or "the download failed")
     text = "".join(output.stdout_lines)
@@ -77,11 +76,6 @@ def _fetch(host: Host, repository: Repository) -> bytes:
         return base64.b64decode(text, validate=True)
     except binascii.Error as error:
         raise ValueError("the download is not whole") from error
-
-
-def _privileges(host: Host) -> dict[str, bool]:
-    arguments = host.current_op_global_arguments
-    return {"_sudo": True} if arguments and arguments.get("_sudo") else {}
 
 
 def _refuse(host: Host, reason: str) -> bool:

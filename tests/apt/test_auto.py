@@ -126,6 +126,10 @@ def test_sudo_is_used_where_the_operation_uses_it() -> None:
             seen.append(how)
             return super().run_shell_command(command, **how)
 
-    choose(Sudo({"mirrors": FRESH}, current_op_global_arguments={"_sudo": True}))
-    assert seen
-    assert all(how["_sudo"] for how in seen)
+    given = {"_sudo": True, "_sudo_password": "hunter2", "_stdin": None, "name": "Packages"}
+    choose(Sudo({"mirrors": FRESH}, current_op_global_arguments=given))
+    assert len(seen) > 2
+    assert all(how["_sudo"] and how["_sudo_password"] == "hunter2" for how in seen)
+    # A script's own goes before the operation's.
+    assert [how for how in seen if how["_stdin"]]
+    assert not any("name" in how for how in seen)

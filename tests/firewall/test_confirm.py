@@ -40,6 +40,7 @@ class FakeHost:
         self.ran: list[str] = []
         self.ran_afresh: list[str] = []
         self.said = ""
+        self.current_op_global_arguments = {"_sudo": True, "name": "Firewall"}
 
     def log_styled(self, message: str, **style: Any) -> None:
         self.said = message
@@ -51,7 +52,7 @@ class FakeHost:
 
 def asked(broken: str) -> tuple[bool, FakeHost]:
     host: Any = FakeHost(broken)
-    return confirm(host, host, {"_sudo": True}), host
+    return confirm(host, host), host
 
 
 def test_a_fresh_login_confirms_and_the_old_one_does_nothing() -> None:
