@@ -42,6 +42,7 @@ def ready(declared: Settings) -> None:
         gpu=declared.gpu,
         install=declared.nvidia_driver == "install",
         source=declared.nvidia_source,
+        hold=declared.nvidia_hold,
         **elevated(declared),
     )
     nvidia_upkeep.persistence(

@@ -86,11 +86,13 @@ def fabric_manager(
     gpu: Literal["auto", "required", "none"] = "auto",
     install: bool = True,
     source: Literal["distro", "nvidia"] = "distro",
+    hold: bool = True,
 ) -> Commands:
     """
     Have Fabric Manager of exactly the driver's version, running, where there is NVSwitch.
 
     + gpu, install, source: as for `nvidia.driver`
+    + hold: keep it at its version
 
     **Example:**
 
@@ -116,9 +118,10 @@ def fabric_manager(
             return
         yield apt_update()
         yield apt_install([f"{package}={version}-*"], OURS, "--allow-downgrades")
-        yield run("apt-mark", "hold", package)
-        names = tuple(sorted({*now.nvidia.record.held, package}))
-        yield put(NVIDIA_RECORD, replace(now.nvidia.record, held=names).text)
+        if hold:
+            yield run("apt-mark", "hold", package)
+            names = tuple(sorted({*now.nvidia.record.held, package}))
+            yield put(NVIDIA_RECORD, replace(now.nvidia.record, held=names).text)
     yield run("systemctl", "enable", FABRIC_UNIT)
     yield run("systemctl", "restart", FABRIC_UNIT, seconds=120)
 
