@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import Any
 
 from paramiko import SSHException
 from pyinfra import host
@@ -125,21 +126,36 @@ def confirm(state: State, host: Host) -> bool:
     On `@local` there is no login: that the host still does what it is told confirms it.
     """
     arguments = connector_arguments(host)
-    try:
-        fresh = host.connector_cls(state, host)
-        fresh.connect()
-        done, output = fresh.run_shell_command(
-            run(GUARD, "confirm", seconds=CONFIRM_TIMEOUT),
-            print_output=False,
-            print_input=False,
-            **arguments,
-        )
-        reason = output.stderr or f"{GUARD} confirm failed"
-    except (ConnectError, SSHException, EOFError, OSError) as error:
-        done, reason = False, str(error)
+    done, reason = _confirm_afresh(host.connector_cls(state, host), arguments)
     if done:
         return True
     host.log_styled(f"a fresh login failed, the firewall's change is undone: {reason}", fg="red")
     with suppress(SSHException, EOFError, OSError):
         host.run_shell_command(run(GUARD, "revert", seconds=CHANGE_TIMEOUT), **arguments)
     return False
+
+
+def _confirm_afresh(connector: Any, arguments: dict[str, Any]) -> tuple[bool, str]:
+    """Whether a new login could confirm; if not, why."""
+    try:
+        connector.connect()
+        done, output = connector.run_shell_command(
+            run(GUARD, "confirm", seconds=CONFIRM_TIMEOUT),
+            print_output=False,
+            print_input=False,
+            **arguments,
+        )
+        return done, output.stderr or f"{GUARD} confirm failed"
+    except (ConnectError, SSHException, EOFError, OSError) as error:
+        return False, str(error)
+    finally:
+        _log_out(connector)
+
+
+def _log_out(connector: Any) -> None:
+    """pyinfra leaves a connection open. How the logging out goes says nothing of the change."""
+    with suppress(SSHException, EOFError, OSError):
+        connector.disconnect()
+        client = getattr(connector, "client", None)
+        if client is not None:
+            client.close()

@@ -24,6 +24,16 @@ class FakeConnector:
 
     def __init__(self, state: object, host: FakeHost) -> None:
         self.ran = host.ran_afresh
+        self.host = host
+        self.client = self
+
+    def disconnect(self) -> None:
+        self.host.logged_out.append("disconnect")
+        if self.broken == "disconnect":
+            raise OSError("Socket is closed")
+
+    def close(self) -> None:
+        self.host.logged_out.append("close")
 
     def connect(self) -> None:
         if self.broken == "connect":
@@ -39,6 +49,7 @@ class FakeHost:
         self.connector_cls = type("Connector", (FakeConnector,), {"broken": broken})
         self.ran: list[str] = []
         self.ran_afresh: list[str] = []
+        self.logged_out: list[str] = []
         self.said = ""
         self.current_op_global_arguments = {"_sudo": True, "name": "Firewall"}
 
@@ -60,6 +71,14 @@ def test_a_fresh_login_confirms_and_the_old_one_does_nothing() -> None:
     assert done
     assert host.ran_afresh == [f"LC_ALL=C timeout -k 5 60 {GUARD} confirm True"]
     assert host.ran == []
+    assert host.logged_out == ["disconnect", "close"]
+
+
+def test_a_logout_that_fails_changes_nothing() -> None:
+    done, host = asked("disconnect")
+    assert done
+    assert host.ran == []
+    assert host.logged_out == ["disconnect"]
 
 
 @pytest.mark.parametrize(
@@ -70,3 +89,4 @@ def test_without_it_the_old_login_undoes_the_change(broken: str, says: str) -> N
     assert not done
     assert says in host.said
     assert host.ran == [f"LC_ALL=C timeout -k 5 300 {GUARD} revert True"]
+    assert host.logged_out == ["disconnect", "close"]
