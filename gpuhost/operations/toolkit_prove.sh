@@ -18,8 +18,9 @@ make_image() {
     done || return
     # By debian_version the toolkit knows where libraries belong; the cache is what it brings up to date.
     cp -RL /etc/debian_version /etc/ld.so.conf /etc/ld.so.conf.d "$root/etc/" || return
-    ldconfig -r "$root" || return
-    tar -C "$root" -cf - . | docker import -c 'ENV NVIDIA_DRIVER_CAPABILITIES=compute,utility' - "$image"
+    timeout 60 ldconfig -r "$root" || return
+    timeout 60 tar -C "$root" -cf - . \
+        | timeout 60 docker import -c 'ENV NVIDIA_DRIVER_CAPABILITIES=compute,utility' - "$image"
 }
 
 have_image() {
@@ -31,15 +32,15 @@ have_image() {
     make_image || { rm -rf "$root" && return 1; }
     rm -rf "$root"
     # Those made of earlier C libraries.
-    docker image ls --format '{{.Repository}}:{{.Tag}}' "${image%:*}" | grep -vxF "$image" \
-        | xargs -r docker image rm -f || true
+    timeout 20 docker image ls --format '{{.Repository}}:{{.Tag}}' "${image%:*}" | grep -vxF "$image" \
+        | xargs -r timeout 60 docker image rm -f || true
 }
 
 remove_container() { timeout 20 docker rm -f "$container" >/dev/null 2>&1; }
 
 # dockerd looks for the toolkit's hook when it starts, and then never again.
 if [ "$restart" = yes ]; then
-    systemctl reset-failed docker.service 2>/dev/null
+    timeout 20 systemctl reset-failed docker.service 2>/dev/null
     timeout 120 systemctl restart docker.service || exit
 fi
 
