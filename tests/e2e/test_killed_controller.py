@@ -18,8 +18,8 @@ pytestmark = pytest.mark.lab
 # Where a run is cut off: the operation, and how many seconds into it.
 POINTS = [
     ("Package manager", 0.0),
+    ("NVIDIA persistence mode", 0.1),
     ("Container engine", 0.1),
-    ("Container engine", 1.5),
     ("Container engine", 4.0),
     ("Container toolkit", 0.5),
     ("Engine configuration", 0.1),
