@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Lab tests wait more than they compute; a file's tests share its hosts, so files are what is spread.
 WORKERS ?= 3
-PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile
+PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: setup dev demo test unit lab test-all lint docs lock clean
 
