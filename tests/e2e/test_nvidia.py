@@ -228,7 +228,9 @@ def test_it_never_reboots_unasked(waiting: LabHost) -> None:
     assert "a reboot is due" in run.stderr
     assert waiting.run("stat -c %Y /proc/1").stdout == began
     found = check(waiting, **INSTALLING)
-    assert set(run.changed) == STEPS - {"NVIDIA driver loaded"}
+    # The archive may have been switched on by the run that a wrong key ended.
+    archive = {"Archive of the NVIDIA driver"}
+    assert set(run.changed) | archive == STEPS - {"NVIDIA driver loaded"}
     assert judged(found) == {DRIVER: "fail"}
     assert found.findings[DRIVER]["fix"] == "reboot, or set nvidia_reboot=True"
     again = provision(waiting, **INSTALLING)

@@ -91,7 +91,7 @@ def test_the_toolkit_is_whole_and_held(seen: Host) -> None:
 def test_security_updates_are_on_without_the_driver_and_the_engine(seen: Host) -> None:
     config = seen.check_output("apt-config dump")
     assert 'APT::Periodic::Unattended-Upgrade "1";' in config
-    for prefix in ("nvidia-", "docker-", "containerd"):
+    for prefix in ("nvidia-", "docker", "containerd"):
         assert f'Unattended-Upgrade::Package-Blacklist:: "{prefix}' in config
 
 

@@ -151,8 +151,10 @@ class LabHost:
 
     def reset(self, snapshot: Snapshot | None = None) -> None:
         """Back to a snapshot, or to a blank host; name, address, keys and card stay."""
-        self.destroy()
-        self._install(snapshot)
+        # Between the old container and the new one the address is nobody's.
+        with network.nobody_takes_addresses():
+            self.destroy()
+            self._install(snapshot)
         self.start()
 
     def _install(self, snapshot: Snapshot | None) -> None:

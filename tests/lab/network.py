@@ -48,6 +48,13 @@ def free_address(engine: Engine) -> Iterator[str]:
         yield _free_address(engine, _ensure(engine))
 
 
+@contextmanager
+def nobody_takes_addresses() -> Iterator[None]:
+    """While this block runs no other lab of this machine takes an address."""
+    with locked("addresses", where=LOCKS):
+        yield
+
+
 def addresses(engine: Engine, *filters: str) -> list[str]:
     """Addresses that are taken, by stopped hosts too.
 
