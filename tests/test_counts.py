@@ -29,6 +29,7 @@ LAB_TESTS = {
     "tests/e2e/test_docker.py": 22,
     "tests/e2e/test_firewall.py": 29,
     "tests/e2e/test_killed_controller.py": 12,
+    "tests/e2e/test_local.py": 1,
     "tests/e2e/test_matrix.py": 10,
     "tests/e2e/test_nvidia.py": 28,
     "tests/e2e/test_ready_host.py": 21,
