@@ -149,8 +149,10 @@ keep() {
     for tool in $(tools); do saved "$tool" >"$pending.new/$tool"; done
     timeout 5 systemctl is-enabled ufw.service >"$pending.new/ufw-unit" 2>/dev/null || true
     ufw_is_on || : >"$pending.new/was-off"
+    # On disk before it counts, and counted before anything changes: a reset may come at any time.
     timeout 30 sync
     mv "$pending.new" "$pending"
+    timeout 30 sync
 }
 
 stop_timers() { timeout 20 systemctl stop "$undo-*.timer" 2>/dev/null || true; }

@@ -14,11 +14,15 @@ from gpuhost.operations.reading import Commands, executing, read
 from gpuhost.outputs.table import in_words, show
 from gpuhost.settings import Settings
 
+# What could not be read is not verified.
+NOT_VERIFIED = (Status.FAIL, Status.UNKNOWN)
+
 
 @operation()
 def verify(declared: Settings) -> Commands:
     """
-    Judge the host by every check. No failure: no change. A failure fails this host, alone.
+    Judge the host by every check. All is well, warnings allowed: no change. A check that fails, or
+    that could not read the host, fails this host, alone.
 
     + declared: the settings of this host
 
@@ -31,7 +35,7 @@ def verify(declared: Settings) -> Commands:
     findings = run_checks(read(declared), declared)
     if executing():
         show(host.name, findings)
-    if all(finding.status is not Status.FAIL for finding in findings):
+    if not any(finding.status in NOT_VERIFIED for finding in findings):
         host.noop(f"verified: {in_words(findings)}")
         return
     # In a dry run what fails now is what the run is there to mend: it is no change of its own.
@@ -41,7 +45,7 @@ def verify(declared: Settings) -> Commands:
 
 def _fail(state: State, host: Host, findings: Sequence[Finding]) -> bool:
     for finding in findings:
-        if finding.status is Status.FAIL:
+        if finding.status in NOT_VERIFIED:
             host.log_styled(
                 f"{finding.id}: {finding.actual} (wanted: {finding.expected})", fg="red"
             )

@@ -31,7 +31,7 @@ main() {
     trap 'rm -rf "$work"' EXIT
 
     # Small files that anyone may see, each line behind its file's name.
-    probe files 5 grep -aH '' /etc/os-release /etc/fstab /etc/docker/daemon.json /proc/meminfo \
+    probe files 10 grep -aH '' /etc/os-release /etc/fstab /etc/docker/daemon.json /proc/meminfo \
         /proc/swaps /proc/sys/vm/swappiness /proc/cmdline /proc/self/status \
         /proc/self/mountinfo /sys/fs/cgroup/memory.max \
         /sys/fs/cgroup/memory/memory.limit_in_bytes \
@@ -51,20 +51,20 @@ main() {
         /etc/apt/preferences.d/gpuhost-nvidia /etc/systemd/system/gpuhost-nvidia-persistence.service \
         /var/lib/gpuhost/nvidia.json
     # Passwords in URLs stay on the host.
-    probe apt_sources 5 sed -s -n -E -e 1F -e 's#://[^/[:space:]]*@#://***@#g; s/^/:/p' \
+    probe apt_sources 10 sed -s -n -E -e 1F -e 's#://[^/[:space:]]*@#://***@#g; s/^/:/p' \
         /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources \
         /etc/apt/mirrors/* /var/lib/gpuhost/apt/original/etc/apt/sources.list \
         /var/lib/gpuhost/apt/original/etc/apt/*/*
-    probe apt_releases 5 grep -asH -m 2 -E '^(Origin|Date):' /var/lib/apt/lists/*_InRelease
-    probe identity 3 id -u
-    probe sudo_user 3 printenv SUDO_USER
-    probe ssh_connection 3 printenv SSH_CONNECTION
-    probe clock 3 date +%s
-    probe kernel 3 uname -srmn
+    probe apt_releases 10 grep -asH -m 2 -E '^(Origin|Date):' /var/lib/apt/lists/*_InRelease
+    probe identity 10 id -u
+    probe sudo_user 10 printenv SUDO_USER
+    probe ssh_connection 10 printenv SSH_CONNECTION
+    probe clock 10 date +%s
+    probe kernel 10 uname -srmn
     probe packages 10 dpkg-query -W -f '${db:Status-Abbrev}\t${Package}\t${Version}\t${Architecture}\n' \
         'docker*' 'containerd*' 'podman-docker' 'runc' 'python3' 'ufw' 'ca-certificates' 'curl' \
         'unattended-upgrades' 'nvidia-container-toolkit*' 'libnvidia-container*' 'libc6'
-    probe units 5 systemctl show --no-pager \
+    probe units 10 systemctl show --no-pager \
         -p Id -p LoadState -p ActiveState -p SubState -p UnitFileState -p ActiveEnterTimestamp \
         -p Listen docker.service docker.socket containerd.service ufw.service firewalld.service \
         ssh.socket gpuhost-firewall.service gpuhost-firewall-revert.service \
@@ -73,27 +73,27 @@ main() {
         nvidia-fabricmanager.service gpuhost-nvidia-persistence.service nvidia-cdi-refresh.path
 
     # The kernel's own answer, in microseconds: timedatectl would start a service to ask for it.
-    probe clock_error 5 python3 -I -c 'import ctypes
+    probe clock_error 10 python3 -I -c 'import ctypes
 timex = (ctypes.c_long * 32)()
 ctypes.CDLL(None).adjtimex(timex)
 print(timex[3])'
-    probe resolved_hostname 5 getent hosts "$(uname -n)"
-    probe processes 5 ps -e -o pid=,comm=
-    probe apt_locks 3 stat -c '%d %i %n' /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock \
+    probe resolved_hostname 10 getent hosts "$(uname -n)"
+    probe processes 10 ps -e -o pid=,comm=
+    probe apt_locks 10 stat -c '%d %i %n' /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock \
         /var/lib/apt/lists/lock /var/cache/apt/archives/lock
-    probe dpkg_updates 3 find /var/lib/dpkg/updates -type f
-    probe dpkg_unfinished 5 grep -B1 -E \
+    probe dpkg_updates 10 find /var/lib/dpkg/updates -type f
+    probe dpkg_unfinished 10 grep -B1 -E \
         '^Status: .* (reinstreq .*|half-.*|unpacked|triggers-.*)$' /var/lib/dpkg/status
-    probe apt_config 5 apt-config dump --no-empty APT::Periodic Unattended-Upgrade::Package-Blacklist
+    probe apt_config 10 apt-config dump --no-empty APT::Periodic Unattended-Upgrade::Package-Blacklist
     if [ -e /root/.docker/config.json ]; then
         # The file holds registry passwords too: only a hash of our three keys leaves the host.
-        probe client_proxies 5 python3 -I -c 'import hashlib, json
+        probe client_proxies 10 python3 -I -c 'import hashlib, json
 proxies = json.load(open("/root/.docker/config.json")).get("proxies", {}).get("default", {})
 ours = {key: proxies.get(key, "") for key in ("httpProxy", "httpsProxy", "noProxy")}
 print(hashlib.sha256(json.dumps(ours, sort_keys=True).encode()).hexdigest())'
     fi
 
-    probe pci 5 grep -sHE '^(DRIVER|PCI_ID|PCI_CLASS)=' /sys/bus/pci/devices/*/uevent
+    probe pci 10 grep -sHE '^(DRIVER|PCI_ID|PCI_CLASS)=' /sys/bus/pci/devices/*/uevent
     if command -v nvidia-smi >/dev/null 2>&1; then
         # Without persistence each call wakes every card: tens of seconds on eight of them. Drivers
         # before R510 refuse a query for compute_cap, so it is asked with and without.
@@ -107,39 +107,39 @@ print(hashlib.sha256(json.dumps(ours, sort_keys=True).encode()).hexdigest())'
         -f '${db:Status-Abbrev}\t${Package}\t${Version}\t${Architecture}\n' '*nvidia*' 'cuda-drivers*' \
         'cuda-compat-*' 'libcuda1*' 'libcudadebugger1' 'libnvcuvid1' 'libnvsdm*' 'libxnvctrl*' 'nvlsm' \
         'dkms' 'linux-image-*' 'linux-headers-*'
-    probe nvidia_version 3 cat /proc/driver/nvidia/version
-    probe loaded_modules 3 grep -E '^(nvidia|nouveau)' /proc/modules
-    probe kernels 3 find /boot -maxdepth 1 -name 'vmlinuz-*' -printf '%f\n'
-    probe kernel_modules 5 grep -sHoE '^[^:]*/(nvidia[a-z0-9-]*|nouveau)\.ko[^:]*:' /lib/modules/*/modules.dep
-    probe boot_entry 3 grep -sHE '^ *(GRUB_DEFAULT|saved_entry|next_entry)=' /etc/default/grub \
+    probe nvidia_version 10 cat /proc/driver/nvidia/version
+    probe loaded_modules 10 grep -E '^(nvidia|nouveau)' /proc/modules
+    probe kernels 10 find /boot -maxdepth 1 -name 'vmlinuz-*' -printf '%f\n'
+    probe kernel_modules 10 grep -sHoE '^[^:]*/(nvidia[a-z0-9-]*|nouveau)\.ko[^:]*:' /lib/modules/*/modules.dep
+    probe boot_entry 10 grep -sHE '^ *(GRUB_DEFAULT|saved_entry|next_entry)=' /etc/default/grub \
         /etc/default/grub.d/*.cfg /boot/grub/grubenv
-    probe nouveau_off 3 grep -shE '^[[:space:]]*(blacklist|install|alias)[[:space:]]+nouveau' \
+    probe nouveau_off 10 grep -shE '^[[:space:]]*(blacklist|install|alias)[[:space:]]+nouveau' \
         /etc/modprobe.d/*.conf /run/modprobe.d/*.conf /lib/modprobe.d/*.conf
-    probe secure_boot 3 od -An -v -tu1 /sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c
+    probe secure_boot 10 od -An -v -tu1 /sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c
     for key in /var/lib/dkms/mok.pub /var/lib/shim-signed/mok/MOK.der; do
         if [ -e "$key" ]; then probe "key_$(basename "$key")" 5 mokutil --test-key "$key"; fi
     done
 
-    probe cdi 5 grep -soHE 'lib(cuda|nvidia-ml)\.so\.[0-9.]+|^[[:space:]-]*"?name"?:.*' \
+    probe cdi 10 grep -soHE 'lib(cuda|nvidia-ml)\.so\.[0-9.]+|^[[:space:]-]*"?name"?:.*' \
         /var/run/cdi/nvidia.yaml /etc/cdi/nvidia.yaml
-    probe mig_instances 3 find /proc/driver/nvidia/capabilities -path '*/mig/gi*/ci*/access'
+    probe mig_instances 10 find /proc/driver/nvidia/capabilities -path '*/mig/gi*/ci*/access'
 
     probe iptables_save 20 iptables-save -t filter
     probe ip6tables_save 20 ip6tables-save -t filter
     probe nft_tables 10 nft list tables
     probe listeners 10 ss -Hltnup
     probe sshd 10 sshd -T
-    probe interfaces 5 ls /sys/class/net
+    probe interfaces 10 ls /sys/class/net
 
-    managed_files stat 5 stat -c '%a %U %G %s %Y %F %n'
+    managed_files stat 10 stat -c '%a %U %G %s %Y %F %n'
     managed_files hashes 10 sha256sum
-    plain_paths paths 5 stat -c '%a %U %G %s %Y %F %n'
-    swap_files swap_types 5 blkid -p -o value -s TYPE
-    directories disks 5 df -B1 --output=file,source,fstype,size,avail,itotal,iavail,target
+    plain_paths paths 10 stat -c '%a %U %G %s %Y %F %n'
+    swap_files swap_types 10 blkid -p -o value -s TYPE
+    directories disks 10 df -B1 --output=file,source,fstype,size,avail,itotal,iavail,target
     # `-l` asks no file system of another machine, so that only a local fault can make it hang.
-    probe filesystems 5 df -l -B1 --output=source,fstype,size,avail,itotal,iavail,target -x tmpfs \
+    probe filesystems 10 df -l -B1 --output=source,fstype,size,avail,itotal,iavail,target -x tmpfs \
         -x devtmpfs -x overlay -x squashfs -x iso9660 -x erofs -x efivarfs
-    probe containerd_root 3 grep -E '^ *root *=' /etc/containerd/config.toml
+    probe containerd_root 10 grep -E '^ *root *=' /etc/containerd/config.toml
 
     if is_running docker.service; then
         probe docker_info 10 docker info --format '{{json .}}'
