@@ -46,7 +46,6 @@ def verify(declared: Settings) -> Commands:
 def _fail(state: State, host: Host, findings: Sequence[Finding]) -> bool:
     for finding in findings:
         if finding.status in NOT_VERIFIED:
-            host.log_styled(
-                f"{finding.id}: {finding.actual} (wanted: {finding.expected})", fg="red"
-            )
+            wanted = f" (wanted: {finding.expected})" if finding.expected else ""
+            host.log_styled(f"{finding.id}: {finding.actual}{wanted}", fg="red")
     return False

@@ -34,17 +34,21 @@ TestSwap = make_fact_tests("gpuhost.facts", "swap.Swap", HERE / "swap.Swap")
 @given(output=st.lists(st.text(), min_size=1, max_size=5))
 def test_nonsense_is_a_fact_process_error(fact: type[FactBase[Any]], output: list[str]) -> None:
     with suppress(FactProcessError):
-        json.dumps(fact().process(output))
+        found = fact().process(output)
+        assert json.loads(json.dumps(found)) == found, "plain data, as the command line prints it"
 
 
 @pytest.mark.parametrize("fact", FACTS, ids=lambda fact: fact.name)
 def test_truncated_output_is_a_fact_process_error_or_less(fact: type[FactBase[Any]]) -> None:
     module = fact.__module__.rpartition(".")[2]
-    for file in (HERE / f"{module}.{fact.__name__}").glob("*.yaml"):
+    files = list((HERE / f"{module}.{fact.__name__}").glob("*.yaml"))
+    assert files
+    for file in files:
         output = yaml.safe_load(file.read_text())["output"]
         for end in range(1, len(output), 7):
             with suppress(FactProcessError):
-                json.dumps(fact().process(output[:end].splitlines()))
+                found = fact().process(output[:end].splitlines())
+                assert json.loads(json.dumps(found)) == found
 
 
 @pytest.mark.parametrize("fact", FACTS, ids=lambda fact: fact.name)
