@@ -1,0 +1,41 @@
+"""gpu, with_gpu and without_gpu: what needs a card, and what runs where there is none."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from gpuhost.app.block import Block, Service
+
+
+class Gpu(Block):
+    """What a service needs of the host's cards."""
+
+    count: Annotated[int, Field(ge=1)] | None = None
+    """How many cards; all of them if neither count nor device_ids is given."""
+    device_ids: tuple[str, ...] = ()
+    """Which cards, by index or UUID."""
+    cuda: Annotated[str, Field(pattern=r"^\d+\.\d+$")] | None = None
+    """CUDA version of the image; the image's own NVIDIA_REQUIRE_CUDA is obeyed as well."""
+    compute_capability: Annotated[str, Field(pattern=r"^\d+\.\d$")] | None = None
+    """The least compute capability, "7.0"."""
+    vram_gb: Annotated[float, Field(gt=0)] | None = None
+    """The least memory of the card."""
+
+    @model_validator(mode="after")
+    def _count_or_ids(self) -> Gpu:
+        if self.count is not None and self.device_ids:
+            raise ValueError("give count or device_ids, not both")
+        return self
+
+
+class Variant(Block):
+    """How the app differs with a card, or without one."""
+
+    profiles: tuple[str, ...] = ()
+    """Compose profiles that are switched on."""
+    leave_out: tuple[Service, ...] = ()
+    """Services that are not started."""
+    environment: dict[Service, dict[str, str]] = {}
+    """Environment of services, over that of the Compose file."""

@@ -1,0 +1,68 @@
+"""The x-gpuhost block as a whole."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from gpuhost.app.block import Block, Path, SecretName, Service
+from gpuhost.app.build import Build
+from gpuhost.app.data import Backup, Directory, Logs, Migrate
+from gpuhost.app.gpu import Gpu, Variant
+from gpuhost.app.nginx import Nginx
+from gpuhost.app.secret import Secret
+from gpuhost.app.source import Registry, Source
+from gpuhost.app.verify import Verify
+
+
+class Resources(Block):
+    """Limits of one service."""
+
+    memory_gb: Annotated[float, Field(gt=0)] | None = None
+    """Memory limit."""
+    shm_gb: Annotated[float, Field(gt=0)] | None = None
+    """Size of /dev/shm."""
+    cpus: Annotated[float, Field(gt=0)] | None = None
+    """CPU limit, in cores."""
+
+
+class Extension(Block):
+    """x-gpuhost: what Compose cannot say."""
+
+    project: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")] | None = None
+    """Compose project; the app's name if not given. A deployment made by hand keeps its own."""
+    source: Source | None = None
+    """Where build contexts come from; none: images only."""
+    registries: dict[str, Registry] = {}
+    """Private registries by host."""
+    build: Build = Build()
+    """How images are made."""
+    gpu: dict[Service, Gpu] = {}
+    """Services that need a card."""
+    with_gpu: Variant = Variant()
+    """On a host with a card that fits."""
+    without_gpu: Variant | None = None
+    """On a host without; not given: the app is refused there."""
+    secrets: dict[SecretName, Secret] = {}
+    """By the name of the environment variable."""
+    directories: dict[Path, Directory] = {}
+    """Directories that have to be there."""
+    logs: Logs = Logs()
+    """Log files in bind mounts."""
+    migrate: Migrate | None = None
+    """The database's migration."""
+    backup: Backup | None = None
+    """Backups."""
+    verify: Verify = Verify()
+    """How a release is proven good."""
+    nginx: Nginx | None = None
+    """How the world reaches it."""
+    public: tuple[str, ...] = ()
+    """Published ports that other machines reach, "service:port"; the others are loopback's."""
+    resources: dict[Service, Resources] = {}
+    """Limits by service."""
+    scale: dict[Service, Annotated[int, Field(ge=1)]] = {}
+    """Containers of a service."""
+    keep_releases: Annotated[int, Field(ge=2)] = 3
+    """Releases whose files and images are kept for a rollback."""

@@ -1,0 +1,90 @@
+"""nginx: how the world reaches the app."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from gpuhost.app.block import Block, Path, Seconds, SecretName, Service
+
+ServerName = Annotated[str, Field(pattern=r"^(_|[*A-Za-z0-9.-]+)$")]
+Size = Annotated[str, Field(pattern=r"^\d+[kKmMgG]?$")]
+Location = Annotated[str, Field(pattern=r"^(= |\^~ |~ |~\* )?/[^\s{};\"']*$")]
+
+
+class Tls(Block):
+    """Certificates, and port 80 answered by a redirect."""
+
+    kind: Literal["files", "self-signed", "acme"]
+    """From secrets, made on the host, or by certbot with renewal."""
+    certificate: SecretName | None = None
+    """files: the secret with the certificate chain, PEM."""
+    key: SecretName | None = None
+    """files: the secret with the private key, PEM."""
+    email: str | None = None
+    """acme: the account's address."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Tls:
+        if self.kind == "files" and not (self.certificate and self.key):
+            raise ValueError("files needs certificate and key, the names of two secrets")
+        if self.kind == "acme" and not self.email:
+            raise ValueError("acme needs email")
+        return self
+
+
+class At(Block):
+    """What is different for one location."""
+
+    rate_per_s: Annotated[int, Field(ge=1)] | None = None
+    """Requests a second from one address."""
+    burst: Annotated[int, Field(ge=0)] = 20
+    """Requests above the rate that are let through at once."""
+    timeout_s: Seconds | None = None
+    """How long the app may take to answer."""
+    max_body: Size | None = None
+    """Largest request, "50m"."""
+    websocket: bool = False
+    """Upgrade connections."""
+    cache_s: Seconds | None = None
+    """How long browsers keep answers."""
+    upstream: str | None = None
+    """Another upstream than the site's, host:port or service:port."""
+
+
+class Nginx(Block):
+    """A site of the host's own nginx, or of one in a container of the app."""
+
+    where: Literal["host", "container"] = "host"
+    """Which nginx."""
+    service: Service | None = None
+    """container: the service that is nginx."""
+    config: Path | None = None
+    """container: the file that the service mounts, relative to the project directory."""
+    server_names: Annotated[tuple[ServerName, ...], Field(min_length=1)] = ("_",)
+    """Names that the site answers to; "_": any."""
+    upstream: Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]+:\d+$")]
+    """127.0.0.1:3000 on the host, app:3000 inside Docker."""
+    port: Annotated[int, Field(ge=1, le=65535)] = 80
+    """Port without TLS."""
+    tls_port: Annotated[int, Field(ge=1, le=65535)] = 443
+    """Port with TLS."""
+    tls: Tls | None = None
+    """Certificates; none: plain HTTP."""
+    rate_per_s: Annotated[int, Field(ge=1)] | None = None
+    """Requests a second from one address."""
+    burst: Annotated[int, Field(ge=0)] = 20
+    """Requests above the rate that are let through at once."""
+    timeout_s: Seconds = 60
+    """How long the app may take to answer."""
+    max_body: Size = "1m"
+    """Largest request."""
+    paths: dict[Location, At] = {}
+    """Location to what is different there."""
+
+    @model_validator(mode="after")
+    def _container(self) -> Nginx:
+        if (self.where == "container") != (self.service is not None and self.config is not None):
+            raise ValueError("where: container goes with service and config, both")
+        return self

@@ -1,0 +1,43 @@
+"""secrets: where each comes from, and which services get it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from gpuhost.app.block import Block, Path, Service
+
+
+class Secret(Block):
+    """One secret: given from one of four places, or generated on the host and kept there."""
+
+    env: str | None = None
+    """Environment variable where pyinfra runs; the secret's own name if no place is given."""
+    file: str | None = None
+    """File on that machine, relative to the app file; a final newline is dropped."""
+    command: tuple[str, ...] = ()
+    """Command on that machine that prints it: ["pass", "show", "app/key"]."""
+    generate: Literal["hex", "base64"] | None = None
+    """Made once on the host and kept over releases: so many random bytes, written like this."""
+    bytes: Annotated[int, Field(ge=8, le=1024)] = 32
+    """Random bytes of a generated secret."""
+    services: tuple[Service, ...] = ()
+    """Services that get it; all of them if not given."""
+    path: Path | None = None
+    """Given as this file (0600, relative to the project directory) and not in the environment."""
+    min_length: Annotated[int, Field(ge=1)] = 1
+    """Shorter values are refused."""
+    refuse: tuple[str, ...] = ()
+    """Values that must not stay: an example's password, "changeme"."""
+    value: str | None = None
+    """Template for values made of other secrets, "redis://:${REDIS_PASSWORD}@redis:6379/0"."""
+    internal: bool = False
+    """Not given to services: a deploy key, a registry's password."""
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Secret:
+        places = (self.env, self.file, self.command or None, self.generate, self.value)
+        if sum(place is not None for place in places) > 1:
+            raise ValueError("give one of env, file, command, generate and value")
+        return self

@@ -1,0 +1,113 @@
+"""verify: what has to be seen before a release counts as good."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from gpuhost.app.block import Block, Seconds, Service
+
+Url = Annotated[str, Field(pattern=r"^https?://[^\s]+$")]
+
+
+class Expect(Block):
+    """What an answer has to be like."""
+
+    status: Annotated[int, Field(ge=100, le=599)] = 200
+    """HTTP status."""
+    contains: str = ""
+    """Text in the body."""
+    content_type: str = ""
+    """How Content-Type begins, "audio/"."""
+    json_values: Annotated[dict[str, str], Field(alias="json")] = {}
+    """Dotted path in a JSON body to the text it has to be; "*": anything but null."""
+    least_bytes: Annotated[int, Field(ge=0)] = 0
+    """The least length of the body."""
+
+
+class Health(Block):
+    """A GET that answers."""
+
+    url: Url
+    """As seen on the host, http://127.0.0.1:3000/api/health."""
+    expect: Expect = Expect()
+    """What the answer has to be like."""
+    within_s: Seconds = 60
+    """Deadline, once the containers are healthy."""
+
+
+class Line(Block):
+    """A line in a service's log."""
+
+    service: Service
+    """Whose log."""
+    matches: str
+    """Regular expression."""
+    within_s: Seconds = 60
+    """Deadline."""
+
+
+class Command(Block):
+    """A command inside a running service that exits with 0."""
+
+    service: Service
+    """Where it runs."""
+    run: Annotated[tuple[str, ...], Field(min_length=1)]
+    """The command and its arguments."""
+    only: Literal["with_gpu", "without_gpu"] | None = None
+    """Only in this variant."""
+    within_s: Seconds = 60
+    """Deadline."""
+
+
+class Request(Block):
+    """A request that does what the app is for, and perhaps a second one for what the first made."""
+
+    method: Literal["GET", "POST", "PUT", "DELETE"] = "POST"
+    """HTTP method."""
+    url: Url
+    """As seen on the host."""
+    headers: dict[str, str] = {}
+    """Request headers."""
+    body: str = ""
+    """Request body; a JSON text gets its Content-Type by itself."""
+    expect: Expect = Expect()
+    """What the answer has to be like."""
+    then: str = ""
+    """Dotted path in the JSON answer that names an address to fetch, "audioUrl"."""
+    then_expect: Expect = Expect()
+    """What that has to be like."""
+    within_s: Seconds = 120
+    """Deadline."""
+
+
+class Step(Block):
+    """One step, exactly one kind."""
+
+    health: Health | None = None
+    log: Line | None = None
+    command: Command | None = None
+    request: Request | None = None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Step:
+        if (
+            sum(kind is not None for kind in (self.health, self.log, self.command, self.request))
+            != 1
+        ):
+            raise ValueError("give exactly one of health, log, command and request")
+        return self
+
+
+class Verify(Block):
+    """When the app is up, and how that is proven."""
+
+    start_s: Seconds = 300
+    """The longest the app may take until its containers are healthy."""
+    loading: tuple[str, ...] = ()
+    """Log lines (regular expressions) of an app that is still loading; shown while waiting."""
+    fatal: tuple[str, ...] = ()
+    """Log lines (regular expressions) of an app that will not come up: it fails at once."""
+    steps: tuple[Step, ...] = ()
+    """In this order."""

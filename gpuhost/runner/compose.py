@@ -1,0 +1,79 @@
+"""docker compose, always with the same project, directory and files."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from gpuhost.runner.commands import Outcome, attempt, run
+from gpuhost.runner.failure import Failure
+from gpuhost.runner.release import Release
+
+QUICK = 60
+
+
+def words(release: Release, *arguments: str, pinned: bool = True) -> tuple[str, ...]:
+    """A compose command line.
+
+    + pinned: images by the id that the release recorded, and secrets in the environment; not for
+      builds, whose images are made under the names that the user's file gives them
+    """
+    plan = release.plan
+    files = [release.paths.compose, release.paths.override]
+    if pinned and release.paths.host.exists():
+        files.append(release.paths.host)
+    return (
+        "docker",
+        "compose",
+        "-p",
+        plan.project,
+        "--project-directory",
+        str(release.app.shared),
+        *(word for file in files for word in ("-f", str(file))),
+        *(word for profile in plan.profiles for word in ("--profile", profile)),
+        *arguments,
+    )
+
+
+def environment(release: Release) -> dict[str, str]:
+    """What the files may refer to, and where the app's registry logins are."""
+    logins = {"DOCKER_CONFIG": str(release.app.docker)} if release.app.docker.exists() else {}
+    return {
+        "GPUHOST_SOURCE": str(release.paths.source),
+        "GPUHOST_RELEASE": release.plan.id,
+        "COMPOSE_MENU": "false",
+        **logins,
+    }
+
+
+def compose(
+    release: Release, *arguments: str, what: str, seconds: float = QUICK, pinned: bool = True
+) -> str:
+    """Run it, its output in the log. Raises Failure."""
+    command = words(release, *arguments, pinned=pinned)
+    return run(release.log, *command, seconds=seconds, what=what, env=environment(release))
+
+
+def ask(release: Release, *arguments: str, pinned: bool = True, seconds: float = QUICK) -> Outcome:
+    """Run it for what it prints, which is not logged: it may hold secrets."""
+    command = words(release, *arguments, pinned=pinned)
+    return attempt(release.log, *command, seconds=seconds, env=environment(release), quiet=True)
+
+
+def config(release: Release, *, pinned: bool = False) -> dict[str, Any]:
+    """What Compose makes of the files. Raises Failure with Compose's own words."""
+    outcome = ask(release, "config", "--format", "json", pinned=pinned)
+    if not outcome.ok:
+        raise Failure("docker compose config refuses the app's files", output=outcome.tail)
+    value: dict[str, Any] = json.loads(outcome.out)
+    return value
+
+
+def started(release: Release, *, pinned: bool = False) -> tuple[str, ...]:
+    """The services that this release runs: those of its profiles, without what is left out."""
+    left_out = set(release.plan.leave_out)
+    if release.plan.migrate:
+        left_out.add(release.plan.migrate.service)
+    return tuple(
+        name for name in config(release, pinned=pinned)["services"] if name not in left_out
+    )

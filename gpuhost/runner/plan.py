@@ -1,0 +1,212 @@
+"""What a release is told to do: plan.json, written by the controller and read by the runner.
+
+Everything that was decided is in it; the runner decides only what the host alone can know. It holds
+names of secrets and never a value.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gpuhost.runner.shape import from_json
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where build contexts come from: a commit of a repository, or an archive in the release."""
+
+    kind: str  # "git" | "archive"
+    revision: str  # a commit, or the hash of an archive's content
+    url: str = ""
+    # Names of secrets; a token goes as a password of `user`.
+    deploy_key: str | None = None
+    token: str | None = None
+    user: str = "git"
+    # Lines of known_hosts; without any a host's key is taken at first sight.
+    known_hosts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Registry:
+    """A private registry to log in to before pulling."""
+
+    host: str
+    user: str
+    password: str  # a secret's name
+
+
+@dataclass(frozen=True)
+class Build:
+    order: tuple[str, ...] = ()  # services; empty: derived from the Dockerfiles
+    args: dict[str, str] = field(default_factory=dict)
+    # Dockerfiles of images that others are FROM and no service carries: tag -> (context, file)
+    bases: dict[str, tuple[str, str]] = field(default_factory=dict)
+    no_cache: bool = False
+    memory_gb: float = 0
+    disk_gb: float = 0
+    step_limit_s: int = 3600
+
+
+@dataclass(frozen=True)
+class Secret:
+    """One secret as the host needs to know it: given with the release, or made here once."""
+
+    name: str
+    services: tuple[str, ...] = ()  # empty: every service
+    generate: str | None = None  # "hex" | "base64" | "words"; None: given
+    length: int = 32  # bytes of randomness
+    file: str | None = None  # written to this path under shared/ instead of the environment
+
+
+@dataclass(frozen=True)
+class Directory:
+    path: str  # absolute, or relative to shared/
+    owner: str = "root:root"  # numbers or names
+    mode: str = "0755"
+
+
+@dataclass(frozen=True)
+class Postgres:
+    service: str
+    database: str
+    user: str
+
+
+@dataclass(frozen=True)
+class Backup:
+    sqlite: tuple[str, ...] = ()  # files, relative to shared/
+    paths: tuple[str, ...] = ()  # files and directories, relative to shared/
+    postgres: tuple[Postgres, ...] = ()
+    keep: int = 7
+    limit_s: int = 1800
+
+
+@dataclass(frozen=True)
+class Migrate:
+    service: str
+    limit_s: int = 600
+
+
+@dataclass(frozen=True)
+class Expect:
+    """What an answer has to be like. Empty fields ask nothing."""
+
+    status: int = 200
+    contains: str = ""
+    content_type: str = ""
+    # Dotted path in a JSON answer -> the text it has to be ("*": anything but null).
+    json: dict[str, str] = field(default_factory=dict)
+    least_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Request:
+    url: str  # http://127.0.0.1:3000/…
+    method: str = "GET"
+    headers: dict[str, str] = field(default_factory=dict)
+    body: str = ""
+    expect: Expect = field(default_factory=Expect)
+    # A second request, to the address that the first one's JSON names at this dotted path.
+    then: str = ""
+    then_expect: Expect = field(default_factory=Expect)
+
+
+@dataclass(frozen=True)
+class VerifyStep:
+    """Exactly one of request, log and command is set."""
+
+    name: str
+    within_s: int = 60
+    request: Request | None = None
+    log: str = ""  # a regular expression that a line of `service`'s log matches
+    command: tuple[str, ...] = ()  # exits 0 inside `service`
+    service: str = ""
+    # Asked again with nginx in front, at this address instead of the request's own origin.
+    through: str = ""
+
+
+@dataclass(frozen=True)
+class Verify:
+    steps: tuple[VerifyStep, ...] = ()
+    start_s: int = 300  # the longest an app may load
+    loading: tuple[str, ...] = ()  # log lines (regular expressions) that say: still loading
+    fatal: tuple[str, ...] = ()  # log lines that say: it will not come up
+
+
+@dataclass(frozen=True)
+class Nginx:
+    """The site as rendered; the file nginx.conf lies in the release."""
+
+    where: str  # "host" | "container"
+    service: str = ""  # the container's service
+    path: str = ""  # where the file goes: absolute on the host, or relative to shared/
+    names: tuple[str, ...] = ()
+    certificate: str = ""  # "" | "files" | "self-signed" | "acme"
+    certificate_dir: str = ""
+    email: str = ""
+    # Files of `files` certificates: names of secrets with their PEM texts.
+    certificate_secret: str | None = None
+    key_secret: str | None = None
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """What a service wants of a card; the image's own NVIDIA_REQUIRE_CUDA is read on the host."""
+
+    service: str
+    driver: str = ""  # the host's driver version, as read when planning
+    brand: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    app: str
+    id: str
+    inputs: str  # hash of all that decides a release: the same inputs, no change
+    by: str  # who released, user@machine
+    project: str
+    revision: str
+    source: Source | None = None
+    registries: tuple[Registry, ...] = ()
+    profiles: tuple[str, ...] = ()
+    leave_out: tuple[str, ...] = ()  # services that are not started here
+    scale: dict[str, int] = field(default_factory=dict)
+    build: Build = field(default_factory=Build)
+    secrets: tuple[Secret, ...] = ()
+    directories: tuple[Directory, ...] = ()
+    gpu: tuple[Gpu, ...] = ()
+    backup: Backup | None = None
+    migrate: Migrate | None = None
+    migrate_without_backup: bool = False
+    verify: Verify = field(default_factory=Verify)
+    nginx: Nginx | None = None
+    adopt: bool = False
+    keep_releases: int = 3
+    limit_s: int = 7200  # the whole release; a restore has as long again
+    format: int = FORMAT
+
+    def text(self) -> str:
+        """plan.json, the same for the same plan."""
+        return json.dumps(asdict(self), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+class BadPlan(ValueError):
+    """plan.json is not of this runner's format, or not whole."""
+
+
+def load(path: Path) -> Plan:
+    """Raises BadPlan."""
+    try:
+        value: Any = json.loads(path.read_text(encoding="utf-8"))
+        if value.get("format") != FORMAT:
+            raise BadPlan(f"{path}: format {value.get('format')}, this runner knows {FORMAT}")
+        return from_json(Plan, value)
+    except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
+        if isinstance(error, BadPlan):
+            raise
+        raise BadPlan(f"{path}: {error}") from error

@@ -1,0 +1,75 @@
+"""One release at work: its plan, its places, its log, and what it has made so far."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from gpuhost.runner.files import write_json
+from gpuhost.runner.log import Log
+from gpuhost.runner.paths import AppPaths, ReleasePaths
+from gpuhost.runner.plan import Plan, load
+from gpuhost.runner.shape import from_json
+
+
+@dataclass(frozen=True)
+class Record:
+    """record.json: what later releases, a rollback and the drift check have to know."""
+
+    # Service -> the id of its image, and the local tag that keeps it: gpuhost/APP/SERVICE:ID12.
+    images: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+    # Stage -> seconds.
+    took: dict[str, float] = field(default_factory=dict)
+    # Service -> the most memory that its build used, bytes.
+    build_memory: dict[str, int] = field(default_factory=dict)
+    backup: str = ""
+    # How long the app did not answer while releases changed places, seconds.
+    gap_s: float | None = None
+
+
+@dataclass
+class Release:
+    """What every stage gets."""
+
+    app: AppPaths
+    paths: ReleasePaths
+    plan: Plan
+    log: Log
+    record: Record = field(default_factory=Record)
+
+    @classmethod
+    def open(cls, app: AppPaths, release_id: str, log: Log | None = None) -> Release:
+        """A release from its directory; log: another release's, when this one is restored.
+
+        Raises BadPlan.
+        """
+        paths = app.release(release_id)
+        release = cls(app, paths, load(paths.plan), log or Log(paths.log), _recorded(paths.record))
+        release.log.mask(release.secrets.values())
+        return release
+
+    @cached_property
+    def secrets(self) -> dict[str, str]:
+        """Name to value: those that came with the release, and those made on this host."""
+        values = {**_values(self.app.generated), **_values(self.paths.given)}
+        return {name: str(value) for name, value in values.items()}
+
+    def remember(self, **changed: object) -> None:
+        """Record facts, on disk before anything else is done."""
+        self.record = from_json(Record, {**asdict(self.record), **changed})
+        write_json(self.paths.record, asdict(self.record))
+
+
+def _recorded(path: Path) -> Record:
+    return from_json(Record, _values(path))
+
+
+def _values(path: Path) -> dict[str, object]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    return value if isinstance(value, dict) else {}
