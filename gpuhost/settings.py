@@ -200,8 +200,7 @@ class Settings(BaseModel):
     )
     apt_lock_timeout_s: int = setting(
         300,
-        "How long steps of apt and the system wait for another apt or dpkg, first at a run's "
-        "start; those of engine, driver, toolkit and firewall wait 300 s.",
+        "How long each step that needs apt waits for another apt or dpkg to end.",
         unit="s",
         ge=0,
         le=3600,

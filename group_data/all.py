@@ -61,9 +61,8 @@ apt_mirror_candidates = ["aliyun", "tuna", "ustc"]
 # `auto` refuses a mirror whose Release file is older. Allowed: a whole number of days, at least 1.
 apt_mirror_max_age_days = 7
 
-# How long steps of apt and the system wait for another apt or dpkg, first at a run's start; those
-# of engine, driver, toolkit and firewall wait 300 s. Allowed: a whole number of s, at least 0, at
-# most 3600.
+# How long each step that needs apt waits for another apt or dpkg to end. Allowed: a whole number
+# of s, at least 0, at most 3600.
 apt_lock_timeout_s = 300
 
 # NVIDIA driver -----------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ def ready(declared: Settings) -> None:
         key_fingerprint=declared.docker_key_fingerprint,
         key_file=declared.docker_key_file,
         adopt=declared.adopt,
+        apt_lock_timeout_s=declared.apt_lock_timeout_s,
         **elevated(declared),
     )
 

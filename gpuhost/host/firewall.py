@@ -16,6 +16,7 @@ def ready(declared: Settings) -> None:
         allow=declared.firewall_allow,
         confirm_s=declared.firewall_confirm_s,
         adopt=declared.adopt,
+        apt_lock_timeout_s=declared.apt_lock_timeout_s,
         **elevated(declared),
     )
 

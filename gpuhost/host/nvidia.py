@@ -21,6 +21,7 @@ def ready(declared: Settings) -> None:
         mirror=declared.nvidia_mirror,
         key_fingerprint=declared.nvidia_key_fingerprint,
         adopt=declared.adopt,
+        apt_lock_timeout_s=declared.apt_lock_timeout_s,
         **_asked(declared),
         **elevated(declared),
     )
@@ -43,6 +44,7 @@ def ready(declared: Settings) -> None:
         install=declared.nvidia_driver == "install",
         source=declared.nvidia_source,
         hold=declared.nvidia_hold,
+        apt_lock_timeout_s=declared.apt_lock_timeout_s,
         **elevated(declared),
     )
     nvidia_upkeep.persistence(

@@ -20,6 +20,7 @@ def ready(declared: Settings) -> None:
         key_file=declared.toolkit_key_file,
         hold=declared.nvidia_hold,
         gpu=declared.gpu,
+        apt_lock_timeout_s=declared.apt_lock_timeout_s,
         **elevated(declared),
     )
     toolkit.cdi(
@@ -41,4 +42,8 @@ def proven(declared: Settings) -> None:
 
 def removed(declared: Settings) -> None:
     """No toolkit. Containers that run go on, and start no more with a GPU."""
-    toolkit.absent(name="Container toolkit removed", **elevated(declared))
+    toolkit.absent(
+        name="Container toolkit removed",
+        apt_lock_timeout_s=declared.apt_lock_timeout_s,
+        **elevated(declared),
+    )

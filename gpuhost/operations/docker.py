@@ -47,6 +47,7 @@ def engine(
     key_fingerprint: str = DOCKER_KEY_FINGERPRINT,
     key_file: str | None = None,
     adopt: bool = False,
+    apt_lock_timeout_s: int = 300,
 ) -> Commands:
     """
     Have the container engine with compose and buildx, running and started at boot. Packages of
@@ -57,6 +58,7 @@ def engine(
     + key_fingerprint: the only key that may sign the repository
     + key_file: that key as a file on this machine; None: the host fetches it
     + adopt: replace an engine that holds containers
+    + apt_lock_timeout_s: how long to wait for another apt, in seconds
 
     **Example:**
 
@@ -71,6 +73,7 @@ def engine(
         docker_key_fingerprint=key_fingerprint,
         docker_key_file=key_file,
         adopt=adopt,
+        apt_lock_timeout_s=apt_lock_timeout_s,
     )
     now = read(declared)
     wrong = {finding.id for finding in failing(now, declared, "docker")}
@@ -87,10 +90,10 @@ def engine(
         clashes = [path for path in repo.clashes if now.paths.get(path)]
         yield from apt_repositories.add(repo, key_file, clashes)
     if foreign:
-        yield apt_remove(foreign)
+        yield apt_remove(foreign, lock_timeout=apt_lock_timeout_s)
     if missing(now, declared):
-        yield apt_update()
-        yield apt_install(missing(now, declared))
+        yield apt_update(lock_timeout=apt_lock_timeout_s)
+        yield apt_install(missing(now, declared), lock_timeout=apt_lock_timeout_s)
     yield run("systemctl", "enable", "--now", "docker.service", seconds=120)
 
 

@@ -35,7 +35,12 @@ CONFIRM_TIMEOUT = 60
 
 
 @operation
-def rules(allow: tuple[str, ...] = (), confirm_s: int = 120, adopt: bool = False) -> Commands:
+def rules(
+    allow: tuple[str, ...] = (),
+    confirm_s: int = 120,
+    adopt: bool = False,
+    apt_lock_timeout_s: int = 300,
+) -> Commands:
     """
     Close every port but SSH's and those that are allowed, those of containers too. The change is
     undone by the host itself unless a second, fresh login succeeds in time, also if the host
@@ -44,6 +49,7 @@ def rules(allow: tuple[str, ...] = (), confirm_s: int = 120, adopt: bool = False
     + allow: "80/tcp", "3000/tcp from 10.0.0.0/8", "8000:8100/tcp", "53/udp from 2001:db8::/32"
     + confirm_s: seconds until an unconfirmed change is undone
     + adopt: go on although this closes something on a machine that was used before
+    + apt_lock_timeout_s: how long to wait for another apt, in seconds
 
     **Example:**
 
@@ -52,7 +58,12 @@ def rules(allow: tuple[str, ...] = (), confirm_s: int = 120, adopt: bool = False
         from gpuhost.operations import firewall
         firewall.rules(name="Firewall", allow=("80/tcp", "3000/tcp from 10.0.0.0/8"))
     """
-    declared = Settings(firewall_allow=tuple(allow), firewall_confirm_s=confirm_s, adopt=adopt)
+    declared = Settings(
+        firewall_allow=tuple(allow),
+        firewall_confirm_s=confirm_s,
+        adopt=adopt,
+        apt_lock_timeout_s=apt_lock_timeout_s,
+    )
     now = read(declared)
     hindrance = refusal(now, declared)
     if hindrance:
@@ -62,8 +73,8 @@ def rules(allow: tuple[str, ...] = (), confirm_s: int = 120, adopt: bool = False
         host.noop("the firewall is as declared")
         return
     if not now.firewall.ufw.installed:
-        yield apt_update()
-        yield apt_install(["ufw"])
+        yield apt_update(lock_timeout=apt_lock_timeout_s)
+        yield apt_install(["ufw"], lock_timeout=apt_lock_timeout_s)
     yield from _install_guard(now)
     yield from _make(change(now.firewall, declared), confirm_s)
 

@@ -27,6 +27,7 @@ from gpuhost.operations.commands import (
     run,
     script,
 )
+from gpuhost.operations.nvidia_asked import asked_for
 from gpuhost.operations.nvidia_reboot import is_this_machine, reboot
 from gpuhost.operations.reading import Commands, executing, operation, read
 from gpuhost.settings import Settings
@@ -64,13 +65,7 @@ def archive(
         from gpuhost.operations import nvidia
         nvidia.archive(name="Archive of the driver")
     """
-    declared = Settings(
-        gpu=gpu,
-        nvidia_driver="install" if install else "check",
-        nvidia_source=source,
-        nvidia_branch=branch,
-        cuda=cuda,
-    )
+    declared = asked_for(gpu, install, source, branch, cuda)
     plan = install_plan(read(declared), declared)
     if plan is None or plan.archive is None:
         host.noop("the driver needs nothing more of the archive")
@@ -88,6 +83,7 @@ def driver(
     mirror: str | None = None,
     key_fingerprint: str | None = None,
     adopt: bool = False,
+    apt_lock_timeout_s: int = 300,
 ) -> Commands:
     """
     Have a driver that fits the cards. One that works stays as it is, unless it is not of the
@@ -102,6 +98,7 @@ def driver(
     + mirror: of NVIDIA's repository, the directory that holds debian12 and so on
     + key_fingerprint: the only key that may sign it; None: the one published for the release
     + adopt: replace a driver under running containers
+    + apt_lock_timeout_s: how long to wait for another apt, in seconds
 
     **Example:**
 
@@ -110,15 +107,16 @@ def driver(
         from gpuhost.operations import nvidia
         nvidia.driver(name="NVIDIA driver", source="nvidia", branch="580")
     """
-    declared = Settings(
-        gpu=gpu,
-        nvidia_driver="install" if install else "check",
-        nvidia_source=source,
-        nvidia_branch=branch,
-        cuda=cuda,
+    declared = asked_for(
+        gpu,
+        install,
+        source,
+        branch,
+        cuda,
         nvidia_mirror=mirror,
         nvidia_key_fingerprint=key_fingerprint,
         adopt=adopt,
+        apt_lock_timeout_s=apt_lock_timeout_s,
     )
     now = read(declared)
     plan = install_plan(now, declared)
@@ -131,10 +129,10 @@ def driver(
     elif plan.replaces and running and not adopt:
         refuse("nvidia", f"{plan.why}; replacing it breaks {', '.join(running)}: set adopt=True")
     else:
-        yield from _install(now, plan)
+        yield from _install(now, plan, apt_lock_timeout_s)
 
 
-def _install(now: Snapshot, plan: InstallPlan) -> Commands:
+def _install(now: Snapshot, plan: InstallPlan, lock_timeout: int) -> Commands:
     packages = plan.packages
     if packages is None:
         return
@@ -146,11 +144,12 @@ def _install(now: Snapshot, plan: InstallPlan) -> Commands:
         yield put(plan.archive.path, plan.archive.content)
     yield put(BLACKLIST, BLACKLIST_TEXT)
     yield put(NVIDIA_RECORD, replace(now.nvidia.record, packages=packages.packages).text)
-    yield apt_update()
+    yield apt_update(lock_timeout=lock_timeout)
     options = (OURS, "--allow-downgrades") if plan.replaces else (OURS,)
     if packages.pin:
-        yield apt_install([packages.pin], *options)
-    yield apt_install([*packages.headers, *packages.packages], *options)
+        yield apt_install([packages.pin], *options, lock_timeout=lock_timeout)
+    chosen = [*packages.headers, *packages.packages]
+    yield apt_install(chosen, *options, lock_timeout=lock_timeout)
     yield script("nvidia_load.sh", seconds=LOAD_TIMEOUT)
 
 
@@ -170,8 +169,9 @@ def _mend(now: Snapshot, declared: Settings) -> Commands:
         yield put(BLACKLIST, BLACKLIST_TEXT)
         yield script("nvidia_load.sh", seconds=LOAD_TIMEOUT)
     if release and "dkms" in now.nvidia.packages:
-        yield apt_update()
-        yield apt_install([f"linux-headers-{release}"])
+        wait = declared.apt_lock_timeout_s
+        yield apt_update(lock_timeout=wait)
+        yield apt_install([f"linux-headers-{release}"], lock_timeout=wait)
         yield run("dkms", "autoinstall", "-k", release, seconds=BUILD_TIMEOUT)
     elif release:
         refuse("nvidia", f"kernel {release} has no NVIDIA module, and no DKMS is there to build it")
@@ -203,12 +203,12 @@ def loaded(
         from gpuhost.operations import nvidia
         nvidia.loaded(name="NVIDIA driver loaded", reboot_when_needed=True)
     """
-    declared = Settings(
-        gpu=gpu,
-        nvidia_driver="install" if install else "check",
-        nvidia_source=source,
-        nvidia_branch=branch,
-        cuda=cuda,
+    declared = asked_for(
+        gpu,
+        install,
+        source,
+        branch,
+        cuda,
         nvidia_reboot=reboot_when_needed and install,
         adopt=adopt,
     )

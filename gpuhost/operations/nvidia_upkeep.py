@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Literal
 
@@ -19,6 +20,7 @@ from gpuhost.nvidia.install import system_of
 from gpuhost.nvidia.wanted import not_concerned
 from gpuhost.operations.commands import apt_install, apt_update, put, refuse, remove, run
 from gpuhost.operations.nvidia import OURS, coming
+from gpuhost.operations.nvidia_asked import asked_for
 from gpuhost.operations.reading import Commands, operation, read
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
@@ -49,28 +51,29 @@ def hold(
         from gpuhost.operations import nvidia_upkeep
         nvidia_upkeep.hold(name="NVIDIA packages on hold")
     """
-    declared = Settings(
-        gpu=gpu,
-        nvidia_hold=enabled,
-        nvidia_driver="install" if install else "check",
-        nvidia_source=source,
-        nvidia_branch=branch,
-        cuda=cuda,
-    )
+    declared = asked_for(gpu, install, source, branch, cuda, nvidia_hold=enabled)
     now = read(declared)
-    wrong = {finding.id for finding in failing(now, declared, "nvidia")}
     expected = coming(now, declared) if enabled else ()
-    if "nvidia.hold" not in wrong and not expected:
+    if not _fails("nvidia.hold", now, declared) and not expected:
         host.noop("NVIDIA's packages are as declared")
     elif enabled:
         loose = [package.name for package in now.nvidia.to_hold if not package.hold]
         if loose or expected:
-            yield run("apt-mark", "hold", *(loose or expected))
-            names = tuple(sorted({*now.nvidia.record.held, *loose}))
-            yield put(NVIDIA_RECORD, replace(now.nvidia.record, held=names).text)
+            yield from _keep(now, loose or expected)
         yield put(EXCLUSIONS, EXCLUSIONS_TEXT)
     else:
         yield from _release(now)
+
+
+def _fails(id: str, now: Snapshot, declared: Settings) -> bool:
+    return id in {finding.id for finding in failing(now, declared, "nvidia")}
+
+
+def _keep(now: Snapshot, packages: Iterable[str]) -> Commands:
+    """At their version, and known as held by gpuhost."""
+    yield run("apt-mark", "hold", *packages)
+    names = tuple(sorted({*now.nvidia.record.held, *packages}))
+    yield put(NVIDIA_RECORD, replace(now.nvidia.record, held=names).text)
 
 
 def _release(now: Snapshot) -> Commands:
@@ -87,12 +90,14 @@ def fabric_manager(
     install: bool = True,
     source: Literal["distro", "nvidia"] = "distro",
     hold: bool = True,
+    apt_lock_timeout_s: int = 300,
 ) -> Commands:
     """
     Have Fabric Manager of exactly the driver's version, running, where there is NVSwitch.
 
     + gpu, install, source: as for `nvidia.driver`
     + hold: keep it at its version
+    + apt_lock_timeout_s: how long to wait for another apt, in seconds
 
     **Example:**
 
@@ -101,13 +106,11 @@ def fabric_manager(
         from gpuhost.operations import nvidia_upkeep
         nvidia_upkeep.fabric_manager(name="NVIDIA Fabric Manager", source="nvidia")
     """
-    declared = Settings(
-        gpu=gpu, nvidia_driver="install" if install else "check", nvidia_source=source
-    )
+    declared = asked_for(gpu, install, source, apt_lock_timeout_s=apt_lock_timeout_s)
     now = read(declared)
-    wrong = {finding.id for finding in failing(now, declared, "nvidia")}
+    is_wrong = _fails("nvidia.fabric_manager", now, declared)
     version, present = now.nvidia.driver, now.nvidia.fabric_manager
-    if "nvidia.fabric_manager" not in wrong or not install or version is None:
+    if not is_wrong or not install or version is None:
         host.noop("Fabric Manager is as it should be, or not needed")
         return
     if present is None or present.driver != version:
@@ -116,12 +119,11 @@ def fabric_manager(
         except NoDriverPackagesError as error:
             refuse("nvidia", str(error))
             return
-        yield apt_update()
-        yield apt_install([f"{package}={version}-*"], OURS, "--allow-downgrades")
+        wanted = f"{package}={version}-*"
+        yield apt_update(lock_timeout=apt_lock_timeout_s)
+        yield apt_install([wanted], OURS, "--allow-downgrades", lock_timeout=apt_lock_timeout_s)
         if hold:
-            yield run("apt-mark", "hold", package)
-            names = tuple(sorted({*now.nvidia.record.held, package}))
-            yield put(NVIDIA_RECORD, replace(now.nvidia.record, held=names).text)
+            yield from _keep(now, [package])
     yield run("systemctl", "enable", FABRIC_UNIT)
     yield run("systemctl", "restart", FABRIC_UNIT, seconds=120)
 
@@ -149,18 +151,10 @@ def persistence(
         from gpuhost.operations import nvidia_upkeep
         nvidia_upkeep.persistence(name="NVIDIA persistence mode")
     """
-    declared = Settings(
-        gpu=gpu,
-        nvidia_persistence=enabled,
-        nvidia_driver="install" if install else "check",
-        nvidia_source=source,
-        nvidia_branch=branch,
-        cuda=cuda,
-    )
+    declared = asked_for(gpu, install, source, branch, cuda, nvidia_persistence=enabled)
     now = read(declared)
-    wrong = {finding.id for finding in failing(now, declared, "nvidia")}
     due = enabled and _is_due(now, declared)
-    if "nvidia.persistence" not in wrong and not due:
+    if not _fails("nvidia.persistence", now, declared) and not due:
         host.noop("persistence is as declared, or there is no driver to keep loaded")
     elif enabled:
         yield put(PERSISTENCE_UNIT, PERSISTENCE_TEXT)

@@ -42,6 +42,7 @@ def packages(
     key_file: str | None = None,
     hold: bool = True,
     gpu: Gpu = "auto",
+    apt_lock_timeout_s: int = 300,
 ) -> Commands:
     """
     Have the NVIDIA Container Toolkit, its four packages at one version. Nothing is installed from a
@@ -53,6 +54,7 @@ def packages(
     + key_file: that key as a file on this machine; None: the host fetches it
     + hold: keep the packages at their version
     + gpu: install it where there is a card, always, never
+    + apt_lock_timeout_s: how long to wait for another apt, in seconds
 
     **Example:**
 
@@ -68,6 +70,7 @@ def packages(
         toolkit_key_file=key_file,
         nvidia_hold=hold,
         gpu=gpu,
+        apt_lock_timeout_s=apt_lock_timeout_s,
     )
     now = read(declared)
     if reason := not_wanted(now, declared):
@@ -83,11 +86,22 @@ def packages(
         clashes = [path for path in repo.clashes if now.paths.get(path)]
         yield from apt_repositories.add(repo, key_file, clashes)
     if "toolkit.packages" in wrong:
-        yield apt_update()
-        yield script("toolkit_packages.sh", version or "", *PACKAGES, seconds=INSTALL_SECONDS)
+        yield apt_update(lock_timeout=apt_lock_timeout_s)
+        yield script(
+            "toolkit_packages.sh",
+            apt_lock_timeout_s,
+            version or "",
+            *PACKAGES,
+            seconds=INSTALL_SECONDS + apt_lock_timeout_s,
+        )
     elif broken:
         whole = f"{RUNTIME_PACKAGE}={now.toolkit.packages[RUNTIME_PACKAGE]}"
-        yield apt_install([whole], "--reinstall", "--allow-change-held-packages")
+        yield apt_install(
+            [whole],
+            "--reinstall",
+            "--allow-change-held-packages",
+            lock_timeout=apt_lock_timeout_s,
+        )
     # To install a held package takes its hold away.
     installed = "toolkit.packages" in wrong or broken
     if "toolkit.held" in wrong or (installed and (hold or now.toolkit.held)):
@@ -184,10 +198,12 @@ def _may_restart(now: Snapshot, restart: str) -> bool:
 
 
 @operation
-def absent() -> Commands:
+def absent(apt_lock_timeout_s: int = 300) -> Commands:
     """
     Take the toolkit away again: packages, repository, key, CDI specifications, test image, record.
     Lists of its repository that were moved aside come back. Containers that run go on.
+
+    + apt_lock_timeout_s: how long to wait for another apt, in seconds
 
     **Example:**
 
@@ -196,7 +212,7 @@ def absent() -> Commands:
         from gpuhost.operations import toolkit
         toolkit.absent(name="No container toolkit")
     """
-    now = read(Settings())
+    now = read(Settings(apt_lock_timeout_s=apt_lock_timeout_s))
     installed = sorted(now.toolkit.packages)
     aside = [path for path in OLDER_LISTS if now.paths.get(put_aside(path))]
     if not (installed or aside or now.toolkit.sources or now.toolkit.key or now.toolkit.proof):
@@ -204,7 +220,7 @@ def absent() -> Commands:
         return
     if installed:
         yield run("apt-mark", "unhold", *installed)
-        yield apt_remove(installed)
+        yield apt_remove(installed, lock_timeout=apt_lock_timeout_s)
     image = now.toolkit.proof.circumstances.image if now.toolkit.proof else ""
     if image.startswith(f"{OWN_IMAGE}:") and now.docker.engine:
         yield run("docker", "image", "rm", "-f", image, seconds=60)

@@ -1,9 +1,11 @@
 # Install PACKAGE... all at one version: of release VERSION, or, if that is empty, apt's candidate,
 # if they all have it, or the newest that they all have. Down, too, where they are mixed.
+#   toolkit_packages.sh SECONDS VERSION PACKAGE...
+# SECONDS: how long to wait for another apt.
 # shellcheck shell=sh
 set -eu
-release=$1
-shift
+lock_timeout=$1 release=$2
+shift 2
 
 all=$(for package in "$@"; do
     apt-cache madison "$package" | awk -F ' *[|] *' '{ print $2 }' | sort -u
@@ -27,6 +29,6 @@ for package in "$@"; do
     shift
 done
 export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1
-apt-get -q -y -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confold \
+apt-get -q -y -o DPkg::Lock::Timeout="$lock_timeout" -o Dpkg::Options::=--force-confold \
     -o Dpkg::Options::=--force-confdef --no-install-recommends \
     --allow-downgrades --allow-change-held-packages install "$@"

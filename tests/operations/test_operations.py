@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from inspect import signature
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -29,17 +30,53 @@ def _cases() -> list[Any]:
 @pytest.mark.parametrize(("operation", "case"), _cases())
 def test_commands(operation: str, case: dict[str, Any]) -> None:
     """Exactly these commands, and `noop` where there is nothing to do."""
+    commands, noop = _outcome(operation, case)
+    assert commands == [_or_any(w, c) for w, c in zip_longest(case.get("commands", []), commands)]
+    if "noop" in case:
+        assert noop == case["noop"]
+    else:
+        assert commands, "a case without commands names the noop"
+
+
+WAITING = {
+    "docker.engine", "firewall.rules", "nvidia.driver", "nvidia_upkeep.fabric_manager",
+    "system.clock", "system.packages", "system.python", "system.security_updates",
+    "toolkit.absent", "toolkit.packages",
+}  # fmt: skip
+
+
+def test_apt_waits_for_another_as_long_as_it_is_told() -> None:
+    """Every call of apt in every case, and the script that calls it for the toolkit."""
+    waiting = set()
+    for file in sorted(CASES.glob("*.yaml")):
+        arguments = signature(_function(file.stem)._inner).parameters
+        told = {name: 900 for name in arguments if name.endswith("lock_timeout_s")}
+        for case in yaml.safe_load(file.read_text("utf-8")):
+            commands = [line for line in _outcome(file.stem, case, **told)[0] if _calls_apt(line)]
+            assert all("=900 " in line or "script 900 " in line for line in commands), case["name"]
+            waiting |= {file.stem} if commands else set()
+    assert waiting == WAITING
+
+
+def _calls_apt(command: Any) -> bool:
+    return isinstance(command, str) and command.startswith(
+        ("apt-get ", "script 900 ", "script 300 ")
+    )
+
+
+def _function(operation: str) -> Any:
     module, _, name = operation.rpartition(".")
-    function = getattr(import_module(f"gpuhost.operations.{module}"), name)
+    return getattr(import_module(f"gpuhost.operations.{module}"), name)
+
+
+def _outcome(operation: str, case: dict[str, Any], **more: Any) -> tuple[list[Any], str | None]:
+    """The commands, as the cases write them, and what a noop says."""
     state = FakeState()
     host = create_host(state, facts={"snapshot.Snapshot": raw(case), **case.get("facts", {})})
     with ctx_state.use(state), ctx_host.use(host):
-        commands = [_shown(c) for c in parse_commands(list(function._inner(**_arguments(case))))]
-    assert commands == [_or_any(w, c) for w, c in zip_longest(case.get("commands", []), commands)]
-    if "noop" in case:
-        assert host.noop_description == case["noop"]
-    else:
-        assert commands, "a case without commands names the noop"
+        generator = _function(operation)._inner(**{**_arguments(case), **more})
+        commands = [_shown(command) for command in parse_commands(list(generator))]
+    return commands, host.noop_description
 
 
 def _arguments(case: dict[str, Any]) -> dict[str, Any]:

@@ -86,7 +86,7 @@ def _run(folder: Path, release: str, offered: dict[str, str], candidate: str = "
         "LC_ALL": "C",
     }
     done = subprocess.run(
-        ["sh", "-s", "--", release, *PACKAGES],
+        ["sh", "-s", "--", "900", release, *PACKAGES],
         input=SCRIPT,
         env=environment,
         capture_output=True,
@@ -132,6 +132,7 @@ def test_all_packages_at_one_version(
     assert (outcome.status, outcome.stderr) == (0, "")
     assert outcome.installed == [f"{package}={version}" for package in PACKAGES]
     assert {"--allow-downgrades", "--allow-change-held-packages"} <= set(outcome.options)
+    assert "DPkg::Lock::Timeout=900" in outcome.options
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,70 @@
+"""The steps of the deploy hand on what was declared to every operation that takes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from inspect import signature
+from typing import Any
+
+import pytest
+
+from gpuhost.host import apt, docker, firewall, nvidia, system, toolkit
+from gpuhost.operations import nvidia_upkeep
+from gpuhost.settings import Settings
+
+STEPS = {
+    "apt.mirror": [apt.ready, apt.removed],
+    "docker.engine": [docker.ready],
+    "firewall.rules": [firewall.ready],
+    "nvidia.driver": [nvidia.ready],
+    "nvidia_upkeep.fabric_manager": [nvidia.ready],
+    "system.clock": [system.ready],
+    "system.packages": [system.undisturbed],
+    "system.python": [system.ready],
+    "system.security_updates": [system.updated],
+    "toolkit.absent": [toolkit.removed],
+    "toolkit.packages": [toolkit.ready],
+}
+WITH_A_STEP = (apt, docker, firewall, nvidia, system, toolkit)
+
+
+@pytest.mark.parametrize(
+    ("operation", "step"),
+    [
+        pytest.param(operation, step, id=f"{operation} in {step.__module__}.{step.__name__}")
+        for operation, steps in STEPS.items()
+        for step in steps
+    ],
+)
+def test_apt_lock_timeout_s_arrives(
+    monkeypatch: pytest.MonkeyPatch, operation: str, step: Callable[[Settings], None]
+) -> None:
+    calls = _recorded(monkeypatch)
+    step(Settings(apt_lock_timeout_s=900))
+    given = [calls[operation][name] for name in calls[operation] if "lock_timeout_s" in name]
+    assert given == [900]
+
+
+def _recorded(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, Any]]:
+    """The arguments of each operation that a step calls from now on; none of them runs."""
+    calls: dict[str, dict[str, Any]] = {}
+    for module in WITH_A_STEP:
+        monkeypatch.setattr(module, "elevated", lambda declared: {})
+    written = [vars(module)[module.__name__.rpartition(".")[2]] for module in WITH_A_STEP]
+    for module in (*written, nvidia_upkeep):
+        noun = module.__name__.rpartition(".")[2]
+        for name, value in list(vars(module).items()):
+            if hasattr(value, "_inner"):
+                recorder = _recorder(calls, f"{noun}.{name}", signature(value))
+                monkeypatch.setattr(module, name, recorder)
+    return calls
+
+
+def _recorder(calls: dict[str, dict[str, Any]], operation: str, of: Any) -> Callable[..., None]:
+    def record(**arguments: Any) -> None:
+        name = arguments.pop("name")
+        assert name, "an unnamed operation leaks its arguments into the plan"
+        own = {key: value for key, value in arguments.items() if not key.startswith("_")}
+        calls[operation] = of.bind(**own).arguments
+
+    return record
