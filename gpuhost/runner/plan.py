@@ -61,6 +61,8 @@ class Secret:
     generate: str | None = None  # "hex" | "base64" | "words"; None: given
     length: int = 32  # bytes of randomness
     file: str | None = None  # written to this path under shared/ instead of the environment
+    value: str = ""  # a template of other secrets, "redis://:${REDIS_PASSWORD}@redis/0"
+    internal: bool = False  # a deploy key, a registry's password: no service gets it
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,15 @@ class Directory:
     path: str  # absolute, or relative to shared/
     owner: str = "root:root"  # numbers or names
     mode: str = "0755"
+
+
+@dataclass(frozen=True)
+class Logs:
+    """Log files in bind mounts that the host rotates."""
+
+    files: tuple[str, ...] = ()  # relative to shared/, * allowed
+    max_size_mb: int = 50
+    keep: int = 7
 
 
 @dataclass(frozen=True)
@@ -84,6 +95,7 @@ class Backup:
     postgres: tuple[Postgres, ...] = ()
     keep: int = 7
     limit_s: int = 1800
+    every: str = ""  # systemd's OnCalendar; "": only before migrations
 
 
 @dataclass(frozen=True)
@@ -179,6 +191,7 @@ class Plan:
     build: Build = field(default_factory=Build)
     secrets: tuple[Secret, ...] = ()
     directories: tuple[Directory, ...] = ()
+    logs: Logs = field(default_factory=Logs)
     gpu: tuple[Gpu, ...] = ()
     backup: Backup | None = None
     migrate: Migrate | None = None
