@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 
-from gpuhost.checks.finding import Verdict, fail, ok, skip
+from gpuhost.checks.finding import Status, Verdict, fail, ok, skip, warn
 from gpuhost.checks.registry import check
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
+from gpuhost.snapshot.proxy import EngineProxy, taken_from_engine
 
 APT_FILE = "/etc/apt/apt.conf.d/60gpuhost-proxy"
 ENGINE_DROPIN = "/etc/systemd/system/docker.service.d/gpuhost-proxy.conf"
@@ -18,6 +19,12 @@ CLIENT_FILE = "/root/.docker/config.json"
 DROPIN_TEXT = f"# Written by gpuhost.\n[Service]\nEnvironmentFile={ENGINE_FILE}\n"
 # URLs may hold a password. apt and systemd read these as root.
 MODES = {APT_FILE: "0600", ENGINE_FILE: "0600", ENGINE_DROPIN: "0644"}
+
+RESTART = "systemctl restart docker; the deploy does it where `docker_restart` lets it"
+OTHERWISE = (
+    "systemctl restart docker; if that does not help, something else sets a proxy: see "
+    "`systemctl cat docker` and `proxies` in /etc/docker/daemon.json"
+)
 
 
 def declared_at_all(declared: Settings) -> bool:
@@ -112,14 +119,45 @@ def apt(now: Snapshot, declared: Settings) -> Verdict:
 
 @check("proxy.engine", "The engine pulls through the declared proxy.")
 def engine(now: Snapshot, declared: Settings) -> Verdict:
-    return _judge(now, declared, ENGINE_FILE, ENGINE_DROPIN)
+    on_disk = _judge(now, declared, ENGINE_FILE, ENGINE_DROPIN)
+    running = EngineProxy.running(now.probes)
+    if running is None or on_disk.status is Status.FAIL:
+        return on_disk
+    wanted = _of_engine(declared)
+    if engine_is_behind(now):
+        judge = warn if declared.docker_restart == "never" else fail
+        found = f"the engine started before the change, with {running}"
+        return judge(f"{wanted}", found, fix=RESTART)
+    if declared_at_all(declared) and running != wanted:
+        return fail(f"{wanted}", f"the engine runs with {running}", fix=OTHERWISE)
+    return on_disk
+
+
+def _of_engine(declared: Settings) -> EngineProxy:
+    if not declared_at_all(declared):
+        return EngineProxy("", "", "")
+    return EngineProxy.of(declared.proxy_http, declared.proxy_https, declared.proxy_no)
 
 
 def engine_is_behind(now: Snapshot) -> bool:
-    """The engine runs and started before its proxy changed: `docker.live` says so."""
+    """The engine runs and started before its proxy changed, or was taken away.
+
+    `docker.live` says so too, and the deploy restarts the engine for it.
+    """
     started = now.docker.service.started
+    if started is None:
+        return False
     states = [now.paths.get(path) for path in (ENGINE_FILE, ENGINE_DROPIN)]
-    return started is not None and any(state.modified > started for state in states if state)
+    return any(state.modified > started for state in states if state) or _keeps_what_is_gone(
+        now, started
+    )
+
+
+def _keeps_what_is_gone(now: Snapshot, started: int) -> bool:
+    taken, running = taken_from_engine(now.probes), EngineProxy.running(now.probes)
+    if taken is None or running is None:
+        return False
+    return started <= taken and bool(running.http or running.https)
 
 
 @check("proxy.client", "Builds and containers of root get the declared proxy.")

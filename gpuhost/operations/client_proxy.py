@@ -1,13 +1,14 @@
-"""Sent to the host's python3 on stdin, with a call of `main` as its last line.
+"""Sent to the host's python3 on stdin, with a call of one function as its last line.
 
-Makes root's Docker client give a proxy to builds and containers. Every other key of config.json,
-registry passwords among them, stays as it is.
+`main` makes root's Docker client give a proxy to builds and containers. Every other key of
+config.json, registry passwords among them, stays as it is. `taken_from_engine` only remembers.
 """
 
 import hashlib
 import json
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,19 @@ def as_object(values: Any) -> dict[str, Any]:
     return values
 
 
+def recorded() -> dict[str, Any]:
+    try:
+        record = json.loads(RECORD.read_text())
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def taken_from_engine() -> None:
+    """An engine that started before now goes on with its proxy, and no file will show it."""
+    write(RECORD, {**recorded(), "taken_from_engine": int(time.time())})
+
+
 def main(ours: dict[str, str]) -> None:
     """ours: httpProxy, httpsProxy and noProxy; "" for one to take away."""
     config = as_object(json.loads(CONFIG.read_text()) if CONFIG.exists() else {})
@@ -41,5 +55,9 @@ def main(ours: dict[str, str]) -> None:
     if any(ours.values()):
         digest = hashlib.sha256(json.dumps(ours, sort_keys=True).encode()).hexdigest()
         write(RECORD, {"client": digest})
+        return
+    rest = {key: value for key, value in recorded().items() if key != "client"}
+    if rest:
+        write(RECORD, rest)
     else:
         RECORD.unlink(missing_ok=True)

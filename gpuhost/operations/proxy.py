@@ -16,6 +16,7 @@ from gpuhost.checks.proxy import (
     MODES,
     client,
     client_values,
+    declared_at_all,
     expected_files,
     wrong_files,
 )
@@ -57,19 +58,23 @@ def everywhere(
         host.noop("the proxy is as declared")
         return
     expected = expected_files(declared)
+    of_engine = {ENGINE_DROPIN, ENGINE_FILE} & set(wrong)
+    if of_engine and not declared_at_all(declared):
+        yield _on_host("taken_from_engine()")
     for path in wrong:
         yield put(path, expected[path], mode=MODES[path]) if path in expected else remove(path)
-    if {ENGINE_DROPIN, ENGINE_FILE} & set(wrong):
+    if of_engine:
         yield run("systemctl", "daemon-reload", seconds=60)
     if of_client.status is Status.FAIL:
-        yield _client(client_values(declared))
+        # The merge happens on the host: config.json holds passwords that nobody else may read.
+        yield _on_host(f"main({json.dumps(client_values(declared))})")
 
 
-def _client(values: dict[str, str]) -> StringCommand:
-    """The merge happens on the host: config.json holds passwords that nobody else may read."""
+def _on_host(call: str) -> StringCommand:
+    """A function of client_proxy.py, called on the host."""
     return StringCommand(
         f"LC_ALL=C timeout -k 5 {QUICK} python3 -I -",
-        _stdin=f"{_program()}\n\nmain({json.dumps(values)})\n",
+        _stdin=f"{_program()}\n\n{call}\n",
     )
 
 

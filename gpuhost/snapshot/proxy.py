@@ -1,9 +1,11 @@
-"""The HTTP proxy as the host has it: of files that may hold a password, hashes only."""
+"""The HTTP proxy as the host has it: of what may hold a password, hashes and masked URLs only."""
 
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
+from typing import Any
 
 from gpuhost.snapshot.probes import NotRead, Probes
 
@@ -28,13 +30,65 @@ class ClientProxy:
         digest = None
         if "client_proxies" in probes:
             digest = probes.output("client_proxies").strip()
-        return cls(digest, _recorded(probes.file(PROXY_RECORD) or "{}"))
+        recorded = _json_object(probes.file(PROXY_RECORD) or "{}").get("client")
+        return cls(digest, recorded if isinstance(recorded, str) else None)
 
 
-def _recorded(text: str) -> str | None:
+@dataclass(frozen=True)
+class EngineProxy:
+    """What an engine goes through, as `docker info` says it: of a login only that there is one.
+
+    + http, https: URLs; "" for none
+    + no_proxy: what is reached without, with commas
+    """
+
+    http: str
+    https: str
+    no_proxy: str
+
+    def __str__(self) -> str:
+        """For a person."""
+        urls = [url for url in dict.fromkeys((self.http, self.https)) if url]
+        if not urls:
+            return "no proxy"
+        return f"{' and '.join(urls)}, except for {self.no_proxy or 'nothing'}"
+
+    @classmethod
+    def of(cls, http: str | None, https: str | None, no_proxy: tuple[str, ...]) -> EngineProxy:
+        """How an engine shows these settings."""
+        return cls(_masked(http or ""), _masked(https or ""), ",".join(no_proxy))
+
+    @classmethod
+    def running(cls, probes: Probes) -> EngineProxy | None:
+        """That of the engine as it runs; None if none answers."""
+        probe = probes.by_name.get("docker_info")
+        if probe is None or probe.rc != 0:
+            return None
+        info = _json_object(probe.out)
+        keys = ("HttpProxy", "HttpsProxy", "NoProxy")
+        if not info.keys() & keys:
+            return None
+        http, https, no_proxy = (str(info.get(key) or "") for key in keys)
+        return cls(_masked(http), _masked(https), no_proxy)
+
+
+def taken_from_engine(probes: Probes) -> int | None:
+    """When gpuhost took the proxy away from the engine's unit, in epoch seconds; None: never."""
+    try:
+        moment = _json_object(probes.file(PROXY_RECORD) or "{}").get("taken_from_engine")
+    except NotRead:
+        return None
+    return moment if isinstance(moment, int) else None
+
+
+def _masked(url: str) -> str:
+    """Docker masks a login too, but none in a URL that it cannot read."""
+    return re.sub(r"^(\w+://)?.*@", r"\1***@", url, flags=re.DOTALL)
+
+
+def _json_object(text: str) -> dict[str, Any]:
     try:
         values = json.loads(text)
     except (ValueError, RecursionError):
-        return None
-    digest = values.get("client") if isinstance(values, dict) else None
-    return digest if isinstance(digest, str) else None
+        return {}
+    return values if isinstance(values, dict) else {}

@@ -22,7 +22,7 @@ def test_no_finding_shows_the_password() -> None:
         shown += PASSWORD in (declared.proxy_http or "")
         findings = run_checks(snapshot(case), declared)
         assert PASSWORD not in repr([finding.to_json() for finding in findings]), case["name"]
-    assert shown == 8
+    assert shown == 17
 
 
 def test_settings_do_not_print_the_password() -> None:
