@@ -39,7 +39,7 @@ def environment(release: Release) -> dict[str, str]:
     """What the files may refer to, and where the app's registry logins are."""
     logins = {"DOCKER_CONFIG": str(release.app.docker)} if release.app.docker.exists() else {}
     return {
-        "GPUHOST_SOURCE": str(release.paths.source),
+        "GPUHOST_SOURCE": str(release.source),
         "GPUHOST_RELEASE": release.plan.id,
         "COMPOSE_MENU": "false",
         **logins,

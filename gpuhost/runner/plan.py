@@ -183,6 +183,8 @@ class Plan:
     by: str  # who released, user@machine
     project: str
     revision: str
+    # The release whose files and images this one brings back; None: a release of its own.
+    rollback_of: str | None = None
     source: Source | None = None
     registries: tuple[Registry, ...] = ()
     profiles: tuple[str, ...] = ()

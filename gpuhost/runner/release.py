@@ -51,6 +51,11 @@ class Release:
         release.log.mask(release.secrets.values())
         return release
 
+    @property
+    def source(self) -> Path:
+        """Build contexts; a rollback's are those of the release that it brings back."""
+        return self.app.release(self.plan.rollback_of or self.plan.id).source
+
     @cached_property
     def secrets(self) -> dict[str, str]:
         """Name to value: those that came with the release, and those made on this host."""

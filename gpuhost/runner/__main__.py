@@ -1,0 +1,152 @@
+"""python3 runner.pyz release|resume|rollback|backup|restore|follow|status APP_HOME …"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from gpuhost.runner import backup, restore_data, rollback
+from gpuhost.runner.failure import Failure
+from gpuhost.runner.follow import follow
+from gpuhost.runner.lock import Attempt, Locked, attempt, begin, end, lock
+from gpuhost.runner.paths import AppPaths
+from gpuhost.runner.plan import BadPlan
+from gpuhost.runner.release import Release
+from gpuhost.runner.result import RESTORE_FAILED, VERIFIED, Result, read
+from gpuhost.runner.status import status
+from gpuhost.runner.transaction import carry_out
+
+GOOD, FAILED, USAGE, UNRESTORED, LOCKED = 0, 1, 2, 3, 4
+
+
+def release(arguments: argparse.Namespace) -> int:
+    app = AppPaths(arguments.app)
+    with lock(app):
+        _finish_another(app, arguments.id)
+        opened = Release.open(app, arguments.id)
+        return _attempt(opened, "rollback" if opened.plan.rollback_of else "release")
+
+
+def rolled_back(arguments: argparse.Namespace) -> int:
+    app = AppPaths(arguments.app)
+    with lock(app):
+        _finish_another(app, arguments.id)
+        if not app.release(arguments.id).home.exists():
+            rollback.prepare(app, arguments.id, arguments.to, arguments.by)
+        return _attempt(Release.open(app, arguments.id), "rollback")
+
+
+def resume(arguments: argparse.Namespace) -> int:
+    app = AppPaths(arguments.app)
+    with lock(app):
+        _finish_another(app, "")
+    return GOOD
+
+
+def backed_up(arguments: argparse.Namespace) -> int:
+    backup.scheduled(AppPaths(arguments.app))
+    return GOOD
+
+
+def restored(arguments: argparse.Namespace) -> int:
+    app = AppPaths(arguments.app)
+    with lock(app):
+        _finish_another(app, "")
+        return _restore(app, arguments.backup, arguments.by)
+
+
+def followed(arguments: argparse.Namespace) -> int:
+    follow(AppPaths(arguments.app), arguments.id, arguments.offset, arguments.seconds)
+    return GOOD
+
+
+def shown(arguments: argparse.Namespace) -> int:
+    print(json.dumps(status(AppPaths(arguments.app)), ensure_ascii=False))
+    return GOOD
+
+
+def _attempt(opened: Release, kind: str) -> int:
+    # It may have ended just before its runner was cut off.
+    ended = read(opened.paths.result)
+    if ended is None:
+        begin(opened.app, Attempt(kind, opened.plan.id, opened.plan.by, time.time()))
+        ended = carry_out(opened)
+    end(opened.app)
+    return _status_of(ended)
+
+
+def _finish_another(app: AppPaths, wanted: str) -> None:
+    """What was cut off is finished or undone before anything else is done."""
+    found = attempt(app)
+    if found is None or found.id == wanted:
+        return
+    if found.kind == "restore":
+        _restore(app, found.id, found.by)
+        return
+    if app.release(found.id).plan.exists():
+        _attempt(Release.open(app, found.id), found.kind)
+    else:
+        end(app)
+
+
+def _restore(app: AppPaths, name: str, by: str) -> int:
+    begin(app, Attempt("restore", name, by, time.time()))
+    result = restore_data.restore(app, name, by)
+    end(app)
+    return _status_of(result)
+
+
+def _status_of(result: Result) -> int:
+    return {VERIFIED: GOOD, RESTORE_FAILED: UNRESTORED}.get(result.state, FAILED)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    verbs = parser.add_subparsers(required=True)
+
+    def verb(name: str, function: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
+        added = verbs.add_parser(name)
+        added.set_defaults(function=function)
+        added.add_argument("app", type=Path)
+        return added
+
+    verb("release", release).add_argument("id")
+    verb("resume", resume)
+    rolling = verb("rollback", rolled_back)
+    rolling.add_argument("id")
+    rolling.add_argument("--to", default="")
+    rolling.add_argument("--by", required=True)
+    verb("backup", backed_up)
+    restoring = verb("restore", restored)
+    restoring.add_argument("backup")
+    restoring.add_argument("--by", required=True)
+    following = verb("follow", followed)
+    following.add_argument("id")
+    following.add_argument("offset", type=int)
+    following.add_argument("seconds", type=float)
+    verb("status", shown)
+    return parser.parse_args()
+
+
+def main() -> int:
+    arguments = _arguments()
+    try:
+        status: int = arguments.function(arguments)
+        return status
+    except Locked as other:
+        print(f"another is at it: {other}", file=sys.stderr)
+        return LOCKED
+    except (BadPlan, rollback.NoTarget) as error:
+        print(error, file=sys.stderr)
+        return USAGE
+    except Failure as failure:
+        print(failure.said, *failure.output, sep="\n", file=sys.stderr)
+        return FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

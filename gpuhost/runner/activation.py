@@ -1,0 +1,75 @@
+"""A release takes the place of another. Forward, back and at boot it is the same function."""
+
+from __future__ import annotations
+
+from gpuhost.runner import nginx, verification
+from gpuhost.runner.causes import cause
+from gpuhost.runner.commands import attempt
+from gpuhost.runner.compose import ask, started, words
+from gpuhost.runner.compose import environment as compose_environment
+from gpuhost.runner.failure import Failure
+from gpuhost.runner.release import Release
+from gpuhost.runner.render import write_host_file
+from gpuhost.runner.waiting import wait_until_up
+
+# Beyond the app's own loading time: pulling a container's file systems together takes a while.
+SPARE = 120
+
+
+def activate(release: Release) -> None:
+    """Start it in place of what runs, see it up, verified, and verified through nginx.
+
+    Raises Failure; what was there before is not brought back here.
+    """
+    up(release)
+    verify(release)
+    switch_nginx(release)
+
+
+def up(release: Release) -> None:
+    """Its containers in place of those that run; until they are up."""
+    write_host_file(release)
+    start(release)
+    wait_until_up(release)
+
+
+def start(release: Release) -> None:
+    """`docker compose up`, with images by id and services this release does not have removed."""
+    scale = (f"--scale={name}={count}" for name, count in release.plan.scale.items())
+    command = words(
+        release,
+        "up",
+        "-d",
+        "--no-build",
+        "--remove-orphans",
+        *scale,
+        *started(release, pinned=True),
+    )
+    outcome = attempt(
+        release.log,
+        *command,
+        seconds=release.plan.verify.start_s + SPARE,
+        env=compose_environment(release),
+    )
+    if not outcome.ok:
+        said, fix = cause(outcome.tail, outcome.status)
+        raise Failure(f"docker compose up: {said}", output=outcome.tail, fix=fix)
+
+
+def verify(release: Release) -> None:
+    verification.verify(release)
+
+
+def switch_nginx(release: Release) -> None:
+    """Its site in place of the other's, and verified again as the world sees it."""
+    nginx.switch(release)
+    if release.plan.nginx:
+        verification.verify(release, through=True)
+
+
+def stop(release: Release) -> None:
+    """Nothing of it is left running; volumes and directories stay."""
+    nginx.remove(release)
+    outcome = ask(release, "down", "--remove-orphans", seconds=300)
+    if not outcome.ok:
+        raise Failure("docker compose down failed", output=outcome.tail)

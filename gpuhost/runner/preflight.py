@@ -1,0 +1,22 @@
+"""What has to be so at the very moment a release begins, whatever was read before."""
+
+from __future__ import annotations
+
+from gpuhost.runner.commands import attempt
+from gpuhost.runner.failure import Failure
+from gpuhost.runner.release import Release
+
+
+def check(release: Release) -> None:
+    """The engine answers, and no given secret is missing."""
+    outcome = attempt(release.log, "docker", "version", seconds=30, quiet=True)
+    if not outcome.ok:
+        raise Failure(
+            "Docker does not answer",
+            output=outcome.tail,
+            fix="systemctl status docker; deploys/gpu_host.py mends the engine",
+        )
+    given = (one for one in release.plan.secrets if one.generate is None and not one.value)
+    missing = [one.name for one in given if one.name not in release.secrets]
+    if missing:
+        raise Failure(f"secrets are missing: {', '.join(missing)}")

@@ -1,0 +1,62 @@
+"""A release of before, put in place again as an attempt of its own."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+
+from gpuhost.runner.files import write
+from gpuhost.runner.paths import AppPaths
+from gpuhost.runner.plan import load
+from gpuhost.runner.result import VERIFIED, read
+
+COPIED = ("compose.yaml", "compose.override.yaml", "nginx.conf", "given.json", "record.json")
+
+
+class NoTarget(ValueError):
+    """There is nothing to go back to."""
+
+
+def prepare(app: AppPaths, new_id: str, to: str, by: str) -> None:
+    """The directory of a rollback, a copy of the release it brings back.
+
+    + to: that release; "": the last verified one before the current
+
+    Raises NoTarget.
+    """
+    target = app.release(to or _before_current(app))
+    found = read(target.result)
+    if found is None or found.state != VERIFIED:
+        known = ", ".join(verified(app)) or "none"
+        raise NoTarget(f"{to} is no verified release of this app; there are: {known}")
+    paths = app.release(new_id)
+    beside = paths.home.with_name(f".{new_id}.new")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(mode=0o700, parents=True)
+    for name in COPIED:
+        if (target.home / name).exists():
+            shutil.copy2(target.home / name, beside / name)
+    old = load(target.plan)
+    plan = replace(old, id=new_id, by=by, rollback_of=old.rollback_of or old.id)
+    write(beside / "plan.json", plan.text())
+    beside.rename(paths.home)
+
+
+def verified(app: AppPaths) -> list[str]:
+    """Releases that were once seen good, the oldest first."""
+    homes = sorted(path for path in app.releases.glob("*") if not path.name.startswith("."))
+    results = ((path.name, read(path / "result.json")) for path in homes)
+    return [name for name, found in results if found and found.state == VERIFIED]
+
+
+def _before_current(app: AppPaths) -> str:
+    """The newest verified release that is other than what runs now."""
+    if not app.current.exists():
+        raise NoTarget("nothing was released yet")
+    running = load(app.current / "plan.json")
+    for name in reversed(verified(app)):
+        plan = load(app.release(name).plan)
+        is_same = (plan.rollback_of or plan.id) == (running.rollback_of or running.id)
+        if name < app.current.resolve().name and not is_same:
+            return name
+    raise NoTarget("there is no verified release before the current one")
