@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from functools import cached_property
 
+from gpuhost.snapshot.apps import Apps
 from gpuhost.snapshot.apt import Apt
-from gpuhost.snapshot.docker import Docker
+from gpuhost.snapshot.docker import Docker, Networks
 from gpuhost.snapshot.dpkg import Dpkg, Updates
 from gpuhost.snapshot.firewall import Firewall
 from gpuhost.snapshot.kernels import Kernels, SecureBoot
 from gpuhost.snapshot.memory import Memory
 from gpuhost.snapshot.nvidia import Nvidia
 from gpuhost.snapshot.paths import Disks, Filesystems, Paths
+from gpuhost.snapshot.ports import Ports
 from gpuhost.snapshot.probes import NotRead, Probe, Probes
 from gpuhost.snapshot.proxy import ClientProxy
 from gpuhost.snapshot.swap import Swap
@@ -97,6 +99,10 @@ class Snapshot:
         return Docker.read(self.probes)
 
     @cached_property
+    def networks(self) -> Networks:
+        return Networks.read(self.probes)
+
+    @cached_property
     def toolkit(self) -> Toolkit:
         return Toolkit.read(self.probes)
 
@@ -107,3 +113,11 @@ class Snapshot:
     @cached_property
     def apt(self) -> Apt:
         return Apt.read(self.probes)
+
+    @cached_property
+    def apps(self) -> Apps:
+        return Apps.read(self.probes)
+
+    @cached_property
+    def ports(self) -> Ports:
+        return Ports.read(self.probes)

@@ -1,6 +1,7 @@
 # Reads one host and changes nothing on it: every probe is one command under a time limit, all of them
 # run at once, and what they printed goes home as a tar. Sent on stdin after functions that carry
-# the paths of interest as data: managed_files, plain_paths, directories and swap_files.
+# the paths of interest as data: managed_files, plain_paths, directories and swap_files; and after
+# `apps`, which runs apps_on_host.py.
 # shellcheck shell=sh disable=SC2016,SC2154
 
 # probe NAME SECONDS COMMAND...: leaves NAME.out, NAME.err and NAME.rc; no rc says that it timed out.
@@ -144,7 +145,14 @@ print(hashlib.sha256(json.dumps(ours, sort_keys=True).encode()).hexdigest())'
     if is_running docker.service; then
         probe docker_info 10 docker info --format '{{json .}}'
         probe docker_containers 10 docker ps -a --no-trunc --format \
-            '{{.ID}}\t{{.Names}}\t{{.State}}\t{{.Image}}\t{{.Ports}}\t{{.Label "com.docker.compose.project"}}'
+            '{{.ID}}\t{{.Names}}\t{{.State}}\t{{.Image}}\t{{.Ports}}\t{{.Label "com.docker.compose.project"}}\t{{.Label "com.docker.compose.service"}}\t{{.Label "com.docker.compose.project.working_dir"}}\t{{.Label "com.docker.compose.oneoff"}}\t{{.Status}}\t{{.Mounts}}'
+        probe docker_networks 10 docker network ls --no-trunc --format \
+            '{{.Name}}\t{{.Driver}}\t{{.Label "com.docker.compose.project"}}\t{{.Label "com.docker.compose.network"}}'
+    fi
+
+    if [ -d /opt/gpuhost ]; then
+        apps 20
+        probe app_units 10 systemctl show --no-pager -p Id -p ActiveState 'gpuhost-release-*.service'
     fi
 
     wait

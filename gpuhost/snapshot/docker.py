@@ -27,16 +27,64 @@ class Unit:
 
 @dataclass(frozen=True)
 class Container:
+    """A container, and what Compose wrote on it when it made it.
+
+    + project, service, directory: of Compose; directory: where its project lives
+    + one_off: "True": by `docker compose run`, not one of the service's own
+    + status: as `docker ps` has it, "Up 2 minutes (healthy)"
+    + mounts: volumes by name, binds by path, with commas between them
+    """
+
     id: str
     name: str
     state: str
     image: str
     ports: str
     project: str
+    service: str = ""
+    directory: str = ""
+    one_off: str = ""
+    status: str = ""
+    mounts: str = ""
 
     @property
     def running(self) -> bool:
         return self.state in ("running", "restarting", "paused")
+
+    @property
+    def health(self) -> str:
+        """healthy, unhealthy, starting; "" without a health check or while it does not run."""
+        match = re.search(r"\((?:health: )?(healthy|unhealthy|starting)\)$", self.status)
+        return match[1] if match else ""
+
+    @property
+    def exit_status(self) -> int | None:
+        match = re.match(r"Exited \((\d{1,5})\)", self.status, re.ASCII)
+        return int(match[1]) if match else None
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network, and the project and key that Compose made it for ("": not by Compose)."""
+
+    name: str
+    driver: str
+    project: str
+    key: str
+
+
+@dataclass(frozen=True)
+class Networks:
+    """Every network of a running engine, by name."""
+
+    by_name: dict[str, Network]
+
+    @classmethod
+    def read(cls, probes: Probes) -> Networks:
+        if "docker_networks" not in probes:
+            return cls({})
+        rows = (line.split("\t") for line in probes.output("docker_networks").splitlines())
+        return cls({row[0]: Network(*row) for row in rows if len(row) == 4})
 
 
 @dataclass(frozen=True)
@@ -181,7 +229,7 @@ def _containers(probes: Probes) -> tuple[Container, ...]:
     if "docker_containers" not in probes:
         return ()
     rows = (line.split("\t") for line in probes.output("docker_containers").splitlines())
-    return tuple(Container(*row[:6]) for row in rows if len(row) >= 6)
+    return tuple(Container(*row[:11]) for row in rows if len(row) >= 6)
 
 
 def _daemon_config(probes: Probes) -> DaemonConfig:

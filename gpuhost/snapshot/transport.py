@@ -19,6 +19,7 @@ from shlex import quote
 
 from gpuhost.snapshot.probes import Probe, Probes
 
+APPS = "/opt/gpuhost"
 # Root reads as itself; anyone else through sudo if it needs no password, else as far as it goes.
 ELEVATED_SHELL = (
     'if [ "$(id -u)" = 0 ]; then exec sh; '
@@ -60,8 +61,8 @@ class Request:
 
 
 @cache
-def _collector() -> str:
-    return files("gpuhost.snapshot").joinpath("collector.sh").read_text(encoding="utf-8")
+def _source(name: str) -> str:
+    return files("gpuhost.snapshot").joinpath(name).read_text(encoding="utf-8")
 
 
 def script(request: Request) -> str:
@@ -73,7 +74,13 @@ def script(request: Request) -> str:
         "swap_files": request.swap_files,
     }
     functions = "\n".join(_with_paths(name, paths) for name, paths in lists.items())
-    return f"{_collector()}\n{functions}\nmain </dev/null\n"
+    return f"{_source('collector.sh')}\n{functions}\n{_apps()}\nmain </dev/null\n"
+
+
+def _apps() -> str:
+    """`apps SECONDS` runs the probe that reads the apps' own files."""
+    program = quote(_source("apps_on_host.py"))
+    return f'apps() {{ probe apps "$1" python3 -I -S -c {program} {APPS}; }}'
 
 
 def _with_paths(function: str, paths: Iterable[str]) -> str:

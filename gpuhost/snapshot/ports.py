@@ -1,0 +1,86 @@
+"""Ports of the host that are taken, loopback's too, and by whom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from gpuhost.firewall.listeners import DOCKER_PROXY, PORT, PROCESS, PUBLISHED
+from gpuhost.snapshot.docker import Container, Docker
+from gpuhost.snapshot.probes import Probes
+
+ANY = ("", "*", "0.0.0.0", "::")  # noqa: S104
+
+
+@dataclass(frozen=True, order=True)
+class Taken:
+    """A port on an address ("": on all of them). project: of the container that publishes it."""
+
+    port: int
+    protocol: str
+    address: str
+    holder: str
+    project: str | None = None
+
+    def stands_before(self, address: str) -> bool:
+        """Whether nothing else can have the port on that address ("": on all)."""
+        return not self.address or not address or self.address == address
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Everything that listens or is published."""
+
+    taken: tuple[Taken, ...]
+
+    def of(self, port: int, protocol: str) -> tuple[Taken, ...]:
+        return tuple(one for one in self.taken if (one.port, one.protocol) == (port, protocol))
+
+    @classmethod
+    def read(cls, probes: Probes) -> Ports:
+        published = frozenset(
+            one for box in Docker.read(probes).containers for one in _published(box)
+        )
+        listening = frozenset(_listening(probes.output("listeners")))
+        return cls(tuple(sorted(published | listening)))
+
+
+def plain_address(text: str) -> str:
+    """An address as the kernel writes it; "" for all of the host's.
+
+    **Example:** `[::]` is "", `127.0.0.1%lo` is `127.0.0.1`.
+    """
+    bare = text.strip("[]").partition("%")[0]
+    if bare in ANY:
+        return ""
+    try:
+        return str(ip_address(bare))
+    except ValueError:
+        return bare
+
+
+def _listening(ss: str) -> Iterator[Taken]:
+    """`ss -Hltnup`, without what docker-proxy holds: the container stands for it."""
+    for line in ss.splitlines():
+        words = line.split(None, 6)
+        if len(words) < 6 or words[0] not in ("tcp", "udp"):
+            continue
+        address, _, port = words[4].rpartition(":")
+        process = PROCESS.search(words[6]) if len(words) > 6 else None
+        name = process[1] if process else ""
+        if PORT.fullmatch(port) and name != DOCKER_PROXY:
+            yield Taken(int(port), words[0], plain_address(address), name or "the kernel")
+
+
+def _published(container: Container) -> Iterable[Taken]:
+    for match in PUBLISHED.finditer(container.ports):
+        first, last = int(match["first"]), int(match["last"] or match["first"])
+        for port in range(first, min(last, 65535) + 1):
+            yield Taken(
+                port,
+                match["protocol"],
+                plain_address(match["address"]),
+                f"container {container.name}",
+                container.project,
+            )
