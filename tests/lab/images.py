@@ -77,14 +77,14 @@ def _build(release: str, tar: Path) -> None:
     beside = tar.with_suffix(f".{release}.part")
     argv = ["mmdebstrap", "--variant=minbase", f"--include={','.join(INCLUDED)}", "--format=tar"]
     argv += [f"--customize-hook=sh {CUSTOMIZE} $1 {release}"]
-    run([*argv, release, str(beside), *_archives(release)], timeout=1200)
+    run([*argv, release, str(beside), *archives(release)], timeout=1200)
     beside.replace(tar)
     for old in tar.parent.glob(f"{release}-*.tar"):
         if old != tar:
             old.unlink()
 
 
-def _archives(release: str) -> list[str]:
+def archives(release: str) -> list[str]:
     """The Debian archives that this machine uses itself; none: mmdebstrap's own choice."""
     listed = run(
         ["apt-get", "indextargets", "--format", "$(LABEL)|$(REPO_URI)", "Created-By: Packages"],

@@ -82,4 +82,4 @@ def _bootstrap(root: Path) -> None:
             f"sh {CUSTOMIZE} $1 {NAME} {keys}",
         )
     ]
-    run([*argv, RELEASE, str(root), *images._archives(RELEASE)], timeout=1800)
+    run([*argv, RELEASE, str(root), *images.archives(RELEASE)], timeout=1800)
