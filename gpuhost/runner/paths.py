@@ -104,6 +104,21 @@ class AppPaths:
         return self.home / "docker"
 
     @property
+    def git(self) -> Path:
+        """What was fetched of the source's repository, so that a release fetches what is new."""
+        return self.home / "git"
+
+    @property
+    def known_hosts(self) -> Path:
+        """The SSH host keys that were taken at first sight."""
+        return self.home / "known_hosts"
+
+    @property
+    def bases(self) -> Path:
+        """Base images that were built here: tag to image id, and what they were built from."""
+        return self.home / "bases.json"
+
+    @property
     def backups(self) -> Path:
         return self.home / "backups"
 

@@ -172,7 +172,9 @@ class Gpu:
 
     service: str
     driver: str = ""  # the host's driver version, as read when planning
+    cuda: str = ""  # the CUDA that this driver brings, "12.2"
     brand: str = ""
+    compute_capability: str = ""
 
 
 @dataclass(frozen=True)
