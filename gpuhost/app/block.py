@@ -1,28 +1,68 @@
-"""What every part of the x-gpuhost block has in common."""
+"""What every part of the x-gpuhost block has in common.
+
+A type's `title` is what it is called where a mistake is reported, and in the JSON Schema.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
+import re
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 # Compose's own rule for service names.
-Service = Annotated[str, Field(pattern=r"^[a-zA-Z0-9._-]+$")]
-SecretName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+Service = Annotated[str, Field(pattern=r"^[a-zA-Z0-9._-]+$", title="a service's name")]
+Profile = Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]*$", title="a profile's name")]
+SecretName = Annotated[
+    str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", title="a secret's name, such as API_KEY")
+]
 Seconds = Annotated[int, Field(ge=1)]
 
 
 def _stays_inside(path: str) -> str:
     if ".." in path.split("/"):
-        raise ValueError("no .. in it")
+        raise ValueError("a path without ..")
     return path
 
 
 # Absolute, or relative to the project directory; never out of it.
-Path = Annotated[str, Field(min_length=1, pattern=r"^[^\x00\n]+$"), AfterValidator(_stays_inside)]
+Path = Annotated[
+    str,
+    Field(min_length=1, pattern=r"^[^\x00-\x1f\x7f]+$", title="a path"),
+    AfterValidator(_stays_inside),
+]
+# One line of text that goes into a file or a command line.
+Line = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$", title="text on one line")]
+
+
+def _as_written(value: Any) -> Any:
+    """Whole numbers and true or false are text to a container; 1.10 would become 1.1."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int) else value
+
+
+Text = Annotated[
+    str,
+    BeforeValidator(_as_written),
+    WithJsonSchema({"type": ["string", "integer", "boolean"], "title": "text"}),
+]
+
+
+def _is_regex(value: str) -> str:
+    try:
+        re.compile(value)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ValueError(f"a regular expression of Python's ({error})") from None
+    return value
+
+
+Regex = Annotated[str, AfterValidator(_is_regex), Field(title="a regular expression")]
 
 
 class Block(BaseModel):
     """Frozen, and every key has to be known."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        allow_inf_nan=False, extra="forbid", frozen=True, use_attribute_docstrings=True
+    )

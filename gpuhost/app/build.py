@@ -6,7 +6,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from gpuhost.app.block import Block, Path, Seconds, Service
+from gpuhost.app.block import Block, Path, Seconds, SecretName, Service, Text
+
+Image = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_./:@-]*$", title='an image, such as "base:latest"')
+]
 
 
 class Base(Block):
@@ -23,9 +27,9 @@ class Build(Block):
 
     order: tuple[Service, ...] = ()
     """Services in the order to build them; derived from the Dockerfiles if not given."""
-    bases: dict[str, Base] = {}
+    bases: dict[Image, Base] = {}
     """Image tag to the Dockerfile that makes it; built first, and only where it is missing."""
-    args: dict[str, str] = {}
+    args: dict[SecretName, Text] = {}
     """Build arguments beside those of the host's setting build_args."""
     no_cache: bool = False
     """Build every step anew."""

@@ -6,15 +6,23 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from gpuhost.app.block import Block, Path, Seconds, Service
+from gpuhost.app.block import Block, Line, Path, Seconds, Service
 
 
 class Directory(Block):
     """A directory that is there, with this owner and mode, before anything starts."""
 
-    owner: Annotated[str, Field(pattern=r"^[a-z0-9_][a-z0-9_-]*(:[a-z0-9_][a-z0-9_-]*)?$")] = "0:0"
+    owner: Annotated[
+        str,
+        Field(
+            pattern=r"^[a-z0-9_][a-z0-9_-]*(:[a-z0-9_][a-z0-9_-]*)?$",
+            title='an owner, such as "1001:1001"',
+        ),
+    ] = "0:0"
     """User and group, as numbers or names of the host."""
-    mode: Annotated[str, Field(pattern=r"^0?[0-7]{3,4}$")] = "0755"
+    mode: Annotated[
+        str, Field(pattern=r"^0?[0-7]{3,4}$", title='octal digits in quotes, such as "0755"')
+    ] = "0755"
     """Octal."""
 
 
@@ -40,14 +48,20 @@ class Migrate(Block):
     """Migrate even if no backup is declared."""
 
 
+# The first character keeps it from being read as an option.
+DatabaseName = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", title="a name of the database")
+]
+
+
 class Postgres(Block):
     """A database dumped by pg_dump inside its own container."""
 
     service: Service
     """The service that runs PostgreSQL."""
-    database: str
+    database: DatabaseName
     """Database."""
-    user: str = "postgres"
+    user: DatabaseName = "postgres"
     """Who dumps it."""
 
 
@@ -60,7 +74,7 @@ class Backup(Block):
     """PostgreSQL databases."""
     paths: tuple[Path, ...] = ()
     """Files and directories, relative to the project directory."""
-    every: str | None = None
+    every: Annotated[Line, Field(min_length=1)] | None = None
     """systemd's OnCalendar: "daily", "*-*-* 03:30"; none: only before migrations."""
     keep: Annotated[int, Field(ge=1)] = 7
     """Backups that are kept."""

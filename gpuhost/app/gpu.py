@@ -6,7 +6,11 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from gpuhost.app.block import Block, Service
+from gpuhost.app.block import Block, Profile, Service, Text
+
+DeviceId = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*$", title='a card in quotes, such as "0"')
+]
 
 
 class Gpu(Block):
@@ -14,11 +18,22 @@ class Gpu(Block):
 
     count: Annotated[int, Field(ge=1)] | None = None
     """How many cards; all of them if neither count nor device_ids is given."""
-    device_ids: tuple[str, ...] = ()
+    device_ids: tuple[DeviceId, ...] = ()
     """Which cards, by index or UUID."""
-    cuda: Annotated[str, Field(pattern=r"^\d+\.\d+$")] | None = None
+    cuda: (
+        Annotated[
+            str, Field(pattern=r"^\d+\.\d+$", title='a CUDA version in quotes, such as "12.1"')
+        ]
+        | None
+    ) = None
     """CUDA version of the image; the image's own NVIDIA_REQUIRE_CUDA is obeyed as well."""
-    compute_capability: Annotated[str, Field(pattern=r"^\d+\.\d$")] | None = None
+    compute_capability: (
+        Annotated[
+            str,
+            Field(pattern=r"^\d+\.\d$", title='a compute capability in quotes, such as "7.0"'),
+        ]
+        | None
+    ) = None
     """The least compute capability, "7.0"."""
     vram_gb: Annotated[float, Field(gt=0)] | None = None
     """The least memory of the card."""
@@ -33,9 +48,9 @@ class Gpu(Block):
 class Variant(Block):
     """How the app differs with a card, or without one."""
 
-    profiles: tuple[str, ...] = ()
+    profiles: tuple[Profile, ...] = ()
     """Compose profiles that are switched on."""
     leave_out: tuple[Service, ...] = ()
     """Services that are not started."""
-    environment: dict[Service, dict[str, str]] = {}
+    environment: dict[Service, dict[str, Text]] = {}
     """Environment of services, over that of the Compose file."""

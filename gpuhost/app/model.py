@@ -15,6 +15,14 @@ from gpuhost.app.secret import Secret
 from gpuhost.app.source import Registry, Source
 from gpuhost.app.verify import Verify
 
+RegistryHost = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.:-]*$", title="a registry's host")
+]
+ServicePort = Annotated[
+    str,
+    Field(pattern=r"^[a-zA-Z0-9._-]+:\d{1,5}$", title='a service and its port, such as "app:3000"'),
+]
+
 
 class Resources(Block):
     """Limits of one service."""
@@ -30,11 +38,13 @@ class Resources(Block):
 class Extension(Block):
     """x-gpuhost: what Compose cannot say."""
 
-    project: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")] | None = None
+    project: (
+        Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", title="a project's name")] | None
+    ) = None
     """Compose project; the app's name if not given. A deployment made by hand keeps its own."""
     source: Source | None = None
     """Where build contexts come from; none: images only."""
-    registries: dict[str, Registry] = {}
+    registries: dict[RegistryHost, Registry] = {}
     """Private registries by host."""
     build: Build = Build()
     """How images are made."""
@@ -58,7 +68,7 @@ class Extension(Block):
     """How a release is proven good."""
     nginx: Nginx | None = None
     """How the world reaches it."""
-    public: tuple[str, ...] = ()
+    public: tuple[ServicePort, ...] = ()
     """Published ports that other machines reach, "service:port"; the others are loopback's."""
     resources: dict[Service, Resources] = {}
     """Limits by service."""

@@ -8,9 +8,15 @@ from pydantic import Field, model_validator
 
 from gpuhost.app.block import Block, Path, Seconds, SecretName, Service
 
-ServerName = Annotated[str, Field(pattern=r"^(_|[*A-Za-z0-9.-]+)$")]
-Size = Annotated[str, Field(pattern=r"^\d+[kKmMgG]?$")]
-Location = Annotated[str, Field(pattern=r"^(= |\^~ |~ |~\* )?/[^\s{};\"']*$")]
+ServerName = Annotated[str, Field(pattern=r"^(_|[*A-Za-z0-9.-]+)$", title="a server name")]
+Size = Annotated[str, Field(pattern=r"^\d+[kKmMgG]?$", title='a size, such as "50m"')]
+Location = Annotated[
+    str,
+    Field(pattern=r"^(= |\^~ |~ |~\* )?/[^\s{};\"']*$", title='a location, such as "/api/"'),
+]
+Upstream = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9._-]+:\d+$", title='an address, such as "127.0.0.1:3000"')
+]
 
 
 class Tls(Block):
@@ -22,7 +28,9 @@ class Tls(Block):
     """files: the secret with the certificate chain, PEM."""
     key: SecretName | None = None
     """files: the secret with the private key, PEM."""
-    email: str | None = None
+    email: (
+        Annotated[str, Field(pattern=r"^[^\s@-][^\s@]*@[A-Za-z0-9.-]+$", title="an address")] | None
+    ) = None
     """acme: the account's address."""
 
     @model_validator(mode="after")
@@ -49,7 +57,7 @@ class At(Block):
     """Upgrade connections."""
     cache_s: Seconds | None = None
     """How long browsers keep answers."""
-    upstream: str | None = None
+    upstream: Upstream | None = None
     """Another upstream than the site's, host:port or service:port."""
 
 
@@ -64,7 +72,7 @@ class Nginx(Block):
     """container: the file that the service mounts, relative to the project directory."""
     server_names: Annotated[tuple[ServerName, ...], Field(min_length=1)] = ("_",)
     """Names that the site answers to; "_": any."""
-    upstream: Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]+:\d+$")]
+    upstream: Upstream
     """127.0.0.1:3000 on the host, app:3000 inside Docker."""
     port: Annotated[int, Field(ge=1, le=65535)] = 80
     """Port without TLS."""

@@ -6,15 +6,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from gpuhost.app.block import Block, Path, Service
+from gpuhost.app.block import Block, Line, Path, SecretName, Service
 
 
 class Secret(Block):
     """One secret: given from one of four places, or generated on the host and kept there."""
 
-    env: str | None = None
+    env: SecretName | None = None
     """Environment variable where pyinfra runs; the secret's own name if no place is given."""
-    file: str | None = None
+    file: Annotated[Line, Field(min_length=1)] | None = None
     """File on that machine, relative to the app file; a final newline is dropped."""
     command: tuple[str, ...] = ()
     """Command on that machine that prints it: ["pass", "show", "app/key"]."""

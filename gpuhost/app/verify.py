@@ -6,9 +6,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from gpuhost.app.block import Block, Seconds, Service
+from gpuhost.app.block import Block, Regex, Seconds, Service, Text
 
-Url = Annotated[str, Field(pattern=r"^https?://[^\s]+$")]
+Url = Annotated[str, Field(pattern=r"^https?://[^\s]+$", title="an address, http://…")]
+
+
+HeaderName = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$", title="a header's name")
+]
+HeaderValue = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$", title="text on one line")]
 
 
 class Expect(Block):
@@ -20,7 +26,7 @@ class Expect(Block):
     """Text in the body."""
     content_type: str = ""
     """How Content-Type begins, "audio/"."""
-    json_values: Annotated[dict[str, str], Field(alias="json")] = {}
+    json_values: Annotated[dict[str, Text], Field(alias="json")] = {}
     """Dotted path in a JSON body to the text it has to be; "*": anything but null."""
     least_bytes: Annotated[int, Field(ge=0)] = 0
     """The least length of the body."""
@@ -42,7 +48,7 @@ class Line(Block):
 
     service: Service
     """Whose log."""
-    matches: str
+    matches: Regex
     """Regular expression."""
     within_s: Seconds = 60
     """Deadline."""
@@ -68,7 +74,7 @@ class Request(Block):
     """HTTP method."""
     url: Url
     """As seen on the host."""
-    headers: dict[str, str] = {}
+    headers: dict[HeaderName, HeaderValue] = {}
     """Request headers."""
     body: str = ""
     """Request body; a JSON text gets its Content-Type by itself."""
@@ -105,9 +111,9 @@ class Verify(Block):
 
     start_s: Seconds = 300
     """The longest the app may take until its containers are healthy."""
-    loading: tuple[str, ...] = ()
+    loading: tuple[Regex, ...] = ()
     """Log lines (regular expressions) of an app that is still loading; shown while waiting."""
-    fatal: tuple[str, ...] = ()
+    fatal: tuple[Regex, ...] = ()
     """Log lines (regular expressions) of an app that will not come up: it fails at once."""
     steps: tuple[Step, ...] = ()
     """In this order."""

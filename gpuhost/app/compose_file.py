@@ -1,0 +1,157 @@
+"""The names in a Compose file: what has to be known of it where pyinfra runs.
+
+Read leniently, in Compose's short and long forms; ${PORT:-3000} stays as it is written. What is odd
+is left out: what Compose makes of the file is asked of Compose, on the host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+# A port or volume: as one text, or Compose's mapping.
+Raw = str | Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class ComposeBuild:
+    context: str = "."
+    dockerfile: str = "Dockerfile"
+    target: str | None = None
+
+    @property
+    def is_of_source(self) -> bool:
+        """Whether the context is a directory of the app's source, not an address or a place."""
+        return "://" not in self.context and not self.context.startswith(("/", "git@", "$"))
+
+
+@dataclass(frozen=True)
+class ComposeService:
+    image: str | None = None
+    build: ComposeBuild | None = None
+    ports: tuple[Raw, ...] = ()
+    profiles: tuple[str, ...] = ()
+    container_name: str | None = None
+    restart: str | None = None
+    healthcheck: bool = False
+    networks: tuple[str, ...] = ()
+    volumes: tuple[Raw, ...] = ()
+    # Names only.
+    environment: tuple[str, ...] = ()
+    depends_on: tuple[str, ...] = ()
+    # All of it, as the file has it, with what it has by `extends`.
+    written: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True)
+class ComposeResource:
+    """A network or volume of the file's top level."""
+
+    external: bool = False
+    name: str | None = None
+
+
+@dataclass(frozen=True)
+class ComposeFile:
+    services: Mapping[str, ComposeService] = field(default_factory=dict)
+    networks: Mapping[str, ComposeResource] = field(default_factory=dict)
+    volumes: Mapping[str, ComposeResource] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, value: Mapping[str, Any]) -> ComposeFile:
+        """From the file's values, as the document reader gives them."""
+        written = _mapping(value.get("services"))
+        return cls(
+            services={name: _service(_extended(name, written)) for name in written},
+            networks=_resources(value.get("networks")),
+            volumes=_resources(value.get("volumes")),
+        )
+
+    @property
+    def profiles(self) -> frozenset[str]:
+        return frozenset(name for service in self.services.values() for name in service.profiles)
+
+
+def _extended(name: str, services: Mapping[str, Any], seen: tuple[str, ...] = ()) -> dict[str, Any]:
+    """A service with what it has of another one of the same file by `extends`."""
+    own = dict(_mapping(services.get(name)))
+    other = own.get("extends")
+    base = _text(_mapping(other).get("service")) if isinstance(other, dict) else _text(other)
+    if base is None or base not in services or base in (*seen, name):
+        return own
+    return _joined(_extended(base, services, (*seen, name)), own)
+
+
+def _joined(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """What Compose makes of two mappings: lists are put together, mappings joined."""
+    joined = {**base, **own}
+    for key in base.keys() & own.keys():
+        if isinstance(base[key], list) and isinstance(own[key], list):
+            joined[key] = [*base[key], *own[key]]
+        elif isinstance(base[key], dict) and isinstance(own[key], dict):
+            joined[key] = _joined(base[key], own[key])
+    return joined
+
+
+def _service(written: Mapping[str, Any]) -> ComposeService:
+    healthcheck = written.get("healthcheck")
+    return ComposeService(
+        image=_text(written.get("image")),
+        build=_build(written.get("build")),
+        ports=_raw(written.get("ports")),
+        profiles=_names(written.get("profiles")),
+        container_name=_text(written.get("container_name")),
+        restart=_text(written.get("restart")),
+        healthcheck=bool(healthcheck) and _mapping(healthcheck).get("disable") is not True,
+        networks=_names(written.get("networks")),
+        volumes=_raw(written.get("volumes")),
+        environment=tuple(name.partition("=")[0] for name in _names(written.get("environment"))),
+        depends_on=_names(written.get("depends_on")),
+        written=written,
+    )
+
+
+def _build(value: Any) -> ComposeBuild | None:
+    if isinstance(value, dict):
+        context, dockerfile = _text(value.get("context")), _text(value.get("dockerfile"))
+        return ComposeBuild(context or ".", dockerfile or "Dockerfile", _text(value.get("target")))
+    context = _text(value)
+    return None if context is None else ComposeBuild(context)
+
+
+def _resources(value: Any) -> dict[str, ComposeResource]:
+    return {name: _resource(_mapping(item)) for name, item in _mapping(value).items()}
+
+
+def _resource(written: Mapping[str, Any]) -> ComposeResource:
+    external = written.get("external")
+    # Compose's older form names the network inside `external`.
+    name = _text(written.get("name")) or _text(_mapping(external).get("name"))
+    return ComposeResource(external is True or isinstance(external, dict), name)
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    """A list of texts, or a mapping's keys."""
+    if isinstance(value, dict):
+        return tuple(value)
+    return tuple(text for item in _list(value) if (text := _text(item)) is not None)
+
+
+def _raw(value: Any) -> tuple[Raw, ...]:
+    items = (item if isinstance(item, dict) else _text(item) for item in _list(value))
+    return tuple(item for item in items if item is not None)
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _text(value: Any) -> str | None:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, str | int | float) else None

@@ -1,0 +1,230 @@
+"""An app file's YAML: values as YAML 1.2 has them, and the line where each was written.
+
+Compose's own tags (`!reset`, `!override`) are no matter here, and merge keys are followed. What a
+file says twice is refused: which of the two counts is a guess.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from yaml.composer import Composer
+from yaml.error import MarkedYAMLError, YAMLError
+from yaml.events import AliasEvent
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from yaml.parser import Parser
+from yaml.reader import Reader
+from yaml.scanner import Scanner
+
+Place = tuple[str | int, ...]
+
+# A few aliases can stand for millions of values.
+MOST_VALUES = 50_000
+TAG = "tag:yaml.org,2002:"
+# https://yaml.org/spec/1.2.2, "Core Schema": yes, no, on, off and 22:22 are text.
+CORE: tuple[tuple[str, re.Pattern[str]], ...] = (
+    ("null", re.compile(r"(?:~|null|Null|NULL|)")),
+    ("bool", re.compile(r"true|True|TRUE|false|False|FALSE")),
+    ("int", re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")),
+    (
+        "float",
+        re.compile(
+            r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
+            r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
+        ),
+    ),
+)
+
+
+class BadYaml(ValueError):
+    """line: from 1; 0 where a line says nothing."""
+
+    def __init__(self, line: int, said: str) -> None:
+        super().__init__(said)
+        self.line = line
+        self.said = said
+
+
+@dataclass(frozen=True)
+class Document:
+    value: Any
+    lines: dict[Place, int]
+
+    def line(self, place: Place) -> int:
+        """Where it was written, or the nearest that it is in."""
+        for end in range(len(place), 0, -1):
+            if place[:end] in self.lines:
+                return self.lines[place[:end]]
+        return 1
+
+
+class _Reading(Reader, Scanner, Parser, Composer):
+    """From text to nodes, without PyYAML's own idea of what a plain scalar is."""
+
+    def __init__(self, text: str) -> None:
+        Reader.__init__(self, text)
+        Scanner.__init__(self)
+        Parser.__init__(self)
+        Composer.__init__(self)
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        # An anchor may be given a second time; the nearest one counts.
+        if not self.check_event(AliasEvent):
+            self.anchors.pop(self.peek_event().anchor, None)  # type: ignore[no-untyped-call]
+        return super().compose_node(parent, index)
+
+    def descend_resolver(self, *_: object) -> None: ...
+
+    def ascend_resolver(self) -> None: ...
+
+    def resolve(self, kind: type[Node], value: str, implicit: Any) -> str:
+        return TAG + _core(value) if kind is ScalarNode and implicit[0] else f"{TAG}str"
+
+
+def read(text: str) -> Document:
+    """Raises BadYaml: not YAML, not one document, a key twice, an alias inside itself."""
+    try:
+        node = _Reading(text).get_single_node()
+        return _Construction().document(node)
+    except MarkedYAMLError as error:
+        # The words only: the mark's excerpt may show a secret.
+        mark = error.problem_mark or error.context_mark
+        said = ": ".join(filter(None, (error.context, error.problem)))
+        raise BadYaml(mark.line + 1 if mark else 0, f"not YAML: {said}") from None
+    except YAMLError as error:
+        # A character that YAML has no place for; `position` counts characters.
+        position = getattr(error, "position", 0)
+        raise BadYaml(text.count("\n", 0, position) + 1, "a control character") from None
+    except RecursionError:
+        raise BadYaml(0, "nested too deeply") from None
+    except ValueError as error:
+        if isinstance(error, BadYaml):
+            raise
+        # An escape such as "\UFFFFFFFF" stands for no character.
+        raise BadYaml(0, "not YAML: an escape in double quotes is no character") from None
+
+
+class _Construction:
+    def __init__(self) -> None:
+        self._lines: dict[Place, int] = {}
+        self._left = MOST_VALUES
+        self._inside: list[int] = []
+
+    def document(self, node: Any) -> Document:
+        value = None if node is None else self._value(node, ())
+        return Document(value, self._lines)
+
+    def _value(self, node: Node, place: Place) -> Any:
+        self._left -= 1
+        if self._left < 0:
+            raise BadYaml(_line(node), f"more than {MOST_VALUES} values, aliases written out")
+        if isinstance(node, ScalarNode):
+            return _scalar(node)
+        if id(node) in self._inside:
+            raise BadYaml(_line(node), "an alias that stands for what it is in")
+        self._inside.append(id(node))
+        try:
+            if isinstance(node, MappingNode):
+                return self._mapping(node, place)
+            return self._sequence(node, place)
+        finally:
+            self._inside.pop()
+
+    def _sequence(self, node: Node, place: Place) -> list[Any]:
+        values = []
+        for index, item in enumerate(node.value):
+            below = (*place, index)
+            self._lines[below] = _line(item)
+            values.append(self._value(item, below))
+        return values
+
+    def _mapping(self, node: MappingNode, place: Place) -> dict[str, Any]:
+        own: dict[str, Any] = {}
+        written: dict[str, int] = {}
+        merged: list[MappingNode] = []
+        for key, item in node.value:
+            name = _key(key)
+            if name in written:
+                shown = ".".join(map(str, (*place, name)))
+                raise BadYaml(_line(key), f"{shown} is given twice, first in line {written[name]}")
+            written[name] = _line(key)
+            if name == "<<" and key.style is None:
+                merged += _merged(item)
+                continue
+            below = (*place, name)
+            self._lines[below] = _line(key)
+            own[name] = self._value(item, below)
+        for mapping in merged:
+            self._merge(own, mapping, place)
+        return own
+
+    def _merge(self, own: dict[str, Any], mapping: MappingNode, place: Place) -> None:
+        # Read beside, so that the lines of what is already there stay.
+        lines, self._lines = self._lines, {}
+        values = self._value(mapping, place)
+        there, self._lines = self._lines, lines
+        for name, value in values.items():
+            if name not in own:
+                own[name] = value
+                below = (*place, name)
+                added = {at: n for at, n in there.items() if at[: len(below)] == below}
+                self._lines.update(added)
+
+
+def _merged(item: Node) -> Iterator[MappingNode]:
+    several = item.value if isinstance(item, SequenceNode) else [item]
+    for mapping in several:
+        if not isinstance(mapping, MappingNode):
+            raise BadYaml(_line(item), "<< takes a mapping, or a list of mappings")
+        yield mapping
+
+
+def _key(node: Node) -> str:
+    if not isinstance(node, ScalarNode):
+        raise BadYaml(_line(node), "a key that is a list or a mapping")
+    return _text(node)
+
+
+def _scalar(node: ScalarNode) -> Any:
+    text, kind = _text(node), node.tag.removeprefix(TAG)
+    if not node.tag.startswith(TAG):
+        # A tag of Compose's own, or of nobody's.
+        kind = _core(text) if node.style is None else "str"
+    if kind in ("null", "bool", "int", "float") and _core(text) == kind:
+        return _PLAIN[kind](text)
+    return text
+
+
+def _core(text: str) -> str:
+    return next((kind for kind, form in CORE if form.fullmatch(text)), "str")
+
+
+def _integer(text: str) -> int | str:
+    base = {"0o": 8, "0x": 16}.get(text[:2], 10)
+    try:
+        return int(text, base)
+    except ValueError:
+        # Thousands of digits.
+        return text
+
+
+_PLAIN: dict[str, Callable[[str], Any]] = {
+    "null": lambda _: None,
+    "bool": lambda text: text.lower() == "true",
+    "int": _integer,
+    "float": lambda text: float(re.sub(r"\.(?=inf|nan)", "", text.lower())),
+}
+
+
+def _text(node: ScalarNode) -> str:
+    text: str = node.value
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise BadYaml(_line(node), "an escape in double quotes is no character")
+    return text
+
+
+def _line(node: Node) -> int:
+    return int(node.start_mark.line) + 1

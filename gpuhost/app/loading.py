@@ -1,0 +1,150 @@
+"""From apps/NAME.yaml to an App, or to every mistake in it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from gpuhost.app import names
+from gpuhost.app.app import App
+from gpuhost.app.compose_file import ComposeFile
+from gpuhost.app.document import BadYaml, Document, read
+from gpuhost.app.errors import BadApp
+from gpuhost.app.mistakes import Mistake, meant, mistakes_of, shown
+from gpuhost.app.model import Extension
+from gpuhost.app.schema import KEY
+
+# What `--data app=NAME` looks through: the user's own, then those that gpuhost brings.
+OWN = Path("apps")
+PACKAGED = Path(__file__).parents[1] / "apps"
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+NAME_WORDS = "small letters, digits, - and _, beginning with a letter or digit"
+LARGEST = 1024 * 1024
+
+
+def find(name: str) -> Path:
+    """The file of an app: ./apps/NAME.yaml, or the one that gpuhost brings.
+
+    Raises BadApp.
+    """
+    if not NAME.fullmatch(name):
+        raise BadApp([f"app = {shown((), name)}: a name of {NAME_WORDS}"])
+    for directory in (OWN, PACKAGED):
+        path = directory / f"{name}.yaml"
+        if path.is_file():
+            return path
+    if (OWN / f"{name}.yml").is_file():
+        raise BadApp([f"{OWN / name}.yml: an app's file ends in .yaml; rename it"])
+    there = sorted({path.stem for path in (*OWN.glob("*.yaml"), *PACKAGED.glob("*.yaml"))})
+    raise BadApp([f"apps/{name}.yaml: there is no such file{meant(name, there)}"])
+
+
+def load(path: Path) -> App:
+    """An app from its file. Raises BadApp with every mistake: file, line, key, what is allowed."""
+    if not NAME.fullmatch(path.stem):
+        raise BadApp([f"{path}: an app is named after its file, by {NAME_WORDS}"])
+    text = _bytes(path)
+    try:
+        document = read(text.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        line = text.count(b"\n", 0, error.start) + 1
+        raise BadApp([f"{path}:{line}: not UTF-8"]) from None
+    except BadYaml as error:
+        line_of = f":{error.line}" if error.line else ""
+        raise BadApp([f"{path}{line_of}: {error.said}"]) from None
+    compose, block, mistakes = _parts(document)
+    if mistakes or block is None:
+        found = sorted({(document.line(mistake.place), mistake.said) for mistake in mistakes})
+        raise BadApp([f"{path}:{line}: {said}" for line, said in found])
+    return App(path.stem, path, text, compose, block)
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            text = file.read(LARGEST + 1)
+    except (OSError, ValueError) as error:
+        said = getattr(error, "strerror", None) or "not a path"
+        raise BadApp([f"{path}: cannot be read: {said}"]) from None
+    if len(text) > LARGEST:
+        raise BadApp([f"{path}: larger than {LARGEST} bytes: not a Compose file"])
+    return text
+
+
+def _parts(document: Document) -> tuple[ComposeFile, Extension | None, list[Mistake]]:
+    written = document.value
+    if not isinstance(written, dict):
+        return ComposeFile(), None, [Mistake((), "a Compose file is a mapping with services")]
+    compose = ComposeFile.of(written)
+    mistakes = list(_of_compose(written))
+    given = written.get(KEY)
+    block, of_block = _block(_frozen({} if given is None else given), compose)
+    return compose, block, [*mistakes, *of_block]
+
+
+def _block(given: Any, compose: ComposeFile) -> tuple[Extension | None, list[Mistake]]:
+    try:
+        block = Extension.model_validate(given, strict=True)
+    except ValidationError as error:
+        mistakes = list(mistakes_of(error, given))
+        wrong = {str(mistake.place[1]) for mistake in mistakes if len(mistake.place) > 1}
+        if isinstance(given, dict):
+            mistakes += _of_the_rest(given, wrong, compose)
+        return None, mistakes
+    return _with_internal_secrets(block), list(names.mistakes_in(block, compose))
+
+
+def _of_the_rest(given: dict[str, Any], wrong: set[str], compose: ComposeFile) -> Iterator[Mistake]:
+    """Names that lead nowhere, in the parts that are right by themselves."""
+    rest = {key: value for key, value in given.items() if key not in wrong}
+    secrets = given.get("secrets")
+    if "secrets" in wrong and isinstance(secrets, dict):
+        # Named there, whatever is wrong with it.
+        rest["secrets"] = {name: {} for name in secrets}
+    with suppress(ValidationError):
+        for mistake in names.mistakes_in(Extension.model_validate(rest, strict=True), compose):
+            if mistake.place[1] not in wrong:
+                yield mistake
+
+
+def _of_compose(written: Mapping[str, Any]) -> Iterator[Mistake]:
+    """The little that has to be so; all else is Compose's to say, on the host."""
+    services = written.get("services")
+    if not isinstance(services, dict) or not services:
+        yield Mistake(("services",), "services: a mapping with at least one service")
+    for key in ("include", "extends"):
+        if key in written:
+            yield Mistake((key,), f"{key}: one file is shipped; put its services into it")
+    for name, service in services.items() if isinstance(services, dict) else ():
+        extends = service.get("extends") if isinstance(service, dict) else None
+        if isinstance(extends, dict) and "file" in extends:
+            place = ("services", name, "extends", "file")
+            said = "one file is shipped; put the service into it"
+            yield Mistake(place, f"services.{name}.extends.file: {said}")
+    for key in written:
+        if key != KEY and get_close_matches(key.lower().replace("_", "-"), [KEY], cutoff=0.85):
+            yield Mistake((key,), f"{shown((), key)[1:-1]}: did you mean {KEY}?")
+
+
+def _frozen(value: Any) -> Any:
+    """Tuples for lists, as the model has them."""
+    if isinstance(value, dict):
+        return {key: _frozen(item) for key, item in value.items()}
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
+
+
+def _with_internal_secrets(block: Extension) -> Extension:
+    """A deploy key or a registry's password is no service's, unless the file says whose."""
+    used = {name for _, name in names.secret_names(block)}
+    internal = {
+        name: secret.model_copy(update={"internal": True})
+        for name, secret in block.secrets.items()
+        if name in used and not secret.services
+    }
+    return block.model_copy(update={"secrets": {**block.secrets, **internal}})
