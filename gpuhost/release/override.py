@@ -1,0 +1,169 @@
+"""compose.override.yaml: what a careful operator adds to an app's file for one host."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from gpuhost.app.app import App
+from gpuhost.app.compose_file import ComposeService
+from gpuhost.app.errors import BadApp
+from gpuhost.app.model import Resources
+from gpuhost.release.contexts import OutsideSource, contexts
+from gpuhost.release.ports import BadPort, bound
+from gpuhost.release.variant import Choice, Reservation
+from gpuhost.release.yaml_text import flow, literal, quoted
+from gpuhost.rendering import render
+from gpuhost.sizes import GB
+
+ONCE = "service_completed_successfully"
+# How a card is asked for without a reservation.
+CARD_DEVICES = ("nvidia.com/gpu", "/dev/nvidia")
+
+
+@dataclass(frozen=True)
+class ServiceOverride:
+    """What one service gets; values are as YAML has them, keys in `reset` are taken away.
+
+    + devices: the reservation of cards; "!reset []" takes the file's own away
+    """
+
+    name: str
+    reset: tuple[str, ...] = ()
+    build: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    ports: tuple[Any, ...] = ()
+    limits: Mapping[str, str] = field(default_factory=dict)
+    devices: str = ""
+    host_devices: tuple[Any, ...] | None = None
+    shm_size: str = ""
+    logging: bool = False
+    restart: bool = False
+
+
+def override(app: App, choice: Choice) -> str:
+    """The file's text, the same for the same app and choice. No secret is in it.
+
+    Raises BadApp, with every mistake.
+    """
+    mistakes: list[str] = []
+    services = []
+    for name, service in app.compose.services.items():
+        try:
+            services.append(_service(name, service, app, choice))
+        except (BadPort, OutsideSource) as error:
+            mistakes.append(f"{app.path}: {error}")
+    if mistakes:
+        raise BadApp(mistakes)
+    return render(
+        "compose.override.yaml.j2",
+        app=app.name,
+        services=[service for service in services if service != ServiceOverride(service.name)],
+        flow=flow,
+        quoted=quoted,
+    )
+
+
+def _service(name: str, service: ComposeService, app: App, choice: Choice) -> ServiceOverride:
+    given = service.written
+    resources = app.block.resources.get(name, Resources())
+    environment = choice.environment.get(name, {})
+    return ServiceOverride(
+        name,
+        reset=tuple(_reset(name, given, app, choice)),
+        build=contexts(given.get("build")),
+        environment={key: literal(value) for key, value in environment.items()},
+        ports=tuple(bound(name, service.ports, app.block.public)),
+        limits=dict(_limits(resources)),
+        devices=_devices(given, choice.reservations.get(name), choice),
+        host_devices=_host_devices(given, choice),
+        shm_size=_bytes(resources.shm_gb) if resources.shm_gb else "",
+        logging="logging" not in given,
+        restart=_is_restarted(name, service, app, choice),
+    )
+
+
+def _limits(resources: Resources) -> Iterator[tuple[str, str]]:
+    if resources.memory_gb:
+        yield "memory", _bytes(resources.memory_gb)
+    if resources.cpus:
+        yield "cpus", format(Decimal(str(resources.cpus)), "f")
+
+
+def _bytes(gb: float) -> str:
+    return str(int(gb * GB))
+
+
+def _reset(name: str, given: Mapping[str, Any], app: App, choice: Choice) -> Iterator[str]:
+    """Keys of the file that contradict what the override says in another place."""
+    resources = app.block.resources.get(name, Resources())
+    unwanted = []
+    if resources.memory_gb:
+        # Compose refuses two that differ; and what may be swapped belongs to the limit.
+        unwanted += ["mem_limit", "memswap_limit"]
+    if resources.cpus:
+        unwanted += ["cpus"]
+    if app.block.scale.get(name, 1) > 1:
+        unwanted += ["container_name"]
+    if choice.without_card or name in choice.reservations:
+        unwanted += ["gpus"]
+    if choice.without_card and given.get("runtime") == "nvidia":
+        unwanted += ["runtime"]
+    return (key for key in unwanted if key in given)
+
+
+def _devices(given: Mapping[str, Any], reserved: Reservation | None, choice: Choice) -> str:
+    if reserved is not None:
+        cards: dict[str, Any] = {"driver": "nvidia"}
+        if reserved.device_ids:
+            cards["device_ids"] = [literal(device) for device in reserved.device_ids]
+        else:
+            cards["count"] = reserved.count or "all"
+        return f"!override [{flow({**cards, 'capabilities': ['gpu']})}]"
+    return "!reset []" if choice.without_card and _reserves(given) else ""
+
+
+def _reserves(given: Mapping[str, Any]) -> bool:
+    value: Any = given
+    for key in ("deploy", "resources", "reservations", "devices"):
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return bool(value)
+
+
+def _host_devices(given: Mapping[str, Any], choice: Choice) -> tuple[Any, ...] | None:
+    """The file's `devices` without cards; None where they stay as they are."""
+    devices = given.get("devices")
+    if not choice.without_card or not isinstance(devices, list):
+        return None
+    kept = tuple(device for device in devices if not str(device).startswith(CARD_DEVICES))
+    return None if len(kept) == len(devices) else kept
+
+
+def _is_restarted(name: str, service: ComposeService, app: App, choice: Choice) -> bool:
+    """Whether it gets a restart policy: it has none, and it is not one that ends by itself."""
+    given = service.written
+    deploy = given.get("deploy")
+    has_policy = "restart" in given or (isinstance(deploy, Mapping) and "restart_policy" in deploy)
+    is_migration = app.block.migrate is not None and app.block.migrate.service == name
+    is_started = not service.profiles or bool(set(service.profiles) & set(choice.profiles))
+    return (
+        not has_policy
+        and not is_migration
+        and is_started
+        and name not in choice.leave_out
+        and name not in _ending(app)
+    )
+
+
+def _ending(app: App) -> frozenset[str]:
+    """The services whose end others wait for."""
+    waited = (service.written.get("depends_on") for service in app.compose.services.values())
+    return frozenset(
+        name
+        for conditions in waited
+        if isinstance(conditions, Mapping)
+        for name, condition in conditions.items()
+        if isinstance(condition, Mapping) and condition.get("condition") == ONCE
+    )

@@ -1,0 +1,38 @@
+"""Values as YAML that every reader takes for the same text, whatever is in them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+# JSON leaves these as they are; YAML's readers refuse them, or take them for the end of a line.
+UNPRINTED = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+
+
+def quoted(text: str) -> str:
+    """In double quotes: a YAML reader gives back exactly this text.
+
+    >>> quoted('no "22:22"')
+    '"no \\\\"22:22\\\\""'
+    """
+    return UNPRINTED.sub(
+        lambda found: f"\\u{ord(found[0]):04x}", json.dumps(text, ensure_ascii=False)
+    )
+
+
+def literal(text: str) -> str:
+    """What Compose is not to take for a variable: ${HOME} stays ${HOME}."""
+    return text.replace("$", "$$")
+
+
+def flow(value: Any) -> str:
+    """A value of a YAML file on one line."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{quoted(str(k))}: {flow(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(flow, value)) + "]"
+    if isinstance(value, str):
+        return quoted(value)
+    return json.dumps(value)
