@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 # "swap_size" and "gpus" are meant for us; "swap_partner" is the user's own.
 SIMILARITY = 0.85
+# What deploys are told on the command line is no setting, though `apps` is one.
+OF_DEPLOYS = frozenset({"app"})
 OVERRIDES = "--data"
 LONGEST = 100
 
@@ -92,7 +94,8 @@ def in_words(host: Host, key: str) -> str:
 def _near_misses(merged: Mapping[Any, tuple[Any, str]]) -> Iterator[str]:
     names = list(fields())
     for key, (_, where) in merged.items():
-        if not isinstance(key, str) or key in names or key.startswith(("_", "ssh_")):
+        is_ours = isinstance(key, str) and key not in names and key not in OF_DEPLOYS
+        if not is_ours or key.startswith(("_", "ssh_")):
             continue
         # SWAP_SIZE_GB and swap-size-gb are meant for us too.
         close = get_close_matches(key.lower().replace("-", "_"), names, n=1, cutoff=SIMILARITY)
@@ -200,7 +203,7 @@ def _kind(annotation: Any) -> str:
     if annotation in named:
         return named[annotation]
     if get_origin(annotation) is dict:
-        key, value = get_args(annotation)
+        key, value = (next(_choices(part)) for part in get_args(annotation))
         return f"a dictionary, {_kind(key)} to {_kind(value)}"
     return str(annotation)
 

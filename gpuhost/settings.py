@@ -135,6 +135,12 @@ Rule = Annotated[str, AfterValidator(_is_firewall_rule), Kind('a rule, such as "
 AddressPool = Annotated[
     str, AfterValidator(_is_network), Kind('a pool, such as "10.200.0.0/16#24"')
 ]
+AppName = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]*$"), Kind('an app, such as "tts"')
+]
+BuildArgument = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$"), Kind("a build argument's name")
+]
 ChinaMirror = Literal["aliyun", "tuna", "ustc", "tencent", "huawei"]
 
 
@@ -303,6 +309,23 @@ class Settings(BaseModel):
         20, "Free space where images, data and apps live.", unit="GB", ge=0
     )
     memory_min_gb: float = setting(8, "RAM of the host.", unit="GB", ge=0)
+
+    apps: tuple[AppName, ...] = setting(
+        (), "The apps that deploys/gpu_host.py releases here: apps/NAME.yaml, in this order."
+    )
+    app_batch: int = setting(
+        1, "On how many hosts an app is released at a time; the first failure stops the rest.", ge=1
+    )
+    build_args: dict[BuildArgument, str] = setting(
+        {},
+        "Arguments of every image that is built here, where its Dockerfile declares them; what an "
+        "app's own build.args say wins.",
+    )
+    build_apt_cache: Literal["auto"] | bool = setting(
+        "auto",
+        "apt inside builds goes through a cache on the host, which tries the mirrors in their "
+        "order; `auto`: where apt_mirror names one.",
+    )
 
     @model_validator(mode="after")
     def _possible_together(self) -> Settings:

@@ -194,3 +194,23 @@ disk_min_free_gb = 20
 
 # RAM of the host. Allowed: a number of GB, at least 0.
 memory_min_gb = 8
+
+# Apps --------------------------------------------------------------------------------------------
+
+# The apps that deploys/gpu_host.py releases here: apps/NAME.yaml, in this order. Allowed: a list,
+# each item an app, such as "tts".
+apps = []
+
+# On how many hosts an app is released at a time; the first failure stops the rest. Allowed: a
+# whole number, at least 1.
+app_batch = 1
+
+# Builds ------------------------------------------------------------------------------------------
+
+# Arguments of every image that is built here, where its Dockerfile declares them; what an app's
+# own build.args say wins. Allowed: a dictionary, a build argument's name to a string.
+build_args = {}
+
+# apt inside builds goes through a cache on the host, which tries the mirrors in their order;
+# `auto`: where apt_mirror names one. Allowed: "auto" or True or False.
+build_apt_cache = "auto"

@@ -20,6 +20,13 @@ nvidia_mirror = "https://developer.download.nvidia.cn/compute/cuda/repos"
 # or your company gives you.
 # docker_registry_mirrors = ["https://ID.mirror.aliyuncs.com"]
 
+# Images that are built on the host: taken by every Dockerfile that declares the ARG.
+build_args = {
+    "PIP_INDEX_URL": "https://mirrors.aliyun.com/pypi/simple/",
+    "HF_ENDPOINT": "https://hf-mirror.com",
+    "NPM_CONFIG_REGISTRY": "https://registry.npmmirror.com",
+}
+
 # Through a proxy instead, or as well:
 # proxy_http = "http://10.0.0.5:3128"
 # proxy_https = "http://10.0.0.5:3128"

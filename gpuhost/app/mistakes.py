@@ -20,18 +20,10 @@ from gpuhost.app.document import Place
 LONGEST = 60
 # Where secrets are named, somebody will write one instead.
 NEVER_SHOWN = frozenset(
-    [
-        "secrets",
-        "password",
-        "token",
-        "deploy_key",
-        "key",
-        "certificate",
-        "headers",
-        "body",
-        "environment",
-        "args",
-    ]
+    (
+        *("secrets", "password", "token", "deploy_key", "key", "certificate"),
+        *("headers", "body", "environment", "args"),
+    )
 )
 
 

@@ -27,6 +27,9 @@ NOUNS = {
     "firewall": "Firewall",
     "disk": "Disk",
     "memory": "Memory",
+    "apps": "Apps",
+    "app": "Apps",
+    "build": "Builds",
 }
 
 DEFAULTS_HEAD = '''"""Every setting with its default. Generated from the code: `make docs`.
@@ -55,8 +58,8 @@ the other hosts go on. Your own data and pyinfra's (`ssh_…`, `_sudo`) are left
 
 
 def _by_noun() -> Iterator[tuple[str, list[tuple[str, FieldInfo]]]]:
-    for noun, group in groupby(fields().items(), lambda item: item[0].partition("_")[0]):
-        yield NOUNS[noun], list(group)
+    for title, group in groupby(fields().items(), lambda item: NOUNS[item[0].partition("_")[0]]):
+        yield title, list(group)
 
 
 def defaults_file() -> str:

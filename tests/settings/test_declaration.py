@@ -42,6 +42,17 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         "toolkit_test_image = '--privileged' (here): None or an image, such as \"ubuntu:24.04\"",
     ),
     ({"toolkit_test_image": "a b"}, "toolkit_test_image = 'a b' (here): None or an image"),
+    ({"apps": ["TTS"]}, "apps = ['TTS'] (here): a list, each item an app, such as \"tts\""),
+    ({"app_batch": 0}, "app_batch = 0 (here): a whole number, at least 1"),
+    (
+        {"build_args": {"A B": "c"}},
+        "build_args = {'A B': 'c'} (here): a dictionary, a build argument's name to a string",
+    ),
+    ({"build_args": {"A": 1}}, "build_args = {'A': 1} (here): a dictionary, a build argument's"),
+    (
+        {"build_apt_cache": "yes"},
+        "build_apt_cache = 'yes' (here): \"auto\" or True or False",
+    ),
     ({"swap_path": "swap"}, "swap_path = 'swap' (here): must be an absolute path"),
     (
         {"docker_features": {1: 2}},
@@ -81,6 +92,7 @@ OF_OTHERS = {
     "ssh_known_hosts_file": "x",
     "_sudo": True,
     "_sudo_password": "secret",
+    "app": "tts",
     "app_name": "tts",
     "swap_partner": "bob",
     "owner": "me",
