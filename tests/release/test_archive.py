@@ -1,0 +1,162 @@
+"""A directory is packed alike everywhere, with what the host's builds need and nothing else."""
+
+from __future__ import annotations
+
+import io
+import os
+import socket
+import tarfile
+import time
+from pathlib import Path
+
+import pytest
+
+from gpuhost.release.archive import Archive, BadDirectory, BuildContext, pack
+
+
+def _members(archive: Archive) -> dict[str, tarfile.TarInfo]:
+    with tarfile.open(fileobj=io.BytesIO(archive.content)) as opened:
+        return {member.name: member for member in opened.getmembers()}
+
+
+def _write(directory: Path, *names: str) -> None:
+    for name in names:
+        path = directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name, "utf-8")
+
+
+def test_everything_but_git(tmp_path: Path) -> None:
+    _write(tmp_path, "Dockerfile", "src/a.py", ".git/HEAD", "module/.git", "module/b", ".gitignore")
+    (tmp_path / "empty").mkdir()
+    assert list(_members(pack(tmp_path))) == [
+        ".gitignore", "Dockerfile", "empty", "module", "module/b", "src", "src/a.py",
+    ]  # fmt: skip
+
+
+def test_the_same_bytes_for_the_same_files(tmp_path: Path) -> None:
+    names = ["b", "a/ä", "a/b", "Z", "x" * 120 + "/" + "y" * 120]
+    one, other = tmp_path / "one", tmp_path / "other"
+    _write(one, *names)
+    _write(other, *reversed(names))
+    for path in other.rglob("*"):
+        os.utime(path, (time.time() - 1000,) * 2)
+    assert pack(one) == pack(other)
+
+
+@pytest.mark.parametrize("change", ["content", "mode", "name", "more", "link"])
+def test_another_revision_for_every_change(tmp_path: Path, change: str) -> None:
+    _write(tmp_path, "a", "b")
+    before = pack(tmp_path)
+    match change:
+        case "content":
+            (tmp_path / "a").write_text("A")
+        case "mode":
+            (tmp_path / "a").chmod(0o755)
+        case "name":
+            (tmp_path / "a").rename(tmp_path / "c")
+        case "more":
+            (tmp_path / "empty").mkdir()
+        case "link":
+            (tmp_path / "b").unlink()
+            (tmp_path / "b").symlink_to("a")
+    assert pack(tmp_path).revision != before.revision
+
+
+def test_nobodys_files_in_no_time(tmp_path: Path) -> None:
+    _write(tmp_path, "run.sh")
+    (tmp_path / "run.sh").chmod(0o4755)
+    member = _members(pack(tmp_path))["run.sh"]
+    assert (member.uid, member.gid, member.uname, member.gname) == (0, 0, "", "")
+    assert (member.mtime, member.mode) == (0, 0o755)
+
+
+def test_the_builds_own_files_stay_though_ignored(tmp_path: Path) -> None:
+    """The host builds by them, and applies the rules once more."""
+    _write(tmp_path, "Dockerfile", "docker/gpu.Dockerfile", "a.md", "b.py")
+    (tmp_path / ".dockerignore").write_text("*\n!b.py\n")
+    contexts = [BuildContext(), BuildContext(".", "docker/gpu.Dockerfile")]
+    assert set(_members(pack(tmp_path, contexts))) == {
+        ".dockerignore", "Dockerfile", "docker/gpu.Dockerfile", "b.py",
+    }  # fmt: skip
+
+
+def test_each_context_has_rules_of_its_own(tmp_path: Path) -> None:
+    """What one image leaves out another may be built from."""
+    _write(
+        tmp_path, "web/a", "web/secret", "api/a", "api/secret", "api/b", "shared/x", "Dockerfile"
+    )
+    (tmp_path / "api" / ".dockerignore").write_text("secret\n")
+    (tmp_path / ".dockerignore").write_text("**/secret\napi\nshared\n")
+    inside = set(_members(pack(tmp_path, [BuildContext(), BuildContext("api")])))
+    assert {"web/a", "api/a", "api/b", "Dockerfile"} <= inside
+    assert not {"web/secret", "api/secret", "shared/x"} & inside
+    alone = set(_members(pack(tmp_path, [BuildContext("./api/")])))
+    assert {"web/secret", "shared/x", "api/a"} <= alone
+    assert "api/secret" not in alone
+
+
+def test_a_dockerfiles_own_rules_go_first(tmp_path: Path) -> None:
+    _write(tmp_path, "gpu.Dockerfile", "a", "b")
+    (tmp_path / ".dockerignore").write_text("a\n")
+    (tmp_path / "gpu.Dockerfile.dockerignore").write_text("b\n")
+    inside = set(_members(pack(tmp_path, [BuildContext(".", "gpu.Dockerfile")])))
+    assert "a" in inside
+    assert "b" not in inside
+
+
+def test_links_inside_are_kept_as_they_are(tmp_path: Path) -> None:
+    _write(tmp_path, "a/file", "b/x")
+    (tmp_path / "b" / "link").symlink_to("../a/./file")
+    (tmp_path / "b" / "directory").symlink_to("../a")
+    (tmp_path / "b" / "nowhere").symlink_to("missing")
+    members = _members(pack(tmp_path))
+    assert members["b/link"].linkname == "../a/./file"
+    assert members["b/directory"].issym()
+    assert members["b/nowhere"].linkname == "missing"
+    assert "b/directory/file" not in members
+
+
+@pytest.mark.parametrize("target", ["/etc/passwd", "..", "../../x", "../b/../../x"])
+def test_links_out_of_it_are_named(tmp_path: Path, target: str) -> None:
+    directory = tmp_path / "source"
+    _write(directory, "a")
+    (directory / "link").symlink_to(target)
+    with pytest.raises(BadDirectory, match=r"the link link leads out of it"):
+        pack(directory)
+    (directory / ".dockerignore").write_text("link\n")
+    assert "link" not in _members(pack(directory))
+
+
+def test_sockets_and_pipes_are_left_out(tmp_path: Path) -> None:
+    _write(tmp_path, "a")
+    os.mkfifo(tmp_path / "pipe")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "s"))
+        assert list(_members(pack(tmp_path))) == ["a"]
+
+
+def test_names_that_are_no_text(tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"\xff\xfe")).write_text("x")
+    assert [os.fsencode(name) for name in _members(pack(tmp_path))] == [b"\xff\xfe"]
+
+
+@pytest.mark.parametrize("kind", ["missing", "a file"])
+def test_no_directory(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "a file").write_text("")
+    with pytest.raises(BadDirectory, match=r"is no directory on this machine; it is relative"):
+        pack(tmp_path / kind)
+
+
+def test_a_file_that_vanishes_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _write(tmp_path, "a", "b")
+    whole = Path.open
+
+    def gone(path: Path, *arguments: str) -> object:
+        if path.name == "b":
+            path.unlink()
+        return whole(path, *arguments)
+
+    monkeypatch.setattr(Path, "open", gone)
+    with pytest.raises(BadDirectory, match=r"cannot be read: .*/b: No such file"):
+        pack(tmp_path)

@@ -1,0 +1,174 @@
+"""Secrets are found where the app says, all that are missing are named, and none is ever shown."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gpuhost.app.model import Extension
+from gpuhost.release import secrets
+from gpuhost.release.secrets import BadSecrets, Given, Hidden, collect
+
+VALUE = "s3cret-Wert-ß$'\"`{}"
+
+
+def _collect(tmp_path: Path, **by_name: dict[str, Any]) -> Given:
+    return collect(Extension.model_validate({"secrets": by_name}), tmp_path / "app.yaml")
+
+
+def _lines(tmp_path: Path, **by_name: dict[str, Any]) -> tuple[str, ...]:
+    with pytest.raises(BadSecrets) as caught:
+        _collect(tmp_path, **by_name)
+    return caught.value.lines
+
+
+def _python(code: str) -> dict[str, Any]:
+    return {"command": [sys.executable, "-c", code]}
+
+
+@pytest.mark.parametrize(
+    ("secret", "exported"),
+    [
+        pytest.param({}, {"KEY": VALUE}, id="by its own name"),
+        pytest.param({"env": "OTHER"}, {"OTHER": VALUE, "KEY": "wrong"}, id="by another name"),
+        pytest.param({"file": "key.txt"}, {}, id="a file beside the app file"),
+        pytest.param(
+            _python("print(open('key.txt').read(), end='')"), {}, id="a command, run there"
+        ),
+    ],
+)
+def test_found(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    secret: dict[str, Any],
+    exported: dict[str, str],
+) -> None:
+    (tmp_path / "key.txt").write_text(f"{VALUE}\n", "utf-8")
+    for name, value in exported.items():
+        monkeypatch.setenv(name, value)
+    assert _collect(tmp_path, KEY=secret).reveal("KEY") == VALUE
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        ("secret", "secret"),
+        ("secret\n", "secret"),
+        ("secret\r\n", "secret"),
+        ("secret\n\n", "secret\n"),
+        ("  secret ", "  secret "),
+        ("-----BEGIN-----\nline\n-----END-----\n", "-----BEGIN-----\nline\n-----END-----"),
+    ],
+)
+def test_one_final_newline_is_not_of_the_secret(tmp_path: Path, written: str, value: str) -> None:
+    (tmp_path / "key").write_bytes(written.encode())
+    printed = _python(f"import sys; sys.stdout.write({written!r})")
+    assert _collect(tmp_path, KEY={"file": "key"}).reveal("KEY") == value
+    assert _collect(tmp_path, KEY=printed).reveal("KEY") == value
+
+
+def test_a_file_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").write_text(VALUE, "utf-8")
+    given = _collect(tmp_path / "apps", KEY={"file": str(tmp_path / "elsewhere")})
+    assert given.reveal("KEY") == VALUE
+
+
+def test_what_the_host_makes_is_not_looked_for(tmp_path: Path) -> None:
+    given = _collect(
+        tmp_path, MADE={"generate": "hex"}, URL={"value": "redis://:${MADE}@redis:6379/0"}
+    )
+    assert given.values == {}
+    assert given.document() == b"{}\n"
+
+
+# What is wrong, and what the line says: which secret, where it was looked for, and why not.
+BAD: dict[str, tuple[dict[str, Any], str | None, str]] = {
+    "not exported": ({}, None, "secret KEY (environment variable KEY): not set; export it"),
+    "not exported by its other name": ({"env": "O"}, None, "(environment variable O): not set"),
+    "empty": ({}, "", "(environment variable KEY): empty"),
+    "blank": ({}, " \n", "(environment variable KEY): empty"),
+    "short": ({"min_length": 12}, "elevenchars", "shorter than 12 characters"),
+    "too short for any log": ({}, "abc", "shorter than 4 characters"),
+    "a default": ({"refuse": ["changeme"]}, "changeme", "one of the defaults that must not stay"),
+    "a default in capitals": ({"refuse": ["changeme"]}, "ChangeMe ", "defaults that must not stay"),
+    "not UTF-8": ({}, "\udcff1234", "it is not UTF-8 text"),
+    "no file": ({"file": "none"}, None, "/none): No such file or directory"),
+    "a directory": ({"file": "."}, None, "): Is a directory"),
+    "a file that is no text": ({"file": "binary"}, None, "/binary): it is not UTF-8 text"),
+    "a file with NUL": ({"file": "nul"}, None, "/nul): it holds a NUL character"),
+    "no command": ({"command": ["no-such-thing"]}, None, "there is no command no-such-thing"),
+    "a command that fails": (
+        _python("import sys; print('Wert1'); sys.exit('not in the store')"),
+        None,
+        "it failed (exit 1): not in the store",
+    ),
+    "a command that says nothing": (_python("raise SystemExit(3)"), None, "(exit 3): it said noth"),
+    "a command that prints nothing": (_python(""), None, "): empty"),
+    "a command that prints bytes": (
+        _python(r"import sys; sys.stdout.buffer.write(b'\xffWert1')"),
+        None,
+        "what it prints is not UTF-8 text",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_missing_or_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    secret, exported, says = BAD[name]
+    (tmp_path / "binary").write_bytes(b"\xff\xfeWert1")
+    (tmp_path / "nul").write_bytes(b"Wert1\0Wert1")
+    monkeypatch.delenv("KEY", raising=False)
+    if exported is not None:
+        monkeypatch.setenv("KEY", exported)
+    (line,) = _lines(tmp_path, KEY=secret)
+    assert line.startswith("secret KEY (")
+    assert says in line
+    assert "Wert1" not in line
+    assert not exported or exported.strip() in ("", "abc") or exported not in line
+
+
+def test_a_command_has_its_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its children too: one of them would keep its output open."""
+    monkeypatch.setattr(secrets, "COMMAND_SECONDS", 0.5)
+    (line,) = _lines(tmp_path, KEY={"command": ["sh", "-c", "sleep 100 & sleep 100"]})
+    assert "did not end within" in line
+
+
+def test_all_are_named_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("THERE", VALUE)
+    monkeypatch.setenv("WEAK", "12345")
+    made = {"generate": "hex"}
+    weak = {"min_length": 12}
+    lines = _lines(tmp_path, THERE={}, GONE={}, FILE={"file": "none"}, WEAK=weak, MADE=made)
+    assert [line.split()[1] for line in lines] == ["GONE", "FILE", "WEAK"]
+
+
+def test_nothing_shows_a_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KEY", VALUE)
+    given = _collect(tmp_path, KEY={})
+    shown = f"{given} {given!r} {given.values} {given.values['KEY']} {vars(given)}"
+    assert VALUE not in shown
+    assert "***" in shown
+    assert f"{Hidden(VALUE)!r:>5}" == "  ***"
+
+
+def test_the_document_is_the_same_for_the_same_secrets() -> None:
+    one = Given({"B": Hidden("2"), "A": Hidden(VALUE)})
+    other = Given({"A": Hidden(VALUE), "B": Hidden("2")})
+    assert one.document() == other.document()
+    assert json.loads(one.document()) == {"A": VALUE, "B": "2"}
+    assert one.sha256() == hashlib.sha256(other.document()).hexdigest()
+    assert one.sha256() != Given({"A": Hidden(VALUE)}).sha256()
+
+
+def test_other_programs_words_are_masked() -> None:
+    given = Given(
+        {"KEY": Hidden("first line\nsecond line"), "LONGER": Hidden("first line, longer")}
+    )
+    said = "fatal: second line refused (first line, longer)"
+    assert given.masked(said) == "fatal: *** refused (***)"

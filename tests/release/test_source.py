@@ -1,0 +1,292 @@
+"""Which revision is released: asked of real repositories, over HTTP and a stand-in of ssh."""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import socket
+import stat
+import subprocess
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gpuhost.app.source import Source
+from gpuhost.release import git
+from gpuhost.release.secrets import Given, Hidden
+from gpuhost.release.source import BadSource, Resolved, resolve, short
+
+TOKEN = "t0ken-'\"$`"
+KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nbm90IGEga2V5\n-----END OPENSSH PRIVATE KEY-----"
+GIVEN = Given({"TOKEN": Hidden(TOKEN), "KEY": Hidden(KEY)})
+UNKNOWN = "5" * 40
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Branches main, feature/main and both; tags light, annotated and both."""
+    path = tmp_path_factory.mktemp("git") / "app.git"
+    work = path.with_name("work")
+    environment = {
+        **os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull,
+        "GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b.invalid",
+        "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@b.invalid",
+    }  # fmt: skip
+
+    def run(*words: str) -> None:
+        subprocess.run(["git", *words], check=True, capture_output=True, env=environment)
+
+    run("init", "-q", "-b", "main", str(work))
+    in_work = partial(run, "-C", str(work))
+    for number, names in enumerate((["tag light"], ["tag -a annotated -m x"], ["branch both"])):
+        in_work("commit", "-q", "--allow-empty", "-m", str(number))
+        for name in names:
+            in_work(*name.split())
+    in_work("commit", "-q", "--allow-empty", "-m", "last")
+    in_work("tag", "both")
+    in_work("branch", "feature/main", "HEAD~2")
+    run("clone", "-q", "--bare", str(work), str(path))
+    run("-C", str(path), "update-server-info")
+    return path
+
+
+def _commit(repository: Path, name: str) -> str:
+    command = ["git", "-C", str(repository), "rev-parse", f"{name}^{{commit}}"]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def _resolve(tmp_path: Path, **source: Any) -> Resolved:
+    return resolve(Source(**source), GIVEN, path=tmp_path / "app.yaml", text=b"")
+
+
+def _refusal(tmp_path: Path, **source: Any) -> str:
+    with pytest.raises(BadSource) as caught:
+        _resolve(tmp_path, **source)
+    said = str(caught.value)
+    assert TOKEN not in said
+    assert "bm90IGEga2V5" not in said
+    return said
+
+
+@pytest.mark.parametrize(
+    ("ref", "name"),
+    [
+        ("HEAD", "main"),
+        ("main", "refs/heads/main"),
+        ("feature/main", "refs/heads/feature/main"),
+        ("light", "refs/tags/light"),
+        ("annotated", "refs/tags/annotated"),
+        ("refs/heads/both", "refs/heads/both"),
+        ("refs/tags/both", "refs/tags/both"),
+        ("refs/tags/annotated", "refs/tags/annotated"),
+    ],
+)
+def test_a_branch_or_a_tag(
+    tmp_path: Path, repository: Path, ssh: Path, ref: str, name: str
+) -> None:
+    found = _resolve(tmp_path, git=f"git@git.invalid:{repository}", ref=ref)
+    assert found == Resolved(_commit(repository, name))
+
+
+def test_a_whole_commit_is_asked_of_nobody(tmp_path: Path) -> None:
+    assert _resolve(tmp_path, git="https://nowhere.invalid/a.git", ref=UNKNOWN).revision == UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("ref", "says"),
+    [
+        ("nothing", r"has no branch or tag 'nothing'; check source.ref$"),
+        ("ain", r"has no branch or tag 'ain'"),
+        ("5555555", r"no branch or tag '5555555'; a commit is given with all its 40 digits"),
+        ("both", r"a branch and a tag 'both'; write refs/heads/both or refs/tags/both"),
+    ],
+)
+def test_no_such_revision(tmp_path: Path, repository: Path, ssh: Path, ref: str, says: str) -> None:
+    with pytest.raises(BadSource, match=says):
+        _resolve(tmp_path, git=f"git@git.invalid:{repository}", ref=ref)
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        (
+            {"git": "git@a.invalid:/no/such.git"},
+            "not appear to be a git repository; .*check source.git",
+        ),
+        ({"git": "git@a.invalid:a", "token": "TOKEN"}, "source.token goes with https, and"),
+        ({"git": "https://a.invalid/a", "deploy_key": "KEY"}, "deploy_key goes with ssh, and"),
+        ({"directory": "missing"}, "missing is no directory on this machine"),
+    ],
+)
+def test_what_cannot_be_asked(tmp_path: Path, ssh: Path, source: dict[str, str], says: str) -> None:
+    assert re.search(says, _refusal(tmp_path, **source))
+
+
+def test_a_directory_beside_the_app_file(tmp_path: Path) -> None:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "a").write_text("x")
+    one = _resolve(tmp_path, directory="src")
+    assert one.archive is not None
+    assert one == _resolve(tmp_path, directory=str(tmp_path / "src"))
+    (tmp_path / "src" / "a").write_text("y")
+    assert _resolve(tmp_path, directory="src").revision != one.revision
+
+
+def test_images_only(tmp_path: Path) -> None:
+    one, other = (
+        resolve(None, Given(), path=tmp_path / "app.yaml", text=text) for text in (b"1", b"2")
+    )
+    assert one.archive is None
+    assert one.revision != other.revision
+    assert len(short(one.revision)) == 12
+
+
+def test_a_server_that_says_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(git, "SECONDS", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        said = _refusal(tmp_path, git=f"http://127.0.0.1:{silent.getsockname()[1]}/a.git")
+    assert "did not end within" in said
+    assert said.endswith("check source.git and the network of this machine")
+
+
+def test_without_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "install git" in _refusal(tmp_path, git="https://a.invalid/a.git")
+
+
+class Guarded(SimpleHTTPRequestHandler):
+    """A repository as files, for who knows the token; tells where it has seen that."""
+
+    def do_GET(self) -> None:
+        user_and_token = base64.b64encode(f"deploy:{TOKEN}".encode()).decode()
+        self.server.seen += _command_lines_with(TOKEN)  # type: ignore[attr-defined]
+        if self.headers.get("Authorization") == f"Basic {user_and_token}":
+            super().do_GET()
+            return
+        self.send_response(401)
+        self.send_header("WWW-Authenticate", 'Basic realm="git"')
+        self.end_headers()
+
+    def log_message(self, *arguments: Any) -> None:
+        return
+
+
+def _command_lines_with(text: str) -> list[str]:
+    found = []
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = process.read_bytes().decode("utf-8", "replace")
+        except OSError:
+            continue
+        found += [line] if text in line else []
+    return found
+
+
+@pytest.fixture
+def server(repository: Path) -> Iterator[ThreadingHTTPServer]:
+    handler = partial(Guarded, directory=str(repository.parent))
+    serving = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    serving.seen = []  # type: ignore[attr-defined]
+    thread = threading.Thread(target=serving.serve_forever)
+    thread.start()
+    yield serving
+    serving.shutdown()
+    thread.join()
+    serving.server_close()
+
+
+def test_a_token(tmp_path: Path, repository: Path, server: ThreadingHTTPServer) -> None:
+    url = f"http://127.0.0.1:{server.server_port}/app.git"
+    found = _resolve(tmp_path, git=url, ref="main", token="TOKEN", user="deploy")
+    assert found.revision == _commit(repository, "main")
+    assert server.seen == []  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("source", [{}, {"token": "TOKEN", "user": "other"}])
+def test_no_token_or_a_wrong_one(
+    tmp_path: Path, server: ThreadingHTTPServer, source: dict[str, str]
+) -> None:
+    said = _refusal(tmp_path, git=f"http://127.0.0.1:{server.server_port}/app.git", **source)
+    assert said.endswith("give source.token, the secret with a token that may read it")
+
+
+FAKE_SSH = """#!/bin/sh
+printf '%s\\n' "$@" >"$SEEN/arguments"
+for word in "$@"; do
+    case $before$word in
+        -i?*) cp "$word" "$SEEN/key"; stat -c %a "$word" "$(dirname "$word")" >"$SEEN/modes";;
+        *-oUserKnownHostsFile=*) cp "${word#*=}" "$SEEN/known_hosts";;
+    esac
+    before=; [ "$word" = -i ] && before=-i
+done
+[ -e "$SEEN/refuse" ] && { cat "$SEEN/refuse" >&2; exit 255; }
+for word in "$@"; do last=$word; done
+eval "exec $last"
+"""
+
+
+@pytest.fixture
+def ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the stand-in of ssh leaves what it has seen."""
+    programs, seen = tmp_path / "bin", tmp_path / "seen"
+    programs.mkdir()
+    seen.mkdir()
+    (programs / "ssh").write_text(FAKE_SSH)
+    (programs / "ssh").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    monkeypatch.setenv("SEEN", str(seen))
+    return seen
+
+
+def test_a_deploy_key(tmp_path: Path, repository: Path, ssh: Path) -> None:
+    line = "git.invalid ssh-ed25519 AAAA"
+    url = f"ssh://git@git.invalid{repository}"
+    found = _resolve(tmp_path, git=url, deploy_key="KEY", known_hosts=[line])
+    assert found.revision == _commit(repository, "main")
+    assert (ssh / "key").read_text() == f"{KEY}\n"
+    assert (ssh / "modes").read_text().split() == ["600", "700"]
+    assert (ssh / "known_hosts").read_text() == f"{line}\n"
+    arguments = (ssh / "arguments").read_text().splitlines()
+    assert {"-oBatchMode=yes", "-oIdentitiesOnly=yes", "-oStrictHostKeyChecking=yes"} <= {
+        *arguments
+    }
+    (key,) = (word for word in arguments if word.endswith("/key"))
+    assert not Path(key).parent.exists()
+
+
+def test_ones_own_key(tmp_path: Path, repository: Path, ssh: Path) -> None:
+    assert _resolve(tmp_path, git=f"git@git.invalid:{repository}").revision
+    assert not (ssh / "key").exists()
+    assert "-oStrictHostKeyChecking=accept-new" in (ssh / "arguments").read_text()
+
+
+@pytest.mark.parametrize(
+    ("said_by_ssh", "what_to_do"),
+    [
+        ("git@git.invalid: Permission denied (publickey).", "give source.deploy_key"),
+        ("Host key verification failed.", "add the server's line to source.known_hosts"),
+        ("ssh: Could not resolve hostname git.invalid", "check source.git and the network"),
+    ],
+)
+def test_what_ssh_says_and_what_to_do(
+    tmp_path: Path, ssh: Path, said_by_ssh: str, what_to_do: str
+) -> None:
+    (ssh / "refuse").write_text(f"{said_by_ssh} {KEY.splitlines()[1]}\n")
+    said = _refusal(tmp_path, git="git@git.invalid:a.git", deploy_key="KEY")
+    assert said_by_ssh in said
+    assert what_to_do in said
+
+
+def test_private_files_are_never_open(tmp_path: Path) -> None:
+    old = os.umask(0)
+    try:
+        git._private(tmp_path / "file", "x")
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o600
