@@ -11,6 +11,7 @@ from pyinfra.api import StringCommand
 from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS, pop_global_arguments
 from pyinfra.api.exceptions import ConnectError, PyinfraError
 from pyinfra.api.host import Host
+from pyinfra.connectors.util import CommandOutput
 
 from gpuhost.fleet.host_keys import HostKeyRefused
 from gpuhost.request import request_for
@@ -37,6 +38,10 @@ class NotReadable(Exception):
     def __init__(self, reason: str, fix: str = "") -> None:
         super().__init__(reason)
         self.fix = fix
+
+
+class BrokenOff(NotReadable):
+    """The connection ended, or nothing came: it may be there again later."""
 
 
 class _PasswordWanted(PyinfraError):
@@ -84,7 +89,22 @@ def read(host: Host, declared: Settings) -> Snapshot:
 
     Raises NotReadable.
     """
-    given = {"_stdin": script(request_for(declared)), "_timeout": READ_TIMEOUT}
+    output = ask(host, script(request_for(declared)), READ_TIMEOUT, "the reading")
+    try:
+        return Snapshot(decode(output.stdout_lines))
+    except BadReply as error:
+        raise NotReadable(f"{error}; it said: {_last(output.output_lines)}") from error
+
+
+def ask(host: Host, commands: str, seconds: int, what: str) -> CommandOutput:
+    """Run shell commands, as root where that is possible without asking anybody.
+
+    + seconds: the longest it may take
+    + what: names it in the error, "the reading"
+
+    Raises BrokenOff, and NotReadable also when the commands fail.
+    """
+    given = {"_stdin": commands, "_timeout": seconds}
     arguments, _ = pop_global_arguments(host.state, host, given)
     known = {key: value for key, value in arguments.items() if key in CONNECTOR_ARGUMENT_KEYS}
     try:
@@ -94,15 +114,12 @@ def read(host: Host, declared: Settings) -> Snapshot:
             "sudo wants a password", "set _sudo_password, or allow sudo with NOPASSWD"
         ) from error
     except TimeoutError as error:
-        raise NotReadable(f"no reply within {READ_TIMEOUT} s") from error
+        raise BrokenOff(f"no reply within {seconds} s") from error
     except (OSError, EOFError, SSHException) as error:
-        raise NotReadable(f"the connection broke off: {one_line(str(error))}") from error
+        raise BrokenOff(f"the connection broke off: {one_line(str(error))}") from error
     if not succeeded:
-        raise NotReadable(f"the reading failed: {_last(output.output_lines)}")
-    try:
-        return Snapshot(decode(output.stdout_lines))
-    except BadReply as error:
-        raise NotReadable(f"{error}; it said: {_last(output.output_lines)}") from error
+        raise NotReadable(f"{what} failed: {_last(output.output_lines)}")
+    return output
 
 
 def disconnect(host: Host) -> None:

@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gpuhost.checks.finding import Status
-from gpuhost.fleet.report import FleetReport, HostReport, HostStatus
+from gpuhost.fleet.report import FleetReport, HostStatus
 from gpuhost.outputs.table import in_words, plain, table
 
 STYLES = {
@@ -33,7 +33,8 @@ def print_report(report: FleetReport, console: Console) -> None:
             console.print()
             console.print(table(host.host, findings, title=in_words(host.findings)))
         if host.reason and not host.findings:
-            _print_reason(host, console)
+            console.print()
+            print_reason(host.host, host.status, host.reason, host.fix, console)
 
 
 def _summary(report: FleetReport) -> Table:
@@ -42,7 +43,7 @@ def _summary(report: FleetReport) -> Table:
         grid.add_column(heading, overflow="fold")
     for host in report.hosts:
         said = in_words(host.findings) if host.findings else plain(host.reason)
-        grid.add_row(plain(host.host), _status(host), Text(said))
+        grid.add_row(plain(host.host), status_in_colour(host.status), Text(said))
     return grid
 
 
@@ -52,14 +53,13 @@ def _counts(report: FleetReport) -> str:
     return f"{len(report.hosts)} hosts: {words}"
 
 
-def _status(host: HostReport) -> Text:
-    return Text(host.status.value, style=STYLES[host.status])
+def status_in_colour(status: HostStatus) -> Text:
+    return Text(status.value, style=STYLES[status])
 
 
-def _print_reason(host: HostReport, console: Console) -> None:
+def print_reason(host: str, status: HostStatus, reason: str, fix: str, console: Console) -> None:
     """Not in a table: a command that is folded to a column's width cannot be copied."""
-    console.print()
-    head = Text.assemble(plain(host.host), ": ", _status(host), ": ", plain(host.reason))
+    head = Text.assemble(plain(host), ": ", status_in_colour(status), ": ", plain(reason))
     console.print(head, soft_wrap=True)
-    if host.fix:
-        console.print(Text(f"-> {plain(host.fix)}", style="dim"), soft_wrap=True)
+    if fix:
+        console.print(Text(f"-> {plain(fix)}", style="dim"), soft_wrap=True)

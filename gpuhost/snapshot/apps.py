@@ -11,6 +11,8 @@ from gpuhost.snapshot.probes import NotRead, Probes
 
 UNIT = "gpuhost-release-{app}.service"
 AT_WORK = ("active", "activating", "reloading", "deactivating")
+# Of the year 9999, the last of calendars.
+LAST_SECOND = 253402300800
 VERIFIED = "verified"
 
 
@@ -24,6 +26,7 @@ class Result:
     said: str = ""
     fix: str = ""
     restored: str = ""
+    restore_said: str = ""
     backup: str = ""
     by: str = ""
     migrated: bool = False
@@ -44,13 +47,18 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Release:
-    """A release's directory. result: None while it is under way, or if it was cut off."""
+    """A release's directory.
+
+    + result: None while it is under way, or if it was cut off
+    + rollback_of: the release whose files and images it brought back; "": it is one of its own
+    """
 
     id: str
     inputs: str
     revision: str
     by: str
     project: str
+    rollback_of: str
     result: Result | None
 
     @property
@@ -81,7 +89,7 @@ class AppState:
 
     + current: the id of the last verified release; None: none has been
     + releases: newest first
-    + at_work: the unit that releases it runs
+    + at_work: its unit runs, or somebody holds its lock
     + given: of the current release
     """
 
@@ -164,7 +172,7 @@ def _app(value: Mapping[str, Any], at_work: frozenset[str]) -> AppState:
         current=_text(value.get("current")) or None,
         releases=tuple(map(_release, _objects(value.get("releases")))),
         attempt=None if attempt is None else _attempt(_object(attempt)),
-        at_work=UNIT.format(app=name) in at_work,
+        at_work=value.get("locked") is True or UNIT.format(app=name) in at_work,
         given=None if given is None else _given(_object(given)),
         backups=tuple(
             Backup(_text(backup.get("name")), bool(backup.get("manifest")))
@@ -181,6 +189,7 @@ def _release(value: Mapping[str, Any]) -> Release:
         revision=_text(value.get("revision")),
         by=_text(value.get("by")),
         project=_text(value.get("project")),
+        rollback_of=_text(value.get("rollback_of")),
         result=None if result is None else _result(_object(result)),
     )
 
@@ -193,6 +202,7 @@ def _result(value: Mapping[str, Any]) -> Result:
         said=_text(value.get("said")),
         fix=_text(value.get("fix")),
         restored=_text(value.get("restored")),
+        restore_said=_text(value.get("restore_said")),
         backup=_text(value.get("backup")),
         by=_text(value.get("by")),
         migrated=value.get("migrated") is True,
@@ -224,14 +234,15 @@ def _texts(value: object) -> tuple[str, ...]:
 
 
 def _number(value: object) -> float | None:
-    # An infinity of JSON's reader has no place on a calendar.
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return float(value) if is_number and abs(value) < 1e12 else None  # type: ignore[arg-type]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    # JSON's reader knows infinities, and integers that no float holds.
+    return float(value) if abs(value) < LAST_SECOND else None
 
 
 def _seconds(value: object) -> int | None:
     number = _number(value)
-    return None if number is None else int(number)
+    return int(number) if number is not None and 0 <= number < LAST_SECOND else None
 
 
 def _object(value: object) -> Mapping[str, Any]:

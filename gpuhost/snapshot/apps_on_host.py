@@ -14,7 +14,7 @@ from typing import Any
 
 LARGEST = 1 << 20
 MOST = 50
-OF_THE_PLAN = ("by", "inputs", "project", "revision")
+OF_THE_PLAN = ("by", "inputs", "project", "revision", "rollback_of")
 NOT_OF_THE_RESULT = ("logs", "output")
 
 
@@ -56,12 +56,27 @@ def newest_first(directory: Path) -> list[Path]:
     return sorted(entries, key=lambda entry: entry.name, reverse=True)[:MOST]
 
 
-def app(home: Path) -> dict[str, Any]:
+def locked(path: Path, locks: str) -> bool:
+    """Whether somebody holds the lock; to try it would keep it from whoever begins just now."""
+    try:
+        inode = str(path.stat().st_ino)
+    except FileNotFoundError:
+        return False
+    # 1: FLOCK  ADVISORY  WRITE 4711 fd:01:131085 0 EOF
+    held = (line.split() for line in locks.splitlines())
+    return any(
+        words[1:2] == ["FLOCK"] and words[5:6] and words[5].rpartition(":")[2] == inode
+        for words in held
+    )
+
+
+def app(home: Path, locks: str) -> dict[str, Any]:
     current = home / "current"
     return {
         "name": home.name,
         "current": current.resolve().name if current.is_symlink() else None,
         "given": hashed(current / "given.json"),
+        "locked": locked(home / "lock", locks),
         "attempt": small_json(home / "attempt.json"),
         "releases": [release(entry) for entry in newest_first(home / "releases")],
         "backups": [
@@ -76,8 +91,9 @@ def main(root: Path) -> None:
     runners = sorted(
         (root / "lib").glob("runner-*.pyz"), key=lambda file: file.stat().st_mtime, reverse=True
     )
-    document = {"apps": [app(home) for home in homes], "runners": [file.name for file in runners]}
-    print(json.dumps(document))
+    locks = Path("/proc/locks").read_text(encoding="ascii", errors="replace")
+    apps = [app(home, locks) for home in homes]
+    print(json.dumps({"apps": apps, "runners": [file.name for file in runners]}))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,45 @@
+"""gpuhost check."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import click
+
+from gpuhost.cli.hosts import Choosing, as_json, fleet_of, hosts_of_an_inventory
+from gpuhost.fleet.check import check_fleet
+from gpuhost.outputs.fleet import print_report
+from gpuhost.outputs.table import console
+
+
+@click.command()
+@hosts_of_an_inventory
+@as_json
+def check(choosing: Choosing, as_json: bool) -> None:
+    """Check the hosts of INVENTORY against their settings. Nothing on them is changed.
+
+    INVENTORY is an inventory file, host names with commas between them, or @local for this machine,
+    as for pyinfra. A host costs one connection and one command.
+
+    \b
+    gpuhost check inventory.py
+    gpuhost check inventory.py --limit gpu --limit 'web*'
+    gpuhost check inventory.py --json | jq '.hosts[] | select(.status != "ok")'
+    gpuhost check 203.0.113.10 --data ssh_user=root --data cuda='"12.1"'
+    gpuhost check @local
+
+    \b
+    Exit status, the first that applies:
+      1  a mistake in the command line, the inventory or a host's settings; no host at all
+      3  a host was not reached or not wholly read
+      2  a check fails
+      0  every check is ok; warnings are allowed
+    """
+    with fleet_of(choosing) as (fleet, told):
+        report = check_fleet(fleet, choosing.timeout, told)
+    if as_json:
+        click.echo(json.dumps(report.to_json(), indent=2))
+    else:
+        print_report(report, console(sys.stdout))
+    sys.exit(report.exit)

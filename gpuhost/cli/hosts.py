@@ -1,0 +1,156 @@
+"""What every command does with INVENTORY: the same options, the same rules, one progress line."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
+from typing import Any
+
+import click
+import gevent  # type: ignore[import-untyped]
+from pyinfra.api.host import Host
+from pyinfra_cli.util import parse_cli_arg  # type: ignore[import-untyped]
+from rich.console import Console
+from rich.progress import Progress, TextColumn, TimeElapsedColumn
+
+from gpuhost.fleet.host_keys import be_strict
+from gpuhost.fleet.inventory import Fleet, load
+from gpuhost.fleet.reading import never_ask
+
+TIMEOUT = 180
+Told = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Choosing:
+    """Which hosts, with which settings. timeout: seconds for one host."""
+
+    inventory: str
+    limit: tuple[str, ...]
+    exclude: tuple[str, ...]
+    data: tuple[str, ...]
+    group_data: tuple[str, ...]
+    timeout: float
+
+
+def hosts_of_an_inventory(command: Callable[..., None]) -> Callable[..., None]:
+    """The argument INVENTORY and its options; the command gets them as the first, a Choosing."""
+
+    def chosen(**given: Any) -> None:
+        names = Choosing.__dataclass_fields__
+        choosing = Choosing(**{name: given.pop(name) for name in names})
+        command(choosing, **given)
+
+    chosen.__name__, chosen.__doc__ = command.__name__, command.__doc__
+    # Options of its own come after these.
+    chosen.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
+    for decorate in reversed(OPTIONS):
+        chosen = decorate(chosen)
+    return chosen
+
+
+OPTIONS = (
+    click.argument("inventory"),
+    click.option(
+        "--limit", multiple=True, help="Only this host, pattern (gpu*) or group; repeatable."
+    ),
+    click.option("--exclude", multiple=True, help="Not this host, pattern or group; repeatable."),
+    click.option(
+        "--data", multiple=True, metavar="KEY=VALUE", help="Override a setting; repeatable."
+    ),
+    click.option(
+        "--group-data", multiple=True, metavar="DIR", help="One more group_data directory."
+    ),
+    click.option(
+        "--timeout",
+        type=click.FloatRange(min=1),
+        default=TIMEOUT,
+        show_default=True,
+        metavar="SECONDS",
+        help="The limit for one host.",
+    ),
+)
+as_json = click.option(
+    "--json", "as_json", is_flag=True, help="Print JSON (schema 1) instead of tables."
+)
+
+
+@contextmanager
+def fleet_of(choosing: Choosing) -> Iterator[tuple[Fleet, Told]]:
+    """The hosts, and whom to tell of each that is done. Nobody is asked for anything.
+
+    Raises BadInventory, and click's own errors.
+    """
+    _be_quiet()
+    be_strict()
+    never_ask()
+    # What a person's inventory prints must not end up in the JSON.
+    with redirect_stdout(sys.stderr):
+        with _pyinfras_warnings():
+            fleet = load(
+                choosing.inventory,
+                data=_overrides(choosing.data),
+                group_data=choosing.group_data,
+                limit=choosing.limit,
+                exclude=choosing.exclude,
+            )
+        with _progress(fleet.hosts) as told:
+            yield fleet, told
+
+
+def _overrides(data: Sequence[str]) -> dict[str, Any]:
+    pairs = [item.partition("=") for item in data]
+    for key, equals, _ in pairs:
+        if not (key and equals):
+            raise click.BadParameter("write KEY=VALUE", param_hint="--data")
+    return {key: parse_cli_arg(value) for key, _, value in pairs}
+
+
+def _be_quiet() -> None:
+    """A host's trouble stands in its row: nothing that a library logs or prints adds to it."""
+    for name in ("pyinfra", "paramiko"):
+        logging.getLogger(name).addHandler(logging.NullHandler())
+        logging.getLogger(name).propagate = False
+    gevent.get_hub().exception_stream = None
+
+
+@contextmanager
+def _pyinfras_warnings() -> Iterator[None]:
+    """While the inventory is loaded pyinfra's warnings are about the inventory: show them."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setLevel(logging.WARNING)
+    handler.setFormatter(logging.Formatter("gpuhost: %(message)s"))
+    logging.getLogger("pyinfra").addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.getLogger("pyinfra").removeHandler(handler)
+
+
+@contextmanager
+def _progress(hosts: Sequence[Host]) -> Iterator[Told]:
+    """How many hosts are done and which are awaited, where somebody is looking."""
+    columns = TextColumn("{task.completed:g}/{task.total:g} hosts"), TimeElapsedColumn()
+    awaited = [host.name for host in hosts]
+    # On the terminal itself: sys.stderr of now, not what the inventory's prints were sent to.
+    with Progress(*columns, TextColumn("{task.description}"), **_on_terminal()) as bar:
+        task = bar.add_task(_awaiting(awaited), total=len(hosts))
+
+        def told(host: str) -> None:
+            awaited.remove(host)
+            bar.update(task, advance=1, description=_awaiting(awaited))
+
+        yield told
+
+
+def _on_terminal() -> dict[str, Any]:
+    stderr = Console(stderr=True)
+    return {"console": stderr, "transient": True, "disable": not stderr.is_terminal}
+
+
+def _awaiting(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"waiting for {', '.join(names[:3])}{more}" if names else ""

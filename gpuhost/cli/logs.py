@@ -1,0 +1,110 @@
+"""gpuhost logs."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Mapping
+
+import click
+from pyinfra.api.host import Host
+
+from gpuhost.cli.hosts import Choosing, fleet_of, hosts_of_an_inventory
+from gpuhost.fleet.inventory import Fleet
+from gpuhost.fleet.logs import Log, NoLog, Target, target
+from gpuhost.fleet.report import Exit
+from gpuhost.fleet.visiting import Trouble, Visits, each_host, visit
+from gpuhost.outputs.table import plain
+from gpuhost.settings import Settings
+from gpuhost.snapshot import Snapshot
+
+# Colours and cursor movements of the tools whose words are in the log.
+ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|\][^\x07\x1b]*(?:\x07|\x1b\\))")
+
+
+@click.command()
+@hosts_of_an_inventory
+@click.option("--app", required=True, metavar="NAME", help="The app.")
+@click.option("--release", metavar="ID", help="This release, as `gpuhost releases` lists it.")
+@click.option("--follow", "-f", is_flag=True, help="Go on until the release has ended.")
+def logs(choosing: Choosing, app: str, release: str | None, follow: bool) -> None:
+    """Show the log of a release: of the one under way, else of the newest.
+
+    With --follow it goes on while the release does, and takes up a connection again that broke off
+    (for as long as --timeout). Ctrl-C ends the showing; the release goes on, the host owns it. With
+    several hosts each line begins with its host.
+
+    \b
+    gpuhost logs inventory.py --app tts --follow
+    gpuhost logs inventory.py --limit gpu1 --app tts --release 20261122-010203-aabbccdd
+
+    \b
+    Exit status, the first that applies:
+      130  Ctrl-C
+      1    a mistake in the command line, the inventory or a host's settings; no host has it
+      3    a host was not reached or not read
+      0    the log was shown, however its release ended
+    """
+
+    def judge(now: Snapshot, declared: Settings) -> Target | NoLog:
+        return target(now, app, release)
+
+    def look(host: Host) -> Target | NoLog | Trouble:
+        return visit(fleet, host, choosing.timeout, judge)
+
+    with fleet_of(choosing) as (fleet, told):
+        targets: Found = each_host(fleet, look, told)
+    shown = _show(fleet, targets, choosing.timeout, follow)
+    _say(shown.found)
+    if shown.interrupted:
+        click.echo("gpuhost: interrupted; a release that is under way goes on", err=True)
+    sys.exit(_exit(shown))
+
+
+Found = Visits[Target | NoLog]
+
+
+def _show(fleet: Fleet, targets: Found, patience: float, follow: bool) -> Found:
+    """The logs of those hosts that have one; the same with what went wrong on the way."""
+    if targets.interrupted:
+        return targets
+    several = sum(isinstance(found, Target) for found in targets.found.values()) > 1
+
+    def show(host: Host) -> Target | NoLog | Trouble:
+        found = targets.found[host.name]
+        if not isinstance(found, Target):
+            return found
+        if found.under_way and not follow:
+            click.echo(f"gpuhost: {plain(host.name)}: under way; --follow goes on", err=True)
+        write = _writer(f"{host.name} | " if several else "")
+        return Log(host, found, patience if follow else 0).show(write, follow=follow) or found
+
+    return each_host(fleet, show, lambda _: None)
+
+
+def _writer(lead: str) -> Callable[[str], None]:
+    def write(line: str) -> None:
+        words = ESCAPES.sub("", line).replace("\t", "    ")
+        click.echo(plain(f"{lead}{words}".rstrip("\r")))
+
+    return write
+
+
+def _say(found: Mapping[str, Target | NoLog | Trouble]) -> None:
+    for host, one in found.items():
+        if isinstance(one, NoLog):
+            click.echo(f"gpuhost: {plain(f'{host}: {one.reason}')}", err=True)
+        if isinstance(one, Trouble):
+            words = f"{host}: {one.status.value}: {one.sentence}"
+            click.echo(f"gpuhost: {plain(words)}", err=True)
+
+
+def _exit(shown: Found) -> Exit:
+    troubles = [one for one in shown.found.values() if isinstance(one, Trouble)]
+    applies = {
+        Exit.INTERRUPTED: shown.interrupted,
+        Exit.USAGE: any(one.settings_wrong for one in troubles)
+        or all(isinstance(one, NoLog) for one in shown.found.values()),
+        Exit.UNKNOWN: bool(troubles),
+    }
+    return next((code for code in Exit if applies.get(code)), Exit.OK)

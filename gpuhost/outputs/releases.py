@@ -1,0 +1,145 @@
+"""Releases and apps of a fleet, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timezone
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from gpuhost.fleet.releases import AppReport, FleetApps, HostApps, Running, verdict
+from gpuhost.fleet.visiting import Trouble
+from gpuhost.outputs.fleet import print_reason, status_in_colour
+from gpuhost.outputs.table import plain
+from gpuhost.snapshot.apps import AppState, Attempt, Release
+
+RUNNING_STYLES = {Running.RUNNING: "green", Running.STARTING: "yellow"}
+# Of a commit as much as git shows.
+SHORT = 12
+
+
+def print_releases(fleet: FleetApps, console: Console) -> None:
+    """A table for each host that has the app; its current release is marked."""
+    for host in fleet.hosts:
+        if host.trouble:
+            _trouble(host.host, host.trouble, console)
+        elif not host.apps:
+            console.print(Text(f"{plain(host.host)}: no app {plain(fleet.name or '')}"))
+        for app in host.apps:
+            console.print(_releases(host.host, app.state))
+
+
+def _releases(host: str, state: AppState) -> Table:
+    grid = _table(f"{host}: {state.name}", "", "release", "when (UTC)", "by", "revision", "result")
+    for release in state.releases:
+        current = release.id == state.current
+        grid.add_row(
+            "*" if current else "",
+            Text(plain(release.id), style="bold" if current else ""),
+            _ended(release),
+            Text(plain(release.by)),
+            _revision(release),
+            Text(plain(_outcome(release, state)), style=_style(release)),
+        )
+    return grid
+
+
+def _outcome(release: Release, state: AppState) -> str:
+    words = [verdict(release, state)]
+    if release.result and release.result.said:
+        words.append(release.result.said)
+    if release.result and release.result.restored:
+        words.append(f"{release.result.restored} is back")
+    if release.result and release.result.restore_said:
+        words.append(f"THE RELEASE BEFORE DID NOT COME BACK: {release.result.restore_said}")
+    return "; ".join(words)
+
+
+def _revision(release: Release) -> Text:
+    back = f"rollback to {release.rollback_of}" if release.rollback_of else release.revision[:SHORT]
+    return Text(plain(back))
+
+
+def _style(release: Release) -> str:
+    if release.result is None:
+        return "yellow"
+    return "green" if release.verified else "bold red"
+
+
+def print_status(fleet: FleetApps, console: Console) -> None:
+    """One table of every app on every host; under an app what is under way, broken or failed."""
+    grid = _table(None, "host", "app", "state", "release", "since (UTC)", "containers")
+    for host in fleet.hosts:
+        for row in _rows(host):
+            grid.add_row(*row)
+    if grid.row_count:
+        console.print(grid)
+    for host in fleet.hosts:
+        if host.trouble:
+            _trouble(host.host, host.trouble, console)
+
+
+def _rows(host: HostApps) -> Iterator[list[Text]]:
+    name = Text(plain(host.host))
+    if host.trouble:
+        yield [name, Text(), status_in_colour(host.trouble.status), Text(), Text(), Text()]
+    elif not host.apps:
+        yield [name, Text("-"), Text("no app", style="dim"), Text(), Text(), Text()]
+    for app in host.apps:
+        current = app.state.current_release
+        yield [
+            name,
+            Text(plain(app.state.name)),
+            Text(app.running.value, style=RUNNING_STYLES.get(app.running, "bold red")),
+            Text(plain(app.state.current or "none")),
+            _ended(current) if current else Text(),
+            Text("\n".join(_containers(app))),
+        ]
+        for line in _notes(app):
+            yield [Text(), Text(), Text(), Text(plain(line), style="yellow"), Text(), Text()]
+
+
+def _containers(app: AppReport) -> Iterator[str]:
+    for container in app.containers:
+        yield plain(f"{container.service or container.name}: {container.status or container.state}")
+    if app.engine_complaint:
+        yield plain(f"the engine does not answer: {app.engine_complaint}")
+
+
+def _notes(app: AppReport) -> Iterator[str]:
+    if attempt := app.state.under_way:
+        yield f"under way: {in_words(attempt)}"
+    if attempt := app.state.cut_off:
+        yield f"cut off: {in_words(attempt)}; the next run, or a restart of the host, finishes it"
+    if (failed := app.failed) and failed.id != app.state.current:
+        yield f"{failed.id}: {_outcome(failed, app.state)}"
+
+
+def in_words(attempt: Attempt) -> str:
+    """ "release 20261122-010203-aabbccdd by ann@desk, since 2026-11-22 01:02"."""
+    by = f" by {attempt.by}" if attempt.by else ""
+    since = f", since {_clock(attempt.started)}" if attempt.started else ""
+    return f"{attempt.kind} {attempt.id}{by}{since}"
+
+
+def _ended(release: Release) -> Text:
+    return Text(_clock(release.result.ended) if release.result else "")
+
+
+def _clock(epoch: int | None) -> str:
+    if epoch is None:
+        return ""
+    return datetime.fromtimestamp(epoch, timezone.utc).strftime("%Y-%m-%d %H:%M")
+
+
+def _table(title: str | None, *headings: str) -> Table:
+    grid = Table(title=title and Text(plain(title)), title_justify="left")
+    for heading in headings:
+        grid.add_column(heading, overflow="fold")
+    return grid
+
+
+def _trouble(host: str, trouble: Trouble, console: Console) -> None:
+    print_reason(host, trouble.status, trouble.reason, trouble.fix, console)
