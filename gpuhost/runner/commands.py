@@ -8,8 +8,10 @@ import subprocess
 import threading
 from collections import deque
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from gpuhost.runner.failure import Failure
 from gpuhost.runner.log import Log
@@ -92,6 +94,53 @@ def run(
     if outcome.status != 0:
         raise Failure(f"{what} failed (exit {outcome.status})", output=outcome.tail)
     return outcome.out
+
+
+def stream(
+    log: Log,
+    *words: str,
+    seconds: float,
+    what: str,
+    source: Path | None = None,
+    target: Path | None = None,
+) -> None:
+    """Run a command that has to succeed, from a file or into one; its errors go to the log.
+
+    + source: what it reads
+    + target: a new file (0600) for what it prints; gone again if it fails
+
+    Raises Failure with the last lines.
+    """
+    try:
+        with ExitStack() as files:
+            stdin = files.enter_context(source.open("rb")) if source else subprocess.DEVNULL
+            stdout = files.enter_context(_new(target)) if target else subprocess.DEVNULL
+            process = subprocess.Popen(
+                words,
+                env=environment(),
+                stdin=stdin,
+                stdout=stdout,
+                stderr=subprocess.PIPE,
+                text=True,
+                encoding="utf-8",
+                errors="replace",
+                start_new_session=True,
+            )
+            outcome = _Running(process, log, quiet=True).finish(None, seconds)
+        if outcome.status is None:
+            raise Failure(f"{what} did not end within {seconds:.0f} s", output=outcome.tail)
+        if outcome.status != 0:
+            raise Failure(f"{what} failed (exit {outcome.status})", output=outcome.tail)
+    except BaseException as error:
+        if target and not isinstance(error, FileExistsError):
+            target.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise Failure(f"{what}: {error.strerror}") from error
+        raise
+
+
+def _new(path: Path) -> BinaryIO:
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
 
 
 class _Running:

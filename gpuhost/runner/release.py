@@ -26,6 +26,8 @@ class Record:
     # Service -> the most memory that its build used, bytes.
     build_memory: dict[str, int] = field(default_factory=dict)
     backup: str = ""
+    # There was no data yet that a backup could have held.
+    nothing_to_back_up: bool = False
     # How long the app did not answer while releases changed places, seconds.
     gap_s: float | None = None
 

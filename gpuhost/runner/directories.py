@@ -1,0 +1,90 @@
+"""Directories that are there, with their owner, before anything starts."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+from dataclasses import dataclass
+
+from gpuhost.runner.failure import Failure
+from gpuhost.runner.places import opened
+from gpuhost.runner.plan import Directory
+from gpuhost.runner.release import Release
+
+
+@dataclass(frozen=True)
+class Owner:
+    uid: int
+    gid: int
+
+
+def owner(text: str) -> Owner:
+    """ "1001:1001", "www-data:adm", "www-data", "1001": numbers, or names of this host.
+
+    Without a group it is the user's own; for a number that this host does not know, that number.
+
+    Raises Failure for a name that this host does not know.
+    """
+    user, _, group = text.partition(":")
+    uid = int(user) if user.isdecimal() else _known_user(user).pw_uid
+    if group:
+        return Owner(uid, int(group) if group.isdecimal() else _known_group(group))
+    try:
+        return Owner(uid, pwd.getpwuid(uid).pw_gid)
+    except KeyError:
+        return Owner(uid, uid)
+
+
+def make(release: Release) -> None:
+    """shared/ and what the app declares; what is in them is not touched.
+
+    Raises Failure before anything is made if an owner is not known.
+    """
+    owners = [owner(one.owner) for one in release.plan.directories]
+    release.app.shared.mkdir(parents=True, exist_ok=True)
+    # The outer ones first, whatever order they are declared in.
+    for one, its in sorted(
+        zip(release.plan.directories, owners, strict=True), key=lambda pair: pair[0].path
+    ):
+        _make(release, one, its)
+
+
+def _make(release: Release, directory: Directory, its: Owner) -> None:
+    try:
+        with opened(release, directory.path, make=True) as handle:
+            found = os.fstat(handle)
+            if (found.st_uid, found.st_gid) != (its.uid, its.gid):
+                os.fchown(handle, its.uid, its.gid)
+            # Also after a change of owner, which takes setgid away.
+            if os.fstat(handle).st_mode & 0o7777 != int(directory.mode, 8):
+                os.fchmod(handle, int(directory.mode, 8))
+                release.log.write(f"{directory.path}: {directory.owner} {directory.mode}")
+    except NotADirectoryError:
+        raise Failure(
+            f"directories: {directory.path}: there is something in its place that is no directory",
+            fix="move it away, or name another path",
+        ) from None
+    except OSError as error:
+        raise Failure(f"directories: {directory.path}: {error.strerror}") from None
+
+
+def _known_user(name: str) -> pwd.struct_passwd:
+    try:
+        return pwd.getpwnam(name)
+    except KeyError:
+        raise _unknown("user", name) from None
+
+
+def _known_group(name: str) -> int:
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError:
+        raise _unknown("group", name) from None
+
+
+def _unknown(kind: str, name: str) -> Failure:
+    return Failure(
+        f"directories: this host has no {kind} {name}",
+        fix="the number that the container runs as always works: owner: 1001:1001",
+    )

@@ -1,0 +1,97 @@
+"""What only the host can write: directories, secrets, and the file that gives them to Compose."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+
+from gpuhost.runner import directories, schedule, secrets
+from gpuhost.runner.compose import ask, config
+from gpuhost.runner.failure import Failure
+from gpuhost.runner.files import write
+from gpuhost.runner.release import Release
+
+# Compose makes a container anew when a label changes, which it does not for a file's content.
+FILES_LABEL = "gpuhost.secret-files"
+# YAML takes these for line ends, or not at all, where JSON has them stand for themselves.
+NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff\ufffe\uffff]")
+
+
+def render(release: Release) -> None:
+    """Everything that Compose needs to start the release, and Compose's word that it is good.
+
+    Nothing is made before it is known that no secret is missing and that Compose accepts the files.
+
+    Raises Failure.
+    """
+    secrets.require(release)
+    release.app.shared.mkdir(parents=True, exist_ok=True)
+    config(release)
+    schedule.check(release)
+    secrets.generate(release)
+    directories.make(release)
+    write_host_file(release)
+    accepted = ask(release, "config", "-q")
+    if not accepted.ok:
+        raise Failure(
+            "docker compose config refuses the app's files with its secrets",
+            output=accepted.tail,
+        )
+
+
+def write_host_file(release: Release) -> None:
+    """compose.host.json (0600): secrets, and images by id where they are known; secret files too.
+
+    Written again whenever the release is started: after its build, and when it is brought back.
+
+    Raises Failure.
+    """
+    changed = secrets.place_files(release)
+    values = secrets.values(release)
+    services = _running(release)
+    entries: dict[str, dict[str, object]] = {
+        name: {
+            **_image(release, name),
+            **_environment(release, name, values),
+            **_label(release, name, changed),
+        }
+        for name in services
+    }
+    value = {"services": {name: entry for name, entry in entries.items() if entry}}
+    text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    write(release.paths.host, NOT_IN_YAML.sub(_escaped, text), mode=0o600)
+
+
+def _running(release: Release) -> Iterable[str]:
+    """Services of this host's profiles; a migration's among them."""
+    services: Iterable[str] = config(release)["services"]
+    return services
+
+
+def _image(release: Release, service: str) -> dict[str, object]:
+    tag = release.record.tags.get(service)
+    return {"image": tag} if tag else {}
+
+
+def _environment(release: Release, service: str, values: dict[str, str]) -> dict[str, object]:
+    given = {
+        one.name: values[one.name].replace("$", "$$")  # Compose would expand what follows a $
+        for one in release.plan.secrets
+        if not one.internal and not one.file and (not one.services or service in one.services)
+    }
+    return {"environment": given} if given else {}
+
+
+def _label(release: Release, service: str, changed: dict[str, int]) -> dict[str, object]:
+    """When the newest of the secret files that a service gets was written."""
+    times = [
+        changed[one.name]
+        for one in release.plan.secrets
+        if one.file and (not one.services or service in one.services)
+    ]
+    return {"labels": {FILES_LABEL: str(max(times))}} if times else {}
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"
