@@ -3,7 +3,10 @@
 # shellcheck shell=sh
 set -eu
 left=$1
-while [ "$(timedatectl show -p NTPSynchronized --value)" != yes ] && [ "$left" -gt 0 ]; do
+while [ "$left" -gt 0 ]; do
+    # One that hangs has waited already.
+    synchronised=$(timeout 5 timedatectl show -p NTPSynchronized --value) || left=$((left - 5))
+    if [ "$synchronised" = yes ]; then break; fi
     echo "waiting for a time server: $left s left"
     sleep 2
     left=$((left - 2))

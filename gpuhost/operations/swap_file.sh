@@ -19,7 +19,8 @@ is_swap() { [ "$(timeout 20 blkid -p -o value -s TYPE "$path")" = swap ]; }
 if [ -e "$path" ] && ! is_active && ! is_swap; then fail "$path is there and is no swap file"; fi
 
 rm -f "$new"
-if is_active; then swapoff "$path"; fi
+# What is swapped out has to be read back first.
+if is_active; then timeout 1800 swapoff "$path" || fail "swapoff $path did not succeed"; fi
 rm -f "$path"
 [ "$bytes" -gt 0 ] || exit 0
 
@@ -29,11 +30,11 @@ mkdir -p "$(dirname "$path")"
 if [ "$fstype" = btrfs ]; then chattr +C "$new"; fi
 fallocate -l "$bytes" "$new" 2>/dev/null \
     || dd if=/dev/zero of="$new" bs=1M count=$((bytes / 1048576)) status=none
-mkswap "$new" >/dev/null
+timeout 300 mkswap "$new" >/dev/null
 mv "$new" "$path"
 # swapon refuses a file with holes, which some file systems make of fallocate: then write every block.
-swapon "$path" 2>/dev/null || {
+timeout 60 swapon "$path" 2>/dev/null || is_active || {
     dd if=/dev/zero of="$path" bs=1M count=$((bytes / 1048576)) conv=notrunc status=none
-    mkswap "$path" >/dev/null
-    swapon "$path"
+    timeout 300 mkswap "$path" >/dev/null
+    timeout 60 swapon "$path"
 }

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +17,9 @@ SCRIPTS = {
 }
 # Where a command begins, and those that wait for a daemon or for the kernel.
 BEGINS = r"(?:^|[|&;({]|\b(?:if|then|do|else|xargs(?: -r)?)\b)[ \t]*"
-WAITS = r"(?:docker|systemctl|journalctl|modprobe|ldconfig)[ ]"
+WAITS = (
+    r"(?:docker|systemctl|journalctl|timedatectl|modprobe|ldconfig|mkswap|swapon|swapoff|blkid)[ ]"
+)
 
 
 def unbounded(text: str) -> list[str]:
@@ -32,7 +37,7 @@ def test_there_is_what_waits() -> None:
         for text in SCRIPTS.values()
         for line in re.findall(rf"timeout(?: -k \d+)? \S+ {WAITS}", text)
     ]
-    assert len(found) >= 14
+    assert len(found) >= 26
 
 
 @pytest.mark.parametrize(
@@ -42,7 +47,36 @@ def test_there_is_what_waits() -> None:
         "    systemctl start a",
         "x=$(docker info)",
         "xargs -r docker rm",
+        'if is_active; then swapoff "$path"; fi',
+        '[ "$(timedatectl show -p NTPSynchronized)" = yes ]',
     ],
 )
 def test_an_unbounded_one_is_seen(line: str) -> None:
     assert len(unbounded(f"set -u\n{line}\n")) == 1
+
+
+@pytest.mark.parametrize(
+    ("timedatectl", "waited"),
+    [
+        ("echo yes", []),
+        ("echo no", [9, 7, 5, 3, 1]),
+        ("exit 1", [4, -3]),
+        ("if [ -e asked ]; then echo yes; else : >asked; echo no; fi", [9]),
+    ],
+    ids=["synchronised", "no server", "no answer", "synchronised later"],
+)
+def test_the_clock_is_waited_for(tmp_path: Path, timedatectl: str, waited: list[int]) -> None:
+    for name, text in (("timedatectl", timedatectl), ("sleep", "exit 0")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    done = subprocess.run(
+        ["sh", "-s", "--", "9"],
+        input=SCRIPTS["clock_synchronised.sh"],
+        cwd=tmp_path,
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert done.stdout == "".join(f"waiting for a time server: {left} s left\n" for left in waited)
