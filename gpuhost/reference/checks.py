@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import groupby
 
+from gpuhost.checks.app import all_app_checks
 from gpuhost.checks.registry import all_checks
 
 HEAD = """# Checks
@@ -16,6 +17,16 @@ host; `unknown` when it could not be read; the reason stands with it. The settin
 compare with are in [settings.md](settings.md).
 """
 
+BEFORE_A_RELEASE = """
+## app, before a release
+
+What `deploys/app.py` looks at on each host before anything changes: with one that fails or is
+unknown the release does not begin.
+
+| id | ok means |
+|---|---|
+"""
+
 
 def checks_page() -> str:
     """docs/checks.md."""
@@ -23,4 +34,6 @@ def checks_page() -> str:
     for noun, group in groupby(all_checks(), lambda check: check.noun):
         parts.append(f"\n## {noun}\n\n| id | ok means |\n|---|---|\n")
         parts += [f"| `{check.id}` | {check.meaning} |\n" for check in group]
+    parts.append(BEFORE_A_RELEASE)
+    parts += [f"| `{check.id}` | {check.meaning} |\n" for check in all_app_checks()]
     return "".join(parts)
