@@ -14,7 +14,7 @@ from gpuhost.firewall.files import GUARD
 from gpuhost.sizes import gb
 from gpuhost.snapshot.firewall import UNDONE
 from tests.e2e.commands import check, deploy, start
-from tests.e2e.test_firewall import ALONE, PENDING, STATE
+from tests.e2e.firewalled import ALONE, PENDING, STATE
 from tests.lab.vm import VirtualMachine
 from tests.vm.served import (
     ALLOWED,

@@ -1,0 +1,101 @@
+"""Hosts with a firewall as the tests see them: set up, judged, and reached from outside."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from tests.e2e.commands import Run, check, deploy
+from tests.lab.hosts import LabHost
+from tests.lab.process import Deadline
+
+ALONE = "tests/e2e/firewall_alone.py"
+STEP = "Firewall"
+PENDING = "/var/lib/gpuhost/firewall/pending"
+ALLOWED, CLOSED, OWN = 8080, 8081, 7777
+# The distributions' own engines, 20.10 and 26.1: with Docker's packages both would be the same.
+ENGINE: dict[str, Any] = {"docker_source": "distro"}
+SETTINGS: dict[str, Any] = {"firewall_allow": [f"{ALLOWED}/tcp"], **ENGINE}
+
+# A web server of one file, as a container and as a program of the host.
+IMAGE = """
+set -e
+apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q -y install busybox-static
+mkdir -p /root/web/bin /root/web/www
+cp /bin/busybox /root/web/bin/ && echo served >/root/web/www/index.html
+"""
+CONTAINER = (
+    "docker run -d --restart=always -p {port}:80 --name web{port} web /bin/busybox httpd -f -h /www"
+)
+# What a change of the firewall could leave behind, without counters and comments.
+STATE = """
+for tool in iptables ip6tables; do $tool-save | grep -v '^#' | sed 's/ \\[[0-9:]*\\]$//'; done
+echo files:
+find /etc/ufw /etc/default/ufw /etc/gpuhost -type f 2>/dev/null | sort | xargs stat -c '%n %a %U:%G'
+find /etc/ufw /etc/default/ufw /etc/gpuhost -type f 2>/dev/null | sort | xargs sha256sum
+systemctl is-enabled ufw.service
+"""
+
+
+def provision(host: LabHost, **settings: Any) -> Run:
+    return deploy(host, deploy=ALONE, **{**SETTINGS, **settings})
+
+
+def removed(host: LabHost) -> Run:
+    return deploy(host, deploy="deploys/remove.py", remove="firewall")
+
+
+def firewall(host: LabHost, **settings: Any) -> dict[str, str]:
+    """The status of the firewall's checks, by id."""
+    status = check(host, **{**SETTINGS, **settings}).status
+    return {id: value for id, value in status.items() if id.startswith("firewall.")}
+
+
+def failing(host: LabHost, **settings: Any) -> dict[str, str]:
+    """What the firewall's checks that fail, or could not tell, say; by id."""
+    found = check(host, **{**SETTINGS, **settings}).findings.values()
+    return {
+        finding["id"]: finding["actual"]
+        for finding in found
+        if finding["id"].startswith("firewall.") and finding["status"] in ("fail", "unknown")
+    }
+
+
+def state(host: LabHost) -> str:
+    """Tables, files and unit, as they could be left by a change, without tables that do nothing.
+
+    To list a table that is not there, or to go back to one, iptables makes it: empty, and open.
+    """
+    tables, files = host.run(STATE).stdout.split("files:\n")
+    working = [t for t in tables.split("COMMIT\n") if "-A " in t or " -" in t or " DROP" in t]
+    return "COMMIT\n".join([*working, files])
+
+
+def answer(host: LabHost, port: int) -> str:
+    """What a server on the host says to another machine; nothing if it cannot be reached."""
+    try:
+        with socket.create_connection((host.state.address, port), timeout=2) as connection:
+            if port not in (22, 2222):
+                connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            return connection.makefile("rb").read(4 if port in (22, 2222) else -1).decode()
+    except OSError:
+        return ""
+
+
+def is_served(host: LabHost, port: int) -> bool:
+    return "served" in answer(host, port)
+
+
+def serve(host: LabHost, *ports: int) -> None:
+    """Containers that publish these ports."""
+    host.run(IMAGE, timeout=300)
+    host.run("tar -c -C /root/web . | docker import - web")
+    for port in ports:
+        host.run(CONTAINER.format(port=port))
+
+
+def until(is_so: Callable[[], bool], what: str, seconds: float = 60) -> None:
+    deadline = Deadline(seconds, what)
+    while not is_so():
+        deadline.pause()

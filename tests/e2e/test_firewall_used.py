@@ -1,0 +1,68 @@
+"""The firewall on a machine that was used before: asked first, adopted, and given back."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.e2e.commands import deploy
+from tests.e2e.firewalled import (
+    ALONE,
+    CLOSED,
+    ENGINE,
+    STEP,
+    failing,
+    is_served,
+    provision,
+    removed,
+    serve,
+    state,
+)
+from tests.lab.fixtures import Hosts
+from tests.lab.lab import Wanted
+
+pytestmark = pytest.mark.lab
+
+
+def test_a_used_machine_is_asked_first_and_keeps_its_rules(hosts: Hosts) -> None:
+    (used,) = hosts(Wanted("firewall-used", "bookworm"))
+    assert deploy(used, deploy=ALONE, firewall_enabled=False, **ENGINE).status == 0
+    used.run("apt-get -q -y install ufw", timeout=300)
+    serve(used, CLOSED)
+    used.run("ufw deny 9999/tcp; ufw allow from 192.0.2.7 to any port 5432 proto tcp")
+    used.run("iptables -I DOCKER-USER -s 198.51.100.9 -j DROP")
+    used.run("iptables -A INPUT -p udp --dport 9 -j DROP")
+    before = state(used)
+
+    refused = provision(used)
+    assert (refused.status, refused.changed) == (0, {})
+    assert failing(used).keys() == {"firewall.enabled"}
+    for named in (f"{CLOSED}/tcp (container web{CLOSED})", "deny 9999/tcp", "198.51.100.9"):
+        assert named in refused.stderr
+    assert state(used) == before
+    assert is_served(used, CLOSED)
+
+    adopted = provision(used, adopt=True)
+    assert (adopted.status, adopted.changed) == (0, {STEP: [used.name]})
+    assert not is_served(used, CLOSED)
+    assert failing(used) == {}
+    rules = used.run("cat /etc/ufw/user.rules; iptables-save")
+    for kept in (
+        "deny tcp 9999",
+        "192.0.2.7",
+        "-s 198.51.100.9/32 -j DROP",
+        "udp --dport 9 -j DROP",
+    ):
+        assert kept in rules.stdout
+
+    taken = removed(used)
+    assert (taken.status, taken.changed) == (0, {"Firewall removed": [used.name]})
+    assert is_served(used, CLOSED)
+    after = state(used)
+    assert "GPUHOST" not in after
+    assert used.run("ufw status").stdout == "Status: inactive\n"
+    for kept in ("-s 198.51.100.9/32 -j DROP", "udp --dport 9 -j DROP"):
+        assert kept in after
+    assert "deny tcp 9999" in used.run("cat /etc/ufw/user.rules").stdout
+    left = used.run("ls /usr/local/lib/gpuhost /etc/systemd/system | grep -i firewall", check=False)
+    assert left.stdout == ""
+    assert removed(used).changed == {}
