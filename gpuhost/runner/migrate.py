@@ -46,6 +46,7 @@ def bring_up_to_date(release: Release) -> None:
     if found.ok:
         return
     # Compose's client is gone; what it had started may not be.
+    attempt(release.log, "docker", "stop", "-t", "20", name, seconds=QUICK, quiet=True)
     _remove(release, name)
     if found.status is None:
         raise Failure(
@@ -98,7 +99,7 @@ def _dependencies(release: Release, service: str, seconds: int) -> bool:
 def _end_of_another(release: Release, name: str, seconds: int) -> None:
     """A migration whose runner was cut off is not killed half-way, but waited for."""
     log = release.log
-    if not attempt(log, "docker", "inspect", name, seconds=QUICK, quiet=True).out.strip("[] \n"):
+    if not attempt(log, "docker", "container", "inspect", name, seconds=QUICK, quiet=True).ok:
         return
     log.write("a migration that was cut off is still there: waiting for its end")
     attempt(log, "docker", "wait", name, seconds=seconds, quiet=True)

@@ -67,7 +67,12 @@ class Server:
             *("--single-transaction", "--exit-on-error"),
             stdin=True,
         )
-        stream(self.log, *words, seconds=seconds, what=f"pg_restore of {self.name}", source=dump)
+        try:
+            what = f"pg_restore of {self.name}"
+            stream(self.log, *words, seconds=seconds, what=what, source=dump)
+        except Failure:
+            self.drop(self.beside)
+            raise
 
     def swap(self) -> None:
         """The one beside takes the name of the one in use, which is set aside; once only."""
