@@ -32,6 +32,9 @@ class Expect(Block):
     """The least length of the body."""
 
 
+Variants = Literal["with_gpu", "without_gpu"]
+
+
 class Health(Block):
     """A GET that answers."""
 
@@ -39,6 +42,8 @@ class Health(Block):
     """As seen on the host, http://127.0.0.1:3000/api/health."""
     expect: Expect = Expect()
     """What the answer has to be like."""
+    only: Variants | None = None
+    """Only in this variant."""
     within_s: Seconds = 60
     """Deadline, once the containers are healthy."""
 
@@ -50,6 +55,8 @@ class Line(Block):
     """Whose log."""
     matches: Regex
     """Regular expression."""
+    only: Variants | None = None
+    """Only in this variant."""
     within_s: Seconds = 60
     """Deadline."""
 
@@ -61,7 +68,7 @@ class Command(Block):
     """Where it runs."""
     run: Annotated[tuple[str, ...], Field(min_length=1)]
     """The command and its arguments."""
-    only: Literal["with_gpu", "without_gpu"] | None = None
+    only: Variants | None = None
     """Only in this variant."""
     within_s: Seconds = 60
     """Deadline."""
@@ -84,6 +91,8 @@ class Request(Block):
     """Dotted path in the JSON answer that names an address to fetch, "audioUrl"."""
     then_expect: Expect = Expect()
     """What that has to be like."""
+    only: Variants | None = None
+    """Only in this variant."""
     within_s: Seconds = 120
     """Deadline."""
 
