@@ -1,0 +1,74 @@
+"""What the app has on the host's nginx, and what was there before."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from gpuhost.runner.files import write_json
+from gpuhost.runner.release import Release
+
+# Path -> text; None: there is no such file.
+Files = dict[Path, str | None]
+
+
+@dataclass(frozen=True)
+class State:
+    """nginx.json and nginx.before.json in the app's directory; keys of certificates are in it."""
+
+    home: Path
+
+    @classmethod
+    def of(cls, release: Release) -> State:
+        return cls(release.app.home)
+
+    @property
+    def path(self) -> Path | None:
+        """The site's file, also when a later release has none."""
+        path = _load(self._now).get("path")
+        return Path(path) if isinstance(path, str) else None
+
+    @property
+    def loaded(self) -> str:
+        """The digest of what nginx last took up."""
+        return str(_load(self._now).get("loaded", ""))
+
+    def loading(self, path: Path) -> None:
+        """Until is_loaded says so, nobody knows which files nginx goes by."""
+        write_json(self._now, {"path": str(path), "loaded": ""}, mode=0o600)
+
+    def is_loaded(self, digest: str) -> None:
+        write_json(self._now, {**_load(self._now), "loaded": digest}, mode=0o600)
+
+    def keep_before(self, release_id: str, paths: Iterable[Path]) -> None:
+        """Keep what is there now, unless this release has begun to switch already."""
+        if _load(self._then).get("id") == release_id:
+            return
+        texts = {str(path): path.read_text() if path.exists() else None for path in paths}
+        write_json(self._then, {"id": release_id, "files": texts}, mode=0o600)
+
+    def before(self, release_id: str) -> Files | None:
+        """What was there before this release's switch; None: it has not switched."""
+        kept = _load(self._then)
+        files = kept.get("files")
+        if kept.get("id") != release_id or not isinstance(files, dict):
+            return None
+        return {Path(path): text for path, text in files.items()}
+
+    @property
+    def _now(self) -> Path:
+        return self.home / "nginx.json"
+
+    @property
+    def _then(self) -> Path:
+        return self.home / "nginx.before.json"
+
+
+def _load(path: Path) -> dict[str, object]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
