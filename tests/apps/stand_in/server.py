@@ -100,7 +100,8 @@ def main() -> None:
         say("Error: listen EADDRNOTAVAIL: address not available")
         sys.exit(1)
     if HOW.get("logs"):
-        Path(HOW["logs"]).open("a").write("started\n")
+        with Path(HOW["logs"]).open("a") as file:
+            file.write("started\n")
     threading.Thread(target=load).start()
     port = int(os.environ.get("PORT", HOW.get("port", 3000)))
     ThreadingHTTPServer(("0.0.0.0", port), Handler).serve_forever()

@@ -1,0 +1,140 @@
+"""An app of a test: its own project directory, with stand-in sources that can be made to fail."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.e2e.commands import BIN, ROOT
+from tests.lab.hosts import LabHost
+
+STAND_INS = ROOT / "tests" / "apps"
+SECRETS = {
+    "CEREBRAS_API_KEY": "csk-planted-4f1e8b2d9c",
+    "ADMIN_EMAIL": "ada@example.com",
+    "ADMIN_PASSWORD": "planted $dollar 'quote\" ümlaut",
+}
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A run of pyinfra: its exit status and everything it said."""
+
+    status: int
+    said: str
+
+    @property
+    def changed_nothing(self) -> bool:
+        return self.status == 0 and bool(re.search(r"Grand total\s+\d+\s+-\s+-\s+\d+", self.said))
+
+
+@dataclass
+class App:
+    """A project directory, as a user has it: apps/NAME.yaml beside the sources.
+
+    + behaviour: of the stand-in; `revision` makes another image of it
+    + edits: what is otherwise than in the app file that gpuhost brings, by dotted path
+    """
+
+    name: str
+    project: Path
+    environment: Mapping[str, str] = field(default_factory=lambda: dict(SECRETS))
+
+    def write(self, *, edits: Mapping[str, Any] | None = None, **behaviour: Any) -> None:
+        """Source and app file; what is not said is as in a good release."""
+        source = self.project / "source"
+        shutil.rmtree(source, ignore_errors=True)
+        shutil.copytree(STAND_INS / self.name, source)
+        shutil.copytree(STAND_INS / "stand_in", source, dirs_exist_ok=True)
+        (source / "stand-in.json").write_text(json.dumps(behaviour))
+        own = STAND_INS / self.name / "app.yaml"
+        shipped = ROOT / "apps" / f"{self.name}.yaml"
+        app = yaml.safe_load((own if own.exists() else shipped).read_text())
+        app["x-gpuhost"]["source"] = {"directory": "../source"}
+        for path, value in (edits or {}).items():
+            _put(app, path.split("."), value)
+        (self.project / "apps").mkdir(exist_ok=True)
+        (self.project / "apps" / f"{self.name}.yaml").write_text(yaml.safe_dump(app))
+
+    def start(
+        self,
+        *hosts: LabHost,
+        deploy: str = "app.py",
+        options: tuple[str, ...] = ("-y",),
+        **data: Any,
+    ) -> subprocess.Popen[str]:
+        """pyinfra in the project directory, running."""
+        argv = [str(BIN / "pyinfra"), *options, str(ROOT / "inventories" / "lab.py")]
+        argv += [str(ROOT / "deploys" / deploy), "--data", f"app={self.name}"]
+        argv += [word for host in hosts for word in ("--limit", host.name)]
+        for key, value in data.items():
+            text = value if isinstance(value, str) else json.dumps(value)
+            argv += ["--data", f"{key}={text}"]
+        return subprocess.Popen(
+            argv,
+            cwd=self.project,
+            env={
+                **os.environ,
+                **self.environment,
+                "GPUHOST_LAB": hosts[0].lab,
+                "PYINFRA_PROGRESS": "off",
+            },
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run(self, *hosts: LabHost, timeout: float = 600, **how: Any) -> Ended:
+        """pyinfra in the project directory, to its end."""
+        process = self.start(*hosts, **how)
+        try:
+            said, _ = process.communicate(timeout=timeout)
+        finally:
+            process.kill()
+        return Ended(process.returncode, said)
+
+    def home(self, *parts: str) -> str:
+        return "/".join(("/opt/gpuhost", self.name, *parts))
+
+    def status(self, host: LabHost) -> dict[str, Any]:
+        """What the host itself says of the app."""
+        shown = host.run(f"python3 /opt/gpuhost/lib/runner-*.pyz status {self.home()}").stdout
+        found: dict[str, Any] = json.loads(shown)
+        return found
+
+    def current(self, host: LabHost) -> str:
+        return str(self.status(host)["current"])
+
+    def result(self, host: LabHost) -> dict[str, Any]:
+        """How the newest attempt ended."""
+        newest = host.run(f"ls {self.home('releases')} | tail -1").stdout.strip()
+        found: dict[str, Any] = json.loads(
+            host.run(f"cat {self.home('releases', newest, 'result.json')}").stdout
+        )
+        return found
+
+
+def ask(host: LabHost, path: str, *, post: str | None = None, port: int = 3000) -> Any:
+    """The app's answer, asked on the host itself; None: no answer."""
+    data = f"--data-raw '{post}'" if post is not None else ""
+    done = host.run(f"curl -sS -m 10 {data} http://127.0.0.1:{port}{path}", check=False)
+    return json.loads(done.stdout) if done.status == 0 and done.stdout else None
+
+
+def _put(value: dict[str, Any], path: list[str], new: Any) -> None:
+    for key in path[:-1]:
+        value = value.setdefault(key, {})
+    if new is None:
+        value.pop(path[-1], None)
+    else:
+        value[path[-1]] = new

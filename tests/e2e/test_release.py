@@ -1,0 +1,183 @@
+"""A stateful app with a card, SQLite, a migration and nginx: its life from the first release on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.app_host import ready_for_apps
+from tests.e2e.releasing import SECRETS, App, ask
+from tests.lab.fixtures import Hosts
+from tests.lab.hosts import LabHost
+
+pytestmark = pytest.mark.lab
+NAME = "english-listening-trainer"
+# What the host keeps and says, without the 0600 files that secrets live in.
+EVERYTHING = (
+    "journalctl --no-pager -o cat; ps axeww | grep -v '[0-9] python3 server.py'; "
+    "find /opt/gpuhost /tmp /var/tmp /var/log /run /etc /root -xdev -type f "
+    "-not -name given.json -not -name generated.json -not -name compose.host.json "
+    "-not -name gpuhost-pattern -exec cat {} +"
+)
+
+
+@pytest.fixture(scope="module")
+def host(hosts: Hosts) -> LabHost:
+    return ready_for_apps(hosts, "app-spine")
+
+
+@pytest.fixture(scope="module")
+def app(host: LabHost, tmp_path_factory: pytest.TempPathFactory) -> App:
+    """Released once, and verified."""
+    made = App(NAME, tmp_path_factory.mktemp("project"))
+    made.write(revision=1)
+    ended = made.run(host)
+    assert ended.status == 0, ended.said
+    return made
+
+
+@pytest.fixture
+def good(app: App, host: LabHost) -> str:
+    """The release that is current when a test begins."""
+    assert ask(host, "/api/health") is not None
+    return app.current(host)
+
+
+def test_the_first_release_is_live_and_as_declared(app: App, host: LabHost) -> None:
+    assert ask(host, "/api/health") == {"status": "healthy", "revision": 1}
+    seen = host.run(f"stat -c '%a %u:%g' {app.home('shared/data')}").stdout
+    assert seen == "750 1001:1001\n"
+    running = json.loads(host.run(f"docker inspect {NAME}-app-1").stdout)[0]
+    assert running["HostConfig"]["DeviceRequests"][0]["Capabilities"] == [["gpu"]]
+    assert running["HostConfig"]["PortBindings"]["3000/tcp"][0]["HostIp"] == "127.0.0.1"
+    assert running["HostConfig"]["RestartPolicy"]["Name"] == "unless-stopped"
+    assert running["HostConfig"]["Memory"] == 8 * 1024**3
+    shipped = (app.project / "apps" / f"{NAME}.yaml").read_text()
+    assert host.run(f"cat {app.home('current/compose.yaml')}").stdout == shipped
+
+
+def test_nginx_answers_with_tls_and_sends_plain_http_there(app: App, host: LabHost) -> None:
+    plain = host.run("curl -sS -o /dev/null -w '%{http_code} %{redirect_url}' http://localhost/x")
+    assert plain.stdout == "301 https://localhost/x"
+    secure = host.run("curl -sSk https://localhost/api/health")
+    assert json.loads(secure.stdout)["status"] == "healthy"
+
+
+def test_secrets_arrive_whole_and_those_generated_are_kept(app: App, host: LabHost) -> None:
+    lengths = ask(host, "/environment")
+    assert lengths["ADMIN_PASSWORD"] == len(SECRETS["ADMIN_PASSWORD"])
+    assert lengths["JWT_SECRET"] == 64
+    modes = host.run(
+        f"stat -c '%a %U' {app.home('generated.json')} {app.home('current/given.json')}"
+    )
+    assert modes.stdout == "600 root\n600 root\n"
+
+
+def test_the_same_again_changes_nothing(app: App, host: LabHost, good: str) -> None:
+    started = host.run(f"docker inspect -f '{{{{.State.StartedAt}}}}' {NAME}-app-1").stdout
+    again = app.run(host)
+    assert again.changed_nothing, again.said
+    assert app.current(host) == good
+    assert host.run(f"docker inspect -f '{{{{.State.StartedAt}}}}' {NAME}-app-1").stdout == started
+
+
+def test_a_dry_run_tells_and_does_nothing(app: App, host: LabHost, good: str) -> None:
+    app.write(revision="dry")
+    before = host.run("ls -R /opt/gpuhost | grep -v '^total' | sha256sum").stdout
+    dry = app.run(host, options=("--dry",))
+    assert dry.status == 0, dry.said
+    assert f"Release {NAME}" in dry.said
+    assert host.run("ls -R /opt/gpuhost | grep -v '^total' | sha256sum").stdout == before
+
+
+def test_data_survives_releases_and_a_rollback(app: App, host: LabHost, good: str) -> None:
+    rows = [*ask(host, "/rows"), "written before"]
+    ask(host, "/rows", post="written before")
+    for revision in ("two", "three"):
+        app.write(revision=revision)
+        ended = app.run(host)
+        assert ended.status == 0, ended.said
+        assert ask(host, "/api/health")["revision"] == revision
+        assert ask(host, "/rows") == rows
+    back = app.run(host, deploy="rollback.py")
+    assert back.status == 0, back.said
+    assert ask(host, "/api/health")["revision"] == "two"
+    assert ask(host, "/rows") == rows
+    assert app.result(host)["kind"] == "rollback"
+
+
+def test_a_release_whose_function_fails_is_taken_back(app: App, host: LabHost, good: str) -> None:
+    before = ask(host, "/api/health")
+    app.write(revision="bad", broken="function")
+    ended = app.run(host)
+    assert ended.status == 1, ended.said
+    assert "synthesis failed: no such voice af_heart" in ended.said
+    assert good in ended.said
+    result = app.result(host)
+    assert (result["state"], result["stage"], result["restored"]) == ("restored", "verify", good)
+    assert ask(host, "/api/health") == before
+    assert app.current(host) == good
+    assert host.run(f"test -f {app.home('backups')}/*/manifest.json", check=False).status == 0
+
+
+def test_a_migration_that_fails_costs_no_request(app: App, host: LabHost, good: str) -> None:
+    started = host.run(f"docker inspect -f '{{{{.State.StartedAt}}}}' {NAME}-app-1").stdout
+    app.write(revision="bad", broken="migrate")
+    ended = app.run(host)
+    assert ended.status == 1
+    assert "P3009 migrate found failed migrations" in ended.said
+    assert "/backups/" in ended.said
+    assert app.current(host) == good
+    assert host.run(f"docker inspect -f '{{{{.State.StartedAt}}}}' {NAME}-app-1").stdout == started
+
+
+def test_secrets_that_are_missing_or_must_not_stay_are_all_named_before_anything(
+    app: App, host: LabHost, good: str
+) -> None:
+    app.write(revision="secrets")
+    attempts = host.run(f"ls {app.home('releases')} | wc -l").stdout
+    app.environment = {"ADMIN_PASSWORD": "ChangeThisPassword123!", "CEREBRAS_API_KEY": ""}
+    try:
+        ended = app.run(host)
+    finally:
+        app.environment = dict(SECRETS)
+    assert ended.status == 1
+    for name in ("ADMIN_PASSWORD", "CEREBRAS_API_KEY", "ADMIN_EMAIL"):
+        assert name in ended.said
+    assert "ChangeThisPassword123!" not in ended.said
+    assert host.run(f"ls {app.home('releases')} | wc -l").stdout == attempts
+
+
+def test_a_secret_that_changes_is_a_release(app: App, host: LabHost, good: str) -> None:
+    app.environment = {**SECRETS, "CEREBRAS_API_KEY": "csk-planted-other-key"}
+    app.write(revision="secret")
+    assert app.run(host).status == 0
+    app.environment = dict(SECRETS)
+    ended = app.run(host)
+    assert ended.status == 0
+    assert not ended.changed_nothing
+    assert ask(host, "/environment")["CEREBRAS_API_KEY"] == len(SECRETS["CEREBRAS_API_KEY"])
+
+
+def test_no_secret_is_anywhere_but_in_its_own_files(
+    app: App, host: LabHost, good: str, tmp_path: Path
+) -> None:
+    said = []
+    for broken in (None, "function"):
+        app.write(revision="grep", broken=broken)
+        said.append(app.run(host, options=("-y", "-vvv")).said)
+        said.append(app.run(host, options=("--dry", "--diff")).said)
+    planted = [*SECRETS.values()]
+    planted.remove(SECRETS["ADMIN_EMAIL"])
+    generated = json.loads(host.run(f"cat {app.home('generated.json')}").stdout)
+    for value in (*planted, *generated.values()):
+        assert not [text for text in said if value in text]
+        host.put("/run/gpuhost-pattern", value.encode() + b"\n", mode=0o600)
+        count = host.run(
+            f"{{ {EVERYTHING}; }} 2>/dev/null | grep -aFc -f /run/gpuhost-pattern",
+            check=False,
+        ).stdout
+        host.run("rm /run/gpuhost-pattern")
+        assert count.strip() == "0"

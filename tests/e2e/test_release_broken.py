@@ -1,0 +1,206 @@
+"""Releases broken in many ways: the old one stays or comes back, and the cause is said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from tests.e2e.app_host import ready_for_apps
+from tests.e2e.releasing import App, ask
+from tests.lab.fixtures import Hosts
+from tests.lab.hosts import LabHost
+
+pytestmark = [pytest.mark.lab, pytest.mark.matrix]
+NAME = "english-listening-trainer"
+BLOCK = "x-gpuhost"
+
+
+@dataclass(frozen=True)
+class Broken:
+    """One way to break a release.
+
+    + says: what the run has to say, each of them
+    + stage: where it ends; "": before anything was begun
+    + state: what becomes of it; "": no attempt is made at all
+    + behaviour: of the stand-in
+    + edits: of the app file
+    + dockerfile: lines added to its end
+    + before, after: done by hand on the host, and taken back
+    """
+
+    name: str
+    says: tuple[str, ...]
+    stage: str
+    state: str
+    behaviour: Mapping[str, Any] = field(default_factory=dict)
+    edits: Mapping[str, Any] = field(default_factory=dict)
+    dockerfile: str = ""
+    before: str = "true"
+    after: str = "true"
+
+
+HOG = 'RUN python3 -c "x = [bytearray(10**7) for _ in range(10**5)]"\n'
+BROKEN = (
+    Broken(
+        "exit",
+        ("restart loop", "EADDRNOTAVAIL"),
+        "up",
+        "restored",
+        {"broken": "exit"},
+    ),
+    Broken(
+        "oom",
+        ("out of memory",),
+        "up",
+        "restored",
+        {"broken": "oom"},
+        {f"{BLOCK}.resources.app": {"memory_gb": 0.1}},
+    ),
+    Broken(
+        "fatal-log-line",
+        ("PrismaClientInitializationError",),
+        "up",
+        "restored",
+        {"broken": "fatal"},
+    ),
+    Broken(
+        "never-healthy",
+        ("not up after 20 s", "verify.start_s"),
+        "up",
+        "restored",
+        {"broken": "never-healthy"},
+        {f"{BLOCK}.verify.start_s": 20},
+    ),
+    Broken(
+        "on-the-cpu",
+        ("torch",),
+        "verify",
+        "restored",
+        {"broken": "cpu"},
+    ),
+    Broken(
+        "build-fails",
+        ("no-such-command",),
+        "build",
+        "failed",
+        dockerfile="RUN no-such-command\n",
+    ),
+    Broken(
+        "build-killed",
+        ("137", "memory"),
+        "build",
+        "failed",
+        dockerfile=HOG,
+    ),
+    Broken(
+        "disk-full-in-build",
+        ("No space left on device",),
+        "build",
+        "failed",
+        dockerfile="RUN dd if=/dev/zero of=/dev/shm/full bs=1M count=100\n",
+    ),
+    Broken(
+        "not-enough-disk",
+        ("app.disk",),
+        "",
+        "",
+        edits={f"{BLOCK}.build.disk_gb": 100000},
+    ),
+    Broken(
+        "port-taken",
+        ("app.ports", "3333", "python3"),
+        "",
+        "",
+        edits={"services.app.ports": ["3333:3000"]},
+        before="systemd-run --unit=taken python3 -m http.server 3333",
+        after="systemctl stop taken",
+    ),
+    Broken(
+        "nginx-refuses",
+        ("nginx", "no_such_directive"),
+        "nginx",
+        "restored",
+        before="echo 'no_such_directive on;' >/etc/nginx/conf.d/broken.conf",
+        after="rm /etc/nginx/conf.d/broken.conf",
+    ),
+    Broken(
+        "network-with-other-labels",
+        ("app.networks", f"{NAME}_other-net"),
+        "",
+        "",
+        edits={
+            "networks.other-net": {},
+            "services.app.networks": ["app-net", "other-net"],
+        },
+        before=f"docker network create {NAME}_other-net",
+        after=f"docker network rm {NAME}_other-net",
+    ),
+    Broken(
+        "container-name-taken",
+        ("app.names", "taken-by-hand"),
+        "",
+        "",
+        edits={"services.app.container_name": "taken-by-hand"},
+        before="docker create --name taken-by-hand stand-in/python true",
+        after="docker rm taken-by-hand",
+    ),
+    Broken(
+        "compose-refuses",
+        ("services.app.cap_drop",),
+        "render",
+        "failed",
+        edits={"services.app.cap_drop": "ALL"},
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def host(hosts: Hosts) -> LabHost:
+    return ready_for_apps(hosts, "app-broken")
+
+
+@pytest.fixture(scope="module")
+def app(host: LabHost, tmp_path_factory: pytest.TempPathFactory) -> App:
+    made = App(NAME, tmp_path_factory.mktemp("project"))
+    made.write(revision="good")
+    ended = made.run(host)
+    assert ended.status == 0, ended.said
+    return made
+
+
+@pytest.mark.parametrize("case", BROKEN, ids=lambda case: case.name)
+def test_a_broken_release(app: App, host: LabHost, case: Broken) -> None:
+    good, attempts = app.current(host), _attempts(app, host)
+    app.write(revision=case.name, edits=case.edits, **case.behaviour)
+    with (app.project / "source" / "Dockerfile").open("a") as file:
+        file.write(case.dockerfile)
+    host.engine.docker("update", "--memory=3g", "--memory-swap=3g", host.state.container)
+    host.run(case.before)
+    try:
+        ended = app.run(host)
+    finally:
+        host.run(case.after)
+    assert ended.status == 1, ended.said
+    for words in case.says:
+        assert words in ended.said, ended.said
+    if case.state:
+        result = app.result(host)
+        assert (result["stage"], result["state"]) == (case.stage, case.state), result
+    else:
+        assert _attempts(app, host) == attempts
+    assert app.current(host) == good
+    assert ask(host, "/api/health")["revision"] == "good"
+
+
+def test_slow_but_good(app: App, host: LabHost) -> None:
+    app.write(revision="good", loads_s=25, note="slow")
+    ended = app.run(host)
+    assert ended.status == 0, ended.said
+    assert "still loading" in ended.said
+
+
+def _attempts(app: App, host: LabHost) -> str:
+    return host.run(f"ls {app.home('releases')} | wc -l").stdout

@@ -1,0 +1,155 @@
+"""A release that is cut off at any stage, in any way, converges: nothing is lost or stuck."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from gpuhost.runner import transaction
+from tests.e2e.app_host import ready_for_apps
+from tests.e2e.releasing import App, Ended, ask
+from tests.lab.fixtures import Hosts
+from tests.lab.hosts import LabHost
+
+pytestmark = pytest.mark.lab
+STAGES = [stage.name for stage in (*transaction.PREPARING, *transaction.ACTIVATING)]
+PORT = 3010
+# Long enough for a host that boots, and its engine, to finish what was cut off.
+CONVERGES_S = 120
+
+# Waits for a stage of a release that is newer than this script, then cuts.
+CUT = """
+import glob, os, subprocess, sys, time
+stage, cut, began = sys.argv[1], sys.argv[2], time.time()
+seen = '"begin", "stage": "%s"' % stage
+while time.time() < began + 90:
+    for journal in glob.glob("/opt/gpuhost/two-second/releases/*/journal"):
+        if os.stat(journal).st_mtime >= began and seen in open(journal).read():
+            sys.exit(subprocess.call(cut, shell=True))
+sys.exit("the stage never began")
+"""
+KILL_RUNNER = "systemctl kill --kill-whom=main -s KILL gpuhost-release-two-second.service"
+
+
+@pytest.fixture(scope="module")
+def host(hosts: Hosts) -> LabHost:
+    return ready_for_apps(hosts, "app-cut", card=None)
+
+
+@pytest.fixture(scope="module")
+def app(host: LabHost, tmp_path_factory: pytest.TempPathFactory) -> App:
+    made = App("two-second", tmp_path_factory.mktemp("project"), {})
+    made.write(revision="first", loads_s=0)
+    ended = made.run(host)
+    assert ended.status == 0, ended.said
+    ask(host, "/rows", post="kept", port=PORT)
+    return made
+
+
+@contextlib.contextmanager
+def at(host: LabHost, stage: str, cut: str) -> Iterator[None]:
+    """Cut when the next release has begun a stage; in this block it is started."""
+    said: list[str] = []
+
+    def wait() -> None:
+        done = host.run(f"python3 - {stage} '{cut}'", stdin=CUT.encode(), timeout=100, check=False)
+        said.append(done.stderr if done.status else "")
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    try:
+        yield
+    finally:
+        waiting.join()
+    assert said == [""]
+
+
+def converged(app: App, host: LabHost, revision: str) -> None:
+    """The release is there, alone, with the data of before."""
+    deadline = time.monotonic() + CONVERGES_S
+    while app.status(host)["attempt"] is not None or ask(host, "/api/health", port=PORT) is None:
+        assert time.monotonic() < deadline, app.status(host)
+        time.sleep(1)
+    assert ask(host, "/api/health", port=PORT)["revision"] == revision
+    assert "kept" in ask(host, "/rows", port=PORT)
+    again = app.run(host)
+    assert again.changed_nothing, again.said
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_runner_that_is_killed_is_taken_up_again_by_systemd(
+    app: App, host: LabHost, stage: str
+) -> None:
+    app.write(revision=f"runner-{stage}", loads_s=1, migrates_s=1)
+    with at(host, stage, KILL_RUNNER):
+        ended = app.run(host)
+    assert ended.status == 0, ended.said
+    converged(app, host, f"runner-{stage}")
+
+
+@pytest.mark.parametrize("stage", ("build", "migrate", "up"))
+def test_a_controller_that_is_killed_is_not_needed(app: App, host: LabHost, stage: str) -> None:
+    app.write(revision=f"controller-{stage}", loads_s=1, migrates_s=1)
+    process = app.start(host)
+    with at(host, stage, "true"):
+        pass
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    converged(app, host, f"controller-{stage}")
+
+
+@pytest.mark.parametrize("stage", ("build", "verify"))
+def test_a_connection_that_drops_is_made_again(app: App, host: LabHost, stage: str) -> None:
+    app.write(revision=f"ssh-{stage}", loads_s=3)
+    with at(host, stage, "pkill -9 -f sshd.*notty"):
+        ended = app.run(host)
+    assert ended.status == 0, ended.said
+    converged(app, host, f"ssh-{stage}")
+
+
+@pytest.mark.parametrize("stage", ("build", "up"))
+def test_a_host_that_restarts_finishes_at_boot(app: App, host: LabHost, stage: str) -> None:
+    app.write(revision=f"boot-{stage}", loads_s=2)
+    process = app.start(host)
+    with at(host, stage, "true"):
+        pass
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    host.engine.docker("kill", host.state.container)
+    host.start()
+    converged(app, host, f"boot-{stage}")
+
+
+def test_the_second_operator_is_told_who_is_at_it(app: App, host: LabHost) -> None:
+    app.write(revision="two-operators", loads_s=8)
+    first = app.start(host)
+    with at(host, "up", "true"):
+        pass
+    second = app.run(host)
+    assert second.status == 1, second.said
+    assert "gpuhost logs" in second.said
+    assert "under way" in second.said
+    said, _ = first.communicate(timeout=120)
+    assert first.returncode == 0, said
+    converged(app, host, "two-operators")
+
+
+def test_ctrl_c_detaches_and_says_how_to_follow(app: App, host: LabHost) -> None:
+    app.write(revision="detached", loads_s=6)
+    ended = _interrupted(app, host, lambda: None)
+    assert "gpuhost logs" in ended.said
+    converged(app, host, "detached")
+
+
+def _interrupted(app: App, host: LabHost, before: Callable[[], None]) -> Ended:
+    process = app.start(host)
+    with at(host, "up", "true"):
+        before()
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=60)
+    return Ended(process.returncode, said)
