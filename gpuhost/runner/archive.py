@@ -60,13 +60,13 @@ def _write(opened: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None
 
 
 def _inside(into: Path, name: str) -> Path:
-    """The place of a member. Raises Failure if it is, or lies behind a link that is, elsewhere."""
+    """The place of a member. Raises Failure if it is elsewhere, or behind a link."""
     pure = PurePosixPath(name)
     if pure.is_absolute() or ".." in pure.parts:
         raise Failure(f"the archive has a path that leads out of it, {name!r}", fix=FIX)
     path = into
-    for part in pure.parts[:-1]:
+    for part in pure.parts:
         path /= part
         if path.is_symlink():
             raise Failure(f"the archive writes through a link, {name!r}", fix=FIX)
-    return into.joinpath(*pure.parts)
+    return path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -42,3 +43,7 @@ class Log:
         lines = self.masked(text).splitlines() or [""]
         with self._path.open("a", encoding="utf-8", errors="replace") as file:
             file.writelines(f"{stamp} {line}\n" for line in lines)
+
+
+# For questions whose answer "no" is printed as an error.
+NOWHERE = Log(Path(os.devnull))

@@ -1,0 +1,132 @@
+"""What older releases leave is removed, but for what a rollback needs.
+
+Only directories of releases, and local tags gpuhost/APP/… that no kept release refers to. Never a
+volume, never shared/ or backups/, never what others use.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from gpuhost.runner import git, images, result, room
+from gpuhost.runner.commands import attempt
+from gpuhost.runner.log import NOWHERE
+from gpuhost.runner.plan import BadPlan, Plan, load
+from gpuhost.runner.release import Release
+
+# What is not of this shape is not a release's directory.
+ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{8}")
+SECONDS = 300
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A release: its id, the one whose files it stands for (a rollback's is another), its end."""
+
+    id: str
+    original: str
+    is_verified: bool
+
+
+def prune(release: Release) -> None:
+    """Remove releases beyond plan.keep_releases, and their images; what is freed is in the log."""
+    found = _found(release)
+    kept = kept_ids(found, release.app.current.resolve().name, release.plan.keep_releases)
+    room_before = room.free()
+    gone = [one.id for one in found if one.id not in kept]
+    for each in gone:
+        shutil.rmtree(release.app.release(each).home)
+    untagged = _untag(release, kept)
+    git.forget(release, _commits(release, kept))
+    freed = max(room.free() - room_before, 0)
+    release.log.write(
+        f"kept {len(kept)} releases; removed {_listed(gone)}; untagged {_listed(untagged)}; "
+        f"{freed / room.GB:.1f} GB of images freed"
+    )
+
+
+def kept_ids(found: Sequence[Kept], current: str, keep: int) -> set[str]:
+    """The releases that stay.
+
+    The last verified ones, the current and the one before it always; the files that a rollback
+    among them stands for; the last attempts that failed, for their logs.
+
+    + found: the oldest first
+    + current: the id of the one that runs
+    """
+    verified = [one for one in found if one.is_verified or one.id == current]
+    failed = [one for one in found if one not in verified]
+    kept = [*verified[-keep:], *failed[-keep:]]
+    running = next((one for one in found if one.id == current), None)
+    if running:
+        kept.append(running)
+        others = [one for one in verified if one.original != running.original]
+        before = [one for one in others if one.id < current] or others
+        kept += before[-1:]
+    return {name for one in kept for name in (one.id, one.original)}
+
+
+def _found(release: Release) -> list[Kept]:
+    homes = sorted(path for path in release.app.releases.iterdir() if ID.fullmatch(path.name))
+    return [_kept(release, path.name) for path in homes if path.is_dir()]
+
+
+def _kept(release: Release, name: str) -> Kept:
+    paths = release.app.release(name)
+    plan, ended = _plan(release, name), result.read(paths.result)
+    is_verified = ended is not None and ended.state == result.VERIFIED
+    original = (plan.rollback_of if plan else None) or name
+    return Kept(name, original, is_verified or name == release.plan.id)
+
+
+def _plan(release: Release, name: str) -> Plan | None:
+    try:
+        return load(release.app.release(name).plan)
+    except BadPlan:
+        # Of a runner before this one, or never whole.
+        return None
+
+
+def _untag(release: Release, kept: Iterable[str]) -> list[str]:
+    """Remove local tags that no kept release has; an image that a container runs keeps its own."""
+    reference = f"{images.OURS}/{release.plan.app}/*"
+    words = ("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "--filter")
+    listed = attempt(NOWHERE, "docker", *words, f"reference={reference}", seconds=60, quiet=True)
+    try:
+        wanted = {tag for each in kept for tag in _tags(release, each)}
+    except (OSError, ValueError) as error:
+        release.log.write(f"no image is untagged: a kept release's record is not readable, {error}")
+        return []
+    untagged = []
+    for tag in sorted(set(listed.out.split()) - wanted):
+        if not tag.startswith(f"{images.OURS}/{release.plan.app}/"):
+            continue
+        removed = attempt(NOWHERE, "docker", "image", "rm", tag, seconds=SECONDS, quiet=True)
+        if removed.ok:
+            untagged.append(tag)
+        else:
+            release.log.write(f"{tag} stays: {' '.join(removed.tail[-1:])}")
+    return untagged
+
+
+def _tags(release: Release, name: str) -> Iterable[str]:
+    """Raises ValueError or OSError: then it is not known what the release needs."""
+    path = release.app.release(name).record
+    if not path.exists():
+        # It failed before it had any.
+        return ()
+    tags: dict[str, str] = json.loads(path.read_text(encoding="utf-8")).get("tags", {})
+    return tags.values()
+
+
+def _commits(release: Release, kept: Iterable[str]) -> set[str]:
+    plans = (_plan(release, name) for name in kept)
+    return {plan.source.revision for plan in plans if plan and plan.source}
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names) or "nothing"
