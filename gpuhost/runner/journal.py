@@ -38,8 +38,10 @@ class Journal:
         self.entries.append(entry)
         append(self._path, json.dumps({"event": event, "stage": stage, "at": entry.at}))
 
-    def has(self, event: str, stage: str = "") -> bool:
-        return any(entry.event == event and entry.stage == stage for entry in self.entries)
+    def has(self, event: str, stage: str | None = None) -> bool:
+        """Whether that was noted, for this stage or, without one, for any."""
+        noted = (entry for entry in self.entries if entry.event == event)
+        return any(stage in (None, entry.stage) for entry in noted)
 
     @property
     def starts(self) -> int:
@@ -48,11 +50,6 @@ class Journal:
     @property
     def started(self) -> float:
         return self.entries[0].at if self.entries else time.time()
-
-    @property
-    def undone_stage(self) -> str:
-        """The stage whose failure began the undoing."""
-        return next((entry.stage for entry in self.entries if entry.event == UNDO), "")
 
 
 def _read(path: Path) -> list[Entry]:
