@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import platform
 import shlex
-import subprocess
 import sys
 import sysconfig
 import tarfile
@@ -17,27 +17,38 @@ from tests.lab.fixtures import Hosts
 from tests.lab.hosts import LabHost
 from tests.lab.inventory import settings
 from tests.lab.lab import Lab, Wanted
+from tests.lab.process import run
 
 pytestmark = pytest.mark.lab
 
 ROOT = Path(__file__).resolve().parents[2]
-# The release whose python3 takes the compiled packages of the one that runs the tests.
-RELEASE_OF = {(3, 11): "bookworm", (3, 13): "trixie"}
-ONLY_FOR_TESTS = ("mypy", "ruff", "shellcheck", "hypothesis", "pip", "setuptools", "uv")
+# Whatever Python runs the tests: the host's own is the one that compiled packages are taken for.
+RELEASE, PYTHON = "trixie", "3.13"
+LIBRARIES = ("manylinux2014", "manylinux_2_17", "manylinux_2_28", "manylinux_2_34")
+CHECKOUT = ("gpuhost", "deploys", "templates", "config.py")
 
 
-def _packed() -> bytes:
+def _packed(folder: Path) -> bytes:
     """The checkout, and the packages that it needs, as one tar."""
+    _install(folder)
+    # Which version of gpuhost it is, that of the tests' own installation says.
+    (metadata,) = Path(sysconfig.get_path("purelib")).glob("gpuhost-*.dist-info")
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as archive:
-        tracked = ["git", "ls-files", "gpuhost", "deploys", "templates", "config.py"]
-        listing = subprocess.run(tracked, cwd=ROOT, capture_output=True, text=True, check=True)
-        for name in listing.stdout.split():
+        for name in run(["git", "-C", str(ROOT), "ls-files", *CHECKOUT], timeout=30).stdout.split():
             archive.add(ROOT / name, f"checkout/{name}")
-        for entry in Path(sysconfig.get_path("purelib")).iterdir():
-            if not entry.name.startswith((*ONLY_FOR_TESTS, "__editable__")):
-                archive.add(entry, f"packages/{entry.name}")
+        for entry in (*folder.iterdir(), metadata):
+            archive.add(entry, f"packages/{entry.name}")
     return packed.getvalue()
+
+
+def _install(folder: Path) -> None:
+    """What requirements.txt names, for the host's Python."""
+    platforms = [f"--platform={library}_{platform.machine()}" for library in LIBRARIES]
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile"]
+    target = [f"--target={folder}", f"--python-version={PYTHON}", "--only-binary=:all:", *platforms]
+    wanted = ["--no-deps", "--require-hashes", "-r", str(ROOT / "requirements.txt")]
+    run([*pip, *target, *wanted], timeout=300)
 
 
 def _run(host: LabHost, lab: Lab, module: str, *words: str) -> tuple[int, str, str]:
@@ -54,12 +65,9 @@ def _run(host: LabHost, lab: Lab, module: str, *words: str) -> tuple[int, str, s
     return done.status, done.stdout, done.stderr
 
 
-def test_on_the_server_itself(hosts: Hosts, lab: Lab) -> None:
-    release = RELEASE_OF.get(sys.version_info[:2])
-    if release is None:
-        pytest.skip(f"no release of the lab has Python {sys.version_info[0]}.{sys.version_info[1]}")
-    (host,) = hosts(Wanted("local", release, card="p40"))
-    host.put("/opt/local/packed.tar", _packed())
+def test_on_the_server_itself(hosts: Hosts, lab: Lab, tmp_path: Path) -> None:
+    (host,) = hosts(Wanted("local", RELEASE, card="p40"))
+    host.put("/opt/local/packed.tar", _packed(tmp_path))
     host.run("tar x -C /opt/local -f /opt/local/packed.tar", timeout=300)
     status, _, said = _run(host, lab, "pyinfra_cli.main", "-y", "@local", "deploys/gpu_host.py")
     assert status == 0, said
