@@ -16,6 +16,9 @@ Profile = Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]*$", title="a
 SecretName = Annotated[
     str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", title="a secret's name, such as API_KEY")
 ]
+VariableName = Annotated[
+    str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", title="a variable's name, such as HF_ENDPOINT")
+]
 Seconds = Annotated[int, Field(ge=1)]
 
 
@@ -28,7 +31,7 @@ def _stays_inside(path: str) -> str:
 # Absolute, or relative to the project directory; never out of it.
 Path = Annotated[
     str,
-    Field(min_length=1, pattern=r"^[^\x00-\x1f\x7f]+$", title="a path"),
+    Field(pattern=r"^[^\x00-\x1f\x7f]+$", title="a path"),
     AfterValidator(_stays_inside),
 ]
 # One line of text that goes into a file or a command line.

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from gpuhost.app.block import Block, Path, Seconds, SecretName, Service, Text
+from gpuhost.app.block import Block, Path, Seconds, Service, Text, VariableName
 
 Image = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_./:@-]*$", title='an image, such as "base:latest"')
@@ -29,7 +29,7 @@ class Build(Block):
     """Services in the order to build them; derived from the Dockerfiles if not given."""
     bases: dict[Image, Base] = {}
     """Image tag to the Dockerfile that makes it; built first, and only where it is missing."""
-    args: dict[SecretName, Text] = {}
+    args: dict[VariableName, Text] = {}
     """Build arguments beside those of the host's setting build_args."""
     no_cache: bool = False
     """Build every step anew."""

@@ -50,7 +50,7 @@ class Migrate(Block):
 
 # The first character keeps it from being read as an option.
 DatabaseName = Annotated[
-    str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", title="a name of the database")
+    str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", title="the name of a database or user")
 ]
 
 

@@ -6,13 +6,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from gpuhost.app.block import Block, Line, Path, SecretName, Service
+from gpuhost.app.block import Block, Line, Path, Service, VariableName
 
 
 class Secret(Block):
     """One secret: given from one of four places, or generated on the host and kept there."""
 
-    env: SecretName | None = None
+    env: VariableName | None = None
     """Environment variable where pyinfra runs; the secret's own name if no place is given."""
     file: Annotated[Line, Field(min_length=1)] | None = None
     """File on that machine, relative to the app file; a final newline is dropped."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from gpuhost.app.schema import file_schema
+from gpuhost.reference.app_file import app_file_page
 from gpuhost.reference.checks import checks_page
 from gpuhost.reference.docstrings import operations_page
 from gpuhost.reference.settings import defaults_file, settings_page
@@ -14,6 +16,8 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/settings.md": settings_page,
     "docs/checks.md": checks_page,
     "docs/operations.md": operations_page,
+    "docs/app-file.md": app_file_page,
+    "docs/app.schema.json": file_schema,
 }
 
 
