@@ -50,10 +50,11 @@ def variant(proposal: Proposal) -> Verdict:
             choice.reason,
             fix="release it on another host, or give the app without_gpu",
         )
-    return ok(f"{'with' if choice.with_gpu else 'without'} a card: {choice.why}")
+    return ok(f"with a card: {choice.why}" if choice.with_gpu else choice.why)
 
 
-@app_check("app.cuda", "The driver runs the CUDA of every service that gets a card.")
+# A card whose driver does not run it at all is not chosen: app.variant.
+@app_check("app.cuda", "NVIDIA's images of the CUDA that services need accept the driver.")
 def cuda(proposal: Proposal) -> Verdict:
     choice, block = proposal.choice, proposal.app.block
     if isinstance(choice, Refusal):
@@ -65,8 +66,6 @@ def cuda(proposal: Proposal) -> Verdict:
             continue
         decision = decide(reserved.card.driver, [reserved.card.card], CudaVersion.parse(wanted))
         reasons.append(f"{service}: {decision.reason}")
-        if not decision.rule.runs:
-            return fail(f"CUDA {wanted}", decision.reason, fix="an image of an older CUDA")
         if decision.refused:
             return warn(
                 f"CUDA {wanted}, NVIDIA's images too",
@@ -116,6 +115,8 @@ def memory(proposal: Proposal) -> Verdict:
 
 @app_check("app.host", "The host's own checks of the engine, and of the toolkit for a card, pass.")
 def host(proposal: Proposal) -> Verdict:
+    if proposal.now.docker.engine is None:
+        return skip("app.engine says what is wrong")
     choice = proposal.choice
     with_card = not isinstance(choice, Refusal) and choice.with_gpu
     nouns = ("docker", "toolkit") if with_card else ("docker",)

@@ -56,7 +56,7 @@ def _published(proposal: Proposal) -> Iterator[Wanted]:
             if one.long:
                 protocol = str(one.long.get("protocol") or "")
             # No number: the engine picks a free one. Of a range for one port it picks as well.
-            if not one.host or ("-" in one.host and "-" not in inside):
+            if not one.host or (len(one.ports) > 1 and "-" not in inside):
                 continue
             for port in sorted(one.ports):
                 yield Wanted(port, protocol or "tcp", plain_address(one.address), name)

@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 from pathlib import PurePosixPath
 
 from gpuhost.checks.app.registry import Proposal, app_check
-from gpuhost.checks.finding import Verdict, fail, ok, skip, warn
+from gpuhost.checks.finding import Verdict, fail, ok, warn
 from gpuhost.snapshot.apps import Attempt
 from gpuhost.snapshot.docker import Container
 from gpuhost.snapshot.transport import APPS
@@ -118,9 +118,7 @@ def busy(proposal: Proposal) -> Verdict:
 
 @app_check("app.unfinished", "No release of the app was cut off.")
 def unfinished(proposal: Proposal) -> Verdict:
-    if proposal.state is None:
-        return skip("it was never released here")
-    attempt = proposal.state.cut_off
+    attempt = proposal.state.cut_off if proposal.state else None
     if attempt is None:
         return ok("none was cut off")
     return warn(

@@ -1,0 +1,66 @@
+"""An app before its release, as data: a recorded host, an edit, the app's file, the findings."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from gpuhost.app.loading import load
+from gpuhost.checks.app import all_app_checks, preflight
+from gpuhost.declaration import Layer, declare
+from gpuhost.release.variant import choose
+from tests.recorded import snapshot
+
+# As what the recorded hosts were provisioned with.
+PROVISIONED: dict[str, dict[str, Any]] = {
+    "debian13-docker": {
+        "docker_mirror": "http://10.232.77.12/docker-ce",
+        "docker_key_fingerprint": "F934DEB9AF5321CBF4E62C04643E22293A766BDC",
+    },
+    "debian13-p40": {
+        "docker_mirror": "http://archive.example.invalid/docker-ce",
+        "docker_key_fingerprint": "F934DEB9AF5321CBF4E62C04643E22293A766BDC",
+        "toolkit_mirror": "http://archive.example.invalid/libnvidia-container",
+        "toolkit_key_fingerprint": "9D1696E9B8E5477EA1DDB38A98561D9DCBEBFFC8",
+    },
+}
+CASES = [
+    pytest.param(case, id=f"{file.stem}: {case['name']}")
+    for file in sorted((Path(__file__).parent / "app_cases").glob("*.yaml"))
+    for case in yaml.safe_load(file.read_text("utf-8"))
+]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_findings(case: dict[str, Any], tmp_path: Path) -> None:
+    """`findings` names the status of every check that is neither ok nor, for this app, skip."""
+    path = tmp_path / "tts.yaml"
+    path.write_text(yaml.safe_dump(case["app"], sort_keys=False))
+    app, now = load(path), snapshot(case)
+    settings = {**PROVISIONED.get(case["host"], {}), **case.get("settings", {})}
+    declared = declare([Layer("the case", settings)])
+    choice = choose(app.block, now, declared)
+    found = {
+        f.id: f for f in preflight(now, app, choice, declared, secrets=case.get("secrets", []))
+    }
+    statuses = {id: finding.status.value for id, finding in found.items()}
+    expected = dict.fromkeys(statuses, "ok")
+    assert statuses == expected | case.get("findings", {})
+    for id, pattern in case.get("says", {}).items():
+        words = "\n".join((found[id].expected, found[id].actual, found[id].evidence, found[id].fix))
+        assert re.search(pattern, words), f"{id} says:\n{words}"
+
+
+def test_every_check_is_seen_failing_or_warning() -> None:
+    """A check that no case makes fail or warn cannot be trusted to fail."""
+    seen = {
+        id
+        for case in CASES
+        for id, status in case.values[0].get("findings", {}).items()
+        if status in ("fail", "warn")
+    }
+    assert {check.id for check in all_app_checks()} - seen == set()
