@@ -137,7 +137,7 @@ class Server:
             *words,
             seconds=QUICK * 5,
             what=f"{self.name}: {what}",
-            stdin=text,
+            stdin=f"SET client_min_messages = warning;\n{text}",
             quiet=True,
         )
 

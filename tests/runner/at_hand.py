@@ -1,0 +1,137 @@
+"""An app's directory as a host has it, and a stand-in for docker that notes how it was called."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gpuhost.runner import commands
+from gpuhost.runner.files import point, write, write_json
+from gpuhost.runner.paths import AppPaths
+from gpuhost.runner.plan import Plan
+from gpuhost.runner.release import Release
+
+OLD, NEW = "20260101-000000-aaaaaaaa", "20260102-000000-bbbbbbbb"
+ME = f"{os.getuid()}:{os.getgid()}"
+
+
+@dataclass
+class App:
+    """An app and its releases."""
+
+    paths: AppPaths
+
+    def release(
+        self,
+        release_id: str = NEW,
+        *,
+        given: dict[str, str] | None = None,
+        is_current: bool = False,
+        **plan: Any,
+    ) -> Release:
+        """A release that has come to the host.
+
+        + plan: what is not as in the least plan
+        """
+        home = self.paths.release(release_id).home
+        home.mkdir(parents=True)
+        least = {"app": "app", "inputs": release_id, "by": "ada@desk", "project": "app"}
+        write(home / "plan.json", Plan(id=release_id, revision="r", **{**least, **plan}).text())
+        write(home / "compose.yaml", "services: {}\n")
+        write(home / "compose.override.yaml", "services: {}\n")
+        if given is not None:
+            write_json(home / "given.json", given, mode=0o600)
+        if is_current:
+            point(self.paths.current, f"releases/{release_id}")
+        return Release.open(self.paths, release_id)
+
+    def data(self, path: str, text: str = "") -> Path:
+        """A file under shared/."""
+        file = self.paths.shared / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        return file
+
+
+@dataclass
+class Programs:
+    """Programs of a host: what each prints and how it ends, by its arguments."""
+
+    directory: Path
+    _rules: dict[str, list[str]] = field(default_factory=dict)
+
+    def answer(
+        self, pattern: str, out: str = "", *, status: int = 0, err: str = "", then: str = ""
+    ) -> None:
+        """How a command line that matches is answered; what is said last is asked first.
+
+        + pattern: of sh, over the program's name and its arguments: "docker compose * config *"
+        + then: further commands of sh
+        """
+        program = pattern.split()[0]
+        quoted = "*".join(shlex.quote(part) if part else "" for part in pattern.split("*"))
+        body = f"printf %s {shlex.quote(out)}; printf %s {shlex.quote(err)} >&2"
+        rule = f"{quoted}) {body}; {then or ':'}; exit {status};;"
+        self._rules.setdefault(program, []).insert(0, rule)
+        lines = [
+            "#!/bin/sh",
+            f'echo "{program} $*" >>{shlex.quote(str(self._calls))}',
+            f'case "{program} $*" in',
+            *self._rules[program],
+            "*) exit 0;;",
+            "esac",
+        ]
+        path = self.directory / program
+        path.write_text("\n".join(lines) + "\n")
+        path.chmod(0o755)
+
+    def compose(self, services: dict[str, Any]) -> None:
+        """What Compose makes of the app's files."""
+        self.answer("docker compose * config *", json.dumps({"services": services}))
+
+    @property
+    def calls(self) -> list[str]:
+        """Every command line so far, without the words that are the same for all of compose's."""
+        if not self._calls.exists():
+            return []
+        return [_short(line) for line in self._calls.read_text().splitlines()]
+
+    def called(self, word: str) -> list[str]:
+        return [line for line in self.calls if word in line]
+
+    @property
+    def _calls(self) -> Path:
+        return self.directory / "calls"
+
+
+def _short(line: str) -> str:
+    words = line.split(" ")
+    while "-f" in words and words[:2] == ["docker", "compose"]:
+        at = words.index("-f")
+        del words[at : at + 2]
+    if "--project-directory" in words:
+        at = words.index("-p")
+        del words[at : at + 4]
+    return " ".join(words)
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> App:
+    (tmp_path / "app").mkdir()
+    return App(AppPaths(tmp_path / "app"))
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
+    directory = tmp_path / "bin"
+    directory.mkdir()
+    monkeypatch.setattr(commands, "PATH", f"{directory}:{commands.PATH}")
+    made = Programs(directory)
+    made.answer("docker nothing")
+    return made

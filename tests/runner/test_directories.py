@@ -1,0 +1,106 @@
+"""Directories: there, with owner and mode; what is in them is untouched, no link trusted."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import stat
+from pathlib import Path
+
+import pytest
+
+from gpuhost.runner.directories import Owner, make, owner
+from gpuhost.runner.failure import Failure
+from gpuhost.runner.plan import Directory
+from tests.runner.at_hand import ME, App, app
+
+__all__ = ["app"]
+
+root = pytest.mark.skipif(os.getuid() != 0, reason="only root gives directories away")
+
+
+def state(path: Path) -> tuple[int, int, int]:
+    its = path.stat()
+    return its.st_uid, its.st_gid, stat.S_IMODE(its.st_mode)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("1001:1002", Owner(1001, 1002)),
+        ("root:root", Owner(0, 0)),
+        ("0", Owner(0, 0)),
+        ("www-data", Owner(pwd.getpwnam("www-data").pw_uid, pwd.getpwnam("www-data").pw_gid)),
+        ("1001:www-data", Owner(1001, grp.getgrnam("www-data").gr_gid)),
+        ("54321", Owner(54321, 54321)),
+    ],
+)
+def test_owners_are_numbers_or_names(text: str, found: Owner) -> None:
+    assert owner(text) == found
+
+
+@root
+def test_directories_are_made_as_declared_whatever_the_umask_is(app: App) -> None:
+    before = os.umask(0o077)
+    try:
+        make(
+            app.release(
+                directories=(
+                    Directory("public/audio", "1001:1002", "2770"),
+                    Directory("public", "1003:1003", "0711"),
+                )
+            )
+        )
+    finally:
+        os.umask(before)
+    shared = app.paths.shared
+    assert state(shared / "public") == (1003, 1003, 0o711)
+    assert state(shared / "public/audio") == (1001, 1002, 0o2770)
+
+
+@root
+def test_one_that_is_there_gets_its_owner_and_its_content_keeps_its_own(app: App) -> None:
+    file = app.data("data/inner/file", "kept")
+    os.chown(file, 33, 33)
+    make(app.release(directories=(Directory("data", "1001:1001", "0750"),)))
+    assert state(app.paths.shared / "data") == (1001, 1001, 0o750)
+    assert state(file.parent)[:2] == (0, 0)
+    assert (file.read_text(), state(file)[:2]) == ("kept", (33, 33))
+
+
+def test_a_directory_elsewhere_on_the_host(app: App, tmp_path: Path) -> None:
+    make(app.release(directories=(Directory(str(tmp_path / "srv/data"), ME, "0700"),)))
+    assert stat.S_IMODE((tmp_path / "srv/data").stat().st_mode) == 0o700
+
+
+def test_a_link_that_a_person_made_in_shared_is_followed(app: App, tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir(mode=0o755)
+    app.paths.shared.mkdir(mode=0o755)
+    (app.paths.shared / "models").symlink_to(tmp_path / "disk")
+    make(app.release(directories=(Directory("models", ME, "0700"),)))
+    assert stat.S_IMODE((tmp_path / "disk").stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("open_to_others", (False, True))
+def test_a_link_where_the_app_can_write_is_not(
+    app: App, tmp_path: Path, open_to_others: bool
+) -> None:
+    (tmp_path / "etc").mkdir(mode=0o755)
+    app.data("data/file")
+    (app.paths.shared / "data/up").symlink_to(tmp_path / "etc")
+    declared = [Directory("data/up", ME, "0777")]
+    if open_to_others:
+        (app.paths.shared / "data").chmod(0o777)
+    else:
+        declared.append(Directory("data", ME))
+    with pytest.raises(Failure, match=r"data/up is a link .* not followed"):
+        make(app.release(directories=tuple(declared)))
+    assert stat.S_IMODE((tmp_path / "etc").stat().st_mode) == 0o755
+
+
+def test_a_file_in_its_place_is_a_failure(app: App) -> None:
+    app.data("data", "a file")
+    with pytest.raises(Failure, match="directories: data: there is something in its place"):
+        make(app.release(directories=(Directory("data", ME),)))
+    assert (app.paths.shared / "data").read_text() == "a file"

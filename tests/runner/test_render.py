@@ -1,0 +1,182 @@
+"""What the host writes for Compose, and the order it does it in."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from gpuhost.runner import secrets
+from gpuhost.runner.failure import Failure
+from gpuhost.runner.plan import Backup, Directory, Migrate, Secret
+from gpuhost.runner.release import Release
+from gpuhost.runner.render import render, write_host_file
+from tests.runner.at_hand import ME, NEW, OLD, App, Programs, app, programs
+
+__all__ = ["app", "programs"]
+
+SERVICES: dict[str, Any] = {"web": {}, "db": {}, "migrate": {}}
+HOSTILE = (
+    "plain",
+    'it\'s "quoted"',
+    "$HOME ${PATH} $$ $",
+    "two\nlines\n",
+    "naïve 漢字 🔑",
+    "no",
+    "22:22",
+    "0x1F",
+    "~",
+    " spaces ",
+    "\ttab",
+    "back\\slash\\n",
+    "# no comment",
+    "next\u0085line\u2028and\u2029more",
+    "del\x7f bell\x07",
+    "\ufeffmark",
+    "{json: [1]}",
+    "!override",
+)
+
+
+def host_file(release: Release) -> dict[str, Any]:
+    value: dict[str, Any] = json.loads(release.paths.host.read_text())["services"]
+    return value
+
+
+def test_secrets_go_to_the_services_that_they_are_for(app: App, programs: Programs) -> None:
+    programs.compose(SERVICES)
+    wanted = (
+        Secret("ALL"),
+        Secret("SOME", services=("web", "elsewhere")),
+        Secret("TOKEN", internal=True),
+        Secret("FILE", file="key.pem", services=("db",)),
+        Secret("MADE", services=("db",), generate="hex"),
+    )
+    given = {"ALL": "a", "SOME": "s", "TOKEN": "t", "FILE": "f"}
+    release = app.release(secrets=wanted, given=given)
+    render(release)
+    made = secrets.values(release)["MADE"]
+    changed = str((app.paths.shared / "key.pem").stat().st_mtime_ns)
+    assert host_file(release) == {
+        "web": {"environment": {"ALL": "a", "SOME": "s"}},
+        "db": {
+            "environment": {"ALL": "a", "MADE": made},
+            "labels": {"gpuhost.secret-files": changed},
+        },
+        "migrate": {"environment": {"ALL": "a"}},
+    }
+    assert stat.S_IMODE(release.paths.host.stat().st_mode) == 0o600
+
+
+def test_images_are_pinned_once_they_are_known(app: App, programs: Programs) -> None:
+    programs.compose(SERVICES)
+    release = app.release(migrate=Migrate("migrate"))
+    render(release)
+    assert host_file(release) == {}
+    tags = {"web": "gpuhost/app/web:aaaaaaaaaaaa", "gone": "gpuhost/app/gone:bbbbbbbbbbbb"}
+    release.remember(tags=tags)
+    write_host_file(release)
+    assert host_file(release) == {"web": {"image": "gpuhost/app/web:aaaaaaaaaaaa"}}
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_any_value_reaches_a_yaml_reader_as_it_is(app: App, programs: Programs, value: str) -> None:
+    """PyYAML reads what Compose's own reader reads; that Compose then undoes $$ is its own rule."""
+    programs.compose({"web": {}})
+    release = app.release(secrets=(Secret("A"),), given={"A": value})
+    render(release)
+    text = release.paths.host.read_text()
+    read = yaml.safe_load(text)["services"]["web"]["environment"]["A"]
+    assert read == json.loads(text)["services"]["web"]["environment"]["A"]
+    assert read.replace("$$", "$") == value
+    assert read.count("$") == 2 * value.count("$")
+
+
+def test_rendering_again_writes_the_same(app: App, programs: Programs) -> None:
+    programs.compose(SERVICES)
+    wanted = (Secret("A"), Secret("B", generate="hex"), Secret("F", file="certs/f"))
+    release = app.release(secrets=wanted, given={"A": "$", "F": "f"})
+    render(release)
+    first = release.paths.host.read_text()
+    render(release)
+    assert release.paths.host.read_text() == first
+
+
+def test_no_secret_is_in_the_log(app: App, programs: Programs) -> None:
+    programs.compose(SERVICES)
+    value = "planted-value"
+    programs.answer("docker compose * config -q", err=f"invalid: {value}\n", status=1)
+    release = app.release(secrets=(Secret("A"),), given={"A": value})
+    with pytest.raises(Failure) as raised:
+        render(release)
+    assert raised.value.output == ("invalid: ***",)
+    assert value not in release.paths.log.read_text()
+    assert not any(value in call for call in programs.calls)
+
+
+def made_by_rendering(app: App, release: Release) -> list[str]:
+    shared = sorted(path.name for path in app.paths.shared.glob("*"))
+    other = (release.paths.host, app.paths.generated)
+    return shared + [path.name for path in other if path.exists()]
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        ({"secrets": (Secret("KEY"), Secret("OTHER"))}, "secrets are missing: KEY, OTHER"),
+        ({"directories": (Directory("data", "nobody-here"),)}, "no user nobody-here"),
+        ({"directories": (Directory("data", "0:no-such"),)}, "no group no-such"),
+    ],
+)
+def test_what_cannot_be_is_a_failure_before_anything_is_made(
+    app: App, programs: Programs, what: dict[str, Any], said: str
+) -> None:
+    programs.compose(SERVICES)
+    release = app.release(**what)
+    with pytest.raises(Failure, match=said):
+        render(release)
+    assert made_by_rendering(app, release) == []
+
+
+def test_what_compose_refuses_is_a_failure_before_anything_is_made(
+    app: App, programs: Programs
+) -> None:
+    programs.answer("docker compose * config *", status=15, err="services.web.ports is wrong\n")
+    release = app.release(
+        secrets=(Secret("A", generate="hex"),), directories=(Directory("data", ME),)
+    )
+    with pytest.raises(Failure) as raised:
+        render(release)
+    assert raised.value.output == ("services.web.ports is wrong",)
+    assert made_by_rendering(app, release) == []
+
+
+def test_a_time_that_systemd_does_not_know_is_refused(app: App, programs: Programs) -> None:
+    programs.compose(SERVICES)
+    programs.answer("systemd-analyze calendar *", status=1, err="Failed to parse: often\n")
+    release = app.release(backup=Backup(paths=("data",), every="often"))
+    with pytest.raises(Failure) as raised:
+        render(release)
+    assert "'often' is no time that systemd knows" in raised.value.said
+    assert made_by_rendering(app, release) == []
+
+
+def test_a_release_that_is_brought_back_has_its_own_secret_files(
+    app: App, programs: Programs
+) -> None:
+    programs.compose({"web": {}})
+    wanted = (Secret("KEY", file="key.pem"),)
+    old = app.release(OLD, secrets=wanted, given={"KEY": "old"})
+    new = app.release(NEW, secrets=wanted, given={"KEY": "new"})
+    render(old)
+    render(new)
+    label = host_file(new)["web"]["labels"]
+    file: Path = app.paths.shared / "key.pem"
+    assert file.read_text() == "new"
+    write_host_file(old)
+    assert file.read_text() == "old"
+    assert host_file(old)["web"]["labels"] != label
