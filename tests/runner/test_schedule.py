@@ -1,0 +1,166 @@
+"""Backup timers and log rotation: written once, changed with the app, gone when not declared."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gpuhost.runner import logrotate, schedule
+from gpuhost.runner.failure import Failure
+from gpuhost.runner.plan import Backup, Directory, Logs
+from tests.runner.at_hand import NEW, OLD, App, Programs, app, programs
+
+__all__ = ["app", "programs"]
+
+DAILY = Backup(paths=("data",), every="*-*-* 03:30", limit_s=600)
+UNIT = "gpuhost-backup-app"
+
+
+class Host:
+    def __init__(self, tmp_path: Path) -> None:
+        self.units = tmp_path / "units"
+        self.logrotate = tmp_path / "logrotate.d"
+        for directory in (self.units, self.logrotate):
+            directory.mkdir()
+
+    @property
+    def files(self) -> list[str]:
+        return sorted(path.name for path in (*self.units.iterdir(), *self.logrotate.iterdir()))
+
+
+@pytest.fixture
+def here(tmp_path: Path, programs: Programs, monkeypatch: pytest.MonkeyPatch) -> Host:
+    made = Host(tmp_path)
+    monkeypatch.setattr(schedule, "UNITS", made.units)
+    monkeypatch.setattr(schedule, "LOGROTATE", made.logrotate)
+    monkeypatch.setattr(logrotate, "PROGRAM", str(programs.directory / "logrotate"))
+    monkeypatch.setattr(sys, "argv", ["/opt/gpuhost/lib/runner-abc.pyz", "release"])
+    for name in ("systemctl", "logrotate", "systemd-analyze"):
+        programs.answer(f"{name} nothing")
+    return made
+
+
+def changing(programs: Programs) -> list[str]:
+    asking = ("is-enabled", "is-active", "-d")
+    return [
+        line
+        for line in programs.calls
+        if line.startswith(("systemctl", "logrotate")) and not any(a in line for a in asking)
+    ]
+
+
+def test_a_backup_by_the_clock(app: App, programs: Programs, here: Host) -> None:
+    schedule.install(app.release(backup=DAILY))
+    assert here.files == [f"{UNIT}.service", f"{UNIT}.timer"]
+    service = (here.units / f"{UNIT}.service").read_text()
+    timer = (here.units / f"{UNIT}.timer").read_text()
+    command = f"/usr/bin/python3 /opt/gpuhost/lib/runner-abc.pyz backup {app.paths.home}"
+    assert f"ExecStart={command}\n" in service
+    assert "TimeoutStartSec=7800\n" in service
+    for line in ("OnCalendar=*-*-* 03:30", "RandomizedDelaySec=15min", "Persistent=true"):
+        assert f"{line}\n" in timer
+    assert changing(programs) == [
+        "systemctl daemon-reload",
+        f"systemctl enable --quiet {UNIT}.timer",
+        f"systemctl restart {UNIT}.timer",
+    ]
+
+
+def test_the_same_again_changes_nothing(app: App, programs: Programs, here: Host) -> None:
+    app.data("logs/a.log")
+    declared: dict[str, Any] = {"backup": DAILY, "logs": Logs(("logs/*.log",))}
+    schedule.install(app.release(OLD, **declared))
+    assert len(here.files) == 5
+    before = changing(programs)
+    schedule.install(app.release(NEW, **declared))
+    assert changing(programs) == before
+
+
+def test_a_timer_that_somebody_stopped_runs_again(app: App, programs: Programs, here: Host) -> None:
+    schedule.install(app.release(OLD, backup=DAILY))
+    before = len(changing(programs))
+    programs.answer("systemctl is-active *", status=3)
+    schedule.install(app.release(NEW, backup=DAILY))
+    assert changing(programs)[before:] == [
+        f"systemctl enable --quiet {UNIT}.timer",
+        f"systemctl restart {UNIT}.timer",
+    ]
+
+
+@pytest.mark.parametrize("backup", [None, Backup(paths=("data",))])
+def test_what_is_not_declared_any_more_is_removed(
+    app: App, programs: Programs, here: Host, backup: Backup | None
+) -> None:
+    app.data("logs/a.log")
+    schedule.install(app.release(OLD, backup=DAILY, logs=Logs(("logs/*.log",))))
+    schedule.install(app.release(NEW, backup=backup))
+    assert here.files == []
+    assert f"systemctl disable --now --quiet {UNIT}.timer" in programs.calls
+    assert programs.calls[-1] == "systemctl daemon-reload"
+
+
+def test_nothing_declared_touches_nothing(app: App, programs: Programs, here: Host) -> None:
+    schedule.install(app.release())
+    assert (here.files, changing(programs)) == ([], [])
+
+
+def test_all_of_it_can_be_removed(app: App, programs: Programs, here: Host) -> None:
+    app.data("logs/a.log")
+    release = app.release(backup=DAILY, logs=Logs(("logs/*.log",)))
+    schedule.install(release)
+    schedule.remove(release)
+    assert here.files == []
+
+
+def test_a_time_is_systemds_to_judge(app: App, programs: Programs, here: Host) -> None:
+    schedule.check(app.release(OLD, backup=DAILY))
+    assert programs.called("systemd-analyze") == ["systemd-analyze calendar -- *-*-* 03:30"]
+    schedule.check(app.release("20260103-000000-c"))
+    assert len(programs.called("systemd-analyze")) == 1
+
+
+def test_a_time_cannot_bring_lines_of_its_own(app: App, programs: Programs, here: Host) -> None:
+    bad = Backup(paths=("data",), every="daily\nExecStart=/bin/false")
+    with pytest.raises(Failure, match="no time that systemd knows"):
+        schedule.check(app.release(backup=bad))
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root gives directories away")
+def test_logs_are_rotated_as_the_owner_of_their_directory(app: App) -> None:
+    shared = app.paths.shared
+    app.data("logs/web/a.log")
+    app.data("other/b.log")
+    os.chown(shared / "logs/web", 1001, 1002)
+    os.chown(shared / "logs", 1001, 1001)
+    logs = Logs(("logs/web/*.log", "logs/*/x.log", "other/b.log", "later/*.log"), 10, 3)
+    assert logrotate.text(app.release(logs=logs)) == (
+        "# Logs of app; its releases write this file.\n"
+        + block(f'"{shared}/later/*.log" "{shared}/other/b.log"', "0 0")
+        + block(f'"{shared}/logs/*/x.log"', "1001 1001")
+        + block(f'"{shared}/logs/web/*.log"', "1001 1002")
+    )
+
+
+def block(files: str, owner: str) -> str:
+    return (
+        f"{files} {{\n    daily\n    maxsize 10M\n    rotate 3\n    nodateext\n    copytruncate\n"
+        f"    missingok\n    notifempty\n    compress\n    su {owner}\n}}\n"
+    )
+
+
+def test_what_logrotate_refuses_is_not_left_there(app: App, programs: Programs, here: Host) -> None:
+    app.data("logs/a.log")
+    programs.answer("logrotate -d *", status=1, err="error: bad\n")
+    with pytest.raises(Failure, match="logrotate refuses it"):
+        schedule.install(app.release(logs=Logs(("logs/*.log",))))
+    assert here.files == []
+
+
+def test_a_quote_in_a_path_is_refused(app: App) -> None:
+    app.paths.shared.mkdir()
+    with pytest.raises(Failure, match="no quotes"):
+        logrotate.text(app.release(directories=(Directory("data"),), logs=Logs(('a"b/*.log',))))
