@@ -144,8 +144,8 @@ def _server(url: str) -> str:
 def _ssh(source: Source, given: Given, home: Path) -> str:
     words = ["ssh", "-oBatchMode=yes", "-oConnectTimeout=15"]
     if (key := given.reveal(source.deploy_key)) is not None:
-        # OpenSSH reads no key whose last line does not end.
-        _private(home / "key", key.rstrip("\n") + "\n")
+        # OpenSSH reads no key whose last line does not end, and none with Windows line ends.
+        _private(home / "key", key.replace("\r\n", "\n").rstrip("\n") + "\n")
         words += ["-i", str(home / "key"), "-oIdentitiesOnly=yes", "-oIdentityAgent=none"]
     if source.known_hosts:
         _private(home / "known_hosts", "\n".join(source.known_hosts) + "\n")

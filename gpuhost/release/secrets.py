@@ -21,14 +21,6 @@ COMMAND_SECONDS = 30
 MOST_SAID = 3
 
 
-class BadSecrets(ValueError):
-    """One line for each secret that is missing or refused; no line holds a value."""
-
-    def __init__(self, lines: Iterable[str]) -> None:
-        self.lines = tuple(lines)
-        super().__init__("; ".join(self.lines))
-
-
 @dataclass(frozen=True)
 class Hidden:
     """A value that is shown as ***, whoever prints or formats it."""
@@ -75,6 +67,18 @@ class Given:
         return text
 
 
+class BadSecrets(ValueError):
+    """One line for each secret that is missing or refused; no line holds a value.
+
+    + found: the others
+    """
+
+    def __init__(self, lines: Iterable[str], found: Given) -> None:
+        self.lines = tuple(lines)
+        self.found = found
+        super().__init__("; ".join(self.lines))
+
+
 class _Missing(Exception):
     """Why a secret is not there, in words that hold no value."""
 
@@ -96,7 +100,7 @@ def collect(block: Extension, path: Path) -> Given:
         except _Missing as why:
             lines.append(f"secret {name} ({place(name, secret, path)}): {why}")
     if lines:
-        raise BadSecrets(lines)
+        raise BadSecrets(lines, Given(found))
     return Given(found)
 
 

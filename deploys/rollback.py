@@ -1,0 +1,14 @@
+"""Bring back the release before the current one, verified like a new one. Data is not touched.
+
+pyinfra inventory.py deploys/rollback.py --data app=NAME
+pyinfra inventory.py deploys/rollback.py --data app=NAME --data release=ID
+
+`gpuhost releases inventory.py --app NAME` lists what there is to go back to.
+"""
+
+from gpuhost.host.app import asked_for, rolled_back
+from gpuhost.host.start import begin
+
+# None: it was said why; other hosts go on.
+if (settings := begin()) and (app := asked_for()):
+    rolled_back(settings, app)

@@ -1,0 +1,106 @@
+"""The apps of a host: released, or brought back to a release of before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from pyinfra import host, logger, state
+
+from gpuhost.app.loading import NAME
+from gpuhost.host.start import elevated
+from gpuhost.operations.reading import read
+from gpuhost.operations.release import reasons
+from gpuhost.operations.release import released as release
+from gpuhost.operations.rollback import rolled_back as roll_back
+from gpuhost.release.draft import draft
+from gpuhost.release.rollout import batch, stop
+from gpuhost.release.wanted import known_apps, wanted
+from gpuhost.settings import Settings
+
+WHICH = "--data app=NAME"
+
+
+def asked_for() -> str | None:
+    """The app that `--data app=NAME` names; None ends the deploy for this host, and says why."""
+    name = host.data.get("app")
+    known = f"known here: {', '.join(known_apps()) or 'none'}"
+    if name is None:
+        _end([f"which app? Give {WHICH}; {known}"])
+    elif not (isinstance(name, str) and NAME.fullmatch(name)):
+        _end([f"app = {name!r} is no app's name; {known}"])
+    else:
+        return name
+    return None
+
+
+def released(declared: Settings, name: str) -> None:
+    """One app, on a host that is ready. What is in its way is said before anything is changed."""
+    try:
+        found = wanted(state, name)
+        draft(found, read(declared), declared)
+    except Exception as error:
+        # Whatever it is, it is this host's own: an exception would end the run of every host.
+        known = [] if name in known_apps() else [f"known here: {', '.join(known_apps())}"]
+        _refused(name, [*reasons(error), *known])
+    else:
+        _release(declared, name)
+
+
+def all_released(declared: Settings) -> None:
+    """The apps that this host lists. It may still have to be made ready: what only a ready host can
+    tell is judged when its turn comes, and what is missing anyway is said now.
+    """
+    # The same list on every host: an operation is told from others by its place in it.
+    for name in host.loop(_apps_of_all_hosts()):
+        if name in declared.apps:
+            _released_once_ready(declared, name)
+
+
+def rolled_back(declared: Settings, name: str) -> None:
+    """The release before, or the one that `--data release=ID` names."""
+    wanted_release = host.data.get("release")
+    roll_back(
+        name=f"Rollback {name}",
+        app=name,
+        declared=declared,
+        release=None if wanted_release is None else str(wanted_release),
+        **_in_batches(declared),
+    )
+
+
+def _released_once_ready(declared: Settings, name: str) -> None:
+    try:
+        wrong = wanted(state, name).wrong
+    except Exception as error:
+        wrong = reasons(error)
+    if wrong:
+        _refused(name, wrong)
+    else:
+        _release(declared, name)
+
+
+def _release(declared: Settings, name: str) -> None:
+    release(name=f"Release {name}", app=name, declared=declared, **_in_batches(declared))
+
+
+def _in_batches(declared: Settings) -> dict[str, Any]:
+    return {"_parallel": batch(host), **elevated(declared)}
+
+
+def _apps_of_all_hosts() -> list[str]:
+    listed = (one.data.get("apps", ()) for one in host.inventory)
+    names = (name for apps in listed if isinstance(apps, (list, tuple)) for name in apps)
+    return list(dict.fromkeys(name for name in names if isinstance(name, str)))
+
+
+def _refused(name: str, lines: Iterable[str]) -> None:
+    """Before a run has changed anything: no host begins with this app."""
+    stop(state, name, host)
+    _end([*(f"{name}: {line}" for line in lines), f"{name}: refused, nothing was changed"])
+
+
+def _end(lines: Iterable[str]) -> None:
+    for line in lines:
+        logger.error(f"{host.print_prefix}{line}")
+    state.fail_hosts({host})

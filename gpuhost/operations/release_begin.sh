@@ -1,0 +1,108 @@
+# Puts what comes on stdin (tar, base64) in its place, and starts the app's runner.
+#
+#   APP_HOME ID UNIT LIMIT_S DESCRIPTION RESUME_UNIT_FILE RUNNER SHA256 VERB [ARGUMENT...]
+#
+# Without a SHA256 nothing comes: a rollback finds everything on the host.
+# Exit status 75: something is under way for this app; stdout is who is at it, attempt.json, and
+# nothing was changed. After any other failure the release's directory is gone, and stderr says why.
+set -u
+home=$1 id=$2 unit=$3 limit=$4 description=$5 resume=$6 runner=$7 sum=$8 verb=$9
+shift 9
+apps=${home%/*}
+new="$home/releases/.$id.new"
+LC_ALL=C
+export LC_ALL
+umask 077
+
+busy() {
+    state=$(timeout 30 systemctl show --property=ActiveState --value -- "$unit") || return 1
+    case $state in
+        active | activating | deactivating | reloading) ;;
+        *) return 1 ;;
+    esac
+    cat "$home/attempt.json" 2>/dev/null || echo '{}'
+}
+
+directory() {
+    [ -d "$2" ] || mkdir -m "$1" "$2"
+}
+
+unpack() {
+    directory 0755 "$apps"
+    directory 0755 "$apps/lib"
+    directory 0755 "$home"
+    directory 0700 "$home/releases"
+    # What a lost connection left of others, long ago.
+    find "$home/releases" -maxdepth 1 -name '.*.new' -mmin +1440 -exec rm -rf {} +
+    rm -rf "$new"
+    mkdir "$new"
+    base64 -d >"$new/bundle"
+    if ! printf '%s  %s\n' "$sum" "$new/bundle" | sha256sum --quiet --check - >/dev/null 2>&1; then
+        echo 'the release did not arrive whole: the connection was lost' >&2
+        exit 1
+    fi
+    tar -xf "$new/bundle" -C "$new" --no-same-owner --preserve-permissions
+    rm "$new/bundle"
+    # On disk before anything starts: the boot after a power cut has to find it.
+    find "$new" -type f -exec sync -- {} +
+}
+
+install_runner() {
+    chmod 0644 "$new/runner.pyz"
+    mv -f "$new/runner.pyz" "$apps/lib/$runner"
+    rm -f "$home/.runner.pyz.new"
+    ln -s "../lib/$runner" "$home/.runner.pyz.new"
+    mv -fT "$home/.runner.pyz.new" "$home/runner.pyz"
+}
+
+install_resume() {
+    if ! cmp -s "$new/resume.service" "$resume"; then
+        chmod 0644 "$new/resume.service"
+        mv -f "$new/resume.service" "$resume"
+        timeout 60 systemctl daemon-reload
+    fi
+    instance="gpuhost-resume@${home##*/}.service"
+    if ! timeout 60 systemctl is-enabled --quiet -- "$instance" 2>/dev/null; then
+        timeout 60 systemctl enable --quiet -- "$instance"
+    fi
+}
+
+deliver() {
+    unpack
+    install_runner
+    install_resume
+    mv -T "$new/release" "$home/releases/$id"
+    rm -rf "$new"
+}
+
+# OOMPolicy: a client that is ended for memory must not take the release's owner with it.
+start() {
+    timeout 60 systemd-run --quiet --unit="$unit" --collect --service-type=exec \
+        --description="$description" \
+        -p Restart=on-failure -p RestartSec=1 -p RestartPreventExitStatus="1 2 3 4" \
+        -p RuntimeMaxSec="$limit" -p OOMPolicy=continue \
+        /usr/bin/python3 "$home/runner.pyz" "$verb" "$home" "$id" "$@"
+}
+
+begin() {
+    if busy; then exit 75; fi
+    if [ -n "$sum" ]; then deliver; fi
+    code=0
+    start "$@" || code=$?
+    # After 124 it may have begun all the same: whoever follows it sees.
+    case $code in 0 | 124) exit "$code" ;; esac
+    # Somebody else was quicker, or it could not be started.
+    rm -rf "$home/releases/$id"
+    if busy; then exit 75; fi
+    exit 1
+}
+
+(
+    set -e
+    begin "$@"
+)
+status=$?
+[ "$status" = 0 ] || rm -rf "$new"
+# All of stdin is taken, or the sender fails on it and never hears why.
+cat >/dev/null
+exit "$status"

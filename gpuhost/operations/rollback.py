@@ -1,0 +1,109 @@
+"""Bringing back a release of before: its files and its images, verified like a new one."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from pyinfra import host
+from pyinfra.api import FunctionCommand, State, operation
+from pyinfra.api.host import Host
+from pyinfra.context import ctx_state
+
+from gpuhost.operations.reading import Commands, executing, read
+from gpuhost.operations.release import carried_out, not_attempted, reasons, refused
+from gpuhost.release.deliver import Start
+from gpuhost.release.draft import Refused, release_id, who
+from gpuhost.release.rollout import stopped_by
+from gpuhost.release.source import short
+from gpuhost.settings import Settings
+from gpuhost.snapshot import Snapshot
+from gpuhost.snapshot.apps import Apps, Release
+
+# Nothing is built: what it takes is to load, twice if it fails.
+LIMIT_SECONDS = 4 * 3600
+
+
+@operation()
+def rolled_back(app: str, declared: Settings, release: str | None = None) -> Commands:
+    """
+    Have a release of before back, as an attempt of its own: if it cannot be verified, what runs now
+    comes back. Data is not touched: what a migration did to it stays.
+
+    + app: its name
+    + declared: the settings of this host
+    + release: which, as `gpuhost releases` lists them; None: the last verified one before this
+
+    **Example:**
+
+    .. code:: python
+
+        rolled_back(name="Rollback tts", app="tts", declared=settings)
+    """
+    state = ctx_state.get()
+    if executing() and (first := stopped_by(state, app)):
+        yield FunctionCommand(not_attempted, (app, first), {})
+        return
+    try:
+        now = read(declared)
+        current, target = _from_and_to(now.apps, app, release)
+    except Exception as error:
+        # An exception would end the run of every host.
+        yield from refused(app, reasons(error))
+        return
+    if _original(current) == _original(target):
+        host.noop(f"{app}: {_told(target)} runs already")
+        return
+    verb = "rolls back" if executing() else "would roll back"
+    host.log(f"{app}: {verb} from {_told(current)} to {_told(target)}")
+    yield FunctionCommand(_roll_back, (app, target, now), {})
+
+
+def _from_and_to(apps: Apps, app: str, wanted: str | None) -> tuple[Release, Release]:
+    """What runs, and what is to run. Raises Refused."""
+    known = apps.get(app)
+    if known is None:
+        there = ", ".join(sorted(apps.by_name)) or "none"
+        raise Refused([f"it was never released on this host; released were: {there}"])
+    current = known.current_release
+    if current is None:
+        raise Refused(["no release of it was ever verified on this host; release it first"])
+    if known.under_way:
+        raise Refused([f"{known.under_way.kind} {known.under_way.id} is under way; wait for it"])
+    verified = [one for one in known.releases if one.verified]
+    if wanted is not None:
+        target = next((one for one in verified if one.id == wanted), None)
+        there = ", ".join(one.id for one in verified)
+        if target is None:
+            raise Refused([f"{wanted} is no verified release of it; there are: {there}"])
+        return current, target
+    # Newest first; what was rolled back to is what it was before, not something older.
+    older = (
+        one for one in verified if one.id < current.id and _original(one) != _original(current)
+    )
+    target = next(older, None)
+    if target is None:
+        raise Refused(["there is no verified release before the current one"])
+    return current, target
+
+
+def _original(release: Release) -> str:
+    return release.rollback_of or release.id
+
+
+def _told(release: Release) -> str:
+    return f"{_original(release)} (revision {short(release.revision)})"
+
+
+def _roll_back(state: State, host: Host, app: str, target: Release, now: Snapshot) -> bool:
+    return carried_out(state, host, app, partial(_start, app, target, now))
+
+
+def _start(app: str, target: Release, now: Snapshot) -> Start:
+    by = who()
+    return Start(
+        app=app,
+        id=release_id(now, target.inputs),
+        by=by,
+        verb=("rollback", "--to", target.id, "--by", by),
+        limit_s=LIMIT_SECONDS,
+    )

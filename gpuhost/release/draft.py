@@ -1,0 +1,167 @@
+"""A release as it would be on one host: drawn up from a reading, judged, and told to a person."""
+
+from __future__ import annotations
+
+import getpass
+import socket
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from gpuhost.app.errors import BadApp
+from gpuhost.checks.app import preflight
+from gpuhost.checks.app.registry import Proposal
+from gpuhost.checks.finding import Finding, Status
+from gpuhost.outputs.table import plain
+from gpuhost.release.bundle import Bundle, bundle
+from gpuhost.release.deliver import Start, resume_unit
+from gpuhost.release.planning import Texts, plan_for, texts_for
+from gpuhost.release.runner_file import runner_file
+from gpuhost.release.source import short
+from gpuhost.release.variant import Choice, Refusal, choose
+from gpuhost.release.wanted import Wanted
+from gpuhost.runner.plan import Plan
+from gpuhost.settings import Settings
+from gpuhost.snapshot import NotRead, Snapshot
+from gpuhost.snapshot.apps import AppState
+
+# Of the whole release, and of bringing back the one before, which has as long again.
+TWICE = 2
+SPARE_SECONDS = 600
+
+
+class Refused(Exception):
+    """Every reason why a release does not begin, a line each; nothing was changed."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self.lines = tuple(plain(line) for line in lines)
+        super().__init__("; ".join(self.lines))
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A release of an app on one host.
+
+    + state: the app as the host has it; None: never released there
+    """
+
+    wanted: Wanted
+    choice: Choice
+    plan: Plan
+    texts: Texts
+    state: AppState | None
+    services: tuple[str, ...]
+
+    @property
+    def is_unchanged(self) -> bool:
+        """The same inputs and secrets are released and verified, and nothing was cut off since."""
+        state = self.state
+        current = state.current_release if state else None
+        return (
+            state is not None
+            and current is not None
+            and current.verified
+            and current.inputs == self.plan.inputs
+            and state.given is not None
+            and state.given.sha256 == self.wanted.given.sha256()
+            and state.attempt is None
+        )
+
+    @property
+    def sentence(self) -> str:
+        """`3f2a9c… -> 9bc1d0…`, variant and services."""
+        current = self.state.current_release if self.state else None
+        before = short(current.revision) if current else "nothing"
+        return plain(
+            f"{self.plan.app}: revision {before} -> {short(self.plan.revision)}; "
+            f"{'with' if self.choice.with_gpu else 'without'} a card ({self.choice.why}); "
+            f"services: {', '.join(self.services)}"
+        )
+
+    def start(self, now: Snapshot) -> Start:
+        """What goes to the host, under an id of the host's own clock."""
+        plan = replace(self.plan, id=release_id(now, self.plan.inputs))
+        return Start(
+            app=plan.app,
+            id=plan.id,
+            by=plan.by,
+            verb=("release",),
+            limit_s=TWICE * plan.limit_s + SPARE_SECONDS,
+            bundle=self._bundle(plan),
+            runner=runner_file().name,
+        )
+
+    def _bundle(self, plan: Plan) -> Bundle:
+        source = self.wanted.source
+        return bundle(
+            plan,
+            self.wanted.given,
+            compose=self.texts.compose,
+            override=self.texts.override,
+            nginx=self.texts.nginx,
+            archive=source.archive if source else None,
+            runner=runner_file().data,
+            unit=resume_unit(),
+        )
+
+
+def draft(wanted: Wanted, now: Snapshot, declared: Settings) -> Draft:
+    """What would be released on this host.
+
+    Raises Refused, with every reason there is.
+    """
+    app = wanted.app
+    choice = choose(app.block, now, declared)
+    state: AppState | None = None
+    drawn: Draft | None = None
+    wrong = [line for line in wanted.wrong if line not in wanted.secrets_missing]
+    try:
+        state = now.apps.get(app.name)
+        if isinstance(choice, Choice) and wanted.source:
+            drawn = Draft(
+                wanted,
+                choice,
+                plan_for(app, choice, declared, now, revision=wanted.source.revision, by=who()),
+                texts_for(app, choice, now),
+                state,
+                _services(wanted, now, choice, declared),
+            )
+    except BadApp as error:
+        wrong += error.lines
+    except NotRead as error:
+        wrong.append(f"{app.name}: {error}")
+    # What is released already needs no room for another one.
+    if drawn and not wanted.wrong and drawn.is_unchanged:
+        return drawn
+    findings = preflight(now, app, choice, declared, secrets=wanted.secrets_missing)
+    wrong += _in_words(findings)
+    if wrong or drawn is None:
+        raise Refused(wrong or [_reason(choice)])
+    return drawn
+
+
+def _reason(choice: Choice | Refusal) -> str:
+    return choice.reason if isinstance(choice, Refusal) else "there is nothing to release"
+
+
+def _in_words(findings: Iterable[Finding]) -> Iterator[str]:
+    for finding in findings:
+        if finding.status in (Status.FAIL, Status.UNKNOWN):
+            wanted = f" (wanted: {finding.expected})" if finding.expected else ""
+            fix = f"; {finding.fix}" if finding.fix else ""
+            yield f"{finding.id}: {finding.actual}{wanted}{fix}"
+
+
+def _services(wanted: Wanted, now: Snapshot, choice: Choice, declared: Settings) -> tuple[str, ...]:
+    return tuple(Proposal(now, wanted.app, choice, declared).services)
+
+
+def release_id(now: Snapshot, inputs: str) -> str:
+    """When, by the host's clock, and what."""
+    when = time.strftime("%Y%m%d-%H%M%S", time.gmtime(now.system.now))
+    return f"{when}-{inputs[:8]}"
+
+
+def who() -> str:
+    """Who releases, for the host's history: user@machine."""
+    return f"{getpass.getuser()}@{socket.gethostname()}"

@@ -1,0 +1,92 @@
+"""How a release ended, in words: what a person has to know, and what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from gpuhost.release.progress import duration, readable
+from gpuhost.release.source import short
+from gpuhost.runner.result import FAILED, RESTORE_FAILED, RESTORED, UNDONE, VERIFIED, Result
+
+LOUD = "!" * 78
+
+
+@dataclass(frozen=True)
+class Said:
+    """A line of a report. colour: pyinfra's, None for plain."""
+
+    text: str
+    colour: str | None = None
+    bold: bool = False
+
+
+def report(result: Result, *, host: str, home: str) -> Iterator[Said]:
+    """Lines for the terminal, worst first.
+
+    + host: its name
+    + home: the app's directory there
+    """
+    if result.state == VERIFIED:
+        yield Said(_verified(result), "green")
+        yield from _gap(result)
+        return
+    where = f" in stage {result.stage}" if result.stage else ""
+    yield Said(f"{result.kind} {result.id} failed{where}: {readable(result.said)}", "red", True)
+    yield from _quoted("", result.output)
+    yield from _quoted("the app's last log lines:", result.logs)
+    yield from _now(result, host)
+    yield from _gap(result)
+    if result.migrated:
+        yield Said(_migrated(result), "yellow")
+    if result.fix:
+        yield Said(f"-> {readable(result.fix)}")
+    yield Said(f"the whole log: {home}/releases/{result.id}/log on {host}")
+
+
+def _verified(result: Result) -> str:
+    took = duration(result.ended - result.started)
+    return f"{result.kind} {result.id} verified after {took} (revision {short(result.revision)})"
+
+
+def _now(result: Result, host: str) -> Iterator[Said]:
+    """What runs on the host after a failure."""
+    if result.state == RESTORED:
+        yield Said(f"restored: {result.restored} runs again, and is verified", "yellow")
+    elif result.state == FAILED:
+        yield Said("nothing was changed: what ran goes on running", "yellow")
+    elif result.state == UNDONE:
+        yield Said("there was no release before: it is stopped, its data stays", "yellow")
+    elif result.state == RESTORE_FAILED:
+        for line in (
+            LOUD,
+            f"{result.app} IS DOWN ON {host}: THE RELEASE BEFORE DID NOT COME BACK EITHER",
+            *([readable(result.restore_said)] if result.restore_said else []),
+            "Nothing will bring it back by itself. Mend the cause, then release or roll back:",
+            f"pyinfra … deploys/rollback.py --data app={result.app}",
+            LOUD,
+        ):
+            yield Said(line, "red", True)
+
+
+def _gap(result: Result) -> Iterator[Said]:
+    """Releases replace in place."""
+    if result.gap_s:
+        yield Said(f"the app did not answer for {result.gap_s:.1f} s")
+
+
+def _migrated(result: Result) -> str:
+    backup = (
+        f"the backup from before it: {result.backup}" if result.backup else "there is no backup"
+    )
+    return (
+        "the migration had begun, and what it did to the data stays, also where the release before "
+        f"runs again; {backup}"
+    )
+
+
+def _quoted(heading: str, lines: tuple[str, ...]) -> Iterator[Said]:
+    if heading and lines:
+        yield Said(heading)
+    for line in lines:
+        yield Said(f"  | {readable(line)}")

@@ -1,0 +1,31 @@
+"""Several hosts: so many at a time, and the first that fails stops those that did not begin."""
+
+from __future__ import annotations
+
+from weakref import WeakKeyDictionary
+
+from pyinfra.api import Host, State
+
+from gpuhost.settings import Settings
+
+_stopped: WeakKeyDictionary[State, dict[str, str]] = WeakKeyDictionary()
+
+
+def stop(state: State, app: str, host: Host) -> None:
+    """No host begins with this app any more; `host` is the first that failed."""
+    _stopped.setdefault(state, {}).setdefault(app, host.name)
+
+
+def stopped_by(state: State, app: str) -> str | None:
+    """The host that failed first; None: go on."""
+    return _stopped.get(state, {}).get(app)
+
+
+def batch(host: Host) -> int:
+    """On how many hosts at a time: `app_batch`, and the least of all hosts of the inventory.
+
+    pyinfra ends a run in which one operation has different batches.
+    """
+    default = Settings().app_batch
+    given = [one.data.get("app_batch", default) for one in host.inventory]
+    return min((size for size in given if type(size) is int and size > 0), default=default)
