@@ -1,0 +1,246 @@
+"""What a host tells of its apps: the probe on a directory like /opt/gpuhost, and its parser."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gpuhost.snapshot import NotRead, Probe, Probes, Snapshot
+from gpuhost.snapshot.apps import Apps, AppState, Attempt, Given
+from gpuhost.snapshot.ports import Taken
+from gpuhost.snapshot.transport import Request, decode, script
+from tests.recorded import probes
+
+ON_HOST = Path(__file__).parents[2] / "gpuhost" / "snapshot" / "apps_on_host.py"
+OLD, NEW = "20261121-010203-aabbccdd", "20261122-010203-11223344"
+SECRET = "correct-horse-battery"
+RESULT = {
+    "id": OLD, "state": "verified", "kind": "release", "by": "ann@desk", "ended": 1795300000.5,
+    "output": [SECRET], "logs": [SECRET], "gap_s": 1.5,
+}  # fmt: skip
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Two releases of an app, the first one current, the second under way."""
+    home = tmp_path / "tts"
+    for id, by in ((OLD, "ann@desk"), (NEW, "bob@desk")):
+        release = home / "releases" / id
+        release.mkdir(parents=True)
+        plan = {"by": by, "inputs": id[-8:], "project": "tts", "revision": "1f" * 20, "secrets": []}
+        (release / "plan.json").write_text(json.dumps(plan))
+        (release / "given.json").write_text(json.dumps({"KEY": SECRET}))
+        (release / "given.json").chmod(0o600)
+        (release / "log").write_text(SECRET)
+    (home / "releases" / OLD / "result.json").write_text(json.dumps(RESULT))
+    (home / "current").symlink_to(f"releases/{OLD}")
+    (home / "lock").touch()
+    begun = {"kind": "release", "id": NEW, "by": "bob@desk", "started": 1795300100.2}
+    (home / "attempt.json").write_text(json.dumps(begun))
+    for name, whole in (("20261121-1", True), ("20261121-2", False)):
+        (home / "backups" / name).mkdir(parents=True)
+        if whole:
+            (home / "backups" / name / "manifest.json").write_text('{"items": [1]}')
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "runner-1.pyz").touch()
+    return tmp_path
+
+
+def told(root: Path) -> str:
+    words = [sys.executable, "-I", "-S", ON_HOST, root]
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout
+
+
+def read(root: Path, units: str = "") -> Apps:
+    return Apps.read(Probes({"apps": Probe(0, told(root)), "app_units": Probe(0, units)}))
+
+
+def tts(root: Path, units: str = "") -> AppState:
+    found = read(root, units).get("tts")
+    assert found
+    return found
+
+
+def test_an_app(root: Path) -> None:
+    app = tts(root)
+    assert [release.id for release in app.releases] == [NEW, OLD]
+    current = app.current_release
+    assert current and current.verified and current.id == OLD
+    assert (current.by, current.inputs, current.project) == ("ann@desk", "aabbccdd", "tts")
+    assert current.result and (current.result.ended, current.result.gap_s) == (1795300000, 1.5)
+    assert app.newest and app.newest.result is None
+    assert app.attempt == Attempt("release", NEW, "bob@desk", 1795300100)
+    assert [(backup.name, backup.whole) for backup in app.backups] == [
+        ("20261121-2", False),
+        ("20261121-1", True),
+    ]
+    assert read(root).runners == ("runner-1.pyz",)
+
+
+def test_given_secrets_are_compared_by_hash(root: Path) -> None:
+    given = tts(root).given
+    digest = subprocess.run(
+        ["sha256sum", root / "tts" / "releases" / OLD / "given.json"], capture_output=True
+    ).stdout.decode()
+    assert isinstance(given, Given)
+    assert (given.sha256, given.mode) == (digest.split()[0], "0600")
+
+
+def test_no_secret_and_no_log_leaves_the_host(root: Path) -> None:
+    assert SECRET not in told(root)
+
+
+@pytest.mark.parametrize("state", ["active", "activating", "deactivating"])
+def test_its_unit_runs(root: Path, state: str) -> None:
+    other = "Id=gpuhost-release-other.service\nActiveState=active\n"
+    units = f"{other}\nId=gpuhost-release-tts.service\nActiveState={state}\n"
+    app = tts(root, units)
+    assert app.under_way == app.attempt and app.cut_off is None
+
+
+@pytest.mark.parametrize("units", ["", "Id=gpuhost-release-tts.service\nActiveState=failed\n"])
+def test_cut_off(root: Path, units: str) -> None:
+    app = tts(root, units)
+    assert app.under_way is None and app.cut_off == app.attempt
+
+
+def test_whoever_holds_the_lock_is_at_it(root: Path) -> None:
+    with (root / "tts" / "lock").open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert tts(root).under_way
+    assert tts(root).under_way is None
+
+
+@pytest.mark.parametrize("text", ["", "[", "[]", "null", '{"state": 5}', "[" * 100_000])
+def test_files_that_are_not_what_they_should_be(root: Path, text: str) -> None:
+    for file in root.glob("tts/**/*.json"):
+        file.write_text(text)
+    app = tts(root)
+    assert app.current == OLD
+    assert app.current_release and not app.current_release.verified
+
+
+def test_odd_things_in_its_directories(root: Path) -> None:
+    for directory in ("releases", "backups"):
+        (root / "tts" / directory / "a file").touch()
+        (root / "tts" / directory / ".beside.new").mkdir()
+    (root / "not an app").mkdir()
+    (root / "a file").touch()
+    apps = read(root)
+    assert list(apps.by_name) == ["tts"]
+    assert len(apps.by_name["tts"].releases) == len(apps.by_name["tts"].backups) == 2
+
+
+def test_current_points_nowhere(root: Path) -> None:
+    shutil.rmtree(root / "tts" / "releases" / OLD)
+    app = tts(root)
+    assert (app.current, app.current_release, app.given) == (OLD, None, None)
+
+
+def test_no_directory_for_apps_is_no_app() -> None:
+    now = Snapshot(probes("debian13"))
+    assert now.apps == Apps({}, ())
+    assert now.networks.by_name == {}
+
+
+@pytest.mark.parametrize(
+    ("probe", "said"),
+    [
+        (Probe(None), "timed out"),
+        (Probe(127, "", "timeout: failed to run command 'python3'"), "python3"),
+        (Probe(0, '{"apps": ['), "no JSON"),
+    ],
+)
+def test_what_cannot_be_read_is_not_no_app(probe: Probe, said: str) -> None:
+    with pytest.raises(NotRead, match=said):
+        Apps.read(Probes({"apps": probe, "app_units": Probe(0)}))
+
+
+def test_the_collector_runs_it(root: Path) -> None:
+    """As it goes to a host, with another place instead of /opt/gpuhost."""
+    text = script(Request()).replace("/opt/gpuhost", str(root))
+    done = subprocess.run(["/bin/sh"], input=text, capture_output=True, text=True, timeout=60)
+    sent = decode(done.stdout.splitlines())
+    assert sent.output("apps") == told(root)
+    assert "app_units" in sent
+
+
+KEYS = (
+    "apps", "runners", "name", "current", "given", "attempt", "releases", "backups", "locked",
+    "result", "id", "started", "ended", "gap_s", "manifest", "sha256",
+)  # fmt: skip
+leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+values = st.recursive(
+    leaves,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=4)
+    ),
+    max_leaves=20,
+)
+LISTENERS = """
+tcp LISTEN 0 1 0.0.0.0:80 0.0.0.0:* users:(("docker-proxy",pid=1,fd=1))
+tcp LISTEN 0 1 127.0.0.53%lo:53 0.0.0.0:* users:(("resolver",pid=1,fd=1))
+udp UNCONN 0 0 *:51820 *:*
+"""
+
+
+@given(value=values, units=st.text("Id=ActiveState\n gpuhost-release-", max_size=60))
+def test_only_not_read_is_raised(value: Any, units: str) -> None:
+    both = {"apps": Probe(0, json.dumps(value)), "app_units": Probe(0, units)}
+    try:
+        apps = Apps.read(Probes(both))
+    except NotRead:
+        return
+    for app in apps.by_name.values():
+        assert app.project == app.project and app.current_release in (None, *app.releases)
+
+
+def test_ports_that_are_taken() -> None:
+    now = Snapshot(
+        probes(
+            "debian13-docker",
+            changed={
+                "docker_containers": {
+                    "out": "1f\tweb\trunning\tx\t0.0.0.0:80->80/tcp, [::]:80->80/tcp, "
+                    "127.0.0.1:9000-9001->9000-9001/udp, 6379/tcp\tshop\n"
+                },
+                "listeners": {"out": LISTENERS},
+            },
+        )
+    )
+    web = "container web"
+    assert now.ports.taken == (
+        Taken(53, "tcp", "127.0.0.53", "resolver"),
+        Taken(80, "tcp", "", web, "shop"),
+        Taken(9000, "udp", "127.0.0.1", web, "shop"),
+        Taken(9001, "udp", "127.0.0.1", web, "shop"),
+        Taken(51820, "udp", "", "the kernel"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "health", "exit_status"),
+    [
+        ("Up 2 hours (healthy)", "healthy", None),
+        ("Up 2 seconds (health: starting)", "starting", None),
+        ("Up 2 minutes (unhealthy)", "unhealthy", None),
+        ("Up 2 minutes", "", None),
+        ("Exited (137) 5 minutes ago", "", 137),
+        ("Restarting (1) 5 seconds ago", "", None),
+    ],
+)
+def test_how_a_container_is(status: str, health: str, exit_status: int | None) -> None:
+    row = f"1f\tweb\trunning\tx\t\tshop\tweb\t/srv\tFalse\t{status}\t/data\n"
+    now = Snapshot(probes("debian13-docker", changed={"docker_containers": {"out": row}}))
+    (container,) = now.docker.containers
+    assert (container.health, container.exit_status) == (health, exit_status)
+    assert (container.service, container.directory, container.mounts) == ("web", "/srv", "/data")
