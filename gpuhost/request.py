@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gpuhost.building.apt_cache import PATHS as APT_CACHE
 from gpuhost.checks.disk import APPS, DATA_ROOT
 from gpuhost.checks.proxy import MODES as PROXY_FILES
 from gpuhost.checks.system import UPDATES_FILE
@@ -26,7 +27,13 @@ def request_for(declared: Settings) -> Request:
     directories = (data_root, CONTAINERD, APPS, declared.swap_path)
     return Request(
         managed=frozenset(
-            {DAEMON_JSON, UPDATES_FILE, *PROXY_FILES, *(file.path for file in host_files())}
+            {
+                DAEMON_JSON,
+                UPDATES_FILE,
+                *PROXY_FILES,
+                *APT_CACHE,
+                *(file.path for file in host_files()),
+            }
         ),
         plain=frozenset(
             {

@@ -12,7 +12,7 @@ import gpuhost.host
 from gpuhost.settings import Settings
 
 NAMES = "--data remove=swap,firewall"
-ORDER = ("proxy", "system", "apt", "swap", "nvidia", "docker", "toolkit", "firewall")
+ORDER = ("proxy", "system", "apt", "swap", "nvidia", "docker", "build", "toolkit", "firewall")
 
 
 def removable() -> list[str]:

@@ -11,11 +11,13 @@ from functools import cached_property
 
 from gpuhost.snapshot.apps import Apps
 from gpuhost.snapshot.apt import Apt
+from gpuhost.snapshot.build import Build
 from gpuhost.snapshot.docker import Docker, Networks
 from gpuhost.snapshot.dpkg import Dpkg, Updates
 from gpuhost.snapshot.firewall import Firewall
 from gpuhost.snapshot.kernels import Kernels, SecureBoot
 from gpuhost.snapshot.memory import Memory
+from gpuhost.snapshot.nginx import Nginx
 from gpuhost.snapshot.nvidia import Nvidia
 from gpuhost.snapshot.paths import Disks, Filesystems, Paths
 from gpuhost.snapshot.ports import Ports
@@ -121,3 +123,11 @@ class Snapshot:
     @cached_property
     def ports(self) -> Ports:
         return Ports.read(self.probes)
+
+    @cached_property
+    def build(self) -> Build:
+        return Build.read(self.probes)
+
+    @cached_property
+    def nginx(self) -> Nginx:
+        return Nginx.read(self.probes)

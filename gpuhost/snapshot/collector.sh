@@ -46,7 +46,7 @@ main() {
         /etc/apt/keyrings/nvidia-container-toolkit.asc /var/lib/gpuhost/toolkit.json \
         /etc/hosts /etc/nv_tegra_release /proc/1/comm /proc/device-tree/model \
         /proc/device-tree/compatible /proc/locks /run/reboot-required /run/reboot-required.pkgs \
-        /run/systemd/container /var/lib/gpuhost/proxy.json \
+        /run/systemd/container /var/lib/gpuhost/proxy.json /var/lib/gpuhost/nginx.json \
         /etc/apt/apt.conf.d/60gpuhost-nvidia \
         /etc/apt/sources.list.d/nvidia.sources /etc/apt/keyrings/nvidia.asc \
         /etc/apt/preferences.d/gpuhost-nvidia /etc/systemd/system/gpuhost-nvidia-persistence.service \
@@ -64,14 +64,16 @@ main() {
     probe kernel 10 uname -srmn
     probe packages 10 dpkg-query -W -f '${db:Status-Abbrev}\t${Package}\t${Version}\t${Architecture}\n' \
         'docker*' 'containerd*' 'podman-docker' 'runc' 'python3' 'ufw' 'ca-certificates' 'curl' \
-        'unattended-upgrades' 'nvidia-container-toolkit*' 'libnvidia-container*' 'libc6'
+        'unattended-upgrades' 'nvidia-container-toolkit*' 'libnvidia-container*' 'libc6' \
+        'nginx' 'certbot' 'apt-cacher-ng'
     probe units 10 systemctl show --no-pager \
         -p Id -p LoadState -p ActiveState -p SubState -p UnitFileState -p ActiveEnterTimestamp \
         -p Listen docker.service docker.socket containerd.service ufw.service firewalld.service \
         ssh.socket gpuhost-firewall.service gpuhost-firewall-revert.service \
         systemd-timesyncd.service chrony.service ntp.service ntpsec.service openntpd.service \
         apt-daily.timer apt-daily-upgrade.timer nvidia-persistenced.service \
-        nvidia-fabricmanager.service gpuhost-nvidia-persistence.service nvidia-cdi-refresh.path
+        nvidia-fabricmanager.service gpuhost-nvidia-persistence.service nvidia-cdi-refresh.path \
+        nginx.service certbot.timer apt-cacher-ng.service
 
     # The kernel's own answer, in microseconds: timedatectl would start a service to ask for it.
     probe clock_error 10 python3 -I -c 'import ctypes
@@ -131,6 +133,7 @@ print(hashlib.sha256(json.dumps(ours, sort_keys=True).encode()).hexdigest())'
     probe listeners 10 ss -Hltnup
     probe sshd 10 sshd -T
     probe interfaces 10 ls /sys/class/net
+    probe docker0 10 ip -4 -o address show dev docker0
 
     managed_files stat 10 stat -c '%a %U %G %s %Y %F %n'
     managed_files hashes 10 sha256sum

@@ -1,0 +1,66 @@
+"""nginx on the host, where an app is reached through it."""
+
+from __future__ import annotations
+
+from gpuhost.checks.finding import Verdict, fail, ok, skip
+from gpuhost.checks.registry import check
+from gpuhost.settings import Settings
+from gpuhost.snapshot import Snapshot
+from gpuhost.snapshot.docker import Unit
+
+NOT_NEEDED = "no app here is reached through the host's nginx"
+AGAIN = "run deploys/app.py again"
+
+
+def lacking(now: Snapshot, *, certificates: bool) -> tuple[str, ...]:
+    """Packages that are not installed.
+
+    + certificates: certbot has to be there too
+    """
+    found = {"nginx": now.nginx.version, **({"certbot": now.nginx.certbot} if certificates else {})}
+    return tuple(name for name, version in found.items() if version is None)
+
+
+def is_up(unit: Unit) -> bool:
+    """It runs, and does so again after a boot."""
+    return unit.active and unit.enabled
+
+
+@check("nginx.package", "nginx is installed where an app needs it, and certbot for certificates.")
+def package(now: Snapshot, declared: Settings) -> Verdict:
+    if not now.nginx.needed:
+        return skip(NOT_NEEDED)
+    missing = lacking(now, certificates=now.nginx.certificates)
+    if missing:
+        return fail("installed", f"{' and '.join(missing)} not installed", fix=AGAIN)
+    return ok(f"nginx {now.nginx.version}")
+
+
+@check("nginx.running", "nginx runs, and starts at boot, where an app needs it.")
+def running(now: Snapshot, declared: Settings) -> Verdict:
+    if not now.nginx.needed:
+        return skip(NOT_NEEDED)
+    if now.nginx.version is None:
+        return skip("nginx is not installed")
+    if is_up(now.nginx.service):
+        return ok("active, enabled")
+    return fail("active and enabled", _state(now.nginx.service), fix="systemctl status nginx")
+
+
+@check("nginx.renewal", "certbot's timer renews the certificates of apps.")
+def renewal(now: Snapshot, declared: Settings) -> Verdict:
+    if not now.nginx.certificates:
+        return skip("no app here has certificates from certbot")
+    if now.nginx.certbot is None:
+        return skip("certbot is not installed")
+    if is_up(now.nginx.renewal):
+        return ok("certbot.timer is active")
+    state = _state(now.nginx.renewal)
+    return fail("active and enabled", state, fix="systemctl enable --now certbot.timer")
+
+
+def _state(unit: Unit) -> str:
+    if not unit.loaded:
+        return f"there is no {unit.name}"
+    active = "active" if unit.active else "not active"
+    return f"{unit.name} is {active}, {'' if unit.enabled else 'not '}started at boot"

@@ -1,0 +1,104 @@
+"""The write side of what builds use."""
+
+from __future__ import annotations
+
+from pyinfra import host
+
+from gpuhost.building.apt_cache import DROPIN, PACKAGE, UNIT, files, is_wanted
+from gpuhost.checks.build import is_stale, left_behind, wrong_files
+from gpuhost.operations.commands import (
+    LOCK_TIMEOUT,
+    apt_install,
+    apt_remove,
+    apt_update,
+    put,
+    refuse,
+    remove,
+    run,
+)
+from gpuhost.operations.reading import Commands, operation, read
+from gpuhost.settings import Settings
+
+# It waits for docker0, and for mirrors that do not answer.
+STARTING = 120
+
+
+@operation
+def apt_cache(
+    mirrors: tuple[str, ...] = (),
+    security: bool = False,
+    present: bool = True,
+    adopt: bool = False,
+    lock_timeout_s: int = LOCK_TIMEOUT,
+) -> Commands:
+    """
+    Have apt-cacher-ng on docker0's address, for apt inside builds. Mirrors are tried in order; one
+    that refuses, or has not got a file, is followed by the next.
+
+    + mirrors: known names such as "aliyun", or URLs; none: archives are asked themselves
+    + security: take Debian's security updates from them too
+    + present: False: take it away again
+    + adopt: take over an apt-cacher-ng that is there already
+    + lock_timeout_s: seconds to wait for another apt
+
+    **Example:**
+
+    .. code:: python
+
+        from gpuhost.operations import build
+        build.apt_cache(name="apt cache for builds", mirrors=("aliyun", "tuna", "ustc"))
+    """
+    declared = _settings(tuple(mirrors), security, present)
+    now = read(declared)
+    if not is_wanted(declared):
+        yield from _gone(left_behind(now), lock_timeout_s)
+        return
+    if now.build.cache is not None and not left_behind(now) and not adopt:
+        refuse("build", "apt-cacher-ng is here already; adopt = True lets gpuhost configure it")
+        return
+    if now.build.cache is None:
+        yield apt_update(lock_timeout=lock_timeout_s)
+    if now.build.gateway is None:
+        refuse("build", "docker0 has no address: the engine has to run first")
+        return
+    wrong = wrong_files(now, declared)
+    service = now.build.service
+    if not wrong and service.active and service.enabled and not is_stale(now):
+        host.noop("the apt cache is as declared")
+        return
+    for path, wanted in files(declared, now.build.gateway).items():
+        if path in wrong:
+            yield put(path, wanted.text, mode=wanted.mode)
+    if now.build.cache is None:
+        # With its files in place it never listens elsewhere, not even for a moment.
+        yield apt_install([PACKAGE], lock_timeout=lock_timeout_s)
+    if DROPIN in wrong:
+        yield run("systemctl", "daemon-reload", seconds=60)
+    if not service.enabled:
+        yield run("systemctl", "enable", UNIT, seconds=60)
+    yield run("systemctl", "restart", UNIT, seconds=STARTING)
+
+
+def _settings(mirrors: tuple[str, ...], security: bool, present: bool) -> Settings:
+    """The mirrors as a host declares them: one, or several to try in order."""
+    if not mirrors:
+        return Settings(build_apt_cache=present)
+    one = mirrors[0] if len(mirrors) == 1 else "auto"
+    return Settings.model_validate(
+        {
+            "build_apt_cache": present,
+            "apt_mirror": one,
+            "apt_mirror_candidates": mirrors,
+            "apt_mirror_security": security,
+        }
+    )
+
+
+def _gone(paths: list[str], lock_timeout_s: int) -> Commands:
+    if not paths:
+        host.noop("there is no apt cache")
+        return
+    yield run("systemctl", "disable", "--now", UNIT, seconds=60)
+    yield apt_remove([PACKAGE], lock_timeout=lock_timeout_s)
+    yield remove(*paths)
+    yield run("systemctl", "daemon-reload", seconds=60)
