@@ -24,6 +24,8 @@ Place = tuple[str | int, ...]
 # A few aliases can stand for millions of values.
 MOST_VALUES = 50_000
 TAG = "tag:yaml.org,2002:"
+# What PyYAML quotes from the file: `*secret` is an alias to it. Not its own '<stream end>'.
+QUOTED = re.compile(r"""'(?!<)[^'\\][^']+'|"(?!<)[^"\\][^"]+\"""")
 # https://yaml.org/spec/1.2.2, "Core Schema": yes, no, on, off and 22:22 are text.
 CORE: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("null", re.compile(r"(?:~|null|Null|NULL|)")),
@@ -93,6 +95,7 @@ def read(text: str) -> Document:
         # The words only: the mark's excerpt may show a secret.
         mark = error.problem_mark or error.context_mark
         said = ": ".join(filter(None, (error.context, error.problem)))
+        said = QUOTED.sub("'…'", said)
         raise BadYaml(mark.line + 1 if mark else 0, f"not YAML: {said}") from None
     except YAMLError as error:
         # A character that YAML has no place for; `position` counts characters.
@@ -100,9 +103,9 @@ def read(text: str) -> Document:
         raise BadYaml(text.count("\n", 0, position) + 1, "a control character") from None
     except RecursionError:
         raise BadYaml(0, "nested too deeply") from None
-    except ValueError as error:
-        if isinstance(error, BadYaml):
-            raise
+    except BadYaml:
+        raise
+    except (ValueError, OverflowError):
         # An escape such as "\UFFFFFFFF" stands for no character.
         raise BadYaml(0, "not YAML: an escape in double quotes is no character") from None
 

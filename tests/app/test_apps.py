@@ -1,0 +1,178 @@
+"""The apps that come with gpuhost: without a mistake, and without upstream's."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from gpuhost.app.app import App
+from gpuhost.app.loading import PACKAGED, load
+from gpuhost.app.schema import at, file_schema
+
+ROOT = Path(__file__).parents[2]
+NAMES = [
+    "autovoicecollation",
+    "english-listening-trainer",
+    "mineru-api",
+    "voiceprint-api",
+    "z-pulse",
+]
+
+
+@pytest.fixture(params=NAMES)
+def app(request: pytest.FixtureRequest) -> App:
+    return load(PACKAGED / f"{request.param}.yaml")
+
+
+def test_these_are_all() -> None:
+    assert sorted(path.stem for path in PACKAGED.glob("*.yaml")) == NAMES
+    table = (ROOT / "docs" / "apps.md").read_text()
+    assert [name for name in NAMES if f"| `{name}` |" not in table] == []
+
+
+def test_it_can_be_released_and_proven(app: App) -> None:
+    block = app.block
+    assert block.source is not None
+    assert re.fullmatch("[0-9a-f]{40}", block.source.ref)
+    assert any(step.health for step in block.verify.steps)
+    assert any(step.command or step.request for step in block.verify.steps)
+    assert block.nginx is not None
+    assert block.nginx.tls is not None
+    assert block.build.memory_gb
+    assert block.build.disk_gb
+
+
+def test_it_runs_without_a_card_too(app: App) -> None:
+    assert app.block.without_gpu is not None
+
+
+def test_the_card_is_proven_where_there_is_one(app: App) -> None:
+    asked = [
+        step.command
+        for step in app.block.verify.steps
+        if step.command and "torch.cuda.is_available()" in step.command.run[-1]
+    ]
+    assert [step.service for step in asked] == list(app.block.gpu)
+    assert {step.only for step in asked} <= {"with_gpu"}
+
+
+def test_limits_for_what_is_started(app: App) -> None:
+    """One-shot services and those of profiles that nobody asks for may go without."""
+    variants = [variant for variant in (app.block.with_gpu, app.block.without_gpu) if variant]
+    profiles = {profile for variant in variants for profile in variant.profiles}
+    started = {
+        name
+        for name, service in app.compose.services.items()
+        if not service.profiles or profiles.intersection(service.profiles)
+    }
+    assert started == set(app.block.resources)
+    assert all(limits.memory_gb for limits in app.block.resources.values())
+
+
+def test_secrets_of_examples_are_refused(app: App) -> None:
+    for name, secret in app.block.secrets.items():
+        is_made = secret.generate or secret.value
+        assert is_made or secret.refuse or secret.min_length >= 16 or name == "MINIO_ENDPOINT"
+        if "PASSWORD" in name and not is_made:
+            assert secret.min_length >= 8
+
+
+def test_no_secret_is_in_it(app: App) -> None:
+    """A service's environment holds none of the names that are given as secrets."""
+    for service, written in app.compose.services.items():
+        given = {
+            name
+            for name, secret in app.block.secrets.items()
+            if not secret.services or service in secret.services
+        }
+        assert given.isdisjoint(written.environment), service
+
+
+def test_a_health_check_can_fail(app: App) -> None:
+    text = app.text.decode()
+    assert "exit 0" not in text.replace("`|| exit 0`", "")
+    assert any(service.healthcheck for service in app.compose.services.values())
+
+
+def test_one_image_is_one_build(app: App) -> None:
+    """Two targets under one tag overwrite each other."""
+    builds: dict[str, set[object]] = {}
+    for service in app.compose.services.values():
+        if service.image and service.build:
+            builds.setdefault(service.image, set()).add(service.build)
+    assert {image: len(found) for image, found in builds.items() if len(found) > 1} == {}
+
+
+def test_what_older_yaml_reads_otherwise_is_in_quotes(app: App) -> None:
+    """PyYAML knows YAML 1.1: it takes a plain 22:22 for a number and yes for truth."""
+    older = yaml.safe_load(app.text)
+    # Seconds of a day would be large.
+    assert not re.search(r"(?m)^\s*[A-Z_]+: \d+:\d+$", app.text.decode())
+    assert all(isinstance(service, dict) for service in older["services"].values())
+
+
+def test_bind_mounts_are_declared(app: App) -> None:
+    """A directory that Docker has to make is root's."""
+    declared = {path.rstrip("/") for path in app.block.directories}
+    for service in app.compose.services.values():
+        for volume in service.volumes:
+            assert isinstance(volume, str)
+            if volume.startswith("./"):
+                assert volume.partition(":")[0].removeprefix("./") in declared
+
+
+def test_nothing_hides_the_models_of_the_image() -> None:
+    volumes = load(PACKAGED / "voiceprint-api.yaml").compose.services["voiceprint-api"].volumes
+    assert not any("pretrained_models" in str(volume) for volume in volumes)
+
+
+def test_english_listening_trainers_long_path() -> None:
+    """With a slash at its end it would redirect POST /api/tts."""
+    site = load(PACKAGED / "english-listening-trainer.yaml").block.nginx
+    assert site is not None
+    assert site.paths["/api/tts"].timeout_s == 120
+    assert "/api/tts/" not in site.paths
+
+
+def test_minerus_uploads_pass_nginx() -> None:
+    app = load(PACKAGED / "mineru-api.yaml")
+    assert app.block.nginx is not None
+    largest = int(app.block.nginx.max_body.removesuffix("m")) * 1024 * 1024
+    assert largest > 209715200
+    assert b'MAX_FILE_SIZE: "209715200"' in app.text
+    assert b"WORKER_POOL: threads" in app.text
+    (request,) = [step.request for step in app.block.verify.steps if step.request]
+    assert request.body.splitlines(keepends=True)[0] == "--gpuhost\r\n"
+    assert request.body.endswith("\r\n\r\nHello world\r\n--gpuhost--\r\n")
+
+
+def test_z_pulse_is_not_open() -> None:
+    app = load(PACKAGED / "z-pulse.yaml")
+    assert {published.partition(":")[0] for published in app.block.public} == {"reverse-proxy"}
+    assert app.block.build.order == ("api-backend", "ingestion-worker", "ai-worker", "frontend-web")
+
+
+def test_the_schema_knows_every_key(app: App) -> None:
+    schema = json.loads(file_schema())
+    assert set(schema["properties"]["x-gpuhost"]) == {"$ref"}
+    for place in _places(yaml.safe_load(app.text)["x-gpuhost"], ()):
+        assert at(place) is not None, place
+
+
+def test_every_reference_of_the_schema_leads_somewhere() -> None:
+    text = file_schema()
+    definitions = json.loads(text)["$defs"]
+    assert set(re.findall(r'"#/\$defs/(\w+)"', text)) == set(definitions)
+
+
+def _places(value: object, place: tuple[str | int, ...]) -> list[tuple[str | int, ...]]:
+    below: list[tuple[str | int, object]] = []
+    if isinstance(value, dict):
+        below = [(str(key), item) for key, item in value.items()]
+    elif isinstance(value, list):
+        below = list(enumerate(value))
+    return [place, *(found for key, item in below for found in _places(item, (*place, key)))]

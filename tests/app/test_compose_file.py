@@ -1,0 +1,91 @@
+"""The names in a Compose file, in all forms that Compose knows."""
+
+from __future__ import annotations
+
+from textwrap import dedent
+from typing import Any
+
+import pytest
+
+from gpuhost.app.compose_file import ComposeBuild, ComposeFile, ComposeResource, ComposeService
+from gpuhost.app.document import read
+
+
+def services(text: str) -> dict[str, ComposeService]:
+    return dict(ComposeFile.of({"services": read(dedent(text)).value}).services)
+
+
+FORMS: list[tuple[str, str, Any]] = [
+    ("image: tts:1", "image", "tts:1"),
+    ("image: ${TAG:-tts:gpu}", "image", "${TAG:-tts:gpu}"),
+    ("build: ./app", "build", ComposeBuild("./app")),
+    ("build: {dockerfile: d/File, target: run}", "build", ComposeBuild(".", "d/File", "run")),
+    ("ports: [22:22, 80, '${PORT:-3000}:3000']", "ports", ("22:22", "80", "${PORT:-3000}:3000")),
+    ("ports: !override [{target: 80}]", "ports", ({"target": 80},)),
+    ("ports: !reset []", "ports", ()),
+    ("environment: [A=1, B, C=]", "environment", ("A", "B", "C")),
+    ("environment: {A: 1, B: null}", "environment", ("A", "B")),
+    ("profiles: [gpu, no]", "profiles", ("gpu", "no")),
+    ("container_name: app-1", "container_name", "app-1"),
+    ("restart: no", "restart", "no"),
+    ("restart: false", "restart", "false"),
+    ("healthcheck: {test: [CMD, true]}", "healthcheck", True),
+    ("healthcheck: {disable: true}", "healthcheck", False),
+    ("networks: [a, b]", "networks", ("a", "b")),
+    ("networks: {a: {aliases: [x]}, b: null}", "networks", ("a", "b")),
+    ("volumes: [./d:/d, {type: bind}]", "volumes", ("./d:/d", {"type": "bind"})),
+    ("depends_on: {a: {condition: service_healthy}}", "depends_on", ("a",)),
+    # Odd, and Compose's to say.
+    ("ports: 80", "ports", ()),
+    ("environment: text", "environment", ()),
+    ("image: [a]", "image", None),
+    ("build: [a]", "build", None),
+]
+
+
+@pytest.mark.parametrize(("written", "name", "read_as"), FORMS)
+def test_forms(written: str, name: str, read_as: Any) -> None:
+    service = services(f"app: {{{written}}}" if "{" not in written else f"app:\n  {written}")["app"]
+    assert getattr(service, name) == read_as
+
+
+@pytest.mark.parametrize("written", ["null", "text", "[1, 2]", "5"])
+def test_a_service_that_is_none(written: str) -> None:
+    assert services(f"app: {written}") == {"app": ComposeService()}
+
+
+def test_extends_in_the_same_file() -> None:
+    found = services(
+        """
+        base: {image: b, ports: ["1:1"], environment: {A: 1}, build: .}
+        app: {extends: base, image: a, ports: ["2:2"], environment: {B: 1}}
+        far: {extends: {service: app}}
+        loop: {extends: loop, image: l}
+        none: {extends: {service: nowhere}}
+        """
+    )
+    assert found["app"].image == "a"
+    assert found["app"].ports == ("1:1", "2:2")
+    assert found["app"].environment == ("A", "B")
+    assert found["far"].build == ComposeBuild(".")
+    assert found["loop"].image == "l"
+    assert (found["none"].image, found["none"].ports) == (None, ())
+
+
+def test_networks_and_volumes() -> None:
+    networks = "{a: null, b: {external: true}, c: {external: {name: x}}}"
+    file = ComposeFile.of(read(f"{{networks: {networks}, volumes: {{d: {{name: y}}}}}}").value)
+    assert file.networks == {
+        "a": ComposeResource(),
+        "b": ComposeResource(external=True),
+        "c": ComposeResource(external=True, name="x"),
+    }
+    assert file.volumes == {"d": ComposeResource(name="y")}
+
+
+@pytest.mark.parametrize(
+    ("context", "is_of_source"),
+    [(".", True), ("./a", True), ("https://x/y.git", False), ("git@x:y", False), ("/srv", False)],
+)
+def test_contexts(context: str, is_of_source: bool) -> None:
+    assert ComposeBuild(context).is_of_source is is_of_source

@@ -1,0 +1,126 @@
+"""YAML 1.2 as Compose has it, with lines; what PyYAML alone would take for something else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gpuhost.app.document import BadYaml, read
+
+# https://yaml.org/spec/1.2.2, "Core Schema".
+TEXT = (
+    *("yes", "no", "on", "off", "y", "n", "Yes", "NO", "tRUE", "22:22", "1:1", "2026-11-22"),
+    *("0b11", "1_000", "0x", "0o8", "1.2.3", "=", "nan"),
+)
+SCALARS: dict[str, Any] = {
+    **{word: word for word in TEXT},
+    "true": True,
+    "True": True,
+    "FALSE": False,
+    "": None,
+    "~": None,
+    "Null": None,
+    "0": 0,
+    "-7": -7,
+    "+7": 7,
+    "0755": 755,
+    "0o17": 15,
+    "0xfF": 255,
+    "1e3": 1000.0,
+    ".5": 0.5,
+    "1.": 1.0,
+    "-.inf": float("-inf"),
+    '"true"': "true",
+    "'22'": "22",
+    "!!str 22": "22",
+    "!!int '3'": 3,
+    "!!int x": "x",
+    "!reset null": None,
+    "!override 5": 5,
+    '!override "5"': "5",
+    "!unknown yes": "yes",
+    "!!binary aGk=": "aGk=",
+    "!!timestamp 2026-11-22": "2026-11-22",
+    "!<tag:x,1:y> 1": 1,
+}
+
+
+@pytest.mark.parametrize(("written", "meant"), SCALARS.items())
+def test_scalars(written: str, meant: Any) -> None:
+    value = read(f"key: {written}\n").value["key"]
+    assert value == meant
+    assert type(value) is type(meant)
+
+
+DOCUMENTS: list[tuple[str, Any]] = [
+    ("", None),
+    ("a: !reset []\nb: !override {c: 1}", {"a": [], "b": {"c": 1}}),
+    ("a: &x {b: 1, c: 2}\nd: {<<: *x, c: 3}", {"a": {"b": 1, "c": 2}, "d": {"b": 1, "c": 3}}),
+    ("d: {c: 3, <<: [{b: 1, c: 4}, {b: 2}]}", {"d": {"c": 3, "b": 1}}),
+    ('d: {"<<": 1}', {"d": {"<<": 1}}),
+    ("a: &x 1\nb: &x 2\nc: *x", {"a": 1, "b": 2, "c": 2}),
+    ("1: a\ntrue: b\n~: c", {"1": "a", "true": "b", "~": "c"}),
+    ("%YAML 1.2\n---\na: 1\n...\n", {"a": 1}),
+    ("\ufeffa: 1", {"a": 1}),
+    ("a: |\n  $$x\n  #y\n", {"a": "$$x\n#y\n"}),
+]
+
+
+@pytest.mark.parametrize(("text", "meant"), DOCUMENTS)
+def test_documents(text: str, meant: Any) -> None:
+    assert read(text).value == meant
+
+
+BAD: list[tuple[str, int, str]] = [
+    ("a: 1\nb: 2\na: 3", 3, "a is given twice, first in line 1"),
+    ("s:\n  x: {k: 1,\n   k: 2}", 3, "s.x.k is given twice, first in line 2"),
+    ("80: 1\n'80': 2", 2, "80 is given twice"),
+    ("- [{a: 1, a: 2}]", 1, "0.0.a is given twice"),
+    ("a: {<<: {b: 1}, <<: {c: 1}}", 1, "a.<< is given twice"),
+    ("a: {<<: 1}", 1, "<< takes a mapping"),
+    ("a: {<<: [1]}", 1, "<< takes a mapping"),
+    ("? [a]\n: b", 1, "a key that is a list or a mapping"),
+    ("a: &x [*x]", 1, "an alias that stands for what it is in"),
+    ("a: &x {<<: *x}", 1, "an alias that stands for what it is in"),
+    ("a: 1\n---\nb: 2", 2, "not YAML: expected a single document"),
+    ("a: 1\n b: 2", 2, "not YAML: mapping values are not allowed"),
+    ("a: [1", 1, "not YAML: while parsing a flow sequence"),
+    ("a: *base", 1, "not YAML: found undefined alias '…'"),
+    ("a: 1\nb: \x00", 2, "a control character"),
+    ('a: "\\ud800"', 1, "an escape in double quotes is no character"),
+    ('a: "\\UFFFFFFFF"', 0, "not YAML: an escape in double quotes is no character"),
+    ("[" * 3000, 0, "nested too deeply"),
+]
+
+
+@pytest.mark.parametrize(("text", "line", "said"), BAD, ids=[said for *_, said in BAD])
+def test_bad(text: str, line: int, said: str) -> None:
+    with pytest.raises(BadYaml) as error:
+        read(text)
+    assert error.value.said.startswith(said)
+    assert error.value.line == line
+
+
+def test_aliases_that_stand_for_millions() -> None:
+    levels = [
+        f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 10)}]" for level in range(1, 9)
+    ]
+    with pytest.raises(BadYaml) as error:
+        read("\n".join(["a0: &a0 [1, 2]", *levels]))
+    assert "aliases written out" in error.value.said
+
+
+def test_thousands_of_digits_are_text() -> None:
+    assert read("a: " + "9" * 10_000).value == {"a": "9" * 10_000}
+
+
+def test_lines() -> None:
+    text = "a: &a\n  b:\n    - 1\n    - c: 2\nd:\n  <<: *a\n  e: 3\n"
+    document = read(text)
+    places = {("a",): 1, ("a", "b"): 2, ("a", "b", 0): 3, ("a", "b", 1, "c"): 4, ("d", "e"): 7}
+    assert {place: document.line(place) for place in places} == places
+    # What is merged was written elsewhere; what is not there is where it should be.
+    assert document.line(("d", "b", 1, "c")) == 4
+    assert document.line(("d", "x", "y")) == 5
+    assert document.line(("nothing",)) == 1

@@ -1,0 +1,180 @@
+"""Finding an app's file, and reading whatever it is."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from gpuhost.app.errors import BadApp
+from gpuhost.app.loading import LARGEST, PACKAGED, find, load
+from gpuhost.app.schema import block_schema
+from tests.app.files import SERVICES, file_of
+
+GOOD = (PACKAGED / "english-listening-trainer.yaml").read_bytes()
+
+
+def refused(path: Path) -> list[str]:
+    with pytest.raises(BadApp) as error:
+        load(path)
+    assert str(error.value) == "; ".join(error.value.lines)
+    return [line.removeprefix(str(path)) for line in error.value.lines]
+
+
+def test_an_app(tmp_path: Path) -> None:
+    path = tmp_path / "tts-2.yaml"
+    text = f"# 语音\r\nx-gpuhost: {{source: {{directory: .}}, project: other}}\n{SERVICES}"
+    path.write_text(text, encoding="utf-8", newline="")
+    app = load(path)
+    assert (app.name, app.path, app.project) == ("tts-2", path, "other")
+    assert app.text == path.read_bytes()
+    assert b"\r\n" in app.text
+    assert list(app.compose.services) == ["app", "worker", "proxy"]
+
+
+@pytest.mark.parametrize("block", ["", "x-gpuhost:\n", "x-gpuhost: {}\n"])
+def test_a_compose_file_of_images_is_an_app(block: str, tmp_path: Path) -> None:
+    app = load(file_of(tmp_path, block + "services: {app: {image: 'a:1'}}"))
+    assert app.project == app.name == "tts"
+    assert app.block.source is None
+
+
+FILES: list[tuple[bytes, list[str]]] = [
+    (b"", [":1: a Compose file is a mapping with services"]),
+    (b"- a", [":1: a Compose file is a mapping with services"]),
+    (b"a: 1", [":1: services: a mapping with at least one service"]),
+    (b"a: 1\nservices: {}", [":2: services: a mapping with at least one service"]),
+    (b"services: [a]", [":1: services: a mapping with at least one service"]),
+    (b"services: {a: {build: .}}", [":1: x-gpuhost.source: is missing: a needs it to be built f"]),
+    (b"services: {a: {}}\nx-gpuhosts: {}", [":2: x-gpuhosts: did you mean x-gpuhost?"]),
+    (b"services: {a: {}}\nX-GPUHOST: {}", [":2: X-GPUHOST: did you mean x-gpuhost?"]),
+    (b"services: {a: {}}\nx-gpuhost: [1]", [":2: x-gpuhost = a list: a mapping with project, so"]),
+    (b"services: {a: {}}\nx-gpuhost: yes", [":2: x-gpuhost = 'yes': a mapping with project, sou"]),
+    (b"include: [b.yaml]\nservices: {a: {}}", [":1: include: one file is shipped; put its servi"]),
+    (
+        b"services:\n  a:\n    extends: {file: b.yaml, service: a}",
+        [":3: services.a.extends.file: one file is shipped; put the service into it"],
+    ),
+    (b"services:\n  a: \xff", [":2: not UTF-8"]),
+    (b"\xff\xfes\x00", [":1: not UTF-8"]),
+    (b"a: [", [":1: not YAML: while parsing a flow node: expected the node content, but found '"]),
+    (b"[" * 5000, [": nested too deeply"]),
+    (b"#" * (LARGEST + 1), [f": larger than {LARGEST} bytes"]),
+]
+
+
+@pytest.mark.parametrize(("text", "said"), FILES, ids=[text[:20] for text, _ in FILES])
+def test_files(text: bytes, said: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "tts.yaml"
+    path.write_bytes(text)
+    found = refused(path)
+    assert len(found) == len(said)
+    for line, beginning in zip(found, said, strict=True):
+        assert line.startswith(beginning)
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    assert refused(tmp_path / "tts.yaml") == [": cannot be read: No such file or directory"]
+    (tmp_path / "dir.yaml").mkdir()
+    assert refused(tmp_path / "dir.yaml") == [": cannot be read: Is a directory"]
+    assert refused(tmp_path / "a\0b" / "tts.yaml") == [": cannot be read: not a path"]
+    assert "an app is named after its file" in refused(tmp_path / "TTS.yaml")[0]
+
+
+def test_an_apps_own_file_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert find("z-pulse") == PACKAGED / "z-pulse.yaml"
+    own = Path("apps") / "z-pulse.yaml"
+    own.parent.mkdir()
+    own.touch()
+    assert find("z-pulse") == own
+
+
+NOT_FOUND = {
+    "z-puls": "apps/z-puls.yaml: there is no such file: did you mean z-pulse?",
+    "qqq": "apps/qqq.yaml: there is no such file; there are autovoicecollation, english-l",
+    "old": "apps/old.yml: an app's file ends in .yaml; rename it",
+    "../etc": "app = '../etc': a name of small letters, digits, - and _, beginning",
+    "TTS": "app = 'TTS': a name of small letters",
+    "": "app = '': a name of small letters",
+    "a\n": "app = 'a\\n': a name of small letters",
+}
+
+
+@pytest.mark.parametrize(("name", "said"), NOT_FOUND.items())
+def test_not_found(name: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("apps").mkdir()
+    Path("apps/old.yml").touch()
+    with pytest.raises(BadApp) as error:
+        find(name)
+    (line,) = error.value.lines
+    assert line.startswith(said)
+
+
+def app_or_mistakes(text: bytes) -> None:
+    """Nothing but an App or BadApp, whose lines are whole lines about this file."""
+    with TemporaryDirectory() as directory:
+        path = Path(directory) / "tts.yaml"
+        path.write_bytes(text)
+        try:
+            assert load(path).text == text
+        except BadApp as error:
+            assert error.lines
+            for line in error.lines:
+                assert line.startswith(f"{path}:")
+                assert "\n" not in line
+                os.fsencode(line)
+
+
+@given(st.binary(max_size=200))
+@example(b"services: {a: {}}\nx-gpuhost: {scale: {a: " + b"9" * 5000 + b"}}")
+@example(b'services: {a: {}}\n"x-gpuhost": {"\\n": "\\n"}')
+@example(b'services: {"\\u202e": {}}\nx-gpuhost: {scale: {"\\u202e\\n": 1}}')
+@example(b"services: {a: {}}\nx-gpuhost: !!python/object:os.system {}")
+def test_any_bytes(text: bytes) -> None:
+    app_or_mistakes(text)
+
+
+@given(st.text(alphabet="abx:-[]{}!&*<>|#'\"\\ \n\t%@`?,.0~", max_size=80))
+def test_any_text_that_looks_like_yaml(text: str) -> None:
+    app_or_mistakes(text.encode())
+    app_or_mistakes(f"services: {{a: {{}}}}\nx-gpuhost: {text}".encode())
+
+
+@given(
+    st.integers(0, len(GOOD)),
+    st.integers(0, 60),
+    st.sampled_from([b"", b"\n", b"- ", b"{", b"*x", b"0", b"null", b": ", b"\xc3", b"'"]),
+)
+def test_a_good_file_with_a_piece_of_it_changed(at: int, length: int, put: bytes) -> None:
+    app_or_mistakes(GOOD[:at] + put + GOOD[at + length :])
+
+
+KEYS = sorted(
+    {
+        key
+        for model in (block_schema(), *block_schema()["$defs"].values())
+        for key in model.get("properties", {})
+    }
+)
+NAMES = st.sampled_from([*KEYS, "app", "worker", "A", "/a", "127.0.0.1:1", "data", "a b", ""])
+LEAVES = (
+    st.none() | st.booleans() | st.integers(-2, 10**20) | st.floats() | NAMES | st.text(max_size=5)
+)
+VALUES = st.recursive(
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.sampled_from(sorted(block_schema()["properties"])), VALUES, max_size=5))
+def test_any_block(block: dict[str, Any]) -> None:
+    app_or_mistakes(f"{SERVICES}\nx-gpuhost: {json.dumps(block)}".encode())

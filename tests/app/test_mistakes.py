@@ -1,0 +1,230 @@
+"""What is wrong in a block: the line, the key, the value, and what is allowed instead."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.app.files import app_of, mistakes
+
+# A block's lines from line 2 on, and all that is said of it.
+REFUSED: list[tuple[str, list[str]]] = [
+    # Values.
+    (
+        "nginx:\n  rate_per_s: ten\n  upstream: 127.0.0.1:3000",
+        ["3: x-gpuhost.nginx.rate_per_s = 'ten': a whole number, at least 1"],
+    ),
+    ("scale: {app: 0}", ["2: x-gpuhost.scale.app = 0: a whole number, at least 1"]),
+    ("scale: {app: '2'}", ["2: x-gpuhost.scale.app = '2': a whole number, at least 1"]),
+    ("scale: {app: true}", ["2: x-gpuhost.scale.app = true: a whole number, at least 1"]),
+    ("scale: {app: null}", ["2: x-gpuhost.scale.app = null: a whole number, at least 1"]),
+    ("scale: {app: [1]}", ["2: x-gpuhost.scale.app = a list: a whole number, at least 1"]),
+    ("scale: [app]", ["2: x-gpuhost.scale = a list: a mapping, names to a whole number, at lea"]),
+    ("keep_releases: 1", ["2: x-gpuhost.keep_releases = 1: a whole number, at least 2"]),
+    (
+        "gpu: {app: {cuda: 12.1}}",
+        ['2: x-gpuhost.gpu.app.cuda = 12.1: a CUDA version in quotes, such as "12.1"'],
+    ),
+    ("build: {no_cache: yes}", ["2: x-gpuhost.build.no_cache = 'yes': true or false"]),
+    ("build: {memory_gb: .nan}", ["2: x-gpuhost.build.memory_gb = nan: a number, at least 0"]),
+    (
+        "directories: {data: {mode: 0755}}",
+        ['2: x-gpuhost.directories.data.mode = 755: octal digits in quotes, such as "0755"'],
+    ),
+    (
+        "verify: {steps: [{command: {service: app, run: ls}}]}",
+        ["2: x-gpuhost.verify.steps[0].command.run = 'ls': a list, each item text, at least one"],
+    ),
+    (
+        "verify: {fatal: ['(']}",
+        ["2: x-gpuhost.verify.fatal[0] = '(': a regular expression of Python's ("],
+    ),
+    (
+        "nginx: {upstream: '127.0.0.1:3000; }', tls: {kind: filez}}",
+        [
+            "2: x-gpuhost.nginx.tls.kind = 'filez': one of files, self-signed, acme",
+            "2: x-gpuhost.nginx.upstream = '127.0.0.1:3000; }': an address, such as",
+        ],
+    ),
+    ("project: Tts", ["2: x-gpuhost.project = 'Tts': a project's name"]),
+    ("source: {git: '--upload-pack=x'}", ["2: x-gpuhost.source.git = '--upload-pack=x': https:"]),
+    (
+        "source: {git: 'https://x/y', ref: '-x'}",
+        ["2: x-gpuhost.source.ref = '-x': a branch, tag or commit"],
+    ),
+    ("backup: {every: daily}", ["2: x-gpuhost.backup: give sqlite, postgres or paths"]),
+    ("backup: {paths: [../x]}", ["2: x-gpuhost.backup.paths[0] = '../x': a path without .."]),
+    # Keys.
+    (
+        "nginx: {upstream: '127.0.0.1:3000', max-body: 50m}",
+        ["2: x-gpuhost.nginx.max-body: no such key: did you mean max_body?"],
+    ),
+    ("verfy: {}", ["2: x-gpuhost.verfy: no such key: did you mean verify?"]),
+    ("migrate: {}", ["2: x-gpuhost.migrate.service is missing: The service that is run once"]),
+    ("resources: {app: {qqq: 1}}", ["2: x-gpuhost.resources.app.qqq: no such key; there are mem"]),
+    (
+        "secrets: {A-B: {}}",
+        ["2: x-gpuhost.secrets.A-B: the name has to be a secret's name, such as API_KEY"],
+    ),
+    ("directories: {../x: {}}", ["2: x-gpuhost.directories.../x: the name has to be a path wit"]),
+    # Names that lead nowhere.
+    ("gpu: {ap: {}}", ["2: x-gpuhost.gpu.ap: the Compose file has no such service: did you mean"]),
+    ("resources: {x: {}}", ["2: x-gpuhost.resources.x: the Compose file has no such service; the"]),
+    ("scale: {x: 1}", ["2: x-gpuhost.scale.x: the Compose file has no such service; there are a"]),
+    ("migrate: {service: x}", ["2: x-gpuhost.migrate.service = 'x': the Compose file has no"]),
+    ("with_gpu: {leave_out: [x]}", ["2: x-gpuhost.with_gpu.leave_out[0] = 'x': the Compose file"]),
+    (
+        "without_gpu: {environment: {x: {A: b}}}",
+        ["2: x-gpuhost.without_gpu.environment.x: the Compose file has no such service"],
+    ),
+    (
+        "with_gpu: {profiles: [gpus]}",
+        ["2: x-gpuhost.with_gpu.profiles[0] = 'gpus': no service has this profile: did you mean"],
+    ),
+    ("secrets: {A: {services: [x]}}", ["2: x-gpuhost.secrets.A.services[0] = ***: the Compose"]),
+    (
+        "backup: {postgres: [{service: x, database: d}]}",
+        ["2: x-gpuhost.backup.postgres[0].service = 'x': the Compose file has no such service"],
+    ),
+    (
+        "verify: {steps: [{log: {service: x, matches: a}}, {command: {service: y, run: [z]}}]}",
+        [
+            "2: x-gpuhost.verify.steps[0].log.service = 'x': the Compose file has no such service",
+            "2: x-gpuhost.verify.steps[1].command.service = 'y': the Compose file has no such",
+        ],
+    ),
+    ("public: ['x:1']", ["2: x-gpuhost.public[0] = 'x': the Compose file has no such service"]),
+    (
+        "nginx: {where: container, service: x, config: n/d.conf, upstream: 'y:1'}",
+        [
+            "2: x-gpuhost.nginx.service = 'x': the Compose file has no such service",
+            "2: x-gpuhost.nginx.upstream = 'y:1': the Compose file has no such service",
+        ],
+    ),
+    (
+        "nginx: {upstream: 'app:3000', paths: {/a: {upstream: 'proxy:80'}}}",
+        [
+            "2: x-gpuhost.nginx.paths./a.upstream = 'proxy:80': the host's nginx reaches a publi",
+            "2: x-gpuhost.nginx.upstream = 'app:3000': the host's nginx reaches a published port",
+        ],
+    ),
+    (
+        "build: {order: [app, proxy, x]}",
+        [
+            "2: x-gpuhost.build.order[1] = 'proxy': the service has no build; there are app",
+            "2: x-gpuhost.build.order[2] = 'x': the Compose file has no such service",
+        ],
+    ),
+    ("scale: {app: 2}", ["2: x-gpuhost.scale.app = 2: the service publishes a fixed port, which"]),
+    # Secrets that are not declared.
+    (
+        "source: {git: 'git@x:y', deploy_key: GIT_KEZ}\nsecrets: {GIT_KEY: {}}",
+        ["2: x-gpuhost.source.deploy_key = ***: x-gpuhost.secrets has no such secret"],
+    ),
+    (
+        "registries: {r.example.com: {user: me, password: P}}",
+        ["2: x-gpuhost.registries.r.example.com.password = ***: x-gpuhost.secrets has no such"],
+    ),
+    (
+        "nginx: {upstream: '127.0.0.1:1', tls: {kind: files, certificate: C, key: K}}\n"
+        "secrets: {C: {}}",
+        ["2: x-gpuhost.nginx.tls.key = ***: x-gpuhost.secrets has no such secret; there are C"],
+    ),
+    ("secrets: {A: {value: 'x${B}'}}", ["2: x-gpuhost.secrets.A.value: it needs a secret that"]),
+    (
+        "secrets: {A: {}, B: {value: '${A}'}, C: {value: '${B}'}}",
+        ["2: x-gpuhost.secrets.C.value: it is made of B, which is made of others itself"],
+    ),
+    # Both, in one go; what is wrong in a part hides nothing in another.
+    (
+        "scale: {app: 0}\nsecrets: {A: {x: 1}}\nsource: {git: 'git@x:y', deploy_key: A}\n"
+        "resources: {x: {}}",
+        [
+            "2: x-gpuhost.scale.app = 0: a whole number",
+            "3: x-gpuhost.secrets.A.x: no such key; there are env",
+            "5: x-gpuhost.resources.x: the Compose file has no such service",
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(("block", "said"), REFUSED, ids=[block[:50] for block, _ in REFUSED])
+def test_refused(block: str, said: list[str], tmp_path: Path) -> None:
+    found = mistakes(tmp_path, block)
+    assert len(found) == len(said), found
+    for line, beginning in zip(found, said, strict=True):
+        assert line.startswith(beginning)
+
+
+ALLOWED = [
+    "scale: {worker: 3}",  # its container_name goes, and its port is the engine's to choose
+    "with_gpu: {environment: {app: {A: 1, B: true, C: text}}}",
+    "verify: {steps: [{health: {url: 'http://x', expect: {json: {ok: true, n: 3}}}}]}",
+    "public: ['app:3000']\nproject: other",
+    "nginx: {where: container, service: proxy, config: n/d.conf, upstream: 'app:3000'}",
+]
+
+
+@pytest.mark.parametrize("block", ALLOWED)
+def test_allowed(block: str, tmp_path: Path) -> None:
+    assert app_of(tmp_path, block).name == "tts"
+
+
+def test_numbers_and_truth_are_text_to_a_container(tmp_path: Path) -> None:
+    app = app_of(tmp_path, "with_gpu: {environment: {app: {A: 1, B: true, C: 'no'}}}")
+    assert app.block.with_gpu.environment["app"] == {"A": "1", "B": "true", "C": "no"}
+    assert mistakes(tmp_path, "with_gpu: {environment: {app: {A: 1.10}}}") == [
+        "2: x-gpuhost.with_gpu.environment.app.A = ***: text, in quotes"
+    ]
+
+
+HIDDEN = [
+    "secrets: {A: PLANTED}",
+    "secrets: {A: {env: PLANTED, generate: hex}}",
+    "secrets: {A: {value: PLANTED, refuse: PLANTED}}",
+    "secrets: {A: {min_length: PLANTED}}",
+    "secrets: PLANTED",
+    "secrets: {A: {refuse: [PLANTED], vlaue: PLANTED}}",
+    "source: {git: 'https://x/y', token: PLANTED}",
+    "source: {git: 'https://x/y', token: 'PLANTED!'}",
+    "source: {git: 'https://me:PLANTED@x/y'}",
+    "source: {git: 'https://PLANTED@x/y'}",
+    "source: {git: 'ftp://me:PLANTED@x/y'}",
+    "source: {git: 'git@x:y', deploy_key: '-----PLANTED'}",
+    "registries: {r: {user: me, password: PLANTED}}",
+    "nginx: {upstream: '127.0.0.1:1', tls: {kind: files, certificate: A, key: '--PLANTED'}}",
+    "verify: {steps: [{request: {url: 'http://x', headers: {Authorization: [PLANTED]}}}]}",
+    'verify: {steps: [{request: {url: "http://x", headers: {A: "PLANTED\\n"}}}]}',
+    "verify: {steps: [{request: {url: 'ftp://me:PLANTED@x'}}]}",
+    "with_gpu: {environment: {app: {A: [PLANTED]}}}",
+    "build: {args: {A: [PLANTED]}}",
+    "secrets: {A: {value: PLANTED, value: PLANTED}}",
+    "secrets: {A: {value: *PLANTED}}",
+    "secrets: {A: {value: !PLANTED!x y}}",
+    "secrets: {A: {value: &PLANTED*x}}",
+    'secrets: {A: {value: "PLANTED',
+    'secrets: {A: {value: "PLANTED \\q"}}',
+    "secrets: {A: {value: PLANTED: PLANTED}}",
+    "secrets: {A: {value: PLANTED\x01}}",
+]
+
+
+@pytest.mark.parametrize("block", HIDDEN)
+def test_no_secret_is_shown(block: str, tmp_path: Path) -> None:
+    said = "\n".join(mistakes(tmp_path, block.replace("PLANTED", "hunter2")))
+    assert said
+    assert "hunter2" not in said
+
+
+def test_a_secret_that_gpuhost_uses_is_no_services(tmp_path: Path) -> None:
+    app = app_of(
+        tmp_path,
+        "source: {git: 'git@x:y', deploy_key: K}\nregistries: {r: {user: me, password: P}}\n"
+        "secrets: {K: {}, P: {services: [app]}, A: {}}",
+    )
+    assert {name: secret.internal for name, secret in app.block.secrets.items()} == {
+        "K": True,
+        "P": False,
+        "A": False,
+    }
