@@ -60,8 +60,8 @@ def ask(
 
     Raises NoAnswer.
     """
-    parts = urlsplit(url)
     try:
+        parts = urlsplit(url)
         connection = _connection(parts, connect_to, trusted, seconds)
     except (OSError, ValueError) as error:
         raise NoAnswer(f"{url}: {error}") from error
@@ -71,7 +71,11 @@ def ask(
             connection.request(
                 method, _target(parts), body.encode() if body else None, dict(headers or {})
             )
-            return _answer(connection.getresponse())
+            answer = _answer(connection.getresponse())
+            if watch.is_over.is_set():
+                # Headers that break off look like headers that end.
+                raise TimeoutError
+            return answer
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise NoAnswer(watch.why(error)) from error
     finally:
@@ -101,6 +105,8 @@ def _target(parts: SplitResult) -> str:
 
 def _answer(response: http.client.HTTPResponse) -> Answer:
     body = response.read(LARGEST + 1)
+    if len(body) <= LARGEST and response.length:
+        raise http.client.IncompleteRead(body, response.length)
     return Answer(
         response.status,
         {name.lower(): value for name, value in response.getheaders()},
@@ -171,6 +177,8 @@ class _Watch:
             return "connection refused"
         if isinstance(error, http.client.RemoteDisconnected | ConnectionResetError):
             return "connection reset before an answer came"
+        if isinstance(error, http.client.IncompleteRead):
+            return "the connection ended in the middle of the answer"
         if isinstance(error, ssl.SSLCertVerificationError):
             return f"the certificate is not good: {error.verify_message}"
         return f"{type(error).__name__}: {error}"
