@@ -1,16 +1,22 @@
-"""Log files that an app writes into its directories, rotated by the host's logrotate."""
+"""Log files that an app writes into its directories, rotated by the host's logrotate.
+
+It works as the owner of the directory, so that what the app puts there cannot make root write
+elsewhere. logrotate takes only owners that have a name, and those of containers rarely have one on
+the host: it is given a list of users of its own, which lies over /etc/passwd for its unit alone.
+"""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
+from gpuhost.runner.directories import Owner
 from gpuhost.runner.failure import Failure
 from gpuhost.runner.places import located, opened
 from gpuhost.runner.release import Release
 
 WILD = frozenset("*?[")
-PROGRAM = "/usr/sbin/logrotate"
+PROGRAM = Path("/usr/sbin/logrotate")
 
 # copytruncate: the app keeps its file open. nodateext: more than one rotation a day.
 BLOCK = """\
@@ -26,27 +32,44 @@ BLOCK = """\
     su {owner}
 }}
 """
+USER = "{name}:x:{uid}:{gid}::/:/usr/sbin/nologin\n"
+GROUP = "{name}:x:{gid}:\n"
 
 
-def text(release: Release) -> str:
-    """The configuration, "" if nothing is rotated.
+def files(release: Release) -> dict[str, str]:
+    """What logrotate reads, name to text; nothing if nothing is rotated.
 
-    Files of one owner are one block: logrotate works as the owner of the directory, so that what
-    the app puts there cannot make root write elsewhere.
+    Raises Failure.
     """
     logs = release.plan.logs
-    by_owner: dict[str, list[str]] = {}
+    by_owner: dict[Owner, list[str]] = {}
     for pattern in logs.files:
         by_owner.setdefault(_owner(release, pattern), []).append(_quoted(release, pattern))
     if not by_owner:
-        return ""
+        return {}
+    owners = sorted(by_owner, key=lambda one: (one.uid, one.gid))
     blocks = (
         BLOCK.format(
-            files=" ".join(sorted(files)), size=logs.max_size_mb, keep=logs.keep, owner=owner
+            files=" ".join(sorted(by_owner[one])),
+            size=logs.max_size_mb,
+            keep=logs.keep,
+            owner=f"{_named(one.uid)} {_named(one.gid)}",
         )
-        for owner, files in sorted(by_owner.items())
+        for one in owners
     )
-    return f"# Logs of {release.plan.app}; its releases write this file.\n" + "".join(blocks)
+    users = {0: 0, **{one.uid: one.gid for one in owners}}
+    groups = sorted({0, *(one.gid for one in owners)})
+    return {
+        "conf": f"# Logs of {release.plan.app}; its releases write this file.\n" + "".join(blocks),
+        "passwd": "".join(
+            USER.format(name=_named(uid), uid=uid, gid=gid) for uid, gid in sorted(users.items())
+        ),
+        "group": "".join(GROUP.format(name=_named(gid), gid=gid) for gid in groups),
+    }
+
+
+def _named(number: int) -> str:
+    return f"app{number}" if number else "root"
 
 
 def _quoted(release: Release, pattern: str) -> str:
@@ -56,14 +79,14 @@ def _quoted(release: Release, pattern: str) -> str:
     return f'"{path}"'
 
 
-def _owner(release: Release, pattern: str) -> str:
+def _owner(release: Release, pattern: str) -> Owner:
     """Of the directory that the files are in, or of the one that it will be made in."""
     directory = located(release, _without_wildcards(pattern))
     while True:
         try:
             with opened(release, str(directory)) as handle:
                 its = os.fstat(handle)
-                return f"{its.st_uid} {its.st_gid}"
+                return Owner(its.st_uid, its.st_gid)
         except OSError:
             if directory == directory.parent:
                 raise

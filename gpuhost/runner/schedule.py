@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,6 @@ from gpuhost.runner.log import Log
 from gpuhost.runner.release import Release
 
 UNITS = Path("/etc/systemd/system")
-LOGROTATE = Path("/etc/logrotate.d")
 QUICK = 60
 # A backup waits for a release that is under way.
 SPARE = 7200
@@ -75,37 +75,43 @@ def install(release: Release) -> None:
 
     Raises Failure.
     """
-    rotated = logrotate.text(release)
-    _install_rotation(release, rotated)
-    for job in (_backup(release), _rotation(release, rotated)):
-        _install(release.log, job)
+    _install(release.log, _backup(release))
+    _install_rotation(release, logrotate.files(release))
 
 
 def remove(release: Release) -> None:
     """Nothing of it is left on the host; backups stay."""
-    (LOGROTATE / f"gpuhost-{release.plan.app}").unlink(missing_ok=True)
-    for name in ("backup", "logrotate"):
-        _install(release.log, Job(f"gpuhost-{name}-{release.plan.app}", {}))
+    _install(release.log, Job(f"gpuhost-backup-{release.plan.app}", {}))
+    _install_rotation(release, {})
 
 
-def _install_rotation(release: Release, text: str) -> None:
-    target = LOGROTATE / f"gpuhost-{release.plan.app}"
-    if not text:
-        target.unlink(missing_ok=True)
+def _install_rotation(release: Release, files: dict[str, str]) -> None:
+    log, job, home = release.log, _rotation(release, files), _rotation_home(release)
+    if not files:
+        _install(log, job)
+        shutil.rmtree(home, ignore_errors=True)
         return
-    if _is(target, text):
-        return
-    if not LOGROTATE.is_dir():
+    if not logrotate.PROGRAM.exists():
         raise Failure("log files are not rotated: logrotate is not installed", fix="install it")
-    write(target, text)
-    # It only tells what it would do; a mistake in the file is its exit status.
-    found = attempt(release.log, logrotate.PROGRAM, "-d", str(target), seconds=QUICK)
-    if not found.ok:
-        target.unlink()
-        raise Failure("log files are not rotated: logrotate refuses it", output=found.tail)
+    home.mkdir(exist_ok=True)
+    stale = [name for name, text in files.items() if not _is(home / name, text)]
+    for name in stale:
+        write(home / name, files[name])
+    if not _install(log, job) and not stale:
+        return
+    # Its first run tells whether it can do its work.
+    if not attempt(log, "systemctl", "start", f"{job.unit}.service", seconds=600).ok:
+        # The next release has to write it, and to see it work.
+        (home / "conf").unlink()
+        raise Failure("log files are not rotated", fix=f"journalctl -u {job.unit} tells why")
 
 
-def _install(log: Log, job: Job) -> None:
+def _rotation_home(release: Release) -> Path:
+    return release.app.home / "logrotate"
+
+
+def _install(log: Log, job: Job) -> bool:
+    """Whether anything had to be changed."""
     wanted = job.paths()
     timer = f"{job.unit}.timer"
     stale = [
@@ -126,6 +132,7 @@ def _install(log: Log, job: Job) -> None:
         run(log, "systemctl", "enable", "--quiet", timer, seconds=QUICK, what=f"enabling {timer}")
         run(log, "systemctl", "restart", timer, seconds=QUICK, what=f"starting {timer}")
         log.write(f"{timer}: enabled")
+    return bool(stale or changed)
 
 
 def _runs(log: Log, timer: str) -> bool:
@@ -153,22 +160,21 @@ def _backup(release: Release) -> Job:
     return Job(unit, {"service": service, "timer": timer})
 
 
-def _rotation(release: Release, rotated: str) -> Job:
-    """logrotate's own timer is a daily one: a file that grows fast would pass its largest size."""
+def _rotation(release: Release, files: dict[str, str]) -> Job:
+    """Every hour: by logrotate's own daily timer a file would grow far beyond its largest size."""
     app, unit = release.plan.app, f"gpuhost-logrotate-{release.plan.app}"
-    if not rotated:
+    if not files:
         return Job(unit, {})
-    what = f"Log files of {app}"
+    what, home = f"Log files of {app}", _rotation_home(release)
     service = SERVICE.format(
         app=app,
         what=what,
         condition="",
-        command=f"{logrotate.PROGRAM} {LOGROTATE}/gpuhost-{app}",
+        command=f"{logrotate.PROGRAM} -s {home}/state {home}/conf",
         limit=600,
-        # 3: logrotate's own timer is at it at this moment.
-        more="SuccessExitStatus=3",
+        more=f"BindReadOnlyPaths={home}/passwd:/etc/passwd {home}/group:/etc/group",
     )
-    timer = TIMER.format(app=app, what=what, when="*:17", spread="1min")
+    timer = TIMER.format(app=app, what=what, when="hourly", spread="10min")
     return Job(unit, {"service": service, "timer": timer})
 
 

@@ -17,27 +17,25 @@ from tests.runner.at_hand import NEW, OLD, App, Programs, app, programs
 __all__ = ["app", "programs"]
 
 DAILY = Backup(paths=("data",), every="*-*-* 03:30", limit_s=600)
-UNIT = "gpuhost-backup-app"
+UNIT, ROTATION = "gpuhost-backup-app", "gpuhost-logrotate-app"
 
 
 class Host:
     def __init__(self, tmp_path: Path) -> None:
         self.units = tmp_path / "units"
-        self.logrotate = tmp_path / "logrotate.d"
-        for directory in (self.units, self.logrotate):
-            directory.mkdir()
+        self.units.mkdir()
+        self.rotation = tmp_path / "app/logrotate"
 
     @property
     def files(self) -> list[str]:
-        return sorted(path.name for path in (*self.units.iterdir(), *self.logrotate.iterdir()))
+        return sorted(path.name for path in (*self.units.iterdir(), *self.rotation.glob("*")))
 
 
 @pytest.fixture
 def here(tmp_path: Path, programs: Programs, monkeypatch: pytest.MonkeyPatch) -> Host:
     made = Host(tmp_path)
     monkeypatch.setattr(schedule, "UNITS", made.units)
-    monkeypatch.setattr(schedule, "LOGROTATE", made.logrotate)
-    monkeypatch.setattr(logrotate, "PROGRAM", str(programs.directory / "logrotate"))
+    monkeypatch.setattr(logrotate, "PROGRAM", programs.directory / "logrotate")
     monkeypatch.setattr(sys, "argv", ["/opt/gpuhost/lib/runner-abc.pyz", "release"])
     for name in ("systemctl", "logrotate", "systemd-analyze"):
         programs.answer(f"{name} nothing")
@@ -45,12 +43,8 @@ def here(tmp_path: Path, programs: Programs, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def changing(programs: Programs) -> list[str]:
-    asking = ("is-enabled", "is-active", "-d")
-    return [
-        line
-        for line in programs.calls
-        if line.startswith(("systemctl", "logrotate")) and not any(a in line for a in asking)
-    ]
+    asking = ("is-enabled", "is-active")
+    return [line for line in programs.called("systemctl") if not any(a in line for a in asking)]
 
 
 def test_a_backup_by_the_clock(app: App, programs: Programs, here: Host) -> None:
@@ -74,7 +68,11 @@ def test_the_same_again_changes_nothing(app: App, programs: Programs, here: Host
     app.data("logs/a.log")
     declared: dict[str, Any] = {"backup": DAILY, "logs": Logs(("logs/*.log",))}
     schedule.install(app.release(OLD, **declared))
-    assert len(here.files) == 5
+    assert here.files == [
+        *("conf", f"{UNIT}.service", f"{UNIT}.timer"),
+        *(f"{ROTATION}.service", f"{ROTATION}.timer", "group", "passwd"),
+    ]
+    assert changing(programs)[-1] == f"systemctl start {ROTATION}.service"
     before = changing(programs)
     schedule.install(app.release(NEW, **declared))
     assert changing(programs) == before
@@ -137,12 +135,15 @@ def test_logs_are_rotated_as_the_owner_of_their_directory(app: App) -> None:
     os.chown(shared / "logs/web", 1001, 1002)
     os.chown(shared / "logs", 1001, 1001)
     logs = Logs(("logs/web/*.log", "logs/*/x.log", "other/b.log", "later/*.log"), 10, 3)
-    assert logrotate.text(app.release(logs=logs)) == (
-        "# Logs of app; its releases write this file.\n"
-        + block(f'"{shared}/later/*.log" "{shared}/other/b.log"', "0 0")
-        + block(f'"{shared}/logs/*/x.log"', "1001 1001")
-        + block(f'"{shared}/logs/web/*.log"', "1001 1002")
-    )
+    nobody = "::/:/usr/sbin/nologin"
+    assert logrotate.files(app.release(logs=logs)) == {
+        "conf": "# Logs of app; its releases write this file.\n"
+        + block(f'"{shared}/later/*.log" "{shared}/other/b.log"', "root root")
+        + block(f'"{shared}/logs/*/x.log"', "app1001 app1001")
+        + block(f'"{shared}/logs/web/*.log"', "app1001 app1002"),
+        "passwd": f"root:x:0:0{nobody}\napp1001:x:1001:1002{nobody}\n",
+        "group": "root:x:0:\napp1001:x:1001:\napp1002:x:1002:\n",
+    }
 
 
 def block(files: str, owner: str) -> str:
@@ -152,10 +153,25 @@ def block(files: str, owner: str) -> str:
     )
 
 
-def test_what_logrotate_refuses_is_not_left_there(app: App, programs: Programs, here: Host) -> None:
+def test_a_rotation_that_fails_is_said_and_tried_again_by_the_next_release(
+    app: App, programs: Programs, here: Host
+) -> None:
     app.data("logs/a.log")
-    programs.answer("logrotate -d *", status=1, err="error: bad\n")
-    with pytest.raises(Failure, match="logrotate refuses it"):
+    logs = Logs(("logs/*.log",))
+    programs.answer("systemctl start *", status=1)
+    with pytest.raises(Failure, match="not rotated"):
+        schedule.install(app.release(OLD, logs=logs))
+    programs.answer("systemctl start *")
+    before = len(changing(programs))
+    schedule.install(app.release(NEW, logs=logs))
+    assert changing(programs)[before:] == [f"systemctl start {ROTATION}.service"]
+    assert "conf" in here.files
+
+
+def test_a_host_without_logrotate_is_said(app: App, programs: Programs, here: Host) -> None:
+    app.data("logs/a.log")
+    (programs.directory / "logrotate").unlink()
+    with pytest.raises(Failure, match="logrotate is not installed"):
         schedule.install(app.release(logs=Logs(("logs/*.log",))))
     assert here.files == []
 
@@ -163,4 +179,4 @@ def test_what_logrotate_refuses_is_not_left_there(app: App, programs: Programs, 
 def test_a_quote_in_a_path_is_refused(app: App) -> None:
     app.paths.shared.mkdir()
     with pytest.raises(Failure, match="no quotes"):
-        logrotate.text(app.release(directories=(Directory("data"),), logs=Logs(('a"b/*.log',))))
+        logrotate.files(app.release(directories=(Directory("data"),), logs=Logs(('a"b/*.log',))))
