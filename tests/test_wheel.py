@@ -21,6 +21,8 @@ def test_the_wheel_works_without_the_checkout(tmp_path: Path) -> None:
         assert str(source.relative_to(ROOT)) in carried
     for template in (ROOT / "templates").rglob("*.j2"):
         assert f"gpuhost/{template.relative_to(ROOT)}" in carried
+    for app in (ROOT / "apps").glob("*.yaml"):
+        assert f"gpuhost/apps/{app.name}" in carried
     site, empty = tmp_path / "site", tmp_path / "empty"
     empty.mkdir()
     install = [*pip, "install", "--no-deps", "--target", str(site), str(wheel)]
@@ -28,6 +30,7 @@ def test_the_wheel_works_without_the_checkout(tmp_path: Path) -> None:
     program = (
         f"import sys; sys.path.insert(0, {str(site)!r}); import gpuhost.cli as cli; "
         f"assert cli.__file__.startswith({str(site)!r}), cli.__file__; "
+        "from gpuhost.app.loading import find, load; load(find('z-pulse')); "
         "sys.argv = ['gpuhost', 'check', '@local', '--json']; cli.main()"
     )
     done = subprocess.run(
