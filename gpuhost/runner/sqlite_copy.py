@@ -60,7 +60,10 @@ def _opened(path: Path) -> sqlite3.Connection:
 
 
 def _check(database: sqlite3.Connection, name: str) -> None:
-    found = [str(row[0]) for row in database.execute("PRAGMA integrity_check(10)")]
+    try:
+        found = [str(row[0]) for row in database.execute("PRAGMA integrity_check(10)")]
+    except sqlite3.DatabaseError as error:
+        found = [str(error)]
     if found != ["ok"]:
         raise Failure(
             f"SQLite database {name} is damaged",
