@@ -110,15 +110,20 @@ def _follow(
     shown = (answer.beginning,)
     if not address:
         return Wrong(f"{request.url}: its answer names no address at {request.then}", shown)
-    url = urljoin(request.url, address)
-    try:
-        elsewhere = origin(url) != origin(request.url)
-    except ValueError:
-        elsewhere = True
-    if elsewhere:
+    url = _at_same_origin(request.url, address)
+    if url is None:
         return Wrong(f"{request.url}: {request.then} names an address elsewhere, {address}", shown)
     second = _ask(release, Request(url=url), through, seconds)
     return _judged("GET", url, second, request.then_expect, through)
+
+
+def _at_same_origin(asked: str, address: str) -> str | None:
+    """An address, perhaps relative, as a URL; None if it leads elsewhere or nowhere."""
+    try:
+        url = urljoin(asked, address)
+        return url if origin(url) == origin(asked) else None
+    except ValueError:
+        return None
 
 
 def _named(answer: Answer, path: str) -> str:

@@ -1,0 +1,359 @@
+"""What proves a release, until when it is asked again, and what a failure says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gpuhost.runner import verification
+from gpuhost.runner.answers import at, wrong
+from gpuhost.runner.failure import Failure
+from gpuhost.runner.http import Answer
+from gpuhost.runner.plan import Expect, Nginx, Request, Verify, VerifyStep
+from gpuhost.runner.release import Release
+from gpuhost.runner.verification import verify
+from tests.runner.at_hand import NEW, OLD, App, Programs, app, programs
+from tests.runner.site import Reply, Site, certificate, free_port, rude, serve
+
+__all__ = ["app", "programs"]
+
+STARTED = "2026-01-01T00:00:00.5Z"
+GONE = {
+    "Name": "/app-web-1",
+    "Config": {"Labels": {"com.docker.compose.service": "web"}},
+    "State": {"Status": "exited", "ExitCode": 3, "OOMKilled": False},
+    "HostConfig": {"RestartPolicy": {"Name": "always"}},
+}
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verification, "PAUSE", 0.01)
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    with serve() as made:
+        yield made
+
+
+def a_release(app: App, *steps: VerifyStep, release_id: str = NEW, **plan: Any) -> Release:
+    return app.release(release_id, verify=Verify(steps=steps), **plan)
+
+
+def asking(url: str, within_s: int = 0, through: str = "", **request: Any) -> VerifyStep:
+    return VerifyStep("it answers", within_s, request=Request(url, **request), through=through)
+
+
+def failure(release: Release, through: bool = False) -> Failure:
+    with pytest.raises(Failure) as raised:
+        verify(release, through)
+    return raised.value
+
+
+def in_turn(*replies: Reply) -> Any:
+    left = list(replies)
+    return lambda: left.pop(0) if len(left) > 1 else left[0]
+
+
+def test_every_step_in_order(app: App, programs: Programs, site: Site) -> None:
+    for path in ("/first", "/second"):
+        site.says(path, "good")
+    release = a_release(app, asking(site.url("/first")), asking(site.url("/second")))
+    verify(release)
+    assert [asked.path for asked in site.asked] == ["/first", "/second"]
+    assert release.paths.log.read_text().count("verify it answers: good") == 2
+
+
+def test_the_first_step_that_fails_ends_it(app: App, programs: Programs, site: Site) -> None:
+    site.says("/second", "good")
+    failed = failure(a_release(app, asking(site.url("/first")), asking(site.url("/second"))))
+    assert failed.said.startswith(f"verify it answers: GET {site.url('/first')}: expected status")
+    assert "/second" not in [asked.path for asked in site.asked]
+
+
+def test_a_wrong_answer_is_asked_again_until_it_is_right(
+    app: App, programs: Programs, site: Site
+) -> None:
+    site.replies["/"] = in_turn((503, {}, b"loading"), (404, {}, b"no"), (200, {}, b"good"))
+    release = a_release(app, asking(site.url(), within_s=60))
+    verify(release)
+    log = release.paths.log.read_text()
+    assert "expected status 200, got 503" in log
+    assert "expected status 200, got 404" in log
+    assert len(site.asked) == 3
+
+
+@pytest.mark.parametrize(
+    ("expect", "answer", "says"),
+    [
+        (Expect(204), ("ok", 200, "text/plain"), "expected status 204, got 200"),
+        (Expect(contains="yes"), ("no", 200, "text/plain"), 'expected "yes" in the body'),
+        (
+            Expect(content_type="audio/"),
+            ("x", 200, "text/html"),
+            'expected Content-Type "audio/…", got "text/html"',
+        ),
+        (Expect(least_bytes=3), ("ab", 200, "a/b"), "expected at least 3 bytes, got 2"),
+        (Expect(json={"a": "b"}), ("<html>", 200, "a/b"), "expected a JSON body"),
+        (Expect(json={"a.b": "*"}), ('{"a": {"b": null}}', 200, "a/b"), "expected a.b in the"),
+        (Expect(json={"a": "ok"}), ('{"a": "bad"}', 200, "a/b"), 'a to be "ok", got "bad"'),
+        (Expect(json={"a": "ok"}), ("[1]", 200, "a/b"), 'a to be "ok", got nothing'),
+    ],
+)
+def test_what_is_expected_and_what_came(
+    app: App,
+    programs: Programs,
+    site: Site,
+    expect: Expect,
+    answer: tuple[str, int, str],
+    says: str,
+) -> None:
+    site.says("/", *answer)
+    failed = failure(a_release(app, asking(site.url(), expect=expect)))
+    assert says in failed.said
+    assert failed.output == (f"the answer began: {answer[0]}",)
+
+
+@pytest.mark.parametrize(
+    "expect",
+    [
+        Expect(200, "models", "application/json"),
+        Expect(json={"models.0.name": "kokoro", "models.0.size": "3", "loaded": "true", "x": "*"}),
+        Expect(json={"x": "0", "nothing": "null", "models.1": '{"a": "\u00fc"}'}),
+        Expect(least_bytes=10),
+    ],
+)
+def test_what_is_good(expect: Expect) -> None:
+    value = {
+        "models": [{"name": "kokoro", "size": 3}, {"a": "\u00fc"}],
+        "loaded": True,
+        "x": 0,
+        "nothing": None,
+    }
+    headers = {"content-type": "Application/JSON; charset=utf-8"}
+    assert wrong(Answer(200, headers, json.dumps(value).encode()), expect) is None
+
+
+@pytest.mark.parametrize("path", ["b", "a.1.c", "a.x", "a.0.b.c", "", "a.-1"])
+def test_nothing_is_at_a_path_that_leads_nowhere(path: str) -> None:
+    assert at({"a": [{"b": "c"}]}, path) is None
+
+
+def test_json_is_sent_as_json_and_what_is_said_stays(
+    app: App, programs: Programs, site: Site
+) -> None:
+    site.says("/", "good")
+    own = {"content-type": "text/plain", "X-Key": "k"}
+    steps = [
+        asking(site.url(), method="POST", body=' {"text": "Hello"}'),
+        asking(site.url(), method="POST", body="text=Hello"),
+        asking(site.url(), method="PUT", body="[]", headers=own),
+    ]
+    verify(a_release(app, *steps))
+    kinds = [
+        next((v for n, v in asked.headers.items() if n.lower() == "content-type"), None)
+        for asked in site.asked
+    ]
+    assert kinds == ["application/json", None, "text/plain"]
+    assert site.asked[2].headers["X-Key"] == "k"
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["relative", "absolute"])
+def test_what_the_answer_names_is_fetched(
+    app: App, programs: Programs, site: Site, whole: bool
+) -> None:
+    path = "/audio/1.wav"
+    site.says_json("/api/tts", {"data": {"audioUrl": site.url(path) if whole else path}})
+    site.says(path, b"RIFF" + b"x" * 100, kind="audio/wav")
+    expect = Expect(content_type="audio/", least_bytes=100)
+    step = asking(
+        site.url("/api/tts"), method="POST", body="{}", then="data.audioUrl", then_expect=expect
+    )
+    verify(a_release(app, step))
+    assert [(a.method, a.path) for a in site.asked] == [("POST", "/api/tts"), ("GET", path)]
+
+
+@pytest.mark.parametrize(
+    ("named", "says"),
+    [
+        ("/gone.wav", "expected status 200, got 404"),
+        ("http://other.example.invalid/a.wav", "names an address elsewhere, http://other"),
+        ("//other.example.invalid/a.wav", "names an address elsewhere"),
+        ("http://[::1/", "names"),
+        ("file:///etc/passwd", "names an address elsewhere"),
+        (None, "its answer names no address at audioUrl"),
+        (7, "its answer names no address at audioUrl"),
+    ],
+)
+def test_what_the_answer_names_is_not_good(
+    app: App, programs: Programs, site: Site, named: Any, says: str
+) -> None:
+    site.says_json("/tts", {"audioUrl": named})
+    assert says in failure(a_release(app, asking(site.url("/tts"), then="audioUrl"))).said
+
+
+def test_nobody_listens(app: App, programs: Programs) -> None:
+    failed = failure(a_release(app, asking(f"http://127.0.0.1:{free_port()}/")))
+    assert "connection refused (for 0 s)" in failed.said
+    assert "0.0.0.0 inside its container" in failed.fix
+
+
+def test_it_never_answers(app: App, programs: Programs) -> None:
+    with rude(lambda taken: taken.recv(1 << 20) and taken.recv(1) and None) as port:
+        failed = failure(a_release(app, asking(f"http://127.0.0.1:{port}/")))
+    assert "timed out after 1 s" in failed.said
+
+
+def test_a_container_that_ended_ends_it_at_once(app: App, programs: Programs, site: Site) -> None:
+    programs.answer("docker ps *", "abc\n")
+    programs.answer("docker inspect *", json.dumps([GONE]))
+    programs.answer("docker compose * logs *", "web | ValueError: no model\n")
+    failed = failure(a_release(app, asking(site.url(), within_s=3600)))
+    assert failed.said == "verify it answers: web: exited with 3"
+    assert failed.output == ("web | ValueError: no model",)
+    assert len(site.asked) == 1
+
+
+def test_secrets_are_masked(app: App, programs: Programs, site: Site) -> None:
+    site.says("/", "the key is hunter2secret", 500)
+    release = a_release(
+        app, asking(site.url("/?key=hunter2secret")), given={"KEY": "hunter2secret"}
+    )
+    site.replies["/?key=hunter2secret"] = site.replies["/"]
+    failed = failure(release)
+    assert "hunter2secret" not in failed.said + "".join(failed.output)
+    assert "hunter2secret" not in release.paths.log.read_text()
+    assert failed.output == ("the answer began: the key is ***",)
+
+
+LOG = VerifyStep("it listens", 0, log=r"Running on http://\S+:7860", service="web")
+
+
+def running(programs: Programs, *started: str) -> None:
+    programs.answer(
+        "docker compose * ps -q web*", "".join(f"id{i}\n" for i, _ in enumerate(started))
+    )
+    programs.answer("docker inspect -f *", "".join(f"{each}\n" for each in started))
+
+
+def test_a_line_of_the_log_since_the_container_was_started(app: App, programs: Programs) -> None:
+    later = STARTED.replace("00:00:00", "00:01:00")
+    running(programs, later, STARTED)
+    programs.answer("docker compose * logs *", "loading\nRunning on http://0.0.0.0:7860\n")
+    verify(a_release(app, LOG))
+    (called,) = programs.called("logs")
+    assert f"--since {STARTED} " in called
+    assert called.endswith(" web")
+
+
+def test_a_line_that_does_not_come(app: App, programs: Programs) -> None:
+    running(programs, STARTED)
+    programs.answer("docker compose * logs *", "loading\nstill loading\n")
+    failed = failure(a_release(app, LOG))
+    assert "no line of web's log matches \"Running on" in failed.said
+    assert failed.output == ("loading", "still loading")
+
+
+def test_no_container_to_read_the_log_of(app: App, programs: Programs) -> None:
+    assert "web does not run" in failure(a_release(app, LOG)).said
+
+
+def test_a_line_that_was_seen_is_good_after_the_log_was_rotated(
+    app: App, programs: Programs
+) -> None:
+    running(programs, STARTED)
+    programs.answer("docker compose * logs *", "Running on http://0.0.0.0:7860\n")
+    verify(a_release(app, LOG, release_id=OLD))
+    programs.answer("docker compose * logs *", "GET /\n")
+    verify(a_release(app, LOG))
+    running(programs, "2026-01-02T00:00:00Z")
+    assert "no line" in failure(Release.open(app.paths, NEW)).said
+
+
+def test_a_pattern_that_is_none(app: App, programs: Programs) -> None:
+    step = VerifyStep("it listens", 3600, log="(", service="web")
+    assert '"(" is no regular expression' in failure(a_release(app, step)).said
+
+
+COMMAND = VerifyStep("torch sees the GPU", 1, command=("python3", "-c", "assert 0"), service="web")
+
+
+def test_a_command_inside_the_service(app: App, programs: Programs) -> None:
+    verify(a_release(app, COMMAND))
+    assert programs.called("exec") == ["docker compose exec -T web python3 -c assert 0"]
+
+
+def test_a_command_that_fails_is_said_once_with_its_last_words(
+    app: App, programs: Programs
+) -> None:
+    programs.answer(
+        "docker compose * exec *", "trying\n", err="AssertionError k3y-of-app\n", status=1
+    )
+    release = a_release(app, COMMAND, given={"KEY": "k3y-of-app"})
+    failed = failure(release)
+    assert "python3 -c assert 0 in web: exit 1" in failed.said
+    assert failed.output == ("trying", "AssertionError ***")
+    assert "AssertionError" not in release.paths.log.read_text()
+    assert len(programs.called("exec")) > 1
+
+
+def behind(release: Release, site: Site, chain: Path | None, name: str) -> Release:
+    """The release with its site on nginx, which the test's server is."""
+    nginx = Nginx("host", path="/nowhere.conf", names=(name,))
+    if chain:
+        nginx = replace(nginx, certificate="files", certificate_dir=str(chain.parent))
+    release.plan = replace(release.plan, nginx=nginx)
+    return release
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
+def test_through_nginx(app: App, programs: Programs, tmp_path: Path, tls: bool) -> None:
+    chain, key = certificate(tmp_path / "tls", "app.example.invalid") if tls else (None, None)
+    with serve(chain, key) as nginx:
+        nginx.says("/health?a=b", "good")
+        at_nginx = f"{nginx.scheme}://app.example.invalid:{nginx.port}"
+        steps = [asking("http://127.0.0.1:1/health?a=b", through=at_nginx), COMMAND, LOG]
+        steps.append(asking("http://127.0.0.1:1/not-at-nginx"))
+        verify(behind(a_release(app, *steps), nginx, chain, "app.example.invalid"), through=True)
+    (asked,) = nginx.asked
+    assert (asked.path, asked.headers["Host"]) == (
+        "/health?a=b",
+        f"app.example.invalid:{nginx.port}",
+    )
+    assert not programs.called("exec")
+
+
+@pytest.mark.parametrize(
+    ("status", "fix"), [(413, "nginx.max_body"), (502, "nginx.upstream"), (504, "nginx.timeout_s")]
+)
+def test_what_nginx_itself_answers(
+    app: App, programs: Programs, site: Site, status: int, fix: str
+) -> None:
+    site.says("/", "<h1>nginx</h1>", status)
+    step = asking("http://127.0.0.1:1/", through=site.url().rstrip("/"))
+    failed = failure(behind(a_release(app, step), site, None, "_"), through=True)
+    assert failed.said.startswith("verify it answers, through nginx: ")
+    assert fix in failed.fix
+
+
+def test_nginx_does_not_listen(app: App, programs: Programs, site: Site) -> None:
+    step = asking(site.url(), through=f"http://127.0.0.1:{free_port()}")
+    failed = failure(behind(a_release(app, step), site, None, "_"), through=True)
+    assert "systemctl status nginx" in failed.fix
+    assert not site.asked
+
+
+def test_nginx_shows_another_certificate(app: App, programs: Programs, tmp_path: Path) -> None:
+    ours, _ = certificate(tmp_path / "ours", "app.example.invalid")
+    with serve(*certificate(tmp_path / "old", "app.example.invalid")) as nginx:
+        step = asking("http://127.0.0.1:1/", through=f"https://app.example.invalid:{nginx.port}")
+        failed = failure(
+            behind(a_release(app, step), nginx, ours, "app.example.invalid"), through=True
+        )
+    assert "the certificate is not good" in failed.said
