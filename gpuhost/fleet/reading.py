@@ -118,7 +118,9 @@ def ask(host: Host, commands: str, seconds: int, what: str) -> CommandOutput:
     except (OSError, EOFError, SSHException) as error:
         raise BrokenOff(f"the connection broke off: {one_line(str(error))}") from error
     if not succeeded:
-        raise NotReadable(f"{what} failed: {_last(output.output_lines)}")
+        # A session that is cut has no status and no last words.
+        broken = BrokenOff if not output.output_lines else NotReadable
+        raise broken(f"{what} failed: {_last(output.output_lines)}")
     return output
 
 

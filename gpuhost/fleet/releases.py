@@ -17,6 +17,7 @@ from gpuhost.snapshot.docker import Container
 
 SCHEMA = 1
 RESTORE_FAILED = "restore-failed"
+UNDONE = "undone"
 
 
 class Running(str, Enum):
@@ -205,13 +206,22 @@ def release_json(release: Release, state: AppState) -> dict[str, Any]:
     }
 
 
-def verdict(release: Release, state: AppState) -> str:
-    """What became of a release, in one word or two."""
-    if release.result:
-        ended = release.result
-        return ended.state if ended.state == VERIFIED else f"{ended.state} in {ended.stage or '?'}"
-    attempt = state.under_way
-    return "under way" if attempt and attempt.id == release.id else "cut off"
+def outcome(release: Release, state: AppState) -> str:
+    """What became of a release, in one line."""
+    ended = release.result
+    if ended is None:
+        attempt = state.under_way
+        return "under way" if attempt and attempt.id == release.id else "cut off"
+    if ended.state == VERIFIED:
+        return VERIFIED
+    words = [f"failed in {ended.stage or 'an unknown stage'}: {ended.said or ended.state}"]
+    if ended.restored:
+        words.append(f"{ended.restored} is back")
+    if ended.state == UNDONE:
+        words.append("nothing is left running")
+    if ended.state == RESTORE_FAILED:
+        words.append(f"THE RELEASE BEFORE DID NOT COME BACK: {ended.restore_said}")
+    return "; ".join(words)
 
 
 def _container(container: Container) -> dict[str, str]:

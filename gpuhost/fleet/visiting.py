@@ -21,7 +21,7 @@ from gpuhost.fleet.reading import (
 )
 from gpuhost.fleet.report import HostStatus
 from gpuhost.settings import Settings
-from gpuhost.snapshot import Snapshot
+from gpuhost.snapshot import NotRead, Snapshot
 
 T = TypeVar("T")
 Judge = Callable[[Snapshot, Settings], T]
@@ -88,6 +88,7 @@ def visit(fleet: Fleet, host: Host, seconds: float, judge: Judge[T]) -> T | Trou
     """Log in, read, judge, log out; whatever goes wrong is this host's trouble.
 
     + seconds: from connecting to the last judgement
+    + judge: may raise NotRead
     """
     doing = "connecting"
     if host.name in fleet.refused:
@@ -106,6 +107,8 @@ def visit(fleet: Fleet, host: Host, seconds: float, judge: Judge[T]) -> T | Trou
         return Trouble(HostStatus.UNREACHABLE, str(error), error.fix)
     except NotReadable as error:
         return Trouble(HostStatus.ERROR, str(error), error.fix)
+    except NotRead as reason:
+        return Trouble(HostStatus.ERROR, f"could not be read: {reason}")
     except OutOfTime:
         status = HostStatus.UNREACHABLE if doing == "connecting" else HostStatus.ERROR
         return Trouble(status, f"{doing}: no answer within {seconds:g} s")

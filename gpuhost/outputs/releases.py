@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gpuhost.fleet.releases import AppReport, FleetApps, HostApps, Running, verdict
+from gpuhost.fleet.releases import AppReport, FleetApps, HostApps, Running, outcome
 from gpuhost.fleet.visiting import Trouble
 from gpuhost.outputs.fleet import print_reason, status_in_colour
 from gpuhost.outputs.table import plain
@@ -41,20 +41,9 @@ def _releases(host: str, state: AppState) -> Table:
             _ended(release),
             Text(plain(release.by)),
             _revision(release),
-            Text(plain(_outcome(release, state)), style=_style(release)),
+            Text(plain(outcome(release, state)), style=_style(release)),
         )
     return grid
-
-
-def _outcome(release: Release, state: AppState) -> str:
-    words = [verdict(release, state)]
-    if release.result and release.result.said:
-        words.append(release.result.said)
-    if release.result and release.result.restored:
-        words.append(f"{release.result.restored} is back")
-    if release.result and release.result.restore_said:
-        words.append(f"THE RELEASE BEFORE DID NOT COME BACK: {release.result.restore_said}")
-    return "; ".join(words)
 
 
 def _revision(release: Release) -> Text:
@@ -69,7 +58,7 @@ def _style(release: Release) -> str:
 
 
 def print_status(fleet: FleetApps, console: Console) -> None:
-    """One table of every app on every host; under an app what is under way, broken or failed."""
+    """One table of every app on every host; under it what is under way, cut off or failed."""
     grid = _table(None, "host", "app", "state", "release", "since (UTC)", "containers")
     for host in fleet.hosts:
         for row in _rows(host):
@@ -79,6 +68,10 @@ def print_status(fleet: FleetApps, console: Console) -> None:
     for host in fleet.hosts:
         if host.trouble:
             _trouble(host.host, host.trouble, console)
+        for app in host.apps:
+            for note in _notes(app):
+                line = Text(plain(f"{host.host}: {app.state.name}: {note}"))
+                console.print(line, soft_wrap=True)
 
 
 def _rows(host: HostApps) -> Iterator[list[Text]]:
@@ -97,24 +90,22 @@ def _rows(host: HostApps) -> Iterator[list[Text]]:
             _ended(current) if current else Text(),
             Text("\n".join(_containers(app))),
         ]
-        for line in _notes(app):
-            yield [Text(), Text(), Text(), Text(plain(line), style="yellow"), Text(), Text()]
 
 
 def _containers(app: AppReport) -> Iterator[str]:
     for container in app.containers:
         yield plain(f"{container.service or container.name}: {container.status or container.state}")
-    if app.engine_complaint:
-        yield plain(f"the engine does not answer: {app.engine_complaint}")
 
 
 def _notes(app: AppReport) -> Iterator[str]:
+    if app.engine_complaint:
+        yield f"the engine does not answer: {app.engine_complaint}"
     if attempt := app.state.under_way:
         yield f"under way: {in_words(attempt)}"
     if attempt := app.state.cut_off:
         yield f"cut off: {in_words(attempt)}; the next run, or a restart of the host, finishes it"
     if (failed := app.failed) and failed.id != app.state.current:
-        yield f"{failed.id}: {_outcome(failed, app.state)}"
+        yield f"the last release, {failed.id}, {outcome(failed, app.state)}"
 
 
 def in_words(attempt: Attempt) -> str:

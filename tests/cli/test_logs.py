@@ -1,0 +1,281 @@
+"""`gpuhost logs` over SSH: this machine is the host, with a directory in place of /opt/gpuhost."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import GPUHOST, Run, Workplace
+from tests.cli.sshd import ADDRESSES, Sshd
+
+GOOD, OTHER, THIRD = ADDRESSES[:3]
+OLD, NEW = "20261121-010203-aabbccdd", "20261122-010203-11223344"
+REPOSITORY = Path(__file__).parents[2]
+# What the host runs is the runner's own `follow`.
+RUNNER = f"""
+import sys
+from pathlib import Path
+sys.path.insert(0, {str(REPOSITORY)!r})
+from gpuhost.runner.follow import follow
+from gpuhost.runner.paths import AppPaths
+verb, app, id, offset, seconds = sys.argv[1:]
+assert verb == "follow"
+follow(AppPaths(Path(app)), id, int(offset), float(seconds))
+"""
+BUILD = "01:02:03 == build\n"
+DEADLINE_S = 60
+
+
+@dataclass(frozen=True)
+class AppHome:
+    """An app's directory on the host that is played."""
+
+    root: Path
+
+    @property
+    def home(self) -> Path:
+        return self.root / "tts"
+
+    def release(self, id: str, log: str) -> Path:
+        home = self.home / "releases" / id
+        home.mkdir(parents=True)
+        (home / "plan.json").write_text(json.dumps({"project": "tts", "by": "ann@desk"}))
+        (home / "log").write_text(log)
+        return home
+
+    def ended(self, id: str, state: str = "verified") -> None:
+        names = ("app", "kind", "by", "revision", "inputs")
+        result = {**dict.fromkeys(names, "x"), "id": id, "state": state, "started": 1, "ended": 2}
+        (self.home / "releases" / id / "result.json").write_text(json.dumps(result))
+
+    def append(self, id: str, text: str) -> None:
+        with (self.home / "releases" / id / "log").open("a") as log:
+            log.write(text)
+
+    @contextmanager
+    def at_work(self, id: str) -> Iterator[None]:
+        """A release is under way, and its lock is held."""
+        begun = {"kind": "release", "id": id, "by": "ann@desk", "started": 1795300000.0}
+        (self.home / "attempt.json").write_text(json.dumps(begun))
+        with (self.home / "lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+            (self.home / "attempt.json").unlink()
+
+    def command(self, before: str = "") -> str:
+        """What a login gets: the script it brought, about this directory."""
+        # Where tests run there may be no systemd; and of all probes those of apps will do.
+        edits = (
+            f"s#/opt/gpuhost#{self.root}#g",
+            "s#app_units 10 systemctl#app_units 1 true#",
+            "s#^probe() {#probe() { case $1 in apps|app_units|files) ;; *) return ;; esac#",
+        )
+        place = shlex.quote(";".join(edits))
+        script = self.root / "session.sh"
+        script.write_text(f"text=$(cat | sed {place})\n{before}\nprintf '%s\\n' \"$text\" | sh\n")
+        return f"exec sh {script}"
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> AppHome:
+    """Two releases that have ended."""
+    made = AppHome(tmp_path / "opt")
+    (made.root / "lib").mkdir(parents=True)
+    (made.root / "lib" / "runner-1.pyz").write_text(RUNNER)
+    made.release(OLD, f"{BUILD}01:02:04 old\n")
+    made.release(NEW, f"{BUILD}01:02:04 \x1b[32mgr\x1b]0;t\x07\x9büß\tnew\x1b[0m\n")
+    made.ended(OLD)
+    made.ended(NEW, "restored")
+    return made
+
+
+@pytest.fixture
+def logs(workplace: Workplace, sshd: Sshd, app: AppHome) -> Callable[..., Run]:
+    def run(*options: str, hosts: dict[str, Any] | None = None) -> Run:
+        inventory = workplace.inventory(hosts or {GOOD: sshd.login(app.command())})
+        return workplace.gpuhost("logs", str(inventory), *options, timeout=DEADLINE_S)
+
+    return run
+
+
+def test_which_log(workplace: Workplace, sshd: Sshd, app: AppHome) -> None:
+    """The newest, or the one that is named; nothing that steers a terminal."""
+    logs = ["logs", str(workplace.inventory({GOOD: sshd.login(app.command())})), "--app"]
+    no_release = "20200101-000000-00000000"
+    newest, old, none, other = workplace.many(
+        [*logs, "tts"],
+        [*logs, "tts", "--release", OLD],
+        [*logs, "tts", "--release", no_release],
+        [*logs, "other"],
+    )
+    assert (newest.exit, newest.out, newest.err) == (0, f"{BUILD}01:02:04 gr?üß    new\n", "")
+    assert (old.exit, old.out) == (0, f"{BUILD}01:02:04 old\n")
+    assert (none.exit, none.out) == (1, "")
+    assert f"{GOOD}: no release {no_release} of tts; there are: {NEW}, {OLD}" in none.err
+    assert (other.exit, other.out) == (1, "")
+    assert f"{GOOD}: no app other" in other.err
+
+
+def test_a_long_log_is_whole(logs: Callable[..., Run], app: AppHome) -> None:
+    lines = [f"01:02:05 line {number}: {'é' * 40}\n" for number in range(8000)]
+    app.append(NEW, "".join(lines))
+    run = logs("--app", "tts")
+    assert run.exit == 0
+    assert run.out.splitlines(keepends=True)[2:] == lines
+
+
+def test_the_one_under_way_as_far_as_it_is(logs: Callable[..., Run], app: AppHome) -> None:
+    (app.home / "releases" / OLD / "result.json").unlink()
+    with app.at_work(OLD):
+        run = logs("--app", "tts")
+    assert (run.exit, run.out) == (0, f"{BUILD}01:02:04 old\n")
+    assert "under way; --follow goes on" in run.err
+
+
+def test_several_hosts(logs: Callable[..., Run], sshd: Sshd, app: AppHome) -> None:
+    """Lines say whose they are; a host that cannot be read takes nothing from the others."""
+    login = sshd.login(app.command())
+    stranger = {**login, "ssh_known_hosts_file": str(app.root / "none")}
+    run = logs("--app", "tts", hosts={GOOD: login, OTHER: login, THIRD: stranger})
+    assert run.exit == 3
+    for host in (GOOD, OTHER):
+        assert [line for line in run.out.splitlines() if line.startswith(host)] == [
+            f"{host} | 01:02:03 == build",
+            f"{host} | 01:02:04 gr?üß    new",
+        ]
+    assert THIRD not in run.out
+    assert f"{THIRD}: unreachable: unknown host key" in run.err
+
+
+def test_no_runner_to_ask(logs: Callable[..., Run], app: AppHome) -> None:
+    (app.root / "lib" / "runner-1.pyz").unlink()
+    run = logs("--app", "tts")
+    assert run.exit == 1
+    assert "has no runner to read the log with" in run.err
+
+
+def test_a_runner_that_talks_nonsense(logs: Callable[..., Run], app: AppHome) -> None:
+    (app.root / "lib" / "runner-1.pyz").write_text("print('hello')")
+    run = logs("--app", "tts")
+    assert run.exit == 3
+    assert "the host's runner answered hello" in run.err
+
+
+def test_a_runner_that_fails(logs: Callable[..., Run], app: AppHome) -> None:
+    (app.root / "lib" / "runner-1.pyz").write_text("raise SystemExit('no such thing')")
+    run = logs("--app", "tts")
+    assert run.exit == 3
+    assert "reading the log failed: no such thing" in run.err
+
+
+@dataclass
+class Following:
+    process: subprocess.Popen[str]
+
+    def until(self, words: str) -> None:
+        """Read its lines until one has these words."""
+        assert self.process.stdout
+        for line in self.process.stdout:
+            if words in line:
+                return
+        raise AssertionError(f"it ended without {words}: {self.rest()}")
+
+    def rest(self) -> tuple[int, str, str]:
+        out, err = self.process.communicate(timeout=DEADLINE_S)
+        assert "Traceback" not in err
+        return self.process.returncode, out, err
+
+
+@contextmanager
+def following(workplace: Workplace, login: dict[str, Any]) -> Iterator[Following]:
+    process = subprocess.Popen(
+        [GPUHOST, "logs", workplace.inventory({GOOD: login}), "--app", "tts", "--follow"],
+        cwd=workplace.path,
+        env={**workplace.environment(), "PYTHONUNBUFFERED": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield Following(process)
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def under_way(app: AppHome) -> Iterator[AppHome]:
+    (app.home / "releases" / NEW / "result.json").unlink()
+    with app.at_work(NEW):
+        yield app
+
+
+def test_following_ends_with_the_release(workplace: Workplace, sshd: Sshd, app: AppHome) -> None:
+    (app.home / "releases" / NEW / "result.json").unlink()
+    with following(workplace, sshd.login(app.command())) as it:
+        with app.at_work(NEW):
+            it.until("new")
+            app.append(NEW, "01:02:06 == up\n")
+            it.until("== up")
+            app.append(NEW, "01:02:07 restored\n")
+            app.ended(NEW, "restored")
+        assert it.rest() == (0, "01:02:07 restored\n", "")
+
+
+def test_following_when_nothing_is_under_way(
+    workplace: Workplace, sshd: Sshd, app: AppHome
+) -> None:
+    with following(workplace, sshd.login(app.command())) as it:
+        it.until("new")
+        assert it.rest() == (0, "", "")
+
+
+def test_interrupted(workplace: Workplace, sshd: Sshd, under_way: AppHome) -> None:
+    with following(workplace, sshd.login(under_way.command())) as it:
+        it.until("new")
+        it.process.send_signal(signal.SIGINT)
+        status, out, err = it.rest()
+    assert (status, out) == (130, "")
+    assert "interrupted; a release that is under way goes on" in err
+
+
+def test_a_connection_that_breaks_off(workplace: Workplace, sshd: Sshd, app: AppHome) -> None:
+    """It is taken up again where it broke off: no line twice, none missing."""
+    (app.home / "releases" / NEW / "result.json").unlink()
+    cut = app.root / "cut"
+    # The session's own sshd is killed at the first question after the flag is there.
+    before = f'case $text in *" follow "*) [ -e {cut} ] && rm {cut} && kill -9 $PPID;; esac'
+    with following(workplace, sshd.login(app.command(before))) as it:
+        with app.at_work(NEW):
+            it.until("new")
+            cut.touch()
+            app.append(NEW, "01:02:06 == up\n")
+            it.until("== up")
+            deadline = time.monotonic() + DEADLINE_S
+            app.append(NEW, "01:02:07 == verify\n")
+            it.until("== verify")
+            while cut.exists():
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+            app.append(NEW, "01:02:08 verified\n")
+            app.ended(NEW)
+        assert it.rest() == (0, "01:02:08 verified\n", "")
+
+
+def test_python_of_the_host_is_old_enough() -> None:
+    """The runner is asked with the host's python3, not with this one."""
+    done = subprocess.run(["python3", "-I", "-c", RUNNER], capture_output=True, text=True)
+    assert "not enough values to unpack" in done.stderr, sys.version
