@@ -53,8 +53,10 @@ def override(app: App, choice: Choice) -> str:
     for name, service in app.compose.services.items():
         try:
             services.append(_service(name, service, app, choice))
-        except (BadPort, OutsideSource) as error:
+        except BadPort as error:
             mistakes.append(f"{app.path}: {error}")
+        except OutsideSource as error:
+            mistakes.append(f"{app.path}: services.{name}: {error}")
     if mistakes:
         raise BadApp(mistakes)
     return render(

@@ -112,6 +112,8 @@ def has_ipv6(now: Snapshot) -> bool:
 def site_paths(app: App) -> SitePaths:
     """Raises BadApp: the container's nginx cannot see the file, or what has to lie beside it."""
     declared = app.block.nginx
+    if declared and declared.tls and declared.port == declared.tls_port:
+        raise _bad(app, f"port and tls_port are both {declared.port}")
     if declared is None or declared.config is None or declared.service is None:
         certificates = f"{HOST_TLS}/{app.name}"
         return SitePaths(f"{HOST_SITES}/gpuhost-{app.name}.conf", certificates, certificates)

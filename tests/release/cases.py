@@ -1,0 +1,72 @@
+"""Apps, hosts, and what the two make: for tests that compare, and those that ask real tools.
+
+    python -m tests.release.cases
+
+writes the golden files anew; read the difference before it is committed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gpuhost.app.app import App
+from gpuhost.app.loading import load
+from gpuhost.declaration import Layer, declare
+from gpuhost.release.override import override
+from gpuhost.release.planning import plan_for
+from gpuhost.release.site import site
+from gpuhost.release.variant import Choice, choose
+from gpuhost.snapshot import Snapshot
+from tests.recorded import snapshot
+
+HERE = Path(__file__).parent
+APPS = HERE / "apps"
+GOLDEN = HERE / "golden"
+CPU = "debian13"
+P40 = "nvidia-p40"
+DECLARED = declare([Layer("the test", {"build_args": {"PIP_INDEX_URL": "https://pip.example"}})])
+OVERRIDES = [(name, host) for name in ("hostile", "plain", "whole") for host in (CPU, P40)]
+SITES = ("behind-nginx", "own_nginx", "whole")
+
+
+def app(name: str) -> App:
+    return load(APPS / f"{name}.yaml")
+
+
+def host(name: str) -> Snapshot:
+    return snapshot({"host": name})
+
+
+def chosen(of: App, on: str) -> Choice:
+    choice = choose(of.block, host(on), DECLARED)
+    assert isinstance(choice, Choice), choice
+    return choice
+
+
+def golden_files() -> dict[str, str]:
+    """Every golden file as it is rendered now."""
+    made = {}
+    for name, on in OVERRIDES:
+        made[f"{name}.{on}.override.yaml"] = override(app(name), chosen(app(name), on))
+    for name in SITES:
+        made[f"{name}.nginx.conf"] = site(app(name), ipv6=name == "whole") or ""
+    for on in (CPU, P40):
+        one = app("whole")
+        made[f"whole.{on}.plan.json"] = plan_for(
+            one,
+            chosen(one, on),
+            DECLARED,
+            host(on),
+            revision="f" * 40,
+            by="ops@laptop",
+            release_id="20260101-000000-aaaaaaaa",
+        ).text()
+    return made
+
+
+if __name__ == "__main__":
+    GOLDEN.mkdir(exist_ok=True)
+    for old in GOLDEN.iterdir():
+        old.unlink()
+    for file, text in golden_files().items():
+        (GOLDEN / file).write_text(text, encoding="utf-8")

@@ -1,0 +1,262 @@
+"""What is rendered, put to the real tools on a host: docker compose and nginx."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import Phase, given, settings
+
+from gpuhost.app.app import App
+from gpuhost.release.override import override
+from gpuhost.release.site import site
+from gpuhost.release.variant import Choice, choose
+from tests.lab.fixtures import Hosts
+from tests.lab.hosts import LabHost
+from tests.lab.lab import Wanted
+from tests.release.apps_made import app_of, documents
+from tests.release.cases import CPU, DECLARED, OVERRIDES, P40, app, chosen, golden_files, host
+from tests.release.sites_made import sites
+
+pytestmark = pytest.mark.lab
+
+MADE = 60
+ASK = Path(__file__).with_name("ask_tools.py").read_text()
+# The same every time: what fails here can be looked at.
+GENERATED = settings(
+    max_examples=MADE, phases=[Phase.generate], database=None, derandomize=True, deadline=None
+)
+
+
+@pytest.fixture(scope="module")
+def tools(hosts: Hosts) -> LabHost:
+    """A host with Compose and nginx, as Debian has them."""
+    (one,) = hosts(Wanted("tools", "trixie"))
+    install = "apt-get install -y -qq --no-install-recommends docker-compose nginx-light openssl"
+    one.run(f"export DEBIAN_FRONTEND=noninteractive; apt-get update -qq; {install}", timeout=600)
+    return one
+
+
+def _ask(one: LabHost, what: str, files: Mapping[str, str]) -> dict[str, Any]:
+    """Directory to what the tool said of the files in it: {"rc", "out", "err"}."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w") as archive:
+        for name, text in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(text.encode())
+            archive.addfile(member, io.BytesIO(text.encode()))
+    one.put("/root/ask_tools.py", ASK.encode())
+    done = one.run(f"python3 /root/ask_tools.py {what}", stdin=made.getvalue(), timeout=600)
+    said: dict[str, Any] = json.loads(done.stdout)
+    return said
+
+
+@dataclass(frozen=True)
+class Made:
+    document: dict[str, Any]
+    app: App
+    choice: Choice
+    text: str
+
+
+def _made_apps() -> list[Made]:
+    found: list[Made] = []
+
+    @GENERATED
+    @given(documents())
+    def collect(document: dict[str, Any]) -> None:
+        with tempfile.TemporaryDirectory() as directory:
+            one = app_of(document, Path(directory))
+        for on in (CPU, P40):
+            choice = choose(one.block, host(on), DECLARED)
+            assert isinstance(choice, Choice)
+            found.append(Made(document, one, choice, override(one, choice)))
+
+    collect()
+    return found
+
+
+def test_compose_accepts_every_app_with_its_override(tools: LabHost) -> None:
+    made = _made_apps()
+    files = {}
+    for number, one in enumerate(made):
+        files[f"{number}/compose.yaml"] = one.app.text.decode()
+        files[f"{number}/compose.override.yaml"] = one.text
+    said = _ask(tools, "compose", files)
+    assert len(said) == len(made) >= MADE
+    for number, one in enumerate(made):
+        answer = said[str(number)]
+        assert answer["rc"] == 0, f"{answer['err']}\n{files[f'{number}/compose.yaml']}\n{one.text}"
+        _judge(json.loads(answer["out"])["services"], one)
+
+
+def _judge(services: dict[str, Any], one: Made) -> None:
+    """Compose understands the two files as they are meant."""
+    assert set(services) == set(one.document["services"])
+    for name, found in services.items():
+        for port in found.get("ports", ()):
+            assert ip_address(port["host_ip"]).is_loopback, (name, port)
+        for key, value in one.choice.environment.get(name, {}).items():
+            # Compose prints a $ twice, so that what it prints can be read by it again.
+            assert found["environment"][key].replace("$$", "$") == value, (name, key)
+        reserved = found.get("deploy", {}).get("resources", {}).get("reservations", {})
+        cards = reserved.get("devices", [])
+        if name in one.choice.reservations:
+            (card,) = cards
+            assert (card["driver"], card["capabilities"]) == ("nvidia", ["gpu"])
+        if one.choice.without_card:
+            assert not cards
+            assert found.get("runtime") != "nvidia"
+            assert not any("nvidia" in str(device) for device in found.get("devices", ()))
+        if name in one.choice.reservations or one.choice.without_card:
+            assert not found.get("gpus")
+        if name in one.app.block.resources:
+            limits = found["deploy"]["resources"]["limits"]
+            assert (limits["memory"], float(limits["cpus"])) == ("1610612736", 0.25)
+            assert not {"mem_limit", "cpus"} & set(found)
+        if one.app.block.scale.get(name, 1) > 1:
+            assert "container_name" not in found
+        assert found["logging"]["driver"] in ("local", "json-file")
+
+
+def test_compose_takes_the_hostile_file_for_what_it_says(tools: LabHost) -> None:
+    golden = golden_files()
+    files = {}
+    for name, on in OVERRIDES:
+        files[f"{name}.{on}/compose.yaml"] = app(name).text.decode()
+        files[f"{name}.{on}/compose.override.yaml"] = golden[f"{name}.{on}.override.yaml"]
+    said = _ask(tools, "compose", files)
+    assert {name: answer["err"] for name, answer in said.items() if answer["rc"]} == {}
+    services = json.loads(said[f"hostile.{P40}"]["out"])["services"]
+    given = chosen(app("hostile"), P40).environment["gpu.worker"]
+    found = services["gpu.worker"]["environment"]
+    assert {key: found[key].replace("$$", "$") for key in given} == given
+    assert services["gpu.worker"]["build"]["context"] == "/srv/source"
+    assert services["child"]["build"]["additional_contexts"] == {
+        "shared": "/srv/source/shared",
+        "x": "/srv/source/x",
+        "assets": "/srv/source/assets",
+        "image": "docker-image://alpine",
+        "other": "/srv/other",
+    }
+    world = {
+        f"{name}:{port.get('published', port['target'])}"
+        for name, service in services.items()
+        for port in service.get("ports", ())
+        if not port.get("host_ip") or not ip_address(port["host_ip"]).is_loopback
+    }
+    assert world == set(app("hostile").block.public)
+
+
+def test_nginx_accepts_every_site(tools: LabHost) -> None:
+    texts: list[str] = []
+
+    @GENERATED
+    @given(sites())
+    def collect(declared: dict[str, Any]) -> None:
+        document = {"x-gpuhost": {"nginx": declared}, "services": {"a": {"image": "x"}}}
+        with tempfile.TemporaryDirectory() as directory:
+            texts.append(site(app_of(document, Path(directory)), ipv6=len(texts) % 2 == 0) or "")
+
+    collect()
+    assert len(texts) >= MADE
+    golden = {name: text for name, text in golden_files().items() if name.endswith(".nginx.conf")}
+    files = {f"{number}/site.conf": text for number, text in enumerate(texts)}
+    files |= {f"{name}/site.conf": text for name, text in golden.items()}
+    for name, answer in _ask(tools, "nginx", files).items():
+        assert answer["rc"] == 0, f"{answer['err']}\n{files[f'{name}/site.conf']}"
+
+
+CURL = "curl -sk --max-time 20 --resolve tts.example.com:443:127.0.0.1"
+SITE = "https://tts.example.com"
+
+
+@pytest.fixture(scope="module")
+def served(tools: LabHost) -> LabHost:
+    """The site of behind-nginx.yaml before an upstream that answers with what it was asked."""
+    tools.put("/root/upstream.py", Path(__file__).with_name("echo_server.py").read_bytes())
+    golden = golden_files()
+    certificate = "openssl req -x509 -nodes -newkey ec -pkeyopt ec_paramgen_curve:prime256v1"
+    tools.put("/etc/nginx/conf.d/site.conf", golden["behind-nginx.nginx.conf"].encode())
+    everyone = site(app("everyone")) or ""
+    tools.put("/etc/nginx/conf.d/everyone.conf", everyone.encode())
+    tools.run(
+        "systemd-run --unit=upstream python3 /root/upstream.py; "
+        "cd /etc/gpuhost/tls/behind-nginx 2>/dev/null || "
+        "{ mkdir -p /etc/gpuhost/tls/behind-nginx && cd /etc/gpuhost/tls/behind-nginx; }; "
+        f"{certificate} -subj /CN=x -keyout privkey.pem -out fullchain.pem && "
+        "mkdir -p /var/lib/gpuhost/acme/.well-known/acme-challenge && "
+        "echo token >/var/lib/gpuhost/acme/.well-known/acme-challenge/t && "
+        "nginx -t && systemctl restart nginx && "
+        f"{CURL.replace('-sk', '-ksf --retry 30 --retry-all-errors --retry-delay 1')} {SITE}/"
+    )
+    return tools
+
+
+def _asked(one: LabHost, arguments: str) -> dict[str, Any]:
+    """What the upstream saw of a request."""
+    seen: dict[str, Any] = json.loads(one.run(f"{CURL} {arguments}").stdout)
+    return seen
+
+
+def test_a_post_without_the_last_slash_is_no_redirect(served: LabHost) -> None:
+    """Of a prefix that ends in a slash nginx makes a redirect, and clients a GET of that."""
+    for path in ("/api/auth", "/api/auth/x?y=1", "/live"):
+        seen = _asked(served, f"-d text {SITE}{path}")
+        assert (seen["method"], seen["path"], seen["body"]) == ("POST", path, "text")
+
+
+def test_the_app_is_told_who_asks_and_how(served: LabHost) -> None:
+    headers = _asked(served, f"-H 'X-Forwarded-For: 192.0.2.9' {SITE}/x")["headers"]
+    assert headers["host"] == "tts.example.com"
+    assert headers["x-forwarded-proto"] == "https"
+    assert headers["x-forwarded-for"] == "192.0.2.9, 127.0.0.1"
+    assert headers["x-real-ip"] == "127.0.0.1"
+
+
+def test_only_a_websocket_is_upgraded(served: LabHost) -> None:
+    ask = "--http1.1 -H 'Connection: Upgrade' -H 'Upgrade: websocket'"
+    live = _asked(served, f"{ask} {SITE}/live/x")["headers"]
+    assert (live["upgrade"], live["connection"]) == ("websocket", "upgrade")
+    plain = _asked(served, f"{ask} {SITE}/x")["headers"]
+    assert "upgrade" not in plain
+    assert "upgrade" not in _asked(served, f"{SITE}/live/x")["headers"]
+
+
+def test_static_files_are_cached_whatever_the_app_says(served: LabHost) -> None:
+    for path, age in (("/_next/static/a.css", 31536000), ("/a/b.js", 86400)):
+        shown = served.run(f"{CURL} -D- -o /dev/null {SITE}{path}").stdout.lower()
+        assert f"cache-control: max-age={age}" in shown
+        assert "no-store" not in shown
+    assert "no-store" in served.run(f"{CURL} -D- -o /dev/null {SITE}/x").stdout.lower()
+
+
+def test_too_much_is_refused(served: LabHost) -> None:
+    large = "head -c 53000000 /dev/zero | "
+    status = "-o /dev/null -w '%{http_code} %{http_version}'"
+    assert served.run(f"{large}{CURL} {status} -T - {SITE}/x").stdout == "413 2"
+    many = f"{CURL} -Z -o /dev/null -w '%{{http_code}}\\n' '{SITE}/api/tts?[1-40]'"
+    assert set(served.run(many).stdout.split()) == {"200", "429"}
+
+
+def test_port_80_leads_to_tls_but_for_certbot(served: LabHost) -> None:
+    plain = "curl -s --max-time 20 -H 'Host: tts.example.com' http://127.0.0.1"
+    shown = served.run(f"{plain}/x?y -o /dev/null -w '%{{http_code}} %{{redirect_url}}'").stdout
+    assert shown == "301 https://tts.example.com/x?y"
+    challenge = "/.well-known/acme-challenge/t"
+    assert served.run(f"{plain}{challenge}").stdout == "token\n"
+
+
+def test_a_site_for_every_name_stands_before_the_distributions_default(served: LabHost) -> None:
+    assert "default_server" in served.run("cat /etc/nginx/sites-enabled/default").stdout
+    for name in ("whatever.example.org", "127.0.0.1"):
+        seen = served.run(f"curl -s --max-time 20 -H 'Host: {name}' http://127.0.0.1/x").stdout
+        assert json.loads(seen)["headers"]["host"] == name

@@ -1,0 +1,136 @@
+"""The override: what it says of every file, and what it refuses."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gpuhost.app.errors import BadApp
+from gpuhost.app.loading import load
+from gpuhost.release.override import override
+from gpuhost.release.variant import Choice, choose
+from gpuhost.release.yaml_text import quoted
+from tests.release.apps_made import TEXTS, app_of, documents
+from tests.release.cases import CPU, DECLARED, P40, app, chosen, host
+
+
+class _Tagged(yaml.SafeLoader):
+    """Reads Compose's tags as a pair of tag and value."""
+
+
+def _tagged(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> Any:
+    if isinstance(node, yaml.SequenceNode):
+        return suffix, loader.construct_sequence(node, deep=True)
+    return suffix, loader.construct_yaml_null(node) if node.value == "null" else node.value
+
+
+_Tagged.add_multi_constructor("!", _tagged)
+
+
+def _services(text: str) -> dict[str, Any]:
+    services: dict[str, Any] = yaml.load(text, _Tagged)["services"]
+    return services
+
+
+@given(TEXTS | st.text(st.characters(exclude_categories=["Cs"])))
+def test_quoted_text_is_read_back(text: str) -> None:
+    assert yaml.safe_load(quoted(text)) == text
+    assert "\n" not in quoted(text)
+
+
+@given(documents())
+def test_every_app_gets_an_override_that_says_what_was_meant(document: dict[str, Any]) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        made = app_of(document, Path(directory))
+    for on in (CPU, P40):
+        choice = choose(made.block, host(on), DECLARED)
+        assert isinstance(choice, Choice)
+        text = override(made, choice)
+        assert text == override(made, choice)
+        found = _services(text)
+        for name, written in document["services"].items():
+            one = found.get(name, {})
+            environment = choice.environment.get(name, {})
+            assert one.get("environment", {}) == {
+                key: value.replace("$", "$$") for key, value in environment.items()
+            }
+            assert ("logging" in one) is ("logging" not in written)
+            if written.get("ports"):
+                assert one["ports"][0] == "override"
+                assert len(one["ports"][1]) == len(written["ports"])
+
+
+def _of(text: str, directory: Path, on: str = CPU) -> dict[str, Any]:
+    path = directory / "one.yaml"
+    path.write_text(text, encoding="utf-8")
+    one = load(path)
+    return _services(override(one, chosen(one, on)))
+
+
+ONE_SHOT = """
+x-gpuhost:
+  gpu: {worker: {}}
+  with_gpu: {profiles: [gpu], leave_out: [out]}
+  without_gpu: {}
+  migrate: {service: migrate, without_backup: true}
+services:
+  app: {image: x, depends_on: {init: {condition: service_completed_successfully}}}
+  init: {image: x}
+  migrate: {image: x}
+  out: {image: x}
+  worker: {image: x, profiles: [gpu]}
+  other: {image: x, profiles: [other]}
+  given: {image: x, restart: "no"}
+  policy: {image: x, deploy: {restart_policy: {condition: none}}}
+"""
+
+
+def test_who_is_started_again(tmp_path: Path) -> None:
+    """Not what ends by itself: it would be run over and over."""
+    for on, expected in ((CPU, {"app", "out"}), (P40, {"app", "worker"})):
+        services = _of(ONE_SHOT, tmp_path, on)
+        assert {name for name, one in services.items() if "restart" in one} == expected
+
+
+def test_a_file_that_already_says_all_is_left_alone(tmp_path: Path) -> None:
+    text = "services: {a: {image: x, restart: always, logging: {driver: local}}}"
+    assert _of(text, tmp_path) == {}
+
+
+def test_every_mistake_is_said_with_its_service(tmp_path: Path) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(
+        """
+x-gpuhost: {source: {directory: .}, public: ["a:90"]}
+services:
+  a: {image: x, ports: ["80:80"]}
+  b: {build: ../elsewhere}
+  c: {image: x, ports: ["80:"]}
+"""
+    )
+    one = load(path)
+    with pytest.raises(BadApp) as raised:
+        override(one, chosen(one, CPU))
+    assert raised.value.lines == (
+        f"{path}: public: a:90: the service publishes no such port",
+        f"{path}: services.b: build context ../elsewhere is outside the source, to whose root it "
+        "is relative",
+        f"{path}: services.c.ports: '80:' is no port such as 3000:3000",
+    )
+
+
+def test_a_card_is_not_asked_for_twice() -> None:
+    """The file's own wish, in whatever words, gives way to the block's; or to there being none."""
+    for on in (CPU, P40):
+        services = _services(override(app("hostile"), chosen(app("hostile"), on)))
+        assert services["gpu.worker"]["gpus"] == ("reset", None)
+        assert "gpus" not in services["plain-worker"]
+    on_cpu = _services(override(app("hostile"), chosen(app("hostile"), CPU)))
+    assert on_cpu["plain-worker"]["runtime"] == ("reset", None)
+    assert on_cpu["child"]["deploy"]["resources"]["reservations"]["devices"] == ("reset", [])

@@ -1,0 +1,60 @@
+"""Which variant a host gets: tests/release/variants.yaml."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from gpuhost.app.model import Extension
+from gpuhost.declaration import Layer, declare
+from gpuhost.release.variant import Choice, Refusal, choose
+from gpuhost.snapshot import Snapshot
+from tests.recorded import snapshot
+
+CASES = yaml.safe_load(Path(__file__).with_name("variants.yaml").read_text("utf-8"))
+
+
+def _host(case: dict[str, Any]) -> Snapshot:
+    probes = case.get("probes", {})
+    if "cards" in case:
+        rows = (
+            f"{index}, GPU-00000000-0000-0000-0000-00000000000{index}, {name}, 535.183.01, {mib}, "
+            f"0, {capability}, {mig}, Disabled, Enabled, 00000000:0{index}:00.0, 21, 0, 10.0"
+            for index, name, mib, capability, mig in case["cards"]
+        )
+        probes = {"nvidia_query": {"rc": 0, "out": "\n".join(rows)}}
+    return snapshot({"host": case["host"], "probes": probes})
+
+
+def _block(case: dict[str, Any]) -> Extension:
+    keys = ("gpu", "with_gpu", "without_gpu")
+    return Extension.model_validate({key: case[key] for key in keys if key in case})
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
+def test_variant(case: dict[str, Any]) -> None:
+    block = _block(case)
+    declared = declare([Layer("the case", case.get("settings", {}))])
+    choice = choose(block, _host(case), declared)
+    if "refused" in case:
+        assert choice == Refusal(case["refused"])
+        return
+    assert isinstance(choice, Choice), choice
+    assert choice.with_gpu is ("reserved" in case)
+    variant = block.with_gpu if choice.with_gpu else block.without_gpu
+    if variant:
+        assert (choice.profiles, choice.leave_out) == (variant.profiles, variant.leave_out)
+    reserved = {
+        service: list(one.device_ids) or one.count or "all"
+        for service, one in choice.reservations.items()
+    }
+    assert reserved == case.get("reserved", {})
+    assert choice.why == case.get("why", case.get("without", choice.why))
+    assert choice.without_card is case.get("without", "").startswith("without")
+
+
+def test_no_case_vanished() -> None:
+    assert len(CASES) == 33
