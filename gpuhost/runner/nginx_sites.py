@@ -11,6 +11,8 @@ TOKEN = re.compile(r"""\#[^\n]*|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|[{};]|(?:\\.
 # `nginx -T` writes it before each file.
 FILE = re.compile(r"^# configuration file (.+):$")
 ANY = "_"
+# What other configurations, and gpuhost's own, write for it.
+ANYTHING = ("_", "", "~^", "~.", "~.*", "~^.*$")
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,8 @@ class _Block:
 
     def take(self, statement: list[str]) -> None:
         if statement[:1] == ["listen"] and len(statement) > 1:
+            if statement[1].startswith("unix:"):
+                self.is_server = False
             port = _port(statement[1])
             self.ports[port] = self.ports.get(port, False) or "default_server" in statement[2:]
         elif statement[:1] == ["server_name"]:
@@ -86,8 +90,8 @@ class _Block:
         for port, is_default in (self.ports or {"80": False}).items():
             names = dict.fromkeys(self.names or [ANY])
             for name in names:
-                yield Claim(port, name.lower() or ANY, self.file)
-            if is_default and ANY not in names:
+                yield Claim(port, ANY if name in ANYTHING else name.lower(), self.file)
+            if is_default and not names.keys() & set(ANYTHING):
                 yield Claim(port, ANY, self.file)
 
 

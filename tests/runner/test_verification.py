@@ -223,7 +223,7 @@ def test_a_container_that_ended_ends_it_at_once(app: App, programs: Programs, si
 def test_secrets_are_masked(app: App, programs: Programs, site: Site) -> None:
     site.says("/", "the key is hunter2secret", 500)
     release = a_release(
-        app, asking(site.url("/?key=hunter2secret")), given={"KEY": "hunter2secret"}
+        app, asking(site.url("/?key=hunter2secret"), 1), given={"KEY": "hunter2secret"}
     )
     site.replies["/?key=hunter2secret"] = site.replies["/"]
     failed = failure(release)
