@@ -31,7 +31,8 @@ WAIT_S = 20
 WAY_S = 40
 PAUSE_S = 3
 # What was cut off is taken up again by systemd, or at boot.
-RESUMED_WITHIN_S = 30
+RESUMED_WITHIN_S = 120
+RESTORE = "restore"
 
 
 @dataclass(frozen=True)
@@ -57,14 +58,17 @@ def target(now: Snapshot, app: str, release: str | None) -> Target | NoLog:
     if state is None or state.newest is None:
         return NoLog(f"no app {app}")
     attempt = state.under_way
-    under_way = attempt.id if attempt else None
     if release is not None and state.release(release) is None:
         there = ", ".join(one.id for one in state.releases)
         return NoLog(f"no release {release} of {app}; there are: {there}")
+    if release is None and attempt and attempt.kind == RESTORE:
+        log = f"{APPS}/{app}/backups/{attempt.id}/log"
+        return NoLog(f"a backup is being restored, by {attempt.by}: see {log} on the host")
+    if state.runner is None:
+        return NoLog(f"{app} has no runner to read its log with: release it again")
+    under_way = attempt.id if attempt else None
     chosen = state.release(release) or state.release(under_way) or state.newest
-    if not now.apps.runners:
-        return NoLog(f"{APPS}/lib has no runner to read the log with: release {app} again")
-    return Target(app, chosen.id, now.apps.runners[0], chosen.id == under_way)
+    return Target(app, chosen.id, state.runner, chosen.id == under_way)
 
 
 @dataclass(frozen=True)

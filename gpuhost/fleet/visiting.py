@@ -10,6 +10,7 @@ import gevent  # type: ignore[import-untyped]
 from pyinfra.api.host import Host
 
 from gpuhost.declaration import BadSettings, declared_for
+from gpuhost.fleet.interruption import interruption_reaches_this_greenlet
 from gpuhost.fleet.inventory import Fleet
 from gpuhost.fleet.reading import (
     NotReadable,
@@ -73,9 +74,10 @@ def each_host(
         return str(host.name)
 
     try:
-        spawned.extend(fleet.state.pool.spawn(visited, host) for host in fleet.hosts)
-        for done in gevent.iwait(spawned):
-            told(done.get())
+        with interruption_reaches_this_greenlet():
+            spawned.extend(fleet.state.pool.spawn(visited, host) for host in fleet.hosts)
+            for done in gevent.iwait(spawned):
+                told(done.get())
     except KeyboardInterrupt:
         interrupted = True
         gevent.killall(spawned, block=False)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import re
+import select
 import signal
 import socket
 import subprocess
@@ -290,24 +293,41 @@ def test_interrupted(workplace: Workplace, sshd: Sshd) -> None:
             OTHER: sshd.login(f"touch {started}; exec sleep 600"),
         }
     )
+    # On a terminal it says when it is done with a host: then the interruption comes.
+    ours, its = pty.openpty()
     process = subprocess.Popen(
         [GPUHOST, "check", inventory, "--json"],
         cwd=workplace.path,
-        env=workplace.environment(),
+        env={**workplace.environment(), "TERM": "xterm", "COLUMNS": "120"},
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stderr=its,
         text=True,
     )
+    os.close(its)
+    said = b""
     deadline = time.monotonic() + 40
-    while not (started.exists() and sshd.count_file("interrupted").exists()):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    # The reply of the first host has to arrive and to be judged.
-    time.sleep(3)
+    while not (started.exists() and b"1/2 hosts" in said):
+        assert time.monotonic() < deadline, said
+        said += _said(ours, 0.1)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=20)
+    out, _ = process.communicate(timeout=20)
+    while more := _said(ours, 0):
+        said += more
+    os.close(ours)
     assert process.returncode == 130
-    assert err == ""
+    plain = re.sub(r"\x1b\[[?0-9;]*[A-Za-z]", "", said.decode()).splitlines()
+    others = [line for line in plain if not re.match(r"\d/2 hosts |\s*$", line)]
+    assert others == [], "progress, and nothing else"
     first, second = json.loads(out)["hosts"]
     assert first["findings"]
     assert (second["status"], second["reason"]) == ("error", "interrupted before it was done")
+
+
+def _said(terminal: int, seconds: float) -> bytes:
+    """What has been written to a terminal, within this time; nothing at its end."""
+    if not select.select([terminal], [], [], seconds)[0]:
+        return b""
+    try:
+        return os.read(terminal, 4096)
+    except OSError:
+        return b""
