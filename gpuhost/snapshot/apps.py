@@ -89,12 +89,14 @@ class AppState:
 
     + current: the id of the last verified release; None: none has been
     + releases: newest first
+    + runner: the file in /opt/gpuhost/lib that its last release brought
     + at_work: its unit runs, or somebody holds its lock
     + given: of the current release
     """
 
     name: str
     current: str | None
+    runner: str | None
     releases: tuple[Release, ...]
     attempt: Attempt | None
     at_work: bool
@@ -170,6 +172,7 @@ def _app(value: Mapping[str, Any], at_work: frozenset[str]) -> AppState:
     return AppState(
         name=name,
         current=_text(value.get("current")) or None,
+        runner=_text(value.get("runner")) or None,
         releases=tuple(map(_release, _objects(value.get("releases")))),
         attempt=None if attempt is None else _attempt(_object(attempt)),
         at_work=value.get("locked") is True or UNIT.format(app=name) in at_work,

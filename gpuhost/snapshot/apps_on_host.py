@@ -71,10 +71,11 @@ def locked(path: Path, locks: str) -> bool:
 
 
 def app(home: Path, locks: str) -> dict[str, Any]:
-    current = home / "current"
+    current, runner = home / "current", home / "runner.pyz"
     return {
         "name": home.name,
         "current": current.resolve().name if current.is_symlink() else None,
+        "runner": runner.resolve().name if runner.exists() else None,
         "given": hashed(current / "given.json"),
         "locked": locked(home / "lock", locks),
         "attempt": small_json(home / "attempt.json"),

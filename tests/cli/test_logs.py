@@ -65,9 +65,9 @@ class AppHome:
             log.write(text)
 
     @contextmanager
-    def at_work(self, id: str) -> Iterator[None]:
+    def at_work(self, id: str, *, kind: str = "release") -> Iterator[None]:
         """A release is under way, and its lock is held."""
-        begun = {"kind": "release", "id": id, "by": "ann@desk", "started": 1795300000.0}
+        begun = {"kind": kind, "id": id, "by": "ann@desk", "started": 1795300000.0}
         (self.home / "attempt.json").write_text(json.dumps(begun))
         with (self.home / "lock").open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -94,6 +94,8 @@ def app(tmp_path: Path) -> AppHome:
     made = AppHome(tmp_path / "opt")
     (made.root / "lib").mkdir(parents=True)
     (made.root / "lib" / "runner-1.pyz").write_text(RUNNER)
+    made.home.mkdir()
+    (made.home / "runner.pyz").symlink_to("../lib/runner-1.pyz")
     made.release(OLD, f"{BUILD}01:02:04 old\n")
     made.release(NEW, f"{BUILD}01:02:04 \x1b[32mgr\x1b]0;t\x07\x9büß\tnew\x1b[0m\n")
     made.ended(OLD)
@@ -163,7 +165,7 @@ def test_no_runner_to_ask(logs: Callable[..., Run], app: AppHome) -> None:
     (app.root / "lib" / "runner-1.pyz").unlink()
     run = logs("--app", "tts")
     assert run.exit == 1
-    assert "has no runner to read the log with" in run.err
+    assert "tts has no runner to read its log with" in run.err
 
 
 def test_a_runner_that_talks_nonsense(logs: Callable[..., Run], app: AppHome) -> None:
@@ -178,6 +180,14 @@ def test_a_runner_that_fails(logs: Callable[..., Run], app: AppHome) -> None:
     run = logs("--app", "tts")
     assert run.exit == 3
     assert "reading the log failed: no such thing" in run.err
+
+
+def test_a_restore_is_under_way(logs: Callable[..., Run], app: AppHome) -> None:
+    with app.at_work("20261121-1", kind="restore"):
+        run = logs("--app", "tts")
+    assert run.exit == 1
+    assert "a backup is being restored, by ann@desk: see " in run.err
+    assert "/tts/backups/20261121-1/log" in run.err
 
 
 @dataclass

@@ -52,6 +52,7 @@ def root(tmp_path: Path) -> Path:
             (home / "backups" / name / "manifest.json").write_text('{"items": [1]}')
     (tmp_path / "lib").mkdir()
     (tmp_path / "lib" / "runner-1.pyz").touch()
+    (home / "runner.pyz").symlink_to("../lib/runner-1.pyz")
     return tmp_path
 
 
@@ -83,7 +84,7 @@ def test_an_app(root: Path) -> None:
         ("20261121-2", False),
         ("20261121-1", True),
     ]
-    assert read(root).runners == ("runner-1.pyz",)
+    assert read(root).runners == (app.runner,) == ("runner-1.pyz",)
 
 
 def test_given_secrets_are_compared_by_hash(root: Path) -> None:
@@ -176,7 +177,7 @@ def test_the_collector_runs_it(root: Path) -> None:
 
 KEYS = (
     "apps", "runners", "name", "current", "given", "attempt", "releases", "backups", "locked",
-    "result", "id", "started", "ended", "gap_s", "manifest", "sha256",
+    "result", "id", "runner", "started", "ended", "gap_s", "manifest", "sha256",
 )  # fmt: skip
 leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
 values = st.recursive(
