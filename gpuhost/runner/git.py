@@ -42,6 +42,8 @@ REFUSES_ONE = (
     "dumb http transport",
 )
 
+DAMAGED = ("all necessary objects", "is corrupt", "object file", "bad object", "unresolved deltas")
+
 
 def check_out(release: Release, source: Source, into: Path) -> None:
     """The commit's files and its own .git, in a directory that is new. Raises Failure.
@@ -134,6 +136,8 @@ class _Checkout:
         alone = self._remote(*fetch, "--depth=1", *address, commit)
         if alone.ok:
             return
+        if any(words in line for words in DAMAGED for line in alone.tail):
+            raise _Damaged("the app's own copy is damaged", output=alone.tail)
         if not any(words in line for words in REFUSES_ONE for line in alone.tail):
             raise _failure(f"git fetch of {self.source.url}", alone)
         self.release.log.write("the server gives no single commit: fetching all branches and tags")
@@ -146,14 +150,18 @@ class _Checkout:
             raise Failure(f"{self.source.url} has no commit {commit} any more", fix=GONE)
 
     def _has(self, commit: str) -> bool:
-        """Whether the commit is there with all its files: a fetch may have been cut off."""
+        """Whether the commit is there. Raises _Damaged for one without all its files: a fetch that
+        was cut off, or a power cut.
+        """
         git = ("git", f"--git-dir={self.copy}")
         log = self.release.log
         named = attempt(log, *git, "cat-file", "-e", commit, seconds=LOCAL_S, env=LOCAL)
         if not named.ok:
             return False
         walk = ("rev-list", "--objects", "--max-count=1", "--quiet", commit, "--")
-        return attempt(log, *git, *walk, seconds=LOCAL_S, env=LOCAL).ok
+        if not attempt(log, *git, *walk, seconds=LOCAL_S, env=LOCAL).ok:
+            raise _Damaged(f"the app's own copy has commit {commit} without all its files")
+        return True
 
     def _check_out(self) -> None:
         """A repository of its own: a Dockerfile may copy .git and ask it for the version."""

@@ -52,7 +52,7 @@ _APT = (
         "wait for it to end (unattended-upgrades, another apt), and release again",
     ),
     Signature(
-        r"NO_PUBKEY (?P<key>\w+)|signatures couldn't be verified because the public key",
+        r"NO_PUBKEY (?P<key>\w+)",
         "apt does not have the key of a repository {key}",
         "install the repository's key and name it with signed-by",
     ),

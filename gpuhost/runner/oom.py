@@ -13,7 +13,7 @@ VMSTAT = Path("/proc/vmstat")
 STAMP = re.compile(r"^\[\s*(\d+\.\d+)\]")
 KILLED = re.compile(
     r"(?P<limit>Memory cgroup out of memory|Out of memory)[^:]*: Kill(?:ed)? process \d+ "
-    r"\((?P<task>.*?)\)(?:.*?anon-rss:(?P<kib>\d+)kB)?"
+    r"\((?P<task>.*)\)(?:.*?anon-rss:(?P<kib>\d+)kB)?"
 )
 
 

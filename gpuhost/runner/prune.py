@@ -119,8 +119,11 @@ def _tags(release: Release, name: str) -> Iterable[str]:
     if not path.exists():
         # It failed before it had any.
         return ()
-    tags: dict[str, str] = json.loads(path.read_text(encoding="utf-8")).get("tags", {})
-    return tags.values()
+    record = json.loads(path.read_text(encoding="utf-8"))
+    tags = record.get("tags", {}) if isinstance(record, dict) else None
+    if not isinstance(tags, dict):
+        raise ValueError(f"{path} is not a record")
+    return [str(tag) for tag in tags.values()]
 
 
 def _commits(release: Release, kept: Iterable[str]) -> set[str]:

@@ -1,0 +1,104 @@
+# The program behind tests/runner/stand_in.py's Docker; STATE is set in a line before this one.
+import fnmatch
+import hashlib
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+HOME = Path(STATE)  # type: ignore[name-defined] # noqa: F821
+words = sys.argv[1:]
+state = json.loads((HOME / "state.json").read_text())
+images, tags = state["images"], state["tags"]
+stdin = sys.stdin.read() if "login" in words else ""
+environment = {k: v for k, v in os.environ.items() if k.startswith(("DOCKER", "GPUHOST"))}
+with (HOME / "calls").open("a") as calls:
+    calls.write(json.dumps({"words": words, "env": environment, "stdin": stdin}) + "\n")
+
+
+def end(status: int = 0) -> None:
+    (HOME / "state.json").write_text(json.dumps(state))
+    sys.exit(status)
+
+
+def fail(text: str) -> None:
+    print(text, file=sys.stderr)
+    end(1)
+
+
+def full(name: str) -> str:
+    return name if ":" in name.rpartition("/")[2] or "@" in name else f"{name}:latest"
+
+
+def make(name: str, content: str, env: list[str]) -> None:
+    image_id = "sha256:" + hashlib.sha256(content.encode()).hexdigest()
+    images[image_id] = {"Id": image_id, "Config": {"Env": env}}
+    tags[full(name)] = image_id
+
+
+def told_to_fail(name: str) -> None:
+    told = state["fails"].get(name)
+    if told:
+        if "kernel" in told:
+            with (HOME / "dmesg").open("a") as log:
+                log.write(told["kernel"])
+        print(told["out"], flush=True)
+        time.sleep(told.get("sleep", 0))
+        end(told["rc"])
+
+
+def compose() -> None:
+    verbs = ("config", "build", "pull")
+    verb = next(word for word in words if word in verbs)
+    rest = [word for word in words[words.index(verb) + 1 :] if not word.startswith("--")]
+    services = state["services"]
+    if verb == "config":
+        names = [word for word in rest if word != "json"]
+        missing = [name for name in names if name not in {**services, **state["hidden"]}]
+        if missing:
+            fail(f"no such service: {missing[0]}")
+        named = {name: state["hidden"][name] for name in names if name in state["hidden"]}
+        print(json.dumps({"name": "app", "services": {**services, **named}}))
+        end()
+    name = rest[-1]
+    service = {**services, **state["hidden"]}[name]
+    image = service.get("image") or f"app-{name}"
+    told_to_fail(f"{verb} {name}")
+    if verb == "build":
+        make(image, json.dumps(service["build"]), service.get("env", []))
+        print("#1 [1/1] FROM scratch\n#1 DONE 0.0s", flush=True)
+    elif full(image) in state["registry"]:
+        make(image, image, state["registry"][full(image)].get("env", []))
+    else:
+        fail(f"Error response from daemon: pull access denied for {image}, repository does not "
+             "exist or may require 'docker login'")  # fmt: skip
+    end()
+
+
+if words[0] == "compose":
+    compose()
+elif words[:2] == ["image", "inspect"]:
+    found = images.get(tags.get(full(words[2]), words[2]))
+    if found is None:
+        fail(f"Error response from daemon: No such image: {words[2]}")
+    print(json.dumps([found]))
+elif words[:2] == ["image", "tag"]:
+    tags[words[3]] = words[2]
+elif words[:2] == ["image", "ls"]:
+    pattern = words[-1].removeprefix("reference=")
+    print("\n".join(tag for tag in tags if fnmatch.fnmatch(tag.rpartition(":")[0], pattern)))
+elif words[:2] == ["image", "rm"]:
+    told_to_fail(f"rm {words[2]}")
+    del tags[words[2]]
+elif words[0] == "build":
+    name = words[words.index("--tag") + 1]
+    told_to_fail(f"build {name}")
+    make(name, Path(words[words.index("--file") + 1]).read_text(), [])
+elif words[0] == "login":
+    told_to_fail(f"login {words[-1]}")
+elif words[0] == "info":
+    print(f'"{HOME}" [["Backing Filesystem","extfs"]]')
+else:
+    fail(f"the stand-in does not know {words}")
+end()

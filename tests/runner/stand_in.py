@@ -1,0 +1,73 @@
+"""Tools that stand in for the host's, a docker that knows images among them."""
+
+from __future__ import annotations
+
+import json
+import stat
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gpuhost.runner import commands
+
+
+def tool(directory: Path, name: str, text: str) -> Path:
+    """A program that stands in for a tool of the host."""
+    directory.mkdir(exist_ok=True)
+    path = directory / name
+    path.write_text(text, encoding="utf-8")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return path
+
+
+def come_first(monkeypatch: pytest.MonkeyPatch, directory: Path) -> None:
+    monkeypatch.setattr(commands, "PATH", f"{directory}:{commands.PATH}")
+
+
+class Docker:
+    """A docker that keeps images in a file, and builds and pulls what it is told that there is."""
+
+    def __init__(self, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.state = directory / "state.json"
+        self.calls_made = directory / "calls"
+        self.images: dict[str, dict[str, Any]] = {}
+        self.services: dict[str, dict[str, Any]] = {}
+        self.hidden: dict[str, dict[str, Any]] = {}  # services of profiles that are not active
+        self.registry: dict[str, dict[str, Any]] = {}
+        self.fails: dict[str, dict[str, Any]] = {}
+        self.tags: dict[str, str] = {}
+        directory.mkdir()
+        program = Path(__file__).with_name("docker_stand_in.py").read_text(encoding="utf-8")
+        shebang = f"#!{sys.executable} -IS\nSTATE = {str(directory)!r}\n"
+        tool(directory / "bin", "docker", shebang + program)
+        tool(directory / "bin", "dmesg", f"#!/bin/sh\nexec cat {directory}/dmesg\n")
+        (directory / "dmesg").write_text("[   10.000000] booted\n")
+        self.kernel_log = directory / "dmesg"
+        come_first(monkeypatch, directory / "bin")
+        self.write()
+
+    def write(self) -> None:
+        keys = ("images", "services", "hidden", "registry", "fails", "tags")
+        self.state.write_text(json.dumps({key: getattr(self, key) for key in keys}))
+
+    def read(self) -> None:
+        for key, value in json.loads(self.state.read_text()).items():
+            setattr(self, key, value)
+
+    @property
+    def calls(self) -> list[dict[str, Any]]:
+        if not self.calls_made.exists():
+            return []
+        return [json.loads(line) for line in self.calls_made.read_text().splitlines()]
+
+    def called(self, verb: str) -> list[list[str]]:
+        """The arguments from this word on, of every call that has it."""
+        words = [call["words"] for call in self.calls]
+        return [each[each.index(verb) :] for each in words if verb in each]
+
+
+@pytest.fixture
+def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Docker:
+    return Docker(tmp_path / "docker", monkeypatch)

@@ -1,0 +1,73 @@
+"""In which order images are built, and what is refused before anything is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from gpuhost.runner.build_order import steps
+from gpuhost.runner.failure import Failure
+from gpuhost.runner.plan import Build, Migrate, Source
+from gpuhost.runner.release import Release
+from gpuhost.runner.services import canonical, read
+from tests.runner.at_hand import App, app
+from tests.runner.stand_in import Docker, docker
+
+__all__ = ["app", "docker"]
+
+CASES = yaml.safe_load(Path(__file__).with_name("build_orders.yaml").read_text("utf-8"))
+
+
+def in_place(case: dict[str, Any], app: App, docker: Docker) -> Release:
+    """The case's Dockerfiles in a release's source, and its services in Compose's words."""
+    bases = {tag: (".", file) for tag, file in case.get("bases", {}).items()}
+    build = Build(tuple(case.get("order", ())), case.get("args", {}), bases)
+    migrate = Migrate(case["migrate"]) if "migrate" in case else None
+    release = app.release(
+        source=Source("archive", "r"),
+        build=build,
+        migrate=migrate,
+        leave_out=tuple(case.get("leave_out", ())),
+    )
+    release.paths.source.mkdir()
+    for name, text in case.get("files", {}).items():
+        (release.paths.source / name).write_text(text)
+    for group in ("services", "hidden"):
+        for section in case.get(group, {}).values():
+            if "build" in section:
+                section["build"].setdefault("context", str(release.paths.source))
+    docker.services, docker.hidden = case["services"], case.get("hidden", {})
+    docker.write()
+    return release
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
+def test_order(case: dict[str, Any], app: App, docker: Docker) -> None:
+    release = in_place(case, app, docker)
+    if "built" in case:
+        assert [step.name for step in steps(release, read(release))] == case["built"]
+        return
+    with pytest.raises(Failure) as failure:
+        steps(release, read(release))
+    told = " ".join([failure.value.said, *failure.value.output, failure.value.fix])
+    assert [words for words in case["refused"] if words not in told] == [], told
+    assert failure.value.fix
+
+
+@pytest.mark.parametrize(
+    ("image", "full"),
+    [
+        ("redis", "redis:latest"),
+        ("docker.io/library/redis:7", "redis:7"),
+        ("docker.io/me/app", "me/app:latest"),
+        ("library/redis", "redis:latest"),
+        ("registry.example:5000/app", "registry.example:5000/app:latest"),
+        ("registry.example:5000/app:1", "registry.example:5000/app:1"),
+        ("app@sha256:" + "a" * 64, "app@sha256:" + "a" * 64),
+    ],
+)
+def test_one_spelling(image: str, full: str) -> None:
+    assert canonical(image) == full

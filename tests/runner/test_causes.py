@@ -1,0 +1,70 @@
+"""Real texts of tools, and what a person is told."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gpuhost.runner.causes import cause
+from gpuhost.runner.git_failures import KNOWN as OF_GIT
+from gpuhost.runner.known_failures import KNOWN
+from gpuhost.runner.signature import Signature
+
+HERE = Path(__file__)
+CASES = yaml.safe_load(HERE.with_name("causes.yaml").read_text("utf-8"))
+GIT_CASES = yaml.safe_load(HERE.with_name("git_failures.yaml").read_text("utf-8"))
+
+
+def judge(case: dict[str, Any], known: tuple[Signature, ...]) -> None:
+    said, fix = cause(case["lines"], case.get("status", 1), known)
+    assert [words for words in case["said"] if words not in said] == [], said
+    assert [words for words in case.get("fix", []) if words not in fix] == [], fix
+    if case.get("fix") == []:
+        assert fix == ""
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
+def test_texts(case: dict[str, Any]) -> None:
+    judge(case, KNOWN)
+
+
+@pytest.mark.parametrize("case", GIT_CASES, ids=lambda case: case["lines"][-1][:60])
+def test_texts_of_git(case: dict[str, Any]) -> None:
+    judge(case, OF_GIT)
+
+
+@pytest.mark.parametrize("known", [KNOWN, OF_GIT])
+def test_a_signature_names_no_group_that_it_does_not_have(known: tuple[Signature, ...]) -> None:
+    for signature in known:
+        groups = dict.fromkeys(re.compile(signature.pattern).groupindex, "x")
+        assert signature.said.format(**groups)
+        assert signature.fix.format(**groups) is not None
+
+
+@pytest.mark.parametrize(("known", "cases"), [(KNOWN, CASES), (OF_GIT, GIT_CASES)])
+def test_every_signature_decides_a_case(
+    known: tuple[Signature, ...], cases: list[dict[str, Any]]
+) -> None:
+    """One that never does is hidden by another, or misspelt."""
+    decided = {cause(case["lines"], case.get("status", 1), known) for case in cases}
+    lines = [
+        line for case in cases for line in (*case["lines"], f"exit code: {case.get('status')}")
+    ]
+    undecided = [
+        one.pattern
+        for one in known
+        if not any(one.match(line.strip()) in decided for line in lines)
+    ]
+    assert undecided == []
+
+
+@given(st.lists(st.text(max_size=60), max_size=4), st.one_of(st.none(), st.integers(0, 255)))
+def test_any_text_gets_an_answer(lines: list[str], status: int | None) -> None:
+    said, _ = cause(lines, status)
+    assert said

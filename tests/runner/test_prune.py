@@ -1,0 +1,172 @@
+"""What older releases leave goes, and nothing that a rollback needs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gpuhost.runner.files import point, write_json
+from gpuhost.runner.prune import Kept, kept_ids, prune
+from gpuhost.runner.release import Release
+from gpuhost.runner.result import Result
+from tests.runner.at_hand import App, app
+from tests.runner.stand_in import Docker, docker
+
+__all__ = ["app", "docker"]
+
+
+def an_id(number: int) -> str:
+    return f"202601{number:02d}-000000-{number:08x}"
+
+
+def case(letters: str) -> list[Kept]:
+    """Releases in order: v verified, f failed; a digit: a rollback to the one at this place."""
+    return [
+        Kept(str(n), letter if letter.isdigit() else str(n), letter != "f")
+        for n, letter in enumerate(letters)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("letters", "current", "keep", "kept"),
+    [
+        ("v", 0, 3, "0"),
+        ("vvvvv", 4, 3, "234"),
+        ("vvvvv", 4, 2, "34"),
+        # An old one runs: it stays, and the one before it.
+        ("vvvvv", 1, 2, "0134"),
+        ("vvvvv", 0, 2, "034"),
+        # Failures push no good one out, and the last of them stay for their logs.
+        ("vvffffff", 1, 2, "0167"),
+        ("fff", 2, 2, "012"),
+        ("vffvff", 3, 2, "0345"),
+        # A rollback stands for the files of another, which stay.
+        ("vvvv0", 4, 2, "034"),
+        ("vvv00", 4, 2, "0234"),
+        ("vv0000", 5, 2, "0145"),
+    ],
+)
+def test_who_stays(letters: str, current: int, keep: int, kept: str) -> None:
+    assert "".join(sorted(kept_ids(case(letters), str(current), keep))) == kept
+
+
+@given(st.text("vf", min_size=1, max_size=9), st.integers(0, 8), st.integers(2, 4))
+def test_the_current_and_one_to_go_back_to_always_stay(letters: str, place: int, keep: int) -> None:
+    found, current = case(letters), str(place % len(letters))
+    kept = kept_ids(found, current, keep)
+    assert current in kept
+    others = [one for one in found if one.is_verified and one.id != current]
+    assert not others or any(one.id in kept for one in others)
+    before = [one.id for one in others if one.id < current]
+    assert not before or before[-1] in kept
+
+
+def released(
+    app: App, docker: Docker, number: int, state: str = "verified", **plan: Any
+) -> Release:
+    """A release that has ended, and its image."""
+    release_id = an_id(number)
+    release = app.release(release_id, **{"keep_releases": 2, **plan})
+    image, tag = f"sha256:{number:064x}", f"gpuhost/app/web:{number:012x}"
+    docker.images[image], docker.tags[tag] = {"Id": image}, image
+    release.remember(images={"web": image}, tags={"web": tag})
+    ended = Result(release_id, "app", "release", state, "me", "r", release_id, 1.0, 2.0)
+    write_json(release.paths.result, asdict(ended))
+    if state == "verified":
+        point(app.paths.current, f"releases/{release_id}")
+    return release
+
+
+def left(app: App, docker: Docker) -> tuple[list[str], list[str]]:
+    docker.read()
+    return sorted(path.name for path in app.paths.releases.iterdir()), sorted(docker.tags)
+
+
+def test_directories_and_tags_go_and_data_stays(app: App, docker: Docker) -> None:
+    app.data("data/app.db", "rows")
+    (app.paths.backups / "one").mkdir(parents=True)
+    states = ("verified", "restored", "verified", "failed", "undone", "failed", "verified")
+    for number, state in enumerate(states):
+        release = released(app, docker, number, state)
+    docker.tags |= {"gpuhost/other/web:1": "x", "app-web:latest": "x", "gpuhost/app2/web:1": "x"}
+    docker.write()
+    (app.paths.releases / ".20260199-000000-aaaaaaaa.new").mkdir()
+    (app.paths.releases / "notes of a person").mkdir()
+    prune(release)
+    ids = [an_id(number) for number in (2, 4, 5, 6)]
+    directories, tags = left(app, docker)
+    assert directories == [".20260199-000000-aaaaaaaa.new", *ids, "notes of a person"]
+    assert tags == [
+        "app-web:latest",
+        *(f"gpuhost/app/web:{number:012x}" for number in (2, 4, 5, 6)),
+        "gpuhost/app2/web:1",
+        "gpuhost/other/web:1",
+    ]
+    assert (app.paths.shared / "data/app.db").read_text() == "rows"
+    assert (app.paths.backups / "one").is_dir()
+    said = release.paths.log.read_text()
+    assert "kept 4 releases; removed" in said
+    assert an_id(0) in said
+    verbs = {" ".join(call["words"][:2]) for call in docker.calls}
+    assert verbs == {"info --format", "image ls", "image rm"}
+    assert not any({"-f", "--force"} & set(call["words"]) for call in docker.calls)
+
+
+def test_an_image_that_a_container_runs_stays(app: App, docker: Docker) -> None:
+    for number in range(4):
+        release = released(app, docker, number)
+    tag = f"gpuhost/app/web:{0:012x}"
+    docker.fails = {f"rm {tag}": {"rc": 1, "out": "conflict"}}
+    docker.write()
+    prune(release)
+    assert f"{tag} stays" in release.paths.log.read_text()
+    assert tag in left(app, docker)[1]
+    assert f"gpuhost/app/web:{1:012x}" not in left(app, docker)[1]
+
+
+def test_a_tag_that_a_kept_release_shares_stays(app: App, docker: Docker) -> None:
+    for number in range(4):
+        release = released(app, docker, number)
+    oldest = f"gpuhost/app/web:{0:012x}"
+    release.remember(tags={"web": oldest})
+    docker.write()
+    prune(release)
+    assert oldest in left(app, docker)[1]
+
+
+def test_what_a_rollback_stands_for_stays(app: App, docker: Docker) -> None:
+    for number in range(4):
+        released(app, docker, number)
+    rollback = released(app, docker, 5, rollback_of=an_id(0))
+    docker.write()
+    prune(rollback)
+    assert left(app, docker)[0] == [an_id(0), an_id(3), an_id(5)]
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"tags": 1}'])
+def test_what_a_release_needs_is_not_known(app: App, docker: Docker, text: str) -> None:
+    for number in range(4):
+        release = released(app, docker, number)
+    app.paths.release(an_id(2)).record.write_text(text)
+    docker.write()
+    prune(release)
+    directories, tags = left(app, docker)
+    assert directories == [an_id(2), an_id(3)]
+    assert len(tags) == 4
+    assert "no image is untagged" in release.paths.log.read_text()
+
+
+def test_a_release_that_never_began_or_cannot_be_read(app: App, docker: Docker) -> None:
+    release = released(app, docker, 3)
+    for number, text in ((1, "{"), (2, json.dumps({"format": 99}))):
+        home = app.paths.release(an_id(number)).home
+        home.mkdir()
+        (home / "plan.json").write_text(text)
+    docker.write()
+    prune(release)
+    assert left(app, docker)[0] == [an_id(number) for number in (1, 2, 3)]
