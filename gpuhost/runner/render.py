@@ -64,9 +64,9 @@ def write_host_file(release: Release) -> None:
 
 
 def _running(release: Release) -> Iterable[str]:
-    """Services of this host's profiles; a migration's among them."""
-    services: Iterable[str] = config(release)["services"]
-    return services
+    """Services of this host's profiles, and the migration's, whose profile may hide it."""
+    migrate = release.plan.migrate
+    return {*config(release)["services"], *([migrate.service] if migrate else [])}
 
 
 def _image(release: Release, service: str) -> dict[str, object]:

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from gpuhost.runner import activation, lock, result, stored
-from gpuhost.runner.compose import compose, started
+from gpuhost.runner.commands import run
 from gpuhost.runner.exchange import Exchange, clear
 from gpuhost.runner.failure import Failure
 from gpuhost.runner.files import append, write_json
@@ -27,7 +27,10 @@ from gpuhost.runner.shape import from_json
 from gpuhost.runner.stored import Stored
 
 STAGING, EXCHANGING, UNDOING = "staging", "exchanging", "undoing"
+# From here on the data is left alone: only what is not needed any more is cleared away.
+DONE, UNDONE = "done", "undone"
 STOP_S = 30
+RUNNING = '{{.ID}} {{.Label "com.docker.compose.service"}}'
 LOUD = "!" * 78
 
 
@@ -140,9 +143,11 @@ def _stage(work: _Restore) -> None:
 
 
 def _there_or_back(work: _Restore) -> Result:
-    log = work.release.log
-    if work.state.step == UNDOING:
+    log, step = work.release.log, work.state.step
+    if step in (UNDOING, UNDONE):
         return _undo(work)
+    if step == DONE:
+        return _end(work, None)
     stopped = time.monotonic()
     try:
         _exchange(work)
@@ -158,9 +163,16 @@ def _there_or_back(work: _Restore) -> Result:
             fix=failure.fix,
         )
         return _undo(work)
-    gap = round(time.monotonic() - stopped, 1)
+    work.remember(step=DONE)
+    return _end(work, round(time.monotonic() - stopped, 1))
+
+
+def _end(work: _Restore, gap: float | None) -> Result:
     _keep(work)
-    log.write(f"verified, with the data of {work.backup.name}; it was stopped for {gap:.0f} s")
+    log = work.release.log
+    if gap is not None:
+        log.write(f"it was stopped for {gap:.0f} s")
+    log.write(f"verified, with the data of {work.backup.name}")
     return replace(_result(work.app, work.backup.name, VERIFIED), gap_s=gap)
 
 
@@ -185,12 +197,8 @@ def _undo(work: _Restore) -> Result:
     log.stage("undo")
     failure = Failure(state.said, output=state.output, fix=state.fix)
     try:
-        _stop(work)
-        for _, server in servers(work.release, work.backup):
-            server.swap_back()
-        for exchange in reversed(state.exchanges):
-            exchange.take_back()
-        activation.activate(work.release)
+        if state.step == UNDOING:
+            _take_back(work)
         for _, server in servers(work.release, work.backup):
             server.drop(server.beside)
     except Exception as error:
@@ -204,6 +212,16 @@ def _undo(work: _Restore) -> Result:
     log.write("the data is as it was before, and the app is verified with it")
     found = _result(work.app, work.backup.name, RESTORED, failure)
     return replace(found, restored=work.release.plan.id)
+
+
+def _take_back(work: _Restore) -> None:
+    _stop(work)
+    for _, server in servers(work.release, work.backup):
+        server.swap_back()
+    for exchange in reversed(work.state.exchanges):
+        exchange.take_back()
+    activation.activate(work.release)
+    work.remember(step=UNDONE)
 
 
 def _keep(work: _Restore) -> None:
@@ -227,14 +245,16 @@ def _keep(work: _Restore) -> None:
 def _stop(work: _Restore) -> None:
     """Everything that writes; database servers go on, their data is exchanged through them."""
     databases = {item.service for item in work.backup.manifest.items if item.kind == "postgres"}
-    services = [name for name in started(work.release, pinned=True) if name not in databases]
-    if services:
-        compose(
-            work.release,
-            *("stop", "-t", str(STOP_S), *services),
-            what="docker compose stop",
-            seconds=STOP_S + 90,
-        )
+    log = work.release.log
+    project = f"label=com.docker.compose.project={work.release.plan.project}"
+    words = ("docker", "ps", "--no-trunc", "--format", RUNNING, "--filter", project)
+    listed = run(log, *words, seconds=60, what="docker ps", quiet=True)
+    found = (line.split() for line in listed.splitlines())
+    # By their labels: somebody may have started one of another profile by hand.
+    writers = [container for container, *service in found if not databases & set(service)]
+    if writers:
+        what, limit = "stopping the app", STOP_S + 90
+        run(log, "docker", "stop", "-t", str(STOP_S), *writers, seconds=limit, what=what)
 
 
 def _clear_staged(work: _Restore) -> None:

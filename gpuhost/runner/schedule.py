@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -147,12 +146,13 @@ def _backup(release: Release) -> Job:
     if plan.backup is None or not plan.backup.every:
         return Job(unit, {})
     what = f"Backup of {plan.app}"
-    runner = Path(sys.argv[0]).resolve()
+    # The link that each release renews: a runner's own file is gone one day.
+    runner = release.app.home / "runner.pyz"
     service = SERVICE.format(
         app=plan.app,
         what=what,
         condition="After=docker.service\n",
-        command=f"/usr/bin/python3 {runner} backup {release.app.home}",
+        command=f"/usr/bin/python3 -I {runner} backup {release.app.home}",
         limit=plan.backup.limit_s + SPARE,
         more="Nice=10\nIOSchedulingClass=idle",
     )

@@ -96,6 +96,18 @@ def test_any_value_reaches_a_yaml_reader_as_it_is(app: App, programs: Programs, 
     assert read.count("$") == 2 * value.count("$")
 
 
+def test_a_migration_that_its_profile_hides_gets_image_and_secrets_too(
+    app: App, programs: Programs
+) -> None:
+    programs.compose({"web": {}})
+    wanted, given = (Secret("URL", services=("migrate",)),), {"URL": "u"}
+    release = app.release(secrets=wanted, given=given, migrate=Migrate("migrate"))
+    release.remember(tags={"migrate": "gpuhost/app/migrate:aaaaaaaaaaaa"})
+    render(release)
+    image = "gpuhost/app/migrate:aaaaaaaaaaaa"
+    assert host_file(release) == {"migrate": {"environment": {"URL": "u"}, "image": image}}
+
+
 def test_rendering_again_writes_the_same(app: App, programs: Programs) -> None:
     programs.compose(SERVICES)
     wanted = (Secret("A"), Secret("B", generate="hex"), Secret("F", file="certs/f"))

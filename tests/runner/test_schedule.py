@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +35,6 @@ def here(tmp_path: Path, programs: Programs, monkeypatch: pytest.MonkeyPatch) ->
     made = Host(tmp_path)
     monkeypatch.setattr(schedule, "UNITS", made.units)
     monkeypatch.setattr(logrotate, "PROGRAM", programs.directory / "logrotate")
-    monkeypatch.setattr(sys, "argv", ["/opt/gpuhost/lib/runner-abc.pyz", "release"])
     for name in ("systemctl", "logrotate", "systemd-analyze"):
         programs.answer(f"{name} nothing")
     return made
@@ -52,7 +50,8 @@ def test_a_backup_by_the_clock(app: App, programs: Programs, here: Host) -> None
     assert here.files == [f"{UNIT}.service", f"{UNIT}.timer"]
     service = (here.units / f"{UNIT}.service").read_text()
     timer = (here.units / f"{UNIT}.timer").read_text()
-    command = f"/usr/bin/python3 /opt/gpuhost/lib/runner-abc.pyz backup {app.paths.home}"
+    home = app.paths.home
+    command = f"/usr/bin/python3 -I {home}/runner.pyz backup {home}"
     assert f"ExecStart={command}\n" in service
     assert "TimeoutStartSec=7800\n" in service
     for line in ("OnCalendar=*-*-* 03:30", "RandomizedDelaySec=15min", "Persistent=true"):

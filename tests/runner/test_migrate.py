@@ -1,0 +1,156 @@
+"""Migrations: with a good backup, leaving what runs alone, and after one that was cut off."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from gpuhost.runner import backup
+from gpuhost.runner.failure import Failure
+from gpuhost.runner.migrate import migrate
+from gpuhost.runner.plan import Backup, Migrate
+from gpuhost.runner.release import Release
+from tests.runner.at_hand import App, Programs, app, programs
+
+__all__ = ["app", "programs"]
+
+HEALTHY = {"condition": "service_healthy"}
+ONE_SHOT = {"condition": "service_completed_successfully"}
+RUN = "docker compose run --rm -T --no-deps --name gpuhost-app-migrate migrate"
+
+
+def with_dependencies(programs: Programs, **needed: dict[str, str]) -> None:
+    programs.compose({"web": {}, "db": {}, "init": {}, "migrate": {"depends_on": needed}})
+
+
+@pytest.fixture
+def quiet(programs: Programs) -> Programs:
+    """No migration is there from before, and none needs anything."""
+    with_dependencies(programs)
+    programs.answer("docker container inspect *", status=1)
+    return programs
+
+
+def a_release(app: App, **plan: Any) -> Release:
+    app.paths.shared.mkdir(exist_ok=True)
+    least = {"migrate": Migrate("migrate", limit_s=60), "migrate_without_backup": True}
+    return app.release(**{**least, **plan})
+
+
+def changing(programs: Programs) -> list[str]:
+    asking = (" config ", " inspect ")
+    return [line for line in programs.calls if not any(word in line for word in asking)]
+
+
+def test_the_service_is_run_once_with_the_images_that_were_built(app: App, quiet: Programs) -> None:
+    release = a_release(app)
+    release.remember(tags={"migrate": "gpuhost/app/migrate:aaaaaaaaaaaa"})
+    migrate(release)
+    assert changing(quiet) == [RUN]
+    assert "gpuhost/app/migrate:aaaaaaaaaaaa" in release.paths.host.read_text()
+
+
+def test_no_migration_is_no_work(app: App, quiet: Programs) -> None:
+    migrate(a_release(app, migrate=None))
+    assert quiet.calls == []
+
+
+def test_what_it_needs_is_started_and_what_runs_is_left_alone(app: App, quiet: Programs) -> None:
+    with_dependencies(quiet, db=HEALTHY)
+    migrate(a_release(app))
+    up = "docker compose up -d --no-build --no-recreate --wait --wait-timeout 60 db"
+    assert changing(quiet) == [up, RUN]
+
+
+def test_a_profile_does_not_hide_what_it_needs(app: App, quiet: Programs) -> None:
+    quiet.compose({"web": {}, "db": {}})
+    section = {"services": {"migrate": {"depends_on": {"db": HEALTHY}}, "db": {}}}
+    quiet.answer("docker compose * config --format json migrate", json.dumps(section))
+    migrate(a_release(app))
+    assert [line.split()[-1] for line in changing(quiet)] == ["db", "migrate"]
+
+
+def test_a_service_that_is_not_there_is_said(app: App, quiet: Programs) -> None:
+    quiet.answer("docker compose * json migrate", status=1, err="no such service: migrate\n")
+    with pytest.raises(Failure, match="docker compose config migrate fails") as raised:
+        migrate(a_release(app))
+    assert raised.value.output == ("no such service: migrate",)
+
+
+def test_a_one_shot_that_it_needs_is_left_to_compose(app: App, quiet: Programs) -> None:
+    with_dependencies(quiet, init=ONE_SHOT)
+    migrate(a_release(app))
+    assert changing(quiet) == [RUN.replace(" --no-deps", "")]
+
+
+def test_a_dependency_that_does_not_come_up_is_a_failure(app: App, quiet: Programs) -> None:
+    with_dependencies(quiet, db=HEALTHY)
+    quiet.answer("docker compose * up *", status=1, err="container db is unhealthy\n")
+    with pytest.raises(Failure, match=r"starting what migrate needs \(db\) failed") as raised:
+        migrate(a_release(app))
+    assert raised.value.output == ("container db is unhealthy",)
+    assert not quiet.called(" run ")
+
+
+def test_a_migration_that_fails_says_so_in_its_own_words(app: App, quiet: Programs) -> None:
+    quiet.answer("docker compose * run *", "P3009\nmigrate found failed migrations\n", status=1)
+    with pytest.raises(Failure, match=r"migration \(migrate\) failed \(exit 1\)") as raised:
+        migrate(a_release(app))
+    assert raised.value.output == ("P3009", "migrate found failed migrations")
+
+
+def test_one_that_takes_too_long_is_ended_container_and_all(app: App, quiet: Programs) -> None:
+    quiet.answer("docker compose * run *", then="exec sleep 600")
+    with pytest.raises(Failure, match="did not end within 1 s"):
+        migrate(a_release(app, migrate=Migrate("migrate", limit_s=1)))
+    assert changing(quiet)[1:] == [
+        "docker stop -t 20 gpuhost-app-migrate",
+        "docker rm -f gpuhost-app-migrate",
+    ]
+
+
+def test_one_that_was_cut_off_is_waited_for_before_it_is_run_again(
+    app: App, quiet: Programs
+) -> None:
+    quiet.answer("docker container inspect *", "[{}]")
+    migrate(a_release(app))
+    assert changing(quiet) == [
+        "docker wait gpuhost-app-migrate",
+        "docker rm -f gpuhost-app-migrate",
+        RUN,
+    ]
+
+
+def test_no_migration_without_a_declared_backup(app: App, quiet: Programs) -> None:
+    with pytest.raises(Failure, match="no migration without a backup, and none is declared"):
+        migrate(a_release(app, migrate_without_backup=False))
+    assert quiet.calls == []
+
+
+def test_no_migration_without_the_backup_that_was_taken(app: App, quiet: Programs) -> None:
+    app.data("data/file")
+    release = a_release(app, migrate_without_backup=False, backup=Backup(paths=("data",)))
+    with pytest.raises(Failure, match="app has no backup ''"):
+        migrate(release)
+    backup.before_migration(release)
+    migrate(release)
+    assert changing(quiet) == [RUN]
+
+
+def test_no_migration_with_a_damaged_backup(app: App, quiet: Programs) -> None:
+    app.data("data/file")
+    release = a_release(app, migrate_without_backup=False, backup=Backup(paths=("data",)))
+    backup.before_migration(release)
+    next(app.paths.backups.glob("*/*.tar.gz")).write_text("damaged")
+    with pytest.raises(Failure, match="damaged or missing"):
+        migrate(release)
+    assert changing(quiet) == []
+
+
+def test_where_there_was_nothing_to_back_up_it_goes_on(app: App, quiet: Programs) -> None:
+    release = a_release(app, migrate_without_backup=False, backup=Backup(paths=("data",)))
+    backup.before_migration(release)
+    migrate(release)
+    assert changing(quiet) == [RUN]
