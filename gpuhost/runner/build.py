@@ -89,7 +89,8 @@ def _made_from(release: Release, base: Base) -> str:
     plan = release.plan
     revision = plan.source.revision if plan.source else plan.revision
     root = release.source if plan.source else release.app.shared
-    where = [str(path.relative_to(root)) for path in (base.context, base.dockerfile)]
+    # Without the release's own directory, which is another in every release.
+    where = [str(path).removeprefix(str(root)) for path in (base.context, base.dockerfile)]
     decisive = [revision, *where, sorted(plan.build.args.items())]
     return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()
 

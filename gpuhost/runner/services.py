@@ -63,7 +63,7 @@ def _in_profile(release: Release, name: str) -> Mapping[str, Any]:
 
 
 def _service(release: Release, name: str, section: Mapping[str, Any]) -> Service:
-    plan = release.plan
+    plan, section = release.plan, _as_meant(section)
     is_migration = plan.migrate is not None and plan.migrate.service == name
     values = section.get("environment") or {}
     return Service(
@@ -74,3 +74,9 @@ def _service(release: Release, name: str, section: Mapping[str, Any]) -> Service
         pull_policy=section.get("pull_policy") or "",
         environment={key: value for key, value in values.items() if value is not None},
     )
+
+
+def _as_meant(section: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Compose doubles every $ of what it prints, so that it could read it again."""
+    meant: Mapping[str, Any] = json.loads(json.dumps(section).replace("$$", "$"))
+    return meant
