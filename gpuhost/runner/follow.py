@@ -20,7 +20,7 @@ PATIENCE = 5.0
 
 def follow(app: AppPaths, release_id: str, offset: int, seconds: float) -> None:
     """Print one JSON line, then what the log has beyond `offset`; wait for that so long."""
-    path = app.release(release_id).log
+    path = app.attempted(release_id).log
     deadline = time.monotonic() + seconds
     while True:
         state = _state(app, release_id)
@@ -32,7 +32,7 @@ def follow(app: AppPaths, release_id: str, offset: int, seconds: float) -> None:
 
 
 def _print(app: AppPaths, release_id: str, state: str, offset: int) -> None:
-    path = app.release(release_id).log
+    path = app.attempted(release_id).log
     chunk = b""
     if path.exists():
         with path.open("rb") as file:
@@ -42,7 +42,7 @@ def _print(app: AppPaths, release_id: str, state: str, offset: int) -> None:
     whole = chunk[: chunk.rfind(b"\n") + 1]
     if state == "ended" and offset + len(whole) < (path.stat().st_size if path.exists() else 0):
         state = "running"
-    found = result.read(app.release(release_id).result) if state == "ended" else None
+    found = result.read(app.attempted(release_id).result) if state == "ended" else None
     now = attempt(app)
     answer = {
         "state": state,
@@ -59,9 +59,9 @@ def _state(app: AppPaths, release_id: str) -> str:
     now = attempt(app)
     if now and now.id == release_id:
         return "running" if locked(app) else "lost"
-    if result.read(app.release(release_id).result):
+    if result.read(app.attempted(release_id).result):
         return "ended"
     # Not begun yet: its runner is being started.
-    home = app.release(release_id).home
+    home = app.attempted(release_id).home
     is_new = home.exists() and time.time() - home.stat().st_mtime < PATIENCE
     return "running" if is_new else "lost"

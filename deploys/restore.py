@@ -1,0 +1,15 @@
+"""Put an app's data back as a backup has it; if the app is not good with it, as it was before.
+
+pyinfra inventory.py deploys/restore.py --data app=NAME                    lists the backups
+pyinfra inventory.py deploys/restore.py --data app=NAME --data backup=NAME
+
+The app is stopped meanwhile. With several hosts, give --limit HOST: each has backups of its own.
+"""
+
+from gpuhost.host.app import asked_for
+from gpuhost.host.app_restore import data_restored
+from gpuhost.host.start import begin
+
+# None: it was said why; other hosts go on.
+if (settings := begin()) and (app := asked_for()):
+    data_restored(settings, app)

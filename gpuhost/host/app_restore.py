@@ -1,0 +1,23 @@
+"""An app's data, put back as a backup has it."""
+
+from __future__ import annotations
+
+from pyinfra import host
+
+from gpuhost.host.start import elevated
+from gpuhost.operations.app_restore import restored
+from gpuhost.release.rollout import batch
+from gpuhost.settings import Settings
+
+
+def data_restored(declared: Settings, name: str) -> None:
+    """From the backup that `--data backup=NAME` names; without it they are listed."""
+    backup = host.data.get("backup")
+    restored(
+        name=f"Restore {name}" if backup else f"Backups of {name}",
+        app=name,
+        declared=declared,
+        backup=None if backup is None else str(backup),
+        _parallel=batch(host),
+        **elevated(declared),
+    )

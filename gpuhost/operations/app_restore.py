@@ -1,0 +1,119 @@
+"""Putting an app's data back as a backup has it. The host carries it out by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+
+from pyinfra import host
+from pyinfra.api import FunctionCommand, State, operation
+from pyinfra.api.host import Host
+from pyinfra.context import ctx_state
+
+from gpuhost.operations.commands import connector_arguments, remove
+from gpuhost.operations.reading import Commands, executing, read
+from gpuhost.operations.release import carried_out, not_attempted, reasons, refused
+from gpuhost.release.deliver import Start
+from gpuhost.release.draft import Refused, who
+from gpuhost.release.rollout import stopped_by
+from gpuhost.runner.paths import APPS
+from gpuhost.settings import Settings
+from gpuhost.snapshot.apps import Apps, AppState
+
+# Gigabytes are laid out, the app loads, and perhaps twice.
+LIMIT_SECONDS = 6 * 3600
+
+
+@operation()
+def restored(app: str, declared: Settings, backup: str | None = None) -> Commands:
+    """
+    Put an app's data back as a backup has it: laid out beside, exchanged while the app is stopped,
+    verified. If the app is not good with it, the data of before comes back. What was there is kept
+    on the host, in backups/before-restore-TIME.
+
+    + app: its name
+    + declared: the settings of this host
+    + backup: which; None: they are listed, and nothing is changed
+
+    **Example:**
+
+    .. code:: python
+
+        restored(
+            name="Restore tts",
+            app="tts",
+            declared=settings,
+            backup="20261120-033012-schedule",
+        )
+    """
+    state = ctx_state.get()
+    if executing() and (first := stopped_by(state, app)):
+        yield FunctionCommand(not_attempted, (app, first), {})
+        return
+    try:
+        known = _released(read(declared).apps, app)
+        if backup is not None:
+            _require(known, backup)
+    except Exception as error:
+        # An exception would end the run of every host.
+        yield from refused(app, reasons(error))
+        return
+    if backup is None:
+        host.noop(f"{app}: no backup was named, so nothing is restored")
+        for line in () if executing() else listed(known):
+            host.log(line)
+        return
+    host.log(f"{app}: {'restores' if executing() else 'would restore'} {backup}")
+    yield FunctionCommand(_restore, (app, backup), {})
+
+
+def listed(known: AppState) -> Iterable[str]:
+    """Its backups in words, newest first."""
+    names = _names(known)
+    if not names:
+        return (f"{known.name} has no backup on this host",)
+    return (f"{known.name} has {len(names)} backups on this host, newest first:", *names)
+
+
+def _names(known: AppState) -> list[str]:
+    return sorted((one.name for one in known.backups if one.whole), reverse=True)
+
+
+def _released(apps: Apps, app: str) -> AppState:
+    known = apps.get(app)
+    if known is None:
+        there = ", ".join(sorted(apps.by_name)) or "none"
+        raise Refused([f"it was never released on this host; released were: {there}"])
+    return known
+
+
+def _require(known: AppState, backup: str) -> None:
+    """Raises Refused."""
+    if known.current_release is None:
+        raise Refused(["no release of it was ever verified on this host; release it first"])
+    if known.under_way:
+        raise Refused([f"{known.under_way.kind} {known.under_way.id} is under way; wait for it"])
+    if backup not in _names(known):
+        raise Refused([f"{backup} is no backup of it", *listed(known)])
+
+
+def _restore(state: State, host: Host, app: str, backup: str) -> bool:
+    return carried_out(state, host, app, partial(_start, host, app, backup))
+
+
+def _start(host: Host, app: str, backup: str) -> Start:
+    """Raises Refused."""
+    # An earlier restore of the same backup: its result would be taken for this one's.
+    home = f"{APPS}/{app}/backups/{backup}"
+    arguments = connector_arguments(host)
+    done, _ = host.run_shell_command(remove(f"{home}/result.json", f"{home}/log"), **arguments)
+    if not done:
+        raise Refused([f"the result of an earlier restore of {backup} could not be removed"])
+    by = who()
+    return Start(
+        app=app,
+        id=backup,
+        by=by,
+        verb=("restore", "--by", by),
+        limit_s=LIMIT_SECONDS,
+    )
