@@ -13,10 +13,12 @@ from gpuhost.checks.registry import all_checks
 ROOT = Path(__file__).resolve().parents[1]
 CHECKS = {
     "apt": 4,
+    "build": 1,
     "disk": 4,
     "docker": 9,
     "firewall": 8,
     "memory": 2,
+    "nginx": 3,
     "nvidia": 11,
     "proxy": 3,
     "swap": 4,

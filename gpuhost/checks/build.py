@@ -36,7 +36,8 @@ def wrong_files(now: Snapshot, declared: Settings) -> list[str]:
         if state is not None and state.sha256 is None:
             raise NotRead(f"{path}: only root can read it")
         digest = hashlib.sha256(wanted.text.encode()).hexdigest()
-        if state is None or (state.sha256, state.mode) != (digest, wanted.mode):
+        right = (digest, wanted.mode, "root")
+        if state is None or (state.sha256, state.mode, state.owner) != right:
             wrong.append(path)
     return wrong
 

@@ -1,0 +1,148 @@
+"""The cache for apt inside builds, on hosts whose files are as rendered, and one step beside."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import pytest
+
+from gpuhost.building.apt_cache import LATE, MIRRORS, PATHS, SCRIPT, UNIT, files, mirrors
+from gpuhost.checks.build import apt_cache, build_arguments, build_proxy
+from gpuhost.settings import Settings
+from gpuhost.snapshot import Snapshot
+from tests.recorded import snapshot
+
+AUTO = Settings(apt_mirror="auto")
+GATEWAY = "172.17.0.1"
+CHANGED, STARTED = 1795299407, "Sat 2026-11-21 23:00:00 UTC"
+
+
+def a_host(
+    declared: Settings = AUTO,
+    *,
+    changed: dict[str, str] | None = None,
+    modes: dict[str, str] | None = None,
+    without: str = "",
+    owner: str = "root",
+    address: str = GATEWAY,
+    **unit: str,
+) -> Snapshot:
+    """A host where the cache is as declared, but for what is said.
+
+    + changed: contents by path; without: a path that is not there; address: docker0's
+    """
+    texts = {path: file.text for path, file in files(declared, GATEWAY).items() if path != without}
+    texts |= changed or {}
+    digests = {path: hashlib.sha256(text.encode()).hexdigest() for path, text in texts.items()}
+    states = {path: (modes or {}).get(path, "755" if path == SCRIPT else "644") for path in texts}
+    values = {"ActiveState": "active", "UnitFileState": "enabled"}
+    values |= {"ActiveEnterTimestamp": STARTED, **unit}
+    return snapshot(
+        {
+            "host": "debian13-docker",
+            "probes": {
+                "docker0": {"out": f"3: docker0    inet {address}/16 brd 172.17.255.255\n"},
+                "packages": {"out": "ii \tapt-cacher-ng\t3.7.5-1\tamd64\n"},
+                "units": {
+                    "out": f"Id={UNIT}\nLoadState=loaded\n"
+                    + "".join(f"{key}={value}\n" for key, value in values.items())
+                },
+                "stat": {
+                    "rc": 0,
+                    "out": "".join(
+                        f"{mode} {owner} root 10 {CHANGED} regular file {path}\n"
+                        for path, mode in states.items()
+                    ),
+                },
+                "hashes": {
+                    "rc": 0,
+                    "out": "".join(f"{digest}  {path}\n" for path, digest in digests.items()),
+                },
+            },
+        }
+    )
+
+
+def test_as_declared() -> None:
+    found = apt_cache.find(a_host(), AUTO)
+    assert (found.status.value, found.actual) == ("ok", "on 172.17.0.1:3142")
+
+
+BROKEN: list[Any] = [
+    pytest.param({"changed": {LATE: "Port: 80\n"}}, LATE, id="changed by hand"),
+    pytest.param({"modes": {SCRIPT: "777"}}, SCRIPT, id="anybody may change the script"),
+    pytest.param({"modes": {SCRIPT: "644"}}, SCRIPT, id="not executable"),
+    pytest.param({"owner": "ubuntu"}, SCRIPT, id="somebody else's"),
+    pytest.param({"without": MIRRORS}, MIRRORS, id="a file is gone"),
+    pytest.param({"address": "172.18.0.1"}, LATE, id="docker0 has another address now"),
+    pytest.param({"ActiveState": "failed"}, "active and enabled", id="stopped"),
+    pytest.param({"UnitFileState": "disabled"}, "active and enabled", id="gone at the next boot"),
+    pytest.param(
+        {"ActiveEnterTimestamp": "Sat 2020-11-21 23:00:00 UTC"},
+        "runs since before",
+        id="not taken up",
+    ),
+]
+
+
+@pytest.mark.parametrize(("difference", "says"), BROKEN)
+def test_not_as_declared(difference: dict[str, Any], says: str) -> None:
+    found = apt_cache.find(a_host(**difference), AUTO)
+    assert found.status.value == "fail"
+    assert says in found.expected + found.actual
+
+
+def test_another_mirror_is_declared() -> None:
+    found = apt_cache.find(a_host(), Settings(apt_mirror="ustc"))
+    assert (found.status.value, found.actual) == ("fail", f"not so in {MIRRORS}")
+
+
+def test_a_file_that_cannot_be_read_is_unknown() -> None:
+    now = a_host()
+    hidden = Snapshot(
+        type(now.probes)({**now.probes.by_name, "hashes": now.probes.get("sudo_user")})
+    )
+    assert apt_cache.find(hidden, AUTO).status.value == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("declared", "expected"),
+    [
+        (Settings(), ()),
+        (AUTO, ("http://mirrors.aliyun.com", "http://mirrors.tuna.tsinghua.edu.cn",
+                "http://mirrors.ustc.edu.cn")),
+        (Settings(apt_mirror="ustc"), ("http://mirrors.ustc.edu.cn",)),
+        (Settings(apt_mirror="https://mirror.example.invalid/debian"),
+         ("https://mirror.example.invalid",)),
+    ],
+)  # fmt: skip
+def test_mirrors_in_order(declared: Settings, expected: tuple[str, ...]) -> None:
+    assert mirrors(declared) == expected
+
+
+def test_what_builds_are_given() -> None:
+    assert build_proxy(AUTO, a_host()) == "http://172.17.0.1:3142"
+    assert build_arguments(AUTO, a_host()) == {
+        "http_proxy": "http://172.17.0.1:3142",
+        "NO_PROXY": "*",
+    }
+
+
+@pytest.mark.parametrize(
+    ("declared", "address"),
+    [
+        (Settings(), GATEWAY),
+        (Settings(apt_mirror="auto", build_apt_cache=False), GATEWAY),
+        (Settings(apt_mirror="auto", proxy_http="http://10.0.0.1:3128"), GATEWAY),
+        (Settings(apt_mirror="auto", proxy_https="http://10.0.0.1:3128"), GATEWAY),
+        (AUTO, "nonsense"),
+    ],
+)
+def test_what_builds_are_not_given(declared: Settings, address: str) -> None:
+    assert build_arguments(declared, a_host(address=address)) == {}
+
+
+def test_files_do_not_depend_on_the_run() -> None:
+    assert files(AUTO, GATEWAY) == files(AUTO, GATEWAY)
+    assert tuple(files(AUTO, GATEWAY)) == PATHS
