@@ -1,11 +1,11 @@
-"""From a blank Debian or Ubuntu server to a verified GPU container host.
+"""From a blank Debian or Ubuntu server to a verified GPU container host, with its apps.
 
 pyinfra inventory.py deploys/gpu_host.py           over SSH, every host of the inventory
 pyinfra inventory.py deploys/gpu_host.py --dry     what would change, and nothing else
 pyinfra @local deploys/gpu_host.py                 on the server itself
 """
 
-from gpuhost.host import apt, docker, firewall, nvidia, proxy, swap, system, toolkit
+from gpuhost.host import app, apt, build, docker, firewall, nvidia, proxy, swap, system, toolkit
 from gpuhost.host.start import begin
 from gpuhost.host.verification import verified
 
@@ -21,7 +21,9 @@ if settings := begin():
     docker.ready(settings)
     toolkit.ready(settings)
     docker.configured(settings)
+    build.ready(settings)
     toolkit.proven(settings)
     firewall.ready(settings)
     system.updated(settings)
     verified(settings)
+    app.all_released(settings)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from pyinfra import host, logger, state
 
+from gpuhost.app.errors import BadApp
 from gpuhost.app.loading import NAME
+from gpuhost.app.model import Extension
+from gpuhost.host import nginx
 from gpuhost.host.start import elevated
 from gpuhost.operations.reading import read
 from gpuhost.operations.release import reasons
@@ -44,6 +48,7 @@ def released(declared: Settings, name: str) -> None:
         known = [] if name in known_apps() else [f"known here: {', '.join(known_apps())}"]
         _refused(name, [*reasons(error), *known])
     else:
+        nginx.ready(declared, [found.app.block])
         _release(declared, name)
 
 
@@ -52,6 +57,7 @@ def all_released(declared: Settings) -> None:
     tell is judged when its turn comes, and what is missing anyway is said now.
     """
     # The same list on every host: an operation is told from others by its place in it.
+    nginx.ready(declared, _blocks(declared.apps))
     for name in host.loop(_apps_of_all_hosts()):
         if name in declared.apps:
             _released_once_ready(declared, name)
@@ -92,6 +98,15 @@ def _apps_of_all_hosts() -> list[str]:
     listed = (one.data.get("apps", ()) for one in host.inventory)
     names = (name for apps in listed if isinstance(apps, (list, tuple)) for name in apps)
     return list(dict.fromkeys(name for name in names if isinstance(name, str)))
+
+
+def _blocks(names: Iterable[str]) -> list[Extension]:
+    """What the apps say of themselves; those with mistakes are refused when their turn comes."""
+    blocks = []
+    for name in names:
+        with suppress(BadApp):
+            blocks.append(wanted(state, name).app.block)
+    return blocks
 
 
 def _refused(name: str, lines: Iterable[str]) -> None:

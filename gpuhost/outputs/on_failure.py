@@ -20,7 +20,7 @@ class _ShowFindings(BaseStateCallback):
     def operation_host_error(
         state: State, host: Host, op_hash: str, retry_count: int = 0, max_retries: int = 0
     ) -> None:
-        if VERIFICATION in state.get_op_meta(op_hash).names or not host.connected:
+        if not host.connected or not _was_to_be_verified(state, host, op_hash):
             return
         try:
             with ctx_host.use(host):
@@ -30,6 +30,12 @@ class _ShowFindings(BaseStateCallback):
         except Exception as error:
             # What failed first is what counts, and it has been said.
             logger.warning(f"{host.print_prefix}the findings could not be shown: {error!r}")
+
+
+def _was_to_be_verified(state: State, host: Host, op_hash: str) -> bool:
+    """Whether the verification was to come: what follows it tells by itself what is wrong."""
+    later = host.op_hash_order[host.op_hash_order.index(op_hash) + 1 :]
+    return any(VERIFICATION in state.get_op_meta(one).names for one in later)
 
 
 def show_findings_on_failure(state: State) -> None:
