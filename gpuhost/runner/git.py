@@ -76,10 +76,11 @@ def forget(release: Release, kept: set[str]) -> None:
     git = ("git", *SETTINGS, f"--git-dir={copy}")
     names = ("for-each-ref", "--format=%(refname)", KEPT)
     listed = attempt(release.log, *git, *names, seconds=LOCAL_S, env=LOCAL, quiet=True)
-    for name in listed.out.split():
-        if name.removeprefix(KEPT) not in kept:
-            attempt(release.log, *git, "update-ref", "-d", name, seconds=LOCAL_S, env=LOCAL)
-    attempt(release.log, *git, "gc", "--quiet", seconds=LOCAL_S, env=LOCAL)
+    gone = [name for name in listed.out.split() if name.removeprefix(KEPT) not in kept]
+    for name in gone:
+        attempt(release.log, *git, "update-ref", "-d", name, seconds=LOCAL_S, env=LOCAL)
+    if gone:
+        attempt(release.log, *git, "gc", "--quiet", seconds=LOCAL_S, env=LOCAL)
 
 
 def clear(path: Path) -> None:

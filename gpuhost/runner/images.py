@@ -121,9 +121,9 @@ def require_cuda(release: Release, services: Iterable[Service], images: dict[str
 
 
 def _require_cuda(release: Release, service: Service, image: Image, gpu: Gpu) -> None:
-    facts = Facts(
-        gpu.driver or None, gpu.cuda or None, gpu.brand or None, gpu.compute_capability or None
-    )
+    # A driver that is known and brings no CUDA is older than all that images ask for.
+    cuda = gpu.cuda or ("0" if gpu.driver else None)
+    facts = Facts(gpu.driver or None, cuda, gpu.brand or None, gpu.compute_capability or None)
     # What the service itself sets counts over what its image says.
     own = (f"{name}={value}" for name, value in service.environment.items())
     result = environment_gate((*image.environment, *own), facts)

@@ -395,6 +395,7 @@ GPU = Gpu("web", driver="535.183.01", cuda="12.2", brand="geforce", compute_capa
         (["NVIDIA_REQUIRE_CUDA=cuda>=99"], {}, Gpu("other", driver="535.1", cuda="12.2"), ""),
         # Not known is not refused: the log says that it could not be told.
         (["NVIDIA_REQUIRE_CUDA=cuda>=12.6"], {}, Gpu("web"), ""),
+        (["NVIDIA_REQUIRE_CUDA=cuda>=9.0"], {}, Gpu("web", driver="390.157"), "driver 390"),
         (["PATH=/bin"], {}, GPU, ""),
     ],
 )  # fmt: skip

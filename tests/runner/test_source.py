@@ -58,6 +58,14 @@ class Repository:
         return f"file://{self.home}"
 
 
+@pytest.fixture(autouse=True)
+def of_the_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of this machine decides, neither a git configuration nor a proxy."""
+    real = commands.environment
+    monkeypatch.setattr(commands, "environment", lambda extra: {**real(extra), "HOME": "/nowhere"})
+    monkeypatch.setattr(proxy, "CLIENT", tmp_path / "config.json")
+
+
 @pytest.fixture
 def repository(tmp_path: Path) -> Repository:
     return Repository(tmp_path)
