@@ -51,16 +51,16 @@ def restored(app: str, declared: Settings, backup: str | None = None) -> Command
         yield FunctionCommand(not_attempted, (app, first), {})
         return
     try:
-        known = _released(read(declared).apps, app)
+        known = released(read(declared).apps, app)
         if backup is not None:
-            _require(known, backup)
+            require(known, backup)
     except Exception as error:
         # An exception would end the run of every host.
         yield from refused(app, reasons(error))
         return
     if backup is None:
         host.noop(f"{app}: no backup was named, so nothing is restored")
-        for line in () if executing() else listed(known):
+        for line in listed(known):
             host.log(line)
         return
     host.log(f"{app}: {'restores' if executing() else 'would restore'} {backup}")
@@ -79,7 +79,8 @@ def _names(known: AppState) -> list[str]:
     return sorted((one.name for one in known.backups if one.whole), reverse=True)
 
 
-def _released(apps: Apps, app: str) -> AppState:
+def released(apps: Apps, app: str) -> AppState:
+    """Raises Refused if the host does not know the app."""
     known = apps.get(app)
     if known is None:
         there = ", ".join(sorted(apps.by_name)) or "none"
@@ -87,8 +88,8 @@ def _released(apps: Apps, app: str) -> AppState:
     return known
 
 
-def _require(known: AppState, backup: str) -> None:
-    """Raises Refused."""
+def require(known: AppState, backup: str) -> None:
+    """Raises Refused with the reason why this backup cannot be restored now."""
     if known.current_release is None:
         raise Refused(["no release of it was ever verified on this host; release it first"])
     if known.under_way:

@@ -1,0 +1,144 @@
+"""deploys/restore.py as a user runs it, on a host that plays its part."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gpuhost.operations import app_restore
+from gpuhost.release.draft import Refused
+from gpuhost.snapshot import Probe, Probes
+from gpuhost.snapshot.apps import Apps
+from tests.cli.conftest import sshd as sshd
+from tests.release import test_deploy_app as deploy_app
+from tests.release.test_deploy_app import ENDED, RESULT, ROOT, Played, Workplace
+from tests.release.test_deploy_app import workplace as workplace
+
+OLD, NEW, HALF = "20260101-033000-schedule", "20260102-101500-release", "20260103-033000-schedule"
+RELEASE = {
+    "id": "20260101-000000-aaaaaaaa",
+    "inputs": "b" * 64,
+    "revision": "a" * 40,
+    "by": "me@here",
+    "project": "tts",
+    "rollback_of": "",
+    "result": {"state": "verified"},
+}
+TTS: dict[str, Any] = {
+    "name": "tts",
+    "current": RELEASE["id"],
+    "releases": [RELEASE],
+    "attempt": None,
+    "given": None,
+    "backups": [
+        {"name": HALF, "manifest": False},
+        {"name": OLD, "manifest": True},
+        {"name": NEW, "manifest": True},
+    ],
+}
+
+
+@pytest.fixture(autouse=True)
+def played(monkeypatch: pytest.MonkeyPatch) -> None:
+    play = Path(__file__).with_name("played_restore.py")
+    monkeypatch.setattr(deploy_app, "PLAY", play)
+
+
+@pytest.fixture
+def host(workplace: Workplace) -> Played:
+    played = workplace.hosts[0]
+    played.apps(TTS)
+    # Beginning something looks for what is at it already.
+    played.home.mkdir(parents=True)
+    return played
+
+
+def restore(workplace: Workplace, *words: str) -> tuple[int, str]:
+    deploy = str(ROOT / "deploys" / "restore.py")
+    return workplace.run(deploy, "--data", "app=tts", *words)
+
+
+def test_without_a_name_backups_are_listed_and_nothing_is_changed(
+    workplace: Workplace, host: Played
+) -> None:
+    status, out = restore(workplace, "-y")
+    assert status == 0, out
+    assert "tts has 2 backups on this host, newest first:" in out
+    assert out.index(NEW) < out.index(OLD)
+    assert HALF not in out
+    assert (host.started, (host.directory / "removed").exists()) == ([], False)
+
+
+def test_a_backup_is_restored_and_watched(workplace: Workplace, host: Played) -> None:
+    result = {**RESULT, "id": OLD, "kind": "restore", "revision": "", "backup": OLD}
+    host.looks({**ENDED, "result": result})
+    status, out = restore(workplace, "--data", f"backup={OLD}", "-y")
+    assert status == 0, out
+    assert f"restore {OLD} verified" in out
+    verb = host.started.index("restore")
+    assert host.started[verb + 1 : verb + 4] == [str(host.home), OLD, "--by"]
+    home = f"/opt/gpuhost/tts/backups/{OLD}"
+    removed = json.loads((host.directory / "removed").read_text())
+    assert removed == [f"{home}/result.json", f"{home}/log"]
+
+
+def test_a_restore_that_fails_fails_the_run(workplace: Workplace, host: Played) -> None:
+    result = {
+        **RESULT,
+        "kind": "restore",
+        "state": "restored",
+        "said": "web: exited with 1",
+        "restored": RELEASE["id"],
+    }
+    host.looks({"state": "ended", "result": result})
+    status, out = restore(workplace, "--data", f"backup={OLD}", "-y")
+    assert status == 1, out
+    assert "web: exited with 1" in out
+
+
+def test_a_dry_run_restores_nothing(workplace: Workplace, host: Played) -> None:
+    status, out = restore(workplace, "--data", f"backup={OLD}", "--dry")
+    assert (status, f"would restore {OLD}" in out) == (0, True), out
+    assert (host.started, (host.directory / "removed").exists()) == ([], False)
+
+
+def test_what_cannot_be_is_refused_and_changes_nothing(workplace: Workplace, host: Played) -> None:
+    status, out = restore(workplace, "--data", f"backup={HALF}", "-y")
+    assert (status, f"{HALF} is no backup of it" in out) == (1, True), out
+    assert (host.started, (host.directory / "removed").exists()) == ([], False)
+
+
+def apps(*states: dict[str, Any]) -> Apps:
+    probes = {
+        "apps": Probe(0, json.dumps({"apps": states, "runners": []}), ""),
+        "app_units": Probe(0, "", ""),
+    }
+    return Apps.read(Probes(probes))
+
+
+AT_IT = {"kind": "release", "id": "20260104-000000-cccccccc", "by": "ada@desk", "started": 1}
+
+
+@pytest.mark.parametrize(
+    ("app", "backup", "says"),
+    [
+        (TTS, HALF, f"{HALF} is no backup of it"),
+        (TTS, "../../../etc", "../../../etc is no backup of it"),
+        ({**TTS, "backups": []}, OLD, "tts has no backup on this host"),
+        ({**TTS, "current": None}, OLD, "no release of it was ever verified on this host"),
+        ({**TTS, "attempt": AT_IT, "locked": True}, OLD, "release 20260104-000000-cccccccc is"),
+        ({**TTS, "name": "other"}, OLD, "never released on this host; released were: other"),
+    ],
+)
+def test_every_reason_to_refuse(app: dict[str, Any], backup: str, says: str) -> None:
+    with pytest.raises(Refused) as raised:
+        app_restore.require(app_restore.released(apps(app), "tts"), backup)
+    assert says in "\n".join(raised.value.lines)
+
+
+def test_what_was_cut_off_is_no_reason() -> None:
+    cut_off = {**TTS, "attempt": {**AT_IT, "kind": "restore"}}
+    app_restore.require(app_restore.released(apps(cut_off), "tts"), OLD)
