@@ -28,6 +28,7 @@ CHECKS = {
 LAB_TESTS = {
     "tests/e2e/test_apt.py": 17,
     "tests/e2e/test_bootstrap.py": 7,
+    "tests/e2e/test_build_cache.py": 18,
     "tests/e2e/test_docker.py": 22,
     "tests/e2e/test_firewall.py": 24,
     "tests/e2e/test_firewall_undone.py": 4,
@@ -36,6 +37,7 @@ LAB_TESTS = {
     "tests/e2e/test_local.py": 1,
     "tests/e2e/test_matrix.py": 10,
     "tests/e2e/test_nvidia.py": 28,
+    "tests/e2e/test_nginx.py": 8,
     "tests/e2e/test_ready_host.py": 21,
     "tests/e2e/test_swap.py": 23,
     "tests/e2e/test_system.py": 25,

@@ -28,8 +28,13 @@ ADDRESS_S = 60
 FORBIDDEN = 403
 
 
+def carries(archive: str) -> bool:
+    """Whether a mirror has this archive; some show no list at its top."""
+    return answers(archive) or answers(f"{archive}dists/")
+
+
 def answers(url: str) -> bool:
-    """Whether a mirror carries this archive; a list of files that it does not show is none."""
+    """Whether it is there; one that may not be seen is."""
     past_proxies = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with past_proxies.open(url, timeout=ANSWER_S):
@@ -44,7 +49,7 @@ def write_lists(bases: list[str]) -> None:
     urls = {name: [f"{base}/{archive}/" for base in bases] for name, archive in ARCHIVES.items()}
     every = [url for some in urls.values() for url in some]
     with ThreadPoolExecutor(max(1, len(every))) as pool:
-        good = dict(zip(every, pool.map(answers, every), strict=True))
+        good = dict(zip(every, pool.map(carries, every), strict=True))
     for name, some in urls.items():
         found = [url for url in some if good[url]]
         (LISTS / name).write_text("".join(f"{url}\n" for url in found))

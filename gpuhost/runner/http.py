@@ -10,7 +10,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 LARGEST = 4 * 1024 * 1024
 SHOWN = 300
@@ -100,7 +100,9 @@ def _port(parts: SplitResult) -> int:
 
 
 def _target(parts: SplitResult) -> str:
-    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    # What is written as it is read, umlauts say, is sent as HTTP has it; the rest stays.
+    return quote(target, safe="/?&=%:+$,;@!*'()~[]#")
 
 
 def _answer(response: http.client.HTTPResponse) -> Answer:

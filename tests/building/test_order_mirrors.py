@@ -48,6 +48,13 @@ def test_those_that_answer_in_their_order(lists: Path) -> None:
         assert written(lists) == [debian, [second.url("/ubuntu/")], []]
 
 
+def test_one_that_shows_no_list_at_its_top(lists: Path) -> None:
+    with serve() as site:
+        site.says("/debian/dists/", "a list")
+        order_mirrors.write_lists([site.url("").rstrip("/")])
+        assert written(lists) == [[site.url("/debian/")], [], []]
+
+
 def test_none(lists: Path) -> None:
     (lists / "mirrors").write_text("")
     order_mirrors.main("127.0.0.1")

@@ -38,6 +38,12 @@ def test_what_is_sent() -> None:
     assert asked.headers["Host"] == f"127.0.0.1:{site.port}"
 
 
+def test_a_path_as_a_person_writes_it() -> None:
+    with serve() as site:
+        ask(site.url("/gr\u00fc\u00dfe?a=b%20c&d=[1]"), seconds=10)
+    assert site.asked[0].path == "/gr%C3%BC%C3%9Fe?a=b%20c&d=[1]"
+
+
 def test_an_error_is_an_answer_and_a_redirect_is_not_followed() -> None:
     with serve() as site:
         site.replies["/old"] = (301, {"Location": "/new"}, b"")

@@ -1,0 +1,10 @@
+"""The step by which a host gets nginx for an app that is reached through it."""
+
+from gpuhost.app.model import Extension
+from gpuhost.host import nginx
+from gpuhost.host.start import begin
+
+SITE = {"nginx": {"upstream": "127.0.0.1:3000", "tls": {"kind": "acme", "email": "a@example.com"}}}
+
+if settings := begin():
+    nginx.ready(settings, [Extension.model_validate({}), Extension.model_validate(SITE)])

@@ -1,0 +1,62 @@
+"""nginx on real hosts: there for an app that needs it, broken by hand and mended."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.e2e.commands import Run, check, deploy
+from tests.lab.fixtures import Hosts
+from tests.lab.hosts import LabHost
+from tests.lab.images import RELEASES
+from tests.lab.lab import Wanted
+
+pytestmark = pytest.mark.lab
+
+OK = dict.fromkeys(("nginx.package", "nginx.renewal", "nginx.running"), "ok")
+
+
+@pytest.fixture(scope="module")
+def with_nginx(hosts: Hosts) -> dict[str, LabHost]:
+    """A host of each release with nginx and certbot, as an app needs them."""
+    found = hosts(*(Wanted(f"nginx-{release}", release) for release in RELEASES))
+    for host in found:
+        assert set(verdicts(host).values()) == {"skip"}
+    run = deploy(*found, deploy="tests/e2e/nginx_alone.py")
+    assert run.status == 0, run.stderr
+    return {host.state.release: host for host in found}
+
+
+@pytest.fixture(params=RELEASES)
+def host(request: pytest.FixtureRequest, with_nginx: dict[str, LabHost]) -> LabHost:
+    return with_nginx[request.param]
+
+
+def provision(host: LabHost) -> Run:
+    return deploy(host, deploy="tests/e2e/nginx_alone.py")
+
+
+def verdicts(host: LabHost) -> dict[str, str]:
+    status = check(host).status
+    return {id: value for id, value in status.items() if id.startswith("nginx.")}
+
+
+def test_it_is_there_and_a_second_run_changes_nothing(host: LabHost) -> None:
+    assert verdicts(host) == OK
+    run = provision(host)
+    assert (run.status, run.changed) == (0, {})
+
+
+TAMPERS = {
+    "nginx.package": ("apt-get -q -y remove certbot", {"nginx.renewal": "skip"}),
+    "nginx.running": ("systemctl disable --now nginx", {}),
+    "nginx.renewal": ("systemctl disable --now certbot.timer", {}),
+}
+
+
+@pytest.mark.parametrize("id", TAMPERS)
+def test_broken_by_hand_and_mended(host: LabHost, id: str) -> None:
+    command, with_it = TAMPERS[id]
+    host.run(command)
+    assert verdicts(host) == {**OK, id: "fail", **with_it}
+    assert provision(host).status == 0
+    assert verdicts(host) == OK
