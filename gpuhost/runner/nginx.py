@@ -173,7 +173,7 @@ def _ports_are_free(release: Release, ours: tuple[Claim, ...]) -> None:
                 who = line.partition("users:")[2].strip("()").split(",")[0].strip('"')
                 raise Failure(
                     f"port {port} is taken by {who}, nginx cannot listen there",
-                    fix=f"stop {who}, or give nginx.port or nginx.tls_port in the app file",
+                    fix=f"stop {who}, or give the site another port (nginx.port, nginx.tls_port)",
                 )
 
 

@@ -1,4 +1,4 @@
-"""apt inside builds on real hosts: dead mirrors are followed by the next; containers get through."""
+"""apt inside builds on real hosts: dead mirrors are followed by the next, containers reach it."""
 
 from __future__ import annotations
 
