@@ -14,9 +14,9 @@ from pydantic import ValidationError
 from gpuhost.app import names
 from gpuhost.app.app import App
 from gpuhost.app.compose_file import ComposeFile
-from gpuhost.app.document import BadYaml, Document, read
+from gpuhost.app.document import BadYaml, Document, Place, read
 from gpuhost.app.errors import BadApp
-from gpuhost.app.mistakes import Mistake, meant, mistakes_of, shown
+from gpuhost.app.mistakes import Mistake, meant, mistakes_of, named, shown
 from gpuhost.app.model import Extension
 from gpuhost.app.schema import KEY
 
@@ -26,6 +26,8 @@ PACKAGED = Path(__file__).parents[1] / "apps"
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 NAME_WORDS = "small letters, digits, - and _, beginning with a letter or digit"
 LARGEST = 1024 * 1024
+# Compose fills in variables wherever it finds them, in x-gpuhost too: what it would refuse there.
+NO_VARIABLE = re.compile(r"(?<!\$)(?:\$\$)*\$\{(?![A-Za-z_]\w*(?::?[-+][^}]*)?\})", re.ASCII)
 
 
 def find(name: str) -> Path:
@@ -84,6 +86,7 @@ def _parts(document: Document) -> tuple[ComposeFile, Extension | None, list[Mist
     compose = ComposeFile.of(written)
     mistakes = list(_of_compose(written))
     given = written.get(KEY)
+    mistakes += _variables(given, (KEY,))
     block, of_block = _block(_frozen({} if given is None else given), compose)
     return compose, block, [*mistakes, *of_block]
 
@@ -132,8 +135,19 @@ def _of_compose(written: Mapping[str, Any]) -> Iterator[Mistake]:
             yield Mistake((key,), f"{shown((), key)[1:-1]}: did you mean {KEY}?")
 
 
+def _variables(value: Any, place: Place) -> Iterator[Mistake]:
+    if isinstance(value, str) and NO_VARIABLE.search(value):
+        said = "Compose reads ${ as a variable's beginning, here too: write $${"
+        yield Mistake(place, f"{named(place[1:])}: {said}")
+    elif isinstance(value, dict | list):
+        for step, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _variables(item, (*place, step))
+
+
 def _frozen(value: Any) -> Any:
-    """Tuples for lists, as the model has them."""
+    """Tuples for lists, as the model has them; and $$ is $, as in all of a Compose file."""
+    if isinstance(value, str):
+        return value.replace("$$", "$")
     if isinstance(value, dict):
         return {key: _frozen(item) for key, item in value.items()}
     return tuple(map(_frozen, value)) if isinstance(value, list) else value

@@ -31,7 +31,7 @@ class Secret(Block):
     refuse: tuple[str, ...] = ()
     """Values that must not stay: an example's password, "changeme"."""
     value: str | None = None
-    """Template for values made of other secrets, "redis://:${REDIS_PASSWORD}@redis:6379/0"."""
+    """Template for values made of other secrets, "redis://:$${REDIS_PASSWORD}@redis:6379/0"."""
     internal: bool = False
     """Not given to services: a deploy key, a registry's password."""
 

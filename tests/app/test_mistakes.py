@@ -136,6 +136,15 @@ REFUSED: list[tuple[str, list[str]]] = [
         "secrets: {A: {}, B: {value: '${A}'}, C: {value: '${B}'}}",
         ["2: x-gpuhost.secrets.C.value: it is made of B, which is made of others itself"],
     ),
+    # Compose fills in variables here too.
+    (
+        "with_gpu: {environment: {app: {A: '${B'}}}\nverify: {fatal: ['a$$${b', 'a${B:?c}']}",
+        [
+            "2: x-gpuhost.with_gpu.environment.app.A: Compose reads ${ as a variable's beginning",
+            "3: x-gpuhost.verify.fatal[0]: Compose reads ${ as a variable's beginning, here too:",
+            "3: x-gpuhost.verify.fatal[1]: Compose reads ${ as a variable's beginning, here too:",
+        ],
+    ),
     # Both, in one go; what is wrong in a part hides nothing in another.
     (
         "scale: {app: 0}\nsecrets: {A: {x: 1}}\nsource: {git: 'git@x:y', deploy_key: A}\n"
@@ -177,6 +186,14 @@ def test_numbers_and_truth_are_text_to_a_container(tmp_path: Path) -> None:
     assert mistakes(tmp_path, "with_gpu: {environment: {app: {A: 1.10}}}") == [
         "2: x-gpuhost.with_gpu.environment.app.A = ***: text, in quotes"
     ]
+
+
+def test_two_dollars_are_one_as_in_all_of_a_compose_file(tmp_path: Path) -> None:
+    written = ["a$$", "$1", "$${b", "${B}", "${B:-c}", "$$$$", "$"]
+    environment = ", ".join(f"A{n}: '{text}'" for n, text in enumerate(written))
+    app = app_of(tmp_path, f"with_gpu: {{environment: {{app: {{{environment}}}}}}}")
+    read = ["a$", "$1", "${b", "${B}", "${B:-c}", "$$", "$"]
+    assert list(app.block.with_gpu.environment["app"].values()) == read
 
 
 HIDDEN = [
