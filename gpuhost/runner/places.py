@@ -81,8 +81,9 @@ def _entered(handle: int, here: Path, name: str, given_away: Iterable[Path], *, 
         if not make:
             raise
         os.mkdir(name, MODE, dir_fd=handle)
-        os.chmod(name, MODE, dir_fd=handle)  # whatever the umask is
-        found = os.stat(name, dir_fd=handle, follow_symlinks=False)
+        made = os.open(name, DIRECTORY | os.O_NOFOLLOW, dir_fd=handle)
+        os.fchmod(made, MODE)  # whatever the umask is
+        return made
     if not stat.S_ISLNK(found.st_mode):
         return os.open(name, DIRECTORY | os.O_NOFOLLOW, dir_fd=handle)
     if not _ours(os.fstat(handle)) or any(here.is_relative_to(one) for one in given_away):
