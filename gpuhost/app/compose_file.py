@@ -87,11 +87,22 @@ def _joined(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     """What Compose makes of two mappings: lists are put together, mappings joined."""
     joined = {**base, **own}
     for key in base.keys() & own.keys():
-        if isinstance(base[key], list) and isinstance(own[key], list):
-            joined[key] = [*base[key], *own[key]]
-        elif isinstance(base[key], dict) and isinstance(own[key], dict):
-            joined[key] = _joined(base[key], own[key])
+        before, after = _alike(base[key], own[key]), _alike(own[key], base[key])
+        if isinstance(before, list) and isinstance(after, list):
+            joined[key] = [*before, *after]
+        elif isinstance(before, dict) and isinstance(after, dict):
+            joined[key] = _joined(before, after)
     return joined
+
+
+def _alike(value: Any, other: Any) -> Any:
+    """Compose's short forms as mappings, where the other is one: "NAME=value", and build: ./api."""
+    if not isinstance(other, dict):
+        return value
+    if isinstance(value, list):
+        pairs = (_text(item) for item in value)
+        return {name: text for pair in pairs if pair for name, _, text in [pair.partition("=")]}
+    return {"context": value} if isinstance(value, str) else value
 
 
 def _service(written: Mapping[str, Any]) -> ComposeService:

@@ -28,10 +28,10 @@ def steps_for(app: App, choice: Choice) -> tuple[plan.VerifyStep, ...]:
 def _of_variant(app: App, choice: Choice) -> Iterator[declared.Step]:
     variant = "with_gpu" if choice.with_gpu else "without_gpu"
     for step in app.block.verify.steps:
-        asked = step.log or step.command
-        elsewhere = asked is not None and _is_of_other_variant(asked.service, app, choice)
-        only = step.command.only if step.command else None
-        if only in (None, variant) and not elsewhere:
+        inside = step.log or step.command
+        elsewhere = inside is not None and _is_of_other_variant(inside.service, app, choice)
+        asked = step.health or step.request or inside
+        if asked and asked.only in (None, variant) and not elsewhere:
             yield step
 
 

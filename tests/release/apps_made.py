@@ -19,7 +19,7 @@ HOSTILE = (
     "!reset null",
     "$HOME",
     "${X:-y}",
-    "$$",
+    "$",
     "{{ x }}{% y %}",
     'it\'s "quoted" \\ `x`',
     "a: b # c",
@@ -136,8 +136,19 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
+class _Quoting(yaml.SafeDumper):
+    """PyYAML knows YAML 1.1: what it leaves bare, such as 1e3, others take for a number."""
+
+
+def _in_quotes(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"')
+
+
+_Quoting.add_representer(str, _in_quotes)
+
+
 def text_of(document: dict[str, Any]) -> str:
-    return yaml.safe_dump(document, allow_unicode=True, sort_keys=False, width=10_000)
+    return yaml.dump(document, Dumper=_Quoting, allow_unicode=True, sort_keys=False, width=10_000)
 
 
 def app_of(document: dict[str, Any], directory: Path) -> App:

@@ -190,6 +190,9 @@ def test_steps_of_the_other_variant_are_not_asked(tmp_path: Path) -> None:
         {"log": {"service": "on-cpu", "matches": "d"}},
         {"log": {"service": "extra", "matches": "e"}},
         {"log": {"service": "forgotten", "matches": "f"}},
+        {"log": {"service": "app", "matches": "g", "only": "with_gpu"}},
+        {"health": {"url": "http://127.0.0.1:1", "only": "with_gpu"}},
+        {"request": {"url": "http://127.0.0.1:2", "only": "without_gpu"}},
     ]
     block = {
         "gpu": {"app": {}},
@@ -206,8 +209,15 @@ def test_steps_of_the_other_variant_are_not_asked(tmp_path: Path) -> None:
         "forgotten": {"image": "x", "profiles": ["other"]},
     }
     one = _app(tmp_path, block, services)
-    found = {on: [s.log or s.command[0] for s in _plan(one, on).verify.steps] for on in (CPU, P40)}
-    assert found == {CPU: ["b", "d", "f"], P40: ["a", "c", "e", "f"]}
+    found = {on: [_asked(step) for step in _plan(one, on).verify.steps] for on in (CPU, P40)}
+    assert found == {
+        CPU: ["b", "d", "f", "http://127.0.0.1:2"],
+        P40: ["a", "c", "e", "f", "g", "http://127.0.0.1:1"],
+    }
+
+
+def _asked(step: VerifyStep) -> str:
+    return step.request.url if step.request else step.log or step.command[0]
 
 
 def test_a_plan_says_what_the_images_gate_is_judged_by() -> None:
