@@ -24,6 +24,7 @@ from gpuhost.runner import (
 )
 from gpuhost.runner.failure import Failure
 from gpuhost.runner.files import write
+from gpuhost.runner.follow import follow
 from gpuhost.runner.plan import Backup, Directory, Migrate, Postgres
 from gpuhost.runner.release import Release
 from gpuhost.runner.restore_data import paths, restore
@@ -336,6 +337,18 @@ def test_an_unknown_backup_changes_nothing(app: App, activated: Activation) -> N
     assert (ended.state, "has no backup '../../etc'" in ended.said) == ("failed", True)
     assert state(app) == NOW
     assert not (app.paths.home.parent / "etc").exists()
+
+
+def test_it_is_followed_by_the_name_of_its_backup(
+    app: App, activated: Activation, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = a_backup(app)
+    restore(app.paths, name, "ada")
+    follow(app.paths, name, 0, 0)
+    answer, *lines = capsys.readouterr().out.splitlines()
+    told = json.loads(answer)
+    assert (told["state"], told["result"]["state"]) == ("ended", "verified")
+    assert [line[9:] for line in lines if "==" in line] == ["== stage", "== exchange", "== verify"]
 
 
 def test_one_that_had_ended_is_not_done_again(app: App, activated: Activation) -> None:
