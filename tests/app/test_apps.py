@@ -176,3 +176,17 @@ def _places(value: object, place: tuple[str | int, ...]) -> list[tuple[str | int
     elif isinstance(value, list):
         below = list(enumerate(value))
     return [place, *(found for key, item in below for found in _places(item, (*place, key)))]
+
+
+def test_the_ten_lines_of_the_documents_are_an_app(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "apps.md").read_text()
+    (whole,) = re.findall(r"```yaml\n(x-gpuhost:\n.*?)```", text, re.DOTALL)
+    path = tmp_path / "tts.yaml"
+    path.write_text(whole)
+    assert list(load(path).compose.services) == ["app"]
+    assert len(whole.partition("services:")[0].splitlines()) < 10
+    (secrets,) = re.findall(r"```yaml\n(secrets:\n.*?)```", text, re.DOTALL)
+    indented = secrets.replace("\n  ", "\n    ")
+    head = "services: {app: {image: 'a:1'}}\nx-gpuhost:\n  "
+    path.write_text(f"{head}{indented.rstrip()}\n    REDIS_PASSWORD: {{}}\n")
+    assert "GIT_KEY" in load(path).block.secrets
