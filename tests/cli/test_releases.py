@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -283,3 +285,21 @@ def test_over_ssh(workplace: Workplace, sshd: Sshd) -> None:
     assert unknown.exit == 1 and "no host has an app other" in unknown.err
     assert no_name.exit == 1 and "--app" in no_name.err
     assert sshd.execs("runs") == 4
+
+
+def test_the_page_shows_the_json_that_is_printed() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "status.md").read_text("utf-8")
+    status, releases = (json.loads(block) for block in re.findall(r"```json\n(.*?)```", page, re.S))
+    told = apps(VERIFIED, attempt=BEGUN)
+    hosts = (on("gpu1", told, box("app", "running", UP), units=UNIT), UNREACHABLE)
+    assert shape(status) == shape(fleet(*hosts).status_json())
+    assert shape(releases) == shape(fleet(hosts[0], name="tts").releases_json())
+    states = re.findall(r"^\| `([a-z-]+)` \|", page.split("What running means")[1], re.M)
+    assert states == [state.value for state in Running]
+
+
+def shape(value: Any) -> Any:
+    """Keys, in their order, without the values."""
+    if isinstance(value, dict):
+        return [(key, shape(item)) for key, item in value.items()]
+    return [shape(item) for item in value] if isinstance(value, list) else None
