@@ -102,7 +102,7 @@ def _start(app: str, target: Release, now: Snapshot) -> Start:
     by = who()
     return Start(
         app=app,
-        id=release_id(now, target.inputs),
+        id=release_id(now, app, target.inputs),
         by=by,
         verb=("rollback", "--to", target.id, "--by", by),
         limit_s=LIMIT_SECONDS,

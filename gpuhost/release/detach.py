@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -54,6 +55,12 @@ def _inventory() -> str:
 
 
 def _say_and_exit(number: int, frame: FrameType | None) -> NoReturn:
+    # A line of its own, behind the terminal's ^C.
+    click.echo(err=True)
     for sentence in _sentences:
         click.echo(sentence, err=True)
-    raise SystemExit(int(Exit.INTERRUPTED))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Raised where the signal happens to arrive, SystemExit would end a connection's thread alone,
+    # and pyinfra's own way out waits for the place that a watched host holds.
+    os._exit(int(Exit.INTERRUPTED))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import getpass
 import socket
 import time
+from calendar import timegm
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from gpuhost.app.errors import BadApp
@@ -28,6 +30,8 @@ from gpuhost.snapshot.apps import AppState
 # Of the whole release, and of bringing back the one before, which has as long again.
 TWICE = 2
 SPARE_SECONDS = 600
+STAMP = "%Y%m%d-%H%M%S"
+STAMP_LENGTH = len("20261122-010203")
 
 
 class Refused(Exception):
@@ -80,7 +84,7 @@ class Draft:
 
     def start(self, now: Snapshot) -> Start:
         """What goes to the host, under an id of the host's own clock."""
-        plan = replace(self.plan, id=release_id(now, self.plan.inputs))
+        plan = replace(self.plan, id=release_id(now, self.plan.app, self.plan.inputs))
         return Start(
             app=plan.app,
             id=plan.id,
@@ -156,9 +160,17 @@ def _services(wanted: Wanted, now: Snapshot, choice: Choice, declared: Settings)
     return tuple(Proposal(now, wanted.app, choice, declared).services)
 
 
-def release_id(now: Snapshot, inputs: str) -> str:
-    """When, by the host's clock, and what."""
-    when = time.strftime("%Y%m%d-%H%M%S", time.gmtime(now.system.now))
+def release_id(now: Snapshot, app: str, inputs: str) -> str:
+    """When, by the host's clock, and what. Releases are told apart, and put in order, by it.
+
+    Where the clock was set back it is a second after the newest one all the same.
+    """
+    when = time.strftime(STAMP, time.gmtime(now.system.now))
+    state = now.apps.get(app)
+    newest = state.newest.id[:STAMP_LENGTH] if state and state.newest else ""
+    if when <= newest:
+        with suppress(ValueError):
+            when = time.strftime(STAMP, time.gmtime(timegm(time.strptime(newest, STAMP)) + 1))
     return f"{when}-{inputs[:8]}"
 
 

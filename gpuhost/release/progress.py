@@ -103,5 +103,6 @@ class Progress:
         return f"  {self._stage:<{NAME_WIDTH}}"
 
     def _took(self) -> float:
-        # A release may go on over midnight.
-        return (self._latest - self._began) % DAY
+        # A release may go on over midnight; a clock that was set back tells nothing.
+        took = (self._latest - self._began) % DAY
+        return took if took < DAY // 2 else 0

@@ -1,0 +1,199 @@
+"""Looking at a release from afar: whatever breaks on the way changes nothing on the host."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from paramiko import SSHException
+from pyinfra.connectors.util import CommandOutput, OutputLine
+
+from gpuhost.release import watch as module
+from gpuhost.release.detach import _say_and_exit
+from gpuhost.release.watch import Watched, watch
+
+WATCHED = Watched("tts", "20261122-010203-aabbccdd", "release", "gpuhost-release-tts.service")
+RESULT = {
+    "id": WATCHED.id, "app": "tts", "kind": "release", "state": "verified", "by": "me@here",
+    "revision": "a" * 40, "inputs": "b" * 64, "started": 100.0, "ended": 141.0,
+}  # fmt: skip
+OURS = {"kind": "release", "id": WATCHED.id, "by": "me@here", "started": 1.0}
+OTHER = {**OURS, "id": "other", "by": "ann@desk"}
+Look = dict[str, Any] | Exception | str
+
+
+def _look(state: str = "running", *lines: str, **more: Any) -> dict[str, Any]:
+    offset = more.pop("offset", 10)
+    answer = {"state": state, "offset": offset, "result": None, "holder": None, **more}
+    return {"out": [json.dumps(answer), *lines]}
+
+
+ENDED = _look("ended", "10:00:00 == up", "10:00:05 up", result=RESULT)
+
+
+class FakeHost:
+    """Gives these looks, one after the other; units and journal are what systemd says."""
+
+    name = "gpu1"
+    print_prefix = "[gpu1] "
+    connected = True
+    connector = None
+
+    def __init__(self, *looks: Look, units: str = "inactive", journal: str = "") -> None:
+        self.looks = list(looks)
+        self.units, self.journal = units, journal
+        self.said: list[str] = []
+        self.asked: list[str] = []
+        self.connector_data: dict[str, Any] = {}
+        self.logins = 0
+
+    def log(self, message: str, log_func: Any = None) -> None:
+        self.said.append(message)
+
+    def log_styled(self, message: str, log_func: Any = None, **style: Any) -> None:
+        self.said.append(message)
+
+    def connect(self, show_errors: bool) -> None:
+        self.logins += 1
+
+    def run_shell_command(self, command: Any, **how: Any) -> tuple[bool, CommandOutput]:
+        line = command.get_raw_value()
+        self.asked.append(line)
+        assert how["_sudo"] is True
+        if "systemctl" in line:
+            return True, _output(stdout=self.units.split())
+        if "journalctl" in line:
+            return True, _output(stdout=self.journal.splitlines())
+        look = self.looks.pop(0)
+        if isinstance(look, Exception):
+            raise look
+        if isinstance(look, str):
+            return False, _output(stderr=look.splitlines())
+        return True, _output(stdout=look["out"])
+
+
+def _output(**buffers: list[str]) -> CommandOutput:
+    return CommandOutput(
+        [OutputLine(name, line) for name, lines in buffers.items() for line in lines]
+    )
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PAUSE_SECONDS", "RECONNECT_PAUSE"):
+        monkeypatch.setattr(module, name, 0)
+
+
+def _watched(*looks: Look, **systemd: str) -> tuple[bool, FakeHost]:
+    host: Any = FakeHost(*looks, **systemd)
+    return watch(host, WATCHED, {"_sudo": True}), host
+
+
+def test_each_look_goes_on_where_the_last_one_ended() -> None:
+    good, host = _watched(_look(offset=7), _look(offset=9), ENDED)
+    assert good
+    assert [line.split()[-2] for line in host.asked] == ["0", "7", "9"]
+    assert all(line.startswith("LC_ALL=C timeout ") for line in host.asked)
+    assert host.said[0] == "  up           5 s"
+
+
+def test_a_release_that_is_not_good() -> None:
+    good, host = _watched(_look("ended", result={**RESULT, "state": "restored", "said": "no"}))
+    assert not good
+    assert any("failed: no" in line for line in host.said)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [SSHException("x"), EOFError(), OSError("Socket is closed"), TimeoutError(), "",
+     {"out": []}, {"out": ["Welcome to gpu1"]}, {"out": ['{"state": "ended"']}, {"out": ["[]"]}],
+    ids=lambda broken: repr(broken)[:30],
+)  # fmt: skip
+def test_a_connection_that_breaks_is_made_again(broken: Look) -> None:
+    good, host = _watched(_look(offset=7), broken, broken, ENDED)
+    assert good
+    assert host.logins == 2
+    assert host.asked[-1].split()[-2] == "7"
+    lost = "no answer; the release goes on on gpu1, trying again for 600 s"
+    assert host.said[:2] == [lost, "the connection is back"]
+
+
+def test_the_host_stays_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "RECONNECT_SECONDS", -1)
+    good, host = _watched(SSHException("x"))
+    assert not good
+    assert host.said[1] == "no answer from gpu1 for -1 s"
+    assert "the release goes on by itself if it can; follow it: gpuhost logs " in host.said[2]
+
+
+def test_a_host_that_answers_otherwise_is_not_logged_in_to_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    good, host = _watched("python3: not now", ENDED)
+    assert (good, host.logins) == (True, 0)
+    monkeypatch.setattr(module, "RECONNECT_SECONDS", -1)
+    good, host = _watched("python3: \x1b[1mnot found")
+    assert not good
+    assert host.said[1].endswith("python3: not found")
+
+
+def test_cut_off_and_taken_up_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    good, host = _watched(_look("lost", holder=OURS), _look("lost", holder=OURS), _look(), ENDED)
+    assert good
+    monkeypatch.setattr(module, "RESUMED_WITHIN_SECONDS", -1)
+    good, _ = _watched(_look("lost", holder=OURS), ENDED, units="inactive activating")
+    assert good
+    good, host = _watched(_look("lost", holder=OURS), journal="killed")
+    assert not good
+    assert host.said[0] == "the release ended without a result: killed"
+
+
+def test_something_else_is_finished_first() -> None:
+    lost = _look("lost", holder=OTHER, offset=0)
+    good, host = _watched(lost, lost, _look(offset=0), ENDED, units="active")
+    assert good
+    assert host.said[0] == (
+        "first what was cut off is finished or undone: release other by ann@desk, since "
+        "1970-01-01 00:00:01 UTC"
+    )
+    assert sum("first what was cut off" in line for line in host.said) == 1
+
+
+def test_it_never_began() -> None:
+    good, host = _watched(_look("lost", offset=0), journal="plan.json: format 2\n\x1b[1mbad")
+    assert not good
+    assert host.said[0] == "the release ended without a result: plan.json: format 2; bad"
+
+
+def test_ctrl_c_is_ours_only_while_a_release_is_watched() -> None:
+    handlers: list[Any] = []
+
+    def look() -> None:
+        handlers.append(signal.getsignal(signal.SIGINT))
+
+    before = signal.getsignal(signal.SIGINT)
+    host: Any = _Looking(ENDED, look=look)
+    assert watch(host, WATCHED, {"_sudo": True})
+    assert handlers == [_say_and_exit]
+    assert signal.getsignal(signal.SIGINT) is before
+    failing: Any = _Looking(SSHException("x"), look=_fail)
+    with pytest.raises(ZeroDivisionError):
+        watch(failing, WATCHED, {"_sudo": True})
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+class _Looking(FakeHost):
+    def __init__(self, *looks: Look, look: Callable[[], None]) -> None:
+        super().__init__(*looks)
+        self.look = look
+
+    def run_shell_command(self, command: Any, **how: Any) -> tuple[bool, CommandOutput]:
+        self.look()
+        return super().run_shell_command(command, **how)
+
+
+def _fail() -> None:
+    raise ZeroDivisionError
