@@ -103,8 +103,6 @@ def _untag(release: Release, kept: Iterable[str]) -> list[str]:
         return []
     untagged = []
     for tag in sorted(set(listed.out.split()) - wanted):
-        if not tag.startswith(f"{images.OURS}/{release.plan.app}/"):
-            continue
         removed = attempt(NOWHERE, "docker", "image", "rm", tag, seconds=SECONDS, quiet=True)
         if removed.ok:
             untagged.append(tag)

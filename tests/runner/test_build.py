@@ -144,8 +144,8 @@ def test_an_image_that_nobody_has(
     assert fix in failure.value.fix
 
 
-def bases(text: str) -> dict[str, tuple[str, str]]:
-    return {"base:1": (".", text)}
+def an_id(number: int) -> str:
+    return f"20260101-000000-{number:08x}"
 
 
 def test_a_base_is_built_where_it_is_missing_and_when_what_it_is_made_of_changes(
@@ -153,35 +153,36 @@ def test_a_base_is_built_where_it_is_missing_and_when_what_it_is_made_of_changes
 ) -> None:
     docker.services = {"web": {"build": {"dockerfile_inline": "FROM base:1"}}}
 
-    def built(release_id: str, text: str, **more: Any) -> int:
+    def built(number: int, revision: str, **more: Any) -> int:
+        """How often the base is built by a release of this revision."""
         before = len(docker.called("build"))
-        plan = Build(bases=bases("base"), **more)
-        release = a_release(app, docker, release_id, build=plan)
-        (release.paths.source / "base").write_text(text)
+        release = a_release(
+            app,
+            docker,
+            an_id(number),
+            source=Source("archive", revision),
+            build=Build(bases={"base:1": (".", "base")}, **more),
+        )
+        (release.paths.source / "base").write_text(f"FROM debian:{revision}")
         build(release)
         docker.read()
         return len(docker.called("build")) - before - 1
 
-    # The source's revision is the release's id here.
-    assert built("20260101-000000-aaaaaaa1", "FROM debian") == 1
-    release = Release.open(app.paths, "20260101-000000-aaaaaaa1")
-    build(release)
-    assert docker.called("build")[-1] == ["build", "web"]
-    assert docker.called("build")[-2] == ["build", "web"]
-    assert built("20260101-000000-aaaaaaa2", "FROM debian:13") == 1
-    assert built("20260101-000000-aaaaaaa3", "FROM debian:13", no_cache=True) == 1
+    assert built(1, "one") == 1
+    assert built(2, "one") == 0
+    assert built(3, "one", no_cache=True) == 1
+    assert built(4, "two") == 1
+    assert built(5, "two", args={"A": "b"}) == 1
     docker.tags.pop("base:1")
-    assert built("20260101-000000-aaaaaaa4", "FROM debian:13") == 1
+    assert built(6, "two", args={"A": "b"}) == 1
     # One that somebody loaded is theirs, whatever the source says.
     docker.images["sha256:" + "e" * 64] = {"Id": "sha256:" + "e" * 64}
     docker.tags["base:1"] = "sha256:" + "e" * 64
-    assert built("20260101-000000-aaaaaaa5", "FROM debian:14", no_cache=True) == 0
+    assert built(7, "three", no_cache=True) == 0
     assert docker.tags["base:1"] == "sha256:" + "e" * 64
-    assert "not built by gpuhost: kept" in log_of(
-        Release.open(app.paths, "20260101-000000-aaaaaaa5")
-    )
+    assert "not built by gpuhost: kept" in log_of(Release.open(app.paths, an_id(7)))
     base = next(words for words in docker.called("build") if "--tag" in words)
-    context = app.paths.release("20260101-000000-aaaaaaa1").source
+    context = app.paths.release(an_id(1)).source
     assert base == ["build", "--progress=plain", "--tag", "base:1", "--file",
                     str(context / "base"), str(context)]  # fmt: skip
 

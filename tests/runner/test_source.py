@@ -185,7 +185,17 @@ def test_no_git(app: App, repository: Repository, monkeypatch: pytest.MonkeyPatc
     assert failure.value.fix == "apt-get install git"
 
 
-def test_a_token_opens_the_repository_and_is_nowhere_else(app: App, repository: Repository) -> None:
+def test_a_token_opens_the_repository_and_is_nowhere_else(
+    app: App, repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Root's own git stores passwords, and has a hook.
+    home = tmp_path / "home"
+    hook = tool(home, "post-checkout", f"#!/bin/sh\ntouch {tmp_path}/hooked\n")
+    (home / ".gitconfig").write_text(
+        f"[credential]\nhelper = store\n[core]\nhooksPath = {hook.parent}\n"
+    )
+    real = commands.environment
+    monkeypatch.setattr(commands, "environment", lambda extra: {**real(extra), "HOME": str(home)})
     with git_server.smart(repository.home.parent, f"ada:{TOKEN}") as address:
         release = app.release(
             given={"TOKEN": TOKEN},
@@ -194,6 +204,8 @@ def test_a_token_opens_the_repository_and_is_nowhere_else(app: App, repository: 
         source.fetch(release)
     assert "first" in (release.paths.source / "Dockerfile").read_text()
     assert held(app.paths.home) == [release.paths.given]
+    assert sorted(path.name for path in home.iterdir()) == [".gitconfig", "post-checkout"]
+    assert not (tmp_path / "hooked").exists()
 
 
 @pytest.mark.parametrize("more", [{}, {"token": "TOKEN", "user": "ada"}])
@@ -258,7 +270,8 @@ def ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], dict[st
         "for word in sys.argv[1:]:\n"
         "    name, _, path = word.partition('=')\n"
         "    if os.path.isfile(path):\n"
-        "        files[name] = (open(path).read(), oct(os.stat(path).st_mode & 0o7777))\n"
+        "        mode = oct(os.stat(path).st_mode & 0o7777)\n"
+        "        files[name] = (open(path, newline='').read(), mode)\n"
         f"told = {{'words': sys.argv[1:], 'files': files}}\n"
         f"json.dump(told, open({str(record)!r}, 'w'))\n"
         "os.execvp('sh', ['sh', '-c', sys.argv[-1]])\n",
