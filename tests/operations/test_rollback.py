@@ -1,0 +1,64 @@
+"""Which release a rollback brings back, and what there is to say where there is none."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from gpuhost.operations.rollback import _from_and_to
+from gpuhost.release.draft import Refused
+from gpuhost.snapshot.apps import Apps, Attempt, Release, Result, _app
+
+GOOD, BAD = Result(state="verified"), Result(state="restored")
+
+
+def _release(id: str, result: Result | None = GOOD, of: str = "") -> Release:
+    return Release(id, f"inputs of {id}", f"revision of {id}", "me@here", "tts", of, result)
+
+
+def _apps(*releases: Release, **more: Any) -> Apps:
+    current = next((one.id for one in releases if one.verified), None)
+    state = _app({"name": "tts"}, frozenset())
+    state = replace(state, current=current, releases=releases)
+    return Apps({"tts": replace(state, **more)}, ())
+
+
+@pytest.mark.parametrize(
+    ("releases", "wanted", "target"),
+    [
+        ([_release("3"), _release("2"), _release("1")], None, "2"),
+        ([_release("3"), _release("2", BAD), _release("1")], None, "1"),
+        ([_release("4", BAD), _release("3"), _release("2", None), _release("1")], None, "1"),
+        ([_release("3"), _release("2"), _release("1")], "1", "1"),
+        # A rollback's own copy is what it was copied from: once more goes further back.
+        ([_release("4", of="2"), _release("3"), _release("2"), _release("1")], None, "3"),
+        ([_release("3", of="2"), _release("2"), _release("1")], None, "1"),
+        ([_release("2"), _release("1")], "2", "2"),
+    ],
+)
+def test_target(releases: list[Release], wanted: str | None, target: str) -> None:
+    current, found = _from_and_to(_apps(*releases), "tts", wanted)
+    assert found.id == target
+    assert current.id == next(one.id for one in releases if one.verified)
+
+
+@pytest.mark.parametrize(
+    ("apps", "wanted", "says"),
+    [
+        (Apps({}, ()), None, "it was never released on this host; released were: none"),
+        (_apps(_release("1", BAD)), None, "no release of it was ever verified on this host"),
+        (_apps(_release("2"), _release("1", BAD)), None, "there is no verified release before"),
+        (_apps(_release("2"), _release("1", BAD)), "1", "1 is no verified release of it; .*: 2$"),
+        (_apps(_release("2")), "nothing", "nothing is no verified release of it; there are: 2"),
+        (
+            _apps(_release("2"), at_work=True, attempt=Attempt("restore", "b1", "ann@desk")),
+            None,
+            "restore b1 is under way; wait for it",
+        ),
+    ],
+)
+def test_nothing_to_go_back_to(apps: Apps, wanted: str | None, says: str) -> None:
+    with pytest.raises(Refused, match=says):
+        _from_and_to(apps, "tts", wanted)

@@ -1,0 +1,181 @@
+"""What is to be released on a host, drawn up from a reading: a change or none, or refused."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from base64 import b64decode
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gpuhost.app.loading import load
+from gpuhost.release.bundle import Bundle
+from gpuhost.release.draft import Draft, Refused, draft, release_id
+from gpuhost.release.secrets import Given, Hidden
+from gpuhost.release.source import Resolved
+from gpuhost.release.wanted import Wanted
+from gpuhost.settings import Settings
+from gpuhost.snapshot import Snapshot
+from tests.recorded import snapshot
+
+APP = "x-gpuhost: {secrets: {KEY: {}}}\nservices: {web: {image: 'web:1'}}\n"
+DECLARED = Settings(adopt=True)
+
+
+def _wanted(
+    tmp_path: Path, *, text: str = APP, key: str = "s3cret", revision: str = "a" * 40
+) -> Wanted:
+    (tmp_path / "tts.yaml").write_text(text)
+    app = load(tmp_path / "tts.yaml")
+    return Wanted(app, Given({"KEY": Hidden(key)}), Resolved(revision, b"archive"))
+
+
+def _now(*apps: dict[str, Any], at_work: bool = False) -> Snapshot:
+    state = "active" if at_work else "inactive"
+    return snapshot(
+        {
+            "host": "debian13-docker",
+            "probes": {
+                "apps": {"out": json.dumps({"apps": apps, "runners": []})},
+                "app_units": {"out": f"Id=gpuhost-release-tts.service\nActiveState={state}\n"},
+            },
+        }
+    )
+
+
+def _released(drawn: Draft, state: str = "verified", **more: Any) -> dict[str, Any]:
+    """A host on which this was released."""
+    release = {
+        "id": "20260101-000000-aaaaaaaa", "inputs": drawn.plan.inputs, "by": "me@here",
+        "revision": drawn.plan.revision, "project": "tts", "rollback_of": "",
+        "result": {"state": state},
+    }  # fmt: skip
+    return {
+        "name": "tts", "current": release["id"], "attempt": None, "backups": [],
+        "given": {"sha256": drawn.wanted.given.sha256(), "mode": "0600", "owner": "root"},
+        "releases": [release], **more,
+    }  # fmt: skip
+
+
+def test_the_same_again_is_no_change(tmp_path: Path) -> None:
+    wanted = _wanted(tmp_path)
+    first = draft(wanted, _now(), DECLARED)
+    assert not first.is_unchanged
+    assert first.sentence == (
+        "tts: revision nothing -> aaaaaaaaaaaa; without a card (it asks for no card); services: web"
+    )
+    again = draft(wanted, _now(_released(first)), DECLARED)
+    assert again.is_unchanged
+    assert again.plan.inputs == first.plan.inputs
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        pytest.param({"key": "another"}, id="a secret"),
+        pytest.param({"revision": "b" * 40}, id="the revision"),
+        pytest.param({"text": APP + "# a comment\n"}, id="the file"),
+    ],
+)
+def test_another_input_is_a_change(tmp_path: Path, changed: dict[str, str]) -> None:
+    first = draft(_wanted(tmp_path), _now(), DECLARED)
+    assert not draft(_wanted(tmp_path, **changed), _now(_released(first)), DECLARED).is_unchanged
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        {"state": "restored"},
+        {"given": None},
+        {"current": None},
+        {"attempt": {"kind": "release", "id": "x", "by": "me@here", "started": 1}},
+    ],
+)
+def test_not_good_yet_is_a_change(tmp_path: Path, host: dict[str, Any]) -> None:
+    wanted = _wanted(tmp_path)
+    first = draft(wanted, _now(), DECLARED)
+    assert not draft(wanted, _now(_released(first, **host)), DECLARED).is_unchanged
+
+
+def test_every_reason_is_named(tmp_path: Path) -> None:
+    text = APP.replace("'web:1'", "'web:1', ports: ['22:22']")
+    wanted = Wanted(
+        _wanted(tmp_path, text=text).app, Given(), None,
+        ("secret KEY (environment variable KEY): not set",),
+        ("secret KEY (environment variable KEY): not set", "git ls-remote: no; check"),
+    )  # fmt: skip
+    attempt = {"kind": "release", "id": "x", "by": "ann@desk", "started": 1}
+    host = _released(draft(_wanted(tmp_path), _now(), DECLARED), attempt=attempt)
+    with pytest.raises(Refused) as caught:
+        draft(wanted, _now(host, at_work=True), DECLARED)
+    said = "\n".join(caught.value.lines)
+    for part in (
+        "git ls-remote: no; check",
+        "app.secrets: ",
+        "KEY): not set",
+        "app.ports: ",
+        "ann@",
+    ):
+        assert part in said
+    assert said.count("not set") == 1
+
+
+def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    broken = snapshot({"host": "debian13-docker", "probes": {"apps": {"out": "no JSON"}}})
+    with pytest.raises(Refused, match="no JSON"):
+        draft(_wanted(tmp_path), broken, DECLARED)
+
+
+def test_what_is_sent(tmp_path: Path) -> None:
+    drawn = draft(_wanted(tmp_path), _now(), DECLARED)
+    start = drawn.start(_now())
+    assert (start.app, start.verb, start.unit) == (
+        "tts",
+        ("release",),
+        "gpuhost-release-tts.service",
+    )
+    assert start.limit_s > 2 * drawn.plan.limit_s
+    assert start.bundle is not None
+    assert start.bundle == drawn.start(_now()).bundle
+    members = _members(start.bundle)
+    assert {name: mode for name, (mode, _) in members.items() if mode != 0o600} == {
+        "release": 0o700
+    }
+    assert set(members) == {
+        "release", "release/plan.json", "release/compose.yaml", "release/compose.override.yaml",
+        "release/given.json", "release/source.tar.gz", "runner.pyz", "resume.service",
+    }  # fmt: skip
+    assert members["release/compose.yaml"][1] == APP.encode()
+    assert json.loads(members["release/plan.json"][1])["id"] == start.id
+    assert members["release/given.json"][1] == b'{"KEY": "s3cret"}\n'
+    assert "s3cret" not in f"{start!r} {drawn!r}"
+
+
+def _members(bundle: Bundle) -> dict[str, tuple[int, bytes]]:
+    content = b"".join(b64decode(line, validate=True) for line in bundle.lines())
+    with tarfile.open(fileobj=BytesIO(content)) as archive:
+        return {
+            member.name: (
+                member.mode,
+                found.read() if (found := archive.extractfile(member)) else b"",
+            )
+            for member in archive.getmembers()
+        }
+
+
+@pytest.mark.parametrize(
+    ("newest", "id"),
+    [
+        (None, "20261121-223646-12345678"),
+        ("20261121-223645-aaaaaaaa", "20261121-223646-12345678"),
+        ("20261121-223646-aaaaaaaa", "20261121-223647-12345678"),
+        ("20271231-235959-aaaaaaaa", "20280101-000000-12345678"),
+        ("by-hand", "20261121-223646-12345678"),
+    ],
+)
+def test_ids_go_up(newest: str | None, id: str) -> None:
+    apps = [{"name": "tts", "releases": [{"id": newest}]}] if newest else []
+    assert release_id(_now(*apps), "tts", "123456789") == id
