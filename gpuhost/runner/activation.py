@@ -29,13 +29,16 @@ def activate(release: Release) -> None:
 def up(release: Release) -> None:
     """Its containers in place of those that run; until they are up."""
     write_host_file(release)
+    nginx.place(release)
     start(release)
     wait_until_up(release)
 
 
 def start(release: Release) -> None:
     """`docker compose up`, with images by id and services this release does not have removed."""
-    scale = (f"--scale={name}={count}" for name, count in release.plan.scale.items())
+    running = started(release, pinned=True)
+    # Compose refuses to scale what a profile hides.
+    scale = (f"--scale={name}={n}" for name, n in release.plan.scale.items() if name in running)
     command = words(
         release,
         "up",
@@ -43,7 +46,7 @@ def start(release: Release) -> None:
         "--no-build",
         "--remove-orphans",
         *scale,
-        *started(release, pinned=True),
+        *running,
     )
     outcome = attempt(
         release.log,
