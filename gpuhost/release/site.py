@@ -190,7 +190,7 @@ def _locations(declared: Nginx, name: str) -> Iterator[Location]:
         yield _location(where, at, index, declared, name)
         if twin := _twin(where, declared):
             yield _location(twin, at, index, declared, name)
-    if "/" not in declared.paths:
+    if not {"/", "^~ /"} & set(declared.paths):
         yield Location(_match("/"), declared.upstream)
 
 
