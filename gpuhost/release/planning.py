@@ -10,6 +10,7 @@ from typing import Any
 from gpuhost.app import source as app_source
 from gpuhost.app.app import App
 from gpuhost.app.errors import BadApp
+from gpuhost.checks.build import build_arguments
 from gpuhost.nvidia.toolkits import driver_cuda
 from gpuhost.release.cards import capability
 from gpuhost.release.override import override
@@ -24,6 +25,8 @@ from gpuhost.snapshot import Snapshot
 SPARE_S = 3600
 # A migration's own start and a restore's verification come on top of what is declared.
 TWICE = 2
+# Docker's first version with healthcheck.start_interval.
+START_INTERVAL_SINCE = 25
 # They say who and when, what a run was allowed, and what the host's driver is; an app is the same
 # without them.
 NOT_INPUTS = ("id", "by", "inputs", "adopt", "gpu")
@@ -40,7 +43,16 @@ class Texts:
 
 def texts_for(app: App, choice: Choice, now: Snapshot) -> Texts:
     """The same texts for the same app, choice and host. Raises BadApp."""
-    return Texts(app.text, override(app, choice), site(app, ipv6=has_ipv6(now)))
+    engine = now.docker.engine
+    early = engine is not None and _major(engine.version) >= START_INTERVAL_SINCE
+    return Texts(
+        app.text, override(app, choice, start_interval=early), site(app, ipv6=has_ipv6(now))
+    )
+
+
+def _major(version: str) -> int:
+    number = version.partition(".")[0]
+    return int(number) if number.isdigit() else 0
 
 
 def plan_for(
@@ -98,7 +110,13 @@ def plan_for(
         keep_releases=block.keep_releases,
     )
     made = replace(made, limit_s=_limit(made, app))
-    return replace(made, inputs=_inputs(made, texts_for(app, choice, now)))
+    # The way to the packages is the host's, and no other one makes another release.
+    way = {**build_arguments(declared, now), **made.build.args}
+    return replace(
+        made,
+        inputs=_inputs(made, texts_for(app, choice, now)),
+        build=replace(made.build, args=way),
+    )
 
 
 def _refuse_unsafe_migration(app: App) -> None:

@@ -55,7 +55,7 @@ def backed_up(arguments: argparse.Namespace) -> int:
 def restored(arguments: argparse.Namespace) -> int:
     app = AppPaths(arguments.app)
     with lock(app):
-        _finish_another(app, "")
+        _finish_another(app, arguments.backup)
         return _restore(app, arguments.backup, arguments.by)
 
 
@@ -94,7 +94,10 @@ def _finish_another(app: AppPaths, wanted: str) -> None:
 
 
 def _restore(app: AppPaths, name: str, by: str) -> int:
-    begin(app, Attempt("restore", name, by, time.time()))
+    found = attempt(app)
+    # Cut off, it goes on; begun anew it would put the backup over newer data.
+    if found is None or (found.kind, found.id) != ("restore", name):
+        begin(app, Attempt("restore", name, by, time.time()))
     result = restore_data.restore(app, name, by)
     end(app)
     return _status_of(result)

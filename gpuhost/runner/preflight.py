@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from gpuhost.runner import nginx
 from gpuhost.runner.commands import attempt
 from gpuhost.runner.failure import Failure
 from gpuhost.runner.release import Release
 
 
 def check(release: Release) -> None:
-    """The engine answers, and no given secret is missing."""
+    """The engine answers, no given secret is missing, and nginx would take the site."""
     outcome = attempt(release.log, "docker", "version", seconds=30, quiet=True)
     if not outcome.ok:
         raise Failure(
@@ -20,3 +21,5 @@ def check(release: Release) -> None:
     missing = [one.name for one in given if one.name not in release.secrets]
     if missing:
         raise Failure(f"secrets are missing: {', '.join(missing)}")
+    if release.plan.nginx:
+        nginx.check(release)

@@ -29,6 +29,8 @@ PAUSE = 1.0
 # What is still the same is said again after so long.
 SAID_EVERY = 10.0
 LOOPBACK = "127.0.0.1"
+# Too many at once, or nothing behind the gateway yet: the answer of an app that still starts.
+NOT_YET = (429, 502, 503, 504)
 # Older lines than these are not looked at: a log may be as long as its rotation lets it.
 LOG_LINES = 50_000
 
@@ -40,6 +42,8 @@ class Wrong:
     why: str
     output: tuple[str, ...] = ()
     fix: str = ""
+    # Asking again would do again what the request does, and the answer is the app's own.
+    is_final: bool = False
 
 
 def verify(release: Release, through: bool = False) -> None:
@@ -67,7 +71,7 @@ def _until_good(release: Release, step: VerifyStep, through: bool) -> None:
             return
         if trouble := broken(release):
             raise Failure(f"verify {label}: {trouble}", output=logs(release))
-        if now - began >= step.within_s:
+        if found.is_final or now - began >= step.within_s:
             raise _failure(release, label, step, found)
         if found.why != said or now - said_at >= SAID_EVERY:
             said, said_at = found.why, now
@@ -76,7 +80,8 @@ def _until_good(release: Release, step: VerifyStep, through: bool) -> None:
 
 
 def _failure(release: Release, label: str, step: VerifyStep, found: Wrong) -> Failure:
-    said = f"verify {label}: {found.why} (for {step.within_s} s)"
+    lasted = "" if found.is_final else f" (for {step.within_s} s)"
+    said = f"verify {label}: {found.why}{lasted}"
     masked = release.log.masked
     return Failure(masked(said), output=tuple(masked(line) for line in found.output), fix=found.fix)
 
@@ -172,7 +177,8 @@ def _judged(
     if why is None:
         return None
     shown = (f"the answer began: {answer.beginning}",) if answer.body else ("the answer was empty",)
-    return Wrong(f"{method} {url}: {why}", shown, _fix(str(answer.status), through))
+    is_final = method != "GET" and answer.status not in NOT_YET
+    return Wrong(f"{method} {url}: {why}", shown, _fix(str(answer.status), through), is_final)
 
 
 def _fix(said: str, through: bool) -> str:

@@ -134,3 +134,26 @@ def test_a_card_is_not_asked_for_twice() -> None:
     on_cpu = _services(override(app("hostile"), chosen(app("hostile"), CPU)))
     assert on_cpu["plain-worker"]["runtime"] == ("reset", None)
     assert on_cpu["child"]["deploy"]["resources"]["reservations"]["devices"] == ("reset", [])
+
+
+@pytest.mark.parametrize(
+    ("check", "is_asked_often"),
+    [
+        ("{test: [CMD, 'true'], start_period: 60s}", True),
+        ("{test: [CMD, 'true']}", False),
+        ("{test: [CMD, 'true'], start_period: 60s, start_interval: 5s}", False),
+        ("{disable: true, start_period: 60s}", False),
+    ],
+)
+def test_health_is_asked_for_often_while_a_service_starts(
+    tmp_path: Path, check: str, is_asked_often: bool
+) -> None:
+    file = tmp_path / "one.yaml"
+    file.write_text(
+        f"x-gpuhost: {{without_gpu: {{}}}}\nservices: {{a: {{image: a, healthcheck: {check}}}}}\n"
+    )
+    one = load(file)
+    assert ("start_interval: 2s" in override(one, chosen(one, CPU), start_interval=True)) is (
+        is_asked_often
+    )
+    assert "start_interval" not in override(one, chosen(one, CPU))
