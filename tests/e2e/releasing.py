@@ -108,7 +108,7 @@ class App:
 
     def status(self, host: LabHost) -> dict[str, Any]:
         """What the host itself says of the app."""
-        shown = host.run(f"python3 {self.home("runner.pyz")} status {self.home()}").stdout
+        shown = host.run(f"python3 {self.home('runner.pyz')} status {self.home()}").stdout
         found: dict[str, Any] = json.loads(shown)
         return found
 
