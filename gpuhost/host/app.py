@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from pyinfra import host, logger, state
+from pyinfra.context import ctx_host, ctx_state
 
 from gpuhost.app.errors import BadApp
 from gpuhost.app.loading import NAME
@@ -18,7 +19,7 @@ from gpuhost.operations.release import reasons
 from gpuhost.operations.release import released as release
 from gpuhost.operations.rollback import rolled_back as roll_back
 from gpuhost.release.draft import draft
-from gpuhost.release.rollout import batch, stop
+from gpuhost.release.rollout import batch, in_order, stop
 from gpuhost.release.wanted import known_apps, wanted
 from gpuhost.settings import Settings
 
@@ -41,7 +42,7 @@ def asked_for() -> str | None:
 def released(declared: Settings, name: str) -> None:
     """One app, on a host that is ready. What is in its way is said before anything is changed."""
     try:
-        found = wanted(state, name)
+        found = wanted(ctx_state.get(), name)
         draft(found, read(declared), declared)
     except Exception as error:
         # Whatever it is, it is this host's own: an exception would end the run of every host.
@@ -77,7 +78,7 @@ def rolled_back(declared: Settings, name: str) -> None:
 
 def _released_once_ready(declared: Settings, name: str) -> None:
     try:
-        wrong = wanted(state, name).wrong
+        wrong = wanted(ctx_state.get(), name).wrong
     except Exception as error:
         wrong = reasons(error)
     if wrong:
@@ -91,7 +92,8 @@ def _release(declared: Settings, name: str) -> None:
 
 
 def _in_batches(declared: Settings) -> dict[str, Any]:
-    return {"_parallel": batch(host), **elevated(declared)}
+    in_order(ctx_state.get())
+    return {"_parallel": batch(ctx_host.get()), **elevated(declared)}
 
 
 def _apps_of_all_hosts() -> list[str]:
@@ -105,13 +107,13 @@ def _blocks(names: Iterable[str]) -> list[Extension]:
     blocks = []
     for name in names:
         with suppress(BadApp):
-            blocks.append(wanted(state, name).app.block)
+            blocks.append(wanted(ctx_state.get(), name).app.block)
     return blocks
 
 
 def _refused(name: str, lines: Iterable[str]) -> None:
     """Before a run has changed anything: no host begins with this app."""
-    stop(state, name, host)
+    stop(ctx_state.get(), name, ctx_host.get())
     _end([*(f"{name}: {line}" for line in lines), f"{name}: refused, nothing was changed"])
 
 

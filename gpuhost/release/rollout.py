@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from weakref import WeakKeyDictionary
 
 from pyinfra.api import Host, State
@@ -19,6 +20,20 @@ def stop(state: State, app: str, host: Host) -> None:
 def stopped_by(state: State, app: str) -> str | None:
     """The host that failed first; None: go on."""
     return _stopped.get(state, {}).get(app)
+
+
+class _InOrder(set[Host]):
+    """Hosts, in the order of the inventory."""
+
+    def __iter__(self) -> Iterator[Host]:
+        known = list(set.__iter__(self))
+        return iter([host for host in known[0].inventory if host in self] if known else [])
+
+
+def in_order(state: State) -> None:
+    """Batches are made of hosts as the inventory has them: pyinfra's own order is any."""
+    if not isinstance(state.active_hosts, _InOrder):
+        state.active_hosts = _InOrder(state.active_hosts)
 
 
 def batch(host: Host) -> int:

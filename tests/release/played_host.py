@@ -1,0 +1,97 @@
+"""A host that plays its part of a release: what a login's forced command runs.
+
+    python3 played_host.py DIRECTORY
+
+It answers a reading with DIRECTORY/reply, and the script that begins a release by running it, in
+DIRECTORY instead of the system's own, with stand-ins of systemctl and systemd-run. What `follow`
+answers comes from DIRECTORY/script.json, a list of looks: {"state", "lines", "result", "holder"};
+{"hang up": true} is a connection that breaks. {"wait": true} is a release that goes on for ever.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+SYSTEMCTL = """#!/bin/sh
+echo "systemctl $*" >>"$PLAYED/calls"
+case $1 in
+    show) cat "$PLAYED/active" 2>/dev/null || echo inactive;;
+    is-enabled) [ -e "$PLAYED/enabled" ];;
+    enable) touch "$PLAYED/enabled";;
+esac
+"""
+SYSTEMD_RUN = """#!/bin/sh
+printf '%s\\n' "$@" >"$PLAYED/started"
+[ ! -e "$PLAYED/active after" ] || mv "$PLAYED/active after" "$PLAYED/active"
+[ ! -e "$PLAYED/refuse" ] || { cat "$PLAYED/refuse" >&2; exit 1; }
+"""
+
+
+def main(directory: Path, command: str) -> int:
+    # pyinfra wraps every command: sh -c '…'.
+    words = shlex.split(shlex.split(command)[2])
+    with (directory / "execs").open("a") as file:
+        file.write(json.dumps(words) + "\n")
+    if "follow" in words:
+        return _follow(directory)
+    if "systemctl" in words or "journalctl" in words:
+        print((directory / words[words.index("LC_ALL=C") + 5]).read_text(), end="")
+        return 0
+    if "gpuhost: " in command:
+        return _begin(directory, command)
+    # A reading's script is read to its end, as a shell would.
+    sys.stdin.buffer.read()
+    sys.stdout.write((directory / "reply").read_text())
+    return 0
+
+
+def _begin(directory: Path, command: str) -> int:
+    programs = directory / "bin"
+    programs.mkdir(exist_ok=True)
+    for name, text in (("systemctl", SYSTEMCTL), ("systemd-run", SYSTEMD_RUN)):
+        (programs / name).write_text(text)
+        (programs / name).chmod(0o755)
+    environment = {
+        **os.environ,
+        "PLAYED": str(directory),
+        "PATH": f"{programs}:{os.environ['PATH']}",
+    }
+    for place in ("/opt/gpuhost", "/etc/systemd/system"):
+        command = command.replace(place, f"{directory}{place}")
+        (directory / place[1:]).mkdir(parents=True, exist_ok=True)
+    return subprocess.run(["sh", "-c", command], env=environment).returncode
+
+
+def _follow(directory: Path) -> int:
+    script = directory / "script.json"
+    looks = json.loads(script.read_text())
+    look = looks[0]
+    if not look.get("wait"):
+        script.write_text(json.dumps(looks[1:]))
+    if look.get("hang up"):
+        # sshd's own process of this connection.
+        os.kill(os.getppid(), signal.SIGKILL)
+    started = directory / "started"
+    words = started.read_text().splitlines() if started.exists() else []
+    result = look.get("result")
+    if result is not None:
+        result = {"id": words[-1] if "release" in words else "ID", **result}
+    answer = {
+        "state": look.get("state", "running"),
+        "offset": look.get("offset", 1),
+        "result": result,
+        "holder": look.get("holder"),
+    }
+    print(json.dumps(answer))
+    print("".join(f"{line}\n" for line in look.get("lines", [])), end="", flush=True)
+    return int(look.get("exit", 0))
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), os.environ["SSH_ORIGINAL_COMMAND"]))
