@@ -1,0 +1,139 @@
+"""The script that puts a release on its host: whole or not at all, and one at a time."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from gpuhost.release.bundle import Bundle, bundle
+from gpuhost.release.secrets import Given, Hidden
+from gpuhost.runner.plan import Plan
+from tests.release.played_host import SYSTEMCTL, SYSTEMD_RUN
+
+SCRIPT = files("gpuhost.operations").joinpath("release_begin.sh").read_text("utf-8")
+ID = "20261122-010203-aabbccdd"
+BUNDLE = bundle(
+    Plan("tts", ID, "i", "me@here", "tts", "r"), Given({"KEY": Hidden("s3cret")}),
+    compose=b"services: {}\n", override="", nginx="server {}\n", archive=os.urandom(300_000),
+    runner=b"runner", unit="[Unit]\n",
+)  # fmt: skip
+
+
+@dataclass
+class Machine:
+    """A host's directories, and stand-ins of systemd's commands."""
+
+    root: Path
+
+    @property
+    def home(self) -> Path:
+        return self.root / "opt/gpuhost/tts"
+
+    def begin(
+        self, *, lines: list[str] | None = None, sent: Bundle = BUNDLE, umask: int = 0o022
+    ) -> subprocess.CompletedProcess[str]:
+        unit = self.root / "gpuhost-resume@.service"
+        arguments = [
+            self.home, ID, "gpuhost-release-tts.service", "600", "a release", unit, "runner-x.pyz",
+            sent.sha256, "release",
+        ]  # fmt: skip
+        return subprocess.run(
+            ["sh", "-c", SCRIPT, "sh", *map(str, arguments)],
+            input="".join(f"{line}\n" for line in (sent.lines() if lines is None else lines)),
+            env={"PLAYED": str(self.root), "PATH": f"{self.root}/bin:{os.environ['PATH']}"},
+            capture_output=True,
+            text=True,
+            umask=umask,
+            timeout=60,
+        )
+
+    def tree(self) -> set[str]:
+        return {str(path.relative_to(self.home)) for path in self.home.rglob("*")}
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    for name, text in (("systemctl", SYSTEMCTL), ("systemd-run", SYSTEMD_RUN)):
+        (tmp_path / "bin").mkdir(exist_ok=True)
+        (tmp_path / "bin" / name).write_text(text)
+        (tmp_path / "bin" / name).chmod(0o755)
+    (tmp_path / "opt").mkdir()
+    return Machine(tmp_path)
+
+
+@pytest.mark.parametrize("umask", [0, 0o022, 0o077])
+def test_whole(machine: Machine, umask: int) -> None:
+    done = machine.begin(umask=umask)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    release = machine.home / "releases" / ID
+    modes = {
+        str(path.relative_to(machine.root / "opt")): f"{path.stat().st_mode & 0o777:o}"
+        for path in (machine.home, machine.home / "releases", release, release / "given.json")
+    }
+    assert list(modes.values()) == ["755", "700", "700", "600"]
+    assert (machine.home / "runner.pyz").read_bytes() == b"runner"
+    assert (machine.root / "started").read_text().splitlines()[-3:] == [
+        "release", str(machine.home), ID,
+    ]  # fmt: skip
+    assert not any(name.endswith(".new") for name in machine.tree())
+
+
+@pytest.mark.parametrize("kept", [0, 1, 3])
+def test_cut_on_the_way_nothing_is_there_and_nothing_starts(machine: Machine, kept: int) -> None:
+    assert len(BUNDLE.lines()) > 3
+    done = machine.begin(lines=BUNDLE.lines()[:kept])
+    assert done.returncode == 1
+    assert "the release did not arrive whole" in done.stderr
+    assert machine.tree() == {"releases"}
+    assert not (machine.root / "started").exists()
+
+
+def test_one_byte_is_otherwise(machine: Machine) -> None:
+    lines = BUNDLE.lines()
+    lines[1] = ("B" if lines[1][0] == "A" else "A") + lines[1][1:]
+    assert "did not arrive whole" in machine.begin(lines=lines).stderr
+
+
+def test_while_another_is_at_it_nothing_is_changed(machine: Machine) -> None:
+    assert machine.begin().returncode == 0
+    (machine.root / "active").write_text("active\n")
+    (machine.home / "attempt.json").write_text('{"by": "ann@desk"}')
+    before = machine.tree()
+    done = machine.begin()
+    assert (done.returncode, done.stdout) == (75, '{"by": "ann@desk"}')
+    assert machine.tree() == before
+
+
+def test_somebody_was_quicker_by_a_moment(machine: Machine) -> None:
+    (machine.root / "active after").write_text("activating\n")
+    (machine.root / "refuse").write_text("already loaded\n")
+    done = machine.begin()
+    assert (done.returncode, done.stdout) == (75, "{}\n")
+    assert list((machine.home / "releases").iterdir()) == []
+
+
+def test_a_directory_of_that_name_is_not_written_over(machine: Machine) -> None:
+    assert machine.begin().returncode == 0
+    (machine.root / "started").unlink()
+    done = machine.begin()
+    assert done.returncode == 1
+    assert "Directory not empty" in done.stderr
+    assert (machine.home / "releases" / ID / "plan.json").exists()
+    assert not (machine.root / "started").exists()
+
+
+def test_the_boot_unit_is_installed_once(machine: Machine) -> None:
+    assert machine.begin().returncode == 0
+    calls = (machine.root / "calls").read_text()
+    assert calls.count("daemon-reload") == calls.count("enable --quiet") == 1
+    (machine.root / "calls").unlink()
+    (machine.home / "releases" / ID).rename(machine.home / "releases" / "older")
+    assert machine.begin().returncode == 0
+    calls = (machine.root / "calls").read_text()
+    assert "daemon-reload" not in calls
+    assert "enable --quiet" not in calls
