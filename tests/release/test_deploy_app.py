@@ -421,6 +421,31 @@ def test_a_host_that_is_refused_stops_all(workplace: Workplace, three: list[Play
     assert out.count(f"not attempted, because {three[2].address} failed") == 2
 
 
+LISTED = """\
+from gpuhost.host.app import all_released
+from gpuhost.host.start import begin
+
+if settings := begin():
+    all_released(settings)
+"""
+
+
+def test_the_apps_that_each_host_lists(workplace: Workplace, three: list[Played]) -> None:
+    """Each its own, and what one of them lacks is no other's affair."""
+    (workplace.path / "listed.py").write_text(LISTED)
+    (workplace.path / "apps/asr.yaml").write_text("services: {asr: {image: 'asr:1'}}\n")
+    for host, apps in zip(three, (["tts", "asr"], ["asr"], ["nothing"]), strict=True):
+        host.login["apps"] = apps
+        host.looks(ENDED, ENDED)
+    status, out = workplace.run("listed.py", "-y")
+    assert status == 1
+    assert "nothing: apps/nothing.yaml: there is no such file" in out
+    released = [sorted(path.name for path in host.home.parent.glob("*")) for host in three]
+    assert released == [["asr", "lib", "tts"], ["asr", "lib"], []]
+    places = _position(out, "Starting operation: Release tts", "Starting operation: Release asr")
+    assert places == sorted(places)
+
+
 def _history(*names: str, **results: dict[str, Any]) -> dict[str, Any]:
     """An app with these verified releases, newest first."""
     releases = [
