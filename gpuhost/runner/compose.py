@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 from gpuhost.runner.commands import Outcome, attempt, run
@@ -29,10 +30,19 @@ def words(release: Release, *arguments: str, pinned: bool = True) -> tuple[str, 
         plan.project,
         "--project-directory",
         str(release.app.shared),
+        *(word for file in _env_files(release) for word in ("--env-file", str(file))),
         *(word for file in files for word in ("-f", str(file))),
         *(word for profile in plan.profiles for word in ("--profile", profile)),
         *arguments,
     )
+
+
+def _env_files(release: Release) -> tuple[Path, ...]:
+    """Named one by one, Compose does not look for the user's own; what comes last counts."""
+    if not release.paths.env.exists():
+        return ()
+    own = release.app.shared / ".env"
+    return (own, release.paths.env) if own.exists() else (release.paths.env,)
 
 
 def environment(release: Release) -> dict[str, str]:

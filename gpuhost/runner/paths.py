@@ -34,6 +34,11 @@ class ReleasePaths:
         return self.home / "compose.host.json"
 
     @property
+    def env(self) -> Path:
+        """Secrets as ${NAME} of the user's file finds them; 0600."""
+        return self.home / "secrets.env"
+
+    @property
     def given(self) -> Path:
         """Secrets that came with the release, name to value; 0600."""
         return self.home / "given.json"

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from gpuhost.runner import directories, schedule, secrets
 from gpuhost.runner.compose import ask, config
+from gpuhost.runner.env_file import write_env_file
 from gpuhost.runner.failure import Failure
 from gpuhost.runner.files import write
 from gpuhost.runner.release import Release
@@ -26,6 +27,9 @@ def render(release: Release) -> None:
     Raises Failure.
     """
     secrets.require(release)
+    # Compose is asked with the secrets of this release, which are not the host's for good before.
+    secrets.draw(release)
+    write_env_file(release)
     release.app.shared.mkdir(parents=True, exist_ok=True)
     config(release)
     schedule.check(release)
@@ -41,12 +45,14 @@ def render(release: Release) -> None:
 
 
 def write_host_file(release: Release) -> None:
-    """compose.host.json (0600): secrets, and images by id where they are known; secret files too.
+    """compose.host.json (0600): secrets, and images by id where they are known; secret files and
+    secrets.env too.
 
     Written again whenever the release is started: after its build, and when it is brought back.
 
     Raises Failure.
     """
+    write_env_file(release)
     changed = secrets.place_files(release)
     values = secrets.values(release)
     services = _running(release)

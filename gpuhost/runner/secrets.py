@@ -40,18 +40,25 @@ def require(release: Release) -> None:
         )
 
 
+def draw(release: Release) -> None:
+    """Have values for all that is to be made on this host; new ones are not kept yet."""
+    kept = _read(release.app.generated)
+    for one in release.plan.secrets:
+        if one.generate is not None and one.name not in release.secrets:
+            release.secrets[one.name] = kept[one.name] if one.name in kept else _random(one)
+    release.log.mask(release.secrets.values())
+
+
 def generate(release: Release) -> None:
     """Make what is to be made on this host and was not made before; it is kept ever after."""
-    made = _read(release.app.generated)
-    for one in release.plan.secrets:
-        if one.generate is not None and one.name not in made:
-            made[one.name] = _random(one)
-            release.log.write(f"secret {one.name}: made on this host")
-    if made != _read(release.app.generated):
-        write_json(release.app.generated, made, mode=0o600)
-        # They are read once, and what was read does not hold the new ones.
-        release.__dict__.pop("secrets", None)
-    release.log.mask(made.values())
+    draw(release)
+    kept = _read(release.app.generated)
+    wanted = (one.name for one in release.plan.secrets if one.generate is not None)
+    new = {name: release.secrets[name] for name in wanted if name not in kept}
+    for name in new:
+        release.log.write(f"secret {name}: made on this host")
+    if new:
+        write_json(release.app.generated, {**kept, **new}, mode=0o600)
 
 
 def values(release: Release) -> dict[str, str]:

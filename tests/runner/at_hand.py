@@ -112,9 +112,10 @@ class Programs:
 
 def _short(line: str) -> str:
     words = line.split(" ")
-    while "-f" in words and words[:2] == ["docker", "compose"]:
-        at = words.index("-f")
-        del words[at : at + 2]
+    for option in ("-f", "--env-file"):
+        while option in words and words[:2] == ["docker", "compose"]:
+            at = words.index(option)
+            del words[at : at + 2]
     if "--project-directory" in words:
         at = words.index("-p")
         del words[at : at + 4]

@@ -1,0 +1,144 @@
+"""What ${NAME} in the user's own Compose file stands for."""
+
+from __future__ import annotations
+
+import re
+import stat
+
+import pytest
+
+from gpuhost.runner import secrets
+from gpuhost.runner.compose import words
+from gpuhost.runner.env_file import text
+from gpuhost.runner.failure import Failure
+from gpuhost.runner.plan import Migrate, Secret
+from gpuhost.runner.release import Release
+from gpuhost.runner.render import render, write_host_file
+from tests.runner.at_hand import App, Programs, app, programs
+from tests.runner.test_render import HOSTILE
+
+__all__ = ["app", "programs"]
+
+MORE_HOSTILE = (
+    "",
+    "$",
+    "${A:?no}",
+    "\\",
+    "\\\\",
+    "\\'",
+    '\\"',
+    "\\$x",
+    "\\0123",
+    "cr\r\nlf\r",
+    "'",
+)
+# compose-go's dotenv: in double quotes a backslash takes the quote's meaning away, then escapes
+# become what they stand for, then variables are put in, of which $$ is the dollar.
+LINE = re.compile(r'([A-Za-z_]\w*)="((?:[^"\\]|\\.)*)"\n', re.DOTALL)
+ESCAPE = re.compile(r'\\(?:[abcfnrtv$"\\]|0\d{0,3})')
+MEANS = {r"\n": "\n", r"\r": "\r", r"\\": "\\", r"\$": "$$"}
+
+
+def as_compose_reads(written: str) -> dict[str, str]:
+    found = {}
+    rest = written.replace("\r\n", "\n")
+    while rest:
+        line = LINE.match(rest)
+        assert line, rest
+        value = _unquoted(line[2])
+        value = ESCAPE.sub(lambda escape: MEANS[escape[0]], value)
+        assert not re.search(r"(?<!\$)(?:\$\$)*\$(?!\$)", value), "a variable would be put in"
+        found[line[1]] = value.replace("$$", "$")
+        rest = rest[line.end() :]
+    return found
+
+
+def _unquoted(value: str) -> str:
+    return re.sub(r"\\(.)", lambda one: '"' if one[1] == '"' else one[0], value, flags=re.DOTALL)
+
+
+def env_file(release: Release) -> dict[str, str]:
+    return as_compose_reads(release.paths.env.read_bytes().decode())
+
+
+@pytest.mark.parametrize("value", (*HOSTILE, *MORE_HOSTILE))
+def test_any_value_is_read_as_it_is(value: str) -> None:
+    assert as_compose_reads(text({"B": "after", "A": value})) == {"A": value, "B": "after"}
+
+
+def test_compose_finds_every_secret_but_internal_ones(app: App, programs: Programs) -> None:
+    programs.compose({"web": {}})
+    wanted = (
+        Secret("GIVEN"),
+        Secret("ONE", services=("web",)),
+        Secret("TOKEN", internal=True),
+        Secret("MADE", generate="hex"),
+        Secret("URL", value="x://${MADE}"),
+    )
+    release = app.release(secrets=wanted, given={"GIVEN": "g", "ONE": "1", "TOKEN": "t"})
+    render(release)
+    made = secrets.values(release)["MADE"]
+    assert env_file(release) == {"GIVEN": "g", "ONE": "1", "MADE": made, "URL": f"x://{made}"}
+    assert stat.S_IMODE(release.paths.env.stat().st_mode) == 0o600
+
+
+def test_it_is_there_when_compose_is_first_asked(app: App, programs: Programs) -> None:
+    """${NAME:?} of the file is refused otherwise."""
+    release = app.release(secrets=(Secret("A", generate="hex"),), given={})
+    there = f"grep -q A= {release.paths.env} || exit 15"
+    programs.answer("docker compose * config *", '{"services": {}}', then=there)
+    render(release)
+    release.paths.env.unlink()
+    write_host_file(release)
+
+
+def test_a_secret_that_was_thought_up_is_the_one_that_is_kept(app: App, programs: Programs) -> None:
+    programs.compose({"web": {}})
+    release = app.release(secrets=(Secret("A", generate="hex"),))
+    render(release)
+    first = env_file(release)
+    assert secrets.values(Release.open(app.paths, release.plan.id)) == first
+    render(release)
+    assert env_file(release) == first
+
+
+def test_a_nul_is_refused_and_nothing_is_written(app: App, programs: Programs) -> None:
+    programs.compose({"web": {}})
+    release = app.release(secrets=(Secret("A"),), given={"A": "hidden\0value"})
+    with pytest.raises(Failure, match="A holds a NUL"):
+        render(release)
+    assert not release.paths.env.exists()
+
+
+def env_files(release: Release, *, pinned: bool) -> list[str]:
+    line = words(release, "config", pinned=pinned)
+    return [line[at + 1] for at, word in enumerate(line) if word == "--env-file"]
+
+
+@pytest.mark.parametrize("pinned", [True, False])
+def test_the_users_own_env_file_is_read_too(app: App, programs: Programs, pinned: bool) -> None:
+    programs.compose({"web": {}})
+    release = app.release(secrets=(Secret("A"),), given={"A": "secret"})
+    assert env_files(release, pinned=pinned) == []
+    render(release)
+    assert env_files(release, pinned=pinned) == [str(release.paths.env)]
+    own = app.data(".env", "A=theirs\n")
+    assert env_files(release, pinned=pinned) == [str(own), str(release.paths.env)]
+
+
+def test_without_secrets_compose_looks_for_env_files_itself(app: App, programs: Programs) -> None:
+    programs.compose({"web": {}})
+    app.data(".env", "A=theirs\n")
+    release = app.release(secrets=(Secret("T", internal=True),), given={"T": "t"})
+    render(release)
+    assert env_files(release, pinned=True) == []
+
+
+def test_no_value_is_an_argument_or_in_the_environment(app: App, programs: Programs) -> None:
+    value = "planted-value"
+    seen = f"if env | grep -q {value}; then exit 9; fi"
+    programs.answer("docker *", '{"services": {}}', then=seen)
+    release = app.release(secrets=(Secret("A"),), given={"A": value}, migrate=Migrate("web"))
+    render(release)
+    assert programs.calls
+    assert not any(value in call for call in programs.calls)
