@@ -65,9 +65,14 @@ def compose(
 
 
 def ask(release: Release, *arguments: str, pinned: bool = True, seconds: float = QUICK) -> Outcome:
-    """Run it for what it prints, which is not logged: it may hold secrets."""
+    """Run it for what it prints, which is not logged: it may hold secrets.
+
+    Its complaints are. Where a secret stands in a place that it is not good for, as ${NAME} of a
+    port say, they show half of it.
+    """
     command = words(release, *arguments, pinned=pinned)
-    return attempt(release.log, *command, seconds=seconds, env=environment(release), quiet=True)
+    log = release.log.in_pieces(release.paths.compose.read_text(encoding="utf-8", errors="replace"))
+    return attempt(log, *command, seconds=seconds, env=environment(release), quiet=True)
 
 
 def config(release: Release, *, pinned: bool = False) -> dict[str, Any]:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from collections.abc import Iterable
 from pathlib import Path
 
 # Shorter values are words that occur by chance; a secret that short is refused before.
 LEAST_MASKED = 4
+# Where a command's output is taken for the end of a line.
+LINE_END = re.compile(r"[\r\n]+")
+# Where Compose takes a text apart: ports, volumes, images, addresses.
+BETWEEN_PIECES = re.compile(r"[\s:;,/@=|?&#]+")
 # A line that begins so begins a stage: who follows the log shows it with the time it has taken.
 STAGE = "== "
 
@@ -24,11 +29,23 @@ class Log:
     def mask(self, values: Iterable[str]) -> None:
         """From now on these are not written, plain or as JSON has them."""
         for value in values:
-            for spelled in (value, json.dumps(value, ensure_ascii=False)[1:-1], *value.split("\n")):
-                if len(spelled) >= LEAST_MASKED:
+            in_json = json.dumps(value, ensure_ascii=False)[1:-1]
+            for spelled in (value, in_json, *LINE_END.split(value)):
+                if len(spelled) >= LEAST_MASKED and spelled not in self._masked:
                     self._masked.append(spelled)
         # A value that holds another is masked whole.
         self._masked.sort(key=len, reverse=True)
+
+    def in_pieces(self, known: str) -> Log:
+        """The same log, for a program that takes values apart: their pieces are masked too.
+
+        + known: text that is no secret; a word of it is not masked, whatever value it is in
+        """
+        log = Log(self._path)
+        log.mask(self._masked)
+        pieces = {piece for value in self._masked for piece in BETWEEN_PIECES.split(value)}
+        log.mask(piece for piece in pieces if piece not in known)
+        return log
 
     def masked(self, text: str) -> str:
         for value in self._masked:

@@ -142,3 +142,38 @@ def test_no_value_is_an_argument_or_in_the_environment(app: App, programs: Progr
     render(release)
     assert programs.calls
     assert not any(value in call for call in programs.calls)
+
+
+@pytest.mark.parametrize(
+    ("value", "complaint", "shown"),
+    [
+        # As Compose 2.26 complains.
+        ("hostile-1:tail-part/x", "Invalid containerPort: tail-part", "Invalid containerPort: ***"),
+        ("hostile-1:tail-part", "undefined volume hostile-1: in", "undefined volume ***: in"),
+        ('say "hostile"', 'parsing "say \\"hostile\\"": invalid', 'parsing "***": invalid'),
+        ("first-line\rother-line", "invalid\nother-line", "invalid|***"),
+        # What the app file says itself is nobody's secret.
+        ("db-service:hostile", "undefined db-service: hostile", "undefined db-service: ***"),
+    ],
+)
+def test_what_compose_complains_of_shows_no_part_of_a_secret(
+    app: App, programs: Programs, value: str, complaint: str, shown: str
+) -> None:
+    programs.answer("docker compose * config *", status=15, err=complaint + "\n")
+    release = app.release(secrets=(Secret("A"),), given={"A": value})
+    release.paths.compose.write_text("services: {db-service: {}}\n")
+    with pytest.raises(Failure) as raised:
+        render(release)
+    assert raised.value.output == tuple(shown.split("|"))
+    logged = release.paths.log.read_text()
+    assert all(line in logged for line in shown.split("|"))
+    assert "hostile" not in logged
+    assert "tail-part" not in logged
+
+
+def test_what_config_prints_is_never_logged(app: App, programs: Programs) -> None:
+    programs.answer("docker compose * config *", '{"services": {"a": {"image": "printed"}}}')
+    release = app.release(secrets=(Secret("A"),), given={"A": "planted-value"})
+    release.log.write("begun")
+    render(release)
+    assert "printed" not in release.paths.log.read_text()
