@@ -65,6 +65,11 @@ class App:
         (self.project / "apps").mkdir(exist_ok=True)
         (self.project / "apps" / f"{self.name}.yaml").write_text(yaml.safe_dump(app))
 
+    def command(self, deploy: str = "app.py", options: tuple[str, ...] = ("-y",)) -> list[str]:
+        """What a user types."""
+        inventory, file = ROOT / "inventories" / "lab.py", ROOT / "deploys" / deploy
+        return ["pyinfra", *options, str(inventory), str(file), "--data", f"app={self.name}"]
+
     def start(
         self,
         *hosts: LabHost,
@@ -73,8 +78,8 @@ class App:
         **data: Any,
     ) -> subprocess.Popen[str]:
         """pyinfra in the project directory, running."""
-        argv = [str(BIN / "pyinfra"), *options, str(ROOT / "inventories" / "lab.py")]
-        argv += [str(ROOT / "deploys" / deploy), "--data", f"app={self.name}"]
+        program, *argv = self.command(deploy, options)
+        argv = [str(BIN / program), *argv]
         argv += [word for host in hosts for word in ("--limit", host.name)]
         for key, value in data.items():
             text = value if isinstance(value, str) else json.dumps(value)

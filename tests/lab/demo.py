@@ -1,4 +1,4 @@
-"""`make demo`: one disposable host, from blank to verified, broken by hand and mended again."""
+"""`make demo`: one disposable host, from blank to verified, broken and mended, and an app on it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from rich.console import Console
 
+from tests.apps import base_image
+from tests.e2e.commands import ROOT
+from tests.e2e.releasing import App
 from tests.lab.hosts import LabHost
 from tests.lab.lab import Lab, Wanted, down
 from tests.lab.process import LabError, this_process
@@ -58,16 +62,37 @@ def _story(host: LabHost) -> int:
     _say("Provisioning again mends both, and only these:")
     _must(DEPLOY, exits=0)
     _must(CHECK, exits=0)
+    with TemporaryDirectory() as project:
+        _app(host, App("two-second", Path(project), {}))
     return 0
 
 
-def _must(command: Sequence[str], *, exits: int) -> None:
+def _app(host: LabHost, app: App) -> None:
+    """A first release, one that is taken back, and a good one."""
+    base_image.load(host)
+    _say("An app with a database, a migration and nginx is released on it:")
+    app.write(revision="first", loads_s=2)
+    _must(app.command(), exits=0, where=app.project)
+    _say("Its next revision ends as soon as it is started. The release is taken back:")
+    app.write(revision="second", broken="exit")
+    _must(app.command(), exits=1, where=app.project)
+    _say("The host runs the first one, and says so:")
+    _must(("gpuhost", "releases", str(ROOT / INVENTORY), "--app", app.name), exits=0)
+    _say("A revision that works takes its place:")
+    app.write(revision="third", loads_s=2)
+    _must(app.command(), exits=0, where=app.project)
+    _must(("gpuhost", "status", str(ROOT / INVENTORY)), exits=0)
+
+
+def _must(command: Sequence[str], *, exits: int, where: Path = ROOT) -> None:
     """Run what a user would run, in sight; anything else than this exit status ends the demo."""
     program, *arguments = command
-    console.print(f"[bold]$ {' '.join(command)}[/]")
+    shown = " ".join(command).replace(f"{ROOT}/", "")
+    console.print(f"[bold]$ {shown}[/]", soft_wrap=True)
     # PYINFRA_PROGRESS stays on: a spinner is what shows that the slow steps are alive.
     done = subprocess.run(
         [str(BIN / program), *arguments],
+        cwd=where,
         env={**os.environ, "GPUHOST_LAB": LAB},
         stdin=subprocess.DEVNULL,
         check=False,
