@@ -17,7 +17,7 @@ from gpuhost.runner.answers import at, wrong
 from gpuhost.runner.commands import attempt
 from gpuhost.runner.compose import ask as ask_compose
 from gpuhost.runner.compose import environment, words
-from gpuhost.runner.containers import broken, logs
+from gpuhost.runner.containers import broken
 from gpuhost.runner.failure import Failure
 from gpuhost.runner.http import Answer, NoAnswer, ask, origin
 from gpuhost.runner.log import Log
@@ -70,7 +70,7 @@ def _until_good(release: Release, step: VerifyStep, through: bool) -> None:
             release.log.write(f"verify {label}: good after {now - began:.0f} s")
             return
         if trouble := broken(release):
-            raise Failure(f"verify {label}: {trouble}", output=logs(release))
+            raise Failure(f"verify {label}: {trouble}")
         if found.is_final or now - began >= step.within_s:
             raise _failure(release, label, step, found)
         if found.why != said or now - said_at >= SAID_EVERY:

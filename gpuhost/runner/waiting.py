@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from gpuhost.runner.containers import Container, broken, loading_line, logs, states
+from gpuhost.runner.containers import Container, broken, loading_line, states
 from gpuhost.runner.failure import Failure
 from gpuhost.runner.release import Release
 
@@ -16,13 +16,14 @@ SAID_EVERY = 5.0
 def wait_until_up(release: Release) -> None:
     """Until every container runs and is healthy.
 
-    Raises Failure as soon as it is known that this will not happen, or after plan.verify.start_s.
+    Raises Failure as soon as it is known that this will not happen, or after plan.verify.start_s;
+    the app's own last words are in the result beside it.
     """
     began = said = time.monotonic()
     limit = release.plan.verify.start_s
     while True:
         if trouble := broken(release):
-            raise Failure(trouble, output=logs(release))
+            raise Failure(trouble)
         containers = states(release)
         waited_for = [container for container in containers if not container.is_up]
         if containers and not waited_for:
@@ -31,7 +32,6 @@ def wait_until_up(release: Release) -> None:
         if now - began > limit:
             raise Failure(
                 f"not up after {limit} s: {_in_words(waited_for) or 'no container was started'}",
-                output=logs(release),
                 fix="if it only needs longer, raise verify.start_s in the app file",
             )
         if now - said >= SAID_EVERY:
