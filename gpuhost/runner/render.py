@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
-from collections.abc import Iterable
+from collections.abc import Mapping
+from typing import Any
 
 from gpuhost.runner import directories, schedule, secrets
 from gpuhost.runner.compose import ask, config
@@ -45,8 +47,8 @@ def render(release: Release) -> None:
 
 
 def write_host_file(release: Release) -> None:
-    """compose.host.json (0600): secrets, and images by id where they are known; secret files and
-    secrets.env too.
+    """compose.host.json (0600): secrets, images by id where they are known, and limits that this
+    host can keep; secret files and secrets.env too.
 
     Written again whenever the release is started: after its build, and when it is brought back.
 
@@ -61,18 +63,34 @@ def write_host_file(release: Release) -> None:
             **_image(release, name),
             **_environment(release, name, values),
             **_label(release, name, changed),
+            **_cpus(section),
         }
-        for name in services
+        for name, section in services.items()
     }
     value = {"services": {name: entry for name, entry in entries.items() if entry}}
     text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
     write(release.paths.host, NOT_IN_YAML.sub(_escaped, text), mode=0o600)
 
 
-def _running(release: Release) -> Iterable[str]:
+def _running(release: Release) -> dict[str, Mapping[str, Any]]:
     """Services of this host's profiles, and the migration's, whose profile may hide it."""
     migrate = release.plan.migrate
-    return {*config(release)["services"], *([migrate.service] if migrate else [])}
+    hidden: dict[str, Mapping[str, Any]] = {migrate.service: {}} if migrate else {}
+    return {**hidden, **config(release)["services"]}
+
+
+def _cpus(section: Mapping[str, Any]) -> dict[str, object]:
+    """All cores of the host where the limit is above that: the engine would refuse the container.
+
+    An app file is the same for hosts of all sizes.
+    """
+    found: Any = section
+    for key in ("deploy", "resources", "limits"):
+        found = found.get(key) or {}
+    here = len(os.sched_getaffinity(0))
+    if float(found.get("cpus") or 0) <= here:
+        return {}
+    return {"deploy": {"resources": {"limits": {"cpus": str(here)}}}}
 
 
 def _image(release: Release, service: str) -> dict[str, object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 from pathlib import Path
 from typing import Any
@@ -192,3 +193,19 @@ def test_a_release_that_is_brought_back_has_its_own_secret_files(
     write_host_file(old)
     assert file.read_text() == "old"
     assert host_file(old)["web"]["labels"] != label
+
+
+def _limited(cpus: object) -> dict[str, Any]:
+    return {"deploy": {"resources": {"limits": {"cpus": cpus}}}}
+
+
+def test_a_limit_of_more_cores_than_there_are_is_all_of_them(
+    app: App, programs: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Docker's "Range of CPUs is from 0.01 to 2.00" would end the release."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    sections = {"large": _limited(4), "text": _limited("2.5"), "fits": _limited(2), "half": {}}
+    programs.compose({**sections, "memory": {"deploy": {"resources": {"limits": {"memory": "1"}}}}})
+    release = app.release()
+    write_host_file(release)
+    assert host_file(release) == {"large": _limited("2"), "text": _limited("2")}
