@@ -56,6 +56,11 @@ class ReleasePaths:
         return self.home / "source"
 
     @property
+    def unfinished(self) -> Path:
+        """A source that is not whole yet."""
+        return self.home / ".source.new"
+
+    @property
     def log(self) -> Path:
         return self.home / "log"
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from gpuhost.runner import git, images, result, room
 from gpuhost.runner.commands import attempt
 from gpuhost.runner.log import NOWHERE
+from gpuhost.runner.paths import ReleasePaths
 from gpuhost.runner.plan import BadPlan, Plan, load
 from gpuhost.runner.release import Release
 
@@ -49,6 +50,48 @@ def prune(release: Release) -> None:
     )
 
 
+def trim(release: Release) -> None:
+    """After an attempt that failed: the sources and images of those that failed long before.
+
+    Their logs and results stay, until a good release removes them.
+    """
+    found, keep = _found(release), release.plan.keep_releases
+    current = release.app.current.resolve().name if release.app.current.exists() else ""
+    spent = spent_ids(found, current, keep)
+    emptied = [each for each in spent if _empty(release.app.release(each))]
+    if not emptied:
+        return
+    kept = {one.id for one in found} - set(spent)
+    untagged = _untag(release, kept)
+    git.forget(release, _commits(release, kept))
+    release.log.write(
+        f"of attempts that failed only the last {keep} keep their source: removed "
+        f"{_listed(emptied)}; untagged {_listed(untagged)}"
+    )
+
+
+def spent_ids(found: Sequence[Kept], current: str, keep: int) -> list[str]:
+    """Attempts that failed, but for the last ones, and for whatever a rollback stands for.
+
+    + found: the oldest first
+    + current: the id of the one that runs; "": none
+    """
+    failed = [one.id for one in found if not one.is_verified and one.id != current]
+    stood_for = {one.original for one in found if one.original != one.id}
+    return [each for each in failed[:-keep] if each not in stood_for]
+
+
+def _empty(paths: ReleasePaths) -> bool:
+    """Take the source away; whether there was any."""
+    there = [path for path in (paths.source, paths.unfinished, paths.archive) if path.exists()]
+    for path in there:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    return bool(there)
+
+
 def kept_ids(found: Sequence[Kept], current: str, keep: int) -> set[str]:
     """The releases that stay.
 
@@ -80,7 +123,7 @@ def _kept(release: Release, name: str) -> Kept:
     plan, ended = _plan(release, name), result.read(paths.result)
     is_verified = ended is not None and ended.state == result.VERIFIED
     original = (plan.rollback_of if plan else None) or name
-    return Kept(name, original, is_verified or name == release.plan.id)
+    return Kept(name, original, is_verified)
 
 
 def _plan(release: Release, name: str) -> Plan | None:

@@ -23,7 +23,7 @@ def fetch(release: Release) -> None:
     if place.exists():
         release.log.write(f"{source.revision} is here already")
         return
-    beside = place.with_name(".source.new")
+    beside = release.paths.unfinished
     git.clear(beside)
     if source.kind == "git":
         git.check_out(release, source, beside)

@@ -80,6 +80,8 @@ def carry_out(release: Release) -> Result:
     result.write(release, ended)
     if ended.state == VERIFIED:
         _keep(release)
+    else:
+        _afterwards(release, prune.trim)
     return ended
 
 
@@ -121,12 +123,17 @@ def _interrupted_too_often(journal: Journal) -> None:
 def _keep(release: Release) -> None:
     """What follows from a good release, and cannot make it a bad one."""
     release.log.stage("keep")
-    for afterwards in (schedule.install, prune.prune):
-        try:
-            afterwards(release)
-        except (Failure, OSError) as problem:
-            release.log.write(f"warning: {problem}")
+    _afterwards(release, schedule.install, prune.prune)
     release.log.write(f"verified: {release.plan.app} {release.plan.id}")
+
+
+def _afterwards(release: Release, *steps: Callable[[Release], None]) -> None:
+    """What cannot change how the release ended."""
+    for step in steps:
+        try:
+            step(release)
+        except Exception as problem:
+            release.log.write(f"warning: {problem}")
 
 
 def _undo(release: Release, journal: Journal, failure: Failure) -> Result:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpuhost.runner.files import point, write_json
-from gpuhost.runner.prune import Kept, kept_ids, prune
+from gpuhost.runner.prune import Kept, kept_ids, prune, spent_ids, trim
 from gpuhost.runner.release import Release
 from gpuhost.runner.result import Result
 from tests.runner.at_hand import App, app
@@ -170,3 +170,59 @@ def test_a_release_that_never_began_or_cannot_be_read(app: App, docker: Docker) 
     docker.write()
     prune(release)
     assert left(app, docker)[0] == [an_id(number) for number in (1, 2, 3)]
+
+
+@pytest.mark.parametrize(
+    ("letters", "current", "keep", "spent"),
+    [
+        ("fff", "", 2, "0"),
+        ("ff", "", 2, ""),
+        ("vvvvvv", "5", 2, ""),
+        ("fvfff", "1", 2, "02"),
+        # What runs and what a rollback stands for is left alone, whatever its result says.
+        ("fffff", "0", 2, "12"),
+        ("ffff0", "4", 2, "1"),
+    ],
+)
+def test_whose_source_goes(letters: str, current: str, keep: int, spent: str) -> None:
+    assert "".join(spent_ids(case(letters), current, keep)) == spent
+
+
+@given(st.text("vf012", min_size=1, max_size=12), st.integers(0, 11), st.integers(2, 4))
+def test_no_source_of_a_verified_release_ever_goes(letters: str, place: int, keep: int) -> None:
+    found, current = case(letters), str(place % len(letters))
+    spent = set(spent_ids(found, current, keep))
+    assert not spent & {one.id for one in found if one.is_verified}
+    assert not spent & {one.original for one in found if one.is_verified}
+    assert current not in spent
+
+
+def with_source(app: App, docker: Docker, number: int, state: str) -> Release:
+    release = released(app, docker, number, state)
+    for path in (release.paths.source / "src", release.paths.unfinished / "src"):
+        path.mkdir(parents=True)
+    release.paths.archive.write_text("packed")
+    release.log.write("what happened")
+    return release
+
+
+def test_sources_of_old_failures_go_and_their_logs_stay(app: App, docker: Docker) -> None:
+    states = ("failed", "verified", "failed", "restored", "undone", "failed")
+    releases = [with_source(app, docker, number, state) for number, state in enumerate(states)]
+    docker.write()
+    trim(releases[-1])
+    emptied = [n for n, one in enumerate(releases) if not one.paths.source.exists()]
+    assert emptied == [0, 2, 3]
+    for number, one in enumerate(releases):
+        there = {path.name for path in one.paths.home.iterdir()}
+        assert {"plan.json", "log", "result.json", "record.json"} <= there
+        of_source = {"source", ".source.new", "source.tar.gz"}
+        assert there & of_source == (set() if number in emptied else of_source)
+    directories, tags = left(app, docker)
+    assert directories == [an_id(number) for number in range(6)]
+    assert tags == [f"gpuhost/app/web:{number:012x}" for number in (1, 4, 5)]
+    said = releases[-1].paths.log.read_text()
+    assert f"removed {an_id(0)}, {an_id(2)}, {an_id(3)}; untagged" in said
+    docker.calls_made.unlink()
+    trim(releases[-1])
+    assert docker.calls == []

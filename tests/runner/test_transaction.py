@@ -35,6 +35,7 @@ class Stages:
     def __init__(self) -> None:
         self.done: list[str] = []
         self.wrong: dict[str, BaseException] = {}
+        self.afterwards: list[str] = []
 
     def stage(self, name: str) -> Callable[[Release], None]:
         def carry_out(release: Release) -> None:
@@ -43,6 +44,13 @@ class Stages:
                 raise self.wrong[name]
 
         return carry_out
+
+    def afterwards_of(self, name: str) -> Callable[[Release], None]:
+        def note(release: Release) -> None:
+            self.afterwards.append(name)
+            raise OSError(f"{name} went wrong")
+
+        return note
 
     def activated(self, release: Release) -> None:
         self.stage(f"activate {release.plan.id}")(release)
@@ -62,7 +70,8 @@ def stages(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stages]:
     monkeypatch.setattr(activation, "stop", made.stopped)
     monkeypatch.setattr(transaction, "logs", lambda release: ("app | the last line",))
     monkeypatch.setattr(transaction.schedule, "install", lambda release: None)
-    monkeypatch.setattr(transaction.prune, "prune", lambda release: None)
+    for name in ("prune", "trim"):
+        monkeypatch.setattr(transaction.prune, name, made.afterwards_of(name))
     yield made
 
 
@@ -112,6 +121,7 @@ def test_a_good_release_goes_through_every_stage_and_becomes_current(
     with_old(app)
     ended = carry_out(a_release(app, NEW))
     assert (ended.state, stages.done, current(app)) == ("verified", list(ALL), NEW)
+    assert stages.afterwards == ["prune"]
     assert history(app) == [(NEW, "verified")]
 
 
@@ -125,7 +135,8 @@ def test_a_failure_before_any_change_leaves_what_runs_alone(
     assert stages.done == list(ALL[: ALL.index(failing) + 1])
     assert (ended.state, ended.stage, ended.said) == ("failed", failing, "no space left on device")
     assert (ended.output, ended.fix, ended.logs) == (("line",), "free some", ())
-    assert current(app) == OLD
+    assert (current(app), stages.afterwards) == (OLD, ["trim"])
+    assert "warning: trim went wrong" in app.release(NEW).log.read_text()
 
 
 @pytest.mark.parametrize("failing", ("migrate", *ACTIVATING))
