@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from gpuhost.runner import nginx, verification
 from gpuhost.runner.causes import cause
 from gpuhost.runner.commands import attempt
 from gpuhost.runner.compose import ask, started, words
 from gpuhost.runner.compose import environment as compose_environment
+from gpuhost.runner.containers import states
 from gpuhost.runner.failure import Failure
+from gpuhost.runner.images import OURS
 from gpuhost.runner.release import Release
 from gpuhost.runner.render import write_host_file
 from gpuhost.runner.waiting import wait_until_up
@@ -37,6 +41,7 @@ def up(release: Release) -> None:
 def start(release: Release) -> None:
     """`docker compose up`, with images by id and services this release does not have removed."""
     running = started(release, pinned=True)
+    _take_down_others(release, running)
     # Compose refuses to scale what a profile hides.
     scale = (f"--scale={name}={n}" for name, n in release.plan.scale.items() if name in running)
     command = words(
@@ -57,6 +62,24 @@ def start(release: Release) -> None:
     if not outcome.ok:
         said, fix = cause(outcome.tail, outcome.status)
         raise Failure(f"docker compose up: {said}", output=outcome.tail, fix=fix)
+
+
+def _take_down_others(release: Release, running: Collection[str]) -> None:
+    """Containers of another variant, or of a release that failed: their ports would be taken.
+
+    --remove-orphans leaves those that a profile hides. What a person started by hand stays: its
+    image is not one that a release had pinned.
+    """
+    ours = f"{OURS}/{release.plan.app}/"
+    found = [
+        container.name
+        for container in states(release)
+        if container.service not in running and container.image.startswith(ours)
+    ]
+    if found:
+        release.log.write(f"not of this release, taken down: {', '.join(found)}")
+        attempt(release.log, "docker", "stop", *found, seconds=SPARE, quiet=True)
+        attempt(release.log, "docker", "rm", "-f", *found, seconds=SPARE, quiet=True)
 
 
 def verify(release: Release) -> None:

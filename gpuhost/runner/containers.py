@@ -15,6 +15,8 @@ from gpuhost.runner.release import Release
 # An app that waits for its database may exit once or twice; more is a loop.
 RESTARTS = 3
 SIGKILL = 137
+# Some versions of Compose clear a line before each of a log, terminal or none.
+TERMINAL_CODE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class Container:
     restarts: int
     oom_killed: bool
     one_shot: bool  # it is meant to end: Docker does not start it again
+    image: str = ""  # as it was named when the container was made
 
     @property
     def is_up(self) -> bool:
@@ -83,7 +86,7 @@ def loading_line(release: Release) -> str | None:
 def logs(release: Release, lines: int = 30) -> tuple[str, ...]:
     """The last lines of the app's own logs, secrets masked."""
     outcome = ask(release, "logs", "--no-color", "--tail", str(lines))
-    found = release.log.masked(outcome.out).splitlines()
+    found = release.log.masked(TERMINAL_CODE.sub("", outcome.out)).splitlines()
     return tuple(found[-lines:])
 
 
@@ -108,6 +111,7 @@ def _container(value: dict[str, Any]) -> Container:
         restarts=value.get("RestartCount", 0),
         oom_killed=bool(state.get("OOMKilled")),
         one_shot=policy.get("Name", "no") in ("", "no"),
+        image=value["Config"].get("Image") or "",
     )
 
 
