@@ -1,8 +1,11 @@
-"""The image that stand-ins are built from: Debian with Python, made by mmdebstrap and cached."""
+"""Images that stand-ins are built from, and those that apps pull: Debian's packages, cached."""
 
 from __future__ import annotations
 
 import hashlib
+import io
+import tarfile
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.lab import images
@@ -10,9 +13,7 @@ from tests.lab.hosts import LabHost
 from tests.lab.process import need, progress, run
 from tests.lab.state import folder, locked
 
-NAME = "stand-in/python"
 RELEASE = "bookworm"
-INCLUDED = ("python3", "curl", "ca-certificates")
 # Manuals and translations are half of it.
 SLIM = (
     "path-exclude=/usr/share/man/*",
@@ -21,28 +22,91 @@ SLIM = (
 )
 
 
+@dataclass(frozen=True)
+class Root:
+    """A root file system, imported as an image.
+
+    + included: Debian's packages
+    + slim: lines of dpkg's configuration that leave files out
+    """
+
+    name: str
+    included: tuple[str, ...]
+    slim: tuple[str, ...] = SLIM
+
+    @property
+    def recipe(self) -> str:
+        lines = "\n".join((RELEASE, *self.included, *self.slim))
+        return hashlib.sha256(lines.encode()).hexdigest()[:12]
+
+
+PYTHON = Root("stand-in/python", ("python3", "curl", "ca-certificates"))
+# One for everything that a stand-in needs beyond Python: servers, and Python's clients of them.
+SERVICES = Root(
+    "stand-in/services",
+    (
+        *PYTHON.included,
+        "python-is-python3",
+        "python3-celery",
+        "python3-redis",
+        "python3-psycopg2",
+        "redis-server",
+        "postgresql-15",
+        "nginx-light",
+    ),
+    # PostgreSQL's compiler of queries is larger than all the rest.
+    (*SLIM, "path-exclude=/usr/lib/*/libLLVM*", "path-exclude=/usr/lib/postgresql/*/lib/bitcode/*"),
+)
+# What the app files pull, under the names that they pull it by; each is a directory in images/.
+PULLED = {
+    "redis:7-alpine": "redis",
+    "postgres:15-alpine": "postgres",
+    "nginx:1.28-alpine": "nginx",
+    "rachelos/we-mp-rss:latest": "we-mp-rss",
+}
+
+
 def load(host: LabHost) -> None:
-    """Have it in a host's engine."""
-    if host.run(f"docker image inspect {NAME}", check=False).status == 0:
+    """Have the smallest one in a host's engine."""
+    _import(host, PYTHON)
+
+
+def load_services(host: LabHost) -> None:
+    """Have the one with servers, and what the app files pull."""
+    _import(host, SERVICES)
+    for name, directory in PULLED.items():
+        context = _context(Path(__file__).parent / "images" / directory)
+        host.run(f"docker build -q -t {name} -", stdin=context, timeout=180)
+
+
+def _import(host: LabHost, root: Root) -> None:
+    if host.run(f"docker image inspect {root.name}", check=False).status == 0:
         return
-    host.run(f"docker import - {NAME}", stdin=_tar().read_bytes(), timeout=180)
+    host.run(f"docker import - {root.name}", stdin=_tar(root).read_bytes(), timeout=300)
 
 
-def _tar() -> Path:
-    recipe = hashlib.sha256("\n".join((RELEASE, *INCLUDED, *SLIM)).encode()).hexdigest()[:12]
-    tar = folder() / "images" / f"stand-in-python-{recipe}.tar.gz"
+def _context(directory: Path) -> bytes:
+    stream = io.BytesIO()
+    # Docker takes a tar with newer headers for a Dockerfile.
+    with tarfile.open(fileobj=stream, mode="w", format=tarfile.GNU_FORMAT) as tar:
+        tar.add(directory, arcname=".")
+    return stream.getvalue()
+
+
+def _tar(root: Root) -> Path:
+    tar = folder() / "images" / f"{root.name.replace('/', '-')}-{root.recipe}.tar.gz"
     with locked("stand-in"):
         if not tar.exists():
-            _build(tar)
+            _build(root, tar)
     return tar
 
 
-def _build(tar: Path) -> None:
+def _build(root: Root, tar: Path) -> None:
     need("mmdebstrap")
-    progress(f"building the image {NAME} (about a minute)")
+    progress(f"building the image {root.name} (a minute or two)")
     tar.parent.mkdir(parents=True, exist_ok=True)
     beside = tar.with_name(f"part-{tar.name}")
-    options = [f"--dpkgopt={line}" for line in SLIM]
-    argv = ["mmdebstrap", "--variant=minbase", f"--include={','.join(INCLUDED)}", *options]
+    options = [f"--dpkgopt={line}" for line in root.slim]
+    argv = ["mmdebstrap", "--variant=minbase", f"--include={','.join(root.included)}", *options]
     run([*argv, RELEASE, str(beside), *images.archives(RELEASE)], timeout=1200)
     beside.replace(tar)

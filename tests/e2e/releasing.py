@@ -136,9 +136,9 @@ def ask(host: LabHost, path: str, *, post: str | None = None, port: int = 3000) 
     return json.loads(done.stdout) if done.status == 0 and done.stdout else None
 
 
-def _put(value: dict[str, Any], path: list[str], new: Any) -> None:
+def _put(value: Any, path: list[str], new: Any) -> None:
     for key in path[:-1]:
-        value = value.setdefault(key, {})
+        value = value[int(key)] if isinstance(value, list) else value.setdefault(key, {})
     if new is None:
         value.pop(path[-1], None)
     else:

@@ -1,11 +1,13 @@
 """A small service with the shape of a real one: it loads, gets healthy, keeps rows, makes a file.
 
 How it behaves is in stand-in.json beside it, which is part of the image, so that a release with
-another behaviour is another build. Python's standard library only.
+another behaviour is another build. Python's standard library only. Apps whose rows are elsewhere
+than in SQLite derive a handler from the one here.
 """
 
 import json
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -50,15 +52,36 @@ def database() -> sqlite3.Connection:
 class Handler(BaseHTTPRequestHandler):
     """Health, rows, and what the app is for."""
 
+    health_path = "/api/health"
+
+    def health(self) -> dict[str, object]:
+        return {"status": "healthy"}
+
+    def rows(self) -> list[str]:
+        with database() as connection:
+            return [row[0] for row in connection.execute("SELECT text FROM rows")]
+
+    def keep(self, text: str) -> None:
+        with database() as connection:
+            connection.execute("INSERT INTO rows VALUES (?)", (text,))
+
+    def get(self) -> object:
+        """What an app answers to paths of its own; None: this is none of them."""
+        return None
+
+    def post(self, body: str) -> object:
+        """Likewise."""
+        return None
+
     def do_GET(self) -> None:
-        if self.path == HOW.get("health", "/api/health"):
-            self.answer(200, {"status": "healthy", "revision": HOW.get("revision", 1)}) if (
+        if own := self.get():
+            self.answer(200, own)
+        elif self.path == HOW.get("health", self.health_path):
+            self.answer(200, {"revision": HOW.get("revision", 1), **self.health()}) if (
                 READY.is_set()
             ) else self.answer(503, {"status": "loading"})
         elif self.path == "/rows":
-            with database() as connection:
-                rows = [row[0] for row in connection.execute("SELECT text FROM rows")]
-            self.answer(200, rows)
+            self.answer(200, self.rows())
         elif self.path == "/environment":
             # Only lengths: what a test wants to know is whether a secret arrived whole.
             self.answer(200, {key: len(value) for key, value in os.environ.items()})
@@ -69,9 +92,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        if self.path == "/rows":
-            with database() as connection:
-                connection.execute("INSERT INTO rows VALUES (?)", (body.decode(),))
+        if own := self.post(body.decode()):
+            self.answer(200, own)
+        elif self.path == "/rows":
+            self.keep(body.decode())
             self.answer(201, {})
         elif self.path == HOW.get("makes", "/api/tts"):
             if BROKEN == "function":
@@ -95,7 +119,9 @@ class Handler(BaseHTTPRequestHandler):
         """Requests are not logged."""
 
 
-def main() -> None:
+def main(handler: type[Handler] = Handler, port: int = 3000) -> None:
+    # As the first process of a container it would not end otherwise.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     if BROKEN in ("exit", "loop"):
         say("Error: listen EADDRNOTAVAIL: address not available")
         sys.exit(1)
@@ -103,8 +129,8 @@ def main() -> None:
         with Path(HOW["logs"]).open("a") as file:
             file.write("started\n")
     threading.Thread(target=load).start()
-    port = int(os.environ.get("PORT", HOW.get("port", 3000)))
-    ThreadingHTTPServer(("0.0.0.0", port), Handler).serve_forever()
+    port = int(os.environ.get("PORT", HOW.get("port", port)))
+    ThreadingHTTPServer(("0.0.0.0", port), handler).serve_forever()
 
 
 if __name__ == "__main__":

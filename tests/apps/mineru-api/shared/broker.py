@@ -1,0 +1,21 @@
+"""The queue between the API and its workers, as the environment names it."""
+
+import os
+
+from celery import Celery
+from kombu import Exchange, Queue
+
+QUEUE = os.environ["MINERU_QUEUE"]
+CONVERT = "mineru.convert"
+
+broker = Celery("mineru", broker=os.environ["REDIS_URL"])
+broker.conf.task_queues = [
+    Queue(
+        QUEUE,
+        Exchange(os.environ["MINERU_EXCHANGE"]),
+        routing_key=os.environ["MINERU_ROUTING_KEY"],
+    )
+]
+broker.conf.task_default_queue = QUEUE
+broker.conf.task_default_exchange = os.environ["MINERU_EXCHANGE"]
+broker.conf.task_default_routing_key = os.environ["MINERU_ROUTING_KEY"]

@@ -1,0 +1,6 @@
+"""Stand-in for the worker that writes reports."""
+
+from app.workers.ingest import work
+
+if __name__ == "__main__":
+    work("reports")
