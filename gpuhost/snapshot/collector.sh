@@ -65,7 +65,7 @@ main() {
     probe packages 10 dpkg-query -W -f '${db:Status-Abbrev}\t${Package}\t${Version}\t${Architecture}\n' \
         'docker*' 'containerd*' 'podman-docker' 'runc' 'python3' 'ufw' 'ca-certificates' 'curl' \
         'unattended-upgrades' 'nvidia-container-toolkit*' 'libnvidia-container*' 'libc6' \
-        'nginx' 'certbot' 'apt-cacher-ng'
+        'nginx' 'certbot' 'apt-cacher-ng' 'git' 'logrotate'
     probe units 10 systemctl show --no-pager \
         -p Id -p LoadState -p ActiveState -p SubState -p UnitFileState -p ActiveEnterTimestamp \
         -p Listen docker.service docker.socket containerd.service ufw.service firewalld.service \

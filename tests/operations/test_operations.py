@@ -39,7 +39,8 @@ def test_commands(operation: str, case: dict[str, Any]) -> None:
 
 
 WAITING = {
-    "build.apt_cache", "docker.engine", "firewall.rules", "nginx.installed", "nvidia.driver",
+    "app_tools.installed", "build.apt_cache", "docker.engine", "firewall.rules",
+    "nginx.installed", "nvidia.driver",
     "nvidia_upkeep.fabric_manager",
     "system.clock", "system.packages", "system.python", "system.security_updates",
     "toolkit.absent", "toolkit.packages",

@@ -1,0 +1,32 @@
+"""What releases of apps need on their host, besides the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from gpuhost.app.model import Extension
+from gpuhost.host.start import elevated
+from gpuhost.operations import app_tools
+from gpuhost.settings import Settings
+
+
+def ready(declared: Settings, apps: Iterable[Extension]) -> None:
+    """Installed, where one of the apps needs any.
+
+    + apps: the blocks of all apps that this host is to have
+    """
+    packages = tuple(sorted({name for app in apps for name in _needed(app)}))
+    if packages:
+        app_tools.installed(
+            name="Tools of apps",
+            packages=packages,
+            lock_timeout_s=declared.apt_lock_timeout_s,
+            **elevated(declared),
+        )
+
+
+def _needed(app: Extension) -> Iterator[str]:
+    if app.source and app.source.git:
+        yield "git"
+    if app.logs.files:
+        yield "logrotate"
