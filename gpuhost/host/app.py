@@ -1,4 +1,4 @@
-"""The apps of a host: released, or brought back to a release of before."""
+"""The apps of a host: released, brought back to a release of before, or removed."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from pyinfra.context import ctx_host, ctx_state
 from gpuhost.app.errors import BadApp
 from gpuhost.app.loading import NAME
 from gpuhost.app.model import Extension
-from gpuhost.host import nginx
+from gpuhost.host import app_tools, nginx
 from gpuhost.host.start import elevated
+from gpuhost.operations.app_removal import removed as remove
 from gpuhost.operations.reading import read
 from gpuhost.operations.release import reasons
 from gpuhost.operations.release import released as release
@@ -49,7 +50,7 @@ def released(declared: Settings, name: str) -> None:
         known = [] if name in known_apps() else [f"known here: {', '.join(known_apps())}"]
         _refused(name, [*reasons(error), *known])
     else:
-        nginx.ready(declared, [found.app.block])
+        _ready(declared, [found.app.block])
         _release(declared, name)
 
 
@@ -58,7 +59,7 @@ def all_released(declared: Settings) -> None:
     tell is judged when its turn comes, and what is missing anyway is said now.
     """
     # The same list on every host: an operation is told from others by its place in it.
-    nginx.ready(declared, _blocks(declared.apps))
+    _ready(declared, _blocks(declared.apps))
     for name in host.loop(_apps_of_all_hosts()):
         if name in declared.apps:
             _released_once_ready(declared, name)
@@ -74,6 +75,23 @@ def rolled_back(declared: Settings, name: str) -> None:
         release=None if wanted_release is None else str(wanted_release),
         **_in_batches(declared),
     )
+
+
+def removed(declared: Settings) -> None:
+    """The app that `--data app=NAME` names; what it wrote stays."""
+    if name := asked_for():
+        remove(name=f"Remove {name}", app=name, declared=declared, **elevated(declared))
+        if name in declared.apps:
+            logger.warning(
+                f"{host.print_prefix}{name} is still in `apps` of this host: the next run of "
+                "deploys/gpu_host.py releases it again; take it out of group_data"
+            )
+
+
+def _ready(declared: Settings, apps: list[Extension]) -> None:
+    """What their releases need on the host."""
+    app_tools.ready(declared, apps)
+    nginx.ready(declared, apps)
 
 
 def _released_once_ready(declared: Settings, name: str) -> None:

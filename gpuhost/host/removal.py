@@ -12,7 +12,10 @@ import gpuhost.host
 from gpuhost.settings import Settings
 
 NAMES = "--data remove=swap,firewall"
-ORDER = ("proxy", "system", "apt", "swap", "nvidia", "docker", "build", "toolkit", "firewall")
+ORDER = (
+    *("proxy", "system", "apt", "swap", "nvidia", "docker", "build", "toolkit", "firewall"),
+    "app",
+)
 
 
 def removable() -> list[str]:

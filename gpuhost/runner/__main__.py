@@ -1,4 +1,4 @@
-"""python3 runner.pyz release|resume|rollback|backup|restore|follow|status APP_HOME …"""
+"""python3 runner.pyz release|resume|rollback|backup|restore|remove|follow|status APP_HOME …"""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from gpuhost.runner import backup, restore_data, rollback
+from gpuhost.runner import backup, removal, restore_data, rollback
 from gpuhost.runner.failure import Failure
 from gpuhost.runner.follow import follow
 from gpuhost.runner.lock import Attempt, Locked, attempt, begin, end, lock
@@ -57,6 +57,21 @@ def restored(arguments: argparse.Namespace) -> int:
     with lock(app):
         _finish_another(app, arguments.backup)
         return _restore(app, arguments.backup, arguments.by)
+
+
+def removed(arguments: argparse.Namespace) -> int:
+    app = AppPaths(arguments.app)
+    # Nothing to lock, and nothing that a lock would have to be written for.
+    if not app.releases.is_dir():
+        return GOOD
+    with lock(app):
+        found = attempt(app)
+        if found and found.kind == "restore":
+            # Data is half exchanged.
+            _restore(app, found.id, found.by)
+        for line in removal.remove(app, arguments.by):
+            print(line)
+    return GOOD
 
 
 def followed(arguments: argparse.Namespace) -> int:
@@ -127,6 +142,7 @@ def _arguments() -> argparse.Namespace:
     restoring = verb("restore", restored)
     restoring.add_argument("backup")
     restoring.add_argument("--by", required=True)
+    verb("remove", removed).add_argument("--by", required=True)
     following = verb("follow", followed)
     following.add_argument("id")
     following.add_argument("offset", type=int)
@@ -147,7 +163,8 @@ def main() -> int:
         print(error, file=sys.stderr)
         return USAGE
     except Failure as failure:
-        print(failure.said, *failure.output, sep="\n", file=sys.stderr)
+        fix = (f"-> {failure.fix}",) if failure.fix else ()
+        print(failure.said, *failure.output, *fix, sep="\n", file=sys.stderr)
         return FAILED
 
 

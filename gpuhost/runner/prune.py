@@ -41,7 +41,7 @@ def prune(release: Release) -> None:
     gone = [one.id for one in found if one.id not in kept]
     for each in gone:
         shutil.rmtree(release.app.release(each).home)
-    untagged = _untag(release, kept)
+    untagged = untag(release, kept)
     git.forget(release, _commits(release, kept))
     freed = max(room.free() - room_before, 0)
     release.log.write(
@@ -62,7 +62,7 @@ def trim(release: Release) -> None:
     if not emptied:
         return
     kept = {one.id for one in found} - set(spent)
-    untagged = _untag(release, kept)
+    untagged = untag(release, kept)
     git.forget(release, _commits(release, kept))
     release.log.write(
         f"of attempts that failed only the last {keep} keep their source: removed "
@@ -134,7 +134,7 @@ def _plan(release: Release, name: str) -> Plan | None:
         return None
 
 
-def _untag(release: Release, kept: Iterable[str]) -> list[str]:
+def untag(release: Release, kept: Iterable[str]) -> list[str]:
     """Remove local tags that no kept release has; an image that a container runs keeps its own."""
     reference = f"{images.OURS}/{release.plan.app}/*"
     words = ("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "--filter")

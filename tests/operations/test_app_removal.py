@@ -1,0 +1,56 @@
+"""An app is taken off by the runner that this gpuhost brings, whatever the host has."""
+
+from __future__ import annotations
+
+import base64
+import subprocess
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from gpuhost.host.removal import ORDER, removable
+from gpuhost.operations import app_removal
+from gpuhost.release.runner_file import runner_file
+
+SCRIPT = files("gpuhost.operations").joinpath(app_removal.SCRIPT).read_text(encoding="utf-8")
+
+
+def run(tmp_path: Path, stdin: bytes, home: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["sh", "-c", SCRIPT, "sh", home, "ada's desk", "60"],
+        input=stdin.decode(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={"PATH": "/usr/bin:/bin", "TMPDIR": str(tmp_path)},
+    )
+
+
+@pytest.mark.parametrize("home", ["there", "not there; touch x"])
+def test_the_runner_that_comes_is_run_and_gone_again(tmp_path: Path, home: str) -> None:
+    sent = "\n".join(app_removal._runner()).encode()
+    assert base64.b64decode(sent) == runner_file().data
+    done = run(tmp_path, sent, str(tmp_path / home))
+    # Nothing was released there.
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_half_a_runner_fails_and_leaves_nothing(tmp_path: Path) -> None:
+    done = run(tmp_path, base64.b64encode(runner_file().data[:3000]), str(tmp_path / "there"))
+    assert done.returncode != 0
+    assert done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_everything_that_can_be_removed_has_its_turn_and_apps_go_first() -> None:
+    assert sorted(ORDER) == sorted(removable())
+    assert ORDER[-1] == "app"
+
+
+def test_no_secret_and_no_program_is_an_argument() -> None:
+    words = str(app_removal.command("tts"))
+    assert "/opt/gpuhost/tts" in words
+    assert len(words) < 2000

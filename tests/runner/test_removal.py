@@ -1,0 +1,156 @@
+"""An app off its host: what gpuhost made goes, what the app wrote stays."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from gpuhost.runner import __main__ as program
+from gpuhost.runner import certificates, schedule
+from gpuhost.runner.failure import Failure
+from gpuhost.runner.files import write_json
+from gpuhost.runner.plan import Nginx
+from gpuhost.runner.removal import remove
+from tests.runner.at_hand import NEW, OLD, App, Programs, app, programs
+
+__all__ = ["app", "programs"]
+
+TAGS = "gpuhost/app/web:aaaaaaaaaaaa\ngpuhost/app/db:bbbbbbbbbbbb\n"
+
+
+@pytest.fixture
+def units(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    units = tmp_path / "units"
+    units.mkdir()
+    monkeypatch.setattr(schedule, "UNITS", units)
+    monkeypatch.setattr(certificates, "LIVE", tmp_path / "live")
+    return units
+
+
+@pytest.fixture
+def there(app: App, programs: Programs, units: Path, tmp_path: Path) -> App:
+    """Released twice, with a site and a backup by the clock."""
+    site, tls = tmp_path / "sites" / "gpuhost-app.conf", tmp_path / "tls" / "app"
+    app.release(OLD)
+    app.release(
+        NEW,
+        is_current=True,
+        given={"A": "secret"},
+        nginx=Nginx("host", path=str(site), certificate="files", certificate_dir=str(tls)),
+    )
+    app.data("data/app.db", "rows")
+    for path in (site, tls / "privkey.pem", app.paths.git / "HEAD", app.paths.docker / "config"):
+        path.parent.mkdir(parents=True)
+        path.write_text("made")
+    write_json(app.paths.home / "nginx.json", {"path": str(site), "loaded": "x"})
+    write_json(app.paths.generated, {"B": "made"}, mode=0o600)
+    (app.paths.backups / "20260101-000000-schedule").mkdir(parents=True)
+    (app.paths.home / "notes").write_text("of a person")
+    for ending in ("service", "timer"):
+        (units / f"gpuhost-backup-app.{ending}").write_text("[Unit]\n")
+        (units / f"gpuhost-backup-other.{ending}").write_text("[Unit]\n")
+    programs.answer("docker image ls *", TAGS)
+    programs.answer("docker volume ls *", "app_db\n")
+    programs.answer("systemctl *")
+    programs.answer("nginx *")
+    return app
+
+
+def test_what_was_made_goes_and_what_was_written_stays(
+    there: App, programs: Programs, units: Path, tmp_path: Path
+) -> None:
+    said = remove(there.paths, "ada@desk")
+    names = {path.name for path in there.paths.home.iterdir()}
+    assert names == {"backups", "generated.json", "history.jsonl", "notes", "remove.log", "shared"}
+    assert (there.paths.shared / "data/app.db").read_text() == "rows"
+    assert (there.paths.backups / "20260101-000000-schedule").is_dir()
+    assert not (tmp_path / "sites" / "gpuhost-app.conf").exists()
+    assert not (tmp_path / "tls" / "app").exists()
+    assert {path.name for path in units.iterdir()} == {
+        "gpuhost-backup-other.service",
+        "gpuhost-backup-other.timer",
+    }
+    text = "\n".join(said)
+    assert "containers and networks of app, site, timers, releases, and 2 tags of images" in text
+    for command in (
+        f"rm -r {there.paths.shared}",
+        f"rm -r {there.paths.backups}",
+        f"rm -r {there.paths.generated}",
+        "docker volume rm app_db",
+    ):
+        assert command in text
+    (line,) = map(json.loads, there.paths.history.read_text().splitlines())
+    assert (line["kind"], line["by"], line["state"]) == ("remove", "ada@desk", "removed")
+
+
+def test_no_volume_and_nothing_of_another_app_is_named(there: App, programs: Programs) -> None:
+    remove(there.paths, "ada@desk")
+    assert "docker compose -p app down --remove-orphans" in programs.calls
+    assert [line.split()[-1] for line in programs.called("image rm")] == [
+        "gpuhost/app/db:bbbbbbbbbbbb",
+        "gpuhost/app/web:aaaaaaaaaaaa",
+    ]
+    for line in programs.calls:
+        words = line.split()
+        assert not {"-v", "--volumes", "--force", "-f", "prune"} & set(words), line
+        assert "volume rm" not in line
+    assert programs.called("disable") == [
+        "systemctl disable gpuhost-resume@app.service",
+        "systemctl disable --now --quiet gpuhost-backup-app.timer",
+    ]
+
+
+def test_again_changes_nothing(there: App, programs: Programs) -> None:
+    remove(there.paths, "ada@desk")
+    calls, history = programs.calls, there.paths.history.read_text()
+    assert remove(there.paths, "ada@desk") == []
+    assert (programs.calls, there.paths.history.read_text()) == (calls, history)
+
+
+def test_an_app_that_was_never_there_gets_no_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = tmp_path / "nobody"
+    monkeypatch.setattr("sys.argv", ["runner", "remove", str(home), "--by", "me"])
+    assert program.main() == program.GOOD
+    assert not home.exists()
+    assert capsys.readouterr().out == ""
+
+
+def test_what_does_not_go_down_is_a_failure_and_nothing_is_deleted(
+    there: App, programs: Programs
+) -> None:
+    programs.answer("docker compose * down *", status=1, err="permission denied\n")
+    with pytest.raises(Failure, match="docker compose down failed") as raised:
+        remove(there.paths, "ada@desk")
+    assert raised.value.output == ("permission denied",)
+    assert there.paths.current.exists()
+    # Cut off, it goes on.
+    programs.answer("docker compose * down *")
+    assert remove(there.paths, "ada@desk")
+    assert not there.paths.releases.exists()
+
+
+def test_a_container_that_stays_is_a_failure(there: App, programs: Programs) -> None:
+    programs.answer("docker ps *", "4711\n")
+    with pytest.raises(Failure, match="containers of app are still there"):
+        remove(there.paths, "ada@desk")
+    assert there.paths.releases.is_dir()
+
+
+def test_data_that_is_half_restored_is_not_left_behind(there: App, programs: Programs) -> None:
+    (there.paths.home / "restore").mkdir()
+    write_json(there.paths.home / "restore" / "state.json", {"backup": "x"})
+    with pytest.raises(Failure, match="a restore of its data did not come to an end"):
+        remove(there.paths, "ada@desk")
+    assert programs.calls == []
+
+
+def test_releases_that_cannot_be_read_go_too(there: App, programs: Programs) -> None:
+    for path in there.paths.releases.glob("*/plan.json"):
+        path.write_text("{")
+    assert remove(there.paths, "ada@desk")
+    assert "docker compose -p app down --remove-orphans" in programs.calls
+    assert not there.paths.releases.exists()
