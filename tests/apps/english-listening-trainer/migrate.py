@@ -12,6 +12,6 @@ if HOW.get("broken") == "migrate":
     sys.exit("Error: P3009 migrate found failed migrations in the target database")
 with sqlite3.connect(os.environ["DATABASE_URL"].removeprefix("file:")) as database:
     database.execute("CREATE TABLE IF NOT EXISTS rows (text TEXT)")
-    database.execute("CREATE TABLE IF NOT EXISTS migrations (revision INTEGER PRIMARY KEY)")
-    database.execute("INSERT OR IGNORE INTO migrations VALUES (?)", (HOW.get("revision", 1),))
+    database.execute("CREATE TABLE IF NOT EXISTS migrations (revision TEXT PRIMARY KEY)")
+    database.execute("INSERT OR IGNORE INTO migrations VALUES (?)", (str(HOW.get("revision")),))
 print(f"1 migration applied: revision {HOW.get('revision', 1)}")
