@@ -44,6 +44,8 @@ class Wrong:
     fix: str = ""
     # Asking again would do again what the request does, and the answer is the app's own.
     is_final: bool = False
+    # The time was up before it came to a result of its own.
+    is_cut_off: bool = False
 
 
 def verify(release: Release, through: bool = False) -> None:
@@ -61,6 +63,7 @@ def verify(release: Release, through: bool = False) -> None:
 def _until_good(release: Release, step: VerifyStep, through: bool) -> None:
     began = time.monotonic()
     said, said_at = "", began
+    reason: Wrong | None = None
     label = f"{step.name}, through nginx" if through else step.name
     while True:
         left = began + step.within_s - time.monotonic()
@@ -71,8 +74,10 @@ def _until_good(release: Release, step: VerifyStep, through: bool) -> None:
             return
         if trouble := broken(release):
             raise Failure(f"verify {label}: {trouble}")
+        if reason is None or not found.is_cut_off:
+            reason = found
         if found.is_final or now - began >= step.within_s:
-            raise _failure(release, label, step, found)
+            raise _failure(release, label, step, reason)
         if found.why != said or now - said_at >= SAID_EVERY:
             said, said_at = found.why, now
             release.log.write(f"verify {label}: {now - began:.0f} s of {step.within_s}: {said}")
@@ -237,7 +242,8 @@ def _command(release: Release, step: VerifyStep, seconds: float) -> Wrong | None
     if outcome.ok:
         return None
     ended = "did not end" if outcome.status is None else f"exit {outcome.status}"
-    return Wrong(f"{' '.join(step.command)} in {step.service}: {ended}", outcome.tail)
+    why = f"{' '.join(step.command)} in {step.service}: {ended}"
+    return Wrong(why, outcome.tail, is_cut_off=outcome.status is None)
 
 
 class _Unwritten(Log):

@@ -12,6 +12,7 @@ import pytest
 
 from gpuhost.runner import verification
 from gpuhost.runner.answers import at, wrong
+from gpuhost.runner.commands import Outcome
 from gpuhost.runner.failure import Failure
 from gpuhost.runner.http import Answer
 from gpuhost.runner.plan import Expect, Nginx, Request, Verify, VerifyStep
@@ -301,6 +302,20 @@ def test_a_command_that_fails_is_said_once_with_its_last_words(
     assert failed.output == ("trying", "AssertionError ***")
     assert "AssertionError" not in release.paths.log.read_text()
     assert len(programs.called("exec")) > 1
+
+
+@pytest.mark.parametrize(
+    ("before", "said"), [("AssertionError: ['another']", "exit 1"), ("", "did not end")]
+)
+def test_a_last_try_that_the_deadline_cuts_off_does_not_hide_the_reason(
+    app: App, programs: Programs, monkeypatch: pytest.MonkeyPatch, before: str, said: str
+) -> None:
+    cut = Outcome(None, "", ("canceled",))
+    tries = iter([Outcome(1, "", (before,))] if before else [])
+    monkeypatch.setattr(verification, "attempt", lambda *_, **__: next(tries, cut))
+    failed = failure(a_release(app, COMMAND))
+    assert f"in web: {said} (for 1 s)" in failed.said
+    assert failed.output == (before or "canceled",)
 
 
 def behind(release: Release, site: Site, chain: Path | None, name: str) -> Release:
