@@ -75,9 +75,14 @@ class Draft:
     def sentence(self) -> str:
         """`3f2a9c… -> 9bc1d0…`, variant and services."""
         current = self.state.current_release if self.state else None
-        before = short(current.revision) if current else "nothing"
+        new = short(self.plan.revision)
+        change = (
+            f"revision {short(current.revision)} -> {new}"
+            if current
+            else f"first release, revision {new}"
+        )
         return plain(
-            f"{self.plan.app}: revision {before} -> {short(self.plan.revision)}; "
+            f"{self.plan.app}: {change}; "
             f"{'with' if self.choice.with_gpu else 'without'} a card ({self.choice.why}); "
             f"services: {', '.join(self.services)}"
         )

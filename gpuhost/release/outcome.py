@@ -10,6 +10,7 @@ from gpuhost.release.source import short
 from gpuhost.runner.result import FAILED, RESTORE_FAILED, RESTORED, UNDONE, VERIFIED, Result
 
 LOUD = "!" * 78
+RESTORE = "restore"
 
 
 @dataclass(frozen=True)
@@ -38,35 +39,55 @@ def report(result: Result, *, host: str, home: str) -> Iterator[Said]:
     yield from _now(result, host)
     yield from _gap(result)
     if result.migrated:
-        yield Said(_migrated(result), "yellow")
+        yield Said(_migrated(result, home), "yellow")
     if result.fix:
         yield Said(f"-> {readable(result.fix)}")
-    yield Said(f"the whole log: {home}/releases/{result.id}/log on {host}")
+    # A restore is of the running release, and has the name of its backup.
+    place = "backups" if result.kind == RESTORE else "releases"
+    yield Said(f"the whole log: {home}/{place}/{result.id}/log on {host}")
 
 
 def _verified(result: Result) -> str:
     took = duration(result.ended - result.started)
-    return f"{result.kind} {result.id} verified after {took} (revision {short(result.revision)})"
+    revision = f" (revision {short(result.revision)})" if result.revision else ""
+    return f"{result.kind} {result.id} verified after {took}{revision}"
 
 
 def _now(result: Result, host: str) -> Iterator[Said]:
     """What runs on the host after a failure."""
-    if result.state == RESTORED:
+    if result.kind == RESTORE and result.state in (RESTORED, RESTORE_FAILED):
+        yield from _data_now(result, host)
+    elif result.state == RESTORED:
         yield Said(f"restored: {result.restored} runs again, and is verified", "yellow")
     elif result.state == FAILED:
         yield Said("nothing was changed: what ran goes on running", "yellow")
     elif result.state == UNDONE:
         yield Said("there was no release before: it is stopped, its data stays", "yellow")
     elif result.state == RESTORE_FAILED:
-        for line in (
-            LOUD,
+        yield from _loud(
             f"{result.app} IS DOWN ON {host}: THE RELEASE BEFORE DID NOT COME BACK EITHER",
             *([readable(result.restore_said)] if result.restore_said else []),
             "Nothing will bring it back by itself. Mend the cause, then release or roll back:",
             f"pyinfra … deploys/rollback.py --data app={result.app}",
-            LOUD,
-        ):
-            yield Said(line, "red", True)
+        )
+
+
+def _data_now(result: Result, host: str) -> Iterator[Said]:
+    """After a restore of data that did not end well."""
+    if result.state == RESTORED:
+        yield Said("the data of before is back, and the app is verified with it", "yellow")
+        return
+    yield from _loud(
+        f"{result.app} MAY BE DOWN ON {host}: THE DATA OF BEFORE, OR THE APP WITH IT, IS NOT BACK",
+        *([readable(result.restore_said)] if result.restore_said else []),
+        "No data is lost. Mend the cause, then restore the same backup again, to finish or undo:",
+        f"pyinfra … deploys/restore.py --data app={result.app} --data backup={result.id}",
+    )
+
+
+def _loud(*lines: str) -> Iterator[Said]:
+    for line in (LOUD, *lines, LOUD):
+        yield Said(line, "red", True)
 
 
 def _gap(result: Result) -> Iterator[Said]:
@@ -75,9 +96,11 @@ def _gap(result: Result) -> Iterator[Said]:
         yield Said(f"the app did not answer for {result.gap_s:.1f} s")
 
 
-def _migrated(result: Result) -> str:
+def _migrated(result: Result, home: str) -> str:
     backup = (
-        f"the backup from before it: {result.backup}" if result.backup else "there is no backup"
+        f"the backup from before it: {home}/backups/{result.backup}"
+        if result.backup
+        else "there is no backup"
     )
     return (
         "the migration had begun, and what it did to the data stays, also where the release before "

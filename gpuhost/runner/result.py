@@ -41,6 +41,7 @@ class Result:
     restored: str | None = None
     # Why the release before did not come back either.
     restore_said: str = ""
+    # A migration had begun that may have changed data.
     migrated: bool = False
     backup: str = ""
     gap_s: float | None = None

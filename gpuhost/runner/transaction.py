@@ -204,7 +204,9 @@ def _last_begun(journal: Journal) -> str:
 
 def _result(release: Release, journal: Journal, state: str, **more: object) -> Result:
     plan = release.plan
-    migrated = plan.migrate is not None and journal.has(BEGIN, "migrate")
+    # Without a backup there is nothing to lose: models are fetched, say.
+    migrates = plan.migrate is not None and not plan.migrate_without_backup
+    migrated = migrates and journal.has(BEGIN, "migrate")
     values: dict[str, object] = {
         "id": plan.id,
         "app": plan.app,

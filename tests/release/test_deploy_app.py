@@ -187,7 +187,7 @@ def test_a_release_is_sent_begun_and_watched(workplace: Workplace, host: Played)
     status, out = workplace.release()
     assert status == 0, out
     places = _position(
-        out, "tts: revision nothing -> ", "without a card (it asks for no card); services: web",
+        out, "tts: first release, revision ", "without a card (it asks for no card); services: web",
         "began; Ctrl-C ends the watching only", "  source       2 s", "  build        98 s",
         "  up           5 s", "verified after 1 min 45 s", "did not answer for 3.4 s", "Success",
     )  # fmt: skip
@@ -237,7 +237,7 @@ def test_no_secret_is_shown_or_sent_but_on_stdin(
     for spelled in (SECRET, json.dumps(SECRET)[1:-1], shlex.quote(SECRET), "s3cret"):
         assert spelled not in seen
     if "--dry" in words:
-        assert "would release tts: revision nothing -> " in out
+        assert "would release tts: first release, revision " in out
         assert host.started == []
         assert not host.home.exists()
     else:

@@ -65,7 +65,8 @@ def test_the_same_again_is_no_change(tmp_path: Path) -> None:
     first = draft(wanted, _now(), DECLARED)
     assert not first.is_unchanged
     assert first.sentence == (
-        "tts: revision nothing -> aaaaaaaaaaaa; without a card (it asks for no card); services: web"
+        "tts: first release, revision aaaaaaaaaaaa; "
+        "without a card (it asks for no card); services: web"
     )
     again = draft(wanted, _now(_released(first)), DECLARED)
     assert again.is_unchanged

@@ -149,8 +149,37 @@ def test_no_restore_is_said_in_words_no_one_can_miss() -> None:
     assert "port 3000 is taken" in [one.text for one in loud]
 
 
-@pytest.mark.parametrize("backup", ["/opt/gpuhost/tts/backups/1", ""])
+@pytest.mark.parametrize("backup", ["20261122-010203-release", ""])
 def test_a_migration_that_stays(backup: str) -> None:
     (said,) = [line for line in _said(replace(BAD, migrated=True, backup=backup)) if "migr" in line]
-    assert (f"the backup from before it: {backup}" if backup else "there is no backup") in said
+    where = f"the backup from before it: /opt/gpuhost/tts/backups/{backup}"
+    assert said.endswith(where if backup else "there is no backup")
     assert not any("migration" in line for line in _said(BAD))
+
+
+BACKUP = "20261120-033000-schedule"
+OF_DATA = replace(BAD, kind="restore", id=BACKUP, backup=BACKUP, revision="", stage="restore")
+
+
+def test_a_restore_of_data_has_no_revision() -> None:
+    said = _said(replace(OF_DATA, state="verified"))
+    assert said[0] == f"restore {BACKUP} verified after 41 s"
+
+
+@pytest.mark.parametrize(
+    ("state", "says"),
+    [
+        ("failed", "nothing was changed: what ran goes on running"),
+        ("restored", "the data of before is back, and the app is verified with it"),
+        (
+            "restore-failed",
+            f"pyinfra … deploys/restore.py --data app=tts --data backup={BACKUP}",
+        ),
+    ],
+)
+def test_a_restore_of_data_that_fails(state: str, says: str) -> None:
+    said = _said(replace(OF_DATA, state=state))
+    assert says in said
+    assert said[-1] == f"the whole log: /opt/gpuhost/tts/backups/{BACKUP}/log on gpu1"
+    assert not any("deploys/rollback.py" in line or "release before" in line for line in said)
+    assert ("!" * 78 in said) == (state == "restore-failed")

@@ -154,6 +154,17 @@ def test_a_failure_after_the_first_change_brings_the_old_release_back_and_verifi
     assert "is back, and verified" in app.release(NEW).log.read_text()
 
 
+def test_a_migration_without_a_backup_leaves_nothing_to_speak_of(
+    app: AppPaths, stages: Stages
+) -> None:
+    with_old(app)
+    stages.wrong["up"] = Failure("exited with 1")
+    release = a_release(app, NEW)
+    release.plan = replace(release.plan, migrate_without_backup=True)
+    ended = carry_out(release)
+    assert (ended.state, ended.migrated) == ("restored", False)
+
+
 def test_a_migration_that_is_not_declared_changes_nothing(app: AppPaths, stages: Stages) -> None:
     with_old(app)
     stages.wrong["migrate"] = Failure("impossible")
