@@ -25,10 +25,14 @@ ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|\][^\x07\x1b]*(?:\x07|\x1b\\))"
 @click.command()
 @hosts_of_an_inventory
 @click.option("--app", required=True, metavar="NAME", help="The app.")
-@click.option("--release", metavar="ID", help="This release, as `gpuhost releases` lists it.")
+@click.option(
+    "--release",
+    metavar="ID",
+    help="This release, as `gpuhost releases` lists it; or the restore of this backup.",
+)
 @click.option("--follow", "-f", is_flag=True, help="Go on until the release has ended.")
 def logs(choosing: Choosing, app: str, release: str | None, follow: bool) -> None:
-    """Show the log of a release: of the one under way, else of the newest.
+    """Show the log of a release or a restore: of what is under way, else of the newest release.
 
     With --follow it goes on while the release does, and takes up a connection again that broke off
     (for as long as --timeout). Ctrl-C ends the showing; the release goes on, the host owns it. With

@@ -37,7 +37,10 @@ RESTORE = "restore"
 
 @dataclass(frozen=True)
 class Target:
-    """Whose log. under_way: something writes it now."""
+    """Whose log. under_way: something writes it now.
+
+    + release: its id; of a restore the name of the backup, beside which its log is
+    """
 
     app: str
     release: str
@@ -53,22 +56,24 @@ class NoLog:
 
 
 def target(now: Snapshot, app: str, release: str | None) -> Target | NoLog:
-    """The release asked for; else the one that is under way; else the newest. Raises NotRead."""
+    """The one asked for; else what is under way; else the newest release. Raises NotRead.
+
+    + release: its id, or the name of a backup that was restored
+    """
     state = now.apps.get(app)
     if state is None or state.newest is None:
         return NoLog(f"no app {app}")
     attempt = state.under_way
-    if release is not None and state.release(release) is None:
+    restored = [backup.name for backup in state.backups if backup.whole]
+    if release is not None and state.release(release) is None and release not in restored:
         there = ", ".join(one.id for one in state.releases)
         return NoLog(f"no release {release} of {app}; there are: {there}")
-    if release is None and attempt and attempt.kind == RESTORE:
-        log = f"{APPS}/{app}/backups/{attempt.id}/log"
-        return NoLog(f"a backup is being restored, by {attempt.by}: see {log} on the host")
     if state.runner is None:
         return NoLog(f"{app} has no runner to read its log with: release it again")
-    under_way = attempt.id if attempt else None
-    chosen = state.release(release) or state.release(under_way) or state.newest
-    return Target(app, chosen.id, state.runner, chosen.id == under_way)
+    under_way = attempt.id if attempt else ""
+    known = state.release(under_way) or (attempt and attempt.kind == RESTORE)
+    chosen = release or (under_way if known else "") or state.newest.id
+    return Target(app, chosen, state.runner, chosen == under_way)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -182,12 +182,47 @@ def test_a_runner_that_fails(logs: Callable[..., Run], app: AppHome) -> None:
     assert "reading the log failed: no such thing" in run.err
 
 
-def test_a_restore_is_under_way(logs: Callable[..., Run], app: AppHome) -> None:
-    with app.at_work("20261121-1", kind="restore"):
+BACKUP = "20261121-033000-schedule"
+
+
+@pytest.fixture
+def restored(app: AppHome) -> AppHome:
+    """A backup that was restored: the log is beside it."""
+    home = app.home / "backups" / BACKUP
+    home.mkdir(parents=True)
+    (home / "manifest.json").write_text('{"app": "tts"}')
+    (home / "log").write_text("01:02:03 == stage\n01:02:04 laid out\n")
+    return app
+
+
+def test_a_restore_under_way_is_what_is_shown(logs: Callable[..., Run], restored: AppHome) -> None:
+    with restored.at_work(BACKUP, kind="restore"):
         run = logs("--app", "tts")
-    assert run.exit == 1
-    assert "a backup is being restored, by ann@desk: see " in run.err
-    assert "/tts/backups/20261121-1/log" in run.err
+    assert (run.exit, run.out) == (0, "01:02:03 == stage\n01:02:04 laid out\n")
+    assert "under way; --follow goes on" in run.err
+
+
+def test_following_a_restore(workplace: Workplace, sshd: Sshd, restored: AppHome) -> None:
+    home = restored.home / "backups" / BACKUP
+    with ExitStack() as work:
+        work.enter_context(restored.at_work(BACKUP, kind="restore"))
+        with following(workplace, sshd.login(restored.command())) as it:
+            it.until("laid out")
+            with (home / "log").open("a") as log:
+                log.write("01:02:05 == exchange\n")
+            it.until("== exchange")
+            result = dict.fromkeys(("app", "kind", "by", "revision", "inputs"), "x")
+            ended = {**result, "id": BACKUP, "state": "verified", "started": 1, "ended": 2}
+            (home / "result.json").write_text(json.dumps(ended))
+            work.close()
+            assert it.rest() == (0, "", "")
+
+
+def test_a_restore_that_has_ended(logs: Callable[..., Run], restored: AppHome) -> None:
+    run = logs("--app", "tts", "--release", BACKUP)
+    assert (run.exit, run.out) == (0, "01:02:03 == stage\n01:02:04 laid out\n")
+    newest = logs("--app", "tts")
+    assert "new" in newest.out
 
 
 @dataclass
