@@ -1,0 +1,274 @@
+"""The apps that come with gpuhost, each through its life on a lab host, as stand-ins."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import pytest
+
+from tests.apps import base_image
+from tests.e2e.commands import deploy
+from tests.e2e.releasing import App, ask
+from tests.lab.fixtures import Hosts
+from tests.lab.hosts import LabHost
+from tests.lab.lab import Wanted
+
+pytestmark = [pytest.mark.lab, pytest.mark.matrix]
+# A converted document is there after this long, or something is wrong.
+CONVERTED_S = 60
+
+
+@pytest.fixture(scope="module")
+def ready(hosts: Hosts) -> dict[str, LabHost]:
+    """By card: one that has all that the apps ask for, one that is too old for MinerU's worker."""
+    cards = ("l40s-610", "p40")
+    booted = hosts(*(Wanted(f"apps-{card}", "trixie", card=card) for card in cards))
+    run = deploy(*booted)
+    assert run.status == 0, run.stderr
+    for host in booted:
+        base_image.load_services(host)
+    return dict(zip(cards, booted, strict=True))
+
+
+class Released:
+    """An app on a host of its own card; what is its own is in its class."""
+
+    name: ClassVar[str]
+    health: ClassVar[str]
+    card: ClassVar[str] = "l40s-610"
+    port: ClassVar[int] = 8000
+    project: ClassVar[str] = ""
+    secrets: ClassVar[dict[str, str]] = {}
+    # What others may reach.
+    public: ClassVar[set[int]] = set()
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def host(cls, ready: dict[str, LabHost]) -> LabHost:
+        return ready[cls.card]
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def app(cls, host: LabHost, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+        """Released once, and verified; taken away at the end, its ports are those of others."""
+        made = App(cls.name, tmp_path_factory.mktemp("project"), dict(cls.secrets))
+        made.write(revision="one")
+        ended = made.run(host)
+        assert ended.status == 0, ended.said
+        yield made
+        _take_away(host, cls.name, cls.project or cls.name)
+
+    def revision(self, host: LabHost) -> Any:
+        """What the release that answers says of itself."""
+        return ask(host, self.health, port=self.port)["revision"]
+
+    def containers(self, host: LabHost) -> list[dict[str, Any]]:
+        return _containers(host, self.project or self.name)
+
+
+class Life(Released):
+    """What every app goes through."""
+
+    def test_the_first_release_is_live_and_kept_from_others(self, app: App, host: LabHost) -> None:
+        assert self.revision(host) == "one"
+        running = self.containers(host)
+        assert {container["State"]["Status"] for container in running} == {"running"}
+        public = {
+            int(binding["HostPort"])
+            for container in running
+            for bindings in container["HostConfig"]["PortBindings"].values()
+            for binding in bindings
+            if binding["HostIp"] != "127.0.0.1"
+        }
+        assert public == self.public
+
+    def test_the_same_again_changes_nothing(self, app: App, host: LabHost) -> None:
+        started = [container["State"]["StartedAt"] for container in self.containers(host)]
+        again = app.run(host)
+        assert again.changed_nothing, again.said
+        assert [one["State"]["StartedAt"] for one in self.containers(host)] == started
+
+    def test_data_survives_releases_and_a_rollback(self, app: App, host: LabHost) -> None:
+        ask(host, "/rows", post="written before", port=self.port)
+        for revision in ("two", "three"):
+            app.write(revision=revision)
+            ended = app.run(host)
+            assert ended.status == 0, ended.said
+            assert self.revision(host) == revision
+            assert ask(host, "/rows", port=self.port) == ["written before"]
+        back = app.run(host, deploy="rollback.py")
+        assert back.status == 0, back.said
+        assert self.revision(host) == "two"
+        assert ask(host, "/rows", port=self.port) == ["written before"]
+
+
+class TestMineru(Life):
+    name = "mineru-api"
+    project = "mineru"
+    health = "/api/v1/health"
+
+    def test_its_worker_has_the_card_and_does_the_work(self, app: App, host: LabHost) -> None:
+        (worker,) = _of_service(self.containers(host), "mineru-worker-gpu")
+        assert worker["HostConfig"]["DeviceRequests"][0]["Capabilities"] == [["gpu"]]
+        assert _converted(host) == {"status": "completed", "device": "cuda", "markdown": "# Hello"}
+
+    def test_a_worker_on_another_queue_is_found_out(self, app: App, host: LabHost) -> None:
+        soon = {"x-gpuhost.verify.steps.2.command.within_s": 15}
+        app.write(revision="bad", edits=soon, broken="queue")
+        ended = app.run(host)
+        assert ended.status == 1, ended.said
+        assert "AssertionError: ['another']" in ended.said
+        assert self.revision(host) == "two"
+
+
+class TestMineruOnACardTooOldForIt(Released):
+    name = "mineru-api"
+    project = "mineru"
+    health = "/api/v1/health"
+    card = "p40"
+
+    def test_it_says_why_and_two_workers_without_a_card_share_the_work(
+        self, app: App, host: LabHost
+    ) -> None:
+        log = host.run(f"cat {app.home('current/log')}").stdout
+        assert "compute capability 6.1 of Tesla P40 < 7.0" in log
+        workers = _of_service(self.containers(host), "mineru-worker-cpu")
+        assert len(workers) == 2
+        assert not any(worker["HostConfig"]["DeviceRequests"] for worker in workers)
+        assert _converted(host)["device"] == "cpu"
+
+
+class TestVoiceprint(Life):
+    name = "voiceprint-api"
+    health = "/health"
+    secrets: ClassVar = {
+        "DATABASE_URL": "mysql+asyncmy://voiceprint:planted-5b1c@db.example.com/voiceprint",
+        "MINIO_ENDPOINT": "minio.example.com:9000",
+        "MINIO_ACCESS_KEY": "planted-access",
+        "MINIO_SECRET_KEY": "planted-secret-2f",
+        "SECRET_KEY": "planted-0123456789abcdef0123456789abcdef",
+    }
+
+    def test_an_image_without_a_model_does_not_stay(self, app: App, host: LabHost) -> None:
+        # What is in an image does not get better with time.
+        app.write(revision="bad", edits={"x-gpuhost.verify.steps.0.command.within_s": 5})
+        with (app.project / "source" / "Dockerfile").open("a") as file:
+            file.write("RUN rm pretrained_models/spkrec-ecapa-voxceleb/*\n")
+        ended = app.run(host)
+        assert ended.status == 1, ended.said
+        assert "no spkrec-ecapa-voxceleb" in ended.said
+        assert self.revision(host) == "two"
+
+    def test_without_a_card_it_is_the_same_service(self, app: App, host: LabHost) -> None:
+        app.write(revision="cpu")
+        ended = app.run(host, gpu="none")
+        assert ended.status == 0, ended.said
+        assert self.revision(host) == "cpu"
+        (container,) = self.containers(host)
+        assert container["HostConfig"]["DeviceRequests"] is None
+        assert ask(host, "/rows", port=self.port) == ["written before"]
+
+
+class TestZPulse(Life):
+    name = "z-pulse"
+    health = "/health"
+    public: ClassVar = {8899, 443}
+    secrets: ClassVar = {
+        "DASHSCOPE_API_KEY": "planted-dashscope",
+        "BREVO_API_KEY": "planted-brevo",
+        "EMAIL_FROM": "news@example.com",
+        "WERSS_ADMIN_PASSWORD": "planted-werss",
+    }
+
+    def test_nginx_in_its_container_answers_with_tls(self, app: App, host: LabHost) -> None:
+        plain = "curl -sS -o /dev/null -w '%{http_code} %{redirect_url}' http://localhost:8899/x"
+        assert host.run(plain).stdout == "301 https://localhost/x"
+        assert "<title>z-pulse</title>" in host.run("curl -sSk https://localhost/").stdout
+        api = json.loads(host.run("curl -sSk https://localhost/health").stdout)
+        assert (api["status"], api["revision"]) == ("running", "two")
+        feeds = host.run("curl -sSk https://localhost/api/feeds").stdout
+        assert json.loads(feeds) == ["https://example.com/feed"]
+        visits = [host.run("curl -sSk https://localhost/api/visits").stdout for _ in range(2)]
+        assert visits == ["1", "2"]
+
+    def test_a_backup_brings_its_rows_back(self, app: App, host: LabHost) -> None:
+        host.run(f"systemctl start gpuhost-backup-{self.name}.service")
+        newest = host.run(f"cd {app.home('backups')} && ls -d *-schedule").stdout.split()[-1]
+        ask(host, "/rows", post="written after", port=self.port)
+        assert ask(host, "/rows", port=self.port) == ["written before", "written after"]
+        restored = app.run(host, deploy="restore.py", backup=newest)
+        assert restored.status == 0, restored.said
+        assert ask(host, "/rows", port=self.port) == ["written before"]
+        assert host.run("curl -sSk https://localhost/").status == 0
+
+
+class TestAutoVoiceCollation(Life):
+    name = "autovoicecollation"
+    health = "/"
+    port = 7860
+
+    def test_models_are_there_before_it_starts(self, app: App, host: LabHost) -> None:
+        found = host.run(f"ls {app.home('shared/models/iic')}").stdout.split()
+        assert len(found) == 2
+        (container,) = self.containers(host)
+        assert container["Name"] == "/avc-webui"
+        assert container["HostConfig"]["DeviceRequests"][0]["Capabilities"] == [["gpu"]]
+
+    def test_without_a_card_the_lighter_one_takes_its_place(self, app: App, host: LabHost) -> None:
+        app.write(revision="cpu")
+        ended = app.run(host, gpu="none")
+        assert ended.status == 0, ended.said
+        (container,) = self.containers(host)
+        assert container["Name"] == "/avc-webui-cpu"
+        assert ask(host, "/", port=self.port)["device"] == "cpu"
+        assert ask(host, "/rows", port=self.port) == ["written before"]
+
+
+def _containers(host: LabHost, project: str) -> list[dict[str, Any]]:
+    """All of the project, running or not, in the order of their names."""
+    listed = host.run(f"docker ps -aq --filter label=com.docker.compose.project={project}").stdout
+    if not listed:
+        return []
+    shown: list[dict[str, Any]] = json.loads(
+        host.run(f"docker inspect {' '.join(listed.split())}").stdout
+    )
+    return sorted(shown, key=lambda container: str(container["Name"]))
+
+
+def _of_service(containers: list[dict[str, Any]], service: str) -> list[dict[str, Any]]:
+    return [
+        container
+        for container in containers
+        if container["Config"]["Labels"]["com.docker.compose.service"] == service
+    ]
+
+
+def _converted(host: LabHost) -> dict[str, str]:
+    """What becomes of a document that is sent in."""
+    tasks = "http://127.0.0.1:8000/api/v1/tasks"
+    host.put("/root/hello.txt", b"Hello")
+    sent = host.run(f"curl -sS -F file=@/root/hello.txt {tasks}/submit").stdout
+    task = json.loads(sent)["task_id"]
+    deadline = time.monotonic() + CONVERTED_S
+    while True:
+        found: dict[str, str] = json.loads(host.run(f"curl -sS {tasks}/{task}").stdout)
+        found.pop("revision", None)
+        if found["status"] != "pending" or time.monotonic() > deadline:
+            return found
+        time.sleep(0.5)
+
+
+def _take_away(host: LabHost, name: str, project: str) -> None:
+    """Nothing of it is left but its images."""
+    mine = f"-q --filter label=com.docker.compose.project={project}"
+    host.run(
+        f"systemctl disable --now 'gpuhost-*{name}.timer' gpuhost-resume@{name}.service;"
+        f"docker ps -a {mine} | xargs -r docker rm -f;"
+        f"docker volume ls {mine} | xargs -r docker volume rm;"
+        f"docker network ls {mine} | xargs -r docker network rm;"
+        f"rm -rf /opt/gpuhost/{name} /etc/nginx/conf.d/gpuhost-{name}.conf;"
+        "if systemctl is-active -q nginx; then systemctl reload nginx; fi"
+    )
