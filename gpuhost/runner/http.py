@@ -49,6 +49,7 @@ def ask(
     seconds: float,
     connect_to: str = "",
     trusted: Path | None = None,
+    any_name: bool = False,
 ) -> Answer:
     """Ask once; redirects are answers, and not followed.
 
@@ -56,13 +57,14 @@ def ask(
       Host header and in TLS: a site is asked under its name on the loopback interface
     + trusted: a certificate chain that is good for this request, besides what the host trusts;
       without it a service on the loopback interface is not asked who it is
+    + any_name: that chain is good for this request whatever names are in it
     + seconds: for all of it, name lookup apart
 
     Raises NoAnswer.
     """
     try:
         parts = urlsplit(url)
-        connection = _connection(parts, connect_to, trusted, seconds)
+        connection = _connection(parts, connect_to, trusted, any_name, seconds)
     except (OSError, ValueError) as error:
         raise NoAnswer(f"{url}: {error}") from error
     watch = _Watch(connection, seconds)
@@ -118,24 +120,30 @@ def _answer(response: http.client.HTTPResponse) -> Answer:
 
 
 def _connection(
-    parts: SplitResult, connect_to: str, trusted: Path | None, seconds: float
+    parts: SplitResult, connect_to: str, trusted: Path | None, any_name: bool, seconds: float
 ) -> http.client.HTTPConnection:
     name = parts.hostname or ""
     if parts.scheme != "https":
         plain = http.client.HTTPConnection(name, _port(parts), timeout=seconds)
         plain._create_connection = _connect(connect_to or name)  # type: ignore[attr-defined]
         return plain
+    context = _context(connect_to or name, trusted, any_name)
+    secure = http.client.HTTPSConnection(name, _port(parts), timeout=seconds, context=context)
+    secure._create_connection = _connect(connect_to or name)  # type: ignore[attr-defined]
+    return secure
+
+
+def _context(address: str, trusted: Path | None, any_name: bool) -> ssl.SSLContext:
     context = ssl.create_default_context()
     if trusted is not None:
         # The site's own certificate is enough: who signed it is not this host's question.
         context.load_verify_locations(cafile=trusted)
         context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
-    elif is_loopback(connect_to or name):
+        context.check_hostname = not any_name
+    elif is_loopback(address):
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    secure = http.client.HTTPSConnection(name, _port(parts), timeout=seconds, context=context)
-    secure._create_connection = _connect(connect_to or name)  # type: ignore[attr-defined]
-    return secure
+    return context
 
 
 def _connect(address: str):  # type: ignore[no-untyped-def]

@@ -21,6 +21,7 @@ from gpuhost.runner.containers import broken
 from gpuhost.runner.failure import Failure
 from gpuhost.runner.http import Answer, NoAnswer, ask, origin
 from gpuhost.runner.log import Log
+from gpuhost.runner.nginx_sites import ANY
 from gpuhost.runner.plan import Expect, Request, VerifyStep
 from gpuhost.runner.release import Release
 from gpuhost.runner.seen import is_known, remember
@@ -164,9 +165,15 @@ def _ask(release: Release, request: Request, through: bool, seconds: float) -> A
             seconds=seconds,
             connect_to=LOOPBACK if through else "",
             trusted=certificates.trusted(release) if through else None,
+            any_name=_answers_to_any(release),
         )
     except NoAnswer as why:
         return Wrong(f"{request.method} {request.url}: {why}", fix=_fix(str(why), through))
+
+
+def _answers_to_any(release: Release) -> bool:
+    """A site for every name is asked as localhost, which a certificate that was given never has."""
+    return bool(release.plan.nginx and release.plan.nginx.names[:1] == (ANY,))
 
 
 def _is_json(body: str) -> bool:

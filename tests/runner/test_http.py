@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -195,6 +196,18 @@ def test_a_certificate_for_another_name_is_not_good(tmp_path: Path) -> None:
             trusted=chain,
             seconds=10,
         )
+
+
+def test_a_certificate_for_another_name_is_good_where_that_is_said(tmp_path: Path) -> None:
+    chain, key = certificate(tmp_path / "ours", "other.example.invalid")
+    foreign, _ = certificate(tmp_path / "foreign", "other.example.invalid")
+    with serve(chain, key) as site:
+        site.says("/", "secure")
+        url = f"https://localhost:{site.port}/"
+        asked = partial(ask, url, connect_to="127.0.0.1", any_name=True, seconds=10)
+        assert asked(trusted=chain).text == "secure"
+        with pytest.raises(NoAnswer, match="certificate is not good"):
+            asked(trusted=foreign)
 
 
 def test_a_certificate_that_is_not_there_is_no_answer(tmp_path: Path) -> None:
