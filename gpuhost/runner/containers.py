@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gpuhost.runner.commands import attempt
@@ -32,6 +33,7 @@ class Container:
     oom_killed: bool
     one_shot: bool  # it is meant to end: Docker does not start it again
     image: str = ""  # as it was named when the container was made
+    created: str = ""
 
     @property
     def is_up(self) -> bool:
@@ -65,10 +67,27 @@ def states(release: Release) -> tuple[Container, ...]:
 def broken(release: Release) -> str | None:
     """Why the app will not come up, or None."""
     for container in states(release):
+        if container.restarts and not container.oom_killed:
+            container = _as_it_ended(release, container)
         if container.trouble:
             return container.trouble
     said = fatal_line(release)
     return f"its log says: {said}" if said else None
+
+
+def _as_it_ended(release: Release, container: Container) -> Container:
+    """A container that runs again has forgotten how it ended; the engine's events have not."""
+    words = ("--since", container.created, "--until", str(int(time.time()) + 1))
+    filters = (f"container={container.name}", "event=oom", "event=die")
+    asked = [word for one in filters for word in ("--filter", one)]
+    shown = '{{.Action}} {{index .Actor.Attributes "exitCode"}}'
+    lines = _docker(release, "events", *words, *asked, "--format", shown).splitlines()
+    codes = [line.split()[1] for line in lines if re.fullmatch(r"die \d+", line)]
+    return replace(
+        container,
+        oom_killed=any(line.startswith("oom") for line in lines),
+        exit_code=int(codes[-1]) if codes else container.exit_code,
+    )
 
 
 def fatal_line(release: Release) -> str | None:
@@ -111,6 +130,7 @@ def _container(value: dict[str, Any]) -> Container:
         restarts=value.get("RestartCount", 0),
         oom_killed=bool(state.get("OOMKilled")),
         one_shot=policy.get("Name", "no") in ("", "no"),
+        created=value.get("Created", ""),
         image=value["Config"].get("Image") or "",
     )
 

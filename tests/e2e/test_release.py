@@ -18,8 +18,8 @@ NAME = "english-listening-trainer"
 EVERYTHING = (
     "journalctl --no-pager -o cat; ps axeww | grep -v '[0-9] python3 server.py'; "
     "find /opt/gpuhost /tmp /var/tmp /var/log /run /etc /root -xdev -type f "
-    "-not -name given.json -not -name generated.json -not -name compose.host.json "
-    "-not -name gpuhost-pattern -exec cat {} +"
+    "-not -name given.json -not -name generated.json -not -name secrets.env "
+    "-not -name compose.host.json -not -name gpuhost-pattern -exec cat {} +"
 )
 
 
@@ -119,7 +119,7 @@ def test_a_release_whose_function_fails_is_taken_back(app: App, host: LabHost, g
     assert (result["state"], result["stage"], result["restored"]) == ("restored", "verify", good)
     assert ask(host, "/api/health") == before
     assert app.current(host) == good
-    assert host.run(f"test -f {app.home('backups')}/*/manifest.json", check=False).status == 0
+    assert host.run(f"ls {app.home('backups')}/*/manifest.json").stdout
 
 
 def test_a_migration_that_fails_costs_no_request(app: App, host: LabHost, good: str) -> None:
@@ -169,6 +169,13 @@ def test_no_secret_is_anywhere_but_in_its_own_files(
         app.write(revision="grep", broken=broken)
         said.append(app.run(host, options=("-y", "-vvv")).said)
         said.append(app.run(host, options=("--dry", "--diff")).said)
+    kept = (
+        "-name given.json -o -name generated.json -o -name compose.host.json -o -name secrets.env"
+    )
+    modes = host.run(
+        f"find /opt/gpuhost \\( {kept} \\) -exec stat -c '%a %U' {{}} + | sort -u"
+    ).stdout
+    assert modes == "600 root\n"
     planted = [*SECRETS.values()]
     planted.remove(SECRETS["ADMIN_EMAIL"])
     generated = json.loads(host.run(f"cat {app.home('generated.json')}").stdout)

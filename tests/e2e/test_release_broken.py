@@ -119,12 +119,19 @@ BROKEN = (
         after="systemctl stop taken",
     ),
     Broken(
-        "nginx-refuses",
-        ("nginx", "no_such_directive"),
-        "nginx",
-        "restored",
+        "nginx-is-broken-already",
+        ("nginx", "no_such_directive", "not by this release"),
+        "preflight",
+        "failed",
         before="echo 'no_such_directive on;' >/etc/nginx/conf.d/broken.conf",
         after="rm /etc/nginx/conf.d/broken.conf",
+    ),
+    Broken(
+        "nginx-refuses-the-site",
+        ("nginx", "pcre2_compile() failed"),
+        "nginx",
+        "restored",
+        edits={f"{BLOCK}.nginx.paths": {"~ /(": {"timeout_s": 5}}},
     ),
     Broken(
         "network-with-other-labels",
