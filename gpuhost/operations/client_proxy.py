@@ -17,10 +17,11 @@ RECORD = Path("/var/lib/gpuhost/proxy.json")
 
 
 def write(path: Path, values: object) -> None:
-    os.umask(0o077)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     beside = path.with_name(path.name + ".gpuhost-new")
-    beside.write_text(json.dumps(values, indent="\t") + "\n")
+    beside.unlink(missing_ok=True)
+    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(json.dumps(values, indent="\t") + "\n")
     beside.replace(path)
 
 

@@ -13,7 +13,7 @@ from tests.lab.images import RELEASES
 from tests.lab.lab import Lab, Wanted
 from tests.lab.packages.mirrors import GOOD
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.matrix]
 
 ALONE = "tests/e2e/build_alone.py"
 FILES = "/etc/apt-cacher-ng /etc/gpuhost/build /etc/systemd/system/apt-cacher-ng.service.d"

@@ -10,7 +10,7 @@ from tests.lab.hosts import LabHost
 from tests.lab.images import RELEASES
 from tests.lab.lab import Wanted
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.matrix]
 
 OK = dict.fromkeys(("nginx.package", "nginx.renewal", "nginx.running"), "ok")
 

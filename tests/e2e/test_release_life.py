@@ -11,7 +11,7 @@ from tests.e2e.releasing import App, ask
 from tests.lab.fixtures import Hosts
 from tests.lab.hosts import LabHost
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.matrix]
 PORT = 3010
 BY_HAND = """
 services:
