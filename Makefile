@@ -35,7 +35,7 @@ demo: .venv/.dev
 	@$(BIN)/python -m tests.lab.demo
 
 unit: .venv/.dev
-	$(PYTEST) -m "not lab and not matrix and not vm" tests
+	$(PYTEST) -m "not slow and not lab and not matrix and not vm" tests
 
 test: .venv/.dev
 	$(PYTEST) -m "not matrix and not vm" tests

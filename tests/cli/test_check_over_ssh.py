@@ -23,6 +23,8 @@ from tests.cli.conftest import GPUHOST, Run, Workplace
 from tests.cli.sshd import ADDRESSES, REAL, Sshd
 from tests.recorded import snapshot
 
+pytestmark = pytest.mark.slow
+
 GOOD, OTHER, THIRD = ADDRESSES[:3]
 
 

@@ -10,6 +10,8 @@ import pytest
 
 from tests.cli.conftest import Run, Workplace
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 PYINFRA = str(Path(sys.executable).with_name("pyinfra"))
 FILES = {

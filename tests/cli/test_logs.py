@@ -20,6 +20,8 @@ import pytest
 from tests.cli.conftest import GPUHOST, Run, Workplace
 from tests.cli.sshd import ADDRESSES, Sshd
 
+pytestmark = pytest.mark.slow
+
 GOOD, OTHER, THIRD = ADDRESSES[:3]
 OLD, NEW = "20261121-010203-aabbccdd", "20261122-010203-11223344"
 REPOSITORY = Path(__file__).parents[2]

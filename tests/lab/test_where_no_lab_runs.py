@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 # Not root, as far as Python can tell: the lab's first condition. A plugin reaches workers too.
 NOBODY = "import os\nos.geteuid = lambda: 1000\n"

@@ -24,6 +24,8 @@ from tests.cli.conftest import sshd as sshd
 from tests.cli.sshd import ADDRESSES, Sshd, packed
 from tests.recorded import raw
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 PYINFRA = Path(sys.executable).with_name("pyinfra")
 PLAY = Path(__file__).with_name("played_host.py")

@@ -17,6 +17,8 @@ from tests.release import test_deploy_app as deploy_app
 from tests.release.test_deploy_app import ENDED, RESULT, ROOT, Played, Workplace
 from tests.release.test_deploy_app import workplace as workplace
 
+pytestmark = pytest.mark.slow
+
 OLD, NEW, HALF = "20260101-033000-schedule", "20260102-101500-release", "20260103-033000-schedule"
 RELEASE = {
     "id": "20260101-000000-aaaaaaaa",

@@ -13,6 +13,8 @@ import pytest
 from tests.cli.sshd import packed
 from tests.recorded import raw
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 PYINFRA = Path(sys.executable).with_name("pyinfra")
 FIRST, SECOND = "@fake/first", "@fake/second"

@@ -18,6 +18,8 @@ from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead
 from tests.snapshot.local import collect, command
 
+pytestmark = pytest.mark.slow
+
 # The collector's longest limit for one of these is 10 s; `timeout -k 1`, and 2 s for the watcher.
 HUNG_SECONDS = 25
 ESSENTIAL = (
