@@ -69,6 +69,11 @@ def parse_ss(output: str) -> tuple[Listener, ...]:
     return tuple(sorted(found))
 
 
+def may_be_a_client(listener: Listener) -> bool:
+    """A program that asked something and ended looks so, and WireGuard too: only time tells."""
+    return listener.protocol == "udp" and not listener.process and listener.port >= EPHEMERAL
+
+
 def _is_loopback(address: str) -> bool:
     bare = address.strip("[]").partition("%")[0]
     try:

@@ -159,5 +159,8 @@ print(hashlib.sha256(json.dumps(ours, sort_keys=True).encode()).hexdigest())'
     fi
 
     wait
+    # A socket that is gone again belonged to a client that asked something.
+    probe listeners_again 10 ss -Hltnup
+    wait
     tar -C "$work" -cf - . | gzip -1 | base64
 }

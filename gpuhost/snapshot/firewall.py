@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gpuhost.firewall.listeners import Listener, parse_ss, ssh_ports
+from gpuhost.firewall.listeners import Listener, may_be_a_client, parse_ss, ssh_ports
 from gpuhost.firewall.published import RULES, foreign_bridges
 from gpuhost.firewall.tables import Tables, parse_nft_tables
 from gpuhost.firewall.ufw import USER_RULES, UfwRule, parse_user_rules
@@ -66,7 +66,7 @@ class Firewall:
     @classmethod
     def read(cls, probes: Probes) -> Firewall:
         units = read_units(probes)
-        listeners = parse_ss(probes.output("listeners"))
+        listeners = _lasting(probes)
         undone = (probes.file(UNDONE) or "").strip()
         return cls(
             ufw=_ufw(probes, units),
@@ -119,6 +119,15 @@ def _kernel(probes: Probes) -> dict[Family, Tables]:
         elif family == 4:
             raise NotRead(f"iptables-save: {probe.complaint}")
     return tables
+
+
+def _lasting(probes: Probes) -> tuple[Listener, ...]:
+    """Those that listen, without sockets of clients that were gone a moment later."""
+    listeners = parse_ss(probes.output("listeners"))
+    if "listeners_again" not in probes:
+        return listeners
+    again = parse_ss(probes.output("listeners_again"))
+    return tuple(one for one in listeners if one in again or not may_be_a_client(one))
 
 
 def _ssh_ports(probes: Probes, listeners: tuple[Listener, ...]) -> list[int]:

@@ -22,6 +22,7 @@ from gpuhost.firewall.ufw import parse_kernel, parse_user_rules
 from gpuhost.firewall_rule import FirewallRule
 from gpuhost.snapshot import NotRead, Probe, Probes, Snapshot
 from tests.firewall.rehash import RECORDING, rehashed
+from tests.recorded import snapshot
 
 RECORDED: dict[str, Any] = yaml.safe_load(RECORDING.read_text("utf-8"))
 
@@ -230,3 +231,27 @@ def test_no_reading_raises_anything_but_not_read(data: st.DataObject) -> None:
         assert Snapshot(Probes(made)).firewall.kernel is not None
     except NotRead as reason:
         assert str(reason)
+
+
+GONE = "udp UNCONN 0 0 0.0.0.0:46180 0.0.0.0:*\n"
+TUNNEL = "udp UNCONN 0 0 0.0.0.0:51820 0.0.0.0:*\n"
+SERVER = 'udp UNCONN 0 0 0.0.0.0:53 0.0.0.0:* users:(("dnsmasq",pid=1,fd=4))\n'
+
+
+@pytest.mark.parametrize(
+    ("again", "ports"),
+    [
+        ({"out": TUNNEL}, [53, 51820]),
+        ({"out": ""}, [53]),
+        ({"out": GONE + TUNNEL + SERVER}, [53, 46180, 51820]),
+        (None, [53, 46180, 51820]),
+    ],
+)
+def test_a_clients_socket_that_was_there_for_a_moment_is_no_listener(
+    again: dict[str, str] | None, ports: list[int]
+) -> None:
+    read = {"listeners": {"out": GONE + TUNNEL + SERVER}}
+    if again is not None:
+        read["listeners_again"] = again
+    now = snapshot({"host": "debian13-p40", "probes": read})
+    assert [listener.port for listener in now.firewall.listeners] == ports
