@@ -253,5 +253,5 @@ def test_a_clients_socket_that_was_there_for_a_moment_is_no_listener(
     read = {"listeners": {"out": GONE + TUNNEL + SERVER}}
     if again is not None:
         read["listeners_again"] = again
-    now = snapshot({"host": "debian13-p40", "probes": read})
+    now = snapshot({"host": "firewall-guarded", "probes": read})
     assert [listener.port for listener in now.firewall.listeners] == ports
