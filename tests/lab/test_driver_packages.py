@@ -9,7 +9,8 @@ from tests.lab.hosts import LabHost
 from tests.lab.lab import Lab, Wanted
 from tests.lab.packages.nvidia import KEY_FILES
 
-pytestmark = pytest.mark.lab
+# The lab itself: what stands in for repositories hardly changes.
+pytestmark = [pytest.mark.lab, pytest.mark.matrix]
 
 NEWEST = "590.48.01"
 PINNED = "580.105.08"

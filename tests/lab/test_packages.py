@@ -9,7 +9,8 @@ from tests.lab.fixtures import Hosts
 from tests.lab.hosts import LabHost, Snapshot
 from tests.lab.lab import Lab, Wanted
 
-pytestmark = pytest.mark.lab
+# The lab itself: what stands in for repositories hardly changes.
+pytestmark = [pytest.mark.lab, pytest.mark.matrix]
 
 NO_DRIVER = 'could not select device driver "" with capabilities: [[gpu]]'
 ENGINE = "docker-ce docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin"
