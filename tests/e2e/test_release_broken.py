@@ -93,7 +93,7 @@ BROKEN = (
         "build",
         "failed",
         # As the kernel ends it; a real one would be the memory of the machine that carries the lab.
-        dockerfile="RUN kill -9 $$\n",
+        dockerfile="RUN sh -c 'kill -9 $$'; exit $?\n",
     ),
     Broken(
         "disk-full-in-build",
