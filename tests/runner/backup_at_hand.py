@@ -1,0 +1,28 @@
+"""An app's data, and what a backup has of it."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from gpuhost.runner import stored
+from gpuhost.runner.plan import Postgres
+from tests.runner.at_hand import App
+
+DB = "data/app.db"
+DATABASE = Postgres("db", "shop", "ada")
+
+
+def a_database(path: Path, *, mode: str = "wal", rows: int = 100) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute(f"PRAGMA journal_mode={mode}")
+        database.execute("CREATE TABLE pairs (left INTEGER, right INTEGER)")
+        database.executemany("INSERT INTO pairs VALUES (?, ?)", ((n, n) for n in range(rows)))
+
+
+def saved(app: App, name: str) -> dict[str, Path]:
+    """Name of an item to its file."""
+    found = stored.one(app.paths, name)
+    return {item.name: found.home / item.file for item in found.manifest.items}

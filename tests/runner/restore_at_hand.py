@@ -1,0 +1,101 @@
+"""An app with a backup, what happened to its data since, and what a restore made of it."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from gpuhost.runner import activation, backup
+from gpuhost.runner.plan import Backup
+from gpuhost.runner.release import Release
+from tests.runner.at_hand import NEW, App, Programs
+
+DB = "data/app.db"
+ALL = Backup(sqlite=(DB,), paths=("public/audio", "settings.json"))
+THEN = ("then", ["then.mp3"], "then")
+NOW = ("now", ["now.mp3"], "now")
+
+
+class Cut(BaseException):
+    """The runner is killed."""
+
+
+class Activation:
+    """How often the release was put in place, and what the data was then."""
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+        self.seen: list[str] = []
+        self.wrong: list[Exception] = []
+
+    def activate(self, release: Release) -> None:
+        self.seen.append(said(self.app))
+        if self.wrong:
+            raise self.wrong.pop(0)
+
+
+@pytest.fixture
+def activated(app: App, programs: Programs, monkeypatch: pytest.MonkeyPatch) -> Activation:
+    programs.answer("docker ps *", "c0ffee web\n0ddb0y db\n")
+    made = Activation(app)
+    monkeypatch.setattr(activation, "activate", made.activate)
+    return made
+
+
+def database(app: App, text: str, *, wal: bool = False) -> None:
+    """The row that is the app's data; left in the write-ahead log as after a crash if so wanted."""
+    path = app.paths.shared / DB
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(path)) as opened:
+        opened.execute("PRAGMA journal_mode=wal")
+        opened.execute("CREATE TABLE IF NOT EXISTS said (text TEXT)")
+        opened.execute("DELETE FROM said")
+        opened.execute("INSERT INTO said VALUES (?)", (text,))
+        opened.commit()
+        if wal:
+            for ending in ("", "-wal"):
+                shutil.copy(f"{path}{ending}", f"{path}{ending}.kept")
+    if wal:
+        for ending in ("", "-wal"):
+            Path(f"{path}{ending}.kept").rename(f"{path}{ending}")
+
+
+def said(app: App) -> str:
+    with closing(sqlite3.connect(app.paths.shared / DB)) as opened:
+        return str(opened.execute("SELECT text FROM said").fetchone()[0])
+
+
+def a_backup(app: App, declared: Backup = ALL, **plan: object) -> str:
+    """An app that runs, its backup, and what happened to its data since."""
+    database(app, "then")
+    app.data("public/audio/then.mp3", "then")
+    app.data("settings.json", "then")
+    release = app.release(NEW, backup=declared, is_current=True, **plan)
+    name = backup.backup(release, "schedule")
+    (app.paths.shared / "public/audio/then.mp3").unlink()
+    app.data("public/audio/now.mp3", "now")
+    app.data("settings.json", "now")
+    database(app, "now", wal=True)
+    return name
+
+
+def state(app: App) -> tuple[str, list[str], str]:
+    shared = app.paths.shared
+    audio = sorted(path.name for path in (shared / "public/audio").iterdir())
+    return said(app), audio, (shared / "settings.json").read_text()
+
+
+def left_over(app: App) -> list[str]:
+    """What a restore leaves of its own work; what it has set aside is no such thing."""
+    shared = app.paths.shared
+    found = [str(path.relative_to(shared)) for path in shared.rglob(".gpuhost*")]
+    return found + (["restore"] if (app.paths.home / "restore").exists() else [])
+
+
+def set_aside(app: App) -> list[str]:
+    homes = list(app.paths.backups.glob("before-restore-*"))
+    return sorted(path.name for home in homes for path in home.glob("*/*"))

@@ -1,0 +1,86 @@
+"""Backups that are kept: good or not there, as long as somebody needs them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from gpuhost.runner import backup, stored
+from gpuhost.runner.failure import Failure
+from gpuhost.runner.plan import Backup
+from tests.runner.at_hand import OLD, App, app, programs
+from tests.runner.backup_at_hand import saved
+
+__all__ = ["app", "programs"]
+
+
+def a_stored(app: App, name: str, *, is_good: bool = True) -> Path:
+    home = app.paths.backups / name
+    home.mkdir(parents=True)
+    (home / "1-data.tar.gz").write_text("x")
+    if is_good:
+        manifest = {"app": "app", "release": "", "reason": "schedule", "taken": 0.0, "items": []}
+        (home / "manifest.json").write_text(json.dumps(manifest))
+    return home
+
+
+def test_half_a_backup_is_none_and_goes_with_the_next(app: App) -> None:
+    app.data("data/file")
+    a_stored(app, "20260101-000000-schedule", is_good=False)
+    damaged = a_stored(app, "20260102-000000-schedule")
+    (damaged / "manifest.json").write_text('{"app": ')
+    aside = app.paths.backups / "before-restore-20260101-000000"
+    aside.mkdir()
+    assert stored.good(app.paths) == []
+    name = backup.backup(app.release(backup=Backup(paths=("data",))), "schedule")
+    assert sorted(path.name for path in app.paths.backups.iterdir()) == sorted([name, aside.name])
+
+
+def test_old_backups_go_but_not_those_that_a_release_refers_to(app: App) -> None:
+    app.data("data/file")
+    names = [f"2026010{day}-000000-schedule" for day in range(1, 6)]
+    for name in names:
+        a_stored(app, name)
+    with_result = app.release(OLD)
+    with_result.paths.result.write_text(json.dumps({"backup": names[0]}))
+    release = app.release(backup=Backup(paths=("data",), keep=2))
+    release.remember(backup=names[2])
+    new = backup.backup(release, "release")
+    kept = [one.name for one in stored.good(app.paths)]
+    assert kept == [names[0], names[2], names[4], new]
+
+
+def test_two_backups_in_one_second_are_two(app: App) -> None:
+    app.data("data/file")
+    release = app.release(backup=Backup(paths=("data",)))
+    names = {backup.backup(release, "release") for _ in range(3)}
+    assert {one.name for one in stored.good(app.paths)} == names
+    assert len(names) == 3
+
+
+@pytest.mark.parametrize("damage", ["change", "cut", "remove"])
+def test_a_damaged_file_is_found(app: App, damage: str) -> None:
+    app.data("data/file", "text")
+    name = backup.backup(app.release(backup=Backup(paths=("data",))), "release")
+    found = stored.one(app.paths, name)
+    stored.proven(found)
+    file = saved(app, name)["data"]
+    if damage == "remove":
+        file.unlink()
+    else:
+        content = file.read_bytes()
+        file.write_bytes(content[:-1] + (b"" if damage == "cut" else b"\x55"))
+    with pytest.raises(Failure, match="damaged or missing"):
+        stored.proven(found)
+
+
+def test_an_unknown_backup_is_answered_with_those_there_are(app: App) -> None:
+    for name in ("20260101-000000-schedule", "20260102-000000-release"):
+        a_stored(app, name)
+    with pytest.raises(Failure) as raised:
+        stored.one(app.paths, "../app")
+    assert raised.value.said.endswith(
+        "there are: 20260102-000000-release, 20260101-000000-schedule"
+    )

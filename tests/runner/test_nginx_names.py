@@ -1,0 +1,77 @@
+"""The names of the app's site: which of them another site on the host's nginx has."""
+
+from __future__ import annotations
+
+import pytest
+
+from gpuhost.runner import nginx
+from gpuhost.runner.nginx_sites import Claim, claims, clash
+from tests.runner.at_hand import App, app, programs
+from tests.runner.nginx_at_hand import NAME, TEXT, Host, a_release, failure, host
+
+__all__ = ["app", "host", "programs"]
+
+ANY_SITE = "server { listen 80; server_name ~^; }"
+STOCK = "server { listen 80 default_server; listen [::]:80 default_server; server_name _; }"
+
+
+def test_a_name_of_another_site_is_refused(app: App, host: Host) -> None:
+    host.has_other_sites(f"server {{ listen 443 ssl; server_name www.x {NAME}; }}")
+    failed = failure(a_release(app, host))
+    assert failed.said.startswith(f"{NAME} on port 443 is taken by another site")
+    assert "/etc/nginx/sites-enabled/shop" in failed.said
+    assert not host.site.exists()
+
+
+def test_our_own_file_and_other_names_are_no_hindrance(app: App, host: Host) -> None:
+    host.has_other_sites(TEXT, str(host.site))
+    nginx.switch(a_release(app, host))
+    assert host.site.exists()
+
+
+def test_the_distributions_welcome_page_gives_way(app: App, host: Host) -> None:
+    host.has_other_sites(STOCK, "/etc/nginx/sites-enabled/default")
+    nginx.switch(a_release(app, host, text=ANY_SITE, names=("_",)))
+    assert host.site.exists()
+
+
+def test_but_not_when_somebody_made_a_site_of_it(app: App, host: Host) -> None:
+    host.has_other_sites(STOCK, "/etc/nginx/sites-enabled/default")
+    changed = f"??5?????? c {nginx.STOCK.resolve()}\n"
+    host.programs.answer("dpkg --verify *", changed)
+    failed = failure(a_release(app, host, text=ANY_SITE, names=("_",)))
+    assert failed.said.startswith("every name on port 80 is taken")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("server { listen 80; server_name a b; }", {("80", "a"), ("80", "b")}),
+        ("server { server_name a; }", {("80", "a")}),
+        ("server { listen 8080; }", {("8080", "_")}),
+        ('server { listen 80; server_name ""; }', {("80", "_")}),
+        ("server { listen 80; server_name ~^; }", {("80", "_")}),
+        ("server { listen [::]:443 ssl; server_name A.x; }", {("443", "a.x")}),
+        ("server { listen 10.0.0.1:81; server_name a; }", {("81", "a")}),
+        ("server { listen 10.0.0.1; server_name a; }", {("80", "a")}),
+        ("server { listen unix:/run/x; server_name a; }", set()),
+        ("server { listen 80 default_server; server_name a; }", {("80", "a"), ("80", "_")}),
+        ("http { server { server_name a; location / { return 200 'x;}'; } } }", {("80", "a")}),
+        ("# server { server_name c; }\nserver { server_name 'a'; # b;\n}", {("80", "a")}),
+        ("upstream server { server 127.0.0.1; } map a b { c d; }", set()),
+        ("server { server_name a;", set()),
+        ("} ; } {", set()),
+        ("server { listen; server_name; }", {("80", "_")}),
+    ],
+)
+def test_claims(text: str, found: set[tuple[str, str]]) -> None:
+    assert {(claim.port, claim.name) for claim in claims(text)} == found
+
+
+def test_claims_of_several_files() -> None:
+    text = "# configuration file /a:\nserver { server_name a; }\n# configuration file /b:\n" + (
+        "server { server_name b; }"
+    )
+    assert claims(text) == (Claim("80", "a", "/a"), Claim("80", "b", "/b"))
+    assert clash((Claim("80", "b", "/c"),), claims(text), ()) == Claim("80", "b", "/b")
+    assert clash((Claim("80", "b", "/c"),), claims(text), ("/b",)) is None
