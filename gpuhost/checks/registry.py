@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from pkgutil import iter_modules
 
@@ -28,14 +29,19 @@ class Check:
 
     def find(self, now: Snapshot, declared: Settings) -> Finding:
         """Judge one reading. What could not be read becomes `unknown`, with the reason."""
-        try:
-            verdict = self.judge(now, declared)
-        except NotRead as reason:
-            verdict = unknown(str(reason))
-        except Exception as error:
-            # A fault of one check on one odd host must not end the run of a whole fleet.
-            verdict = unknown(f"gpuhost could not judge this: {error!r}", fix="please report this")
-        return Finding(**vars(verdict), id=self.id)
+        return found(self.id, partial(self.judge, now, declared))
+
+
+def found(id: str, judge: Callable[[], Verdict]) -> Finding:
+    """What a check finds, whatever happens while it judges."""
+    try:
+        verdict = judge()
+    except NotRead as reason:
+        verdict = unknown(str(reason))
+    except Exception as error:
+        # A fault of one check on one odd host must not end the run of a whole fleet.
+        verdict = unknown(f"gpuhost could not judge this: {error!r}", fix="please report this")
+    return Finding(**vars(verdict), id=id)
 
 
 _checks: dict[str, Check] = {}

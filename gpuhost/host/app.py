@@ -15,12 +15,12 @@ from gpuhost.app.model import Extension
 from gpuhost.host import app_tools, nginx
 from gpuhost.host.start import elevated
 from gpuhost.operations.app_removal import removed as remove
+from gpuhost.operations.app_turn import reasons
 from gpuhost.operations.reading import read
-from gpuhost.operations.release import reasons
 from gpuhost.operations.release import released as release
 from gpuhost.operations.rollback import rolled_back as roll_back
 from gpuhost.release.draft import draft
-from gpuhost.release.rollout import batch, in_order, stop
+from gpuhost.release.rollout import batch, stop
 from gpuhost.release.wanted import known_apps, wanted
 from gpuhost.settings import Settings
 
@@ -110,8 +110,7 @@ def _release(declared: Settings, name: str) -> None:
 
 
 def _in_batches(declared: Settings) -> dict[str, Any]:
-    in_order(ctx_state.get())
-    return {"_parallel": batch(ctx_host.get()), **elevated(declared)}
+    return {"_parallel": batch(ctx_state.get(), ctx_host.get()), **elevated(declared)}
 
 
 def _apps_of_all_hosts() -> list[str]:

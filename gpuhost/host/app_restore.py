@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pyinfra import host
+from pyinfra.context import ctx_state
 
 from gpuhost.host.start import elevated
 from gpuhost.operations.app_restore import restored
@@ -18,6 +19,6 @@ def data_restored(declared: Settings, name: str) -> None:
         app=name,
         declared=declared,
         backup=None if backup is None else str(backup),
-        _parallel=batch(host),
+        _parallel=batch(ctx_state.get(), host),
         **elevated(declared),
     )

@@ -28,5 +28,7 @@ def ready(declared: Settings, apps: Iterable[Extension]) -> None:
 def _needed(app: Extension) -> Iterator[str]:
     if app.source and app.source.git:
         yield "git"
+        if not app.source.git.startswith("http"):
+            yield "openssh-client"
     if app.logs.files:
         yield "logrotate"

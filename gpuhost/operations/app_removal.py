@@ -9,9 +9,9 @@ from pyinfra import host, logger
 from pyinfra.api import FunctionCommand, QuoteString, State, StringCommand, operation
 from pyinfra.api.host import Host
 
+from gpuhost.operations.app_turn import reasons, refused
 from gpuhost.operations.commands import connector_arguments
 from gpuhost.operations.reading import Commands, executing, forget, read
-from gpuhost.operations.release import reasons, refused
 from gpuhost.release.draft import Refused, who
 from gpuhost.release.progress import readable
 from gpuhost.release.runner_file import runner_file

@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import partial
 
-from pyinfra import host
-from pyinfra.api import FunctionCommand, State, operation
+from pyinfra.api import operation
 from pyinfra.api.host import Host
-from pyinfra.context import ctx_state
 
+from gpuhost.operations.app_turn import Nothing, Turn, in_turn
 from gpuhost.operations.commands import connector_arguments, remove
-from gpuhost.operations.reading import Commands, executing, read
-from gpuhost.operations.release import carried_out, not_attempted, reasons, refused
+from gpuhost.operations.reading import Commands, read
 from gpuhost.release.deliver import Start
 from gpuhost.release.draft import Refused, who
-from gpuhost.release.rollout import stopped_by
 from gpuhost.runner.paths import APPS
 from gpuhost.settings import Settings
 from gpuhost.snapshot.apps import Apps, AppState
@@ -46,25 +43,19 @@ def restored(app: str, declared: Settings, backup: str | None = None) -> Command
             backup="20261120-033012-schedule",
         )
     """
-    state = ctx_state.get()
-    if executing() and (first := stopped_by(state, app)):
-        yield FunctionCommand(not_attempted, (app, first), {})
-        return
-    try:
-        known = released(read(declared).apps, app)
-        if backup is not None:
-            require(known, backup)
-    except Exception as error:
-        # An exception would end the run of every host.
-        yield from refused(app, reasons(error))
-        return
+    yield from in_turn(app, partial(_decide, app, declared, backup))
+
+
+def _decide(app: str, declared: Settings, backup: str | None) -> Turn | Nothing:
+    known = released(read(declared).apps, app)
     if backup is None:
-        host.noop(f"{app}: no backup was named, so nothing is restored")
-        for line in listed(known):
-            host.log(line)
-        return
-    host.log(f"{app}: {'restores' if executing() else 'would restore'} {backup}")
-    yield FunctionCommand(_restore, (app, backup), {})
+        return Nothing(f"{app}: no backup was named, so nothing is restored", tuple(listed(known)))
+    require(known, backup)
+    return Turn(
+        f"{app}: restores {backup}",
+        f"{app}: would restore {backup}",
+        partial(_start, app, backup),
+    )
 
 
 def listed(known: AppState) -> Iterable[str]:
@@ -98,11 +89,7 @@ def require(known: AppState, backup: str) -> None:
         raise Refused([f"{backup} is no backup of it", *listed(known)])
 
 
-def _restore(state: State, host: Host, app: str, backup: str) -> bool:
-    return carried_out(state, host, app, partial(_start, host, app, backup))
-
-
-def _start(host: Host, app: str, backup: str) -> Start:
+def _start(app: str, backup: str, host: Host) -> Start:
     """Raises Refused."""
     # An earlier restore of the same backup: its result would be taken for this one's.
     home = f"{APPS}/{app}/backups/{backup}"

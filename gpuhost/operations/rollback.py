@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from functools import partial
 
-from pyinfra import host
-from pyinfra.api import FunctionCommand, State, operation
+from pyinfra.api import operation
 from pyinfra.api.host import Host
-from pyinfra.context import ctx_state
 
-from gpuhost.operations.reading import Commands, executing, read
-from gpuhost.operations.release import carried_out, not_attempted, reasons, refused
+from gpuhost.operations.app_turn import Nothing, Turn, in_turn
+from gpuhost.operations.reading import Commands, read
 from gpuhost.release.deliver import Start
 from gpuhost.release.draft import Refused, release_id, who
-from gpuhost.release.rollout import stopped_by
 from gpuhost.release.source import short
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
@@ -39,23 +36,20 @@ def rolled_back(app: str, declared: Settings, release: str | None = None) -> Com
 
         rolled_back(name="Rollback tts", app="tts", declared=settings)
     """
-    state = ctx_state.get()
-    if executing() and (first := stopped_by(state, app)):
-        yield FunctionCommand(not_attempted, (app, first), {})
-        return
-    try:
-        now = read(declared)
-        current, target = _from_and_to(now.apps, app, release)
-    except Exception as error:
-        # An exception would end the run of every host.
-        yield from refused(app, reasons(error))
-        return
+    yield from in_turn(app, partial(_decide, app, declared, release))
+
+
+def _decide(app: str, declared: Settings, release: str | None) -> Turn | Nothing:
+    now = read(declared)
+    current, target = _from_and_to(now.apps, app, release)
     if _original(current) == _original(target):
-        host.noop(f"{app}: {_told(target)} runs already")
-        return
-    verb = "rolls back" if executing() else "would roll back"
-    host.log(f"{app}: {verb} from {_told(current)} to {_told(target)}")
-    yield FunctionCommand(_roll_back, (app, target, now), {})
+        return Nothing(f"{app}: {_told(target)} runs already")
+    way = f"from {_told(current)} to {_told(target)}"
+    return Turn(
+        f"{app}: rolls back {way}",
+        f"{app}: would roll back {way}",
+        partial(_start, app, target, now),
+    )
 
 
 def _from_and_to(apps: Apps, app: str, wanted: str | None) -> tuple[Release, Release]:
@@ -94,11 +88,7 @@ def _told(release: Release) -> str:
     return f"{_original(release)} (revision {short(release.revision)})"
 
 
-def _roll_back(state: State, host: Host, app: str, target: Release, now: Snapshot) -> bool:
-    return carried_out(state, host, app, partial(_start, app, target, now))
-
-
-def _start(app: str, target: Release, now: Snapshot) -> Start:
+def _start(app: str, target: Release, now: Snapshot, host: Host) -> Start:
     by = who()
     return Start(
         app=app,

@@ -30,17 +30,18 @@ class _InOrder(set[Host]):
         return iter([host for host in known[0].inventory if host in self] if known else [])
 
 
-def in_order(state: State) -> None:
+def _in_order(state: State) -> None:
     """Batches are made of hosts as the inventory has them: pyinfra's own order is any."""
     if not isinstance(state.active_hosts, _InOrder):
         state.active_hosts = _InOrder(state.active_hosts)
 
 
-def batch(host: Host) -> int:
-    """On how many hosts at a time: `app_batch`, and the least of all hosts of the inventory.
+def batch(state: State, host: Host) -> int:
+    """On how many hosts at a time, in the inventory's order: the least `app_batch` of them all.
 
     pyinfra ends a run in which one operation has different batches.
     """
+    _in_order(state)
     default = Settings().app_batch
     given = [one.data.get("app_batch", default) for one in host.inventory]
     return min((size for size in given if type(size) is int and size > 0), default=default)

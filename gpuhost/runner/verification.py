@@ -34,6 +34,8 @@ LOOPBACK = "127.0.0.1"
 NOT_YET = (429, 502, 503, 504)
 # Older lines than these are not looked at: a log may be as long as its rotation lets it.
 LOG_LINES = 50_000
+# Characters of a command.
+SHOWN = 80
 
 
 @dataclass(frozen=True)
@@ -249,8 +251,14 @@ def _command(release: Release, step: VerifyStep, seconds: float) -> Wrong | None
     if outcome.ok:
         return None
     ended = "did not end" if outcome.status is None else f"exit {outcome.status}"
-    why = f"{' '.join(step.command)} in {step.service}: {ended}"
+    why = f"{_in_short(step.command)} in {step.service}: {ended}"
     return Wrong(why, outcome.tail, is_cut_off=outcome.status is None)
+
+
+def _in_short(command: tuple[str, ...]) -> str:
+    """On one line; a script's beginning is enough to know it again."""
+    line = " ".join(" ".join(command).split())
+    return line if len(line) <= SHOWN else f"{line[:SHOWN]}…"
 
 
 class _Unwritten(Log):

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 from gpuhost.app.app import App
 from gpuhost.app.compose_file import ComposeService
-from gpuhost.checks.finding import Finding, Verdict, unknown
+from gpuhost.checks.finding import Finding, Verdict
+from gpuhost.checks.registry import found
 from gpuhost.release.variant import Choice, Refusal
 from gpuhost.settings import Settings
-from gpuhost.snapshot import NotRead, Snapshot
+from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.apps import AppState
 from gpuhost.snapshot.docker import Container
 from gpuhost.snapshot.transport import APPS
@@ -74,14 +75,7 @@ class AppCheck:
 
     def find(self, proposal: Proposal) -> Finding:
         """Judge it. What could not be read becomes `unknown`, with the reason."""
-        try:
-            verdict = self.judge(proposal)
-        except NotRead as reason:
-            verdict = unknown(str(reason))
-        except Exception as error:
-            # A fault of one check on one odd host must not end the run of a whole fleet.
-            verdict = unknown(f"gpuhost could not judge this: {error!r}", fix="please report this")
-        return Finding(**vars(verdict), id=self.id)
+        return found(self.id, partial(self.judge, proposal))
 
 
 _checks: dict[str, AppCheck] = {}
