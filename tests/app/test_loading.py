@@ -118,7 +118,7 @@ def test_not_found(name: str, said: str, tmp_path: Path, monkeypatch: pytest.Mon
     assert line.startswith(said)
 
 
-def app_or_mistakes(text: bytes) -> None:
+def assert_app_or_mistakes(text: bytes) -> None:
     """Nothing but an App or BadApp, whose lines are whole lines about this file."""
     with TemporaryDirectory() as directory:
         path = Path(directory) / "tts.yaml"
@@ -139,13 +139,13 @@ def app_or_mistakes(text: bytes) -> None:
 @example(b'services: {"\\u202e": {}}\nx-gpuhost: {scale: {"\\u202e\\n": 1}}')
 @example(b"services: {a: {}}\nx-gpuhost: !!python/object:os.system {}")
 def test_any_bytes(text: bytes) -> None:
-    app_or_mistakes(text)
+    assert_app_or_mistakes(text)
 
 
 @given(st.text(alphabet="abx:-[]{}!&*<>|#'\"\\ \n\t%@`?,.0~", max_size=80))
 def test_any_text_that_looks_like_yaml(text: str) -> None:
-    app_or_mistakes(text.encode())
-    app_or_mistakes(f"services: {{a: {{}}}}\nx-gpuhost: {text}".encode())
+    assert_app_or_mistakes(text.encode())
+    assert_app_or_mistakes(f"services: {{a: {{}}}}\nx-gpuhost: {text}".encode())
 
 
 @given(
@@ -154,7 +154,7 @@ def test_any_text_that_looks_like_yaml(text: str) -> None:
     st.sampled_from([b"", b"\n", b"- ", b"{", b"*x", b"0", b"null", b": ", b"\xc3", b"'"]),
 )
 def test_a_good_file_with_a_piece_of_it_changed(at: int, length: int, put: bytes) -> None:
-    app_or_mistakes(GOOD[:at] + put + GOOD[at + length :])
+    assert_app_or_mistakes(GOOD[:at] + put + GOOD[at + length :])
 
 
 KEYS = sorted(
@@ -177,4 +177,4 @@ VALUES = st.recursive(
 
 @given(st.dictionaries(st.sampled_from(sorted(block_schema()["properties"])), VALUES, max_size=5))
 def test_any_block(block: dict[str, Any]) -> None:
-    app_or_mistakes(f"{SERVICES}\nx-gpuhost: {json.dumps(block)}".encode())
+    assert_app_or_mistakes(f"{SERVICES}\nx-gpuhost: {json.dumps(block)}".encode())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -69,7 +70,7 @@ def at(host: LabHost, stage: str, cut: str) -> Iterator[None]:
     assert said == [""]
 
 
-def converged(app: App, host: LabHost, revision: str) -> None:
+def assert_converged(app: App, host: LabHost, revision: str) -> None:
     """The release is there, alone, with the data of before."""
     deadline = time.monotonic() + CONVERGES_S
     while app.status(host)["attempt"] is not None or ask(host, "/api/health", port=PORT) is None:
@@ -89,7 +90,7 @@ def test_a_runner_that_is_killed_is_taken_up_again_by_systemd(
     with at(host, stage, KILL_RUNNER):
         ended = app.run(host)
     assert ended.status == 0, ended.said
-    converged(app, host, f"runner-{stage}")
+    assert_converged(app, host, f"runner-{stage}")
 
 
 @pytest.mark.parametrize("stage", ("build", "migrate", "up"))
@@ -98,9 +99,8 @@ def test_a_controller_that_is_killed_is_not_needed(app: App, host: LabHost, stag
     process = app.start(host)
     with at(host, stage, "true"):
         pass
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    converged(app, host, f"controller-{stage}")
+    assert killed(process)
+    assert_converged(app, host, f"controller-{stage}")
 
 
 @pytest.mark.parametrize("stage", ("build", "verify"))
@@ -109,7 +109,7 @@ def test_a_connection_that_drops_is_made_again(app: App, host: LabHost, stage: s
     with at(host, stage, "pkill -9 -f sshd.*notty"):
         ended = app.run(host)
     assert ended.status == 0, ended.said
-    converged(app, host, f"ssh-{stage}")
+    assert_converged(app, host, f"ssh-{stage}")
 
 
 @pytest.mark.parametrize("stage", ("build", "up"))
@@ -118,11 +118,10 @@ def test_a_host_that_restarts_finishes_at_boot(app: App, host: LabHost, stage: s
     process = app.start(host)
     with at(host, stage, "true"):
         pass
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    assert killed(process)
     host.engine.docker("kill", host.state.container)
     host.start()
-    converged(app, host, f"boot-{stage}")
+    assert_converged(app, host, f"boot-{stage}")
 
 
 def test_the_second_operator_is_told_who_is_at_it(app: App, host: LabHost) -> None:
@@ -136,14 +135,21 @@ def test_the_second_operator_is_told_who_is_at_it(app: App, host: LabHost) -> No
     assert "under way" in second.said
     said, _ = first.communicate(timeout=120)
     assert first.returncode == 0, said
-    converged(app, host, "two-operators")
+    assert_converged(app, host, "two-operators")
 
 
 def test_ctrl_c_detaches_and_says_how_to_follow(app: App, host: LabHost) -> None:
     app.write(revision="detached", loads_s=6)
     ended = _interrupted(app, host, lambda: None)
     assert "gpuhost logs" in ended.said
-    converged(app, host, "detached")
+    assert_converged(app, host, "detached")
+
+
+def killed(process: subprocess.Popen[str]) -> bool:
+    """Whether the controller was still at it when it was killed."""
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    return process.returncode == -signal.SIGKILL
 
 
 def _interrupted(app: App, host: LabHost, before: Callable[[], None]) -> Ended:

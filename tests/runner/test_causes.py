@@ -21,7 +21,7 @@ CASES = yaml.safe_load(HERE.with_name("causes.yaml").read_text("utf-8"))
 GIT_CASES = yaml.safe_load(HERE.with_name("git_failures.yaml").read_text("utf-8"))
 
 
-def judge(case: dict[str, Any], known: tuple[Signature, ...]) -> None:
+def assert_told(case: dict[str, Any], known: tuple[Signature, ...]) -> None:
     said, fix = cause(case["lines"], case.get("status", 1), known)
     assert [words for words in case["said"] if words not in said] == [], said
     assert [words for words in case.get("fix", []) if words not in fix] == [], fix
@@ -31,12 +31,12 @@ def judge(case: dict[str, Any], known: tuple[Signature, ...]) -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
 def test_texts(case: dict[str, Any]) -> None:
-    judge(case, KNOWN)
+    assert_told(case, KNOWN)
 
 
 @pytest.mark.parametrize("case", GIT_CASES, ids=lambda case: case["lines"][-1][:60])
 def test_texts_of_git(case: dict[str, Any]) -> None:
-    judge(case, OF_GIT)
+    assert_told(case, OF_GIT)
 
 
 @pytest.mark.parametrize("known", [KNOWN, OF_GIT])
