@@ -13,9 +13,8 @@ from gpuhost.release.draft import Refused
 from gpuhost.snapshot import Probe, Probes
 from gpuhost.snapshot.apps import Apps
 from tests.cli.conftest import sshd as sshd
-from tests.release import test_deploy_app as deploy_app
-from tests.release.test_deploy_app import ENDED, RESULT, ROOT, Played, Workplace
-from tests.release.test_deploy_app import workplace as workplace
+from tests.release.workplace import ENDED, RESULT, ROOT, Played, Workplace
+from tests.release.workplace import workplace as workplace
 
 pytestmark = pytest.mark.slow
 
@@ -46,7 +45,7 @@ TTS: dict[str, Any] = {
 @pytest.fixture(autouse=True)
 def played(monkeypatch: pytest.MonkeyPatch) -> None:
     play = Path(__file__).with_name("played_restore.py")
-    monkeypatch.setattr(deploy_app, "PLAY", play)
+    monkeypatch.setattr("tests.release.workplace.PLAY", play)
 
 
 @pytest.fixture
@@ -141,6 +140,20 @@ def test_every_reason_to_refuse(app: dict[str, Any], backup: str, says: str) -> 
     assert says in "\n".join(raised.value.lines)
 
 
+def refusal(app: dict[str, Any], backup: str) -> tuple[str, ...]:
+    """Why the backup cannot be restored; (): it can."""
+    try:
+        app_restore.require(app_restore.released(apps(app), "tts"), backup)
+    except Refused as refused:
+        return refused.lines
+    return ()
+
+
 def test_what_was_cut_off_is_no_reason() -> None:
-    cut_off = {**TTS, "attempt": {**AT_IT, "kind": "restore"}}
-    app_restore.require(app_restore.released(apps(cut_off), "tts"), OLD)
+    """An attempt that somebody is still at is one: only the lock tells them apart."""
+    begun = {**TTS, "attempt": {**AT_IT, "kind": "restore"}}
+    assert refusal({**begun, "locked": True}, OLD) == (
+        "restore 20260104-000000-cccccccc is under way; wait for it",
+    )
+    assert refusal({**begun, "locked": False}, OLD) == ()
+    assert refusal(begun, OLD) == ()

@@ -2,84 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from gpuhost.runner import commands, git, proxy, source
+from gpuhost.runner import commands, git, source
 from gpuhost.runner.failure import Failure
-from gpuhost.runner.git_access import askpass_script
-from gpuhost.runner.log import Log
 from gpuhost.runner.plan import Source
 from tests.runner import git_server
 from tests.runner.at_hand import NEW, OLD, App, app
-from tests.runner.stand_in import come_first, tool
+from tests.runner.repositories import KEY, Repository, from_git, held, of_the_host, repository
 
-__all__ = ["app"]
-
-TOKEN = "tok-3n-$ecret' \"x"
-KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\r\nabc\r\n-----END OPENSSH PRIVATE KEY-----"
-FEW = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1", "PATH": os.environ["PATH"]}
-
-
-class Repository:
-    """A bare repository with two commits, and somebody who pushes to it."""
-
-    def __init__(self, directory: Path, name: str = "one.git") -> None:
-        self.home = directory / name
-        self.work = directory / f"work-{name}"
-        self.git(directory, "init", "-q", "--bare", "-b", "main", str(self.home))
-        self.git(directory, "clone", "-q", str(self.home), str(self.work))
-        self.first = self.commit("first")
-        self.second = self.commit("second")
-
-    def git(self, where: Path, *words: str) -> str:
-        who = ("-c", "user.name=me", "-c", "user.email=me@example", "-c", "init.defaultBranch=main")
-        allowed = ("-c", "protocol.file.allow=always")
-        command = ("git", *who, *allowed, *words)
-        return subprocess.run(
-            command, cwd=where, env=FEW, check=True, stdout=subprocess.PIPE, text=True
-        ).stdout.strip()
-
-    def commit(self, text: str) -> str:
-        (self.work / "Dockerfile").write_text(f"FROM scratch\n# {text}\n")
-        self.git(self.work, "add", "-A")
-        self.git(self.work, "commit", "-q", "-m", text)
-        self.git(self.work, "push", "-q", "-f", "origin", "HEAD:main")
-        return self.git(self.work, "rev-parse", "HEAD")
-
-    @property
-    def url(self) -> str:
-        return f"file://{self.home}"
-
-
-@pytest.fixture(autouse=True)
-def of_the_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing of this machine decides, neither a git configuration nor a proxy."""
-    real = commands.environment
-    monkeypatch.setattr(commands, "environment", lambda extra: {**real(extra), "HOME": "/nowhere"})
-    monkeypatch.setattr(proxy, "CLIENT", tmp_path / "config.json")
-
-
-@pytest.fixture
-def repository(tmp_path: Path) -> Repository:
-    return Repository(tmp_path)
-
-
-def from_git(revision: str, url: str, **more: Any) -> Source:
-    return Source("git", revision, url=url, **more)
-
-
-def held(home: Path) -> list[Path]:
-    """Files that hold the token or the key."""
-    files = [path for path in home.rglob("*") if path.is_file()]
-    texts = (TOKEN, TOKEN.replace('"', '\\"'), "BEGIN OPENSSH")
-    return [path for path in files if any(t.encode() in path.read_bytes() for t in texts)]
+__all__ = ["app", "of_the_host", "repository"]
 
 
 @pytest.mark.parametrize("which", ["first", "second"])
@@ -185,146 +119,6 @@ def test_no_git(app: App, repository: Repository, monkeypatch: pytest.MonkeyPatc
     assert failure.value.fix == "apt-get install git"
 
 
-def test_a_token_opens_the_repository_and_is_nowhere_else(
-    app: App, repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Root's own git stores passwords, and has a hook.
-    home = tmp_path / "home"
-    hook = tool(home, "post-checkout", f"#!/bin/sh\ntouch {tmp_path}/hooked\n")
-    (home / ".gitconfig").write_text(
-        f"[credential]\nhelper = store\n[core]\nhooksPath = {hook.parent}\n"
-    )
-    real = commands.environment
-    monkeypatch.setattr(commands, "environment", lambda extra: {**real(extra), "HOME": str(home)})
-    with git_server.smart(repository.home.parent, f"ada:{TOKEN}") as address:
-        release = app.release(
-            given={"TOKEN": TOKEN},
-            source=from_git(repository.first, f"{address}/one.git", token="TOKEN", user="ada"),
-        )
-        source.fetch(release)
-    assert "first" in (release.paths.source / "Dockerfile").read_text()
-    assert held(app.paths.home) == [release.paths.given]
-    assert sorted(path.name for path in home.iterdir()) == [".gitconfig", "post-checkout"]
-    assert not (tmp_path / "hooked").exists()
-
-
-@pytest.mark.parametrize("more", [{}, {"token": "TOKEN", "user": "ada"}])
-def test_a_wrong_token_or_none(app: App, repository: Repository, more: dict[str, str]) -> None:
-    with git_server.smart(repository.home.parent, "ada:another") as address:
-        release = app.release(
-            given={"TOKEN": TOKEN},
-            source=from_git(repository.first, f"{address}/one.git", **more),
-        )
-        with pytest.raises(Failure, match="authentication failed") as failure:
-            source.fetch(release)
-    assert "source.token" in failure.value.fix
-    assert held(app.paths.home) == [release.paths.given]
-
-
-def test_a_secret_that_was_not_given(app: App, repository: Repository) -> None:
-    release = app.release(source=from_git(repository.first, repository.url, token="TOKEN"))
-    with pytest.raises(Failure, match="the secret TOKEN, which was not given"):
-        source.fetch(release)
-
-
-@pytest.mark.parametrize(
-    ("url", "prompt", "answer"),
-    [
-        ("https://git.example/a.git", "Username for 'https://git.example': ", "ada"),
-        ("https://git.example/a.git", "Password for 'https://ada@git.example': ", TOKEN),
-        ("https://bob@git.example/a.git", "Username for 'https://git.example': ", "bob"),
-        ("https://bob@git.example:8443/a.git", "Password for 'https://bob@git.example:8443': ",
-         TOKEN),
-        ("https://git.example/a.git", "Password for 'https://ada@evil.example': ", None),
-        ("https://git.example/a.git", "Password for 'https://git.example.evil': ", None),
-        ("https://git.example/a.git", "Password for 'http://ada@git.example': ", None),
-        ("https://git.example/a.git", "Username for 'https://evil.example': ", None),
-        ("https://git.example/a.git", "Password for 'https://ada@git.example:8443': ", None),
-        ("https://g*t.example/a.git", "Password for 'https://gut.example': ", None),
-        ("https://git.example/a.git", "Are you sure (yes/no)? ", None),
-        ("https://git.example/$(id)'a", "Username for 'https://git.example': ", "ada"),
-    ],
-)  # fmt: skip
-def test_the_token_is_for_its_own_server_alone(
-    tmp_path: Path, url: str, prompt: str, answer: str | None
-) -> None:
-    (tmp_path / "token").write_text(TOKEN)
-    script = askpass_script(from_git("", url, user="ada"), tmp_path / "token")
-    said = subprocess.run(
-        ["sh", "-c", script, "askpass", prompt], stdout=subprocess.PIPE, text=True
-    )
-    assert (said.stdout.strip("\n") or None) == answer
-    assert (said.returncode == 0) == (answer is not None)
-
-
-@pytest.fixture
-def ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], dict[str, Any]]:
-    """An ssh that does here what it is asked to do there, and tells how it was called."""
-    record = tmp_path / "ssh.json"
-    tool(
-        tmp_path / "bin",
-        "ssh",
-        "#!/usr/bin/env python3\n"
-        "import json, os, sys\n"
-        "files = {}\n"
-        "for word in sys.argv[1:]:\n"
-        "    name, _, path = word.partition('=')\n"
-        "    if os.path.isfile(path):\n"
-        "        mode = oct(os.stat(path).st_mode & 0o7777)\n"
-        "        files[name] = (open(path, newline='').read(), mode)\n"
-        f"told = {{'words': sys.argv[1:], 'files': files}}\n"
-        f"json.dump(told, open({str(record)!r}, 'w'))\n"
-        "os.execvp('sh', ['sh', '-c', sys.argv[-1]])\n",
-    )
-    come_first(monkeypatch, tmp_path / "bin")
-
-    def told() -> dict[str, Any]:
-        value: dict[str, Any] = json.loads(record.read_text())
-        return value
-
-    return told
-
-
-def test_a_deploy_key_is_used_and_nothing_else(
-    app: App, repository: Repository, ssh: Callable[[], dict[str, Any]]
-) -> None:
-    lines = ("git.example ssh-ed25519 AAAA", "git.example ssh-rsa BBBB")
-    release = app.release(
-        given={"KEY": KEY},
-        source=from_git(
-            repository.first,
-            f"git@git.example:{repository.home}",
-            deploy_key="KEY",
-            known_hosts=lines,
-        ),
-    )
-    source.fetch(release)
-    assert "first" in (release.paths.source / "Dockerfile").read_text()
-    told = ssh()
-    assert {"IdentitiesOnly=yes", "BatchMode=yes", "StrictHostKeyChecking=yes"} <= set(
-        told["words"]
-    )
-    key, mode = told["files"]["IdentityFile"]
-    assert key == KEY.replace("\r\n", "\n") + "\n"
-    assert mode == "0o600"
-    assert told["files"]["UserKnownHostsFile"] == ["\n".join(lines) + "\n", "0o600"]
-    # Gone with the fetch: the secret's own file is the only one.
-    assert held(app.paths.home) == [release.paths.given]
-
-
-def test_a_host_key_is_taken_at_first_sight_into_the_apps_own_file(
-    app: App, repository: Repository, ssh: Callable[[], dict[str, Any]]
-) -> None:
-    release = app.release(
-        source=from_git(repository.first, f"ssh://git@git.example{repository.home}")
-    )
-    source.fetch(release)
-    words = ssh()["words"]
-    assert "StrictHostKeyChecking=accept-new" in words
-    assert f"UserKnownHostsFile={app.paths.known_hosts}" in words
-    assert not any("IdentityFile" in word for word in words)
-
-
 def test_submodules(app: App, tmp_path: Path, repository: Repository) -> None:
     inner = Repository(tmp_path, "inner.git")
     repository.git(repository.work, "submodule", "add", "-q", "../inner.git", "models/inner")
@@ -379,38 +173,3 @@ def test_nothing_to_fetch(app: App) -> None:
 def test_a_kind_that_is_not_known(app: App) -> None:
     with pytest.raises(Failure, match="'hg'"):
         source.fetch(app.release(source=Source("hg", "x")))
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        (
-            '{"proxies": {"default": {"httpProxy": "http://u:pa55word@p:1", "httpsProxy": '
-            '"http://p:2", "noProxy": "a,b"}}, "auths": {}}',
-            {
-                "http_proxy": "http://u:pa55word@p:1",
-                "https_proxy": "http://p:2",
-                "HTTPS_PROXY": "http://p:2",
-                "no_proxy": "a,b",
-                "NO_PROXY": "a,b",
-            },
-        ),
-        ('{"proxies": {"default": {"httpProxy": "http://[", "httpsProxy": ""}}}',
-         {"http_proxy": "http://["}),
-        ('{"proxies": {"default": 1}}', {}),
-        ('{"proxies": []}', {}),
-        ("[]", {}),
-        ("{", {}),
-        (None, {}),
-    ],
-)  # fmt: skip
-def test_the_proxy_of_roots_docker_client_is_gits_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None, expected: dict[str, str]
-) -> None:
-    monkeypatch.setattr(proxy, "CLIENT", tmp_path / "config.json")
-    if text is not None:
-        proxy.CLIENT.write_text(text)
-    log = Log(tmp_path / "log")
-    assert proxy.environment(log) == expected
-    said = log.masked("fatal: unable to access via http://u:pa55word@p:1")
-    assert ("pa55word" in said) == (not any("pa55word" in value for value in expected.values()))

@@ -1,0 +1,38 @@
+"""What tests of builds share: a host of which nothing decides, and a release to be built."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gpuhost.runner import memory_peak, proxy, registry, room
+from gpuhost.runner.plan import Source
+from gpuhost.runner.release import Release
+from tests.runner.at_hand import NEW, App
+from tests.runner.stand_in import Docker
+
+DEBIAN = {"dockerfile_inline": "FROM debian:12\n"}
+MEMINFO = "MemTotal: 8000000 kB\nMemAvailable: {} kB\nSwapTotal: 1 kB\nSwapFree: {} kB\n"
+
+
+@pytest.fixture(autouse=True)
+def of_the_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of this machine decides."""
+    monkeypatch.setattr(proxy, "CLIENT", tmp_path / "config.json")
+    monkeypatch.setattr(registry, "OWN_PLUGINS", tmp_path / "plugins")
+    monkeypatch.setattr(memory_peak, "CGROUPS", tmp_path / "cgroup")
+    monkeypatch.setattr(room, "MEMINFO", tmp_path / "meminfo")
+    room.MEMINFO.write_text(MEMINFO.format(4 << 20, 2 << 20))
+
+
+def a_release(app: App, docker: Docker, release_id: str = NEW, **plan: Any) -> Release:
+    docker.write()
+    release = app.release(release_id, **{"source": Source("archive", release_id), **plan})
+    release.paths.source.mkdir()
+    return release
+
+
+def log_of(release: Release) -> str:
+    return release.paths.log.read_text()
