@@ -48,6 +48,8 @@ unpack() {
 }
 
 install_runner() {
+    # In the archive it has no time; an old one that nobody uses is removed.
+    touch "$new/runner.pyz"
     chmod 0644 "$new/runner.pyz"
     mv -f "$new/runner.pyz" "$apps/lib/$runner"
     rm -f "$home/.runner.pyz.new"

@@ -18,6 +18,7 @@ from gpuhost.runner import (
     prune,
     render,
     result,
+    runners,
     schedule,
     source,
 )
@@ -123,7 +124,7 @@ def _interrupted_too_often(journal: Journal) -> None:
 def _keep(release: Release) -> None:
     """What follows from a good release, and cannot make it a bad one."""
     release.log.stage("keep")
-    _afterwards(release, schedule.install, prune.prune)
+    _afterwards(release, schedule.install, prune.prune, runners.forget)
     release.log.write(f"verified: {release.plan.app} {release.plan.id}")
 
 
