@@ -23,6 +23,8 @@ LATE = "/etc/apt-cacher-ng/zzz_gpuhost.conf"
 DROPIN = "/etc/systemd/system/apt-cacher-ng.service.d/gpuhost.conf"
 SCRIPT = "/etc/gpuhost/build/order-mirrors"
 MIRRORS = "/etc/gpuhost/build/mirrors"
+# Written by the script, for the archive of that name.
+SECURITY_LIST = "/etc/apt-cacher-ng/backends_gpuhost_security"
 PATHS = (EARLY, LATE, DROPIN, SCRIPT, MIRRORS)
 ESSENTIAL = ("Release", ".deb", ".xz", *"0123456789abcdef")
 

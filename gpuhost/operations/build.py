@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pyinfra import host
 
-from gpuhost.building.apt_cache import DROPIN, PACKAGE, UNIT, files, is_wanted
+from gpuhost.building.apt_cache import DROPIN, PACKAGE, SECURITY_LIST, UNIT, files, is_wanted
 from gpuhost.checks.build import is_stale, left_behind, wrong_files
 from gpuhost.operations.commands import (
     LOCK_TIMEOUT,
@@ -100,5 +100,5 @@ def _gone(paths: list[str], lock_timeout_s: int) -> Commands:
         return
     yield run("systemctl", "disable", "--now", UNIT, seconds=60)
     yield apt_remove([PACKAGE], lock_timeout=lock_timeout_s)
-    yield remove(*paths)
+    yield remove(*paths, SECURITY_LIST)
     yield run("systemctl", "daemon-reload", seconds=60)

@@ -83,7 +83,7 @@ class Draft:
         )
         return plain(
             f"{self.plan.app}: {change}; "
-            f"{'with' if self.choice.with_gpu else 'without'} a card ({self.choice.why}); "
+            f"{self.choice.sentence}; "
             f"services: {', '.join(self.services)}"
         )
 

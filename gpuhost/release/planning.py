@@ -29,7 +29,7 @@ TWICE = 2
 START_INTERVAL_SINCE = 25
 # They say who and when, what a run was allowed, and what the host's driver is; an app is the same
 # without them.
-NOT_INPUTS = ("id", "by", "inputs", "adopt", "gpu")
+NOT_INPUTS = ("id", "by", "inputs", "adopt", "variant", "gpu")
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,7 @@ def plan_for(
         registries=tuple(
             plan.Registry(host, one.user, one.password) for host, one in block.registries.items()
         ),
+        variant=choice.sentence,
         profiles=choice.profiles,
         leave_out=choice.leave_out,
         scale=dict(block.scale),

@@ -45,6 +45,11 @@ class Choice:
     reservations: dict[str, Reservation] = field(default_factory=dict)
     without_card: bool = False
 
+    @property
+    def sentence(self) -> str:
+        """ "without a card (compute capability 6.1 of Tesla P40 < 7.0)"."""
+        return f"{'with' if self.with_gpu else 'without'} a card ({self.why})"
+
 
 @dataclass(frozen=True)
 class Refusal:
@@ -77,7 +82,7 @@ def choose(block: Extension, now: Snapshot, declared: Settings) -> Choice | Refu
         return Refusal(f"{found}, and the app has no variant without_gpu")
     if absent and declared.gpu == "required":
         return Refusal(f'{found}, and gpu is "required"')
-    choice = _choice(block.without_gpu, with_gpu=False, why=f"without a card: {found}")
+    choice = _choice(block.without_gpu, with_gpu=False, why=found)
     return replace(choice, without_card=True)
 
 

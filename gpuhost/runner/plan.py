@@ -189,6 +189,7 @@ class Plan:
     rollback_of: str | None = None
     source: Source | None = None
     registries: tuple[Registry, ...] = ()
+    variant: str = ""  # in words: with a card or without one, and why
     profiles: tuple[str, ...] = ()
     leave_out: tuple[str, ...] = ()  # services that are not started here
     scale: dict[str, int] = field(default_factory=dict)

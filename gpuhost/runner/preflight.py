@@ -10,6 +10,8 @@ from gpuhost.runner.release import Release
 
 def check(release: Release) -> None:
     """The engine answers, no given secret is missing, and nginx would take the site."""
+    if release.plan.variant:
+        release.log.write(release.plan.variant)
     outcome = attempt(release.log, "docker", "version", seconds=30, quiet=True)
     if not outcome.ok:
         raise Failure(

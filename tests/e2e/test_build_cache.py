@@ -76,7 +76,7 @@ def test_packages_come_from_the_first_mirror_that_answers(host: LabHost, lab: La
 
 def test_containers_reach_it_and_it_listens_nowhere_else(host: LabHost) -> None:
     host.run(IMAGE)
-    assert host.run(CONNECT, check=False).returncode == 0
+    assert host.run(CONNECT, check=False).status == 0
     listening = host.run("ss -Hltn 'sport = :3142'").stdout.split("\n")
     assert [line.split()[3] for line in listening if line] == ["172.17.0.1:3142"]
 

@@ -16,12 +16,14 @@ pytestmark = pytest.mark.lab
 NAME = "english-listening-trainer"
 # What the host keeps and says, without the 0600 files that secrets live in.
 # What an app's own containers are given is theirs: of the processes, those of the host alone,
-# which are in the name space of its init.
+# which are in the name space of its init; of the files, none in which the engine keeps how it runs
+# a container.
 PLACES = {
     "journal": "journalctl --no-pager -o cat | grep -aF -f /run/gpuhost-pattern",
     "processes": "ps -eww -o pidns=,pid=,args= e | grep \"^ *$(ps -o pidns= -p 1 | tr -d ' ') \""
     " | grep -aF -f /run/gpuhost-pattern",
-    "files": "find /opt/gpuhost /tmp /var/tmp /var/log /run /etc /root -xdev -type f "
+    "files": "find /opt/gpuhost /tmp /var/tmp /var/log /run /etc /root -xdev "
+    "-path /run/containerd -prune -o -type f "
     "-not -name given.json -not -name generated.json -not -name secrets.env "
     "-not -name compose.host.json -not -name gpuhost-pattern "
     "-exec grep -laF -f /run/gpuhost-pattern {} +",

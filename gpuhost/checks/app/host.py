@@ -50,7 +50,7 @@ def variant(proposal: Proposal) -> Verdict:
             choice.reason,
             fix="release it on another host, or give the app without_gpu",
         )
-    return ok(f"with a card: {choice.why}" if choice.with_gpu else choice.why)
+    return ok(choice.sentence)
 
 
 # A card whose driver does not run it at all is not chosen: app.variant.
