@@ -166,7 +166,7 @@ def allowed(field: FieldInfo, said: str = "") -> str:
     # None first: behind "such as …" it would read as one more example.
     parts = sorted([*words, *dict.fromkeys(kinds)], key=lambda part: part != "None")
     sentence = " or ".join(parts)
-    if said and not words and not said.startswith(("Input", "String", "Tuple")):
+    if said and not words and not said.startswith(("Input", "String", "Tuple", "Field", "Extra")):
         return said
     unit = f" of {unit_of(field)}" if unit_of(field) else ""
     return ", ".join(filter(None, (sentence + unit, _limits(field))))

@@ -10,6 +10,7 @@ import ipaddress
 import posixpath
 import re
 from dataclasses import dataclass
+from datetime import date
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -90,6 +91,13 @@ def _is_proxy_exception(value: str) -> str:
     return value
 
 
+def _is_day(value: str) -> str:
+    try:
+        return date.fromisoformat(value).isoformat()
+    except ValueError:
+        raise ValueError('must be a day, such as "2026-12-31"') from None
+
+
 @dataclass(frozen=True)
 class Kind:
     """What a narrower type than `str` is called in error messages and on the reference page."""
@@ -142,6 +150,26 @@ BuildArgument = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$"), Kind("a build argument's name")
 ]
 ChinaMirror = Literal["aliyun", "tuna", "ustc", "tencent", "huawei"]
+
+
+class Ignored(BaseModel):
+    """A difference that somebody knows of and accepts.
+
+    + id: of a finding, "swap.size"; * stands for anything, "app.tts.*"
+    + until: the last day on which it is accepted, "2026-12-31"
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    id: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_*-]+(\.[a-z0-9_*-]+)*$")]
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+    until: Annotated[str, AfterValidator(_is_day)]
+
+
+Acceptance = Annotated[
+    Ignored,
+    Kind('{"id": "swap.size", "reason": "the new disk comes", "until": "2026-12-31"}'),
+]
 
 
 def setting(default: Any, meaning: str, *, unit: str = "", **limits: Any) -> Any:
@@ -325,6 +353,10 @@ class Settings(BaseModel):
         "auto",
         "apt inside builds goes through a cache on the host, which tries the mirrors in their "
         "order; `auto`: where apt_mirror names one.",
+    )
+
+    drift_ignore: tuple[Acceptance, ...] = setting(
+        (), "Differences that are known: accepted until that day, and told all the same."
     )
 
     @model_validator(mode="after")

@@ -214,3 +214,9 @@ build_args = {}
 # apt inside builds goes through a cache on the host, which tries the mirrors in their order;
 # `auto`: where apt_mirror names one. Allowed: "auto" or True or False.
 build_apt_cache = "auto"
+
+# Drift -------------------------------------------------------------------------------------------
+
+# Differences that are known: accepted until that day, and told all the same. Allowed: a list, each
+# item {"id": "swap.size", "reason": "the new disk comes", "until": "2026-12-31"}.
+drift_ignore = []

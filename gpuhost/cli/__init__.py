@@ -14,6 +14,7 @@ from typing import NoReturn
 import click
 
 from gpuhost.cli.check import check
+from gpuhost.cli.drift import drift
 from gpuhost.cli.logs import logs
 from gpuhost.cli.releases import releases, status
 from gpuhost.fleet.inventory import BadInventory
@@ -29,11 +30,12 @@ def cli() -> None:
     pyinfra inventory.py deploys/gpu_host.py             sets hosts up
     pyinfra inventory.py deploys/app.py --data app=NAME  releases an app on them
     gpuhost check inventory.py                           tells how they are, and changes nothing
+    gpuhost drift inventory.py                           tells what is no longer as it was applied
     gpuhost status inventory.py                          tells how their apps are
     """
 
 
-for command in (check, status, releases, logs):
+for command in (check, drift, status, releases, logs):
     cli.add_command(command)
 
 

@@ -14,7 +14,7 @@ from gpuhost.outputs.table import console
 
 
 @click.command()
-@hosts_of_an_inventory
+@hosts_of_an_inventory()
 @as_json
 def check(choosing: Choosing, as_json: bool) -> None:
     """Check the hosts of INVENTORY against their settings. Nothing on them is changed.

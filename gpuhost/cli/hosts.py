@@ -36,20 +36,39 @@ class Choosing:
     timeout: float
 
 
-def hosts_of_an_inventory(command: Callable[..., None]) -> Callable[..., None]:
-    """The argument INVENTORY and its options; the command gets them as the first, a Choosing."""
+def hosts_of_an_inventory(
+    *, timeout: int = TIMEOUT
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """The argument INVENTORY and its options; the command gets them as the first, a Choosing.
 
-    def chosen(**given: Any) -> None:
-        names = Choosing.__dataclass_fields__
-        choosing = Choosing(**{name: given.pop(name) for name in names})
-        command(choosing, **given)
+    + timeout: seconds for one host, unless somebody says otherwise
+    """
 
-    chosen.__name__, chosen.__doc__ = command.__name__, command.__doc__
-    # Options of its own come after these.
-    chosen.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
-    for decorate in reversed(OPTIONS):
-        chosen = decorate(chosen)
-    return chosen
+    def decorated(command: Callable[..., None]) -> Callable[..., None]:
+        def chosen(**given: Any) -> None:
+            names = Choosing.__dataclass_fields__
+            choosing = Choosing(**{name: given.pop(name) for name in names})
+            command(choosing, **given)
+
+        chosen.__name__, chosen.__doc__ = command.__name__, command.__doc__
+        # Options of its own come after these.
+        chosen.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
+        for decorate in reversed((*OPTIONS, _limit(timeout))):
+            chosen = decorate(chosen)
+        return chosen
+
+    return decorated
+
+
+def _limit(seconds: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    return click.option(
+        "--timeout",
+        type=click.FloatRange(min=1),
+        default=seconds,
+        show_default=True,
+        metavar="SECONDS",
+        help="The limit for one host.",
+    )
 
 
 OPTIONS = (
@@ -63,14 +82,6 @@ OPTIONS = (
     ),
     click.option(
         "--group-data", multiple=True, metavar="DIR", help="One more group_data directory."
-    ),
-    click.option(
-        "--timeout",
-        type=click.FloatRange(min=1),
-        default=TIMEOUT,
-        show_default=True,
-        metavar="SECONDS",
-        help="The limit for one host.",
     ),
 )
 as_json = click.option(

@@ -23,7 +23,7 @@ ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|\][^\x07\x1b]*(?:\x07|\x1b\\))"
 
 
 @click.command()
-@hosts_of_an_inventory
+@hosts_of_an_inventory()
 @click.option("--app", required=True, metavar="NAME", help="The app.")
 @click.option(
     "--release",

@@ -14,7 +14,7 @@ from gpuhost.outputs.table import console
 
 
 @click.command()
-@hosts_of_an_inventory
+@hosts_of_an_inventory()
 @click.option("--app", required=True, metavar="NAME", help="The app.")
 @as_json
 def releases(choosing: Choosing, app: str, as_json: bool) -> None:
@@ -42,7 +42,7 @@ def releases(choosing: Choosing, app: str, as_json: bool) -> None:
 
 
 @click.command()
-@hosts_of_an_inventory
+@hosts_of_an_inventory()
 @click.option("--app", metavar="NAME", help="Only this app.")
 @as_json
 def status(choosing: Choosing, app: str | None, as_json: bool) -> None:

@@ -58,12 +58,17 @@ class OutOfTime(BaseException):
 
 
 def each_host(
-    fleet: Fleet, work: Callable[[Host], T | Trouble], told: Callable[[str], None]
+    fleet: Fleet,
+    work: Callable[[Host], T | Trouble],
+    told: Callable[[str], None],
+    *,
+    deadline: float | None = None,
 ) -> Visits[T]:
     """Do something at every host, in parallel. Ctrl-C ends it with what is known so far.
 
     + work: has its own limit, and raises nothing
     + told: hears of each host as soon as it is done
+    + deadline: seconds for all of them; None: each has only its own limit
     """
     found: dict[str, T | Trouble] = {}
     interrupted = False
@@ -76,12 +81,14 @@ def each_host(
     try:
         with interruption_reaches_this_greenlet():
             spawned.extend(fleet.state.pool.spawn(visited, host) for host in fleet.hosts)
-            for done in gevent.iwait(spawned):
+            for done in gevent.iwait(spawned, timeout=deadline):
                 told(done.get())
     except KeyboardInterrupt:
         interrupted = True
-        gevent.killall(spawned, block=False)
-    unfinished = Trouble(HostStatus.ERROR, "interrupted before it was done")
+    gevent.killall(spawned, block=False)
+    late = deadline is not None and not interrupted
+    why = f"the run's limit of {deadline:g} s was reached" if late else "interrupted"
+    unfinished = Trouble(HostStatus.ERROR, f"{why} before it was done")
     names = [host.name for host in fleet.hosts]
     return Visits({name: found.get(name, unfinished) for name in names}, interrupted)
 

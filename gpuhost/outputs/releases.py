@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timezone
 
 from rich.console import Console
 from rich.table import Table
@@ -11,6 +10,7 @@ from rich.text import Text
 
 from gpuhost.fleet.releases import AppReport, FleetApps, HostApps, Running, outcome
 from gpuhost.fleet.visiting import Trouble
+from gpuhost.outputs.clock import minute
 from gpuhost.outputs.fleet import print_reason, status_in_colour
 from gpuhost.outputs.table import plain
 from gpuhost.snapshot.apps import AppState, Attempt, Release
@@ -111,18 +111,12 @@ def _notes(app: AppReport) -> Iterator[str]:
 def in_words(attempt: Attempt) -> str:
     """ "release 20261122-010203-aabbccdd by ann@desk, since 2026-11-22 01:02"."""
     by = f" by {attempt.by}" if attempt.by else ""
-    since = f", since {_clock(attempt.started)}" if attempt.started else ""
+    since = f", since {minute(attempt.started)}" if attempt.started else ""
     return f"{attempt.kind} {attempt.id}{by}{since}"
 
 
 def _ended(release: Release) -> Text:
-    return Text(_clock(release.result.ended) if release.result else "")
-
-
-def _clock(epoch: int | None) -> str:
-    if epoch is None:
-        return ""
-    return datetime.fromtimestamp(epoch, timezone.utc).strftime("%Y-%m-%d %H:%M")
+    return Text(minute(release.result.ended) if release.result else "")
 
 
 def _table(title: str | None, *headings: str) -> Table:

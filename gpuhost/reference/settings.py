@@ -30,6 +30,7 @@ NOUNS = {
     "apps": "Apps",
     "app": "Apps",
     "build": "Builds",
+    "drift": "Drift",
 }
 
 DEFAULTS_HEAD = '''"""Every setting with its default. Generated from the code: `make docs`.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from functools import cached_property
 
+from gpuhost.snapshot.applied import Applied
 from gpuhost.snapshot.apps import Apps
 from gpuhost.snapshot.apt import Apt
 from gpuhost.snapshot.build import Build
@@ -115,6 +116,10 @@ class Snapshot:
     @cached_property
     def apt(self) -> Apt:
         return Apt.read(self.probes)
+
+    @cached_property
+    def applied(self) -> Applied | None:
+        return Applied.read(self.probes)
 
     @cached_property
     def apps(self) -> Apps:

@@ -50,7 +50,7 @@ main() {
         /etc/apt/apt.conf.d/60gpuhost-nvidia \
         /etc/apt/sources.list.d/nvidia.sources /etc/apt/keyrings/nvidia.asc \
         /etc/apt/preferences.d/gpuhost-nvidia /etc/systemd/system/gpuhost-nvidia-persistence.service \
-        /var/lib/gpuhost/nvidia.json
+        /var/lib/gpuhost/nvidia.json /var/lib/gpuhost/applied.json
     # Passwords in URLs stay on the host.
     probe apt_sources 10 sed -s -n -E -e 1F -e 's#://[^/[:space:]]*@#://***@#g; s/^/:/p' \
         /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources \

@@ -1,0 +1,86 @@
+"""The record of what was applied: which checks were ok, and by which settings.
+
+With it a difference is told apart: a check that fails by the settings that were applied tells of a
+host that has changed, one that fails only by today's tells of a repository that has.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from gpuhost.checks.finding import Finding, Status
+from gpuhost.settings import Settings, fields
+from gpuhost.snapshot.applied import FORMAT, Applied
+
+# A proxy's URL may hold a password: the record, which anyone may read, has its hash.
+HASHED = ("proxy_http", "proxy_https")
+# They decide what is done and told, never what a host is like.
+NOT_KEPT = ("adopt", "app", "apps", "drift")
+GOOD = (Status.OK, Status.SKIP)
+
+
+def kept(declared: Settings) -> dict[str, Any]:
+    """Settings as the record has them, without a secret."""
+    values = declared.model_dump(mode="json")
+    named = {name: value for name, value in values.items() if _noun(name) not in NOT_KEPT}
+    return {name: _hash(value) if name in HASHED else value for name, value in named.items()}
+
+
+def _noun(name: str) -> str:
+    return name.partition("_")[0]
+
+
+def _hash(value: str | None) -> str | None:
+    return None if value is None else f"sha256:{hashlib.sha256(value.encode()).hexdigest()}"
+
+
+def settings_then(values: Mapping[str, Any], declared: Settings) -> Settings | None:
+    """The settings of a record; None where those of today cannot express them.
+
+    + declared: today's; what the record does not have is theirs, and proxies are where their
+      hashes agree
+    """
+    today = declared.model_dump(mode="json")
+    agreed = {name for name in HASHED if values.get(name) == _hash(today[name])}
+    given = {
+        name: value for name, value in values.items() if name in fields() and name not in HASHED
+    }
+    if len(agreed) != len(HASHED) and set(HASHED) <= set(values):
+        return None
+    try:
+        return Settings.model_validate_json(json.dumps({**today, **given}))
+    except ValidationError:
+        return None
+
+
+def document(
+    before: Applied | None, declared: Settings, findings: Iterable[Finding], *, at: int, by: str
+) -> str | None:
+    """The record's new text; None: what it has is as good.
+
+    What fails now keeps the settings by which it was ok last.
+
+    + at: epoch seconds, by the host's clock
+    """
+    now = kept(declared)
+    by_id = {id: before.settings_of(id) for id in before.findings} if before else {}
+    by_id |= {one.id: now for one in findings if one.status in GOOD}
+    settings = [values for values in _distinct(by_id.values()) if values is not None]
+    places = {id: settings.index(values) for id, values in sorted(by_id.items()) if values}
+    if before and list(before.settings) == settings and dict(before.findings) == places:
+        return None
+    record = {"format": FORMAT, "at": at, "by": by, "settings": settings, "findings": places}
+    return json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _distinct(values: Iterable[Mapping[str, Any] | None]) -> list[Mapping[str, Any] | None]:
+    found: list[Mapping[str, Any] | None] = []
+    for value in values:
+        if value not in found:
+            found.append(value)
+    return found

@@ -1,0 +1,89 @@
+"""Why a finding is not as wanted: the host changed, the repository did, or nobody applied it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from enum import Enum
+from fnmatch import fnmatchcase
+
+from gpuhost.applied import settings_then
+from gpuhost.checks.finding import Finding, Status
+from gpuhost.checks.registry import all_checks
+from gpuhost.settings import Ignored, Settings
+from gpuhost.snapshot import Snapshot
+
+# What a person has to do something about, or to know.
+WRONG = (Status.FAIL, Status.WARN)
+
+
+class Cause(str, Enum):
+    """drift: the host is not as it was applied; pending: the repository has changed since; new:
+    it was never applied.
+    """
+
+    DRIFT = "drift"
+    PENDING = "pending"
+    NEW = "new"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A finding, and why it is so.
+
+    + cause: None: nothing is wrong, or it could not be read
+    + accepted: the `drift_ignore` that covers it today
+    + expired: one that did until lately
+    """
+
+    finding: Finding
+    cause: Cause | None = None
+    accepted: Ignored | None = None
+    expired: Ignored | None = None
+
+    @property
+    def counts(self) -> bool:
+        """Whether it is more than a warning, and nobody has accepted it."""
+        return self.finding.status is Status.FAIL and self.accepted is None
+
+    @property
+    def drifted(self) -> bool:
+        return self.counts and self.cause is Cause.DRIFT
+
+    @property
+    def awaits(self) -> bool:
+        """The next run of the deploy brings it."""
+        return self.counts and self.cause in (Cause.PENDING, Cause.NEW)
+
+
+def difference(finding: Finding, now: Snapshot, declared: Settings) -> Difference:
+    """A finding of a host's check, with its cause. Raises NotRead."""
+    return judged(finding, _cause(finding, now, declared), now, declared)
+
+
+def judged(finding: Finding, cause: Cause | None, now: Snapshot, declared: Settings) -> Difference:
+    """A finding with a cause that is known, and whether somebody has accepted it."""
+    if finding.status not in WRONG:
+        return Difference(finding)
+    covering = [one for one in declared.drift_ignore if fnmatchcase(finding.id, one.id)]
+    today = datetime.fromtimestamp(now.system.now, timezone.utc).date().isoformat()
+    valid = [one for one in covering if today <= one.until]
+    return Difference(
+        finding,
+        cause,
+        accepted=valid[0] if valid else None,
+        expired=covering[0] if covering and not valid else None,
+    )
+
+
+def _cause(finding: Finding, now: Snapshot, declared: Settings) -> Cause | None:
+    if finding.status not in WRONG:
+        return None
+    values = now.applied.settings_of(finding.id) if now.applied else None
+    if values is None:
+        return Cause.NEW
+    then = settings_then(values, declared)
+    if then is None:
+        return Cause.PENDING
+    check = next(check for check in all_checks() if check.id == finding.id)
+    return Cause.DRIFT if check.find(now, then).status is finding.status else Cause.PENDING

@@ -1,0 +1,12 @@
+"""Times for people: to the minute, in UTC, whatever the host and the reader are on."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+
+def minute(epoch: int | None) -> str:
+    """ "2026-11-22 04:05"; "" for None."""
+    if epoch is None:
+        return ""
+    return datetime.fromtimestamp(epoch, timezone.utc).strftime("%Y-%m-%d %H:%M")

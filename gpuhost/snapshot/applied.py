@@ -1,0 +1,53 @@
+"""What was last applied to the host, as it keeps it itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gpuhost.snapshot.probes import Probes
+
+APPLIED = "/var/lib/gpuhost/applied.json"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Applied:
+    """The host's record of a provisioning.
+
+    + at: epoch seconds, by the host's clock
+    + by: who provisioned it, user@machine
+    + settings: those that were declared when something became as declared
+    + findings: id of a check -> the place in `settings` of those by which it was ok
+    """
+
+    at: int
+    by: str
+    settings: tuple[Mapping[str, Any], ...]
+    findings: Mapping[str, int]
+
+    def settings_of(self, id: str) -> Mapping[str, Any] | None:
+        """With which settings the check was last ok; None: it never was."""
+        place = self.findings.get(id)
+        return None if place is None else self.settings[place]
+
+    @classmethod
+    def read(cls, probes: Probes) -> Applied | None:
+        """None: never provisioned, or by a gpuhost that kept another kind of record.
+
+        Raises NotRead.
+        """
+        text = probes.file(APPLIED)
+        try:
+            document = json.loads(text or "null")
+            if document["format"] != FORMAT:
+                return None
+            settings = tuple(dict(values) for values in document["settings"])
+            findings = {str(id): int(place) for id, place in document["findings"].items()}
+            if not all(0 <= place < len(settings) for place in findings.values()):
+                return None
+            return cls(int(document["at"]), str(document["by"]), settings, findings)
+        except (LookupError, TypeError, ValueError, AttributeError):
+            return None
