@@ -80,7 +80,7 @@ def carry_out(release: Release) -> Result:
     ended = replace(ended, gap_s=gap.seconds)
     result.write(release, ended)
     if ended.state == VERIFIED:
-        _keep(release)
+        keep(release)
     else:
         _afterwards(release, prune.trim)
     return ended
@@ -121,7 +121,7 @@ def _interrupted_too_often(journal: Journal) -> None:
         raise Failure(f"it was cut off {journal.starts - 1} times")
 
 
-def _keep(release: Release) -> None:
+def keep(release: Release) -> None:
     """What follows from a good release, and cannot make it a bad one."""
     release.log.stage("keep")
     _afterwards(release, schedule.install, prune.prune, runners.forget)
