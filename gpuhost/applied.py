@@ -68,19 +68,34 @@ def document(
     + at: epoch seconds, by the host's clock
     """
     now = kept(declared)
-    by_id = {id: before.settings_of(id) for id in before.findings} if before else {}
+    by_id = _by_id(before) if before else {}
     by_id |= {one.id: now for one in findings if one.status in GOOD}
-    settings = [values for values in _distinct(by_id.values()) if values is not None]
-    places = {id: settings.index(values) for id, values in sorted(by_id.items()) if values}
-    if before and list(before.settings) == settings and dict(before.findings) == places:
+    return _text(before, by_id, at=at, by=by)
+
+
+def document_without(before: Applied | None, nouns: frozenset[str]) -> str | None:
+    """The record after some nouns were taken away; None: nothing of them is in it."""
+    if before is None:
+        return None
+    by_id = {
+        id: values for id, values in _by_id(before).items() if id.partition(".")[0] not in nouns
+    }
+    return _text(before, by_id, at=before.at, by=before.by)
+
+
+def _by_id(record: Applied) -> dict[str, Mapping[str, Any]]:
+    return {id: record.settings[place] for id, place in record.findings.items()}
+
+
+def _text(
+    before: Applied | None, by_id: Mapping[str, Mapping[str, Any]], *, at: int, by: str
+) -> str | None:
+    settings: list[Mapping[str, Any]] = []
+    for values in by_id.values():
+        if values not in settings:
+            settings.append(values)
+    places = {id: settings.index(values) for id, values in by_id.items()}
+    if before and by_id == _by_id(before):
         return None
     record = {"format": FORMAT, "at": at, "by": by, "settings": settings, "findings": places}
     return json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-
-
-def _distinct(values: Iterable[Mapping[str, Any] | None]) -> list[Mapping[str, Any] | None]:
-    found: list[Mapping[str, Any] | None] = []
-    for value in values:
-        if value not in found:
-            found.append(value)
-    return found

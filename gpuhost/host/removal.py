@@ -9,6 +9,8 @@ from types import ModuleType
 from pyinfra import host, logger, state
 
 import gpuhost.host
+from gpuhost.host.start import elevated
+from gpuhost.operations.applied import forgotten
 from gpuhost.settings import Settings
 
 NAMES = "--data remove=swap,firewall"
@@ -38,6 +40,7 @@ def remove(declared: Settings) -> None:
     # The deploy's order, backwards: what was built last goes first.
     for name in sorted(set(names), key=ORDER.index, reverse=True):
         _step(name).removed(declared)
+    forgotten(name="Record", declared=declared, nouns=tuple(names), **elevated(declared))
 
 
 def _step(name: str) -> ModuleType:

@@ -1,0 +1,53 @@
+"""The record of what was applied, which the host keeps for the drift check."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pyinfra import host
+
+from gpuhost.applied import document, document_without
+from gpuhost.checks.registry import run_checks
+from gpuhost.operations.commands import put
+from gpuhost.operations.reading import Commands, operation, read
+from gpuhost.release.draft import who
+from gpuhost.settings import Settings
+from gpuhost.snapshot.applied import APPLIED
+
+
+@operation
+def recorded(declared: Settings) -> Commands:
+    """
+    Have the host remember which checks are ok, and by which settings. No secret is in it.
+
+    + declared: the settings of this host
+
+    **Example:**
+
+    .. code:: python
+
+        from gpuhost.operations import applied
+        applied.recorded(name="Record", declared=settings)
+    """
+    now = read(declared)
+    findings = run_checks(now, declared)
+    text = document(now.applied, declared, findings, at=now.system.now, by=who())
+    if text is None:
+        host.noop("the record of what is applied is up to date")
+        return
+    yield put(APPLIED, text)
+
+
+@operation
+def forgotten(declared: Settings, nouns: Iterable[str]) -> Commands:
+    """
+    Have the host forget that something was applied to it, because it was taken away again.
+
+    + declared: the settings of this host
+    + nouns: what was taken away, "swap"
+    """
+    text = document_without(read(declared).applied, frozenset(nouns))
+    if text is None:
+        host.noop("nothing of it is on record")
+        return
+    yield put(APPLIED, text)

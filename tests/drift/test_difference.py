@@ -1,0 +1,117 @@
+"""Why something is not as wanted, and whether somebody has accepted it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from gpuhost.applied import document
+from gpuhost.checks.finding import Finding, Status
+from gpuhost.checks.registry import run_checks
+from gpuhost.drift.difference import Cause, Difference, difference
+from gpuhost.settings import Settings
+from gpuhost.snapshot import Snapshot
+from gpuhost.snapshot.applied import APPLIED
+from tests.recorded import probes
+
+HOST = "debian13-docker"
+SYSCTL = "/etc/sysctl.d/60-gpuhost-swap.conf"
+
+
+def snapshot(record: str | None, **files: str | None) -> Snapshot:
+    return Snapshot(probes(HOST, files={APPLIED: record, **files}))
+
+
+def provisioned(declared: Settings) -> str:
+    """The record of a host on which everything was good by these settings."""
+    now = snapshot(None)
+    good = [Finding(Status.OK, id=one.id) for one in run_checks(now, declared)]
+    text = document(None, declared, good, at=1, by="ada@desk")
+    assert text is not None
+    return text
+
+
+def differing(now: Snapshot, declared: Settings) -> dict[str, Difference]:
+    every = [difference(one, now, declared) for one in run_checks(now, declared)]
+    return {one.finding.id: one for one in every if one.cause}
+
+
+@pytest.mark.parametrize(
+    ("then", "today", "cause"),
+    [
+        # The host has something else than either wants.
+        ({"memory_min_gb": 900}, {"memory_min_gb": 900}, Cause.DRIFT),
+        ({"memory_min_gb": 900}, {"memory_min_gb": 901}, Cause.DRIFT),
+        # By what was applied it is good.
+        ({"memory_min_gb": 0}, {"memory_min_gb": 900}, Cause.PENDING),
+        (None, {"memory_min_gb": 900}, Cause.NEW),
+    ],
+)
+def test_cause(then: dict[str, Any] | None, today: dict[str, Any], cause: Cause) -> None:
+    record = None if then is None else provisioned(Settings(**then))
+    declared = Settings(**today)
+    found = differing(snapshot(record), declared)["memory.total"]
+    assert found.cause is cause
+    assert found.drifted is (cause is Cause.DRIFT)
+    assert found.awaits is (cause is not Cause.DRIFT)
+
+
+def test_settings_that_cannot_be_read_any_more_are_the_repositorys_change() -> None:
+    record = json.loads(provisioned(Settings()))
+    record["settings"][0]["swap_swappiness"] = "much"
+    found = differing(snapshot(json.dumps(record)), Settings(memory_min_gb=900))
+    assert found["memory.total"].cause is Cause.PENDING
+
+
+def test_a_proxy_that_changed_is_pending() -> None:
+    record = provisioned(Settings(proxy_http="http://ada:one@p.example.com:1"))
+    declared = Settings(proxy_http="http://ada:two@p.example.com:1")
+    found = differing(snapshot(record), declared)
+    assert found["proxy.apt"].cause is Cause.PENDING
+
+
+@pytest.mark.parametrize(
+    ("id", "until", "accepted", "expired"),
+    [
+        ("memory.total", "2999-12-31", True, False),
+        ("memory.*", "2999-12-31", True, False),
+        ("memory.total", "2020-01-01", False, True),
+        ("memory.to", "2999-12-31", False, False),
+        ("swap.size", "2999-12-31", False, False),
+    ],
+)
+def test_what_is_known_is_accepted_for_a_while(
+    id: str, until: str, accepted: bool, expired: bool
+) -> None:
+    ignored = {"id": id, "reason": "more comes", "until": until}
+    declared = Settings.model_validate({"memory_min_gb": 900, "drift_ignore": (ignored,)})
+    found = differing(snapshot(provisioned(declared)), declared)["memory.total"]
+    assert (found.accepted is not None, found.expired is not None) == (accepted, expired)
+    assert found.counts is not accepted
+    assert found.cause is Cause.DRIFT
+
+
+def test_it_is_accepted_to_the_end_of_its_last_day() -> None:
+    day = "2026-11-21"
+    ignored = {"id": "memory.total", "reason": "more comes", "until": day}
+    declared = Settings.model_validate({"memory_min_gb": 900, "drift_ignore": (ignored,)})
+    # 2026-11-21 23:59:59 UTC, and a second later.
+    for second, accepted in ((1795305599, True), (1795305600, False)):
+        now = Snapshot(probes(HOST, changed={"clock": {"out": f"{second}\n"}}))
+        found = next(
+            one
+            for one in (difference(f, now, declared) for f in run_checks(now, declared))
+            if one.finding.id == "memory.total"
+        )
+        assert (found.accepted is not None) is accepted
+
+
+def test_what_is_good_has_no_cause() -> None:
+    now, declared = snapshot(None), Settings(memory_min_gb=0)
+    good = [one for one in run_checks(now, declared) if one.status in (Status.OK, Status.SKIP)]
+    assert len(good) > 20
+    for one in good:
+        found = difference(one, now, declared)
+        assert (found.cause, found.accepted, found.counts) == (None, None, False)
