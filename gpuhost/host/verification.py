@@ -10,6 +10,6 @@ from gpuhost.settings import Settings
 
 
 def verified(declared: Settings) -> None:
-    """What is applied is remembered; then the findings as a table: if one fails, so does the host."""
+    """What is applied is put on record; the findings as a table: if one fails, so does the host."""
     recorded(name="Record", declared=declared, **elevated(declared))
     verify(name=VERIFICATION, declared=declared, **elevated(declared))
