@@ -9,7 +9,6 @@ from typing import Any
 from pyinfra import host, logger, state
 from pyinfra.context import ctx_host, ctx_state
 
-from gpuhost.app.errors import BadApp
 from gpuhost.app.loading import NAME
 from gpuhost.app.model import Extension
 from gpuhost.host import app_tools, nginx
@@ -62,7 +61,8 @@ def all_released(declared: Settings) -> None:
     _ready(declared, _blocks(declared.apps))
     for name in host.loop(_apps_of_all_hosts()):
         if name in declared.apps:
-            _released_once_ready(declared, name)
+            _foretold(name)
+            _release(declared, name)
 
 
 def rolled_back(declared: Settings, name: str) -> None:
@@ -94,15 +94,16 @@ def _ready(declared: Settings, apps: list[Extension]) -> None:
     nginx.ready(declared, apps)
 
 
-def _released_once_ready(declared: Settings, name: str) -> None:
+def _foretold(name: str) -> None:
+    """What will keep it from being released is said now; the host itself is made ready all the
+    same.
+    """
     try:
         wrong = wanted(ctx_state.get(), name).wrong
     except Exception as error:
         wrong = reasons(error)
-    if wrong:
-        _refused(name, wrong)
-    else:
-        _release(declared, name)
+    for line in wrong:
+        logger.warning(f"{host.print_prefix}{name}: will be refused: {line}")
 
 
 def _release(declared: Settings, name: str) -> None:
@@ -123,7 +124,8 @@ def _blocks(names: Iterable[str]) -> list[Extension]:
     """What the apps say of themselves; those with mistakes are refused when their turn comes."""
     blocks = []
     for name in names:
-        with suppress(BadApp):
+        # Whatever it is, it is that app's own: an exception would end the run of every host.
+        with suppress(Exception):
             blocks.append(wanted(ctx_state.get(), name).app.block)
     return blocks
 

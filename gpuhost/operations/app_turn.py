@@ -52,21 +52,28 @@ def in_turn(app: str, decide: Callable[[], Turn | Nothing]) -> Commands:
 
     + decide: reads the host and says what is to be done; whatever it raises is a refusal
     """
-    if executing() and (first := stopped_by(ctx_state.get(), app)):
-        yield FunctionCommand(_not_attempted, (app, first), {})
-        return
-    try:
-        decided = decide()
-    except Exception as error:
-        yield from refused(app, reasons(error))
-        return
+    decided = _decided(decide)
     if isinstance(decided, Nothing):
         host.noop(decided.why)
         for line in decided.more:
             host.log(line)
         return
-    host.log(decided.does if executing() else decided.would)
-    yield FunctionCommand(_carried_out, (app, decided.start), {})
+    first = stopped_by(ctx_state.get(), app, host.current_op_hash) if executing() else None
+    if first:
+        yield FunctionCommand(_not_attempted, (app, first), {})
+    elif isinstance(decided, Turn):
+        host.log(decided.does if executing() else decided.would)
+        yield FunctionCommand(_carried_out, (app, decided.start), {})
+    else:
+        yield from refused(app, decided)
+
+
+def _decided(decide: Callable[[], Turn | Nothing]) -> Turn | Nothing | tuple[str, ...]:
+    """What is to be done, or why nothing can be, a line each."""
+    try:
+        return decide()
+    except Exception as error:
+        return reasons(error)
 
 
 def reasons(error: Exception) -> tuple[str, ...]:

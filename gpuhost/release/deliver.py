@@ -8,6 +8,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+import gevent  # type: ignore[import-untyped]
 from paramiko import SSHException
 from pyinfra.api import QuoteString, StringCommand
 from pyinfra.api.host import Host
@@ -28,8 +29,16 @@ START_SECONDS = 240
 LEAST_BYTES_A_SECOND = 100_000
 
 
+# A way there and back that takes longer is broken.
+WAY_SECONDS = 60
+
+
 class NotBegun(Exception):
     """Nothing runs on the host; the message says why."""
+
+
+class _OutOfTime(BaseException):
+    """No handler of ordinary errors on the way may keep it."""
 
 
 @dataclass(frozen=True)
@@ -61,25 +70,37 @@ def resume_unit() -> str:
 
 
 def begin(host: Host, start: Start, arguments: dict[str, Any]) -> Attempt | None:
-    """Start it. None: it runs now; else what is under way instead, and nothing was changed.
+    """Start it. None: it runs now, or the connection was lost and whoever watches it finds out;
+    else what is under way instead, and nothing was changed.
 
     Raises NotBegun.
     """
+    given = {**arguments, **_stdin(start), "_success_exit_codes": [0, BUSY]}
     try:
-        done, output = host.run_shell_command(
-            command(start), **{**arguments, **_stdin(start), "_success_exit_codes": [0, BUSY]}
-        )
-    except (SSHException, EOFError, OSError) as error:
-        raise NotBegun(f"the connection was lost: {error or type(error).__name__}") from error
-    if not done:
-        said = "; ".join(output.stderr_lines[-5:]) or "no reason was given"
-        raise NotBegun(f"it could not be started: {said}")
-    return _holder(output.stdout_lines) if output.stdout_lines else None
+        with gevent.Timeout(_limit(start) + WAY_SECONDS, _OutOfTime):
+            done, output = host.run_shell_command(command(start), **given)
+    except (SSHException, EOFError, OSError, _OutOfTime):
+        return _lost(host)
+    if done:
+        return _holder(output.stdout_lines) if output.stdout_lines else None
+    if not output.stderr_lines:
+        # A session that is cut has no last words.
+        return _lost(host)
+    raise NotBegun(f"it could not be started: {'; '.join(output.stderr_lines[-5:])}")
+
+
+def _lost(host: Host) -> None:
+    words = "the connection was lost while it began; looking whether the host is at it"
+    host.log_styled(words, fg="yellow")
+
+
+def _limit(start: Start) -> int:
+    size = start.bundle.size if start.bundle else 0
+    return START_SECONDS + size // LEAST_BYTES_A_SECOND
 
 
 def command(start: Start) -> StringCommand:
     """The script as an argument, because what is sent takes stdin. No value is in it."""
-    size = start.bundle.size if start.bundle else 0
     words = (
         f"{APPS}/{start.app}",
         start.id,
@@ -96,7 +117,7 @@ def command(start: Start) -> StringCommand:
         "timeout",
         "-k",
         "5",
-        str(START_SECONDS + size // LEAST_BYTES_A_SECOND),
+        str(_limit(start)),
         "sh",
         "-c",
         QuoteString(_script()),

@@ -17,9 +17,19 @@ def stop(state: State, app: str, host: Host) -> None:
     _stopped.setdefault(state, {}).setdefault(app, host.name)
 
 
-def stopped_by(state: State, app: str) -> str | None:
-    """The host that failed first; None: go on."""
-    return _stopped.get(state, {}).get(app)
+def stopped_by(state: State, app: str, op_hash: str | None) -> str | None:
+    """The host that failed first; None: go on.
+
+    + op_hash: of the operation on the app: a host that was to carry it out, and failed on its way
+      there, counts too
+    """
+    by_its_turn = _stopped.get(state, {}).get(app)
+    on_its_way = (
+        host.name
+        for host in state.inventory
+        if host in state.failed_hosts and op_hash in host.op_hash_order
+    )
+    return by_its_turn or next(on_its_way, None)
 
 
 class _InOrder(set[Host]):

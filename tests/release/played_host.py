@@ -6,6 +6,8 @@ It answers a reading with DIRECTORY/reply, and the script that begins a release 
 DIRECTORY instead of the system's own, with stand-ins of systemctl and systemd-run. What `follow`
 answers comes from DIRECTORY/script.json, a list of looks: {"state", "lines", "result", "holder"};
 {"hang up": true} is a connection that breaks. {"wait": true} is a release that goes on for ever.
+A command with the text of DIRECTORY/fails in it fails. With DIRECTORY/cut the connection breaks
+when a release has just begun, with DIRECTORY/lost just before.
 """
 
 from __future__ import annotations
@@ -45,6 +47,9 @@ def main(directory: Path, command: str) -> int:
         return 0
     if "gpuhost: " in command:
         return _begin(directory, command)
+    if (directory / "fails").exists() and (directory / "fails").read_text() in command:
+        print("E: it cannot be done", file=sys.stderr)
+        return 100
     # A reading's script is read to its end, as a shell would.
     sys.stdin.buffer.read()
     sys.stdout.write((directory / "reply").read_text())
@@ -52,6 +57,9 @@ def main(directory: Path, command: str) -> int:
 
 
 def _begin(directory: Path, command: str) -> int:
+    if (directory / "lost").exists():
+        os.kill(os.getppid(), signal.SIGKILL)
+        return 1
     programs = directory / "bin"
     programs.mkdir(exist_ok=True)
     for name, text in (("systemctl", SYSTEMCTL), ("systemd-run", SYSTEMD_RUN)):
@@ -65,7 +73,11 @@ def _begin(directory: Path, command: str) -> int:
     for place in ("/opt/gpuhost", "/etc/systemd/system"):
         command = command.replace(place, f"{directory}{place}")
         (directory / place[1:]).mkdir(parents=True, exist_ok=True)
-    return subprocess.run(["sh", "-c", command], env=environment).returncode
+    status = subprocess.run(["sh", "-c", command], env=environment).returncode
+    if (directory / "cut").exists():
+        # sshd's own process of this connection.
+        os.kill(os.getppid(), signal.SIGKILL)
+    return status
 
 
 def _follow(directory: Path) -> int:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shlex
 import subprocess
 import sys
 import tarfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -25,6 +23,7 @@ from tests.release.workplace import (
     Workplace,
     has_all,
     positions,
+    released,
 )
 from tests.release.workplace import host as host
 from tests.release.workplace import workplace as workplace
@@ -93,27 +92,8 @@ def test_no_secret_is_shown_or_sent_but_on_stdin(
         assert host.started
 
 
-def _released(workplace: Workplace, host: Played, **more: Any) -> dict[str, Any]:
-    """The host's own account of a release that was verified."""
-    workplace.release()
-    (release,) = host.releases
-    plan = json.loads((release / "plan.json").read_text())
-    digest = hashlib.sha256((release / "given.json").read_bytes()).hexdigest()
-    (host.directory / "started").unlink()
-    kept = {key: plan[key] for key in ("id", "by", "inputs", "project", "revision")}
-    return {
-        "name": "tts",
-        "current": release.name,
-        "given": {"sha256": digest, "mode": "0600", "owner": "root"},
-        "attempt": None,
-        "releases": [{**kept, "rollback_of": "", "result": {"state": "verified"}}],
-        "backups": [],
-        **more,
-    }
-
-
 def test_the_same_again_is_no_change(workplace: Workplace, host: Played) -> None:
-    host.apps(_released(workplace, host))
+    host.apps(released(workplace, host))
     status, out = workplace.release("--dry")
     assert (status, host.started) == (0, [])
     assert "would release" not in out

@@ -72,3 +72,24 @@ def test_ctrl_c_ends_the_watching_only(workplace: Workplace, host: Played) -> No
     ) in out
     assert "Traceback" not in out
     assert len(host.releases) == 1
+
+
+def test_a_connection_that_breaks_just_after_it_began(workplace: Workplace, host: Played) -> None:
+    host.write("cut", "")
+    status, out = workplace.release()
+    assert status == 0, out
+    assert "the connection was lost while it began; looking whether the host is at it" in out
+    assert "verified after" in out
+    assert host.started
+
+
+def test_a_connection_that_breaks_before_anything_began(workplace: Workplace, host: Played) -> None:
+    """Nothing is there, and nobody is at it: it is said, and nothing waits."""
+    host.write("lost", "")
+    host.looks({"state": "lost", "offset": 0})
+    host.write("systemctl", "inactive\n")
+    host.write("journalctl", "")
+    status, out = workplace.release()
+    assert status == 1
+    assert host.started == []
+    assert "the release ended without a result" in out

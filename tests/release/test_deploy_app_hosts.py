@@ -10,7 +10,17 @@ import pytest
 
 from tests.cli.conftest import sshd as sshd
 from tests.cli.sshd import ADDRESSES, Sshd
-from tests.release.workplace import ENDED, FAILED, Played, Workplace, history, played, positions
+from tests.release.workplace import (
+    APP,
+    ENDED,
+    FAILED,
+    Played,
+    Workplace,
+    history,
+    played,
+    positions,
+    released,
+)
 from tests.release.workplace import workplace as workplace
 
 pytestmark = pytest.mark.slow
@@ -56,6 +66,31 @@ def test_a_host_that_is_refused_stops_all(workplace: Workplace, three: list[Play
     assert [bool(host.started) for host in three] == [False] * 3
     assert "ann@desk" in out
     assert out.count(f"not attempted, because {three[2].address} failed") == 2
+
+
+NEEDS_LOGROTATE = APP.replace("x-gpuhost:\n", "x-gpuhost:\n  logs: {files: [a.log]}\n")
+
+
+def test_who_fails_before_its_turn_stops_the_rest_too(
+    workplace: Workplace, three: list[Played]
+) -> None:
+    (workplace.path / "apps/tts.yaml").write_text(NEEDS_LOGROTATE)
+    three[0].write("fails", "apt-get")
+    status, out = workplace.release()
+    assert status == 1
+    assert [bool(host.started) for host in three] == [False] * 3
+    assert out.count(f"not attempted, because {three[0].address} failed") == 2
+
+
+def test_who_has_it_already_has_not_failed(workplace: Workplace, three: list[Played]) -> None:
+    last = three[2]
+    workplace.hosts = [last]
+    last.apps(released(workplace, last))
+    workplace.hosts = three
+    three[0].looks(FAILED)
+    status, out = workplace.release()
+    assert status == 1
+    assert re.findall(r"\[([0-9.]+)\] tts: not attempted", out) == [three[1].address]
 
 
 LISTED = """\

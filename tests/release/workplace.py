@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shlex
@@ -181,6 +182,25 @@ def history(*names: str, **results: dict[str, Any]) -> dict[str, Any]:
         "name": "tts", "current": releases[0]["id"], "given": None, "attempt": None,
         "releases": releases, "backups": [],
     }  # fmt: skip
+
+
+def released(workplace: Workplace, host: Played, **more: Any) -> dict[str, Any]:
+    """The host's own account of a release that was verified."""
+    workplace.release()
+    (release,) = host.releases
+    plan = json.loads((release / "plan.json").read_text())
+    digest = hashlib.sha256((release / "given.json").read_bytes()).hexdigest()
+    (host.directory / "started").unlink()
+    kept = {key: plan[key] for key in ("id", "by", "inputs", "project", "revision")}
+    return {
+        "name": "tts",
+        "current": release.name,
+        "given": {"sha256": digest, "mode": "0600", "owner": "root"},
+        "attempt": None,
+        "releases": [{**kept, "rollback_of": "", "result": {"state": "verified"}}],
+        "backups": [],
+        **more,
+    }
 
 
 def has_all(line: str, *words: str) -> bool:
