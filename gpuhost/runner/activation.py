@@ -40,7 +40,7 @@ def up(release: Release) -> None:
 
 def start(release: Release) -> None:
     """`docker compose up`, with images by id and services this release does not have removed."""
-    running = started(release, pinned=True)
+    running = started(release)
     _take_down_others(release, running)
     # Compose refuses to scale what a profile hides.
     scale = (f"--scale={name}={n}" for name, n in release.plan.scale.items() if name in running)

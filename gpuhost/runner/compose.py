@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -75,20 +76,41 @@ def ask(release: Release, *arguments: str, pinned: bool = True, seconds: float =
     return attempt(log, *command, seconds=seconds, env=environment(release), quiet=True)
 
 
-def config(release: Release, *, pinned: bool = False) -> dict[str, Any]:
-    """What Compose makes of the files. Raises Failure with Compose's own words."""
-    outcome = ask(release, "config", "--format", "json", pinned=pinned)
-    if not outcome.ok:
-        raise Failure("docker compose config refuses the app's files", output=outcome.tail)
-    value: dict[str, Any] = json.loads(outcome.out)
-    return value
+def config(release: Release) -> dict[str, Any]:
+    """What Compose makes of the files, with the user's own names of images; asked once.
+
+    Raises Failure with Compose's own words.
+    """
+    return _composed(release, "", "docker compose config refuses the app's files")
 
 
-def started(release: Release, *, pinned: bool = False) -> tuple[str, ...]:
+def section(release: Release, service: str) -> Mapping[str, Any]:
+    """One service of it; also one that its profile hides, unless it is asked for by name.
+
+    Raises Failure.
+    """
+    found = config(release)["services"].get(service)
+    if found is None:
+        failing = f"docker compose config {service} fails"
+        fix = "migrate.service in x-gpuhost has to name a service of the Compose file"
+        found = _composed(release, service, failing, fix)["services"][service]
+    its: Mapping[str, Any] = found
+    return its
+
+
+def _composed(release: Release, service: str, failing: str, fix: str = "") -> dict[str, Any]:
+    if service not in release.composed:
+        named = (service,) if service else ()
+        outcome = ask(release, "config", "--format", "json", *named, pinned=False)
+        if not outcome.ok:
+            raise Failure(failing, output=outcome.tail, fix=fix)
+        release.composed[service] = json.loads(outcome.out)
+    return release.composed[service]
+
+
+def started(release: Release) -> tuple[str, ...]:
     """The services that this release runs: those of its profiles, without what is left out."""
     left_out = set(release.plan.leave_out)
     if release.plan.migrate:
         left_out.add(release.plan.migrate.service)
-    return tuple(
-        name for name in config(release, pinned=pinned)["services"] if name not in left_out
-    )
+    return tuple(name for name in config(release)["services"] if name not in left_out)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 from gpuhost.runner import stored
 from gpuhost.runner.commands import attempt
-from gpuhost.runner.compose import ask, compose, environment, words
+from gpuhost.runner.compose import compose, environment, section, words
 from gpuhost.runner.failure import Failure
 from gpuhost.runner.release import Release
 from gpuhost.runner.render import write_host_file
@@ -85,7 +82,7 @@ def _dependencies(release: Release, service: str, seconds: int) -> bool:
     `compose run` would start them too, but recreates those that differ in the new release: the
     database under the app that still serves. One-shots cannot be waited for in another way.
     """
-    needed = _section(release, service).get("depends_on") or {}
+    needed = section(release, service).get("depends_on") or {}
     lasting = [name for name, how in needed.items() if how.get("condition") != ONE_SHOT]
     if lasting:
         compose(
@@ -97,19 +94,6 @@ def _dependencies(release: Release, service: str, seconds: int) -> bool:
             seconds=seconds + QUICK,
         )
     return len(lasting) < len(needed)
-
-
-def _section(release: Release, service: str) -> dict[str, Any]:
-    """Asked for by name: its profile may hide it otherwise."""
-    found = ask(release, "config", "--format", "json", service)
-    if not found.ok:
-        raise Failure(
-            f"docker compose config {service} fails",
-            output=found.tail,
-            fix="migrate.service in x-gpuhost has to name a service of the Compose file",
-        )
-    section: dict[str, Any] = json.loads(found.out)["services"][service]
-    return section
 
 
 def _end_of_another(release: Release, name: str, seconds: int) -> None:

@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from gpuhost.runner.files import write_json
 from gpuhost.runner.log import Log
@@ -41,6 +42,8 @@ class Release:
     plan: Plan
     log: Log
     record: Record = field(default_factory=Record)
+    # What Compose made of the files, by the service that it was asked for ("": by none).
+    composed: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def open(cls, app: AppPaths, release_id: str, log: Log | None = None) -> Release:

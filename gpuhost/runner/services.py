@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from gpuhost.runner.compose import ask, config
-from gpuhost.runner.failure import Failure
+from gpuhost.runner.compose import config, section
 from gpuhost.runner.release import Release
 
 
@@ -37,8 +36,8 @@ def read(release: Release) -> dict[str, Service]:
     sections = dict(config(release)["services"])
     migrate = release.plan.migrate
     if migrate and migrate.service not in sections:
-        sections[migrate.service] = _in_profile(release, migrate.service)
-    return {name: _service(release, name, section) for name, section in sections.items()}
+        sections[migrate.service] = section(release, migrate.service)
+    return {name: _service(release, name, written) for name, written in sections.items()}
 
 
 def canonical(image: str) -> str:
@@ -49,34 +48,21 @@ def canonical(image: str) -> str:
     return image if has_tag else f"{image}:latest"
 
 
-def _in_profile(release: Release, name: str) -> Mapping[str, Any]:
-    """A service that its profile hides from Compose, unless it is asked for by name."""
-    outcome = ask(release, "config", "--format", "json", name, pinned=False)
-    if not outcome.ok:
-        raise Failure(
-            f"docker compose config {name} fails",
-            output=outcome.tail,
-            fix="migrate.service in x-gpuhost has to name a service of the Compose file",
-        )
-    section: Mapping[str, Any] = json.loads(outcome.out)["services"][name]
-    return section
-
-
-def _service(release: Release, name: str, section: Mapping[str, Any]) -> Service:
-    plan, section = release.plan, _as_meant(section)
+def _service(release: Release, name: str, written: Mapping[str, Any]) -> Service:
+    plan, its = release.plan, _as_meant(written)
     is_migration = plan.migrate is not None and plan.migrate.service == name
-    values = section.get("environment") or {}
+    values = its.get("environment") or {}
     return Service(
         name=name,
-        image=canonical(section.get("image") or f"{plan.project}-{name}"),
+        image=canonical(its.get("image") or f"{plan.project}-{name}"),
         is_run=is_migration or name not in plan.leave_out,
-        build=section.get("build"),
-        pull_policy=section.get("pull_policy") or "",
+        build=its.get("build"),
+        pull_policy=its.get("pull_policy") or "",
         environment={key: value for key, value in values.items() if value is not None},
     )
 
 
-def _as_meant(section: Mapping[str, Any]) -> Mapping[str, Any]:
+def _as_meant(written: Mapping[str, Any]) -> Mapping[str, Any]:
     """Compose doubles every $ of what it prints, so that it could read it again."""
-    meant: Mapping[str, Any] = json.loads(json.dumps(section).replace("$$", "$"))
+    meant: Mapping[str, Any] = json.loads(json.dumps(written).replace("$$", "$"))
     return meant

@@ -90,7 +90,7 @@ def test_it_is_there_when_compose_is_first_asked(app: App, programs: Programs) -
     for way in (render, write_host_file):
         release.paths.env.unlink(missing_ok=True)
         asked = len(programs.called("docker"))
-        way(release)
+        way(Release.open(app.paths, release.plan.id))
         assert len(programs.called("docker")) > asked
 
 

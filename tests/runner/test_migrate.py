@@ -73,6 +73,7 @@ def test_a_profile_does_not_hide_what_it_needs(app: App, quiet: Programs) -> Non
 
 
 def test_a_service_that_is_not_there_is_said(app: App, quiet: Programs) -> None:
+    quiet.compose({"web": {}})
     quiet.answer("docker compose * json migrate", status=1, err="no such service: migrate\n")
     with pytest.raises(Failure, match="docker compose config migrate fails") as raised:
         migrate(a_release(app))
