@@ -12,16 +12,24 @@ from gpuhost.snapshot.ports import Taken, plain_address
 
 ALL_ADDRESSES = ""
 NO_ENGINE = "the engine does not answer"
+# The program that has the ports of every site on the host.
+NGINX = "nginx"
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """A port that a release takes. address: "" for all of the host's; whose: a service, nginx"""
+    """A port that a release takes.
+
+    + address: "" for all of the host's
+    + whose: a service, or nginx
+    + is_site: the site's on the host's nginx, which has it already where there are other sites
+    """
 
     port: int
     protocol: str
     address: str
     whose: str
+    is_site: bool = False
 
     def __str__(self) -> str:
         return f"{self.port}/{self.protocol} of {self.whose}"
@@ -66,15 +74,16 @@ def _of_nginx(proposal: Proposal) -> Iterator[Wanted]:
     site = proposal.app.block.nginx
     if site and site.where == "host":
         for port in (site.port, site.tls_port) if site.tls else (site.port,):
-            yield Wanted(port, "tcp", ALL_ADDRESSES, "nginx")
+            yield Wanted(port, "tcp", ALL_ADDRESSES, NGINX, is_site=True)
 
 
 def _holders(wanted: Wanted, proposal: Proposal) -> Iterator[Taken]:
     """Who has the port, each once: a container on both versions of IP is one."""
     seen = set()
     for one in proposal.now.ports.of(wanted.port, wanted.protocol):
-        own = one.project == proposal.app.project
-        if own or one.holder == wanted.whose or not one.stands_before(wanted.address):
+        is_own = one.project == proposal.app.project
+        is_shared = wanted.is_site and one.holder == NGINX
+        if is_own or is_shared or not one.stands_before(wanted.address):
             continue
         if one.holder not in seen:
             seen.add(one.holder)
