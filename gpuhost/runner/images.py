@@ -20,6 +20,8 @@ from gpuhost.runner.services import Service
 QUICK = 60
 OURS = "gpuhost"
 ID_CHARACTERS = 12
+# pull_policy of services whose tag is followed where it moves; Compose has every_12h and the like.
+FOLLOWING = re.compile(r"always|daily|weekly|every_.+")
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,8 @@ def find(name: str) -> Image | None:
 def pull(release: Release, services: Iterable[Service], made: Collection[str]) -> None:
     """Have the images that come from registries; one that is here stays as it is.
 
-    A tag that moved is not followed, unless the service says pull_policy: always.
+    A tag that moved is not followed, unless the service's pull_policy says so; a release is rare
+    enough to ask for what is due daily or weekly.
 
     + made: images that are built here, in full
 
@@ -55,7 +58,7 @@ def pull(release: Release, services: Iterable[Service], made: Collection[str]) -
             continue
         asked.add(service.image)
         here = find(service.image)
-        if here and service.pull_policy != "always":
+        if here and not FOLLOWING.fullmatch(service.pull_policy):
             release.log.write(f"{service.image} is here: {here.id}")
         elif service.pull_policy != "never":
             _pull(release, service)
@@ -76,7 +79,11 @@ def keep(release: Release, services: Iterable[Service]) -> dict[str, Image]:
 
     Raises Failure for an image that is not here.
     """
-    images = {service.name: _have(service) for service in services}
+    by_name: dict[str, Image] = {}
+    images: dict[str, Image] = {}
+    for service in services:
+        images[service.name] = by_name.get(service.image) or _have(service)
+        by_name[service.image] = images[service.name]
     tags = {}
     for name, image in images.items():
         tags[name] = tag(release.plan.app, name, image.id)

@@ -94,8 +94,9 @@ def _cpus(section: Mapping[str, Any]) -> dict[str, object]:
 
 
 def _image(release: Release, service: str) -> dict[str, object]:
+    """Its image by id, which no registry knows: what the file says of pulling was for the build."""
     tag = release.record.tags.get(service)
-    return {"image": tag} if tag else {}
+    return {"image": tag, "pull_policy": "never"} if tag else {}
 
 
 def _environment(release: Release, service: str, values: dict[str, str]) -> dict[str, object]:

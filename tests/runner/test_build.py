@@ -83,7 +83,16 @@ def test_the_same_again_makes_the_same(app: App, docker: Docker) -> None:
 
 @pytest.mark.parametrize(
     ("policy", "is_here", "pulls"),
-    [("", True, 0), ("", False, 1), ("missing", True, 0), ("always", True, 1), ("never", True, 0)],
+    [
+        ("", True, 0),
+        ("", False, 1),
+        ("missing", True, 0),
+        ("never", True, 0),
+        ("always", True, 1),
+        ("daily", True, 1),
+        ("weekly", True, 1),
+        ("every_12h", True, 1),
+    ],
 )
 def test_when_an_image_is_pulled(
     app: App, docker: Docker, policy: str, is_here: bool, pulls: int
@@ -95,6 +104,13 @@ def test_when_an_image_is_pulled(
         docker.tags = {"redis:7": "sha256:" + "a" * 64}
     build(a_release(app, docker))
     assert len(docker.called("pull")) == pulls
+
+
+def test_an_image_of_many_services_is_looked_at_once(app: App, docker: Docker) -> None:
+    docker.services = {"web": {"build": DEBIAN, "image": "all"}}
+    docker.services |= {name: {"image": "all"} for name in ("worker", "beat")}
+    build(a_release(app, docker))
+    assert docker.called("inspect") == [["inspect", "all:latest"]]
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,11 @@ def host_file(release: Release) -> dict[str, Any]:
     return value
 
 
+def pinned(tag: str) -> dict[str, str]:
+    """No registry knows it: whatever the user's file says of pulling, Compose is not to."""
+    return {"image": tag, "pull_policy": "never"}
+
+
 def test_secrets_go_to_the_services_that_they_are_for(app: App, programs: Programs) -> None:
     programs.compose(SERVICES)
     wanted = (
@@ -81,7 +86,7 @@ def test_images_are_pinned_once_they_are_known(app: App, programs: Programs) -> 
     tags = {"web": "gpuhost/app/web:aaaaaaaaaaaa", "gone": "gpuhost/app/gone:bbbbbbbbbbbb"}
     release.remember(tags=tags)
     write_host_file(release)
-    assert host_file(release) == {"web": {"image": "gpuhost/app/web:aaaaaaaaaaaa"}}
+    assert host_file(release) == {"web": pinned("gpuhost/app/web:aaaaaaaaaaaa")}
 
 
 @pytest.mark.parametrize("value", HOSTILE)
@@ -105,8 +110,8 @@ def test_a_migration_that_its_profile_hides_gets_image_and_secrets_too(
     release = app.release(secrets=wanted, given=given, migrate=Migrate("migrate"))
     release.remember(tags={"migrate": "gpuhost/app/migrate:aaaaaaaaaaaa"})
     render(release)
-    image = "gpuhost/app/migrate:aaaaaaaaaaaa"
-    assert host_file(release) == {"migrate": {"environment": {"URL": "u"}, "image": image}}
+    image = pinned("gpuhost/app/migrate:aaaaaaaaaaaa")
+    assert host_file(release) == {"migrate": {"environment": {"URL": "u"}, **image}}
 
 
 def test_rendering_again_writes_the_same(app: App, programs: Programs) -> None:
