@@ -7,12 +7,14 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from gpuhost.runner import backup, removal, restore_data, rollback
 from gpuhost.runner.failure import Failure
 from gpuhost.runner.follow import follow
-from gpuhost.runner.lock import Attempt, Locked, attempt, begin, end, lock
+from gpuhost.runner.lock import PATIENCE_S, Attempt, Locked, attempt, begin, end, lock
+from gpuhost.runner.log import Log
 from gpuhost.runner.paths import AppPaths
 from gpuhost.runner.plan import BadPlan
 from gpuhost.runner.release import Release
@@ -25,7 +27,8 @@ GOOD, FAILED, USAGE, UNRESTORED, LOCKED = 0, 1, 2, 3, 4
 
 def release(arguments: argparse.Namespace) -> int:
     app = AppPaths(arguments.app)
-    with lock(app):
+    log = Log(app.release(arguments.id).log)
+    with lock(app, patience=PATIENCE_S, waits=lambda: log.stage("wait for a backup")):
         _finish_another(app, arguments.id)
         opened = Release.open(app, arguments.id)
         return _attempt(opened, "rollback" if opened.plan.rollback_of else "release")
@@ -33,7 +36,7 @@ def release(arguments: argparse.Namespace) -> int:
 
 def rolled_back(arguments: argparse.Namespace) -> int:
     app = AppPaths(arguments.app)
-    with lock(app):
+    with _alone(app):
         _finish_another(app, arguments.id)
         if not app.release(arguments.id).home.exists():
             rollback.prepare(app, arguments.id, arguments.to, arguments.by)
@@ -42,19 +45,23 @@ def rolled_back(arguments: argparse.Namespace) -> int:
 
 def resume(arguments: argparse.Namespace) -> int:
     app = AppPaths(arguments.app)
-    with lock(app):
+    with _alone(app):
         _finish_another(app, "")
     return GOOD
 
 
 def backed_up(arguments: argparse.Namespace) -> int:
-    backup.scheduled(AppPaths(arguments.app))
+    try:
+        backup.scheduled(AppPaths(arguments.app))
+    except Locked as other:
+        print(f"no backup was made, this has not ended: {other}", file=sys.stderr)
+        return LOCKED
     return GOOD
 
 
 def restored(arguments: argparse.Namespace) -> int:
     app = AppPaths(arguments.app)
-    with lock(app):
+    with _alone(app):
         _finish_another(app, arguments.backup)
         return _restore(app, arguments.backup, arguments.by)
 
@@ -64,7 +71,7 @@ def removed(arguments: argparse.Namespace) -> int:
     # Nothing to lock, and nothing that a lock would have to be written for.
     if not app.releases.is_dir():
         return GOOD
-    with lock(app):
+    with _alone(app):
         found = attempt(app)
         if found and found.kind == "restore":
             # Data is half exchanged.
@@ -82,6 +89,12 @@ def followed(arguments: argparse.Namespace) -> int:
 def shown(arguments: argparse.Namespace) -> int:
     print(json.dumps(status(AppPaths(arguments.app)), ensure_ascii=False))
     return GOOD
+
+
+def _alone(app: AppPaths) -> AbstractContextManager[None]:
+    """A backup ends within minutes; two people at once are one too many."""
+    words = "a backup is under way; this begins when it has ended"
+    return lock(app, patience=PATIENCE_S, waits=lambda: print(words, file=sys.stderr, flush=True))
 
 
 def _attempt(opened: Release, kind: str) -> int:

@@ -10,12 +10,13 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from gpuhost.runner import postgres, sqlite_copy, stored, tarball
 from gpuhost.runner.failure import Failure
-from gpuhost.runner.lock import Locked, lock
+from gpuhost.runner.lock import Locked, attempt, lock
 from gpuhost.runner.log import Log
 from gpuhost.runner.paths import AppPaths
 from gpuhost.runner.places import located, resolved
@@ -56,7 +57,7 @@ def before_migration(release: Release) -> None:
 
 
 def scheduled(app: AppPaths, reason: str = "schedule") -> str:
-    """A backup of the app as it runs, once no release is under way; its name.
+    """A backup of the app as it runs, once nothing is under way or cut off; its name.
 
     Raises Failure, or Locked after plan.backup.limit_s.
     """
@@ -65,11 +66,12 @@ def scheduled(app: AppPaths, reason: str = "schedule") -> str:
     app.backups.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = app.backups / "last.log"
     path.unlink(missing_ok=True)
-    release = Release.open(app, app.current.resolve().name, Log(path))
+    log = Log(path)
+    release = Release.open(app, app.current.resolve().name, log)
     declared = release.plan.backup
     if declared is None:
         raise Failure(f"{app.home.name} declares no backup", fix="x-gpuhost: backup")
-    return _when_free(app, declared.limit_s, reason)
+    return _when_free(app, log, declared.limit_s, reason)
 
 
 def backup(release: Release, reason: str) -> str:
@@ -105,20 +107,38 @@ def backup(release: Release, reason: str) -> str:
     return home.name
 
 
-def _when_free(app: AppPaths, seconds: float, reason: str) -> str:
+def _when_free(app: AppPaths, log: Log, seconds: float, reason: str) -> str:
     """A release that is under way now may be another one when it has ended."""
     deadline = time.monotonic() + seconds
     while True:
         try:
-            with lock(app):
-                release = Release.open(
-                    app, app.current.resolve().name, Log(app.backups / "last.log")
-                )
-                return backup(release, reason)
-        except Locked:
+            with _at_rest(app):
+                return backup(Release.open(app, app.current.resolve().name, log), reason)
+        except Locked as other:
             if time.monotonic() > deadline:
+                log.write(f"no backup was made, this has not ended: {other}")
                 raise
         time.sleep(PAUSE)
+
+
+@contextmanager
+def _at_rest(app: AppPaths) -> Iterator[None]:
+    """What was cut off is taken up soon, by a runner that must find the lock free.
+
+    Raises Locked.
+    """
+    _require_rest(app)
+    with lock(app):
+        _require_rest(app)
+        yield
+
+
+def _require_rest(app: AppPaths) -> None:
+    if found := attempt(app):
+        raise Locked(found)
+    if app.restoring.exists():
+        # The data is half exchanged.
+        raise Locked(None, "a restore; the same backup restored again is finished or undone")
 
 
 def _parts(release: Release, declared: Backup) -> Iterator[Part]:

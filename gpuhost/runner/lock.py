@@ -5,13 +5,22 @@ from __future__ import annotations
 import fcntl
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO
 
 from gpuhost.runner.files import write_json
 from gpuhost.runner.paths import AppPaths
 from gpuhost.runner.shape import from_json
+
+LOCKS = Path("/proc/locks")
+# So long a runner waits for a backup to end: it holds the lock, and is no attempt.
+PATIENCE_S = 600.0
+# A backup that meets an attempt gives the lock back within this.
+LOOK_S = 1.0
+PAUSE = 0.2
 
 
 @dataclass(frozen=True)
@@ -30,31 +39,59 @@ class Attempt:
 
 
 class Locked(Exception):
-    """Somebody else is at it."""
+    """Somebody else is at it, or was and has not ended."""
 
-    def __init__(self, holder: Attempt | None) -> None:
-        super().__init__(holder.sentence if holder else "somebody else")
+    def __init__(self, holder: Attempt | None, otherwise: str = "a backup, or a removal") -> None:
+        super().__init__(holder.sentence if holder else otherwise)
         self.holder = holder
 
 
 @contextmanager
-def lock(app: AppPaths) -> Iterator[None]:
-    """Raises Locked with whoever holds it."""
+def lock(
+    app: AppPaths, *, patience: float = 0.0, waits: Callable[[], object] = lambda: None
+) -> Iterator[None]:
+    """Have the app to oneself.
+
+    + patience: so long a backup is waited for; whoever has begun an attempt is not
+    + waits: called once, before that
+
+    Raises Locked with whoever holds it.
+    """
     app.home.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
     with app.lock.open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Locked(attempt(app)) from None
+        is_told = False
+        while not _taken(file):
+            holder = attempt(app)
+            if time.monotonic() - began >= (LOOK_S if holder else patience):
+                raise Locked(holder)
+            if not holder and not is_told:
+                waits()
+                is_told = True
+            time.sleep(PAUSE)
         yield
 
 
-def locked(app: AppPaths) -> bool:
+def _taken(file: IO[str]) -> bool:
     try:
-        with lock(app):
-            return False
-    except Locked:
-        return True
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def locked(app: AppPaths) -> bool:
+    """Whether somebody holds it; to try it would keep it from whoever begins just now."""
+    try:
+        inode = str(app.lock.stat().st_ino)
+    except FileNotFoundError:
+        return False
+    # 1: FLOCK  ADVISORY  WRITE 4711 fd:01:131085 0 EOF
+    held = (line.split() for line in LOCKS.read_text(encoding="ascii").splitlines())
+    return any(
+        words[1:2] == ["FLOCK"] and words[5:6] and words[5].rpartition(":")[2] == inode
+        for words in held
+    )
 
 
 def attempt(app: AppPaths) -> Attempt | None:

@@ -133,6 +133,16 @@ class AppPaths:
         return self.home / "backups"
 
     @property
+    def restore(self) -> Path:
+        """Where a restore works; it is cleared away once the data is whole again."""
+        return self.home / "restore"
+
+    @property
+    def restoring(self) -> Path:
+        """There until then: how far it is."""
+        return self.restore / "state.json"
+
+    @property
     def lock(self) -> Path:
         return self.home / "lock"
 

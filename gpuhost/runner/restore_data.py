@@ -24,7 +24,7 @@ from gpuhost.runner.release import Release
 from gpuhost.runner.restore_stage import servers, stage
 from gpuhost.runner.result import FAILED, RESTORE_FAILED, RESTORED, VERIFIED, Result
 from gpuhost.runner.shape import from_json
-from gpuhost.runner.stored import Stored
+from gpuhost.runner.stored import Manifest, Stored
 
 STAGING, EXCHANGING, UNDOING = "staging", "exchanging", "undoing"
 # From here on the data is left alone: only what is not needed any more is cleared away.
@@ -42,6 +42,8 @@ class State:
     aside: str  # directory under backups/
     step: str = STAGING
     exchanges: tuple[Exchange, ...] = ()
+    # Once all is laid out, this is what is still needed of the backup.
+    manifest: Manifest | None = None
     said: str = ""  # why it is undone
     output: tuple[str, ...] = ()
     fix: str = ""
@@ -58,7 +60,7 @@ class _Restore:
 
     def remember(self, **changed: object) -> None:
         self.state = replace(self.state, **changed)  # type: ignore[arg-type]
-        write_json(_state_path(self.app), asdict(self.state), mode=0o600)
+        write_json(self.app.restoring, asdict(self.state), mode=0o600)
 
 
 def paths(app: AppPaths, name: str) -> ReleasePaths:
@@ -79,14 +81,15 @@ def restore(app: AppPaths, name: str, by: str) -> Result:
     place = paths(app, name)
     known = result.read(place.result)
     if known and attempt and known.started == began:
-        return known  # its runner was cut off after the end
-    ended = replace(_of_backup(app, name), by=by, started=began, ended=time.time())
-    append(app.history, _audited(ended))
-    if place.home.is_dir():
-        write_json(place.result, asdict(ended))
+        ended = known  # its runner was cut off after the end
+    else:
+        ended = replace(_of_backup(app, name), by=by, started=began, ended=time.time())
+        append(app.history, _audited(ended))
+        if place.home.is_dir():
+            write_json(place.result, asdict(ended))
     before = _begun(app)
     if before and before.backup == name and ended.state != RESTORE_FAILED:
-        clear(_room(app))
+        clear(app.restore)
     return ended
 
 
@@ -99,15 +102,27 @@ def _of_backup(app: AppPaths, name: str) -> Result:
         )
         return _result(app, name, FAILED, problem)
     try:
-        backup = stored.one(app, name)
+        backup = _backup(app, name, before)
     except Failure as failure:
-        return _result(app, name, RESTORE_FAILED if before else FAILED, failure)
+        half_done = before and before.step != STAGING
+        return _result(app, name, RESTORE_FAILED if half_done else FAILED, failure)
     place = paths(app, name)
+    place.home.mkdir(mode=0o700, exist_ok=True)
     if before is None:
         place.result.unlink(missing_ok=True)
         place.log.unlink(missing_ok=True)
     log = Log(place.log)
     return _go_on(app, log, backup, before) if before else _begin(app, log, backup)
+
+
+def _backup(app: AppPaths, name: str, before: State | None) -> Stored:
+    """What was begun goes on, or back, even if somebody has taken the backup away.
+
+    Raises Failure.
+    """
+    if before and before.step != STAGING and before.manifest:
+        return Stored(app.backups / name, before.manifest)
+    return stored.one(app, name)
 
 
 def _go_on(app: AppPaths, log: Log, backup: Stored, before: State) -> Result:
@@ -123,7 +138,7 @@ def _go_on(app: AppPaths, log: Log, backup: Stored, before: State) -> Result:
 def _begin(app: AppPaths, log: Log, backup: Stored) -> Result:
     try:
         stored.proven(backup)
-        work = _Restore(app, _running(app, log), backup, _new(backup.name))
+        work = _Restore(app, _running(app, log), backup, _new(backup))
         _stage(work)
     except Exception as error:
         problem = _as_failure(error)
@@ -135,10 +150,10 @@ def _begin(app: AppPaths, log: Log, backup: Stored) -> Result:
 def _stage(work: _Restore) -> None:
     work.release.log.stage("stage")
     aside = work.app.backups / work.state.aside
-    clear(_room(work.app))
-    _room(work.app).mkdir(mode=0o700)
+    clear(work.app.restore)
+    work.app.restore.mkdir(mode=0o700)
     work.remember(step=STAGING)
-    found = stage(work.release, work.backup, _room(work.app) / "staged", aside)
+    found = stage(work.release, work.backup, work.app.restore / "staged", aside)
     work.remember(step=EXCHANGING, exchanges=found)
 
 
@@ -276,21 +291,14 @@ def _running(app: AppPaths, log: Log) -> Release:
     return Release.open(app, app.current.resolve().name, log)
 
 
-def _new(name: str) -> State:
-    return State(name, f"before-restore-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}")
-
-
-def _room(app: AppPaths) -> Path:
-    return app.home / "restore"
-
-
-def _state_path(app: AppPaths) -> Path:
-    return _room(app) / "state.json"
+def _new(backup: Stored) -> State:
+    aside = f"before-restore-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}"
+    return State(backup.name, aside, manifest=backup.manifest)
 
 
 def _begun(app: AppPaths) -> State | None:
     try:
-        return from_json(State, json.loads(_state_path(app).read_text(encoding="utf-8")))
+        return from_json(State, json.loads(app.restoring.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
 

@@ -113,7 +113,7 @@ def finish(home: Path, manifest: Manifest) -> None:
 
 
 def prune(app: AppPaths, keep: int, log: Log) -> None:
-    """Old ones go, but for those that a release on this host refers to."""
+    """Old ones go, but for those that a release refers to, or a restore that has not ended."""
     needed = _referred_to(app)
     for stored in good(app)[:-keep]:
         if stored.name not in needed:
@@ -147,7 +147,8 @@ def _read(home: Path) -> Stored | None:
 
 def _referred_to(app: AppPaths) -> set[str]:
     names = set()
-    for path in (*app.releases.glob("*/result.json"), *app.releases.glob("*/record.json")):
+    of_releases = (*app.releases.glob("*/result.json"), *app.releases.glob("*/record.json"))
+    for path in (app.restoring, *of_releases):
         try:
             names.add(str(json.loads(path.read_text(encoding="utf-8")).get("backup", "")))
         except (OSError, ValueError, AttributeError):

@@ -90,7 +90,7 @@ class AppState:
     + current: the id of the last verified release; None: none has been
     + releases: newest first
     + runner: the file in /opt/gpuhost/lib that its last release brought
-    + at_work: its unit runs, or somebody holds its lock
+    + at_work: its unit runs, or an attempt's lock is held; a backup holds it without one
     + given: of the current release
     """
 
@@ -175,7 +175,8 @@ def _app(value: Mapping[str, Any], at_work: frozenset[str]) -> AppState:
         runner=_text(value.get("runner")) or None,
         releases=tuple(map(_release, _objects(value.get("releases")))),
         attempt=None if attempt is None else _attempt(_object(attempt)),
-        at_work=value.get("locked") is True or UNIT.format(app=name) in at_work,
+        at_work=(value.get("locked") is True and attempt is not None)
+        or UNIT.format(app=name) in at_work,
         given=None if given is None else _given(_object(given)),
         backups=tuple(
             Backup(_text(backup.get("name")), bool(backup.get("manifest")))

@@ -6,11 +6,15 @@ import fcntl
 import shutil
 import stat
 from collections import namedtuple
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
 from gpuhost.runner import backup, lock, stored
 from gpuhost.runner.failure import Failure
+from gpuhost.runner.files import write_json
+from gpuhost.runner.paths import AppPaths
 from gpuhost.runner.plan import Backup, Migrate
 from tests.runner.at_hand import NEW, OLD, App, Programs, app, programs
 from tests.runner.backup_at_hand import DATABASE, DB, a_database, saved
@@ -124,6 +128,52 @@ def test_the_scheduled_one_waits_for_a_release_and_then_gives_up(app: App) -> No
         fcntl.flock(held, fcntl.LOCK_EX)
         with pytest.raises(lock.Locked):
             backup.scheduled(app.paths)
+    assert stored.good(app.paths) == []
+
+
+def cut_off_in_a_release(app: App) -> None:
+    lock.begin(app.paths, lock.Attempt("release", NEW, "ada@desk", 0.0))
+
+
+def cut_off_in_a_restore(app: App) -> None:
+    app.paths.restore.mkdir()
+    write_json(app.paths.restoring, {"backup": "20260101-000000-release", "aside": "a"})
+
+
+@pytest.mark.parametrize(
+    ("cut_off", "said"),
+    [
+        (cut_off_in_a_release, f"has not ended: release {NEW} by ada@desk, since 1970-01-01"),
+        (cut_off_in_a_restore, "has not ended: a restore"),
+    ],
+)
+def test_the_scheduled_one_leaves_the_lock_to_whoever_takes_up_what_was_cut_off(
+    app: App, monkeypatch: pytest.MonkeyPatch, cut_off: Callable[[App], None], said: str
+) -> None:
+    app.data("data/file")
+    app.release(OLD, backup=Backup(paths=("data",), limit_s=0), is_current=True)
+    cut_off(app)
+    monkeypatch.setattr(backup, "lock", None)
+    with pytest.raises(lock.Locked):
+        backup.scheduled(app.paths)
+    assert said in (app.paths.backups / "last.log").read_text()
+
+
+def test_the_scheduled_one_sees_what_was_begun_before_it_had_the_lock(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app.data("data/file")
+    app.release(OLD, backup=Backup(paths=("data",), limit_s=0), is_current=True)
+
+    @contextmanager
+    def begun_just_before(paths: AppPaths) -> Iterator[None]:
+        cut_off_in_a_release(app)
+        with lock.lock(paths):
+            yield
+
+    monkeypatch.setattr(backup, "lock", begun_just_before)
+    with pytest.raises(lock.Locked):
+        backup.scheduled(app.paths)
     assert stored.good(app.paths) == []
 
 

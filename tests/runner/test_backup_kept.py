@@ -38,7 +38,7 @@ def test_half_a_backup_is_none_and_goes_with_the_next(app: App) -> None:
     assert sorted(path.name for path in app.paths.backups.iterdir()) == sorted([name, aside.name])
 
 
-def test_old_backups_go_but_not_those_that_a_release_refers_to(app: App) -> None:
+def test_old_backups_go_but_not_those_that_somebody_refers_to(app: App) -> None:
     app.data("data/file")
     names = [f"2026010{day}-000000-schedule" for day in range(1, 6)]
     for name in names:
@@ -47,9 +47,11 @@ def test_old_backups_go_but_not_those_that_a_release_refers_to(app: App) -> None
     with_result.paths.result.write_text(json.dumps({"backup": names[0]}))
     release = app.release(backup=Backup(paths=("data",), keep=2))
     release.remember(backup=names[2])
+    app.paths.restore.mkdir()
+    app.paths.restoring.write_text(json.dumps({"backup": names[3]}))
     new = backup.backup(release, "release")
     kept = [one.name for one in stored.good(app.paths)]
-    assert kept == [names[0], names[2], names[4], new]
+    assert kept == [names[0], names[2], names[3], names[4], new]
 
 
 def test_two_backups_in_one_second_are_two(app: App) -> None:

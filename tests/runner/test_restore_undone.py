@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from gpuhost.runner import activation
+from gpuhost.runner import activation, lock, restore_data
 from gpuhost.runner.failure import Failure
-from gpuhost.runner.files import write
+from gpuhost.runner.files import write, write_json
 from gpuhost.runner.plan import Migrate
 from gpuhost.runner.restore_data import paths, restore
 from gpuhost.runner.result import Result
@@ -121,6 +124,56 @@ def test_it_can_be_cut_off_anywhere(
     assert left_over(app) == []
     expected = ["app.db", "app.db-wal", "audio", "settings.json"] if is_good else []
     assert set_aside(app) == expected
+
+
+@pytest.mark.parametrize(
+    ("step", "wrong", "expected"),
+    [
+        ("staging", [], ("failed", NOW)),
+        ("exchanging", [], ("verified", THEN)),
+        ("exchanging", [BAD], ("restored", NOW)),
+    ],
+)
+def test_the_data_is_whole_again_even_without_the_backup(
+    app: App,
+    activated: Activation,
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
+    wrong: list[Exception],
+    expected: tuple[str, object],
+) -> None:
+    name = a_backup(app)
+    with monkeypatch.context() as patched, pytest.raises(Cut):
+        patched.setattr(restore_data, "stage" if step == "staging" else "_stop", _killed)
+        restore(app.paths, name, "ada")
+    assert json.loads(app.paths.restoring.read_text())["step"] == step
+    shutil.rmtree(app.paths.backups / name)
+    activated.wrong = wrong
+    ended = restore(app.paths, name, "ada")
+    assert ((ended.state, state(app)), left_over(app)) == (expected, [])
+
+
+def test_cut_off_after_the_result_it_is_cleared_away_all_the_same(
+    app: App, activated: Activation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = a_backup(app)
+    lock.begin(app.paths, lock.Attempt("restore", name, "ada", 1234.5))
+    with monkeypatch.context() as patched, pytest.raises(Cut):
+        patched.setattr(restore_data, "write_json", _killed_after_the_result)
+        restore(app.paths, name, "ada")
+    assert left_over(app) == ["restore"]
+    assert restore(app.paths, name, "ada").state == "verified"
+    assert left_over(app) == []
+
+
+def _killed(*_: object) -> None:
+    raise Cut
+
+
+def _killed_after_the_result(path: Path, value: Mapping[str, object], *, mode: int = 0o644) -> None:
+    write_json(path, value, mode=mode)
+    if path.name == "result.json":
+        raise Cut
 
 
 def _bad_with_then(app: App, wrong: Failure | None) -> None:

@@ -118,7 +118,9 @@ def test_whoever_holds_the_lock_is_at_it(root: Path) -> None:
     with (root / "tts" / "lock").open() as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         assert tts(root).under_way
-    assert tts(root).under_way is None
+        # A backup by the clock is no attempt: a release waits for it.
+        (root / "tts" / "attempt.json").unlink()
+        assert tts(root).under_way is None
 
 
 @pytest.mark.parametrize("text", ["", "[", "[]", "null", '{"state": 5}', "[" * 100_000])
