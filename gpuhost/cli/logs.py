@@ -10,8 +10,9 @@ import click
 from pyinfra.api.host import Host
 
 from gpuhost.cli.hosts import Choosing, fleet_of, hosts_of_an_inventory
+from gpuhost.fleet import logs as of_a_fleet
 from gpuhost.fleet.inventory import Fleet
-from gpuhost.fleet.logs import Log, NoLog, Target, target
+from gpuhost.fleet.logs import NoLog, Target, target
 from gpuhost.fleet.report import Exit
 from gpuhost.fleet.visiting import Trouble, Visits, each_host, visit
 from gpuhost.outputs.table import plain
@@ -34,8 +35,8 @@ ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|\][^\x07\x1b]*(?:\x07|\x1b\\))"
 def logs(choosing: Choosing, app: str, release: str | None, follow: bool) -> None:
     """Show the log of a release or a restore: of what is under way, else of the newest release.
 
-    With --follow it goes on while the release does, and takes up a connection again that broke off
-    (for as long as --timeout). Ctrl-C ends the showing; the release goes on, the host owns it. With
+    With --follow it goes on while the release does, and takes up a connection again that broke off,
+    for ten minutes. Ctrl-C ends the showing; the release goes on, the host owns it. With
     several hosts each line begins with its host.
 
     \b
@@ -58,7 +59,7 @@ def logs(choosing: Choosing, app: str, release: str | None, follow: bool) -> Non
 
     with fleet_of(choosing) as (fleet, told):
         targets: Found = each_host(fleet, look, told)
-    shown = _show(fleet, targets, choosing.timeout, follow)
+    shown = _show(fleet, targets, follow)
     _say(shown.found)
     if shown.interrupted:
         click.echo("gpuhost: interrupted; a release that is under way goes on", err=True)
@@ -68,7 +69,7 @@ def logs(choosing: Choosing, app: str, release: str | None, follow: bool) -> Non
 Found = Visits[Target | NoLog]
 
 
-def _show(fleet: Fleet, targets: Found, patience: float, follow: bool) -> Found:
+def _show(fleet: Fleet, targets: Found, follow: bool) -> Found:
     """The logs of those hosts that have one; the same with what went wrong on the way."""
     if targets.interrupted:
         return targets
@@ -81,7 +82,8 @@ def _show(fleet: Fleet, targets: Found, patience: float, follow: bool) -> Found:
         if found.under_way and not follow:
             click.echo(f"gpuhost: {plain(host.name)}: under way; --follow goes on", err=True)
         write = _writer(f"{host.name} | " if several else "")
-        return Log(host, found, patience if follow else 0).show(write, follow=follow) or found
+        told = _teller(host.name)
+        return of_a_fleet.show(host, found, follow=follow, write=write, told=told) or found
 
     return each_host(fleet, show, lambda _: None)
 
@@ -92,6 +94,10 @@ def _writer(lead: str) -> Callable[[str], None]:
         click.echo(plain(f"{lead}{words}".rstrip("\r")))
 
     return write
+
+
+def _teller(host: str) -> Callable[[str], None]:
+    return lambda line: click.echo(f"gpuhost: {plain(f'{host}: {line}')}", err=True)
 
 
 def _say(found: Mapping[str, Target | NoLog | Trouble]) -> None:

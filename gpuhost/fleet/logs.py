@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from shlex import quote
-from typing import Any
 
 import gevent  # type: ignore[import-untyped]
 from pyinfra.api.host import Host
+from typing_extensions import override
 
 from gpuhost.fleet.reading import (
     BrokenOff,
@@ -22,16 +20,18 @@ from gpuhost.fleet.reading import (
 )
 from gpuhost.fleet.report import HostStatus
 from gpuhost.fleet.visiting import OutOfTime, Trouble, leave
+from gpuhost.release.follower import (
+    RECONNECT_SECONDS,
+    WAY_SECONDS,
+    Broken,
+    Followed,
+    Follower,
+    GaveUp,
+    Reach,
+    Refused,
+)
 from gpuhost.snapshot import Snapshot
-from gpuhost.snapshot.transport import APPS
 
-# The host waits so long for more before it answers.
-WAIT_S = 20
-# A way there and back that takes longer is broken.
-WAY_S = 40
-PAUSE_S = 3
-# What was cut off is taken up again by systemd, or at boot.
-RESUMED_WITHIN_S = 120
 RESTORE = "restore"
 
 
@@ -40,11 +40,12 @@ class Target:
     """Whose log. under_way: something writes it now.
 
     + release: its id; of a restore the name of the backup, beside which its log is
+    + kind: "release", "rollback", "restore"
     """
 
     app: str
     release: str
-    runner: str
+    kind: str
     under_way: bool
 
 
@@ -73,106 +74,68 @@ def target(now: Snapshot, app: str, release: str | None) -> Target | NoLog:
     under_way = attempt.id if attempt else ""
     known = state.release(under_way) or (attempt and attempt.kind == RESTORE)
     chosen = release or (under_way if known else "") or state.newest.id
-    return Target(app, chosen, state.runner, chosen == under_way)
+    is_now = attempt is not None and chosen == under_way
+    kind = attempt.kind if is_now and attempt else RESTORE if chosen in restored else "release"
+    return Target(app, chosen, kind, is_now)
 
 
-@dataclass(frozen=True)
-class Piece:
-    """state: running, ended, or lost (cut off, and not taken up again yet)."""
+def show(
+    host: Host,
+    target: Target,
+    *,
+    follow: bool,
+    write: Callable[[str], None],
+    told: Callable[[str], None],
+) -> Trouble | None:
+    """Give every line of a log to `write`; what went wrong, if anything did.
 
-    state: str
-    offset: int
-    lines: tuple[str, ...]
-
-
-class Log:
-    """One host's log. patience: seconds for a connection to come back."""
-
-    def __init__(self, host: Host, target: Target, patience: float) -> None:
-        self._host, self._target, self._patience = host, target, patience
-        self._offset = 0
-
-    def show(self, write: Callable[[str], None], *, follow: bool) -> Trouble | None:
-        """Give every line to `write`; what went wrong, if anything did."""
-        try:
-            for piece in self._followed() if follow else self._there():
-                for line in piece.lines:
-                    write(line)
-        except Unreachable as error:
-            return Trouble(HostStatus.UNREACHABLE, str(error), error.fix)
-        except NotReadable as error:
-            return Trouble(HostStatus.ERROR, str(error), error.fix)
-        except BrokenPipeError:
-            # Not of the connection: whoever read what is written has gone.
-            raise
-        except Exception as error:
-            # A fault of ours, or of a connector: the other hosts have nothing to do with it.
-            return Trouble(HostStatus.ERROR, one_line(f"{type(error).__name__}: {error}"))
-        finally:
-            leave(self._host)
-        return None
-
-    def _there(self) -> Iterator[Piece]:
-        """What has been written by now."""
-        while True:
-            before = self._offset
-            yield self._piece(wait=0)
-            if self._offset == before:
-                return
-
-    def _followed(self) -> Iterator[Piece]:
-        lost_since: float | None = None
-        while True:
-            before = self._offset
-            piece = self._piece(wait=WAIT_S)
-            yield piece
-            if piece.state == "running" or self._offset > before:
-                lost_since = None
-                continue
-            if piece.state == "ended":
-                return
-            lost_since = lost_since or time.monotonic()
-            if time.monotonic() - lost_since > RESUMED_WITHIN_S:
-                raise NotReadable(
-                    "the release was cut off, and nothing has taken it up again",
-                    "the next run of deploys/app.py finishes or undoes it",
-                )
-            gevent.sleep(PAUSE_S)
-
-    def _piece(self, wait: int) -> Piece:
-        """From where the last one ended, on a new connection if the old one is gone."""
-        deadline = time.monotonic() + self._patience
-        while True:
-            try:
-                piece = self._asked(wait)
-            except (BrokenOff, Unreachable):
-                leave(self._host)
-                if time.monotonic() > deadline:
-                    raise
-                gevent.sleep(PAUSE_S)
-                continue
-            self._offset = piece.offset
-            return piece
-
-    def _asked(self, wait: int) -> Piece:
-        home, runner = f"{APPS}/{self._target.app}", f"{APPS}/lib/{self._target.runner}"
-        words = ("python3", "-I", runner, "follow", home, self._target.release)
-        limit = wait + WAY_S
-        command = " ".join(quote(word) for word in words)
-        command = f"exec timeout {limit - 5} {command} {self._offset} {wait} </dev/null\n"
-        try:
-            with gevent.Timeout(limit + WAY_S, OutOfTime):
-                connect(self._host)
-                output = ask(self._host, command, limit, "reading the log")
-        except OutOfTime:
-            raise BrokenOff(f"no answer within {limit + WAY_S} s") from None
-        return _piece_of(output.stdout_lines)
-
-
-def _piece_of(lines: list[str]) -> Piece:
+    + told: hears when the connection is lost and back
+    """
+    followed = Followed(target.app, target.release, target.kind, host.name)
+    patience = RECONNECT_SECONDS if follow else 0
+    follower = Follower(_OfAFleet(host), followed, told, patience=patience)
     try:
-        answer: dict[str, Any] = json.loads(lines[0])
-        return Piece(str(answer["state"]), int(answer["offset"]), tuple(lines[1:]))
-    except (LookupError, ValueError, TypeError) as error:
-        said = one_line(lines[0]) if lines else "nothing"
-        raise NotReadable(f"the host's runner answered {said}") from error
+        for look in follower.to_its_end() if follow else follower.as_far_as_it_is():
+            for line in look.lines:
+                write(line)
+    except GaveUp as why:
+        cause = why.__cause__.__cause__ if why.__cause__ else None
+        if isinstance(cause, Unreachable):
+            return Trouble(HostStatus.UNREACHABLE, str(cause), cause.fix)
+        return Trouble(HostStatus.ERROR, one_line(str(why)))
+    except BrokenPipeError:
+        # Not of the connection: whoever read what is written has gone.
+        raise
+    except Exception as error:
+        # A fault of ours, or of a connector: the other hosts have nothing to do with it.
+        return Trouble(HostStatus.ERROR, one_line(f"{type(error).__name__}: {error}"))
+    finally:
+        leave(host)
+    return None
+
+
+class _OfAFleet(Reach):
+    """As a reading reaches the host: as root, where that is possible without asking anybody."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+
+    @override
+    def ask(self, *words: str | int, seconds: int) -> list[str]:
+        quoted = " ".join(quote(str(word)) for word in words)
+        command = f"exec timeout -k 5 {seconds} {quoted} </dev/null\n"
+        limit = seconds + WAY_SECONDS
+        try:
+            with gevent.Timeout(limit + WAY_SECONDS, OutOfTime):
+                connect(self._host)
+                return list(ask(self._host, command, limit, "reading the log").stdout_lines)
+        except (BrokenOff, Unreachable) as error:
+            raise Broken(str(error)) from error
+        except NotReadable as error:
+            raise Refused(str(error)) from error
+        except OutOfTime:
+            raise Broken(f"nothing came for {limit + WAY_SECONDS} s") from None
+
+    @override
+    def connect_again(self) -> None:
+        leave(self._host)

@@ -20,8 +20,9 @@ from gpuhost.operations.reading import Commands, executing, forget
 from gpuhost.release.deliver import NotBegun, Start, begin
 from gpuhost.release.detach import following
 from gpuhost.release.draft import Refused
+from gpuhost.release.follower import Followed
 from gpuhost.release.rollout import stop, stopped_by
-from gpuhost.release.watch import Watched, watch
+from gpuhost.release.watch import watch
 from gpuhost.runner.lock import Attempt
 from gpuhost.snapshot import NotRead
 
@@ -135,7 +136,7 @@ def _watched(host: Host, start: Start) -> bool:
         host.log_styled(_busy(host, start.app, busy), fg="red", log_func=logger.error)
         return False
     host.log(f"{kind} {start.id} began; Ctrl-C ends the watching only")
-    return watch(host, Watched(start.app, start.id, kind, start.unit), arguments)
+    return watch(host, Followed(start.app, start.id, kind, host.name), arguments)
 
 
 def _busy(host: Host, app: str, busy: Attempt) -> str:

@@ -80,12 +80,14 @@ def begin(host: Host, start: Start, arguments: dict[str, Any]) -> Attempt | None
         with gevent.Timeout(_limit(start) + WAY_SECONDS, _OutOfTime):
             done, output = host.run_shell_command(command(start), **given)
     except (SSHException, EOFError, OSError, _OutOfTime):
-        return _lost(host)
+        _lost(host)
+        return None
     if done:
         return _holder(output.stdout_lines) if output.stdout_lines else None
     if not output.stderr_lines:
         # A session that is cut has no last words.
-        return _lost(host)
+        _lost(host)
+        return None
     raise NotBegun(f"it could not be started: {'; '.join(output.stderr_lines[-5:])}")
 
 

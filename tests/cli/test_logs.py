@@ -174,7 +174,7 @@ def test_a_runner_that_talks_nonsense(logs: Callable[..., Run], app: AppHome) ->
     (app.root / "lib" / "runner-1.pyz").write_text("print('hello')")
     run = logs("--app", "tts")
     assert run.exit == 3
-    assert "the host's runner answered hello" in run.err
+    assert f"no answer from {GOOD}: it said hello" in run.err
 
 
 def test_a_runner_that_fails(logs: Callable[..., Run], app: AppHome) -> None:
@@ -319,7 +319,10 @@ def test_a_connection_that_breaks_off(workplace: Workplace, sshd: Sshd, app: App
                 time.sleep(0.1)
             app.append(NEW, "01:02:08 verified\n")
             app.ended(NEW)
-        assert it.rest() == (0, "01:02:08 verified\n", "")
+        status, out, err = it.rest()
+    assert (status, out) == (0, "01:02:08 verified\n")
+    assert f"{GOOD}: no answer; the release goes on on {GOOD}, trying again for 600 s" in err
+    assert f"{GOOD}: the connection is back" in err
 
 
 def test_python_of_the_host_is_old_enough() -> None:

@@ -11,11 +11,13 @@ import pytest
 from paramiko import SSHException
 from pyinfra.connectors.util import CommandOutput, OutputLine
 
-from gpuhost.release import watch as module
+from gpuhost.release import follower as module
+from gpuhost.release import watch as watching
 from gpuhost.release.detach import _say_and_exit
-from gpuhost.release.watch import Watched, watch
+from gpuhost.release.follower import Followed
+from gpuhost.release.watch import watch
 
-WATCHED = Watched("tts", "20261122-010203-aabbccdd", "release", "gpuhost-release-tts.service")
+WATCHED = Followed("tts", "20261122-010203-aabbccdd", "release", "gpu1")
 RESULT = {
     "id": WATCHED.id, "app": "tts", "kind": "release", "state": "verified", "by": "me@here",
     "revision": "a" * 40, "inputs": "b" * 64, "started": 100.0, "ended": 141.0,
@@ -122,11 +124,11 @@ def test_a_connection_that_breaks_is_made_again(broken: Look) -> None:
 
 
 def test_the_host_stays_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "RECONNECT_SECONDS", -1)
+    monkeypatch.setattr(watching, "RECONNECT_SECONDS", -1)
     good, host = _watched(SSHException("x"))
     assert not good
-    assert host.said[1] == "no answer from gpu1 for -1 s"
-    assert "the release goes on by itself if it can; follow it: gpuhost logs " in host.said[2]
+    assert host.said[0] == "no answer from gpu1 for -1 s"
+    assert "the release goes on by itself if it can; follow it: gpuhost logs " in host.said[1]
 
 
 def test_a_host_that_answers_otherwise_is_not_logged_in_to_again(
@@ -134,10 +136,10 @@ def test_a_host_that_answers_otherwise_is_not_logged_in_to_again(
 ) -> None:
     good, host = _watched("python3: not now", ENDED)
     assert (good, host.logins) == (True, 0)
-    monkeypatch.setattr(module, "RECONNECT_SECONDS", -1)
+    monkeypatch.setattr(watching, "RECONNECT_SECONDS", -1)
     good, host = _watched("python3: \x1b[1mnot found")
     assert not good
-    assert host.said[1].endswith("python3: not found")
+    assert host.said[0].endswith("python3: not found")
 
 
 def test_cut_off_and_taken_up_again(monkeypatch: pytest.MonkeyPatch) -> None:
