@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -32,7 +33,10 @@ ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|\][^\x07\x1b]*(?:\x07|\x1b\\))"
     help="This release, as `gpuhost releases` lists it; or the restore of this backup.",
 )
 @click.option("--follow", "-f", is_flag=True, help="Go on until the release has ended.")
-def logs(choosing: Choosing, app: str, release: str | None, follow: bool) -> None:
+@click.option(
+    "--json", "as_json", is_flag=True, help="An object for each line: host, app, release, line."
+)
+def logs(choosing: Choosing, app: str, release: str | None, follow: bool, as_json: bool) -> None:
     """Show the log of a release or a restore: of what is under way, else of the newest release.
 
     With --follow it goes on while the release does, and takes up a connection again that broke off,
@@ -42,6 +46,7 @@ def logs(choosing: Choosing, app: str, release: str | None, follow: bool) -> Non
     \b
     gpuhost logs inventory.py --app tts --follow
     gpuhost logs inventory.py --limit gpu1 --app tts --release 20261122-010203-aabbccdd
+    gpuhost logs inventory.py --app tts --json | jq -r 'select(.line | test("error")) | .host'
 
     \b
     Exit status, the first that applies:
@@ -59,7 +64,7 @@ def logs(choosing: Choosing, app: str, release: str | None, follow: bool) -> Non
 
     with fleet_of(choosing) as (fleet, told):
         targets: Found = each_host(fleet, look, told)
-    shown = _show(fleet, targets, follow)
+    shown = _show(fleet, targets, follow, as_json)
     _say(shown.found)
     if shown.interrupted:
         click.echo("gpuhost: interrupted; a release that is under way goes on", err=True)
@@ -69,7 +74,7 @@ def logs(choosing: Choosing, app: str, release: str | None, follow: bool) -> Non
 Found = Visits[Target | NoLog]
 
 
-def _show(fleet: Fleet, targets: Found, follow: bool) -> Found:
+def _show(fleet: Fleet, targets: Found, follow: bool, as_json: bool) -> Found:
     """The logs of those hosts that have one; the same with what went wrong on the way."""
     if targets.interrupted:
         return targets
@@ -81,7 +86,8 @@ def _show(fleet: Fleet, targets: Found, follow: bool) -> Found:
             return found
         if found.under_way and not follow:
             click.echo(f"gpuhost: {plain(host.name)}: under way; --follow goes on", err=True)
-        write = _writer(f"{host.name} | " if several else "")
+        lead = f"{host.name} | " if several else ""
+        write = _json_writer(host.name, found) if as_json else _writer(lead)
         told = _teller(host.name)
         return of_a_fleet.show(host, found, follow=follow, write=write, told=told) or found
 
@@ -94,6 +100,11 @@ def _writer(lead: str) -> Callable[[str], None]:
         click.echo(plain(f"{lead}{words}".rstrip("\r")))
 
     return write
+
+
+def _json_writer(host: str, target: Target) -> Callable[[str], None]:
+    known = {"host": host, "app": target.app, "release": target.release}
+    return lambda line: click.echo(json.dumps({**known, "line": line}, ensure_ascii=False))
 
 
 def _teller(host: str) -> Callable[[str], None]:

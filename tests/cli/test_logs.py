@@ -132,6 +132,15 @@ def test_which_log(workplace: Workplace, sshd: Sshd, app: AppHome) -> None:
     assert f"{GOOD}: no app other" in other.err
 
 
+def test_as_json(logs: Callable[..., Run]) -> None:
+    run = logs("--app", "tts", "--json")
+    assert run.exit == 0
+    lines = [json.loads(line) for line in run.out.splitlines()]
+    assert lines[0] == {"host": GOOD, "app": "tts", "release": NEW, "line": "01:02:03 == build"}
+    assert lines[1]["line"] == "01:02:04 \x1b[32mgr\x1b]0;t\x07\x9büß\tnew\x1b[0m"
+    assert len(lines) == 2
+
+
 def test_a_long_log_is_whole(logs: Callable[..., Run], app: AppHome) -> None:
     lines = [f"01:02:05 line {number}: {'é' * 40}\n" for number in range(8000)]
     app.append(NEW, "".join(lines))
