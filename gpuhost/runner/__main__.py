@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -22,7 +23,10 @@ from gpuhost.runner.result import RESTORE_FAILED, VERIFIED, Result, read
 from gpuhost.runner.status import status
 from gpuhost.runner.transaction import carry_out
 
+# After these systemd does not start a runner again…
 GOOD, FAILED, USAGE, UNRESTORED, LOCKED = 0, 1, 2, 3, 4
+# …and after this it does: what was begun has not ended.
+UNFORESEEN = 5
 
 
 def release(arguments: argparse.Namespace) -> int:
@@ -179,6 +183,9 @@ def main() -> int:
         fix = (f"-> {failure.fix}",) if failure.fix else ()
         print(failure.said, *failure.output, *fix, sep="\n", file=sys.stderr)
         return FAILED
+    except Exception:  # a full disk, for example
+        traceback.print_exc()
+        return UNFORESEEN
 
 
 if __name__ == "__main__":

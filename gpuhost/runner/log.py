@@ -7,6 +7,7 @@ import os
 import re
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 # Shorter values are words that occur by chance; a secret that short is refused before.
@@ -56,9 +57,13 @@ class Log:
         self.write(f"{STAGE}{name}")
 
     def write(self, text: str) -> None:
+        """On a full disk the line is lost, and what the log is of goes on."""
         stamp = time.strftime("%H:%M:%S", time.gmtime())
         lines = self.masked(text).splitlines() or [""]
-        with self._path.open("a", encoding="utf-8", errors="replace") as file:
+        with (
+            suppress(OSError),
+            self._path.open("a", encoding="utf-8", errors="replace") as file,
+        ):
             file.writelines(f"{stamp} {line}\n" for line in lines)
 
 

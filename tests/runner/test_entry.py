@@ -5,9 +5,11 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from importlib.resources import files
 
 import pytest
 
+from gpuhost.release.deliver import resume_unit
 from gpuhost.runner import __main__ as entry
 from gpuhost.runner import result
 from gpuhost.runner.lock import Attempt, begin, lock
@@ -100,6 +102,24 @@ def test_the_second_of_two_is_refused_with_the_firsts_name(
         assert run("release", NEW) == 4
     assert f"another is at it: release {OLD} by ada@desk" in capsys.readouterr().err
     assert carried.ids == []
+
+
+# What systemd does not start a runner again after, in release_begin.sh and gpuhost-resume@.service.
+FOR_GOOD = {1, 2, 3, 4}
+
+
+def test_something_unforeseen_is_tried_again_by_systemd(
+    app: App, run: Run, carried: Carried, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app.release(NEW)
+    carried.wrong[NEW] = OSError(28, "No space left on device")
+    assert run("release", NEW) not in {0, *FOR_GOOD}
+    assert "No space left on device" in capsys.readouterr().err
+    assert app.paths.attempt.exists()
+    script = files("gpuhost.operations").joinpath("release_begin.sh").read_text("utf-8")
+    statuses = " ".join(map(str, sorted(FOR_GOOD)))
+    assert f'RestartPreventExitStatus="{statuses}"' in script
+    assert f"RestartPreventExitStatus={statuses}\n" in resume_unit()
 
 
 def test_a_backup_that_is_not_made_is_no_success(
