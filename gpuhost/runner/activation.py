@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
-from gpuhost.runner import nginx, verification
+from gpuhost.runner import fingerprint, nginx, verification
 from gpuhost.runner.causes import cause
 from gpuhost.runner.commands import attempt
 from gpuhost.runner.compose import ask, started, words
 from gpuhost.runner.compose import environment as compose_environment
-from gpuhost.runner.containers import states
+from gpuhost.runner.container import Container
+from gpuhost.runner.containers import note
 from gpuhost.runner.failure import Failure
 from gpuhost.runner.images import OURS
 from gpuhost.runner.release import Release
@@ -28,6 +29,7 @@ def activate(release: Release) -> None:
     up(release)
     verify(release)
     switch_nginx(release)
+    fingerprint.again(release)
 
 
 def up(release: Release) -> None:
@@ -41,7 +43,7 @@ def up(release: Release) -> None:
 def start(release: Release) -> None:
     """`docker compose up`, with images by id and services this release does not have removed."""
     running = started(release)
-    _take_down_others(release, running)
+    _take_down_others(release, running, note(release))
     # Compose refuses to scale what a profile hides.
     scale = (f"--scale={name}={n}" for name, n in release.plan.scale.items() if name in running)
     command = words(
@@ -64,7 +66,9 @@ def start(release: Release) -> None:
         raise Failure(f"docker compose up: {said}", output=outcome.tail, fix=fix)
 
 
-def _take_down_others(release: Release, running: Collection[str]) -> None:
+def _take_down_others(
+    release: Release, running: Collection[str], there: Iterable[Container]
+) -> None:
     """Containers of another variant, or of a release that failed: their ports would be taken.
 
     --remove-orphans leaves those that a profile hides. What a person started by hand stays: its
@@ -73,7 +77,7 @@ def _take_down_others(release: Release, running: Collection[str]) -> None:
     ours = f"{OURS}/{release.plan.app}/"
     found = [
         container.name
-        for container in states(release)
+        for container in there
         if container.service not in running and container.image.startswith(ours)
     ]
     if found:

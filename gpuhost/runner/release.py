@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from gpuhost.runner.container import Before
 from gpuhost.runner.files import write_json
 from gpuhost.runner.log import Log
 from gpuhost.runner.paths import AppPaths, ReleasePaths
@@ -42,6 +43,8 @@ class Release:
     plan: Plan
     log: Log
     record: Record = field(default_factory=Record)
+    # The containers that were there when its start began.
+    before: Before = field(default_factory=Before)
     # What Compose made of the files, by the service that it was asked for ("": by none).
     composed: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 
-from gpuhost.runner.containers import Container, broken, loading_line, states
+from gpuhost.runner.container import Container
+from gpuhost.runner.containers import broken, loading_line, own
 from gpuhost.runner.failure import Failure
 from gpuhost.runner.release import Release
 
@@ -22,9 +23,9 @@ def wait_until_up(release: Release) -> None:
     began = said = time.monotonic()
     limit = release.plan.verify.start_s
     while True:
-        if trouble := broken(release):
+        containers = own(release)
+        if trouble := broken(release, containers):
             raise Failure(trouble)
-        containers = states(release)
         waited_for = [container for container in containers if not container.is_up]
         if containers and not waited_for:
             return

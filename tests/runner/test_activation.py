@@ -87,5 +87,6 @@ def test_where_there_are_no_others_nothing_is_taken_down(app: App, programs: Pro
 
 def test_a_terminal_s_codes_are_not_part_of_a_log(app: App, programs: Programs) -> None:
     app.paths.shared.mkdir()
+    programs.compose({"api": {}})
     programs.answer("docker compose * logs *", "\x1b[2Kapi-1  | \x1b[1;31mLoading\x1b[0m model\n")
     assert containers.logs(app.release()) == ("api-1  | Loading model",)

@@ -13,25 +13,36 @@ from gpuhost.runner.log import Log
 from gpuhost.runner.paths import AppPaths, ReleasePaths
 from gpuhost.runner.plan import Plan, Verify
 from gpuhost.runner.release import Release
+from tests.runner.at_hand import App, Programs, app, programs
+
+__all__ = ["app", "programs"]
 
 
 def a_container(
     status: str = "running",
     *,
+    service: str = "web",
     code: int = 0,
     restarts: int = 0,
     oom: bool = False,
     policy: str = "unless-stopped",
     health: str | None = None,
     run: bool = False,
+    started: str = "",
 ) -> dict[str, Any]:
     """As `docker inspect` describes it."""
-    labels = {"com.docker.compose.service": "web", "com.docker.compose.oneoff": str(run)}
-    state: dict[str, Any] = {"Status": status, "ExitCode": code, "OOMKilled": oom}
+    labels = {"com.docker.compose.service": service, "com.docker.compose.oneoff": str(run)}
+    state: dict[str, Any] = {
+        "Status": status,
+        "ExitCode": code,
+        "OOMKilled": oom,
+        "StartedAt": started,
+    }
     if health:
         state["Health"] = {"Status": health}
     return {
-        "Name": "/app-web-1",
+        "Id": f"id-of-{service}",
+        "Name": f"/app-{service}-1",
         "State": state,
         "RestartCount": restarts,
         "Created": "2026-01-01T00:00:00Z",
@@ -53,8 +64,12 @@ def engine(
         answers = {"ps": "id\n", "inspect": json.dumps(described), "events": events}
         return answers[words[0]]
 
+    def said(release: Release, lines: int, *services: str) -> tuple[str, ...]:
+        return tuple(line for line in log.splitlines() if line.startswith(services))
+
     monkeypatch.setattr(containers, "_docker", docker)
-    monkeypatch.setattr(containers, "logs", lambda release, lines=30: tuple(log.splitlines()))
+    monkeypatch.setattr(containers, "_said", said)
+    monkeypatch.setattr(containers, "started", lambda release: ("web", "db"))
 
 
 @pytest.mark.parametrize(
@@ -66,6 +81,10 @@ def engine(
         (a_container("restarting", restarts=1, code=1), "die 1\n", None),
         (a_container("exited", policy="no"), "", None),
         (a_container("exited", code=1, run=True), "", None),
+        # A service of another profile, which a person started.
+        (a_container("exited", code=1, service="admin", policy="no"), "", None),
+        (a_container("exited", policy="on-failure"), "", None),
+        (a_container("exited", code=2, policy="on-failure"), "", "web: exited with 2"),
         (a_container("exited", code=3), "", "web: exited with 3"),
         (a_container("exited", code=0), "", "web: exited with 0"),
         (a_container("exited", code=1, policy="no"), "", "web: exited with 1"),
@@ -104,6 +123,59 @@ def test_what_is_wrong(
     assert containers.broken(release) == says
 
 
+def long_ago(**how: Any) -> dict[str, Any]:
+    return a_container(service="db", started="2025-01-01T00:00:00Z", **how)
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "says"),
+    [
+        (long_ago(restarts=3), long_ago(restarts=3), None),
+        (long_ago(restarts=7), long_ago(restarts=9), None),
+        (long_ago(restarts=3), long_ago(restarts=6), "db: restart loop, exit 0 each time"),
+        # Compose started it anew, and Docker counts anew.
+        (long_ago(restarts=7), long_ago(restarts=3), "db: restart loop, exit 0 each time"),
+        (long_ago(oom=True), long_ago(oom=True), None),
+        (
+            long_ago(oom=True),
+            a_container(service="db", oom=True, started="2026-01-01T00:00:00Z"),
+            "db: out of memory, the kernel killed it (OOM)",
+        ),
+        (long_ago(), long_ago(oom=True), "db: out of memory, the kernel killed it (OOM)"),
+    ],
+)
+def test_what_a_container_did_before_the_start_is_past(
+    release: Release,
+    monkeypatch: pytest.MonkeyPatch,
+    then: dict[str, Any],
+    now: dict[str, Any],
+    says: str | None,
+) -> None:
+    engine(monkeypatch, then)
+    containers.note(release)
+    engine(monkeypatch, now, a_container())
+    assert containers.broken(release) == says
+
+
+def test_how_it_ended_is_asked_since_the_start_began_or_the_container_was_made(
+    app: App, programs: Programs
+) -> None:
+    app.paths.shared.mkdir()
+    programs.compose({"web": {}, "db": {}})
+    programs.answer("docker ps *", "some")
+    programs.answer("docker inspect *", json.dumps([long_ago(restarts=1)]))
+    release = app.release()
+    containers.note(release)
+    now = [long_ago(restarts=2), a_container(restarts=1)]
+    programs.answer("docker inspect *", json.dumps(now))
+    assert containers.broken(release) is None
+    since = [line.split(" --until ")[0] for line in programs.called("events")]
+    assert since == [
+        f"docker events --since {release.before.at}",
+        "docker events --since 2026-01-01T00:00:00Z",
+    ]
+
+
 def test_a_line_that_is_called_fatal(release: Release, monkeypatch: pytest.MonkeyPatch) -> None:
     engine(monkeypatch, a_container(), log="web-1 | fine\nweb-1 | CUDA out of memory\n")
     assert containers.broken(release) is None
@@ -138,3 +210,53 @@ def test_what_is_up(
     engine(monkeypatch, described)
     (found,) = containers.states(release)
     assert found.is_up is is_up
+
+
+NOISE = "".join(f"redis-1  | {number} ping\n" for number in range(200))
+
+
+def test_a_chatty_container_hides_no_line_of_another(app: App, programs: Programs) -> None:
+    app.paths.shared.mkdir()
+    programs.compose({"web": {}, "redis": {}})
+    programs.answer("docker compose * logs *", f"web-1  | loading\nweb-1  | no kernel\n{NOISE}")
+    looked_for = Verify(fatal=("no kernel",), loading=("loading",))
+    release = app.release(verify=looked_for)
+    containers.note(release)
+    assert containers.fatal_line(release) == "web-1  | no kernel"
+    assert containers.loading_line(release) == "web-1  | loading"
+    at = release.before.at
+    assert programs.called("logs")[0] == (
+        f"docker compose logs --no-color --tail 200 --since {at} web redis"
+    )
+
+
+def numbered(service: str, count: int) -> str:
+    return "".join(f"{service} {number}\n" for number in range(count))
+
+
+@pytest.mark.parametrize(
+    ("ended", "told"),
+    [
+        ((), {"web": 12, "db": 6, "redis": 12}),
+        (("redis",), {"redis": 30, "web": 0, "db": 0}),
+        (("db",), {"db": 6, "web": 12, "redis": 12}),
+        (("db", "web"), {"web": 24, "db": 6, "redis": 0}),
+    ],
+)
+def test_the_last_words_are_those_of_what_is_broken_and_a_share_of_each(
+    app: App, programs: Programs, ended: tuple[str, ...], told: dict[str, int]
+) -> None:
+    app.paths.shared.mkdir()
+    wrote = {"web": 40, "db": 6, "redis": 200}
+    programs.compose({name: {} for name in wrote})
+    for service, count in wrote.items():
+        programs.answer(f"docker compose * logs * {service}", numbered(service, count))
+    programs.answer("docker ps *", "some")
+    states = {service: "exited" if service in ended else "running" for service in wrote}
+    described = [a_container(state, service=service) for service, state in states.items()]
+    programs.answer("docker inspect *", json.dumps(described))
+    last = containers.logs(app.release())
+    of_each = {service: [one for one in last if one.startswith(service)] for service in wrote}
+    assert {service: len(lines) for service, lines in of_each.items()} == told
+    assert all(lines[-1:] in ([], [f"{name} {wrote[name] - 1}"]) for name, lines in of_each.items())
+    assert not ended or last[0].split()[0] in ended

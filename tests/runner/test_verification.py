@@ -33,8 +33,9 @@ GONE = {
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def quick(monkeypatch: pytest.MonkeyPatch, programs: Programs) -> None:
     monkeypatch.setattr(verification, "PAUSE", 0.01)
+    programs.compose({"web": {}})
 
 
 @pytest.fixture
