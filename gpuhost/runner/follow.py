@@ -38,8 +38,11 @@ def _print(app: AppPaths, release_id: str, state: str, offset: int) -> None:
         with path.open("rb") as file:
             file.seek(offset)
             chunk = file.read(MOST_BYTES)
-    # A line that is only half written comes with the next answer.
+    # A line that is only half written comes with the next answer, unless no answer will hold it or
+    # nobody writes the rest.
     whole = chunk[: chunk.rfind(b"\n") + 1]
+    if not whole and (len(chunk) == MOST_BYTES or state == "ended"):
+        whole = chunk
     if state == "ended" and offset + len(whole) < (path.stat().st_size if path.exists() else 0):
         state = "running"
     found = result.read(app.attempted(release_id).result) if state == "ended" else None

@@ -15,17 +15,13 @@ from gpuhost.runner import result
 from gpuhost.runner.lock import Attempt, begin, lock
 from gpuhost.runner.plan import Backup
 from gpuhost.runner.release import Release
-from gpuhost.runner.result import VERIFIED, Result
+from gpuhost.runner.result import Result
 from tests.runner.at_hand import NEW, OLD, App, app
+from tests.runner.ended import ended
 
 __all__ = ["app"]
 
 Run = Callable[..., int]
-
-
-def ended(release: Release, state: str = VERIFIED) -> Result:
-    plan = release.plan
-    return Result(plan.id, plan.app, "release", state, plan.by, "r", plan.inputs, 1.0, 2.0)
 
 
 class Carried:
