@@ -21,7 +21,7 @@ from gpuhost.runner.plan import BadPlan
 from gpuhost.runner.release import Release
 from gpuhost.runner.result import RESTORE_FAILED, VERIFIED, Result, read
 from gpuhost.runner.status import status
-from gpuhost.runner.transaction import carry_out
+from gpuhost.runner.transaction import carry_out, keep
 
 # After these systemd does not start a runner again…
 GOOD, FAILED, USAGE, UNRESTORED, LOCKED = 0, 1, 2, 3, 4
@@ -102,11 +102,13 @@ def _alone(app: AppPaths) -> AbstractContextManager[None]:
 
 
 def _attempt(opened: Release, kind: str) -> int:
-    # It may have ended just before its runner was cut off.
+    # It may have ended just before its runner was cut off, in what follows from a good one.
     ended = read(opened.paths.result)
     if ended is None:
         begin(opened.app, Attempt(kind, opened.plan.id, opened.plan.by, time.time()))
         ended = carry_out(opened)
+    elif ended.state == VERIFIED:
+        keep(opened)
     end(opened.app)
     return _status_of(ended)
 

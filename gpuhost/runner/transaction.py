@@ -14,6 +14,7 @@ from gpuhost.runner import (
     activation,
     backup,
     build,
+    fingerprint,
     migrate,
     prune,
     render,
@@ -124,7 +125,7 @@ def _interrupted_too_often(journal: Journal) -> None:
 def keep(release: Release) -> None:
     """What follows from a good release, and cannot make it a bad one."""
     release.log.stage("keep")
-    _afterwards(release, schedule.install, prune.prune, runners.forget)
+    _afterwards(release, schedule.install, prune.prune, runners.forget, fingerprint.keep)
     release.log.write(f"verified: {release.plan.app} {release.plan.id}")
 
 

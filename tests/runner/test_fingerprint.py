@@ -1,0 +1,171 @@
+"""What is kept of a release that was verified, and what of it follows when it is put back."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gpuhost.runner import __main__ as entry
+from gpuhost.runner import fingerprint, result, schedule
+from gpuhost.runner.files import write_json
+from gpuhost.runner.fingerprint import NAME
+from gpuhost.runner.lock import Attempt, begin
+from gpuhost.runner.plan import Backup, Logs, Migrate, Nginx, Secret
+from gpuhost.runner.release import Release
+from gpuhost.runner.result import VERIFIED, Result
+from tests.runner.at_hand import NEW, App, Programs, app, programs
+
+__all__ = ["app", "programs"]
+
+SECRET = "correct-horse"
+SITE = "server { listen 80; listen [::]:80; server_name a; }\nserver { listen 443 ssl; }\n"
+
+
+@pytest.fixture
+def release(
+    app: App, programs: Programs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Release:
+    """Everything that a release can have, on disk as after its last stage."""
+    monkeypatch.setattr(schedule, "UNITS", tmp_path / "units")
+    (tmp_path / "units").mkdir()
+    for name in ("gpuhost-backup-app.timer", "gpuhost-backup-other.timer"):
+        (tmp_path / "units" / name).write_text("[Timer]\n")
+    (app.paths.home / "logrotate").mkdir()
+    for name in ("conf", "passwd", "group", "state"):
+        (app.paths.home / "logrotate" / name).write_text(name)
+    site = Nginx("host", path=str(tmp_path / "conf.d/gpuhost-app.conf"))
+    secrets = (Secret("TOKEN", file="token"), Secret("MADE", generate="hex"))
+    made = app.release(
+        given={"TOKEN": SECRET},
+        nginx=site,
+        secrets=secrets,
+        backup=Backup(paths=("data",), every="daily"),
+        logs=Logs(("logs/*.log",)),
+    )
+    for path in (made.paths.nginx, Path(site.path)):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(SITE)
+    write_json(made.paths.host, {"services": {}}, mode=0o600)
+    write_json(app.paths.generated, {"MADE": SECRET, "OF_ANOTHER": "1"}, mode=0o600)
+    app.data("token", SECRET)
+    programs.compose({"web": {"restart": "always"}})
+    return made
+
+
+def kept(release: Release) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((release.paths.home / NAME).read_text())
+    return found
+
+
+def names(release: Release) -> set[str]:
+    return {Path(path).name for path in kept(release)["files"]}
+
+
+def test_every_file_of_it(release: Release) -> None:
+    fingerprint.keep(release)
+    assert names(release) == {
+        "plan.json", "compose.yaml", "compose.override.yaml", "nginx.conf", "given.json",
+        "compose.host.json", "generated.json", "token", "gpuhost-app.conf",
+        "gpuhost-backup-app.timer", "conf", "passwd", "group",
+    }  # fmt: skip
+    seen = kept(release)["files"][str(release.paths.given)]
+    assert (seen["mode"], len(seen["sha256"])) == ("0600", 64)
+    assert kept(release)["listens"] == [80, 443]
+
+
+def test_no_secret_is_in_it_and_nobody_else_reads_it(release: Release) -> None:
+    fingerprint.keep(release)
+    file = release.paths.home / NAME
+    assert SECRET not in file.read_text()
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_put_in_place_again_what_that_wrote_is_good_and_no_other_change_is(
+    app: App, release: Release
+) -> None:
+    fingerprint.keep(release)
+    before = kept(release)["files"]
+    for path in (release.paths.compose, release.paths.host):
+        path.write_text("changed")
+    fingerprint.again(release)
+    after = kept(release)["files"]
+    differing = {Path(path).name for path in before if before[path] != after[path]}
+    assert differing == {"compose.host.json"}
+
+
+def test_secrets_of_a_release_that_failed_are_not_its_own(app: App, release: Release) -> None:
+    fingerprint.keep(release)
+    before = kept(release)
+    write_json(app.paths.generated, {"MADE": SECRET, "NEWER": "2"}, mode=0o600)
+    fingerprint.again(release)
+    assert kept(release) == before
+    write_json(app.paths.generated, {"MADE": "another"}, mode=0o600)
+    fingerprint.again(release)
+    assert kept(release) != before
+
+
+@pytest.mark.parametrize("text", [None, "", "[]", '{"format": 0}', '{"format": 1}'])
+def test_nothing_is_made_up_for_a_release_that_has_none(release: Release, text: str | None) -> None:
+    file = release.paths.home / NAME
+    if text is not None:
+        file.write_text(text)
+    fingerprint.again(release)
+    assert (file.read_text() if file.exists() else None) == text
+
+
+@pytest.mark.parametrize(
+    ("section", "plan", "expected"),
+    [
+        ({}, {}, (1, [], True)),
+        ({"restart": "unless-stopped"}, {}, (1, [], False)),
+        ({"restart": "no"}, {}, (1, [], True)),
+        ({"deploy": {"restart_policy": {"condition": "any"}}}, {}, (1, [], False)),
+        ({"scale": 3, "restart": "always"}, {}, (3, [], False)),
+        ({"deploy": {"replicas": 0}, "restart": "always"}, {}, (0, [], False)),
+        ({"scale": 3, "restart": "always"}, {"scale": {"web": 2}}, (2, [], False)),
+        (
+            {
+                "restart": "always",
+                "ports": [
+                    {"target": 80, "published": "8080", "host_ip": "127.0.0.1", "protocol": "tcp"},
+                    {"target": 53, "published": "53", "protocol": "udp"},
+                    {"target": 81, "published": "8100-8110", "host_ip": "0.0.0.0"},
+                    {"target": 82},
+                    {"target": 83, "published": "0"},
+                ],
+            },
+            {},
+            (1, ["127.0.0.1:8080/tcp", "53/udp", "8100-8110/tcp"], False),
+        ),
+    ],
+)
+def test_a_service(
+    app: App,
+    programs: Programs,
+    section: dict[str, Any],
+    plan: dict[str, Any],
+    expected: tuple[int, list[str], bool],
+) -> None:
+    programs.compose({"web": section, "left": {}, "migrate": {}})
+    release = app.release(leave_out=("left",), migrate=Migrate("migrate"), **plan)
+    fingerprint.keep(release)
+    (runs,) = kept(release)["services"].items()
+    assert runs == ("web", dict(zip(("count", "ports", "ends"), expected, strict=True)))
+
+
+def test_cut_off_after_the_end_it_is_kept_by_the_next_runner(
+    app: App, release: Release, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for step in ("schedule.install", "prune.prune", "runners.forget"):
+        monkeypatch.setattr(f"gpuhost.runner.{step}", lambda release: None)
+    ended = Result(NEW, "app", "release", VERIFIED, "ada@desk", "r", NEW, 1.0, 2.0)
+    result.write(release, ended)
+    begin(app.paths, Attempt("release", NEW, "ada@desk", 1.0))
+    monkeypatch.setattr(sys, "argv", ["runner.pyz", "resume", str(app.paths.home)])
+    assert entry.main() == 0
+    assert "compose.yaml" in names(release)
+    assert not app.paths.attempt.exists()
