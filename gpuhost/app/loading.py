@@ -26,8 +26,10 @@ PACKAGED = Path(__file__).parents[1] / "apps"
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 NAME_WORDS = "small letters, digits, - and _, beginning with a letter or digit"
 LARGEST = 1024 * 1024
-# Compose fills in variables wherever it finds them, in x-gpuhost too: what it would refuse there.
-NO_VARIABLE = re.compile(r"(?<!\$)(?:\$\$)*\$\{(?![A-Za-z_]\w*(?::?[-+][^}]*)?\})", re.ASCII)
+# Nothing fills in what would be Compose's variables elsewhere in the file: $NAME and ${…}.
+VARIABLE = re.compile(r"(?<!\$)(?:\$\$)*\$[A-Za-z_{]")
+# In a secret's `value` other secrets are, and they have one form.
+NO_REFERENCE = re.compile(r"(?<!\$)(?:\$\$)*\$(?:[A-Za-z_]|\{(?![A-Za-z_]\w*\}))", re.ASCII)
 
 
 def find(name: str) -> Path:
@@ -88,7 +90,8 @@ def _parts(document: Document) -> tuple[ComposeFile, Extension | None, list[Mist
     given = written.get(KEY)
     mistakes += _variables(given, (KEY,))
     block, of_block = _block(_frozen({} if given is None else given), compose)
-    return compose, block, [*mistakes, *of_block]
+    told = {mistake.place for mistake in mistakes}
+    return compose, block, [*mistakes, *(one for one in of_block if one.place not in told)]
 
 
 def _block(given: Any, compose: ComposeFile) -> tuple[Extension | None, list[Mistake]]:
@@ -136,12 +139,24 @@ def _of_compose(written: Mapping[str, Any]) -> Iterator[Mistake]:
 
 
 def _variables(value: Any, place: Place) -> Iterator[Mistake]:
-    if isinstance(value, str) and NO_VARIABLE.search(value):
-        said = "Compose reads ${ as a variable's beginning, here too: write $${"
-        yield Mistake(place, f"{named(place[1:])}: {said}")
+    if isinstance(value, str):
+        yield from _in_text(value, place)
     elif isinstance(value, dict | list):
         for step, item in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from _variables(item, (*place, step))
+            below = (*place, step)
+            if isinstance(step, str) and VARIABLE.search(step):
+                yield Mistake(below, f"{named(below[1:])}: no variable is filled in in a name")
+            yield from _variables(item, below)
+
+
+def _in_text(text: str, place: Place) -> Iterator[Mistake]:
+    is_template = place[1:2] == ("secrets",) and place[3:] == ("value",)
+    if is_template and NO_REFERENCE.search(text):
+        said = "a secret is filled in as ${NAME}, and nothing else is; write $$ for a $"
+        yield Mistake(place, f"{named(place[1:])}: {said}")
+    if not is_template and VARIABLE.search(text):
+        said = "no variable is filled in here: write what it stands for, and $$ for a $"
+        yield Mistake(place, f"{named(place[1:])}: {said}")
 
 
 def _frozen(value: Any) -> Any:

@@ -2,15 +2,47 @@
 
 from __future__ import annotations
 
+import re
+from ipaddress import IPv6Address
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from gpuhost.app.block import Block, Regex, Seconds, Service, Text
 
-Url = Annotated[str, Field(pattern=r"^https?://[^\s]+$", title="an address, http://…")]
+HOST = re.compile(r"[\w.-]+")
 
 
+def _can_be_asked(url: str) -> str:
+    if not _has_host(url):
+        raise ValueError("the host is a name or an IP address, http://[::1]:3000/")
+    if not _has_port(url):
+        raise ValueError("the port is a number from 1 to 65535")
+    return url
+
+
+def _has_host(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        return bool(IPv6Address(host) if "[" in parts.netloc else HOST.fullmatch(host))
+    except ValueError:
+        return False
+
+
+def _has_port(url: str) -> bool:
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:
+        return False
+
+
+Url = Annotated[
+    str,
+    Field(pattern=r"^https?://[^\s]+$", title="an address, http://…"),
+    AfterValidator(_can_be_asked),
+]
 HeaderName = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$", title="a header's name")
 ]

@@ -136,13 +136,55 @@ REFUSED: list[tuple[str, list[str]]] = [
         "secrets: {A: {}, B: {value: '${A}'}, C: {value: '${B}'}}",
         ["2: x-gpuhost.secrets.C.value: it is made of B, which is made of others itself"],
     ),
-    # Compose fills in variables here too.
+    # Nothing fills in variables here, but secrets in `value`.
     (
-        "with_gpu: {environment: {app: {A: '${B'}}}\nverify: {fatal: ['a$$${b', 'a${B:?c}']}",
+        "with_gpu: {environment: {app: {A: '${B'}}}\nverify: {fatal: ['a$$${b', 'a$b', '$$b$']}",
         [
-            "2: x-gpuhost.with_gpu.environment.app.A: Compose reads ${ as a variable's beginning",
-            "3: x-gpuhost.verify.fatal[0]: Compose reads ${ as a variable's beginning, here too:",
-            "3: x-gpuhost.verify.fatal[1]: Compose reads ${ as a variable's beginning, here too:",
+            "2: x-gpuhost.with_gpu.environment.app.A: no variable is filled in here: write what it",
+            "3: x-gpuhost.verify.fatal[0]: no variable is filled in here: write what it stands for",
+            "3: x-gpuhost.verify.fatal[1]: no variable is filled in here: write what it stands for",
+        ],
+    ),
+    ("directories: {'${DATA}': {}}", ["2: x-gpuhost.directories.${DATA}: no variable is filled"]),
+    ("secrets: {A: {command: [pass, $HOME]}}", ["2: x-gpuhost.secrets.A.command[1]: no variable"]),
+    (
+        "secrets: {A: {}, B: {value: 'x$A'}, C: {value: '${A:-x}'}, D: {value: '${'}}",
+        [
+            "2: x-gpuhost.secrets.B.value: a secret is filled in as ${NAME}, and nothing else is",
+            "2: x-gpuhost.secrets.C.value: a secret is filled in as ${NAME}",
+            "2: x-gpuhost.secrets.D.value: a secret is filled in as ${NAME}",
+        ],
+    ),
+    # Addresses.
+    (
+        "verify: {steps: [{health: {url: 'http://127.0.0.1:${PORT:-3000}/h'}}]}",
+        ["2: x-gpuhost.verify.steps[0].health.url: no variable is filled in here"],
+    ),
+    (
+        "verify: {steps: [{health: {url: 'http://127.0.0.1:99999/h'}}]}",
+        ["2: x-gpuhost.verify.steps[0].health.url = 'http://127.0.0.1:99999/h': the port is a n"],
+    ),
+    (
+        "verify: {steps: [{request: {url: 'http://127.0.0.1:0'}}]}",
+        ["2: x-gpuhost.verify.steps[0].request.url = 'http://127.0.0.1:0': the port is a number"],
+    ),
+    (
+        "verify: {steps: [{health: {url: 'http://a:3000x'}}]}",
+        ["2: x-gpuhost.verify.steps[0].health.url = 'http://a:3000x': the port is a number from"],
+    ),
+    (
+        "verify: {steps: [{health: {url: 'http://[::1/'}}]}",
+        ["2: x-gpuhost.verify.steps[0].health.url = 'http://[::1/': the host is a name or"],
+    ),
+    (
+        "verify: {steps: [{health: {url: 'http://[::g]/'}}]}",
+        ["2: x-gpuhost.verify.steps[0].health.url = 'http://[::g]/': the host is a name or"],
+    ),
+    (
+        "verify: {steps: [{health: {url: 'http:///h'}}, {health: {url: 'https://:3/'}}]}",
+        [
+            "2: x-gpuhost.verify.steps[0].health.url = 'http:///h': the host is a name or",
+            "2: x-gpuhost.verify.steps[1].health.url = 'https://:3/': the host is a name or",
         ],
     ),
     # Both, in one go; what is wrong in a part hides nothing in another.
@@ -170,6 +212,9 @@ ALLOWED = [
     "scale: {worker: 3}",  # its container_name goes, and its port is the engine's to choose
     "with_gpu: {environment: {app: {A: 1, B: true, C: text}}}",
     "verify: {steps: [{health: {url: 'http://x', expect: {json: {ok: true, n: 3}}}}]}",
+    "verify: {steps: [{health: {url: 'http://[::1]:3000/h'}}, {health: {url: 'http://a_b-c'}}]}",
+    "secrets: {A: {}, B: {value: '$$x${A}$${A}$'}}",
+    "verify: {steps: [{command: {service: app, run: [sh, -c, 'test -n \"$$HOME\"; echo $1$']}}]}",
     "public: ['app:3000']\nproject: other",
     "nginx: {where: container, service: proxy, config: n/d.conf, upstream: 'app:3000'}",
 ]
@@ -189,10 +234,10 @@ def test_numbers_and_truth_are_text_to_a_container(tmp_path: Path) -> None:
 
 
 def test_two_dollars_are_one_as_in_all_of_a_compose_file(tmp_path: Path) -> None:
-    written = ["a$$", "$1", "$${b", "${B}", "${B:-c}", "$$$$", "$"]
+    written = ["a$$", "$1", "$${b", "$$B", "$${B:-c}", "$$$$", "$"]
     environment = ", ".join(f"A{n}: '{text}'" for n, text in enumerate(written))
     app = app_of(tmp_path, f"with_gpu: {{environment: {{app: {{{environment}}}}}}}")
-    read = ["a$", "$1", "${b", "${B}", "${B:-c}", "$$", "$"]
+    read = ["a$", "$1", "${b", "$B", "${B:-c}", "$$", "$"]
     assert list(app.block.with_gpu.environment["app"].values()) == read
 
 
