@@ -10,12 +10,13 @@ from gpuhost.runner.commands import attempt
 from gpuhost.runner.compose import ask, started, words
 from gpuhost.runner.compose import environment as compose_environment
 from gpuhost.runner.container import Container
-from gpuhost.runner.containers import note
+from gpuhost.runner.containers import broken, made, note
 from gpuhost.runner.failure import Failure
 from gpuhost.runner.images import OURS
 from gpuhost.runner.release import Release
 from gpuhost.runner.render import write_host_file
 from gpuhost.runner.waiting import wait_until_up
+from gpuhost.runner.watch import Watch
 
 # Beyond the app's own loading time: pulling a container's file systems together takes a while.
 SPARE = 120
@@ -55,12 +56,15 @@ def start(release: Release) -> None:
         *scale,
         *running,
     )
-    outcome = attempt(
-        release.log,
-        *command,
-        seconds=release.plan.verify.start_s + SPARE,
-        env=compose_environment(release),
-    )
+    with Watch(release) as watch:
+        outcome = attempt(
+            release.log,
+            *command,
+            seconds=release.plan.verify.start_s + SPARE,
+            env=compose_environment(release),
+        )
+    if trouble := watch.trouble or (None if outcome.ok else broken(release, made(release))):
+        raise Failure(f"docker compose up: {trouble}", output=outcome.tail)
     if not outcome.ok:
         said, fix = cause(outcome.tail, outcome.status)
         raise Failure(f"docker compose up: {said}", output=outcome.tail, fix=fix)

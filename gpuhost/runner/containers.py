@@ -57,6 +57,17 @@ def broken(release: Release, containers: Sequence[Container] | None = None) -> s
     return f"its log says: {said}" if said else None
 
 
+def made(release: Release) -> tuple[Container, ...]:
+    """Its own that were not there when the start began: Compose has stopped none of them."""
+    return tuple(one for one in own(release) if one.id not in release.before.by_id)
+
+
+def looping(release: Release) -> Container | None:
+    """One of those that has shown already that it will not come up."""
+    ended = (_as_it_ended(release, container) for container in made(release))
+    return next((container for container in ended if container.loop), None)
+
+
 def _as_it_ended(release: Release, container: Container) -> Container:
     """A container that runs again has forgotten how it ended; the engine's events have not."""
     if not container.restarts or container.oom_killed:

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from gpuhost.runner import activation, containers
+from gpuhost.runner import activation, containers, watch
 from gpuhost.runner.failure import Failure
+from gpuhost.runner.plan import Verify
 from tests.runner.at_hand import App, Programs, app, programs
 
 __all__ = ["app", "programs"]
@@ -43,11 +44,21 @@ def test_compose_that_refuses_is_quoted(app: App, programs: Programs) -> None:
         activation.start(app.release())
 
 
-def described(name: str, service: str, image: str, **labels: str) -> dict[str, Any]:
+def described(
+    name: str,
+    service: str,
+    image: str,
+    *,
+    status: str = "running",
+    restarts: int = 0,
+    **labels: str,
+) -> dict[str, Any]:
     """A container, as `docker inspect` shows it."""
     return {
+        "Id": f"id-of-{name}",
+        "RestartCount": restarts,
         "Name": f"/{name}",
-        "State": {"Status": "running", "ExitCode": 0},
+        "State": {"Status": status, "ExitCode": int(status != "running")},
         "HostConfig": {"RestartPolicy": {"Name": "unless-stopped"}},
         "Config": {"Image": image, "Labels": {"com.docker.compose.service": service, **labels}},
     }
@@ -90,3 +101,68 @@ def test_a_terminal_s_codes_are_not_part_of_a_log(app: App, programs: Programs) 
     programs.compose({"api": {}})
     programs.answer("docker compose * logs *", "\x1b[2Kapi-1  | \x1b[1;31mLoading\x1b[0m model\n")
     assert containers.logs(app.release()) == ("api-1  | Loading model",)
+
+
+LOOPS = described("db", "db", "gpuhost/app/db:aaaaaaaaaaaa", status="restarting", restarts=3)
+ENDED = described("db", "db", "gpuhost/app/db:aaaaaaaaaaaa", status="exited")
+OLD = described("web-before", "web", "gpuhost/app/web:bbbbbbbbbbbb", status="exited")
+
+
+@pytest.fixture
+def starting(app: App, programs: Programs, monkeypatch: pytest.MonkeyPatch) -> Programs:
+    """A project whose `up` waits until a container is stopped."""
+    monkeypatch.setattr(watch, "PAUSE", 0.01)
+    app.paths.shared.mkdir()
+    programs.compose({"web": {}, "db": {}})
+    stopped = programs.directory / "stopped"
+    programs.answer("docker stop *", then=f"touch {stopped}")
+    waits = f"for i in $(seq 100); do [ -e {stopped} ] && exit 1; sleep 0.1; done"
+    programs.answer("docker compose * up *", "container db exited (1)\n", then=waits)
+    return programs
+
+
+def has(programs: Programs, *, before: list[dict[str, Any]], made: list[dict[str, Any]]) -> None:
+    """What there is before `up`, and after it began."""
+    programs.answer("docker ps *", "some")
+    later = json.dumps([*before, *made])
+    has_begun = f"if grep -q ' up ' {programs.directory}/calls; then echo '{later}'; exit; fi"
+    programs.answer("docker inspect *", then=f"{has_begun}; echo '{json.dumps(before)}'")
+
+
+def test_a_restart_loop_ends_compose_that_waits_for_it_and_is_named(
+    app: App, starting: Programs
+) -> None:
+    has(starting, before=[OLD], made=[LOOPS])
+    with pytest.raises(Failure) as raised:
+        activation.start(app.release())
+    assert raised.value.said == "docker compose up: db: restart loop, exit 1 each time"
+    assert raised.value.output == ("container db exited (1)",)
+    assert starting.called("docker stop") == ["docker stop -t 10 db"]
+
+
+@pytest.mark.parametrize(
+    ("before", "made", "log", "said"),
+    [
+        ([OLD], [ENDED], "", "docker compose up: db: exited with 1"),
+        ([OLD], [], "web | no kernel\n", "docker compose up: its log says: web | no kernel"),
+        # What Compose itself has stopped, and what looped before, is not why.
+        ([OLD, LOOPS], [], "", "docker compose up: port 80 is published by another container"),
+    ],
+)
+def test_what_compose_failed_of_is_asked_of_the_containers_that_it_made(
+    app: App,
+    starting: Programs,
+    before: list[dict[str, Any]],
+    made: list[dict[str, Any]],
+    log: str,
+    said: str,
+) -> None:
+    has(starting, before=before, made=made)
+    taken = "Bind for 0.0.0.0:80 failed: port is already allocated\n"
+    starting.answer("docker compose * up *", taken, status=1)
+    starting.answer("docker compose * logs *", log)
+    with pytest.raises(Failure) as raised:
+        activation.start(app.release(verify=Verify(fatal=("no kernel",))))
+    assert raised.value.said.startswith(said)
+    assert raised.value.output == (taken.strip(),)
+    assert not starting.called("docker stop")
