@@ -19,6 +19,8 @@ from gpuhost.runner.shape import from_json
 
 # YYYYMMDD-HHMMSS-REASON; what a restore set aside has another kind of name, and is never removed.
 NAME = re.compile(r"^\d{8}-\d{6}-[a-z-]+(\.\d+)?$")
+# Written last: what has none was cut off.
+MANIFEST = "manifest.json"
 PIECE = 1 << 20
 
 
@@ -44,7 +46,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Manifest:
-    """manifest.json, written last."""
+    """What a backup holds."""
 
     app: str
     release: str  # the one that ran
@@ -93,7 +95,7 @@ def begin(app: AppPaths, reason: str) -> Path:
     """The directory of a new backup (0700); what was left of one that was cut off is removed."""
     app.backups.mkdir(mode=0o700, parents=True, exist_ok=True)
     for home in _homes(app):
-        if _read(home) is None:
+        if not (home / MANIFEST).exists():
             shutil.rmtree(home)
     name = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{reason}"
     number = 1
@@ -109,7 +111,7 @@ def begin(app: AppPaths, reason: str) -> Path:
 def finish(home: Path, manifest: Manifest) -> None:
     for item in manifest.items:
         _synced(home / item.file)
-    write_json(home / "manifest.json", asdict(manifest), mode=0o600)
+    write_json(home / MANIFEST, asdict(manifest), mode=0o600)
 
 
 def prune(app: AppPaths, keep: int, log: Log) -> None:
@@ -118,9 +120,12 @@ def prune(app: AppPaths, keep: int, log: Log) -> None:
     for stored in good(app)[:-keep]:
         if stored.name not in needed:
             # First the manifest: half a backup must not look like one.
-            (stored.home / "manifest.json").unlink()
+            (stored.home / MANIFEST).unlink()
             shutil.rmtree(stored.home)
             log.write(f"old backup removed: {stored.name}")
+    for home in _homes(app):
+        if _read(home) is None:
+            log.write(f"backup {home.name}: its manifest cannot be read; it is left as it is")
 
 
 def sha256(path: Path) -> str:
@@ -139,7 +144,7 @@ def _homes(app: AppPaths) -> list[Path]:
 
 def _read(home: Path) -> Stored | None:
     try:
-        value = json.loads((home / "manifest.json").read_text(encoding="utf-8"))
+        value = json.loads((home / MANIFEST).read_text(encoding="utf-8"))
         return Stored(home, from_json(Manifest, value))
     except (OSError, ValueError, TypeError, AttributeError):
         return None

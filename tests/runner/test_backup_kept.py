@@ -29,13 +29,25 @@ def a_stored(app: App, name: str, *, is_good: bool = True) -> Path:
 def test_half_a_backup_is_none_and_goes_with_the_next(app: App) -> None:
     app.data("data/file")
     a_stored(app, "20260101-000000-schedule", is_good=False)
-    damaged = a_stored(app, "20260102-000000-schedule")
-    (damaged / "manifest.json").write_text('{"app": ')
     aside = app.paths.backups / "before-restore-20260101-000000"
     aside.mkdir()
     assert stored.good(app.paths) == []
     name = backup.backup(app.release(backup=Backup(paths=("data",))), "schedule")
     assert sorted(path.name for path in app.paths.backups.iterdir()) == sorted([name, aside.name])
+
+
+@pytest.mark.parametrize("manifest", ['{"app": ', '{"app": "app", "taken": "of another version"}'])
+def test_a_backup_whose_manifest_cannot_be_read_is_left_for_a_person(
+    app: App, manifest: str
+) -> None:
+    app.data("data/file")
+    unread = a_stored(app, "20260102-000000-schedule")
+    (unread / "manifest.json").write_text(manifest)
+    assert stored.good(app.paths) == []
+    release = app.release(backup=Backup(paths=("data",), keep=1))
+    backup.backup(release, "schedule")
+    assert (unread / "1-data.tar.gz").exists()
+    assert f"{unread.name}: its manifest cannot be read" in release.paths.log.read_text()
 
 
 def test_old_backups_go_but_not_those_that_somebody_refers_to(app: App) -> None:
