@@ -6,16 +6,16 @@ from collections.abc import Collection, Iterable
 
 from gpuhost.runner import fingerprint, nginx, verification
 from gpuhost.runner.causes import cause
-from gpuhost.runner.commands import attempt
+from gpuhost.runner.commands import Outcome, attempt
 from gpuhost.runner.compose import ask, started, words
 from gpuhost.runner.compose import environment as compose_environment
 from gpuhost.runner.container import Container
-from gpuhost.runner.containers import broken, made, note
+from gpuhost.runner.containers import broken, made, note, own
 from gpuhost.runner.failure import Failure
 from gpuhost.runner.images import OURS
 from gpuhost.runner.release import Release
 from gpuhost.runner.render import write_host_file
-from gpuhost.runner.waiting import wait_until_up
+from gpuhost.runner.waiting import in_words, wait_until_up
 from gpuhost.runner.watch import Watch
 
 # Beyond the app's own loading time: pulling a container's file systems together takes a while.
@@ -56,18 +56,24 @@ def start(release: Release) -> None:
         *scale,
         *running,
     )
+    limit = release.plan.verify.start_s + SPARE
     with Watch(release) as watch:
-        outcome = attempt(
-            release.log,
-            *command,
-            seconds=release.plan.verify.start_s + SPARE,
-            env=compose_environment(release),
-        )
-    if trouble := watch.trouble or (None if outcome.ok else broken(release, made(release))):
-        raise Failure(f"docker compose up: {trouble}", output=outcome.tail)
+        outcome = attempt(release.log, *command, seconds=limit, env=compose_environment(release))
+    if watch.trouble:
+        raise Failure(f"docker compose up: {watch.trouble}", output=outcome.tail)
     if not outcome.ok:
-        said, fix = cause(outcome.tail, outcome.status)
+        said, fix = _why(release, outcome)
         raise Failure(f"docker compose up: {said}", output=outcome.tail, fix=fix)
+
+
+def _why(release: Release, failed: Outcome) -> tuple[str, str]:
+    """What the containers that it made say, before Compose's own word for it; and what to do."""
+    if trouble := broken(release, made(release)):
+        return trouble, ""
+    said, fix = cause(failed.tail, failed.status)
+    if failed.status is None and (waited_for := [one for one in own(release) if not one.is_up]):
+        return f"{said}; {in_words(waited_for)}", fix
+    return said, fix
 
 
 def _take_down_others(

@@ -32,7 +32,7 @@ def wait_until_up(release: Release) -> None:
         now = time.monotonic()
         if now - began > limit:
             raise Failure(
-                f"not up after {limit} s: {_in_words(waited_for) or 'no container was started'}",
+                f"not up after {limit} s: {in_words(waited_for) or 'no container was started'}",
                 fix="if it only needs longer, raise verify.start_s in the app file",
             )
         if now - said >= SAID_EVERY:
@@ -44,8 +44,8 @@ def wait_until_up(release: Release) -> None:
 def _progress(release: Release, waited_for: list[Container], seconds: float) -> str:
     loading = loading_line(release)
     tail = f"; still loading: {loading.strip()}" if loading else ""
-    return f"waiting, {seconds:.0f} s: {_in_words(waited_for)}{tail}"
+    return f"waiting, {seconds:.0f} s: {in_words(waited_for)}{tail}"
 
 
-def _in_words(containers: list[Container]) -> str:
+def in_words(containers: list[Container]) -> str:
     return ", ".join(f"{one.service} is {one.health or one.state}" for one in containers)

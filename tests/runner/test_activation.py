@@ -166,3 +166,12 @@ def test_what_compose_failed_of_is_asked_of_the_containers_that_it_made(
     assert raised.value.said.startswith(said)
     assert raised.value.output == (taken.strip(),)
     assert not starting.called("docker stop")
+
+
+def test_what_compose_waited_for_in_vain_is_named(
+    app: App, starting: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(activation, "SPARE", 0)
+    has(starting, before=[LOOPS], made=[])
+    with pytest.raises(Failure, match="took too long and was ended; db is restarting"):
+        activation.start(app.release(verify=Verify(start_s=1)))
