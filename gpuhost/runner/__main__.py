@@ -102,12 +102,12 @@ def _alone(app: AppPaths) -> AbstractContextManager[None]:
 
 
 def _attempt(opened: Release, kind: str) -> int:
-    # It may have ended just before its runner was cut off, in what follows from a good one.
     ended = read(opened.paths.result)
     if ended is None:
         begin(opened.app, Attempt(kind, opened.plan.id, opened.plan.by, time.time()))
         ended = carry_out(opened)
-    elif ended.state == VERIFIED:
+    elif ended.state == VERIFIED and attempt(opened.app):
+        # Its runner was cut off in what follows from a good one.
         keep(opened)
     end(opened.app)
     return _status_of(ended)

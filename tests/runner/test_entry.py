@@ -15,7 +15,7 @@ from gpuhost.runner import result
 from gpuhost.runner.lock import Attempt, begin, lock
 from gpuhost.runner.plan import Backup
 from gpuhost.runner.release import Release
-from gpuhost.runner.result import Result
+from gpuhost.runner.result import RESTORED, VERIFIED, Result
 from tests.runner.at_hand import NEW, OLD, App, app
 from tests.runner.ended import ended
 
@@ -29,6 +29,7 @@ class Carried:
 
     def __init__(self) -> None:
         self.ids: list[str] = []
+        self.kept: list[str] = []
         self.wrong: dict[str, Exception] = {}
 
     def out(self, release: Release) -> Result:
@@ -43,6 +44,7 @@ class Carried:
 def carried(monkeypatch: pytest.MonkeyPatch) -> Carried:
     made = Carried()
     monkeypatch.setattr(entry, "carry_out", made.out)
+    monkeypatch.setattr(entry, "keep", lambda release: made.kept.append(release.plan.id))
     return made
 
 
@@ -98,6 +100,21 @@ def test_the_second_of_two_is_refused_with_the_firsts_name(
         assert run("release", NEW) == 4
     assert f"another is at it: release {OLD} by ada@desk" in capsys.readouterr().err
     assert carried.ids == []
+
+
+@pytest.mark.parametrize(
+    ("state", "is_under_way", "kept"),
+    [(VERIFIED, True, [NEW]), (RESTORED, True, []), (VERIFIED, False, [])],
+)
+def test_cut_off_after_its_result_what_follows_from_it_is_done_all_the_same(
+    app: App, run: Run, carried: Carried, state: str, is_under_way: bool, kept: list[str]
+) -> None:
+    release = app.release(NEW)
+    result.write(release, ended(release, state))
+    if is_under_way:
+        begin(app.paths, Attempt("release", NEW, "ada@desk", 0.0))
+    assert run("release", NEW) == (0 if state == VERIFIED else 1)
+    assert (carried.kept, carried.ids, app.paths.attempt.exists()) == (kept, [], False)
 
 
 # What systemd does not start a runner again after, in release_begin.sh and gpuhost-resume@.service.
