@@ -42,6 +42,19 @@ class Difference:
     expired: Ignored | None = None
 
     @property
+    def kind(self) -> str:
+        """One word: ok (or does not apply), unknown, accepted, warn, or the cause."""
+        if self.finding.status in (Status.OK, Status.SKIP):
+            return Status.OK.value
+        if self.finding.status is Status.UNKNOWN:
+            return Status.UNKNOWN.value
+        if self.accepted:
+            return "accepted"
+        if self.finding.status is Status.WARN:
+            return Status.WARN.value
+        return (self.cause or Cause.NEW).value
+
+    @property
     def counts(self) -> bool:
         """Whether it is more than a warning, and nobody has accepted it."""
         return self.finding.status is Status.FAIL and self.accepted is None

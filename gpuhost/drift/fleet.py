@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+
+from pyinfra.api.host import Host
 
 from gpuhost.checks.registry import run_checks
-from gpuhost.drift.difference import Difference, difference
+from gpuhost.drift.difference import Cause, Difference, difference, judged
 from gpuhost.drift.report import DriftReport, HostDrift, Standing
+from gpuhost.drift.trend import Reading, disk_trend, free_by_mount
 from gpuhost.fleet.inventory import Fleet
 from gpuhost.fleet.report import HostStatus
 from gpuhost.fleet.visiting import Trouble, each_host, visit
@@ -21,6 +25,7 @@ class _Judged:
     differences: list[Difference]
     applied_at: int | None
     applied_by: str
+    disks: Mapping[str, int]
 
 
 def drift_of(
@@ -30,28 +35,39 @@ def drift_of(
     deadline: float,
     told: Callable[[str], None],
     pending_fails: bool = False,
+    disks: Mapping[str, Sequence[Reading]] | None = None,
 ) -> DriftReport:
     """Judge every host, in parallel. Ctrl-C and the deadline end it with what is known so far.
 
     + seconds: for one host, from connecting to the last check
     + deadline: seconds for all of them
     + told: hears of each host as soon as it is done
+    + disks: by host, what earlier runs found free
     """
     at = int(time.time())
-    visits = each_host(
-        fleet, lambda host: visit(fleet, host, seconds, _judge), told, deadline=deadline
-    )
+
+    def visited(host: Host) -> _Judged | Trouble:
+        before = (disks or {}).get(host.name, ())
+        return visit(fleet, host, seconds, partial(_judge, at, before))
+
+    visits = each_host(fleet, visited, told, deadline=deadline)
     hosts = tuple(_host(name, found) for name, found in visits.found.items())
     return DriftReport(hosts, at, visits.interrupted, pending_fails)
 
 
-def _judge(now: Snapshot, declared: Settings) -> _Judged:
+def _judge(at: int, before: Sequence[Reading], now: Snapshot, declared: Settings) -> _Judged:
     findings = run_checks(now, declared)
+    differences = [difference(finding, now, declared) for finding in findings]
+    free = free_by_mount(now, declared)
+    if filling := disk_trend(before, (at, free)):
+        # Nobody applied that: the host changes by itself.
+        differences.append(judged(filling, Cause.DRIFT, now, declared))
     applied = now.applied
     return _Judged(
-        [difference(finding, now, declared) for finding in findings],
+        differences,
         applied.at if applied else None,
         applied.by if applied else "",
+        free,
     )
 
 
@@ -70,4 +86,5 @@ def _host(name: str, found: _Judged | Trouble) -> HostDrift:
         found.differences,
         applied_at=found.applied_at,
         applied_by=found.applied_by,
+        disks=found.disks,
     )

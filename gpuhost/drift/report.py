@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import Enum
 from importlib.metadata import version
 from typing import Any
@@ -37,6 +37,7 @@ class HostDrift:
     + reason: one line, why it is unreachable or an error
     + fix: what a person does about that
     + settings_wrong: the reason is a mistake in its settings, so nothing was asked of the host
+    + disks: bytes free, by where the file system is mounted
     """
 
     host: str
@@ -47,6 +48,7 @@ class HostDrift:
     reason: str = ""
     fix: str = ""
     settings_wrong: bool = False
+    disks: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def judged(
@@ -56,11 +58,20 @@ class HostDrift:
         *,
         applied_at: int | None = None,
         applied_by: str = "",
+        disks: Mapping[str, int] | None = None,
     ) -> HostDrift:
         """A host that was read. With something unknown it is an error, whatever else is wrong."""
         unread = [one.finding.id for one in differences if one.finding.status is Status.UNKNOWN]
         reason = f"could not be read: {', '.join(unread)}" if unread else ""
-        return cls(host, _standing(differences), tuple(differences), applied_at, applied_by, reason)
+        return cls(
+            host,
+            _standing(differences),
+            tuple(differences),
+            applied_at,
+            applied_by,
+            reason,
+            disks=disks or {},
+        )
 
     @property
     def told(self) -> list[Difference]:

@@ -7,8 +7,9 @@ from rich.table import Table
 from rich.text import Text
 
 from gpuhost.checks.finding import Status
-from gpuhost.drift.difference import Cause, Difference
+from gpuhost.drift.difference import Difference
 from gpuhost.drift.report import DriftReport, HostDrift, Standing
+from gpuhost.drift.since import Change, Since
 from gpuhost.outputs.clock import minute
 from gpuhost.outputs.table import plain
 
@@ -30,6 +31,29 @@ def print_drift(report: DriftReport, console: Console) -> None:
         if host.told or host.fix:
             console.print()
             _details(host, console)
+
+
+def print_since(changes: Since, console: Console) -> None:
+    """What is new and what is gone, a line each."""
+    if changes.at is None:
+        console.print("No earlier run to compare with: this is the first one.\n")
+        return
+    console.print(f"Since {minute(changes.at)} UTC: {changes_in_words(changes)}")
+    for word, style, found in (("new", "bold red", changes.new), ("gone", "green", changes.gone)):
+        for one in found:
+            line = Text.assemble("  ", (f"{word:4}", style), f" {change_in_words(one)}")
+            console.print(line, soft_wrap=True)
+    console.print()
+
+
+def changes_in_words(changes: Since) -> str:
+    """ "2 new, 1 gone"; "nothing new, nothing gone"."""
+    return f"{len(changes.new) or 'nothing'} new, {len(changes.gone) or 'nothing'} gone"
+
+
+def change_in_words(one: Change) -> str:
+    """ "gpu1: swap.size (drift)"."""
+    return plain(f"{one.host}: {one.id} ({one.kind})").replace("\n", "?")
 
 
 def worst_first(report: DriftReport) -> list[HostDrift]:
@@ -67,15 +91,7 @@ def findings_in_words(host: HostDrift) -> str:
 
 def kind(one: Difference) -> str:
     """One word for a finding, as the summary counts it."""
-    if one.finding.status in (Status.OK, Status.SKIP):
-        return Status.OK.value
-    if one.finding.status is Status.UNKNOWN:
-        return Status.UNKNOWN.value
-    if one.accepted:
-        return "accepted"
-    if one.finding.status is Status.WARN:
-        return Status.WARN.value
-    return (one.cause or Cause.NEW).value
+    return one.kind
 
 
 def _details(host: HostDrift, console: Console) -> None:

@@ -1,0 +1,180 @@
+"""The directory of earlier runs: what is in it, what is taken away, what is passed over."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from gpuhost.drift import history
+from gpuhost.drift.history import History, NotARun, parsed
+from gpuhost.drift.report import DriftReport
+from gpuhost.drift.since import open_now
+from gpuhost.drift.trend import DAY
+from tests.drift.reports import AT, host, report, unreachable
+
+
+class Kept:
+    """A history and what it says."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.said: list[str] = []
+        assert self.again().obstacle() == ""
+
+    def again(self) -> History:
+        """As the next run sees it."""
+        return History(self.directory, self.said.append)
+
+    def keep(self, run: DriftReport) -> None:
+        self.again().keep(run, open_now(run, {}))
+
+    @property
+    def names(self) -> list[str]:
+        return sorted(file.name for file in self.directory.iterdir())
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Kept:
+    return Kept(tmp_path / "runs")
+
+
+def test_what_comes_back_is_what_was_kept(kept: Kept) -> None:
+    gpu1 = replace(host("gpu1", swap_size="drift", disk_full="ok"), disks={"/": 5})
+    kept.keep(report(gpu1, unreachable("gpu2")))
+    run = kept.again().newest(AT + 1)
+    assert run is not None
+    assert run.at == AT
+    assert run.open == {"gpu1": {"swap.size": "drift"}, "gpu2": {"host.read": "unreachable"}}
+    assert run.disks == {"gpu1": {"/": 5}, "gpu2": {}}
+    assert kept.said == []
+
+
+def test_a_file_is_the_report_without_what_is_good(kept: Kept) -> None:
+    run = report(host("gpu1", swap_size="drift", disk_full="ok", memory_total="skip"))
+    kept.keep(run)
+    assert kept.names == ["2026-11-21T221904Z.json"]
+    text = (kept.directory / kept.names[0]).read_text()
+    assert text.count("\n") == 1
+    found = json.loads(text)
+    assert found.pop("open") == {"gpu1": {"swap.size": "drift"}}
+    assert found["hosts"][0].pop("disks") == {}
+    expected = run.to_json()
+    del expected["hosts"][0]["findings"][1:]
+    assert found == expected
+
+
+def test_a_hundred_good_hosts_are_few_bytes(kept: Kept) -> None:
+    good = {f"noun_{place}": "ok" for place in range(60)}
+    kept.keep(report(*(host(f"gpu{place}", **good) for place in range(100))))
+    assert (kept.directory / kept.names[0]).stat().st_size < 20_000
+
+
+def test_it_is_nobody_elses_business(kept: Kept) -> None:
+    kept.keep(report(host("gpu1", swap_size="drift")))
+    assert stat.S_IMODE(kept.directory.stat().st_mode) == 0o700
+    assert stat.S_IMODE((kept.directory / kept.names[0]).stat().st_mode) == 0o600
+
+
+def test_the_oldest_are_taken_away(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "KEPT", 3)
+    (kept.directory / "notes.txt").touch()
+    for day in range(5):
+        kept.keep(report(host("gpu1", swap_size="drift"), at=AT + day * DAY))
+    assert kept.names == [
+        "2026-11-23T221904Z.json",
+        "2026-11-24T221904Z.json",
+        "2026-11-25T221904Z.json",
+        "notes.txt",
+    ]
+
+
+def test_a_run_that_dies_while_it_writes_leaves_the_last_one_whole(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept.keep(report(host("gpu1", swap_size="drift")))
+    before = kept.names
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fchmod", full)
+    with pytest.raises(OSError, match="No space"):
+        kept.keep(report(host("gpu1", swap_size="ok"), at=AT + 1))
+    assert kept.names == before
+
+
+BROKEN = {
+    "empty": "",
+    "cut off": '{"schema":1,"at":17952',
+    "a list": "[]",
+    "null": "null",
+    "another schema": '{"schema":2}',
+    "no open": f'{{"schema":1,"at":{AT},"hosts":[]}}',
+    "a host that is none": f'{{"schema":1,"at":{AT},"open":{{}},"hosts":[1]}}',
+    "open is a list": f'{{"schema":1,"at":{AT},"open":[],"hosts":[]}}',
+    "endless": "[" * 100_000,
+    "a time that is none": '{"schema":1,"at":"x","open":{},"hosts":[]}',
+}
+
+
+@pytest.mark.parametrize("text", BROKEN.values(), ids=BROKEN)
+def test_a_broken_run_is_passed_over(kept: Kept, text: str) -> None:
+    kept.keep(report(host("gpu1", swap_size="drift")))
+    broken = kept.directory / "2026-11-22T000000Z.json"
+    broken.write_text(text)
+    again = kept.again()
+    for _ in range(2):
+        run = again.newest(AT + DAY)
+        assert run is not None
+        assert run.at == AT
+        assert set(again.disks(AT + DAY)) == {"gpu1"}
+    (said,) = kept.said
+    assert said.startswith(f"{broken} is passed over: ")
+    assert "\n" not in said
+
+
+def test_foreign_files_are_passed_over_and_left_alone(kept: Kept) -> None:
+    (kept.directory / "README").write_text("Runs of the nightly check.")
+    (kept.directory / "2026-11-21T000000Z.json.bak").write_text("{}")
+    (kept.directory / ".2026-11-21T000000Z.json.x.new").write_text("{")
+    (kept.directory / "2026-11-21T010000Z.json").mkdir()
+    (kept.directory / "2026-11-21T020000Z.json").write_bytes(b"\xff\xfe")
+    assert kept.again().newest(AT) is None
+    assert len(kept.said) == 4
+    assert len(kept.names) == 5
+
+
+def test_a_run_of_a_clock_that_was_wrong_is_not_the_last_one(kept: Kept) -> None:
+    kept.keep(report(host("gpu1", swap_size="drift"), at=AT + 9999 * DAY))
+    kept.keep(report(host("gpu1", swap_size="drift")))
+    run = kept.again().newest(AT + DAY)
+    assert run is not None
+    assert run.at == AT
+
+
+def test_of_many_runs_a_few_tell_the_trend(kept: Kept) -> None:
+    for hour in range(100):
+        kept.keep(report(replace(host("gpu1", a_b="ok"), disks={"/": hour}), at=AT + hour * 3600))
+    kept.keep(report(replace(host("gpu1", a_b="ok"), disks={"/": 1}), at=AT - 31 * DAY))
+    found = kept.again().disks(AT + 100 * 3600)["gpu1"]
+    assert 20 <= len(found) <= 30
+    assert found[0] == (AT + 99 * 3600, {"/": 99})
+    assert min(at for at, _ in found) >= AT
+
+
+def test_a_directory_that_cannot_be(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    assert "File exists" in History(file, print).obstacle()
+    assert "No such file" in History(tmp_path / "no" / "runs", print).obstacle()
+    assert History(Path("/proc/self"), print).obstacle().startswith("cannot write in /proc/self")
+
+
+def test_what_is_parsed_is_what_is_asked_for() -> None:
+    with pytest.raises(NotARun, match="its schema is 2, not 1"):
+        parsed('{"schema": 2}')

@@ -1,0 +1,124 @@
+"""What is new since the run before, and what is gone."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+
+from gpuhost.drift.report import HostDrift, Standing
+from gpuhost.drift.since import Open, Since, open_now, since
+from gpuhost.outputs.drift import print_since
+from gpuhost.outputs.table import console
+from tests.drift.reports import AT, host, report, unreachable
+
+
+def compared(before: list[HostDrift], *later: list[HostDrift]) -> tuple[list[str], list[str]]:
+    """New and gone in the last of several runs, as "gpu1 swap.size drift"."""
+    known: Open = open_now(report(*before), {})
+    changes = Since()
+    for hosts in later:
+        now = open_now(report(*hosts), known)
+        changes, known = since(AT, known, now), now
+    new, gone = (
+        [f"{one.host} {one.id} {one.kind}" for one in some] for some in (changes.new, changes.gone)
+    )
+    return new, gone
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "new", "gone"),
+    [
+        ("drift", "drift", False, False),
+        ("ok", "drift", True, False),
+        ("ok", "unknown", True, False),
+        ("ok", "warn", True, False),
+        ("drift", "ok", False, True),
+        ("unknown", "ok", False, True),
+        # What is accepted needs nobody; when that has expired it does again.
+        ("drift", "accepted", False, True),
+        ("accepted", "drift", True, False),
+        ("accepted", "ok", False, False),
+        # What matters more is told anew, what matters less is not.
+        ("pending", "drift", True, False),
+        ("warn", "new", True, False),
+        ("warn", "unknown", True, False),
+        ("drift", "pending", False, False),
+        ("pending", "new", False, False),
+        ("drift", "unknown", False, False),
+    ],
+)
+def test_one_finding(before: str, now: str, new: bool, gone: bool) -> None:
+    found = compared([host("gpu1", swap_size=before)], [host("gpu1", swap_size=now)])
+    assert (bool(found[0]), bool(found[1])) == (new, gone)
+
+
+def test_what_could_not_be_read_for_a_night_is_nothing_new() -> None:
+    drifting, unread = (host("gpu1", swap_size=kind) for kind in ("drift", "unknown"))
+    assert compared([drifting], [unread], [drifting]) == ([], [])
+
+
+def test_a_host_that_is_away_for_a_night() -> None:
+    there, away = host("gpu1", swap_size="drift"), unreachable("gpu1")
+    assert compared([there], [away]) == (["gpu1 host.read unreachable"], [])
+    assert compared([there], [away], [away]) == ([], [])
+    assert compared([there], [away], [there]) == ([], ["gpu1 host.read unreachable"])
+    mended = host("gpu1", swap_size="ok")
+    gone = {"gpu1 host.read unreachable", "gpu1 swap.size drift"}
+    assert set(compared([there], [away], [mended])[1]) == gone
+
+
+def test_another_reason_for_not_being_read_is_nothing_new() -> None:
+    hangs = HostDrift("gpu1", Standing.ERROR, reason="no answer within 30 s")
+    assert compared([unreachable("gpu1")], [hangs]) == ([], [])
+
+
+def test_a_run_with_a_part_of_the_hosts_says_nothing_of_the_others() -> None:
+    one, two = host("gpu1", swap_size="drift"), host("gpu2", swap_size="drift")
+    assert compared([one, two], [one]) == ([], [])
+    assert compared([one, two], [one], [one, two]) == ([], [])
+
+
+def test_worst_first() -> None:
+    now = host("gpu1", disk_full="warn", swap_size="pending", docker_config="drift")
+    assert compared([host("gpu1", disk_full="ok")], [now])[0] == [
+        "gpu1 docker.config drift",
+        "gpu1 swap.size pending",
+        "gpu1 disk.full warn",
+    ]
+
+
+def changes() -> Since:
+    before = open_now(report(host("gpu1", swap_size="drift", disk_full="ok")), {})
+    now = open_now(report(host("gpu1", swap_size="ok", disk_full="warn")), before)
+    return since(AT, before, now)
+
+
+def printed(some: Since) -> str:
+    stream = io.StringIO()
+    print_since(some, console(stream))
+    return stream.getvalue()
+
+
+def test_on_the_terminal() -> None:
+    assert printed(changes()) == (
+        "Since 2026-11-21 22:19 UTC: 1 new, 1 gone\n"
+        "  new  gpu1: disk.full (warn)\n"
+        "  gone gpu1: swap.size (drift)\n\n"
+    )
+    assert printed(Since(AT)).startswith("Since 2026-11-21 22:19 UTC: nothing new, nothing gone\n")
+    assert printed(Since()) == "No earlier run to compare with: this is the first one.\n\n"
+
+
+def test_as_json() -> None:
+    assert json.loads(json.dumps(changes().to_json())) == {
+        "at": AT,
+        "new": [{"host": "gpu1", "id": "disk.full", "kind": "warn"}],
+        "gone": [{"host": "gpu1", "id": "swap.size", "kind": "drift"}],
+    }
+    assert Since().to_json() == {"at": None, "new": [], "gone": []}
+
+
+def test_the_page_marks_what_is_new() -> None:
+    assert changes().new_findings == {("gpu1", "disk.full")}
