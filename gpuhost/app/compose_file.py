@@ -12,6 +12,13 @@ from typing import Any
 
 # A port or volume: as one text, or Compose's mapping.
 Raw = str | Mapping[str, Any]
+# How a build context begins that Compose and BuildKit do not take for a directory beside the file.
+ELSEWHERE = ("/", "~", "$", "git@", "github.com/", "service:")
+
+
+def is_beside(context: str) -> bool:
+    """Whether a build context is a directory of the app's source, not an address or a place."""
+    return "://" not in context and not context.startswith(ELSEWHERE)
 
 
 @dataclass(frozen=True)
@@ -22,8 +29,7 @@ class ComposeBuild:
 
     @property
     def is_of_source(self) -> bool:
-        """Whether the context is a directory of the app's source, not an address or a place."""
-        return "://" not in self.context and not self.context.startswith(("/", "git@", "$"))
+        return is_beside(self.context)
 
 
 @dataclass(frozen=True)

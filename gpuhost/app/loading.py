@@ -128,14 +128,25 @@ def _of_compose(written: Mapping[str, Any]) -> Iterator[Mistake]:
         if key in written:
             yield Mistake((key,), f"{key}: one file is shipped; put its services into it")
     for name, service in services.items() if isinstance(services, dict) else ():
-        extends = service.get("extends") if isinstance(service, dict) else None
-        if isinstance(extends, dict) and "file" in extends:
-            place = ("services", name, "extends", "file")
-            said = "one file is shipped; put the service into it"
-            yield Mistake(place, f"services.{name}.extends.file: {said}")
+        if isinstance(service, dict):
+            yield from _of_service(name, service)
     for key in written:
         if key != KEY and get_close_matches(key.lower().replace("_", "-"), [KEY], cutoff=0.85):
             yield Mistake((key,), f"{shown((), key)[1:-1]}: did you mean {KEY}?")
+
+
+def _of_service(name: str, service: Mapping[str, Any]) -> Iterator[Mistake]:
+    extends, build = service.get("extends"), service.get("build")
+    if isinstance(extends, dict) and "file" in extends:
+        said = "one file is shipped; put the service into it"
+        yield Mistake(
+            ("services", name, "extends", "file"), f"services.{name}.extends.file: {said}"
+        )
+    others = build.get("additional_contexts") if isinstance(build, dict) else None
+    if not isinstance(others, dict | list | None):
+        key = f"services.{name}.build.additional_contexts"
+        place = ("services", name, "build", "additional_contexts")
+        yield Mistake(place, f"{key}: a mapping, or a list of NAME=PLACE")
 
 
 def _variables(value: Any, place: Place) -> Iterator[Mistake]:

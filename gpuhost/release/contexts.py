@@ -6,9 +6,9 @@ import posixpath
 from collections.abc import Mapping
 from typing import Any
 
+from gpuhost.app.compose_file import is_beside
+
 SOURCE = "${GPUHOST_SOURCE}"
-# What Compose and BuildKit do not take for a directory beside the file.
-ELSEWHERE = ("/", "~", "$", "git@", "github.com/", "service:")
 
 
 class OutsideSource(ValueError):
@@ -28,25 +28,20 @@ def contexts(build: Any) -> dict[str, Any]:
         return {}
     found: dict[str, Any] = {}
     context = written.get("context", ".")
-    if isinstance(context, str) and _is_beside(context):
+    if isinstance(context, str) and is_beside(context):
         found["context"] = _inside(context)
-    others = {
-        name: _inside(path)
-        for name, path in _additional(written.get("additional_contexts")).items()
-        if _is_beside(path)
-    }
+    others = {name: _inside(path) for name, path in additional(written).items()}
     return {**found, "additional_contexts": others} if others else found
 
 
-def _additional(value: Any) -> dict[str, str]:
-    if isinstance(value, Mapping):
-        return {name: path for name, path in value.items() if isinstance(path, str)}
-    pairs = (item.partition("=") for item in value or () if isinstance(item, str) and "=" in item)
-    return {name: path for name, _, path in pairs}
-
-
-def _is_beside(path: str) -> bool:
-    return "://" not in path and not path.startswith(ELSEWHERE)
+def additional(build: Any) -> dict[str, str]:
+    """The directories of the source that a build names beside its context, by name."""
+    others = build.get("additional_contexts") if isinstance(build, Mapping) else None
+    if isinstance(others, list):
+        pairs = (item.partition("=") for item in others if isinstance(item, str) and "=" in item)
+        others = {name: path for name, _, path in pairs}
+    named = others if isinstance(others, Mapping) else {}
+    return {name: path for name, path in named.items() if isinstance(path, str) and is_beside(path)}
 
 
 def _inside(path: str) -> str:

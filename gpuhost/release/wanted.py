@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Any
 from weakref import WeakKeyDictionary
 
 from pyinfra.api import State
@@ -14,6 +13,7 @@ from pyinfra.api import State
 from gpuhost.app.app import App
 from gpuhost.app.loading import OWN, PACKAGED, find, load
 from gpuhost.release.archive import BuildContext
+from gpuhost.release.contexts import additional
 from gpuhost.release.secrets import BadSecrets, Given, collect
 from gpuhost.release.source import BadSource, Resolved, resolve
 
@@ -91,16 +91,6 @@ def build_contexts(app: App) -> Iterator[BuildContext]:
     for service in app.compose.services.values():
         if service.build and service.build.is_of_source:
             yield BuildContext(service.build.context, service.build.dockerfile)
-        yield from map(BuildContext, _additional(service.written.get("build")))
-
-
-def _additional(build: Any) -> Iterator[str]:
-    """Directories that a build names beside its context; Docker applies rules of their own."""
-    others = build.get("additional_contexts") if isinstance(build, Mapping) else None
-    if isinstance(others, Mapping):
-        paths = [path for path in others.values() if isinstance(path, str)]
-    else:
-        paths = [str(entry).partition("=")[2] for entry in others or ()]
-    for path in paths:
-        if path and "://" not in path and not path.startswith(("/", "$", "~", "service:")):
-            yield posixpath.normpath(path)
+        others = additional(service.written.get("build"))
+        # Docker applies rules of their own to them.
+        yield from (BuildContext(posixpath.normpath(path)) for path in others.values())

@@ -85,7 +85,13 @@ def test_networks_and_volumes() -> None:
 
 @pytest.mark.parametrize(
     ("context", "is_of_source"),
-    [(".", True), ("./a", True), ("https://x/y.git", False), ("git@x:y", False), ("/srv", False)],
+    [
+        *((inside, True) for inside in (".", "./a", "a b", "github")),
+        *(
+            (elsewhere, False)
+            for elsewhere in ("https://x/y.git", "git@x:y", "github.com/x/y", "/srv", "~/a", "$A/b")
+        ),
+    ],
 )
 def test_contexts(context: str, is_of_source: bool) -> None:
     assert ComposeBuild(context).is_of_source is is_of_source

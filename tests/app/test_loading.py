@@ -38,6 +38,12 @@ def test_an_app(tmp_path: Path) -> None:
     assert list(app.compose.services) == ["app", "worker", "proxy"]
 
 
+@pytest.mark.parametrize("context", ["github.com/x/y", "https://x/y.git", "/srv/y"])
+def test_what_is_built_from_elsewhere_needs_no_source(context: str, tmp_path: Path) -> None:
+    app = load(file_of(tmp_path, f"services: {{app: {{build: {{context: '{context}'}}}}}}"))
+    assert app.block.source is None
+
+
 @pytest.mark.parametrize("block", ["", "x-gpuhost:\n", "x-gpuhost: {}\n"])
 def test_a_compose_file_of_images_is_an_app(block: str, tmp_path: Path) -> None:
     app = load(file_of(tmp_path, block + "services: {app: {image: 'a:1'}}"))
@@ -60,6 +66,10 @@ FILES: list[tuple[bytes, list[str]]] = [
     (
         b"services:\n  a:\n    extends: {file: b.yaml, service: a}",
         [":3: services.a.extends.file: one file is shipped; put the service into it"],
+    ),
+    (
+        b"services:\n  a:\n    build: {context: /srv, additional_contexts: 5}",
+        [":3: services.a.build.additional_contexts: a mapping, or a list of NAME=PLACE"],
     ),
     (b"services:\n  a: \xff", [":2: not UTF-8"]),
     (b"\xff\xfes\x00", [":1: not UTF-8"]),
