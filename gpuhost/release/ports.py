@@ -83,7 +83,7 @@ def bound(
     Raises BadPort.
     """
     declared = {int(port) for name, _, port in _split(public) if name == service}
-    published = [_parsed(service, entry) for entry in entries]
+    published = parsed(service, entries)
     missing = declared - {port for one in published for port in one.ports}
     if missing:
         wanted = f"{service}:{min(missing)}"
@@ -103,9 +103,10 @@ def _bound(service: str, one: Published, declared: set[int]) -> str | dict[str, 
     return one.bound_to(one.address) if one.host or one.address else one.container
 
 
-def _parsed(service: str, entry: str | Mapping[str, Any]) -> Published:
+def parsed(service: str, entries: Sequence[str | Mapping[str, Any]]) -> list[Published]:
+    """Raises BadPort, which names the service."""
     try:
-        return Published.parse(entry)
+        return [Published.parse(entry) for entry in entries]
     except BadPort as error:
         raise BadPort(f"services.{service}.ports: {error}") from None
 

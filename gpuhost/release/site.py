@@ -12,7 +12,7 @@ from gpuhost.app.app import App
 from gpuhost.app.errors import BadApp
 from gpuhost.app.nginx import At, Nginx
 from gpuhost.release.mounts import inside
-from gpuhost.release.ports import Published
+from gpuhost.release.ports import BadPort, parsed
 from gpuhost.rendering import render
 from gpuhost.snapshot import NotRead, Snapshot
 
@@ -21,7 +21,6 @@ HOST_TLS = "/etc/gpuhost/tls"
 HOST_CHALLENGES = "/var/lib/gpuhost/acme"
 # Beside the file that a container's nginx reads.
 TLS_DIRECTORY = "tls"
-CHALLENGES_DIRECTORY = "acme"
 ANY = "_"
 # "~* /x": how a location is compared, and with what.
 MODIFIER = re.compile(r"(?:(=|\^~|~\*|~) )?(.*)", re.DOTALL)
@@ -140,14 +139,23 @@ def _bad(app: App, said: str) -> BadApp:
 def world_port(app: App, port: int) -> int | None:
     """Where the world finds a port of the site; None for a container's port that is not published.
 
-    Raises BadPort.
+    Raises BadApp.
     """
     declared = app.block.nginx
     if declared is None or declared.service is None:
         return port
-    entries = map(Published.parse, app.compose.services[declared.service].ports)
-    found = (one for one in entries if one.container.partition("/")[0] == str(port) and one.host)
-    return next((min(one.ports) for one in found if one.ports), None)
+    return next((min(ports) for ports in published(app, declared.service, port) if ports), None)
+
+
+def published(app: App, service: str, port: int) -> Iterator[frozenset[int]]:
+    """The host's ports that lead to one of a service's. Raises BadApp."""
+    try:
+        entries = parsed(service, app.compose.services[service].ports)
+    except BadPort as error:
+        raise BadApp([f"{app.path}: {error}"]) from None
+    for one in entries:
+        if one.host and one.container.partition("/")[0] == str(port):
+            yield one.ports
 
 
 def variable(app: str) -> str:

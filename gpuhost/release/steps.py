@@ -9,8 +9,7 @@ from urllib.parse import urlsplit
 from gpuhost.app import verify as declared
 from gpuhost.app.app import App
 from gpuhost.app.nginx import Nginx
-from gpuhost.release.ports import Published
-from gpuhost.release.site import ANY, world_port
+from gpuhost.release.site import ANY, published, world_port
 from gpuhost.release.variant import Choice
 from gpuhost.runner import plan
 
@@ -21,7 +20,7 @@ PORTS = {"http": 80, "https": 443}
 
 
 def steps_for(app: App, choice: Choice) -> tuple[plan.VerifyStep, ...]:
-    """The steps of this variant, in order. What it leaves out is not asked. Raises BadPort."""
+    """The steps of this variant, in order. What it leaves out is not asked. Raises BadApp."""
     return tuple(_step(step, app) for step in _of_variant(app, choice))
 
 
@@ -141,9 +140,8 @@ def _seen(upstream: str, site: Nginx, app: App) -> set[str]:
     name, _, port = upstream.rpartition(":")
     if site.where == "host":
         return {f"{one}:{port}" for one in LOOPBACK} if name in LOOPBACK else {upstream}
-    entries = map(Published.parse, app.compose.services[name].ports)
-    found = (one.ports for one in entries if one.container.partition("/")[0] == port and one.host)
-    return {f"{one}:{min(ports)}" for ports in found if ports for one in LOOPBACK}
+    found = (min(ports) for ports in published(app, name, int(port)) if ports)
+    return {f"{one}:{port}" for port in found for one in LOOPBACK}
 
 
 def _name(site: Nginx) -> str:

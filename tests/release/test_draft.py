@@ -101,6 +101,19 @@ def test_not_good_yet_is_a_change(tmp_path: Path, host: dict[str, Any]) -> None:
     assert not draft(wanted, _now(_released(first, **host)), DECLARED).is_unchanged
 
 
+def test_a_port_of_the_containers_nginx_that_is_none_is_a_reason(tmp_path: Path) -> None:
+    text = """
+x-gpuhost:
+  nginx: {where: container, service: web, config: n/d.conf, upstream: "web:3000"}
+  verify: {steps: [{health: {url: "http://127.0.0.1:3000"}}]}
+services: {web: {image: "web:1", ports: ["3000:"], volumes: ["./n:/n"]}}
+"""
+    with pytest.raises(Refused) as caught:
+        draft(_wanted(tmp_path, text=text), _now(), DECLARED)
+    expected = f"{tmp_path}/tts.yaml: services.web.ports: '3000:' is no port such as 3000:3000"
+    assert caught.value.lines[0] == expected
+
+
 def test_every_reason_is_named(tmp_path: Path) -> None:
     text = APP.replace("'web:1'", "'web:1', ports: ['22:22']")
     wanted = Wanted(
