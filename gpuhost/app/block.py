@@ -20,6 +20,8 @@ VariableName = Annotated[
     str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", title="a variable's name, such as HF_ENDPOINT")
 ]
 Seconds = Annotated[int, Field(ge=1)]
+# More memory or disk than there is on any host; without an end, sums of bytes would have none.
+MOST_GB = 1_000_000
 
 
 def _stays_inside(path: str) -> str:

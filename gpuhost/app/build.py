@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from gpuhost.app.block import Block, Path, Seconds, Service, Text, VariableName
+from gpuhost.app.block import MOST_GB, Block, Path, Seconds, Service, Text, VariableName
 
 Image = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_./:@-]*$", title='an image, such as "base:latest"')
@@ -33,9 +33,9 @@ class Build(Block):
     """Build arguments beside those of the host's setting build_args."""
     no_cache: bool = False
     """Build every step anew."""
-    memory_gb: Annotated[float, Field(ge=0)] = 0
+    memory_gb: Annotated[float, Field(ge=0, le=MOST_GB)] = 0
     """Memory, available and swap together, that the largest build needs."""
-    disk_gb: Annotated[float, Field(ge=0)] = 0
+    disk_gb: Annotated[float, Field(ge=0, le=MOST_GB)] = 0
     """Free disk where images are kept that the builds need."""
     step_limit_s: Seconds = 3600
     """The longest that one image may take."""

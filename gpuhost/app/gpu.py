@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from gpuhost.app.block import Block, Profile, Service, Text
+from gpuhost.app.block import MOST_GB, Block, Profile, Service, Text
 
 DeviceId = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*$", title='a card in quotes, such as "0"')
@@ -35,7 +35,7 @@ class Gpu(Block):
         | None
     ) = None
     """The least compute capability, "7.0"."""
-    vram_gb: Annotated[float, Field(gt=0)] | None = None
+    vram_gb: Annotated[float, Field(gt=0, le=MOST_GB)] | None = None
     """The least memory of the card."""
 
     @model_validator(mode="after")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from gpuhost.app.block import Block, Path, SecretName, Service
+from gpuhost.app.block import MOST_GB, Block, Path, SecretName, Service
 from gpuhost.app.build import Build
 from gpuhost.app.data import Backup, Directory, Logs, Migrate
 from gpuhost.app.gpu import Gpu, Variant
@@ -27,11 +27,12 @@ ServicePort = Annotated[
 class Resources(Block):
     """Limits of one service."""
 
-    memory_gb: Annotated[float, Field(gt=0)] | None = None
+    # The least is what Docker takes; no bytes would be no limit.
+    memory_gb: Annotated[float, Field(ge=0.01, le=MOST_GB)] | None = None
     """Memory limit."""
-    shm_gb: Annotated[float, Field(gt=0)] | None = None
+    shm_gb: Annotated[float, Field(ge=0.001, le=MOST_GB)] | None = None
     """Size of /dev/shm."""
-    cpus: Annotated[float, Field(gt=0)] | None = None
+    cpus: Annotated[float, Field(ge=0.01, le=10_000)] | None = None
     """CPU limit, in cores."""
 
 

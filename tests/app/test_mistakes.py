@@ -29,6 +29,27 @@ REFUSED: list[tuple[str, list[str]]] = [
     ("build: {no_cache: yes}", ["2: x-gpuhost.build.no_cache = 'yes': true or false"]),
     ("build: {memory_gb: .nan}", ["2: x-gpuhost.build.memory_gb = nan: a number, at least 0"]),
     (
+        "build: {memory_gb: 1e300, disk_gb: 1e300}\ngpu: {app: {vram_gb: 1e300}}",
+        [
+            "2: x-gpuhost.build.disk_gb = 1e+300: a number, at least 0, at most 1000000",
+            "2: x-gpuhost.build.memory_gb = 1e+300: a number, at least 0, at most 1000000",
+            "3: x-gpuhost.gpu.app.vram_gb = 1e+300: a number, more than 0, at most 1000000",
+        ],
+    ),
+    (
+        "resources: {app: {memory_gb: 1e300, shm_gb: 1e300, cpus: 1e300}}",
+        [
+            "2: x-gpuhost.resources.app.cpus = 1e+300: a number, at least 0.01, at most 10000",
+            "2: x-gpuhost.resources.app.memory_gb = 1e+300: a number, at least 0.01, at most 1000",
+            "2: x-gpuhost.resources.app.shm_gb = 1e+300: a number, at least 0.001, at most 100000",
+        ],
+    ),
+    # No bytes would be no limit.
+    (
+        "resources: {app: {memory_gb: 1e-12}}",
+        ["2: x-gpuhost.resources.app.memory_gb = 1e-12: a number, at least 0.01, at most 1000"],
+    ),
+    (
         "directories: {data: {mode: 0755}}",
         ['2: x-gpuhost.directories.data.mode = 755: octal digits in quotes, such as "0755"'],
     ),
