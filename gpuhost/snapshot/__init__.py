@@ -13,9 +13,11 @@ from gpuhost.snapshot.applied import Applied
 from gpuhost.snapshot.apps import Apps
 from gpuhost.snapshot.apt import Apt
 from gpuhost.snapshot.build import Build
+from gpuhost.snapshot.containers import Containers
 from gpuhost.snapshot.docker import Docker, Networks
 from gpuhost.snapshot.dpkg import Dpkg, Updates
 from gpuhost.snapshot.firewall import Firewall
+from gpuhost.snapshot.kernel_log import KernelLog
 from gpuhost.snapshot.kernels import Kernels, SecureBoot
 from gpuhost.snapshot.memory import Memory
 from gpuhost.snapshot.nginx import Nginx
@@ -98,8 +100,16 @@ class Snapshot:
         return SecureBoot.read(self.probes)
 
     @cached_property
+    def kernel_log(self) -> KernelLog:
+        return KernelLog.read(self.probes)
+
+    @cached_property
     def docker(self) -> Docker:
         return Docker.read(self.probes)
+
+    @cached_property
+    def containers(self) -> Containers:
+        return Containers.read(self.probes)
 
     @cached_property
     def networks(self) -> Networks:

@@ -73,7 +73,7 @@ main() {
         systemd-timesyncd.service chrony.service ntp.service ntpsec.service openntpd.service \
         apt-daily.timer apt-daily-upgrade.timer nvidia-persistenced.service \
         nvidia-fabricmanager.service gpuhost-nvidia-persistence.service nvidia-cdi-refresh.path \
-        nginx.service certbot.timer apt-cacher-ng.service
+        nginx.service certbot.timer apt-cacher-ng.service gpuhost-drift.timer
 
     # The kernel's own answer, in microseconds: timedatectl would start a service to ask for it.
     probe clock_error 10 python3 -I -c 'import ctypes
@@ -105,6 +105,18 @@ print(hashlib.sha256(json.dumps(ours, sort_keys=True).encode()).hexdigest())'
             --query-gpu=index,uuid,name,driver_version,memory.total,memory.used,compute_cap,mig.mode.current,ecc.mode.current,persistence_mode,pci.bus_id,temperature.gpu,utilization.gpu,power.draw
         probe nvidia_query_old 60 nvidia-smi --format=csv,noheader,nounits \
             --query-gpu=index,uuid,name,driver_version,memory.total,memory.used,mig.mode.current,ecc.mode.current,persistence_mode,pci.bus_id,temperature.gpu,utilization.gpu,power.draw
+        # Each error of a card once, with how often and when last: a program can cause thousands.
+        probe kernel_log 10 sh -c 'dmesg --time-format iso | awk "$1"' sh '
+            function say(key, line) {
+                if (!(key in count)) order[n++] = key
+                count[key]++
+                last[key] = substr(line, 1, 400)
+            }
+            /Xid \(/ && match($0, /S?Xid \([^)]*\): [0-9]+/) { say(substr($0, RSTART, RLENGTH), $0); next }
+            /NVRM: The NVIDIA GPU / { card = $6 }
+            /NVRM: fallen off the bus/ { say("bus " card, $1 " NVRM: GPU " card ": has fallen off the bus"); next }
+            /NVRM: .*(has fallen off the bus|RmInitAdapter failed)/ { say(substr($0, length($1) + 2), $0) }
+            END { for (i = 0; i < n && i < 100; i++) print count[order[i]] "\t" last[order[i]] }'
     fi
     probe nvidia_packages 10 dpkg-query -W \
         -f '${db:Status-Abbrev}\t${Package}\t${Version}\t${Architecture}\n' '*nvidia*' 'cuda-drivers*' \
@@ -151,11 +163,17 @@ print(hashlib.sha256(json.dumps(ours, sort_keys=True).encode()).hexdigest())'
             '{{.ID}}\t{{.Names}}\t{{.State}}\t{{.Image}}\t{{.Ports}}\t{{.Label "com.docker.compose.project"}}\t{{.Label "com.docker.compose.service"}}\t{{.Label "com.docker.compose.project.working_dir"}}\t{{.Label "com.docker.compose.oneoff"}}\t{{.Status}}\t{{.Mounts}}'
         probe docker_networks 10 docker network ls --no-trunc --format \
             '{{.Name}}\t{{.Driver}}\t{{.Label "com.docker.compose.project"}}\t{{.Label "com.docker.compose.network"}}'
+        # Of a container only what is named here: its environment, command and labels hold secrets.
+        probe docker_inspect 15 sh -c 'docker ps -aq --no-trunc | xargs -r docker container inspect --format "$1"' sh \
+            '{"name":{{json .Name}},"image":{{json .Image}},"state":{{json .State.Status}},"health":{{if .State.Health}}{{json .State.Health.Status}}{{else}}""{{end}},"exit_code":{{json .State.ExitCode}},"oom_killed":{{json .State.OOMKilled}},"started":{{json .State.StartedAt}},"restarts":{{json .RestartCount}},"policy":{{json .HostConfig.RestartPolicy.Name}},"project":{{json (index .Config.Labels "com.docker.compose.project")}},"service":{{json (index .Config.Labels "com.docker.compose.service")}},"directory":{{json (index .Config.Labels "com.docker.compose.project.working_dir")}},"one_off":{{json (index .Config.Labels "com.docker.compose.oneoff")}},"declared":{{json .HostConfig.PortBindings}},"bound":{{json .NetworkSettings.Ports}}}'
+        probe docker_images 15 docker image ls --no-trunc --filter 'reference=gpuhost/*/*' \
+            --format '{{.Repository}}:{{.Tag}}\t{{.ID}}'
     fi
 
     if [ -d /opt/gpuhost ]; then
         apps 20
-        probe app_units 10 systemctl show --no-pager -p Id -p ActiveState 'gpuhost-release-*.service'
+        probe app_units 10 systemctl show --no-pager -p Id -p ActiveState -p Result \
+            'gpuhost-release-*.service' 'gpuhost-backup-*.service' 'gpuhost-backup-*.timer'
     fi
 
     wait

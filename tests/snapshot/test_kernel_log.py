@@ -1,0 +1,56 @@
+"""The kernel's log on the host: little of it travels, and each error of a card once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gpuhost.nvidia.xid import CardError, parse
+from tests.snapshot.local import collect, command
+
+LOG = """\
+2026-11-21T20:00:00,000001+00:00 NVRM: loading NVIDIA UNIX x86_64 Kernel Module  535.183.01
+2026-11-21T20:00:59,000001+00:00 usb 1-1: new high-speed USB device number 2
+2026-11-21T20:01:00,000001+00:00 NVRM: GPU at PCI:0000:05:00: GPU-efbdfde9-5798-a6e7
+2026-11-21T20:02:00,000001+00:00 NVRM: Xid (PCI:0000:01:00 GPU-I:05): 94, pid=7194, Contained: CE
+2026-11-21T20:03:00,000001+00:00 NVRM: The NVIDIA GPU 0000:b3:00.0
+2026-11-21T20:03:00,000002+00:00 NVRM: (PCI ID: 10de:26b5) installed in this system has
+2026-11-21T20:03:00,000003+00:00 NVRM: fallen off the bus and is not responding to commands.
+2026-11-21T20:05:00,000001+00:00 NVRM: GPU 0000:05:00.0: RmInitAdapter failed! (0x24:0x72:1447)
+2026-11-21T20:06:00,000001+00:00 nvidia-nvswitch3: SXid (PCI:0000:c1:00.0): 12028, Non-fatal, Link 3
+2026-11-21T20:07:00,000001+00:00 NVRM: Xid (0000:03:00): 13, 0005 00000000 0000502d 00000104
+"""
+STORM = "2026-11-21T20:01:0%d,000001+00:00 NVRM: Xid (PCI:0000:05:00): 31, pid=%d, name=python3\n"
+
+
+@pytest.mark.slow
+def test_each_error_once_with_how_often(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text("".join(STORM % (second % 10, second) for second in range(1000)) + LOG)
+    command(tmp_path / "bin", "nvidia-smi", "exit 9")
+    command(tmp_path / "bin", "dmesg", f"cat {log}")
+    reply = collect(commands=tmp_path / "bin")
+    found = reply.snapshot.kernel_log.card_errors
+    assert [(one.card, one.name, one.times, one.last[-9:]) for one in found] == [
+        ("0000:05:00", "Xid 31", 1000, "20:01 UTC"),
+        ("0000:01:00", "Xid 94", 1, "20:02 UTC"),
+        ("0000:b3:00", "Xid 79", 1, "20:03 UTC"),
+        ("0000:05:00", "the driver could not start it", 1, "20:05 UTC"),
+        ("0000:c1:00", "SXid 12028", 1, "20:06 UTC"),
+        ("0000:03:00", "Xid 13", 1, "20:07 UTC"),
+    ]
+    assert found[0].text.endswith("pid=999, name=python3")
+    assert len(reply.probes.get("kernel_log").out) < 1000
+
+
+@pytest.mark.slow
+def test_a_host_without_the_driver_is_not_asked(tmp_path: Path) -> None:
+    assert "kernel_log" not in collect().probes
+
+
+@pytest.mark.parametrize("line", ["", "\t", "x\ty z", "1\t", "1\tmoment", "²\ta NVRM: Xid (a): 1"])
+def test_what_is_no_counted_line_is_passed_over(line: str) -> None:
+    assert parse(f"{line}\n1\t- NVRM: Xid (PCI:0000:84:00): 13, a\n") == (
+        CardError("0000:84:00", 13, 1, "an unknown time", "NVRM: Xid (PCI:0000:84:00): 13, a"),
+    )
