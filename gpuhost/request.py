@@ -7,6 +7,7 @@ from gpuhost.checks.disk import APPS, DATA_ROOT
 from gpuhost.checks.proxy import MODES as PROXY_FILES
 from gpuhost.checks.system import UPDATES_FILE
 from gpuhost.docker.packages import OLDER_LISTS as DOCKER_LISTS
+from gpuhost.drift import nightly
 from gpuhost.firewall.files import host_files
 from gpuhost.nvidia.install import OTHER_LISTS as NVIDIA_LISTS
 from gpuhost.repository import put_aside
@@ -25,7 +26,7 @@ def request_for(declared: Settings) -> Request:
     """Every path that some check of these settings asks about."""
     data_root = declared.docker_data_root or DATA_ROOT
     directories = (data_root, CONTAINERD, APPS, declared.swap_path)
-    return Request(
+    return nightly.request(declared) | Request(
         managed=frozenset(
             {
                 DAEMON_JSON,

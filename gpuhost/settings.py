@@ -68,6 +68,12 @@ def _is_plain_path(value: str) -> str:
     return value
 
 
+def _is_below(value: str) -> str:
+    if posixpath.normpath(value) != value or ".." in value.split("/"):
+        raise ValueError("must be a path below its directory, without '..'")
+    return value
+
+
 def _is_firewall_rule(value: str) -> str:
     from gpuhost.firewall_rule import FirewallRule
 
@@ -116,6 +122,25 @@ ProxyException = Annotated[
     Kind('a host, domain or network, such as "10.0.0.0/8"'),
 ]
 HostPath = Annotated[str, AfterValidator(_is_absolute_path), Kind("an absolute path")]
+# Units of systemd name them: no quoting, no `%`.
+UnitPath = Annotated[
+    str,
+    AfterValidator(_is_absolute_path),
+    StringConstraints(pattern=r"^[A-Za-z0-9_./@+-]+$"),
+    AfterValidator(_is_plain_path),
+    Kind("an absolute path of letters, digits and ./_@+-"),
+]
+RelativePath = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_./-]*$"),
+    AfterValidator(_is_below),
+    Kind('a path in a directory, such as "inventories/production.py"'),
+]
+Calendar = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9*][A-Za-z0-9*,.:/~ -]*$"),
+    Kind('a time of systemd\'s calendar, such as "04:00" or "Mon..Fri 04:00"'),
+]
 Fingerprint = Annotated[
     str, StringConstraints(pattern=r"^[0-9A-F]{40}$"), Kind("40 hexadecimal digits, upper case")
 ]
@@ -355,6 +380,23 @@ class Settings(BaseModel):
         "order; `auto`: where apt_mirror names one.",
     )
 
+    drift_directory: UnitPath | None = setting(
+        None,
+        "A host that checks the fleet for drift every night: its checkout, with the inventory and "
+        "`.venv`; None: it does not.",
+    )
+    drift_inventory: RelativePath = setting(
+        "inventory.py", "The inventory of the nightly check, in that directory."
+    )
+    drift_at: Calendar = setting(
+        "04:00", "When it runs, by the host's clock and up to 20 minutes later."
+    )
+    drift_html: UnitPath | None = setting(
+        None, "Where it writes its page; None: its journal and its history only."
+    )
+    drift_metrics: UnitPath | None = setting(
+        None, "Where it writes metrics, in a directory that node_exporter reads; None: nowhere."
+    )
     drift_ignore: tuple[Acceptance, ...] = setting(
         (), "Differences that are known: accepted until that day, and told all the same."
     )

@@ -217,6 +217,26 @@ build_apt_cache = "auto"
 
 # Drift -------------------------------------------------------------------------------------------
 
+# A host that checks the fleet for drift every night: its checkout, with the inventory and `.venv`;
+# None: it does not. Allowed: None or an absolute path of letters, digits and ./_@+-.
+drift_directory = None
+
+# The inventory of the nightly check, in that directory. Allowed: a path in a directory, such as
+# "inventories/production.py".
+drift_inventory = "inventory.py"
+
+# When it runs, by the host's clock and up to 20 minutes later. Allowed: a time of systemd's
+# calendar, such as "04:00" or "Mon..Fri 04:00".
+drift_at = "04:00"
+
+# Where it writes its page; None: its journal and its history only. Allowed: None or an absolute
+# path of letters, digits and ./_@+-.
+drift_html = None
+
+# Where it writes metrics, in a directory that node_exporter reads; None: nowhere. Allowed: None or
+# an absolute path of letters, digits and ./_@+-.
+drift_metrics = None
+
 # Differences that are known: accepted until that day, and told all the same. Allowed: a list, each
 # item {"id": "swap.size", "reason": "the new disk comes", "until": "2026-12-31"}.
 drift_ignore = []

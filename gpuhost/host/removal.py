@@ -16,7 +16,7 @@ from gpuhost.settings import Settings
 NAMES = "--data remove=swap,firewall"
 ORDER = (
     *("proxy", "system", "apt", "swap", "nvidia", "docker", "build", "toolkit", "firewall"),
-    "app",
+    *("drift", "app"),
 )
 
 

@@ -1,0 +1,14 @@
+"""Have a control host check the fleet for drift every night: docs/drift.md, "Nightly".
+
+pyinfra inventory.py deploys/drift_timer.py --limit HOST       a host whose drift_directory is set
+pyinfra @local deploys/drift_timer.py --data drift_directory=/srv/gpuhost
+
+GPUHOST_NOTIFY in the environment: the URL that its messages go to. `deploys/remove.py --data
+remove=drift` takes it away again.
+"""
+
+from gpuhost.host.drift import installed
+from gpuhost.host.start import begin
+
+if settings := begin():
+    installed(settings)

@@ -1,0 +1,186 @@
+"""The write side of the nightly drift check, on the host that runs it for the others."""
+
+from __future__ import annotations
+
+import os
+
+from pyinfra import host, logger
+from pyinfra.api import FunctionCommand, State, StringCommand
+from pyinfra.api.host import Host
+
+from gpuhost.checks.drift import command, missing_reports, shut_reports, timer_unit, wrong_files
+from gpuhost.checks.finding import Status
+from gpuhost.checks.registry import failing
+from gpuhost.drift.nightly import (
+    ACCOUNT,
+    HOME,
+    KEY,
+    PATHS,
+    SECRETS,
+    SERVICE,
+    SSH_KEYGEN,
+    TIMER,
+    host_files,
+    secrets_text,
+)
+from gpuhost.firewall.files import HostFile
+from gpuhost.operations.commands import connector_arguments, put, refuse, remove, run, script
+from gpuhost.operations.reading import Commands, operation, read
+from gpuhost.settings import Settings
+from gpuhost.snapshot import Snapshot
+
+# In the environment of the one who deploys: where the check sends its messages.
+NOTIFY = "GPUHOST_NOTIFY"
+
+
+@operation
+def timer(
+    directory: str,
+    inventory: str = "inventory.py",
+    at: str = "04:00",
+    html: str | None = None,
+    metrics: str | None = None,
+) -> Commands:
+    """
+    Have a host run `gpuhost drift` every night, as an account of its own whose SSH key is made here
+    once; the public half is printed, with what to do with it. Where GPUHOST_NOTIFY is set here, it
+    reaches the host on stdin and lies there in a file of root's only; where it is not, what the
+    host has stays; an empty one takes it away.
+
+    + directory: the checkout on that host, with the inventory and `.venv`
+    + inventory: the inventory, in that directory
+    + at: when, as systemd writes it: "04:00", "Mon..Fri 04:00"
+    + html: where its page is written
+    + metrics: where its metrics are written, in a directory that node_exporter reads
+
+    **Example:**
+
+    .. code:: python
+
+        from gpuhost.operations import drift
+        drift.timer(name="Nightly drift check", directory="/srv/gpuhost", at="04:30")
+    """
+    declared = Settings(
+        drift_directory=directory,
+        drift_inventory=inventory,
+        drift_at=at,
+        drift_html=html,
+        drift_metrics=metrics,
+    )
+    now = read(declared)
+    if reason := _hindrance(now, declared):
+        refuse("drift", reason)
+        return
+    wrong = {finding.id for finding in failing(now, declared, "drift")}
+    secrets = _secrets(now)
+    if not wrong and not secrets:
+        host.noop(f"the nightly drift check is as declared; its key: {KEY}.pub")
+        return
+    if "drift.account" in wrong:
+        yield script("drift_account.sh", ACCOUNT, HOME, KEY, seconds=60)
+    if missing := missing_reports(now, declared):
+        yield script("drift_reports.sh", ACCOUNT, HOME, *missing, seconds=30)
+    yield from secrets
+    yield from _installed(now, declared)
+    yield FunctionCommand(tell_key, (), {})
+
+
+def _hindrance(now: Snapshot, declared: Settings) -> str:
+    """Why nothing is done; "" where nothing is in the way."""
+    found = command.find(now, declared)
+    if found.status is not Status.OK:
+        return f"{found.actual}; {found.fix}" if found.fix else found.actual
+    if now.paths.get(SSH_KEYGEN) is None:
+        return f"there is no {SSH_KEYGEN}: apt-get install openssh-client"
+    if shut := shut_reports(now, declared):
+        return f"{ACCOUNT} may not write in {shut[0]}: chgrp {ACCOUNT} and chmod g+rwx it"
+    if not _url().isprintable() or "'" in _url():
+        return f"{NOTIFY} of this environment has a quote or a line break in it"
+    return ""
+
+
+def _url() -> str:
+    return os.environ.get(NOTIFY, "").strip()
+
+
+def _secrets(now: Snapshot) -> list[StringCommand]:
+    """What brings the file of secrets to what this environment says."""
+    there = now.paths.get(SECRETS)
+    if NOTIFY not in os.environ:
+        return []
+    if not _url():
+        return [remove(SECRETS)] if there else []
+    wanted = HostFile(SECRETS, secrets_text(_url()), "0600")
+    if there and (there.sha256, there.mode, there.owner) == (wanted.sha256, wanted.mode, "root"):
+        return []
+    return [put(wanted.path, wanted.content, mode=wanted.mode)]
+
+
+def _installed(now: Snapshot, declared: Settings) -> Commands:
+    """The units, and the timer on."""
+    wrong = wrong_files(now, declared)
+    unit = timer_unit(now)
+    is_new = any(path.endswith(f"/{TIMER}") for path in wrong)
+    if is_new:
+        # A time that systemd does not know ends it here, with systemd's own words.
+        yield run("systemd-analyze", "calendar", "--", declared.drift_at)
+    for file in host_files(declared):
+        if file.path in wrong:
+            yield put(file.path, file.content, mode=file.mode)
+    if (there := now.paths.get(SECRETS)) and there.mode != "0600":
+        yield run("chmod", "0600", SECRETS)
+    if wrong:
+        yield run("systemctl", "daemon-reload", seconds=60)
+    if not (unit.active and unit.enabled):
+        yield run("systemctl", "enable", "--now", TIMER, seconds=60)
+    elif is_new:
+        yield run("systemctl", "restart", TIMER, seconds=60)
+
+
+def tell_key(state: State, host: Host) -> bool:
+    """The public half of the key, and what a person does with it."""
+    shown = run("runuser", "-u", ACCOUNT, "--", "cat", f"{KEY}.pub")
+    done, output = host.run_shell_command(shown, **connector_arguments(host))
+    if not done:
+        return False
+    for line in (
+        "the nightly check logs in to the fleet with this key: put it into authorized_keys of the",
+        "account that the inventory names (root, or one with sudo), on every host:",
+        f"    restrict {output.stdout.strip()}",
+        f"it accepts no unknown host key: {HOME}/.ssh/known_hosts has to have them. Try it:",
+        f"    systemctl start {SERVICE}; journalctl -u {SERVICE} -n 50",
+        "what it prints says how to accept the key of each host.",
+    ):
+        host.log(line)
+    return True
+
+
+@operation
+def removed() -> Commands:
+    """
+    Take the nightly drift check away from a host. Its account, with its SSH key and the history of
+    runs, stays.
+
+    **Example:**
+
+    .. code:: python
+
+        from gpuhost.operations import drift
+        drift.removed(name="No nightly drift check")
+    """
+    now = read(Settings())
+    left = [path for path in (*PATHS, SECRETS) if now.paths.get(path)]
+    if not left:
+        host.noop("no nightly drift check is installed here")
+        return
+    if any(path.endswith(f"/{TIMER}") for path in left):
+        yield run("systemctl", "disable", "--now", TIMER, seconds=60)
+    yield remove(*left)
+    yield run("systemctl", "daemon-reload", seconds=60)
+    yield FunctionCommand(_tell_removed, (), {})
+
+
+def _tell_removed(state: State, host: Host) -> bool:
+    words = f"{HOME} stays, and its key in authorized_keys of the fleet: take that out there"
+    host.log_styled(words, fg="yellow", log_func=logger.warning)
+    return True

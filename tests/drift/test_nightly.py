@@ -1,0 +1,276 @@
+"""The nightly check on its host, as declared and one step beside; its units, scripts and secret."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyinfra.api import FunctionCommand, StringCommand
+from pyinfra.context import ctx_host, ctx_state
+from pyinfra_testing.util import FakeState, create_host
+
+from gpuhost.checks.registry import run_checks
+from gpuhost.declaration import BadSettings, Layer, declare
+from gpuhost.drift.nightly import HOME, KEY, SECRETS, TIMER, UNITS, host_files, secrets_text
+from gpuhost.operations import drift
+from gpuhost.operations.drift import NOTIFY
+from gpuhost.settings import Settings
+from tests.recorded import raw, snapshot
+
+DECLARED = Settings(
+    drift_directory="/srv/gpuhost",
+    drift_html="/var/www/drift/index.html",
+    drift_metrics=f"{HOME}/metrics/gpuhost.prom",
+)
+URL = "feishu://s3cret-token"
+OTHER = "dingtalk://another-s3cret"
+OK = dict.fromkeys(("drift.account", "drift.command", "drift.reports", "drift.timer"), "ok")
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(autouse=True)
+def nobody_is_notified(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(NOTIFY, raising=False)
+
+
+def a_control_host(
+    declared: Settings = DECLARED,
+    *,
+    secret: str = "",
+    secret_mode: str = "600",
+    changed: str = "",
+    without: str = "",
+    **unit: str,
+) -> dict[str, Any]:
+    """A host where the nightly check is as declared, but for what is said.
+
+    + secret: the URL that it has; changed: a file of ours with other content; without: is not there
+    """
+    texts = {file.path: (file.content, file.mode) for file in host_files(declared)}
+    if secret:
+        texts[SECRETS] = (secrets_text(secret), secret_mode)
+    texts = {path: found for path, found in texts.items() if path != without}
+    if changed:
+        texts[changed] = ("by hand\n", texts[changed][1])
+    values = {"ActiveState": "active", "UnitFileState": "enabled", **unit}
+    account = ("755", HOME), ("755", f"{HOME}/metrics"), ("700", f"{HOME}/.ssh"), ("600", KEY)
+    others = (
+        ("755", "/srv/gpuhost/.venv/bin/gpuhost"),
+        ("644", "/srv/gpuhost/inventory.py"),
+        ("755", "/usr/bin/ssh-keygen"),
+    )
+    states = [f"{mode} gpuhost-drift gpuhost-drift 1 1 directory {path}" for mode, path in account]
+    states += ["755 gpuhost-drift root 1 1 directory /var/www/drift"]
+    states += [f"{mode} root root 1 1 regular file {path}" for mode, path in others]
+    probes: dict[str, Any] = {
+        "paths": states,
+        "stat": [f"{mode} root root 1 1 regular file {path}" for path, (_, mode) in texts.items()],
+        "hashes": [
+            f"{hashlib.sha256(text.encode()).hexdigest()}  {path}"
+            for path, (text, _) in texts.items()
+        ],
+        "units": [f"Id={TIMER}", "LoadState=loaded", *(f"{k}={v}" for k, v in values.items())],
+    }
+    written = {name: {"rc": 0, "out": "\n".join(lines)} for name, lines in probes.items()}
+    return {"host": "debian13", "probes": written}
+
+
+def statuses(case: dict[str, Any], declared: Settings = DECLARED) -> dict[str, str]:
+    return {one.id: one.status.value for one in run_checks(snapshot(case), declared, ["drift"])}
+
+
+def commands(case: dict[str, Any]) -> list[StringCommand | FunctionCommand]:
+    """What the operation does on that host."""
+    state = FakeState()
+    host = create_host(state, facts={"snapshot.Snapshot": raw(case)})
+    with ctx_state.use(state), ctx_host.use(host):
+        generator = drift.timer._inner(
+            directory="/srv/gpuhost", html=DECLARED.drift_html, metrics=DECLARED.drift_metrics
+        )
+        return list(generator)
+
+
+def lines(case: dict[str, Any]) -> list[str]:
+    found = [one for one in commands(case) if isinstance(one, StringCommand)]
+    return [one.get_raw_value().partition(" timeout -k 5 ")[2].partition(" ")[2] for one in found]
+
+
+def test_as_declared_nothing_is_done() -> None:
+    assert statuses(a_control_host()) == OK
+    assert commands(a_control_host()) == []
+
+
+BROKEN = [
+    pytest.param({"changed": UNITS[0]}, {"drift.timer": "fail"}, id="a unit changed by hand"),
+    pytest.param({"without": UNITS[2]}, {"drift.timer": "fail"}, id="a unit is gone"),
+    pytest.param({"ActiveState": "inactive"}, {"drift.timer": "fail"}, id="the timer is stopped"),
+    pytest.param({"UnitFileState": "disabled"}, {"drift.timer": "fail"}, id="gone at next boot"),
+    pytest.param(
+        {"secret": URL, "secret_mode": "644"}, {"drift.timer": "fail"}, id="a secret for anybody"
+    ),
+]
+
+
+@pytest.mark.parametrize(("difference", "found"), BROKEN)
+def test_found_and_mended(difference: dict[str, Any], found: dict[str, str]) -> None:
+    case = a_control_host(**difference)
+    assert statuses(case) == {**OK, **found}
+    assert isinstance(commands(case)[-1], FunctionCommand)
+
+
+def test_only_what_is_wrong_is_mended() -> None:
+    assert lines(a_control_host(ActiveState="inactive")) == [f"systemctl enable --now {TIMER}"]
+    assert lines(a_control_host(secret=URL, secret_mode="644")) == [f"chmod 0600 {SECRETS}"]
+    changed = lines(a_control_host(changed=UNITS[1]))
+    assert changed[0] == "systemd-analyze calendar -- 04:00"
+    assert changed[2:] == ["systemctl daemon-reload", f"systemctl restart {TIMER}"]
+
+
+def test_the_secret_goes_on_stdin_into_a_file_of_roots(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(NOTIFY, URL)
+    put, tell = commands(a_control_host())
+    assert isinstance(put, StringCommand)
+    assert isinstance(tell, FunctionCommand)
+    assert put.connector_arguments["_stdin"] == f"GPUHOST_NOTIFY='{URL}'\n"
+    assert put.get_raw_value().endswith(f"{SECRETS} 0600")
+    assert URL not in put.get_raw_value() + str(tell.args)
+
+
+def test_the_secret_stays_changes_and_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = a_control_host(secret=URL)
+    assert commands(there) == []
+    monkeypatch.setenv(NOTIFY, URL)
+    assert commands(there) == []
+    monkeypatch.setenv(NOTIFY, OTHER)
+    assert lines(there)[0].endswith(f"{SECRETS} 0600")
+    monkeypatch.setenv(NOTIFY, "")
+    assert lines(there) == [f"rm -f -- {SECRETS}"]
+    assert commands(a_control_host()) == []
+
+
+@pytest.mark.parametrize("url", ["feishu://a'b", "feishu://a\nLD_PRELOAD=/tmp/x"])
+def test_a_secret_that_no_unit_could_hold_is_refused(
+    monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv(NOTIFY, url)
+    assert commands(a_control_host()) == []
+
+
+def test_the_account_may_write_where_the_unit_lets_it() -> None:
+    (service, *_), no_reports = host_files(DECLARED), Settings(drift_directory="/srv/gpuhost")
+    assert "ReadWritePaths=/var/www/drift\n" in service.content
+    assert "ReadWritePaths" not in host_files(no_reports)[0].content
+    assert host_files(no_reports)[0].content.count("--history") == 1
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
+def test_systemd_takes_the_units(tmp_path: Path) -> None:
+    # Programs that this machine has, in the place of those of a control host.
+    for file in host_files(DECLARED)[:3]:
+        text = file.content.replace("/usr/local/lib/gpuhost/drift-failed", "/usr/bin/true")
+        (tmp_path / file.path.rpartition("/")[2]).write_text(text)
+    verify = ["systemd-analyze", "verify", "--man=no", *map(str, sorted(tmp_path.iterdir()))]
+    done = subprocess.run(verify, capture_output=True, text=True, timeout=60, check=False)
+    said = [line for line in done.stderr.splitlines() if "gpuhost-drift" in line]
+    assert said == []
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"drift_directory": "srv/gpuhost"},
+        {"drift_directory": "/srv/gpu host"},
+        {"drift_directory": "/srv/%h"},
+        {"drift_inventory": "/etc/passwd"},
+        {"drift_inventory": "a/../../b.py"},
+        {"drift_inventory": "--json"},
+        {"drift_at": "04:00\nUser=root"},
+        {"drift_metrics": "/x/$HOME.prom"},
+    ],
+)
+def test_what_no_unit_could_hold_is_refused(given: dict[str, str]) -> None:
+    with pytest.raises(BadSettings):
+        declare([Layer("here", given)])
+
+
+def _stub(folder: Path, name: str, text: str) -> None:
+    (folder / name).write_text(f"#!/bin/sh\n{text}\n")
+    (folder / name).chmod(0o755)
+
+
+def _run(
+    script: str, *arguments: str, stubs: Path, **more: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["sh", str(ROOT / script), *arguments],
+        env={"PATH": f"{stubs}:{os.environ['PATH']}", **more},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def test_a_failure_of_the_check_itself_is_told_without_the_url_in_an_argument(
+    tmp_path: Path,
+) -> None:
+    _stub(tmp_path, "apprise", f'echo "$*" >{tmp_path}/said; echo "$APPRISE_URLS" >{tmp_path}/to')
+    script = "gpuhost/drift/nightly_failed.sh"
+    alone = _run(script, stubs=tmp_path, MONITOR_SERVICE_RESULT="timeout")
+    assert alone.stdout.startswith("<3>the nightly drift check on ")
+    assert "failed (timeout)" in alone.stdout
+    assert not (tmp_path / "said").exists()
+    told = _run(script, stubs=tmp_path, GPUHOST_NOTIFY=URL)
+    assert (told.returncode, (tmp_path / "to").read_text()) == (0, f"{URL}\n")
+    assert URL not in (tmp_path / "said").read_text() + told.stdout + told.stderr
+    _stub(tmp_path, "apprise", f"echo cannot reach {URL}; exit 1")
+    failed = _run(script, stubs=tmp_path, GPUHOST_NOTIFY=URL)
+    assert failed.returncode == 1
+    assert URL not in failed.stdout + failed.stderr
+
+
+@pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="needs ssh-keygen")
+def test_the_key_is_made_once(tmp_path: Path) -> None:
+    stubs, home = tmp_path / "stubs", tmp_path / "home"
+    stubs.mkdir()
+    key = home / ".ssh" / "id_ed25519"
+    _stub(stubs, "getent", "exit 2")
+    _stub(stubs, "useradd", f'echo "$*" >>{tmp_path}/added')
+    _stub(stubs, "install", 'for last; do :; done; mkdir -p "$last"')
+    _stub(stubs, "runuser", 'shift 3; exec "$@"')
+    arguments = ("gpuhost-drift", str(home), str(key))
+    account = "gpuhost/operations/drift_account.sh"
+    assert _run(account, *arguments, stubs=stubs).returncode == 0
+    assert "--system" in (tmp_path / "added").read_text()
+    public, private = Path(f"{key}.pub").read_text(), key.read_text()
+    assert public.startswith("ssh-ed25519 ")
+    assert " gpuhost-drift@" in public
+    assert [oct(path.stat().st_mode & 0o777) for path in (key.parent, key)] == ["0o700", "0o600"]
+    Path(f"{key}.pub").unlink()
+    assert _run(account, *arguments, stubs=stubs).returncode == 0
+    assert (key.read_text(), Path(f"{key}.pub").read_text().split()[1]) == (
+        private,
+        public.split()[1],
+    )
+
+
+def test_directories_of_reports(tmp_path: Path) -> None:
+    stubs = tmp_path / "stubs"
+    stubs.mkdir()
+    _stub(
+        stubs, "install", f'echo "root $*" >>{tmp_path}/done; for last; do :; done; mkdir "$last"'
+    )
+    _stub(stubs, "runuser", f'echo "account $*" >>{tmp_path}/done; shift 3; exec "$@"')
+    wanted = [str(tmp_path / "home" / "a" / "b"), str(tmp_path / "www")]
+    script = "gpuhost/operations/drift_reports.sh"
+    for _ in range(2):
+        done = _run(script, "gpuhost-drift", str(tmp_path / "home"), *wanted, stubs=stubs)
+        assert done.returncode == 0, done.stderr
+    who = [line.split()[0] for line in (tmp_path / "done").read_text().splitlines()]
+    assert who == ["account", "root", "account"]
+    assert all(Path(path).is_dir() for path in wanted)
