@@ -14,6 +14,8 @@ from pathlib import Path
 from gpuhost.runner import backup, removal, restore_data, rollback
 from gpuhost.runner.failure import Failure
 from gpuhost.runner.follow import follow
+from gpuhost.runner.given_up import DAMAGED, give_up
+from gpuhost.runner.journal import Journal
 from gpuhost.runner.lock import PATIENCE_S, Attempt, Locked, attempt, begin, end, lock
 from gpuhost.runner.log import Log
 from gpuhost.runner.paths import AppPaths
@@ -21,7 +23,7 @@ from gpuhost.runner.plan import BadPlan
 from gpuhost.runner.release import Release
 from gpuhost.runner.result import RESTORE_FAILED, VERIFIED, Result, read
 from gpuhost.runner.status import status
-from gpuhost.runner.transaction import carry_out, keep
+from gpuhost.runner.transaction import MOST_STARTS, carry_out, keep
 
 # After these systemd does not start a runner again…
 GOOD, FAILED, USAGE, UNRESTORED, LOCKED = 0, 1, 2, 3, 4
@@ -104,8 +106,16 @@ def _alone(app: AppPaths) -> AbstractContextManager[None]:
 def _attempt(opened: Release, kind: str) -> int:
     ended = read(opened.paths.result)
     if ended is None:
-        begin(opened.app, Attempt(kind, opened.plan.id, opened.plan.by, time.time()))
-        ended = carry_out(opened)
+        new = Attempt(kind, opened.plan.id, opened.plan.by, time.time())
+        begin(opened.app, new)
+        try:
+            ended = carry_out(opened)
+        except DAMAGED as error:
+            # A plan, of the release before, stays as it is; all else may have been of a moment.
+            is_over = Journal(opened.paths.journal).starts > MOST_STARTS
+            if not is_over and not isinstance(error, BadPlan):
+                raise
+            ended = give_up(opened.app, new, error)
     elif ended.state == VERIFIED and attempt(opened.app):
         # Its runner was cut off in what follows from a good one.
         keep(opened)
@@ -121,10 +131,16 @@ def _finish_another(app: AppPaths, wanted: str) -> None:
     if found.kind == "restore":
         _restore(app, found.id, found.by)
         return
-    if app.release(found.id).plan.exists():
-        _attempt(Release.open(app, found.id), found.kind)
-    else:
+    if not app.release(found.id).plan.exists():
         end(app)
+        return
+    try:
+        opened = Release.open(app, found.id)
+    except DAMAGED as error:
+        give_up(app, found, error)
+        end(app)
+        return
+    _attempt(opened, found.kind)
 
 
 def _restore(app: AppPaths, name: str, by: str) -> int:

@@ -12,10 +12,11 @@ import pytest
 from gpuhost.release.deliver import resume_unit
 from gpuhost.runner import __main__ as entry
 from gpuhost.runner import result
+from gpuhost.runner.journal import START, Journal
 from gpuhost.runner.lock import Attempt, begin, lock
-from gpuhost.runner.plan import Backup
+from gpuhost.runner.plan import Backup, BadPlan
 from gpuhost.runner.release import Release
-from gpuhost.runner.result import RESTORED, VERIFIED, Result
+from gpuhost.runner.result import RESTORE_FAILED, RESTORED, VERIFIED, Result
 from tests.runner.at_hand import NEW, OLD, App, app
 from tests.runner.ended import ended
 
@@ -115,6 +116,74 @@ def test_cut_off_after_its_result_what_follows_from_it_is_done_all_the_same(
         begin(app.paths, Attempt("release", NEW, "ada@desk", 0.0))
     assert run("release", NEW) == (0 if state == VERIFIED else 1)
     assert (carried.kept, carried.ids, app.paths.attempt.exists()) == (kept, [], False)
+
+
+def of_another_format(release: Release) -> None:
+    plan = release.paths.plan
+    plan.write_text(plan.read_text().replace('"format": 1', '"format": 0'))
+
+
+def with_a_damaged_record(release: Release) -> None:
+    release.paths.record.write_text('{"images": ')
+
+
+def with_a_record_of_another_shape(release: Release) -> None:
+    release.paths.record.write_text('{"images": 7}')
+
+
+@pytest.mark.parametrize(
+    "damage", [of_another_format, with_a_damaged_record, with_a_record_of_another_shape]
+)
+def test_what_was_cut_off_and_cannot_be_opened_is_given_up_loudly(
+    app: App, run: Run, carried: Carried, damage: Callable[[Release], None]
+) -> None:
+    cut_off = app.release(OLD)
+    damage(cut_off)
+    begin(app.paths, Attempt("release", OLD, "ada@desk", 7.0))
+    app.release(NEW)
+    assert run("release", NEW) == 0
+    assert (carried.ids, app.paths.attempt.exists()) == ([NEW], False)
+    told = result.read(cut_off.paths.result)
+    assert told
+    assert (told.state, told.by, told.started) == (RESTORE_FAILED, "ada@desk", 7.0)
+    assert "COULD NOT BE FINISHED OR UNDONE" in cut_off.paths.log.read_text()
+    assert OLD in app.paths.history.read_text()
+
+
+def test_what_cannot_be_opened_any_more_but_had_ended_stays_as_it_ended(
+    app: App, run: Run, carried: Carried
+) -> None:
+    cut_off = app.release(OLD)
+    result.write(cut_off, ended(cut_off))
+    of_another_format(cut_off)
+    begin(app.paths, Attempt("release", OLD, "ada@desk", 7.0))
+    assert run("resume") == 0
+    assert result.read(cut_off.paths.result) == ended(cut_off)
+    assert not app.paths.attempt.exists()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "starts", "status"),
+    [
+        (BadPlan("what is wrong: format 0"), 1, 3),
+        (TypeError("what is wrong"), 1, entry.UNFORESEEN),
+        (TypeError("what is wrong"), 5, 3),
+        (OSError("what is wrong"), 99, entry.UNFORESEEN),
+    ],
+)
+def test_what_stays_damaged_is_given_up_and_what_may_pass_is_tried_again(
+    app: App, run: Run, carried: Carried, wrong: Exception, starts: int, status: int
+) -> None:
+    release = app.release(NEW)
+    carried.wrong[NEW] = wrong
+    for _ in range(starts):
+        Journal(release.paths.journal).note(START)
+    assert run("release", NEW) == status
+    told = result.read(release.paths.result)
+    is_over = status == 3
+    assert (told is not None, app.paths.attempt.exists()) == (is_over, not is_over)
+    if told:
+        assert (told.state, "what is wrong" in told.said) == (RESTORE_FAILED, True)
 
 
 # What systemd does not start a runner again after, in release_begin.sh and gpuhost-resume@.service.
