@@ -1,4 +1,4 @@
-"""Commands on this machine: never asked anything, ended with all their children when time is up."""
+"""Commands on this machine: never asked anything, ended with their children when time is up."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+
+# How long a killed process may take: one that waits for a disk does not end at once.
+ENDING_SECONDS = 5
 
 
 class NotRun(Exception):
@@ -51,11 +54,22 @@ def run_here(
         raise NotRun(f"there is no command {command[0]} on this machine") from None
     except OSError as error:
         raise NotRun(f"{command[0]} cannot be run: {error.strerror}") from None
+    except ValueError:
+        raise NotRun(f"{command[0]} cannot be run: a NUL character is in it") from None
     try:
         out, err = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+        _end(process)
         raise NotRun(f"it did not end within {seconds:.0f} s") from None
     return Ended(process.returncode, out, err.decode("utf-8", "replace").strip())
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    for pipe in (process.stdout, process.stderr):
+        # A child in a session of its own lives on, and would keep them open.
+        if pipe:
+            pipe.close()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(ENDING_SECONDS)

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -160,7 +161,11 @@ def _alike(value: str) -> str:
 
 
 def _file(name: str, path: Path) -> Path:
-    return path.parent / Path(name).expanduser()
+    file = Path(name)
+    # With ~ of a user that there is not it stays as it is, and is not found.
+    with suppress(RuntimeError):
+        file = file.expanduser()
+    return path.parent / file
 
 
 def _read(file: Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -98,10 +99,16 @@ BAD: dict[str, tuple[dict[str, Any], str | None, str]] = {
     "a default in capitals": ({"refuse": ["changeme"]}, "ChangeMe ", "defaults that must not stay"),
     "not UTF-8": ({}, "\udcff1234", "it is not UTF-8 text"),
     "no file": ({"file": "none"}, None, "/none): No such file or directory"),
+    "a file of nobody's": ({"file": "~nosuchuser/x"}, None, "/~nosuchuser/x): No such file or"),
     "a directory": ({"file": "."}, None, "): Is a directory"),
     "a file that is no text": ({"file": "binary"}, None, "/binary): it is not UTF-8 text"),
     "a file with NUL": ({"file": "nul"}, None, "/nul): it holds a NUL character"),
     "no command": ({"command": ["no-such-thing"]}, None, "there is no command no-such-thing"),
+    "a command with NUL": (
+        {"command": ["echo", "Wert1\0"]},
+        None,
+        "(command echo): echo cannot be run: a NUL character is in it",
+    ),
     "a command that fails": (
         _python("import sys; print('Wert1'); sys.exit('not in the store')"),
         None,
@@ -137,6 +144,17 @@ def test_a_command_has_its_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(secrets, "COMMAND_SECONDS", 0.5)
     (line,) = _lines(tmp_path, KEY={"command": ["sh", "-c", "sleep 100 & sleep 100"]})
     assert "did not end within" in line
+
+
+def test_a_child_that_went_its_own_way_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In another session it is not killed with the command, and keeps its output open."""
+    monkeypatch.setattr(secrets, "COMMAND_SECONDS", 0.5)
+    began = time.monotonic()
+    (line,) = _lines(tmp_path, KEY={"command": ["sh", "-c", "setsid sleep 8 & exit 0"]})
+    assert "did not end within" in line
+    assert time.monotonic() - began < 6
 
 
 def test_all_are_named_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
