@@ -143,6 +143,8 @@ def _server(url: str) -> str:
 
 def _ssh(source: Source, given: Given, home: Path) -> str:
     words = ["ssh", "-oBatchMode=yes", "-oConnectTimeout=15"]
+    # Otherwise a connection of its own user's is shared, or left behind.
+    words += ["-oControlMaster=no", "-oControlPath=none"]
     if (key := given.reveal(source.deploy_key)) is not None:
         # OpenSSH reads no key whose last line does not end, and none with Windows line ends.
         _private(home / "key", key.replace("\r\n", "\n").rstrip("\n") + "\n")

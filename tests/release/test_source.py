@@ -263,7 +263,10 @@ def test_a_deploy_key(tmp_path: Path, repository: Path, ssh: Path) -> None:
 def test_ones_own_key(tmp_path: Path, repository: Path, ssh: Path) -> None:
     assert _resolve(tmp_path, git=f"git@git.invalid:{repository}").revision
     assert not (ssh / "key").exists()
-    assert "-oStrictHostKeyChecking=accept-new" in (ssh / "arguments").read_text()
+    arguments = (ssh / "arguments").read_text()
+    assert "-oStrictHostKeyChecking=accept-new" in arguments
+    # A master of one's own would keep git's output open.
+    assert "-oControlMaster=no\n-oControlPath=none" in arguments
 
 
 @pytest.mark.parametrize(
