@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gpuhost.snapshot.apps_details import Details
+from gpuhost.snapshot.lenient import mapping, mappings, number, seconds, text, texts
 from gpuhost.snapshot.probes import NotRead, Probes
 
 UNIT = "gpuhost-release-{app}.service"
+BACKUP_UNIT = "gpuhost-backup-{app}"
 AT_WORK = ("active", "activating", "reloading", "deactivating")
-# Of the year 9999, the last of calendars.
-LAST_SECOND = 253402300800
+Units = Mapping[str, Mapping[str, str]]
 VERIFIED = "verified"
 
 
@@ -77,10 +79,25 @@ class Given:
 
 @dataclass(frozen=True)
 class Backup:
-    """A backup by name. whole: its manifest, which is written last, is there."""
+    """A backup by name. whole: its manifest, which is written last, is there; taken: as it says."""
 
     name: str
     whole: bool
+    taken: int | None = None
+
+
+@dataclass(frozen=True)
+class BackupUnits:
+    """What systemd does of backups by the clock.
+
+    + timer: it is active
+    + running: one is made just now
+    + failed: why the last one was not, "exit-code", "timeout"; "": it was, since the boot
+    """
+
+    timer: bool = False
+    running: bool = False
+    failed: str = ""
 
 
 @dataclass(frozen=True)
@@ -92,6 +109,7 @@ class AppState:
     + runner: the file in /opt/gpuhost/lib that its last release brought
     + at_work: its unit runs, or an attempt's lock is held; a backup holds it without one
     + given: of the current release
+    + details: of the current release, or the reason why there are none
     """
 
     name: str
@@ -102,6 +120,8 @@ class AppState:
     at_work: bool
     given: Given | None
     backups: tuple[Backup, ...]
+    backup_units: BackupUnits = BackupUnits()
+    details: Details | str = "no release was ever verified"
 
     def release(self, id: str | None) -> Release | None:
         return next((release for release in self.releases if release.id == id), None)
@@ -133,10 +153,15 @@ class AppState:
 
 @dataclass(frozen=True)
 class Apps:
-    """Every app of the host, by name. runners: the files of /opt/gpuhost/lib, newest first."""
+    """Every app of the host, by name.
+
+    + runners: the files of /opt/gpuhost/lib, newest first
+    + booted: when the host was started, epoch seconds
+    """
 
     by_name: Mapping[str, AppState]
     runners: tuple[str, ...]
+    booted: int | None = None
 
     def get(self, name: str) -> AppState | None:
         return self.by_name.get(name)
@@ -146,10 +171,11 @@ class Apps:
         """None, where the host has no directory for them."""
         if "apps" not in probes:
             return cls({}, ())
-        document = _object(_parsed(probes.output("apps")))
-        at_work = frozenset(_at_work(probes))
-        apps = [_app(value, at_work) for value in _objects(document.get("apps"))]
-        return cls({app.name: app for app in apps}, _texts(document.get("runners")))
+        document = mapping(_parsed(probes.output("apps")))
+        units = dict(_units(probes))
+        apps = [_app(value, units) for value in mappings(document.get("apps"))]
+        booted = seconds(document.get("booted"))
+        return cls({app.name: app for app in apps}, texts(document.get("runners")), booted)
 
 
 def _parsed(text: str) -> Any:
@@ -159,99 +185,101 @@ def _parsed(text: str) -> Any:
         raise NotRead(f"apps: the host's reply is no JSON: {error}") from error
 
 
-def _at_work(probes: Probes) -> Iterable[str]:
+def _units(probes: Probes) -> Iterator[tuple[str, Mapping[str, str]]]:
+    """Of those that systemd has in memory: what it has not does nothing."""
     for block in probes.output("app_units").split("\n\n"):
         values = dict(line.partition("=")[::2] for line in block.splitlines())
-        if values.get("ActiveState") in AT_WORK:
-            yield values.get("Id", "")
+        yield values.get("Id", ""), values
 
 
-def _app(value: Mapping[str, Any], at_work: frozenset[str]) -> AppState:
-    name = _text(value.get("name"))
+def _is_at_work(unit: Mapping[str, str] | None) -> bool:
+    return unit is not None and unit.get("ActiveState") in AT_WORK
+
+
+def _backup_units(name: str, units: Units) -> BackupUnits:
+    unit = BACKUP_UNIT.format(app=name)
+    timer, service = units.get(f"{unit}.timer", {}), units.get(f"{unit}.service", {})
+    failed = service.get("ActiveState") == "failed"
+    return BackupUnits(
+        timer.get("ActiveState") == "active",
+        _is_at_work(service),
+        (service.get("Result") or "failed") if failed else "",
+    )
+
+
+def _details(value: object) -> Details | str:
+    if value is None:
+        return "its current release is not there"
+    try:
+        return Details.of(mapping(value))
+    except NotRead as reason:
+        return str(reason)
+
+
+def _app(value: Mapping[str, Any], units: Units) -> AppState:
+    name = text(value.get("name"))
     given, attempt = value.get("given"), value.get("attempt")
     return AppState(
         name=name,
-        current=_text(value.get("current")) or None,
-        runner=_text(value.get("runner")) or None,
-        releases=tuple(map(_release, _objects(value.get("releases")))),
-        attempt=None if attempt is None else _attempt(_object(attempt)),
+        current=text(value.get("current")) or None,
+        runner=text(value.get("runner")) or None,
+        releases=tuple(map(_release, mappings(value.get("releases")))),
+        attempt=None if attempt is None else _attempt(mapping(attempt)),
         at_work=(value.get("locked") is True and attempt is not None)
-        or UNIT.format(app=name) in at_work,
-        given=None if given is None else _given(_object(given)),
+        or _is_at_work(units.get(UNIT.format(app=name))),
+        given=None if given is None else _given(mapping(given)),
         backups=tuple(
-            Backup(_text(backup.get("name")), bool(backup.get("manifest")))
-            for backup in _objects(value.get("backups"))
+            Backup(
+                text(backup.get("name")),
+                bool(backup.get("manifest")),
+                seconds(mapping(backup.get("manifest")).get("taken")),
+            )
+            for backup in mappings(value.get("backups"))
         ),
+        backup_units=_backup_units(name, units),
+        details=_details(value.get("details")),
     )
 
 
 def _release(value: Mapping[str, Any]) -> Release:
     result = value.get("result")
     return Release(
-        id=_text(value.get("id")),
-        inputs=_text(value.get("inputs")),
-        revision=_text(value.get("revision")),
-        by=_text(value.get("by")),
-        project=_text(value.get("project")),
-        rollback_of=_text(value.get("rollback_of")),
-        result=None if result is None else _result(_object(result)),
+        id=text(value.get("id")),
+        inputs=text(value.get("inputs")),
+        revision=text(value.get("revision")),
+        by=text(value.get("by")),
+        project=text(value.get("project")),
+        rollback_of=text(value.get("rollback_of")),
+        result=None if result is None else _result(mapping(result)),
     )
 
 
 def _result(value: Mapping[str, Any]) -> Result:
     return Result(
-        state=_text(value.get("state")) or "unknown",
-        kind=_text(value.get("kind")) or "release",
-        stage=_text(value.get("stage")),
-        said=_text(value.get("said")),
-        fix=_text(value.get("fix")),
-        restored=_text(value.get("restored")),
-        restore_said=_text(value.get("restore_said")),
-        backup=_text(value.get("backup")),
-        by=_text(value.get("by")),
+        state=text(value.get("state")) or "unknown",
+        kind=text(value.get("kind")) or "release",
+        stage=text(value.get("stage")),
+        said=text(value.get("said")),
+        fix=text(value.get("fix")),
+        restored=text(value.get("restored")),
+        restore_said=text(value.get("restore_said")),
+        backup=text(value.get("backup")),
+        by=text(value.get("by")),
         migrated=value.get("migrated") is True,
-        started=_seconds(value.get("started")),
-        ended=_seconds(value.get("ended")),
-        gap_s=_number(value.get("gap_s")),
+        started=seconds(value.get("started")),
+        ended=seconds(value.get("ended")),
+        gap_s=number(value.get("gap_s")),
     )
 
 
 def _attempt(value: Mapping[str, Any]) -> Attempt:
     return Attempt(
-        kind=_text(value.get("kind")) or "release",
-        id=_text(value.get("id")),
-        by=_text(value.get("by")),
-        started=_seconds(value.get("started")),
+        kind=text(value.get("kind")) or "release",
+        id=text(value.get("id")),
+        by=text(value.get("by")),
+        started=seconds(value.get("started")),
     )
 
 
 def _given(value: Mapping[str, Any]) -> Given:
-    return Given(*(_text(value.get(key)) for key in ("sha256", "mode", "owner")))
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _texts(value: object) -> tuple[str, ...]:
-    return tuple(filter(None, map(_text, value))) if isinstance(value, list) else ()
-
-
-def _number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    # JSON's reader knows infinities, and integers that no float holds.
-    return float(value) if abs(value) < LAST_SECOND else None
-
-
-def _seconds(value: object) -> int | None:
-    number = _number(value)
-    return int(number) if number is not None and 0 <= number < LAST_SECOND else None
-
-
-def _object(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _objects(value: object) -> list[Mapping[str, Any]]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+    return Given(*(text(value.get(key)) for key in ("sha256", "mode", "owner")))

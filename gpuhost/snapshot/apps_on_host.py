@@ -2,13 +2,17 @@
 
 Of what a release keeps it takes what may be seen by anyone who may read a report: of the secrets
 only a hash, of the log nothing. Files that are not there are null, files that are not JSON are {}.
+What a release was when it was verified is compared here: the host tells what became of each file.
 """
 
 import hashlib
 import json
+import os
 import pwd
 import stat
+import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +20,11 @@ LARGEST = 1 << 20
 MOST = 50
 OF_THE_PLAN = ("by", "inputs", "project", "revision", "rollback_of")
 NOT_OF_THE_RESULT = ("logs", "output")
+OF_THE_HISTORY = ("id", "kind", "state", "ended")
+OF_THE_SITE = ("where", "service", "certificate")
+# Told with their hashes: what the repository wants now is compared with them elsewhere.
+RENDERED = ("compose.yaml", "compose.override.yaml", "nginx.conf")
+SECONDS = 5
 
 
 def small_json(path: Path) -> dict[str, Any] | None:
@@ -49,6 +58,135 @@ def hashed(path: Path) -> dict[str, Any] | None:
     return {"sha256": digest, "mode": f"{stat.S_IMODE(state.st_mode):04o}", "owner": owner}
 
 
+def sha256(path: Path, keys: list[str]) -> str:
+    """Of its content; of a JSON file that holds more, only of these keys."""
+    with path.open("rb") as file:
+        content = file.read(LARGEST * 16)
+    if keys:
+        values = json.loads(content)
+        content = json.dumps({key: values.get(key) for key in keys}, sort_keys=True).encode()
+    return hashlib.sha256(content).hexdigest()
+
+
+def compared(path: str, seen: dict[str, Any]) -> dict[str, str]:
+    """What became of a file since: "same", "changed" or "missing"; owner and mode, then and now."""
+    was = f"{seen.get('owner')} {seen.get('mode')}"
+    try:
+        found = Path(path).lstat()
+        now = f"{found.st_uid}:{found.st_gid} {stat.S_IMODE(found.st_mode):04o}"
+        # A pipe in its place would never be read to its end.
+        regular = stat.S_ISREG(found.st_mode)
+        same = regular and sha256(Path(path), seen.get("keys") or []) == seen.get("sha256")
+    except (FileNotFoundError, NotADirectoryError):
+        return {"path": path, "state": "missing", "was": was, "now": ""}
+    except (OSError, ValueError, AttributeError):
+        same = False
+    return {"path": path, "state": "same" if same else "changed", "was": was, "now": now}
+
+
+def runner_is_intact(link: Path) -> bool:
+    """It is named by its hash, and backups run it as root."""
+    wanted = link.resolve().stem.rpartition("-")[2]
+    return link.exists() and bool(wanted) and sha256(link, []).startswith(wanted)
+
+
+def printed(*words: str) -> dict[str, str]:
+    """What a command prints, or why it does not, in a line."""
+    # Calendars are by the host's own clock, and so is what systemd makes of them.
+    environment = {key: value for key, value in os.environ.items() if key != "TZ"}
+    try:
+        done = subprocess.run(
+            words, capture_output=True, text=True, timeout=SECONDS, env=environment, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return {"out": "", "said": f"{words[0]}: {error.__class__.__name__}"}
+    if done.returncode == 0:
+        return {"out": done.stdout, "said": ""}
+    last = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+    return {"out": "", "said": f"{words[0]}: {last}"}
+
+
+def told_of_the_site(home: Path, site: dict[str, Any]) -> dict[str, Any]:
+    file = os.path.normpath(home / "shared" / str(site.get("path")))
+    return {"file": file, **{key: site.get(key) for key in OF_THE_SITE}}
+
+
+def certificate(home: Path, site: dict[str, Any]) -> dict[str, Any] | None:
+    if not site.get("certificate"):
+        return None
+    path = home / "shared" / str(site.get("certificate_dir")) / "fullchain.pem"
+    if not path.exists():
+        return {"path": str(path), "there": False}
+    words = ("openssl", "x509", "-noout", "-startdate", "-enddate", "-in", str(path))
+    return {"path": str(path), "there": True, **printed(*words)}
+
+
+def schedule(home: Path, declared: dict[str, Any], newest: float | None) -> dict[str, Any] | None:
+    """When the backup after the newest one was due: what systemd makes of the declared time."""
+    every = declared.get("every")
+    if not every:
+        return None
+    timer = Path(f"/etc/systemd/system/gpuhost-backup-{home.name}.timer")
+    base = newest if newest is not None else timer.stat().st_mtime if timer.exists() else None
+    words = ("systemd-analyze", "calendar", f"--base-time=@{int(base or 0)}", "--", str(every))
+    files = [*(declared.get("sqlite") or ()), *(declared.get("paths") or ())]
+    return {
+        "every": every,
+        "limit_s": declared.get("limit_s"),
+        "has_data": bool(declared.get("postgres"))
+        or any((home / "shared" / str(name)).exists() for name in files),
+        **(printed(*words) if base is not None else {"out": "", "said": "no timer"}),
+    }
+
+
+def last_of_history(path: Path) -> dict[str, Any] | None:
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - LARGEST))
+            value = json.loads(file.read().splitlines()[-1])
+        return {key: value.get(key) for key in OF_THE_HISTORY}
+    except (OSError, ValueError, LookupError, AttributeError):
+        return None
+
+
+def details(home: Path, backups: list[dict[str, Any]]) -> dict[str, Any]:
+    """The current release as it was verified, and what the host has of it now."""
+    current = home / "current"
+    plan, record = (small_json(current / f"{name}.json") or {} for name in ("plan", "record"))
+    kept = small_json(current / "fingerprint.json")
+    files: dict[str, Any] = (kept or {}).get("files") or {}
+    site, backup = plan.get("nginx") or {}, plan.get("backup") or {}
+    taken = [one["manifest"]["taken"] for one in backups if (one["manifest"] or {}).get("taken")]
+    return {
+        "kept": kept is not None,
+        "images": record.get("images"),
+        "tags": record.get("tags"),
+        "services": (kept or {}).get("services"),
+        "listens": (kept or {}).get("listens"),
+        "files": [compared(path, seen) for path, seen in sorted(files.items())],
+        "runner_is_intact": runner_is_intact(home / "runner.pyz"),
+        "rendered": {
+            Path(path).name: seen.get("sha256")
+            for path, seen in files.items()
+            if Path(path).name in RENDERED and Path(path).parent.parent.name == "releases"
+        },
+        "start_s": (plan.get("verify") or {}).get("start_s"),
+        "with_gpu": bool(plan.get("gpu")),
+        "site": told_of_the_site(home, site) if site else None,
+        "certificate": certificate(home, site),
+        "schedule": schedule(home, backup, max(taken, default=None)),
+        "last": last_of_history(home / "history.jsonl"),
+    }
+
+
+def details_or_why_not(home: Path, backups: list[dict[str, Any]]) -> dict[str, Any]:
+    """What is odd about one app's files must not keep the others from being told of."""
+    try:
+        return details(home, backups)
+    except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
+        return {"said": f"files of its release are not what gpuhost wrote: {type(error).__name__}"}
+
+
 def newest_first(directory: Path) -> list[Path]:
     if not directory.is_dir():
         return []
@@ -72,6 +210,10 @@ def locked(path: Path, locks: str) -> bool:
 
 def app(home: Path, locks: str) -> dict[str, Any]:
     current, runner = home / "current", home / "runner.pyz"
+    backups = [
+        {"name": entry.name, "manifest": small_json(entry / "manifest.json")}
+        for entry in newest_first(home / "backups")
+    ]
     return {
         "name": home.name,
         "current": current.resolve().name if current.is_symlink() else None,
@@ -80,10 +222,8 @@ def app(home: Path, locks: str) -> dict[str, Any]:
         "locked": locked(home / "lock", locks),
         "attempt": small_json(home / "attempt.json"),
         "releases": [release(entry) for entry in newest_first(home / "releases")],
-        "backups": [
-            {"name": entry.name, "manifest": small_json(entry / "manifest.json")}
-            for entry in newest_first(home / "backups")
-        ],
+        "backups": backups,
+        "details": details_or_why_not(home, backups) if current.exists() else None,
     }
 
 
@@ -94,7 +234,9 @@ def main(root: Path) -> None:
     )
     locks = Path("/proc/locks").read_text(encoding="ascii", errors="replace")
     apps = [app(home, locks) for home in homes]
-    print(json.dumps({"apps": apps, "runners": [file.name for file in runners]}))
+    booted = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+    names = [file.name for file in runners]
+    print(json.dumps({"apps": apps, "runners": names, "booted": int(booted)}))
 
 
 if __name__ == "__main__":

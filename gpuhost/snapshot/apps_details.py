@@ -1,0 +1,197 @@
+"""The current release of an app as it was verified, and what its host has of it now."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+from gpuhost.snapshot.lenient import mapping, mappings, text, texts, whole, wholes
+from gpuhost.snapshot.probes import NotRead
+
+SAME, CHANGED, MISSING = "same", "changed", "missing"
+# systemd writes it so, with TZ or without: "Next elapse: Sun 2026-11-22 16:00:00 UTC".
+MOMENT = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) UTC")
+# openssl: "notAfter=Nov 21 21:55:03 2026 GMT".
+ENDS = {"starts": "notBefore", "ends": "notAfter"}
+
+
+@dataclass(frozen=True)
+class FileState:
+    """state: of its content; was, now: owner and mode, "0:0 0600"; now is "" if it is missing."""
+
+    path: str
+    state: str
+    was: str
+    now: str
+
+    @property
+    def complaint(self) -> str:
+        """What is different, in words; "": nothing."""
+        if self.state != SAME:
+            return f"{self.path} is {self.state}"
+        return "" if self.was == self.now else f"{self.path} is {self.now}, not {self.was}"
+
+
+@dataclass(frozen=True)
+class WantedService:
+    """ports: on the host, "127.0.0.1:3000/tcp"; ends: it may be gone once its work is done."""
+
+    count: int
+    ports: tuple[str, ...]
+    ends: bool
+
+
+@dataclass(frozen=True)
+class Site:
+    """file: where nginx reads it; certificate: "", "files", "self-signed" or "acme"."""
+
+    where: str
+    file: str
+    service: str
+    certificate: str
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """starts, ends: epoch seconds; None: it could not be read, complaint says why."""
+
+    path: str
+    there: bool
+    starts: int | None
+    ends: int | None
+    complaint: str
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Backups by the clock.
+
+    + due: when the one after the newest had to be made, epoch seconds
+    + has_data: something is there that a backup can hold
+    + complaint: why that is not known
+    """
+
+    every: str
+    limit_s: int
+    due: int | None
+    has_data: bool
+    complaint: str
+
+
+@dataclass(frozen=True)
+class Details:
+    """Of the current release.
+
+    + kept: it was kept what it was like; a release of an older gpuhost has none of that
+    + images, tags: service -> the id of its image, and the local tag that keeps it
+    + services: those that are to run; listens: ports of its site on the host's nginx
+    + site_file: of `files`, the site where nginx reads it
+    + rendered: hashes of its texts as they came, by the names of their files
+    + start_s: the longest that it may load
+    + last: id, kind and state of the last thing that ended, restores of data too
+    """
+
+    kept: bool
+    images: Mapping[str, str]
+    tags: Mapping[str, str]
+    services: Mapping[str, WantedService]
+    listens: tuple[int, ...]
+    files: tuple[FileState, ...]
+    site_file: FileState | None
+    runner_is_intact: bool
+    rendered: Mapping[str, str]
+    start_s: int
+    with_gpu: bool
+    site: Site | None
+    certificate: Certificate | None
+    schedule: Schedule | None
+    last: Mapping[str, str]
+
+    @classmethod
+    def of(cls, value: Mapping[str, Any]) -> Details:
+        """Raises NotRead: the host could not make sense of the release's own files."""
+        if value.get("said"):
+            raise NotRead(text(value["said"]) or "its files are not what gpuhost wrote")
+        site = _site(mapping(value.get("site")))
+        files = tuple(map(_file, mappings(value.get("files"))))
+        of_site = [one for one in files if site and one.path == site.file]
+        return cls(
+            kept=value.get("kept") is True,
+            images=_texts_by_name(value.get("images")),
+            tags=_texts_by_name(value.get("tags")),
+            services={
+                name: _service(mapping(one)) for name, one in mapping(value.get("services")).items()
+            },
+            listens=wholes(value.get("listens")),
+            files=tuple(one for one in files if one not in of_site),
+            site_file=of_site[0] if of_site else None,
+            runner_is_intact=value.get("runner_is_intact") is True,
+            rendered=_texts_by_name(value.get("rendered")),
+            start_s=whole(value.get("start_s")),
+            with_gpu=value.get("with_gpu") is True,
+            site=site,
+            certificate=_certificate(mapping(value.get("certificate"))),
+            schedule=_schedule(mapping(value.get("schedule"))),
+            last=_texts_by_name(value.get("last")),
+        )
+
+
+def _file(value: Mapping[str, Any]) -> FileState:
+    return FileState(*(text(value.get(key)) for key in ("path", "state", "was", "now")))
+
+
+def _service(value: Mapping[str, Any]) -> WantedService:
+    return WantedService(
+        whole(value.get("count")), texts(value.get("ports")), value.get("ends") is True
+    )
+
+
+def _site(value: Mapping[str, Any]) -> Site | None:
+    if not value:
+        return None
+    return Site(*(text(value.get(key)) for key in ("where", "file", "service", "certificate")))
+
+
+def _certificate(value: Mapping[str, Any]) -> Certificate | None:
+    if not value:
+        return None
+    printed = dict(line.partition("=")[::2] for line in text(value.get("out")).splitlines())
+    starts, ends = (_of_openssl(printed.get(ENDS[key], "")) for key in ("starts", "ends"))
+    return Certificate(
+        text(value.get("path")),
+        value.get("there") is True,
+        starts,
+        ends,
+        text(value.get("said")) or ("" if ends else "openssl printed no date"),
+    )
+
+
+def _schedule(value: Mapping[str, Any]) -> Schedule | None:
+    if not value:
+        return None
+    moment = MOMENT.search(text(value.get("out")))
+    return Schedule(
+        text(value.get("every")),
+        whole(value.get("limit_s")),
+        _epoch(moment[1], "%Y-%m-%d %H:%M:%S") if moment else None,
+        value.get("has_data") is True,
+        text(value.get("said")) or ("" if moment else "systemd-analyze printed no time"),
+    )
+
+
+def _of_openssl(moment: str) -> int | None:
+    return _epoch(" ".join(moment.split()), "%b %d %H:%M:%S %Y GMT")
+
+
+def _epoch(moment: str, shape: str) -> int | None:
+    try:
+        return int(datetime.strptime(moment, shape).replace(tzinfo=timezone.utc).timestamp())
+    except ValueError:
+        return None
+
+
+def _texts_by_name(value: object) -> dict[str, str]:
+    return {name: one for name, one in mapping(value).items() if isinstance(one, str)}

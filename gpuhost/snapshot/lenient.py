@@ -1,0 +1,46 @@
+"""What a host's JSON says, as far as it is what it should be: a file there may hold anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+# Of the year 9999, the last of calendars.
+LAST_SECOND = 253402300800
+
+
+def text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def texts(value: object) -> tuple[str, ...]:
+    return tuple(filter(None, map(text, value))) if isinstance(value, list) else ()
+
+
+def number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    # JSON's reader knows infinities, and integers that no float holds.
+    return float(value) if abs(value) < LAST_SECOND else None
+
+
+def seconds(value: object) -> int | None:
+    found = number(value)
+    return int(found) if found is not None and 0 <= found < LAST_SECOND else None
+
+
+def whole(value: object) -> int:
+    """A count; 0 for what is none."""
+    return seconds(value) or 0
+
+
+def wholes(value: object) -> tuple[int, ...]:
+    return tuple(filter(None, map(whole, value))) if isinstance(value, list) else ()
+
+
+def mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def mappings(value: object) -> list[Mapping[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

@@ -1,0 +1,249 @@
+"""What a host tells of a release that was verified: the probe on a directory, and its parser."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gpuhost.runner import fingerprint, schedule
+from gpuhost.runner.files import point, write_json
+from gpuhost.runner.paths import AppPaths
+from gpuhost.runner.plan import Backup, Nginx, Secret, Verify
+from gpuhost.runner.release import Release
+from gpuhost.snapshot import Probe, Probes
+from gpuhost.snapshot.apps import Apps, AppState, BackupUnits
+from gpuhost.snapshot.apps_details import Details
+from tests.runner.at_hand import NEW, App, Programs, programs
+from tests.snapshot.test_apps import told
+
+__all__ = ["programs"]
+
+SECRET = "correct-horse-battery"
+RUNNER = "runner-{}.pyz"
+
+
+@pytest.fixture
+def release(tmp_path: Path, programs: Programs, monkeypatch: pytest.MonkeyPatch) -> Release:
+    """A verified release, as its last stage leaves it."""
+    monkeypatch.setattr(schedule, "UNITS", tmp_path / "units")
+    root = tmp_path / "gpuhost"
+    app = App(AppPaths(root / "tts"))
+    made = app.release(
+        is_current=True,
+        given={"TOKEN": SECRET},
+        secrets=(Secret("TOKEN"), Secret("MADE", generate="hex")),
+        nginx=Nginx("container", service="web", path="./site/a.conf", certificate="self-signed",
+                    certificate_dir="site/tls"),
+        backup=Backup(paths=("data",), every="daily", limit_s=600),
+        verify=Verify(start_s=90),
+    )  # fmt: skip
+    write_json(made.paths.record, {"images": {"web": "sha256:1"}, "tags": {"web": "gpuhost/a:1"}})
+    write_json(app.paths.generated, {"MADE": SECRET}, mode=0o600)
+    app.data("site/a.conf", "server {}\n")
+    app.data("data/file")
+    made.paths.nginx.write_text("server {}\n")
+    (root / "lib").mkdir()
+    digest = hashlib.sha256(b"runner").hexdigest()[:12]
+    (root / "lib" / RUNNER.format(digest)).write_bytes(b"runner")
+    point(app.paths.home / "runner.pyz", f"../lib/{RUNNER.format(digest)}")
+    programs.compose({"web": {"restart": "always", "ports": [{"target": 1, "published": "80"}]}})
+    fingerprint.keep(made)
+    return made
+
+
+def app(release: Release, units: str = "") -> AppState:
+    root = release.app.home.parent
+    probes = Probes({"apps": Probe(0, told(root)), "app_units": Probe(0, units)})
+    found = Apps.read(probes).get("tts")
+    assert found
+    return found
+
+
+def details(release: Release) -> Details:
+    found = app(release).details
+    assert isinstance(found, Details), found
+    return found
+
+
+def complaints(release: Release) -> list[str]:
+    found = details(release)
+    files = (*found.files, *([found.site_file] if found.site_file else []))
+    return sorted(file.complaint.replace(str(release.app.home), "") for file in files)
+
+
+def test_as_it_was_verified(release: Release) -> None:
+    found = details(release)
+    assert set(complaints(release)) == {""}
+    assert found.kept and found.runner_is_intact and not found.with_gpu
+    assert (found.images, found.tags) == ({"web": "sha256:1"}, {"web": "gpuhost/a:1"})
+    web = found.services["web"]
+    assert (web.count, web.ports, web.ends) == (1, ("80/tcp",), False)
+    assert found.start_s == 90
+    assert found.site and found.site_file
+    assert found.site.file == found.site_file.path == str(release.app.shared / "site/a.conf")
+    assert set(found.rendered) == {"compose.yaml", "compose.override.yaml", "nginx.conf"}
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        ("releases/ID/compose.yaml", "/releases/ID/compose.yaml is changed"),
+        ("releases/ID/given.json", "/releases/ID/given.json is changed"),
+        ("shared/site/a.conf", "/shared/site/a.conf is changed"),
+        ("generated.json", "/generated.json is changed"),
+    ],
+)
+def test_a_file_that_was_edited(release: Release, file: str, said: str) -> None:
+    path = release.app.home / file.replace("ID", NEW)
+    path.write_text('{"MADE": "another"}')
+    assert [one for one in complaints(release) if one] == [said.replace("ID", NEW)]
+
+
+def test_what_else_is_made_on_the_host_is_no_change(release: Release) -> None:
+    write_json(release.app.generated, {"MADE": SECRET, "LATER": "x"}, mode=0o600)
+    assert set(complaints(release)) == {""}
+
+
+def test_a_file_that_is_gone_or_nobodys_or_no_file(release: Release) -> None:
+    paths = release.paths
+    paths.compose.unlink()
+    paths.given.chmod(0o644)
+    paths.nginx.unlink()
+    os.mkfifo(paths.nginx)
+    paths.override.rename(paths.home / "there")
+    paths.override.symlink_to("there")
+    owner = f"{os.getuid()}:{os.getgid()}"
+    home = f"/releases/{NEW}"
+    assert [one for one in complaints(release) if one] == [
+        f"{home}/compose.override.yaml is changed",
+        f"{home}/compose.yaml is missing",
+        f"{home}/given.json is {owner} 0644, not {owner} 0600",
+        f"{home}/nginx.conf is changed",
+    ]
+
+
+def test_a_runner_that_somebody_has_changed(release: Release) -> None:
+    (release.app.home / "runner.pyz").resolve().write_bytes(b"another")
+    assert not details(release).runner_is_intact
+
+
+def test_a_release_of_before_there_were_fingerprints(release: Release) -> None:
+    (release.paths.home / fingerprint.NAME).unlink()
+    found = details(release)
+    assert (found.kept, found.files, found.services) == (False, (), {})
+    assert found.images
+
+
+def test_no_secret_leaves_the_host_nor_its_hash(release: Release) -> None:
+    text = told(release.app.home.parent)
+    assert SECRET not in text
+    kept = json.loads((release.paths.home / fingerprint.NAME).read_text())["files"]
+    # given.json's is asked for by the next release, and always was told.
+    for name in ("generated.json", "plan.json"):
+        (seen,) = (one for path, one in kept.items() if path.endswith(name))
+        assert seen["sha256"] not in text
+
+
+def make_certificate(release: Release, days: int) -> Path:
+    tls = release.app.shared / "site/tls"
+    tls.mkdir(parents=True)
+    words = ("openssl", "req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt")
+    more = ("ec_paramgen_curve:prime256v1", "-days", str(days), "-subj", "/CN=a")
+    files = ("-keyout", tls / "privkey.pem", "-out", tls / "fullchain.pem")
+    subprocess.run([*words, *more, *files], check=True, capture_output=True)
+    return tls / "fullchain.pem"
+
+
+def test_a_certificate(release: Release) -> None:
+    certificate = details(release).certificate
+    assert certificate and not certificate.there
+    chain = make_certificate(release, 20)
+    certificate = details(release).certificate
+    assert certificate and certificate.there and certificate.ends and certificate.starts
+    assert certificate.ends - time.time() == pytest.approx(20 * 86400, abs=120)
+    chain.write_text("-----BEGIN no")
+    certificate = details(release).certificate
+    assert certificate and certificate.ends is None
+    assert certificate.complaint.startswith("openssl: ")
+
+
+def test_when_a_backup_is_due(release: Release) -> None:
+    def take(name: str, taken: object) -> None:
+        (release.app.backups / name).mkdir(parents=True)
+        write_json(release.app.backups / name / "manifest.json", {"taken": taken})
+
+    # 2026-11-20 10:00 UTC
+    take("20261119-100000-schedule", 1795082400.0)
+    take("20261120-100000-schedule", 1795168800.5)
+    (release.app.backups / "20261121-100000-schedule").mkdir()
+    found = details(release).schedule
+    assert found and found.every == "daily" and found.limit_s == 600 and found.has_data
+    assert not found.complaint
+    # The next midnight, by this machine's clock, which may be that of any place.
+    assert found.due and 0 < found.due - 1795168800 <= 86400
+    assert [one.taken for one in app(release).backups] == [None, 1795168800, 1795082400]
+
+
+@pytest.mark.parametrize(
+    ("units", "expected"),
+    [
+        ("", BackupUnits()),
+        ("Id=gpuhost-backup-tts.timer\nActiveState=active\n", BackupUnits(timer=True)),
+        (
+            "Id=gpuhost-backup-tts.timer\nActiveState=active\n\n"
+            "Id=gpuhost-backup-tts.service\nActiveState=activating\nResult=success\n",
+            BackupUnits(timer=True, running=True),
+        ),
+        (
+            "Id=gpuhost-backup-tts.service\nActiveState=failed\nResult=exit-code\n",
+            BackupUnits(failed="exit-code"),
+        ),
+        ("Id=gpuhost-backup-other.timer\nActiveState=active\n", BackupUnits()),
+    ],
+)
+def test_units_of_backups(release: Release, units: str, expected: BackupUnits) -> None:
+    assert app(release, units).backup_units == expected
+
+
+def test_the_last_thing_that_ended(release: Release) -> None:
+    assert details(release).last == {}
+    lines = [{"kind": "release", "state": "verified"}, {"kind": "restore", "state": "failed"}]
+    text = "".join(f"{json.dumps({**line, 'said': SECRET})}\n" for line in lines)
+    (release.app.home / "history.jsonl").write_text(text)
+    assert details(release).last == {"kind": "restore", "state": "failed"}
+
+
+@pytest.mark.parametrize("text", ["[]", "null", '{"files": 1}', '{"files": {"/x": []}}'])
+@pytest.mark.parametrize("name", ["fingerprint", "plan", "record"])
+def test_odd_files_of_one_app_are_its_own_affair(release: Release, name: str, text: str) -> None:
+    (release.paths.home / f"{name}.json").write_text(text)
+    assert app(release).current == NEW
+    assert app(release).details != ""
+
+
+KEYS = ("kept", "services", "listens", "files", "site", "certificate", "schedule", "said", "out",
+        "count", "ports", "ends", "last", "state", "there")  # fmt: skip
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=5)
+    ),
+    max_leaves=20,
+)
+
+
+@given(value=values)
+def test_whatever_comes_it_is_details_or_a_reason(value: Any) -> None:
+    told = {"apps": [{"name": "tts", "current": "x", "details": value}]}
+    probes = Probes({"apps": Probe(0, json.dumps(told)), "app_units": Probe(0)})
+    found = Apps.read(probes).by_name["tts"].details
+    assert isinstance(found, Details) or found
