@@ -5,7 +5,19 @@ pyinfra inventory.py deploys/gpu_host.py --dry     what would change, and nothin
 pyinfra @local deploys/gpu_host.py                 on the server itself
 """
 
-from gpuhost.host import app, apt, build, docker, firewall, nvidia, proxy, swap, system, toolkit
+from gpuhost.host import (
+    app,
+    apt,
+    build,
+    docker,
+    drift,
+    firewall,
+    nvidia,
+    proxy,
+    swap,
+    system,
+    toolkit,
+)
 from gpuhost.host.start import begin
 from gpuhost.host.verification import verified
 
@@ -25,5 +37,6 @@ if settings := begin():
     toolkit.proven(settings)
     firewall.ready(settings)
     system.updated(settings)
+    drift.ready(settings)
     verified(settings)
     app.all_released(settings)

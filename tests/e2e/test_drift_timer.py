@@ -1,0 +1,117 @@
+"""The nightly drift check on real hosts: installed, run by systemd, tampered with, taken away.
+
+What runs is a stand-in for gpuhost, which tells how it was called; the drift check itself is in
+tests/drift and over SSH in tests/cli.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from gpuhost.drift.nightly import HOME, KEY, SECRETS, SERVICE, TIMER, UNITS
+from tests.e2e.commands import Run, check, deploy
+from tests.lab.fixtures import Hosts
+from tests.lab.hosts import LabHost
+from tests.lab.images import RELEASES
+from tests.lab.lab import Wanted
+
+pytestmark = [pytest.mark.lab, pytest.mark.matrix]
+
+CHECKOUT = "/srv/gpuhost"
+SETTINGS = {
+    "drift_directory": CHECKOUT,
+    "drift_html": "/srv/www/drift.html",
+    "drift_metrics": f"{HOME}/metrics/gpuhost.prom",
+}
+STAND_IN = b"""#!/bin/sh
+id -un
+pwd
+printf '%s\\n' "$*" "$GPUHOST_NOTIFY" >/var/lib/gpuhost-drift/history/called || exit 70
+touch /srv/www/drift.html /var/lib/gpuhost-drift/metrics/gpuhost.prom || exit 71
+if touch /usr/drift /srv/gpuhost/drift 2>/dev/null; then exit 72; fi
+exit "$(cat /srv/gpuhost/exit)"
+"""
+NOTIFY = "json://127.0.0.1:9/s3cret"
+OK = dict.fromkeys(("drift.account", "drift.command", "drift.reports", "drift.timer"), "ok")
+
+
+@pytest.fixture(params=RELEASES)
+def host(request: pytest.FixtureRequest, hosts: Hosts, monkeypatch: pytest.MonkeyPatch) -> LabHost:
+    """A host of each release with a checkout, whose check ends well."""
+    (found,) = hosts(Wanted(f"drift-{request.param}", request.param))
+    found.put(f"{CHECKOUT}/.venv/bin/gpuhost", STAND_IN, mode=0o755)
+    found.put(f"{CHECKOUT}/inventory.py", b"gpu = []\n")
+    found.put(f"{CHECKOUT}/exit", b"0\n")
+    monkeypatch.setenv("GPUHOST_NOTIFY", NOTIFY)
+    return found
+
+
+def install(host: LabHost) -> Run:
+    return deploy(host, deploy="deploys/drift_timer.py", **SETTINGS)
+
+
+def verdicts(host: LabHost) -> dict[str, str]:
+    status = check(host, **SETTINGS).status
+    return {id: value for id, value in status.items() if id.startswith("drift.")}
+
+
+def nightly(host: LabHost, exit: int) -> str:
+    """What systemd makes of a night on which the check ends so."""
+    host.put(f"{CHECKOUT}/exit", f"{exit}\n".encode())
+    host.run(f"systemctl reset-failed; systemctl start {SERVICE}", check=False)
+    return host.run(f"systemctl show -p Result --value {SERVICE}").stdout.strip()
+
+
+def test_installed_and_run(host: LabHost) -> None:
+    run = install(host)
+    assert run.status == 0, run.stderr
+    public = host.run(f"cat {KEY}.pub").stdout.strip()
+    assert public.endswith(f"gpuhost-drift@{host.name}")
+    assert f"restrict {public}" in run.stderr
+    assert NOTIFY not in run.stderr
+    assert verdicts(host) == OK
+    assert host.run(f"stat -c '%a %U' {KEY} {SECRETS}").stdout == "600 gpuhost-drift\n600 root\n"
+    again = install(host)
+    assert (again.status, again.changed) == (0, {})
+    assert nightly(host, 0) == "success"
+    called = host.run(f"cat {HOME}/history/called").stdout.splitlines()
+    assert called[0].startswith("drift inventory.py --history /var/lib/gpuhost-drift/history")
+    assert called[1] == NOTIFY
+    said = host.run(f"journalctl -o cat -u {SERVICE}").stdout
+    assert f"gpuhost-drift\n{CHECKOUT}\n" in said
+
+
+def test_what_it_finds_is_no_failure_and_its_own_failure_is_told(host: LabHost) -> None:
+    install(host)
+    assert [nightly(host, exit) for exit in (2, 3)] == ["success", "success"]
+    assert nightly(host, 1) == "exit-code"
+    told = host.run("sleep 2; journalctl -o cat -p err -u gpuhost-drift-failed.service").stdout
+    assert "the nightly drift check on " in told
+    assert NOTIFY not in told
+
+
+TAMPERS = {
+    "drift.command": f"rm {CHECKOUT}/inventory.py",
+    "drift.account": f"chmod 644 {KEY}",
+    "drift.reports": "rm -r /srv/www",
+    "drift.timer": f"systemctl disable --now {TIMER}",
+}
+
+
+@pytest.mark.parametrize("id", TAMPERS)
+def test_tampered_found_mended(host: LabHost, id: str) -> None:
+    install(host)
+    host.run(TAMPERS[id])
+    assert verdicts(host) == {**OK, id: "fail"}
+    host.put(f"{CHECKOUT}/inventory.py", b"gpu = []\n")
+    assert install(host).status == 0
+    assert verdicts(host) == OK
+
+
+def test_taken_away_but_for_its_account(host: LabHost) -> None:
+    install(host)
+    run = deploy(host, deploy="deploys/remove.py", remove="drift", **SETTINGS)
+    assert run.status == 0, run.stderr
+    left = host.run(f"ls {' '.join(UNITS)} {SECRETS} {KEY} 2>/dev/null", check=False).stdout
+    assert left == f"{KEY}\n"
+    assert host.run(f"systemctl is-enabled {TIMER}", check=False).status != 0
