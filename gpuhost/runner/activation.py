@@ -14,7 +14,7 @@ from gpuhost.runner.containers import broken, made, note, own
 from gpuhost.runner.failure import Failure
 from gpuhost.runner.images import OURS
 from gpuhost.runner.release import Release
-from gpuhost.runner.render import write_host_file
+from gpuhost.runner.render import put_in_place
 from gpuhost.runner.waiting import in_words, wait_until_up
 from gpuhost.runner.watch import Watch
 
@@ -35,7 +35,7 @@ def activate(release: Release) -> None:
 
 def up(release: Release) -> None:
     """Its containers in place of those that run; until they are up."""
-    write_host_file(release)
+    put_in_place(release)
     nginx.place(release)
     start(release)
     wait_until_up(release)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from gpuhost.runner.failure import Failure
 from gpuhost.runner.places import opened
 from gpuhost.runner.plan import Directory
-from gpuhost.runner.release import Release
+from gpuhost.runner.release import Owned, Release
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,18 @@ def owner(text: str) -> Owner:
         return Owner(uid, uid)
 
 
+def check(release: Release) -> None:
+    """They can be made as declared, as far as that can be seen without it. Raises Failure."""
+    for one in release.plan.directories:
+        owner(one.owner)
+        with _told(one.path), suppress(FileNotFoundError), opened(release, one.path):
+            continue
+
+
 def make(release: Release) -> None:
     """shared/ and what the app declares; what is in them is not touched.
+
+    What they were like before is in the release's record.
 
     Raises Failure before anything is made if an owner is not known.
     """
@@ -50,23 +62,51 @@ def make(release: Release) -> None:
         _make(release, one, its)
 
 
+def put_back(release: Release) -> None:
+    """Each as it was before this release. Raises Failure."""
+    for path, before in release.record.directories.items():
+        with _told(path), opened(release, path) as handle:
+            _change(handle, before)
+            release.log.write(f"{path}: {before} again")
+
+
 def _make(release: Release, directory: Directory, its: Owner) -> None:
+    wanted = Owned(its.uid, its.gid, int(directory.mode, 8))
+    with _told(directory.path), opened(release, directory.path, make=True) as handle:
+        before = _owned(handle)
+        if before == wanted:
+            return
+        known = release.record.directories
+        release.remember(directories={directory.path: before, **known})
+        _change(handle, wanted)
+        release.log.write(f"{directory.path}: {directory.owner} {directory.mode}")
+
+
+def _owned(handle: int) -> Owned:
+    found = os.fstat(handle)
+    return Owned(found.st_uid, found.st_gid, found.st_mode & 0o7777)
+
+
+def _change(handle: int, wanted: Owned) -> None:
+    now = _owned(handle)
+    if (now.uid, now.gid) != (wanted.uid, wanted.gid):
+        os.fchown(handle, wanted.uid, wanted.gid)
+    # Also after a change of owner, which takes setgid away.
+    os.fchmod(handle, wanted.mode)
+
+
+@contextmanager
+def _told(path: str) -> Iterator[None]:
+    """What went wrong, as Failure."""
     try:
-        with opened(release, directory.path, make=True) as handle:
-            found = os.fstat(handle)
-            if (found.st_uid, found.st_gid) != (its.uid, its.gid):
-                os.fchown(handle, its.uid, its.gid)
-            # Also after a change of owner, which takes setgid away.
-            if os.fstat(handle).st_mode & 0o7777 != int(directory.mode, 8):
-                os.fchmod(handle, int(directory.mode, 8))
-                release.log.write(f"{directory.path}: {directory.owner} {directory.mode}")
+        yield
     except NotADirectoryError:
         raise Failure(
-            f"directories: {directory.path}: there is something in its place that is no directory",
+            f"directories: {path}: there is something in its place that is no directory",
             fix="move it away, or name another path",
         ) from None
     except OSError as error:
-        raise Failure(f"directories: {directory.path}: {error.strerror}") from None
+        raise Failure(f"directories: {path}: {error.strerror}") from None
 
 
 def _known_user(name: str) -> pwd.struct_passwd:

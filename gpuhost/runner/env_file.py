@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gpuhost.runner import secrets
-from gpuhost.runner.files import write
+from gpuhost.runner.files import keep
 from gpuhost.runner.release import Release
 
 # In double quotes Compose undoes these and nothing else: single quotes cannot hold every backslash,
@@ -24,7 +24,7 @@ def write_env_file(release: Release) -> None:
     values = secrets.values(release)
     seen = {one.name: values[one.name] for one in release.plan.secrets if not one.internal}
     if seen:
-        write(release.paths.env, text(seen), mode=0o600)
+        keep(release.paths.env, text(seen), mode=0o600)
 
 
 def text(values: Mapping[str, str]) -> str:

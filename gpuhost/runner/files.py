@@ -22,6 +22,19 @@ def write(path: Path, text: str, *, mode: int = 0o644) -> None:
     sync_directory(path.parent)
 
 
+def keep(path: Path, text: str, *, mode: int) -> None:
+    """As `write`, where it is not there already: a full disk takes nothing from what is."""
+    if not holds(path, text, mode=mode):
+        write(path, text, mode=mode)
+
+
+def holds(path: Path, text: str, *, mode: int) -> bool:
+    """Whether it is a file with this text and mode, and no link to one."""
+    if path.is_symlink() or not path.is_file():
+        return False
+    return path.stat().st_mode & 0o7777 == mode and path.read_bytes() == text.encode()
+
+
 def write_json(path: Path, value: Mapping[str, object], *, mode: int = 0o644) -> None:
     # A YAML reader takes it too: characters stand for themselves.
     write(path, json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n", mode=mode)

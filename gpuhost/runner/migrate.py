@@ -7,7 +7,7 @@ from gpuhost.runner.commands import attempt
 from gpuhost.runner.compose import compose, environment, section, words
 from gpuhost.runner.failure import Failure
 from gpuhost.runner.release import Release
-from gpuhost.runner.render import write_host_file
+from gpuhost.runner.render import put_in_place
 
 QUICK = 60
 ONE_SHOT = "service_completed_successfully"
@@ -21,7 +21,7 @@ def migrate(release: Release) -> None:
         return
     _require_backup(release)
     # With the images that were just built, by id.
-    write_host_file(release)
+    put_in_place(release)
     bring_up_to_date(release)
 
 

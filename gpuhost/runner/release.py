@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,20 @@ from gpuhost.runner.container import Before
 from gpuhost.runner.files import write_json
 from gpuhost.runner.log import Log
 from gpuhost.runner.paths import AppPaths, ReleasePaths
-from gpuhost.runner.plan import Plan, load
+from gpuhost.runner.plan import BadPlan, Plan, load
 from gpuhost.runner.shape import from_json
+
+
+@dataclass(frozen=True)
+class Owned:
+    """A directory's owner and mode."""
+
+    uid: int
+    gid: int
+    mode: int
+
+    def __str__(self) -> str:
+        return f"{self.uid}:{self.gid} {self.mode:04o}"
 
 
 @dataclass(frozen=True)
@@ -27,6 +39,8 @@ class Record:
     took: dict[str, float] = field(default_factory=dict)
     # Service -> the most memory that its build used, bytes.
     build_memory: dict[str, int] = field(default_factory=dict)
+    # Path -> what a declared directory was like before.
+    directories: dict[str, Owned] = field(default_factory=dict)
     backup: str = ""
     # There was no data yet that a backup could have held.
     nothing_to_back_up: bool = False
@@ -55,7 +69,7 @@ class Release:
         Raises BadPlan.
         """
         paths = app.release(release_id)
-        release = cls(app, paths, load(paths.plan), log or Log(paths.log), _recorded(paths.record))
+        release = cls(app, paths, load(paths.plan), log or Log(paths.log), recorded(paths.record))
         release.log.mask(release.secrets.values())
         return release
 
@@ -72,12 +86,17 @@ class Release:
 
     def remember(self, **changed: object) -> None:
         """Record facts, on disk before anything else is done."""
-        self.record = from_json(Record, {**asdict(self.record), **changed})
+        self.record = replace(self.record, **changed)  # type: ignore[arg-type]
         write_json(self.paths.record, asdict(self.record))
 
 
-def _recorded(path: Path) -> Record:
-    return from_json(Record, _values(path))
+def recorded(path: Path) -> Record:
+    """What record.json says; where it is not there yet, nothing. Raises BadPlan."""
+    values = _values(path)
+    try:
+        return from_json(Record, values)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise BadPlan(f"{path} is damaged: {error}") from error
 
 
 def _values(path: Path) -> dict[str, object]:
@@ -85,4 +104,8 @@ def _values(path: Path) -> dict[str, object]:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    return value if isinstance(value, dict) else {}
+    except ValueError as error:
+        raise BadPlan(f"{path} is damaged: {error}") from error
+    if not isinstance(value, dict):
+        raise BadPlan(f"{path} is damaged: it holds no object")
+    return value

@@ -12,7 +12,7 @@ from gpuhost.runner import directories, schedule, secrets
 from gpuhost.runner.compose import ask, config
 from gpuhost.runner.env_file import write_env_file
 from gpuhost.runner.failure import Failure
-from gpuhost.runner.files import write
+from gpuhost.runner.files import keep
 from gpuhost.runner.release import Release
 
 # Compose makes a container anew when a label changes, which it does not for a file's content.
@@ -24,7 +24,8 @@ NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff\ufffe\uffff]
 def render(release: Release) -> None:
     """Everything that Compose needs to start the release, and Compose's word that it is good.
 
-    Nothing is made before it is known that no secret is missing and that Compose accepts the files.
+    Nothing that the running app uses is touched, and nothing is made before it is known that no
+    secret is missing and that Compose accepts the files.
 
     Raises Failure.
     """
@@ -35,9 +36,9 @@ def render(release: Release) -> None:
     release.app.shared.mkdir(parents=True, exist_ok=True)
     config(release)
     schedule.check(release)
+    directories.check(release)
     secrets.generate(release)
-    directories.make(release)
-    write_host_file(release)
+    _write_host_file(release, {})
     accepted = ask(release, "config", "-q")
     if not accepted.ok:
         raise Failure(
@@ -46,16 +47,25 @@ def render(release: Release) -> None:
         )
 
 
-def write_host_file(release: Release) -> None:
-    """compose.host.json (0600): secrets, images by id where they are known, and limits that this
-    host can keep; secret files and secrets.env too.
+def put_in_place(release: Release) -> None:
+    """What its containers find outside of their images: directories, secret files, environment.
 
-    Written again whenever the release is started: after its build, and when it is brought back.
+    Whenever something of the release is started, also when it is brought back: the one that failed
+    may have had others.
 
     Raises Failure.
     """
+    directories.make(release)
+    _write_host_file(release, secrets.place_files(release))
+
+
+def _write_host_file(release: Release, changed: Mapping[str, int]) -> None:
+    """compose.host.json (0600): secrets, images by id where they are known, and limits that this
+    host can keep; and secrets.env.
+
+    + changed: secrets that are files, and when each was written
+    """
     write_env_file(release)
-    changed = secrets.place_files(release)
     values = secrets.values(release)
     services = _running(release)
     entries: dict[str, dict[str, object]] = {
@@ -69,7 +79,7 @@ def write_host_file(release: Release) -> None:
     }
     value = {"services": {name: entry for name, entry in entries.items() if entry}}
     text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-    write(release.paths.host, NOT_IN_YAML.sub(_escaped, text), mode=0o600)
+    keep(release.paths.host, NOT_IN_YAML.sub(_escaped, text), mode=0o600)
 
 
 def _running(release: Release) -> dict[str, Mapping[str, Any]]:
@@ -108,12 +118,12 @@ def _environment(release: Release, service: str, values: dict[str, str]) -> dict
     return {"environment": given} if given else {}
 
 
-def _label(release: Release, service: str, changed: dict[str, int]) -> dict[str, object]:
+def _label(release: Release, service: str, changed: Mapping[str, int]) -> dict[str, object]:
     """When the newest of the secret files that a service gets was written."""
     times = [
         changed[one.name]
         for one in release.plan.secrets
-        if one.file and (not one.services or service in one.services)
+        if one.name in changed and (not one.services or service in one.services)
     ]
     return {"labels": {FILES_LABEL: str(max(times))}} if times else {}
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 
-from gpuhost.runner.files import write
+from gpuhost.runner.files import write, write_json
 from gpuhost.runner.paths import AppPaths
 from gpuhost.runner.plan import load
+from gpuhost.runner.release import Record, recorded
 from gpuhost.runner.result import VERIFIED, read
 
-COPIED = ("compose.yaml", "compose.override.yaml", "nginx.conf", "given.json", "record.json")
+COPIED = ("compose.yaml", "compose.override.yaml", "nginx.conf", "given.json")
 
 
 class NoTarget(ValueError):
@@ -22,7 +23,7 @@ def prepare(app: AppPaths, new_id: str, to: str, by: str) -> None:
 
     + to: that release; "": the last verified one before the current
 
-    Raises NoTarget.
+    Raises NoTarget, or BadPlan.
     """
     target = app.release(to or _before_current(app))
     found = read(target.result)
@@ -36,6 +37,9 @@ def prepare(app: AppPaths, new_id: str, to: str, by: str) -> None:
     for name in COPIED:
         if (target.home / name).exists():
             shutil.copy2(target.home / name, beside / name)
+    # What else is recorded was the other's own doing.
+    its = recorded(target.record)
+    write_json(beside / "record.json", asdict(Record(images=its.images, tags=its.tags)))
     old = load(target.plan)
     plan = replace(old, id=new_id, by=by, rollback_of=old.rollback_of or old.id)
     write(beside / "plan.json", plan.text())

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from gpuhost.runner.failure import Failure
-from gpuhost.runner.files import write, write_json
+from gpuhost.runner.files import holds, write, write_json
 from gpuhost.runner.places import opened
 from gpuhost.runner.plan import Secret
 from gpuhost.runner.release import Release
@@ -107,7 +107,7 @@ def _place(release: Release, name: str, path: str, value: str) -> int:
         with opened(release, parent, make=True) as handle:
             # The directory is named by its handle: nobody can put another in its place meanwhile.
             target = Path(f"/proc/self/fd/{handle}") / file
-            if not _holds(target, value):
+            if not holds(target, value, mode=0o600):
                 write(target, value, mode=0o600)
                 its = os.fstat(handle)
                 os.chown(file, its.st_uid, its.st_gid, dir_fd=handle, follow_symlinks=False)
@@ -115,13 +115,6 @@ def _place(release: Release, name: str, path: str, value: str) -> int:
             return target.lstat().st_mtime_ns
     except OSError as error:
         raise Failure(f"secret {name}: {path}: {error.strerror}") from None
-
-
-def _holds(target: Path, value: str) -> bool:
-    if target.is_symlink() or not target.is_file():
-        return False
-    same_mode = target.stat().st_mode & 0o7777 == 0o600
-    return same_mode and target.read_bytes() == value.encode()
 
 
 def _value(

@@ -10,7 +10,7 @@ from gpuhost.runner import services
 from gpuhost.runner.compose import config, section, started
 from gpuhost.runner.failure import Failure
 from gpuhost.runner.plan import Migrate
-from gpuhost.runner.render import render, write_host_file
+from gpuhost.runner.render import put_in_place, render
 from tests.runner.at_hand import App, Programs, app, programs
 
 __all__ = ["app", "programs"]
@@ -28,7 +28,7 @@ def test_compose_is_asked_once_what_it_makes_of_the_files(app: App, programs: Pr
         assert started(release) == ("web",)
         assert set(services.read(release)) == {"web", "docs", "migrate"}
         assert section(release, "migrate") == {"image": "web"}
-        write_host_file(release)
+        put_in_place(release)
     assert [line for line in programs.calls if line.startswith(ASK)] == [ASK, f"{ASK} migrate"]
 
 

@@ -6,14 +6,16 @@ import grp
 import os
 import pwd
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from gpuhost.runner.directories import Owner, make, owner
+from gpuhost.runner.directories import Owner, check, make, owner, put_back
 from gpuhost.runner.failure import Failure
 from gpuhost.runner.plan import Directory
-from tests.runner.at_hand import ME, App, app
+from gpuhost.runner.release import Release
+from tests.runner.at_hand import ME, NEW, App, app
 
 __all__ = ["app"]
 
@@ -99,8 +101,35 @@ def test_a_link_where_the_app_can_write_is_not(
     assert stat.S_IMODE((tmp_path / "etc").stat().st_mode) == 0o755
 
 
-def test_a_file_in_its_place_is_a_failure(app: App) -> None:
+@pytest.mark.parametrize("way", (check, make))
+def test_a_file_in_its_place_is_a_failure(app: App, way: Callable[[Release], None]) -> None:
     app.data("data", "a file")
     with pytest.raises(Failure, match="directories: data: there is something in its place"):
-        make(app.release(directories=(Directory("data", ME),)))
+        way(app.release(directories=(Directory("data", ME),)))
     assert (app.paths.shared / "data").read_text() == "a file"
+
+
+def test_to_look_whether_they_can_be_made_makes_nothing(app: App) -> None:
+    app.paths.shared.mkdir()
+    check(app.release(directories=(Directory("data/inner", ME),)))
+    assert list(app.paths.shared.iterdir()) == []
+
+
+@root
+def test_each_is_put_back_as_it_was_before_the_release(app: App) -> None:
+    """However often the release began, and whatever was made by it only."""
+    data, same = app.data("data/file").parent, app.data("same/file").parent
+    os.chown(data, 33, 34)
+    data.chmod(0o2775)
+    os.chown(same, 1001, 1001)
+    same.chmod(0o755)
+    declared = ("data", "same", "new")
+    directories = tuple(Directory(name, "1001:1001", "0755") for name in declared)
+    make(app.release(directories=directories))
+    make(Release.open(app.paths, NEW))
+    assert {state(app.paths.shared / name) for name in declared} == {(1001, 1001, 0o755)}
+    put_back(Release.open(app.paths, NEW))
+    assert (state(data), state(same)) == ((33, 34, 0o2775), (1001, 1001, 0o755))
+    (app.paths.shared / "new").rmdir()
+    with pytest.raises(Failure, match="directories: new: No such file"):
+        put_back(Release.open(app.paths, NEW))

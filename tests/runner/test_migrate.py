@@ -10,9 +10,9 @@ import pytest
 from gpuhost.runner import backup
 from gpuhost.runner.failure import Failure
 from gpuhost.runner.migrate import migrate
-from gpuhost.runner.plan import Backup, Migrate
+from gpuhost.runner.plan import Backup, Directory, Migrate, Secret
 from gpuhost.runner.release import Release
-from tests.runner.at_hand import App, Programs, app, programs
+from tests.runner.at_hand import ME, App, Programs, app, programs
 
 __all__ = ["app", "programs"]
 
@@ -50,6 +50,13 @@ def test_the_service_is_run_once_with_the_images_that_were_built(app: App, quiet
     migrate(release)
     assert changing(quiet) == [RUN]
     assert "gpuhost/app/migrate:aaaaaaaaaaaa" in release.paths.host.read_text()
+
+
+def test_it_finds_its_directories_and_secret_files(app: App, quiet: Programs) -> None:
+    there = f"test -d {app.paths.shared}/data && test -e {app.paths.shared}/key.pem || exit 9"
+    quiet.answer("docker compose * run *", then=there)
+    secret, given = (Secret("KEY", file="key.pem"),), {"KEY": "k"}
+    migrate(a_release(app, directories=(Directory("data", ME),), secrets=secret, given=given))
 
 
 def test_no_migration_is_no_work(app: App, quiet: Programs) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -15,7 +16,7 @@ from gpuhost.runner import secrets
 from gpuhost.runner.failure import Failure
 from gpuhost.runner.plan import Backup, Directory, Migrate, Secret
 from gpuhost.runner.release import Release
-from gpuhost.runner.render import render, write_host_file
+from gpuhost.runner.render import put_in_place, render
 from tests.runner.at_hand import ME, NEW, OLD, App, Programs, app, programs
 
 __all__ = ["app", "programs"]
@@ -48,6 +49,12 @@ def host_file(release: Release) -> dict[str, Any]:
     return value
 
 
+def started(release: Release) -> None:
+    """What is done before Compose is told to start it."""
+    render(release)
+    put_in_place(release)
+
+
 def pinned(tag: str) -> dict[str, str]:
     """No registry knows it: whatever the user's file says of pulling, Compose is not to."""
     return {"image": tag, "pull_policy": "never"}
@@ -66,6 +73,7 @@ def test_secrets_go_to_the_services_that_they_are_for(app: App, programs: Progra
     release = app.release(secrets=wanted, given=given)
     render(release)
     made = secrets.values(release)["MADE"]
+    put_in_place(release)
     changed = str((app.paths.shared / "key.pem").stat().st_mtime_ns)
     assert host_file(release) == {
         "web": {"environment": {"ALL": "a", "SOME": "s"}},
@@ -85,7 +93,7 @@ def test_images_are_pinned_once_they_are_known(app: App, programs: Programs) -> 
     assert host_file(release) == {}
     tags = {"web": "gpuhost/app/web:aaaaaaaaaaaa", "gone": "gpuhost/app/gone:bbbbbbbbbbbb"}
     release.remember(tags=tags)
-    write_host_file(release)
+    put_in_place(release)
     assert host_file(release) == {"web": pinned("gpuhost/app/web:aaaaaaaaaaaa")}
 
 
@@ -118,10 +126,56 @@ def test_rendering_again_writes_the_same(app: App, programs: Programs) -> None:
     programs.compose(SERVICES)
     wanted = (Secret("A"), Secret("B", generate="hex"), Secret("F", file="certs/f"))
     release = app.release(secrets=wanted, given={"A": "$", "F": "f"})
-    render(release)
+    started(release)
     first = release.paths.host.read_text()
-    render(release)
+    started(release)
     assert release.paths.host.read_text() == first
+
+
+def test_what_the_running_app_uses_is_not_touched_before_it_is_replaced(
+    app: App, programs: Programs
+) -> None:
+    programs.compose(SERVICES)
+    data = app.data("data/kept", "its data").parent
+    data.chmod(0o711)
+    app.data("key.pem", "old")
+    release = app.release(
+        secrets=(Secret("F", file="key.pem"),),
+        given={"F": "new"},
+        directories=(Directory("data", ME, "0750"), Directory("more", ME)),
+    )
+    render(release)
+    assert stat.S_IMODE(data.stat().st_mode) == 0o711
+    assert (app.paths.shared / "key.pem").read_text() == "old"
+    assert not (app.paths.shared / "more").exists()
+    put_in_place(release)
+    assert stat.S_IMODE(data.stat().st_mode) == 0o750
+    assert (app.paths.shared / "key.pem").read_text() == "new"
+    assert (app.paths.shared / "more").is_dir()
+
+
+def test_on_a_full_disk_what_is_there_is_put_in_place_again(
+    app: App, programs: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs.compose(SERVICES)
+    release = app.release(
+        secrets=(Secret("A"), Secret("F", file="key.pem")),
+        given={"A": "a", "F": "f"},
+        directories=(Directory("data", ME),),
+    )
+    started(release)
+
+    real = os.open
+
+    def full(path: Any, flags: int, *more: Any, **how: Any) -> int:
+        if flags & os.O_CREAT:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(path, flags, *more, **how)
+
+    monkeypatch.setattr(os, "open", full)
+    put_in_place(Release.open(app.paths, NEW))
+    with pytest.raises(OSError, match="No space left"):
+        put_in_place(app.release(OLD, secrets=(Secret("A"),), given={"A": "other"}))
 
 
 def test_no_secret_is_in_the_log(app: App, programs: Programs) -> None:
@@ -191,11 +245,14 @@ def test_a_release_that_is_brought_back_has_its_own_secret_files(
     old = app.release(OLD, secrets=wanted, given={"KEY": "old"})
     new = app.release(NEW, secrets=wanted, given={"KEY": "new"})
     render(old)
+    put_in_place(old)
     render(new)
-    label = host_file(new)["web"]["labels"]
     file: Path = app.paths.shared / "key.pem"
+    assert file.read_text() == "old"
+    put_in_place(new)
+    label = host_file(new)["web"]["labels"]
     assert file.read_text() == "new"
-    write_host_file(old)
+    put_in_place(old)
     assert file.read_text() == "old"
     assert host_file(old)["web"]["labels"] != label
 
@@ -212,5 +269,5 @@ def test_a_limit_of_more_cores_than_there_are_is_all_of_them(
     sections = {"large": _limited(4), "text": _limited("2.5"), "fits": _limited(2), "half": {}}
     programs.compose({**sections, "memory": {"deploy": {"resources": {"limits": {"memory": "1"}}}}})
     release = app.release()
-    write_host_file(release)
+    put_in_place(release)
     assert host_file(release) == {"large": _limited("2"), "text": _limited("2")}

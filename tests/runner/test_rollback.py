@@ -1,0 +1,44 @@
+"""A release of before, prepared to be put in place again."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from gpuhost.runner import result
+from gpuhost.runner.plan import BadPlan
+from gpuhost.runner.release import Owned, Record, Release
+from gpuhost.runner.result import VERIFIED, Result
+from gpuhost.runner.rollback import prepare
+from tests.runner.at_hand import NEW, OLD, App, app
+
+__all__ = ["app"]
+
+BACK = "20260103-000000-cccccccc"
+
+
+def verified(release: Release) -> Release:
+    plan, now = release.plan, time.time()
+    ended = Result(plan.id, plan.app, "release", VERIFIED, plan.by, "r", plan.inputs, now, now)
+    result.write(release, ended)
+    return release
+
+
+def test_it_has_the_images_of_the_other_and_none_of_its_doings(app: App) -> None:
+    old = verified(app.release(OLD))
+    images = {"images": {"web": "sha256:1"}, "tags": {"web": "gpuhost/app/web:1"}}
+    old.remember(**images, backup="b", gap_s=3.0, directories={"data": Owned(0, 0, 0o755)})
+    verified(app.release(NEW, is_current=True))
+    prepare(app.paths, BACK, "", "ada")
+    back = Release.open(app.paths, BACK)
+    assert (back.record, back.plan.rollback_of) == (Record(**images), OLD)
+
+
+def test_a_damaged_record_is_said(app: App) -> None:
+    old = verified(app.release(OLD))
+    verified(app.release(NEW, is_current=True))
+    old.paths.record.write_text("{")
+    with pytest.raises(BadPlan, match=r"record\.json is damaged"):
+        prepare(app.paths, BACK, OLD, "ada")
+    assert not app.paths.release(BACK).home.exists()
