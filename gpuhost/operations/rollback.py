@@ -10,7 +10,7 @@ from pyinfra.api.host import Host
 from gpuhost.operations.app_turn import Nothing, Turn, in_turn
 from gpuhost.operations.reading import Commands, read
 from gpuhost.release.deliver import Start
-from gpuhost.release.draft import Refused, release_id, who
+from gpuhost.release.draft import Refused, is_down, release_id, who
 from gpuhost.release.source import short
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
@@ -28,7 +28,8 @@ def rolled_back(app: str, declared: Settings, release: str | None = None) -> Com
 
     + app: its name
     + declared: the settings of this host
-    + release: which, as `gpuhost releases` lists them; None: the last verified one before this
+    + release: which, as `gpuhost releases` lists them; None: the last verified one before this, or
+      the current one where the last attempt left nothing running
 
     **Example:**
 
@@ -42,9 +43,12 @@ def rolled_back(app: str, declared: Settings, release: str | None = None) -> Com
 def _decide(app: str, declared: Settings, release: str | None) -> Turn | Nothing:
     now = read(declared)
     current, target = _from_and_to(now.apps, app, release)
-    if _original(current) == _original(target):
+    if current is None:
+        way = f"to {_told(target)}: after the last attempt nothing came back"
+    elif _original(current) == _original(target):
         return Nothing(f"{app}: {_told(target)} runs already")
-    way = f"from {_told(current)} to {_told(target)}"
+    else:
+        way = f"from {_told(current)} to {_told(target)}"
     return Turn(
         f"{app}: rolls back {way}",
         f"{app}: would roll back {way}",
@@ -52,8 +56,8 @@ def _decide(app: str, declared: Settings, release: str | None) -> Turn | Nothing
     )
 
 
-def _from_and_to(apps: Apps, app: str, wanted: str | None) -> tuple[Release, Release]:
-    """What runs, and what is to run. Raises Refused."""
+def _from_and_to(apps: Apps, app: str, wanted: str | None) -> tuple[Release | None, Release]:
+    """What runs, None if nobody knows, and what is to run. Raises Refused."""
     known = apps.get(app)
     if known is None:
         there = ", ".join(sorted(apps.by_name)) or "none"
@@ -63,13 +67,16 @@ def _from_and_to(apps: Apps, app: str, wanted: str | None) -> tuple[Release, Rel
         raise Refused(["no release of it was ever verified on this host; release it first"])
     if known.under_way:
         raise Refused([f"{known.under_way.kind} {known.under_way.id} is under way; wait for it"])
+    running = None if is_down(known) else current
     verified = [one for one in known.releases if one.verified]
     if wanted is not None:
         target = next((one for one in verified if one.id == wanted), None)
         there = ", ".join(one.id for one in verified)
         if target is None:
             raise Refused([f"{wanted} is no verified release of it; there are: {there}"])
-        return current, target
+        return running, target
+    if running is None:
+        return None, current
     # Newest first; what was rolled back to is what it was before, not something older.
     older = (
         one for one in verified if one.id < current.id and _original(one) != _original(current)
@@ -77,7 +84,7 @@ def _from_and_to(apps: Apps, app: str, wanted: str | None) -> tuple[Release, Rel
     target = next(older, None)
     if target is None:
         raise Refused(["there is no verified release before the current one"])
-    return current, target
+    return running, target
 
 
 def _original(release: Release) -> str:

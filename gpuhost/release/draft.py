@@ -23,6 +23,7 @@ from gpuhost.release.source import short
 from gpuhost.release.variant import Choice, Refusal, choose
 from gpuhost.release.wanted import Wanted
 from gpuhost.runner.plan import Plan
+from gpuhost.runner.result import FAILED, RESTORE_FAILED
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
 from gpuhost.snapshot.apps import AppState
@@ -58,7 +59,7 @@ class Draft:
 
     @property
     def is_unchanged(self) -> bool:
-        """The same inputs and secrets are released and verified, and nothing was cut off since."""
+        """The same inputs and secrets are released and verified, and are what runs."""
         state = self.state
         current = state.current_release if state else None
         return (
@@ -69,6 +70,7 @@ class Draft:
             and state.given is not None
             and state.given.sha256 == self.wanted.given.sha256()
             and state.attempt is None
+            and not is_down(state)
         )
 
     @property
@@ -112,6 +114,13 @@ class Draft:
             runner=runner_file().data,
             unit=resume_unit(),
         )
+
+
+def is_down(state: AppState) -> bool:
+    """An attempt failed and what is current did not come back; nothing has changed that since."""
+    results = (release.result for release in state.releases if release.result)
+    newest = next((one for one in results if one.state != FAILED), None)
+    return newest is not None and newest.state == RESTORE_FAILED
 
 
 def draft(wanted: Wanted, now: Snapshot, declared: Settings) -> Draft:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from gpuhost.operations import rollback
+from gpuhost.operations.app_turn import Nothing, Turn
 from gpuhost.operations.rollback import _from_and_to
 from gpuhost.release.draft import Refused
+from gpuhost.settings import Settings
 from gpuhost.snapshot.apps import Apps, Attempt, Release, Result, _app
 
 GOOD, BAD = Result(state="verified"), Result(state="restored")
@@ -20,7 +24,7 @@ def _release(id: str, result: Result | None = GOOD, of: str = "") -> Release:
 
 def _apps(*releases: Release, **more: Any) -> Apps:
     current = next((one.id for one in releases if one.verified), None)
-    state = _app({"name": "tts"}, frozenset())
+    state = _app({"name": "tts"}, {})
     state = replace(state, current=current, releases=releases)
     return Apps({"tts": replace(state, **more)}, ())
 
@@ -41,7 +45,38 @@ def _apps(*releases: Release, **more: Any) -> Apps:
 def test_target(releases: list[Release], wanted: str | None, target: str) -> None:
     current, found = _from_and_to(_apps(*releases), "tts", wanted)
     assert found.id == target
-    assert current.id == next(one.id for one in releases if one.verified)
+    assert current and current.id == next(one.id for one in releases if one.verified)
+
+
+DOWN = Result(state="restore-failed")
+
+
+@pytest.mark.parametrize(
+    ("releases", "wanted", "expected"),
+    [
+        # What did not come back is what a person wants back.
+        ([_release("3", DOWN), _release("2"), _release("1")], None, "rolls back to 2 ("),
+        ([_release("3", DOWN), _release("2")], None, "rolls back to 2 ("),
+        ([_release("3", DOWN), _release("2")], "2", "rolls back to 2 ("),
+        ([_release("3", DOWN), _release("2"), _release("1")], "1", "rolls back to 1 ("),
+        ([_release("4", BAD), _release("3", DOWN), _release("2")], "2", None),
+    ],
+)
+def test_what_did_not_come_back_is_brought_back(
+    monkeypatch: pytest.MonkeyPatch,
+    releases: list[Release],
+    wanted: str | None,
+    expected: str | None,
+) -> None:
+    now = SimpleNamespace(apps=_apps(*releases))
+    monkeypatch.setattr(rollback, "read", lambda declared: now)
+    decided = rollback._decide("tts", Settings(), wanted)
+    if expected is None:
+        assert isinstance(decided, Nothing)
+        assert "runs already" in decided.why
+    else:
+        assert isinstance(decided, Turn)
+        assert expected in decided.does
 
 
 @pytest.mark.parametrize(

@@ -114,6 +114,31 @@ services: {web: {image: "web:1", ports: ["3000:"], volumes: ["./n:/n"]}}
     assert caught.value.lines[0] == expected
 
 
+@pytest.mark.parametrize(
+    ("newer", "is_unchanged"),
+    [
+        ([("restore-failed", "2")], False),
+        ([("failed", "2")], True),
+        ([("restored", "2")], True),
+        # It changed nothing, for the better either.
+        ([("failed", "3"), ("restore-failed", "2")], False),
+        # It is known to run since.
+        ([("restored", "3"), ("restore-failed", "2")], True),
+        ([(None, "3"), ("restore-failed", "2")], False),
+    ],
+)
+def test_what_did_not_come_back_is_released_again(
+    tmp_path: Path, newer: list[tuple[str | None, str]], is_unchanged: bool
+) -> None:
+    wanted = _wanted(tmp_path)
+    host = _released(draft(wanted, _now(), DECLARED))
+    host["releases"] = [
+        *({"id": id, "result": state and {"state": state}} for state, id in newer),
+        *host["releases"],
+    ]
+    assert draft(wanted, _now(host), DECLARED).is_unchanged == is_unchanged
+
+
 def test_every_reason_is_named(tmp_path: Path) -> None:
     text = APP.replace("'web:1'", "'web:1', ports: ['22:22']")
     wanted = Wanted(
