@@ -24,7 +24,7 @@ Seconds = Annotated[int, Field(ge=1)]
 MOST_GB = 1_000_000
 
 
-def _stays_inside(path: str) -> str:
+def stays_inside(path: str) -> str:
     if ".." in path.split("/"):
         raise ValueError("a path without ..")
     return path
@@ -34,7 +34,7 @@ def _stays_inside(path: str) -> str:
 Path = Annotated[
     str,
     Field(pattern=r"^[^\x00-\x1f\x7f]+$", title="a path"),
-    AfterValidator(_stays_inside),
+    AfterValidator(stays_inside),
 ]
 # One line of text that goes into a file or a command line.
 Line = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$", title="text on one line")]

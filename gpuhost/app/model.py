@@ -6,11 +6,12 @@ from typing import Annotated
 
 from pydantic import Field
 
-from gpuhost.app.block import MOST_GB, Block, Path, SecretName, Service
+from gpuhost.app.block import MOST_GB, Block, SecretName, Service
 from gpuhost.app.build import Build
 from gpuhost.app.data import Backup, Directory, Logs, Migrate
 from gpuhost.app.gpu import Gpu, Variant
 from gpuhost.app.nginx import Nginx
+from gpuhost.app.places import DirectoryPath
 from gpuhost.app.secret import Secret
 from gpuhost.app.source import Registry, Source
 from gpuhost.app.verify import Verify
@@ -57,8 +58,8 @@ class Extension(Block):
     """On a host without; not given: the app is refused there."""
     secrets: dict[SecretName, Secret] = {}
     """By the name of the environment variable."""
-    directories: dict[Path, Directory] = {}
-    """Directories that have to be there."""
+    directories: dict[DirectoryPath, Directory] = {}
+    """Directories that have to be there; none of the host's system, such as / or /etc."""
     logs: Logs = Logs()
     """Log files in bind mounts."""
     migrate: Migrate | None = None

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from gpuhost.app.block import Block, Path, Seconds, SecretName, Service
+from gpuhost.app.block import Block, Seconds, SecretName, Service
+from gpuhost.app.places import OwnPath
 
 ServerName = Annotated[str, Field(pattern=r"^(_|[*A-Za-z0-9.-]+)$", title="a server name")]
 Size = Annotated[str, Field(pattern=r"^\d+[kKmMgG]?$", title='a size, such as "50m"')]
@@ -68,8 +69,8 @@ class Nginx(Block):
     """Which nginx."""
     service: Service | None = None
     """container: the service that is nginx."""
-    config: Path | None = None
-    """container: the file that the service mounts, relative to the project directory."""
+    config: OwnPath | None = None
+    """container: the file that the service mounts, in the project directory."""
     server_names: Annotated[tuple[ServerName, ...], Field(min_length=1)] = ("_",)
     """Names that the site answers to; "_": any."""
     upstream: Upstream

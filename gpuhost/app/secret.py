@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from gpuhost.app.block import Block, Line, Path, Service, VariableName
+from gpuhost.app.block import Block, Line, Service, VariableName
+from gpuhost.app.places import OwnPath
 
 
 class Secret(Block):
@@ -24,8 +25,8 @@ class Secret(Block):
     """Random bytes of a generated secret."""
     services: tuple[Service, ...] = ()
     """Services that get it; all of them if not given."""
-    path: Path | None = None
-    """Given as this file (0600, relative to the project directory) and not in the environment."""
+    path: OwnPath | None = None
+    """Given as this file (0600, in the project directory) and not in the environment."""
     min_length: Annotated[int, Field(ge=1)] = 1
     """Shorter values are refused."""
     refuse: tuple[str, ...] = ()

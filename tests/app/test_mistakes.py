@@ -89,6 +89,24 @@ REFUSED: list[tuple[str, list[str]]] = [
         ["2: x-gpuhost.secrets.A-B: the name has to be a secret's name, such as API_KEY"],
     ),
     ("directories: {../x: {}}", ["2: x-gpuhost.directories.../x: the name has to be a path wit"]),
+    *(
+        (
+            f"directories: {{'{path}': {{mode: '0700'}}}}",
+            [f"2: x-gpuhost.directories.{path}: the name has to be a directory of the app's, not"],
+        )
+        for path in ("/", "/.", "//etc", "/etc/", "/etc/tts", "/usr/share/x", "/var/run/x", "/home")
+    ),
+    (
+        "nginx: {where: container, service: proxy, config: /etc/cron.d/x, upstream: 'app:1'}",
+        ["2: x-gpuhost.nginx.config = '/etc/cron.d/x': a path relative to the project directory"],
+    ),
+    (
+        "secrets: {A: {path: /etc/passwd}, B: {path: ../x}}",
+        [
+            "2: x-gpuhost.secrets.A.path = ***: a path relative to the project directory",
+            "2: x-gpuhost.secrets.B.path = ***: a path without ..",
+        ],
+    ),
     # Names that lead nowhere.
     ("gpu: {ap: {}}", ["2: x-gpuhost.gpu.ap: the Compose file has no such service: did you mean"]),
     ("resources: {x: {}}", ["2: x-gpuhost.resources.x: the Compose file has no such service; the"]),
@@ -236,6 +254,7 @@ ALLOWED = [
     "verify: {steps: [{health: {url: 'http://[::1]:3000/h'}}, {health: {url: 'http://a_b-c'}}]}",
     "secrets: {A: {}, B: {value: '$$x${A}$${A}$'}}",
     "verify: {steps: [{command: {service: app, run: [sh, -c, 'test -n \"$$HOME\"; echo $1$']}}]}",
+    "directories: {data: {}, /srv/tts: {}, /home/me/tts: {}, /var/lib/tts: {}, /etcetera: {}}",
     "public: ['app:3000']\nproject: other",
     "nginx: {where: container, service: proxy, config: n/d.conf, upstream: 'app:3000'}",
 ]

@@ -6,14 +6,12 @@ from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import PurePosixPath
 
+from gpuhost.app.places import OF_THE_HOST
 from gpuhost.checks.app.registry import Proposal, app_check
 from gpuhost.checks.finding import Verdict, fail, ok, warn
 from gpuhost.snapshot.apps import Attempt
 from gpuhost.snapshot.docker import Container
 from gpuhost.snapshot.transport import APPS
-
-# Of the host itself; many containers share them, and nobody's data is in them.
-OF_THE_HOST = ("/etc", "/dev", "/proc", "/sys", "/run", "/var/run", "/usr")
 
 
 @app_check("app.project", "The app's Compose project is its own, or may be taken over (`adopt`).")
