@@ -41,6 +41,8 @@ class Record:
     build_memory: dict[str, int] = field(default_factory=dict)
     # Path -> what a declared directory was like before.
     directories: dict[str, Owned] = field(default_factory=dict)
+    # Secret -> when its file was written, nanoseconds.
+    secret_files: dict[str, int] = field(default_factory=dict)
     backup: str = ""
     # There was no data yet that a backup could have held.
     nothing_to_back_up: bool = False

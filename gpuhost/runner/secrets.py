@@ -89,16 +89,20 @@ def values(release: Release) -> dict[str, str]:
 def place_files(release: Release) -> dict[str, int]:
     """Secrets that are given as files, 0600 and owned like the directory they lie in.
 
-    Name to the time of the file's last change, nanoseconds: it changes only when the value does.
+    Name to the time of the file's last change, nanoseconds: it changes only when the value does,
+    and is the same again when the release is brought back.
 
     Raises Failure.
     """
     found = values(release)
-    return {
+    placed = {
         one.name: _place(release, one.name, one.file, found[one.name])
         for one in release.plan.secrets
         if one.file
     }
+    if placed != release.record.secret_files:
+        release.remember(secret_files=placed)
+    return placed
 
 
 def _place(release: Release, name: str, path: str, value: str) -> int:
@@ -111,6 +115,8 @@ def _place(release: Release, name: str, path: str, value: str) -> int:
                 write(target, value, mode=0o600)
                 its = os.fstat(handle)
                 os.chown(file, its.st_uid, its.st_gid, dir_fd=handle, follow_symlinks=False)
+                if then := release.record.secret_files.get(name):
+                    os.utime(file, ns=(then, then), dir_fd=handle, follow_symlinks=False)
                 release.log.write(f"secret {name}: written to {path}")
             return target.lstat().st_mtime_ns
     except OSError as error:

@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import stat
+import time
 from pathlib import Path
 
 import pytest
@@ -141,6 +142,16 @@ def test_the_time_of_a_secret_file_changes_with_its_value_only(app: App) -> None
     assert secrets.place_files(a_file(app, "one", "20260102-000000-b")) == first
     assert secrets.place_files(a_file(app, "two", "20260103-000000-c")) != first
     assert (app.paths.shared / "certs/key.pem").read_text() == "two"
+
+
+def test_a_release_that_is_brought_back_finds_its_secret_file_as_old_as_it_was(app: App) -> None:
+    """Its containers would be made anew otherwise, though they have run all the while."""
+    app.paths.shared.mkdir()
+    first = secrets.place_files(a_file(app, "one"))
+    time.sleep(0.01)
+    assert secrets.place_files(a_file(app, "two", "20260102-000000-b")) != first
+    assert secrets.place_files(Release.open(app.paths, OLD)) == first
+    assert (app.paths.shared / "certs/key.pem").read_text() == "one"
 
 
 def test_a_secret_file_that_is_too_open_is_closed_again(app: App) -> None:
