@@ -42,7 +42,7 @@ def access(release: Release, source: Source) -> Iterator[dict[str, str]]:
             else "http:https:ssh",
             "GIT_SSH_COMMAND": _ssh(release, source, place),
             **_askpass(release, source, place),
-            **proxy.environment(release.log),
+            **proxy.environment(),
         }
     finally:
         shutil.rmtree(place, ignore_errors=True)

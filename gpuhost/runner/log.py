@@ -6,9 +6,12 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
+
+from gpuhost.runner import proxy
 
 # Shorter values are words that occur by chance; a secret that short is refused before.
 LEAST_MASKED = 4
@@ -21,21 +24,20 @@ STAGE = "== "
 
 
 class Log:
-    """Appends lines to the log; secrets that are known are shown as ***."""
+    """Appends lines to the log; secrets that are known, and the proxy's, are shown as ***."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._masked: list[str] = []
+
+    @cached_property
+    def _masked(self) -> tuple[str, ...]:
+        """The longest first: a value that holds another is masked whole."""
+        # Any tool, and anything in a build or a container, may print its proxy.
+        return _longest_first(_spelled(proxy.passwords()))
 
     def mask(self, values: Iterable[str]) -> None:
         """From now on these are not written, plain or as JSON has them."""
-        for value in values:
-            in_json = json.dumps(value, ensure_ascii=False)[1:-1]
-            for spelled in (value, in_json, *LINE_END.split(value)):
-                if len(spelled) >= LEAST_MASKED and spelled not in self._masked:
-                    self._masked.append(spelled)
-        # A value that holds another is masked whole.
-        self._masked.sort(key=len, reverse=True)
+        self._masked = _longest_first((*self._masked, *_spelled(values)))
 
     def in_pieces(self, known: str) -> Log:
         """The same log, for a program that takes values apart: their pieces are masked too.
@@ -65,6 +67,18 @@ class Log:
             self._path.open("a", encoding="utf-8", errors="replace") as file,
         ):
             file.writelines(f"{stamp} {line}\n" for line in lines)
+
+
+def _spelled(values: Iterable[str]) -> Iterator[str]:
+    for value in values:
+        in_json = json.dumps(value, ensure_ascii=False)[1:-1]
+        for spelled in (value, in_json, *LINE_END.split(value)):
+            if len(spelled) >= LEAST_MASKED:
+                yield spelled
+
+
+def _longest_first(values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(dict.fromkeys(values), key=len, reverse=True))
 
 
 # For questions whose answer "no" is printed as an error.

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
-
-from gpuhost.runner.log import Log
+from urllib.parse import unquote, urlsplit
 
 CLIENT = Path("/root/.docker/config.json")
 # Docker's keys to what programs of the network read.
@@ -27,15 +26,29 @@ def client() -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def environment(log: Log) -> dict[str, str]:
-    """For a program that takes its proxy from the environment; its password is masked from now."""
-    proxies = client().get("proxies")
-    default = proxies.get("default") if isinstance(proxies, dict) else None
-    if not isinstance(default, dict):
-        return {}
-    values = {key: value for key, value in default.items() if isinstance(value, str) and value}
-    log.mask(filter(None, (_password(value) for value in values.values())))
-    return {name: value for key, value in values.items() for name in NAMES.get(key, ())}
+def environment() -> dict[str, str]:
+    """For a program that takes its proxy from the environment."""
+    default = _proxies().get("default", {})
+    return {name: value for key, value in default.items() for name in NAMES.get(key, ())}
+
+
+def passwords() -> Iterator[str]:
+    """Of every proxy, as it is and as an address has it: builds and containers are given both."""
+    for declared in _proxies().values():
+        for value in declared.values():
+            if password := _password(value):
+                yield from (password, unquote(password))
+
+
+def _proxies() -> dict[str, Mapping[str, str]]:
+    """By the engine that they are for, or "default"."""
+    found = client().get("proxies")
+    engines = found.items() if isinstance(found, dict) else ()
+    return {
+        engine: {key: url for key, url in declared.items() if url and isinstance(url, str)}
+        for engine, declared in engines
+        if isinstance(declared, dict)
+    }
 
 
 def _password(url: str) -> str | None:

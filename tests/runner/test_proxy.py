@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,35 @@ def test_the_proxy_of_roots_docker_client_is_gits_too(
     monkeypatch.setattr(proxy, "CLIENT", tmp_path / "config.json")
     if text is not None:
         proxy.CLIENT.write_text(text)
+    assert proxy.environment() == expected
+
+
+@pytest.mark.parametrize(
+    ("proxies", "said"),
+    [
+        # A build that prints its environment.
+        ({"default": {"httpProxy": "http://u:pa55word@p:1"}}, "http_proxy=http://u:pa55word@p:1"),
+        ({"default": {"httpsProxy": "http://u:pa55%77ord@p:1"}}, "the password is pa55word"),
+        ({"tcp://one:2376": {"httpProxy": "http://u:pa55word@p:1"}}, "Proxy-Auth: u:pa55word"),
+    ],
+)
+def test_its_password_is_in_no_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, proxies: dict[str, object], said: str
+) -> None:
+    monkeypatch.setattr(proxy, "CLIENT", tmp_path / "config.json")
+    proxy.CLIENT.write_text(json.dumps({"proxies": proxies}))
     log = Log(tmp_path / "log")
-    assert proxy.environment(log) == expected
-    said = log.masked("fatal: unable to access via http://u:pa55word@p:1")
-    assert ("pa55word" in said) == (not any("pa55word" in value for value in expected.values()))
+    log.write(said)
+    log.mask(["a secret that holds pa55word"])
+    log.write("a secret that holds pa55word")
+    plain, secret = (tmp_path / "log").read_text().splitlines()
+    assert "pa55word" not in plain
+    assert secret.endswith(" ***")
+
+
+def test_a_log_without_a_proxy_is_written_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(proxy, "CLIENT", tmp_path / "config.json")
+    Log(tmp_path / "log").write("http://u:pa55word@p:1")
+    assert "pa55word" in (tmp_path / "log").read_text()
