@@ -19,7 +19,8 @@ SecretName = Annotated[
 VariableName = Annotated[
     str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", title="a variable's name, such as HF_ENDPOINT")
 ]
-Seconds = Annotated[int, Field(ge=1)]
+# Ten years at most: no program that is given more of them can count so far.
+Seconds = Annotated[int, Field(ge=1, le=315_360_000)]
 # More memory or disk than there is on any host; without an end, sums of bytes would have none.
 MOST_GB = 1_000_000
 
@@ -36,6 +37,15 @@ Path = Annotated[
     Field(pattern=r"^[^\x00-\x1f\x7f]+$", title="a path"),
     AfterValidator(stays_inside),
 ]
+
+
+def with_port(address: str) -> str:
+    """What ends in a port, if there is such a port."""
+    if not 1 <= int(address.rpartition(":")[2]) <= 65535:
+        raise ValueError("the port is a number from 1 to 65535")
+    return address
+
+
 # One line of text that goes into a file or a command line.
 Line = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$", title="text on one line")]
 

@@ -22,7 +22,8 @@ class Gpu(Block):
     """Which cards, by index or UUID."""
     cuda: (
         Annotated[
-            str, Field(pattern=r"^\d+\.\d+$", title='a CUDA version in quotes, such as "12.1"')
+            str,
+            Field(pattern=r"^[0-9]+\.[0-9]+$", title='a CUDA version in quotes, such as "12.1"'),
         ]
         | None
     ) = None
@@ -30,7 +31,9 @@ class Gpu(Block):
     compute_capability: (
         Annotated[
             str,
-            Field(pattern=r"^\d+\.\d$", title='a compute capability in quotes, such as "7.0"'),
+            Field(
+                pattern=r"^[0-9]+\.[0-9]$", title='a compute capability in quotes, such as "7.0"'
+            ),
         ]
         | None
     ) = None

@@ -39,6 +39,9 @@ def mistakes_of(error: ValidationError, block: Any) -> Iterator[Mistake]:
     """One for each key: the alternatives of a type complain one by one."""
     seen: set[Place] = set()
     for detail in error.errors(include_url=False):
+        if detail["type"] == "too_short" and detail["input"]:
+            # Items that are wrong count as none; each complains by itself.
+            continue
         place = detail["loc"]
         is_key = bool(place) and place[-1] == "[key]"
         place = place[:-1] if is_key else place

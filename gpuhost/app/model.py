@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from gpuhost.app.block import MOST_GB, Block, SecretName, Service
+from gpuhost.app.block import MOST_GB, Block, SecretName, Service, with_port
 from gpuhost.app.build import Build
 from gpuhost.app.data import Backup, Directory, Logs, Migrate
 from gpuhost.app.gpu import Gpu, Variant
@@ -21,7 +21,10 @@ RegistryHost = Annotated[
 ]
 ServicePort = Annotated[
     str,
-    Field(pattern=r"^[a-zA-Z0-9._-]+:\d{1,5}$", title='a service and its port, such as "app:3000"'),
+    Field(
+        pattern=r"^[a-zA-Z0-9._-]+:[0-9]{1,5}$", title='a service and its port, such as "app:3000"'
+    ),
+    AfterValidator(with_port),
 ]
 
 

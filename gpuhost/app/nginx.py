@@ -4,20 +4,28 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from gpuhost.app.block import Block, Seconds, SecretName, Service
+from gpuhost.app.block import Block, Seconds, SecretName, Service, with_port
+from gpuhost.app.location import Location, one_each
 from gpuhost.app.places import OwnPath
 
-ServerName = Annotated[str, Field(pattern=r"^(_|[*A-Za-z0-9.-]+)$", title="a server name")]
-Size = Annotated[str, Field(pattern=r"^\d+[kKmMgG]?$", title='a size, such as "50m"')]
-Location = Annotated[
-    str,
-    Field(pattern=r"^(= |\^~ |~ |~\* )?/[^\s{};\"']*$", title='a location, such as "/api/"'),
+LABELS = r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*"
+# A * stands for the first or the last label alone, and whole.
+ServerName = Annotated[
+    str, Field(pattern=rf"^(_|(\*?\.)?{LABELS}|{LABELS}\.\*)$", title="a server name")
+]
+# No more digits than nginx can count.
+Size = Annotated[
+    str, Field(pattern=r"^([0-9]{1,12}|[0-9]{1,9}[kKmMgG])$", title='a size, such as "50m"')
 ]
 Upstream = Annotated[
-    str, Field(pattern=r"^[A-Za-z0-9._-]+:\d+$", title='an address, such as "127.0.0.1:3000"')
+    str,
+    Field(pattern=r"^[A-Za-z0-9._-]+:[0-9]{1,5}$", title='an address, such as "127.0.0.1:3000"'),
+    AfterValidator(with_port),
 ]
+Rate = Annotated[int, Field(ge=1, le=1_000_000)]
+Burst = Annotated[int, Field(ge=0, le=1_000_000)]
 
 
 class Tls(Block):
@@ -46,9 +54,9 @@ class Tls(Block):
 class At(Block):
     """What is different for one location."""
 
-    rate_per_s: Annotated[int, Field(ge=1)] | None = None
+    rate_per_s: Rate | None = None
     """Requests a second from one address."""
-    burst: Annotated[int, Field(ge=0)] = 20
+    burst: Burst = 20
     """Requests above the rate that are let through at once."""
     timeout_s: Seconds | None = None
     """How long the app may take to answer."""
@@ -81,9 +89,9 @@ class Nginx(Block):
     """Port with TLS."""
     tls: Tls | None = None
     """Certificates; none: plain HTTP."""
-    rate_per_s: Annotated[int, Field(ge=1)] | None = None
+    rate_per_s: Rate | None = None
     """Requests a second from one address."""
-    burst: Annotated[int, Field(ge=0)] = 20
+    burst: Burst = 20
     """Requests above the rate that are let through at once."""
     timeout_s: Seconds = 60
     """How long the app may take to answer."""
@@ -91,6 +99,22 @@ class Nginx(Block):
     """Largest request."""
     paths: dict[Location, At] = {}
     """Location to what is different there."""
+
+    @field_validator("server_names")
+    @classmethod
+    def _named_once(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        known: set[str] = set()
+        for name in map(str.lower, names):
+            if name in known:
+                raise ValueError(f"{name} is named twice")
+            known.add(name)
+        return names
+
+    @field_validator("paths")
+    @classmethod
+    def _one_each(cls, paths: dict[str, At]) -> dict[str, At]:
+        one_each(paths)
+        return paths
 
     @model_validator(mode="after")
     def _container(self) -> Nginx:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from gpuhost.app.app import App
 from gpuhost.app.errors import BadApp
+from gpuhost.app.location import parts
 from gpuhost.app.nginx import At, Nginx
 from gpuhost.release.mounts import inside
 from gpuhost.release.ports import BadPort, parsed
@@ -22,8 +23,6 @@ HOST_CHALLENGES = "/var/lib/gpuhost/acme"
 # Beside the file that a container's nginx reads.
 TLS_DIRECTORY = "tls"
 ANY = "_"
-# "~* /x": how a location is compared, and with what.
-MODIFIER = re.compile(r"(?:(=|\^~|~\*|~) )?(.*)", re.DOTALL)
 # Programs that listen on whatever the host has, as soon as it is up.
 ON_EVERY_ADDRESS = re.compile(r'\s(?:\[::\]|\*):\d+\s.*\("(?:sshd|systemd|nginx)"')
 
@@ -218,7 +217,7 @@ def _location(where: str, at: At, index: int, declared: Nginx, name: str) -> Loc
 
 
 def _match(where: str) -> str:
-    modifier, path = _parts(where)
+    modifier, path = parts(where)
     return f"{modifier} {_quoted(path)}" if modifier else _quoted(path)
 
 
@@ -229,14 +228,9 @@ def _quoted(text: str) -> str:
 
 def _twin(where: str, declared: Nginx) -> str | None:
     """ "/api/" does not match "/api": nginx would redirect there, which turns a POST into a GET."""
-    modifier, path = _parts(where)
+    modifier, path = parts(where)
     short = path.rstrip("/")
     if modifier not in ("", "^~") or not path.endswith("/") or not short:
         return None
-    taken = {_parts(other) for other in declared.paths}
+    taken = {parts(other) for other in declared.paths}
     return None if taken & {("=", short), ("", short), ("^~", short)} else f"= {short}"
-
-
-def _parts(where: str) -> tuple[str, str]:
-    found = MODIFIER.fullmatch(where)
-    return (found[1] or "", found[2]) if found else ("", where)

@@ -58,6 +58,10 @@ REFUSED: list[tuple[str, list[str]]] = [
         ["2: x-gpuhost.verify.steps[0].command.run = 'ls': a list, each item text, at least one"],
     ),
     (
+        "verify: {steps: [{command: {service: app, run: [5]}}]}",
+        ["2: x-gpuhost.verify.steps[0].command.run[0] = 5: text, in quotes"],
+    ),
+    (
         "verify: {fatal: ['(']}",
         ["2: x-gpuhost.verify.fatal[0] = '(': a regular expression of Python's ("],
     ),
