@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gpuhost.host.start import elevated
-from gpuhost.operations import system
+from gpuhost.operations import system, system_upkeep
 from gpuhost.settings import Settings
 
 
@@ -23,13 +23,15 @@ def ready(declared: Settings) -> None:
 
 
 def updated(declared: Settings) -> None:
-    """Security updates install themselves, NVIDIA's and Docker's packages excepted."""
+    """Security updates install themselves, NVIDIA's and Docker's packages excepted; what failed
+    of ours runs again."""
     system.security_updates(
         name="Security updates",
         enabled=declared.system_security_updates,
         lock_timeout_s=declared.apt_lock_timeout_s,
         **elevated(declared),
     )
+    system_upkeep.services(name="Failed services", **elevated(declared))
 
 
 def removed(declared: Settings) -> None:

@@ -26,9 +26,11 @@ from gpuhost.snapshot.paths import Disks, Filesystems, Paths
 from gpuhost.snapshot.ports import Ports
 from gpuhost.snapshot.probes import NotRead, Probe, Probes
 from gpuhost.snapshot.proxy import ClientProxy
+from gpuhost.snapshot.ssh import Ssh
 from gpuhost.snapshot.swap import Swap
 from gpuhost.snapshot.system import Clock, Hostname, Reboot, System
 from gpuhost.snapshot.toolkit import Toolkit
+from gpuhost.snapshot.units import FailedUnits
 
 __all__ = ["NotRead", "Probe", "Probes", "Snapshot"]
 
@@ -54,6 +56,14 @@ class Snapshot:
     @cached_property
     def reboot(self) -> Reboot:
         return Reboot.read(self.probes)
+
+    @cached_property
+    def units(self) -> FailedUnits:
+        return FailedUnits.read(self.probes)
+
+    @cached_property
+    def ssh(self) -> Ssh:
+        return Ssh.read(self.probes)
 
     @cached_property
     def dpkg(self) -> Dpkg:

@@ -74,6 +74,7 @@ main() {
         apt-daily.timer apt-daily-upgrade.timer nvidia-persistenced.service \
         nvidia-fabricmanager.service gpuhost-nvidia-persistence.service nvidia-cdi-refresh.path \
         nginx.service certbot.timer apt-cacher-ng.service gpuhost-drift.timer
+    probe failed_units 10 systemctl list-units --state=failed --plain --full --no-legend --no-pager
 
     # The kernel's own answer, in microseconds: timedatectl would start a service to ask for it.
     probe clock_error 10 python3 -I -c 'import ctypes

@@ -17,6 +17,7 @@ from tests.recorded import HOSTS, probes
 PARTS = (
     "system", "clock", "hostname", "reboot", "dpkg", "updates", "client_proxy",
     "memory", "paths", "disks", "filesystems", "kernel_log",
+    "units", "ssh",
 )  # fmt: skip
 FILES = (
     "/etc/os-release", "/etc/hosts", "/proc/meminfo", "/proc/locks", "/proc/self/mountinfo",
@@ -27,7 +28,7 @@ PROBES = (
     "clock", "kernel", "identity", "sudo_user", "clock_error", "resolved_hostname", "processes",
     "apt_locks", "dpkg_updates", "dpkg_unfinished", "apt_config", "client_proxies", "packages",
     "units", "disks", "filesystems", "containerd_root", "stat", "hashes", "paths",
-    "kernel_log",
+    "kernel_log", "failed_units", "sshd", "listeners", "ssh_connection",
 )  # fmt: skip
 
 _recorded: dict[str, Any] = yaml.safe_load((HOSTS / "debian13.yaml").read_text("utf-8"))

@@ -1,0 +1,43 @@
+"""What keeps a host as gpuhost left it: its services run, its files are root's."""
+
+from __future__ import annotations
+
+from pyinfra import host
+
+from gpuhost.checks.system_units import broken
+from gpuhost.firewall.files import LOAD_UNIT
+from gpuhost.operations.commands import run
+from gpuhost.operations.reading import Commands, operation, read
+from gpuhost.settings import Settings
+from gpuhost.snapshot import Snapshot
+
+# Others have a step of their own that starts them, or are an app's.
+STARTED = ("containerd.service", "ufw.service", LOAD_UNIT)
+# Without a driver they fail again.
+WITH_THE_DRIVER = ("nvidia-", "gpuhost-nvidia-")
+
+
+@operation
+def services() -> Commands:
+    """
+    Have what failed of ours started again, and containerd where it was stopped under the engine.
+    Services of others stay as they are.
+
+    **Example:**
+
+    .. code:: python
+
+        from gpuhost.operations import system_upkeep
+        system_upkeep.services(name="Failed services")
+    """
+    now = read(Settings())
+    names = [name for name in broken(now) if _is_started(name, now)]
+    if not names:
+        host.noop("nothing of ours has failed")
+        return
+    yield run("systemctl", "reset-failed", *names)
+    yield run("systemctl", "start", *names, seconds=180)
+
+
+def _is_started(name: str, now: Snapshot) -> bool:
+    return name in STARTED or (name.startswith(WITH_THE_DRIVER) and now.nvidia.works)

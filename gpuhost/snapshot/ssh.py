@@ -1,0 +1,68 @@
+"""SSH: where its configuration puts it, where it listens, and how this reading came in."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from gpuhost.firewall.listeners import parse_ss, ssh_ports
+from gpuhost.snapshot.docker import read_units
+from gpuhost.snapshot.probes import NotRead, Probes
+
+CONFIGURATION = "/etc/ssh/sshd_config"
+NO_SUCH_COMMAND = 127
+_ADDRESS = re.compile(r"^listenaddress (?P<address>\S+):(?P<port>\d{1,5})$", re.MULTILINE)
+_PORT = re.compile(r"^port (\d{1,5})$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Ssh:
+    """The ports of SSH.
+
+    + configured: where sshd listens after its next start; none if it does not tell
+    + listening: where SSH is reached now
+    + login: where this login came in; None for none
+    + socket: systemd listens in sshd's place
+    + complaint: what sshd says against its own configuration
+    """
+
+    configured: frozenset[int]
+    listening: frozenset[int]
+    login: int | None
+    socket: bool
+    complaint: str
+
+    @classmethod
+    def read(cls, probes: Probes) -> Ssh:
+        probe = probes.get("sshd")
+        if probe.rc is None:
+            raise NotRead("sshd -T timed out")
+        socket = read_units(probes).get("ssh.socket")
+        listeners = parse_ss(probes.output("listeners"))
+        units, connection = (probes.get(name).out for name in ("units", "ssh_connection"))
+        login = connection.split()[3:4]
+        return cls(
+            configured=_configured(probe.out) if probe.rc == 0 else frozenset(),
+            listening=frozenset(ssh_ports("", units, "", listeners)),
+            login=int(login[0]) if login and login[0].isdecimal() else None,
+            socket=socket is not None and socket.active,
+            complaint=_complaint(probe.out + probe.err) if probe.rc != 0 else "",
+        )
+
+
+def _configured(told: str) -> frozenset[int]:
+    """A ListenAddress with a port of its own goes before `Port`; on loopback nobody is reached."""
+    addresses = list(_ADDRESS.finditer(told))
+    if not addresses:
+        return frozenset(int(port) for port in _PORT.findall(told))
+    return frozenset(
+        int(match["port"])
+        for match in addresses
+        if not match["address"].startswith(("127.", "[::1]", "::1"))
+    )
+
+
+def _complaint(said: str) -> str:
+    """What is wrong in the configuration; nothing where sshd complains of something else."""
+    lines = [line.strip() for line in said.splitlines() if CONFIGURATION in line]
+    return next((line for line in lines if "terminating" not in line), "")
