@@ -39,7 +39,7 @@ def check(release: Release) -> None:
             fix="mend it until nginx -t is content",
         )
     ours = claims(release.paths.nginx.read_text(encoding="utf-8"), str(path))
-    other = clash(ours, claims(printed.out), (str(path), *_stock(release)))
+    other = _clash(release, ours, claims(printed.out))
     if other:
         raise Failure(
             f"{other} is taken by another site of this nginx: {other.file}",
@@ -65,16 +65,7 @@ def switch(release: Release) -> None:
     elif release.plan.nginx is None:
         _forget_host_site(release)
     else:
-        check(release)
         _switch_host(release)
-
-
-def restore(release: Release) -> None:
-    """The site that was there before this release's switch, or none. Raises Failure."""
-    state = State.of(release)
-    before = state.before(release.plan.id)
-    if before is not None:
-        _apply(release, before)
 
 
 def remove(release: Release) -> None:
@@ -94,25 +85,28 @@ def _path(release: Release) -> Path:
 def _switch_host(release: Release) -> None:
     site = release.plan.nginx
     assert site is not None
-    state, path = State.of(release), _path(release)
-    state.keep_before(release.plan.id, [path, *_certificate_files(release)])
-    if site.certificate == "acme" and certificates.is_to_be_fetched(release):
-        _answer_challenges(release)
-        certificates.fetch(release)
-    text = release.paths.nginx.read_text(encoding="utf-8")
-    wanted: Files = {path: text, **certificates.files(release)}
-    if state.loaded == _digest(wanted) and not _differing(wanted) and _is_active(release):
+    is_due = site.certificate == "acme" and certificates.is_to_be_fetched(release)
+    wanted = None if is_due else _wanted(release)
+    if wanted and _is_taken_up(release, wanted):
         release.log.write("nginx: the site is as it was")
         return
+    # Hours may have gone by since the preflight.
+    check(release)
+    if wanted is None:
+        _answer_challenges(release)
+        certificates.fetch(release)
+        wanted = _wanted(release)
     _apply(release, wanted)
 
 
-def _certificate_files(release: Release) -> list[Path]:
-    site = release.plan.nginx
-    if site is None or site.certificate not in ("files", "self-signed"):
-        return []
-    place = certificates.directory(release)
-    return [place / certificates.CHAIN, place / certificates.KEY]
+def _wanted(release: Release) -> Files:
+    text = release.paths.nginx.read_text(encoding="utf-8")
+    return {_path(release): text, **certificates.files(release)}
+
+
+def _is_taken_up(release: Release, wanted: Files) -> bool:
+    is_loaded = State.of(release).loaded == _digest(wanted)
+    return is_loaded and not _differing(wanted) and _is_active(release)
 
 
 def _answer_challenges(release: Release) -> None:
@@ -177,12 +171,17 @@ def _ports_are_free(release: Release, ours: tuple[Claim, ...]) -> None:
                 )
 
 
-def _stock(release: Release) -> tuple[str, ...]:
-    """The distribution's own welcome page, as long as nobody made a site of it."""
+def _clash(release: Release, ours: tuple[Claim, ...], there: tuple[Claim, ...]) -> Claim | None:
+    """The distribution's own welcome page gives way, as long as nobody made a site of it."""
+    own, stock = (str(_path(release)),), (str(STOCK), str(STOCK.resolve()))
+    other = clash(ours, there, own)
+    if other is None or other.file not in stock:
+        return other
     words = ("dpkg", "--verify", "nginx-common")
     changed = attempt(release.log, *words, seconds=30, quiet=True).out
-    stock = (str(STOCK), str(STOCK.resolve()))
-    return () if any(path in changed for path in stock) else stock
+    if any(path in changed for path in stock):
+        return other
+    return clash(ours, there, (*own, *stock))
 
 
 def _complaint(tested: Outcome) -> str:

@@ -1,9 +1,8 @@
-"""What the app has on the host's nginx, and what was there before."""
+"""What the app has on the host's nginx."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +15,7 @@ Files = dict[Path, str | None]
 
 @dataclass(frozen=True)
 class State:
-    """nginx.json and nginx.before.json in the app's directory; keys of certificates are in it."""
+    """nginx.json in the app's directory."""
 
     home: Path
 
@@ -42,28 +41,9 @@ class State:
     def is_loaded(self, digest: str) -> None:
         write_json(self._now, {**_load(self._now), "loaded": digest}, mode=0o600)
 
-    def keep_before(self, release_id: str, paths: Iterable[Path]) -> None:
-        """Keep what is there now, unless this release has begun to switch already."""
-        if _load(self._then).get("id") == release_id:
-            return
-        texts = {str(path): path.read_text() if path.exists() else None for path in paths}
-        write_json(self._then, {"id": release_id, "files": texts}, mode=0o600)
-
-    def before(self, release_id: str) -> Files | None:
-        """What was there before this release's switch; None: it has not switched."""
-        kept = _load(self._then)
-        files = kept.get("files")
-        if kept.get("id") != release_id or not isinstance(files, dict):
-            return None
-        return {Path(path): text for path, text in files.items()}
-
     @property
     def _now(self) -> Path:
         return self.home / "nginx.json"
-
-    @property
-    def _then(self) -> Path:
-        return self.home / "nginx.before.json"
 
 
 def _load(path: Path) -> dict[str, object]:

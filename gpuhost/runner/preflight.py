@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from gpuhost.runner import nginx
+from gpuhost.runner import nginx, secrets
 from gpuhost.runner.commands import attempt
 from gpuhost.runner.failure import Failure
 from gpuhost.runner.release import Release
 
 
 def check(release: Release) -> None:
-    """The engine answers, no given secret is missing, and nginx would take the site."""
+    """The engine answers, no secret is missing, and nginx would take the site."""
     if release.plan.variant:
         release.log.write(release.plan.variant)
     outcome = attempt(release.log, "docker", "version", seconds=30, quiet=True)
@@ -19,9 +19,6 @@ def check(release: Release) -> None:
             output=outcome.tail,
             fix="systemctl status docker; deploys/gpu_host.py mends the engine",
         )
-    given = (one for one in release.plan.secrets if one.generate is None and not one.value)
-    missing = [one.name for one in given if one.name not in release.secrets]
-    if missing:
-        raise Failure(f"secrets are missing: {', '.join(missing)}")
+    secrets.require(release)
     if release.plan.nginx:
         nginx.check(release)

@@ -37,13 +37,14 @@ def prune(release: Release) -> None:
     """Remove releases beyond plan.keep_releases, and their images; what is freed is in the log."""
     found = _found(release)
     kept = kept_ids(found, release.app.current.resolve().name, release.plan.keep_releases)
-    room_before = room.free()
+    places = room.image_places()
+    room_before = room.free(places)
     gone = [one.id for one in found if one.id not in kept]
     for each in gone:
         shutil.rmtree(release.app.release(each).home)
     untagged = untag(release, kept)
     git.forget(release, _commits(release, kept))
-    freed = max(room.free() - room_before, 0)
+    freed = max(room.free(places) - room_before, 0)
     release.log.write(
         f"kept {len(kept)} releases; removed {_listed(gone)}; untagged {_listed(untagged)}; "
         f"{freed / room.GB:.1f} GB of images freed"

@@ -31,7 +31,6 @@ MADE = (
     "docker",
     "git",
     "known_hosts",
-    "nginx.before.json",
     "nginx.json",
     "restore",
     "runner.pyz",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,9 +87,9 @@ def what_is_full() -> str:
     return ""
 
 
-def free() -> int:
-    """Free bytes where images are kept."""
-    return sum(_free(place) for place in image_places())
+def free(places: Iterable[Path]) -> int:
+    """Free bytes on the disks of these."""
+    return sum({place.stat().st_dev: _free(place) for place in places}.values())
 
 
 def _free(place: Path) -> int:

@@ -21,11 +21,20 @@ def test_a_site_is_judged_and_taken_up(app: App, host: Host) -> None:
     assert calls.index("nginx -t") < calls.index(RELOAD)
 
 
-def test_the_same_again_reloads_nothing(app: App, host: Host) -> None:
+def test_the_same_again_judges_and_reloads_nothing(app: App, host: Host) -> None:
     release = a_release(app, host)
     nginx.switch(release)
+    before = len(host.programs.calls)
     nginx.switch(release)
     assert host.taken_up() == [RELOAD]
+    assert host.programs.calls[before:] == ["systemctl is-active --quiet nginx"]
+
+
+def test_no_key_is_kept_twice(app: App, host: Host) -> None:
+    nginx.switch(a_release(app, host, OLD, certificate="self-signed"))
+    nginx.switch(a_release(app, host, certificate="self-signed"))
+    kept = [path.name for path in app.paths.home.glob("*.json")]
+    assert kept == ["nginx.json"]
 
 
 class Cut(BaseException):
@@ -43,8 +52,6 @@ def test_cut_off_before_it_was_taken_up_it_is_taken_up_the_next_time(
     assert NEW in host.site.read_text()
     nginx.switch(release)
     assert host.taken_up() == [RELOAD] * 2
-    nginx.restore(release)
-    assert OLD in host.site.read_text()
 
 
 def _killed(release: Release) -> None:
@@ -96,23 +103,12 @@ def test_after_a_failed_reload_the_old_site_is_taken_up_anew(app: App, host: Hos
 
 
 def test_what_was_there_before_comes_back(app: App, host: Host) -> None:
-    nginx.switch(a_release(app, host, OLD))
-    new = a_release(app, host)
-    nginx.switch(new)
-    nginx.switch(new)
-    nginx.restore(new)
+    old = a_release(app, host, OLD)
+    nginx.switch(old)
+    nginx.switch(a_release(app, host))
+    nginx.switch(old)
     assert OLD in host.site.read_text()
     assert host.taken_up() == [RELOAD] * 3
-
-
-def test_before_the_first_there_was_none(app: App, host: Host) -> None:
-    release = a_release(app, host)
-    nginx.restore(release)
-    assert host.taken_up() == []
-    nginx.switch(release)
-    nginx.restore(release)
-    assert not host.site.exists()
-    assert host.taken_up() == [RELOAD] * 2
 
 
 def test_removed(app: App, host: Host) -> None:

@@ -27,6 +27,16 @@ def test_our_own_file_and_other_names_are_no_hindrance(app: App, host: Host) -> 
     host.has_other_sites(TEXT, str(host.site))
     nginx.switch(a_release(app, host))
     assert host.site.exists()
+    # Nobody has to know whether the welcome page is as it came.
+    assert host.programs.called("dpkg") == []
+
+
+def test_another_site_is_found_behind_the_welcome_page(app: App, host: Host) -> None:
+    default = "/etc/nginx/sites-enabled/default"
+    both = f"{STOCK}\n# configuration file /etc/nginx/sites-enabled/shop:\n{ANY_SITE}"
+    host.has_other_sites(both, default)
+    failed = failure(a_release(app, host, text=ANY_SITE, names=("_",)))
+    assert "/etc/nginx/sites-enabled/shop" in failed.said
 
 
 def test_the_distributions_welcome_page_gives_way(app: App, host: Host) -> None:

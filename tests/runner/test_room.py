@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -56,6 +58,12 @@ def test_containerds_own_store_is_asked_as_well(
     store = '[["driver-type","io.containerd.snapshotter.v1"]]'
     program.write_text(f"#!/bin/sh\necho '\"{docker.state.parent}\" {store}'\n")
     assert room.image_places() == (docker.state.parent, tmp_path)
+
+
+def test_a_disk_is_counted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "statvfs", lambda path: SimpleNamespace(f_bavail=7, f_frsize=1))
+    assert room.free((tmp_path, tmp_path.parent)) == 7
+    assert room.free((tmp_path, Path("/proc"))) == 14
 
 
 def test_the_most_memory_is_what_fell_away_meanwhile(tmp_path: Path) -> None:
