@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 
 import click
 
+from gpuhost.cli.drift_outputs import Outputs, with_outputs
 from gpuhost.cli.hosts import Choosing, as_json, fleet_of, hosts_of_an_inventory
 from gpuhost.drift.fleet import drift_of
-from gpuhost.outputs.drift import print_drift
+from gpuhost.drift.report import DriftReport
+from gpuhost.drift.since import Since
+from gpuhost.fleet.report import Exit
+from gpuhost.outputs.drift import print_drift, print_since
 from gpuhost.outputs.table import console
 
 TIMEOUT = 30
@@ -28,7 +33,10 @@ DEADLINE = 900
     help="The limit for all hosts together.",
 )
 @click.option("--pending-fails", is_flag=True, help="Exit 2 also for what only awaits a deploy.")
-def drift(choosing: Choosing, as_json: bool, deadline: float, pending_fails: bool) -> None:
+@with_outputs
+def drift(
+    choosing: Choosing, as_json: bool, deadline: float, pending_fails: bool, outputs: Outputs
+) -> None:
     """Tell what is no longer as it was applied. Nothing on the hosts is changed.
 
     Every check of `gpuhost check`, and for each that is not ok, why: drift (the host has changed
@@ -39,24 +47,47 @@ def drift(choosing: Choosing, as_json: bool, deadline: float, pending_fails: boo
     gpuhost drift inventory.py
     gpuhost drift inventory.py --json | jq '.hosts[] | select(.standing == "drift")'
     gpuhost drift inventory.py --limit gpu --timeout 60
+    gpuhost drift inventory.py --html drift.html
+    gpuhost drift inventory.py --metrics /var/lib/node_exporter/gpuhost.prom
+    gpuhost drift inventory.py --history runs --since last
+    GPUHOST_NOTIFY=slack://… gpuhost drift inventory.py --history runs
 
     \b
     Exit status, the first that applies:
-      1  a mistake in the command line, the inventory or a host's settings; no host at all
+      1  a mistake in the command line, the inventory or a host's settings; no host at all; a file
+         that could not be written
       3  a host was not reached or not wholly read
       2  something has drifted
       0  nothing has; warnings, what is accepted (drift_ignore) and what is pending are allowed
     """
     with fleet_of(choosing) as (fleet, told):
+        began = time.monotonic()
         report = drift_of(
             fleet,
             seconds=choosing.timeout,
             deadline=deadline,
             told=told,
             pending_fails=pending_fails,
+            disks=outputs.disks(int(time.time())),
         )
+        took = time.monotonic() - began
+    changes = outputs.changes(report)
+    shown = changes if outputs.since else None
+    written = False
+    try:
+        _show(report, shown, as_json)
+    finally:
+        # Also where nobody reads to the end.
+        written = outputs.deliver(report, changes, took)
+    sys.exit(report.exit if written or report.interrupted else Exit.USAGE)
+
+
+def _show(report: DriftReport, changes: Since | None, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(report.to_json(), indent=2, ensure_ascii=False))
-    else:
-        print_drift(report, console(sys.stdout))
-    sys.exit(report.exit)
+        since = {"since": changes.to_json()} if changes else {}
+        click.echo(json.dumps({**report.to_json(), **since}, indent=2, ensure_ascii=False))
+        return
+    out = console(sys.stdout)
+    if changes:
+        print_since(changes, out)
+    print_drift(report, out)

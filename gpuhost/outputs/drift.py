@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gpuhost.checks.finding import Status
-from gpuhost.drift.difference import Difference
+from gpuhost.drift.difference import Cause, Difference
 from gpuhost.drift.report import DriftReport, HostDrift, Standing
 from gpuhost.drift.since import Change, Since
 from gpuhost.outputs.clock import minute
@@ -53,7 +53,9 @@ def changes_in_words(changes: Since) -> str:
 
 def change_in_words(one: Change) -> str:
     """ "gpu1: swap.size (drift)"."""
-    return plain(f"{one.host}: {one.id} ({one.kind})").replace("\n", "?")
+    # "new gpu1: … (new)" would be two meanings of a word in one line.
+    kind = "never applied" if one.kind == Cause.NEW.value else one.kind
+    return plain(f"{one.host}: {one.id} ({kind})").replace("\n", "?")
 
 
 def worst_first(report: DriftReport) -> list[HostDrift]:

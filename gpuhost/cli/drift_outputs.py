@@ -1,0 +1,177 @@
+"""Where a drift run's result goes besides the terminal: checked before any host is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gpuhost.drift.history import History, Run
+from gpuhost.drift.notify import message, send, unusable
+from gpuhost.drift.report import DriftReport
+from gpuhost.drift.since import Since, open_now, since
+from gpuhost.drift.trend import Reading
+from gpuhost.outputs import drift_page, metrics
+from gpuhost.outputs.files import obstacle
+
+NOTIFY = "GPUHOST_NOTIFY"
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What was asked for."""
+
+    history: Path | None
+    since: str | None
+    html: Path | None
+    metrics: Path | None
+    notify: tuple[str, ...]
+
+    @cached_property
+    def _runs(self) -> History | None:
+        return History(self.history, _say) if self.history else None
+
+    def check(self) -> None:
+        """Raises click.ClickException, in one line, for what could not be written or sent."""
+        for problem in (self._without_history(), *self._unwritable(), self._unusable()):
+            if problem:
+                raise click.ClickException(problem)
+
+    def _without_history(self) -> str:
+        if self.since and not self.history:
+            return "--since needs --history DIR: where earlier runs are kept"
+        if self.notify and not self.history:
+            return (
+                f"--notify (or {NOTIFY}) needs --history DIR: it tells what has changed since the "
+                "last run, which is kept there"
+            )
+        return ""
+
+    def _unwritable(self) -> list[str]:
+        files = {"--html": self.html, "--metrics": self.metrics}
+        asked = {f"{option} {path}": obstacle(path) for option, path in files.items() if path}
+        if self._runs and not any(asked.values()):
+            asked[f"--history {self.history}"] = self._runs.obstacle()
+        return [f"{option}: {why}" for option, why in asked.items() if why]
+
+    def _unusable(self) -> str:
+        if not (bad := unusable(self.notify) if self.notify else []):
+            return ""
+        return (
+            f"--notify (or {NOTIFY}): URL {bad[0] + 1} of {len(self.notify)} is none that apprise "
+            "can use: its service is unknown, or a part is missing"
+        )
+
+    def disks(self, at: int) -> dict[str, list[Reading]]:
+        return self._runs.disks(at) if self._runs else {}
+
+    def changes(self, report: DriftReport) -> Since | None:
+        """Since the last run; None: no runs are kept."""
+        if not self._runs:
+            return None
+        before = self._before(report)
+        return since(before.at, before.open, open_now(report, before.open)) if before else Since()
+
+    def deliver(self, report: DriftReport, changes: Since | None, seconds: float) -> bool:
+        """Write, tell, and last of all keep it as the run that the next one is compared with.
+
+        What a person has broken off is neither kept nor told, and no measurement.
+
+        + seconds: how long the run took
+
+        Returns whether everything was written. A service that is not told is no such thing.
+        """
+        written = [self._page(report, changes)]
+        if not report.interrupted:
+            written.append(self._metrics(report, seconds))
+            self._tell(report, changes)
+            written.append(self._keep(report))
+        return all(written)
+
+    def _page(self, report: DriftReport, changes: Since | None) -> bool:
+        if not (path := self.html):
+            return True
+        new = changes.new_findings if changes else frozenset()
+        page = drift_page.page(report, new=new)
+        return _written("--html", lambda: drift_page.write(path, page))
+
+    def _metrics(self, report: DriftReport, seconds: float) -> bool:
+        if not (path := self.metrics):
+            return True
+        return _written("--metrics", lambda: metrics.write(path, report, seconds))
+
+    def _tell(self, report: DriftReport, changes: Since | None) -> None:
+        if self.notify and changes and changes.changed:
+            for service in send(self.notify, message(report, changes)):
+                _say(f"the notification by {service} failed")
+
+    def _keep(self, report: DriftReport) -> bool:
+        if not (runs := self._runs):
+            return True
+        before = self._before(report)
+        now = open_now(report, before.open if before else {})
+        return _written("--history", lambda: runs.keep(report, now))
+
+    def _before(self, report: DriftReport) -> Run | None:
+        return self._runs.newest(report.at) if self._runs else None
+
+
+def _written(option: str, write: Callable[[], None]) -> bool:
+    try:
+        write()
+    except OSError as error:
+        _say(f"{option}: not written: {error.strerror or error}")
+        return False
+    return True
+
+
+def _say(line: str) -> None:
+    click.echo(f"gpuhost: {line}", err=True)
+
+
+FILE = click.Path(path_type=Path)
+OPTIONS = (
+    click.option("--html", type=FILE, metavar="FILE", help="Write the report as a web page."),
+    click.option(
+        "--metrics", type=FILE, metavar="FILE", help="Write metrics for node_exporter (*.prom)."
+    ),
+    click.option(
+        "--history",
+        type=FILE,
+        metavar="DIR",
+        help="Keep each run in this directory, and warn of disks that will fill.",
+    ),
+    click.option(
+        "--since",
+        type=click.Choice(["last"]),
+        help="Show what is new and what is gone since the last run in --history.",
+    ),
+    click.option(
+        "--notify",
+        multiple=True,
+        envvar=NOTIFY,
+        metavar="URL",
+        help="Tell, through apprise, what has changed since the last run in --history; "
+        f"repeatable. Better in the environment, as {NOTIFY}: a URL holds a token, and arguments "
+        "are seen by others.",
+    ),
+)
+
+
+def with_outputs(command: Callable[..., None]) -> Callable[..., None]:
+    """The options of all outputs; the command gets them as `outputs`, checked."""
+
+    def chosen(*args: Any, **given: Any) -> None:
+        outputs = Outputs(**{name: given.pop(name) for name in Outputs.__dataclass_fields__})
+        outputs.check()
+        command(*args, outputs=outputs, **given)
+
+    chosen.__name__, chosen.__doc__ = command.__name__, command.__doc__
+    chosen.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
+    for decorate in reversed(OPTIONS):
+        chosen = decorate(chosen)
+    return chosen
