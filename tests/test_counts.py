@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 CHECKS = {
     "apt": 4,
     "build": 1,
-    "disk": 4,
+    "disk": 5,
     "docker": 9,
     "drift": 4,
     "firewall": 8,

@@ -20,6 +20,7 @@ from gpuhost.snapshot.firewall import Firewall
 from gpuhost.snapshot.kernel_log import KernelLog
 from gpuhost.snapshot.kernels import Kernels, SecureBoot
 from gpuhost.snapshot.memory import Memory
+from gpuhost.snapshot.mounts import Mounts
 from gpuhost.snapshot.nginx import Nginx
 from gpuhost.snapshot.nvidia import Nvidia
 from gpuhost.snapshot.paths import Disks, Filesystems, Paths
@@ -92,6 +93,10 @@ class Snapshot:
     @cached_property
     def filesystems(self) -> Filesystems:
         return Filesystems.read(self.probes)
+
+    @cached_property
+    def mounts(self) -> Mounts:
+        return Mounts.read(self.probes)
 
     @cached_property
     def swap(self) -> Swap:

@@ -17,11 +17,11 @@ from tests.recorded import HOSTS, probes
 PARTS = (
     "system", "clock", "hostname", "reboot", "dpkg", "updates", "client_proxy",
     "memory", "paths", "disks", "filesystems", "kernel_log",
-    "units", "ssh",
+    "units", "ssh", "mounts",
 )  # fmt: skip
 FILES = (
-    "/etc/os-release", "/etc/hosts", "/proc/meminfo", "/proc/locks", "/proc/self/mountinfo",
-    "/proc/1/comm", "/proc/device-tree/model", "/run/reboot-required.pkgs",
+    "/etc/os-release", "/etc/hosts", "/etc/fstab", "/proc/meminfo", "/proc/locks",
+    "/proc/self/mountinfo", "/proc/1/comm", "/proc/device-tree/model", "/run/reboot-required.pkgs",
     "/run/systemd/container", "/sys/fs/cgroup/memory.max", "/var/lib/gpuhost/proxy.json",
 )  # fmt: skip
 PROBES = (
