@@ -12,22 +12,21 @@ from gpuhost.app.compose_file import ComposeService
 from gpuhost.app.errors import BadApp
 from gpuhost.app.model import Resources
 from gpuhost.release.contexts import OutsideSource, contexts
+from gpuhost.release.devices import host_devices, reserved_devices
 from gpuhost.release.ports import BadPort, bound
-from gpuhost.release.variant import Choice, Reservation
+from gpuhost.release.variant import Choice
 from gpuhost.release.yaml_text import flow, literal, quoted
 from gpuhost.rendering import render
 from gpuhost.sizes import GB
 
 ONCE = "service_completed_successfully"
-# How a card is asked for without a reservation.
-CARD_DEVICES = ("nvidia.com/gpu", "/dev/nvidia")
 
 
 @dataclass(frozen=True)
 class ServiceOverride:
     """What one service gets; values are as YAML has them, keys in `reset` are taken away.
 
-    + devices: the reservation of cards; "!reset []" takes the file's own away
+    + devices: what is reserved of devices; "!reset []" takes the file's own away
     """
 
     name: str
@@ -84,8 +83,8 @@ def _service(name: str, service: ComposeService, app: App, choice: Choice) -> Se
         environment={key: literal(value) for key, value in environment.items()},
         ports=tuple(bound(name, service.ports, app.block.public)),
         limits=dict(_limits(resources)),
-        devices=_devices(given, choice.reservations.get(name), choice),
-        host_devices=_host_devices(given, choice),
+        devices=reserved_devices(given, choice.reservations.get(name), choice),
+        host_devices=host_devices(given, choice),
         shm_size=_bytes(resources.shm_gb) if resources.shm_gb else "",
         logging="logging" not in given,
         restart=_is_restarted(name, service, app, choice),
@@ -130,33 +129,6 @@ def _reset(name: str, given: Mapping[str, Any], app: App, choice: Choice) -> Ite
     if choice.without_card and given.get("runtime") == "nvidia":
         unwanted += ["runtime"]
     return (key for key in unwanted if key in given)
-
-
-def _devices(given: Mapping[str, Any], reserved: Reservation | None, choice: Choice) -> str:
-    if reserved is not None:
-        cards: dict[str, Any] = {"driver": "nvidia"}
-        if reserved.device_ids:
-            cards["device_ids"] = [literal(device) for device in reserved.device_ids]
-        else:
-            cards["count"] = reserved.count or "all"
-        return f"!override [{flow({**cards, 'capabilities': ['gpu']})}]"
-    return "!reset []" if choice.without_card and _reserves(given) else ""
-
-
-def _reserves(given: Mapping[str, Any]) -> bool:
-    value: Any = given
-    for key in ("deploy", "resources", "reservations", "devices"):
-        value = value.get(key) if isinstance(value, Mapping) else None
-    return bool(value)
-
-
-def _host_devices(given: Mapping[str, Any], choice: Choice) -> tuple[Any, ...] | None:
-    """The file's `devices` without cards; None where they stay as they are."""
-    devices = given.get("devices")
-    if not choice.without_card or not isinstance(devices, list):
-        return None
-    kept = tuple(device for device in devices if not str(device).startswith(CARD_DEVICES))
-    return None if len(kept) == len(devices) else kept
 
 
 def _is_restarted(name: str, service: ComposeService, app: App, choice: Choice) -> bool:

@@ -136,6 +136,49 @@ def test_a_card_is_not_asked_for_twice() -> None:
     assert on_cpu["child"]["deploy"]["resources"]["reservations"]["devices"] == ("reset", [])
 
 
+CARD = {"driver": "nvidia", "count": "all", "capabilities": ["gpu"]}
+TPU = {"driver": "example", "device_ids": ["a$$b"], "capabilities": ["tpu"]}
+
+
+@pytest.mark.parametrize(
+    ("written", "on_cpu"),
+    [
+        ([CARD], ("reset", [])),
+        ([{"count": 1, "capabilities": [["gpu", "nvidia"]]}], ("reset", [])),
+        ([{"driver": "cdi", "device_ids": ["nvidia.com/gpu=all"]}], ("reset", [])),
+        ([CARD, TPU], ("override", [TPU])),
+        ([TPU], None),
+        ([{"driver": "cdi", "device_ids": ["example.com/x=0"]}], None),
+        ([{"driver": "amdgpu", "capabilities": ["gpu"]}], None),
+    ],
+)
+def test_only_reservations_of_cards_go(tmp_path: Path, written: list[Any], on_cpu: Any) -> None:
+    reservations = {"deploy": {"resources": {"reservations": {"devices": written}}}}
+    file = {
+        "x-gpuhost": {"gpu": {"a": {}}, "without_gpu": {}},
+        "services": {"a": {"image": "x", **reservations}},
+    }
+    found = {
+        on: _of(yaml.safe_dump(file), tmp_path, on)["a"].get("deploy", {}) for on in (CPU, P40)
+    }
+    kept = on_cpu[1] if on_cpu else written
+    reserved = {} if on_cpu is None else {"resources": {"reservations": {"devices": on_cpu}}}
+    assert found[CPU] == reserved
+    cards = found[P40]["resources"]["reservations"]["devices"]
+    assert cards == ("override", [CARD, *kept])
+
+
+def test_devices_of_a_card_go_in_both_syntaxes(tmp_path: Path) -> None:
+    fuse = {"source": "/dev/fuse", "target": "/dev/nvidia9"}
+    devices = ["/dev/nvidia0", {"source": "/dev/nvidia0", "target": "/dev/x"}, "/dev/sda", fuse]
+    file = {
+        "x-gpuhost": {"gpu": {"a": {}}, "without_gpu": {}},
+        "services": {"a": {"image": "x", "devices": devices}},
+    }
+    found = _of(yaml.safe_dump(file), tmp_path)
+    assert found["a"]["devices"] == ("override", ["/dev/sda", fuse])
+
+
 @pytest.mark.parametrize(
     ("check", "is_asked_often"),
     [
