@@ -46,35 +46,55 @@ def pack(directory: Path, contexts: Iterable[BuildContext] = ()) -> Archive:
 
     Raises BadDirectory.
     """
+    _require_directory(directory)
+    compressed = io.BytesIO()
+    # No name and no time in gzip's head; level 6 is tar's own.
+    with gzip.GzipFile("", "wb", 6, compressed, mtime=0) as packed:
+        revision = _hashed(directory, contexts, packed)
+    return Archive(revision, compressed.getvalue())
+
+
+def revision_of(directory: Path, contexts: Iterable[BuildContext] = ()) -> str:
+    """The revision that `pack` would give it; nothing is compressed.
+
+    Raises BadDirectory.
+    """
+    _require_directory(directory)
+    return _hashed(directory, contexts)
+
+
+def _require_directory(directory: Path) -> None:
     if not directory.is_dir():
         raise BadDirectory(
             f"source.directory {directory} is no directory on this machine; it is relative to the "
             "app file"
         )
-    compressed = io.BytesIO()
-    # No name and no time in gzip's head; level 6 is tar's own.
-    with gzip.GzipFile("", "wb", 6, compressed, mtime=0) as packed:
-        hashing = _Hashing(packed)
-        try:
-            _write(directory, _wanted(directory, contexts), hashing)
-        except OSError as error:
-            place = f"{error.filename}: " if error.filename else ""
-            raise BadDirectory(
-                f"source.directory {directory} cannot be read: {place}{error.strerror or error}"
-            ) from error
-    return Archive(hashing.digest.hexdigest(), compressed.getvalue())
+
+
+def _hashed(
+    directory: Path, contexts: Iterable[BuildContext], into: gzip.GzipFile | None = None
+) -> str:
+    hashing = _Hashing(into)
+    try:
+        _write(directory, _wanted(directory, contexts), hashing)
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        raise BadDirectory(
+            f"source.directory {directory} cannot be read: {place}{error.strerror or error}"
+        ) from error
+    return hashing.digest.hexdigest()
 
 
 class _Hashing:
-    """A stream that is hashed on its way."""
+    """A stream that is hashed on its way, or only hashed."""
 
-    def __init__(self, into: gzip.GzipFile) -> None:
+    def __init__(self, into: gzip.GzipFile | None) -> None:
         self.into = into
         self.digest = hashlib.sha256()
 
     def write(self, content: bytes) -> int:
         self.digest.update(content)
-        return self.into.write(content)
+        return self.into.write(content) if self.into else len(content)
 
 
 def _write(directory: Path, wanted: Callable[[str], bool], stream: _Hashing) -> None:

@@ -1,0 +1,79 @@
+"""Apps of a host: what has become of what was released, and what the repository wants instead."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+from gpuhost.app.app import App
+from gpuhost.app.errors import BadApp
+from gpuhost.app.loading import find, load
+from gpuhost.checks.finding import Finding
+from gpuhost.checks.released import findings, host_checks, subjects
+from gpuhost.checks.released.registry import AppFile, Subject
+from gpuhost.checks.released.release import is_new
+from gpuhost.drift.difference import Cause, Difference, judged
+from gpuhost.release.archive import BadDirectory, revision_of
+from gpuhost.release.git import COMMIT
+from gpuhost.release.wanted import build_contexts
+from gpuhost.settings import Settings
+from gpuhost.snapshot import Snapshot
+
+
+class AppFiles:
+    """The apps of the repository, each read once a run, whatever number of hosts has it."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, AppFile] = {}
+
+    def __call__(self, name: str) -> AppFile:
+        if name not in self._known:
+            self._known[name] = _read(name)
+        return self._known[name]
+
+
+def app_differences(
+    now: Snapshot, declared: Settings, file_of: Callable[[str], AppFile]
+) -> list[Difference]:
+    """Everything about the apps of one host, each with its cause.
+
+    + file_of: the app of a name as the repository has it
+    """
+    of_host = [check.find(now, declared) for check in host_checks()]
+    cause = Cause.DRIFT if now.applied else Cause.NEW
+    found = [judged(finding, cause, now, declared) for finding in of_host]
+    for subject in subjects(now, declared, file_of):
+        found += [
+            judged(finding, _cause(finding, subject), now, declared)
+            for finding in findings(subject)
+        ]
+    return found
+
+
+def _cause(finding: Finding, subject: Subject) -> Cause:
+    """What is not as it was verified is the host's doing; `release` speaks of the repository."""
+    if not finding.id.endswith(".release"):
+        return Cause.DRIFT
+    return Cause.NEW if is_new(subject) else Cause.PENDING
+
+
+def _read(name: str) -> AppFile:
+    try:
+        app = load(find(name))
+        return AppFile(app, _revision(app))
+    except BadApp as error:
+        return AppFile(wrong=tuple(error.lines))
+    except BadDirectory as error:
+        return AppFile(wrong=(str(error),))
+
+
+def _revision(app: App) -> str | None:
+    """What can be told of its source without asking a server; None: only that could tell."""
+    source = app.block.source
+    if source is None:
+        return hashlib.sha256(app.text).hexdigest()
+    if source.git is not None:
+        return source.ref if COMMIT.fullmatch(source.ref) else None
+    directory = app.path.parent / Path(source.directory or ".").expanduser()
+    return revision_of(directory, tuple(build_contexts(app)))

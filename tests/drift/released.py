@@ -1,0 +1,134 @@
+"""A host with an app that is as it was verified, and the edits that make something of it wrong."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from gpuhost.app.loading import load
+from gpuhost.checks.released.registry import AppFile
+from gpuhost.declaration import Layer, declare
+from gpuhost.release.planning import plan_for, texts_for
+from gpuhost.release.variant import Choice, choose
+from gpuhost.settings import Settings
+from gpuhost.snapshot import Snapshot
+from gpuhost.snapshot.applied import APPLIED
+from tests.recorded import probes
+
+HOST = "debian13-docker"
+RECORD = json.dumps({"format": 1, "at": 1, "by": "a@b", "settings": [], "findings": {}})
+BASE: dict[str, Any] = yaml.safe_load(
+    Path(__file__).with_name("released.yaml").read_text(encoding="utf-8")
+)
+UNITS = f"{probes(HOST).output('units').rstrip()}\n\n"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A host and what is declared of it. file: the app, as the repository has it now."""
+
+    now: Snapshot
+    declared: Settings
+    file: AppFile
+
+
+def case(edits: dict[str, Any], directory: Path) -> Case:
+    """The good host with edits: path of words -> value, null to take it away.
+
+    + edits: of released.yaml; `app_file` replaces pieces of the app's text after its release
+    """
+    made = copy.deepcopy(BASE)
+    for path, value in edits.get("edit", {}).items():
+        _edit(made, path.split(), value)
+    made["containers"] += edits.get("containers", [])
+    declared = declare([Layer("the case", {**made["settings"], **edits.get("settings", {})})])
+    then = declare([Layer("as it was released", BASE["settings"])])
+    text = BASE["app_file"]
+    _released(made, _file(text, directory, None), _snapshot(BASE), then)
+    for old, new in edits.get("app_file", {}).items():
+        assert old in text
+        text = text.replace(old, new)
+    return Case(_snapshot(made), declared, _file(text, directory, made["ref_is"]))
+
+
+def _edit(value: Any, path: list[str], new: Any) -> None:
+    *steps, last = (int(step) if step.isdecimal() else step for step in path)
+    for step in steps:
+        value = value[step]
+    if new is None:
+        del value[last]
+    else:
+        value[last] = new
+
+
+def _file(text: str, directory: Path, ref_is: str | None) -> AppFile:
+    path = directory / "tts.yaml"
+    path.write_text(text, encoding="utf-8")
+    return AppFile(load(path), ref_is)
+
+
+def _released(made: dict[str, Any], file: AppFile, now: Snapshot, then: Settings) -> None:
+    """What a release of this file left: the hash of its inputs, and those of its texts."""
+    app = file.app
+    assert app
+    choice = choose(app.block, now, then)
+    assert isinstance(choice, Choice)
+    texts = texts_for(app, choice, now)
+    rendered = {
+        "compose.yaml": texts.compose,
+        "compose.override.yaml": texts.override.encode(),
+        "nginx.conf": (texts.nginx or "").encode(),
+    }
+    for one in made["apps"]:
+        for release in one["releases"]:
+            plan = plan_for(app, choice, then, now, revision=release["revision"], by="a@b")
+            release["inputs"] = release["inputs"].replace("of the file", plan.inputs)
+        if one.get("details", {}).get("kept"):
+            one["details"]["rendered"] = {
+                name: hashlib.sha256(text).hexdigest() for name, text in rendered.items() if text
+            }
+
+
+def _snapshot(made: dict[str, Any]) -> Snapshot:
+    rows = (json.dumps({**made["container"], **one}) for one in made["containers"])
+    tags = (f"{tag}\t{id}\n" for tag, id in made["tags"].items())
+    units = "\n\n".join(_block(id, values) for id, values in made["units"].items())
+    changed: dict[str, Any] = {
+        "apps": {"out": json.dumps({"apps": made["apps"], "booted": made["booted"]})},
+        "app_units": {"out": units},
+        "clock": {"out": f"{made['clock']}\n"},
+        "docker_inspect": {"out": "\n".join(rows)},
+        "docker_images": {"out": "".join(tags)},
+        "listeners": {"out": made["listeners"]},
+        "units": {"out": _units(made)},
+        **made["probes"],
+    }
+    return Snapshot(probes(HOST, {APPLIED: RECORD, **made["files"]}, changed))
+
+
+def _units(made: dict[str, Any]) -> str:
+    """The recorded ones; nginx and the engine as the case has them."""
+    blocks = [one for one in UNITS.split("\n\n") if "Id=nginx.service" not in one]
+    nginx = _block("nginx.service", made["nginx"])
+    started = time.strftime("%a %Y-%m-%d %H:%M:%S UTC", time.gmtime(made["engine_started"]))
+    kept = [
+        "\n".join(
+            f"ActiveEnterTimestamp={started}" if line.startswith("ActiveEnterTimestamp=") else line
+            for line in block.splitlines()
+        )
+        if "Id=docker.service" in block
+        else block
+        for block in blocks
+    ]
+    return "\n\n".join([*(block for block in kept if block.strip()), nginx])
+
+
+def _block(id: str, values: dict[str, str]) -> str:
+    return "\n".join([f"Id={id}", *(f"{key}={value}" for key, value in values.items())])

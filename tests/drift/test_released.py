@@ -1,0 +1,67 @@
+"""An app as it stands on a host, as data: the good host of released.yaml, an edit, the findings."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from gpuhost.checks.released import all_released_checks, host_checks
+from gpuhost.drift.apps import app_differences
+from gpuhost.drift.difference import Difference
+from tests.drift.released import case
+
+CASES = [
+    pytest.param(one, id=f"{file.stem}: {one['name']}")
+    for file in sorted(Path(__file__).with_name("released_cases").glob("*.yaml"))
+    for one in yaml.safe_load(file.read_text("utf-8"))
+]
+
+
+def judged(one: dict[str, Any], directory: Path) -> dict[str, Difference]:
+    made = case(one, directory)
+    found = app_differences(made.now, made.declared, lambda name: made.file)
+    return {difference.finding.id: difference for difference in found}
+
+
+def said(difference: Difference) -> str:
+    """The status, and the cause of what is wrong."""
+    status = difference.finding.status.value
+    return status if difference.cause is None else f"{status} {difference.cause.value}"
+
+
+@pytest.mark.parametrize("one", CASES)
+def test_findings(one: dict[str, Any], tmp_path: Path) -> None:
+    """`findings` names status and cause of everything that is not ok."""
+    found = judged(one, tmp_path)
+    expected = one.get("findings", {})
+    assert {id: said(it) for id, it in found.items() if said(it) != "ok"} == expected
+    for id, pattern in one.get("says", {}).items():
+        finding = found[id].finding
+        words = "\n".join((finding.expected, finding.actual, finding.evidence, finding.fix))
+        assert re.search(pattern, words), f"{id} says:\n{words}"
+
+
+def test_every_check_is_seen_in_every_way() -> None:
+    """A check that no case makes fail or warn cannot be trusted to fail."""
+    seen = defaultdict(set)
+    for parameter in CASES:
+        one: Any = parameter.values[0]
+        for id, words in one.get("findings", {}).items():
+            seen[id.replace("app.tts.", "app.NAME.")].add(words.partition(" ")[0])
+    every = [check.id for check in all_released_checks()]
+    for id in every:
+        assert seen[id] & {"fail", "warn"}, id
+        assert seen[id] >= {"skip", "unknown"}, id
+    assert {check.id for check in host_checks()} <= seen.keys()
+
+
+def test_as_verified_everything_is_good(tmp_path: Path) -> None:
+    found = judged({}, tmp_path)
+    assert {id: one.finding.actual for id, one in found.items() if said(one) != "ok"} == {}
+    aspects = {check.id.replace("NAME", "tts") for check in all_released_checks()}
+    assert set(found) == aspects | {"app.state", "docker.published"}
