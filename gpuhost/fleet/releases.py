@@ -218,7 +218,7 @@ def outcome(release: Release, state: AppState) -> str:
     if ended.restored:
         words.append(f"{ended.restored} is back")
     if ended.state == UNDONE:
-        words.append("nothing is left running")
+        words.append("what it had started is stopped")
     if ended.state == RESTORE_FAILED:
         words.append(f"THE RELEASE BEFORE DID NOT COME BACK: {ended.restore_said}")
     return "; ".join(words)

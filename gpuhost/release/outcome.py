@@ -61,6 +61,8 @@ def _now(result: Result, host: str) -> Iterator[Said]:
         yield Said(f"restored: {result.restored} runs again, and is verified", "yellow")
     elif result.state == FAILED:
         yield Said("nothing was changed: what ran goes on running", "yellow")
+    elif result.state == UNDONE and (result.replaced or result.untouched):
+        yield from _started_by_hand(result, host)
     elif result.state == UNDONE:
         yield Said("there was no release before: it is stopped, its data stays", "yellow")
     elif result.state == RESTORE_FAILED:
@@ -69,6 +71,22 @@ def _now(result: Result, host: str) -> Iterator[Said]:
             *([readable(result.restore_said)] if result.restore_said else []),
             "Nothing will bring it back by itself. Mend the cause, then release or roll back:",
             f"pyinfra … deploys/rollback.py --data app={result.app}",
+        )
+
+
+def _started_by_hand(result: Result, host: str) -> Iterator[Said]:
+    """What became of a deployment that the first release was to take over."""
+    if result.untouched:
+        names = ", ".join(result.untouched)
+        yield Said(
+            f"what was started by hand is as it was: {names}; the release is stopped", "yellow"
+        )
+    if result.replaced:
+        yield from _loud(
+            f"{result.app} ON {host}, AS STARTED BY HAND, IS GONE: THIS RELEASE HAD TAKEN ITS PLACE",
+            *map(readable, result.replaced),
+            "Its images, its volumes and its files are still there. Start it again as it was, from",
+            "these very images: a tag may be another's by now (docker tag ID TAG).",
         )
 
 

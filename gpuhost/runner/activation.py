@@ -7,12 +7,11 @@ from collections.abc import Collection, Iterable
 from gpuhost.runner import fingerprint, nginx, verification
 from gpuhost.runner.causes import cause
 from gpuhost.runner.commands import Outcome, attempt
-from gpuhost.runner.compose import ask, started, words
 from gpuhost.runner.compose import environment as compose_environment
+from gpuhost.runner.compose import started, words
 from gpuhost.runner.container import Container
-from gpuhost.runner.containers import broken, made, note, own
+from gpuhost.runner.containers import broken, is_ours, made, note, own
 from gpuhost.runner.failure import Failure
-from gpuhost.runner.images import OURS
 from gpuhost.runner.release import Release
 from gpuhost.runner.render import put_in_place
 from gpuhost.runner.waiting import in_words, wait_until_up
@@ -30,7 +29,10 @@ def activate(release: Release) -> None:
     up(release)
     verify(release)
     switch_nginx(release)
-    fingerprint.again(release)
+    try:
+        fingerprint.again(release)
+    except (Failure, OSError) as problem:  # a full disk does not make it a bad one
+        release.log.write(f"warning: {problem}")
 
 
 def up(release: Release) -> None:
@@ -81,19 +83,22 @@ def _take_down_others(
 ) -> None:
     """Containers of another variant, or of a release that failed: their ports would be taken.
 
-    --remove-orphans leaves those that a profile hides. What a person started by hand stays: its
-    image is not one that a release had pinned.
+    --remove-orphans leaves those that a profile hides. What a person started by hand stays.
     """
-    ours = f"{OURS}/{release.plan.app}/"
     found = [
         container.name
         for container in there
-        if container.service not in running and container.image.startswith(ours)
+        if container.service not in running and is_ours(release, container)
     ]
     if found:
         release.log.write(f"not of this release, taken down: {', '.join(found)}")
-        attempt(release.log, "docker", "stop", *found, seconds=SPARE, quiet=True)
-        attempt(release.log, "docker", "rm", "-f", *found, seconds=SPARE, quiet=True)
+        take_down(release, found)
+
+
+def take_down(release: Release, names: Collection[str]) -> None:
+    """These containers; volumes stay."""
+    attempt(release.log, "docker", "stop", *names, seconds=SPARE, quiet=True)
+    attempt(release.log, "docker", "rm", "-f", *names, seconds=SPARE, quiet=True)
 
 
 def verify(release: Release) -> None:
@@ -105,11 +110,3 @@ def switch_nginx(release: Release) -> None:
     nginx.switch(release)
     if release.plan.nginx:
         verification.verify(release, through=True)
-
-
-def stop(release: Release) -> None:
-    """Nothing of it is left running; volumes and directories stay."""
-    nginx.remove(release)
-    outcome = ask(release, "down", "--remove-orphans", seconds=300)
-    if not outcome.ok:
-        raise Failure("docker compose down failed", output=outcome.tail)

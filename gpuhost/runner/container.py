@@ -27,6 +27,8 @@ class Container:
     one_shot: bool  # it may end: if all went well, Docker does not start it again
     id: str = ""
     image: str = ""  # as it was named when the container was made
+    image_id: str = ""
+    directory: str = ""  # Compose's project directory
     created: str = ""
     started: str = ""
     is_run: bool = False  # a migration, or a command that somebody runs by hand
@@ -88,6 +90,8 @@ def described(value: Mapping[str, Any]) -> Container:
         one_shot=policy.get("Name", "no") in ENDING,
         id=value.get("Id", name),
         image=value["Config"].get("Image") or "",
+        image_id=value.get("Image", ""),
+        directory=labels.get("com.docker.compose.project.working_dir", ""),
         created=value.get("Created", ""),
         started=state.get("StartedAt", ""),
         is_run=labels.get("com.docker.compose.oneoff") == "True",

@@ -9,9 +9,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 
-from gpuhost.runner.commands import attempt
+from gpuhost.runner.commands import attempt, run
 from gpuhost.runner.compose import ask, started
 from gpuhost.runner.container import Before, Container, described
+from gpuhost.runner.failure import Failure
+from gpuhost.runner.images import OURS
 from gpuhost.runner.release import Release
 
 # Of each container, where a line is looked for.
@@ -22,12 +24,34 @@ TERMINAL_CODE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 
 def states(release: Release) -> tuple[Container, ...]:
     """Every container of the project, also those that ended, and those of other profiles."""
+    found = _described(release, _docker(release, *_listing(release)).split())
+    return tuple(container for container in found if not container.is_run)
+
+
+def everything(release: Release) -> tuple[Container, ...]:
+    """Those too that were run for one command. Raises Failure where the engine does not say."""
+    words, asked = ("docker", *_listing(release)), "docker ps"
+    ids = run(release.log, *words, seconds=30, what=asked, quiet=True).split()
+    found = _described(release, ids)
+    if ids and not found:
+        raise Failure("docker inspect does not say what there is")
+    return found
+
+
+def is_ours(release: Release, container: Container) -> bool:
+    """Whether a release has made it: what a person started has no image that was pinned."""
+    return container.image.startswith(f"{OURS}/{release.plan.app}/")
+
+
+def _listing(release: Release) -> tuple[str, ...]:
     project = f"label=com.docker.compose.project={release.plan.project}"
-    found = _docker(release, "ps", "-aq", "--no-trunc", "--filter", project).split()
-    if not found:
-        return ()
-    containers = map(described, json.loads(_docker(release, "inspect", *found) or "[]"))
-    return tuple(sorted((c for c in containers if not c.is_run), key=lambda c: c.name))
+    return ("ps", "-aq", "--no-trunc", "--filter", project)
+
+
+def _described(release: Release, ids: Sequence[str]) -> tuple[Container, ...]:
+    printed = _docker(release, "inspect", *ids) if ids else ""
+    containers = map(described, json.loads(printed or "[]"))
+    return tuple(sorted(containers, key=lambda container: container.name))
 
 
 def note(release: Release) -> tuple[Container, ...]:

@@ -14,7 +14,7 @@ PATIENCE = 2.0
 
 
 class Gap:
-    """Asks the app's first health address all the while; seconds without an answer add up."""
+    """Asks the app's first health address from `begin` on; seconds without an answer add up."""
 
     def __init__(self, release: Release) -> None:
         steps = release.plan.verify.steps
@@ -22,13 +22,19 @@ class Gap:
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._ask, daemon=True)
         self._without = 0.0
-        self._answered = False
+        self._began = self._answered = False
 
-    def __enter__(self) -> Gap:
+    def begin(self) -> None:
+        """From now on something changes that the app may feel. Again: nothing."""
+        if self._began:
+            return
+        self._began = True
         # Only an app that answered before can be missed.
         self._answered = self._url is not None and _answers(self._url)
         if self._answered:
             self._thread.start()
+
+    def __enter__(self) -> Gap:
         return self
 
     def __exit__(self, *_: object) -> None:

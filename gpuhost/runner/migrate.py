@@ -6,6 +6,7 @@ from gpuhost.runner import stored
 from gpuhost.runner.commands import attempt
 from gpuhost.runner.compose import compose, environment, section, words
 from gpuhost.runner.failure import Failure
+from gpuhost.runner.log import NOWHERE
 from gpuhost.runner.release import Release
 from gpuhost.runner.render import put_in_place
 
@@ -46,8 +47,7 @@ def bring_up_to_date(release: Release) -> None:
     if found.ok:
         return
     # Compose's client is gone; what it had started may not be.
-    attempt(release.log, "docker", "stop", "-t", "20", name, seconds=QUICK, quiet=True)
-    _remove(release, name)
+    _stop(release, name)
     if found.status is None:
         raise Failure(
             f"the migration ({wanted.service}) did not end within {wanted.limit_s} s",
@@ -57,6 +57,14 @@ def bring_up_to_date(release: Release) -> None:
     raise Failure(
         f"the migration ({wanted.service}) failed (exit {found.status})", output=found.tail
     )
+
+
+def end(release: Release) -> None:
+    """One that has outlived its runner is stopped: the release before must not run over it."""
+    name = container(release)
+    if release.plan.migrate and _is_there(name):
+        release.log.write("a migration that was cut off is still there: it is stopped")
+        _stop(release, name)
 
 
 def container(release: Release) -> str:
@@ -99,10 +107,20 @@ def _dependencies(release: Release, service: str, seconds: int) -> bool:
 def _end_of_another(release: Release, name: str, seconds: int) -> None:
     """A migration whose runner was cut off is not killed half-way, but waited for."""
     log = release.log
-    if not attempt(log, "docker", "container", "inspect", name, seconds=QUICK, quiet=True).ok:
+    if not _is_there(name):
         return
     log.write("a migration that was cut off is still there: waiting for its end")
     attempt(log, "docker", "wait", name, seconds=seconds, quiet=True)
+    _remove(release, name)
+
+
+def _is_there(name: str) -> bool:
+    words = ("docker", "container", "inspect", name)
+    return attempt(NOWHERE, *words, seconds=QUICK, quiet=True).ok
+
+
+def _stop(release: Release, name: str) -> None:
+    attempt(release.log, "docker", "stop", "-t", "20", name, seconds=QUICK, quiet=True)
     _remove(release, name)
 
 

@@ -29,9 +29,26 @@ class Owned:
 
 
 @dataclass(frozen=True)
+class ByHand:
+    """A container that a person had started."""
+
+    name: str
+    image: str
+    image_id: str
+    directory: str
+    is_running: bool
+
+    def __str__(self) -> str:
+        place = f", of the project in {self.directory}" if self.directory else ""
+        return f"{self.name}: image {self.image} ({self.image_id[:19]}){place}"
+
+
+@dataclass(frozen=True)
 class Record:
     """record.json: what later releases, a rollback and the drift check have to know."""
 
+    # Container's id -> what a person had started before the first release; None: not looked yet.
+    by_hand: dict[str, ByHand] | None = None
     # Service -> the id of its image, and the local tag that keeps it: gpuhost/APP/SERVICE:ID12.
     images: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)

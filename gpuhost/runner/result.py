@@ -15,7 +15,7 @@ VERIFIED = "verified"
 FAILED = "failed"
 # It failed after, and the release before is back and verified again.
 RESTORED = "restored"
-# It failed, and there was none before: nothing is left running.
+# It failed, and there was none before: nothing that it started is left running.
 UNDONE = "undone"
 RESTORE_FAILED = "restore-failed"
 
@@ -41,6 +41,10 @@ class Result:
     restored: str | None = None
     # Why the release before did not come back either.
     restore_said: str = ""
+    # Of a deployment made by hand: what is gone as the first release took its place, in words; and
+    # the containers that run on.
+    replaced: tuple[str, ...] = ()
+    untouched: tuple[str, ...] = ()
     # A migration had begun that may have changed data.
     migrated: bool = False
     backup: str = ""

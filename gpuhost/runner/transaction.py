@@ -7,14 +7,17 @@ journal says was ended is not done again.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from gpuhost.runner import (
     activation,
     backup,
     build,
+    directories,
     fingerprint,
+    first_release,
     migrate,
     prune,
     render,
@@ -28,6 +31,7 @@ from gpuhost.runner.failure import Failure
 from gpuhost.runner.files import point
 from gpuhost.runner.gap import Gap
 from gpuhost.runner.journal import BEGIN, END, START, UNDO, Journal
+from gpuhost.runner.plan import BadPlan
 from gpuhost.runner.preflight import check
 from gpuhost.runner.release import Release
 from gpuhost.runner.result import FAILED, RESTORE_FAILED, RESTORED, UNDONE, VERIFIED, Result
@@ -76,8 +80,9 @@ def stages_of(release: Release) -> tuple[Stage, ...]:
 def carry_out(release: Release) -> Result:
     """Finish it, or bring back the release before; the result is on disk when this returns."""
     with Gap(release) as gap:
-        ended = _there_or_back(release, Journal(release.paths.journal))
-    release.remember(gap_s=gap.seconds)
+        ended = _there_or_back(release, Journal(release.paths.journal), gap)
+    with _regardless(release):
+        release.remember(gap_s=gap.seconds)
     ended = replace(ended, gap_s=gap.seconds)
     result.write(release, ended)
     if ended.state == VERIFIED:
@@ -87,27 +92,35 @@ def carry_out(release: Release) -> Result:
     return ended
 
 
-def _there_or_back(release: Release, journal: Journal) -> Result:
-    journal.note(START)
+def _there_or_back(release: Release, journal: Journal, gap: Gap) -> Result:
+    if _is_current(release):
+        # Its runner was cut off after the end, before it could say so.
+        return _result(release, journal, VERIFIED)
+    with _regardless(release):
+        journal.note(START)
     if journal.has(UNDO):
-        return _undo(release, journal, Failure("it was cut off while it was being undone"))
+        return _undo(release, journal, gap, Failure("it was cut off while it was being undone"))
     try:
         _interrupted_too_often(journal)
         for stage in stages_of(release):
-            _carry_out(stage, release, journal)
-    except Failure as failure:
-        return _undo(release, journal, failure)
+            _carry_out(stage, release, journal, gap)
+        point(release.app.current, f"releases/{release.plan.id}")
     except Exception as error:  # the release before comes back, whatever this is
-        return _undo(release, journal, Failure(f"gpuhost itself failed: {error!r}"))
-    point(release.app.current, f"releases/{release.plan.id}")
+        return _undo(release, journal, gap, _as_failure(error))
     return _result(release, journal, VERIFIED)
 
 
-def _carry_out(stage: Stage, release: Release, journal: Journal) -> None:
+def _is_current(release: Release) -> bool:
+    return release.app.current.resolve() == release.paths.home.resolve()
+
+
+def _carry_out(stage: Stage, release: Release, journal: Journal, gap: Gap) -> None:
     if journal.has(END, stage.name) and not stage.again:
         return
-    if time.time() - journal.started > release.plan.limit_s:
-        raise Failure(f"the release took longer than {release.plan.limit_s} s")
+    _in_time(release, journal)
+    if stage.name in _changing(release):
+        first_release.look(release)
+        gap.begin()
     journal.note(BEGIN, stage.name)
     release.log.stage(stage.name)
     began = time.monotonic()
@@ -115,6 +128,15 @@ def _carry_out(stage: Stage, release: Release, journal: Journal) -> None:
     took = round(time.monotonic() - began, 1)
     release.remember(took={**release.record.took, stage.name: took})
     journal.note(END, stage.name)
+
+
+def _in_time(release: Release, journal: Journal) -> None:
+    limit = release.plan.limit_s
+    if time.time() - journal.started <= limit:
+        return
+    if journal.starts > 1:
+        raise Failure(f"it was cut off, and it is more than {limit} s since it began")
+    raise Failure(f"the release took longer than {limit} s")
 
 
 def _interrupted_too_often(journal: Journal) -> None:
@@ -132,28 +154,42 @@ def keep(release: Release) -> None:
 def _afterwards(release: Release, *steps: Callable[[Release], None]) -> None:
     """What cannot change how the release ended."""
     for step in steps:
-        try:
+        with _regardless(release):
             step(release)
-        except Exception as problem:
-            release.log.write(f"warning: {problem}")
 
 
-def _undo(release: Release, journal: Journal, failure: Failure) -> Result:
+@contextmanager
+def _regardless(release: Release) -> Iterator[None]:
+    """What goes wrong in it is said, and stops nothing: a full disk, for example."""
+    try:
+        yield
+    except Exception as problem:
+        release.log.write(f"warning: {problem}")
+
+
+def _undo(release: Release, journal: Journal, gap: Gap, failure: Failure) -> Result:
     """Bring back the last verified release, if the failed one had begun to change anything."""
     bad = result.read_draft(release) if journal.has(UNDO) else None
     if bad is None:
         bad = _failed(release, journal, failure)
         # On disk first: if the undoing is cut off, the next runner knows why it began.
-        result.write_draft(release, bad)
+        with _regardless(release):
+            result.write_draft(release, bad)
     if not _changed(release, journal):
         return bad
-    journal.note(UNDO, bad.stage)
+    gap.begin()
+    with _regardless(release):
+        journal.note(UNDO, bad.stage)
     return _brought_back(release, bad)
 
 
 def _failed(release: Release, journal: Journal, failure: Failure) -> Result:
     stage, said = _last_begun(journal), release.log.masked(failure.said)
     release.log.write(f"FAILED in {stage}: {said}")
+    last: tuple[str, ...] = ()
+    if _changed(release, journal):
+        with _regardless(release):
+            last = logs(release)
     return _result(
         release,
         journal,
@@ -162,42 +198,67 @@ def _failed(release: Release, journal: Journal, failure: Failure) -> Result:
         said=said,
         fix=failure.fix,
         output=failure.output,
-        logs=logs(release) if _changed(release, journal) else (),
+        logs=last,
     )
 
 
 def _brought_back(release: Release, bad: Result) -> Result:
-    before = previous(release)
     log = release.log
     log.stage("restore")
+    _afterwards(release, migrate.end, directories.put_back)
     try:
+        before = previous(release)
         if before is None:
-            activation.stop(release)
-            log.write("there was no release before: it is stopped, its data stays")
-            return _ended(bad, UNDONE)
+            return _taken_away(release, bad)
         log.write(f"bringing back {before.plan.id}")
         activation.activate(before)
     except Exception as error:
-        said = error.said if isinstance(error, Failure) else repr(error)
-        log.write(f"{LOUD}\nTHE RELEASE BEFORE DID NOT COME BACK: {said}\n{LOUD}")
+        said = _as_failure(error).said
+        _loud(release, f"THE RELEASE BEFORE DID NOT COME BACK: {said}")
         return _ended(bad, RESTORE_FAILED, restore_said=log.masked(said))
     log.write(f"{before.plan.id} is back, and verified")
     return _ended(bad, RESTORED, restored=before.plan.id)
 
 
+def _taken_away(release: Release, bad: Result) -> Result:
+    left = first_release.take_away(release)
+    release.log.write("there was no release before: what it has started is stopped, data stays")
+    if left.untouched:
+        release.log.write(f"what was started by hand is as it was: {', '.join(left.untouched)}")
+    if left.replaced:
+        gone = "WHAT WAS STARTED BY HAND IS GONE: THIS RELEASE HAD TAKEN ITS PLACE"
+        _loud(release, gone, *left.replaced, "Its images, its volumes and its files are there.")
+    return _ended(bad, UNDONE, replaced=left.replaced, untouched=left.untouched)
+
+
+def _loud(release: Release, *lines: str) -> None:
+    release.log.write("\n".join((LOUD, *lines, LOUD)))
+
+
+def _as_failure(error: Exception) -> Failure:
+    if isinstance(error, BadPlan):
+        return Failure(str(error))
+    return error if isinstance(error, Failure) else Failure(f"gpuhost itself failed: {error!r}")
+
+
 def previous(release: Release) -> Release | None:
-    """The last verified release, which writes into this one's log while it is brought back."""
-    if not release.app.current.exists():
+    """The last verified release, which writes into this one's log while it is brought back.
+
+    Raises BadPlan if it cannot be read any more.
+    """
+    if not release.app.current.is_symlink():
         return None
     return Release.open(release.app, release.app.current.resolve().name, release.log)
 
 
 def _changed(release: Release, journal: Journal) -> bool:
-    """Whether a stage that changes what runs has begun; a migration counts only if there is one."""
-    begun = {stage.name for stage in stages_of(release) if stage.changes}
-    if release.plan.migrate is None:
-        begun.discard("migrate")
-    return any(journal.has(BEGIN, name) for name in begun)
+    return any(journal.has(BEGIN, name) for name in _changing(release))
+
+
+def _changing(release: Release) -> set[str]:
+    """The stages that change what runs; a migration is one only if there is any."""
+    names = {stage.name for stage in stages_of(release) if stage.changes}
+    return names if release.plan.migrate else names - {"migrate"}
 
 
 def _last_begun(journal: Journal) -> str:

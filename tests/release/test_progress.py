@@ -106,6 +106,14 @@ STATES: dict[str, tuple[dict[str, Any], str]] = {
     "restored": ({}, "restored: 20260101-000000-aa runs again, and is verified"),
     "failed": ({"state": "failed"}, "nothing was changed: what ran goes on running"),
     "undone": ({"state": "undone"}, "there was no release before: it is stopped, its data stays"),
+    "undone, untouched": (
+        {"state": "undone", "untouched": ("db-1", "web-1")},
+        "what was started by hand is as it was: db-1, web-1; the release is stopped",
+    ),
+    "undone, replaced": (
+        {"state": "undone", "replaced": ("web-1: image web:1",)},
+        "tts ON gpu1, AS STARTED BY HAND, IS GONE: THIS RELEASE HAD TAKEN ITS PLACE",
+    ),
     "not restored": (
         {"state": "restore-failed", "restore_said": "port 3000 is taken"},
         "tts IS DOWN ON gpu1: THE RELEASE BEFORE DID NOT COME BACK EITHER",

@@ -9,7 +9,7 @@ import pytest
 
 from gpuhost.runner import backup
 from gpuhost.runner.failure import Failure
-from gpuhost.runner.migrate import migrate
+from gpuhost.runner.migrate import end, migrate
 from gpuhost.runner.plan import Backup, Directory, Migrate, Secret
 from gpuhost.runner.release import Release
 from tests.runner.at_hand import ME, App, Programs, app, programs
@@ -129,6 +129,28 @@ def test_one_that_was_cut_off_is_waited_for_before_it_is_run_again(
         "docker rm -f gpuhost-app-migrate",
         RUN,
     ]
+
+
+@pytest.mark.parametrize(
+    ("is_there", "declared", "done"),
+    [
+        (
+            True,
+            Migrate("migrate"),
+            ["docker stop -t 20 gpuhost-app-migrate", "docker rm -f gpuhost-app-migrate"],
+        ),
+        (False, Migrate("migrate"), []),
+        (True, None, []),
+    ],
+)
+def test_one_that_outlived_its_runner_does_not_go_on_under_another_release(
+    app: App, quiet: Programs, is_there: bool, declared: Migrate | None, done: list[str]
+) -> None:
+    quiet.answer("docker container inspect *", "[{}]" * is_there, status=int(not is_there))
+    release = a_release(app, migrate=declared)
+    end(release)
+    assert changing(quiet) == done
+    assert release.paths.log.exists() == bool(done)
 
 
 def test_no_migration_without_a_declared_backup(app: App, quiet: Programs) -> None:
