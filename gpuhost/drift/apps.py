@@ -10,10 +10,11 @@ from gpuhost.app.app import App
 from gpuhost.app.errors import BadApp
 from gpuhost.app.loading import find, load
 from gpuhost.checks.finding import Finding
+from gpuhost.checks.registry import run_checks
 from gpuhost.checks.released import findings, host_checks, subjects
 from gpuhost.checks.released.registry import AppFile, Subject
 from gpuhost.checks.released.release import is_new
-from gpuhost.drift.difference import Cause, Difference, judged
+from gpuhost.drift.difference import Cause, Difference, difference, judged
 from gpuhost.release.archive import BadDirectory, revision_of
 from gpuhost.release.git import COMMIT
 from gpuhost.release.wanted import build_contexts
@@ -31,6 +32,15 @@ class AppFiles:
         if name not in self._known:
             self._known[name] = _read(name)
         return self._known[name]
+
+
+def all_differences(
+    now: Snapshot, declared: Settings, file_of: Callable[[str], AppFile]
+) -> list[Difference]:
+    """Everything about one host and its apps. Raises NotRead."""
+    found = run_checks(now, declared)
+    of_host = [difference(finding, now, declared) for finding in found]
+    return [*of_host, *app_differences(now, declared, file_of)]
 
 
 def app_differences(

@@ -9,8 +9,8 @@ from functools import partial
 
 from pyinfra.api.host import Host
 
-from gpuhost.checks.registry import run_checks
-from gpuhost.drift.difference import Cause, Difference, difference, judged
+from gpuhost.drift.apps import AppFiles, all_differences
+from gpuhost.drift.difference import Cause, Difference, judged
 from gpuhost.drift.report import DriftReport, HostDrift, Standing
 from gpuhost.drift.trend import Reading, disk_trend, free_by_mount
 from gpuhost.fleet.inventory import Fleet
@@ -44,20 +44,21 @@ def drift_of(
     + told: hears of each host as soon as it is done
     + disks: by host, what earlier runs found free
     """
-    at = int(time.time())
+    at, files = int(time.time()), AppFiles()
 
     def visited(host: Host) -> _Judged | Trouble:
         before = (disks or {}).get(host.name, ())
-        return visit(fleet, host, seconds, partial(_judge, at, before))
+        return visit(fleet, host, seconds, partial(_judge, at, before, files))
 
     visits = each_host(fleet, visited, told, deadline=deadline)
     hosts = tuple(_host(name, found) for name, found in visits.found.items())
     return DriftReport(hosts, at, visits.interrupted, pending_fails)
 
 
-def _judge(at: int, before: Sequence[Reading], now: Snapshot, declared: Settings) -> _Judged:
-    findings = run_checks(now, declared)
-    differences = [difference(finding, now, declared) for finding in findings]
+def _judge(
+    at: int, before: Sequence[Reading], files: AppFiles, now: Snapshot, declared: Settings
+) -> _Judged:
+    differences = all_differences(now, declared, files)
     free = free_by_mount(now, declared)
     if filling := disk_trend(before, (at, free)):
         # Nobody applied that: the host changes by itself.

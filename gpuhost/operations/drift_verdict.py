@@ -9,8 +9,7 @@ from pyinfra import host
 from pyinfra.api import FunctionCommand, State, operation
 from pyinfra.api.host import Host
 
-from gpuhost.checks.registry import run_checks
-from gpuhost.drift.difference import difference
+from gpuhost.drift.apps import AppFiles, all_differences
 from gpuhost.drift.report import DriftReport, HostDrift, Standing
 from gpuhost.fleet.report import Exit
 from gpuhost.operations.reading import Commands, executing, read
@@ -50,7 +49,7 @@ def _judged(now: Snapshot, declared: Settings) -> HostDrift:
         applied = now.applied
         return HostDrift.judged(
             name,
-            [difference(finding, now, declared) for finding in run_checks(now, declared)],
+            all_differences(now, declared, AppFiles()),
             applied_at=applied.at if applied else None,
             applied_by=applied.by if applied else "",
         )
