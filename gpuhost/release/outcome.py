@@ -83,7 +83,7 @@ def _started_by_hand(result: Result, host: str) -> Iterator[Said]:
         )
     if result.replaced:
         yield from _loud(
-            f"{result.app} ON {host}, AS STARTED BY HAND, IS GONE: THIS RELEASE HAD TAKEN ITS PLACE",
+            f"{result.app} ON {host}, AS STARTED BY HAND, IS GONE: THE RELEASE TOOK ITS PLACE",
             *map(readable, result.replaced),
             "Its images, its volumes and its files are still there. Start it again as it was, from",
             "these very images: a tag may be another's by now (docker tag ID TAG).",

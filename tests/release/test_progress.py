@@ -112,7 +112,7 @@ STATES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "undone, replaced": (
         {"state": "undone", "replaced": ("web-1: image web:1",)},
-        "tts ON gpu1, AS STARTED BY HAND, IS GONE: THIS RELEASE HAD TAKEN ITS PLACE",
+        "tts ON gpu1, AS STARTED BY HAND, IS GONE: THE RELEASE TOOK ITS PLACE",
     ),
     "not restored": (
         {"state": "restore-failed", "restore_said": "port 3000 is taken"},
