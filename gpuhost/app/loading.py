@@ -109,10 +109,11 @@ def _block(given: Any, compose: ComposeFile) -> tuple[Extension | None, list[Mis
 def _of_the_rest(given: dict[str, Any], wrong: set[str], compose: ComposeFile) -> Iterator[Mistake]:
     """Names that lead nowhere, in the parts that are right by themselves."""
     rest = {key: value for key, value in given.items() if key not in wrong}
-    secrets = given.get("secrets")
-    if "secrets" in wrong and isinstance(secrets, dict):
-        # Named there, whatever is wrong with it.
-        rest["secrets"] = {name: {} for name in secrets}
+    for key in ("secrets", "gpu"):
+        named_there = given.get(key)
+        if key in wrong and isinstance(named_there, dict):
+            # Whatever is wrong with it.
+            rest[key] = {name: {} for name in named_there}
     with suppress(ValidationError):
         for mistake in names.mistakes_in(Extension.model_validate(rest, strict=True), compose):
             if mistake.place[1] not in wrong:

@@ -17,6 +17,7 @@ REFERENCE = re.compile(r"\$\{([^}]*)\}")
 
 def mistakes_in(block: Extension, compose: ComposeFile) -> Iterator[Mistake]:
     """What no part of the block can know by itself."""
+    yield from _variants(block)
     yield from _services(block, compose)
     yield from _profiles(block, compose)
     yield from _secrets(block)
@@ -28,6 +29,11 @@ def mistakes_in(block: Extension, compose: ComposeFile) -> Iterator[Mistake]:
 def _mistake(place: Place, said: str, value: Any = None) -> Mistake:
     of = f" = {shown(place, value)}" if value is not None else ""
     return Mistake((KEY, *place), f"{named(place)}{of}: {said}")
+
+
+def _variants(block: Extension) -> Iterator[Mistake]:
+    if "with_gpu" in block.model_fields_set and not block.gpu:
+        yield _mistake(("with_gpu",), "no service is in x-gpuhost.gpu, so no host has it")
 
 
 def _services(block: Extension, compose: ComposeFile) -> Iterator[Mistake]:

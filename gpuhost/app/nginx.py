@@ -48,6 +48,10 @@ class Tls(Block):
             raise ValueError("files needs certificate and key, the names of two secrets")
         if self.kind == "acme" and not self.email:
             raise ValueError("acme needs email")
+        if self.kind != "files" and (self.certificate or self.key):
+            raise ValueError("certificate and key go with kind: files")
+        if self.kind != "acme" and self.email:
+            raise ValueError("email goes with kind: acme")
         return self
 
 

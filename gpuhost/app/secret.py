@@ -42,3 +42,14 @@ class Secret(Block):
         if sum(place is not None for place in places) > 1:
             raise ValueError("give one of env, file, command, generate and value")
         return self
+
+    @model_validator(mode="after")
+    def _in_effect(self) -> Secret:
+        is_given = self.generate is None and self.value is None
+        if "bytes" in self.model_fields_set and self.generate is None:
+            raise ValueError("bytes goes with generate")
+        if not is_given and self.model_fields_set & {"min_length", "refuse"}:
+            raise ValueError(
+                "min_length and refuse are for a value that is given, not for generate or value"
+            )
+        return self

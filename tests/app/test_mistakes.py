@@ -116,14 +116,17 @@ REFUSED: list[tuple[str, list[str]]] = [
     ("resources: {x: {}}", ["2: x-gpuhost.resources.x: the Compose file has no such service; the"]),
     ("scale: {x: 1}", ["2: x-gpuhost.scale.x: the Compose file has no such service; there are a"]),
     ("migrate: {service: x}", ["2: x-gpuhost.migrate.service = 'x': the Compose file has no"]),
-    ("with_gpu: {leave_out: [x]}", ["2: x-gpuhost.with_gpu.leave_out[0] = 'x': the Compose file"]),
+    (
+        "gpu: {app: {}}\nwith_gpu: {leave_out: [x]}",
+        ["3: x-gpuhost.with_gpu.leave_out[0] = 'x': the Compose file"],
+    ),
     (
         "without_gpu: {environment: {x: {A: b}}}",
         ["2: x-gpuhost.without_gpu.environment.x: the Compose file has no such service"],
     ),
     (
-        "with_gpu: {profiles: [gpus]}",
-        ["2: x-gpuhost.with_gpu.profiles[0] = 'gpus': no service has this profile: did you mean"],
+        "gpu: {app: {}}\nwith_gpu: {profiles: [gpus]}",
+        ["3: x-gpuhost.with_gpu.profiles[0] = 'gpus': no service has this profile: did you mean"],
     ),
     ("secrets: {A: {services: [x]}}", ["2: x-gpuhost.secrets.A.services[0] = ***: the Compose"]),
     (
@@ -160,6 +163,25 @@ REFUSED: list[tuple[str, list[str]]] = [
         ],
     ),
     ("scale: {app: 2}", ["2: x-gpuhost.scale.app = 2: the service publishes a fixed port, which"]),
+    # What would have no effect.
+    ("secrets: {A: {bytes: 16}}", ["2: x-gpuhost.secrets.A: bytes goes with generate"]),
+    (
+        "secrets: {A: {generate: hex, min_length: 9}, B: {value: x, refuse: [y]}}",
+        [
+            "2: x-gpuhost.secrets.A: min_length and refuse are for a value that is given, not for",
+            "2: x-gpuhost.secrets.B: min_length and refuse are for a value that is given, not for",
+        ],
+    ),
+    (
+        "nginx: {upstream: '127.0.0.1:1', tls: {kind: self-signed, key: K}}\nsecrets: {K: {}}",
+        ["2: x-gpuhost.nginx.tls: certificate and key go with kind: files"],
+    ),
+    (
+        "nginx: {upstream: '127.0.0.1:1', tls: {kind: self-signed, email: a@b.c}}",
+        ["2: x-gpuhost.nginx.tls: email goes with kind: acme"],
+    ),
+    ("with_gpu: {}", ["2: x-gpuhost.with_gpu: no service is in x-gpuhost.gpu, so no host has it"]),
+    ("gpu: {app: {count: 0}}\nwith_gpu: {}", ["2: x-gpuhost.gpu.app.count = 0: a whole number"]),
     # Secrets that are not declared.
     (
         "source: {git: 'git@x:y', deploy_key: GIT_KEZ}\nsecrets: {GIT_KEY: {}}",
@@ -181,9 +203,9 @@ REFUSED: list[tuple[str, list[str]]] = [
     ),
     # Nothing fills in variables here, but secrets in `value`.
     (
-        "with_gpu: {environment: {app: {A: '${B'}}}\nverify: {fatal: ['a$$${b', 'a$b', '$$b$']}",
+        "without_gpu: {environment: {app: {A: '${B'}}}\nverify: {fatal: ['a$$${b', 'a$b', '$$b$']}",
         [
-            "2: x-gpuhost.with_gpu.environment.app.A: no variable is filled in here: write what it",
+            "2: x-gpuhost.without_gpu.environment.app.A: no variable is filled in here: write wh",
             "3: x-gpuhost.verify.fatal[0]: no variable is filled in here: write what it stands for",
             "3: x-gpuhost.verify.fatal[1]: no variable is filled in here: write what it stands for",
         ],
@@ -253,7 +275,8 @@ def test_refused(block: str, said: list[str], tmp_path: Path) -> None:
 
 ALLOWED = [
     "scale: {worker: 3}",  # its container_name goes, and its port is the engine's to choose
-    "with_gpu: {environment: {app: {A: 1, B: true, C: text}}}",
+    "without_gpu: {environment: {app: {A: 1, B: true, C: text}}}",
+    "secrets: {A: {generate: hex, bytes: 16}, B: {min_length: 12, refuse: [changeme]}}",
     "verify: {steps: [{health: {url: 'http://x', expect: {json: {ok: true, n: 3}}}}]}",
     "verify: {steps: [{health: {url: 'http://[::1]:3000/h'}}, {health: {url: 'http://a_b-c'}}]}",
     "secrets: {A: {}, B: {value: '$$x${A}$${A}$'}}",
@@ -270,19 +293,21 @@ def test_allowed(block: str, tmp_path: Path) -> None:
 
 
 def test_numbers_and_truth_are_text_to_a_container(tmp_path: Path) -> None:
-    app = app_of(tmp_path, "with_gpu: {environment: {app: {A: 1, B: true, C: 'no'}}}")
-    assert app.block.with_gpu.environment["app"] == {"A": "1", "B": "true", "C": "no"}
-    assert mistakes(tmp_path, "with_gpu: {environment: {app: {A: 1.10}}}") == [
-        "2: x-gpuhost.with_gpu.environment.app.A = ***: text, in quotes"
+    app = app_of(tmp_path, "without_gpu: {environment: {app: {A: 1, B: true, C: 'no'}}}")
+    assert app.block.without_gpu
+    assert app.block.without_gpu.environment["app"] == {"A": "1", "B": "true", "C": "no"}
+    assert mistakes(tmp_path, "without_gpu: {environment: {app: {A: 1.10}}}") == [
+        "2: x-gpuhost.without_gpu.environment.app.A = ***: text, in quotes"
     ]
 
 
 def test_two_dollars_are_one_as_in_all_of_a_compose_file(tmp_path: Path) -> None:
     written = ["a$$", "$1", "$${b", "$$B", "$${B:-c}", "$$$$", "$"]
     environment = ", ".join(f"A{n}: '{text}'" for n, text in enumerate(written))
-    app = app_of(tmp_path, f"with_gpu: {{environment: {{app: {{{environment}}}}}}}")
+    app = app_of(tmp_path, f"without_gpu: {{environment: {{app: {{{environment}}}}}}}")
     read = ["a$", "$1", "${b", "$B", "${B:-c}", "$$", "$"]
-    assert list(app.block.with_gpu.environment["app"].values()) == read
+    assert app.block.without_gpu
+    assert list(app.block.without_gpu.environment["app"].values()) == read
 
 
 HIDDEN = [

@@ -122,11 +122,11 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
         )
     }
     some = st.lists(st.sampled_from(names), unique=True, max_size=2)
+    gpu = {name: draw(st.sampled_from(({}, {"count": 1}))) for name in draw(some)}
     return {
         "x-gpuhost": {
             "source": {"directory": "."},
-            "gpu": {name: draw(st.sampled_from(({}, {"count": 1}))) for name in draw(some)},
-            "with_gpu": variant,
+            **({"gpu": gpu, "with_gpu": variant} if gpu else {}),
             "without_gpu": variant,
             "resources": {
                 name: {"memory_gb": 1.5, "cpus": 0.25, "shm_gb": 0.5} for name in draw(some)
