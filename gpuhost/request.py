@@ -6,6 +6,7 @@ from gpuhost.building.apt_cache import PATHS as APT_CACHE
 from gpuhost.checks.disk import APPS, DATA_ROOT
 from gpuhost.checks.proxy import MODES as PROXY_FILES
 from gpuhost.checks.system import UPDATES_FILE
+from gpuhost.checks.system_files import PATHS as FILES
 from gpuhost.docker.packages import OLDER_LISTS as DOCKER_LISTS
 from gpuhost.drift import nightly
 from gpuhost.firewall.files import host_files
@@ -50,6 +51,7 @@ def request_for(declared: Settings) -> Request:
                 *NVIDIA_LISTS,
                 *TOOLKIT_LISTS,
                 *map(put_aside, TOOLKIT_LISTS),
+                *(FILES - {DAEMON_JSON, UPDATES_FILE}),
             }
         ),
         directories=frozenset().union(*(ancestry(path) for path in directories)),

@@ -27,7 +27,7 @@ CHECKS = {
     "nvidia": 12,
     "proxy": 3,
     "swap": 4,
-    "system": 12,
+    "system": 13,
     "toolkit": 6,
 }
 LAB_TESTS = {

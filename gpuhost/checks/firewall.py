@@ -9,7 +9,7 @@ from functools import wraps
 
 from gpuhost.checks.finding import Status, Verdict, fail, ok, skip, warn
 from gpuhost.checks.registry import check
-from gpuhost.firewall.files import LOAD_UNIT, UNDO_UNIT, host_files
+from gpuhost.firewall.files import LOAD_UNIT, UNDO_UNIT, HostFile, host_files
 from gpuhost.firewall.listeners import PublishedPort, parse_published
 from gpuhost.firewall.plan import (
     SSH_COMMENT,
@@ -176,11 +176,18 @@ def published(now: Snapshot, declared: Settings) -> Verdict:
     return fail(wanted, problem, fix=AGAIN) if problem else ok(wanted)
 
 
+def is_as_shipped(now: Snapshot, file: HostFile) -> bool:
+    """Content, mode and owner."""
+    state = now.paths.get(file.path)
+    wanted = (file.sha256, file.mode, "root")
+    return state is not None and (state.sha256, state.mode, state.owner) == wanted
+
+
 def _published_fault(now: Snapshot, declared: Settings) -> str:
     for file in host_files():
-        state = now.paths.get(file.path)
-        if state is None or (state.sha256, state.mode) != (file.sha256, file.mode):
-            return f"{file.path} is {'missing' if state is None else 'changed'}"
+        if not is_as_shipped(now, file):
+            there = now.paths.get(file.path)
+            return f"{file.path} is {'changed' if there else 'missing'}"
     for name in (LOAD_UNIT, UNDO_UNIT):
         if name not in now.firewall.units or not now.firewall.units[name].enabled:
             return f"{name} is not enabled: the rules are gone at the next boot"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 from gpuhost.checks.finding import Verdict, fail, ok, skip, warn
 from gpuhost.checks.registry import check
 from gpuhost.settings import Settings
@@ -178,5 +180,13 @@ def _missing(now: Snapshot) -> list[str]:
         "updates are not installed": not found.upgrades,
         f"not left alone: {', '.join(unblocked)}": bool(unblocked),
         f"stopped: {', '.join(found.stopped_timers)}": bool(found.stopped_timers),
+        f"{UPDATES_FILE} was changed": _is_changed(now),
     }
     return [words for words, is_so in says.items() if is_so]
+
+
+def _is_changed(now: Snapshot) -> bool:
+    """Ours is there and says something else: that the host is to reboot by itself, say."""
+    state = now.paths.get(UPDATES_FILE)
+    wanted = sha256(updates_text().encode()).hexdigest()
+    return state is not None and state.sha256 not in (None, wanted)

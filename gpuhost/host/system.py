@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gpuhost.checks.proxy import declared_at_all
 from gpuhost.host.start import elevated
 from gpuhost.operations import system, system_upkeep
 from gpuhost.settings import Settings
@@ -24,7 +25,7 @@ def ready(declared: Settings) -> None:
 
 def updated(declared: Settings) -> None:
     """Security updates install themselves, NVIDIA's and Docker's packages excepted; what failed
-    of ours runs again."""
+    of ours runs again; our files are root's."""
     system.security_updates(
         name="Security updates",
         enabled=declared.system_security_updates,
@@ -32,6 +33,8 @@ def updated(declared: Settings) -> None:
         **elevated(declared),
     )
     system_upkeep.services(name="Failed services", **elevated(declared))
+    proxy = declared_at_all(declared)
+    system_upkeep.files(name="Owners and modes", proxy=proxy, **elevated(declared))
 
 
 def removed(declared: Settings) -> None:

@@ -11,7 +11,7 @@ from pyinfra.api import FunctionCommand, State, StringCommand
 from pyinfra.api.exceptions import ConnectError
 from pyinfra.api.host import Host
 
-from gpuhost.checks.firewall import refusal
+from gpuhost.checks.firewall import is_as_shipped, refusal
 from gpuhost.checks.registry import failing
 from gpuhost.firewall.files import GUARD, LOAD_UNIT, UNDO_UNIT, host_files
 from gpuhost.firewall.plan import change, removal
@@ -110,11 +110,7 @@ def removed(confirm_s: int = 120) -> Commands:
 
 def _install_guard(now: Snapshot) -> Commands:
     """The script that can undo, and the units that run it, before anything is to be undone."""
-    differing = []
-    for file in host_files():
-        state = now.paths.get(file.path)
-        if state is None or (state.sha256, state.mode) != (file.sha256, file.mode):
-            differing.append(file)
+    differing = [file for file in host_files() if not is_as_shipped(now, file)]
     for file in differing:
         yield put(file.path, file.content, mode=file.mode)
     if differing:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pyinfra import host
 
+from gpuhost.checks.system_files import faults
 from gpuhost.checks.system_units import broken
 from gpuhost.firewall.files import LOAD_UNIT
-from gpuhost.operations.commands import run
+from gpuhost.operations.commands import refuse, run
 from gpuhost.operations.reading import Commands, operation, read
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
@@ -41,3 +42,30 @@ def services() -> Commands:
 
 def _is_started(name: str, now: Snapshot) -> bool:
     return name in STARTED or (name.startswith(WITH_THE_DRIVER) and now.nvidia.works)
+
+
+@operation
+def files(proxy: bool = False) -> Commands:
+    """
+    Have the files that gpuhost writes be root's, of the mode that they were written with, and
+    what it shares with others not be written by them. Their content is their nouns' matter.
+
+    + proxy: one is declared, so that what holds it is root's alone
+
+    **Example:**
+
+    .. code:: python
+
+        from gpuhost.operations import system_upkeep
+        system_upkeep.files(name="Owners and modes")
+    """
+    found = list(faults(read(Settings()), proxy=proxy))
+    links = [fault.path for fault in found if fault.link]
+    if links:
+        refuse("system", f"{', '.join(links)} leads elsewhere; rm it, and run the deploy again")
+    elif not found:
+        host.noop("every file is root's")
+    for fault in found:
+        if not fault.link:
+            yield run("chown", "root", "--", fault.path)
+            yield run("chmod", fault.mode, "--", fault.path)
