@@ -39,6 +39,14 @@ def mistakes(directory: Path, block: str, services: str = SERVICES) -> list[str]
     return [line.removeprefix(f"{path}:") for line in error.value.lines]
 
 
+def assert_refused(directory: Path, block: str, said: list[str]) -> None:
+    """All that is said of it, each by how it begins."""
+    found = mistakes(directory, block)
+    assert len(found) == len(said), found
+    for line, beginning in zip(found, said, strict=True):
+        assert line.startswith(beginning)
+
+
 def _file(block: str, services: str) -> str:
     source = "" if "source:" in block else "  source: {directory: .}\n"
     return f"x-gpuhost:\n{indent(dedent(block).strip(), '  ')}\n{source}{services}"

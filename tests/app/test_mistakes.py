@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.app.files import app_of, mistakes
+from tests.app.files import app_of, assert_refused, mistakes
 
 # A block's lines from line 2 on, and all that is said of it.
 REFUSED: list[tuple[str, list[str]]] = [
@@ -201,57 +201,6 @@ REFUSED: list[tuple[str, list[str]]] = [
         "secrets: {A: {}, B: {value: '${A}'}, C: {value: '${B}'}}",
         ["2: x-gpuhost.secrets.C.value: it is made of B, which is made of others itself"],
     ),
-    # Nothing fills in variables here, but secrets in `value`.
-    (
-        "without_gpu: {environment: {app: {A: '${B'}}}\nverify: {fatal: ['a$$${b', 'a$b', '$$b$']}",
-        [
-            "2: x-gpuhost.without_gpu.environment.app.A: no variable is filled in here: write wh",
-            "3: x-gpuhost.verify.fatal[0]: no variable is filled in here: write what it stands for",
-            "3: x-gpuhost.verify.fatal[1]: no variable is filled in here: write what it stands for",
-        ],
-    ),
-    ("directories: {'${DATA}': {}}", ["2: x-gpuhost.directories.${DATA}: no variable is filled"]),
-    ("secrets: {A: {command: [pass, $HOME]}}", ["2: x-gpuhost.secrets.A.command[1]: no variable"]),
-    (
-        "secrets: {A: {}, B: {value: 'x$A'}, C: {value: '${A:-x}'}, D: {value: '${'}}",
-        [
-            "2: x-gpuhost.secrets.B.value: a secret is filled in as ${NAME}, and nothing else is",
-            "2: x-gpuhost.secrets.C.value: a secret is filled in as ${NAME}",
-            "2: x-gpuhost.secrets.D.value: a secret is filled in as ${NAME}",
-        ],
-    ),
-    # Addresses.
-    (
-        "verify: {steps: [{health: {url: 'http://127.0.0.1:${PORT:-3000}/h'}}]}",
-        ["2: x-gpuhost.verify.steps[0].health.url: no variable is filled in here"],
-    ),
-    (
-        "verify: {steps: [{health: {url: 'http://127.0.0.1:99999/h'}}]}",
-        ["2: x-gpuhost.verify.steps[0].health.url = 'http://127.0.0.1:99999/h': the port is a n"],
-    ),
-    (
-        "verify: {steps: [{request: {url: 'http://127.0.0.1:0'}}]}",
-        ["2: x-gpuhost.verify.steps[0].request.url = 'http://127.0.0.1:0': the port is a number"],
-    ),
-    (
-        "verify: {steps: [{health: {url: 'http://a:3000x'}}]}",
-        ["2: x-gpuhost.verify.steps[0].health.url = 'http://a:3000x': the port is a number from"],
-    ),
-    (
-        "verify: {steps: [{health: {url: 'http://[::1/'}}]}",
-        ["2: x-gpuhost.verify.steps[0].health.url = 'http://[::1/': the host is a name or"],
-    ),
-    (
-        "verify: {steps: [{health: {url: 'http://[::g]/'}}]}",
-        ["2: x-gpuhost.verify.steps[0].health.url = 'http://[::g]/': the host is a name or"],
-    ),
-    (
-        "verify: {steps: [{health: {url: 'http:///h'}}, {health: {url: 'https://:3/'}}]}",
-        [
-            "2: x-gpuhost.verify.steps[0].health.url = 'http:///h': the host is a name or",
-            "2: x-gpuhost.verify.steps[1].health.url = 'https://:3/': the host is a name or",
-        ],
-    ),
     # Both, in one go; what is wrong in a part hides nothing in another.
     (
         "scale: {app: 0}\nsecrets: {A: {x: 1}}\nsource: {git: 'git@x:y', deploy_key: A}\n"
@@ -267,10 +216,7 @@ REFUSED: list[tuple[str, list[str]]] = [
 
 @pytest.mark.parametrize(("block", "said"), REFUSED, ids=[block[:50] for block, _ in REFUSED])
 def test_refused(block: str, said: list[str], tmp_path: Path) -> None:
-    found = mistakes(tmp_path, block)
-    assert len(found) == len(said), found
-    for line, beginning in zip(found, said, strict=True):
-        assert line.startswith(beginning)
+    assert_refused(tmp_path, block, said)
 
 
 ALLOWED = [
@@ -278,9 +224,6 @@ ALLOWED = [
     "without_gpu: {environment: {app: {A: 1, B: true, C: text}}}",
     "secrets: {A: {generate: hex, bytes: 16}, B: {min_length: 12, refuse: [changeme]}}",
     "verify: {steps: [{health: {url: 'http://x', expect: {json: {ok: true, n: 3}}}}]}",
-    "verify: {steps: [{health: {url: 'http://[::1]:3000/h'}}, {health: {url: 'http://a_b-c'}}]}",
-    "secrets: {A: {}, B: {value: '$$x${A}$${A}$'}}",
-    "verify: {steps: [{command: {service: app, run: [sh, -c, 'test -n \"$$HOME\"; echo $1$']}}]}",
     "directories: {data: {}, /srv/tts: {}, /home/me/tts: {}, /var/lib/tts: {}, /etcetera: {}}",
     "public: ['app:3000']\nproject: other",
     "nginx: {where: container, service: proxy, config: n/d.conf, upstream: 'app:3000'}",
@@ -299,53 +242,6 @@ def test_numbers_and_truth_are_text_to_a_container(tmp_path: Path) -> None:
     assert mistakes(tmp_path, "without_gpu: {environment: {app: {A: 1.10}}}") == [
         "2: x-gpuhost.without_gpu.environment.app.A = ***: text, in quotes"
     ]
-
-
-def test_two_dollars_are_one_as_in_all_of_a_compose_file(tmp_path: Path) -> None:
-    written = ["a$$", "$1", "$${b", "$$B", "$${B:-c}", "$$$$", "$"]
-    environment = ", ".join(f"A{n}: '{text}'" for n, text in enumerate(written))
-    app = app_of(tmp_path, f"without_gpu: {{environment: {{app: {{{environment}}}}}}}")
-    read = ["a$", "$1", "${b", "$B", "${B:-c}", "$$", "$"]
-    assert app.block.without_gpu
-    assert list(app.block.without_gpu.environment["app"].values()) == read
-
-
-HIDDEN = [
-    "secrets: {A: PLANTED}",
-    "secrets: {A: {env: PLANTED, generate: hex}}",
-    "secrets: {A: {value: PLANTED, refuse: PLANTED}}",
-    "secrets: {A: {min_length: PLANTED}}",
-    "secrets: PLANTED",
-    "secrets: {A: {refuse: [PLANTED], vlaue: PLANTED}}",
-    "source: {git: 'https://x/y', token: PLANTED}",
-    "source: {git: 'https://x/y', token: 'PLANTED!'}",
-    "source: {git: 'https://me:PLANTED@x/y'}",
-    "source: {git: 'https://PLANTED@x/y'}",
-    "source: {git: 'ftp://me:PLANTED@x/y'}",
-    "source: {git: 'git@x:y', deploy_key: '-----PLANTED'}",
-    "registries: {r: {user: me, password: PLANTED}}",
-    "nginx: {upstream: '127.0.0.1:1', tls: {kind: files, certificate: A, key: '--PLANTED'}}",
-    "verify: {steps: [{request: {url: 'http://x', headers: {Authorization: [PLANTED]}}}]}",
-    'verify: {steps: [{request: {url: "http://x", headers: {A: "PLANTED\\n"}}}]}',
-    "verify: {steps: [{request: {url: 'ftp://me:PLANTED@x'}}]}",
-    "with_gpu: {environment: {app: {A: [PLANTED]}}}",
-    "build: {args: {A: [PLANTED]}}",
-    "secrets: {A: {value: PLANTED, value: PLANTED}}",
-    "secrets: {A: {value: *PLANTED}}",
-    "secrets: {A: {value: !PLANTED!x y}}",
-    "secrets: {A: {value: &PLANTED*x}}",
-    'secrets: {A: {value: "PLANTED',
-    'secrets: {A: {value: "PLANTED \\q"}}',
-    "secrets: {A: {value: PLANTED: PLANTED}}",
-    "secrets: {A: {value: PLANTED\x01}}",
-]
-
-
-@pytest.mark.parametrize("block", HIDDEN)
-def test_no_secret_is_shown(block: str, tmp_path: Path) -> None:
-    said = "\n".join(mistakes(tmp_path, block.replace("PLANTED", "hunter2")))
-    assert said
-    assert "hunter2" not in said
 
 
 def test_a_secret_that_gpuhost_uses_is_no_services(tmp_path: Path) -> None:

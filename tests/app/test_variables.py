@@ -1,0 +1,89 @@
+"""$ in a block, where nothing is filled in but secrets, and addresses, where it is tempting."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.app.files import app_of, assert_refused
+
+REFUSED: list[tuple[str, list[str]]] = [
+    # Nothing fills in variables here, but secrets in `value`.
+    (
+        "without_gpu: {environment: {app: {A: '${B'}}}\nverify: {fatal: ['a$$${b', 'a$b', '$$b$']}",
+        [
+            "2: x-gpuhost.without_gpu.environment.app.A: no variable is filled in here: write wh",
+            "3: x-gpuhost.verify.fatal[0]: no variable is filled in here: write what it stands for",
+            "3: x-gpuhost.verify.fatal[1]: no variable is filled in here: write what it stands for",
+        ],
+    ),
+    ("directories: {'${DATA}': {}}", ["2: x-gpuhost.directories.${DATA}: no variable is filled"]),
+    ("secrets: {A: {command: [pass, $HOME]}}", ["2: x-gpuhost.secrets.A.command[1]: no variable"]),
+    (
+        "secrets: {A: {}, B: {value: 'x$A'}, C: {value: '${A:-x}'}, D: {value: '${'}}",
+        [
+            "2: x-gpuhost.secrets.B.value: a secret is filled in as ${NAME}, and nothing else is",
+            "2: x-gpuhost.secrets.C.value: a secret is filled in as ${NAME}",
+            "2: x-gpuhost.secrets.D.value: a secret is filled in as ${NAME}",
+        ],
+    ),
+    # Addresses.
+    (
+        "verify: {steps: [{health: {url: 'http://127.0.0.1:${PORT:-3000}/h'}}]}",
+        ["2: x-gpuhost.verify.steps[0].health.url: no variable is filled in here"],
+    ),
+    (
+        "verify: {steps: [{health: {url: 'http://127.0.0.1:99999/h'}}]}",
+        ["2: x-gpuhost.verify.steps[0].health.url = 'http://127.0.0.1:99999/h': the port is a n"],
+    ),
+    (
+        "verify: {steps: [{request: {url: 'http://127.0.0.1:0'}}]}",
+        ["2: x-gpuhost.verify.steps[0].request.url = 'http://127.0.0.1:0': the port is a number"],
+    ),
+    (
+        "verify: {steps: [{health: {url: 'http://a:3000x'}}]}",
+        ["2: x-gpuhost.verify.steps[0].health.url = 'http://a:3000x': the port is a number from"],
+    ),
+    (
+        "verify: {steps: [{health: {url: 'http://[::1/'}}]}",
+        ["2: x-gpuhost.verify.steps[0].health.url = 'http://[::1/': the host is a name or"],
+    ),
+    (
+        "verify: {steps: [{health: {url: 'http://[::g]/'}}]}",
+        ["2: x-gpuhost.verify.steps[0].health.url = 'http://[::g]/': the host is a name or"],
+    ),
+    (
+        "verify: {steps: [{health: {url: 'http:///h'}}, {health: {url: 'https://:3/'}}]}",
+        [
+            "2: x-gpuhost.verify.steps[0].health.url = 'http:///h': the host is a name or",
+            "2: x-gpuhost.verify.steps[1].health.url = 'https://:3/': the host is a name or",
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(("block", "said"), REFUSED, ids=[block[:60] for block, _ in REFUSED])
+def test_refused(block: str, said: list[str], tmp_path: Path) -> None:
+    assert_refused(tmp_path, block, said)
+
+
+ALLOWED = [
+    "verify: {steps: [{health: {url: 'http://[::1]:3000/h'}}, {health: {url: 'http://a_b-c'}}]}",
+    "secrets: {A: {}, B: {value: '$$x${A}$${A}$'}}",
+    "verify: {steps: [{command: {service: app, run: [sh, -c, 'test -n \"$$HOME\"; echo $1$']}}]}",
+]
+
+
+@pytest.mark.parametrize("block", ALLOWED)
+def test_allowed(block: str, tmp_path: Path) -> None:
+    assert app_of(tmp_path, block).name == "tts"
+
+
+def test_two_dollars_are_one_as_in_all_of_a_compose_file(tmp_path: Path) -> None:
+    written = ["a$$", "$1", "$${b", "$$B", "$${B:-c}", "$$$$", "$"]
+    environment = ", ".join(f"A{n}: '{text}'" for n, text in enumerate(written))
+    app = app_of(tmp_path, f"without_gpu: {{environment: {{app: {{{environment}}}}}}}")
+    read = ["a$", "$1", "${b", "$B", "${B:-c}", "$$", "$"]
+    assert app.block.without_gpu
+    assert list(app.block.without_gpu.environment["app"].values()) == read
