@@ -50,7 +50,7 @@ def files(release: Release) -> dict[Path, str]:
         chain, key = (_secret(release, n) for n in (site.certificate_secret, site.key_secret))
         _not_expired(release, chain)
     else:
-        chain, key = _kept(release, place) or _made(release)
+        chain, key = _kept(release, place) or made(release)
     return {place / CHAIN: chain, place / KEY: key}
 
 
@@ -189,7 +189,8 @@ def _kept(release: Release, place: Path) -> tuple[str, str] | None:
     return (place / CHAIN).read_text(), (place / KEY).read_text()
 
 
-def _made(release: Release) -> tuple[str, str]:
+def made(release: Release) -> tuple[str, str]:
+    """A self-signed chain and its key. Raises Failure."""
     assert release.plan.nginx is not None
     names = _names(release.plan.nginx)
     kinds = (f"{'IP' if _is_address(name) else 'DNS'}:{name}" for name in names)

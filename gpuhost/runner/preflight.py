@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gpuhost.runner import nginx, secrets
+from gpuhost.runner import nginx, nginx_trial, secrets
 from gpuhost.runner.commands import attempt
 from gpuhost.runner.failure import Failure
 from gpuhost.runner.release import Release
@@ -22,3 +22,4 @@ def check(release: Release) -> None:
     secrets.require(release)
     if release.plan.nginx:
         nginx.check(release)
+        nginx_trial.judge(release)

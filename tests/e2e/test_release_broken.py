@@ -128,9 +128,9 @@ BROKEN = (
     ),
     Broken(
         "nginx-refuses-the-site",
-        ("nginx", "pcre2_compile() failed"),
-        "nginx",
-        "restored",
+        ("nginx would refuse the site", "pcre2_compile() failed"),
+        "preflight",
+        "failed",
         # What gpuhost by itself does not know to be wrong.
         edits={f"{BLOCK}.nginx.paths": {"~ /[[:nope:]]": {"timeout_s": 5}}},
     ),
