@@ -9,6 +9,7 @@ from pyinfra_testing.util import FakeState, create_host
 
 from gpuhost.applied import document
 from gpuhost.checks.finding import Finding, Status
+from gpuhost.drift import apps
 from gpuhost.operations import drift_verdict
 from gpuhost.settings import Settings
 from gpuhost.snapshot.applied import APPLIED
@@ -34,7 +35,7 @@ def outcome(
     host = create_host(state, facts={"snapshot.Snapshot": raw(case)})
     found = [Finding(status, id="memory.total", actual="24 GB") for status in statuses]
     with pytest.MonkeyPatch.context() as patch, ctx_state.use(state), ctx_host.use(host):
-        patch.setattr(drift_verdict, "run_checks", lambda now, declared: found)
+        patch.setattr(apps, "run_checks", lambda now, declared: found)
         commands = list(drift_verdict.judged._inner(declared=DECLARED))
     assert all(isinstance(one, FunctionCommand) for one in commands)
     return len(commands), host.noop_description
