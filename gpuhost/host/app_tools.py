@@ -21,6 +21,7 @@ def ready(declared: Settings, apps: Iterable[Extension]) -> None:
             name="Tools of apps",
             packages=packages,
             lock_timeout_s=declared.apt_lock_timeout_s,
+            declared=declared,
             **elevated(declared),
         )
 

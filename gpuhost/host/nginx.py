@@ -23,5 +23,6 @@ def ready(declared: Settings, apps: Iterable[Extension]) -> None:
             name="nginx",
             certbot=fetched,
             lock_timeout_s=declared.apt_lock_timeout_s,
+            declared=declared,
             **elevated(declared),
         )

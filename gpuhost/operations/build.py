@@ -56,11 +56,11 @@ def apt_cache(
     if now.build.cache is not None and not left_behind(now) and not adopt:
         refuse("build", "apt-cacher-ng is here already; adopt = True lets gpuhost configure it")
         return
-    if now.build.cache is None:
-        yield apt_update(lock_timeout=lock_timeout_s)
     if now.build.gateway is None:
         refuse("build", "docker0 has no address: the engine has to run first")
         return
+    if now.build.cache is None:
+        yield apt_update(lock_timeout=lock_timeout_s)
     wrong = wrong_files(now, declared)
     service = now.build.service
     if not wrong and service.active and service.enabled and not is_stale(now):

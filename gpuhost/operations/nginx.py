@@ -14,13 +14,16 @@ from gpuhost.snapshot.nginx import RECORD
 
 
 @operation
-def installed(certbot: bool = False, lock_timeout_s: int = LOCK_TIMEOUT) -> Commands:
+def installed(
+    certbot: bool = False, lock_timeout_s: int = LOCK_TIMEOUT, declared: Settings | None = None
+) -> Commands:
     """
     Have the distribution's nginx, running now and after a boot. What it is configured to do stays
     as it is: the site of an app is put there by its release.
 
     + certbot: also have certbot, whose timer renews certificates
     + lock_timeout_s: seconds to wait for another apt
+    + declared: the settings by which a deploy has read this host; no second reading then
 
     **Example:**
 
@@ -29,7 +32,7 @@ def installed(certbot: bool = False, lock_timeout_s: int = LOCK_TIMEOUT) -> Comm
         from gpuhost.operations import nginx
         nginx.installed(name="nginx", certbot=True)
     """
-    now = read(Settings())
+    now = read(declared or Settings())
     certificates = certbot or now.nginx.certificates
     missing = lacking(now, certificates=certificates)
     recorded = now.nginx.needed and now.nginx.certificates == certificates
