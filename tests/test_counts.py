@@ -24,7 +24,7 @@ CHECKS = {
     "firewall": 8,
     "memory": 2,
     "nginx": 3,
-    "nvidia": 12,
+    "nvidia": 13,
     "proxy": 3,
     "swap": 4,
     "system": 13,

@@ -67,11 +67,18 @@ def secure_boot(now: Snapshot, declared: Settings) -> Verdict:
     return fail("off, or the key enrolled", f"on, and {key}", fix=ENROL)
 
 
-@check("nvidia.next_boot", "The kernel of the next boot has the driver's module.")
+@check("nvidia.next_boot", "The kernel of the next boot has the driver's module, and may load it.")
 def next_boot(now: Snapshot, declared: Settings) -> Verdict:
     if reason := not_concerned(now, declared) or _no_driver(now):
         return skip(reason)
     kernels = now.kernels
+    if kernels.driver_off:
+        return fail(
+            "the driver is loaded at boot",
+            f"modprobe is told otherwise: {kernels.driver_off}",
+            fix="grep -rE 'install +nvidia' /etc/modprobe.d; take the line out; "
+            "update-initramfs -u",
+        )
     if kernels.next is None:
         return skip("no kernel in /boot: a container, or booted from elsewhere")
     if kernels.next in kernels.nvidia:

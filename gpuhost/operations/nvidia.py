@@ -10,10 +10,12 @@ from pyinfra.api import FunctionCommand
 
 from gpuhost.checks.finding import Status
 from gpuhost.checks.nvidia_boot import BLACKLIST, BLACKLIST_TEXT, nouveau, secure_boot
+from gpuhost.checks.nvidia_repository import apt_repository
 from gpuhost.nvidia.driver_packages import held
 from gpuhost.nvidia.install import (
     InstallPlan,
     install_plan,
+    nvidia_repository,
     preferences,
     reboot_reason,
 )
@@ -30,6 +32,7 @@ from gpuhost.operations.commands import (
 from gpuhost.operations.nvidia_asked import asked_for
 from gpuhost.operations.nvidia_reboot import is_this_machine, reboot
 from gpuhost.operations.reading import Commands, executing, operation, read
+from gpuhost.repository import Repository
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.nvidia import NVIDIA_RECORD, PREFERENCES
@@ -137,9 +140,7 @@ def _install(now: Snapshot, plan: InstallPlan, lock_timeout: int) -> Commands:
     if packages is None:
         return
     if plan.repository:
-        clashes = [path for path in plan.repository.clashes if now.paths.get(path)]
-        yield from apt_repositories.add(plan.repository, None, clashes)
-        yield put(PREFERENCES, preferences())
+        yield from _with_repository(now, plan.repository)
     if plan.archive:
         yield put(plan.archive.path, plan.archive.content)
     yield put(BLACKLIST, BLACKLIST_TEXT)
@@ -153,8 +154,15 @@ def _install(now: Snapshot, plan: InstallPlan, lock_timeout: int) -> Commands:
     yield script("nvidia_load.sh", seconds=LOAD_TIMEOUT)
 
 
+def _with_repository(now: Snapshot, theirs: Repository) -> Commands:
+    """NVIDIA's repository, and its packages before the distribution's."""
+    clashes = [path for path in theirs.clashes if now.paths.get(path)]
+    yield from apt_repositories.add(theirs, None, clashes)
+    yield put(PREFERENCES, preferences())
+
+
 def _mend(now: Snapshot, declared: Settings) -> Commands:
-    """What an installed driver lacks to be loaded at the next boot."""
+    """What an installed driver lacks to be loaded at the next boot, and to be kept up to date."""
     if declared.nvidia_driver != "install" or not_concerned(now, declared):
         host.noop("no driver has to be installed")
         return
@@ -162,9 +170,12 @@ def _mend(now: Snapshot, declared: Settings) -> Commands:
     release = kernels.next if kernels.next not in kernels.nvidia else None
     leaves_it = nouveau.find(now, declared).status not in (Status.FAIL, Status.WARN)
     open_to_nouveau = not leaves_it and not kernels.nouveau_off
-    if not release and not open_to_nouveau:
+    lost_repository = apt_repository.find(now, declared).status is Status.FAIL
+    if not release and not open_to_nouveau and not lost_repository:
         host.noop("no driver has to be installed")
         return
+    if lost_repository:
+        yield from _with_repository(now, nvidia_repository(now, declared))
     if open_to_nouveau:
         yield put(BLACKLIST, BLACKLIST_TEXT)
         yield script("nvidia_load.sh", seconds=LOAD_TIMEOUT)

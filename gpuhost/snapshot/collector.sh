@@ -129,7 +129,8 @@ print(hashlib.sha256(json.dumps(ours, sort_keys=True).encode()).hexdigest())'
     probe kernel_modules 10 grep -sHoE '^[^:]*/(nvidia[a-z0-9-]*|nouveau)\.ko[^:]*:' /lib/modules/*/modules.dep
     probe boot_entry 10 grep -sHE '^ *(GRUB_DEFAULT|saved_entry|next_entry)=' /etc/default/grub \
         /etc/default/grub.d/*.cfg /boot/grub/grubenv
-    probe nouveau_off 10 grep -shE '^[[:space:]]*(blacklist|install|alias)[[:space:]]+nouveau' \
+    probe nouveau_off 10 grep -shE -e '^[[:space:]]*(blacklist|install|alias)[[:space:]]+nouveau' \
+        -e '^[[:space:]]*install[[:space:]]+nvidia[a-z0-9_-]*[[:space:]]+(/usr)?/bin/(false|true)' \
         /etc/modprobe.d/*.conf /run/modprobe.d/*.conf /lib/modprobe.d/*.conf
     probe secure_boot 10 od -An -v -tu1 /sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c
     for key in /var/lib/dkms/mok.pub /var/lib/shim-signed/mok/MOK.der; do

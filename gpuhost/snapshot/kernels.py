@@ -72,6 +72,7 @@ class Kernels:
     + nouveau: the kernels that could load nouveau
     + chosen: what GRUB is told to boot, a number or a title; "" where it takes the newest
     + nouveau_off: nouveau is blacklisted
+    + driver_off: the line of modprobe's configuration that keeps NVIDIA's driver out; "" for none
     """
 
     running: str
@@ -80,6 +81,7 @@ class Kernels:
     nouveau: frozenset[str]
     chosen: str
     nouveau_off: bool
+    driver_off: str = ""
 
     @cached_property
     def next(self) -> str | None:
@@ -94,6 +96,7 @@ class Kernels:
         words = probes.output("kernel").split()
         if len(words) != 4:
             raise NotRead("uname printed something else than four words")
+        told = probes.output("nouveau_off", allow=(0, 1, 2)).splitlines()
         modules = list(_modules(probes.output("kernel_modules", allow=(0, 1, 2))))
         names = probes.output("kernels", allow=(0, 1)).splitlines()
         releases = {name.removeprefix("vmlinuz-") for name in names if name.startswith("vmlinuz-")}
@@ -103,9 +106,16 @@ class Kernels:
             nvidia={release: Module(path) for release, path in modules if _is_driver(path)},
             nouveau=frozenset(release for release, path in modules if "/nouveau.ko" in path),
             chosen=_chosen(probes.output("boot_entry", allow=(0, 1, 2))),
-            nouveau_off=bool(probes.output("nouveau_off", allow=(0, 1, 2)).strip())
+            nouveau_off=any(_about(line).startswith("nouveau") for line in told)
             or "blacklist=nouveau" in (probes.file("/proc/cmdline") or ""),
+            driver_off=next((line.strip() for line in told if _is_driver(_about(line))), ""),
         )
+
+
+def _about(line: str) -> str:
+    """The module that a line of modprobe's configuration is about."""
+    words = line.split()
+    return words[1].replace("_", "-") if len(words) > 1 else ""
 
 
 def _modules(listing: str) -> Iterator[tuple[str, str]]:

@@ -28,6 +28,7 @@ NAMES = (
     "nouveau_off",
     "secure_boot",
     "key_mok.pub",
+    "kernel_log",
     "units",
 )
 WHOLE = probes("nvidia-installed")
@@ -48,6 +49,9 @@ PIECES = st.sampled_from(
         "NVIDIA-SMI Driver Version: 9999.9999.9999 CUDA Version: 99.99",
         "未找到命令",
         "\x00\ufffd\r",
+        "1\t2026-11-21T20:01:59,1+00:00 NVRM: Xid (PCI:0000:84:00): 154, changed from 0x0 ()",
+        "7\t- NVRM: RmInitAdapter failed!",
+        "install nvidia /bin/false",
     ]
 )
 OUTPUTS = st.one_of(st.text(max_size=80), st.lists(PIECES, max_size=6).map("\n".join))
@@ -78,7 +82,7 @@ DECLARED = st.sampled_from(
 def test_no_output_ends_a_run(changed: dict[str, Probe], record: str, declared: Settings) -> None:
     whole = probes("nvidia-installed", {NVIDIA_RECORD: record})
     found = run_checks(Snapshot(Probes({**whole.by_name, **changed})), declared, ["nvidia"])
-    assert len(found) == 11
+    assert len(found) == 13
     assert all(finding.actual for finding in found)
 
 
@@ -86,7 +90,7 @@ def test_no_output_ends_a_run(changed: dict[str, Probe], record: str, declared: 
 def test_a_probe_that_did_not_run_is_unknown_or_does_not_matter(missing: str) -> None:
     whole = probes("nvidia-installed", changed={missing: None})
     found = run_checks(Snapshot(whole), Settings(), ["nvidia"])
-    assert len(found) == 11
+    assert len(found) == 13
     assert not [
         f.actual for f in found if f.status.value == "unknown" and "did not" not in f.actual
     ]
