@@ -20,7 +20,7 @@ from gpuhost.runner.lock import Locked, attempt, lock
 from gpuhost.runner.log import Log
 from gpuhost.runner.paths import AppPaths
 from gpuhost.runner.places import located, resolved
-from gpuhost.runner.plan import Backup, Postgres
+from gpuhost.runner.plan import BadPlan, Backup, Postgres
 from gpuhost.runner.release import Release
 from gpuhost.runner.stored import Item, Manifest
 
@@ -282,7 +282,11 @@ def _declared_before(release: Release) -> Backup:
     app = release.app
     if not app.current.exists():
         return Backup()
-    return Release.open(app, _running(release), release.log).plan.backup or Backup()
+    try:
+        return Release.open(app, _running(release), release.log).plan.backup or Backup()
+    except BadPlan as error:
+        release.log.write(f"warning: what was there before is not known: {error}")
+        return Backup()
 
 
 def _running(release: Release) -> str:

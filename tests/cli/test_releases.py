@@ -289,7 +289,9 @@ def test_over_ssh(workplace: Workplace, sshd: Sshd) -> None:
 
 def test_the_page_shows_the_json_that_is_printed() -> None:
     page = (Path(__file__).parents[2] / "docs" / "status.md").read_text("utf-8")
-    status, releases = (json.loads(block) for block in re.findall(r"```json\n(.*?)```", page, re.S))
+    blocks = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", page, re.S)]
+    status, releases, line = blocks
+    assert set(line) == {"host", "app", "release", "line"}
     told = apps(VERIFIED, attempt=BEGUN)
     hosts = (on("gpu1", told, box("app", "running", UP), units=UNIT), UNREACHABLE)
     assert shape(status) == shape(fleet(*hosts).status_json())

@@ -209,3 +209,13 @@ def test_a_database_that_has_stopped_is_a_failure_also_at_first(
     programs.answer("docker ps *", "c0ffee exited False\n")
     with pytest.raises(Failure, match="db is exited: its database cannot be read"):
         backup.backup(app.release(backup=Backup(postgres=(DATABASE,))), "release")
+
+
+def test_a_damaged_plan_of_the_running_release_keeps_nothing_from_being_saved(app: App) -> None:
+    """What it declared is not known: what is there now is saved, and the log says so."""
+    app.data("files/a")
+    before = app.release(OLD, is_current=True, backup=Backup(paths=("files", "gone")))
+    before.paths.plan.write_text("{")
+    release = app.release(backup=Backup(paths=("files", "gone")))
+    assert list(saved(app, backup.backup(release, "migrate")))
+    assert "warning: what was there before is not known" in release.paths.log.read_text()
