@@ -6,6 +6,7 @@ from itertools import groupby
 
 from gpuhost.checks.app import all_app_checks
 from gpuhost.checks.registry import all_checks
+from gpuhost.checks.released import all_released_checks, host_checks
 
 HEAD = """# Checks
 
@@ -27,6 +28,16 @@ unknown the release does not begin.
 |---|---|
 """
 
+RELEASED = """
+## app, as it stands
+
+What `gpuhost drift` looks at beside all that: every app that the host has or lists in `apps`, by
+its name.
+
+| id | ok means |
+|---|---|
+"""
+
 
 def checks_page() -> str:
     """docs/checks.md."""
@@ -36,4 +47,7 @@ def checks_page() -> str:
         parts += [f"| `{check.id}` | {check.meaning} |\n" for check in group]
     parts.append(BEFORE_A_RELEASE)
     parts += [f"| `{check.id}` | {check.meaning} |\n" for check in all_app_checks()]
+    parts.append(RELEASED)
+    of_apps = (*all_released_checks(), *host_checks())
+    parts += [f"| `{check.id}` | {check.meaning} |\n" for check in of_apps]
     return "".join(parts)
