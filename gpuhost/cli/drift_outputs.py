@@ -37,9 +37,8 @@ class Outputs:
 
     def check(self) -> None:
         """Raises click.ClickException, in one line, for what could not be written or sent."""
-        for problem in (self._without_history(), *self._unwritable(), self._unusable()):
-            if problem:
-                raise click.ClickException(problem)
+        if problem := self._without_history() or self._unwritable() or self._unusable():
+            raise click.ClickException(problem)
 
     def _without_history(self) -> str:
         if self.since and not self.history:
@@ -51,12 +50,12 @@ class Outputs:
             )
         return ""
 
-    def _unwritable(self) -> list[str]:
-        files = {"--html": self.html, "--metrics": self.metrics}
-        asked = {f"{option} {path}": obstacle(path) for option, path in files.items() if path}
-        if self._runs and not any(asked.values()):
-            asked[f"--history {self.history}"] = self._runs.obstacle()
-        return [f"{option}: {why}" for option, why in asked.items() if why]
+    def _unwritable(self) -> str:
+        for option, path in (("--html", self.html), ("--metrics", self.metrics)):
+            if path and (why := obstacle(path)):
+                return f"{option} {path}: {why}"
+        why = self._runs.obstacle() if self._runs else ""
+        return f"--history {self.history}: {why}" if why else ""
 
     def _unusable(self) -> str:
         if not (bad := unusable(self.notify) if self.notify else []):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import re
 import signal
 import socket
@@ -23,6 +25,7 @@ from gpuhost.snapshot.applied import APPLIED
 from tests.cli.conftest import GPUHOST, Run, Workplace
 from tests.cli.sshd import ADDRESSES, REAL, Sshd
 from tests.cli.test_check_over_ssh import SUDO_WITH_PASSWORD
+from tests.cli.test_check_over_ssh import _said as said_on
 from tests.drift.receiver import TOKEN, Receiver, receiving
 from tests.recorded import probes
 
@@ -108,7 +111,7 @@ def test_what_changed_the_host_or_the_repository(workplace: Workplace, sshd: Ssh
         login = sshd.login(blank(sshd, "drift-cause", applied(**then)), **MUCH)
         run = workplace.gpuhost("drift", str(workplace.inventory({GOOD: login})), "--json")
         found = {one["id"]: one for one in run.host(GOOD)["findings"]}
-        assert set(found) == {check.id for check in all_checks()}
+        assert set(found) >= {check.id for check in all_checks()}
         return str(found["memory.total"]["cause"])
 
     assert cause(memory_min_gb=900) == "drift"
@@ -118,8 +121,8 @@ def test_what_changed_the_host_or_the_repository(workplace: Workplace, sshd: Ssh
 # Each is a host of one and the same run: standing, pattern of the reason.
 BAD = {
     "closed": ("unreachable", r"^Could not connect \("),
-    "silent": ("unreachable", r"^connecting: no answer within 8 s"),
-    "hangs": ("error", r"^reading: no answer within 8 s"),
+    "silent": ("unreachable", r"^connecting: no answer within 9 s"),
+    "hangs": ("error", r"^reading: no answer within 9 s"),
     "garbage": ("error", "^the host's reply is not whole"),
     "no login": ("error", "it said: This account is currently not available.$"),
     "no /tmp": ("error", "^the reading failed: mktemp: "),
@@ -165,8 +168,8 @@ def mixed(
     assert set(hosts) == {*BAD, "good", "drift", "good too"}
     place.inventory({name: {"ssh_hostname": GOOD, **data} for name, data in hosts.items()})
     began = time.monotonic()
-    run = place.gpuhost("drift", "inventory.py", "--json", "--timeout", "8")
-    assert time.monotonic() - began < 40
+    run = place.gpuhost("drift", "inventory.py", "--json", "--timeout", "9")
+    assert time.monotonic() - began < 55
     assert not (place.path / "unknown").exists(), "a key was accepted"
     return run
 
@@ -194,39 +197,42 @@ def test_the_deadline_of_the_run(workplace: Workplace, sshd: Sshd) -> None:
     )
     began = time.monotonic()
     run = workplace.gpuhost(
-        "drift", str(inventory), "--json", "--deadline", "6", "--timeout", "100"
+        "drift", str(inventory), "--json", "--deadline", "15", "--timeout", "100"
     )
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 55
     assert (run.exit, run.document["interrupted"]) == (3, False)
     assert run.host(GOOD)["findings"]
-    assert run.host(OTHER)["reason"] == "the run's limit of 6 s was reached before it was done"
+    assert run.host(OTHER)["reason"] == "the run's limit of 15 s was reached before it was done"
 
 
 def test_interrupted(workplace: Workplace, sshd: Sshd) -> None:
     """Ctrl-C: what is known so far is shown, and is no run to compare with."""
-    answered, started = (workplace.path / name for name in ("answered", "started"))
-    good = f"{blank(sshd, 'drift-interrupted')}; touch {answered}"
     inventory = workplace.inventory(
-        {GOOD: sshd.login(good), OTHER: sshd.login(f"touch {started}; exec sleep 600")}
+        {
+            GOOD: sshd.login(blank(sshd, "drift-interrupted")),
+            OTHER: sshd.login("exec sleep 600"),
+        }
     )
     outputs = ["--history", "runs", "--metrics", "gpuhost.prom", "--html", "drift.html"]
+    # On a terminal it says when it is done with a host: then the interruption comes.
+    ours, its = pty.openpty()
     process = subprocess.Popen(
         [GPUHOST, "drift", inventory, "--json", "--timeout", "100", *outputs],
         cwd=workplace.path,
-        env=workplace.environment(),
+        env={**workplace.environment(), "TERM": "xterm", "COLUMNS": "120"},
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stderr=its,
         text=True,
     )
-    deadline = time.monotonic() + 40
-    while not (answered.exists() and started.exists()):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    # What was sent is read and judged a moment later.
-    time.sleep(3)
+    os.close(its)
+    said, deadline = b"", time.monotonic() + 60
+    while b"1/2 hosts" not in said:
+        assert time.monotonic() < deadline, said
+        said += said_on(ours, 0.1)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=20)
-    assert (process.returncode, err) == (130, "")
+    out, _ = process.communicate(timeout=30)
+    os.close(ours)
+    assert process.returncode == 130
     found = json.loads(out)
     assert (found["exit"], found["interrupted"]) == (130, True)
     first, second = found["hosts"]
