@@ -59,18 +59,25 @@ def settings_then(values: Mapping[str, Any], declared: Settings) -> Settings | N
 
 
 def document(
-    before: Applied | None, declared: Settings, findings: Iterable[Finding], *, at: int, by: str
+    before: Applied | None,
+    declared: Settings,
+    findings: Iterable[Finding],
+    *,
+    at: int,
+    by: str,
+    facts: Mapping[str, Any] | None = None,
 ) -> str | None:
     """The record's new text; None: what it has is as good.
 
     What fails now keeps the settings by which it was ok last.
 
     + at: epoch seconds, by the host's clock
+    + facts: what nobody declares and a later reading is compared with; None: as before
     """
     now = kept(declared)
     by_id = _by_id(before) if before else {}
     by_id |= {one.id: now for one in findings if one.status in GOOD}
-    return _text(before, by_id, at=at, by=by)
+    return _text(before, by_id, facts, at=at, by=by)
 
 
 def document_without(before: Applied | None, nouns: frozenset[str]) -> str | None:
@@ -80,7 +87,7 @@ def document_without(before: Applied | None, nouns: frozenset[str]) -> str | Non
     by_id = {
         id: values for id, values in _by_id(before).items() if id.partition(".")[0] not in nouns
     }
-    return _text(before, by_id, at=before.at, by=before.by)
+    return _text(before, by_id, None, at=before.at, by=before.by)
 
 
 def _by_id(record: Applied) -> dict[str, Mapping[str, Any]]:
@@ -88,14 +95,24 @@ def _by_id(record: Applied) -> dict[str, Mapping[str, Any]]:
 
 
 def _text(
-    before: Applied | None, by_id: Mapping[str, Mapping[str, Any]], *, at: int, by: str
+    before: Applied | None,
+    by_id: Mapping[str, Mapping[str, Any]],
+    facts: Mapping[str, Any] | None,
+    *,
+    at: int,
+    by: str,
 ) -> str | None:
+    remembered = before.facts if before else {}
+    facts = remembered if facts is None else facts
     settings: list[Mapping[str, Any]] = []
     for values in by_id.values():
         if values not in settings:
             settings.append(values)
     places = {id: settings.index(values) for id, values in by_id.items()}
-    if before and by_id == _by_id(before):
+    if before and by_id == _by_id(before) and facts == remembered:
         return None
-    record = {"format": FORMAT, "at": at, "by": by, "settings": settings, "findings": places}
+    record = {
+        **{"format": FORMAT, "at": at, "by": by, "settings": settings, "findings": places},
+        **({"facts": facts} if facts else {}),
+    }
     return json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False) + "\n"

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pyinfra import host
 
 from gpuhost.applied import document, document_without
+from gpuhost.checks.apt_sources import on_record
 from gpuhost.checks.registry import run_checks
 from gpuhost.operations.commands import put
 from gpuhost.operations.reading import Commands, operation, read
@@ -31,7 +32,9 @@ def recorded(declared: Settings) -> Commands:
     """
     now = read(declared)
     findings = run_checks(now, declared)
-    text = document(now.applied, declared, findings, at=now.system.now, by=who())
+    text = document(
+        now.applied, declared, findings, at=now.system.now, by=who(), facts=on_record(now)
+    )
     if text is None:
         host.noop("the record of what is applied is up to date")
         return

@@ -20,7 +20,7 @@ from gpuhost.runner.lock import Locked, attempt, lock
 from gpuhost.runner.log import Log
 from gpuhost.runner.paths import AppPaths
 from gpuhost.runner.places import located, resolved
-from gpuhost.runner.plan import BadPlan, Backup, Postgres
+from gpuhost.runner.plan import Backup, BadPlan, Postgres
 from gpuhost.runner.release import Release
 from gpuhost.runner.stored import Item, Manifest
 

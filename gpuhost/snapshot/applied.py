@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from gpuhost.snapshot.probes import Probes
@@ -21,12 +21,14 @@ class Applied:
     + by: who provisioned it, user@machine
     + settings: those that were declared when something became as declared
     + findings: id of a check -> the place in `settings` of those by which it was ok
+    + facts: what was so then, though nobody declared it
     """
 
     at: int
     by: str
     settings: tuple[Mapping[str, Any], ...]
     findings: Mapping[str, int]
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     def settings_of(self, id: str) -> Mapping[str, Any] | None:
         """With which settings the check was last ok; None: it never was."""
@@ -48,6 +50,7 @@ class Applied:
             findings = {str(id): int(place) for id, place in document["findings"].items()}
             if not all(0 <= place < len(settings) for place in findings.values()):
                 return None
-            return cls(int(document["at"]), str(document["by"]), settings, findings)
+            facts = dict(document.get("facts", {}))
+            return cls(int(document["at"]), str(document["by"]), settings, findings, facts)
         except (LookupError, TypeError, ValueError, AttributeError):
             return None
