@@ -18,6 +18,8 @@ from gpuhost.snapshot.apps import Apps, Release
 
 # Nothing is built: what it takes is to load, twice if it fails.
 LIMIT_SECONDS = 4 * 3600
+# As much of a commit as git itself shows.
+LEAST_OF_A_REVISION = 7
 
 
 @operation()
@@ -28,8 +30,9 @@ def rolled_back(app: str, declared: Settings, release: str | None = None) -> Com
 
     + app: its name
     + declared: the settings of this host
-    + release: which, as `gpuhost releases` lists them; None: the last verified one before this, or
-      the current one where the last attempt left nothing running
+    + release: which, as `gpuhost releases` lists them, or its revision, which is the same on every
+      host; None: the last verified one before this, or the current one where the last attempt left
+      nothing running
 
     **Example:**
 
@@ -70,21 +73,24 @@ def _from_and_to(apps: Apps, app: str, wanted: str | None) -> tuple[Release | No
     running = None if is_down(known) else current
     verified = [one for one in known.releases if one.verified]
     if wanted is not None:
-        target = next((one for one in verified if one.id == wanted), None)
+        target = next((one for one in verified if _is(one, wanted)), None)
         there = ", ".join(one.id for one in verified)
         if target is None:
             raise Refused([f"{wanted} is no verified release of it; there are: {there}"])
         return running, target
     if running is None:
         return None, current
-    # Newest first; what was rolled back to is what it was before, not something older.
-    older = (
-        one for one in verified if one.id < current.id and _original(one) != _original(current)
-    )
-    target = next(older, None)
-    if target is None:
+    # What was rolled back to is as old as it was: once more goes further back, and never to what
+    # was fled from.
+    older = [one for one in verified if _original(one) < _original(current)]
+    if not older:
         raise Refused(["there is no verified release before the current one"])
-    return running, target
+    return running, max(older, key=_original)
+
+
+def _is(release: Release, wanted: str) -> bool:
+    is_revision = len(wanted) >= LEAST_OF_A_REVISION and release.revision.startswith(wanted)
+    return release.id == wanted or is_revision
 
 
 def _original(release: Release) -> str:

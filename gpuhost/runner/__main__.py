@@ -171,7 +171,7 @@ def _arguments() -> argparse.Namespace:
     verb("resume", resume)
     rolling = verb("rollback", rolled_back)
     rolling.add_argument("id")
-    rolling.add_argument("--to", default="")
+    rolling.add_argument("--to", required=True)
     rolling.add_argument("--by", required=True)
     verb("backup", backed_up)
     restoring = verb("restore", restored)

@@ -21,11 +21,11 @@ class NoTarget(ValueError):
 def prepare(app: AppPaths, new_id: str, to: str, by: str) -> None:
     """The directory of a rollback, a copy of the release it brings back.
 
-    + to: that release; "": the last verified one before the current
+    + to: that release
 
     Raises NoTarget, or BadPlan.
     """
-    target = app.release(to or _before_current(app))
+    target = app.release(to)
     found = read(target.result)
     if found is None or found.state != VERIFIED:
         known = ", ".join(verified(app)) or "none"
@@ -51,16 +51,3 @@ def verified(app: AppPaths) -> list[str]:
     homes = sorted(path for path in app.releases.glob("*") if not path.name.startswith("."))
     results = ((path.name, read(path / "result.json")) for path in homes)
     return [name for name, found in results if found and found.state == VERIFIED]
-
-
-def _before_current(app: AppPaths) -> str:
-    """The newest verified release that is other than what runs now."""
-    if not app.current.exists():
-        raise NoTarget("nothing was released yet")
-    running = load(app.current / "plan.json")
-    for name in reversed(verified(app)):
-        plan = load(app.release(name).plan)
-        is_same = (plan.rollback_of or plan.id) == (running.rollback_of or running.id)
-        if name < app.current.resolve().name and not is_same:
-            return name
-    raise NoTarget("there is no verified release before the current one")

@@ -36,9 +36,12 @@ def _apps(*releases: Release, **more: Any) -> Apps:
         ([_release("3"), _release("2", BAD), _release("1")], None, "1"),
         ([_release("4", BAD), _release("3"), _release("2", None), _release("1")], None, "1"),
         ([_release("3"), _release("2"), _release("1")], "1", "1"),
-        # A rollback's own copy is what it was copied from: once more goes further back.
-        ([_release("4", of="2"), _release("3"), _release("2"), _release("1")], None, "3"),
+        # A rollback's own copy is what it was copied from: once more goes further back, not to what
+        # was fled from.
+        ([_release("4", of="2"), _release("3"), _release("2"), _release("1")], None, "1"),
         ([_release("3", of="2"), _release("2"), _release("1")], None, "1"),
+        ([_release("5"), _release("4", of="2"), _release("3"), _release("2")], None, "3"),
+        ([_release("3"), _release("2"), _release("1")], "revision of 1", "1"),
         ([_release("2"), _release("1")], "2", "2"),
     ],
 )
@@ -86,6 +89,8 @@ def test_what_did_not_come_back_is_brought_back(
         (_apps(_release("1", BAD)), None, "no release of it was ever verified on this host"),
         (_apps(_release("2"), _release("1", BAD)), None, "there is no verified release before"),
         (_apps(_release("2"), _release("1", BAD)), "1", "1 is no verified release of it; .*: 2$"),
+        (_apps(_release("2", of="1")), None, "there is no verified release before"),
+        (_apps(_release("2")), "revisi", "revisi is no verified release of it; there are: 2"),
         (_apps(_release("2")), "nothing", "nothing is no verified release of it; there are: 2"),
         (
             _apps(_release("2"), at_work=True, attempt=Attempt("restore", "b1", "ann@desk")),

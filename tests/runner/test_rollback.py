@@ -30,7 +30,7 @@ def test_it_has_the_images_of_the_other_and_none_of_its_doings(app: App) -> None
     images = {"images": {"web": "sha256:1"}, "tags": {"web": "gpuhost/app/web:1"}}
     old.remember(**images, backup="b", gap_s=3.0, directories={"data": Owned(0, 0, 0o755)})
     verified(app.release(NEW, is_current=True))
-    prepare(app.paths, BACK, "", "ada")
+    prepare(app.paths, BACK, OLD, "ada")
     back = Release.open(app.paths, BACK)
     assert (back.record, back.plan.rollback_of) == (Record(**images), OLD)
 
