@@ -14,6 +14,7 @@ from gpuhost.app.errors import BadApp
 from gpuhost.checks.app import preflight
 from gpuhost.checks.app.registry import Proposal
 from gpuhost.checks.finding import Finding, Status
+from gpuhost.checks.released import mended_by_a_release
 from gpuhost.outputs.table import plain
 from gpuhost.release.bundle import Bundle, bundle
 from gpuhost.release.deliver import Start, resume_unit
@@ -48,6 +49,7 @@ class Draft:
     """A release of an app on one host.
 
     + state: the app as the host has it; None: never released there
+    + changed: what somebody has changed there since, which a release of the same puts right
     """
 
     wanted: Wanted
@@ -56,6 +58,7 @@ class Draft:
     texts: Texts
     state: AppState | None
     services: tuple[str, ...]
+    changed: tuple[Finding, ...] = ()
 
     @property
     def is_unchanged(self) -> bool:
@@ -71,6 +74,7 @@ class Draft:
             and state.given.sha256 == self.wanted.given.sha256()
             and state.attempt is None
             and not is_down(state)
+            and not self.changed
         )
 
     @property
@@ -87,6 +91,7 @@ class Draft:
             f"{self.plan.app}: {change}; "
             f"{self.choice.sentence}; "
             f"services: {', '.join(self.services)}"
+            + "".join(f"; {one.id}: {one.actual}" for one in self.changed)
         )
 
     def start(self, now: Snapshot) -> Start:
@@ -144,6 +149,9 @@ def draft(wanted: Wanted, now: Snapshot, declared: Settings) -> Draft:
                 state,
                 _services(wanted, now, choice, declared),
             )
+            if drawn.is_unchanged:
+                changed = mended_by_a_release(now, declared, app.name)
+                drawn = replace(drawn, changed=changed)
     except BadApp as error:
         wrong += error.lines
     except NotRead as error:

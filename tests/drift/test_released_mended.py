@@ -1,0 +1,75 @@
+"""What was changed on the host is put right by releasing the same once more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gpuhost.checks.released import mended_by_a_release
+from gpuhost.release.draft import Draft, draft
+from gpuhost.release.secrets import Given, Hidden
+from gpuhost.release.source import Resolved
+from gpuhost.release.wanted import Wanted
+from tests.drift.released import Case, case
+
+GIVEN = Given({"TOKEN": Hidden("a-long-secret")})
+REVISION = "1f" * 20
+
+
+def drawn(edits: dict[str, Any], directory: Path) -> Draft:
+    made = case(edits, directory)
+    assert made.file.app
+    wanted = Wanted(made.file.app, GIVEN, Resolved(REVISION))
+    return draft(wanted, made.now, made.declared)
+
+
+def given(edits: dict[str, Any]) -> dict[str, Any]:
+    """The same, with the secrets that the release came with."""
+    sha = {"apps 0 given sha256": GIVEN.sha256()}
+    return {**edits, "edit": {**edits.get("edit", {}), **sha}}
+
+
+def mended(made: Case) -> list[str]:
+    return [one.id for one in mended_by_a_release(made.now, made.declared, "tts")]
+
+
+def test_as_verified_it_is_no_change(tmp_path: Path) -> None:
+    assert drawn(given({}), tmp_path).is_unchanged
+
+
+CHANGED = {
+    "app.tts.files": {"apps 0 details files 0 state": "changed"},
+    "app.tts.site": {"apps 0 details files 2 state": "missing"},
+    "app.tts.images": {"containers 0 image": "sha256:dddddddddddddddd"},
+    "app.tts.containers": {"containers 1": None},
+    "app.tts.ports": {"containers 0 declared": {}},
+    "app.tts.certificate": {"apps 0 details certificate there": False},
+}
+
+
+@pytest.mark.parametrize("id", CHANGED)
+def test_what_a_release_puts_right_is_a_change(id: str, tmp_path: Path) -> None:
+    found = drawn(given({"edit": CHANGED[id]}), tmp_path)
+    assert not found.is_unchanged
+    assert f"; {id}: " in found.sentence
+    assert mended(case({"edit": CHANGED[id]}, tmp_path)) == [id]
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        {"containers 0 health": "unhealthy"},
+        {"containers 1 oom_killed": True},
+        {"units gpuhost-backup-tts.timer": None},
+        # nginx has to be told, not the app.
+        {"apps 0 details listens": [80, 443, 8443]},
+        # There is no newer one by itself.
+        {"apps 0 details certificate there": False, "apps 0 details site certificate": "files"},
+        {"engine_started": 1795399990, "containers 1 state": "exited"},
+        {"probes": {"docker_inspect": {"rc": None}}},
+    ],
+)
+def test_what_it_does_not_put_right_is_none(edit: dict[str, Any], tmp_path: Path) -> None:
+    assert drawn(given({"edit": edit}), tmp_path).is_unchanged
