@@ -1,5 +1,6 @@
 # make setup    the environment for `pyinfra` and `gpuhost`, in .venv
 # make demo     one disposable host, from blank to verified, broken and mended again
+# make bench    how fast it is, side by side with others (PARTS=loopback: one part): docs/performance.md
 # make test     all tests but the slow ones (make unit: the fast part; make test-all: the matrix and the VM too)
 SHELL := /bin/sh
 PYTHON ?= python3
@@ -8,7 +9,7 @@ BIN := .venv/bin
 WORKERS ?= 3
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: setup dev demo test unit lab test-all lint docs lock clean
+.PHONY: setup dev demo test unit lab test-all lint docs lock bench clean
 
 setup: .venv/.setup
 dev: .venv/.dev
@@ -34,6 +35,15 @@ dev: .venv/.dev
 demo: .venv/.dev
 	@$(BIN)/python -m tests.lab.demo
 
+# What it is compared with has an environment of its own.
+.venv-bench/.done: requirements-bench.txt .venv/bin/python
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.txt
+	@touch $@
+
+bench: .venv/.dev .venv-bench/.done
+	@$(BIN)/python -m bench $(PARTS)
+
 unit: .venv/.dev
 	$(PYTEST) -m "not slow and not lab and not matrix and not vm" tests
 
@@ -58,6 +68,7 @@ lock: .venv/.dev
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile -q --universal --python-version 3.10 --generate-hashes --no-annotate --no-header --no-emit-index-url pyproject.toml --extra setup -o requirements.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.10 --generate-hashes --no-annotate --no-header --no-emit-index-url pyproject.toml --extra setup --extra dev -o requirements-dev.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.10 --generate-hashes --no-annotate --no-header --no-emit-index-url --group pyproject.toml:bench -o requirements-bench.txt
 
 clean:
-	rm -rf .venv build dist *.egg-info
+	rm -rf .venv .venv-bench build dist *.egg-info

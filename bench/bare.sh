@@ -1,0 +1,97 @@
+# From a blank Debian 13 with a card to a GPU container host, as somebody in a hurry writes it down: the packages,
+# files and commands that deploys/gpu_host.py brings, in the order that is fastest; nothing is looked at before,
+# verified after, undone on failure or kept for the next run.
+#   bare.sh DOCKER_REPOSITORY TOOLKIT_REPOSITORY
+# shellcheck shell=sh
+set -eu
+docker=$1 toolkit=$2
+export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1
+install() { apt-get -q -y --no-install-recommends install "$@"; }
+# shellcheck disable=SC1091
+. /etc/os-release
+
+# The repositories and their keys, then everything that comes from apt at once.
+mkdir -p /etc/apt/keyrings
+curl -fsS "$docker/linux/debian/gpg" >/etc/apt/keyrings/docker.asc
+curl -fsS "$toolkit/gpgkey" >/etc/apt/keyrings/nvidia-container-toolkit.asc
+cat >/etc/apt/sources.list.d/docker.sources <<END
+Types: deb
+URIs: $docker/linux/debian
+Suites: $VERSION_CODENAME
+Components: stable
+Signed-By: /etc/apt/keyrings/docker.asc
+END
+cat >/etc/apt/sources.list.d/nvidia-container-toolkit.sources <<END
+Types: deb
+URIs: $toolkit/stable/deb/$(dpkg --print-architecture)
+Suites: /
+Signed-By: /etc/apt/keyrings/nvidia-container-toolkit.asc
+END
+apt-get -q -y update
+install docker-ce docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin \
+    nvidia-container-toolkit nvidia-container-toolkit-base libnvidia-container-tools libnvidia-container1 \
+    ufw unattended-upgrades
+apt-mark hold nvidia-container-toolkit nvidia-container-toolkit-base libnvidia-container-tools libnvidia-container1
+
+# The host's name, security updates, the driver kept loaded.
+getent hosts "$(uname -n)" >/dev/null || echo "127.0.1.1 $(uname -n)" >>/etc/hosts
+cat >/etc/apt/apt.conf.d/60updates <<'END'
+APT::Periodic::Update-Package-Lists "1";
+APT::Periodic::Unattended-Upgrade "1";
+Unattended-Upgrade::Package-Blacklist { "nvidia-"; "libnvidia-"; "docker-"; "containerd"; };
+END
+systemctl enable --now apt-daily.timer apt-daily-upgrade.timer
+cat >/etc/systemd/system/persistence.service <<'END'
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/usr/bin/nvidia-smi -pm 1
+[Install]
+WantedBy=multi-user.target
+END
+systemctl daemon-reload
+systemctl enable --now persistence.service
+
+# The engine, and a GPU in a container.
+cat >/etc/docker/daemon.json <<'END'
+{
+    "log-driver": "json-file", "log-opts": {"max-size": "10m", "max-file": "3"}, "live-restore": true,
+    "runtimes": {"nvidia": {"args": [], "path": "nvidia-container-runtime"}}
+}
+END
+dockerd --validate --config-file=/etc/docker/daemon.json
+systemctl enable docker.service
+systemctl restart docker.service
+docker info >/dev/null
+mkdir -p /var/run/cdi
+nvidia-ctk cdi generate --output=/var/run/cdi/nvidia.yaml
+root=$(mktemp -d)
+mkdir -p "$root/etc" "$root/tmp" "$root/var" "$root/usr/bin" "$root/usr/sbin" "$root/usr/lib" "$root/usr/lib64"
+for folder in bin sbin lib lib64; do ln -s "usr/$folder" "$root/$folder"; done
+dpkg -L "libc6:$(dpkg --print-architecture)" | grep -E '/(ld-linux[^/]*|lib(c|m|dl|pthread|rt)\.so\.[0-9]+)$' \
+    | while read -r file; do mkdir -p "$root${file%/*}" && cp -L "$file" "$root$file"; done
+cp -RL /etc/debian_version /etc/ld.so.conf /etc/ld.so.conf.d "$root/etc/"
+ldconfig -r "$root"
+tar -C "$root" -cf - . | docker import -c 'ENV NVIDIA_DRIVER_CAPABILITIES=compute,utility' - gpu-test
+docker run --rm --network none --pull never --gpus all --entrypoint nvidia-smi gpu-test -L
+
+# The firewall, for containers' ports too.
+ufw default deny incoming
+ufw allow proto tcp from any to any port 22
+ufw allow in on docker+ from any to any
+ufw allow in on br-+ from any to any
+ufw --force enable
+for tables in iptables-restore ip6tables-restore; do
+    $tables --noflush <<'END'
+*filter
+:PUBLISHED - [0:0]
+-A PUBLISHED -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
+-A PUBLISHED -i docker+ -j RETURN
+-A PUBLISHED -i br-+ -j RETURN
+-A PUBLISHED -m conntrack --ctstate DNAT -j DROP
+-A PUBLISHED -o docker+ -j DROP
+COMMIT
+END
+done
+iptables -I FORWARD -j PUBLISHED
+ip6tables -I FORWARD -j PUBLISHED

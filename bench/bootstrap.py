@@ -1,0 +1,53 @@
+"""A blank host to a ready one, against a bare script with the same packages, files and commands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bench import lab
+from bench.machine import machine
+from bench.measure import Contender, Sample, bin, in_turn, timed
+from bench.openssh import SAME_EXCHANGE
+from bench.result import Goal, Result, Table
+from tests.e2e.commands import ROOT
+from tests.lab.hosts import LabHost
+
+ROUNDS = 3
+BARE = Path(__file__).with_name("bare.sh")
+OURS, SCRIPT = "pyinfra deploys/gpu_host.py", "ssh sh -s <bare.sh"
+
+
+def bootstrap() -> Result:
+    host = lab.blank_host()
+    contenders = [
+        Contender(OURS, _provisioned, host.reset),
+        Contender(SCRIPT, lambda: _scripted(host), host.reset),
+    ]
+    found = in_turn(contenders, ROUNDS)
+    ratio = found[OURS].seconds / found[SCRIPT].seconds
+    rows = [(name, f"{one.seconds:.1f} s", f"{one.cpu:.1f} s") for name, one in found.items()]
+    return Result(
+        part="bootstrap",
+        title="A blank host to a ready one",
+        machine=machine(),
+        tables=(Table(("", "wall", "CPU here"), tuple(rows)),),
+        goals=(Goal("first bootstrap: wall against the bare script", ratio, "<=", 1.2),),
+        notes=(
+            "One lab host, Debian 13 with a simulated card, blank again before each time. "
+            "Debian's packages come from its archive, Docker's and NVIDIA's are the lab's "
+            "stand-ins on this machine. The script (bench/bare.sh) looks at nothing before and "
+            "verifies nothing after.",
+        ),
+    )
+
+
+def _provisioned() -> Sample:
+    return timed([bin("pyinfra"), *lab.DEPLOY], cwd=ROOT, env=lab.ENVIRONMENT)
+
+
+def _scripted(host: LabHost) -> Sample:
+    base = lab.lab().save().repository.base
+    words = [f"{base}/docker-ce", f"{base}/libnvidia-container"]
+    # Keys are exchanged as pyinfra does it; here it is no part of what is compared.
+    ssh = ["ssh", f"-oKexAlgorithms={SAME_EXCHANGE}", *lab.login(host).line().split()]
+    return timed([*ssh, "sh", "-s", "--", *words], stdin=BARE)

@@ -1,0 +1,93 @@
+"""What one reading costs the host that is read: CPU in all, and which part of it takes how much."""
+
+from __future__ import annotations
+
+import base64
+import io
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from shlex import quote
+from statistics import median
+
+from bench import lab
+from bench.machine import machine
+from bench.measure import Broken, console
+from bench.result import Goal, Result, Table
+
+ROUNDS = 7
+SHOWN = 12
+HERE = Path(__file__).with_name("on_host")
+# Where the collector starts a part's command, and the same with a measure around the command.
+START = 'timeout -k 1 "$limit" "$@" '
+MEASURED = 'timeout -k 1 "$limit" python3 -I -S "$PART" "$work/$name.cpu" "$@" '
+# A command on the host, and what it reads: what it wrote on stdout and on stderr.
+Ask = Callable[[str, str], tuple[str, str]]
+
+
+def collector() -> Result:
+    hosts = lab.ready_hosts(2)
+    text, host = lab.collector(hosts), hosts[-1]
+
+    def ask(command: str, given: str) -> tuple[str, str]:
+        done = host.run(command, stdin=given.encode(), timeout=300)
+        return done.stdout, done.stderr
+
+    return measured(ask, text, f"a lab host, Debian {host.state.release}, with a simulated card")
+
+
+def measured(ask: Ask, text: str, where: str) -> Result:
+    """One reading after the other, first whole, then part by part."""
+    console.print(f"the collector on {where}")
+    whole = [_whole(ask, text) for _ in range(ROUNDS)]
+    parts = [_parts(ask, text) for _ in range(ROUNDS)]
+    cpu, wall = (median(one[place] for one in whole) / 1e6 for place in (0, 1))
+    costs = {name: median(one.get(name, 0) for one in parts) / 1e6 for name in parts[0]}
+    ranked = sorted(costs.items(), key=lambda one: -one[1])
+    rest = max(0.0, cpu - sum(costs.values()))
+    rows = [*ranked[:SHOWN], (f"{len(ranked[SHOWN:])} more", sum(one for _, one in ranked[SHOWN:]))]
+    rows.append(("the shells, timeout, tar, gzip, base64", rest))
+    return Result(
+        part="collector",
+        title="What a reading costs the host",
+        machine=machine(),
+        tables=(
+            Table(("", "wall", "CPU"), (("the whole reading", f"{wall:.2f} s", f"{cpu:.2f} s"),)),
+            Table(
+                ("part", "CPU", "share"),
+                tuple((name, f"{1000 * one:.1f} ms", f"{one / cpu:.0%}") for name, one in rows),
+            ),
+        ),
+        goals=(Goal("CPU of a reading on the host", cpu, "<", 0.5, " s"),),
+        notes=(
+            f"On {where}. CPU is the sum over every process of the reading, those included that "
+            "its shells leave behind. Parts are measured in readings of their own, with a measure"
+            " around each command.",
+        ),
+    )
+
+
+def _whole(ask: Ask, text: str) -> tuple[int, int]:
+    """CPU and wall time, in microseconds."""
+    program = (HERE / "whole.py").read_text()
+    _, said = ask(f"python3 -I -S -c {quote(program)}", text)
+    cpu, wall = said.split()[-2:]
+    return int(cpu), int(wall)
+
+
+def _parts(ask: Ask, text: str) -> dict[str, int]:
+    """CPU of each part's command, in microseconds."""
+    if text.count(START) != 1:
+        raise Broken("the collector starts its parts otherwise than this knows")
+    program = base64.b64encode((HERE / "part.py").read_bytes()).decode()
+    head = f"PART=$(mktemp); export PART; echo {program} | base64 -d >$PART; trap 'rm $PART' EXIT\n"
+    # The collector's own end takes the place of that trap, so it is done in a shell around it.
+    out, _ = ask(f"{head} sh", text.replace(START, MEASURED))
+    packed = base64.b64decode("".join(out.split()))
+    with tarfile.open(fileobj=io.BytesIO(packed), mode="r:gz") as archive:
+        found = {
+            member.name.removeprefix("./").removesuffix(".cpu"): archive.extractfile(member)
+            for member in archive.getmembers()
+            if member.name.endswith(".cpu")
+        }
+        return {name: int(file.read()) for name, file in found.items() if file}

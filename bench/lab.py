@@ -1,0 +1,103 @@
+"""Hosts of the lab, made ready as a user makes them ready; booted once for all parts of a run."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from bench.measure import Broken, bin, console, timed
+from bench.openssh import Login
+from gpuhost.declaration import Layer, declare
+from gpuhost.request import request_for
+from gpuhost.settings import Settings
+from gpuhost.snapshot.transport import script
+from tests.e2e.commands import ROOT
+from tests.lab.hosts import LabHost
+from tests.lab.images import RELEASES
+from tests.lab.inventory import settings
+from tests.lab.lab import Lab, Wanted, down
+from tests.lab.process import this_process
+
+LAB = os.environ.get("GPUHOST_LAB") or "bench"
+INVENTORY = "inventories/lab.py"
+CARD = "p40"
+HOSTS = 10
+DEPLOY = ("-y", INVENTORY, "deploys/gpu_host.py")
+ENVIRONMENT = {"GPUHOST_LAB": LAB, "PYINFRA_PROGRESS": "off"}
+# What Ansible's modules for apt need on a host, and gpuhost does not.
+FOR_ANSIBLE = "python3-apt"
+
+
+@dataclass
+class _Booted:
+    lab: Lab | None = None
+
+
+_booted = _Booted()
+
+
+def lab() -> Lab:
+    if _booted.lab is None:
+        _booted.lab = Lab(LAB, owner=this_process())
+    return _booted.lab
+
+
+def take_down() -> None:
+    """What this run has booted, if it has."""
+    if _booted.lab is not None:
+        down(LAB)
+        _booted.lab = None
+
+
+def blank_host() -> LabHost:
+    """One that nobody has made ready, alone in its lab."""
+    take_down()
+    (host,) = lab().boot(Wanted("bench-blank", "trixie", card=CARD))
+    return host
+
+
+def ready_hosts(count: int = HOSTS) -> list[LabHost]:
+    """So many hosts, Debian 12 and 13 in turn, on which every check is ok.
+
+    One of each release is made ready from nothing; the others begin with its disks.
+    """
+    there = list(lab().hosts.values())
+    if len(there) == count and all(host.name.startswith("ready-") for host in there):
+        return there
+    take_down()
+    firsts = lab().boot(*(Wanted(f"ready-{release}-1", release, CARD) for release in RELEASES))
+    _provision()
+    for host in firsts:
+        host.run(f"DEBIAN_FRONTEND=noninteractive apt-get -q -y install {FOR_ANSIBLE}", timeout=600)
+    kept = {host.state.release: host.snapshot("ready") for host in firsts}
+    turns = range(2, count // len(RELEASES) + 1)
+    more = [Wanted(f"ready-{release}-{turn}", release, CARD, kept[release])
+            for turn in turns for release in RELEASES]  # fmt: skip
+    lab().boot(*more)
+    _provision()
+    timed([bin("gpuhost"), "check", INVENTORY], cwd=ROOT, env=ENVIRONMENT)
+    return list(lab().hosts.values())
+
+
+def _provision() -> None:
+    console.print("making hosts ready: deploys/gpu_host.py")
+    timed([bin("pyinfra"), *DEPLOY], cwd=ROOT, env=ENVIRONMENT)
+
+
+def login(host: LabHost) -> Login:
+    state = host.state
+    return Login(state.address, state.port, state.user, state.key, state.known_hosts)
+
+
+def declared(host: LabHost) -> Settings:
+    """What the lab's inventory declares for a host."""
+    kept = lab().save()
+    return declare([Layer("the lab", settings(host.state, kept.repository))])
+
+
+def collector(hosts: list[LabHost]) -> str:
+    """The script that gpuhost sends to these hosts."""
+    requests = {request_for(declared(host)) for host in hosts}
+    if len(requests) != 1:
+        raise Broken("the lab's hosts are not declared alike")
+    return script(requests.pop())
