@@ -112,7 +112,11 @@ def _text(
     if before and by_id == _by_id(before) and facts == remembered:
         return None
     record = {
-        **{"format": FORMAT, "at": at, "by": by, "settings": settings, "findings": places},
+        "format": FORMAT,
+        "at": at,
+        "by": by,
+        "settings": settings,
+        "findings": places,
         **({"facts": facts} if facts else {}),
     }
     return json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False) + "\n"

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[1]
 CHECKS = {
-    "apt": 4,
+    "apt": 5,
     "build": 1,
     "disk": 5,
     "docker": 9,

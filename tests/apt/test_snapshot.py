@@ -136,7 +136,7 @@ def test_every_check_has_something_to_say(
             {"apt_sources": {"rc": rc, "out": listing}, "apt_releases": {"out": releases}},
         )
     )
-    assert len(run_checks(now, declared, ["apt"])) == 4
+    assert len(run_checks(now, declared, ["apt"])) == 5
 
 
 RECORDED = [p.stem for p in sorted(HOSTS.glob("*.yaml")) if "apt_sources" in probes(p.stem)]

@@ -1,0 +1,51 @@
+"""What the host remembers although nobody declared it."""
+
+from __future__ import annotations
+
+import json
+
+from gpuhost.applied import document, document_without
+from gpuhost.checks.apt_sources import FACT, on_record
+from gpuhost.checks.finding import Finding, Status
+from gpuhost.settings import Settings
+from gpuhost.snapshot import Snapshot
+from gpuhost.snapshot.applied import APPLIED, Applied
+from tests.recorded import probes
+
+GOOD = [Finding(Status.OK, id="swap.size")]
+FACTS = {FACT: ["/etc/apt/sources.list: deb http://example.com stable main (signed by any key)"]}
+
+
+def written(before: Applied | None, facts: dict[str, list[str]] | None) -> Applied | None:
+    text = document(before, Settings(), GOOD, at=1, by="ada@desk", facts=facts)
+    return None if text is None else Applied.read(probes("debian13", files={APPLIED: text}))
+
+
+def test_they_are_kept_and_written_anew_when_they_change() -> None:
+    first = written(None, FACTS)
+    assert first is not None and first.facts == FACTS
+    assert written(first, FACTS) is None
+    assert written(first, None) is None, "what cannot be read is as before"
+    second = written(first, {FACT: []})
+    assert second is not None and second.facts == {FACT: []}
+
+
+def test_they_outlive_a_noun() -> None:
+    first = written(None, FACTS)
+    text = document_without(first, frozenset({"swap"}))
+    assert text is not None
+    assert json.loads(text)["facts"] == FACTS
+
+
+def test_a_record_without_them_has_none() -> None:
+    first = written(None, None)
+    assert first is not None and first.facts == {}
+
+
+def test_the_hosts_sources() -> None:
+    facts = on_record(Snapshot(probes("debian13")))
+    assert facts is not None
+    assert [line.split(": ")[0] for line in facts[FACT]] == 2 * [
+        "/etc/apt/sources.list.d/debian.sources"
+    ]
+    assert on_record(Snapshot(probes("debian13", changed={"apt_sources": {"rc": None}}))) is None
