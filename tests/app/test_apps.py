@@ -150,6 +150,54 @@ def test_minerus_uploads_pass_nginx() -> None:
     assert request.body.endswith("\r\n\r\nHello world\r\n--gpuhost--\r\n")
 
 
+def test_every_service_of_z_pulse_is_asked_for() -> None:
+    """Those that stand behind others are proven by the others."""
+    app = load(PACKAGED / "z-pulse.yaml")
+    steps = app.block.verify.steps
+    inside = {one.service for step in steps if (one := step.log or step.command)}
+    assert inside == {"api-backend", "ingestion-worker", "ai-worker"}
+    urls = {step.health.url for step in steps if step.health}
+    assert {"http://127.0.0.1:3000/", "http://127.0.0.1:8080/"} <= urls
+    (request,) = [step.request for step in steps if step.request]
+    assert (request.method, request.url) == ("GET", "http://127.0.0.1:8000/api/reports/")
+
+
+def test_minerus_storage_is_used_without_a_key_in_an_argument() -> None:
+    (run,) = [
+        step.command.run[-1]
+        for step in load(PACKAGED / "mineru-api.yaml").block.verify.steps
+        if step.command and "get_storage" in step.command.run[-1]
+    ]
+    compile(run, "run", "exec")
+    assert "SECRET" not in re.sub(r'"MINERU_S3_SECRET_KEY"', "", run)
+
+
+@pytest.mark.parametrize("name", ["z-pulse", "voiceprint-api"])
+def test_images_may_be_built_elsewhere(name: str, tmp_path: Path) -> None:
+    """As its file says: without `source` and every `build`."""
+    written = yaml.safe_load((PACKAGED / f"{name}.yaml").read_text())
+    del written["x-gpuhost"]["source"], written["x-gpuhost"]["build"]
+    for service in written["services"].values():
+        service.pop("build", None)
+    path = tmp_path / f"{name}.yaml"
+    path.write_text(yaml.safe_dump(written))
+    app = load(path)
+    assert app.block.source is None
+    assert all(one.image and not one.build for one in app.compose.services.values())
+
+
+def test_what_is_exported_for_an_app_is_all_that_it_needs(app: App) -> None:
+    """By the first lines of its file."""
+    said = app.text.decode().partition("x-gpuhost:")[0]
+    exported = set(re.findall(r"([A-Z_]+)=", "".join(re.findall(r"#   export (.*)", said))))
+    needed = {
+        name
+        for name, secret in app.block.secrets.items()
+        if not (secret.generate or secret.value or secret.file or secret.command)
+    }
+    assert exported == needed
+
+
 def test_z_pulse_is_not_open() -> None:
     app = load(PACKAGED / "z-pulse.yaml")
     assert {published.partition(":")[0] for published in app.block.public} == {"reverse-proxy"}
@@ -178,13 +226,19 @@ def _places(value: object, place: tuple[str | int, ...]) -> list[tuple[str | int
     return [place, *(found for key, item in below for found in _places(item, (*place, key)))]
 
 
-def test_the_ten_lines_of_the_documents_are_an_app(tmp_path: Path) -> None:
+def test_what_the_documents_show_is_an_app(tmp_path: Path) -> None:
     text = (ROOT / "docs" / "apps.md").read_text()
     (whole,) = re.findall(r"```yaml\n(x-gpuhost:\n.*?)```", text, re.DOTALL)
     path = tmp_path / "tts.yaml"
     path.write_text(whole)
     assert list(load(path).compose.services) == ["app"]
     assert len(whole.partition("services:")[0].splitlines()) < 10
+    (images,) = re.findall(r"```yaml\n(x-gpuhost: .*?)```", text, re.DOTALL)
+    path.write_text(images)
+    app = load(path)
+    assert app.block.source is None
+    assert [one.build for one in app.compose.services.values()] == [None]
+    assert app.block.secrets["REGISTRY_TOKEN"].internal
     (secrets,) = re.findall(r"```yaml\n(secrets:\n.*?)```", text, re.DOTALL)
     indented = secrets.replace("\n  ", "\n    ")
     head = "services: {app: {image: 'a:1'}}\nx-gpuhost:\n  "

@@ -74,7 +74,7 @@ class Handler(BaseHTTPRequestHandler):
         return None
 
     def do_GET(self) -> None:
-        if own := self.get():
+        if (own := self.get()) is not None:
             self.answer(200, own)
         elif self.path == HOW.get("health", self.health_path):
             self.answer(200, {"revision": HOW.get("revision", 1), **self.health()}) if (
@@ -92,7 +92,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        if own := self.post(body.decode()):
+        if (own := self.post(body.decode())) is not None:
             self.answer(200, own)
         elif self.path == "/rows":
             self.keep(body.decode())

@@ -25,6 +25,8 @@ class Api(server.Handler):
             cursor.execute("INSERT INTO rows (text) VALUES (%s)", (text,))
 
     def get(self) -> object:
+        if self.path == "/api/reports/":
+            return [{"title": text} for text in self.rows()]
         if self.path == "/api/visits":
             return redis.from_url(os.environ["REDIS_URL"]).incr("visits")
         if self.path == "/api/feeds":

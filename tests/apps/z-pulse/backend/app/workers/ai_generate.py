@@ -3,4 +3,4 @@
 from app.workers.ingest import work
 
 if __name__ == "__main__":
-    work("reports")
+    work("AI Worker")

@@ -9,6 +9,8 @@ from shared.database import connect
 
 def work(name: str) -> None:
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    connect().close()
+    print(f"{name} started", flush=True)
     while True:
         connect().close()
         print(f"{name}: nothing to do", flush=True)
@@ -16,4 +18,4 @@ def work(name: str) -> None:
 
 
 if __name__ == "__main__":
-    work("ingestion")
+    work("Ingestion worker")
