@@ -4,8 +4,8 @@ pyinfra inventory.py deploys/rollback.py --data app=NAME
 pyinfra inventory.py deploys/rollback.py --data app=NAME --data release=ID
 pyinfra inventory.py deploys/rollback.py --data app=NAME --data release=REVISION
 
-`gpuhost releases inventory.py --app NAME` lists what there is to go back to. A revision (7 digits of
-it will do) names a release on all hosts; whoever runs it already is left as it is.
+`gpuhost releases inventory.py --app NAME` lists what there is to go back to. A revision (7 digits
+of it will do) names a release on all hosts; whoever runs it already is left as it is.
 """
 
 from gpuhost.host.app import asked_for, rolled_back
