@@ -44,7 +44,8 @@ CHANGED = {
     "app.tts.site": {"apps 0 details files 2 state": "missing"},
     "app.tts.images": {"containers 0 image": "sha256:dddddddddddddddd"},
     "app.tts.containers": {"containers 1": None},
-    "app.tts.ports": {"containers 0 declared": {}},
+    "app.tts.ports": {"containers 0 bound": {}},
+    "app.tts.backups": {"units gpuhost-backup-tts.timer": None},
     "app.tts.certificate": {"apps 0 details certificate there": False},
 }
 
@@ -62,7 +63,6 @@ def test_what_a_release_puts_right_is_a_change(id: str, tmp_path: Path) -> None:
     [
         {"containers 0 health": "unhealthy"},
         {"containers 1 oom_killed": True},
-        {"units gpuhost-backup-tts.timer": None},
         # nginx has to be told, not the app.
         {"apps 0 details listens": [80, 443, 8443]},
         # There is no newer one by itself.

@@ -17,7 +17,7 @@ from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
 
 # What releasing the same once more puts right.
-MENDED = ("containers", "files", "images", "ports", "site")
+MENDED = ("backups", "containers", "files", "images", "ports", "site")
 
 
 def all_released_checks() -> list[ReleasedCheck]:

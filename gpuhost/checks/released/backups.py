@@ -26,7 +26,7 @@ def backups(subject: Subject) -> Verdict:
     newest = _newest(state.backups)
     said = f"the newest is {newest.name}" if newest else "there is none"
     if not units.timer:
-        fix = f"systemctl enable --now {unit}.timer"
+        fix = f"systemctl enable --now {unit}.timer, or {subject.again}"
         return fail(schedule.every, f"{unit}.timer is not active; {said}", fix=fix)
     if units.running:
         return ok(f"one is being made; {said}", expected=schedule.every)

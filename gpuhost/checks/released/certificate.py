@@ -9,8 +9,8 @@ from gpuhost.checks.released.registry import Subject, released_check
 from gpuhost.snapshot.apps_details import Certificate
 
 DAY = 86400
-# certbot renews in the last third of a certificate's time, 30 days of 90: what is left of that is
-# its failure. The shorter ones that authorities give out now have the same shares.
+# certbot renews in the last third of a certificate's time, 30 days of 90. Of the shorter ones that
+# authorities give out now these are the shares of what is left when it ought to have done so.
 WARN_DAYS, WARN_SHARE = 28, 0.3
 FAIL_DAYS, FAIL_SHARE = 14, 0.15
 
@@ -28,15 +28,16 @@ def certificate(subject: Subject) -> Verdict:
         return unknown(f"{found.path}: {found.complaint}", fix=fix)
     left = found.ends - subject.now.system.now
     said = f"{found.path} {_until(found.ends, left)}"
-    if left < _least(found, FAIL_DAYS, FAIL_SHARE):
+    is_renewed = site.certificate == "acme"
+    if left < _least(found, FAIL_DAYS, FAIL_SHARE if is_renewed else None):
         return fail("more than a few days", said, fix=fix)
-    if left < _least(found, WARN_DAYS, WARN_SHARE):
+    if left < _least(found, WARN_DAYS, WARN_SHARE if is_renewed else None):
         return warn("a month", said, fix=fix)
     return ok(said)
 
 
-def _least(found: Certificate, days: int, share: float) -> float:
-    if found.starts is None or found.ends is None:
+def _least(found: Certificate, days: int, share: float | None) -> float:
+    if share is None or found.starts is None or found.ends is None:
         return days * DAY
     return min(days * DAY, (found.ends - found.starts) * share)
 

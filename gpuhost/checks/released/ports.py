@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from gpuhost.checks.finding import Verdict, fail, ok, skip
 from gpuhost.checks.released.registry import OLDER, Subject, released_check
 from gpuhost.snapshot import Snapshot
-from gpuhost.snapshot.apps_details import WantedService
 from gpuhost.snapshot.containers import Binding, Described
 
 LISTENING = re.compile(r"^(tcp|udp)\s+\S+\s+\d+\s+\d+\s+\S+:(\d{1,5})\s", re.MULTILINE)
@@ -34,29 +33,42 @@ def ports(subject: Subject) -> Verdict:
 
 def _published(subject: Subject) -> Iterator[str]:
     heard = None if _needs_no_socket(subject.now) else listening(subject.now)
-    for container, wants in subject.running:
-        yield from _declared_otherwise(container, wants)
-        for port in sorted(container.declared):
-            found = [one for one in container.bound if _is(one, port)]
-            if not found:
-                yield f"{container.name} does not have {port}"
-            elif heard is not None and not any((b.protocol, b.ports) in heard for b in found):
-                yield f"nobody listens on {port} of {container.name}"
+    for name, wants in subject.details.services.items():
+        own = [one for one in subject.containers if one.service == name]
+        declared = frozenset(map(Binding.parse, wants.ports))
+        yield from _undeclared(own, declared)
+        # What is being started again has none just then: app.NAME.restarts tells of it.
+        if wants.count and not wants.ends and all(one.state != "restarting" for one in own):
+            yield from _missing(name, declared, own, heard)
 
 
-def _declared_otherwise(container: Described, wants: WantedService) -> Iterator[str]:
-    wanted = frozenset(map(Binding.parse, wants.ports))
-    for port in sorted(wanted - container.declared):
-        yield f"{container.name} does not publish {port}"
-    for port in sorted(container.declared - wanted):
-        yield f"{container.name} publishes {port}, which nobody declared"
+def _undeclared(own: list[Described], declared: frozenset[Binding]) -> Iterator[str]:
+    for container in own:
+        for port in sorted(container.declared - declared if container.running else ()):
+            yield f"{container.name} publishes {port}, which nobody declared"
+
+
+def _missing(
+    name: str,
+    declared: frozenset[Binding],
+    own: list[Described],
+    heard: frozenset[tuple[str, str]] | None,
+) -> Iterator[str]:
+    has = [bound for one in own for bound in one.bound]
+    for port in sorted(declared):
+        found = [one for one in has if _is(one, port)]
+        if not found:
+            yield f"no container of {name} has {port}"
+        elif heard is not None and not any((b.protocol, b.ports) in heard for b in found):
+            yield f"nobody listens on {port} of {name}"
 
 
 def _is(bound: Binding, declared: Binding) -> bool:
     """Whether a port is the declared one, or of the declared range."""
     first, _, last = declared.ports.partition("-")
-    place = (bound.address, bound.protocol) == (declared.address, declared.protocol)
-    if not (place and first.isdecimal() and bound.ports.isdecimal()):
+    if (bound.address, bound.protocol) != (declared.address, declared.protocol):
+        return False
+    if not (first.isdecimal() and bound.ports.isdecimal()):
         return bound == declared
     return int(first) <= int(bound.ports) <= int(last if last.isdecimal() else first)
 
