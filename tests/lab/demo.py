@@ -1,4 +1,4 @@
-"""`make demo`: one disposable host, from blank to verified, broken and mended, and an app on it."""
+"""`make demo`: one disposable host, from blank to verified, broken and mended; an app; drift."""
 
 from __future__ import annotations
 
@@ -63,7 +63,9 @@ def _story(host: LabHost) -> int:
     _must(DEPLOY, exits=0)
     _must(CHECK, exits=0)
     with TemporaryDirectory() as project:
-        _app(host, App("two-second", Path(project), {}))
+        app = App("two-second", Path(project), {})
+        _app(host, app)
+        _drift(host, app)
     return 0
 
 
@@ -82,6 +84,18 @@ def _app(host: LabHost, app: App) -> None:
     app.write(revision="third", loads_s=2)
     _must(app.command(), exits=0, where=app.project)
     _must(("gpuhost", "status", str(ROOT / INVENTORY)), exits=0)
+
+
+def _drift(host: LabHost, app: App) -> None:
+    """What a night brought, and what the repository wants since."""
+    _say("At night a hold is taken off, and the app's Compose file edited. Logs are declared anew.")
+    host.run("apt-mark unhold nvidia-container-toolkit")
+    host.run(f"echo '# by hand' >>{app.home('current/compose.yaml')}")
+    console.print("[dim]$ apt-mark unhold …; echo … >>compose.yaml[/]")
+    _say("In the morning: which is drift, which is only pending, and what to run. It exits with 2:")
+    wanted = ("--data", f'apps=["{app.name}"]', "--data", "docker_log_max_size=20m")
+    drift = ("gpuhost", "drift", str(ROOT / INVENTORY), *SWAP, *wanted)
+    _must(drift, exits=2, where=app.project)
 
 
 def _must(command: Sequence[str], *, exits: int, where: Path = ROOT) -> None:
