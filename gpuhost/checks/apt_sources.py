@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
-from gpuhost.apt.archive import OwnArchives
+from gpuhost.apt.archive import OWN_FILES, OwnArchives
 from gpuhost.apt.documents import entries, own_archives
 from gpuhost.apt.entry import Entry
 from gpuhost.apt.mirrors import ARCHIVES
@@ -20,6 +20,9 @@ JUDGED = frozenset(
     f"/etc/apt/sources.list.d/{name}.sources"
     for name in ("docker", "nvidia", "nvidia-container-toolkit")
 )
+
+# What somebody else's file said is missed by nobody; where security updates come from is.
+OWN = tuple(f"{path}: " for path in OWN_FILES)
 
 
 def on_record(now: Snapshot) -> dict[str, list[str]] | None:
@@ -44,7 +47,10 @@ def _in_words(path: str, entry: Entry) -> str:
     return f"{path}: {' '.join(words)} (signed by {signed})"
 
 
-@check("apt.sources", "No source of packages came or went since the last run of the deploy.")
+@check(
+    "apt.sources",
+    "No source of packages was added since the last deploy, none of the distribution's is gone.",
+)
 def sources(now: Snapshot, declared: Settings) -> Verdict:
     wanted = plan(now, declared)
     if wanted is None or wanted.files:
@@ -54,7 +60,7 @@ def sources(now: Snapshot, declared: Settings) -> Verdict:
         return skip("no run of the deploy has put them on record")
     found = _definitions(now)
     added = [text for text in found if text not in before]
-    gone = [str(text) for text in before if text not in found]
+    gone = [str(text) for text in before if text not in found and str(text).startswith(OWN)]
     if declared.apt_mirror:
         # What is the distribution's is apt.mirror's matter.
         own = _own(now)
