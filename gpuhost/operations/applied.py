@@ -48,6 +48,13 @@ def forgotten(declared: Settings, nouns: Iterable[str]) -> Commands:
 
     + declared: the settings of this host
     + nouns: what was taken away, "swap"
+
+    **Example:**
+
+    .. code:: python
+
+        from gpuhost.operations import applied
+        applied.forgotten(name="Record", declared=settings, nouns=["swap"])
     """
     text = document_without(read(declared).applied, frozenset(nouns))
     if text is None:

@@ -16,7 +16,15 @@ DOCUMENTS = sorted(
 )
 READMES = ("README.md", "README.zh-CN.md")
 # Not settings, though they look like one.
-OTHERS = {"gpu_host", "docker_info", "apt_alone", "swap_file", "swap_partner", "swap_sizegb"}
+OTHERS = {
+    "gpu_host",
+    "drift_timer",
+    "docker_info",
+    "apt_alone",
+    "swap_file",
+    "swap_partner",
+    "swap_sizegb",
+}
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)

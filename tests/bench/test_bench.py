@@ -1,0 +1,94 @@
+"""What the benchmarks print and write; how fast anything is, no test says."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from bench import loopback, measure, page, result
+from bench.__main__ import PARTS, main
+from bench.measure import Broken, Contender, Sample, in_turn, timed
+from bench.openssh import Login
+from bench.result import Goal, Result, Table
+from gpuhost.snapshot.transport import Request, script
+
+FOUND = Result(
+    part="fleet",
+    title="Ten hosts",
+    machine="2 cores",
+    tables=(Table(("", "wall"), (("gpuhost check", "1.0 s"),)),),
+    goals=(Goal("as fast", 1.5, "<=", 1.0), Goal("faster than", 12.0, ">=", 10)),
+    notes=("A note.",),
+    on="2026-11-22",
+)
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of a test is written into the repository."""
+    monkeypatch.setattr(result, "FOLDER", tmp_path / "results")
+    monkeypatch.setattr(page, "PAGE", tmp_path / "performance.md")
+    monkeypatch.setattr(measure, "console", Console(file=io.StringIO()))
+
+
+def test_a_goal_says_whether_it_is_met() -> None:
+    assert [one.words for one in FOUND.goals] == [
+        ("1.50x", "<= 1x", "missed"),
+        ("12.00x", ">= 10x", "met"),
+    ]
+
+
+def test_what_a_part_found_is_kept_for_the_page() -> None:
+    FOUND.save()
+    assert result.load("fleet") == FOUND
+    page.write(PARTS)
+    text = page.PAGE.read_text()
+    assert "## Ten hosts\n\n2026-11-22, 2 cores.\n\nA note.\n" in text
+    assert "|  | wall |\n|---|--:|\n| gpuhost check | 1.0 s |\n" in text
+    assert "| as fast | 1.50x | <= 1x | missed |" in text
+    page.show(FOUND)
+
+
+def test_an_unknown_part_is_a_mistake(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fleets"]) == 1
+    assert ", ".join(PARTS) in capsys.readouterr().err
+    assert not page.PAGE.exists()
+
+
+def test_the_median_of_rounds() -> None:
+    times = iter([3.0, 1.0, 2.0])
+    found = in_turn([Contender("one", lambda: Sample(next(times), 0.0, 0))], rounds=3)
+    assert found["one"].seconds == 2.0
+
+
+def test_a_contender_that_has_not_done_its_work_is_broken(tmp_path: Path) -> None:
+    assert timed(["sh", "-c", "exit 2"], exits=(0, 2)).cpu >= 0
+    with pytest.raises(Broken, match=r"(?s)ended with 3.*why"):
+        timed(["sh", "-c", "echo why >&2; exit 3"])
+    with pytest.raises(Broken):
+        timed(["echo", "nothing"], seen=lambda out: "something" in out)
+    (tmp_path / "given").write_text("hello")
+    assert timed(["cat"], stdin=tmp_path / "given", seen=lambda out: out == "hello").seconds > 0
+
+
+def test_a_login_is_one_line_for_xargs() -> None:
+    line = Login("127.1.0.1", 22, "root", "/k", "/h").line()
+    assert line.split()[-1] == "root@127.1.0.1"
+
+
+def test_the_collector_begins_its_parts_where_the_measure_is_put() -> None:
+    from bench.collector import START
+
+    assert script(Request()).count(START) == 1
+
+
+@pytest.mark.slow
+def test_hosts_on_loopback_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loopback, "SIZES", (2, 3))
+    monkeypatch.setattr(loopback, "ROUNDS", {2: 1, 3: 1})
+    found = loopback.loopback()
+    assert len(found.tables[0].rows) == 8
+    assert found.goals

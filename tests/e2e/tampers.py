@@ -1,0 +1,182 @@
+"""What happens to a host behind gpuhost's back, and what the drift check has to say of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+APP = "english-listening-trainer"
+HOME = f"/opt/gpuhost/{APP}"
+CURRENT = f"{HOME}/current"
+SITE = f"/etc/nginx/conf.d/gpuhost-{APP}.conf"
+CERTIFICATE = f"/etc/gpuhost/tls/{APP}"
+# As the kernel prints it. The lab's hosts share one kernel and its log: what dmesg prints on this
+# host is put in front of it.
+XID = "NVRM: Xid (PCI:0000:05:00): 79, pid='<unknown>', name=<unknown>, GPU has fallen off the bus."
+DMESG = "/usr/local/sbin/dmesg"
+IMAGE = f"$(docker inspect -f '{{{{.Image}}}}' {APP}-app-1)"
+TAG = (
+    f"$(docker image ls --format '{{{{.Repository}}}}:{{{{.Tag}}}}' 'gpuhost/{APP}/app' | head -1)"
+)
+
+
+@dataclass(frozen=True)
+class Tamper:
+    """One thing that is done by hand.
+
+    + finds: every finding that is new after it, and no other
+    + mend: how a person mends what is not gpuhost's to mend; "": the next run of the deploy does
+    """
+
+    what: str
+    by: str
+    finds: frozenset[str]
+    mend: str = ""
+
+
+def tamper(what: str, by: str, *finds: str, mend: str = "") -> Tamper:
+    return Tamper(what, by, frozenset(finds), mend)
+
+
+def of_app(*aspects: str) -> Iterator[str]:
+    return (f"app.{APP}.{aspect}" for aspect in aspects)
+
+
+# What is in one group is done to the host one after the other, and mended by one run of the deploy.
+PACKAGES = (
+    tamper("a hold is taken off", "apt-mark unhold nvidia-container-toolkit", "toolkit.held"),
+    tamper(
+        "a package is removed",
+        "dpkg --force-depends --remove docker-buildx-plugin",
+        "docker.buildx",
+        "docker.packages",
+    ),
+    tamper(
+        "Docker's repository is gone",
+        "rm /etc/apt/sources.list.d/docker.sources",
+        "docker.repository",
+    ),
+    tamper(
+        "the toolkit's key is another one",
+        "echo >>/etc/apt/keyrings/nvidia-container-toolkit.asc",
+        "toolkit.repository",
+    ),
+    tamper("no updates by themselves", "rm /etc/apt/apt.conf.d/*gpuhost*", "system.updates"),
+    tamper(
+        "an apt source is added",
+        "echo 'deb [trusted=yes] http://packages.example.invalid/ stable main' "
+        ">/etc/apt/sources.list.d/somebodys.list",
+        "apt.sources",
+        mend="rm /etc/apt/sources.list.d/somebodys.list",
+    ),
+)
+ENGINE = (
+    tamper(
+        "a key of daemon.json",
+        "sed -i s/10m/20m/ /etc/docker/daemon.json",
+        "docker.config",
+        "docker.live",
+    ),
+    tamper("a file's mode", "chmod 666 /etc/docker/daemon.json", "system.files"),
+    tamper("the engine does not start at boot", "systemctl disable docker", "docker.engine"),
+    tamper("the CDI specification is gone", "rm -f /var/run/cdi/nvidia.yaml", "toolkit.cdi"),
+)
+LIVE = (
+    tamper(
+        "a flag of the running engine",
+        "cp -p /etc/docker/daemon.json /root/kept && sed -i s/10m/20m/ /etc/docker/daemon.json && "
+        "systemctl restart docker && cp -p /root/kept /etc/docker/daemon.json",
+        "docker.live",
+    ),
+)
+FIREWALL = (
+    tamper(
+        "a rule is added",
+        "ufw allow 9999/tcp",
+        "firewall.foreign",
+        mend="ufw delete allow 9999/tcp",
+    ),
+    tamper("a chain is emptied", "iptables -F DOCKER-USER", "firewall.published"),
+    tamper("it is switched off", "ufw disable", "firewall.enabled"),
+)
+SYSTEM = (
+    tamper("its own name", 'sed -i "/$(uname -n)/d" /etc/hosts || :', "system.hostname"),
+    tamper(
+        "a card falls off the bus",
+        f'printf "#!/bin/sh\\necho \\"{XID}\\"\\n" >{DMESG} && chmod +x {DMESG}',
+        "nvidia.errors",
+        mend=f"rm {DMESG}",
+    ),
+    tamper(
+        "a reboot is due",
+        "touch /run/reboot-required",
+        "system.reboot",
+        mend="rm /run/reboot-required",
+    ),
+    tamper(
+        "a unit has failed",
+        "systemd-run --unit=broken --wait false || :",
+        "system.units",
+        mend="systemctl reset-failed broken",
+    ),
+    tamper(
+        "sshd will have another port",
+        "echo Port 2222 >/etc/ssh/sshd_config.d/port.conf",
+        "system.ssh",
+        "firewall.ssh",
+        mend="rm /etc/ssh/sshd_config.d/port.conf",
+    ),
+    tamper("persistence mode", "nvidia-smi -pm 0", "nvidia.persistence"),
+    tamper(
+        "a disk of fstab is not mounted",
+        "mkdir -p /data && echo '/dev/vdz /data ext4 nofail 0 2' >>/etc/fstab",
+        "disk.mounts",
+        mend="sed -i /vdz/d /etc/fstab",
+    ),
+    tamper("a file's owner", "chown nobody /etc/gpuhost/firewall/published.v4", "system.files"),
+)
+APP_FILES = (
+    tamper("the Compose file", f"echo '# by hand' >>{CURRENT}/compose.yaml", *of_app("files")),
+    tamper("the site", f"echo '# by hand' >>{SITE}", *of_app("site")),
+    tamper(
+        "the certificate is near its end",
+        f"openssl req -x509 -nodes -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -days 3 -subj "
+        f"/CN=x -keyout {CERTIFICATE}/privkey.pem -out {CERTIFICATE}/fullchain.pem",
+        *of_app("certificate"),
+    ),
+    tamper(
+        "its backup's timer is stopped",
+        f"systemctl stop gpuhost-backup-{APP}.timer",
+        *of_app("backups"),
+    ),
+)
+APP_SECRET = (tamper("a secret", f"echo ADDED=1 >>{CURRENT}/secrets.env", *of_app("files")),)
+APP_CONTAINERS = (
+    tamper("an image's tag is moved", f"docker tag stand-in/python {TAG}", *of_app("images")),
+    tamper(
+        "a foreign container on a public port",
+        "docker run -d --name foreign -p 8899:8899 stand-in/python sleep 100000",
+        "docker.published",
+        "firewall.closed",
+        mend="docker rm -f foreign",
+    ),
+    tamper(
+        "a container too many",
+        f"docker run -d --name extra --label com.docker.compose.project={APP} --label "
+        f"com.docker.compose.service=app --label com.docker.compose.oneoff=False {IMAGE} "
+        "sleep 100000",
+        *of_app("containers"),
+        mend="docker rm -f extra",
+    ),
+    tamper("a container is gone", f"docker rm -f {APP}-app-1", *of_app("containers", "ports")),
+)
+GROUPS = {
+    "packages": PACKAGES,
+    "engine": ENGINE,
+    "live": LIVE,
+    "firewall": FIREWALL,
+    "system": SYSTEM,
+    "app-files": APP_FILES,
+    "app-secret": APP_SECRET,
+    "app-containers": APP_CONTAINERS,
+}

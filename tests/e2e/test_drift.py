@@ -1,0 +1,204 @@
+"""gpuhost drift on a provisioned host with an app: what it finds and what not, who mends it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from tests.apps import base_image
+from tests.e2e.commands import BIN, ROOT
+from tests.e2e.releasing import App
+from tests.e2e.tampers import APP, GROUPS, Tamper
+from tests.lab.fixtures import Hosts
+from tests.lab.hosts import LabHost
+from tests.lab.lab import Wanted
+
+pytestmark = pytest.mark.lab
+
+SETTLED_S = 180
+# Everything that lasts, but for what the host itself writes all the time.
+FILES = (
+    "find / -xdev \\( -path /proc -o -path /sys -o -path /run -o -path /tmp -o -path /var/log "
+    "-o -path /var/lib/docker -o -path /var/lib/containerd -o -path /var/lib/systemd "
+    "-o -path /root/.cache \\) -prune -o -printf '%p %T@ %s %m %u\\n' | sort"
+)
+
+
+@dataclass(frozen=True)
+class Drift:
+    """What one run told of one host. wrong: id to cause, of what fails, warns or was not read."""
+
+    exit: int
+    standing: str
+    wrong: dict[str, str] = field(repr=False)
+    said: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A host with an app, from a user's project directory."""
+
+    host: LabHost
+    app: App
+    settings: dict[str, Any]
+
+    def provision(self) -> None:
+        ended = self.app.run(self.host, deploy="gpu_host.py", **self.settings)
+        assert ended.status == 0, ended.said
+
+    def drift(self, *options: str, **settings: Any) -> Drift:
+        argv = [str(BIN / "gpuhost"), "drift", str(ROOT / "inventories" / "lab.py"), "--json"]
+        argv += ["--limit", self.host.name, *options]
+        for key, value in {**self.settings, **settings}.items():
+            argv += ["--data", f"{key}={value if isinstance(value, str) else json.dumps(value)}"]
+        done = subprocess.run(
+            argv,
+            cwd=self.app.project,
+            env={**os.environ, "GPUHOST_LAB": self.host.lab},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        (row,) = json.loads(done.stdout)["hosts"]
+        wrong = {
+            one["id"]: one["cause"] or one["status"]
+            for one in row["findings"]
+            if one["status"] in ("fail", "warn", "unknown")
+        }
+        return Drift(done.returncode, row["standing"], wrong, done.stdout)
+
+
+@pytest.fixture(scope="module")
+def declared(hosts: Hosts, tmp_path_factory: pytest.TempPathFactory) -> Declared:
+    """Blank, then provisioned with its app in one run."""
+    (host,) = hosts(Wanted("drift", "trixie", card="l40s-610"))
+    app = App(APP, tmp_path_factory.mktemp("project"))
+    app.write(revision="good")
+    made = Declared(host, app, {"apps": [APP]})
+    bare = Declared(host, app, {})
+    bare.provision()
+    base_image.load(host)
+    made.provision()
+    return made
+
+
+@pytest.fixture(scope="module")
+def usual(declared: Declared) -> dict[str, str]:
+    """What is wrong with a host on which all is well: a warning, perhaps, and no more."""
+    found = declared.drift()
+    assert (found.exit, found.standing) == (0, "ok"), found.wrong
+    return found.wrong
+
+
+def test_a_clean_host_stays_clean(declared: Declared, usual: dict[str, str]) -> None:
+    """Again and again; after a container and the engine restarted, and while logs grow."""
+    for _ in range(20):
+        found = declared.drift()
+        assert (found.exit, found.wrong) == (0, usual)
+    for what in (
+        f"docker restart {APP}-app-1",
+        "systemctl restart docker",
+        f"head -c 30000000 /dev/zero >>/opt/gpuhost/{APP}/shared/logs/app.log",
+    ):
+        declared.host.run(what)
+        assert settled(declared, usual) == usual, what
+
+
+def test_a_host_that_restarts_is_clean(declared: Declared, usual: dict[str, str]) -> None:
+    declared.host.reboot()
+    assert settled(declared, usual) == usual
+
+
+def settled(declared: Declared, usual: dict[str, str]) -> dict[str, str]:
+    """What is wrong once everything has started: until then it is loading, and no drift."""
+    deadline = time.monotonic() + SETTLED_S
+    while True:
+        found = declared.drift()
+        assert "drift" not in found.wrong.values(), found.wrong
+        if found.wrong == usual or time.monotonic() > deadline:
+            return found.wrong
+        time.sleep(3)
+
+
+def test_it_changes_nothing(declared: Declared) -> None:
+    before = declared.host.run(FILES).stdout.splitlines()
+    declared.drift()
+    after = declared.host.run(FILES).stdout.splitlines()
+    assert len(before) > 1000
+    assert set(after) ^ set(before) == set()
+
+
+def test_a_stopped_engine_stays_stopped_and_is_named(declared: Declared) -> None:
+    declared.host.run("systemctl stop docker.socket docker")
+    try:
+        found = declared.drift()
+        active = declared.host.run("systemctl is-active docker", check=False).stdout.strip()
+        assert active == "inactive"
+        assert found.wrong["docker.engine"] == "drift"
+        assert found.exit == 3, "what only the engine knows could not be read"
+    finally:
+        declared.host.run("systemctl start docker.socket docker")
+
+
+def test_what_the_repository_changed_is_pending(declared: Declared, usual: dict[str, str]) -> None:
+    found = declared.drift(docker_log_max_size="20m")
+    assert (found.exit, found.standing) == (0, "pending")
+    assert found.wrong == {**usual, "docker.config": "pending"}
+    assert declared.drift("--pending-fails", docker_log_max_size="20m").exit == 2
+    declared.app.write(revision="good", edits={"x-gpuhost.keep_releases": 4})
+    try:
+        found = declared.drift()
+    finally:
+        declared.app.write(revision="good")
+    assert found.wrong == {**usual, f"app.{APP}.release": "pending"}
+
+
+def test_what_is_known_is_accepted_until_a_day(declared: Declared, usual: dict[str, str]) -> None:
+    declared.host.run("apt-mark unhold nvidia-container-toolkit")
+    known = {"id": "toolkit.held", "reason": "an upgrade is tried", "until": "2999-12-31"}
+    try:
+        assert declared.drift().exit == 2
+        assert declared.drift(drift_ignore=[known]).exit == 0
+        assert declared.drift(drift_ignore=[{**known, "until": "2020-01-01"}]).exit == 2
+    finally:
+        declared.host.run("apt-mark hold nvidia-container-toolkit")
+    assert declared.drift().wrong == usual
+
+
+# In `make test`: one of each kind. The rest is the matrix.
+SPINE = ("app-files",)
+CASES = [
+    pytest.param(group, id=name, marks=() if name in SPINE else (pytest.mark.matrix,))
+    for name, group in GROUPS.items()
+]
+
+
+@pytest.mark.parametrize("group", CASES)
+def test_what_is_done_by_hand_is_found_and_mended(
+    declared: Declared, usual: dict[str, str], group: tuple[Tamper, ...]
+) -> None:
+    """Each with the right finding and no other, as drift; then the deploy makes it good."""
+    expected = dict(usual)
+    for tamper in group:
+        declared.host.run(tamper.by)
+        found = declared.drift()
+        expected |= dict.fromkeys(tamper.finds, "drift")
+        assert found.wrong == expected, tamper.what
+        assert found.exit in (0, 2), tamper.what
+    for tamper in group:
+        if tamper.mend:
+            declared.host.run(tamper.mend)
+    declared.provision()
+    assert settled(declared, usual) == usual
+
+
+def test_no_tamper_vanished() -> None:
+    assert sum(map(len, GROUPS.values())) == 31
+    assert len({tamper.what for group in GROUPS.values() for tamper in group}) == 31
