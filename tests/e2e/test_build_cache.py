@@ -101,6 +101,6 @@ def test_broken_by_hand_and_mended(host: LabHost, lab: Lab, fault: str) -> None:
 def test_taken_away(host: LabHost, lab: Lab) -> None:
     run = deploy(host, deploy="deploys/remove.py", remove="build")
     assert run.status == 0, run.stderr
-    assert "gpuhost" not in host.run(f"ls {FILES}", check=False).stdout
+    assert "gpuhost" not in host.run(f"find {FILES} -type f", check=False).stdout
     assert check(host).status["build.apt_cache"] == "skip"
     assert provision(host, lab).status == 0
