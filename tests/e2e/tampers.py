@@ -58,7 +58,7 @@ PACKAGES = (
     ),
     tamper(
         "the toolkit's key is another one",
-        "echo >>/etc/apt/keyrings/nvidia-container-toolkit.asc",
+        "echo none >/etc/apt/keyrings/nvidia-container-toolkit.asc",
         "toolkit.repository",
     ),
     tamper("no updates by themselves", "rm /etc/apt/apt.conf.d/*gpuhost*", "system.updates"),

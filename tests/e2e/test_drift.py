@@ -186,16 +186,19 @@ def test_what_is_done_by_hand_is_found_and_mended(
 ) -> None:
     """Each with the right finding and no other, as drift; then the deploy makes it good."""
     expected = dict(usual)
-    for tamper in group:
-        declared.host.run(tamper.by)
-        found = declared.drift()
-        expected |= dict.fromkeys(tamper.finds, "drift")
-        assert found.wrong == expected, tamper.what
-        assert found.exit in (0, 2), tamper.what
-    for tamper in group:
-        if tamper.mend:
-            declared.host.run(tamper.mend)
-    declared.provision()
+    mends: list[str] = []
+    try:
+        for tamper in group:
+            mends.append(tamper.mend or "true")
+            declared.host.run(tamper.by)
+            found = declared.drift()
+            expected |= dict.fromkeys(tamper.finds, "drift")
+            assert found.wrong == expected, tamper.what
+            assert found.exit in (0, 2), tamper.what
+    finally:
+        for mend in mends:
+            declared.host.run(mend)
+        declared.provision()
     assert settled(declared, usual) == usual
 
 
