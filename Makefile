@@ -6,7 +6,7 @@ SHELL := /bin/sh
 PYTHON ?= python3
 BIN := .venv/bin
 # Lab tests wait more than they compute; a file's tests share its hosts, so files are what is spread.
-WORKERS ?= 3
+WORKERS ?= 4
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: setup dev demo test unit lab test-all lint docs lock bench clean
