@@ -17,6 +17,14 @@ def put_aside(path: str) -> str:
     return f"{ORIGINALS}/{PurePosixPath(path).name}"
 
 
+def sources_path(name: str) -> str:
+    return f"/etc/apt/sources.list.d/{name}.sources"
+
+
+def key_path(name: str) -> str:
+    return f"/etc/apt/keyrings/{name}.asc"
+
+
 @dataclass(frozen=True)
 class Repository:
     """One stanza of deb822, and the key that signs it.
@@ -41,11 +49,11 @@ class Repository:
 
     @property
     def sources_path(self) -> str:
-        return f"/etc/apt/sources.list.d/{self.name}.sources"
+        return sources_path(self.name)
 
     @property
     def key_path(self) -> str:
-        return f"/etc/apt/keyrings/{self.name}.asc"
+        return key_path(self.name)
 
     @property
     def sources(self) -> str:

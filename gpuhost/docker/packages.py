@@ -33,6 +33,10 @@ DISTRO = {
 MIN_COMPOSE = (2, 24, 4)
 
 
+# Of the repository's files.
+NAME = "docker"
+
+
 def repository(declared: Settings, system: System) -> Repository:
     """Docker's repository for this release, from the mirror of the settings.
 
@@ -45,7 +49,7 @@ def repository(declared: Settings, system: System) -> Repository:
         base = declared.docker_mirror
     uri = f"{base}/linux/{system.distribution}"
     return Repository(
-        name="docker",
+        name=NAME,
         uri=uri,
         suite=system.codename,
         component="stable",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from gpuhost.host.start import elevated
-from gpuhost.operations import apt
+from gpuhost.operations import apt, repository
 from gpuhost.settings import Settings
 
 
 def ready(declared: Settings) -> None:
     """The declared mirror, or the original sources. Before anything is installed."""
+    repository.usable(name="Repositories that apt can use", declared=declared, **elevated(declared))
     apt.mirror(
         name="Package sources",
         mirror=declared.apt_mirror,

@@ -216,6 +216,10 @@ def _available(now: Snapshot, headers: tuple[str, ...]) -> tuple[str, ...]:
     )
 
 
+# Of the repository's files.
+NAME = "nvidia"
+
+
 def nvidia_repository(now: Snapshot, declared: Settings) -> apt.Repository:
     """NVIDIA's repository for this release, as apt is to have it.
 
@@ -224,7 +228,7 @@ def nvidia_repository(now: Snapshot, declared: Settings) -> apt.Repository:
     system = system_of(now)
     theirs = repository(system, declared.nvidia_mirror or BASE)
     return apt.Repository(
-        name="nvidia",
+        name=NAME,
         uri=theirs.url,
         suite="/",
         component="",

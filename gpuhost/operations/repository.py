@@ -7,16 +7,55 @@ import binascii
 from collections.abc import Iterable
 from pathlib import Path
 
+from pyinfra import host as this_host
 from pyinfra.api import FunctionCommand, QuoteString, State, StringCommand
 from pyinfra.api.host import Host
 
-from gpuhost.openpgp import armor
-from gpuhost.operations.commands import connector_arguments, put, run
-from gpuhost.operations.reading import Commands
-from gpuhost.repository import ORIGINALS, Repository
+from gpuhost.docker.packages import NAME as DOCKER
+from gpuhost.nvidia.install import NAME as NVIDIA
+from gpuhost.openpgp import NoKey, armor, fingerprints
+from gpuhost.operations.commands import connector_arguments, put, remove, run
+from gpuhost.operations.reading import Commands, operation, read
+from gpuhost.repository import ORIGINALS, Repository, key_path, sources_path
+from gpuhost.settings import Settings
+from gpuhost.snapshot import Snapshot
+from gpuhost.toolkit.packages import NAME as TOOLKIT
 
 FETCH_SECONDS = 120
 LARGEST_KEY = 1 << 20
+
+
+@operation
+def usable(declared: Settings | None = None) -> Commands:
+    """
+    Have no repository that gpuhost added and whose key was lost or damaged: apt refuses to update
+    for one of those, whatever it is asked for. The noun it belongs to adds it again.
+
+    + declared: the settings by which a deploy has read this host; no second reading then
+
+    **Example:**
+
+    .. code:: python
+
+        from gpuhost.operations import repository
+        repository.usable(name="Repositories that apt can use")
+    """
+    now = read(declared or Settings())
+    lost = [name for name in (DOCKER, TOOLKIT, NVIDIA) if _has_lost_its_key(now, name)]
+    if not lost:
+        this_host.noop("every repository has its key")
+    for name in lost:
+        yield remove(sources_path(name))
+
+
+def _has_lost_its_key(now: Snapshot, name: str) -> bool:
+    if now.probes.file(sources_path(name)) is None:
+        return False
+    try:
+        fingerprints((now.probes.file(key_path(name)) or "").encode())
+    except NoKey:
+        return True
+    return False
 
 
 def add(repository: Repository, key_file: str | None, clashes: Iterable[str] = ()) -> Commands:

@@ -30,6 +30,10 @@ OLDER_LISTS = tuple(
 )
 
 
+# Of the repository's files.
+NAME = "nvidia-container-toolkit"
+
+
 def repository(declared: Settings, architecture: str) -> Repository:
     """The toolkit's repository, which is one for all distributions, from the declared mirror.
 
@@ -39,7 +43,7 @@ def repository(declared: Settings, architecture: str) -> Repository:
     """
     base = {"nvidia": OFFICIAL, "ustc": USTC}.get(declared.toolkit_mirror, declared.toolkit_mirror)
     return Repository(
-        name="nvidia-container-toolkit",
+        name=NAME,
         uri=f"{base}/stable/deb/{architecture}",
         suite="/",
         component="",
