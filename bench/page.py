@@ -17,7 +17,7 @@ What `make bench` measured; no test depends on it. Written by `python -m bench`,
 parts or those that are named (`python -m bench loopback`). The contenders of a table are measured
 in turn, round after round, on the same hosts, and a number is the median of its rounds. CPU is that
 of the machine which runs the command, its children included. A goal is what was wished for before
-anything was measured.
+anything was measured, unless a note says otherwise.
 """
 GOAL_HEADINGS = ("goal", "measured", "wanted", "")
 

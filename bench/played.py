@@ -87,6 +87,8 @@ def _write(server: Played, most: int) -> None:
         f"AuthorizedKeysFile {folder}/authorized_keys\nAllowUsers {getpass.getuser()}@127.*\n"
         "StrictModes no\nUsePAM no\nPasswordAuthentication no\nPermitRootLogin yes\n"
         "KbdInteractiveAuthentication no\nMaxStartups 5000\nPidFile none\nUseDNS no\n"
+        # A bash that sshd starts reads .bashrc, which may take longer than all the rest.
+        "SetEnv SHLVL=1\n"
     )
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
