@@ -97,6 +97,7 @@ def usual(declared: Declared) -> dict[str, str]:
     return found.wrong
 
 
+@pytest.mark.matrix
 def test_a_clean_host_stays_clean(declared: Declared, usual: dict[str, str]) -> None:
     """Again and again; after a container and the engine restarted, and while logs grow."""
     for _ in range(20):
@@ -111,6 +112,7 @@ def test_a_clean_host_stays_clean(declared: Declared, usual: dict[str, str]) -> 
         assert settled(declared, usual) == usual, what
 
 
+@pytest.mark.matrix
 def test_a_host_that_restarts_is_clean(declared: Declared, usual: dict[str, str]) -> None:
     declared.host.reboot()
     assert settled(declared, usual) == usual
