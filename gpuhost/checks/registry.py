@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from importlib import import_module
 from pkgutil import iter_modules
 
@@ -69,11 +69,16 @@ def check(id: str, meaning: str) -> Callable[[Judge], Check]:
 
 def all_checks() -> list[Check]:
     """Every registered check, by id."""
+    _import_all()
+    return [_checks[id] for id in sorted(_checks)]
+
+
+@cache
+def _import_all() -> None:
     import gpuhost.checks
 
     for module in iter_modules(gpuhost.checks.__path__):
         import_module(f"gpuhost.checks.{module.name}")
-    return [_checks[id] for id in sorted(_checks)]
 
 
 def run_checks(

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 from gpuhost.snapshot.probes import NotRead, Probes
@@ -122,7 +125,7 @@ class DaemonConfig:
 class Docker:
     """Everything about the engine that one reading shows; engine is None if none answers."""
 
-    packages: dict[str, str]
+    packages: Mapping[str, str]
     service: Unit
     engine: Engine | None
     engine_complaint: str
@@ -151,23 +154,34 @@ class Docker:
         )
 
 
-def installed_packages(probes: Probes) -> dict[str, str]:
+def installed_packages(probes: Probes) -> Mapping[str, str]:
     """Versions of the installed packages among those the collector asks about."""
     probe = probes.get("packages")
     if probe.rc is None:
         raise NotRead("dpkg-query timed out")
+    return _packages(probe.out)
+
+
+# Every noun asks for these of the same reading.
+@lru_cache(maxsize=4)
+def _packages(output: str) -> Mapping[str, str]:
     packages = {}
-    for line in probe.out.splitlines():
+    for line in output.splitlines():
         status, *rest = line.split("\t")
         if len(rest) == 3 and status[1:2] == "i":
             packages[rest[0]] = rest[1]
-    return packages
+    return MappingProxyType(packages)
 
 
-def read_units(probes: Probes) -> dict[str, Unit]:
+def read_units(probes: Probes) -> Mapping[str, Unit]:
     """systemd's own view of the units the collector asks about."""
+    return _units(probes.output("units"))
+
+
+@lru_cache(maxsize=4)
+def _units(output: str) -> Mapping[str, Unit]:
     units = {}
-    for block in probes.output("units").split("\n\n"):
+    for block in output.split("\n\n"):
         values = dict(line.partition("=")[::2] for line in block.splitlines())
         if values.get("Id"):
             units[values["Id"]] = Unit(
@@ -177,7 +191,7 @@ def read_units(probes: Probes) -> dict[str, Unit]:
                 enabled=values.get("UnitFileState") in ("enabled", "static", "alias", "generated"),
                 started=_epoch(values.get("ActiveEnterTimestamp", "")),
             )
-    return units
+    return MappingProxyType(units)
 
 
 def _epoch(timestamp: str) -> int | None:
@@ -185,8 +199,7 @@ def _epoch(timestamp: str) -> int | None:
     match = re.search(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", timestamp)
     if not match:
         return None
-    moment = datetime.strptime(match.group(), "%Y-%m-%d %H:%M:%S").replace(tzinfo=timezone.utc)
-    return int(moment.timestamp())
+    return int(datetime.fromisoformat(f"{match.group()}+00:00").timestamp())
 
 
 def _engine(probes: Probes) -> tuple[Engine | None, str]:
