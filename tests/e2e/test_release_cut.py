@@ -76,7 +76,8 @@ def assert_converged(app: App, host: LabHost, revision: str) -> None:
     while app.status(host)["attempt"] is not None or ask(host, "/api/health", port=PORT) is None:
         assert time.monotonic() < deadline, app.status(host)
         time.sleep(1)
-    assert ask(host, "/api/health", port=PORT)["revision"] == revision
+    answers = ask(host, "/api/health", port=PORT)["revision"]
+    assert answers == revision, app.result(host)
     assert "kept" in ask(host, "/rows", port=PORT)
     again = app.run(host)
     assert again.changed_nothing, again.said
