@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable
 
 from gpuhost.runner import fingerprint, nginx, verification
@@ -19,6 +20,8 @@ from gpuhost.runner.watch import Watch
 
 # Beyond the app's own loading time: pulling a container's file systems together takes a while.
 SPARE = 120
+# While Compose makes a container anew: the id of the one before, and its name.
+OF_THE_MOMENT = re.compile(r"[0-9a-f]{12}_")
 
 
 def activate(release: Release) -> None:
@@ -45,8 +48,9 @@ def up(release: Release) -> None:
 
 def start(release: Release) -> None:
     """`docker compose up`, with images by id and services this release does not have removed."""
-    running = started(release)
-    _take_down_others(release, running, note(release))
+    running, there = started(release), note(release)
+    _take_down_others(release, running, there)
+    _take_down_half_made(release, there)
     # Compose refuses to scale what a profile hides.
     scale = (f"--scale={name}={n}" for name, n in release.plan.scale.items() if name in running)
     command = words(
@@ -92,6 +96,16 @@ def _take_down_others(
     ]
     if found:
         release.log.write(f"not of this release, taken down: {', '.join(found)}")
+        take_down(release, found)
+
+
+def _take_down_half_made(release: Release, there: Iterable[Container]) -> None:
+    """What Compose was cut off at: a container made under a name of the moment, to take the place
+    of another. Its next `up` would find that name taken.
+    """
+    found = [one.name for one in there if one.state == "created" and OF_THE_MOMENT.match(one.name)]
+    if found:
+        release.log.write(f"half made when it was cut off, removed: {', '.join(found)}")
         take_down(release, found)
 
 

@@ -89,6 +89,29 @@ def test_containers_of_another_variant_make_room_and_those_of_a_person_stay(
     assert programs.calls.index(changes[1]) < programs.calls.index(ups(programs)[0])
 
 
+def test_what_compose_had_half_made_when_it_was_cut_off_makes_room(
+    app: App, programs: Programs
+) -> None:
+    """It makes a container under a name of the moment, and next time finds that name taken."""
+    app.paths.shared.mkdir()
+    programs.compose({"api": {}})
+    image = "gpuhost/app/api:aaaaaaaaaaaa"
+    there = [
+        described("app-api-1", "api", image),
+        described("573ea0d35fa4_app-api-1", "api", image, status="created"),
+        # Started, and so somebody's; and one that only has not been started yet.
+        described("0123456789ab_app-api-1", "api", image),
+        described("app-api-2", "api", image, status="created"),
+    ]
+    programs.answer("docker ps *", "some")
+    programs.answer("docker inspect *", json.dumps(there))
+    activation.start(app.release())
+    changes = [line for line in programs.calls if line.startswith(("docker stop", "docker rm"))]
+    half_made = "573ea0d35fa4_app-api-1"
+    assert changes == [f"docker stop {half_made}", f"docker rm -f {half_made}"]
+    assert programs.calls.index(changes[1]) < programs.calls.index(ups(programs)[0])
+
+
 def test_where_there_are_no_others_nothing_is_taken_down(app: App, programs: Programs) -> None:
     app.paths.shared.mkdir()
     programs.compose({"api": {}})
