@@ -11,7 +11,7 @@ import re
 import time
 from typing import Any
 
-from gpuhost.runner import images, oom, registry, room
+from gpuhost.runner import images, nginx_trial, oom, registry, room
 from gpuhost.runner.build_order import Base, Step, steps
 from gpuhost.runner.build_output import failed_step
 from gpuhost.runner.causes import cause
@@ -48,6 +48,7 @@ def build(release: Release) -> None:
         _build(release, step)
     kept = images.keep(release, running)
     images.require_cuda(release, running, kept)
+    nginx_trial.judge_in_container(release)
 
 
 def _build(release: Release, step: Step) -> None:

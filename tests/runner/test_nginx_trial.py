@@ -47,6 +47,57 @@ def test_what_it_refuses_is_said_in_its_words(app: App, host: Host) -> None:
     assert raised.value.fix == "x-gpuhost.nginx of the app file"
 
 
-def test_a_containers_nginx_is_not_asked(app: App, host: Host) -> None:
-    nginx_trial.judge(a_release(app, host, where="container", service="proxy", path="site.conf"))
+INSIDE = {"where": "container", "service": "proxy", "path": "site.conf"}
+IMAGES = {"proxy": "sha256:1", "web": "sha256:2"}
+
+
+def test_the_hosts_nginx_is_not_asked_for_a_containers(app: App, host: Host) -> None:
+    nginx_trial.judge(a_release(app, host, **INSIDE))
+    assert host.programs.calls == []
+
+
+def test_a_containers_nginx_judges_with_its_own_image(app: App, host: Host) -> None:
+    kept = host.directory / "seen"
+    host.programs.answer("docker run *", then=f"cp -rp ${{8%%:*}} {kept}")
+    release = a_release(app, host, text=TLS, certificate="files", **INSIDE)
+    release.remember(images=IMAGES)
+    nginx_trial.judge_in_container(release)
+    (asked,) = host.programs.calls
+    hosts = "--add-host=proxy:127.0.0.1 --add-host=web:127.0.0.1"
+    assert asked.startswith(f"docker run --rm --network none {hosts} -v ")
+    assert asked.endswith("--entrypoint nginx sha256:1 -t -q -c /gpuhost-trial/nginx.conf")
+    assert "ssl_certificate /gpuhost-trial/fullchain.pem;" in (kept / "site.conf").read_text()
+    assert "include /gpuhost-trial/site.conf;" in (kept / "nginx.conf").read_text()
+    assert kept.stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.parametrize(
+    ("said", "refused"),
+    [
+        ("nginx: [emerg] unknown directive in /gpuhost-trial/site.conf:3", True),
+        ('nginx: [emerg] host not found in upstream "api" in /gpuhost-trial/site.conf:9', False),
+        ('exec: "nginx": executable file not found in $PATH', False),
+    ],
+)
+def test_what_a_containers_nginx_says(app: App, host: Host, said: str, refused: bool) -> None:
+    """What only the app's own network tells, or another program, is no reason."""
+    host.programs.answer("docker run *", f"{said}\n", status=1)
+    release = a_release(app, host, **INSIDE)
+    release.remember(images=IMAGES)
+    if refused:
+        with pytest.raises(Failure, match=r"nginx would refuse the site: .* in app/site\.conf:3"):
+            nginx_trial.judge_in_container(release)
+    else:
+        nginx_trial.judge_in_container(release)
+
+
+def test_without_a_site_in_a_container_nothing_is_asked(app: App, host: Host) -> None:
+    gone = {**INSIDE, "service": "gone"}
+    for release in (
+        a_release(app, host),
+        app.release("20260103-000000-cccccccc"),
+        a_release(app, host, "20260104-000000-dddddddd", **gone),
+    ):
+        release.remember(images=IMAGES)
+        nginx_trial.judge_in_container(release)
     assert host.programs.calls == []
