@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from gpuhost.settings import LOGIN_IN_URL, Kind, Settings, fields
+from gpuhost.setting_types import LOGIN_IN_URL, Kind
+from gpuhost.settings import Settings, fields
 
 if TYPE_CHECKING:
     from pyinfra.api.host import Host

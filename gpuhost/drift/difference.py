@@ -10,7 +10,8 @@ from fnmatch import fnmatchcase
 from gpuhost.applied import settings_then
 from gpuhost.checks.finding import Finding, Status
 from gpuhost.checks.registry import all_checks
-from gpuhost.settings import Ignored, Settings
+from gpuhost.setting_types import Ignored
+from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 
 # What a person has to do something about, or to know.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.sshd import Sshd, sshd_path
+from tests.cli.sshd import ADDRESSES, Sshd, sshd_path
 
 MANY = Path(__file__).with_name("many.py")
 GPUHOST = Path(sys.executable).with_name("gpuhost")
@@ -95,3 +96,19 @@ def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="module")
+def silent_port() -> Iterator[int]:
+    """Accepts connections and never says a word."""
+    with socket.socket() as listener:
+        listener.bind((ADDRESSES[0], 0))
+        listener.listen()
+        yield listener.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def closed_port() -> int:
+    with socket.socket() as listener:
+        listener.bind((ADDRESSES[0], 0))
+        return int(listener.getsockname()[1])

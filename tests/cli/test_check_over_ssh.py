@@ -8,10 +8,8 @@ import pty
 import re
 import select
 import signal
-import socket
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,22 +24,6 @@ from tests.recorded import snapshot
 pytestmark = pytest.mark.slow
 
 GOOD, OTHER, THIRD = ADDRESSES[:3]
-
-
-@pytest.fixture(scope="module")
-def silent_port() -> Iterator[int]:
-    """Accepts connections and never says a word."""
-    with socket.socket() as listener:
-        listener.bind((GOOD, 0))
-        listener.listen()
-        yield listener.getsockname()[1]
-
-
-@pytest.fixture(scope="module")
-def closed_port() -> int:
-    with socket.socket() as listener:
-        listener.bind((GOOD, 0))
-        return int(listener.getsockname()[1])
 
 
 def test_findings_are_those_of_the_checks(workplace: Workplace, sshd: Sshd) -> None:

@@ -1,4 +1,4 @@
-"""`gpuhost drift` over a real SSH server: its verdict, and every place where it is told."""
+"""`gpuhost drift` over a real SSH server: its verdict, whatever a host is like."""
 
 from __future__ import annotations
 
@@ -7,73 +7,20 @@ import os
 import pty
 import re
 import signal
-import socket
 import subprocess
 import time
-from collections.abc import Iterator
-from dataclasses import asdict
 from typing import Any
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
-from gpuhost.applied import document
-from gpuhost.checks.finding import Finding, Status
 from gpuhost.checks.registry import all_checks
-from gpuhost.settings import Settings
-from gpuhost.snapshot.applied import APPLIED
 from tests.cli.conftest import GPUHOST, Run, Workplace
-from tests.cli.sshd import ADDRESSES, REAL, Sshd
+from tests.cli.drifting import GOOD, MUCH, OTHER, applied, blank, drifting
+from tests.cli.sshd import REAL, Sshd
 from tests.cli.test_check_over_ssh import SUDO_WITH_PASSWORD
 from tests.cli.test_check_over_ssh import _said as said_on
-from tests.drift.receiver import TOKEN, Receiver, receiving
-from tests.recorded import probes
 
 pytestmark = pytest.mark.slow
-
-GOOD, OTHER, THIRD = ADDRESSES[:3]
-# A setting that no recorded host can do.
-MUCH = {"memory_min_gb": 900}
-DAY = 86400
-
-
-def applied(**settings: Any) -> dict[str, str]:
-    """The record on a host on which everything was good by these settings."""
-    good = [Finding(Status.OK, id=check.id) for check in all_checks()]
-    text = document(None, Settings(**settings), good, at=1795200000, by="ada@desk")
-    assert text is not None
-    return {APPLIED: text}
-
-
-def blank(sshd: Sshd, name: str, files: dict[str, str] | None = None) -> str:
-    """The command of a host that can be read wholly and has nothing.
-
-    The recording of such a one knows nothing of firewalls: that is another host's.
-    """
-    own, others = probes("debian13"), probes("firewall-used").by_name
-    more = {name: asdict(probe) for name, probe in others.items() if name not in own}
-    return sshd.recorded(name, files=files or {}, probes=more)
-
-
-def drifting(sshd: Sshd, name: str) -> dict[str, Any]:
-    """A host that was provisioned, and is blank again."""
-    return sshd.login(blank(sshd, name, applied()))
-
-
-@pytest.fixture(scope="module")
-def silent_port() -> Iterator[int]:
-    """Accepts connections and never says a word."""
-    with socket.socket() as listener:
-        listener.bind((GOOD, 0))
-        listener.listen()
-        yield listener.getsockname()[1]
-
-
-@pytest.fixture(scope="module")
-def closed_port() -> int:
-    with socket.socket() as listener:
-        listener.bind((GOOD, 0))
-        return int(listener.getsockname()[1])
 
 
 def test_exit_status(workplace: Workplace, sshd: Sshd, closed_port: int) -> None:
@@ -241,202 +188,3 @@ def test_interrupted(workplace: Workplace, sshd: Sshd) -> None:
     assert list((workplace.path / "runs").iterdir()) == []
     assert not (workplace.path / "gpuhost.prom").exists()
     assert "interrupted before it was done" in (workplace.path / "drift.html").read_text()
-
-
-@pytest.fixture(scope="module")
-def receiver() -> Iterator[Receiver]:
-    with receiving() as started:
-        yield started
-
-
-class Nights:
-    """A fleet of one, and one run after another."""
-
-    def __init__(self, workplace: Workplace, sshd: Sshd, name: str) -> None:
-        self.workplace, self.sshd, self.name = workplace, sshd, name
-        self.ran = 0
-
-    def run(self, *options: str, files: dict[str, str] | None = None, **data: Any) -> Run:
-        login = self.sshd.login(blank(self.sshd, self.name, files), **data)
-        inventory = str(self.workplace.inventory({GOOD: login}))
-        if self.ran:
-            # Runs are known by the second.
-            time.sleep(1)
-        self.ran += 1
-        return self.workplace.gpuhost("drift", inventory, "--history", "runs", *options)
-
-
-@pytest.fixture
-def nights(workplace: Workplace, sshd: Sshd, request: pytest.FixtureRequest) -> Nights:
-    return Nights(workplace, sshd, request.node.name)
-
-
-def test_since_the_last_run(nights: Nights) -> None:
-    first = nights.run("--since", "last", **MUCH)
-    assert first.out.startswith("No earlier run to compare with: this is the first one.\n")
-    same = nights.run("--since", "last", "--json", **MUCH).document["since"]
-    assert (same["new"], same["gone"]) == ([], [])
-    mended = nights.run("--since", "last", "--json", memory_min_gb=0).document["since"]
-    assert mended["gone"] == [{"host": GOOD, "id": "memory.total", "kind": "new"}]
-    assert mended["at"] > same["at"]
-    again = nights.run("--since", "last", **MUCH)
-    lines = again.out.splitlines()
-    assert re.fullmatch(r"Since \d{4}-\d\d-\d\d \d\d:\d\d UTC: 1 new, nothing gone", lines[0])
-    assert lines[1] == f"  new  {GOOD}: memory.total (never applied)"
-    assert lines[3].rstrip() == "1 hosts: 1 pending"
-    # Who does not ask for it is not told.
-    assert "since" not in nights.run("--json", **MUCH).document
-    runs = nights.workplace.path / "runs"
-    assert len(list(runs.iterdir())) == 5
-    assert runs.stat().st_mode & 0o777 == 0o700
-
-
-def test_a_disk_that_will_fill(nights: Nights) -> None:
-    nights.run()
-    (kept,) = (nights.workplace.path / "runs").iterdir()
-    run = json.loads(kept.read_text())
-    free = run["hosts"][0]["disks"]["/"]
-    for days in (1, 2, 3):
-        at = run["at"] - days * DAY
-        name = time.strftime("%Y-%m-%dT%H%M%SZ.json", time.gmtime(at))
-        before = {
-            **run,
-            "at": at,
-            "hosts": [{**run["hosts"][0], "disks": {"/": free + days * free // 4}}],
-        }
-        kept.with_name(name).write_text(json.dumps(before))
-    found = nights.run("--json", "--since", "last").document
-    findings = {one["id"]: one for one in found["hosts"][0]["findings"]}
-    trend = findings["disk.trend"]
-    assert (trend["status"], trend["cause"]) == ("warn", "drift")
-    assert trend["actual"].startswith("/ is full in about 4 days: ")
-    assert found["since"]["new"] == [{"host": GOOD, "id": "disk.trend", "kind": "warn"}]
-    ignored = ({"id": "disk.*", "reason": "it is known", "until": "2999-12-31"},)
-    accepted = nights.run("--json", drift_ignore=ignored).document["hosts"][0]["findings"]
-    assert next(one for one in accepted if one["id"] == "disk.trend")["accepted"] is True
-
-
-def test_metrics_and_page(nights: Nights) -> None:
-    run = nights.run("--metrics", "gpuhost.prom", "--html", "drift.html", files=applied())
-    assert (run.exit, run.err) == (2, "")
-    families = text_string_to_metric_families((nights.workplace.path / "gpuhost.prom").read_text())
-    values = {
-        (one.name.removeprefix("gpuhost_drift_"), one.labels.get("standing")): one.value
-        for family in families
-        for one in family.samples
-        if "kind" not in one.labels
-    }
-    assert values["host_standing", "drift"] == 1
-    assert values["exit_status", None] == 2
-    assert abs(values["last_run_timestamp_seconds", None] - time.time()) < 60
-    assert 0 < values["duration_seconds", None] < 60
-    page = (nights.workplace.path / "drift.html").read_text()
-    assert page.startswith("<!")
-    assert GOOD in page
-
-
-def test_notifications(nights: Nights, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
-    receiver.got.clear()
-    monkeypatch.setenv("GPUHOST_NOTIFY", f"{receiver.url()} {receiver.url()}")
-    runs = [nights.run(**MUCH), nights.run(**MUCH)]
-    assert receiver.got == [], "nothing to compare with, then nothing new"
-    runs.append(nights.run(files=applied(**MUCH), **MUCH))
-    assert len(receiver.got) == 2
-    assert receiver.got[0]["title"].startswith("gpuhost drift: ")
-    assert f"new {GOOD}: memory.total (drift)" in receiver.got[0]["message"]
-    assert [run.exit for run in runs] == [0, 0, 2]
-    assert TOKEN not in "".join(run.out + run.err for run in runs)
-
-
-@pytest.mark.parametrize("behaviour", ["refuse", "hang"])
-def test_a_notifier_that_fails(nights: Nights, receiver: Receiver, behaviour: str) -> None:
-    url = receiver.url(behaviour)
-    nights.run("--notify", url, memory_min_gb=0)
-    began = time.monotonic()
-    run = nights.run("--notify", url, "--json", **MUCH)
-    assert time.monotonic() - began < 40
-    assert run.document["exit"] == run.exit == 0
-    assert run.err == "gpuhost: the notification by json failed\n"
-    # It is known now: nobody is told of it twice.
-    assert nights.run("--notify", url, **MUCH).err == ""
-
-
-MISTAKES = {
-    "since without history": (["--since", "last"], "--since needs --history DIR"),
-    "notify without history": (
-        ["--notify", f"json://{TOKEN}@127.0.0.1"],
-        "--notify (or GPUHOST_NOTIFY) needs --history DIR",
-    ),
-    "a URL that is none": (
-        ["--history", "runs", "--notify", "json://127.0.0.1", "--notify", f"nosuch://{TOKEN}"],
-        "URL 2 of 2 is none that apprise can use",
-    ),
-    "html": (["--html", "no/such/file.html"], "--html no/such/file.html: no such directory"),
-    "a directory": (["--metrics", "."], "--metrics .: is a directory"),
-    "metrics": (["--metrics", "/proc/self/x.prom"], "cannot write in /proc/"),
-    "history": (["--history", "no/such/runs"], "--history no/such/runs: cannot make no/such/runs"),
-    "history is a file": (["--history", "inventory.py"], "cannot make inventory.py: File exists"),
-}
-
-
-def test_mistakes_are_told_before_any_host_is_asked(workplace: Workplace, sshd: Sshd) -> None:
-    workplace.inventory({GOOD: sshd.login(blank(sshd, "drift-mistakes"))})
-    commands = [["drift", "inventory.py", *options] for options, _ in MISTAKES.values()]
-    for run, (_, said) in zip(workplace.many(*commands), MISTAKES.values(), strict=True):
-        assert (run.exit, run.out) == (1, "")
-        assert run.err.startswith("Error: ")
-        assert said in run.err
-        assert run.err.count("\n") == 1
-        assert TOKEN not in run.err
-    assert not sshd.count_file("drift-mistakes").exists()
-
-
-def test_the_environments_url_needs_a_history_too(
-    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("GPUHOST_NOTIFY", f"json://{TOKEN}@127.0.0.1")
-    run = workplace.gpuhost("drift", "gpu1.invalid,")
-    assert (run.exit, run.out) == (1, "")
-    assert "GPUHOST_NOTIFY) needs --history" in run.err
-    assert TOKEN not in run.err
-
-
-def test_who_reads_only_the_first_line_keeps_the_run_all_the_same(
-    workplace: Workplace, sshd: Sshd
-) -> None:
-    workplace.inventory({GOOD: drifting(sshd, "drift-head")})
-    command = f"{GPUHOST} drift inventory.py --history runs --html drift.html | head -c 1"
-    workplace.run("sh", "-c", command)
-    assert len(list((workplace.path / "runs").iterdir())) == 1
-    assert (workplace.path / "drift.html").is_file()
-
-
-def test_a_disk_that_is_full_at_the_end(workplace: Workplace, sshd: Sshd) -> None:
-    """The report is shown, the file is not there, and the run is no success."""
-    gone = workplace.path / "gone"
-    gone.mkdir()
-    command = f"rmdir {gone}; {blank(sshd, 'drift-gone')}"
-    workplace.inventory({GOOD: sshd.login(command)})
-    run = workplace.gpuhost("drift", "inventory.py", "--json", "--metrics", "gone/gpuhost.prom")
-    assert run.document["exit"] == 0
-    assert run.exit == 1
-    assert run.err == "gpuhost: --metrics: not written: No such file or directory\n"
-
-
-def test_foreign_files_in_the_history_are_told_on_stderr(nights: Nights) -> None:
-    (nights.workplace.path / "runs").mkdir()
-    (nights.workplace.path / "runs" / "notes.txt").touch()
-    run = nights.run("--json", "--since", "last")
-    assert run.document["since"]["at"] is None
-    assert run.err == ("gpuhost: runs/notes.txt is passed over: its name is not that of a run\n")
-
-
-def test_help_shows_all_of_it(workplace: Workplace) -> None:
-    said = workplace.gpuhost("drift", "--help").out
-    for words in (
-        "--html drift.html",
-        "--metrics /var/lib/node_exporter/gpuhost.prom",
-        "--history runs --since last",
-        "GPUHOST_NOTIFY=slack://",
-    ):
-        assert words in said

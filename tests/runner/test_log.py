@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from gpuhost.runner import commands
 from gpuhost.runner.log import Log
 
@@ -11,7 +13,12 @@ FULL = Path("/dev/full")
 
 
 def test_a_log_that_cannot_be_written_stops_nothing() -> None:
-    Log(FULL).write("no space left on this device")
+    with pytest.raises(OSError, match="No space left"):
+        FULL.write_text("what everybody else is told")
+    log = Log(FULL)
+    log.write("no space left on this device")
+    log.stage("build")
+    assert FULL.is_char_device()
 
 
 def test_a_command_is_read_to_its_end_though_the_log_takes_nothing() -> None:

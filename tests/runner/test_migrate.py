@@ -57,6 +57,9 @@ def test_it_finds_its_directories_and_secret_files(app: App, quiet: Programs) ->
     quiet.answer("docker compose * run *", then=there)
     secret, given = (Secret("KEY", file="key.pem"),), {"KEY": "k"}
     migrate(a_release(app, directories=(Directory("data", ME),), secrets=secret, given=given))
+    assert changing(quiet) == [RUN]
+    assert (app.paths.shared / "key.pem").read_text() == "k"
+    assert (app.paths.shared / "data").is_dir()
 
 
 def test_no_migration_is_no_work(app: App, quiet: Programs) -> None:

@@ -53,6 +53,7 @@ def test_each_look_asks_the_engine_once(release: Release, programs: Programs) ->
 def test_what_a_person_started_is_not_waited_for(release: Release, programs: Programs) -> None:
     there(programs, one("web"), one("admin", "exited", code=1), one("shell", health="starting"))
     wait_until_up(release)
+    assert len(programs.called("docker ps")) == 1, "it did not look twice"
 
 
 def test_what_loads_is_waited_for_and_said(release: Release, programs: Programs) -> None:
