@@ -26,6 +26,7 @@ def written(lists: Path) -> list[list[str]]:
     return [(lists / name).read_text().split() for name in NAMES]
 
 
+@pytest.mark.slow
 def test_those_that_answer_in_their_order(lists: Path) -> None:
     over = threading.Event()
     with serve() as first, serve() as second, rude(lambda taken: over.wait() and None) as silent:

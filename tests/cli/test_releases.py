@@ -257,6 +257,7 @@ def test_json_of_releases() -> None:
     assert (old["result"]["state"], old["result"]["gap_s"]) == ("verified", 1.5)
 
 
+@pytest.mark.slow
 def test_over_ssh(workplace: Workplace, sshd: Sshd) -> None:
     """One exec a host; hosts that cannot be read are rows of their own."""
     runs = host(apps(FAILED, VERIFIED), box("app", "running", UP))

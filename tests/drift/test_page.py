@@ -148,6 +148,7 @@ def test_what_hosts_say_is_text() -> None:
     assert "Interrupted." in text
 
 
+@pytest.mark.slow
 def test_a_large_fleet_stays_readable() -> None:
     report = pages.many()
     text = page(report)

@@ -94,6 +94,7 @@ def test_the_disk_is_full_of_what(
         build(a_release(app, docker))
 
 
+@pytest.mark.slow
 def test_a_build_that_takes_too_long(app: App, docker: Docker) -> None:
     docker.services = {"web": {"build": DEBIAN}}
     docker.fails = {"build web": {"rc": 0, "out": "#3 [1/1] RUN sleep", "sleep": 60}}

@@ -113,6 +113,7 @@ def test_reset() -> None:
     ],
     ids=["silent", "in the headers", "in the body", "in a chunk"],
 )
+@pytest.mark.slow
 def test_one_that_never_ends_is_ended(beginning: bytes) -> None:
     """A byte now and then keeps every single read from timing out."""
     over = threading.Event()

@@ -112,6 +112,7 @@ def test_a_migration_that_fails_says_so_in_its_own_words(app: App, quiet: Progra
     assert raised.value.output == ("P3009", "migrate found failed migrations")
 
 
+@pytest.mark.slow
 def test_one_that_takes_too_long_is_ended_container_and_all(app: App, quiet: Programs) -> None:
     quiet.answer("docker compose * run *", then="exec sleep 600")
     with pytest.raises(Failure, match="did not end within 1 s"):

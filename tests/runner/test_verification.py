@@ -206,6 +206,7 @@ def test_nobody_listens(app: App, programs: Programs) -> None:
     assert "0.0.0.0 inside its container" in failed.fix
 
 
+@pytest.mark.slow
 def test_it_never_answers(app: App, programs: Programs) -> None:
     with rude(lambda taken: taken.recv(1 << 20) and taken.recv(1) and None) as port:
         failed = failure(a_release(app, asking(f"http://127.0.0.1:{port}/")))
@@ -309,6 +310,7 @@ def test_a_command_that_fails_is_said_once_with_its_last_words(
 @pytest.mark.parametrize(
     ("before", "said"), [("AssertionError: ['another']", "exit 1"), ("", "did not end")]
 )
+@pytest.mark.slow
 def test_a_last_try_that_the_deadline_cuts_off_does_not_hide_the_reason(
     app: App, programs: Programs, monkeypatch: pytest.MonkeyPatch, before: str, said: str
 ) -> None:

@@ -56,6 +56,7 @@ def test_what_a_person_started_is_not_waited_for(release: Release, programs: Pro
     assert len(programs.called("docker ps")) == 1, "it did not look twice"
 
 
+@pytest.mark.slow
 def test_what_loads_is_waited_for_and_said(release: Release, programs: Programs) -> None:
     there(programs, one("web", health="starting"), one("db"))
     programs.answer("docker compose * logs *", "web | loading the model\n")
@@ -72,6 +73,7 @@ def test_what_ended_is_not_waited_for(release: Release, programs: Programs) -> N
         wait_until_up(release)
 
 
+@pytest.mark.slow
 def test_nothing_that_was_started_is_not_up(release: Release, programs: Programs) -> None:
     there(programs, one("admin"))
     with pytest.raises(Failure, match="no container was started"):
