@@ -20,14 +20,18 @@ from gpuhost.snapshot.applied import FORMAT, Applied
 # A proxy's URL may hold a password: the record, which anyone may read, has its hash.
 HASHED = ("proxy_http", "proxy_https")
 # They decide what is done and told, never what a host is like.
-NOT_KEPT = ("adopt", "app", "apps", "drift")
+NOT_KEPT = ("adopt", "app", "apps", "drift_ignore")
 GOOD = (Status.OK, Status.SKIP)
 
 
 def kept(declared: Settings) -> dict[str, Any]:
     """Settings as the record has them, without a secret."""
     values = declared.model_dump(mode="json")
-    named = {name: value for name, value in values.items() if _noun(name) not in NOT_KEPT}
+    named = {
+        name: value
+        for name, value in values.items()
+        if name not in NOT_KEPT and _noun(name) not in NOT_KEPT
+    }
     return {name: _hash(value) if name in HASHED else value for name, value in named.items()}
 
 

@@ -14,12 +14,15 @@ from pyinfra.api import FunctionCommand, StringCommand
 from pyinfra.context import ctx_host, ctx_state
 from pyinfra_testing.util import FakeState, create_host
 
+from gpuhost.applied import document
 from gpuhost.checks.registry import run_checks
 from gpuhost.declaration import BadSettings, Layer, declare
+from gpuhost.drift.difference import Cause, difference
 from gpuhost.drift.nightly import HOME, KEY, SECRETS, TIMER, UNITS, host_files, secrets_text
 from gpuhost.operations import drift
 from gpuhost.operations.drift import NOTIFY
 from gpuhost.settings import Settings
+from gpuhost.snapshot.applied import APPLIED
 from tests.recorded import raw, snapshot
 
 DECLARED = Settings(
@@ -103,6 +106,23 @@ def lines(case: dict[str, Any]) -> list[str]:
 def test_as_declared_nothing_is_done() -> None:
     assert statuses(a_control_host()) == OK
     assert commands(a_control_host()) == []
+
+
+@pytest.mark.parametrize(
+    ("today", "changed", "cause"),
+    [
+        (DECLARED, UNITS[0], Cause.DRIFT),
+        (DECLARED.model_copy(update={"drift_at": "05:30"}), "", Cause.PENDING),
+    ],
+)
+def test_by_hand_it_is_drift_and_in_the_repository_pending(
+    today: Settings, changed: str, cause: Cause
+) -> None:
+    good = run_checks(snapshot(a_control_host()), DECLARED, ["drift"])
+    record = document(None, DECLARED, good, at=1, by="ada@desk")
+    now = snapshot({**a_control_host(changed=changed), "files": {APPLIED: record}})
+    found = [difference(one, now, today) for one in run_checks(now, today, ["drift"])]
+    assert {one.finding.id: one.cause for one in found if one.cause} == {"drift.timer": cause}
 
 
 BROKEN = [

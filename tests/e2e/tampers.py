@@ -5,11 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from tests.lab.containers import SWAP_FOLDER
+
 APP = "english-listening-trainer"
 HOME = f"/opt/gpuhost/{APP}"
 CURRENT = f"{HOME}/current"
 SITE = f"/etc/nginx/conf.d/gpuhost-{APP}.conf"
 CERTIFICATE = f"/etc/gpuhost/tls/{APP}"
+DROP_IN = f"/etc/systemd/system/gpuhost-backup-{APP}.service.d"
+# A disk of this host, in its /etc/fstab.
+MOUNT = "/srv/data"
+FSTAB = f"tmpfs {MOUNT} tmpfs size=16m,nofail 0 0"
+# Where the lab's nvidia-smi looks for what it says instead of everything else.
+FAILURE = "/lab/card/smi/failure"
+SWAP_FILE = f"{SWAP_FOLDER}/swapfile"
 # As the kernel prints it. The lab's hosts share one kernel and its log: what dmesg prints on this
 # host is put in front of it.
 XID = "NVRM: Xid (PCI:0000:05:00): 79, pid='<unknown>', name=<unknown>, GPU has fallen off the bus."
@@ -26,16 +35,18 @@ class Tamper:
 
     + finds: every finding that is new after it, and no other
     + mend: how a person mends what is not gpuhost's to mend; "": the next run of the deploy does
+    + hides: a finding of every day that cannot be told meanwhile
     """
 
     what: str
     by: str
     finds: frozenset[str]
     mend: str = ""
+    hides: str = ""
 
 
-def tamper(what: str, by: str, *finds: str, mend: str = "") -> Tamper:
-    return Tamper(what, by, frozenset(finds), mend)
+def tamper(what: str, by: str, *finds: str, mend: str = "", hides: str = "") -> Tamper:
+    return Tamper(what, by, frozenset(finds), mend, hides)
 
 
 def of_app(*aspects: str) -> Iterator[str]:
@@ -84,7 +95,8 @@ ENGINE = (
 LIVE = (
     tamper(
         "a flag of the running engine",
-        "cp -p /etc/docker/daemon.json /root/kept && sed -i s/10m/20m/ /etc/docker/daemon.json && "
+        "cp -p /etc/docker/daemon.json /root/kept && "
+        "sed -i '/live-restore/s/true/false/' /etc/docker/daemon.json && "
         "systemctl restart docker && cp -p /root/kept /etc/docker/daemon.json",
         "docker.live",
     ),
@@ -135,6 +147,49 @@ SYSTEM = (
     ),
     tamper("a file's owner", "chown nobody /etc/gpuhost/firewall/published.v4", "system.files"),
 )
+TOOLKIT = (
+    tamper(
+        "Docker's key is damaged",
+        "echo damaged >/etc/apt/keyrings/docker.asc",
+        "docker.repository",
+    ),
+    tamper("its runtime is removed", "rm /usr/bin/nvidia-container-runtime", "toolkit.runtime"),
+    tamper(
+        "the CDI specification is not kept fresh",
+        "systemctl disable --now nvidia-cdi-refresh.path",
+        "toolkit.cdi",
+    ),
+    tamper("its proof is gone", "rm /var/lib/gpuhost/toolkit.json", "toolkit.proof"),
+)
+BOOT = (
+    tamper(
+        "a kernel without the driver's module",
+        "mkdir -p /lib/modules/6.1.0-99-amd64 && touch /boot/vmlinuz-6.1.0-99-amd64",
+        "nvidia.next_boot",
+        mend="rm -r /lib/modules/6.1.0-99-amd64 /boot/vmlinuz-6.1.0-99-amd64",
+    ),
+    tamper("a mount is taken away", f"umount {MOUNT}", "disk.mounts", mend=f"mount {MOUNT}"),
+    tamper(
+        "the firewall of containers does not come back",
+        "systemctl disable gpuhost-firewall",
+        "firewall.published",
+    ),
+    tamper(
+        "sshd's configuration is broken",
+        "echo Prot 22 >/etc/ssh/sshd_config.d/a.conf",
+        "system.ssh",
+        mend="rm /etc/ssh/sshd_config.d/a.conf",
+    ),
+)
+DRIVER = (
+    tamper(
+        "the driver is upgraded while the old one is loaded",
+        f"printf '18\nFailed to initialize NVML: Driver/library version mismatch\n' >{FAILURE}",
+        "nvidia.driver",
+        mend=f"rm {FAILURE}",
+        hides="nvidia.branch",
+    ),
+)
 APP_FILES = (
     tamper("the Compose file", f"echo '# by hand' >>{CURRENT}/compose.yaml", *of_app("files")),
     tamper("the site", f"echo '# by hand' >>{SITE}", *of_app("site")),
@@ -151,6 +206,24 @@ APP_FILES = (
     ),
 )
 APP_SECRET = (tamper("a secret", f"echo ADDED=1 >>{CURRENT}/secrets.env", *of_app("files")),)
+APP_OVERRIDE = (
+    tamper("the override", f"echo '# by hand' >>{CURRENT}/compose.override.yaml", *of_app("files")),
+    tamper("the site is removed", f"rm {SITE}", *of_app("site")),
+    tamper("an image's tag is removed", f"docker image rm -f {TAG}", *of_app("images")),
+    tamper("a container is stopped", f"docker stop {APP}-app-1", *of_app("containers", "ports")),
+)
+APP_MODE = (
+    tamper("who may read secrets", f"chmod 644 {CURRENT}/secrets.env", *of_app("files")),
+    tamper(
+        "a backup fails",
+        f"mkdir -p {DROP_IN} && printf '[Service]\nExecStart=\nExecStart=/bin/false\n' "
+        f">{DROP_IN}/broken.conf && systemctl daemon-reload && "
+        f"{{ systemctl start gpuhost-backup-{APP} || :; }}",
+        "system.units",
+        *of_app("backups"),
+        mend=f"rm -r {DROP_IN} && systemctl daemon-reload && systemctl start gpuhost-backup-{APP}",
+    ),
+)
 APP_CONTAINERS = (
     tamper("an image's tag is moved", f"docker tag stand-in/python {TAG}", *of_app("images")),
     tamper(
@@ -170,13 +243,25 @@ APP_CONTAINERS = (
     ),
     tamper("a container is gone", f"docker rm -f {APP}-app-1", *of_app("containers", "ports")),
 )
+# The kernel has one swap for all hosts of a machine: tests/e2e/test_swap.py does these.
+SWAP = (
+    tamper("swap is switched off", f"swapoff {SWAP_FILE}", "swap.size"),
+    tamper("swap is not there after a boot", f"sed -i '\\#{SWAP_FILE}#d' /etc/fstab", "swap.boot"),
+    tamper("who may read swap", f"chmod 644 {SWAP_FILE}", "swap.mode"),
+    tamper("swappiness", "sysctl -q -w vm.swappiness=60", "swap.swappiness"),
+)
 GROUPS = {
     "packages": PACKAGES,
+    "toolkit": TOOLKIT,
+    "driver": DRIVER,
+    "boot": BOOT,
     "engine": ENGINE,
     "live": LIVE,
     "firewall": FIREWALL,
     "system": SYSTEM,
     "app-files": APP_FILES,
     "app-secret": APP_SECRET,
+    "app-override": APP_OVERRIDE,
+    "app-mode": APP_MODE,
     "app-containers": APP_CONTAINERS,
 }

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from tests.e2e.commands import Run, check, deploy
+from tests.e2e.drifting import drift
 from tests.e2e.seen import as_testinfra_sees
+from tests.e2e.tampers import SWAP
 from tests.lab.fixtures import Hosts
 from tests.lab.hosts import LabHost
 from tests.lab.images import RELEASES
@@ -73,8 +75,20 @@ def test_the_whole_deploy_makes_it_and_testinfra_sees_it(hosts: Hosts, tmp_path:
         assert check(host, **SETTINGS).failing == set()
         again = deploy(host, **SETTINGS)
         assert (again.status, again.changed) == (0, {})
+        _tampered_is_drift(host)
     finally:
         host.run(f"swapoff {path}", check=False)
+
+
+def _tampered_is_drift(host: LabHost) -> None:
+    usual = drift(host, **SETTINGS).wrong
+    expected = dict(usual)
+    for tamper in SWAP:
+        host.run(tamper.by)
+        expected |= dict.fromkeys(tamper.finds, "drift")
+        assert drift(host, **SETTINGS).wrong == expected, tamper.what
+    assert deploy(host, **SETTINGS).status == 0
+    assert drift(host, **SETTINGS).wrong == usual
 
 
 TAMPERS = {

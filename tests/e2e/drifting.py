@@ -1,0 +1,46 @@
+"""gpuhost drift as a user calls it, on one host of the lab."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.commands import BIN, ROOT
+from tests.lab.hosts import LabHost
+
+
+@dataclass(frozen=True)
+class Drift:
+    """What one run told of one host. wrong: id to cause, of what fails, warns or was not read."""
+
+    exit: int
+    standing: str
+    wrong: dict[str, str] = field(repr=False)
+    said: str = field(repr=False)
+
+
+def drift(host: LabHost, *options: str, project: Path = ROOT, **settings: Any) -> Drift:
+    argv = [str(BIN / "gpuhost"), "drift", str(ROOT / "inventories" / "lab.py"), "--json"]
+    argv += ["--limit", host.name, *options]
+    for key, value in settings.items():
+        argv += ["--data", f"{key}={value if isinstance(value, str) else json.dumps(value)}"]
+    done = subprocess.run(
+        argv,
+        cwd=project,
+        env={**os.environ, "GPUHOST_LAB": host.lab},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    (row,) = json.loads(done.stdout)["hosts"]
+    wrong = {
+        one["id"]: one["cause"] or one["status"]
+        for one in row["findings"]
+        if one["status"] in ("fail", "warn", "unknown")
+    }
+    return Drift(done.returncode, row["standing"], wrong, done.stdout)
