@@ -219,10 +219,10 @@ APP_MODE = (
         f"mkdir -p {DROP_IN} && printf '[Service]\nExecStart=\nExecStart=/bin/false\n' "
         f">{DROP_IN}/broken.conf && systemctl daemon-reload && "
         f"{{ systemctl start gpuhost-backup-{APP} || :; }}",
-        "system.units",
         *of_app("backups"),
         mend=f"rm -r {DROP_IN} && systemctl daemon-reload && systemctl start gpuhost-backup-{APP}",
     ),
+    tamper("a container is gone", f"docker rm -f {APP}-app-1", *of_app("containers", "ports")),
 )
 APP_CONTAINERS = (
     tamper("an image's tag is moved", f"docker tag stand-in/python {TAG}", *of_app("images")),
@@ -241,7 +241,6 @@ APP_CONTAINERS = (
         *of_app("containers"),
         mend="docker rm -f extra",
     ),
-    tamper("a container is gone", f"docker rm -f {APP}-app-1", *of_app("containers", "ports")),
 )
 # The kernel has one swap for all hosts of a machine: tests/e2e/test_swap.py does these.
 SWAP = (
