@@ -73,8 +73,9 @@ def ready_hosts(count: int = HOSTS) -> list[LabHost]:
     turns = range(2, count // len(RELEASES) + 1)
     more = [Wanted(f"ready-{release}-{turn}", release, CARD, kept[release])
             for turn in turns for release in RELEASES]  # fmt: skip
-    lab().boot(*more)
-    _provision()
+    if more:
+        lab().boot(*more)
+        _provision()
     timed([bin("gpuhost"), "check", INVENTORY], cwd=ROOT, env=ENVIRONMENT)
     return list(lab().hosts.values())
 

@@ -78,6 +78,11 @@ Regex = Annotated[str, AfterValidator(_is_regex), Field(title="a regular express
 class Block(BaseModel):
     """Frozen, and every key has to be known."""
 
+    # Built when the first app file is read: most commands read none.
     model_config = ConfigDict(
-        allow_inf_nan=False, extra="forbid", frozen=True, use_attribute_docstrings=True
+        allow_inf_nan=False,
+        defer_build=True,
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import Enum
 
 
@@ -37,7 +37,7 @@ class Finding(Verdict):
 
     def to_json(self) -> dict[str, str]:
         """The finding as schema 1 has it."""
-        values = asdict(self)
+        values = vars(self)
         order = ("id", "status", "expected", "actual", "evidence", "fix")
         return {key: str(getattr(values[key], "value", values[key])) for key in order}
 

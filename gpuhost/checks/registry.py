@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, partial
 from importlib import import_module
@@ -75,10 +75,17 @@ def all_checks() -> list[Check]:
 
 @cache
 def _import_all() -> None:
+    for _ in loading():
+        pass
+
+
+def loading() -> Iterator[None]:
+    """Import the checks, module by module: for who has other work in between."""
     import gpuhost.checks
 
     for module in iter_modules(gpuhost.checks.__path__):
         import_module(f"gpuhost.checks.{module.name}")
+        yield
 
 
 def run_checks(

@@ -8,20 +8,40 @@ import pyinfra_cli  # type: ignore[import-untyped]  # noqa: F401
 # isort: split
 import os
 import sys
+from importlib import import_module
 from importlib.metadata import version
 from typing import NoReturn
 
 import click
 
-from gpuhost.cli.check import check
-from gpuhost.cli.drift import drift
-from gpuhost.cli.logs import logs
-from gpuhost.cli.releases import releases, status
 from gpuhost.fleet.inventory import BadInventory
 from gpuhost.fleet.report import Exit
 
+# Each in its module.
+COMMANDS = {
+    "check": "check",
+    "drift": "drift",
+    "logs": "logs",
+    "releases": "releases",
+    "status": "releases",
+}
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+
+class Commands(click.Group):
+    """Imported when they are called: a check does not wait for what a report's page needs."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"gpuhost.cli.{COMMANDS[cmd_name]}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(version("gpuhost"), prog_name="gpuhost")
 def cli() -> None:
     """Blank Debian and Ubuntu servers to verified GPU container hosts.
@@ -33,10 +53,6 @@ def cli() -> None:
     gpuhost drift inventory.py                           tells what is no longer as it was applied
     gpuhost status inventory.py                          tells how their apps are
     """
-
-
-for command in (check, drift, status, releases, logs):
-    cli.add_command(command)
 
 
 def main() -> NoReturn:

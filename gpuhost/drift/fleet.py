@@ -9,6 +9,7 @@ from functools import partial
 
 from pyinfra.api.host import Host
 
+from gpuhost.checks.registry import loading
 from gpuhost.drift.apps import AppFiles, all_differences
 from gpuhost.drift.difference import Cause, Difference, judged
 from gpuhost.drift.report import DriftReport, HostDrift, Standing
@@ -50,7 +51,7 @@ def drift_of(
         before = (disks or {}).get(host.name, ())
         return visit(fleet, host, seconds, partial(_judge, at, before, files))
 
-    visits = each_host(fleet, visited, told, deadline=deadline)
+    visits = each_host(fleet, visited, told, deadline=deadline, meanwhile=loading())
     hosts = tuple(_host(name, found) for name, found in visits.found.items())
     return DriftReport(hosts, at, visits.interrupted, pending_fails)
 

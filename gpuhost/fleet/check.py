@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from pyinfra.api.host import Host
+
 from gpuhost.checks.finding import Finding
-from gpuhost.checks.registry import run_checks
+from gpuhost.checks.registry import loading, run_checks
 from gpuhost.fleet.inventory import Fleet
 from gpuhost.fleet.report import FleetReport, HostReport
 from gpuhost.fleet.visiting import Trouble, each_host, visit
-from gpuhost.settings import Settings
-from gpuhost.snapshot import Snapshot
 
 
 def check_fleet(fleet: Fleet, seconds: float, told: Callable[[str], None]) -> FleetReport:
@@ -19,13 +19,13 @@ def check_fleet(fleet: Fleet, seconds: float, told: Callable[[str], None]) -> Fl
     + seconds: for one host, from connecting to the last check
     + told: hears of each host as soon as it is done
     """
-    visits = each_host(fleet, lambda host: visit(fleet, host, seconds, _findings), told)
+
+    def visited(host: Host) -> list[Finding] | Trouble:
+        return visit(fleet, host, seconds, run_checks)
+
+    visits = each_host(fleet, visited, told, meanwhile=loading())
     reports = (_report(name, found) for name, found in visits.found.items())
     return FleetReport(tuple(reports), visits.interrupted)
-
-
-def _findings(now: Snapshot, declared: Settings) -> list[Finding]:
-    return run_checks(now, declared)
 
 
 def _report(name: str, found: list[Finding] | Trouble) -> HostReport:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -63,16 +63,19 @@ def each_host(
     told: Callable[[str], None],
     *,
     deadline: float | None = None,
+    meanwhile: Iterable[None] = (),
 ) -> Visits[T]:
     """Do something at every host, in parallel. Ctrl-C ends it with what is known so far.
 
     + work: has its own limit, and raises nothing
     + told: hears of each host as soon as it is done
     + deadline: seconds for all of them; None: each has only its own limit
+    + meanwhile: steps of work for which there is time until the hosts answer
     """
     found: dict[str, T | Trouble] = {}
     interrupted = False
     spawned: list[gevent.Greenlet] = []
+    gevent.spawn(_step_by_step, meanwhile)
 
     def visited(host: Host) -> str:
         found[host.name] = work(host)
@@ -91,6 +94,11 @@ def each_host(
     unfinished = Trouble(HostStatus.ERROR, f"{why} before it was done")
     names = [host.name for host in fleet.hosts]
     return Visits({name: found.get(name, unfinished) for name in names}, interrupted)
+
+
+def _step_by_step(work: Iterable[None]) -> None:
+    for _ in work:
+        gevent.sleep(0)
 
 
 def visit(fleet: Fleet, host: Host, seconds: float, judge: Judge[T]) -> T | Trouble:

@@ -190,5 +190,5 @@ print(hashlib.sha256(json.dumps(ours, sort_keys=True).encode()).hexdigest())'
     # A socket that is gone again belonged to a client that asked something.
     probe listeners_again 10 ss -Hltnup
     wait
-    tar -C "$work" -cf - . | gzip -1 | base64
+    tar -C "$work" -cf - . | gzip -1 | base64 -w 0
 }

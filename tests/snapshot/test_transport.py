@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import io
 import subprocess
 import tarfile
+import tempfile
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -29,6 +32,16 @@ def reply(files: dict[str, bytes], *, width: int = 76) -> list[str]:
     return [text[start : start + width] for start in range(0, len(text), width)]
 
 
+def head(*, size: bytes = b"00000000000", magic: bytes = b"ustar ") -> bytes:
+    """The first block of a tar."""
+    block = bytearray(512)
+    block[0:9] = b"kernel.rc"
+    block[124 : 124 + len(size)] = size
+    block[156:157] = b"0"
+    block[257 : 257 + len(magic)] = magic
+    return bytes(block)
+
+
 WHOLE = {"kernel.rc": b"0\n", "kernel.out": b"Linux spine 6.12 x86_64\n", "kernel.err": b""}
 
 
@@ -42,6 +55,46 @@ def test_a_reply_that_is_cut_anywhere_is_an_error() -> None:
     for length in range(len(text)):
         with pytest.raises(BadReply):
             decode([text[:length]])
+
+
+@pytest.mark.parametrize(
+    "archive",
+    [
+        pytest.param(b"hello" * 200, id="no tar"),
+        pytest.param(head(size=b"-0000001000"), id="of a negative size, which would never end"),
+        pytest.param(head(size=b"zzzzzzzzzzz"), id="of no size"),
+        pytest.param(head(size=b""), id="of an empty size"),
+        pytest.param(head(magic=b"cpio  "), id="of another kind"),
+    ],
+)
+def test_what_is_compressed_and_no_tar_is_an_error(archive: bytes) -> None:
+    with pytest.raises(BadReply):
+        decode([base64.b64encode(gzip.compress(archive)).decode()])
+
+
+@given(st.binary(max_size=3000))
+def test_whatever_is_compressed_ends(archive: bytes) -> None:
+    with pytest.raises(BadReply):
+        decode([base64.b64encode(gzip.compress(archive)).decode()])
+
+
+def test_what_tars_hold_beside_files_is_passed_over() -> None:
+    """GNU tar's directories, and files of every length around a block's."""
+    with tempfile.TemporaryDirectory() as folder:
+        for length in (0, 1, 511, 512, 513, 5000):
+            Path(folder, f"of{length}.rc").write_text("0\n")
+            Path(folder, f"of{length}.out").write_text("x" * length)
+        made = subprocess.run(
+            ["sh", "-c", 'tar -C "$1" -cf - . | gzip -1 | base64 -w 0', "sh", folder],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=True,
+        )
+    found = decode(made.stdout.splitlines())
+    assert {name: len(one.out) for name, one in found.by_name.items()} == {
+        f"of{length}": length for length in (0, 1, 511, 512, 513, 5000)
+    }
 
 
 def test_a_reply_that_lost_a_line_is_an_error() -> None:
