@@ -18,7 +18,7 @@ from gpuhost.nvidia.install import (
 )
 from gpuhost.nvidia.pci import PciDevice, card_of_device
 from gpuhost.nvidia.toolkits import BRANCH_END, support_ended
-from gpuhost.nvidia.wanted import not_concerned
+from gpuhost.nvidia.wanted import cards_on_record, not_concerned
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
 
@@ -29,7 +29,10 @@ REBOOT = "reboot, or set nvidia_reboot=True"
 SEEN_ELSEWHERE = (nouveau, secure_boot)
 
 
-@check("nvidia.card", 'An NVIDIA card is on the PCI bus, where `gpu` is "required".')
+@check(
+    "nvidia.card",
+    'An NVIDIA card is on the PCI bus, where `gpu` is "required" or the last deploy found one.',
+)
 def card(now: Snapshot, declared: Settings) -> Verdict:
     if declared.gpu == "none":
         return skip('gpu is "none"')
@@ -38,12 +41,14 @@ def card(now: Snapshot, declared: Settings) -> Verdict:
     )
     if names:
         return ok(names)
-    if declared.gpu == "auto":
+    before = cards_on_record(now)
+    if declared.gpu == "auto" and not before:
         return ok("none", expected="any or none")
     return fail(
-        "an NVIDIA card",
+        f"the {before} card(s) of the last deploy" if before else "an NVIDIA card",
         "none on the PCI bus",
-        fix="lspci -nn -d 10de: shows nothing: seat the card, or give it to this virtual machine",
+        fix="lspci -nn -d 10de: shows nothing: seat the card, or give it to this virtual machine; "
+        'gpu="none" if it was taken out for good',
     )
 
 

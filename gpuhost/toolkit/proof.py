@@ -32,9 +32,16 @@ class Circumstances:
     image: str
 
     def differences(self, other: Circumstances) -> list[str]:
-        """What is otherwise now: "driver 535.183.01, now 550.54.14"."""
+        """What is otherwise now: "driver 535.183.01, now 550.54.14".
+
+        Our own image is called after the C library, whose security updates install themselves:
+        that says nothing about a GPU.
+        """
         before, after = vars(self), vars(other)
-        return [f"{k} {before[k]}, now {after[k]}" for k in before if before[k] != after[k]]
+        changed = [k for k in before if before[k] != after[k]]
+        if all(image.startswith(f"{OWN_IMAGE}:") for image in (self.image, other.image)):
+            changed = [k for k in changed if k != "image"]
+        return [f"{k} {before[k]}, now {after[k]}" for k in changed]
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from gpuhost.applied import document, document_without
 from gpuhost.checks.apt_sources import FACT, on_record
 from gpuhost.checks.finding import Finding, Status
+from gpuhost.nvidia.wanted import gpu_wanted
+from gpuhost.nvidia.wanted import on_record as cards
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.applied import APPLIED, Applied
@@ -40,6 +44,27 @@ def test_they_outlive_a_noun() -> None:
 def test_a_record_without_them_has_none() -> None:
     first = written(None, None)
     assert first is not None and first.facts == {}
+
+
+CARDS = "nvidia_cards"
+
+
+@pytest.mark.parametrize(
+    ("host", "gpu", "before", "expected"),
+    [
+        ("debian13-p40", "auto", 0, 1),
+        ("debian13", "auto", 0, 0),
+        # A deploy on a host that has lost them does not forget them.
+        ("debian13", "auto", 2, 2),
+        ("debian13", "none", 2, 0),
+    ],
+)
+def test_the_hosts_cards(host: str, gpu: str, before: int, expected: int) -> None:
+    declared = Settings.model_validate({"gpu": gpu})
+    record = document(None, declared, GOOD, at=1, by="ada@desk", facts={CARDS: before})
+    now = Snapshot(probes(host, files={APPLIED: record}))
+    assert cards(now, declared) == {CARDS: expected}
+    assert gpu_wanted(now, declared) is bool(expected)
 
 
 def test_the_hosts_sources() -> None:
