@@ -11,6 +11,8 @@ from gpuhost.snapshot.probes import Probes
 
 APPLIED = "/var/lib/gpuhost/applied.json"
 FORMAT = 1
+# A time that is none would end what formats it: 2242 is late enough.
+NEVER = 2**33
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,9 @@ class Applied:
             findings = {str(id): int(place) for id, place in document["findings"].items()}
             if not all(0 <= place < len(settings) for place in findings.values()):
                 return None
-            facts = dict(document.get("facts", {}))
-            return cls(int(document["at"]), str(document["by"]), settings, findings, facts)
-        except (LookupError, TypeError, ValueError, AttributeError):
+            facts, at = dict(document.get("facts", {})), int(document["at"])
+            if not 0 <= at < NEVER:
+                return None
+            return cls(at, str(document["by"]), settings, findings, facts)
+        except (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError):
             return None

@@ -116,5 +116,10 @@ def test_a_record_that_is_none() -> None:
         json.dumps({**document, "findings": {"swap.size": 1}}),
         json.dumps({**document, "findings": {"swap.size": -1}}),
         json.dumps({**document, "settings": [1]}),
+        # Times that datetime does not know, and 1e999 is no number at all.
+        *(json.dumps({**document, "at": at}) for at in (10**18, 2**33, -1, float("inf"))),
+        good.replace('"at": 100', '"at": 1e999'),
+        good.replace('"swap.size": 0', '"swap.size": 1e999'),
+        "[" * 100_000,
     ):
         assert Applied.read(probes("debian13", files={APPLIED: text})) is None, text
