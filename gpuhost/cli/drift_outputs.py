@@ -15,6 +15,7 @@ from gpuhost.drift.notify import message, send, unusable
 from gpuhost.drift.report import DriftReport
 from gpuhost.drift.since import Since, open_now, since
 from gpuhost.drift.trend import Reading
+from gpuhost.fleet.reading import one_line
 from gpuhost.outputs import drift_page, metrics
 from gpuhost.outputs.files import obstacle
 
@@ -95,8 +96,7 @@ class Outputs:
         if not (path := self.html):
             return True
         new = changes.new_findings if changes else frozenset()
-        page = drift_page.page(report, new=new)
-        return _written("--html", lambda: drift_page.write(path, page))
+        return _written("--html", lambda: drift_page.write(path, drift_page.page(report, new=new)))
 
     def _metrics(self, report: DriftReport, seconds: float) -> bool:
         if not (path := self.metrics):
@@ -104,9 +104,16 @@ class Outputs:
         return _written("--metrics", lambda: metrics.write(path, report, seconds))
 
     def _tell(self, report: DriftReport, changes: Since | None) -> None:
-        if self.notify and changes and changes.changed:
-            for service in send(self.notify, message(report, changes)):
-                _say(f"the notification by {service} failed")
+        if not (self.notify and changes and changes.changed):
+            return
+        try:
+            failed = send(self.notify, message(report, changes))
+        except Exception as error:
+            # No word of the error: it may hold a URL.
+            _say(f"the notification failed: {type(error).__name__}")
+            return
+        for service in failed:
+            _say(f"the notification by {service} failed")
 
     def _keep(self, report: DriftReport) -> bool:
         if not (runs := self._runs):
@@ -120,10 +127,12 @@ class Outputs:
 
 
 def _written(option: str, write: Callable[[], None]) -> bool:
+    """Whether that came off. One output's trouble does not take the others."""
     try:
         write()
-    except OSError as error:
-        _say(f"{option}: not written: {error.strerror or error}")
+    except Exception as error:
+        why = getattr(error, "strerror", None) or one_line(f"{type(error).__name__}: {error}")
+        _say(f"{option}: not written: {why}")
         return False
     return True
 

@@ -6,7 +6,10 @@ from datetime import datetime, timezone
 
 
 def minute(epoch: int | None) -> str:
-    """ "2026-11-22 04:05"; "" for None."""
+    """ "2026-11-22 04:05"; "" for None, "?" for what is no time: it may be a host's word."""
     if epoch is None:
         return ""
-    return datetime.fromtimestamp(epoch, timezone.utc).strftime("%Y-%m-%d %H:%M")
+    try:
+        return datetime.fromtimestamp(epoch, timezone.utc).strftime("%Y-%m-%d %H:%M")
+    except (OverflowError, OSError, ValueError):
+        return "?"
