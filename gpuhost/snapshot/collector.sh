@@ -76,7 +76,7 @@ main() {
         'nginx' 'certbot' 'apt-cacher-ng' 'git' 'logrotate'
     probe units 10 systemctl show --no-pager \
         -p Id -p LoadState -p ActiveState -p SubState -p UnitFileState -p ActiveEnterTimestamp \
-        -p Listen docker.service docker.socket containerd.service ufw.service firewalld.service \
+        -p InactiveExitTimestamp -p Listen docker.service docker.socket containerd.service ufw.service firewalld.service \
         ssh.socket gpuhost-firewall.service gpuhost-firewall-revert.service \
         systemd-timesyncd.service chrony.service ntp.service ntpsec.service openntpd.service \
         apt-daily.timer apt-daily-upgrade.timer nvidia-persistenced.service \

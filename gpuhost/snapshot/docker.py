@@ -19,13 +19,18 @@ DOCKER_RECORD = "/var/lib/gpuhost/docker.json"
 
 @dataclass(frozen=True)
 class Unit:
-    """A systemd unit. started: epoch seconds of the last start, None if it is not running."""
+    """A systemd unit.
+
+    + started: epoch seconds of the last start, None if it is not running
+    + began: when that start began; None also in readings of older gpuhosts
+    """
 
     name: str
     loaded: bool
     active: bool
     enabled: bool
     started: int | None
+    began: int | None = None
 
 
 @dataclass(frozen=True)
@@ -190,6 +195,7 @@ def _units(output: str) -> Mapping[str, Unit]:
                 active=values.get("ActiveState") == "active",
                 enabled=values.get("UnitFileState") in ("enabled", "static", "alias", "generated"),
                 started=_epoch(values.get("ActiveEnterTimestamp", "")),
+                began=_epoch(values.get("InactiveExitTimestamp", "")),
             )
     return MappingProxyType(units)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,17 +118,20 @@ def _units(made: dict[str, Any]) -> str:
     """The recorded ones; nginx and the engine as the case has them."""
     blocks = [one for one in UNITS.split("\n\n") if "Id=nginx.service" not in one]
     nginx = _block("nginx.service", made["nginx"])
-    started = time.strftime("%a %Y-%m-%d %H:%M:%S UTC", time.gmtime(made["engine_started"]))
+    times = [f"ActiveEnterTimestamp={_moment(made['engine_started'])}"]
+    if "engine_began" in made:
+        times.append(f"InactiveExitTimestamp={_moment(made['engine_began'])}")
     kept = [
-        "\n".join(
-            f"ActiveEnterTimestamp={started}" if line.startswith("ActiveEnterTimestamp=") else line
-            for line in block.splitlines()
-        )
+        re.sub("^ActiveEnterTimestamp=.*$", "\n".join(times), block, flags=re.MULTILINE)
         if "Id=docker.service" in block
         else block
         for block in blocks
     ]
     return "\n\n".join([*(block for block in kept if block.strip()), nginx])
+
+
+def _moment(seconds: int) -> str:
+    return time.strftime("%a %Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))
 
 
 def _block(id: str, values: dict[str, str]) -> str:

@@ -16,6 +16,8 @@ LOOP = 3
 LATELY_S = 7 * 86400
 # After a boot the engine starts containers in no order: those that wait for others exit meanwhile.
 IN_NO_ORDER_S = 600
+# It starts them before it says that it is ready; so long before, if nobody knows when it began.
+UNREADY_S = 120
 LOADING_S = 300
 
 
@@ -84,12 +86,21 @@ def restarts(subject: Subject) -> Verdict:
 
 def _restarted(one: Described, subject: Subject) -> bool:
     """Whether it has to be told: not of a boot, and not of long ago."""
-    engine = subject.now.docker.service.started
     settled = max(IN_NO_ORDER_S, subject.details.start_s)
     if one.state == "restarting":
-        return subject.since(engine) > settled
-    after_boot = None not in (engine, one.started) and 0 <= one.started - engine <= settled  # type: ignore[operator]
-    return one.restarts > 0 and not after_boot and subject.since(one.started) <= LATELY_S
+        return subject.since(subject.now.docker.service.started) > settled
+    if one.restarts == 0 or _came_with_the_engine(one, subject, settled):
+        return False
+    return subject.since(one.started) <= LATELY_S
+
+
+def _came_with_the_engine(one: Described, subject: Subject, settled: int) -> bool:
+    """Whether it was started last while the engine started all of them."""
+    engine = subject.now.docker.service
+    if engine.started is None or one.started is None:
+        return False
+    began = engine.started - UNREADY_S if engine.began is None else engine.began
+    return began <= one.started <= engine.started + settled
 
 
 @released_check("oom", "The kernel did not end a process of its containers for want of memory.")
