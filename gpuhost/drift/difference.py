@@ -70,17 +70,24 @@ class Difference:
         return self.counts and self.cause in (Cause.PENDING, Cause.NEW)
 
 
-def difference(finding: Finding, now: Snapshot, declared: Settings) -> Difference:
-    """A finding of a host's check, with its cause. Raises NotRead."""
-    return judged(finding, _cause(finding, now, declared), now, declared)
+def difference(finding: Finding, now: Snapshot, declared: Settings, *, at: int) -> Difference:
+    """A finding of a host's check, with its cause. Raises NotRead.
+
+    + at: as `judged` has it
+    """
+    return judged(finding, _cause(finding, now, declared), declared, at=at)
 
 
-def judged(finding: Finding, cause: Cause | None, now: Snapshot, declared: Settings) -> Difference:
-    """A finding with a cause that is known, and whether somebody has accepted it."""
+def judged(finding: Finding, cause: Cause | None, declared: Settings, *, at: int) -> Difference:
+    """A finding with a cause that is known, and whether somebody has accepted it.
+
+    + at: when the run began, epoch seconds: by a host's own clock, which may be wrong, nothing that
+      is accepted expires
+    """
     if finding.status not in WRONG:
         return Difference(finding)
     covering = [one for one in declared.drift_ignore if fnmatchcase(finding.id, one.id)]
-    today = datetime.fromtimestamp(now.system.now, timezone.utc).date().isoformat()
+    today = datetime.fromtimestamp(at, timezone.utc).date().isoformat()
     valid = [one for one in covering if today <= one.until]
     return Difference(
         finding,

@@ -59,11 +59,11 @@ def drift_of(
 def _judge(
     at: int, before: Sequence[Reading], files: AppFiles, now: Snapshot, declared: Settings
 ) -> _Judged:
-    differences = all_differences(now, declared, files)
+    differences = all_differences(now, declared, files, at=at)
     free = free_by_mount(now, declared)
     if filling := disk_trend(before, (at, free)):
         # Nobody applied that: the host changes by itself.
-        differences.append(judged(filling, Cause.DRIFT, now, declared))
+        differences.append(judged(filling, Cause.DRIFT, declared, at=at))
     applied = now.applied
     return _Judged(
         differences,

@@ -33,8 +33,9 @@ def judged(declared: Settings) -> Commands:
 
         judged(name="Drift", declared=settings)
     """
-    found = _judged(read(declared), declared)
-    report = DriftReport((found,), int(time.time()))
+    at = int(time.time())
+    found = _judged(read(declared), declared, at)
+    report = DriftReport((found,), at)
     if executing():
         print_drift(report, console(sys.stderr))
     if report.exit is Exit.OK or not executing():
@@ -43,13 +44,13 @@ def judged(declared: Settings) -> Commands:
     yield FunctionCommand(_fail, (found,), {})
 
 
-def _judged(now: Snapshot, declared: Settings) -> HostDrift:
+def _judged(now: Snapshot, declared: Settings, at: int) -> HostDrift:
     name = str(host.name)
     try:
         applied = now.applied
         return HostDrift.judged(
             name,
-            all_differences(now, declared, AppFiles()),
+            all_differences(now, declared, AppFiles(), at=at),
             applied_at=applied.at if applied else None,
             applied_by=applied.by if applied else "",
         )

@@ -121,7 +121,7 @@ def test_by_hand_it_is_drift_and_in_the_repository_pending(
     good = run_checks(snapshot(a_control_host()), DECLARED, ["drift"])
     record = document(None, DECLARED, good, at=1, by="ada@desk")
     now = snapshot({**a_control_host(changed=changed), "files": {APPLIED: record}})
-    found = [difference(one, now, today) for one in run_checks(now, today, ["drift"])]
+    found = [difference(one, now, today, at=0) for one in run_checks(now, today, ["drift"])]
     assert {one.finding.id: one.cause for one in found if one.cause} == {"drift.timer": cause}
 
 
