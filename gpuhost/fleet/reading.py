@@ -17,10 +17,12 @@ from gpuhost.fleet.host_keys import HostKeyRefused
 from gpuhost.request import request_for
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
-from gpuhost.snapshot.transport import ELEVATED_SHELL, BadReply, decode, script
+from gpuhost.snapshot.transport import ELEVATED_SHELL, PATIENCE, BadReply, decode, script
 
 # Longer than the collector's slowest probe; what takes longer hangs on the way.
 READ_TIMEOUT = 150
+# Of a host's limit, for the login and for what is read beside slow cards.
+WAY_AND_REST, LEAST_PATIENCE = 10, 5
 SHOWN = 200
 
 
@@ -84,12 +86,16 @@ def _unreachable(host: Host, error: Exception) -> Unreachable:
     return Unreachable(one_line(str(error)).replace("[Errno None] ", ""))
 
 
-def read(host: Host, declared: Settings) -> Snapshot:
+def read(host: Host, declared: Settings, seconds: float = READ_TIMEOUT) -> Snapshot:
     """What the collector tells of this host, in one exec.
+
+    + seconds: the limit of the host; a card that hangs must not take all else with it
 
     Raises NotReadable.
     """
-    output = ask(host, script(request_for(declared)), READ_TIMEOUT, "the reading")
+    patience = min(PATIENCE, max(LEAST_PATIENCE, int(seconds) - WAY_AND_REST))
+    commands = script(request_for(declared), patience)
+    output = ask(host, commands, READ_TIMEOUT, "the reading")
     try:
         return Snapshot(decode(output.stdout_lines))
     except BadReply as error:

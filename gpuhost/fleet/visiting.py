@@ -74,21 +74,23 @@ def each_host(
     """
     found: dict[str, T | Trouble] = {}
     interrupted = False
-    spawned: list[gevent.Greenlet] = []
-    gevent.spawn(_step_by_step, meanwhile)
 
     def visited(host: Host) -> str:
         found[host.name] = work(host)
         return str(host.name)
 
+    pool = fleet.state.pool
+    gevent.spawn(_step_by_step, meanwhile)
+    # It waits for room in the pool by itself: this greenlet hears of hosts from the first one on.
+    visits = pool.imap_unordered(visited, fleet.hosts)
     try:
-        with interruption_reaches_this_greenlet():
-            spawned.extend(fleet.state.pool.spawn(visited, host) for host in fleet.hosts)
-            for done in gevent.iwait(spawned, timeout=deadline):
-                told(done.get())
+        with interruption_reaches_this_greenlet(), gevent.Timeout(deadline, False):
+            for name in visits:
+                told(name)
     except KeyboardInterrupt:
         interrupted = True
-    gevent.killall(spawned, block=False)
+    visits.kill(block=False)
+    pool.kill(block=False)
     late = deadline is not None and not interrupted
     why = f"the run's limit of {deadline:g} s was reached" if late else "interrupted"
     unfinished = Trouble(HostStatus.ERROR, f"{why} before it was done")
@@ -115,7 +117,7 @@ def visit(fleet: Fleet, host: Host, seconds: float, judge: Judge[T]) -> T | Trou
         with gevent.Timeout(seconds, OutOfTime):
             connect(host)
             doing = "reading"
-            now = read(host, declared)
+            now = read(host, declared, seconds)
             doing = "judging"
             return judge(now, declared)
     except BadSettings as error:

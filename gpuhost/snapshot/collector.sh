@@ -1,7 +1,7 @@
 # Reads one host and changes nothing on it: every probe is one command under a time limit, all of them
 # run at once, and what they printed goes home as a tar. Sent on stdin after functions that carry
 # the paths of interest as data: managed_files, plain_paths, directories and swap_files; and after
-# `apps`, which runs apps_on_host.py.
+# `apps`, which runs apps_on_host.py. $patience: seconds for what may take long.
 # shellcheck shell=sh disable=SC2016,SC2154
 
 # probe NAME SECONDS COMMAND...: leaves NAME.out, NAME.err and NAME.rc; no rc says that it timed out.
@@ -76,7 +76,8 @@ main() {
         'nginx' 'certbot' 'apt-cacher-ng' 'git' 'logrotate'
     probe units 10 systemctl show --no-pager \
         -p Id -p LoadState -p ActiveState -p SubState -p UnitFileState -p ActiveEnterTimestamp \
-        -p InactiveExitTimestamp -p Listen docker.service docker.socket containerd.service ufw.service firewalld.service \
+        -p InactiveExitTimestamp -p Listen \
+        docker.service docker.socket containerd.service ufw.service firewalld.service \
         ssh.socket gpuhost-firewall.service gpuhost-firewall-revert.service \
         systemd-timesyncd.service chrony.service ntp.service ntpsec.service openntpd.service \
         apt-daily.timer apt-daily-upgrade.timer nvidia-persistenced.service \
@@ -109,10 +110,10 @@ print(hashlib.sha256(json.dumps(ours, sort_keys=True).encode()).hexdigest())'
     if command -v nvidia-smi >/dev/null 2>&1; then
         # Without persistence each call wakes every card: tens of seconds on eight of them. Drivers
         # before R510 refuse a query for compute_cap, so it is asked with and without.
-        probe nvidia_smi 60 nvidia-smi
-        probe nvidia_query 60 nvidia-smi --format=csv,noheader,nounits \
+        probe nvidia_smi "$patience" nvidia-smi
+        probe nvidia_query "$patience" nvidia-smi --format=csv,noheader,nounits \
             --query-gpu=index,uuid,name,driver_version,memory.total,memory.used,compute_cap,mig.mode.current,ecc.mode.current,persistence_mode,pci.bus_id,temperature.gpu,utilization.gpu,power.draw
-        probe nvidia_query_old 60 nvidia-smi --format=csv,noheader,nounits \
+        probe nvidia_query_old "$patience" nvidia-smi --format=csv,noheader,nounits \
             --query-gpu=index,uuid,name,driver_version,memory.total,memory.used,mig.mode.current,ecc.mode.current,persistence_mode,pci.bus_id,temperature.gpu,utilization.gpu,power.draw
         # Each error of a card once, with how often and when last: a program can cause thousands.
         probe kernel_log 10 sh -c 'dmesg --time-format iso | awk "$1"' sh '
@@ -174,7 +175,9 @@ print(hashlib.sha256(json.dumps(ours, sort_keys=True).encode()).hexdigest())'
         probe docker_networks 10 docker network ls --no-trunc --format \
             '{{.Name}}\t{{.Driver}}\t{{.Label "com.docker.compose.project"}}\t{{.Label "com.docker.compose.network"}}'
         # Of a container only what is named here: its environment, command and labels hold secrets.
-        probe docker_inspect 15 sh -c 'docker ps -aq --no-trunc | xargs -r docker container inspect --format "$1"' sh \
+        # A list that fails is no empty list: a pipe would hide it.
+        probe docker_inspect 15 sh -c 'ids=$(docker ps -aq --no-trunc) || exit
+printf "%s\n" "$ids" | xargs -r docker container inspect --format "$1"' sh \
             '{"name":{{json .Name}},"image":{{json .Image}},"state":{{json .State.Status}},"health":{{if .State.Health}}{{json .State.Health.Status}}{{else}}""{{end}},"exit_code":{{json .State.ExitCode}},"oom_killed":{{json .State.OOMKilled}},"started":{{json .State.StartedAt}},"restarts":{{json .RestartCount}},"policy":{{json .HostConfig.RestartPolicy.Name}},"project":{{json (index .Config.Labels "com.docker.compose.project")}},"service":{{json (index .Config.Labels "com.docker.compose.service")}},"directory":{{json (index .Config.Labels "com.docker.compose.project.working_dir")}},"one_off":{{json (index .Config.Labels "com.docker.compose.oneoff")}},"declared":{{json .HostConfig.PortBindings}},"bound":{{json .NetworkSettings.Ports}}}'
         probe docker_images 15 docker image ls --no-trunc --filter 'reference=gpuhost/*/*' \
             --format '{{.Repository}}:{{.Tag}}\t{{.ID}}'

@@ -18,6 +18,7 @@ from shlex import quote
 from gpuhost.snapshot.probes import Probe, Probes
 
 APPS = "/opt/gpuhost"
+PATIENCE = 60
 # Of a tar: its unit of length, and the type of a file.
 BLOCK, REGULAR = 512, b"0"
 # Root reads as itself; anyone else through sudo if it needs no password, else as far as it goes.
@@ -66,8 +67,11 @@ def _source(name: str) -> str:
 
 
 @lru_cache(maxsize=8)
-def script(request: Request) -> str:
-    """The collector with the paths of interest, as a POSIX shell reads it from stdin."""
+def script(request: Request, patience: int = PATIENCE) -> str:
+    """The collector with the paths of interest, as a POSIX shell reads it from stdin.
+
+    + patience: seconds for what may take long, nvidia-smi on many cards; all else takes less
+    """
     lists = {
         "managed_files": request.managed,
         "plain_paths": request.plain,
@@ -75,7 +79,8 @@ def script(request: Request) -> str:
         "swap_files": request.swap_files,
     }
     functions = "\n".join(_with_paths(name, paths) for name, paths in lists.items())
-    return f"{_source('collector.sh')}\n{functions}\n{_apps()}\nmain </dev/null\n"
+    head = f"{_source('collector.sh')}\n{functions}\n{_apps()}"
+    return f"{head}\npatience={patience}\nmain </dev/null\n"
 
 
 def _apps() -> str:

@@ -1,0 +1,75 @@
+"""Many hosts and little room: each is told when it is done, and the deadline is that of all."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import gevent  # type: ignore[import-untyped]
+from gevent.pool import Pool  # type: ignore[import-untyped]
+
+from gpuhost.fleet.inventory import Fleet
+from gpuhost.fleet.report import HostStatus
+from gpuhost.fleet.visiting import Trouble, each_host
+
+NAMES = [f"gpu{number}" for number in range(8)]
+
+
+def fleet(at_once: int) -> Fleet:
+    hosts = tuple(SimpleNamespace(name=name) for name in NAMES)
+    state = SimpleNamespace(pool=Pool(at_once))
+    return Fleet(cast(Any, hosts), {}, cast(Any, state))
+
+
+def test_a_host_is_told_while_others_wait_for_room() -> None:
+    order: list[str] = []
+
+    def work(host: Any) -> str:
+        order.append(f"begun {host.name}")
+        gevent.sleep(0.01)
+        return str(host.name)
+
+    visits = each_host(fleet(2), work, lambda name: order.append(f"told {name}"))
+    assert list(visits.found) == NAMES
+    assert order.index("told gpu0") < order.index("begun gpu7")
+    assert sum(one.startswith("told") for one in order) == len(NAMES)
+
+
+def test_the_deadline_begins_with_the_first_host_not_with_the_last() -> None:
+    begun: list[str] = []
+
+    def work(host: Any) -> str:
+        begun.append(host.name)
+        gevent.sleep(0 if host.name == "gpu0" else 600)
+        return "done"
+
+    pool = fleet(2)
+    visits = each_host(pool, work, lambda _: None, deadline=0.2)
+    gevent.sleep(0.05)
+    assert visits.found["gpu0"] == "done"
+    late = [one for one in visits.found.values() if isinstance(one, Trouble)]
+    assert len(late) == len(NAMES) - 1
+    assert {one.status for one in late} == {HostStatus.ERROR}
+    assert {one.reason for one in late} == {
+        "the run's limit of 0.2 s was reached before it was done"
+    }
+    # What had no room yet is not begun afterwards.
+    assert begun == ["gpu0", "gpu1", "gpu2"]
+    assert not len(pool.state.pool)
+
+
+def test_there_is_time_for_other_work_until_hosts_answer() -> None:
+    order: list[str] = []
+
+    def steps() -> Any:
+        for number in range(3):
+            order.append(f"step {number}")
+            yield
+
+    def work(host: Any) -> str:
+        gevent.sleep(0.05)
+        order.append(host.name)
+        return "done"
+
+    each_host(fleet(20), work, lambda _: None, meanwhile=steps())
+    assert order[:3] == ["step 0", "step 1", "step 2"]
