@@ -161,7 +161,7 @@ ChinaMirror = Literal["aliyun", "tuna", "ustc", "tencent", "huawei"]
 class Ignored(BaseModel):
     """A difference that somebody knows of and accepts.
 
-    + id: of a finding, "swap.size"; * stands for anything, "app.tts.*"
+    + id: of a finding, "swap.size"; * stands for anything, "app.tts.*", that could be read
     + until: the last day on which it is accepted, "2026-12-31"
     """
 

@@ -47,13 +47,18 @@ class Difference:
         """One word: ok (or does not apply), unknown, accepted, warn, or the cause."""
         if self.finding.status in (Status.OK, Status.SKIP):
             return Status.OK.value
-        if self.finding.status is Status.UNKNOWN:
-            return Status.UNKNOWN.value
         if self.accepted:
             return "accepted"
+        if self.finding.status is Status.UNKNOWN:
+            return Status.UNKNOWN.value
         if self.finding.status is Status.WARN:
             return Status.WARN.value
         return (self.cause or Cause.NEW).value
+
+    @property
+    def unread(self) -> bool:
+        """It could not be read, and nobody has accepted that."""
+        return self.finding.status is Status.UNKNOWN and self.accepted is None
 
     @property
     def counts(self) -> bool:
@@ -84,9 +89,9 @@ def judged(finding: Finding, cause: Cause | None, declared: Settings, *, at: int
     + at: when the run began, epoch seconds: by a host's own clock, which may be wrong, nothing that
       is accepted expires
     """
-    if finding.status not in WRONG:
+    if finding.status in (Status.OK, Status.SKIP):
         return Difference(finding)
-    covering = [one for one in declared.drift_ignore if fnmatchcase(finding.id, one.id)]
+    covering = [one for one in declared.drift_ignore if _covers(one, finding)]
     today = datetime.fromtimestamp(at, timezone.utc).date().isoformat()
     valid = [one for one in covering if today <= one.until]
     return Difference(
@@ -95,6 +100,13 @@ def judged(finding: Finding, cause: Cause | None, declared: Settings, *, at: int
         accepted=valid[0] if valid else None,
         expired=covering[0] if covering and not valid else None,
     )
+
+
+def _covers(one: Ignored, finding: Finding) -> bool:
+    """What could not be read may be anything: only who names it whole accepts that."""
+    if finding.status is Status.UNKNOWN:
+        return one.id == finding.id
+    return fnmatchcase(finding.id, one.id)
 
 
 def _cause(finding: Finding, now: Snapshot, declared: Settings) -> Cause | None:

@@ -60,8 +60,9 @@ class HostDrift:
         applied_by: str = "",
         disks: Mapping[str, int] | None = None,
     ) -> HostDrift:
-        """A host that was read. With something unknown it is an error, whatever else is wrong."""
-        unread = [one.finding.id for one in differences if one.finding.status is Status.UNKNOWN]
+        """A host that was read. With something unknown it is an error, whatever else is wrong,
+        unless somebody has accepted just that."""
+        unread = [one.finding.id for one in differences if one.unread]
         reason = f"could not be read: {', '.join(unread)}" if unread else ""
         return cls(
             host,
@@ -104,7 +105,7 @@ def _order(one: Difference) -> tuple[bool, int, bool, str]:
 
 
 def _standing(differences: Sequence[Difference]) -> Standing:
-    if any(one.finding.status is Status.UNKNOWN for one in differences):
+    if any(one.unread for one in differences):
         return Standing.ERROR
     if any(one.drifted for one in differences):
         return Standing.DRIFT

@@ -11,6 +11,9 @@ from gpuhost.applied import document
 from gpuhost.checks.finding import Finding, Status
 from gpuhost.checks.registry import run_checks
 from gpuhost.drift.difference import Cause, Difference, difference
+from gpuhost.drift.report import DriftReport, HostDrift, Standing
+from gpuhost.drift.since import open_now
+from gpuhost.setting_types import Ignored
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.applied import APPLIED
@@ -92,6 +95,35 @@ def test_what_is_known_is_accepted_for_a_while(
     assert (found.accepted is not None, found.expired is not None) == (accepted, expired)
     assert found.counts is not accepted
     assert found.cause is Cause.DRIFT
+
+
+@pytest.mark.parametrize(
+    ("id", "until", "accepted", "expired"),
+    [
+        ("disk.full", "2999-12-31", True, False),
+        ("disk.full", "2020-01-01", False, True),
+        # Nobody knows what would have been found: a pattern covers no such thing.
+        ("disk.*", "2999-12-31", False, False),
+    ],
+)
+def test_what_is_never_read_is_accepted_by_its_whole_id(
+    id: str, until: str, accepted: bool, expired: bool
+) -> None:
+    ignored = Ignored(id=id, reason="it hangs", until=until)
+    declared = Settings(drift_ignore=(ignored,))
+    unread = Finding(Status.UNKNOWN, actual="df timed out", id="disk.full")
+    found = difference(unread, snapshot(None), declared, at=AT)
+    assert (found.accepted is not None, found.expired is not None) == (accepted, expired)
+    assert (found.cause, found.kind) == (None, "accepted" if accepted else "unknown")
+    host = HostDrift.judged("gpu1", [found])
+    assert host.told == [found]
+    assert (host.standing, host.reason) == (
+        (Standing.OK, "") if accepted else (Standing.ERROR, "could not be read: disk.full")
+    )
+    assert DriftReport((host,), AT).exit == (0 if accepted else 3)
+    assert open_now(DriftReport((host,), AT), {}) == (
+        {} if accepted else {"gpu1": {"disk.full": "unknown"}}
+    )
 
 
 def test_it_is_accepted_to_the_end_of_its_last_day() -> None:
