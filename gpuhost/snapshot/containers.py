@@ -15,6 +15,7 @@ from gpuhost.snapshot.probes import NotRead, Probes
 STOPPED = "docker.service is not running"
 # What xargs says when a container was gone before it was asked for; the others are there.
 SOME_GONE = 123
+GONE = "no such container"
 NEVER = "0001-01-01"
 
 
@@ -88,12 +89,22 @@ class Containers:
         """Raises NotRead, also where no engine runs."""
         if "docker_inspect" not in probes:
             raise NotRead(STOPPED)
-        lines = probes.output("docker_inspect", allow=(0, SOME_GONE)).splitlines()
+        lines = _inspected(probes)
         rows = (line.split("\t") for line in probes.output("docker_images").splitlines())
         return cls(
             tuple(sorted(map(_described, _parsed(lines)), key=lambda one: one.name)),
             {row[0]: row[1] for row in rows if len(row) == 2},
         )
+
+
+def _inspected(probes: Probes) -> list[str]:
+    """A line each. xargs says the same when the engine itself went away: its words tell."""
+    out, probe = probes.output("docker_inspect", allow=(0, SOME_GONE)), probes.get("docker_inspect")
+    others = [line.strip() for line in probe.err.splitlines() if GONE not in line.lower()]
+    if probe.rc == SOME_GONE and any(others):
+        raise NotRead(f"docker_inspect: {next(filter(None, others))}")
+    # Of containers that are all gone it prints an empty line.
+    return [line for line in out.splitlines() if line]
 
 
 def _parsed(lines: list[str]) -> Iterator[Mapping[str, Any]]:

@@ -105,6 +105,24 @@ def test_what_is_not_installed_is_data(tmp_path: Path) -> None:
     assert findings["disk.free"].status is Status.UNKNOWN
 
 
+def test_containers_that_cannot_be_listed_are_not_no_containers(tmp_path: Path) -> None:
+    command(tmp_path / "bin", "systemctl", "exit 0")
+    fails = "case $1 in ps) echo 'the engine is overloaded' >&2; exit 1;; esac"
+    command(tmp_path / "bin", "docker", fails)
+    with pytest.raises(NotRead, match="the engine is overloaded"):
+        _ = collect(commands=tmp_path / "bin").snapshot.containers
+
+
+@pytest.mark.parametrize("ids", ["", "5f\n6a\n"])
+def test_every_container_is_described(tmp_path: Path, ids: str) -> None:
+    command(tmp_path / "bin", "systemctl", "exit 0")
+    one = r"""for id; do case $id in 5f|6a) echo "{\"name\": \"/$id\"}";; esac; done"""
+    listed = f"case $1 in ps) printf '{ids}';; container) {one};; esac"
+    command(tmp_path / "bin", "docker", listed.replace("\n", "\\n"))
+    found = collect(commands=tmp_path / "bin").snapshot.containers.all
+    assert [one.name for one in found] == ids.split()
+
+
 def test_bytes_that_are_not_text_come_home(tmp_path: Path) -> None:
     command(tmp_path / "bin", "uname", r"printf 'Linux g\351nial\377 6.1 x86_64\n'")
     assert collect(commands=tmp_path / "bin").snapshot.system.hostname == "g\ufffdnial\ufffd"

@@ -86,6 +86,19 @@ def test_one_that_was_gone_a_moment_later_hides_no_other() -> None:
     assert len(read(ROW, rc=123).all) == 1
 
 
+def test_an_engine_that_went_away_meanwhile_is_not_no_container() -> None:
+    gone = "Error response from daemon: No such container: 5f"
+    away = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock."
+    images = Probe(0)
+    assert not Containers.read(
+        Probes({"docker_inspect": Probe(123, "\n", f"{gone}\n"), "docker_images": images})
+    ).all
+    with pytest.raises(NotRead, match="Cannot connect"):
+        Containers.read(
+            Probes({"docker_inspect": Probe(123, "", f"{gone}\n{away}"), "docker_images": images})
+        )
+
+
 @pytest.mark.parametrize("probe", [Probe(None), Probe(1, "", "no daemon"), Probe(0, "{")])
 def test_what_cannot_be_read_is_not_no_container(probe: Probe) -> None:
     with pytest.raises(NotRead):
