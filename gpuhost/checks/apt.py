@@ -11,7 +11,7 @@ from gpuhost.apt.duplicates import duplicates
 from gpuhost.apt.mirrors import ARCHIVES, Mirror, mirror_called
 from gpuhost.apt.plan import Plan, to_mirror, to_original
 from gpuhost.apt.record import Record
-from gpuhost.checks.finding import Verdict, fail, ok, skip, warn
+from gpuhost.checks.finding import Verdict, fail, later, ok, skip, warn
 from gpuhost.checks.registry import check
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
@@ -143,7 +143,7 @@ def fresh(now: Snapshot, declared: Settings) -> Verdict:
 def once(now: Snapshot, declared: Settings) -> Verdict:
     wanted = plan(now, declared)
     if wanted is None or wanted.files:
-        return skip("apt.mirror comes first")
+        return later("apt.mirror comes first")
     twice = duplicates(now.apt.sources.files, now.apt.sources.distribution)
     if not twice:
         return ok("each archive once")

@@ -9,7 +9,7 @@ from gpuhost.apt.documents import entries, own_archives
 from gpuhost.apt.entry import Entry
 from gpuhost.apt.mirrors import ARCHIVES
 from gpuhost.checks.apt import plan
-from gpuhost.checks.finding import Verdict, ok, skip, warn
+from gpuhost.checks.finding import Verdict, later, ok, skip, warn
 from gpuhost.checks.registry import check
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
@@ -54,7 +54,7 @@ def _in_words(path: str, entry: Entry) -> str:
 def sources(now: Snapshot, declared: Settings) -> Verdict:
     wanted = plan(now, declared)
     if wanted is None or wanted.files:
-        return skip("apt.mirror comes first")
+        return later("apt.mirror comes first")
     before = now.applied.facts.get(FACT) if now.applied else None
     if now.applied is None or not isinstance(before, list):
         return skip("no run of the deploy has put them on record")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from gpuhost.checks.finding import Verdict, fail, ok, skip, warn
+from gpuhost.checks.finding import Verdict, fail, later, ok, skip, warn
 from gpuhost.checks.proxy import engine_is_behind
 from gpuhost.checks.registry import check
 from gpuhost.docker import daemon_json
@@ -152,7 +152,7 @@ def buildx(now: Snapshot, declared: Settings) -> Verdict:
 
 def _plugin(now: Snapshot, name: str, least: tuple[int, ...]) -> Verdict:
     if now.docker.engine is None:
-        return skip("the engine does not answer")
+        return later("the engine does not answer")
     found = now.docker.engine.plugins.get(name)
     floor = ".".join(map(str, least))
     expected = f"at least {floor}" if least else "installed"
@@ -242,7 +242,7 @@ def _list(value: Any) -> list[Any]:
 @check("docker.live", "The running engine has the configuration that is in daemon.json.")
 def live(now: Snapshot, declared: Settings) -> Verdict:
     if now.docker.engine is None:
-        return skip("the engine does not answer")
+        return later("the engine does not answer")
     differ = not_live(now, declared)
     if not differ:
         return ok("in force")
@@ -276,7 +276,7 @@ def memory(now: Snapshot, declared: Settings) -> Verdict:
 @check("docker.swap_accounting", "The kernel can limit the swap of a container.")
 def swap_accounting(now: Snapshot, declared: Settings) -> Verdict:
     if now.docker.engine is None:
-        return skip("the engine does not answer")
+        return later("the engine does not answer")
     complaints = [w for w in now.docker.engine.warnings if "swap limit" in w]
     if not complaints:
         return ok(f"cgroup v{now.docker.engine.cgroup_version or '?'}")

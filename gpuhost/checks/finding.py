@@ -18,13 +18,17 @@ class Status(str, Enum):
 
 @dataclass(frozen=True)
 class Verdict:
-    """fix is what a person runs or sets; for skip and unknown, actual is the reason."""
+    """fix is what a person runs or sets; for skip and unknown, actual is the reason.
+
+    + later: of a skip: nothing can be said now, and what was known stays so
+    """
 
     status: Status
     expected: str = ""
     actual: str = ""
     evidence: str = ""
     fix: str = ""
+    later: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,11 @@ def fail(expected: str, actual: str, *, fix: str, evidence: str = "") -> Verdict
 
 def skip(reason: str) -> Verdict:
     return Verdict(Status.SKIP, actual=reason)
+
+
+def later(reason: str) -> Verdict:
+    """A skip for now: the reason passes by itself, or another finding tells it."""
+    return Verdict(Status.SKIP, actual=reason, later=True)
 
 
 def unknown(reason: str, *, fix: str = "") -> Verdict:

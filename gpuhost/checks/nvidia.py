@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
-from gpuhost.checks.finding import Status, Verdict, fail, ok, skip, unknown, warn
+from gpuhost.checks.finding import Status, Verdict, fail, later, ok, skip, unknown, warn
 from gpuhost.checks.nvidia_boot import nouveau, secure_boot
 from gpuhost.checks.registry import check
 from gpuhost.nvidia.cuda import Decision, recommended_branch
@@ -73,7 +73,7 @@ def driver(now: Snapshot, declared: Settings) -> Verdict:
         )
     for other in SEEN_ELSEWHERE:
         if other.judge(now, declared).status is Status.FAIL:
-            return skip(f"{found.state.value}: see {other.id}")
+            return later(f"{found.state.value}: see {other.id}")
     if found.state is DriverState.UNKNOWN:
         return unknown(f"{found.cause} {found.evidence}".strip(), fix=found.action)
     return fail(
@@ -118,8 +118,10 @@ def _fix(now: Snapshot, declared: Settings) -> str:
 
 @check("nvidia.count", "`gpu_count` cards answer; without it, every card on the bus.")
 def count(now: Snapshot, declared: Settings) -> Verdict:
-    if reason := not_concerned(now, declared) or _not_working(now):
+    if reason := not_concerned(now, declared):
         return skip(reason)
+    if reason := _not_working(now):
+        return later(reason)
     answering, on_bus = len(now.nvidia.answering), len(now.nvidia.gpus)
     wanted = declared.gpu_count or on_bus or answering
     if answering == wanted:
@@ -159,7 +161,7 @@ def cuda(now: Snapshot, declared: Settings) -> Verdict:
     if now.nvidia.unknown_cards:
         evidence = f"not judged: {', '.join(now.nvidia.unknown_cards)}. {evidence}".strip()
     if decision.needed is not None and not now.nvidia.works:
-        return skip(f"{_not_working(now)}; {_would_do(decision)}")
+        return later(f"{_not_working(now)}; {_would_do(decision)}")
     actual = f"{decision.rule.value}: {decision.reason}"
     if decision.refused:
         return warn(
@@ -194,8 +196,10 @@ def _cuda_fix(now: Snapshot, declared: Settings, decision: Decision) -> str:
 
 @check("nvidia.branch", "The driver is of `nvidia_branch`, and NVIDIA still supports its branch.")
 def branch(now: Snapshot, declared: Settings) -> Verdict:
-    if reason := not_concerned(now, declared) or _not_working(now):
+    if reason := not_concerned(now, declared):
         return skip(reason)
+    if reason := _not_working(now):
+        return later(reason)
     found = now.nvidia.driver
     if found is None:
         raise NotRead("nvidia-smi names no driver version")

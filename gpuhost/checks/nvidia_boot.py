@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gpuhost.checks.finding import Verdict, fail, ok, skip, unknown, warn
+from gpuhost.checks.finding import Verdict, fail, later, ok, skip, unknown, warn
 from gpuhost.checks.registry import check
 from gpuhost.nvidia.driver_state import DriverState
 from gpuhost.nvidia.wanted import not_concerned
@@ -85,7 +85,7 @@ def next_boot(now: Snapshot, declared: Settings) -> Verdict:
         return ok(f"{kernels.next}: {kernels.nvidia[kernels.next].path}")
     not_loaded = now.nvidia.diagnosis.state is DriverState.MODULE_NOT_LOADED
     if kernels.next == kernels.running and not_loaded:
-        return skip("the running kernel has none either: see nvidia.driver")
+        return later("the running kernel has none either: see nvidia.driver")
     have = ", ".join(kernels.nvidia) or "no kernel"
     return fail(
         f"a module for {kernels.next}",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gpuhost.checks.finding import Verdict, fail, ok, skip, warn
+from gpuhost.checks.finding import Verdict, fail, later, ok, skip, warn
 from gpuhost.checks.registry import check
 from gpuhost.nvidia.pci import FabricManager, fabric_manager
 from gpuhost.nvidia.wanted import not_concerned
@@ -52,7 +52,7 @@ def persistence(now: Snapshot, declared: Settings) -> Verdict:
             return fail("not by gpuhost", f"{PERSISTENCE_UNIT} is there", fix=AGAIN)
         return skip("nvidia_persistence is False")
     if not now.nvidia.works:
-        return skip("the driver does not answer")
+        return later("the driver does not answer")
     off = [str(gpu.index) for gpu in now.nvidia.answering if gpu.persistence is False]
     if off:
         return fail("on", f"off on card {', '.join(off)}", fix="nvidia-smi -pm 1")
@@ -75,7 +75,7 @@ def fabric(now: Snapshot, declared: Settings) -> Verdict:
     if need is FabricManager.NOT_NEEDED:
         return skip("no NVSwitch on the bus")
     if not now.nvidia.works:
-        return skip("the driver does not answer")
+        return later("the driver does not answer")
     package, unit = now.nvidia.fabric_manager, now.nvidia.unit(FABRIC_UNIT)
     expected = f"Fabric Manager {now.nvidia.driver}, running"
     judge = warn if need is FabricManager.UNDECIDED and package is None else fail

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hashlib import sha256
 
-from gpuhost.checks.finding import Verdict, fail, ok, skip, warn
+from gpuhost.checks.finding import Verdict, fail, later, ok, skip, warn
 from gpuhost.checks.registry import check
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
@@ -140,7 +140,7 @@ def apt_idle(now: Snapshot, declared: Settings) -> Verdict:
 @check("system.dpkg", "No package is half installed.")
 def dpkg(now: Snapshot, declared: Settings) -> Verdict:
     if now.dpkg.locks:
-        return skip(f"at work: {now.dpkg.locks[0]}")
+        return later(f"at work: {now.dpkg.locks[0]}")
     if not now.dpkg.unfinished and not now.dpkg.journal:
         return ok("every package is whole")
     found = ", ".join(now.dpkg.unfinished) or "dpkg was interrupted"

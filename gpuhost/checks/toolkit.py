@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 
 from gpuhost.checks import docker
-from gpuhost.checks.finding import Status, Verdict, fail, ok, skip
+from gpuhost.checks.finding import Status, Verdict, fail, later, ok, skip
 from gpuhost.checks.registry import Check, check
 from gpuhost.nvidia.wanted import gpu_wanted
 from gpuhost.settings import Settings
@@ -48,12 +48,12 @@ def _fails(other: Check, now: Snapshot, declared: Settings) -> bool:
     return other.find(now, declared).status is Status.FAIL
 
 
-def _not_installed(now: Snapshot, declared: Settings) -> str:
-    """Why there is nothing to judge yet; empty if the packages are as declared."""
-    reason = not_wanted(now, declared)
-    if not reason and _fails(packages, now, declared):
-        reason = "the packages are not as declared"
-    return reason
+def _not_installed(now: Snapshot, declared: Settings) -> Verdict | None:
+    """Why there is nothing to judge yet; None if the packages are as declared."""
+    if reason := not_wanted(now, declared):
+        return skip(reason)
+    failing = _fails(packages, now, declared)
+    return later("the packages are not as declared") if failing else None
 
 
 @check(
@@ -101,9 +101,8 @@ def packages(now: Snapshot, declared: Settings) -> Verdict:
 
 @check("toolkit.held", "No upgrade changes the toolkit's packages by itself (`nvidia_hold`).")
 def held(now: Snapshot, declared: Settings) -> Verdict:
-    reason = _not_installed(now, declared)
-    if reason:
-        return skip(reason)
+    if nothing := _not_installed(now, declared):
+        return nothing
     kept = [package for package in PACKAGES if package in now.toolkit.held]
     if not declared.nvidia_hold:
         if kept:
@@ -117,9 +116,8 @@ def held(now: Snapshot, declared: Settings) -> Verdict:
 
 @check("toolkit.runtime", "The engine has the runtime `nvidia`, and its program is there.")
 def runtime(now: Snapshot, declared: Settings) -> Verdict:
-    reason = _not_installed(now, declared)
-    if reason:
-        return skip(reason)
+    if nothing := _not_installed(now, declared):
+        return nothing
     if now.paths.get(RUNTIME) is None:
         return fail(
             RUNTIME,
@@ -127,23 +125,22 @@ def runtime(now: Snapshot, declared: Settings) -> Verdict:
             fix=AGAIN,
         )
     if now.docker.engine is None:
-        return skip("the engine does not answer")
+        return later("the engine does not answer")
     if "nvidia" in now.docker.engine.runtimes:
         return ok("registered")
     for other in (docker.config, docker.live):
         if _fails(other, now, declared):
-            return skip(f"{other.id} says why the engine does not have it")
+            return later(f"{other.id} says why the engine does not have it")
     return fail("registered", "docker info does not show it", fix="systemctl restart docker")
 
 
 @check("toolkit.cdi", "The CDI specification is of the loaded driver, and is kept fresh.")
 def cdi(now: Snapshot, declared: Settings) -> Verdict:
-    reason = _not_installed(now, declared)
-    if reason:
-        return skip(reason)
+    if nothing := _not_installed(now, declared):
+        return nothing
     toolkit, driver = now.toolkit, working_driver(now)
     if driver is None:
-        return skip(NO_DRIVER)
+        return later(NO_DRIVER)
     if toolkit.refresh and not (toolkit.refresh.enabled and toolkit.refresh.active):
         return fail("refreshed with the driver", f"{toolkit.refresh.name} is off", fix=AGAIN)
     path = toolkit.specification_path
@@ -165,14 +162,13 @@ def cdi(now: Snapshot, declared: Settings) -> Verdict:
 
 @check("toolkit.proof", "A container has used every GPU, with today's driver, toolkit and engine.")
 def proof(now: Snapshot, declared: Settings) -> Verdict:
-    reason = _not_installed(now, declared)
-    if reason:
-        return skip(reason)
+    if nothing := _not_installed(now, declared):
+        return nothing
     if not now.nvidia.works:
-        return skip(NO_DRIVER)
+        return later(NO_DRIVER)
     today = circumstances(now, declared)
     if today is None:
-        return skip("the engine does not answer")
+        return later("the engine does not answer")
     expected = f"{cards(now)} GPU(s) in a container"
     made = now.toolkit.proof
     if made is None:

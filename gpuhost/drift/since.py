@@ -95,7 +95,19 @@ def _of_host(host: HostDrift, known: Mapping[str, str]) -> dict[str, str]:
     if not host.differences and host.standing in (Standing.UNREACHABLE, Standing.ERROR):
         return {**known, UNREAD: host.standing.value}
     needing = (one for one in host.differences if _needs_somebody(one))
-    return {one.finding.id: _kind(one, known) for one in needing}
+    now = {one.finding.id: _kind(one, known) for one in needing}
+    return {**{id: known[id] for id in _not_judged(host, known)}, **now}
+
+
+def _not_judged(host: HostDrift, known: Mapping[str, str]) -> Iterator[str]:
+    """Of what was known, that of which this reading says nothing: it is not gone for that."""
+    found = {one.finding.id: one.finding for one in host.differences}
+    # What was not read may be why there is no such finding: the apps of a host, its disks.
+    partly = any(one.unread for one in host.differences)
+    for id in known:
+        finding = found.get(id)
+        if finding.later if finding else partly and id != UNREAD:
+            yield id
 
 
 def _needs_somebody(one: Difference) -> bool:

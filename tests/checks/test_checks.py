@@ -9,10 +9,15 @@ from typing import Any
 import pytest
 import yaml
 
+from gpuhost.checks.finding import Status
 from gpuhost.checks.registry import all_checks, run_checks
 from gpuhost.declaration import Layer, declare
 from tests.recorded import snapshot
 
+# Skips for now: the reason passes by itself, or another finding tells it.
+LATER = re.compile(
+    "does not answer|the packages are not as declared|says? why|at work: |: see nvidia|comes first"
+)
 CASES = Path(__file__).parent / "cases"
 
 
@@ -31,6 +36,9 @@ def test_findings(noun: str, case: dict[str, Any]) -> None:
     found = {f.id: f for f in run_checks(snapshot(case), declared, [noun])}
     expected = dict.fromkeys(found, "ok") | case.get("findings", {})
     assert {id: f.status.value for id, f in found.items()} == expected
+    assert {id for id, f in found.items() if f.later} == {
+        id for id, f in found.items() if f.status is Status.SKIP and LATER.search(f.actual)
+    }
     for id, pattern in case.get("says", {}).items():
         words = "\n".join((found[id].expected, found[id].actual, found[id].evidence, found[id].fix))
         assert re.search(pattern, words), f"{id} says:\n{words}"

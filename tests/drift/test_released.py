@@ -10,11 +10,16 @@ from typing import Any
 import pytest
 import yaml
 
+from gpuhost.checks.finding import Status
 from gpuhost.checks.released import all_released_checks, host_checks
 from gpuhost.drift.apps import app_differences
 from gpuhost.drift.difference import Difference
 from tests.drift.released import case
 
+# Skips for now: the reason passes by itself, or another finding tells it.
+LATER = re.compile(
+    "is under way|the engine |what would be released cannot be told|with a card, and"
+)
 CASES = [
     pytest.param(one, id=f"{file.stem}: {one['name']}")
     for file in sorted(Path(__file__).with_name("released_cases").glob("*.yaml"))
@@ -40,6 +45,10 @@ def test_findings(one: dict[str, Any], tmp_path: Path) -> None:
     found = judged(one, tmp_path)
     expected = one.get("findings", {})
     assert {id: said(it) for id, it in found.items() if said(it) != "ok"} == expected
+    skipped = {id: it.finding for id, it in found.items() if it.finding.status is Status.SKIP}
+    assert {id for id, finding in skipped.items() if finding.later} == {
+        id for id, finding in skipped.items() if LATER.search(finding.actual)
+    }
     for id, pattern in one.get("says", {}).items():
         finding = found[id].finding
         words = "\n".join((finding.expected, finding.actual, finding.evidence, finding.fix))

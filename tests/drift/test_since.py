@@ -47,6 +47,11 @@ def compared(before: list[HostDrift], *later: list[HostDrift]) -> tuple[list[str
         ("drift", "pending", False, False),
         ("pending", "new", False, False),
         ("drift", "unknown", False, False),
+        # Nothing is said of it now.
+        ("drift", "later", False, False),
+        ("later", "drift", True, False),
+        ("later", "ok", False, False),
+        ("drift", "skip", False, True),
     ],
 )
 def test_one_finding(before: str, now: str, new: bool, gone: bool) -> None:
@@ -57,6 +62,29 @@ def test_one_finding(before: str, now: str, new: bool, gone: bool) -> None:
 def test_what_could_not_be_read_for_a_night_is_nothing_new() -> None:
     drifting, unread = (host("gpu1", swap_size=kind) for kind in ("drift", "unknown"))
     assert compared([drifting], [unread], [drifting]) == ([], [])
+
+
+def test_what_cannot_be_told_for_a_night_is_nothing_new() -> None:
+    drifting, not_now = (host("gpu1", toolkit_proof=kind) for kind in ("drift", "later"))
+    mended = host("gpu1", toolkit_proof="ok")
+    assert compared([drifting], [not_now], [drifting]) == ([], [])
+    assert compared([drifting], [not_now], [mended]) == ([], ["gpu1 toolkit.proof drift"])
+
+
+def test_what_is_missing_beside_something_that_was_not_read_is_not_gone() -> None:
+    """The apps of a host, when what it keeps of them could not be read; the trend of its disks."""
+    known = host("gpu1", app_state="ok", app_files="drift", disk_trend="warn")
+    unread = host("gpu1", app_state="unknown")
+    assert compared([known], [unread]) == (["gpu1 app.state unknown"], [])
+    assert compared([known], [unread], [known]) == ([], ["gpu1 app.state unknown"])
+    gone = {"gpu1 app.files drift", "gpu1 disk.trend warn"}
+    assert set(compared([known], [host("gpu1", app_state="ok")])[1]) == gone
+
+
+def test_a_host_that_is_back_and_partly_read_is_back() -> None:
+    partly = host("gpu1", app_state="unknown")
+    found = compared([host("gpu1", app_state="ok")], [unreachable("gpu1")], [partly])
+    assert found == (["gpu1 app.state unknown"], ["gpu1 host.read unreachable"])
 
 
 def test_a_host_that_is_away_for_a_night() -> None:

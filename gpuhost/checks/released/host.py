@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import ip_address
 
-from gpuhost.checks.finding import Verdict, fail, ok, skip
+from gpuhost.checks.finding import Verdict, fail, later, ok
 from gpuhost.checks.registry import Check
 from gpuhost.firewall.plan import allowed
 from gpuhost.firewall_rule import FirewallRule
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
-from gpuhost.snapshot.containers import Binding
+from gpuhost.snapshot.apps import AppState
+from gpuhost.snapshot.containers import Binding, Described
 
 
 def state(now: Snapshot, declared: Settings) -> Verdict:
@@ -21,7 +22,7 @@ def state(now: Snapshot, declared: Settings) -> Verdict:
 
 def published(now: Snapshot, declared: Settings) -> Verdict:
     if now.docker.engine is None:
-        return skip("the engine does not answer")
+        return later("the engine does not answer")
     found = sorted(_published(now, declared))
     if not found:
         return ok("none that nobody declared")
@@ -34,15 +35,27 @@ def published(now: Snapshot, declared: Settings) -> Verdict:
 
 
 def _published(now: Snapshot, declared: Settings) -> Iterator[tuple[str, str]]:
-    """Name and port. What an app publishes is told of by app.NAME.ports."""
+    """Name and port."""
     rules = allowed(declared)
-    projects = {app.project for app in now.apps.by_name.values()}
+    apps = {app.project: app for app in now.apps.by_name.values()}
     for one in now.containers.all:
-        if not one.running or one.project in projects:
+        if not one.running or _is_of(apps.get(one.project), one):
             continue
         for port in one.bound:
             if _is_reached(port) and not any(_lets_in(rule, port) for rule in rules):
                 yield one.name, str(port)
+
+
+def _is_of(app: AppState | None, one: Described) -> bool:
+    """Whether app.NAME.ports tells of it, or nobody knows just now what its release wants.
+
+    A command that somebody runs, and a service that no release wants, are in its project too.
+    """
+    if app is None or one.one_off:
+        return False
+    if app.under_way or isinstance(app.details, str) or not app.details.kept:
+        return True
+    return one.service in app.details.services
 
 
 def _lets_in(rule: FirewallRule, port: Binding) -> bool:
@@ -61,7 +74,7 @@ HOST_CHECKS = (
     Check("app.state", "What the host keeps of its apps can be read.", state),
     Check(
         "docker.published",
-        "No container that is no app's publishes a port that is not in `firewall_allow`.",
+        "No container but those of apps' services publishes a port that is not in `firewall_allow`.",
         published,
     ),
 )

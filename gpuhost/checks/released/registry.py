@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from gpuhost.app.app import App
-from gpuhost.checks.finding import Finding, Status, Verdict, skip
+from gpuhost.checks.finding import Finding, Status, Verdict, later, skip
 from gpuhost.checks.registry import found
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
@@ -112,13 +112,13 @@ class ReleasedCheck:
         state = subject.state
         if state and state.under_way and self.of_release:
             words = (state.under_way.kind, state.under_way.id, "is under way")
-            return skip(" ".join(filter(None, words)))
+            return later(" ".join(filter(None, words)))
         if self.aspect != "release" and (state is None or state.current is None):
             return skip(NEVER.format(subject.name))
         verdict = self.judge(subject)
         started = subject.now.docker.service.started if self.settles else None
         if verdict.status in (Status.FAIL, Status.WARN) and subject.since(started) < SETTLING_S:
-            return skip(f"the engine started {subject.since(started):.0f} s ago")
+            return later(f"the engine started {subject.since(started):.0f} s ago")
         return verdict
 
 

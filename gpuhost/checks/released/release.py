@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from gpuhost.app.app import App
 from gpuhost.app.errors import BadApp
-from gpuhost.checks.finding import Verdict, fail, ok, skip, unknown, warn
+from gpuhost.checks.finding import Verdict, fail, later, ok, unknown, warn
 from gpuhost.checks.released.registry import Subject, released_check
 from gpuhost.release.planning import plan_for, texts_for
 from gpuhost.release.source import short
@@ -60,10 +60,10 @@ def _compared(subject: Subject, app: App, current: Release) -> Verdict:
     now, declared = subject.now, subject.declared
     choice = choose(app.block, now, declared)
     if isinstance(choice, Refusal):
-        return skip(f"what would be released cannot be told: {choice.reason}")
+        return later(f"what would be released cannot be told: {choice.reason}")
     by_host = choice.without_card and declared.gpu != "none"
     if subject.details.with_gpu and by_host:
-        return skip(f"it was released with a card, and as the host is now {choice.why}")
+        return later(f"it was released with a card, and as the host is now {choice.why}")
     if app.block.nginx:
         # A site is another one where the host has IPv6, which its sockets tell.
         now.probes.output("listeners")
