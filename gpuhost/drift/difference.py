@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from gpuhost.applied import settings_then
 from gpuhost.checks.finding import Finding, Status
 from gpuhost.checks.registry import all_checks
+from gpuhost.drift.unasked import for_settings_of
 from gpuhost.setting_types import Ignored
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
@@ -119,4 +120,6 @@ def _cause(finding: Finding, now: Snapshot, declared: Settings) -> Cause | None:
     if then is None:
         return Cause.PENDING
     check = next(check for check in all_checks() if check.id == finding.id)
-    return Cause.DRIFT if check.find(now, then).status is finding.status else Cause.PENDING
+    # What then's settings look at and today's do not is unknown now: the repository has moved it.
+    found = check.find(for_settings_of(then, now, declared), then)
+    return Cause.DRIFT if found.status is finding.status else Cause.PENDING

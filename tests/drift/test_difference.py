@@ -62,6 +62,30 @@ def test_cause(then: dict[str, Any] | None, today: dict[str, Any], cause: Cause)
     assert found.awaits is (cause is not Cause.DRIFT)
 
 
+@pytest.mark.parametrize(
+    ("today", "cause"),
+    [
+        # Nobody looks at the old path any more: that nothing is known of it is no drift.
+        ({"swap_path": "/new.swap", "swap_size_gb": 3.0}, Cause.PENDING),
+        ({"swap_path": "/old.swap", "swap_size_gb": 3.0}, Cause.DRIFT),
+    ],
+)
+def test_what_the_repository_has_moved_is_pending(today: dict[str, Any], cause: Cause) -> None:
+    record = provisioned(Settings(swap_path="/old.swap", swap_size_gb=2.0))
+    found = differing(snapshot(record), Settings(**today))
+    assert found["swap.size"].cause is cause
+
+
+def test_beside_what_it_has_moved_a_host_still_drifts() -> None:
+    then = Settings(swap_path="/old.swap", swap_size_gb=2.0, memory_min_gb=900)
+    today = Settings(swap_path="/new.swap", swap_size_gb=2.0, memory_min_gb=900)
+    found = differing(snapshot(provisioned(then)), today)
+    assert found["memory.total"].cause is Cause.DRIFT
+    # The kernel's own setting is asked for wherever the file lies.
+    assert found["swap.swappiness"].cause is Cause.DRIFT
+    assert found["swap.size"].cause is Cause.PENDING
+
+
 def test_settings_that_cannot_be_read_any_more_are_the_repositorys_change() -> None:
     record = json.loads(provisioned(Settings()))
     record["settings"][0]["swap_swappiness"] = "much"

@@ -125,6 +125,28 @@ def test_by_hand_it_is_drift_and_in_the_repository_pending(
     assert {one.finding.id: one.cause for one in found if one.cause} == {"drift.timer": cause}
 
 
+@pytest.mark.parametrize(
+    ("changed", "causes"),
+    [
+        ("", {"drift.command": Cause.PENDING, "drift.timer": Cause.PENDING}),
+        (UNITS[1], {"drift.command": Cause.PENDING, "drift.timer": Cause.DRIFT}),
+    ],
+)
+def test_a_checkout_that_is_declared_elsewhere_is_pending(
+    changed: str, causes: dict[str, Cause]
+) -> None:
+    """Today's reading does not look where it was."""
+    today = DECLARED.model_copy(update={"drift_directory": "/srv/checkout"})
+    good = run_checks(snapshot(a_control_host()), DECLARED, ["drift"])
+    case = a_control_host(changed=changed)
+    looked_at = [line for line in case["probes"]["paths"]["out"].splitlines() if "/srv" not in line]
+    case["probes"]["paths"]["out"] = "\n".join(looked_at)
+    case["files"] = {APPLIED: document(None, DECLARED, good, at=1, by="ada@desk")}
+    now = snapshot(case)
+    found = [difference(one, now, today, at=0) for one in run_checks(now, today, ["drift"])]
+    assert {one.finding.id: one.cause for one in found if one.cause} == causes
+
+
 BROKEN = [
     pytest.param({"changed": UNITS[0]}, {"drift.timer": "fail"}, id="a unit changed by hand"),
     pytest.param({"without": UNITS[2]}, {"drift.timer": "fail"}, id="a unit is gone"),
