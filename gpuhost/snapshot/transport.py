@@ -110,7 +110,7 @@ def decode(reply: Iterable[str]) -> Probes:
         raise BadReply(f"the host's reply is not whole: {error}") from error
     names = sorted(name[:-3] for name in texts if name.endswith(".rc"))
     if not names:
-        raise BadReply("the host's reply is empty")
+        raise BadReply("the host's reply is not whole: nothing is in it")
     return Probes({name: _probe(texts, name) for name in names})
 
 

@@ -70,8 +70,8 @@ BAD = {
     "closed": ("unreachable", r"^Could not connect \("),
     "silent": ("unreachable", r"^connecting: no answer within 9 s"),
     "hangs": ("error", r"^reading: no answer within 9 s"),
-    # pyinfra loses what is no UTF-8.
-    "garbage": ("error", "^the host's reply is empty"),
+    # Nothing: pyinfra loses what is no UTF-8.
+    "garbage": ("error", "^the host's reply is not whole: nothing is in it"),
     "no login": ("error", "it said: This account is currently not available.$"),
     "no /tmp": ("error", "^the reading failed: mktemp: "),
     "unknown key": ("unreachable", "^unknown host key: "),
