@@ -74,7 +74,8 @@ HOST_CHECKS = (
     Check("app.state", "What the host keeps of its apps can be read.", state),
     Check(
         "docker.published",
-        "No container but those of apps' services publishes a port that is not in `firewall_allow`.",
+        "No container but those of apps' services publishes a port that is not in "
+        "`firewall_allow`.",
         published,
     ),
 )
