@@ -12,8 +12,11 @@ from gpuhost.snapshot.lenient import mapping, mappings, text, texts, whole, whol
 from gpuhost.snapshot.probes import NotRead
 
 SAME, CHANGED, MISSING = "same", "changed", "missing"
-# systemd writes it so, with TZ or without: "Next elapse: Sun 2026-11-22 16:00:00 UTC".
-MOMENT = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) UTC")
+# systemd: "Next elapse: Mon 2026-11-23 00:00:00 CST", and below "(in UTC): Sun 2026-11-22 16:00:00
+# UTC", which it leaves out where the host's own clock is that, under this name or as GMT.
+MOMENT = r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)"
+IN_UTC = re.compile(rf"\(in UTC\): \w+ {MOMENT} UTC")
+BY_ITSELF = re.compile(rf"{MOMENT} (?:UTC|GMT)\b")
 # openssl: "notAfter=Nov 21 21:55:03 2026 GMT".
 ENDS = {"starts": "notBefore", "ends": "notAfter"}
 
@@ -172,7 +175,8 @@ def _certificate(value: Mapping[str, Any]) -> Certificate | None:
 def _schedule(value: Mapping[str, Any]) -> Schedule | None:
     if not value:
         return None
-    moment = MOMENT.search(text(value.get("out")))
+    out = text(value.get("out"))
+    moment = IN_UTC.search(out) or BY_ITSELF.search(out)
     return Schedule(
         text(value.get("every")),
         whole(value.get("limit_s")),
