@@ -19,6 +19,7 @@ from rich.progress import Progress, TextColumn, TimeElapsedColumn
 from gpuhost.fleet.host_keys import be_strict
 from gpuhost.fleet.inventory import Fleet, load
 from gpuhost.fleet.reading import never_ask
+from gpuhost.outputs.table import plain
 
 TIMEOUT = 180
 Told = Callable[[str], None]
@@ -145,9 +146,10 @@ def _pyinfras_warnings() -> Iterator[None]:
 def _progress(hosts: Sequence[Host]) -> Iterator[Told]:
     """How many hosts are done and which are awaited, where somebody is looking."""
     columns = TextColumn("{task.completed:g}/{task.total:g} hosts"), TimeElapsedColumn()
+    names = TextColumn("{task.description}", markup=False)
     awaited = [host.name for host in hosts]
     # On the terminal itself: sys.stderr of now, not what the inventory's prints were sent to.
-    with Progress(*columns, TextColumn("{task.description}"), **_on_terminal()) as bar:
+    with Progress(*columns, names, **_on_terminal()) as bar:
         task = bar.add_task(_awaiting(awaited), total=len(hosts))
 
         def told(host: str) -> None:
@@ -164,4 +166,4 @@ def _on_terminal() -> dict[str, Any]:
 
 def _awaiting(names: Sequence[str]) -> str:
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return f"waiting for {', '.join(names[:3])}{more}" if names else ""
+    return plain(f"waiting for {', '.join(names[:3])}{more}") if names else ""

@@ -68,7 +68,7 @@ def _summary(report: DriftReport, hosts: list[HostDrift]) -> Table:
         grid.add_column(heading, overflow="fold")
     for host in hosts:
         grid.add_row(
-            plain(host.host),
+            Text(plain(host.host)),
             Text(host.standing.value, style=STYLES[host.standing]),
             minute(host.applied_at) or ("never" if host.differences else ""),
             Text(plain(host.reason or findings_in_words(host))),
@@ -112,7 +112,7 @@ def _lines(one: Difference) -> list[Text]:
     style = {Status.WARN: "yellow", Status.UNKNOWN: "magenta"}.get(found.status, "bold red")
     why = f" ({one.cause.value})" if one.cause else ""
     head = Text.assemble(
-        "  ", (kind(one), "dim" if one.accepted else style), f" {found.id}: {plain(found.actual)}"
+        "  ", (kind(one), "dim" if one.accepted else style), plain(f" {found.id}: {found.actual}")
     )
     under = [
         f"wanted: {found.expected}" if found.expected not in ("", found.actual) else "",

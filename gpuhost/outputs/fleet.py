@@ -43,7 +43,7 @@ def _summary(report: FleetReport) -> Table:
         grid.add_column(heading, overflow="fold")
     for host in report.hosts:
         said = in_words(host.findings) if host.findings else plain(host.reason)
-        grid.add_row(plain(host.host), status_in_colour(host.status), Text(said))
+        grid.add_row(Text(plain(host.host)), status_in_colour(host.status), Text(said))
     return grid
 
 

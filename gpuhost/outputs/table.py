@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from gpuhost.checks.finding import Finding, Status
 
@@ -33,32 +33,26 @@ def table(host: str, findings: Sequence[Finding], title: str = "") -> Table:
 
     + title: what stands behind the host's name; empty: how many findings there are of each status
     """
-    heading = f"{_safe(host)}: {title or in_words(findings)}"
-    grid = Table(title=heading, title_justify="left", expand=False)
+    heading = f"{plain(host)}: {title or in_words(findings)}"
+    grid = Table(title=Text(heading, "table.title"), title_justify="left", expand=False)
     for heading in ("", "check", "found"):
         grid.add_column(heading, overflow="fold")
     for finding in sorted(findings, key=lambda f: (ORDER.index(f.status), f.id)):
-        style = STYLES[finding.status]
-        grid.add_row(f"[{style}]{finding.status.value}[/]", finding.id, _found(finding))
+        status = Text(finding.status.value, STYLES[finding.status])
+        grid.add_row(status, Text(plain(finding.id)), _found(finding))
     return grid
 
 
-def _found(finding: Finding) -> str:
+def _found(finding: Finding) -> Text:
     """What is there, and under it what was wanted, what shows it, and what to do."""
-    found = _safe(finding.actual)
+    found = Text(plain(finding.actual))
     if finding.status in (Status.OK, Status.SKIP):
         return found
     wanted = "" if finding.expected == finding.actual else finding.expected
-    under = _under(wanted, "wanted: ") + _under(finding.evidence) + _under(finding.fix, "-> ")
-    return found + under
-
-
-def _under(text: str, lead: str = "") -> str:
-    return f"\n[dim]{lead}{_safe(text)}[/]" if text else ""
-
-
-def _safe(text: str) -> str:
-    return escape(plain(text))
+    for lead, text in (("wanted: ", wanted), ("", finding.evidence), ("-> ", finding.fix)):
+        if text:
+            found.append(f"\n{lead}{plain(text)}", "dim")
+    return found
 
 
 def plain(text: str) -> str:
@@ -78,8 +72,11 @@ def show(host: str, findings: Sequence[Finding], stream: TextIO | None = None) -
 
 
 def console(stream: TextIO) -> Console:
-    """A console on a stream; a pipe is given a width that leaves most findings unfolded."""
-    made = Console(file=stream, highlight=False)
+    """A console on a stream; a pipe is given a width that leaves most findings unfolded.
+
+    What is printed on it is no markup: it has words of hosts and inventories in it.
+    """
+    made = Console(file=stream, highlight=False, markup=False, emoji=False)
     if not made.is_terminal and "COLUMNS" not in os.environ:
         made.width = WIDTH
     return made

@@ -1,0 +1,73 @@
+"""Hosts, apps and findings whose names are markup to rich, or steer a terminal."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from gpuhost.checks.finding import Finding, Status
+from gpuhost.cli import hosts
+from gpuhost.drift.since import Change, Since
+from gpuhost.fleet.releases import FleetApps, HostApps
+from gpuhost.fleet.report import FleetReport, HostReport, HostStatus
+from gpuhost.fleet.visiting import Trouble
+from gpuhost.outputs.drift import print_drift, print_since
+from gpuhost.outputs.fleet import print_report
+from gpuhost.outputs.releases import print_releases, print_status
+from gpuhost.outputs.table import console, table
+from tests.drift import reports
+from tests.drift.reports import AT
+
+NAMES = ["[/x]", "[/]", "[bold]gpu", ":smile:", "back\\\\\\[/dim]", "back\\"]
+
+
+def shown(print_it: Any, *what: Any) -> str:
+    stream = io.StringIO()
+    print_it(*what, console(stream))
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_in_every_report(name: str) -> None:
+    wrong = Finding(Status.FAIL, name, name + name, name, name, id=f"app.{name}.files")
+    checked = FleetReport((HostReport.judged(name, [wrong]),) * 2)
+    assert shown(print_report, checked).count(name) >= 2 + 2 * 6
+    found = reports.host(name, **{f"app_{name}": "drift"})
+    away = reports.unreachable(name)
+    drifted = shown(print_drift, reports.report(found, away))
+    assert drifted.count(name) >= 5
+    changed = Since(AT, new=(Change(name, name, "drift"),))
+    assert name in shown(print_since, changed)
+    trouble = Trouble(HostStatus.UNREACHABLE, name, name)
+    fleet = FleetApps((HostApps(name), HostApps(name, trouble=trouble)), name)
+    assert shown(print_status, fleet).count(name) >= 4
+    assert shown(print_releases, fleet).count(name) >= 4
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_on_a_console_that_knows_markup(name: str) -> None:
+    stream = io.StringIO()
+    grid = table(name, [Finding(Status.WARN, name, name, name, name, id=name)])
+    Console(file=stream, width=120).print(grid)
+    assert stream.getvalue().count(name) >= 5
+
+
+def test_a_finding_cannot_steer_the_terminal_by_its_id() -> None:
+    text = shown(print_drift, reports.report(reports.host("gpu1", **{"app_\x1b[2J": "drift"})))
+    assert "\x1b" not in text
+
+
+def test_while_hosts_are_awaited(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.StringIO()
+    terminal = Console(file=stream, width=120, force_terminal=True)
+    monkeypatch.setattr(hosts, "_on_terminal", lambda: {"console": terminal})
+
+    class Named:
+        name = "[/x]\x1b[2J"
+
+    with hosts._progress([Named()]):  # type: ignore[list-item]
+        pass
+    assert "waiting for [/x]?[2J" in stream.getvalue()
