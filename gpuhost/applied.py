@@ -19,6 +19,8 @@ from gpuhost.snapshot.applied import FORMAT, Applied
 
 # A proxy's URL may hold a password: the record, which anyone may read, has its hash.
 HASHED = ("proxy_http", "proxy_https")
+# Stands for a proxy of which only the hash is known: for most checks it matters that there was one.
+SOME_PROXY = "http://proxy.invalid"
 # They decide what is done and told, never what a host is like.
 NOT_KEPT = ("adopt", "app", "apps", "drift_ignore")
 GOOD = (Status.OK, Status.SKIP)
@@ -47,19 +49,28 @@ def settings_then(values: Mapping[str, Any], declared: Settings) -> Settings | N
     """The settings of a record; None where those of today cannot express them.
 
     + declared: today's; what the record does not have is theirs, and proxies are where their
-      hashes agree
+      hashes agree; in place of another proxy is one that no host has
     """
     today = declared.model_dump(mode="json")
-    agreed = {name for name in HASHED if values.get(name) == _hash(today[name])}
-    given = {
-        name: value for name, value in values.items() if name in fields() and name not in HASHED
-    }
-    if len(agreed) != len(HASHED) and set(HASHED) <= set(values):
-        return None
+    given = {name: value for name, value in values.items() if name in fields()}
+    proxies = {name: _proxy(given[name], today[name]) for name in HASHED if name in given}
     try:
-        return Settings.model_validate_json(json.dumps({**today, **given}))
+        return Settings.model_validate_json(json.dumps({**today, **given, **proxies}))
     except ValidationError:
         return None
+
+
+def _proxy(recorded: str | None, today: str | None) -> str | None:
+    if recorded == _hash(today):
+        return today
+    return None if recorded is None else SOME_PROXY
+
+
+def is_other_proxy(values: Mapping[str, Any], declared: Settings) -> bool:
+    """Whether a record's proxy is another than today's, so that of one of them only a hash, or
+    nothing, is known."""
+    today = {name: _hash(getattr(declared, name)) for name in HASHED}
+    return any(values.get(name, digest) != digest for name, digest in today.items())
 
 
 def document(

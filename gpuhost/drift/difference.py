@@ -7,8 +7,9 @@ from datetime import datetime, timezone
 from enum import Enum
 from fnmatch import fnmatchcase
 
-from gpuhost.applied import settings_then
+from gpuhost.applied import is_other_proxy, settings_then
 from gpuhost.checks.finding import Finding, Status
+from gpuhost.checks.proxy import engine_is_behind
 from gpuhost.checks.registry import all_checks
 from gpuhost.drift.unasked import for_settings_of
 from gpuhost.setting_types import Ignored
@@ -117,9 +118,17 @@ def _cause(finding: Finding, now: Snapshot, declared: Settings) -> Cause | None:
     if values is None:
         return Cause.NEW
     then = settings_then(values, declared)
-    if then is None:
+    if then is None or (is_other_proxy(values, declared) and _is_by_proxy(finding, now)):
         return Cause.PENDING
     check = next(check for check in all_checks() if check.id == finding.id)
     # What then's settings look at and today's do not is unknown now: the repository has moved it.
     found = check.find(for_settings_of(then, now, declared), then)
     return Cause.DRIFT if found.status is finding.status else Cause.PENDING
+
+
+def _is_by_proxy(finding: Finding, now: Snapshot) -> bool:
+    """What compares with the proxy's URL; or the engine has yet to take up a new one.
+
+    Others only ask whether there is one, which the record knows.
+    """
+    return finding.noun == "proxy" or (finding.id == "docker.live" and engine_is_behind(now))

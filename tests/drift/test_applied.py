@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import json
 
-from gpuhost.applied import document, document_without, kept, settings_then
+from gpuhost.applied import (
+    SOME_PROXY,
+    document,
+    document_without,
+    is_other_proxy,
+    kept,
+    settings_then,
+)
 from gpuhost.checks.finding import Finding, Status
 from gpuhost.settings import Settings, fields
 from gpuhost.snapshot.applied import APPLIED, Applied
@@ -89,8 +96,11 @@ def test_settings_come_back_as_they_were_declared() -> None:
     values = json.loads(json.dumps(kept(then)))
     today = Settings(swap_size_gb=4, proxy_http=PASSWORD)
     assert settings_then(values, today) == then
-    # Of another proxy only the hash is known: today's settings cannot express them.
-    assert settings_then(values, Settings()) is None
+    # Of another proxy only the hash is known, of none that there was none.
+    other = Settings(proxy_http="http://10.0.0.9:3128", proxy_https="http://10.0.0.9:3128")
+    assert settings_then(values, other) == then.model_copy(update={"proxy_http": SOME_PROXY})
+    assert is_other_proxy(values, other)
+    assert not is_other_proxy(values, today)
     # A setting that is gone, one that came later, and one that is no longer allowed.
     assert settings_then({**values, "swap_gone": 1}, today) == then
     older = {name: value for name, value in values.items() if name != "swap_swappiness"}

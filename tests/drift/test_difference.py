@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from gpuhost.applied import document
+from gpuhost.applied import SOME_PROXY, document
 from gpuhost.checks.finding import Finding, Status
+from gpuhost.checks.proxy import ENGINE_FILE
 from gpuhost.checks.registry import run_checks
 from gpuhost.drift.difference import Cause, Difference, difference
 from gpuhost.drift.report import DriftReport, HostDrift, Standing
@@ -22,6 +23,7 @@ from tests.recorded import probes
 HOST = "debian13-docker"
 # 2026-11-21 23:59:59 UTC.
 AT = 1795305599
+PROXY = "http://ada:one@p.example.com:1"
 
 
 def snapshot(record: str | None, **files: str | None) -> Snapshot:
@@ -93,11 +95,32 @@ def test_settings_that_cannot_be_read_any_more_are_the_repositorys_change() -> N
     assert found["memory.total"].cause is Cause.PENDING
 
 
-def test_a_proxy_that_changed_is_pending() -> None:
-    record = provisioned(Settings(proxy_http="http://ada:one@p.example.com:1"))
-    declared = Settings(proxy_http="http://ada:two@p.example.com:1")
-    found = differing(snapshot(record), declared)
-    assert found["proxy.apt"].cause is Cause.PENDING
+@pytest.mark.parametrize("today", ["http://ada:two@p.example.com:1", None])
+def test_a_proxy_that_changed_is_pending_and_the_rest_drifts(today: str | None) -> None:
+    then = Settings(proxy_http=PROXY, memory_min_gb=900, build_apt_cache=True)
+    declared = then.model_copy(update={"proxy_http": today})
+    now = snapshot(provisioned(then))
+    found = {id: one.cause for id, one in differing(now, declared).items()}
+    assert found.get("proxy.apt") is (Cause.PENDING if today else None)
+    assert found["memory.total"] is Cause.DRIFT
+    # By the record there was a proxy, so there was no cache; only without one it is missed.
+    assert found.get("build.apt_cache") is (None if today else Cause.PENDING)
+
+
+def test_an_engine_that_has_yet_to_take_up_another_proxy_awaits_that() -> None:
+    record = provisioned(Settings(proxy_http=PROXY))
+    changed = {"paths": {"out": "600 root root 100 1895300604 regular file " + ENGINE_FILE}}
+    now = Snapshot(probes(HOST, {APPLIED: record}, changed))
+    other = Settings(proxy_http="http://p.example.com:2")
+    assert differing(now, other)["docker.live"].cause is Cause.PENDING
+    same = Settings(proxy_http=PROXY)
+    assert differing(now, same)["docker.live"].cause is Cause.DRIFT
+
+
+def test_no_other_check_asks_which_proxy_it_is() -> None:
+    now = snapshot(None)
+    one, other = (run_checks(now, Settings(proxy_http=url)) for url in (PROXY, SOME_PROXY))
+    assert [a.id for a, b in zip(one, other, strict=True) if a != b and a.noun != "proxy"] == []
 
 
 @pytest.mark.parametrize(
