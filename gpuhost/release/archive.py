@@ -16,7 +16,8 @@ from pathlib import Path
 from gpuhost.release.dockerignore import DockerIgnore
 
 NEVER = ".git"
-EXECUTABLE_BITS = 0o777
+# As in git: who else may read or write here is this machine's umask, and nothing of the app.
+EXECUTABLE, PLAIN = 0o755, 0o644
 
 
 class BadDirectory(ValueError):
@@ -108,9 +109,9 @@ def _add(archive: tarfile.TarFile, directory: Path, name: str) -> None:
     path = directory / name
     found = path.lstat()
     member = tarfile.TarInfo(name)
-    member.mode = stat.S_IMODE(found.st_mode) & EXECUTABLE_BITS
+    member.mode = EXECUTABLE if found.st_mode & stat.S_IXUSR else PLAIN
     if stat.S_ISDIR(found.st_mode):
-        member.type = tarfile.DIRTYPE
+        member.type, member.mode = tarfile.DIRTYPE, EXECUTABLE
         archive.addfile(member)
     elif stat.S_ISLNK(found.st_mode):
         member.type, member.linkname, member.mode = tarfile.SYMTYPE, _inside(path, name), 0o777

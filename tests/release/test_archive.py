@@ -63,6 +63,24 @@ def test_another_revision_for_every_change(tmp_path: Path, change: str) -> None:
     assert pack(tmp_path).revision != before.revision
 
 
+def test_the_same_revision_under_every_umask(tmp_path: Path) -> None:
+    """Where a checkout lies decides who else may write in it, and nothing of the app."""
+    made = []
+    for name, (directory, executable, plain) in {
+        "022": (0o755, 0o755, 0o644),
+        "002": (0o775, 0o775, 0o664),
+        "077": (0o700, 0o700, 0o600),
+    }.items():
+        _write(tmp_path / name, "src/a", "src/run.sh")
+        (tmp_path / name / "src").chmod(directory)
+        (tmp_path / name / "src/run.sh").chmod(executable)
+        (tmp_path / name / "src/a").chmod(plain)
+        made.append(pack(tmp_path / name))
+    assert made[0] == made[1] == made[2]
+    modes = {name: member.mode for name, member in _members(made[0]).items()}
+    assert modes == {"src": 0o755, "src/a": 0o644, "src/run.sh": 0o755}
+
+
 def test_nobodys_files_in_no_time(tmp_path: Path) -> None:
     _write(tmp_path, "run.sh")
     (tmp_path / "run.sh").chmod(0o4755)
