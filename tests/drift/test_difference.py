@@ -9,7 +9,7 @@ import pytest
 
 from gpuhost.applied import SOME_PROXY, document
 from gpuhost.checks.finding import Finding, Status
-from gpuhost.checks.proxy import ENGINE_FILE
+from gpuhost.checks.proxy import CLIENT_FILE, ENGINE_FILE
 from gpuhost.checks.registry import run_checks
 from gpuhost.drift.difference import Cause, Difference, difference
 from gpuhost.drift.report import DriftReport, HostDrift, Standing
@@ -95,16 +95,25 @@ def test_settings_that_cannot_be_read_any_more_are_the_repositorys_change() -> N
     assert found["memory.total"].cause is Cause.PENDING
 
 
-@pytest.mark.parametrize("today", ["http://ada:two@p.example.com:1", None])
-def test_a_proxy_that_changed_is_pending_and_the_rest_drifts(today: str | None) -> None:
-    then = Settings(proxy_http=PROXY, memory_min_gb=900, build_apt_cache=True)
-    declared = then.model_copy(update={"proxy_http": today})
-    now = snapshot(provisioned(then))
+@pytest.mark.parametrize(
+    ("before", "of_files"),
+    [
+        # That there was a proxy is on record, so root's configuration had to be root's alone.
+        ("http://ada:two@p.example.com:1", Cause.DRIFT),
+        (None, Cause.PENDING),
+    ],
+)
+def test_a_proxy_that_changed_is_pending_and_the_rest_drifts(
+    before: str | None, of_files: Cause
+) -> None:
+    then = Settings(proxy_http=before, memory_min_gb=900)
+    declared = then.model_copy(update={"proxy_http": PROXY})
+    too_open = {"paths": {"out": f"644 root root 20 1795299408 regular file {CLIENT_FILE}\n"}}
+    now = Snapshot(probes(HOST, {APPLIED: provisioned(then)}, too_open))
     found = {id: one.cause for id, one in differing(now, declared).items()}
-    assert found.get("proxy.apt") is (Cause.PENDING if today else None)
+    assert found["proxy.apt"] is Cause.PENDING
     assert found["memory.total"] is Cause.DRIFT
-    # By the record there was a proxy, so there was no cache; only without one it is missed.
-    assert found.get("build.apt_cache") is (None if today else Cause.PENDING)
+    assert found["system.files"] is of_files
 
 
 def test_an_engine_that_has_yet_to_take_up_another_proxy_awaits_that() -> None:
