@@ -53,6 +53,7 @@ systemctl daemon-reload
 systemctl enable --now persistence.service
 
 # The engine, and a GPU in a container.
+mkdir -p /etc/docker
 cat >/etc/docker/daemon.json <<'END'
 {
     "log-driver": "json-file", "log-opts": {"max-size": "10m", "max-file": "3"}, "live-restore": true,

@@ -66,6 +66,7 @@ def timed(
             env={**os.environ, **(env or {})},
         )  # fmt: skip
         deadline = Timer(LIMIT, process.kill)
+        deadline.daemon = True
         deadline.start()
         _, status, usage = os.wait4(process.pid, 0)
         deadline.cancel()
