@@ -12,6 +12,7 @@ from gpuhost.checks.released.registry import Subject, released_check
 from gpuhost.release.planning import plan_for, texts_for
 from gpuhost.release.source import short
 from gpuhost.release.variant import Choice, Refusal, choose
+from gpuhost.snapshot import NotRead
 from gpuhost.snapshot.apps import AppState, Release
 
 NOT_ASKED = "what {} has now, and secrets, were not asked for"
@@ -72,8 +73,11 @@ def _compared(subject: Subject, app: App, current: Release) -> Verdict:
     evidence = _not_asked(subject, app)
     if plan.inputs == current.inputs:
         return ok(f"revision {short(current.revision)}", evidence=evidence)
-    differing = list(_differing(subject, app, choice, current)) or ["its settings or host"]
-    said = f"another release is wanted: {', '.join(differing)}"
+    differing = list(_differing(subject, app, choice, current))
+    if not differing and now.docker.engine is None:
+        # What differs may be what its version decides.
+        raise NotRead(now.docker.engine_complaint)
+    said = f"another release is wanted: {', '.join(differing or ['its settings or host'])}"
     if current.rollback_of:
         said = f"rolled back to {current.rollback_of}; {said}"
     return fail("what the repository says", said, evidence=evidence, fix=subject.again)
@@ -83,11 +87,9 @@ def _differing(subject: Subject, app: App, choice: Choice, current: Release) -> 
     if subject.file.revision not in (None, current.revision):
         yield f"revision {short(current.revision)} -> {short(str(subject.file.revision))}"
     texts = texts_for(app, choice, subject.now)
-    rendered = {
-        "compose.yaml": texts.compose,
-        "compose.override.yaml": texts.override.encode(),
-        "nginx.conf": (texts.nginx or "").encode(),
-    }
+    rendered = {"compose.yaml": texts.compose, "nginx.conf": (texts.nginx or "").encode()}
+    if subject.now.docker.engine is not None:
+        rendered["compose.override.yaml"] = texts.override.encode()
     for name, text in rendered.items():
         was = subject.details.rendered.get(name, "")
         if was != (hashlib.sha256(text).hexdigest() if text else ""):
