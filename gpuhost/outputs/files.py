@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import select
+import stat
 import tempfile
 from pathlib import Path
+
+# Of the name of a file that is being written: with what mkstemp adds it has to be a name still.
+SHOWN = 40
+# Who reads a pipe and stops for that long does not come back.
+PATIENCE_S = 20
+# Nothing, or an ordinary file.
+FILES = (0, stat.S_IFREG)
 
 
 def replace(path: Path, text: str, *, mode: int) -> None:
@@ -13,11 +23,12 @@ def replace(path: Path, text: str, *, mode: int) -> None:
     + mode: of the new file, whatever the process's umask
     """
     if _is_no_file(path):
-        path.write_text(text, encoding="utf-8", errors="replace")
+        _pour(path, text.encode("utf-8", "replace"))
         return
     # The file itself, not a link to it.
     target = path.resolve()
-    handle, beside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".new")
+    prefix = f".{target.name[:SHOWN]}."
+    handle, beside = tempfile.mkstemp(dir=target.parent, prefix=prefix, suffix=".new")
     try:
         with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
             os.fchmod(handle, mode)
@@ -29,19 +40,25 @@ def replace(path: Path, text: str, *, mode: int) -> None:
 
 
 def obstacle(path: Path) -> str:
-    """Why `replace` could not write this file, in words; "": it could."""
-    if path.is_dir():
-        return "is a directory"
-    if _is_no_file(path):
-        return "" if os.access(path, os.W_OK) else "cannot be written"
-    return obstacle_in(path.resolve().parent)
+    """Why `replace` could not write this file, in words; "": it could.
+
+    A pipe is not opened for that: its reader would see its end.
+    """
+    try:
+        if (kind := _kind(path)) == stat.S_IFDIR:
+            return "is a directory"
+        if kind not in FILES:
+            return "" if os.access(path, os.W_OK) else "cannot be written"
+        return obstacle_in(path.resolve().parent)
+    except OSError as error:
+        return f"cannot be written: {error.strerror or error}"
 
 
 def obstacle_in(directory: Path) -> str:
     """Why no file could be written in this directory; "": one could."""
-    if not directory.is_dir():
-        return f"no such directory: {directory}"
     try:
+        if _kind(directory) != stat.S_IFDIR:
+            return f"no such directory: {directory}"
         # The one answer that holds for root, read-only file systems and quotas too.
         with tempfile.TemporaryFile(dir=directory):
             return ""
@@ -50,5 +67,37 @@ def obstacle_in(directory: Path) -> str:
 
 
 def _is_no_file(path: Path) -> bool:
-    """A pipe or a device, /dev/null: a file in its place would be the end of it."""
-    return path.exists() and not path.is_file()
+    """A pipe or a device, /dev/null: a file in its place would be the end of it. Raises OSError."""
+    return _kind(path) not in FILES
+
+
+def _kind(path: Path) -> int:
+    """What is there, as S_IFMT has it; 0: nothing. Raises OSError, for a circle of links too."""
+    try:
+        return stat.S_IFMT(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+
+
+def _pour(path: Path, text: bytes) -> None:
+    """Write into what is no file. Raises OSError; a pipe that nobody reads holds nobody up."""
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    except OSError as error:
+        if error.errno != errno.ENXIO:
+            raise
+        raise OSError(errno.ENXIO, "nobody reads it") from error
+    try:
+        while text:
+            text = text[_written(handle, text) :]
+    finally:
+        os.close(handle)
+
+
+def _written(handle: int, text: bytes) -> int:
+    try:
+        return os.write(handle, text)
+    except BlockingIOError:
+        if select.select([], [handle], [], PATIENCE_S)[1]:
+            return 0
+        raise OSError(errno.ETIMEDOUT, f"nobody has read it for {PATIENCE_S} s") from None
