@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timezone
 
 from gpuhost.apt.archive import OWN_FILES, OwnArchives
@@ -20,6 +21,9 @@ JUDGED = frozenset(
     f"/etc/apt/sources.list.d/{name}.sources"
     for name in ("docker", "nvidia", "nvidia-container-toolkit")
 )
+
+# The collector masks what apt takes for one, and a person may write another: with a / in it.
+PASSWORD = re.compile(r"//.*@")
 
 # What somebody else's file said is missed by nobody; where security updates come from is.
 OWN = tuple(f"{path}: " for path in OWN_FILES)
@@ -41,7 +45,8 @@ def _definitions(now: Snapshot) -> dict[str, Entry]:
 
 def _in_words(path: str, entry: Entry) -> str:
     """A key that stands in the file itself is long, and changes with every renewal."""
-    words = (*entry.types, *entry.uris, *entry.suites, *entry.components)
+    uris = (PASSWORD.sub("//***@", uri) for uri in entry.uris)
+    words = (*entry.types, *uris, *entry.suites, *entry.components)
     key = entry.signed_by or "any key"
     signed = "a key in the file" if "\n" in key else key
     return f"{path}: {' '.join(words)} (signed by {signed})"
