@@ -20,6 +20,14 @@ KEPT = 400
 NAME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{6}Z\.json", re.ASCII)
 # So many tell how fast a disk fills as well as all of them do.
 FOR_TREND = 30
+# No disk is that large, in bytes.
+MOST = 2**63
+
+
+# What reading a file raises that has something else in it.
+NOT_OURS = (
+    LookupError, TypeError, ValueError, AttributeError, ArithmeticError, OSError, RecursionError,
+)  # fmt: skip
 
 
 class NotARun(ValueError):
@@ -98,7 +106,10 @@ class History:
     def _run(self, name: str) -> Run | None:
         if name not in self._known:
             try:
-                self._known[name] = parsed((self.directory / name).read_text("utf-8"))
+                run = parsed((self.directory / name).read_text("utf-8"))
+                if _name(run.at) != name:
+                    raise NotARun("it began at another time than its name says")
+                self._known[name] = run
             except (OSError, ValueError) as error:
                 self._pass_over(name, getattr(error, "strerror", None) or str(error))
         return self._known[name]
@@ -133,10 +144,12 @@ def parsed(text: str) -> Run:
         found = json.loads(text)
         if found["schema"] != SCHEMA:
             raise NotARun(f"its schema is {found['schema']!r}, not {SCHEMA}")
-        return Run(int(found["at"]), _open(found["open"]), dict(_disks(found["hosts"])))
+        at = int(found["at"])
+        datetime.fromtimestamp(at, timezone.utc)
+        return Run(at, _open(found["open"]), dict(_disks(found["hosts"])))
     except NotARun:
         raise
-    except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+    except NOT_OURS as error:
         raise NotARun("it is not what gpuhost drift writes") from error
 
 
@@ -149,4 +162,11 @@ def _open(found: Any) -> Open:
 
 def _disks(hosts: Any) -> Iterator[tuple[str, dict[str, int]]]:
     for host in hosts:
-        yield str(host["host"]), {str(path): int(free) for path, free in host["disks"].items()}
+        yield str(host["host"]), {str(path): _bytes(free) for path, free in host["disks"].items()}
+
+
+def _bytes(found: Any) -> int:
+    free = int(found)
+    if not 0 <= free < MOST:
+        raise NotARun("no disk has as much free as it says")
+    return free

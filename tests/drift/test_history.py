@@ -108,6 +108,14 @@ def test_a_run_that_dies_while_it_writes_leaves_the_last_one_whole(
     assert kept.names == before
 
 
+BROKEN_AT = 1795305600
+
+
+def of_the_disk(free: str) -> str:
+    hosts = f'[{{"host":"gpu1","disks":{{"/":{free}}}}}]'
+    return f'{{"schema":1,"at":{BROKEN_AT},"open":{{}},"hosts":{hosts}}}'
+
+
 BROKEN = {
     "empty": "",
     "cut off": '{"schema":1,"at":17952',
@@ -115,10 +123,16 @@ BROKEN = {
     "null": "null",
     "another schema": '{"schema":2}',
     "no open": f'{{"schema":1,"at":{AT},"hosts":[]}}',
-    "a host that is none": f'{{"schema":1,"at":{AT},"open":{{}},"hosts":[1]}}',
-    "open is a list": f'{{"schema":1,"at":{AT},"open":[],"hosts":[]}}',
+    "a host that is none": f'{{"schema":1,"at":{BROKEN_AT},"open":{{}},"hosts":[1]}}',
+    "open is a list": f'{{"schema":1,"at":{BROKEN_AT},"open":[],"hosts":[]}}',
     "endless": "[" * 100_000,
     "a time that is none": '{"schema":1,"at":"x","open":{},"hosts":[]}',
+    "a time without end": '{"schema":1,"at":1e999,"open":{},"hosts":[]}',
+    "a time beyond all years": '{"schema":1,"at":99999999999999,"open":{},"hosts":[]}',
+    "another time than its name": f'{{"schema":1,"at":{AT + 5},"open":{{}},"hosts":[]}}',
+    "a disk without end": of_the_disk("1e999"),
+    "a disk beyond all sizes": of_the_disk("1" + 400 * "0"),
+    "a disk that owes": of_the_disk("-1"),
 }
 
 
@@ -136,6 +150,11 @@ def test_a_broken_run_is_passed_over(kept: Kept, text: str) -> None:
     (said,) = kept.said
     assert said.startswith(f"{broken} is passed over: ")
     assert "\n" not in said
+
+
+def test_the_file_of_the_broken_runs_could_be_a_good_one(kept: Kept) -> None:
+    (kept.directory / "2026-11-22T000000Z.json").write_text(of_the_disk("5"))
+    assert kept.again().disks(AT + DAY) == {"gpu1": [(BROKEN_AT, {"/": 5})]}
 
 
 def test_foreign_files_are_passed_over_and_left_alone(kept: Kept) -> None:
