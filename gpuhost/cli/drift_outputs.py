@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -141,7 +142,17 @@ def _say(line: str) -> None:
     click.echo(f"gpuhost: {line}", err=True)
 
 
-FILE = click.Path(path_type=Path)
+class _Named(click.Path):
+    """A path; an empty one is a shell's variable that is not set, not this directory."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not os.fspath(value):
+            option = param.opts[0] if param else "a path"
+            raise click.ClickException(f"{option} is empty: name a path, or leave it out")
+        return super().convert(value, param, ctx)
+
+
+FILE = _Named(path_type=Path)
 OPTIONS = (
     click.option("--html", type=FILE, metavar="FILE", help="Write the report as a web page."),
     click.option(

@@ -138,6 +138,9 @@ def test_a_notifier_that_fails(nights: Nights, receiver: Receiver, behaviour: st
 
 
 MISTAKES = {
+    "an empty history": (["--history", ""], "--history is empty: name a path"),
+    "an empty page": (["--html", ""], "--html is empty: "),
+    "empty metrics": (["--metrics="], "--metrics is empty: "),
     "since without history": (["--since", "last"], "--since needs --history DIR"),
     "notify without history": (
         ["--notify", f"json://{TOKEN}@127.0.0.1"],
