@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from shlex import quote
+
 from gpuhost.checks.finding import Verdict, fail, ok, skip, warn
 from gpuhost.checks.registry import check
 from gpuhost.settings import Settings
@@ -56,7 +58,7 @@ def inodes(now: Snapshot, declared: Settings) -> Verdict:
     return fail(
         f"at least {INODE_RESERVE:.0%} free",
         f"{share:.0%} free under {path}",
-        fix=f"du --inodes -x -d 3 {path} | sort -n | tail",
+        fix=f"du --inodes -x -d 3 {quote(path)} | sort -n | tail",
     )
 
 
@@ -82,5 +84,5 @@ def full(now: Snapshot, declared: Settings) -> Verdict:
         "; ".join(
             f"{gb(disk.free)} free of {gb(disk.size)} on {disk.mounted_on}" for disk in nearly
         ),
-        fix=f"du -x -h -d 2 {nearly[0].mounted_on} | sort -h | tail",
+        fix=f"du -x -h -d 2 {quote(nearly[0].mounted_on)} | sort -h | tail",
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from shlex import quote
+
 from gpuhost.checks.disk import places
 from gpuhost.checks.finding import Verdict, fail, ok, warn
 from gpuhost.checks.registry import check
@@ -20,8 +22,8 @@ def mounts(now: Snapshot, declared: Settings) -> Verdict:
     return judge(
         expected,
         "; ".join(f"{one.source} is not mounted on {one.target}" for one in missing),
-        fix=f"stop what writes to {missing[0].target}, then: mount {missing[0].target}; or take "
-        "its line out of /etc/fstab",
+        fix=f"stop what writes to {missing[0].target}, then: mount {quote(missing[0].target)}; or "
+        "take its line out of /etc/fstab",
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from shlex import quote
+
 from gpuhost.checks.finding import Verdict, fail, ok, warn
 from gpuhost.checks.registry import check
 from gpuhost.settings import Settings
@@ -41,7 +43,7 @@ def units(now: Snapshot, declared: Settings) -> Verdict:
         return warn(
             "no failed unit",
             f"{', '.join(others)} failed",
-            fix=f"journalctl -b -u {others[0]}; when it is mended, or not needed: "
-            f"systemctl reset-failed {others[0]}",
+            fix=f"journalctl -b -u {quote(others[0])}; when it is mended, or not needed: "
+            f"systemctl reset-failed {quote(others[0])}",
         )
     return ok("none", expected="no failed unit")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
+from shlex import quote
 from statistics import median
 
 from gpuhost.checks.disk import places
@@ -81,7 +82,7 @@ def _verdict(soon: list[Filling]) -> Verdict:
             f"{one.mount} is full in about {_days(one.days)}: {gb(one.free)} free" for one in soon
         ),
         evidence="; ".join(_evidence(one) for one in soon),
-        fix=f"du -x -h -d 2 {soon[0].mount} | sort -h | tail; docker system df",
+        fix=f"du -x -h -d 2 {quote(soon[0].mount)} | sort -h | tail; docker system df",
     )
 
 

@@ -62,6 +62,15 @@ def test_the_warning_says_what_a_person_needs() -> None:
     assert found.fix.startswith("du -x -h -d 2 /data ")
 
 
+def test_its_command_can_be_copied_whatever_the_disk_is_called() -> None:
+    name = "/srv/my data; rm -r x"
+    runs = [(at, {name: free["/data"]}) for at, free in readings(_data=[50, 40, 30, 20])]
+    *before, now = runs
+    found = disk_trend(before, now)
+    assert found is not None
+    assert found.fix.startswith("du -x -h -d 2 '/srv/my data; rm -r x' | sort")
+
+
 def test_no_history_no_warning() -> None:
     assert disk_trend([], (NOW, {"/": 1})) is None
     assert disk_trend([(NOW - DAY, {}), (NOW - 2 * DAY, {})], (NOW, {"/": 1})) is None
