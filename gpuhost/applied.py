@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -17,8 +18,11 @@ from gpuhost.checks.finding import Finding, Status
 from gpuhost.settings import Settings, fields
 from gpuhost.snapshot.applied import FORMAT, Applied
 
-# A proxy's URL may hold a password: the record, which anyone may read, has its hash.
+# A proxy's URL may hold a password, a build argument a token: the record, root's alone because
+# they could be guessed from it, has their hashes.
 HASHED = ("proxy_http", "proxy_https")
+HASHED_VALUES = ("build_args",)
+HASH = re.compile("sha256:[0-9a-f]{64}")
 # Stands for a proxy of which only the hash is known: for most checks it matters that there was one.
 SOME_PROXY = "http://proxy.invalid"
 # They decide what is done and told, never what a host is like.
@@ -26,7 +30,7 @@ NOT_KEPT = ("adopt", "app", "apps", "drift_ignore")
 GOOD = (Status.OK, Status.SKIP)
 
 
-def kept(declared: Settings) -> dict[str, Any]:
+def kept(declared: Settings) -> Mapping[str, Any]:
     """Settings as the record has them, without a secret."""
     values = declared.model_dump(mode="json")
     named = {
@@ -34,7 +38,23 @@ def kept(declared: Settings) -> dict[str, Any]:
         for name, value in values.items()
         if name not in NOT_KEPT and _noun(name) not in NOT_KEPT
     }
-    return {name: _hash(value) if name in HASHED else value for name, value in named.items()}
+    hashed = {name: _hash(value) for name, value in named.items() if name in HASHED}
+    return _without_values({**named, **hashed})
+
+
+def _without_values(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Records of an earlier gpuhost have build arguments as they were declared."""
+    hashed = {
+        name: {key: _hash_once(value) for key, value in values[name].items()}
+        for name in HASHED_VALUES
+        if isinstance(values.get(name), dict)
+    }
+    return {**values, **hashed}
+
+
+def _hash_once(value: Any) -> str | None:
+    text = str(value)
+    return text if HASH.fullmatch(text) else _hash(text)
 
 
 def _noun(name: str) -> str:
@@ -52,7 +72,9 @@ def settings_then(values: Mapping[str, Any], declared: Settings) -> Settings | N
       hashes agree; in place of another proxy is one that no host has
     """
     today = declared.model_dump(mode="json")
-    given = {name: value for name, value in values.items() if name in fields()}
+    # No check asks for build arguments: those of today do.
+    known = fields().keys() - {*HASHED_VALUES}
+    given = {name: value for name, value in values.items() if name in known}
     proxies = {name: _proxy(given[name], today[name]) for name in HASHED if name in given}
     try:
         return Settings.model_validate_json(json.dumps({**today, **given, **proxies}))
@@ -90,7 +112,7 @@ def document(
     + facts: what nobody declares and a later reading is compared with; None: as before
     """
     now = kept(declared)
-    by_id = _by_id(before) if before else {}
+    by_id = _cleaned(before) if before else {}
     by_id |= {one.id: now for one in findings if one.status in GOOD}
     return _text(before, by_id, facts, at=at, by=by)
 
@@ -99,10 +121,16 @@ def document_without(before: Applied | None, nouns: frozenset[str]) -> str | Non
     """The record after some nouns were taken away; None: nothing of them is in it."""
     if before is None:
         return None
-    by_id = {
-        id: values for id, values in _by_id(before).items() if id.partition(".")[0] not in nouns
-    }
+    by_id = {id: one for id, one in _cleaned(before).items() if _noun_of(id) not in nouns}
     return _text(before, by_id, None, at=before.at, by=before.by)
+
+
+def _noun_of(id: str) -> str:
+    return id.partition(".")[0]
+
+
+def _cleaned(record: Applied) -> dict[str, Mapping[str, Any]]:
+    return {id: _without_values(values) for id, values in _by_id(record).items()}
 
 
 def _by_id(record: Applied) -> dict[str, Mapping[str, Any]]:

@@ -38,7 +38,7 @@ OURS = frozenset(
     {
         *(UPDATES_FILE, EXCLUSIONS, CLOUD_INIT_APT, PREFERENCES, ARCHIVE_SOURCES),
         *(SYSCTL_FILE, BLACKLIST, PERSISTENCE_UNIT),
-        *(APPLIED, APT_RECORD, DOCKER_RECORD, NVIDIA_RECORD, NGINX_RECORD),
+        *(APT_RECORD, DOCKER_RECORD, NVIDIA_RECORD, NGINX_RECORD),
         *(
             path
             for name in ("docker", "nvidia", "nvidia-container-toolkit")
@@ -50,6 +50,8 @@ OURS = frozenset(
     }
 )
 OPEN, SECRET = "0644", "0600"
+# What secrets are guessed from.
+PRIVATE = frozenset({APPLIED})
 # With a proxy's password in them, or what it is guessed from.
 SECRETS = frozenset({CLIENT_FILE, PROXY_RECORD})
 # Of which gpuhost writes a part, or which others may close further; and directories.
@@ -62,7 +64,7 @@ SHARED = frozenset(
         *("/var/lib/gpuhost", APPS),
     }
 )
-PATHS = OURS | SECRETS | SHARED
+PATHS = OURS | PRIVATE | SECRETS | SHARED
 OTHERS_WRITE = 0o022
 
 
@@ -87,7 +89,7 @@ def faults(now: Snapshot, *, proxy: bool) -> Iterator[Fault]:
             continue
         mode = _mode(state, proxy)
         link = "link" in state.kind
-        if link and path in OURS:
+        if link and path in OURS | PRIVATE:
             yield Fault(path, "a link to elsewhere", mode, link)
         elif not link and (state.owner, state.mode) != ("root", mode):
             yield Fault(path, f"{state.owner} {state.mode}", mode, link)
@@ -97,7 +99,7 @@ def _mode(state: PathState, proxy: bool) -> str:
     """What it has to be; of what is shared only that others may not write."""
     if state.path in OURS:
         return OPEN
-    if state.path in SECRETS and proxy:
+    if state.path in PRIVATE or (state.path in SECRETS and proxy):
         return SECRET
     return f"{int(state.mode, 8) & ~OTHERS_WRITE:04o}"
 

@@ -11,8 +11,9 @@ from pyinfra import host
 from gpuhost.applied import document, document_without
 from gpuhost.checks import apt_sources
 from gpuhost.checks.registry import run_checks
+from gpuhost.checks.system_files import SECRET
 from gpuhost.nvidia import wanted
-from gpuhost.operations.commands import put
+from gpuhost.operations.commands import put, run
 from gpuhost.operations.reading import Commands, operation, read
 from gpuhost.release.draft import who
 from gpuhost.settings import Settings
@@ -23,7 +24,8 @@ from gpuhost.snapshot.applied import APPLIED
 @operation
 def recorded(declared: Settings) -> Commands:
     """
-    Have the host remember which checks are ok, and by which settings. No secret is in it.
+    Have the host remember which checks are ok, and by which settings. No secret is in it, and only
+    root reads it.
 
     + declared: the settings of this host
 
@@ -39,10 +41,22 @@ def recorded(declared: Settings) -> Commands:
     text = document(
         now.applied, declared, findings, at=now.system.now, by=who(), facts=_facts(now, declared)
     )
-    if text is None:
-        host.noop("the record of what is applied is up to date")
-        return
-    yield put(APPLIED, text)
+    yield from written(now, text, otherwise="the record of what is applied is up to date")
+
+
+def written(now: Snapshot, text: str | None, *, otherwise: str) -> Commands:
+    """The record's new text, or what is there, for nobody but root.
+
+    + text: None: what is there is as good
+    + otherwise: what is said where nothing is done
+    """
+    there = now.paths.get(APPLIED)
+    if text is not None:
+        yield put(APPLIED, text, mode=SECRET)
+    elif there and there.mode != SECRET:
+        yield run("chmod", SECRET, "--", APPLIED)
+    else:
+        host.noop(otherwise)
 
 
 def _facts(now: Snapshot, declared: Settings) -> dict[str, Any]:
@@ -68,8 +82,6 @@ def forgotten(declared: Settings, nouns: Iterable[str]) -> Commands:
         from gpuhost.operations import applied
         applied.forgotten(name="Record", declared=settings, nouns=["swap"])
     """
-    text = document_without(read(declared).applied, frozenset(nouns))
-    if text is None:
-        host.noop("nothing of it is on record")
-        return
-    yield put(APPLIED, text)
+    now = read(declared)
+    text = document_without(now.applied, frozenset(nouns))
+    yield from written(now, text, otherwise="nothing of it is on record")

@@ -12,13 +12,12 @@ from pyinfra.api.host import Host
 from gpuhost.applied import document
 from gpuhost.checks.finding import Finding, Status
 from gpuhost.checks.registry import run_checks
-from gpuhost.operations.commands import put
+from gpuhost.operations.applied import written
 from gpuhost.operations.reading import Commands, executing, operation, read
 from gpuhost.outputs.table import in_words, show
 from gpuhost.release.draft import who
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
-from gpuhost.snapshot.applied import APPLIED
 
 NOUN = "drift"
 
@@ -39,10 +38,7 @@ def recorded(declared: Settings) -> Commands:
     """
     now = read(declared)
     text = document(now.applied, declared, _found(now, declared), at=now.system.now, by=who())
-    if text is None:
-        host.noop("the record of what is applied is up to date")
-        return
-    yield put(APPLIED, text)
+    yield from written(now, text, otherwise="the record of what is applied is up to date")
 
 
 @pyinfra_operation()

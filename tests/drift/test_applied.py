@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
+from typing import Any
+
+import pytest
+from pyinfra.context import ctx_host, ctx_state
+from pyinfra_testing.util import FakeState, create_host
 
 from gpuhost.applied import (
     SOME_PROXY,
@@ -13,9 +19,12 @@ from gpuhost.applied import (
     settings_then,
 )
 from gpuhost.checks.finding import Finding, Status
+from gpuhost.checks.registry import run_checks
+from gpuhost.operations import applied, drift_installed
 from gpuhost.settings import Settings, fields
+from gpuhost.snapshot import NotRead
 from gpuhost.snapshot.applied import APPLIED, Applied
-from tests.recorded import probes
+from tests.recorded import probes, raw, snapshot
 
 PASSWORD = "http://ada:pa55word@proxy.example.com:3128"
 
@@ -89,13 +98,71 @@ def test_no_password_is_on_record() -> None:
     assert "ada:" not in text
 
 
+TOKEN = {"PIP_INDEX_URL": "https://ada:t0ken@packages.example.com/simple"}
+
+
+def test_no_build_argument_is_on_record_nor_stays_there() -> None:
+    declared = Settings(build_args=TOKEN)
+    text = written(None, declared, swap_size=Status.OK)
+    assert text is not None
+    assert "PIP_INDEX_URL" in text and "t0ken" not in text
+    # An earlier gpuhost had them in clear, also for what fails now.
+    was = json.loads(text)
+    was["settings"][0]["build_args"] = TOKEN
+    before = record(json.dumps(was))
+    for again in (
+        written(before, declared, at=999, swap_size=Status.OK),
+        written(before, declared, at=999, swap_size=Status.FAIL),
+    ):
+        assert again is not None and "t0ken" not in again
+        assert written(record(again), declared, at=999, swap_size=Status.FAIL) is None
+
+
+def test_only_root_reads_it() -> None:
+    denied = f"grep: {APPLIED}: Permission denied\n"
+    for identity, rc, is_error in (("1000", 2, False), ("0", 2, True), ("1000", None, True)):
+        changed = {"identity": {"out": f"{identity}\n"}, "files": {"rc": rc, "err": denied}}
+        found = probes("debian13", changed=changed)
+        with pytest.raises(NotRead) if is_error else nullcontext():
+            assert Applied.read(found) is None
+
+
+def commands(operation: Any, text: str | None, mode: str) -> list[str]:
+    """What an operation does with this record, of this mode, on its host."""
+    state = FakeState()
+    paths = {"out": f"{mode} root root 9 1795299407 regular file {APPLIED}\n"}
+    case = {
+        "host": "debian13",
+        "files": {APPLIED: text},
+        "probes": {"paths": paths if text else {}},
+    }
+    host = create_host(state, facts={"snapshot.Snapshot": raw(case)})
+    with ctx_state.use(state), ctx_host.use(host):
+        return [one.get_raw_value() for one in operation._inner(declared=Settings())]
+
+
+@pytest.mark.parametrize("operation", [applied.recorded, drift_installed.recorded])
+def test_it_is_written_for_root_alone(operation: Any) -> None:
+    (new,) = commands(operation, None, "644")
+    assert new.endswith(f"{APPLIED} 0600")
+
+
+def test_an_earlier_one_that_anyone_may_read_is_closed() -> None:
+    good = run_checks(snapshot({"host": "debian13"}), Settings(), ["drift"])
+    text = document(None, Settings(), good, at=1, by="ada@desk")
+    (closed,) = commands(drift_installed.recorded, text, "644")
+    assert closed.endswith(f"chmod 0600 -- {APPLIED}")
+    assert commands(drift_installed.recorded, text, "600") == []
+
+
 def test_settings_come_back_as_they_were_declared() -> None:
-    then = Settings(
-        swap_size_gb=8, firewall_allow=("80/tcp",), build_args={"A": "b"}, proxy_http=PASSWORD
-    )
+    then = Settings(swap_size_gb=8, firewall_allow=("80/tcp",), proxy_http=PASSWORD)
     values = json.loads(json.dumps(kept(then)))
     today = Settings(swap_size_gb=4, proxy_http=PASSWORD)
     assert settings_then(values, today) == then
+    # No check asks for build arguments.
+    with_arguments = today.model_copy(update={"build_args": TOKEN})
+    assert settings_then(json.loads(json.dumps(kept(with_arguments))), today) == today
     # Of another proxy only the hash is known, of none that there was none.
     other = Settings(proxy_http="http://10.0.0.9:3128", proxy_https="http://10.0.0.9:3128")
     assert settings_then(values, other) == then.model_copy(update={"proxy_http": SOME_PROXY})
