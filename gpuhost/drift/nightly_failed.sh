@@ -3,7 +3,8 @@
 # where GPUHOST_NOTIFY says. The URL is a secret: it goes on in the environment, never as an argument.
 set -u
 
-message="the nightly drift check on $(uname -n) failed (${MONITOR_SERVICE_RESULT:-see its journal}), and told nothing of the fleet: journalctl -u gpuhost-drift.service"
+# One host's settings or one file may be the reason: what it did find is in its journal.
+message="the nightly drift check on $(uname -n) failed or is incomplete${MONITOR_SERVICE_RESULT:+ ($MONITOR_SERVICE_RESULT)}: see its journal, journalctl -u gpuhost-drift.service"
 # <3>: the journal's level of errors.
 echo "<3>$message"
 

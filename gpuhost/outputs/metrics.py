@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from gpuhost.drift.report import DriftReport, HostDrift, Standing
 from gpuhost.outputs.files import replace
 
+BY_WHAT_WAS_FOUND = "What was found: 0 as applied, 1 a mistake, 2 drift, 3 not all read."
 KINDS = ("unknown", "drift", "new", "pending", "warn", "accepted", "ok")
 
 
@@ -26,7 +27,11 @@ def text(report: DriftReport, seconds: float) -> str:
     for name, value, meaning in (
         ("last_run_timestamp_seconds", report.at, "When the last drift check began."),
         ("duration_seconds", seconds, "How long it took."),
-        ("exit_status", int(report.exit), "0 as applied, 1 a mistake, 2 drift, 3 not all read."),
+        (
+            "exit_status",
+            int(report.exit),
+            BY_WHAT_WAS_FOUND,
+        ),
     ):
         Gauge(f"gpuhost_drift_{name}", meaning, registry=registry).set(value)
     return generate_latest(registry).decode()

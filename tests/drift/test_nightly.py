@@ -265,7 +265,10 @@ def test_a_failure_of_the_check_itself_is_told_without_the_url_in_an_argument(
     script = "gpuhost/drift/nightly_failed.sh"
     alone = _run(script, stubs=tmp_path, MONITOR_SERVICE_RESULT="timeout")
     assert alone.stdout.startswith("<3>the nightly drift check on ")
-    assert "failed (timeout)" in alone.stdout
+    assert alone.stdout.endswith(
+        " failed or is incomplete (timeout): see its journal, journalctl -u gpuhost-drift.service\n"
+    )
+    assert " failed or is incomplete: see its" in _run(script, stubs=tmp_path).stdout
     assert not (tmp_path / "said").exists()
     told = _run(script, stubs=tmp_path, GPUHOST_NOTIFY=URL)
     assert (told.returncode, (tmp_path / "to").read_text()) == (0, f"{URL}\n")
