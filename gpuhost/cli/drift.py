@@ -71,14 +71,14 @@ def drift(
             disks=outputs.disks(int(time.time())),
         )
         took = time.monotonic() - began
-    changes = outputs.changes(report)
+    changes = outputs.changes(report, fleet.names)
     shown = changes if outputs.since else None
     written = False
     try:
         _show(report, shown, as_json)
     finally:
         # Also where nobody reads to the end.
-        written = outputs.deliver(report, changes, took)
+        written = outputs.deliver(report, changes, took, fleet.names)
     sys.exit(report.exit if written or report.interrupted else Exit.USAGE)
 
 

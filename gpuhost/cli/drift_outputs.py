@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +14,7 @@ import click
 from gpuhost.drift.history import History, Run
 from gpuhost.drift.notify import message, send, unusable
 from gpuhost.drift.report import DriftReport
-from gpuhost.drift.since import Since, open_now, since
+from gpuhost.drift.since import Since, named, open_now, since
 from gpuhost.drift.trend import Reading
 from gpuhost.fleet.reading import one_line
 from gpuhost.outputs import drift_page, metrics
@@ -70,19 +70,31 @@ class Outputs:
     def disks(self, at: int) -> dict[str, list[Reading]]:
         return self._runs.disks(at) if self._runs else {}
 
-    def changes(self, report: DriftReport) -> Since | None:
-        """Since the last run; None: no runs are kept."""
+    def changes(self, report: DriftReport, names: Collection[str]) -> Since | None:
+        """Since the last run; None: no runs are kept.
+
+        + names: of all hosts in the inventory
+        """
         if not self._runs:
             return None
-        before = self._before(report)
-        return since(before.at, before.open, open_now(report, before.open)) if before else Since()
+        if not (before := self._before(report)):
+            return Since()
+        known = named(before.open, names)
+        return since(before.at, known, open_now(report, known))
 
-    def deliver(self, report: DriftReport, changes: Since | None, seconds: float) -> bool:
+    def deliver(
+        self,
+        report: DriftReport,
+        changes: Since | None,
+        seconds: float,
+        names: Collection[str],
+    ) -> bool:
         """Write, tell, and last of all keep it as the run that the next one is compared with.
 
         What a person has broken off is neither kept nor told, and no measurement.
 
         + seconds: how long the run took
+        + names: of all hosts in the inventory
 
         Returns whether everything was written. A service that is not told is no such thing.
         """
@@ -90,7 +102,7 @@ class Outputs:
         if not report.interrupted:
             written.append(self._metrics(report, seconds))
             self._tell(report, changes)
-            written.append(self._keep(report))
+            written.append(self._keep(report, names))
         return all(written)
 
     def _page(self, report: DriftReport, changes: Since | None) -> bool:
@@ -116,11 +128,11 @@ class Outputs:
         for service in failed:
             _say(f"the notification by {service} failed")
 
-    def _keep(self, report: DriftReport) -> bool:
+    def _keep(self, report: DriftReport, names: Collection[str]) -> bool:
         if not (runs := self._runs):
             return True
         before = self._before(report)
-        now = open_now(report, before.open if before else {})
+        now = open_now(report, named(before.open, names) if before else {})
         return _written("--history", lambda: runs.keep(report, now))
 
     def _before(self, report: DriftReport) -> Run | None:

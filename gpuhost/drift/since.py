@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,6 +78,14 @@ def _weight(kind: str) -> int:
 
 def _worst_first(changes: Iterator[Change]) -> tuple[Change, ...]:
     return tuple(sorted(changes, key=lambda one: -_weight(one.kind)))
+
+
+def named(before: Open, names: Collection[str]) -> Open:
+    """What is known of the hosts that the inventory still names: another may get an old one's name.
+
+    + names: of the whole inventory, whichever of it is judged
+    """
+    return {host: found for host, found in before.items() if host in names}
 
 
 def open_now(report: DriftReport, before: Open) -> dict[str, dict[str, str]]:

@@ -45,11 +45,13 @@ class Fleet:
     """The hosts of an inventory.
 
     + refused: those whose connection data pyinfra does not take, with what is wrong about it
+    + names: of the whole inventory, those too that --limit and --exclude leave out
     """
 
     hosts: tuple[Host, ...]
     refused: Mapping[str, str]
     state: State
+    names: frozenset[str] = frozenset()
 
 
 def load(
@@ -87,13 +89,13 @@ def load(
     if not len(found):
         raise BadInventory(f"{inventory} names no host: {HOW_TO_FILL}")
     ctx_inventory.set(found)
-    hosts = _limited(found, limit, exclude)
+    hosts, names = _limited(found, limit, exclude), frozenset(found.hosts)
     refused = _refused(found)
     for name in refused:
         # One of these would end pyinfra's start for all.
         del found.hosts[name]
     state.init(found, config)
-    return Fleet(tuple(hosts), refused, state)
+    return Fleet(tuple(hosts), refused, state, names)
 
 
 def _refused(found: Inventory) -> dict[str, str]:

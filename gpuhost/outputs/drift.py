@@ -36,7 +36,7 @@ def print_drift(report: DriftReport, console: Console) -> None:
 def print_since(changes: Since, console: Console) -> None:
     """What is new and what is gone, a line each."""
     if changes.at is None:
-        console.print("No earlier run to compare with: this is the first one.\n")
+        console.print("No earlier run to compare with.\n")
         return
     console.print(f"Since {minute(changes.at)} UTC: {changes_in_words(changes)}")
     for word, style, found in (("new", "bold red", changes.new), ("gone", "green", changes.gone)):

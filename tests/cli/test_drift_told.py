@@ -49,7 +49,7 @@ def nights(workplace: Workplace, sshd: Sshd, request: pytest.FixtureRequest) -> 
 
 def test_since_the_last_run(nights: Nights) -> None:
     first = nights.run("--since", "last", **MUCH)
-    assert first.out.startswith("No earlier run to compare with: this is the first one.\n")
+    assert first.out.startswith("No earlier run to compare with.\n")
     same = nights.run("--since", "last", "--json", **MUCH).document["since"]
     assert (same["new"], same["gone"]) == ([], [])
     mended = nights.run("--since", "last", "--json", memory_min_gb=0).document["since"]
@@ -65,6 +65,25 @@ def test_since_the_last_run(nights: Nights) -> None:
     runs = nights.workplace.path / "runs"
     assert len(list(runs.iterdir())) == 5
     assert runs.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_host_that_is_taken_out_is_forgotten(workplace: Workplace, sshd: Sshd) -> None:
+    """And one that --limit leaves out is not."""
+    login = drifting(sshd, "drift-forgotten")
+    hosts = {name: {"ssh_hostname": GOOD, **login} for name in ("old", "kept")}
+    command = ["drift", "inventory.py", "--history", "runs", "--since", "last", "--json"]
+
+    def run(*names: str, limit: str) -> dict[str, Any]:
+        workplace.inventory({name: hosts[name] for name in names})
+        time.sleep(1)
+        since: dict[str, Any] = workplace.gpuhost(*command, "--limit", limit).document["since"]
+        return {word: {one["host"] for one in since[word]} for word in ("new", "gone")}
+
+    run("old", "kept", limit="*")
+    assert run("old", "kept", limit="kept") == {"new": set(), "gone": set()}
+    assert run("old", "kept", limit="old") == {"new": set(), "gone": set()}
+    assert run("kept", limit="kept") == {"new": set(), "gone": set()}
+    assert run("old", "kept", limit="*") == {"new": {"old"}, "gone": set()}
 
 
 def test_a_disk_that_will_fill(nights: Nights) -> None:

@@ -59,7 +59,10 @@ def test_a_place_in_trouble_takes_no_other(
         raise OverflowError("date value\nout of range")
 
     monkeypatch.setattr(*broken, trouble)
-    assert outputs(tmp_path).deliver(report(host("gpu1", swap_size="drift")), CHANGES, 1) is False
+    assert (
+        outputs(tmp_path).deliver(report(host("gpu1", swap_size="drift")), CHANGES, 1, {"gpu1"})
+        is False
+    )
     option = {"page": "--html", "text": "--metrics"}[broken[1]]
     said = f"gpuhost: {option}: not written: OverflowError: date value out of range\n"
     assert capsys.readouterr().err == said
@@ -78,6 +81,6 @@ def test_a_notifier_that_cannot_be_started_takes_nothing_else(
 
     made = replace(outputs(tmp_path), notify=("json://token@example.com",))
     monkeypatch.setattr("gpuhost.cli.drift_outputs.send", trouble)
-    assert made.deliver(report(host("gpu1", swap_size="drift")), CHANGES, 1)
+    assert made.deliver(report(host("gpu1", swap_size="drift")), CHANGES, 1, {"gpu1"})
     assert capsys.readouterr().err == "gpuhost: the notification failed: OSError\n"
     assert len(list((tmp_path / "runs").iterdir())) == 1

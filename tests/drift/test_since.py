@@ -8,7 +8,7 @@ import json
 import pytest
 
 from gpuhost.drift.report import HostDrift, Standing
-from gpuhost.drift.since import Open, Since, open_now, since
+from gpuhost.drift.since import Open, Since, named, open_now, since
 from gpuhost.outputs.drift import print_since
 from gpuhost.outputs.table import console
 from tests.drift.reports import AT, host, report, unreachable
@@ -108,6 +108,11 @@ def test_a_run_with_a_part_of_the_hosts_says_nothing_of_the_others() -> None:
     assert compared([one, two], [one], [one, two]) == ([], [])
 
 
+def test_a_host_that_the_inventory_does_not_name_any_more_is_forgotten() -> None:
+    known = open_now(report(host("gpu1", swap_size="drift"), host("old", swap_size="drift")), {})
+    assert named(known, {"gpu1", "gpu2"}) == {"gpu1": {"swap.size": "drift"}}
+
+
 def test_worst_first() -> None:
     now = host("gpu1", disk_full="warn", swap_size="pending", docker_config="drift")
     assert compared([host("gpu1", disk_full="ok")], [now])[0] == [
@@ -136,7 +141,7 @@ def test_on_the_terminal() -> None:
         "  gone gpu1: swap.size (drift)\n\n"
     )
     assert printed(Since(AT)).startswith("Since 2026-11-21 22:19 UTC: nothing new, nothing gone\n")
-    assert printed(Since()) == "No earlier run to compare with: this is the first one.\n\n"
+    assert printed(Since()) == "No earlier run to compare with.\n\n"
 
 
 def test_as_json() -> None:
