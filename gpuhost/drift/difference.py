@@ -98,7 +98,7 @@ def judged(finding: Finding, cause: Cause | None, declared: Settings, *, at: int
     valid = [one for one in covering if today <= one.until]
     return Difference(
         finding,
-        cause,
+        cause if finding.status in WRONG else None,
         accepted=valid[0] if valid else None,
         expired=covering[0] if covering and not valid else None,
     )
