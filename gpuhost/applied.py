@@ -1,4 +1,4 @@
-"""The record of what was applied: which checks were ok, and by which settings.
+"""The record of what was applied: which checks were ok or only warned, and by which settings.
 
 With it a difference is told apart: a check that fails by the settings that were applied tells of a
 host that has changed, one that fails only by today's tells of a repository that has.
@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
@@ -95,6 +96,42 @@ def is_other_proxy(values: Mapping[str, Any], declared: Settings) -> bool:
     return any(values.get(name, digest) != digest for name, digest in today.items())
 
 
+@dataclass(frozen=True)
+class _Known:
+    """By id, the settings by which a check was ok, and those by which it has only warned since."""
+
+    ok: dict[str, Mapping[str, Any]]
+    warned: dict[str, Mapping[str, Any]]
+
+    @classmethod
+    def of(cls, record: Applied | None) -> _Known:
+        if record is None:
+            return cls({}, {})
+        ok, warned = (
+            {id: record.settings[place] for id, place in places.items()}
+            for places in (record.findings, record.warned)
+        )
+        return cls(ok, warned)
+
+    def cleaned(self, but: frozenset[str] = frozenset()) -> _Known:
+        """The same without secrets of an earlier gpuhost's record, and without some nouns."""
+        ok, warned = (
+            {id: _without_values(by) for id, by in known.items() if id.partition(".")[0] not in but}
+            for known in (self.ok, self.warned)
+        )
+        return _Known(ok, warned)
+
+    def add(self, finding: Finding, settings: Mapping[str, Any]) -> None:
+        """Of what fails, or could not be judged, what is known stays."""
+        if finding.later and finding.id in {*self.ok, *self.warned}:
+            return
+        if finding.status in GOOD:
+            self.ok[finding.id] = settings
+            self.warned.pop(finding.id, None)
+        elif finding.status is Status.WARN:
+            self.warned[finding.id] = settings
+
+
 def document(
     before: Applied | None,
     declared: Settings,
@@ -106,40 +143,29 @@ def document(
 ) -> str | None:
     """The record's new text; None: what it has is as good.
 
-    What fails now keeps the settings by which it was ok last.
+    What fails now keeps the settings by which it was ok, or warned, last.
 
     + at: epoch seconds, by the host's clock
     + facts: what nobody declares and a later reading is compared with; None: as before
     """
     now = kept(declared)
-    by_id = _cleaned(before) if before else {}
-    by_id |= {one.id: now for one in findings if one.status in GOOD}
-    return _text(before, by_id, facts, at=at, by=by)
+    known = _Known.of(before).cleaned()
+    for one in findings:
+        known.add(one, now)
+    return _text(before, known, facts, at=at, by=by)
 
 
 def document_without(before: Applied | None, nouns: frozenset[str]) -> str | None:
     """The record after some nouns were taken away; None: nothing of them is in it."""
     if before is None:
         return None
-    by_id = {id: one for id, one in _cleaned(before).items() if _noun_of(id) not in nouns}
-    return _text(before, by_id, None, at=before.at, by=before.by)
-
-
-def _noun_of(id: str) -> str:
-    return id.partition(".")[0]
-
-
-def _cleaned(record: Applied) -> dict[str, Mapping[str, Any]]:
-    return {id: _without_values(values) for id, values in _by_id(record).items()}
-
-
-def _by_id(record: Applied) -> dict[str, Mapping[str, Any]]:
-    return {id: record.settings[place] for id, place in record.findings.items()}
+    known = _Known.of(before).cleaned(but=nouns)
+    return _text(before, known, None, at=before.at, by=before.by)
 
 
 def _text(
     before: Applied | None,
-    by_id: Mapping[str, Mapping[str, Any]],
+    known: _Known,
     facts: Mapping[str, Any] | None,
     *,
     at: int,
@@ -148,18 +174,22 @@ def _text(
     remembered = before.facts if before else {}
     facts = remembered if facts is None else facts
     settings: list[Mapping[str, Any]] = []
-    for values in by_id.values():
+    for values in (*known.ok.values(), *known.warned.values()):
         if values not in settings:
             settings.append(values)
-    places = {id: settings.index(values) for id, values in by_id.items()}
-    if before and by_id == _by_id(before) and facts == remembered:
+    findings, warned = (
+        {id: settings.index(values) for id, values in by_id.items()}
+        for by_id in (known.ok, known.warned)
+    )
+    if before and known == _Known.of(before) and facts == remembered:
         return None
     record = {
         "format": FORMAT,
         "at": at,
         "by": by,
         "settings": settings,
-        "findings": places,
+        "findings": findings,
+        **({"warned": warned} if warned else {}),
         **({"facts": facts} if facts else {}),
     }
     return json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False) + "\n"

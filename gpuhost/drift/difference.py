@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from enum import Enum
 from fnmatch import fnmatchcase
+from typing import Any
 
 from gpuhost.applied import is_other_proxy, settings_then
 from gpuhost.checks.finding import Finding, Status
@@ -15,6 +17,7 @@ from gpuhost.drift.unasked import for_settings_of
 from gpuhost.setting_types import Ignored
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
+from gpuhost.snapshot.applied import Applied
 
 # What a person has to do something about, or to know.
 WRONG = (Status.FAIL, Status.WARN)
@@ -114,7 +117,7 @@ def _covers(one: Ignored, finding: Finding) -> bool:
 def _cause(finding: Finding, now: Snapshot, declared: Settings) -> Cause | None:
     if finding.status not in WRONG:
         return None
-    values = now.applied.settings_of(finding.id) if now.applied else None
+    values = _settings_then(finding, now.applied) if now.applied else None
     if values is None:
         return Cause.NEW
     then = settings_then(values, declared)
@@ -124,6 +127,13 @@ def _cause(finding: Finding, now: Snapshot, declared: Settings) -> Cause | None:
     # What then's settings look at and today's do not is unknown now: the repository has moved it.
     found = check.find(for_settings_of(then, now, declared), then)
     return Cause.DRIFT if found.status is finding.status else Cause.PENDING
+
+
+def _settings_then(finding: Finding, applied: Applied) -> Mapping[str, Any] | None:
+    """A failure is measured by what only warned at the deploy too; a warning by what was ok."""
+    if finding.status is Status.FAIL:
+        return applied.settings_unfailed(finding.id)
+    return applied.settings_of(finding.id)
 
 
 def _is_by_proxy(finding: Finding, now: Snapshot) -> bool:

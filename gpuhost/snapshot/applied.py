@@ -24,6 +24,7 @@ class Applied:
     + settings: those that were declared when something became as declared
     + findings: id of a check -> the place in `settings` of those by which it was ok
     + facts: what was so then, though nobody declared it
+    + warned: as `findings`, of checks that later only warned
     """
 
     at: int
@@ -31,11 +32,17 @@ class Applied:
     settings: tuple[Mapping[str, Any], ...]
     findings: Mapping[str, int]
     facts: Mapping[str, Any] = field(default_factory=dict)
+    warned: Mapping[str, int] = field(default_factory=dict)
 
     def settings_of(self, id: str) -> Mapping[str, Any] | None:
         """With which settings the check was last ok; None: it never was."""
         place = self.findings.get(id)
         return None if place is None else self.settings[place]
+
+    def settings_unfailed(self, id: str) -> Mapping[str, Any] | None:
+        """With which settings the check was last ok or only warned; None: it always failed."""
+        place = self.warned.get(id)
+        return self.settings_of(id) if place is None else self.settings[place]
 
     @classmethod
     def read(cls, probes: Probes) -> Applied | None:
@@ -50,13 +57,17 @@ class Applied:
             if document["format"] != FORMAT:
                 return None
             settings = tuple(dict(values) for values in document["settings"])
-            findings = {str(id): int(place) for id, place in document["findings"].items()}
-            if not all(0 <= place < len(settings) for place in findings.values()):
+            findings, warned = (
+                {str(id): int(place) for id, place in found.items()}
+                for found in (document["findings"], document.get("warned", {}))
+            )
+            places = (*findings.values(), *warned.values())
+            if not all(0 <= place < len(settings) for place in places):
                 return None
             facts, at = dict(document.get("facts", {})), int(document["at"])
             if not 0 <= at < NEVER:
                 return None
-            return cls(at, str(document["by"]), settings, findings, facts)
+            return cls(at, str(document["by"]), settings, findings, facts, warned)
         except (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError):
             return None
 

@@ -48,7 +48,7 @@ def written(
     return document(before, declared, findings, at=at, by="ada@desk")
 
 
-def test_only_what_was_good_is_on_record() -> None:
+def test_only_what_was_good_or_warned_is_on_record() -> None:
     found = record(
         written(
             None,
@@ -61,9 +61,39 @@ def test_only_what_was_good_is_on_record() -> None:
         )
     )
     assert set(found.findings) == {"swap.size", "swap.boot"}
+    assert set(found.warned) == {"disk.free"}
     assert (found.at, found.by) == (100, "ada@desk")
     assert found.settings_of("swap.size") == kept(Settings())
     assert found.settings_of("docker.config") is None
+
+
+def test_a_warning_is_on_record_beside_what_was_ok_before() -> None:
+    old, new = Settings(swap_size_gb=8), Settings(swap_size_gb=4)
+    first = record(written(None, old, disk_full=Status.OK))
+    second = record(written(first, new, disk_full=Status.WARN))
+    assert second.settings_of("disk.full") == kept(old)
+    assert second.settings_unfailed("disk.full") == kept(new)
+    assert written(second, new, at=999, disk_full=Status.WARN) is None
+    assert written(second, new, at=999, disk_full=Status.FAIL) is None
+    third = record(written(second, new, disk_full=Status.OK))
+    assert (third.settings, third.warned) == ((kept(new),), {})
+    assert record(document_without(second, frozenset({"disk"}))).warned == {}
+
+
+def test_what_nothing_can_be_said_about_now_stays_known() -> None:
+    old, new = Settings(swap_size_gb=8), Settings(swap_size_gb=4)
+    before = record(written(None, old, docker_live=Status.OK, docker_swap=Status.WARN))
+    ids = ("docker.live", "docker.swap")
+    stopped = [Finding(Status.SKIP, id=id, later=True) for id in ids]
+    assert document(before, new, stopped, at=999, by="ada@desk") is None
+    assert set(record(document(None, new, stopped, at=1, by="ada@desk")).findings) == {*ids}
+
+
+def test_a_record_of_before_warnings_were_kept() -> None:
+    text = written(None, Settings(), swap_size=Status.OK)
+    assert text is not None and "warned" not in json.loads(text)
+    assert record(text).settings_unfailed("swap.size") == kept(Settings())
+    assert record(text).settings_unfailed("disk.full") is None
 
 
 def test_the_same_again_is_not_written() -> None:
@@ -193,6 +223,8 @@ def test_a_record_that_is_none() -> None:
         json.dumps({**document, "findings": {"swap.size": 1}}),
         json.dumps({**document, "findings": {"swap.size": -1}}),
         json.dumps({**document, "settings": [1]}),
+        json.dumps({**document, "warned": {"disk.full": 1}}),
+        json.dumps({**document, "warned": ["disk.full"]}),
         # Times that datetime does not know, and 1e999 is no number at all.
         *(json.dumps({**document, "at": at}) for at in (10**18, 2**33, -1, float("inf"))),
         good.replace('"at": 100', '"at": 1e999'),

@@ -18,6 +18,7 @@ from gpuhost.setting_types import Ignored
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.applied import APPLIED
+from gpuhost.snapshot.docker import DAEMON_JSON
 from tests.recorded import probes
 
 HOST = "debian13-docker"
@@ -86,6 +87,36 @@ def test_beside_what_it_has_moved_a_host_still_drifts() -> None:
     # The kernel's own setting is asked for wherever the file lies.
     assert found["swap.swappiness"].cause is Cause.DRIFT
     assert found["swap.size"].cause is Cause.PENDING
+
+
+def test_a_failure_of_what_only_warned_at_the_deploy_is_drift() -> None:
+    one = "printer.service loaded failed failed A printer\n"
+    two = one + "docker.service loaded failed failed Docker\n"
+    declared = Settings()
+    deployed = Snapshot(probes(HOST, changed={"failed_units": {"out": one}}))
+    record = document(None, declared, run_checks(deployed, declared), at=1, by="ada@desk")
+    causes = {}
+    for failed in (one, two):
+        now = Snapshot(probes(HOST, {APPLIED: record}, {"failed_units": {"out": failed}}))
+        found = differing(now, declared)["system.units"]
+        causes[found.finding.status] = found.cause
+    # What has warned since before the first deploy stays nobody's doing.
+    assert causes == {Status.WARN: Cause.NEW, Status.FAIL: Cause.DRIFT}
+
+
+@pytest.mark.parametrize(
+    ("then", "cause"), [({"docker_restart": "never"}, Cause.PENDING), ({}, Cause.DRIFT)]
+)
+def test_a_warning_that_fails_by_todays_settings_is_pending(
+    then: dict[str, Any], cause: Cause
+) -> None:
+    """An engine that is behind its file is let be where nothing may restart it."""
+    text = document(
+        None, Settings(**then), [Finding(Status.WARN, id="docker.live")], at=1, by="ada@desk"
+    )
+    changed = {"paths": {"out": f"600 root root 100 1895300604 regular file {DAEMON_JSON}"}}
+    now = Snapshot(probes(HOST, {APPLIED: text}, changed))
+    assert differing(now, Settings())["docker.live"].cause is cause
 
 
 def test_settings_that_cannot_be_read_any_more_are_the_repositorys_change() -> None:
