@@ -32,12 +32,18 @@ main() {
     LC_ALL=C TZ=UTC0 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
     export LC_ALL TZ PATH
     umask 077
-    work=$(mktemp -d /run/gpuhost.XXXXXX 2>/dev/null) || work=$(mktemp -d /dev/shm/gpuhost.XXXXXX 2>/dev/null) \
-        || work=$(mktemp -d) || {
-        echo 'no directory to write in: /run, /dev/shm and /tmp are full or read-only' >&2
-        exit 70
-    }
+    work=
     trap 'rm -rf "$work"' EXIT
+    for place in /run /dev/shm "${TMPDIR:-/tmp}" ''; do
+        [ "$place" ] || {
+            echo 'no directory to write in: /run, /dev/shm and /tmp are full or read-only' >&2
+            exit 70
+        }
+        work=$(mktemp -d "$place/gpuhost.XXXXXX" 2>/dev/null) || continue
+        # A full file system still makes directories: room for a whole reading is what counts.
+        head -c 2000000 /dev/zero 2>/dev/null >"$work/room" && rm "$work/room" && break
+        rm -rf "$work"
+    done
 
     # Small files that anyone may see, each line behind its file's name.
     probe files 10 grep -aH '' /etc/os-release /etc/fstab /etc/docker/daemon.json /proc/meminfo \

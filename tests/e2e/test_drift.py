@@ -120,6 +120,29 @@ def test_a_stopped_engine_stays_stopped_and_is_named(declared: Declared) -> None
         declared.host.run("systemctl start docker.socket docker")
 
 
+PLACES = "/run /dev/shm /tmp"
+
+
+def test_a_host_without_room_says_so(declared: Declared, usual: dict[str, str]) -> None:
+    """Nowhere to write: a row with the reason, nothing left behind. One place is enough."""
+    host = declared.host
+    host.run(
+        "mount -o remount,size=2m /run && mount -t tmpfs -o size=64k tmpfs /tmp && "
+        f"for place in {PLACES}; do head -c 1G /dev/zero >$place/fill 2>/dev/null || :; done"
+    )
+    try:
+        full = declared.drift()
+        left = host.run(f"find {PLACES} -name 'gpuhost.*'").stdout
+        host.run("rm /dev/shm/fill")
+        found = declared.drift()
+    finally:
+        host.run("rm -f /run/fill /dev/shm/fill; umount /tmp; mount -o remount,size=50% /run")
+    assert (full.exit, full.standing) == (3, "error")
+    assert "no directory to write in: /run, /dev/shm and /tmp are full" in full.said
+    assert left == ""
+    assert (found.exit, found.wrong) == (0, usual)
+
+
 def test_what_the_repository_changed_is_pending(declared: Declared, usual: dict[str, str]) -> None:
     found = declared.drift(docker_log_max_size="20m")
     assert (found.exit, found.standing) == (0, "pending")
