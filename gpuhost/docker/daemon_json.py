@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -65,6 +66,10 @@ def ours(declared: Settings, *, gpu: bool, swarm: bool) -> dict[str, Any]:
     return keys
 
 
+# A mirror's address may hold a login.
+PASSWORD = re.compile(r'//[^"]*@')
+
+
 def merge(present: Values, wanted: dict[str, Any], owned: Iterable[str], *, adopt: bool) -> Merge:
     """Our keys into what is there.
 
@@ -85,7 +90,8 @@ def merge(present: Values, wanted: dict[str, Any], owned: Iterable[str], *, adop
             continue
         found, actual = _look_up(values, path)
         if found and actual != value and path not in before and not adopt:
-            conflicts.append(f"{path} is {json.dumps(actual, ensure_ascii=False)}")
+            words = json.dumps(actual, ensure_ascii=False)
+            conflicts.append(f"{path} is {PASSWORD.sub('//***@', words)}")
             continue
         _place(values, path, value)
         written.append(path)

@@ -29,7 +29,7 @@ def test_merge(case: dict[str, Any]) -> None:
 
 
 def test_number_of_cases() -> None:
-    assert len(CASES) == 12
+    assert len(CASES) == 13
 
 
 json_values = st.recursive(
