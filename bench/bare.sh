@@ -1,36 +1,45 @@
 # From a blank Debian 13 with a card to a GPU container host, as somebody in a hurry writes it down: the packages,
-# files and commands that deploys/gpu_host.py brings, in the order that is fastest; nothing is looked at before,
-# verified after, undone on failure or kept for the next run.
-#   bare.sh DOCKER_REPOSITORY TOOLKIT_REPOSITORY
+# files and commands that deploys/gpu_host.py brings; nothing is looked at before, verified after, undone on
+# failure or kept for the next run.
+#   bare.sh DOCKER_REPOSITORY TOOLKIT_REPOSITORY in-turn    the same calls of apt-get as the deploy's
+#   bare.sh DOCKER_REPOSITORY TOOLKIT_REPOSITORY at-once    one for everything, which is fastest
 # shellcheck shell=sh
 set -eu
-docker=$1 toolkit=$2
+docker=$1 toolkit=$2 order=$3
 export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1
 install() { apt-get -q -y --no-install-recommends install "$@"; }
 # shellcheck disable=SC1091
 . /etc/os-release
 
-# The repositories and their keys, then everything that comes from apt at once.
+# The repositories and their keys, and what comes from apt.
 mkdir -p /etc/apt/keyrings
-curl -fsS "$docker/linux/debian/gpg" >/etc/apt/keyrings/docker.asc
-curl -fsS "$toolkit/gpgkey" >/etc/apt/keyrings/nvidia-container-toolkit.asc
-cat >/etc/apt/sources.list.d/docker.sources <<END
+repository() {
+    curl -fsS "$2" >"/etc/apt/keyrings/$1.asc"
+    { cat; echo "Signed-By: /etc/apt/keyrings/$1.asc"; } >"/etc/apt/sources.list.d/$1.sources"
+    [ "$order" = at-once ] || apt-get -q -y update
+}
+packages() {
+    wanted="${wanted:-} $*"
+    # shellcheck disable=SC2086
+    [ "$order" = at-once ] || { install $wanted && wanted=; }
+}
+repository docker "$docker/linux/debian/gpg" <<END
 Types: deb
 URIs: $docker/linux/debian
 Suites: $VERSION_CODENAME
 Components: stable
-Signed-By: /etc/apt/keyrings/docker.asc
 END
-cat >/etc/apt/sources.list.d/nvidia-container-toolkit.sources <<END
+packages docker-ce docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin
+repository nvidia-container-toolkit "$toolkit/gpgkey" <<END
 Types: deb
 URIs: $toolkit/stable/deb/$(dpkg --print-architecture)
 Suites: /
-Signed-By: /etc/apt/keyrings/nvidia-container-toolkit.asc
 END
-apt-get -q -y update
-install docker-ce docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin \
-    nvidia-container-toolkit nvidia-container-toolkit-base libnvidia-container-tools libnvidia-container1 \
-    ufw unattended-upgrades
+packages nvidia-container-toolkit nvidia-container-toolkit-base libnvidia-container-tools libnvidia-container1
+packages ufw
+packages unattended-upgrades
+# shellcheck disable=SC2086
+[ "$order" = in-turn ] || { apt-get -q -y update && install $wanted; }
 apt-mark hold nvidia-container-toolkit nvidia-container-toolkit-base libnvidia-container-tools libnvidia-container1
 
 # The host's name, security updates, the driver kept loaded.
