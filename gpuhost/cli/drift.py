@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import sys
 import time
+from dataclasses import replace
 
 import click
 
-from gpuhost.cli.drift_outputs import Outputs, with_outputs
+from gpuhost.cli.drift_outputs import Delivered, Outputs, with_outputs
 from gpuhost.cli.hosts import Choosing, as_json, fleet_of, hosts_of_an_inventory
 from gpuhost.drift.fleet import drift_of
 from gpuhost.drift.report import DriftReport
@@ -71,15 +72,13 @@ def drift(
             disks=outputs.disks(int(time.time())),
         )
         took = time.monotonic() - began
-    changes = outputs.changes(report, fleet.names)
-    shown = changes if outputs.since else None
-    written = False
+    # First of all: whoever reads the report may take their time, or not read it to its end.
     try:
-        _show(report, shown, as_json)
-    finally:
-        # Also where nobody reads to the end.
-        written = outputs.deliver(report, changes, took, fleet.names)
-    sys.exit(report.exit if written or report.interrupted else Exit.USAGE)
+        delivered = outputs.deliver(report, took, fleet.names)
+    except KeyboardInterrupt:
+        report, delivered = replace(report, interrupted=True), Delivered(None, written=False)
+    _show(report, delivered.changes if outputs.since else None, as_json)
+    sys.exit(report.exit if delivered.written or report.interrupted else Exit.USAGE)
 
 
 def _show(report: DriftReport, changes: Since | None, as_json: bool) -> None:

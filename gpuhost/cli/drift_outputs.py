@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Collection
+from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +18,23 @@ from gpuhost.drift.notify import message, send, unusable
 from gpuhost.drift.report import DriftReport
 from gpuhost.drift.since import Since, named, open_now, since
 from gpuhost.drift.trend import Reading
+from gpuhost.drift.turn import turn
 from gpuhost.fleet.reading import one_line
 from gpuhost.outputs import drift_page, metrics
 from gpuhost.outputs.files import obstacle
 
 NOTIFY = "GPUHOST_NOTIFY"
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """What has changed since the last run (None: no runs are kept), and whether all was written.
+
+    A service that is not told is no such thing.
+    """
+
+    changes: Since | None
+    written: bool
 
 
 @dataclass(frozen=True)
@@ -70,40 +84,38 @@ class Outputs:
     def disks(self, at: int) -> dict[str, list[Reading]]:
         return self._runs.disks(at) if self._runs else {}
 
-    def changes(self, report: DriftReport, names: Collection[str]) -> Since | None:
-        """Since the last run; None: no runs are kept.
-
-        + names: of all hosts in the inventory
-        """
-        if not self._runs:
-            return None
-        if not (before := self._before(report)):
-            return Since()
-        known = named(before.open, names)
-        return since(before.at, known, open_now(report, known))
-
-    def deliver(
-        self,
-        report: DriftReport,
-        changes: Since | None,
-        seconds: float,
-        names: Collection[str],
-    ) -> bool:
-        """Write, tell, and last of all keep it as the run that the next one is compared with.
+    def deliver(self, report: DriftReport, seconds: float, names: Collection[str]) -> Delivered:
+        """Compare it with the last run, tell, and keep it as the one that the next is compared
+        with; then write it.
 
         What a person has broken off is neither kept nor told, and no measurement.
 
         + seconds: how long the run took
         + names: of all hosts in the inventory
-
-        Returns whether everything was written. A service that is not told is no such thing.
         """
-        written = [self._page(report, changes)]
+        changes, written = None, []
+        if runs := self._runs:
+            changes, kept = self._compared(runs, report, names)
+            written.append(kept)
+        written.append(self._page(report, changes))
         if not report.interrupted:
             written.append(self._metrics(report, seconds))
+        return Delivered(changes, all(written))
+
+    def _compared(
+        self, runs: History, report: DriftReport, names: Collection[str]
+    ) -> tuple[Since, bool]:
+        """What has changed, told and kept, with no other run in between; whether it is kept."""
+        # Who only looks waits for nobody.
+        with nullcontext() if report.interrupted else turn(runs.directory, _say):
+            before = _before(runs, report)
+            known = named(before.open, names) if before else {}
+            now = open_now(report, known)
+            changes = since(before.at, known, now) if before else Since()
+            if report.interrupted:
+                return changes, True
             self._tell(report, changes)
-            written.append(self._keep(report, names))
-        return all(written)
+            return changes, _written("--history", partial(runs.keep, report, now, before))
 
     def _page(self, report: DriftReport, changes: Since | None) -> bool:
         if not (path := self.html):
@@ -116,8 +128,8 @@ class Outputs:
             return True
         return _written("--metrics", lambda: metrics.write(path, report, seconds))
 
-    def _tell(self, report: DriftReport, changes: Since | None) -> None:
-        if not (self.notify and changes and changes.changed):
+    def _tell(self, report: DriftReport, changes: Since) -> None:
+        if not (self.notify and changes.changed):
             return
         try:
             failed = send(self.notify, message(report, changes))
@@ -128,15 +140,14 @@ class Outputs:
         for service in failed:
             _say(f"the notification by {service} failed")
 
-    def _keep(self, report: DriftReport, names: Collection[str]) -> bool:
-        if not (runs := self._runs):
-            return True
-        before = self._before(report)
-        now = open_now(report, named(before.open, names) if before else {})
-        return _written("--history", lambda: runs.keep(report, now))
 
-    def _before(self, report: DriftReport) -> Run | None:
-        return self._runs.newest(report.at) if self._runs else None
+def _before(runs: History, report: DriftReport) -> Run | None:
+    """The last run that was kept until now: it may have begun after this one."""
+    try:
+        return runs.newest(max(report.at, int(time.time())))
+    except OSError as error:
+        _say(f"--history: not read: {error.strerror or error}")
+        return None
 
 
 def _written(option: str, write: Callable[[], None]) -> bool:

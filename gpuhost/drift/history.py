@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from dataclasses import replace as replaced
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -66,16 +67,28 @@ class History:
             self.directory.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             return f"cannot make {self.directory}: {error.strerror or error}"
+        try:
+            next(self.directory.iterdir(), None)
+        except OSError as error:
+            return f"cannot read {self.directory}: {error.strerror or error}"
         return obstacle_in(self.directory)
 
     def newest(self, at: int) -> Run | None:
-        """The last run that began before this time."""
-        runs = (self._run(name) for name in reversed(self._names_before(at)))
+        """The last run that was kept, by this time. Raises OSError.
+
+        A clock that was wrong once leaves runs from the future behind: those are not it.
+        """
+        names = [name for name in self._names() if name <= _name(at)]
+        runs = (self._run(name) for name in reversed(names))
         return next((run for run in runs if run), None)
 
     def disks(self, at: int) -> dict[str, list[Reading]]:
-        """By host, what was free on its disks in the runs from which a trend is told."""
-        names = [name for name in self._names_before(at) if name >= _name(at - WINDOWS[-1] * DAY)]
+        """By host, what was free on its disks in the runs from which a trend is told.
+
+        Raises OSError.
+        """
+        first, last = _name(at - WINDOWS[-1] * DAY), _name(at)
+        names = [name for name in self._names() if first <= name < last]
         step = -(-len(names) // FOR_TREND) or 1
         found: dict[str, list[Reading]] = {}
         # Counted from the newest, which is always among them.
@@ -84,16 +97,18 @@ class History:
                 found.setdefault(host, []).append((run.at, free))
         return found
 
-    def keep(self, report: DriftReport, open: Open) -> None:
-        """Add a run, and take away the oldest of too many. Raises OSError."""
-        text = json.dumps(document(report, open), separators=(",", ":"), ensure_ascii=False)
-        replace(self.directory / _name(report.at), text + "\n", mode=0o600)
+    def keep(self, report: DriftReport, open: Open, after: Run | None = None) -> None:
+        """Add a run, and take away the oldest of too many. Raises OSError.
+
+        + after: the run that it was compared with, which may have begun later and ended earlier;
+          what is kept last is the newest all the same
+        """
+        at = max(report.at, after.at + 1) if after else report.at
+        kept = document(replaced(report, at=at), open)
+        text = json.dumps(kept, separators=(",", ":"), ensure_ascii=False)
+        replace(self.directory / _name(at), text + "\n", mode=0o600)
         for name in self._names()[:-KEPT]:
             (self.directory / name).unlink(missing_ok=True)
-
-    def _names_before(self, at: int) -> list[str]:
-        """A clock that was wrong once leaves a run from the future behind."""
-        return [name for name in self._names() if name < _name(at)]
 
     def _names(self) -> list[str]:
         names = sorted(file.name for file in self.directory.iterdir())

@@ -6,6 +6,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -141,6 +142,22 @@ def test_notifications(nights: Nights, receiver: Receiver, monkeypatch: pytest.M
     assert f"new {GOOD}: memory.total (drift)" in receiver.got[0]["message"]
     assert [run.exit for run in runs] == [0, 0, 2]
     assert TOKEN not in "".join(run.out + run.err for run in runs)
+
+
+def test_of_two_runs_at_once_one_tells(nights: Nights, receiver: Receiver) -> None:
+    receiver.got.clear()
+    nights.run(memory_min_gb=0)
+    options = ["drift", "inventory.py", "--history", "runs", "--notify", receiver.url()]
+    login = nights.sshd.login(
+        f"sleep 1; {blank(nights.sshd, nights.name, applied(**MUCH))}", **MUCH
+    )
+    nights.workplace.inventory({GOOD: login})
+    time.sleep(1)
+    with ThreadPoolExecutor() as pool:
+        runs = list(pool.map(lambda _: nights.workplace.gpuhost(*options), range(2)))
+    assert [run.exit for run in runs] == [2, 2]
+    assert len(receiver.got) == 1
+    assert len(list((nights.workplace.path / "runs").iterdir())) == 3
 
 
 @pytest.mark.parametrize("behaviour", ["refuse", "hang"])

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,14 +13,17 @@ from typing import Any
 import pytest
 
 from gpuhost.cli.drift_outputs import Outputs
-from gpuhost.drift.since import Change, Since
+from gpuhost.drift.notify import Message
+from gpuhost.drift.since import Since
+from gpuhost.drift.turn import turn
 from gpuhost.outputs import drift_page, metrics
 from gpuhost.outputs.clock import minute
 from gpuhost.outputs.drift import print_drift
 from gpuhost.outputs.table import console
 from tests.drift.reports import AT, host, report
 
-CHANGES = Since(AT, new=(Change("gpu1", "swap.size", "drift"),))
+DRIFTING = host("gpu1", swap_size="drift")
+GOOD = host("gpu1", swap_size="ok")
 
 
 def outputs(directory: Path, **more: Any) -> Outputs:
@@ -59,10 +65,7 @@ def test_a_place_in_trouble_takes_no_other(
         raise OverflowError("date value\nout of range")
 
     monkeypatch.setattr(*broken, trouble)
-    assert (
-        outputs(tmp_path).deliver(report(host("gpu1", swap_size="drift")), CHANGES, 1, {"gpu1"})
-        is False
-    )
+    assert not outputs(tmp_path).deliver(report(DRIFTING), 1, {"gpu1"}).written
     option = {"page": "--html", "text": "--metrics"}[broken[1]]
     said = f"gpuhost: {option}: not written: OverflowError: date value out of range\n"
     assert capsys.readouterr().err == said
@@ -81,6 +84,89 @@ def test_a_notifier_that_cannot_be_started_takes_nothing_else(
 
     made = replace(outputs(tmp_path), notify=("json://token@example.com",))
     monkeypatch.setattr("gpuhost.cli.drift_outputs.send", trouble)
-    assert made.deliver(report(host("gpu1", swap_size="drift")), CHANGES, 1, {"gpu1"})
+    assert made.deliver(report(GOOD), 1, {"gpu1"}).written
+    assert made.deliver(report(DRIFTING, at=AT + 1), 1, {"gpu1"}).written
     assert capsys.readouterr().err == "gpuhost: the notification failed: OSError\n"
-    assert len(list((tmp_path / "runs").iterdir())) == 1
+    assert len(list((tmp_path / "runs").iterdir())) == 2
+
+
+class Told:
+    """What is sent, by whom it may be."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+        self.titles: list[str] = []
+
+        def send(_: object, what: Message) -> list[str]:
+            self.titles.append(what.title)
+            time.sleep(seconds)
+            return []
+
+        monkeypatch.setattr("gpuhost.cli.drift_outputs.send", send)
+
+
+@pytest.mark.parametrize("first", [1, 2])
+def test_of_two_runs_at_once_one_tells(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    first: int,
+) -> None:
+    """Whichever of the two began first."""
+    told = Told(monkeypatch, 0.5)
+    runs = [replace(outputs(tmp_path), notify=("json://example.com",)) for _ in range(2)]
+    outputs(tmp_path).deliver(report(GOOD), 1, {"gpu1"})
+    began = [AT + first, AT + 3 - first]
+    with ThreadPoolExecutor() as pool:
+        found = [
+            pool.submit(one.deliver, report(DRIFTING, at=at), 1, {"gpu1"})
+            for one, at in zip(runs, began, strict=True)
+        ]
+    new = [len(one.result().changes.new) for one in found]  # type: ignore[union-attr]
+    assert sorted(new) == [0, 1]
+    assert told.titles == ["gpuhost drift: 1 new, nothing gone"]
+    assert capsys.readouterr().err == (
+        f"gpuhost: another run is awaited, which is at work in {tmp_path / 'runs'}\n"
+    )
+    # The next one is compared with what was kept last.
+    assert outputs(tmp_path).deliver(report(DRIFTING, at=AT + 9), 1, {"gpu1"}).changes == Since(
+        max(began) if new[began.index(max(began))] == 0 else max(began) + 1
+    )
+    assert len(list((tmp_path / "runs").iterdir())) == 4
+
+
+def test_two_runs_of_the_same_second_are_two(tmp_path: Path) -> None:
+    for hosts in (GOOD, DRIFTING, DRIFTING):
+        found = outputs(tmp_path).deliver(report(hosts), 1, {"gpu1"})
+    assert found.changes == Since(AT + 1)
+    assert len(list((tmp_path / "runs").iterdir())) == 3
+
+
+def test_a_run_from_the_future_is_not_the_last_one(tmp_path: Path) -> None:
+    future = int(time.time()) + 3600
+    for run in (report(GOOD), report(DRIFTING, at=future), report(DRIFTING, at=AT + 5)):
+        found = outputs(tmp_path).deliver(run, 1, {"gpu1"})
+    assert found.changes is not None
+    assert (found.changes.at, len(found.changes.new)) == (AT, 1)
+
+
+def test_who_has_its_turn_for_ever_is_not_awaited_for_ever(tmp_path: Path) -> None:
+    said: list[str] = []
+    with turn(tmp_path, said.append), turn(tmp_path, said.append, 0.2):
+        pass
+    assert said == [
+        f"another run is awaited, which is at work in {tmp_path}",
+        "it is awaited no longer, after 0.2 s",
+    ]
+    with turn(tmp_path, said.append), suppress(ZeroDivisionError):
+        raise ZeroDivisionError
+    assert len(said) == 2
+
+
+def test_a_directory_that_is_gone_at_the_end(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = outputs(tmp_path)
+    (tmp_path / "runs").rmdir()
+    assert not made.deliver(report(DRIFTING), 1, {"gpu1"}).written
+    assert (tmp_path / "drift.html").exists()
+    assert capsys.readouterr().err.count("No such file or directory\n") == 3
