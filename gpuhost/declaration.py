@@ -27,6 +27,8 @@ SIMILARITY = 0.85
 OF_DEPLOYS = frozenset({"app"})
 OVERRIDES = "--data"
 LONGEST = 100
+# Dictionaries whose values may be tokens, though they are plain settings.
+WITH_SECRETS = frozenset({"build_args"})
 
 
 class BadSettings(ValueError):
@@ -131,8 +133,19 @@ def _together(said: str, merged: Mapping[str, tuple[Any, str]]) -> str:
 
 
 def _said(key: str, value: Any, where: str) -> str:
+    return f"{key} = {_hidden(key, value) or _shown(value)} ({where})"
+
+
+def _hidden(key: str, value: Any) -> str:
+    """What is said in place of a secret; "": it is none."""
     # pyinfra's own data has passwords under their own names.
-    return f"{key} = {'***' if 'password' in key else _shown(value)} ({where})"
+    if "password" in key:
+        return "***"
+    if key not in WITH_SECRETS:
+        return ""
+    if not isinstance(value, Mapping):
+        return "***"
+    return f"{{{', '.join(f'{_shown(name)}: ***' for name in value)}}}"
 
 
 def _shown(value: Any) -> str:

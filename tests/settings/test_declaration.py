@@ -46,9 +46,9 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"app_batch": 0}, "app_batch = 0 (here): a whole number, at least 1"),
     (
         {"build_args": {"A B": "c"}},
-        "build_args = {'A B': 'c'} (here): a dictionary, a build argument's name to a string",
+        "build_args = {'A B': ***} (here): a dictionary, a build argument's name to a string",
     ),
-    ({"build_args": {"A": 1}}, "build_args = {'A': 1} (here): a dictionary, a build argument's"),
+    ({"build_args": {"A": 1}}, "build_args = {'A': ***} (here): a dictionary, a build argument's"),
     (
         {"build_apt_cache": "yes"},
         "build_apt_cache = 'yes' (here): \"auto\" or True or False",
@@ -171,6 +171,25 @@ def test_a_number_on_the_command_line_that_should_be_text() -> None:
 def test_a_password_is_never_shown(url: str) -> None:
     assert "hunter2" not in refused({"proxy_http": url})
     assert "hunter2" not in refused({"docker_registry_mirrors": ["https://ok.example.com", url]})
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"TOKEN": ["hunter2"]},
+        {"TO KEN": "hunter2"},
+        {"TOKEN": "good", "OTHER": {"hunter2": 1}},
+        ["TOKEN=hunter2"],
+        "TOKEN=hunter2",
+    ],
+)
+@pytest.mark.parametrize("where", ["here", "--data"])
+def test_a_build_argument_is_never_shown(value: Any, where: str) -> None:
+    line = refused({"build_args": value}, where)
+    assert "hunter2" not in line
+    names = [*value] if isinstance(value, dict) else []
+    assert line.startswith("build_args = ")
+    assert all(f"'{name}': ***" in line for name in names)
 
 
 URLS = [
