@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-# First of all: it prepares the standard library for many connections at once.
+# First of all: where to print; then what prepares the standard library for many connections at
+# once.
+from gpuhost.cli import streams
+
+# isort: split
 import pyinfra_cli  # type: ignore[import-untyped]  # noqa: F401
 
 # isort: split
-import os
+import errno
 import sys
+from contextlib import suppress
 from importlib import import_module
 from importlib.metadata import version
 from typing import NoReturn
@@ -61,22 +66,30 @@ def main() -> NoReturn:
         # A terminal that cannot show a letter shows a question mark.
         getattr(stream, "reconfigure", lambda **_: None)(errors="replace")
     try:
+        sys.exit(_status())
+    finally:
+        streams.settle()
+
+
+def _status() -> Exit:
+    try:
         cli.main(standalone_mode=False)
-    except click.exceptions.Exit as finished:
-        sys.exit(finished.exit_code)
     except BadInventory as error:
-        click.echo(f"gpuhost: {error}", err=True)
-        sys.exit(Exit.USAGE)
+        streams.say(str(error))
+        return Exit.USAGE
     except click.ClickException as error:
-        error.show()
-        sys.exit(Exit.USAGE)
+        with suppress(OSError):
+            error.show()
+        return Exit.USAGE
     except (KeyboardInterrupt, click.Abort):
-        click.echo("gpuhost: interrupted", err=True)
-        sys.exit(Exit.INTERRUPTED)
-    except BrokenPipeError:
-        # `gpuhost … | head` has seen enough; nothing is left to be flushed at the end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    sys.exit(Exit.OK)
+        streams.say("interrupted")
+        return Exit.INTERRUPTED
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        streams.say(f"not all is printed: {error.strerror}")
+        return Exit.USAGE
+    return Exit.OK
 
 
 if __name__ == "__main__":

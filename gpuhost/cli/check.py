@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from gpuhost.cli.hosts import Choosing, as_json, fleet_of, hosts_of_an_inventory
+from gpuhost.cli.hosts import Choosing, as_json, fleet_of, hosts_of_an_inventory, showing
 from gpuhost.fleet.check import check_fleet
 from gpuhost.outputs.fleet import print_report
 from gpuhost.outputs.table import console
@@ -38,8 +38,9 @@ def check(choosing: Choosing, as_json: bool) -> None:
     """
     with fleet_of(choosing) as (fleet, told):
         report = check_fleet(fleet, choosing.timeout, told)
-    if as_json:
-        click.echo(json.dumps(report.to_json(), indent=2))
-    else:
-        print_report(report, console(sys.stdout))
+    with showing():
+        if as_json:
+            click.echo(json.dumps(report.to_json(), indent=2))
+        else:
+            print_report(report, console(sys.stdout))
     sys.exit(report.exit)

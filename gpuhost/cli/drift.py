@@ -10,7 +10,7 @@ from dataclasses import replace
 import click
 
 from gpuhost.cli.drift_outputs import Delivered, Outputs, with_outputs
-from gpuhost.cli.hosts import Choosing, as_json, fleet_of, hosts_of_an_inventory
+from gpuhost.cli.hosts import Choosing, as_json, fleet_of, hosts_of_an_inventory, showing
 from gpuhost.drift.fleet import drift_of
 from gpuhost.drift.report import DriftReport
 from gpuhost.drift.since import Since
@@ -77,7 +77,8 @@ def drift(
         delivered = outputs.deliver(report, took, fleet.names)
     except KeyboardInterrupt:
         report, delivered = replace(report, interrupted=True), Delivered(None, written=False)
-    _show(report, delivered.changes if outputs.since else None, as_json)
+    with showing():
+        _show(report, delivered.changes if outputs.since else None, as_json)
     sys.exit(report.exit if delivered.written or report.interrupted else Exit.USAGE)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from gpuhost.cli.streams import say
 from gpuhost.drift.history import History, Run
 from gpuhost.drift.notify import message, send, unusable
 from gpuhost.drift.report import DriftReport
@@ -49,7 +50,7 @@ class Outputs:
 
     @cached_property
     def _runs(self) -> History | None:
-        return History(self.history, _say) if self.history else None
+        return History(self.history, say) if self.history else None
 
     def check(self) -> None:
         """Raises click.ClickException, in one line, for what could not be written or sent."""
@@ -107,7 +108,7 @@ class Outputs:
     ) -> tuple[Since, bool]:
         """What has changed, told and kept, with no other run in between; whether it is kept."""
         # Who only looks waits for nobody.
-        with nullcontext() if report.interrupted else turn(runs.directory, _say):
+        with nullcontext() if report.interrupted else turn(runs.directory, say):
             before = _before(runs, report)
             known = named(before.open, names) if before else {}
             now = open_now(report, known)
@@ -135,10 +136,10 @@ class Outputs:
             failed = send(self.notify, message(report, changes))
         except Exception as error:
             # No word of the error: it may hold a URL.
-            _say(f"the notification failed: {type(error).__name__}")
+            say(f"the notification failed: {type(error).__name__}")
             return
         for service in failed:
-            _say(f"the notification by {service} failed")
+            say(f"the notification by {service} failed")
 
 
 def _before(runs: History, report: DriftReport) -> Run | None:
@@ -146,7 +147,7 @@ def _before(runs: History, report: DriftReport) -> Run | None:
     try:
         return runs.newest(max(report.at, int(time.time())))
     except OSError as error:
-        _say(f"--history: not read: {error.strerror or error}")
+        say(f"--history: not read: {error.strerror or error}")
         return None
 
 
@@ -156,13 +157,9 @@ def _written(option: str, write: Callable[[], None]) -> bool:
         write()
     except Exception as error:
         why = getattr(error, "strerror", None) or one_line(f"{type(error).__name__}: {error}")
-        _say(f"{option}: not written: {why}")
+        say(f"{option}: not written: {why}")
         return False
     return True
-
-
-def _say(line: str) -> None:
-    click.echo(f"gpuhost: {line}", err=True)
 
 
 class _Named(click.Path):

@@ -16,9 +16,11 @@ from pyinfra_cli.util import parse_cli_arg  # type: ignore[import-untyped]
 from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
+from gpuhost.cli import streams
 from gpuhost.fleet.host_keys import be_strict
 from gpuhost.fleet.inventory import Fleet, load
 from gpuhost.fleet.reading import never_ask
+from gpuhost.fleet.report import Exit
 from gpuhost.outputs.table import plain
 
 TIMEOUT = 180
@@ -111,6 +113,22 @@ def fleet_of(choosing: Choosing) -> Iterator[tuple[Fleet, Told]]:
             )
         with _progress(fleet.hosts) as told:
             yield fleet, told
+
+
+@contextmanager
+def showing() -> Iterator[None]:
+    """Print a report. Who reads no further (`gpuhost … | head`) has seen enough: the command ends
+    as if they had read it. On a full disk it ends here, with a mistake's exit status.
+    """
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        streams.give_up(sys.stdout)
+    except OSError as error:
+        streams.give_up(sys.stdout)
+        streams.say(f"the report could not be printed: {error.strerror or error}")
+        sys.exit(Exit.USAGE)
 
 
 def _overrides(data: Sequence[str]) -> dict[str, Any]:

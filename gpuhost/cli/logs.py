@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 import click
 from pyinfra.api.host import Host
 
-from gpuhost.cli.hosts import Choosing, fleet_of, hosts_of_an_inventory
+from gpuhost.cli.hosts import Choosing, fleet_of, hosts_of_an_inventory, showing
 from gpuhost.fleet import logs as of_a_fleet
 from gpuhost.fleet.inventory import Fleet
 from gpuhost.fleet.logs import NoLog, Target, target
@@ -64,7 +64,9 @@ def logs(choosing: Choosing, app: str, release: str | None, follow: bool, as_jso
 
     with fleet_of(choosing) as (fleet, told):
         targets: Found = each_host(fleet, look, told)
-    shown = _show(fleet, targets, follow, as_json)
+    shown = targets
+    with showing():
+        shown = _show(fleet, targets, follow, as_json)
     _say(shown.found)
     if shown.interrupted:
         click.echo("gpuhost: interrupted; a release that is under way goes on", err=True)

@@ -7,7 +7,8 @@ import sys
 
 import click
 
-from gpuhost.cli.hosts import Choosing, as_json, fleet_of, hosts_of_an_inventory
+from gpuhost.cli.hosts import Choosing, as_json, fleet_of, hosts_of_an_inventory, showing
+from gpuhost.cli.streams import say
 from gpuhost.fleet.releases import FleetApps, read_apps
 from gpuhost.outputs.releases import print_releases, print_status
 from gpuhost.outputs.table import console
@@ -34,10 +35,11 @@ def releases(choosing: Choosing, app: str, as_json: bool) -> None:
       0  the list is whole
     """
     found = _read(choosing, app)
-    if as_json:
-        click.echo(json.dumps(found.releases_json(), indent=2))
-    else:
-        print_releases(found, console(sys.stdout))
+    with showing():
+        if as_json:
+            click.echo(json.dumps(found.releases_json(), indent=2))
+        else:
+            print_releases(found, console(sys.stdout))
     sys.exit(found.exit(judged=False))
 
 
@@ -64,10 +66,11 @@ def status(choosing: Choosing, app: str | None, as_json: bool) -> None:
       0  every app is running
     """
     found = _read(choosing, app)
-    if as_json:
-        click.echo(json.dumps(found.status_json(), indent=2))
-    else:
-        print_status(found, console(sys.stdout))
+    with showing():
+        if as_json:
+            click.echo(json.dumps(found.status_json(), indent=2))
+        else:
+            print_status(found, console(sys.stdout))
     sys.exit(found.exit(judged=True))
 
 
@@ -75,5 +78,5 @@ def _read(choosing: Choosing, app: str | None) -> FleetApps:
     with fleet_of(choosing) as (fleet, told):
         found = read_apps(fleet, app, choosing.timeout, told)
     if found.missing:
-        click.echo(f"gpuhost: {found.missing}", err=True)
+        say(found.missing)
     return found

@@ -71,12 +71,18 @@ def show(host: str, findings: Sequence[Finding], stream: TextIO | None = None) -
     console(stream or sys.stderr).print(table(host, findings))
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """By itself rich ends the process here."""
+        raise BrokenPipeError
+
+
 def console(stream: TextIO) -> Console:
     """A console on a stream; a pipe is given a width that leaves most findings unfolded.
 
     What is printed on it is no markup: it has words of hosts and inventories in it.
     """
-    made = Console(file=stream, highlight=False, markup=False, emoji=False)
+    made = _Console(file=stream, highlight=False, markup=False, emoji=False)
     if not made.is_terminal and "COLUMNS" not in os.environ:
         made.width = WIDTH
     return made

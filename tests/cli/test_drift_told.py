@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +14,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from gpuhost.drift.turn import turn
 from tests.cli.conftest import GPUHOST, Run, Workplace
 from tests.cli.drifting import DAY, GOOD, MUCH, applied, blank, drifting
 from tests.cli.sshd import Sshd
@@ -158,6 +161,31 @@ def test_of_two_runs_at_once_one_tells(nights: Nights, receiver: Receiver) -> No
     assert [run.exit for run in runs] == [2, 2]
     assert len(receiver.got) == 1
     assert len(list((nights.workplace.path / "runs").iterdir())) == 3
+
+
+def test_ctrl_c_while_another_run_is_awaited(workplace: Workplace, sshd: Sshd) -> None:
+    """What is known is shown all the same."""
+    workplace.inventory({GOOD: drifting(sshd, "drift-awaits")})
+    runs = workplace.path / "runs"
+    runs.mkdir()
+    with turn(runs, print):
+        process = subprocess.Popen(
+            [GPUHOST, "drift", "inventory.py", "--history", "runs", "--json"],
+            cwd=workplace.path,
+            env=workplace.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith("gpuhost: another run is awaited")
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (130, "")
+    found = json.loads(out)
+    assert (found["exit"], found["interrupted"]) == (130, True)
+    assert found["hosts"][0]["standing"] == "drift"
+    assert list(runs.iterdir()) == []
 
 
 @pytest.mark.parametrize("behaviour", ["refuse", "hang"])
