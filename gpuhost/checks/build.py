@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from gpuhost.building.apt_cache import PATHS, PORT, UNIT, files, is_wanted
-from gpuhost.checks.finding import Verdict, fail, ok, skip
+from gpuhost.checks.finding import Verdict, fail, later, ok, skip
 from gpuhost.checks.registry import check
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
@@ -59,7 +59,7 @@ def apt_cache(now: Snapshot, declared: Settings) -> Verdict:
     if not is_wanted(declared):
         return _unwanted(now, declared)
     if now.build.gateway is None:
-        return skip("docker0 has no address: the engine is not there yet")
+        return later("docker0 has no address: the engine is not there yet")
     if now.build.cache is None:
         return fail("apt-cacher-ng", "not installed", fix=AGAIN)
     wrong = wrong_files(now, declared)

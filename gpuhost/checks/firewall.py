@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import wraps
 
-from gpuhost.checks.finding import Status, Verdict, fail, ok, skip, warn
+from gpuhost.checks.finding import Status, Verdict, fail, later, ok, skip, warn
 from gpuhost.checks.registry import check
 from gpuhost.firewall.files import LOAD_UNIT, UNDO_UNIT, HostFile, host_files
 from gpuhost.firewall.listeners import PublishedPort, parse_published
@@ -78,7 +78,7 @@ def _where_wanted(judge: Judge) -> Judge:
         if not declared.firewall_enabled:
             return skip("firewall_enabled is False")
         if not now.firewall.ufw.installed:
-            return skip("ufw is not installed")
+            return later("ufw is not installed")
         if refusal(now, declared):
             return skip("nothing is closed on this machine yet")
         return judge(now, declared)
@@ -153,7 +153,7 @@ def _in_files(now: Snapshot, wanted: list[Opening]) -> Verdict:
 @_where_wanted
 def loaded(now: Snapshot, declared: Settings) -> Verdict:
     if not now.firewall.ufw.enabled:
-        return skip("ufw is off")
+        return later("ufw is off")
     problem = not_loaded(now.firewall, openings(now.firewall, declared))
     families = " and ".join(f"IPv{family}" for family in now.firewall.kernel)
     return fail(f"loaded for {families}", problem, fix=AGAIN) if problem else ok(families)

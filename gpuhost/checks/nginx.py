@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gpuhost.checks.finding import Verdict, fail, ok, skip
+from gpuhost.checks.finding import Verdict, fail, later, ok, skip
 from gpuhost.checks.registry import check
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
@@ -41,7 +41,7 @@ def running(now: Snapshot, declared: Settings) -> Verdict:
     if not now.nginx.needed:
         return skip(NOT_NEEDED)
     if now.nginx.version is None:
-        return skip("nginx is not installed")
+        return later("nginx is not installed")
     if is_up(now.nginx.service):
         return ok("active, enabled")
     return fail("active and enabled", _state(now.nginx.service), fix="systemctl status nginx")
@@ -52,7 +52,7 @@ def renewal(now: Snapshot, declared: Settings) -> Verdict:
     if not now.nginx.certificates:
         return skip("no app here has certificates from certbot")
     if now.nginx.certbot is None:
-        return skip("certbot is not installed")
+        return later("certbot is not installed")
     if is_up(now.nginx.renewal):
         return ok("certbot.timer is active")
     state = _state(now.nginx.renewal)
