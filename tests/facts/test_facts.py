@@ -103,6 +103,7 @@ def test_a_broken_driver_fails_the_fact(tmp_path: Path) -> None:
         Gpus().process([said])
 
 
+@pytest.mark.slow
 def test_from_the_command_line(tmp_path: Path) -> None:
     """`pyinfra HOST fact …`, on this machine, whatever it has."""
     pyinfra = Path(sys.executable).with_name("pyinfra")

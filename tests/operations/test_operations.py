@@ -47,6 +47,7 @@ WAITING = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_apt_waits_for_another_as_long_as_it_is_told() -> None:
     """Every call of apt in every case, and the script that calls it for the toolkit."""
     waiting = set()

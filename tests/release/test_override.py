@@ -44,6 +44,7 @@ def test_quoted_text_is_read_back(text: str) -> None:
     assert "\n" not in quoted(text)
 
 
+@pytest.mark.slow
 @given(documents())
 def test_every_app_gets_an_override_that_says_what_was_meant(document: dict[str, Any]) -> None:
     with tempfile.TemporaryDirectory() as directory:

@@ -134,6 +134,7 @@ def an_id(number: int) -> str:
     return f"20260101-000000-{number:08x}"
 
 
+@pytest.mark.slow
 def test_a_base_is_built_where_it_is_missing_and_when_what_it_is_made_of_changes(
     app: App, docker: Docker
 ) -> None:
