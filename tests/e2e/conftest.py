@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.e2e.commands import deploy
@@ -9,6 +11,19 @@ from tests.lab.fixtures import Hosts
 from tests.lab.hosts import LabHost
 from tests.lab.images import RELEASES
 from tests.lab.lab import Wanted
+
+HERE = Path(__file__).parent
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """`make test` makes hosts of every release ready, and does all that comes after to the newest
+    one; the same on the others is the matrix."""
+    for item in items:
+        given = getattr(item, "callspec", None)
+        is_older = given and not set(RELEASES[:-1]).isdisjoint(map(str, given.params.values()))
+        if is_older and item.path.parent == HERE and not item.get_closest_marker("every_release"):
+            item.add_marker(pytest.mark.matrix)
 
 
 @pytest.fixture(scope="session")

@@ -99,6 +99,7 @@ def trixie(lab: Lab, hosts: Hosts) -> Site:
     return site(lab, hosts, "trixie")
 
 
+@pytest.mark.every_release
 def test_to_a_mirror_and_back_byte_for_byte(blank: Site) -> None:
     before = blank.etc_apt()
     blank.provisioned(apt_mirror=blank.good)

@@ -60,6 +60,7 @@ def daemon_json(host: LabHost) -> dict[str, Any]:
     return values
 
 
+@pytest.mark.every_release
 def test_a_second_run_changes_nothing(host: LabHost) -> None:
     run = provision(host)
     assert (run.status, run.changed) == (0, {})

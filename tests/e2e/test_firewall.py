@@ -61,6 +61,7 @@ def assert_closed_but_for_the_allowed(host: LabHost) -> None:
     assert answer(host, 22) == "SSH-"
 
 
+@pytest.mark.every_release
 def test_only_what_is_allowed_is_reached_from_another_machine(host: LabHost) -> None:
     for port in (ALLOWED, CLOSED, OWN):
         served = host.run(f"curl -sS -m 5 http://127.0.0.1:{port}/").stdout
@@ -167,6 +168,7 @@ PAIRS = {
 }
 
 
+@pytest.mark.every_release
 @pytest.mark.parametrize(
     ("id", "release"), [(id, RELEASES[number % 2]) for number, id in enumerate(PAIRS)]
 )

@@ -68,23 +68,31 @@ def booted_again(host: LabHost) -> Iterator[None]:
         watcher.join(timeout=120)
 
 
+# Tables of tests/checks have them all; on a host, in every run, one of each kind.
+STATES_IN_EVERY_RUN = ("p40", "h200", "mismatch", "nouveau", None)
+STATES: list[tuple[str | None, dict[str, str], str]] = [
+    ("p40", {BRANCH: "warn", PERSISTENCE: "fail"}, "driver 535.183.01"),
+    ("p40-470", {BRANCH: "warn", PERSISTENCE: "fail"}, "driver 470.256.02"),
+    ("a100", {BRANCH: "warn", PERSISTENCE: "fail"}, "driver 525.125.06"),
+    ("rtx4090", {PERSISTENCE: "fail"}, "driver 550.90.07"),
+    ("h200", {PERSISTENCE: "fail", "nvidia.fabric_manager": "fail"}, "driver 580.95.05"),
+    ("l40s-610", {BRANCH: "warn", PERSISTENCE: "fail"}, "driver 610.57.04"),
+    ("inforom", {BRANCH: "warn", PERSISTENCE: "fail", DRIVER: "warn"}, "infoROM"),
+    ("mismatch", {DRIVER: "fail"}, "library mismatch: module 535.183.01"),
+    ("not-loaded", {DRIVER: "fail"}, "module not loaded"),
+    ("no-devices", {DRIVER: "fail"}, "no devices: the open kernel modules do not drive"),
+    ("off-the-bus", {DRIVER: "fail"}, "off the bus"),
+    ("nouveau", {DRIVER: "fail"}, "absent.*nouveau"),
+    ("undriven", {DRIVER: "fail"}, "absent: nvidia-smi is not installed"),
+    (None, {}, "no NVIDIA card"),
+]
+
+
 @pytest.mark.parametrize(
     ("card", "expected", "says"),
     [
-        ("p40", {BRANCH: "warn", PERSISTENCE: "fail"}, "driver 535.183.01"),
-        ("p40-470", {BRANCH: "warn", PERSISTENCE: "fail"}, "driver 470.256.02"),
-        ("a100", {BRANCH: "warn", PERSISTENCE: "fail"}, "driver 525.125.06"),
-        ("rtx4090", {PERSISTENCE: "fail"}, "driver 550.90.07"),
-        ("h200", {PERSISTENCE: "fail", "nvidia.fabric_manager": "fail"}, "driver 580.95.05"),
-        ("l40s-610", {BRANCH: "warn", PERSISTENCE: "fail"}, "driver 610.57.04"),
-        ("inforom", {BRANCH: "warn", PERSISTENCE: "fail", DRIVER: "warn"}, "infoROM"),
-        ("mismatch", {DRIVER: "fail"}, "library mismatch: module 535.183.01"),
-        ("not-loaded", {DRIVER: "fail"}, "module not loaded"),
-        ("no-devices", {DRIVER: "fail"}, "no devices: the open kernel modules do not drive"),
-        ("off-the-bus", {DRIVER: "fail"}, "off the bus"),
-        ("nouveau", {DRIVER: "fail"}, "absent.*nouveau"),
-        ("undriven", {DRIVER: "fail"}, "absent: nvidia-smi is not installed"),
-        (None, {}, "no NVIDIA card"),
+        pytest.param(*state, marks=() if state[0] in STATES_IN_EVERY_RUN else pytest.mark.matrix)
+        for state in STATES
     ],
 )
 def test_every_state_of_a_card(

@@ -14,7 +14,7 @@ from tests.e2e.seen import as_testinfra_sees
 from tests.lab.hosts import LabHost
 from tests.lab.images import RELEASES
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.every_release]
 
 SHELL = (
     "rm -rf /tmp/image && mkdir /tmp/image && cd /tmp/image && cp --parents -L /bin/sh "

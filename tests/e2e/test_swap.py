@@ -49,6 +49,7 @@ def active(host: LabHost) -> str:
     return host.run("swapon --show=NAME,SIZE --bytes --noheadings").stdout
 
 
+@pytest.mark.every_release
 def test_from_none_to_declared_and_nothing_more(host: LabHost) -> None:
     path = host.state.swap_path
     assert provision(host).status == 0

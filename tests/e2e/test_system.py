@@ -59,6 +59,7 @@ def trixie(provisioned: dict[str, LabHost]) -> LabHost:
     return provisioned["trixie"]
 
 
+@pytest.mark.every_release
 def test_a_second_run_changes_nothing(host: LabHost) -> None:
     run = provision(host)
     assert (run.status, run.changed) == (0, {})

@@ -79,6 +79,7 @@ WELL = dict.fromkeys(
 )
 
 
+@pytest.mark.every_release
 def test_a_blank_host_that_can_pull_nothing_gets_its_gpu_into_a_container(each: LabHost) -> None:
     assert findings(each) == WELL
     record = json.loads(each.run(f"cat {RECORD}").stdout)
