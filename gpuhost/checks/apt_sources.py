@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime, timezone
 
 from gpuhost.apt.archive import OWN_FILES, OwnArchives
@@ -12,6 +11,7 @@ from gpuhost.apt.mirrors import ARCHIVES
 from gpuhost.checks.apt import plan
 from gpuhost.checks.finding import Verdict, later, ok, skip, warn
 from gpuhost.checks.registry import check
+from gpuhost.logins import without_logins
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
 
@@ -21,9 +21,6 @@ JUDGED = frozenset(
     f"/etc/apt/sources.list.d/{name}.sources"
     for name in ("docker", "nvidia", "nvidia-container-toolkit")
 )
-
-# The collector masks what apt takes for one, and a person may write another: with a / in it.
-PASSWORD = re.compile(r"//.*@")
 
 # What somebody else's file said is missed by nobody; where security updates come from is.
 OWN = tuple(f"{path}: " for path in OWN_FILES)
@@ -45,7 +42,8 @@ def _definitions(now: Snapshot) -> dict[str, Entry]:
 
 def _in_words(path: str, entry: Entry) -> str:
     """A key that stands in the file itself is long, and changes with every renewal."""
-    uris = (PASSWORD.sub("//***@", uri) for uri in entry.uris)
+    # The collector masks what apt takes for a login; a person may write another.
+    uris = map(without_logins, entry.uris)
     words = (*entry.types, *uris, *entry.suites, *entry.components)
     key = entry.signed_by or "any key"
     signed = "a key in the file" if "\n" in key else key

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import copy
 import json
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from gpuhost.logins import without_logins
 from gpuhost.settings import Settings
 
 Values = dict[str, Any]
@@ -66,10 +66,6 @@ def ours(declared: Settings, *, gpu: bool, swarm: bool) -> dict[str, Any]:
     return keys
 
 
-# A mirror's address may hold a login.
-PASSWORD = re.compile(r'//[^"]*@')
-
-
 def merge(present: Values, wanted: dict[str, Any], owned: Iterable[str], *, adopt: bool) -> Merge:
     """Our keys into what is there.
 
@@ -91,7 +87,7 @@ def merge(present: Values, wanted: dict[str, Any], owned: Iterable[str], *, adop
         found, actual = _look_up(values, path)
         if found and actual != value and path not in before and not adopt:
             words = json.dumps(actual, ensure_ascii=False)
-            conflicts.append(f"{path} is {PASSWORD.sub('//***@', words)}")
+            conflicts.append(f"{path} is {without_logins(words)}")
             continue
         _place(values, path, value)
         written.append(path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from gpuhost.apt.entry import SourceFile
 from gpuhost.apt.mirrors import ARCHIVES, HOSTS, mirror_called
 from gpuhost.apt.sources import mirrored
 from tests.apt.cases import Case, all_cases
+from tests.needs import needs
 
 CASES = all_cases()
 by_name = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -57,7 +57,7 @@ def test_mixed_formats_are_named_as_duplicates() -> None:
     ]
 
 
-@pytest.mark.skipif(not shutil.which("apt-get"), reason="needs apt")
+@needs("apt-get")
 @pytest.mark.parametrize(
     "case",
     [case for case in CASES if not case.name.startswith("hostile-comments")],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from gpuhost.operations import drift
 from gpuhost.operations.drift import NOTIFY
 from gpuhost.settings import Settings
 from gpuhost.snapshot.applied import APPLIED
+from tests.needs import needs
 from tests.recorded import raw, snapshot
 
 DECLARED = Settings(
@@ -210,7 +210,7 @@ def test_the_account_may_write_where_the_unit_lets_it() -> None:
     assert host_files(no_reports)[0].content.count("--history") == 1
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
+@needs("systemd-analyze")
 def test_systemd_takes_the_units(tmp_path: Path) -> None:
     # Programs that this machine has, in the place of those of a control host.
     for file in host_files(DECLARED)[:3]:
@@ -279,7 +279,7 @@ def test_a_failure_of_the_check_itself_is_told_without_the_url_in_an_argument(
     assert URL not in failed.stdout + failed.stderr
 
 
-@pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="needs ssh-keygen")
+@needs("ssh-keygen")
 def test_the_key_is_made_once(tmp_path: Path) -> None:
     stubs, home = tmp_path / "stubs", tmp_path / "home"
     stubs.mkdir()
