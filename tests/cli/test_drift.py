@@ -65,6 +65,7 @@ def test_what_changed_the_host_or_the_repository(workplace: Workplace, sshd: Ssh
     assert cause(memory_min_gb=0) == "pending"
 
 
+NO_ROOM = "no directory to write in: /run, /dev/shm and /tmp are full or read-only"
 # Each is a host of one and the same run: standing, pattern of the reason.
 BAD = {
     "closed": ("unreachable", r"^Could not connect \("),
@@ -74,6 +75,7 @@ BAD = {
     "garbage": ("error", "^the host's reply is not whole: nothing is in it"),
     "no login": ("error", "it said: This account is currently not available.$"),
     "no /tmp": ("error", "^the reading failed: mktemp: "),
+    "full": ("error", "^the reading failed: no directory to write in: /run, /dev/shm and /tmp"),
     "unknown key": ("unreachable", "^unknown host key: "),
     "changed key": ("unreachable", "^CHANGED host key: "),
     "sudo": ("error", "^sudo wants a password; set _sudo_password"),
@@ -106,6 +108,8 @@ def mixed(
         "garbage": said("head -c 300000 /dev/urandom"),
         "no login": said("echo 'This account is currently not available.'"),
         "no /tmp": said("echo 'mktemp: failed to create directory' >&2; exit 1"),
+        # As the collector says it on a host of the lab: tests/e2e/test_drift.py.
+        "full": said(f"echo '{NO_ROOM}' >&2; exit 70"),
         "unknown key": sshd.login(good, ssh_known_hosts_file=str(place.path / "unknown")),
         "changed key": sshd.login(good, ssh_known_hosts_file=str(place.path / "changed")),
         "sudo": sshd.login(f"PATH={sudo.parent}:$PATH; export PATH; {REAL}", _sudo=True),
