@@ -35,7 +35,7 @@ LAB_TESTS = {
     "tests/e2e/test_bootstrap.py": 7,
     "tests/e2e/test_build_cache.py": 18,
     "tests/e2e/test_docker.py": 22,
-    "tests/e2e/test_drift.py": 21,
+    "tests/e2e/test_drift.py": 22,
     "tests/e2e/test_drift_timer.py": 14,
     "tests/e2e/test_firewall.py": 24,
     "tests/e2e/test_firewall_undone.py": 4,

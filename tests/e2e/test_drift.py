@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from gpuhost.checks.released.backups import SPREAD_S, WAITS_S
 from gpuhost.checks.released.registry import SETTLING_S
 from tests.apps import base_image
 from tests.e2e.drifting import Drift, drift
@@ -165,6 +166,34 @@ def test_what_is_known_is_accepted_until_a_day(declared: Declared, usual: dict[s
         assert declared.drift(drift_ignore=[{**known, "until": "2020-01-01"}]).exit == 2
     finally:
         declared.host.run("apt-mark hold nvidia-container-toolkit")
+    assert declared.drift().wrong == usual
+
+
+OLDER = f"""
+import json, pathlib, time
+for path in pathlib.Path("/opt/gpuhost/{APP}/backups").glob("*/manifest.json"):
+    manifest = json.loads(path.read_text())
+    path.write_text(json.dumps({{**manifest, "taken": manifest["taken"] - 3 * 86400}}))
+plan = json.loads(pathlib.Path("/opt/gpuhost/{APP}/current/plan.json").read_text())
+print(plan["backup"]["limit_s"], time.clock_gettime(time.CLOCK_BOOTTIME))
+"""
+
+
+@pytest.mark.matrix
+def test_an_old_backup_is_told_where_there_was_time_for_a_newer_one(
+    declared: Declared, usual: dict[str, str]
+) -> None:
+    """Of a machine that was off, its timer makes it up first."""
+    host, one = declared.host, f"systemctl start gpuhost-backup-{APP}"
+    host.run(one)
+    limit, running = host.run("python3 -", stdin=OLDER.encode()).stdout.split()
+    is_late = float(running) > SPREAD_S + WAITS_S + float(limit)
+    try:
+        found = declared.drift()
+        assert found.wrong == usual | ({f"app.{APP}.backups": "drift"} if is_late else {})
+    finally:
+        # A backup is called after its second.
+        host.run(f"sleep 1; {one}")
     assert declared.drift().wrong == usual
 
 
