@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from bench.measure import Broken, bin, console, timed
 from bench.openssh import Login
-from gpuhost.declaration import Layer, declare
-from gpuhost.request import request_for
+from gpuhost.plans.request import request_for
 from gpuhost.settings import Settings
+from gpuhost.settings.layers import Layer, declare
 from gpuhost.snapshot.transport import script
 from tests.e2e.commands import ROOT
 from tests.lab.hosts import LabHost

@@ -6,8 +6,8 @@ pyinfra inventory.py deploys/app.py --data app=NAME --dry    what would be relea
 apps/NAME.yaml describes it. Where several hosts have it, the first that fails stops the rest.
 """
 
-from gpuhost.host.app import asked_for, released
-from gpuhost.host.start import begin
+from gpuhost.steps.apps import asked_for, released
+from gpuhost.steps.start import begin
 
 # None: it was said why; other hosts go on.
 if (settings := begin()) and (app := asked_for()):

@@ -5,8 +5,8 @@ pyinfra inventory.py deploys/drift.py      tells, and changes nothing
 `gpuhost drift inventory.py` says the same faster, and keeps a history.
 """
 
-from gpuhost.host.drift import judged
-from gpuhost.host.start import begin
+from gpuhost.steps.drift import judged
+from gpuhost.steps.start import begin
 
 # None: the settings are wrong, or the system is not one for us. It was said; other hosts go on.
 if settings := begin():

@@ -7,8 +7,8 @@ GPUHOST_NOTIFY in the environment: the URL that its messages go to. `deploys/rem
 remove=drift` takes it away again.
 """
 
-from gpuhost.host.drift import installed
-from gpuhost.host.start import begin
+from gpuhost.steps.drift import installed
+from gpuhost.steps.start import begin
 
 if settings := begin():
     installed(settings)

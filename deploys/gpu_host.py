@@ -5,8 +5,8 @@ pyinfra inventory.py deploys/gpu_host.py --dry     what would change, and nothin
 pyinfra @local deploys/gpu_host.py                 on the server itself
 """
 
-from gpuhost.host import (
-    app,
+from gpuhost.steps import (
+    apps,
     apt,
     build,
     docker,
@@ -18,8 +18,8 @@ from gpuhost.host import (
     system,
     toolkit,
 )
-from gpuhost.host.start import begin
-from gpuhost.host.verification import verified
+from gpuhost.steps.start import begin
+from gpuhost.steps.verification import verified
 
 # None: the settings are wrong, or the system is not one for us. It was said; other hosts go on.
 if settings := begin():
@@ -39,4 +39,4 @@ if settings := begin():
     system.updated(settings)
     drift.ready(settings)
     verified(settings)
-    app.all_released(settings)
+    apps.all_released(settings)

@@ -4,8 +4,8 @@ pyinfra inventory.py deploys/remove.py --data remove=swap,firewall
 pyinfra inventory.py deploys/remove.py --data remove=app --data app=NAME
 """
 
-from gpuhost.host.removal import remove
-from gpuhost.host.start import begin
+from gpuhost.steps.removal import remove
+from gpuhost.steps.start import begin
 
 if settings := begin():
     remove(settings)

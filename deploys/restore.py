@@ -6,9 +6,9 @@ pyinfra inventory.py deploys/restore.py --data app=NAME --data backup=NAME
 The app is stopped meanwhile. With several hosts, give --limit HOST: each has backups of its own.
 """
 
-from gpuhost.host.app import asked_for
-from gpuhost.host.app_restore import data_restored
-from gpuhost.host.start import begin
+from gpuhost.steps.apps import asked_for
+from gpuhost.steps.restore import data_restored
+from gpuhost.steps.start import begin
 
 # None: it was said why; other hosts go on.
 if (settings := begin()) and (app := asked_for()):

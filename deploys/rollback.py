@@ -8,8 +8,8 @@ pyinfra inventory.py deploys/rollback.py --data app=NAME --data release=REVISION
 of it will do) names a release on all hosts; whoever runs it already is left as it is.
 """
 
-from gpuhost.host.app import asked_for, rolled_back
-from gpuhost.host.start import begin
+from gpuhost.steps.apps import asked_for, rolled_back
+from gpuhost.steps.start import begin
 
 # None: it was said why; other hosts go on.
 if (settings := begin()) and (app := asked_for()):

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpuhost.openpgp import NoKey, armor, dearmor, fingerprints
-from gpuhost.repository import Repository
+from gpuhost.domain.apt.openpgp import NoKey, armor, dearmor, fingerprints
+from gpuhost.domain.apt.repository import Repository
 
 KEYS = Path(__file__).parent / "fixtures" / "openpgp"
 FINGERPRINTS = {

@@ -34,7 +34,7 @@ def test_the_wheel_works_without_the_checkout(tmp_path: Path) -> None:
     program = (
         f"import sys; sys.path.insert(0, {str(site)!r}); import gpuhost.cli as cli; "
         f"assert cli.__file__.startswith({str(site)!r}), cli.__file__; "
-        "from gpuhost.app.loading import find, load; load(find('z-pulse')); "
+        "from gpuhost.appfile.loading import find, load; load(find('z-pulse')); "
         "sys.argv = ['gpuhost', 'check', '@local', '--json']; cli.main()"
     )
     done = subprocess.run(

@@ -81,10 +81,10 @@ def _import_all() -> None:
 
 def loading() -> Iterator[None]:
     """Import the checks, module by module: for who has other work in between."""
-    import gpuhost.checks
+    import gpuhost.checks.host
 
-    for module in iter_modules(gpuhost.checks.__path__):
-        import_module(f"gpuhost.checks.{module.name}")
+    for module in iter_modules(gpuhost.checks.host.__path__):
+        import_module(f"gpuhost.checks.host.{module.name}")
         yield
 
 

@@ -14,15 +14,15 @@ from typing import Any
 import click
 
 from gpuhost.cli.streams import say
+from gpuhost.drift.files import obstacle
 from gpuhost.drift.history import History, Run
-from gpuhost.drift.notify import message, send, unusable
 from gpuhost.drift.report import DriftReport
+from gpuhost.drift.run_lock import turn
 from gpuhost.drift.since import Since, named, open_now, since
 from gpuhost.drift.trend import Reading
-from gpuhost.drift.turn import turn
 from gpuhost.fleet.reading import one_line
 from gpuhost.outputs import drift_page, metrics
-from gpuhost.outputs.files import obstacle
+from gpuhost.outputs.notify import message, send, unusable
 
 NOTIFY = "GPUHOST_NOTIFY"
 

@@ -6,18 +6,18 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
-from gpuhost.app.app import App
-from gpuhost.app.errors import BadApp
-from gpuhost.app.loading import find, load
+from gpuhost.appfile.app import App
+from gpuhost.appfile.errors import BadApp
+from gpuhost.appfile.loading import find, load
+from gpuhost.checks.deployed import findings, host_checks, subjects
+from gpuhost.checks.deployed.registry import AppFile, Subject
+from gpuhost.checks.deployed.release import is_new
 from gpuhost.checks.finding import Finding
 from gpuhost.checks.registry import run_checks
-from gpuhost.checks.released import findings, host_checks, subjects
-from gpuhost.checks.released.registry import AppFile, Subject
-from gpuhost.checks.released.release import is_new
 from gpuhost.drift.difference import Cause, Difference, difference, judged
 from gpuhost.release.archive import BadDirectory, revision_of
 from gpuhost.release.git import COMMIT
-from gpuhost.release.wanted import build_contexts
+from gpuhost.release.resolved_app import build_contexts
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 

@@ -9,13 +9,13 @@ from enum import Enum
 from fnmatch import fnmatchcase
 from typing import Any
 
-from gpuhost.applied import is_other_proxy, settings_then
 from gpuhost.checks.finding import Finding, Status
-from gpuhost.checks.proxy import engine_is_behind
+from gpuhost.checks.host.proxy import engine_is_behind
 from gpuhost.checks.registry import all_checks
-from gpuhost.drift.unasked import for_settings_of
-from gpuhost.setting_types import Ignored
+from gpuhost.drift.applied import is_other_proxy, settings_then
+from gpuhost.drift.unread_paths import for_settings_of
 from gpuhost.settings import Settings
+from gpuhost.settings.types import Ignored
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.applied import Applied
 

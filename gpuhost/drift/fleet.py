@@ -14,9 +14,9 @@ from gpuhost.drift.apps import AppFiles, all_differences
 from gpuhost.drift.difference import Cause, Difference, judged
 from gpuhost.drift.report import DriftReport, HostDrift, Standing
 from gpuhost.drift.trend import Reading, disk_trend, free_by_mount
+from gpuhost.fleet.host_pool import Trouble, each_host, visit
 from gpuhost.fleet.inventory import Fleet
 from gpuhost.fleet.report import HostStatus
-from gpuhost.fleet.visiting import Trouble, each_host, visit
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 

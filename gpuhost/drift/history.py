@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from gpuhost.checks.finding import Status
+from gpuhost.drift.files import obstacle_in, replace
 from gpuhost.drift.report import SCHEMA, DriftReport, HostDrift
 from gpuhost.drift.since import Open
 from gpuhost.drift.trend import DAY, WINDOWS, Reading
-from gpuhost.outputs.files import obstacle_in, replace
 
 KEPT = 400
 NAME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{6}Z\.json", re.ASCII)

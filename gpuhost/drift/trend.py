@@ -8,10 +8,10 @@ from itertools import combinations, pairwise
 from shlex import quote
 from statistics import median
 
-from gpuhost.checks.disk import places
 from gpuhost.checks.finding import Finding, Verdict, warn
+from gpuhost.checks.host.disk import places
+from gpuhost.domain.sizes import gb
 from gpuhost.settings import Settings
-from gpuhost.sizes import gb
 from gpuhost.snapshot import NotRead, Snapshot
 from gpuhost.snapshot.paths import Disk
 

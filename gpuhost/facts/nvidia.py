@@ -9,7 +9,7 @@ from pyinfra.api import FactBase
 from pyinfra.api.exceptions import FactProcessError
 from typing_extensions import override
 
-from gpuhost.nvidia.smi import QUERIES, Gpu, parse_query
+from gpuhost.domain.nvidia.smi import QUERIES, Gpu, parse_query
 
 # Without persistence mode eight cards take tens of seconds to answer.
 SECONDS = 60

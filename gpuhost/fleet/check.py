@@ -8,9 +8,9 @@ from pyinfra.api.host import Host
 
 from gpuhost.checks.finding import Finding
 from gpuhost.checks.registry import loading, run_checks
+from gpuhost.fleet.host_pool import Trouble, each_host, visit
 from gpuhost.fleet.inventory import Fleet
 from gpuhost.fleet.report import FleetReport, HostReport
-from gpuhost.fleet.visiting import Trouble, each_host, visit
 
 
 def check_fleet(fleet: Fleet, seconds: float, told: Callable[[str], None]) -> FleetReport:

@@ -28,7 +28,7 @@ from pyinfra_cli.inventory import (  # type: ignore[import-untyped]
 )
 from pyinfra_cli.util import exec_file  # type: ignore[import-untyped]
 
-from gpuhost.declaration import in_words
+from gpuhost.settings.layers import in_words
 
 HOW_TO_FILL = (
     'name your hosts in it, such as gpu = ["203.0.113.10"]; '

@@ -10,6 +10,7 @@ import gevent  # type: ignore[import-untyped]
 from pyinfra.api.host import Host
 from typing_extensions import override
 
+from gpuhost.fleet.host_pool import OutOfTime, Trouble, leave
 from gpuhost.fleet.reading import (
     BrokenOff,
     NotReadable,
@@ -19,8 +20,7 @@ from gpuhost.fleet.reading import (
     one_line,
 )
 from gpuhost.fleet.report import HostStatus
-from gpuhost.fleet.visiting import OutOfTime, Trouble, leave
-from gpuhost.release.follower import (
+from gpuhost.rollout.follower import (
     RECONNECT_SECONDS,
     WAY_SECONDS,
     Broken,

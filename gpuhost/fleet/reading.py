@@ -14,7 +14,7 @@ from pyinfra.api.host import Host
 from pyinfra.connectors.util import CommandOutput
 
 from gpuhost.fleet.host_keys import HostKeyRefused
-from gpuhost.request import request_for
+from gpuhost.plans.request import request_for
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.transport import ELEVATED_SHELL, PATIENCE, BadReply, decode, script

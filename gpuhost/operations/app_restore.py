@@ -8,11 +8,11 @@ from functools import partial
 from pyinfra.api import operation
 from pyinfra.api.host import Host
 
-from gpuhost.operations.app_turn import Nothing, Turn, in_turn
-from gpuhost.operations.commands import connector_arguments, remove
+from gpuhost.operations.app_operation import Nothing, Turn, in_turn
 from gpuhost.operations.reading import Commands, read
-from gpuhost.release.deliver import Start
-from gpuhost.release.draft import Refused, who
+from gpuhost.remote.commands import connector_arguments, remove
+from gpuhost.rollout.deliver import Start
+from gpuhost.rollout.draft import Refused, who
 from gpuhost.runner.paths import APPS
 from gpuhost.settings import Settings
 from gpuhost.snapshot.apps import Apps, AppState

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pyinfra import host
 
-from gpuhost.operations.commands import LOCK_TIMEOUT, apt_install, apt_update
 from gpuhost.operations.reading import Commands, operation, read
+from gpuhost.remote.commands import LOCK_TIMEOUT, apt_install, apt_update
 from gpuhost.settings import Settings
 from gpuhost.snapshot.docker import installed_packages
 

@@ -8,14 +8,14 @@ from typing import Any
 
 from pyinfra import host
 
-from gpuhost.applied import document, document_without
-from gpuhost.checks import apt_sources
+from gpuhost.checks.host import apt_sources
+from gpuhost.checks.host.system_files import SECRET
 from gpuhost.checks.registry import run_checks
-from gpuhost.checks.system_files import SECRET
-from gpuhost.nvidia import wanted
-from gpuhost.operations.commands import put, run
+from gpuhost.drift.applied import document, document_without
 from gpuhost.operations.reading import Commands, operation, read
-from gpuhost.release.draft import who
+from gpuhost.plans import gpu
+from gpuhost.remote.commands import put, run
+from gpuhost.rollout.draft import who
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
 from gpuhost.snapshot.applied import APPLIED
@@ -63,7 +63,7 @@ def _facts(now: Snapshot, declared: Settings) -> dict[str, Any]:
     """What cannot be read now is remembered as before."""
     facts = {**(now.applied.facts if now.applied else {}), **(apt_sources.on_record(now) or {})}
     with suppress(NotRead):
-        facts |= wanted.on_record(now, declared)
+        facts |= gpu.on_record(now, declared)
     return facts
 
 

@@ -10,12 +10,7 @@ from pyinfra.api import FunctionCommand, State, StringCommand
 from pyinfra.api.host import Host
 from pyinfra.connectors.util import CommandOutput
 
-from gpuhost.apt.archive import is_security
-from gpuhost.apt.choice import Probe, answered, release_urls
-from gpuhost.apt.mirrors import Archive, mirror_called
-from gpuhost.apt.plan import Plan
-from gpuhost.apt.record import DIRECTORY, saved_path
-from gpuhost.checks.apt import (
+from gpuhost.checks.host.apt import (
     CLOUD_INIT_TEXT,
     choice_of,
     keeps_sources,
@@ -25,8 +20,13 @@ from gpuhost.checks.apt import (
     time_of,
 )
 from gpuhost.checks.registry import failing
-from gpuhost.operations.commands import connector_arguments, put, refuse, remove, run, script
+from gpuhost.domain.apt.archive import is_security
+from gpuhost.domain.apt.choice import Probe, answered, release_urls
+from gpuhost.domain.apt.mirrors import Archive, mirror_called
+from gpuhost.domain.apt.plan import Plan
+from gpuhost.domain.apt.record import DIRECTORY, saved_path
 from gpuhost.operations.reading import Commands, operation, read
+from gpuhost.remote.commands import connector_arguments, put, refuse, remove, run, script
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.apt import CLOUD_INIT_APT

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pyinfra import host
 
-from gpuhost.building.apt_cache import DROPIN, PACKAGE, SECURITY_LIST, UNIT, files, is_wanted
-from gpuhost.checks.build import is_stale, left_behind, wrong_files
-from gpuhost.operations.commands import (
+from gpuhost.checks.host.build import is_stale, left_behind, wrong_files
+from gpuhost.operations.reading import Commands, operation, read
+from gpuhost.plans.apt_cache import DROPIN, PACKAGE, SECURITY_LIST, UNIT, files, is_wanted
+from gpuhost.remote.commands import (
     LOCK_TIMEOUT,
     apt_install,
     apt_remove,
@@ -16,7 +17,6 @@ from gpuhost.operations.commands import (
     remove,
     run,
 )
-from gpuhost.operations.reading import Commands, operation, read
 from gpuhost.settings import Settings
 
 # It waits for docker0, and for mirrors that do not answer.

@@ -7,7 +7,8 @@ from typing import Literal
 
 from pyinfra import host
 
-from gpuhost.checks.docker import (
+from gpuhost.checks.finding import Status
+from gpuhost.checks.host.docker import (
     apt_repository,
     conflicting,
     merged_config,
@@ -16,12 +17,12 @@ from gpuhost.checks.docker import (
     restart_stops,
     unknown_engine,
 )
-from gpuhost.checks.finding import Status
 from gpuhost.checks.registry import failing
-from gpuhost.docker import daemon_json as keys
-from gpuhost.docker.packages import repository
+from gpuhost.domain.docker import daemon_json as keys
 from gpuhost.operations import repository as apt_repositories
-from gpuhost.operations.commands import (
+from gpuhost.operations.reading import Commands, executing, operation, read
+from gpuhost.plans.docker_packages import repository
+from gpuhost.remote.commands import (
     apt_install,
     apt_remove,
     apt_update,
@@ -31,7 +32,6 @@ from gpuhost.operations.commands import (
     run,
     script,
 )
-from gpuhost.operations.reading import Commands, executing, operation, read
 from gpuhost.settings import DOCKER_KEY_FINGERPRINT, Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.docker import DAEMON_JSON, DOCKER_RECORD

@@ -8,10 +8,17 @@ from pyinfra import host, logger
 from pyinfra.api import FunctionCommand, State, StringCommand
 from pyinfra.api.host import Host
 
-from gpuhost.checks.drift import command, missing_reports, shut_reports, timer_unit, wrong_files
 from gpuhost.checks.finding import Status
+from gpuhost.checks.host.drift import (
+    command,
+    missing_reports,
+    shut_reports,
+    timer_unit,
+    wrong_files,
+)
 from gpuhost.checks.registry import failing
-from gpuhost.drift.nightly import (
+from gpuhost.operations.reading import Commands, operation, read
+from gpuhost.plans.drift import (
     ACCOUNT,
     HOME,
     KEY,
@@ -23,9 +30,8 @@ from gpuhost.drift.nightly import (
     host_files,
     secrets_text,
 )
-from gpuhost.firewall.files import HostFile
-from gpuhost.operations.commands import connector_arguments, put, refuse, remove, run, script
-from gpuhost.operations.reading import Commands, operation, read
+from gpuhost.plans.firewall_files import HostFile
+from gpuhost.remote.commands import connector_arguments, put, refuse, remove, run, script
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 

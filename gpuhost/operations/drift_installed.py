@@ -9,13 +9,13 @@ from pyinfra.api import FunctionCommand, State
 from pyinfra.api import operation as pyinfra_operation
 from pyinfra.api.host import Host
 
-from gpuhost.applied import document
 from gpuhost.checks.finding import Finding, Status
 from gpuhost.checks.registry import run_checks
+from gpuhost.drift.applied import document
 from gpuhost.operations.applied import written
 from gpuhost.operations.reading import Commands, executing, operation, read
 from gpuhost.outputs.table import in_words, show
-from gpuhost.release.draft import who
+from gpuhost.rollout.draft import who
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 

@@ -11,12 +11,13 @@ from pyinfra.api import FunctionCommand, State, StringCommand
 from pyinfra.api.exceptions import ConnectError
 from pyinfra.api.host import Host
 
-from gpuhost.checks.firewall import is_as_shipped, refusal
+from gpuhost.checks.host.firewall import is_as_shipped, refusal
 from gpuhost.checks.registry import failing
-from gpuhost.firewall.files import GUARD, LOAD_UNIT, UNDO_UNIT, host_files
-from gpuhost.firewall.plan import change, removal
-from gpuhost.firewall.used import is_in_place
-from gpuhost.operations.commands import (
+from gpuhost.operations.reading import Commands, operation, read
+from gpuhost.plans.firewall import change, removal
+from gpuhost.plans.firewall_files import GUARD, LOAD_UNIT, UNDO_UNIT, host_files
+from gpuhost.plans.firewall_in_use import is_in_place
+from gpuhost.remote.commands import (
     apt_install,
     apt_update,
     connector_arguments,
@@ -25,7 +26,6 @@ from gpuhost.operations.commands import (
     remove,
     run,
 )
-from gpuhost.operations.reading import Commands, operation, read
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 

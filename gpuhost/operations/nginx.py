@@ -6,9 +6,9 @@ import json
 
 from pyinfra import host
 
-from gpuhost.checks.nginx import is_up, lacking
-from gpuhost.operations.commands import LOCK_TIMEOUT, apt_install, apt_update, put, run
+from gpuhost.checks.host.nginx import is_up, lacking
 from gpuhost.operations.reading import Commands, operation, read
+from gpuhost.remote.commands import LOCK_TIMEOUT, apt_install, apt_update, put, run
 from gpuhost.settings import Settings
 from gpuhost.snapshot.nginx import RECORD
 

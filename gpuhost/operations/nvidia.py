@@ -9,30 +9,23 @@ from pyinfra import host
 from pyinfra.api import FunctionCommand
 
 from gpuhost.checks.finding import Status
-from gpuhost.checks.nvidia_boot import BLACKLIST, BLACKLIST_TEXT, nouveau, secure_boot
-from gpuhost.checks.nvidia_repository import apt_repository
-from gpuhost.nvidia.driver_packages import held
-from gpuhost.nvidia.install import (
+from gpuhost.checks.host.nvidia_boot import BLACKLIST, BLACKLIST_TEXT, nouveau, secure_boot
+from gpuhost.checks.host.nvidia_repository import apt_repository
+from gpuhost.domain.apt.repository import Repository
+from gpuhost.domain.nvidia.driver_packages import held
+from gpuhost.operations import repository as apt_repositories
+from gpuhost.operations.nvidia_asked import asked_for
+from gpuhost.operations.nvidia_reboot import is_this_machine, reboot
+from gpuhost.operations.reading import Commands, executing, operation, read
+from gpuhost.plans.gpu import not_concerned
+from gpuhost.plans.nvidia import (
     InstallPlan,
     install_plan,
     nvidia_repository,
     preferences,
     reboot_reason,
 )
-from gpuhost.nvidia.wanted import not_concerned
-from gpuhost.operations import repository as apt_repositories
-from gpuhost.operations.commands import (
-    apt_install,
-    apt_update,
-    put,
-    refuse,
-    run,
-    script,
-)
-from gpuhost.operations.nvidia_asked import asked_for
-from gpuhost.operations.nvidia_reboot import is_this_machine, reboot
-from gpuhost.operations.reading import Commands, executing, operation, read
-from gpuhost.repository import Repository
+from gpuhost.remote.commands import apt_install, apt_update, put, refuse, run, script
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.nvidia import NVIDIA_RECORD, PREFERENCES

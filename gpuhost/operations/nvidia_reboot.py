@@ -13,7 +13,7 @@ from pyinfra.api import State, StringCommand
 from pyinfra.api.host import Host
 from pyinfra.connectors.util import clear_askpass_cache
 
-from gpuhost.operations.commands import connector_arguments, run
+from gpuhost.remote.commands import connector_arguments, run
 
 # Servers with much memory and many cards test themselves for ten minutes and more.
 BACK_SECONDS = 1800

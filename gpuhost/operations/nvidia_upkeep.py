@@ -8,20 +8,20 @@ from typing import Literal
 
 from pyinfra import host
 
-from gpuhost.checks.nvidia_upkeep import (
+from gpuhost.checks.host.nvidia_upkeep import (
     EXCLUSIONS_TEXT,
     FABRIC_UNIT,
     OWN_UNIT,
     PERSISTENCE_TEXT,
 )
 from gpuhost.checks.registry import failing
-from gpuhost.nvidia.driver_packages import NoDriverPackagesError, fabric_manager_package
-from gpuhost.nvidia.install import system_of
-from gpuhost.nvidia.wanted import not_concerned
-from gpuhost.operations.commands import apt_install, apt_update, put, refuse, remove, run
+from gpuhost.domain.nvidia.driver_packages import NoDriverPackagesError, fabric_manager_package
 from gpuhost.operations.nvidia import OURS, coming
 from gpuhost.operations.nvidia_asked import asked_for
 from gpuhost.operations.reading import Commands, operation, read
+from gpuhost.plans.gpu import not_concerned
+from gpuhost.plans.nvidia import system_of
+from gpuhost.remote.commands import apt_install, apt_update, put, refuse, remove, run
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.nvidia import EXCLUSIONS, NVIDIA_RECORD, PERSISTENCE_UNIT

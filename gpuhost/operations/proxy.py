@@ -10,7 +10,7 @@ from pyinfra import host
 from pyinfra.api import StringCommand
 
 from gpuhost.checks.finding import Status
-from gpuhost.checks.proxy import (
+from gpuhost.checks.host.proxy import (
     ENGINE_DROPIN,
     ENGINE_FILE,
     MODES,
@@ -20,8 +20,8 @@ from gpuhost.checks.proxy import (
     expected_files,
     wrong_files,
 )
-from gpuhost.operations.commands import QUICK, put, refuse, remove, run
 from gpuhost.operations.reading import Commands, operation, read
+from gpuhost.remote.commands import QUICK, put, refuse, remove, run
 from gpuhost.settings import Settings
 
 
@@ -80,4 +80,4 @@ def _on_host(call: str) -> StringCommand:
 
 @cache
 def _program() -> str:
-    return files("gpuhost.operations").joinpath("client_proxy.py").read_text(encoding="utf-8")
+    return files("gpuhost.remote").joinpath("client_proxy.py").read_text(encoding="utf-8")

@@ -19,8 +19,8 @@ from pyinfra.api.host import Host
 from pyinfra.context import ctx_host, ctx_state
 
 from gpuhost.facts.snapshot import Snapshot as SnapshotFact
-from gpuhost.operations.commands import refuse
-from gpuhost.request import request_for
+from gpuhost.plans.request import request_for
+from gpuhost.remote.commands import refuse
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Probe, Probes, Snapshot
 from gpuhost.snapshot.transport import Request, script

@@ -8,11 +8,11 @@ from pyinfra.api import operation
 from pyinfra.api.host import Host
 from pyinfra.context import ctx_state
 
-from gpuhost.operations.app_turn import Nothing, Turn, in_turn
+from gpuhost.operations.app_operation import Nothing, Turn, in_turn
 from gpuhost.operations.reading import Commands, read
-from gpuhost.release.deliver import Start
-from gpuhost.release.draft import Draft, draft
-from gpuhost.release.wanted import wanted
+from gpuhost.release.resolved_app import wanted
+from gpuhost.rollout.deliver import Start
+from gpuhost.rollout.draft import Draft, draft
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 

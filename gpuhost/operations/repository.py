@@ -11,15 +11,15 @@ from pyinfra import host as this_host
 from pyinfra.api import FunctionCommand, QuoteString, State, StringCommand
 from pyinfra.api.host import Host
 
-from gpuhost.docker.packages import NAME as DOCKER
-from gpuhost.nvidia.install import NAME as NVIDIA
-from gpuhost.openpgp import NoKey, armor, fingerprints
-from gpuhost.operations.commands import connector_arguments, put, remove, run
+from gpuhost.domain.apt.openpgp import NoKey, armor, fingerprints
+from gpuhost.domain.apt.repository import ORIGINALS, Repository, key_path, sources_path
 from gpuhost.operations.reading import Commands, operation, read
-from gpuhost.repository import ORIGINALS, Repository, key_path, sources_path
+from gpuhost.plans.docker_packages import NAME as DOCKER
+from gpuhost.plans.nvidia import NAME as NVIDIA
+from gpuhost.plans.toolkit_packages import NAME as TOOLKIT
+from gpuhost.remote.commands import connector_arguments, put, remove, run
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
-from gpuhost.toolkit.packages import NAME as TOOLKIT
 
 FETCH_SECONDS = 120
 LARGEST_KEY = 1 << 20

@@ -7,11 +7,11 @@ from functools import partial
 from pyinfra.api import operation
 from pyinfra.api.host import Host
 
-from gpuhost.operations.app_turn import Nothing, Turn, in_turn
+from gpuhost.operations.app_operation import Nothing, Turn, in_turn
 from gpuhost.operations.reading import Commands, read
-from gpuhost.release.deliver import Start
-from gpuhost.release.draft import Refused, is_down, release_id, who
 from gpuhost.release.source import short
+from gpuhost.rollout.deliver import Start
+from gpuhost.rollout.draft import Refused, is_down, release_id, who
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.apps import Apps, Release

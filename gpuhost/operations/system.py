@@ -6,11 +6,12 @@ from hashlib import sha256
 
 from pyinfra import host
 
-from gpuhost.checks import system as checks
 from gpuhost.checks.finding import Status
+from gpuhost.checks.host import system as checks
+from gpuhost.checks.host.system import UPDATES_FILE, updates, updates_text
 from gpuhost.checks.registry import Check
-from gpuhost.checks.system import UPDATES_FILE, updates, updates_text
-from gpuhost.operations.commands import (
+from gpuhost.operations.reading import Commands, operation, read
+from gpuhost.remote.commands import (
     APT_TIMEOUT,
     apt_install,
     apt_update,
@@ -22,7 +23,6 @@ from gpuhost.operations.commands import (
     shown,
     wait_for_apt,
 )
-from gpuhost.operations.reading import Commands, operation, read
 from gpuhost.settings import Settings
 from gpuhost.snapshot.dpkg import TIMERS
 

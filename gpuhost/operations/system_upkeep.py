@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pyinfra import host
 
-from gpuhost.checks.system_files import faults
-from gpuhost.checks.system_units import broken
-from gpuhost.firewall.files import LOAD_UNIT
-from gpuhost.operations.commands import refuse, run
+from gpuhost.checks.host.system_files import faults
+from gpuhost.checks.host.system_units import broken
 from gpuhost.operations.reading import Commands, operation, read
+from gpuhost.plans.firewall_files import LOAD_UNIT
+from gpuhost.remote.commands import refuse, run
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 

@@ -7,22 +7,22 @@ from typing import Literal
 
 from pyinfra import host
 
-from gpuhost.checks.docker import restart_stops
 from gpuhost.checks.finding import Status
+from gpuhost.checks.host.docker import restart_stops
+from gpuhost.checks.host.toolkit import cdi as cdi_check
+from gpuhost.checks.host.toolkit import circumstances, not_wanted
+from gpuhost.checks.host.toolkit import proof as proof_check
 from gpuhost.checks.registry import failing
-from gpuhost.checks.toolkit import cdi as cdi_check
-from gpuhost.checks.toolkit import circumstances, not_wanted
-from gpuhost.checks.toolkit import proof as proof_check
+from gpuhost.domain.apt.repository import put_aside
+from gpuhost.domain.toolkit.cdi import REFRESHED, STATIC
+from gpuhost.domain.toolkit.proof import OWN_IMAGE, RECORD, Circumstances
 from gpuhost.operations import repository as apt_repositories
-from gpuhost.operations.commands import apt_install, apt_remove, apt_update, remove, run, script
 from gpuhost.operations.reading import Commands, executing, operation, read
-from gpuhost.repository import put_aside
+from gpuhost.plans.toolkit_packages import OLDER_LISTS, PACKAGES, RUNTIME_PACKAGE, repository
+from gpuhost.remote.commands import apt_install, apt_remove, apt_update, remove, run, script
 from gpuhost.settings import TOOLKIT_KEY_FINGERPRINT, Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.toolkit import INSTALLED, KEY, REFRESH_UNIT, RUNTIME, SOURCES
-from gpuhost.toolkit.cdi import REFRESHED, STATIC
-from gpuhost.toolkit.packages import OLDER_LISTS, PACKAGES, RUNTIME_PACKAGE, repository
-from gpuhost.toolkit.proof import OWN_IMAGE, RECORD, Circumstances
 
 INSTALL_SECONDS = 1800
 # Pulling a declared image of some gigabytes is part of it.

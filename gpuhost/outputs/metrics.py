@@ -7,8 +7,8 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
+from gpuhost.drift.files import replace
 from gpuhost.drift.report import DriftReport, HostDrift, Standing
-from gpuhost.outputs.files import replace
 
 BY_WHAT_WAS_FOUND = "What was found: 0 as applied, 1 a mistake, 2 drift, 3 not all read."
 KINDS = ("unknown", "drift", "new", "pending", "warn", "accepted", "ok")

@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from gpuhost.fleet.host_pool import Trouble
 from gpuhost.fleet.releases import AppReport, FleetApps, HostApps, Running, outcome
-from gpuhost.fleet.visiting import Trouble
 from gpuhost.outputs.clock import minute
 from gpuhost.outputs.fleet import print_reason, status_in_colour
 from gpuhost.outputs.table import plain

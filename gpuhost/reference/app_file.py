@@ -7,12 +7,12 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from gpuhost.app.schema import KEY, block_schema, resolved, words
+from gpuhost.appfile.schema import KEY, block_schema, resolved, words
 
 HEAD = """# The block x-gpuhost
 
 Every key of it, beside Compose's own in `apps/NAME.yaml`. How to write such a file is in
-[apps.md](apps.md). Generated from `gpuhost/app/` by `make docs`, as is
+[apps.md](apps.md). Generated from `gpuhost/appfile/` by `make docs`, as is
 [app.schema.json](app.schema.json), which editors complete and check the file by:
 
 ```yaml

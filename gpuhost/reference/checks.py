@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from itertools import groupby
 
-from gpuhost.checks.app import all_app_checks
+from gpuhost.checks.deployed import all_released_checks, host_checks
+from gpuhost.checks.preflight import all_app_checks
 from gpuhost.checks.registry import all_checks
-from gpuhost.checks.released import all_released_checks, host_checks
 
 HEAD = """# Checks
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from gpuhost.app.schema import file_schema
+from gpuhost.appfile.schema import file_schema
 from gpuhost.reference.app_file import app_file_page
 from gpuhost.reference.checks import checks_page
 from gpuhost.reference.docstrings import operations_page

@@ -10,8 +10,8 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
-from gpuhost.declaration import allowed, unit_of
 from gpuhost.settings import fields
+from gpuhost.settings.layers import allowed, unit_of
 
 NOUNS = {
     "adopt": "A machine that was used before",

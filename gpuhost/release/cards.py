@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from gpuhost.app.gpu import Gpu as Needed
-from gpuhost.nvidia.cuda import decide
-from gpuhost.nvidia.smi import Gpu
-from gpuhost.nvidia.version import ComputeCapability, CudaVersion, DriverVersion
+from gpuhost.appfile.gpu import Gpu as Needed
+from gpuhost.domain.nvidia.cuda import decide
+from gpuhost.domain.nvidia.smi import Gpu
+from gpuhost.domain.nvidia.version import ComputeCapability, CudaVersion, DriverVersion
 from gpuhost.snapshot import Snapshot
 
 # A card that is sold as 24 GB shows 22.5 GiB with ECC on: memory is declared as it is sold.

@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Mapping
 from typing import Any
 
-from gpuhost.app.compose_file import is_beside
+from gpuhost.appfile.compose_file import is_beside
 
 SOURCE = "${GPUHOST_SOURCE}"
 

@@ -10,7 +10,7 @@ from shlex import quote
 from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
-from gpuhost.app.source import Source
+from gpuhost.appfile.source import Source
 from gpuhost.release.local_command import NotRun, run_here
 from gpuhost.release.secrets import Given
 

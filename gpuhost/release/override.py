@@ -7,17 +7,17 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
-from gpuhost.app.app import App
-from gpuhost.app.compose_file import ComposeService
-from gpuhost.app.errors import BadApp
-from gpuhost.app.model import Resources
+from gpuhost.appfile.app import App
+from gpuhost.appfile.compose_file import ComposeService
+from gpuhost.appfile.errors import BadApp
+from gpuhost.appfile.model import Resources
+from gpuhost.domain.rendering import render
+from gpuhost.domain.sizes import GB
 from gpuhost.release.contexts import OutsideSource, contexts
 from gpuhost.release.devices import host_devices, reserved_devices
 from gpuhost.release.ports import BadPort, bound
 from gpuhost.release.variant import Choice
 from gpuhost.release.yaml_text import flow, literal, quoted
-from gpuhost.rendering import render
-from gpuhost.sizes import GB
 
 ONCE = "service_completed_successfully"
 

@@ -7,11 +7,11 @@ import json
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from gpuhost.app import source as app_source
-from gpuhost.app.app import App
-from gpuhost.app.errors import BadApp
-from gpuhost.checks.build import build_arguments
-from gpuhost.nvidia.toolkits import driver_cuda
+from gpuhost.appfile import source as app_source
+from gpuhost.appfile.app import App
+from gpuhost.appfile.errors import BadApp
+from gpuhost.checks.host.build import build_arguments
+from gpuhost.domain.nvidia.toolkits import driver_cuda
 from gpuhost.release.cards import capability
 from gpuhost.release.override import override
 from gpuhost.release.site import has_ipv6, site, site_paths

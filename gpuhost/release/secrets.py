@@ -13,8 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gpuhost.app.model import Extension
-from gpuhost.app.secret import Secret
+from gpuhost.appfile.model import Extension
+from gpuhost.appfile.secret import Secret
 from gpuhost.release.local_command import NotRun, run_here
 from gpuhost.runner.log import LEAST_MASKED
 

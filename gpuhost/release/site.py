@@ -8,13 +8,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from gpuhost.app.app import App
-from gpuhost.app.errors import BadApp
-from gpuhost.app.location import parts
-from gpuhost.app.nginx import At, Nginx
+from gpuhost.appfile.app import App
+from gpuhost.appfile.errors import BadApp
+from gpuhost.appfile.location import parts
+from gpuhost.appfile.nginx import At, Nginx
+from gpuhost.domain.rendering import render
 from gpuhost.release.mounts import inside
 from gpuhost.release.ports import BadPort, parsed
-from gpuhost.rendering import render
 from gpuhost.snapshot import NotRead, Snapshot
 
 HOST_SITES = "/etc/nginx/conf.d"

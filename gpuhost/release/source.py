@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gpuhost.app.source import Source
+from gpuhost.appfile.source import Source
 from gpuhost.release import git
 from gpuhost.release.archive import BadDirectory, BuildContext, pack
 from gpuhost.release.secrets import Given

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from gpuhost.app import verify as declared
-from gpuhost.app.app import App
-from gpuhost.app.nginx import Nginx
+from gpuhost.appfile import verify as declared
+from gpuhost.appfile.app import App
+from gpuhost.appfile.nginx import Nginx
 from gpuhost.release.site import ANY, published, world_port
 from gpuhost.release.variant import Choice
 from gpuhost.runner import plan

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from gpuhost.app.gpu import Gpu as Needed
-from gpuhost.app.gpu import Variant
-from gpuhost.app.model import Extension
-from gpuhost.nvidia.driver_state import SENTENCES
-from gpuhost.nvidia.smi import Gpu
+from gpuhost.appfile.gpu import Gpu as Needed
+from gpuhost.appfile.gpu import Variant
+from gpuhost.appfile.model import Extension
+from gpuhost.domain.nvidia.driver_state import SENTENCES
+from gpuhost.domain.nvidia.smi import Gpu
 from gpuhost.release.cards import misfit, named
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot

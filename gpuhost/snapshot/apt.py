@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 
-from gpuhost.apt.archive import LIST, Distribution, archive_key
-from gpuhost.apt.choice import release_date
-from gpuhost.apt.documents import entries
-from gpuhost.apt.entry import SourceFile
-from gpuhost.apt.plan import HostSources
-from gpuhost.apt.record import DIRECTORY, ORIGINALS, RECORD, Record
+from gpuhost.domain.apt.archive import LIST, Distribution, archive_key
+from gpuhost.domain.apt.choice import release_date
+from gpuhost.domain.apt.documents import entries
+from gpuhost.domain.apt.entry import SourceFile
+from gpuhost.domain.apt.plan import HostSources
+from gpuhost.domain.apt.record import DIRECTORY, ORIGINALS, RECORD, Record
 from gpuhost.snapshot.docker import installed_packages
 from gpuhost.snapshot.paths import Paths
 from gpuhost.snapshot.probes import NotRead, Probes

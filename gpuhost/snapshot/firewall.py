@@ -6,11 +6,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gpuhost.firewall.listeners import Listener, may_be_a_client, parse_ss, ssh_ports
-from gpuhost.firewall.published import RULES, foreign_bridges
-from gpuhost.firewall.tables import Tables, parse_nft_tables
-from gpuhost.firewall.ufw import USER_RULES, UfwRule, parse_user_rules
-from gpuhost.firewall_rule import Family
+from gpuhost.domain.firewall.listeners import Listener, may_be_a_client, parse_ss, ssh_ports
+from gpuhost.domain.firewall.published import RULES, foreign_bridges
+from gpuhost.domain.firewall.rule import Family
+from gpuhost.domain.firewall.tables import Tables, parse_nft_tables
+from gpuhost.domain.firewall.ufw import USER_RULES, UfwRule, parse_user_rules
 from gpuhost.snapshot.docker import Unit, installed_packages, read_units
 from gpuhost.snapshot.probes import NotRead, Probes
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gpuhost.nvidia.xid import CardError, parse
+from gpuhost.domain.nvidia.xid import CardError, parse
 from gpuhost.snapshot.probes import NotRead, Probes
 
 

@@ -6,11 +6,11 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 
-from gpuhost.nvidia.cards import Card
-from gpuhost.nvidia.driver_packages import held
-from gpuhost.nvidia.driver_state import Diagnosis, DriverState, classify
-from gpuhost.nvidia.pci import PciDevice, card_of_device
-from gpuhost.nvidia.smi import (
+from gpuhost.domain.nvidia.cards import Card
+from gpuhost.domain.nvidia.driver_packages import held
+from gpuhost.domain.nvidia.driver_state import Diagnosis, DriverState, classify
+from gpuhost.domain.nvidia.pci import PciDevice, card_of_device
+from gpuhost.domain.nvidia.smi import (
     Gpu,
     Header,
     KernelModule,
@@ -18,7 +18,7 @@ from gpuhost.nvidia.smi import (
     parse_kernel_module,
     parse_query,
 )
-from gpuhost.nvidia.version import DriverVersion
+from gpuhost.domain.nvidia.version import DriverVersion
 from gpuhost.snapshot.docker import Unit, read_units
 from gpuhost.snapshot.probes import NotRead, Probes
 

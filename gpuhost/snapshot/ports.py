@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-from gpuhost.firewall.listeners import DOCKER_PROXY, PORT, PROCESS, PUBLISHED
+from gpuhost.domain.firewall.listeners import DOCKER_PROXY, PORT, PROCESS, PUBLISHED
 from gpuhost.snapshot.docker import Container, Docker
 from gpuhost.snapshot.probes import Probes
 

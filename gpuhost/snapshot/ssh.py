@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from gpuhost.firewall.listeners import parse_ss, ssh_ports
+from gpuhost.domain.firewall.listeners import parse_ss, ssh_ports
 from gpuhost.snapshot.docker import read_units
 from gpuhost.snapshot.probes import NotRead, Probes
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gpuhost.domain.toolkit.cdi import REFRESHED, STATIC, Specification, specifications
+from gpuhost.domain.toolkit.proof import RECORD, Proof, parse
+from gpuhost.plans.toolkit_packages import PACKAGES
 from gpuhost.snapshot.docker import Unit, installed_packages, read_units
 from gpuhost.snapshot.probes import NotRead, Probes
-from gpuhost.toolkit.cdi import REFRESHED, STATIC, Specification, specifications
-from gpuhost.toolkit.packages import PACKAGES
-from gpuhost.toolkit.proof import RECORD, Proof, parse
 
 SOURCES = "/etc/apt/sources.list.d/nvidia-container-toolkit.sources"
 KEY = "/etc/apt/keyrings/nvidia-container-toolkit.asc"

@@ -7,9 +7,9 @@ from textwrap import dedent, indent
 
 import pytest
 
-from gpuhost.app.app import App
-from gpuhost.app.errors import BadApp
-from gpuhost.app.loading import load
+from gpuhost.appfile.app import App
+from gpuhost.appfile.errors import BadApp
+from gpuhost.appfile.loading import load
 
 SERVICES = """
 services:

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gpuhost.app.app import App
-from gpuhost.app.loading import PACKAGED, load
-from gpuhost.app.schema import at, file_schema
+from gpuhost.appfile.app import App
+from gpuhost.appfile.loading import PACKAGED, load
+from gpuhost.appfile.schema import at, file_schema
 
 ROOT = Path(__file__).parents[2]
 NAMES = [

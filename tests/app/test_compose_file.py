@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from gpuhost.app.compose_file import ComposeBuild, ComposeFile, ComposeResource, ComposeService
-from gpuhost.app.document import read
+from gpuhost.appfile.compose_file import ComposeBuild, ComposeFile, ComposeResource, ComposeService
+from gpuhost.appfile.document import read
 
 
 def services(text: str) -> dict[str, ComposeService]:

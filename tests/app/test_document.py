@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gpuhost.app.document import BadYaml, read
+from gpuhost.appfile.document import BadYaml, read
 
 # https://yaml.org/spec/1.2.2, "Core Schema".
 TEXT = (

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gpuhost.app.errors import BadApp
-from gpuhost.app.loading import LARGEST, PACKAGED, find, load
-from gpuhost.app.schema import block_schema
+from gpuhost.appfile.errors import BadApp
+from gpuhost.appfile.loading import LARGEST, PACKAGED, find, load
+from gpuhost.appfile.schema import block_schema
 from tests.app.files import SERVICES, file_of
 
 GOOD = (PACKAGED / "english-listening-trainer.yaml").read_bytes()

@@ -6,9 +6,9 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from gpuhost.apt.archive import Distribution
-from gpuhost.apt.entry import SourceFile
-from gpuhost.apt.mirrors import Mirror, mirror_called
+from gpuhost.domain.apt.archive import Distribution
+from gpuhost.domain.apt.entry import SourceFile
+from gpuhost.domain.apt.mirrors import Mirror, mirror_called
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "apt"
 

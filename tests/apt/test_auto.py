@@ -9,7 +9,7 @@ import pytest
 from pyinfra.api import StringCommand
 from pyinfra.connectors.util import CommandOutput, OutputLine
 
-from gpuhost.apt.record import Record
+from gpuhost.domain.apt.record import Record
 from gpuhost.operations.apt import _first_that_works
 from gpuhost.settings import Settings
 from tests.recorded import snapshot

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from gpuhost.apt.choice import (
+from gpuhost.domain.apt.choice import (
     Probe,
     Release,
     answered,
@@ -14,7 +14,7 @@ from gpuhost.apt.choice import (
     release_date,
     release_urls,
 )
-from gpuhost.apt.mirrors import mirror_called
+from gpuhost.domain.apt.mirrors import mirror_called
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=timezone.utc)
 WEEK = timedelta(days=7)

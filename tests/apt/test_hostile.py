@@ -7,15 +7,15 @@ import json
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpuhost.apt import deb822, one_line
-from gpuhost.apt.archive import Distribution
-from gpuhost.apt.choice import release_date
-from gpuhost.apt.duplicates import duplicates
-from gpuhost.apt.entry import SourceFile
-from gpuhost.apt.mirrors import mirror_called
-from gpuhost.apt.plan import HostSources, to_mirror, to_original
-from gpuhost.apt.record import Record, digest
-from gpuhost.apt.sources import mirrored
+from gpuhost.domain.apt import deb822, one_line
+from gpuhost.domain.apt.archive import Distribution
+from gpuhost.domain.apt.choice import release_date
+from gpuhost.domain.apt.duplicates import duplicates
+from gpuhost.domain.apt.entry import SourceFile
+from gpuhost.domain.apt.mirrors import mirror_called
+from gpuhost.domain.apt.plan import HostSources, to_mirror, to_original
+from gpuhost.domain.apt.record import Record, digest
+from gpuhost.domain.apt.sources import mirrored
 from tests.apt.test_plan import FakeHost
 
 PATHS = (

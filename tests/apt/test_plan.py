@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from gpuhost.apt.archive import Distribution
-from gpuhost.apt.entry import SourceFile
-from gpuhost.apt.mirrors import Mirror, mirror_called
-from gpuhost.apt.plan import HostSources, Plan, to_mirror, to_original
-from gpuhost.apt.record import Record
+from gpuhost.domain.apt.archive import Distribution
+from gpuhost.domain.apt.entry import SourceFile
+from gpuhost.domain.apt.mirrors import Mirror, mirror_called
+from gpuhost.domain.apt.plan import HostSources, Plan, to_mirror, to_original
+from gpuhost.domain.apt.record import Record
 from tests.apt.cases import Case, all_cases
 
 CASES = all_cases()

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpuhost.apt.documents import entries, own_archives
 from gpuhost.checks.registry import run_checks
+from gpuhost.domain.apt.documents import entries, own_archives
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
 from gpuhost.snapshot.apt import RECORD, list_file

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from gpuhost.apt.duplicates import duplicates
-from gpuhost.apt.entry import SourceFile
-from gpuhost.apt.mirrors import ARCHIVES, HOSTS, mirror_called
-from gpuhost.apt.sources import mirrored
+from gpuhost.domain.apt.duplicates import duplicates
+from gpuhost.domain.apt.entry import SourceFile
+from gpuhost.domain.apt.mirrors import ARCHIVES, HOSTS, mirror_called
+from gpuhost.domain.apt.sources import mirrored
 from tests.apt.cases import Case, all_cases
 from tests.needs import needs
 

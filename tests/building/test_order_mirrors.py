@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gpuhost.building import order_mirrors
+from gpuhost.plans import order_mirrors
 from tests.runner.site import free_port, rude, serve
 
 NAMES = ("backends_debian", "backends_ubuntu", "backends_gpuhost_security")

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
-from gpuhost.app.loading import load
-from gpuhost.checks.app import all_app_checks, preflight
-from gpuhost.declaration import Layer, declare
+from gpuhost.appfile.loading import load
+from gpuhost.checks.preflight import all_app_checks, preflight
 from gpuhost.release.variant import choose
+from gpuhost.settings.layers import Layer, declare
 from tests.recorded import snapshot
 
 # As what the recorded hosts were provisioned with.

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from gpuhost.building.apt_cache import LATE, MIRRORS, PATHS, SCRIPT, UNIT, files, mirrors
-from gpuhost.checks.build import apt_cache, build_arguments, build_proxy
+from gpuhost.checks.host.build import apt_cache, build_arguments, build_proxy
+from gpuhost.plans.apt_cache import LATE, MIRRORS, PATHS, SCRIPT, UNIT, files, mirrors
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from tests.recorded import snapshot

@@ -11,7 +11,7 @@ import yaml
 
 from gpuhost.checks.finding import Status
 from gpuhost.checks.registry import all_checks, run_checks
-from gpuhost.declaration import Layer, declare
+from gpuhost.settings.layers import Layer, declare
 from tests.recorded import snapshot
 
 # Skips for now: the reason passes by itself, or another finding tells it.

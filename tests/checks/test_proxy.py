@@ -7,8 +7,8 @@ from pathlib import Path
 import yaml
 
 from gpuhost.checks.registry import run_checks
-from gpuhost.declaration import BadSettings, Layer, declare
 from gpuhost.settings import Settings
+from gpuhost.settings.layers import BadSettings, Layer, declare
 from tests.recorded import snapshot
 
 CASES = Path(__file__).parent / "cases" / "proxy.yaml"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from gpuhost.applied import document
 from gpuhost.checks.finding import Finding, Status
 from gpuhost.checks.registry import all_checks
+from gpuhost.drift.applied import document
 from gpuhost.settings import Settings
 from gpuhost.snapshot.applied import APPLIED
 from tests.cli.sshd import ADDRESSES, Sshd

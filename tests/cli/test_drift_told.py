@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from gpuhost.drift.turn import turn
+from gpuhost.drift.run_lock import turn
 from tests.cli.conftest import GPUHOST, Run, Workplace
 from tests.cli.drifting import DAY, GOOD, MUCH, applied, blank, drifting
 from tests.cli.sshd import Sshd

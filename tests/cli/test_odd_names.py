@@ -11,9 +11,9 @@ from rich.console import Console
 from gpuhost.checks.finding import Finding, Status
 from gpuhost.cli import hosts
 from gpuhost.drift.since import Change, Since
+from gpuhost.fleet.host_pool import Trouble
 from gpuhost.fleet.releases import FleetApps, HostApps
 from gpuhost.fleet.report import FleetReport, HostReport, HostStatus
-from gpuhost.fleet.visiting import Trouble
 from gpuhost.outputs.drift import print_drift, print_since
 from gpuhost.outputs.fleet import print_report
 from gpuhost.outputs.releases import print_releases, print_status

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from gpuhost.fleet.host_pool import Trouble
 from gpuhost.fleet.releases import FleetApps, HostApps, Running, reports
 from gpuhost.fleet.report import HostStatus
-from gpuhost.fleet.visiting import Trouble
 from gpuhost.outputs.releases import print_releases, print_status
 from gpuhost.snapshot import Snapshot
 from tests.cli.conftest import Workplace

@@ -8,9 +8,9 @@ from typing import Any, cast
 import gevent  # type: ignore[import-untyped]
 from gevent.pool import Pool  # type: ignore[import-untyped]
 
+from gpuhost.fleet.host_pool import Trouble, each_host
 from gpuhost.fleet.inventory import Fleet
 from gpuhost.fleet.report import HostStatus
-from gpuhost.fleet.visiting import Trouble, each_host
 
 NAMES = [f"gpu{number}" for number in range(8)]
 

@@ -15,7 +15,7 @@ from gpuhost.drift.difference import Cause, Difference
 from gpuhost.drift.report import DriftReport, HostDrift, Standing
 from gpuhost.drift.since import UNREAD
 from gpuhost.outputs.drift_page import page
-from gpuhost.setting_types import Ignored
+from gpuhost.settings.types import Ignored
 from tests.drift.findings import CHAIN, DRIVER, FULL, IDS, LOADED, RAM, REBOOT, SWAP
 
 # 2026-11-22 04:05 UTC, and two days before.

@@ -13,12 +13,12 @@ from typing import Any
 
 import yaml
 
-from gpuhost.app.loading import load
-from gpuhost.checks.released.registry import AppFile
-from gpuhost.declaration import Layer, declare
+from gpuhost.appfile.loading import load
+from gpuhost.checks.deployed.registry import AppFile
 from gpuhost.release.planning import plan_for, texts_for
 from gpuhost.release.variant import Choice, choose
 from gpuhost.settings import Settings
+from gpuhost.settings.layers import Layer, declare
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.applied import APPLIED
 from tests.recorded import probes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gpuhost.checks.finding import Finding, Status
 from gpuhost.drift.difference import Cause, Difference
 from gpuhost.drift.report import DriftReport, HostDrift, Standing
-from gpuhost.setting_types import Ignored
+from gpuhost.settings.types import Ignored
 
 AT = 1795299544
 IGNORED = Ignored(id="*", reason="it is known", until="2999-12-31")

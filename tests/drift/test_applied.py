@@ -10,7 +10,9 @@ import pytest
 from pyinfra.context import ctx_host, ctx_state
 from pyinfra_testing.util import FakeState, create_host
 
-from gpuhost.applied import (
+from gpuhost.checks.finding import Finding, Status
+from gpuhost.checks.registry import run_checks
+from gpuhost.drift.applied import (
     SOME_PROXY,
     document,
     document_without,
@@ -18,8 +20,6 @@ from gpuhost.applied import (
     kept,
     settings_then,
 )
-from gpuhost.checks.finding import Finding, Status
-from gpuhost.checks.registry import run_checks
 from gpuhost.operations import applied, drift_installed
 from gpuhost.settings import Settings, fields
 from gpuhost.snapshot import NotRead

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from gpuhost.applied import document
 from gpuhost.checks.finding import Finding, Status
+from gpuhost.drift.applied import document
 from gpuhost.settings import Settings
 from gpuhost.snapshot.applied import APPLIED
 from tests.cli.conftest import Run, Workplace

@@ -6,11 +6,11 @@ import json
 
 import pytest
 
-from gpuhost.applied import document, document_without
-from gpuhost.checks.apt_sources import FACT, on_record
 from gpuhost.checks.finding import Finding, Status
-from gpuhost.nvidia.wanted import gpu_wanted
-from gpuhost.nvidia.wanted import on_record as cards
+from gpuhost.checks.host.apt_sources import FACT, on_record
+from gpuhost.drift.applied import document, document_without
+from gpuhost.plans.gpu import gpu_wanted
+from gpuhost.plans.gpu import on_record as cards
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.applied import APPLIED, Applied

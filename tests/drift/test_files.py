@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from gpuhost.outputs import files
-from gpuhost.outputs.files import obstacle, obstacle_in, replace
+from gpuhost.drift import files
+from gpuhost.drift.files import obstacle, obstacle_in, replace
 
 MUCH = "ä" * 200_000
 

@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from gpuhost.checks.finding import Status
+from gpuhost.domain.sizes import GB
 from gpuhost.drift.trend import DAY, disk_trend, filling, free_by_mount
 from gpuhost.settings import Settings
-from gpuhost.sizes import GB
 from gpuhost.snapshot import Snapshot
 from tests.recorded import probes
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from gpuhost.drift.files import obstacle
 from gpuhost.drift.report import DriftReport
-from gpuhost.outputs.files import obstacle
 from gpuhost.outputs.metrics import KINDS, text, write
 from tests.drift.reports import AT, host, report, unreachable
 

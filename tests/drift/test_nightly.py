@@ -13,14 +13,14 @@ from pyinfra.api import FunctionCommand, StringCommand
 from pyinfra.context import ctx_host, ctx_state
 from pyinfra_testing.util import FakeState, create_host
 
-from gpuhost.applied import document
 from gpuhost.checks.registry import run_checks
-from gpuhost.declaration import BadSettings, Layer, declare
+from gpuhost.drift.applied import document
 from gpuhost.drift.difference import Cause, difference
-from gpuhost.drift.nightly import HOME, KEY, SECRETS, TIMER, UNITS, host_files, secrets_text
 from gpuhost.operations import drift
 from gpuhost.operations.drift import NOTIFY
+from gpuhost.plans.drift import HOME, KEY, SECRETS, TIMER, UNITS, host_files, secrets_text
 from gpuhost.settings import Settings
+from gpuhost.settings.layers import BadSettings, Layer, declare
 from gpuhost.snapshot.applied import APPLIED
 from tests.needs import needs
 from tests.recorded import raw, snapshot
@@ -262,7 +262,7 @@ def test_a_failure_of_the_check_itself_is_told_without_the_url_in_an_argument(
     tmp_path: Path,
 ) -> None:
     _stub(tmp_path, "apprise", f'echo "$*" >{tmp_path}/said; echo "$APPRISE_URLS" >{tmp_path}/to')
-    script = "gpuhost/drift/nightly_failed.sh"
+    script = "gpuhost/plans/drift_failed.sh"
     alone = _run(script, stubs=tmp_path, MONITOR_SERVICE_RESULT="timeout")
     assert alone.stdout.startswith("<3>the nightly drift check on ")
     assert alone.stdout.endswith(
@@ -289,7 +289,7 @@ def test_the_key_is_made_once(tmp_path: Path) -> None:
     _stub(stubs, "install", 'for last; do :; done; mkdir -p "$last"')
     _stub(stubs, "runuser", 'shift 3; exec "$@"')
     arguments = ("gpuhost-drift", str(home), str(key))
-    account = "gpuhost/operations/drift_account.sh"
+    account = "gpuhost/remote/drift_account.sh"
     assert _run(account, *arguments, stubs=stubs).returncode == 0
     assert "--system" in (tmp_path / "added").read_text()
     public, private = Path(f"{key}.pub").read_text(), key.read_text()
@@ -312,7 +312,7 @@ def test_directories_of_reports(tmp_path: Path) -> None:
     )
     _stub(stubs, "runuser", f'echo "account $*" >>{tmp_path}/done; shift 3; exec "$@"')
     wanted = [str(tmp_path / "home" / "a" / "b"), str(tmp_path / "www")]
-    script = "gpuhost/operations/drift_reports.sh"
+    script = "gpuhost/remote/drift_reports.sh"
     for _ in range(2):
         done = _run(script, "gpuhost-drift", str(tmp_path / "home"), *wanted, stubs=stubs)
         assert done.returncode == 0, done.stderr

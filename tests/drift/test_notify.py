@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from gpuhost.drift import notify
-from gpuhost.drift.notify import Message, message, scheme, send, unusable
 from gpuhost.drift.report import HostDrift
 from gpuhost.drift.since import open_now, since
+from gpuhost.outputs import notify
+from gpuhost.outputs.notify import Message, message, scheme, send, unusable
 from tests.drift.receiver import TOKEN, Receiver, receiving
 from tests.drift.reports import AT, SECRET, host, report, unreachable
 

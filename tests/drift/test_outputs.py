@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from gpuhost.cli.drift_outputs import Outputs
-from gpuhost.drift.notify import Message
+from gpuhost.drift.run_lock import turn
 from gpuhost.drift.since import Since
-from gpuhost.drift.turn import turn
 from gpuhost.outputs import drift_page, metrics
 from gpuhost.outputs.clock import minute
 from gpuhost.outputs.drift import print_drift
+from gpuhost.outputs.notify import Message
 from gpuhost.outputs.table import console
 from tests.drift.reports import AT, host, report
 

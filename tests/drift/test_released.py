@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
+from gpuhost.checks.deployed import all_released_checks, host_checks
 from gpuhost.checks.finding import Status
-from gpuhost.checks.released import all_released_checks, host_checks
 from gpuhost.drift.apps import app_differences
 from gpuhost.drift.difference import Difference
 from tests.drift.released import case

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from gpuhost.checks.released import mended_by_a_release
-from gpuhost.release.draft import Draft, draft
+from gpuhost.checks.deployed import mended_by_a_release
+from gpuhost.release.resolved_app import Wanted
 from gpuhost.release.secrets import Given, Hidden
 from gpuhost.release.source import Resolved
-from gpuhost.release.wanted import Wanted
+from gpuhost.rollout.draft import Draft, draft
 from tests.drift.released import Case, case
 
 GIVEN = Given({"TOKEN": Hidden("a-long-secret")})

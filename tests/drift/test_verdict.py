@@ -7,9 +7,9 @@ from pyinfra.api import FunctionCommand
 from pyinfra.context import ctx_host, ctx_state
 from pyinfra_testing.util import FakeState, create_host
 
-from gpuhost.applied import document
 from gpuhost.checks.finding import Finding, Status
 from gpuhost.drift import apps
+from gpuhost.drift.applied import document
 from gpuhost.operations import drift_verdict
 from gpuhost.settings import Settings
 from gpuhost.snapshot.applied import APPLIED

@@ -1,7 +1,7 @@
 """The steps of gpu_host.py that the firewall has to do with."""
 
-from gpuhost.host import docker, firewall
-from gpuhost.host.start import begin
+from gpuhost.steps import docker, firewall
+from gpuhost.steps.start import begin
 
 if settings := begin():
     docker.ready(settings)

@@ -1,8 +1,8 @@
 """The step by which a host gets nginx for an app that is reached through it."""
 
-from gpuhost.app.model import Extension
-from gpuhost.host import nginx
-from gpuhost.host.start import begin
+from gpuhost.appfile.model import Extension
+from gpuhost.steps import nginx
+from gpuhost.steps.start import begin
 
 SITE = {"nginx": {"upstream": "127.0.0.1:3000", "tls": {"kind": "acme", "email": "a@example.com"}}}
 

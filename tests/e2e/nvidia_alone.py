@@ -1,7 +1,7 @@
 """The steps of gpu_host.py that have to do with the NVIDIA driver."""
 
-from gpuhost.host import apt, nvidia
-from gpuhost.host.start import begin
+from gpuhost.steps import apt, nvidia
+from gpuhost.steps.start import begin
 
 if settings := begin():
     nvidia.archive_ready(settings)

@@ -1,7 +1,7 @@
 """What gpuhost set for the NVIDIA driver is taken away again."""
 
-from gpuhost.host import nvidia
-from gpuhost.host.start import begin
+from gpuhost.steps import nvidia
+from gpuhost.steps.start import begin
 
 if settings := begin():
     nvidia.removed(settings)

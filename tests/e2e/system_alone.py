@@ -1,7 +1,7 @@
 """The steps of gpu_host.py that are about the host itself, so that a test installs no engine."""
 
-from gpuhost.host import proxy, system
-from gpuhost.host.start import begin
+from gpuhost.steps import proxy, system
+from gpuhost.steps.start import begin
 
 if settings := begin():
     system.undisturbed(settings)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from gpuhost.drift.nightly import HOME, KEY, SECRETS, SERVICE, TIMER, UNITS
+from gpuhost.plans.drift import HOME, KEY, SECRETS, SERVICE, TIMER, UNITS
 from tests.e2e.commands import Run, check, deploy
 from tests.lab.fixtures import Hosts
 from tests.lab.hosts import LabHost

@@ -1,7 +1,7 @@
 """Only the steps of gpu_host.py that containers with a GPU need."""
 
-from gpuhost.host import docker, toolkit
-from gpuhost.host.start import begin
+from gpuhost.steps import docker, toolkit
+from gpuhost.steps.start import begin
 
 if settings := begin():
     docker.ready(settings)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from gpuhost.firewall.files import host_files
+from gpuhost.plans.firewall_files import host_files
 
 RECORDING = Path(__file__).parents[1] / "fixtures" / "hosts" / "firewall-guarded.yaml"
 

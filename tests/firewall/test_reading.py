@@ -9,17 +9,17 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpuhost.firewall.listeners import (
+from gpuhost.domain.firewall.listeners import (
     Listener,
     PublishedPort,
     parse_published,
     parse_ss,
     ssh_ports,
 )
-from gpuhost.firewall.published import fault, foreign_bridges
-from gpuhost.firewall.tables import Chain, Tables, options, parse_nft_tables
-from gpuhost.firewall.ufw import parse_kernel, parse_user_rules
-from gpuhost.firewall_rule import FirewallRule
+from gpuhost.domain.firewall.published import fault, foreign_bridges
+from gpuhost.domain.firewall.rule import FirewallRule
+from gpuhost.domain.firewall.tables import Chain, Tables, options, parse_nft_tables
+from gpuhost.domain.firewall.ufw import parse_kernel, parse_user_rules
 from gpuhost.snapshot import NotRead, Probe, Probes, Snapshot
 from tests.firewall.rehash import RECORDING, rehashed
 from tests.recorded import snapshot

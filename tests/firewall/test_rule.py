@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpuhost.firewall.published import render
-from gpuhost.firewall.ufw import arguments
-from gpuhost.firewall_rule import FirewallRule, Protocol
+from gpuhost.domain.firewall.published import render
+from gpuhost.domain.firewall.rule import FirewallRule, Protocol
+from gpuhost.domain.firewall.ufw import arguments
 
 MEANINGS = [
     ("80", "80", ["from any to any port 80"]),

@@ -7,8 +7,8 @@ from typing import Any
 
 import yaml
 
-from gpuhost.nvidia.cards import Card, card_named
-from gpuhost.nvidia.version import DriverVersion
+from gpuhost.domain.nvidia.cards import Card, card_named
+from gpuhost.domain.nvidia.version import DriverVersion
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "nvidia"
 

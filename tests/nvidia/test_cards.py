@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpuhost.nvidia.architectures import ARCHITECTURES
-from gpuhost.nvidia.cards import CARDS, card_named, identify
-from gpuhost.nvidia.pci import BLOCKS, MODELS, FabricManager, PciDevice, card_of_device
-from gpuhost.nvidia.pci import fabric_manager as needed_fabric_manager
-from gpuhost.nvidia.version import ComputeCapability
+from gpuhost.domain.nvidia.architectures import ARCHITECTURES
+from gpuhost.domain.nvidia.cards import CARDS, card_named, identify
+from gpuhost.domain.nvidia.pci import BLOCKS, MODELS, FabricManager, PciDevice, card_of_device
+from gpuhost.domain.nvidia.pci import fabric_manager as needed_fabric_manager
+from gpuhost.domain.nvidia.version import ComputeCapability
 from tests.nvidia.fixtures import table
 
 NAMES: list[Any] = table("cards")

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpuhost.nvidia.cards import CARDS
-from gpuhost.nvidia.cuda import Rule, decide, needed_driver, recommended_branch
-from gpuhost.nvidia.toolkits import TOOLKITS, driver_cuda, minimum_driver, support_ended
-from gpuhost.nvidia.version import CudaVersion, DriverVersion
+from gpuhost.domain.nvidia.cards import CARDS
+from gpuhost.domain.nvidia.cuda import Rule, decide, needed_driver, recommended_branch
+from gpuhost.domain.nvidia.toolkits import TOOLKITS, driver_cuda, minimum_driver, support_ended
+from gpuhost.domain.nvidia.version import CudaVersion, DriverVersion
 from tests.nvidia.fixtures import cards, driver, table
 
 DECISIONS = table("cuda_decisions")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gpuhost.nvidia.driver_packages import (
+from gpuhost.domain.nvidia.driver_packages import (
     DriverPackages,
     Kernel,
     NoDriverPackagesError,
@@ -16,8 +16,8 @@ from gpuhost.nvidia.driver_packages import (
     kernel_flavour,
     nvidia_packages,
 )
-from gpuhost.nvidia.repository import KEYS, System, UnknownRepositoryError, repository
-from gpuhost.nvidia.version import CudaVersion, DriverVersion
+from gpuhost.domain.nvidia.repository import KEYS, System, UnknownRepositoryError, repository
+from gpuhost.domain.nvidia.version import CudaVersion, DriverVersion
 from tests.nvidia.fixtures import cards, table
 
 PLANS = table("driver_packages")

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpuhost.nvidia.cards import Brand
-from gpuhost.nvidia.image_gate import (
+from gpuhost.domain.nvidia.cards import Brand
+from gpuhost.domain.nvidia.image_gate import (
     PUBLISHED_GATES,
     image_gate,
     image_gates,
     published_requirement,
 )
-from gpuhost.nvidia.version import CudaVersion, DriverVersion
+from gpuhost.domain.nvidia.version import CudaVersion, DriverVersion
 from tests.nvidia.fixtures import table
 
 GATES = table("image_gates")

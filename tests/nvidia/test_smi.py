@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpuhost.nvidia.driver_state import SENTENCES, DriverState, classify
-from gpuhost.nvidia.smi import (
+from gpuhost.domain.nvidia.driver_state import SENTENCES, DriverState, classify
+from gpuhost.domain.nvidia.smi import (
     QUERIES,
     Gpu,
     parse_header,

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gpuhost.checks.registry import run_checks
-from gpuhost.nvidia.smi import QUERY_FIELDS, QUERY_FIELDS_BEFORE_R510
+from gpuhost.domain.nvidia.smi import QUERY_FIELDS, QUERY_FIELDS_BEFORE_R510
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Probe, Probes, Snapshot
 from gpuhost.snapshot.nvidia import NVIDIA_RECORD

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gpuhost.nvidia.version import ComputeCapability, CudaVersion, DriverVersion
+from gpuhost.domain.nvidia.version import ComputeCapability, CudaVersion, DriverVersion
 
 
 def test_driver_versions_order_by_number() -> None:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from gpuhost.host.removal import ORDER, removable
 from gpuhost.operations import app_removal
-from gpuhost.release.runner_file import runner_file
+from gpuhost.rollout.runner_file import runner_file
+from gpuhost.steps.removal import ORDER, removable
 
-SCRIPT = files("gpuhost.operations").joinpath(app_removal.SCRIPT).read_text(encoding="utf-8")
+SCRIPT = files("gpuhost.remote").joinpath(app_removal.SCRIPT).read_text(encoding="utf-8")
 
 
 def run(tmp_path: Path, stdin: bytes, home: str) -> subprocess.CompletedProcess[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gpuhost.operations import client_proxy
+from gpuhost.remote import client_proxy
 
 OURS = {"httpProxy": "http://10.0.0.1:3128", "httpsProxy": "", "noProxy": "localhost"}
 NONE = dict.fromkeys(OURS, "")

@@ -16,9 +16,9 @@ from pyinfra.api.operation import add_op
 from pyinfra.api.operations import run_ops
 from pyinfra.connectors.util import CommandOutput, OutputLine
 
-from gpuhost.operations.commands import connector_arguments
+from gpuhost.domain.apt.repository import Repository
 from gpuhost.operations.repository import _install_key
-from gpuhost.repository import Repository
+from gpuhost.remote.commands import connector_arguments
 
 KEY = Path(__file__).parents[1] / "fixtures" / "openpgp" / "rsa2048.gpg"
 GIVEN = {"_sudo": True, "_sudo_password": "hunter2", "_stdin": None, "name": "Repository"}

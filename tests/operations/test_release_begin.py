@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from gpuhost.release.bundle import Bundle, bundle
 from gpuhost.release.secrets import Given, Hidden
+from gpuhost.rollout.bundle import Bundle, bundle
 from gpuhost.runner.plan import Plan
 from tests.release.played_host import SYSTEMCTL, SYSTEMD_RUN
 
-SCRIPT = files("gpuhost.operations").joinpath("release_begin.sh").read_text("utf-8")
+SCRIPT = files("gpuhost.remote").joinpath("release_begin.sh").read_text("utf-8")
 ID = "20261122-010203-aabbccdd"
 BUNDLE = bundle(
     Plan("tts", ID, "i", "me@here", "tts", "r"), Given({"KEY": Hidden("s3cret")}),

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from gpuhost.operations import rollback
-from gpuhost.operations.app_turn import Nothing, Turn
+from gpuhost.operations.app_operation import Nothing, Turn
 from gpuhost.operations.rollback import _from_and_to
-from gpuhost.release.draft import Refused
+from gpuhost.rollout.draft import Refused
 from gpuhost.settings import Settings
 from gpuhost.snapshot.apps import Apps, Attempt, Release, Result, _app
 

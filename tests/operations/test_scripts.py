@@ -12,7 +12,7 @@ import pytest
 
 SCRIPTS = {
     file.name: file.read_text(encoding="utf-8")
-    for file in files("gpuhost.operations").iterdir()
+    for file in files("gpuhost.remote").iterdir()
     if file.name.endswith(".sh")
 }
 # Where a command begins, and those that wait for a daemon or for the kernel.

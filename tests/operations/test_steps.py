@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from gpuhost.host import apt, docker, firewall, nvidia, system, toolkit
 from gpuhost.operations import nvidia_upkeep, repository, system_upkeep
 from gpuhost.settings import Settings
+from gpuhost.steps import apt, docker, firewall, nvidia, system, toolkit
 
 STEPS = {
     "apt.mirror": [apt.ready, apt.removed],

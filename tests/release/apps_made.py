@@ -8,8 +8,8 @@ from typing import Any
 import yaml
 from hypothesis import strategies as st
 
-from gpuhost.app.app import App
-from gpuhost.app.loading import load
+from gpuhost.appfile.app import App
+from gpuhost.appfile.loading import load
 
 HOSTILE = (
     "",

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gpuhost.app.app import App
-from gpuhost.app.loading import load
-from gpuhost.declaration import Layer, declare
+from gpuhost.appfile.app import App
+from gpuhost.appfile.loading import load
 from gpuhost.release.override import override
 from gpuhost.release.planning import plan_for
 from gpuhost.release.site import site
 from gpuhost.release.variant import Choice, choose
+from gpuhost.settings.layers import Layer, declare
 from gpuhost.snapshot import Snapshot
 from tests.recorded import snapshot
 

@@ -94,8 +94,8 @@ def test_who_has_it_already_has_not_failed(workplace: Workplace, three: list[Pla
 
 
 LISTED = """\
-from gpuhost.host.app import all_released
-from gpuhost.host.start import begin
+from gpuhost.steps.apps import all_released
+from gpuhost.steps.start import begin
 
 if settings := begin():
     all_released(settings)

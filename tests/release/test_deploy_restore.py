@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gpuhost.operations import app_restore
-from gpuhost.release.draft import Refused
+from gpuhost.rollout.draft import Refused
 from gpuhost.snapshot import Probe, Probes
 from gpuhost.snapshot.apps import Apps
 from tests.cli.conftest import sshd as sshd

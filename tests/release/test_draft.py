@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from gpuhost.app.loading import load
-from gpuhost.release.bundle import Bundle
-from gpuhost.release.draft import Draft, Refused, draft, release_id
+from gpuhost.appfile.loading import load
+from gpuhost.release.resolved_app import Wanted
 from gpuhost.release.secrets import Given, Hidden
 from gpuhost.release.source import Resolved
-from gpuhost.release.wanted import Wanted
+from gpuhost.rollout.bundle import Bundle
+from gpuhost.rollout.draft import Draft, Refused, draft, release_id
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from tests.recorded import snapshot

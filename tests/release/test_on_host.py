@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from hypothesis import Phase, given, settings
 
-from gpuhost.app.app import App
+from gpuhost.appfile.app import App
 from gpuhost.release.override import override
 from gpuhost.release.site import site
 from gpuhost.release.variant import Choice, choose

@@ -11,8 +11,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpuhost.app.errors import BadApp
-from gpuhost.app.loading import load
+from gpuhost.appfile.errors import BadApp
+from gpuhost.appfile.loading import load
 from gpuhost.release.override import override
 from gpuhost.release.variant import Choice, choose
 from gpuhost.release.yaml_text import quoted

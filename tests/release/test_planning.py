@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from gpuhost.app.app import App
-from gpuhost.app.errors import BadApp
+from gpuhost.appfile.app import App
+from gpuhost.appfile.errors import BadApp
 from gpuhost.release.planning import plan_for
 from gpuhost.release.variant import Choice
 from gpuhost.runner.plan import Plan, VerifyStep

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from gpuhost.release.outcome import report
-from gpuhost.release.progress import Progress, duration, readable
+from gpuhost.rollout.outcome import report
+from gpuhost.rollout.progress import Progress, duration, readable
 from gpuhost.runner.result import Result
 
 

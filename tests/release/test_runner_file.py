@@ -12,7 +12,7 @@ from io import BytesIO
 from pathlib import Path
 
 import gpuhost.runner
-from gpuhost.release.runner_file import runner_file
+from gpuhost.rollout.runner_file import runner_file
 
 PACKAGE = Path(gpuhost.runner.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))

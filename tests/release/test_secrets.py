@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from gpuhost.app.model import Extension
+from gpuhost.appfile.model import Extension
 from gpuhost.release import secrets
 from gpuhost.release.secrets import BadSecrets, Given, Hidden, collect
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpuhost.app.errors import BadApp
+from gpuhost.appfile.errors import BadApp
 from gpuhost.release.mounts import inside
 from gpuhost.release.site import has_ipv6, site, variable
 from tests.recorded import snapshot

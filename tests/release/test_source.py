@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from gpuhost.app.source import Source
+from gpuhost.appfile.source import Source
 from gpuhost.release import git
 from gpuhost.release.secrets import Given, Hidden
 from gpuhost.release.source import BadSource, Resolved, resolve, short

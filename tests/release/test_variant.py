@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
-from gpuhost.app.model import Extension
-from gpuhost.declaration import Layer, declare
+from gpuhost.appfile.model import Extension
 from gpuhost.release.variant import Choice, Refusal, choose
+from gpuhost.settings.layers import Layer, declare
 from gpuhost.snapshot import Snapshot
 from tests.recorded import snapshot
 

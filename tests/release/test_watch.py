@@ -11,11 +11,11 @@ import pytest
 from paramiko import SSHException
 from pyinfra.connectors.util import CommandOutput, OutputLine
 
-from gpuhost.release import follower as module
-from gpuhost.release import watch as watching
-from gpuhost.release.detach import _say_and_exit
-from gpuhost.release.follower import Followed
-from gpuhost.release.watch import watch
+from gpuhost.rollout import follower as module
+from gpuhost.rollout import watch as watching
+from gpuhost.rollout.detach import _say_and_exit
+from gpuhost.rollout.follower import Followed
+from gpuhost.rollout.watch import watch
 
 WATCHED = Followed("tts", "20261122-010203-aabbccdd", "release", "gpu1")
 RESULT = {

@@ -9,7 +9,7 @@ from importlib.resources import files
 
 import pytest
 
-from gpuhost.release.deliver import resume_unit
+from gpuhost.rollout.deliver import resume_unit
 from gpuhost.runner import __main__ as entry
 from gpuhost.runner import result
 from gpuhost.runner.journal import START, Journal
@@ -198,7 +198,7 @@ def test_something_unforeseen_is_tried_again_by_systemd(
     assert run("release", NEW) not in {0, *FOR_GOOD}
     assert "No space left on device" in capsys.readouterr().err
     assert app.paths.attempt.exists()
-    script = files("gpuhost.operations").joinpath("release_begin.sh").read_text("utf-8")
+    script = files("gpuhost.remote").joinpath("release_begin.sh").read_text("utf-8")
     statuses = " ".join(map(str, sorted(FOR_GOOD)))
     assert f'RestartPreventExitStatus="{statuses}"' in script
     assert f"RestartPreventExitStatus={statuses}\n" in resume_unit()

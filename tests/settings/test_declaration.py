@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyinfra.api.inventory import Inventory
 
-from gpuhost.declaration import (
+from gpuhost.settings import Settings, fields
+from gpuhost.settings.layers import (
     BadSettings,
     Layer,
     allowed,
@@ -19,7 +20,6 @@ from gpuhost.declaration import (
     in_words,
     unit_of,
 )
-from gpuhost.settings import Settings, fields
 
 # What is written, and what the one line says of it.
 REFUSED: list[tuple[dict[str, Any], str]] = [

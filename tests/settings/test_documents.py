@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gpuhost.declaration import Layer, declare
 from gpuhost.settings import fields, nouns
+from gpuhost.settings.layers import Layer, declare
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted(

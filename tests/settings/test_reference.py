@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from gpuhost.checks.registry import all_checks
-from gpuhost.declaration import Layer, declare
 from gpuhost.reference import pages
 from gpuhost.reference.__main__ import main
 from gpuhost.settings import Settings, fields
+from gpuhost.settings.layers import Layer, declare
 
 ROOT = Path(__file__).parents[2]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gpuhost.nvidia.xid import CardError, parse
+from gpuhost.domain.nvidia.xid import CardError, parse
 from tests.snapshot.local import collect, command
 
 LOG = """\

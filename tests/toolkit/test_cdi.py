@@ -11,7 +11,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpuhost.toolkit.cdi import REFRESHED, STATIC, specifications
+from gpuhost.domain.toolkit.cdi import REFRESHED, STATIC, specifications
 
 SAMPLE = Path(__file__).parents[1] / "fixtures" / "toolkit" / "cdi.yaml"
 

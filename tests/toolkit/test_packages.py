@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from gpuhost.plans.toolkit_packages import PACKAGES, release, repository
 from gpuhost.settings import Settings
-from gpuhost.toolkit.packages import PACKAGES, release, repository
 
-SCRIPT = files("gpuhost.operations").joinpath("toolkit_packages.sh").read_text("utf-8")
+SCRIPT = files("gpuhost.remote").joinpath("toolkit_packages.sh").read_text("utf-8")
 APT_CACHE = """#!/bin/sh
 case $1 in
     madison)

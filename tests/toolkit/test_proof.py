@@ -12,7 +12,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpuhost.toolkit.proof import CAUSES, Circumstances, Proof, cause_of, image_for, parse
+from gpuhost.domain.toolkit.proof import CAUSES, Circumstances, Proof, cause_of, image_for, parse
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "toolkit"
 FAILURES: list[dict[str, str]] = yaml.safe_load((FIXTURES / "failures.yaml").read_text("utf-8"))

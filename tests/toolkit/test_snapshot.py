@@ -5,10 +5,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gpuhost.plans.toolkit_packages import OLDER_LISTS, PACKAGES, repository
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Probe, Probes
 from gpuhost.snapshot.toolkit import KEY, RUNTIME, SOURCES, Toolkit
-from gpuhost.toolkit.packages import OLDER_LISTS, PACKAGES, repository
 from tests.recorded import probes
 
 NAMES = ("files", "packages", "units", "cdi", "mig_instances")

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from gpuhost.firewall.files import GUARD
-from gpuhost.sizes import gb
+from gpuhost.domain.sizes import gb
+from gpuhost.plans.firewall_files import GUARD
 from gpuhost.snapshot.firewall import UNDONE
 from tests.e2e.commands import check, deploy, start
 from tests.e2e.firewalled import ALONE, PENDING, STATE

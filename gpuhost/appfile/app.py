@@ -1,0 +1,25 @@
+"""An app, read and found to be without mistakes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from gpuhost.appfile.compose_file import ComposeFile
+from gpuhost.appfile.model import Extension
+
+
+@dataclass(frozen=True)
+class App:
+    """text: the file, byte for byte; what is shipped."""
+
+    name: str
+    path: Path
+    text: bytes
+    compose: ComposeFile
+    block: Extension
+
+    @property
+    def project(self) -> str:
+        """Compose's project on the host."""
+        return self.block.project or self.name

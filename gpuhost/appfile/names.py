@@ -1,0 +1,165 @@
+"""Names in the x-gpuhost block that have to be somewhere else in the file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from gpuhost.appfile.compose_file import ComposeFile, ComposeService
+from gpuhost.appfile.document import Place
+from gpuhost.appfile.mistakes import Mistake, meant, named, shown
+from gpuhost.appfile.model import Extension
+from gpuhost.appfile.schema import KEY
+
+REFERENCE = re.compile(r"\$\{([^}]*)\}")
+
+
+def mistakes_in(block: Extension, compose: ComposeFile) -> Iterator[Mistake]:
+    """What no part of the block can know by itself."""
+    yield from _variants(block)
+    yield from _services(block, compose)
+    yield from _profiles(block, compose)
+    yield from _secrets(block)
+    yield from _builds(block, compose)
+    yield from _scaled(block, compose)
+    yield from _upstreams(block, compose)
+
+
+def _mistake(place: Place, said: str, value: Any = None) -> Mistake:
+    of = f" = {shown(place, value)}" if value is not None else ""
+    return Mistake((KEY, *place), f"{named(place)}{of}: {said}")
+
+
+def _variants(block: Extension) -> Iterator[Mistake]:
+    if "with_gpu" in block.model_fields_set and not block.gpu:
+        yield _mistake(("with_gpu",), "no service is in x-gpuhost.gpu, so no host has it")
+
+
+def _services(block: Extension, compose: ComposeFile) -> Iterator[Mistake]:
+    known = list(compose.services)
+    for place, name, is_key in _service_names(block):
+        if name not in compose.services:
+            said = "the Compose file has no such service" + meant(name, known)
+            yield _mistake(place, said, None if is_key else name)
+
+
+def _service_names(block: Extension) -> Iterator[tuple[Place, str, bool]]:
+    """Where, which, and whether it is a key."""
+    for key, by_service in (
+        ("gpu", block.gpu),
+        ("resources", block.resources),
+        ("scale", block.scale),
+    ):
+        yield from (((key, name), name, True) for name in by_service)
+    for key, variant in (("with_gpu", block.with_gpu), ("without_gpu", block.without_gpu)):
+        if variant:
+            yield from _listed((key, "leave_out"), variant.leave_out)
+            yield from (((key, "environment", name), name, True) for name in variant.environment)
+    yield from _listed(("build", "order"), block.build.order)
+    for secret, given in block.secrets.items():
+        yield from _listed(("secrets", secret, "services"), given.services)
+    if block.migrate:
+        yield ("migrate", "service"), block.migrate.service, False
+    for index, database in enumerate(block.backup.postgres if block.backup else ()):
+        yield ("backup", "postgres", index, "service"), database.service, False
+    for index, step in enumerate(block.verify.steps):
+        for kind, asked in (("log", step.log), ("command", step.command)):
+            if asked:
+                yield ("verify", "steps", index, kind, "service"), asked.service, False
+    if block.nginx and block.nginx.service:
+        yield ("nginx", "service"), block.nginx.service, False
+    for index, published in enumerate(block.public):
+        yield ("public", index), published.rpartition(":")[0], False
+
+
+def _listed(place: Place, names: tuple[str, ...]) -> Iterator[tuple[Place, str, bool]]:
+    yield from (((*place, index), name, False) for index, name in enumerate(names))
+
+
+def _profiles(block: Extension, compose: ComposeFile) -> Iterator[Mistake]:
+    known = sorted(compose.profiles)
+    for key, variant in (("with_gpu", block.with_gpu), ("without_gpu", block.without_gpu)):
+        for index, name in enumerate(variant.profiles if variant else ()):
+            if name not in known:
+                said = "no service has this profile" + meant(name, known)
+                yield _mistake((key, "profiles", index), said, name)
+
+
+def secret_names(block: Extension) -> Iterator[tuple[Place, str]]:
+    """Where a secret is named that is gpuhost's to use, and no service's."""
+    if block.source:
+        for key in ("deploy_key", "token"):
+            if name := getattr(block.source, key):
+                yield ("source", key), name
+    for host, registry in block.registries.items():
+        yield ("registries", host, "password"), registry.password
+    if block.nginx and block.nginx.tls:
+        for key in ("certificate", "key"):
+            if name := getattr(block.nginx.tls, key):
+                yield ("nginx", "tls", key), name
+
+
+def _secrets(block: Extension) -> Iterator[Mistake]:
+    known = list(block.secrets)
+    for named_in, name in secret_names(block):
+        if name not in block.secrets:
+            yield _mistake(
+                named_in, "x-gpuhost.secrets has no such secret" + meant(name, known), name
+            )
+    for name, secret in block.secrets.items():
+        place = ("secrets", name, "value")
+        for other in REFERENCE.findall(secret.value or ""):
+            if other not in block.secrets:
+                yield _mistake(place, "it needs a secret that is not there" + meant(other, known))
+            elif block.secrets[other].value is not None:
+                yield _mistake(place, f"it is made of {other}, which is made of others itself")
+
+
+def _builds(block: Extension, compose: ComposeFile) -> Iterator[Mistake]:
+    building = {name: service.build for name, service in compose.services.items() if service.build}
+    for index, name in enumerate(block.build.order):
+        if name in compose.services and name not in building:
+            said = "the service has no build" + meant("", list(building))
+            yield _mistake(("build", "order", index), said, name)
+    of_source = [name for name, build in building.items() if build.is_of_source]
+    if block.source is None and (of_source or block.build.bases):
+        what = ", ".join(of_source) or "build.bases"
+        yield _mistake(("source",), f"is missing: {what} needs it to be built from")
+
+
+def _scaled(block: Extension, compose: ComposeFile) -> Iterator[Mistake]:
+    for name, count in block.scale.items():
+        service = compose.services.get(name)
+        if service and count > 1 and _publishes(service):
+            said = "the service publishes a fixed port, which only one container can have"
+            yield _mistake(("scale", name), said, count)
+
+
+def _publishes(service: ComposeService) -> bool:
+    """Whether a port of the host is named, not left to the engine and not a range."""
+    for port in service.ports:
+        # The default of ${PORT:-3000} holds a colon too.
+        text = port if isinstance(port, str) else f"{port.get('published', '')}:"
+        published = REFERENCE.sub("1", text).partition("/")[0].rpartition(":")[0]
+        if published.rpartition(":")[2].isdigit():
+            return True
+    return False
+
+
+def _upstreams(block: Extension, compose: ComposeFile) -> Iterator[Mistake]:
+    site = block.nginx
+    if site is None:
+        return
+    asked: list[tuple[Place, str]] = [(("nginx", "upstream"), site.upstream)]
+    for where, at in site.paths.items():
+        if at.upstream:
+            asked.append((("nginx", "paths", where, "upstream"), at.upstream))
+    for place, upstream in asked:
+        host = upstream.rpartition(":")[0]
+        if site.where == "container" and host not in compose.services:
+            said = "the Compose file has no such service" + meant(host, list(compose.services))
+            yield _mistake(place, said, upstream)
+        if site.where == "host" and host in compose.services:
+            said = "the host's nginx reaches a published port, 127.0.0.1:PORT, and no service"
+            yield _mistake(place, said, upstream)

@@ -1,0 +1,126 @@
+"""The JSON Schema of an app file: for editors, and for the words of mistakes."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import Any
+
+from pydantic.json_schema import GenerateJsonSchema
+from pydantic_core import core_schema
+
+from gpuhost.appfile.document import Place
+from gpuhost.appfile.model import Extension
+
+KEY = "x-gpuhost"
+
+
+class _Plain(GenerateJsonSchema):
+    """Titles only where a type says what it is called; a field's name is title enough."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002
+        return False
+
+    def dict_schema(self, schema: core_schema.DictSchema) -> dict[str, Any]:
+        return {
+            "type": "object",
+            "propertyNames": self.generate_inner(schema["keys_schema"]),
+            "additionalProperties": self.generate_inner(schema["values_schema"]),
+        }
+
+
+@cache
+def block_schema() -> dict[str, Any]:
+    """The schema of x-gpuhost alone."""
+    return Extension.model_json_schema(schema_generator=_Plain)
+
+
+def file_schema() -> str:
+    """docs/app.schema.json: Compose's own keys are Compose's, x-gpuhost is ours."""
+    block = dict(block_schema())
+    definitions = {**block.pop("$defs"), "Extension": block}
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "An app of gpuhost: a Compose file with the block x-gpuhost",
+        "type": "object",
+        "properties": {
+            "services": {"type": "object", "minProperties": 1, "description": "Compose's own."},
+            KEY: {"$ref": "#/$defs/Extension"},
+        },
+        "required": ["services"],
+        "$defs": dict(sorted(definitions.items())),
+    }
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def at(place: Place) -> dict[str, Any] | None:
+    """What the schema says of a place in the block; None if it has no such place."""
+    found: dict[str, Any] | None = block_schema()
+    for step in place:
+        if found is None:
+            return None
+        found = _below(resolved(found), step)
+    return found
+
+
+def resolved(schema: dict[str, Any]) -> dict[str, Any]:
+    """A schema itself, where it stands behind a reference or beside null."""
+    for choice in schema.get("anyOf", []):
+        if choice.get("type") != "null":
+            return {**resolved(choice), **_described(schema)}
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        return {**resolved(block_schema()["$defs"][name]), **_described(schema)}
+    return schema
+
+
+def _described(schema: dict[str, Any]) -> dict[str, Any]:
+    return {key: schema[key] for key in ("description", "default") if key in schema}
+
+
+def _below(schema: dict[str, Any], step: str | int) -> dict[str, Any] | None:
+    if isinstance(step, int):
+        return schema.get("items")
+    by_name: dict[str, Any] | None = schema.get("properties", {}).get(step)
+    if by_name is not None:
+        return by_name
+    others = schema.get("additionalProperties")
+    return others if isinstance(others, dict) else None
+
+
+def words(schema: dict[str, Any]) -> str:
+    """What is allowed, as a person says it.
+
+    >>> words(at(("nginx", "rate_per_s")))
+    'a whole number, at least 1'
+    """
+    schema = resolved(schema)
+    kind = schema.get("type")
+    if "enum" in schema or "const" in schema:
+        choices = schema.get("enum", [schema.get("const")])
+        return f"{'one of ' if len(choices) > 1 else ''}{', '.join(map(str, choices))}"
+    if kind == "object":
+        return _mapping_words(schema)
+    if kind == "array":
+        least = ", at least one" if schema.get("minItems") else ""
+        return f"a list, each item {words(schema['items'])}{least}"
+    named = {"integer": "a whole number", "number": "a number", "boolean": "true or false"}
+    name = schema.get("title") or named.get(str(kind), "text")
+    return ", ".join([name, *_limits(schema)])
+
+
+def _mapping_words(schema: dict[str, Any]) -> str:
+    if "properties" in schema:
+        return f"a mapping with {', '.join(schema['properties'])}"
+    below = _below(schema, "") or {}
+    return f"a mapping, names to {words(below)}"
+
+
+def _limits(schema: dict[str, Any]) -> list[str]:
+    signs = {
+        "minimum": "at least {}",
+        "exclusiveMinimum": "more than {}",
+        "maximum": "at most {}",
+        "minLength": "not empty",
+    }
+    return [said.format(schema[sign]) for sign, said in signs.items() if schema.get(sign, "") != ""]

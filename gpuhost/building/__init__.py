@@ -1,1 +1,0 @@
-"""The cache that apt inside builds goes through: whether there is one, and its files."""

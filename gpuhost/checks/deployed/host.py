@@ -1,0 +1,81 @@
+"""What apps have to do with the rest of their host: who else publishes ports, and what is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import ip_address
+
+from gpuhost.checks.finding import Verdict, fail, later, ok
+from gpuhost.checks.registry import Check
+from gpuhost.domain.firewall.rule import FirewallRule
+from gpuhost.plans.firewall import allowed
+from gpuhost.settings import Settings
+from gpuhost.snapshot import Snapshot
+from gpuhost.snapshot.apps import AppState
+from gpuhost.snapshot.containers import Binding, Described
+
+
+def state(now: Snapshot, declared: Settings) -> Verdict:
+    names = ", ".join(now.apps.by_name)
+    return ok(names or "none")
+
+
+def published(now: Snapshot, declared: Settings) -> Verdict:
+    if now.docker.engine is None:
+        return later("the engine does not answer")
+    found = sorted(_published(now, declared))
+    if not found:
+        return ok("none that nobody declared")
+    names = " ".join(dict.fromkeys(name for name, _ in found))
+    return fail(
+        "ports of apps, and those of firewall_allow",
+        "; ".join(f"{name} publishes {port}" for name, port in found),
+        fix=f"docker rm -f {names}, publish it on 127.0.0.1, or put the port into firewall_allow",
+    )
+
+
+def _published(now: Snapshot, declared: Settings) -> Iterator[tuple[str, str]]:
+    """Name and port."""
+    rules = allowed(declared)
+    apps = {app.project: app for app in now.apps.by_name.values()}
+    for one in now.containers.all:
+        if not one.running or _is_of(apps.get(one.project), one):
+            continue
+        for port in one.bound:
+            if _is_reached(port) and not any(_lets_in(rule, port) for rule in rules):
+                yield one.name, str(port)
+
+
+def _is_of(app: AppState | None, one: Described) -> bool:
+    """Whether app.NAME.ports tells of it, or nobody knows just now what its release wants.
+
+    A command that somebody runs, and a service that no release wants, are in its project too.
+    """
+    if app is None or one.one_off:
+        return False
+    if app.under_way or isinstance(app.details, str) or not app.details.kept:
+        return True
+    return one.service in app.details.services
+
+
+def _lets_in(rule: FirewallRule, port: Binding) -> bool:
+    number = int(port.ports)
+    return rule.mentions(number, number, "udp" if port.protocol == "udp" else "tcp")
+
+
+def _is_reached(port: Binding) -> bool:
+    try:
+        return not (port.address and ip_address(port.address).is_loopback)
+    except ValueError:
+        return True
+
+
+HOST_CHECKS = (
+    Check("app.state", "What the host keeps of its apps can be read.", state),
+    Check(
+        "docker.published",
+        "No container but those of apps' services publishes a port that is not in "
+        "`firewall_allow`.",
+        published,
+    ),
+)

@@ -1,0 +1,83 @@
+"""The ports of a release: published as declared, no other, and really listened on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from gpuhost.checks.deployed.registry import OLDER, Subject, released_check
+from gpuhost.checks.finding import Verdict, fail, ok, skip
+from gpuhost.snapshot import Snapshot
+from gpuhost.snapshot.containers import Binding, Described
+
+LISTENING = re.compile(r"^(tcp|udp)\s+\S+\s+\d+\s+\d+\s+\S+:(\d{1,5})\s", re.MULTILINE)
+
+
+@released_check(
+    "ports",
+    "Its containers publish the ports that the release declares and no other, and these are "
+    "listened on.",
+    settles=True,
+)
+def ports(subject: Subject) -> Verdict:
+    details = subject.details
+    if not details.kept:
+        return skip(OLDER)
+    declared = [port for wants in details.services.values() for port in wants.ports]
+    wrong = list(dict.fromkeys(_published(subject)))
+    expected = ", ".join(declared)
+    if wrong:
+        return fail(expected or "no port", "; ".join(wrong), fix=subject.again)
+    return ok(expected) if expected else skip("it publishes no port")
+
+
+def _published(subject: Subject) -> Iterator[str]:
+    heard = None if _needs_no_socket(subject.now) else listening(subject.now)
+    for name, wants in subject.details.services.items():
+        own = [one for one in subject.containers if one.service == name]
+        declared = frozenset(map(Binding.parse, wants.ports))
+        yield from _undeclared(own, declared)
+        # What is being started again has none just then: app.NAME.restarts tells of it.
+        if wants.count and not wants.ends and all(one.state != "restarting" for one in own):
+            yield from _missing(name, declared, own, heard)
+
+
+def _undeclared(own: list[Described], declared: frozenset[Binding]) -> Iterator[str]:
+    for container in own:
+        for port in sorted(container.declared - declared if container.running else ()):
+            yield f"{container.name} publishes {port}, which nobody declared"
+
+
+def _missing(
+    name: str,
+    declared: frozenset[Binding],
+    own: list[Described],
+    heard: frozenset[tuple[str, str]] | None,
+) -> Iterator[str]:
+    has = [bound for one in own for bound in one.bound]
+    for port in sorted(declared):
+        found = [one for one in has if _is(one, port)]
+        if not found:
+            yield f"no container of {name} has {port}"
+        elif heard is not None and not any((b.protocol, b.ports) in heard for b in found):
+            yield f"nobody listens on {port} of {name}"
+
+
+def _is(bound: Binding, declared: Binding) -> bool:
+    """Whether a port is the declared one, or of the declared range."""
+    first, _, last = declared.ports.partition("-")
+    if (bound.address, bound.protocol) != (declared.address, declared.protocol):
+        return False
+    if not (first.isdecimal() and bound.ports.isdecimal()):
+        return bound == declared
+    return int(first) <= int(bound.ports) <= int(last if last.isdecimal() else first)
+
+
+def _needs_no_socket(now: Snapshot) -> bool:
+    """Whether the engine publishes ports by rules of the kernel alone."""
+    return (now.docker.config.values or {}).get("userland-proxy") is False
+
+
+def listening(now: Snapshot) -> frozenset[tuple[str, str]]:
+    """Protocol and port of every socket, docker-proxy's too. Raises NotRead."""
+    return frozenset(LISTENING.findall(now.probes.output("listeners")))

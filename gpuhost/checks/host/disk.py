@@ -1,0 +1,88 @@
+"""Room where images, data and apps live."""
+
+from __future__ import annotations
+
+from shlex import quote
+
+from gpuhost.checks.finding import Verdict, fail, ok, skip, warn
+from gpuhost.checks.registry import check
+from gpuhost.domain.sizes import GB, gb
+from gpuhost.settings import Settings
+from gpuhost.snapshot import Snapshot
+from gpuhost.snapshot.paths import Disk
+
+APPS = "/opt/gpuhost"
+DATA_ROOT = "/var/lib/docker"
+INODE_RESERVE = 0.05
+RESERVE = 0.05
+MEND = "journalctl -k | grep -iE 'remount|i/o error'; then fsck and remount"
+
+
+def places(now: Snapshot, declared: Settings) -> dict[str, Disk]:
+    """The directories that fill, each with the file system that really holds it."""
+    data_root = declared.docker_data_root or DATA_ROOT
+    if now.docker.engine and now.docker.engine.root:
+        data_root = now.docker.engine.root
+    return {path: now.disks.under(path) for path in ("/", data_root, now.disks.containerd, APPS)}
+
+
+def _in_words(path: str, disk: Disk) -> str:
+    return path if disk.mounted_on == path else f"{path} (on {disk.mounted_on})"
+
+
+@check("disk.free", "`disk_min_free_gb` is free where images, data and apps live.")
+def free(now: Snapshot, declared: Settings) -> Verdict:
+    expected = f"at least {declared.disk_min_free_gb:g} GB free"
+    found = places(now, declared)
+    short = {p: d for p, d in found.items() if d.free < declared.disk_min_free_gb * GB}
+    least = min(found.values(), key=lambda disk: disk.free)
+    if not short:
+        return ok(f"{gb(least.free)} free on {least.mounted_on}", expected=expected)
+    return fail(
+        expected,
+        "; ".join(f"{gb(d.free)} free under {_in_words(p, d)}" for p, d in short.items()),
+        fix="docker system df; docker image prune; or lower disk_min_free_gb",
+    )
+
+
+@check("disk.inodes", "File systems have inodes left.")
+def inodes(now: Snapshot, declared: Settings) -> Verdict:
+    counted = {
+        p: (d.inodes_free or 0) / d.inodes for p, d in places(now, declared).items() if d.inodes
+    }
+    if not counted:
+        return skip("these file systems make inodes as needed")
+    path, share = min(counted.items(), key=lambda item: item[1])
+    if share >= INODE_RESERVE:
+        return ok(f"{share:.0%} free", expected=f"at least {INODE_RESERVE:.0%} free")
+    return fail(
+        f"at least {INODE_RESERVE:.0%} free",
+        f"{share:.0%} free under {path}",
+        fix=f"du --inodes -x -d 3 {quote(path)} | sort -n | tail",
+    )
+
+
+@check("disk.writable", "No file system that gpuhost needs is read-only, nor any other disk.")
+def writable(now: Snapshot, declared: Settings) -> Verdict:
+    needed = sorted({d.mounted_on for d in places(now, declared).values() if d.read_only})
+    if needed:
+        return fail("read-write", f"read-only: {', '.join(needed)}", fix=MEND)
+    others = sorted({d.mounted_on for d in now.filesystems.local if d.read_only})
+    if others:
+        return warn("read-write", f"read-only: {', '.join(others)}", fix=MEND)
+    return ok("read-write")
+
+
+@check("disk.full", "No file system of this machine is nearly full.")
+def full(now: Snapshot, declared: Settings) -> Verdict:
+    expected = f"at least {RESERVE:.0%} free everywhere"
+    nearly = [d for d in now.filesystems.local if d.free < d.size * RESERVE]
+    if not nearly:
+        return ok(f"{len(now.filesystems.local)} file systems", expected=expected)
+    return warn(
+        expected,
+        "; ".join(
+            f"{gb(disk.free)} free of {gb(disk.size)} on {disk.mounted_on}" for disk in nearly
+        ),
+        fix=f"du -x -h -d 2 {quote(nearly[0].mounted_on)} | sort -h | tail",
+    )

@@ -1,0 +1,34 @@
+"""Disks that /etc/fstab names are there: what writes to their place would fill the one below."""
+
+from __future__ import annotations
+
+from shlex import quote
+
+from gpuhost.checks.finding import Verdict, fail, ok, warn
+from gpuhost.checks.host.disk import places
+from gpuhost.checks.registry import check
+from gpuhost.settings import Settings
+from gpuhost.snapshot import Snapshot
+from gpuhost.snapshot.mounts import Mount
+
+
+@check("disk.mounts", "What /etc/fstab mounts at boot is mounted.")
+def mounts(now: Snapshot, declared: Settings) -> Verdict:
+    expected = f"{len(now.mounts.declared)} mounts of /etc/fstab"
+    missing = now.mounts.missing
+    if not missing:
+        return ok(expected)
+    judge = fail if any(_is_needed(mount, now, declared) for mount in missing) else warn
+    return judge(
+        expected,
+        "; ".join(f"{one.source} is not mounted on {one.target}" for one in missing),
+        fix=f"stop what writes to {missing[0].target}, then: mount {quote(missing[0].target)}; or "
+        "take its line out of /etc/fstab",
+    )
+
+
+def _is_needed(mount: Mount, now: Snapshot, declared: Settings) -> bool:
+    """Images, data, apps or swap live below it."""
+    below = f"{mount.target.rstrip('/')}/"
+    paths = (*places(now, declared), declared.swap_path)
+    return any(f"{path}/".startswith(below) for path in paths if path != "/")

@@ -1,0 +1,151 @@
+"""The nightly drift check, on the host that runs it for the others."""
+
+from __future__ import annotations
+
+from posixpath import dirname
+
+from gpuhost.checks.finding import Verdict, fail, ok, skip
+from gpuhost.checks.registry import check
+from gpuhost.plans.drift import (
+    ACCOUNT,
+    HOME,
+    KEY,
+    SECRETS,
+    TIMER,
+    commands,
+    host_files,
+    inventory,
+    may,
+    report_directories,
+    way_to,
+)
+from gpuhost.settings import Settings
+from gpuhost.snapshot import NotRead, Snapshot
+from gpuhost.snapshot.docker import Unit, read_units
+from gpuhost.snapshot.paths import PathState
+
+NOT_HERE = "no drift_directory: this host runs no nightly drift check"
+AGAIN = "run deploys/drift_timer.py"
+
+
+def wrong_files(now: Snapshot, declared: Settings) -> list[str]:
+    """Files of ours that are missing, changed or not to be written by others."""
+    return [
+        file.path
+        for file in host_files(declared)
+        if not _is(_seen(now, file.path), file.sha256, file.mode)
+    ]
+
+
+def _is(state: PathState | None, digest: str, mode: str) -> bool:
+    return state is not None and (state.sha256, state.mode, state.owner) == (digest, mode, "root")
+
+
+def missing_reports(now: Snapshot, declared: Settings) -> list[str]:
+    return [path for path in report_directories(declared) if _seen(now, path) is None]
+
+
+def shut_reports(now: Snapshot, declared: Settings) -> list[str]:
+    """Directories that are there, and where the account may not write."""
+    there = ((path, _seen(now, path)) for path in report_directories(declared))
+    return [path for path, state in there if state and not (may(state, "w") and may(state, "x"))]
+
+
+def timer_unit(now: Snapshot) -> Unit:
+    return read_units(now.probes).get(TIMER, Unit(TIMER, False, False, False, None))
+
+
+def _seen(now: Snapshot, path: str) -> PathState | None:
+    """Raises NotRead where only root could have seen it."""
+    state = now.paths.get(path)
+    if state is None and not now.system.root:
+        raise NotRead(f"{path}: only root can tell")
+    return state
+
+
+@check(
+    "drift.command", "The nightly drift check finds gpuhost and its inventory, and may read both."
+)
+def command(now: Snapshot, declared: Settings) -> Verdict:
+    directory = declared.drift_directory
+    if directory is None:
+        return skip(NOT_HERE)
+    found = next((path for path in commands(declared) if _seen(now, path)), None)
+    if found is None:
+        return fail(
+            "gpuhost",
+            f"there is no {' and no '.join(commands(declared))}",
+            fix=f"put the repository into {directory} on this host and run `make setup` there",
+        )
+    if _seen(now, inventory(declared)) is None:
+        return fail(inventory(declared), "not there", fix="put it there, or set drift_inventory")
+    shut = _shut(now, found, inventory(declared))
+    if shut:
+        return fail(
+            f"{ACCOUNT} may read and run it",
+            f"it may not: {shut.path} is {shut.mode}, of {shut.owner}",
+            fix="put the checkout where others may read it, such as /srv/gpuhost, or open it: "
+            f"chmod o+rX {shut.path}",
+        )
+    return ok(found)
+
+
+def _shut(now: Snapshot, found: str, listed: str) -> PathState | None:
+    """The first thing on the way that the account may not use."""
+    needed = [*((step, "x") for path in (found, listed) for step in way_to(path))]
+    needed += [(found, "x"), (listed, "r")]
+    states = ((now.paths.get(path), letter) for path, letter in needed)
+    return next((state for state, letter in states if state and not may(state, letter)), None)
+
+
+@check(
+    "drift.account", "The nightly drift check has a home and an SSH key that nobody else can read."
+)
+def account(now: Snapshot, declared: Settings) -> Verdict:
+    if declared.drift_directory is None:
+        return skip(NOT_HERE)
+    home = _seen(now, HOME)
+    if home is None or home.owner != ACCOUNT:
+        return fail(f"{HOME} of {ACCOUNT}", "not there" if home is None else home.owner, fix=AGAIN)
+    for path, mode in ((dirname(KEY), "0700"), (KEY, "0600")):
+        state = _seen(now, path)
+        if state is None:
+            return fail(f"{path} {mode}", "not there", fix=AGAIN)
+        if (state.owner, state.mode) != (ACCOUNT, mode):
+            return fail(f"{path} {mode} {ACCOUNT}", f"{state.mode} {state.owner}", fix=AGAIN)
+    return ok(f"{ACCOUNT}, {KEY}")
+
+
+@check("drift.reports", "The nightly drift check may write its page and its metrics.")
+def reports(now: Snapshot, declared: Settings) -> Verdict:
+    if declared.drift_directory is None:
+        return skip(NOT_HERE)
+    if not report_directories(declared):
+        return skip(f"neither has a directory outside of {HOME}")
+    missing, shut = missing_reports(now, declared), shut_reports(now, declared)
+    if shut:
+        return fail(
+            f"{ACCOUNT} may write in {shut[0]}",
+            "it may not",
+            fix=f"chgrp {ACCOUNT} {shut[0]} && chmod g+rwx {shut[0]}, or name another directory",
+        )
+    if missing:
+        return fail(f"{missing[0]} is there", "it is not", fix=AGAIN)
+    return ok(", ".join(report_directories(declared)))
+
+
+@check("drift.timer", "The nightly drift check is installed as declared, and its timer runs.")
+def timer(now: Snapshot, declared: Settings) -> Verdict:
+    if declared.drift_directory is None:
+        return skip(NOT_HERE)
+    wrong = wrong_files(now, declared)
+    if wrong:
+        return fail("as declared", f"not so: {', '.join(wrong)}", fix=AGAIN)
+    secrets = _seen(now, SECRETS)
+    if secrets and (secrets.mode, secrets.owner) != ("0600", "root"):
+        state = f"{secrets.mode} {secrets.owner}"
+        return fail(f"{SECRETS} 0600 root", state, fix=f"chmod 600 {SECRETS}")
+    unit = timer_unit(now)
+    if not (unit.active and unit.enabled):
+        return fail(f"{TIMER} active and enabled", "it is not", fix=AGAIN)
+    return ok(declared.drift_at)

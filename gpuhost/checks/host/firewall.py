@@ -1,0 +1,249 @@
+"""The firewall: closed but for what is declared, for the host and its containers alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from functools import wraps
+
+from gpuhost.checks.finding import Status, Verdict, fail, later, ok, skip, warn
+from gpuhost.checks.registry import check
+from gpuhost.domain.firewall.listeners import PublishedPort, parse_published
+from gpuhost.domain.firewall.published import fault
+from gpuhost.plans.firewall import (
+    SSH_COMMENT,
+    Opening,
+    conflicts,
+    denies,
+    missing,
+    not_loaded,
+    openings,
+    published_files,
+    stale,
+)
+from gpuhost.plans.firewall_files import LOAD_UNIT, UNDO_UNIT, HostFile, host_files
+from gpuhost.plans.firewall_in_use import closed, closes, foreign, is_in_place
+from gpuhost.settings import Settings
+from gpuhost.snapshot import Snapshot
+from gpuhost.snapshot.firewall import PENDING
+
+AGAIN = "run the deploy again"
+Judge = Callable[[Snapshot, Settings], Verdict]
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why nothing may be closed on this host yet, and what a person does about it."""
+
+    reason: str
+    fix: str
+
+
+def refusal(now: Snapshot, declared: Settings) -> Refusal | None:
+    """None: gpuhost may go on."""
+    units = now.firewall.units
+    if "firewalld.service" in units and units["firewalld.service"].active:
+        return Refusal(
+            "firewalld is running, and two firewalls undo each other",
+            "systemctl disable --now firewalld, or set firewall_enabled=False",
+        )
+    if declared.adopt or is_in_place(now.firewall):
+        return None
+    cut = closes(now.firewall, declared) + closed(_published(now), declared)
+    others = [rule.text for rule in foreign(now.firewall, declared)]
+    if not cut and not others:
+        return None
+    reasons = [f"would close {', '.join(cut)}"] if cut else []
+    reasons += [f"rules that gpuhost did not make: {'; '.join(others)}"] if others else []
+    return Refusal(
+        f"a used machine: {'; '.join(reasons)}",
+        "put into firewall_allow what has to stay open, then set adopt=True",
+    )
+
+
+def _published(now: Snapshot) -> Iterable[PublishedPort]:
+    return [
+        port
+        for container in now.docker.running_containers
+        for port in parse_published(container.ports, container.name)
+    ]
+
+
+def _where_wanted(judge: Judge) -> Judge:
+    """A judge that has nothing to say where no firewall is wanted, or none is there yet."""
+
+    @wraps(judge)
+    def verdict(now: Snapshot, declared: Settings) -> Verdict:
+        if not declared.firewall_enabled:
+            return skip("firewall_enabled is False")
+        if not now.firewall.ufw.installed:
+            return later("ufw is not installed")
+        if refusal(now, declared):
+            return skip("nothing is closed on this machine yet")
+        return judge(now, declared)
+
+    return verdict
+
+
+@check(
+    "firewall.enabled",
+    "ufw is switched on, now and at boot, for IPv4 and IPv6, and denies by default.",
+)
+def enabled(now: Snapshot, declared: Settings) -> Verdict:
+    if not declared.firewall_enabled:
+        return skip("firewall_enabled is False")
+    wanted = "ufw is on and denies by default"
+    hindrance = refusal(now, declared)
+    if hindrance:
+        return fail(wanted, "left as it is", evidence=hindrance.reason, fix=hindrance.fix)
+    ufw = now.firewall.ufw
+    faults = {
+        "ufw is not installed": not ufw.installed,
+        "ufw is off": not ufw.enabled,
+        "ufw.service is not enabled: off at the next boot": not ufw.at_boot,
+        "IPv6 is not guarded (IPV6 in /etc/default/ufw)": not ufw.ipv6,
+        "what no rule speaks of is let in": not denies(now.firewall),
+        "ufw empties Docker's tables (MANAGE_BUILTINS in /etc/default/ufw)": ufw.owns_tables,
+    }
+    found = next((fault for fault, is_so in faults.items() if is_so), None)
+    return fail(wanted, found, fix=AGAIN) if found else ok(wanted)
+
+
+@check("firewall.ssh", "Every port on which SSH is really reached is allowed.")
+@_where_wanted
+def ssh(now: Snapshot, declared: Settings) -> Verdict:
+    wanted = [o for o in openings(now.firewall, declared) if o.comment == SSH_COMMENT]
+    if not wanted:
+        return skip("no SSH server on this host")
+    return _in_files(now, wanted)
+
+
+@check(
+    "firewall.allow",
+    "ufw allows what `firewall_allow` says and containers need, and keeps no old rule of ours.",
+)
+@_where_wanted
+def allow(now: Snapshot, declared: Settings) -> Verdict:
+    every = openings(now.firewall, declared)
+    verdict = _in_files(now, [o for o in every if o.comment != SSH_COMMENT])
+    left = stale(now.firewall, every)
+    if left and verdict.status is Status.OK:
+        texts = ", ".join(dict.fromkeys(rule.text for rule in left))
+        return fail(verdict.expected, f"left over: {texts}", fix=AGAIN)
+    return verdict
+
+
+def _in_files(now: Snapshot, wanted: list[Opening]) -> Verdict:
+    expected = ", ".join(map(str, wanted))
+    lacking = [opening for opening in wanted if missing(now.firewall, opening)]
+    forbidden = [rule.text for opening in lacking for rule in conflicts(now.firewall, opening)]
+    if forbidden:
+        return fail(
+            expected,
+            f"forbidden by a rule of somebody else: {', '.join(dict.fromkeys(forbidden))}",
+            fix=f"sudo ufw status numbered; sudo ufw delete NUMBER; {AGAIN}",
+        )
+    if lacking:
+        return fail(expected, f"no rule for {', '.join(map(str, lacking))}", fix=AGAIN)
+    return ok(expected)
+
+
+@check("firewall.loaded", "The kernel does what ufw's files say.")
+@_where_wanted
+def loaded(now: Snapshot, declared: Settings) -> Verdict:
+    if not now.firewall.ufw.enabled:
+        return later("ufw is off")
+    problem = not_loaded(now.firewall, openings(now.firewall, declared))
+    families = " and ".join(f"IPv{family}" for family in now.firewall.kernel)
+    return fail(f"loaded for {families}", problem, fix=AGAIN) if problem else ok(families)
+
+
+@check(
+    "firewall.published",
+    "Published container ports obey `firewall_allow` too, after restarts as well.",
+)
+@_where_wanted
+def published(now: Snapshot, declared: Settings) -> Verdict:
+    wanted = f"published ports pass through {LOAD_UNIT}'s rules"
+    if (now.docker.config.values or {}).get("firewall-backend") == "nftables":
+        return fail(
+            wanted,
+            "Docker's nftables backend has no DOCKER-USER chain",
+            fix="take firewall-backend out of /etc/docker/daemon.json and restart Docker",
+        )
+    problem = _published_fault(now, declared)
+    return fail(wanted, problem, fix=AGAIN) if problem else ok(wanted)
+
+
+def is_as_shipped(now: Snapshot, file: HostFile) -> bool:
+    """Content, mode and owner."""
+    state = now.paths.get(file.path)
+    wanted = (file.sha256, file.mode, "root")
+    return state is not None and (state.sha256, state.mode, state.owner) == wanted
+
+
+def _published_fault(now: Snapshot, declared: Settings) -> str:
+    for file in host_files():
+        if not is_as_shipped(now, file):
+            there = now.paths.get(file.path)
+            return f"{file.path} is {'changed' if there else 'missing'}"
+    for name in (LOAD_UNIT, UNDO_UNIT):
+        if name not in now.firewall.units or not now.firewall.units[name].enabled:
+            return f"{name} is not enabled: the rules are gone at the next boot"
+    for family, text in published_files(now.firewall, declared).items():
+        if now.firewall.published[family] != text:
+            return f"the rules for IPv{family} are not those of firewall_allow"
+        tables = now.firewall.kernel.get(family)
+        problem = fault(text, tables) if tables else ""
+        if problem:
+            return f"IPv{family}: {problem}"
+    return ""
+
+
+@check("firewall.confirmed", "No change of the firewall waits for a login that confirms it.")
+@_where_wanted
+def confirmed(now: Snapshot, declared: Settings) -> Verdict:
+    if now.paths.get(PENDING):
+        return fail(
+            "every change is confirmed",
+            "a change waits for a fresh login, and is undone without one",
+            fix=AGAIN,
+        )
+    if now.firewall.undone:
+        when = datetime.fromtimestamp(now.firewall.undone, timezone.utc)
+        return warn(
+            "every change is confirmed",
+            f"the last change was undone at {when:%Y-%m-%d %H:%M} UTC",
+            fix=f"look whether the host can be logged in to, then {AGAIN}",
+        )
+    return ok("every change is confirmed")
+
+
+@check("firewall.foreign", "No rule of somebody else opens what the settings do not speak of.")
+@_where_wanted
+def others(now: Snapshot, declared: Settings) -> Verdict:
+    rules = foreign(now.firewall, declared)
+    opening = [rule.text for rule in rules if rule.opens]
+    if opening:
+        return warn(
+            "only firewall_allow opens ports",
+            f"{len(opening)} other rules do",
+            evidence="\n".join(opening),
+            fix="put them into firewall_allow, or delete them",
+        )
+    number = f"{len(rules)} rules of others, kept" if rules else "none"
+    return ok(number, evidence="\n".join(rule.text for rule in rules))
+
+
+@check("firewall.closed", "Every port that a container publishes is one that may be reached.")
+@_where_wanted
+def hidden(now: Snapshot, declared: Settings) -> Verdict:
+    ports = closed(_published(now), declared)
+    if not ports:
+        return ok("none is published in vain")
+    return warn(
+        "published ports are in firewall_allow",
+        f"published, but closed: {', '.join(ports)}",
+        fix="put them into firewall_allow, or publish them on 127.0.0.1",
+    )

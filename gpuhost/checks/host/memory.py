@@ -1,0 +1,31 @@
+"""RAM, and what containers may use of RAM and swap."""
+
+from __future__ import annotations
+
+from gpuhost.checks.finding import Verdict, fail, ok, warn
+from gpuhost.checks.registry import check
+from gpuhost.domain.sizes import GB, gb
+from gpuhost.settings import Settings
+from gpuhost.snapshot import Snapshot
+
+# A machine sold with 8 GB shows less: firmware and the kernel keep their part.
+RESERVED_SHARE = 0.06
+
+
+@check("memory.total", "The host has at least `memory_min_gb` of RAM.")
+def total(now: Snapshot, declared: Settings) -> Verdict:
+    wanted = declared.memory_min_gb * GB * (1 - RESERVED_SHARE)
+    expected = f"at least {declared.memory_min_gb:g} GB"
+    if now.memory.total >= wanted:
+        return ok(gb(now.memory.total), expected=expected)
+    return fail(expected, gb(now.memory.total), fix="use a larger machine, or lower memory_min_gb")
+
+
+@check("memory.available", "At least a tenth of RAM and swap is free right now.")
+def available(now: Snapshot, declared: Settings) -> Verdict:
+    memory = now.memory
+    free = memory.available + memory.swap_free
+    share = free / (memory.total + memory.swap_total)
+    if share >= 0.1:
+        return ok(f"{gb(free)} free")
+    return warn("a tenth free", f"{gb(free)} free", fix="docker stats; systemd-cgtop -m")

@@ -1,0 +1,95 @@
+"""What may keep the driver from being loaded, now or at the next boot."""
+
+from __future__ import annotations
+
+from gpuhost.checks.finding import Verdict, fail, later, ok, skip, unknown, warn
+from gpuhost.checks.registry import check
+from gpuhost.domain.nvidia.driver_state import DriverState
+from gpuhost.plans.gpu import not_concerned
+from gpuhost.settings import Settings
+from gpuhost.snapshot import Snapshot
+
+BLACKLIST = "/etc/modprobe.d/gpuhost-nouveau.conf"
+BLACKLIST_TEXT = "# Written by gpuhost.\nblacklist nouveau\noptions nouveau modeset=0\n"
+ENROL = (
+    "mokutil --import /var/lib/dkms/mok.pub, reboot, and confirm the key at the console; "
+    "or switch Secure Boot off"
+)
+
+
+def _no_driver(now: Snapshot) -> str:
+    return "" if now.nvidia.installed else "no driver is installed"
+
+
+def _is_loaded(now: Snapshot) -> bool:
+    return now.nvidia.works or now.nvidia.module is not None
+
+
+@check("nvidia.nouveau", "The free driver nouveau leaves the cards to NVIDIA's, at every boot.")
+def nouveau(now: Snapshot, declared: Settings) -> Verdict:
+    if reason := not_concerned(now, declared) or _no_driver(now):
+        return skip(reason)
+    if now.nvidia.nouveau and not _is_loaded(now):
+        return fail(
+            "not loaded",
+            "it holds the card, so that NVIDIA's driver cannot",
+            fix=f"echo blacklist nouveau >{BLACKLIST}; update-initramfs -u; reboot",
+        )
+    next_boot = now.kernels.next
+    if next_boot in now.kernels.nouveau and not now.kernels.nouveau_off:
+        return warn(
+            "blacklisted",
+            f"kernel {next_boot} may load it before NVIDIA's",
+            fix=f"echo blacklist nouveau >{BLACKLIST}; update-initramfs -u",
+        )
+    return ok("out of the way")
+
+
+@check(
+    "nvidia.secure_boot", "Secure Boot is off, or knows the key that signed the driver's modules."
+)
+def secure_boot(now: Snapshot, declared: Settings) -> Verdict:
+    if reason := not_concerned(now, declared) or _no_driver(now):
+        return skip(reason)
+    state = now.secure_boot
+    if not state.on:
+        return ok("off")
+    module = now.kernels.nvidia.get(now.kernels.next or now.kernels.running)
+    if module and not module.built_here:
+        return ok("on; the distribution signed the modules")
+    if state.enrolled:
+        return ok("on; the key of the modules is enrolled")
+    if _is_loaded(now):
+        return ok("on; the modules are loaded all the same")
+    if state.enrolled is None:
+        return unknown("mokutil is not there to ask which keys are enrolled")
+    key = "the key of the modules is not enrolled" if state.key else "no key signs the modules"
+    return fail("off, or the key enrolled", f"on, and {key}", fix=ENROL)
+
+
+@check("nvidia.next_boot", "The kernel of the next boot has the driver's module, and may load it.")
+def next_boot(now: Snapshot, declared: Settings) -> Verdict:
+    if reason := not_concerned(now, declared) or _no_driver(now):
+        return skip(reason)
+    kernels = now.kernels
+    if kernels.driver_off:
+        return fail(
+            "the driver is loaded at boot",
+            f"modprobe is told otherwise: {kernels.driver_off}",
+            fix="grep -rE 'install +nvidia' /etc/modprobe.d; take the line out; "
+            "update-initramfs -u",
+        )
+    if kernels.next is None:
+        return skip("no kernel in /boot: a container, or booted from elsewhere")
+    if kernels.next in kernels.nvidia:
+        return ok(f"{kernels.next}: {kernels.nvidia[kernels.next].path}")
+    not_loaded = now.nvidia.diagnosis.state is DriverState.MODULE_NOT_LOADED
+    if kernels.next == kernels.running and not_loaded:
+        return later("the running kernel has none either: see nvidia.driver")
+    have = ", ".join(kernels.nvidia) or "no kernel"
+    return fail(
+        f"a module for {kernels.next}",
+        "none: the next boot is one without a driver",
+        evidence=f"a module is there for: {have}",
+        fix=f"apt-get install linux-headers-{kernels.next}; dkms autoinstall -k {kernels.next}",
+    )

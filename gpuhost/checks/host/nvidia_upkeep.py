@@ -1,0 +1,115 @@
+"""What keeps a working driver working: persistence, Fabric Manager, packages that stay."""
+
+from __future__ import annotations
+
+from gpuhost.checks.finding import Verdict, fail, later, ok, skip, warn
+from gpuhost.checks.registry import check
+from gpuhost.domain.nvidia.pci import FabricManager, fabric_manager
+from gpuhost.plans.gpu import not_concerned
+from gpuhost.settings import Settings
+from gpuhost.snapshot import Snapshot
+from gpuhost.snapshot.nvidia import EXCLUSIONS, PERSISTENCE_UNIT
+
+AGAIN = "run the deploy again"
+DAEMON = "nvidia-persistenced.service"
+OWN_UNIT = "gpuhost-nvidia-persistence.service"
+FABRIC_UNIT = "nvidia-fabricmanager.service"
+# Distributions start the daemon with persistence off, and NVIDIA's installer does not start it:
+# nvidia-smi sets it through the daemon where there is one, and by itself where there is none.
+PERSISTENCE_TEXT = f"""\
+# Written by gpuhost.
+[Unit]
+Description=NVIDIA persistence mode
+Wants={DAEMON}
+After={DAEMON}
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+TimeoutStartSec=120
+ExecStart=/usr/bin/nvidia-smi -pm 1
+
+[Install]
+WantedBy=multi-user.target
+"""
+# Beginnings of names, as unattended-upgrades matches its patterns.
+EXCLUDED = ("nvidia-", "libnvidia-", "libcuda", "cuda-", "firmware-nvidia-", "libnvcuvid", "nvlsm")
+EXCLUSIONS_TEXT = (
+    "// Written by gpuhost: the driver stays as it is under running containers.\n"
+    "Unattended-Upgrade::Package-Blacklist {\n"
+    + "".join(f'    "{name}";\n' for name in EXCLUDED)
+    + "};\n"
+)
+
+
+@check("nvidia.persistence", "The driver stays loaded while nothing uses the cards.")
+def persistence(now: Snapshot, declared: Settings) -> Verdict:
+    if reason := not_concerned(now, declared):
+        return skip(reason)
+    ours = now.probes.file(PERSISTENCE_UNIT)
+    if not declared.nvidia_persistence:
+        if ours:
+            return fail("not by gpuhost", f"{PERSISTENCE_UNIT} is there", fix=AGAIN)
+        return skip("nvidia_persistence is False")
+    if not now.nvidia.works:
+        return later("the driver does not answer")
+    off = [str(gpu.index) for gpu in now.nvidia.answering if gpu.persistence is False]
+    if off:
+        return fail("on", f"off on card {', '.join(off)}", fix="nvidia-smi -pm 1")
+    daemon, own = now.nvidia.unit(DAEMON), now.nvidia.unit(OWN_UNIT)
+    if ours and ours != PERSISTENCE_TEXT:
+        return fail("as gpuhost wrote it", f"{PERSISTENCE_UNIT} was changed", fix=AGAIN)
+    if own.enabled or (daemon.active and daemon.enabled):
+        return ok("on")
+    return fail("on at boot too", "on, until the next boot", fix=AGAIN)
+
+
+@check(
+    "nvidia.fabric_manager",
+    "Where there is NVSwitch, Fabric Manager runs, of exactly the driver's version.",
+)
+def fabric(now: Snapshot, declared: Settings) -> Verdict:
+    if reason := not_concerned(now, declared):
+        return skip(reason)
+    need = fabric_manager(now.nvidia.devices)
+    if need is FabricManager.NOT_NEEDED:
+        return skip("no NVSwitch on the bus")
+    if not now.nvidia.works:
+        return later("the driver does not answer")
+    package, unit = now.nvidia.fabric_manager, now.nvidia.unit(FABRIC_UNIT)
+    expected = f"Fabric Manager {now.nvidia.driver}, running"
+    judge = warn if need is FabricManager.UNDECIDED and package is None else fail
+    again = AGAIN if declared.nvidia_driver == "install" else 'set nvidia_driver="install"'
+    if package is None:
+        return judge(expected, "not installed: CUDA starts on no card (error 802)", fix=again)
+    if package.driver != now.nvidia.driver:
+        return fail(expected, f"version {package.driver or package.version}", fix=again)
+    if not unit.active or not unit.enabled:
+        return fail(
+            expected,
+            "does not run" if not unit.active else "does not start at boot",
+            fix=f"systemctl enable --now {FABRIC_UNIT}; journalctl -u {FABRIC_UNIT}",
+        )
+    return ok(f"{package.driver}, running")
+
+
+@check("nvidia.hold", "The driver's packages are on hold, and out of unattended upgrades.")
+def hold(now: Snapshot, declared: Settings) -> Verdict:
+    if reason := not_concerned(now, declared):
+        return skip(reason)
+    if not declared.nvidia_hold:
+        ours = [name for name in now.nvidia.record.held if name in now.nvidia.packages]
+        if ours or now.probes.file(EXCLUSIONS):
+            return fail("not by gpuhost", f"on hold: {' '.join(ours)}", fix=AGAIN)
+        return skip("nvidia_hold is False")
+    packages = now.nvidia.to_hold
+    if not packages:
+        return skip("no NVIDIA package is installed")
+    loose = [package.name for package in packages if not package.hold]
+    if loose:
+        return fail("on hold", f"not on hold: {' '.join(loose)}", fix=f"{AGAIN} (apt-mark hold)")
+    if now.probes.file(EXCLUSIONS) != EXCLUSIONS_TEXT:
+        return fail(
+            "out of unattended upgrades", f"{EXCLUSIONS} is not as gpuhost wrote it", fix=AGAIN
+        )
+    return ok(f"{len(packages)} packages on hold")

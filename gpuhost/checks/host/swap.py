@@ -1,0 +1,170 @@
+"""Swap: enough of it, in a file that survives a reboot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isqrt
+
+from gpuhost.checks.finding import Verdict, fail, ok, skip
+from gpuhost.checks.registry import check
+from gpuhost.domain.sizes import GB, MB, gb
+from gpuhost.settings import Settings
+from gpuhost.snapshot import NotRead, Snapshot
+from gpuhost.snapshot.swap import SYSCTL_FILE
+
+# mkswap takes a page for its header, and partitions are never of round size.
+TOLERANCE = 16 * MB
+FILE_MODE = "0600"
+# swapon(8): not for files of a network or a union file system, nor of ZFS.
+UNFIT = {"zfs", "overlay", "tmpfs", "nfs", "nfs4", "cifs", "fuse.sshfs", "squashfs"}
+
+
+@dataclass(frozen=True)
+class SwapPlan:
+    """What the swap file should be. size in bytes; refusal: why it cannot be so."""
+
+    size: int
+    fstype: str
+    refusal: str = ""
+    fix: str = ""
+
+
+def automatic_size(ram: int, free: int) -> int:
+    """cloud-init's rule (cc_mounts.suggested_swapsize): by RAM, within a quarter of the free disk.
+
+    + ram: bytes
+    + free: bytes free on the disk, the present swap file counted as free
+    """
+    if ram < 4 * GB:
+        wanted = ram
+    elif ram < 16 * GB:
+        wanted = 4 * GB
+    else:
+        wanted = isqrt(ram // GB) * GB
+    size = min(wanted, 2 * ram, free // 4)
+    return size // GB * GB if size >= GB else size // MB * MB
+
+
+def plan(now: Snapshot, declared: Settings) -> SwapPlan:
+    """The swap file that the settings ask of this host; areas that are not ours count too."""
+    path = declared.swap_path
+    disk = now.disks.under(path)
+    present = _present(now, declared)
+    ours = now.swap.area(path)
+    foreign = now.swap.total - (ours.size if ours else 0)
+    if declared.swap_size_gb == "auto":
+        # A size once chosen stays: the free disk that it came from changes every day.
+        wanted = present or automatic_size(now.memory.total, disk.free)
+    else:
+        wanted = int(declared.swap_size_gb * GB)
+    size = max(0, wanted - foreign)
+    if size <= TOLERANCE:
+        size = 0
+    if abs(size - present) <= TOLERANCE and present:
+        size = present
+    refusal, fix = _refusal(now, declared, size, present, disk.fstype, disk.free)
+    return SwapPlan(size, disk.fstype, refusal, fix)
+
+
+def _present(now: Snapshot, declared: Settings) -> int:
+    """Bytes of the file at swap_path; where none is declared, only swap is a matter of ours."""
+    file = now.paths.get(declared.swap_path)
+    is_swap = now.swap.area(declared.swap_path) or now.swap.formatted
+    return file.size if file and (is_swap or declared.swap_size_gb != 0) else 0
+
+
+def _refusal(
+    now: Snapshot, declared: Settings, size: int, present: int, fstype: str, free: int
+) -> tuple[str, str]:
+    ours = now.swap.area(declared.swap_path)
+    if size == present and (ours or not size):
+        return "", ""
+    if present and not ours and not now.swap.formatted:
+        return f"{declared.swap_path} is there and is no swap file", "set another swap_path"
+    if not now.swap.permitted:
+        return "this is an unprivileged container: swap belongs to its host", "set swap_size_gb=0"
+    if size and fstype in UNFIT:
+        return (
+            f"a swap file cannot live on {fstype} ({declared.swap_path})",
+            "set swap_path to a directory on ext4, xfs or btrfs, or swap_size_gb=0",
+        )
+    if ours and ours.used > now.memory.available:
+        return (
+            f"{gb(ours.used)} of used swap do not fit into {gb(now.memory.available)} of RAM",
+            "stop something first: docker stats",
+        )
+    # The old file goes before the new one is made; a tenth of the room stays for everything else.
+    if size > (free + present) * 0.9:
+        return (
+            f"no room: {gb(size)} wanted, {gb(free + present)} free under {declared.swap_path}",
+            "free some space, or lower swap_size_gb",
+        )
+    return "", ""
+
+
+@check("swap.size", "Active swap, partitions included, is as large as `swap_size_gb` asks.")
+def size(now: Snapshot, declared: Settings) -> Verdict:
+    wanted = plan(now, declared)
+    active = now.swap.area(declared.swap_path)
+    actual = gb(now.swap.total)
+    present = _present(now, declared)
+    if wanted.size == 0 and present == 0:
+        return ok(actual, evidence=_in_words(now))
+    if active and wanted.size == present:
+        return ok(actual, evidence=_in_words(now))
+    return fail(
+        f"{gb(wanted.size)} in {declared.swap_path}",
+        actual,
+        evidence=wanted.refusal or _in_words(now),
+        fix=wanted.fix or f"run the deploy again (it makes {declared.swap_path})",
+    )
+
+
+@check("swap.boot", "The swap file is in /etc/fstab, so that it is there after a reboot.")
+def boot(now: Snapshot, declared: Settings) -> Verdict:
+    wanted = plan(now, declared)
+    if wanted.refusal:
+        return skip(wanted.refusal)
+    listed = now.swap.in_fstab(declared.swap_path)
+    if listed == bool(wanted.size):
+        return ok("in /etc/fstab" if listed else "no swap file, no line in /etc/fstab")
+    return fail(
+        "in /etc/fstab" if wanted.size else "not in /etc/fstab",
+        "in /etc/fstab" if listed else "not in /etc/fstab",
+        fix="run the deploy again",
+    )
+
+
+@check("swap.mode", "Nobody but root can read the swap file.")
+def mode(now: Snapshot, declared: Settings) -> Verdict:
+    file = now.paths.get(declared.swap_path)
+    if file is None:
+        return skip("no swap file")
+    if (file.mode, file.owner) == (FILE_MODE, "root"):
+        return ok(FILE_MODE)
+    return fail(
+        f"{FILE_MODE} root", f"{file.mode} {file.owner}", fix=f"chmod 600 {declared.swap_path}"
+    )
+
+
+def sysctl_text(declared: Settings) -> str:
+    """The file that sets swappiness at boot."""
+    return f"vm.swappiness = {declared.swap_swappiness}\n"
+
+
+@check("swap.swappiness", "The kernel swaps as eagerly as `swap_swappiness` says, now and at boot.")
+def swappiness(now: Snapshot, declared: Settings) -> Verdict:
+    if declared.swap_size_gb == 0:
+        return skip("no swap is declared")
+    if now.swap.swappiness is None:
+        raise NotRead("/proc/sys/vm/swappiness could not be read")
+    wanted = str(declared.swap_swappiness)
+    if now.swap.swappiness != declared.swap_swappiness:
+        return fail(wanted, str(now.swap.swappiness), fix=f"sysctl -w vm.swappiness={wanted}")
+    if now.swap.sysctl != sysctl_text(declared):
+        return fail(f"{wanted} at boot too", f"not in {SYSCTL_FILE}", fix="run the deploy again")
+    return ok(wanted)
+
+
+def _in_words(now: Snapshot) -> str:
+    return ", ".join(f"{area.path} {gb(area.size)}" for area in now.swap.areas) or "no active swap"

@@ -1,0 +1,200 @@
+"""The NVIDIA Container Toolkit: there, whole, in force, and proven by a container."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+from gpuhost.checks.finding import Status, Verdict, fail, later, ok, skip
+from gpuhost.checks.host import docker
+from gpuhost.checks.registry import Check, check
+from gpuhost.domain.toolkit.proof import Circumstances, cause_of, image_for
+from gpuhost.plans.gpu import gpu_wanted
+from gpuhost.plans.toolkit_packages import PACKAGES, release, repository
+from gpuhost.settings import Settings
+from gpuhost.snapshot import Snapshot
+from gpuhost.snapshot.toolkit import INSTALLED, RUNTIME
+
+AGAIN = "run the deploy again"
+NO_DRIVER = "the driver does not work: the nvidia checks say why"
+
+
+def not_wanted(now: Snapshot, declared: Settings) -> str:
+    """Why this host needs no toolkit; empty if it does."""
+    if gpu_wanted(now, declared):
+        return ""
+    return 'gpu is "none"' if declared.gpu == "none" else "no NVIDIA card on the PCI bus"
+
+
+def circumstances(now: Snapshot, declared: Settings) -> Circumstances | None:
+    """What a proof made now would rest on; None if it cannot be made."""
+    toolkit, engine, driver = now.toolkit, now.docker.engine, working_driver(now)
+    if not driver or not engine or PACKAGES[0] not in toolkit.packages:
+        return None
+    image = image_for(declared.toolkit_test_image, toolkit.libc)
+    return Circumstances(driver, toolkit.packages[PACKAGES[0]], engine.version, image)
+
+
+def working_driver(now: Snapshot) -> str | None:
+    """The version of the driver; None if it does not work."""
+    return str(now.nvidia.driver) if now.nvidia.works else None
+
+
+def cards(now: Snapshot) -> int:
+    """How many cards a container must get: all that the host has."""
+    return len(now.nvidia.gpus or now.nvidia.answering)
+
+
+def _fails(other: Check, now: Snapshot, declared: Settings) -> bool:
+    return other.find(now, declared).status is Status.FAIL
+
+
+def _not_installed(now: Snapshot, declared: Settings) -> Verdict | None:
+    """Why there is nothing to judge yet; None if the packages are as declared."""
+    if reason := not_wanted(now, declared):
+        return skip(reason)
+    failing = _fails(packages, now, declared)
+    return later("the packages are not as declared") if failing else None
+
+
+@check(
+    "toolkit.repository",
+    "apt has the toolkit's repository of `toolkit_mirror`, with the declared key.",
+)
+def apt_repository(now: Snapshot, declared: Settings) -> Verdict:
+    reason = not_wanted(now, declared)
+    if reason:
+        return skip(reason)
+    repo = repository(declared, now.system.architecture)
+    clashes = [path for path in repo.clashes if now.paths.get(path)]
+    if clashes:
+        return fail("one list", f"{', '.join(clashes)} too", fix=AGAIN)
+    if now.toolkit.sources != repo.sources:
+        found = "otherwise" if now.toolkit.sources else "not there"
+        return fail(repo.uri, f"{repo.sources_path} is {found}", fix=AGAIN)
+    if now.toolkit.key is None:
+        return fail(f"the key {repo.fingerprint}", f"no {repo.key_path}", fix=AGAIN)
+    refusal = repo.refused_key(now.toolkit.key.encode())
+    if refusal:
+        return fail(f"the key {repo.fingerprint}", refusal, fix=f"rm {repo.key_path}; {AGAIN}")
+    return ok(repo.uri)
+
+
+@check("toolkit.packages", "The toolkit's four packages are installed, all at one version.")
+def packages(now: Snapshot, declared: Settings) -> Verdict:
+    reason = not_wanted(now, declared)
+    if reason:
+        return skip(reason)
+    wanted, found = declared.toolkit_version, now.toolkit.packages
+    expected = f"{wanted or 'one version'} of {', '.join(PACKAGES)}"
+    absent = [package for package in PACKAGES if package not in found]
+    if absent:
+        return fail(expected, f"not installed: {', '.join(absent)}", fix=AGAIN)
+    versions = set(found.values())
+    if len(versions) > 1:
+        mixed = ", ".join(f"{package} {found[package]}" for package in PACKAGES)
+        return fail(expected, f"mixed: {mixed}", fix=AGAIN)
+    version = versions.pop()
+    if wanted and release(version) != wanted:
+        return fail(expected, version, fix=AGAIN)
+    return ok(version)
+
+
+@check("toolkit.held", "No upgrade changes the toolkit's packages by itself (`nvidia_hold`).")
+def held(now: Snapshot, declared: Settings) -> Verdict:
+    if nothing := _not_installed(now, declared):
+        return nothing
+    kept = [package for package in PACKAGES if package in now.toolkit.held]
+    if not declared.nvidia_hold:
+        if kept:
+            return fail("not held", f"held: {', '.join(kept)}", fix=AGAIN)
+        return skip("nvidia_hold is False")
+    free = [package for package in PACKAGES if package not in kept]
+    if free:
+        return fail("held", f"not held: {', '.join(free)}", fix=AGAIN)
+    return ok("held")
+
+
+@check("toolkit.runtime", "The engine has the runtime `nvidia`, and its program is there.")
+def runtime(now: Snapshot, declared: Settings) -> Verdict:
+    if nothing := _not_installed(now, declared):
+        return nothing
+    if now.paths.get(RUNTIME) is None:
+        return fail(
+            RUNTIME,
+            "not there, although its package is installed",
+            fix=AGAIN,
+        )
+    if now.docker.engine is None:
+        return later("the engine does not answer")
+    if "nvidia" in now.docker.engine.runtimes:
+        return ok("registered")
+    for other in (docker.config, docker.live):
+        if _fails(other, now, declared):
+            return later(f"{other.id} says why the engine does not have it")
+    return fail("registered", "docker info does not show it", fix="systemctl restart docker")
+
+
+@check("toolkit.cdi", "The CDI specification is of the loaded driver, and is kept fresh.")
+def cdi(now: Snapshot, declared: Settings) -> Verdict:
+    if nothing := _not_installed(now, declared):
+        return nothing
+    toolkit, driver = now.toolkit, working_driver(now)
+    if driver is None:
+        return later(NO_DRIVER)
+    if toolkit.refresh and not (toolkit.refresh.enabled and toolkit.refresh.active):
+        return fail("refreshed with the driver", f"{toolkit.refresh.name} is off", fix=AGAIN)
+    path = toolkit.specification_path
+    found = toolkit.specifications.get(path)
+    if found is None:
+        return fail(f"driver {driver}", f"no {path}", fix=AGAIN)
+    if found.drivers and driver not in found.drivers:
+        stale = ", ".join(sorted(found.drivers))
+        return fail(f"driver {driver}", f"{path} is for {stale}", fix=AGAIN)
+    if found.mig_instances != toolkit.mig_instances:
+        return fail(
+            f"{toolkit.mig_instances} MIG instance(s)",
+            f"{path} has {found.mig_instances}",
+            evidence="nothing refreshes it when MIG instances change",
+            fix=AGAIN,
+        )
+    return ok(f"{path} for driver {driver}")
+
+
+@check("toolkit.proof", "A container has used every GPU, with today's driver, toolkit and engine.")
+def proof(now: Snapshot, declared: Settings) -> Verdict:
+    if nothing := _not_installed(now, declared):
+        return nothing
+    if not now.nvidia.works:
+        return later(NO_DRIVER)
+    today = circumstances(now, declared)
+    if today is None:
+        return later("the engine does not answer")
+    expected = f"{cards(now)} GPU(s) in a container"
+    made = now.toolkit.proof
+    if made is None:
+        return fail(expected, "not tried yet", fix=AGAIN)
+    changes = made.circumstances.differences(today)
+    installed = now.paths.get(INSTALLED)
+    if installed and installed.modified > made.time:
+        # The engine looks for the toolkit when it starts: it may not know of this one.
+        changes.append("the toolkit was installed anew")
+    if changes:
+        return fail(expected, f"not tried since: {'; '.join(changes)}", fix=AGAIN)
+    if made.failure:
+        known = cause_of(made.failure)
+        fix = known.fix.format(image=made.circumstances.image)
+        return fail(expected, known.cause or "it failed", evidence=made.failure, fix=fix)
+    if made.gpus != cards(now):
+        return fail(
+            expected,
+            f"{made.gpus} GPU(s) in a container",
+            fix="nvidia-smi -L, on the host and in a container; then run the deploy again",
+        )
+    return ok(f"{made.gpus} GPU(s) in {made.circumstances.image} on {_day(made.time)}")
+
+
+def _day(time: int) -> str:
+    try:
+        return datetime.fromtimestamp(time, timezone.utc).strftime("%Y-%m-%d")
+    except (OverflowError, OSError, ValueError):
+        return "an unknown day"

@@ -1,0 +1,134 @@
+"""What is there already: a deployment made by hand, its data, and a release at work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from pathlib import PurePosixPath
+
+from gpuhost.appfile.places import OF_THE_HOST
+from gpuhost.checks.finding import Verdict, fail, ok, warn
+from gpuhost.checks.preflight.registry import Proposal, app_check
+from gpuhost.snapshot.apps import Attempt
+from gpuhost.snapshot.docker import Container
+from gpuhost.snapshot.transport import APPS
+
+
+@app_check("app.project", "The app's Compose project is its own, or may be taken over (`adopt`).")
+def project(proposal: Proposal) -> Verdict:
+    name = proposal.app.project
+    others = [
+        container
+        for container in proposal.now.docker.containers
+        if container.project == name and container.directory != proposal.directory
+    ]
+    if not others:
+        return ok(name)
+    owners = {_app_of(container) for container in others} - {""}
+    if owners:
+        return fail(
+            f"project {name} for {proposal.app.name} alone",
+            f"it is that of the app {', '.join(sorted(owners))}",
+            fix="give this app another x-gpuhost.project",
+        )
+    takes_over = f"{_in_words(others)}, which gpuhost did not release"
+    mounts = sorted({mount for one in others for mount in one.mounts.split(",") if mount})
+    evidence = f"their data: {', '.join(mounts)}" if mounts else ""
+    if proposal.declared.adopt:
+        return ok(f"takes over {takes_over}", expected=f"project {name}", evidence=evidence)
+    return fail(
+        f"project {name} unused, or adopt=True",
+        f"it would replace {takes_over}",
+        evidence=evidence,
+        fix="set adopt=True to take them over. Data stays where it is: name it by absolute paths, "
+        f"or move it under {proposal.directory}, where ./ of the app's file is",
+    )
+
+
+def _app_of(container: Container) -> str:
+    """The app of gpuhost's whose release made a container; "" if none did."""
+    path = PurePosixPath(container.directory)
+    is_ours = path.name == "shared" and str(path.parent.parent) == APPS
+    return path.parent.name if is_ours else ""
+
+
+def _in_words(containers: list[Container]) -> str:
+    directories = sorted({one.directory for one in containers if one.directory})
+    where = f" of {', '.join(directories)}" if directories else ""
+    return f"{', '.join(f'{one.name} ({one.state})' for one in containers)}{where}"
+
+
+@app_check("app.binds", "No deployment made by hand writes where the app writes.")
+def binds(proposal: Proposal) -> Verdict:
+    written = sorted(set(_written(proposal)))
+    clashes = [
+        f"{container.name} uses {mount}"
+        for container in proposal.foreign
+        if not _app_of(container)
+        for mount in container.mounts.split(",")
+        if any(_overlap(mount, path) for path in written)
+    ]
+    if not clashes:
+        return ok(", ".join(written))
+    judge = warn if proposal.declared.adopt else fail
+    return judge(
+        "paths that nothing else writes to",
+        "; ".join(clashes),
+        fix="stop that container: two at one database damage it"
+        + ("" if proposal.declared.adopt else "; or set adopt=True if they are meant to share it"),
+    )
+
+
+def _written(proposal: Proposal) -> Iterator[str]:
+    yield proposal.directory
+    yield from (path for path in proposal.app.block.directories if path.startswith("/"))
+    for service in proposal.services.values():
+        for volume in service.volumes:
+            if isinstance(volume, str):
+                source, _, rest = volume.partition(":")
+                read_only = "ro" in rest.partition(":")[2].split(",")
+            else:
+                source, read_only = str(volume.get("source") or ""), bool(volume.get("read_only"))
+            of_the_host = any(_inside(source, path) for path in OF_THE_HOST)
+            if source.startswith("/") and not read_only and not of_the_host:
+                yield source
+
+
+def _overlap(one: str, other: str) -> bool:
+    return one.startswith("/") and (_inside(one, other) or _inside(other, one))
+
+
+def _inside(path: str, directory: str) -> bool:
+    return PurePosixPath(path).is_relative_to(PurePosixPath(directory))
+
+
+@app_check("app.busy", "No release of the app is under way.")
+def busy(proposal: Proposal) -> Verdict:
+    attempt = proposal.state.under_way if proposal.state else None
+    if attempt is None:
+        return ok("none under way")
+    return fail(
+        "none under way",
+        _attempt(attempt),
+        fix=f"gpuhost logs INVENTORY --app {proposal.app.name} --follow; begin when it has ended",
+    )
+
+
+@app_check("app.unfinished", "No release of the app was cut off.")
+def unfinished(proposal: Proposal) -> Verdict:
+    attempt = proposal.state.cut_off if proposal.state else None
+    if attempt is None:
+        return ok("none was cut off")
+    return warn(
+        "none was cut off",
+        f"cut off: {_attempt(attempt)}",
+        fix="nothing to do: the next release finishes or undoes it first",
+    )
+
+
+def _attempt(attempt: Attempt) -> str:
+    by = f" by {attempt.by}" if attempt.by else ""
+    if attempt.started is None:
+        return f"{attempt.kind} {attempt.id}{by}"
+    since = datetime.fromtimestamp(attempt.started, timezone.utc)
+    return f"{attempt.kind} {attempt.id}{by}, since {since:%Y-%m-%d %H:%M:%S} UTC"

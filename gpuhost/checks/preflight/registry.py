@@ -1,0 +1,98 @@
+"""Every check of an app before its release, by id; the sister of gpuhost/checks/registry.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
+
+from gpuhost.appfile.app import App
+from gpuhost.appfile.compose_file import ComposeService
+from gpuhost.checks.finding import Finding, Verdict
+from gpuhost.checks.registry import found
+from gpuhost.release.variant import Choice, Refusal
+from gpuhost.settings import Settings
+from gpuhost.snapshot import Snapshot
+from gpuhost.snapshot.apps import AppState
+from gpuhost.snapshot.docker import Container
+from gpuhost.snapshot.transport import APPS
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """An app that is to be released on a host as it is now.
+
+    + choice: the variant for this host, or why there is none
+    + secrets: what is wrong with the secrets, a line each
+    """
+
+    now: Snapshot
+    app: App
+    choice: Choice | Refusal
+    declared: Settings
+    secrets: tuple[str, ...] = ()
+
+    @property
+    def state(self) -> AppState | None:
+        """The app as the host has it. Raises NotRead."""
+        return self.now.apps.get(self.app.name)
+
+    @property
+    def directory(self) -> str:
+        """Compose's project directory, the same for every release."""
+        return f"{APPS}/{self.app.name}/shared"
+
+    @cached_property
+    def services(self) -> Mapping[str, ComposeService]:
+        """The services that would be started; without a variant, those without a profile."""
+        chosen = self.choice if isinstance(self.choice, Choice) else None
+        profiles = set(chosen.profiles if chosen else ())
+        left_out = set(chosen.leave_out if chosen else ())
+        if self.app.block.migrate:
+            left_out.add(self.app.block.migrate.service)
+        return {
+            name: service
+            for name, service in self.app.compose.services.items()
+            if name not in left_out and (not service.profiles or profiles & set(service.profiles))
+        }
+
+    @property
+    def foreign(self) -> list[Container]:
+        """Containers of other Compose projects, or of none. Raises NotRead."""
+        return [one for one in self.now.docker.containers if one.project != self.app.project]
+
+
+Judge = Callable[[Proposal], Verdict]
+
+
+@dataclass(frozen=True)
+class AppCheck:
+    """meaning: what is so when the check is ok, in one sentence, for the reference page."""
+
+    id: str
+    meaning: str
+    judge: Judge
+
+    def find(self, proposal: Proposal) -> Finding:
+        """Judge it. What could not be read becomes `unknown`, with the reason."""
+        return found(self.id, partial(self.judge, proposal))
+
+
+_checks: dict[str, AppCheck] = {}
+
+
+def app_check(id: str, meaning: str) -> Callable[[Judge], AppCheck]:
+    """Register a function of a Proposal under an id, `app.aspect`."""
+
+    def register(judge: Judge) -> AppCheck:
+        if id in _checks:
+            raise ValueError(f"two checks named {id}")
+        _checks[id] = AppCheck(id, meaning, judge)
+        return _checks[id]
+
+    return register
+
+
+def registered() -> list[AppCheck]:
+    """Every check that has been imported, by id."""
+    return [_checks[id] for id in sorted(_checks)]

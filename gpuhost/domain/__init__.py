@@ -1,0 +1,1 @@
+"""Facts of the world: formats, versions, vendors. No host and no Settings."""

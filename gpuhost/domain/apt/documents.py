@@ -1,0 +1,57 @@
+"""The files under /etc/apt as the blocks that apt sees in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from gpuhost.domain.apt import deb822, one_line
+from gpuhost.domain.apt.archive import LIST, Distribution, OwnArchives
+from gpuhost.domain.apt.entry import Block, Entry, SourceFile
+
+
+def in_order(files: Iterable[SourceFile]) -> list[SourceFile]:
+    """Sorted by which definition stays when two say the same: *.sources, sources.list, the rest."""
+    return sorted(
+        files, key=lambda file: (not file.path.endswith(".sources"), file.path != LIST, file.path)
+    )
+
+
+def is_mirror_list(file: SourceFile) -> bool:
+    return not file.path.endswith((".sources", ".list")) or not file.path.startswith(LIST)
+
+
+def blocks(file: SourceFile) -> Sequence[Block]:
+    """The file in pieces; their texts joined with newlines are the file again."""
+    if is_mirror_list(file):
+        return []
+    if file.path.endswith(".sources"):
+        return deb822.stanzas(file.content)
+    return one_line.lines(file.content)
+
+
+def entries(files: Iterable[SourceFile]) -> list[tuple[str, Entry]]:
+    """Every active definition, with the path of its file, in the order of `in_order`."""
+    return [
+        (file.path, block.entry)
+        for file in in_order(files)
+        for block in blocks(file)
+        if block.entry is not None
+    ]
+
+
+def listed_mirrors(content: str) -> tuple[str, ...]:
+    """The URIs in a file that `mirror+file:` names; what follows a URI is about it."""
+    lines = (line.split() for line in content.split("\n"))
+    return tuple(words[0] for words in lines if words and not words[0].startswith("#"))
+
+
+def own_archives(
+    files: Iterable[SourceFile], distribution: Distribution, known: Iterable[str] = ()
+) -> OwnArchives:
+    """Which of the definitions in these files are the distribution's.
+
+    + known: URIs that are its archives whatever they look like: those of the mirror.
+    """
+    files = list(files)
+    lists = {file.path: listed_mirrors(file.content) for file in files if is_mirror_list(file)}
+    return OwnArchives(entries(files), lists, distribution, known)

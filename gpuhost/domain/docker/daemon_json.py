@@ -1,0 +1,138 @@
+"""daemon.json has one owner: our keys are merged in, everybody else's are kept.
+
+Keys are written as paths, "log-opts.max-size": what gpuhost wrote is on record by path, so that a
+setting that is taken back takes its key back, and a key that a person wrote is never lost.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from gpuhost.domain.redact import without_logins
+from gpuhost.settings import Settings
+
+Values = dict[str, Any]
+NVIDIA_RUNTIME = {"args": [], "path": "nvidia-container-runtime"}
+
+
+@dataclass(frozen=True)
+class Merge:
+    """What daemon.json becomes.
+
+    + values: the whole object
+    + owned: paths of the keys that gpuhost wrote
+    + conflicts: keys that a person set otherwise, left as they are: "log-driver is 'local'"
+    """
+
+    values: Values
+    owned: tuple[str, ...]
+    conflicts: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        return json.dumps(self.values, indent=4, ensure_ascii=False) + "\n"
+
+
+def ours(declared: Settings, *, gpu: bool, swarm: bool) -> dict[str, Any]:
+    """The keys that the settings ask for, by path.
+
+    + gpu: register the nvidia runtime
+    + swarm: live-restore must stay away (docs.docker.com/engine/daemon/live-restore)
+    """
+    keys: dict[str, Any] = {
+        "log-driver": "json-file",
+        "log-opts.max-size": declared.docker_log_max_size,
+        "log-opts.max-file": str(declared.docker_log_max_file),
+    }
+    if declared.docker_live_restore and not swarm:
+        keys["live-restore"] = True
+    if declared.docker_registry_mirrors:
+        keys["registry-mirrors"] = list(declared.docker_registry_mirrors)
+    if declared.docker_address_pools:
+        keys["default-address-pools"] = [
+            {"base": base, "size": int(size or base.rpartition("/")[2])}
+            for base, _, size in (pool.partition("#") for pool in declared.docker_address_pools)
+        ]
+    if declared.docker_data_root:
+        keys["data-root"] = declared.docker_data_root
+    for feature, on in declared.docker_features.items():
+        keys[f"features.{feature}"] = on
+    if gpu:
+        keys["runtimes.nvidia"] = NVIDIA_RUNTIME
+    return keys
+
+
+def merge(present: Values, wanted: dict[str, Any], owned: Iterable[str], *, adopt: bool) -> Merge:
+    """Our keys into what is there.
+
+    + present: daemon.json as it is
+    + wanted: from `ours`
+    + owned: paths that gpuhost wrote last time
+    + adopt: replace what a person set otherwise, too
+    """
+    values = copy.deepcopy(present)
+    before = frozenset(owned)
+    for path in before - wanted.keys():
+        _drop(values, path)
+    conflicts: list[str] = []
+    written = []
+    for path, value in wanted.items():
+        # Options of a logging driver that a person chose are not ours to know.
+        if path.startswith("log-opts.") and any(c.startswith("log-driver") for c in conflicts):
+            continue
+        found, actual = _look_up(values, path)
+        if found and actual != value and path not in before and not adopt:
+            words = json.dumps(actual, ensure_ascii=False)
+            conflicts.append(f"{path} is {without_logins(words)}")
+            continue
+        _place(values, path, value)
+        written.append(path)
+    return Merge(values, tuple(sorted(written)), tuple(conflicts))
+
+
+def differences(present: Values, wanted: dict[str, Any]) -> list[str]:
+    """The paths that are missing or other than wanted."""
+    return [path for path, value in wanted.items() if _look_up(present, path) != (True, value)]
+
+
+def _steps(path: str) -> Iterator[str]:
+    # Only the first dot divides: a feature's name may have dots of its own.
+    head, dot, rest = path.partition(".")
+    yield head
+    if dot:
+        yield rest
+
+
+def _look_up(values: Values, path: str) -> tuple[bool, Any]:
+    here: Any = values
+    for step in _steps(path):
+        if not isinstance(here, dict) or step not in here:
+            return False, None
+        here = here[step]
+    return True, here
+
+
+def _place(values: Values, path: str, value: Any) -> None:
+    *parents, last = _steps(path)
+    here = values
+    for step in parents:
+        if not isinstance(here.get(step), dict):
+            here[step] = {}
+        here = here[step]
+    here[last] = copy.deepcopy(value)
+
+
+def _drop(values: Values, path: str) -> None:
+    head, *rest = _steps(path)
+    if not rest:
+        values.pop(head, None)
+        return
+    inner = values.get(head)
+    if isinstance(inner, dict):
+        inner.pop(rest[0], None)
+        if not inner:
+            del values[head]

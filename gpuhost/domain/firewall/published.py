@@ -1,0 +1,98 @@
+"""The rules that published container ports obey, in the chain that Docker leaves to its users.
+
+A published port is rewritten to the container's address before any filter sees it, and forwarded:
+ufw never hears of it. What it was originally sent to is still known to the connection tracking.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from gpuhost.domain.firewall.rule import Family, FirewallRule
+from gpuhost.domain.firewall.tables import Tables, options
+
+DOCKER_USER = "DOCKER-USER"
+PUBLISHED = "GPUHOST-PUBLISHED"
+ALLOWED = "GPUHOST-ALLOWED"
+RULES: dict[Family, str] = {
+    4: "/etc/gpuhost/firewall/published.v4",
+    6: "/etc/gpuhost/firewall/published.v6",
+}
+
+# The bridges that Docker makes: docker0, docker_gwbridge, br-<12 hexadecimal digits>.
+CONTAINERS = ("docker+", "br-+")
+DOCKERS_OWN = re.compile(r"docker.*|br-[0-9a-f]{12}")
+
+
+def foreign_bridges(interfaces: Iterable[str]) -> list[str]:
+    """Interfaces that look like Docker's bridges and are somebody else's, such as br-lan."""
+    alike = (name for name in interfaces if name.startswith("br-"))
+    return sorted(name for name in alike if not DOCKERS_OWN.fullmatch(name))
+
+
+def render(rules: Iterable[FirewallRule], foreign: Iterable[str], family: Family) -> str:
+    """The file for `iptables-restore --noflush`, one version of IP.
+
+    + rules: what may come in
+    + foreign: interfaces that are no containers' although they are called so
+    """
+    lines = ["*filter", f":{PUBLISHED} - [0:0]", f":{ALLOWED} - [0:0]"]
+    outside = list(foreign)
+    lines += [f"-A {PUBLISHED} {rule}" for rule in _published(outside)]
+    lines += [f"-A {ALLOWED} {rule}" for rule in _allowed(rules, outside, family)]
+    return "\n".join([*lines, "COMMIT", ""])
+
+
+def _published(foreign: list[str]) -> Iterator[str]:
+    """Answers pass, and what comes from containers; the rest is asked for its port."""
+    yield "-m conntrack --ctstate RELATED,ESTABLISHED -j RETURN"
+    for bridge in foreign:
+        yield f"-i {bridge} -g {ALLOWED}"
+    for bridge in CONTAINERS:
+        yield f"-i {bridge} -j RETURN"
+    yield f"-g {ALLOWED}"
+
+
+def _allowed(rules: Iterable[FirewallRule], foreign: list[str], family: Family) -> Iterator[str]:
+    """What is neither allowed nor on its way to a container is somebody else's, and passes.
+
+    The second half closes containers to neighbours who route to their addresses directly.
+    """
+    for rule in rules:
+        if family in rule.families:
+            yield from _returns(rule)
+    yield "-m conntrack --ctstate DNAT -j DROP"
+    for bridge in foreign:
+        yield f"-o {bridge} -j RETURN"
+    for bridge in CONTAINERS:
+        yield f"-o {bridge} -j DROP"
+
+
+def _returns(rule: FirewallRule) -> Iterator[str]:
+    source = f"-s {rule.source} " if rule.source and rule.source.prefixlen else ""
+    if rule.first is None:
+        yield f"{source}-j RETURN"
+        return
+    for protocol in rule.protocols:
+        yield f"{source}-p {protocol} -m conntrack --ctorigdstport {rule.ports} -j RETURN"
+
+
+def fault(expected: str, kernel: Tables) -> str:
+    """What keeps the kernel from doing what a rendered file says; nothing: it does.
+
+    + expected: the file's text, as `render` made it
+    """
+    if not kernel.chain("FORWARD").jumps_to(DOCKER_USER):
+        return f"FORWARD does not lead to {DOCKER_USER}"
+    if not kernel.chain(DOCKER_USER).jumps_to(PUBLISHED):
+        return f"{DOCKER_USER} does not lead to {PUBLISHED}"
+    wanted = Tables.parse(expected)
+    for name in (PUBLISHED, ALLOWED):
+        if not _same(wanted.chain(name).rules, kernel.chain(name).rules):
+            return f"the kernel's chain {name} differs"
+    return ""
+
+
+def _same(wanted: tuple[str, ...], actual: tuple[str, ...]) -> bool:
+    return [options(rule) for rule in wanted] == [options(rule) for rule in actual]

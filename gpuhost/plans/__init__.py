@@ -1,0 +1,1 @@
+"""What a host should be: pure decisions of a Snapshot and Settings, for checks and operations."""

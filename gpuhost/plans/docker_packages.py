@@ -1,0 +1,76 @@
+"""Where the engine comes from: repositories, package names, versions."""
+
+from __future__ import annotations
+
+import re
+
+from gpuhost.domain.apt.mirrors import HOSTS
+from gpuhost.domain.apt.repository import Repository
+from gpuhost.settings import Settings
+from gpuhost.snapshot.system import System
+
+OFFICIAL = "https://download.docker.com"
+# docs.docker.com/engine/install: what to install, and what to remove first.
+DOCKER_CE = (
+    "docker-ce",
+    "docker-ce-cli",
+    "containerd.io",
+    "docker-buildx-plugin",
+    "docker-compose-plugin",
+)
+# Lists that older instructions wrote: two of them for one repository stop apt.
+OLDER_LISTS = (
+    "/etc/apt/sources.list.d/docker.list",
+    "/etc/apt/sources.list.d/docker-ce.list",
+)
+# Debian calls the plugin docker-compose since 13; before, that name was the old Python program.
+DISTRO = {
+    "debian": ("docker.io", "docker-cli", "docker-compose", "docker-buildx"),
+    "debian 12": ("docker.io",),
+    "ubuntu": ("docker.io", "docker-compose-v2", "docker-buildx"),
+}
+# `!override` in a Compose file: docs.docker.com/reference/compose-file/merge, since 2.24.4.
+MIN_COMPOSE = (2, 24, 4)
+
+
+# Of the repository's files.
+NAME = "docker"
+
+
+def repository(declared: Settings, system: System) -> Repository:
+    """Docker's repository for this release, from the mirror of the settings.
+
+    China mirrors carry it under /docker-ce (LinuxMirrors, 2026-05); a URL stands for that folder.
+    """
+    base = OFFICIAL
+    if declared.docker_mirror in HOSTS:
+        base = f"https://{HOSTS[declared.docker_mirror]}/docker-ce"
+    elif declared.docker_mirror != "docker":
+        base = declared.docker_mirror
+    uri = f"{base}/linux/{system.distribution}"
+    return Repository(
+        name=NAME,
+        uri=uri,
+        suite=system.codename,
+        component="stable",
+        architecture=system.architecture,
+        key_url=f"{uri}/gpg",
+        fingerprint=declared.docker_key_fingerprint,
+        clashes=OLDER_LISTS,
+    )
+
+
+def wanted(declared: Settings, system: System) -> tuple[str, ...]:
+    """The packages of the declared source; none where the engine is only to be present."""
+    if declared.docker_source == "present":
+        return ()
+    if declared.docker_source == "docker-ce":
+        return DOCKER_CE
+    release = f"{system.distribution} {system.version}"
+    return DISTRO.get(release) or DISTRO.get(system.distribution, ("docker.io",))
+
+
+def version(text: str) -> tuple[int, ...]:
+    """ "v2.26.1-4" -> (2, 26, 1), to be compared as numbers: 2.40 comes before 5.0."""
+    match = re.search(r"\d+(?:\.\d+)*", text)
+    return tuple(int(part) for part in match.group().split(".")) if match else ()

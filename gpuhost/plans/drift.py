@@ -1,0 +1,107 @@
+"""What a control host has for the nightly drift check: an account, its key, a service, a timer."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from posixpath import dirname
+
+from gpuhost.domain.rendering import render
+from gpuhost.plans.firewall_files import HostFile
+from gpuhost.settings import Settings
+from gpuhost.snapshot.paths import PathState
+from gpuhost.snapshot.transport import Request
+
+ACCOUNT = "gpuhost-drift"
+HOME = "/var/lib/gpuhost-drift"
+KEY = f"{HOME}/.ssh/id_ed25519"
+TIMER = "gpuhost-drift.timer"
+SERVICE = "gpuhost-drift.service"
+FAILED = "gpuhost-drift-failed.service"
+# Run when the check itself fails; what it finds is no failure of its own.
+TELL_FAILURE = "/usr/local/lib/gpuhost/drift-failed"
+SECRETS = "/etc/gpuhost/drift.env"
+SSH_KEYGEN = "/usr/bin/ssh-keygen"
+UNITS = tuple(f"/etc/systemd/system/{unit}" for unit in (SERVICE, TIMER, FAILED))
+PATHS = (*UNITS, TELL_FAILURE)
+
+
+def host_files(declared: Settings) -> tuple[HostFile, ...]:
+    """Every file of ours but the secrets, for settings with a `drift_directory`."""
+    values = {
+        "directory": declared.drift_directory,
+        "inventory": declared.drift_inventory,
+        "at": declared.drift_at,
+        "html": declared.drift_html,
+        "metrics": declared.drift_metrics,
+        "writable": [path for path in report_directories(declared) if not _is_at_home(path)],
+        "path": ":".join(map(dirname, commands(declared))),
+        "account": ACCOUNT,
+        "home": HOME,
+        "service": SERVICE,
+        "failed": FAILED,
+        "tell_failure": TELL_FAILURE,
+        "secrets": SECRETS,
+    }
+    units = (HostFile(path, render(f"systemd/{path.rpartition('/')[2]}.j2", **values))
+             for path in UNITS)  # fmt: skip
+    return (*units, HostFile(TELL_FAILURE, _failed(), "0755"))
+
+
+@cache
+def _failed() -> str:
+    return files("gpuhost.plans").joinpath("drift_failed.sh").read_text(encoding="utf-8")
+
+
+def secrets_text(url: str) -> str:
+    """The service's environment; single quotes, because systemd expands nothing in them."""
+    return f"GPUHOST_NOTIFY='{url}'\n"
+
+
+def commands(declared: Settings) -> tuple[str, ...]:
+    """Where `gpuhost` is looked for on the control host, in this order."""
+    own = f"{declared.drift_directory}/.venv/bin/gpuhost"
+    return (own, "/usr/local/bin/gpuhost", "/usr/bin/gpuhost")
+
+
+def inventory(declared: Settings) -> str:
+    return f"{declared.drift_directory}/{declared.drift_inventory}"
+
+
+def report_directories(declared: Settings) -> tuple[str, ...]:
+    """Directories that the check writes in, besides its home."""
+    named = (path for path in (declared.drift_html, declared.drift_metrics) if path)
+    return tuple(sorted({dirname(path) for path in named} - {HOME}))
+
+
+def _is_at_home(path: str) -> bool:
+    return f"{path}/".startswith(f"{HOME}/")
+
+
+def way_to(path: str) -> tuple[str, ...]:
+    """The directories above a path, from the top."""
+    parts = path.strip("/").split("/")[:-1]
+    return tuple(f"/{'/'.join(parts[: count + 1])}" for count in range(len(parts)))
+
+
+def may(state: PathState, letter: str) -> bool:
+    """Whether the account may read (r), write (w) or enter and run (x) what this is.
+
+    It is in no group but its own.
+    """
+    bit = {"r": 4, "w": 2, "x": 1}[letter]
+    user, group, others = (int(digit) for digit in state.mode[-3:])
+    if state.owner == ACCOUNT:
+        return bool(user & bit)
+    return bool((group if state.group == ACCOUNT else others) & bit)
+
+
+def request(declared: Settings) -> Request:
+    """What a reading has to look at: for a host that is no control host, what was left behind."""
+    managed, plain = frozenset({*PATHS, SECRETS}), {HOME, KEY}
+    if declared.drift_directory:
+        looked_for = (*commands(declared), inventory(declared))
+        plain |= {dirname(KEY), SSH_KEYGEN, declared.drift_directory, *looked_for}
+        plain |= {*report_directories(declared)}
+        plain |= {step for path in looked_for for step in way_to(path)}
+    return Request(managed=managed, plain=frozenset(plain))

@@ -1,0 +1,289 @@
+"""What it takes to have the declared driver on a host, or why it cannot be had there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from gpuhost.domain.apt import repository as apt
+from gpuhost.domain.apt.documents import entries, own_archives
+from gpuhost.domain.apt.entry import Entry, SourceFile
+from gpuhost.domain.apt.mirrors import ARCHIVES
+from gpuhost.domain.nvidia.architectures import Modules
+from gpuhost.domain.nvidia.cards import module_conflict
+from gpuhost.domain.nvidia.cuda import Decision, Rule, decide
+from gpuhost.domain.nvidia.driver_packages import (
+    DriverPackages,
+    Kernel,
+    NoDriverPackagesError,
+    distribution_packages,
+    kernel_flavour,
+    nvidia_packages,
+)
+from gpuhost.domain.nvidia.driver_state import DriverState
+from gpuhost.domain.nvidia.repository import (
+    ARCHITECTURES,
+    BASE,
+    KEYS,
+    System,
+    UnknownRepositoryError,
+    repository,
+)
+from gpuhost.domain.nvidia.version import CudaVersion
+from gpuhost.settings import Settings
+from gpuhost.snapshot import NotRead, Snapshot
+
+ARCHIVE_SOURCES = "/etc/apt/sources.list.d/gpuhost-nvidia-components.sources"
+# What older instructions and NVIDIA's cuda-keyring package leave behind: other files that name the
+# same repository with another key stop apt.
+OTHER_LISTS = (
+    *(
+        f"/etc/apt/sources.list.d/cuda-{name}-{machine}.{ending}"
+        for name in KEYS
+        for machine in ARCHITECTURES.values()
+        for ending in ("list", "sources")
+    ),
+    "/etc/apt/sources.list.d/cuda.list",
+)
+
+
+@dataclass(frozen=True)
+class InstallPlan:
+    """A driver to install.
+
+    + why: what is wrong with what is there
+    + packages: None where nothing can be installed; `refusal` says why
+    + repository: NVIDIA's, where the driver comes from there
+    + archive: the file that switches on what the driver needs of the distribution's own archive
+    + replaces: another driver is in use, which containers may be using
+    """
+
+    why: str
+    packages: DriverPackages | None = None
+    repository: apt.Repository | None = None
+    archive: SourceFile | None = None
+    replaces: bool = False
+    refusal: str = ""
+
+
+def install_plan(now: Snapshot, declared: Settings) -> InstallPlan | None:
+    """What has to be installed; None: nothing, because nothing is wrong or it is not asked for.
+
+    A driver that works stays unless it cannot run the declared CUDA or is not of the declared
+    branch; one that is installed and not loaded stays too.
+    """
+    if declared.nvidia_driver != "install" or declared.gpu == "none" or not now.nvidia.present:
+        return None
+    why, replaces = _why(now, declared)
+    if not why:
+        return None
+    try:
+        plan = replace(_packages(now, declared), why=why, replaces=replaces)
+    except (NoDriverPackagesError, UnknownRepositoryError) as error:
+        return InstallPlan(why, refusal=str(error))
+    return None if _is_on_disk(now, plan) else plan
+
+
+def _is_on_disk(now: Snapshot, plan: InstallPlan) -> bool:
+    """All of it is there: what is still wrong takes a reboot, not an installation."""
+    driver, packages = now.nvidia.on_disk, plan.packages
+    return bool(
+        packages
+        and driver
+        and driver.branch == packages.branch
+        and now.nvidia.packages.keys() >= set(packages.packages)
+    )
+
+
+def _why(now: Snapshot, declared: Settings) -> tuple[str, bool]:
+    if not now.nvidia.installed:
+        return "there is no driver", False
+    missing = [name for name in now.nvidia.record.packages if name not in now.nvidia.packages]
+    if missing and not now.nvidia.works:
+        return f"an installation was interrupted before {', '.join(missing)}", False
+    wrong = wrong_branch(now, declared) or wrong_modules(now) or too_old(now, declared)
+    return (wrong, True) if wrong else ("", False)
+
+
+def wrong_branch(now: Snapshot, declared: Settings) -> str:
+    """Why the driver is not of the branch that was declared to be installed; empty if it is."""
+    driver, branch = now.nvidia.driver, declared.nvidia_branch
+    if declared.nvidia_driver != "install" or branch is None or driver is None:
+        return ""
+    return "" if str(driver.branch) == branch else f"driver {driver} is not of branch {branch}"
+
+
+def wrong_modules(now: Snapshot) -> str:
+    """Why the loaded kernel modules do not drive these cards; empty if they do."""
+    loaded = now.nvidia.module
+    if loaded is None or now.nvidia.works:
+        return ""
+    refused = Modules.PROPRIETARY if loaded.is_open else Modules.OPEN
+    kind = "open" if loaded.is_open else "proprietary"
+    misfit = next((card for card in now.nvidia.cards if card.modules is refused), None)
+    return f"the {kind} kernel modules do not drive the {misfit}" if misfit else ""
+
+
+def reboot_reason(now: Snapshot) -> str:
+    """Why a reboot would bring the installed driver into use; empty if it would not, or if the
+    driver is in use already."""
+    state, kernels = now.nvidia.diagnosis.state, now.kernels
+    if kernels.next and kernels.next not in kernels.nvidia:
+        return ""
+    if now.nvidia.installed and not now.nvidia.works and now.nvidia.nouveau:
+        return "nouveau holds the card"
+    if state is DriverState.LIBRARY_MISMATCH:
+        return "another version of its kernel module is loaded"
+    if state is DriverState.MODULE_NOT_LOADED:
+        return "its kernel module is not loaded"
+    if state is DriverState.NO_DEVICES:
+        return wrong_modules(now)
+    return ""
+
+
+def too_old(now: Snapshot, declared: Settings) -> str:
+    """Why the driver cannot run the declared CUDA although another would; empty if it can."""
+    decision = cuda_decision(now, declared)
+    if decision is None or now.nvidia.driver is None or decision.branch is None:
+        return ""
+    return decision.reason if decision.rule in (Rule.UPGRADE, Rule.DRIVER_UNFIT) else ""
+
+
+def cuda_decision(now: Snapshot, declared: Settings) -> Decision | None:
+    """Whether the declared CUDA runs here; None where none is declared or no card is known."""
+    if declared.cuda is None or not now.nvidia.cards:
+        return None
+    return decide(now.nvidia.driver, now.nvidia.cards, CudaVersion.parse(declared.cuda))
+
+
+def _packages(now: Snapshot, declared: Settings) -> InstallPlan:
+    unknown = now.nvidia.unknown_cards
+    if unknown:
+        raise NoDriverPackagesError(
+            f"{', '.join(unknown)} is not a card that gpuhost knows: install its driver by hand"
+        )
+    if now.nvidia.installed and now.nvidia.on_disk is None:
+        raise NoDriverPackagesError(
+            "the driver that is there does not come from packages: run nvidia-uninstall first"
+        )
+    system = system_of(now)
+    choose = nvidia_packages if declared.nvidia_source == "nvidia" else distribution_packages
+    try:
+        packages = choose(
+            system,
+            now.nvidia.cards,
+            _kernel(now),
+            branch=int(declared.nvidia_branch) if declared.nvidia_branch else None,
+            cuda=CudaVersion.parse(declared.cuda) if declared.cuda else None,
+            secure_boot=_secure_boot(now),
+        )
+    except NoDriverPackagesError as error:
+        if module_conflict(now.nvidia.cards):
+            raise
+        other = "nvidia" if declared.nvidia_source == "distro" else "distro"
+        raise NoDriverPackagesError(f'{error}; try nvidia_source="{other}"') from error
+    packages = replace(packages, headers=_available(now, packages.headers))
+    ours = nvidia_repository(now, declared) if declared.nvidia_source == "nvidia" else None
+    return InstallPlan("", packages, ours, components_file(now, packages.components))
+
+
+def system_of(now: Snapshot) -> System:
+    """The host as NVIDIA's repositories and packages name systems."""
+    return System(now.system.distribution, now.system.version, now.system.architecture)
+
+
+def _kernel(now: Snapshot) -> Kernel:
+    return Kernel(now.system.kernel, kernel_flavour(now.nvidia.packages))
+
+
+def _secure_boot(now: Snapshot) -> bool:
+    try:
+        return now.secure_boot.on
+    except NotRead:
+        return False
+
+
+def _available(now: Snapshot, headers: tuple[str, ...]) -> tuple[str, ...]:
+    """Headers of kernels that are packages: of one built by hand apt knows nothing."""
+    return tuple(
+        name
+        for name in headers
+        if {
+            name.replace("headers", "image", 1),
+            name.replace("headers", "image-unsigned", 1),
+        }
+        & now.nvidia.packages.keys()
+    )
+
+
+# Of the repository's files.
+NAME = "nvidia"
+
+
+def nvidia_repository(now: Snapshot, declared: Settings) -> apt.Repository:
+    """NVIDIA's repository for this release, as apt is to have it.
+
+    Raises UnknownRepositoryError.
+    """
+    system = system_of(now)
+    theirs = repository(system, declared.nvidia_mirror or BASE)
+    return apt.Repository(
+        name=NAME,
+        uri=theirs.url,
+        suite="/",
+        component="",
+        architecture=system.architecture,
+        key_url=theirs.key_url,
+        fingerprint=declared.nvidia_key_fingerprint or theirs.key_fingerprint,
+        clashes=OTHER_LISTS,
+    )
+
+
+def preferences() -> str:
+    """NVIDIA's repository before the distribution's, as its cuda-keyring package has it: the two
+    use the same names for packages that do not mix."""
+    return "Package: *\nPin: release l=NVIDIA CUDA\nPin-Priority: 600\n"
+
+
+def components_file(now: Snapshot, components: tuple[str, ...]) -> SourceFile | None:
+    """The distribution's own archive once more, with the components that are not switched on.
+
+    None: nothing is missing. Raises NoDriverPackagesError if the archive cannot be told.
+    """
+    sources = now.apt.sources
+    mirror = sources.record.chosen() if sources.record else None
+    at_mirror = [mirror.uri(archive) for archive in ARCHIVES] if mirror else []
+    own = own_archives(sources.files, sources.distribution, at_mirror)
+    known = [entry for _, entry in entries(sources.files) if own.has(entry)]
+    if not components:
+        return None
+    if not any("main" in entry.components for entry in known):
+        raise NoDriverPackagesError(
+            f"apt's sources do not show where {system_of(now)} comes from: "
+            f"add {' '.join(components)} to them by hand"
+        )
+    stanzas = list(_stanzas(known, components))
+    if not stanzas:
+        return None
+    head = "# Written by gpuhost: where the NVIDIA driver comes from.\n"
+    before = next((f.content for f in sources.files if f.path == ARCHIVE_SOURCES), head)
+    return SourceFile(ARCHIVE_SOURCES, before + "\n" + "\n".join(stanzas))
+
+
+def _stanzas(known: list[Entry], components: tuple[str, ...]) -> Iterator[str]:
+    for entry in known:
+        if "deb" not in entry.types or "main" not in entry.components:
+            continue
+        there = {
+            component
+            for other in known
+            if set(entry.suites) <= set(other.suites) and set(entry.uris) & set(other.uris)
+            for component in other.components
+        }
+        missing = [component for component in components if component not in there]
+        if missing:
+            signed = f"Signed-By: {entry.signed_by}\n" if entry.signed_by else ""
+            yield (
+                f"Types: deb\nURIs: {' '.join(entry.uris)}\nSuites: {' '.join(entry.suites)}\n"
+                f"Components: {' '.join(missing)}\n{signed}"
+            )

@@ -1,0 +1,59 @@
+"""Where the toolkit comes from: repository, package names, versions."""
+
+from __future__ import annotations
+
+from gpuhost.domain.apt.repository import Repository
+from gpuhost.settings import Settings
+
+# docs.nvidia.com/datacenter/cloud-native/container-toolkit, "Installing with apt".
+OFFICIAL = "https://nvidia.github.io/libnvidia-container"
+# mirrors.ustc.edu.cn/help/libnvidia-container.html. Its .list still names nvidia.github.io.
+USTC = "https://mirrors.ustc.edu.cn/libnvidia-container"
+# One release is these four, and they only work at one version.
+PACKAGES = (
+    "nvidia-container-toolkit",
+    "nvidia-container-toolkit-base",
+    "libnvidia-container-tools",
+    "libnvidia-container1",
+)
+RUNTIME_PACKAGE = "nvidia-container-toolkit-base"
+# Lists that NVIDIA's instructions wrote over the years: two definitions of one repository with
+# different keys stop apt ("Conflicting values set for option Signed-By").
+OLDER_LISTS = tuple(
+    f"/etc/apt/sources.list.d/{name}.list"
+    for name in (
+        "nvidia-container-toolkit",
+        "libnvidia-container",
+        "nvidia-container-runtime",
+        "nvidia-docker",
+    )
+)
+
+
+# Of the repository's files.
+NAME = "nvidia-container-toolkit"
+
+
+def repository(declared: Settings, architecture: str) -> Repository:
+    """The toolkit's repository, which is one for all distributions, from the declared mirror.
+
+    + declared: `toolkit_mirror` is "nvidia", "ustc", or a URL that stands for
+      https://nvidia.github.io/libnvidia-container
+    + architecture: as dpkg says it
+    """
+    base = {"nvidia": OFFICIAL, "ustc": USTC}.get(declared.toolkit_mirror, declared.toolkit_mirror)
+    return Repository(
+        name=NAME,
+        uri=f"{base}/stable/deb/{architecture}",
+        suite="/",
+        component="",
+        architecture=architecture,
+        key_url=f"{base}/gpgkey",
+        fingerprint=declared.toolkit_key_fingerprint,
+        clashes=OLDER_LISTS,
+    )
+
+
+def release(version: str) -> str:
+    """The release that a package version is of: "1.20.0-1" -> "1.20.0"."""
+    return version.rpartition("-")[0] or version

@@ -1,0 +1,35 @@
+"""What releases of apps need on their host, besides the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from gpuhost.appfile.model import Extension
+from gpuhost.operations import app_tools
+from gpuhost.settings import Settings
+from gpuhost.steps.start import elevated
+
+
+def ready(declared: Settings, apps: Iterable[Extension]) -> None:
+    """Installed, where one of the apps needs any.
+
+    + apps: the blocks of all apps that this host is to have
+    """
+    packages = tuple(sorted({name for app in apps for name in _needed(app)}))
+    if packages:
+        app_tools.installed(
+            name="Tools of apps",
+            packages=packages,
+            lock_timeout_s=declared.apt_lock_timeout_s,
+            declared=declared,
+            **elevated(declared),
+        )
+
+
+def _needed(app: Extension) -> Iterator[str]:
+    if app.source and app.source.git:
+        yield "git"
+        if not app.source.git.startswith("http"):
+            yield "openssh-client"
+    if app.logs.files:
+        yield "logrotate"
