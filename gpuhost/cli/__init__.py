@@ -19,8 +19,10 @@ from typing import NoReturn
 
 import click
 
+from gpuhost.domain.exit_status import (
+    Exit,
+)
 from gpuhost.fleet.inventory import BadInventory
-from gpuhost.fleet.report import Exit
 
 # Each in its module.
 COMMANDS = {

@@ -11,10 +11,12 @@ import click
 
 from gpuhost.cli.drift_outputs import Delivered, Outputs, with_outputs
 from gpuhost.cli.hosts import Choosing, as_json, fleet_of, hosts_of_an_inventory, showing
+from gpuhost.domain.exit_status import (
+    Exit,
+)
 from gpuhost.drift.fleet import drift_of
 from gpuhost.drift.report import DriftReport
 from gpuhost.drift.since import Since
-from gpuhost.fleet.report import Exit
 from gpuhost.outputs.drift import print_drift, print_since
 from gpuhost.outputs.table import console
 

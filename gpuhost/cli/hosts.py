@@ -17,11 +17,15 @@ from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from gpuhost.cli import streams
+from gpuhost.domain.exit_status import (
+    Exit,
+)
+from gpuhost.domain.plain_text import (
+    plain,
+)
 from gpuhost.fleet.host_keys import be_strict
 from gpuhost.fleet.inventory import Fleet, load
 from gpuhost.fleet.reading import never_ask
-from gpuhost.fleet.report import Exit
-from gpuhost.outputs.table import plain
 
 TIMEOUT = 180
 Told = Callable[[str], None]

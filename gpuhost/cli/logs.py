@@ -11,12 +11,16 @@ import click
 from pyinfra.api.host import Host
 
 from gpuhost.cli.hosts import Choosing, fleet_of, hosts_of_an_inventory, showing
+from gpuhost.domain.exit_status import (
+    Exit,
+)
+from gpuhost.domain.plain_text import (
+    plain,
+)
 from gpuhost.fleet import logs as of_a_fleet
 from gpuhost.fleet.host_pool import Trouble, Visits, each_host, visit
 from gpuhost.fleet.inventory import Fleet
 from gpuhost.fleet.logs import NoLog, Target, target
-from gpuhost.fleet.report import Exit
-from gpuhost.outputs.table import plain
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 

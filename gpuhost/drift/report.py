@@ -9,8 +9,10 @@ from importlib.metadata import version
 from typing import Any
 
 from gpuhost.checks.finding import Status
+from gpuhost.domain.exit_status import (
+    Exit,
+)
 from gpuhost.drift.difference import Difference
-from gpuhost.fleet.report import Exit
 
 SCHEMA = 1
 

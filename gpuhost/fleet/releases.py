@@ -7,9 +7,14 @@ from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any
 
+from gpuhost.domain.exit_status import (
+    Exit,
+)
 from gpuhost.fleet.host_pool import Trouble, each_host, visit
 from gpuhost.fleet.inventory import Fleet
-from gpuhost.fleet.report import Exit, HostStatus
+from gpuhost.fleet.report import (
+    HostStatus,
+)
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.apps import VERIFIED, AppState, Attempt, Release

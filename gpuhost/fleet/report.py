@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum, IntEnum
+from enum import Enum
 from typing import Any
 
 from gpuhost.checks.finding import Finding, Status
+from gpuhost.domain.exit_status import Exit
 
 SCHEMA = 1
 
@@ -19,16 +20,6 @@ class HostStatus(str, Enum):
     FAIL = "fail"
     UNREACHABLE = "unreachable"
     ERROR = "error"
-
-
-class Exit(IntEnum):
-    """The exit status of `gpuhost check`: the first that applies, in this order."""
-
-    INTERRUPTED = 130
-    USAGE = 1
-    UNKNOWN = 3
-    FAILED = 2
-    OK = 0
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,11 @@ from pyinfra import host
 from pyinfra.api import FunctionCommand, State, operation
 from pyinfra.api.host import Host
 
+from gpuhost.domain.exit_status import (
+    Exit,
+)
 from gpuhost.drift.apps import AppFiles, all_differences
 from gpuhost.drift.report import DriftReport, HostDrift, Standing
-from gpuhost.fleet.report import Exit
 from gpuhost.operations.reading import Commands, executing, read
 from gpuhost.outputs.drift import findings_in_words, print_drift
 from gpuhost.outputs.table import console

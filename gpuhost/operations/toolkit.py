@@ -15,10 +15,17 @@ from gpuhost.checks.host.toolkit import proof as proof_check
 from gpuhost.checks.registry import failing
 from gpuhost.domain.apt.repository import put_aside
 from gpuhost.domain.toolkit.cdi import REFRESHED, STATIC
+from gpuhost.domain.toolkit.packages import (
+    PACKAGES,
+    RUNTIME_PACKAGE,
+)
 from gpuhost.domain.toolkit.proof import OWN_IMAGE, RECORD, Circumstances
 from gpuhost.operations import repository as apt_repositories
 from gpuhost.operations.reading import Commands, executing, operation, read
-from gpuhost.plans.toolkit_packages import OLDER_LISTS, PACKAGES, RUNTIME_PACKAGE, repository
+from gpuhost.plans.toolkit_packages import (
+    OLDER_LISTS,
+    repository,
+)
 from gpuhost.remote.commands import apt_install, apt_remove, apt_update, remove, run, script
 from gpuhost.settings import TOOLKIT_KEY_FINGERPRINT, Settings
 from gpuhost.snapshot import Snapshot

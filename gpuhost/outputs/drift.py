@@ -7,11 +7,13 @@ from rich.table import Table
 from rich.text import Text
 
 from gpuhost.checks.finding import Status
+from gpuhost.domain.plain_text import (
+    plain,
+)
 from gpuhost.drift.difference import Cause, Difference
 from gpuhost.drift.report import DriftReport, HostDrift, Standing
 from gpuhost.drift.since import Change, Since
 from gpuhost.outputs.clock import minute
-from gpuhost.outputs.table import plain
 
 STYLES = {
     Standing.UNREACHABLE: "magenta",

@@ -10,13 +10,15 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from gpuhost.domain.plain_text import (
+    plain,
+)
 from gpuhost.drift.difference import Cause
 from gpuhost.drift.files import replace
 from gpuhost.drift.report import DriftReport, Standing
 from gpuhost.outputs.clock import minute
 from gpuhost.outputs.drift import findings_in_words
 from gpuhost.outputs.drift_grid import SIGNS, New, headline, nouns, rows, sign, spread, totals
-from gpuhost.outputs.table import plain
 
 # More than this of one text is no reading matter; `--json` has all of it.
 LONGEST = 4000

@@ -7,8 +7,14 @@ from rich.table import Table
 from rich.text import Text
 
 from gpuhost.checks.finding import Status
+from gpuhost.domain.plain_text import (
+    plain,
+)
 from gpuhost.fleet.report import FleetReport, HostStatus
-from gpuhost.outputs.table import in_words, plain, table
+from gpuhost.outputs.table import (
+    in_words,
+    table,
+)
 
 STYLES = {
     HostStatus.OK: "green",

@@ -8,11 +8,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from gpuhost.domain.plain_text import (
+    plain,
+)
 from gpuhost.fleet.host_pool import Trouble
 from gpuhost.fleet.releases import AppReport, FleetApps, HostApps, Running, outcome
 from gpuhost.outputs.clock import minute
 from gpuhost.outputs.fleet import print_reason, status_in_colour
-from gpuhost.outputs.table import plain
 from gpuhost.snapshot.apps import AppState, Attempt, Release
 
 RUNNING_STYLES = {Running.RUNNING: "green", Running.STARTING: "yellow"}

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gpuhost.checks.finding import Finding, Status
+from gpuhost.domain.plain_text import plain
 
 STYLES = {
     Status.OK: "green",
@@ -53,11 +54,6 @@ def _found(finding: Finding) -> Text:
         if text:
             found.append(f"\n{lead}{plain(text)}", "dim")
     return found
-
-
-def plain(text: str) -> str:
-    """A host's words without what would steer the terminal: it may not be a friend."""
-    return "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
 
 
 def in_words(findings: Sequence[Finding]) -> str:

@@ -9,14 +9,6 @@ from gpuhost.settings import Settings
 OFFICIAL = "https://nvidia.github.io/libnvidia-container"
 # mirrors.ustc.edu.cn/help/libnvidia-container.html. Its .list still names nvidia.github.io.
 USTC = "https://mirrors.ustc.edu.cn/libnvidia-container"
-# One release is these four, and they only work at one version.
-PACKAGES = (
-    "nvidia-container-toolkit",
-    "nvidia-container-toolkit-base",
-    "libnvidia-container-tools",
-    "libnvidia-container1",
-)
-RUNTIME_PACKAGE = "nvidia-container-toolkit-base"
 # Lists that NVIDIA's instructions wrote over the years: two definitions of one repository with
 # different keys stop apt ("Conflicting values set for option Signed-By").
 OLDER_LISTS = tuple(

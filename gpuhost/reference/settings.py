@@ -42,7 +42,7 @@ the inventory: both win over this file. docs/settings.md is the same as a page.
 
 PAGE_HEAD = """# Settings
 
-Every setting of a host. Generated from `gpuhost/settings.py` by `make docs`.
+Every setting of a host. Generated from `gpuhost/settings/settings.py` by `make docs`.
 
 What wins, from the first to the last:
 

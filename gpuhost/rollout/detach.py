@@ -13,7 +13,9 @@ from typing import Any, NoReturn
 import click
 from pyinfra.api.host import Host
 
-from gpuhost.fleet.report import Exit
+from gpuhost.domain.exit_status import (
+    Exit,
+)
 
 _sentences: list[str] = []
 _before: list[Any] = []

@@ -15,7 +15,9 @@ from gpuhost.checks.deployed import mended_by_a_release
 from gpuhost.checks.finding import Finding, Status
 from gpuhost.checks.preflight import preflight
 from gpuhost.checks.preflight.registry import Proposal
-from gpuhost.outputs.table import plain
+from gpuhost.domain.plain_text import (
+    plain,
+)
 from gpuhost.release.planning import Texts, plan_for, texts_for
 from gpuhost.release.resolved_app import Wanted
 from gpuhost.release.source import short

@@ -6,7 +6,9 @@ import re
 import time
 from collections.abc import Callable, Iterable
 
-from gpuhost.outputs.table import plain
+from gpuhost.domain.plain_text import (
+    plain,
+)
 from gpuhost.runner.log import STAGE
 
 LINE = re.compile(r"(\d\d):(\d\d):(\d\d) (.*)")

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gpuhost.domain.toolkit.cdi import REFRESHED, STATIC, Specification, specifications
+from gpuhost.domain.toolkit.packages import (
+    PACKAGES,
+)
 from gpuhost.domain.toolkit.proof import RECORD, Proof, parse
-from gpuhost.plans.toolkit_packages import PACKAGES
 from gpuhost.snapshot.docker import Unit, installed_packages, read_units
 from gpuhost.snapshot.probes import NotRead, Probes
 

@@ -10,7 +10,14 @@ import pytest
 from rich.console import Console
 
 from gpuhost.checks.finding import Finding, Status
-from gpuhost.fleet.report import Exit, FleetReport, HostReport, HostStatus
+from gpuhost.domain.exit_status import (
+    Exit,
+)
+from gpuhost.fleet.report import (
+    FleetReport,
+    HostReport,
+    HostStatus,
+)
 from gpuhost.outputs.fleet import print_report
 from gpuhost.outputs.table import console
 

@@ -12,7 +12,13 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpuhost.domain.docker.daemon_json import differences, merge, ours
+from gpuhost.domain.docker.daemon_json import (
+    differences,
+    merge,
+)
+from gpuhost.plans.docker import (
+    ours,
+)
 from gpuhost.settings import Settings
 
 CASES = yaml.safe_load((Path(__file__).parent / "daemon_json_cases.yaml").read_text("utf-8"))

@@ -10,6 +10,7 @@ from gpuhost.checks.host.proxy import engine_is_behind
 from gpuhost.checks.registry import check
 from gpuhost.domain.docker import daemon_json
 from gpuhost.domain.sizes import GB, gb
+from gpuhost.plans.docker import ours
 from gpuhost.plans.docker_packages import MIN_COMPOSE, repository, version, wanted
 from gpuhost.plans.gpu import gpu_wanted
 from gpuhost.settings import Settings
@@ -45,7 +46,7 @@ def missing(now: Snapshot, declared: Settings) -> list[str]:
 def desired_keys(now: Snapshot, declared: Settings) -> dict[str, Any]:
     """What daemon.json has to say on this host, by path."""
     swarm = bool(now.docker.engine and now.docker.engine.swarm)
-    return daemon_json.ours(declared, gpu=gpu_wanted(now, declared), swarm=swarm)
+    return ours(declared, gpu=gpu_wanted(now, declared), swarm=swarm)
 
 
 def merged_config(now: Snapshot, declared: Settings) -> daemon_json.Merge:

@@ -7,9 +7,15 @@ from datetime import datetime, timezone
 from gpuhost.checks.finding import Status, Verdict, fail, later, ok, skip
 from gpuhost.checks.host import docker
 from gpuhost.checks.registry import Check, check
+from gpuhost.domain.toolkit.packages import (
+    PACKAGES,
+)
 from gpuhost.domain.toolkit.proof import Circumstances, cause_of, image_for
 from gpuhost.plans.gpu import gpu_wanted
-from gpuhost.plans.toolkit_packages import PACKAGES, release, repository
+from gpuhost.plans.toolkit_packages import (
+    release,
+    repository,
+)
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.toolkit import INSTALLED, RUNTIME

@@ -13,10 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpuhost.domain.redact import without_logins
-from gpuhost.settings import Settings
 
 Values = dict[str, Any]
-NVIDIA_RUNTIME = {"args": [], "path": "nvidia-container-runtime"}
 
 
 @dataclass(frozen=True)
@@ -35,35 +33,6 @@ class Merge:
     @property
     def text(self) -> str:
         return json.dumps(self.values, indent=4, ensure_ascii=False) + "\n"
-
-
-def ours(declared: Settings, *, gpu: bool, swarm: bool) -> dict[str, Any]:
-    """The keys that the settings ask for, by path.
-
-    + gpu: register the nvidia runtime
-    + swarm: live-restore must stay away (docs.docker.com/engine/daemon/live-restore)
-    """
-    keys: dict[str, Any] = {
-        "log-driver": "json-file",
-        "log-opts.max-size": declared.docker_log_max_size,
-        "log-opts.max-file": str(declared.docker_log_max_file),
-    }
-    if declared.docker_live_restore and not swarm:
-        keys["live-restore"] = True
-    if declared.docker_registry_mirrors:
-        keys["registry-mirrors"] = list(declared.docker_registry_mirrors)
-    if declared.docker_address_pools:
-        keys["default-address-pools"] = [
-            {"base": base, "size": int(size or base.rpartition("/")[2])}
-            for base, _, size in (pool.partition("#") for pool in declared.docker_address_pools)
-        ]
-    if declared.docker_data_root:
-        keys["data-root"] = declared.docker_data_root
-    for feature, on in declared.docker_features.items():
-        keys[f"features.{feature}"] = on
-    if gpu:
-        keys["runtimes.nvidia"] = NVIDIA_RUNTIME
-    return keys
 
 
 def merge(present: Values, wanted: dict[str, Any], owned: Iterable[str], *, adopt: bool) -> Merge:
