@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench import lab
 from bench.machine import machine
-from bench.measure import Contender, Sample, bin, in_turn, timed
+from bench.measure import Contender, Sample, bin, run_action, timed
 from bench.openssh import SAME_EXCHANGE
 from bench.result import Goal, Result, Table
 from tests.e2e.commands import ROOT
@@ -25,7 +25,7 @@ def bootstrap() -> Result:
         Contender(SAME_CALLS, lambda: _scripted(host, "in-turn"), host.reset),
         Contender(ONE_CALL, lambda: _scripted(host, "at-once"), host.reset),
     ]
-    found = in_turn(contenders, ROUNDS)
+    found = run_action(contenders, ROUNDS)
     ratio = found[OURS].seconds / found[SAME_CALLS].seconds
     rows = [
         (name, f"{one.seconds:.1f} s", f"{one.cpu:.1f} s", f"{one.seconds / base:.2f}x")

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 from bench import lab
 from bench.machine import machine
-from bench.measure import Contender, Sample, bin, in_turn, timed
+from bench.measure import Contender, Sample, bin, run_action, timed
 from bench.openssh import everywhere
 from bench.result import Goal, Result, Table
 from tests.e2e.commands import ROOT
@@ -30,7 +30,7 @@ def fleet() -> Result:
             Contender(DEFAULTS, lambda: everywhere(logins, text, place, None)),
             Contender(AGAIN, lambda: ours("pyinfra", *lab.DEPLOY)),
         ]
-        found = in_turn(contenders, ROUNDS)
+        found = run_action(contenders, ROUNDS)
     floor = found[FLOOR].seconds
     return Result(
         part="fleet",

@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bench.machine import machine
-from bench.measure import Contender, Sample, bin, console, in_turn, timed
+from bench.measure import Contender, Sample, bin, console, run_action, timed
 from bench.openssh import PARALLEL, everywhere
 from bench.played import Played, played
 from bench.result import Goal, Result, Table
@@ -26,7 +26,7 @@ def loopback() -> Result:
     with TemporaryDirectory() as folder, played(Path(folder), max(SIZES)) as server:
         for count in SIZES:
             console.print(f"{count} hosts on loopback addresses")
-            found[count] = in_turn(_contenders(server, count), ROUNDS[count])
+            found[count] = run_action(_contenders(server, count), ROUNDS[count])
     return Result(
         part="loopback",
         title="100 and 1,000 hosts, played by this machine",

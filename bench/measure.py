@@ -82,7 +82,7 @@ def timed(
     return Sample(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
 
 
-def in_turn(contenders: Sequence[Contender], rounds: int) -> dict[str, Sample]:
+def run_action(contenders: Sequence[Contender], rounds: int) -> dict[str, Sample]:
     """The median of each, all of them measured once a round: a slow minute is everybody's."""
     found: dict[str, list[Sample]] = {one.name: [] for one in contenders}
     for turn in range(rounds):

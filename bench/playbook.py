@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from bench import lab
 from bench.fleet import CHECK, check, table
 from bench.machine import machine
-from bench.measure import Broken, Contender, Sample, in_turn, timed
+from bench.measure import Broken, Contender, Sample, run_action, timed
 from bench.result import Goal, Result
 from tests.e2e.commands import ROOT
 from tests.lab.hosts import LabHost
@@ -58,7 +58,7 @@ def ansible() -> Result:
                 MITOGEN, lambda: _play(place, len(hosts), _mitogen()), lambda: _log_out(place)
             ),
         ]
-        found = in_turn(contenders, ROUNDS)
+        found = run_action(contenders, ROUNDS)
         _log_out(place)
     ours = found[CHECK].seconds
     return Result(

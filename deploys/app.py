@@ -6,9 +6,9 @@ pyinfra inventory.py deploys/app.py --data app=NAME --dry    what would be relea
 apps/NAME.yaml describes it. Where several hosts have it, the first that fails stops the rest.
 """
 
-from gpuhost.steps.apps import asked_for, released
-from gpuhost.steps.start import begin
+from gpuhost.steps.apps import app_from_data, released
+from gpuhost.steps.start import load_settings_or_stop
 
 # None: it was said why; other hosts go on.
-if (settings := begin()) and (app := asked_for()):
+if (settings := load_settings_or_stop()) and (app := app_from_data()):
     released(settings, app)

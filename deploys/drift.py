@@ -6,8 +6,8 @@ pyinfra inventory.py deploys/drift.py      tells, and changes nothing
 """
 
 from gpuhost.steps.drift import judged
-from gpuhost.steps.start import begin
+from gpuhost.steps.start import load_settings_or_stop
 
 # None: the settings are wrong, or the system is not one for us. It was said; other hosts go on.
-if settings := begin():
+if settings := load_settings_or_stop():
     judged(settings)

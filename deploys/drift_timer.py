@@ -8,7 +8,7 @@ remove=drift` takes it away again.
 """
 
 from gpuhost.steps.drift import installed
-from gpuhost.steps.start import begin
+from gpuhost.steps.start import load_settings_or_stop
 
-if settings := begin():
+if settings := load_settings_or_stop():
     installed(settings)

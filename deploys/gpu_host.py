@@ -18,12 +18,12 @@ from gpuhost.steps import (
     system,
     toolkit,
 )
-from gpuhost.steps.start import begin
+from gpuhost.steps.start import load_settings_or_stop
 from gpuhost.steps.verification import verified
 
 # None: the settings are wrong, or the system is not one for us. It was said; other hosts go on.
-if settings := begin():
-    system.undisturbed(settings)
+if settings := load_settings_or_stop():
+    system.wait_for_package_manager(settings)
     proxy.ready(settings)
     nvidia.archive_ready(settings)
     apt.ready(settings)

@@ -5,7 +5,7 @@ pyinfra inventory.py deploys/remove.py --data remove=app --data app=NAME
 """
 
 from gpuhost.steps.removal import remove
-from gpuhost.steps.start import begin
+from gpuhost.steps.start import load_settings_or_stop
 
-if settings := begin():
+if settings := load_settings_or_stop():
     remove(settings)

@@ -8,9 +8,9 @@ pyinfra inventory.py deploys/rollback.py --data app=NAME --data release=REVISION
 of it will do) names a release on all hosts; whoever runs it already is left as it is.
 """
 
-from gpuhost.steps.apps import asked_for, rolled_back
-from gpuhost.steps.start import begin
+from gpuhost.steps.apps import app_from_data, rolled_back
+from gpuhost.steps.start import load_settings_or_stop
 
 # None: it was said why; other hosts go on.
-if (settings := begin()) and (app := asked_for()):
+if (settings := load_settings_or_stop()) and (app := app_from_data()):
     rolled_back(settings, app)

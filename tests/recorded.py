@@ -65,7 +65,7 @@ def _grep(texts: dict[str, str | None]) -> str:
     )
 
 
-def snapshot(case: dict[str, Any]) -> Snapshot:
+def snapshot_of(case: dict[str, Any]) -> Snapshot:
     """The reading that a case of tests/checks or tests/operations describes."""
     return Snapshot(probes(case["host"], case.get("files"), case.get("probes")))
 

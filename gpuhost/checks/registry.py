@@ -27,9 +27,9 @@ class Check:
     def noun(self) -> str:
         return self.id.partition(".")[0]
 
-    def find(self, now: Snapshot, declared: Settings) -> Finding:
+    def find(self, snapshot: Snapshot, settings: Settings) -> Finding:
         """Judge one reading. What could not be read becomes `unknown`, with the reason."""
-        return found(self.id, partial(self.judge, now, declared))
+        return found(self.id, partial(self.judge, snapshot, settings))
 
 
 def found(id: str, judge: Callable[[], Verdict]) -> Finding:
@@ -89,17 +89,17 @@ def loading() -> Iterator[None]:
 
 
 def run_checks(
-    now: Snapshot, declared: Settings, nouns: Iterable[str] | None = None
+    snapshot: Snapshot, settings: Settings, nouns: Iterable[str] | None = None
 ) -> list[Finding]:
     """Judge one reading by every check, or by those of some nouns."""
     wanted = None if nouns is None else frozenset(nouns)
     return [
-        check.find(now, declared)
+        check.find(snapshot, settings)
         for check in all_checks()
         if wanted is None or check.noun in wanted
     ]
 
 
-def failing(now: Snapshot, declared: Settings, noun: str) -> list[Finding]:
+def failing(snapshot: Snapshot, settings: Settings, noun: str) -> list[Finding]:
     """What an operation has to mend: the findings of one noun that fail."""
-    return [f for f in run_checks(now, declared, [noun]) if f.status is Status.FAIL]
+    return [f for f in run_checks(snapshot, settings, [noun]) if f.status is Status.FAIL]

@@ -17,7 +17,7 @@ from gpuhost.cli.streams import say
 from gpuhost.drift.files import obstacle
 from gpuhost.drift.history import History, Run
 from gpuhost.drift.report import DriftReport
-from gpuhost.drift.run_lock import turn
+from gpuhost.drift.run_lock import run_lock
 from gpuhost.drift.since import Since, named, open_now, since
 from gpuhost.drift.trend import Reading
 from gpuhost.fleet.reading import one_line
@@ -108,7 +108,7 @@ class Outputs:
     ) -> tuple[Since, bool]:
         """What has changed, told and kept, with no other run in between; whether it is kept."""
         # Who only looks waits for nobody.
-        with nullcontext() if report.interrupted else turn(runs.directory, say):
+        with nullcontext() if report.interrupted else run_lock(runs.directory, say):
             before = _before(runs, report)
             known = named(before.open, names) if before else {}
             now = open_now(report, known)

@@ -18,7 +18,7 @@ from gpuhost.domain.plain_text import (
     plain,
 )
 from gpuhost.fleet import logs as of_a_fleet
-from gpuhost.fleet.host_pool import Trouble, Visits, each_host, visit
+from gpuhost.fleet.host_pool import HostError, HostResults, on_each_host, with_host
 from gpuhost.fleet.inventory import Fleet
 from gpuhost.fleet.logs import NoLog, Target, target
 from gpuhost.settings import Settings
@@ -60,14 +60,14 @@ def logs(choosing: Choosing, app: str, release: str | None, follow: bool, as_jso
       0    the log was shown, however its release ended
     """
 
-    def judge(now: Snapshot, declared: Settings) -> Target | NoLog:
-        return target(now, app, release)
+    def judge(snapshot: Snapshot, settings: Settings) -> Target | NoLog:
+        return target(snapshot, app, release)
 
-    def look(host: Host) -> Target | NoLog | Trouble:
-        return visit(fleet, host, choosing.timeout, judge)
+    def look(host: Host) -> Target | NoLog | HostError:
+        return with_host(fleet, host, choosing.timeout, judge)
 
     with fleet_of(choosing) as (fleet, told):
-        targets: Found = each_host(fleet, look, told)
+        targets: Found = on_each_host(fleet, look, told)
     shown = targets
     with showing():
         shown = _show(fleet, targets, follow, as_json)
@@ -77,7 +77,7 @@ def logs(choosing: Choosing, app: str, release: str | None, follow: bool, as_jso
     sys.exit(_exit(shown))
 
 
-Found = Visits[Target | NoLog]
+Found = HostResults[Target | NoLog]
 
 
 def _show(fleet: Fleet, targets: Found, follow: bool, as_json: bool) -> Found:
@@ -86,7 +86,7 @@ def _show(fleet: Fleet, targets: Found, follow: bool, as_json: bool) -> Found:
         return targets
     several = sum(isinstance(found, Target) for found in targets.found.values()) > 1
 
-    def show(host: Host) -> Target | NoLog | Trouble:
+    def show(host: Host) -> Target | NoLog | HostError:
         found = targets.found[host.name]
         if not isinstance(found, Target):
             return found
@@ -97,7 +97,7 @@ def _show(fleet: Fleet, targets: Found, follow: bool, as_json: bool) -> Found:
         told = _teller(host.name)
         return of_a_fleet.show(host, found, follow=follow, write=write, told=told) or found
 
-    return each_host(fleet, show, lambda _: None)
+    return on_each_host(fleet, show, lambda _: None)
 
 
 def _writer(lead: str) -> Callable[[str], None]:
@@ -117,20 +117,20 @@ def _teller(host: str) -> Callable[[str], None]:
     return lambda line: click.echo(f"gpuhost: {plain(f'{host}: {line}')}", err=True)
 
 
-def _say(found: Mapping[str, Target | NoLog | Trouble]) -> None:
+def _say(found: Mapping[str, Target | NoLog | HostError]) -> None:
     for host, one in found.items():
         if isinstance(one, NoLog):
             click.echo(f"gpuhost: {plain(f'{host}: {one.reason}')}", err=True)
-        if isinstance(one, Trouble):
+        if isinstance(one, HostError):
             words = f"{host}: {one.status.value}: {one.sentence}"
             click.echo(f"gpuhost: {plain(words)}", err=True)
 
 
 def _exit(shown: Found) -> Exit:
-    troubles = [one for one in shown.found.values() if isinstance(one, Trouble)]
+    troubles = [one for one in shown.found.values() if isinstance(one, HostError)]
     applies = {
         Exit.INTERRUPTED: shown.interrupted,
-        Exit.USAGE: any(one.settings_wrong for one in troubles)
+        Exit.USAGE: any(one.bad_settings for one in troubles)
         or all(isinstance(one, NoLog) for one in shown.found.values()),
         Exit.UNKNOWN: bool(troubles),
     }

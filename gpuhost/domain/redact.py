@@ -8,6 +8,6 @@ import re
 LOGIN = re.compile(r'//[^"]*@')
 
 
-def without_logins(text: str) -> str:
+def redact_credentials(text: str) -> str:
     """ "https://ada:secret@example.com" as "https://***@example.com"."""
     return LOGIN.sub("//***@", text)

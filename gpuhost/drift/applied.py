@@ -31,9 +31,9 @@ NOT_KEPT = ("adopt", "app", "apps", "drift_ignore")
 GOOD = (Status.OK, Status.SKIP)
 
 
-def kept(declared: Settings) -> Mapping[str, Any]:
+def kept(settings: Settings) -> Mapping[str, Any]:
     """Settings as the record has them, without a secret."""
-    values = declared.model_dump(mode="json")
+    values = settings.model_dump(mode="json")
     named = {
         name: value
         for name, value in values.items()
@@ -66,13 +66,13 @@ def _hash(value: str | None) -> str | None:
     return None if value is None else f"sha256:{hashlib.sha256(value.encode()).hexdigest()}"
 
 
-def settings_then(values: Mapping[str, Any], declared: Settings) -> Settings | None:
+def settings_then(values: Mapping[str, Any], settings: Settings) -> Settings | None:
     """The settings of a record; None where those of today cannot express them.
 
-    + declared: today's; what the record does not have is theirs, and proxies are where their
+    + settings: today's; what the record does not have is theirs, and proxies are where their
       hashes agree; in place of another proxy is one that no host has
     """
-    today = declared.model_dump(mode="json")
+    today = settings.model_dump(mode="json")
     # No check asks for build arguments: those of today do.
     known = fields().keys() - {*HASHED_VALUES}
     given = {name: value for name, value in values.items() if name in known}
@@ -89,10 +89,10 @@ def _proxy(recorded: str | None, today: str | None) -> str | None:
     return None if recorded is None else SOME_PROXY
 
 
-def is_other_proxy(values: Mapping[str, Any], declared: Settings) -> bool:
+def is_other_proxy(values: Mapping[str, Any], settings: Settings) -> bool:
     """Whether a record's proxy is another than today's, so that of one of them only a hash, or
     nothing, is known."""
-    today = {name: _hash(getattr(declared, name)) for name in HASHED}
+    today = {name: _hash(getattr(settings, name)) for name in HASHED}
     return any(values.get(name, digest) != digest for name, digest in today.items())
 
 
@@ -134,7 +134,7 @@ class _Known:
 
 def document(
     before: Applied | None,
-    declared: Settings,
+    settings: Settings,
     findings: Iterable[Finding],
     *,
     at: int,
@@ -148,7 +148,7 @@ def document(
     + at: epoch seconds, by the host's clock
     + facts: what nobody declares and a later reading is compared with; None: as before
     """
-    now = kept(declared)
+    now = kept(settings)
     known = _Known.of(before).cleaned()
     for one in findings:
         known.add(one, now)

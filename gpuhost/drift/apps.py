@@ -35,31 +35,31 @@ class AppFiles:
 
 
 def all_differences(
-    now: Snapshot, declared: Settings, file_of: Callable[[str], AppFile], *, at: int
+    snapshot: Snapshot, settings: Settings, file_of: Callable[[str], AppFile], *, at: int
 ) -> list[Difference]:
     """Everything about one host and its apps. Raises NotRead.
 
     + at: when the run began, epoch seconds
     """
-    found = run_checks(now, declared)
-    of_host = [difference(finding, now, declared, at=at) for finding in found]
-    return [*of_host, *app_differences(now, declared, file_of, at=at)]
+    found = run_checks(snapshot, settings)
+    of_host = [difference(finding, snapshot, settings, at=at) for finding in found]
+    return [*of_host, *app_differences(snapshot, settings, file_of, at=at)]
 
 
 def app_differences(
-    now: Snapshot, declared: Settings, file_of: Callable[[str], AppFile], *, at: int
+    snapshot: Snapshot, settings: Settings, file_of: Callable[[str], AppFile], *, at: int
 ) -> list[Difference]:
     """Everything about the apps of one host, each with its cause.
 
     + file_of: the app of a name as the repository has it
     + at: when the run began, epoch seconds
     """
-    of_host = [check.find(now, declared) for check in host_checks()]
-    cause = Cause.DRIFT if now.applied else Cause.NEW
-    found = [judged(finding, cause, declared, at=at) for finding in of_host]
-    for subject in subjects(now, declared, file_of):
+    of_host = [check.find(snapshot, settings) for check in host_checks()]
+    cause = Cause.DRIFT if snapshot.applied else Cause.NEW
+    found = [judged(finding, cause, settings, at=at) for finding in of_host]
+    for subject in subjects(snapshot, settings, file_of):
         found += [
-            judged(finding, _cause(finding, subject), declared, at=at)
+            judged(finding, _cause(finding, subject), settings, at=at)
             for finding in findings(subject)
         ]
     return found

@@ -80,15 +80,15 @@ class Difference:
         return self.counts and self.cause in (Cause.PENDING, Cause.NEW)
 
 
-def difference(finding: Finding, now: Snapshot, declared: Settings, *, at: int) -> Difference:
+def difference(finding: Finding, snapshot: Snapshot, settings: Settings, *, at: int) -> Difference:
     """A finding of a host's check, with its cause. Raises NotRead.
 
     + at: as `judged` has it
     """
-    return judged(finding, _cause(finding, now, declared), declared, at=at)
+    return judged(finding, _cause(finding, snapshot, settings), settings, at=at)
 
 
-def judged(finding: Finding, cause: Cause | None, declared: Settings, *, at: int) -> Difference:
+def judged(finding: Finding, cause: Cause | None, settings: Settings, *, at: int) -> Difference:
     """A finding with a cause that is known, and whether somebody has accepted it.
 
     + at: when the run began, epoch seconds: by a host's own clock, which may be wrong, nothing that
@@ -96,7 +96,7 @@ def judged(finding: Finding, cause: Cause | None, declared: Settings, *, at: int
     """
     if finding.status in (Status.OK, Status.SKIP):
         return Difference(finding)
-    covering = [one for one in declared.drift_ignore if _covers(one, finding)]
+    covering = [one for one in settings.drift_ignore if _covers(one, finding)]
     today = datetime.fromtimestamp(at, timezone.utc).date().isoformat()
     valid = [one for one in covering if today <= one.until]
     return Difference(
@@ -114,18 +114,18 @@ def _covers(one: Ignored, finding: Finding) -> bool:
     return fnmatchcase(finding.id, one.id)
 
 
-def _cause(finding: Finding, now: Snapshot, declared: Settings) -> Cause | None:
+def _cause(finding: Finding, snapshot: Snapshot, settings: Settings) -> Cause | None:
     if finding.status not in WRONG:
         return None
-    values = _settings_then(finding, now.applied) if now.applied else None
+    values = _settings_then(finding, snapshot.applied) if snapshot.applied else None
     if values is None:
         return Cause.NEW
-    then = settings_then(values, declared)
-    if then is None or (is_other_proxy(values, declared) and _is_by_proxy(finding, now)):
+    then = settings_then(values, settings)
+    if then is None or (is_other_proxy(values, settings) and _is_by_proxy(finding, snapshot)):
         return Cause.PENDING
     check = next(check for check in all_checks() if check.id == finding.id)
     # What then's settings look at and today's do not is unknown now: the repository has moved it.
-    found = check.find(for_settings_of(then, now, declared), then)
+    found = check.find(for_settings_of(then, snapshot, settings), then)
     return Cause.DRIFT if found.status is finding.status else Cause.PENDING
 
 
@@ -136,9 +136,9 @@ def _settings_then(finding: Finding, applied: Applied) -> Mapping[str, Any] | No
     return applied.settings_of(finding.id)
 
 
-def _is_by_proxy(finding: Finding, now: Snapshot) -> bool:
+def _is_by_proxy(finding: Finding, snapshot: Snapshot) -> bool:
     """What compares with the proxy's URL; or the engine has yet to take up a new one.
 
     Others only ask whether there is one, which the record knows.
     """
-    return finding.noun == "proxy" or (finding.id == "docker.live" and engine_is_behind(now))
+    return finding.noun == "proxy" or (finding.id == "docker.live" and engine_is_behind(snapshot))

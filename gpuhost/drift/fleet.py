@@ -14,7 +14,7 @@ from gpuhost.drift.apps import AppFiles, all_differences
 from gpuhost.drift.difference import Cause, Difference, judged
 from gpuhost.drift.report import DriftReport, HostDrift, Standing
 from gpuhost.drift.trend import Reading, disk_trend, free_by_mount
-from gpuhost.fleet.host_pool import Trouble, each_host, visit
+from gpuhost.fleet.host_pool import HostError, on_each_host, with_host
 from gpuhost.fleet.inventory import Fleet
 from gpuhost.fleet.report import HostStatus
 from gpuhost.settings import Settings
@@ -47,24 +47,24 @@ def drift_of(
     """
     at, files = int(time.time()), AppFiles()
 
-    def visited(host: Host) -> _Judged | Trouble:
+    def visited(host: Host) -> _Judged | HostError:
         before = (disks or {}).get(host.name, ())
-        return visit(fleet, host, seconds, partial(_judge, at, before, files))
+        return with_host(fleet, host, seconds, partial(_judge, at, before, files))
 
-    visits = each_host(fleet, visited, told, deadline=deadline, meanwhile=loading())
+    visits = on_each_host(fleet, visited, told, deadline=deadline, meanwhile=loading())
     hosts = tuple(_host(name, found) for name, found in visits.found.items())
     return DriftReport(hosts, at, visits.interrupted, pending_fails)
 
 
 def _judge(
-    at: int, before: Sequence[Reading], files: AppFiles, now: Snapshot, declared: Settings
+    at: int, before: Sequence[Reading], files: AppFiles, snapshot: Snapshot, settings: Settings
 ) -> _Judged:
-    differences = all_differences(now, declared, files, at=at)
-    free = free_by_mount(now, declared)
+    differences = all_differences(snapshot, settings, files, at=at)
+    free = free_by_mount(snapshot, settings)
     if filling := disk_trend(before, (at, free)):
         # Nobody applied that: the host changes by itself.
-        differences.append(judged(filling, Cause.DRIFT, declared, at=at))
-    applied = now.applied
+        differences.append(judged(filling, Cause.DRIFT, settings, at=at))
+    applied = snapshot.applied
     return _Judged(
         differences,
         applied.at if applied else None,
@@ -73,15 +73,15 @@ def _judge(
     )
 
 
-def _host(name: str, found: _Judged | Trouble) -> HostDrift:
-    if isinstance(found, Trouble):
+def _host(name: str, found: _Judged | HostError) -> HostDrift:
+    if isinstance(found, HostError):
         unreachable = found.status is HostStatus.UNREACHABLE
         return HostDrift(
             name,
             Standing.UNREACHABLE if unreachable else Standing.ERROR,
             reason=found.reason,
             fix=found.fix,
-            settings_wrong=found.settings_wrong,
+            bad_settings=found.bad_settings,
         )
     return HostDrift.judged(
         name,

@@ -38,7 +38,7 @@ class HostDrift:
     + applied_at, applied_by: when, in epoch seconds, and by whom it was provisioned last
     + reason: one line, why it is unreachable or an error
     + fix: what a person does about that
-    + settings_wrong: the reason is a mistake in its settings, so nothing was asked of the host
+    + bad_settings: the reason is a mistake in its settings, so nothing was asked of the host
     + disks: bytes free, by where the file system is mounted
     """
 
@@ -49,7 +49,7 @@ class HostDrift:
     applied_by: str = ""
     reason: str = ""
     fix: str = ""
-    settings_wrong: bool = False
+    bad_settings: bool = False
     disks: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
@@ -149,7 +149,7 @@ class DriftReport:
         failed = any(one.drifted or (one.awaits and self.pending_fails) for one in differences)
         applies = {
             Exit.INTERRUPTED: self.interrupted,
-            Exit.USAGE: not self.hosts or any(host.settings_wrong for host in self.hosts),
+            Exit.USAGE: not self.hosts or any(host.bad_settings for host in self.hosts),
             Exit.UNKNOWN: unread > 0,
             Exit.FAILED: failed,
         }

@@ -15,7 +15,7 @@ STEP_S = 0.1
 
 
 @contextmanager
-def turn(
+def run_lock(
     directory: Path, told: Callable[[str], None], seconds: float = PATIENCE_S
 ) -> Iterator[None]:
     """While it lasts, others wait who want theirs in this directory. The kernel ends it with us.

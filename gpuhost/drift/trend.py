@@ -46,10 +46,10 @@ class Filling:
         return self.free / self.a_day
 
 
-def free_by_mount(now: Snapshot, declared: Settings) -> dict[str, int]:
+def free_by_mount(snapshot: Snapshot, settings: Settings) -> dict[str, int]:
     """What is free on the host's disks; one that is mounted in several places is told once."""
     try:
-        disks = [*places(now, declared).values(), *now.filesystems.local]
+        disks = [*places(snapshot, settings).values(), *snapshot.filesystems.local]
     except NotRead:
         return {}
     by_source: dict[str, Disk] = {}

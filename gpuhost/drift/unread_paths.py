@@ -23,22 +23,22 @@ class _PathsAskedFor(Paths):
         return super().get(path)
 
 
-def for_settings_of(then: Settings, now: Snapshot, declared: Settings) -> Snapshot:
+def for_settings_of(then: Settings, snapshot: Snapshot, settings: Settings) -> Snapshot:
     """The same reading, by which a check is `unknown` where today's settings did not look.
 
     Directories are not among it: of each local file system it is known where it is mounted.
     """
-    unasked = _paths(then) - _paths(declared)
+    unasked = _paths(then) - _paths(settings)
     if not unasked:
-        return now
-    same = Snapshot(now.probes)
+        return snapshot
+    same = Snapshot(snapshot.probes)
     try:
-        same.paths = _PathsAskedFor(now.paths.known, unasked)
+        same.paths = _PathsAskedFor(snapshot.paths.known, unasked)
     except NotRead:
-        return now
+        return snapshot
     return same
 
 
-def _paths(declared: Settings) -> frozenset[str]:
-    request = request_for(declared)
+def _paths(settings: Settings) -> frozenset[str]:
+    request = request_for(settings)
     return request.managed | request.plain

@@ -8,7 +8,7 @@ from pyinfra.api.host import Host
 
 from gpuhost.checks.finding import Finding
 from gpuhost.checks.registry import loading, run_checks
-from gpuhost.fleet.host_pool import Trouble, each_host, visit
+from gpuhost.fleet.host_pool import HostError, on_each_host, with_host
 from gpuhost.fleet.inventory import Fleet
 from gpuhost.fleet.report import FleetReport, HostReport
 
@@ -20,21 +20,21 @@ def check_fleet(fleet: Fleet, seconds: float, told: Callable[[str], None]) -> Fl
     + told: hears of each host as soon as it is done
     """
 
-    def visited(host: Host) -> list[Finding] | Trouble:
-        return visit(fleet, host, seconds, run_checks)
+    def visited(host: Host) -> list[Finding] | HostError:
+        return with_host(fleet, host, seconds, run_checks)
 
-    visits = each_host(fleet, visited, told, meanwhile=loading())
+    visits = on_each_host(fleet, visited, told, meanwhile=loading())
     reports = (_report(name, found) for name, found in visits.found.items())
     return FleetReport(tuple(reports), visits.interrupted)
 
 
-def _report(name: str, found: list[Finding] | Trouble) -> HostReport:
-    if isinstance(found, Trouble):
+def _report(name: str, found: list[Finding] | HostError) -> HostReport:
+    if isinstance(found, HostError):
         return HostReport(
             name,
             found.status,
             reason=found.reason,
             fix=found.fix,
-            settings_wrong=found.settings_wrong,
+            bad_settings=found.bad_settings,
         )
     return HostReport.judged(name, found)

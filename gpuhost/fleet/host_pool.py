@@ -29,16 +29,16 @@ Judge = Callable[[Snapshot, Settings], T]
 
 
 @dataclass(frozen=True)
-class Trouble:
+class HostError:
     """Why a host has nothing to say: one line, and what a person does about it.
 
-    + settings_wrong: a mistake in its settings, so nothing was asked of the host
+    + bad_settings: a mistake in its settings, so nothing was asked of the host
     """
 
     status: HostStatus
     reason: str
     fix: str = ""
-    settings_wrong: bool = False
+    bad_settings: bool = False
 
     @property
     def sentence(self) -> str:
@@ -46,25 +46,25 @@ class Trouble:
 
 
 @dataclass(frozen=True)
-class Visits(Generic[T]):
+class HostResults(Generic[T]):
     """What came of every host, in the order of the inventory. interrupted: by Ctrl-C."""
 
-    found: Mapping[str, T | Trouble]
+    found: Mapping[str, T | HostError]
     interrupted: bool = False
 
 
-class OutOfTime(BaseException):
+class HostTimeout(BaseException):
     """The limit of one host; no handler of ordinary errors on the way may keep it."""
 
 
-def each_host(
+def on_each_host(
     fleet: Fleet,
-    work: Callable[[Host], T | Trouble],
+    work: Callable[[Host], T | HostError],
     told: Callable[[str], None],
     *,
     deadline: float | None = None,
     meanwhile: Iterable[None] = (),
-) -> Visits[T]:
+) -> HostResults[T]:
     """Do something at every host, in parallel. Ctrl-C ends it with what is known so far.
 
     + work: has its own limit, and raises nothing
@@ -72,7 +72,7 @@ def each_host(
     + deadline: seconds for all of them; None: each has only its own limit
     + meanwhile: steps of work for which there is time until the hosts answer
     """
-    found: dict[str, T | Trouble] = {}
+    found: dict[str, T | HostError] = {}
     interrupted = False
 
     def visited(host: Host) -> str:
@@ -93,9 +93,9 @@ def each_host(
     pool.kill(block=False)
     late = deadline is not None and not interrupted
     why = f"the run's limit of {deadline:g} s was reached" if late else "interrupted"
-    unfinished = Trouble(HostStatus.ERROR, f"{why} before it was done")
+    unfinished = HostError(HostStatus.ERROR, f"{why} before it was done")
     names = [host.name for host in fleet.hosts]
-    return Visits({name: found.get(name, unfinished) for name in names}, interrupted)
+    return HostResults({name: found.get(name, unfinished) for name in names}, interrupted)
 
 
 def _step_by_step(work: Iterable[None]) -> None:
@@ -103,7 +103,7 @@ def _step_by_step(work: Iterable[None]) -> None:
         gevent.sleep(0)
 
 
-def visit(fleet: Fleet, host: Host, seconds: float, judge: Judge[T]) -> T | Trouble:
+def with_host(fleet: Fleet, host: Host, seconds: float, judge: Judge[T]) -> T | HostError:
     """Log in, read, judge, log out; whatever goes wrong is this host's trouble.
 
     + seconds: from connecting to the last judgement
@@ -111,42 +111,42 @@ def visit(fleet: Fleet, host: Host, seconds: float, judge: Judge[T]) -> T | Trou
     """
     doing = "connecting"
     if host.name in fleet.refused:
-        return _settings_wrong(fleet.refused[host.name])
+        return _bad_settings(fleet.refused[host.name])
     try:
-        declared = declared_for(host)
-        with gevent.Timeout(seconds, OutOfTime):
+        settings = declared_for(host)
+        with gevent.Timeout(seconds, HostTimeout):
             connect(host)
             doing = "reading"
-            now = read(host, declared, seconds)
+            snapshot = read(host, settings, seconds)
             doing = "judging"
-            return judge(now, declared)
+            return judge(snapshot, settings)
     except BadSettings as error:
-        return _settings_wrong(str(error))
+        return _bad_settings(str(error))
     except Unreachable as error:
-        return Trouble(HostStatus.UNREACHABLE, str(error), error.fix)
+        return HostError(HostStatus.UNREACHABLE, str(error), error.fix)
     except NotReadable as error:
-        return Trouble(HostStatus.ERROR, str(error), error.fix)
+        return HostError(HostStatus.ERROR, str(error), error.fix)
     except NotRead as reason:
-        return Trouble(HostStatus.ERROR, f"could not be read: {reason}")
-    except OutOfTime:
+        return HostError(HostStatus.ERROR, f"could not be read: {reason}")
+    except HostTimeout:
         status = HostStatus.UNREACHABLE if doing == "connecting" else HostStatus.ERROR
-        return Trouble(status, f"{doing}: no answer within {seconds:g} s")
+        return HostError(status, f"{doing}: no answer within {seconds:g} s")
     except Exception as error:
         # A fault of ours, or of a connector: the other hosts have nothing to do with it.
-        return Trouble(HostStatus.ERROR, one_line(f"{doing}: {type(error).__name__}: {error}"))
+        return HostError(HostStatus.ERROR, one_line(f"{doing}: {type(error).__name__}: {error}"))
     finally:
         leave(host)
 
 
-def _settings_wrong(reason: str) -> Trouble:
-    return Trouble(HostStatus.ERROR, reason, settings_wrong=True)
+def _bad_settings(reason: str) -> HostError:
+    return HostError(HostStatus.ERROR, reason, bad_settings=True)
 
 
 def leave(host: Host) -> None:
     """Log out, in bounded time and without complaint."""
     try:
-        with gevent.Timeout(5, OutOfTime):
+        with gevent.Timeout(5, HostTimeout):
             disconnect(host)
-    except (Exception, OutOfTime):
+    except (Exception, HostTimeout):
         # It said what it had to say: a host that will not let go takes nothing back.
         host.connected = False

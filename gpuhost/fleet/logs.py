@@ -10,7 +10,7 @@ import gevent  # type: ignore[import-untyped]
 from pyinfra.api.host import Host
 from typing_extensions import override
 
-from gpuhost.fleet.host_pool import OutOfTime, Trouble, leave
+from gpuhost.fleet.host_pool import HostError, HostTimeout, leave
 from gpuhost.fleet.reading import (
     BrokenOff,
     NotReadable,
@@ -56,12 +56,12 @@ class NoLog:
     reason: str
 
 
-def target(now: Snapshot, app: str, release: str | None) -> Target | NoLog:
+def target(snapshot: Snapshot, app: str, release: str | None) -> Target | NoLog:
     """The one asked for; else what is under way; else the newest release. Raises NotRead.
 
     + release: its id, or the name of a backup that was restored
     """
-    state = now.apps.get(app)
+    state = snapshot.apps.get(app)
     if state is None or state.newest is None:
         return NoLog(f"no app {app}")
     attempt = state.under_way
@@ -86,7 +86,7 @@ def show(
     follow: bool,
     write: Callable[[str], None],
     told: Callable[[str], None],
-) -> Trouble | None:
+) -> HostError | None:
     """Give every line of a log to `write`; what went wrong, if anything did.
 
     + told: hears when the connection is lost and back
@@ -101,14 +101,14 @@ def show(
     except GaveUp as why:
         cause = why.__cause__.__cause__ if why.__cause__ else None
         if isinstance(cause, Unreachable):
-            return Trouble(HostStatus.UNREACHABLE, str(cause), cause.fix)
-        return Trouble(HostStatus.ERROR, one_line(str(why)))
+            return HostError(HostStatus.UNREACHABLE, str(cause), cause.fix)
+        return HostError(HostStatus.ERROR, one_line(str(why)))
     except BrokenPipeError:
         # Not of the connection: whoever read what is written has gone.
         raise
     except Exception as error:
         # A fault of ours, or of a connector: the other hosts have nothing to do with it.
-        return Trouble(HostStatus.ERROR, one_line(f"{type(error).__name__}: {error}"))
+        return HostError(HostStatus.ERROR, one_line(f"{type(error).__name__}: {error}"))
     finally:
         leave(host)
     return None
@@ -126,14 +126,14 @@ class _OfAFleet(Reach):
         command = f"exec timeout -k 5 {seconds} {quoted} </dev/null\n"
         limit = seconds + WAY_SECONDS
         try:
-            with gevent.Timeout(limit + WAY_SECONDS, OutOfTime):
+            with gevent.Timeout(limit + WAY_SECONDS, HostTimeout):
                 connect(self._host)
                 return list(ask(self._host, command, limit, "reading the log").stdout_lines)
         except (BrokenOff, Unreachable) as error:
             raise Broken(str(error)) from error
         except NotReadable as error:
             raise Refused(str(error)) from error
-        except OutOfTime:
+        except HostTimeout:
             raise Broken(f"nothing came for {limit + WAY_SECONDS} s") from None
 
     @override

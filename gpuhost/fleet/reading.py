@@ -86,7 +86,7 @@ def _unreachable(host: Host, error: Exception) -> Unreachable:
     return Unreachable(one_line(str(error)).replace("[Errno None] ", ""))
 
 
-def read(host: Host, declared: Settings, seconds: float = READ_TIMEOUT) -> Snapshot:
+def read(host: Host, settings: Settings, seconds: float = READ_TIMEOUT) -> Snapshot:
     """What the collector tells of this host, in one exec.
 
     + seconds: the limit of the host; a card that hangs must not take all else with it
@@ -94,7 +94,7 @@ def read(host: Host, declared: Settings, seconds: float = READ_TIMEOUT) -> Snaps
     Raises NotReadable.
     """
     patience = min(PATIENCE, max(LEAST_PATIENCE, int(seconds) - WAY_AND_REST))
-    commands = script(request_for(declared), patience)
+    commands = script(request_for(settings), patience)
     output = ask(host, commands, READ_TIMEOUT, "the reading")
     try:
         return Snapshot(decode(output.stdout_lines))

@@ -10,7 +10,7 @@ from typing import Any
 from gpuhost.domain.exit_status import (
     Exit,
 )
-from gpuhost.fleet.host_pool import Trouble, each_host, visit
+from gpuhost.fleet.host_pool import HostError, on_each_host, with_host
 from gpuhost.fleet.inventory import Fleet
 from gpuhost.fleet.report import (
     HostStatus,
@@ -94,7 +94,7 @@ class HostApps:
 
     host: str
     apps: tuple[AppReport, ...] = ()
-    trouble: Trouble | None = None
+    trouble: HostError | None = None
 
     def app(self, name: str) -> AppReport | None:
         return next((app for app in self.apps if app.state.name == name), None)
@@ -126,7 +126,7 @@ class FleetApps:
         apps = [app.running for host in self.hosts for app in host.apps]
         applies = {
             Exit.INTERRUPTED: self.interrupted,
-            Exit.USAGE: bool(self.missing) or any(one.settings_wrong for one in troubles),
+            Exit.USAGE: bool(self.missing) or any(one.bad_settings for one in troubles),
             Exit.UNKNOWN: bool(troubles),
             Exit.FAILED: judged and any(app is not Running.RUNNING for app in apps),
         }
@@ -165,23 +165,23 @@ def read_apps(
     + told: hears of each host as soon as it is done
     """
 
-    def judge(now: Snapshot, declared: Settings) -> tuple[AppReport, ...]:
-        return reports(now, name)
+    def judge(snapshot: Snapshot, settings: Settings) -> tuple[AppReport, ...]:
+        return reports(snapshot, name)
 
-    visits = each_host(fleet, lambda host: visit(fleet, host, seconds, judge), told)
+    visits = on_each_host(fleet, lambda host: with_host(fleet, host, seconds, judge), told)
     hosts = (
-        HostApps(host, trouble=found) if isinstance(found, Trouble) else HostApps(host, found)
+        HostApps(host, trouble=found) if isinstance(found, HostError) else HostApps(host, found)
         for host, found in visits.found.items()
     )
     return FleetApps(tuple(hosts), name, visits.interrupted)
 
 
-def reports(now: Snapshot, name: str | None = None) -> tuple[AppReport, ...]:
+def reports(snapshot: Snapshot, name: str | None = None) -> tuple[AppReport, ...]:
     """The apps of a host, or one of them. Raises NotRead."""
-    states = [state for state in now.apps.by_name.values() if name in (None, state.name)]
-    complaint = "" if now.docker.engine else now.docker.engine_complaint
+    states = [state for state in snapshot.apps.by_name.values() if name in (None, state.name)]
+    complaint = "" if snapshot.docker.engine else snapshot.docker.engine_complaint
     return tuple(
-        AppReport(state, _own(state, now.docker.containers), complaint) for state in states
+        AppReport(state, _own(state, snapshot.docker.containers), complaint) for state in states
     )
 
 

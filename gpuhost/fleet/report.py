@@ -28,7 +28,7 @@ class HostReport:
 
     + reason: one line, why it is unreachable or an error
     + fix: what a person does about that
-    + settings_wrong: the reason is a mistake in its settings, so nothing was asked of the host
+    + bad_settings: the reason is a mistake in its settings, so nothing was asked of the host
     """
 
     host: str
@@ -36,7 +36,7 @@ class HostReport:
     findings: tuple[Finding, ...] = ()
     reason: str = ""
     fix: str = ""
-    settings_wrong: bool = False
+    bad_settings: bool = False
 
     @classmethod
     def judged(cls, host: str, findings: Sequence[Finding]) -> HostReport:
@@ -73,7 +73,7 @@ class FleetReport:
         unread = self.count(HostStatus.UNREACHABLE) + self.count(HostStatus.ERROR)
         applies = {
             Exit.INTERRUPTED: self.interrupted,
-            Exit.USAGE: not self.hosts or any(host.settings_wrong for host in self.hosts),
+            Exit.USAGE: not self.hosts or any(host.bad_settings for host in self.hosts),
             Exit.UNKNOWN: bool(unread) or Status.UNKNOWN in found,
             Exit.FAILED: Status.FAIL in found,
         }

@@ -28,7 +28,7 @@ from gpuhost.snapshot import NotRead
 
 
 @dataclass(frozen=True)
-class Turn:
+class Action:
     """What a host is to do for an app.
 
     + does, would: it in words, while it is done and in a plan
@@ -41,20 +41,20 @@ class Turn:
 
 
 @dataclass(frozen=True)
-class Nothing:
+class NoChange:
     """There is nothing to do: why, and what else there is to say."""
 
     why: str
     more: tuple[str, ...] = ()
 
 
-def in_turn(app: str, decide: Callable[[], Turn | Nothing]) -> Commands:
+def run_action(app: str, decide: Callable[[], Action | NoChange]) -> Commands:
     """The commands of an operation on an app.
 
     + decide: reads the host and says what is to be done; whatever it raises is a refusal
     """
     decided = _decided(decide)
-    if isinstance(decided, Nothing):
+    if isinstance(decided, NoChange):
         host.noop(decided.why)
         for line in decided.more:
             host.log(line)
@@ -62,14 +62,14 @@ def in_turn(app: str, decide: Callable[[], Turn | Nothing]) -> Commands:
     first = stopped_by(ctx_state.get(), app, host.current_op_hash) if executing() else None
     if first:
         yield FunctionCommand(_not_attempted, (app, first), {})
-    elif isinstance(decided, Turn):
+    elif isinstance(decided, Action):
         host.log(decided.does if executing() else decided.would)
         yield FunctionCommand(_carried_out, (app, decided.start), {})
     else:
         yield from refused(app, decided)
 
 
-def _decided(decide: Callable[[], Turn | Nothing]) -> Turn | Nothing | tuple[str, ...]:
+def _decided(decide: Callable[[], Action | NoChange]) -> Action | NoChange | tuple[str, ...]:
     """What is to be done, or why nothing can be, a line each."""
     try:
         return decide()

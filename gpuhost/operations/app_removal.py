@@ -25,14 +25,14 @@ SPARE_SECONDS = 60
 
 
 @operation()
-def removed(app: str, declared: Settings) -> Commands:
+def removed(app: str, settings: Settings) -> Commands:
     """
     Have an app off the host: its containers and networks, its site, its timers, its releases and
     their images. Its directory, its volumes, its backups and the secrets that were made for it
     stay, and it is said how to delete them. Not there: no change.
 
     + app: its name
-    + declared: the settings of this host
+    + settings: the settings of this host
 
     **Example:**
 
@@ -41,7 +41,7 @@ def removed(app: str, declared: Settings) -> Commands:
         removed(name="Remove tts", app="tts", declared=settings)
     """
     try:
-        known = read(declared).apps.get(app)
+        known = read(settings).apps.get(app)
         if known and known.under_way:
             under_way = known.under_way
             raise Refused([f"{under_way.kind} {under_way.id} is under way; wait for it"])

@@ -8,7 +8,7 @@ from functools import partial
 from pyinfra.api import operation
 from pyinfra.api.host import Host
 
-from gpuhost.operations.app_operation import Nothing, Turn, in_turn
+from gpuhost.operations.app_operation import Action, NoChange, run_action
 from gpuhost.operations.reading import Commands, read
 from gpuhost.remote.commands import connector_arguments, remove
 from gpuhost.rollout.deliver import Start
@@ -22,14 +22,14 @@ LIMIT_SECONDS = 6 * 3600
 
 
 @operation()
-def restored(app: str, declared: Settings, backup: str | None = None) -> Commands:
+def restored(app: str, settings: Settings, backup: str | None = None) -> Commands:
     """
     Put an app's data back as a backup has it: laid out beside, exchanged while the app is stopped,
     verified. If the app is not good with it, the data of before comes back. What was there is kept
     on the host, in backups/before-restore-TIME.
 
     + app: its name
-    + declared: the settings of this host
+    + settings: the settings of this host
     + backup: which; None: they are listed, and nothing is changed
 
     **Example:**
@@ -43,15 +43,15 @@ def restored(app: str, declared: Settings, backup: str | None = None) -> Command
             backup="20261120-033012-schedule",
         )
     """
-    yield from in_turn(app, partial(_decide, app, declared, backup))
+    yield from run_action(app, partial(_decide, app, settings, backup))
 
 
-def _decide(app: str, declared: Settings, backup: str | None) -> Turn | Nothing:
-    known = released(read(declared).apps, app)
+def _decide(app: str, settings: Settings, backup: str | None) -> Action | NoChange:
+    known = released(read(settings).apps, app)
     if backup is None:
-        return Nothing(f"{app}: no backup was named, so nothing is restored", tuple(listed(known)))
+        return NoChange(f"{app}: no backup was named, so nothing is restored", tuple(listed(known)))
     require(known, backup)
-    return Turn(
+    return Action(
         f"{app}: restores {backup}",
         f"{app}: would restore {backup}",
         partial(_start, app, backup),

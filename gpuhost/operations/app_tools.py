@@ -14,14 +14,14 @@ from gpuhost.snapshot.docker import installed_packages
 def installed(
     packages: tuple[str, ...],
     lock_timeout_s: int = LOCK_TIMEOUT,
-    declared: Settings | None = None,
+    settings: Settings | None = None,
 ) -> Commands:
     """
     Have these packages; what is there stays at the version it has.
 
     + packages: "git" for a source in a repository, "logrotate" for log files
     + lock_timeout_s: seconds to wait for another apt
-    + declared: the settings by which a deploy has read this host; no second reading then
+    + settings: the settings by which a deploy has read this host; no second reading then
 
     **Example:**
 
@@ -30,7 +30,7 @@ def installed(
         from gpuhost.operations import app_tools
         app_tools.installed(name="Tools of apps", packages=("git", "logrotate"))
     """
-    there = installed_packages(read(declared or Settings()).probes)
+    there = installed_packages(read(settings or Settings()).probes)
     missing = [name for name in packages if name not in there]
     if not missing:
         host.noop(f"{' and '.join(packages)}: installed")

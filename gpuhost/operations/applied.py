@@ -22,12 +22,12 @@ from gpuhost.snapshot.applied import APPLIED
 
 
 @operation
-def recorded(declared: Settings) -> Commands:
+def recorded(settings: Settings) -> Commands:
     """
     Have the host remember which checks are ok, and by which settings. No secret is in it, and only
     root reads it.
 
-    + declared: the settings of this host
+    + settings: the settings of this host
 
     **Example:**
 
@@ -36,21 +36,26 @@ def recorded(declared: Settings) -> Commands:
         from gpuhost.operations import applied
         applied.recorded(name="Record", declared=settings)
     """
-    now = read(declared)
-    findings = run_checks(now, declared)
+    snapshot = read(settings)
+    findings = run_checks(snapshot, settings)
     text = document(
-        now.applied, declared, findings, at=now.system.now, by=who(), facts=_facts(now, declared)
+        snapshot.applied,
+        settings,
+        findings,
+        at=snapshot.system.now,
+        by=who(),
+        facts=_facts(snapshot, settings),
     )
-    yield from written(now, text, otherwise="the record of what is applied is up to date")
+    yield from written(snapshot, text, otherwise="the record of what is applied is up to date")
 
 
-def written(now: Snapshot, text: str | None, *, otherwise: str) -> Commands:
+def written(snapshot: Snapshot, text: str | None, *, otherwise: str) -> Commands:
     """The record's new text, or what is there, for nobody but root.
 
     + text: None: what is there is as good
     + otherwise: what is said where nothing is done
     """
-    there = now.paths.get(APPLIED)
+    there = snapshot.paths.get(APPLIED)
     if text is not None:
         yield put(APPLIED, text, mode=SECRET)
     elif there and there.mode != SECRET:
@@ -59,20 +64,23 @@ def written(now: Snapshot, text: str | None, *, otherwise: str) -> Commands:
         host.noop(otherwise)
 
 
-def _facts(now: Snapshot, declared: Settings) -> dict[str, Any]:
+def _facts(snapshot: Snapshot, settings: Settings) -> dict[str, Any]:
     """What cannot be read now is remembered as before."""
-    facts = {**(now.applied.facts if now.applied else {}), **(apt_sources.on_record(now) or {})}
+    facts = {
+        **(snapshot.applied.facts if snapshot.applied else {}),
+        **(apt_sources.on_record(snapshot) or {}),
+    }
     with suppress(NotRead):
-        facts |= gpu.on_record(now, declared)
+        facts |= gpu.on_record(snapshot, settings)
     return facts
 
 
 @operation
-def forgotten(declared: Settings, nouns: Iterable[str]) -> Commands:
+def forgotten(settings: Settings, nouns: Iterable[str]) -> Commands:
     """
     Have the host forget that something was applied to it, because it was taken away again.
 
-    + declared: the settings of this host
+    + settings: the settings of this host
     + nouns: what was taken away, "swap"
 
     **Example:**
@@ -82,6 +90,6 @@ def forgotten(declared: Settings, nouns: Iterable[str]) -> Commands:
         from gpuhost.operations import applied
         applied.forgotten(name="Record", declared=settings, nouns=["swap"])
     """
-    now = read(declared)
-    text = document_without(now.applied, frozenset(nouns))
-    yield from written(now, text, otherwise="nothing of it is on record")
+    snapshot = read(settings)
+    text = document_without(snapshot.applied, frozenset(nouns))
+    yield from written(snapshot, text, otherwise="nothing of it is on record")

@@ -62,59 +62,59 @@ def mirror(
         from gpuhost.operations import apt
         apt.mirror(name="Packages from USTC", mirror="ustc")
     """
-    declared = Settings(
+    settings = Settings(
         apt_mirror=mirror,
         apt_mirror_security=security,
         apt_mirror_candidates=tuple(candidates),
         apt_mirror_max_age_days=max_age_days,
         apt_lock_timeout_s=lock_timeout_s,
     )
-    now = read(declared)
-    interrupted = now.apt.interrupted
-    wrong = {finding.id for finding in failing(now, declared, "apt")}
+    snapshot = read(settings)
+    interrupted = snapshot.apt.interrupted
+    wrong = {finding.id for finding in failing(snapshot, settings, "apt")}
     if not wrong:
         host.noop(f"packages come from {mirror or 'the original sources'}")
         return
     if interrupted:
         yield script("apt_switch.sh", "undo", seconds=60)
-        now = read(declared)
-        wrong = {finding.id for finding in failing(now, declared, "apt")}
-    wanted = None if "apt.fresh" in wrong else plan(now, declared)
-    if mirror and not now.apt.sources.own_suites():
-        refuse("apt", f"no source of {now.system.distribution}'s own archive is active")
+        snapshot = read(settings)
+        wrong = {finding.id for finding in failing(snapshot, settings, "apt")}
+    wanted = None if "apt.fresh" in wrong else plan(snapshot, settings)
+    if mirror and not snapshot.apt.sources.own_suites():
+        refuse("apt", f"no source of {snapshot.system.distribution}'s own archive is active")
         return
-    if why := refusal(now, wanted):
+    if why := refusal(snapshot, wanted):
         refuse("apt", why)
         return
     if wanted is None:
-        yield FunctionCommand(_first_that_works, (now, declared), {})
+        yield FunctionCommand(_first_that_works, (snapshot, settings), {})
     else:
-        yield from _carry_out(wanted, now, declared)
+        yield from _carry_out(wanted, snapshot, settings)
 
 
-def _carry_out(wanted: Plan, now: Snapshot, declared: Settings) -> Iterator[StringCommand]:
+def _carry_out(wanted: Plan, snapshot: Snapshot, settings: Settings) -> Iterator[StringCommand]:
     if not wanted.is_empty:
-        yield from _switch(wanted, now, declared)
-    told = now.apt.keeps_sources
+        yield from _switch(wanted, snapshot, settings)
+    told = snapshot.apt.keeps_sources
     if not keeps_sources(wanted):
         if told is not None:
             yield remove(CLOUD_INIT_APT)
-    elif now.apt.cloud_init and told != CLOUD_INIT_TEXT:
+    elif snapshot.apt.cloud_init and told != CLOUD_INIT_TEXT:
         yield put(CLOUD_INIT_APT, CLOUD_INIT_TEXT)
 
 
-def _switch(wanted: Plan, now: Snapshot, declared: Settings) -> Iterator[StringCommand]:
+def _switch(wanted: Plan, snapshot: Snapshot, settings: Settings) -> Iterator[StringCommand]:
     """Everything is laid ready first, so that one script, on the host alone, changes it."""
     chosen = wanted.record.chosen() if wanted.record else None
     words = []
     yield run("rm", "-rf", "--", STAGED)
     for file in wanted.files:
-        if file in now.apt.sources.saved:
+        if file in snapshot.apt.sources.saved:
             words.append(f"back:{file.path}")
         else:
             yield put(f"{STAGED}{file.path}", file.content)
     for file in wanted.originals:
-        if file in now.apt.sources.files:
+        if file in snapshot.apt.sources.files:
             words.append(f"keep:{file.path}")
         else:
             yield put(saved_path(file.path), file.content)
@@ -127,59 +127,59 @@ def _switch(wanted: Plan, now: Snapshot, declared: Settings) -> Iterator[StringC
         "apt_switch.sh",
         "to",
         chosen.base if chosen else "",
-        declared.apt_lock_timeout_s,
+        settings.apt_lock_timeout_s,
         *words,
-        seconds=SWITCH_SECONDS + 2 * declared.apt_lock_timeout_s,
+        seconds=SWITCH_SECONDS + 2 * settings.apt_lock_timeout_s,
     )
 
 
-def _first_that_works(state: State, host: Host, now: Snapshot, declared: Settings) -> bool:
+def _first_that_works(state: State, host: Host, snapshot: Snapshot, settings: Settings) -> bool:
     """Ask the candidates, and take the first that is reachable, fresh, and good for an update."""
     passed_over: dict[str, str] = {}
-    for probe in _ask(host, now, declared):
-        why = probe.refusal(time_of(now), timedelta(days=declared.apt_mirror_max_age_days))
+    for probe in _ask(host, snapshot, settings):
+        why = probe.refusal(time_of(snapshot), timedelta(days=settings.apt_mirror_max_age_days))
         if why is None:
-            choice = choice_of(probe.mirror, now, declared, passed_over)
-            why = _complaint(host, plan_for(choice, now, declared), now, declared)
+            choice = choice_of(probe.mirror, snapshot, settings, passed_over)
+            why = _complaint(host, plan_for(choice, snapshot, settings), snapshot, settings)
         if why is None:
             host.log(f"packages come from {probe.mirror.base}")
             return True
         host.log_styled(f"{probe.mirror.name} is passed over: {why}", fg="yellow")
         passed_over[probe.mirror.name] = why
-    nowhere = plan_for(choice_of(None, now, declared, passed_over), now, declared)
-    return _complaint(host, nowhere, now, declared) is None
+    nowhere = plan_for(choice_of(None, snapshot, settings, passed_over), snapshot, settings)
+    return _complaint(host, nowhere, snapshot, settings) is None
 
 
-def _ask(host: Host, now: Snapshot, declared: Settings) -> Iterable[Probe]:
+def _ask(host: Host, snapshot: Snapshot, settings: Settings) -> Iterable[Probe]:
     """What every candidate answers for the suites in use; all are asked at once."""
-    suites = _suites_to_ask(now, declared)
+    suites = _suites_to_ask(snapshot, settings)
     asked = {
         mirror: release_urls(mirror, suites)
-        for name in declared.apt_mirror_candidates
-        for mirror in [mirror_called(name, https=now.apt.certificates)]
+        for name in settings.apt_mirror_candidates
+        for mirror in [mirror_called(name, https=snapshot.apt.certificates)]
     }
     urls = [url for pairs in asked.values() for _, url in pairs]
     _, output = _run(host, script("apt_ask.sh", ASK_SECONDS, *urls, seconds=3 * ASK_SECONDS))
     return [answered(mirror, pairs, output.stdout) for mirror, pairs in asked.items()]
 
 
-def _suites_to_ask(now: Snapshot, declared: Settings) -> list[tuple[Archive, str]]:
+def _suites_to_ask(snapshot: Snapshot, settings: Settings) -> list[tuple[Archive, str]]:
     """Those in use, and `-updates`: the suite that tells a mirror's age."""
-    distribution = now.apt.sources.distribution
+    distribution = snapshot.apt.sources.distribution
     in_use = [
         (archive, suite)
-        for archive, suite in now.apt.sources.own_suites()
-        if declared.apt_mirror_security or not is_security(suite)
+        for archive, suite in snapshot.apt.sources.own_suites()
+        if settings.apt_mirror_security or not is_security(suite)
     ]
     updates = (distribution.main_archive, f"{distribution.codename}-updates")
     return list(dict.fromkeys([*in_use, updates]))
 
 
-def _complaint(host: Host, wanted: Plan, now: Snapshot, declared: Settings) -> str | None:
+def _complaint(host: Host, wanted: Plan, snapshot: Snapshot, settings: Settings) -> str | None:
     """Why a plan could not be carried out; None: it was."""
-    if why := refusal(now, wanted):
+    if why := refusal(snapshot, wanted):
         return why
-    for command in _carry_out(wanted, now, declared):
+    for command in _carry_out(wanted, snapshot, settings):
         done, output = _run(host, command)
         if not done:
             return output.stderr or output.stdout or "the command failed"

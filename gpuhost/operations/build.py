@@ -48,28 +48,28 @@ def apt_cache(
         from gpuhost.operations import build
         build.apt_cache(name="apt cache for builds", mirrors=("aliyun", "tuna", "ustc"))
     """
-    declared = _settings(tuple(mirrors), security, present)
-    now = read(declared)
-    if not is_wanted(declared):
-        yield from _gone(left_behind(now), lock_timeout_s)
+    settings = _settings(tuple(mirrors), security, present)
+    snapshot = read(settings)
+    if not is_wanted(settings):
+        yield from _gone(left_behind(snapshot), lock_timeout_s)
         return
-    if now.build.cache is not None and not left_behind(now) and not adopt:
+    if snapshot.build.cache is not None and not left_behind(snapshot) and not adopt:
         refuse("build", "apt-cacher-ng is here already; adopt = True lets gpuhost configure it")
         return
-    if now.build.gateway is None:
+    if snapshot.build.gateway is None:
         refuse("build", "docker0 has no address: the engine has to run first")
         return
-    if now.build.cache is None:
+    if snapshot.build.cache is None:
         yield apt_update(lock_timeout=lock_timeout_s)
-    wrong = wrong_files(now, declared)
-    service = now.build.service
-    if not wrong and service.active and service.enabled and not is_stale(now):
+    wrong = wrong_files(snapshot, settings)
+    service = snapshot.build.service
+    if not wrong and service.active and service.enabled and not is_stale(snapshot):
         host.noop("the apt cache is as declared")
         return
-    for path, wanted in files(declared, now.build.gateway).items():
+    for path, wanted in files(settings, snapshot.build.gateway).items():
         if path in wrong:
             yield put(path, wanted.text, mode=wanted.mode)
-    if now.build.cache is None:
+    if snapshot.build.cache is None:
         # With its files in place it never listens elsewhere, not even for a moment.
         yield apt_install([PACKAGE], lock_timeout=lock_timeout_s)
     if DROPIN in wrong:

@@ -67,7 +67,7 @@ def engine(
         from gpuhost.operations import docker
         docker.engine(name="Container engine", mirror="aliyun")
     """
-    declared = Settings(
+    settings = Settings(
         docker_source=source,
         docker_mirror=mirror,
         docker_key_fingerprint=key_fingerprint,
@@ -75,31 +75,31 @@ def engine(
         adopt=adopt,
         apt_lock_timeout_s=apt_lock_timeout_s,
     )
-    now = read(declared)
-    wrong = {finding.id for finding in failing(now, declared, "docker")}
+    snapshot = read(settings)
+    wrong = {finding.id for finding in failing(snapshot, settings, "docker")}
     if not wrong & {"docker.repository", "docker.packages", "docker.engine"}:
         host.noop("the engine runs, from the declared source")
         return
-    foreign = conflicting(now, declared)
-    refusal = _in_use(now, declared, foreign)
+    foreign = conflicting(snapshot, settings)
+    refusal = _in_use(snapshot, settings, foreign)
     if refusal and not adopt:
         refuse("docker", refusal)
         return
-    if apt_repository.find(now, declared).status is Status.FAIL:
-        repo = repository(declared, now.system)
-        clashes = [path for path in repo.clashes if now.paths.get(path)]
+    if apt_repository.find(snapshot, settings).status is Status.FAIL:
+        repo = repository(settings, snapshot.system)
+        clashes = [path for path in repo.clashes if snapshot.paths.get(path)]
         yield from apt_repositories.add(repo, key_file, clashes)
     if foreign:
         yield apt_remove(foreign, lock_timeout=apt_lock_timeout_s)
-    if missing(now, declared):
+    if missing(snapshot, settings):
         yield apt_update(lock_timeout=apt_lock_timeout_s)
-        yield apt_install(missing(now, declared), lock_timeout=apt_lock_timeout_s)
+        yield apt_install(missing(snapshot, settings), lock_timeout=apt_lock_timeout_s)
     yield run("systemctl", "enable", "--now", "docker.service", seconds=120)
 
 
-def _in_use(now: Snapshot, declared: Settings, foreign: list[str]) -> str:
+def _in_use(snapshot: Snapshot, settings: Settings, foreign: list[str]) -> str:
     """Why the engine that is there cannot be replaced unasked; empty if it holds nothing."""
-    if unknown_engine(now, declared):
+    if unknown_engine(snapshot, settings):
         return (
             "an engine answers that none of the known packages brought; set adopt=True to replace "
             'it, or docker_source="present" to keep it'
@@ -107,11 +107,11 @@ def _in_use(now: Snapshot, declared: Settings, foreign: list[str]) -> str:
     if not foreign:
         return ""
     packages = " ".join(foreign)
-    if now.docker.engine is None:
+    if snapshot.docker.engine is None:
         return (
             f"{packages} does not answer, so what it holds is unknown; set adopt=True to replace it"
         )
-    names = ", ".join(container.name for container in now.docker.containers)
+    names = ", ".join(container.name for container in snapshot.docker.containers)
     return f"{packages} holds containers: {names}" if names else ""
 
 
@@ -150,7 +150,7 @@ def daemon_json(
         from gpuhost.operations import docker
         docker.daemon_json(name="Engine configuration", log_max_size="50m", restart="always")
     """
-    declared = Settings(
+    settings = Settings(
         docker_registry_mirrors=tuple(registry_mirrors),
         docker_log_max_size=log_max_size,
         docker_log_max_file=log_max_file,
@@ -162,13 +162,13 @@ def daemon_json(
         gpu=gpu,
         adopt=adopt,
     )
-    now = read(declared)
-    if now.docker.engine is None and executing():
-        refuse("docker", f"the engine does not answer: {now.docker.engine_complaint}")
-    elif now.docker.config.values is None:
+    snapshot = read(settings)
+    if snapshot.docker.engine is None and executing():
+        refuse("docker", f"the engine does not answer: {snapshot.docker.engine_complaint}")
+    elif snapshot.docker.config.values is None:
         refuse("docker", NO_OBJECT)
     else:
-        yield from _bring_into_force(now, declared)
+        yield from _bring_into_force(snapshot, settings)
 
 
 @operation
@@ -186,47 +186,51 @@ def removed(restart: Literal["idle", "always", "never"] = "idle") -> Commands:
         from gpuhost.operations import docker
         docker.removed(name="Engine configuration removed")
     """
-    declared = Settings(docker_restart=restart)
-    now = read(declared)
-    repo = repository(declared, now.system)
-    if now.docker.config.values is None:
+    settings = Settings(docker_restart=restart)
+    snapshot = read(settings)
+    repo = repository(settings, snapshot.system)
+    if snapshot.docker.config.values is None:
         refuse("docker", NO_OBJECT)
         return
-    left = keys.merge(now.docker.config.values, {}, now.docker.config.owned, adopt=False)
-    if not now.docker.config.owned and now.docker.sources is None and now.docker.key is None:
+    left = keys.merge(snapshot.docker.config.values, {}, snapshot.docker.config.owned, adopt=False)
+    if (
+        not snapshot.docker.config.owned
+        and snapshot.docker.sources is None
+        and snapshot.docker.key is None
+    ):
         host.noop("nothing of gpuhost's is in daemon.json or in apt's lists")
         return
-    if now.docker.sources is not None or now.docker.key is not None:
+    if snapshot.docker.sources is not None or snapshot.docker.key is not None:
         yield remove(repo.sources_path, repo.key_path)
-    if now.docker.config.owned:
-        yield from _activate(now, left, restart=_may_restart(now, declared))
+    if snapshot.docker.config.owned:
+        yield from _activate(snapshot, left, restart=_may_restart(snapshot, settings))
 
 
-def _may_restart(now: Snapshot, declared: Settings) -> bool:
-    idle = declared.docker_restart == "idle" and not restart_stops(now)
-    return declared.docker_restart == "always" or idle
+def _may_restart(snapshot: Snapshot, settings: Settings) -> bool:
+    idle = settings.docker_restart == "idle" and not restart_stops(snapshot)
+    return settings.docker_restart == "always" or idle
 
 
-def _bring_into_force(now: Snapshot, declared: Settings) -> Commands:
-    merged = merged_config(now, declared)
-    may_restart = _may_restart(now, declared)
-    if merged.values == now.docker.config.values and now.docker.engine:
-        if not not_live(now, declared):
-            if merged.owned == now.docker.config.owned:
+def _bring_into_force(snapshot: Snapshot, settings: Settings) -> Commands:
+    merged = merged_config(snapshot, settings)
+    may_restart = _may_restart(snapshot, settings)
+    if merged.values == snapshot.docker.config.values and snapshot.docker.engine:
+        if not not_live(snapshot, settings):
+            if merged.owned == snapshot.docker.config.owned:
                 host.noop("daemon.json is as declared, and in force")
                 return
             yield put(DOCKER_RECORD, _record(merged))
             return
         if not may_restart:
-            stops = restart_stops(now)
+            stops = restart_stops(snapshot)
             refuse("docker", f"daemon.json waits for a restart, which stops {', '.join(stops)}")
             return
-    yield from _activate(now, merged, restart=may_restart)
+    yield from _activate(snapshot, merged, restart=may_restart)
 
 
-def _activate(now: Snapshot, merged: keys.Merge, *, restart: bool) -> Commands:
+def _activate(snapshot: Snapshot, merged: keys.Merge, *, restart: bool) -> Commands:
     # Foreign keys may hold a proxy's password: who closed the file finds it closed.
-    file = now.paths.get(DAEMON_JSON)
+    file = snapshot.paths.get(DAEMON_JSON)
     yield put(f"{DAEMON_JSON}.gpuhost-new", merged.text, mode=file.mode if file else "0644")
     yield put(f"{DOCKER_RECORD}.gpuhost-new", _record(merged))
     yield script(

@@ -66,39 +66,39 @@ def timer(
         from gpuhost.operations import drift
         drift.timer(name="Nightly drift check", directory="/srv/gpuhost", at="04:30")
     """
-    declared = Settings(
+    settings = Settings(
         drift_directory=directory,
         drift_inventory=inventory,
         drift_at=at,
         drift_html=html,
         drift_metrics=metrics,
     )
-    now = read(declared)
-    if reason := _hindrance(now, declared):
+    snapshot = read(settings)
+    if reason := _hindrance(snapshot, settings):
         refuse("drift", reason)
         return
-    wrong = {finding.id for finding in failing(now, declared, "drift")}
-    secrets = _secrets(now)
+    wrong = {finding.id for finding in failing(snapshot, settings, "drift")}
+    secrets = _secrets(snapshot)
     if not wrong and not secrets:
         host.noop(f"the nightly drift check is as declared; its key: {KEY}.pub")
         return
     if "drift.account" in wrong:
         yield script("drift_account.sh", ACCOUNT, HOME, KEY, seconds=60)
-    if missing := missing_reports(now, declared):
+    if missing := missing_reports(snapshot, settings):
         yield script("drift_reports.sh", ACCOUNT, HOME, *missing, seconds=30)
     yield from secrets
-    yield from _installed(now, declared)
+    yield from _installed(snapshot, settings)
     yield FunctionCommand(tell_key, (), {})
 
 
-def _hindrance(now: Snapshot, declared: Settings) -> str:
+def _hindrance(snapshot: Snapshot, settings: Settings) -> str:
     """Why nothing is done; "" where nothing is in the way."""
-    found = command.find(now, declared)
+    found = command.find(snapshot, settings)
     if found.status is not Status.OK:
         return f"{found.actual}; {found.fix}" if found.fix else found.actual
-    if now.paths.get(SSH_KEYGEN) is None:
+    if snapshot.paths.get(SSH_KEYGEN) is None:
         return f"there is no {SSH_KEYGEN}: apt-get install openssh-client"
-    if shut := shut_reports(now, declared):
+    if shut := shut_reports(snapshot, settings):
         return f"{ACCOUNT} may not write in {shut[0]}: chgrp {ACCOUNT} and chmod g+rwx it"
     if not _url().isprintable() or "'" in _url():
         return f"{NOTIFY} of this environment has a quote or a line break in it"
@@ -109,9 +109,9 @@ def _url() -> str:
     return os.environ.get(NOTIFY, "").strip()
 
 
-def _secrets(now: Snapshot) -> list[StringCommand]:
+def _secrets(snapshot: Snapshot) -> list[StringCommand]:
     """What brings the file of secrets to what this environment says."""
-    there = now.paths.get(SECRETS)
+    there = snapshot.paths.get(SECRETS)
     if NOTIFY not in os.environ:
         return []
     if not _url():
@@ -122,18 +122,18 @@ def _secrets(now: Snapshot) -> list[StringCommand]:
     return [put(wanted.path, wanted.content, mode=wanted.mode)]
 
 
-def _installed(now: Snapshot, declared: Settings) -> Commands:
+def _installed(snapshot: Snapshot, settings: Settings) -> Commands:
     """The units, and the timer on."""
-    wrong = wrong_files(now, declared)
-    unit = timer_unit(now)
+    wrong = wrong_files(snapshot, settings)
+    unit = timer_unit(snapshot)
     is_new = any(path.endswith(f"/{TIMER}") for path in wrong)
     if is_new:
         # A time that systemd does not know ends it here, with systemd's own words.
-        yield run("systemd-analyze", "calendar", "--", declared.drift_at)
-    for file in host_files(declared):
+        yield run("systemd-analyze", "calendar", "--", settings.drift_at)
+    for file in host_files(settings):
         if file.path in wrong:
             yield put(file.path, file.content, mode=file.mode)
-    if (there := now.paths.get(SECRETS)) and there.mode != "0600":
+    if (there := snapshot.paths.get(SECRETS)) and there.mode != "0600":
         yield run("chmod", "0600", SECRETS)
     if wrong:
         yield run("systemctl", "daemon-reload", seconds=60)
@@ -174,8 +174,8 @@ def removed() -> Commands:
         from gpuhost.operations import drift
         drift.removed(name="No nightly drift check")
     """
-    now = read(Settings())
-    left = [path for path in (*PATHS, SECRETS) if now.paths.get(path)]
+    snapshot = read(Settings())
+    left = [path for path in (*PATHS, SECRETS) if snapshot.paths.get(path)]
     if not left:
         host.noop("no nightly drift check is installed here")
         return

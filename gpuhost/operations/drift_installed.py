@@ -23,12 +23,12 @@ NOUN = "drift"
 
 
 @operation
-def recorded(declared: Settings) -> Commands:
+def recorded(settings: Settings) -> Commands:
     """
     Have a control host remember that the nightly drift check was installed on it, and nothing else:
     it need not be a host that gpuhost makes ready.
 
-    + declared: the settings of this host
+    + settings: the settings of this host
 
     **Example:**
 
@@ -36,18 +36,20 @@ def recorded(declared: Settings) -> Commands:
 
         recorded(name="Record", declared=settings)
     """
-    now = read(declared)
-    text = document(now.applied, declared, _found(now, declared), at=now.system.now, by=who())
-    yield from written(now, text, otherwise="the record of what is applied is up to date")
+    snapshot = read(settings)
+    text = document(
+        snapshot.applied, settings, _found(snapshot, settings), at=snapshot.system.now, by=who()
+    )
+    yield from written(snapshot, text, otherwise="the record of what is applied is up to date")
 
 
 @pyinfra_operation()
-def verified(declared: Settings) -> Commands:
+def verified(settings: Settings) -> Commands:
     """
     Judge a control host by the checks of the nightly drift check alone; one that fails, or that
     could not be read, fails this host.
 
-    + declared: the settings of this host
+    + settings: the settings of this host
 
     **Example:**
 
@@ -55,7 +57,7 @@ def verified(declared: Settings) -> Commands:
 
         verified(name="Verification", declared=settings)
     """
-    findings = _found(read(declared), declared)
+    findings = _found(read(settings), settings)
     wrong = [one for one in findings if one.status in (Status.FAIL, Status.UNKNOWN)]
     if executing():
         show(host.name, findings)
@@ -65,8 +67,8 @@ def verified(declared: Settings) -> Commands:
         yield FunctionCommand(_fail, (wrong,), {})
 
 
-def _found(now: Snapshot, declared: Settings) -> list[Finding]:
-    return run_checks(now, declared, [NOUN])
+def _found(snapshot: Snapshot, settings: Settings) -> list[Finding]:
+    return run_checks(snapshot, settings, [NOUN])
 
 
 def _fail(state: State, host: Host, wrong: Sequence[Finding]) -> bool:

@@ -22,12 +22,12 @@ from gpuhost.snapshot import NotRead, Snapshot
 
 
 @operation()
-def judged(declared: Settings) -> Commands:
+def judged(settings: Settings) -> Commands:
     """
     Tell what is no longer as it was applied; nothing is changed. A host that has drifted, or that
     could not be wholly read, fails, alone; what only awaits a deploy does not.
 
-    + declared: the settings of this host
+    + settings: the settings of this host
 
     **Example:**
 
@@ -36,7 +36,7 @@ def judged(declared: Settings) -> Commands:
         judged(name="Drift", declared=settings)
     """
     at = int(time.time())
-    found = _judged(read(declared), declared, at)
+    found = _judged(read(settings), settings, at)
     report = DriftReport((found,), at)
     if executing():
         print_drift(report, console(sys.stderr))
@@ -46,13 +46,13 @@ def judged(declared: Settings) -> Commands:
     yield FunctionCommand(_fail, (found,), {})
 
 
-def _judged(now: Snapshot, declared: Settings, at: int) -> HostDrift:
+def _judged(snapshot: Snapshot, settings: Settings, at: int) -> HostDrift:
     name = str(host.name)
     try:
-        applied = now.applied
+        applied = snapshot.applied
         return HostDrift.judged(
             name,
-            all_differences(now, declared, AppFiles(), at=at),
+            all_differences(snapshot, settings, AppFiles(), at=at),
             applied_at=applied.at if applied else None,
             applied_by=applied.by if applied else "",
         )

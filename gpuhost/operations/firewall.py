@@ -58,25 +58,25 @@ def rules(
         from gpuhost.operations import firewall
         firewall.rules(name="Firewall", allow=("80/tcp", "3000/tcp from 10.0.0.0/8"))
     """
-    declared = Settings(
+    settings = Settings(
         firewall_allow=tuple(allow),
         firewall_confirm_s=confirm_s,
         adopt=adopt,
         apt_lock_timeout_s=apt_lock_timeout_s,
     )
-    now = read(declared)
-    hindrance = refusal(now, declared)
+    snapshot = read(settings)
+    hindrance = refusal(snapshot, settings)
     if hindrance:
         refuse("firewall", hindrance.reason)
         return
-    if not failing(now, declared, "firewall"):
+    if not failing(snapshot, settings, "firewall"):
         host.noop("the firewall is as declared")
         return
-    if not now.firewall.ufw.installed:
+    if not snapshot.firewall.ufw.installed:
         yield apt_update(lock_timeout=apt_lock_timeout_s)
         yield apt_install(["ufw"], lock_timeout=apt_lock_timeout_s)
-    yield from _install_guard(now)
-    yield from _make(change(now.firewall, declared), confirm_s)
+    yield from _install_guard(snapshot)
+    yield from _make(change(snapshot.firewall, settings), confirm_s)
 
 
 @operation
@@ -94,28 +94,28 @@ def removed(confirm_s: int = 120) -> Commands:
         from gpuhost.operations import firewall
         firewall.removed(name="No firewall of ours")
     """
-    declared = Settings(firewall_confirm_s=confirm_s)
-    now = read(declared)
-    installed = [file.path for file in host_files() if now.paths.get(file.path)]
-    if not is_in_place(now.firewall) and not installed:
+    settings = Settings(firewall_confirm_s=confirm_s)
+    snapshot = read(settings)
+    installed = [file.path for file in host_files() if snapshot.paths.get(file.path)]
+    if not is_in_place(snapshot.firewall) and not installed:
         host.noop("gpuhost has no rules on this host")
         return
-    if is_in_place(now.firewall):
-        yield from _install_guard(now)
-        yield from _make(removal(now.firewall), confirm_s)
+    if is_in_place(snapshot.firewall):
+        yield from _install_guard(snapshot)
+        yield from _make(removal(snapshot.firewall), confirm_s)
     yield run("systemctl", "disable", LOAD_UNIT, UNDO_UNIT)
     yield remove(*(file.path for file in host_files()))
     yield run("systemctl", "daemon-reload")
 
 
-def _install_guard(now: Snapshot) -> Commands:
+def _install_guard(snapshot: Snapshot) -> Commands:
     """The script that can undo, and the units that run it, before anything is to be undone."""
-    differing = [file for file in host_files() if not is_as_shipped(now, file)]
+    differing = [file for file in host_files() if not is_as_shipped(snapshot, file)]
     for file in differing:
         yield put(file.path, file.content, mode=file.mode)
     if differing:
         yield run("systemctl", "daemon-reload")
-    units = now.firewall.units
+    units = snapshot.firewall.units
     if not all(name in units and units[name].enabled for name in (LOAD_UNIT, UNDO_UNIT)):
         yield run("systemctl", "enable", LOAD_UNIT, UNDO_UNIT)
 

@@ -15,7 +15,7 @@ from gpuhost.snapshot.nginx import RECORD
 
 @operation
 def installed(
-    certbot: bool = False, lock_timeout_s: int = LOCK_TIMEOUT, declared: Settings | None = None
+    certbot: bool = False, lock_timeout_s: int = LOCK_TIMEOUT, settings: Settings | None = None
 ) -> Commands:
     """
     Have the distribution's nginx, running now and after a boot. What it is configured to do stays
@@ -23,7 +23,7 @@ def installed(
 
     + certbot: also have certbot, whose timer renews certificates
     + lock_timeout_s: seconds to wait for another apt
-    + declared: the settings by which a deploy has read this host; no second reading then
+    + settings: the settings by which a deploy has read this host; no second reading then
 
     **Example:**
 
@@ -32,11 +32,11 @@ def installed(
         from gpuhost.operations import nginx
         nginx.installed(name="nginx", certbot=True)
     """
-    now = read(declared or Settings())
-    certificates = certbot or now.nginx.certificates
-    missing = lacking(now, certificates=certificates)
-    recorded = now.nginx.needed and now.nginx.certificates == certificates
-    units = [now.nginx.service, *([now.nginx.renewal] if certificates else [])]
+    snapshot = read(settings or Settings())
+    certificates = certbot or snapshot.nginx.certificates
+    missing = lacking(snapshot, certificates=certificates)
+    recorded = snapshot.nginx.needed and snapshot.nginx.certificates == certificates
+    units = [snapshot.nginx.service, *([snapshot.nginx.renewal] if certificates else [])]
     down = [unit.name for unit in units if not is_up(unit)]
     if recorded and not missing and not down:
         host.noop("nginx is installed and runs")

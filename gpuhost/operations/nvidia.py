@@ -61,8 +61,8 @@ def archive(
         from gpuhost.operations import nvidia
         nvidia.archive(name="Archive of the driver")
     """
-    declared = asked_for(gpu, install, source, branch, cuda)
-    plan = install_plan(read(declared), declared)
+    settings = asked_for(gpu, install, source, branch, cuda)
+    plan = install_plan(read(settings), settings)
     if plan is None or plan.archive is None:
         host.noop("the driver needs nothing more of the archive")
         return
@@ -103,7 +103,7 @@ def driver(
         from gpuhost.operations import nvidia
         nvidia.driver(name="NVIDIA driver", source="nvidia", branch="580")
     """
-    declared = asked_for(
+    settings = asked_for(
         gpu,
         install,
         source,
@@ -114,30 +114,30 @@ def driver(
         adopt=adopt,
         apt_lock_timeout_s=apt_lock_timeout_s,
     )
-    now = read(declared)
-    plan = install_plan(now, declared)
+    snapshot = read(settings)
+    plan = install_plan(snapshot, settings)
     if plan is None:
-        yield from _mend(now, declared)
+        yield from _mend(snapshot, settings)
         return
-    running = [container.name for container in now.docker.running_containers]
+    running = [container.name for container in snapshot.docker.running_containers]
     if plan.refusal:
         refuse("nvidia", f"{plan.why}, and none can be installed: {plan.refusal}")
     elif plan.replaces and running and not adopt:
         refuse("nvidia", f"{plan.why}; replacing it breaks {', '.join(running)}: set adopt=True")
     else:
-        yield from _install(now, plan, apt_lock_timeout_s)
+        yield from _install(snapshot, plan, apt_lock_timeout_s)
 
 
-def _install(now: Snapshot, plan: InstallPlan, lock_timeout: int) -> Commands:
+def _install(snapshot: Snapshot, plan: InstallPlan, lock_timeout: int) -> Commands:
     packages = plan.packages
     if packages is None:
         return
     if plan.repository:
-        yield from _with_repository(now, plan.repository)
+        yield from _with_repository(snapshot, plan.repository)
     if plan.archive:
         yield put(plan.archive.path, plan.archive.content)
     yield put(BLACKLIST, BLACKLIST_TEXT)
-    yield put(NVIDIA_RECORD, replace(now.nvidia.record, packages=packages.packages).text)
+    yield put(NVIDIA_RECORD, replace(snapshot.nvidia.record, packages=packages.packages).text)
     yield apt_update(lock_timeout=lock_timeout)
     options = (OURS, "--allow-downgrades") if plan.replaces else (OURS,)
     if packages.pin:
@@ -147,33 +147,33 @@ def _install(now: Snapshot, plan: InstallPlan, lock_timeout: int) -> Commands:
     yield script("nvidia_load.sh", seconds=LOAD_TIMEOUT)
 
 
-def _with_repository(now: Snapshot, theirs: Repository) -> Commands:
+def _with_repository(snapshot: Snapshot, theirs: Repository) -> Commands:
     """NVIDIA's repository, and its packages before the distribution's."""
-    clashes = [path for path in theirs.clashes if now.paths.get(path)]
+    clashes = [path for path in theirs.clashes if snapshot.paths.get(path)]
     yield from apt_repositories.add(theirs, None, clashes)
     yield put(PREFERENCES, preferences())
 
 
-def _mend(now: Snapshot, declared: Settings) -> Commands:
+def _mend(snapshot: Snapshot, settings: Settings) -> Commands:
     """What an installed driver lacks to be loaded at the next boot, and to be kept up to date."""
-    if declared.nvidia_driver != "install" or not_concerned(now, declared):
+    if settings.nvidia_driver != "install" or not_concerned(snapshot, settings):
         host.noop("no driver has to be installed")
         return
-    kernels = now.kernels
+    kernels = snapshot.kernels
     release = kernels.next if kernels.next not in kernels.nvidia else None
-    leaves_it = nouveau.find(now, declared).status not in (Status.FAIL, Status.WARN)
+    leaves_it = nouveau.find(snapshot, settings).status not in (Status.FAIL, Status.WARN)
     open_to_nouveau = not leaves_it and not kernels.nouveau_off
-    lost_repository = apt_repository.find(now, declared).status is Status.FAIL
+    lost_repository = apt_repository.find(snapshot, settings).status is Status.FAIL
     if not release and not open_to_nouveau and not lost_repository:
         host.noop("no driver has to be installed")
         return
     if lost_repository:
-        yield from _with_repository(now, nvidia_repository(now, declared))
+        yield from _with_repository(snapshot, nvidia_repository(snapshot, settings))
     if open_to_nouveau:
         yield put(BLACKLIST, BLACKLIST_TEXT)
         yield script("nvidia_load.sh", seconds=LOAD_TIMEOUT)
-    if release and "dkms" in now.nvidia.packages:
-        wait = declared.apt_lock_timeout_s
+    if release and "dkms" in snapshot.nvidia.packages:
+        wait = settings.apt_lock_timeout_s
         yield apt_update(lock_timeout=wait)
         yield apt_install([f"linux-headers-{release}"], lock_timeout=wait)
         yield run("dkms", "autoinstall", "-k", release, seconds=BUILD_TIMEOUT)
@@ -207,7 +207,7 @@ def loaded(
         from gpuhost.operations import nvidia
         nvidia.loaded(name="NVIDIA driver loaded", reboot_when_needed=True)
     """
-    declared = asked_for(
+    settings = asked_for(
         gpu,
         install,
         source,
@@ -216,37 +216,39 @@ def loaded(
         nvidia_reboot=reboot_when_needed and install,
         adopt=adopt,
     )
-    now = read(declared)
-    reason = "" if not_concerned(now, declared) else reboot_reason(now)
-    if coming(now, declared):
+    snapshot = read(settings)
+    reason = "" if not_concerned(snapshot, settings) else reboot_reason(snapshot)
+    if coming(snapshot, settings):
         reason = "a new driver may take one"
     if not reason or not install:
         host.noop("no reboot is needed for the driver")
-    elif hindrance := _no_reboot(now, declared):
+    elif hindrance := _no_reboot(snapshot, settings):
         refuse("nvidia", f"a reboot is due ({reason}): {hindrance}")
     else:
-        record = replace(now.nvidia.record, rebooted_for=now.nvidia.installation or UNPACKAGED)
+        record = replace(
+            snapshot.nvidia.record, rebooted_for=snapshot.nvidia.installation or UNPACKAGED
+        )
         yield put(NVIDIA_RECORD, record.text)
         yield FunctionCommand(reboot, (reason,), {})
 
 
-def _no_reboot(now: Snapshot, declared: Settings) -> str:
+def _no_reboot(snapshot: Snapshot, settings: Settings) -> str:
     """Why the host is not rebooted; empty if it is."""
-    running = [container.name for container in now.docker.running_containers]
-    if not declared.nvidia_reboot:
+    running = [container.name for container in snapshot.docker.running_containers]
+    if not settings.nvidia_reboot:
         return "reboot the host, or set nvidia_reboot=True"
     if is_this_machine(host):
         return "gpuhost runs on this machine: reboot it by hand, and run the deploy again"
-    if secure_boot.find(now, declared).status is Status.FAIL:
+    if secure_boot.find(snapshot, settings).status is Status.FAIL:
         return "Secure Boot refuses the modules after it too: see nvidia.secure_boot"
-    if running and not declared.adopt:
+    if running and not settings.adopt:
         return f"it would stop {', '.join(running)}: set adopt=True"
-    if now.nvidia.record.rebooted_for == (now.nvidia.installation or UNPACKAGED):
+    if snapshot.nvidia.record.rebooted_for == (snapshot.nvidia.installation or UNPACKAGED):
         return "it was rebooted for this driver before, and that did not help: read dmesg for NVRM"
     return ""
 
 
-def coming(now: Snapshot, declared: Settings) -> tuple[str, ...]:
+def coming(snapshot: Snapshot, settings: Settings) -> tuple[str, ...]:
     """What this run is about to install, while it is planned."""
-    plan = None if executing() else install_plan(now, declared)
+    plan = None if executing() else install_plan(snapshot, settings)
     return held(plan.packages.packages) if plan and plan.packages else ()

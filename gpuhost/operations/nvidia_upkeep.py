@@ -51,37 +51,37 @@ def hold(
         from gpuhost.operations import nvidia_upkeep
         nvidia_upkeep.hold(name="NVIDIA packages on hold")
     """
-    declared = asked_for(gpu, install, source, branch, cuda, nvidia_hold=enabled)
-    now = read(declared)
-    expected = coming(now, declared) if enabled else ()
-    if not _fails("nvidia.hold", now, declared) and not expected:
+    settings = asked_for(gpu, install, source, branch, cuda, nvidia_hold=enabled)
+    snapshot = read(settings)
+    expected = coming(snapshot, settings) if enabled else ()
+    if not _fails("nvidia.hold", snapshot, settings) and not expected:
         host.noop("NVIDIA's packages are as declared")
     elif enabled:
-        loose = [package.name for package in now.nvidia.to_hold if not package.hold]
+        loose = [package.name for package in snapshot.nvidia.to_hold if not package.hold]
         if loose or expected:
-            yield from _keep(now, loose or expected)
+            yield from _keep(snapshot, loose or expected)
         yield put(EXCLUSIONS, EXCLUSIONS_TEXT)
     else:
-        yield from _release(now)
+        yield from _release(snapshot)
 
 
-def _fails(id: str, now: Snapshot, declared: Settings) -> bool:
-    return id in {finding.id for finding in failing(now, declared, "nvidia")}
+def _fails(id: str, snapshot: Snapshot, settings: Settings) -> bool:
+    return id in {finding.id for finding in failing(snapshot, settings, "nvidia")}
 
 
-def _keep(now: Snapshot, packages: Iterable[str]) -> Commands:
+def _keep(snapshot: Snapshot, packages: Iterable[str]) -> Commands:
     """At their version, and known as held by gpuhost."""
     yield run("apt-mark", "hold", *packages)
-    names = tuple(sorted({*now.nvidia.record.held, *packages}))
-    yield put(NVIDIA_RECORD, replace(now.nvidia.record, held=names).text)
+    names = tuple(sorted({*snapshot.nvidia.record.held, *packages}))
+    yield put(NVIDIA_RECORD, replace(snapshot.nvidia.record, held=names).text)
 
 
-def _release(now: Snapshot) -> Commands:
-    ours = [name for name in now.nvidia.record.held if name in now.nvidia.packages]
+def _release(snapshot: Snapshot) -> Commands:
+    ours = [name for name in snapshot.nvidia.record.held if name in snapshot.nvidia.packages]
     if ours:
         yield run("apt-mark", "unhold", *ours)
     yield remove(EXCLUSIONS)
-    yield put(NVIDIA_RECORD, replace(now.nvidia.record, held=()).text)
+    yield put(NVIDIA_RECORD, replace(snapshot.nvidia.record, held=()).text)
 
 
 @operation
@@ -106,16 +106,16 @@ def fabric_manager(
         from gpuhost.operations import nvidia_upkeep
         nvidia_upkeep.fabric_manager(name="NVIDIA Fabric Manager", source="nvidia")
     """
-    declared = asked_for(gpu, install, source, apt_lock_timeout_s=apt_lock_timeout_s)
-    now = read(declared)
-    is_wrong = _fails("nvidia.fabric_manager", now, declared)
-    version, present = now.nvidia.driver, now.nvidia.fabric_manager
+    settings = asked_for(gpu, install, source, apt_lock_timeout_s=apt_lock_timeout_s)
+    snapshot = read(settings)
+    is_wrong = _fails("nvidia.fabric_manager", snapshot, settings)
+    version, present = snapshot.nvidia.driver, snapshot.nvidia.fabric_manager
     if not is_wrong or not install or version is None:
         host.noop("Fabric Manager is as it should be, or not needed")
         return
     if present is None or present.driver != version:
         try:
-            package = fabric_manager_package(system_of(now), source, version)
+            package = fabric_manager_package(system_of(snapshot), source, version)
         except NoDriverPackagesError as error:
             refuse("nvidia", str(error))
             return
@@ -123,7 +123,7 @@ def fabric_manager(
         yield apt_update(lock_timeout=apt_lock_timeout_s)
         yield apt_install([wanted], OURS, "--allow-downgrades", lock_timeout=apt_lock_timeout_s)
         if hold:
-            yield from _keep(now, [package])
+            yield from _keep(snapshot, [package])
     yield run("systemctl", "enable", FABRIC_UNIT)
     yield run("systemctl", "restart", FABRIC_UNIT, seconds=120)
 
@@ -151,25 +151,25 @@ def persistence(
         from gpuhost.operations import nvidia_upkeep
         nvidia_upkeep.persistence(name="NVIDIA persistence mode")
     """
-    declared = asked_for(gpu, install, source, branch, cuda, nvidia_persistence=enabled)
-    now = read(declared)
-    due = enabled and _is_due(now, declared)
-    if not _fails("nvidia.persistence", now, declared) and not due:
+    settings = asked_for(gpu, install, source, branch, cuda, nvidia_persistence=enabled)
+    snapshot = read(settings)
+    due = enabled and _is_due(snapshot, settings)
+    if not _fails("nvidia.persistence", snapshot, settings) and not due:
         host.noop("persistence is as declared, or there is no driver to keep loaded")
     elif enabled:
         yield put(PERSISTENCE_UNIT, PERSISTENCE_TEXT)
         yield run("systemctl", "daemon-reload")
         yield run("systemctl", "enable", OWN_UNIT)
-        if now.nvidia.works:
+        if snapshot.nvidia.works:
             yield run("systemctl", "restart", OWN_UNIT, seconds=180)
     else:
         yield from _without_persistence()
 
 
-def _is_due(now: Snapshot, declared: Settings) -> bool:
+def _is_due(snapshot: Snapshot, settings: Settings) -> bool:
     """A driver that gpuhost installs gets the unit at once: the boot that loads it has it."""
-    ours = bool(now.nvidia.record.packages) and not now.nvidia.unit(OWN_UNIT).enabled
-    return not not_concerned(now, declared) and (ours or bool(coming(now, declared)))
+    ours = bool(snapshot.nvidia.record.packages) and not snapshot.nvidia.unit(OWN_UNIT).enabled
+    return not not_concerned(snapshot, settings) and (ours or bool(coming(snapshot, settings)))
 
 
 def _without_persistence() -> Commands:
@@ -191,13 +191,13 @@ def removed() -> Commands:
         from gpuhost.operations import nvidia_upkeep
         nvidia_upkeep.removed(name="NVIDIA settings removed")
     """
-    now = read(Settings())
-    has_unit = now.probes.file(PERSISTENCE_UNIT) is not None
-    has_holds = bool(now.nvidia.record.held) or now.probes.file(EXCLUSIONS) is not None
+    snapshot = read(Settings())
+    has_unit = snapshot.probes.file(PERSISTENCE_UNIT) is not None
+    has_holds = bool(snapshot.nvidia.record.held) or snapshot.probes.file(EXCLUSIONS) is not None
     if not has_unit and not has_holds:
         host.noop("gpuhost set nothing of NVIDIA's")
         return
     if has_holds:
-        yield from _release(now)
+        yield from _release(snapshot)
     if has_unit:
         yield from _without_persistence()

@@ -24,9 +24,9 @@ class _ShowFindings(BaseStateCallback):
             return
         try:
             with ctx_host.use(host):
-                declared = declared_for(host)
+                settings = declared_for(host)
                 forget()
-                show(host.name, run_checks(read(declared), declared))
+                show(host.name, run_checks(read(settings), settings))
         except Exception as error:
             # What failed first is what counts, and it has been said.
             logger.warning(f"{host.print_prefix}the findings could not be shown: {error!r}")

@@ -47,19 +47,19 @@ def everywhere(
         from gpuhost.operations import proxy
         proxy.everywhere(name="HTTP proxy", http="http://10.0.0.1:3128", https="http://10.0.0.1:3128")
     """
-    declared = Settings(proxy_http=http, proxy_https=https, proxy_no=tuple(no_proxy))
-    now = read(declared)
-    wrong = wrong_files(now, declared, *MODES)
-    of_client = client.find(now, declared)
+    settings = Settings(proxy_http=http, proxy_https=https, proxy_no=tuple(no_proxy))
+    snapshot = read(settings)
+    wrong = wrong_files(snapshot, settings, *MODES)
+    of_client = client.find(snapshot, settings)
     if of_client.status is Status.UNKNOWN:
         refuse("proxy", of_client.actual)
         return
     if not wrong and of_client.status is not Status.FAIL:
         host.noop("the proxy is as declared")
         return
-    expected = expected_files(declared)
+    expected = expected_files(settings)
     of_engine = {ENGINE_DROPIN, ENGINE_FILE} & set(wrong)
-    if of_engine and not declared_at_all(declared):
+    if of_engine and not declared_at_all(settings):
         yield _on_host("taken_from_engine()")
     for path in wrong:
         yield put(path, expected[path], mode=MODES[path]) if path in expected else remove(path)
@@ -67,7 +67,7 @@ def everywhere(
         yield run("systemctl", "daemon-reload", seconds=60)
     if of_client.status is Status.FAIL:
         # The merge happens on the host: config.json holds passwords that nobody else may read.
-        yield _on_host(f"main({json.dumps(client_values(declared))})")
+        yield _on_host(f"main({json.dumps(client_values(settings))})")
 
 
 def _on_host(call: str) -> StringCommand:

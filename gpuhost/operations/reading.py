@@ -42,13 +42,13 @@ class _Memory:
 _readings: WeakKeyDictionary[Host, _Memory] = WeakKeyDictionary()
 
 
-def read(declared: Settings) -> Snapshot:
+def read(settings: Settings) -> Snapshot:
     """This host as it is now, from memory if nothing has changed since the last reading.
 
-    + declared: names the paths that have to be looked at
+    + settings: names the paths that have to be looked at
     """
     host: Host = ctx_host.get()
-    wanted = request_for(declared)
+    wanted = request_for(settings)
     known = _readings.get(host)
     if known and known.executing == executing() and known.request.covers(wanted):
         return known.snapshot

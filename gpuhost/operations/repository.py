@@ -26,12 +26,12 @@ LARGEST_KEY = 1 << 20
 
 
 @operation
-def usable(declared: Settings | None = None) -> Commands:
+def usable(settings: Settings | None = None) -> Commands:
     """
     Have no repository that gpuhost added and whose key was lost or damaged: apt refuses to update
     for one of those, whatever it is asked for. The noun it belongs to adds it again.
 
-    + declared: the settings by which a deploy has read this host; no second reading then
+    + settings: the settings by which a deploy has read this host; no second reading then
 
     **Example:**
 
@@ -40,19 +40,19 @@ def usable(declared: Settings | None = None) -> Commands:
         from gpuhost.operations import repository
         repository.usable(name="Repositories that apt can use")
     """
-    now = read(declared or Settings())
-    lost = [name for name in (DOCKER, TOOLKIT, NVIDIA) if _has_lost_its_key(now, name)]
+    snapshot = read(settings or Settings())
+    lost = [name for name in (DOCKER, TOOLKIT, NVIDIA) if _has_lost_its_key(snapshot, name)]
     if not lost:
         this_host.noop("every repository has its key")
     for name in lost:
         yield remove(sources_path(name))
 
 
-def _has_lost_its_key(now: Snapshot, name: str) -> bool:
-    if now.probes.file(sources_path(name)) is None:
+def _has_lost_its_key(snapshot: Snapshot, name: str) -> bool:
+    if snapshot.probes.file(sources_path(name)) is None:
         return False
     try:
-        fingerprints((now.probes.file(key_path(name)) or "").encode())
+        fingerprints((snapshot.probes.file(key_path(name)) or "").encode())
     except NoKey:
         return True
     return False

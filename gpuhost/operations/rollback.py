@@ -7,7 +7,7 @@ from functools import partial
 from pyinfra.api import operation
 from pyinfra.api.host import Host
 
-from gpuhost.operations.app_operation import Nothing, Turn, in_turn
+from gpuhost.operations.app_operation import Action, NoChange, run_action
 from gpuhost.operations.reading import Commands, read
 from gpuhost.release.source import short
 from gpuhost.rollout.deliver import Start
@@ -23,13 +23,13 @@ LEAST_OF_A_REVISION = 7
 
 
 @operation()
-def rolled_back(app: str, declared: Settings, release: str | None = None) -> Commands:
+def rolled_back(app: str, settings: Settings, release: str | None = None) -> Commands:
     """
     Have a release of before back, as an attempt of its own: if it cannot be verified, what runs now
     comes back. Data is not touched: what a migration did to it stays.
 
     + app: its name
-    + declared: the settings of this host
+    + settings: the settings of this host
     + release: which, as `gpuhost releases` lists them, or its revision, which is the same on every
       host; None: the last verified one before this, or the current one where the last attempt left
       nothing running
@@ -40,22 +40,22 @@ def rolled_back(app: str, declared: Settings, release: str | None = None) -> Com
 
         rolled_back(name="Rollback tts", app="tts", declared=settings)
     """
-    yield from in_turn(app, partial(_decide, app, declared, release))
+    yield from run_action(app, partial(_decide, app, settings, release))
 
 
-def _decide(app: str, declared: Settings, release: str | None) -> Turn | Nothing:
-    now = read(declared)
-    current, target = _from_and_to(now.apps, app, release)
+def _decide(app: str, settings: Settings, release: str | None) -> Action | NoChange:
+    snapshot = read(settings)
+    current, target = _from_and_to(snapshot.apps, app, release)
     if current is None:
         way = f"to {_told(target)}: after the last attempt nothing came back"
     elif _original(current) == _original(target):
-        return Nothing(f"{app}: {_told(target)} runs already")
+        return NoChange(f"{app}: {_told(target)} runs already")
     else:
         way = f"from {_told(current)} to {_told(target)}"
-    return Turn(
+    return Action(
         f"{app}: rolls back {way}",
         f"{app}: would roll back {way}",
-        partial(_start, app, target, now),
+        partial(_start, app, target, snapshot),
     )
 
 
@@ -101,11 +101,11 @@ def _told(release: Release) -> str:
     return f"{_original(release)} (revision {short(release.revision)})"
 
 
-def _start(app: str, target: Release, now: Snapshot, host: Host) -> Start:
+def _start(app: str, target: Release, snapshot: Snapshot, host: Host) -> Start:
     by = who()
     return Start(
         app=app,
-        id=release_id(now, app, target.inputs),
+        id=release_id(snapshot, app, target.inputs),
         by=by,
         verb=("rollback", "--to", target.id, "--by", by),
         limit_s=LIMIT_SECONDS,

@@ -37,10 +37,10 @@ def file(
         from gpuhost.operations import swap
         swap.file(name="8 GB of swap", path="/swapfile", size_gb=8)
     """
-    declared = Settings(swap_path=path, swap_size_gb=size_gb, swap_swappiness=swappiness)
-    now = read(declared)
-    wrong = {finding.id for finding in failing(now, declared, "swap")}
-    wanted = plan(now, declared)
+    settings = Settings(swap_path=path, swap_size_gb=size_gb, swap_swappiness=swappiness)
+    snapshot = read(settings)
+    wrong = {finding.id for finding in failing(snapshot, settings, "swap")}
+    wanted = plan(snapshot, settings)
     if not wrong:
         host.noop(f"swap file {path} is as declared")
         return
@@ -56,12 +56,12 @@ def file(
         line = [f"{path} none swap sw 0 0"] if wanted.size else []
         yield script("swap_fstab.sh", path, *line, seconds=30)
     if "swap.swappiness" in wrong or "swap.size" in wrong:
-        yield from _swappiness(declared)
+        yield from _swappiness(settings)
 
 
-def _swappiness(declared: Settings) -> Commands:
-    if declared.swap_size_gb == 0:
+def _swappiness(settings: Settings) -> Commands:
+    if settings.swap_size_gb == 0:
         yield remove(SYSCTL_FILE)
         return
-    yield put(SYSCTL_FILE, sysctl_text(declared))
-    yield run("sysctl", "-q", "-w", f"vm.swappiness={declared.swap_swappiness}")
+    yield put(SYSCTL_FILE, sysctl_text(settings))
+    yield run("sysctl", "-q", "-w", f"vm.swappiness={settings.swap_swappiness}")

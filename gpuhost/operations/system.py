@@ -29,8 +29,8 @@ from gpuhost.snapshot.dpkg import TIMERS
 SYNCHRONISE_SECONDS = 30
 
 
-def _fails(check: Check, declared: Settings) -> bool:
-    return check.find(read(declared), declared).status is Status.FAIL
+def _fails(check: Check, settings: Settings) -> bool:
+    return check.find(read(settings), settings).status is Status.FAIL
 
 
 @operation
@@ -48,13 +48,13 @@ def packages(lock_timeout_s: int = 300) -> Commands:
         from gpuhost.operations import system
         system.packages(name="Package manager", lock_timeout_s=600)
     """
-    declared = Settings(apt_lock_timeout_s=lock_timeout_s)
-    if not read(declared).dpkg.locks and not _fails(checks.dpkg, declared):
+    settings = Settings(apt_lock_timeout_s=lock_timeout_s)
+    if not read(settings).dpkg.locks and not _fails(checks.dpkg, settings):
         host.noop("the package manager is idle, and every package whole")
         return
-    if read(declared).dpkg.locks:
+    if read(settings).dpkg.locks:
         yield wait_for_apt(lock_timeout_s)
-    if _fails(checks.dpkg, declared):
+    if _fails(checks.dpkg, settings):
         yield run(
             "env",
             "DEBIAN_FRONTEND=noninteractive",
@@ -65,7 +65,7 @@ def packages(lock_timeout_s: int = 300) -> Commands:
             "-a",
             seconds=APT_TIMEOUT,
         )
-    if _fails(checks.dpkg, declared):
+    if _fails(checks.dpkg, settings):
         yield apt_install([], "--fix-broken", lock_timeout=lock_timeout_s)
 
 
@@ -83,8 +83,8 @@ def python(lock_timeout_s: int = 300) -> Commands:
         from gpuhost.operations import system
         system.python(name="python3")
     """
-    declared = Settings(apt_lock_timeout_s=lock_timeout_s)
-    if not _fails(checks.python, declared):
+    settings = Settings(apt_lock_timeout_s=lock_timeout_s)
+    if not _fails(checks.python, settings):
         host.noop("python3 is installed")
         return
     yield apt_update(lock_timeout=lock_timeout_s)
@@ -103,12 +103,12 @@ def hostname() -> Commands:
         from gpuhost.operations import system
         system.hostname(name="Host name")
     """
-    declared = Settings()
-    now = read(declared)
-    if not _fails(checks.hostname, declared):
-        host.noop(f"{now.system.hostname} resolves")
+    settings = Settings()
+    snapshot = read(settings)
+    if not _fails(checks.hostname, settings):
+        host.noop(f"{snapshot.system.hostname} resolves")
         return
-    full, short = now.system.hostname, now.system.hostname.partition(".")[0]
+    full, short = snapshot.system.hostname, snapshot.system.hostname.partition(".")[0]
     names = full if full == short else f"{full} {short}"
     yield script("hosts_line.sh", f"127.0.1.1 {names}", seconds=10)
 
@@ -128,15 +128,17 @@ def clock(lock_timeout_s: int = 300) -> Commands:
         from gpuhost.operations import system
         system.clock(name="Clock")
     """
-    declared = Settings(apt_lock_timeout_s=lock_timeout_s)
-    now = read(declared)
-    if not _fails(checks.clock, declared):
-        host.noop(f"clock: {checks.clock.find(now, declared).actual}")
+    settings = Settings(apt_lock_timeout_s=lock_timeout_s)
+    snapshot = read(settings)
+    if not _fails(checks.clock, settings):
+        host.noop(f"clock: {checks.clock.find(snapshot, settings).actual}")
         return
-    if not now.clock.installed:
+    if not snapshot.clock.installed:
         yield apt_update(lock_timeout=lock_timeout_s)
         yield apt_install(["systemd-timesyncd"], lock_timeout=lock_timeout_s)
-    service = now.clock.installed[0] if now.clock.installed else "systemd-timesyncd.service"
+    service = (
+        snapshot.clock.installed[0] if snapshot.clock.installed else "systemd-timesyncd.service"
+    )
     yield run("systemctl", "unmask", service)
     yield run("systemctl", "enable", "--now", service, seconds=60)
     yield shown(
@@ -160,24 +162,24 @@ def security_updates(enabled: bool = True, lock_timeout_s: int = 300) -> Command
         from gpuhost.operations import system
         system.security_updates(name="Security updates")
     """
-    declared = Settings(system_security_updates=enabled, apt_lock_timeout_s=lock_timeout_s)
-    now = read(declared)
-    if not _fails(updates, declared):
+    settings = Settings(system_security_updates=enabled, apt_lock_timeout_s=lock_timeout_s)
+    snapshot = read(settings)
+    if not _fails(updates, settings):
         host.noop("security updates are as declared")
         return
     if not enabled:
         yield remove(UPDATES_FILE)
         return
-    ours = now.paths.get(UPDATES_FILE)
+    ours = snapshot.paths.get(UPDATES_FILE)
     is_there = ours is not None and ours.sha256 == sha256(updates_text().encode()).hexdigest()
-    if is_there and now.updates.installed and not now.updates.stopped_timers:
+    if is_there and snapshot.updates.installed and not snapshot.updates.stopped_timers:
         refuse("system", "another file overrides ours: grep -r Unattended /etc/apt/apt.conf.d")
         return
-    if not now.updates.installed:
+    if not snapshot.updates.installed:
         yield apt_update(lock_timeout=lock_timeout_s)
         yield apt_install(["unattended-upgrades"], lock_timeout=lock_timeout_s)
     if not is_there:
         yield put(UPDATES_FILE, updates_text())
-    if now.updates.stopped_timers:
+    if snapshot.updates.stopped_timers:
         yield run("systemctl", "unmask", *TIMERS)
         yield run("systemctl", "enable", "--now", *TIMERS, seconds=60)

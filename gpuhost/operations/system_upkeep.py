@@ -31,8 +31,8 @@ def services() -> Commands:
         from gpuhost.operations import system_upkeep
         system_upkeep.services(name="Failed services")
     """
-    now = read(Settings())
-    names = [name for name in broken(now) if _is_started(name, now)]
+    snapshot = read(Settings())
+    names = [name for name in broken(snapshot) if _is_started(name, snapshot)]
     if not names:
         host.noop("nothing of ours has failed")
         return
@@ -40,8 +40,8 @@ def services() -> Commands:
     yield run("systemctl", "start", *names, seconds=180)
 
 
-def _is_started(name: str, now: Snapshot) -> bool:
-    return name in STARTED or (name.startswith(WITH_THE_DRIVER) and now.nvidia.works)
+def _is_started(name: str, snapshot: Snapshot) -> bool:
+    return name in STARTED or (name.startswith(WITH_THE_DRIVER) and snapshot.nvidia.works)
 
 
 @operation

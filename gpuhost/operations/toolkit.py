@@ -70,7 +70,7 @@ def packages(
         from gpuhost.operations import toolkit
         toolkit.packages(name="Container toolkit", mirror="ustc", version="1.20.0")
     """
-    declared = Settings(
+    settings = Settings(
         toolkit_mirror=mirror,
         toolkit_version=version,
         toolkit_key_fingerprint=key_fingerprint,
@@ -79,18 +79,18 @@ def packages(
         gpu=gpu,
         apt_lock_timeout_s=apt_lock_timeout_s,
     )
-    now = read(declared)
-    if reason := not_wanted(now, declared):
+    snapshot = read(settings)
+    if reason := not_wanted(snapshot, settings):
         host.noop(f"toolkit: {reason}")
         return
-    wrong = _wrong(now, declared)
-    broken = "toolkit.runtime" in wrong and now.paths.get(RUNTIME) is None
+    wrong = _wrong(snapshot, settings)
+    broken = "toolkit.runtime" in wrong and snapshot.paths.get(RUNTIME) is None
     if not (wrong & MENDED or broken):
         host.noop("the toolkit is as declared")
         return
     if "toolkit.repository" in wrong:
-        repo = repository(declared, now.system.architecture)
-        clashes = [path for path in repo.clashes if now.paths.get(path)]
+        repo = repository(settings, snapshot.system.architecture)
+        clashes = [path for path in repo.clashes if snapshot.paths.get(path)]
         yield from apt_repositories.add(repo, key_file, clashes)
     if "toolkit.packages" in wrong:
         yield apt_update(lock_timeout=apt_lock_timeout_s)
@@ -102,7 +102,7 @@ def packages(
             seconds=INSTALL_SECONDS + apt_lock_timeout_s,
         )
     elif broken:
-        whole = f"{RUNTIME_PACKAGE}={now.toolkit.packages[RUNTIME_PACKAGE]}"
+        whole = f"{RUNTIME_PACKAGE}={snapshot.toolkit.packages[RUNTIME_PACKAGE]}"
         yield apt_install(
             [whole],
             "--reinstall",
@@ -111,12 +111,12 @@ def packages(
         )
     # To install a held package takes its hold away.
     installed = "toolkit.packages" in wrong or broken
-    if "toolkit.held" in wrong or (installed and (hold or now.toolkit.held)):
+    if "toolkit.held" in wrong or (installed and (hold or snapshot.toolkit.held)):
         yield run("apt-mark", "hold" if hold else "unhold", *PACKAGES)
 
 
-def _wrong(now: Snapshot, declared: Settings) -> set[str]:
-    return {finding.id for finding in failing(now, declared, "toolkit")}
+def _wrong(snapshot: Snapshot, settings: Settings) -> set[str]:
+    return {finding.id for finding in failing(snapshot, settings, "toolkit")}
 
 
 @operation
@@ -134,15 +134,15 @@ def cdi(gpu: Gpu = "auto") -> Commands:
         from gpuhost.operations import toolkit
         toolkit.cdi(name="CDI specification")
     """
-    declared = Settings(gpu=gpu)
-    now = read(declared)
-    found = cdi_check.find(now, declared)
+    settings = Settings(gpu=gpu)
+    snapshot = read(settings)
+    found = cdi_check.find(snapshot, settings)
     if found.status is not Status.FAIL:
         host.noop(f"CDI: {found.actual}")
         return
-    if now.toolkit.refresh:
+    if snapshot.toolkit.refresh:
         yield run("systemctl", "enable", "--now", REFRESH_UNIT, seconds=60)
-    path = now.toolkit.specification_path
+    path = snapshot.toolkit.specification_path
     yield run("mkdir", "-p", str(PurePosixPath(path).parent))
     yield run("nvidia-ctk", "cdi", "generate", f"--output={path}", seconds=120)
 
@@ -169,18 +169,18 @@ def proof(
         from gpuhost.operations import toolkit
         toolkit.proof(name="GPU in a container")
     """
-    declared = Settings(toolkit_test_image=image, gpu=gpu, docker_restart=restart)
-    now = read(declared)
-    if reason := not_wanted(now, declared):
+    settings = Settings(toolkit_test_image=image, gpu=gpu, docker_restart=restart)
+    snapshot = read(settings)
+    if reason := not_wanted(snapshot, settings):
         host.noop(f"toolkit: {reason}")
         return
-    found = proof_check.find(now, declared)
+    found = proof_check.find(snapshot, settings)
     # In a dry run on a blank host there is nothing to prove with yet.
-    blank = not executing() and not now.toolkit.packages
+    blank = not executing() and not snapshot.toolkit.packages
     if found.status is not Status.FAIL and not blank:
         host.noop(f"GPU in a container: {found.actual}")
         return
-    today = circumstances(now, declared) or Circumstances("", "", "", "")
+    today = circumstances(snapshot, settings) or Circumstances("", "", "", "")
     yield script(
         "toolkit_prove.sh",
         RECORD,
@@ -189,19 +189,19 @@ def proof(
         today.engine,
         today.image,
         "no" if image else "yes",
-        "yes" if _engine_is_older(now) and _may_restart(now, restart) else "no",
+        "yes" if _engine_is_older(snapshot) and _may_restart(snapshot, restart) else "no",
         seconds=PROOF_SECONDS,
     )
 
 
-def _engine_is_older(now: Snapshot) -> bool:
+def _engine_is_older(snapshot: Snapshot) -> bool:
     """Whether the engine has run since before the toolkit was installed."""
-    installed, started = now.paths.get(INSTALLED), now.docker.service.started
+    installed, started = snapshot.paths.get(INSTALLED), snapshot.docker.service.started
     return bool(installed and started and installed.modified > started)
 
 
-def _may_restart(now: Snapshot, restart: str) -> bool:
-    return restart == "always" or (restart == "idle" and not restart_stops(now))
+def _may_restart(snapshot: Snapshot, restart: str) -> bool:
+    return restart == "always" or (restart == "idle" and not restart_stops(snapshot))
 
 
 @operation
@@ -219,17 +219,23 @@ def absent(apt_lock_timeout_s: int = 300) -> Commands:
         from gpuhost.operations import toolkit
         toolkit.absent(name="No container toolkit")
     """
-    now = read(Settings(apt_lock_timeout_s=apt_lock_timeout_s))
-    installed = sorted(now.toolkit.packages)
-    aside = [path for path in OLDER_LISTS if now.paths.get(put_aside(path))]
-    if not (installed or aside or now.toolkit.sources or now.toolkit.key or now.toolkit.proof):
+    snapshot = read(Settings(apt_lock_timeout_s=apt_lock_timeout_s))
+    installed = sorted(snapshot.toolkit.packages)
+    aside = [path for path in OLDER_LISTS if snapshot.paths.get(put_aside(path))]
+    if not (
+        installed
+        or aside
+        or snapshot.toolkit.sources
+        or snapshot.toolkit.key
+        or snapshot.toolkit.proof
+    ):
         host.noop("the toolkit is not there")
         return
     if installed:
         yield run("apt-mark", "unhold", *installed)
         yield apt_remove(installed, lock_timeout=apt_lock_timeout_s)
-    image = now.toolkit.proof.circumstances.image if now.toolkit.proof else ""
-    if image.startswith(f"{OWN_IMAGE}:") and now.docker.engine:
+    image = snapshot.toolkit.proof.circumstances.image if snapshot.toolkit.proof else ""
+    if image.startswith(f"{OWN_IMAGE}:") and snapshot.docker.engine:
         yield run("docker", "image", "rm", "-f", image, seconds=60)
     yield remove(SOURCES, KEY, RECORD, REFRESHED, STATIC)
     for path in aside:

@@ -19,12 +19,12 @@ NOT_VERIFIED = (Status.FAIL, Status.UNKNOWN)
 
 
 @operation()
-def verify(declared: Settings) -> Commands:
+def verify(settings: Settings) -> Commands:
     """
     Judge the host by every check. All is well, warnings allowed: no change. A check that fails, or
     that could not read the host, fails this host, alone.
 
-    + declared: the settings of this host
+    + settings: the settings of this host
 
     **Example:**
 
@@ -32,7 +32,7 @@ def verify(declared: Settings) -> Commands:
 
         verify(name="Verification", declared=settings)
     """
-    findings = run_checks(read(declared), declared)
+    findings = run_checks(read(settings), settings)
     if executing():
         show(host.name, findings)
     if not any(finding.status in NOT_VERIFIED for finding in findings):

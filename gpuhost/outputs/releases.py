@@ -11,7 +11,7 @@ from rich.text import Text
 from gpuhost.domain.plain_text import (
     plain,
 )
-from gpuhost.fleet.host_pool import Trouble
+from gpuhost.fleet.host_pool import HostError
 from gpuhost.fleet.releases import AppReport, FleetApps, HostApps, Running, outcome
 from gpuhost.outputs.clock import minute
 from gpuhost.outputs.fleet import print_reason, status_in_colour
@@ -128,5 +128,5 @@ def _table(title: str | None, *headings: str) -> Table:
     return grid
 
 
-def _trouble(host: str, trouble: Trouble, console: Console) -> None:
+def _trouble(host: str, trouble: HostError, console: Console) -> None:
     print_reason(host, trouble.status, trouble.reason, trouble.fix, console)

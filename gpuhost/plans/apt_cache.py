@@ -37,26 +37,26 @@ class File:
     mode: str = "0644"
 
 
-def is_wanted(declared: Settings) -> bool:
+def is_wanted(settings: Settings) -> bool:
     """Whether builds go through the cache; where a proxy is declared they go through that one."""
-    if declared.proxy_http or declared.proxy_https:
+    if settings.proxy_http or settings.proxy_https:
         return False
-    if declared.build_apt_cache == "auto":
-        return declared.apt_mirror is not None
-    return declared.build_apt_cache
+    if settings.build_apt_cache == "auto":
+        return settings.apt_mirror is not None
+    return settings.build_apt_cache
 
 
-def mirrors(declared: Settings) -> tuple[str, ...]:
+def mirrors(settings: Settings) -> tuple[str, ...]:
     """Servers that carry the archives, in the order in which they are tried."""
-    if declared.apt_mirror is None:
+    if settings.apt_mirror is None:
         return ()
-    several = declared.apt_mirror == "auto"
-    names = declared.apt_mirror_candidates if several else (declared.apt_mirror,)
+    several = settings.apt_mirror == "auto"
+    names = settings.apt_mirror_candidates if several else (settings.apt_mirror,)
     # apt checks signatures itself; a known mirror needs no certificates to be there.
     return tuple(mirror_called(name, https=name not in HOSTS).base for name in names)
 
 
-def files(declared: Settings, address: str) -> dict[str, File]:
+def files(settings: Settings, address: str) -> dict[str, File]:
     """Every file of ours, by path.
 
     + address: of docker0
@@ -64,7 +64,7 @@ def files(declared: Settings, address: str) -> dict[str, File]:
     keyfiles = " ".join(f"keyfile={end}" for end in ESSENTIAL)
     return {
         EARLY: File(
-            render("apt-cacher-ng/00_gpuhost.conf.j2", security=declared.apt_mirror_security)
+            render("apt-cacher-ng/00_gpuhost.conf.j2", security=settings.apt_mirror_security)
         ),
         LATE: File(
             render(
@@ -73,7 +73,7 @@ def files(declared: Settings, address: str) -> dict[str, File]:
         ),
         DROPIN: File(render("apt-cacher-ng/service.conf.j2", script=SCRIPT, address=address)),
         SCRIPT: File(_script(), "0755"),
-        MIRRORS: File("".join(f"{base}\n" for base in mirrors(declared))),
+        MIRRORS: File("".join(f"{base}\n" for base in mirrors(settings))),
     }
 
 

@@ -37,16 +37,16 @@ MIN_COMPOSE = (2, 24, 4)
 NAME = "docker"
 
 
-def repository(declared: Settings, system: System) -> Repository:
+def repository(settings: Settings, system: System) -> Repository:
     """Docker's repository for this release, from the mirror of the settings.
 
     China mirrors carry it under /docker-ce (LinuxMirrors, 2026-05); a URL stands for that folder.
     """
     base = OFFICIAL
-    if declared.docker_mirror in HOSTS:
-        base = f"https://{HOSTS[declared.docker_mirror]}/docker-ce"
-    elif declared.docker_mirror != "docker":
-        base = declared.docker_mirror
+    if settings.docker_mirror in HOSTS:
+        base = f"https://{HOSTS[settings.docker_mirror]}/docker-ce"
+    elif settings.docker_mirror != "docker":
+        base = settings.docker_mirror
     uri = f"{base}/linux/{system.distribution}"
     return Repository(
         name=NAME,
@@ -55,16 +55,16 @@ def repository(declared: Settings, system: System) -> Repository:
         component="stable",
         architecture=system.architecture,
         key_url=f"{uri}/gpg",
-        fingerprint=declared.docker_key_fingerprint,
+        fingerprint=settings.docker_key_fingerprint,
         clashes=OLDER_LISTS,
     )
 
 
-def wanted(declared: Settings, system: System) -> tuple[str, ...]:
+def wanted(settings: Settings, system: System) -> tuple[str, ...]:
     """The packages of the declared source; none where the engine is only to be present."""
-    if declared.docker_source == "present":
+    if settings.docker_source == "present":
         return ()
-    if declared.docker_source == "docker-ce":
+    if settings.docker_source == "docker-ce":
         return DOCKER_CE
     release = f"{system.distribution} {system.version}"
     return DISTRO.get(release) or DISTRO.get(system.distribution, ("docker.io",))

@@ -26,16 +26,16 @@ UNITS = tuple(f"/etc/systemd/system/{unit}" for unit in (SERVICE, TIMER, FAILED)
 PATHS = (*UNITS, TELL_FAILURE)
 
 
-def host_files(declared: Settings) -> tuple[HostFile, ...]:
+def host_files(settings: Settings) -> tuple[HostFile, ...]:
     """Every file of ours but the secrets, for settings with a `drift_directory`."""
     values = {
-        "directory": declared.drift_directory,
-        "inventory": declared.drift_inventory,
-        "at": declared.drift_at,
-        "html": declared.drift_html,
-        "metrics": declared.drift_metrics,
-        "writable": [path for path in report_directories(declared) if not _is_at_home(path)],
-        "path": ":".join(map(dirname, commands(declared))),
+        "directory": settings.drift_directory,
+        "inventory": settings.drift_inventory,
+        "at": settings.drift_at,
+        "html": settings.drift_html,
+        "metrics": settings.drift_metrics,
+        "writable": [path for path in report_directories(settings) if not _is_at_home(path)],
+        "path": ":".join(map(dirname, commands(settings))),
         "account": ACCOUNT,
         "home": HOME,
         "service": SERVICE,
@@ -58,19 +58,19 @@ def secrets_text(url: str) -> str:
     return f"GPUHOST_NOTIFY='{url}'\n"
 
 
-def commands(declared: Settings) -> tuple[str, ...]:
+def commands(settings: Settings) -> tuple[str, ...]:
     """Where `gpuhost` is looked for on the control host, in this order."""
-    own = f"{declared.drift_directory}/.venv/bin/gpuhost"
+    own = f"{settings.drift_directory}/.venv/bin/gpuhost"
     return (own, "/usr/local/bin/gpuhost", "/usr/bin/gpuhost")
 
 
-def inventory(declared: Settings) -> str:
-    return f"{declared.drift_directory}/{declared.drift_inventory}"
+def inventory(settings: Settings) -> str:
+    return f"{settings.drift_directory}/{settings.drift_inventory}"
 
 
-def report_directories(declared: Settings) -> tuple[str, ...]:
+def report_directories(settings: Settings) -> tuple[str, ...]:
     """Directories that the check writes in, besides its home."""
-    named = (path for path in (declared.drift_html, declared.drift_metrics) if path)
+    named = (path for path in (settings.drift_html, settings.drift_metrics) if path)
     return tuple(sorted({dirname(path) for path in named} - {HOME}))
 
 
@@ -96,12 +96,12 @@ def may(state: PathState, letter: str) -> bool:
     return bool((group if state.group == ACCOUNT else others) & bit)
 
 
-def request(declared: Settings) -> Request:
+def request(settings: Settings) -> Request:
     """What a reading has to look at: for a host that is no control host, what was left behind."""
     managed, plain = frozenset({*PATHS, SECRETS}), {HOME, KEY}
-    if declared.drift_directory:
-        looked_for = (*commands(declared), inventory(declared))
-        plain |= {dirname(KEY), SSH_KEYGEN, declared.drift_directory, *looked_for}
-        plain |= {*report_directories(declared)}
+    if settings.drift_directory:
+        looked_for = (*commands(settings), inventory(settings))
+        plain |= {dirname(KEY), SSH_KEYGEN, settings.drift_directory, *looked_for}
+        plain |= {*report_directories(settings)}
         plain |= {step for path in looked_for for step in way_to(path)}
     return Request(managed=managed, plain=frozenset(plain))

@@ -30,12 +30,12 @@ class Opening:
         return f"{rule} on {self.interface}" if self.interface else rule
 
 
-def allowed(declared: Settings) -> tuple[FirewallRule, ...]:
+def allowed(settings: Settings) -> tuple[FirewallRule, ...]:
     """`firewall_allow`, each rule once, in order."""
-    return tuple(dict.fromkeys(FirewallRule.parse(text) for text in declared.firewall_allow))
+    return tuple(dict.fromkeys(FirewallRule.parse(text) for text in settings.firewall_allow))
 
 
-def openings(firewall: Firewall, declared: Settings) -> tuple[Opening, ...]:
+def openings(firewall: Firewall, settings: Settings) -> tuple[Opening, ...]:
     """SSH first, then containers (they reach each other's published ports through the host)."""
     ssh = [Opening(FirewallRule(p, p, "tcp"), SSH_COMMENT) for p in firewall.ssh_ports]
     containers = [
@@ -44,7 +44,7 @@ def openings(firewall: Firewall, declared: Settings) -> tuple[Opening, ...]:
         if not (bridge == "br-+" and firewall.foreign_bridges)
     ]
     known = {opening.rule for opening in ssh}
-    declared_too = [Opening(r, COMMENT) for r in allowed(declared) if r not in known]
+    declared_too = [Opening(r, COMMENT) for r in allowed(settings) if r not in known]
     return (*ssh, *containers, *declared_too)
 
 
@@ -137,15 +137,15 @@ def denies(firewall: Firewall) -> bool:
     return firewall.ufw.incoming in ("drop", "reject")
 
 
-def published_files(firewall: Firewall, declared: Settings) -> dict[Family, str]:
+def published_files(firewall: Firewall, settings: Settings) -> dict[Family, str]:
     """The rules for published ports, as the files have to have them."""
-    rules = allowed(declared)
+    rules = allowed(settings)
     return {family: render(rules, firewall.foreign_bridges, family) for family in RULES}
 
 
-def change(firewall: Firewall, declared: Settings) -> str:
+def change(firewall: Firewall, settings: Settings) -> str:
     """The change that the guard on the host has to make, line by line."""
-    wanted = openings(firewall, declared)
+    wanted = openings(firewall, settings)
     lines = []
     if firewall.ufw.enabled and not_loaded(firewall, wanted):
         lines.append("rebuild")
@@ -156,7 +156,7 @@ def change(firewall: Firewall, declared: Settings) -> str:
     for opening in wanted:
         if missing(firewall, opening, leaving) and not conflicts(firewall, opening):
             lines += _additions(opening)
-    for family, text in published_files(firewall, declared).items():
+    for family, text in published_files(firewall, settings).items():
         lines += [f"{family} {line}" for line in text.splitlines()]
     return "\n".join([*lines, "end", ""])
 

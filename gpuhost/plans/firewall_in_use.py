@@ -33,9 +33,9 @@ class Foreign:
     opens: bool
 
 
-def foreign(firewall: Firewall, declared: Settings) -> tuple[Foreign, ...]:
+def foreign(firewall: Firewall, settings: Settings) -> tuple[Foreign, ...]:
     """The rules of others, as a person reads them: ufw's first, then the kernel's."""
-    wanted = openings(firewall, declared)
+    wanted = openings(firewall, settings)
     found = [
         Foreign(f"ufw: {rule.text}", rule.lets_in and not _is_asked_for(rule, wanted, family))
         for family, rule in all_rules(firewall)
@@ -77,11 +77,11 @@ def _opens(chain: str, rule: str) -> bool:
     return chain in ("INPUT", "DOCKER-USER") and rule.endswith("-j ACCEPT") and "-i lo" not in rule
 
 
-def closes(firewall: Firewall, declared: Settings) -> list[str]:
+def closes(firewall: Firewall, settings: Settings) -> list[str]:
     """What listens on the host, is reached today, and would be closed."""
     if firewall.ufw.enabled and not not_loaded(firewall, ()):
         return []
-    wanted = [opening.rule for opening in openings(firewall, declared) if not opening.interface]
+    wanted = [opening.rule for opening in openings(firewall, settings) if not opening.interface]
     kept = [m for _, r in all_rules(firewall) if r.lets_in for m in r.matches] + wanted
     return [
         str(listener)
@@ -90,9 +90,9 @@ def closes(firewall: Firewall, declared: Settings) -> list[str]:
     ]
 
 
-def closed(published: Iterable[PublishedPort], declared: Settings) -> list[str]:
+def closed(published: Iterable[PublishedPort], settings: Settings) -> list[str]:
     """Published ports of running containers that the settings let nobody reach from outside."""
-    rules = allowed(declared)
+    rules = allowed(settings)
     return [
         str(port)
         for port in sorted(set(published))

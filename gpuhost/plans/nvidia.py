@@ -66,144 +66,150 @@ class InstallPlan:
     refusal: str = ""
 
 
-def install_plan(now: Snapshot, declared: Settings) -> InstallPlan | None:
+def install_plan(snapshot: Snapshot, settings: Settings) -> InstallPlan | None:
     """What has to be installed; None: nothing, because nothing is wrong or it is not asked for.
 
     A driver that works stays unless it cannot run the declared CUDA or is not of the declared
     branch; one that is installed and not loaded stays too.
     """
-    if declared.nvidia_driver != "install" or declared.gpu == "none" or not now.nvidia.present:
+    if settings.nvidia_driver != "install" or settings.gpu == "none" or not snapshot.nvidia.present:
         return None
-    why, replaces = _why(now, declared)
+    why, replaces = _why(snapshot, settings)
     if not why:
         return None
     try:
-        plan = replace(_packages(now, declared), why=why, replaces=replaces)
+        plan = replace(_packages(snapshot, settings), why=why, replaces=replaces)
     except (NoDriverPackagesError, UnknownRepositoryError) as error:
         return InstallPlan(why, refusal=str(error))
-    return None if _is_on_disk(now, plan) else plan
+    return None if _is_on_disk(snapshot, plan) else plan
 
 
-def _is_on_disk(now: Snapshot, plan: InstallPlan) -> bool:
+def _is_on_disk(snapshot: Snapshot, plan: InstallPlan) -> bool:
     """All of it is there: what is still wrong takes a reboot, not an installation."""
-    driver, packages = now.nvidia.on_disk, plan.packages
+    driver, packages = snapshot.nvidia.on_disk, plan.packages
     return bool(
         packages
         and driver
         and driver.branch == packages.branch
-        and now.nvidia.packages.keys() >= set(packages.packages)
+        and snapshot.nvidia.packages.keys() >= set(packages.packages)
     )
 
 
-def _why(now: Snapshot, declared: Settings) -> tuple[str, bool]:
-    if not now.nvidia.installed:
+def _why(snapshot: Snapshot, settings: Settings) -> tuple[str, bool]:
+    if not snapshot.nvidia.installed:
         return "there is no driver", False
-    missing = [name for name in now.nvidia.record.packages if name not in now.nvidia.packages]
-    if missing and not now.nvidia.works:
+    missing = [
+        name for name in snapshot.nvidia.record.packages if name not in snapshot.nvidia.packages
+    ]
+    if missing and not snapshot.nvidia.works:
         return f"an installation was interrupted before {', '.join(missing)}", False
-    wrong = wrong_branch(now, declared) or wrong_modules(now) or too_old(now, declared)
+    wrong = (
+        wrong_branch(snapshot, settings) or wrong_modules(snapshot) or too_old(snapshot, settings)
+    )
     return (wrong, True) if wrong else ("", False)
 
 
-def wrong_branch(now: Snapshot, declared: Settings) -> str:
+def wrong_branch(snapshot: Snapshot, settings: Settings) -> str:
     """Why the driver is not of the branch that was declared to be installed; empty if it is."""
-    driver, branch = now.nvidia.driver, declared.nvidia_branch
-    if declared.nvidia_driver != "install" or branch is None or driver is None:
+    driver, branch = snapshot.nvidia.driver, settings.nvidia_branch
+    if settings.nvidia_driver != "install" or branch is None or driver is None:
         return ""
     return "" if str(driver.branch) == branch else f"driver {driver} is not of branch {branch}"
 
 
-def wrong_modules(now: Snapshot) -> str:
+def wrong_modules(snapshot: Snapshot) -> str:
     """Why the loaded kernel modules do not drive these cards; empty if they do."""
-    loaded = now.nvidia.module
-    if loaded is None or now.nvidia.works:
+    loaded = snapshot.nvidia.module
+    if loaded is None or snapshot.nvidia.works:
         return ""
     refused = Modules.PROPRIETARY if loaded.is_open else Modules.OPEN
     kind = "open" if loaded.is_open else "proprietary"
-    misfit = next((card for card in now.nvidia.cards if card.modules is refused), None)
+    misfit = next((card for card in snapshot.nvidia.cards if card.modules is refused), None)
     return f"the {kind} kernel modules do not drive the {misfit}" if misfit else ""
 
 
-def reboot_reason(now: Snapshot) -> str:
+def reboot_reason(snapshot: Snapshot) -> str:
     """Why a reboot would bring the installed driver into use; empty if it would not, or if the
     driver is in use already."""
-    state, kernels = now.nvidia.diagnosis.state, now.kernels
+    state, kernels = snapshot.nvidia.diagnosis.state, snapshot.kernels
     if kernels.next and kernels.next not in kernels.nvidia:
         return ""
-    if now.nvidia.installed and not now.nvidia.works and now.nvidia.nouveau:
+    if snapshot.nvidia.installed and not snapshot.nvidia.works and snapshot.nvidia.nouveau:
         return "nouveau holds the card"
     if state is DriverState.LIBRARY_MISMATCH:
         return "another version of its kernel module is loaded"
     if state is DriverState.MODULE_NOT_LOADED:
         return "its kernel module is not loaded"
     if state is DriverState.NO_DEVICES:
-        return wrong_modules(now)
+        return wrong_modules(snapshot)
     return ""
 
 
-def too_old(now: Snapshot, declared: Settings) -> str:
+def too_old(snapshot: Snapshot, settings: Settings) -> str:
     """Why the driver cannot run the declared CUDA although another would; empty if it can."""
-    decision = cuda_decision(now, declared)
-    if decision is None or now.nvidia.driver is None or decision.branch is None:
+    decision = cuda_decision(snapshot, settings)
+    if decision is None or snapshot.nvidia.driver is None or decision.branch is None:
         return ""
     return decision.reason if decision.rule in (Rule.UPGRADE, Rule.DRIVER_UNFIT) else ""
 
 
-def cuda_decision(now: Snapshot, declared: Settings) -> Decision | None:
+def cuda_decision(snapshot: Snapshot, settings: Settings) -> Decision | None:
     """Whether the declared CUDA runs here; None where none is declared or no card is known."""
-    if declared.cuda is None or not now.nvidia.cards:
+    if settings.cuda is None or not snapshot.nvidia.cards:
         return None
-    return decide(now.nvidia.driver, now.nvidia.cards, CudaVersion.parse(declared.cuda))
+    return decide(snapshot.nvidia.driver, snapshot.nvidia.cards, CudaVersion.parse(settings.cuda))
 
 
-def _packages(now: Snapshot, declared: Settings) -> InstallPlan:
-    unknown = now.nvidia.unknown_cards
+def _packages(snapshot: Snapshot, settings: Settings) -> InstallPlan:
+    unknown = snapshot.nvidia.unknown_cards
     if unknown:
         raise NoDriverPackagesError(
             f"{', '.join(unknown)} is not a card that gpuhost knows: install its driver by hand"
         )
-    if now.nvidia.installed and now.nvidia.on_disk is None:
+    if snapshot.nvidia.installed and snapshot.nvidia.on_disk is None:
         raise NoDriverPackagesError(
             "the driver that is there does not come from packages: run nvidia-uninstall first"
         )
-    system = system_of(now)
-    choose = nvidia_packages if declared.nvidia_source == "nvidia" else distribution_packages
+    system = system_of(snapshot)
+    choose = nvidia_packages if settings.nvidia_source == "nvidia" else distribution_packages
     try:
         packages = choose(
             system,
-            now.nvidia.cards,
-            _kernel(now),
-            branch=int(declared.nvidia_branch) if declared.nvidia_branch else None,
-            cuda=CudaVersion.parse(declared.cuda) if declared.cuda else None,
-            secure_boot=_secure_boot(now),
+            snapshot.nvidia.cards,
+            _kernel(snapshot),
+            branch=int(settings.nvidia_branch) if settings.nvidia_branch else None,
+            cuda=CudaVersion.parse(settings.cuda) if settings.cuda else None,
+            secure_boot=_secure_boot(snapshot),
         )
     except NoDriverPackagesError as error:
-        if module_conflict(now.nvidia.cards):
+        if module_conflict(snapshot.nvidia.cards):
             raise
-        other = "nvidia" if declared.nvidia_source == "distro" else "distro"
+        other = "nvidia" if settings.nvidia_source == "distro" else "distro"
         raise NoDriverPackagesError(f'{error}; try nvidia_source="{other}"') from error
-    packages = replace(packages, headers=_available(now, packages.headers))
-    ours = nvidia_repository(now, declared) if declared.nvidia_source == "nvidia" else None
-    return InstallPlan("", packages, ours, components_file(now, packages.components))
+    packages = replace(packages, headers=_available(snapshot, packages.headers))
+    ours = nvidia_repository(snapshot, settings) if settings.nvidia_source == "nvidia" else None
+    return InstallPlan("", packages, ours, components_file(snapshot, packages.components))
 
 
-def system_of(now: Snapshot) -> System:
+def system_of(snapshot: Snapshot) -> System:
     """The host as NVIDIA's repositories and packages name systems."""
-    return System(now.system.distribution, now.system.version, now.system.architecture)
+    return System(
+        snapshot.system.distribution, snapshot.system.version, snapshot.system.architecture
+    )
 
 
-def _kernel(now: Snapshot) -> Kernel:
-    return Kernel(now.system.kernel, kernel_flavour(now.nvidia.packages))
+def _kernel(snapshot: Snapshot) -> Kernel:
+    return Kernel(snapshot.system.kernel, kernel_flavour(snapshot.nvidia.packages))
 
 
-def _secure_boot(now: Snapshot) -> bool:
+def _secure_boot(snapshot: Snapshot) -> bool:
     try:
-        return now.secure_boot.on
+        return snapshot.secure_boot.on
     except NotRead:
         return False
 
 
-def _available(now: Snapshot, headers: tuple[str, ...]) -> tuple[str, ...]:
+def _available(snapshot: Snapshot, headers: tuple[str, ...]) -> tuple[str, ...]:
     """Headers of kernels that are packages: of one built by hand apt knows nothing."""
     return tuple(
         name
@@ -212,7 +218,7 @@ def _available(now: Snapshot, headers: tuple[str, ...]) -> tuple[str, ...]:
             name.replace("headers", "image", 1),
             name.replace("headers", "image-unsigned", 1),
         }
-        & now.nvidia.packages.keys()
+        & snapshot.nvidia.packages.keys()
     )
 
 
@@ -220,13 +226,13 @@ def _available(now: Snapshot, headers: tuple[str, ...]) -> tuple[str, ...]:
 NAME = "nvidia"
 
 
-def nvidia_repository(now: Snapshot, declared: Settings) -> apt.Repository:
+def nvidia_repository(snapshot: Snapshot, settings: Settings) -> apt.Repository:
     """NVIDIA's repository for this release, as apt is to have it.
 
     Raises UnknownRepositoryError.
     """
-    system = system_of(now)
-    theirs = repository(system, declared.nvidia_mirror or BASE)
+    system = system_of(snapshot)
+    theirs = repository(system, settings.nvidia_mirror or BASE)
     return apt.Repository(
         name=NAME,
         uri=theirs.url,
@@ -234,7 +240,7 @@ def nvidia_repository(now: Snapshot, declared: Settings) -> apt.Repository:
         component="",
         architecture=system.architecture,
         key_url=theirs.key_url,
-        fingerprint=declared.nvidia_key_fingerprint or theirs.key_fingerprint,
+        fingerprint=settings.nvidia_key_fingerprint or theirs.key_fingerprint,
         clashes=OTHER_LISTS,
     )
 
@@ -245,12 +251,12 @@ def preferences() -> str:
     return "Package: *\nPin: release l=NVIDIA CUDA\nPin-Priority: 600\n"
 
 
-def components_file(now: Snapshot, components: tuple[str, ...]) -> SourceFile | None:
+def components_file(snapshot: Snapshot, components: tuple[str, ...]) -> SourceFile | None:
     """The distribution's own archive once more, with the components that are not switched on.
 
     None: nothing is missing. Raises NoDriverPackagesError if the archive cannot be told.
     """
-    sources = now.apt.sources
+    sources = snapshot.apt.sources
     mirror = sources.record.chosen() if sources.record else None
     at_mirror = [mirror.uri(archive) for archive in ARCHIVES] if mirror else []
     own = own_archives(sources.files, sources.distribution, at_mirror)
@@ -259,7 +265,7 @@ def components_file(now: Snapshot, components: tuple[str, ...]) -> SourceFile | 
         return None
     if not any("main" in entry.components for entry in known):
         raise NoDriverPackagesError(
-            f"apt's sources do not show where {system_of(now)} comes from: "
+            f"apt's sources do not show where {system_of(snapshot)} comes from: "
             f"add {' '.join(components)} to them by hand"
         )
     stanzas = list(_stanzas(known, components))

@@ -23,11 +23,11 @@ from gpuhost.snapshot.toolkit import INSTALLED, RUNTIME
 from gpuhost.snapshot.transport import Request
 
 
-def request_for(declared: Settings) -> Request:
+def request_for(settings: Settings) -> Request:
     """Every path that some check of these settings asks about."""
-    data_root = declared.docker_data_root or DATA_ROOT
-    directories = (data_root, CONTAINERD, APPS, declared.swap_path)
-    return drift.request(declared) | Request(
+    data_root = settings.docker_data_root or DATA_ROOT
+    directories = (data_root, CONTAINERD, APPS, settings.swap_path)
+    return drift.request(settings) | Request(
         managed=frozenset(
             {
                 DAEMON_JSON,
@@ -39,7 +39,7 @@ def request_for(declared: Settings) -> Request:
         ),
         plain=frozenset(
             {
-                declared.swap_path,
+                settings.swap_path,
                 REBOOT_REQUIRED,
                 CLOUD_INIT,
                 INTERRUPTED,
@@ -55,5 +55,5 @@ def request_for(declared: Settings) -> Request:
             }
         ),
         directories=frozenset().union(*(ancestry(path) for path in directories)),
-        swap_files=frozenset({declared.swap_path}),
+        swap_files=frozenset({settings.swap_path}),
     )

@@ -26,14 +26,14 @@ OLDER_LISTS = tuple(
 NAME = "nvidia-container-toolkit"
 
 
-def repository(declared: Settings, architecture: str) -> Repository:
+def repository(settings: Settings, architecture: str) -> Repository:
     """The toolkit's repository, which is one for all distributions, from the declared mirror.
 
-    + declared: `toolkit_mirror` is "nvidia", "ustc", or a URL that stands for
+    + settings: `toolkit_mirror` is "nvidia", "ustc", or a URL that stands for
       https://nvidia.github.io/libnvidia-container
     + architecture: as dpkg says it
     """
-    base = {"nvidia": OFFICIAL, "ustc": USTC}.get(declared.toolkit_mirror, declared.toolkit_mirror)
+    base = {"nvidia": OFFICIAL, "ustc": USTC}.get(settings.toolkit_mirror, settings.toolkit_mirror)
     return Repository(
         name=NAME,
         uri=f"{base}/stable/deb/{architecture}",
@@ -41,7 +41,7 @@ def repository(declared: Settings, architecture: str) -> Repository:
         component="",
         architecture=architecture,
         key_url=f"{base}/gpgkey",
-        fingerprint=declared.toolkit_key_fingerprint,
+        fingerprint=settings.toolkit_key_fingerprint,
         clashes=OLDER_LISTS,
     )
 

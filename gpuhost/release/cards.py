@@ -13,7 +13,7 @@ AS_SOLD = 0.9
 MIB_IN_GIB = 1024
 
 
-def misfit(gpu: Gpu, needed: Needed, now: Snapshot) -> str:
+def misfit(gpu: Gpu, needed: Needed, snapshot: Snapshot) -> str:
     """Why a card does not do, "" if it does.
 
     It goes on with "wanted by service app": "compute capability 6.1 of Tesla P40 < 7.0".
@@ -21,7 +21,7 @@ def misfit(gpu: Gpu, needed: Needed, now: Snapshot) -> str:
     return (
         _capability_misfit(gpu, needed.compute_capability)
         or _memory_misfit(gpu, needed.vram_gb)
-        or _cuda_misfit(gpu, needed.cuda, now)
+        or _cuda_misfit(gpu, needed.cuda, snapshot)
     )
 
 
@@ -61,12 +61,12 @@ def _memory_misfit(gpu: Gpu, wanted_gb: float | None) -> str:
     return ""
 
 
-def _cuda_misfit(gpu: Gpu, wanted: str | None, now: Snapshot) -> str:
+def _cuda_misfit(gpu: Gpu, wanted: str | None, snapshot: Snapshot) -> str:
     if wanted is None:
         return ""
     cuda = CudaVersion.parse(wanted)
     if gpu.card is None:
-        return _unknown_card_misfit(gpu.name, gpu.driver, cuda, now.nvidia.header.cuda)
+        return _unknown_card_misfit(gpu.name, gpu.driver, cuda, snapshot.nvidia.header.cuda)
     decision = decide(gpu.driver, [gpu.card], cuda)
     return "" if decision.rule.runs else f"{decision.reason} CUDA {wanted} is"
 

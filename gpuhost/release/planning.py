@@ -41,12 +41,12 @@ class Texts:
     nginx: str | None
 
 
-def texts_for(app: App, choice: Choice, now: Snapshot) -> Texts:
+def texts_for(app: App, choice: Choice, snapshot: Snapshot) -> Texts:
     """The same texts for the same app, choice and host. Raises BadApp."""
-    engine = now.docker.engine
+    engine = snapshot.docker.engine
     early = engine is not None and _major(engine.version) >= START_INTERVAL_SINCE
     return Texts(
-        app.text, override(app, choice, start_interval=early), site(app, ipv6=has_ipv6(now))
+        app.text, override(app, choice, start_interval=early), site(app, ipv6=has_ipv6(snapshot))
     )
 
 
@@ -58,8 +58,8 @@ def _major(version: str) -> int:
 def plan_for(
     app: App,
     choice: Choice,
-    declared: Settings,
-    now: Snapshot,
+    settings: Settings,
+    snapshot: Snapshot,
     *,
     revision: str,
     by: str,
@@ -91,7 +91,7 @@ def plan_for(
         profiles=choice.profiles,
         leave_out=choice.leave_out,
         scale=dict(block.scale),
-        build=_build(app, declared),
+        build=_build(app, settings),
         secrets=_secrets(app),
         directories=tuple(
             plan.Directory(path, one.owner, one.mode) for path, one in block.directories.items()
@@ -107,15 +107,15 @@ def plan_for(
             steps_for(app, choice), block.verify.start_s, block.verify.loading, block.verify.fatal
         ),
         nginx=_nginx(app),
-        adopt=declared.adopt,
+        adopt=settings.adopt,
         keep_releases=block.keep_releases,
     )
     made = replace(made, limit_s=_limit(made, app))
     # The way to the packages is the host's, and no other one makes another release.
-    way = {**build_arguments(declared, now), **made.build.args}
+    way = {**build_arguments(settings, snapshot), **made.build.args}
     return replace(
         made,
-        inputs=_inputs(made, texts_for(app, choice, now)),
+        inputs=_inputs(made, texts_for(app, choice, snapshot)),
         build=replace(made.build, args=way),
     )
 
@@ -147,11 +147,11 @@ def _source(source: app_source.Source | None, revision: str) -> plan.Source | No
     )
 
 
-def _build(app: App, declared: Settings) -> plan.Build:
+def _build(app: App, settings: Settings) -> plan.Build:
     build = app.block.build
     return plan.Build(
         order=build.order,
-        args={**declared.build_args, **build.args},
+        args={**settings.build_args, **build.args},
         bases={tag: (base.context, base.dockerfile) for tag, base in build.bases.items()},
         no_cache=build.no_cache,
         memory_gb=build.memory_gb,

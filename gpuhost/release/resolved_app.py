@@ -19,7 +19,7 @@ from gpuhost.release.source import BadSource, Resolved, resolve
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ResolvedApp:
     """An app with its secrets and the revision that its source has now.
 
     + source: None if it could not be resolved
@@ -37,14 +37,14 @@ class Wanted:
 @dataclass
 class _Run:
     lock: Lock = field(default_factory=Lock)
-    found: dict[str, Wanted] = field(default_factory=dict)
+    found: dict[str, ResolvedApp] = field(default_factory=dict)
 
 
 # A run's: what was planned is what is released, on the last host too.
 _runs: WeakKeyDictionary[State, _Run] = WeakKeyDictionary()
 
 
-def wanted(state: State, name: str) -> Wanted:
+def resolve_app(state: State, name: str) -> ResolvedApp:
     """The app of that name; the first host that asks finds it out for the others.
 
     Raises BadApp.
@@ -52,7 +52,7 @@ def wanted(state: State, name: str) -> Wanted:
     run = _runs.setdefault(state, _Run())
     with run.lock:
         if name not in run.found:
-            run.found[name] = _found_out(load(find(name)))
+            run.found[name] = _resolve(load(find(name)))
         return run.found[name]
 
 
@@ -61,7 +61,7 @@ def known_apps() -> list[str]:
     return sorted({path.stem for place in (OWN, PACKAGED) for path in place.glob("*.yaml")})
 
 
-def _found_out(app: App) -> Wanted:
+def _resolve(app: App) -> ResolvedApp:
     missing: tuple[str, ...] = ()
     try:
         given = collect(app.block, app.path)
@@ -70,7 +70,7 @@ def _found_out(app: App) -> Wanted:
     needed = {app.block.source.deploy_key, app.block.source.token} if app.block.source else set()
     if any(name and name not in given.values for name in needed):
         # Without its key a repository would only answer that one is needed.
-        return Wanted(app, given, None, missing, missing)
+        return ResolvedApp(app, given, None, missing, missing)
     try:
         source = resolve(
             app.block.source,
@@ -80,8 +80,8 @@ def _found_out(app: App) -> Wanted:
             contexts=tuple(build_contexts(app)),
         )
     except BadSource as error:
-        return Wanted(app, given, None, missing, (*missing, str(error)))
-    return Wanted(app, given, source, missing, missing)
+        return ResolvedApp(app, given, None, missing, (*missing, str(error)))
+    return ResolvedApp(app, given, source, missing, missing)
 
 
 def build_contexts(app: App) -> Iterator[BuildContext]:

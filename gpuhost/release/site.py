@@ -99,10 +99,10 @@ def site(app: App, *, ipv6: bool = False) -> str | None:
     )
 
 
-def has_ipv6(now: Snapshot) -> bool:
+def has_ipv6(snapshot: Snapshot) -> bool:
     """Whether the host has IPv6: then something that listens everywhere listens there too."""
     try:
-        return ON_EVERY_ADDRESS.search(now.probes.output("listeners")) is not None
+        return ON_EVERY_ADDRESS.search(snapshot.probes.output("listeners")) is not None
     except NotRead:
         return False
 

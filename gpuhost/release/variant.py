@@ -58,7 +58,7 @@ class Refusal:
     reason: str
 
 
-def choose(block: Extension, now: Snapshot, declared: Settings) -> Choice | Refusal:
+def choose(block: Extension, snapshot: Snapshot, settings: Settings) -> Choice | Refusal:
     """The variant for a host.
 
     With a card that fits every service that asks for one, `with_gpu`; else `without_gpu`, if the
@@ -71,8 +71,8 @@ def choose(block: Extension, now: Snapshot, declared: Settings) -> Choice | Refu
     if not needed:
         return _choice(block.without_gpu or Variant(), with_gpu=False, why="it asks for no card")
     try:
-        absent = _no_cards(now, declared)
-        found = absent or _reservations(needed, now)
+        absent = _no_cards(snapshot, settings)
+        found = absent or _reservations(needed, snapshot)
     except NotRead as error:
         return Refusal(f"whether there is a card could not be read: {error}")
     if not isinstance(found, str):
@@ -80,7 +80,7 @@ def choose(block: Extension, now: Snapshot, declared: Settings) -> Choice | Refu
         return _choice(block.with_gpu, with_gpu=True, why=why, reservations=found)
     if block.without_gpu is None:
         return Refusal(f"{found}, and the app has no variant without_gpu")
-    if absent and declared.gpu == "required":
+    if absent and settings.gpu == "required":
         return Refusal(f'{found}, and gpu is "required"')
     choice = _choice(block.without_gpu, with_gpu=False, why=found)
     return replace(choice, without_card=True)
@@ -111,34 +111,34 @@ def _shown(reserved: Reservation) -> str:
     return f"{reserved.count} x {reserved.card.name}"
 
 
-def _no_cards(now: Snapshot, declared: Settings) -> str:
+def _no_cards(snapshot: Snapshot, settings: Settings) -> str:
     """Why there is no card to speak of; "" if there is one that answers."""
-    if declared.gpu == "none":
+    if settings.gpu == "none":
         return 'gpu is "none"'
-    if not now.nvidia.present:
+    if not snapshot.nvidia.present:
         return "the host has no NVIDIA card"
-    if not now.nvidia.works:
-        state = now.nvidia.diagnosis.state
+    if not snapshot.nvidia.works:
+        state = snapshot.nvidia.diagnosis.state
         return f"the driver does not answer: {state.value}. {SENTENCES[state][0].rstrip('.')}"
-    return "" if now.nvidia.answering else "nvidia-smi lists no card"
+    return "" if snapshot.nvidia.answering else "nvidia-smi lists no card"
 
 
-def _reservations(needed: dict[str, Needed], now: Snapshot) -> dict[str, Reservation] | str:
+def _reservations(needed: dict[str, Needed], snapshot: Snapshot) -> dict[str, Reservation] | str:
     """By service, or the first reason why not."""
     found = {}
     for service, need in needed.items():
-        reserved = _reservation(need, now)
+        reserved = _reservation(need, snapshot)
         if isinstance(reserved, str):
             return f"{reserved} wanted by service {service}"
         found[service] = reserved
     return found
 
 
-def _reservation(need: Needed, now: Snapshot) -> Reservation | str:
+def _reservation(need: Needed, snapshot: Snapshot) -> Reservation | str:
     if need.device_ids:
-        return _by_id(need, now)
-    cards = now.nvidia.answering
-    reasons = {gpu.index: misfit(gpu, need, now) for gpu in cards}
+        return _by_id(need, snapshot)
+    cards = snapshot.nvidia.answering
+    reasons = {gpu.index: misfit(gpu, need, snapshot) for gpu in cards}
     fitting = [gpu for gpu in cards if not reasons[gpu.index]]
     if not fitting:
         return next(reason for reason in reasons.values() if reason)
@@ -152,18 +152,18 @@ def _reservation(need: Needed, now: Snapshot) -> Reservation | str:
     return Reservation(wanted[0], None, tuple(gpu.uuid for gpu in wanted))
 
 
-def _by_id(need: Needed, now: Snapshot) -> Reservation | str:
+def _by_id(need: Needed, snapshot: Snapshot) -> Reservation | str:
     cards = []
     for device in need.device_ids:
         if device.startswith(MIG):
-            parts = [gpu for gpu in now.nvidia.answering if gpu.mig]
+            parts = [gpu for gpu in snapshot.nvidia.answering if gpu.mig]
         else:
-            parts = [gpu for gpu in now.nvidia.answering if named(gpu, device)]
+            parts = [gpu for gpu in snapshot.nvidia.answering if named(gpu, device)]
         if not parts:
             return f"there is no device {device}, which is"
         cards.append(parts[0])
         # The memory of a part is not that of its card.
         asked = need if not device.startswith(MIG) else need.model_copy(update={"vram_gb": None})
-        if reason := misfit(parts[0], asked, now):
+        if reason := misfit(parts[0], asked, snapshot):
             return reason
     return Reservation(cards[0], None, need.device_ids)

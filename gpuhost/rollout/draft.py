@@ -19,7 +19,9 @@ from gpuhost.domain.plain_text import (
     plain,
 )
 from gpuhost.release.planning import Texts, plan_for, texts_for
-from gpuhost.release.resolved_app import Wanted
+from gpuhost.release.resolved_app import (
+    ResolvedApp,
+)
 from gpuhost.release.source import short
 from gpuhost.release.variant import Choice, Refusal, choose
 from gpuhost.rollout.bundle import Bundle, bundle
@@ -54,7 +56,7 @@ class Draft:
     + changed: what somebody has changed there since, which a release of the same puts right
     """
 
-    wanted: Wanted
+    wanted: ResolvedApp
     choice: Choice
     plan: Plan
     texts: Texts
@@ -96,9 +98,9 @@ class Draft:
             + "".join(f"; {one.id}: {one.actual}" for one in self.changed)
         )
 
-    def start(self, now: Snapshot) -> Start:
+    def start(self, snapshot: Snapshot) -> Start:
         """What goes to the host, under an id of the host's own clock."""
-        plan = replace(self.plan, id=release_id(now, self.plan.app, self.plan.inputs))
+        plan = replace(self.plan, id=release_id(snapshot, self.plan.app, self.plan.inputs))
         return Start(
             app=plan.app,
             id=plan.id,
@@ -130,29 +132,31 @@ def is_down(state: AppState) -> bool:
     return newest is not None and newest.state == RESTORE_FAILED
 
 
-def draft(wanted: Wanted, now: Snapshot, declared: Settings) -> Draft:
+def draft(wanted: ResolvedApp, snapshot: Snapshot, settings: Settings) -> Draft:
     """What would be released on this host.
 
     Raises Refused, with every reason there is.
     """
     app = wanted.app
-    choice = choose(app.block, now, declared)
+    choice = choose(app.block, snapshot, settings)
     state: AppState | None = None
     drawn: Draft | None = None
     wrong = [line for line in wanted.wrong if line not in wanted.secrets_missing]
     try:
-        state = now.apps.get(app.name)
+        state = snapshot.apps.get(app.name)
         if isinstance(choice, Choice) and wanted.source:
             drawn = Draft(
                 wanted,
                 choice,
-                plan_for(app, choice, declared, now, revision=wanted.source.revision, by=who()),
-                texts_for(app, choice, now),
+                plan_for(
+                    app, choice, settings, snapshot, revision=wanted.source.revision, by=who()
+                ),
+                texts_for(app, choice, snapshot),
                 state,
-                _services(wanted, now, choice, declared),
+                _services(wanted, snapshot, choice, settings),
             )
             if drawn.is_unchanged:
-                changed = mended_by_a_release(now, declared, app.name)
+                changed = mended_by_a_release(snapshot, settings, app.name)
                 drawn = replace(drawn, changed=changed)
     except BadApp as error:
         wrong += error.lines
@@ -161,7 +165,7 @@ def draft(wanted: Wanted, now: Snapshot, declared: Settings) -> Draft:
     # What is released already needs no room for another one.
     if drawn and not wanted.wrong and drawn.is_unchanged:
         return drawn
-    findings = preflight(now, app, choice, declared, secrets=wanted.secrets_missing)
+    findings = preflight(snapshot, app, choice, settings, secrets=wanted.secrets_missing)
     wrong += _in_words(findings)
     if wrong or drawn is None:
         raise Refused(wrong or [_reason(choice)])
@@ -180,17 +184,19 @@ def _in_words(findings: Iterable[Finding]) -> Iterator[str]:
             yield f"{finding.id}: {finding.actual}{wanted}{fix}"
 
 
-def _services(wanted: Wanted, now: Snapshot, choice: Choice, declared: Settings) -> tuple[str, ...]:
-    return tuple(Proposal(now, wanted.app, choice, declared).services)
+def _services(
+    wanted: ResolvedApp, snapshot: Snapshot, choice: Choice, settings: Settings
+) -> tuple[str, ...]:
+    return tuple(Proposal(snapshot, wanted.app, choice, settings).services)
 
 
-def release_id(now: Snapshot, app: str, inputs: str) -> str:
+def release_id(snapshot: Snapshot, app: str, inputs: str) -> str:
     """When, by the host's clock, and what. Releases are told apart, and put in order, by it.
 
     Where the clock was set back it is a second after the newest one all the same.
     """
-    when = time.strftime(STAMP, time.gmtime(now.system.now))
-    state = now.apps.get(app)
+    when = time.strftime(STAMP, time.gmtime(snapshot.system.now))
+    state = snapshot.apps.get(app)
     newest = state.newest.id[:STAMP_LENGTH] if state and state.newest else ""
     if when <= newest:
         with suppress(ValueError):

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 from gpuhost.appfile.model import Extension
 from gpuhost.operations import app_tools
 from gpuhost.settings import Settings
-from gpuhost.steps.start import elevated
+from gpuhost.steps.start import sudo_args
 
 
-def ready(declared: Settings, apps: Iterable[Extension]) -> None:
+def ready(settings: Settings, apps: Iterable[Extension]) -> None:
     """Installed, where one of the apps needs any.
 
     + apps: the blocks of all apps that this host is to have
@@ -20,9 +20,9 @@ def ready(declared: Settings, apps: Iterable[Extension]) -> None:
         app_tools.installed(
             name="Tools of apps",
             packages=packages,
-            lock_timeout_s=declared.apt_lock_timeout_s,
-            declared=declared,
-            **elevated(declared),
+            lock_timeout_s=settings.apt_lock_timeout_s,
+            settings=settings,
+            **sudo_args(settings),
         )
 
 

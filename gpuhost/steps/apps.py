@@ -16,17 +16,20 @@ from gpuhost.operations.app_removal import removed as remove
 from gpuhost.operations.reading import read
 from gpuhost.operations.release import released as release
 from gpuhost.operations.rollback import rolled_back as roll_back
-from gpuhost.release.resolved_app import known_apps, wanted
+from gpuhost.release.resolved_app import (
+    known_apps,
+    resolve_app,
+)
 from gpuhost.rollout.batch import batch, stop
 from gpuhost.rollout.draft import draft
 from gpuhost.settings import Settings
 from gpuhost.steps import app_tools, nginx
-from gpuhost.steps.start import elevated
+from gpuhost.steps.start import sudo_args
 
 WHICH = "--data app=NAME"
 
 
-def asked_for() -> str | None:
+def app_from_data() -> str | None:
     """The app that `--data app=NAME` names; None ends the deploy for this host, and says why."""
     name = host.data.get("app")
     known = f"known here: {', '.join(known_apps()) or 'none'}"
@@ -39,59 +42,59 @@ def asked_for() -> str | None:
     return None
 
 
-def released(declared: Settings, name: str) -> None:
+def released(settings: Settings, name: str) -> None:
     """One app, on a host that is ready. What is in its way is said before anything is changed."""
     try:
-        found = wanted(ctx_state.get(), name)
-        draft(found, read(declared), declared)
+        found = resolve_app(ctx_state.get(), name)
+        draft(found, read(settings), settings)
     except Exception as error:
         # Whatever it is, it is this host's own: an exception would end the run of every host.
         known = [] if name in known_apps() else [f"known here: {', '.join(known_apps())}"]
         _refused(name, [*reasons(error), *known])
     else:
-        _ready(declared, [found.app.block])
-        _release(declared, name)
+        _ready(settings, [found.app.block])
+        _release(settings, name)
 
 
-def all_released(declared: Settings) -> None:
+def all_released(settings: Settings) -> None:
     """The apps that this host lists. It may still have to be made ready: what only a ready host can
     tell is judged when its turn comes, and what is missing anyway is said now.
     """
     # The same list on every host: an operation is told from others by its place in it.
-    _ready(declared, _blocks(declared.apps))
+    _ready(settings, _blocks(settings.apps))
     for name in host.loop(_apps_of_all_hosts()):
-        if name in declared.apps:
+        if name in settings.apps:
             _foretold(name)
-            _release(declared, name)
+            _release(settings, name)
 
 
-def rolled_back(declared: Settings, name: str) -> None:
+def rolled_back(settings: Settings, name: str) -> None:
     """The release before, or the one that `--data release=ID` names."""
     wanted_release = host.data.get("release")
     roll_back(
         name=f"Rollback {name}",
         app=name,
-        declared=declared,
+        settings=settings,
         release=None if wanted_release is None else str(wanted_release),
-        **_in_batches(declared),
+        **_in_batches(settings),
     )
 
 
-def removed(declared: Settings) -> None:
+def removed(settings: Settings) -> None:
     """The app that `--data app=NAME` names; what it wrote stays."""
-    if name := asked_for():
-        remove(name=f"Remove {name}", app=name, declared=declared, **elevated(declared))
-        if name in declared.apps:
+    if name := app_from_data():
+        remove(name=f"Remove {name}", app=name, settings=settings, **sudo_args(settings))
+        if name in settings.apps:
             logger.warning(
                 f"{host.print_prefix}{name} is still in `apps` of this host: the next run of "
                 "deploys/gpu_host.py releases it again; take it out of group_data"
             )
 
 
-def _ready(declared: Settings, apps: list[Extension]) -> None:
+def _ready(settings: Settings, apps: list[Extension]) -> None:
     """What their releases need on the host."""
-    app_tools.ready(declared, apps)
-    nginx.ready(declared, apps)
+    app_tools.ready(settings, apps)
+    nginx.ready(settings, apps)
 
 
 def _foretold(name: str) -> None:
@@ -99,19 +102,19 @@ def _foretold(name: str) -> None:
     same.
     """
     try:
-        wrong = wanted(ctx_state.get(), name).wrong
+        wrong = resolve_app(ctx_state.get(), name).wrong
     except Exception as error:
         wrong = reasons(error)
     for line in wrong:
         logger.warning(f"{host.print_prefix}{name}: will be refused: {line}")
 
 
-def _release(declared: Settings, name: str) -> None:
-    release(name=f"Release {name}", app=name, declared=declared, **_in_batches(declared))
+def _release(settings: Settings, name: str) -> None:
+    release(name=f"Release {name}", app=name, settings=settings, **_in_batches(settings))
 
 
-def _in_batches(declared: Settings) -> dict[str, Any]:
-    return {"_parallel": batch(ctx_state.get(), ctx_host.get()), **elevated(declared)}
+def _in_batches(settings: Settings) -> dict[str, Any]:
+    return {"_parallel": batch(ctx_state.get(), ctx_host.get()), **sudo_args(settings)}
 
 
 def _apps_of_all_hosts() -> list[str]:
@@ -126,7 +129,7 @@ def _blocks(names: Iterable[str]) -> list[Extension]:
     for name in names:
         # Whatever it is, it is that app's own: an exception would end the run of every host.
         with suppress(Exception):
-            blocks.append(wanted(ctx_state.get(), name).app.block)
+            blocks.append(resolve_app(ctx_state.get(), name).app.block)
     return blocks
 
 

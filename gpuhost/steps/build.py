@@ -5,25 +5,25 @@ from __future__ import annotations
 from gpuhost.operations import build
 from gpuhost.plans.apt_cache import is_wanted
 from gpuhost.settings import Settings
-from gpuhost.steps.start import elevated
+from gpuhost.steps.start import sudo_args
 
 
-def ready(declared: Settings) -> None:
+def ready(settings: Settings) -> None:
     """apt inside builds goes through a cache, if mirrors are declared; else there is none."""
-    names = declared.apt_mirror_candidates
-    if declared.apt_mirror != "auto":
-        names = (declared.apt_mirror,) if declared.apt_mirror else ()
+    names = settings.apt_mirror_candidates
+    if settings.apt_mirror != "auto":
+        names = (settings.apt_mirror,) if settings.apt_mirror else ()
     build.apt_cache(
         name="apt cache for builds",
         mirrors=names,
-        security=declared.apt_mirror_security,
-        present=is_wanted(declared),
-        adopt=declared.adopt,
-        lock_timeout_s=declared.apt_lock_timeout_s,
-        **elevated(declared),
+        security=settings.apt_mirror_security,
+        present=is_wanted(settings),
+        adopt=settings.adopt,
+        lock_timeout_s=settings.apt_lock_timeout_s,
+        **sudo_args(settings),
     )
 
 
-def removed(declared: Settings) -> None:
+def removed(settings: Settings) -> None:
     """No apt cache; packages that were cached are gone with it."""
-    build.apt_cache(name="apt cache for builds removed", present=False, **elevated(declared))
+    build.apt_cache(name="apt cache for builds removed", present=False, **sudo_args(settings))

@@ -4,43 +4,43 @@ from __future__ import annotations
 
 from gpuhost.operations import docker
 from gpuhost.settings import Settings
-from gpuhost.steps.start import elevated
+from gpuhost.steps.start import sudo_args
 
 
-def ready(declared: Settings) -> None:
+def ready(settings: Settings) -> None:
     """Installed, running, started at boot."""
     docker.engine(
         name="Container engine",
-        source=declared.docker_source,
-        mirror=declared.docker_mirror,
-        key_fingerprint=declared.docker_key_fingerprint,
-        key_file=declared.docker_key_file,
-        adopt=declared.adopt,
-        apt_lock_timeout_s=declared.apt_lock_timeout_s,
-        **elevated(declared),
+        source=settings.docker_source,
+        mirror=settings.docker_mirror,
+        key_fingerprint=settings.docker_key_fingerprint,
+        key_file=settings.docker_key_file,
+        adopt=settings.adopt,
+        apt_lock_timeout_s=settings.apt_lock_timeout_s,
+        **sudo_args(settings),
     )
 
 
-def configured(declared: Settings) -> None:
+def configured(settings: Settings) -> None:
     """daemon.json merged and in force. After the toolkit: one restart serves both."""
     docker.daemon_json(
         name="Engine configuration",
-        registry_mirrors=declared.docker_registry_mirrors,
-        log_max_size=declared.docker_log_max_size,
-        log_max_file=declared.docker_log_max_file,
-        address_pools=declared.docker_address_pools,
-        data_root=declared.docker_data_root,
-        live_restore=declared.docker_live_restore,
-        features=declared.docker_features,
-        gpu=declared.gpu,
-        restart=declared.docker_restart,
-        adopt=declared.adopt,
-        **elevated(declared),
+        registry_mirrors=settings.docker_registry_mirrors,
+        log_max_size=settings.docker_log_max_size,
+        log_max_file=settings.docker_log_max_file,
+        address_pools=settings.docker_address_pools,
+        data_root=settings.docker_data_root,
+        live_restore=settings.docker_live_restore,
+        features=settings.docker_features,
+        gpu=settings.gpu,
+        restart=settings.docker_restart,
+        adopt=settings.adopt,
+        **sudo_args(settings),
     )
 
 
-def removed(declared: Settings) -> None:
+def removed(settings: Settings) -> None:
     """Our configuration is gone; the engine and everything in it stays."""
     docker.removed(
-        name="Engine configuration removed", restart=declared.docker_restart, **elevated(declared)
+        name="Engine configuration removed", restart=settings.docker_restart, **sudo_args(settings)
     )

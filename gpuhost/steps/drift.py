@@ -8,39 +8,39 @@ from gpuhost.operations import drift
 from gpuhost.operations.drift_installed import recorded, verified
 from gpuhost.operations.drift_verdict import judged as judge
 from gpuhost.settings import Settings
-from gpuhost.steps.start import elevated
+from gpuhost.steps.start import sudo_args
 
 
-def judged(declared: Settings) -> None:
+def judged(settings: Settings) -> None:
     """What is no longer as it was applied: a host that has drifted fails."""
-    judge(name="Drift", declared=declared, **elevated(declared))
+    judge(name="Drift", settings=settings, **sudo_args(settings))
 
 
-def ready(declared: Settings) -> None:
+def ready(settings: Settings) -> None:
     """The nightly check, where `drift_directory` says that it runs here."""
-    if declared.drift_directory is None:
+    if settings.drift_directory is None:
         return
     drift.timer(
         name="Nightly drift check",
-        directory=declared.drift_directory,
-        inventory=declared.drift_inventory,
-        at=declared.drift_at,
-        html=declared.drift_html,
-        metrics=declared.drift_metrics,
-        **elevated(declared),
+        directory=settings.drift_directory,
+        inventory=settings.drift_inventory,
+        at=settings.drift_at,
+        html=settings.drift_html,
+        metrics=settings.drift_metrics,
+        **sudo_args(settings),
     )
 
 
-def installed(declared: Settings) -> None:
+def installed(settings: Settings) -> None:
     """The nightly check, on record and judged; of the rest of the host nothing is asked."""
-    if declared.drift_directory is None:
+    if settings.drift_directory is None:
         logger.info(f"{host.print_prefix}drift_directory is not set: no nightly check runs here")
         return
-    ready(declared)
-    recorded(name="Record", declared=declared, **elevated(declared))
-    verified(name="Nightly drift check, verified", declared=declared, **elevated(declared))
+    ready(settings)
+    recorded(name="Record", settings=settings, **sudo_args(settings))
+    verified(name="Nightly drift check, verified", settings=settings, **sudo_args(settings))
 
 
-def removed(declared: Settings) -> None:
+def removed(settings: Settings) -> None:
     """No nightly check; its account, with its key and its history, stays."""
-    drift.removed(name="Nightly drift check removed", **elevated(declared))
+    drift.removed(name="Nightly drift check removed", **sudo_args(settings))

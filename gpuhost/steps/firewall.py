@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from gpuhost.operations import firewall
 from gpuhost.settings import Settings
-from gpuhost.steps.start import elevated
+from gpuhost.steps.start import sudo_args
 
 
-def ready(declared: Settings) -> None:
+def ready(settings: Settings) -> None:
     """Closed but for SSH and `firewall_allow`."""
-    if not declared.firewall_enabled:
+    if not settings.firewall_enabled:
         return
     firewall.rules(
         name="Firewall",
-        allow=declared.firewall_allow,
-        confirm_s=declared.firewall_confirm_s,
-        adopt=declared.adopt,
-        apt_lock_timeout_s=declared.apt_lock_timeout_s,
-        **elevated(declared),
+        allow=settings.firewall_allow,
+        confirm_s=settings.firewall_confirm_s,
+        adopt=settings.adopt,
+        apt_lock_timeout_s=settings.apt_lock_timeout_s,
+        **sudo_args(settings),
     )
 
 
-def removed(declared: Settings) -> None:
+def removed(settings: Settings) -> None:
     """Without our rules; those of others stay."""
     firewall.removed(
-        name="Firewall removed", confirm_s=declared.firewall_confirm_s, **elevated(declared)
+        name="Firewall removed", confirm_s=settings.firewall_confirm_s, **sudo_args(settings)
     )

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from gpuhost.appfile.model import Extension
 from gpuhost.operations import nginx
 from gpuhost.settings import Settings
-from gpuhost.steps.start import elevated
+from gpuhost.steps.start import sudo_args
 
 
-def ready(declared: Settings, apps: Iterable[Extension]) -> None:
+def ready(settings: Settings, apps: Iterable[Extension]) -> None:
     """Installed and running, if one of the apps has its site on the host.
 
     + apps: the blocks of all apps that this host is to have
@@ -22,7 +22,7 @@ def ready(declared: Settings, apps: Iterable[Extension]) -> None:
         nginx.installed(
             name="nginx",
             certbot=fetched,
-            lock_timeout_s=declared.apt_lock_timeout_s,
-            declared=declared,
-            **elevated(declared),
+            lock_timeout_s=settings.apt_lock_timeout_s,
+            settings=settings,
+            **sudo_args(settings),
         )

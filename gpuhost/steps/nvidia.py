@@ -6,66 +6,66 @@ from typing import Any
 
 from gpuhost.operations import nvidia, nvidia_upkeep
 from gpuhost.settings import Settings
-from gpuhost.steps.start import elevated
+from gpuhost.steps.start import sudo_args
 
 
-def archive_ready(declared: Settings) -> None:
+def archive_ready(settings: Settings) -> None:
     """The parts of the distribution's archive that the driver needs. Before a mirror takes over."""
-    nvidia.archive(name="Archive of the NVIDIA driver", **_asked(declared), **elevated(declared))
+    nvidia.archive(name="Archive of the NVIDIA driver", **_asked(settings), **sudo_args(settings))
 
 
-def ready(declared: Settings) -> None:
+def ready(settings: Settings) -> None:
     """Installed where that is asked for, loaded, kept loaded, kept at its version."""
     nvidia.driver(
         name="NVIDIA driver",
-        mirror=declared.nvidia_mirror,
-        key_fingerprint=declared.nvidia_key_fingerprint,
-        adopt=declared.adopt,
-        apt_lock_timeout_s=declared.apt_lock_timeout_s,
-        **_asked(declared),
-        **elevated(declared),
+        mirror=settings.nvidia_mirror,
+        key_fingerprint=settings.nvidia_key_fingerprint,
+        adopt=settings.adopt,
+        apt_lock_timeout_s=settings.apt_lock_timeout_s,
+        **_asked(settings),
+        **sudo_args(settings),
     )
     nvidia_upkeep.hold(
         name="NVIDIA packages on hold",
-        enabled=declared.nvidia_hold,
-        **_asked(declared),
-        **elevated(declared),
+        enabled=settings.nvidia_hold,
+        **_asked(settings),
+        **sudo_args(settings),
     )
     nvidia.loaded(
         name="NVIDIA driver loaded",
-        reboot_when_needed=declared.nvidia_reboot,
-        adopt=declared.adopt,
-        **_asked(declared),
-        **elevated(declared),
+        reboot_when_needed=settings.nvidia_reboot,
+        adopt=settings.adopt,
+        **_asked(settings),
+        **sudo_args(settings),
     )
     nvidia_upkeep.fabric_manager(
         name="NVIDIA Fabric Manager",
-        gpu=declared.gpu,
-        install=declared.nvidia_driver == "install",
-        source=declared.nvidia_source,
-        hold=declared.nvidia_hold,
-        apt_lock_timeout_s=declared.apt_lock_timeout_s,
-        **elevated(declared),
+        gpu=settings.gpu,
+        install=settings.nvidia_driver == "install",
+        source=settings.nvidia_source,
+        hold=settings.nvidia_hold,
+        apt_lock_timeout_s=settings.apt_lock_timeout_s,
+        **sudo_args(settings),
     )
     nvidia_upkeep.persistence(
         name="NVIDIA persistence mode",
-        enabled=declared.nvidia_persistence,
-        **_asked(declared),
-        **elevated(declared),
+        enabled=settings.nvidia_persistence,
+        **_asked(settings),
+        **sudo_args(settings),
     )
 
 
-def removed(declared: Settings) -> None:
+def removed(settings: Settings) -> None:
     """Without holds and units of ours; the driver stays."""
-    nvidia_upkeep.removed(name="NVIDIA settings removed", **elevated(declared))
+    nvidia_upkeep.removed(name="NVIDIA settings removed", **sudo_args(settings))
 
 
-def _asked(declared: Settings) -> dict[str, Any]:
+def _asked(settings: Settings) -> dict[str, Any]:
     """Which driver is wanted."""
     return {
-        "gpu": declared.gpu,
-        "install": declared.nvidia_driver == "install",
-        "source": declared.nvidia_source,
-        "branch": declared.nvidia_branch,
-        "cuda": declared.cuda,
+        "gpu": settings.gpu,
+        "install": settings.nvidia_driver == "install",
+        "source": settings.nvidia_source,
+        "branch": settings.nvidia_branch,
+        "cuda": settings.cuda,
     }

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from gpuhost.operations import proxy
 from gpuhost.settings import Settings
-from gpuhost.steps.start import elevated
+from gpuhost.steps.start import sudo_args
 
 
-def ready(declared: Settings) -> None:
+def ready(settings: Settings) -> None:
     """apt, the engine, builds and containers go through the declared proxy, or through none."""
     proxy.everywhere(
         name="HTTP proxy",
-        http=declared.proxy_http,
-        https=declared.proxy_https,
-        no_proxy=declared.proxy_no,
-        **elevated(declared),
+        http=settings.proxy_http,
+        https=settings.proxy_https,
+        no_proxy=settings.proxy_no,
+        **sudo_args(settings),
     )
 
 
-def removed(declared: Settings) -> None:
+def removed(settings: Settings) -> None:
     """What gpuhost set for a proxy is gone."""
-    proxy.everywhere(name="HTTP proxy", **elevated(declared))
+    proxy.everywhere(name="HTTP proxy", **sudo_args(settings))

@@ -9,7 +9,7 @@ from pyinfra import host, logger, state
 
 from gpuhost.operations.applied import forgotten
 from gpuhost.settings import Settings
-from gpuhost.steps.start import elevated
+from gpuhost.steps.start import sudo_args
 
 NAMES = "--data remove=swap,firewall"
 ORDER = (
@@ -25,7 +25,7 @@ def removable() -> list[str]:
     return sorted(ORDER)
 
 
-def remove(declared: Settings) -> None:
+def remove(settings: Settings) -> None:
     """Every noun that `remove` names; an unknown one ends this host's run, nothing changed."""
     asked = host.data.get("remove", "")
     names = asked if isinstance(asked, (list, tuple)) else str(asked).split(",")
@@ -38,8 +38,8 @@ def remove(declared: Settings) -> None:
         return
     # The deploy's order, backwards: what was built last goes first.
     for name in sorted(set(names), key=ORDER.index, reverse=True):
-        _step(name).removed(declared)
-    forgotten(name="Record", declared=declared, nouns=tuple(names), **elevated(declared))
+        _step(name).removed(settings)
+    forgotten(name="Record", settings=settings, nouns=tuple(names), **sudo_args(settings))
 
 
 def _step(name: str) -> ModuleType:

@@ -20,32 +20,32 @@ from gpuhost.snapshot import NotRead, Snapshot
 GATE = (privileges, supported, init)
 
 
-def begin() -> Settings | None:
+def load_settings_or_stop() -> Settings | None:
     """The settings of this host; None ends the deploy for this host alone, and says why.
 
     **Example:**
 
     .. code:: python
 
-        if settings := begin():
+        if settings := load_settings_or_stop():
             swap.ready(settings)
     """
     try:
-        declared = declared_for(host)
+        settings = declared_for(host)
     except BadSettings as error:
         _end([f"settings: {line}" for line in error.lines])
         return None
-    now = read(declared)
-    refusals = [finding for finding in map(partial(_judge, now, declared), GATE) if finding]
+    snapshot = read(settings)
+    refusals = [finding for finding in map(partial(_judge, snapshot, settings), GATE) if finding]
     if refusals:
         _end(refusals)
         return None
     show_findings_on_failure(state)
-    return declared
+    return settings
 
 
-def _judge(now: Snapshot, declared: Settings, gate: Check) -> str | None:
-    finding = gate.find(now, declared)
+def _judge(snapshot: Snapshot, settings: Settings, gate: Check) -> str | None:
+    finding = gate.find(snapshot, settings)
     if finding.status in (Status.FAIL, Status.UNKNOWN):
         return f"{finding.id}: {finding.actual}; {finding.fix or 'nothing was changed'}"
     return None
@@ -57,12 +57,12 @@ def _end(lines: list[str]) -> None:
     state.fail_hosts({host})
 
 
-def elevated(declared: Settings) -> dict[str, Any]:
+def sudo_args(settings: Settings) -> dict[str, Any]:
     """`_sudo` for operations, where the one who logs in is not root but becomes root by sudo.
 
     `_sudo` for root itself would fail on a host without sudo.
     """
     try:
-        return {"_sudo": True} if read(declared).system.sudo else {}
+        return {"_sudo": True} if read(settings).system.sudo else {}
     except NotRead:
         return {}

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from gpuhost.operations import swap
 from gpuhost.settings import Settings
-from gpuhost.steps.start import elevated
+from gpuhost.steps.start import sudo_args
 
 
-def ready(declared: Settings) -> None:
+def ready(settings: Settings) -> None:
     """A swap file of the declared size."""
     swap.file(
         name="Swap file",
-        path=declared.swap_path,
-        size_gb=declared.swap_size_gb,
-        swappiness=declared.swap_swappiness,
-        **elevated(declared),
+        path=settings.swap_path,
+        size_gb=settings.swap_size_gb,
+        swappiness=settings.swap_swappiness,
+        **sudo_args(settings),
     )
 
 
-def removed(declared: Settings) -> None:
+def removed(settings: Settings) -> None:
     """No swap file; partitions stay."""
-    swap.file(name="Swap file removed", path=declared.swap_path, size_gb=0, **elevated(declared))
+    swap.file(name="Swap file removed", path=settings.swap_path, size_gb=0, **sudo_args(settings))

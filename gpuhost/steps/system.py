@@ -5,38 +5,38 @@ from __future__ import annotations
 from gpuhost.checks.host.proxy import declared_at_all
 from gpuhost.operations import system, system_upkeep
 from gpuhost.settings import Settings
-from gpuhost.steps.start import elevated
+from gpuhost.steps.start import sudo_args
 
 
-def undisturbed(declared: Settings) -> None:
+def wait_for_package_manager(settings: Settings) -> None:
     """Nobody else is installing packages, and none is half installed."""
     system.packages(
-        name="Package manager", lock_timeout_s=declared.apt_lock_timeout_s, **elevated(declared)
+        name="Package manager", lock_timeout_s=settings.apt_lock_timeout_s, **sudo_args(settings)
     )
 
 
-def ready(declared: Settings) -> None:
+def ready(settings: Settings) -> None:
     """python3, a host name that resolves and a clock that is right."""
-    wait = declared.apt_lock_timeout_s
-    system.python(name="python3", lock_timeout_s=wait, **elevated(declared))
-    system.hostname(name="Host name", **elevated(declared))
-    system.clock(name="Clock", lock_timeout_s=wait, **elevated(declared))
+    wait = settings.apt_lock_timeout_s
+    system.python(name="python3", lock_timeout_s=wait, **sudo_args(settings))
+    system.hostname(name="Host name", **sudo_args(settings))
+    system.clock(name="Clock", lock_timeout_s=wait, **sudo_args(settings))
 
 
-def updated(declared: Settings) -> None:
+def updated(settings: Settings) -> None:
     """Security updates install themselves, NVIDIA's and Docker's packages excepted; what failed
     of ours runs again; our files are root's."""
     system.security_updates(
         name="Security updates",
-        enabled=declared.system_security_updates,
-        lock_timeout_s=declared.apt_lock_timeout_s,
-        **elevated(declared),
+        enabled=settings.system_security_updates,
+        lock_timeout_s=settings.apt_lock_timeout_s,
+        **sudo_args(settings),
     )
-    system_upkeep.services(name="Failed services", **elevated(declared))
-    proxy = declared_at_all(declared)
-    system_upkeep.files(name="Owners and modes", proxy=proxy, **elevated(declared))
+    system_upkeep.services(name="Failed services", **sudo_args(settings))
+    proxy = declared_at_all(settings)
+    system_upkeep.files(name="Owners and modes", proxy=proxy, **sudo_args(settings))
 
 
-def removed(declared: Settings) -> None:
+def removed(settings: Settings) -> None:
     """Our configuration of security updates is gone; what was mended stays mended."""
-    system.security_updates(name="Security updates", enabled=False, **elevated(declared))
+    system.security_updates(name="Security updates", enabled=False, **sudo_args(settings))

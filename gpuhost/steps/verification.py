@@ -6,10 +6,10 @@ from gpuhost.operations.applied import recorded
 from gpuhost.operations.on_failure import VERIFICATION
 from gpuhost.operations.verification import verify
 from gpuhost.settings import Settings
-from gpuhost.steps.start import elevated
+from gpuhost.steps.start import sudo_args
 
 
-def verified(declared: Settings) -> None:
+def verified(settings: Settings) -> None:
     """What is applied is put on record; the findings as a table: if one fails, so does the host."""
-    recorded(name="Record", declared=declared, **elevated(declared))
-    verify(name=VERIFICATION, declared=declared, **elevated(declared))
+    recorded(name="Record", settings=settings, **sudo_args(settings))
+    verify(name=VERIFICATION, settings=settings, **sudo_args(settings))

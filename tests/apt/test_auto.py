@@ -12,7 +12,7 @@ from pyinfra.connectors.util import CommandOutput, OutputLine
 from gpuhost.domain.apt.record import Record
 from gpuhost.operations.apt import _first_that_works
 from gpuhost.settings import Settings
-from tests.recorded import snapshot
+from tests.recorded import snapshot_of
 
 FRESH = "ok\tSat, 21 Nov 2026 12:00:00 UTC"
 OLD = "ok\tSat, 21 Feb 2026 12:00:00 UTC"
@@ -57,8 +57,8 @@ def _reply(buffer: str, *lines: str) -> tuple[bool, CommandOutput]:
 
 
 def choose(host: FakeHost, **settings: Any) -> bool:
-    declared = Settings(apt_mirror="auto", apt_mirror_candidates=CANDIDATES, **settings)
-    return _first_that_works(None, host, snapshot({"host": "debian13"}), declared)  # type: ignore[arg-type]
+    settings = Settings(apt_mirror="auto", apt_mirror_candidates=CANDIDATES, **settings)
+    return _first_that_works(None, host, snapshot_of({"host": "debian13"}), settings)  # type: ignore[arg-type]
 
 
 def switches(host: FakeHost) -> list[str]:

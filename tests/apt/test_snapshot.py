@@ -127,16 +127,16 @@ wishes = st.sampled_from(
 @settings(deadline=None)
 @given(listings, statuses, st.text(max_size=200), st.text(max_size=200), wishes)
 def test_every_check_has_something_to_say(
-    listing: str, rc: int | None, releases: str, record: str, declared: Settings
+    listing: str, rc: int | None, releases: str, record: str, settings: Settings
 ) -> None:
-    now = Snapshot(
+    snapshot = Snapshot(
         probes(
             "debian13",
             {RECORD: record},
             {"apt_sources": {"rc": rc, "out": listing}, "apt_releases": {"out": releases}},
         )
     )
-    assert len(run_checks(now, declared, ["apt"])) == 5
+    assert len(run_checks(snapshot, settings, ["apt"])) == 5
 
 
 RECORDED = [p.stem for p in sorted(HOSTS.glob("*.yaml")) if "apt_sources" in probes(p.stem)]
@@ -144,8 +144,8 @@ RECORDED = [p.stem for p in sorted(HOSTS.glob("*.yaml")) if "apt_sources" in pro
 
 @pytest.mark.parametrize("name", RECORDED)
 def test_recorded_hosts_name_no_server_of_the_distribution(name: str) -> None:
-    now = Snapshot(probes(name))
-    own = own_archives(now.apt.sources.files, now.apt.sources.distribution)
-    for _, entry in entries(now.apt.sources.files):
+    snapshot = Snapshot(probes(name))
+    own = own_archives(snapshot.apt.sources.files, snapshot.apt.sources.distribution)
+    for _, entry in entries(snapshot.apt.sources.files):
         if own.has(entry):
             assert all("//archive.example.invalid/" in uri for uri in entry.uris)

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from bench import loopback, measure, page, result
 from bench.__main__ import PARTS, main
-from bench.measure import Broken, Contender, Sample, in_turn, timed
+from bench.measure import Broken, Contender, Sample, run_action, timed
 from bench.openssh import Login
 from bench.result import Goal, Result, Table
 from gpuhost.snapshot.transport import Request, script
@@ -60,7 +60,7 @@ def test_an_unknown_part_is_a_mistake(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_the_median_of_rounds() -> None:
     times = iter([3.0, 1.0, 2.0])
-    found = in_turn([Contender("one", lambda: Sample(next(times), 0.0, 0))], rounds=3)
+    found = run_action([Contender("one", lambda: Sample(next(times), 0.0, 0))], rounds=3)
     assert found["one"].seconds == 2.0
 
 

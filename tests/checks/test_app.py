@@ -13,7 +13,7 @@ from gpuhost.appfile.loading import load
 from gpuhost.checks.preflight import all_app_checks, preflight
 from gpuhost.release.variant import choose
 from gpuhost.settings.layers import Layer, declare
-from tests.recorded import snapshot
+from tests.recorded import snapshot_of
 
 # As what the recorded hosts were provisioned with.
 PROVISIONED: dict[str, dict[str, Any]] = {
@@ -40,12 +40,12 @@ def test_findings(case: dict[str, Any], tmp_path: Path) -> None:
     """`findings` names the status of every check that is neither ok nor, for this app, skip."""
     path = tmp_path / "tts.yaml"
     path.write_text(yaml.safe_dump(case["app"], sort_keys=False))
-    app, now = load(path), snapshot(case)
-    settings = {**PROVISIONED.get(case["host"], {}), **case.get("settings", {})}
-    declared = declare([Layer("the case", settings)])
-    choice = choose(app.block, now, declared)
+    app, snapshot = load(path), snapshot_of(case)
+    values = {**PROVISIONED.get(case["host"], {}), **case.get("settings", {})}
+    settings = declare([Layer("the case", values)])
+    choice = choose(app.block, snapshot, settings)
     found = {
-        f.id: f for f in preflight(now, app, choice, declared, secrets=case.get("secrets", []))
+        f.id: f for f in preflight(snapshot, app, choice, settings, secrets=case.get("secrets", []))
     }
     statuses = {id: finding.status.value for id, finding in found.items()}
     expected = dict.fromkeys(statuses, "ok")

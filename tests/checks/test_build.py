@@ -11,7 +11,7 @@ from gpuhost.checks.host.build import apt_cache, build_arguments, build_proxy
 from gpuhost.plans.apt_cache import LATE, MIRRORS, PATHS, SCRIPT, UNIT, files, mirrors
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
-from tests.recorded import snapshot
+from tests.recorded import snapshot_of
 
 AUTO = Settings(apt_mirror="auto")
 GATEWAY = "172.17.0.1"
@@ -19,7 +19,7 @@ CHANGED, STARTED = 1795299407, "Sat 2026-11-21 23:00:00 UTC"
 
 
 def a_host(
-    declared: Settings = AUTO,
+    settings: Settings = AUTO,
     *,
     changed: dict[str, str] | None = None,
     modes: dict[str, str] | None = None,
@@ -32,13 +32,13 @@ def a_host(
 
     + changed: contents by path; without: a path that is not there; address: docker0's
     """
-    texts = {path: file.text for path, file in files(declared, GATEWAY).items() if path != without}
+    texts = {path: file.text for path, file in files(settings, GATEWAY).items() if path != without}
     texts |= changed or {}
     digests = {path: hashlib.sha256(text.encode()).hexdigest() for path, text in texts.items()}
     states = {path: (modes or {}).get(path, "755" if path == SCRIPT else "644") for path in texts}
     values = {"ActiveState": "active", "UnitFileState": "enabled"}
     values |= {"ActiveEnterTimestamp": STARTED, **unit}
-    return snapshot(
+    return snapshot_of(
         {
             "host": "debian13-docker",
             "probes": {
@@ -107,7 +107,7 @@ def test_a_file_that_cannot_be_read_is_unknown() -> None:
 
 
 @pytest.mark.parametrize(
-    ("declared", "expected"),
+    ("settings", "expected"),
     [
         (Settings(), ()),
         (AUTO, ("http://mirrors.aliyun.com", "http://mirrors.tuna.tsinghua.edu.cn",
@@ -117,8 +117,8 @@ def test_a_file_that_cannot_be_read_is_unknown() -> None:
          ("https://mirror.example.invalid",)),
     ],
 )  # fmt: skip
-def test_mirrors_in_order(declared: Settings, expected: tuple[str, ...]) -> None:
-    assert mirrors(declared) == expected
+def test_mirrors_in_order(settings: Settings, expected: tuple[str, ...]) -> None:
+    assert mirrors(settings) == expected
 
 
 def test_what_builds_are_given() -> None:
@@ -130,7 +130,7 @@ def test_what_builds_are_given() -> None:
 
 
 @pytest.mark.parametrize(
-    ("declared", "address"),
+    ("settings", "address"),
     [
         (Settings(), GATEWAY),
         (Settings(apt_mirror="auto", build_apt_cache=False), GATEWAY),
@@ -139,8 +139,8 @@ def test_what_builds_are_given() -> None:
         (AUTO, "nonsense"),
     ],
 )
-def test_what_builds_are_not_given(declared: Settings, address: str) -> None:
-    assert build_arguments(declared, a_host(address=address)) == {}
+def test_what_builds_are_not_given(settings: Settings, address: str) -> None:
+    assert build_arguments(settings, a_host(address=address)) == {}
 
 
 def test_files_do_not_depend_on_the_run() -> None:

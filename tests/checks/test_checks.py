@@ -12,7 +12,7 @@ import yaml
 from gpuhost.checks.finding import Status
 from gpuhost.checks.registry import all_checks, run_checks
 from gpuhost.settings.layers import Layer, declare
-from tests.recorded import snapshot
+from tests.recorded import snapshot_of
 
 # Skips for now: the reason passes by itself, or another finding tells it.
 LATER = re.compile(
@@ -33,8 +33,8 @@ def _cases() -> list[Any]:
 @pytest.mark.parametrize(("noun", "case"), _cases())
 def test_findings(noun: str, case: dict[str, Any]) -> None:
     """`findings` names the status of every check that is not ok."""
-    declared = declare([Layer("the case", case.get("settings", {}))])
-    found = {f.id: f for f in run_checks(snapshot(case), declared, [noun])}
+    settings = declare([Layer("the case", case.get("settings", {}))])
+    found = {f.id: f for f in run_checks(snapshot_of(case), settings, [noun])}
     expected = dict.fromkeys(found, "ok") | case.get("findings", {})
     assert {id: f.status.value for id, f in found.items()} == expected
     assert {id for id, f in found.items() if f.later} == {

@@ -9,7 +9,7 @@ import yaml
 from gpuhost.checks.registry import run_checks
 from gpuhost.settings import Settings
 from gpuhost.settings.layers import BadSettings, Layer, declare
-from tests.recorded import snapshot
+from tests.recorded import snapshot_of
 
 CASES = Path(__file__).parent / "cases" / "proxy.yaml"
 PASSWORD = "s3cret"
@@ -18,18 +18,18 @@ PASSWORD = "s3cret"
 def test_no_finding_shows_the_password() -> None:
     shown = 0
     for case in yaml.safe_load(CASES.read_text("utf-8")):
-        declared = declare([Layer("the case", case.get("settings", {}))])
-        shown += PASSWORD in (declared.proxy_http or "")
-        findings = run_checks(snapshot(case), declared)
+        settings = declare([Layer("the case", case.get("settings", {}))])
+        shown += PASSWORD in (settings.proxy_http or "")
+        findings = run_checks(snapshot_of(case), settings)
         assert PASSWORD not in repr([finding.to_json() for finding in findings]), case["name"]
     assert shown == 17
 
 
 def test_settings_do_not_print_the_password() -> None:
-    declared = Settings(
+    settings = Settings(
         proxy_http=f"http://gpu:{PASSWORD}@p:1", proxy_https=f"http://a:{PASSWORD}@p"
     )
-    assert PASSWORD not in repr(declared) + str(declared)
+    assert PASSWORD not in repr(settings) + str(settings)
 
 
 def test_an_error_about_a_proxy_does_not_print_the_password() -> None:

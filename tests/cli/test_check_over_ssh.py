@@ -19,7 +19,7 @@ from gpuhost.checks.registry import all_checks, run_checks
 from gpuhost.settings import Settings
 from tests.cli.conftest import GPUHOST, Run, Workplace
 from tests.cli.sshd import ADDRESSES, REAL, Sshd
-from tests.recorded import snapshot
+from tests.recorded import snapshot_of
 
 pytestmark = pytest.mark.slow
 
@@ -28,7 +28,7 @@ GOOD, OTHER, THIRD = ADDRESSES[:3]
 
 def test_findings_are_those_of_the_checks(workplace: Workplace, sshd: Sshd) -> None:
     run = workplace.check({GOOD: sshd.login(sshd.recorded("findings"))})
-    expected = [f.to_json() for f in run_checks(snapshot({"host": "debian13"}), Settings())]
+    expected = [f.to_json() for f in run_checks(snapshot_of({"host": "debian13"}), Settings())]
     assert run.host(GOOD)["findings"] == expected
     assert len(expected) == len(all_checks())
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from gpuhost.drift.run_lock import turn
+from gpuhost.drift.run_lock import run_lock
 from tests.cli.conftest import GPUHOST, Run, Workplace
 from tests.cli.drifting import DAY, GOOD, MUCH, applied, blank, drifting
 from tests.cli.sshd import Sshd
@@ -168,7 +168,7 @@ def test_ctrl_c_while_another_run_is_awaited(workplace: Workplace, sshd: Sshd) -
     workplace.inventory({GOOD: drifting(sshd, "drift-awaits")})
     runs = workplace.path / "runs"
     runs.mkdir()
-    with turn(runs, print):
+    with run_lock(runs, print):
         process = subprocess.Popen(
             [GPUHOST, "drift", "inventory.py", "--history", "runs", "--json"],
             cwd=workplace.path,

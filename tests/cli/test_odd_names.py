@@ -11,7 +11,7 @@ from rich.console import Console
 from gpuhost.checks.finding import Finding, Status
 from gpuhost.cli import hosts
 from gpuhost.drift.since import Change, Since
-from gpuhost.fleet.host_pool import Trouble
+from gpuhost.fleet.host_pool import HostError
 from gpuhost.fleet.releases import FleetApps, HostApps
 from gpuhost.fleet.report import FleetReport, HostReport, HostStatus
 from gpuhost.outputs.drift import print_drift, print_since
@@ -41,7 +41,7 @@ def test_in_every_report(name: str) -> None:
     assert drifted.count(name) >= 5
     changed = Since(AT, new=(Change(name, name, "drift"),))
     assert name in shown(print_since, changed)
-    trouble = Trouble(HostStatus.UNREACHABLE, name, name)
+    trouble = HostError(HostStatus.UNREACHABLE, name, name)
     fleet = FleetApps((HostApps(name), HostApps(name, trouble=trouble)), name)
     assert shown(print_status, fleet).count(name) >= 4
     assert shown(print_releases, fleet).count(name) >= 4

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from gpuhost.fleet.host_pool import Trouble
+from gpuhost.fleet.host_pool import HostError
 from gpuhost.fleet.releases import FleetApps, HostApps, Running, reports
 from gpuhost.fleet.report import HostStatus
 from gpuhost.outputs.releases import print_releases, print_status
@@ -106,8 +106,8 @@ def test_only_a_verified_release_runs(told: dict[str, Any], running: Running) ->
 
 
 def test_an_engine_that_is_down(workplace: Workplace) -> None:
-    now = read({**host(apps(VERIFIED)), "docker_info": None, "docker_containers": None})
-    (app,) = reports(now)
+    snapshot = read({**host(apps(VERIFIED)), "docker_info": None, "docker_containers": None})
+    (app,) = reports(snapshot)
     assert app.running is Running.STOPPED
     assert "docker.service is not running" in printed_status(HostApps("gpu1", (app,)))
 
@@ -123,8 +123,10 @@ def on(name: str, told: dict[str, Any], *boxes: str, **more: Any) -> HostApps:
 RUNS = on("gpu1", apps(VERIFIED), box("app", "running", UP))
 STOPPED = on("gpu2", apps(VERIFIED))
 NONE = HostApps("gpu3")
-UNREACHABLE = HostApps("gpu4", trouble=Trouble(HostStatus.UNREACHABLE, "Could not connect", "try"))
-MISTAKE = HostApps("gpu5", trouble=Trouble(HostStatus.ERROR, "cuda = 12", settings_wrong=True))
+UNREACHABLE = HostApps(
+    "gpu4", trouble=HostError(HostStatus.UNREACHABLE, "Could not connect", "try")
+)
+MISTAKE = HostApps("gpu5", trouble=HostError(HostStatus.ERROR, "cuda = 12", bad_settings=True))
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def judged(*statuses: Status, host: str = "gpu1") -> HostReport:
 OK, WARN, FAIL, SKIP, UNKNOWN = Status.OK, Status.WARN, Status.FAIL, Status.SKIP, Status.UNKNOWN
 UNREACHABLE = HostReport("gpu2", HostStatus.UNREACHABLE, reason="Could not connect", fix="try")
 HANGS = HostReport("gpu3", HostStatus.ERROR, reason="reading: no answer within 180 s")
-MISTAKE = HostReport("gpu4", HostStatus.ERROR, reason="cuda = 12.1", settings_wrong=True)
+MISTAKE = HostReport("gpu4", HostStatus.ERROR, reason="cuda = 12.1", bad_settings=True)
 
 
 @pytest.mark.parametrize(

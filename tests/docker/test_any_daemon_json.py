@@ -33,6 +33,6 @@ KEYS = (
 @given(st.dictionaries(st.sampled_from(KEYS), odd))
 def test_every_docker_check_judges_it(config: dict[str, Any]) -> None:
     text = json.dumps(config)
-    now = Snapshot(probes("debian13-docker", {"/etc/docker/daemon.json": text}))
-    found = run_checks(now, Settings(), ["docker"])
+    snapshot = Snapshot(probes("debian13-docker", {"/etc/docker/daemon.json": text}))
+    found = run_checks(snapshot, Settings(), ["docker"])
     assert [f.id for f in found if f.status is Status.UNKNOWN] == []

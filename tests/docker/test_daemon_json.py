@@ -72,8 +72,8 @@ def test_swarm_does_without_live_restore() -> None:
 
 
 def test_address_pools_with_and_without_a_size() -> None:
-    declared = Settings(docker_address_pools=("10.200.0.0/16#24", "10.201.0.0/24"))
-    assert ours(declared, gpu=False, swarm=False)["default-address-pools"] == [
+    settings = Settings(docker_address_pools=("10.200.0.0/16#24", "10.201.0.0/24"))
+    assert ours(settings, gpu=False, swarm=False)["default-address-pools"] == [
         {"base": "10.200.0.0/16", "size": 24},
         {"base": "10.201.0.0/24", "size": 24},
     ]

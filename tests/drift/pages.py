@@ -96,7 +96,7 @@ def everything() -> DriftReport:
                 "gpu8.example.com",
                 Standing.ERROR,
                 reason="swap_size_gb = '16' (group gpu): \"auto\" or a number of GB",
-                settings_wrong=True,
+                bad_settings=True,
             ),
             host("cpu1.example.com", cpu=True),
         ),

@@ -35,8 +35,8 @@ UNITS = f"{probes(HOST).output('units').rstrip()}\n\n"
 class Case:
     """A host and what is declared of it. file: the app, as the repository has it now."""
 
-    now: Snapshot
-    declared: Settings
+    snapshot: Snapshot
+    settings: Settings
     file: AppFile
 
 
@@ -49,14 +49,14 @@ def case(edits: dict[str, Any], directory: Path) -> Case:
     for path, value in edits.get("edit", {}).items():
         _edit(made, path.split(), value)
     made["containers"] += edits.get("containers", [])
-    declared = declare([Layer("the case", {**made["settings"], **edits.get("settings", {})})])
+    settings = declare([Layer("the case", {**made["settings"], **edits.get("settings", {})})])
     then = declare([Layer("as it was released", BASE["settings"])])
     text = BASE["app_file"]
     _released(made, _file(text, directory, None), _snapshot(BASE), then)
     for old, new in edits.get("app_file", {}).items():
         assert old in text
         text = text.replace(old, new)
-    return Case(_snapshot(made), declared, _file(text, directory, made["ref_is"]))
+    return Case(_snapshot(made), settings, _file(text, directory, made["ref_is"]))
 
 
 def _edit(value: Any, path: list[str], new: Any) -> None:
@@ -75,13 +75,13 @@ def _file(text: str, directory: Path, ref_is: str | None) -> AppFile:
     return AppFile(load(path), ref_is)
 
 
-def _released(made: dict[str, Any], file: AppFile, now: Snapshot, then: Settings) -> None:
+def _released(made: dict[str, Any], file: AppFile, snapshot: Snapshot, then: Settings) -> None:
     """What a release of this file left: the hash of its inputs, and those of its texts."""
     app = file.app
     assert app
-    choice = choose(app.block, now, then)
+    choice = choose(app.block, snapshot, then)
     assert isinstance(choice, Choice)
-    texts = texts_for(app, choice, now)
+    texts = texts_for(app, choice, snapshot)
     rendered = {
         "compose.yaml": texts.compose,
         "compose.override.yaml": texts.override.encode(),
@@ -89,7 +89,7 @@ def _released(made: dict[str, Any], file: AppFile, now: Snapshot, then: Settings
     }
     for one in made["apps"]:
         for release in one["releases"]:
-            plan = plan_for(app, choice, then, now, revision=release["revision"], by="a@b")
+            plan = plan_for(app, choice, then, snapshot, revision=release["revision"], by="a@b")
             release["inputs"] = release["inputs"].replace("of the file", plan.inputs)
         if one.get("details", {}).get("kept"):
             one["details"]["rendered"] = {

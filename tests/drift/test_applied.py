@@ -24,7 +24,7 @@ from gpuhost.operations import applied, drift_installed
 from gpuhost.settings import Settings, fields
 from gpuhost.snapshot import NotRead
 from gpuhost.snapshot.applied import APPLIED, Applied
-from tests.recorded import probes, raw, snapshot
+from tests.recorded import probes, raw, snapshot_of
 
 PASSWORD = "http://ada:pa55word@proxy.example.com:3128"
 
@@ -42,10 +42,10 @@ def record(text: str | None) -> Applied:
 
 
 def written(
-    before: Applied | None, declared: Settings, at: int = 100, **statuses: Status
+    before: Applied | None, settings: Settings, at: int = 100, **statuses: Status
 ) -> str | None:
     findings = [finding(id.replace("_", "."), status) for id, status in statuses.items()]
-    return document(before, declared, findings, at=at, by="ada@desk")
+    return document(before, settings, findings, at=at, by="ada@desk")
 
 
 def test_only_what_was_good_or_warned_is_on_record() -> None:
@@ -132,8 +132,8 @@ TOKEN = {"PIP_INDEX_URL": "https://ada:t0ken@packages.example.com/simple"}
 
 
 def test_no_build_argument_is_on_record_nor_stays_there() -> None:
-    declared = Settings(build_args=TOKEN)
-    text = written(None, declared, swap_size=Status.OK)
+    settings = Settings(build_args=TOKEN)
+    text = written(None, settings, swap_size=Status.OK)
     assert text is not None
     assert "PIP_INDEX_URL" in text and "t0ken" not in text
     # An earlier gpuhost had them in clear, also for what fails now.
@@ -141,11 +141,11 @@ def test_no_build_argument_is_on_record_nor_stays_there() -> None:
     was["settings"][0]["build_args"] = TOKEN
     before = record(json.dumps(was))
     for again in (
-        written(before, declared, at=999, swap_size=Status.OK),
-        written(before, declared, at=999, swap_size=Status.FAIL),
+        written(before, settings, at=999, swap_size=Status.OK),
+        written(before, settings, at=999, swap_size=Status.FAIL),
     ):
         assert again is not None and "t0ken" not in again
-        assert written(record(again), declared, at=999, swap_size=Status.FAIL) is None
+        assert written(record(again), settings, at=999, swap_size=Status.FAIL) is None
 
 
 def test_only_root_reads_it() -> None:
@@ -168,7 +168,7 @@ def commands(operation: Any, text: str | None, mode: str) -> list[str]:
     }
     host = create_host(state, facts={"snapshot.Snapshot": raw(case)})
     with ctx_state.use(state), ctx_host.use(host):
-        return [one.get_raw_value() for one in operation._inner(declared=Settings())]
+        return [one.get_raw_value() for one in operation._inner(settings=Settings())]
 
 
 @pytest.mark.parametrize("operation", [applied.recorded, drift_installed.recorded])
@@ -178,7 +178,7 @@ def test_it_is_written_for_root_alone(operation: Any) -> None:
 
 
 def test_an_earlier_one_that_anyone_may_read_is_closed() -> None:
-    good = run_checks(snapshot({"host": "debian13"}), Settings(), ["drift"])
+    good = run_checks(snapshot_of({"host": "debian13"}), Settings(), ["drift"])
     text = document(None, Settings(), good, at=1, by="ada@desk")
     (closed,) = commands(drift_installed.recorded, text, "644")
     assert closed.endswith(f"chmod 0600 -- {APPLIED}")

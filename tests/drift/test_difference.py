@@ -27,21 +27,21 @@ AT = 1795305599
 PROXY = "http://ada:one@p.example.com:1"
 
 
-def snapshot(record: str | None, **files: str | None) -> Snapshot:
+def snapshot_of(record: str | None, **files: str | None) -> Snapshot:
     return Snapshot(probes(HOST, files={APPLIED: record, **files}))
 
 
-def provisioned(declared: Settings) -> str:
+def provisioned(settings: Settings) -> str:
     """The record of a host on which everything was good by these settings."""
-    now = snapshot(None)
-    good = [Finding(Status.OK, id=one.id) for one in run_checks(now, declared)]
-    text = document(None, declared, good, at=1, by="ada@desk")
+    snapshot = snapshot_of(None)
+    good = [Finding(Status.OK, id=one.id) for one in run_checks(snapshot, settings)]
+    text = document(None, settings, good, at=1, by="ada@desk")
     assert text is not None
     return text
 
 
-def differing(now: Snapshot, declared: Settings, at: int = AT) -> dict[str, Difference]:
-    every = [difference(one, now, declared, at=at) for one in run_checks(now, declared)]
+def differing(snapshot: Snapshot, settings: Settings, at: int = AT) -> dict[str, Difference]:
+    every = [difference(one, snapshot, settings, at=at) for one in run_checks(snapshot, settings)]
     return {one.finding.id: one for one in every if one.cause}
 
 
@@ -58,8 +58,8 @@ def differing(now: Snapshot, declared: Settings, at: int = AT) -> dict[str, Diff
 )
 def test_cause(then: dict[str, Any] | None, today: dict[str, Any], cause: Cause) -> None:
     record = None if then is None else provisioned(Settings(**then))
-    declared = Settings(**today)
-    found = differing(snapshot(record), declared)["memory.total"]
+    settings = Settings(**today)
+    found = differing(snapshot_of(record), settings)["memory.total"]
     assert found.cause is cause
     assert found.drifted is (cause is Cause.DRIFT)
     assert found.awaits is (cause is not Cause.DRIFT)
@@ -75,14 +75,14 @@ def test_cause(then: dict[str, Any] | None, today: dict[str, Any], cause: Cause)
 )
 def test_what_the_repository_has_moved_is_pending(today: dict[str, Any], cause: Cause) -> None:
     record = provisioned(Settings(swap_path="/old.swap", swap_size_gb=2.0))
-    found = differing(snapshot(record), Settings(**today))
+    found = differing(snapshot_of(record), Settings(**today))
     assert found["swap.size"].cause is cause
 
 
 def test_beside_what_it_has_moved_a_host_still_drifts() -> None:
     then = Settings(swap_path="/old.swap", swap_size_gb=2.0, memory_min_gb=900)
     today = Settings(swap_path="/new.swap", swap_size_gb=2.0, memory_min_gb=900)
-    found = differing(snapshot(provisioned(then)), today)
+    found = differing(snapshot_of(provisioned(then)), today)
     assert found["memory.total"].cause is Cause.DRIFT
     # The kernel's own setting is asked for wherever the file lies.
     assert found["swap.swappiness"].cause is Cause.DRIFT
@@ -92,13 +92,13 @@ def test_beside_what_it_has_moved_a_host_still_drifts() -> None:
 def test_a_failure_of_what_only_warned_at_the_deploy_is_drift() -> None:
     one = "printer.service loaded failed failed A printer\n"
     two = one + "docker.service loaded failed failed Docker\n"
-    declared = Settings()
+    settings = Settings()
     deployed = Snapshot(probes(HOST, changed={"failed_units": {"out": one}}))
-    record = document(None, declared, run_checks(deployed, declared), at=1, by="ada@desk")
+    record = document(None, settings, run_checks(deployed, settings), at=1, by="ada@desk")
     causes = {}
     for failed in (one, two):
-        now = Snapshot(probes(HOST, {APPLIED: record}, {"failed_units": {"out": failed}}))
-        found = differing(now, declared)["system.units"]
+        snapshot = Snapshot(probes(HOST, {APPLIED: record}, {"failed_units": {"out": failed}}))
+        found = differing(snapshot, settings)["system.units"]
         causes[found.finding.status] = found.cause
     # What has warned since before the first deploy stays nobody's doing.
     assert causes == {Status.WARN: Cause.NEW, Status.FAIL: Cause.DRIFT}
@@ -115,14 +115,14 @@ def test_a_warning_that_fails_by_todays_settings_is_pending(
         None, Settings(**then), [Finding(Status.WARN, id="docker.live")], at=1, by="ada@desk"
     )
     changed = {"paths": {"out": f"600 root root 100 1895300604 regular file {DAEMON_JSON}"}}
-    now = Snapshot(probes(HOST, {APPLIED: text}, changed))
-    assert differing(now, Settings())["docker.live"].cause is cause
+    snapshot = Snapshot(probes(HOST, {APPLIED: text}, changed))
+    assert differing(snapshot, Settings())["docker.live"].cause is cause
 
 
 def test_settings_that_cannot_be_read_any_more_are_the_repositorys_change() -> None:
     record = json.loads(provisioned(Settings()))
     record["settings"][0]["swap_swappiness"] = "much"
-    found = differing(snapshot(json.dumps(record)), Settings(memory_min_gb=900))
+    found = differing(snapshot_of(json.dumps(record)), Settings(memory_min_gb=900))
     assert found["memory.total"].cause is Cause.PENDING
 
 
@@ -140,8 +140,8 @@ def test_a_proxy_that_changed_is_pending_and_the_rest_drifts(
     then = Settings(proxy_http=before, memory_min_gb=900)
     declared = then.model_copy(update={"proxy_http": PROXY})
     too_open = {"paths": {"out": f"644 root root 20 1795299408 regular file {CLIENT_FILE}\n"}}
-    now = Snapshot(probes(HOST, {APPLIED: provisioned(then)}, too_open))
-    found = {id: one.cause for id, one in differing(now, declared).items()}
+    snapshot = Snapshot(probes(HOST, {APPLIED: provisioned(then)}, too_open))
+    found = {id: one.cause for id, one in differing(snapshot, declared).items()}
     assert found["proxy.apt"] is Cause.PENDING
     assert found["memory.total"] is Cause.DRIFT
     assert found["system.files"] is of_files
@@ -150,16 +150,16 @@ def test_a_proxy_that_changed_is_pending_and_the_rest_drifts(
 def test_an_engine_that_has_yet_to_take_up_another_proxy_awaits_that() -> None:
     record = provisioned(Settings(proxy_http=PROXY))
     changed = {"paths": {"out": "600 root root 100 1895300604 regular file " + ENGINE_FILE}}
-    now = Snapshot(probes(HOST, {APPLIED: record}, changed))
+    snapshot = Snapshot(probes(HOST, {APPLIED: record}, changed))
     other = Settings(proxy_http="http://p.example.com:2")
-    assert differing(now, other)["docker.live"].cause is Cause.PENDING
+    assert differing(snapshot, other)["docker.live"].cause is Cause.PENDING
     same = Settings(proxy_http=PROXY)
-    assert differing(now, same)["docker.live"].cause is Cause.DRIFT
+    assert differing(snapshot, same)["docker.live"].cause is Cause.DRIFT
 
 
 def test_no_other_check_asks_which_proxy_it_is() -> None:
-    now = snapshot(None)
-    one, other = (run_checks(now, Settings(proxy_http=url)) for url in (PROXY, SOME_PROXY))
+    snapshot = snapshot_of(None)
+    one, other = (run_checks(snapshot, Settings(proxy_http=url)) for url in (PROXY, SOME_PROXY))
     assert [a.id for a, b in zip(one, other, strict=True) if a != b and a.noun != "proxy"] == []
 
 
@@ -177,8 +177,8 @@ def test_what_is_known_is_accepted_for_a_while(
     id: str, until: str, accepted: bool, expired: bool
 ) -> None:
     ignored = {"id": id, "reason": "more comes", "until": until}
-    declared = Settings.model_validate({"memory_min_gb": 900, "drift_ignore": (ignored,)})
-    found = differing(snapshot(provisioned(declared)), declared)["memory.total"]
+    settings = Settings.model_validate({"memory_min_gb": 900, "drift_ignore": (ignored,)})
+    found = differing(snapshot_of(provisioned(settings)), settings)["memory.total"]
     assert (found.accepted is not None, found.expired is not None) == (accepted, expired)
     assert found.counts is not accepted
     assert found.cause is Cause.DRIFT
@@ -197,9 +197,9 @@ def test_what_is_never_read_is_accepted_by_its_whole_id(
     id: str, until: str, accepted: bool, expired: bool
 ) -> None:
     ignored = Ignored(id=id, reason="it hangs", until=until)
-    declared = Settings(drift_ignore=(ignored,))
+    settings = Settings(drift_ignore=(ignored,))
     unread = Finding(Status.UNKNOWN, actual="df timed out", id="disk.full")
-    found = difference(unread, snapshot(None), declared, at=AT)
+    found = difference(unread, snapshot_of(None), settings, at=AT)
     assert (found.accepted is not None, found.expired is not None) == (accepted, expired)
     assert (found.cause, found.kind) == (None, "accepted" if accepted else "unknown")
     host = HostDrift.judged("gpu1", [found])
@@ -216,19 +216,19 @@ def test_what_is_never_read_is_accepted_by_its_whole_id(
 def test_it_is_accepted_to_the_end_of_its_last_day() -> None:
     day = "2026-11-21"
     ignored = {"id": "memory.total", "reason": "more comes", "until": day}
-    declared = Settings.model_validate({"memory_min_gb": 900, "drift_ignore": (ignored,)})
+    settings = Settings.model_validate({"memory_min_gb": 900, "drift_ignore": (ignored,)})
     for second, accepted in ((AT, True), (AT + 1, False)):
         # It is another time on the host, or none that can be read.
         for clock in ({"out": "1000000000\n"}, {"out": "4000000000\n"}, {"rc": None, "out": ""}):
-            now = Snapshot(probes(HOST, changed={"clock": clock}))
-            found = differing(now, declared, second)["memory.total"]
+            snapshot = Snapshot(probes(HOST, changed={"clock": clock}))
+            found = differing(snapshot, settings, second)["memory.total"]
             assert (found.accepted is not None) is accepted
 
 
 def test_what_is_good_has_no_cause() -> None:
-    now, declared = snapshot(None), Settings(memory_min_gb=0)
-    good = [one for one in run_checks(now, declared) if one.status in (Status.OK, Status.SKIP)]
+    snapshot, settings = snapshot_of(None), Settings(memory_min_gb=0)
+    good = [one for one in run_checks(snapshot, settings) if one.status in (Status.OK, Status.SKIP)]
     assert len(good) > 20
     for one in good:
-        found = difference(one, now, declared, at=AT)
+        found = difference(one, snapshot, settings, at=AT)
         assert (found.cause, found.accepted, found.counts) == (None, None, False)

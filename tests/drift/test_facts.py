@@ -60,11 +60,11 @@ CARDS = "nvidia_cards"
     ],
 )
 def test_the_hosts_cards(host: str, gpu: str, before: int, expected: int) -> None:
-    declared = Settings.model_validate({"gpu": gpu})
-    record = document(None, declared, GOOD, at=1, by="ada@desk", facts={CARDS: before})
-    now = Snapshot(probes(host, files={APPLIED: record}))
-    assert cards(now, declared) == {CARDS: expected}
-    assert gpu_wanted(now, declared) is bool(expected)
+    settings = Settings.model_validate({"gpu": gpu})
+    record = document(None, settings, GOOD, at=1, by="ada@desk", facts={CARDS: before})
+    snapshot = Snapshot(probes(host, files={APPLIED: record}))
+    assert cards(snapshot, settings) == {CARDS: expected}
+    assert gpu_wanted(snapshot, settings) is bool(expected)
 
 
 def test_the_hosts_sources() -> None:

@@ -88,13 +88,13 @@ def test_the_order_of_readings_does_not_matter() -> None:
 
 
 def test_what_is_free_is_told_once_a_disk() -> None:
-    now = Snapshot(probes("debian13"))
+    snapshot = Snapshot(probes("debian13"))
     # /srv/swap and /var/lib/docker are on one and the same device.
-    free = free_by_mount(now, Settings())
+    free = free_by_mount(snapshot, Settings())
     assert set(free) == {"/", "/srv/swap"}
     assert free["/"] == 77612285952
 
 
 def test_a_disk_that_hangs_is_another_findings_matter() -> None:
-    now = Snapshot(probes("debian13", changed={"disks": {"rc": None}}))
-    assert free_by_mount(now, Settings()) == {}
+    snapshot = Snapshot(probes("debian13", changed={"disks": {"rc": None}}))
+    assert free_by_mount(snapshot, Settings()) == {}

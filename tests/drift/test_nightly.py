@@ -23,7 +23,7 @@ from gpuhost.settings import Settings
 from gpuhost.settings.layers import BadSettings, Layer, declare
 from gpuhost.snapshot.applied import APPLIED
 from tests.needs import needs
-from tests.recorded import raw, snapshot
+from tests.recorded import raw, snapshot_of
 
 DECLARED = Settings(
     drift_directory="/srv/gpuhost",
@@ -42,7 +42,7 @@ def nobody_is_notified(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def a_control_host(
-    declared: Settings = DECLARED,
+    settings: Settings = DECLARED,
     *,
     secret: str = "",
     secret_mode: str = "600",
@@ -54,7 +54,7 @@ def a_control_host(
 
     + secret: the URL that it has; changed: a file of ours with other content; without: is not there
     """
-    texts = {file.path: (file.content, file.mode) for file in host_files(declared)}
+    texts = {file.path: (file.content, file.mode) for file in host_files(settings)}
     if secret:
         texts[SECRETS] = (secrets_text(secret), secret_mode)
     texts = {path: found for path, found in texts.items() if path != without}
@@ -83,8 +83,8 @@ def a_control_host(
     return {"host": "debian13", "probes": written}
 
 
-def statuses(case: dict[str, Any], declared: Settings = DECLARED) -> dict[str, str]:
-    return {one.id: one.status.value for one in run_checks(snapshot(case), declared, ["drift"])}
+def statuses(case: dict[str, Any], settings: Settings = DECLARED) -> dict[str, str]:
+    return {one.id: one.status.value for one in run_checks(snapshot_of(case), settings, ["drift"])}
 
 
 def commands(case: dict[str, Any]) -> list[StringCommand | FunctionCommand]:
@@ -118,10 +118,12 @@ def test_as_declared_nothing_is_done() -> None:
 def test_by_hand_it_is_drift_and_in_the_repository_pending(
     today: Settings, changed: str, cause: Cause
 ) -> None:
-    good = run_checks(snapshot(a_control_host()), DECLARED, ["drift"])
+    good = run_checks(snapshot_of(a_control_host()), DECLARED, ["drift"])
     record = document(None, DECLARED, good, at=1, by="ada@desk")
-    now = snapshot({**a_control_host(changed=changed), "files": {APPLIED: record}})
-    found = [difference(one, now, today, at=0) for one in run_checks(now, today, ["drift"])]
+    snapshot = snapshot_of({**a_control_host(changed=changed), "files": {APPLIED: record}})
+    found = [
+        difference(one, snapshot, today, at=0) for one in run_checks(snapshot, today, ["drift"])
+    ]
     assert {one.finding.id: one.cause for one in found if one.cause} == {"drift.timer": cause}
 
 
@@ -137,13 +139,15 @@ def test_a_checkout_that_is_declared_elsewhere_is_pending(
 ) -> None:
     """Today's reading does not look where it was."""
     today = DECLARED.model_copy(update={"drift_directory": "/srv/checkout"})
-    good = run_checks(snapshot(a_control_host()), DECLARED, ["drift"])
+    good = run_checks(snapshot_of(a_control_host()), DECLARED, ["drift"])
     case = a_control_host(changed=changed)
     looked_at = [line for line in case["probes"]["paths"]["out"].splitlines() if "/srv" not in line]
     case["probes"]["paths"]["out"] = "\n".join(looked_at)
     case["files"] = {APPLIED: document(None, DECLARED, good, at=1, by="ada@desk")}
-    now = snapshot(case)
-    found = [difference(one, now, today, at=0) for one in run_checks(now, today, ["drift"])]
+    snapshot = snapshot_of(case)
+    found = [
+        difference(one, snapshot, today, at=0) for one in run_checks(snapshot, today, ["drift"])
+    ]
     assert {one.finding.id: one.cause for one in found if one.cause} == causes
 
 

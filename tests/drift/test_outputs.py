@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from gpuhost.cli.drift_outputs import Outputs
-from gpuhost.drift.run_lock import turn
+from gpuhost.drift.run_lock import run_lock
 from gpuhost.drift.since import Since
 from gpuhost.outputs import drift_page, metrics
 from gpuhost.outputs.clock import minute
@@ -151,13 +151,13 @@ def test_a_run_from_the_future_is_not_the_last_one(tmp_path: Path) -> None:
 
 def test_who_has_its_turn_for_ever_is_not_awaited_for_ever(tmp_path: Path) -> None:
     said: list[str] = []
-    with turn(tmp_path, said.append), turn(tmp_path, said.append, 0.2):
+    with run_lock(tmp_path, said.append), run_lock(tmp_path, said.append, 0.2):
         pass
     assert said == [
         f"another run is awaited, which is at work in {tmp_path}",
         "it is awaited no longer, after 0.2 s",
     ]
-    with turn(tmp_path, said.append), suppress(ZeroDivisionError):
+    with run_lock(tmp_path, said.append), suppress(ZeroDivisionError):
         raise ZeroDivisionError
     assert len(said) == 2
 

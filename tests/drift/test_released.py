@@ -29,7 +29,7 @@ CASES = [
 
 def judged(one: dict[str, Any], directory: Path) -> dict[str, Difference]:
     made = case(one, directory)
-    found = app_differences(made.now, made.declared, lambda name: made.file, at=0)
+    found = app_differences(made.snapshot, made.settings, lambda name: made.file, at=0)
     return {difference.finding.id: difference for difference in found}
 
 

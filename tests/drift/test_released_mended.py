@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from gpuhost.checks.deployed import mended_by_a_release
-from gpuhost.release.resolved_app import Wanted
+from gpuhost.release.resolved_app import (
+    ResolvedApp,
+)
 from gpuhost.release.secrets import Given, Hidden
 from gpuhost.release.source import Resolved
 from gpuhost.rollout.draft import Draft, draft
@@ -21,8 +23,8 @@ REVISION = "1f" * 20
 def drawn(edits: dict[str, Any], directory: Path) -> Draft:
     made = case(edits, directory)
     assert made.file.app
-    wanted = Wanted(made.file.app, GIVEN, Resolved(REVISION))
-    return draft(wanted, made.now, made.declared)
+    wanted = ResolvedApp(made.file.app, GIVEN, Resolved(REVISION))
+    return draft(wanted, made.snapshot, made.settings)
 
 
 def given(edits: dict[str, Any]) -> dict[str, Any]:
@@ -32,7 +34,7 @@ def given(edits: dict[str, Any]) -> dict[str, Any]:
 
 
 def mended(made: Case) -> list[str]:
-    return [one.id for one in mended_by_a_release(made.now, made.declared, "tts")]
+    return [one.id for one in mended_by_a_release(made.snapshot, made.settings, "tts")]
 
 
 def test_as_verified_it_is_no_change(tmp_path: Path) -> None:

@@ -35,9 +35,9 @@ def outcome(
     host = create_host(state, facts={"snapshot.Snapshot": raw(case)})
     found = [Finding(status, id="memory.total", actual="24 GB") for status in statuses]
     with pytest.MonkeyPatch.context() as patch, ctx_state.use(state), ctx_host.use(host):
-        patch.setattr(apps, "run_checks", lambda now, declared: found)
-        patch.setattr(apps, "app_differences", lambda now, declared, file_of, *, at: [])
-        commands = list(drift_verdict.judged._inner(declared=DECLARED))
+        patch.setattr(apps, "run_checks", lambda snapshot, settings: found)
+        patch.setattr(apps, "app_differences", lambda snapshot, settings, file_of, *, at: [])
+        commands = list(drift_verdict.judged._inner(settings=DECLARED))
     assert all(isinstance(one, FunctionCommand) for one in commands)
     return len(commands), host.noop_description
 

@@ -1,9 +1,9 @@
 """The steps of gpu_host.py that apt inside builds has to do with."""
 
 from gpuhost.steps import build, docker
-from gpuhost.steps.start import begin
+from gpuhost.steps.start import load_settings_or_stop
 
-if settings := begin():
+if settings := load_settings_or_stop():
     docker.ready(settings)
     docker.configured(settings)
     build.ready(settings)

@@ -2,9 +2,9 @@
 
 from gpuhost.appfile.model import Extension
 from gpuhost.steps import nginx
-from gpuhost.steps.start import begin
+from gpuhost.steps.start import load_settings_or_stop
 
 SITE = {"nginx": {"upstream": "127.0.0.1:3000", "tls": {"kind": "acme", "email": "a@example.com"}}}
 
-if settings := begin():
+if settings := load_settings_or_stop():
     nginx.ready(settings, [Extension.model_validate({}), Extension.model_validate(SITE)])

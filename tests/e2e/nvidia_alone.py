@@ -1,9 +1,9 @@
 """The steps of gpu_host.py that have to do with the NVIDIA driver."""
 
 from gpuhost.steps import apt, nvidia
-from gpuhost.steps.start import begin
+from gpuhost.steps.start import load_settings_or_stop
 
-if settings := begin():
+if settings := load_settings_or_stop():
     nvidia.archive_ready(settings)
     apt.ready(settings)
     nvidia.ready(settings)

@@ -1,7 +1,7 @@
 """What gpuhost set for the NVIDIA driver is taken away again."""
 
 from gpuhost.steps import nvidia
-from gpuhost.steps.start import begin
+from gpuhost.steps.start import load_settings_or_stop
 
-if settings := begin():
+if settings := load_settings_or_stop():
     nvidia.removed(settings)

@@ -1,10 +1,10 @@
 """The steps of gpu_host.py that are about the host itself, so that a test installs no engine."""
 
 from gpuhost.steps import proxy, system
-from gpuhost.steps.start import begin
+from gpuhost.steps.start import load_settings_or_stop
 
-if settings := begin():
-    system.undisturbed(settings)
+if settings := load_settings_or_stop():
+    system.wait_for_package_manager(settings)
     proxy.ready(settings)
     system.ready(settings)
     system.updated(settings)

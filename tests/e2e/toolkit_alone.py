@@ -1,9 +1,9 @@
 """Only the steps of gpu_host.py that containers with a GPU need."""
 
 from gpuhost.steps import docker, toolkit
-from gpuhost.steps.start import begin
+from gpuhost.steps.start import load_settings_or_stop
 
-if settings := begin():
+if settings := load_settings_or_stop():
     docker.ready(settings)
     toolkit.ready(settings)
     docker.configured(settings)

@@ -1,7 +1,7 @@
 """Only the step of gpu_host.py that installs the toolkit: a test of it needs no engine."""
 
 from gpuhost.steps import toolkit
-from gpuhost.steps.start import begin
+from gpuhost.steps.start import load_settings_or_stop
 
-if settings := begin():
+if settings := load_settings_or_stop():
     toolkit.ready(settings)

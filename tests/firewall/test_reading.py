@@ -22,7 +22,7 @@ from gpuhost.domain.firewall.tables import Chain, Tables, options, parse_nft_tab
 from gpuhost.domain.firewall.ufw import parse_kernel, parse_user_rules
 from gpuhost.snapshot import NotRead, Probe, Probes, Snapshot
 from tests.firewall.rehash import RECORDING, rehashed
-from tests.recorded import snapshot
+from tests.recorded import snapshot_of
 
 RECORDED: dict[str, Any] = yaml.safe_load(RECORDING.read_text("utf-8"))
 
@@ -253,5 +253,5 @@ def test_a_clients_socket_that_was_there_for_a_moment_is_no_listener(
     read = {"listeners": {"out": GONE + TUNNEL + SERVER}}
     if again is not None:
         read["listeners_again"] = again
-    now = snapshot({"host": "firewall-guarded", "probes": read})
-    assert [listener.port for listener in now.firewall.listeners] == ports
+    snapshot = snapshot_of({"host": "firewall-guarded", "probes": read})
+    assert [listener.port for listener in snapshot.firewall.listeners] == ports

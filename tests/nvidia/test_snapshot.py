@@ -77,11 +77,11 @@ DECLARED = st.sampled_from(
     record=st.one_of(
         st.text(max_size=60), st.sampled_from(["[]", "null", '{"held": 1}', "[" * 9999])
     ),
-    declared=DECLARED,
+    settings=DECLARED,
 )
-def test_no_output_ends_a_run(changed: dict[str, Probe], record: str, declared: Settings) -> None:
+def test_no_output_ends_a_run(changed: dict[str, Probe], record: str, settings: Settings) -> None:
     whole = probes("nvidia-installed", {NVIDIA_RECORD: record})
-    found = run_checks(Snapshot(Probes({**whole.by_name, **changed})), declared, ["nvidia"])
+    found = run_checks(Snapshot(Probes({**whole.by_name, **changed})), settings, ["nvidia"])
     assert len(found) == 13
     assert all(finding.actual for finding in found)
 
@@ -118,5 +118,5 @@ def test_the_collector_asks_what_the_parser_expects(fields: tuple[str, ...]) -> 
 def test_the_kernel_of_the_next_boot(kernels: str, grub: str, expected: str | None) -> None:
     files = "\n".join(kernels.split())
     changed = {"kernels": {"out": files}, "boot_entry": {"out": f"/etc/default/grub:{grub}\n"}}
-    now = Snapshot(probes("nvidia-installed", changed=changed))
-    assert now.kernels.next == expected
+    snapshot = Snapshot(probes("nvidia-installed", changed=changed))
+    assert snapshot.kernels.next == expected

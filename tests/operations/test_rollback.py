@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gpuhost.operations import rollback
-from gpuhost.operations.app_operation import Nothing, Turn
+from gpuhost.operations.app_operation import Action, NoChange
 from gpuhost.operations.rollback import _from_and_to
 from gpuhost.rollout.draft import Refused
 from gpuhost.settings import Settings
@@ -72,13 +72,13 @@ def test_what_did_not_come_back_is_brought_back(
     expected: str | None,
 ) -> None:
     now = SimpleNamespace(apps=_apps(*releases))
-    monkeypatch.setattr(rollback, "read", lambda declared: now)
+    monkeypatch.setattr(rollback, "read", lambda settings: now)
     decided = rollback._decide("tts", Settings(), wanted)
     if expected is None:
-        assert isinstance(decided, Nothing)
+        assert isinstance(decided, NoChange)
         assert "runs already" in decided.why
     else:
-        assert isinstance(decided, Turn)
+        assert isinstance(decided, Action)
         assert expected in decided.does
 
 

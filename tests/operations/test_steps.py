@@ -19,7 +19,7 @@ STEPS = {
     "nvidia.driver": [nvidia.ready],
     "nvidia_upkeep.fabric_manager": [nvidia.ready],
     "system.clock": [system.ready],
-    "system.packages": [system.undisturbed],
+    "system.packages": [system.wait_for_package_manager],
     "system.python": [system.ready],
     "system.security_updates": [system.updated],
     "toolkit.absent": [toolkit.removed],
@@ -49,7 +49,7 @@ def _recorded(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, Any]]:
     """The arguments of each operation that a step calls from now on; none of them runs."""
     calls: dict[str, dict[str, Any]] = {}
     for module in WITH_A_STEP:
-        monkeypatch.setattr(module, "elevated", lambda declared: {})
+        monkeypatch.setattr(module, "sudo_args", lambda settings: {})
     written = [vars(module)[module.__name__.rpartition(".")[2]] for module in WITH_A_STEP]
     for module in (*written, nvidia_upkeep, repository, system_upkeep):
         noun = module.__name__.rpartition(".")[2]

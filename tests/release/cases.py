@@ -17,7 +17,7 @@ from gpuhost.release.site import site
 from gpuhost.release.variant import Choice, choose
 from gpuhost.settings.layers import Layer, declare
 from gpuhost.snapshot import Snapshot
-from tests.recorded import snapshot
+from tests.recorded import snapshot_of
 
 HERE = Path(__file__).parent
 APPS = HERE / "apps"
@@ -34,7 +34,7 @@ def app(name: str) -> App:
 
 
 def host(name: str) -> Snapshot:
-    return snapshot({"host": name})
+    return snapshot_of({"host": name})
 
 
 def chosen(of: App, on: str) -> Choice:

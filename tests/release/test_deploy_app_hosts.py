@@ -53,8 +53,8 @@ def test_host_after_host_or_all_at_once(workplace: Workplace, three: list[Played
         assert out.count("verified after") == 3
         if batch == 1:
             said = re.findall(r"\[([0-9.]+)\] release \S+ (began|verified)", out)
-            in_turn = [(host.address, word) for host in three for word in ("began", "verified")]
-            assert said == in_turn
+            run_action = [(host.address, word) for host in three for word in ("began", "verified")]
+            assert said == run_action
 
 
 def test_a_host_that_is_refused_stops_all(workplace: Workplace, three: list[Played]) -> None:
@@ -95,9 +95,9 @@ def test_who_has_it_already_has_not_failed(workplace: Workplace, three: list[Pla
 
 LISTED = """\
 from gpuhost.steps.apps import all_released
-from gpuhost.steps.start import begin
+from gpuhost.steps.start import load_settings_or_stop
 
-if settings := begin():
+if settings := load_settings_or_stop():
     all_released(settings)
 """
 

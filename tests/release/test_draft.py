@@ -12,14 +12,16 @@ from typing import Any
 import pytest
 
 from gpuhost.appfile.loading import load
-from gpuhost.release.resolved_app import Wanted
+from gpuhost.release.resolved_app import (
+    ResolvedApp,
+)
 from gpuhost.release.secrets import Given, Hidden
 from gpuhost.release.source import Resolved
 from gpuhost.rollout.bundle import Bundle
 from gpuhost.rollout.draft import Draft, Refused, draft, release_id
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
-from tests.recorded import snapshot
+from tests.recorded import snapshot_of
 
 APP = "x-gpuhost: {secrets: {KEY: {}}}\nservices: {web: {image: 'web:1'}}\n"
 DECLARED = Settings(adopt=True)
@@ -27,15 +29,15 @@ DECLARED = Settings(adopt=True)
 
 def _wanted(
     tmp_path: Path, *, text: str = APP, key: str = "s3cret", revision: str = "a" * 40
-) -> Wanted:
+) -> ResolvedApp:
     (tmp_path / "tts.yaml").write_text(text)
     app = load(tmp_path / "tts.yaml")
-    return Wanted(app, Given({"KEY": Hidden(key)}), Resolved(revision, b"archive"))
+    return ResolvedApp(app, Given({"KEY": Hidden(key)}), Resolved(revision, b"archive"))
 
 
 def _now(*apps: dict[str, Any], at_work: bool = False) -> Snapshot:
     state = "active" if at_work else "inactive"
-    return snapshot(
+    return snapshot_of(
         {
             "host": "debian13-docker",
             "probes": {
@@ -141,7 +143,7 @@ def test_what_did_not_come_back_is_released_again(
 
 def test_every_reason_is_named(tmp_path: Path) -> None:
     text = APP.replace("'web:1'", "'web:1', ports: ['22:22']")
-    wanted = Wanted(
+    wanted = ResolvedApp(
         _wanted(tmp_path, text=text).app, Given(), None,
         ("secret KEY (environment variable KEY): not set",),
         ("secret KEY (environment variable KEY): not set", "git ls-remote: no; check"),
@@ -163,7 +165,7 @@ def test_every_reason_is_named(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
-    broken = snapshot({"host": "debian13-docker", "probes": {"apps": {"out": "no JSON"}}})
+    broken = snapshot_of({"host": "debian13-docker", "probes": {"apps": {"out": "no JSON"}}})
     with pytest.raises(Refused, match="no JSON"):
         draft(_wanted(tmp_path), broken, DECLARED)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from gpuhost.appfile.errors import BadApp
 from gpuhost.release.mounts import inside
 from gpuhost.release.site import has_ipv6, site, variable
-from tests.recorded import snapshot
+from tests.recorded import snapshot_of
 from tests.release.apps_made import app_of
 from tests.release.cases import app
 
@@ -158,9 +158,9 @@ SSHD = 'users:(("sshd",pid=119,fd=7))'
 def test_ipv6_is_where_sshd_listens_on_it(listeners: str, expected: bool) -> None:
     """Not what containers publish: a site must not change with the app that it stands before."""
     probes = {"listeners": {"rc": 0, "out": listeners}}
-    assert has_ipv6(snapshot({"host": "debian13", "probes": probes})) is expected
+    assert has_ipv6(snapshot_of({"host": "debian13", "probes": probes})) is expected
 
 
 def test_what_could_not_be_read_is_no_ipv6() -> None:
     probes = {"listeners": {"rc": None, "out": ""}}
-    assert has_ipv6(snapshot({"host": "debian13", "probes": probes})) is False
+    assert has_ipv6(snapshot_of({"host": "debian13", "probes": probes})) is False

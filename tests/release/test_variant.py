@@ -12,7 +12,7 @@ from gpuhost.appfile.model import Extension
 from gpuhost.release.variant import Choice, Refusal, choose
 from gpuhost.settings.layers import Layer, declare
 from gpuhost.snapshot import Snapshot
-from tests.recorded import snapshot
+from tests.recorded import snapshot_of
 
 CASES = yaml.safe_load(Path(__file__).with_name("variants.yaml").read_text("utf-8"))
 
@@ -26,7 +26,7 @@ def _host(case: dict[str, Any]) -> Snapshot:
             for index, name, mib, capability, mig in case["cards"]
         )
         probes = {"nvidia_query": {"rc": 0, "out": "\n".join(rows)}}
-    return snapshot({"host": case["host"], "probes": probes})
+    return snapshot_of({"host": case["host"], "probes": probes})
 
 
 def _block(case: dict[str, Any]) -> Extension:
@@ -37,8 +37,8 @@ def _block(case: dict[str, Any]) -> Extension:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
 def test_variant(case: dict[str, Any]) -> None:
     block = _block(case)
-    declared = declare([Layer("the case", case.get("settings", {}))])
-    choice = choose(block, _host(case), declared)
+    settings = declare([Layer("the case", case.get("settings", {}))])
+    choice = choose(block, _host(case), settings)
     if "refused" in case:
         assert choice == Refusal(case["refused"])
         return

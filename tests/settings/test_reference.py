@@ -50,8 +50,8 @@ def test_operations_have_an_example_and_a_meaning_for_every_argument() -> None:
 
 
 def test_check_names_what_is_stale(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "gpuhost").mkdir()
-    (tmp_path / "gpuhost" / "settings.py").touch()
+    (tmp_path / "gpuhost" / "settings").mkdir(parents=True)
+    (tmp_path / "gpuhost" / "settings" / "settings.py").touch()
     assert main(["--check"], tmp_path) == 1
     assert "docs/checks.md: stale: run `make docs`" in capsys.readouterr().out
     assert not (tmp_path / "docs").exists()

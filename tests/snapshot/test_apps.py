@@ -150,9 +150,9 @@ def test_current_points_nowhere(root: Path) -> None:
 
 
 def test_no_directory_for_apps_is_no_app() -> None:
-    now = Snapshot(probes("debian13"))
-    assert now.apps == Apps({}, ())
-    assert now.networks.by_name == {}
+    snapshot = Snapshot(probes("debian13"))
+    assert snapshot.apps == Apps({}, ())
+    assert snapshot.networks.by_name == {}
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ def test_only_not_read_is_raised(value: Any, units: str) -> None:
 
 
 def test_ports_that_are_taken() -> None:
-    now = Snapshot(
+    snapshot = Snapshot(
         probes(
             "debian13-docker",
             changed={
@@ -221,7 +221,7 @@ def test_ports_that_are_taken() -> None:
         )
     )
     web = "container web"
-    assert now.ports.taken == (
+    assert snapshot.ports.taken == (
         Taken(53, "tcp", "127.0.0.53", "resolver"),
         Taken(80, "tcp", "", web, "shop"),
         Taken(9000, "udp", "127.0.0.1", web, "shop"),
@@ -243,7 +243,7 @@ def test_ports_that_are_taken() -> None:
 )
 def test_how_a_container_is(status: str, health: str, exit_status: int | None) -> None:
     row = f"1f\tweb\trunning\tx\t\tshop\tweb\t/srv\tFalse\t{status}\t/data\n"
-    now = Snapshot(probes("debian13-docker", changed={"docker_containers": {"out": row}}))
-    (container,) = now.docker.containers
+    snapshot = Snapshot(probes("debian13-docker", changed={"docker_containers": {"out": row}}))
+    (container,) = snapshot.docker.containers
     assert (container.health, container.exit_status) == (health, exit_status)
     assert (container.service, container.directory, container.mounts) == ("web", "/srv", "/data")

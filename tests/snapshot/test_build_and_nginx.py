@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gpuhost.snapshot import NotRead, Probe, Probes, Snapshot
 from gpuhost.snapshot.build import Build
 from gpuhost.snapshot.nginx import RECORD
-from tests.recorded import snapshot
+from tests.recorded import snapshot_of
 
 TEXT = st.text(max_size=200)
 
@@ -29,9 +29,11 @@ TEXT = st.text(max_size=200)
     ],
 )
 def test_docker0(out: str, gateway: str | None) -> None:
-    now = snapshot({"host": "debian13-docker", "probes": {"docker0": {"rc": 0, "out": out}}})
-    assert now.build.gateway == gateway
-    assert now.build.cache is None
+    snapshot = snapshot_of(
+        {"host": "debian13-docker", "probes": {"docker0": {"rc": 0, "out": out}}}
+    )
+    assert snapshot.build.gateway == gateway
+    assert snapshot.build.cache is None
 
 
 @pytest.mark.parametrize(
@@ -45,7 +47,7 @@ def test_docker0(out: str, gateway: str | None) -> None:
     ],
 )
 def test_what_apps_need(record: str | None, needed: bool, certificates: bool) -> None:
-    found = snapshot({"host": "debian13", "files": {RECORD: record}}).nginx
+    found = snapshot_of({"host": "debian13", "files": {RECORD: record}}).nginx
     assert (found.needed, found.certificates) == (needed, certificates)
 
 

@@ -44,12 +44,12 @@ def test_a_command_that_hangs_is_given_up(tmp_path: Path, body: str) -> None:
     mark = f"gpuhost-{uuid4()}"
     command(tmp_path / "bin", "df", f"exec sh -c '{body.replace(chr(39), chr(34))}' {mark}")
     began = time.monotonic()
-    now = collect(commands=tmp_path / "bin").snapshot
+    snapshot = collect(commands=tmp_path / "bin").snapshot
     assert time.monotonic() - began < HUNG_SECONDS
-    assert now.probes.get("disks").rc is None
+    assert snapshot.probes.get("disks").rc is None
     with pytest.raises(NotRead, match="df timed out: a file system hangs"):
-        now.disks.under("/")
-    assert now.memory.total > 0
+        snapshot.disks.under("/")
+    assert snapshot.memory.total > 0
     assert not _running(mark)
 
 
@@ -77,12 +77,14 @@ def frozen(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_command_that_cannot_be_killed_is_given_up(frozen: Path) -> None:
     began = time.monotonic()
-    now = collect(commands=frozen).snapshot
+    snapshot = collect(commands=frozen).snapshot
     assert time.monotonic() - began < HUNG_SECONDS
-    assert now.probes.get("disks") == now.probes.get("filesystems")
-    assert now.probes.get("disks").rc is None
-    assert now.memory.total > 0
-    statuses = {finding.id: finding.status for finding in run_checks(now, Settings(), ["disk"])}
+    assert snapshot.probes.get("disks") == snapshot.probes.get("filesystems")
+    assert snapshot.probes.get("disks").rc is None
+    assert snapshot.memory.total > 0
+    statuses = {
+        finding.id: finding.status for finding in run_checks(snapshot, Settings(), ["disk"])
+    }
     assert statuses.pop("disk.mounts") is Status.OK, "it asks no file system"
     assert set(statuses.values()) == {Status.UNKNOWN}
 
@@ -96,11 +98,11 @@ def test_what_is_not_installed_is_data(tmp_path: Path) -> None:
         (tmp_path / "bin" / name).symlink_to(real)
     reply = collect(commands=tmp_path / "bin", nothing_else=True)
     assert reply.status == 0
-    now = reply.snapshot
-    assert now.probes.get("kernel").rc == 0
+    snapshot = reply.snapshot
+    assert snapshot.probes.get("kernel").rc == 0
     for name in ("clock", "disks", "packages", "units", "clock_error", "resolved_hostname"):
-        assert now.probes.get(name).rc == 127, name
-    findings = {finding.id: finding for finding in run_checks(now, Settings())}
+        assert snapshot.probes.get(name).rc == 127, name
+    findings = {finding.id: finding for finding in run_checks(snapshot, Settings())}
     assert len(findings) == len(all_checks())
     assert findings["disk.free"].status is Status.UNKNOWN
 

@@ -67,10 +67,10 @@ statuses = st.sampled_from([0, 0, 0, 1, 2, 126, 127, None])
     ),
 )
 def test_only_not_read_is_raised(files: dict[str, Any], changed: dict[str, Any]) -> None:
-    now = Snapshot(probes("debian13", files, changed))
+    snapshot = Snapshot(probes("debian13", files, changed))
     for part in PARTS:
         try:
-            getattr(now, part)
+            getattr(snapshot, part)
         except NotRead as reason:
             assert str(reason)
 
@@ -83,7 +83,7 @@ def test_no_reading_at_all(part: str) -> None:
 
 def test_lock_owner() -> None:
     """A lock on the right inode; waiters (`->`), readers and other inodes are none."""
-    now = Snapshot(
+    snapshot = Snapshot(
         probes(
             "debian13",
             {
@@ -95,7 +95,7 @@ def test_lock_owner() -> None:
             {"processes": {"out": "    7 sh\n    8 apt-get\n    9 apt-get\n"}},
         )
     )
-    assert now.dpkg.locks == (Lock("/var/lib/apt/lists/lock", 8, "apt-get"),)
+    assert snapshot.dpkg.locks == (Lock("/var/lib/apt/lists/lock", 8, "apt-get"),)
 
 
 @pytest.mark.parametrize(

@@ -33,21 +33,21 @@ def host_checks() -> list[Check]:
 
 
 def subjects(
-    now: Snapshot, declared: Settings, file_of: Callable[[str], AppFile]
+    snapshot: Snapshot, settings: Settings, file_of: Callable[[str], AppFile]
 ) -> tuple[Subject, ...]:
     """The apps that the host has or lists; none where what it has could not be read.
 
     + file_of: the app of a name as the repository has it; asked only for those that are listed
     """
     try:
-        there = now.apps.by_name
+        there = snapshot.apps.by_name
     except NotRead:
         return ()
-    names = sorted({*there, *declared.apps})
+    names = sorted({*there, *settings.apps})
     return tuple(
-        Subject(now, declared, name, there.get(name), file_of(name) if listed else AppFile())
+        Subject(snapshot, settings, name, there.get(name), file_of(name) if listed else AppFile())
         for name in names
-        for listed in (name in declared.apps,)
+        for listed in (name in settings.apps,)
     )
 
 
@@ -56,9 +56,9 @@ def findings(subject: Subject) -> tuple[Finding, ...]:
     return tuple(check.find(subject) for check in all_released_checks())
 
 
-def mended_by_a_release(now: Snapshot, declared: Settings, name: str) -> tuple[Finding, ...]:
+def mended_by_a_release(snapshot: Snapshot, settings: Settings, name: str) -> tuple[Finding, ...]:
     """What is not as it was verified, where a release of the very same puts it right."""
-    subject = Subject(now, declared, name, now.apps.get(name), AppFile())
+    subject = Subject(snapshot, settings, name, snapshot.apps.get(name), AppFile())
     renewed = subject.site_is_self_signed
     return tuple(
         finding

@@ -38,7 +38,7 @@ def backups(subject: Subject) -> Verdict:
     if schedule.due is None:
         return unknown(f"when it is due: {schedule.complaint}")
     # A host that was off makes it up after its boot.
-    due = max(schedule.due, subject.now.apps.booted or 0)
+    due = max(schedule.due, subject.snapshot.apps.booted or 0)
     if subject.since(due) > SPREAD_S + WAITS_S + schedule.limit_s:
         moment = datetime.fromtimestamp(schedule.due, timezone.utc)
         late = f"none since the one that was due on {moment:%Y-%m-%d %H:%M} UTC; {said}"

@@ -26,7 +26,7 @@ def certificate(subject: Subject) -> Verdict:
         return fail(found.path, f"{found.path} is not there", fix=fix)
     if found.ends is None:
         return unknown(f"{found.path}: {found.complaint}", fix=fix)
-    left = found.ends - subject.now.system.now
+    left = found.ends - subject.snapshot.system.now
     said = f"{found.path} {_until(found.ends, left)}"
     is_renewed = site.certificate == "acme"
     if left < _least(found, FAIL_DAYS, FAIL_SHARE if is_renewed else None):

@@ -88,7 +88,7 @@ def _restarted(one: Described, subject: Subject) -> bool:
     """Whether it has to be told: not of a boot, and not of long ago."""
     settled = max(IN_NO_ORDER_S, subject.details.start_s)
     if one.state == "restarting":
-        return subject.since(subject.now.docker.service.started) > settled
+        return subject.since(subject.snapshot.docker.service.started) > settled
     if one.restarts == 0 or _came_with_the_engine(one, subject, settled):
         return False
     return subject.since(one.started) <= LATELY_S
@@ -96,7 +96,7 @@ def _restarted(one: Described, subject: Subject) -> bool:
 
 def _came_with_the_engine(one: Described, subject: Subject, settled: int) -> bool:
     """Whether it was started last while the engine started all of them."""
-    engine = subject.now.docker.service
+    engine = subject.snapshot.docker.service
     if engine.started is None or one.started is None:
         return False
     began = engine.started - UNREADY_S if engine.began is None else engine.began

@@ -15,15 +15,15 @@ from gpuhost.snapshot.apps import AppState
 from gpuhost.snapshot.containers import Binding, Described
 
 
-def state(now: Snapshot, declared: Settings) -> Verdict:
-    names = ", ".join(now.apps.by_name)
+def state(snapshot: Snapshot, settings: Settings) -> Verdict:
+    names = ", ".join(snapshot.apps.by_name)
     return ok(names or "none")
 
 
-def published(now: Snapshot, declared: Settings) -> Verdict:
-    if now.docker.engine is None:
+def published(snapshot: Snapshot, settings: Settings) -> Verdict:
+    if snapshot.docker.engine is None:
         return later("the engine does not answer")
-    found = sorted(_published(now, declared))
+    found = sorted(_published(snapshot, settings))
     if not found:
         return ok("none that nobody declared")
     names = " ".join(dict.fromkeys(name for name, _ in found))
@@ -34,11 +34,11 @@ def published(now: Snapshot, declared: Settings) -> Verdict:
     )
 
 
-def _published(now: Snapshot, declared: Settings) -> Iterator[tuple[str, str]]:
+def _published(snapshot: Snapshot, settings: Settings) -> Iterator[tuple[str, str]]:
     """Name and port."""
-    rules = allowed(declared)
-    apps = {app.project: app for app in now.apps.by_name.values()}
-    for one in now.containers.all:
+    rules = allowed(settings)
+    apps = {app.project: app for app in snapshot.apps.by_name.values()}
+    for one in snapshot.containers.all:
         if not one.running or _is_of(apps.get(one.project), one):
             continue
         for port in one.bound:

@@ -24,7 +24,7 @@ def images(subject: Subject) -> Verdict:
 
 
 def _tags(subject: Subject) -> Iterator[str]:
-    details, there = subject.details, subject.now.containers.tags
+    details, there = subject.details, subject.snapshot.containers.tags
     for service, tag in details.tags.items():
         id = details.images.get(service)
         if tag not in there:

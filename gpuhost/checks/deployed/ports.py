@@ -32,7 +32,7 @@ def ports(subject: Subject) -> Verdict:
 
 
 def _published(subject: Subject) -> Iterator[str]:
-    heard = None if _needs_no_socket(subject.now) else listening(subject.now)
+    heard = None if _needs_no_socket(subject.snapshot) else listening(subject.snapshot)
     for name, wants in subject.details.services.items():
         own = [one for one in subject.containers if one.service == name]
         declared = frozenset(map(Binding.parse, wants.ports))
@@ -73,11 +73,11 @@ def _is(bound: Binding, declared: Binding) -> bool:
     return int(first) <= int(bound.ports) <= int(last if last.isdecimal() else first)
 
 
-def _needs_no_socket(now: Snapshot) -> bool:
+def _needs_no_socket(snapshot: Snapshot) -> bool:
     """Whether the engine publishes ports by rules of the kernel alone."""
-    return (now.docker.config.values or {}).get("userland-proxy") is False
+    return (snapshot.docker.config.values or {}).get("userland-proxy") is False
 
 
-def listening(now: Snapshot) -> frozenset[tuple[str, str]]:
+def listening(snapshot: Snapshot) -> frozenset[tuple[str, str]]:
     """Protocol and port of every socket, docker-proxy's too. Raises NotRead."""
-    return frozenset(LISTENING.findall(now.probes.output("listeners")))
+    return frozenset(LISTENING.findall(snapshot.probes.output("listeners")))

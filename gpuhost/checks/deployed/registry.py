@@ -38,8 +38,8 @@ class AppFile:
 class Subject:
     """An app on a host. state: None: the host has nothing of it."""
 
-    now: Snapshot
-    declared: Settings
+    snapshot: Snapshot
+    settings: Settings
     name: str
     state: AppState | None
     file: AppFile
@@ -55,10 +55,10 @@ class Subject:
     @property
     def containers(self) -> tuple[Described, ...]:
         """Those of its Compose project. Raises NotRead."""
-        if self.now.docker.engine is None:
-            raise NotRead(self.now.docker.engine_complaint)
+        if self.snapshot.docker.engine is None:
+            raise NotRead(self.snapshot.docker.engine_complaint)
         assert self.state is not None
-        return self.now.containers.of_project(self.state.project)
+        return self.snapshot.containers.of_project(self.state.project)
 
     @property
     def running(self) -> list[tuple[Described, WantedService]]:
@@ -80,7 +80,7 @@ class Subject:
 
     def since(self, moment: int | None) -> float:
         """Seconds until the reading; without a moment, very many."""
-        return float("inf") if moment is None else self.now.system.now - moment
+        return float("inf") if moment is None else self.snapshot.system.now - moment
 
 
 Judge = Callable[[Subject], Verdict]
@@ -116,7 +116,7 @@ class ReleasedCheck:
         if self.aspect != "release" and (state is None or state.current is None):
             return skip(NEVER.format(subject.name))
         verdict = self.judge(subject)
-        started = subject.now.docker.service.started if self.settles else None
+        started = subject.snapshot.docker.service.started if self.settles else None
         if verdict.status in (Status.FAIL, Status.WARN) and subject.since(started) < SETTLING_S:
             return later(f"the engine started {subject.since(started):.0f} s ago")
         return verdict

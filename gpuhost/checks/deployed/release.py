@@ -28,7 +28,7 @@ def is_new(subject: Subject) -> bool:
     "The app is listed in `apps`, released, and its file and settings would make the same release.",
 )
 def release(subject: Subject) -> Verdict:
-    if subject.name not in subject.declared.apps:
+    if subject.name not in subject.settings.apps:
         return warn(
             f"{subject.name} in `apps`",
             "it is released here, and nobody lists it",
@@ -58,25 +58,25 @@ def _never(state: AppState | None) -> str:
 
 
 def _compared(subject: Subject, app: App, current: Release) -> Verdict:
-    now, declared = subject.now, subject.declared
-    choice = choose(app.block, now, declared)
+    snapshot, settings = subject.snapshot, subject.settings
+    choice = choose(app.block, snapshot, settings)
     if isinstance(choice, Refusal):
         return later(f"what would be released cannot be told: {choice.reason}")
-    by_host = choice.without_card and declared.gpu != "none"
+    by_host = choice.without_card and settings.gpu != "none"
     if subject.details.with_gpu and by_host:
         return later(f"it was released with a card, and as the host is now {choice.why}")
     if app.block.nginx:
         # A site is another one where the host has IPv6, which its sockets tell.
-        now.probes.output("listeners")
+        snapshot.probes.output("listeners")
     revision = subject.file.revision or current.revision
-    plan = plan_for(app, choice, declared, now, revision=revision, by="")
+    plan = plan_for(app, choice, settings, snapshot, revision=revision, by="")
     evidence = _not_asked(subject, app)
     if plan.inputs == current.inputs:
         return ok(f"revision {short(current.revision)}", evidence=evidence)
     differing = list(_differing(subject, app, choice, current))
-    if not differing and now.docker.engine is None:
+    if not differing and snapshot.docker.engine is None:
         # What differs may be what its version decides.
-        raise NotRead(now.docker.engine_complaint)
+        raise NotRead(snapshot.docker.engine_complaint)
     said = f"another release is wanted: {', '.join(differing or ['its settings or host'])}"
     if current.rollback_of:
         said = f"rolled back to {current.rollback_of}; {said}"
@@ -86,9 +86,9 @@ def _compared(subject: Subject, app: App, current: Release) -> Verdict:
 def _differing(subject: Subject, app: App, choice: Choice, current: Release) -> Iterator[str]:
     if subject.file.revision not in (None, current.revision):
         yield f"revision {short(current.revision)} -> {short(str(subject.file.revision))}"
-    texts = texts_for(app, choice, subject.now)
+    texts = texts_for(app, choice, subject.snapshot)
     rendered = {"compose.yaml": texts.compose, "nginx.conf": (texts.nginx or "").encode()}
-    if subject.now.docker.engine is not None:
+    if subject.snapshot.docker.engine is not None:
         rendered["compose.override.yaml"] = texts.override.encode()
     for name, text in rendered.items():
         was = subject.details.rendered.get(name, "")

@@ -34,7 +34,7 @@ def site(subject: Subject) -> Verdict:
 
 def _deaf(subject: Subject) -> list[int]:
     """Ports that nginx has not taken up. That it does not run at all is told by nginx.running."""
-    if not subject.now.nginx.service.active:
+    if not subject.snapshot.nginx.service.active:
         return []
-    heard = listening(subject.now)
+    heard = listening(subject.snapshot)
     return [port for port in subject.details.listens if ("tcp", str(port)) not in heard]

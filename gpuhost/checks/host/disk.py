@@ -18,12 +18,15 @@ RESERVE = 0.05
 MEND = "journalctl -k | grep -iE 'remount|i/o error'; then fsck and remount"
 
 
-def places(now: Snapshot, declared: Settings) -> dict[str, Disk]:
+def places(snapshot: Snapshot, settings: Settings) -> dict[str, Disk]:
     """The directories that fill, each with the file system that really holds it."""
-    data_root = declared.docker_data_root or DATA_ROOT
-    if now.docker.engine and now.docker.engine.root:
-        data_root = now.docker.engine.root
-    return {path: now.disks.under(path) for path in ("/", data_root, now.disks.containerd, APPS)}
+    data_root = settings.docker_data_root or DATA_ROOT
+    if snapshot.docker.engine and snapshot.docker.engine.root:
+        data_root = snapshot.docker.engine.root
+    return {
+        path: snapshot.disks.under(path)
+        for path in ("/", data_root, snapshot.disks.containerd, APPS)
+    }
 
 
 def _in_words(path: str, disk: Disk) -> str:
@@ -31,10 +34,10 @@ def _in_words(path: str, disk: Disk) -> str:
 
 
 @check("disk.free", "`disk_min_free_gb` is free where images, data and apps live.")
-def free(now: Snapshot, declared: Settings) -> Verdict:
-    expected = f"at least {declared.disk_min_free_gb:g} GB free"
-    found = places(now, declared)
-    short = {p: d for p, d in found.items() if d.free < declared.disk_min_free_gb * GB}
+def free(snapshot: Snapshot, settings: Settings) -> Verdict:
+    expected = f"at least {settings.disk_min_free_gb:g} GB free"
+    found = places(snapshot, settings)
+    short = {p: d for p, d in found.items() if d.free < settings.disk_min_free_gb * GB}
     least = min(found.values(), key=lambda disk: disk.free)
     if not short:
         return ok(f"{gb(least.free)} free on {least.mounted_on}", expected=expected)
@@ -46,9 +49,11 @@ def free(now: Snapshot, declared: Settings) -> Verdict:
 
 
 @check("disk.inodes", "File systems have inodes left.")
-def inodes(now: Snapshot, declared: Settings) -> Verdict:
+def inodes(snapshot: Snapshot, settings: Settings) -> Verdict:
     counted = {
-        p: (d.inodes_free or 0) / d.inodes for p, d in places(now, declared).items() if d.inodes
+        p: (d.inodes_free or 0) / d.inodes
+        for p, d in places(snapshot, settings).items()
+        if d.inodes
     }
     if not counted:
         return skip("these file systems make inodes as needed")
@@ -63,22 +68,22 @@ def inodes(now: Snapshot, declared: Settings) -> Verdict:
 
 
 @check("disk.writable", "No file system that gpuhost needs is read-only, nor any other disk.")
-def writable(now: Snapshot, declared: Settings) -> Verdict:
-    needed = sorted({d.mounted_on for d in places(now, declared).values() if d.read_only})
+def writable(snapshot: Snapshot, settings: Settings) -> Verdict:
+    needed = sorted({d.mounted_on for d in places(snapshot, settings).values() if d.read_only})
     if needed:
         return fail("read-write", f"read-only: {', '.join(needed)}", fix=MEND)
-    others = sorted({d.mounted_on for d in now.filesystems.local if d.read_only})
+    others = sorted({d.mounted_on for d in snapshot.filesystems.local if d.read_only})
     if others:
         return warn("read-write", f"read-only: {', '.join(others)}", fix=MEND)
     return ok("read-write")
 
 
 @check("disk.full", "No file system of this machine is nearly full.")
-def full(now: Snapshot, declared: Settings) -> Verdict:
+def full(snapshot: Snapshot, settings: Settings) -> Verdict:
     expected = f"at least {RESERVE:.0%} free everywhere"
-    nearly = [d for d in now.filesystems.local if d.free < d.size * RESERVE]
+    nearly = [d for d in snapshot.filesystems.local if d.free < d.size * RESERVE]
     if not nearly:
-        return ok(f"{len(now.filesystems.local)} file systems", expected=expected)
+        return ok(f"{len(snapshot.filesystems.local)} file systems", expected=expected)
     return warn(
         expected,
         "; ".join(

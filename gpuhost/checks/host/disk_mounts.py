@@ -13,12 +13,12 @@ from gpuhost.snapshot.mounts import Mount
 
 
 @check("disk.mounts", "What /etc/fstab mounts at boot is mounted.")
-def mounts(now: Snapshot, declared: Settings) -> Verdict:
-    expected = f"{len(now.mounts.declared)} mounts of /etc/fstab"
-    missing = now.mounts.missing
+def mounts(snapshot: Snapshot, settings: Settings) -> Verdict:
+    expected = f"{len(snapshot.mounts.declared)} mounts of /etc/fstab"
+    missing = snapshot.mounts.missing
     if not missing:
         return ok(expected)
-    judge = fail if any(_is_needed(mount, now, declared) for mount in missing) else warn
+    judge = fail if any(_is_needed(mount, snapshot, settings) for mount in missing) else warn
     return judge(
         expected,
         "; ".join(f"{one.source} is not mounted on {one.target}" for one in missing),
@@ -27,8 +27,8 @@ def mounts(now: Snapshot, declared: Settings) -> Verdict:
     )
 
 
-def _is_needed(mount: Mount, now: Snapshot, declared: Settings) -> bool:
+def _is_needed(mount: Mount, snapshot: Snapshot, settings: Settings) -> bool:
     """Images, data, apps or swap live below it."""
     below = f"{mount.target.rstrip('/')}/"
-    paths = (*places(now, declared), declared.swap_path)
+    paths = (*places(snapshot, settings), settings.swap_path)
     return any(f"{path}/".startswith(below) for path in paths if path != "/")

@@ -22,103 +22,103 @@ AGAIN = "run the deploy again"
 RESERVED_SHARE = 0.06
 
 
-def conflicting(now: Snapshot, declared: Settings) -> list[str]:
+def conflicting(snapshot: Snapshot, settings: Settings) -> list[str]:
     """Installed packages that cannot stay beside those of the declared source."""
-    if declared.docker_source != "docker-ce":
+    if settings.docker_source != "docker-ce":
         return []
     engines = ("docker.io", "docker-compose", "docker-compose-v2", "docker-buildx", "podman-docker")
-    return [package for package in engines if package in now.docker.packages]
+    return [package for package in engines if package in snapshot.docker.packages]
 
 
-def unknown_engine(now: Snapshot, declared: Settings) -> bool:
+def unknown_engine(snapshot: Snapshot, settings: Settings) -> bool:
     """An engine answers that neither the declared source nor a known package brought."""
-    if declared.docker_source == "present" or now.docker.engine is None:
+    if settings.docker_source == "present" or snapshot.docker.engine is None:
         return False
-    known = {wanted(declared, now.system)[0], *conflicting(now, declared)}
-    return not known & now.docker.packages.keys()
+    known = {wanted(settings, snapshot.system)[0], *conflicting(snapshot, settings)}
+    return not known & snapshot.docker.packages.keys()
 
 
-def missing(now: Snapshot, declared: Settings) -> list[str]:
+def missing(snapshot: Snapshot, settings: Settings) -> list[str]:
     """Packages of the declared source that are not installed."""
-    return [p for p in wanted(declared, now.system) if p not in now.docker.packages]
+    return [p for p in wanted(settings, snapshot.system) if p not in snapshot.docker.packages]
 
 
-def desired_keys(now: Snapshot, declared: Settings) -> dict[str, Any]:
+def desired_keys(snapshot: Snapshot, settings: Settings) -> dict[str, Any]:
     """What daemon.json has to say on this host, by path."""
-    swarm = bool(now.docker.engine and now.docker.engine.swarm)
-    return ours(declared, gpu=gpu_wanted(now, declared), swarm=swarm)
+    swarm = bool(snapshot.docker.engine and snapshot.docker.engine.swarm)
+    return ours(settings, gpu=gpu_wanted(snapshot, settings), swarm=swarm)
 
 
-def merged_config(now: Snapshot, declared: Settings) -> daemon_json.Merge:
+def merged_config(snapshot: Snapshot, settings: Settings) -> daemon_json.Merge:
     """daemon.json as it should be on this host; an unreadable one counts as empty."""
-    keys = desired_keys(now, declared)
-    hidden = _hidden_by_new_root(now, declared)
+    keys = desired_keys(snapshot, settings)
+    hidden = _hidden_by_new_root(snapshot, settings)
     if hidden:
         del keys["data-root"]
-    present = now.docker.config
-    merged = daemon_json.merge(present.values or {}, keys, present.owned, adopt=declared.adopt)
+    present = snapshot.docker.config
+    merged = daemon_json.merge(present.values or {}, keys, present.owned, adopt=settings.adopt)
     return replace(merged, conflicts=merged.conflicts + hidden)
 
 
-def _hidden_by_new_root(now: Snapshot, declared: Settings) -> tuple[str, ...]:
+def _hidden_by_new_root(snapshot: Snapshot, settings: Settings) -> tuple[str, ...]:
     """Another data-root does not move what is in the old one: its containers would be gone."""
-    engine, wanted_root = now.docker.engine, declared.docker_data_root
-    if declared.adopt or not engine or not wanted_root or engine.root == wanted_root:
+    engine, wanted_root = snapshot.docker.engine, settings.docker_data_root
+    if settings.adopt or not engine or not wanted_root or engine.root == wanted_root:
         return ()
-    names = ", ".join(container.name for container in now.docker.containers)
+    names = ", ".join(container.name for container in snapshot.docker.containers)
     return (f"data-root is {engine.root} and holds {names}",) if names else ()
 
 
-def restart_stops(now: Snapshot) -> list[str]:
+def restart_stops(snapshot: Snapshot) -> list[str]:
     """The containers that a restart of the engine would stop: none if they outlive it."""
-    if now.docker.engine and now.docker.engine.live_restore:
+    if snapshot.docker.engine and snapshot.docker.engine.live_restore:
         return []
-    return [container.name for container in now.docker.running_containers]
+    return [container.name for container in snapshot.docker.running_containers]
 
 
-def _engine(now: Snapshot) -> Engine:
-    if now.docker.engine is None:
-        raise NotRead(f"the engine does not answer: {now.docker.engine_complaint}")
-    return now.docker.engine
+def _engine(snapshot: Snapshot) -> Engine:
+    if snapshot.docker.engine is None:
+        raise NotRead(f"the engine does not answer: {snapshot.docker.engine_complaint}")
+    return snapshot.docker.engine
 
 
 @check(
     "docker.repository", "apt has Docker's repository of `docker_mirror`, with the declared key."
 )
-def apt_repository(now: Snapshot, declared: Settings) -> Verdict:
-    if declared.docker_source != "docker-ce":
-        return skip(f'docker_source is "{declared.docker_source}"')
-    repo = repository(declared, now.system)
-    if now.docker.sources != repo.sources:
-        found = "otherwise" if now.docker.sources else "not there"
+def apt_repository(snapshot: Snapshot, settings: Settings) -> Verdict:
+    if settings.docker_source != "docker-ce":
+        return skip(f'docker_source is "{settings.docker_source}"')
+    repo = repository(settings, snapshot.system)
+    if snapshot.docker.sources != repo.sources:
+        found = "otherwise" if snapshot.docker.sources else "not there"
         return fail(repo.uri, f"{repo.sources_path} is {found}", fix=AGAIN)
-    if now.docker.key is None:
+    if snapshot.docker.key is None:
         return fail(f"the key {repo.fingerprint}", f"no {repo.key_path}", fix=AGAIN)
-    refusal = repo.refused_key(now.docker.key.encode())
+    refusal = repo.refused_key(snapshot.docker.key.encode())
     if refusal:
         return fail(f"the key {repo.fingerprint}", refusal, fix=f"rm {repo.key_path}; {AGAIN}")
-    clashes = [path for path in repo.clashes if now.paths.get(path)]
+    clashes = [path for path in repo.clashes if snapshot.paths.get(path)]
     if clashes:
         return fail("one list", f"{', '.join(clashes)} too", fix=AGAIN)
     return ok(repo.uri)
 
 
 @check("docker.packages", "The engine, compose and buildx come from `docker_source`.")
-def packages(now: Snapshot, declared: Settings) -> Verdict:
-    if declared.docker_source == "present":
+def packages(snapshot: Snapshot, settings: Settings) -> Verdict:
+    if settings.docker_source == "present":
         return skip('docker_source is "present"')
-    absent, foreign = missing(now, declared), conflicting(now, declared)
-    expected = " ".join(wanted(declared, now.system))
+    absent, foreign = missing(snapshot, settings), conflicting(snapshot, settings)
+    expected = " ".join(wanted(settings, snapshot.system))
     if foreign:
-        return fail(expected, f"{' '.join(foreign)} installed", fix=_replacing(now, foreign))
+        return fail(expected, f"{' '.join(foreign)} installed", fix=_replacing(snapshot, foreign))
     if absent:
         return fail(expected, f"not installed: {' '.join(absent)}", fix=AGAIN)
-    main = wanted(declared, now.system)[0]
-    return ok(f"{main} {now.docker.packages[main]}")
+    main = wanted(settings, snapshot.system)[0]
+    return ok(f"{main} {snapshot.docker.packages[main]}")
 
 
-def _replacing(now: Snapshot, foreign: list[str]) -> str:
-    names = [container.name for container in now.docker.containers]
+def _replacing(snapshot: Snapshot, foreign: list[str]) -> str:
+    names = [container.name for container in snapshot.docker.containers]
     if names:
         return (
             f"set adopt=True to replace {' '.join(foreign)} and stop {', '.join(names)}, "
@@ -128,33 +128,33 @@ def _replacing(now: Snapshot, foreign: list[str]) -> str:
 
 
 @check("docker.engine", "The engine runs, answers, and starts at boot.")
-def engine(now: Snapshot, declared: Settings) -> Verdict:
-    service = now.docker.service
-    if now.docker.engine is None:
+def engine(snapshot: Snapshot, settings: Settings) -> Verdict:
+    service = snapshot.docker.service
+    if snapshot.docker.engine is None:
         return fail(
             "running",
-            now.docker.engine_complaint,
+            snapshot.docker.engine_complaint,
             fix="journalctl -u docker -n 50" if service.loaded else AGAIN,
         )
     if not service.enabled:
         return fail("starts at boot", "does not start at boot", fix="systemctl enable docker")
-    return ok(f"running, {now.docker.engine.version}")
+    return ok(f"running, {snapshot.docker.engine.version}")
 
 
 @check("docker.compose", "The compose plugin is at least 2.24.4, which knows `!override`.")
-def compose(now: Snapshot, declared: Settings) -> Verdict:
-    return _plugin(now, "compose", MIN_COMPOSE)
+def compose(snapshot: Snapshot, settings: Settings) -> Verdict:
+    return _plugin(snapshot, "compose", MIN_COMPOSE)
 
 
 @check("docker.buildx", "The buildx plugin is there, without which nothing can be built.")
-def buildx(now: Snapshot, declared: Settings) -> Verdict:
-    return _plugin(now, "buildx", ())
+def buildx(snapshot: Snapshot, settings: Settings) -> Verdict:
+    return _plugin(snapshot, "buildx", ())
 
 
-def _plugin(now: Snapshot, name: str, least: tuple[int, ...]) -> Verdict:
-    if now.docker.engine is None:
+def _plugin(snapshot: Snapshot, name: str, least: tuple[int, ...]) -> Verdict:
+    if snapshot.docker.engine is None:
         return later("the engine does not answer")
-    found = now.docker.engine.plugins.get(name)
+    found = snapshot.docker.engine.plugins.get(name)
     floor = ".".join(map(str, least))
     expected = f"at least {floor}" if least else "installed"
     if found is None:
@@ -165,13 +165,13 @@ def _plugin(now: Snapshot, name: str, least: tuple[int, ...]) -> Verdict:
 
 
 @check("docker.config", "daemon.json says what the settings ask; foreign keys are kept.")
-def config(now: Snapshot, declared: Settings) -> Verdict:
-    present = now.docker.config
+def config(snapshot: Snapshot, settings: Settings) -> Verdict:
+    present = snapshot.docker.config
     if present.values is None:
         return fail(
             "a JSON object", f"{DAEMON_JSON} is no JSON object", fix=f"mend or move {DAEMON_JSON}"
         )
-    merged = merged_config(now, declared)
+    merged = merged_config(snapshot, settings)
     if merged.conflicts:
         return fail(
             "as declared",
@@ -179,16 +179,16 @@ def config(now: Snapshot, declared: Settings) -> Verdict:
             fix="set adopt=True to replace it, or declare the same",
         )
     if merged.values != present.values:
-        different = daemon_json.differences(present.values, desired_keys(now, declared))
+        different = daemon_json.differences(present.values, desired_keys(snapshot, settings))
         stale = sorted(set(present.owned) - set(merged.owned))
         return fail("as declared", f"differs: {', '.join(different + stale)}", fix=AGAIN)
     return ok(f"{len(merged.owned)} keys as declared")
 
 
-def not_live(now: Snapshot, declared: Settings) -> list[str]:
+def not_live(snapshot: Snapshot, settings: Settings) -> list[str]:
     """What the running engine does otherwise than daemon.json says."""
-    running = _engine(now)
-    values = now.docker.config.values or {}
+    running = _engine(snapshot)
+    values = snapshot.docker.config.values or {}
     differ = [
         key
         for key, file, live in (
@@ -213,10 +213,10 @@ def not_live(now: Snapshot, declared: Settings) -> list[str]:
         for name in _mapping(values.get("runtimes"))
         if name not in running.runtimes
     ]
-    if engine_is_behind(now):
+    if engine_is_behind(snapshot):
         differ.append("the HTTP proxy")
-    file = now.paths.get(DAEMON_JSON)
-    started = now.docker.service.started
+    file = snapshot.paths.get(DAEMON_JSON)
+    started = snapshot.docker.service.started
     if not differ and file and started and file.modified > started:
         differ.append(f"{DAEMON_JSON} changed after the engine started")
     return differ
@@ -241,15 +241,15 @@ def _list(value: Any) -> list[Any]:
 
 
 @check("docker.live", "The running engine has the configuration that is in daemon.json.")
-def live(now: Snapshot, declared: Settings) -> Verdict:
-    if now.docker.engine is None:
+def live(snapshot: Snapshot, settings: Settings) -> Verdict:
+    if snapshot.docker.engine is None:
         return later("the engine does not answer")
-    differ = not_live(now, declared)
+    differ = not_live(snapshot, settings)
     if not differ:
         return ok("in force")
-    stopped = restart_stops(now)
+    stopped = restart_stops(snapshot)
     waits = f"a restart would stop {', '.join(stopped)}" if stopped else ""
-    judge = warn if declared.docker_restart == "never" else fail
+    judge = warn if settings.docker_restart == "never" else fail
     return judge(
         "in force",
         f"not in force: {', '.join(differ)}",
@@ -259,12 +259,12 @@ def live(now: Snapshot, declared: Settings) -> Verdict:
 
 
 @check("docker.memory", "Containers can use `docker_min_memory_gb` of RAM and swap.")
-def memory(now: Snapshot, declared: Settings) -> Verdict:
-    usable = now.memory.usable
-    expected = f"at least {declared.docker_min_memory_gb:g} GB"
-    if usable >= declared.docker_min_memory_gb * GB * (1 - RESERVED_SHARE):
+def memory(snapshot: Snapshot, settings: Settings) -> Verdict:
+    usable = snapshot.memory.usable
+    expected = f"at least {settings.docker_min_memory_gb:g} GB"
+    if usable >= settings.docker_min_memory_gb * GB * (1 - RESERVED_SHARE):
         return ok(gb(usable), expected=expected)
-    limit = now.memory.limit
+    limit = snapshot.memory.limit
     because = f"a control group limits it to {gb(limit)}" if limit else ""
     return fail(
         expected,
@@ -275,12 +275,12 @@ def memory(now: Snapshot, declared: Settings) -> Verdict:
 
 
 @check("docker.swap_accounting", "The kernel can limit the swap of a container.")
-def swap_accounting(now: Snapshot, declared: Settings) -> Verdict:
-    if now.docker.engine is None:
+def swap_accounting(snapshot: Snapshot, settings: Settings) -> Verdict:
+    if snapshot.docker.engine is None:
         return later("the engine does not answer")
-    complaints = [w for w in now.docker.engine.warnings if "swap limit" in w]
+    complaints = [w for w in snapshot.docker.engine.warnings if "swap limit" in w]
     if not complaints:
-        return ok(f"cgroup v{now.docker.engine.cgroup_version or '?'}")
+        return ok(f"cgroup v{snapshot.docker.engine.cgroup_version or '?'}")
     return warn(
         "supported",
         complaints[0],

@@ -28,12 +28,12 @@ NOT_HERE = "no drift_directory: this host runs no nightly drift check"
 AGAIN = "run deploys/drift_timer.py"
 
 
-def wrong_files(now: Snapshot, declared: Settings) -> list[str]:
+def wrong_files(snapshot: Snapshot, settings: Settings) -> list[str]:
     """Files of ours that are missing, changed or not to be written by others."""
     return [
         file.path
-        for file in host_files(declared)
-        if not _is(_seen(now, file.path), file.sha256, file.mode)
+        for file in host_files(settings)
+        if not _is(_seen(snapshot, file.path), file.sha256, file.mode)
     ]
 
 
@@ -41,24 +41,24 @@ def _is(state: PathState | None, digest: str, mode: str) -> bool:
     return state is not None and (state.sha256, state.mode, state.owner) == (digest, mode, "root")
 
 
-def missing_reports(now: Snapshot, declared: Settings) -> list[str]:
-    return [path for path in report_directories(declared) if _seen(now, path) is None]
+def missing_reports(snapshot: Snapshot, settings: Settings) -> list[str]:
+    return [path for path in report_directories(settings) if _seen(snapshot, path) is None]
 
 
-def shut_reports(now: Snapshot, declared: Settings) -> list[str]:
+def shut_reports(snapshot: Snapshot, settings: Settings) -> list[str]:
     """Directories that are there, and where the account may not write."""
-    there = ((path, _seen(now, path)) for path in report_directories(declared))
+    there = ((path, _seen(snapshot, path)) for path in report_directories(settings))
     return [path for path, state in there if state and not (may(state, "w") and may(state, "x"))]
 
 
-def timer_unit(now: Snapshot) -> Unit:
-    return read_units(now.probes).get(TIMER, Unit(TIMER, False, False, False, None))
+def timer_unit(snapshot: Snapshot) -> Unit:
+    return read_units(snapshot.probes).get(TIMER, Unit(TIMER, False, False, False, None))
 
 
-def _seen(now: Snapshot, path: str) -> PathState | None:
+def _seen(snapshot: Snapshot, path: str) -> PathState | None:
     """Raises NotRead where only root could have seen it."""
-    state = now.paths.get(path)
-    if state is None and not now.system.root:
+    state = snapshot.paths.get(path)
+    if state is None and not snapshot.system.root:
         raise NotRead(f"{path}: only root can tell")
     return state
 
@@ -66,20 +66,20 @@ def _seen(now: Snapshot, path: str) -> PathState | None:
 @check(
     "drift.command", "The nightly drift check finds gpuhost and its inventory, and may read both."
 )
-def command(now: Snapshot, declared: Settings) -> Verdict:
-    directory = declared.drift_directory
+def command(snapshot: Snapshot, settings: Settings) -> Verdict:
+    directory = settings.drift_directory
     if directory is None:
         return skip(NOT_HERE)
-    found = next((path for path in commands(declared) if _seen(now, path)), None)
+    found = next((path for path in commands(settings) if _seen(snapshot, path)), None)
     if found is None:
         return fail(
             "gpuhost",
-            f"there is no {' and no '.join(commands(declared))}",
+            f"there is no {' and no '.join(commands(settings))}",
             fix=f"put the repository into {directory} on this host and run `make setup` there",
         )
-    if _seen(now, inventory(declared)) is None:
-        return fail(inventory(declared), "not there", fix="put it there, or set drift_inventory")
-    shut = _shut(now, found, inventory(declared))
+    if _seen(snapshot, inventory(settings)) is None:
+        return fail(inventory(settings), "not there", fix="put it there, or set drift_inventory")
+    shut = _shut(snapshot, found, inventory(settings))
     if shut:
         return fail(
             f"{ACCOUNT} may read and run it",
@@ -90,25 +90,25 @@ def command(now: Snapshot, declared: Settings) -> Verdict:
     return ok(found)
 
 
-def _shut(now: Snapshot, found: str, listed: str) -> PathState | None:
+def _shut(snapshot: Snapshot, found: str, listed: str) -> PathState | None:
     """The first thing on the way that the account may not use."""
     needed = [*((step, "x") for path in (found, listed) for step in way_to(path))]
     needed += [(found, "x"), (listed, "r")]
-    states = ((now.paths.get(path), letter) for path, letter in needed)
+    states = ((snapshot.paths.get(path), letter) for path, letter in needed)
     return next((state for state, letter in states if state and not may(state, letter)), None)
 
 
 @check(
     "drift.account", "The nightly drift check has a home and an SSH key that nobody else can read."
 )
-def account(now: Snapshot, declared: Settings) -> Verdict:
-    if declared.drift_directory is None:
+def account(snapshot: Snapshot, settings: Settings) -> Verdict:
+    if settings.drift_directory is None:
         return skip(NOT_HERE)
-    home = _seen(now, HOME)
+    home = _seen(snapshot, HOME)
     if home is None or home.owner != ACCOUNT:
         return fail(f"{HOME} of {ACCOUNT}", "not there" if home is None else home.owner, fix=AGAIN)
     for path, mode in ((dirname(KEY), "0700"), (KEY, "0600")):
-        state = _seen(now, path)
+        state = _seen(snapshot, path)
         if state is None:
             return fail(f"{path} {mode}", "not there", fix=AGAIN)
         if (state.owner, state.mode) != (ACCOUNT, mode):
@@ -117,12 +117,12 @@ def account(now: Snapshot, declared: Settings) -> Verdict:
 
 
 @check("drift.reports", "The nightly drift check may write its page and its metrics.")
-def reports(now: Snapshot, declared: Settings) -> Verdict:
-    if declared.drift_directory is None:
+def reports(snapshot: Snapshot, settings: Settings) -> Verdict:
+    if settings.drift_directory is None:
         return skip(NOT_HERE)
-    if not report_directories(declared):
+    if not report_directories(settings):
         return skip(f"neither has a directory outside of {HOME}")
-    missing, shut = missing_reports(now, declared), shut_reports(now, declared)
+    missing, shut = missing_reports(snapshot, settings), shut_reports(snapshot, settings)
     if shut:
         return fail(
             f"{ACCOUNT} may write in {shut[0]}",
@@ -131,21 +131,21 @@ def reports(now: Snapshot, declared: Settings) -> Verdict:
         )
     if missing:
         return fail(f"{missing[0]} is there", "it is not", fix=AGAIN)
-    return ok(", ".join(report_directories(declared)))
+    return ok(", ".join(report_directories(settings)))
 
 
 @check("drift.timer", "The nightly drift check is installed as declared, and its timer runs.")
-def timer(now: Snapshot, declared: Settings) -> Verdict:
-    if declared.drift_directory is None:
+def timer(snapshot: Snapshot, settings: Settings) -> Verdict:
+    if settings.drift_directory is None:
         return skip(NOT_HERE)
-    wrong = wrong_files(now, declared)
+    wrong = wrong_files(snapshot, settings)
     if wrong:
         return fail("as declared", f"not so: {', '.join(wrong)}", fix=AGAIN)
-    secrets = _seen(now, SECRETS)
+    secrets = _seen(snapshot, SECRETS)
     if secrets and (secrets.mode, secrets.owner) != ("0600", "root"):
         state = f"{secrets.mode} {secrets.owner}"
         return fail(f"{SECRETS} 0600 root", state, fix=f"chmod 600 {SECRETS}")
-    unit = timer_unit(now)
+    unit = timer_unit(snapshot)
     if not (unit.active and unit.enabled):
         return fail(f"{TIMER} active and enabled", "it is not", fix=AGAIN)
-    return ok(declared.drift_at)
+    return ok(settings.drift_at)

@@ -40,18 +40,18 @@ class Refusal:
     fix: str
 
 
-def refusal(now: Snapshot, declared: Settings) -> Refusal | None:
+def refusal(snapshot: Snapshot, settings: Settings) -> Refusal | None:
     """None: gpuhost may go on."""
-    units = now.firewall.units
+    units = snapshot.firewall.units
     if "firewalld.service" in units and units["firewalld.service"].active:
         return Refusal(
             "firewalld is running, and two firewalls undo each other",
             "systemctl disable --now firewalld, or set firewall_enabled=False",
         )
-    if declared.adopt or is_in_place(now.firewall):
+    if settings.adopt or is_in_place(snapshot.firewall):
         return None
-    cut = closes(now.firewall, declared) + closed(_published(now), declared)
-    others = [rule.text for rule in foreign(now.firewall, declared)]
+    cut = closes(snapshot.firewall, settings) + closed(_published(snapshot), settings)
+    others = [rule.text for rule in foreign(snapshot.firewall, settings)]
     if not cut and not others:
         return None
     reasons = [f"would close {', '.join(cut)}"] if cut else []
@@ -62,10 +62,10 @@ def refusal(now: Snapshot, declared: Settings) -> Refusal | None:
     )
 
 
-def _published(now: Snapshot) -> Iterable[PublishedPort]:
+def _published(snapshot: Snapshot) -> Iterable[PublishedPort]:
     return [
         port
-        for container in now.docker.running_containers
+        for container in snapshot.docker.running_containers
         for port in parse_published(container.ports, container.name)
     ]
 
@@ -74,14 +74,14 @@ def _where_wanted(judge: Judge) -> Judge:
     """A judge that has nothing to say where no firewall is wanted, or none is there yet."""
 
     @wraps(judge)
-    def verdict(now: Snapshot, declared: Settings) -> Verdict:
-        if not declared.firewall_enabled:
+    def verdict(snapshot: Snapshot, settings: Settings) -> Verdict:
+        if not settings.firewall_enabled:
             return skip("firewall_enabled is False")
-        if not now.firewall.ufw.installed:
+        if not snapshot.firewall.ufw.installed:
             return later("ufw is not installed")
-        if refusal(now, declared):
+        if refusal(snapshot, settings):
             return skip("nothing is closed on this machine yet")
-        return judge(now, declared)
+        return judge(snapshot, settings)
 
     return verdict
 
@@ -90,20 +90,20 @@ def _where_wanted(judge: Judge) -> Judge:
     "firewall.enabled",
     "ufw is switched on, now and at boot, for IPv4 and IPv6, and denies by default.",
 )
-def enabled(now: Snapshot, declared: Settings) -> Verdict:
-    if not declared.firewall_enabled:
+def enabled(snapshot: Snapshot, settings: Settings) -> Verdict:
+    if not settings.firewall_enabled:
         return skip("firewall_enabled is False")
     wanted = "ufw is on and denies by default"
-    hindrance = refusal(now, declared)
+    hindrance = refusal(snapshot, settings)
     if hindrance:
         return fail(wanted, "left as it is", evidence=hindrance.reason, fix=hindrance.fix)
-    ufw = now.firewall.ufw
+    ufw = snapshot.firewall.ufw
     faults = {
         "ufw is not installed": not ufw.installed,
         "ufw is off": not ufw.enabled,
         "ufw.service is not enabled: off at the next boot": not ufw.at_boot,
         "IPv6 is not guarded (IPV6 in /etc/default/ufw)": not ufw.ipv6,
-        "what no rule speaks of is let in": not denies(now.firewall),
+        "what no rule speaks of is let in": not denies(snapshot.firewall),
         "ufw empties Docker's tables (MANAGE_BUILTINS in /etc/default/ufw)": ufw.owns_tables,
     }
     found = next((fault for fault, is_so in faults.items() if is_so), None)
@@ -112,11 +112,11 @@ def enabled(now: Snapshot, declared: Settings) -> Verdict:
 
 @check("firewall.ssh", "Every port on which SSH is really reached is allowed.")
 @_where_wanted
-def ssh(now: Snapshot, declared: Settings) -> Verdict:
-    wanted = [o for o in openings(now.firewall, declared) if o.comment == SSH_COMMENT]
+def ssh(snapshot: Snapshot, settings: Settings) -> Verdict:
+    wanted = [o for o in openings(snapshot.firewall, settings) if o.comment == SSH_COMMENT]
     if not wanted:
         return skip("no SSH server on this host")
-    return _in_files(now, wanted)
+    return _in_files(snapshot, wanted)
 
 
 @check(
@@ -124,20 +124,20 @@ def ssh(now: Snapshot, declared: Settings) -> Verdict:
     "ufw allows what `firewall_allow` says and containers need, and keeps no old rule of ours.",
 )
 @_where_wanted
-def allow(now: Snapshot, declared: Settings) -> Verdict:
-    every = openings(now.firewall, declared)
-    verdict = _in_files(now, [o for o in every if o.comment != SSH_COMMENT])
-    left = stale(now.firewall, every)
+def allow(snapshot: Snapshot, settings: Settings) -> Verdict:
+    every = openings(snapshot.firewall, settings)
+    verdict = _in_files(snapshot, [o for o in every if o.comment != SSH_COMMENT])
+    left = stale(snapshot.firewall, every)
     if left and verdict.status is Status.OK:
         texts = ", ".join(dict.fromkeys(rule.text for rule in left))
         return fail(verdict.expected, f"left over: {texts}", fix=AGAIN)
     return verdict
 
 
-def _in_files(now: Snapshot, wanted: list[Opening]) -> Verdict:
+def _in_files(snapshot: Snapshot, wanted: list[Opening]) -> Verdict:
     expected = ", ".join(map(str, wanted))
-    lacking = [opening for opening in wanted if missing(now.firewall, opening)]
-    forbidden = [rule.text for opening in lacking for rule in conflicts(now.firewall, opening)]
+    lacking = [opening for opening in wanted if missing(snapshot.firewall, opening)]
+    forbidden = [rule.text for opening in lacking for rule in conflicts(snapshot.firewall, opening)]
     if forbidden:
         return fail(
             expected,
@@ -151,11 +151,11 @@ def _in_files(now: Snapshot, wanted: list[Opening]) -> Verdict:
 
 @check("firewall.loaded", "The kernel does what ufw's files say.")
 @_where_wanted
-def loaded(now: Snapshot, declared: Settings) -> Verdict:
-    if not now.firewall.ufw.enabled:
+def loaded(snapshot: Snapshot, settings: Settings) -> Verdict:
+    if not snapshot.firewall.ufw.enabled:
         return later("ufw is off")
-    problem = not_loaded(now.firewall, openings(now.firewall, declared))
-    families = " and ".join(f"IPv{family}" for family in now.firewall.kernel)
+    problem = not_loaded(snapshot.firewall, openings(snapshot.firewall, settings))
+    families = " and ".join(f"IPv{family}" for family in snapshot.firewall.kernel)
     return fail(f"loaded for {families}", problem, fix=AGAIN) if problem else ok(families)
 
 
@@ -164,37 +164,37 @@ def loaded(now: Snapshot, declared: Settings) -> Verdict:
     "Published container ports obey `firewall_allow` too, after restarts as well.",
 )
 @_where_wanted
-def published(now: Snapshot, declared: Settings) -> Verdict:
+def published(snapshot: Snapshot, settings: Settings) -> Verdict:
     wanted = f"published ports pass through {LOAD_UNIT}'s rules"
-    if (now.docker.config.values or {}).get("firewall-backend") == "nftables":
+    if (snapshot.docker.config.values or {}).get("firewall-backend") == "nftables":
         return fail(
             wanted,
             "Docker's nftables backend has no DOCKER-USER chain",
             fix="take firewall-backend out of /etc/docker/daemon.json and restart Docker",
         )
-    problem = _published_fault(now, declared)
+    problem = _published_fault(snapshot, settings)
     return fail(wanted, problem, fix=AGAIN) if problem else ok(wanted)
 
 
-def is_as_shipped(now: Snapshot, file: HostFile) -> bool:
+def is_as_shipped(snapshot: Snapshot, file: HostFile) -> bool:
     """Content, mode and owner."""
-    state = now.paths.get(file.path)
+    state = snapshot.paths.get(file.path)
     wanted = (file.sha256, file.mode, "root")
     return state is not None and (state.sha256, state.mode, state.owner) == wanted
 
 
-def _published_fault(now: Snapshot, declared: Settings) -> str:
+def _published_fault(snapshot: Snapshot, settings: Settings) -> str:
     for file in host_files():
-        if not is_as_shipped(now, file):
-            there = now.paths.get(file.path)
+        if not is_as_shipped(snapshot, file):
+            there = snapshot.paths.get(file.path)
             return f"{file.path} is {'changed' if there else 'missing'}"
     for name in (LOAD_UNIT, UNDO_UNIT):
-        if name not in now.firewall.units or not now.firewall.units[name].enabled:
+        if name not in snapshot.firewall.units or not snapshot.firewall.units[name].enabled:
             return f"{name} is not enabled: the rules are gone at the next boot"
-    for family, text in published_files(now.firewall, declared).items():
-        if now.firewall.published[family] != text:
+    for family, text in published_files(snapshot.firewall, settings).items():
+        if snapshot.firewall.published[family] != text:
             return f"the rules for IPv{family} are not those of firewall_allow"
-        tables = now.firewall.kernel.get(family)
+        tables = snapshot.firewall.kernel.get(family)
         problem = fault(text, tables) if tables else ""
         if problem:
             return f"IPv{family}: {problem}"
@@ -203,15 +203,15 @@ def _published_fault(now: Snapshot, declared: Settings) -> str:
 
 @check("firewall.confirmed", "No change of the firewall waits for a login that confirms it.")
 @_where_wanted
-def confirmed(now: Snapshot, declared: Settings) -> Verdict:
-    if now.paths.get(PENDING):
+def confirmed(snapshot: Snapshot, settings: Settings) -> Verdict:
+    if snapshot.paths.get(PENDING):
         return fail(
             "every change is confirmed",
             "a change waits for a fresh login, and is undone without one",
             fix=AGAIN,
         )
-    if now.firewall.undone:
-        when = datetime.fromtimestamp(now.firewall.undone, timezone.utc)
+    if snapshot.firewall.undone:
+        when = datetime.fromtimestamp(snapshot.firewall.undone, timezone.utc)
         return warn(
             "every change is confirmed",
             f"the last change was undone at {when:%Y-%m-%d %H:%M} UTC",
@@ -222,8 +222,8 @@ def confirmed(now: Snapshot, declared: Settings) -> Verdict:
 
 @check("firewall.foreign", "No rule of somebody else opens what the settings do not speak of.")
 @_where_wanted
-def others(now: Snapshot, declared: Settings) -> Verdict:
-    rules = foreign(now.firewall, declared)
+def others(snapshot: Snapshot, settings: Settings) -> Verdict:
+    rules = foreign(snapshot.firewall, settings)
     opening = [rule.text for rule in rules if rule.opens]
     if opening:
         return warn(
@@ -238,8 +238,8 @@ def others(now: Snapshot, declared: Settings) -> Verdict:
 
 @check("firewall.closed", "Every port that a container publishes is one that may be reached.")
 @_where_wanted
-def hidden(now: Snapshot, declared: Settings) -> Verdict:
-    ports = closed(_published(now), declared)
+def hidden(snapshot: Snapshot, settings: Settings) -> Verdict:
+    ports = closed(_published(snapshot), settings)
     if not ports:
         return ok("none is published in vain")
     return warn(

@@ -13,17 +13,19 @@ RESERVED_SHARE = 0.06
 
 
 @check("memory.total", "The host has at least `memory_min_gb` of RAM.")
-def total(now: Snapshot, declared: Settings) -> Verdict:
-    wanted = declared.memory_min_gb * GB * (1 - RESERVED_SHARE)
-    expected = f"at least {declared.memory_min_gb:g} GB"
-    if now.memory.total >= wanted:
-        return ok(gb(now.memory.total), expected=expected)
-    return fail(expected, gb(now.memory.total), fix="use a larger machine, or lower memory_min_gb")
+def total(snapshot: Snapshot, settings: Settings) -> Verdict:
+    wanted = settings.memory_min_gb * GB * (1 - RESERVED_SHARE)
+    expected = f"at least {settings.memory_min_gb:g} GB"
+    if snapshot.memory.total >= wanted:
+        return ok(gb(snapshot.memory.total), expected=expected)
+    return fail(
+        expected, gb(snapshot.memory.total), fix="use a larger machine, or lower memory_min_gb"
+    )
 
 
 @check("memory.available", "At least a tenth of RAM and swap is free right now.")
-def available(now: Snapshot, declared: Settings) -> Verdict:
-    memory = now.memory
+def available(snapshot: Snapshot, settings: Settings) -> Verdict:
+    memory = snapshot.memory
     free = memory.available + memory.swap_free
     share = free / (memory.total + memory.swap_total)
     if share >= 0.1:

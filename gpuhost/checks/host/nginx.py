@@ -12,12 +12,15 @@ NOT_NEEDED = "no app here is reached through the host's nginx"
 AGAIN = "run deploys/app.py again"
 
 
-def lacking(now: Snapshot, *, certificates: bool) -> tuple[str, ...]:
+def lacking(snapshot: Snapshot, *, certificates: bool) -> tuple[str, ...]:
     """Packages that are not installed.
 
     + certificates: certbot has to be there too
     """
-    found = {"nginx": now.nginx.version, **({"certbot": now.nginx.certbot} if certificates else {})}
+    found = {
+        "nginx": snapshot.nginx.version,
+        **({"certbot": snapshot.nginx.certbot} if certificates else {}),
+    }
     return tuple(name for name, version in found.items() if version is None)
 
 
@@ -27,35 +30,35 @@ def is_up(unit: Unit) -> bool:
 
 
 @check("nginx.package", "nginx is installed where an app needs it, and certbot for certificates.")
-def package(now: Snapshot, declared: Settings) -> Verdict:
-    if not now.nginx.needed:
+def package(snapshot: Snapshot, settings: Settings) -> Verdict:
+    if not snapshot.nginx.needed:
         return skip(NOT_NEEDED)
-    missing = lacking(now, certificates=now.nginx.certificates)
+    missing = lacking(snapshot, certificates=snapshot.nginx.certificates)
     if missing:
         return fail("installed", f"{' and '.join(missing)} not installed", fix=AGAIN)
-    return ok(f"nginx {now.nginx.version}")
+    return ok(f"nginx {snapshot.nginx.version}")
 
 
 @check("nginx.running", "nginx runs, and starts at boot, where an app needs it.")
-def running(now: Snapshot, declared: Settings) -> Verdict:
-    if not now.nginx.needed:
+def running(snapshot: Snapshot, settings: Settings) -> Verdict:
+    if not snapshot.nginx.needed:
         return skip(NOT_NEEDED)
-    if now.nginx.version is None:
+    if snapshot.nginx.version is None:
         return later("nginx is not installed")
-    if is_up(now.nginx.service):
+    if is_up(snapshot.nginx.service):
         return ok("active, enabled")
-    return fail("active and enabled", _state(now.nginx.service), fix="systemctl status nginx")
+    return fail("active and enabled", _state(snapshot.nginx.service), fix="systemctl status nginx")
 
 
 @check("nginx.renewal", "certbot's timer renews the certificates of apps.")
-def renewal(now: Snapshot, declared: Settings) -> Verdict:
-    if not now.nginx.certificates:
+def renewal(snapshot: Snapshot, settings: Settings) -> Verdict:
+    if not snapshot.nginx.certificates:
         return skip("no app here has certificates from certbot")
-    if now.nginx.certbot is None:
+    if snapshot.nginx.certbot is None:
         return later("certbot is not installed")
-    if is_up(now.nginx.renewal):
+    if is_up(snapshot.nginx.renewal):
         return ok("certbot.timer is active")
-    state = _state(now.nginx.renewal)
+    state = _state(snapshot.nginx.renewal)
     return fail("active and enabled", state, fix="systemctl enable --now certbot.timer")
 
 

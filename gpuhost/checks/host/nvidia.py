@@ -33,16 +33,16 @@ SEEN_ELSEWHERE = (nouveau, secure_boot)
     "nvidia.card",
     'An NVIDIA card is on the PCI bus, where `gpu` is "required" or the last deploy found one.',
 )
-def card(now: Snapshot, declared: Settings) -> Verdict:
-    if declared.gpu == "none":
+def card(snapshot: Snapshot, settings: Settings) -> Verdict:
+    if settings.gpu == "none":
         return skip('gpu is "none"')
-    names = ", ".join(map(_name, now.nvidia.gpus)) or ", ".join(
-        gpu.name for gpu in now.nvidia.answering
+    names = ", ".join(map(_name, snapshot.nvidia.gpus)) or ", ".join(
+        gpu.name for gpu in snapshot.nvidia.answering
     )
     if names:
         return ok(names)
-    before = cards_on_record(now)
-    if declared.gpu == "auto" and not before:
+    before = cards_on_record(snapshot)
+    if settings.gpu == "auto" and not before:
         return ok("none", expected="any or none")
     return fail(
         f"the {before} card(s) of the last deploy" if before else "an NVIDIA card",
@@ -58,75 +58,79 @@ def _name(device: PciDevice) -> str:
 
 
 @check("nvidia.driver", "The driver is installed, loaded, and answers.")
-def driver(now: Snapshot, declared: Settings) -> Verdict:
-    if reason := not_concerned(now, declared):
+def driver(snapshot: Snapshot, settings: Settings) -> Verdict:
+    if reason := not_concerned(snapshot, settings):
         return skip(reason)
-    found = now.nvidia.diagnosis
+    found = snapshot.nvidia.diagnosis
     if found.state is DriverState.WORKING:
-        return ok(f"driver {now.nvidia.driver}", evidence=f"CUDA {now.nvidia.header.cuda}")
+        return ok(
+            f"driver {snapshot.nvidia.driver}", evidence=f"CUDA {snapshot.nvidia.header.cuda}"
+        )
     if found.state is DriverState.INFOROM_WARNING:
         return warn(
             "a driver without complaints",
-            f"driver {now.nvidia.driver}: {found.cause}",
+            f"driver {snapshot.nvidia.driver}: {found.cause}",
             evidence=found.evidence,
             fix=found.action,
         )
     for other in SEEN_ELSEWHERE:
-        if other.judge(now, declared).status is Status.FAIL:
+        if other.judge(snapshot, settings).status is Status.FAIL:
             return later(f"{found.state.value}: see {other.id}")
     if found.state is DriverState.UNKNOWN:
         return unknown(f"{found.cause} {found.evidence}".strip(), fix=found.action)
     return fail(
         "a driver that answers",
-        f"{found.state.value}: {_cause(now)}",
+        f"{found.state.value}: {_cause(snapshot)}",
         evidence=found.evidence,
-        fix=_fix(now, declared),
+        fix=_fix(snapshot, settings),
     )
 
 
-def _cause(now: Snapshot) -> str:
-    state = now.nvidia.diagnosis.state
-    kernels = now.kernels
+def _cause(snapshot: Snapshot) -> str:
+    state = snapshot.nvidia.diagnosis.state
+    kernels = snapshot.kernels
     if state is DriverState.MODULE_NOT_LOADED and kernels.installed:
         if kernels.running not in kernels.nvidia:
             others = ", ".join(kernels.nvidia) or "no other kernel"
             return f"no module for the running kernel {kernels.running} (there is for: {others})"
         return f"the module for {kernels.running} is there and was not loaded: no reboot yet?"
-    if state is DriverState.NO_DEVICES and wrong_modules(now):
-        return wrong_modules(now)
-    if state is DriverState.ABSENT and now.nvidia.nouveau:
+    if state is DriverState.NO_DEVICES and wrong_modules(snapshot):
+        return wrong_modules(snapshot)
+    if state is DriverState.ABSENT and snapshot.nvidia.nouveau:
         return "there is no NVIDIA driver; nouveau, which cannot run CUDA, holds the card"
-    if state is DriverState.LIBRARY_MISMATCH and now.nvidia.module:
-        on_disk = now.nvidia.on_disk
+    if state is DriverState.LIBRARY_MISMATCH and snapshot.nvidia.module:
+        on_disk = snapshot.nvidia.on_disk
         libraries = f", the libraries are {on_disk}" if on_disk else ""
-        return f"module {now.nvidia.module.version} is loaded{libraries}. {SENTENCES[state][0]}"
+        return (
+            f"module {snapshot.nvidia.module.version} is loaded{libraries}. {SENTENCES[state][0]}"
+        )
     return SENTENCES[state][0]
 
 
-def _fix(now: Snapshot, declared: Settings) -> str:
-    plan = install_plan(now, declared)
+def _fix(snapshot: Snapshot, settings: Settings) -> str:
+    plan = install_plan(snapshot, settings)
     if plan:
         return plan.refusal or AGAIN
-    state = now.nvidia.diagnosis.state
+    state = snapshot.nvidia.diagnosis.state
     if state is DriverState.ABSENT:
-        branch = recommended_branch(now.nvidia.cards)
+        branch = recommended_branch(snapshot.nvidia.cards)
         return f"{INSTALL} (branch {branch})" if branch else INSTALL
-    if reboot_reason(now) and declared.nvidia_driver == "install":
+    if reboot_reason(snapshot) and settings.nvidia_driver == "install":
         return REBOOT
     return SENTENCES[state][1]
 
 
 @check("nvidia.count", "`gpu_count` cards answer; without it, every card on the bus.")
-def count(now: Snapshot, declared: Settings) -> Verdict:
-    if reason := not_concerned(now, declared):
+def count(snapshot: Snapshot, settings: Settings) -> Verdict:
+    if reason := not_concerned(snapshot, settings):
         return skip(reason)
-    if reason := _not_working(now):
+    if reason := _not_working(snapshot):
         return later(reason)
-    answering, on_bus = len(now.nvidia.answering), len(now.nvidia.gpus)
-    wanted = declared.gpu_count or on_bus or answering
+    answering, on_bus = len(snapshot.nvidia.answering), len(snapshot.nvidia.gpus)
+    wanted = settings.gpu_count or on_bus or answering
     if answering == wanted:
         return ok(str(answering))
-    silent = _silent(now)
+    silent = _silent(snapshot)
     return fail(
         f"{wanted} cards",
         f"{answering} answer, {on_bus} on the bus",
@@ -137,44 +141,47 @@ def count(now: Snapshot, declared: Settings) -> Verdict:
     )
 
 
-def _silent(now: Snapshot) -> list[str]:
+def _silent(snapshot: Snapshot) -> list[str]:
     """The cards that are on the bus and not among those that answer."""
-    answer = {gpu.bus_id.lower()[-12:] for gpu in now.nvidia.answering}
-    return [_name(gpu) for gpu in now.nvidia.gpus if gpu.slot.lower()[-12:] not in answer]
+    answer = {gpu.bus_id.lower()[-12:] for gpu in snapshot.nvidia.answering}
+    return [_name(gpu) for gpu in snapshot.nvidia.gpus if gpu.slot.lower()[-12:] not in answer]
 
 
-def _not_working(now: Snapshot) -> str:
-    state = now.nvidia.diagnosis.state
-    return "" if now.nvidia.works else f"the driver does not answer: {state.value}"
+def _not_working(snapshot: Snapshot) -> str:
+    state = snapshot.nvidia.diagnosis.state
+    return "" if snapshot.nvidia.works else f"the driver does not answer: {state.value}"
 
 
 @check("nvidia.cuda", "Containers with the declared `cuda` run on this driver and these cards.")
-def cuda(now: Snapshot, declared: Settings) -> Verdict:
-    if reason := not_concerned(now, declared):
+def cuda(snapshot: Snapshot, settings: Settings) -> Verdict:
+    if reason := not_concerned(snapshot, settings):
         return skip(reason)
-    if declared.cuda is None:
+    if settings.cuda is None:
         return skip("no cuda is declared")
-    decision = cuda_decision(now, declared)
+    decision = cuda_decision(snapshot, settings)
     if decision is None:
-        raise NotRead(f"nothing is known of {', '.join(now.nvidia.unknown_cards)}")
+        raise NotRead(f"nothing is known of {', '.join(snapshot.nvidia.unknown_cards)}")
     evidence = " ".join(decision.notes)
-    if now.nvidia.unknown_cards:
-        evidence = f"not judged: {', '.join(now.nvidia.unknown_cards)}. {evidence}".strip()
-    if decision.needed is not None and not now.nvidia.works:
-        return later(f"{_not_working(now)}; {_would_do(decision)}")
+    if snapshot.nvidia.unknown_cards:
+        evidence = f"not judged: {', '.join(snapshot.nvidia.unknown_cards)}. {evidence}".strip()
+    if decision.needed is not None and not snapshot.nvidia.works:
+        return later(f"{_not_working(snapshot)}; {_would_do(decision)}")
     actual = f"{decision.rule.value}: {decision.reason}"
     if decision.refused:
         return warn(
-            f"CUDA {declared.cuda}, NVIDIA's images too",
+            f"CUDA {settings.cuda}, NVIDIA's images too",
             actual,
             evidence=evidence,
             fix=f"set NVIDIA_DISABLE_REQUIRE=1 on the containers, or {INSTALL} and "
             f'nvidia_branch="{decision.branch}"',
         )
     if decision.rule.runs:
-        return ok(actual, expected=f"CUDA {declared.cuda}", evidence=evidence)
+        return ok(actual, expected=f"CUDA {settings.cuda}", evidence=evidence)
     return fail(
-        f"CUDA {declared.cuda}", actual, evidence=evidence, fix=_cuda_fix(now, declared, decision)
+        f"CUDA {settings.cuda}",
+        actual,
+        evidence=evidence,
+        fix=_cuda_fix(snapshot, settings, decision),
     )
 
 
@@ -182,8 +189,8 @@ def _would_do(decision: Decision) -> str:
     return f"{decision.needed} or later would do, best of branch {decision.branch}"
 
 
-def _cuda_fix(now: Snapshot, declared: Settings, decision: Decision) -> str:
-    plan = install_plan(now, declared)
+def _cuda_fix(snapshot: Snapshot, settings: Settings, decision: Decision) -> str:
+    plan = install_plan(snapshot, settings)
     if plan and plan.refusal:
         return plan.refusal
     if decision.needed is None:
@@ -195,25 +202,25 @@ def _cuda_fix(now: Snapshot, declared: Settings, decision: Decision) -> str:
 
 
 @check("nvidia.branch", "The driver is of `nvidia_branch`, and NVIDIA still supports its branch.")
-def branch(now: Snapshot, declared: Settings) -> Verdict:
-    if reason := not_concerned(now, declared):
+def branch(snapshot: Snapshot, settings: Settings) -> Verdict:
+    if reason := not_concerned(snapshot, settings):
         return skip(reason)
-    if reason := _not_working(now):
+    if reason := _not_working(snapshot):
         return later(reason)
-    found = now.nvidia.driver
+    found = snapshot.nvidia.driver
     if found is None:
         raise NotRead("nvidia-smi names no driver version")
-    if wrong_branch(now, declared):
-        plan = install_plan(now, declared)
+    if wrong_branch(snapshot, settings):
+        plan = install_plan(snapshot, settings)
         again = f"{AGAIN}, with adopt=True while containers run"
         return fail(
-            f"branch {declared.nvidia_branch}",
+            f"branch {settings.nvidia_branch}",
             str(found),
             fix=plan.refusal if plan and plan.refusal else again,
         )
-    today = datetime.fromtimestamp(now.system.now, timezone.utc).date()
+    today = datetime.fromtimestamp(snapshot.system.now, timezone.utc).date()
     if support_ended(found.branch, today):
-        best = recommended_branch(now.nvidia.cards)
+        best = recommended_branch(snapshot.nvidia.cards)
         return warn(
             "a branch that NVIDIA supports",
             f"branch {found.branch} gets no security fixes any more",

@@ -17,26 +17,26 @@ ENROL = (
 )
 
 
-def _no_driver(now: Snapshot) -> str:
-    return "" if now.nvidia.installed else "no driver is installed"
+def _no_driver(snapshot: Snapshot) -> str:
+    return "" if snapshot.nvidia.installed else "no driver is installed"
 
 
-def _is_loaded(now: Snapshot) -> bool:
-    return now.nvidia.works or now.nvidia.module is not None
+def _is_loaded(snapshot: Snapshot) -> bool:
+    return snapshot.nvidia.works or snapshot.nvidia.module is not None
 
 
 @check("nvidia.nouveau", "The free driver nouveau leaves the cards to NVIDIA's, at every boot.")
-def nouveau(now: Snapshot, declared: Settings) -> Verdict:
-    if reason := not_concerned(now, declared) or _no_driver(now):
+def nouveau(snapshot: Snapshot, settings: Settings) -> Verdict:
+    if reason := not_concerned(snapshot, settings) or _no_driver(snapshot):
         return skip(reason)
-    if now.nvidia.nouveau and not _is_loaded(now):
+    if snapshot.nvidia.nouveau and not _is_loaded(snapshot):
         return fail(
             "not loaded",
             "it holds the card, so that NVIDIA's driver cannot",
             fix=f"echo blacklist nouveau >{BLACKLIST}; update-initramfs -u; reboot",
         )
-    next_boot = now.kernels.next
-    if next_boot in now.kernels.nouveau and not now.kernels.nouveau_off:
+    next_boot = snapshot.kernels.next
+    if next_boot in snapshot.kernels.nouveau and not snapshot.kernels.nouveau_off:
         return warn(
             "blacklisted",
             f"kernel {next_boot} may load it before NVIDIA's",
@@ -48,18 +48,18 @@ def nouveau(now: Snapshot, declared: Settings) -> Verdict:
 @check(
     "nvidia.secure_boot", "Secure Boot is off, or knows the key that signed the driver's modules."
 )
-def secure_boot(now: Snapshot, declared: Settings) -> Verdict:
-    if reason := not_concerned(now, declared) or _no_driver(now):
+def secure_boot(snapshot: Snapshot, settings: Settings) -> Verdict:
+    if reason := not_concerned(snapshot, settings) or _no_driver(snapshot):
         return skip(reason)
-    state = now.secure_boot
+    state = snapshot.secure_boot
     if not state.on:
         return ok("off")
-    module = now.kernels.nvidia.get(now.kernels.next or now.kernels.running)
+    module = snapshot.kernels.nvidia.get(snapshot.kernels.next or snapshot.kernels.running)
     if module and not module.built_here:
         return ok("on; the distribution signed the modules")
     if state.enrolled:
         return ok("on; the key of the modules is enrolled")
-    if _is_loaded(now):
+    if _is_loaded(snapshot):
         return ok("on; the modules are loaded all the same")
     if state.enrolled is None:
         return unknown("mokutil is not there to ask which keys are enrolled")
@@ -68,10 +68,10 @@ def secure_boot(now: Snapshot, declared: Settings) -> Verdict:
 
 
 @check("nvidia.next_boot", "The kernel of the next boot has the driver's module, and may load it.")
-def next_boot(now: Snapshot, declared: Settings) -> Verdict:
-    if reason := not_concerned(now, declared) or _no_driver(now):
+def next_boot(snapshot: Snapshot, settings: Settings) -> Verdict:
+    if reason := not_concerned(snapshot, settings) or _no_driver(snapshot):
         return skip(reason)
-    kernels = now.kernels
+    kernels = snapshot.kernels
     if kernels.driver_off:
         return fail(
             "the driver is loaded at boot",
@@ -83,7 +83,7 @@ def next_boot(now: Snapshot, declared: Settings) -> Verdict:
         return skip("no kernel in /boot: a container, or booted from elsewhere")
     if kernels.next in kernels.nvidia:
         return ok(f"{kernels.next}: {kernels.nvidia[kernels.next].path}")
-    not_loaded = now.nvidia.diagnosis.state is DriverState.MODULE_NOT_LOADED
+    not_loaded = snapshot.nvidia.diagnosis.state is DriverState.MODULE_NOT_LOADED
     if kernels.next == kernels.running and not_loaded:
         return later("the running kernel has none either: see nvidia.driver")
     have = ", ".join(kernels.nvidia) or "no kernel"

@@ -17,15 +17,15 @@ EXPECTED = "no error of a card since the boot"
 
 
 @check("nvidia.errors", "The kernel's log has no error of a card (Xid) since the boot.")
-def errors(now: Snapshot, declared: Settings) -> Verdict:
-    if reason := not_concerned(now, declared):
+def errors(snapshot: Snapshot, settings: Settings) -> Verdict:
+    if reason := not_concerned(snapshot, settings):
         return skip(reason)
-    if not now.nvidia.installed:
+    if not snapshot.nvidia.installed:
         return skip("no driver is installed")
     try:
-        found = sorted(_standing(now), key=lambda error: error.meaning.harmless)
+        found = sorted(_standing(snapshot), key=lambda error: error.meaning.harmless)
     except NotRead:
-        if now.system.container and "kernel_log" in now.probes:
+        if snapshot.system.container and "kernel_log" in snapshot.probes:
             return skip("the kernel's log is that of the machine around this container")
         raise
     if not found:
@@ -33,34 +33,38 @@ def errors(now: Snapshot, declared: Settings) -> Verdict:
     judge = warn if found[0].meaning.harmless else fail
     return judge(
         EXPECTED,
-        "; ".join(_in_words(error, now) for error in found[:SHOWN]) + _more(found),
+        "; ".join(_in_words(error, snapshot) for error in found[:SHOWN]) + _more(found),
         evidence="\n".join(error.text for error in found[:SHOWN]),
         fix=_fix(found[:SHOWN]),
     )
 
 
-def _standing(now: Snapshot) -> list[CardError]:
+def _standing(snapshot: Snapshot) -> list[CardError]:
     """Without cards that did not start at first, and answer by now."""
-    return [one for one in now.kernel_log.card_errors if one.number or not _answers(one.card, now)]
+    return [
+        one
+        for one in snapshot.kernel_log.card_errors
+        if one.number or not _answers(one.card, snapshot)
+    ]
 
 
-def _answers(card: str, now: Snapshot) -> bool:
+def _answers(card: str, snapshot: Snapshot) -> bool:
     try:
-        return any(gpu.bus_id.lower()[-12:-2] == card for gpu in now.nvidia.answering)
+        return any(gpu.bus_id.lower()[-12:-2] == card for gpu in snapshot.nvidia.answering)
     except NotRead:
         return False
 
 
-def _in_words(error: CardError, now: Snapshot) -> str:
+def _in_words(error: CardError, snapshot: Snapshot) -> str:
     times = "once" if error.times == 1 else f"{error.times} times"
-    what = f"{_card(error, now)}: {error.name}, {error.meaning.what}"
+    what = f"{_card(error, snapshot)}: {error.name}, {error.meaning.what}"
     return f"{what} ({times}, last at {error.last})"
 
 
-def _card(error: CardError, now: Snapshot) -> str:
+def _card(error: CardError, snapshot: Snapshot) -> str:
     """The card's model and place."""
     place = error.card or "a card"
-    for device in now.nvidia.gpus:
+    for device in snapshot.nvidia.gpus:
         known = card_of_device(device.device) if device.slot[-12:-2] == error.card else None
         if known:
             return f"{known.model} at {place}"

@@ -18,18 +18,18 @@ AGAIN = "run the deploy again"
     "nvidia.repository",
     "Where gpuhost took the driver from NVIDIA's repository, apt has it, with the declared key.",
 )
-def apt_repository(now: Snapshot, declared: Settings) -> Verdict:
-    if reason := not_concerned(now, declared):
+def apt_repository(snapshot: Snapshot, settings: Settings) -> Verdict:
+    if reason := not_concerned(snapshot, settings):
         return skip(reason)
-    if declared.nvidia_driver != "install" or declared.nvidia_source != "nvidia":
+    if settings.nvidia_driver != "install" or settings.nvidia_source != "nvidia":
         return skip("the driver is not to come from there")
     try:
-        repo = nvidia_repository(now, declared)
+        repo = nvidia_repository(snapshot, settings)
     except UnknownRepositoryError as error:
         return skip(str(error))
     paths = (repo.sources_path, repo.key_path, PREFERENCES)
-    sources, key, pins = (now.probes.file(path) for path in paths)
-    if not now.nvidia.record.packages or (sources, key, pins) == (None, None, None):
+    sources, key, pins = (snapshot.probes.file(path) for path in paths)
+    if not snapshot.nvidia.record.packages or (sources, key, pins) == (None, None, None):
         return skip("the driver that is there does not come from there")
     if sources != repo.sources:
         return fail(repo.uri, f"{repo.sources_path} is {_found(sources)}", fix=AGAIN)

@@ -43,20 +43,20 @@ EXCLUSIONS_TEXT = (
 
 
 @check("nvidia.persistence", "The driver stays loaded while nothing uses the cards.")
-def persistence(now: Snapshot, declared: Settings) -> Verdict:
-    if reason := not_concerned(now, declared):
+def persistence(snapshot: Snapshot, settings: Settings) -> Verdict:
+    if reason := not_concerned(snapshot, settings):
         return skip(reason)
-    ours = now.probes.file(PERSISTENCE_UNIT)
-    if not declared.nvidia_persistence:
+    ours = snapshot.probes.file(PERSISTENCE_UNIT)
+    if not settings.nvidia_persistence:
         if ours:
             return fail("not by gpuhost", f"{PERSISTENCE_UNIT} is there", fix=AGAIN)
         return skip("nvidia_persistence is False")
-    if not now.nvidia.works:
+    if not snapshot.nvidia.works:
         return later("the driver does not answer")
-    off = [str(gpu.index) for gpu in now.nvidia.answering if gpu.persistence is False]
+    off = [str(gpu.index) for gpu in snapshot.nvidia.answering if gpu.persistence is False]
     if off:
         return fail("on", f"off on card {', '.join(off)}", fix="nvidia-smi -pm 1")
-    daemon, own = now.nvidia.unit(DAEMON), now.nvidia.unit(OWN_UNIT)
+    daemon, own = snapshot.nvidia.unit(DAEMON), snapshot.nvidia.unit(OWN_UNIT)
     if ours and ours != PERSISTENCE_TEXT:
         return fail("as gpuhost wrote it", f"{PERSISTENCE_UNIT} was changed", fix=AGAIN)
     if own.enabled or (daemon.active and daemon.enabled):
@@ -68,21 +68,21 @@ def persistence(now: Snapshot, declared: Settings) -> Verdict:
     "nvidia.fabric_manager",
     "Where there is NVSwitch, Fabric Manager runs, of exactly the driver's version.",
 )
-def fabric(now: Snapshot, declared: Settings) -> Verdict:
-    if reason := not_concerned(now, declared):
+def fabric(snapshot: Snapshot, settings: Settings) -> Verdict:
+    if reason := not_concerned(snapshot, settings):
         return skip(reason)
-    need = fabric_manager(now.nvidia.devices)
+    need = fabric_manager(snapshot.nvidia.devices)
     if need is FabricManager.NOT_NEEDED:
         return skip("no NVSwitch on the bus")
-    if not now.nvidia.works:
+    if not snapshot.nvidia.works:
         return later("the driver does not answer")
-    package, unit = now.nvidia.fabric_manager, now.nvidia.unit(FABRIC_UNIT)
-    expected = f"Fabric Manager {now.nvidia.driver}, running"
+    package, unit = snapshot.nvidia.fabric_manager, snapshot.nvidia.unit(FABRIC_UNIT)
+    expected = f"Fabric Manager {snapshot.nvidia.driver}, running"
     judge = warn if need is FabricManager.UNDECIDED and package is None else fail
-    again = AGAIN if declared.nvidia_driver == "install" else 'set nvidia_driver="install"'
+    again = AGAIN if settings.nvidia_driver == "install" else 'set nvidia_driver="install"'
     if package is None:
         return judge(expected, "not installed: CUDA starts on no card (error 802)", fix=again)
-    if package.driver != now.nvidia.driver:
+    if package.driver != snapshot.nvidia.driver:
         return fail(expected, f"version {package.driver or package.version}", fix=again)
     if not unit.active or not unit.enabled:
         return fail(
@@ -94,21 +94,21 @@ def fabric(now: Snapshot, declared: Settings) -> Verdict:
 
 
 @check("nvidia.hold", "The driver's packages are on hold, and out of unattended upgrades.")
-def hold(now: Snapshot, declared: Settings) -> Verdict:
-    if reason := not_concerned(now, declared):
+def hold(snapshot: Snapshot, settings: Settings) -> Verdict:
+    if reason := not_concerned(snapshot, settings):
         return skip(reason)
-    if not declared.nvidia_hold:
-        ours = [name for name in now.nvidia.record.held if name in now.nvidia.packages]
-        if ours or now.probes.file(EXCLUSIONS):
+    if not settings.nvidia_hold:
+        ours = [name for name in snapshot.nvidia.record.held if name in snapshot.nvidia.packages]
+        if ours or snapshot.probes.file(EXCLUSIONS):
             return fail("not by gpuhost", f"on hold: {' '.join(ours)}", fix=AGAIN)
         return skip("nvidia_hold is False")
-    packages = now.nvidia.to_hold
+    packages = snapshot.nvidia.to_hold
     if not packages:
         return skip("no NVIDIA package is installed")
     loose = [package.name for package in packages if not package.hold]
     if loose:
         return fail("on hold", f"not on hold: {' '.join(loose)}", fix=f"{AGAIN} (apt-mark hold)")
-    if now.probes.file(EXCLUSIONS) != EXCLUSIONS_TEXT:
+    if snapshot.probes.file(EXCLUSIONS) != EXCLUSIONS_TEXT:
         return fail(
             "out of unattended upgrades", f"{EXCLUSIONS} is not as gpuhost wrote it", fix=AGAIN
         )

@@ -27,17 +27,17 @@ OTHERWISE = (
 )
 
 
-def declared_at_all(declared: Settings) -> bool:
-    return bool(declared.proxy_http or declared.proxy_https)
+def declared_at_all(settings: Settings) -> bool:
+    return bool(settings.proxy_http or settings.proxy_https)
 
 
-def apt_text(declared: Settings) -> str:
+def apt_text(settings: Settings) -> str:
     """apt.conf(5): a proxy per scheme; apt knows no networks, so only hosts are excepted."""
     lines = ["// Written by gpuhost."]
-    for scheme, url in (("http", declared.proxy_http), ("https", declared.proxy_https)):
+    for scheme, url in (("http", settings.proxy_http), ("https", settings.proxy_https)):
         if url:
             lines.append(f'Acquire::{scheme}::Proxy "{url}";')
-            direct = [name for name in declared.proxy_no if _is_host(name)]
+            direct = [name for name in settings.proxy_no if _is_host(name)]
             lines += [f'Acquire::{scheme}::Proxy::{name} "DIRECT";' for name in direct]
     return "\n".join(lines) + "\n"
 
@@ -46,51 +46,51 @@ def _is_host(name: str) -> bool:
     return not name.startswith((".", "*")) and "/" not in name and ":" not in name
 
 
-def engine_text(declared: Settings) -> str:
+def engine_text(settings: Settings) -> str:
     """The engine's environment; single quotes, because systemd expands nothing in them."""
     values = {
-        "HTTP_PROXY": declared.proxy_http,
-        "HTTPS_PROXY": declared.proxy_https,
-        "NO_PROXY": ",".join(declared.proxy_no),
+        "HTTP_PROXY": settings.proxy_http,
+        "HTTPS_PROXY": settings.proxy_https,
+        "NO_PROXY": ",".join(settings.proxy_no),
     }
     return "".join(f"{name}='{value}'\n" for name, value in values.items() if value)
 
 
-def client_values(declared: Settings) -> dict[str, str]:
+def client_values(settings: Settings) -> dict[str, str]:
     """What goes under proxies.default in root's config.json; "": the key is not there."""
-    if not declared_at_all(declared):
+    if not declared_at_all(settings):
         return {"httpProxy": "", "httpsProxy": "", "noProxy": ""}
     return {
-        "httpProxy": declared.proxy_http or "",
-        "httpsProxy": declared.proxy_https or "",
-        "noProxy": ",".join(declared.proxy_no),
+        "httpProxy": settings.proxy_http or "",
+        "httpsProxy": settings.proxy_https or "",
+        "noProxy": ",".join(settings.proxy_no),
     }
 
 
-def client_digest(declared: Settings) -> str:
+def client_digest(settings: Settings) -> str:
     """The digest that the collector makes of the same three keys."""
-    return hashlib.sha256(json.dumps(client_values(declared), sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(client_values(settings), sort_keys=True).encode()).hexdigest()
 
 
-def expected_files(declared: Settings) -> dict[str, str]:
+def expected_files(settings: Settings) -> dict[str, str]:
     """Every file of ours with its content; none when no proxy is declared."""
-    if not declared_at_all(declared):
+    if not declared_at_all(settings):
         return {}
     return {
-        APT_FILE: apt_text(declared),
-        ENGINE_FILE: engine_text(declared),
+        APT_FILE: apt_text(settings),
+        ENGINE_FILE: engine_text(settings),
         ENGINE_DROPIN: DROPIN_TEXT,
     }
 
 
-def wrong_files(now: Snapshot, declared: Settings, *paths: str) -> list[str]:
+def wrong_files(snapshot: Snapshot, settings: Settings, *paths: str) -> list[str]:
     """Those of our files that are not as declared: missing, changed, too open, or left behind."""
-    expected = expected_files(declared)
-    return [path for path in paths if not _is_right(now, path, expected.get(path))]
+    expected = expected_files(settings)
+    return [path for path in paths if not _is_right(snapshot, path, expected.get(path))]
 
 
-def _is_right(now: Snapshot, path: str, content: str | None) -> bool:
-    state = now.paths.get(path)
+def _is_right(snapshot: Snapshot, path: str, content: str | None) -> bool:
+    state = snapshot.paths.get(path)
     if content is None or state is None:
         return content is None and state is None
     if state.sha256 is None:
@@ -99,9 +99,9 @@ def _is_right(now: Snapshot, path: str, content: str | None) -> bool:
     return (state.sha256, state.mode, state.owner) == (digest, MODES[path], "root")
 
 
-def _judge(now: Snapshot, declared: Settings, *paths: str) -> Verdict:
-    wrong = wrong_files(now, declared, *paths)
-    if declared_at_all(declared):
+def _judge(snapshot: Snapshot, settings: Settings, *paths: str) -> Verdict:
+    wrong = wrong_files(snapshot, settings, *paths)
+    if declared_at_all(settings):
         if not wrong:
             return ok("as declared")
         return fail(
@@ -113,58 +113,58 @@ def _judge(now: Snapshot, declared: Settings, *paths: str) -> Verdict:
 
 
 @check("proxy.apt", "apt goes through the declared proxy.")
-def apt(now: Snapshot, declared: Settings) -> Verdict:
-    return _judge(now, declared, APT_FILE)
+def apt(snapshot: Snapshot, settings: Settings) -> Verdict:
+    return _judge(snapshot, settings, APT_FILE)
 
 
 @check("proxy.engine", "The engine pulls through the declared proxy.")
-def engine(now: Snapshot, declared: Settings) -> Verdict:
-    on_disk = _judge(now, declared, ENGINE_FILE, ENGINE_DROPIN)
-    running = EngineProxy.running(now.probes)
+def engine(snapshot: Snapshot, settings: Settings) -> Verdict:
+    on_disk = _judge(snapshot, settings, ENGINE_FILE, ENGINE_DROPIN)
+    running = EngineProxy.running(snapshot.probes)
     if running is None or on_disk.status is Status.FAIL:
         return on_disk
-    wanted = _of_engine(declared)
-    if engine_is_behind(now):
-        judge = warn if declared.docker_restart == "never" else fail
+    wanted = _of_engine(settings)
+    if engine_is_behind(snapshot):
+        judge = warn if settings.docker_restart == "never" else fail
         found = f"the engine started before the change, with {running}"
         return judge(f"{wanted}", found, fix=RESTART)
-    if declared_at_all(declared) and running != wanted:
+    if declared_at_all(settings) and running != wanted:
         return fail(f"{wanted}", f"the engine runs with {running}", fix=OTHERWISE)
     return on_disk
 
 
-def _of_engine(declared: Settings) -> EngineProxy:
-    if not declared_at_all(declared):
+def _of_engine(settings: Settings) -> EngineProxy:
+    if not declared_at_all(settings):
         return EngineProxy("", "", "")
-    return EngineProxy.of(declared.proxy_http, declared.proxy_https, declared.proxy_no)
+    return EngineProxy.of(settings.proxy_http, settings.proxy_https, settings.proxy_no)
 
 
-def engine_is_behind(now: Snapshot) -> bool:
+def engine_is_behind(snapshot: Snapshot) -> bool:
     """The engine runs and started before its proxy changed, or was taken away.
 
     `docker.live` says so too, and the deploy restarts the engine for it.
     """
-    started = now.docker.service.started
+    started = snapshot.docker.service.started
     if started is None:
         return False
-    states = [now.paths.get(path) for path in (ENGINE_FILE, ENGINE_DROPIN)]
+    states = [snapshot.paths.get(path) for path in (ENGINE_FILE, ENGINE_DROPIN)]
     return any(state.modified > started for state in states if state) or _keeps_what_is_gone(
-        now, started
+        snapshot, started
     )
 
 
-def _keeps_what_is_gone(now: Snapshot, started: int) -> bool:
-    taken, running = taken_from_engine(now.probes), EngineProxy.running(now.probes)
+def _keeps_what_is_gone(snapshot: Snapshot, started: int) -> bool:
+    taken, running = taken_from_engine(snapshot.probes), EngineProxy.running(snapshot.probes)
     if taken is None or running is None:
         return False
     return started <= taken and bool(running.http or running.https)
 
 
 @check("proxy.client", "Builds and containers of root get the declared proxy.")
-def client(now: Snapshot, declared: Settings) -> Verdict:
-    found = now.client_proxy
-    if declared_at_all(declared):
-        if found.digest == client_digest(declared):
+def client(snapshot: Snapshot, settings: Settings) -> Verdict:
+    found = snapshot.client_proxy
+    if declared_at_all(settings):
+        if found.digest == client_digest(settings):
             return ok("as declared")
         return fail("the declared proxy", f"not so in {CLIENT_FILE}", fix="run the deploy again")
     if found.recorded is not None and found.digest == found.recorded:

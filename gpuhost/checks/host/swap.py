@@ -45,87 +45,87 @@ def automatic_size(ram: int, free: int) -> int:
     return size // GB * GB if size >= GB else size // MB * MB
 
 
-def plan(now: Snapshot, declared: Settings) -> SwapPlan:
+def plan(snapshot: Snapshot, settings: Settings) -> SwapPlan:
     """The swap file that the settings ask of this host; areas that are not ours count too."""
-    path = declared.swap_path
-    disk = now.disks.under(path)
-    present = _present(now, declared)
-    ours = now.swap.area(path)
-    foreign = now.swap.total - (ours.size if ours else 0)
-    if declared.swap_size_gb == "auto":
+    path = settings.swap_path
+    disk = snapshot.disks.under(path)
+    present = _present(snapshot, settings)
+    ours = snapshot.swap.area(path)
+    foreign = snapshot.swap.total - (ours.size if ours else 0)
+    if settings.swap_size_gb == "auto":
         # A size once chosen stays: the free disk that it came from changes every day.
-        wanted = present or automatic_size(now.memory.total, disk.free)
+        wanted = present or automatic_size(snapshot.memory.total, disk.free)
     else:
-        wanted = int(declared.swap_size_gb * GB)
+        wanted = int(settings.swap_size_gb * GB)
     size = max(0, wanted - foreign)
     if size <= TOLERANCE:
         size = 0
     if abs(size - present) <= TOLERANCE and present:
         size = present
-    refusal, fix = _refusal(now, declared, size, present, disk.fstype, disk.free)
+    refusal, fix = _refusal(snapshot, settings, size, present, disk.fstype, disk.free)
     return SwapPlan(size, disk.fstype, refusal, fix)
 
 
-def _present(now: Snapshot, declared: Settings) -> int:
+def _present(snapshot: Snapshot, settings: Settings) -> int:
     """Bytes of the file at swap_path; where none is declared, only swap is a matter of ours."""
-    file = now.paths.get(declared.swap_path)
-    is_swap = now.swap.area(declared.swap_path) or now.swap.formatted
-    return file.size if file and (is_swap or declared.swap_size_gb != 0) else 0
+    file = snapshot.paths.get(settings.swap_path)
+    is_swap = snapshot.swap.area(settings.swap_path) or snapshot.swap.formatted
+    return file.size if file and (is_swap or settings.swap_size_gb != 0) else 0
 
 
 def _refusal(
-    now: Snapshot, declared: Settings, size: int, present: int, fstype: str, free: int
+    snapshot: Snapshot, settings: Settings, size: int, present: int, fstype: str, free: int
 ) -> tuple[str, str]:
-    ours = now.swap.area(declared.swap_path)
+    ours = snapshot.swap.area(settings.swap_path)
     if size == present and (ours or not size):
         return "", ""
-    if present and not ours and not now.swap.formatted:
-        return f"{declared.swap_path} is there and is no swap file", "set another swap_path"
-    if not now.swap.permitted:
+    if present and not ours and not snapshot.swap.formatted:
+        return f"{settings.swap_path} is there and is no swap file", "set another swap_path"
+    if not snapshot.swap.permitted:
         return "this is an unprivileged container: swap belongs to its host", "set swap_size_gb=0"
     if size and fstype in UNFIT:
         return (
-            f"a swap file cannot live on {fstype} ({declared.swap_path})",
+            f"a swap file cannot live on {fstype} ({settings.swap_path})",
             "set swap_path to a directory on ext4, xfs or btrfs, or swap_size_gb=0",
         )
-    if ours and ours.used > now.memory.available:
+    if ours and ours.used > snapshot.memory.available:
         return (
-            f"{gb(ours.used)} of used swap do not fit into {gb(now.memory.available)} of RAM",
+            f"{gb(ours.used)} of used swap do not fit into {gb(snapshot.memory.available)} of RAM",
             "stop something first: docker stats",
         )
     # The old file goes before the new one is made; a tenth of the room stays for everything else.
     if size > (free + present) * 0.9:
         return (
-            f"no room: {gb(size)} wanted, {gb(free + present)} free under {declared.swap_path}",
+            f"no room: {gb(size)} wanted, {gb(free + present)} free under {settings.swap_path}",
             "free some space, or lower swap_size_gb",
         )
     return "", ""
 
 
 @check("swap.size", "Active swap, partitions included, is as large as `swap_size_gb` asks.")
-def size(now: Snapshot, declared: Settings) -> Verdict:
-    wanted = plan(now, declared)
-    active = now.swap.area(declared.swap_path)
-    actual = gb(now.swap.total)
-    present = _present(now, declared)
+def size(snapshot: Snapshot, settings: Settings) -> Verdict:
+    wanted = plan(snapshot, settings)
+    active = snapshot.swap.area(settings.swap_path)
+    actual = gb(snapshot.swap.total)
+    present = _present(snapshot, settings)
     if wanted.size == 0 and present == 0:
-        return ok(actual, evidence=_in_words(now))
+        return ok(actual, evidence=_in_words(snapshot))
     if active and wanted.size == present:
-        return ok(actual, evidence=_in_words(now))
+        return ok(actual, evidence=_in_words(snapshot))
     return fail(
-        f"{gb(wanted.size)} in {declared.swap_path}",
+        f"{gb(wanted.size)} in {settings.swap_path}",
         actual,
-        evidence=wanted.refusal or _in_words(now),
-        fix=wanted.fix or f"run the deploy again (it makes {declared.swap_path})",
+        evidence=wanted.refusal or _in_words(snapshot),
+        fix=wanted.fix or f"run the deploy again (it makes {settings.swap_path})",
     )
 
 
 @check("swap.boot", "The swap file is in /etc/fstab, so that it is there after a reboot.")
-def boot(now: Snapshot, declared: Settings) -> Verdict:
-    wanted = plan(now, declared)
+def boot(snapshot: Snapshot, settings: Settings) -> Verdict:
+    wanted = plan(snapshot, settings)
     if wanted.refusal:
         return skip(wanted.refusal)
-    listed = now.swap.in_fstab(declared.swap_path)
+    listed = snapshot.swap.in_fstab(settings.swap_path)
     if listed == bool(wanted.size):
         return ok("in /etc/fstab" if listed else "no swap file, no line in /etc/fstab")
     return fail(
@@ -136,35 +136,38 @@ def boot(now: Snapshot, declared: Settings) -> Verdict:
 
 
 @check("swap.mode", "Nobody but root can read the swap file.")
-def mode(now: Snapshot, declared: Settings) -> Verdict:
-    file = now.paths.get(declared.swap_path)
+def mode(snapshot: Snapshot, settings: Settings) -> Verdict:
+    file = snapshot.paths.get(settings.swap_path)
     if file is None:
         return skip("no swap file")
     if (file.mode, file.owner) == (FILE_MODE, "root"):
         return ok(FILE_MODE)
     return fail(
-        f"{FILE_MODE} root", f"{file.mode} {file.owner}", fix=f"chmod 600 {declared.swap_path}"
+        f"{FILE_MODE} root", f"{file.mode} {file.owner}", fix=f"chmod 600 {settings.swap_path}"
     )
 
 
-def sysctl_text(declared: Settings) -> str:
+def sysctl_text(settings: Settings) -> str:
     """The file that sets swappiness at boot."""
-    return f"vm.swappiness = {declared.swap_swappiness}\n"
+    return f"vm.swappiness = {settings.swap_swappiness}\n"
 
 
 @check("swap.swappiness", "The kernel swaps as eagerly as `swap_swappiness` says, now and at boot.")
-def swappiness(now: Snapshot, declared: Settings) -> Verdict:
-    if declared.swap_size_gb == 0:
+def swappiness(snapshot: Snapshot, settings: Settings) -> Verdict:
+    if settings.swap_size_gb == 0:
         return skip("no swap is declared")
-    if now.swap.swappiness is None:
+    if snapshot.swap.swappiness is None:
         raise NotRead("/proc/sys/vm/swappiness could not be read")
-    wanted = str(declared.swap_swappiness)
-    if now.swap.swappiness != declared.swap_swappiness:
-        return fail(wanted, str(now.swap.swappiness), fix=f"sysctl -w vm.swappiness={wanted}")
-    if now.swap.sysctl != sysctl_text(declared):
+    wanted = str(settings.swap_swappiness)
+    if snapshot.swap.swappiness != settings.swap_swappiness:
+        return fail(wanted, str(snapshot.swap.swappiness), fix=f"sysctl -w vm.swappiness={wanted}")
+    if snapshot.swap.sysctl != sysctl_text(settings):
         return fail(f"{wanted} at boot too", f"not in {SYSCTL_FILE}", fix="run the deploy again")
     return ok(wanted)
 
 
-def _in_words(now: Snapshot) -> str:
-    return ", ".join(f"{area.path} {gb(area.size)}" for area in now.swap.areas) or "no active swap"
+def _in_words(snapshot: Snapshot) -> str:
+    return (
+        ", ".join(f"{area.path} {gb(area.size)}" for area in snapshot.swap.areas)
+        or "no active swap"
+    )

@@ -34,9 +34,9 @@ BLOCKED = (
 
 
 @check("system.privileges", "gpuhost is root on the host, or becomes root by sudo.")
-def privileges(now: Snapshot, declared: Settings) -> Verdict:
-    if now.system.root:
-        return ok("root by sudo" if now.system.sudo else "root")
+def privileges(snapshot: Snapshot, settings: Settings) -> Verdict:
+    if snapshot.system.root:
+        return ok("root by sudo" if snapshot.system.sudo else "root")
     return fail(
         "root, or sudo",
         "this user is not root and sudo asks for a password or is not there",
@@ -46,8 +46,8 @@ def privileges(now: Snapshot, declared: Settings) -> Verdict:
 
 
 @check("system.supported", "The distribution and the architecture are ones that gpuhost knows.")
-def supported(now: Snapshot, declared: Settings) -> Verdict:
-    system = now.system
+def supported(snapshot: Snapshot, settings: Settings) -> Verdict:
+    system = snapshot.system
     actual = f"{system.pretty_name} on {system.machine}"
     expected = "Debian 12-13 or Ubuntu 22.04-26.04, on amd64 or arm64 servers"
     stranger = _stranger(system)
@@ -56,7 +56,7 @@ def supported(now: Snapshot, declared: Settings) -> Verdict:
         return ok(actual, expected=expected)
     if stranger:
         actual += f": {stranger}"
-    if declared.system_allow_unsupported:
+    if settings.system_allow_unsupported:
         return warn(expected, actual, fix="use a supported system")
     return fail(expected, actual, fix="set system_allow_unsupported=True to go on all the same")
 
@@ -76,35 +76,35 @@ def _stranger(system: System) -> str:
 
 
 @check("system.init", "systemd is the first process.")
-def init(now: Snapshot, declared: Settings) -> Verdict:
-    if now.system.init == "systemd":
+def init(snapshot: Snapshot, settings: Settings) -> Verdict:
+    if snapshot.system.init == "systemd":
         return ok("systemd")
-    actual = now.system.init or "process 1 cannot be seen"
+    actual = snapshot.system.init or "process 1 cannot be seen"
     return fail("systemd", actual, fix="use a host, a VM or a container that boots with systemd")
 
 
 @check("system.python", "python3 is installed.")
-def python(now: Snapshot, declared: Settings) -> Verdict:
-    version = installed_packages(now.probes).get("python3")
+def python(snapshot: Snapshot, settings: Settings) -> Verdict:
+    version = installed_packages(snapshot.probes).get("python3")
     if version:
         return ok(version)
     return fail("python3", "not installed", fix="apt-get install python3")
 
 
 @check("system.hostname", "The host's own name resolves.")
-def hostname(now: Snapshot, declared: Settings) -> Verdict:
-    name, address = now.system.hostname, now.hostname.address
+def hostname(snapshot: Snapshot, settings: Settings) -> Verdict:
+    name, address = snapshot.system.hostname, snapshot.hostname.address
     if address:
         return ok(f"{name} is {address}")
     return fail(f"{name} resolves", "it does not", fix=f"echo '127.0.1.1 {name}' >>/etc/hosts")
 
 
 @check("system.clock", "The clock follows a time server.")
-def clock(now: Snapshot, declared: Settings) -> Verdict:
-    if now.system.container:
+def clock(snapshot: Snapshot, settings: Settings) -> Verdict:
+    if snapshot.system.container:
         return skip("the clock is that of the machine around this container")
-    running = ", ".join(now.clock.running)
-    if now.clock.synchronised:
+    running = ", ".join(snapshot.clock.running)
+    if snapshot.clock.synchronised:
         return ok(f"synchronised by {running}" if running else "synchronised")
     if running:
         return warn(
@@ -116,34 +116,34 @@ def clock(now: Snapshot, declared: Settings) -> Verdict:
 
 
 @check("system.reboot", "No installed update waits for a reboot.")
-def reboot(now: Snapshot, declared: Settings) -> Verdict:
-    marked = now.paths.get(REBOOT_REQUIRED)
+def reboot(snapshot: Snapshot, settings: Settings) -> Verdict:
+    marked = snapshot.paths.get(REBOOT_REQUIRED)
     if not marked:
         return ok("not needed")
-    packages = ", ".join(now.reboot.packages) or "not named"
+    packages = ", ".join(snapshot.reboot.packages) or "not named"
     return warn("not needed", "needed", evidence=f"for: {packages}", fix="reboot")
 
 
 @check("system.apt_idle", "No other program holds apt's or dpkg's locks.")
-def apt_idle(now: Snapshot, declared: Settings) -> Verdict:
-    locks = now.dpkg.locks
+def apt_idle(snapshot: Snapshot, settings: Settings) -> Verdict:
+    locks = snapshot.dpkg.locks
     if not locks:
         return ok("idle")
     return warn(
         "idle",
         str(locks[0]),
-        fix=f"gpuhost waits up to apt_lock_timeout_s={declared.apt_lock_timeout_s}; "
+        fix=f"gpuhost waits up to apt_lock_timeout_s={settings.apt_lock_timeout_s}; "
         f"to see what it does: systemctl status {locks[0].pid}",
     )
 
 
 @check("system.dpkg", "No package is half installed.")
-def dpkg(now: Snapshot, declared: Settings) -> Verdict:
-    if now.dpkg.locks:
-        return later(f"at work: {now.dpkg.locks[0]}")
-    if not now.dpkg.unfinished and not now.dpkg.journal:
+def dpkg(snapshot: Snapshot, settings: Settings) -> Verdict:
+    if snapshot.dpkg.locks:
+        return later(f"at work: {snapshot.dpkg.locks[0]}")
+    if not snapshot.dpkg.unfinished and not snapshot.dpkg.journal:
         return ok("every package is whole")
-    found = ", ".join(now.dpkg.unfinished) or "dpkg was interrupted"
+    found = ", ".join(snapshot.dpkg.unfinished) or "dpkg was interrupted"
     return fail("every package is whole", found, fix="dpkg --configure -a; apt-get -f install")
 
 
@@ -159,20 +159,20 @@ def updates_text() -> str:
 
 
 @check("system.updates", "Security updates install themselves, but for NVIDIA's and Docker's.")
-def updates(now: Snapshot, declared: Settings) -> Verdict:
+def updates(snapshot: Snapshot, settings: Settings) -> Verdict:
     expected = "security updates, without NVIDIA's and Docker's packages"
-    if not declared.system_security_updates:
-        if now.paths.get(UPDATES_FILE):
+    if not settings.system_security_updates:
+        if snapshot.paths.get(UPDATES_FILE):
             return fail("not by gpuhost", f"{UPDATES_FILE} is there", fix="run the deploy again")
         return skip("system_security_updates is False")
-    missing = _missing(now)
+    missing = _missing(snapshot)
     if not missing:
         return ok("on", expected=expected)
     return fail(expected, "; ".join(missing), fix="run the deploy again")
 
 
-def _missing(now: Snapshot) -> list[str]:
-    found = now.updates
+def _missing(snapshot: Snapshot) -> list[str]:
+    found = snapshot.updates
     unblocked = [pattern for pattern in BLOCKED if pattern not in found.blocked]
     says = {
         "unattended-upgrades is not installed": not found.installed,
@@ -180,13 +180,13 @@ def _missing(now: Snapshot) -> list[str]:
         "updates are not installed": not found.upgrades,
         f"not left alone: {', '.join(unblocked)}": bool(unblocked),
         f"stopped: {', '.join(found.stopped_timers)}": bool(found.stopped_timers),
-        f"{UPDATES_FILE} was changed": _is_changed(now),
+        f"{UPDATES_FILE} was changed": _is_changed(snapshot),
     }
     return [words for words, is_so in says.items() if is_so]
 
 
-def _is_changed(now: Snapshot) -> bool:
+def _is_changed(snapshot: Snapshot) -> bool:
     """Ours is there and says something else: that the host is to reboot by itself, say."""
-    state = now.paths.get(UPDATES_FILE)
+    state = snapshot.paths.get(UPDATES_FILE)
     wanted = sha256(updates_text().encode()).hexdigest()
     return state is not None and state.sha256 not in (None, wanted)

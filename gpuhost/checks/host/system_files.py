@@ -78,13 +78,13 @@ class Fault:
     link: bool
 
 
-def faults(now: Snapshot, *, proxy: bool) -> Iterator[Fault]:
+def faults(snapshot: Snapshot, *, proxy: bool) -> Iterator[Fault]:
     """In the order of their paths.
 
     + proxy: one is declared
     """
     for path in sorted(PATHS):
-        state = now.paths.get(path)
+        state = snapshot.paths.get(path)
         if state is None:
             continue
         mode = _mode(state, proxy)
@@ -105,10 +105,10 @@ def _mode(state: PathState, proxy: bool) -> str:
 
 
 @check("system.files", "What gpuhost writes is root's, and nobody else can change it.")
-def files(now: Snapshot, declared: Settings) -> Verdict:
-    found = list(faults(now, proxy=declared_at_all(declared)))
+def files(snapshot: Snapshot, settings: Settings) -> Verdict:
+    found = list(faults(snapshot, proxy=declared_at_all(settings)))
     if not found:
-        there = sum(now.paths.get(path) is not None for path in PATHS)
+        there = sum(snapshot.paths.get(path) is not None for path in PATHS)
         return ok(f"{there} files and directories", expected="root's, written by nobody else")
     told = [f"{one.path} is {one.found}" for one in found]
     links = [one.path for one in found if one.link]

@@ -17,10 +17,10 @@ RESTART = "sshd -t && systemctl restart ssh; then run the deploy again, for the 
 
 
 @check("system.ssh", "sshd's configuration is valid and names the ports where SSH is reached.")
-def ssh(now: Snapshot, declared: Settings) -> Verdict:
-    if not now.system.root:
+def ssh(snapshot: Snapshot, settings: Settings) -> Verdict:
+    if not snapshot.system.root:
         return skip("only root can ask sshd")
-    found = now.ssh
+    found = snapshot.ssh
     if found.complaint:
         return fail(
             "a configuration that sshd accepts",

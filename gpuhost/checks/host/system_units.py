@@ -18,21 +18,23 @@ OURS = (
 OF_APPS = ("gpuhost-backup-", "gpuhost-release-")
 
 
-def broken(now: Snapshot) -> tuple[str, ...]:
+def broken(snapshot: Snapshot) -> tuple[str, ...]:
     """Units that gpuhost needs and that failed, or were stopped under a running engine."""
     return tuple(
         name
-        for name in (*now.units.failed, *now.units.stopped)
+        for name in (*snapshot.units.failed, *snapshot.units.stopped)
         if name.startswith(OURS) and not name.startswith(OF_APPS)
     )
 
 
 @check("system.units", "No unit of systemd has failed, and containerd runs where the engine does.")
-def units(now: Snapshot, declared: Settings) -> Verdict:
-    ours = broken(now)
-    others = [name for name in now.units.failed if not name.startswith(OURS)]
+def units(snapshot: Snapshot, settings: Settings) -> Verdict:
+    ours = broken(snapshot)
+    others = [name for name in snapshot.units.failed if not name.startswith(OURS)]
     if ours:
-        told = [f"{name} {'stopped' if name in now.units.stopped else 'failed'}" for name in ours]
+        told = [
+            f"{name} {'stopped' if name in snapshot.units.stopped else 'failed'}" for name in ours
+        ]
         told += [f"{name} failed" for name in others]
         return fail(
             "no failed unit",

@@ -24,41 +24,41 @@ AGAIN = "run the deploy again"
 NO_DRIVER = "the driver does not work: the nvidia checks say why"
 
 
-def not_wanted(now: Snapshot, declared: Settings) -> str:
+def not_wanted(snapshot: Snapshot, settings: Settings) -> str:
     """Why this host needs no toolkit; empty if it does."""
-    if gpu_wanted(now, declared):
+    if gpu_wanted(snapshot, settings):
         return ""
-    return 'gpu is "none"' if declared.gpu == "none" else "no NVIDIA card on the PCI bus"
+    return 'gpu is "none"' if settings.gpu == "none" else "no NVIDIA card on the PCI bus"
 
 
-def circumstances(now: Snapshot, declared: Settings) -> Circumstances | None:
+def circumstances(snapshot: Snapshot, settings: Settings) -> Circumstances | None:
     """What a proof made now would rest on; None if it cannot be made."""
-    toolkit, engine, driver = now.toolkit, now.docker.engine, working_driver(now)
+    toolkit, engine, driver = snapshot.toolkit, snapshot.docker.engine, working_driver(snapshot)
     if not driver or not engine or PACKAGES[0] not in toolkit.packages:
         return None
-    image = image_for(declared.toolkit_test_image, toolkit.libc)
+    image = image_for(settings.toolkit_test_image, toolkit.libc)
     return Circumstances(driver, toolkit.packages[PACKAGES[0]], engine.version, image)
 
 
-def working_driver(now: Snapshot) -> str | None:
+def working_driver(snapshot: Snapshot) -> str | None:
     """The version of the driver; None if it does not work."""
-    return str(now.nvidia.driver) if now.nvidia.works else None
+    return str(snapshot.nvidia.driver) if snapshot.nvidia.works else None
 
 
-def cards(now: Snapshot) -> int:
+def cards(snapshot: Snapshot) -> int:
     """How many cards a container must get: all that the host has."""
-    return len(now.nvidia.gpus or now.nvidia.answering)
+    return len(snapshot.nvidia.gpus or snapshot.nvidia.answering)
 
 
-def _fails(other: Check, now: Snapshot, declared: Settings) -> bool:
-    return other.find(now, declared).status is Status.FAIL
+def _fails(other: Check, snapshot: Snapshot, settings: Settings) -> bool:
+    return other.find(snapshot, settings).status is Status.FAIL
 
 
-def _not_installed(now: Snapshot, declared: Settings) -> Verdict | None:
+def _not_installed(snapshot: Snapshot, settings: Settings) -> Verdict | None:
     """Why there is nothing to judge yet; None if the packages are as declared."""
-    if reason := not_wanted(now, declared):
+    if reason := not_wanted(snapshot, settings):
         return skip(reason)
-    failing = _fails(packages, now, declared)
+    failing = _fails(packages, snapshot, settings)
     return later("the packages are not as declared") if failing else None
 
 
@@ -66,31 +66,31 @@ def _not_installed(now: Snapshot, declared: Settings) -> Verdict | None:
     "toolkit.repository",
     "apt has the toolkit's repository of `toolkit_mirror`, with the declared key.",
 )
-def apt_repository(now: Snapshot, declared: Settings) -> Verdict:
-    reason = not_wanted(now, declared)
+def apt_repository(snapshot: Snapshot, settings: Settings) -> Verdict:
+    reason = not_wanted(snapshot, settings)
     if reason:
         return skip(reason)
-    repo = repository(declared, now.system.architecture)
-    clashes = [path for path in repo.clashes if now.paths.get(path)]
+    repo = repository(settings, snapshot.system.architecture)
+    clashes = [path for path in repo.clashes if snapshot.paths.get(path)]
     if clashes:
         return fail("one list", f"{', '.join(clashes)} too", fix=AGAIN)
-    if now.toolkit.sources != repo.sources:
-        found = "otherwise" if now.toolkit.sources else "not there"
+    if snapshot.toolkit.sources != repo.sources:
+        found = "otherwise" if snapshot.toolkit.sources else "not there"
         return fail(repo.uri, f"{repo.sources_path} is {found}", fix=AGAIN)
-    if now.toolkit.key is None:
+    if snapshot.toolkit.key is None:
         return fail(f"the key {repo.fingerprint}", f"no {repo.key_path}", fix=AGAIN)
-    refusal = repo.refused_key(now.toolkit.key.encode())
+    refusal = repo.refused_key(snapshot.toolkit.key.encode())
     if refusal:
         return fail(f"the key {repo.fingerprint}", refusal, fix=f"rm {repo.key_path}; {AGAIN}")
     return ok(repo.uri)
 
 
 @check("toolkit.packages", "The toolkit's four packages are installed, all at one version.")
-def packages(now: Snapshot, declared: Settings) -> Verdict:
-    reason = not_wanted(now, declared)
+def packages(snapshot: Snapshot, settings: Settings) -> Verdict:
+    reason = not_wanted(snapshot, settings)
     if reason:
         return skip(reason)
-    wanted, found = declared.toolkit_version, now.toolkit.packages
+    wanted, found = settings.toolkit_version, snapshot.toolkit.packages
     expected = f"{wanted or 'one version'} of {', '.join(PACKAGES)}"
     absent = [package for package in PACKAGES if package not in found]
     if absent:
@@ -106,11 +106,11 @@ def packages(now: Snapshot, declared: Settings) -> Verdict:
 
 
 @check("toolkit.held", "No upgrade changes the toolkit's packages by itself (`nvidia_hold`).")
-def held(now: Snapshot, declared: Settings) -> Verdict:
-    if nothing := _not_installed(now, declared):
+def held(snapshot: Snapshot, settings: Settings) -> Verdict:
+    if nothing := _not_installed(snapshot, settings):
         return nothing
-    kept = [package for package in PACKAGES if package in now.toolkit.held]
-    if not declared.nvidia_hold:
+    kept = [package for package in PACKAGES if package in snapshot.toolkit.held]
+    if not settings.nvidia_hold:
         if kept:
             return fail("not held", f"held: {', '.join(kept)}", fix=AGAIN)
         return skip("nvidia_hold is False")
@@ -121,30 +121,30 @@ def held(now: Snapshot, declared: Settings) -> Verdict:
 
 
 @check("toolkit.runtime", "The engine has the runtime `nvidia`, and its program is there.")
-def runtime(now: Snapshot, declared: Settings) -> Verdict:
-    if nothing := _not_installed(now, declared):
+def runtime(snapshot: Snapshot, settings: Settings) -> Verdict:
+    if nothing := _not_installed(snapshot, settings):
         return nothing
-    if now.paths.get(RUNTIME) is None:
+    if snapshot.paths.get(RUNTIME) is None:
         return fail(
             RUNTIME,
             "not there, although its package is installed",
             fix=AGAIN,
         )
-    if now.docker.engine is None:
+    if snapshot.docker.engine is None:
         return later("the engine does not answer")
-    if "nvidia" in now.docker.engine.runtimes:
+    if "nvidia" in snapshot.docker.engine.runtimes:
         return ok("registered")
     for other in (docker.config, docker.live):
-        if _fails(other, now, declared):
+        if _fails(other, snapshot, settings):
             return later(f"{other.id} says why the engine does not have it")
     return fail("registered", "docker info does not show it", fix="systemctl restart docker")
 
 
 @check("toolkit.cdi", "The CDI specification is of the loaded driver, and is kept fresh.")
-def cdi(now: Snapshot, declared: Settings) -> Verdict:
-    if nothing := _not_installed(now, declared):
+def cdi(snapshot: Snapshot, settings: Settings) -> Verdict:
+    if nothing := _not_installed(snapshot, settings):
         return nothing
-    toolkit, driver = now.toolkit, working_driver(now)
+    toolkit, driver = snapshot.toolkit, working_driver(snapshot)
     if driver is None:
         return later(NO_DRIVER)
     if toolkit.refresh and not (toolkit.refresh.enabled and toolkit.refresh.active):
@@ -167,20 +167,20 @@ def cdi(now: Snapshot, declared: Settings) -> Verdict:
 
 
 @check("toolkit.proof", "A container has used every GPU, with today's driver, toolkit and engine.")
-def proof(now: Snapshot, declared: Settings) -> Verdict:
-    if nothing := _not_installed(now, declared):
+def proof(snapshot: Snapshot, settings: Settings) -> Verdict:
+    if nothing := _not_installed(snapshot, settings):
         return nothing
-    if not now.nvidia.works:
+    if not snapshot.nvidia.works:
         return later(NO_DRIVER)
-    today = circumstances(now, declared)
+    today = circumstances(snapshot, settings)
     if today is None:
         return later("the engine does not answer")
-    expected = f"{cards(now)} GPU(s) in a container"
-    made = now.toolkit.proof
+    expected = f"{cards(snapshot)} GPU(s) in a container"
+    made = snapshot.toolkit.proof
     if made is None:
         return fail(expected, "not tried yet", fix=AGAIN)
     changes = made.circumstances.differences(today)
-    installed = now.paths.get(INSTALLED)
+    installed = snapshot.paths.get(INSTALLED)
     if installed and installed.modified > made.time:
         # The engine looks for the toolkit when it starts: it may not know of this one.
         changes.append("the toolkit was installed anew")
@@ -190,7 +190,7 @@ def proof(now: Snapshot, declared: Settings) -> Verdict:
         known = cause_of(made.failure)
         fix = known.fix.format(image=made.circumstances.image)
         return fail(expected, known.cause or "it failed", evidence=made.failure, fix=fix)
-    if made.gpus != cards(now):
+    if made.gpus != cards(snapshot):
         return fail(
             expected,
             f"{made.gpus} GPU(s) in a container",

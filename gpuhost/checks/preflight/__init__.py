@@ -15,10 +15,10 @@ from gpuhost.snapshot import Snapshot
 
 
 def preflight(
-    now: Snapshot,
+    snapshot: Snapshot,
     app: App,
     choice: Choice | Refusal,
-    declared: Settings,
+    settings: Settings,
     *,
     secrets: Sequence[str] = (),
 ) -> tuple[Finding, ...]:
@@ -28,7 +28,7 @@ def preflight(
     + secrets: what is wrong with the secrets, a line each: "ADMIN_PASSWORD is not set"; never a
       value
     """
-    proposal = Proposal(now, app, choice, declared, tuple(secrets))
+    proposal = Proposal(snapshot, app, choice, settings, tuple(secrets))
     return tuple(check.find(proposal) for check in all_app_checks())
 
 

@@ -19,7 +19,7 @@ def project(proposal: Proposal) -> Verdict:
     name = proposal.app.project
     others = [
         container
-        for container in proposal.now.docker.containers
+        for container in proposal.snapshot.docker.containers
         if container.project == name and container.directory != proposal.directory
     ]
     if not others:
@@ -34,7 +34,7 @@ def project(proposal: Proposal) -> Verdict:
     takes_over = f"{_in_words(others)}, which gpuhost did not release"
     mounts = sorted({mount for one in others for mount in one.mounts.split(",") if mount})
     evidence = f"their data: {', '.join(mounts)}" if mounts else ""
-    if proposal.declared.adopt:
+    if proposal.settings.adopt:
         return ok(f"takes over {takes_over}", expected=f"project {name}", evidence=evidence)
     return fail(
         f"project {name} unused, or adopt=True",
@@ -70,12 +70,12 @@ def binds(proposal: Proposal) -> Verdict:
     ]
     if not clashes:
         return ok(", ".join(written))
-    judge = warn if proposal.declared.adopt else fail
+    judge = warn if proposal.settings.adopt else fail
     return judge(
         "paths that nothing else writes to",
         "; ".join(clashes),
         fix="stop that container: two at one database damage it"
-        + ("" if proposal.declared.adopt else "; or set adopt=True if they are meant to share it"),
+        + ("" if proposal.settings.adopt else "; or set adopt=True if they are meant to share it"),
     )
 
 

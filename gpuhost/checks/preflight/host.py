@@ -23,17 +23,17 @@ NEEDED_FOR_A_CARD = ("toolkit.packages", "toolkit.runtime", "toolkit.cdi", "tool
     "app.engine", "The engine answers, its compose is 2.24.4 or later, buildx is there to build."
 )
 def engine(proposal: Proposal) -> Verdict:
-    now, declared = proposal.now, proposal.declared
-    if now.docker.engine is None:
-        return fail("running", now.docker.engine_complaint, fix=PROVISION)
+    snapshot, settings = proposal.snapshot, proposal.settings
+    if snapshot.docker.engine is None:
+        return fail("running", snapshot.docker.engine_complaint, fix=PROVISION)
     needed = [docker.compose] + ([docker.buildx] if _builds(proposal) else [])
     for plugin in needed:
-        verdict = plugin.judge(now, declared)
+        verdict = plugin.judge(snapshot, settings)
         if verdict.status is Status.FAIL:
             name = plugin.id.partition(".")[2]
             return fail(f"{name}: {verdict.expected}", verdict.actual, fix=verdict.fix)
-    plugins = now.docker.engine.plugins
-    return ok(f"{now.docker.engine.version}, compose {plugins['compose']}")
+    plugins = snapshot.docker.engine.plugins
+    return ok(f"{snapshot.docker.engine.version}, compose {plugins['compose']}")
 
 
 def _builds(proposal: Proposal) -> bool:
@@ -82,7 +82,7 @@ def disk(proposal: Proposal) -> Verdict:
     wanted = proposal.app.block.build.disk_gb
     if not wanted:
         return skip("the app does not say how much it needs (build.disk_gb)")
-    found = host_disk.places(proposal.now, proposal.declared)
+    found = host_disk.places(proposal.snapshot, proposal.settings)
     found.pop("/")
     path, least = min(found.items(), key=lambda place: place[1].free)
     expected = f"at least {wanted:g} GB free"
@@ -101,7 +101,7 @@ def memory(proposal: Proposal) -> Verdict:
     wanted = proposal.app.block.build.memory_gb
     if not wanted:
         return skip("the app does not say how much it needs (build.memory_gb)")
-    now = proposal.now.memory
+    now = proposal.snapshot.memory
     free = now.available + now.swap_free
     expected = f"at least {wanted:g} GB free"
     if free >= wanted * GB:
@@ -115,12 +115,12 @@ def memory(proposal: Proposal) -> Verdict:
 
 @app_check("app.host", "The host's own checks of the engine, and of the toolkit for a card, pass.")
 def host(proposal: Proposal) -> Verdict:
-    if proposal.now.docker.engine is None:
+    if proposal.snapshot.docker.engine is None:
         return skip("app.engine says what is wrong")
     choice = proposal.choice
     with_card = not isinstance(choice, Refusal) and choice.with_gpu
     nouns = ("docker", "toolkit") if with_card else ("docker",)
-    findings = run_checks(proposal.now, proposal.declared, nouns)
+    findings = run_checks(proposal.snapshot, proposal.settings, nouns)
     bad = [f for f in findings if f.status is Status.FAIL and f.id not in OF_THE_ENGINE]
     hindering = [finding for finding in bad if finding.id in NEEDED_FOR_A_CARD]
     expected = f"{' and '.join(nouns)} as declared"

@@ -37,7 +37,7 @@ class Wanted:
 
 @app_check("app.ports", "Every port that the app publishes is free, or its own already.")
 def ports(proposal: Proposal) -> Verdict:
-    if proposal.now.docker.engine is None:
+    if proposal.snapshot.docker.engine is None:
         return skip(NO_ENGINE)
     try:
         wanted = [*_published(proposal), *_of_nginx(proposal)]
@@ -80,7 +80,7 @@ def _of_nginx(proposal: Proposal) -> Iterator[Wanted]:
 def _holders(wanted: Wanted, proposal: Proposal) -> Iterator[Taken]:
     """Who has the port, each once: a container on both versions of IP is one."""
     seen = set()
-    for one in proposal.now.ports.of(wanted.port, wanted.protocol):
+    for one in proposal.snapshot.ports.of(wanted.port, wanted.protocol):
         is_own = one.project == proposal.app.project
         is_shared = wanted.is_site and one.holder == NGINX
         if is_own or is_shared or not one.stands_before(wanted.address):
@@ -92,7 +92,7 @@ def _holders(wanted: Wanted, proposal: Proposal) -> Iterator[Taken]:
 
 @app_check("app.names", "No container of another project has one of the app's container names.")
 def names(proposal: Proposal) -> Verdict:
-    if proposal.now.docker.engine is None:
+    if proposal.snapshot.docker.engine is None:
         return skip(NO_ENGINE)
     scaled = {name for name, count in proposal.app.block.scale.items() if count > 1}
     wanted = [
@@ -116,9 +116,9 @@ def names(proposal: Proposal) -> Verdict:
 
 @app_check("app.networks", "Networks that it expects are there, and those it makes are its own.")
 def networks(proposal: Proposal) -> Verdict:
-    if proposal.now.docker.engine is None:
+    if proposal.snapshot.docker.engine is None:
         return skip(NO_ENGINE)
-    there, project = proposal.now.networks.by_name, proposal.app.project
+    there, project = proposal.snapshot.networks.by_name, proposal.app.project
     missing, conflicting = [], []
     for key, name, external in _networks(proposal):
         found = there.get(name)

@@ -26,16 +26,16 @@ class Proposal:
     + secrets: what is wrong with the secrets, a line each
     """
 
-    now: Snapshot
+    snapshot: Snapshot
     app: App
     choice: Choice | Refusal
-    declared: Settings
+    settings: Settings
     secrets: tuple[str, ...] = ()
 
     @property
     def state(self) -> AppState | None:
         """The app as the host has it. Raises NotRead."""
-        return self.now.apps.get(self.app.name)
+        return self.snapshot.apps.get(self.app.name)
 
     @property
     def directory(self) -> str:
@@ -59,7 +59,7 @@ class Proposal:
     @property
     def foreign(self) -> list[Container]:
         """Containers of other Compose projects, or of none. Raises NotRead."""
-        return [one for one in self.now.docker.containers if one.project != self.app.project]
+        return [one for one in self.snapshot.docker.containers if one.project != self.app.project]
 
 
 Judge = Callable[[Proposal], Verdict]

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from gpuhost.domain.redact import without_logins
+from gpuhost.domain.redact import redact_credentials
 
 Values = dict[str, Any]
 
@@ -56,7 +56,7 @@ def merge(present: Values, wanted: dict[str, Any], owned: Iterable[str], *, adop
         found, actual = _look_up(values, path)
         if found and actual != value and path not in before and not adopt:
             words = json.dumps(actual, ensure_ascii=False)
-            conflicts.append(f"{path} is {without_logins(words)}")
+            conflicts.append(f"{path} is {redact_credentials(words)}")
             continue
         _place(values, path, value)
         written.append(path)
