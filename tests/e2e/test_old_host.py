@@ -1,0 +1,130 @@
+"""A host that an older gpuhost provisioned and released to is known to this one.
+
+The older code is that of a commit, run as it was. What it left on the host (settings, records,
+releases, backups) is read, checked, compared, released again, rolled back and restored by the
+code of today.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.apps import base_image
+from tests.e2e.commands import BIN, ROOT, check, deploy
+from tests.e2e.drifting import drift
+from tests.e2e.releasing import App, ask
+from tests.lab.fixtures import Hosts
+from tests.lab.hosts import LabHost
+from tests.lab.lab import Wanted
+
+pytestmark = pytest.mark.lab
+
+# The last commit of the layout before packages had an order.
+REVISION = "18b6705"
+NAME = "english-listening-trainer"
+APPS: dict[str, Any] = {"apps": [NAME]}
+
+
+@dataclass(frozen=True)
+class OldHost:
+    """host: released to twice by the old code, the second time with a row in its database."""
+
+    host: LabHost
+    app: App
+    first: str
+    second: str
+
+
+@pytest.fixture(scope="module")
+def old_code(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("old")
+    archive = subprocess.run(
+        ["git", "-C", str(ROOT), "archive", REVISION], capture_output=True, check=False
+    )
+    assert archive.returncode == 0, f"{REVISION} is needed: git fetch --unshallow"
+    subprocess.run(["tar", "-x", "-C", str(directory)], input=archive.stdout, check=True)
+    return directory
+
+
+def run_old(code: Path, host: LabHost, project: App, deploy: str, **data: str) -> None:
+    """A deploy of the old code, with its own package, templates and inventory."""
+    argv = [str(BIN / "pyinfra"), "-y", str(code / "inventories" / "lab.py")]
+    argv += [str(code / "deploys" / deploy), "--limit", host.name]
+    argv += [word for key, value in data.items() for word in ("--data", f"{key}={value}")]
+    environment = {"GPUHOST_LAB": host.lab, "PYINFRA_PROGRESS": "off", "PYTHONPATH": str(code)}
+    done = subprocess.run(
+        argv,
+        cwd=project.project,
+        env={**os.environ, **project.environment, **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="module")
+def old(hosts: Hosts, old_code: Path, tmp_path_factory: pytest.TempPathFactory) -> OldHost:
+    (host,) = hosts(Wanted("old-host", "trixie", card="p40"))
+    app = App(NAME, tmp_path_factory.mktemp("project"))
+    app.write(revision="first")
+    run_old(old_code, host, app, "gpu_host.py")
+    base_image.load(host)
+    run_old(old_code, host, app, "app.py", app=NAME)
+    first = app.current(host)
+    ask(host, "/rows", post="written by the old code")
+    app.write(revision="second")
+    run_old(old_code, host, app, "app.py", app=NAME)
+    second = app.current(host)
+    assert second != first
+    host.run(f"python3 {app.home('runner.pyz')} backup {app.home()}", timeout=300)
+    return OldHost(host, app, first, second)
+
+
+def test_it_is_known_and_as_declared(old: OldHost) -> None:
+    assert check(old.host).failing == set()
+    found = drift(old.host, project=old.app.project, **APPS)
+    assert (found.exit, found.status) == (0, "ok"), found.said
+
+
+def test_provisioning_it_again_changes_nothing(old: OldHost) -> None:
+    again = deploy(old.host, dry=True)
+    assert (again.status, again.planned) == (0, {}), again.stderr
+
+
+def test_the_same_release_again_changes_nothing(old: OldHost) -> None:
+    again = old.app.run(old.host)
+    assert again.changed_nothing, again.said
+    assert old.app.current(old.host) == old.second
+
+
+def test_its_change_is_drift(old: OldHost) -> None:
+    compose = old.app.home("current/compose.yaml")
+    old.host.run(f"cp -p {compose} /root/kept && echo '# by hand' >>{compose}")
+    found = drift(old.host, project=old.app.project, **APPS)
+    assert found.wrong == {f"app.{NAME}.files": "drift"}, found.said
+    old.host.run(f"cp -p /root/kept {compose}")
+
+
+def test_it_is_released_rolled_back_and_restored(old: OldHost) -> None:
+    host, app = old.host, old.app
+    app.write(revision="third")
+    assert app.run(host).status == 0
+    assert ask(host, "/api/health")["revision"] == "third"
+    assert ask(host, "/rows") == ["written by the old code"]
+    back = app.run(host, deploy="rollback.py", release=old.first)
+    assert back.status == 0, back.said
+    assert ask(host, "/api/health")["revision"] == "first"
+    ask(host, "/rows", post="written since")
+    (backup, *_) = host.run(f"ls -r {app.home('backups')} | grep -v before").stdout.split()
+    restored = app.run(host, deploy="restore.py", backup=backup)
+    assert restored.status == 0, restored.said
+    assert ask(host, "/rows") == ["written by the old code"]
+    assert check(host).failing == set()
