@@ -11,6 +11,7 @@ from gpuhost.checks.finding import Status
 from gpuhost.checks.registry import Check
 from gpuhost.checks.system import init, privileges, supported
 from gpuhost.declaration import BadSettings, declared_for
+from gpuhost.host.no_terminal import never_ask_without_terminal
 from gpuhost.operations.reading import read
 from gpuhost.outputs.on_failure import show_findings_on_failure
 from gpuhost.settings import Settings
@@ -30,6 +31,7 @@ def begin() -> Settings | None:
         if settings := begin():
             swap.ready(settings)
     """
+    never_ask_without_terminal()
     try:
         declared = declared_for(host)
     except BadSettings as error:
