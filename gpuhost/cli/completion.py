@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import click
 
-APP = "app:"
-
 
 def apps(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """Apps that have a file: the user's own in apps/, and those that gpuhost brings."""
@@ -14,11 +12,10 @@ def apps(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[st
     return [name for name in known_apps() if name.startswith(incomplete)]
 
 
-def removables(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """What `gpuhost remove` takes: nouns, and app:NAME."""
+def nouns(
+    ctx: click.Context | None = None, param: click.Parameter | None = None, incomplete: str = ""
+) -> list[str]:
+    """What `gpuhost remove` can remove; apps have their own option."""
     from gpuhost.host.removal import removable
 
-    if incomplete.startswith(APP):
-        return [f"{APP}{name}" for name in apps(ctx, param, incomplete.removeprefix(APP))]
-    names = [APP if name == "app" else name for name in removable()]
-    return [name for name in names if name.startswith(incomplete)]
+    return [name for name in removable() if name.startswith(incomplete) and name != "app"]
