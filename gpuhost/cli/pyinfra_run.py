@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
 from typing import Any, NoReturn
@@ -69,6 +69,9 @@ def run_deploy(run: Run, deploy: str, **data: str | bool) -> NoReturn:
 
     Raises BadInventory, and click's own errors, before any host is connected to.
     """
+    # As JSON: pyinfra would take the revision 12345e7 for a number.
+    own = (f"{key}={json.dumps(value)}" for key, value in data.items())
+    run = replace(run, data=(*run.data, *own))
     fleet = load_fleet(run)
     for host, mistake in fleet.refused.items():
         raise BadInventory(f"{host}: {mistake}")
@@ -82,7 +85,7 @@ def run_deploy(run: Run, deploy: str, **data: str | bool) -> NoReturn:
     # As it was loaded just now: an inventory may ask a cloud for its hosts.
     pyinfra_cli.cli.make_inventory = lambda *_, **__: fleet.state.inventory
     never_ask_without_terminal()
-    sys.argv = ["pyinfra", run.inventory, str(deploy_file(deploy)), *_options(run, data)]
+    sys.argv = ["pyinfra", run.inventory, str(deploy_file(deploy)), *_options(run)]
     pyinfra_cli.main.main()
     raise AssertionError("pyinfra's command ends with an exit status")
 
@@ -93,14 +96,12 @@ def deploy_file(name: str) -> Path:
     return own if own.is_file() else PACKAGED / own.name
 
 
-def _options(run: Run, data: dict[str, str | bool]) -> list[str]:
-    # As JSON: pyinfra would take the revision 12345e7 for a number.
-    own = [f"{key}={json.dumps(value)}" for key, value in data.items()]
+def _options(run: Run) -> list[str]:
     repeated = {
         "--limit": run.limit,
         "--exclude": run.exclude,
         "--group-data": run.group_data,
-        "--data": (*run.data, *own),
+        "--data": run.data,
     }
     flags = {"--dry": run.dry, "--yes": run.yes, f"-{'v' * run.verbose}": run.verbose > 0}
     return [
