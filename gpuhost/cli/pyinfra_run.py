@@ -75,9 +75,9 @@ def run_deploy(run: Run, deploy: str, **data: str | bool) -> NoReturn:
     fleet = load_fleet(run)
     for host, mistake in fleet.refused.items():
         raise BadInventory(f"{host}: {mistake}")
-    from gpuhost.host.no_terminal import WHAT_TO_DO, never_ask_without_terminal
+    from gpuhost.host.no_terminal import WHAT_TO_DO, has_terminal, never_ask_without_terminal
 
-    if not (run.yes or run.dry or sys.stdin.isatty()):
+    if not (run.yes or run.dry or has_terminal()):
         raise click.ClickException(f"there is no terminal to confirm on: {WHAT_TO_DO}")
     import pyinfra_cli.cli  # type: ignore[import-untyped]
     import pyinfra_cli.main  # type: ignore[import-untyped]

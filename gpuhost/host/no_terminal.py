@@ -11,7 +11,6 @@ from typing import NoReturn
 import pyinfra.connectors.ssh_util
 import pyinfra.connectors.util
 from pyinfra import state
-from pyinfra.api.exceptions import PyinfraError
 from pyinfra.api.state import StateStage
 from pyinfra.connectors.sshuserclient import client
 
@@ -21,13 +20,18 @@ WHAT_TO_DO = "add -y to run without a question, or --dry to see only what would 
 def never_ask_without_terminal() -> None:
     """pyinfra's questions in this process are answered by a rule, unless stdin is a terminal."""
     command = sys.modules.get("pyinfra_cli.cli")
-    if command is None or sys.stdin.isatty():
+    if command is None or has_terminal():
         return
     command.__dict__["_do_confirm"] = _answer
     # An unknown host key is refused.
     client.__dict__["AskPolicy"] = client.StrictPolicy
     for module in (pyinfra.connectors.util, pyinfra.connectors.ssh_util):
         module.__dict__["getpass"] = _no_password
+
+
+def has_terminal() -> bool:
+    # None: it was closed.
+    return sys.stdin is not None and sys.stdin.isatty()
 
 
 def _answer(question: str) -> bool:
@@ -41,6 +45,7 @@ def _answer(question: str) -> bool:
 
 
 def _no_password(prompt: str = "", *_: object) -> NoReturn:
-    raise PyinfraError(
-        f"{prompt.strip(': ')}: there is no terminal to ask on; set it in the inventory"
-    )
+    # pyinfra may have put the host's name before it.
+    asked = prompt.rpartition("] ")[2].strip(": ")
+    # As if the connection had failed: this host ends, the others go on.
+    raise OSError(f"{asked}: there is no terminal to ask on; set it in the inventory")

@@ -91,11 +91,29 @@ def test_an_unknown_host_key(workplace: Workplace, sshd: Sshd, tmp_path: Path) -
     assert f"1 ({GOOD})" in run.err
 
 
-def test_a_sudo_password(workplace: Workplace, sshd: Sshd) -> None:
-    shutil.copy(ROOT / "config.py", workplace.path)
-    run = pyinfra(workplace, {GOOD: sshd.login(SUDO)}, "--dry")
+def test_a_sudo_password(place: Workplace, sshd: Sshd) -> None:
+    run = pyinfra(place, {**hosts(sshd), BAD: sshd.login(SUDO)}, "--dry")
     assert run.exit == 1
-    assert "sudo password: there is no terminal to ask on; set it in the inventory" in run.err
+    said = "OSError('sudo password: there is no terminal to ask on; set it in the inventory',)"
+    assert f"[{BAD}] Command socket/SSH error: {said}" in run.err
+    assert f"1 ({GOOD})" in run.err
+
+
+def test_a_keys_password(workplace: Workplace, sshd: Sshd, tmp_path: Path) -> None:
+    shutil.copy(ROOT / "config.py", workplace.path)
+    key = tmp_path / "locked"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "locked", "-f", key], check=True)
+    run = pyinfra(workplace, hosts(sshd, ssh_key=str(key)), "--dry")
+    assert run.exit == 1
+    assert f"Enter password for private key: {key}: there is no terminal to ask on" in run.err
+    assert f"1 ({GOOD})" in run.err
+
+
+def test_a_closed_stdin(place: Workplace, sshd: Sshd) -> None:
+    inventory = place.inventory({GOOD: hosts(sshd)[GOOD]})
+    run = place.run("sh", "-c", f"{PYINFRA} {inventory} {DEPLOY} <&-", timeout=120)
+    assert run.exit == 1
+    assert run.err.splitlines()[-1].endswith(ENDS_WITH)
 
 
 def test_with_yes_a_run_goes_on(workplace: Workplace, sshd: Sshd) -> None:
