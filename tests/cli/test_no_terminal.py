@@ -80,6 +80,16 @@ def test_an_unreachable_host(workplace: Workplace, sshd: Sshd, closed_port: int)
     assert run.err.splitlines()[-1].endswith(ENDS_WITH)
 
 
+def test_an_unreachable_host_of_a_verb(workplace: Workplace, sshd: Sshd, closed_port: int) -> None:
+    """It needs no config.py."""
+    workplace.inventory(hosts(sshd, ssh_port=closed_port))
+    run = workplace.gpuhost("provision", "inventory.py", "--dry", timeout=120)
+    assert run.exit == 1
+    assert not asked(run)
+    assert UNREACHABLE in run.err
+    assert f"1 ({GOOD})" in run.err
+
+
 def test_an_unknown_host_key(workplace: Workplace, sshd: Sshd, tmp_path: Path) -> None:
     shutil.copy(ROOT / "config.py", workplace.path)
     (tmp_path / "none").touch()
