@@ -7,7 +7,7 @@
 On the server itself no inventory is needed: ``pyinfra @local deploys/gpu_host.py``.
 
 A host is a name or an address, or a tuple of it and its own data: how to log in, and its settings
-(docs/settings.md has them all; docs/connecting.md has logins, ports, keys and jump hosts).
+(group_data/all.py has them all; gpuhost's docs/connecting.md has logins, keys and jump hosts).
 The data of a group stands in ``group_data/GROUP.py``, that of all hosts in ``group_data/all.py``.
 """
 

@@ -3,49 +3,119 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import sysconfig
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from tests.cli.conftest import sshd as sshd
+from tests.cli.drifting import blank
+from tests.cli.sshd import ADDRESSES, Sshd
 
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[1]
+PIP = ["-m", "pip", "-q", "--disable-pip-version-check"]
 
 
-def test_the_wheel_works_without_the_checkout(tmp_path: Path) -> None:
-    pip = [sys.executable, "-m", "pip", "-q", "--disable-pip-version-check"]
-    build = [*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", str(tmp_path), str(ROOT)]
-    subprocess.run(build, check=True, cwd=tmp_path, timeout=300)
-    (wheel,) = tmp_path.glob("*.whl")
-    carried = zipfile.ZipFile(wheel).namelist()
-    for source in ROOT.glob("gpuhost/**/*.sh"):
-        assert str(source.relative_to(ROOT)) in carried
-    for template in (ROOT / "templates").rglob("*.j2"):
-        assert f"gpuhost/{template.relative_to(ROOT)}" in carried
-    for app in (ROOT / "apps").glob("*.yaml"):
-        assert f"gpuhost/apps/{app.name}" in carried
-    site, empty = tmp_path / "site", tmp_path / "empty"
-    empty.mkdir()
-    install = [*pip, "install", "--no-deps", "--target", str(site), str(wheel)]
-    subprocess.run(install, check=True, cwd=empty, timeout=300)
-    program = (
-        f"import sys; sys.path.insert(0, {str(site)!r}); import gpuhost.cli as cli; "
-        f"assert cli.__file__.startswith({str(site)!r}), cli.__file__; "
-        "from gpuhost.appfile.loading import find, load; load(find('z-pulse')); "
-        "sys.argv = ['gpuhost', 'check', '@local', '--json']; cli.main()"
-    )
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("wheel")
+    build = [*PIP, "wheel", "--no-deps", "--no-build-isolation", "-w", str(made), str(ROOT)]
+    subprocess.run([sys.executable, *build], check=True, cwd=made, timeout=300)
+    (wheel,) = made.glob("*.whl")
+    return wheel
+
+
+@pytest.fixture(scope="module")
+def programs(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The programs of an environment with the wheel in it, and with what it depends on."""
+    environment = tmp_path_factory.mktemp("environment")
+    subprocess.run([sys.executable, "-m", "venv", environment], check=True, timeout=300)
+    python = environment / "bin" / "python"
+    subprocess.run([python, *PIP, "install", "--no-deps", wheel], check=True, timeout=300)
+    # What it depends on is in the environment of the tests: no download. gpuhost itself comes from
+    # the wheel, and a link to a checkout is not followed from here.
+    (site,) = environment.glob("lib/python*/site-packages")
+    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
+    return python.parent
+
+
+def run(*command: str | Path, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    kept = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
     done = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=empty,
+        list(map(str, command)),
+        cwd=cwd,
+        env={**kept, "HOME": str(cwd), "PYINFRA_PROGRESS": "off", **environment},
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=300,
         check=False,
     )
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+def test_the_wheel_has_all_files(wheel: Path) -> None:
+    carried = zipfile.ZipFile(wheel).namelist()
+    assert {str(source.relative_to(ROOT)) for source in ROOT.glob("gpuhost/**/*.sh")} <= {*carried}
+    for directory in ("templates", "apps", "deploys", "templates/repository"):
+        # Links to directories are not followed here.
+        files = [path for path in (ROOT / directory).rglob("*") if path.is_file()]
+        names = {f"gpuhost/{path.relative_to(ROOT)}" for path in files if path.suffix != ".pyc"}
+        assert names
+        assert names <= {*carried}
+
+
+def test_the_wheel_works_without_the_checkout(programs: Path, tmp_path: Path) -> None:
+    program = (
+        "import gpuhost; from gpuhost.appfile.loading import find, load; load(find('z-pulse'));"
+        "print(gpuhost.__file__)"
+    )
+    place = run(programs / "python", "-c", program, cwd=tmp_path).stdout
+    assert place.startswith(str(programs.parent))
+    done = run(programs / "gpuhost", "check", "@local", "--json", cwd=tmp_path)
     (row,) = json.loads(done.stdout)["hosts"]
     assert row["host"] == "@local"
     assert len(row["findings"]) > 40
-    assert list(empty.iterdir()) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_repository_of_ones_own(programs: Path, tmp_path: Path, sshd: Sshd) -> None:
+    gpuhost, here = programs / "gpuhost", tmp_path / "hosts"
+    said = run(gpuhost, "init", "hosts", cwd=tmp_path).stdout
+    commands = [line.split("  ")[1].split() for line in said.splitlines() if "  gpuhost " in line]
+    assert [command[1] for command in commands] == ["check", "provision"]
+    for _, *words in commands:
+        empty = run(gpuhost, *words, cwd=here)
+        assert (empty.returncode, empty.stderr.count("\n")) == (1, 1)
+        assert "no host is named yet: add one to inventory.py" in empty.stderr
+    name_a_host(here / "inventory.py", sshd.login(blank(sshd, "wheel")))
+    check, provision = (run(gpuhost, *words, cwd=here) for _, *words in commands)
+    assert ADDRESSES[0] in check.stdout
+    assert check.returncode == 2
+    assert provision.returncode == 0
+    assert "    Loading: deploys/gpu_host.py\n" in provision.stderr
+    assert "Detected changes" in provision.stderr
+
+
+def test_the_packaged_deploys_serve_a_directory_without_its_own(
+    programs: Path, tmp_path: Path, sshd: Sshd
+) -> None:
+    (tmp_path / "inventory.py").write_text("gpu = [\n]\n")
+    name_a_host(tmp_path / "inventory.py", sshd.login(sshd.recorded("wheel")))
+    done = run(programs / "gpuhost", "provision", "inventory.py", "--dry", cwd=tmp_path)
+    assert done.returncode == 0
+    assert f"Loading: {programs.parent}/lib" in done.stderr
+
+
+def name_a_host(inventory: Path, login: dict[str, Any]) -> None:
+    text = inventory.read_text()
+    assert "gpu = [\n" in text
+    inventory.write_text(text.replace("gpu = [\n", f"gpu = [\n    {(ADDRESSES[0], login)!r},\n", 1))

@@ -15,6 +15,8 @@ import sys
 from contextlib import suppress
 from importlib import import_module
 from importlib.metadata import version
+from importlib.util import find_spec
+from pkgutil import iter_modules
 from typing import NoReturn
 
 import click
@@ -24,28 +26,24 @@ from gpuhost.domain.exit_status import (
 )
 from gpuhost.fleet.inventory import BadInventory
 
-# Each in its module.
-COMMANDS = {
-    "check": "check",
-    "drift": "drift",
-    "logs": "logs",
-    "releases": "releases",
-    "status": "releases",
-}
-
 
 class Commands(click.Group):
-    """Imported when they are called: a check does not wait for what a report's page needs."""
+    """A verb is a module of this package with a command of its own name.
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        return sorted(COMMANDS)
+    Only the one that is called is imported: a check does not wait for what a report's page needs.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        # Imports them all, which `--help` needs anyway: it shows a line of each.
+        modules = sorted(module.name for module in iter_modules(__path__))
+        return [name for name in modules if self.get_command(ctx, name)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        if cmd_name not in COMMANDS:
+        module = f"{__name__}.{cmd_name}"
+        if not cmd_name.isidentifier() or cmd_name.startswith("_") or find_spec(module) is None:
             return None
-        module = import_module(f"gpuhost.cli.{COMMANDS[cmd_name]}")
-        command: click.Command = getattr(module, cmd_name)
-        return command
+        command = getattr(import_module(module), cmd_name, None)
+        return command if isinstance(command, click.Command) else None
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -54,11 +52,22 @@ def cli() -> None:
     """Blank Debian and Ubuntu servers to verified GPU container hosts.
 
     \b
-    pyinfra inventory.py deploys/gpu_host.py             sets hosts up
-    pyinfra inventory.py deploys/app.py --data app=NAME  releases an app on them
-    gpuhost check inventory.py                           tells how they are, and changes nothing
-    gpuhost drift inventory.py                           tells what is no longer as it was applied
-    gpuhost status inventory.py                          tells how their apps are
+    gpuhost init hosts                     a repository for your servers and apps
+    gpuhost provision inventory.py --dry   what would be changed on them
+    gpuhost provision inventory.py         change it
+    gpuhost deploy inventory.py APP        release an app on them
+    gpuhost check inventory.py             how they are; changes nothing
+    gpuhost drift inventory.py             what has changed since; changes nothing
+    gpuhost status inventory.py            how their apps are; changes nothing
+
+    provision, deploy, rollback, restore and remove run pyinfra with the files of deploys/:
+    `pyinfra inventory.py deploys/gpu_host.py` does the same.
+
+    \b
+    Completion of verbs, options, apps and files, switched on in your shell's start-up file:
+      bash   eval "$(_GPUHOST_COMPLETE=bash_source gpuhost)"
+      zsh    eval "$(_GPUHOST_COMPLETE=zsh_source gpuhost)"
+      fish   _GPUHOST_COMPLETE=fish_source gpuhost | source
     """
 
 

@@ -32,14 +32,20 @@ Told = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Choosing:
-    """Which hosts, with which settings. timeout: seconds for one host."""
+class Selection:
+    """Which hosts, with which settings."""
 
     inventory: str
     limit: tuple[str, ...]
     exclude: tuple[str, ...]
     data: tuple[str, ...]
     group_data: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Choosing(Selection):
+    """Which hosts, with which settings. timeout: seconds for one host."""
+
     timeout: float
 
 
@@ -79,7 +85,8 @@ def _limit(seconds: int) -> Callable[[Callable[..., None]], Callable[..., None]]
 
 
 OPTIONS = (
-    click.argument("inventory"),
+    # For the shell's completion; it may also be a host's name or a connector.
+    click.argument("inventory", type=click.Path()),
     click.option(
         "--limit", multiple=True, help="Only this host, pattern (gpu*) or group; repeatable."
     ),
@@ -105,18 +112,23 @@ def fleet_of(choosing: Choosing) -> Iterator[tuple[Fleet, Told]]:
     _be_quiet()
     be_strict()
     never_ask()
-    # What a person's inventory prints must not end up in the JSON.
     with redirect_stdout(sys.stderr):
-        with _pyinfras_warnings():
-            fleet = load(
-                choosing.inventory,
-                data=_overrides(choosing.data),
-                group_data=choosing.group_data,
-                limit=choosing.limit,
-                exclude=choosing.exclude,
-            )
+        fleet = load_fleet(choosing)
         with _progress(fleet.hosts) as told:
             yield fleet, told
+
+
+def load_fleet(selection: Selection) -> Fleet:
+    """The hosts, not connected to. Raises BadInventory, and click's own errors."""
+    # What a person's inventory prints must not end up in the JSON.
+    with redirect_stdout(sys.stderr), _pyinfras_warnings():
+        return load(
+            selection.inventory,
+            data=_overrides(selection.data),
+            group_data=selection.group_data,
+            limit=selection.limit,
+            exclude=selection.exclude,
+        )
 
 
 @contextmanager

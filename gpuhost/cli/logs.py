@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 import click
 from pyinfra.api.host import Host
 
+from gpuhost.cli.completion import apps
 from gpuhost.cli.hosts import Choosing, fleet_of, hosts_of_an_inventory, showing
 from gpuhost.domain.exit_status import (
     Exit,
@@ -30,7 +31,7 @@ ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|\][^\x07\x1b]*(?:\x07|\x1b\\))"
 
 @click.command()
 @hosts_of_an_inventory()
-@click.option("--app", required=True, metavar="NAME", help="The app.")
+@click.option("--app", required=True, metavar="NAME", shell_complete=apps, help="The app.")
 @click.option(
     "--release",
     metavar="ID",

@@ -1,4 +1,4 @@
-"""gpuhost releases and gpuhost status."""
+"""gpuhost releases."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ import sys
 
 import click
 
+from gpuhost.cli.completion import apps
 from gpuhost.cli.hosts import Choosing, as_json, fleet_of, hosts_of_an_inventory, showing
 from gpuhost.cli.streams import say
 from gpuhost.fleet.releases import FleetApps, read_apps
-from gpuhost.outputs.releases import print_releases, print_status
+from gpuhost.outputs.releases import print_releases
 from gpuhost.outputs.table import console
 
 
 @click.command()
 @hosts_of_an_inventory()
-@click.option("--app", required=True, metavar="NAME", help="The app.")
+@click.option("--app", required=True, metavar="NAME", shell_complete=apps, help="The app.")
 @as_json
 def releases(choosing: Choosing, app: str, as_json: bool) -> None:
     """List an app's releases on the hosts of INVENTORY, newest first. Nothing is changed.
@@ -34,7 +35,7 @@ def releases(choosing: Choosing, app: str, as_json: bool) -> None:
       3  a host was not reached or not read
       0  the list is whole
     """
-    found = _read(choosing, app)
+    found = read(choosing, app)
     with showing():
         if as_json:
             click.echo(json.dumps(found.releases_json(), indent=2))
@@ -43,38 +44,8 @@ def releases(choosing: Choosing, app: str, as_json: bool) -> None:
     sys.exit(found.exit(judged=False))
 
 
-@click.command()
-@hosts_of_an_inventory()
-@click.option("--app", metavar="NAME", help="Only this app.")
-@as_json
-def status(choosing: Choosing, app: str | None, as_json: bool) -> None:
-    """Tell how the apps on the hosts of INVENTORY are. Nothing is changed.
-
-    Which release is in place and since when, its containers, what is under way, and what failed
-    last. An app is running when its last verified release is in place, none of its containers is
-    down, and none is unhealthy or still starting.
-
-    \b
-    gpuhost status inventory.py
-    gpuhost status inventory.py --app tts --json | jq '.hosts[].apps[] | select(.ok | not)'
-
-    \b
-    Exit status, the first that applies:
-      1  a mistake in the command line, the inventory or a host's settings; no host has the app
-      3  a host was not reached or not read
-      2  an app is not running
-      0  every app is running
-    """
-    found = _read(choosing, app)
-    with showing():
-        if as_json:
-            click.echo(json.dumps(found.status_json(), indent=2))
-        else:
-            print_status(found, console(sys.stdout))
-    sys.exit(found.exit(judged=True))
-
-
-def _read(choosing: Choosing, app: str | None) -> FleetApps:
+def read(choosing: Choosing, app: str | None) -> FleetApps:
+    """The apps of every host; app: only this one."""
     with fleet_of(choosing) as (fleet, told):
         found = read_apps(fleet, app, choosing.timeout, told)
     if found.missing:

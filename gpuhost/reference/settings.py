@@ -33,10 +33,10 @@ NOUNS = {
     "drift": "Drift",
 }
 
-DEFAULTS_HEAD = '''"""Every setting with its default. Generated from the code: `make docs`.
+DEFAULTS_HEAD = '''"""Every setting with its default, generated from gpuhost's code.
 
 Set your own beside this file, in group_data/GROUP.py for a group of your inventory, or at a host in
-the inventory: both win over this file. docs/settings.md is the same as a page.
+the inventory: both win over this file. gpuhost's docs/settings.md is the same as a page.
 """
 '''
 

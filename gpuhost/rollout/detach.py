@@ -7,10 +7,12 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from shlex import quote
 from types import FrameType
 from typing import Any, NoReturn
 
 import click
+import pyinfra
 from pyinfra.api.host import Host
 
 from gpuhost.domain.exit_status import (
@@ -51,9 +53,13 @@ def following(host: str, app: str) -> str:
 
 
 def _inventory() -> str:
-    """As it was given to pyinfra: the first word that is a Python file or a connector."""
-    words = (word for word in sys.argv[1:] if word.endswith(".py") or word.startswith("@"))
-    return next(words, "INVENTORY")
+    """As it was given to pyinfra, by a person or by `gpuhost deploy`."""
+    if not pyinfra.is_cli:
+        return "INVENTORY"
+    from pyinfra_cli.cli import cli  # type: ignore[import-untyped]
+
+    words = cli.make_context("pyinfra", sys.argv[1:], resilient_parsing=True).params
+    return quote(words["inventory"] or "INVENTORY")
 
 
 def _say_and_exit(number: int, frame: FrameType | None) -> NoReturn:

@@ -15,6 +15,7 @@ from gpuhost.operations.reading import read
 from gpuhost.settings import Settings
 from gpuhost.settings.layers import BadSettings, declared_for
 from gpuhost.snapshot import NotRead, Snapshot
+from gpuhost.steps.no_terminal import never_ask_without_terminal
 
 # Without these nothing else can be done or judged.
 GATE = (privileges, supported, init)
@@ -30,6 +31,7 @@ def load_settings_or_stop() -> Settings | None:
         if settings := load_settings_or_stop():
             swap.ready(settings)
     """
+    never_ask_without_terminal()
     try:
         settings = declared_for(host)
     except BadSettings as error:

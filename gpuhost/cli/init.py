@@ -1,0 +1,70 @@
+"""gpuhost init."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from shlex import quote
+
+import click
+
+from gpuhost.cli.streams import say
+
+TREE = Path(__file__).parents[1] / "templates" / "repository"
+
+
+@click.command()
+@click.argument("directory", default=".", type=click.Path(path_type=Path))
+def init(directory: Path) -> None:
+    """Write a repository for your own servers and apps into DIRECTORY (default: this one).
+
+    An inventory, group_data with every setting, an app as an example, the deploys, a .gitignore
+    that keeps secrets out, and a nightly drift check for GitHub Actions. Nothing is overwritten: if
+    a file is in the way, it is named, and nothing is written.
+
+    \b
+    gpuhost init
+    gpuhost init hosts
+
+    \b
+    Exit status:
+      1  a file is in the way, or cannot be written
+      0  the files are written
+    """
+    files = {directory / path: TREE / path for path in sorted(_files(TREE))}
+    if in_the_way := _in_the_way(directory, files):
+        say(f"nothing was written; in the way: {', '.join(map(str, in_the_way))}")
+        sys.exit(1)
+    try:
+        for path, source in files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(source.read_bytes())
+    except OSError as error:
+        raise click.ClickException(f"{error.filename}: {error.strerror}") from error
+    click.echo(_next(directory, len(files)))
+
+
+def _files(tree: Path) -> Iterator[Path]:
+    # In a checkout parts of the tree are links to directories.
+    for parent, directories, names in os.walk(tree, followlinks=True):
+        directories[:] = [name for name in directories if name != "__pycache__"]
+        yield from ((Path(parent) / name).relative_to(tree) for name in names)
+
+
+def _in_the_way(directory: Path, files: dict[Path, Path]) -> list[Path]:
+    """Files that exist, and files where a directory has to be."""
+    parents = {parent for path in files for parent in (path.parent, *path.parent.parents)}
+    not_directories = {one for one in parents if os.path.lexists(one) and not one.is_dir()}
+    return sorted(not_directories or {path for path in files if os.path.lexists(path)})
+
+
+def _next(directory: Path, count: int) -> str:
+    enter = "" if directory == Path() else f"  cd {quote(str(directory))}\n"
+    return (
+        f"{count} files are written. Name your servers in {directory / 'inventory.py'}, then\n"
+        f"{enter}"
+        "  gpuhost check inventory.py             how they are; changes nothing\n"
+        "  gpuhost provision inventory.py --dry   what would change"
+    )

@@ -1,0 +1,88 @@
+"""Which verbs there are, how a new one comes in, and that each says how it is used."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+import gpuhost.cli
+from gpuhost.cli import cli
+
+READING = ("check", "drift", "logs", "releases", "status")
+RUNNING = ("deploy", "provision", "remove", "restore", "rollback")
+VERBS = sorted((*READING, *RUNNING, "init"))
+NO_VERBS = ("hosts", "streams", "_status", "__main__", "drift_outputs", "os.path", "no-verb", "")
+
+
+def shown(*arguments: str) -> str:
+    run = CliRunner().invoke(cli, arguments, catch_exceptions=False)
+    assert run.exit_code == 0
+    return run.output
+
+
+def command(verb: str) -> click.Command:
+    found = cli.get_command(click.Context(cli), verb)
+    assert found is not None
+    return found
+
+
+def test_all_verbs() -> None:
+    assert cli.list_commands(click.Context(cli)) == VERBS
+
+
+@pytest.mark.parametrize("name", NO_VERBS)
+def test_a_module_is_no_verb(name: str) -> None:
+    assert cli.get_command(click.Context(cli), name) is None
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help(verb: str) -> None:
+    text = shown(verb, "--help")
+    assert f"  gpuhost {verb}" in text
+    assert "  Exit status" in text
+    examples = [line for line in text.splitlines() if line.startswith(f"  gpuhost {verb} ")]
+    assert len(examples) >= 2 or verb == "init"
+    # Longer lines than a terminal has only where they are laid out by hand.
+    assert max(map(len, text.splitlines())) <= 100
+
+
+@pytest.mark.parametrize("verb", READING)
+def test_reading_verbs_print_json(verb: str) -> None:
+    assert "--json" in [name for param in command(verb).params for name in param.opts]
+
+
+@pytest.mark.parametrize("verb", RUNNING)
+def test_running_verbs_take_the_same_options(verb: str) -> None:
+    options = {name for param in command(verb).params for name in param.opts}
+    assert {"inventory", "--limit", "--data", "--dry", "-y", "-v"} <= options
+    assert ("--adopt" in options) == (verb in ("provision", "deploy"))
+
+
+def test_a_module_is_all_that_a_new_verb_costs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "greet.py").write_text(
+        "import click\n\n@click.command()\ndef greet() -> None:\n"
+        '    """Say hello."""\n    click.echo("hello")\n'
+    )
+    monkeypatch.setattr(gpuhost.cli, "__path__", [*gpuhost.cli.__path__, str(tmp_path)])
+    monkeypatch.delitem(sys.modules, "gpuhost.cli.greet", raising=False)
+    assert "  greet      Say hello.\n" in shown("--help")
+    assert shown("greet") == "hello\n"
+    monkeypatch.delitem(sys.modules, "gpuhost.cli.greet")
+
+
+def test_only_the_verb_that_is_called_is_imported() -> None:
+    program = (
+        "import sys\nfrom gpuhost.cli import cli\n"
+        "cli.main(['check', '--help'], standalone_mode=False)\n"
+        f"loaded = {{verb for verb in {VERBS!r} if f'gpuhost.cli.{{verb}}' in sys.modules}}\n"
+        "assert loaded == {'check'}, loaded\n"
+        "assert 'pyinfra_cli.cli' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, stdout=subprocess.DEVNULL)
