@@ -10,14 +10,14 @@ from gpuhost.snapshot import Snapshot
 
 
 def not_wanted(snapshot: Snapshot, settings: Settings) -> str:
-    """Why this host needs no toolkit; empty if it does."""
+    """Why this host does not need the toolkit; empty if it does."""
     if gpu_wanted(snapshot, settings):
         return ""
     return 'gpu is "none"' if settings.gpu == "none" else "no NVIDIA card on the PCI bus"
 
 
 def circumstances(snapshot: Snapshot, settings: Settings) -> Circumstances | None:
-    """What a proof made now would rest on; None if it cannot be made."""
+    """The versions that a proof made now would depend on; None if it cannot be made."""
     toolkit, engine, driver = snapshot.toolkit, snapshot.docker.engine, working_driver(snapshot)
     if not driver or not engine or PACKAGES[0] not in toolkit.packages:
         return None
@@ -31,5 +31,5 @@ def working_driver(snapshot: Snapshot) -> str | None:
 
 
 def cards(snapshot: Snapshot) -> int:
-    """How many cards a container must get: all that the host has."""
+    """How many cards a container must see: all of the host's."""
     return len(snapshot.nvidia.gpus or snapshot.nvidia.answering)

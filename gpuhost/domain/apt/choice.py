@@ -1,4 +1,4 @@
-"""Which mirror `auto` takes: the first, in the given order, that is reachable and fresh."""
+"""Which mirror `auto` chooses: the first, in the given order, that is reachable and fresh."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class Probe:
     releases: tuple[Release, ...]
 
     def refusal(self, now: datetime, max_age: timedelta) -> str | None:
-        """Why the mirror will not do; None: it will.
+        """Why the mirror is not suitable; None: it is.
 
         The suite of a release changes only with a point release (Debian) or never (Ubuntu), so the
-        newest suite counts: `-updates` is signed anew several times a day. Security is another
+        newest suite counts: `-updates` is signed again several times a day. Security is another
         archive, which a mirror fetches at other times, so it counts for itself.
         """
         for release in self.releases:
@@ -54,7 +54,7 @@ class Probe:
 
 @dataclass(frozen=True)
 class Choice:
-    """The mirror taken, or None, and why those before it were not."""
+    """The chosen mirror, or None, and why the earlier ones were not chosen."""
 
     mirror: Mirror | None
     passed_over: dict[str, str] = field(default_factory=dict)
