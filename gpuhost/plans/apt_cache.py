@@ -39,7 +39,7 @@ class File:
     mode: str = "0644"
 
 
-def is_wanted(settings: Settings) -> bool:
+def is_declared(settings: Settings) -> bool:
     """Whether builds use the cache; with a declared proxy they use the proxy."""
     if settings.proxy_http or settings.proxy_https:
         return False
@@ -86,7 +86,7 @@ def _script() -> str:
 
 def build_proxy(settings: Settings, snapshot: Snapshot) -> str | None:
     """The URL of the cache for apt inside builds; None: builds do not use it."""
-    if not is_wanted(settings) or snapshot.build.gateway is None:
+    if not is_declared(settings) or snapshot.build.gateway is None:
         return None
     return f"http://{snapshot.build.gateway}:{PORT}"
 
@@ -113,7 +113,7 @@ def wrong_files(snapshot: Snapshot, settings: Settings) -> list[str]:
     return differing
 
 
-def left_behind(snapshot: Snapshot) -> list[str]:
+def leftover_files(snapshot: Snapshot) -> list[str]:
     """Our files that still exist."""
     return [path for path in PATHS if snapshot.paths.get(path) is not None]
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from gpuhost.domain.docker import daemon_json
-from gpuhost.plans.gpu import gpu_wanted
+from gpuhost.plans.gpu import needs_gpu
 from gpuhost.plans.proxy import engine_is_behind
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
@@ -15,7 +15,7 @@ from gpuhost.snapshot.docker import DAEMON_JSON, Engine
 NVIDIA_RUNTIME = {"args": [], "path": "nvidia-container-runtime"}
 
 
-def ours(settings: Settings, *, gpu: bool, swarm: bool) -> dict[str, Any]:
+def declared_keys(settings: Settings, *, gpu: bool, swarm: bool) -> dict[str, Any]:
     """The keys that the settings ask for, by path.
 
     + gpu: register the nvidia runtime
@@ -47,7 +47,7 @@ def ours(settings: Settings, *, gpu: bool, swarm: bool) -> dict[str, Any]:
 def desired_keys(snapshot: Snapshot, settings: Settings) -> dict[str, Any]:
     """The keys that daemon.json must have on this host, by path."""
     swarm = bool(snapshot.docker.engine and snapshot.docker.engine.swarm)
-    return ours(settings, gpu=gpu_wanted(snapshot, settings), swarm=swarm)
+    return declared_keys(settings, gpu=needs_gpu(snapshot, settings), swarm=swarm)
 
 
 def merged_config(snapshot: Snapshot, settings: Settings) -> daemon_json.Merge:
@@ -83,7 +83,7 @@ def _engine(snapshot: Snapshot) -> Engine:
     return snapshot.docker.engine
 
 
-def not_live(snapshot: Snapshot, settings: Settings) -> list[str]:
+def keys_not_live(snapshot: Snapshot, settings: Settings) -> list[str]:
     """Keys of daemon.json that the running engine does not use."""
     running = _engine(snapshot)
     values = snapshot.docker.config.values or {}

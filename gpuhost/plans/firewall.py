@@ -30,7 +30,7 @@ class Opening:
         return f"{rule} on {self.interface}" if self.interface else rule
 
 
-def allowed(settings: Settings) -> tuple[FirewallRule, ...]:
+def allowed_rules(settings: Settings) -> tuple[FirewallRule, ...]:
     """`firewall_allow`, each rule once, in order."""
     return tuple(dict.fromkeys(FirewallRule.parse(text) for text in settings.firewall_allow))
 
@@ -44,7 +44,7 @@ def openings(firewall: Firewall, settings: Settings) -> tuple[Opening, ...]:
         if not (bridge == "br-+" and firewall.foreign_bridges)
     ]
     known = {opening.rule for opening in ssh}
-    declared_too = [Opening(r, COMMENT) for r in allowed(settings) if r not in known]
+    declared_too = [Opening(r, COMMENT) for r in allowed_rules(settings) if r not in known]
     return (*ssh, *containers, *declared_too)
 
 
@@ -140,7 +140,7 @@ def denies(firewall: Firewall) -> bool:
 
 def published_files(firewall: Firewall, settings: Settings) -> dict[Family, str]:
     """The rules for published ports, as the files have to have them."""
-    rules = allowed(settings)
+    rules = allowed_rules(settings)
     return {family: render(rules, firewall.foreign_bridges, family) for family in RULES}
 
 

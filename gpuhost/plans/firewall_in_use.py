@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from gpuhost.domain.firewall.listeners import PublishedPort, parse_published
 from gpuhost.domain.firewall.rule import Family
 from gpuhost.domain.firewall.ufw import UfwRule
-from gpuhost.plans.firewall import Opening, all_rules, allowed, is_ours, not_loaded, openings
+from gpuhost.plans.firewall import Opening, all_rules, allowed_rules, is_ours, not_loaded, openings
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.firewall import Firewall
@@ -34,7 +34,7 @@ class Foreign:
     opens: bool
 
 
-def foreign(firewall: Firewall, settings: Settings) -> tuple[Foreign, ...]:
+def foreign_rules(firewall: Firewall, settings: Settings) -> tuple[Foreign, ...]:
     """Foreign rules as a person reads them: ufw's first, then the kernel's."""
     expected = openings(firewall, settings)
     rules = [
@@ -78,7 +78,7 @@ def _opens(chain: str, rule: str) -> bool:
     return chain in ("INPUT", "DOCKER-USER") and rule.endswith("-j ACCEPT") and "-i lo" not in rule
 
 
-def closes(firewall: Firewall, settings: Settings) -> list[str]:
+def ports_to_close(firewall: Firewall, settings: Settings) -> list[str]:
     """Listeners that are reached today and would be closed."""
     if firewall.ufw.enabled and not not_loaded(firewall, ()):
         return []
@@ -91,9 +91,9 @@ def closes(firewall: Firewall, settings: Settings) -> list[str]:
     ]
 
 
-def closed(published: Iterable[PublishedPort], settings: Settings) -> list[str]:
+def closed_ports(published: Iterable[PublishedPort], settings: Settings) -> list[str]:
     """Published ports of running containers that the settings do not open."""
-    rules = allowed(settings)
+    rules = allowed_rules(settings)
     return [
         str(port)
         for port in sorted(set(published))
@@ -119,8 +119,10 @@ def refusal(snapshot: Snapshot, settings: Settings) -> Refusal | None:
         )
     if settings.adopt or is_in_place(snapshot.firewall):
         return None
-    cut = closes(snapshot.firewall, settings) + closed(published_ports(snapshot), settings)
-    others = [rule.text for rule in foreign(snapshot.firewall, settings)]
+    cut = ports_to_close(snapshot.firewall, settings) + closed_ports(
+        published_ports(snapshot), settings
+    )
+    others = [rule.text for rule in foreign_rules(snapshot.firewall, settings)]
     if not cut and not others:
         return None
     reasons = [f"would close {', '.join(cut)}"] if cut else []

@@ -8,7 +8,7 @@ from gpuhost.snapshot import Snapshot
 FACT = "nvidia_cards"
 
 
-def gpu_wanted(snapshot: Snapshot, settings: Settings) -> bool:
+def needs_gpu(snapshot: Snapshot, settings: Settings) -> bool:
     """`gpu = "auto"`: whether a card is on the PCI bus, or was at the last deploy.
 
     Raises NotRead if the bus could not be read.
@@ -18,7 +18,7 @@ def gpu_wanted(snapshot: Snapshot, settings: Settings) -> bool:
     return settings.gpu == "required"
 
 
-def not_concerned(snapshot: Snapshot, settings: Settings) -> str:
+def reason_without_driver(snapshot: Snapshot, settings: Settings) -> str:
     """Why no check of the driver applies to this host; empty if they do."""
     if settings.gpu == "none":
         return 'gpu is "none"'

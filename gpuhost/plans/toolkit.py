@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from gpuhost.domain.toolkit.packages import PACKAGES
 from gpuhost.domain.toolkit.proof import Circumstances, image_for
-from gpuhost.plans.gpu import gpu_wanted
+from gpuhost.plans.gpu import needs_gpu
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 
 
-def not_wanted(snapshot: Snapshot, settings: Settings) -> str:
+def reason_not_needed(snapshot: Snapshot, settings: Settings) -> str:
     """Why this host does not need the toolkit; empty if it does."""
-    if gpu_wanted(snapshot, settings):
+    if needs_gpu(snapshot, settings):
         return ""
     return 'gpu is "none"' if settings.gpu == "none" else "no NVIDIA card on the PCI bus"
 

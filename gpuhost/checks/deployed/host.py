@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from gpuhost.checks.finding import Verdict, fail, later, ok
 from gpuhost.checks.registry import Check
 from gpuhost.domain.firewall.rule import FirewallRule
-from gpuhost.plans.firewall import allowed
+from gpuhost.plans.firewall import allowed_rules
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.apps import AppState
@@ -36,7 +36,7 @@ def published(snapshot: Snapshot, settings: Settings) -> Verdict:
 
 def _published(snapshot: Snapshot, settings: Settings) -> Iterator[tuple[str, str]]:
     """Name and port."""
-    rules = allowed(settings)
+    rules = allowed_rules(settings)
     apps = {app.project: app for app in snapshot.apps.by_name.values()}
     for one in snapshot.containers.all:
         if not one.running or _is_of(apps.get(one.project), one):

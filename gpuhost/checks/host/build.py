@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gpuhost.checks.finding import Verdict, fail, later, ok, skip
 from gpuhost.checks.registry import check
-from gpuhost.plans.apt_cache import PORT, UNIT, is_stale, is_wanted, left_behind, wrong_files
+from gpuhost.plans.apt_cache import PORT, UNIT, is_declared, is_stale, leftover_files, wrong_files
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 
@@ -13,7 +13,7 @@ AGAIN = "run deploys/gpu_host.py again"
 
 @check("build.apt_cache", "apt inside builds uses a cache, which asks the declared mirrors.")
 def apt_cache(snapshot: Snapshot, settings: Settings) -> Verdict:
-    if not is_wanted(settings):
+    if not is_declared(settings):
         return _unwanted(snapshot, settings)
     if snapshot.build.gateway is None:
         return later("docker0 has no address: the engine is not running yet")
@@ -30,8 +30,8 @@ def apt_cache(snapshot: Snapshot, settings: Settings) -> Verdict:
 
 
 def _unwanted(snapshot: Snapshot, settings: Settings) -> Verdict:
-    if left_behind(snapshot):
-        return fail("no cache", f"left behind: {', '.join(left_behind(snapshot))}", fix=AGAIN)
+    if leftover_files(snapshot):
+        return fail("no cache", f"left behind: {', '.join(leftover_files(snapshot))}", fix=AGAIN)
     if settings.build_apt_cache is not False and (settings.proxy_http or settings.proxy_https):
         return skip("builds use the declared proxy")
     return skip(

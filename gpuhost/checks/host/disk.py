@@ -7,7 +7,7 @@ from shlex import quote
 from gpuhost.checks.finding import Verdict, fail, ok, skip, warn
 from gpuhost.checks.registry import check
 from gpuhost.domain.sizes import GB, gb
-from gpuhost.plans.disk import places
+from gpuhost.plans.disk import disks_by_directory
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.paths import Disk
@@ -24,7 +24,7 @@ def _in_words(path: str, disk: Disk) -> str:
 @check("disk.free", "`disk_min_free_gb` is free where images, data and apps are stored.")
 def free(snapshot: Snapshot, settings: Settings) -> Verdict:
     expected = f"at least {settings.disk_min_free_gb:g} GB free"
-    disks = places(snapshot, settings)
+    disks = disks_by_directory(snapshot, settings)
     short = {p: d for p, d in disks.items() if d.free < settings.disk_min_free_gb * GB}
     least = min(disks.values(), key=lambda disk: disk.free)
     if not short:
@@ -40,7 +40,7 @@ def free(snapshot: Snapshot, settings: Settings) -> Verdict:
 def inodes(snapshot: Snapshot, settings: Settings) -> Verdict:
     counted = {
         p: (d.inodes_free or 0) / d.inodes
-        for p, d in places(snapshot, settings).items()
+        for p, d in disks_by_directory(snapshot, settings).items()
         if d.inodes
     }
     if not counted:
@@ -55,11 +55,11 @@ def inodes(snapshot: Snapshot, settings: Settings) -> Verdict:
     )
 
 
-@check(
-    "disk.writable", "No disk is read-only; one that gpuhost needs is a failure, another a warning."
-)
+@check("disk.writable", "No disk of this host is read-only.")
 def writable(snapshot: Snapshot, settings: Settings) -> Verdict:
-    needed = sorted({d.mounted_on for d in places(snapshot, settings).values() if d.read_only})
+    needed = sorted(
+        {d.mounted_on for d in disks_by_directory(snapshot, settings).values() if d.read_only}
+    )
     if needed:
         return fail("read-write", f"read-only: {', '.join(needed)}", fix=REPAIR)
     others = sorted({d.mounted_on for d in snapshot.filesystems.local if d.read_only})

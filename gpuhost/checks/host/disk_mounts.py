@@ -6,7 +6,7 @@ from shlex import quote
 
 from gpuhost.checks.finding import Verdict, fail, ok, warn
 from gpuhost.checks.registry import check
-from gpuhost.plans.disk import places
+from gpuhost.plans.disk import disks_by_directory
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.mounts import Mount
@@ -30,5 +30,5 @@ def mounts(snapshot: Snapshot, settings: Settings) -> Verdict:
 def _is_needed(mount: Mount, snapshot: Snapshot, settings: Settings) -> bool:
     """Whether images, data, apps or swap are stored below it."""
     below = f"{mount.target.rstrip('/')}/"
-    paths = (*places(snapshot, settings), settings.swap_path)
+    paths = (*disks_by_directory(snapshot, settings), settings.swap_path)
     return any(f"{path}/".startswith(below) for path in paths if path != "/")

@@ -7,7 +7,7 @@ from gpuhost.checks.registry import check
 from gpuhost.checks.unreachable import DOCKER, fix_for
 from gpuhost.domain.docker import daemon_json
 from gpuhost.domain.sizes import GB, gb
-from gpuhost.plans.docker import desired_keys, merged_config, not_live, restart_stops
+from gpuhost.plans.docker import desired_keys, keys_not_live, merged_config, restart_stops
 from gpuhost.plans.docker_packages import (
     MIN_COMPOSE,
     conflicting_packages,
@@ -147,7 +147,7 @@ def config(snapshot: Snapshot, settings: Settings) -> Verdict:
 def live(snapshot: Snapshot, settings: Settings) -> Verdict:
     if snapshot.docker.engine is None:
         return later("the engine does not answer")
-    differ = not_live(snapshot, settings)
+    differ = keys_not_live(snapshot, settings)
     if not differ:
         return ok("in force")
     stopped = restart_stops(snapshot)

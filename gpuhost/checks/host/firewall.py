@@ -21,7 +21,7 @@ from gpuhost.plans.firewall import (
     stale_rules,
 )
 from gpuhost.plans.firewall_files import LOAD_UNIT, UNDO_UNIT, host_files, is_as_shipped
-from gpuhost.plans.firewall_in_use import closed, foreign, published_ports, refusal
+from gpuhost.plans.firewall_in_use import closed_ports, foreign_rules, published_ports, refusal
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.firewall import PENDING
@@ -178,7 +178,7 @@ def confirmed(snapshot: Snapshot, settings: Settings) -> Verdict:
 @check("firewall.foreign", "No foreign rule opens a port that is not declared.")
 @_where_enabled
 def others(snapshot: Snapshot, settings: Settings) -> Verdict:
-    rules = foreign(snapshot.firewall, settings)
+    rules = foreign_rules(snapshot.firewall, settings)
     opening = [rule.text for rule in rules if rule.opens]
     if opening:
         return warn(
@@ -194,7 +194,7 @@ def others(snapshot: Snapshot, settings: Settings) -> Verdict:
 @check("firewall.closed", "Every port that a container publishes is open in the firewall.")
 @_where_enabled
 def hidden(snapshot: Snapshot, settings: Settings) -> Verdict:
-    ports = closed(published_ports(snapshot), settings)
+    ports = closed_ports(published_ports(snapshot), settings)
     if not ports:
         return ok("none is published but closed")
     return warn(

@@ -11,7 +11,7 @@ from gpuhost.domain.nvidia.cuda import Decision, recommended_branch
 from gpuhost.domain.nvidia.driver_state import SENTENCES, DriverState
 from gpuhost.domain.nvidia.pci import PciDevice, card_of_device
 from gpuhost.domain.nvidia.toolkits import BRANCH_END, support_ended
-from gpuhost.plans.gpu import cards_on_record, not_concerned
+from gpuhost.plans.gpu import cards_on_record, reason_without_driver
 from gpuhost.plans.nvidia import (
     cuda_decision,
     install_plan,
@@ -59,7 +59,7 @@ def _name(device: PciDevice) -> str:
 
 @check("nvidia.driver", "The driver is installed, loaded, and answers.")
 def driver(snapshot: Snapshot, settings: Settings) -> Verdict:
-    if reason := not_concerned(snapshot, settings):
+    if reason := reason_without_driver(snapshot, settings):
         return skip(reason)
     diagnosis = snapshot.nvidia.diagnosis
     if diagnosis.state is DriverState.WORKING:
@@ -124,7 +124,7 @@ def _fix(snapshot: Snapshot, settings: Settings) -> str:
 
 @check("nvidia.count", "`gpu_count` cards answer; without it, every card on the bus.")
 def count(snapshot: Snapshot, settings: Settings) -> Verdict:
-    if reason := not_concerned(snapshot, settings):
+    if reason := reason_without_driver(snapshot, settings):
         return skip(reason)
     if reason := _not_working(snapshot):
         return later(reason)
@@ -156,7 +156,7 @@ def _not_working(snapshot: Snapshot) -> str:
 
 @check("nvidia.cuda", "Containers with the declared `cuda` run with this driver and these cards.")
 def cuda(snapshot: Snapshot, settings: Settings) -> Verdict:
-    if reason := not_concerned(snapshot, settings):
+    if reason := reason_without_driver(snapshot, settings):
         return skip(reason)
     if settings.cuda is None:
         return skip("no cuda is declared")
@@ -205,7 +205,7 @@ def _cuda_fix(snapshot: Snapshot, settings: Settings, decision: Decision) -> str
 
 @check("nvidia.branch", "The driver is from `nvidia_branch`, and NVIDIA still supports its branch.")
 def branch(snapshot: Snapshot, settings: Settings) -> Verdict:
-    if reason := not_concerned(snapshot, settings):
+    if reason := reason_without_driver(snapshot, settings):
         return skip(reason)
     if reason := _not_working(snapshot):
         return later(reason)

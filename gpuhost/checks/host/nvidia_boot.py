@@ -5,7 +5,7 @@ from __future__ import annotations
 from gpuhost.checks.finding import Verdict, fail, later, ok, skip, unknown, warn
 from gpuhost.checks.registry import check
 from gpuhost.domain.nvidia.driver_state import DriverState
-from gpuhost.plans.gpu import not_concerned
+from gpuhost.plans.gpu import reason_without_driver
 from gpuhost.plans.nvidia_upkeep import BLACKLIST
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
@@ -26,7 +26,7 @@ def _is_loaded(snapshot: Snapshot) -> bool:
 
 @check("nvidia.nouveau", "The driver nouveau is not loaded, and will not be at the next boot.")
 def nouveau(snapshot: Snapshot, settings: Settings) -> Verdict:
-    if reason := not_concerned(snapshot, settings) or _no_driver(snapshot):
+    if reason := reason_without_driver(snapshot, settings) or _no_driver(snapshot):
         return skip(reason)
     if snapshot.nvidia.nouveau and not _is_loaded(snapshot):
         return fail(
@@ -48,7 +48,7 @@ def nouveau(snapshot: Snapshot, settings: Settings) -> Verdict:
     "nvidia.secure_boot", "Secure Boot is off, or knows the key that signed the driver's modules."
 )
 def secure_boot(snapshot: Snapshot, settings: Settings) -> Verdict:
-    if reason := not_concerned(snapshot, settings) or _no_driver(snapshot):
+    if reason := reason_without_driver(snapshot, settings) or _no_driver(snapshot):
         return skip(reason)
     state = snapshot.secure_boot
     if not state.on:
@@ -68,7 +68,7 @@ def secure_boot(snapshot: Snapshot, settings: Settings) -> Verdict:
 
 @check("nvidia.next_boot", "The kernel of the next boot has the driver's module, and may load it.")
 def next_boot(snapshot: Snapshot, settings: Settings) -> Verdict:
-    if reason := not_concerned(snapshot, settings) or _no_driver(snapshot):
+    if reason := reason_without_driver(snapshot, settings) or _no_driver(snapshot):
         return skip(reason)
     kernels = snapshot.kernels
     if kernels.driver_off:

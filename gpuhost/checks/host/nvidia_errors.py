@@ -8,7 +8,7 @@ from gpuhost.checks.finding import Verdict, fail, ok, skip, warn
 from gpuhost.checks.registry import check
 from gpuhost.domain.nvidia.pci import card_of_device
 from gpuhost.domain.nvidia.xid import CardError
-from gpuhost.plans.gpu import not_concerned
+from gpuhost.plans.gpu import reason_without_driver
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
 
@@ -18,7 +18,7 @@ EXPECTED = "no error of a card since the boot"
 
 @check("nvidia.errors", "The kernel's log has no error of a card (Xid) since the boot.")
 def errors(snapshot: Snapshot, settings: Settings) -> Verdict:
-    if reason := not_concerned(snapshot, settings):
+    if reason := reason_without_driver(snapshot, settings):
         return skip(reason)
     if not snapshot.nvidia.installed:
         return skip("no driver is installed")

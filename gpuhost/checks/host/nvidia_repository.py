@@ -6,7 +6,7 @@ from gpuhost.checks.finding import Verdict, fail, ok, skip
 from gpuhost.checks.registry import check
 from gpuhost.checks.unreachable import NVIDIA, fix_for
 from gpuhost.domain.nvidia.repository import UnknownRepositoryError
-from gpuhost.plans.gpu import not_concerned
+from gpuhost.plans.gpu import reason_without_driver
 from gpuhost.plans.nvidia_repository import preferences, repository_for
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
@@ -20,7 +20,7 @@ AGAIN = "run the deploy again"
     "If gpuhost installed the driver from NVIDIA's repository, apt has it, with the declared key.",
 )
 def apt_repository(snapshot: Snapshot, settings: Settings) -> Verdict:
-    if reason := not_concerned(snapshot, settings):
+    if reason := reason_without_driver(snapshot, settings):
         return skip(reason)
     if settings.nvidia_driver != "install" or settings.nvidia_source != "nvidia":
         return skip("the driver is not installed from NVIDIA's repository")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gpuhost.checks.finding import Verdict, fail, later, ok, skip, warn
 from gpuhost.checks.registry import check
 from gpuhost.domain.nvidia.pci import FabricManager, fabric_manager
-from gpuhost.plans.gpu import not_concerned
+from gpuhost.plans.gpu import reason_without_driver
 from gpuhost.plans.nvidia_upkeep import (
     DAEMON,
     EXCLUSIONS_TEXT,
@@ -22,7 +22,7 @@ AGAIN = "run the deploy again"
 
 @check("nvidia.persistence", "The driver stays loaded while nothing uses the cards.")
 def persistence(snapshot: Snapshot, settings: Settings) -> Verdict:
-    if reason := not_concerned(snapshot, settings):
+    if reason := reason_without_driver(snapshot, settings):
         return skip(reason)
     ours = snapshot.probes.file(PERSISTENCE_UNIT)
     if not settings.nvidia_persistence:
@@ -47,7 +47,7 @@ def persistence(snapshot: Snapshot, settings: Settings) -> Verdict:
     "With NVSwitch, Fabric Manager runs in exactly the driver's version.",
 )
 def fabric(snapshot: Snapshot, settings: Settings) -> Verdict:
-    if reason := not_concerned(snapshot, settings):
+    if reason := reason_without_driver(snapshot, settings):
         return skip(reason)
     need = fabric_manager(snapshot.nvidia.devices)
     if need is FabricManager.NOT_NEEDED:
@@ -73,7 +73,7 @@ def fabric(snapshot: Snapshot, settings: Settings) -> Verdict:
 
 @check("nvidia.hold", "The driver's packages are on hold, and excluded from unattended upgrades.")
 def hold(snapshot: Snapshot, settings: Settings) -> Verdict:
-    if reason := not_concerned(snapshot, settings):
+    if reason := reason_without_driver(snapshot, settings):
         return skip(reason)
     if not settings.nvidia_hold:
         ours = [name for name in snapshot.nvidia.record.held if name in snapshot.nvidia.packages]

@@ -9,7 +9,7 @@ from gpuhost.checks.registry import check, finding_of
 from gpuhost.checks.unreachable import TOOLKIT, fix_for
 from gpuhost.domain.toolkit.packages import PACKAGES
 from gpuhost.domain.toolkit.proof import cause_of
-from gpuhost.plans.toolkit import cards, circumstances, not_wanted, working_driver
+from gpuhost.plans.toolkit import cards, circumstances, reason_not_needed, working_driver
 from gpuhost.plans.toolkit_packages import release, repository
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
@@ -25,7 +25,7 @@ def _fails(id: str, snapshot: Snapshot, settings: Settings) -> bool:
 
 def _not_installed(snapshot: Snapshot, settings: Settings) -> Verdict | None:
     """Why nothing can be judged yet; None if the packages are as declared."""
-    if reason := not_wanted(snapshot, settings):
+    if reason := reason_not_needed(snapshot, settings):
         return skip(reason)
     failing = _fails("toolkit.packages", snapshot, settings)
     return later("the packages are not as declared") if failing else None
@@ -36,7 +36,7 @@ def _not_installed(snapshot: Snapshot, settings: Settings) -> Verdict | None:
     "apt has the toolkit's repository of `toolkit_mirror`, with the declared key.",
 )
 def apt_repository(snapshot: Snapshot, settings: Settings) -> Verdict:
-    reason = not_wanted(snapshot, settings)
+    reason = reason_not_needed(snapshot, settings)
     if reason:
         return skip(reason)
     repo = repository(settings, snapshot.system.architecture)
@@ -66,7 +66,7 @@ def _install_fix(snapshot: Snapshot, settings: Settings) -> str:
 
 @check("toolkit.packages", "The toolkit's four packages are installed, all at one version.")
 def packages(snapshot: Snapshot, settings: Settings) -> Verdict:
-    if reason := not_wanted(snapshot, settings):
+    if reason := reason_not_needed(snapshot, settings):
         return skip(reason)
     declared, installed = settings.toolkit_version, snapshot.toolkit.packages
     expected = f"{declared or 'one version'} of {', '.join(PACKAGES)}"

@@ -9,7 +9,7 @@ from gpuhost.checks.registry import finding_of, run_checks
 from gpuhost.domain.nvidia.cuda import decide
 from gpuhost.domain.nvidia.version import CudaVersion
 from gpuhost.domain.sizes import GB, gb
-from gpuhost.plans.disk import places
+from gpuhost.plans.disk import disks_by_directory
 from gpuhost.release.variant import Refusal
 
 PROVISION = "pyinfra INVENTORY deploys/gpu_host.py"
@@ -81,7 +81,7 @@ def disk(proposal: Proposal) -> Verdict:
     needed = proposal.app.block.build.disk_gb
     if not needed:
         return skip("build.disk_gb is not set")
-    disks = places(proposal.snapshot, proposal.settings)
+    disks = disks_by_directory(proposal.snapshot, proposal.settings)
     disks.pop("/")
     path, least = min(disks.items(), key=lambda place: place[1].free)
     expected = f"at least {needed:g} GB free"

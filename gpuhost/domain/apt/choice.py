@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 
@@ -50,25 +50,6 @@ class Probe:
         if oldest > max_age:
             return f"{oldest.days} days old, at most {max_age.days} are allowed"
         return None
-
-
-@dataclass(frozen=True)
-class Choice:
-    """The chosen mirror, or None, and why the earlier ones were not chosen."""
-
-    mirror: Mirror | None
-    passed_over: dict[str, str] = field(default_factory=dict)
-
-
-def first_usable(probes: Iterable[Probe], now: datetime, max_age: timedelta) -> Choice:
-    """The first candidate that is reachable and fresh."""
-    passed_over: dict[str, str] = {}
-    for probe in probes:
-        refusal = probe.refusal(now, max_age)
-        if refusal is None:
-            return Choice(probe.mirror, passed_over)
-        passed_over[probe.mirror.name] = refusal
-    return Choice(None, passed_over)
 
 
 def newest_age(releases: Iterable[Release], now: datetime) -> timedelta | None:
