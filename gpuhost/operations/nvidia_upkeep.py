@@ -8,19 +8,14 @@ from typing import Literal
 
 from pyinfra import host
 
-from gpuhost.checks.host.nvidia_upkeep import (
-    EXCLUSIONS_TEXT,
-    FABRIC_UNIT,
-    OWN_UNIT,
-    PERSISTENCE_TEXT,
-)
 from gpuhost.checks.registry import failing
 from gpuhost.domain.nvidia.driver_packages import NoDriverPackagesError, fabric_manager_package
 from gpuhost.operations.nvidia import OURS, coming
 from gpuhost.operations.nvidia_asked import asked_for
 from gpuhost.operations.reading import Commands, operation, read
-from gpuhost.plans.gpu import not_concerned
-from gpuhost.plans.nvidia import system_of
+from gpuhost.plans.gpu import reason_without_driver
+from gpuhost.plans.nvidia_repository import system_of
+from gpuhost.plans.nvidia_upkeep import EXCLUSIONS_TEXT, FABRIC_UNIT, OWN_UNIT, PERSISTENCE_TEXT
 from gpuhost.remote.commands import apt_install, apt_update, put, refuse, remove, run
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
@@ -169,7 +164,9 @@ def persistence(
 def _is_due(snapshot: Snapshot, settings: Settings) -> bool:
     """A driver that gpuhost installs gets the unit at once: the boot that loads it has it."""
     ours = bool(snapshot.nvidia.record.packages) and not snapshot.nvidia.unit(OWN_UNIT).enabled
-    return not not_concerned(snapshot, settings) and (ours or bool(coming(snapshot, settings)))
+    return not reason_without_driver(snapshot, settings) and (
+        ours or bool(coming(snapshot, settings))
+    )
 
 
 def _without_persistence() -> Commands:

@@ -7,6 +7,7 @@ passed on by the cache to port 80 of other servers.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files as resources
@@ -14,6 +15,7 @@ from importlib.resources import files as resources
 from gpuhost.domain.apt.mirrors import HOSTS, mirror_called
 from gpuhost.domain.rendering import render
 from gpuhost.settings import Settings
+from gpuhost.snapshot import NotRead, Snapshot
 
 PACKAGE = "apt-cacher-ng"
 UNIT = "apt-cacher-ng.service"
@@ -31,14 +33,14 @@ ESSENTIAL = ("Release", ".deb", ".xz", *"0123456789abcdef")
 
 @dataclass(frozen=True)
 class File:
-    """One file as it has to be."""
+    """One file as it must be."""
 
     text: str
     mode: str = "0644"
 
 
-def is_wanted(settings: Settings) -> bool:
-    """Whether builds go through the cache; where a proxy is declared they go through that one."""
+def is_declared(settings: Settings) -> bool:
+    """Whether builds use the cache; with a declared proxy they use the proxy."""
     if settings.proxy_http or settings.proxy_https:
         return False
     if settings.build_apt_cache == "auto":
@@ -52,7 +54,7 @@ def mirrors(settings: Settings) -> tuple[str, ...]:
         return ()
     several = settings.apt_mirror == "auto"
     names = settings.apt_mirror_candidates if several else (settings.apt_mirror,)
-    # apt checks signatures itself; a known mirror needs no certificates to be there.
+    # apt checks signatures itself; a known mirror needs no certificates.
     return tuple(mirror_called(name, https=name not in HOSTS).base for name in names)
 
 
@@ -80,3 +82,44 @@ def files(settings: Settings, address: str) -> dict[str, File]:
 @cache
 def _script() -> str:
     return resources("gpuhost.plans").joinpath("order_mirrors.py").read_text(encoding="utf-8")
+
+
+def build_proxy(settings: Settings, snapshot: Snapshot) -> str | None:
+    """The URL of the cache for apt inside builds; None: builds do not use it."""
+    if not is_declared(settings) or snapshot.build.gateway is None:
+        return None
+    return f"http://{snapshot.build.gateway}:{PORT}"
+
+
+def build_arguments(settings: Settings, snapshot: Snapshot) -> dict[str, str]:
+    """Build arguments that every RUN knows without an ARG; no image keeps them."""
+    proxy = build_proxy(settings, snapshot)
+    # apt reads no_proxy in lower case only; curl, pip, git and others bypass the cache.
+    return {"http_proxy": proxy, "NO_PROXY": "*"} if proxy else {}
+
+
+def wrong_files(snapshot: Snapshot, settings: Settings) -> list[str]:
+    """Files of the cache that are missing, changed, or have another owner or mode."""
+    assert snapshot.build.gateway is not None
+    differing = []
+    for path, file in files(settings, snapshot.build.gateway).items():
+        state = snapshot.paths.get(path)
+        if state is not None and state.sha256 is None:
+            raise NotRead(f"{path}: only root can read it")
+        digest = hashlib.sha256(file.text.encode()).hexdigest()
+        right = (digest, file.mode, "root")
+        if state is None or (state.sha256, state.mode, state.owner) != right:
+            differing.append(path)
+    return differing
+
+
+def leftover_files(snapshot: Snapshot) -> list[str]:
+    """Our files that still exist."""
+    return [path for path in PATHS if snapshot.paths.get(path) is not None]
+
+
+def is_stale(snapshot: Snapshot) -> bool:
+    """Whether it started before its files changed."""
+    started = snapshot.build.service.started
+    states = [snapshot.paths.get(path) for path in PATHS]
+    return started is not None and any(state.modified > started for state in states if state)

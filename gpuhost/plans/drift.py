@@ -1,4 +1,4 @@
-"""What a control host has for the nightly drift check: an account, its key, a service, a timer."""
+"""The nightly drift check of a control host: its account, key, service and timer."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from posixpath import dirname
 from gpuhost.domain.rendering import render
 from gpuhost.plans.firewall_files import HostFile
 from gpuhost.settings import Settings
+from gpuhost.snapshot import NotRead, Snapshot
+from gpuhost.snapshot.docker import Unit, read_units
 from gpuhost.snapshot.paths import PathState
 from gpuhost.snapshot.transport import Request
 
@@ -105,3 +107,38 @@ def request(settings: Settings) -> Request:
         plain |= {*report_directories(settings)}
         plain |= {step for path in looked_for for step in way_to(path)}
     return Request(managed=managed, plain=frozenset(plain))
+
+
+def wrong_files(snapshot: Snapshot, settings: Settings) -> list[str]:
+    """Our files that are missing, changed, or have another owner or mode."""
+    return [
+        file.path
+        for file in host_files(settings)
+        if not _is(path_state(snapshot, file.path), file.sha256, file.mode)
+    ]
+
+
+def _is(state: PathState | None, digest: str, mode: str) -> bool:
+    return state is not None and (state.sha256, state.mode, state.owner) == (digest, mode, "root")
+
+
+def missing_reports(snapshot: Snapshot, settings: Settings) -> list[str]:
+    return [path for path in report_directories(settings) if path_state(snapshot, path) is None]
+
+
+def unwritable_reports(snapshot: Snapshot, settings: Settings) -> list[str]:
+    """Existing directories where the account may not write."""
+    states = ((path, path_state(snapshot, path)) for path in report_directories(settings))
+    return [path for path, state in states if state and not (may(state, "w") and may(state, "x"))]
+
+
+def timer_unit(snapshot: Snapshot) -> Unit:
+    return read_units(snapshot.probes).get(TIMER, Unit(TIMER, False, False, False, None))
+
+
+def path_state(snapshot: Snapshot, path: str) -> PathState | None:
+    """Raises NotRead where only root could read it."""
+    state = snapshot.paths.get(path)
+    if state is None and not snapshot.system.root:
+        raise NotRead(f"{path}: only root can tell")
+    return state

@@ -8,6 +8,7 @@ from hashlib import sha256
 from importlib.resources import files
 
 from gpuhost.domain.rendering import render
+from gpuhost.snapshot import Snapshot
 
 GUARD = "/usr/local/lib/gpuhost/firewall"
 LOAD_UNIT = "gpuhost-firewall.service"
@@ -40,3 +41,10 @@ def host_files() -> tuple[HostFile, ...]:
             for unit in (LOAD_UNIT, UNDO_UNIT)
         ),
     )
+
+
+def is_as_shipped(snapshot: Snapshot, file: HostFile) -> bool:
+    """Content, mode and owner."""
+    state = snapshot.paths.get(file.path)
+    expected = (file.sha256, file.mode, "root")
+    return state is not None and (state.sha256, state.mode, state.owner) == expected

@@ -1,14 +1,11 @@
-"""What it takes to have the declared driver on a host, or why it cannot be had there."""
+"""What must be installed for the declared driver, or why it cannot be installed on this host."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from gpuhost.domain.apt import repository as apt
-from gpuhost.domain.apt.documents import entries, own_archives
-from gpuhost.domain.apt.entry import Entry, SourceFile
-from gpuhost.domain.apt.mirrors import ARCHIVES
+from gpuhost.domain.apt.entry import SourceFile
 from gpuhost.domain.nvidia.architectures import Modules
 from gpuhost.domain.nvidia.cards import module_conflict
 from gpuhost.domain.nvidia.cuda import Decision, Rule, decide
@@ -21,41 +18,22 @@ from gpuhost.domain.nvidia.driver_packages import (
     nvidia_packages,
 )
 from gpuhost.domain.nvidia.driver_state import DriverState
-from gpuhost.domain.nvidia.repository import (
-    ARCHITECTURES,
-    BASE,
-    KEYS,
-    System,
-    UnknownRepositoryError,
-    repository,
-)
+from gpuhost.domain.nvidia.repository import UnknownRepositoryError
 from gpuhost.domain.nvidia.version import CudaVersion
+from gpuhost.plans.nvidia_repository import components_file, repository_for, system_of
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
-
-ARCHIVE_SOURCES = "/etc/apt/sources.list.d/gpuhost-nvidia-components.sources"
-# What older instructions and NVIDIA's cuda-keyring package leave behind: other files that name the
-# same repository with another key stop apt.
-OTHER_LISTS = (
-    *(
-        f"/etc/apt/sources.list.d/cuda-{name}-{machine}.{ending}"
-        for name in KEYS
-        for machine in ARCHITECTURES.values()
-        for ending in ("list", "sources")
-    ),
-    "/etc/apt/sources.list.d/cuda.list",
-)
 
 
 @dataclass(frozen=True)
 class InstallPlan:
     """A driver to install.
 
-    + why: what is wrong with what is there
-    + packages: None where nothing can be installed; `refusal` says why
-    + repository: NVIDIA's, where the driver comes from there
-    + archive: the file that switches on what the driver needs of the distribution's own archive
-    + replaces: another driver is in use, which containers may be using
+    + why: what is wrong with the present driver
+    + packages: None if nothing can be installed; `refusal` says why
+    + repository: NVIDIA's, if the driver comes from it
+    + archive: the file that enables what the driver needs of the distribution's own archive
+    + replaces: another driver is in use, and containers may use it
     """
 
     why: str
@@ -67,7 +45,7 @@ class InstallPlan:
 
 
 def install_plan(snapshot: Snapshot, settings: Settings) -> InstallPlan | None:
-    """What has to be installed; None: nothing, because nothing is wrong or it is not asked for.
+    """What must be installed; None: nothing is wrong, or no installation is declared.
 
     A driver that works stays unless it cannot run the declared CUDA or is not of the declared
     branch; one that is installed and not loaded stays too.
@@ -85,7 +63,7 @@ def install_plan(snapshot: Snapshot, settings: Settings) -> InstallPlan | None:
 
 
 def _is_on_disk(snapshot: Snapshot, plan: InstallPlan) -> bool:
-    """All of it is there: what is still wrong takes a reboot, not an installation."""
+    """Whether all of it is installed: what is still wrong needs a reboot, not an installation."""
     driver, packages = snapshot.nvidia.on_disk, plan.packages
     return bool(
         packages
@@ -97,7 +75,7 @@ def _is_on_disk(snapshot: Snapshot, plan: InstallPlan) -> bool:
 
 def _why(snapshot: Snapshot, settings: Settings) -> tuple[str, bool]:
     if not snapshot.nvidia.installed:
-        return "there is no driver", False
+        return "no driver is installed", False
     missing = [
         name for name in snapshot.nvidia.record.packages if name not in snapshot.nvidia.packages
     ]
@@ -110,11 +88,11 @@ def _why(snapshot: Snapshot, settings: Settings) -> tuple[str, bool]:
 
 
 def wrong_branch(snapshot: Snapshot, settings: Settings) -> str:
-    """Why the driver is not of the branch that was declared to be installed; empty if it is."""
+    """Why the driver is not from the declared branch; empty if it is."""
     driver, branch = snapshot.nvidia.driver, settings.nvidia_branch
     if settings.nvidia_driver != "install" or branch is None or driver is None:
         return ""
-    return "" if str(driver.branch) == branch else f"driver {driver} is not of branch {branch}"
+    return "" if str(driver.branch) == branch else f"driver {driver} is not from branch {branch}"
 
 
 def wrong_modules(snapshot: Snapshot) -> str:
@@ -129,13 +107,13 @@ def wrong_modules(snapshot: Snapshot) -> str:
 
 
 def reboot_reason(snapshot: Snapshot) -> str:
-    """Why a reboot would bring the installed driver into use; empty if it would not, or if the
-    driver is in use already."""
+    """Why a reboot would load the installed driver; empty if it would not, or if the driver is
+    loaded already."""
     state, kernels = snapshot.nvidia.diagnosis.state, snapshot.kernels
     if kernels.next and kernels.next not in kernels.nvidia:
         return ""
     if snapshot.nvidia.installed and not snapshot.nvidia.works and snapshot.nvidia.nouveau:
-        return "nouveau holds the card"
+        return "nouveau uses the card"
     if state is DriverState.LIBRARY_MISMATCH:
         return "another version of its kernel module is loaded"
     if state is DriverState.MODULE_NOT_LOADED:
@@ -154,7 +132,7 @@ def too_old(snapshot: Snapshot, settings: Settings) -> str:
 
 
 def cuda_decision(snapshot: Snapshot, settings: Settings) -> Decision | None:
-    """Whether the declared CUDA runs here; None where none is declared or no card is known."""
+    """Whether the declared CUDA runs on this host; None: none is declared, or no card is known."""
     if settings.cuda is None or not snapshot.nvidia.cards:
         return None
     return decide(snapshot.nvidia.driver, snapshot.nvidia.cards, CudaVersion.parse(settings.cuda))
@@ -168,7 +146,7 @@ def _packages(snapshot: Snapshot, settings: Settings) -> InstallPlan:
         )
     if snapshot.nvidia.installed and snapshot.nvidia.on_disk is None:
         raise NoDriverPackagesError(
-            "the driver that is there does not come from packages: run nvidia-uninstall first"
+            "the installed driver does not come from packages: run nvidia-uninstall first"
         )
     system = system_of(snapshot)
     choose = nvidia_packages if settings.nvidia_source == "nvidia" else distribution_packages
@@ -187,15 +165,8 @@ def _packages(snapshot: Snapshot, settings: Settings) -> InstallPlan:
         other = "nvidia" if settings.nvidia_source == "distro" else "distro"
         raise NoDriverPackagesError(f'{error}; try nvidia_source="{other}"') from error
     packages = replace(packages, headers=_available(snapshot, packages.headers))
-    ours = nvidia_repository(snapshot, settings) if settings.nvidia_source == "nvidia" else None
+    ours = repository_for(snapshot, settings) if settings.nvidia_source == "nvidia" else None
     return InstallPlan("", packages, ours, components_file(snapshot, packages.components))
-
-
-def system_of(snapshot: Snapshot) -> System:
-    """The host as NVIDIA's repositories and packages name systems."""
-    return System(
-        snapshot.system.distribution, snapshot.system.version, snapshot.system.architecture
-    )
 
 
 def _kernel(snapshot: Snapshot) -> Kernel:
@@ -210,7 +181,7 @@ def _secure_boot(snapshot: Snapshot) -> bool:
 
 
 def _available(snapshot: Snapshot, headers: tuple[str, ...]) -> tuple[str, ...]:
-    """Headers of kernels that are packages: of one built by hand apt knows nothing."""
+    """Headers of kernels that come from packages: apt does not know one built by hand."""
     return tuple(
         name
         for name in headers
@@ -220,76 +191,3 @@ def _available(snapshot: Snapshot, headers: tuple[str, ...]) -> tuple[str, ...]:
         }
         & snapshot.nvidia.packages.keys()
     )
-
-
-# Of the repository's files.
-NAME = "nvidia"
-
-
-def nvidia_repository(snapshot: Snapshot, settings: Settings) -> apt.Repository:
-    """NVIDIA's repository for this release, as apt is to have it.
-
-    Raises UnknownRepositoryError.
-    """
-    system = system_of(snapshot)
-    theirs = repository(system, settings.nvidia_mirror or BASE)
-    return apt.Repository(
-        name=NAME,
-        uri=theirs.url,
-        suite="/",
-        component="",
-        architecture=system.architecture,
-        key_url=theirs.key_url,
-        fingerprint=settings.nvidia_key_fingerprint or theirs.key_fingerprint,
-        clashes=OTHER_LISTS,
-    )
-
-
-def preferences() -> str:
-    """NVIDIA's repository before the distribution's, as its cuda-keyring package has it: the two
-    use the same names for packages that do not mix."""
-    return "Package: *\nPin: release l=NVIDIA CUDA\nPin-Priority: 600\n"
-
-
-def components_file(snapshot: Snapshot, components: tuple[str, ...]) -> SourceFile | None:
-    """The distribution's own archive once more, with the components that are not switched on.
-
-    None: nothing is missing. Raises NoDriverPackagesError if the archive cannot be told.
-    """
-    sources = snapshot.apt.sources
-    mirror = sources.record.chosen() if sources.record else None
-    at_mirror = [mirror.uri(archive) for archive in ARCHIVES] if mirror else []
-    own = own_archives(sources.files, sources.distribution, at_mirror)
-    known = [entry for _, entry in entries(sources.files) if own.has(entry)]
-    if not components:
-        return None
-    if not any("main" in entry.components for entry in known):
-        raise NoDriverPackagesError(
-            f"apt's sources do not show where {system_of(snapshot)} comes from: "
-            f"add {' '.join(components)} to them by hand"
-        )
-    stanzas = list(_stanzas(known, components))
-    if not stanzas:
-        return None
-    head = "# Written by gpuhost: where the NVIDIA driver comes from.\n"
-    before = next((f.content for f in sources.files if f.path == ARCHIVE_SOURCES), head)
-    return SourceFile(ARCHIVE_SOURCES, before + "\n" + "\n".join(stanzas))
-
-
-def _stanzas(known: list[Entry], components: tuple[str, ...]) -> Iterator[str]:
-    for entry in known:
-        if "deb" not in entry.types or "main" not in entry.components:
-            continue
-        there = {
-            component
-            for other in known
-            if set(entry.suites) <= set(other.suites) and set(entry.uris) & set(other.uris)
-            for component in other.components
-        }
-        missing = [component for component in components if component not in there]
-        if missing:
-            signed = f"Signed-By: {entry.signed_by}\n" if entry.signed_by else ""
-            yield (
-                f"Types: deb\nURIs: {' '.join(entry.uris)}\nSuites: {' '.join(entry.suites)}\n"
-                f"Components: {' '.join(missing)}\n{signed}"
-            )

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from gpuhost.checks.host.disk import APPS, DATA_ROOT
-from gpuhost.checks.host.proxy import MODES as PROXY_FILES
-from gpuhost.checks.host.system import UPDATES_FILE
-from gpuhost.checks.host.system_files import PATHS as FILES
 from gpuhost.domain.apt.repository import put_aside
 from gpuhost.plans import drift
 from gpuhost.plans.apt_cache import PATHS as APT_CACHE
+from gpuhost.plans.disk import APPS, DATA_ROOT
 from gpuhost.plans.docker_packages import OLDER_LISTS as DOCKER_LISTS
 from gpuhost.plans.firewall_files import host_files
-from gpuhost.plans.nvidia import OTHER_LISTS as NVIDIA_LISTS
+from gpuhost.plans.nvidia_repository import OTHER_LISTS as NVIDIA_LISTS
+from gpuhost.plans.proxy import MODES as PROXY_FILES
+from gpuhost.plans.system import UPDATES_FILE
+from gpuhost.plans.system_files import PATHS as FILES
 from gpuhost.plans.toolkit_packages import OLDER_LISTS as TOOLKIT_LISTS
 from gpuhost.settings import Settings
 from gpuhost.snapshot.apt import CLOUD_INIT, INTERRUPTED, UPDATED

@@ -1,4 +1,4 @@
-"""The nightly drift check, on the host that runs it for the others."""
+"""The nightly drift check, on the host that checks the others."""
 
 from __future__ import annotations
 
@@ -13,87 +13,55 @@ from gpuhost.plans.drift import (
     SECRETS,
     TIMER,
     commands,
-    host_files,
     inventory,
     may,
+    missing_reports,
+    path_state,
     report_directories,
+    timer_unit,
+    unwritable_reports,
     way_to,
+    wrong_files,
 )
 from gpuhost.settings import Settings
-from gpuhost.snapshot import NotRead, Snapshot
-from gpuhost.snapshot.docker import Unit, read_units
+from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.paths import PathState
 
 NOT_HERE = "no drift_directory: this host runs no nightly drift check"
 AGAIN = "run deploys/drift_timer.py"
 
 
-def wrong_files(snapshot: Snapshot, settings: Settings) -> list[str]:
-    """Files of ours that are missing, changed or not to be written by others."""
-    return [
-        file.path
-        for file in host_files(settings)
-        if not _is(_seen(snapshot, file.path), file.sha256, file.mode)
-    ]
-
-
-def _is(state: PathState | None, digest: str, mode: str) -> bool:
-    return state is not None and (state.sha256, state.mode, state.owner) == (digest, mode, "root")
-
-
-def missing_reports(snapshot: Snapshot, settings: Settings) -> list[str]:
-    return [path for path in report_directories(settings) if _seen(snapshot, path) is None]
-
-
-def shut_reports(snapshot: Snapshot, settings: Settings) -> list[str]:
-    """Directories that are there, and where the account may not write."""
-    there = ((path, _seen(snapshot, path)) for path in report_directories(settings))
-    return [path for path, state in there if state and not (may(state, "w") and may(state, "x"))]
-
-
-def timer_unit(snapshot: Snapshot) -> Unit:
-    return read_units(snapshot.probes).get(TIMER, Unit(TIMER, False, False, False, None))
-
-
-def _seen(snapshot: Snapshot, path: str) -> PathState | None:
-    """Raises NotRead where only root could have seen it."""
-    state = snapshot.paths.get(path)
-    if state is None and not snapshot.system.root:
-        raise NotRead(f"{path}: only root can tell")
-    return state
-
-
-@check(
-    "drift.command", "The nightly drift check finds gpuhost and its inventory, and may read both."
-)
+@check("drift.command", "The nightly drift check has gpuhost and an inventory, and may read both.")
 def command(snapshot: Snapshot, settings: Settings) -> Verdict:
     directory = settings.drift_directory
     if directory is None:
         return skip(NOT_HERE)
-    found = next((path for path in commands(settings) if _seen(snapshot, path)), None)
-    if found is None:
+    program = next((path for path in commands(settings) if path_state(snapshot, path)), None)
+    if program is None:
         return fail(
             "gpuhost",
-            f"there is no {' and no '.join(commands(settings))}",
-            fix=f"put the repository into {directory} on this host and run `make setup` there",
+            f"none of {', '.join(commands(settings))} exists",
+            fix=f"copy the repository to {directory} on this host and run `make setup` in it",
         )
-    if _seen(snapshot, inventory(settings)) is None:
-        return fail(inventory(settings), "not there", fix="put it there, or set drift_inventory")
-    shut = _shut(snapshot, found, inventory(settings))
-    if shut:
+    if path_state(snapshot, inventory(settings)) is None:
+        return fail(
+            inventory(settings), "it does not exist", fix="create it, or set drift_inventory"
+        )
+    unusable = _blocking_path(snapshot, program, inventory(settings))
+    if unusable:
         return fail(
             f"{ACCOUNT} may read and run it",
-            f"it may not: {shut.path} is {shut.mode}, of {shut.owner}",
-            fix="put the checkout where others may read it, such as /srv/gpuhost, or open it: "
-            f"chmod o+rX {shut.path}",
+            f"it may not: {unusable.path} is {unusable.mode}, of {unusable.owner}",
+            fix="move the checkout where others may read it, such as /srv/gpuhost, or allow it: "
+            f"chmod o+rX {unusable.path}",
         )
-    return ok(found)
+    return ok(program)
 
 
-def _shut(snapshot: Snapshot, found: str, listed: str) -> PathState | None:
-    """The first thing on the way that the account may not use."""
-    needed = [*((step, "x") for path in (found, listed) for step in way_to(path))]
-    needed += [(found, "x"), (listed, "r")]
+def _blocking_path(snapshot: Snapshot, program: str, listed: str) -> PathState | None:
+    """The first path that the account may not use."""
+    needed = [*((step, "x") for path in (program, listed) for step in way_to(path))]
+    needed += [(program, "x"), (listed, "r")]
     states = ((snapshot.paths.get(path), letter) for path, letter in needed)
     return next((state for state, letter in states if state and not may(state, letter)), None)
 
@@ -104,13 +72,15 @@ def _shut(snapshot: Snapshot, found: str, listed: str) -> PathState | None:
 def account(snapshot: Snapshot, settings: Settings) -> Verdict:
     if settings.drift_directory is None:
         return skip(NOT_HERE)
-    home = _seen(snapshot, HOME)
+    home = path_state(snapshot, HOME)
     if home is None or home.owner != ACCOUNT:
-        return fail(f"{HOME} of {ACCOUNT}", "not there" if home is None else home.owner, fix=AGAIN)
+        return fail(
+            f"{HOME} of {ACCOUNT}", "it does not exist" if home is None else home.owner, fix=AGAIN
+        )
     for path, mode in ((dirname(KEY), "0700"), (KEY, "0600")):
-        state = _seen(snapshot, path)
+        state = path_state(snapshot, path)
         if state is None:
-            return fail(f"{path} {mode}", "not there", fix=AGAIN)
+            return fail(f"{path} {mode}", "it does not exist", fix=AGAIN)
         if (state.owner, state.mode) != (ACCOUNT, mode):
             return fail(f"{path} {mode} {ACCOUNT}", f"{state.mode} {state.owner}", fix=AGAIN)
     return ok(f"{ACCOUNT}, {KEY}")
@@ -121,16 +91,16 @@ def reports(snapshot: Snapshot, settings: Settings) -> Verdict:
     if settings.drift_directory is None:
         return skip(NOT_HERE)
     if not report_directories(settings):
-        return skip(f"neither has a directory outside of {HOME}")
-    missing, shut = missing_reports(snapshot, settings), shut_reports(snapshot, settings)
-    if shut:
+        return skip(f"both are in {HOME}, or not declared")
+    missing, unusable = missing_reports(snapshot, settings), unwritable_reports(snapshot, settings)
+    if unusable:
         return fail(
-            f"{ACCOUNT} may write in {shut[0]}",
+            f"{ACCOUNT} may write in {unusable[0]}",
             "it may not",
-            fix=f"chgrp {ACCOUNT} {shut[0]} && chmod g+rwx {shut[0]}, or name another directory",
+            fix=f"chgrp {ACCOUNT} {unusable[0]} && chmod g+rwx {unusable[0]}, or set another",
         )
     if missing:
-        return fail(f"{missing[0]} is there", "it is not", fix=AGAIN)
+        return fail(f"{missing[0]} exists", "it does not", fix=AGAIN)
     return ok(", ".join(report_directories(settings)))
 
 
@@ -138,10 +108,10 @@ def reports(snapshot: Snapshot, settings: Settings) -> Verdict:
 def timer(snapshot: Snapshot, settings: Settings) -> Verdict:
     if settings.drift_directory is None:
         return skip(NOT_HERE)
-    wrong = wrong_files(snapshot, settings)
-    if wrong:
-        return fail("as declared", f"not so: {', '.join(wrong)}", fix=AGAIN)
-    secrets = _seen(snapshot, SECRETS)
+    differing = wrong_files(snapshot, settings)
+    if differing:
+        return fail("as declared", f"differs: {', '.join(differing)}", fix=AGAIN)
+    secrets = path_state(snapshot, SECRETS)
     if secrets and (secrets.mode, secrets.owner) != ("0600", "root"):
         state = f"{secrets.mode} {secrets.owner}"
         return fail(f"{SECRETS} 0600 root", state, fix=f"chmod 600 {SECRETS}")

@@ -1,45 +1,29 @@
-"""nginx on the host, where an app is reached through it."""
+"""nginx on the host, if an app is served through it."""
 
 from __future__ import annotations
 
 from gpuhost.checks.finding import Verdict, fail, later, ok, skip
 from gpuhost.checks.registry import check
+from gpuhost.plans.nginx import is_up, missing_packages
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.docker import Unit
 
-NOT_NEEDED = "no app here is reached through the host's nginx"
+NOT_NEEDED = "no app on this host uses its nginx"
 AGAIN = "run deploys/app.py again"
 
 
-def lacking(snapshot: Snapshot, *, certificates: bool) -> tuple[str, ...]:
-    """Packages that are not installed.
-
-    + certificates: certbot has to be there too
-    """
-    found = {
-        "nginx": snapshot.nginx.version,
-        **({"certbot": snapshot.nginx.certbot} if certificates else {}),
-    }
-    return tuple(name for name, version in found.items() if version is None)
-
-
-def is_up(unit: Unit) -> bool:
-    """It runs, and does so again after a boot."""
-    return unit.active and unit.enabled
-
-
-@check("nginx.package", "nginx is installed where an app needs it, and certbot for certificates.")
+@check("nginx.package", "nginx is installed if an app needs it, and certbot for certificates.")
 def package(snapshot: Snapshot, settings: Settings) -> Verdict:
     if not snapshot.nginx.needed:
         return skip(NOT_NEEDED)
-    missing = lacking(snapshot, certificates=snapshot.nginx.certificates)
+    missing = missing_packages(snapshot, certificates=snapshot.nginx.certificates)
     if missing:
         return fail("installed", f"{' and '.join(missing)} not installed", fix=AGAIN)
     return ok(f"nginx {snapshot.nginx.version}")
 
 
-@check("nginx.running", "nginx runs, and starts at boot, where an app needs it.")
+@check("nginx.running", "nginx runs, and starts at boot, if an app needs it.")
 def running(snapshot: Snapshot, settings: Settings) -> Verdict:
     if not snapshot.nginx.needed:
         return skip(NOT_NEEDED)
@@ -53,7 +37,7 @@ def running(snapshot: Snapshot, settings: Settings) -> Verdict:
 @check("nginx.renewal", "certbot's timer renews the certificates of apps.")
 def renewal(snapshot: Snapshot, settings: Settings) -> Verdict:
     if not snapshot.nginx.certificates:
-        return skip("no app here has certificates from certbot")
+        return skip("no app on this host has certificates from certbot")
     if snapshot.nginx.certbot is None:
         return later("certbot is not installed")
     if is_up(snapshot.nginx.renewal):
@@ -64,6 +48,6 @@ def renewal(snapshot: Snapshot, settings: Settings) -> Verdict:
 
 def _state(unit: Unit) -> str:
     if not unit.loaded:
-        return f"there is no {unit.name}"
+        return f"{unit.name} does not exist"
     active = "active" if unit.active else "not active"
     return f"{unit.name} is {active}, {'' if unit.enabled else 'not '}started at boot"

@@ -1,7 +1,7 @@
-"""The rules that published container ports obey, in the chain that Docker leaves to its users.
+"""The rules for published container ports, in the chain that Docker leaves to its users.
 
 A published port is rewritten to the container's address before any filter sees it, and forwarded:
-ufw never hears of it. What it was originally sent to is still known to the connection tracking.
+ufw never sees it. Connection tracking still knows its original destination.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def _returns(rule: FirewallRule) -> Iterator[str]:
 
 
 def fault(expected: str, kernel: Tables) -> str:
-    """What keeps the kernel from doing what a rendered file says; nothing: it does.
+    """Why the kernel does not have the rules of a rendered file; "": it has them.
 
     + expected: the file's text, as `render` made it
     """
@@ -87,12 +87,12 @@ def fault(expected: str, kernel: Tables) -> str:
         return f"FORWARD does not lead to {DOCKER_USER}"
     if not kernel.chain(DOCKER_USER).jumps_to(PUBLISHED):
         return f"{DOCKER_USER} does not lead to {PUBLISHED}"
-    wanted = Tables.parse(expected)
+    tables = Tables.parse(expected)
     for name in (PUBLISHED, ALLOWED):
-        if not _same(wanted.chain(name).rules, kernel.chain(name).rules):
+        if not _same(tables.chain(name).rules, kernel.chain(name).rules):
             return f"the kernel's chain {name} differs"
     return ""
 
 
-def _same(wanted: tuple[str, ...], actual: tuple[str, ...]) -> bool:
-    return [options(rule) for rule in wanted] == [options(rule) for rule in actual]
+def _same(tables: tuple[str, ...], actual: tuple[str, ...]) -> bool:
+    return [options(rule) for rule in tables] == [options(rule) for rule in actual]

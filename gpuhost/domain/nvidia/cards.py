@@ -169,11 +169,11 @@ def _cards() -> dict[tuple[str, ...], Card]:
     cards = {}
     for families, data_center in ((DATA_CENTER, True), (WORKSTATION, False), (CONSUMER, False)):
         for family in families:
-            found = architecture(ComputeCapability.parse(family.capability))
-            if found is None:
+            chip = architecture(ComputeCapability.parse(family.capability))
+            if chip is None:
                 raise LookupError(f"no architecture has compute capability {family.capability}")
             for model in family.models:
-                cards[_words(model)] = Card(model, found, family.brand, data_center)
+                cards[_words(model)] = Card(model, chip, family.brand, data_center)
     return cards
 
 

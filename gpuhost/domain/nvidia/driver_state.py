@@ -1,4 +1,4 @@
-"""One nvidia-smi run, told apart: does the driver work, and if not, why and what to do."""
+"""One run of nvidia-smi classified: does the driver work, and if not, why and what to do."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ SENTENCES: dict[DriverState, tuple[str, str]] = {
         "Use the card, and ask the vendor about a replacement if its error counts matter to you.",
     ),
     DriverState.ABSENT: (
-        "nvidia-smi is not installed: there is no NVIDIA driver on this host.",
+        "nvidia-smi is not installed: no NVIDIA driver is installed on this host.",
         'If the host has an NVIDIA card, install the driver (nvidia_driver = "install").',
     ),
     DriverState.MODULE_NOT_LOADED: (

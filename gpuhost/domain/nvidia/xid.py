@@ -1,4 +1,4 @@
-"""What the kernel's log says of cards: NVIDIA's error numbers (Xid), their meaning, what to do.
+"""Errors of cards in the kernel's log: NVIDIA's numbers (Xid), their meaning, what to do.
 
 Meanings and actions: NVIDIA, "Xid Errors", docs.nvidia.com/deploy/xid-errors. The forms of the
 lines are those of the driver's own source (kernel_rc.c, rmapi/nv.c).
@@ -18,7 +18,7 @@ class Meaning:
     """An error in words.
 
     + fix: what a person does about it
-    + harmless: the card goes on working: a program's own fault, or a fault that was dealt with
+    + harmless: the card continues to work: a fault of a program, or one that was corrected
     """
 
     what: str
@@ -124,17 +124,17 @@ def parse(counted: str) -> tuple[CardError, ...]:
 
     + counted: lines of COUNT, a tab, and the line of the last time: its moment, then the text
     """
-    found: dict[tuple[str, int | None], CardError] = {}
+    errors: dict[tuple[str, int | None], CardError] = {}
     for line in counted.splitlines():
         count, tab, rest = line.partition("\t")
         moment, blank, text = rest.partition(" ")
         if not tab or not blank or not count.isdecimal():
             continue
         error = _error(text, int(count), _moment(moment))
-        # A card that is off the bus is told of in several words.
-        if error and (error.card, error.number) not in found:
-            found[error.card, error.number] = error
-    return tuple(found.values())
+        # A card that is off the bus is reported in several forms.
+        if error and (error.card, error.number) not in errors:
+            errors[error.card, error.number] = error
+    return tuple(errors.values())
 
 
 def _error(text: str, times: int, last: str) -> CardError | None:
@@ -164,7 +164,7 @@ def _moment(iso: str) -> str:
 
 
 def _recovery(text: str) -> str:
-    """What Xid 154 asks for; nothing: it takes back what it asked for before."""
+    """What Xid 154 asks for; "": it withdraws its earlier request."""
     match = _ASKS.search(text)
     action = match["action"] if match else text
     if action == "None":

@@ -1,7 +1,7 @@
 """The proof that a container gets the GPUs: what was seen when it was last tried.
 
 A reading never starts a container, so the host keeps the result, with the versions that it was
-made with: when one of them changes, the proof has to be made again.
+made with: when one of them changes, the proof must be made again.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ class Circumstances:
     image: str
 
     def differences(self, other: Circumstances) -> list[str]:
-        """What is otherwise now: "driver 535.183.01, now 550.54.14".
+        """What has changed: "driver 535.183.01, now 550.54.14".
 
-        Our own image is called after the C library, whose security updates install themselves:
-        that says nothing about a GPU.
+        Our own image is named after the C library, which gets automatic security updates:
+        that does not concern a GPU.
         """
         before, after = vars(self), vars(other)
         changed = [k for k in before if before[k] != after[k]]
@@ -122,7 +122,7 @@ CAUSES: tuple[tuple[str, Cause], ...] = (
     (
         r"unresolvable CDI devices|CDI device injection failed",
         Cause(
-            "there is no CDI specification of these cards",
+            "no CDI specification of these cards exists",
             "systemctl restart nvidia-cdi-refresh, or nvidia-ctk cdi generate; after a change of "
             "MIG instances too",
         ),

@@ -1,0 +1,39 @@
+"""The sources of packages that a host remembers from its last deploy."""
+
+from __future__ import annotations
+
+from gpuhost.domain.apt.documents import entries
+from gpuhost.domain.apt.entry import Entry
+from gpuhost.domain.redact import redact_credentials
+from gpuhost.snapshot import NotRead, Snapshot
+
+FACT = "apt_sources"
+# Checks of their own compare the content of these.
+JUDGED = frozenset(
+    f"/etc/apt/sources.list.d/{name}.sources"
+    for name in ("docker", "nvidia", "nvidia-container-toolkit")
+)
+
+
+def on_record(snapshot: Snapshot) -> dict[str, list[str]] | None:
+    """What the host records of its sources; None: they cannot be read."""
+    try:
+        return {FACT: sorted(definitions(snapshot))}
+    except NotRead:
+        return None
+
+
+def definitions(snapshot: Snapshot) -> dict[str, Entry]:
+    """Every active source as text, except those whose content other checks compare."""
+    every = entries(snapshot.apt.sources.files)
+    return {_in_words(path, entry): entry for path, entry in every if path not in JUDGED}
+
+
+def _in_words(path: str, entry: Entry) -> str:
+    """Without the text of a key inside the file: it is long, and changes with every renewal."""
+    # The collector masks logins in the form that apt knows; a person may write another form.
+    uris = map(redact_credentials, entry.uris)
+    words = (*entry.types, *uris, *entry.suites, *entry.components)
+    key = entry.signed_by or "any key"
+    signed = "a key in the file" if "\n" in key else key
+    return f"{path}: {' '.join(words)} (signed by {signed})"

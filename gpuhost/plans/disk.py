@@ -1,0 +1,21 @@
+"""The directories that fill: images, data and apps."""
+
+from __future__ import annotations
+
+from gpuhost.settings import Settings
+from gpuhost.snapshot import Snapshot
+from gpuhost.snapshot.paths import Disk
+
+APPS = "/opt/gpuhost"
+DATA_ROOT = "/var/lib/docker"
+
+
+def disks_by_directory(snapshot: Snapshot, settings: Settings) -> dict[str, Disk]:
+    """The directories that fill, each with the file system that holds it."""
+    data_root = settings.docker_data_root or DATA_ROOT
+    if snapshot.docker.engine and snapshot.docker.engine.root:
+        data_root = snapshot.docker.engine.root
+    return {
+        path: snapshot.disks.under(path)
+        for path in ("/", data_root, snapshot.disks.containerd, APPS)
+    }
