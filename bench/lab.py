@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from bench.measure import Broken, bin, console, timed
 from bench.openssh import Login
-from gpuhost.plans.request import request_for
+from gpuhost.plans.reading import request_for
 from gpuhost.settings import Settings
 from gpuhost.settings.layers import Layer, declare
-from gpuhost.snapshot.transport import script
+from gpuhost.snapshot.collector import script
 from tests.e2e.commands import ROOT
 from tests.lab.hosts import LabHost
 from tests.lab.images import RELEASES

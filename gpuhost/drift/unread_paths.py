@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gpuhost.plans.request import request_for
+from gpuhost.plans.reading import request_for
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
 from gpuhost.snapshot.paths import Paths, PathState
@@ -41,4 +41,4 @@ def for_settings_of(then: Settings, snapshot: Snapshot, settings: Settings) -> S
 
 def _paths(settings: Settings) -> frozenset[str]:
     request = request_for(settings)
-    return request.managed | request.plain
+    return frozenset((*request.managed, *request.plain))

@@ -14,6 +14,7 @@ from importlib.resources import files as resources
 from gpuhost.domain.apt.mirrors import HOSTS, mirror_called
 from gpuhost.domain.rendering import render
 from gpuhost.settings import Settings
+from gpuhost.snapshot.request import Request
 
 PACKAGE = "apt-cacher-ng"
 UNIT = "apt-cacher-ng.service"
@@ -80,3 +81,7 @@ def files(settings: Settings, address: str) -> dict[str, File]:
 @cache
 def _script() -> str:
     return resources("gpuhost.plans").joinpath("order_mirrors.py").read_text(encoding="utf-8")
+
+
+def request(settings: Settings) -> Request:
+    return Request(managed=PATHS)

@@ -7,6 +7,7 @@ import re
 from gpuhost.domain.apt.mirrors import HOSTS
 from gpuhost.domain.apt.repository import Repository
 from gpuhost.settings import Settings
+from gpuhost.snapshot.request import Request
 from gpuhost.snapshot.system import System
 
 OFFICIAL = "https://download.docker.com"
@@ -74,3 +75,7 @@ def version(text: str) -> tuple[int, ...]:
     """ "v2.26.1-4" -> (2, 26, 1), to be compared as numbers: 2.40 comes before 5.0."""
     match = re.search(r"\d+(?:\.\d+)*", text)
     return tuple(int(part) for part in match.group().split(".")) if match else ()
+
+
+def request(settings: Settings) -> Request:
+    return Request(plain=OLDER_LISTS)

@@ -10,7 +10,7 @@ from gpuhost.domain.rendering import render
 from gpuhost.plans.firewall_files import HostFile
 from gpuhost.settings import Settings
 from gpuhost.snapshot.paths import PathState
-from gpuhost.snapshot.transport import Request
+from gpuhost.snapshot.request import Request
 
 ACCOUNT = "gpuhost-drift"
 HOME = "/var/lib/gpuhost-drift"
@@ -98,10 +98,10 @@ def may(state: PathState, letter: str) -> bool:
 
 def request(settings: Settings) -> Request:
     """What a reading has to look at: for a host that is no control host, what was left behind."""
-    managed, plain = frozenset({*PATHS, SECRETS}), {HOME, KEY}
+    plain = {HOME, KEY}
     if settings.drift_directory:
         looked_for = (*commands(settings), inventory(settings))
         plain |= {dirname(KEY), SSH_KEYGEN, settings.drift_directory, *looked_for}
         plain |= {*report_directories(settings)}
         plain |= {step for path in looked_for for step in way_to(path)}
-    return Request(managed=managed, plain=frozenset(plain))
+    return Request(units=(TIMER,), managed=(*PATHS, SECRETS), plain=tuple(sorted(plain)))

@@ -8,6 +8,8 @@ from hashlib import sha256
 from importlib.resources import files
 
 from gpuhost.domain.rendering import render
+from gpuhost.settings import Settings
+from gpuhost.snapshot.request import Request
 
 GUARD = "/usr/local/lib/gpuhost/firewall"
 LOAD_UNIT = "gpuhost-firewall.service"
@@ -40,3 +42,8 @@ def host_files() -> tuple[HostFile, ...]:
             for unit in (LOAD_UNIT, UNDO_UNIT)
         ),
     )
+
+
+def request(settings: Settings) -> Request:
+    units = (LOAD_UNIT, UNDO_UNIT)
+    return Request(units=units, managed=tuple(file.path for file in host_files()))

@@ -32,6 +32,7 @@ from gpuhost.domain.nvidia.repository import (
 from gpuhost.domain.nvidia.version import CudaVersion
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
+from gpuhost.snapshot.request import Request
 
 ARCHIVE_SOURCES = "/etc/apt/sources.list.d/gpuhost-nvidia-components.sources"
 # What older instructions and NVIDIA's cuda-keyring package leave behind: other files that name the
@@ -293,3 +294,7 @@ def _stanzas(known: list[Entry], components: tuple[str, ...]) -> Iterator[str]:
                 f"Types: deb\nURIs: {' '.join(entry.uris)}\nSuites: {' '.join(entry.suites)}\n"
                 f"Components: {' '.join(missing)}\n{signed}"
             )
+
+
+def request(settings: Settings) -> Request:
+    return Request(plain=OTHER_LISTS)

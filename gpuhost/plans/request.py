@@ -1,59 +1,28 @@
-"""Which paths a reading has to look at, for given settings."""
+"""Paths of disks and swap, and of the files whose content or owner a check judges."""
 
 from __future__ import annotations
 
 from gpuhost.checks.host.disk import APPS, DATA_ROOT
-from gpuhost.checks.host.proxy import MODES as PROXY_FILES
+from gpuhost.checks.host.proxy import MODES
 from gpuhost.checks.host.system import UPDATES_FILE
-from gpuhost.checks.host.system_files import PATHS as FILES
-from gpuhost.domain.apt.repository import put_aside
-from gpuhost.plans import drift
-from gpuhost.plans.apt_cache import PATHS as APT_CACHE
-from gpuhost.plans.docker_packages import OLDER_LISTS as DOCKER_LISTS
-from gpuhost.plans.firewall_files import host_files
-from gpuhost.plans.nvidia import OTHER_LISTS as NVIDIA_LISTS
-from gpuhost.plans.toolkit_packages import OLDER_LISTS as TOOLKIT_LISTS
+from gpuhost.checks.host.system_files import PATHS
 from gpuhost.settings import Settings
-from gpuhost.snapshot.apt import CLOUD_INIT, INTERRUPTED, UPDATED
-from gpuhost.snapshot.docker import DAEMON_JSON
-from gpuhost.snapshot.firewall import PENDING
-from gpuhost.snapshot.paths import CONTAINERD, ancestry
-from gpuhost.snapshot.system import REBOOT_REQUIRED
-from gpuhost.snapshot.toolkit import INSTALLED, RUNTIME
-from gpuhost.snapshot.transport import Request
+from gpuhost.snapshot.paths import ancestry
+from gpuhost.snapshot.request import Request
 
 
-def request_for(settings: Settings) -> Request:
-    """Every path that some check of these settings asks about."""
+OTHERS = Request(managed=(*MODES, UPDATES_FILE), plain=tuple(sorted(PATHS)))
+
+
+def request(settings: Settings) -> Request:
+    return _disk(settings) | _swap(settings) | OTHERS
+
+
+def _disk(settings: Settings) -> Request:
     data_root = settings.docker_data_root or DATA_ROOT
-    directories = (data_root, CONTAINERD, APPS, settings.swap_path)
-    return drift.request(settings) | Request(
-        managed=frozenset(
-            {
-                DAEMON_JSON,
-                UPDATES_FILE,
-                *PROXY_FILES,
-                *APT_CACHE,
-                *(file.path for file in host_files()),
-            }
-        ),
-        plain=frozenset(
-            {
-                settings.swap_path,
-                REBOOT_REQUIRED,
-                CLOUD_INIT,
-                INTERRUPTED,
-                UPDATED,
-                PENDING,
-                *DOCKER_LISTS,
-                INSTALLED,
-                RUNTIME,
-                *NVIDIA_LISTS,
-                *TOOLKIT_LISTS,
-                *map(put_aside, TOOLKIT_LISTS),
-                *(FILES - {DAEMON_JSON, UPDATES_FILE}),
-            }
-        ),
-        directories=frozenset().union(*(ancestry(path) for path in directories)),
-        swap_files=frozenset({settings.swap_path}),
-    )
+    return Request(directories=(*ancestry(data_root), *ancestry(APPS)))
+
+
+def _swap(settings: Settings) -> Request:
+    path = settings.swap_path
+    return Request(plain=(path,), directories=ancestry(path), swap_files=(path,))

@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gpuhost.snapshot.probes import NotRead, Probes
+from gpuhost.snapshot.request import Request
 
 APPLIED = "/var/lib/gpuhost/applied.json"
 FORMAT = 1
 # A time that is none would end what formats it: 2242 is late enough.
 NEVER = 2**33
+REQUEST = Request(files=(APPLIED,))
 
 
 @dataclass(frozen=True)

@@ -5,17 +5,38 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib.resources import files as resources
+from shlex import quote
 from typing import Any
 
 from gpuhost.snapshot.apps_details import Details
 from gpuhost.snapshot.lenient import mapping, mappings, number, seconds, text, texts
 from gpuhost.snapshot.probes import NotRead, Probes
+from gpuhost.snapshot.request import ProbeCommand, Request
+from gpuhost.snapshot.transport import APPS
 
 UNIT = "gpuhost-release-{app}.service"
 BACKUP_UNIT = "gpuhost-backup-{app}"
 AT_WORK = ("active", "activating", "reloading", "deactivating")
 Units = Mapping[str, Mapping[str, str]]
 VERIFIED = "verified"
+PROGRAM = resources("gpuhost.snapshot").joinpath("apps_on_host.py").read_text(encoding="utf-8")
+HAS_APPS = f"[ -d {APPS} ]"
+REQUEST = Request(
+    # What a release's own source and logs need: operations/app_tools.py.
+    packages=("git", "logrotate"),
+    probes=(
+        ProbeCommand(
+            "apps", f"python3 -I -S -c {quote(PROGRAM)} {APPS}", seconds=20, only_if=HAS_APPS
+        ),
+        ProbeCommand(
+            "app_units",
+            "systemctl show --no-pager -p Id -p ActiveState -p Result 'gpuhost-release-*.service'"
+            " 'gpuhost-backup-*.service' 'gpuhost-backup-*.timer'",
+            only_if=HAS_APPS,
+        ),
+    ),
+)
 
 
 @dataclass(frozen=True)

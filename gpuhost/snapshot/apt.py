@@ -14,9 +14,10 @@ from gpuhost.domain.apt.documents import entries
 from gpuhost.domain.apt.entry import SourceFile
 from gpuhost.domain.apt.plan import HostSources
 from gpuhost.domain.apt.record import DIRECTORY, ORIGINALS, RECORD, Record
-from gpuhost.snapshot.docker import installed_packages
+from gpuhost.snapshot.packages import installed_packages
 from gpuhost.snapshot.paths import Paths
-from gpuhost.snapshot.probes import NotRead, Probes
+from gpuhost.snapshot.probes import NotRead, Probe, Probes
+from gpuhost.snapshot.request import ProbeCommand, Request
 from gpuhost.snapshot.system import System
 
 CLOUD_INIT = "/etc/cloud/cloud.cfg"
@@ -26,6 +27,7 @@ UPDATED = "/var/lib/apt/lists/partial"
 # A change has begun, and its end was not reached.
 INTERRUPTED = f"{DIRECTORY}/before/whole"
 LISTS = "/var/lib/apt/lists/"
+ARCHITECTURES = "/var/lib/dpkg/arch"
 # What apt reads of its directory: run-parts' rule for names (apt.conf(5), Dir::Etc::sourceparts).
 _READ_BY_APT = re.compile(rf"{LIST}|{LIST}\.d/[A-Za-z0-9_.-]+\.(?:list|sources)")
 _MIRROR_LIST = re.compile(r"/etc/apt/mirrors/[^/]+")
@@ -34,6 +36,25 @@ _WITHHELD = "//***@"
 _NOT_TEXT = "\ufffd"
 # Of a pattern that matches nothing, and of a directory among the files.
 _HARMLESS = ("No such file or directory", "Is a directory", "not a regular file")
+REQUEST = Request(
+    files=(RECORD, CLOUD_INIT_APT, ARCHITECTURES),
+    packages=("ca-certificates",),
+    plain=(CLOUD_INIT, INTERRUPTED, UPDATED),
+    probes=(
+        # Passwords in URLs stay on the host.
+        ProbeCommand(
+            "apt_sources",
+            "sed -s -n -E -e 1F -e 's#://[^/[:space:]]*@#://***@#g; s/^/:/p'"
+            f" {LIST} {LIST}.d/*.list {LIST}.d/*.sources /etc/apt/mirrors/*"
+            f" {ORIGINALS}/etc/apt/sources.list {ORIGINALS}/etc/apt/*/*",
+        ),
+        ProbeCommand(
+            "apt_releases",
+            f"grep -asH -m 2 -E '^(Origin|Date):' {LISTS}*_InRelease",
+            absent=Probe(1),
+        ),
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -160,7 +181,7 @@ def _distribution(
         for suite in entry.suites
         if (name := list_file(uri, suite)) in by_file
     }
-    architectures = (probes.file("/var/lib/dpkg/arch") or "").split()
+    architectures = (probes.file(ARCHITECTURES) or "").split()
     return Distribution(
         id=system.distribution,
         codename=system.codename,

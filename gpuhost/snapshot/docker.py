@@ -6,31 +6,58 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from functools import lru_cache
-from types import MappingProxyType
 from typing import Any
 
-from gpuhost.snapshot.probes import NotRead, Probes
+from gpuhost.snapshot.packages import installed_packages
+from gpuhost.snapshot.probes import Probes
+from gpuhost.snapshot.request import ProbeCommand, Request
+from gpuhost.snapshot.units import ENGINE, Unit, read_unit
 
 DAEMON_JSON = "/etc/docker/daemon.json"
 DOCKER_RECORD = "/var/lib/gpuhost/docker.json"
-
-
-@dataclass(frozen=True)
-class Unit:
-    """A systemd unit.
-
-    + started: epoch seconds of the last start, None if it is not running
-    + began: when that start began; None also in readings of older gpuhosts
-    """
-
-    name: str
-    loaded: bool
-    active: bool
-    enabled: bool
-    started: int | None
-    began: int | None = None
+SOURCES = "/etc/apt/sources.list.d/docker.sources"
+KEY = "/etc/apt/keyrings/docker.asc"
+# To ask Docker's socket would start a stopped engine.
+ENGINE_RUNS = f"is_running {ENGINE}"
+COMPOSE = "com.docker.compose"
+CONTAINER_COLUMNS = (
+    "{{.ID}}",
+    "{{.Names}}",
+    "{{.State}}",
+    "{{.Image}}",
+    "{{.Ports}}",
+    f'{{{{.Label "{COMPOSE}.project"}}}}',
+    f'{{{{.Label "{COMPOSE}.service"}}}}',
+    f'{{{{.Label "{COMPOSE}.project.working_dir"}}}}',
+    f'{{{{.Label "{COMPOSE}.oneoff"}}}}',
+    "{{.Status}}",
+    "{{.Mounts}}",
+)
+NETWORK_COLUMNS = (
+    "{{.Name}}",
+    "{{.Driver}}",
+    f'{{{{.Label "{COMPOSE}.project"}}}}',
+    f'{{{{.Label "{COMPOSE}.network"}}}}',
+)
+TAB = r"\t"
+REQUEST = Request(
+    files=(DAEMON_JSON, DOCKER_RECORD, SOURCES, KEY),
+    packages=("docker*", "containerd*", "podman-docker", "runc"),
+    managed=(DAEMON_JSON,),
+    probes=(
+        ProbeCommand("docker_info", "docker info --format '{{json .}}'", only_if=ENGINE_RUNS),
+        ProbeCommand(
+            "docker_containers",
+            f"docker ps -a --no-trunc --format '{TAB.join(CONTAINER_COLUMNS)}'",
+            only_if=ENGINE_RUNS,
+        ),
+        ProbeCommand(
+            "docker_networks",
+            f"docker network ls --no-trunc --format '{TAB.join(NETWORK_COLUMNS)}'",
+            only_if=ENGINE_RUNS,
+        ),
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -145,67 +172,17 @@ class Docker:
 
     @classmethod
     def read(cls, probes: Probes) -> Docker:
-        units = read_units(probes)
         engine, complaint = _engine(probes)
         return cls(
             packages=installed_packages(probes),
-            service=units.get("docker.service", Unit("docker.service", False, False, False, None)),
+            service=read_unit(probes, ENGINE),
             engine=engine,
             engine_complaint=complaint,
             containers=_containers(probes),
             config=_daemon_config(probes),
-            sources=probes.file("/etc/apt/sources.list.d/docker.sources"),
-            key=probes.file("/etc/apt/keyrings/docker.asc"),
+            sources=probes.file(SOURCES),
+            key=probes.file(KEY),
         )
-
-
-def installed_packages(probes: Probes) -> Mapping[str, str]:
-    """Versions of the installed packages among those the collector asks about."""
-    probe = probes.get("packages")
-    if probe.rc is None:
-        raise NotRead("dpkg-query timed out")
-    return _packages(probe.out)
-
-
-# Every noun asks for these of the same reading.
-@lru_cache(maxsize=4)
-def _packages(output: str) -> Mapping[str, str]:
-    packages = {}
-    for line in output.splitlines():
-        status, *rest = line.split("\t")
-        if len(rest) == 3 and status[1:2] == "i":
-            packages[rest[0]] = rest[1]
-    return MappingProxyType(packages)
-
-
-def read_units(probes: Probes) -> Mapping[str, Unit]:
-    """systemd's own view of the units the collector asks about."""
-    return _units(probes.output("units"))
-
-
-@lru_cache(maxsize=4)
-def _units(output: str) -> Mapping[str, Unit]:
-    units = {}
-    for block in output.split("\n\n"):
-        values = dict(line.partition("=")[::2] for line in block.splitlines())
-        if values.get("Id"):
-            units[values["Id"]] = Unit(
-                name=values["Id"],
-                loaded=values.get("LoadState") == "loaded",
-                active=values.get("ActiveState") == "active",
-                enabled=values.get("UnitFileState") in ("enabled", "static", "alias", "generated"),
-                started=_epoch(values.get("ActiveEnterTimestamp", "")),
-                began=_epoch(values.get("InactiveExitTimestamp", "")),
-            )
-    return MappingProxyType(units)
-
-
-def _epoch(timestamp: str) -> int | None:
-    """`Sat 2026-11-21 21:55:03 UTC`; the collector sets TZ=UTC, so no other zone is possible."""
-    match = re.search(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", timestamp)
-    if not match:
-        return None
-    return int(datetime.fromisoformat(f"{match.group()}+00:00").timestamp())
 
 
 def _engine(probes: Probes) -> tuple[Engine | None, str]:

@@ -11,8 +11,11 @@ from gpuhost.domain.firewall.published import RULES, foreign_bridges
 from gpuhost.domain.firewall.rule import Family
 from gpuhost.domain.firewall.tables import Tables, parse_nft_tables
 from gpuhost.domain.firewall.ufw import USER_RULES, UfwRule, parse_user_rules
-from gpuhost.snapshot.docker import Unit, installed_packages, read_units
+from gpuhost.snapshot.packages import installed_packages
+from gpuhost.snapshot.ports import LISTENERS
 from gpuhost.snapshot.probes import NotRead, Probes
+from gpuhost.snapshot.request import ProbeCommand, Request
+from gpuhost.snapshot.units import Unit, read_units
 
 UFW_DEFAULTS = "/etc/default/ufw"
 UFW_CONF = "/etc/ufw/ufw.conf"
@@ -21,6 +24,20 @@ PENDING = "/var/lib/gpuhost/firewall/pending"
 SAVED: dict[Family, str] = {4: "iptables_save", 6: "ip6tables_save"}
 NO_SUCH_COMMAND = 127
 EPOCH = re.compile(r"[0-9]{1,11}")
+REQUEST = Request(
+    files=(UFW_DEFAULTS, UFW_CONF, UNDONE, *USER_RULES.values(), *RULES.values()),
+    packages=("ufw",),
+    units=("ufw.service", "firewalld.service"),
+    plain=(PENDING,),
+    probes=(
+        ProbeCommand(SAVED[4], "iptables-save -t filter", seconds=20),
+        ProbeCommand(SAVED[6], "ip6tables-save -t filter", seconds=20),
+        ProbeCommand("nft_tables", "nft list tables"),
+        ProbeCommand("interfaces", "ls /sys/class/net", at_once=True),
+        # A socket that is gone by now belonged to a client that asked something.
+        ProbeCommand("listeners_again", LISTENERS.command, last=True),
+    ),
+)
 
 
 @dataclass(frozen=True)

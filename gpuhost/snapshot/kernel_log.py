@@ -5,7 +5,34 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gpuhost.domain.nvidia.xid import CardError, parse
+from gpuhost.snapshot.nvidia import HAS_NVIDIA_SMI
 from gpuhost.snapshot.probes import NotRead, Probes
+from gpuhost.snapshot.request import ProbeCommand, Request
+
+# Each error of a card once, with how often and when last: a program can cause thousands.
+CARD_ERRORS = r"""
+function say(key, line) {
+    if (!(key in count)) order[n++] = key
+    count[key]++
+    last[key] = substr(line, 1, 400)
+}
+/Xid \(/ && match($0, /S?Xid \([^)]*\): [0-9]+/) { say(substr($0, RSTART, RLENGTH), $0); next }
+/NVRM: The NVIDIA GPU / { card = $6 }
+/NVRM: fallen off the bus/ {
+    say("bus " card, $1 " NVRM: GPU " card ": has fallen off the bus")
+    next
+}
+/NVRM: .*(has fallen off the bus|RmInitAdapter failed)/ { say(substr($0, length($1) + 2), $0) }
+END { for (i = 0; i < n && i < 100; i++) print count[order[i]] "\t" last[order[i]] }"""
+REQUEST = Request(
+    probes=(
+        ProbeCommand(
+            "kernel_log",
+            f"""sh -c 'dmesg --time-format iso | awk "$1"' sh '{CARD_ERRORS}'""",
+            only_if=HAS_NVIDIA_SMI,
+        ),
+    )
+)
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,52 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from gpuhost.snapshot.probes import NotRead, Probes
+from gpuhost.snapshot.probes import NotRead, Probe, Probes
+from gpuhost.snapshot.request import ProbeCommand, Request
 
 MODULE_LISTS = re.compile(r"/(?:usr/)?lib/modules/([^/]+)/modules\.dep:([^:]+):")
 # What belongs to the driver but is not its module, and what only sounds like it.
 COMPANIONS = ("-uvm", "-modeset", "-drm", "-peermem", "-backlight", "fb")
 # Where DKMS and NVIDIA's installer put what they build on the host; nobody else has signed it.
 BUILT_HERE = ("updates/", "extra/", "kernel/drivers/video/nvidia")
-KEYS = ("key_mok.pub", "key_MOK.der")
+CMDLINE = "/proc/cmdline"
+# A machine owner key of this host signs the modules that DKMS builds here (mokutil(1)).
+OWNER_KEYS = ("/var/lib/dkms/mok.pub", "/var/lib/shim-signed/mok/MOK.der")
+KEYS = tuple(f"key_{path.rpartition('/')[2]}" for path in OWNER_KEYS)
+SECURE_BOOT = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
+# Lines of modprobe.d(5) that keep a driver from being loaded.
+NOUVEAU_LINE = "^[[:space:]]*(blacklist|install|alias)[[:space:]]+nouveau"
+DRIVER_LINE = (
+    "^[[:space:]]*install[[:space:]]+nvidia[a-z0-9_-]*[[:space:]]+(/usr)?/bin/(false|true)"
+)
+REQUEST = Request(
+    files=(CMDLINE,),
+    probes=(
+        ProbeCommand("kernels", r"find /boot -maxdepth 1 -name 'vmlinuz-*' -printf '%f\n'"),
+        ProbeCommand(
+            "kernel_modules",
+            r"grep -sHoE '^[^:]*/(nvidia[a-z0-9-]*|nouveau)\.ko[^:]*:' /lib/modules/*/modules.dep",
+            absent=Probe(1),
+        ),
+        ProbeCommand(
+            "boot_entry",
+            "grep -sHE '^ *(GRUB_DEFAULT|saved_entry|next_entry)=' /etc/default/grub"
+            " /etc/default/grub.d/*.cfg /boot/grub/grubenv",
+            absent=Probe(2),
+        ),
+        ProbeCommand(
+            "nouveau_off",
+            f"grep -shE -e '{NOUVEAU_LINE}' -e '{DRIVER_LINE}'"
+            " /etc/modprobe.d/*.conf /run/modprobe.d/*.conf /lib/modprobe.d/*.conf",
+            absent=Probe(1),
+        ),
+        ProbeCommand("secure_boot", f"od -An -v -tu1 {SECURE_BOOT}", absent=Probe(1)),
+        *(
+            ProbeCommand(name, f"mokutil --test-key {path}", seconds=5, only_if=f"[ -e {path} ]")
+            for name, path in zip(KEYS, OWNER_KEYS, strict=True)
+        ),
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -107,7 +145,7 @@ class Kernels:
             nouveau=frozenset(release for release, path in modules if "/nouveau.ko" in path),
             chosen=_chosen(probes.output("boot_entry", allow=(0, 1, 2))),
             nouveau_off=any(_about(line).startswith("nouveau") for line in told)
-            or "blacklist=nouveau" in (probes.file("/proc/cmdline") or ""),
+            or "blacklist=nouveau" in (probes.file(CMDLINE) or ""),
             driver_off=next((line.strip() for line in told if _is_driver(_about(line))), ""),
         )
 

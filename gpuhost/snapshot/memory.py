@@ -5,9 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gpuhost.snapshot.probes import NotRead, Probes
+from gpuhost.snapshot.request import Request
 
 # cgroup v1 writes "no limit" as the largest multiple of a page below 2**63.
 NO_LIMIT_V1 = 1 << 60
+MEMINFO = "/proc/meminfo"
+LIMIT_V2 = "/sys/fs/cgroup/memory.max"
+LIMIT_V1 = "/sys/fs/cgroup/memory/memory.limit_in_bytes"
+REQUEST = Request(files=(MEMINFO, LIMIT_V2, LIMIT_V1))
 
 
 @dataclass(frozen=True)
@@ -33,11 +38,11 @@ class Memory:
 
     @classmethod
     def read(cls, probes: Probes) -> Memory:
-        values = _kilobytes(probes.file("/proc/meminfo") or "")
+        values = _kilobytes(probes.file(MEMINFO) or "")
         if "MemTotal" not in values:
             raise NotRead("/proc/meminfo has no MemTotal")
-        v2 = probes.file("/sys/fs/cgroup/memory.max")
-        v1 = probes.file("/sys/fs/cgroup/memory/memory.limit_in_bytes")
+        v2 = probes.file(LIMIT_V2)
+        v1 = probes.file(LIMIT_V1)
         return cls(
             total=values["MemTotal"],
             available=values.get("MemAvailable", values.get("MemFree", 0)),

@@ -7,9 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gpuhost.snapshot.probes import NotRead, Probes
+from gpuhost.snapshot.request import Request
 
 # Links of every Debian and Ubuntu: the kernel names what is behind them.
 LINKS = {"/var/run": "/run", "/var/lock": "/run/lock"}
+FSTAB = "/etc/fstab"
+MOUNTINFO = "/proc/self/mountinfo"
+REQUEST = Request(files=(FSTAB, MOUNTINFO))
 
 
 @dataclass(frozen=True)
@@ -33,8 +37,8 @@ class Mounts:
 
     @classmethod
     def read(cls, probes: Probes) -> Mounts:
-        declared = tuple(_declared(probes.file("/etc/fstab") or ""))
-        mountinfo = probes.file("/proc/self/mountinfo") or ""
+        declared = tuple(_declared(probes.file(FSTAB) or ""))
+        mountinfo = probes.file(MOUNTINFO) or ""
         if declared and not mountinfo:
             raise NotRead("/proc/self/mountinfo could not be read")
         rows = (line.split() for line in mountinfo.splitlines())

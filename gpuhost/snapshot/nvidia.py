@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import cached_property
+from shlex import quote
 
 from gpuhost.domain.nvidia.cards import Card
 from gpuhost.domain.nvidia.driver_packages import held
 from gpuhost.domain.nvidia.driver_state import Diagnosis, DriverState, classify
 from gpuhost.domain.nvidia.pci import PciDevice, card_of_device
 from gpuhost.domain.nvidia.smi import (
+    QUERY_FIELDS,
+    QUERY_FIELDS_BEFORE_R510,
     Gpu,
     Header,
     KernelModule,
@@ -19,8 +22,10 @@ from gpuhost.domain.nvidia.smi import (
     parse_query,
 )
 from gpuhost.domain.nvidia.version import DriverVersion
-from gpuhost.snapshot.docker import Unit, read_units
-from gpuhost.snapshot.probes import NotRead, Probes
+from gpuhost.snapshot.packages import QUERY
+from gpuhost.snapshot.probes import NotRead, Probe, Probes
+from gpuhost.snapshot.request import ProbeCommand, Request
+from gpuhost.snapshot.units import Unit, read_unit
 
 NVIDIA_RECORD = "/var/lib/gpuhost/nvidia.json"
 EXCLUSIONS = "/etc/apt/apt.conf.d/60gpuhost-nvidia"
@@ -36,6 +41,64 @@ DRIVER_PACKAGES = (
     "nvidia-driver-cuda",
 )
 VFIO = "vfio-pci"
+# Everything of a driver's, the kernels that it is built for, and what builds it.
+PACKAGES = (
+    "*nvidia*",
+    "cuda-drivers*",
+    "cuda-compat-*",
+    "libcuda1*",
+    "libcudadebugger1",
+    "libnvcuvid1",
+    "libnvsdm*",
+    "libxnvctrl*",
+    "nvlsm",
+    "dkms",
+    "linux-image-*",
+    "linux-headers-*",
+)
+HAS_NVIDIA_SMI = "command -v nvidia-smi >/dev/null 2>&1"
+
+
+def _query(name: str, fields: tuple[str, ...]) -> ProbeCommand:
+    command = f"nvidia-smi --format=csv,noheader,nounits --query-gpu={','.join(fields)}"
+    return ProbeCommand(name, command, seconds=None, only_if=HAS_NVIDIA_SMI)
+
+
+REQUEST = Request(
+    files=(
+        NVIDIA_RECORD,
+        EXCLUSIONS,
+        PREFERENCES,
+        PERSISTENCE_UNIT,
+        "/etc/apt/sources.list.d/nvidia.sources",
+        "/etc/apt/keyrings/nvidia.asc",
+    ),
+    units=(
+        "nvidia-persistenced.service",
+        "nvidia-fabricmanager.service",
+        "gpuhost-nvidia-persistence.service",
+    ),
+    probes=(
+        # Without persistence each call wakes every card: tens of seconds on eight of them. Drivers
+        # before R510 refuse a query for compute_cap, so it is asked with and without.
+        ProbeCommand("nvidia_smi", "nvidia-smi", seconds=None, only_if=HAS_NVIDIA_SMI),
+        _query("nvidia_query", QUERY_FIELDS),
+        _query("nvidia_query_old", QUERY_FIELDS_BEFORE_R510),
+        ProbeCommand(
+            "pci", "grep -sHE '^(DRIVER|PCI_ID|PCI_CLASS)=' /sys/bus/pci/devices/*/uevent"
+        ),
+        ProbeCommand(
+            "nvidia_packages", f"{QUERY} {' '.join(map(quote, PACKAGES))}", absent=Probe(1)
+        ),
+        ProbeCommand("nvidia_version", "cat /proc/driver/nvidia/version", absent=Probe(1)),
+        ProbeCommand(
+            "loaded_modules",
+            "grep -E '^(nvidia|nouveau)' /proc/modules",
+            at_once=True,
+            absent=Probe(1),
+        ),
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -232,7 +295,7 @@ class Nvidia:
 
     def unit(self, name: str) -> Unit:
         """A systemd unit of the driver's; one that is not there is neither active nor enabled."""
-        return read_units(self.probes).get(name, Unit(name, False, False, False, None))
+        return read_unit(self.probes, name)
 
 
 def _devices(probes: Probes) -> tuple[PciDevice, ...]:

@@ -7,9 +7,40 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from gpuhost.snapshot.probes import NotRead, Probes
+from gpuhost.snapshot.mounts import MOUNTINFO
+from gpuhost.snapshot.probes import NotRead, Probe, Probes
+from gpuhost.snapshot.request import ProbeCommand, Request
 
 CONTAINERD = "/var/lib/containerd"
+
+
+def ancestry(path: str) -> tuple[str, ...]:
+    """A path and all its parents: `df` answers for those of them that exist."""
+    return (path, *(str(parent) for parent in PurePosixPath(path).parents))
+
+
+# `df` for a directory, and for every file system of this machine.
+COLUMNS = "source,fstype,size,avail,itotal,iavail,target"
+STAT = "stat -c '%a %U %G %s %Y %F %n'"
+REQUEST = Request(
+    directories=("/", *ancestry(CONTAINERD)),
+    probes=(
+        ProbeCommand("files", "grep -aH ''", arguments="files"),
+        ProbeCommand("stat", STAT, arguments="managed"),
+        ProbeCommand("hashes", "sha256sum", arguments="managed"),
+        ProbeCommand("paths", STAT, arguments="plain"),
+        ProbeCommand("disks", f"df -B1 --output=file,{COLUMNS}", arguments="directories"),
+        # `-l` asks no file system of another machine, so that only a local fault can make it hang.
+        ProbeCommand(
+            "filesystems",
+            f"df -l -B1 --output={COLUMNS} -x tmpfs -x devtmpfs -x overlay -x squashfs -x iso9660"
+            " -x erofs -x efivarfs",
+        ),
+        ProbeCommand(
+            "containerd_root", "grep -E '^ *root *=' /etc/containerd/config.toml", absent=Probe(2)
+        ),
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -116,7 +147,7 @@ class Disks:
         probe = probes.get("disks")
         if probe.rc is None:
             raise NotRead("df timed out: a file system hangs")
-        read_only = _read_only_mounts(probes.file("/proc/self/mountinfo") or "")
+        read_only = _read_only_mounts(probes.file(MOUNTINFO) or "")
         mounted = probes.get("filesystems").out if "filesystems" in probes else ""
         disks = {row["target"]: _disk(row, read_only) for row in _rows(mounted, _ROW)}
         asked = _rows(probe.out, _ROW_OF_FILE)
@@ -137,7 +168,7 @@ class Filesystems:
             raise NotRead("df timed out: a file system of this machine hangs")
         if probe.rc != 0 and not probe.out:
             raise NotRead(f"df: {probe.complaint}")
-        read_only = _read_only_mounts(probes.file("/proc/self/mountinfo") or "")
+        read_only = _read_only_mounts(probes.file(MOUNTINFO) or "")
         return cls(tuple(_disk(row, read_only) for row in _rows(probe.out, _ROW)))
 
 
@@ -198,8 +229,3 @@ def _containerd_root(probes: Probes) -> str:
 def _unescaped(path: str) -> str:
     """mountinfo writes a space as `\\040`."""
     return re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), path)
-
-
-def ancestry(path: str) -> frozenset[str]:
-    """A path and all its parents: `df` answers for those of them that exist."""
-    return frozenset({path, *(str(parent) for parent in PurePosixPath(path).parents)})

@@ -9,8 +9,11 @@ from ipaddress import ip_address
 from gpuhost.domain.firewall.listeners import DOCKER_PROXY, PORT, PROCESS, PUBLISHED
 from gpuhost.snapshot.docker import Container, Docker
 from gpuhost.snapshot.probes import Probes
+from gpuhost.snapshot.request import ProbeCommand, Request
 
 ANY = ("", "*", "0.0.0.0", "::")  # noqa: S104
+LISTENERS = ProbeCommand("listeners", "ss -Hltnup")
+REQUEST = Request(probes=(LISTENERS,))
 
 
 @dataclass(frozen=True, order=True)

@@ -6,13 +6,24 @@ import re
 from dataclasses import dataclass
 
 from gpuhost.domain.firewall.listeners import parse_ss, ssh_ports
-from gpuhost.snapshot.docker import read_units
-from gpuhost.snapshot.probes import NotRead, Probes
+from gpuhost.snapshot.ports import LISTENERS
+from gpuhost.snapshot.probes import NotRead, Probe, Probes
+from gpuhost.snapshot.request import ProbeCommand, Request
+from gpuhost.snapshot.units import read_units
 
 CONFIGURATION = "/etc/ssh/sshd_config"
 NO_SUCH_COMMAND = 127
 _ADDRESS = re.compile(r"^listenaddress (?P<address>\S+):(?P<port>\d{1,5})$", re.MULTILINE)
 _PORT = re.compile(r"^port (\d{1,5})$", re.MULTILINE)
+SOCKET = "ssh.socket"
+REQUEST = Request(
+    units=(SOCKET,),
+    probes=(
+        LISTENERS,
+        ProbeCommand("sshd", "sshd -T"),
+        ProbeCommand("ssh_connection", "printenv SSH_CONNECTION", at_once=True, absent=Probe(1)),
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -37,7 +48,7 @@ class Ssh:
         probe = probes.get("sshd")
         if probe.rc is None:
             raise NotRead("sshd -T timed out")
-        socket = read_units(probes).get("ssh.socket")
+        socket = read_units(probes).get(SOCKET)
         listeners = parse_ss(probes.output("listeners"))
         units, connection = (probes.get(name).out for name in ("units", "ssh_connection"))
         login = connection.split()[3:4]

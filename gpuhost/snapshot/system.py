@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gpuhost.snapshot.docker import read_units
-from gpuhost.snapshot.probes import NotRead, Probes
+from gpuhost.snapshot.probes import NotRead, Probe, Probes
+from gpuhost.snapshot.request import ProbeCommand, Request
+from gpuhost.snapshot.units import read_units
 
 # Every unit that keeps a clock right on Debian and Ubuntu.
 TIME_SERVICES = (
@@ -19,6 +20,33 @@ TIME_SERVICES = (
 # judges by the same number.
 UNSYNCHRONISED = 16_000_000
 REBOOT_REQUIRED = "/run/reboot-required"
+OS_RELEASE, HOSTS = "/etc/os-release", "/etc/hosts"
+FIRST_PROCESS, CONTAINER = "/proc/1/comm", "/run/systemd/container"
+TEGRA = "/etc/nv_tegra_release"
+BOARD_MODEL, BOARD_COMPATIBLE = "/proc/device-tree/model", "/proc/device-tree/compatible"
+REBOOT_PACKAGES = f"{REBOOT_REQUIRED}.pkgs"
+# The kernel's own answer, in microseconds: timedatectl would start a service to ask for it.
+CLOCK_ERROR = """import ctypes
+timex = (ctypes.c_long * 32)()
+ctypes.CDLL(None).adjtimex(timex)
+print(timex[3])"""
+REQUEST = Request(
+    files=(
+        *(OS_RELEASE, HOSTS, FIRST_PROCESS, CONTAINER, TEGRA),
+        *(BOARD_MODEL, BOARD_COMPATIBLE, REBOOT_REQUIRED, REBOOT_PACKAGES),
+    ),
+    packages=("python3",),
+    units=TIME_SERVICES,
+    plain=(REBOOT_REQUIRED,),
+    probes=(
+        ProbeCommand("identity", "id -u", at_once=True),
+        ProbeCommand("sudo_user", "printenv SUDO_USER", at_once=True, absent=Probe(1)),
+        ProbeCommand("kernel", "uname -srmn", at_once=True),
+        ProbeCommand("clock", "date +%s"),
+        ProbeCommand("clock_error", f"python3 -I -c '{CLOCK_ERROR}'"),
+        ProbeCommand("resolved_hostname", 'getent hosts "$(uname -n)"', absent=Probe(2)),
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -56,7 +84,7 @@ class System:
 
     @classmethod
     def read(cls, probes: Probes) -> System:
-        release = _assignments(probes.file("/etc/os-release") or "")
+        release = _assignments(probes.file(OS_RELEASE) or "")
         if "ID" not in release:
             raise NotRead("/etc/os-release names no distribution")
         words = probes.output("kernel").split()
@@ -73,8 +101,8 @@ class System:
             board=_board(probes),
             kernel=kernel,
             hostname=hostname,
-            init=(probes.file("/proc/1/comm") or "").strip(),
-            container=(probes.file("/run/systemd/container") or "").strip(),
+            init=(probes.file(FIRST_PROCESS) or "").strip(),
+            container=(probes.file(CONTAINER) or "").strip(),
             now=_seconds(probes.output("clock")),
             root=probes.output("identity").strip() == "0",
             sudo=bool(probes.output("sudo_user", allow=(0, 1)).strip()),
@@ -121,7 +149,7 @@ class Hostname:
         if probe.rc not in (0, 2, None):
             raise NotRead(f"getent: {probe.complaint}")
         words = probe.out.split() if probe.rc == 0 else []
-        return cls(words[0] if words else "", probes.file("/etc/hosts") or "")
+        return cls(words[0] if words else "", probes.file(HOSTS) or "")
 
 
 @dataclass(frozen=True)
@@ -132,15 +160,15 @@ class Reboot:
 
     @classmethod
     def read(cls, probes: Probes) -> Reboot:
-        listed = probes.file(f"{REBOOT_REQUIRED}.pkgs") or ""
+        listed = probes.file(REBOOT_PACKAGES) or ""
         return cls(tuple(sorted({line.strip() for line in listed.splitlines() if line.strip()})))
 
 
 def _board(probes: Probes) -> str:
     """Servers have a firmware that describes them otherwise: a device tree is a board's."""
-    model = (probes.file("/proc/device-tree/model") or "").replace("\0", " ").strip()
-    compatible = probes.file("/proc/device-tree/compatible") or ""
-    tegra = probes.file("/etc/nv_tegra_release") is not None or "tegra" in compatible
+    model = (probes.file(BOARD_MODEL) or "").replace("\0", " ").strip()
+    compatible = probes.file(BOARD_COMPATIBLE) or ""
+    tegra = probes.file(TEGRA) is not None or "tegra" in compatible
     if tegra:
         return f"NVIDIA Jetson ({model})" if model else "NVIDIA Jetson"
     return model

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gpuhost.domain.toolkit.cdi import REFRESHED, STATIC, Specification, specifications
-from gpuhost.domain.toolkit.packages import (
-    PACKAGES,
-)
+from gpuhost.domain.toolkit.packages import PACKAGES
 from gpuhost.domain.toolkit.proof import RECORD, Proof, parse
-from gpuhost.snapshot.docker import Unit, installed_packages, read_units
-from gpuhost.snapshot.probes import NotRead, Probes
+from gpuhost.snapshot.packages import installed_packages
+from gpuhost.snapshot.probes import NotRead, Probe, Probes
+from gpuhost.snapshot.request import ProbeCommand, Request
+from gpuhost.snapshot.units import Unit, read_units
 
 SOURCES = "/etc/apt/sources.list.d/nvidia-container-toolkit.sources"
 KEY = "/etc/apt/keyrings/nvidia-container-toolkit.asc"
@@ -18,6 +18,25 @@ RUNTIME = "/usr/bin/nvidia-container-runtime"
 # dpkg writes it when it unpacks the package; the files themselves are as old as the release.
 INSTALLED = "/var/lib/dpkg/info/nvidia-container-toolkit.list"
 REFRESH_UNIT = "nvidia-cdi-refresh.path"
+REQUEST = Request(
+    files=(SOURCES, KEY, RECORD),
+    packages=("nvidia-container-toolkit*", "libnvidia-container*", "libc6"),
+    units=(REFRESH_UNIT,),
+    plain=(INSTALLED, RUNTIME),
+    probes=(
+        ProbeCommand(
+            "cdi",
+            r"""grep -soHE 'lib(cuda|nvidia-ml)\.so\.[0-9.]+|^[[:space:]-]*"?name"?:.*'"""
+            f" {REFRESHED} {STATIC}",
+            absent=Probe(2),
+        ),
+        ProbeCommand(
+            "mig_instances",
+            "find /proc/driver/nvidia/capabilities -path '*/mig/gi*/ci*/access'",
+            absent=Probe(1),
+        ),
+    ),
+)
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ import pytest
 
 from gpuhost.checks.host.proxy import APT_FILE, CLIENT_FILE, ENGINE_DROPIN, ENGINE_FILE
 from gpuhost.checks.host.system import UPDATES_FILE
-from gpuhost.plans.request import request_for
+from gpuhost.plans.reading import request_for
 from gpuhost.settings import Settings
-from gpuhost.snapshot.transport import script
+from gpuhost.snapshot.collector import script
 from tests.e2e.commands import Run, check, deploy
 from tests.lab.fixtures import Hosts
 from tests.lab.hosts import LabHost

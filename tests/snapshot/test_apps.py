@@ -16,8 +16,10 @@ from hypothesis import strategies as st
 
 from gpuhost.snapshot import NotRead, Probe, Probes, Snapshot
 from gpuhost.snapshot.apps import Apps, AppState, Attempt, Given
+from gpuhost.snapshot.collector import script
 from gpuhost.snapshot.ports import Taken
-from gpuhost.snapshot.transport import Request, decode, script
+from gpuhost.snapshot.request import Request
+from gpuhost.snapshot.transport import decode
 from tests.recorded import probes
 
 ON_HOST = Path(__file__).parents[2] / "gpuhost" / "snapshot" / "apps_on_host.py"

@@ -21,8 +21,8 @@ from gpuhost.plans.drift import (
 )
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
-from gpuhost.snapshot.docker import Unit, read_units
 from gpuhost.snapshot.paths import PathState
+from gpuhost.snapshot.units import Unit, read_units
 
 NOT_HERE = "no drift_directory: this host runs no nightly drift check"
 AGAIN = "run deploys/drift_timer.py"

@@ -6,7 +6,7 @@ from gpuhost.checks.finding import Verdict, fail, later, ok, skip
 from gpuhost.checks.registry import check
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
-from gpuhost.snapshot.docker import Unit
+from gpuhost.snapshot.units import Unit
 
 NOT_NEEDED = "no app here is reached through the host's nginx"
 AGAIN = "run deploys/app.py again"

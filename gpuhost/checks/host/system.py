@@ -8,8 +8,8 @@ from gpuhost.checks.finding import Verdict, fail, later, ok, skip, warn
 from gpuhost.checks.registry import check
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
-from gpuhost.snapshot.docker import installed_packages
 from gpuhost.snapshot.dpkg import BLACKLIST, PERIODIC
+from gpuhost.snapshot.packages import installed_packages
 from gpuhost.snapshot.system import REBOOT_REQUIRED, System
 
 SUPPORTED = {
