@@ -10,7 +10,6 @@ from gpuhost.settings import Settings
 from gpuhost.snapshot.paths import ancestry
 from gpuhost.snapshot.request import Request
 
-
 OTHERS = Request(managed=(*MODES, UPDATES_FILE), plain=tuple(sorted(PATHS)))
 
 

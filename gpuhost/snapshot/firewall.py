@@ -35,7 +35,7 @@ REQUEST = Request(
         ProbeCommand("nft_tables", "nft list tables"),
         ProbeCommand("interfaces", "ls /sys/class/net", at_once=True),
         # A socket that is gone by now belonged to a client that asked something.
-        ProbeCommand("listeners_again", LISTENERS.command, last=True),
+        ProbeCommand("listeners_again", LISTENERS.command, last=True, absent=None),
     ),
 )
 

@@ -26,7 +26,7 @@ class ProbeCommand:
     + only_if: a shell condition, without which it is not run
     + at_once: it only asks the kernel and cannot hang: run without a limit, at a tenth of the cost
     + last: run after all others have ended
-    + absent: what it gives on a host that has nothing of what it asks for
+    + absent: what it gives on a host that has nothing of what it asks for; None: it is not run
     """
 
     name: str
@@ -36,7 +36,7 @@ class ProbeCommand:
     only_if: str = ""
     at_once: bool = False
     last: bool = False
-    absent: Probe = NOTHING
+    absent: Probe | None = NOTHING
 
 
 @dataclass(frozen=True)

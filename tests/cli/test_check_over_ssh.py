@@ -90,7 +90,7 @@ BAD = {
         "error",
         r"^swap_size_gb = '16' \(the inventory, host setting\): \"auto\" or a num",
     ),
-    "near miss": ("error", r"^swap_sizegb \(the inventory, host near miss\) is no setting: did"),
+    "near miss": ("error", r"^unknown setting swap_sizegb \(the inventory, host near miss\): did"),
 }
 
 
