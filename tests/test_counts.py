@@ -1,4 +1,4 @@
-"""How much there is: a check or a test that vanishes fails here, and a new one is added here."""
+"""Every check by id, and how many lab tests there are: what vanishes fails here."""
 
 from __future__ import annotations
 
@@ -10,26 +10,123 @@ from pathlib import Path
 
 import pytest
 
+from gpuhost.checks.deployed import all_deployed_checks, host_checks
+from gpuhost.checks.preflight import all_app_checks
 from gpuhost.checks.registry import all_checks
 
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[1]
-CHECKS = {
-    "apt": 5,
-    "build": 1,
-    "disk": 5,
-    "docker": 9,
-    "drift": 4,
-    "firewall": 8,
-    "memory": 2,
-    "nginx": 3,
-    "nvidia": 13,
-    "proxy": 3,
-    "swap": 4,
-    "system": 13,
-    "toolkit": 6,
-}
+CHECKS = [
+    "apt.cloud_init",
+    "apt.duplicates",
+    "apt.fresh",
+    "apt.mirror",
+    "apt.sources",
+    "build.apt_cache",
+    "disk.free",
+    "disk.full",
+    "disk.inodes",
+    "disk.mounts",
+    "disk.writable",
+    "docker.buildx",
+    "docker.compose",
+    "docker.config",
+    "docker.engine",
+    "docker.live",
+    "docker.memory",
+    "docker.packages",
+    "docker.repository",
+    "docker.swap_accounting",
+    "drift.account",
+    "drift.command",
+    "drift.reports",
+    "drift.timer",
+    "firewall.allow",
+    "firewall.closed",
+    "firewall.confirmed",
+    "firewall.enabled",
+    "firewall.foreign",
+    "firewall.loaded",
+    "firewall.published",
+    "firewall.ssh",
+    "memory.available",
+    "memory.total",
+    "nginx.package",
+    "nginx.renewal",
+    "nginx.running",
+    "nvidia.branch",
+    "nvidia.card",
+    "nvidia.count",
+    "nvidia.cuda",
+    "nvidia.driver",
+    "nvidia.errors",
+    "nvidia.fabric_manager",
+    "nvidia.hold",
+    "nvidia.next_boot",
+    "nvidia.nouveau",
+    "nvidia.persistence",
+    "nvidia.repository",
+    "nvidia.secure_boot",
+    "proxy.apt",
+    "proxy.client",
+    "proxy.engine",
+    "swap.boot",
+    "swap.mode",
+    "swap.size",
+    "swap.swappiness",
+    "system.apt_idle",
+    "system.clock",
+    "system.dpkg",
+    "system.files",
+    "system.hostname",
+    "system.init",
+    "system.privileges",
+    "system.python",
+    "system.reboot",
+    "system.ssh",
+    "system.supported",
+    "system.units",
+    "system.updates",
+    "toolkit.cdi",
+    "toolkit.held",
+    "toolkit.packages",
+    "toolkit.proof",
+    "toolkit.repository",
+    "toolkit.runtime",
+]
+PREFLIGHT_CHECKS = [
+    "app.binds",
+    "app.busy",
+    "app.cuda",
+    "app.disk",
+    "app.engine",
+    "app.host",
+    "app.memory",
+    "app.names",
+    "app.networks",
+    "app.ports",
+    "app.project",
+    "app.secrets",
+    "app.unfinished",
+    "app.variant",
+]
+DEPLOYED_CHECKS = [
+    "app.NAME.backups",
+    "app.NAME.certificate",
+    "app.NAME.containers",
+    "app.NAME.files",
+    "app.NAME.health",
+    "app.NAME.images",
+    "app.NAME.oom",
+    "app.NAME.ports",
+    "app.NAME.release",
+    "app.NAME.restarts",
+    "app.NAME.site",
+    "app.NAME.verified",
+    "app.state",
+    "docker.published",
+]
 LAB_TESTS = {
     "tests/e2e/test_apt.py": 17,
     "tests/e2e/test_bootstrap.py": 7,
@@ -62,8 +159,16 @@ LAB_TESTS = {
 }
 
 
-def test_checks_by_noun() -> None:
-    assert Counter(check.noun for check in all_checks()) == CHECKS
+def test_checks_of_a_host() -> None:
+    assert [check.id for check in all_checks()] == CHECKS
+
+
+def test_checks_before_a_release() -> None:
+    assert [check.id for check in all_app_checks()] == PREFLIGHT_CHECKS
+
+
+def test_checks_of_a_deployed_app() -> None:
+    assert [check.id for check in [*all_deployed_checks(), *host_checks()]] == DEPLOYED_CHECKS
 
 
 def test_lab_tests_by_file() -> None:

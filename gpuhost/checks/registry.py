@@ -4,102 +4,110 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache, partial
 from importlib import import_module
 from pkgutil import iter_modules
+from typing import Generic, ParamSpec
 
 from gpuhost.checks.finding import Finding, Status, Verdict, unknown
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
 
-Judge = Callable[[Snapshot, Settings], Verdict]
+# What a check judges: a host's snapshot and settings, a proposed release, a deployed app.
+Subject = ParamSpec("Subject")
 
 
 @dataclass(frozen=True)
-class Check:
-    """meaning: what is so when the check is ok, in one sentence, for the reference page."""
+class Check(Generic[Subject]):
+    """meaning: what is true when the check is ok, in one sentence, for the reference page."""
 
     id: str
     meaning: str
-    judge: Judge
+    judge: Callable[Subject, Verdict]
 
     @property
     def noun(self) -> str:
         return self.id.partition(".")[0]
 
-    def find(self, snapshot: Snapshot, settings: Settings) -> Finding:
-        """Judge one reading. What could not be read becomes `unknown`, with the reason."""
-        return found(self.id, partial(self.judge, snapshot, settings))
+    def find(self, *args: Subject.args, **kwargs: Subject.kwargs) -> Finding:
+        """Judge one subject. What could not be read becomes `unknown`, with the reason."""
+        try:
+            verdict = self.judge(*args, **kwargs)
+        except NotRead as reason:
+            verdict = unknown(str(reason))
+        except Exception as error:
+            # A fault of one check on one odd host must not end the run of a whole fleet.
+            verdict = unknown(f"gpuhost could not judge this: {error!r}", fix="please report this")
+        return Finding(**vars(verdict), id=self.id)
 
 
-def found(id: str, judge: Callable[[], Verdict]) -> Finding:
-    """What a check finds, whatever happens while it judges."""
-    try:
-        verdict = judge()
-    except NotRead as reason:
-        verdict = unknown(str(reason))
-    except Exception as error:
-        # A fault of one check on one odd host must not end the run of a whole fleet.
-        verdict = unknown(f"gpuhost could not judge this: {error!r}", fix="please report this")
-    return Finding(**vars(verdict), id=id)
+class Registry(Generic[Subject]):
+    """The checks of one kind of subject. The modules of a package register them.
 
-
-_checks: dict[str, Check] = {}
-
-
-def check(id: str, meaning: str) -> Callable[[Judge], Check]:
-    """Register a function of (Snapshot, Settings) under an id, `noun.aspect`.
-
-    **Example:**
-
-    .. code:: python
-
-        @check("memory.total", "The host has the declared RAM.")
-        def total(now: Snapshot, declared: Settings) -> Verdict: ...
+    + package: imported, module by module, when the checks are first asked for
     """
 
-    def register(judge: Judge) -> Check:
-        if id in _checks:
-            raise ValueError(f"two checks named {id}")
-        _checks[id] = Check(id, meaning, judge)
-        return _checks[id]
+    def __init__(self, package: str) -> None:
+        self._package = package
+        self._checks: dict[str, Check[Subject]] = {}
+        self._is_loaded = False
 
-    return register
+    def check(
+        self, id: str, meaning: str
+    ) -> Callable[[Callable[Subject, Verdict]], Check[Subject]]:
+        """Register a function of the subject under an id, `noun.aspect`."""
+
+        def register(judge: Callable[Subject, Verdict]) -> Check[Subject]:
+            if id in self._checks:
+                raise ValueError(f"two checks named {id}")
+            self._checks[id] = Check(id, meaning, judge)
+            return self._checks[id]
+
+        return register
+
+    def loading(self) -> Iterator[None]:
+        """Import the checks, module by module: for who has other work in between."""
+        for module in iter_modules(import_module(self._package).__path__):
+            import_module(f"{self._package}.{module.name}")
+            yield
+        self._is_loaded = True
+
+    def all(self) -> list[Check[Subject]]:
+        """Every check, by id."""
+        self._load()
+        return [self._checks[id] for id in sorted(self._checks)]
+
+    def __getitem__(self, id: str) -> Check[Subject]:
+        self._load()
+        return self._checks[id]
+
+    def _load(self) -> None:
+        if not self._is_loaded:
+            for _ in self.loading():
+                pass
 
 
-def all_checks() -> list[Check]:
-    """Every registered check, by id."""
-    _import_all()
-    return [_checks[id] for id in sorted(_checks)]
-
-
-@cache
-def _import_all() -> None:
-    for _ in loading():
-        pass
-
-
-def loading() -> Iterator[None]:
-    """Import the checks, module by module: for who has other work in between."""
-    import gpuhost.checks.host
-
-    for module in iter_modules(gpuhost.checks.host.__path__):
-        import_module(f"gpuhost.checks.host.{module.name}")
-        yield
+HOST: Registry[[Snapshot, Settings]] = Registry("gpuhost.checks.host")
+# Register a function of (snapshot, settings): @check("memory.total", "The host has enough RAM.")
+check, all_checks, loading = HOST.check, HOST.all, HOST.loading
 
 
 def run_checks(
     snapshot: Snapshot, settings: Settings, nouns: Iterable[str] | None = None
 ) -> list[Finding]:
-    """Judge one reading by every check, or by those of some nouns."""
-    wanted = None if nouns is None else frozenset(nouns)
+    """Judge one reading of a host by every check, or by those of some nouns."""
+    chosen = None if nouns is None else frozenset(nouns)
     return [
         check.find(snapshot, settings)
         for check in all_checks()
-        if wanted is None or check.noun in wanted
+        if chosen is None or check.noun in chosen
     ]
 
 
 def failing(snapshot: Snapshot, settings: Settings, noun: str) -> list[Finding]:
-    """What an operation has to mend: the findings of one noun that fail."""
+    """What an operation has to repair: the findings of one noun that fail."""
     return [f for f in run_checks(snapshot, settings, [noun]) if f.status is Status.FAIL]
+
+
+def finding_of(id: str, snapshot: Snapshot, settings: Settings) -> Finding:
+    """What one check of a host finds."""
+    return HOST[id].find(snapshot, settings)

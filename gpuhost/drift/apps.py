@@ -9,9 +9,8 @@ from pathlib import Path
 from gpuhost.appfile.app import App
 from gpuhost.appfile.errors import BadApp
 from gpuhost.appfile.loading import find, load
-from gpuhost.checks.deployed import findings, host_checks, subjects
-from gpuhost.checks.deployed.registry import AppFile, Subject
-from gpuhost.checks.deployed.release import is_new
+from gpuhost.checks.deployed import deployed_apps, findings, host_checks
+from gpuhost.checks.deployed.deployed_app import AppFile, DeployedApp
 from gpuhost.checks.finding import Finding
 from gpuhost.checks.registry import run_checks
 from gpuhost.drift.difference import Cause, Difference, difference, judged
@@ -57,19 +56,18 @@ def app_differences(
     of_host = [check.find(snapshot, settings) for check in host_checks()]
     cause = Cause.DRIFT if snapshot.applied else Cause.NEW
     found = [judged(finding, cause, settings, at=at) for finding in of_host]
-    for subject in subjects(snapshot, settings, file_of):
+    for app in deployed_apps(snapshot, settings, file_of):
         found += [
-            judged(finding, _cause(finding, subject), settings, at=at)
-            for finding in findings(subject)
+            judged(finding, _cause(finding, app), settings, at=at) for finding in findings(app)
         ]
     return found
 
 
-def _cause(finding: Finding, subject: Subject) -> Cause:
+def _cause(finding: Finding, app: DeployedApp) -> Cause:
     """What is not as it was verified is the host's doing; `release` speaks of the repository."""
     if not finding.id.endswith(".release"):
         return Cause.DRIFT
-    return Cause.NEW if is_new(subject) else Cause.PENDING
+    return Cause.NEW if app.is_new else Cause.PENDING
 
 
 def _read(name: str) -> AppFile:

@@ -10,10 +10,10 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from gpuhost.checks.finding import Finding, Status
-from gpuhost.checks.host.proxy import engine_is_behind
-from gpuhost.checks.registry import all_checks
+from gpuhost.checks.registry import finding_of
 from gpuhost.drift.applied import is_other_proxy, settings_then
 from gpuhost.drift.unread_paths import for_settings_of
+from gpuhost.plans.proxy import engine_is_behind
 from gpuhost.settings import Settings
 from gpuhost.settings.types import Ignored
 from gpuhost.snapshot import Snapshot
@@ -123,9 +123,8 @@ def _cause(finding: Finding, snapshot: Snapshot, settings: Settings) -> Cause | 
     then = settings_then(values, settings)
     if then is None or (is_other_proxy(values, settings) and _is_by_proxy(finding, snapshot)):
         return Cause.PENDING
-    check = next(check for check in all_checks() if check.id == finding.id)
     # What then's settings look at and today's do not is unknown now: the repository has moved it.
-    found = check.find(for_settings_of(then, snapshot, settings), then)
+    found = finding_of(finding.id, for_settings_of(then, snapshot, settings), then)
     return Cause.DRIFT if found.status is finding.status else Cause.PENDING
 
 

@@ -9,8 +9,8 @@ from shlex import quote
 from statistics import median
 
 from gpuhost.checks.finding import Finding, Verdict, warn
-from gpuhost.checks.host.disk import places
 from gpuhost.domain.sizes import gb
+from gpuhost.plans.disk import places
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
 from gpuhost.snapshot.paths import Disk

@@ -8,12 +8,11 @@ from typing import Any
 
 from pyinfra import host
 
-from gpuhost.checks.host import apt_sources
-from gpuhost.checks.host.system_files import SECRET
 from gpuhost.checks.registry import run_checks
 from gpuhost.drift.applied import document, document_without
 from gpuhost.operations.reading import Commands, operation, read
-from gpuhost.plans import gpu
+from gpuhost.plans import apt_sources, gpu
+from gpuhost.plans.system_files import SECRET
 from gpuhost.remote.commands import put, run
 from gpuhost.rollout.draft import who
 from gpuhost.settings import Settings

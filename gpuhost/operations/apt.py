@@ -10,7 +10,14 @@ from pyinfra.api import FunctionCommand, State, StringCommand
 from pyinfra.api.host import Host
 from pyinfra.connectors.util import CommandOutput
 
-from gpuhost.checks.host.apt import (
+from gpuhost.checks.registry import failing
+from gpuhost.domain.apt.archive import is_security
+from gpuhost.domain.apt.choice import Probe, answered, release_urls
+from gpuhost.domain.apt.mirrors import Archive, mirror_called
+from gpuhost.domain.apt.plan import Plan
+from gpuhost.domain.apt.record import DIRECTORY, saved_path
+from gpuhost.operations.reading import Commands, operation, read
+from gpuhost.plans.apt import (
     CLOUD_INIT_TEXT,
     choice_of,
     keeps_sources,
@@ -19,13 +26,6 @@ from gpuhost.checks.host.apt import (
     refusal,
     time_of,
 )
-from gpuhost.checks.registry import failing
-from gpuhost.domain.apt.archive import is_security
-from gpuhost.domain.apt.choice import Probe, answered, release_urls
-from gpuhost.domain.apt.mirrors import Archive, mirror_called
-from gpuhost.domain.apt.plan import Plan
-from gpuhost.domain.apt.record import DIRECTORY, saved_path
-from gpuhost.operations.reading import Commands, operation, read
 from gpuhost.remote.commands import connector_arguments, put, refuse, remove, run, script
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from pyinfra import host
 
-from gpuhost.checks.host.build import is_stale, left_behind, wrong_files
 from gpuhost.operations.reading import Commands, operation, read
-from gpuhost.plans.apt_cache import DROPIN, PACKAGE, SECURITY_LIST, UNIT, files, is_wanted
+from gpuhost.plans.apt_cache import (
+    DROPIN,
+    PACKAGE,
+    SECURITY_LIST,
+    UNIT,
+    files,
+    is_stale,
+    is_wanted,
+    left_behind,
+    wrong_files,
+)
 from gpuhost.remote.commands import (
     LOCK_TIMEOUT,
     apt_install,

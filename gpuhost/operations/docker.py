@@ -7,21 +7,17 @@ from typing import Literal
 
 from pyinfra import host
 
-from gpuhost.checks.finding import Status
-from gpuhost.checks.host.docker import (
-    apt_repository,
-    conflicting,
-    merged_config,
-    missing,
-    not_live,
-    restart_stops,
-    unknown_engine,
-)
 from gpuhost.checks.registry import failing
 from gpuhost.domain.docker import daemon_json as keys
 from gpuhost.operations import repository as apt_repositories
 from gpuhost.operations.reading import Commands, executing, operation, read
-from gpuhost.plans.docker_packages import repository
+from gpuhost.plans.docker import merged_config, not_live, restart_stops
+from gpuhost.plans.docker_packages import (
+    conflicting_packages,
+    has_unknown_engine,
+    missing_packages,
+    repository,
+)
 from gpuhost.remote.commands import (
     apt_install,
     apt_remove,
@@ -80,26 +76,26 @@ def engine(
     if not wrong & {"docker.repository", "docker.packages", "docker.engine"}:
         host.noop("the engine runs, from the declared source")
         return
-    foreign = conflicting(snapshot, settings)
+    foreign = conflicting_packages(snapshot, settings)
     refusal = _in_use(snapshot, settings, foreign)
     if refusal and not adopt:
         refuse("docker", refusal)
         return
-    if apt_repository.find(snapshot, settings).status is Status.FAIL:
+    if "docker.repository" in wrong:
         repo = repository(settings, snapshot.system)
         clashes = [path for path in repo.clashes if snapshot.paths.get(path)]
         yield from apt_repositories.add(repo, key_file, clashes)
     if foreign:
         yield apt_remove(foreign, lock_timeout=apt_lock_timeout_s)
-    if missing(snapshot, settings):
+    if missing_packages(snapshot, settings):
         yield apt_update(lock_timeout=apt_lock_timeout_s)
-        yield apt_install(missing(snapshot, settings), lock_timeout=apt_lock_timeout_s)
+        yield apt_install(missing_packages(snapshot, settings), lock_timeout=apt_lock_timeout_s)
     yield run("systemctl", "enable", "--now", "docker.service", seconds=120)
 
 
 def _in_use(snapshot: Snapshot, settings: Settings, foreign: list[str]) -> str:
     """Why the engine that is there cannot be replaced unasked; empty if it holds nothing."""
-    if unknown_engine(snapshot, settings):
+    if has_unknown_engine(snapshot, settings):
         return (
             "an engine answers that none of the known packages brought; set adopt=True to replace "
             'it, or docker_source="present" to keep it'

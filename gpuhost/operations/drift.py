@@ -9,14 +9,7 @@ from pyinfra.api import FunctionCommand, State, StringCommand
 from pyinfra.api.host import Host
 
 from gpuhost.checks.finding import Status
-from gpuhost.checks.host.drift import (
-    command,
-    missing_reports,
-    shut_reports,
-    timer_unit,
-    wrong_files,
-)
-from gpuhost.checks.registry import failing
+from gpuhost.checks.registry import failing, finding_of
 from gpuhost.operations.reading import Commands, operation, read
 from gpuhost.plans.drift import (
     ACCOUNT,
@@ -28,7 +21,11 @@ from gpuhost.plans.drift import (
     SSH_KEYGEN,
     TIMER,
     host_files,
+    missing_reports,
     secrets_text,
+    shut_reports,
+    timer_unit,
+    wrong_files,
 )
 from gpuhost.plans.firewall_files import HostFile
 from gpuhost.remote.commands import connector_arguments, put, refuse, remove, run, script
@@ -93,7 +90,7 @@ def timer(
 
 def _hindrance(snapshot: Snapshot, settings: Settings) -> str:
     """Why nothing is done; "" where nothing is in the way."""
-    found = command.find(snapshot, settings)
+    found = finding_of("drift.command", snapshot, settings)
     if found.status is not Status.OK:
         return f"{found.actual}; {found.fix}" if found.fix else found.actual
     if snapshot.paths.get(SSH_KEYGEN) is None:

@@ -11,12 +11,11 @@ from pyinfra.api import FunctionCommand, State, StringCommand
 from pyinfra.api.exceptions import ConnectError
 from pyinfra.api.host import Host
 
-from gpuhost.checks.host.firewall import is_as_shipped, refusal
 from gpuhost.checks.registry import failing
 from gpuhost.operations.reading import Commands, operation, read
 from gpuhost.plans.firewall import change, removal
-from gpuhost.plans.firewall_files import GUARD, LOAD_UNIT, UNDO_UNIT, host_files
-from gpuhost.plans.firewall_in_use import is_in_place
+from gpuhost.plans.firewall_files import GUARD, LOAD_UNIT, UNDO_UNIT, host_files, is_as_shipped
+from gpuhost.plans.firewall_in_use import is_in_place, refusal
 from gpuhost.remote.commands import (
     apt_install,
     apt_update,

@@ -6,8 +6,8 @@ import json
 
 from pyinfra import host
 
-from gpuhost.checks.host.nginx import is_up, lacking
 from gpuhost.operations.reading import Commands, operation, read
+from gpuhost.plans.nginx import is_up, missing_packages
 from gpuhost.remote.commands import LOCK_TIMEOUT, apt_install, apt_update, put, run
 from gpuhost.settings import Settings
 from gpuhost.snapshot.nginx import RECORD
@@ -34,7 +34,7 @@ def installed(
     """
     snapshot = read(settings or Settings())
     certificates = certbot or snapshot.nginx.certificates
-    missing = lacking(snapshot, certificates=certificates)
+    missing = missing_packages(snapshot, certificates=certificates)
     recorded = snapshot.nginx.needed and snapshot.nginx.certificates == certificates
     units = [snapshot.nginx.service, *([snapshot.nginx.renewal] if certificates else [])]
     down = [unit.name for unit in units if not is_up(unit)]

@@ -9,8 +9,7 @@ from pyinfra import host
 from pyinfra.api import FunctionCommand
 
 from gpuhost.checks.finding import Status
-from gpuhost.checks.host.nvidia_boot import BLACKLIST, BLACKLIST_TEXT, nouveau, secure_boot
-from gpuhost.checks.host.nvidia_repository import apt_repository
+from gpuhost.checks.registry import finding_of
 from gpuhost.domain.apt.repository import Repository
 from gpuhost.domain.nvidia.driver_packages import held
 from gpuhost.operations import repository as apt_repositories
@@ -18,13 +17,9 @@ from gpuhost.operations.nvidia_asked import asked_for
 from gpuhost.operations.nvidia_reboot import is_this_machine, reboot
 from gpuhost.operations.reading import Commands, executing, operation, read
 from gpuhost.plans.gpu import not_concerned
-from gpuhost.plans.nvidia import (
-    InstallPlan,
-    install_plan,
-    nvidia_repository,
-    preferences,
-    reboot_reason,
-)
+from gpuhost.plans.nvidia import InstallPlan, install_plan, reboot_reason
+from gpuhost.plans.nvidia_repository import preferences, repository_for
+from gpuhost.plans.nvidia_upkeep import BLACKLIST, BLACKLIST_TEXT
 from gpuhost.remote.commands import apt_install, apt_update, put, refuse, run, script
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
@@ -161,14 +156,15 @@ def _mend(snapshot: Snapshot, settings: Settings) -> Commands:
         return
     kernels = snapshot.kernels
     release = kernels.next if kernels.next not in kernels.nvidia else None
-    leaves_it = nouveau.find(snapshot, settings).status not in (Status.FAIL, Status.WARN)
+    of_nouveau = finding_of("nvidia.nouveau", snapshot, settings)
+    leaves_it = of_nouveau.status not in (Status.FAIL, Status.WARN)
     open_to_nouveau = not leaves_it and not kernels.nouveau_off
-    lost_repository = apt_repository.find(snapshot, settings).status is Status.FAIL
+    lost_repository = finding_of("nvidia.repository", snapshot, settings).status is Status.FAIL
     if not release and not open_to_nouveau and not lost_repository:
         host.noop("no driver has to be installed")
         return
     if lost_repository:
-        yield from _with_repository(snapshot, nvidia_repository(snapshot, settings))
+        yield from _with_repository(snapshot, repository_for(snapshot, settings))
     if open_to_nouveau:
         yield put(BLACKLIST, BLACKLIST_TEXT)
         yield script("nvidia_load.sh", seconds=LOAD_TIMEOUT)
@@ -239,7 +235,7 @@ def _no_reboot(snapshot: Snapshot, settings: Settings) -> str:
         return "reboot the host, or set nvidia_reboot=True"
     if is_this_machine(host):
         return "gpuhost runs on this machine: reboot it by hand, and run the deploy again"
-    if secure_boot.find(snapshot, settings).status is Status.FAIL:
+    if finding_of("nvidia.secure_boot", snapshot, settings).status is Status.FAIL:
         return "Secure Boot refuses the modules after it too: see nvidia.secure_boot"
     if running and not settings.adopt:
         return f"it would stop {', '.join(running)}: set adopt=True"

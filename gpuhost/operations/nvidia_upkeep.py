@@ -8,19 +8,14 @@ from typing import Literal
 
 from pyinfra import host
 
-from gpuhost.checks.host.nvidia_upkeep import (
-    EXCLUSIONS_TEXT,
-    FABRIC_UNIT,
-    OWN_UNIT,
-    PERSISTENCE_TEXT,
-)
 from gpuhost.checks.registry import failing
 from gpuhost.domain.nvidia.driver_packages import NoDriverPackagesError, fabric_manager_package
 from gpuhost.operations.nvidia import OURS, coming
 from gpuhost.operations.nvidia_asked import asked_for
 from gpuhost.operations.reading import Commands, operation, read
 from gpuhost.plans.gpu import not_concerned
-from gpuhost.plans.nvidia import system_of
+from gpuhost.plans.nvidia_repository import system_of
+from gpuhost.plans.nvidia_upkeep import EXCLUSIONS_TEXT, FABRIC_UNIT, OWN_UNIT, PERSISTENCE_TEXT
 from gpuhost.remote.commands import apt_install, apt_update, put, refuse, remove, run
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot

@@ -10,17 +10,17 @@ from pyinfra import host
 from pyinfra.api import StringCommand
 
 from gpuhost.checks.finding import Status
-from gpuhost.checks.host.proxy import (
+from gpuhost.checks.registry import finding_of
+from gpuhost.operations.reading import Commands, operation, read
+from gpuhost.plans.proxy import (
     ENGINE_DROPIN,
     ENGINE_FILE,
     MODES,
-    client,
     client_values,
-    declared_at_all,
     expected_files,
+    is_declared,
     wrong_files,
 )
-from gpuhost.operations.reading import Commands, operation, read
 from gpuhost.remote.commands import QUICK, put, refuse, remove, run
 from gpuhost.settings import Settings
 
@@ -50,7 +50,7 @@ def everywhere(
     settings = Settings(proxy_http=http, proxy_https=https, proxy_no=tuple(no_proxy))
     snapshot = read(settings)
     wrong = wrong_files(snapshot, settings, *MODES)
-    of_client = client.find(snapshot, settings)
+    of_client = finding_of("proxy.client", snapshot, settings)
     if of_client.status is Status.UNKNOWN:
         refuse("proxy", of_client.actual)
         return
@@ -59,7 +59,7 @@ def everywhere(
         return
     expected = expected_files(settings)
     of_engine = {ENGINE_DROPIN, ENGINE_FILE} & set(wrong)
-    if of_engine and not declared_at_all(settings):
+    if of_engine and not is_declared(settings):
         yield _on_host("taken_from_engine()")
     for path in wrong:
         yield put(path, expected[path], mode=MODES[path]) if path in expected else remove(path)

@@ -15,7 +15,7 @@ from gpuhost.domain.apt.openpgp import NoKey, armor, fingerprints
 from gpuhost.domain.apt.repository import ORIGINALS, Repository, key_path, sources_path
 from gpuhost.operations.reading import Commands, operation, read
 from gpuhost.plans.docker_packages import NAME as DOCKER
-from gpuhost.plans.nvidia import NAME as NVIDIA
+from gpuhost.plans.nvidia_repository import NAME as NVIDIA
 from gpuhost.plans.toolkit_packages import NAME as TOOLKIT
 from gpuhost.remote.commands import connector_arguments, put, remove, run
 from gpuhost.settings import Settings

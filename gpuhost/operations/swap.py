@@ -6,9 +6,9 @@ from typing import Literal
 
 from pyinfra import host
 
-from gpuhost.checks.host.swap import plan, sysctl_text
 from gpuhost.checks.registry import failing
 from gpuhost.operations.reading import Commands, operation, read
+from gpuhost.plans.swap import plan, sysctl_text
 from gpuhost.remote.commands import put, refuse, remove, run, script
 from gpuhost.settings import Settings
 from gpuhost.snapshot.swap import SYSCTL_FILE

@@ -7,10 +7,9 @@ from hashlib import sha256
 from pyinfra import host
 
 from gpuhost.checks.finding import Status
-from gpuhost.checks.host import system as checks
-from gpuhost.checks.host.system import UPDATES_FILE, updates, updates_text
-from gpuhost.checks.registry import Check
+from gpuhost.checks.registry import finding_of
 from gpuhost.operations.reading import Commands, operation, read
+from gpuhost.plans.system import UPDATES_FILE, updates_text
 from gpuhost.remote.commands import (
     APT_TIMEOUT,
     apt_install,
@@ -29,8 +28,8 @@ from gpuhost.snapshot.dpkg import TIMERS
 SYNCHRONISE_SECONDS = 30
 
 
-def _fails(check: Check, settings: Settings) -> bool:
-    return check.find(read(settings), settings).status is Status.FAIL
+def _fails(id: str, settings: Settings) -> bool:
+    return finding_of(id, read(settings), settings).status is Status.FAIL
 
 
 @operation
@@ -49,12 +48,12 @@ def packages(lock_timeout_s: int = 300) -> Commands:
         system.packages(name="Package manager", lock_timeout_s=600)
     """
     settings = Settings(apt_lock_timeout_s=lock_timeout_s)
-    if not read(settings).dpkg.locks and not _fails(checks.dpkg, settings):
+    if not read(settings).dpkg.locks and not _fails("system.dpkg", settings):
         host.noop("the package manager is idle, and every package whole")
         return
     if read(settings).dpkg.locks:
         yield wait_for_apt(lock_timeout_s)
-    if _fails(checks.dpkg, settings):
+    if _fails("system.dpkg", settings):
         yield run(
             "env",
             "DEBIAN_FRONTEND=noninteractive",
@@ -65,7 +64,7 @@ def packages(lock_timeout_s: int = 300) -> Commands:
             "-a",
             seconds=APT_TIMEOUT,
         )
-    if _fails(checks.dpkg, settings):
+    if _fails("system.dpkg", settings):
         yield apt_install([], "--fix-broken", lock_timeout=lock_timeout_s)
 
 
@@ -84,7 +83,7 @@ def python(lock_timeout_s: int = 300) -> Commands:
         system.python(name="python3")
     """
     settings = Settings(apt_lock_timeout_s=lock_timeout_s)
-    if not _fails(checks.python, settings):
+    if not _fails("system.python", settings):
         host.noop("python3 is installed")
         return
     yield apt_update(lock_timeout=lock_timeout_s)
@@ -105,7 +104,7 @@ def hostname() -> Commands:
     """
     settings = Settings()
     snapshot = read(settings)
-    if not _fails(checks.hostname, settings):
+    if not _fails("system.hostname", settings):
         host.noop(f"{snapshot.system.hostname} resolves")
         return
     full, short = snapshot.system.hostname, snapshot.system.hostname.partition(".")[0]
@@ -130,8 +129,9 @@ def clock(lock_timeout_s: int = 300) -> Commands:
     """
     settings = Settings(apt_lock_timeout_s=lock_timeout_s)
     snapshot = read(settings)
-    if not _fails(checks.clock, settings):
-        host.noop(f"clock: {checks.clock.find(snapshot, settings).actual}")
+    if not _fails("system.clock", settings):
+        finding = finding_of("system.clock", snapshot, settings)
+        host.noop(f"clock: {finding.actual}")
         return
     if not snapshot.clock.installed:
         yield apt_update(lock_timeout=lock_timeout_s)
@@ -164,7 +164,7 @@ def security_updates(enabled: bool = True, lock_timeout_s: int = 300) -> Command
     """
     settings = Settings(system_security_updates=enabled, apt_lock_timeout_s=lock_timeout_s)
     snapshot = read(settings)
-    if not _fails(updates, settings):
+    if not _fails("system.updates", settings):
         host.noop("security updates are as declared")
         return
     if not enabled:

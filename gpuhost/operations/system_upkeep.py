@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pyinfra import host
 
-from gpuhost.checks.host.system_files import faults
-from gpuhost.checks.host.system_units import broken
 from gpuhost.operations.reading import Commands, operation, read
 from gpuhost.plans.firewall_files import LOAD_UNIT
+from gpuhost.plans.system_files import faults
+from gpuhost.plans.system_units import broken_units
 from gpuhost.remote.commands import refuse, run
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
@@ -32,7 +32,7 @@ def services() -> Commands:
         system_upkeep.services(name="Failed services")
     """
     snapshot = read(Settings())
-    names = [name for name in broken(snapshot) if _is_started(name, snapshot)]
+    names = [name for name in broken_units(snapshot) if _is_started(name, snapshot)]
     if not names:
         host.noop("nothing of ours has failed")
         return

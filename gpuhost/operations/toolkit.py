@@ -8,24 +8,16 @@ from typing import Literal
 from pyinfra import host
 
 from gpuhost.checks.finding import Status
-from gpuhost.checks.host.docker import restart_stops
-from gpuhost.checks.host.toolkit import cdi as cdi_check
-from gpuhost.checks.host.toolkit import circumstances, not_wanted
-from gpuhost.checks.host.toolkit import proof as proof_check
-from gpuhost.checks.registry import failing
+from gpuhost.checks.registry import failing, finding_of
 from gpuhost.domain.apt.repository import put_aside
 from gpuhost.domain.toolkit.cdi import REFRESHED, STATIC
-from gpuhost.domain.toolkit.packages import (
-    PACKAGES,
-    RUNTIME_PACKAGE,
-)
+from gpuhost.domain.toolkit.packages import PACKAGES, RUNTIME_PACKAGE
 from gpuhost.domain.toolkit.proof import OWN_IMAGE, RECORD, Circumstances
 from gpuhost.operations import repository as apt_repositories
 from gpuhost.operations.reading import Commands, executing, operation, read
-from gpuhost.plans.toolkit_packages import (
-    OLDER_LISTS,
-    repository,
-)
+from gpuhost.plans.docker import restart_stops
+from gpuhost.plans.toolkit import circumstances, not_wanted
+from gpuhost.plans.toolkit_packages import OLDER_LISTS, repository
 from gpuhost.remote.commands import apt_install, apt_remove, apt_update, remove, run, script
 from gpuhost.settings import TOOLKIT_KEY_FINGERPRINT, Settings
 from gpuhost.snapshot import Snapshot
@@ -136,7 +128,7 @@ def cdi(gpu: Gpu = "auto") -> Commands:
     """
     settings = Settings(gpu=gpu)
     snapshot = read(settings)
-    found = cdi_check.find(snapshot, settings)
+    found = finding_of("toolkit.cdi", snapshot, settings)
     if found.status is not Status.FAIL:
         host.noop(f"CDI: {found.actual}")
         return
@@ -174,7 +166,7 @@ def proof(
     if reason := not_wanted(snapshot, settings):
         host.noop(f"toolkit: {reason}")
         return
-    found = proof_check.find(snapshot, settings)
+    found = finding_of("toolkit.proof", snapshot, settings)
     # In a dry run on a blank host there is nothing to prove with yet.
     blank = not executing() and not snapshot.toolkit.packages
     if found.status is not Status.FAIL and not blank:

@@ -7,6 +7,7 @@ passed on by the cache to port 80 of other servers.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files as resources
@@ -14,6 +15,7 @@ from importlib.resources import files as resources
 from gpuhost.domain.apt.mirrors import HOSTS, mirror_called
 from gpuhost.domain.rendering import render
 from gpuhost.settings import Settings
+from gpuhost.snapshot import NotRead, Snapshot
 from gpuhost.snapshot.request import Request
 
 PACKAGE = "apt-cacher-ng"
@@ -81,6 +83,47 @@ def files(settings: Settings, address: str) -> dict[str, File]:
 @cache
 def _script() -> str:
     return resources("gpuhost.plans").joinpath("order_mirrors.py").read_text(encoding="utf-8")
+
+
+def build_proxy(settings: Settings, snapshot: Snapshot) -> str | None:
+    """Where apt inside builds finds the cache; None: builds go without it."""
+    if not is_wanted(settings) or snapshot.build.gateway is None:
+        return None
+    return f"http://{snapshot.build.gateway}:{PORT}"
+
+
+def build_arguments(settings: Settings, snapshot: Snapshot) -> dict[str, str]:
+    """Build arguments that every RUN knows without an ARG, and no image keeps."""
+    proxy = build_proxy(settings, snapshot)
+    # apt reads no_proxy in small letters alone; curl, pip, git and others go past the cache.
+    return {"http_proxy": proxy, "NO_PROXY": "*"} if proxy else {}
+
+
+def wrong_files(snapshot: Snapshot, settings: Settings) -> list[str]:
+    """Files of the cache that are missing, changed or not to be written by others."""
+    assert snapshot.build.gateway is not None
+    wrong = []
+    for path, wanted in files(settings, snapshot.build.gateway).items():
+        state = snapshot.paths.get(path)
+        if state is not None and state.sha256 is None:
+            raise NotRead(f"{path}: only root can read it")
+        digest = hashlib.sha256(wanted.text.encode()).hexdigest()
+        right = (digest, wanted.mode, "root")
+        if state is None or (state.sha256, state.mode, state.owner) != right:
+            wrong.append(path)
+    return wrong
+
+
+def left_behind(snapshot: Snapshot) -> list[str]:
+    """Files of ours that are there."""
+    return [path for path in PATHS if snapshot.paths.get(path) is not None]
+
+
+def is_stale(snapshot: Snapshot) -> bool:
+    """It runs since before its files were changed."""
+    started = snapshot.build.service.started
+    states = [snapshot.paths.get(path) for path in PATHS]
+    return started is not None and any(state.modified > started for state in states if state)
 
 
 def request(settings: Settings) -> Request:

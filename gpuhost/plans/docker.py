@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+from gpuhost.domain.docker import daemon_json
+from gpuhost.plans.gpu import gpu_wanted
+from gpuhost.plans.proxy import engine_is_behind
 from gpuhost.settings import Settings
+from gpuhost.snapshot import NotRead, Snapshot
+from gpuhost.snapshot.docker import DAEMON_JSON, Engine
 
 NVIDIA_RUNTIME = {"args": [], "path": "nvidia-container-runtime"}
 
@@ -36,3 +42,97 @@ def ours(settings: Settings, *, gpu: bool, swarm: bool) -> dict[str, Any]:
     if gpu:
         keys["runtimes.nvidia"] = NVIDIA_RUNTIME
     return keys
+
+
+def desired_keys(snapshot: Snapshot, settings: Settings) -> dict[str, Any]:
+    """What daemon.json has to say on this host, by path."""
+    swarm = bool(snapshot.docker.engine and snapshot.docker.engine.swarm)
+    return ours(settings, gpu=gpu_wanted(snapshot, settings), swarm=swarm)
+
+
+def merged_config(snapshot: Snapshot, settings: Settings) -> daemon_json.Merge:
+    """daemon.json as it should be on this host; an unreadable one counts as empty."""
+    keys = desired_keys(snapshot, settings)
+    hidden = _hidden_by_new_root(snapshot, settings)
+    if hidden:
+        del keys["data-root"]
+    present = snapshot.docker.config
+    merged = daemon_json.merge(present.values or {}, keys, present.owned, adopt=settings.adopt)
+    return replace(merged, conflicts=merged.conflicts + hidden)
+
+
+def _hidden_by_new_root(snapshot: Snapshot, settings: Settings) -> tuple[str, ...]:
+    """Another data-root does not move what is in the old one: its containers would be gone."""
+    engine, wanted_root = snapshot.docker.engine, settings.docker_data_root
+    if settings.adopt or not engine or not wanted_root or engine.root == wanted_root:
+        return ()
+    names = ", ".join(container.name for container in snapshot.docker.containers)
+    return (f"data-root is {engine.root} and holds {names}",) if names else ()
+
+
+def restart_stops(snapshot: Snapshot) -> list[str]:
+    """The containers that a restart of the engine would stop: none if they outlive it."""
+    if snapshot.docker.engine and snapshot.docker.engine.live_restore:
+        return []
+    return [container.name for container in snapshot.docker.running_containers]
+
+
+def _engine(snapshot: Snapshot) -> Engine:
+    if snapshot.docker.engine is None:
+        raise NotRead(f"the engine does not answer: {snapshot.docker.engine_complaint}")
+    return snapshot.docker.engine
+
+
+def not_live(snapshot: Snapshot, settings: Settings) -> list[str]:
+    """What the running engine does otherwise than daemon.json says."""
+    running = _engine(snapshot)
+    values = snapshot.docker.config.values or {}
+    differ = [
+        key
+        for key, file, live in (
+            (
+                "log-driver",
+                values.get("log-driver", running.logging_driver),
+                running.logging_driver,
+            ),
+            ("registry-mirrors", _mirrors(values), running.registry_mirrors),
+            ("live-restore", values.get("live-restore", False), running.live_restore),
+            ("data-root", values.get("data-root", running.root), running.root),
+            (
+                "default-address-pools",
+                _pools(values) or running.address_pools,
+                running.address_pools,
+            ),
+        )
+        if file != live
+    ]
+    differ += [
+        f"runtimes.{name}"
+        for name in _mapping(values.get("runtimes"))
+        if name not in running.runtimes
+    ]
+    if engine_is_behind(snapshot):
+        differ.append("the HTTP proxy")
+    file = snapshot.paths.get(DAEMON_JSON)
+    started = snapshot.docker.service.started
+    if not differ and file and started and file.modified > started:
+        differ.append(f"{DAEMON_JSON} changed after the engine started")
+    return differ
+
+
+def _mirrors(values: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(str(mirror).rstrip("/") for mirror in _list(values.get("registry-mirrors")))
+
+
+def _pools(values: dict[str, Any]) -> tuple[str, ...]:
+    pools = map(_mapping, _list(values.get("default-address-pools")))
+    return tuple(f"{pool.get('base')}#{pool.get('size')}" for pool in pools)
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    """A person may write anything into daemon.json: what is no object holds nothing."""
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []

@@ -7,6 +7,7 @@ import re
 from gpuhost.domain.apt.mirrors import HOSTS
 from gpuhost.domain.apt.repository import Repository
 from gpuhost.settings import Settings
+from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.request import Request
 from gpuhost.snapshot.system import System
 
@@ -75,6 +76,27 @@ def version(text: str) -> tuple[int, ...]:
     """ "v2.26.1-4" -> (2, 26, 1), to be compared as numbers: 2.40 comes before 5.0."""
     match = re.search(r"\d+(?:\.\d+)*", text)
     return tuple(int(part) for part in match.group().split(".")) if match else ()
+
+
+def conflicting_packages(snapshot: Snapshot, settings: Settings) -> list[str]:
+    """Installed packages that cannot stay beside those of the declared source."""
+    if settings.docker_source != "docker-ce":
+        return []
+    engines = ("docker.io", "docker-compose", "docker-compose-v2", "docker-buildx", "podman-docker")
+    return [package for package in engines if package in snapshot.docker.packages]
+
+
+def has_unknown_engine(snapshot: Snapshot, settings: Settings) -> bool:
+    """An engine answers that neither the declared source nor a known package brought."""
+    if settings.docker_source == "present" or snapshot.docker.engine is None:
+        return False
+    known = {wanted(settings, snapshot.system)[0], *conflicting_packages(snapshot, settings)}
+    return not known & snapshot.docker.packages.keys()
+
+
+def missing_packages(snapshot: Snapshot, settings: Settings) -> list[str]:
+    """Packages of the declared source that are not installed."""
+    return [p for p in wanted(settings, snapshot.system) if p not in snapshot.docker.packages]
 
 
 def request(settings: Settings) -> Request:

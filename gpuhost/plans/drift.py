@@ -9,8 +9,10 @@ from posixpath import dirname
 from gpuhost.domain.rendering import render
 from gpuhost.plans.firewall_files import HostFile
 from gpuhost.settings import Settings
+from gpuhost.snapshot import NotRead, Snapshot
 from gpuhost.snapshot.paths import PathState
 from gpuhost.snapshot.request import Request
+from gpuhost.snapshot.units import Unit, read_unit
 
 ACCOUNT = "gpuhost-drift"
 HOME = "/var/lib/gpuhost-drift"
@@ -105,3 +107,38 @@ def request(settings: Settings) -> Request:
         plain |= {*report_directories(settings)}
         plain |= {step for path in looked_for for step in way_to(path)}
     return Request(units=(TIMER,), managed=(*PATHS, SECRETS), plain=tuple(sorted(plain)))
+
+
+def wrong_files(snapshot: Snapshot, settings: Settings) -> list[str]:
+    """Files of ours that are missing, changed or not to be written by others."""
+    return [
+        file.path
+        for file in host_files(settings)
+        if not _is(path_state(snapshot, file.path), file.sha256, file.mode)
+    ]
+
+
+def _is(state: PathState | None, digest: str, mode: str) -> bool:
+    return state is not None and (state.sha256, state.mode, state.owner) == (digest, mode, "root")
+
+
+def missing_reports(snapshot: Snapshot, settings: Settings) -> list[str]:
+    return [path for path in report_directories(settings) if path_state(snapshot, path) is None]
+
+
+def shut_reports(snapshot: Snapshot, settings: Settings) -> list[str]:
+    """Directories that are there, and where the account may not write."""
+    there = ((path, path_state(snapshot, path)) for path in report_directories(settings))
+    return [path for path, state in there if state and not (may(state, "w") and may(state, "x"))]
+
+
+def timer_unit(snapshot: Snapshot) -> Unit:
+    return read_unit(snapshot.probes, TIMER)
+
+
+def path_state(snapshot: Snapshot, path: str) -> PathState | None:
+    """Raises NotRead where only root could have seen it."""
+    state = snapshot.paths.get(path)
+    if state is None and not snapshot.system.root:
+        raise NotRead(f"{path}: only root can tell")
+    return state

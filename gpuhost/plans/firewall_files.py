@@ -9,6 +9,7 @@ from importlib.resources import files
 
 from gpuhost.domain.rendering import render
 from gpuhost.settings import Settings
+from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.request import Request
 
 GUARD = "/usr/local/lib/gpuhost/firewall"
@@ -42,6 +43,13 @@ def host_files() -> tuple[HostFile, ...]:
             for unit in (LOAD_UNIT, UNDO_UNIT)
         ),
     )
+
+
+def is_as_shipped(snapshot: Snapshot, file: HostFile) -> bool:
+    """Content, mode and owner."""
+    state = snapshot.paths.get(file.path)
+    wanted = (file.sha256, file.mode, "root")
+    return state is not None and (state.sha256, state.mode, state.owner) == wanted
 
 
 def request(settings: Settings) -> Request:

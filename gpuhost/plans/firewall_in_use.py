@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from gpuhost.domain.firewall.listeners import PublishedPort
+from gpuhost.domain.firewall.listeners import PublishedPort, parse_published
 from gpuhost.domain.firewall.rule import Family
 from gpuhost.domain.firewall.ufw import UfwRule
 from gpuhost.plans.firewall import Opening, all_rules, allowed, is_ours, not_loaded, openings
 from gpuhost.settings import Settings
+from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.firewall import Firewall
 
 KNOWN_CHAINS = re.compile(r"(ufw6?|DOCKER|GPUHOST)(-.*)?")
@@ -97,4 +98,42 @@ def closed(published: Iterable[PublishedPort], settings: Settings) -> list[str]:
         str(port)
         for port in sorted(set(published))
         if not any(rule.mentions(port.first, port.last, port.protocol) for rule in rules)
+    ]
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why nothing may be closed on this host yet, and what a person does about it."""
+
+    reason: str
+    fix: str
+
+
+def refusal(snapshot: Snapshot, settings: Settings) -> Refusal | None:
+    """None: gpuhost may go on."""
+    units = snapshot.firewall.units
+    if "firewalld.service" in units and units["firewalld.service"].active:
+        return Refusal(
+            "firewalld is running, and two firewalls undo each other",
+            "systemctl disable --now firewalld, or set firewall_enabled=False",
+        )
+    if settings.adopt or is_in_place(snapshot.firewall):
+        return None
+    cut = closes(snapshot.firewall, settings) + closed(published_ports(snapshot), settings)
+    others = [rule.text for rule in foreign(snapshot.firewall, settings)]
+    if not cut and not others:
+        return None
+    reasons = [f"would close {', '.join(cut)}"] if cut else []
+    reasons += [f"rules that gpuhost did not make: {'; '.join(others)}"] if others else []
+    return Refusal(
+        f"a used machine: {'; '.join(reasons)}",
+        "put into firewall_allow what has to stay open, then set adopt=True",
+    )
+
+
+def published_ports(snapshot: Snapshot) -> Iterable[PublishedPort]:
+    return [
+        port
+        for container in snapshot.docker.running_containers
+        for port in parse_published(container.ports, container.name)
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import groupby
 
-from gpuhost.checks.deployed import all_released_checks, host_checks
+from gpuhost.checks.deployed import all_deployed_checks, host_checks
 from gpuhost.checks.preflight import all_app_checks
 from gpuhost.checks.registry import all_checks
 
@@ -48,6 +48,6 @@ def checks_page() -> str:
     parts.append(BEFORE_A_RELEASE)
     parts += [f"| `{check.id}` | {check.meaning} |\n" for check in all_app_checks()]
     parts.append(RELEASED)
-    parts += [f"| `{check.id}` | {check.meaning} |\n" for check in all_released_checks()]
+    parts += [f"| `{check.id}` | {check.meaning} |\n" for check in all_deployed_checks()]
     parts += [f"| `{check.id}` | {check.meaning} |\n" for check in host_checks()]
     return "".join(parts)

@@ -10,8 +10,8 @@ from typing import Any
 from gpuhost.appfile import source as app_source
 from gpuhost.appfile.app import App
 from gpuhost.appfile.errors import BadApp
-from gpuhost.checks.host.build import build_arguments
 from gpuhost.domain.nvidia.toolkits import driver_cuda
+from gpuhost.plans.apt_cache import build_arguments
 from gpuhost.release.cards import capability
 from gpuhost.release.override import override
 from gpuhost.release.site import has_ipv6, site, site_paths

@@ -11,17 +11,13 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from gpuhost.appfile.errors import BadApp
-from gpuhost.checks.deployed import mended_by_a_release
+from gpuhost.checks.deployed import repaired_by_a_release
 from gpuhost.checks.finding import Finding, Status
 from gpuhost.checks.preflight import preflight
-from gpuhost.checks.preflight.registry import Proposal
-from gpuhost.domain.plain_text import (
-    plain,
-)
+from gpuhost.checks.preflight.proposal import Proposal
+from gpuhost.domain.plain_text import plain
 from gpuhost.release.planning import Texts, plan_for, texts_for
-from gpuhost.release.resolved_app import (
-    ResolvedApp,
-)
+from gpuhost.release.resolved_app import ResolvedApp
 from gpuhost.release.source import short
 from gpuhost.release.variant import Choice, Refusal, choose
 from gpuhost.rollout.bundle import Bundle, bundle
@@ -156,7 +152,7 @@ def draft(wanted: ResolvedApp, snapshot: Snapshot, settings: Settings) -> Draft:
                 _services(wanted, snapshot, choice, settings),
             )
             if drawn.is_unchanged:
-                changed = mended_by_a_release(snapshot, settings, app.name)
+                changed = repaired_by_a_release(snapshot, settings, app.name)
                 drawn = replace(drawn, changed=changed)
     except BadApp as error:
         wrong += error.lines

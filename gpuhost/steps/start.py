@@ -8,8 +8,7 @@ from typing import Any
 from pyinfra import host, logger, state
 
 from gpuhost.checks.finding import Status
-from gpuhost.checks.host.system import init, privileges, supported
-from gpuhost.checks.registry import Check
+from gpuhost.checks.registry import finding_of
 from gpuhost.operations.on_failure import show_findings_on_failure
 from gpuhost.operations.reading import read
 from gpuhost.settings import Settings
@@ -17,7 +16,7 @@ from gpuhost.settings.merge import BadSettings, settings_of
 from gpuhost.snapshot import NotRead, Snapshot
 
 # Without these nothing else can be done or judged.
-GATE = (privileges, supported, init)
+GATE = ("system.privileges", "system.supported", "system.init")
 
 
 def load_settings_or_stop() -> Settings | None:
@@ -44,8 +43,8 @@ def load_settings_or_stop() -> Settings | None:
     return settings
 
 
-def _judge(snapshot: Snapshot, settings: Settings, gate: Check) -> str | None:
-    finding = gate.find(snapshot, settings)
+def _judge(snapshot: Snapshot, settings: Settings, gate: str) -> str | None:
+    finding = finding_of(gate, snapshot, settings)
     if finding.status in (Status.FAIL, Status.UNKNOWN):
         return f"{finding.id}: {finding.actual}; {finding.fix or 'nothing was changed'}"
     return None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gpuhost.checks.host.proxy import declared_at_all
 from gpuhost.operations import system, system_upkeep
+from gpuhost.plans.proxy import is_declared
 from gpuhost.settings import Settings
 from gpuhost.steps.start import sudo_args
 
@@ -33,7 +33,7 @@ def updated(settings: Settings) -> None:
         **sudo_args(settings),
     )
     system_upkeep.services(name="Failed services", **sudo_args(settings))
-    proxy = declared_at_all(settings)
+    proxy = is_declared(settings)
     system_upkeep.files(name="Owners and modes", proxy=proxy, **sudo_args(settings))
 
 

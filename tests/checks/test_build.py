@@ -7,8 +7,18 @@ from typing import Any
 
 import pytest
 
-from gpuhost.checks.host.build import apt_cache, build_arguments, build_proxy
-from gpuhost.plans.apt_cache import LATE, MIRRORS, PATHS, SCRIPT, UNIT, files, mirrors
+from gpuhost.checks.host.build import apt_cache
+from gpuhost.plans.apt_cache import (
+    LATE,
+    MIRRORS,
+    PATHS,
+    SCRIPT,
+    UNIT,
+    build_arguments,
+    build_proxy,
+    files,
+    mirrors,
+)
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from tests.recorded import snapshot_of

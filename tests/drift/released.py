@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from gpuhost.appfile.loading import load
-from gpuhost.checks.deployed.registry import AppFile
+from gpuhost.checks.deployed.deployed_app import AppFile
 from gpuhost.release.planning import plan_for, texts_for
 from gpuhost.release.variant import Choice, choose
 from gpuhost.settings import Settings

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from gpuhost.checks.finding import Finding, Status
-from gpuhost.checks.host.proxy import CLIENT_FILE, ENGINE_FILE
 from gpuhost.checks.registry import run_checks
 from gpuhost.drift.applied import SOME_PROXY, document
 from gpuhost.drift.difference import Cause, Difference, difference
 from gpuhost.drift.report import DriftReport, HostDrift, Standing
 from gpuhost.drift.since import open_now
+from gpuhost.plans.proxy import CLIENT_FILE, ENGINE_FILE
 from gpuhost.settings import Settings
 from gpuhost.settings.types import Ignored
 from gpuhost.snapshot import Snapshot

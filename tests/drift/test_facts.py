@@ -7,8 +7,8 @@ import json
 import pytest
 
 from gpuhost.checks.finding import Finding, Status
-from gpuhost.checks.host.apt_sources import FACT, on_record
 from gpuhost.drift.applied import document, document_without
+from gpuhost.plans.apt_sources import FACT, on_record
 from gpuhost.plans.gpu import gpu_wanted
 from gpuhost.plans.gpu import on_record as cards
 from gpuhost.settings import Settings

@@ -7,10 +7,8 @@ from typing import Any
 
 import pytest
 
-from gpuhost.checks.deployed import mended_by_a_release
-from gpuhost.release.resolved_app import (
-    ResolvedApp,
-)
+from gpuhost.checks.deployed import repaired_by_a_release
+from gpuhost.release.resolved_app import ResolvedApp
 from gpuhost.release.secrets import Given, Hidden
 from gpuhost.release.source import Resolved
 from gpuhost.rollout.draft import Draft, draft
@@ -34,7 +32,7 @@ def given(edits: dict[str, Any]) -> dict[str, Any]:
 
 
 def mended(made: Case) -> list[str]:
-    return [one.id for one in mended_by_a_release(made.snapshot, made.settings, "tts")]
+    return [one.id for one in repaired_by_a_release(made.snapshot, made.settings, "tts")]
 
 
 def test_as_verified_it_is_no_change(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from gpuhost.checks.deployed import SETTLING_S
 from gpuhost.checks.deployed.backups import SPREAD_S, WAITS_S
-from gpuhost.checks.deployed.registry import SETTLING_S
 from tests.apps import base_image
 from tests.e2e.drifting import Drift, drift
 from tests.e2e.releasing import App

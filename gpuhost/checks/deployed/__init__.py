@@ -1,69 +1,110 @@
-"""Apps as they stand on a host: what has become of what was released. `gpuhost drift` asks these.
+"""Apps as they run on a host: whether what was released is still so. `gpuhost drift` asks these.
 
-Their sisters in gpuhost/checks/preflight judge what is to be released.
+The checks in gpuhost/checks/preflight judge what is to be released.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import import_module
-from pkgutil import iter_modules
+from dataclasses import replace
 
+from gpuhost.checks.deployed.deployed_app import AppFile, DeployedApp
 from gpuhost.checks.deployed.host import HOST_CHECKS
-from gpuhost.checks.deployed.registry import AppFile, ReleasedCheck, Subject, registered
-from gpuhost.checks.finding import Finding, Status
-from gpuhost.checks.registry import Check
+from gpuhost.checks.finding import Finding, Status, Verdict, later, skip
+from gpuhost.checks.registry import Check, Registry
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
 
-# What releasing the same once more puts right.
-MENDED = ("backups", "containers", "files", "images", "ports", "site")
+# Stands in the ids of the checks for an app's name.
+NAME = "NAME"
+NEVER = "it was never released here: app.{}.release"
+OLDER = "released by a gpuhost that did not record its state; its next release records it"
+# So long after its start the engine may still be starting containers.
+SETTLING_S = 120
+# What releasing the same once more repairs.
+REPAIRED = ("backups", "containers", "files", "images", "ports", "site")
+
+Judge = Callable[[DeployedApp], Verdict]
+DEPLOYED: Registry[[DeployedApp]] = Registry(__name__)
 
 
-def all_released_checks() -> list[ReleasedCheck]:
+def deployed_check(
+    aspect: str, meaning: str, *, of_release: bool = True, settles: bool = False
+) -> Callable[[Judge], Check[[DeployedApp]]]:
+    """Register a function of a DeployedApp under an aspect; it may raise NotRead.
+
+    + of_release: it judges a verified release, and is skipped while another one is under way
+    + settles: a bad result right after the engine's start is skipped
+    """
+
+    def register(judge: Judge) -> Check[[DeployedApp]]:
+        def guarded(app: DeployedApp) -> Verdict:
+            state = app.state
+            if state and state.under_way and of_release:
+                words = (state.under_way.kind, state.under_way.id, "is under way")
+                return later(" ".join(filter(None, words)))
+            if aspect != "release" and app.is_new:
+                return skip(NEVER.format(app.name))
+            verdict = judge(app)
+            started = app.snapshot.docker.service.started if settles else None
+            if verdict.status in (Status.FAIL, Status.WARN) and app.since(started) < SETTLING_S:
+                return later(f"the engine started {app.since(started):.0f} s ago")
+            return verdict
+
+        return DEPLOYED.check(f"app.{NAME}.{aspect}", meaning)(guarded)
+
+    return register
+
+
+def all_deployed_checks() -> list[Check[[DeployedApp]]]:
     """Every check of an app that is released, by aspect."""
-    for module in iter_modules(__path__):
-        import_module(f"{__name__}.{module.name}")
-    return registered()
+    return DEPLOYED.all()
 
 
-def host_checks() -> list[Check]:
-    """Those of the host as a whole that are only asked beside the apps'."""
+def host_checks() -> list[Check[[Snapshot, Settings]]]:
+    """Checks of the whole host that are only run together with the apps'."""
     return list(HOST_CHECKS)
 
 
-def subjects(
+def deployed_apps(
     snapshot: Snapshot, settings: Settings, file_of: Callable[[str], AppFile]
-) -> tuple[Subject, ...]:
-    """The apps that the host has or lists; none where what it has could not be read.
+) -> tuple[DeployedApp, ...]:
+    """The apps that the host has or lists; none if the host's apps could not be read.
 
     + file_of: the app of a name as the repository has it; asked only for those that are listed
     """
     try:
-        there = snapshot.apps.by_name
+        states = snapshot.apps.by_name
     except NotRead:
         return ()
-    names = sorted({*there, *settings.apps})
+    files = {name: file_of(name) for name in settings.apps}
     return tuple(
-        Subject(snapshot, settings, name, there.get(name), file_of(name) if listed else AppFile())
-        for name in names
-        for listed in (name in settings.apps,)
+        DeployedApp(snapshot, settings, name, states.get(name), files.get(name, AppFile()))
+        for name in sorted({*states, *files})
     )
 
 
-def findings(subject: Subject) -> tuple[Finding, ...]:
+def findings(app: DeployedApp) -> tuple[Finding, ...]:
     """Everything about one app on one host."""
-    return tuple(check.find(subject) for check in all_released_checks())
+    return tuple(_find(check, app) for check in DEPLOYED.all())
 
 
-def mended_by_a_release(snapshot: Snapshot, settings: Settings, name: str) -> tuple[Finding, ...]:
-    """What is not as it was verified, where a release of the very same puts it right."""
-    subject = Subject(snapshot, settings, name, snapshot.apps.get(name), AppFile())
-    renewed = subject.site_is_self_signed
+def _find(check: Check[[DeployedApp]], app: DeployedApp) -> Finding:
+    return replace(check.find(app), id=f"app.{app.name}.{aspect_of(check)}")
+
+
+def aspect_of(check: Check[[DeployedApp]]) -> str:
+    return check.id.rpartition(".")[2]
+
+
+def repaired_by_a_release(snapshot: Snapshot, settings: Settings, name: str) -> tuple[Finding, ...]:
+    """What differs from what was verified, where a release of the same repairs it."""
+    app = DeployedApp(snapshot, settings, name, snapshot.apps.get(name), AppFile())
+    aspects = (*REPAIRED, "certificate") if app.site_is_self_signed else REPAIRED
     return tuple(
         finding
-        for check in all_released_checks()
-        if check.aspect in MENDED or (renewed and check.aspect == "certificate")
-        for finding in (check.find(subject),)
-        if finding.status is Status.FAIL and finding.fix.endswith(subject.again)
+        for check in DEPLOYED.all()
+        if aspect_of(check) in aspects
+        for finding in (_find(check, app),)
+        if finding.status is Status.FAIL and finding.fix.endswith(app.again)
     )

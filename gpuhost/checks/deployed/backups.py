@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
-from gpuhost.checks.deployed.registry import Subject, released_check
+from gpuhost.checks.deployed import deployed_check
+from gpuhost.checks.deployed.deployed_app import DeployedApp
 from gpuhost.checks.finding import Verdict, fail, ok, skip, unknown
 from gpuhost.snapshot.apps import Backup
 
@@ -13,20 +14,20 @@ SPREAD_S = 900
 WAITS_S = 7200
 
 
-@released_check(
+@deployed_check(
     "backups",
     "Its timer runs, and the newest whole backup is as new as it is due.",
     of_release=False,
 )
-def backups(subject: Subject) -> Verdict:
-    schedule, state = subject.details.schedule, subject.state
+def backups(app: DeployedApp) -> Verdict:
+    schedule, state = app.details.schedule, app.state
     if schedule is None or state is None:
         return skip("no backups by the clock are declared")
-    units, unit = state.backup_units, f"gpuhost-backup-{subject.name}"
+    units, unit = state.backup_units, f"gpuhost-backup-{app.name}"
     newest = _newest(state.backups)
     said = f"the newest is {newest.name}" if newest else "there is none"
     if not units.timer:
-        fix = f"systemctl enable --now {unit}.timer, or {subject.again}"
+        fix = f"systemctl enable --now {unit}.timer, or {app.again}"
         return fail(schedule.every, f"{unit}.timer is not active; {said}", fix=fix)
     if units.running:
         return ok(f"one is being made; {said}", expected=schedule.every)
@@ -38,8 +39,8 @@ def backups(subject: Subject) -> Verdict:
     if schedule.due is None:
         return unknown(f"when it is due: {schedule.complaint}")
     # A host that was off makes it up after its boot.
-    due = max(schedule.due, subject.snapshot.apps.booted or 0)
-    if subject.since(due) > SPREAD_S + WAITS_S + schedule.limit_s:
+    due = max(schedule.due, app.snapshot.apps.booted or 0)
+    if app.since(due) > SPREAD_S + WAITS_S + schedule.limit_s:
         moment = datetime.fromtimestamp(schedule.due, timezone.utc)
         late = f"none since the one that was due on {moment:%Y-%m-%d %H:%M} UTC; {said}"
         return fail(schedule.every, late, fix=fix)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
-from gpuhost.checks.deployed.registry import Subject, released_check
+from gpuhost.checks.deployed import deployed_check
+from gpuhost.checks.deployed.deployed_app import DeployedApp
 from gpuhost.checks.finding import Verdict, fail, ok, skip, unknown, warn
 from gpuhost.snapshot.apps_details import Certificate
 
@@ -15,18 +16,18 @@ WARN_DAYS, WARN_SHARE = 28, 0.3
 FAIL_DAYS, FAIL_SHARE = 14, 0.15
 
 
-@released_check("certificate", "The certificate of its site is there, and not near its end.")
-def certificate(subject: Subject) -> Verdict:
-    details = subject.details
+@deployed_check("certificate", "The certificate of its site is there, and not near its end.")
+def certificate(app: DeployedApp) -> Verdict:
+    details = app.details
     found, site = details.certificate, details.site
     if found is None or site is None:
         return skip("its site has no certificate")
-    fix = _fix(site.certificate, subject)
+    fix = _fix(site.certificate, app)
     if not found.there:
         return fail(found.path, f"{found.path} is not there", fix=fix)
     if found.ends is None:
         return unknown(f"{found.path}: {found.complaint}", fix=fix)
-    left = found.ends - subject.snapshot.system.now
+    left = found.ends - app.snapshot.system.now
     said = f"{found.path} {_until(found.ends, left)}"
     is_renewed = site.certificate == "acme"
     if left < _least(found, FAIL_DAYS, FAIL_SHARE if is_renewed else None):
@@ -47,9 +48,9 @@ def _until(ends: int, left: int) -> str:
     return f"has ended on {day}" if left < 0 else f"ends in {left // DAY} days, on {day}"
 
 
-def _fix(kind: str, subject: Subject) -> str:
+def _fix(kind: str, app: DeployedApp) -> str:
     ways = {
         "acme": "certbot renew; journalctl -u certbot tells why it was not renewed",
-        "files": f"give a newer certificate where the app file says, then {subject.again}",
+        "files": f"give a newer certificate where the app file says, then {app.again}",
     }
-    return ways.get(kind, subject.again)
+    return ways.get(kind, app.again)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gpuhost.checks.deployed.registry import OLDER, Subject, released_check
+from gpuhost.checks.deployed import OLDER, deployed_check
+from gpuhost.checks.deployed.deployed_app import DeployedApp
 from gpuhost.checks.finding import Verdict, fail, ok, skip, warn
 from gpuhost.snapshot.apps_details import WantedService
 from gpuhost.snapshot.containers import Described
@@ -21,17 +22,17 @@ UNREADY_S = 120
 LOADING_S = 300
 
 
-@released_check(
+@deployed_check(
     "containers", "As many containers run of each service as the release wants.", settles=True
 )
-def containers(subject: Subject) -> Verdict:
-    if not subject.details.kept:
+def containers(app: DeployedApp) -> Verdict:
+    if not app.details.kept:
         return skip(OLDER)
-    wanted, there = subject.details.services, subject.containers
+    wanted, there = app.details.services, app.containers
     wrong = [line for name, wants in wanted.items() for line in _wrong(name, wants, there)]
     total = sum(one.count for one in wanted.values() if not one.ends)
     if wrong:
-        return fail(f"{total} containers at work", "; ".join(wrong), fix=subject.again)
+        return fail(f"{total} containers at work", "; ".join(wrong), fix=app.again)
     others = [one.name for one in there if one.service not in wanted and one.state in AT_WORK]
     if others:
         return warn(
@@ -56,14 +57,14 @@ def _status(one: Described) -> str:
     return f" ({one.exit_code})" if one.state in ("exited", "dead") else ""
 
 
-@released_check("health", "Every container with a health check is healthy, or still loading.")
-def health(subject: Subject) -> Verdict:
-    asked = [one for one, _ in subject.running if one.health]
+@deployed_check("health", "Every container with a health check is healthy, or still loading.")
+def health(app: DeployedApp) -> Verdict:
+    asked = [one for one, _ in app.running if one.health]
     if not asked:
         return skip("no container at work has a health check")
-    limit = subject.details.start_s or LOADING_S
+    limit = app.details.start_s or LOADING_S
     sick = [one for one in asked if one.health != "healthy"]
-    wrong = [one for one in sick if subject.since(one.started) > limit]
+    wrong = [one for one in sick if app.since(one.started) > limit]
     if wrong:
         names = ", ".join(f"{one.name} is {one.health}" for one in wrong)
         return fail("healthy", names, fix=f"docker logs {wrong[0].name} tells why")
@@ -71,9 +72,9 @@ def health(subject: Subject) -> Verdict:
     return ok(f"loading: {', '.join(loading)}" if loading else f"{len(asked)} healthy")
 
 
-@released_check("restarts", "The engine did not have to start a container again in these days.")
-def restarts(subject: Subject) -> Verdict:
-    again = [one for one in _of_services(subject) if _restarted(one, subject)]
+@deployed_check("restarts", "The engine did not have to start a container again in these days.")
+def restarts(app: DeployedApp) -> Verdict:
+    again = [one for one in _of_services(app) if _restarted(one, app)]
     looping = [one for one in again if one.restarts >= LOOP or not one.running]
     if not again:
         return ok("none")
@@ -84,28 +85,28 @@ def restarts(subject: Subject) -> Verdict:
     return judge("none started again", f"started again: {said}", fix=fix)
 
 
-def _restarted(one: Described, subject: Subject) -> bool:
+def _restarted(one: Described, app: DeployedApp) -> bool:
     """Whether it has to be told: not of a boot, and not of long ago."""
-    settled = max(IN_NO_ORDER_S, subject.details.start_s)
+    settled = max(IN_NO_ORDER_S, app.details.start_s)
     if one.state == "restarting":
-        return subject.since(subject.snapshot.docker.service.started) > settled
-    if one.restarts == 0 or _came_with_the_engine(one, subject, settled):
+        return app.since(app.snapshot.docker.service.started) > settled
+    if one.restarts == 0 or _came_with_the_engine(one, app, settled):
         return False
-    return subject.since(one.started) <= LATELY_S
+    return app.since(one.started) <= LATELY_S
 
 
-def _came_with_the_engine(one: Described, subject: Subject, settled: int) -> bool:
+def _came_with_the_engine(one: Described, app: DeployedApp, settled: int) -> bool:
     """Whether it was started last while the engine started all of them."""
-    engine = subject.snapshot.docker.service
+    engine = app.snapshot.docker.service
     if engine.started is None or one.started is None:
         return False
     began = engine.started - UNREADY_S if engine.began is None else engine.began
     return began <= one.started <= engine.started + settled
 
 
-@released_check("oom", "The kernel did not end a process of its containers for want of memory.")
-def oom(subject: Subject) -> Verdict:
-    killed = [one.name for one in _of_services(subject) if one.oom_killed]
+@deployed_check("oom", "The kernel did not end a process of its containers for want of memory.")
+def oom(app: DeployedApp) -> Verdict:
+    killed = [one.name for one in _of_services(app) if one.oom_killed]
     if not killed:
         return ok("none was ended")
     return fail(
@@ -115,6 +116,6 @@ def oom(subject: Subject) -> Verdict:
     )
 
 
-def _of_services(subject: Subject) -> list[Described]:
-    wanted = subject.details.services
-    return [one for one in subject.containers if one.service in wanted]
+def _of_services(app: DeployedApp) -> list[Described]:
+    wanted = app.details.services
+    return [one for one in app.containers if one.service in wanted]

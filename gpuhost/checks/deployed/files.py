@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from gpuhost.checks.deployed.registry import OLDER, Subject, released_check
+from gpuhost.checks.deployed import OLDER, deployed_check
+from gpuhost.checks.deployed.deployed_app import DeployedApp
 from gpuhost.checks.finding import Verdict, fail, ok, skip
 
 AS_VERIFIED = "as it was when it was verified"
 
 
-@released_check(
+@deployed_check(
     "files",
     "Its Compose files, secrets, timers and log rotation have the content, owner and mode with "
     "which it was verified; its runner is the one that gpuhost sent.",
 )
-def files(subject: Subject) -> Verdict:
-    details = subject.details
+def files(app: DeployedApp) -> Verdict:
+    details = app.details
     if not details.kept:
         return skip(OLDER)
     wrong = [file.complaint for file in details.files if file.complaint]
@@ -25,5 +26,5 @@ def files(subject: Subject) -> Verdict:
     return fail(
         AS_VERIFIED,
         "; ".join(wrong),
-        fix=f"put what has to stay into the repository, then {subject.again}",
+        fix=f"put what has to stay into the repository, then {app.again}",
     )

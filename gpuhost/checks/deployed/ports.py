@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from gpuhost.checks.deployed.registry import OLDER, Subject, released_check
+from gpuhost.checks.deployed import OLDER, deployed_check
+from gpuhost.checks.deployed.deployed_app import DeployedApp
 from gpuhost.checks.finding import Verdict, fail, ok, skip
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.containers import Binding, Described
@@ -13,28 +14,28 @@ from gpuhost.snapshot.containers import Binding, Described
 LISTENING = re.compile(r"^(tcp|udp)\s+\S+\s+\d+\s+\d+\s+\S+:(\d{1,5})\s", re.MULTILINE)
 
 
-@released_check(
+@deployed_check(
     "ports",
     "Its containers publish the ports that the release declares and no other, and these are "
     "listened on.",
     settles=True,
 )
-def ports(subject: Subject) -> Verdict:
-    details = subject.details
+def ports(app: DeployedApp) -> Verdict:
+    details = app.details
     if not details.kept:
         return skip(OLDER)
     declared = [port for wants in details.services.values() for port in wants.ports]
-    wrong = list(dict.fromkeys(_published(subject)))
+    wrong = list(dict.fromkeys(_published(app)))
     expected = ", ".join(declared)
     if wrong:
-        return fail(expected or "no port", "; ".join(wrong), fix=subject.again)
+        return fail(expected or "no port", "; ".join(wrong), fix=app.again)
     return ok(expected) if expected else skip("it publishes no port")
 
 
-def _published(subject: Subject) -> Iterator[str]:
-    heard = None if _needs_no_socket(subject.snapshot) else listening(subject.snapshot)
-    for name, wants in subject.details.services.items():
-        own = [one for one in subject.containers if one.service == name]
+def _published(app: DeployedApp) -> Iterator[str]:
+    heard = None if _needs_no_socket(app.snapshot) else listening(app.snapshot)
+    for name, wants in app.details.services.items():
+        own = [one for one in app.containers if one.service == name]
         declared = frozenset(map(Binding.parse, wants.ports))
         yield from _undeclared(own, declared)
         # What is being started again has none just then: app.NAME.restarts tells of it.

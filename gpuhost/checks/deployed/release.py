@@ -1,4 +1,4 @@
-"""Whether what the repository wants of an app is what was released."""
+"""Whether the app's file and settings in the repository are what was released."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from gpuhost.appfile.app import App
 from gpuhost.appfile.errors import BadApp
-from gpuhost.checks.deployed.registry import Subject, released_check
+from gpuhost.checks.deployed import deployed_check
+from gpuhost.checks.deployed.deployed_app import DeployedApp
 from gpuhost.checks.finding import Verdict, fail, later, ok, unknown, warn
 from gpuhost.release.planning import plan_for, texts_for
 from gpuhost.release.source import short
@@ -15,39 +16,35 @@ from gpuhost.release.variant import Choice, Refusal, choose
 from gpuhost.snapshot import NotRead
 from gpuhost.snapshot.apps import AppState, Release
 
-NOT_ASKED = "what {} has now, and secrets, were not asked for"
+NOT_ASKED = "not compared: what {} has now, and secrets"
+BAD_FILE = "correct the app file; the current release continues to run"
 
 
-def is_new(subject: Subject) -> bool:
-    """Whether no release of it was ever verified on this host."""
-    return subject.state is None or subject.state.current is None
-
-
-@released_check(
+@deployed_check(
     "release",
     "The app is listed in `apps`, released, and its file and settings would make the same release.",
 )
-def release(subject: Subject) -> Verdict:
-    if subject.name not in subject.settings.apps:
+def release(deployed: DeployedApp) -> Verdict:
+    if deployed.name not in deployed.settings.apps:
         return warn(
-            f"{subject.name} in `apps`",
-            "it is released here, and nobody lists it",
-            fix=f'put "{subject.name}" into apps of this host, or take it away: '
-            f"pyinfra INVENTORY deploys/remove.py --data app={subject.name}",
+            f"{deployed.name} in `apps`",
+            "it is released here and not listed",
+            fix=f'add "{deployed.name}" to apps of this host, or remove it: '
+            f"pyinfra INVENTORY deploys/remove.py --data app={deployed.name}",
         )
-    state, app = subject.state, subject.file.app
-    if state is None or is_new(subject):
-        return fail("released", _never(state), fix=subject.again)
+    state, app = deployed.state, deployed.file.app
+    if state is None or deployed.is_new:
+        return fail("released", _never(state), fix=deployed.again)
     if app is None:
-        said = "; ".join(subject.file.wrong) or "its file was not read"
-        return unknown(said, fix="mend the app file; the release runs on")
+        reason = "; ".join(deployed.file.wrong) or "its file was not read"
+        return unknown(reason, fix=BAD_FILE)
     current = state.current_release
     if current is None:
         return unknown(f"its current release, {state.current}, is not on the host")
     try:
-        return _compared(subject, app, current)
+        return _compare(deployed, app, current)
     except BadApp as error:
-        return unknown("; ".join(error.lines), fix="mend the app file; the release runs on")
+        return unknown("; ".join(error.lines), fix=BAD_FILE)
 
 
 def _never(state: AppState | None) -> str:
@@ -57,46 +54,46 @@ def _never(state: AppState | None) -> str:
     return f"no release was ever verified; the last failed: {newest.result.said}"
 
 
-def _compared(subject: Subject, app: App, current: Release) -> Verdict:
-    snapshot, settings = subject.snapshot, subject.settings
+def _compare(deployed: DeployedApp, app: App, current: Release) -> Verdict:
+    snapshot, settings = deployed.snapshot, deployed.settings
     choice = choose(app.block, snapshot, settings)
     if isinstance(choice, Refusal):
-        return later(f"what would be released cannot be told: {choice.reason}")
+        return later(f"the next release is not known: {choice.reason}")
     by_host = choice.without_card and settings.gpu != "none"
-    if subject.details.with_gpu and by_host:
-        return later(f"it was released with a card, and as the host is now {choice.why}")
+    if deployed.details.with_gpu and by_host:
+        return later(f"it was released with a card, and now {choice.why}")
     if app.block.nginx:
-        # A site is another one where the host has IPv6, which its sockets tell.
+        # The site differs on a host with IPv6, which its sockets show.
         snapshot.probes.output("listeners")
-    revision = subject.file.revision or current.revision
+    revision = deployed.file.revision or current.revision
     plan = plan_for(app, choice, settings, snapshot, revision=revision, by="")
-    evidence = _not_asked(subject, app)
+    evidence = _not_asked(deployed, app)
     if plan.inputs == current.inputs:
         return ok(f"revision {short(current.revision)}", evidence=evidence)
-    differing = list(_differing(subject, app, choice, current))
+    differing = list(_differing(deployed, app, choice, current))
     if not differing and snapshot.docker.engine is None:
-        # What differs may be what its version decides.
+        # The difference may come from the engine's version.
         raise NotRead(snapshot.docker.engine_complaint)
-    said = f"another release is wanted: {', '.join(differing or ['its settings or host'])}"
+    actual = f"the repository differs: {', '.join(differing or ['its settings or host'])}"
     if current.rollback_of:
-        said = f"rolled back to {current.rollback_of}; {said}"
-    return fail("what the repository says", said, evidence=evidence, fix=subject.again)
+        actual = f"rolled back to {current.rollback_of}; {actual}"
+    return fail("what the repository says", actual, evidence=evidence, fix=deployed.again)
 
 
-def _differing(subject: Subject, app: App, choice: Choice, current: Release) -> Iterator[str]:
-    if subject.file.revision not in (None, current.revision):
-        yield f"revision {short(current.revision)} -> {short(str(subject.file.revision))}"
-    texts = texts_for(app, choice, subject.snapshot)
+def _differing(deployed: DeployedApp, app: App, choice: Choice, current: Release) -> Iterator[str]:
+    if deployed.file.revision not in (None, current.revision):
+        yield f"revision {short(current.revision)} -> {short(str(deployed.file.revision))}"
+    texts = texts_for(app, choice, deployed.snapshot)
     rendered = {"compose.yaml": texts.compose, "nginx.conf": (texts.nginx or "").encode()}
-    if subject.snapshot.docker.engine is not None:
+    if deployed.snapshot.docker.engine is not None:
         rendered["compose.override.yaml"] = texts.override.encode()
     for name, text in rendered.items():
-        was = subject.details.rendered.get(name, "")
-        if was != (hashlib.sha256(text).hexdigest() if text else ""):
-            yield f"{app.path.name} has changed" if name == "compose.yaml" else f"another {name}"
+        released = deployed.details.rendered.get(name, "")
+        if released != (hashlib.sha256(text).hexdigest() if text else ""):
+            yield f"{app.path.name if name == 'compose.yaml' else name} has changed"
 
 
-def _not_asked(subject: Subject, app: App) -> str:
-    if subject.file.revision is not None or app.block.source is None:
-        return "secrets were not asked for" if app.block.secrets else ""
+def _not_asked(deployed: DeployedApp, app: App) -> str:
+    if deployed.file.revision is not None or app.block.source is None:
+        return "secrets were not compared" if app.block.secrets else ""
     return NOT_ASKED.format(f"{app.block.source.ref} of {app.block.source.git}")

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from gpuhost.checks.deployed import OLDER, deployed_check
+from gpuhost.checks.deployed.deployed_app import DeployedApp
 from gpuhost.checks.deployed.files import AS_VERIFIED
 from gpuhost.checks.deployed.ports import listening
-from gpuhost.checks.deployed.registry import OLDER, Subject, released_check
 from gpuhost.checks.finding import Verdict, fail, ok, skip
 
 
-@released_check(
+@deployed_check(
     "site",
     "Its site lies where nginx reads it, as it was when it was verified, and the host's nginx "
     "listens on its ports.",
 )
-def site(subject: Subject) -> Verdict:
-    details = subject.details
+def site(app: DeployedApp) -> Verdict:
+    details = app.details
     if details.site is None:
         return skip("it has no site")
     if not details.kept:
@@ -22,9 +23,9 @@ def site(subject: Subject) -> Verdict:
     file = details.site_file
     complaint = file.complaint if file else f"{details.site.file} was not there"
     if complaint:
-        fix = f"put what has to stay into x-gpuhost.nginx, then {subject.again}"
+        fix = f"put what has to stay into x-gpuhost.nginx, then {app.again}"
         return fail(AS_VERIFIED, complaint, fix=fix)
-    deaf = _deaf(subject)
+    deaf = _deaf(app)
     if deaf:
         ports = ", ".join(map(str, deaf))
         fix = "nginx -t; systemctl reload nginx; journalctl -u nginx tells why"
@@ -32,9 +33,9 @@ def site(subject: Subject) -> Verdict:
     return ok(details.site.file)
 
 
-def _deaf(subject: Subject) -> list[int]:
+def _deaf(app: DeployedApp) -> list[int]:
     """Ports that nginx has not taken up. That it does not run at all is told by nginx.running."""
-    if not subject.snapshot.nginx.service.active:
+    if not app.snapshot.nginx.service.active:
         return []
-    heard = listening(subject.snapshot)
-    return [port for port in subject.details.listens if ("tcp", str(port)) not in heard]
+    heard = listening(app.snapshot)
+    return [port for port in app.details.listens if ("tcp", str(port)) not in heard]

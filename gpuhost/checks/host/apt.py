@@ -10,79 +10,15 @@ from gpuhost.domain.apt.archive import is_security
 from gpuhost.domain.apt.choice import Release, newest_age
 from gpuhost.domain.apt.documents import entries, own_archives
 from gpuhost.domain.apt.duplicates import duplicates
-from gpuhost.domain.apt.mirrors import ARCHIVES, Mirror, mirror_called
-from gpuhost.domain.apt.plan import Plan, to_mirror, to_original
+from gpuhost.domain.apt.mirrors import ARCHIVES, Mirror
 from gpuhost.domain.apt.record import Record
+from gpuhost.plans.apt import CLOUD_INIT_TEXT, keeps_sources, plan, refusal
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.apt import CLOUD_INIT_APT, list_file
 
 ORIGINAL = "the original sources"
 AGAIN = "run the deploy again"
-# After so long `auto` asks the candidates again when none of them would do.
-ASK_AGAIN = timedelta(days=1)
-CLOUD_INIT_TEXT = (
-    "# Written by gpuhost: apt's sources are its mirror.\napt:\n  preserve_sources_list: true\n"
-)
-
-
-def time_of(snapshot: Snapshot) -> datetime:
-    """The host's own time."""
-    return datetime.fromtimestamp(snapshot.system.now, timezone.utc)
-
-
-def setting(settings: Settings) -> str:
-    """What a choice was made for; another setting needs another choice."""
-    if settings.apt_mirror == "auto":
-        return f"auto: {' '.join(settings.apt_mirror_candidates)}"
-    return settings.apt_mirror or ""
-
-
-def standing_choice(snapshot: Snapshot, settings: Settings) -> Record | None:
-    """The mirror that needs no asking: the one named, or the one `auto` chose before."""
-    record = snapshot.apt.sources.record
-    if record and record.setting == setting(settings) and not _worth_asking(record, snapshot):
-        return record
-    if settings.apt_mirror in (None, "auto"):
-        return None
-    mirror = mirror_called(str(settings.apt_mirror), https=snapshot.apt.certificates)
-    return choice_of(mirror, snapshot, settings)
-
-
-def choice_of(
-    mirror: Mirror | None,
-    snapshot: Snapshot,
-    settings: Settings,
-    passed_over: dict[str, str] | None = None,
-) -> Record:
-    """A choice made now; None: no candidate would do."""
-    return Record(
-        setting=setting(settings),
-        mirror=mirror.name if mirror else "",
-        base=mirror.base if mirror else "",
-        chosen_at=time_of(snapshot).isoformat(),
-        passed_over=passed_over or {},
-    )
-
-
-def plan(snapshot: Snapshot, settings: Settings) -> Plan | None:
-    """What has to change; None: `auto` has to ask first."""
-    if settings.apt_mirror is None:
-        return to_original(snapshot.apt.sources)
-    choice = standing_choice(snapshot, settings)
-    return plan_for(choice, snapshot, settings) if choice else None
-
-
-def plan_for(choice: Record, snapshot: Snapshot, settings: Settings) -> Plan:
-    return to_mirror(snapshot.apt.sources, choice, with_security=settings.apt_mirror_security)
-
-
-def refusal(snapshot: Snapshot, wanted: Plan | None) -> str:
-    """Why the sources cannot be rewritten without loss; empty if they can."""
-    files = {file.path for file in (*wanted.files, *wanted.originals)} if wanted else set()
-    return "; ".join(
-        f"{path} {reason}" for path, reason in snapshot.apt.unreadable.items() if path in files
-    )
 
 
 @check("apt.mirror", "The distribution's packages come from `apt_mirror`, or from where they came.")
@@ -168,21 +104,6 @@ def cloud_init(snapshot: Snapshot, settings: Settings) -> Verdict:
     if snapshot.apt.keeps_sources is None:
         return skip("no mirror is in use")
     return fail(f"no {CLOUD_INIT_APT}", "still there", fix=AGAIN)
-
-
-def keeps_sources(wanted: Plan) -> bool:
-    """Whether cloud-init has to be told to leave the sources alone."""
-    return wanted.record is not None and wanted.record.chosen() is not None
-
-
-def _worth_asking(record: Record, snapshot: Snapshot) -> bool:
-    """None would do, and that was a while ago."""
-    if record.base:
-        return False
-    try:
-        return time_of(snapshot) - datetime.fromisoformat(record.chosen_at) > ASK_AGAIN
-    except (ValueError, TypeError):
-        return True
 
 
 def _age_at_last_update(snapshot: Snapshot, chosen: Mirror) -> timedelta | None:

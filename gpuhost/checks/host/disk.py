@@ -7,26 +7,14 @@ from shlex import quote
 from gpuhost.checks.finding import Verdict, fail, ok, skip, warn
 from gpuhost.checks.registry import check
 from gpuhost.domain.sizes import GB, gb
+from gpuhost.plans.disk import places
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.paths import Disk
 
-APPS = "/opt/gpuhost"
-DATA_ROOT = "/var/lib/docker"
 INODE_RESERVE = 0.05
 RESERVE = 0.05
 MEND = "journalctl -k | grep -iE 'remount|i/o error'; then fsck and remount"
-
-
-def places(snapshot: Snapshot, settings: Settings) -> dict[str, Disk]:
-    """The directories that fill, each with the file system that really holds it."""
-    data_root = settings.docker_data_root or DATA_ROOT
-    if snapshot.docker.engine and snapshot.docker.engine.root:
-        data_root = snapshot.docker.engine.root
-    return {
-        path: snapshot.disks.under(path)
-        for path in ("/", data_root, snapshot.disks.containerd, APPS)
-    }
 
 
 def _in_words(path: str, disk: Disk) -> str:

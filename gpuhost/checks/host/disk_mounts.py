@@ -5,8 +5,8 @@ from __future__ import annotations
 from shlex import quote
 
 from gpuhost.checks.finding import Verdict, fail, ok, warn
-from gpuhost.checks.host.disk import places
 from gpuhost.checks.registry import check
+from gpuhost.plans.disk import places
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.mounts import Mount

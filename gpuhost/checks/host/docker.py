@@ -2,84 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
-
 from gpuhost.checks.finding import Verdict, fail, later, ok, skip, warn
-from gpuhost.checks.host.proxy import engine_is_behind
 from gpuhost.checks.registry import check
 from gpuhost.domain.docker import daemon_json
 from gpuhost.domain.sizes import GB, gb
-from gpuhost.plans.docker import ours
-from gpuhost.plans.docker_packages import MIN_COMPOSE, repository, version, wanted
-from gpuhost.plans.gpu import gpu_wanted
+from gpuhost.plans.docker import desired_keys, merged_config, not_live, restart_stops
+from gpuhost.plans.docker_packages import (
+    MIN_COMPOSE,
+    conflicting_packages,
+    missing_packages,
+    repository,
+    version,
+    wanted,
+)
 from gpuhost.settings import Settings
-from gpuhost.snapshot import NotRead, Snapshot
-from gpuhost.snapshot.docker import DAEMON_JSON, Engine
+from gpuhost.snapshot import Snapshot
+from gpuhost.snapshot.docker import DAEMON_JSON
 
 AGAIN = "run the deploy again"
 # As for RAM: firmware and the kernel keep their part of what was sold.
 RESERVED_SHARE = 0.06
-
-
-def conflicting(snapshot: Snapshot, settings: Settings) -> list[str]:
-    """Installed packages that cannot stay beside those of the declared source."""
-    if settings.docker_source != "docker-ce":
-        return []
-    engines = ("docker.io", "docker-compose", "docker-compose-v2", "docker-buildx", "podman-docker")
-    return [package for package in engines if package in snapshot.docker.packages]
-
-
-def unknown_engine(snapshot: Snapshot, settings: Settings) -> bool:
-    """An engine answers that neither the declared source nor a known package brought."""
-    if settings.docker_source == "present" or snapshot.docker.engine is None:
-        return False
-    known = {wanted(settings, snapshot.system)[0], *conflicting(snapshot, settings)}
-    return not known & snapshot.docker.packages.keys()
-
-
-def missing(snapshot: Snapshot, settings: Settings) -> list[str]:
-    """Packages of the declared source that are not installed."""
-    return [p for p in wanted(settings, snapshot.system) if p not in snapshot.docker.packages]
-
-
-def desired_keys(snapshot: Snapshot, settings: Settings) -> dict[str, Any]:
-    """What daemon.json has to say on this host, by path."""
-    swarm = bool(snapshot.docker.engine and snapshot.docker.engine.swarm)
-    return ours(settings, gpu=gpu_wanted(snapshot, settings), swarm=swarm)
-
-
-def merged_config(snapshot: Snapshot, settings: Settings) -> daemon_json.Merge:
-    """daemon.json as it should be on this host; an unreadable one counts as empty."""
-    keys = desired_keys(snapshot, settings)
-    hidden = _hidden_by_new_root(snapshot, settings)
-    if hidden:
-        del keys["data-root"]
-    present = snapshot.docker.config
-    merged = daemon_json.merge(present.values or {}, keys, present.owned, adopt=settings.adopt)
-    return replace(merged, conflicts=merged.conflicts + hidden)
-
-
-def _hidden_by_new_root(snapshot: Snapshot, settings: Settings) -> tuple[str, ...]:
-    """Another data-root does not move what is in the old one: its containers would be gone."""
-    engine, wanted_root = snapshot.docker.engine, settings.docker_data_root
-    if settings.adopt or not engine or not wanted_root or engine.root == wanted_root:
-        return ()
-    names = ", ".join(container.name for container in snapshot.docker.containers)
-    return (f"data-root is {engine.root} and holds {names}",) if names else ()
-
-
-def restart_stops(snapshot: Snapshot) -> list[str]:
-    """The containers that a restart of the engine would stop: none if they outlive it."""
-    if snapshot.docker.engine and snapshot.docker.engine.live_restore:
-        return []
-    return [container.name for container in snapshot.docker.running_containers]
-
-
-def _engine(snapshot: Snapshot) -> Engine:
-    if snapshot.docker.engine is None:
-        raise NotRead(f"the engine does not answer: {snapshot.docker.engine_complaint}")
-    return snapshot.docker.engine
 
 
 @check(
@@ -107,7 +49,7 @@ def apt_repository(snapshot: Snapshot, settings: Settings) -> Verdict:
 def packages(snapshot: Snapshot, settings: Settings) -> Verdict:
     if settings.docker_source == "present":
         return skip('docker_source is "present"')
-    absent, foreign = missing(snapshot, settings), conflicting(snapshot, settings)
+    absent, foreign = missing_packages(snapshot, settings), conflicting_packages(snapshot, settings)
     expected = " ".join(wanted(settings, snapshot.system))
     if foreign:
         return fail(expected, f"{' '.join(foreign)} installed", fix=_replacing(snapshot, foreign))
@@ -183,61 +125,6 @@ def config(snapshot: Snapshot, settings: Settings) -> Verdict:
         stale = sorted(set(present.owned) - set(merged.owned))
         return fail("as declared", f"differs: {', '.join(different + stale)}", fix=AGAIN)
     return ok(f"{len(merged.owned)} keys as declared")
-
-
-def not_live(snapshot: Snapshot, settings: Settings) -> list[str]:
-    """What the running engine does otherwise than daemon.json says."""
-    running = _engine(snapshot)
-    values = snapshot.docker.config.values or {}
-    differ = [
-        key
-        for key, file, live in (
-            (
-                "log-driver",
-                values.get("log-driver", running.logging_driver),
-                running.logging_driver,
-            ),
-            ("registry-mirrors", _mirrors(values), running.registry_mirrors),
-            ("live-restore", values.get("live-restore", False), running.live_restore),
-            ("data-root", values.get("data-root", running.root), running.root),
-            (
-                "default-address-pools",
-                _pools(values) or running.address_pools,
-                running.address_pools,
-            ),
-        )
-        if file != live
-    ]
-    differ += [
-        f"runtimes.{name}"
-        for name in _mapping(values.get("runtimes"))
-        if name not in running.runtimes
-    ]
-    if engine_is_behind(snapshot):
-        differ.append("the HTTP proxy")
-    file = snapshot.paths.get(DAEMON_JSON)
-    started = snapshot.docker.service.started
-    if not differ and file and started and file.modified > started:
-        differ.append(f"{DAEMON_JSON} changed after the engine started")
-    return differ
-
-
-def _mirrors(values: dict[str, Any]) -> tuple[str, ...]:
-    return tuple(str(mirror).rstrip("/") for mirror in _list(values.get("registry-mirrors")))
-
-
-def _pools(values: dict[str, Any]) -> tuple[str, ...]:
-    pools = map(_mapping, _list(values.get("default-address-pools")))
-    return tuple(f"{pool.get('base')}#{pool.get('size')}" for pool in pools)
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    """A person may write anything into daemon.json: what is no object holds nothing."""
-    return value if isinstance(value, dict) else {}
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
 
 
 @check("docker.live", "The running engine has the configuration that is in daemon.json.")

@@ -13,54 +13,22 @@ from gpuhost.plans.drift import (
     SECRETS,
     TIMER,
     commands,
-    host_files,
     inventory,
     may,
+    missing_reports,
+    path_state,
     report_directories,
+    shut_reports,
+    timer_unit,
     way_to,
+    wrong_files,
 )
 from gpuhost.settings import Settings
-from gpuhost.snapshot import NotRead, Snapshot
+from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.paths import PathState
-from gpuhost.snapshot.units import Unit, read_units
 
 NOT_HERE = "no drift_directory: this host runs no nightly drift check"
 AGAIN = "run deploys/drift_timer.py"
-
-
-def wrong_files(snapshot: Snapshot, settings: Settings) -> list[str]:
-    """Files of ours that are missing, changed or not to be written by others."""
-    return [
-        file.path
-        for file in host_files(settings)
-        if not _is(_seen(snapshot, file.path), file.sha256, file.mode)
-    ]
-
-
-def _is(state: PathState | None, digest: str, mode: str) -> bool:
-    return state is not None and (state.sha256, state.mode, state.owner) == (digest, mode, "root")
-
-
-def missing_reports(snapshot: Snapshot, settings: Settings) -> list[str]:
-    return [path for path in report_directories(settings) if _seen(snapshot, path) is None]
-
-
-def shut_reports(snapshot: Snapshot, settings: Settings) -> list[str]:
-    """Directories that are there, and where the account may not write."""
-    there = ((path, _seen(snapshot, path)) for path in report_directories(settings))
-    return [path for path, state in there if state and not (may(state, "w") and may(state, "x"))]
-
-
-def timer_unit(snapshot: Snapshot) -> Unit:
-    return read_units(snapshot.probes).get(TIMER, Unit(TIMER, False, False, False, None))
-
-
-def _seen(snapshot: Snapshot, path: str) -> PathState | None:
-    """Raises NotRead where only root could have seen it."""
-    state = snapshot.paths.get(path)
-    if state is None and not snapshot.system.root:
-        raise NotRead(f"{path}: only root can tell")
-    return state
 
 
 @check(
@@ -70,14 +38,14 @@ def command(snapshot: Snapshot, settings: Settings) -> Verdict:
     directory = settings.drift_directory
     if directory is None:
         return skip(NOT_HERE)
-    found = next((path for path in commands(settings) if _seen(snapshot, path)), None)
+    found = next((path for path in commands(settings) if path_state(snapshot, path)), None)
     if found is None:
         return fail(
             "gpuhost",
             f"there is no {' and no '.join(commands(settings))}",
             fix=f"put the repository into {directory} on this host and run `make setup` there",
         )
-    if _seen(snapshot, inventory(settings)) is None:
+    if path_state(snapshot, inventory(settings)) is None:
         return fail(inventory(settings), "not there", fix="put it there, or set drift_inventory")
     shut = _shut(snapshot, found, inventory(settings))
     if shut:
@@ -104,11 +72,11 @@ def _shut(snapshot: Snapshot, found: str, listed: str) -> PathState | None:
 def account(snapshot: Snapshot, settings: Settings) -> Verdict:
     if settings.drift_directory is None:
         return skip(NOT_HERE)
-    home = _seen(snapshot, HOME)
+    home = path_state(snapshot, HOME)
     if home is None or home.owner != ACCOUNT:
         return fail(f"{HOME} of {ACCOUNT}", "not there" if home is None else home.owner, fix=AGAIN)
     for path, mode in ((dirname(KEY), "0700"), (KEY, "0600")):
-        state = _seen(snapshot, path)
+        state = path_state(snapshot, path)
         if state is None:
             return fail(f"{path} {mode}", "not there", fix=AGAIN)
         if (state.owner, state.mode) != (ACCOUNT, mode):
@@ -141,7 +109,7 @@ def timer(snapshot: Snapshot, settings: Settings) -> Verdict:
     wrong = wrong_files(snapshot, settings)
     if wrong:
         return fail("as declared", f"not so: {', '.join(wrong)}", fix=AGAIN)
-    secrets = _seen(snapshot, SECRETS)
+    secrets = path_state(snapshot, SECRETS)
     if secrets and (secrets.mode, secrets.owner) != ("0600", "root"):
         state = f"{secrets.mode} {secrets.owner}"
         return fail(f"{SECRETS} 0600 root", state, fix=f"chmod 600 {SECRETS}")

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import datetime, timezone
 from functools import wraps
 
 from gpuhost.checks.finding import Status, Verdict, fail, later, ok, skip, warn
 from gpuhost.checks.registry import check
-from gpuhost.domain.firewall.listeners import PublishedPort, parse_published
 from gpuhost.domain.firewall.published import fault
 from gpuhost.plans.firewall import (
     SSH_COMMENT,
@@ -22,52 +20,14 @@ from gpuhost.plans.firewall import (
     published_files,
     stale,
 )
-from gpuhost.plans.firewall_files import LOAD_UNIT, UNDO_UNIT, HostFile, host_files
-from gpuhost.plans.firewall_in_use import closed, closes, foreign, is_in_place
+from gpuhost.plans.firewall_files import LOAD_UNIT, UNDO_UNIT, host_files, is_as_shipped
+from gpuhost.plans.firewall_in_use import closed, foreign, published_ports, refusal
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.firewall import PENDING
 
 AGAIN = "run the deploy again"
 Judge = Callable[[Snapshot, Settings], Verdict]
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """Why nothing may be closed on this host yet, and what a person does about it."""
-
-    reason: str
-    fix: str
-
-
-def refusal(snapshot: Snapshot, settings: Settings) -> Refusal | None:
-    """None: gpuhost may go on."""
-    units = snapshot.firewall.units
-    if "firewalld.service" in units and units["firewalld.service"].active:
-        return Refusal(
-            "firewalld is running, and two firewalls undo each other",
-            "systemctl disable --now firewalld, or set firewall_enabled=False",
-        )
-    if settings.adopt or is_in_place(snapshot.firewall):
-        return None
-    cut = closes(snapshot.firewall, settings) + closed(_published(snapshot), settings)
-    others = [rule.text for rule in foreign(snapshot.firewall, settings)]
-    if not cut and not others:
-        return None
-    reasons = [f"would close {', '.join(cut)}"] if cut else []
-    reasons += [f"rules that gpuhost did not make: {'; '.join(others)}"] if others else []
-    return Refusal(
-        f"a used machine: {'; '.join(reasons)}",
-        "put into firewall_allow what has to stay open, then set adopt=True",
-    )
-
-
-def _published(snapshot: Snapshot) -> Iterable[PublishedPort]:
-    return [
-        port
-        for container in snapshot.docker.running_containers
-        for port in parse_published(container.ports, container.name)
-    ]
 
 
 def _where_wanted(judge: Judge) -> Judge:
@@ -176,13 +136,6 @@ def published(snapshot: Snapshot, settings: Settings) -> Verdict:
     return fail(wanted, problem, fix=AGAIN) if problem else ok(wanted)
 
 
-def is_as_shipped(snapshot: Snapshot, file: HostFile) -> bool:
-    """Content, mode and owner."""
-    state = snapshot.paths.get(file.path)
-    wanted = (file.sha256, file.mode, "root")
-    return state is not None and (state.sha256, state.mode, state.owner) == wanted
-
-
 def _published_fault(snapshot: Snapshot, settings: Settings) -> str:
     for file in host_files():
         if not is_as_shipped(snapshot, file):
@@ -239,7 +192,7 @@ def others(snapshot: Snapshot, settings: Settings) -> Verdict:
 @check("firewall.closed", "Every port that a container publishes is one that may be reached.")
 @_where_wanted
 def hidden(snapshot: Snapshot, settings: Settings) -> Verdict:
-    ports = closed(_published(snapshot), settings)
+    ports = closed(published_ports(snapshot), settings)
     if not ports:
         return ok("none is published in vain")
     return warn(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gpuhost.checks.finding import Verdict, fail, later, ok, skip
 from gpuhost.checks.registry import check
+from gpuhost.plans.nginx import is_up, missing_packages
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.units import Unit
@@ -12,28 +13,11 @@ NOT_NEEDED = "no app here is reached through the host's nginx"
 AGAIN = "run deploys/app.py again"
 
 
-def lacking(snapshot: Snapshot, *, certificates: bool) -> tuple[str, ...]:
-    """Packages that are not installed.
-
-    + certificates: certbot has to be there too
-    """
-    found = {
-        "nginx": snapshot.nginx.version,
-        **({"certbot": snapshot.nginx.certbot} if certificates else {}),
-    }
-    return tuple(name for name, version in found.items() if version is None)
-
-
-def is_up(unit: Unit) -> bool:
-    """It runs, and does so again after a boot."""
-    return unit.active and unit.enabled
-
-
 @check("nginx.package", "nginx is installed where an app needs it, and certbot for certificates.")
 def package(snapshot: Snapshot, settings: Settings) -> Verdict:
     if not snapshot.nginx.needed:
         return skip(NOT_NEEDED)
-    missing = lacking(snapshot, certificates=snapshot.nginx.certificates)
+    missing = missing_packages(snapshot, certificates=snapshot.nginx.certificates)
     if missing:
         return fail("installed", f"{' and '.join(missing)} not installed", fix=AGAIN)
     return ok(f"nginx {snapshot.nginx.version}")

@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 
 from gpuhost.checks.finding import Status, Verdict, fail, later, ok, skip, unknown, warn
-from gpuhost.checks.host.nvidia_boot import nouveau, secure_boot
-from gpuhost.checks.registry import check
+from gpuhost.checks.registry import check, finding_of
 from gpuhost.domain.nvidia.cuda import Decision, recommended_branch
 from gpuhost.domain.nvidia.driver_state import SENTENCES, DriverState
 from gpuhost.domain.nvidia.pci import PciDevice, card_of_device
@@ -26,7 +25,7 @@ AGAIN = "run the deploy again"
 INSTALL = 'set nvidia_driver="install"'
 REBOOT = "reboot, or set nvidia_reboot=True"
 # States that another check has a better word for, if that check fails.
-SEEN_ELSEWHERE = (nouveau, secure_boot)
+SEEN_ELSEWHERE = ("nvidia.nouveau", "nvidia.secure_boot")
 
 
 @check(
@@ -74,8 +73,8 @@ def driver(snapshot: Snapshot, settings: Settings) -> Verdict:
             fix=found.action,
         )
     for other in SEEN_ELSEWHERE:
-        if other.judge(snapshot, settings).status is Status.FAIL:
-            return later(f"{found.state.value}: see {other.id}")
+        if finding_of(other, snapshot, settings).status is Status.FAIL:
+            return later(f"{found.state.value}: see {other}")
     if found.state is DriverState.UNKNOWN:
         return unknown(f"{found.cause} {found.evidence}".strip(), fix=found.action)
     return fail(

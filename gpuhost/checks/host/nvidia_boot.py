@@ -6,11 +6,10 @@ from gpuhost.checks.finding import Verdict, fail, later, ok, skip, unknown, warn
 from gpuhost.checks.registry import check
 from gpuhost.domain.nvidia.driver_state import DriverState
 from gpuhost.plans.gpu import not_concerned
+from gpuhost.plans.nvidia_upkeep import BLACKLIST
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 
-BLACKLIST = "/etc/modprobe.d/gpuhost-nouveau.conf"
-BLACKLIST_TEXT = "# Written by gpuhost.\nblacklist nouveau\noptions nouveau modeset=0\n"
 ENROL = (
     "mokutil --import /var/lib/dkms/mok.pub, reboot, and confirm the key at the console; "
     "or switch Secure Boot off"

@@ -6,7 +6,7 @@ from gpuhost.checks.finding import Verdict, fail, ok, skip
 from gpuhost.checks.registry import check
 from gpuhost.domain.nvidia.repository import UnknownRepositoryError
 from gpuhost.plans.gpu import not_concerned
-from gpuhost.plans.nvidia import nvidia_repository, preferences
+from gpuhost.plans.nvidia_repository import preferences, repository_for
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.nvidia import PREFERENCES
@@ -24,7 +24,7 @@ def apt_repository(snapshot: Snapshot, settings: Settings) -> Verdict:
     if settings.nvidia_driver != "install" or settings.nvidia_source != "nvidia":
         return skip("the driver is not to come from there")
     try:
-        repo = nvidia_repository(snapshot, settings)
+        repo = repository_for(snapshot, settings)
     except UnknownRepositoryError as error:
         return skip(str(error))
     paths = (repo.sources_path, repo.key_path, PREFERENCES)

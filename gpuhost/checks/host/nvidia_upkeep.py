@@ -6,40 +6,18 @@ from gpuhost.checks.finding import Verdict, fail, later, ok, skip, warn
 from gpuhost.checks.registry import check
 from gpuhost.domain.nvidia.pci import FabricManager, fabric_manager
 from gpuhost.plans.gpu import not_concerned
+from gpuhost.plans.nvidia_upkeep import (
+    DAEMON,
+    EXCLUSIONS_TEXT,
+    FABRIC_UNIT,
+    OWN_UNIT,
+    PERSISTENCE_TEXT,
+)
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.nvidia import EXCLUSIONS, PERSISTENCE_UNIT
 
 AGAIN = "run the deploy again"
-DAEMON = "nvidia-persistenced.service"
-OWN_UNIT = "gpuhost-nvidia-persistence.service"
-FABRIC_UNIT = "nvidia-fabricmanager.service"
-# Distributions start the daemon with persistence off, and NVIDIA's installer does not start it:
-# nvidia-smi sets it through the daemon where there is one, and by itself where there is none.
-PERSISTENCE_TEXT = f"""\
-# Written by gpuhost.
-[Unit]
-Description=NVIDIA persistence mode
-Wants={DAEMON}
-After={DAEMON}
-
-[Service]
-Type=oneshot
-RemainAfterExit=yes
-TimeoutStartSec=120
-ExecStart=/usr/bin/nvidia-smi -pm 1
-
-[Install]
-WantedBy=multi-user.target
-"""
-# Beginnings of names, as unattended-upgrades matches its patterns.
-EXCLUDED = ("nvidia-", "libnvidia-", "libcuda", "cuda-", "firmware-nvidia-", "libnvcuvid", "nvlsm")
-EXCLUSIONS_TEXT = (
-    "// Written by gpuhost: the driver stays as it is under running containers.\n"
-    "Unattended-Upgrade::Package-Blacklist {\n"
-    + "".join(f'    "{name}";\n' for name in EXCLUDED)
-    + "};\n"
-)
 
 
 @check("nvidia.persistence", "The driver stays loaded while nothing uses the cards.")

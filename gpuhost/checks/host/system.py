@@ -6,9 +6,9 @@ from hashlib import sha256
 
 from gpuhost.checks.finding import Verdict, fail, later, ok, skip, warn
 from gpuhost.checks.registry import check
+from gpuhost.plans.system import BLOCKED, UPDATES_FILE, updates_text
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
-from gpuhost.snapshot.dpkg import BLACKLIST, PERIODIC
 from gpuhost.snapshot.packages import installed_packages
 from gpuhost.snapshot.system import REBOOT_REQUIRED, System
 
@@ -17,20 +17,6 @@ SUPPORTED = {
     "ubuntu": ("22.04", "24.04", "25.10", "26.04"),
 }
 MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
-UPDATES_FILE = "/etc/apt/apt.conf.d/60gpuhost-updates"
-# Patterns at the beginning of a package's name. Ubuntu's linux-modules-nvidia-* are not among
-# them: a kernel that comes without its modules would have no driver at the next boot.
-BLOCKED = (
-    "nvidia-",
-    "libnvidia-",
-    "libcuda",
-    "cuda-",
-    "firmware-nvidia-",
-    "xserver-xorg-video-nvidia",
-    "docker",
-    "containerd",
-    "runc",
-)
 
 
 @check("system.privileges", "gpuhost is root on the host, or becomes root by sudo.")
@@ -145,17 +131,6 @@ def dpkg(snapshot: Snapshot, settings: Settings) -> Verdict:
         return ok("every package is whole")
     found = ", ".join(snapshot.dpkg.unfinished) or "dpkg was interrupted"
     return fail("every package is whole", found, fix="dpkg --configure -a; apt-get -f install")
-
-
-def updates_text() -> str:
-    """Our part of apt's configuration: security updates on, without what containers stand on."""
-    blocked = "".join(f'    "{pattern}";\n' for pattern in BLOCKED)
-    return (
-        "// Written by gpuhost.\n"
-        f'{PERIODIC}::Update-Package-Lists "1";\n'
-        f'{PERIODIC}::Unattended-Upgrade "1";\n'
-        f"{BLACKLIST} {{\n{blocked}}};\n"
-    )
 
 
 @check("system.updates", "Security updates install themselves, but for NVIDIA's and Docker's.")

@@ -6,107 +6,17 @@ mode of theirs too, an app those of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-
 from gpuhost.checks.finding import Verdict, fail, ok
-from gpuhost.checks.host.disk import APPS
-from gpuhost.checks.host.nvidia_boot import BLACKLIST
-from gpuhost.checks.host.proxy import CLIENT_FILE, declared_at_all
-from gpuhost.checks.host.system import UPDATES_FILE
 from gpuhost.checks.registry import check
-from gpuhost.domain.apt.record import RECORD as APT_RECORD
-from gpuhost.domain.firewall.published import RULES
-from gpuhost.domain.firewall.ufw import USER_RULES
-from gpuhost.domain.toolkit.proof import RECORD as TOOLKIT_RECORD
-from gpuhost.plans.apt_cache import SECURITY_LIST
-from gpuhost.plans.nvidia import ARCHIVE_SOURCES
+from gpuhost.plans.proxy import is_declared
+from gpuhost.plans.system_files import PATHS, faults
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
-from gpuhost.snapshot.applied import APPLIED
-from gpuhost.snapshot.apt import CLOUD_INIT_APT
-from gpuhost.snapshot.docker import DAEMON_JSON, DOCKER_RECORD
-from gpuhost.snapshot.firewall import UFW_CONF, UFW_DEFAULTS
-from gpuhost.snapshot.nginx import RECORD as NGINX_RECORD
-from gpuhost.snapshot.nvidia import EXCLUSIONS, NVIDIA_RECORD, PERSISTENCE_UNIT, PREFERENCES
-from gpuhost.snapshot.paths import PathState
-from gpuhost.snapshot.proxy import PROXY_RECORD
-from gpuhost.snapshot.swap import SYSCTL_FILE
-
-# Wholly gpuhost's. Others have to read them: apt as a user of its own, for one.
-OURS = frozenset(
-    {
-        *(UPDATES_FILE, EXCLUSIONS, CLOUD_INIT_APT, PREFERENCES, ARCHIVE_SOURCES),
-        *(SYSCTL_FILE, BLACKLIST, PERSISTENCE_UNIT),
-        *(APT_RECORD, DOCKER_RECORD, NVIDIA_RECORD, NGINX_RECORD),
-        *(
-            path
-            for name in ("docker", "nvidia", "nvidia-container-toolkit")
-            for path in (
-                f"/etc/apt/sources.list.d/{name}.sources",
-                f"/etc/apt/keyrings/{name}.asc",
-            )
-        ),
-    }
-)
-OPEN, SECRET = "0644", "0600"
-# What secrets are guessed from.
-PRIVATE = frozenset({APPLIED})
-# With a proxy's password in them, or what it is guessed from.
-SECRETS = frozenset({CLIENT_FILE, PROXY_RECORD})
-# Of which gpuhost writes a part, or which others may close further; and directories.
-SHARED = frozenset(
-    {
-        *(DAEMON_JSON, "/etc/fstab", "/etc/hosts", TOOLKIT_RECORD, SECURITY_LIST),
-        *(UFW_DEFAULTS, UFW_CONF, *USER_RULES.values(), *RULES.values()),
-        *("/etc/apt/sources.list", "/etc/apt/sources.list.d", "/etc/apt/keyrings"),
-        *("/etc/apt/apt.conf.d", "/etc/docker", "/etc/gpuhost", "/usr/local/lib/gpuhost"),
-        *("/var/lib/gpuhost", APPS),
-    }
-)
-PATHS = OURS | PRIVATE | SECRETS | SHARED
-OTHERS_WRITE = 0o022
-
-
-@dataclass(frozen=True)
-class Fault:
-    """A path that others may change. mode: as it has to be; link: it leads elsewhere."""
-
-    path: str
-    found: str
-    mode: str
-    link: bool
-
-
-def faults(snapshot: Snapshot, *, proxy: bool) -> Iterator[Fault]:
-    """In the order of their paths.
-
-    + proxy: one is declared
-    """
-    for path in sorted(PATHS):
-        state = snapshot.paths.get(path)
-        if state is None:
-            continue
-        mode = _mode(state, proxy)
-        link = "link" in state.kind
-        if link and path in OURS | PRIVATE:
-            yield Fault(path, "a link to elsewhere", mode, link)
-        elif not link and (state.owner, state.mode) != ("root", mode):
-            yield Fault(path, f"{state.owner} {state.mode}", mode, link)
-
-
-def _mode(state: PathState, proxy: bool) -> str:
-    """What it has to be; of what is shared only that others may not write."""
-    if state.path in OURS:
-        return OPEN
-    if state.path in PRIVATE or (state.path in SECRETS and proxy):
-        return SECRET
-    return f"{int(state.mode, 8) & ~OTHERS_WRITE:04o}"
 
 
 @check("system.files", "What gpuhost writes is root's, and nobody else can change it.")
 def files(snapshot: Snapshot, settings: Settings) -> Verdict:
-    found = list(faults(snapshot, proxy=declared_at_all(settings)))
+    found = list(faults(snapshot, proxy=is_declared(settings)))
     if not found:
         there = sum(snapshot.paths.get(path) is not None for path in PATHS)
         return ok(f"{there} files and directories", expected="root's, written by nobody else")

@@ -6,30 +6,14 @@ from shlex import quote
 
 from gpuhost.checks.finding import Verdict, fail, ok, warn
 from gpuhost.checks.registry import check
+from gpuhost.plans.system_units import OURS, broken_units
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
-
-# What containers and this host's settings stand on.
-OURS = (
-    *("gpuhost-", "docker.", "containerd.", "ufw.", "nginx."),
-    *("nvidia-persistenced.", "nvidia-fabricmanager.", "nvidia-cdi-refresh."),
-)
-# The checks of an app judge these by what became of them.
-OF_APPS = ("gpuhost-backup-", "gpuhost-release-")
-
-
-def broken(snapshot: Snapshot) -> tuple[str, ...]:
-    """Units that gpuhost needs and that failed, or were stopped under a running engine."""
-    return tuple(
-        name
-        for name in (*snapshot.units.failed, *snapshot.units.stopped)
-        if name.startswith(OURS) and not name.startswith(OF_APPS)
-    )
 
 
 @check("system.units", "No unit of systemd has failed, and containerd runs where the engine does.")
 def units(snapshot: Snapshot, settings: Settings) -> Verdict:
-    ours = broken(snapshot)
+    ours = broken_units(snapshot)
     others = [name for name in snapshot.units.failed if not name.startswith(OURS)]
     if ours:
         told = [

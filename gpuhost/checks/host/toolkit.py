@@ -5,17 +5,11 @@ from __future__ import annotations
 from datetime import datetime, timezone
 
 from gpuhost.checks.finding import Status, Verdict, fail, later, ok, skip
-from gpuhost.checks.host import docker
-from gpuhost.checks.registry import Check, check
-from gpuhost.domain.toolkit.packages import (
-    PACKAGES,
-)
-from gpuhost.domain.toolkit.proof import Circumstances, cause_of, image_for
-from gpuhost.plans.gpu import gpu_wanted
-from gpuhost.plans.toolkit_packages import (
-    release,
-    repository,
-)
+from gpuhost.checks.registry import check, finding_of
+from gpuhost.domain.toolkit.packages import PACKAGES
+from gpuhost.domain.toolkit.proof import cause_of
+from gpuhost.plans.toolkit import cards, circumstances, not_wanted, working_driver
+from gpuhost.plans.toolkit_packages import release, repository
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.toolkit import INSTALLED, RUNTIME
@@ -24,41 +18,15 @@ AGAIN = "run the deploy again"
 NO_DRIVER = "the driver does not work: the nvidia checks say why"
 
 
-def not_wanted(snapshot: Snapshot, settings: Settings) -> str:
-    """Why this host needs no toolkit; empty if it does."""
-    if gpu_wanted(snapshot, settings):
-        return ""
-    return 'gpu is "none"' if settings.gpu == "none" else "no NVIDIA card on the PCI bus"
-
-
-def circumstances(snapshot: Snapshot, settings: Settings) -> Circumstances | None:
-    """What a proof made now would rest on; None if it cannot be made."""
-    toolkit, engine, driver = snapshot.toolkit, snapshot.docker.engine, working_driver(snapshot)
-    if not driver or not engine or PACKAGES[0] not in toolkit.packages:
-        return None
-    image = image_for(settings.toolkit_test_image, toolkit.libc)
-    return Circumstances(driver, toolkit.packages[PACKAGES[0]], engine.version, image)
-
-
-def working_driver(snapshot: Snapshot) -> str | None:
-    """The version of the driver; None if it does not work."""
-    return str(snapshot.nvidia.driver) if snapshot.nvidia.works else None
-
-
-def cards(snapshot: Snapshot) -> int:
-    """How many cards a container must get: all that the host has."""
-    return len(snapshot.nvidia.gpus or snapshot.nvidia.answering)
-
-
-def _fails(other: Check, snapshot: Snapshot, settings: Settings) -> bool:
-    return other.find(snapshot, settings).status is Status.FAIL
+def _fails(id: str, snapshot: Snapshot, settings: Settings) -> bool:
+    return finding_of(id, snapshot, settings).status is Status.FAIL
 
 
 def _not_installed(snapshot: Snapshot, settings: Settings) -> Verdict | None:
     """Why there is nothing to judge yet; None if the packages are as declared."""
     if reason := not_wanted(snapshot, settings):
         return skip(reason)
-    failing = _fails(packages, snapshot, settings)
+    failing = _fails("toolkit.packages", snapshot, settings)
     return later("the packages are not as declared") if failing else None
 
 
@@ -134,9 +102,9 @@ def runtime(snapshot: Snapshot, settings: Settings) -> Verdict:
         return later("the engine does not answer")
     if "nvidia" in snapshot.docker.engine.runtimes:
         return ok("registered")
-    for other in (docker.config, docker.live):
+    for other in ("docker.config", "docker.live"):
         if _fails(other, snapshot, settings):
-            return later(f"{other.id} says why the engine does not have it")
+            return later(f"{other} says why the engine does not have it")
     return fail("registered", "docker info does not show it", fix="systemctl restart docker")
 
 

@@ -1,17 +1,20 @@
-"""What has to be so before an app is released on a host: findings, before anything changes."""
+"""What must be true before an app is released on a host: findings, before anything changes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import import_module
-from pkgutil import iter_modules
 
 from gpuhost.appfile.app import App
 from gpuhost.checks.finding import Finding
-from gpuhost.checks.preflight.registry import AppCheck, Proposal, registered
+from gpuhost.checks.preflight.proposal import Proposal
+from gpuhost.checks.registry import Registry
 from gpuhost.release.variant import Choice, Refusal
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
+
+PREFLIGHT: Registry[[Proposal]] = Registry(__name__)
+# Register a function of a Proposal: @app_check("app.disk", "There is room for the build.")
+app_check, all_app_checks = PREFLIGHT.check, PREFLIGHT.all
 
 
 def preflight(
@@ -30,10 +33,3 @@ def preflight(
     """
     proposal = Proposal(snapshot, app, choice, settings, tuple(secrets))
     return tuple(check.find(proposal) for check in all_app_checks())
-
-
-def all_app_checks() -> list[AppCheck]:
-    """Every check of an app, by id."""
-    for module in iter_modules(__path__):
-        import_module(f"{__name__}.{module.name}")
-    return registered()

@@ -8,7 +8,8 @@ from pathlib import PurePosixPath
 
 from gpuhost.appfile.places import OF_THE_HOST
 from gpuhost.checks.finding import Verdict, fail, ok, warn
-from gpuhost.checks.preflight.registry import Proposal, app_check
+from gpuhost.checks.preflight import app_check
+from gpuhost.checks.preflight.proposal import Proposal
 from gpuhost.snapshot.apps import Attempt
 from gpuhost.snapshot.docker import Container
 from gpuhost.snapshot.transport import APPS

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from gpuhost.checks.finding import Finding, Status, Verdict, fail, ok, skip, warn
-from gpuhost.checks.host import disk as host_disk
-from gpuhost.checks.host import docker
-from gpuhost.checks.preflight.registry import Proposal, app_check
-from gpuhost.checks.registry import run_checks
+from gpuhost.checks.preflight import app_check
+from gpuhost.checks.preflight.proposal import Proposal
+from gpuhost.checks.registry import finding_of, run_checks
 from gpuhost.domain.nvidia.cuda import decide
 from gpuhost.domain.nvidia.version import CudaVersion
 from gpuhost.domain.sizes import GB, gb
+from gpuhost.plans.disk import places
 from gpuhost.release.variant import Refusal
 
 PROVISION = "pyinfra INVENTORY deploys/gpu_host.py"
@@ -26,12 +26,10 @@ def engine(proposal: Proposal) -> Verdict:
     snapshot, settings = proposal.snapshot, proposal.settings
     if snapshot.docker.engine is None:
         return fail("running", snapshot.docker.engine_complaint, fix=PROVISION)
-    needed = [docker.compose] + ([docker.buildx] if _builds(proposal) else [])
-    for plugin in needed:
-        verdict = plugin.judge(snapshot, settings)
-        if verdict.status is Status.FAIL:
-            name = plugin.id.partition(".")[2]
-            return fail(f"{name}: {verdict.expected}", verdict.actual, fix=verdict.fix)
+    for plugin in ("compose", "buildx") if _builds(proposal) else ("compose",):
+        finding = finding_of(f"docker.{plugin}", snapshot, settings)
+        if finding.status is Status.FAIL:
+            return fail(f"{plugin}: {finding.expected}", finding.actual, fix=finding.fix)
     plugins = snapshot.docker.engine.plugins
     return ok(f"{snapshot.docker.engine.version}, compose {plugins['compose']}")
 
@@ -82,7 +80,7 @@ def disk(proposal: Proposal) -> Verdict:
     wanted = proposal.app.block.build.disk_gb
     if not wanted:
         return skip("the app does not say how much it needs (build.disk_gb)")
-    found = host_disk.places(proposal.snapshot, proposal.settings)
+    found = places(proposal.snapshot, proposal.settings)
     found.pop("/")
     path, least = min(found.items(), key=lambda place: place[1].free)
     expected = f"at least {wanted:g} GB free"

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gpuhost.checks.finding import Verdict, fail, ok, skip
-from gpuhost.checks.preflight.registry import Proposal, app_check
+from gpuhost.checks.preflight import app_check
+from gpuhost.checks.preflight.proposal import Proposal
 from gpuhost.release.ports import BadPort, Published, bound
 from gpuhost.snapshot.ports import Taken, plain_address
 

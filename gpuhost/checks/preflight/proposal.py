@@ -1,15 +1,13 @@
-"""Every check of an app before its release, by id; the sister of gpuhost/checks/registry.py."""
+"""What the checks before a release judge: an app, a host, and the variant chosen for it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 
 from gpuhost.appfile.app import App
 from gpuhost.appfile.compose_file import ComposeService
-from gpuhost.checks.finding import Finding, Verdict
-from gpuhost.checks.registry import found
 from gpuhost.release.variant import Choice, Refusal
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
@@ -60,39 +58,3 @@ class Proposal:
     def foreign(self) -> list[Container]:
         """Containers of other Compose projects, or of none. Raises NotRead."""
         return [one for one in self.snapshot.docker.containers if one.project != self.app.project]
-
-
-Judge = Callable[[Proposal], Verdict]
-
-
-@dataclass(frozen=True)
-class AppCheck:
-    """meaning: what is so when the check is ok, in one sentence, for the reference page."""
-
-    id: str
-    meaning: str
-    judge: Judge
-
-    def find(self, proposal: Proposal) -> Finding:
-        """Judge it. What could not be read becomes `unknown`, with the reason."""
-        return found(self.id, partial(self.judge, proposal))
-
-
-_checks: dict[str, AppCheck] = {}
-
-
-def app_check(id: str, meaning: str) -> Callable[[Judge], AppCheck]:
-    """Register a function of a Proposal under an id, `app.aspect`."""
-
-    def register(judge: Judge) -> AppCheck:
-        if id in _checks:
-            raise ValueError(f"two checks named {id}")
-        _checks[id] = AppCheck(id, meaning, judge)
-        return _checks[id]
-
-    return register
-
-
-def registered() -> list[AppCheck]:
-    """Every check that has been imported, by id."""
-    return [_checks[id] for id in sorted(_checks)]

@@ -1,0 +1,27 @@
+"""The directories that fill: images, data and apps."""
+
+from __future__ import annotations
+
+from gpuhost.settings import Settings
+from gpuhost.snapshot import Snapshot
+from gpuhost.snapshot.paths import Disk, ancestry
+from gpuhost.snapshot.request import Request
+
+APPS = "/opt/gpuhost"
+DATA_ROOT = "/var/lib/docker"
+
+
+def places(snapshot: Snapshot, settings: Settings) -> dict[str, Disk]:
+    """The directories that fill, each with the file system that really holds it."""
+    data_root = settings.docker_data_root or DATA_ROOT
+    if snapshot.docker.engine and snapshot.docker.engine.root:
+        data_root = snapshot.docker.engine.root
+    return {
+        path: snapshot.disks.under(path)
+        for path in ("/", data_root, snapshot.disks.containerd, APPS)
+    }
+
+
+def request(settings: Settings) -> Request:
+    data_root = settings.docker_data_root or DATA_ROOT
+    return Request(directories=(*ancestry(data_root), *ancestry(APPS)))

@@ -1,0 +1,23 @@
+"""nginx on the host: what is missing where an app needs it."""
+
+from __future__ import annotations
+
+from gpuhost.snapshot import Snapshot
+from gpuhost.snapshot.units import Unit
+
+
+def missing_packages(snapshot: Snapshot, *, certificates: bool) -> tuple[str, ...]:
+    """Packages that are not installed.
+
+    + certificates: certbot has to be there too
+    """
+    found = {
+        "nginx": snapshot.nginx.version,
+        **({"certbot": snapshot.nginx.certbot} if certificates else {}),
+    }
+    return tuple(name for name, version in found.items() if version is None)
+
+
+def is_up(unit: Unit) -> bool:
+    """It runs, and does so again after a boot."""
+    return unit.active and unit.enabled

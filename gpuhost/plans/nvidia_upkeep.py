@@ -1,0 +1,36 @@
+"""Files and units that keep a working driver working."""
+
+from __future__ import annotations
+
+DAEMON = "nvidia-persistenced.service"
+OWN_UNIT = "gpuhost-nvidia-persistence.service"
+FABRIC_UNIT = "nvidia-fabricmanager.service"
+# Distributions start the daemon with persistence off, and NVIDIA's installer does not start it:
+# nvidia-smi sets it through the daemon where there is one, and by itself where there is none.
+PERSISTENCE_TEXT = f"""\
+# Written by gpuhost.
+[Unit]
+Description=NVIDIA persistence mode
+Wants={DAEMON}
+After={DAEMON}
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+TimeoutStartSec=120
+ExecStart=/usr/bin/nvidia-smi -pm 1
+
+[Install]
+WantedBy=multi-user.target
+"""
+# Beginnings of names, as unattended-upgrades matches its patterns.
+EXCLUDED = ("nvidia-", "libnvidia-", "libcuda", "cuda-", "firmware-nvidia-", "libnvcuvid", "nvlsm")
+EXCLUSIONS_TEXT = (
+    "// Written by gpuhost: the driver stays as it is under running containers.\n"
+    "Unattended-Upgrade::Package-Blacklist {\n"
+    + "".join(f'    "{name}";\n' for name in EXCLUDED)
+    + "};\n"
+)
+
+BLACKLIST = "/etc/modprobe.d/gpuhost-nouveau.conf"
+BLACKLIST_TEXT = "# Written by gpuhost.\nblacklist nouveau\noptions nouveau modeset=0\n"

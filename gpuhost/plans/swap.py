@@ -1,0 +1,110 @@
+"""The swap file that the settings ask of a host."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isqrt
+
+from gpuhost.domain.sizes import GB, MB, gb
+from gpuhost.settings import Settings
+from gpuhost.snapshot import Snapshot
+from gpuhost.snapshot.paths import ancestry
+from gpuhost.snapshot.request import Request
+
+# mkswap takes a page for its header, and partitions are never of round size.
+TOLERANCE = 16 * MB
+# swapon(8): not for files of a network or a union file system, nor of ZFS.
+UNFIT = {"zfs", "overlay", "tmpfs", "nfs", "nfs4", "cifs", "fuse.sshfs", "squashfs"}
+
+
+@dataclass(frozen=True)
+class SwapPlan:
+    """What the swap file should be. size in bytes; refusal: why it cannot be so."""
+
+    size: int
+    fstype: str
+    refusal: str = ""
+    fix: str = ""
+
+
+def automatic_size(ram: int, free: int) -> int:
+    """cloud-init's rule (cc_mounts.suggested_swapsize): by RAM, within a quarter of the free disk.
+
+    + ram: bytes
+    + free: bytes free on the disk, the present swap file counted as free
+    """
+    if ram < 4 * GB:
+        wanted = ram
+    elif ram < 16 * GB:
+        wanted = 4 * GB
+    else:
+        wanted = isqrt(ram // GB) * GB
+    size = min(wanted, 2 * ram, free // 4)
+    return size // GB * GB if size >= GB else size // MB * MB
+
+
+def plan(snapshot: Snapshot, settings: Settings) -> SwapPlan:
+    """The swap file that the settings ask of this host; areas that are not ours count too."""
+    path = settings.swap_path
+    disk = snapshot.disks.under(path)
+    present = present_size(snapshot, settings)
+    ours = snapshot.swap.area(path)
+    foreign = snapshot.swap.total - (ours.size if ours else 0)
+    if settings.swap_size_gb == "auto":
+        # A size once chosen stays: the free disk that it came from changes every day.
+        wanted = present or automatic_size(snapshot.memory.total, disk.free)
+    else:
+        wanted = int(settings.swap_size_gb * GB)
+    size = max(0, wanted - foreign)
+    if size <= TOLERANCE:
+        size = 0
+    if abs(size - present) <= TOLERANCE and present:
+        size = present
+    refusal, fix = _refusal(snapshot, settings, size, present, disk.fstype, disk.free)
+    return SwapPlan(size, disk.fstype, refusal, fix)
+
+
+def present_size(snapshot: Snapshot, settings: Settings) -> int:
+    """Bytes of the file at swap_path; where none is declared, only swap is a matter of ours."""
+    file = snapshot.paths.get(settings.swap_path)
+    is_swap = snapshot.swap.area(settings.swap_path) or snapshot.swap.formatted
+    return file.size if file and (is_swap or settings.swap_size_gb != 0) else 0
+
+
+def _refusal(
+    snapshot: Snapshot, settings: Settings, size: int, present: int, fstype: str, free: int
+) -> tuple[str, str]:
+    ours = snapshot.swap.area(settings.swap_path)
+    if size == present and (ours or not size):
+        return "", ""
+    if present and not ours and not snapshot.swap.formatted:
+        return f"{settings.swap_path} is there and is no swap file", "set another swap_path"
+    if not snapshot.swap.permitted:
+        return "this is an unprivileged container: swap belongs to its host", "set swap_size_gb=0"
+    if size and fstype in UNFIT:
+        return (
+            f"a swap file cannot live on {fstype} ({settings.swap_path})",
+            "set swap_path to a directory on ext4, xfs or btrfs, or swap_size_gb=0",
+        )
+    if ours and ours.used > snapshot.memory.available:
+        return (
+            f"{gb(ours.used)} of used swap do not fit into {gb(snapshot.memory.available)} of RAM",
+            "stop something first: docker stats",
+        )
+    # The old file goes before the new one is made; a tenth of the room stays for everything else.
+    if size > (free + present) * 0.9:
+        return (
+            f"no room: {gb(size)} wanted, {gb(free + present)} free under {settings.swap_path}",
+            "free some space, or lower swap_size_gb",
+        )
+    return "", ""
+
+
+def sysctl_text(settings: Settings) -> str:
+    """The file that sets swappiness at boot."""
+    return f"vm.swappiness = {settings.swap_swappiness}\n"
+
+
+def request(settings: Settings) -> Request:
+    path = settings.swap_path
+    return Request(plain=(path,), directories=ancestry(path), swap_files=(path,))
