@@ -1,8 +1,7 @@
-"""One reading of a host, typed.
+"""A typed snapshot of a host.
 
-Each noun is a part that is parsed when it is first asked for. A part that could not be read raises
-NotRead, which a check turns into `unknown` with the reason: missing tools, errors and time-outs
-are data.
+Each part is parsed when it is first used. A part that could not be read raises NotRead, and the
+check becomes `unknown` with the reason: missing tools, errors and timeouts are data.
 """
 
 from __future__ import annotations
@@ -41,12 +40,12 @@ T = TypeVar("T")
 
 
 def part(read: Callable[[Probes], T]) -> cached_property[T]:
-    """A part of a snapshot, parsed when it is first asked for."""
+    """A part of a snapshot, parsed when it is first used."""
     return cached_property(lambda snapshot: read(snapshot.probes))
 
 
 class Snapshot:
-    """What one exec told of a host."""
+    """The state of a host, read in one exec."""
 
     def __init__(self, probes: Probes) -> None:
         self.probes = probes

@@ -24,17 +24,17 @@ CLOUD_INIT = "/etc/cloud/cloud.cfg"
 CLOUD_INIT_APT = "/etc/cloud/cloud.cfg.d/99-gpuhost-apt.cfg"
 # apt writes here at every update, whatever it finds.
 UPDATED = "/var/lib/apt/lists/partial"
-# A change has begun, and its end was not reached.
+# Exists while a change of the sources has begun and not finished.
 INTERRUPTED = f"{DIRECTORY}/before/whole"
 LISTS = "/var/lib/apt/lists/"
 ARCHITECTURES = "/var/lib/dpkg/arch"
 # What apt reads of its directory: run-parts' rule for names (apt.conf(5), Dir::Etc::sourceparts).
 _READ_BY_APT = re.compile(rf"{LIST}|{LIST}\.d/[A-Za-z0-9_.-]+\.(?:list|sources)")
 _MIRROR_LIST = re.compile(r"/etc/apt/mirrors/[^/]+")
-# The collector's stand-in for a password, and the parser's for what is not UTF-8.
+# What the collector prints for a password, and the parser for bytes that are not UTF-8.
 _WITHHELD = "//***@"
 _NOT_TEXT = "\ufffd"
-# Of a pattern that matches nothing, and of a directory among the files.
+# sed's messages about a pattern without a match and about a directory.
 _HARMLESS = ("No such file or directory", "Is a directory", "not a regular file")
 REQUEST = Request(
     files=(RECORD, CLOUD_INIT_APT, ARCHITECTURES),
@@ -70,12 +70,12 @@ class FetchedRelease:
 class Apt:
     """The sources of packages.
 
-    + sources: what apt reads, and what gpuhost kept of how it was
-    + certificates: the host can verify https
+    + sources: what apt reads, and the originals that gpuhost saved
+    + certificates: the host can verify https: ca-certificates is installed
     + releases: what apt fetched at its last update
-    + updated: when that was, epoch seconds; None: never
-    + interrupted: a change of them began and did not end
-    + cloud_init: it is installed; `keeps_sources`: our file that tells it to leave them alone
+    + updated: time of that update, epoch seconds; None: never
+    + interrupted: a change of the sources began and did not finish
+    + cloud_init: it is installed; `keeps_sources`: our file that makes it keep the sources
     """
 
     sources: HostSources
@@ -88,9 +88,9 @@ class Apt:
 
     @cached_property
     def unreadable(self) -> dict[str, str]:
-        """Files that cannot be written anew without loss, and why."""
+        """Files that cannot be rewritten without loss, and why."""
         reasons = {
-            _WITHHELD: "holds a password, which belongs into /etc/apt/auth.conf.d",
+            _WITHHELD: "holds a password, which belongs in /etc/apt/auth.conf.d",
             _NOT_TEXT: "is not UTF-8",
         }
         return {
@@ -130,14 +130,14 @@ class Apt:
 def list_file(uri: str, suite: str) -> str:
     """The name under which apt keeps the InRelease of a suite (apt-pkg's URItoFileName)."""
     place = re.sub(r"^[a-z+]+:(?://)?(?:[^/@]*@)?", "", uri.rstrip("/"))
-    quoted = re.sub(r'[\\|{}\[\]<>"^~_=!@#$%&*]', lambda found: f"%{ord(found[0]):02x}", place)
+    quoted = re.sub(r'[\\|{}\[\]<>"^~_=!@#$%&*]', lambda char: f"%{ord(char[0]):02x}", place)
     return f"{quoted}/dists/{suite}/InRelease".replace("/", "_")
 
 
 def _files(probes: Probes) -> Iterable[SourceFile]:
-    """The collector's listing: a line with the file's name, then its lines behind a colon."""
+    """The probe's output: a line with the file's name, then its lines, each after a colon."""
     probe = probes.get("apt_sources")
-    # sed's 2: a file that it was asked for is not there.
+    # sed's 2: one of the files does not exist.
     if probe.rc not in (0, 2):
         raise NotRead(f"apt's sources: {probe.complaint}")
     for complaint in probe.err.splitlines():
@@ -158,14 +158,14 @@ def _is_read(path: str) -> bool:
 
 
 def _releases(probes: Probes) -> Iterable[FetchedRelease]:
-    found: dict[str, dict[str, str]] = {}
+    heads: dict[str, dict[str, str]] = {}
     for line in probes.output("apt_releases", allow=(0, 1, 2)).splitlines():
         path, _, head = line.partition(":")
         name, _, value = head.partition(":")
-        found.setdefault(path.removeprefix(LISTS), {}).setdefault(name, value.strip())
+        heads.setdefault(path.removeprefix(LISTS), {}).setdefault(name, value.strip())
     return (
         FetchedRelease(file, head.get("Origin", ""), release_date(head.get("Date", "")))
-        for file, head in found.items()
+        for file, head in heads.items()
     )
 
 

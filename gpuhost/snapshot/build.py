@@ -1,4 +1,4 @@
-"""What builds on the host can use: the cache for apt, and the address where they find it."""
+"""The apt cache for builds on the host, and the address that builds reach it at."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ REQUEST = Request(
 
 @dataclass(frozen=True)
 class Build:
-    """+ gateway: docker0's IPv4 address; None: there is no such bridge
+    """+ gateway: docker0's IPv4 address; None: no such bridge
     + cache: the version of apt-cacher-ng, None if it is not installed
     """
 
@@ -31,9 +31,9 @@ class Build:
 
     @classmethod
     def read(cls, probes: Probes) -> Build:
-        found = ADDRESS.search(probes.get("docker0").out) if "docker0" in probes else None
+        address = ADDRESS.search(probes.get("docker0").out) if "docker0" in probes else None
         return cls(
-            found[1] if found else None,
+            address[1] if address else None,
             installed_packages(probes).get(CACHE),
             read_unit(probes, CACHE_UNIT),
         )

@@ -16,7 +16,7 @@ from gpuhost.snapshot.probes import NotRead, Probes
 from gpuhost.snapshot.request import ProbeCommand, Request
 
 STOPPED = "docker.service is not running"
-# What xargs says when a container was gone before it was asked for; the others are there.
+# The status of xargs when a container went away before it was inspected; the others are listed.
 SOME_GONE = 123
 GONE = "no such container"
 NEVER = "0001-01-01"
@@ -148,7 +148,7 @@ def _parsed(lines: list[str]) -> Iterator[Mapping[str, Any]]:
         try:
             yield mapping(json.loads(line))
         except (ValueError, RecursionError) as error:
-            raise NotRead(f"docker inspect printed no JSON: {error}") from error
+            raise NotRead(f"docker inspect did not print JSON: {error}") from error
 
 
 def _described(value: Mapping[str, Any]) -> Described:
@@ -187,7 +187,7 @@ def _epoch(moment: str) -> int | None:
     if moment.startswith(NEVER):
         return None
     try:
-        found = datetime.strptime(moment[:19], "%Y-%m-%dT%H:%M:%S")
+        started = datetime.strptime(moment[:19], "%Y-%m-%dT%H:%M:%S")
     except ValueError:
         return None
-    return int(found.replace(tzinfo=timezone.utc).timestamp())
+    return int(started.replace(tzinfo=timezone.utc).timestamp())

@@ -1,4 +1,4 @@
-"""The container engine: packages, units, configuration on disk and in force, containers."""
+"""The container engine: packages, configuration on disk and in effect, containers, networks."""
 
 from __future__ import annotations
 
@@ -62,12 +62,12 @@ REQUEST = Request(
 
 @dataclass(frozen=True)
 class Container:
-    """A container, and what Compose wrote on it when it made it.
+    """A container, and the labels that Compose gave it.
 
-    + project, service, directory: of Compose; directory: where its project lives
-    + one_off: "True": by `docker compose run`, not one of the service's own
-    + status: as `docker ps` has it, "Up 2 minutes (healthy)"
-    + mounts: volumes by name, binds by path, with commas between them
+    + project, service, directory: of Compose; directory: of the project
+    + one_off: "True": started by `docker compose run`
+    + status: of `docker ps`, "Up 2 minutes (healthy)"
+    + mounts: names of volumes and paths of binds, separated by commas
     """
 
     id: str
@@ -100,7 +100,7 @@ class Container:
 
 @dataclass(frozen=True)
 class Network:
-    """A network, and the project and key that Compose made it for ("": not by Compose)."""
+    """A network; project and key: of Compose, "" if Compose did not create it."""
 
     name: str
     driver: str
@@ -124,7 +124,7 @@ class Networks:
 
 @dataclass(frozen=True)
 class Engine:
-    """What a running engine says of itself (`docker info`)."""
+    """A running engine (`docker info`)."""
 
     version: str
     root: str
@@ -145,7 +145,7 @@ class DaemonConfig:
 
     + text: None if there is no file
     + values: None if it is not a JSON object
-    + owned: paths of the keys that gpuhost wrote last, "log-opts.max-size"
+    + owned: paths of the keys that gpuhost wrote, "log-opts.max-size"
     """
 
     text: str | None
@@ -155,7 +155,7 @@ class DaemonConfig:
 
 @dataclass(frozen=True)
 class Docker:
-    """Everything about the engine that one reading shows; engine is None if none answers."""
+    """The engine and its containers; engine: None if it does not answer."""
 
     packages: Mapping[str, str]
     service: Unit
@@ -195,7 +195,7 @@ def _engine(probes: Probes) -> tuple[Engine | None, str]:
         info = json.loads(probe.out)
         return _from_info(info), ""
     except (ValueError, TypeError, AttributeError):
-        return None, "docker info printed no JSON"
+        return None, "docker info did not print JSON"
 
 
 def _from_info(info: dict[str, Any]) -> Engine:

@@ -1,4 +1,4 @@
-"""The package manager: who holds its locks, what it left unfinished, what it does by itself."""
+"""The package manager: locks, unfinished packages, automatic updates."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ REQUEST = Request(
 
 @dataclass(frozen=True)
 class Lock:
-    """A lock that somebody holds. command: "" if the process could not be seen."""
+    """A lock that a process holds. command: "" if the process could not be read."""
 
     path: str
     pid: int
@@ -73,12 +73,12 @@ class Dpkg:
 
 @dataclass(frozen=True)
 class Updates:
-    """What is installed by itself, as apt's configuration says in force.
+    """Automatic updates, from apt's effective configuration.
 
-    + installed: unattended-upgrades is there
-    + lists, upgrades: package lists are fetched, upgrades installed
-    + blocked: patterns of the packages that are left alone
-    + stopped_timers: timers that should start it and do not
+    + installed: unattended-upgrades is installed
+    + lists, upgrades: package lists are fetched, upgrades are installed
+    + blocked: patterns of the packages that are not upgraded
+    + stopped_timers: its timers that are not active
     """
 
     installed: bool

@@ -1,4 +1,4 @@
-"""The firewall as its files have it, as the kernel has it, and what it stands before."""
+"""The firewall in its files and in the kernel, and the ports behind it."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ REQUEST = Request(
 class Ufw:
     """ufw's own configuration.
 
-    + enabled: switched on in its file; whether the kernel has its rules is another matter
-    + incoming: what happens to what no rule speaks of: drop, reject or accept
-    + owns_tables: MANAGE_BUILTINS: it empties every table, Docker's rules included
+    + enabled: enabled in its file; the kernel may still not have its rules
+    + incoming: the default policy: drop, reject or accept
+    + owns_tables: MANAGE_BUILTINS: it empties every table, also of Docker's rules
     """
 
     installed: bool
@@ -60,14 +60,14 @@ class Ufw:
 
 @dataclass(frozen=True)
 class Firewall:
-    """Everything that decides about what may come in.
+    """Everything that decides which connections may come in.
 
     + kernel: the tables per version of IP; no 6 if the kernel has no IPv6
-    + nft_tables: tables of nftables that no iptables shows, such as "inet filter"
-    + published: our rules for published ports, as the files have them; None: no file
-    + ssh_ports: where SSH is really reached
-    + foreign_bridges: interfaces called like containers' bridges that are none
-    + undone: when an unconfirmed change was last undone, epoch seconds
+    + nft_tables: tables of nftables that iptables does not show, such as "inet filter"
+    + published: our files with the rules for published ports; None: no file
+    + ssh_ports: where SSH listens
+    + foreign_bridges: interfaces with names like containers' bridges that are not bridges of ours
+    + undone: time of the last revert of an unconfirmed change, epoch seconds
     """
 
     ufw: Ufw
@@ -123,7 +123,7 @@ def _assignments(text: str) -> dict[str, str]:
 
 
 def _kernel(probes: Probes) -> dict[Family, Tables]:
-    """No iptables on the host, or no IPv6 in the kernel: there are no rules then."""
+    """Without iptables on the host, or IPv6 in the kernel, there are no rules."""
     tables: dict[Family, Tables] = {}
     for family, name in SAVED.items():
         probe = probes.get(name)
@@ -139,7 +139,7 @@ def _kernel(probes: Probes) -> dict[Family, Tables]:
 
 
 def _lasting(probes: Probes) -> tuple[Listener, ...]:
-    """Those that listen, without sockets of clients that were gone a moment later."""
+    """The listening sockets, without those of clients that were closed a moment later."""
     listeners = parse_ss(probes.output("listeners"))
     if "listeners_again" not in probes:
         return listeners

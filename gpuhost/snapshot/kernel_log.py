@@ -1,4 +1,4 @@
-"""What the kernel has said since the boot, as far as it is about cards."""
+"""The kernel's messages about cards since the boot."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from gpuhost.snapshot.nvidia import HAS_NVIDIA_SMI
 from gpuhost.snapshot.probes import NotRead, Probes
 from gpuhost.snapshot.request import ProbeCommand, Request
 
-# Each error of a card once, with how often and when last: a program can cause thousands.
+# Each error of a card once, with its count and its last message: a program can cause thousands.
 CARD_ERRORS = r"""
 function say(key, line) {
     if (!(key in count)) order[n++] = key
@@ -37,14 +37,14 @@ REQUEST = Request(
 
 @dataclass(frozen=True)
 class KernelLog:
-    """Errors of cards, in the order in which they first came; what the log has dropped is gone."""
+    """Errors of cards, in order of their first message; old messages may be gone from the log."""
 
     card_errors: tuple[CardError, ...]
 
     @classmethod
     def read(cls, probes: Probes) -> KernelLog:
         probe = probes.get("kernel_log")
-        # Of the two commands in this probe the exit status is the second one's.
+        # The exit status of this pipe is awk's; dmesg's errors are on stderr.
         if probe.rc != 0 or probe.err.strip():
             raise NotRead(f"the kernel's log: {probe.complaint}")
         return cls(parse(probe.out))

@@ -17,7 +17,7 @@ REQUEST = Request(files=(MEMINFO, LIMIT_V2, LIMIT_V1))
 
 @dataclass(frozen=True)
 class Memory:
-    """All in bytes. limit: what the host's own control group allows, None if nothing does."""
+    """All in bytes. limit: of the host's own control group; None: no limit."""
 
     total: int
     available: int
@@ -32,7 +32,7 @@ class Memory:
 
     @property
     def usable(self) -> int:
-        """What containers can use: RAM and swap, or less if a limit says so."""
+        """RAM and swap that containers can use, within the limit."""
         both = self.total + self.swap_total
         return both if self.limit is None else min(both, self.limit + self.swap_total)
 

@@ -1,4 +1,4 @@
-"""nginx as the host has it, and what apps need of it."""
+"""nginx on the host, and whether apps need it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ REQUEST = Request(files=(RECORD,), packages=(PACKAGE, CERTBOT), units=(UNIT, REN
 @dataclass(frozen=True)
 class Nginx:
     """+ version: of the package, None if it is not installed; certbot: the same
-    + needed: an app was released here that needs it; certificates: and certbot too
+    + needed: an app on this host needs nginx; certificates: it needs certbot too
     """
 
     version: str | None

@@ -15,14 +15,14 @@ REQUEST = Request(probes=(ProbeCommand("packages", QUERY, arguments="packages"),
 
 
 def installed_packages(probes: Probes) -> Mapping[str, str]:
-    """Versions of the installed packages among those the collector asks about."""
+    """Versions of the declared packages that are installed."""
     probe = probes.get("packages")
     if probe.rc is None:
         raise NotRead("dpkg-query timed out")
     return _packages(probe.out)
 
 
-# Every noun asks for these of the same reading.
+# Many parsers use the packages of the same snapshot.
 @lru_cache(maxsize=4)
 def _packages(output: str) -> Mapping[str, str]:
     packages = {}

@@ -73,20 +73,20 @@ class Disk:
 
 @dataclass(frozen=True)
 class Paths:
-    """Every path that the reading was asked about."""
+    """Every path that was requested."""
 
     known: dict[str, PathState]
 
     def get(self, path: str) -> PathState | None:
-        """The path's state; None if it is not there."""
+        """The path's state; None if it does not exist."""
         return self.known.get(path)
 
     @classmethod
     def read(cls, probes: Probes) -> Paths:
         known: dict[str, PathState] = {}
         hashes = _hashes(probes)
-        asked = [name for name in ("stat", "paths") if name in probes]
-        for name in asked or ["stat"]:
+        names = [name for name in ("stat", "paths") if name in probes]
+        for name in names or ["stat"]:
             probe = probes.get(name)
             if probe.rc is None:
                 raise NotRead(f"{name}: timed out")
@@ -122,7 +122,7 @@ def _path_state(line: str, hashes: dict[str, str]) -> PathState | None:
 
 @dataclass(frozen=True)
 class Disks:
-    """File systems by the directories that were asked about.
+    """File systems by the directories that were requested.
 
     + containerd: where containerd keeps images, as its configuration says
     """
@@ -133,7 +133,7 @@ class Disks:
     def under(self, path: str) -> Disk:
         """The file system that holds a path, or would hold it.
 
-        Raises NotRead if `df` could not tell.
+        Raises NotRead if `df` did not list it.
         """
         candidate = PurePosixPath(path)
         for directory in (candidate, *candidate.parents):
@@ -143,15 +143,15 @@ class Disks:
 
     @classmethod
     def read(cls, probes: Probes) -> Disks:
-        """The directories asked about; local mount points too, where those could be read."""
+        """The requested directories, and local mount points if those could be read."""
         probe = probes.get("disks")
         if probe.rc is None:
             raise NotRead("df timed out: a file system hangs")
         read_only = _read_only_mounts(probes.file(MOUNTINFO) or "")
         mounted = probes.get("filesystems").out if "filesystems" in probes else ""
         disks = {row["target"]: _disk(row, read_only) for row in _rows(mounted, _ROW)}
-        asked = _rows(probe.out, _ROW_OF_FILE)
-        disks |= {row["file"]: _disk(row, read_only) for row in asked}
+        requested = _rows(probe.out, _ROW_OF_FILE)
+        disks |= {row["file"]: _disk(row, read_only) for row in requested}
         return cls(disks, _containerd_root(probes))
 
 
@@ -172,7 +172,7 @@ class Filesystems:
         return cls(tuple(_disk(row, read_only) for row in _rows(probe.out, _ROW)))
 
 
-# FILE (where it was asked for), then these. Names may hold spaces; btrfs counts no inodes (`-`).
+# FILE (if it was requested), then these. Names may hold spaces; btrfs counts no inodes (`-`).
 _COLUMNS = (
     r"(?P<source>\S+) +(?P<fstype>\S+) +(?P<size>\d+) +(?P<free>\d+)"
     r" +(?P<inodes>\d+|-) +(?P<inodes_free>\d+|-) +(?P<target>/.*)"

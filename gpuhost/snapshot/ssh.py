@@ -1,4 +1,4 @@
-"""SSH: where its configuration puts it, where it listens, and how this reading came in."""
+"""SSH: its configured ports, its listening ports, and the port of this login."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ REQUEST = Request(
 class Ssh:
     """The ports of SSH.
 
-    + configured: where sshd listens after its next start; none if it does not tell
-    + listening: where SSH is reached now
-    + login: where this login came in; None for none
-    + socket: systemd listens in sshd's place
-    + complaint: what sshd says against its own configuration
+    + configured: where sshd listens after its next start; empty: sshd did not say
+    + listening: where SSH listens now
+    + login: the port of this login; None: not over SSH
+    + socket: systemd listens instead of sshd
+    + complaint: sshd's error about its configuration
     """
 
     configured: frozenset[int]
@@ -61,11 +61,11 @@ class Ssh:
         )
 
 
-def _configured(told: str) -> frozenset[int]:
-    """A ListenAddress with a port of its own goes before `Port`; on loopback nobody is reached."""
-    addresses = list(_ADDRESS.finditer(told))
+def _configured(options: str) -> frozenset[int]:
+    """A ListenAddress with a port overrides `Port`; loopback addresses do not count."""
+    addresses = list(_ADDRESS.finditer(options))
     if not addresses:
-        return frozenset(int(port) for port in _PORT.findall(told))
+        return frozenset(int(port) for port in _PORT.findall(options))
     return frozenset(
         int(match["port"])
         for match in addresses
@@ -73,7 +73,7 @@ def _configured(told: str) -> frozenset[int]:
     )
 
 
-def _complaint(said: str) -> str:
-    """What is wrong in the configuration; nothing where sshd complains of something else."""
-    lines = [line.strip() for line in said.splitlines() if CONFIGURATION in line]
+def _complaint(output: str) -> str:
+    """The error in the configuration; "" if sshd failed for another reason."""
+    lines = [line.strip() for line in output.splitlines() if CONFIGURATION in line]
     return next((line for line in lines if "terminating" not in line), "")

@@ -31,8 +31,8 @@ class SwapArea:
 class Swap:
     """Swap now and at boot.
 
-    + formatted: what is at the declared path is swap, active or not
-    + permitted: swapon is allowed at all
+    + formatted: the file at `swap_path` is formatted as swap, active or not
+    + permitted: the host may call swapon
     """
 
     areas: tuple[SwapArea, ...]
@@ -56,7 +56,7 @@ class Swap:
     def read(cls, probes: Probes) -> Swap:
         table = probes.file(SWAPS)
         if table is None:
-            raise NotRead("/proc/swaps is not there: a kernel without swap")
+            raise NotRead("/proc/swaps does not exist: the kernel has no swap")
         swappiness = (probes.file(SWAPPINESS) or "").strip()
         return cls(
             areas=tuple(_areas(table)),
@@ -73,7 +73,7 @@ def _is_formatted(probes: Probes) -> bool:
         return False
     probe = probes.get("swap_types")
     if probe.rc is None:
-        raise NotRead("blkid timed out at the swap file")
+        raise NotRead("blkid timed out on the swap file")
     return probe.out.strip() == "swap"
 
 

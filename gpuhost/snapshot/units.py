@@ -36,8 +36,8 @@ REQUEST = Request(
 class Unit:
     """A systemd unit.
 
-    + started: epoch seconds of the last start, None if it is not running
-    + began: when that start began; None also in readings of older gpuhosts
+    + started: epoch seconds when it became active; None: it is not active
+    + began: when that start began; None also in old recordings
     """
 
     name: str
@@ -49,12 +49,12 @@ class Unit:
 
 
 def read_units(probes: Probes) -> Mapping[str, Unit]:
-    """systemd's own view of the units the collector asks about."""
+    """The declared units, as systemd shows them."""
     return _units(probes.output("units"))
 
 
 def read_unit(probes: Probes, name: str) -> Unit:
-    """One that systemd does not know is not loaded, active or enabled."""
+    """A unit; one that systemd does not know is not loaded, active or enabled."""
     return read_units(probes).get(name, Unit(name, False, False, False, None))
 
 
@@ -85,7 +85,7 @@ def _epoch(timestamp: str) -> int | None:
 
 @dataclass(frozen=True)
 class FailedUnits:
-    """failed: by name; stopped: what the running engine stands on, and starts at boot."""
+    """failed: by name; stopped: containerd, if it is enabled and the running engine needs it."""
 
     failed: tuple[str, ...]
     stopped: tuple[str, ...]

@@ -162,7 +162,7 @@ def test_no_directory_for_apps_is_no_app() -> None:
     [
         (Probe(None), "timed out"),
         (Probe(127, "", "timeout: failed to run command 'python3'"), "python3"),
-        (Probe(0, '{"apps": ['), "no JSON"),
+        (Probe(0, '{"apps": ['), "not valid JSON"),
     ],
 )
 def test_what_cannot_be_read_is_not_no_app(probe: Probe, said: str) -> None:
