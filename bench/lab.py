@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from bench.measure import Broken, bin, console, timed
 from bench.openssh import Login
-from gpuhost.plans.request import request_for
+from gpuhost.plans.reading import request_for
 from gpuhost.settings import Settings
-from gpuhost.settings.layers import Layer, declare
-from gpuhost.snapshot.transport import script
+from gpuhost.settings.merge import Layer, merge_layers
+from gpuhost.snapshot.collector import script
 from tests.e2e.commands import ROOT
 from tests.lab.hosts import LabHost
 from tests.lab.images import RELEASES
@@ -93,7 +93,7 @@ def login(host: LabHost) -> Login:
 def declared(host: LabHost) -> Settings:
     """What the lab's inventory declares for a host."""
     kept = lab().save()
-    return declare([Layer("the lab", settings(host.state, kept.repository))])
+    return merge_layers([Layer("the lab", settings(host.state, kept.repository))])
 
 
 def collector(hosts: list[LabHost]) -> str:

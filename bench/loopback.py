@@ -11,9 +11,9 @@ from bench.measure import Contender, Sample, bin, console, run_action, timed
 from bench.openssh import PARALLEL, everywhere
 from bench.played import Played, played
 from bench.result import Goal, Result, Table
-from gpuhost.plans.request import request_for
+from gpuhost.plans.reading import request_for
 from gpuhost.settings import Settings
-from gpuhost.snapshot.transport import script
+from gpuhost.snapshot.collector import script
 
 SIZES = (100, 1000)
 ROUNDS = {100: 5, 1000: 3}

@@ -11,7 +11,7 @@ adopt = False
 
 # The GPU -----------------------------------------------------------------------------------------
 
-# Whether the host must have a GPU: `auto` takes what is on the PCI bus. Allowed: one of "auto",
+# Whether the host must have a GPU; `auto`: only if one is on the PCI bus. Allowed: one of "auto",
 # "required", "none".
 gpu = "auto"
 
@@ -26,10 +26,10 @@ cuda = None
 
 # System ------------------------------------------------------------------------------------------
 
-# Go on with a distribution or architecture that gpuhost was not written for.
+# Continue on a distribution or architecture that gpuhost does not support.
 system_allow_unsupported = False
 
-# Install security updates by themselves; never NVIDIA's or Docker's packages.
+# Install security updates automatically; never NVIDIA's or Docker's packages.
 system_security_updates = True
 
 # HTTP proxy --------------------------------------------------------------------------------------
@@ -47,27 +47,27 @@ proxy_no = ["localhost", "127.0.0.1", "::1"]
 
 # Where packages come from ------------------------------------------------------------------------
 
-# Where the distribution's packages come from; None: the original sources. Allowed: None or "auto"
-# or "aliyun" or "tuna" or "ustc" or "tencent" or "huawei" or a URL.
+# Mirror of the distribution's packages; None: the original sources. Allowed: None or "auto" or
+# "aliyun" or "tuna" or "ustc" or "tencent" or "huawei" or a URL.
 apt_mirror = None
 
 # Take security updates from the mirror too, although it may lag behind.
 apt_mirror_security = False
 
-# What `auto` tries, in this order. Allowed: a list, each item "aliyun" or "tuna" or "ustc" or
-# "tencent" or "huawei" or a URL, at least 1 item.
+# The mirrors that `auto` tries, in this order. Allowed: a list, each item "aliyun" or "tuna" or
+# "ustc" or "tencent" or "huawei" or a URL, at least 1 item.
 apt_mirror_candidates = ["aliyun", "tuna", "ustc"]
 
 # `auto` refuses a mirror whose Release file is older. Allowed: a whole number of days, at least 1.
 apt_mirror_max_age_days = 7
 
-# How long each step that needs apt waits for another apt or dpkg to end. Allowed: a whole number
-# of s, at least 0, at most 3600.
+# How long each step waits for another apt or dpkg process to finish. Allowed: a whole number of s,
+# at least 0, at most 3600.
 apt_lock_timeout_s = 300
 
 # NVIDIA driver -----------------------------------------------------------------------------------
 
-# Only check the driver, or install it too. Allowed: one of "check", "install".
+# Check the driver only, or install it too. Allowed: one of "check", "install".
 nvidia_driver = "check"
 
 # Install the driver from the distribution or from NVIDIA's own repository. Allowed: one of
@@ -88,36 +88,37 @@ nvidia_key_fingerprint = None
 # Reboot when the driver needs it, and wait until it is loaded.
 nvidia_reboot = False
 
-# Keep NVIDIA's packages at their version: an upgrade under running containers breaks them.
+# Hold NVIDIA's packages at their version: an upgrade breaks running containers.
 nvidia_hold = True
 
-# Keep the driver loaded while nothing uses the card.
+# Keep the driver loaded while no process uses the card.
 nvidia_persistence = True
 
 # NVIDIA Container Toolkit ------------------------------------------------------------------------
 
-# Where the NVIDIA Container Toolkit comes from. Allowed: "nvidia" or "ustc" or a URL.
+# Repository of the NVIDIA Container Toolkit: NVIDIA's own or a mirror. Allowed: "nvidia" or "ustc"
+# or a URL.
 toolkit_mirror = "nvidia"
 
-# The toolkit's version, such as "1.20.0"; None: the newest, all packages alike. Allowed: None or a
+# The version of all toolkit packages, such as "1.20.0"; None: the newest. Allowed: None or a
 # version, such as "1.20.0".
 toolkit_version = None
 
 # The key that must sign the toolkit's repository. Allowed: 40 hexadecimal digits, upper case.
 toolkit_key_fingerprint = "C95B321B61E88C1809C4F759DDCAE044F796ECB0"
 
-# The key as a file on this machine; None: fetched by the host from the mirror. Allowed: None or a
-# string.
+# A file on this machine with the key; None: the host downloads it from the mirror. Allowed: None
+# or a string.
 toolkit_key_file = None
 
-# Image for the GPU test; None: one made on the host from its own C library. Allowed: None or an
-# image, such as "ubuntu:24.04".
+# Image of the GPU test; None: an image that the host makes from its own C library. Allowed: None
+# or an image, such as "ubuntu:24.04".
 toolkit_test_image = None
 
 # Container engine --------------------------------------------------------------------------------
 
-# Docker's repository, the distribution's packages, or an engine already there. Allowed: one of
-# "docker-ce", "distro", "present".
+# Docker's repository, the distribution's packages, or the engine already installed. Allowed: one
+# of "docker-ce", "distro", "present".
 docker_source = "docker-ce"
 
 # A mirror of Docker's repository. Allowed: "docker" or "aliyun" or "tuna" or "ustc" or "tencent"
@@ -127,12 +128,12 @@ docker_mirror = "docker"
 # The key that must sign Docker's repository. Allowed: 40 hexadecimal digits, upper case.
 docker_key_fingerprint = "9DC858229FC7DD38854AE2D88D81803C0EBFCD88"
 
-# The key as a file on this machine; None: fetched by the host from the mirror. Allowed: None or a
-# string.
+# A file on this machine with the key; None: the host downloads it from the mirror. Allowed: None
+# or a string.
 docker_key_file = None
 
-# When a changed configuration may restart the engine: `idle`: no container would stop. Allowed:
-# one of "idle", "always", "never".
+# When a changed configuration may restart the engine; `idle`: if no container stops. Allowed: one
+# of "idle", "always", "never".
 docker_restart = "idle"
 
 # Mirrors of Docker Hub, in order. Allowed: a list, each item a URL.
@@ -148,51 +149,52 @@ docker_log_max_file = 3
 # each item a pool, such as "10.200.0.0/16#24".
 docker_address_pools = []
 
-# Where images and volumes live; None: the engine's default. Allowed: None or an absolute path.
+# Directory of images and volumes; None: the engine's default. Allowed: None or an absolute path.
 docker_data_root = None
 
-# Containers go on while the engine restarts.
+# Keep containers running while the engine restarts.
 docker_live_restore = True
 
 # The engine's feature switches. Allowed: a dictionary, a string to True or False.
 docker_features = {}
 
-# Memory that containers can use: RAM and swap, or the cgroup's limit. Allowed: a number of GB, at
-# least 0.
+# Least memory for containers: RAM and swap, or the cgroup's limit if that is lower. Allowed: a
+# number of GB, at least 0.
 docker_min_memory_gb = 8
 
 # Swap --------------------------------------------------------------------------------------------
 
-# Size of the swap file; 0: none; `auto`: by RAM and free disk. Allowed: "auto" or a number of GB.
+# Size of the swap file; 0: no swap file; `auto`: from RAM and free disk space. Allowed: "auto" or
+# a number of GB.
 swap_size_gb = "auto"
 
-# The swap file. Allowed: an absolute path.
+# Path of the swap file. Allowed: an absolute path.
 swap_path = "/swapfile"
 
-# How eagerly the kernel swaps. Allowed: a whole number, at least 0, at most 200.
+# `vm.swappiness`: how readily the kernel swaps. Allowed: a whole number, at least 0, at most 200.
 swap_swappiness = 10
 
 # Firewall ----------------------------------------------------------------------------------------
 
-# Close every port that is not allowed, containers' too.
+# Close every port that is not allowed, published ports of containers too.
 firewall_enabled = True
 
-# What may come in, besides SSH: "80/tcp", "3000/tcp from 10.0.0.0/8", "8000:8100/tcp". Allowed: a
-# list, each item a rule, such as "80/tcp".
+# Incoming connections besides SSH: "80/tcp", "3000/tcp from 10.0.0.0/8", "8000:8100/tcp". Allowed:
+# a list, each item a rule, such as "80/tcp".
 firewall_allow = []
 
-# A change is undone unless a fresh login confirms it in this time. Allowed: a whole number of s,
-# at least 30, at most 3600.
+# A change is reverted unless a new login confirms it within this time. Allowed: a whole number of
+# s, at least 30, at most 3600.
 firewall_confirm_s = 120
 
 # Disk --------------------------------------------------------------------------------------------
 
-# Free space where images, data and apps live. Allowed: a number of GB, at least 0.
+# Least free space on the disks of images, data and apps. Allowed: a number of GB, at least 0.
 disk_min_free_gb = 20
 
 # Memory ------------------------------------------------------------------------------------------
 
-# RAM of the host. Allowed: a number of GB, at least 0.
+# Least RAM of the host. Allowed: a number of GB, at least 0.
 memory_min_gb = 8
 
 # Apps --------------------------------------------------------------------------------------------
@@ -201,42 +203,42 @@ memory_min_gb = 8
 # each item an app, such as "tts".
 apps = []
 
-# On how many hosts an app is released at a time; the first failure stops the rest. Allowed: a
-# whole number, at least 1.
+# How many hosts release an app at the same time; after a failure no further host starts. Allowed:
+# a whole number, at least 1.
 app_batch = 1
 
 # Builds ------------------------------------------------------------------------------------------
 
-# Arguments of every image that is built here, where its Dockerfile declares them; what an app's
-# own build.args say wins. Allowed: a dictionary, a build argument's name to a string.
+# Build arguments of every image built here, if its Dockerfile declares them; an app's own
+# build.args take precedence. Allowed: a dictionary, a build argument's name to a string.
 build_args = {}
 
-# apt inside builds goes through a cache on the host, which tries the mirrors in their order;
-# `auto`: where apt_mirror names one. Allowed: "auto" or True or False.
+# apt inside builds uses a cache on the host, which tries the mirrors in order; `auto`: if
+# apt_mirror is set. Allowed: "auto" or True or False.
 build_apt_cache = "auto"
 
 # Drift -------------------------------------------------------------------------------------------
 
-# A host that checks the fleet for drift every night: its checkout, with the inventory and `.venv`;
-# None: it does not. Allowed: None or an absolute path of letters, digits and ./_@+-.
+# On the host that checks the fleet for drift every night: its checkout, with the inventory and
+# `.venv`; None: no nightly check. Allowed: None or an absolute path of letters, digits and ./_@+-.
 drift_directory = None
 
 # The inventory of the nightly check, in that directory. Allowed: a path in a directory, such as
 # "inventories/production.py".
 drift_inventory = "inventory.py"
 
-# When it runs, by the host's clock and up to 20 minutes later. Allowed: a time of systemd's
-# calendar, such as "04:00" or "Mon..Fri 04:00".
+# When it starts, in the host's time zone; a random delay of up to 20 minutes is added. Allowed: a
+# time of systemd's calendar, such as "04:00" or "Mon..Fri 04:00".
 drift_at = "04:00"
 
-# Where it writes its page; None: its journal and its history only. Allowed: None or an absolute
+# Where it writes an HTML page; None: only its journal and history. Allowed: None or an absolute
 # path of letters, digits and ./_@+-.
 drift_html = None
 
-# Where it writes metrics, in a directory that node_exporter reads; None: nowhere. Allowed: None or
-# an absolute path of letters, digits and ./_@+-.
+# Where it writes metrics, in a directory that node_exporter reads; None: no metrics. Allowed: None
+# or an absolute path of letters, digits and ./_@+-.
 drift_metrics = None
 
-# Differences that are known: accepted until that day, and told all the same. Allowed: a list, each
-# item {"id": "swap.size", "reason": "the new disk comes", "until": "2026-12-31"}.
+# Known differences: accepted until that day, but still shown. Allowed: a list, each item {"id":
+# "swap.size", "reason": "the new disk comes", "until": "2026-12-31"}.
 drift_ignore = []

@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from gpuhost.snapshot import Probe, Probes, Snapshot
+from gpuhost.snapshot.collector import declared
 from gpuhost.snapshot.transport import decode
 
 HOSTS = Path(__file__).parent / "fixtures" / "hosts"
@@ -50,9 +51,20 @@ def probes(
         for name, values in by_name.items()
         if values is not None
     }
+    made |= {name: probe for name, probe in _defaults().items() if name not in by_name}
     if "files" not in made:
         made["files"] = Probe(0, _grep(texts))
     return Probes(made)
+
+
+def _defaults() -> dict[str, Probe]:
+    """What each probe prints on a host that has nothing of it: so that one which was recorded
+    before a probe was added needs no edit."""
+    return {
+        command.name: command.absent
+        for command in declared().probes
+        if command.absent is not None and not command.only_if and command.name != "files"
+    }
 
 
 def _grep(texts: dict[str, str | None]) -> str:

@@ -1,39 +1,39 @@
-"""A reading that was made for today's settings, to be judged by those of then."""
+"""A snapshot that was read for today's settings, judged by earlier settings."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gpuhost.plans.request import request_for
+from gpuhost.plans.reading import request_for
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
 from gpuhost.snapshot.paths import Paths, PathState
 
 
 @dataclass(frozen=True)
-class _PathsAskedFor(Paths):
-    """unasked: nobody looked there, so that nothing is known to be missing."""
+class _RequestedPaths(Paths):
+    """unread: paths that the snapshot did not read: they may exist or not."""
 
-    unasked: frozenset[str] = frozenset()
+    unread: frozenset[str] = frozenset()
 
     def get(self, path: str) -> PathState | None:
-        """Raises NotRead for what nobody looked at."""
-        if path in self.unasked and path not in self.known:
-            raise NotRead(f"{path}: today's settings do not ask for it")
+        """Raises NotRead for a path that was not read."""
+        if path in self.unread and path not in self.known:
+            raise NotRead(f"{path}: not read, because today's settings do not name it")
         return super().get(path)
 
 
 def for_settings_of(then: Settings, snapshot: Snapshot, settings: Settings) -> Snapshot:
-    """The same reading, by which a check is `unknown` where today's settings did not look.
+    """The same snapshot, in which a check is `unknown` if it needs a path that was not read.
 
-    Directories are not among it: of each local file system it is known where it is mounted.
+    Directories need no such care: every local file system is read.
     """
-    unasked = _paths(then) - _paths(settings)
-    if not unasked:
+    unread = _paths(then) - _paths(settings)
+    if not unread:
         return snapshot
     same = Snapshot(snapshot.probes)
     try:
-        same.paths = _PathsAskedFor(snapshot.paths.known, unasked)
+        same.paths = _RequestedPaths(snapshot.paths.known, unread)
     except NotRead:
         return snapshot
     return same
@@ -41,4 +41,4 @@ def for_settings_of(then: Settings, snapshot: Snapshot, settings: Settings) -> S
 
 def _paths(settings: Settings) -> frozenset[str]:
     request = request_for(settings)
-    return request.managed | request.plain
+    return frozenset((*request.managed, *request.plain))

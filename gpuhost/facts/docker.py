@@ -1,4 +1,4 @@
-"""The container engine, for a look from the command line."""
+"""The container engine, as a pyinfra fact."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from gpuhost.snapshot.docker import Docker
 
 class Engine(FactBase[dict[str, Any] | None]):
     """
-    What the running engine says of itself (``docker info``): its version, where its data lives,
-    log driver, runtimes, mirrors, address pools, plugins, warnings. None if it does not run: asking
-    never starts a stopped engine. Needs root or the group docker (``_sudo=True``).
+    The running engine (``docker info``): its version, where its data lives,
+    log driver, runtimes, mirrors, address pools, plugins, warnings. None if it does not run: the
+    fact never starts a stopped engine. Needs root or the group docker (``_sudo=True``).
 
     **Example:**
 
@@ -33,7 +33,7 @@ class Engine(FactBase[dict[str, Any] | None]):
 
     @override
     def command(self) -> str:
-        # Docker's socket is systemd's: a question there would start the engine.
+        # systemd listens on Docker's socket: a request would start a stopped engine.
         return (
             "if timeout 3 systemctl is-active --quiet docker.service; then "
             "LC_ALL=C timeout -k 1 10 docker info --format '{{json .}}'; fi"
@@ -45,13 +45,13 @@ class Engine(FactBase[dict[str, Any] | None]):
 
     @override
     def process(self, output: list[str]) -> dict[str, Any]:
-        # The reading's own parser, which wants the rest of a reading too.
+        # The parser of the snapshot, which needs other probes too.
         rest = dict.fromkeys(("units", "packages", "files"), Probe(0))
         probes = Probes({**rest, "docker_info": Probe(0, "\n".join(output))})
         try:
-            found = Docker.read(probes)
+            docker = Docker.read(probes)
         except NotRead as error:
             raise FactProcessError(str(error)) from error
-        if found.engine is None:
-            raise FactProcessError(found.engine_complaint)
-        return asdict(found.engine)
+        if docker.engine is None:
+            raise FactProcessError(docker.engine_complaint)
+        return asdict(docker.engine)

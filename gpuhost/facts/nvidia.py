@@ -1,4 +1,4 @@
-"""NVIDIA cards, for a look from the command line."""
+"""NVIDIA cards, as a pyinfra fact."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from gpuhost.domain.nvidia.smi import QUERIES, Gpu, parse_query
 
 # Without persistence mode eight cards take tens of seconds to answer.
 SECONDS = 60
-# What nvidia-smi ends with when a card's infoROM is corrupt; the output is valid all the same.
+# nvidia-smi's exit status if a card's infoROM is corrupt; the output is still valid.
 INFOROM_WARNING = 14
 
 
 class Gpus(FactBase[list[dict[str, Any]]]):
     """
-    The cards that answer nvidia-smi, in its order: name, driver, memory (MiB), compute capability,
+    The cards that nvidia-smi lists, in its order: name, driver, memory (MiB), compute capability,
     temperature (degrees Celsius), power (W), modes. None where a card has no such value. An empty
     list if nvidia-smi is not installed; a driver that does not work fails the fact, with what
     nvidia-smi says. Fields: ``nvidia-smi --help-query-gpu``.
@@ -39,7 +39,7 @@ class Gpus(FactBase[list[dict[str, Any]]]):
 
     @override
     def command(self) -> str:
-        # An old nvidia-smi refuses the whole query for one field that it does not know.
+        # An old nvidia-smi refuses the whole query if it does not know one field.
         return " || ".join(_query(fields) for fields in QUERIES)
 
     @override
@@ -53,11 +53,11 @@ class Gpus(FactBase[list[dict[str, Any]]]):
 
     @override
     def process(self, output: list[str]) -> list[dict[str, Any]]:
-        found = parse_query("\n".join(output))
-        said = [line.strip() for line in output if line.strip()]
-        if not found and said:
-            raise FactProcessError(f"nvidia-smi printed no card: {said[-1]}")
-        return [_plain(gpu) for gpu in found]
+        gpus = parse_query("\n".join(output))
+        lines = [line.strip() for line in output if line.strip()]
+        if not gpus and lines:
+            raise FactProcessError(f"nvidia-smi printed no card: {lines[-1]}")
+        return [_plain(gpu) for gpu in gpus]
 
 
 def _query(fields: tuple[str, ...]) -> str:

@@ -1,4 +1,4 @@
-"""The one reading that everything else is judged by."""
+"""The snapshot of a host, as a pyinfra fact."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class RawProbe(TypedDict):
 
 class Snapshot(FactBase[dict[str, RawProbe]]):
     """
-    Everything gpuhost reads of a host, in one exec. The script goes on stdin, so this fact is
-    asked for by `gpuhost.operations.reading`, not from the command line; for a look by hand use
-    ``gpuhost check`` or the facts of a single noun, such as ``gpuhost.facts.nvidia.Gpus``.
+    Everything gpuhost reads of a host, in one exec. The script is sent on stdin, so only
+    `gpuhost.operations.reading` can use this fact; on the command line use ``gpuhost check`` or
+    the fact of one noun, such as ``gpuhost.facts.nvidia.Gpus``.
 
     **Example:**
 

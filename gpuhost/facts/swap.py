@@ -1,4 +1,4 @@
-"""Swap, for a look from the command line."""
+"""Swap, as a pyinfra fact."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pyinfra.api.exceptions import FactProcessError
 from typing_extensions import override
 
 from gpuhost.snapshot import NotRead, Probe, Probes
-from gpuhost.snapshot.swap import Swap as SwapReading
+from gpuhost.snapshot.swap import Swap as SwapPart
 
 FILES = "/proc/swaps /proc/sys/vm/swappiness"
 
@@ -56,8 +56,8 @@ class Swap(FactBase[SwapState | None]):
     def process(self, output: list[str]) -> SwapState:
         probes = Probes({"files": Probe(0, "\n".join(output))})
         try:
-            found = SwapReading.read(probes)
+            swap = SwapPart.read(probes)
         except NotRead as error:
             raise FactProcessError(str(error)) from error
-        areas = [Area(path=a.path, kind=a.kind, size=a.size, used=a.used) for a in found.areas]
-        return SwapState(areas=areas, total=found.total, swappiness=found.swappiness)
+        areas = [Area(path=a.path, kind=a.kind, size=a.size, used=a.used) for a in swap.areas]
+        return SwapState(areas=areas, total=swap.total, swappiness=swap.swappiness)

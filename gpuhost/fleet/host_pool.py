@@ -21,7 +21,7 @@ from gpuhost.fleet.reading import (
 )
 from gpuhost.fleet.report import HostStatus
 from gpuhost.settings import Settings
-from gpuhost.settings.layers import BadSettings, declared_for
+from gpuhost.settings.merge import BadSettings, settings_of
 from gpuhost.snapshot import NotRead, Snapshot
 
 T = TypeVar("T")
@@ -113,7 +113,7 @@ def with_host(fleet: Fleet, host: Host, seconds: float, judge: Judge[T]) -> T | 
     if host.name in fleet.refused:
         return _bad_settings(fleet.refused[host.name])
     try:
-        settings = declared_for(host)
+        settings = settings_of(host)
         with gevent.Timeout(seconds, HostTimeout):
             connect(host)
             doing = "reading"

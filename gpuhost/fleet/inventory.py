@@ -28,7 +28,7 @@ from pyinfra_cli.inventory import (  # type: ignore[import-untyped]
 )
 from pyinfra_cli.util import exec_file  # type: ignore[import-untyped]
 
-from gpuhost.settings.layers import in_words
+from gpuhost.settings.merge import describe_value
 
 HOW_TO_FILL = (
     'name your hosts in it, such as gpu = ["203.0.113.10"]; '
@@ -106,7 +106,7 @@ def _refused(found: Inventory) -> dict[str, str]:
             host_to_connector_data(connector.data_cls, connector.data_meta, host.data)
         except ConnectorDataTypeError as error:
             _, key, problem = str(error).split("`", 2)
-            refused[host.name] = f"{in_words(host, key)}: {problem.lstrip(': ')}"
+            refused[host.name] = f"{describe_value(host, key)}: {problem.lstrip(': ')}"
     return refused
 
 

@@ -7,7 +7,7 @@ from pyinfra import host
 from gpuhost.operations.reading import Commands, operation, read
 from gpuhost.remote.commands import LOCK_TIMEOUT, apt_install, apt_update
 from gpuhost.settings import Settings
-from gpuhost.snapshot.docker import installed_packages
+from gpuhost.snapshot.packages import installed_packages
 
 
 @operation

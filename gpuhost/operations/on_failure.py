@@ -10,7 +10,7 @@ from pyinfra.context import ctx_host
 from gpuhost.checks.registry import run_checks
 from gpuhost.operations.reading import forget, read
 from gpuhost.outputs.table import show
-from gpuhost.settings.layers import declared_for
+from gpuhost.settings.merge import settings_of
 
 VERIFICATION = "Verification"
 
@@ -24,7 +24,7 @@ class _ShowFindings(BaseStateCallback):
             return
         try:
             with ctx_host.use(host):
-                settings = declared_for(host)
+                settings = settings_of(host)
                 forget()
                 show(host.name, run_checks(read(settings), settings))
         except Exception as error:

@@ -19,11 +19,12 @@ from pyinfra.api.host import Host
 from pyinfra.context import ctx_host, ctx_state
 
 from gpuhost.facts.snapshot import Snapshot as SnapshotFact
-from gpuhost.plans.request import request_for
+from gpuhost.plans.reading import request_for
 from gpuhost.remote.commands import refuse
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Probe, Probes, Snapshot
-from gpuhost.snapshot.transport import Request, script
+from gpuhost.snapshot.collector import script
+from gpuhost.snapshot.request import Request
 
 # Longer than the collector's slowest probe: pyinfra's limit only ends what hangs on the way.
 READ_TIMEOUT = 150

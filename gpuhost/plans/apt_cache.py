@@ -16,6 +16,7 @@ from gpuhost.domain.apt.mirrors import HOSTS, mirror_called
 from gpuhost.domain.rendering import render
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
+from gpuhost.snapshot.request import Request
 
 PACKAGE = "apt-cacher-ng"
 UNIT = "apt-cacher-ng.service"
@@ -123,3 +124,7 @@ def is_stale(snapshot: Snapshot) -> bool:
     started = snapshot.build.service.started
     states = [snapshot.paths.get(path) for path in PATHS]
     return started is not None and any(state.modified > started for state in states if state)
+
+
+def request(settings: Settings) -> Request:
+    return Request(managed=PATHS)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
-from gpuhost.snapshot.paths import Disk
+from gpuhost.snapshot.paths import Disk, ancestry
+from gpuhost.snapshot.request import Request
 
 APPS = "/opt/gpuhost"
 DATA_ROOT = "/var/lib/docker"
@@ -19,3 +20,8 @@ def disks_by_directory(snapshot: Snapshot, settings: Settings) -> dict[str, Disk
         path: snapshot.disks.under(path)
         for path in ("/", data_root, snapshot.disks.containerd, APPS)
     }
+
+
+def request(settings: Settings) -> Request:
+    data_root = settings.docker_data_root or DATA_ROOT
+    return Request(directories=(*ancestry(data_root), *ancestry(APPS)))

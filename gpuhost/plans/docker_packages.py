@@ -8,6 +8,7 @@ from gpuhost.domain.apt.mirrors import HOSTS
 from gpuhost.domain.apt.repository import Repository
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
+from gpuhost.snapshot.request import Request
 from gpuhost.snapshot.system import System
 
 OFFICIAL = "https://download.docker.com"
@@ -96,3 +97,7 @@ def has_unknown_engine(snapshot: Snapshot, settings: Settings) -> bool:
 def missing_packages(snapshot: Snapshot, settings: Settings) -> list[str]:
     """Packages of the declared source that are not installed."""
     return [p for p in packages_of(settings, snapshot.system) if p not in snapshot.docker.packages]
+
+
+def request(settings: Settings) -> Request:
+    return Request(plain=OLDER_LISTS)

@@ -10,9 +10,9 @@ from gpuhost.domain.rendering import render
 from gpuhost.plans.firewall_files import HostFile
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
-from gpuhost.snapshot.docker import Unit, read_units
 from gpuhost.snapshot.paths import PathState
-from gpuhost.snapshot.transport import Request
+from gpuhost.snapshot.request import Request
+from gpuhost.snapshot.units import Unit, read_unit
 
 ACCOUNT = "gpuhost-drift"
 HOME = "/var/lib/gpuhost-drift"
@@ -100,13 +100,13 @@ def may(state: PathState, letter: str) -> bool:
 
 def request(settings: Settings) -> Request:
     """What a reading has to look at: for a host that is no control host, what was left behind."""
-    managed, plain = frozenset({*PATHS, SECRETS}), {HOME, KEY}
+    plain = {HOME, KEY}
     if settings.drift_directory:
         looked_for = (*commands(settings), inventory(settings))
         plain |= {dirname(KEY), SSH_KEYGEN, settings.drift_directory, *looked_for}
         plain |= {*report_directories(settings)}
         plain |= {step for path in looked_for for step in way_to(path)}
-    return Request(managed=managed, plain=frozenset(plain))
+    return Request(units=(TIMER,), managed=(*PATHS, SECRETS), plain=tuple(sorted(plain)))
 
 
 def wrong_files(snapshot: Snapshot, settings: Settings) -> list[str]:
@@ -133,7 +133,7 @@ def unwritable_reports(snapshot: Snapshot, settings: Settings) -> list[str]:
 
 
 def timer_unit(snapshot: Snapshot) -> Unit:
-    return read_units(snapshot.probes).get(TIMER, Unit(TIMER, False, False, False, None))
+    return read_unit(snapshot.probes, TIMER)
 
 
 def path_state(snapshot: Snapshot, path: str) -> PathState | None:

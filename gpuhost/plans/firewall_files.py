@@ -8,7 +8,9 @@ from hashlib import sha256
 from importlib.resources import files
 
 from gpuhost.domain.rendering import render
+from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
+from gpuhost.snapshot.request import Request
 
 GUARD = "/usr/local/lib/gpuhost/firewall"
 LOAD_UNIT = "gpuhost-firewall.service"
@@ -48,3 +50,8 @@ def is_as_shipped(snapshot: Snapshot, file: HostFile) -> bool:
     state = snapshot.paths.get(file.path)
     expected = (file.sha256, file.mode, "root")
     return state is not None and (state.sha256, state.mode, state.owner) == expected
+
+
+def request(settings: Settings) -> Request:
+    units = (LOAD_UNIT, UNDO_UNIT)
+    return Request(units=units, managed=tuple(file.path for file in host_files()))

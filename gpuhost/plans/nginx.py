@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gpuhost.snapshot import Snapshot
-from gpuhost.snapshot.docker import Unit
+from gpuhost.snapshot.units import Unit
 
 
 def missing_packages(snapshot: Snapshot, *, certificates: bool) -> tuple[str, ...]:

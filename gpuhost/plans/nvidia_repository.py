@@ -12,6 +12,7 @@ from gpuhost.domain.nvidia.driver_packages import NoDriverPackagesError
 from gpuhost.domain.nvidia.repository import ARCHITECTURES, BASE, KEYS, System, repository
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
+from gpuhost.snapshot.request import Request
 
 ARCHIVE_SOURCES = "/etc/apt/sources.list.d/gpuhost-nvidia-components.sources"
 # Left behind by older instructions and NVIDIA's cuda-keyring package: other files that name the
@@ -105,3 +106,7 @@ def _stanzas(known: list[Entry], components: tuple[str, ...]) -> Iterator[str]:
                 f"Types: deb\nURIs: {' '.join(entry.uris)}\nSuites: {' '.join(entry.suites)}\n"
                 f"Components: {' '.join(missing)}\n{signed}"
             )
+
+
+def request(settings: Settings) -> Request:
+    return Request(plain=OTHER_LISTS)

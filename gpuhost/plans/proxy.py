@@ -7,12 +7,13 @@ import json
 
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
+from gpuhost.snapshot.proxy import CLIENT_FILE as CLIENT_FILE
 from gpuhost.snapshot.proxy import EngineProxy, taken_from_engine
+from gpuhost.snapshot.request import Request
 
 APT_FILE = "/etc/apt/apt.conf.d/60gpuhost-proxy"
 ENGINE_DROPIN = "/etc/systemd/system/docker.service.d/gpuhost-proxy.conf"
 ENGINE_FILE = "/etc/gpuhost/docker-proxy.env"
-CLIENT_FILE = "/root/.docker/config.json"
 # Any user may ask systemd for a unit's environment, but not for the content of this file.
 DROPIN_TEXT = f"# Written by gpuhost.\n[Service]\nEnvironmentFile={ENGINE_FILE}\n"
 # URLs may hold a password. apt and systemd read these as root.
@@ -116,3 +117,7 @@ def _keeps_what_is_gone(snapshot: Snapshot, started: int) -> bool:
     if removed is None or running is None:
         return False
     return started <= removed and bool(running.http or running.https)
+
+
+def request(settings: Settings) -> Request:
+    return Request(managed=tuple(MODES))

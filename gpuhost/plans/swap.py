@@ -8,6 +8,8 @@ from math import isqrt
 from gpuhost.domain.sizes import GB, MB, gb
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
+from gpuhost.snapshot.paths import ancestry
+from gpuhost.snapshot.request import Request
 
 # mkswap takes a page for its header, and partitions are never of round size.
 TOLERANCE = 16 * MB
@@ -101,3 +103,8 @@ def _refusal(
 def sysctl_text(settings: Settings) -> str:
     """The file that sets swappiness at boot."""
     return f"vm.swappiness = {settings.swap_swappiness}\n"
+
+
+def request(settings: Settings) -> Request:
+    path = settings.swap_path
+    return Request(plain=(path,), directories=ancestry(path), swap_files=(path,))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from gpuhost.settings import Settings
 from gpuhost.snapshot.dpkg import BLACKLIST, PERIODIC
+from gpuhost.snapshot.request import Request
 
 UPDATES_FILE = "/etc/apt/apt.conf.d/60gpuhost-updates"
 # Prefixes of package names. Ubuntu's linux-modules-nvidia-* are not among them: a new kernel
@@ -29,3 +31,7 @@ def updates_text() -> str:
         f'{PERIODIC}::Unattended-Upgrade "1";\n'
         f"{BLACKLIST} {{\n{blocked}}};\n"
     )
+
+
+def request(settings: Settings) -> Request:
+    return Request(managed=(UPDATES_FILE,))

@@ -15,6 +15,7 @@ from gpuhost.plans.nvidia_repository import ARCHIVE_SOURCES
 from gpuhost.plans.nvidia_upkeep import BLACKLIST
 from gpuhost.plans.proxy import CLIENT_FILE
 from gpuhost.plans.system import UPDATES_FILE
+from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.applied import APPLIED
 from gpuhost.snapshot.apt import CLOUD_INIT_APT
@@ -24,6 +25,7 @@ from gpuhost.snapshot.nginx import RECORD as NGINX_RECORD
 from gpuhost.snapshot.nvidia import EXCLUSIONS, NVIDIA_RECORD, PERSISTENCE_UNIT, PREFERENCES
 from gpuhost.snapshot.paths import PathState
 from gpuhost.snapshot.proxy import PROXY_RECORD
+from gpuhost.snapshot.request import Request
 from gpuhost.snapshot.swap import SYSCTL_FILE
 
 # Entirely gpuhost's. Others must read them, such as apt under a user of its own.
@@ -95,3 +97,7 @@ def _mode(state: PathState, proxy: bool) -> str:
     if state.path in PRIVATE or (state.path in SECRETS and proxy):
         return SECRET
     return f"{int(state.mode, 8) & ~OTHERS_WRITE:04o}"
+
+
+def request(settings: Settings) -> Request:
+    return Request(plain=tuple(sorted(PATHS)))

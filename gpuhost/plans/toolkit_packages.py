@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from gpuhost.domain.apt.repository import Repository
+from gpuhost.domain.apt.repository import Repository, put_aside
 from gpuhost.settings import Settings
+from gpuhost.snapshot.request import Request
 
 # docs.nvidia.com/datacenter/cloud-native/container-toolkit, "Installing with apt".
 OFFICIAL = "https://nvidia.github.io/libnvidia-container"
@@ -49,3 +50,7 @@ def repository(settings: Settings, architecture: str) -> Repository:
 def release(version: str) -> str:
     """The release that a package version is of: "1.20.0-1" -> "1.20.0"."""
     return version.rpartition("-")[0] or version
+
+
+def request(settings: Settings) -> Request:
+    return Request(plain=(*OLDER_LISTS, *map(put_aside, OLDER_LISTS)))

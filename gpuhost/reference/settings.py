@@ -11,7 +11,7 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from gpuhost.settings import fields
-from gpuhost.settings.layers import allowed, unit_of
+from gpuhost.settings.allowed_values import describe_allowed, unit_of
 
 NOUNS = {
     "adopt": "A machine that was used before",
@@ -78,7 +78,7 @@ def defaults_file() -> str:
 def _comment(field: FieldInfo) -> str:
     words = str(field.description)
     if field.annotation is not bool:
-        words += f" Allowed: {allowed(field)}."
+        words += f" Allowed: {describe_allowed(field)}."
     lines = textwrap.wrap(words, 97)
     return "\n".join(f"# {line}" for line in lines)
 
@@ -106,5 +106,5 @@ def _row(name: str, field: FieldInfo) -> str:
     default = f"`{literal(field.default)}`" + (
         f" {unit}" if unit and field.default != "auto" else ""
     )
-    cells = (f"`{name}`", default, allowed(field), str(field.description))
+    cells = (f"`{name}`", default, describe_allowed(field), str(field.description))
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n"

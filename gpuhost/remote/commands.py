@@ -125,8 +125,8 @@ def connector_arguments(host: Host) -> dict[str, Any]:
     pyinfra gives them to the commands that an operation yields, not to those that a function among
     them runs itself; what a command brings with it (`_stdin`) goes before them.
     """
-    given: Any = host.current_op_global_arguments or {}
-    return {key: given[key] for key in CONNECTOR_ARGUMENT_KEYS if key in given}
+    arguments: Any = host.current_op_global_arguments or {}
+    return {key: arguments[key] for key in CONNECTOR_ARGUMENT_KEYS if key in arguments}
 
 
 def refuse(noun: str, reason: str) -> None:

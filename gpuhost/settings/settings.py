@@ -1,4 +1,4 @@
-"""What a host is declared to be: every setting, its type, default, unit and meaning.
+"""The declared state of a host: every setting, its type, default, unit and meaning.
 
 This module is the source. ``group_data/all.py`` and ``docs/settings.md`` are generated from it
 (``make docs``), and a test fails when they are stale.
@@ -73,7 +73,7 @@ class Settings(BaseModel):
     )
 
     gpu: Literal["auto", "required", "none"] = setting(
-        "auto", "Whether the host must have a GPU: `auto` takes what is on the PCI bus."
+        "auto", "Whether the host must have a GPU; `auto`: only if one is on the PCI bus."
     )
     gpu_count: int | None = setting(None, "How many GPUs must answer; None: any number.", ge=1)
     cuda: CudaVersion | None = setting(
@@ -81,10 +81,10 @@ class Settings(BaseModel):
     )
 
     system_allow_unsupported: bool = setting(
-        False, "Go on with a distribution or architecture that gpuhost was not written for."
+        False, "Continue on a distribution or architecture that gpuhost does not support."
     )
     system_security_updates: bool = setting(
-        True, "Install security updates by themselves; never NVIDIA's or Docker's packages."
+        True, "Install security updates automatically; never NVIDIA's or Docker's packages."
     )
 
     # A proxy's URL may hold a password, which no printed Settings may show.
@@ -97,27 +97,27 @@ class Settings(BaseModel):
     )
 
     apt_mirror: Literal["auto"] | ChinaMirror | Url | None = setting(
-        None, "Where the distribution's packages come from; None: the original sources."
+        None, "Mirror of the distribution's packages; None: the original sources."
     )
     apt_mirror_security: bool = setting(
         False, "Take security updates from the mirror too, although it may lag behind."
     )
     apt_mirror_candidates: tuple[ChinaMirror | Url, ...] = setting(
-        ("aliyun", "tuna", "ustc"), "What `auto` tries, in this order.", min_length=1
+        ("aliyun", "tuna", "ustc"), "The mirrors that `auto` tries, in this order.", min_length=1
     )
     apt_mirror_max_age_days: int = setting(
         7, "`auto` refuses a mirror whose Release file is older.", unit="days", ge=1
     )
     apt_lock_timeout_s: int = setting(
         300,
-        "How long each step that needs apt waits for another apt or dpkg to end.",
+        "How long each step waits for another apt or dpkg process to finish.",
         unit="s",
         ge=0,
         le=3600,
     )
 
     nvidia_driver: Literal["check", "install"] = setting(
-        "check", "Only check the driver, or install it too."
+        "check", "Check the driver only, or install it too."
     )
     nvidia_source: Literal["distro", "nvidia"] = setting(
         "distro", "Install the driver from the distribution or from NVIDIA's own repository."
@@ -138,28 +138,31 @@ class Settings(BaseModel):
     )
     nvidia_hold: bool = setting(
         True,
-        "Keep NVIDIA's packages at their version: an upgrade under running containers breaks them.",
+        "Hold NVIDIA's packages at their version: an upgrade breaks running containers.",
     )
-    nvidia_persistence: bool = setting(True, "Keep the driver loaded while nothing uses the card.")
+    nvidia_persistence: bool = setting(
+        True, "Keep the driver loaded while no process uses the card."
+    )
 
     toolkit_mirror: Literal["nvidia", "ustc"] | Url = setting(
-        "nvidia", "Where the NVIDIA Container Toolkit comes from."
+        "nvidia", "Repository of the NVIDIA Container Toolkit: NVIDIA's own or a mirror."
     )
     toolkit_version: ToolkitVersion | None = setting(
-        None, 'The toolkit\'s version, such as "1.20.0"; None: the newest, all packages alike.'
+        None, 'The version of all toolkit packages, such as "1.20.0"; None: the newest.'
     )
     toolkit_key_fingerprint: Fingerprint = setting(
         TOOLKIT_KEY_FINGERPRINT, "The key that must sign the toolkit's repository."
     )
     toolkit_key_file: str | None = setting(
-        None, "The key as a file on this machine; None: fetched by the host from the mirror."
+        None, "A file on this machine with the key; None: the host downloads it from the mirror."
     )
     toolkit_test_image: ImageName | None = setting(
-        None, "Image for the GPU test; None: one made on the host from its own C library."
+        None, "Image of the GPU test; None: an image that the host makes from its own C library."
     )
 
     docker_source: Literal["docker-ce", "distro", "present"] = setting(
-        "docker-ce", "Docker's repository, the distribution's packages, or an engine already there."
+        "docker-ce",
+        "Docker's repository, the distribution's packages, or the engine already installed.",
     )
     docker_mirror: Literal["docker"] | ChinaMirror | Url = setting(
         "docker", "A mirror of Docker's repository."
@@ -168,11 +171,11 @@ class Settings(BaseModel):
         DOCKER_KEY_FINGERPRINT, "The key that must sign Docker's repository."
     )
     docker_key_file: str | None = setting(
-        None, "The key as a file on this machine; None: fetched by the host from the mirror."
+        None, "A file on this machine with the key; None: the host downloads it from the mirror."
     )
     docker_restart: Literal["idle", "always", "never"] = setting(
         "idle",
-        "When a changed configuration may restart the engine: `idle`: no container would stop.",
+        "When a changed configuration may restart the engine; `idle`: if no container stops.",
     )
     docker_registry_mirrors: tuple[Url, ...] = setting((), "Mirrors of Docker Hub, in order.")
     docker_log_max_size: LogSize = setting("10m", "A container's log is rotated at this size.")
@@ -181,80 +184,93 @@ class Settings(BaseModel):
         (), 'Networks for containers, "10.200.0.0/16#24": /24 networks out of 10.200.0.0/16.'
     )
     docker_data_root: HostPath | None = setting(
-        None, "Where images and volumes live; None: the engine's default."
+        None, "Directory of images and volumes; None: the engine's default."
     )
-    docker_live_restore: bool = setting(True, "Containers go on while the engine restarts.")
+    docker_live_restore: bool = setting(True, "Keep containers running while the engine restarts.")
     docker_features: dict[str, bool] = setting({}, "The engine's feature switches.")
     docker_min_memory_gb: float = setting(
-        8, "Memory that containers can use: RAM and swap, or the cgroup's limit.", unit="GB", ge=0
+        8,
+        "Least memory for containers: RAM and swap, or the cgroup's limit if that is lower.",
+        unit="GB",
+        ge=0,
     )
 
     swap_size_gb: Literal["auto"] | float = setting(
-        "auto", "Size of the swap file; 0: none; `auto`: by RAM and free disk.", unit="GB"
+        "auto",
+        "Size of the swap file; 0: no swap file; `auto`: from RAM and free disk space.",
+        unit="GB",
     )
     swap_path: Annotated[HostPath, AfterValidator(is_plain_path)] = setting(
-        "/swapfile", "The swap file."
+        "/swapfile", "Path of the swap file."
     )
-    swap_swappiness: int = setting(10, "How eagerly the kernel swaps.", ge=0, le=200)
+    swap_swappiness: int = setting(
+        10, "`vm.swappiness`: how readily the kernel swaps.", ge=0, le=200
+    )
 
-    firewall_enabled: bool = setting(True, "Close every port that is not allowed, containers' too.")
+    firewall_enabled: bool = setting(
+        True, "Close every port that is not allowed, published ports of containers too."
+    )
     firewall_allow: tuple[Rule, ...] = setting(
-        (), 'What may come in, besides SSH: "80/tcp", "3000/tcp from 10.0.0.0/8", "8000:8100/tcp".'
+        (),
+        'Incoming connections besides SSH: "80/tcp", "3000/tcp from 10.0.0.0/8", "8000:8100/tcp".',
     )
     firewall_confirm_s: int = setting(
         120,
-        "A change is undone unless a fresh login confirms it in this time.",
+        "A change is reverted unless a new login confirms it within this time.",
         unit="s",
         ge=30,
         le=3600,
     )
 
     disk_min_free_gb: float = setting(
-        20, "Free space where images, data and apps live.", unit="GB", ge=0
+        20, "Least free space on the disks of images, data and apps.", unit="GB", ge=0
     )
-    memory_min_gb: float = setting(8, "RAM of the host.", unit="GB", ge=0)
+    memory_min_gb: float = setting(8, "Least RAM of the host.", unit="GB", ge=0)
 
     apps: tuple[AppName, ...] = setting(
         (), "The apps that deploys/gpu_host.py releases here: apps/NAME.yaml, in this order."
     )
     app_batch: int = setting(
-        1, "On how many hosts an app is released at a time; the first failure stops the rest.", ge=1
+        1,
+        "How many hosts release an app at the same time; after a failure no further host starts.",
+        ge=1,
     )
     build_args: dict[BuildArgument, str] = setting(
         {},
-        "Arguments of every image that is built here, where its Dockerfile declares them; what an "
-        "app's own build.args say wins.",
+        "Build arguments of every image built here, if its Dockerfile declares them; an app's own "
+        "build.args take precedence.",
     )
     build_apt_cache: Literal["auto"] | bool = setting(
         "auto",
-        "apt inside builds goes through a cache on the host, which tries the mirrors in their "
-        "order; `auto`: where apt_mirror names one.",
+        "apt inside builds uses a cache on the host, which tries the mirrors in order; `auto`: if "
+        "apt_mirror is set.",
     )
 
     drift_directory: UnitPath | None = setting(
         None,
-        "A host that checks the fleet for drift every night: its checkout, with the inventory and "
-        "`.venv`; None: it does not.",
+        "On the host that checks the fleet for drift every night: its checkout, with the inventory "
+        "and `.venv`; None: no nightly check.",
     )
     drift_inventory: RelativePath = setting(
         "inventory.py", "The inventory of the nightly check, in that directory."
     )
     drift_at: Calendar = setting(
-        "04:00", "When it runs, by the host's clock and up to 20 minutes later."
+        "04:00",
+        "When it starts, in the host's time zone; a random delay of up to 20 minutes is added.",
     )
     drift_html: UnitPath | None = setting(
-        None, "Where it writes its page; None: its journal and its history only."
+        None, "Where it writes an HTML page; None: only its journal and history."
     )
     drift_metrics: UnitPath | None = setting(
-        None, "Where it writes metrics, in a directory that node_exporter reads; None: nowhere."
+        None, "Where it writes metrics, in a directory that node_exporter reads; None: no metrics."
     )
     drift_ignore: tuple[Acceptance, ...] = setting(
-        (), "Differences that are known: accepted until that day, and told all the same."
+        (), "Known differences: accepted until that day, but still shown."
     )
 
     @model_validator(mode="after")
-    def _possible_together(self) -> Settings:
-        impossible = [
+    def _refuse_conflicts(self) -> Settings:
+        conflicts = [
             (
                 self.gpu == "none" and self.gpu_count is not None,
                 'gpu_count needs gpu other than "none"',
@@ -273,8 +289,8 @@ class Settings(BaseModel):
                 "apt_mirror_security=True needs apt_mirror",
             ),
         ]
-        for is_so, message in impossible:
-            if is_so:
+        for applies, message in conflicts:
+            if applies:
                 raise ValueError(message)
         return self
 

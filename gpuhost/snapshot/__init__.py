@@ -1,13 +1,14 @@
-"""One reading of a host, typed.
+"""A typed snapshot of a host.
 
-Each noun is a part that is parsed when it is first asked for. A part that could not be read raises
-NotRead, which a check turns into `unknown` with the reason: missing tools, errors and time-outs
-are data.
+Each part is parsed when it is first used. A part that could not be read raises NotRead, and the
+check becomes `unknown` with the reason: missing tools, errors and timeouts are data.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
+from typing import TypeVar
 
 from gpuhost.snapshot.applied import Applied
 from gpuhost.snapshot.apps import Apps
@@ -35,129 +36,47 @@ from gpuhost.snapshot.units import FailedUnits
 
 __all__ = ["NotRead", "Probe", "Probes", "Snapshot"]
 
+T = TypeVar("T")
+
+
+def part(read: Callable[[Probes], T]) -> cached_property[T]:
+    """A part of a snapshot, parsed when it is first used."""
+    return cached_property(lambda snapshot: read(snapshot.probes))
+
 
 class Snapshot:
-    """What one exec told of a host."""
+    """The state of a host, read in one exec."""
 
     def __init__(self, probes: Probes) -> None:
         self.probes = probes
 
-    @cached_property
-    def system(self) -> System:
-        return System.read(self.probes)
-
-    @cached_property
-    def clock(self) -> Clock:
-        return Clock.read(self.probes)
-
-    @cached_property
-    def hostname(self) -> Hostname:
-        return Hostname.read(self.probes)
-
-    @cached_property
-    def reboot(self) -> Reboot:
-        return Reboot.read(self.probes)
-
-    @cached_property
-    def units(self) -> FailedUnits:
-        return FailedUnits.read(self.probes)
-
-    @cached_property
-    def ssh(self) -> Ssh:
-        return Ssh.read(self.probes)
-
-    @cached_property
-    def dpkg(self) -> Dpkg:
-        return Dpkg.read(self.probes)
-
-    @cached_property
-    def updates(self) -> Updates:
-        return Updates.read(self.probes)
-
-    @cached_property
-    def client_proxy(self) -> ClientProxy:
-        return ClientProxy.read(self.probes)
-
-    @cached_property
-    def memory(self) -> Memory:
-        return Memory.read(self.probes)
-
-    @cached_property
-    def paths(self) -> Paths:
-        return Paths.read(self.probes)
-
-    @cached_property
-    def disks(self) -> Disks:
-        return Disks.read(self.probes)
-
-    @cached_property
-    def filesystems(self) -> Filesystems:
-        return Filesystems.read(self.probes)
-
-    @cached_property
-    def mounts(self) -> Mounts:
-        return Mounts.read(self.probes)
-
-    @cached_property
-    def swap(self) -> Swap:
-        return Swap.read(self.probes)
-
-    @cached_property
-    def nvidia(self) -> Nvidia:
-        return Nvidia.read(self.probes)
-
-    @cached_property
-    def kernels(self) -> Kernels:
-        return Kernels.read(self.probes)
-
-    @cached_property
-    def secure_boot(self) -> SecureBoot:
-        return SecureBoot.read(self.probes)
-
-    @cached_property
-    def kernel_log(self) -> KernelLog:
-        return KernelLog.read(self.probes)
-
-    @cached_property
-    def docker(self) -> Docker:
-        return Docker.read(self.probes)
-
-    @cached_property
-    def containers(self) -> Containers:
-        return Containers.read(self.probes)
-
-    @cached_property
-    def networks(self) -> Networks:
-        return Networks.read(self.probes)
-
-    @cached_property
-    def toolkit(self) -> Toolkit:
-        return Toolkit.read(self.probes)
-
-    @cached_property
-    def firewall(self) -> Firewall:
-        return Firewall.read(self.probes)
-
-    @cached_property
-    def apt(self) -> Apt:
-        return Apt.read(self.probes)
-
-    @cached_property
-    def applied(self) -> Applied | None:
-        return Applied.read(self.probes)
-
-    @cached_property
-    def apps(self) -> Apps:
-        return Apps.read(self.probes)
-
-    @cached_property
-    def ports(self) -> Ports:
-        return Ports.read(self.probes)
-
-    @cached_property
-    def build(self) -> Build:
-        return Build.read(self.probes)
-
-    @cached_property
-    def nginx(self) -> Nginx:
-        return Nginx.read(self.probes)
+    system = part(System.read)
+    clock = part(Clock.read)
+    hostname = part(Hostname.read)
+    reboot = part(Reboot.read)
+    units = part(FailedUnits.read)
+    ssh = part(Ssh.read)
+    dpkg = part(Dpkg.read)
+    updates = part(Updates.read)
+    client_proxy = part(ClientProxy.read)
+    memory = part(Memory.read)
+    paths = part(Paths.read)
+    disks = part(Disks.read)
+    filesystems = part(Filesystems.read)
+    mounts = part(Mounts.read)
+    swap = part(Swap.read)
+    nvidia = part(Nvidia.read)
+    kernels = part(Kernels.read)
+    secure_boot = part(SecureBoot.read)
+    kernel_log = part(KernelLog.read)
+    docker = part(Docker.read)
+    containers = part(Containers.read)
+    networks = part(Networks.read)
+    toolkit = part(Toolkit.read)
+    firewall = part(Firewall.read)
+    apt = part(Apt.read)
+    applied = part(Applied.read)
+    apps = part(Apps.read)
+    ports = part(Ports.read)
+    build = part(Build.read)
+    nginx = part(Nginx.read)

@@ -1,4 +1,4 @@
-"""What was last applied to the host, as it keeps it itself."""
+"""What was last applied to the host, from the record that the host keeps."""
 
 from __future__ import annotations
 
@@ -8,23 +8,25 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gpuhost.snapshot.probes import NotRead, Probes
+from gpuhost.snapshot.request import Request
 
 APPLIED = "/var/lib/gpuhost/applied.json"
 FORMAT = 1
-# A time that is none would end what formats it: 2242 is late enough.
+# No time is later: datetime cannot format any number. This is in 2242.
 NEVER = 2**33
+REQUEST = Request(files=(APPLIED,))
 
 
 @dataclass(frozen=True)
 class Applied:
     """The host's record of a provisioning.
 
-    + at: epoch seconds, by the host's clock
+    + at: epoch seconds of the host's clock
     + by: who provisioned it, user@machine
-    + settings: those that were declared when something became as declared
-    + findings: id of a check -> the place in `settings` of those by which it was ok
-    + facts: what was so then, though nobody declared it
-    + warned: as `findings`, of checks that later only warned
+    + settings: every set of settings under which some check was last ok
+    + findings: id of a check -> index in `settings` of those under which it was ok
+    + facts: state of the host that no setting declares, at that time
+    + warned: like `findings`, for checks that later only warned
     """
 
     at: int
@@ -35,19 +37,18 @@ class Applied:
     warned: Mapping[str, int] = field(default_factory=dict)
 
     def settings_of(self, id: str) -> Mapping[str, Any] | None:
-        """With which settings the check was last ok; None: it never was."""
+        """The settings under which the check was last ok; None: it never was."""
         place = self.findings.get(id)
         return None if place is None else self.settings[place]
 
     def settings_unfailed(self, id: str) -> Mapping[str, Any] | None:
-        """With which settings the check was last ok or only warned; None: it always failed."""
+        """The settings under which the check was last ok or only warned; None: it always failed."""
         place = self.warned.get(id)
         return self.settings_of(id) if place is None else self.settings[place]
 
     @classmethod
     def read(cls, probes: Probes) -> Applied | None:
-        """None: never provisioned, or by a gpuhost that kept another kind of record; or it was not
-        root who read.
+        """None: never provisioned, or with another format of the record, or not read as root.
 
         Raises NotRead.
         """
@@ -58,8 +59,8 @@ class Applied:
                 return None
             settings = tuple(dict(values) for values in document["settings"])
             findings, warned = (
-                {str(id): int(place) for id, place in found.items()}
-                for found in (document["findings"], document.get("warned", {}))
+                {str(id): int(place) for id, place in part.items()}
+                for part in (document["findings"], document.get("warned", {}))
             )
             places = (*findings.values(), *warned.values())
             if not all(0 <= place < len(settings) for place in places):
@@ -78,5 +79,5 @@ def _text(probes: Probes) -> str | None:
     except NotRead:
         if probes.get("files").rc is None or probes.output("identity").strip() == "0":
             raise
-        # It is root's alone: other checks say that root would see more.
+        # Only root can read it: other checks report that root would see more.
         return None

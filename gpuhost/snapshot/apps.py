@@ -1,26 +1,47 @@
-"""Apps as the host has them: what is released, what became of it, and what is under way."""
+"""The apps of a host: releases, their results, and operations in progress."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib.resources import files as resources
+from shlex import quote
 from typing import Any
 
 from gpuhost.snapshot.apps_details import Details
 from gpuhost.snapshot.lenient import mapping, mappings, number, seconds, text, texts
 from gpuhost.snapshot.probes import NotRead, Probes
+from gpuhost.snapshot.request import ProbeCommand, Request
+from gpuhost.snapshot.transport import APPS
 
 UNIT = "gpuhost-release-{app}.service"
 BACKUP_UNIT = "gpuhost-backup-{app}"
 AT_WORK = ("active", "activating", "reloading", "deactivating")
 Units = Mapping[str, Mapping[str, str]]
 VERIFIED = "verified"
+PROGRAM = resources("gpuhost.snapshot").joinpath("apps_on_host.py").read_text(encoding="utf-8")
+HAS_APPS = f"[ -d {APPS} ]"
+REQUEST = Request(
+    # What a release's own source and logs need: operations/app_tools.py.
+    packages=("git", "logrotate"),
+    probes=(
+        ProbeCommand(
+            "apps", f"python3 -I -S -c {quote(PROGRAM)} {APPS}", seconds=20, only_if=HAS_APPS
+        ),
+        ProbeCommand(
+            "app_units",
+            "systemctl show --no-pager -p Id -p ActiveState -p Result 'gpuhost-release-*.service'"
+            " 'gpuhost-backup-*.service' 'gpuhost-backup-*.timer'",
+            only_if=HAS_APPS,
+        ),
+    ),
+)
 
 
 @dataclass(frozen=True)
 class Result:
-    """What became of an attempt (result.json). Times in epoch seconds; gap_s: without an answer."""
+    """The result of an attempt (result.json). Times in epoch seconds; gap_s: the downtime."""
 
     state: str = "unknown"
     kind: str = "release"
@@ -39,7 +60,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Attempt:
-    """Something was begun and has not ended (attempt.json). kind: release, rollback, …"""
+    """An operation that has begun and not ended (attempt.json). kind: release, rollback, …"""
 
     kind: str = "release"
     id: str = ""
@@ -51,8 +72,8 @@ class Attempt:
 class Release:
     """A release's directory.
 
-    + result: None while it is under way, or if it was cut off
-    + rollback_of: the release whose files and images it brought back; "": it is one of its own
+    + result: None while it is in progress, or if it was interrupted
+    + rollback_of: the release whose files and images it restored; "": it is not a rollback
     """
 
     id: str
@@ -79,7 +100,7 @@ class Given:
 
 @dataclass(frozen=True)
 class Backup:
-    """A backup by name. whole: its manifest, which is written last, is there; taken: as it says."""
+    """A backup. whole: it has its manifest, which is written last; taken: the time in that."""
 
     name: str
     whole: bool
@@ -88,11 +109,11 @@ class Backup:
 
 @dataclass(frozen=True)
 class BackupUnits:
-    """What systemd does of backups by the clock.
+    """The systemd units of scheduled backups.
 
-    + timer: it is active
-    + running: one is made just now
-    + failed: why the last one was not, "exit-code", "timeout"; "": it was, since the boot
+    + timer: the timer is active
+    + running: a backup is in progress
+    + failed: why the last backup failed, "exit-code", "timeout"; "": none failed since the boot
     """
 
     timer: bool = False
@@ -104,12 +125,12 @@ class BackupUnits:
 class AppState:
     """One app on the host.
 
-    + current: the id of the last verified release; None: none has been
+    + current: the id of the last verified release; None: there is none
     + releases: newest first
-    + runner: the file in /opt/gpuhost/lib that its last release brought
-    + at_work: its unit runs, or an attempt's lock is held; a backup holds it without one
-    + given: of the current release
-    + details: of the current release, or the reason why there are none
+    + runner: the runner's file in /opt/gpuhost/lib, of the last release
+    + at_work: its unit runs, or an attempt holds the lock; a backup holds the lock without attempt
+    + given: the secrets of the current release
+    + details: of the current release, or why they could not be read
     """
 
     name: str
@@ -136,17 +157,17 @@ class AppState:
 
     @property
     def under_way(self) -> Attempt | None:
-        """What is being done now."""
+        """The operation in progress."""
         return (self.attempt or Attempt()) if self.at_work else None
 
     @property
     def cut_off(self) -> Attempt | None:
-        """What was begun, and nothing is at it any more."""
+        """An operation that has begun, and that no process continues."""
         return None if self.at_work else self.attempt
 
     @property
     def project(self) -> str:
-        """The Compose project of what runs, or of what was tried last."""
+        """The Compose project of the current release, else of the newest."""
         known = self.current_release or self.newest
         return known.project if known and known.project else self.name
 
@@ -156,7 +177,7 @@ class Apps:
     """Every app of the host, by name.
 
     + runners: the files of /opt/gpuhost/lib, newest first
-    + booted: when the host was started, epoch seconds
+    + booted: time of the boot, epoch seconds
     """
 
     by_name: Mapping[str, AppState]
@@ -168,7 +189,7 @@ class Apps:
 
     @classmethod
     def read(cls, probes: Probes) -> Apps:
-        """None, where the host has no directory for them."""
+        """Empty, if the host has no directory for apps."""
         if "apps" not in probes:
             return cls({}, ())
         document = mapping(_parsed(probes.output("apps")))
@@ -182,11 +203,11 @@ def _parsed(text: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise NotRead(f"apps: the host's reply is no JSON: {error}") from error
+        raise NotRead(f"apps: not valid JSON: {error}") from error
 
 
 def _units(probes: Probes) -> Iterator[tuple[str, Mapping[str, str]]]:
-    """Of those that systemd has in memory: what it has not does nothing."""
+    """The units that systemd has loaded; the others do nothing."""
     for block in probes.output("app_units").split("\n\n"):
         values = dict(line.partition("=")[::2] for line in block.splitlines())
         yield values.get("Id", ""), values
@@ -209,7 +230,7 @@ def _backup_units(name: str, units: Units) -> BackupUnits:
 
 def _details(value: object) -> Details | str:
     if value is None:
-        return "its current release is not there"
+        return "its current release is missing"
     try:
         return Details.of(mapping(value))
     except NotRead as reason:

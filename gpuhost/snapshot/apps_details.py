@@ -1,4 +1,4 @@
-"""The current release of an app as it was verified, and what its host has of it now."""
+"""The current release of an app: as it was verified, and as the host has it now."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from gpuhost.snapshot.probes import NotRead
 
 SAME, CHANGED, MISSING = "same", "changed", "missing"
 # systemd: "Next elapse: Mon 2026-11-23 00:00:00 CST", and below "(in UTC): Sun 2026-11-22 16:00:00
-# UTC", which it leaves out where the host's own clock is that, under this name or as GMT.
+# UTC". The second line is missing if the time zone of the host is UTC or GMT.
 MOMENT = r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)"
 IN_UTC = re.compile(rf"\(in UTC\): \w+ {MOMENT} UTC")
-BY_ITSELF = re.compile(rf"{MOMENT} (?:UTC|GMT)\b")
+HOST_IS_UTC = re.compile(rf"{MOMENT} (?:UTC|GMT)\b")
 # openssl: "notAfter=Nov 21 21:55:03 2026 GMT".
 ENDS = {"starts": "notBefore", "ends": "notAfter"}
 
 
 @dataclass(frozen=True)
 class FileState:
-    """state: of its content; was, now: owner and mode, "0:0 0600"; now is "" if it is missing."""
+    """state: of the content; was, now: owner and mode, "0:0 0600"; now: "" if it is missing."""
 
     path: str
     state: str
@@ -32,7 +32,7 @@ class FileState:
 
     @property
     def complaint(self) -> str:
-        """What is different, in words; "": nothing."""
+        """The difference in words; "": none."""
         if self.state != SAME:
             return f"{self.path} is {self.state}"
         return "" if self.was == self.now else f"{self.path} is {self.now}, not {self.was}"
@@ -40,7 +40,7 @@ class FileState:
 
 @dataclass(frozen=True)
 class WantedService:
-    """ports: on the host, "127.0.0.1:3000/tcp"; ends: it may be gone once its work is done."""
+    """ports: on the host, "127.0.0.1:3000/tcp"; ends: it may exit when its work is done."""
 
     count: int
     ports: tuple[str, ...]
@@ -49,7 +49,7 @@ class WantedService:
 
 @dataclass(frozen=True)
 class Site:
-    """file: where nginx reads it; certificate: "", "files", "self-signed" or "acme"."""
+    """file: the path that nginx reads; certificate: "", "files", "self-signed" or "acme"."""
 
     where: str
     file: str
@@ -59,7 +59,7 @@ class Site:
 
 @dataclass(frozen=True)
 class Certificate:
-    """starts, ends: epoch seconds; None: it could not be read, complaint says why."""
+    """there: it exists; starts, ends: epoch seconds, None: not read, complaint says why."""
 
     path: str
     there: bool
@@ -70,11 +70,11 @@ class Certificate:
 
 @dataclass(frozen=True)
 class Schedule:
-    """Backups by the clock.
+    """Scheduled backups.
 
-    + due: when the one after the newest had to be made, epoch seconds
-    + has_data: something is there that a backup can hold
-    + complaint: why that is not known
+    + due: when the backup after the newest was due, epoch seconds
+    + has_data: the app has data to back up
+    + complaint: why `due` is not known
     """
 
     every: str
@@ -88,13 +88,13 @@ class Schedule:
 class Details:
     """Of the current release.
 
-    + kept: it was kept what it was like; a release of an older gpuhost has none of that
-    + images, tags: service -> the id of its image, and the local tag that keeps it
-    + services: those that are to run; listens: ports of its site on the host's nginx
-    + site_file: of `files`, the site where nginx reads it
-    + rendered: hashes of its texts as they came, by the names of their files
-    + start_s: the longest that it may load
-    + last: id, kind and state of the last thing that ended, restores of data too
+    + kept: it has a fingerprint; a release of an older gpuhost has none
+    + images, tags: service -> the id of its image, and the local tag that keeps the image
+    + services: that have to run; listens: ports of its site on the host's nginx
+    + site_file: of `files`, the site that nginx reads
+    + rendered: hashes of the rendered files at the release, by file name
+    + start_s: the longest time that the app may take to start
+    + last: id, kind and state of the last operation that ended, also of a restore
     """
 
     kept: bool
@@ -115,7 +115,7 @@ class Details:
 
     @classmethod
     def of(cls, value: Mapping[str, Any]) -> Details:
-        """Raises NotRead: the host could not make sense of the release's own files."""
+        """Raises NotRead if the release's files on the host are not valid."""
         if value.get("said"):
             raise NotRead(text(value["said"]) or "its files are not what gpuhost wrote")
         site = _site(mapping(value.get("site")))
@@ -176,7 +176,7 @@ def _schedule(value: Mapping[str, Any]) -> Schedule | None:
     if not value:
         return None
     out = text(value.get("out"))
-    moment = IN_UTC.search(out) or BY_ITSELF.search(out)
+    moment = IN_UTC.search(out) or HOST_IS_UTC.search(out)
     return Schedule(
         text(value.get("every")),
         whole(value.get("limit_s")),

@@ -1,8 +1,8 @@
-"""Sent to the host as a probe: every app's releases, as one JSON object. Standard library only.
+"""Sent to the host as a probe: prints every app's releases as JSON. Standard library only.
 
-Of what a release keeps it takes what may be seen by anyone who may read a report: of the secrets
-only a hash, of the log nothing. Files that are not there are null, files that are not JSON are {}.
-What a release was when it was verified is compared here: the host tells what became of each file.
+It prints only what every reader of a report may see: of secrets a hash, of the log nothing. A
+missing file is null, a file that is not JSON is {}. The files of a release are compared with its
+fingerprint here, on the host.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ OF_THE_PLAN = ("by", "inputs", "project", "revision", "rollback_of")
 NOT_OF_THE_RESULT = ("logs", "output")
 OF_THE_HISTORY = ("id", "kind", "state", "ended")
 OF_THE_SITE = ("where", "service", "certificate")
-# Told with their hashes: what the repository wants now is compared with them elsewhere.
+# Printed with their hashes: drift compares them with what the repository renders now.
 RENDERED = ("compose.yaml", "compose.override.yaml", "nginx.conf")
 SECONDS = 5
 
@@ -45,7 +45,7 @@ def release(home: Path) -> dict[str, Any]:
     return {"id": home.name, **{key: plan.get(key) for key in OF_THE_PLAN}, "result": result}
 
 
-def hashed(path: Path) -> dict[str, Any] | None:
+def hash_file(path: Path) -> dict[str, Any] | None:
     try:
         state = path.stat()
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -59,7 +59,7 @@ def hashed(path: Path) -> dict[str, Any] | None:
 
 
 def sha256(path: Path, keys: list[str]) -> str:
-    """Of its content; of a JSON file that holds more, only of these keys."""
+    """The hash of the content, or of only these keys of a JSON file."""
     with path.open("rb") as file:
         content = file.read(LARGEST * 16)
     if keys:
@@ -68,14 +68,14 @@ def sha256(path: Path, keys: list[str]) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def compared(path: str, seen: dict[str, Any]) -> dict[str, str]:
-    """What became of a file since: "same", "changed" or "missing"; owner and mode, then and now."""
+def compare(path: str, seen: dict[str, Any]) -> dict[str, str]:
+    """A file against its fingerprint: same, changed or missing; owner and mode then and now."""
     was = f"{seen.get('owner')} {seen.get('mode')}"
     try:
-        found = Path(path).lstat()
-        now = f"{found.st_uid}:{found.st_gid} {stat.S_IMODE(found.st_mode):04o}"
-        # A pipe in its place would never be read to its end.
-        regular = stat.S_ISREG(found.st_mode)
+        status = Path(path).lstat()
+        now = f"{status.st_uid}:{status.st_gid} {stat.S_IMODE(status.st_mode):04o}"
+        # Reading a pipe would never end.
+        regular = stat.S_ISREG(status.st_mode)
         same = regular and sha256(Path(path), seen.get("keys") or []) == seen.get("sha256")
     except (FileNotFoundError, NotADirectoryError):
         return {"path": path, "state": "missing", "was": was, "now": ""}
@@ -85,14 +85,14 @@ def compared(path: str, seen: dict[str, Any]) -> dict[str, str]:
 
 
 def runner_is_intact(link: Path) -> bool:
-    """It is named by its hash, and backups run it as root."""
-    wanted = link.resolve().stem.rpartition("-")[2]
-    return link.exists() and bool(wanted) and sha256(link, []).startswith(wanted)
+    """Whether its content has the hash in its name: backups run it as root."""
+    digest = link.resolve().stem.rpartition("-")[2]
+    return link.exists() and bool(digest) and sha256(link, []).startswith(digest)
 
 
-def printed(*words: str) -> dict[str, str]:
-    """What a command prints, or why it does not, in a line."""
-    # Calendars are by the host's own clock, and so is what systemd makes of them.
+def run(*words: str) -> dict[str, str]:
+    """The output of a command, or its error in one line."""
+    # systemd evaluates calendars in the time zone of the host.
     environment = {key: value for key, value in os.environ.items() if key != "TZ"}
     try:
         done = subprocess.run(
@@ -106,7 +106,7 @@ def printed(*words: str) -> dict[str, str]:
     return {"out": "", "said": f"{words[0]}: {last}"}
 
 
-def told_of_the_site(home: Path, site: dict[str, Any]) -> dict[str, Any]:
+def describe_site(home: Path, site: dict[str, Any]) -> dict[str, Any]:
     file = os.path.normpath(home / "shared" / str(site.get("path")))
     return {"file": file, **{key: site.get(key) for key in OF_THE_SITE}}
 
@@ -118,11 +118,11 @@ def certificate(home: Path, site: dict[str, Any]) -> dict[str, Any] | None:
     if not path.exists():
         return {"path": str(path), "there": False}
     words = ("openssl", "x509", "-noout", "-startdate", "-enddate", "-in", str(path))
-    return {"path": str(path), "there": True, **printed(*words)}
+    return {"path": str(path), "there": True, **run(*words)}
 
 
 def schedule(home: Path, declared: dict[str, Any], newest: float | None) -> dict[str, Any] | None:
-    """When the backup after the newest one was due: what systemd makes of the declared time."""
+    """When the backup after the newest was due, as systemd evaluates the declared calendar."""
     every = declared.get("every")
     if not every:
         return None
@@ -135,7 +135,7 @@ def schedule(home: Path, declared: dict[str, Any], newest: float | None) -> dict
         "limit_s": declared.get("limit_s"),
         "has_data": bool(declared.get("postgres"))
         or any((home / "shared" / str(name)).exists() for name in files),
-        **(printed(*words) if base is not None else {"out": "", "said": "no timer"}),
+        **(run(*words) if base is not None else {"out": "", "said": "no timer"}),
     }
 
 
@@ -150,7 +150,7 @@ def last_of_history(path: Path) -> dict[str, Any] | None:
 
 
 def details(home: Path, backups: list[dict[str, Any]]) -> dict[str, Any]:
-    """The current release as it was verified, and what the host has of it now."""
+    """The current release as it was verified, and as the host has it now."""
     current = home / "current"
     plan, record = (small_json(current / f"{name}.json") or {} for name in ("plan", "record"))
     kept = small_json(current / "fingerprint.json")
@@ -163,7 +163,7 @@ def details(home: Path, backups: list[dict[str, Any]]) -> dict[str, Any]:
         "tags": record.get("tags"),
         "services": (kept or {}).get("services"),
         "listens": (kept or {}).get("listens"),
-        "files": [compared(path, seen) for path, seen in sorted(files.items())],
+        "files": [compare(path, seen) for path, seen in sorted(files.items())],
         "runner_is_intact": runner_is_intact(home / "runner.pyz"),
         "rendered": {
             Path(path).name: seen.get("sha256")
@@ -172,15 +172,15 @@ def details(home: Path, backups: list[dict[str, Any]]) -> dict[str, Any]:
         },
         "start_s": (plan.get("verify") or {}).get("start_s"),
         "with_gpu": bool(plan.get("gpu")),
-        "site": told_of_the_site(home, site) if site else None,
+        "site": describe_site(home, site) if site else None,
         "certificate": certificate(home, site),
         "schedule": schedule(home, backup, max(taken, default=None)),
         "last": last_of_history(home / "history.jsonl"),
     }
 
 
-def details_or_why_not(home: Path, backups: list[dict[str, Any]]) -> dict[str, Any]:
-    """What is odd about one app's files must not keep the others from being told of."""
+def details_or_error(home: Path, backups: list[dict[str, Any]]) -> dict[str, Any]:
+    """Invalid files of one app must not hide the other apps."""
     try:
         return details(home, backups)
     except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
@@ -195,7 +195,7 @@ def newest_first(directory: Path) -> list[Path]:
 
 
 def locked(path: Path, locks: str) -> bool:
-    """Whether somebody holds the lock; to try it would keep it from whoever begins just now."""
+    """Whether a process holds the lock. To try the lock could block a process that starts now."""
     try:
         inode = str(path.stat().st_ino)
     except FileNotFoundError:
@@ -218,12 +218,12 @@ def app(home: Path, locks: str) -> dict[str, Any]:
         "name": home.name,
         "current": current.resolve().name if current.is_symlink() else None,
         "runner": runner.resolve().name if runner.exists() else None,
-        "given": hashed(current / "given.json"),
+        "given": hash_file(current / "given.json"),
         "locked": locked(home / "lock", locks),
         "attempt": small_json(home / "attempt.json"),
         "releases": [release(entry) for entry in newest_first(home / "releases")],
         "backups": backups,
-        "details": details_or_why_not(home, backups) if current.exists() else None,
+        "details": details_or_error(home, backups) if current.exists() else None,
     }
 
 

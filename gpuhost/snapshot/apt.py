@@ -14,26 +14,47 @@ from gpuhost.domain.apt.documents import entries
 from gpuhost.domain.apt.entry import SourceFile
 from gpuhost.domain.apt.plan import HostSources
 from gpuhost.domain.apt.record import DIRECTORY, ORIGINALS, RECORD, Record
-from gpuhost.snapshot.docker import installed_packages
+from gpuhost.snapshot.packages import installed_packages
 from gpuhost.snapshot.paths import Paths
-from gpuhost.snapshot.probes import NotRead, Probes
+from gpuhost.snapshot.probes import NotRead, Probe, Probes
+from gpuhost.snapshot.request import ProbeCommand, Request
 from gpuhost.snapshot.system import System
 
 CLOUD_INIT = "/etc/cloud/cloud.cfg"
 CLOUD_INIT_APT = "/etc/cloud/cloud.cfg.d/99-gpuhost-apt.cfg"
 # apt writes here at every update, whatever it finds.
 UPDATED = "/var/lib/apt/lists/partial"
-# A change has begun, and its end was not reached.
+# Exists while a change of the sources has begun and not finished.
 INTERRUPTED = f"{DIRECTORY}/before/whole"
 LISTS = "/var/lib/apt/lists/"
+ARCHITECTURES = "/var/lib/dpkg/arch"
 # What apt reads of its directory: run-parts' rule for names (apt.conf(5), Dir::Etc::sourceparts).
 _READ_BY_APT = re.compile(rf"{LIST}|{LIST}\.d/[A-Za-z0-9_.-]+\.(?:list|sources)")
 _MIRROR_LIST = re.compile(r"/etc/apt/mirrors/[^/]+")
-# The collector's stand-in for a password, and the parser's for what is not UTF-8.
+# What the collector prints for a password, and the parser for bytes that are not UTF-8.
 _WITHHELD = "//***@"
 _NOT_TEXT = "\ufffd"
-# Of a pattern that matches nothing, and of a directory among the files.
+# sed's messages about a pattern without a match and about a directory.
 _HARMLESS = ("No such file or directory", "Is a directory", "not a regular file")
+REQUEST = Request(
+    files=(RECORD, CLOUD_INIT_APT, ARCHITECTURES),
+    packages=("ca-certificates",),
+    plain=(CLOUD_INIT, INTERRUPTED, UPDATED),
+    probes=(
+        # Passwords in URLs stay on the host.
+        ProbeCommand(
+            "apt_sources",
+            "sed -s -n -E -e 1F -e 's#://[^/[:space:]]*@#://***@#g; s/^/:/p'"
+            f" {LIST} {LIST}.d/*.list {LIST}.d/*.sources /etc/apt/mirrors/*"
+            f" {ORIGINALS}/etc/apt/sources.list {ORIGINALS}/etc/apt/*/*",
+        ),
+        ProbeCommand(
+            "apt_releases",
+            f"grep -asH -m 2 -E '^(Origin|Date):' {LISTS}*_InRelease",
+            absent=Probe(1),
+        ),
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -49,12 +70,12 @@ class FetchedRelease:
 class Apt:
     """The sources of packages.
 
-    + sources: what apt reads, and what gpuhost kept of how it was
-    + certificates: the host can verify https
+    + sources: what apt reads, and the originals that gpuhost saved
+    + certificates: the host can verify https: ca-certificates is installed
     + releases: what apt fetched at its last update
-    + updated: when that was, epoch seconds; None: never
-    + interrupted: a change of them began and did not end
-    + cloud_init: it is installed; `keeps_sources`: our file that tells it to leave them alone
+    + updated: time of that update, epoch seconds; None: never
+    + interrupted: a change of the sources began and did not finish
+    + cloud_init: it is installed; `keeps_sources`: our file that makes it keep the sources
     """
 
     sources: HostSources
@@ -67,9 +88,9 @@ class Apt:
 
     @cached_property
     def unreadable(self) -> dict[str, str]:
-        """Files that cannot be written anew without loss, and why."""
+        """Files that cannot be rewritten without loss, and why."""
         reasons = {
-            _WITHHELD: "holds a password, which belongs into /etc/apt/auth.conf.d",
+            _WITHHELD: "holds a password, which belongs in /etc/apt/auth.conf.d",
             _NOT_TEXT: "is not UTF-8",
         }
         return {
@@ -118,9 +139,9 @@ def list_file(uri: str, suite: str) -> str:
 
 
 def _files(probes: Probes) -> Iterable[SourceFile]:
-    """The collector's listing: a line with the file's name, then its lines behind a colon."""
+    """The probe's output: a line with the file's name, then its lines, each after a colon."""
     probe = probes.get("apt_sources")
-    # sed's 2: a file that it was asked for is not there.
+    # sed's 2: one of the files does not exist.
     if probe.rc not in (0, 2):
         raise NotRead(f"apt's sources: {probe.complaint}")
     for complaint in probe.err.splitlines():
@@ -141,14 +162,14 @@ def _is_read(path: str) -> bool:
 
 
 def _releases(probes: Probes) -> Iterable[FetchedRelease]:
-    found: dict[str, dict[str, str]] = {}
+    heads: dict[str, dict[str, str]] = {}
     for line in probes.output("apt_releases", allow=(0, 1, 2)).splitlines():
         path, _, head = line.partition(":")
         name, _, value = head.partition(":")
-        found.setdefault(path.removeprefix(LISTS), {}).setdefault(name, value.strip())
+        heads.setdefault(path.removeprefix(LISTS), {}).setdefault(name, value.strip())
     return (
         FetchedRelease(file, head.get("Origin", ""), release_date(head.get("Date", "")))
-        for file, head in found.items()
+        for file, head in heads.items()
     )
 
 
@@ -164,7 +185,7 @@ def _distribution(
         for suite in entry.suites
         if (name := list_file(uri, suite)) in by_file
     }
-    architectures = (probes.file("/var/lib/dpkg/arch") or "").split()
+    architectures = (probes.file(ARCHITECTURES) or "").split()
     return Distribution(
         id=system.distribution,
         codename=system.codename,

@@ -1,19 +1,27 @@
-"""What builds on the host can use: the cache for apt, and the address where they find it."""
+"""The apt cache for builds on the host, and the address that builds reach it at."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 
-from gpuhost.snapshot.docker import Unit, installed_packages, read_units
-from gpuhost.snapshot.probes import Probes
+from gpuhost.snapshot.packages import installed_packages
+from gpuhost.snapshot.probes import Probe, Probes
+from gpuhost.snapshot.request import ProbeCommand, Request
+from gpuhost.snapshot.units import Unit, read_unit
 
 ADDRESS = re.compile(r"\sinet (\d+\.\d+\.\d+\.\d+)/")
+CACHE, CACHE_UNIT = "apt-cacher-ng", "apt-cacher-ng.service"
+REQUEST = Request(
+    packages=(CACHE,),
+    units=(CACHE_UNIT,),
+    probes=(ProbeCommand("docker0", "ip -4 -o address show dev docker0", absent=Probe(1)),),
+)
 
 
 @dataclass(frozen=True)
 class Build:
-    """+ gateway: docker0's IPv4 address; None: there is no such bridge
+    """+ gateway: docker0's IPv4 address; None: no such bridge
     + cache: the version of apt-cacher-ng, None if it is not installed
     """
 
@@ -23,10 +31,9 @@ class Build:
 
     @classmethod
     def read(cls, probes: Probes) -> Build:
-        found = ADDRESS.search(probes.get("docker0").out) if "docker0" in probes else None
-        name = "apt-cacher-ng.service"
+        address = ADDRESS.search(probes.get("docker0").out) if "docker0" in probes else None
         return cls(
-            found[1] if found else None,
-            installed_packages(probes).get("apt-cacher-ng"),
-            read_units(probes).get(name, Unit(name, False, False, False, None)),
+            address[1] if address else None,
+            installed_packages(probes).get(CACHE),
+            read_unit(probes, CACHE_UNIT),
         )

@@ -6,17 +6,53 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from shlex import quote
 from typing import Any
 
+from gpuhost.snapshot.docker import ENGINE_RUNS
 from gpuhost.snapshot.lenient import mapping, mappings, text, whole
 from gpuhost.snapshot.ports import plain_address
 from gpuhost.snapshot.probes import NotRead, Probes
+from gpuhost.snapshot.request import ProbeCommand, Request
 
 STOPPED = "docker.service is not running"
-# What xargs says when a container was gone before it was asked for; the others are there.
+# The status of xargs when a container went away before it was inspected; the others are listed.
 SOME_GONE = 123
 GONE = "no such container"
 NEVER = "0001-01-01"
+# Of a container only what is named here: its environment, command and labels hold secrets.
+DESCRIPTION = (
+    '{"name":{{json .Name}},"image":{{json .Image}},"state":{{json .State.Status}},'
+    '"health":{{if .State.Health}}{{json .State.Health.Status}}{{else}}""{{end}},'
+    '"exit_code":{{json .State.ExitCode}},"oom_killed":{{json .State.OOMKilled}},'
+    '"started":{{json .State.StartedAt}},"restarts":{{json .RestartCount}},'
+    '"policy":{{json .HostConfig.RestartPolicy.Name}},'
+    '"project":{{json (index .Config.Labels "com.docker.compose.project")}},'
+    '"service":{{json (index .Config.Labels "com.docker.compose.service")}},'
+    '"directory":{{json (index .Config.Labels "com.docker.compose.project.working_dir")}},'
+    '"one_off":{{json (index .Config.Labels "com.docker.compose.oneoff")}},'
+    '"declared":{{json .HostConfig.PortBindings}},"bound":{{json .NetworkSettings.Ports}}}'
+)
+# A list that fails is not an empty list: a pipe would hide the failure.
+INSPECT_ALL = """ids=$(docker ps -aq --no-trunc) || exit
+printf "%s\\n" "$ids" | xargs -r docker container inspect --format "$1\""""
+REQUEST = Request(
+    probes=(
+        ProbeCommand(
+            "docker_inspect",
+            f"sh -c {quote(INSPECT_ALL)} sh {quote(DESCRIPTION)}",
+            seconds=15,
+            only_if=ENGINE_RUNS,
+        ),
+        ProbeCommand(
+            "docker_images",
+            "docker image ls --no-trunc --filter 'reference=gpuhost/*/*'"
+            r" --format '{{.Repository}}:{{.Tag}}\t{{.ID}}'",
+            seconds=15,
+            only_if=ENGINE_RUNS,
+        ),
+    ),
+)
 
 
 @dataclass(frozen=True, order=True)
@@ -112,7 +148,7 @@ def _parsed(lines: list[str]) -> Iterator[Mapping[str, Any]]:
         try:
             yield mapping(json.loads(line))
         except (ValueError, RecursionError) as error:
-            raise NotRead(f"docker inspect printed no JSON: {error}") from error
+            raise NotRead(f"docker inspect did not print JSON: {error}") from error
 
 
 def _described(value: Mapping[str, Any]) -> Described:
@@ -151,7 +187,7 @@ def _epoch(moment: str) -> int | None:
     if moment.startswith(NEVER):
         return None
     try:
-        found = datetime.strptime(moment[:19], "%Y-%m-%dT%H:%M:%S")
+        started = datetime.strptime(moment[:19], "%Y-%m-%dT%H:%M:%S")
     except ValueError:
         return None
-    return int(found.replace(tzinfo=timezone.utc).timestamp())
+    return int(started.replace(tzinfo=timezone.utc).timestamp())

@@ -1,4 +1,4 @@
-"""The container engine: packages, units, configuration on disk and in force, containers."""
+"""The container engine: packages, configuration on disk and in effect, containers, networks."""
 
 from __future__ import annotations
 
@@ -6,41 +6,68 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from functools import lru_cache
-from types import MappingProxyType
 from typing import Any
 
-from gpuhost.snapshot.probes import NotRead, Probes
+from gpuhost.snapshot.packages import installed_packages
+from gpuhost.snapshot.probes import Probes
+from gpuhost.snapshot.request import ProbeCommand, Request
+from gpuhost.snapshot.units import ENGINE, Unit, read_unit
 
 DAEMON_JSON = "/etc/docker/daemon.json"
 DOCKER_RECORD = "/var/lib/gpuhost/docker.json"
-
-
-@dataclass(frozen=True)
-class Unit:
-    """A systemd unit.
-
-    + started: epoch seconds of the last start, None if it is not running
-    + began: when that start began; None also in readings of older gpuhosts
-    """
-
-    name: str
-    loaded: bool
-    active: bool
-    enabled: bool
-    started: int | None
-    began: int | None = None
+SOURCES = "/etc/apt/sources.list.d/docker.sources"
+KEY = "/etc/apt/keyrings/docker.asc"
+# To ask Docker's socket would start a stopped engine.
+ENGINE_RUNS = f"is_running {ENGINE}"
+COMPOSE = "com.docker.compose"
+CONTAINER_COLUMNS = (
+    "{{.ID}}",
+    "{{.Names}}",
+    "{{.State}}",
+    "{{.Image}}",
+    "{{.Ports}}",
+    f'{{{{.Label "{COMPOSE}.project"}}}}',
+    f'{{{{.Label "{COMPOSE}.service"}}}}',
+    f'{{{{.Label "{COMPOSE}.project.working_dir"}}}}',
+    f'{{{{.Label "{COMPOSE}.oneoff"}}}}',
+    "{{.Status}}",
+    "{{.Mounts}}",
+)
+NETWORK_COLUMNS = (
+    "{{.Name}}",
+    "{{.Driver}}",
+    f'{{{{.Label "{COMPOSE}.project"}}}}',
+    f'{{{{.Label "{COMPOSE}.network"}}}}',
+)
+TAB = r"\t"
+REQUEST = Request(
+    files=(DAEMON_JSON, DOCKER_RECORD, SOURCES, KEY),
+    packages=("docker*", "containerd*", "podman-docker", "runc"),
+    managed=(DAEMON_JSON,),
+    probes=(
+        ProbeCommand("docker_info", "docker info --format '{{json .}}'", only_if=ENGINE_RUNS),
+        ProbeCommand(
+            "docker_containers",
+            f"docker ps -a --no-trunc --format '{TAB.join(CONTAINER_COLUMNS)}'",
+            only_if=ENGINE_RUNS,
+        ),
+        ProbeCommand(
+            "docker_networks",
+            f"docker network ls --no-trunc --format '{TAB.join(NETWORK_COLUMNS)}'",
+            only_if=ENGINE_RUNS,
+        ),
+    ),
+)
 
 
 @dataclass(frozen=True)
 class Container:
-    """A container, and what Compose wrote on it when it made it.
+    """A container, and the labels that Compose gave it.
 
-    + project, service, directory: of Compose; directory: where its project lives
-    + one_off: "True": by `docker compose run`, not one of the service's own
-    + status: as `docker ps` has it, "Up 2 minutes (healthy)"
-    + mounts: volumes by name, binds by path, with commas between them
+    + project, service, directory: of Compose; directory: of the project
+    + one_off: "True": started by `docker compose run`
+    + status: of `docker ps`, "Up 2 minutes (healthy)"
+    + mounts: names of volumes and paths of binds, separated by commas
     """
 
     id: str
@@ -73,7 +100,7 @@ class Container:
 
 @dataclass(frozen=True)
 class Network:
-    """A network, and the project and key that Compose made it for ("": not by Compose)."""
+    """A network; project and key: of Compose, "" if Compose did not create it."""
 
     name: str
     driver: str
@@ -97,7 +124,7 @@ class Networks:
 
 @dataclass(frozen=True)
 class Engine:
-    """What a running engine says of itself (`docker info`)."""
+    """A running engine (`docker info`)."""
 
     version: str
     root: str
@@ -118,7 +145,7 @@ class DaemonConfig:
 
     + text: None if there is no file
     + values: None if it is not a JSON object
-    + owned: paths of the keys that gpuhost wrote last, "log-opts.max-size"
+    + owned: paths of the keys that gpuhost wrote, "log-opts.max-size"
     """
 
     text: str | None
@@ -128,7 +155,7 @@ class DaemonConfig:
 
 @dataclass(frozen=True)
 class Docker:
-    """Everything about the engine that one reading shows; engine is None if none answers."""
+    """The engine and its containers; engine: None if it does not answer."""
 
     packages: Mapping[str, str]
     service: Unit
@@ -145,67 +172,17 @@ class Docker:
 
     @classmethod
     def read(cls, probes: Probes) -> Docker:
-        units = read_units(probes)
         engine, complaint = _engine(probes)
         return cls(
             packages=installed_packages(probes),
-            service=units.get("docker.service", Unit("docker.service", False, False, False, None)),
+            service=read_unit(probes, ENGINE),
             engine=engine,
             engine_complaint=complaint,
             containers=_containers(probes),
             config=_daemon_config(probes),
-            sources=probes.file("/etc/apt/sources.list.d/docker.sources"),
-            key=probes.file("/etc/apt/keyrings/docker.asc"),
+            sources=probes.file(SOURCES),
+            key=probes.file(KEY),
         )
-
-
-def installed_packages(probes: Probes) -> Mapping[str, str]:
-    """Versions of the installed packages among those the collector asks about."""
-    probe = probes.get("packages")
-    if probe.rc is None:
-        raise NotRead("dpkg-query timed out")
-    return _packages(probe.out)
-
-
-# Every noun asks for these of the same reading.
-@lru_cache(maxsize=4)
-def _packages(output: str) -> Mapping[str, str]:
-    packages = {}
-    for line in output.splitlines():
-        status, *rest = line.split("\t")
-        if len(rest) == 3 and status[1:2] == "i":
-            packages[rest[0]] = rest[1]
-    return MappingProxyType(packages)
-
-
-def read_units(probes: Probes) -> Mapping[str, Unit]:
-    """systemd's own view of the units the collector asks about."""
-    return _units(probes.output("units"))
-
-
-@lru_cache(maxsize=4)
-def _units(output: str) -> Mapping[str, Unit]:
-    units = {}
-    for block in output.split("\n\n"):
-        values = dict(line.partition("=")[::2] for line in block.splitlines())
-        if values.get("Id"):
-            units[values["Id"]] = Unit(
-                name=values["Id"],
-                loaded=values.get("LoadState") == "loaded",
-                active=values.get("ActiveState") == "active",
-                enabled=values.get("UnitFileState") in ("enabled", "static", "alias", "generated"),
-                started=_epoch(values.get("ActiveEnterTimestamp", "")),
-                began=_epoch(values.get("InactiveExitTimestamp", "")),
-            )
-    return MappingProxyType(units)
-
-
-def _epoch(timestamp: str) -> int | None:
-    """`Sat 2026-11-21 21:55:03 UTC`; the collector sets TZ=UTC, so no other zone is possible."""
-    match = re.search(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", timestamp)
-    if not match:
-        return None
-    return int(datetime.fromisoformat(f"{match.group()}+00:00").timestamp())
 
 
 def _engine(probes: Probes) -> tuple[Engine | None, str]:
@@ -218,7 +195,7 @@ def _engine(probes: Probes) -> tuple[Engine | None, str]:
         info = json.loads(probe.out)
         return _from_info(info), ""
     except (ValueError, TypeError, AttributeError):
-        return None, "docker info printed no JSON"
+        return None, "docker info did not print JSON"
 
 
 def _from_info(info: dict[str, Any]) -> Engine:

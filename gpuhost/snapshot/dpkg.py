@@ -1,4 +1,4 @@
-"""The package manager: who holds its locks, what it left unfinished, what it does by itself."""
+"""The package manager: locks, unfinished packages, automatic updates."""
 
 from __future__ import annotations
 
@@ -6,18 +6,42 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from gpuhost.snapshot.docker import installed_packages, read_units
-from gpuhost.snapshot.probes import Probes
+from gpuhost.snapshot.packages import installed_packages
+from gpuhost.snapshot.probes import Probe, Probes
+from gpuhost.snapshot.request import ProbeCommand, Request
+from gpuhost.snapshot.units import read_units
 
 PERIODIC = "APT::Periodic"
 BLACKLIST = "Unattended-Upgrade::Package-Blacklist"
 TIMERS = ("apt-daily.timer", "apt-daily-upgrade.timer")
 PACKAGE_TOOLS = ("apt", "dpkg", "unattended", "packagekit", "synaptic")
+LOCK_TABLE = "/proc/locks"
+LOCKS = (
+    "/var/lib/dpkg/lock-frontend",
+    "/var/lib/dpkg/lock",
+    "/var/lib/apt/lists/lock",
+    "/var/cache/apt/archives/lock",
+)
+UNFINISHED = r"^Status: .* (reinstreq .*|half-.*|unpacked|triggers-.*)$"
+REQUEST = Request(
+    files=(LOCK_TABLE,),
+    packages=("unattended-upgrades",),
+    units=TIMERS,
+    probes=(
+        ProbeCommand("processes", "ps -e -o pid=,comm="),
+        ProbeCommand("apt_locks", f"stat -c '%d %i %n' {' '.join(LOCKS)}"),
+        ProbeCommand("dpkg_updates", "find /var/lib/dpkg/updates -type f"),
+        ProbeCommand(
+            "dpkg_unfinished", f"grep -B1 -E '{UNFINISHED}' /var/lib/dpkg/status", absent=Probe(1)
+        ),
+        ProbeCommand("apt_config", f"apt-config dump --no-empty {PERIODIC} {BLACKLIST}"),
+    ),
+)
 
 
 @dataclass(frozen=True)
 class Lock:
-    """A lock that somebody holds. command: "" if the process could not be seen."""
+    """A lock that a process holds. command: "" if the process could not be read."""
 
     path: str
     pid: int
@@ -49,12 +73,12 @@ class Dpkg:
 
 @dataclass(frozen=True)
 class Updates:
-    """What is installed by itself, as apt's configuration says in force.
+    """Automatic updates, from apt's effective configuration.
 
-    + installed: unattended-upgrades is there
-    + lists, upgrades: package lists are fetched, upgrades installed
-    + blocked: patterns of the packages that are left alone
-    + stopped_timers: timers that should start it and do not
+    + installed: unattended-upgrades is installed
+    + lists, upgrades: package lists are fetched, upgrades are installed
+    + blocked: patterns of the packages that are not upgraded
+    + stopped_timers: its timers that are not active
     """
 
     installed: bool
@@ -81,7 +105,7 @@ class Updates:
 
 def _held(probes: Probes) -> Iterator[Lock]:
     """POSIX locks on the package manager's lock files, by inode and device."""
-    table = probes.file("/proc/locks") or ""
+    table = probes.file(LOCK_TABLE) or ""
     commands = dict(_pairs(probes.get("processes").out))
     files = {}
     for line in probes.output("apt_locks", allow=(0, 1)).splitlines():

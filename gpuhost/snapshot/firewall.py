@@ -1,4 +1,4 @@
-"""The firewall as its files have it, as the kernel has it, and what it stands before."""
+"""The firewall in its files and in the kernel, and the ports behind it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from gpuhost.domain.firewall.published import RULES, foreign_bridges
 from gpuhost.domain.firewall.rule import Family
 from gpuhost.domain.firewall.tables import Tables, parse_nft_tables
 from gpuhost.domain.firewall.ufw import USER_RULES, UfwRule, parse_user_rules
-from gpuhost.snapshot.docker import Unit, installed_packages, read_units
+from gpuhost.snapshot.packages import installed_packages
+from gpuhost.snapshot.ports import LISTENERS
 from gpuhost.snapshot.probes import NotRead, Probes
+from gpuhost.snapshot.request import ProbeCommand, Request
+from gpuhost.snapshot.units import Unit, read_units
 
 UFW_DEFAULTS = "/etc/default/ufw"
 UFW_CONF = "/etc/ufw/ufw.conf"
@@ -21,15 +24,29 @@ PENDING = "/var/lib/gpuhost/firewall/pending"
 SAVED: dict[Family, str] = {4: "iptables_save", 6: "ip6tables_save"}
 NO_SUCH_COMMAND = 127
 EPOCH = re.compile(r"[0-9]{1,11}")
+REQUEST = Request(
+    files=(UFW_DEFAULTS, UFW_CONF, UNDONE, *USER_RULES.values(), *RULES.values()),
+    packages=("ufw",),
+    units=("ufw.service", "firewalld.service"),
+    plain=(PENDING,),
+    probes=(
+        ProbeCommand(SAVED[4], "iptables-save -t filter", seconds=20),
+        ProbeCommand(SAVED[6], "ip6tables-save -t filter", seconds=20),
+        ProbeCommand("nft_tables", "nft list tables"),
+        ProbeCommand("interfaces", "ls /sys/class/net", at_once=True),
+        # A socket that is gone by now belonged to a client that asked something.
+        ProbeCommand("listeners_again", LISTENERS.command, last=True, absent=None),
+    ),
+)
 
 
 @dataclass(frozen=True)
 class Ufw:
     """ufw's own configuration.
 
-    + enabled: switched on in its file; whether the kernel has its rules is another matter
-    + incoming: what happens to what no rule speaks of: drop, reject or accept
-    + owns_tables: MANAGE_BUILTINS: it empties every table, Docker's rules included
+    + enabled: enabled in its file; the kernel may still not have its rules
+    + incoming: the default policy: drop, reject or accept
+    + owns_tables: MANAGE_BUILTINS: it empties every table, also of Docker's rules
     """
 
     installed: bool
@@ -43,14 +60,14 @@ class Ufw:
 
 @dataclass(frozen=True)
 class Firewall:
-    """Everything that decides about what may come in.
+    """Everything that decides which connections may come in.
 
     + kernel: the tables per version of IP; no 6 if the kernel has no IPv6
-    + nft_tables: tables of nftables that no iptables shows, such as "inet filter"
-    + published: our rules for published ports, as the files have them; None: no file
-    + ssh_ports: where SSH is really reached
-    + foreign_bridges: interfaces called like containers' bridges that are none
-    + undone: when an unconfirmed change was last undone, epoch seconds
+    + nft_tables: tables of nftables that iptables does not show, such as "inet filter"
+    + published: our files with the rules for published ports; None: no file
+    + ssh_ports: where SSH listens
+    + foreign_bridges: interfaces with names like containers' bridges that are not bridges of ours
+    + undone: time of the last revert of an unconfirmed change, epoch seconds
     """
 
     ufw: Ufw
@@ -106,7 +123,7 @@ def _assignments(text: str) -> dict[str, str]:
 
 
 def _kernel(probes: Probes) -> dict[Family, Tables]:
-    """No iptables on the host, or no IPv6 in the kernel: there are no rules then."""
+    """Without iptables on the host, or IPv6 in the kernel, there are no rules."""
     tables: dict[Family, Tables] = {}
     for family, name in SAVED.items():
         probe = probes.get(name)
@@ -122,7 +139,7 @@ def _kernel(probes: Probes) -> dict[Family, Tables]:
 
 
 def _lasting(probes: Probes) -> tuple[Listener, ...]:
-    """Those that listen, without sockets of clients that were gone a moment later."""
+    """The listening sockets, without those of clients that were closed a moment later."""
     listeners = parse_ss(probes.output("listeners"))
     if "listeners_again" not in probes:
         return listeners

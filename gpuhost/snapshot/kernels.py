@@ -7,14 +7,52 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from gpuhost.snapshot.probes import NotRead, Probes
+from gpuhost.snapshot.probes import NotRead, Probe, Probes
+from gpuhost.snapshot.request import ProbeCommand, Request
 
 MODULE_LISTS = re.compile(r"/(?:usr/)?lib/modules/([^/]+)/modules\.dep:([^:]+):")
-# What belongs to the driver but is not its module, and what only sounds like it.
+# Companions of the driver's module, and modules with a similar name.
 COMPANIONS = ("-uvm", "-modeset", "-drm", "-peermem", "-backlight", "fb")
-# Where DKMS and NVIDIA's installer put what they build on the host; nobody else has signed it.
+# Where DKMS and NVIDIA's installer put the modules that they build on the host, unsigned by others.
 BUILT_HERE = ("updates/", "extra/", "kernel/drivers/video/nvidia")
-KEYS = ("key_mok.pub", "key_MOK.der")
+CMDLINE = "/proc/cmdline"
+# A machine owner key of this host signs the modules that DKMS builds here (mokutil(1)).
+OWNER_KEYS = ("/var/lib/dkms/mok.pub", "/var/lib/shim-signed/mok/MOK.der")
+KEYS = tuple(f"key_{path.rpartition('/')[2]}" for path in OWNER_KEYS)
+SECURE_BOOT = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
+# Lines of modprobe.d(5) that keep a driver from being loaded.
+NOUVEAU_LINE = "^[[:space:]]*(blacklist|install|alias)[[:space:]]+nouveau"
+DRIVER_LINE = (
+    "^[[:space:]]*install[[:space:]]+nvidia[a-z0-9_-]*[[:space:]]+(/usr)?/bin/(false|true)"
+)
+REQUEST = Request(
+    files=(CMDLINE,),
+    probes=(
+        ProbeCommand("kernels", r"find /boot -maxdepth 1 -name 'vmlinuz-*' -printf '%f\n'"),
+        ProbeCommand(
+            "kernel_modules",
+            r"grep -sHoE '^[^:]*/(nvidia[a-z0-9-]*|nouveau)\.ko[^:]*:' /lib/modules/*/modules.dep",
+            absent=Probe(1),
+        ),
+        ProbeCommand(
+            "boot_entry",
+            "grep -sHE '^ *(GRUB_DEFAULT|saved_entry|next_entry)=' /etc/default/grub"
+            " /etc/default/grub.d/*.cfg /boot/grub/grubenv",
+            absent=Probe(2),
+        ),
+        ProbeCommand(
+            "nouveau_off",
+            f"grep -shE -e '{NOUVEAU_LINE}' -e '{DRIVER_LINE}'"
+            " /etc/modprobe.d/*.conf /run/modprobe.d/*.conf /lib/modprobe.d/*.conf",
+            absent=Probe(1),
+        ),
+        ProbeCommand("secure_boot", f"od -An -v -tu1 {SECURE_BOOT}", absent=Probe(1)),
+        *(
+            ProbeCommand(name, f"mokutil --test-key {path}", seconds=5, only_if=f"[ -e {path} ]")
+            for name, path in zip(KEYS, OWNER_KEYS, strict=True)
+        ),
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -25,7 +63,7 @@ class Module:
 
     @property
     def built_here(self) -> bool:
-        """Made on the host by DKMS or an installer, not signed by the distribution."""
+        """Built on the host by DKMS or an installer, not signed by the distribution."""
         return self.path.startswith(BUILT_HERE)
 
 
@@ -33,10 +71,10 @@ class Module:
 class SecureBoot:
     """Whether the firmware refuses unsigned modules, and what it accepts.
 
-    + on: in force; False without UEFI
-    + enrolled: the key that signs modules built here is among those that it accepts; None: not
-      known, because mokutil is missing
-    + key: there is such a key at all
+    + on: the firmware enforces it; False without UEFI
+    + enrolled: the firmware accepts the key of modules that are built here; None: unknown, because
+      mokutil is missing
+    + key: such a key exists
     """
 
     on: bool
@@ -46,21 +84,22 @@ class SecureBoot:
     @classmethod
     def read(cls, probes: Probes) -> SecureBoot:
         if "secure_boot" not in probes:
-            raise NotRead("the collector did not ask for Secure Boot")
+            raise NotRead("the collector did not read the state of Secure Boot")
         probe = probes.get("secure_boot")
         if probe.rc is None:
-            raise NotRead("Secure Boot's state: timed out")
+            raise NotRead("reading the state of Secure Boot timed out")
         # Four bytes of attributes, then the value (UEFI specification, "Global Variables").
         on = probe.rc == 0 and probe.out.split()[4:5] == ["1"]
         tests = [probes.get(name) for name in KEYS if name in probes]
-        said = [_is_enrolled(test.out + test.err) for test in tests]
-        return cls(on, True if True in said else None if None in said else False, bool(tests))
+        enrolled = [_is_enrolled(test.out + test.err) for test in tests]
+        known = None if None in enrolled else False
+        return cls(on, True if True in enrolled else known, bool(tests))
 
 
-def _is_enrolled(said: str) -> bool | None:
-    if "already enrolled" in said:
+def _is_enrolled(output: str) -> bool | None:
+    if "already enrolled" in output:
         return True
-    return False if "not enrolled" in said else None
+    return False if "not enrolled" in output else None
 
 
 @dataclass(frozen=True)
@@ -70,9 +109,9 @@ class Kernels:
     + running: `uname -r`
     + nvidia: the NVIDIA module of each kernel that has one
     + nouveau: the kernels that could load nouveau
-    + chosen: what GRUB is told to boot, a number or a title; "" where it takes the newest
+    + chosen: the boot entry that GRUB is configured for, number or title; "": the newest
     + nouveau_off: nouveau is blacklisted
-    + driver_off: the line of modprobe's configuration that keeps NVIDIA's driver out; "" for none
+    + driver_off: the line of modprobe's configuration that blocks NVIDIA's driver; "": none
     """
 
     running: str
@@ -85,7 +124,7 @@ class Kernels:
 
     @cached_property
     def next(self) -> str | None:
-        """The kernel of the next boot; None where there is none on disk, as in a container."""
+        """The kernel of the next boot; None if no kernel is on disk, as in a container."""
         named = [release for release in self.installed if release in self.chosen]
         if named:
             return max(named, key=len)
@@ -95,8 +134,8 @@ class Kernels:
     def read(cls, probes: Probes) -> Kernels:
         words = probes.output("kernel").split()
         if len(words) != 4:
-            raise NotRead("uname printed something else than four words")
-        told = probes.output("nouveau_off", allow=(0, 1, 2)).splitlines()
+            raise NotRead("uname did not print four words")
+        options = probes.output("nouveau_off", allow=(0, 1, 2)).splitlines()
         modules = list(_modules(probes.output("kernel_modules", allow=(0, 1, 2))))
         names = probes.output("kernels", allow=(0, 1)).splitlines()
         releases = {name.removeprefix("vmlinuz-") for name in names if name.startswith("vmlinuz-")}
@@ -106,9 +145,9 @@ class Kernels:
             nvidia={release: Module(path) for release, path in modules if _is_driver(path)},
             nouveau=frozenset(release for release, path in modules if "/nouveau.ko" in path),
             chosen=_chosen(probes.output("boot_entry", allow=(0, 1, 2))),
-            nouveau_off=any(_about(line).startswith("nouveau") for line in told)
-            or "blacklist=nouveau" in (probes.file("/proc/cmdline") or ""),
-            driver_off=next((line.strip() for line in told if _is_driver(_about(line))), ""),
+            nouveau_off=any(_about(line).startswith("nouveau") for line in options)
+            or "blacklist=nouveau" in (probes.file(CMDLINE) or ""),
+            driver_off=next((line.strip() for line in options if _is_driver(_about(line))), ""),
         )
 
 
@@ -130,7 +169,7 @@ def _is_driver(path: str) -> bool:
 
 
 def _chosen(assignments: str) -> str:
-    """GRUB's choice: what `grub-reboot` set for once, else a saved entry, else GRUB_DEFAULT."""
+    """GRUB's entry: the one set by `grub-reboot`, else the saved one, else GRUB_DEFAULT."""
     values = {}
     for line in assignments.splitlines():
         key, _, value = line.rpartition(":")[2].strip().partition("=")

@@ -1,11 +1,11 @@
-"""What a host's JSON says, as far as it is what it should be: a file there may hold anything."""
+"""Values of a host's JSON, or a default where the type is wrong: the file may hold anything."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-# Of the year 9999, the last of calendars.
+# The end of the year 9999, the last that datetime knows.
 LAST_SECOND = 253402300800
 
 
@@ -20,17 +20,17 @@ def texts(value: object) -> tuple[str, ...]:
 def number(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    # JSON's reader knows infinities, and integers that no float holds.
+    # json reads infinities, and integers that no float can hold.
     return float(value) if abs(value) < LAST_SECOND else None
 
 
 def seconds(value: object) -> int | None:
-    found = number(value)
-    return int(found) if found is not None and 0 <= found < LAST_SECOND else None
+    exact = number(value)
+    return int(exact) if exact is not None and 0 <= exact < LAST_SECOND else None
 
 
 def whole(value: object) -> int:
-    """A count; 0 for what is none."""
+    """A count; 0 if the value is not a number."""
     return seconds(value) or 0
 
 

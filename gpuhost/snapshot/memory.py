@@ -5,14 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gpuhost.snapshot.probes import NotRead, Probes
+from gpuhost.snapshot.request import Request
 
 # cgroup v1 writes "no limit" as the largest multiple of a page below 2**63.
 NO_LIMIT_V1 = 1 << 60
+MEMINFO = "/proc/meminfo"
+LIMIT_V2 = "/sys/fs/cgroup/memory.max"
+LIMIT_V1 = "/sys/fs/cgroup/memory/memory.limit_in_bytes"
+REQUEST = Request(files=(MEMINFO, LIMIT_V2, LIMIT_V1))
 
 
 @dataclass(frozen=True)
 class Memory:
-    """All in bytes. limit: what the host's own control group allows, None if nothing does."""
+    """All in bytes. limit: of the host's own control group; None: no limit."""
 
     total: int
     available: int
@@ -27,17 +32,17 @@ class Memory:
 
     @property
     def usable(self) -> int:
-        """What containers can use: RAM and swap, or less if a limit says so."""
+        """RAM and swap that containers can use, within the limit."""
         both = self.total + self.swap_total
         return both if self.limit is None else min(both, self.limit + self.swap_total)
 
     @classmethod
     def read(cls, probes: Probes) -> Memory:
-        values = _kilobytes(probes.file("/proc/meminfo") or "")
+        values = _kilobytes(probes.file(MEMINFO) or "")
         if "MemTotal" not in values:
             raise NotRead("/proc/meminfo has no MemTotal")
-        v2 = probes.file("/sys/fs/cgroup/memory.max")
-        v1 = probes.file("/sys/fs/cgroup/memory/memory.limit_in_bytes")
+        v2 = probes.file(LIMIT_V2)
+        v1 = probes.file(LIMIT_V1)
         return cls(
             total=values["MemTotal"],
             available=values.get("MemAvailable", values.get("MemFree", 0)),

@@ -1,4 +1,4 @@
-"""What /etc/fstab says is mounted at boot, and what is mounted."""
+"""What /etc/fstab mounts at boot, and what is mounted."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gpuhost.snapshot.probes import NotRead, Probes
+from gpuhost.snapshot.request import Request
 
-# Links of every Debian and Ubuntu: the kernel names what is behind them.
+# Links of every Debian and Ubuntu: the kernel shows their targets.
 LINKS = {"/var/run": "/run", "/var/lock": "/run/lock"}
+FSTAB = "/etc/fstab"
+MOUNTINFO = "/proc/self/mountinfo"
+REQUEST = Request(files=(FSTAB, MOUNTINFO))
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,7 @@ class Mount:
 
 @dataclass(frozen=True)
 class Mounts:
-    """missing: what the boot mounts, and is not mounted now."""
+    """missing: mounted at boot, but not mounted now."""
 
     declared: tuple[Mount, ...]
     mounted: frozenset[str]
@@ -33,8 +37,8 @@ class Mounts:
 
     @classmethod
     def read(cls, probes: Probes) -> Mounts:
-        declared = tuple(_declared(probes.file("/etc/fstab") or ""))
-        mountinfo = probes.file("/proc/self/mountinfo") or ""
+        declared = tuple(_declared(probes.file(FSTAB) or ""))
+        mountinfo = probes.file(MOUNTINFO) or ""
         if declared and not mountinfo:
             raise NotRead("/proc/self/mountinfo could not be read")
         rows = (line.split() for line in mountinfo.splitlines())
@@ -43,13 +47,13 @@ class Mounts:
 
 
 def _declared(fstab: str) -> Iterator[Mount]:
-    """fstab(5): SOURCE TARGET TYPE OPTIONS…, but for swap and what is mounted when asked for."""
+    """fstab(5): SOURCE TARGET TYPE OPTIONS…, without swap and mounts on demand."""
     for line in fstab.splitlines():
         words = line.split()
         if len(words) < 3 or words[0].startswith("#"):
             continue
         options = set(words[3].split(",")) if len(words) > 3 else set()
-        # cloud-init's own lines are of disks that some machines have and others have not.
+        # cloud-init writes lines for disks that only some machines have.
         on_demand = options & {"noauto", "comment=cloudconfig", "x-systemd.automount"}
         if words[1].startswith("/") and words[2] not in ("swap", "ignore") and not on_demand:
             yield Mount(_unescaped(words[0]), _plain(words[1]))

@@ -1,20 +1,25 @@
-"""nginx as the host has it, and what apps need of it."""
+"""nginx on the host, and whether apps need it."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
 
-from gpuhost.snapshot.docker import Unit, installed_packages, read_units
+from gpuhost.snapshot.packages import installed_packages
 from gpuhost.snapshot.probes import Probes
+from gpuhost.snapshot.request import Request
+from gpuhost.snapshot.units import Unit, read_unit
 
 RECORD = "/var/lib/gpuhost/nginx.json"
+PACKAGE, UNIT = "nginx", "nginx.service"
+CERTBOT, RENEWAL = "certbot", "certbot.timer"
+REQUEST = Request(files=(RECORD,), packages=(PACKAGE, CERTBOT), units=(UNIT, RENEWAL))
 
 
 @dataclass(frozen=True)
 class Nginx:
     """+ version: of the package, None if it is not installed; certbot: the same
-    + needed: an app was released here that needs it; certificates: and certbot too
+    + needed: an app on this host needs nginx; certificates: it needs certbot too
     """
 
     version: str | None
@@ -26,20 +31,16 @@ class Nginx:
 
     @classmethod
     def read(cls, probes: Probes) -> Nginx:
-        packages, units = installed_packages(probes), read_units(probes)
+        packages = installed_packages(probes)
         record = _record(probes.file(RECORD))
         return cls(
-            packages.get("nginx"),
-            units.get("nginx.service", _missing("nginx.service")),
-            packages.get("certbot"),
-            units.get("certbot.timer", _missing("certbot.timer")),
+            packages.get(PACKAGE),
+            read_unit(probes, UNIT),
+            packages.get(CERTBOT),
+            read_unit(probes, RENEWAL),
             record is not None,
             bool(record and record.get("certbot")),
         )
-
-
-def _missing(name: str) -> Unit:
-    return Unit(name, False, False, False, None)
 
 
 def _record(text: str | None) -> dict[str, object] | None:

@@ -7,9 +7,40 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from gpuhost.snapshot.probes import NotRead, Probes
+from gpuhost.snapshot.mounts import MOUNTINFO
+from gpuhost.snapshot.probes import NotRead, Probe, Probes
+from gpuhost.snapshot.request import ProbeCommand, Request
 
 CONTAINERD = "/var/lib/containerd"
+
+
+def ancestry(path: str) -> tuple[str, ...]:
+    """A path and all its parents: `df` answers for those of them that exist."""
+    return (path, *(str(parent) for parent in PurePosixPath(path).parents))
+
+
+# `df` for a directory, and for every file system of this machine.
+COLUMNS = "source,fstype,size,avail,itotal,iavail,target"
+STAT = "stat -c '%a %U %G %s %Y %F %n'"
+REQUEST = Request(
+    directories=("/", *ancestry(CONTAINERD)),
+    probes=(
+        ProbeCommand("files", "grep -aH ''", arguments="files"),
+        ProbeCommand("stat", STAT, arguments="managed"),
+        ProbeCommand("hashes", "sha256sum", arguments="managed"),
+        ProbeCommand("paths", STAT, arguments="plain"),
+        ProbeCommand("disks", f"df -B1 --output=file,{COLUMNS}", arguments="directories"),
+        # `-l` asks no file system of another machine, so that only a local fault can make it hang.
+        ProbeCommand(
+            "filesystems",
+            f"df -l -B1 --output={COLUMNS} -x tmpfs -x devtmpfs -x overlay -x squashfs -x iso9660"
+            " -x erofs -x efivarfs",
+        ),
+        ProbeCommand(
+            "containerd_root", "grep -E '^ *root *=' /etc/containerd/config.toml", absent=Probe(2)
+        ),
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -42,20 +73,20 @@ class Disk:
 
 @dataclass(frozen=True)
 class Paths:
-    """Every path that the reading was asked about."""
+    """Every path that was requested."""
 
     known: dict[str, PathState]
 
     def get(self, path: str) -> PathState | None:
-        """The path's state; None if it is not there."""
+        """The path's state; None if it does not exist."""
         return self.known.get(path)
 
     @classmethod
     def read(cls, probes: Probes) -> Paths:
         known: dict[str, PathState] = {}
         hashes = _hashes(probes)
-        asked = [name for name in ("stat", "paths") if name in probes]
-        for name in asked or ["stat"]:
+        names = [name for name in ("stat", "paths") if name in probes]
+        for name in names or ["stat"]:
             probe = probes.get(name)
             if probe.rc is None:
                 raise NotRead(f"{name}: timed out")
@@ -91,7 +122,7 @@ def _path_state(line: str, hashes: dict[str, str]) -> PathState | None:
 
 @dataclass(frozen=True)
 class Disks:
-    """File systems by the directories that were asked about.
+    """File systems by the directories that were requested.
 
     + containerd: where containerd keeps images, as its configuration says
     """
@@ -102,7 +133,7 @@ class Disks:
     def under(self, path: str) -> Disk:
         """The file system that holds a path, or would hold it.
 
-        Raises NotRead if `df` could not tell.
+        Raises NotRead if `df` did not list it.
         """
         candidate = PurePosixPath(path)
         for directory in (candidate, *candidate.parents):
@@ -112,15 +143,15 @@ class Disks:
 
     @classmethod
     def read(cls, probes: Probes) -> Disks:
-        """The directories asked about; local mount points too, where those could be read."""
+        """The requested directories, and local mount points if those could be read."""
         probe = probes.get("disks")
         if probe.rc is None:
             raise NotRead("df timed out: a file system hangs")
-        read_only = _read_only_mounts(probes.file("/proc/self/mountinfo") or "")
+        read_only = _read_only_mounts(probes.file(MOUNTINFO) or "")
         mounted = probes.get("filesystems").out if "filesystems" in probes else ""
         disks = {row["target"]: _disk(row, read_only) for row in _rows(mounted, _ROW)}
-        asked = _rows(probe.out, _ROW_OF_FILE)
-        disks |= {row["file"]: _disk(row, read_only) for row in asked}
+        requested = _rows(probe.out, _ROW_OF_FILE)
+        disks |= {row["file"]: _disk(row, read_only) for row in requested}
         return cls(disks, _containerd_root(probes))
 
 
@@ -137,11 +168,11 @@ class Filesystems:
             raise NotRead("df timed out: a file system of this machine hangs")
         if probe.rc != 0 and not probe.out:
             raise NotRead(f"df: {probe.complaint}")
-        read_only = _read_only_mounts(probes.file("/proc/self/mountinfo") or "")
+        read_only = _read_only_mounts(probes.file(MOUNTINFO) or "")
         return cls(tuple(_disk(row, read_only) for row in _rows(probe.out, _ROW)))
 
 
-# FILE (where it was asked for), then these. Names may hold spaces; btrfs counts no inodes (`-`).
+# FILE (if it was requested), then these. Names may hold spaces; btrfs counts no inodes (`-`).
 _COLUMNS = (
     r"(?P<source>\S+) +(?P<fstype>\S+) +(?P<size>\d+) +(?P<free>\d+)"
     r" +(?P<inodes>\d+|-) +(?P<inodes_free>\d+|-) +(?P<target>/.*)"
@@ -198,8 +229,3 @@ def _containerd_root(probes: Probes) -> str:
 def _unescaped(path: str) -> str:
     """mountinfo writes a space as `\\040`."""
     return re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), path)
-
-
-def ancestry(path: str) -> frozenset[str]:
-    """A path and all its parents: `df` answers for those of them that exist."""
-    return frozenset({path, *(str(parent) for parent in PurePosixPath(path).parents)})

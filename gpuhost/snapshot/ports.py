@@ -1,4 +1,4 @@
-"""Ports of the host that are taken, loopback's too, and by whom."""
+"""Ports of the host that are in use, also on loopback, and by what."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from ipaddress import ip_address
 from gpuhost.domain.firewall.listeners import DOCKER_PROXY, PORT, PROCESS, PUBLISHED
 from gpuhost.snapshot.docker import Container, Docker
 from gpuhost.snapshot.probes import Probes
+from gpuhost.snapshot.request import ProbeCommand, Request
 
 ANY = ("", "*", "0.0.0.0", "::")  # noqa: S104
+LISTENERS = ProbeCommand("listeners", "ss -Hltnup")
+REQUEST = Request(probes=(LISTENERS,))
 
 
 @dataclass(frozen=True, order=True)
 class Taken:
-    """A port on an address ("": on all of them). project: of the container that publishes it."""
+    """A port in use on an address ("": on all). project: of the container that publishes it."""
 
     port: int
     protocol: str
@@ -24,7 +27,7 @@ class Taken:
     project: str | None = None
 
     def stands_before(self, address: str) -> bool:
-        """Whether nothing else can have the port on that address ("": on all)."""
+        """Whether it prevents other use of the port on that address ("": on all)."""
         return not self.address or not address or self.address == address
 
 
@@ -61,7 +64,7 @@ def plain_address(text: str) -> str:
 
 
 def _listening(ss: str) -> Iterator[Taken]:
-    """`ss -Hltnup`, without what docker-proxy holds: the container stands for it."""
+    """`ss -Hltnup`, without docker-proxy: its ports are listed with the containers."""
     for line in ss.splitlines():
         words = line.split(None, 6)
         if len(words) < 6 or words[0] not in ("tcp", "udp"):

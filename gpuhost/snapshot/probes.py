@@ -1,4 +1,4 @@
-"""What the collector's commands printed, and how a parser asks for it."""
+"""The output of the collector's probes, and how a parser gets it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 
 class NotRead(Exception):
-    """Something could not be read. The message says why; a check turns it into `unknown`."""
+    """Something could not be read. The message says why; the check becomes `unknown`."""
 
 
 @dataclass(frozen=True)
 class Probe:
-    """One command: its exit status (None: it ran into its time limit) and what it printed."""
+    """The result of one command: exit status (None: it timed out) and output."""
 
     rc: int | None
     out: str = ""
@@ -20,7 +20,7 @@ class Probe:
 
     @property
     def complaint(self) -> str:
-        """The one line that says best what went wrong."""
+        """The line that best explains the failure."""
         if self.rc is None:
             return "timed out"
         lines = [line for line in (self.err or self.out).splitlines() if line.strip()]
@@ -38,9 +38,9 @@ class Probes:
         return name in self.by_name
 
     def get(self, name: str) -> Probe:
-        """The probe as it ended, however it ended.
+        """The probe, whatever its exit status.
 
-        Raises NotRead if it was not run at all.
+        Raises NotRead if it was not run.
         """
         try:
             return self.by_name[name]
@@ -48,9 +48,9 @@ class Probes:
             raise NotRead(f"the collector did not run {name}") from None
 
     def output(self, name: str, *, allow: tuple[int, ...] = (0,)) -> str:
-        """What the probe printed, if it ended with one of the allowed statuses.
+        """The probe's output, if its exit status is allowed.
 
-        Raises NotRead otherwise, with the command's own complaint.
+        Raises NotRead otherwise, with the command's own error.
         """
         probe = self.get(name)
         if probe.rc not in allow:
@@ -58,9 +58,9 @@ class Probes:
         return probe.out
 
     def file(self, path: str) -> str | None:
-        """A small file's text; None if there is no such file (or it is empty).
+        """The text of a small file; None if it is missing or empty.
 
-        Raises NotRead if it is there and could not be read.
+        Raises NotRead if it exists but could not be read.
         """
         if not self._files:
             self._files.update(_files_by_path(self.get("files").out))

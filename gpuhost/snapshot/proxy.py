@@ -1,4 +1,4 @@
-"""The HTTP proxy as the host has it: of what may hold a password, hashes and masked URLs only."""
+"""The HTTP proxy on the host. What may hold a password is read as a hash or masked."""
 
 from __future__ import annotations
 
@@ -8,13 +8,28 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpuhost.snapshot.probes import NotRead, Probes
+from gpuhost.snapshot.request import ProbeCommand, Request
 
 PROXY_RECORD = "/var/lib/gpuhost/proxy.json"
+CLIENT_FILE = "/root/.docker/config.json"
+# The file also holds registry passwords: only a hash of our three keys leaves the host.
+DIGEST = f"""import hashlib, json
+proxies = json.load(open("{CLIENT_FILE}")).get("proxies", {{}}).get("default", {{}})
+ours = {{key: proxies.get(key, "") for key in ("httpProxy", "httpsProxy", "noProxy")}}
+print(hashlib.sha256(json.dumps(ours, sort_keys=True).encode()).hexdigest())"""
+REQUEST = Request(
+    files=(PROXY_RECORD,),
+    probes=(
+        ProbeCommand(
+            "client_proxies", f"python3 -I -c '{DIGEST}'", only_if=f"[ -e {CLIENT_FILE} ]"
+        ),
+    ),
+)
 
 
 @dataclass(frozen=True)
 class ClientProxy:
-    """What root's Docker client gives to builds and containers.
+    """The proxy that root's Docker client passes to builds and containers.
 
     + digest: of the three proxy keys in config.json, None if there is no such file
     + recorded: the digest of what gpuhost wrote last, None if it never did
@@ -36,10 +51,10 @@ class ClientProxy:
 
 @dataclass(frozen=True)
 class EngineProxy:
-    """What an engine goes through, as `docker info` says it: of a login only that there is one.
+    """The proxy of an engine, as `docker info` shows it; a login is masked.
 
     + http, https: URLs; "" for none
-    + no_proxy: what is reached without, with commas
+    + no_proxy: hosts that are reached without it, separated by commas
     """
 
     http: str
@@ -55,12 +70,12 @@ class EngineProxy:
 
     @classmethod
     def of(cls, http: str | None, https: str | None, no_proxy: tuple[str, ...]) -> EngineProxy:
-        """How an engine shows these settings."""
+        """As an engine would show these settings."""
         return cls(_masked(http or ""), _masked(https or ""), ",".join(no_proxy))
 
     @classmethod
     def running(cls, probes: Probes) -> EngineProxy | None:
-        """That of the engine as it runs; None if none answers."""
+        """The proxy of the running engine; None if no engine answers."""
         probe = probes.by_name.get("docker_info")
         if probe is None or probe.rc != 0:
             return None
@@ -73,7 +88,7 @@ class EngineProxy:
 
 
 def taken_from_engine(probes: Probes) -> int | None:
-    """When gpuhost took the proxy away from the engine's unit, in epoch seconds; None: never."""
+    """When gpuhost removed the proxy from the engine's unit, epoch seconds; None: never."""
     try:
         moment = _json_object(probes.file(PROXY_RECORD) or "{}").get("taken_from_engine")
     except NotRead:
@@ -82,7 +97,7 @@ def taken_from_engine(probes: Probes) -> int | None:
 
 
 def _masked(url: str) -> str:
-    """Docker masks a login too, but none in a URL that it cannot read."""
+    """Docker masks a login itself, but not in a URL that it cannot parse."""
     return re.sub(r"^(\w+://)?.*@", r"\1***@", url, flags=re.DOTALL)
 
 

@@ -1,4 +1,4 @@
-"""SSH: where its configuration puts it, where it listens, and how this reading came in."""
+"""SSH: its configured ports, its listening ports, and the port of this login."""
 
 from __future__ import annotations
 
@@ -6,24 +6,35 @@ import re
 from dataclasses import dataclass
 
 from gpuhost.domain.firewall.listeners import parse_ss, ssh_ports
-from gpuhost.snapshot.docker import read_units
-from gpuhost.snapshot.probes import NotRead, Probes
+from gpuhost.snapshot.ports import LISTENERS
+from gpuhost.snapshot.probes import NotRead, Probe, Probes
+from gpuhost.snapshot.request import ProbeCommand, Request
+from gpuhost.snapshot.units import read_units
 
 CONFIGURATION = "/etc/ssh/sshd_config"
 NO_SUCH_COMMAND = 127
 _ADDRESS = re.compile(r"^listenaddress (?P<address>\S+):(?P<port>\d{1,5})$", re.MULTILINE)
 _PORT = re.compile(r"^port (\d{1,5})$", re.MULTILINE)
+SOCKET = "ssh.socket"
+REQUEST = Request(
+    units=(SOCKET,),
+    probes=(
+        LISTENERS,
+        ProbeCommand("sshd", "sshd -T"),
+        ProbeCommand("ssh_connection", "printenv SSH_CONNECTION", at_once=True, absent=Probe(1)),
+    ),
+)
 
 
 @dataclass(frozen=True)
 class Ssh:
     """The ports of SSH.
 
-    + configured: where sshd listens after its next start; none if it does not tell
-    + listening: where SSH is reached now
-    + login: where this login came in; None for none
-    + socket: systemd listens in sshd's place
-    + complaint: what sshd says against its own configuration
+    + configured: where sshd listens after its next start; empty: sshd did not say
+    + listening: where SSH listens now
+    + login: the port of this login; None: not over SSH
+    + socket: systemd listens instead of sshd
+    + complaint: sshd's error about its configuration
     """
 
     configured: frozenset[int]
@@ -37,7 +48,7 @@ class Ssh:
         probe = probes.get("sshd")
         if probe.rc is None:
             raise NotRead("sshd -T timed out")
-        socket = read_units(probes).get("ssh.socket")
+        socket = read_units(probes).get(SOCKET)
         listeners = parse_ss(probes.output("listeners"))
         units, connection = (probes.get(name).out for name in ("units", "ssh_connection"))
         login = connection.split()[3:4]
@@ -50,11 +61,11 @@ class Ssh:
         )
 
 
-def _configured(told: str) -> frozenset[int]:
-    """A ListenAddress with a port of its own goes before `Port`; on loopback nobody is reached."""
-    addresses = list(_ADDRESS.finditer(told))
+def _configured(options: str) -> frozenset[int]:
+    """A ListenAddress with a port overrides `Port`; loopback addresses do not count."""
+    addresses = list(_ADDRESS.finditer(options))
     if not addresses:
-        return frozenset(int(port) for port in _PORT.findall(told))
+        return frozenset(int(port) for port in _PORT.findall(options))
     return frozenset(
         int(match["port"])
         for match in addresses
@@ -62,7 +73,7 @@ def _configured(told: str) -> frozenset[int]:
     )
 
 
-def _complaint(said: str) -> str:
-    """What is wrong in the configuration; nothing where sshd complains of something else."""
-    lines = [line.strip() for line in said.splitlines() if CONFIGURATION in line]
+def _complaint(output: str) -> str:
+    """The error in the configuration; "" if sshd failed for another reason."""
+    lines = [line.strip() for line in output.splitlines() if CONFIGURATION in line]
     return next((line for line in lines if "terminating" not in line), "")

@@ -5,9 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gpuhost.snapshot.probes import NotRead, Probes
+from gpuhost.snapshot.request import ProbeCommand, Request
 
 CAP_SYS_ADMIN = 1 << 21
 SYSCTL_FILE = "/etc/sysctl.d/60-gpuhost-swap.conf"
+SWAPS, SWAPPINESS = "/proc/swaps", "/proc/sys/vm/swappiness"
+FSTAB, STATUS = "/etc/fstab", "/proc/self/status"
+REQUEST = Request(
+    files=(SWAPS, SWAPPINESS, FSTAB, SYSCTL_FILE, STATUS),
+    probes=(ProbeCommand("swap_types", "blkid -p -o value -s TYPE", arguments="swap_files"),),
+)
 
 
 @dataclass(frozen=True)
@@ -24,8 +31,8 @@ class SwapArea:
 class Swap:
     """Swap now and at boot.
 
-    + formatted: what is at the declared path is swap, active or not
-    + permitted: swapon is allowed at all
+    + formatted: the file at `swap_path` is formatted as swap, active or not
+    + permitted: the host may call swapon
     """
 
     areas: tuple[SwapArea, ...]
@@ -47,17 +54,17 @@ class Swap:
 
     @classmethod
     def read(cls, probes: Probes) -> Swap:
-        table = probes.file("/proc/swaps")
+        table = probes.file(SWAPS)
         if table is None:
-            raise NotRead("/proc/swaps is not there: a kernel without swap")
-        swappiness = (probes.file("/proc/sys/vm/swappiness") or "").strip()
+            raise NotRead("/proc/swaps does not exist: the kernel has no swap")
+        swappiness = (probes.file(SWAPPINESS) or "").strip()
         return cls(
             areas=tuple(_areas(table)),
-            fstab=probes.file("/etc/fstab") or "",
+            fstab=probes.file(FSTAB) or "",
             swappiness=int(swappiness) if swappiness.isdigit() else None,
             sysctl=probes.file(SYSCTL_FILE) or "",
             formatted=_is_formatted(probes),
-            permitted=_may_swapon(probes.file("/proc/self/status") or ""),
+            permitted=_may_swapon(probes.file(STATUS) or ""),
         )
 
 
@@ -66,7 +73,7 @@ def _is_formatted(probes: Probes) -> bool:
         return False
     probe = probes.get("swap_types")
     if probe.rc is None:
-        raise NotRead("blkid timed out at the swap file")
+        raise NotRead("blkid timed out on the swap file")
     return probe.out.strip() == "swap"
 
 

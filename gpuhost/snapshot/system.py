@@ -1,13 +1,14 @@
-"""The host itself: distribution, architecture, kernel, host name, clock, who reads it."""
+"""The host itself: distribution, architecture, kernel, host name, clock, and the user who reads."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gpuhost.snapshot.docker import read_units
-from gpuhost.snapshot.probes import NotRead, Probes
+from gpuhost.snapshot.probes import NotRead, Probe, Probes
+from gpuhost.snapshot.request import ProbeCommand, Request
+from gpuhost.snapshot.units import read_units
 
-# Every unit that keeps a clock right on Debian and Ubuntu.
+# Every time service of Debian and Ubuntu.
 TIME_SERVICES = (
     "systemd-timesyncd.service",
     "chrony.service",
@@ -15,23 +16,50 @@ TIME_SERVICES = (
     "ntpsec.service",
     "openntpd.service",
 )
-# The largest error that the kernel counts up to, in microseconds (NTP_PHASE_LIMIT); timedatectl
-# judges by the same number.
+# The kernel's largest error in microseconds (NTP_PHASE_LIMIT): the clock is not synchronised.
+# timedatectl uses the same number.
 UNSYNCHRONISED = 16_000_000
 REBOOT_REQUIRED = "/run/reboot-required"
+OS_RELEASE, HOSTS = "/etc/os-release", "/etc/hosts"
+FIRST_PROCESS, CONTAINER = "/proc/1/comm", "/run/systemd/container"
+TEGRA = "/etc/nv_tegra_release"
+BOARD_MODEL, BOARD_COMPATIBLE = "/proc/device-tree/model", "/proc/device-tree/compatible"
+REBOOT_PACKAGES = f"{REBOOT_REQUIRED}.pkgs"
+# The kernel's own answer, in microseconds: timedatectl would start a service to ask for it.
+CLOCK_ERROR = """import ctypes
+timex = (ctypes.c_long * 32)()
+ctypes.CDLL(None).adjtimex(timex)
+print(timex[3])"""
+REQUEST = Request(
+    files=(
+        *(OS_RELEASE, HOSTS, FIRST_PROCESS, CONTAINER, TEGRA),
+        *(BOARD_MODEL, BOARD_COMPATIBLE, REBOOT_REQUIRED, REBOOT_PACKAGES),
+    ),
+    packages=("python3",),
+    units=TIME_SERVICES,
+    plain=(REBOOT_REQUIRED,),
+    probes=(
+        ProbeCommand("identity", "id -u", at_once=True),
+        ProbeCommand("sudo_user", "printenv SUDO_USER", at_once=True, absent=Probe(1)),
+        ProbeCommand("kernel", "uname -srmn", at_once=True),
+        ProbeCommand("clock", "date +%s"),
+        ProbeCommand("clock_error", f"python3 -I -c '{CLOCK_ERROR}'"),
+        ProbeCommand("resolved_hostname", 'getent hosts "$(uname -n)"', absent=Probe(2)),
+    ),
+)
 
 
 @dataclass(frozen=True)
 class System:
-    """The host and the one who reads it.
+    """The host, and the user who reads it.
 
     + like: the distributions that this one is made from (ID_LIKE)
-    + board: the name of a single-board computer, "" on a server
-    + init: the command of process 1, "" if it could not be seen
-    + container: what the host is a container of ("lxc", "docker"), "" on a machine of its own
+    + board: the model of a single-board computer; "": a server
+    + init: the command of process 1; "": it could not be read
+    + container: the kind of container that the host is ("lxc", "docker"); "": it is a machine
     + now: the host's clock, epoch seconds
-    + root: this reading was made as root
-    + sudo: the one who logged in became root by sudo
+    + root: the user is root
+    + sudo: the user became root with sudo
     """
 
     distribution: str
@@ -56,12 +84,12 @@ class System:
 
     @classmethod
     def read(cls, probes: Probes) -> System:
-        release = _assignments(probes.file("/etc/os-release") or "")
+        release = _assignments(probes.file(OS_RELEASE) or "")
         if "ID" not in release:
             raise NotRead("/etc/os-release names no distribution")
         words = probes.output("kernel").split()
         if len(words) != 4:
-            raise NotRead("uname printed something else than four words")
+            raise NotRead("uname did not print four words")
         _, hostname, kernel, machine = words
         return cls(
             distribution=release["ID"],
@@ -73,8 +101,8 @@ class System:
             board=_board(probes),
             kernel=kernel,
             hostname=hostname,
-            init=(probes.file("/proc/1/comm") or "").strip(),
-            container=(probes.file("/run/systemd/container") or "").strip(),
+            init=(probes.file(FIRST_PROCESS) or "").strip(),
+            container=(probes.file(CONTAINER) or "").strip(),
             now=_seconds(probes.output("clock")),
             root=probes.output("identity").strip() == "0",
             sudo=bool(probes.output("sudo_user", allow=(0, 1)).strip()),
@@ -83,10 +111,10 @@ class System:
 
 @dataclass(frozen=True)
 class Clock:
-    """Whether the clock follows a time server, and which services could make it.
+    """Whether the clock is synchronised, and the time services of the host.
 
     + running: the time services that run
-    + installed: those that are there at all
+    + installed: those that are installed
     """
 
     synchronised: bool
@@ -97,7 +125,7 @@ class Clock:
     def read(cls, probes: Probes) -> Clock:
         error = probes.output("clock_error").strip()
         if not error.isdecimal():
-            raise NotRead("the kernel does not say how far off the clock may be")
+            raise NotRead("the kernel did not report the error of the clock")
         units = read_units(probes)
         known = [units[name] for name in TIME_SERVICES if name in units]
         return cls(
@@ -109,38 +137,38 @@ class Clock:
 
 @dataclass(frozen=True)
 class Hostname:
-    """What the host's own name resolves to; no address: it does not resolve."""
+    """The address of the host's own name; "": the name does not resolve."""
 
     address: str
     hosts: str
 
     @classmethod
     def read(cls, probes: Probes) -> Hostname:
-        # 2: not found. A resolver that does not answer runs into the probe's limit: no address.
+        # 2: not found. If the resolver does not answer, the probe times out: no address.
         probe = probes.get("resolved_hostname")
         if probe.rc not in (0, 2, None):
             raise NotRead(f"getent: {probe.complaint}")
         words = probe.out.split() if probe.rc == 0 else []
-        return cls(words[0] if words else "", probes.file("/etc/hosts") or "")
+        return cls(words[0] if words else "", probes.file(HOSTS) or "")
 
 
 @dataclass(frozen=True)
 class Reboot:
-    """What asked for a reboot: Ubuntu's and unattended-upgrades' mark, and the packages in it."""
+    """The packages that need a reboot, from the mark of Ubuntu and unattended-upgrades."""
 
     packages: tuple[str, ...]
 
     @classmethod
     def read(cls, probes: Probes) -> Reboot:
-        listed = probes.file(f"{REBOOT_REQUIRED}.pkgs") or ""
+        listed = probes.file(REBOOT_PACKAGES) or ""
         return cls(tuple(sorted({line.strip() for line in listed.splitlines() if line.strip()})))
 
 
 def _board(probes: Probes) -> str:
-    """Servers have a firmware that describes them otherwise: a device tree is a board's."""
-    model = (probes.file("/proc/device-tree/model") or "").replace("\0", " ").strip()
-    compatible = probes.file("/proc/device-tree/compatible") or ""
-    tegra = probes.file("/etc/nv_tegra_release") is not None or "tegra" in compatible
+    """Only single-board computers have a device tree."""
+    model = (probes.file(BOARD_MODEL) or "").replace("\0", " ").strip()
+    compatible = probes.file(BOARD_COMPATIBLE) or ""
+    tegra = probes.file(TEGRA) is not None or "tegra" in compatible
     if tegra:
         return f"NVIDIA Jetson ({model})" if model else "NVIDIA Jetson"
     return model

@@ -5,19 +5,38 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gpuhost.domain.toolkit.cdi import REFRESHED, STATIC, Specification, specifications
-from gpuhost.domain.toolkit.packages import (
-    PACKAGES,
-)
+from gpuhost.domain.toolkit.packages import PACKAGES
 from gpuhost.domain.toolkit.proof import RECORD, Proof, parse
-from gpuhost.snapshot.docker import Unit, installed_packages, read_units
-from gpuhost.snapshot.probes import NotRead, Probes
+from gpuhost.snapshot.packages import installed_packages
+from gpuhost.snapshot.probes import NotRead, Probe, Probes
+from gpuhost.snapshot.request import ProbeCommand, Request
+from gpuhost.snapshot.units import Unit, read_units
 
 SOURCES = "/etc/apt/sources.list.d/nvidia-container-toolkit.sources"
 KEY = "/etc/apt/keyrings/nvidia-container-toolkit.asc"
 RUNTIME = "/usr/bin/nvidia-container-runtime"
-# dpkg writes it when it unpacks the package; the files themselves are as old as the release.
+# dpkg writes it when it unpacks the package; the package's own files keep the date of the release.
 INSTALLED = "/var/lib/dpkg/info/nvidia-container-toolkit.list"
 REFRESH_UNIT = "nvidia-cdi-refresh.path"
+REQUEST = Request(
+    files=(SOURCES, KEY, RECORD),
+    packages=("nvidia-container-toolkit*", "libnvidia-container*", "libc6"),
+    units=(REFRESH_UNIT,),
+    plain=(INSTALLED, RUNTIME),
+    probes=(
+        ProbeCommand(
+            "cdi",
+            r"""grep -soHE 'lib(cuda|nvidia-ml)\.so\.[0-9.]+|^[[:space:]-]*"?name"?:.*'"""
+            f" {REFRESHED} {STATIC}",
+            absent=Probe(2),
+        ),
+        ProbeCommand(
+            "mig_instances",
+            "find /proc/driver/nvidia/capabilities -path '*/mig/gi*/ci*/access'",
+            absent=Probe(1),
+        ),
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -25,13 +44,13 @@ class Toolkit:
     """What one reading shows.
 
     + packages: versions, of those of the four that are installed
-    + held: which of them are held
+    + held: those that are held
     + libc: version of the C library's package
-    + sources, key: our files for apt, None if they are not there
+    + sources, key: our files for apt, None if missing
     + refresh: the unit that keeps the CDI specification fresh; None before 1.18
     + specifications: CDI files by path
     + mig_instances: how many the driver has now
-    + proof: the last try to use the GPUs in a container
+    + proof: the last test of the GPUs in a container
     """
 
     packages: dict[str, str]
@@ -66,13 +85,13 @@ class Toolkit:
 
 
 def _refresh(probes: Probes) -> Unit | None:
-    """The unit, if its file is there: after a downgrade systemd knows it still, until a reload."""
+    """The unit, if its file exists: after a downgrade systemd knows it until it reloads."""
     blocks = (block.splitlines() for block in probes.output("units").split("\n\n"))
     lines = next((lines for lines in blocks if f"Id={REFRESH_UNIT}" in lines), [])
     states = [line.partition("=")[2] for line in lines if line.startswith("UnitFileState=")]
-    # "bad": the link that enables it leads nowhere.
-    there = bool(states) and states[0] not in ("", "bad")
-    return read_units(probes).get(REFRESH_UNIT) if there else None
+    # "bad": the link that enables it is broken.
+    exists = bool(states) and states[0] not in ("", "bad")
+    return read_units(probes).get(REFRESH_UNIT) if exists else None
 
 
 def _held(probes: Probes) -> frozenset[str]:

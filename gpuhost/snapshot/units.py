@@ -1,19 +1,91 @@
-"""Units of systemd whose last start or run went wrong."""
+"""systemd's units: those that some reader declares, and all that have failed."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from types import MappingProxyType
 
-from gpuhost.snapshot.docker import read_units
 from gpuhost.snapshot.probes import Probes
+from gpuhost.snapshot.request import ProbeCommand, Request
 
 CONTAINERD = "containerd.service"
 ENGINE = "docker.service"
 
+REQUEST = Request(
+    units=(ENGINE, CONTAINERD),
+    probes=(
+        ProbeCommand(
+            "units",
+            "systemctl show --no-pager -p Id -p LoadState -p ActiveState -p SubState"
+            " -p UnitFileState -p ActiveEnterTimestamp -p InactiveExitTimestamp -p Listen",
+            arguments="units",
+        ),
+        ProbeCommand(
+            "failed_units",
+            "systemctl list-units --state=failed --plain --full --no-legend --no-pager",
+        ),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A systemd unit.
+
+    + started: epoch seconds when it became active; None: it is not active
+    + began: when that start began; None also in old recordings
+    """
+
+    name: str
+    loaded: bool
+    active: bool
+    enabled: bool
+    started: int | None
+    began: int | None = None
+
+
+def read_units(probes: Probes) -> Mapping[str, Unit]:
+    """The declared units, as systemd shows them."""
+    return _units(probes.output("units"))
+
+
+def read_unit(probes: Probes, name: str) -> Unit:
+    """A unit; one that systemd does not know is not loaded, active or enabled."""
+    return read_units(probes).get(name, Unit(name, False, False, False, None))
+
+
+@lru_cache(maxsize=4)
+def _units(output: str) -> Mapping[str, Unit]:
+    units = {}
+    for block in output.split("\n\n"):
+        values = dict(line.partition("=")[::2] for line in block.splitlines())
+        if values.get("Id"):
+            units[values["Id"]] = Unit(
+                name=values["Id"],
+                loaded=values.get("LoadState") == "loaded",
+                active=values.get("ActiveState") == "active",
+                enabled=values.get("UnitFileState") in ("enabled", "static", "alias", "generated"),
+                started=_epoch(values.get("ActiveEnterTimestamp", "")),
+                began=_epoch(values.get("InactiveExitTimestamp", "")),
+            )
+    return MappingProxyType(units)
+
+
+def _epoch(timestamp: str) -> int | None:
+    """`Sat 2026-11-21 21:55:03 UTC`; the collector sets TZ=UTC, so no other zone is possible."""
+    match = re.search(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", timestamp)
+    if not match:
+        return None
+    return int(datetime.fromisoformat(f"{match.group()}+00:00").timestamp())
+
 
 @dataclass(frozen=True)
 class FailedUnits:
-    """failed: by name; stopped: what the running engine stands on, and starts at boot."""
+    """failed: by name; stopped: containerd, if it is enabled and the running engine needs it."""
 
     failed: tuple[str, ...]
     stopped: tuple[str, ...]

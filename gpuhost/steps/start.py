@@ -12,7 +12,7 @@ from gpuhost.checks.registry import finding_of
 from gpuhost.operations.on_failure import show_findings_on_failure
 from gpuhost.operations.reading import read
 from gpuhost.settings import Settings
-from gpuhost.settings.layers import BadSettings, declared_for
+from gpuhost.settings.merge import BadSettings, settings_of
 from gpuhost.snapshot import NotRead, Snapshot
 from gpuhost.steps.no_terminal import never_ask_without_terminal
 
@@ -32,7 +32,7 @@ def load_settings_or_stop() -> Settings | None:
     """
     never_ask_without_terminal()
     try:
-        settings = declared_for(host)
+        settings = settings_of(host)
     except BadSettings as error:
         _end([f"settings: {line}" for line in error.lines])
         return None

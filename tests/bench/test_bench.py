@@ -13,7 +13,8 @@ from bench.__main__ import PARTS, main
 from bench.measure import Broken, Contender, Sample, run_action, timed
 from bench.openssh import Login
 from bench.result import Goal, Result, Table
-from gpuhost.snapshot.transport import Request, script
+from gpuhost.snapshot.collector import script
+from gpuhost.snapshot.request import Request
 
 FOUND = Result(
     part="fleet",

@@ -12,7 +12,7 @@ import yaml
 from gpuhost.appfile.loading import load
 from gpuhost.checks.preflight import all_app_checks, preflight
 from gpuhost.release.variant import choose
-from gpuhost.settings.layers import Layer, declare
+from gpuhost.settings.merge import Layer, merge_layers
 from tests.recorded import snapshot_of
 
 # As what the recorded hosts were provisioned with.
@@ -42,7 +42,7 @@ def test_findings(case: dict[str, Any], tmp_path: Path) -> None:
     path.write_text(yaml.safe_dump(case["app"], sort_keys=False))
     app, snapshot = load(path), snapshot_of(case)
     values = {**PROVISIONED.get(case["host"], {}), **case.get("settings", {})}
-    settings = declare([Layer("the case", values)])
+    settings = merge_layers([Layer("the case", values)])
     choice = choose(app.block, snapshot, settings)
     found = {
         f.id: f for f in preflight(snapshot, app, choice, settings, secrets=case.get("secrets", []))

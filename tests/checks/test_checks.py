@@ -11,7 +11,7 @@ import yaml
 
 from gpuhost.checks.finding import Status
 from gpuhost.checks.registry import all_checks, run_checks
-from gpuhost.settings.layers import Layer, declare
+from gpuhost.settings.merge import Layer, merge_layers
 from tests.recorded import snapshot_of
 
 # Skips for now: the reason passes by itself, or another finding tells it.
@@ -33,7 +33,7 @@ def _cases() -> list[Any]:
 @pytest.mark.parametrize(("noun", "case"), _cases())
 def test_findings(noun: str, case: dict[str, Any]) -> None:
     """`findings` names the status of every check that is not ok."""
-    settings = declare([Layer("the case", case.get("settings", {}))])
+    settings = merge_layers([Layer("the case", case.get("settings", {}))])
     found = {f.id: f for f in run_checks(snapshot_of(case), settings, [noun])}
     expected = dict.fromkeys(found, "ok") | case.get("findings", {})
     assert {id: f.status.value for id, f in found.items()} == expected

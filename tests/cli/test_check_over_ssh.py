@@ -79,18 +79,18 @@ BAD = {
     "unknown accept-new": ("unreachable", "^unknown host key: "),
     "sudo": ("error", r"^sudo wants a password; set _sudo_password"),
     "nologin": ("error", "it said: This account is currently not available.$"),
-    "not utf-8": ("error", "^the host's reply is not whole"),
-    "noise": ("error", "^the host's reply is not whole"),
+    "not utf-8": ("error", "^the host's reply is incomplete"),
+    "noise": ("error", "^the host's reply is incomplete"),
     "escapes": ("error", r"it said: \[31mred \]0;title$"),
     "exit 3": ("error", "^the reading failed: nothing$"),
-    "nothing": ("error", "^the host's reply is (empty|not whole).*it said: nothing$"),
+    "nothing": ("error", "^the host's reply is (empty|incomplete).*it said: nothing$"),
     "port": ("error", r"^ssh_port = '22' \(the inventory, host port\): str is not an instance of"),
     "password": ("error", r"^ssh_password = \*\*\* \(the inventory, host password\): int is not"),
     "setting": (
         "error",
         r"^swap_size_gb = '16' \(the inventory, host setting\): \"auto\" or a num",
     ),
-    "near miss": ("error", r"^swap_sizegb \(the inventory, host near miss\) is no setting: did"),
+    "near miss": ("error", r"^unknown setting swap_sizegb \(the inventory, host near miss\): did"),
 }
 
 

@@ -18,7 +18,7 @@ from gpuhost.checks.deployed.deployed_app import AppFile
 from gpuhost.release.planning import plan_for, texts_for
 from gpuhost.release.variant import Choice, choose
 from gpuhost.settings import Settings
-from gpuhost.settings.layers import Layer, declare
+from gpuhost.settings.merge import Layer, merge_layers
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.applied import APPLIED
 from tests.recorded import probes
@@ -49,8 +49,8 @@ def case(edits: dict[str, Any], directory: Path) -> Case:
     for path, value in edits.get("edit", {}).items():
         _edit(made, path.split(), value)
     made["containers"] += edits.get("containers", [])
-    settings = declare([Layer("the case", {**made["settings"], **edits.get("settings", {})})])
-    then = declare([Layer("as it was released", BASE["settings"])])
+    settings = merge_layers([Layer("the case", {**made["settings"], **edits.get("settings", {})})])
+    then = merge_layers([Layer("as it was released", BASE["settings"])])
     text = BASE["app_file"]
     _released(made, _file(text, directory, None), _snapshot(BASE), then)
     for old, new in edits.get("app_file", {}).items():

@@ -20,7 +20,7 @@ from gpuhost.operations import drift
 from gpuhost.operations.drift import NOTIFY
 from gpuhost.plans.drift import HOME, KEY, SECRETS, TIMER, UNITS, host_files, secrets_text
 from gpuhost.settings import Settings
-from gpuhost.settings.layers import BadSettings, Layer, declare
+from gpuhost.settings.merge import BadSettings, Layer, merge_layers
 from gpuhost.snapshot.applied import APPLIED
 from tests.needs import needs
 from tests.recorded import raw, snapshot_of
@@ -241,7 +241,7 @@ def test_systemd_takes_the_units(tmp_path: Path) -> None:
 )
 def test_what_no_unit_could_hold_is_refused(given: dict[str, str]) -> None:
     with pytest.raises(BadSettings):
-        declare([Layer("here", given)])
+        merge_layers([Layer("here", given)])
 
 
 def _stub(folder: Path, name: str, text: str) -> None:

@@ -86,7 +86,7 @@ def test_bad_settings_end_one_host_and_the_others_go_on(
     run = deploy(*ready_hosts.values(), swap_sizegb=4)
     assert run.status == 1
     assert run.changed == {}
-    assert run.stderr.count("swap_sizegb (--data) is no setting: did you mean swap_size_gb?") == 2
+    assert run.stderr.count("unknown setting swap_sizegb (--data): did you mean swap_size_gb?") == 2
     assert "Traceback" not in run.stderr
 
 

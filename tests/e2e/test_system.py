@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from gpuhost.plans.proxy import APT_FILE, CLIENT_FILE, ENGINE_DROPIN, ENGINE_FILE
-from gpuhost.plans.request import request_for
+from gpuhost.plans.reading import request_for
 from gpuhost.plans.system import UPDATES_FILE
 from gpuhost.settings import Settings
-from gpuhost.snapshot.transport import script
+from gpuhost.snapshot.collector import script
 from tests.e2e.commands import Run, check, deploy
 from tests.lab.fixtures import Hosts
 from tests.lab.hosts import LabHost

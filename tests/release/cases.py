@@ -15,7 +15,7 @@ from gpuhost.release.override import override
 from gpuhost.release.planning import plan_for
 from gpuhost.release.site import site
 from gpuhost.release.variant import Choice, choose
-from gpuhost.settings.layers import Layer, declare
+from gpuhost.settings.merge import Layer, merge_layers
 from gpuhost.snapshot import Snapshot
 from tests.recorded import snapshot_of
 
@@ -24,7 +24,9 @@ APPS = HERE / "apps"
 GOLDEN = HERE / "golden"
 CPU = "debian13"
 P40 = "nvidia-p40"
-DECLARED = declare([Layer("the test", {"build_args": {"PIP_INDEX_URL": "https://pip.example"}})])
+DECLARED = merge_layers(
+    [Layer("the test", {"build_args": {"PIP_INDEX_URL": "https://pip.example"}})]
+)
 OVERRIDES = [(name, host) for name in ("hostile", "plain", "whole") for host in (CPU, P40)]
 SITES = ("behind-nginx", "own_nginx", "whole")
 

@@ -166,7 +166,7 @@ def test_every_reason_is_named(tmp_path: Path) -> None:
 
 def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
     broken = snapshot_of({"host": "debian13-docker", "probes": {"apps": {"out": "no JSON"}}})
-    with pytest.raises(Refused, match="no JSON"):
+    with pytest.raises(Refused, match="not valid JSON"):
         draft(_wanted(tmp_path), broken, DECLARED)
 
 

@@ -10,7 +10,7 @@ import yaml
 
 from gpuhost.appfile.model import Extension
 from gpuhost.release.variant import Choice, Refusal, choose
-from gpuhost.settings.layers import Layer, declare
+from gpuhost.settings.merge import Layer, merge_layers
 from gpuhost.snapshot import Snapshot
 from tests.recorded import snapshot_of
 
@@ -37,7 +37,7 @@ def _block(case: dict[str, Any]) -> Extension:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
 def test_variant(case: dict[str, Any]) -> None:
     block = _block(case)
-    settings = declare([Layer("the case", case.get("settings", {}))])
+    settings = merge_layers([Layer("the case", case.get("settings", {}))])
     choice = choose(block, _host(case), settings)
     if "refused" in case:
         assert choice == Refusal(case["refused"])

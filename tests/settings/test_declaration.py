@@ -11,15 +11,8 @@ from hypothesis import strategies as st
 from pyinfra.api.inventory import Inventory
 
 from gpuhost.settings import Settings, fields
-from gpuhost.settings.layers import (
-    BadSettings,
-    Layer,
-    allowed,
-    declare,
-    declared_for,
-    in_words,
-    unit_of,
-)
+from gpuhost.settings.allowed_values import describe_allowed, unit_of
+from gpuhost.settings.merge import BadSettings, Layer, describe_value, merge_layers, settings_of
 
 # What is written, and what the one line says of it.
 REFUSED: list[tuple[dict[str, Any], str]] = [
@@ -105,7 +98,7 @@ OF_OTHERS = {
 
 def refused(values: dict[Any, Any], where: str = "here") -> str:
     with pytest.raises(BadSettings) as error:
-        declare([Layer(where, values)])
+        merge_layers([Layer(where, values)])
     (line,) = error.value.lines
     assert "\n" not in line
     return line
@@ -118,7 +111,7 @@ def test_refused_in_one_line(values: dict[str, Any], says: str) -> None:
 
 @pytest.mark.parametrize(("written", "meant"), NEAR_MISSES.items())
 def test_near_misses(written: str, meant: str) -> None:
-    assert refused({written: 1}) == f"{written} (here) is no setting: did you mean {meant}?"
+    assert refused({written: 1}) == f"unknown setting {written} (here): did you mean {meant}?"
 
 
 @pytest.mark.parametrize(
@@ -130,7 +123,7 @@ def test_near_misses(written: str, meant: str) -> None:
     ],
 )
 def test_images(image: str) -> None:
-    assert declare([Layer("here", {"toolkit_test_image": image})]).toolkit_test_image == image
+    assert merge_layers([Layer("here", {"toolkit_test_image": image})]).toolkit_test_image == image
 
 
 def test_a_setting_without_its_unit_is_a_near_miss() -> None:
@@ -139,12 +132,12 @@ def test_a_setting_without_its_unit_is_a_near_miss() -> None:
 
 
 def test_data_of_others_is_left_alone() -> None:
-    assert declare([Layer("here", OF_OTHERS)]) == Settings()
+    assert merge_layers([Layer("here", OF_OTHERS)]) == Settings()
 
 
 def test_every_mistake_is_named_at_once() -> None:
     with pytest.raises(BadSettings) as error:
-        declare([Layer("here", {"gpu": "yes", "cuda": 12.1, "swap_sizegb": 1})])
+        merge_layers([Layer("here", {"gpu": "yes", "cuda": 12.1, "swap_sizegb": 1})])
     assert len(error.value.lines) == 3
 
 
@@ -154,7 +147,7 @@ def test_the_first_layer_that_has_a_key_wins() -> None:
         Layer("host", {"memory_min_gb": "x", "disk_min_free_gb": 2}),
         Layer("group", {"disk_min_free_gb": 3, "gpu_count": 4}),
     ]
-    made = declare(layers)
+    made = merge_layers(layers)
     assert (made.memory_min_gb, made.disk_min_free_gb, made.gpu_count) == (1, 2, 4)
 
 
@@ -228,7 +221,7 @@ def test_only_proxies_have_a_login() -> None:
 
 def _is_taken(key: str, value: Any) -> bool:
     try:
-        declare([Layer("here", {key: value})])
+        merge_layers([Layer("here", {key: value})])
     except BadSettings:
         return False
     return True
@@ -261,7 +254,7 @@ def a_host(**data: Any) -> Inventory:
 def test_where_it_was_set(layer: str, where: str) -> None:
     host = a_host(**{layer: {"gpu": "yes"}}).get_host("gpu1")
     with pytest.raises(BadSettings, match=r"^gpu = 'yes' \((.*)\): one of") as error:
-        declared_for(host)
+        settings_of(host)
     assert f"({where})" in str(error.value)
 
 
@@ -270,13 +263,13 @@ def test_layers_win_as_in_pyinfra() -> None:
     for upto in range(1, len(layers) + 1):
         data = {layer: {"gpu_count": 1 + at} for at, layer in enumerate(layers[:upto])}
         host = a_host(**data).get_host("gpu1")
-        assert declared_for(host).gpu_count == host.data.gpu_count == upto
+        assert settings_of(host).gpu_count == host.data.gpu_count == upto
 
 
 def test_in_words_hides_passwords() -> None:
     host = a_host(own={"ssh_password": "hunter2"}, first={"ssh_port": "22"}).get_host("gpu1")
-    assert in_words(host, "ssh_password") == "ssh_password = *** (the inventory, host gpu1)"
-    assert in_words(host, "ssh_port") == "ssh_port = '22' (group first)"
+    assert describe_value(host, "ssh_password") == "ssh_password = *** (the inventory, host gpu1)"
+    assert describe_value(host, "ssh_port") == "ssh_port = '22' (group first)"
 
 
 SCALARS = st.one_of(
@@ -306,13 +299,13 @@ THEIR_KEYS = st.one_of(st.text(), st.integers(), st.tuples(st.integers()))
 @given(values=st.dictionaries(st.one_of(OUR_KEYS, THEIR_KEYS), ANYTHING, max_size=4))
 def test_arbitrary_values_raise_nothing_else(values: dict[Any, Any]) -> None:
     with suppress(BadSettings):
-        assert isinstance(declare([Layer("here", values)]), Settings)
+        assert isinstance(merge_layers([Layer("here", values)]), Settings)
 
 
 @given(key=OUR_KEYS, value=ANYTHING)
 def test_a_refusal_names_the_key_and_the_place(key: str, value: Any) -> None:
     try:
-        declare([Layer("the 7th layer", {key: value})])
+        merge_layers([Layer("the 7th layer", {key: value})])
     except BadSettings as error:
         (line,) = error.lines
         assert line.startswith(f"{key} = ")
@@ -321,6 +314,6 @@ def test_a_refusal_names_the_key_and_the_place(key: str, value: Any) -> None:
 
 @given(key=OUR_KEYS)
 def test_what_is_allowed_can_be_said_of_every_setting(key: str) -> None:
-    words = allowed(fields()[key])
+    words = describe_allowed(fields()[key])
     assert words
     assert not any(jargon in words for jargon in ("typing", "class", "Annotated", "Literal"))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gpuhost.settings import fields, nouns
-from gpuhost.settings.layers import Layer, declare
+from gpuhost.settings.merge import Layer, merge_layers
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted(
@@ -58,4 +58,4 @@ def test_shipped_group_data_is_allowed(group: str) -> None:
     exec((ROOT / "group_data" / f"{group}.py").read_text(), {}, values)
     own = {key: value for key, value in values.items() if not key.startswith("__")}
     assert own.keys() <= fields().keys()
-    assert declare([Layer(group, own)]).model_dump(include=set(own))
+    assert merge_layers([Layer(group, own)]).model_dump(include=set(own))

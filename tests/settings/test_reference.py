@@ -12,7 +12,7 @@ from gpuhost.checks.registry import all_checks
 from gpuhost.reference import pages
 from gpuhost.reference.__main__ import main
 from gpuhost.settings import Settings, fields
-from gpuhost.settings.layers import Layer, declare
+from gpuhost.settings.merge import Layer, merge_layers
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,7 +26,7 @@ def test_the_defaults_file_is_the_defaults() -> None:
     values = runpy.run_path(str(ROOT / "group_data" / "all.py"))
     own = {key: value for key, value in values.items() if not key.startswith("__")}
     assert list(own) == list(fields())
-    assert declare([Layer("all.py", own)]) == Settings()
+    assert merge_layers([Layer("all.py", own)]) == Settings()
 
 
 def test_every_setting_and_every_check_has_its_row() -> None:

@@ -53,7 +53,7 @@ def planned(document: dict[str, Any]) -> set[str]:
     ("data", "says"),
     [
         ({"swap_size_gb": "16"}, "swap_size_gb = '16' (the inventory, host @fake/first): \"auto\""),
-        ({"swap_sizegb": 16}, "swap_sizegb (the inventory, host @fake/first) is no setting: did"),
+        ({"swap_sizegb": 16}, "unknown setting swap_sizegb (the inventory, host @fake/first): did"),
     ],
 )
 def test_other_hosts_go_on(tmp_path: Path, data: dict[str, Any], says: str) -> None:

@@ -7,10 +7,11 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from gpuhost.plans.request import request_for
+from gpuhost.plans.reading import request_for
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Probes, Snapshot
-from gpuhost.snapshot.transport import decode, script
+from gpuhost.snapshot.collector import script
+from gpuhost.snapshot.transport import decode
 
 # What the collector sets for itself: tests put a folder in front of it, or in its place.
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

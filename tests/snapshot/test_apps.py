@@ -16,8 +16,10 @@ from hypothesis import strategies as st
 
 from gpuhost.snapshot import NotRead, Probe, Probes, Snapshot
 from gpuhost.snapshot.apps import Apps, AppState, Attempt, Given
+from gpuhost.snapshot.collector import script
 from gpuhost.snapshot.ports import Taken
-from gpuhost.snapshot.transport import Request, decode, script
+from gpuhost.snapshot.request import Request
+from gpuhost.snapshot.transport import decode
 from tests.recorded import probes
 
 ON_HOST = Path(__file__).parents[2] / "gpuhost" / "snapshot" / "apps_on_host.py"
@@ -160,7 +162,7 @@ def test_no_directory_for_apps_is_no_app() -> None:
     [
         (Probe(None), "timed out"),
         (Probe(127, "", "timeout: failed to run command 'python3'"), "python3"),
-        (Probe(0, '{"apps": ['), "no JSON"),
+        (Probe(0, '{"apps": ['), "not valid JSON"),
     ],
 )
 def test_what_cannot_be_read_is_not_no_app(probe: Probe, said: str) -> None:

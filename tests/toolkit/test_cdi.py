@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import subprocess
-from importlib.resources import files
 from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gpuhost.domain.toolkit.cdi import REFRESHED, STATIC, specifications
+from gpuhost.snapshot.toolkit import REQUEST
 
 SAMPLE = Path(__file__).parents[1] / "fixtures" / "toolkit" / "cdi.yaml"
 
 
 def _grep(path: Path) -> str:
-    """The collector's `probe cdi`, run on one file that stands for the real one."""
-    collector = files("gpuhost.snapshot").joinpath("collector.sh").read_text("utf-8")
-    found = re.search(r"probe cdi \d+ (grep (?:[^\n]*\\\n)*[^\n]*)", collector)
-    assert found, "the collector has no probe cdi"
-    words = shlex.split(found[1].replace("\\\n", " "))
+    """The reader's own probe, run on one file that stands for the real one."""
+    (command,) = (probe.command for probe in REQUEST.probes if probe.name == "cdi")
+    words = shlex.split(command)
     assert words[-2:] == [REFRESHED, STATIC]
     done = subprocess.run([*words[:-2], str(path)], capture_output=True, text=True, check=True)
     return done.stdout.replace(f"{path}:", f"{REFRESHED}:")

@@ -7,7 +7,7 @@ from gpuhost.checks.registry import check
 from gpuhost.plans.nginx import is_up, missing_packages
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
-from gpuhost.snapshot.docker import Unit
+from gpuhost.snapshot.units import Unit
 
 NOT_NEEDED = "no app on this host uses its nginx"
 AGAIN = "run deploys/app.py again"

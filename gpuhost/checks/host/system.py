@@ -9,7 +9,7 @@ from gpuhost.checks.registry import check
 from gpuhost.plans.system import BLOCKED, UPDATES_FILE, updates_text
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
-from gpuhost.snapshot.docker import installed_packages
+from gpuhost.snapshot.packages import installed_packages
 from gpuhost.snapshot.system import REBOOT_REQUIRED, System
 
 SUPPORTED = {

@@ -1,0 +1,70 @@
+"""What a reading asks of a host: each reader declares its part beside its parser.
+
+A module of this package declares `REQUEST`, what it always reads. A module of gpuhost.plans offers
+`request(settings)`, the paths that its settings name. `|` unites them, and collector.py renders
+the whole as one script.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Literal
+
+from gpuhost.snapshot.probes import Probe
+
+NOTHING = Probe(0)
+List = Literal["files", "packages", "units", "managed", "plain", "directories", "swap_files"]
+
+
+@dataclass(frozen=True)
+class ProbeCommand:
+    """One bounded, read-only command that the collector runs on the host.
+
+    + command: as a POSIX shell reads it: a pattern of paths is expanded on the host
+    + seconds: its time limit; None: the patience of the reading, for what many cards make slow
+    + arguments: the list of `Request` that follows the command; nothing is run for an empty list
+    + only_if: a shell condition, without which it is not run
+    + at_once: it only asks the kernel and cannot hang: run without a limit, at a tenth of the cost
+    + last: run after all others have ended
+    + absent: what it gives on a host that has nothing of what it asks for; None: it is not run
+    """
+
+    name: str
+    command: str
+    seconds: int | None = 10
+    arguments: List | None = None
+    only_if: str = ""
+    at_once: bool = False
+    last: bool = False
+    absent: Probe | None = NOTHING
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a reading looks at.
+
+    + files: small files that every user may read; their text
+    + packages: names and patterns of packages; their versions
+    + units: systemd units; their state
+    + managed: configuration files; owner, mode and hash
+    + plain: other paths; owner and mode
+    + directories: the free space of their file systems
+    + swap_files: whether they are swap
+    + probes: commands of the reader's own
+    """
+
+    files: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
+    units: tuple[str, ...] = ()
+    managed: tuple[str, ...] = ()
+    plain: tuple[str, ...] = ()
+    directories: tuple[str, ...] = ()
+    swap_files: tuple[str, ...] = ()
+    probes: tuple[ProbeCommand, ...] = ()
+
+    def __or__(self, other: Request) -> Request:
+        both = ((getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
+        return Request(*(tuple(dict.fromkeys((*mine, *others))) for mine, others in both))
+
+    def covers(self, other: Request) -> bool:
+        return all(set(getattr(self, f.name)) >= set(getattr(other, f.name)) for f in fields(self))

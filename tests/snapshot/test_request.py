@@ -1,0 +1,160 @@
+"""What readers declare: it is what they ask for, it becomes one script, recordings need no edit."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from gpuhost.checks.registry import run_checks
+from gpuhost.plans.reading import request_for
+from gpuhost.settings import Settings
+from gpuhost.snapshot import Probe, Probes, Snapshot
+from gpuhost.snapshot.collector import declared, script
+from gpuhost.snapshot.paths import Paths, PathState
+from gpuhost.snapshot.request import ProbeCommand, Request
+from tests.recorded import HOSTS, probes
+
+RECORDED = sorted(path.stem for path in HOSTS.glob("*.yaml"))
+SETTINGS = [
+    pytest.param(Settings(), id="defaults"),
+    pytest.param(
+        Settings(
+            gpu="required",
+            apt_mirror="ustc",
+            docker_data_root="/srv/docker",
+            drift_directory="/srv/fleet",
+            nvidia_driver="install",
+            proxy_http="http://proxy.example.com:3128",
+            swap_path="/srv/swap",
+            swap_size_gb=4,
+        ),
+        id="many",
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Watched(Probes):
+    """Probes that note what is asked of them."""
+
+    names: set[str] = field(default_factory=set, compare=False)
+    paths: set[str] = field(default_factory=set, compare=False)
+
+    def get(self, name: str) -> Probe:
+        self.names.add(name)
+        return super().get(name)
+
+    def __contains__(self, name: str) -> bool:
+        self.names.add(name)
+        return super().__contains__(name)
+
+    def file(self, path: str) -> str | None:
+        self.paths.add(path)
+        return super().file(path)
+
+
+@dataclass(frozen=True)
+class WatchedPaths(Paths):
+    """Paths that note which of them are asked for."""
+
+    asked: set[str] = field(default_factory=set, compare=False)
+
+    def get(self, path: str) -> PathState | None:
+        self.asked.add(path)
+        return super().get(path)
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+@pytest.mark.parametrize("host", RECORDED)
+def test_checks_ask_only_for_what_is_declared(host: str, settings: Settings) -> None:
+    watched = Watched(probes(host).by_name)
+    snapshot = Snapshot(watched)
+    snapshot.paths = paths = WatchedPaths(snapshot.paths.known)
+    assert run_checks(snapshot, settings)
+    request = declared() | request_for(settings)
+    assert watched.names - {probe.name for probe in request.probes} == set()
+    assert watched.paths - set(request.files) == set()
+    assert paths.asked - {*request.managed, *request.plain} == set()
+
+
+def test_names_of_probes_are_unique() -> None:
+    names = [probe.name for probe in declared().probes]
+    assert len(names) == len(set(names)) > 50
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_the_script_is_posix_sh(settings: Settings) -> None:
+    shellcheck = Path(sys.executable).with_name("shellcheck")
+    done = subprocess.run(
+        [shellcheck, "--shell=sh", "--severity=style", "-"],
+        input=script(request_for(settings)),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def started(tmp_path: Path, *commands: str, is_running: bool = False) -> list[str]:
+    """The probes that the script starts, in its order, on a host with these commands only."""
+    for name in commands:
+        (tmp_path / name).write_text("#!/bin/sh\n")
+        (tmp_path / name).chmod(0o755)
+    stubs = f"""probe() {{ echo "$1"; }}
+at_once() {{ echo "$1"; }}
+uname() {{ :; }}
+is_running() {{ {str(is_running).lower()}; }}
+PATH={tmp_path}
+run_probes
+echo then
+run_last_probes
+"""
+    text = script(Request()).replace("main </dev/null\n", stubs)
+    done = subprocess.run(["/bin/sh"], input=text, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    return done.stdout.split()
+
+
+def test_a_condition_decides_whether_a_probe_is_run(tmp_path: Path) -> None:
+    bare = started(tmp_path)
+    assert not {"nvidia_smi", "nvidia_query", "kernel_log", "docker_info"} & set(bare)
+    engine = started(tmp_path, is_running=True)
+    assert {"docker_info", "docker_inspect"} <= set(engine) - set(bare)
+    card = started(tmp_path, "nvidia-smi")
+    assert set(card) - set(bare) == {"nvidia_smi", "nvidia_query", "nvidia_query_old", "kernel_log"}
+    assert card[0] == "nvidia_smi", "what may take longest begins first"
+    assert bare[-2:] == ["then", "listeners_again"]
+
+
+def test_a_list_that_is_empty_starts_no_probe(tmp_path: Path) -> None:
+    assert "swap_types" not in started(tmp_path)
+    assert "probe swap_types 10 blkid -p -o value -s TYPE /swapfile\n" in script(
+        Request(swap_files=("/swapfile",))
+    )
+
+
+@pytest.mark.parametrize("host", RECORDED)
+def test_a_new_probe_needs_no_edit_of_a_recording(
+    host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A recording that was made before the probe was added gets what the probe declares."""
+    new = Request(
+        probes=(
+            ProbeCommand("new", "new-tool --list"),
+            ProbeCommand("new_missing", "new-tool --list", absent=Probe(127, "", "not found")),
+            ProbeCommand("new_conditional", "new-tool --list", only_if="command -v new-tool"),
+            ProbeCommand("new_optional", "new-tool --list", absent=None),
+        )
+    )
+    known = declared()
+    monkeypatch.setattr("tests.recorded.declared", lambda: known | new)
+    made = probes(host)
+    assert made.get("new") == Probe(0)
+    assert made.get("new_missing") == Probe(127, "", "not found")
+    assert "new_conditional" not in made
+    assert "new_optional" not in made
+    assert probes(host, changed={"new": {"out": "one"}}).get("new") == Probe(0, "one")
+    assert "new" not in probes(host, changed={"new": None})
