@@ -6,6 +6,6 @@ GB = 1 << 30
 MB = 1 << 20
 
 
-def gb(size: float) -> str:
-    """1610612736 -> "1.5 GB"."""
-    return f"{size / GB:.1f} GB"
+def format_size(size: float) -> str:
+    """1610612736 -> "1.5 GB", 536870912 -> "512 MB"."""
+    return f"{size / GB:.1f} GB" if size >= GB else f"{size / MB:.0f} MB"

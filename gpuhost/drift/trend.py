@@ -10,7 +10,7 @@ from statistics import median
 
 from gpuhost.checks.finding import Finding, Verdict, warn
 from gpuhost.checks.host.disk import places
-from gpuhost.domain.sizes import gb
+from gpuhost.domain.sizes import format_size
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
 from gpuhost.snapshot.paths import Disk
@@ -79,7 +79,8 @@ def _verdict(soon: list[Filling]) -> Verdict:
     return warn(
         f"no disk is full within {SOON} days",
         "; ".join(
-            f"{one.mount} is full in about {_days(one.days)}: {gb(one.free)} free" for one in soon
+            f"{one.mount} is full in about {_days(one.days)}: {format_size(one.free)} free"
+            for one in soon
         ),
         evidence="; ".join(_evidence(one) for one in soon),
         fix=f"du -x -h -d 2 {quote(soon[0].mount)} | sort -h | tail; docker system df",
@@ -89,8 +90,8 @@ def _verdict(soon: list[Filling]) -> Verdict:
 def _evidence(one: Filling) -> str:
     (began, first), (ended, _) = one.points[0], one.points[-1]
     return (
-        f"{one.mount}: {gb(one.a_day)} less each day, by {len(one.points)} runs in "
-        f"{_days((ended - began) / DAY)}, at first {gb(first)} free"
+        f"{one.mount}: {format_size(one.a_day)} less each day, by {len(one.points)} runs in "
+        f"{_days((ended - began) / DAY)}, at first {format_size(first)} free"
     )
 
 

@@ -7,7 +7,7 @@ from math import isqrt
 
 from gpuhost.checks.finding import Verdict, fail, ok, skip
 from gpuhost.checks.registry import check
-from gpuhost.domain.sizes import GB, MB, gb
+from gpuhost.domain.sizes import GB, MB, format_size
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
 from gpuhost.snapshot.swap import SYSCTL_FILE
@@ -90,13 +90,15 @@ def _refusal(
         )
     if ours and ours.used > snapshot.memory.available:
         return (
-            f"{gb(ours.used)} of used swap do not fit into {gb(snapshot.memory.available)} of RAM",
+            f"{format_size(ours.used)} of used swap do not fit into "
+            f"{format_size(snapshot.memory.available)} of RAM",
             "stop something first: docker stats",
         )
     # The old file goes before the new one is made; a tenth of the room stays for everything else.
     if size > (free + present) * 0.9:
         return (
-            f"no room: {gb(size)} wanted, {gb(free + present)} free under {settings.swap_path}",
+            f"no room: {format_size(size)} wanted, {format_size(free + present)} free under "
+            f"{settings.swap_path}",
             "free some space, or lower swap_size_gb",
         )
     return "", ""
@@ -106,14 +108,14 @@ def _refusal(
 def size(snapshot: Snapshot, settings: Settings) -> Verdict:
     wanted = plan(snapshot, settings)
     active = snapshot.swap.area(settings.swap_path)
-    actual = gb(snapshot.swap.total)
+    actual = format_size(snapshot.swap.total)
     present = _present(snapshot, settings)
     if wanted.size == 0 and present == 0:
         return ok(actual, evidence=_in_words(snapshot))
     if active and wanted.size == present:
         return ok(actual, evidence=_in_words(snapshot))
     return fail(
-        f"{gb(wanted.size)} in {settings.swap_path}",
+        f"{format_size(wanted.size)} in {settings.swap_path}",
         actual,
         evidence=wanted.refusal or _in_words(snapshot),
         fix=wanted.fix or f"run the deploy again (it makes {settings.swap_path})",
@@ -168,6 +170,6 @@ def swappiness(snapshot: Snapshot, settings: Settings) -> Verdict:
 
 def _in_words(snapshot: Snapshot) -> str:
     return (
-        ", ".join(f"{area.path} {gb(area.size)}" for area in snapshot.swap.areas)
+        ", ".join(f"{area.path} {format_size(area.size)}" for area in snapshot.swap.areas)
         or "no active swap"
     )

@@ -9,7 +9,7 @@ from gpuhost.checks.preflight.registry import Proposal, app_check
 from gpuhost.checks.registry import run_checks
 from gpuhost.domain.nvidia.cuda import decide
 from gpuhost.domain.nvidia.version import CudaVersion
-from gpuhost.domain.sizes import GB, gb
+from gpuhost.domain.sizes import GB, format_size
 from gpuhost.release.variant import Refusal
 
 PROVISION = "pyinfra INVENTORY deploys/gpu_host.py"
@@ -87,11 +87,11 @@ def disk(proposal: Proposal) -> Verdict:
     path, least = min(found.items(), key=lambda place: place[1].free)
     expected = f"at least {wanted:g} GB free"
     if least.free >= wanted * GB:
-        return ok(f"{gb(least.free)} free under {path}", expected=expected)
+        return ok(f"{format_size(least.free)} free under {path}", expected=expected)
     return fail(
         expected,
-        f"{gb(least.free)} free under {path}",
-        evidence=f"{least.mounted_on}, {gb(least.size)} in all",
+        f"{format_size(least.free)} free under {path}",
+        evidence=f"{least.mounted_on}, {format_size(least.size)} in all",
         fix="docker system df; docker builder prune; or lower build.disk_gb",
     )
 
@@ -105,10 +105,10 @@ def memory(proposal: Proposal) -> Verdict:
     free = now.available + now.swap_free
     expected = f"at least {wanted:g} GB free"
     if free >= wanted * GB:
-        return ok(f"{gb(free)} free", expected=expected)
+        return ok(f"{format_size(free)} free", expected=expected)
     return fail(
         expected,
-        f"{gb(now.available)} of RAM and {gb(now.swap_free)} of swap free",
+        f"{format_size(now.available)} of RAM and {format_size(now.swap_free)} of swap free",
         fix="raise swap_size_gb, stop what uses memory (docker stats), or lower build.memory_gb",
     )
 
