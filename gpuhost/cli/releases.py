@@ -19,10 +19,10 @@ from gpuhost.outputs.table import console
 @click.option("--app", required=True, metavar="NAME", help="The app.")
 @as_json
 def releases(choosing: Choosing, app: str, as_json: bool) -> None:
-    """List an app's releases on the hosts of INVENTORY, newest first. Nothing is changed.
+    """List an app's releases on the hosts of INVENTORY, newest first. Changes nothing.
 
-    What was released, when, by whom, from which revision, and what became of it; * marks the
-    release that is in place. Rollbacks are releases too.
+    Shows what was released, when, by whom, from which revision, and with what result; * marks the
+    current release. Rollbacks are releases too.
 
     \b
     gpuhost releases inventory.py --app tts
@@ -30,17 +30,17 @@ def releases(choosing: Choosing, app: str, as_json: bool) -> None:
 
     \b
     Exit status, the first that applies:
-      1  a mistake in the command line, the inventory or a host's settings; no host has the app
-      3  a host was not reached or not read
-      0  the list is whole
+      1  an error in the command line, the inventory or a host's settings; no host has the app
+      3  a host could not be reached or read
+      0  the list is complete
     """
-    found = _read(choosing, app)
+    apps = _read(choosing, app)
     with showing():
         if as_json:
-            click.echo(json.dumps(found.releases_json(), indent=2))
+            click.echo(json.dumps(apps.releases_json(), indent=2))
         else:
-            print_releases(found, console(sys.stdout))
-    sys.exit(found.exit(judged=False))
+            print_releases(apps, console(sys.stdout))
+    sys.exit(apps.exit(fail_if_down=False))
 
 
 @click.command()
@@ -48,11 +48,11 @@ def releases(choosing: Choosing, app: str, as_json: bool) -> None:
 @click.option("--app", metavar="NAME", help="Only this app.")
 @as_json
 def status(choosing: Choosing, app: str | None, as_json: bool) -> None:
-    """Tell how the apps on the hosts of INVENTORY are. Nothing is changed.
+    """Show the apps on the hosts of INVENTORY. Changes nothing.
 
-    Which release is in place and since when, its containers, what is under way, and what failed
-    last. An app is running when its last verified release is in place, none of its containers is
-    down, and none is unhealthy or still starting.
+    Shows the current release and since when, its containers, what is in progress, and what failed
+    last. An app is running if its last verified release is current, and none of its containers is
+    down, unhealthy or still starting.
 
     \b
     gpuhost status inventory.py
@@ -60,23 +60,23 @@ def status(choosing: Choosing, app: str | None, as_json: bool) -> None:
 
     \b
     Exit status, the first that applies:
-      1  a mistake in the command line, the inventory or a host's settings; no host has the app
-      3  a host was not reached or not read
+      1  an error in the command line, the inventory or a host's settings; no host has the app
+      3  a host could not be reached or read
       2  an app is not running
       0  every app is running
     """
-    found = _read(choosing, app)
+    apps = _read(choosing, app)
     with showing():
         if as_json:
-            click.echo(json.dumps(found.status_json(), indent=2))
+            click.echo(json.dumps(apps.status_json(), indent=2))
         else:
-            print_status(found, console(sys.stdout))
-    sys.exit(found.exit(judged=True))
+            print_status(apps, console(sys.stdout))
+    sys.exit(apps.exit(fail_if_down=True))
 
 
 def _read(choosing: Choosing, app: str | None) -> FleetApps:
-    with fleet_of(choosing) as (fleet, told):
-        found = read_apps(fleet, app, choosing.timeout, told)
-    if found.missing:
-        say(found.missing)
-    return found
+    with fleet_of(choosing) as (fleet, on_done):
+        apps = read_apps(fleet, app, choosing.timeout, on_done)
+    if apps.missing:
+        say(apps.missing)
+    return apps

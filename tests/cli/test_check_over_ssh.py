@@ -77,7 +77,7 @@ BAD = {
     "unknown no": ("unreachable", "^unknown host key: "),
     "unknown ask": ("unreachable", "^unknown host key: "),
     "unknown accept-new": ("unreachable", "^unknown host key: "),
-    "sudo": ("error", r"^sudo wants a password; set _sudo_password"),
+    "sudo": ("error", r"^sudo needs a password; set _sudo_password"),
     "nologin": ("error", "it said: This account is currently not available.$"),
     "not utf-8": ("error", "^the host's reply is not whole"),
     "noise": ("error", "^the host's reply is not whole"),
@@ -223,8 +223,8 @@ def test_changed_host_key_is_another_matter(workplace: Workplace, sshd: Sshd) ->
     why = run.host(GOOD)["reason"]
     assert run.host(GOOD)["status"] == "unreachable"
     assert why.startswith(f"CHANGED host key: [{GOOD}]:{sshd.port} shows SHA256:")
-    assert "listening in between" in why
-    workplace.run("sh", "-c", why.rpartition("forget the old key: ")[2])
+    assert "intercepting the connection" in why
+    workplace.run("sh", "-c", why.rpartition("remove the old key: ")[2])
     assert workplace.check(hosts).host(GOOD)["reason"].startswith("unknown host key")
 
 

@@ -40,8 +40,8 @@ def test_exit_status(workplace: Workplace, sshd: Sshd, closed_port: int) -> None
     assert [run.exit for run in runs] == [2, 0, 2, 3, 1]
     assert [run.document["exit"] for run in runs] == [2, 0, 2, 3, 1]
     last = runs[-1]
-    standings = {host["host"]: host["standing"] for host in last.document["hosts"]}
-    assert standings == {
+    statuses = {host["host"]: host["status"] for host in last.document["hosts"]}
+    assert statuses == {
         "never": "pending",
         "drift": "drift",
         "closed": "unreachable",
@@ -66,7 +66,7 @@ def test_what_changed_the_host_or_the_repository(workplace: Workplace, sshd: Ssh
 
 
 NO_ROOM = "no directory to write in: /run, /dev/shm and /tmp are full or read-only"
-# Each is a host of one and the same run: standing, pattern of the reason.
+# Each is a host of one and the same run: status, pattern of the reason.
 BAD = {
     "closed": ("unreachable", r"^Could not connect \("),
     "silent": ("unreachable", r"^connecting: no answer within 9 s"),
@@ -78,7 +78,7 @@ BAD = {
     "full": ("error", "^the reading failed: no directory to write in: /run, /dev/shm and /tmp"),
     "unknown key": ("unreachable", "^unknown host key: "),
     "changed key": ("unreachable", "^CHANGED host key: "),
-    "sudo": ("error", "^sudo wants a password; set _sudo_password"),
+    "sudo": ("error", "^sudo needs a password; set _sudo_password"),
     "df hangs": ("error", "^could not be read: .*disk.free"),
 }
 
@@ -130,8 +130,8 @@ def mixed(
 @pytest.mark.parametrize("name", BAD)
 def test_a_broken_host_is_a_row_of_its_own(mixed: Run, name: str) -> None:
     host = mixed.host(name)
-    standing, pattern = BAD[name]
-    assert host["standing"] == standing
+    status, pattern = BAD[name]
+    assert host["status"] == status
     assert re.search(pattern, host["reason"]), host["reason"]
     assert host["reason"].isprintable()
 
@@ -141,8 +141,8 @@ def test_broken_hosts_hide_no_other(mixed: Run) -> None:
     assert mixed.err == ""
     assert mixed.host("good")["findings"] == mixed.host("good too")["findings"]
     assert mixed.host("good")["findings"] == mixed.host("slow")["findings"]
-    assert mixed.host("good")["standing"] == "pending"
-    assert mixed.host("drift")["standing"] == "drift"
+    assert mixed.host("good")["status"] == "pending"
+    assert mixed.host("drift")["status"] == "drift"
 
 
 def test_the_deadline_of_the_run(workplace: Workplace, sshd: Sshd) -> None:

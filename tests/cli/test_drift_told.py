@@ -120,12 +120,12 @@ def test_metrics_and_page(nights: Nights) -> None:
     assert (run.exit, run.err) == (2, "")
     families = text_string_to_metric_families((nights.workplace.path / "gpuhost.prom").read_text())
     values = {
-        (one.name.removeprefix("gpuhost_drift_"), one.labels.get("standing")): one.value
+        (one.name.removeprefix("gpuhost_drift_"), one.labels.get("status")): one.value
         for family in families
         for one in family.samples
         if "kind" not in one.labels
     }
-    assert values["host_standing", "drift"] == 1
+    assert values["host_status", "drift"] == 1
     assert values["exit_status", None] == 2
     assert abs(values["last_run_timestamp_seconds", None] - time.time()) < 60
     assert 0 < values["duration_seconds", None] < 60
@@ -184,7 +184,7 @@ def test_ctrl_c_while_another_run_is_awaited(workplace: Workplace, sshd: Sshd) -
     assert (process.returncode, err) == (130, "")
     found = json.loads(out)
     assert (found["exit"], found["interrupted"]) == (130, True)
-    assert found["hosts"][0]["standing"] == "drift"
+    assert found["hosts"][0]["status"] == "drift"
     assert list(runs.iterdir()) == []
 
 
@@ -271,7 +271,7 @@ def test_foreign_files_in_the_history_are_told_on_stderr(nights: Nights) -> None
     (nights.workplace.path / "runs" / "notes.txt").touch()
     run = nights.run("--json", "--since", "last")
     assert run.document["since"]["at"] is None
-    assert run.err == ("gpuhost: runs/notes.txt is passed over: its name is not that of a run\n")
+    assert run.err == ("gpuhost: runs/notes.txt is ignored: not the name of a run\n")
 
 
 def test_help_shows_all_of_it(workplace: Workplace) -> None:

@@ -154,7 +154,7 @@ def test_the_one_under_way_as_far_as_it_is(logs: Callable[..., Run], app: AppHom
     with app.at_work(OLD):
         run = logs("--app", "tts")
     assert (run.exit, run.out) == (0, f"{BUILD}01:02:04 old\n")
-    assert "under way; --follow goes on" in run.err
+    assert "in progress; --follow follows it" in run.err
 
 
 def test_several_hosts(logs: Callable[..., Run], sshd: Sshd, app: AppHome) -> None:
@@ -210,7 +210,7 @@ def test_a_restore_under_way_is_what_is_shown(logs: Callable[..., Run], restored
     with restored.at_work(BACKUP, kind="restore"):
         run = logs("--app", "tts")
     assert (run.exit, run.out) == (0, "01:02:03 == stage\n01:02:04 laid out\n")
-    assert "under way; --follow goes on" in run.err
+    assert "in progress; --follow follows it" in run.err
 
 
 def test_following_a_restore(workplace: Workplace, sshd: Sshd, restored: AppHome) -> None:
@@ -305,7 +305,7 @@ def test_interrupted(workplace: Workplace, sshd: Sshd, under_way: AppHome) -> No
         it.process.send_signal(signal.SIGINT)
         status, out, err = it.rest()
     assert (status, out) == (130, "")
-    assert "interrupted; a release that is under way goes on" in err
+    assert "interrupted; a release in progress continues on the host" in err
 
 
 def test_a_connection_that_breaks_off(workplace: Workplace, sshd: Sshd, app: AppHome) -> None:

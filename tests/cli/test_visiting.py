@@ -9,8 +9,8 @@ import gevent  # type: ignore[import-untyped]
 from gevent.pool import Pool  # type: ignore[import-untyped]
 
 from gpuhost.fleet.host_pool import HostError, on_each_host
+from gpuhost.fleet.host_status import HostStatus
 from gpuhost.fleet.inventory import Fleet
-from gpuhost.fleet.report import HostStatus
 
 NAMES = [f"gpu{number}" for number in range(8)]
 
@@ -29,8 +29,8 @@ def test_a_host_is_told_while_others_wait_for_room() -> None:
         gevent.sleep(0.01)
         return str(host.name)
 
-    visits = on_each_host(fleet(2), work, lambda name: order.append(f"told {name}"))
-    assert list(visits.found) == NAMES
+    results = on_each_host(fleet(2), work, lambda name: order.append(f"told {name}"))
+    assert list(results.by_host) == NAMES
     assert order.index("told gpu0") < order.index("begun gpu7")
     assert sum(one.startswith("told") for one in order) == len(NAMES)
 
@@ -44,10 +44,10 @@ def test_the_deadline_begins_with_the_first_host_not_with_the_last() -> None:
         return "done"
 
     pool = fleet(2)
-    visits = on_each_host(pool, work, lambda _: None, deadline=0.2)
+    results = on_each_host(pool, work, lambda _: None, deadline=0.2)
     gevent.sleep(0.05)
-    assert visits.found["gpu0"] == "done"
-    late = [one for one in visits.found.values() if isinstance(one, HostError)]
+    assert results.by_host["gpu0"] == "done"
+    late = [one for one in results.by_host.values() if isinstance(one, HostError)]
     assert len(late) == len(NAMES) - 1
     assert {one.status for one in late} == {HostStatus.ERROR}
     assert {one.reason for one in late} == {

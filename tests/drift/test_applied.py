@@ -16,9 +16,9 @@ from gpuhost.drift.applied import (
     SOME_PROXY,
     document,
     document_without,
-    is_other_proxy,
-    kept,
-    settings_then,
+    proxy_changed,
+    recorded_settings,
+    to_record,
 )
 from gpuhost.operations import applied, drift_installed
 from gpuhost.settings import Settings, fields
@@ -63,7 +63,7 @@ def test_only_what_was_good_or_warned_is_on_record() -> None:
     assert set(found.findings) == {"swap.size", "swap.boot"}
     assert set(found.warned) == {"disk.free"}
     assert (found.at, found.by) == (100, "ada@desk")
-    assert found.settings_of("swap.size") == kept(Settings())
+    assert found.settings_of("swap.size") == to_record(Settings())
     assert found.settings_of("docker.config") is None
 
 
@@ -71,12 +71,12 @@ def test_a_warning_is_on_record_beside_what_was_ok_before() -> None:
     old, new = Settings(swap_size_gb=8), Settings(swap_size_gb=4)
     first = record(written(None, old, disk_full=Status.OK))
     second = record(written(first, new, disk_full=Status.WARN))
-    assert second.settings_of("disk.full") == kept(old)
-    assert second.settings_unfailed("disk.full") == kept(new)
+    assert second.settings_of("disk.full") == to_record(old)
+    assert second.settings_unfailed("disk.full") == to_record(new)
     assert written(second, new, at=999, disk_full=Status.WARN) is None
     assert written(second, new, at=999, disk_full=Status.FAIL) is None
     third = record(written(second, new, disk_full=Status.OK))
-    assert (third.settings, third.warned) == ((kept(new),), {})
+    assert (third.settings, third.warned) == ((to_record(new),), {})
     assert record(document_without(second, frozenset({"disk"}))).warned == {}
 
 
@@ -92,7 +92,7 @@ def test_what_nothing_can_be_said_about_now_stays_known() -> None:
 def test_a_record_of_before_warnings_were_kept() -> None:
     text = written(None, Settings(), swap_size=Status.OK)
     assert text is not None and "warned" not in json.loads(text)
-    assert record(text).settings_unfailed("swap.size") == kept(Settings())
+    assert record(text).settings_unfailed("swap.size") == to_record(Settings())
     assert record(text).settings_unfailed("disk.full") is None
 
 
@@ -107,11 +107,11 @@ def test_what_fails_keeps_the_settings_by_which_it_was_good() -> None:
     old, new = Settings(swap_size_gb=8), Settings(swap_size_gb=4)
     first = record(written(None, old, swap_size=Status.OK, swap_mode=Status.OK))
     second = record(written(first, new, swap_size=Status.FAIL, swap_mode=Status.OK))
-    assert second.settings_of("swap.size") == kept(old)
-    assert second.settings_of("swap.mode") == kept(new)
+    assert second.settings_of("swap.size") == to_record(old)
+    assert second.settings_of("swap.mode") == to_record(new)
     # Settings that nothing refers to any more are gone.
     third = record(written(second, new, swap_size=Status.OK, swap_mode=Status.OK))
-    assert third.settings == (kept(new),)
+    assert third.settings == (to_record(new),)
 
 
 def test_what_is_taken_away_is_forgotten() -> None:
@@ -171,7 +171,7 @@ def commands(operation: Any, text: str | None, mode: str) -> list[str]:
         return [one.get_raw_value() for one in operation._inner(settings=Settings())]
 
 
-@pytest.mark.parametrize("operation", [applied.recorded, drift_installed.recorded])
+@pytest.mark.parametrize("operation", [applied.recorded, drift_installed.record])
 def test_it_is_written_for_root_alone(operation: Any) -> None:
     (new,) = commands(operation, None, "644")
     assert new.endswith(f"{APPLIED} 0600")
@@ -180,33 +180,33 @@ def test_it_is_written_for_root_alone(operation: Any) -> None:
 def test_an_earlier_one_that_anyone_may_read_is_closed() -> None:
     good = run_checks(snapshot_of({"host": "debian13"}), Settings(), ["drift"])
     text = document(None, Settings(), good, at=1, by="ada@desk")
-    (closed,) = commands(drift_installed.recorded, text, "644")
+    (closed,) = commands(drift_installed.record, text, "644")
     assert closed.endswith(f"chmod 0600 -- {APPLIED}")
-    assert commands(drift_installed.recorded, text, "600") == []
+    assert commands(drift_installed.record, text, "600") == []
 
 
 def test_settings_come_back_as_they_were_declared() -> None:
     then = Settings(swap_size_gb=8, firewall_allow=("80/tcp",), proxy_http=PASSWORD)
-    values = json.loads(json.dumps(kept(then)))
+    values = json.loads(json.dumps(to_record(then)))
     today = Settings(swap_size_gb=4, proxy_http=PASSWORD)
-    assert settings_then(values, today) == then
+    assert recorded_settings(values, today) == then
     # No check asks for build arguments.
     with_arguments = today.model_copy(update={"build_args": TOKEN})
-    assert settings_then(json.loads(json.dumps(kept(with_arguments))), today) == today
+    assert recorded_settings(json.loads(json.dumps(to_record(with_arguments))), today) == today
     # Of another proxy only the hash is known, of none that there was none.
     other = Settings(proxy_http="http://10.0.0.9:3128", proxy_https="http://10.0.0.9:3128")
-    assert settings_then(values, other) == then.model_copy(update={"proxy_http": SOME_PROXY})
-    assert is_other_proxy(values, other)
-    assert not is_other_proxy(values, today)
+    assert recorded_settings(values, other) == then.model_copy(update={"proxy_http": SOME_PROXY})
+    assert proxy_changed(values, other)
+    assert not proxy_changed(values, today)
     # A setting that is gone, one that came later, and one that is no longer allowed.
-    assert settings_then({**values, "swap_gone": 1}, today) == then
+    assert recorded_settings({**values, "swap_gone": 1}, today) == then
     older = {name: value for name, value in values.items() if name != "swap_swappiness"}
-    assert settings_then(older, today) == then
-    assert settings_then({**values, "swap_swappiness": 900}, today) is None
+    assert recorded_settings(older, today) == then
+    assert recorded_settings({**values, "swap_swappiness": 900}, today) is None
 
 
 def test_every_setting_that_describes_a_host_is_on_record() -> None:
-    left_out = set(fields()) - set(kept(Settings()))
+    left_out = set(fields()) - set(to_record(Settings()))
     assert left_out == {"adopt", "app_batch", "apps", "drift_ignore"}
 
 

@@ -11,9 +11,10 @@ from gpuhost.checks.finding import Finding, Status
 from gpuhost.checks.host.proxy import CLIENT_FILE, ENGINE_FILE
 from gpuhost.checks.registry import run_checks
 from gpuhost.drift.applied import SOME_PROXY, document
-from gpuhost.drift.difference import Cause, Difference, difference
-from gpuhost.drift.report import DriftReport, HostDrift, Standing
-from gpuhost.drift.since import open_now
+from gpuhost.drift.difference import Cause, Difference, explain
+from gpuhost.drift.report import DriftReport, HostDrift
+from gpuhost.drift.since import open_findings
+from gpuhost.fleet.host_status import HostStatus
 from gpuhost.settings import Settings
 from gpuhost.settings.types import Ignored
 from gpuhost.snapshot import Snapshot
@@ -41,7 +42,7 @@ def provisioned(settings: Settings) -> str:
 
 
 def differing(snapshot: Snapshot, settings: Settings, at: int = AT) -> dict[str, Difference]:
-    every = [difference(one, snapshot, settings, at=at) for one in run_checks(snapshot, settings)]
+    every = [explain(one, snapshot, settings, at=at) for one in run_checks(snapshot, settings)]
     return {one.finding.id: one for one in every if one.cause}
 
 
@@ -53,7 +54,7 @@ def differing(snapshot: Snapshot, settings: Settings, at: int = AT) -> dict[str,
         ({"memory_min_gb": 900}, {"memory_min_gb": 901}, Cause.DRIFT),
         # By what was applied it is good.
         ({"memory_min_gb": 0}, {"memory_min_gb": 900}, Cause.PENDING),
-        (None, {"memory_min_gb": 900}, Cause.NEW),
+        (None, {"memory_min_gb": 900}, Cause.NEVER_APPLIED),
     ],
 )
 def test_cause(then: dict[str, Any] | None, today: dict[str, Any], cause: Cause) -> None:
@@ -61,8 +62,8 @@ def test_cause(then: dict[str, Any] | None, today: dict[str, Any], cause: Cause)
     settings = Settings(**today)
     found = differing(snapshot_of(record), settings)["memory.total"]
     assert found.cause is cause
-    assert found.drifted is (cause is Cause.DRIFT)
-    assert found.awaits is (cause is not Cause.DRIFT)
+    assert found.is_drift is (cause is Cause.DRIFT)
+    assert found.is_pending is (cause is not Cause.DRIFT)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +102,7 @@ def test_a_failure_of_what_only_warned_at_the_deploy_is_drift() -> None:
         found = differing(snapshot, settings)["system.units"]
         causes[found.finding.status] = found.cause
     # What has warned since before the first deploy stays nobody's doing.
-    assert causes == {Status.WARN: Cause.NEW, Status.FAIL: Cause.DRIFT}
+    assert causes == {Status.WARN: Cause.NEVER_APPLIED, Status.FAIL: Cause.DRIFT}
 
 
 @pytest.mark.parametrize(
@@ -180,7 +181,7 @@ def test_what_is_known_is_accepted_for_a_while(
     settings = Settings.model_validate({"memory_min_gb": 900, "drift_ignore": (ignored,)})
     found = differing(snapshot_of(provisioned(settings)), settings)["memory.total"]
     assert (found.accepted is not None, found.expired is not None) == (accepted, expired)
-    assert found.counts is not accepted
+    assert found.is_failure is not accepted
     assert found.cause is Cause.DRIFT
 
 
@@ -199,16 +200,16 @@ def test_what_is_never_read_is_accepted_by_its_whole_id(
     ignored = Ignored(id=id, reason="it hangs", until=until)
     settings = Settings(drift_ignore=(ignored,))
     unread = Finding(Status.UNKNOWN, actual="df timed out", id="disk.full")
-    found = difference(unread, snapshot_of(None), settings, at=AT)
+    found = explain(unread, snapshot_of(None), settings, at=AT)
     assert (found.accepted is not None, found.expired is not None) == (accepted, expired)
     assert (found.cause, found.kind) == (None, "accepted" if accepted else "unknown")
-    host = HostDrift.judged("gpu1", [found])
-    assert host.told == [found]
-    assert (host.standing, host.reason) == (
-        (Standing.OK, "") if accepted else (Standing.ERROR, "could not be read: disk.full")
+    host = HostDrift.of("gpu1", [found])
+    assert host.reported == [found]
+    assert (host.status, host.reason) == (
+        (HostStatus.OK, "") if accepted else (HostStatus.ERROR, "could not be read: disk.full")
     )
     assert DriftReport((host,), AT).exit == (0 if accepted else 3)
-    assert open_now(DriftReport((host,), AT), {}) == (
+    assert open_findings(DriftReport((host,), AT), {}) == (
         {} if accepted else {"gpu1": {"disk.full": "unknown"}}
     )
 
@@ -230,5 +231,5 @@ def test_what_is_good_has_no_cause() -> None:
     good = [one for one in run_checks(snapshot, settings) if one.status in (Status.OK, Status.SKIP)]
     assert len(good) > 20
     for one in good:
-        found = difference(one, snapshot, settings, at=AT)
-        assert (found.cause, found.accepted, found.counts) == (None, None, False)
+        found = explain(one, snapshot, settings, at=AT)
+        assert (found.cause, found.accepted, found.is_failure) == (None, None, False)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from gpuhost.drift import files
-from gpuhost.drift.files import obstacle, obstacle_in, replace
+from gpuhost.drift.files import directory_problem, replace, write_problem
 
 MUCH = "ä" * 200_000
 
@@ -42,16 +42,16 @@ def closed(tmp_path: Path) -> Iterator[Path]:
 
 def test_below_a_directory_that_may_not_be_entered(closed: Path) -> None:
     with nobody():
-        assert obstacle(closed / "inner" / "x.html") == "cannot be written: Permission denied"
-        assert "Permission denied" in obstacle_in(closed / "inner")
+        assert write_problem(closed / "inner" / "x.html") == "cannot be written: Permission denied"
+        assert "Permission denied" in directory_problem(closed / "inner")
 
 
 def test_a_circle_of_links(tmp_path: Path) -> None:
     (tmp_path / "a").symlink_to("b")
     (tmp_path / "b").symlink_to("a")
-    assert obstacle(tmp_path / "a") == "cannot be written: Too many levels of symbolic links"
-    assert "Too many levels" in obstacle(tmp_path / "a" / "x.html")
-    assert "Too many levels" in obstacle_in(tmp_path / "a")
+    assert write_problem(tmp_path / "a") == "cannot be written: Too many levels of symbolic links"
+    assert "Too many levels" in write_problem(tmp_path / "a" / "x.html")
+    assert "Too many levels" in directory_problem(tmp_path / "a")
     with pytest.raises(OSError, match="Too many levels"):
         replace(tmp_path / "a", "x", mode=0o644)
     assert (tmp_path / "a").is_symlink()
@@ -60,9 +60,9 @@ def test_a_circle_of_links(tmp_path: Path) -> None:
 @pytest.mark.parametrize("letter", ["x", "語"])
 def test_names(tmp_path: Path, letter: str) -> None:
     size = len(letter.encode())
-    assert obstacle(tmp_path / (letter * 300)) == "cannot be written: File name too long"
+    assert write_problem(tmp_path / (letter * 300)) == "cannot be written: File name too long"
     long = tmp_path / (letter * (255 // size))
-    assert obstacle(long) == ""
+    assert write_problem(long) == ""
     replace(long, "text", mode=0o644)
     assert long.read_text() == "text"
     assert list(tmp_path.iterdir()) == [long]
@@ -71,8 +71,8 @@ def test_names(tmp_path: Path, letter: str) -> None:
 def test_not_a_directory(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     below = tmp_path / "file" / "x.html"
-    assert obstacle(below) == f"no such directory: {tmp_path / 'file'}"
-    assert obstacle(tmp_path) == "is a directory"
+    assert write_problem(below) == f"no such directory: {tmp_path / 'file'}"
+    assert write_problem(tmp_path) == "is a directory"
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def pipe(tmp_path: Path) -> Path:
 
 
 def test_a_pipe_that_nobody_reads(pipe: Path) -> None:
-    assert obstacle(pipe) == ""
+    assert write_problem(pipe) == ""
     with pytest.raises(OSError, match="nobody reads it"):
         replace(pipe, MUCH, mode=0o644)
 

@@ -10,7 +10,7 @@ import yaml
 
 from gpuhost.checks.finding import Status
 from gpuhost.domain.sizes import GB
-from gpuhost.drift.trend import DAY, disk_trend, filling, free_by_mount
+from gpuhost.drift.trend import DAY, disk_trend, estimate, free_by_mount
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from tests.recorded import probes
@@ -27,7 +27,7 @@ def points(case: dict[str, Any]) -> list[tuple[int, int]]:
 
 @pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
 def test_trend(case: dict[str, Any]) -> None:
-    found = filling("/", points(case))
+    found = estimate("/", points(case))
     soon = found if found and found.days <= 14 else None
     if "days" not in case:
         assert soon is None, soon and (soon.days, soon.a_day / GB)
@@ -57,7 +57,7 @@ def test_the_warning_says_what_a_person_needs() -> None:
         "/data is full in about 2 days: 20.0 GB free; / is full in about 6 days: 60.0 GB free"
     )
     assert found.evidence.startswith(
-        "/data: 10.0 GB less each day, by 4 runs in 3 days, at first 50.0 GB free; /: "
+        "/data: 10.0 GB less per day, in 4 runs over 3 days; 50.0 GB free at first; /: "
     )
     assert found.fix.startswith("du -x -h -d 2 /data ")
 

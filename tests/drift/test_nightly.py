@@ -15,7 +15,7 @@ from pyinfra_testing.util import FakeState, create_host
 
 from gpuhost.checks.registry import run_checks
 from gpuhost.drift.applied import document
-from gpuhost.drift.difference import Cause, difference
+from gpuhost.drift.difference import Cause, explain
 from gpuhost.operations import drift
 from gpuhost.operations.drift import NOTIFY
 from gpuhost.plans.drift import HOME, KEY, SECRETS, TIMER, UNITS, host_files, secrets_text
@@ -121,9 +121,7 @@ def test_by_hand_it_is_drift_and_in_the_repository_pending(
     good = run_checks(snapshot_of(a_control_host()), DECLARED, ["drift"])
     record = document(None, DECLARED, good, at=1, by="ada@desk")
     snapshot = snapshot_of({**a_control_host(changed=changed), "files": {APPLIED: record}})
-    found = [
-        difference(one, snapshot, today, at=0) for one in run_checks(snapshot, today, ["drift"])
-    ]
+    found = [explain(one, snapshot, today, at=0) for one in run_checks(snapshot, today, ["drift"])]
     assert {one.finding.id: one.cause for one in found if one.cause} == {"drift.timer": cause}
 
 
@@ -145,9 +143,7 @@ def test_a_checkout_that_is_declared_elsewhere_is_pending(
     case["probes"]["paths"]["out"] = "\n".join(looked_at)
     case["files"] = {APPLIED: document(None, DECLARED, good, at=1, by="ada@desk")}
     snapshot = snapshot_of(case)
-    found = [
-        difference(one, snapshot, today, at=0) for one in run_checks(snapshot, today, ["drift"])
-    ]
+    found = [explain(one, snapshot, today, at=0) for one in run_checks(snapshot, today, ["drift"])]
     assert {one.finding.id: one.cause for one in found if one.cause} == causes
 
 

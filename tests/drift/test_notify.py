@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from gpuhost.drift.report import HostDrift
-from gpuhost.drift.since import open_now, since
+from gpuhost.drift.since import compare, open_findings
 from gpuhost.outputs import notify
 from gpuhost.outputs.notify import Message, message, scheme, send, unusable
 from tests.drift.receiver import TOKEN, Receiver, receiving
@@ -24,8 +24,8 @@ def receiver() -> Iterator[Receiver]:
 
 
 def told(before: list[HostDrift], now: list[HostDrift]) -> Message:
-    known, run = open_now(report(*before), {}), report(*now)
-    return message(run, since(AT, known, open_now(run, known)))
+    known, run = open_findings(report(*before), {}), report(*now)
+    return message(run, compare(AT, known, open_findings(run, known)))
 
 
 def test_the_message() -> None:
@@ -52,13 +52,14 @@ def test_nothing_but_good_news() -> None:
 def test_a_long_message_is_cut() -> None:
     many = {f"a_{place:02}": "drift" for place in range(27)}
     lines = told([], [host("gpu1", **many)]).body.splitlines()
-    assert lines[19:] == ["new gpu1: a.19 (drift)", "and 7 more", "", "1 hosts: 1 drift"]
+    assert lines[19:] == ["new gpu1: a.19 (drift)", "and 7 more", "", "1 host: 1 drift"]
 
 
 def test_no_secret_is_in_it() -> None:
     """What was found, wanted or shown stays on the machine that asked."""
     every = {
-        f"a_{kind}": kind for kind in ("drift", "new", "pending", "warn", "unknown", "accepted")
+        f"a_{kind}": kind
+        for kind in ("drift", "never_applied", "pending", "warn", "unknown", "accepted")
     }
     found = told([host("gpu1", a_b="drift")], [host("gpu1", **every), unreachable("gpu2")])
     assert SECRET not in found.title + found.body

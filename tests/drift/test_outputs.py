@@ -14,7 +14,7 @@ import pytest
 
 from gpuhost.cli.drift_outputs import Outputs
 from gpuhost.drift.run_lock import run_lock
-from gpuhost.drift.since import Since
+from gpuhost.drift.since import Changes
 from gpuhost.outputs import drift_page, metrics
 from gpuhost.outputs.clock import minute
 from gpuhost.outputs.drift import print_drift
@@ -125,10 +125,10 @@ def test_of_two_runs_at_once_one_tells(
     assert sorted(new) == [0, 1]
     assert told.titles == ["gpuhost drift: 1 new, nothing gone"]
     assert capsys.readouterr().err == (
-        f"gpuhost: another run is awaited, which is at work in {tmp_path / 'runs'}\n"
+        f"gpuhost: waiting for another run that uses {tmp_path / 'runs'}\n"
     )
     # The next one is compared with what was kept last.
-    assert outputs(tmp_path).deliver(report(DRIFTING, at=AT + 9), 1, {"gpu1"}).changes == Since(
+    assert outputs(tmp_path).deliver(report(DRIFTING, at=AT + 9), 1, {"gpu1"}).changes == Changes(
         max(began) if new[began.index(max(began))] == 0 else max(began) + 1
     )
     assert len(list((tmp_path / "runs").iterdir())) == 4
@@ -137,7 +137,7 @@ def test_of_two_runs_at_once_one_tells(
 def test_two_runs_of_the_same_second_are_two(tmp_path: Path) -> None:
     for hosts in (GOOD, DRIFTING, DRIFTING):
         found = outputs(tmp_path).deliver(report(hosts), 1, {"gpu1"})
-    assert found.changes == Since(AT + 1)
+    assert found.changes == Changes(AT + 1)
     assert len(list((tmp_path / "runs").iterdir())) == 3
 
 
@@ -154,8 +154,8 @@ def test_who_has_its_turn_for_ever_is_not_awaited_for_ever(tmp_path: Path) -> No
     with run_lock(tmp_path, said.append), run_lock(tmp_path, said.append, 0.2):
         pass
     assert said == [
-        f"another run is awaited, which is at work in {tmp_path}",
-        "it is awaited no longer, after 0.2 s",
+        f"waiting for another run that uses {tmp_path}",
+        "the other run has not ended after 0.2 s: going on without it",
     ]
     with run_lock(tmp_path, said.append), suppress(ZeroDivisionError):
         raise ZeroDivisionError

@@ -76,7 +76,7 @@ def test_it_is_whole_and_needs_nothing_else(report: DriftReport) -> None:
 def test_it_tells_what_a_person_needs() -> None:
     text = page(pages.everything(), new=pages.NEW)
     for said in (
-        "5 of 10 hosts need somebody",
+        "5 of 10 hosts need attention",
         "2026-11-22 04:05",
         # A finding, whole.
         "drift: the host has changed since it was applied",
@@ -86,13 +86,13 @@ def test_it_tells_what_a_person_needs() -> None:
         "Reboot, or stop everything",
         # The other causes, and what was accepted.
         "pending: the repository has changed since",
-        "new: never applied to this host",
+        "never applied: it was never as declared on this host",
         "Accepted until 2026-12-31: the new disk comes in December",
         "Was accepted until 2026-11-01, which has passed: two modules were ordered",
         # Hosts that said nothing.
         "the host key is not the one in known_hosts",
         "ssh-keygen -R gpu7.example.com",
-        "A mistake in its settings: nothing was asked of the host.",
+        "Its settings are invalid: the host was not contacted.",
         "Applied 2026-11-20 04:05 UTC by ada@desk",
     ):
         assert said in text, said
@@ -107,7 +107,7 @@ def test_hosts_stand_worst_first() -> None:
 def test_a_cell_is_its_worst_finding() -> None:
     text = page(pages.everything(), new=pages.NEW)
     row = text[text.index('<a href="#h5">gpu3') :].partition("</tr>")[0]
-    cells = re.findall(r'<td class="(\w+)" title="(\w+): ([^"]*)">(.*?)</td>', row, re.DOTALL)
+    cells = re.findall(r'<td class="([a-z-]+)" title="(\w+): ([^"]*)">(.*?)</td>', row, re.DOTALL)
     found = {
         noun: (kind, said, re.sub("<[^>]*>", "", inside)) for kind, noun, said, inside in cells
     }
@@ -115,7 +115,7 @@ def test_a_cell_is_its_worst_finding() -> None:
     assert found["apt"] == ("ok", "ok", "✓")
     assert found["disk"] == ("warn", since, f"! ★ {since}")
     assert found["firewall"] == ("drift", "drift", "✗ drift")
-    assert found["memory"] == ("new", "new", "+ new")
+    assert found["memory"] == ("never-applied", "never applied", "+ never applied")
     assert found["proxy"] == ("skip", "skip", "–")
     assert found["swap"] == ("pending", "pending", "→ pending")
     assert found["system"] == ("accepted", "accepted", "~ accepted")
@@ -175,15 +175,15 @@ def test_a_small_fleet_is_not_folded() -> None:
 @pytest.mark.parametrize(
     ("hosts", "says"),
     [
-        ("", "No host was asked"),
+        ("", "No host was checked"),
         ("gpu1", "The host is as applied"),
-        ("gpu3", "The host needs somebody"),
-        ("gpu4", "Nothing has drifted; the host awaits a deploy"),
+        ("gpu3", "The host needs attention"),
+        ("gpu4", "Nothing has drifted; the host needs a deploy"),
         ("gpu1 gpu2 cpu1", "All 3 hosts are as applied"),
-        ("gpu1 gpu4", "Nothing has drifted; 1 of 2 hosts awaits a deploy"),
-        ("gpu1 gpu4 fresh", "Nothing has drifted; 2 of 3 hosts await a deploy"),
-        ("gpu3 gpu4", "1 of 2 hosts needs somebody"),
-        ("gpu3 gpu6", "2 of 2 hosts need somebody"),
+        ("gpu1 gpu4", "Nothing has drifted; 1 of 2 hosts needs a deploy"),
+        ("gpu1 gpu4 fresh", "Nothing has drifted; 2 of 3 hosts need a deploy"),
+        ("gpu3 gpu4", "1 of 2 hosts needs attention"),
+        ("gpu3 gpu6", "2 of 2 hosts need attention"),
     ],
 )
 def test_headline(hosts: str, says: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 STYLE = Path(__file__).parents[2] / "templates" / "report" / "style.css"
 # By what fills a cell; ok and skip are the ground that the others stand out from.
-FILLS = ("drift", "pending", "new", "warn", "unknown", "accepted", "ok")
+FILLS = ("drift", "pending", "never-applied", "warn", "unknown", "accepted", "ok")
 # How red, green and blue look where one kind of cone is missing (Machado and others, 2009).
 EYES = {
     "all cones": ((1, 0, 0), (0, 1, 0), (0, 0, 1)),

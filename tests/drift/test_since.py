@@ -7,20 +7,21 @@ import json
 
 import pytest
 
-from gpuhost.drift.report import HostDrift, Standing
-from gpuhost.drift.since import Open, Since, named, open_now, since
-from gpuhost.outputs.drift import print_since
+from gpuhost.drift.report import HostDrift
+from gpuhost.drift.since import Changes, OpenFindings, compare, forget_removed_hosts, open_findings
+from gpuhost.fleet.host_status import HostStatus
+from gpuhost.outputs.drift import print_changes
 from gpuhost.outputs.table import console
 from tests.drift.reports import AT, host, report, unreachable
 
 
 def compared(before: list[HostDrift], *later: list[HostDrift]) -> tuple[list[str], list[str]]:
     """New and gone in the last of several runs, as "gpu1 swap.size drift"."""
-    known: Open = open_now(report(*before), {})
-    changes = Since()
+    known: OpenFindings = open_findings(report(*before), {})
+    changes = Changes()
     for hosts in later:
-        now = open_now(report(*hosts), known)
-        changes, known = since(AT, known, now), now
+        now = open_findings(report(*hosts), known)
+        changes, known = compare(AT, known, now), now
     new, gone = (
         [f"{one.host} {one.id} {one.kind}" for one in some] for some in (changes.new, changes.gone)
     )
@@ -42,10 +43,10 @@ def compared(before: list[HostDrift], *later: list[HostDrift]) -> tuple[list[str
         ("accepted", "ok", False, False),
         # What matters more is told anew, what matters less is not.
         ("pending", "drift", True, False),
-        ("warn", "new", True, False),
+        ("warn", "never_applied", True, False),
         ("warn", "unknown", True, False),
         ("drift", "pending", False, False),
-        ("pending", "new", False, False),
+        ("pending", "never_applied", False, False),
         ("drift", "unknown", False, False),
         # Nothing is said of it now.
         ("drift", "later", False, False),
@@ -98,7 +99,7 @@ def test_a_host_that_is_away_for_a_night() -> None:
 
 
 def test_another_reason_for_not_being_read_is_nothing_new() -> None:
-    hangs = HostDrift("gpu1", Standing.ERROR, reason="no answer within 30 s")
+    hangs = HostDrift("gpu1", HostStatus.ERROR, reason="no answer within 30 s")
     assert compared([unreachable("gpu1")], [hangs]) == ([], [])
 
 
@@ -109,8 +110,10 @@ def test_a_run_with_a_part_of_the_hosts_says_nothing_of_the_others() -> None:
 
 
 def test_a_host_that_the_inventory_does_not_name_any_more_is_forgotten() -> None:
-    known = open_now(report(host("gpu1", swap_size="drift"), host("old", swap_size="drift")), {})
-    assert named(known, {"gpu1", "gpu2"}) == {"gpu1": {"swap.size": "drift"}}
+    known = open_findings(
+        report(host("gpu1", swap_size="drift"), host("old", swap_size="drift")), {}
+    )
+    assert forget_removed_hosts(known, {"gpu1", "gpu2"}) == {"gpu1": {"swap.size": "drift"}}
 
 
 def test_worst_first() -> None:
@@ -122,15 +125,15 @@ def test_worst_first() -> None:
     ]
 
 
-def changes() -> Since:
-    before = open_now(report(host("gpu1", swap_size="drift", disk_full="ok")), {})
-    now = open_now(report(host("gpu1", swap_size="ok", disk_full="warn")), before)
-    return since(AT, before, now)
+def changes() -> Changes:
+    before = open_findings(report(host("gpu1", swap_size="drift", disk_full="ok")), {})
+    now = open_findings(report(host("gpu1", swap_size="ok", disk_full="warn")), before)
+    return compare(AT, before, now)
 
 
-def printed(some: Since) -> str:
+def printed(some: Changes) -> str:
     stream = io.StringIO()
-    print_since(some, console(stream))
+    print_changes(some, console(stream))
     return stream.getvalue()
 
 
@@ -140,8 +143,10 @@ def test_on_the_terminal() -> None:
         "  new  gpu1: disk.full (warn)\n"
         "  gone gpu1: swap.size (drift)\n\n"
     )
-    assert printed(Since(AT)).startswith("Since 2026-11-21 22:19 UTC: nothing new, nothing gone\n")
-    assert printed(Since()) == "No earlier run to compare with.\n\n"
+    assert printed(Changes(AT)).startswith(
+        "Since 2026-11-21 22:19 UTC: nothing new, nothing gone\n"
+    )
+    assert printed(Changes()) == "No earlier run to compare with.\n\n"
 
 
 def test_as_json() -> None:
@@ -150,7 +155,7 @@ def test_as_json() -> None:
         "new": [{"host": "gpu1", "id": "disk.full", "kind": "warn"}],
         "gone": [{"host": "gpu1", "id": "swap.size", "kind": "drift"}],
     }
-    assert Since().to_json() == {"at": None, "new": [], "gone": []}
+    assert Changes().to_json() == {"at": None, "new": [], "gone": []}
 
 
 def test_the_page_marks_what_is_new() -> None:

@@ -37,7 +37,7 @@ def outcome(
     with pytest.MonkeyPatch.context() as patch, ctx_state.use(state), ctx_host.use(host):
         patch.setattr(apps, "run_checks", lambda snapshot, settings: found)
         patch.setattr(apps, "app_differences", lambda snapshot, settings, file_of, *, at: [])
-        commands = list(drift_verdict.judged._inner(settings=DECLARED))
+        commands = list(drift_verdict.report_drift._inner(settings=DECLARED))
     assert all(isinstance(one, FunctionCommand) for one in commands)
     return len(commands), host.noop_description
 
@@ -53,7 +53,7 @@ def test_drift_and_what_could_not_be_read_fail() -> None:
 
 def test_what_awaits_a_deploy_does_not() -> None:
     assert outcome(PENDING, Status.FAIL) == (0, "pending: 1 pending")
-    assert outcome(None, Status.FAIL) == (0, "pending: 1 new")
+    assert outcome(None, Status.FAIL) == (0, "pending: 1 never applied")
     assert outcome(DRIFTED, Status.OK, Status.WARN) == (0, "ok: 1 warn, 1 ok")
 
 
