@@ -8,4 +8,6 @@ MB = 1 << 20
 
 def format_size(size: float) -> str:
     """1610612736 -> "1.5 GB", 536870912 -> "512 MB"."""
-    return f"{size / GB:.1f} GB" if size >= GB else f"{size / MB:.0f} MB"
+    megabytes = round(size / MB)
+    # A swap file of 1 GB has a page less.
+    return f"{megabytes} MB" if megabytes < GB // MB else f"{size / GB:.1f} GB"

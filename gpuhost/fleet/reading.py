@@ -98,7 +98,8 @@ def read(host: Host, settings: Settings, seconds: float = READ_TIMEOUT) -> Snaps
     try:
         return Snapshot(decode(output.stdout_lines))
     except BadReply as error:
-        raise ReadFailed(f"{error}; it said: {_last_line(output.output_lines)}") from error
+        last = _last_line(output.output_lines) or "none"
+        raise ReadFailed(f"{error}; last line of its output: {last}") from error
 
 
 def ask(host: Host, commands: str, seconds: int, what: str) -> CommandOutput:
@@ -125,7 +126,7 @@ def ask(host: Host, commands: str, seconds: int, what: str) -> CommandOutput:
     if not succeeded:
         # A session that is cut off has no exit status and no output.
         kind = ReadFailed if output.output_lines else ConnectionLost
-        raise kind(f"{what} failed: {_last_line(output.output_lines)}")
+        raise kind(f"{what} failed: {_last_line(output.output_lines) or 'no output'}")
     return output
 
 
@@ -139,7 +140,7 @@ def disconnect(host: Host) -> None:
 
 def _last_line(lines: Sequence[str]) -> str:
     filled = [line for line in lines if line.strip()]
-    return one_line(filled[-1]) if filled else "nothing"
+    return one_line(filled[-1]) if filled else ""
 
 
 def one_line(text: str) -> str:

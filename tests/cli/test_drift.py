@@ -73,7 +73,7 @@ BAD = {
     "hangs": ("error", r"^reading: no answer within 9 s"),
     # Nothing: pyinfra loses what is no UTF-8.
     "garbage": ("error", "^the host's reply is not whole: nothing is in it"),
-    "no login": ("error", "it said: This account is currently not available.$"),
+    "no login": ("error", "its output: This account is currently not available.$"),
     "no /tmp": ("error", "^the reading failed: mktemp: "),
     "full": ("error", "^the reading failed: no directory to write in: /run, /dev/shm and /tmp"),
     "unknown key": ("unreachable", "^unknown host key: "),

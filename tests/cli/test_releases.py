@@ -284,7 +284,7 @@ def test_over_ssh(workplace: Workplace, sshd: Sshd) -> None:
     assert [app["ok"] for app in status.host(GOOD)["apps"]] == [True]
     assert status.host(OTHER) == {"host": OTHER, "status": "ok", "apps": []}
     assert all_three.exit == 3
-    assert all_three.host(THIRD)["reason"] == "the reading failed: nothing"
+    assert all_three.host(THIRD)["reason"] == "the reading failed: no output"
     assert releases.exit == 0 and OLD in releases.out and NEW in releases.out
     assert unknown.exit == 1 and "no host has an app other" in unknown.err
     assert no_name.exit == 1 and "--app" in no_name.err
