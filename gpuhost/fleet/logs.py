@@ -68,7 +68,7 @@ def find_log(snapshot: Snapshot, app: str, release: str | None) -> Target | NoLo
     restored = [backup.name for backup in state.backups if backup.whole]
     if release is not None and state.release(release) is None and release not in restored:
         known_ids = ", ".join(one.id for one in state.releases)
-        return NoLog(f"no release {release} of {app}; releases: {known_ids}")
+        return NoLog(f"no release {release} of {app}; there are: {known_ids}")
     if state.runner is None:
         return NoLog(f"{app} has no runner that reads its log: release it again")
     under_way = attempt.id if attempt else ""

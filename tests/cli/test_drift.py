@@ -1,4 +1,4 @@
-"""`gpuhost drift` over a real SSH server: its verdict, whatever a host is like."""
+"""`gpuhost drift` over a real SSH server: the status of every kind of host."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_a_broken_host_is_a_row_of_its_own(mixed: Run, name: str) -> None:
     assert host["reason"].isprintable()
 
 
-def test_broken_hosts_hide_no_other(mixed: Run) -> None:
+def test_broken_hosts_do_not_affect_others(mixed: Run) -> None:
     assert mixed.exit == 3
     assert mixed.err == ""
     assert mixed.host("good")["findings"] == mixed.host("good too")["findings"]
@@ -160,7 +160,7 @@ def test_the_deadline_of_the_run(workplace: Workplace, sshd: Sshd) -> None:
 
 
 def test_interrupted(workplace: Workplace, sshd: Sshd) -> None:
-    """Ctrl-C: what is known so far is shown, and is no run to compare with."""
+    """Ctrl-C: the results so far are shown, and the run is not saved."""
     inventory = workplace.inventory(
         {
             GOOD: sshd.login(blank(sshd, "drift-interrupted")),

@@ -1,4 +1,4 @@
-"""Hosts, apps and findings whose names are markup to rich, or steer a terminal."""
+"""Names of hosts, apps and findings that look like markup or contain control characters."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_finding_cannot_steer_the_terminal_by_its_id() -> None:
     assert "\x1b" not in text
 
 
-def test_while_hosts_are_awaited(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_while_waiting_for_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = io.StringIO()
     terminal = Console(file=stream, width=120, force_terminal=True)
     monkeypatch.setattr(hosts, "_on_terminal", lambda: {"console": terminal})

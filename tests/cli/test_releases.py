@@ -1,4 +1,4 @@
-"""`gpuhost status` and `gpuhost releases`: what is said of an app, and the exit status."""
+"""`gpuhost status` and `gpuhost releases`: tables, JSON and exit statuses."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def read(changed: dict[str, Any]) -> Snapshot:
         ([box("app", "running", UP).replace("tts", "other")], RunState.STOPPED),
     ],
 )
-def test_how_an_app_is(boxes: list[str], running: RunState) -> None:
+def test_run_state(boxes: list[str], running: RunState) -> None:
     (app,) = app_reports(read(host(apps(VERIFIED), *boxes)))
     assert app.run_state is running
 
@@ -167,14 +167,14 @@ def printed_releases(*hosts: HostApps) -> str:
 BEGUN = {"kind": "rollback", "id": NEW, "by": "bob@desk", "started": ENDED}
 
 
-def test_status_for_people() -> None:
+def test_status_table() -> None:
     text = printed_status(RUNS, STOPPED, NONE, UNREACHABLE)
     for words in ("running", "stopped", "no app", "unreachable", OLD, "2026-11-21 22:26", UP):
         assert words in text
     assert "gpu4: unreachable: Could not connect\n-> try\n" in text
 
 
-def test_status_tells_what_is_under_way_cut_off_and_failed() -> None:
+def test_status_shows_what_is_in_progress_interrupted_and_failed() -> None:
     told = apps(release(NEW, None), VERIFIED, attempt=BEGUN)
     at_work = printed_status(on("gpu1", told, units=UNIT))
     assert f"in progress: rollback {NEW} by bob@desk, since 2026-11-21 22:26" in unfolded(at_work)
@@ -183,7 +183,7 @@ def test_status_tells_what_is_under_way_cut_off_and_failed() -> None:
     assert f"the last release, {NEW}, failed in build: exit 137; {OLD} is restored" in failed
 
 
-def test_releases_for_people() -> None:
+def test_releases_table() -> None:
     lost = release(NEW, result("restore-failed", stage="up", said="x", restore_said="no disk"))
     back = {**VERIFIED, "id": "20261120-010203-00000000", "rollback_of": "20261119-1"}
     text = printed_releases(on("gpu1", apps(lost, VERIFIED, back)), NONE, UNREACHABLE)
@@ -197,7 +197,7 @@ def test_releases_for_people() -> None:
     assert "gpu4: unreachable" in text
 
 
-def test_a_release_without_an_end() -> None:
+def test_a_release_without_a_result() -> None:
     told = apps(release(NEW, None), VERIFIED, attempt=BEGUN)
     assert "in progress" in printed_releases(on("gpu1", told, units=UNIT))
     assert "interrupted" in printed_releases(on("gpu1", told))
@@ -262,7 +262,7 @@ def test_json_of_releases() -> None:
 
 @pytest.mark.slow
 def test_over_ssh(workplace: Workplace, sshd: Sshd) -> None:
-    """One exec a host; hosts that cannot be read are rows of their own."""
+    """One exec per host; a host that cannot be read is a row with the reason."""
     runs = host(apps(FAILED, VERIFIED), box("app", "running", UP))
     inventory = workplace.inventory(
         {

@@ -1,4 +1,4 @@
-"""The report of a fleet: exit status, JSON of schema 1, and what a person reads."""
+"""The report of a check: exit status, JSON and tables."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_exit_status(hosts: list[HostReport], expected: int) -> None:
         assert FleetReport(order).exit == expected
 
 
-def test_an_interrupted_check_is_no_success() -> None:
+def test_an_interrupted_check_is_not_a_success() -> None:
     assert FleetReport((judged(OK),), interrupted=True).exit == Exit.INTERRUPTED == 130
 
 

@@ -12,7 +12,7 @@ from tests.cli.golden import DIRECTORY, VERBS, golden
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_it_is_as_it_was(verb: str) -> None:
+def test_the_json_is_the_golden_one(verb: str) -> None:
     """After a change: tests/cli/golden.py writes it down."""
     assert golden(verb) == (DIRECTORY / f"{verb}.json").read_text("utf-8")
 
@@ -26,7 +26,7 @@ def test_a_host_has_one_status_everywhere() -> None:
     assert seen == {status.value for status in HostStatus}
 
 
-def test_every_cause_is_in_it() -> None:
+def test_the_golden_json_has_every_cause() -> None:
     hosts = json.loads(golden("drift"))["hosts"]
     causes = {one["cause"] for host in hosts for one in host["findings"]}
     assert causes == {None, *(cause.value for cause in Cause)}

@@ -1,8 +1,8 @@
-"""Fleets as pages show them: one with every kind of host, a hostile one, and a large one.
+"""Fleets for pages: one with every kind of host, a hostile one, and a large one.
 
     python -m tests.drift.pages >tests/fixtures/drift/page.html
 
-writes down what the first one looks like.
+writes the page of the first one.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ MORE_RAM = Ignored(id="memory.total", reason="two modules were ordered", until="
 
 
 def good(*but: Difference, without: tuple[str, ...] = ()) -> list[Difference]:
-    """Every check is ok, or skipped for some nouns, but for these."""
+    """Every check is ok, or skipped for some nouns, except these."""
     wrong = {one.finding.id: one for one in but}
     return [
         wrong.get(id)
@@ -106,7 +106,7 @@ def everything() -> DriftReport:
 
 
 def hostile() -> DriftReport:
-    """Hosts that would rather run something in the reader's browser."""
+    """Hosts that try to run code in the reader's browser."""
     script = "<script>document.title = 'taken'</script>"
     image = '"><img src=x onerror="document.title=\'taken\'">'
     controls = "a\x00b\x1b[31mc\x07d\x9be\u202ef\ufeffg\ud800h\tj\r\nk"

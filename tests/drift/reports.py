@@ -1,4 +1,4 @@
-"""Reports of runs that never were."""
+"""Drift reports made for tests."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ SECRET = "pa55word"
 
 
 def difference(id: str, kind: str) -> Difference:
-    """kind: as Difference.kind has it, or "skip", or "later": a skip for now."""
+    """kind: as Difference.kind, or "skip", or "later": it has to wait."""
     if kind == "later":
         return Difference(Finding(Status.SKIP, actual=SECRET, later=True, id=id))
     if kind in CAUSES or kind == "accepted":
         accepted = IGNORED if kind == "accepted" else None
         cause = CAUSES.get(kind, Cause.DRIFT)
-        found = Finding(Status.FAIL, "expected", SECRET, SECRET, "mend it", id=id)
+        found = Finding(Status.FAIL, "expected", SECRET, SECRET, "repair it", id=id)
         return Difference(found, cause, accepted=accepted)
     cause_of_it = Cause.DRIFT if kind == "warn" else None
     return Difference(Finding(Status(kind), "expected", SECRET, SECRET, id=id), cause_of_it)

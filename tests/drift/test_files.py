@@ -1,4 +1,4 @@
-"""Places that reports are written to: what can be told before, and what is found at the end."""
+"""Files that reports are written to: errors before the run and at its end."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MUCH = "ä" * 200_000
 
 @contextmanager
 def nobody() -> Iterator[None]:
-    """As an account for which modes of files mean something."""
+    """Run as an account that is bound by file modes."""
     root = os.geteuid() == 0
     if root:
         os.seteuid(65534)
@@ -32,7 +32,7 @@ def nobody() -> Iterator[None]:
 
 @pytest.fixture
 def closed(tmp_path: Path) -> Iterator[Path]:
-    """A directory that may not be entered."""
+    """A directory without permission to enter it."""
     directory = tmp_path / "closed"
     (directory / "inner").mkdir(parents=True)
     directory.chmod(0)
@@ -40,13 +40,13 @@ def closed(tmp_path: Path) -> Iterator[Path]:
     directory.chmod(0o700)
 
 
-def test_below_a_directory_that_may_not_be_entered(closed: Path) -> None:
+def test_below_a_directory_without_permission(closed: Path) -> None:
     with nobody():
         assert write_problem(closed / "inner" / "x.html") == "cannot be written: Permission denied"
         assert "Permission denied" in directory_problem(closed / "inner")
 
 
-def test_a_circle_of_links(tmp_path: Path) -> None:
+def test_a_loop_of_links(tmp_path: Path) -> None:
     (tmp_path / "a").symlink_to("b")
     (tmp_path / "b").symlink_to("a")
     assert write_problem(tmp_path / "a") == "cannot be written: Too many levels of symbolic links"
@@ -81,13 +81,13 @@ def pipe(tmp_path: Path) -> Path:
     return tmp_path / "pipe"
 
 
-def test_a_pipe_that_nobody_reads(pipe: Path) -> None:
+def test_a_pipe_without_a_reader(pipe: Path) -> None:
     assert write_problem(pipe) == ""
     with pytest.raises(OSError, match="nobody reads it"):
         replace(pipe, MUCH, mode=0o644)
 
 
-def test_a_pipe_whose_reader_sleeps(pipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pipe_whose_reader_hangs(pipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "PATIENCE_S", 0.1)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     began = time.monotonic()
@@ -97,7 +97,7 @@ def test_a_pipe_whose_reader_sleeps(pipe: Path, monkeypatch: pytest.MonkeyPatch)
     assert time.monotonic() - began < 5
 
 
-def test_a_pipe_that_is_read_slowly_gets_all_of_it(pipe: Path) -> None:
+def test_a_slow_reader_of_a_pipe_gets_everything(pipe: Path) -> None:
     got = []
 
     def read() -> None:
@@ -117,7 +117,7 @@ def test_a_pipe_that_is_read_slowly_gets_all_of_it(pipe: Path) -> None:
     assert pipe.is_fifo()
 
 
-def test_a_device_stays_one() -> None:
+def test_a_device_is_not_replaced() -> None:
     replace(Path(os.devnull), MUCH, mode=0o644)
     assert Path(os.devnull).is_char_device()
     with pytest.raises(OSError, match="No space left"):

@@ -52,7 +52,7 @@ def test_findings_by_kind() -> None:
     counts = {kind: value(found, "host_findings", host="gpu1", kind=kind) for kind in KINDS}
     expected = {**dict.fromkeys(KINDS, 0), "drift": 2, "warn": 1, "accepted": 1, "ok": 2}
     assert counts == expected
-    # Of a host that was not read nothing is known, which is not nought.
+    # A host that was not read has no values, instead of zeros.
     assert not any(("host", "gpu2") in labels for name, labels in found if "findings" in name)
 
 
@@ -101,7 +101,7 @@ def test_a_device_is_written_to_and_not_replaced() -> None:
     ("path", "why"),
     [("no/such/file.prom", "no such directory: "), (".", "is a directory"), ("file/x", "no such")],
 )
-def test_what_cannot_be_written_is_known_before(tmp_path: Path, path: str, why: str) -> None:
+def test_unwritable_files_are_known_before_the_run(tmp_path: Path, path: str, why: str) -> None:
     (tmp_path / "file").touch()
     assert write_problem(tmp_path / path).startswith(why)
     assert sorted(one.name for one in tmp_path.iterdir()) == ["file"]
