@@ -16,6 +16,9 @@ class Status(str, Enum):
     UNKNOWN = "unknown"
 
 
+WORST_FIRST = (Status.FAIL, Status.UNKNOWN, Status.WARN, Status.OK, Status.SKIP)
+
+
 @dataclass(frozen=True)
 class Verdict:
     """fix is what a person runs or sets; for skip and unknown, actual is the reason.
@@ -29,6 +32,10 @@ class Verdict:
     evidence: str = ""
     fix: str = ""
     later: bool = False
+
+    @property
+    def needs_attention(self) -> bool:
+        return self.status not in (Status.OK, Status.SKIP)
 
 
 @dataclass(frozen=True)

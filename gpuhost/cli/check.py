@@ -16,14 +16,17 @@ from gpuhost.outputs.table import console
 @click.command()
 @hosts_of_an_inventory()
 @as_json
-def check(choosing: Choosing, as_json: bool) -> None:
-    """Check the hosts of INVENTORY against their settings. Nothing on them is changed.
+@click.option("--all", "show_all", is_flag=True, help="Show every check, also those that are ok.")
+def check(choosing: Choosing, as_json: bool, show_all: bool) -> None:
+    """Check the hosts of INVENTORY against their settings. Changes nothing on them.
 
-    INVENTORY is an inventory file, host names with commas between them, or @local for this machine,
-    as for pyinfra. A host costs one connection and one command.
+    Shows what is not ok, worst first, and the counts. INVENTORY is an inventory file, host names
+    separated by commas, or @local for this machine, as for pyinfra. A host costs one connection
+    and one command.
 
     \b
     gpuhost check inventory.py
+    gpuhost check inventory.py --all
     gpuhost check inventory.py --limit gpu --limit 'web*'
     gpuhost check inventory.py --json | jq '.hosts[] | select(.status != "ok")'
     gpuhost check 203.0.113.10 --data ssh_user=root --data cuda='"12.1"'
@@ -31,16 +34,16 @@ def check(choosing: Choosing, as_json: bool) -> None:
 
     \b
     Exit status, the first that applies:
-      1  a mistake in the command line, the inventory or a host's settings; no host at all
-      3  a host was not reached or not wholly read
+      1  an error in the command line, the inventory or a host's settings; no host at all
+      3  a host could not be reached, or part of it could not be read
       2  a check fails
       0  every check is ok; warnings are allowed
     """
-    with fleet_of(choosing) as (fleet, told):
-        report = check_fleet(fleet, choosing.timeout, told)
+    with fleet_of(choosing) as (fleet, on_done):
+        report = check_fleet(fleet, choosing.timeout, on_done)
     with showing():
         if as_json:
             click.echo(json.dumps(report.to_json(), indent=2))
         else:
-            print_report(report, console(sys.stdout))
+            print_report(report, console(sys.stdout), show_all=show_all)
     sys.exit(report.exit)

@@ -6,18 +6,17 @@ import json
 import sys
 import time
 from dataclasses import replace
+from typing import Any
 
 import click
 
 from gpuhost.cli.drift_outputs import Delivered, Outputs, with_outputs
 from gpuhost.cli.hosts import Choosing, as_json, fleet_of, hosts_of_an_inventory, showing
-from gpuhost.domain.exit_status import (
-    Exit,
-)
-from gpuhost.drift.fleet import drift_of
+from gpuhost.domain.exit_status import Exit
+from gpuhost.drift.fleet import check_drift
 from gpuhost.drift.report import DriftReport
-from gpuhost.drift.since import Since
-from gpuhost.outputs.drift import print_drift, print_since
+from gpuhost.drift.since import Changes
+from gpuhost.outputs.drift import print_changes, print_drift
 from gpuhost.outputs.table import console
 
 TIMEOUT = 30
@@ -33,22 +32,24 @@ DEADLINE = 900
     default=DEADLINE,
     show_default=True,
     metavar="SECONDS",
-    help="The limit for all hosts together.",
+    help="The time limit for all hosts together.",
 )
-@click.option("--pending-fails", is_flag=True, help="Exit 2 also for what only awaits a deploy.")
+@click.option(
+    "--pending-fails", is_flag=True, help="Exit 2 also for what is pending or was never applied."
+)
 @with_outputs
 def drift(
     choosing: Choosing, as_json: bool, deadline: float, pending_fails: bool, outputs: Outputs
 ) -> None:
-    """Tell what is no longer as it was applied. Nothing on the hosts is changed.
+    """Show what is no longer as it was applied. Changes nothing on the hosts.
 
-    Every check of `gpuhost check`, and for each that is not ok, why: drift (the host has changed
-    since it was provisioned), pending (the repository has), or new (it was never applied). A host
-    costs one connection and one command.
+    Runs every check of `gpuhost check`, and shows for each that is not ok the cause: drift (the
+    host has changed since it was provisioned), pending (the repository has changed), or never
+    applied. A host costs one connection and one command.
 
     \b
     gpuhost drift inventory.py
-    gpuhost drift inventory.py --json | jq '.hosts[] | select(.standing == "drift")'
+    gpuhost drift inventory.py --json | jq '.hosts[] | select(.status == "drift")'
     gpuhost drift inventory.py --limit gpu --timeout 60
     gpuhost drift inventory.py --html drift.html
     gpuhost drift inventory.py --metrics /var/lib/node_exporter/gpuhost.prom
@@ -57,24 +58,24 @@ def drift(
 
     \b
     Exit status, the first that applies:
-      1  a mistake in the command line, the inventory or a host's settings; no host at all; a file
+      1  an error in the command line, the inventory or a host's settings; no host at all; a file
          that could not be written
-      3  a host was not reached or not wholly read
+      3  a host could not be reached, or part of it could not be read, and that is not accepted
       2  something has drifted
-      0  nothing has; warnings, what is accepted (drift_ignore) and what is pending are allowed
+      0  nothing has drifted; warnings, pending and accepted findings (drift_ignore) are allowed
     """
-    with fleet_of(choosing) as (fleet, told):
-        began = time.monotonic()
-        report = drift_of(
+    with fleet_of(choosing) as (fleet, on_done):
+        started = time.monotonic()
+        report = check_drift(
             fleet,
             seconds=choosing.timeout,
             deadline=deadline,
-            told=told,
+            on_done=on_done,
             pending_fails=pending_fails,
             disks=outputs.disks(int(time.time())),
         )
-        took = time.monotonic() - began
-    # First of all: whoever reads the report may take their time, or not read it to its end.
+        took = time.monotonic() - started
+    # Before the report is printed: its reader may be slow, or stop early.
     try:
         delivered = outputs.deliver(report, took, fleet.names)
     except KeyboardInterrupt:
@@ -84,12 +85,16 @@ def drift(
     sys.exit(report.exit if delivered.written or report.interrupted else Exit.USAGE)
 
 
-def _show(report: DriftReport, changes: Since | None, as_json: bool) -> None:
+def _show(report: DriftReport, changes: Changes | None, as_json: bool) -> None:
     if as_json:
-        since = {"since": changes.to_json()} if changes else {}
-        click.echo(json.dumps({**report.to_json(), **since}, indent=2, ensure_ascii=False))
+        click.echo(json.dumps(document(report, changes), indent=2, ensure_ascii=False))
         return
     out = console(sys.stdout)
     if changes:
-        print_since(changes, out)
+        print_changes(changes, out)
     print_drift(report, out)
+
+
+def document(report: DriftReport, changes: Changes | None) -> dict[str, Any]:
+    """The JSON of the command. changes: since the last run; None: not asked for."""
+    return report.to_json() | ({"since": changes.to_json()} if changes else {})

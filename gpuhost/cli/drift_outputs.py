@@ -1,4 +1,4 @@
-"""Where a drift run's result goes besides the terminal: checked before any host is asked."""
+"""Where a drift run's result goes besides the terminal. Checked before any host is contacted."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from typing import Any
 import click
 
 from gpuhost.cli.streams import say
-from gpuhost.drift.files import obstacle
+from gpuhost.drift.files import write_problem
 from gpuhost.drift.history import History, Run
 from gpuhost.drift.report import DriftReport
 from gpuhost.drift.run_lock import run_lock
-from gpuhost.drift.since import Since, named, open_now, since
+from gpuhost.drift.since import Changes, compare, forget_removed_hosts, open_findings
 from gpuhost.drift.trend import Reading
 from gpuhost.fleet.reading import one_line
 from gpuhost.outputs import drift_page, metrics
@@ -29,18 +29,18 @@ NOTIFY = "GPUHOST_NOTIFY"
 
 @dataclass(frozen=True)
 class Delivered:
-    """What has changed since the last run (None: no runs are kept), and whether all was written.
+    """changes: since the last run; None: there is no history.
 
-    A service that is not told is no such thing.
+    + written: whether every file was written; notifications do not count
     """
 
-    changes: Since | None
+    changes: Changes | None
     written: bool
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """What was asked for."""
+    """The outputs that the user chose."""
 
     history: Path | None
     since: str | None
@@ -53,106 +53,107 @@ class Outputs:
         return History(self.history, say) if self.history else None
 
     def check(self) -> None:
-        """Raises click.ClickException, in one line, for what could not be written or sent."""
+        """Raises click.ClickException, in one line, for what cannot be written or sent."""
         if problem := self._without_history() or self._unwritable() or self._unusable():
             raise click.ClickException(problem)
 
     def _without_history(self) -> str:
         if self.since and not self.history:
-            return "--since needs --history DIR: where earlier runs are kept"
+            return "--since needs --history DIR, the directory of earlier runs"
         if self.notify and not self.history:
             return (
-                f"--notify (or {NOTIFY}) needs --history DIR: it tells what has changed since the "
-                "last run, which is kept there"
+                f"--notify (or {NOTIFY}) needs --history DIR: it reports what has changed since "
+                "the last run, which is stored there"
             )
         return ""
 
     def _unwritable(self) -> str:
         for option, path in (("--html", self.html), ("--metrics", self.metrics)):
-            if path and (why := obstacle(path)):
+            if path and (why := write_problem(path)):
                 return f"{option} {path}: {why}"
-        why = self._runs.obstacle() if self._runs else ""
+        why = self._runs.prepare() if self._runs else ""
         return f"--history {self.history}: {why}" if why else ""
 
     def _unusable(self) -> str:
         if not (bad := unusable(self.notify) if self.notify else []):
             return ""
         return (
-            f"--notify (or {NOTIFY}): URL {bad[0] + 1} of {len(self.notify)} is none that apprise "
-            "can use: its service is unknown, or a part is missing"
+            f"--notify (or {NOTIFY}): apprise cannot use URL {bad[0] + 1} of "
+            f"{len(self.notify)}: its service is unknown, or a part is missing"
         )
 
     def disks(self, at: int) -> dict[str, list[Reading]]:
         return self._runs.disks(at) if self._runs else {}
 
     def deliver(self, report: DriftReport, seconds: float, names: Collection[str]) -> Delivered:
-        """Compare it with the last run, tell, and keep it as the one that the next is compared
-        with; then write it.
+        """Compare with the last run, notify, save the run for the next one, write page and metrics.
 
-        What a person has broken off is neither kept nor told, and no measurement.
+        An interrupted run is not saved, not notified and has no metrics.
 
         + seconds: how long the run took
         + names: of all hosts in the inventory
         """
         changes, written = None, []
         if runs := self._runs:
-            changes, kept = self._compared(runs, report, names)
-            written.append(kept)
-        written.append(self._page(report, changes))
+            changes, saved = self._compare_and_save(runs, report, names)
+            written.append(saved)
+        written.append(self._write_page(report, changes))
         if not report.interrupted:
-            written.append(self._metrics(report, seconds))
+            written.append(self._write_metrics(report, seconds))
         return Delivered(changes, all(written))
 
-    def _compared(
+    def _compare_and_save(
         self, runs: History, report: DriftReport, names: Collection[str]
-    ) -> tuple[Since, bool]:
-        """What has changed, told and kept, with no other run in between; whether it is kept."""
-        # Who only looks waits for nobody.
+    ) -> tuple[Changes, bool]:
+        """The changes, and whether the run is saved. No other run comes in between."""
+        # A run that saves nothing does not wait.
         with nullcontext() if report.interrupted else run_lock(runs.directory, say):
-            before = _before(runs, report)
-            known = named(before.open, names) if before else {}
-            now = open_now(report, known)
-            changes = since(before.at, known, now) if before else Since()
+            last = _last_run(runs, report)
+            known = forget_removed_hosts(last.open, names) if last else {}
+            now = open_findings(report, known)
+            changes = compare(last.at, known, now) if last else Changes()
             if report.interrupted:
                 return changes, True
-            self._tell(report, changes)
-            return changes, _written("--history", partial(runs.keep, report, now, before))
+            self._notify(report, changes)
+            return changes, _try_write("--history", partial(runs.save, report, now, last))
 
-    def _page(self, report: DriftReport, changes: Since | None) -> bool:
+    def _write_page(self, report: DriftReport, changes: Changes | None) -> bool:
         if not (path := self.html):
             return True
         new = changes.new_findings if changes else frozenset()
-        return _written("--html", lambda: drift_page.write(path, drift_page.page(report, new=new)))
+        return _try_write(
+            "--html", lambda: drift_page.write(path, drift_page.page(report, new=new))
+        )
 
-    def _metrics(self, report: DriftReport, seconds: float) -> bool:
+    def _write_metrics(self, report: DriftReport, seconds: float) -> bool:
         if not (path := self.metrics):
             return True
-        return _written("--metrics", lambda: metrics.write(path, report, seconds))
+        return _try_write("--metrics", lambda: metrics.write(path, report, seconds))
 
-    def _tell(self, report: DriftReport, changes: Since) -> None:
+    def _notify(self, report: DriftReport, changes: Changes) -> None:
         if not (self.notify and changes.changed):
             return
         try:
             failed = send(self.notify, message(report, changes))
         except Exception as error:
-            # No word of the error: it may hold a URL.
+            # Without the error's message, which may contain a URL.
             say(f"the notification failed: {type(error).__name__}")
             return
         for service in failed:
-            say(f"the notification by {service} failed")
+            say(f"the notification through {service} failed")
 
 
-def _before(runs: History, report: DriftReport) -> Run | None:
-    """The last run that was kept until now: it may have begun after this one."""
+def _last_run(runs: History, report: DriftReport) -> Run | None:
+    """The run that was saved last; it may have started after this one."""
     try:
         return runs.newest(max(report.at, int(time.time())))
     except OSError as error:
-        say(f"--history: not read: {error.strerror or error}")
+        say(f"--history: could not be read: {error.strerror or error}")
         return None
 
 
-def _written(option: str, write: Callable[[], None]) -> bool:
-    """Whether that came off. One output's trouble does not take the others."""
+def _try_write(option: str, write: Callable[[], None]) -> bool:
+    """Whether it was written. An error of one output does not affect the others."""
     try:
         write()
     except Exception as error:
@@ -162,17 +163,17 @@ def _written(option: str, write: Callable[[], None]) -> bool:
     return True
 
 
-class _Named(click.Path):
-    """A path; an empty one is a shell's variable that is not set, not this directory."""
+class _NonEmptyPath(click.Path):
+    """A path. An empty one is an unset shell variable, not the current directory."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if not os.fspath(value):
             option = param.opts[0] if param else "a path"
-            raise click.ClickException(f"{option} is empty: name a path, or leave it out")
+            raise click.ClickException(f"{option} is empty: give a path, or omit the option")
         return super().convert(value, param, ctx)
 
 
-FILE = _Named(path_type=Path)
+FILE = _NonEmptyPath(path_type=Path)
 OPTIONS = (
     click.option("--html", type=FILE, metavar="FILE", help="Write the report as a web page."),
     click.option(
@@ -182,7 +183,7 @@ OPTIONS = (
         "--history",
         type=FILE,
         metavar="DIR",
-        help="Keep each run in this directory, and warn of disks that will fill.",
+        help="Store each run in this directory, and warn of disks that will fill up.",
     ),
     click.option(
         "--since",
@@ -194,15 +195,15 @@ OPTIONS = (
         multiple=True,
         envvar=NOTIFY,
         metavar="URL",
-        help="Tell, through apprise, what has changed since the last run in --history; "
-        f"repeatable. Better in the environment, as {NOTIFY}: a URL holds a token, and arguments "
-        "are seen by others.",
+        help="Notify through apprise of what has changed since the last run in --history; "
+        f"repeatable. Better in the environment, as {NOTIFY}: a URL contains a token, and others "
+        "can read the arguments.",
     ),
 )
 
 
 def with_outputs(command: Callable[..., None]) -> Callable[..., None]:
-    """The options of all outputs; the command gets them as `outputs`, checked."""
+    """Add the options of all outputs; the command gets them as `outputs`, checked."""
 
     def chosen(*args: Any, **given: Any) -> None:
         outputs = Outputs(**{name: given.pop(name) for name in Outputs.__dataclass_fields__})

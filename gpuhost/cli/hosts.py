@@ -23,9 +23,9 @@ from gpuhost.domain.exit_status import (
 from gpuhost.domain.plain_text import (
     plain,
 )
-from gpuhost.fleet.host_keys import be_strict
+from gpuhost.fleet.host_keys import refuse_unknown_host_keys
 from gpuhost.fleet.inventory import Fleet, load
-from gpuhost.fleet.reading import never_ask
+from gpuhost.fleet.reading import disable_password_prompts
 
 TIMEOUT = 180
 Told = Callable[[str], None]
@@ -98,9 +98,7 @@ OPTIONS = (
         "--group-data", multiple=True, metavar="DIR", help="One more group_data directory."
     ),
 )
-as_json = click.option(
-    "--json", "as_json", is_flag=True, help="Print JSON (schema 1) instead of tables."
-)
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 
 
 @contextmanager
@@ -110,8 +108,9 @@ def fleet_of(choosing: Choosing) -> Iterator[tuple[Fleet, Told]]:
     Raises BadInventory, and click's own errors.
     """
     _be_quiet()
-    be_strict()
-    never_ask()
+    refuse_unknown_host_keys()
+    disable_password_prompts()
+    # What a person's inventory prints must not end up in the JSON.
     with redirect_stdout(sys.stderr):
         fleet = load_fleet(choosing)
         with _progress(fleet.hosts) as told:

@@ -20,10 +20,10 @@ from gpuhost.outputs.table import console
 @click.option("--app", required=True, metavar="NAME", shell_complete=apps, help="The app.")
 @as_json
 def releases(choosing: Choosing, app: str, as_json: bool) -> None:
-    """List an app's releases on the hosts of INVENTORY, newest first. Nothing is changed.
+    """List an app's releases on the hosts of INVENTORY, newest first. Changes nothing.
 
-    What was released, when, by whom, from which revision, and what became of it; * marks the
-    release that is in place. Rollbacks are releases too.
+    Shows what was released, when, by whom, from which revision, and with what result; * marks the
+    current release. Rollbacks are releases too.
 
     \b
     gpuhost releases inventory.py --app tts
@@ -31,23 +31,23 @@ def releases(choosing: Choosing, app: str, as_json: bool) -> None:
 
     \b
     Exit status, the first that applies:
-      1  a mistake in the command line, the inventory or a host's settings; no host has the app
-      3  a host was not reached or not read
-      0  the list is whole
+      1  an error in the command line, the inventory or a host's settings; no host has the app
+      3  a host could not be reached or read
+      0  the list is complete
     """
-    found = read(choosing, app)
+    fleet_apps = read(choosing, app)
     with showing():
         if as_json:
-            click.echo(json.dumps(found.releases_json(), indent=2))
+            click.echo(json.dumps(fleet_apps.releases_json(), indent=2))
         else:
-            print_releases(found, console(sys.stdout))
-    sys.exit(found.exit(judged=False))
+            print_releases(fleet_apps, console(sys.stdout))
+    sys.exit(fleet_apps.exit(fail_if_down=False))
 
 
 def read(choosing: Choosing, app: str | None) -> FleetApps:
     """The apps of every host; app: only this one."""
-    with fleet_of(choosing) as (fleet, told):
-        found = read_apps(fleet, app, choosing.timeout, told)
-    if found.missing:
-        say(found.missing)
-    return found
+    with fleet_of(choosing) as (fleet, on_done):
+        fleet_apps = read_apps(fleet, app, choosing.timeout, on_done)
+    if fleet_apps.missing:
+        say(fleet_apps.missing)
+    return fleet_apps

@@ -19,11 +19,11 @@ from gpuhost.outputs.table import console
 @click.option("--app", metavar="NAME", shell_complete=apps, help="Only this app.")
 @as_json
 def status(choosing: Choosing, app: str | None, as_json: bool) -> None:
-    """Tell how the apps on the hosts of INVENTORY are. Nothing is changed.
+    """Show the apps on the hosts of INVENTORY. Changes nothing.
 
-    Which release is in place and since when, its containers, what is under way, and what failed
-    last. An app is running when its last verified release is in place, none of its containers is
-    down, and none is unhealthy or still starting.
+    Shows the current release and since when, its containers, what is in progress, and what failed
+    last. An app is running if its last verified release is current, and none of its containers is
+    down, unhealthy or still starting.
 
     \b
     gpuhost status inventory.py
@@ -31,15 +31,15 @@ def status(choosing: Choosing, app: str | None, as_json: bool) -> None:
 
     \b
     Exit status, the first that applies:
-      1  a mistake in the command line, the inventory or a host's settings; no host has the app
-      3  a host was not reached or not read
+      1  an error in the command line, the inventory or a host's settings; no host has the app
+      3  a host could not be reached or read
       2  an app is not running
       0  every app is running
     """
-    found = read(choosing, app)
+    fleet_apps = read(choosing, app)
     with showing():
         if as_json:
-            click.echo(json.dumps(found.status_json(), indent=2))
+            click.echo(json.dumps(fleet_apps.status_json(), indent=2))
         else:
-            print_status(found, console(sys.stdout))
-    sys.exit(found.exit(judged=True))
+            print_status(fleet_apps, console(sys.stdout))
+    sys.exit(fleet_apps.exit(fail_if_down=True))

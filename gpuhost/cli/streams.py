@@ -1,5 +1,5 @@
-"""stdin, stdout and stderr, whatever the shell has made of them: closed, a full disk, a pipe that
-nobody reads any more. Imported first of all: what is imported next wants to print.
+"""stdin, stdout and stderr, even if they are closed, on a full disk, or a pipe without a reader.
+Imported first: later imports may print.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ from typing import TextIO
 
 
 def _open_closed_ones() -> None:
-    """`gpuhost … >&-`: the null device, or the next file that is opened would be what is printed
-    into."""
+    """`gpuhost … >&-`: open the null device, or output would go into the next file opened."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             handle = os.open(os.devnull, os.O_RDWR)
@@ -26,7 +25,7 @@ _open_closed_ones()
 
 
 def say(line: str) -> None:
-    """A line on stderr; where that cannot be written there is nobody left to tell."""
+    """Print a line on stderr; if that fails, nobody can be told."""
     try:
         print(f"gpuhost: {line}", file=sys.stderr, flush=True)
     except OSError:
@@ -34,7 +33,7 @@ def say(line: str) -> None:
 
 
 def settle() -> None:
-    """Write what is left, so that Python has nothing to complain of at its end."""
+    """Flush stdout and stderr, so that Python reports no error at exit."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -43,7 +42,7 @@ def settle() -> None:
 
 
 def give_up(stream: TextIO) -> None:
-    """What is left for a stream that cannot be written, and what is still to come, goes nowhere."""
-    # What is no file of the system has none.
+    """Discard what is buffered for a broken stream, and all later output."""
+    # An object without a file descriptor has none.
     with contextlib.suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -6,7 +6,11 @@ from enum import IntEnum
 
 
 class Exit(IntEnum):
-    """The exit status of `gpuhost check`: the first that applies, in this order."""
+    """The first that applies, in this order.
+
+    USAGE: an error in the command line, the inventory or a host's settings; UNKNOWN: a host could
+    not be reached, or part of it could not be read; FAILED: a check fails.
+    """
 
     INTERRUPTED = 130
     USAGE = 1

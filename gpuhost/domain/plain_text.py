@@ -4,5 +4,5 @@ from __future__ import annotations
 
 
 def plain(text: str) -> str:
-    """Text without control characters for the terminal: a host is not trusted."""
+    """Replace control characters, with which a hostile host could control the terminal."""
     return "".join(c if c.isprintable() or c == "\n" else "?" for c in text)

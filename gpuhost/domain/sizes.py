@@ -6,6 +6,8 @@ GB = 1 << 30
 MB = 1 << 20
 
 
-def gb(size: float) -> str:
-    """1610612736 -> "1.5 GB"."""
-    return f"{size / GB:.1f} GB"
+def format_size(size: float) -> str:
+    """1610612736 -> "1.5 GB", 536870912 -> "512 MB"."""
+    megabytes = round(size / MB)
+    # A swap file of 1 GB has a page less.
+    return f"{megabytes} MB" if megabytes < GB // MB else f"{size / GB:.1f} GB"

@@ -1,7 +1,7 @@
-"""The record of what was applied: which checks were ok or only warned, and by which settings.
+"""The record of what was applied: which checks were ok or only warned, and with which settings.
 
-With it a difference is told apart: a check that fails by the settings that were applied tells of a
-host that has changed, one that fails only by today's tells of a repository that has.
+It separates the causes: a check that fails with the recorded settings means that the host has
+changed; one that fails only with today's settings means that the repository has.
 """
 
 from __future__ import annotations
@@ -19,32 +19,32 @@ from gpuhost.checks.finding import Finding, Status
 from gpuhost.settings import Settings, fields
 from gpuhost.snapshot.applied import FORMAT, Applied
 
-# A proxy's URL may hold a password, a build argument a token: the record, root's alone because
-# they could be guessed from it, has their hashes.
+# A proxy's URL may contain a password, a build argument a token: the record has only their hashes.
+# They could still be guessed from them, so only root can read it.
 HASHED = ("proxy_http", "proxy_https")
 HASHED_VALUES = ("build_args",)
 HASH = re.compile("sha256:[0-9a-f]{64}")
-# Stands for a proxy of which only the hash is known: for most checks it matters that there was one.
+# In place of a proxy of which only the hash is known: most checks only ask whether there is one.
 SOME_PROXY = "http://proxy.invalid"
-# They decide what is done and told, never what a host is like.
-NOT_KEPT = ("adopt", "app", "apps", "drift_ignore")
+# They decide what is done and reported, not the state of a host.
+NOT_RECORDED = ("adopt", "app", "apps", "drift_ignore")
 GOOD = (Status.OK, Status.SKIP)
 
 
-def kept(settings: Settings) -> Mapping[str, Any]:
-    """Settings as the record has them, without a secret."""
+def to_record(settings: Settings) -> Mapping[str, Any]:
+    """Settings as they are recorded, without secrets."""
     values = settings.model_dump(mode="json")
     named = {
         name: value
         for name, value in values.items()
-        if name not in NOT_KEPT and _noun(name) not in NOT_KEPT
+        if name not in NOT_RECORDED and _prefix(name) not in NOT_RECORDED
     }
     hashed = {name: _hash(value) for name, value in named.items() if name in HASHED}
     return _without_values({**named, **hashed})
 
 
 def _without_values(values: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Records of an earlier gpuhost have build arguments as they were declared."""
+    """Hash the values of build arguments; records of an earlier gpuhost have them in clear."""
     hashed = {
         name: {key: _hash_once(value) for key, value in values[name].items()}
         for name in HASHED_VALUES
@@ -58,22 +58,26 @@ def _hash_once(value: Any) -> str | None:
     return text if HASH.fullmatch(text) else _hash(text)
 
 
-def _noun(name: str) -> str:
+def _prefix(name: str) -> str:
     return name.partition("_")[0]
+
+
+def _noun(id: str) -> str:
+    return id.partition(".")[0]
 
 
 def _hash(value: str | None) -> str | None:
     return None if value is None else f"sha256:{hashlib.sha256(value.encode()).hexdigest()}"
 
 
-def settings_then(values: Mapping[str, Any], settings: Settings) -> Settings | None:
-    """The settings of a record; None where those of today cannot express them.
+def recorded_settings(values: Mapping[str, Any], settings: Settings) -> Settings | None:
+    """The settings of a record; None if they are not valid any more.
 
-    + settings: today's; what the record does not have is theirs, and proxies are where their
-      hashes agree; in place of another proxy is one that no host has
+    + settings: today's, for what the record does not have, and for a proxy with the same hash;
+      any other proxy becomes SOME_PROXY
     """
     today = settings.model_dump(mode="json")
-    # No check asks for build arguments: those of today do.
+    # No check uses build arguments: today's are good enough.
     known = fields().keys() - {*HASHED_VALUES}
     given = {name: value for name, value in values.items() if name in known}
     proxies = {name: _proxy(given[name], today[name]) for name in HASHED if name in given}
@@ -89,16 +93,15 @@ def _proxy(recorded: str | None, today: str | None) -> str | None:
     return None if recorded is None else SOME_PROXY
 
 
-def is_other_proxy(values: Mapping[str, Any], settings: Settings) -> bool:
-    """Whether a record's proxy is another than today's, so that of one of them only a hash, or
-    nothing, is known."""
+def proxy_changed(values: Mapping[str, Any], settings: Settings) -> bool:
+    """Whether a record's proxy differs from today's, so that the recorded URL is not known."""
     today = {name: _hash(getattr(settings, name)) for name in HASHED}
     return any(values.get(name, digest) != digest for name, digest in today.items())
 
 
 @dataclass(frozen=True)
 class _Known:
-    """By id, the settings by which a check was ok, and those by which it has only warned since."""
+    """By id, the settings with which a check was ok, and those with which it has warned since."""
 
     ok: dict[str, Mapping[str, Any]]
     warned: dict[str, Mapping[str, Any]]
@@ -113,16 +116,16 @@ class _Known:
         )
         return cls(ok, warned)
 
-    def cleaned(self, but: frozenset[str] = frozenset()) -> _Known:
+    def redacted(self, without: frozenset[str] = frozenset()) -> _Known:
         """The same without secrets of an earlier gpuhost's record, and without some nouns."""
         ok, warned = (
-            {id: _without_values(by) for id, by in known.items() if id.partition(".")[0] not in but}
+            {id: _without_values(by) for id, by in known.items() if _noun(id) not in without}
             for known in (self.ok, self.warned)
         )
         return _Known(ok, warned)
 
     def add(self, finding: Finding, settings: Mapping[str, Any]) -> None:
-        """Of what fails, or could not be judged, what is known stays."""
+        """If the check fails or could not be evaluated, its earlier entry stays."""
         if finding.later and finding.id in {*self.ok, *self.warned}:
             return
         if finding.status in GOOD:
@@ -141,25 +144,25 @@ def document(
     by: str,
     facts: Mapping[str, Any] | None = None,
 ) -> str | None:
-    """The record's new text; None: what it has is as good.
+    """The record's new text; None: nothing has changed.
 
-    What fails now keeps the settings by which it was ok, or warned, last.
+    A check that fails now keeps the settings with which it was last ok, or warned.
 
     + at: epoch seconds, by the host's clock
-    + facts: what nobody declares and a later reading is compared with; None: as before
+    + facts: undeclared values that a later reading is compared with; None: as before
     """
-    now = kept(settings)
-    known = _Known.of(before).cleaned()
+    now = to_record(settings)
+    known = _Known.of(before).redacted()
     for one in findings:
         known.add(one, now)
     return _text(before, known, facts, at=at, by=by)
 
 
 def document_without(before: Applied | None, nouns: frozenset[str]) -> str | None:
-    """The record after some nouns were taken away; None: nothing of them is in it."""
+    """The record after some nouns were removed; None: it has nothing of them."""
     if before is None:
         return None
-    known = _Known.of(before).cleaned(but=nouns)
+    known = _Known.of(before).redacted(without=nouns)
     return _text(before, known, None, at=before.at, by=before.by)
 
 

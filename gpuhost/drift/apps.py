@@ -1,4 +1,4 @@
-"""Apps of a host: what has become of what was released, and what the repository wants instead."""
+"""Apps of a host: what has changed since their release, on the host or in the repository."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gpuhost.checks.deployed import deployed_apps, findings, host_checks
 from gpuhost.checks.deployed.deployed_app import AppFile, DeployedApp
 from gpuhost.checks.finding import Finding
 from gpuhost.checks.registry import run_checks
-from gpuhost.drift.difference import Cause, Difference, difference, judged
+from gpuhost.drift.difference import Cause, Difference, explain, with_acceptance
 from gpuhost.release.archive import BadDirectory, revision_of
 from gpuhost.release.git import COMMIT
 from gpuhost.release.resolved_app import build_contexts
@@ -22,7 +22,7 @@ from gpuhost.snapshot import Snapshot
 
 
 class AppFiles:
-    """The apps of the repository, each read once a run, whatever number of hosts has it."""
+    """The app files of the repository, each read once per run, however many hosts have the app."""
 
     def __init__(self) -> None:
         self._known: dict[str, AppFile] = {}
@@ -36,38 +36,39 @@ class AppFiles:
 def all_differences(
     snapshot: Snapshot, settings: Settings, file_of: Callable[[str], AppFile], *, at: int
 ) -> list[Difference]:
-    """Everything about one host and its apps. Raises NotRead.
+    """All findings of one host and its apps, with their causes. Raises NotRead.
 
-    + at: when the run began, epoch seconds
+    + at: when the run started, epoch seconds
     """
-    found = run_checks(snapshot, settings)
-    of_host = [difference(finding, snapshot, settings, at=at) for finding in found]
+    host_findings = run_checks(snapshot, settings)
+    of_host = [explain(finding, snapshot, settings, at=at) for finding in host_findings]
     return [*of_host, *app_differences(snapshot, settings, file_of, at=at)]
 
 
 def app_differences(
     snapshot: Snapshot, settings: Settings, file_of: Callable[[str], AppFile], *, at: int
 ) -> list[Difference]:
-    """Everything about the apps of one host, each with its cause.
+    """All findings of the apps of one host, with their causes.
 
-    + file_of: the app of a name as the repository has it
-    + at: when the run began, epoch seconds
+    + file_of: the app file of a name, from the repository
+    + at: when the run started, epoch seconds
     """
-    of_host = [check.find(snapshot, settings) for check in host_checks()]
-    cause = Cause.DRIFT if snapshot.applied else Cause.NEW
-    found = [judged(finding, cause, settings, at=at) for finding in of_host]
+    host_findings = [check.find(snapshot, settings) for check in host_checks()]
+    cause = Cause.DRIFT if snapshot.applied else Cause.NEVER_APPLIED
+    differences = [with_acceptance(one, cause, settings, at=at) for one in host_findings]
     for app in deployed_apps(snapshot, settings, file_of):
-        found += [
-            judged(finding, _cause(finding, app), settings, at=at) for finding in findings(app)
+        differences += [
+            with_acceptance(finding, _cause(finding, app), settings, at=at)
+            for finding in findings(app)
         ]
-    return found
+    return differences
 
 
 def _cause(finding: Finding, app: DeployedApp) -> Cause:
-    """What is not as it was verified is the host's doing; `release` speaks of the repository."""
+    """Only the check `release` compares with the repository; all others with the release."""
     if not finding.id.endswith(".release"):
         return Cause.DRIFT
-    return Cause.NEW if app.is_new else Cause.PENDING
+    return Cause.NEVER_APPLIED if app.is_new else Cause.PENDING
 
 
 def _read(name: str) -> AppFile:
@@ -81,7 +82,7 @@ def _read(name: str) -> AppFile:
 
 
 def _revision(app: App) -> str | None:
-    """What can be told of its source without asking a server; None: only that could tell."""
+    """The revision of its source, if it is known without asking a server; else None."""
     source = app.block.source
     if source is None:
         return hashlib.sha256(app.text).hexdigest()

@@ -1,4 +1,4 @@
-"""Why a finding is not as wanted: the host changed, the repository did, or nobody applied it."""
+"""Why a finding is not ok: the host changed, the repository changed, or it was never applied."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from gpuhost.checks.finding import Finding, Status
 from gpuhost.checks.registry import finding_of
-from gpuhost.drift.applied import is_other_proxy, settings_then
+from gpuhost.drift.applied import proxy_changed, recorded_settings
 from gpuhost.drift.unread_paths import for_settings_of
 from gpuhost.plans.proxy import engine_is_behind
 from gpuhost.settings import Settings
@@ -19,27 +19,39 @@ from gpuhost.settings.types import Ignored
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.applied import Applied
 
-# What a person has to do something about, or to know.
 WRONG = (Status.FAIL, Status.WARN)
 
 
 class Cause(str, Enum):
-    """drift: the host is not as it was applied; pending: the repository has changed since; new:
-    it was never applied.
+    """drift: the host is not as it was applied; pending: the repository has changed since; never
+    applied: it was never as declared.
     """
 
     DRIFT = "drift"
     PENDING = "pending"
-    NEW = "new"
+    NEVER_APPLIED = "never applied"
+
+
+ACCEPTED = "accepted"
+# The kinds of differences, worst first.
+KINDS = (
+    Status.UNKNOWN.value,
+    Cause.DRIFT.value,
+    Cause.NEVER_APPLIED.value,
+    Cause.PENDING.value,
+    Status.WARN.value,
+    ACCEPTED,
+    Status.OK.value,
+)
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A finding, and why it is so.
+    """A finding with its cause.
 
-    + cause: None: nothing is wrong, or it could not be read
-    + accepted: the `drift_ignore` that covers it today
-    + expired: one that did until lately
+    + cause: None: it is ok, does not apply, or could not be read
+    + accepted: the entry of `drift_ignore` that covers it today
+    + expired: an entry that covered it in the past
     """
 
     finding: Finding
@@ -49,56 +61,58 @@ class Difference:
 
     @property
     def kind(self) -> str:
-        """One word: ok (or does not apply), unknown, accepted, warn, or the cause."""
+        """One of KINDS; what does not apply is ok."""
         if self.finding.status in (Status.OK, Status.SKIP):
             return Status.OK.value
         if self.accepted:
-            return "accepted"
+            return ACCEPTED
         if self.finding.status is Status.UNKNOWN:
             return Status.UNKNOWN.value
         if self.finding.status is Status.WARN:
             return Status.WARN.value
-        return (self.cause or Cause.NEW).value
+        return (self.cause or Cause.NEVER_APPLIED).value
 
     @property
-    def unread(self) -> bool:
-        """It could not be read, and nobody has accepted that."""
+    def is_unread(self) -> bool:
+        """It could not be read, and that is not accepted."""
         return self.finding.status is Status.UNKNOWN and self.accepted is None
 
     @property
-    def counts(self) -> bool:
-        """Whether it is more than a warning, and nobody has accepted it."""
+    def is_failure(self) -> bool:
+        """It fails, and that is not accepted."""
         return self.finding.status is Status.FAIL and self.accepted is None
 
     @property
-    def drifted(self) -> bool:
-        return self.counts and self.cause is Cause.DRIFT
+    def is_drift(self) -> bool:
+        return self.is_failure and self.cause is Cause.DRIFT
 
     @property
-    def awaits(self) -> bool:
-        """The next run of the deploy brings it."""
-        return self.counts and self.cause in (Cause.PENDING, Cause.NEW)
+    def is_pending(self) -> bool:
+        """The next deploy repairs it."""
+        return self.is_failure and self.cause in (Cause.PENDING, Cause.NEVER_APPLIED)
 
 
-def difference(finding: Finding, snapshot: Snapshot, settings: Settings, *, at: int) -> Difference:
-    """A finding of a host's check, with its cause. Raises NotRead.
+def explain(finding: Finding, snapshot: Snapshot, settings: Settings, *, at: int) -> Difference:
+    """Find the cause of a host's finding. Raises NotRead.
 
-    + at: as `judged` has it
+    + at: when the run started, epoch seconds
     """
-    return judged(finding, _cause(finding, snapshot, settings), settings, at=at)
+    return with_acceptance(finding, _cause(finding, snapshot, settings), settings, at=at)
 
 
-def judged(finding: Finding, cause: Cause | None, settings: Settings, *, at: int) -> Difference:
-    """A finding with a cause that is known, and whether somebody has accepted it.
+def with_acceptance(
+    finding: Finding, cause: Cause | None, settings: Settings, *, at: int
+) -> Difference:
+    """A finding whose cause is known, with the entry of `drift_ignore` that covers it.
 
-    + at: when the run began, epoch seconds: by a host's own clock, which may be wrong, nothing that
-      is accepted expires
+    + at: when the run started, epoch seconds. A host's own clock may be wrong, so it does not
+      decide whether an entry has expired
     """
     if finding.status in (Status.OK, Status.SKIP):
         return Difference(finding)
-    covering = [one for one in settings.drift_ignore if _covers(one, finding)]
+    covering = [entry for entry in settings.drift_ignore if _covers(entry, finding)]
     today = datetime.fromtimestamp(at, timezone.utc).date().isoformat()
-    valid = [one for one in covering if today <= one.until]
+    valid = [entry for entry in covering if today <= entry.until]
     return Difference(
         finding,
         cause if finding.status in WRONG else None,
@@ -107,37 +121,40 @@ def judged(finding: Finding, cause: Cause | None, settings: Settings, *, at: int
     )
 
 
-def _covers(one: Ignored, finding: Finding) -> bool:
-    """What could not be read may be anything: only who names it whole accepts that."""
+def _covers(entry: Ignored, finding: Finding) -> bool:
+    """Only the full id accepts what could not be read: it may be anything."""
     if finding.status is Status.UNKNOWN:
-        return one.id == finding.id
-    return fnmatchcase(finding.id, one.id)
+        return entry.id == finding.id
+    return fnmatchcase(finding.id, entry.id)
 
 
 def _cause(finding: Finding, snapshot: Snapshot, settings: Settings) -> Cause | None:
     if finding.status not in WRONG:
         return None
-    values = _settings_then(finding, snapshot.applied) if snapshot.applied else None
+    values = _recorded_values(finding, snapshot.applied) if snapshot.applied else None
     if values is None:
-        return Cause.NEW
-    then = settings_then(values, settings)
-    if then is None or (is_other_proxy(values, settings) and _is_by_proxy(finding, snapshot)):
+        return Cause.NEVER_APPLIED
+    recorded = recorded_settings(values, settings)
+    other_proxy = proxy_changed(values, settings)
+    if recorded is None or (other_proxy and _depends_on_proxy(finding, snapshot)):
         return Cause.PENDING
-    # What then's settings look at and today's do not is unknown now: the repository has moved it.
-    found = finding_of(finding.id, for_settings_of(then, snapshot, settings), then)
-    return Cause.DRIFT if found.status is finding.status else Cause.PENDING
+    # Paths that only the recorded settings look at were not read: their checks are unknown, so the
+    # repository's change of the path is pending.
+    reading = for_settings_of(recorded, snapshot, settings)
+    by_record = finding_of(finding.id, reading, recorded)
+    return Cause.DRIFT if by_record.status is finding.status else Cause.PENDING
 
 
-def _settings_then(finding: Finding, applied: Applied) -> Mapping[str, Any] | None:
-    """A failure is measured by what only warned at the deploy too; a warning by what was ok."""
+def _recorded_values(finding: Finding, applied: Applied) -> Mapping[str, Any] | None:
+    """For a failure, the settings with which it was ok or only warned; for a warning, was ok."""
     if finding.status is Status.FAIL:
         return applied.settings_unfailed(finding.id)
     return applied.settings_of(finding.id)
 
 
-def _is_by_proxy(finding: Finding, snapshot: Snapshot) -> bool:
-    """What compares with the proxy's URL; or the engine has yet to take up a new one.
+def _depends_on_proxy(finding: Finding, snapshot: Snapshot) -> bool:
+    """It compares with the proxy's URL, or the engine has not loaded the new URL yet.
 
-    Others only ask whether there is one, which the record knows.
+    Other checks only ask whether there is a proxy, which the record knows.
     """
     return finding.noun == "proxy" or (finding.id == "docker.live" and engine_is_behind(snapshot))

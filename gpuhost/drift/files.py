@@ -1,4 +1,4 @@
-"""Files on this machine that others read: whole at every moment, or not there."""
+"""Write files on this machine that others read: replaced atomically."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ import stat
 import tempfile
 from pathlib import Path
 
-# Of the name of a file that is being written: with what mkstemp adds it has to be a name still.
-SHOWN = 40
-# Who reads a pipe and stops for that long does not come back.
+# Of the name in a temporary name, which must not become too long.
+MAX_PREFIX = 40
+# A reader of a pipe that stops for this long is taken to be dead.
 PATIENCE_S = 20
-# Nothing, or an ordinary file.
+# No file, or a regular file.
 FILES = (0, stat.S_IFREG)
 
 
 def replace(path: Path, text: str, *, mode: int) -> None:
-    """Write a file beside the old one, then put it in its place. Raises OSError.
+    """Write a temporary file beside the old one and rename it. Raises OSError.
 
-    + mode: of the new file, whatever the process's umask
+    + mode: of the new file, whatever the umask
     """
-    if _is_no_file(path):
-        _pour(path, text.encode("utf-8", "replace"))
+    if _is_special(path):
+        _write_special(path, text.encode("utf-8", "replace"))
         return
-    # The file itself, not a link to it.
+    # A symbolic link stays: its target is replaced.
     target = path.resolve()
-    prefix = f".{target.name[:SHOWN]}."
+    prefix = f".{target.name[:MAX_PREFIX]}."
     handle, beside = tempfile.mkstemp(dir=target.parent, prefix=prefix, suffix=".new")
     try:
         with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
@@ -39,48 +39,48 @@ def replace(path: Path, text: str, *, mode: int) -> None:
         raise
 
 
-def obstacle(path: Path) -> str:
-    """Why `replace` could not write this file, in words; "": it could.
+def write_problem(path: Path) -> str:
+    """Why `replace` would fail for this file; "": it would not.
 
-    A pipe is not opened for that: its reader would see its end.
+    A pipe is not opened: its reader would see the end of the file.
     """
     try:
         if (kind := _kind(path)) == stat.S_IFDIR:
             return "is a directory"
         if kind not in FILES:
             return "" if os.access(path, os.W_OK) else "cannot be written"
-        return obstacle_in(path.resolve().parent)
+        return directory_problem(path.resolve().parent)
     except OSError as error:
         return f"cannot be written: {error.strerror or error}"
 
 
-def obstacle_in(directory: Path) -> str:
-    """Why no file could be written in this directory; "": one could."""
+def directory_problem(directory: Path) -> str:
+    """Why no file can be written in this directory; "": one can."""
     try:
         if _kind(directory) != stat.S_IFDIR:
             return f"no such directory: {directory}"
-        # The one answer that holds for root, read-only file systems and quotas too.
+        # Only trying is right for root, read-only file systems and quotas too.
         with tempfile.TemporaryFile(dir=directory):
             return ""
     except OSError as error:
         return f"cannot write in {directory}: {error.strerror or error}"
 
 
-def _is_no_file(path: Path) -> bool:
-    """A pipe or a device, /dev/null: a file in its place would be the end of it. Raises OSError."""
+def _is_special(path: Path) -> bool:
+    """Whether it is a pipe or a device, which must not be replaced. Raises OSError."""
     return _kind(path) not in FILES
 
 
 def _kind(path: Path) -> int:
-    """What is there, as S_IFMT has it; 0: nothing. Raises OSError, for a circle of links too."""
+    """The file type, as in S_IFMT; 0: no such file. Raises OSError, for a loop of links too."""
     try:
         return stat.S_IFMT(path.stat().st_mode)
     except (FileNotFoundError, NotADirectoryError):
         return 0
 
 
-def _pour(path: Path, text: bytes) -> None:
-    """Write into what is no file. Raises OSError; a pipe that nobody reads holds nobody up."""
+def _write_special(path: Path, text: bytes) -> None:
+    """Write to a pipe or a device. Raises OSError; a pipe without a reader does not block."""
     try:
         handle = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
     except OSError as error:
@@ -89,12 +89,12 @@ def _pour(path: Path, text: bytes) -> None:
         raise OSError(errno.ENXIO, "nobody reads it") from error
     try:
         while text:
-            text = text[_written(handle, text) :]
+            text = text[_write_some(handle, text) :]
     finally:
         os.close(handle)
 
 
-def _written(handle: int, text: bytes) -> int:
+def _write_some(handle: int, text: bytes) -> int:
     try:
         return os.write(handle, text)
     except BlockingIOError:

@@ -1,4 +1,4 @@
-"""Every host read once and judged by every check, and against what was applied to it."""
+"""Read every host once and compare it with the settings and with what was applied to it."""
 
 from __future__ import annotations
 
@@ -11,61 +11,60 @@ from pyinfra.api.host import Host
 
 from gpuhost.checks.registry import loading
 from gpuhost.drift.apps import AppFiles, all_differences
-from gpuhost.drift.difference import Cause, Difference, judged
-from gpuhost.drift.report import DriftReport, HostDrift, Standing
+from gpuhost.drift.difference import Cause, Difference, with_acceptance
+from gpuhost.drift.report import DriftReport, HostDrift
 from gpuhost.drift.trend import Reading, disk_trend, free_by_mount
 from gpuhost.fleet.host_pool import HostError, on_each_host, with_host
 from gpuhost.fleet.inventory import Fleet
-from gpuhost.fleet.report import HostStatus
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 
 
 @dataclass(frozen=True)
-class _Judged:
+class _Result:
     differences: list[Difference]
     applied_at: int | None
     applied_by: str
     disks: Mapping[str, int]
 
 
-def drift_of(
+def check_drift(
     fleet: Fleet,
     *,
     seconds: float,
     deadline: float,
-    told: Callable[[str], None],
+    on_done: Callable[[str], None],
     pending_fails: bool = False,
     disks: Mapping[str, Sequence[Reading]] | None = None,
 ) -> DriftReport:
-    """Judge every host, in parallel. Ctrl-C and the deadline end it with what is known so far.
+    """Compare every host, in parallel. Ctrl-C and the deadline end it with the results so far.
 
     + seconds: for one host, from connecting to the last check
-    + deadline: seconds for all of them
-    + told: hears of each host as soon as it is done
-    + disks: by host, what earlier runs found free
+    + deadline: seconds for all hosts together
+    + on_done: called with the name of each host as soon as it is done
+    + disks: by host, the free space in earlier runs
     """
     at, files = int(time.time()), AppFiles()
 
-    def visited(host: Host) -> _Judged | HostError:
-        before = (disks or {}).get(host.name, ())
-        return with_host(fleet, host, seconds, partial(_judge, at, before, files))
+    def compare_host(host: Host) -> _Result | HostError:
+        earlier = (disks or {}).get(host.name, ())
+        return with_host(fleet, host, seconds, partial(_compare, at, earlier, files))
 
-    visits = on_each_host(fleet, visited, told, deadline=deadline, meanwhile=loading())
-    hosts = tuple(_host(name, found) for name, found in visits.found.items())
-    return DriftReport(hosts, at, visits.interrupted, pending_fails)
+    results = on_each_host(fleet, compare_host, on_done, deadline=deadline, meanwhile=loading())
+    hosts = tuple(_host_drift(name, result) for name, result in results.by_host.items())
+    return DriftReport(hosts, at, results.interrupted, pending_fails)
 
 
-def _judge(
-    at: int, before: Sequence[Reading], files: AppFiles, snapshot: Snapshot, settings: Settings
-) -> _Judged:
+def _compare(
+    at: int, earlier: Sequence[Reading], files: AppFiles, snapshot: Snapshot, settings: Settings
+) -> _Result:
     differences = all_differences(snapshot, settings, files, at=at)
     free = free_by_mount(snapshot, settings)
-    if filling := disk_trend(before, (at, free)):
-        # Nobody applied that: the host changes by itself.
-        differences.append(judged(filling, Cause.DRIFT, settings, at=at))
+    if filling := disk_trend(earlier, (at, free)):
+        # The host changes by itself.
+        differences.append(with_acceptance(filling, Cause.DRIFT, settings, at=at))
     applied = snapshot.applied
-    return _Judged(
+    return _Result(
         differences,
         applied.at if applied else None,
         applied.by if applied else "",
@@ -73,20 +72,19 @@ def _judge(
     )
 
 
-def _host(name: str, found: _Judged | HostError) -> HostDrift:
-    if isinstance(found, HostError):
-        unreachable = found.status is HostStatus.UNREACHABLE
+def _host_drift(name: str, result: _Result | HostError) -> HostDrift:
+    if isinstance(result, HostError):
         return HostDrift(
             name,
-            Standing.UNREACHABLE if unreachable else Standing.ERROR,
-            reason=found.reason,
-            fix=found.fix,
-            bad_settings=found.bad_settings,
+            result.status,
+            reason=result.reason,
+            fix=result.fix,
+            bad_settings=result.bad_settings,
         )
-    return HostDrift.judged(
+    return HostDrift.of(
         name,
-        found.differences,
-        applied_at=found.applied_at,
-        applied_by=found.applied_by,
-        disks=found.disks,
+        result.differences,
+        applied_at=result.applied_at,
+        applied_by=result.applied_by,
+        disks=result.disks,
     )

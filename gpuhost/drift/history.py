@@ -1,4 +1,4 @@
-"""Earlier runs: one compact JSON file each, in a directory of their own."""
+"""Earlier runs: one compact JSON file each, in one directory."""
 
 from __future__ import annotations
 
@@ -12,166 +12,168 @@ from pathlib import Path
 from typing import Any
 
 from gpuhost.checks.finding import Status
-from gpuhost.drift.files import obstacle_in, replace
+from gpuhost.drift.difference import Cause
+from gpuhost.drift.files import directory_problem, replace
 from gpuhost.drift.report import SCHEMA, DriftReport, HostDrift
-from gpuhost.drift.since import Open
+from gpuhost.drift.since import OpenFindings
 from gpuhost.drift.trend import DAY, WINDOWS, Reading
 
-KEPT = 400
+MAX_RUNS = 400
 NAME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{6}Z\.json", re.ASCII)
-# So many tell how fast a disk fills as well as all of them do.
-FOR_TREND = 30
-# No disk is that large, in bytes.
-MOST = 2**63
+# As many runs show how fast a disk fills as well as all runs do.
+MAX_TREND_RUNS = 30
+# Bytes; no disk is larger.
+MAX_SIZE = 2**63
+# Schema 1 has other words for the status of a host, which is not read again, and for one kind.
+READABLE_SCHEMAS = (1, SCHEMA)
+KINDS_OF_SCHEMA_1 = {"new": Cause.NEVER_APPLIED.value}
 
-
-# What reading a file raises that has something else in it.
-NOT_OURS = (
+# Raised for a file with other content.
+DECODE_ERRORS = (
     LookupError, TypeError, ValueError, AttributeError, ArithmeticError, OSError, RecursionError,
 )  # fmt: skip
 
 
-class NotARun(ValueError):
-    """A file that is not what `keep` writes, or not any more."""
+class InvalidRun(ValueError):
+    """A file that `save` has not written, or that was damaged."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """What later runs ask of an earlier one.
+    """What later runs need of an earlier one.
 
-    + at: when it began, epoch seconds
-    + open: what needed somebody after it
-    + disks: what was free, by host and by where it is mounted
+    + at: when it started, epoch seconds
+    + open: what needed attention after it
+    + disks: free bytes, by host and mount point
     """
 
     at: int
-    open: Open
+    open: OpenFindings
     disks: dict[str, dict[str, int]]
 
 
 class History:
     """A directory of runs.
 
-    + told: hears, once, of each file in it that is none
+    + warn: called once for each file in it that is not a run
     """
 
-    def __init__(self, directory: Path, told: Callable[[str], None]) -> None:
+    def __init__(self, directory: Path, warn: Callable[[str], None]) -> None:
         self.directory = directory
-        self._told = told
-        self._known: dict[str, Run | None] = {}
+        self._warn = warn
+        self._runs: dict[str, Run | None] = {}
 
-    def obstacle(self) -> str:
-        """Why no run can be kept, in words; "": one can. Makes the directory, for its owner only:
-        what is wrong with hosts is nobody else's business."""
+    def prepare(self) -> str:
+        """Create the directory, for its owner only: problems of hosts are confidential.
+
+        Returns why no run can be saved; "": one can.
+        """
         try:
             self.directory.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
-            return f"cannot make {self.directory}: {error.strerror or error}"
+            return f"cannot create {self.directory}: {error.strerror or error}"
         try:
             next(self.directory.iterdir(), None)
         except OSError as error:
             return f"cannot read {self.directory}: {error.strerror or error}"
-        return obstacle_in(self.directory)
+        return directory_problem(self.directory)
 
     def newest(self, at: int) -> Run | None:
-        """The last run that was kept, by this time. Raises OSError.
+        """The newest run, up to this time. Raises OSError.
 
-        A clock that was wrong once leaves runs from the future behind: those are not it.
+        A clock that was once wrong leaves runs from the future: they are ignored.
         """
         names = [name for name in self._names() if name <= _name(at)]
         runs = (self._run(name) for name in reversed(names))
         return next((run for run in runs if run), None)
 
     def disks(self, at: int) -> dict[str, list[Reading]]:
-        """By host, what was free on its disks in the runs from which a trend is told.
-
-        Raises OSError.
-        """
+        """By host, the free space of its disks in earlier runs, for the trend. Raises OSError."""
         first, last = _name(at - WINDOWS[-1] * DAY), _name(at)
         names = [name for name in self._names() if first <= name < last]
-        step = -(-len(names) // FOR_TREND) or 1
-        found: dict[str, list[Reading]] = {}
-        # Counted from the newest, which is always among them.
+        step = -(-len(names) // MAX_TREND_RUNS) or 1
+        readings: dict[str, list[Reading]] = {}
+        # Counted from the newest run, which is always used.
         for run in filter(None, (self._run(name) for name in names[::-1][::step])):
             for host, free in run.disks.items():
-                found.setdefault(host, []).append((run.at, free))
-        return found
+                readings.setdefault(host, []).append((run.at, free))
+        return readings
 
-    def keep(self, report: DriftReport, open: Open, after: Run | None = None) -> None:
-        """Add a run, and take away the oldest of too many. Raises OSError.
+    def save(self, report: DriftReport, open: OpenFindings, after: Run | None = None) -> None:
+        """Add a run, and delete the oldest if there are too many. Raises OSError.
 
-        + after: the run that it was compared with, which may have begun later and ended earlier;
-          what is kept last is the newest all the same
+        + after: the run that it was compared with. It may have started later and ended earlier:
+          the run that is saved last is the newest all the same
         """
         at = max(report.at, after.at + 1) if after else report.at
-        kept = document(replaced(report, at=at), open)
-        text = json.dumps(kept, separators=(",", ":"), ensure_ascii=False)
+        saved = document(replaced(report, at=at), open)
+        text = json.dumps(saved, separators=(",", ":"), ensure_ascii=False)
         replace(self.directory / _name(at), text + "\n", mode=0o600)
-        for name in self._names()[:-KEPT]:
+        for name in self._names()[:-MAX_RUNS]:
             (self.directory / name).unlink(missing_ok=True)
 
     def _names(self) -> list[str]:
         names = sorted(file.name for file in self.directory.iterdir())
         for name in names:
-            # Hidden ones are unfinished, of a run that was killed.
+            # Hidden files are unfinished: the run was killed.
             if not NAME.fullmatch(name) and not name.startswith("."):
-                self._pass_over(name, "its name is not that of a run")
+                self._skip(name, "not the name of a run")
         return [name for name in names if NAME.fullmatch(name)]
 
     def _run(self, name: str) -> Run | None:
-        if name not in self._known:
+        if name not in self._runs:
             try:
-                run = parsed((self.directory / name).read_text("utf-8"))
+                run = parse_run((self.directory / name).read_text("utf-8"))
                 if _name(run.at) != name:
-                    raise NotARun("it began at another time than its name says")
-                self._known[name] = run
+                    raise InvalidRun("it started at another time than its name says")
+                self._runs[name] = run
             except (OSError, ValueError) as error:
-                self._pass_over(name, getattr(error, "strerror", None) or str(error))
-        return self._known[name]
+                self._skip(name, getattr(error, "strerror", None) or str(error))
+        return self._runs[name]
 
-    def _pass_over(self, name: str, why: str) -> None:
-        if name not in self._known:
-            self._told(f"{self.directory / name} is passed over: {why}")
-        self._known[name] = None
+    def _skip(self, name: str, why: str) -> None:
+        if name not in self._runs:
+            self._warn(f"{self.directory / name} is ignored: {why}")
+        self._runs[name] = None
 
 
 def _name(at: int) -> str:
     return datetime.fromtimestamp(at, timezone.utc).strftime("%Y-%m-%dT%H%M%SZ.json")
 
 
-def document(report: DriftReport, open: Open) -> dict[str, Any]:
-    """The report of schema 1, without the findings that are ok or do not apply, and with what
-    later runs ask for."""
+def document(report: DriftReport, open: OpenFindings) -> dict[str, Any]:
+    """The report as JSON, without the findings that are ok or do not apply, and with what later
+    runs need."""
     hosts = [_host(host) for host in report.hosts]
     return {**report.to_json(), "hosts": hosts, "open": open}
 
 
 def _host(host: HostDrift) -> dict[str, Any]:
-    told = host.to_json()
+    whole = host.to_json()
     good = (Status.OK.value, Status.SKIP.value)
-    findings = [one for one in told["findings"] if one["status"] not in good]
-    return {**told, "findings": findings, "disks": dict(host.disks)}
+    findings = [one for one in whole["findings"] if one["status"] not in good]
+    return {**whole, "findings": findings, "disks": dict(host.disks)}
 
 
-def parsed(text: str) -> Run:
-    """A run from its file. Raises NotARun."""
+def parse_run(text: str) -> Run:
+    """A run from its file. Raises InvalidRun."""
     try:
-        found = json.loads(text)
-        if found["schema"] != SCHEMA:
-            raise NotARun(f"its schema is {found['schema']!r}, not {SCHEMA}")
-        at = int(found["at"])
+        run = json.loads(text)
+        if run["schema"] not in READABLE_SCHEMAS:
+            raise InvalidRun(f"its schema is {run['schema']!r}, not {SCHEMA}")
+        at = int(run["at"])
         datetime.fromtimestamp(at, timezone.utc)
-        return Run(at, _open(found["open"]), dict(_disks(found["hosts"])))
-    except NotARun:
+        return Run(at, _open(run["open"]), dict(_disks(run["hosts"])))
+    except InvalidRun:
         raise
-    except NOT_OURS as error:
-        raise NotARun("it is not what gpuhost drift writes") from error
+    except DECODE_ERRORS as error:
+        raise InvalidRun("gpuhost drift did not write it") from error
 
 
-def _open(found: Any) -> Open:
+def _open(hosts: Any) -> OpenFindings:
     return {
-        str(host): {str(id): str(kind) for id, kind in kinds.items()}
-        for host, kinds in found.items()
+        str(host): {str(id): KINDS_OF_SCHEMA_1.get(kind, str(kind)) for id, kind in kinds.items()}
+        for host, kinds in hosts.items()
     }
 
 
@@ -180,8 +182,8 @@ def _disks(hosts: Any) -> Iterator[tuple[str, dict[str, int]]]:
         yield str(host["host"]), {str(path): _bytes(free) for path, free in host["disks"].items()}
 
 
-def _bytes(found: Any) -> int:
-    free = int(found)
-    if not 0 <= free < MOST:
-        raise NotARun("no disk has as much free as it says")
+def _bytes(value: Any) -> int:
+    free = int(value)
+    if not 0 <= free < MAX_SIZE:
+        raise InvalidRun("no disk has that much free space")
     return free

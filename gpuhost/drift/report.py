@@ -1,49 +1,42 @@
-"""What a drift run tells: host by host, finding by finding, and one number for cron."""
+"""The result of a drift run: host by host, finding by finding, and as one exit status."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
 from importlib.metadata import version
 from typing import Any
 
-from gpuhost.checks.finding import Status
-from gpuhost.domain.exit_status import (
-    Exit,
-)
+from gpuhost.checks.finding import WORST_FIRST
+from gpuhost.domain.exit_status import Exit
 from gpuhost.drift.difference import Difference
+from gpuhost.fleet.host_status import HostStatus
 
-SCHEMA = 1
-
-
-class Standing(str, Enum):
-    """How a host stands, the worst first.
-
-    error: not wholly read; drift: something is not as it was applied; pending: the next run of a
-    deploy changes it; ok: as applied and as declared.
-    """
-
-    UNREACHABLE = "unreachable"
-    ERROR = "error"
-    DRIFT = "drift"
-    PENDING = "pending"
-    OK = "ok"
+SCHEMA = 2
+# What a drift run can say of a host, worst first.
+STATUSES = (
+    HostStatus.UNREACHABLE,
+    HostStatus.ERROR,
+    HostStatus.DRIFT,
+    HostStatus.PENDING,
+    HostStatus.OK,
+)
+NEED_ATTENTION = STATUSES[: STATUSES.index(HostStatus.PENDING)]
 
 
 @dataclass(frozen=True)
 class HostDrift:
     """One host.
 
-    + applied_at, applied_by: when, in epoch seconds, and by whom it was provisioned last
+    + applied_at, applied_by: when (epoch seconds) and by whom it was last provisioned
     + reason: one line, why it is unreachable or an error
     + fix: what a person does about that
-    + bad_settings: the reason is a mistake in its settings, so nothing was asked of the host
-    + disks: bytes free, by where the file system is mounted
+    + bad_settings: its settings are invalid, so it was not contacted
+    + disks: free bytes, by mount point
     """
 
     host: str
-    standing: Standing
+    status: HostStatus
     differences: tuple[Difference, ...] = ()
     applied_at: int | None = None
     applied_by: str = ""
@@ -53,7 +46,7 @@ class HostDrift:
     disks: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
-    def judged(
+    def of(
         cls,
         host: str,
         differences: Sequence[Difference],
@@ -62,13 +55,12 @@ class HostDrift:
         applied_by: str = "",
         disks: Mapping[str, int] | None = None,
     ) -> HostDrift:
-        """A host that was read. With something unknown it is an error, whatever else is wrong,
-        unless somebody has accepted just that."""
-        unread = [one.finding.id for one in differences if one.unread]
+        """A host that was read. If something is unknown and not accepted, it is an error."""
+        unread = [one.finding.id for one in differences if one.is_unread]
         reason = f"could not be read: {', '.join(unread)}" if unread else ""
         return cls(
             host,
-            _standing(differences),
+            _status(differences),
             tuple(differences),
             applied_at,
             applied_by,
@@ -77,43 +69,39 @@ class HostDrift:
         )
 
     @property
-    def told(self) -> list[Difference]:
-        """What a person reads, the worst first: what is wrong, accepted or not read."""
-        wrong = [one for one in self.differences if one.finding.status in _WORST]
-        return sorted(wrong, key=_order)
+    def reported(self) -> list[Difference]:
+        """What a person reads, worst first: what is not ok, also if it is accepted."""
+        return sorted((d for d in self.differences if d.finding.needs_attention), key=_order)
 
     def to_json(self) -> dict[str, Any]:
-        """The host as schema 1 has it."""
+        """The host in schema 2."""
         applied = {"at": self.applied_at, "by": self.applied_by}
         return {
             "host": self.host,
-            "standing": self.standing.value,
+            "status": self.status.value,
             "reason": f"{self.reason}; {self.fix}" if self.fix else self.reason,
             "applied": None if self.applied_at is None else applied,
             "findings": [_to_json(one) for one in self.differences],
         }
 
 
-_WORST = (Status.FAIL, Status.UNKNOWN, Status.WARN)
-
-
 def _order(one: Difference) -> tuple[bool, int, bool, str]:
     return (
         one.accepted is not None,
-        _WORST.index(one.finding.status),
-        not one.drifted,
+        WORST_FIRST.index(one.finding.status),
+        not one.is_drift,
         one.finding.id,
     )
 
 
-def _standing(differences: Sequence[Difference]) -> Standing:
-    if any(one.unread for one in differences):
-        return Standing.ERROR
-    if any(one.drifted for one in differences):
-        return Standing.DRIFT
-    if any(one.awaits for one in differences):
-        return Standing.PENDING
-    return Standing.OK
+def _status(differences: Sequence[Difference]) -> HostStatus:
+    if any(one.is_unread for one in differences):
+        return HostStatus.ERROR
+    if any(one.is_drift for one in differences):
+        return HostStatus.DRIFT
+    if any(one.is_pending for one in differences):
+        return HostStatus.PENDING
+    return HostStatus.OK
 
 
 def _to_json(one: Difference) -> dict[str, Any]:
@@ -130,8 +118,8 @@ def _to_json(one: Difference) -> dict[str, Any]:
 class DriftReport:
     """Every host of a run, in the order of the inventory.
 
-    + at: when the run began, epoch seconds
-    + pending_fails: whether what only awaits a deploy is a failure too
+    + at: when the run started, epoch seconds
+    + pending_fails: whether pending differences are failures too
     """
 
     hosts: tuple[HostDrift, ...]
@@ -139,24 +127,33 @@ class DriftReport:
     interrupted: bool = False
     pending_fails: bool = False
 
-    def count(self, standing: Standing) -> int:
-        return sum(host.standing is standing for host in self.hosts)
+    @property
+    def worst_first(self) -> list[HostDrift]:
+        return sorted(self.hosts, key=lambda host: STATUSES.index(host.status))
+
+    @property
+    def need_attention(self) -> int:
+        """How many hosts drifted or could not be read."""
+        return sum(map(self.count, NEED_ATTENTION))
+
+    def count(self, status: HostStatus) -> int:
+        return sum(host.status is status for host in self.hosts)
 
     @property
     def exit(self) -> Exit:
-        unread = self.count(Standing.UNREACHABLE) + self.count(Standing.ERROR)
+        unread = self.count(HostStatus.UNREACHABLE) + self.count(HostStatus.ERROR)
         differences = [one for host in self.hosts for one in host.differences]
-        failed = any(one.drifted or (one.awaits and self.pending_fails) for one in differences)
+        failed = any(one.is_drift or (one.is_pending and self.pending_fails) for one in differences)
         applies = {
             Exit.INTERRUPTED: self.interrupted,
             Exit.USAGE: not self.hosts or any(host.bad_settings for host in self.hosts),
             Exit.UNKNOWN: unread > 0,
             Exit.FAILED: failed,
         }
-        return next((status for status, is_so in applies.items() if is_so), Exit.OK)
+        return next((code for code in Exit if applies.get(code)), Exit.OK)
 
     def to_json(self) -> dict[str, Any]:
-        """The report as schema 1 has it."""
+        """The report in schema 2."""
         return {
             "schema": SCHEMA,
             "gpuhost": version("gpuhost"),

@@ -1,4 +1,4 @@
-"""One run at a time: two that end together would both tell of the same."""
+"""One run at a time: two runs that end together would both report the same changes."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-# More than a run takes for it: to tell everybody it has half a minute.
+# Longer than a run holds the lock: its notifications have half a minute.
 PATIENCE_S = 120
 STEP_S = 0.1
 
 
 @contextmanager
 def run_lock(
-    directory: Path, told: Callable[[str], None], seconds: float = PATIENCE_S
+    directory: Path, log: Callable[[str], None], seconds: float = PATIENCE_S
 ) -> Iterator[None]:
-    """While it lasts, others wait who want theirs in this directory. The kernel ends it with us.
+    """Hold the lock of a directory. The kernel releases it if the process dies.
 
-    + told: hears that another one is awaited, and why that is given up
-    + seconds: the longest to wait; then it is better told twice than not at all
+    + log: called with a line if it has to wait, and if it gives up waiting
+    + seconds: the longest to wait; then it goes on: better reported twice than not at all
     """
     handle = None
     try:
         handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-        _wait(handle, directory, told, seconds)
+        _wait(handle, directory, log, seconds)
     except OSError as error:
-        told(f"{directory} cannot be locked against another run: {error.strerror or error}")
+        log(f"{directory} cannot be locked: {error.strerror or error}")
     try:
         yield
     finally:
@@ -36,20 +36,20 @@ def run_lock(
             os.close(handle)
 
 
-def _wait(handle: int, directory: Path, told: Callable[[str], None], seconds: float) -> None:
-    """Raises OSError where the file system knows no locks."""
-    if _is_ours(handle):
+def _wait(handle: int, directory: Path, log: Callable[[str], None], seconds: float) -> None:
+    """Raises OSError if the file system has no locks."""
+    if _try_lock(handle):
         return
-    told(f"another run is awaited, which is at work in {directory}")
+    log(f"waiting for another run that uses {directory}")
     deadline = time.monotonic() + seconds
-    while not _is_ours(handle):
+    while not _try_lock(handle):
         if time.monotonic() > deadline:
-            told(f"it is awaited no longer, after {seconds:g} s")
+            log(f"the other run has not ended after {seconds:g} s: going on without it")
             return
         time.sleep(STEP_S)
 
 
-def _is_ours(handle: int) -> bool:
+def _try_lock(handle: int) -> bool:
     with suppress(BlockingIOError):
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return True

@@ -7,22 +7,29 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpuhost.checks.finding import Status
-from gpuhost.drift.difference import Difference
-from gpuhost.drift.report import DriftReport, HostDrift, Standing
+from gpuhost.drift.difference import Cause, Difference
+from gpuhost.drift.report import DriftReport, HostDrift
+from gpuhost.fleet.host_status import HostStatus
 
-# That a host was not reached or not read at all is told like a finding, under this id.
+# A host that could not be reached or read is reported under this id, like a finding.
 UNREAD = "host.read"
 UNKNOWN = Status.UNKNOWN.value
-# How much each kind matters. What begins to matter more is told anew.
-WEIGHT = {"warn": 0, "pending": 1, "new": 1, UNKNOWN: 2, "drift": 3}
+# How important each kind is. A finding that becomes more important is new again.
+WEIGHT = {
+    Status.WARN.value: 0,
+    Cause.PENDING.value: 1,
+    Cause.NEVER_APPLIED.value: 1,
+    UNKNOWN: 2,
+    Cause.DRIFT.value: 3,
+}
 
-# What needs somebody: by host, the kind of each finding by its id.
-Open = Mapping[str, Mapping[str, str]]
+# What needs attention: by host, the kind of each finding by its id.
+OpenFindings = Mapping[str, Mapping[str, str]]
 
 
 @dataclass(frozen=True)
 class Change:
-    """kind: of the finding now, and of one that is gone, what it was."""
+    """kind: of the finding now; if it is gone, its last kind."""
 
     host: str
     id: str
@@ -30,8 +37,8 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Since:
-    """What changed. at: when the earlier run began; None: there was none."""
+class Changes:
+    """What changed. at: when the earlier run started; None: there was none."""
 
     at: int | None = None
     new: tuple[Change, ...] = ()
@@ -47,7 +54,6 @@ class Since:
         return frozenset((one.host, one.id) for one in self.new)
 
     def to_json(self) -> dict[str, Any]:
-        """As schema 1 has it."""
         return {
             "at": self.at,
             "new": [vars(one) for one in self.new],
@@ -55,20 +61,27 @@ class Since:
         }
 
 
-def since(at: int, before: Open, now: Open) -> Since:
+def compare(at: int, before: OpenFindings, now: OpenFindings) -> Changes:
     """Compare two runs.
 
-    + at: when the earlier one began
-    + now: as `open_now` has it after `before`
+    + at: when the earlier one started
+    + now: from `open_findings`, given `before`
     """
-    return Since(at, _worst_first(_new(before, now)), _worst_first(_new(now, before, gone=True)))
+    return Changes(at, _worst_first(_new(before, now)), _worst_first(_gone(before, now)))
 
 
-def _new(before: Open, now: Open, *, gone: bool = False) -> Iterator[Change]:
-    for host, found in now.items():
+def _new(before: OpenFindings, now: OpenFindings) -> Iterator[Change]:
+    for host, kinds in now.items():
         known = before.get(host, {})
-        for id, kind in found.items():
-            if id not in known or (not gone and _weight(kind) > _weight(known[id])):
+        for id, kind in kinds.items():
+            if id not in known or _weight(kind) > _weight(known[id]):
+                yield Change(host, id, kind)
+
+
+def _gone(before: OpenFindings, now: OpenFindings) -> Iterator[Change]:
+    for host, kinds in before.items():
+        for id, kind in kinds.items():
+            if id not in now.get(host, {}):
                 yield Change(host, id, kind)
 
 
@@ -80,51 +93,50 @@ def _worst_first(changes: Iterator[Change]) -> tuple[Change, ...]:
     return tuple(sorted(changes, key=lambda one: -_weight(one.kind)))
 
 
-def named(before: Open, names: Collection[str]) -> Open:
-    """What is known of the hosts that the inventory still names: another may get an old one's name.
+def forget_removed_hosts(before: OpenFindings, names: Collection[str]) -> OpenFindings:
+    """Without hosts that the inventory no longer names: their names may be given to new hosts.
 
-    + names: of the whole inventory, whichever of it is judged
+    + names: of the whole inventory, also of hosts that this run leaves out
     """
-    return {host: found for host, found in before.items() if host in names}
+    return {host: kinds for host, kinds in before.items() if host in names}
 
 
-def open_now(report: DriftReport, before: Open) -> dict[str, dict[str, str]]:
-    """What needs somebody after this run. What was accepted is not in it.
+def open_findings(report: DriftReport, before: OpenFindings) -> dict[str, dict[str, str]]:
+    """What needs attention after this run, without what is accepted.
 
-    Of a host that was not read, or not in this run, it is what was known before: nothing is gone
-    because nobody looked.
+    The earlier findings of a host that was not read, or not in this run, are kept: nothing is gone
+    only because nobody looked.
     """
     read = {host.host: _of_host(host, before.get(host.host, {})) for host in report.hosts}
-    others = {host: dict(found) for host, found in before.items() if host not in read}
-    return {host: found for host, found in (read | others).items() if found}
+    others = {host: dict(kinds) for host, kinds in before.items() if host not in read}
+    return {host: kinds for host, kinds in (read | others).items() if kinds}
 
 
 def _of_host(host: HostDrift, known: Mapping[str, str]) -> dict[str, str]:
-    if not host.differences and host.standing in (Standing.UNREACHABLE, Standing.ERROR):
-        return {**known, UNREAD: host.standing.value}
-    needing = (one for one in host.differences if _needs_somebody(one))
-    now = {one.finding.id: _kind(one, known) for one in needing}
-    return {**{id: known[id] for id in _not_judged(host, known)}, **now}
+    if not host.differences and host.status in (HostStatus.UNREACHABLE, HostStatus.ERROR):
+        return {**known, UNREAD: host.status.value}
+    now = {one.finding.id: _kind(one, known) for one in host.differences if _is_open(one)}
+    return {**{id: known[id] for id in _not_evaluated(host, known)}, **now}
 
 
-def _not_judged(host: HostDrift, known: Mapping[str, str]) -> Iterator[str]:
-    """Of what was known, that of which this reading says nothing: it is not gone for that."""
-    found = {one.finding.id: one.finding for one in host.differences}
-    # What was not read may be why there is no such finding: the apps of a host, its disks.
-    partly = any(one.unread for one in host.differences)
+def _not_evaluated(host: HostDrift, known: Mapping[str, str]) -> Iterator[str]:
+    """The known findings of which this run says nothing: they are not gone."""
+    findings = {one.finding.id: one.finding for one in host.differences}
+    # A finding may be missing because of what was not read: the apps of a host, its disks.
+    partly_read = any(one.is_unread for one in host.differences)
     for id in known:
-        finding = found.get(id)
-        if finding.later if finding else partly and id != UNREAD:
+        finding = findings.get(id)
+        if finding.later if finding else partly_read and id != UNREAD:
             yield id
 
 
-def _needs_somebody(one: Difference) -> bool:
-    return one.finding.status not in (Status.OK, Status.SKIP) and one.accepted is None
+def _is_open(one: Difference) -> bool:
+    return one.finding.needs_attention and one.accepted is None
 
 
 def _kind(one: Difference, known: Mapping[str, str]) -> str:
-    was = known.get(one.finding.id, UNKNOWN)
+    last = known.get(one.finding.id, UNKNOWN)
     if one.finding.status is Status.UNKNOWN:
-        # It may well be as bad as it was.
-        return max(was, UNKNOWN, key=_weight)
+        # It may still be as bad as it was.
+        return max(last, UNKNOWN, key=_weight)
     return one.kind

@@ -1,4 +1,4 @@
-"""Every host judged by every check."""
+"""Run every check on every host."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from gpuhost.fleet.inventory import Fleet
 from gpuhost.fleet.report import FleetReport, HostReport
 
 
-def check_fleet(fleet: Fleet, seconds: float, told: Callable[[str], None]) -> FleetReport:
-    """Check every host, in parallel. Ctrl-C ends it with what is known so far.
+def check_fleet(fleet: Fleet, seconds: float, on_done: Callable[[str], None]) -> FleetReport:
+    """Check every host, in parallel. Ctrl-C ends it with the results so far.
 
     + seconds: for one host, from connecting to the last check
-    + told: hears of each host as soon as it is done
+    + on_done: called with the name of each host as soon as it is done
     """
 
-    def visited(host: Host) -> list[Finding] | HostError:
+    def check_host(host: Host) -> list[Finding] | HostError:
         return with_host(fleet, host, seconds, run_checks)
 
-    visits = on_each_host(fleet, visited, told, meanwhile=loading())
-    reports = (_report(name, found) for name, found in visits.found.items())
-    return FleetReport(tuple(reports), visits.interrupted)
+    results = on_each_host(fleet, check_host, on_done, meanwhile=loading())
+    reports = (_report(name, result) for name, result in results.by_host.items())
+    return FleetReport(tuple(reports), results.interrupted)
 
 
-def _report(name: str, found: list[Finding] | HostError) -> HostReport:
-    if isinstance(found, HostError):
+def _report(name: str, result: list[Finding] | HostError) -> HostReport:
+    if isinstance(result, HostError):
         return HostReport(
             name,
-            found.status,
-            reason=found.reason,
-            fix=found.fix,
-            bad_settings=found.bad_settings,
+            result.status,
+            reason=result.reason,
+            fix=result.fix,
+            bad_settings=result.bad_settings,
         )
-    return HostReport.judged(name, found)
+    return HostReport.of(name, result)

@@ -1,7 +1,7 @@
-"""A host's key is never taken on trust: what is not in known_hosts is refused, and shown.
+"""Host keys that are not in known_hosts are refused and shown, never accepted automatically.
 
-pyinfra's own client asks on the terminal, or accepts, where a person did not say otherwise; through
-a ProxyJump it always asks. A check that runs from cron does neither.
+By default pyinfra's own client asks on the terminal or accepts the key; through a ProxyJump it
+always asks. A check that runs from cron must do neither.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from typing_extensions import override
 class HostKeyRefused(SSHException):
     """The server's key is not the known one.
 
-    + name: as known_hosts has it, ``HOST`` or ``[HOST]:PORT``
-    + known: the key that known_hosts has for it; None: it has none
+    + name: as in known_hosts, ``HOST`` or ``[HOST]:PORT``
+    + known: the key in known_hosts; None: there is none
     + file: the known_hosts file in use
     """
 
@@ -41,18 +41,18 @@ class HostKeyRefused(SSHException):
 
     @property
     def fix(self) -> str:
-        """What makes the key known: this key, the one whose fingerprint was shown, and no other."""
+        """The command that accepts exactly the key whose fingerprint was shown."""
         file = quote(str(self.file))
         if self.known is None:
             line = f"{self.name} {self.offered.get_name()} {self.offered.get_base64()}"
             public = f"/etc/ssh/ssh_host_{_family(self.offered)}_key.pub"
             return (
-                f"if that is what `ssh-keygen -lf {public}` prints on the host's console, "
+                f"if `ssh-keygen -lf {public}` on the host's console prints the same, "
                 f"accept it: echo {quote(line)} >>{file}"
             )
         return (
-            "somebody may be listening in between: ask why the key changed. If the host was "
-            f"installed anew, forget the old key: ssh-keygen -R {quote(self.name)} -f {file}"
+            "somebody may be intercepting the connection: ask why the key changed. If the host was "
+            f"reinstalled, remove the old key: ssh-keygen -R {quote(self.name)} -f {file}"
         )
 
 
@@ -61,7 +61,7 @@ def _fingerprint(key: PKey) -> str:
 
 
 def _family(key: PKey) -> str:
-    """`ssh-ed25519` -> `ed25519`, `ecdsa-sha2-nistp256` -> `ecdsa`: how sshd names the files."""
+    """`ssh-ed25519` -> `ed25519`, `ecdsa-sha2-nistp256` -> `ecdsa`: so sshd names key files."""
     return key.get_name().removeprefix("ssh-").partition("-")[0]
 
 
@@ -72,7 +72,7 @@ class _Refuse(MissingHostKeyPolicy):
 
 
 class StrictClient(SSHClient):
-    """pyinfra's client, that neither asks nor accepts."""
+    """pyinfra's client, which neither asks nor accepts."""
 
     @override
     def set_missing_host_key_policy(self, policy: Any) -> None:
@@ -93,7 +93,7 @@ def _known_hosts(client: ParamikoClient) -> Path:
     return Path(file) if file else Path("~/.ssh/known_hosts").expanduser()
 
 
-def be_strict() -> None:
-    """From here on this process connects with StrictClient, to hosts and to hops before them."""
+def refuse_unknown_host_keys() -> None:
+    """From now on this process connects with StrictClient, to hosts and to jump hosts."""
     pyinfra.connectors.ssh.SSHClient = StrictClient  # type: ignore[misc]
     pyinfra.connectors.sshuserclient.client.SSHClient = StrictClient  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""All hosts at once, each on its own: none waits for another, and none fails for another."""
+"""All hosts in parallel: no host waits for another, or fails because of another."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from typing import Generic, TypeVar
 import gevent  # type: ignore[import-untyped]
 from pyinfra.api.host import Host
 
+from gpuhost.fleet.host_status import HostStatus
 from gpuhost.fleet.interruption import interruption_reaches_this_greenlet
 from gpuhost.fleet.inventory import Fleet
 from gpuhost.fleet.reading import (
-    NotReadable,
+    ReadFailed,
     Unreachable,
     connect,
     disconnect,
     one_line,
     read,
 )
-from gpuhost.fleet.report import HostStatus
 from gpuhost.settings import Settings
 from gpuhost.settings.merge import BadSettings, settings_of
 from gpuhost.snapshot import NotRead, Snapshot
 
 T = TypeVar("T")
-Judge = Callable[[Snapshot, Settings], T]
+Evaluate = Callable[[Snapshot, Settings], T]
 
 
 @dataclass(frozen=True)
 class HostError:
-    """Why a host has nothing to say: one line, and what a person does about it.
+    """Why there is no result for a host, in one line, and what a person does about it.
 
-    + bad_settings: a mistake in its settings, so nothing was asked of the host
+    + bad_settings: its settings are invalid, so it was not contacted
     """
 
     status: HostStatus
@@ -41,61 +41,61 @@ class HostError:
     bad_settings: bool = False
 
     @property
-    def sentence(self) -> str:
+    def message(self) -> str:
         return f"{self.reason}; {self.fix}" if self.fix else self.reason
 
 
 @dataclass(frozen=True)
 class HostResults(Generic[T]):
-    """What came of every host, in the order of the inventory. interrupted: by Ctrl-C."""
+    """The result for every host, in the order of the inventory. interrupted: by Ctrl-C."""
 
-    found: Mapping[str, T | HostError]
+    by_host: Mapping[str, T | HostError]
     interrupted: bool = False
 
 
 class HostTimeout(BaseException):
-    """The limit of one host; no handler of ordinary errors on the way may keep it."""
+    """The time limit of one host. Not an Exception, so that no handler on the way swallows it."""
 
 
 def on_each_host(
     fleet: Fleet,
     work: Callable[[Host], T | HostError],
-    told: Callable[[str], None],
+    on_done: Callable[[str], None],
     *,
     deadline: float | None = None,
     meanwhile: Iterable[None] = (),
 ) -> HostResults[T]:
-    """Do something at every host, in parallel. Ctrl-C ends it with what is known so far.
+    """Run `work` for every host, in parallel. Ctrl-C ends it with the results so far.
 
-    + work: has its own limit, and raises nothing
-    + told: hears of each host as soon as it is done
-    + deadline: seconds for all of them; None: each has only its own limit
-    + meanwhile: steps of work for which there is time until the hosts answer
+    + work: has its own time limit, and raises nothing
+    + on_done: called with the name of each host as soon as it is done
+    + deadline: seconds for all hosts together; None: each has only its own limit
+    + meanwhile: steps of other work, done while the hosts answer
     """
-    found: dict[str, T | HostError] = {}
+    results: dict[str, T | HostError] = {}
     interrupted = False
 
-    def visited(host: Host) -> str:
-        found[host.name] = work(host)
+    def run(host: Host) -> str:
+        results[host.name] = work(host)
         return str(host.name)
 
     pool = fleet.state.pool
     gevent.spawn(_step_by_step, meanwhile)
-    # It waits for room in the pool by itself: this greenlet hears of hosts from the first one on.
-    visits = pool.imap_unordered(visited, fleet.hosts)
+    # It waits for a free slot in the pool itself, so this greenlet sees each host as it ends.
+    finished = pool.imap_unordered(run, fleet.hosts)
     try:
         with interruption_reaches_this_greenlet(), gevent.Timeout(deadline, False):
-            for name in visits:
-                told(name)
+            for name in finished:
+                on_done(name)
     except KeyboardInterrupt:
         interrupted = True
-    visits.kill(block=False)
+    finished.kill(block=False)
     pool.kill(block=False)
     late = deadline is not None and not interrupted
     why = f"the run's limit of {deadline:g} s was reached" if late else "interrupted"
     unfinished = HostError(HostStatus.ERROR, f"{why} before it was done")
     names = [host.name for host in fleet.hosts]
-    return HostResults({name: found.get(name, unfinished) for name in names}, interrupted)
+    return HostResults({name: results.get(name, unfinished) for name in names}, interrupted)
 
 
 def _step_by_step(work: Iterable[None]) -> None:
@@ -103,37 +103,37 @@ def _step_by_step(work: Iterable[None]) -> None:
         gevent.sleep(0)
 
 
-def with_host(fleet: Fleet, host: Host, seconds: float, judge: Judge[T]) -> T | HostError:
-    """Log in, read, judge, log out; whatever goes wrong is this host's trouble.
+def with_host(fleet: Fleet, host: Host, seconds: float, evaluate: Evaluate[T]) -> T | HostError:
+    """Log in, read the host, evaluate the snapshot, log out. An error is this host's result.
 
-    + seconds: from connecting to the last judgement
-    + judge: may raise NotRead
+    + seconds: from connecting to the end of `evaluate`
+    + evaluate: may raise NotRead
     """
-    doing = "connecting"
+    phase = "connecting"
     if host.name in fleet.refused:
         return _bad_settings(fleet.refused[host.name])
     try:
         settings = settings_of(host)
         with gevent.Timeout(seconds, HostTimeout):
             connect(host)
-            doing = "reading"
+            phase = "reading"
             snapshot = read(host, settings, seconds)
-            doing = "judging"
-            return judge(snapshot, settings)
+            phase = "checking"
+            return evaluate(snapshot, settings)
     except BadSettings as error:
         return _bad_settings(str(error))
     except Unreachable as error:
         return HostError(HostStatus.UNREACHABLE, str(error), error.fix)
-    except NotReadable as error:
+    except ReadFailed as error:
         return HostError(HostStatus.ERROR, str(error), error.fix)
     except NotRead as reason:
         return HostError(HostStatus.ERROR, f"could not be read: {reason}")
     except HostTimeout:
-        status = HostStatus.UNREACHABLE if doing == "connecting" else HostStatus.ERROR
-        return HostError(status, f"{doing}: no answer within {seconds:g} s")
+        status = HostStatus.UNREACHABLE if phase == "connecting" else HostStatus.ERROR
+        return HostError(status, f"{phase}: no answer within {seconds:g} s")
     except Exception as error:
-        # A fault of ours, or of a connector: the other hosts have nothing to do with it.
-        return HostError(HostStatus.ERROR, one_line(f"{doing}: {type(error).__name__}: {error}"))
+        # A bug here or in a connector must not affect the other hosts.
+        return HostError(HostStatus.ERROR, one_line(f"{phase}: {type(error).__name__}: {error}"))
     finally:
         leave(host)
 
@@ -143,10 +143,9 @@ def _bad_settings(reason: str) -> HostError:
 
 
 def leave(host: Host) -> None:
-    """Log out, in bounded time and without complaint."""
+    """Log out, in bounded time. Errors are ignored: the result is complete."""
     try:
         with gevent.Timeout(5, HostTimeout):
             disconnect(host)
     except (Exception, HostTimeout):
-        # It said what it had to say: a host that will not let go takes nothing back.
         host.connected = False

@@ -1,4 +1,4 @@
-"""Ctrl-C, while many greenlets run."""
+"""Ctrl-C while many greenlets run."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import gevent  # type: ignore[import-untyped]
 
 @contextmanager
 def interruption_reaches_this_greenlet() -> Iterator[None]:
-    """Ctrl-C raises KeyboardInterrupt here, whichever greenlet it comes upon.
+    """Ctrl-C raises KeyboardInterrupt in this greenlet, whichever one runs at that moment.
 
-    By itself Python raises it in the one that runs. That may be a thread of paramiko's or of the
-    progress bar's, which are greenlets too, and a thread drops what is raised in it.
+    Python raises it in the running greenlet. That may be a thread of paramiko or of the progress
+    bar, which are greenlets too, and a thread drops the exception.
     """
     here = gevent.getcurrent()
 

@@ -1,4 +1,4 @@
-"""An inventory as pyinfra reads it, with the mistakes that pyinfra passes over."""
+"""An inventory as pyinfra reads it, with the mistakes that pyinfra ignores."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ from pyinfra_cli.util import exec_file  # type: ignore[import-untyped]
 
 from gpuhost.settings.merge import describe_value
 
-HOW_TO_FILL = (
+HOW_TO_NAME_HOSTS = (
     'name your hosts in it, such as gpu = ["203.0.113.10"]; '
-    "for this machine itself use @local in place of the inventory"
+    "for this machine, use @local in place of the inventory"
 )
 
 
 class BadInventory(Exception):
-    """There is no inventory to work on; the message says in one line what to do."""
+    """The inventory cannot be used; the message says in one line what to do."""
 
 
 @dataclass(frozen=True)
 class Fleet:
     """The hosts of an inventory.
 
-    + refused: those whose connection data pyinfra does not take, with what is wrong about it
-    + names: of the whole inventory, those too that --limit and --exclude leave out
+    + refused: hosts whose connection data pyinfra refuses, with the reason
+    + names: all hosts of the inventory, also those that --limit and --exclude leave out
     """
 
     hosts: tuple[Host, ...]
@@ -68,7 +68,7 @@ def load(
     + group_data: more directories like ``group_data``
     + limit, exclude: names, patterns such as ``gpu*``, or groups
 
-    Raises BadInventory, also when no host is left.
+    Raises BadInventory, also if no host is left.
     """
     state = State()
     state.cwd = str(Path.cwd())
@@ -77,30 +77,30 @@ def load(
     ctx_state.set(state)
     ctx_config.set(config)
     if Path("config.py").exists():
-        _in_words("config.py", exec_file, "config.py")
-    found: Inventory = _in_words(
+        _load_or_explain("config.py", exec_file, "config.py")
+    loaded: Inventory = _load_or_explain(
         inventory,
-        _maker(inventory),
+        _loader(inventory),
         inventory,
         cwd=state.cwd,
         override_data=dict(data),
         group_data_directories=list(group_data),
     )
-    if not len(found):
-        raise BadInventory(f"{inventory} names no host: {HOW_TO_FILL}")
-    ctx_inventory.set(found)
-    hosts, names = _limited(found, limit, exclude), frozenset(found.hosts)
-    refused = _refused(found)
+    if not len(loaded):
+        raise BadInventory(f"{inventory} names no host: {HOW_TO_NAME_HOSTS}")
+    ctx_inventory.set(loaded)
+    hosts, names = _select(loaded, limit, exclude), frozenset(loaded.hosts)
+    refused = _refused(loaded)
     for name in refused:
-        # One of these would end pyinfra's start for all.
-        del found.hosts[name]
-    state.init(found, config)
+        # One of these would stop pyinfra for all hosts.
+        del loaded.hosts[name]
+    state.init(loaded, config)
     return Fleet(tuple(hosts), refused, state, names)
 
 
-def _refused(found: Inventory) -> dict[str, str]:
+def _refused(inventory: Inventory) -> dict[str, str]:
     refused = {}
-    for host in found:
+    for host in inventory:
         connector = host.connector_cls
         try:
             host_to_connector_data(connector.data_cls, connector.data_meta, host.data)
@@ -110,8 +110,8 @@ def _refused(found: Inventory) -> dict[str, str]:
     return refused
 
 
-def _maker(inventory: str) -> Any:
-    """pyinfra's loader for this inventory; it would take a mistyped path for a host's name."""
+def _loader(inventory: str) -> Any:
+    """pyinfra's loader for this inventory. pyinfra itself takes a mistyped path for a host name."""
     path = Path(inventory)
     if path.is_dir():
         raise BadInventory(f"{inventory} is a directory: name an inventory file in it")
@@ -125,7 +125,7 @@ def _maker(inventory: str) -> Any:
 
 
 def _named_host(inventory: str, **options: Any) -> Inventory:
-    # pyinfra only warns, and goes on with no host at all.
+    # pyinfra only warns and goes on without any host.
     logger.disabled = True
     try:
         made: Inventory = make_inventory(inventory, **options)
@@ -140,7 +140,7 @@ def _named_host(inventory: str, **options: Any) -> Inventory:
 
 
 def _is_ssh_alias(name: str) -> bool:
-    """Named in ssh_config: its address may be one that only the jump host can resolve."""
+    """Whether it is named in ssh_config: maybe only the jump host can resolve its address."""
     from pyinfra.connectors.sshuserclient.client import get_ssh_config
 
     config = get_ssh_config()
@@ -148,13 +148,13 @@ def _is_ssh_alias(name: str) -> bool:
 
 
 def _did_you_mean(path: Path) -> str:
-    there = [file.name for file in path.parent.glob("*.py")] if path.parent.is_dir() else []
-    close = get_close_matches(path.name, there, n=1)
+    files = [file.name for file in path.parent.glob("*.py")] if path.parent.is_dir() else []
+    close = get_close_matches(path.name, files, n=1)
     return f" (did you mean {path.with_name(close[0])}?)" if close else ""
 
 
-def _in_words(file: str, load: Any, *arguments: Any, **options: Any) -> Any:
-    """Call a loader; what goes wrong in a person's own file is said without a traceback."""
+def _load_or_explain(file: str, load: Any, *arguments: Any, **options: Any) -> Any:
+    """Call a loader. An error in a person's own file becomes one line, without a traceback."""
     try:
         return load(*arguments, **options)
     except UnexpectedExternalError as error:
@@ -169,29 +169,29 @@ def _in_words(file: str, load: Any, *arguments: Any, **options: Any) -> Any:
     except PyinfraError as error:
         raise BadInventory(f"{file}: {error}") from error
     except Exception as error:
-        # What pyinfra makes of hosts that are no hosts.
+        # pyinfra raises anything for entries that are not hosts.
         raise BadInventory(f"{file}: {type(error).__name__}: {error}") from error
 
 
-def _limited(found: Inventory, limit: Iterable[str], exclude: Iterable[str]) -> list[Host]:
-    hosts = list(found)
-    if chosen := [_matching(found, pattern, "--limit") for pattern in limit]:
-        hosts = [host for host in hosts if any(host in some for some in chosen)]
+def _select(inventory: Inventory, limit: Iterable[str], exclude: Iterable[str]) -> list[Host]:
+    hosts = list(inventory)
+    if matches := [_matching(inventory, pattern, "--limit") for pattern in limit]:
+        hosts = [host for host in hosts if any(host in some for some in matches)]
     for pattern in exclude:
-        excluded = _matching(found, pattern, "--exclude")
+        excluded = _matching(inventory, pattern, "--exclude")
         hosts = [host for host in hosts if host not in excluded]
     if not hosts:
         raise BadInventory("--limit and --exclude leave no host")
     return hosts
 
 
-def _matching(found: Inventory, pattern: str, option: str) -> list[Host]:
-    if pattern in found.groups:
-        return list(found.groups[pattern])
-    if hosts := [host for host in found if fnmatch(host.name, pattern)]:
+def _matching(inventory: Inventory, pattern: str, option: str) -> list[Host]:
+    if pattern in inventory.groups:
+        return list(inventory.groups[pattern])
+    if hosts := [host for host in inventory if fnmatch(host.name, pattern)]:
         return hosts
-    groups = sorted(group for group, members in found.groups.items() if members)
+    groups = sorted(group for group, members in inventory.groups.items() if members)
     raise BadInventory(
         f"{option} {pattern} matches no host: groups are {', '.join(groups) or 'none'}, "
-        f"hosts {', '.join(sorted(found.hosts)[:10])}"
+        f"hosts {', '.join(sorted(inventory.hosts)[:10])}"
     )

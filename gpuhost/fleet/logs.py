@@ -1,4 +1,4 @@
-"""A release's log, read from its host a piece at a time, for as long as something comes."""
+"""The log of a release, read from its host piece by piece while it grows."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from pyinfra.api.host import Host
 from typing_extensions import override
 
 from gpuhost.fleet.host_pool import HostError, HostTimeout, leave
+from gpuhost.fleet.host_status import HostStatus
 from gpuhost.fleet.reading import (
-    BrokenOff,
-    NotReadable,
+    ConnectionLost,
+    ReadFailed,
     Unreachable,
     ask,
     connect,
     one_line,
 )
-from gpuhost.fleet.report import HostStatus
 from gpuhost.rollout.follower import (
     RECONNECT_SECONDS,
     WAY_SECONDS,
@@ -37,9 +37,9 @@ RESTORE = "restore"
 
 @dataclass(frozen=True)
 class Target:
-    """Whose log. under_way: something writes it now.
+    """Which log to show. under_way: it is being written now.
 
-    + release: its id; of a restore the name of the backup, beside which its log is
+    + release: its id; for a restore the name of the backup, where its log is
     + kind: "release", "rollback", "restore"
     """
 
@@ -51,13 +51,13 @@ class Target:
 
 @dataclass(frozen=True)
 class NoLog:
-    """There is nothing to show, and why."""
+    """Why there is nothing to show."""
 
     reason: str
 
 
-def target(snapshot: Snapshot, app: str, release: str | None) -> Target | NoLog:
-    """The one asked for; else what is under way; else the newest release. Raises NotRead.
+def find_log(snapshot: Snapshot, app: str, release: str | None) -> Target | NoLog:
+    """The given release; else the one in progress; else the newest. Raises NotRead.
 
     + release: its id, or the name of a backup that was restored
     """
@@ -67,10 +67,10 @@ def target(snapshot: Snapshot, app: str, release: str | None) -> Target | NoLog:
     attempt = state.under_way
     restored = [backup.name for backup in state.backups if backup.whole]
     if release is not None and state.release(release) is None and release not in restored:
-        there = ", ".join(one.id for one in state.releases)
-        return NoLog(f"no release {release} of {app}; there are: {there}")
+        known_ids = ", ".join(one.id for one in state.releases)
+        return NoLog(f"no release {release} of {app}; there are: {known_ids}")
     if state.runner is None:
-        return NoLog(f"{app} has no runner to read its log with: release it again")
+        return NoLog(f"{app} has no runner that reads its log: release it again")
     under_way = attempt.id if attempt else ""
     known = state.release(under_way) or (attempt and attempt.kind == RESTORE)
     chosen = release or (under_way if known else "") or state.newest.id
@@ -79,21 +79,21 @@ def target(snapshot: Snapshot, app: str, release: str | None) -> Target | NoLog:
     return Target(app, chosen, kind, is_now)
 
 
-def show(
+def stream_log(
     host: Host,
     target: Target,
     *,
     follow: bool,
     write: Callable[[str], None],
-    told: Callable[[str], None],
+    notify: Callable[[str], None],
 ) -> HostError | None:
-    """Give every line of a log to `write`; what went wrong, if anything did.
+    """Pass every line of a log to `write`. Returns the error, if there is one.
 
-    + told: hears when the connection is lost and back
+    + notify: called with a line when the connection is lost and restored
     """
     followed = Followed(target.app, target.release, target.kind, host.name)
     patience = RECONNECT_SECONDS if follow else 0
-    follower = Follower(_OfAFleet(host), followed, told, patience=patience)
+    follower = Follower(_HostConnection(host), followed, notify, patience=patience)
     try:
         for look in follower.to_its_end() if follow else follower.as_far_as_it_is():
             for line in look.lines:
@@ -104,18 +104,18 @@ def show(
             return HostError(HostStatus.UNREACHABLE, str(cause), cause.fix)
         return HostError(HostStatus.ERROR, one_line(str(why)))
     except BrokenPipeError:
-        # Not of the connection: whoever read what is written has gone.
+        # Not the connection to the host: the reader of our output has ended.
         raise
     except Exception as error:
-        # A fault of ours, or of a connector: the other hosts have nothing to do with it.
+        # A bug here or in a connector must not affect the other hosts.
         return HostError(HostStatus.ERROR, one_line(f"{type(error).__name__}: {error}"))
     finally:
         leave(host)
     return None
 
 
-class _OfAFleet(Reach):
-    """As a reading reaches the host: as root, where that is possible without asking anybody."""
+class _HostConnection(Reach):
+    """Runs commands as a reading does: as root if that needs no password."""
 
     def __init__(self, host: Host) -> None:
         self._host = host
@@ -129,12 +129,12 @@ class _OfAFleet(Reach):
             with gevent.Timeout(limit + WAY_SECONDS, HostTimeout):
                 connect(self._host)
                 return list(ask(self._host, command, limit, "reading the log").stdout_lines)
-        except (BrokenOff, Unreachable) as error:
+        except (ConnectionLost, Unreachable) as error:
             raise Broken(str(error)) from error
-        except NotReadable as error:
+        except ReadFailed as error:
             raise Refused(str(error)) from error
         except HostTimeout:
-            raise Broken(f"nothing came for {limit + WAY_SECONDS} s") from None
+            raise Broken(f"no data for {limit + WAY_SECONDS} s") from None
 
     @override
     def connect_again(self) -> None:

@@ -1,4 +1,4 @@
-"""One host, read once: a connection and one exec. Whatever goes wrong is this host's alone."""
+"""Read one host: a connection and one exec. An error affects this host only."""
 
 from __future__ import annotations
 
@@ -20,42 +20,42 @@ from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.collector import PATIENCE, script
 from gpuhost.snapshot.transport import ELEVATED_SHELL, BadReply, decode
 
-# Longer than the collector's slowest probe; what takes longer hangs on the way.
+# Longer than the collector's slowest probe: anything beyond that hangs.
 READ_TIMEOUT = 150
-# Of a host's limit, for the login and for what is read beside slow cards.
+# Reserved of a host's time limit: for the login, and for reading the rest beside slow cards.
 WAY_AND_REST, LEAST_PATIENCE = 10, 5
-SHOWN = 200
+MAX_LENGTH = 200
 
 
 class Unreachable(Exception):
-    """No login. fix: what a person does about it."""
+    """No connection or no login. fix: what a person does about it."""
 
     def __init__(self, reason: str, fix: str = "") -> None:
         super().__init__(reason)
         self.fix = fix
 
 
-class NotReadable(Exception):
-    """A login, and no reading. fix: what a person does about it."""
+class ReadFailed(Exception):
+    """Logged in, but the host could not be read. fix: what a person does about it."""
 
     def __init__(self, reason: str, fix: str = "") -> None:
         super().__init__(reason)
         self.fix = fix
 
 
-class BrokenOff(NotReadable):
-    """The connection ended, or nothing came: it may be there again later."""
+class ConnectionLost(ReadFailed):
+    """The connection broke, or nothing arrived: a retry may work."""
 
 
-class _PasswordWanted(PyinfraError):
+class _PasswordNeeded(PyinfraError):
     """pyinfra would have asked for a sudo password on the terminal."""
 
 
-def never_ask() -> None:
-    """From here on pyinfra asks for no password in this process: the host becomes an error."""
+def disable_password_prompts() -> None:
+    """From now on pyinfra never asks for a password: the host becomes an error instead."""
 
     def refuse(prompt: str = "", stream: TextIO | None = None) -> str:
-        raise _PasswordWanted(prompt.strip())
+        raise _PasswordNeeded(prompt.strip())
 
     pyinfra.connectors.util.getpass = refuse
 
@@ -72,7 +72,7 @@ def connect(host: Host) -> None:
 
 
 def _unreachable(host: Host, error: Exception) -> Unreachable:
-    # pyinfra reports every cause as one kind of error; the cause itself hangs on it.
+    # pyinfra reports every cause as one kind of error; the real one is its context.
     cause = error.__context__
     if isinstance(cause, HostKeyRefused):
         return Unreachable(cause.reason, cause.fix)
@@ -80,19 +80,18 @@ def _unreachable(host: Host, error: Exception) -> Unreachable:
         user = host.data.get("ssh_user")
         return Unreachable(
             f"login refused{f' for user {user}' if user else ''}: {one_line(str(cause))}",
-            "set ssh_user and ssh_key of this host, or put your public key into its "
-            "authorized_keys",
+            "set ssh_user and ssh_key of this host, or add your public key to its authorized_keys",
         )
-    # Of several addresses paramiko names none in particular.
+    # With several addresses paramiko has no single errno.
     return Unreachable(one_line(str(error)).replace("[Errno None] ", ""))
 
 
 def read(host: Host, settings: Settings, seconds: float = READ_TIMEOUT) -> Snapshot:
-    """What the collector tells of this host, in one exec.
+    """Run the collector, in one exec.
 
-    + seconds: the limit of the host; a card that hangs must not take all else with it
+    + seconds: the limit of the host; a hanging card must not use all of it
 
-    Raises NotReadable.
+    Raises ReadFailed.
     """
     patience = min(PATIENCE, max(LEAST_PATIENCE, int(seconds) - WAY_AND_REST))
     commands = script(request_for(settings), patience)
@@ -100,51 +99,52 @@ def read(host: Host, settings: Settings, seconds: float = READ_TIMEOUT) -> Snaps
     try:
         return Snapshot(decode(output.stdout_lines))
     except BadReply as error:
-        raise NotReadable(f"{error}; it said: {_last(output.output_lines)}") from error
+        last = _last_line(output.output_lines) or "none"
+        raise ReadFailed(f"{error}; last line of its output: {last}") from error
 
 
 def ask(host: Host, commands: str, seconds: int, what: str) -> CommandOutput:
-    """Run shell commands, as root where that is possible without asking anybody.
+    """Run shell commands, as root if that needs no password.
 
-    + seconds: the longest it may take
-    + what: names it in the error, "the reading"
+    + seconds: the time limit
+    + what: names them in the error, "the reading"
 
-    Raises BrokenOff, and NotReadable also when the commands fail.
+    Raises ConnectionLost; ReadFailed also if the commands fail.
     """
     given = {"_stdin": commands, "_timeout": seconds}
     arguments, _ = pop_global_arguments(host.state, host, given)
     known = {key: value for key, value in arguments.items() if key in CONNECTOR_ARGUMENT_KEYS}
     try:
         succeeded, output = host.run_shell_command(StringCommand(ELEVATED_SHELL), **known)
-    except _PasswordWanted as error:
-        raise NotReadable(
-            "sudo wants a password", "set _sudo_password, or allow sudo with NOPASSWD"
+    except _PasswordNeeded as error:
+        raise ReadFailed(
+            "sudo needs a password", "set _sudo_password, or allow sudo with NOPASSWD"
         ) from error
     except TimeoutError as error:
-        raise BrokenOff(f"no reply within {seconds} s") from error
+        raise ConnectionLost(f"no reply within {seconds} s") from error
     except (OSError, EOFError, SSHException) as error:
-        raise BrokenOff(f"the connection broke off: {one_line(str(error))}") from error
+        raise ConnectionLost(f"the connection was lost: {one_line(str(error))}") from error
     if not succeeded:
-        # A session that is cut has no status and no last words.
-        broken = BrokenOff if not output.output_lines else NotReadable
-        raise broken(f"{what} failed: {_last(output.output_lines)}")
+        # A session that is cut off has no exit status and no output.
+        kind = ReadFailed if output.output_lines else ConnectionLost
+        raise kind(f"{what} failed: {_last_line(output.output_lines) or 'no output'}")
     return output
 
 
 def disconnect(host: Host) -> None:
-    """Log out. pyinfra leaves the connection open, which many hosts would feel."""
+    """Log out and close the connection, which pyinfra leaves open: many hosts use many files."""
     host.disconnect()
     client = getattr(host.connector, "client", None)
     if client is not None:
         client.close()
 
 
-def _last(lines: Sequence[str]) -> str:
-    said = [line for line in lines if line.strip()]
-    return one_line(said[-1]) if said else "nothing"
+def _last_line(lines: Sequence[str]) -> str:
+    filled = [line for line in lines if line.strip()]
+    return one_line(filled[-1]) if filled else ""
 
 
 def one_line(text: str) -> str:
-    """Text from elsewhere, printable, on one line and of a bearable length."""
-    words = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return words if len(words) <= SHOWN else f"{words[: SHOWN - 1]}…"
+    """Foreign text as one printable line of limited length."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return line if len(line) <= MAX_LENGTH else f"{line[: MAX_LENGTH - 1]}…"

@@ -1,4 +1,4 @@
-"""The apps of a fleet: what was released on each host, by whom, and whether it runs."""
+"""The apps of a fleet: what is released on each host, by whom, and whether it runs."""
 
 from __future__ import annotations
 
@@ -7,30 +7,25 @@ from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any
 
-from gpuhost.domain.exit_status import (
-    Exit,
-)
+from gpuhost.domain.exit_status import Exit
 from gpuhost.fleet.host_pool import HostError, on_each_host, with_host
+from gpuhost.fleet.host_status import HostStatus
 from gpuhost.fleet.inventory import Fleet
-from gpuhost.fleet.report import (
-    HostStatus,
-)
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
-from gpuhost.snapshot.apps import VERIFIED, AppState, Attempt, Release
+from gpuhost.snapshot.apps import AppState, Attempt, Release
 from gpuhost.snapshot.docker import Container
 
 SCHEMA = 1
 RESTORE_FAILED = "restore-failed"
-UNDONE = "undone"
 
 
-class Running(str, Enum):
-    """How an app is.
+class RunState(str, Enum):
+    """Whether an app runs.
 
     starting: a health check has not passed yet; broken: a container is down or unhealthy; stopped:
-    none runs; not-released: no release was ever verified; restore-failed: neither the last release
-    nor the one before it came up.
+    no container runs; not-released: no release was ever verified; restore-failed: neither the last
+    release nor the previous one came up.
     """
 
     RUNNING = "running"
@@ -43,30 +38,30 @@ class Running(str, Enum):
 
 @dataclass(frozen=True)
 class AppReport:
-    """An app on a host. containers: its own, without those of one command (`compose run`)."""
+    """An app on a host. containers: of the app, without those of `compose run`."""
 
     state: AppState
     containers: tuple[Container, ...]
     engine_complaint: str = ""
 
     @property
-    def running(self) -> Running:
+    def run_state(self) -> RunState:
         newest, current = self.state.newest, self.state.current_release
         if newest and newest.result and newest.result.state == RESTORE_FAILED:
-            return Running.RESTORE_FAILED
+            return RunState.RESTORE_FAILED
         if current is None or not current.verified:
-            return Running.NOT_RELEASED
+            return RunState.NOT_RELEASED
         if not any(container.running for container in self.containers):
-            return Running.STOPPED
+            return RunState.STOPPED
         if any(map(_is_down, self.containers)):
-            return Running.BROKEN
+            return RunState.BROKEN
         if any(container.health == "starting" for container in self.containers):
-            return Running.STARTING
-        return Running.RUNNING
+            return RunState.STARTING
+        return RunState.RUNNING
 
     @property
     def failed(self) -> Release | None:
-        """The newest attempt, if it came to nothing."""
+        """The newest release, if it failed."""
         newest = self.state.newest
         return newest if newest and newest.result and not newest.verified else None
 
@@ -75,8 +70,8 @@ class AppReport:
         result = current.result if current else None
         return {
             "app": state.name,
-            "state": self.running.value,
-            "ok": self.running is Running.RUNNING,
+            "state": self.run_state.value,
+            "ok": self.run_state is RunState.RUNNING,
             "release": state.current,
             "revision": current.revision if current else None,
             "by": current.by if current else None,
@@ -90,24 +85,24 @@ class AppReport:
 
 @dataclass(frozen=True)
 class HostApps:
-    """One host: its apps, or why nothing is known of them."""
+    """One host: its apps, or why they are unknown."""
 
     host: str
     apps: tuple[AppReport, ...] = ()
-    trouble: HostError | None = None
+    error: HostError | None = None
 
     def app(self, name: str) -> AppReport | None:
         return next((app for app in self.apps if app.state.name == name), None)
 
     def to_json(self) -> dict[str, Any]:
-        status = self.trouble.status if self.trouble else HostStatus.OK
-        reason = {"reason": self.trouble.sentence} if self.trouble else {}
+        status = self.error.status if self.error else HostStatus.OK
+        reason = {"reason": self.error.message} if self.error else {}
         return {"host": self.host, "status": status.value, **reason}
 
 
 @dataclass(frozen=True)
 class FleetApps:
-    """Every host, in the order of the inventory. name: the one app that was asked for."""
+    """Every host, in the order of the inventory. name: the only app that is shown."""
 
     hosts: tuple[HostApps, ...]
     name: str | None = None
@@ -115,20 +110,20 @@ class FleetApps:
 
     @property
     def missing(self) -> str:
-        """That no host has the app, in words; "" if one has, or not all could be read."""
-        if self.name is None or any(host.apps or host.trouble for host in self.hosts):
+        """The message that no host has the app; "" if one has it, or one could not be read."""
+        if self.name is None or any(host.apps or host.error for host in self.hosts):
             return ""
         return f"no host has an app {self.name}"
 
-    def exit(self, *, judged: bool) -> Exit:
-        """+ judged: an app that does not run counts"""
-        troubles = [host.trouble for host in self.hosts if host.trouble]
-        apps = [app.running for host in self.hosts for app in host.apps]
+    def exit(self, *, fail_if_down: bool) -> Exit:
+        """+ fail_if_down: an app that does not run is a failure"""
+        errors = [host.error for host in self.hosts if host.error]
+        apps = [app.run_state for host in self.hosts for app in host.apps]
         applies = {
             Exit.INTERRUPTED: self.interrupted,
-            Exit.USAGE: bool(self.missing) or any(one.bad_settings for one in troubles),
-            Exit.UNKNOWN: bool(troubles),
-            Exit.FAILED: judged and any(app is not Running.RUNNING for app in apps),
+            Exit.USAGE: bool(self.missing) or any(one.bad_settings for one in errors),
+            Exit.UNKNOWN: bool(errors),
+            Exit.FAILED: fail_if_down and any(app is not RunState.RUNNING for app in apps),
         }
         return next((code for code in Exit if applies.get(code)), Exit.OK)
 
@@ -156,49 +151,48 @@ class FleetApps:
 
 
 def read_apps(
-    fleet: Fleet, name: str | None, seconds: float, told: Callable[[str], None]
+    fleet: Fleet, name: str | None, seconds: float, on_done: Callable[[str], None]
 ) -> FleetApps:
-    """Ask every host, in parallel, one exec each. Ctrl-C ends it with what is known so far.
+    """Read every host, in parallel, one exec each. Ctrl-C ends it with the results so far.
 
     + name: only this app
     + seconds: for one host
-    + told: hears of each host as soon as it is done
+    + on_done: called with the name of each host as soon as it is done
     """
 
-    def judge(snapshot: Snapshot, settings: Settings) -> tuple[AppReport, ...]:
-        return reports(snapshot, name)
+    def report(snapshot: Snapshot, settings: Settings) -> tuple[AppReport, ...]:
+        return app_reports(snapshot, name)
 
-    visits = on_each_host(fleet, lambda host: with_host(fleet, host, seconds, judge), told)
+    results = on_each_host(fleet, lambda host: with_host(fleet, host, seconds, report), on_done)
     hosts = (
-        HostApps(host, trouble=found) if isinstance(found, HostError) else HostApps(host, found)
-        for host, found in visits.found.items()
+        HostApps(host, error=result) if isinstance(result, HostError) else HostApps(host, result)
+        for host, result in results.by_host.items()
     )
-    return FleetApps(tuple(hosts), name, visits.interrupted)
+    return FleetApps(tuple(hosts), name, results.interrupted)
 
 
-def reports(snapshot: Snapshot, name: str | None = None) -> tuple[AppReport, ...]:
+def app_reports(snapshot: Snapshot, name: str | None = None) -> tuple[AppReport, ...]:
     """The apps of a host, or one of them. Raises NotRead."""
     states = [state for state in snapshot.apps.by_name.values() if name in (None, state.name)]
     complaint = "" if snapshot.docker.engine else snapshot.docker.engine_complaint
-    return tuple(
-        AppReport(state, _own(state, snapshot.docker.containers), complaint) for state in states
-    )
+    containers = snapshot.docker.containers
+    return tuple(AppReport(state, _containers_of(state, containers), complaint) for state in states)
 
 
-def _own(state: AppState, containers: Sequence[Container]) -> tuple[Container, ...]:
+def _containers_of(state: AppState, containers: Sequence[Container]) -> tuple[Container, ...]:
     own = (one for one in containers if one.project == state.project and one.one_off != "True")
     return tuple(sorted(own, key=lambda container: container.name))
 
 
 def _is_down(container: Container) -> bool:
     if container.state in ("exited", "dead"):
-        # What ended well was meant to end: a migration, a set-up.
+        # Exit status 0 is a container that was meant to end: a migration, an initialisation.
         return container.exit_status != 0
     return container.state != "running" or container.health == "unhealthy"
 
 
 def release_json(release: Release, state: AppState) -> dict[str, Any]:
-    """A release as schema 1 has it; `result` is null while it is under way, or was cut off."""
+    """A release in schema 1; `result` is null while it is in progress, or if it was interrupted."""
     attempt = state.under_way
     return {
         "id": release.id,
@@ -209,24 +203,6 @@ def release_json(release: Release, state: AppState) -> dict[str, Any]:
         "under_way": attempt is not None and attempt.id == release.id,
         "result": asdict(release.result) if release.result else None,
     }
-
-
-def outcome(release: Release, state: AppState) -> str:
-    """What became of a release, in one line."""
-    ended = release.result
-    if ended is None:
-        attempt = state.under_way
-        return "under way" if attempt and attempt.id == release.id else "cut off"
-    if ended.state == VERIFIED:
-        return VERIFIED
-    words = [f"failed in {ended.stage or 'an unknown stage'}: {ended.said or ended.state}"]
-    if ended.restored:
-        words.append(f"{ended.restored} is back")
-    if ended.state == UNDONE:
-        words.append("what it had started is stopped")
-    if ended.state == RESTORE_FAILED:
-        words.append(f"THE RELEASE BEFORE DID NOT COME BACK: {ended.restore_said}")
-    return "; ".join(words)
 
 
 def _container(container: Container) -> dict[str, str]:

@@ -1,25 +1,18 @@
-"""What a check of a fleet found, host by host, and the exit status that says it in one number."""
+"""The result of `gpuhost check`: host by host, and as one exit status."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 
 from gpuhost.checks.finding import Finding, Status
 from gpuhost.domain.exit_status import Exit
+from gpuhost.fleet.host_status import HostStatus
 
 SCHEMA = 1
-
-
-class HostStatus(str, Enum):
-    """ok: no check fails; fail: one does; error: not everything could be read."""
-
-    OK = "ok"
-    FAIL = "fail"
-    UNREACHABLE = "unreachable"
-    ERROR = "error"
+# What a check can say of a host, in the order of the JSON's summary.
+STATUSES = (HostStatus.OK, HostStatus.FAIL, HostStatus.UNREACHABLE, HostStatus.ERROR)
 
 
 @dataclass(frozen=True)
@@ -28,7 +21,7 @@ class HostReport:
 
     + reason: one line, why it is unreachable or an error
     + fix: what a person does about that
-    + bad_settings: the reason is a mistake in its settings, so nothing was asked of the host
+    + bad_settings: its settings are invalid, so it was not contacted
     """
 
     host: str
@@ -39,7 +32,7 @@ class HostReport:
     bad_settings: bool = False
 
     @classmethod
-    def judged(cls, host: str, findings: Sequence[Finding]) -> HostReport:
+    def of(cls, host: str, findings: Sequence[Finding]) -> HostReport:
         """A host that was read. With something unknown it is not ok, even if nothing fails."""
         unknown = [finding.id for finding in findings if finding.status is Status.UNKNOWN]
         if any(finding.status is Status.FAIL for finding in findings):
@@ -50,7 +43,7 @@ class HostReport:
         return cls(host, HostStatus.OK, tuple(findings))
 
     def to_json(self) -> dict[str, Any]:
-        """The host as schema 1 has it."""
+        """The host in schema 1."""
         document: dict[str, Any] = {"host": self.host, "status": self.status.value}
         if self.reason:
             document["reason"] = f"{self.reason}; {self.fix}" if self.fix else self.reason
@@ -69,25 +62,25 @@ class FleetReport:
 
     @property
     def exit(self) -> Exit:
-        found = {finding.status for host in self.hosts for finding in host.findings}
+        statuses = {finding.status for host in self.hosts for finding in host.findings}
         unread = self.count(HostStatus.UNREACHABLE) + self.count(HostStatus.ERROR)
         applies = {
             Exit.INTERRUPTED: self.interrupted,
             Exit.USAGE: not self.hosts or any(host.bad_settings for host in self.hosts),
-            Exit.UNKNOWN: bool(unread) or Status.UNKNOWN in found,
-            Exit.FAILED: Status.FAIL in found,
+            Exit.UNKNOWN: bool(unread) or Status.UNKNOWN in statuses,
+            Exit.FAILED: Status.FAIL in statuses,
         }
         return next((code for code in Exit if applies.get(code)), Exit.OK)
 
     def to_json(self) -> dict[str, Any]:
-        """Schema 1: the hosts with their findings, and how many there are of each."""
-        findings = [finding.status for host in self.hosts for finding in host.findings]
+        """Schema 1: the hosts with their findings, and the counts."""
+        statuses = [finding.status for host in self.hosts for finding in host.findings]
         return {
             "schema": SCHEMA,
             "hosts": [host.to_json() for host in self.hosts],
             "summary": {
                 "hosts": len(self.hosts),
-                **{status.value: self.count(status) for status in HostStatus},
-                "findings": {status.value: findings.count(status) for status in Status},
+                **{status.value: self.count(status) for status in STATUSES},
+                "findings": {status.value: statuses.count(status) for status in Status},
             },
         }

@@ -1,7 +1,8 @@
-"""The end of deploys/drift_timer.py: what it installed is put on record and judged once more."""
+"""The end of deploys/drift_timer.py: record what it installed, and verify it."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 from pyinfra import host
@@ -14,7 +15,7 @@ from gpuhost.checks.registry import run_checks
 from gpuhost.drift.applied import document
 from gpuhost.operations.applied import written
 from gpuhost.operations.reading import Commands, executing, operation, read
-from gpuhost.outputs.table import in_words, show
+from gpuhost.outputs.table import console, print_findings, summarize
 from gpuhost.rollout.draft import who
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
@@ -23,10 +24,10 @@ NOUN = "drift"
 
 
 @operation
-def recorded(settings: Settings) -> Commands:
+def record(settings: Settings) -> Commands:
     """
-    Have a control host remember that the nightly drift check was installed on it, and nothing else:
-    it need not be a host that gpuhost makes ready.
+    Record on a control host that the nightly drift check is installed, and nothing else: gpuhost
+    need not have provisioned it.
 
     + settings: the settings of this host
 
@@ -34,20 +35,20 @@ def recorded(settings: Settings) -> Commands:
 
     .. code:: python
 
-        recorded(name="Record", declared=settings)
+        record(name="Record", settings=settings)
     """
     snapshot = read(settings)
     text = document(
-        snapshot.applied, settings, _found(snapshot, settings), at=snapshot.system.now, by=who()
+        snapshot.applied, settings, _findings(snapshot, settings), at=snapshot.system.now, by=who()
     )
     yield from written(snapshot, text, otherwise="the record of what is applied is up to date")
 
 
 @pyinfra_operation()
-def verified(settings: Settings) -> Commands:
+def verify(settings: Settings) -> Commands:
     """
-    Judge a control host by the checks of the nightly drift check alone; one that fails, or that
-    could not be read, fails this host.
+    Run only the checks of the nightly drift check on a control host. If one fails, or could not be
+    read, this host fails.
 
     + settings: the settings of this host
 
@@ -55,23 +56,23 @@ def verified(settings: Settings) -> Commands:
 
     .. code:: python
 
-        verified(name="Verification", declared=settings)
+        verify(name="Verification", settings=settings)
     """
-    findings = _found(read(settings), settings)
-    wrong = [one for one in findings if one.status in (Status.FAIL, Status.UNKNOWN)]
+    findings = _findings(read(settings), settings)
+    failed = [one for one in findings if one.status in (Status.FAIL, Status.UNKNOWN)]
     if executing():
-        show(host.name, findings)
-    if not wrong:
-        host.noop(f"verified: {in_words(findings)}")
+        print_findings(str(host.name), findings, console(sys.stderr))
+    if not failed:
+        host.noop(f"verified: {summarize(findings)}")
     elif executing():
-        yield FunctionCommand(_fail, (wrong,), {})
+        yield FunctionCommand(_fail, (failed,), {})
 
 
-def _found(snapshot: Snapshot, settings: Settings) -> list[Finding]:
+def _findings(snapshot: Snapshot, settings: Settings) -> list[Finding]:
     return run_checks(snapshot, settings, [NOUN])
 
 
-def _fail(state: State, host: Host, wrong: Sequence[Finding]) -> bool:
-    for finding in wrong:
+def _fail(state: State, host: Host, failed: Sequence[Finding]) -> bool:
+    for finding in failed:
         host.log_styled(f"{finding.id}: {finding.actual}; {finding.fix}", fg="red")
     return False

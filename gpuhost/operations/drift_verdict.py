@@ -1,4 +1,4 @@
-"""What `gpuhost drift` says of a host, as an operation: one that has drifted fails, alone."""
+"""`gpuhost drift` for one host, as an operation: a host that has drifted fails."""
 
 from __future__ import annotations
 
@@ -9,23 +9,22 @@ from pyinfra import host
 from pyinfra.api import FunctionCommand, State, operation
 from pyinfra.api.host import Host
 
-from gpuhost.domain.exit_status import (
-    Exit,
-)
+from gpuhost.domain.exit_status import Exit
 from gpuhost.drift.apps import AppFiles, all_differences
-from gpuhost.drift.report import DriftReport, HostDrift, Standing
+from gpuhost.drift.report import DriftReport, HostDrift
+from gpuhost.fleet.host_status import HostStatus
 from gpuhost.operations.reading import Commands, executing, read
-from gpuhost.outputs.drift import findings_in_words, print_drift
+from gpuhost.outputs.drift import print_drift, summarize_findings
 from gpuhost.outputs.table import console
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
 
 
 @operation()
-def judged(settings: Settings) -> Commands:
+def report_drift(settings: Settings) -> Commands:
     """
-    Tell what is no longer as it was applied; nothing is changed. A host that has drifted, or that
-    could not be wholly read, fails, alone; what only awaits a deploy does not.
+    Show what is no longer as it was applied; change nothing. A host that has drifted, or that
+    could not be read completely, fails; other hosts go on. Pending differences are no failure.
 
     + settings: the settings of this host
 
@@ -33,34 +32,37 @@ def judged(settings: Settings) -> Commands:
 
     .. code:: python
 
-        judged(name="Drift", declared=settings)
+        report_drift(name="Drift", settings=settings)
     """
     at = int(time.time())
-    found = _judged(read(settings), settings, at)
-    report = DriftReport((found,), at)
+    result = _compare(read(settings), settings, at)
+    report = DriftReport((result,), at)
     if executing():
         print_drift(report, console(sys.stderr))
     if report.exit is Exit.OK or not executing():
-        host.noop(f"{found.standing.value}: {found.reason or findings_in_words(found)}")
+        host.noop(_describe(result))
         return
-    yield FunctionCommand(_fail, (found,), {})
+    yield FunctionCommand(_fail, (result,), {})
 
 
-def _judged(snapshot: Snapshot, settings: Settings, at: int) -> HostDrift:
+def _compare(snapshot: Snapshot, settings: Settings, at: int) -> HostDrift:
     name = str(host.name)
     try:
         applied = snapshot.applied
-        return HostDrift.judged(
+        return HostDrift.of(
             name,
             all_differences(snapshot, settings, AppFiles(), at=at),
             applied_at=applied.at if applied else None,
             applied_by=applied.by if applied else "",
         )
     except NotRead as reason:
-        return HostDrift(name, Standing.ERROR, reason=f"could not be read: {reason}")
+        return HostDrift(name, HostStatus.ERROR, reason=f"could not be read: {reason}")
 
 
-def _fail(state: State, host: Host, found: HostDrift) -> bool:
-    words = found.reason or findings_in_words(found)
-    host.log_styled(f"{found.standing.value}: {words}", fg="red")
+def _fail(state: State, host: Host, result: HostDrift) -> bool:
+    host.log_styled(_describe(result), fg="red")
     return False
+
+
+def _describe(result: HostDrift) -> str:
+    return f"{result.status.value}: {result.reason or summarize_findings(result)}"

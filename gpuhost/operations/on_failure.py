@@ -1,6 +1,8 @@
-"""A host whose step failed never reaches the verification: it shows its findings right there."""
+"""Show the findings of a host when its step fails: it never reaches the verification."""
 
 from __future__ import annotations
+
+import sys
 
 from pyinfra import logger
 from pyinfra.api import BaseStateCallback, State
@@ -9,7 +11,7 @@ from pyinfra.context import ctx_host
 
 from gpuhost.checks.registry import run_checks
 from gpuhost.operations.reading import forget, read
-from gpuhost.outputs.table import show
+from gpuhost.outputs.table import console, print_findings
 from gpuhost.settings.merge import settings_of
 
 VERIFICATION = "Verification"
@@ -20,25 +22,26 @@ class _ShowFindings(BaseStateCallback):
     def operation_host_error(
         state: State, host: Host, op_hash: str, retry_count: int = 0, max_retries: int = 0
     ) -> None:
-        if not host.connected or not _was_to_be_verified(state, host, op_hash):
+        if not host.connected or not _verification_follows(state, host, op_hash):
             return
         try:
             with ctx_host.use(host):
                 settings = settings_of(host)
                 forget()
-                show(host.name, run_checks(read(settings), settings))
+                findings = run_checks(read(settings), settings)
+                print_findings(str(host.name), findings, console(sys.stderr))
         except Exception as error:
-            # What failed first is what counts, and it has been said.
+            # The step's own failure is what counts, and it has been reported.
             logger.warning(f"{host.print_prefix}the findings could not be shown: {error!r}")
 
 
-def _was_to_be_verified(state: State, host: Host, op_hash: str) -> bool:
-    """Whether the verification was to come: what follows it tells by itself what is wrong."""
+def _verification_follows(state: State, host: Host, op_hash: str) -> bool:
+    """Whether the verification would come later. Steps after it report their own failures."""
     later = host.op_hash_order[host.op_hash_order.index(op_hash) + 1 :]
     return any(VERIFICATION in state.get_op_meta(one).names for one in later)
 
 
 def show_findings_on_failure(state: State) -> None:
-    """Once per run, however many hosts ask for it."""
+    """Register it once per run, however many hosts call this."""
     if not any(isinstance(handler, _ShowFindings) for handler in state.callback_handlers):
         state.add_callback_handler(_ShowFindings())

@@ -1,7 +1,8 @@
-"""The end of every deploy: the same checks once more, and the run fails if one of them does."""
+"""The end of every deploy: every check once more. If one fails, the host fails."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 from pyinfra import host
@@ -11,7 +12,7 @@ from pyinfra.api.host import Host
 from gpuhost.checks.finding import Finding, Status
 from gpuhost.checks.registry import run_checks
 from gpuhost.operations.reading import Commands, executing, read
-from gpuhost.outputs.table import in_words, show
+from gpuhost.outputs.table import console, print_findings, summarize
 from gpuhost.settings import Settings
 
 # What could not be read is not verified.
@@ -21,8 +22,8 @@ NOT_VERIFIED = (Status.FAIL, Status.UNKNOWN)
 @operation()
 def verify(settings: Settings) -> Commands:
     """
-    Judge the host by every check. All is well, warnings allowed: no change. A check that fails, or
-    that could not read the host, fails this host, alone.
+    Run every check and show what is not ok. If all are ok or only warn: no change. If a check
+    fails, or could not read the host, this host fails; other hosts go on.
 
     + settings: the settings of this host
 
@@ -30,15 +31,15 @@ def verify(settings: Settings) -> Commands:
 
     .. code:: python
 
-        verify(name="Verification", declared=settings)
+        verify(name="Verification", settings=settings)
     """
     findings = run_checks(read(settings), settings)
     if executing():
-        show(host.name, findings)
+        print_findings(str(host.name), findings, console(sys.stderr))
     if not any(finding.status in NOT_VERIFIED for finding in findings):
-        host.noop(f"verified: {in_words(findings)}")
+        host.noop(f"verified: {summarize(findings)}")
         return
-    # In a dry run what fails now is what the run is there to mend: it is no change of its own.
+    # In a dry run, what fails now is what the run would repair: not a change of its own.
     if executing():
         yield FunctionCommand(_fail, (findings,), {})
 
@@ -46,6 +47,6 @@ def verify(settings: Settings) -> Commands:
 def _fail(state: State, host: Host, findings: Sequence[Finding]) -> bool:
     for finding in findings:
         if finding.status in NOT_VERIFIED:
-            wanted = f" (wanted: {finding.expected})" if finding.expected else ""
-            host.log_styled(f"{finding.id}: {finding.actual}{wanted}", fg="red")
+            expected = f" (expected: {finding.expected})" if finding.expected else ""
+            host.log_styled(f"{finding.id}: {finding.actual}{expected}", fg="red")
     return False

@@ -1,4 +1,4 @@
-"""Times for people: to the minute, in UTC, whatever the host and the reader are on."""
+"""Times for people: to the minute, in UTC."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 
 
 def minute(epoch: int | None) -> str:
-    """ "2026-11-22 04:05"; "" for None, "?" for what is no time: it may be a host's word."""
+    """ "2026-11-22 04:05"; "" for None, "?" for an invalid time, which a host may have sent."""
     if epoch is None:
         return ""
     try:

@@ -1,4 +1,4 @@
-"""What has drifted, for people: the hosts, the worst first, then each finding with its fix."""
+"""A drift report for people: the hosts, worst first, then each finding with its fix."""
 
 from __future__ import annotations
 
@@ -7,127 +7,106 @@ from rich.table import Table
 from rich.text import Text
 
 from gpuhost.checks.finding import Status
-from gpuhost.domain.plain_text import (
-    plain,
-)
-from gpuhost.drift.difference import Cause, Difference
-from gpuhost.drift.report import DriftReport, HostDrift, Standing
-from gpuhost.drift.since import Change, Since
+from gpuhost.domain.plain_text import plain
+from gpuhost.drift.difference import KINDS, Difference
+from gpuhost.drift.report import DriftReport, HostDrift
+from gpuhost.drift.since import Change, Changes
+from gpuhost.fleet.host_status import HostStatus
 from gpuhost.outputs.clock import minute
-
-STYLES = {
-    Standing.UNREACHABLE: "magenta",
-    Standing.ERROR: "magenta",
-    Standing.DRIFT: "bold red",
-    Standing.PENDING: "yellow",
-    Standing.OK: "green",
-}
-WORST_FIRST = tuple(Standing)
+from gpuhost.outputs.fleet import STYLES
 
 
 def print_drift(report: DriftReport, console: Console) -> None:
-    """A table of hosts, then what needs somebody, host by host, each finding with its fix."""
-    hosts = worst_first(report)
-    console.print(_summary(report, hosts))
-    for host in hosts:
-        if host.told or host.fix:
+    """A table of hosts, then, host by host, what is not ok, each finding with its fix."""
+    console.print(_summary(report))
+    for host in report.worst_first:
+        if host.reported or host.fix:
             console.print()
-            _details(host, console)
+            _print_host(host, console)
 
 
-def print_since(changes: Since, console: Console) -> None:
+def print_changes(changes: Changes, console: Console) -> None:
     """What is new and what is gone, a line each."""
     if changes.at is None:
         console.print("No earlier run to compare with.\n")
         return
-    console.print(f"Since {minute(changes.at)} UTC: {changes_in_words(changes)}")
-    for word, style, found in (("new", "bold red", changes.new), ("gone", "green", changes.gone)):
-        for one in found:
-            line = Text.assemble("  ", (f"{word:4}", style), f" {change_in_words(one)}")
+    console.print(f"Since {minute(changes.at)} UTC: {summarize_changes(changes)}")
+    for word, style, some in (("new", "bold red", changes.new), ("gone", "green", changes.gone)):
+        for change in some:
+            line = Text.assemble("  ", (f"{word:4}", style), f" {describe_change(change)}")
             console.print(line, soft_wrap=True)
     console.print()
 
 
-def changes_in_words(changes: Since) -> str:
+def summarize_changes(changes: Changes) -> str:
     """ "2 new, 1 gone"; "nothing new, nothing gone"."""
     return f"{len(changes.new) or 'nothing'} new, {len(changes.gone) or 'nothing'} gone"
 
 
-def change_in_words(one: Change) -> str:
+def describe_change(change: Change) -> str:
     """ "gpu1: swap.size (drift)"."""
-    # "new gpu1: … (new)" would be two meanings of a word in one line.
-    kind = "never applied" if one.kind == Cause.NEW.value else one.kind
-    return plain(f"{one.host}: {one.id} ({kind})").replace("\n", "?")
+    return plain(f"{change.host}: {change.id} ({change.kind})").replace("\n", "?")
 
 
-def worst_first(report: DriftReport) -> list[HostDrift]:
-    return sorted(report.hosts, key=lambda host: WORST_FIRST.index(host.standing))
-
-
-def _summary(report: DriftReport, hosts: list[HostDrift]) -> Table:
-    grid = Table(title=counts(report), title_justify="left")
-    for heading in ("host", "standing", "applied (UTC)", "findings"):
+def _summary(report: DriftReport) -> Table:
+    grid = Table(title=summarize_hosts(report), title_justify="left")
+    for heading in ("host", "status", "applied (UTC)", "findings"):
         grid.add_column(heading, overflow="fold")
-    for host in hosts:
+    for host in report.worst_first:
         grid.add_row(
             Text(plain(host.host)),
-            Text(host.standing.value, style=STYLES[host.standing]),
+            Text(host.status.value, style=STYLES[host.status]),
             minute(host.applied_at) or ("never" if host.differences else ""),
-            Text(plain(host.reason or findings_in_words(host))),
+            Text(plain(host.reason or summarize_findings(host))),
         )
     return grid
 
 
-def counts(report: DriftReport) -> str:
-    """ "3 hosts: 1 drift, 2 ok", the worst first."""
-    found = ((report.count(standing), standing.value) for standing in Standing)
-    words = ", ".join(f"{count} {word}" for count, word in found if count)
-    return f"{len(report.hosts)} hosts: {words}"
+def summarize_hosts(report: DriftReport) -> str:
+    """ "3 hosts: 1 drift, 2 ok", worst first."""
+    counts = ((report.count(status), status.value) for status in HostStatus)
+    parts = ", ".join(f"{count} {status}" for count, status in counts if count)
+    return f"{len(report.hosts)} host{'s' if len(report.hosts) != 1 else ''}: {parts}"
 
 
-def findings_in_words(host: HostDrift) -> str:
-    """ "2 drift, 1 pending, 1 warn, 1 accepted, 55 ok": what there is, the worst first."""
-    kinds = [kind(one) for one in host.differences]
-    order = ("unknown", "drift", "new", "pending", "warn", "accepted", "ok")
-    found = ((kinds.count(word), word) for word in order)
-    return ", ".join(f"{count} {word}" for count, word in found if count)
+def summarize_findings(host: HostDrift) -> str:
+    """ "2 drift, 1 pending, 1 warn, 1 accepted, 55 ok", worst first."""
+    kinds = [one.kind for one in host.differences]
+    counts = ((kinds.count(kind), kind) for kind in KINDS)
+    return ", ".join(f"{count} {kind}" for count, kind in counts if count)
 
 
-def kind(one: Difference) -> str:
-    """One word for a finding, as the summary counts it."""
-    return one.kind
-
-
-def _details(host: HostDrift, console: Console) -> None:
-    # Not in a table: a command that is folded to a column's width cannot be copied.
-    head = Text.assemble(plain(host.host), ": ", (host.standing.value, STYLES[host.standing]))
+def _print_host(host: HostDrift, console: Console) -> None:
+    # Not as a table: a command that is folded to the width of a column cannot be copied.
+    head = Text.assemble(plain(host.host), ": ", (host.status.value, STYLES[host.status]))
     console.print(head.append(f": {plain(host.reason)}" if host.reason else ""), soft_wrap=True)
     if host.fix:
         console.print(Text(f"  -> {plain(host.fix)}", style="dim"), soft_wrap=True)
-    for one in host.told:
+    for one in host.reported:
         for line in _lines(one):
             console.print(line, soft_wrap=True)
 
 
 def _lines(one: Difference) -> list[Text]:
-    found = one.finding
-    style = {Status.WARN: "yellow", Status.UNKNOWN: "magenta"}.get(found.status, "bold red")
-    why = f" ({one.cause.value})" if one.cause else ""
+    finding = one.finding
+    style = {Status.WARN: "yellow", Status.UNKNOWN: "magenta"}.get(finding.status, "bold red")
     head = Text.assemble(
-        "  ", (kind(one), "dim" if one.accepted else style), plain(f" {found.id}: {found.actual}")
+        "  ",
+        (one.kind, "dim" if one.accepted else style),
+        plain(f" {finding.id}: {finding.actual}"),
     )
-    under = [
-        f"wanted: {found.expected}" if found.expected not in ("", found.actual) else "",
-        found.evidence,
-        _ignored(one),
-        f"-> {found.fix}" if found.fix and not one.accepted else "",
+    if one.cause and (finding.status is Status.WARN or one.accepted):
+        head.append(f" ({one.cause.value})")
+    details = [
+        f"expected: {finding.expected}" if finding.expected not in ("", finding.actual) else "",
+        finding.evidence,
+        _acceptance(one),
+        f"-> {finding.fix}" if finding.fix and not one.accepted else "",
     ]
-    if found.status is Status.WARN or one.accepted:
-        head.append(why)
-    return [head, *(Text(f"    {plain(line)}", style="dim") for line in under if line)]
+    return [head, *(Text(f"    {plain(line)}", style="dim") for line in details if line)]
 
 
-def _ignored(one: Difference) -> str:
+def _acceptance(one: Difference) -> str:
     if one.accepted:
         return f"accepted until {one.accepted.until}: {one.accepted.reason}"
     if one.expired:

@@ -1,4 +1,4 @@
-"""A drift report as rows of cells: each host by each noun, the worst first."""
+"""A drift report as a grid: a row for each host, worst first, a cell for each noun."""
 
 from __future__ import annotations
 
@@ -7,43 +7,43 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gpuhost.checks.finding import Status
-from gpuhost.drift.difference import Difference
-from gpuhost.drift.report import DriftReport, HostDrift, Standing
+from gpuhost.drift.difference import KINDS, Difference
+from gpuhost.drift.report import DriftReport, HostDrift
 from gpuhost.drift.since import UNREAD
-from gpuhost.outputs.drift import worst_first
+from gpuhost.fleet.host_status import HostStatus
 
-# What a reader who sees no colours tells a cell by: one sign and one meaning for each word.
+# For readers who cannot tell colours apart: a sign and a meaning for each word.
 SIGNS = {
-    "unreachable": ("⊘", "the host did not answer"),
-    "error": ("?", "not everything could be read"),
+    "unreachable": ("⊘", "no connection or no login"),
+    "error": ("?", "its settings are invalid, or part of it could not be read"),
     "unknown": ("?", "could not be read"),
     "drift": ("✗", "the host has changed since it was applied"),
-    "new": ("+", "never applied to this host"),
-    "pending": ("→", "the repository has changed since; the next deploy brings it"),
-    "warn": ("!", "works, but somebody should know"),
-    "accepted": ("~", "known and accepted by drift_ignore, until a day"),
-    "ok": ("✓", "as applied, as declared"),
-    "skip": ("–", "does not apply here"),
+    "never applied": ("+", "it was never as declared on this host"),
+    "pending": ("→", "the repository has changed since; the next deploy applies it"),
+    "warn": ("!", "works, but needs attention"),
+    "accepted": ("~", "accepted by drift_ignore until a date"),
+    "ok": ("✓", "as applied and as declared"),
+    "skip": ("–", "does not apply"),
 }
-WORST_FIRST = tuple(SIGNS)
-# The host's name and the finding's id, or UNREAD, of each.
+CELL_KINDS = (*KINDS, "skip")
+# Host and finding id (or UNREAD) of each new finding.
 New = frozenset[tuple[str, str]]
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What there is of one noun on one host.
+    """The findings of one noun on one host.
 
-    + kind: the worst word of SIGNS among its findings
+    + kind: the worst of CELL_KINDS among them
     + count: findings of that kind
-    + leads_to: the id of the worst finding, where there is more to read about it
-    + new: something of it was not there in the run before
+    + link: the id of the worst finding, if the page has more about it
+    + new: one of them was not there in the previous run
     """
 
     noun: str
     kind: str
     count: int
-    leads_to: str = ""
+    link: str = ""
     new: bool = False
 
 
@@ -51,8 +51,8 @@ class Cell:
 class Row:
     """One host.
 
-    + anchor: its place on the page
-    + new: the ids that were not there before; UNREAD: it could be read then
+    + anchor: its id on the page
+    + new: ids of findings that were not there before; UNREAD: the host could be read before
     """
 
     host: HostDrift
@@ -61,16 +61,16 @@ class Row:
     new: frozenset[str]
 
     @property
-    def tells(self) -> bool:
-        """Whether there is more to read about it than its row."""
-        return bool(self.host.told or self.host.reason)
+    def has_details(self) -> bool:
+        """Whether the page has more about it than its row."""
+        return bool(self.host.reported or self.host.reason)
 
 
 def rows(report: DriftReport, new: New) -> list[Row]:
-    """Every host, the worst first."""
+    """Every host, worst first."""
     columns = nouns(report)
-    hosts = enumerate(worst_first(report), 1)
-    return [_row(host, f"h{place}", columns, new) for place, host in hosts]
+    hosts = enumerate(report.worst_first, 1)
+    return [_row(host, f"h{number}", columns, new) for number, host in hosts]
 
 
 def nouns(report: DriftReport) -> list[str]:
@@ -78,9 +78,9 @@ def nouns(report: DriftReport) -> list[str]:
 
 
 def _row(host: HostDrift, anchor: str, columns: Sequence[str], new: New) -> Row:
-    # What is good now may have been wrong before: only what is told can be new.
-    tellable = {one.finding.id for one in host.told} if host.differences else {UNREAD}
-    ids = frozenset(id for id in tellable if (host.host, id) in new)
+    # What is ok now may have been wrong before: only what is reported can be new.
+    reported = {one.finding.id for one in host.reported} if host.differences else {UNREAD}
+    ids = frozenset(id for id in reported if (host.host, id) in new)
     by_noun: dict[str, list[Difference]] = {noun: [] for noun in columns}
     for one in host.differences:
         by_noun[one.finding.noun].append(one)
@@ -90,27 +90,26 @@ def _row(host: HostDrift, anchor: str, columns: Sequence[str], new: New) -> Row:
 def _cell(noun: str, differences: Sequence[Difference], new: frozenset[str]) -> Cell:
     if not differences:
         return Cell(noun, "skip", 0)
-    kinds = Counter(sign(one) for one in differences)
-    worst = min(kinds, key=WORST_FIRST.index)
-    told = worst not in ("ok", "skip")
-    first = min(one.finding.id for one in differences if sign(one) == worst)
+    kinds = Counter(cell_kind(one) for one in differences)
+    worst = min(kinds, key=CELL_KINDS.index)
+    first = min(one.finding.id for one in differences if cell_kind(one) == worst)
     return Cell(
         noun,
         worst,
         kinds[worst],
-        leads_to=first if told else "",
+        link="" if worst in ("ok", "skip") else first,
         new=any(one.finding.id in new for one in differences),
     )
 
 
-def sign(one: Difference) -> str:
-    """The word of SIGNS for a finding."""
+def cell_kind(one: Difference) -> str:
+    """One of CELL_KINDS."""
     return "skip" if one.finding.status is Status.SKIP else one.kind
 
 
 @dataclass(frozen=True)
 class Spread:
-    """A finding that is told of some hosts: how many of each kind, the worst first."""
+    """A finding that several hosts have: how many of each kind, worst first."""
 
     id: str
     kinds: tuple[tuple[str, int], ...]
@@ -121,37 +120,37 @@ class Spread:
 
 
 def spread(report: DriftReport) -> list[Spread]:
-    """What is told of more than one host, the worst and most frequent first."""
+    """The findings that more than one host has, worst and most frequent first."""
     kinds: dict[str, Counter[str]] = {}
     for host in report.hosts:
-        for one in host.told:
-            kinds.setdefault(one.finding.id, Counter())[sign(one)] += 1
-    found = [
-        Spread(id, tuple(sorted(counts.items(), key=lambda one: WORST_FIRST.index(one[0]))))
+        for one in host.reported:
+            kinds.setdefault(one.finding.id, Counter())[cell_kind(one)] += 1
+    spreads = [
+        Spread(id, tuple(sorted(counts.items(), key=lambda item: CELL_KINDS.index(item[0]))))
         for id, counts in kinds.items()
     ]
-    several = [one for one in found if one.hosts > 1]
-    return sorted(several, key=lambda one: (WORST_FIRST.index(one.kinds[0][0]), -one.hosts, one.id))
+    several = [one for one in spreads if one.hosts > 1]
+    return sorted(several, key=lambda one: (CELL_KINDS.index(one.kinds[0][0]), -one.hosts, one.id))
 
 
 def totals(report: DriftReport) -> str:
-    """ "2 drift, 1 warn, 590 ok": the findings of all hosts, the worst first."""
-    kinds = Counter(sign(one) for host in report.hosts for one in host.differences)
-    return ", ".join(f"{kinds[word]} {word}" for word in WORST_FIRST if kinds[word])
+    """ "2 drift, 1 warn, 590 ok": the findings of all hosts, worst first."""
+    kinds = Counter(cell_kind(one) for host in report.hosts for one in host.differences)
+    return ", ".join(f"{kinds[word]} {word}" for word in CELL_KINDS if kinds[word])
 
 
 def headline(report: DriftReport) -> str:
-    """The page in one sentence, for whoever has time for one."""
+    """The report in one sentence."""
     total = len(report.hosts)
-    needy = sum(report.count(one) for one in (Standing.UNREACHABLE, Standing.ERROR, Standing.DRIFT))
-    pending = report.count(Standing.PENDING)
+    attention = report.need_attention
+    pending = report.count(HostStatus.PENDING)
     if not total:
-        return "No host was asked"
-    if needy:
-        return f"{_of(needy, total)} {'needs' if needy == 1 else 'need'} somebody"
+        return "No host was checked"
+    if attention:
+        return f"{_of(attention, total)} {'needs' if attention == 1 else 'need'} attention"
     if pending:
-        awaits = "awaits" if pending == 1 else "await"
-        return f"Nothing has drifted; {_of(pending, total).lower()} {awaits} a deploy"
+        needs = "needs" if pending == 1 else "need"
+        return f"Nothing has drifted; {_of(pending, total).lower()} {needs} a deploy"
     return "The host is as applied" if total == 1 else f"All {total} hosts are as applied"
 
 

@@ -1,4 +1,4 @@
-"""A drift report as one page of HTML: no script, no network, nothing of a host believed."""
+"""A drift report as one page of HTML: no script, no network, text from hosts is escaped."""
 
 from __future__ import annotations
 
@@ -10,26 +10,25 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from gpuhost.domain.plain_text import (
-    plain,
-)
+from gpuhost.domain.plain_text import plain
 from gpuhost.drift.difference import Cause
 from gpuhost.drift.files import replace
-from gpuhost.drift.report import DriftReport, Standing
+from gpuhost.drift.report import STATUSES, DriftReport
+from gpuhost.fleet.host_status import HostStatus
 from gpuhost.outputs.clock import minute
-from gpuhost.outputs.drift import findings_in_words
-from gpuhost.outputs.drift_grid import SIGNS, New, headline, nouns, rows, sign, spread, totals
+from gpuhost.outputs.drift import summarize_findings
+from gpuhost.outputs.drift_grid import SIGNS, New, cell_kind, headline, nouns, rows, spread, totals
 
-# More than this of one text is no reading matter; `--json` has all of it.
-LONGEST = 4000
-# Fleets up to this size are shown whole; of larger ones, good hosts and most details are folded.
+# Characters of one text that the page shows; `--json` has all of it.
+MAX_TEXT = 4000
+# In fleets with more hosts, hosts that are ok and most details are folded.
 SMALL = 20
 
 
 def page(report: DriftReport, *, new: New = frozenset()) -> str:
-    """The whole page: the same report makes the same bytes.
+    """The whole page. The same report makes the same bytes.
 
-    + new: (host, finding id) of what was not there in the run before
+    + new: (host, finding id) of what was not there in the previous run
     """
     hosts = rows(report, new)
     return (
@@ -42,7 +41,7 @@ def page(report: DriftReport, *, new: New = frozenset()) -> str:
             version=version("gpuhost"),
             nouns=nouns(report),
             rows=hosts,
-            good=[row for row in hosts if row.host.standing is Standing.OK],
+            ok_rows=[row for row in hosts if row.host.status is HostStatus.OK],
             spread=spread(report),
         )
     )
@@ -50,32 +49,43 @@ def page(report: DriftReport, *, new: New = frozenset()) -> str:
 
 @cache
 def _environment() -> Environment:
-    """Unlike that of configuration files, one that escapes whatever comes into a template."""
+    """Unlike the one for configuration files, this one escapes every value."""
     environment = Environment(
         loader=PackageLoader("gpuhost"),
         undefined=StrictUndefined,
         autoescape=True,
-        finalize=_readable,
+        finalize=_clean,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"minute": minute, "in_words": findings_in_words, "sign": sign}
-    environment.globals |= {"SIGNS": SIGNS, "SMALL": SMALL, "CAUSES": _CAUSES, "Standing": Standing}
+    environment.filters |= {
+        "minute": minute,
+        "summarize_findings": summarize_findings,
+        "cell_kind": cell_kind,
+        "css_class": css_class,
+    }
+    environment.globals |= {"SIGNS": SIGNS, "SMALL": SMALL, "CAUSES": _CAUSES}
+    environment.globals |= {"STATUSES": STATUSES, "HostStatus": HostStatus}
     return environment
 
 
 _CAUSES = {cause: f"{cause.value}: {SIGNS[cause.value][1]}" for cause in Cause}
 
 
-def _readable(value: Any) -> Any:
-    """Every text on its way into the page: without control characters, and not endless."""
+def css_class(kind: str) -> str:
+    """ "never applied" -> "never-applied"."""
+    return kind.replace(" ", "-")
+
+
+def _clean(value: Any) -> Any:
+    """Every text on the page: without control characters, and of limited length."""
     if isinstance(value, Markup) or not isinstance(value, str):
         return value
-    if len(value) > LONGEST:
-        value = value[:LONGEST] + " … (cut off here; --json has all of it)"
+    if len(value) > MAX_TEXT:
+        value = value[:MAX_TEXT] + " … (cut off here; --json has all of it)"
     return plain(value.replace("\r\n", "\n").replace("\t", " "))
 
 
 def write(path: Path, text: str) -> None:
-    """Put a page where the old one is, for a web server to read. Raises OSError."""
+    """Replace the page; a web server can read it. Raises OSError."""
     replace(path, text, mode=0o644)

@@ -1,4 +1,4 @@
-"""The report of a fleet, for people: a summary of all hosts, then what needs somebody."""
+"""The report of a check, for people: a summary of all hosts, then what is not ok on each."""
 
 from __future__ import annotations
 
@@ -6,41 +6,46 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gpuhost.checks.finding import Status
-from gpuhost.domain.plain_text import (
-    plain,
-)
-from gpuhost.fleet.report import FleetReport, HostStatus
-from gpuhost.outputs.table import (
-    in_words,
-    table,
-)
+from gpuhost.domain.plain_text import plain
+from gpuhost.fleet.host_status import HostStatus
+from gpuhost.fleet.report import FleetReport, HostReport
+from gpuhost.outputs.table import print_findings, summarize
 
 STYLES = {
-    HostStatus.OK: "green",
-    HostStatus.FAIL: "bold red",
     HostStatus.UNREACHABLE: "magenta",
     HostStatus.ERROR: "magenta",
+    HostStatus.FAIL: "bold red",
+    HostStatus.DRIFT: "bold red",
+    HostStatus.PENDING: "yellow",
+    HostStatus.OK: "green",
 }
-NEEDS_SOMEBODY = (Status.FAIL, Status.UNKNOWN, Status.WARN)
 
 
-def print_report(report: FleetReport, console: Console) -> None:
-    """One host: all its findings. Several: a summary, and of each host what is not ok."""
-    if len(report.hosts) > 1:
+def print_report(report: FleetReport, console: Console, *, show_all: bool = False) -> None:
+    """One host: its findings. Several: a summary, then the findings of each.
+
+    + show_all: also what is ok or does not apply
+    """
+    several = len(report.hosts) > 1
+    if several:
         console.print(_summary(report))
     for host in report.hosts:
-        findings = [
-            finding
-            for finding in host.findings
-            if len(report.hosts) == 1 or finding.status in NEEDS_SOMEBODY
-        ]
-        if findings:
+        if several and not (show_all or _needs_attention(host)):
+            continue
+        if several:
             console.print()
-            console.print(table(host.host, findings, title=in_words(host.findings)))
-        if host.reason and not host.findings:
-            console.print()
-            print_reason(host.host, host.status, host.reason, host.fix, console)
+        _print_host(host, console, show_all=show_all)
+
+
+def _needs_attention(host: HostReport) -> bool:
+    return not host.findings or any(finding.needs_attention for finding in host.findings)
+
+
+def _print_host(host: HostReport, console: Console, *, show_all: bool) -> None:
+    if host.findings:
+        print_findings(host.host, host.findings, console, show_all=show_all)
+    else:
+        print_reason(host.host, host.status, host.reason, host.fix, console)
 
 
 def _summary(report: FleetReport) -> Table:
@@ -48,24 +53,25 @@ def _summary(report: FleetReport) -> Table:
     for heading in ("host", "status", "findings"):
         grid.add_column(heading, overflow="fold")
     for host in report.hosts:
-        said = in_words(host.findings) if host.findings else plain(host.reason)
-        grid.add_row(Text(plain(host.host)), status_in_colour(host.status), Text(said))
+        findings = summarize(host.findings) if host.findings else plain(host.reason)
+        grid.add_row(Text(plain(host.host)), styled_status(host.status), Text(findings))
     return grid
 
 
 def _counts(report: FleetReport) -> str:
+    """ "3 hosts: 1 unreachable, 1 fail, 1 ok", worst first."""
     counts = ((report.count(status), status.value) for status in HostStatus)
-    words = ", ".join(f"{count} {word}" for count, word in counts if count)
-    return f"{len(report.hosts)} hosts: {words}"
+    parts = ", ".join(f"{count} {status}" for count, status in counts if count)
+    return f"{len(report.hosts)} hosts: {parts}"
 
 
-def status_in_colour(status: HostStatus) -> Text:
+def styled_status(status: HostStatus) -> Text:
     return Text(status.value, style=STYLES[status])
 
 
 def print_reason(host: str, status: HostStatus, reason: str, fix: str, console: Console) -> None:
-    """Not in a table: a command that is folded to a column's width cannot be copied."""
-    head = Text.assemble(plain(host), ": ", status_in_colour(status), ": ", plain(reason))
+    """Not as a table: a command that is folded to the width of a column cannot be copied."""
+    head = Text.assemble(plain(host), ": ", styled_status(status), ": ", plain(reason))
     console.print(head, soft_wrap=True)
     if fix:
         console.print(Text(f"-> {plain(fix)}", style="dim"), soft_wrap=True)

@@ -1,4 +1,4 @@
-"""A run as Prometheus has it, for node_exporter's textfile collector."""
+"""A drift run as Prometheus metrics, for node_exporter's textfile collector."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
+from gpuhost.drift.difference import KINDS
 from gpuhost.drift.files import replace
-from gpuhost.drift.report import DriftReport, HostDrift, Standing
+from gpuhost.drift.report import STATUSES, DriftReport, HostDrift
 
-BY_WHAT_WAS_FOUND = "What was found: 0 as applied, 1 a mistake, 2 drift, 3 not all read."
-KINDS = ("unknown", "drift", "new", "pending", "warn", "accepted", "ok")
+EXIT_STATUS = "0: no drift, 1: an invalid setting, 2: drift, 3: a host could not be read."
 
 
 def write(path: Path, report: DriftReport, seconds: float) -> None:
-    """Put the metrics in place of an earlier run's. Raises OSError."""
-    # node_exporter is another user, and reads at any moment.
+    """Replace the metrics of the previous run. Raises OSError."""
+    # node_exporter is another user, and may read at any moment.
     replace(path, text(report, seconds), mode=0o644)
 
 
@@ -25,12 +25,12 @@ def text(report: DriftReport, seconds: float) -> str:
     registry = CollectorRegistry()
     _of_hosts(report, registry)
     for name, value, meaning in (
-        ("last_run_timestamp_seconds", report.at, "When the last drift check began."),
+        ("last_run_timestamp_seconds", report.at, "When the last drift check started."),
         ("duration_seconds", seconds, "How long it took."),
         (
             "exit_status",
             int(report.exit),
-            BY_WHAT_WAS_FOUND,
+            EXIT_STATUS,
         ),
     ):
         Gauge(f"gpuhost_drift_{name}", meaning, registry=registry).set(value)
@@ -38,10 +38,10 @@ def text(report: DriftReport, seconds: float) -> str:
 
 
 def _of_hosts(report: DriftReport, registry: CollectorRegistry) -> None:
-    standing = Gauge(
-        "gpuhost_drift_host_standing",
-        "1 for how the host stands, 0 for every other standing.",
-        ("host", "standing"),
+    status = Gauge(
+        "gpuhost_drift_host_status",
+        "1 for the status of the host, 0 for every other status.",
+        ("host", "status"),
         registry=registry,
     )
     findings = Gauge(
@@ -51,13 +51,13 @@ def _of_hosts(report: DriftReport, registry: CollectorRegistry) -> None:
         registry=registry,
     )
     for host in report.hosts:
-        for one in Standing:
-            standing.labels(host.host, one.value).set(one is host.standing)
-        for kind, count in _counted(host):
+        for one in STATUSES:
+            status.labels(host.host, one.value).set(one is host.status)
+        for kind, count in _counts(host):
             findings.labels(host.host, kind).set(count)
 
 
-def _counted(host: HostDrift) -> list[tuple[str, int]]:
-    """Nothing, not nought, for a host that was not read."""
-    found = Counter(one.kind for one in host.differences)
-    return [(kind, found[kind]) for kind in KINDS] if host.differences else []
+def _counts(host: HostDrift) -> list[tuple[str, int]]:
+    """No values, instead of zeros, for a host that was not read."""
+    counts = Counter(one.kind for one in host.differences)
+    return [(kind, counts[kind]) for kind in KINDS] if host.differences else []

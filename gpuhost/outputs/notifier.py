@@ -1,9 +1,9 @@
-"""A process of its own that calls apprise: python -m gpuhost.outputs.notifier.
+"""A separate process that calls apprise: python -m gpuhost.outputs.notifier.
 
-What hangs in it is ended with it, and what apprise and its plugins print or log, which may be a
-URL with a token, goes nowhere. On stdin it gets JSON: `urls`, and `message` (title, body, type) or
-null, which only asks whether the URLs are usable. On stdout it says of each, by its place, as soon
-as it knows: `0 ok`, `1 failed`.
+If a service hangs, the process is killed. What apprise and its plugins print or log, which may
+contain a URL with a token, is discarded. On stdin it reads JSON: `urls`, and `message` (title,
+body, type) or null, which only asks whether the URLs are usable. On stdout it writes a line for
+each URL as soon as it is done, by its index: `0 ok`, `1 failed`.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from typing import TextIO
 
 def main() -> None:
     request = json.load(sys.stdin)
-    answers = _alone_on_stdout()
+    answers = _redirect_stdout()
     lock = threading.Lock()
 
-    def answer(place: int, url: str) -> None:
-        good = _is_good(lambda: _tried(url, request["message"]))
+    def answer(index: int, url: str) -> None:
+        good = _succeeds(lambda: _notify(url, request["message"]))
         with lock:
-            print(place, "ok" if good else "failed", file=answers, flush=True)
+            print(index, "ok" if good else "failed", file=answers, flush=True)
 
-    # At once: none waits for another that hangs.
+    # In parallel: no service waits for another that hangs.
     threads = [threading.Thread(target=answer, args=each) for each in enumerate(request["urls"])]
     for thread in threads:
         thread.start()
@@ -34,24 +34,24 @@ def main() -> None:
         thread.join()
 
 
-def _alone_on_stdout() -> TextIO:
-    """The only thing that still writes to where stdout went."""
+def _redirect_stdout() -> TextIO:
+    """Send stdout and stderr to the null device. Returns the real stdout."""
     answers = os.fdopen(os.dup(1), "w")
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.dup2(nowhere, 2)
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.dup2(null, 2)
     return answers
 
 
-def _is_good(tried: Callable[[], bool]) -> bool:
+def _succeeds(action: Callable[[], bool]) -> bool:
     try:
-        return tried()
+        return action()
     except Exception:
-        # A fault of a plugin's: what it says may hold the URL.
+        # A bug in a plugin. Its message may contain the URL.
         return False
 
 
-def _tried(url: str, message: dict[str, str] | None) -> bool:
+def _notify(url: str, message: dict[str, str] | None) -> bool:
     import apprise
 
     service = apprise.Apprise.instantiate(url)

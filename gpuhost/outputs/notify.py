@@ -1,5 +1,5 @@
-"""Telling people, through apprise, that something has changed. A URL holds a token: no word of one
-is in anything that is said here but the name of its service.
+"""Notify people, through apprise, of what has changed. A URL contains a token: messages show no
+part of it except the name of its service.
 """
 
 from __future__ import annotations
@@ -15,54 +15,54 @@ from typing import Any
 
 import gpuhost.drift
 from gpuhost.drift.report import DriftReport
-from gpuhost.drift.since import Since
-from gpuhost.outputs.drift import change_in_words, changes_in_words, counts
+from gpuhost.drift.since import Changes
+from gpuhost.outputs.drift import describe_change, summarize_changes, summarize_hosts
 
 SECONDS = 30
 LINES = 20
-# Where the package is, whether installed or a checkout.
+# The directory of the package, installed or a checkout.
 ROOT = Path(gpuhost.drift.__file__).parents[2]
 ANSWER = re.compile(r"(\d+) ok", re.ASCII)
 
 
 @dataclass(frozen=True)
 class Message:
-    """type: apprise's, which some services show as a colour."""
+    """type: of apprise; some services show it as a colour."""
 
     title: str
     body: str
     type: str
 
 
-def message(report: DriftReport, changes: Since) -> Message:
-    """Hosts, ids and kinds, and nothing else of what was found: it goes to somebody's chat."""
-    found = [
-        f"{word} {change_in_words(one)}"
+def message(report: DriftReport, changes: Changes) -> Message:
+    """Hosts, ids and kinds, but no values: it goes to a chat."""
+    lines = [
+        f"{word} {describe_change(one)}"
         for word, some in (("new", changes.new), ("gone", changes.gone))
         for one in some
     ]
-    more = [f"and {len(found) - LINES} more"] if len(found) > LINES else []
+    more = [f"and {len(lines) - LINES} more"] if len(lines) > LINES else []
     return Message(
-        f"gpuhost drift: {changes_in_words(changes)}",
-        "\n".join([*found[:LINES], *more, "", counts(report)]),
+        f"gpuhost drift: {summarize_changes(changes)}",
+        "\n".join([*lines[:LINES], *more, "", summarize_hosts(report)]),
         "warning" if changes.new else "success",
     )
 
 
 def unusable(urls: Sequence[str], seconds: float = SECONDS) -> list[int]:
-    """The places of those that apprise knows no service for, or that lack a part."""
-    good = _asked(urls, None, seconds)
-    return [place for place in range(len(urls)) if place not in good]
+    """The indexes of URLs whose service apprise does not know, or that are incomplete."""
+    good = _call_notifier(urls, None, seconds)
+    return [index for index in range(len(urls)) if index not in good]
 
 
-def send(urls: Sequence[str], told: Message, seconds: float = SECONDS) -> list[str]:
-    """Send it to all at once; the services that did not take it, by the scheme of their URL.
+def send(urls: Sequence[str], message: Message, seconds: float = SECONDS) -> list[str]:
+    """Send it to all at once. Returns the services that failed, by the scheme of their URL.
 
     + urls: usable ones
-    + seconds: for all of them
+    + seconds: for all of them together
     """
-    good = _asked(urls, vars(told), seconds)
-    return [scheme(url) for place, url in enumerate(urls) if place not in good]
+    good = _call_notifier(urls, vars(message), seconds)
+    return [scheme(url) for index, url in enumerate(urls) if index not in good]
 
 
 def scheme(url: str) -> str:
@@ -70,20 +70,19 @@ def scheme(url: str) -> str:
     return url.partition("://")[0].strip().lower()
 
 
-def _asked(urls: Sequence[str], told: dict[str, Any] | None, seconds: float) -> set[int]:
-    """Which of them did as they were asked to. See notifier."""
+def _call_notifier(urls: Sequence[str], message: dict[str, Any] | None, seconds: float) -> set[int]:
+    """The indexes of the URLs that succeeded. See notifier."""
     process = subprocess.Popen(
         [sys.executable, "-m", "gpuhost.outputs.notifier"],
-        # The first place in which Python looks for modules; a person's own directory may have
-        # any names in it.
+        # Python looks for modules there first; a person's directory may contain any names.
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
     )
-    # Not in the argument list, which everybody sees.
-    request = json.dumps({"urls": list(urls), "message": told})
+    # Not in the argument list, which everybody can read.
+    request = json.dumps({"urls": list(urls), "message": message})
     try:
         answers, _ = process.communicate(request, timeout=seconds)
     except subprocess.TimeoutExpired:

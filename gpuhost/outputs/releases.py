@@ -1,4 +1,4 @@
-"""Releases and apps of a fleet, for people."""
+"""Releases and apps of a fleet, as tables."""
 
 from __future__ import annotations
 
@@ -8,25 +8,24 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gpuhost.domain.plain_text import (
-    plain,
-)
+from gpuhost.domain.plain_text import plain
 from gpuhost.fleet.host_pool import HostError
-from gpuhost.fleet.releases import AppReport, FleetApps, HostApps, Running, outcome
+from gpuhost.fleet.releases import RESTORE_FAILED, AppReport, FleetApps, HostApps, RunState
 from gpuhost.outputs.clock import minute
-from gpuhost.outputs.fleet import print_reason, status_in_colour
-from gpuhost.snapshot.apps import AppState, Attempt, Release
+from gpuhost.outputs.fleet import print_reason, styled_status
+from gpuhost.snapshot.apps import VERIFIED, AppState, Attempt, Release
 
-RUNNING_STYLES = {Running.RUNNING: "green", Running.STARTING: "yellow"}
-# Of a commit as much as git shows.
+UNDONE = "undone"
+RUN_STATE_STYLES = {RunState.RUNNING: "green", RunState.STARTING: "yellow"}
+# Characters of a commit id that are shown.
 SHORT = 12
 
 
 def print_releases(fleet: FleetApps, console: Console) -> None:
-    """A table for each host that has the app; its current release is marked."""
+    """A table for each host that has the app; `*` marks the current release."""
     for host in fleet.hosts:
-        if host.trouble:
-            _trouble(host.host, host.trouble, console)
+        if host.error:
+            _print_error(host.host, host.error, console)
         elif not host.apps:
             console.print(Text(f"{plain(host.host)}: no app {plain(fleet.name or '')}"))
         for app in host.apps:
@@ -43,14 +42,14 @@ def _releases(host: str, state: AppState) -> Table:
             _ended(release),
             Text(plain(release.by)),
             _revision(release),
-            Text(plain(outcome(release, state)), style=_style(release)),
+            Text(plain(describe_result(release, state)), style=_style(release)),
         )
     return grid
 
 
 def _revision(release: Release) -> Text:
-    back = f"rollback to {release.rollback_of}" if release.rollback_of else release.revision[:SHORT]
-    return Text(plain(back))
+    rollback = f"rollback to {release.rollback_of}" if release.rollback_of else ""
+    return Text(plain(rollback or release.revision[:SHORT]))
 
 
 def _style(release: Release) -> str:
@@ -60,7 +59,7 @@ def _style(release: Release) -> str:
 
 
 def print_status(fleet: FleetApps, console: Console) -> None:
-    """One table of every app on every host; under it what is under way, cut off or failed."""
+    """One table of every app on every host; under it what is in progress, interrupted or failed."""
     grid = _table(None, "host", "app", "state", "release", "since (UTC)", "containers")
     for host in fleet.hosts:
         for row in _rows(host):
@@ -68,8 +67,8 @@ def print_status(fleet: FleetApps, console: Console) -> None:
     if grid.row_count:
         console.print(grid)
     for host in fleet.hosts:
-        if host.trouble:
-            _trouble(host.host, host.trouble, console)
+        if host.error:
+            _print_error(host.host, host.error, console)
         for app in host.apps:
             for note in _notes(app):
                 line = Text(plain(f"{host.host}: {app.state.name}: {note}"))
@@ -78,8 +77,8 @@ def print_status(fleet: FleetApps, console: Console) -> None:
 
 def _rows(host: HostApps) -> Iterator[list[Text]]:
     name = Text(plain(host.host))
-    if host.trouble:
-        yield [name, Text(), status_in_colour(host.trouble.status), Text(), Text(), Text()]
+    if host.error:
+        yield [name, Text(), styled_status(host.error.status), Text(), Text(), Text()]
     elif not host.apps:
         yield [name, Text("-"), Text("no app", style="dim"), Text(), Text(), Text()]
     for app in host.apps:
@@ -87,7 +86,7 @@ def _rows(host: HostApps) -> Iterator[list[Text]]:
         yield [
             name,
             Text(plain(app.state.name)),
-            Text(app.running.value, style=RUNNING_STYLES.get(app.running, "bold red")),
+            Text(app.run_state.value, style=RUN_STATE_STYLES.get(app.run_state, "bold red")),
             Text(plain(app.state.current or "none")),
             _ended(current) if current else Text(),
             Text("\n".join(_containers(app))),
@@ -101,20 +100,41 @@ def _containers(app: AppReport) -> Iterator[str]:
 
 def _notes(app: AppReport) -> Iterator[str]:
     if app.engine_complaint:
-        yield f"the engine does not answer: {app.engine_complaint}"
+        yield f"the container engine does not answer: {app.engine_complaint}"
     if attempt := app.state.under_way:
-        yield f"under way: {in_words(attempt)}"
+        yield f"in progress: {describe_attempt(attempt)}"
     if attempt := app.state.cut_off:
-        yield f"cut off: {in_words(attempt)}; the next run, or a restart of the host, finishes it"
+        yield (
+            f"interrupted: {describe_attempt(attempt)}; the next run, or a restart of the host, "
+            "finishes it"
+        )
     if (failed := app.failed) and failed.id != app.state.current:
-        yield f"the last release, {failed.id}, {outcome(failed, app.state)}"
+        yield f"the last release, {failed.id}, {describe_result(failed, app.state)}"
 
 
-def in_words(attempt: Attempt) -> str:
+def describe_attempt(attempt: Attempt) -> str:
     """ "release 20261122-010203-aabbccdd by ann@desk, since 2026-11-22 01:02"."""
     by = f" by {attempt.by}" if attempt.by else ""
     since = f", since {minute(attempt.started)}" if attempt.started else ""
     return f"{attempt.kind} {attempt.id}{by}{since}"
+
+
+def describe_result(release: Release, state: AppState) -> str:
+    """The result of a release, in one line."""
+    result = release.result
+    if result is None:
+        attempt = state.under_way
+        return "in progress" if attempt and attempt.id == release.id else "interrupted"
+    if result.state == VERIFIED:
+        return VERIFIED
+    parts = [f"failed in {result.stage or 'an unknown stage'}: {result.said or result.state}"]
+    if result.restored:
+        parts.append(f"{result.restored} is restored")
+    if result.state == UNDONE:
+        parts.append("what it had started is stopped")
+    if result.state == RESTORE_FAILED:
+        parts.append(f"THE PREVIOUS RELEASE DID NOT COME BACK: {result.restore_said}")
+    return "; ".join(parts)
 
 
 def _ended(release: Release) -> Text:
@@ -128,5 +148,5 @@ def _table(title: str | None, *headings: str) -> Table:
     return grid
 
 
-def _trouble(host: str, trouble: HostError, console: Console) -> None:
-    print_reason(host, trouble.status, trouble.reason, trouble.fix, console)
+def _print_error(host: str, error: HostError, console: Console) -> None:
+    print_reason(host, error.status, error.reason, error.fix, console)

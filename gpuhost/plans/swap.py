@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import isqrt
 
-from gpuhost.domain.sizes import GB, MB, gb
+from gpuhost.domain.sizes import GB, MB, format_size
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.paths import ancestry
@@ -88,13 +88,13 @@ def _refusal(
         )
     if ours and ours.used > snapshot.memory.available:
         return (
-            f"{gb(ours.used)} of used swap do not fit in {gb(snapshot.memory.available)} of RAM",
+            f"{format_size(ours.used)} of used swap do not fit in {format_size(snapshot.memory.available)} of RAM",
             "free some memory first: docker stats",
         )
     # The old file is deleted before the new one is created; 10% of the space stays free.
     if size > (free + present) * 0.9:
         return (
-            f"{gb(size)} needed, {gb(free + present)} free under {settings.swap_path}",
+            f"{format_size(size)} needed, {format_size(free + present)} free under {settings.swap_path}",
             "free some space, or lower swap_size_gb",
         )
     return "", ""

@@ -175,9 +175,9 @@ def _reason(choice: Choice | Refusal) -> str:
 def _in_words(findings: Iterable[Finding]) -> Iterator[str]:
     for finding in findings:
         if finding.status in (Status.FAIL, Status.UNKNOWN):
-            wanted = f" (wanted: {finding.expected})" if finding.expected else ""
+            expected = f" (expected: {finding.expected})" if finding.expected else ""
             fix = f"; {finding.fix}" if finding.fix else ""
-            yield f"{finding.id}: {finding.actual}{wanted}{fix}"
+            yield f"{finding.id}: {finding.actual}{expected}{fix}"
 
 
 def _services(

@@ -5,15 +5,15 @@ from __future__ import annotations
 from pyinfra import host, logger
 
 from gpuhost.operations import drift
-from gpuhost.operations.drift_installed import recorded, verified
-from gpuhost.operations.drift_verdict import judged as judge
+from gpuhost.operations.drift_installed import record, verify
+from gpuhost.operations.drift_verdict import report_drift
 from gpuhost.settings import Settings
 from gpuhost.steps.start import sudo_args
 
 
 def judged(settings: Settings) -> None:
     """What is no longer as it was applied: a host that has drifted fails."""
-    judge(name="Drift", settings=settings, **sudo_args(settings))
+    report_drift(name="Drift", settings=settings, **sudo_args(settings))
 
 
 def ready(settings: Settings) -> None:
@@ -37,8 +37,8 @@ def installed(settings: Settings) -> None:
         logger.info(f"{host.print_prefix}drift_directory is not set: no nightly check runs here")
         return
     ready(settings)
-    recorded(name="Record", settings=settings, **sudo_args(settings))
-    verified(name="Nightly drift check, verified", settings=settings, **sudo_args(settings))
+    record(name="Record", settings=settings, **sudo_args(settings))
+    verify(name="Nightly drift check, verified", settings=settings, **sudo_args(settings))
 
 
 def removed(settings: Settings) -> None:

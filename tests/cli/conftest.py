@@ -1,4 +1,4 @@
-"""A server for `gpuhost check` to talk to, and a directory to run it from."""
+"""An SSH server for `gpuhost check`, and a directory to run it in."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Workplace:
         return runs
 
     def run(self, *command: str, timeout: float = 60, given: str = "") -> Run:
-        # No terminal to ask on: whatever asks would fail at once, and be seen.
+        # Without a terminal: a question would fail at once, and be seen.
         done = subprocess.run(
             command,
             cwd=self.path,
@@ -100,7 +100,7 @@ def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
 
 @pytest.fixture(scope="module")
 def silent_port() -> Iterator[int]:
-    """Accepts connections and never says a word."""
+    """A port that accepts connections and sends nothing."""
     with socket.socket() as listener:
         listener.bind((ADDRESSES[0], 0))
         listener.listen()

@@ -1,4 +1,4 @@
-"""Hosts for `gpuhost drift`: blank ones, and such as were provisioned and are blank again."""
+"""Hosts for `gpuhost drift`: blank ones, and ones that were provisioned and are blank again."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DAY = 86400
 
 
 def applied(**settings: Any) -> dict[str, str]:
-    """The record on a host on which everything was good by these settings."""
+    """The record of a host on which everything was ok with these settings."""
     good = [Finding(Status.OK, id=check.id) for check in all_checks()]
     text = document(None, Settings(**settings), good, at=1795200000, by="ada@desk")
     assert text is not None
@@ -28,9 +28,9 @@ def applied(**settings: Any) -> dict[str, str]:
 
 
 def blank(sshd: Sshd, name: str, files: dict[str, str] | None = None) -> str:
-    """The command of a host that can be read wholly and has nothing.
+    """The command of a blank host that can be read completely.
 
-    The recording of such a one knows nothing of firewalls: that is another host's.
+    Its recording has no firewall: that part is from another host.
     """
     own, others = probes("debian13"), probes("firewall-used").by_name
     more = {name: asdict(probe) for name, probe in others.items() if name not in own}

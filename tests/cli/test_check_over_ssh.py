@@ -1,4 +1,4 @@
-"""`gpuhost check` against a real SSH server: good hosts, and every way in which one is not good."""
+"""`gpuhost check` against a real SSH server: good hosts, and hosts with every kind of error."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_one_exec_a_host(workplace: Workplace, sshd: Sshd) -> None:
 
 
 def test_the_real_collector(workplace: Workplace, sshd: Sshd) -> None:
-    """On this machine, whatever it is: every check has its say, and nothing is cut short."""
+    """On this machine, whatever it is: every check has a finding."""
     run = workplace.check({GOOD: sshd.login(REAL)})
     found = {finding["id"]: finding for finding in run.host(GOOD)["findings"]}
     assert set(found) == {check.id for check in all_checks()}
@@ -77,13 +77,13 @@ BAD = {
     "unknown no": ("unreachable", "^unknown host key: "),
     "unknown ask": ("unreachable", "^unknown host key: "),
     "unknown accept-new": ("unreachable", "^unknown host key: "),
-    "sudo": ("error", r"^sudo wants a password; set _sudo_password"),
-    "nologin": ("error", "it said: This account is currently not available.$"),
+    "sudo": ("error", r"^sudo needs a password; set _sudo_password"),
+    "nologin": ("error", "its output: This account is currently not available.$"),
     "not utf-8": ("error", "^the host's reply is incomplete"),
     "noise": ("error", "^the host's reply is incomplete"),
-    "escapes": ("error", r"it said: \[31mred \]0;title$"),
-    "exit 3": ("error", "^the reading failed: nothing$"),
-    "nothing": ("error", "^the host's reply is (empty|incomplete).*it said: nothing$"),
+    "escapes": ("error", r"its output: \[31mred \]0;title$"),
+    "exit 3": ("error", "^the reading failed: no output$"),
+    "nothing": ("error", "^the host's reply is (empty|incomplete).*its output: none$"),
     "port": ("error", r"^ssh_port = '22' \(the inventory, host port\): str is not an instance of"),
     "password": ("error", r"^ssh_password = \*\*\* \(the inventory, host password\): int is not"),
     "setting": (
@@ -168,7 +168,7 @@ def test_a_bad_host_is_its_own_row(among_bad_hosts: Run, name: str) -> None:
     assert len(host["reason"]) < 700
 
 
-def test_bad_hosts_hide_no_good_one(among_bad_hosts: Run, sshd: Sshd) -> None:
+def test_bad_hosts_do_not_affect_good_ones(among_bad_hosts: Run, sshd: Sshd) -> None:
     assert among_bad_hosts.host("good")["findings"] == among_bad_hosts.host("good too")["findings"]
     assert len(among_bad_hosts.host("good")["findings"]) == len(all_checks())
     assert sshd.execs("among-bad-hosts") == 2
@@ -223,8 +223,8 @@ def test_changed_host_key_is_another_matter(workplace: Workplace, sshd: Sshd) ->
     why = run.host(GOOD)["reason"]
     assert run.host(GOOD)["status"] == "unreachable"
     assert why.startswith(f"CHANGED host key: [{GOOD}]:{sshd.port} shows SHA256:")
-    assert "listening in between" in why
-    workplace.run("sh", "-c", why.rpartition("forget the old key: ")[2])
+    assert "intercepting the connection" in why
+    workplace.run("sh", "-c", why.rpartition("remove the old key: ")[2])
     assert workplace.check(hosts).host(GOOD)["reason"].startswith("unknown host key")
 
 
@@ -269,7 +269,7 @@ def _ssh_config(file: Path, sshd: Sshd, known_hosts_of_jump: Path | None = None)
 
 
 def test_interrupted(workplace: Workplace, sshd: Sshd) -> None:
-    """Ctrl-C: what is known so far, complete JSON, and a status that is not success."""
+    """Ctrl-C: the results so far, complete JSON, and an exit status that is not 0."""
     started = workplace.path / "started"
     inventory = workplace.inventory(
         {

@@ -1,4 +1,4 @@
-"""`gpuhost drift` over a real SSH server: its verdict, whatever a host is like."""
+"""`gpuhost drift` over a real SSH server: the status of every kind of host."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def test_exit_status(workplace: Workplace, sshd: Sshd, closed_port: int) -> None
     assert [run.exit for run in runs] == [2, 0, 2, 3, 1]
     assert [run.document["exit"] for run in runs] == [2, 0, 2, 3, 1]
     last = runs[-1]
-    standings = {host["host"]: host["standing"] for host in last.document["hosts"]}
-    assert standings == {
+    statuses = {host["host"]: host["status"] for host in last.document["hosts"]}
+    assert statuses == {
         "never": "pending",
         "drift": "drift",
         "closed": "unreachable",
@@ -66,19 +66,19 @@ def test_what_changed_the_host_or_the_repository(workplace: Workplace, sshd: Ssh
 
 
 NO_ROOM = "no directory to write in: /run, /dev/shm and /tmp are full or read-only"
-# Each is a host of one and the same run: standing, pattern of the reason.
+# Each is a host of one and the same run: status, pattern of the reason.
 BAD = {
     "closed": ("unreachable", r"^Could not connect \("),
     "silent": ("unreachable", r"^connecting: no answer within 9 s"),
     "hangs": ("error", r"^reading: no answer within 9 s"),
     # Nothing: pyinfra loses what is no UTF-8.
     "garbage": ("error", "^the host's reply is empty"),
-    "no login": ("error", "it said: This account is currently not available.$"),
+    "no login": ("error", "its output: This account is currently not available.$"),
     "no /tmp": ("error", "^the reading failed: mktemp: "),
     "full": ("error", "^the reading failed: no directory to write in: /run, /dev/shm and /tmp"),
     "unknown key": ("unreachable", "^unknown host key: "),
     "changed key": ("unreachable", "^CHANGED host key: "),
-    "sudo": ("error", "^sudo wants a password; set _sudo_password"),
+    "sudo": ("error", "^sudo needs a password; set _sudo_password"),
     "df hangs": ("error", "^could not be read: .*disk.free"),
 }
 
@@ -130,19 +130,19 @@ def mixed(
 @pytest.mark.parametrize("name", BAD)
 def test_a_broken_host_is_a_row_of_its_own(mixed: Run, name: str) -> None:
     host = mixed.host(name)
-    standing, pattern = BAD[name]
-    assert host["standing"] == standing
+    status, pattern = BAD[name]
+    assert host["status"] == status
     assert re.search(pattern, host["reason"]), host["reason"]
     assert host["reason"].isprintable()
 
 
-def test_broken_hosts_hide_no_other(mixed: Run) -> None:
+def test_broken_hosts_do_not_affect_others(mixed: Run) -> None:
     assert mixed.exit == 3
     assert mixed.err == ""
     assert mixed.host("good")["findings"] == mixed.host("good too")["findings"]
     assert mixed.host("good")["findings"] == mixed.host("slow")["findings"]
-    assert mixed.host("good")["standing"] == "pending"
-    assert mixed.host("drift")["standing"] == "drift"
+    assert mixed.host("good")["status"] == "pending"
+    assert mixed.host("drift")["status"] == "drift"
 
 
 def test_the_deadline_of_the_run(workplace: Workplace, sshd: Sshd) -> None:
@@ -160,7 +160,7 @@ def test_the_deadline_of_the_run(workplace: Workplace, sshd: Sshd) -> None:
 
 
 def test_interrupted(workplace: Workplace, sshd: Sshd) -> None:
-    """Ctrl-C: what is known so far is shown, and is no run to compare with."""
+    """Ctrl-C: the results so far are shown, and the run is not saved."""
     inventory = workplace.inventory(
         {
             GOOD: sshd.login(blank(sshd, "drift-interrupted")),

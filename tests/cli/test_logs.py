@@ -42,7 +42,7 @@ DEADLINE_S = 60
 
 @dataclass(frozen=True)
 class AppHome:
-    """An app's directory on the host that is played."""
+    """An app's directory on the simulated host."""
 
     root: Path
 
@@ -68,7 +68,7 @@ class AppHome:
 
     @contextmanager
     def at_work(self, id: str, *, kind: str = "release") -> Iterator[None]:
-        """A release is under way, and its lock is held."""
+        """A release is in progress and holds its lock."""
         begun = {"kind": kind, "id": id, "by": "ann@desk", "started": 1795300000.0}
         (self.home / "attempt.json").write_text(json.dumps(begun))
         with (self.home / "lock").open("a") as lock:
@@ -77,7 +77,7 @@ class AppHome:
             (self.home / "attempt.json").unlink()
 
     def command(self, before: str = "") -> str:
-        """What a login gets: the script it brought, about this directory."""
+        """The command of a login: runs the script that it receives, for this directory."""
         # Where tests run there may be no systemd; and of all probes those of apps will do.
         edits = (
             f"s#/opt/gpuhost#{self.root}#g",
@@ -115,7 +115,7 @@ def logs(workplace: Workplace, sshd: Sshd, app: AppHome) -> Callable[..., Run]:
 
 
 def test_which_log(workplace: Workplace, sshd: Sshd, app: AppHome) -> None:
-    """The newest, or the one that is named; nothing that steers a terminal."""
+    """The newest or the given release; without control characters."""
     logs = ["logs", str(workplace.inventory({GOOD: sshd.login(app.command())})), "--app"]
     no_release = "20200101-000000-00000000"
     newest, old, none, other = workplace.many(
@@ -141,7 +141,7 @@ def test_as_json(logs: Callable[..., Run]) -> None:
     assert len(lines) == 2
 
 
-def test_a_long_log_is_whole(logs: Callable[..., Run], app: AppHome) -> None:
+def test_a_long_log_is_complete(logs: Callable[..., Run], app: AppHome) -> None:
     lines = [f"01:02:05 line {number}: {'é' * 40}\n" for number in range(8000)]
     app.append(NEW, "".join(lines))
     run = logs("--app", "tts")
@@ -149,16 +149,16 @@ def test_a_long_log_is_whole(logs: Callable[..., Run], app: AppHome) -> None:
     assert run.out.splitlines(keepends=True)[2:] == lines
 
 
-def test_the_one_under_way_as_far_as_it_is(logs: Callable[..., Run], app: AppHome) -> None:
+def test_the_log_in_progress_so_far(logs: Callable[..., Run], app: AppHome) -> None:
     (app.home / "releases" / OLD / "result.json").unlink()
     with app.at_work(OLD):
         run = logs("--app", "tts")
     assert (run.exit, run.out) == (0, f"{BUILD}01:02:04 old\n")
-    assert "under way; --follow goes on" in run.err
+    assert "in progress; --follow follows it" in run.err
 
 
 def test_several_hosts(logs: Callable[..., Run], sshd: Sshd, app: AppHome) -> None:
-    """Lines say whose they are; a host that cannot be read takes nothing from the others."""
+    """Lines begin with their host; a host that cannot be read does not affect the others."""
     login = sshd.login(app.command())
     stranger = {**login, "ssh_known_hosts_file": str(app.root / "none")}
     run = logs("--app", "tts", hosts={GOOD: login, OTHER: login, THIRD: stranger})
@@ -172,11 +172,11 @@ def test_several_hosts(logs: Callable[..., Run], sshd: Sshd, app: AppHome) -> No
     assert f"{THIRD}: unreachable: unknown host key" in run.err
 
 
-def test_no_runner_to_ask(logs: Callable[..., Run], app: AppHome) -> None:
+def test_no_runner(logs: Callable[..., Run], app: AppHome) -> None:
     (app.root / "lib" / "runner-1.pyz").unlink()
     run = logs("--app", "tts")
     assert run.exit == 1
-    assert "tts has no runner to read its log with" in run.err
+    assert "tts has no runner that reads its log" in run.err
 
 
 def test_a_runner_that_talks_nonsense(logs: Callable[..., Run], app: AppHome) -> None:
@@ -206,11 +206,11 @@ def restored(app: AppHome) -> AppHome:
     return app
 
 
-def test_a_restore_under_way_is_what_is_shown(logs: Callable[..., Run], restored: AppHome) -> None:
+def test_a_restore_in_progress_is_shown(logs: Callable[..., Run], restored: AppHome) -> None:
     with restored.at_work(BACKUP, kind="restore"):
         run = logs("--app", "tts")
     assert (run.exit, run.out) == (0, "01:02:03 == stage\n01:02:04 laid out\n")
-    assert "under way; --follow goes on" in run.err
+    assert "in progress; --follow follows it" in run.err
 
 
 def test_following_a_restore(workplace: Workplace, sshd: Sshd, restored: AppHome) -> None:
@@ -291,7 +291,7 @@ def test_following_ends_with_the_release(workplace: Workplace, sshd: Sshd, app: 
         assert it.rest() == (0, "01:02:07 restored\n", "")
 
 
-def test_following_when_nothing_is_under_way(
+def test_following_when_nothing_is_in_progress(
     workplace: Workplace, sshd: Sshd, app: AppHome
 ) -> None:
     with following(workplace, sshd.login(app.command())) as it:
@@ -305,11 +305,11 @@ def test_interrupted(workplace: Workplace, sshd: Sshd, under_way: AppHome) -> No
         it.process.send_signal(signal.SIGINT)
         status, out, err = it.rest()
     assert (status, out) == (130, "")
-    assert "interrupted; a release that is under way goes on" in err
+    assert "interrupted; a release in progress continues on the host" in err
 
 
-def test_a_connection_that_breaks_off(workplace: Workplace, sshd: Sshd, app: AppHome) -> None:
-    """It is taken up again where it broke off: no line twice, none missing."""
+def test_a_lost_connection(workplace: Workplace, sshd: Sshd, app: AppHome) -> None:
+    """The log continues where it was cut off: no line twice, none missing."""
     (app.home / "releases" / NEW / "result.json").unlink()
     cut = app.root / "cut"
     # The session's own sshd is killed at the first question after the flag is there.
@@ -335,6 +335,6 @@ def test_a_connection_that_breaks_off(workplace: Workplace, sshd: Sshd, app: App
 
 
 def test_python_of_the_host_is_old_enough() -> None:
-    """The runner is asked with the host's python3, not with this one."""
+    """The runner runs with the host's python3, not with this one."""
     done = subprocess.run(["python3", "-I", "-c", RUNNER], capture_output=True, text=True)
     assert "not enough values to unpack" in done.stderr, sys.version

@@ -1,4 +1,4 @@
-"""Hosts, apps and findings whose names are markup to rich, or steer a terminal."""
+"""Names of hosts, apps and findings that look like markup or contain control characters."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from rich.console import Console
 
 from gpuhost.checks.finding import Finding, Status
 from gpuhost.cli import hosts
-from gpuhost.drift.since import Change, Since
+from gpuhost.drift.since import Change, Changes
 from gpuhost.fleet.host_pool import HostError
+from gpuhost.fleet.host_status import HostStatus
 from gpuhost.fleet.releases import FleetApps, HostApps
-from gpuhost.fleet.report import FleetReport, HostReport, HostStatus
-from gpuhost.outputs.drift import print_drift, print_since
+from gpuhost.fleet.report import FleetReport, HostReport
+from gpuhost.outputs.drift import print_changes, print_drift
 from gpuhost.outputs.fleet import print_report
 from gpuhost.outputs.releases import print_releases, print_status
 from gpuhost.outputs.table import console, table
@@ -33,16 +34,16 @@ def shown(print_it: Any, *what: Any) -> str:
 @pytest.mark.parametrize("name", NAMES)
 def test_in_every_report(name: str) -> None:
     wrong = Finding(Status.FAIL, name, name + name, name, name, id=f"app.{name}.files")
-    checked = FleetReport((HostReport.judged(name, [wrong]),) * 2)
+    checked = FleetReport((HostReport.of(name, [wrong]),) * 2)
     assert shown(print_report, checked).count(name) >= 2 + 2 * 6
     found = reports.host(name, **{f"app_{name}": "drift"})
     away = reports.unreachable(name)
     drifted = shown(print_drift, reports.report(found, away))
     assert drifted.count(name) >= 5
-    changed = Since(AT, new=(Change(name, name, "drift"),))
-    assert name in shown(print_since, changed)
+    changed = Changes(AT, new=(Change(name, name, "drift"),))
+    assert name in shown(print_changes, changed)
     trouble = HostError(HostStatus.UNREACHABLE, name, name)
-    fleet = FleetApps((HostApps(name), HostApps(name, trouble=trouble)), name)
+    fleet = FleetApps((HostApps(name), HostApps(name, error=trouble)), name)
     assert shown(print_status, fleet).count(name) >= 4
     assert shown(print_releases, fleet).count(name) >= 4
 
@@ -50,9 +51,9 @@ def test_in_every_report(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_on_a_console_that_knows_markup(name: str) -> None:
     stream = io.StringIO()
-    grid = table(name, [Finding(Status.WARN, name, name, name, name, id=name)])
+    grid = table([Finding(Status.WARN, name, name, name, name, id=name)])
     Console(file=stream, width=120).print(grid)
-    assert stream.getvalue().count(name) >= 5
+    assert stream.getvalue().count(name) >= 4
 
 
 def test_a_finding_cannot_steer_the_terminal_by_its_id() -> None:
@@ -60,7 +61,7 @@ def test_a_finding_cannot_steer_the_terminal_by_its_id() -> None:
     assert "\x1b" not in text
 
 
-def test_while_hosts_are_awaited(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_while_waiting_for_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = io.StringIO()
     terminal = Console(file=stream, width=120, force_terminal=True)
     monkeypatch.setattr(hosts, "_on_terminal", lambda: {"console": terminal})

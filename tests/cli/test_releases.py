@@ -1,4 +1,4 @@
-"""`gpuhost status` and `gpuhost releases`: what is said of an app, and the exit status."""
+"""`gpuhost status` and `gpuhost releases`: tables, JSON and exit statuses."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 from rich.console import Console
 
 from gpuhost.fleet.host_pool import HostError
-from gpuhost.fleet.releases import FleetApps, HostApps, Running, reports
-from gpuhost.fleet.report import HostStatus
+from gpuhost.fleet.host_status import HostStatus
+from gpuhost.fleet.releases import FleetApps, HostApps, RunState, app_reports
 from gpuhost.outputs.releases import print_releases, print_status
 from gpuhost.snapshot import Snapshot
 from tests.cli.conftest import Workplace
@@ -66,49 +66,52 @@ def read(changed: dict[str, Any]) -> Snapshot:
 @pytest.mark.parametrize(
     ("boxes", "running"),
     [
-        ([box("app", "running", UP)], Running.RUNNING),
-        ([box("app", "running", "Up 2 hours")], Running.RUNNING),
-        ([box("app", "running", "Up 2 s (health: starting)")], Running.STARTING),
-        ([box("app", "running", "Up 2 hours (unhealthy)")], Running.BROKEN),
-        ([box("app", "running", UP), box("db", "exited", "Exited (137) 1 s ago")], Running.BROKEN),
-        ([box("app", "running", UP), box("db", "restarting", "Restarting (1)")], Running.BROKEN),
-        ([box("app", "running", UP), box("db", "created", "Created")], Running.BROKEN),
-        ([box("app", "running", UP), box("init", "exited", "Exited (0) 1 s ago")], Running.RUNNING),
+        ([box("app", "running", UP)], RunState.RUNNING),
+        ([box("app", "running", "Up 2 hours")], RunState.RUNNING),
+        ([box("app", "running", "Up 2 s (health: starting)")], RunState.STARTING),
+        ([box("app", "running", "Up 2 hours (unhealthy)")], RunState.BROKEN),
+        ([box("app", "running", UP), box("db", "exited", "Exited (137) 1 s ago")], RunState.BROKEN),
+        ([box("app", "running", UP), box("db", "restarting", "Restarting (1)")], RunState.BROKEN),
+        ([box("app", "running", UP), box("db", "created", "Created")], RunState.BROKEN),
+        (
+            [box("app", "running", UP), box("init", "exited", "Exited (0) 1 s ago")],
+            RunState.RUNNING,
+        ),
         (
             [box("app", "running", UP), box("m", "exited", "Exited (1) 1 s ago", one_off="True")],
-            Running.RUNNING,
+            RunState.RUNNING,
         ),
-        ([box("app", "exited", "Exited (0) 2 hours ago")], Running.STOPPED),
-        ([], Running.STOPPED),
-        ([box("app", "running", UP).replace("tts", "other")], Running.STOPPED),
+        ([box("app", "exited", "Exited (0) 2 hours ago")], RunState.STOPPED),
+        ([], RunState.STOPPED),
+        ([box("app", "running", UP).replace("tts", "other")], RunState.STOPPED),
     ],
 )
-def test_how_an_app_is(boxes: list[str], running: Running) -> None:
-    (app,) = reports(read(host(apps(VERIFIED), *boxes)))
-    assert app.running is running
+def test_run_state(boxes: list[str], running: RunState) -> None:
+    (app,) = app_reports(read(host(apps(VERIFIED), *boxes)))
+    assert app.run_state is running
 
 
 @pytest.mark.parametrize(
     ("told", "running"),
     [
-        (apps(FAILED, VERIFIED), Running.RUNNING),
-        (apps(release(NEW, None), VERIFIED), Running.RUNNING),
-        (apps(release(NEW, result("failed")), current=None), Running.NOT_RELEASED),
-        (apps(release(NEW, None), current=None), Running.NOT_RELEASED),
-        (apps(release(NEW, result("restore-failed")), VERIFIED), Running.RESTORE_FAILED),
-        (apps(release(NEW, result("failed")), current=NEW), Running.NOT_RELEASED),
-        (apps(current=OLD), Running.NOT_RELEASED),
+        (apps(FAILED, VERIFIED), RunState.RUNNING),
+        (apps(release(NEW, None), VERIFIED), RunState.RUNNING),
+        (apps(release(NEW, result("failed")), current=None), RunState.NOT_RELEASED),
+        (apps(release(NEW, None), current=None), RunState.NOT_RELEASED),
+        (apps(release(NEW, result("restore-failed")), VERIFIED), RunState.RESTORE_FAILED),
+        (apps(release(NEW, result("failed")), current=NEW), RunState.NOT_RELEASED),
+        (apps(current=OLD), RunState.NOT_RELEASED),
     ],
 )
-def test_only_a_verified_release_runs(told: dict[str, Any], running: Running) -> None:
-    (app,) = reports(read(host(told, box("app", "running", UP))))
-    assert app.running is running
+def test_only_a_verified_release_runs(told: dict[str, Any], running: RunState) -> None:
+    (app,) = app_reports(read(host(told, box("app", "running", UP))))
+    assert app.run_state is running
 
 
 def test_an_engine_that_is_down(workplace: Workplace) -> None:
     snapshot = read({**host(apps(VERIFIED)), "docker_info": None, "docker_containers": None})
-    (app,) = reports(snapshot)
-    assert app.running is Running.STOPPED
+    (app,) = app_reports(snapshot)
+    assert app.run_state is RunState.STOPPED
     assert "docker.service is not running" in printed_status(HostApps("gpu1", (app,)))
 
 
@@ -117,16 +120,14 @@ def fleet(*hosts: HostApps, name: str | None = None, interrupted: bool = False) 
 
 
 def on(name: str, told: dict[str, Any], *boxes: str, **more: Any) -> HostApps:
-    return HostApps(name, reports(read(host(told, *boxes, **more))))
+    return HostApps(name, app_reports(read(host(told, *boxes, **more))))
 
 
 RUNS = on("gpu1", apps(VERIFIED), box("app", "running", UP))
 STOPPED = on("gpu2", apps(VERIFIED))
 NONE = HostApps("gpu3")
-UNREACHABLE = HostApps(
-    "gpu4", trouble=HostError(HostStatus.UNREACHABLE, "Could not connect", "try")
-)
-MISTAKE = HostApps("gpu5", trouble=HostError(HostStatus.ERROR, "cuda = 12", bad_settings=True))
+UNREACHABLE = HostApps("gpu4", error=HostError(HostStatus.UNREACHABLE, "Could not connect", "try"))
+MISTAKE = HostApps("gpu5", error=HostError(HostStatus.ERROR, "cuda = 12", bad_settings=True))
 
 
 @pytest.mark.parametrize(
@@ -144,7 +145,7 @@ MISTAKE = HostApps("gpu5", trouble=HostError(HostStatus.ERROR, "cuda = 12", bad_
     ],
 )
 def test_exit_status(found: FleetApps, status: int, releases: int) -> None:
-    assert (found.exit(judged=True), found.exit(judged=False)) == (status, releases)
+    assert (found.exit(fail_if_down=True), found.exit(fail_if_down=False)) == (status, releases)
 
 
 def printed_status(*hosts: HostApps) -> str:
@@ -166,40 +167,40 @@ def printed_releases(*hosts: HostApps) -> str:
 BEGUN = {"kind": "rollback", "id": NEW, "by": "bob@desk", "started": ENDED}
 
 
-def test_status_for_people() -> None:
+def test_status_table() -> None:
     text = printed_status(RUNS, STOPPED, NONE, UNREACHABLE)
     for words in ("running", "stopped", "no app", "unreachable", OLD, "2026-11-21 22:26", UP):
         assert words in text
     assert "gpu4: unreachable: Could not connect\n-> try\n" in text
 
 
-def test_status_tells_what_is_under_way_cut_off_and_failed() -> None:
+def test_status_shows_what_is_in_progress_interrupted_and_failed() -> None:
     told = apps(release(NEW, None), VERIFIED, attempt=BEGUN)
     at_work = printed_status(on("gpu1", told, units=UNIT))
-    assert f"under way: rollback {NEW} by bob@desk, since 2026-11-21 22:26" in unfolded(at_work)
-    assert "cut off" in printed_status(on("gpu1", told))
+    assert f"in progress: rollback {NEW} by bob@desk, since 2026-11-21 22:26" in unfolded(at_work)
+    assert "interrupted" in printed_status(on("gpu1", told))
     failed = unfolded(printed_status(on("gpu1", apps(FAILED, VERIFIED))))
-    assert f"the last release, {NEW}, failed in build: exit 137; {OLD} is back" in failed
+    assert f"the last release, {NEW}, failed in build: exit 137; {OLD} is restored" in failed
 
 
-def test_releases_for_people() -> None:
+def test_releases_table() -> None:
     lost = release(NEW, result("restore-failed", stage="up", said="x", restore_said="no disk"))
     back = {**VERIFIED, "id": "20261120-010203-00000000", "rollback_of": "20261119-1"}
     text = printed_releases(on("gpu1", apps(lost, VERIFIED, back)), NONE, UNREACHABLE)
     rows = [line for line in text.splitlines() if OLD in line]
     assert "*" in rows[0] and "1f1f1f1f1f1f" in rows[0] and "ann@desk" in rows[0]
     assert "rollback to 20261119-1" in unfolded(text)
-    assert "failed in up: x; THE RELEASE BEFORE DID NOT COME BACK: no disk" in " ".join(
+    assert "failed in up: x; THE PREVIOUS RELEASE DID NOT COME BACK: no disk" in " ".join(
         text.replace("│", "").split()
     )
     assert "gpu3: no app tts" in text
     assert "gpu4: unreachable" in text
 
 
-def test_a_release_without_an_end() -> None:
+def test_a_release_without_a_result() -> None:
     told = apps(release(NEW, None), VERIFIED, attempt=BEGUN)
-    assert "under way" in printed_releases(on("gpu1", told, units=UNIT))
-    assert "cut off" in printed_releases(on("gpu1", told))
+    assert "in progress" in printed_releases(on("gpu1", told, units=UNIT))
+    assert "interrupted" in printed_releases(on("gpu1", told))
 
 
 def test_a_host_cannot_steer_the_terminal() -> None:
@@ -261,7 +262,7 @@ def test_json_of_releases() -> None:
 
 @pytest.mark.slow
 def test_over_ssh(workplace: Workplace, sshd: Sshd) -> None:
-    """One exec a host; hosts that cannot be read are rows of their own."""
+    """One exec per host; a host that cannot be read is a row with the reason."""
     runs = host(apps(FAILED, VERIFIED), box("app", "running", UP))
     inventory = workplace.inventory(
         {
@@ -283,7 +284,7 @@ def test_over_ssh(workplace: Workplace, sshd: Sshd) -> None:
     assert [app["ok"] for app in status.host(GOOD)["apps"]] == [True]
     assert status.host(OTHER) == {"host": OTHER, "status": "ok", "apps": []}
     assert all_three.exit == 3
-    assert all_three.host(THIRD)["reason"] == "the reading failed: nothing"
+    assert all_three.host(THIRD)["reason"] == "the reading failed: no output"
     assert releases.exit == 0 and OLD in releases.out and NEW in releases.out
     assert unknown.exit == 1 and "no host has an app other" in unknown.err
     assert no_name.exit == 1 and "--app" in no_name.err
@@ -299,8 +300,8 @@ def test_the_page_shows_the_json_that_is_printed() -> None:
     hosts = (on("gpu1", told, box("app", "running", UP), units=UNIT), UNREACHABLE)
     assert shape(status) == shape(fleet(*hosts).status_json())
     assert shape(releases) == shape(fleet(hosts[0], name="tts").releases_json())
-    states = re.findall(r"^\| `([a-z-]+)` \|", page.split("What running means")[1], re.M)
-    assert states == [state.value for state in Running]
+    states = re.findall(r"^\| `([a-z-]+)` \|", page.split("The states of an app")[1], re.M)
+    assert states == [state.value for state in RunState]
 
 
 def shape(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The report of a fleet: exit status, JSON of schema 1, and what a person reads."""
+"""The report of a check: exit status, JSON and tables."""
 
 from __future__ import annotations
 
@@ -13,11 +13,8 @@ from gpuhost.checks.finding import Finding, Status
 from gpuhost.domain.exit_status import (
     Exit,
 )
-from gpuhost.fleet.report import (
-    FleetReport,
-    HostReport,
-    HostStatus,
-)
+from gpuhost.fleet.host_status import HostStatus
+from gpuhost.fleet.report import FleetReport, HostReport
 from gpuhost.outputs.fleet import print_report
 from gpuhost.outputs.table import console
 
@@ -27,7 +24,7 @@ def finding(status: Status, id: str = "swap.size") -> Finding:
 
 
 def judged(*statuses: Status, host: str = "gpu1") -> HostReport:
-    return HostReport.judged(host, [finding(s, f"swap.{i}") for i, s in enumerate(statuses)])
+    return HostReport.of(host, [finding(s, f"swap.{i}") for i, s in enumerate(statuses)])
 
 
 OK, WARN, FAIL, SKIP, UNKNOWN = Status.OK, Status.WARN, Status.FAIL, Status.SKIP, Status.UNKNOWN
@@ -57,7 +54,7 @@ def test_exit_status(hosts: list[HostReport], expected: int) -> None:
         assert FleetReport(order).exit == expected
 
 
-def test_an_interrupted_check_is_no_success() -> None:
+def test_an_interrupted_check_is_not_a_success() -> None:
     assert FleetReport((judged(OK),), interrupted=True).exit == Exit.INTERRUPTED == 130
 
 
@@ -113,25 +110,38 @@ def test_json_of_schema_1() -> None:
     }
 
 
-def printed(*hosts: HostReport) -> str:
+def printed(*hosts: HostReport, show_all: bool = False) -> str:
     stream = io.StringIO()
-    print_report(FleetReport(hosts), console(stream))
+    print_report(FleetReport(hosts), console(stream), show_all=show_all)
     return stream.getvalue()
 
 
-def test_one_host_shows_all_its_findings() -> None:
-    text = printed(judged(OK, FAIL, SKIP))
-    assert "gpu1: 1 fail, 1 ok, 1 skip" in text
-    assert [f"swap.{i}" in text for i in range(3)] == [True] * 3
+def test_one_host_shows_what_is_not_ok_and_the_counts() -> None:
+    text = printed(judged(WARN, OK, FAIL, SKIP))
+    assert text.startswith("gpu1: 1 fail, 1 warn, 1 ok, 1 skip\n")
+    assert [f"swap.{i}" in text for i in range(4)] == [True, False, True, False]
+    assert text.index("swap.2") < text.index("swap.0"), "worst first"
+    assert text.count("expected: 4.0 GB") == text.count("-> do it") == 2
     assert "1 hosts" not in text
-    assert text.count("wanted: 4.0 GB") == text.count("-> do it") == 1
 
 
-def test_a_fleet_shows_a_summary_and_what_needs_somebody() -> None:
+def test_a_host_where_all_is_ok_is_one_line() -> None:
+    assert printed(judged(OK, OK, SKIP)) == "gpu1: 2 ok, 1 skip\n"
+
+
+def test_all_shows_every_row() -> None:
+    text = printed(judged(OK, FAIL, SKIP), show_all=True)
+    assert all(f"swap.{i}" in text for i in range(3))
+    text = printed(judged(OK), judged(SKIP, host="gpu9"), show_all=True)
+    assert text.count("swap.0") == 2
+
+
+def test_a_fleet_shows_a_summary_and_what_needs_attention() -> None:
     text = printed(judged(OK, FAIL), judged(OK, host="gpu9"), UNREACHABLE, HANGS)
-    assert text.startswith("4 hosts: 1 ok, 1 fail, 1 unreachable, 1 error")
+    assert text.startswith("4 hosts: 1 unreachable, 1 error, 1 fail, 1 ok ")
     assert "swap.1" in text
     assert "swap.0" not in text
+    assert "gpu9:" not in text
     assert "gpu2: unreachable: Could not connect\n-> try\n" in text
 
 
@@ -144,7 +154,7 @@ def test_a_command_to_copy_is_never_folded() -> None:
 def test_a_host_cannot_steer_the_terminal() -> None:
     evil = Finding(FAIL, "\x1b[2J", "[bold]\x1b]0;x\x07", "\x9b1m", "\r", id="swap.size")
     stream = io.StringIO()
-    report = FleetReport((HostReport.judged("\x1b[1m", [evil]), UNREACHABLE))
+    report = FleetReport((HostReport.of("\x1b[1m", [evil]), UNREACHABLE))
     print_report(report, Console(file=stream, width=120))
     text = stream.getvalue()
     assert not set(text) & {"\x1b", "\x07", "\x9b", "\r"}

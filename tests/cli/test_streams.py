@@ -49,7 +49,7 @@ def bash(place: Workplace, command: str, to: str) -> Run:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_who_reads_no_further_changes_nothing(place: Workplace, command: str) -> None:
+def test_a_reader_that_stops_changes_nothing(place: Workplace, command: str) -> None:
     # It is gone before the first word.
     run = bash(place, command, "| true")
     said = "gpuhost: no host has an app tts\n" if command.startswith("releases") else ""
@@ -64,7 +64,7 @@ def test_a_full_disk(place: Workplace, command: str) -> None:
 
 
 @pytest.mark.parametrize("to", ["| true", ">/dev/full", ">&-", ">/dev/full 2>&1", "2>&1 | true"])
-def test_the_outputs_are_there_in_any_case(place: Workplace, to: str) -> None:
+def test_files_are_written_even_if_the_report_cannot_be_printed(place: Workplace, to: str) -> None:
     for name in ("drift.html", "gpuhost.prom"):
         (place.path / name).unlink(missing_ok=True)
     before = set(place.path.glob("runs/*"))
@@ -94,7 +94,7 @@ def test_help_on_a_full_disk(place: Workplace) -> None:
     assert "Traceback" not in run.err
 
 
-def test_files_that_are_opened_are_not_printed_into(place: Workplace) -> None:
+def test_output_does_not_go_into_opened_files(place: Workplace) -> None:
     run = bash(place, "drift --html closed.html", ">&- 2>&-")
     assert run.exit == 2
     page = Path(place.path / "closed.html").read_text()

@@ -1,4 +1,4 @@
-"""A Chromium without a window: what it shows, and what a script added to a copy of a page finds."""
+"""Headless Chromium: screenshots of a page, and the results of scripts in a copy of it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LIMIT = 120
 
 @cache
 def program() -> str:
-    """Skips where there is none; in CI, where a skip is read by nobody, it fails."""
+    """Skips if there is none; fails in CI, where nobody reads skips."""
     found = next((path for name in NAMES if (path := shutil.which(name))), "")
     if not found:
         tell = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
@@ -33,7 +33,7 @@ def program() -> str:
 
 @dataclass(frozen=True)
 class Browser:
-    """directory: for its profile and what it makes; dark: what the reader prefers."""
+    """directory: for its profile and its output; dark: the reader prefers dark colours."""
 
     directory: Path
     width: int

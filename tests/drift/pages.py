@@ -1,8 +1,8 @@
-"""Fleets as pages show them: one with every kind of host, a hostile one, and a large one.
+"""Fleets for pages: one with every kind of host, a hostile one, and a large one.
 
     python -m tests.drift.pages >tests/fixtures/drift/page.html
 
-writes down what the first one looks like.
+writes the page of the first one.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from importlib.metadata import version
 
 from gpuhost.checks.finding import Finding, Status
 from gpuhost.drift.difference import Cause, Difference
-from gpuhost.drift.report import DriftReport, HostDrift, Standing
+from gpuhost.drift.report import DriftReport, HostDrift
 from gpuhost.drift.since import UNREAD
+from gpuhost.fleet.host_status import HostStatus
 from gpuhost.outputs.drift_page import page
 from gpuhost.settings.types import Ignored
 from tests.drift.findings import CHAIN, DRIVER, FULL, IDS, LOADED, RAM, REBOOT, SWAP
@@ -34,7 +35,7 @@ MORE_RAM = Ignored(id="memory.total", reason="two modules were ordered", until="
 
 
 def good(*but: Difference, without: tuple[str, ...] = ()) -> list[Difference]:
-    """Every check is ok, or skipped for some nouns, but for these."""
+    """Every check is ok, or skipped for some nouns, except these."""
     wrong = {one.finding.id: one for one in but}
     return [
         wrong.get(id)
@@ -49,7 +50,7 @@ def good(*but: Difference, without: tuple[str, ...] = ()) -> list[Difference]:
 
 def host(name: str, *but: Difference, applied: bool = True, cpu: bool = False) -> HostDrift:
     without = ("nvidia", "toolkit") if cpu else ("proxy",)
-    return HostDrift.judged(
+    return HostDrift.of(
         name,
         good(*but, without=without),
         applied_at=APPLIED if applied else None,
@@ -72,29 +73,29 @@ def everything() -> DriftReport:
                 Difference(DRIVER, Cause.DRIFT),
                 Difference(CHAIN, Cause.DRIFT),
                 Difference(SWAP, Cause.PENDING),
-                Difference(RAM, Cause.NEW, expired=MORE_RAM),
+                Difference(RAM, Cause.NEVER_APPLIED, expired=MORE_RAM),
                 Difference(FULL, Cause.DRIFT),
                 Difference(REBOOT, Cause.DRIFT, accepted=MORE_DISK),
             ),
             host("gpu4.example.com", Difference(SWAP, Cause.PENDING)),
-            host("fresh.example.com", Difference(RAM, Cause.NEW), applied=False),
+            host("fresh.example.com", Difference(RAM, Cause.NEVER_APPLIED), applied=False),
             host("gpu5.example.com", Difference(LOADED), Difference(REBOOT, Cause.DRIFT)),
             HostDrift(
                 "gpu6.example.com",
-                Standing.UNREACHABLE,
+                HostStatus.UNREACHABLE,
                 reason="Could not connect (Unable to connect to port 22 on 203.0.113.16)",
                 fix="look whether it runs, and whether port 22 is reachable from here",
             ),
             HostDrift(
                 "gpu7.example.com",
-                Standing.UNREACHABLE,
+                HostStatus.UNREACHABLE,
                 reason="the host key is not the one in known_hosts",
                 fix="ssh-keygen -R gpu7.example.com; ssh gpu7.example.com, and compare the key "
                 "with the one on its console",
             ),
             HostDrift(
                 "gpu8.example.com",
-                Standing.ERROR,
+                HostStatus.ERROR,
                 reason="swap_size_gb = '16' (group gpu): \"auto\" or a number of GB",
                 bad_settings=True,
             ),
@@ -105,7 +106,7 @@ def everything() -> DriftReport:
 
 
 def hostile() -> DriftReport:
-    """Hosts that would rather run something in the reader's browser."""
+    """Hosts that try to run code in the reader's browser."""
     script = "<script>document.title = 'taken'</script>"
     image = '"><img src=x onerror="document.title=\'taken\'">'
     controls = "a\x00b\x1b[31mc\x07d\x9be\u202ef\ufeffg\ud800h\tj\r\nk"
@@ -113,14 +114,14 @@ def hostile() -> DriftReport:
     refused = Ignored(id="disk.full", reason=script, until="2026-01-01")
     return DriftReport(
         (
-            HostDrift.judged(
+            HostDrift.of(
                 f"bad{script}",
                 [Difference(finding, Cause.DRIFT, expired=refused)],
                 applied_at=APPLIED,
                 applied_by=script,
             ),
-            HostDrift(f"worse{image}", Standing.UNREACHABLE, reason=script, fix=image + controls),
-            HostDrift.judged(
+            HostDrift(f"worse{image}", HostStatus.UNREACHABLE, reason=script, fix=image + controls),
+            HostDrift.of(
                 "long-" * 60,
                 [
                     Difference(Finding(Status.FAIL, "x" * 9000, "y" * 9000, id="disk.free")),
@@ -142,7 +143,7 @@ def many(count: int = 1000) -> DriftReport:
 def _one_of_many(number: int, name: str) -> HostDrift:
     if number % 50 == 7:
         reason = "Could not connect (timed out)"
-        return HostDrift(name, Standing.UNREACHABLE, reason=reason, fix="look whether it runs")
+        return HostDrift(name, HostStatus.UNREACHABLE, reason=reason, fix="look whether it runs")
     every = {
         20: Difference(DRIVER, Cause.DRIFT),
         30: Difference(SWAP, Cause.PENDING),

@@ -1,4 +1,4 @@
-"""An HTTP server on loopback that takes notifications, refuses them, or hangs."""
+"""An HTTP server on loopback that accepts notifications, refuses them, or hangs."""
 
 from __future__ import annotations
 

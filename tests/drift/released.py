@@ -1,4 +1,4 @@
-"""A host with an app that is as it was verified, and the edits that make something of it wrong."""
+"""A host with an app in its verified state, and edits that break it."""
 
 from __future__ import annotations
 

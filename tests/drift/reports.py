@@ -1,10 +1,11 @@
-"""Reports of runs that never were."""
+"""Drift reports made for tests."""
 
 from __future__ import annotations
 
 from gpuhost.checks.finding import Finding, Status
 from gpuhost.drift.difference import Cause, Difference
-from gpuhost.drift.report import DriftReport, HostDrift, Standing
+from gpuhost.drift.report import DriftReport, HostDrift
+from gpuhost.fleet.host_status import HostStatus
 from gpuhost.settings.types import Ignored
 
 AT = 1795299544
@@ -14,26 +15,26 @@ SECRET = "pa55word"
 
 
 def difference(id: str, kind: str) -> Difference:
-    """kind: as Difference.kind has it, or "skip", or "later": a skip for now."""
+    """kind: as Difference.kind, or "skip", or "later": it has to wait."""
     if kind == "later":
         return Difference(Finding(Status.SKIP, actual=SECRET, later=True, id=id))
     if kind in CAUSES or kind == "accepted":
         accepted = IGNORED if kind == "accepted" else None
         cause = CAUSES.get(kind, Cause.DRIFT)
-        found = Finding(Status.FAIL, "wanted", SECRET, SECRET, "mend it", id=id)
+        found = Finding(Status.FAIL, "expected", SECRET, SECRET, "repair it", id=id)
         return Difference(found, cause, accepted=accepted)
     cause_of_it = Cause.DRIFT if kind == "warn" else None
-    return Difference(Finding(Status(kind), "wanted", SECRET, SECRET, id=id), cause_of_it)
+    return Difference(Finding(Status(kind), "expected", SECRET, SECRET, id=id), cause_of_it)
 
 
 def host(name: str, **kinds: str) -> HostDrift:
     """A host that was read; `_` in a finding's id stands for its dot."""
-    found = [difference(id.replace("_", "."), kind) for id, kind in kinds.items()]
-    return HostDrift.judged(name, found, applied_at=AT - 999, applied_by="ada@desk")
+    found = [difference(id.replace("_", "."), kind.replace("_", " ")) for id, kind in kinds.items()]
+    return HostDrift.of(name, found, applied_at=AT - 999, applied_by="ada@desk")
 
 
 def unreachable(name: str) -> HostDrift:
-    return HostDrift(name, Standing.UNREACHABLE, reason="no answer", fix="try")
+    return HostDrift(name, HostStatus.UNREACHABLE, reason="no answer", fix="try")
 
 
 def report(*hosts: HostDrift, at: int = AT, interrupted: bool = False) -> DriftReport:

@@ -1,4 +1,4 @@
-"""The record of what was applied: what is kept in it, and when it is written anew."""
+"""The record of what was applied: its content, and when it is written."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from gpuhost.drift.applied import (
     SOME_PROXY,
     document,
     document_without,
-    is_other_proxy,
-    kept,
-    settings_then,
+    proxy_changed,
+    recorded_settings,
+    to_record,
 )
 from gpuhost.operations import applied, drift_installed
 from gpuhost.settings import Settings, fields
@@ -34,7 +34,7 @@ def finding(id: str, status: Status) -> Finding:
 
 
 def record(text: str | None) -> Applied:
-    """As the host's next reading has it."""
+    """The record as the next reading finds it."""
     assert text is not None
     found = Applied.read(probes("debian13", files={APPLIED: text}))
     assert found is not None
@@ -48,7 +48,7 @@ def written(
     return document(before, settings, findings, at=at, by="ada@desk")
 
 
-def test_only_what_was_good_or_warned_is_on_record() -> None:
+def test_only_ok_and_warning_checks_are_recorded() -> None:
     found = record(
         written(
             None,
@@ -63,24 +63,24 @@ def test_only_what_was_good_or_warned_is_on_record() -> None:
     assert set(found.findings) == {"swap.size", "swap.boot"}
     assert set(found.warned) == {"disk.free"}
     assert (found.at, found.by) == (100, "ada@desk")
-    assert found.settings_of("swap.size") == kept(Settings())
+    assert found.settings_of("swap.size") == to_record(Settings())
     assert found.settings_of("docker.config") is None
 
 
-def test_a_warning_is_on_record_beside_what_was_ok_before() -> None:
+def test_a_warning_is_recorded_beside_an_earlier_ok() -> None:
     old, new = Settings(swap_size_gb=8), Settings(swap_size_gb=4)
     first = record(written(None, old, disk_full=Status.OK))
     second = record(written(first, new, disk_full=Status.WARN))
-    assert second.settings_of("disk.full") == kept(old)
-    assert second.settings_unfailed("disk.full") == kept(new)
+    assert second.settings_of("disk.full") == to_record(old)
+    assert second.settings_unfailed("disk.full") == to_record(new)
     assert written(second, new, at=999, disk_full=Status.WARN) is None
     assert written(second, new, at=999, disk_full=Status.FAIL) is None
     third = record(written(second, new, disk_full=Status.OK))
-    assert (third.settings, third.warned) == ((kept(new),), {})
+    assert (third.settings, third.warned) == ((to_record(new),), {})
     assert record(document_without(second, frozenset({"disk"}))).warned == {}
 
 
-def test_what_nothing_can_be_said_about_now_stays_known() -> None:
+def test_a_check_that_has_to_wait_keeps_its_entry() -> None:
     old, new = Settings(swap_size_gb=8), Settings(swap_size_gb=4)
     before = record(written(None, old, docker_live=Status.OK, docker_swap=Status.WARN))
     ids = ("docker.live", "docker.swap")
@@ -89,39 +89,39 @@ def test_what_nothing_can_be_said_about_now_stays_known() -> None:
     assert set(record(document(None, new, stopped, at=1, by="ada@desk")).findings) == {*ids}
 
 
-def test_a_record_of_before_warnings_were_kept() -> None:
+def test_a_record_without_warnings() -> None:
     text = written(None, Settings(), swap_size=Status.OK)
     assert text is not None and "warned" not in json.loads(text)
-    assert record(text).settings_unfailed("swap.size") == kept(Settings())
+    assert record(text).settings_unfailed("swap.size") == to_record(Settings())
     assert record(text).settings_unfailed("disk.full") is None
 
 
-def test_the_same_again_is_not_written() -> None:
+def test_an_unchanged_record_is_not_written() -> None:
     first = record(written(None, Settings(), swap_size=Status.OK))
     assert written(first, Settings(), at=999, swap_size=Status.OK) is None
     # Neither is what fails now: it was good by these settings.
     assert written(first, Settings(), at=999, swap_size=Status.FAIL) is None
 
 
-def test_what_fails_keeps_the_settings_by_which_it_was_good() -> None:
+def test_a_failing_check_keeps_the_settings_with_which_it_was_ok() -> None:
     old, new = Settings(swap_size_gb=8), Settings(swap_size_gb=4)
     first = record(written(None, old, swap_size=Status.OK, swap_mode=Status.OK))
     second = record(written(first, new, swap_size=Status.FAIL, swap_mode=Status.OK))
-    assert second.settings_of("swap.size") == kept(old)
-    assert second.settings_of("swap.mode") == kept(new)
+    assert second.settings_of("swap.size") == to_record(old)
+    assert second.settings_of("swap.mode") == to_record(new)
     # Settings that nothing refers to any more are gone.
     third = record(written(second, new, swap_size=Status.OK, swap_mode=Status.OK))
-    assert third.settings == (kept(new),)
+    assert third.settings == (to_record(new),)
 
 
-def test_what_is_taken_away_is_forgotten() -> None:
+def test_a_removed_noun_is_forgotten() -> None:
     first = record(written(None, Settings(), swap_size=Status.OK, docker_config=Status.OK))
     assert set(record(document_without(first, frozenset({"swap"}))).findings) == {"docker.config"}
     assert document_without(first, frozenset({"firewall"})) is None
     assert document_without(None, frozenset({"swap"})) is None
 
 
-def test_no_password_is_on_record() -> None:
+def test_passwords_are_not_recorded() -> None:
     text = written(None, Settings(proxy_http=PASSWORD), swap_size=Status.OK)
     assert text is not None
     assert "pa55word" not in text
@@ -131,7 +131,7 @@ def test_no_password_is_on_record() -> None:
 TOKEN = {"PIP_INDEX_URL": "https://ada:t0ken@packages.example.com/simple"}
 
 
-def test_no_build_argument_is_on_record_nor_stays_there() -> None:
+def test_build_arguments_are_only_hashed() -> None:
     settings = Settings(build_args=TOKEN)
     text = written(None, settings, swap_size=Status.OK)
     assert text is not None
@@ -148,7 +148,7 @@ def test_no_build_argument_is_on_record_nor_stays_there() -> None:
         assert written(record(again), settings, at=999, swap_size=Status.FAIL) is None
 
 
-def test_only_root_reads_it() -> None:
+def test_only_root_can_read_it() -> None:
     denied = f"grep: {APPLIED}: Permission denied\n"
     for identity, rc, is_error in (("1000", 2, False), ("0", 2, True), ("1000", None, True)):
         changed = {"identity": {"out": f"{identity}\n"}, "files": {"rc": rc, "err": denied}}
@@ -158,7 +158,7 @@ def test_only_root_reads_it() -> None:
 
 
 def commands(operation: Any, text: str | None, mode: str) -> list[str]:
-    """What an operation does with this record, of this mode, on its host."""
+    """The commands of an operation on a host with this record and mode."""
     state = FakeState()
     paths = {"out": f"{mode} root root 9 1795299407 regular file {APPLIED}\n"}
     case = {
@@ -171,46 +171,46 @@ def commands(operation: Any, text: str | None, mode: str) -> list[str]:
         return [one.get_raw_value() for one in operation._inner(settings=Settings())]
 
 
-@pytest.mark.parametrize("operation", [applied.recorded, drift_installed.recorded])
-def test_it_is_written_for_root_alone(operation: Any) -> None:
+@pytest.mark.parametrize("operation", [applied.recorded, drift_installed.record])
+def test_it_is_written_for_root_only(operation: Any) -> None:
     (new,) = commands(operation, None, "644")
     assert new.endswith(f"{APPLIED} 0600")
 
 
-def test_an_earlier_one_that_anyone_may_read_is_closed() -> None:
+def test_the_mode_of_a_readable_record_is_repaired() -> None:
     good = run_checks(snapshot_of({"host": "debian13"}), Settings(), ["drift"])
     text = document(None, Settings(), good, at=1, by="ada@desk")
-    (closed,) = commands(drift_installed.recorded, text, "644")
+    (closed,) = commands(drift_installed.record, text, "644")
     assert closed.endswith(f"chmod 0600 -- {APPLIED}")
-    assert commands(drift_installed.recorded, text, "600") == []
+    assert commands(drift_installed.record, text, "600") == []
 
 
-def test_settings_come_back_as_they_were_declared() -> None:
+def test_recorded_settings_are_restored() -> None:
     then = Settings(swap_size_gb=8, firewall_allow=("80/tcp",), proxy_http=PASSWORD)
-    values = json.loads(json.dumps(kept(then)))
+    values = json.loads(json.dumps(to_record(then)))
     today = Settings(swap_size_gb=4, proxy_http=PASSWORD)
-    assert settings_then(values, today) == then
+    assert recorded_settings(values, today) == then
     # No check asks for build arguments.
     with_arguments = today.model_copy(update={"build_args": TOKEN})
-    assert settings_then(json.loads(json.dumps(kept(with_arguments))), today) == today
+    assert recorded_settings(json.loads(json.dumps(to_record(with_arguments))), today) == today
     # Of another proxy only the hash is known, of none that there was none.
     other = Settings(proxy_http="http://10.0.0.9:3128", proxy_https="http://10.0.0.9:3128")
-    assert settings_then(values, other) == then.model_copy(update={"proxy_http": SOME_PROXY})
-    assert is_other_proxy(values, other)
-    assert not is_other_proxy(values, today)
+    assert recorded_settings(values, other) == then.model_copy(update={"proxy_http": SOME_PROXY})
+    assert proxy_changed(values, other)
+    assert not proxy_changed(values, today)
     # A setting that is gone, one that came later, and one that is no longer allowed.
-    assert settings_then({**values, "swap_gone": 1}, today) == then
+    assert recorded_settings({**values, "swap_gone": 1}, today) == then
     older = {name: value for name, value in values.items() if name != "swap_swappiness"}
-    assert settings_then(older, today) == then
-    assert settings_then({**values, "swap_swappiness": 900}, today) is None
+    assert recorded_settings(older, today) == then
+    assert recorded_settings({**values, "swap_swappiness": 900}, today) is None
 
 
-def test_every_setting_that_describes_a_host_is_on_record() -> None:
-    left_out = set(fields()) - set(kept(Settings()))
+def test_every_setting_that_describes_a_host_is_recorded() -> None:
+    left_out = set(fields()) - set(to_record(Settings()))
     assert left_out == {"adopt", "app_batch", "apps", "drift_ignore"}
 
 
-def test_a_record_that_is_none() -> None:
+def test_an_invalid_record() -> None:
     good = written(None, Settings(), swap_size=Status.OK)
     assert good is not None
     document = json.loads(good)

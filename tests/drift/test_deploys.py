@@ -1,4 +1,4 @@
-"""deploys/drift.py and deploys/drift_timer.py as a user runs them, on hosts that are played."""
+"""deploys/drift.py and deploys/drift_timer.py as a user runs them, on simulated hosts."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_a_host_that_has_drifted_fails(workplace: Workplace, sshd: Sshd) -> None
     run = pyinfra(workplace, hosts, "-y", str(ROOT / "deploys" / "drift.py"))
     assert run.exit == 1
     assert run.err.count("drift swap.size: ") == 1
-    assert run.err.count("new swap.size: ") == 1
+    assert run.err.count("never applied swap.size: ") == 1
     assert re.search(r"\[127\.0\.0\.2\]\s+Error", run.err)
 
 
@@ -65,7 +65,7 @@ def test_a_host_without_a_directory_is_no_control_host(workplace: Workplace, ssh
     assert "drift_directory is not set: no nightly check runs here" in run.err
 
 
-def test_without_a_checkout_it_is_refused_with_the_finding(
+def test_without_a_checkout_the_finding_is_shown_and_the_run_fails(
     workplace: Workplace, sshd: Sshd
 ) -> None:
     hosts = {"127.0.0.2": sshd.login(sshd.recorded("any"), drift_directory="/srv/gpuhost")}

@@ -1,4 +1,4 @@
-"""Why something is not as wanted, and whether somebody has accepted it."""
+"""Why a finding is not ok, and whether it is accepted."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import pytest
 from gpuhost.checks.finding import Finding, Status
 from gpuhost.checks.registry import run_checks
 from gpuhost.drift.applied import SOME_PROXY, document
-from gpuhost.drift.difference import Cause, Difference, difference
-from gpuhost.drift.report import DriftReport, HostDrift, Standing
-from gpuhost.drift.since import open_now
+from gpuhost.drift.difference import Cause, Difference, explain
+from gpuhost.drift.report import DriftReport, HostDrift
+from gpuhost.drift.since import open_findings
+from gpuhost.fleet.host_status import HostStatus
 from gpuhost.plans.proxy import CLIENT_FILE, ENGINE_FILE
 from gpuhost.settings import Settings
 from gpuhost.settings.types import Ignored
@@ -32,7 +33,7 @@ def snapshot_of(record: str | None, **files: str | None) -> Snapshot:
 
 
 def provisioned(settings: Settings) -> str:
-    """The record of a host on which everything was good by these settings."""
+    """The record of a host on which everything was ok with these settings."""
     snapshot = snapshot_of(None)
     good = [Finding(Status.OK, id=one.id) for one in run_checks(snapshot, settings)]
     text = document(None, settings, good, at=1, by="ada@desk")
@@ -41,19 +42,19 @@ def provisioned(settings: Settings) -> str:
 
 
 def differing(snapshot: Snapshot, settings: Settings, at: int = AT) -> dict[str, Difference]:
-    every = [difference(one, snapshot, settings, at=at) for one in run_checks(snapshot, settings)]
+    every = [explain(one, snapshot, settings, at=at) for one in run_checks(snapshot, settings)]
     return {one.finding.id: one for one in every if one.cause}
 
 
 @pytest.mark.parametrize(
     ("then", "today", "cause"),
     [
-        # The host has something else than either wants.
+        # The host differs from both settings.
         ({"memory_min_gb": 900}, {"memory_min_gb": 900}, Cause.DRIFT),
         ({"memory_min_gb": 900}, {"memory_min_gb": 901}, Cause.DRIFT),
-        # By what was applied it is good.
+        # With the applied settings it is ok.
         ({"memory_min_gb": 0}, {"memory_min_gb": 900}, Cause.PENDING),
-        (None, {"memory_min_gb": 900}, Cause.NEW),
+        (None, {"memory_min_gb": 900}, Cause.NEVER_APPLIED),
     ],
 )
 def test_cause(then: dict[str, Any] | None, today: dict[str, Any], cause: Cause) -> None:
@@ -61,25 +62,25 @@ def test_cause(then: dict[str, Any] | None, today: dict[str, Any], cause: Cause)
     settings = Settings(**today)
     found = differing(snapshot_of(record), settings)["memory.total"]
     assert found.cause is cause
-    assert found.drifted is (cause is Cause.DRIFT)
-    assert found.awaits is (cause is not Cause.DRIFT)
+    assert found.is_drift is (cause is Cause.DRIFT)
+    assert found.is_pending is (cause is not Cause.DRIFT)
 
 
 @pytest.mark.parametrize(
     ("today", "cause"),
     [
-        # Nobody looks at the old path any more: that nothing is known of it is no drift.
+        # The old path is not read any more: that it is unknown is not drift.
         ({"swap_path": "/new.swap", "swap_size_gb": 3.0}, Cause.PENDING),
         ({"swap_path": "/old.swap", "swap_size_gb": 3.0}, Cause.DRIFT),
     ],
 )
-def test_what_the_repository_has_moved_is_pending(today: dict[str, Any], cause: Cause) -> None:
+def test_a_path_that_the_repository_moved_is_pending(today: dict[str, Any], cause: Cause) -> None:
     record = provisioned(Settings(swap_path="/old.swap", swap_size_gb=2.0))
     found = differing(snapshot_of(record), Settings(**today))
     assert found["swap.size"].cause is cause
 
 
-def test_beside_what_it_has_moved_a_host_still_drifts() -> None:
+def test_a_moved_path_does_not_hide_other_drift() -> None:
     then = Settings(swap_path="/old.swap", swap_size_gb=2.0, memory_min_gb=900)
     today = Settings(swap_path="/new.swap", swap_size_gb=2.0, memory_min_gb=900)
     found = differing(snapshot_of(provisioned(then)), today)
@@ -89,7 +90,7 @@ def test_beside_what_it_has_moved_a_host_still_drifts() -> None:
     assert found["swap.size"].cause is Cause.PENDING
 
 
-def test_a_failure_of_what_only_warned_at_the_deploy_is_drift() -> None:
+def test_a_warning_that_became_a_failure_is_drift() -> None:
     one = "printer.service loaded failed failed A printer\n"
     two = one + "docker.service loaded failed failed Docker\n"
     settings = Settings()
@@ -100,8 +101,8 @@ def test_a_failure_of_what_only_warned_at_the_deploy_is_drift() -> None:
         snapshot = Snapshot(probes(HOST, {APPLIED: record}, {"failed_units": {"out": failed}}))
         found = differing(snapshot, settings)["system.units"]
         causes[found.finding.status] = found.cause
-    # What has warned since before the first deploy stays nobody's doing.
-    assert causes == {Status.WARN: Cause.NEW, Status.FAIL: Cause.DRIFT}
+    # It warned before the first deploy: nobody changed it.
+    assert causes == {Status.WARN: Cause.NEVER_APPLIED, Status.FAIL: Cause.DRIFT}
 
 
 @pytest.mark.parametrize(
@@ -110,7 +111,7 @@ def test_a_failure_of_what_only_warned_at_the_deploy_is_drift() -> None:
 def test_a_warning_that_fails_by_todays_settings_is_pending(
     then: dict[str, Any], cause: Cause
 ) -> None:
-    """An engine that is behind its file is let be where nothing may restart it."""
+    """An engine that has not loaded its file only warns where nothing may restart it."""
     text = document(
         None, Settings(**then), [Finding(Status.WARN, id="docker.live")], at=1, by="ada@desk"
     )
@@ -119,7 +120,7 @@ def test_a_warning_that_fails_by_todays_settings_is_pending(
     assert differing(snapshot, Settings())["docker.live"].cause is cause
 
 
-def test_settings_that_cannot_be_read_any_more_are_the_repositorys_change() -> None:
+def test_recorded_settings_that_are_no_longer_valid_are_pending() -> None:
     record = json.loads(provisioned(Settings()))
     record["settings"][0]["swap_swappiness"] = "much"
     found = differing(snapshot_of(json.dumps(record)), Settings(memory_min_gb=900))
@@ -134,7 +135,7 @@ def test_settings_that_cannot_be_read_any_more_are_the_repositorys_change() -> N
         (None, Cause.PENDING),
     ],
 )
-def test_a_proxy_that_changed_is_pending_and_the_rest_drifts(
+def test_a_changed_proxy_is_pending_and_the_rest_is_drift(
     before: str | None, of_files: Cause
 ) -> None:
     then = Settings(proxy_http=before, memory_min_gb=900)
@@ -147,7 +148,7 @@ def test_a_proxy_that_changed_is_pending_and_the_rest_drifts(
     assert found["system.files"] is of_files
 
 
-def test_an_engine_that_has_yet_to_take_up_another_proxy_awaits_that() -> None:
+def test_an_engine_that_has_not_loaded_a_new_proxy_is_pending() -> None:
     record = provisioned(Settings(proxy_http=PROXY))
     changed = {"paths": {"out": "600 root root 100 1895300604 regular file " + ENGINE_FILE}}
     snapshot = Snapshot(probes(HOST, {APPLIED: record}, changed))
@@ -157,7 +158,7 @@ def test_an_engine_that_has_yet_to_take_up_another_proxy_awaits_that() -> None:
     assert differing(snapshot, same)["docker.live"].cause is Cause.DRIFT
 
 
-def test_no_other_check_asks_which_proxy_it_is() -> None:
+def test_only_proxy_checks_depend_on_the_proxys_url() -> None:
     snapshot = snapshot_of(None)
     one, other = (run_checks(snapshot, Settings(proxy_http=url)) for url in (PROXY, SOME_PROXY))
     assert [a.id for a, b in zip(one, other, strict=True) if a != b and a.noun != "proxy"] == []
@@ -173,14 +174,14 @@ def test_no_other_check_asks_which_proxy_it_is() -> None:
         ("swap.size", "2999-12-31", False, False),
     ],
 )
-def test_what_is_known_is_accepted_for_a_while(
+def test_an_entry_accepts_a_finding_until_its_date(
     id: str, until: str, accepted: bool, expired: bool
 ) -> None:
     ignored = {"id": id, "reason": "more comes", "until": until}
     settings = Settings.model_validate({"memory_min_gb": 900, "drift_ignore": (ignored,)})
     found = differing(snapshot_of(provisioned(settings)), settings)["memory.total"]
     assert (found.accepted is not None, found.expired is not None) == (accepted, expired)
-    assert found.counts is not accepted
+    assert found.is_failure is not accepted
     assert found.cause is Cause.DRIFT
 
 
@@ -189,31 +190,31 @@ def test_what_is_known_is_accepted_for_a_while(
     [
         ("disk.full", "2999-12-31", True, False),
         ("disk.full", "2020-01-01", False, True),
-        # Nobody knows what would have been found: a pattern covers no such thing.
+        # Nobody knows what it would be: a pattern does not cover it.
         ("disk.*", "2999-12-31", False, False),
     ],
 )
-def test_what_is_never_read_is_accepted_by_its_whole_id(
+def test_only_a_full_id_accepts_an_unknown_finding(
     id: str, until: str, accepted: bool, expired: bool
 ) -> None:
     ignored = Ignored(id=id, reason="it hangs", until=until)
     settings = Settings(drift_ignore=(ignored,))
     unread = Finding(Status.UNKNOWN, actual="df timed out", id="disk.full")
-    found = difference(unread, snapshot_of(None), settings, at=AT)
+    found = explain(unread, snapshot_of(None), settings, at=AT)
     assert (found.accepted is not None, found.expired is not None) == (accepted, expired)
     assert (found.cause, found.kind) == (None, "accepted" if accepted else "unknown")
-    host = HostDrift.judged("gpu1", [found])
-    assert host.told == [found]
-    assert (host.standing, host.reason) == (
-        (Standing.OK, "") if accepted else (Standing.ERROR, "could not be read: disk.full")
+    host = HostDrift.of("gpu1", [found])
+    assert host.reported == [found]
+    assert (host.status, host.reason) == (
+        (HostStatus.OK, "") if accepted else (HostStatus.ERROR, "could not be read: disk.full")
     )
     assert DriftReport((host,), AT).exit == (0 if accepted else 3)
-    assert open_now(DriftReport((host,), AT), {}) == (
+    assert open_findings(DriftReport((host,), AT), {}) == (
         {} if accepted else {"gpu1": {"disk.full": "unknown"}}
     )
 
 
-def test_it_is_accepted_to_the_end_of_its_last_day() -> None:
+def test_an_entry_is_valid_to_the_end_of_its_last_day() -> None:
     day = "2026-11-21"
     ignored = {"id": "memory.total", "reason": "more comes", "until": day}
     settings = Settings.model_validate({"memory_min_gb": 900, "drift_ignore": (ignored,)})
@@ -225,10 +226,10 @@ def test_it_is_accepted_to_the_end_of_its_last_day() -> None:
             assert (found.accepted is not None) is accepted
 
 
-def test_what_is_good_has_no_cause() -> None:
+def test_ok_findings_have_no_cause() -> None:
     snapshot, settings = snapshot_of(None), Settings(memory_min_gb=0)
     good = [one for one in run_checks(snapshot, settings) if one.status in (Status.OK, Status.SKIP)]
     assert len(good) > 20
     for one in good:
-        found = difference(one, snapshot, settings, at=AT)
-        assert (found.cause, found.accepted, found.counts) == (None, None, False)
+        found = explain(one, snapshot, settings, at=AT)
+        assert (found.cause, found.accepted, found.is_failure) == (None, None, False)

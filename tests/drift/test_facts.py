@@ -1,4 +1,4 @@
-"""What the host remembers although nobody declared it."""
+"""Undeclared values that the record stores."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def written(before: Applied | None, facts: dict[str, list[str]] | None) -> Appli
     return None if text is None else Applied.read(probes("debian13", files={APPLIED: text}))
 
 
-def test_they_are_kept_and_written_anew_when_they_change() -> None:
+def test_facts_are_stored_and_updated() -> None:
     first = written(None, FACTS)
     assert first is not None and first.facts == FACTS
     assert written(first, FACTS) is None
@@ -34,14 +34,14 @@ def test_they_are_kept_and_written_anew_when_they_change() -> None:
     assert second is not None and second.facts == {FACT: []}
 
 
-def test_they_outlive_a_noun() -> None:
+def test_facts_stay_when_a_noun_is_removed() -> None:
     first = written(None, FACTS)
     text = document_without(first, frozenset({"swap"}))
     assert text is not None
     assert json.loads(text)["facts"] == FACTS
 
 
-def test_a_record_without_them_has_none() -> None:
+def test_a_record_without_facts() -> None:
     first = written(None, None)
     assert first is not None and first.facts == {}
 

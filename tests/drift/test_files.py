@@ -1,4 +1,4 @@
-"""Places that reports are written to: what can be told before, and what is found at the end."""
+"""Files that reports are written to: errors before the run and at its end."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 
 from gpuhost.drift import files
-from gpuhost.drift.files import obstacle, obstacle_in, replace
+from gpuhost.drift.files import directory_problem, replace, write_problem
 
 MUCH = "ä" * 200_000
 
 
 @contextmanager
 def nobody() -> Iterator[None]:
-    """As an account for which modes of files mean something."""
+    """Run as an account that is bound by file modes."""
     root = os.geteuid() == 0
     if root:
         os.seteuid(65534)
@@ -32,7 +32,7 @@ def nobody() -> Iterator[None]:
 
 @pytest.fixture
 def closed(tmp_path: Path) -> Iterator[Path]:
-    """A directory that may not be entered."""
+    """A directory without permission to enter it."""
     directory = tmp_path / "closed"
     (directory / "inner").mkdir(parents=True)
     directory.chmod(0)
@@ -40,18 +40,18 @@ def closed(tmp_path: Path) -> Iterator[Path]:
     directory.chmod(0o700)
 
 
-def test_below_a_directory_that_may_not_be_entered(closed: Path) -> None:
+def test_below_a_directory_without_permission(closed: Path) -> None:
     with nobody():
-        assert obstacle(closed / "inner" / "x.html") == "cannot be written: Permission denied"
-        assert "Permission denied" in obstacle_in(closed / "inner")
+        assert write_problem(closed / "inner" / "x.html") == "cannot be written: Permission denied"
+        assert "Permission denied" in directory_problem(closed / "inner")
 
 
-def test_a_circle_of_links(tmp_path: Path) -> None:
+def test_a_loop_of_links(tmp_path: Path) -> None:
     (tmp_path / "a").symlink_to("b")
     (tmp_path / "b").symlink_to("a")
-    assert obstacle(tmp_path / "a") == "cannot be written: Too many levels of symbolic links"
-    assert "Too many levels" in obstacle(tmp_path / "a" / "x.html")
-    assert "Too many levels" in obstacle_in(tmp_path / "a")
+    assert write_problem(tmp_path / "a") == "cannot be written: Too many levels of symbolic links"
+    assert "Too many levels" in write_problem(tmp_path / "a" / "x.html")
+    assert "Too many levels" in directory_problem(tmp_path / "a")
     with pytest.raises(OSError, match="Too many levels"):
         replace(tmp_path / "a", "x", mode=0o644)
     assert (tmp_path / "a").is_symlink()
@@ -60,9 +60,9 @@ def test_a_circle_of_links(tmp_path: Path) -> None:
 @pytest.mark.parametrize("letter", ["x", "語"])
 def test_names(tmp_path: Path, letter: str) -> None:
     size = len(letter.encode())
-    assert obstacle(tmp_path / (letter * 300)) == "cannot be written: File name too long"
+    assert write_problem(tmp_path / (letter * 300)) == "cannot be written: File name too long"
     long = tmp_path / (letter * (255 // size))
-    assert obstacle(long) == ""
+    assert write_problem(long) == ""
     replace(long, "text", mode=0o644)
     assert long.read_text() == "text"
     assert list(tmp_path.iterdir()) == [long]
@@ -71,8 +71,8 @@ def test_names(tmp_path: Path, letter: str) -> None:
 def test_not_a_directory(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     below = tmp_path / "file" / "x.html"
-    assert obstacle(below) == f"no such directory: {tmp_path / 'file'}"
-    assert obstacle(tmp_path) == "is a directory"
+    assert write_problem(below) == f"no such directory: {tmp_path / 'file'}"
+    assert write_problem(tmp_path) == "is a directory"
 
 
 @pytest.fixture
@@ -81,13 +81,13 @@ def pipe(tmp_path: Path) -> Path:
     return tmp_path / "pipe"
 
 
-def test_a_pipe_that_nobody_reads(pipe: Path) -> None:
-    assert obstacle(pipe) == ""
+def test_a_pipe_without_a_reader(pipe: Path) -> None:
+    assert write_problem(pipe) == ""
     with pytest.raises(OSError, match="nobody reads it"):
         replace(pipe, MUCH, mode=0o644)
 
 
-def test_a_pipe_whose_reader_sleeps(pipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pipe_whose_reader_hangs(pipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "PATIENCE_S", 0.1)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     began = time.monotonic()
@@ -97,7 +97,7 @@ def test_a_pipe_whose_reader_sleeps(pipe: Path, monkeypatch: pytest.MonkeyPatch)
     assert time.monotonic() - began < 5
 
 
-def test_a_pipe_that_is_read_slowly_gets_all_of_it(pipe: Path) -> None:
+def test_a_slow_reader_of_a_pipe_gets_everything(pipe: Path) -> None:
     got = []
 
     def read() -> None:
@@ -117,7 +117,7 @@ def test_a_pipe_that_is_read_slowly_gets_all_of_it(pipe: Path) -> None:
     assert pipe.is_fifo()
 
 
-def test_a_device_stays_one() -> None:
+def test_a_device_is_not_replaced() -> None:
     replace(Path(os.devnull), MUCH, mode=0o644)
     assert Path(os.devnull).is_char_device()
     with pytest.raises(OSError, match="No space left"):

@@ -1,4 +1,4 @@
-"""Disks that will fill: when somebody is warned, and of what."""
+"""Disks that will fill up: when there is a warning, and its text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import yaml
 
 from gpuhost.checks.finding import Status
 from gpuhost.domain.sizes import GB
-from gpuhost.drift.trend import DAY, disk_trend, filling, free_by_mount
+from gpuhost.drift.trend import DAY, disk_trend, estimate, free_by_mount
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from tests.recorded import probes
@@ -27,7 +27,7 @@ def points(case: dict[str, Any]) -> list[tuple[int, int]]:
 
 @pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
 def test_trend(case: dict[str, Any]) -> None:
-    found = filling("/", points(case))
+    found = estimate("/", points(case))
     soon = found if found and found.days <= 14 else None
     if "days" not in case:
         assert soon is None, soon and (soon.days, soon.a_day / GB)
@@ -47,7 +47,7 @@ def readings(**by_mount: list[int]) -> list[tuple[int, dict[str, int]]]:
     ]  # fmt: skip
 
 
-def test_the_warning_says_what_a_person_needs() -> None:
+def test_the_warning_has_everything_a_person_needs() -> None:
     *before, now = readings(_=[90, 80, 70, 60], _data=[50, 40, 30, 20], _boot=[1, 1, 1, 1])
     found = disk_trend(before, now)
     assert found is not None
@@ -57,12 +57,12 @@ def test_the_warning_says_what_a_person_needs() -> None:
         "/data is full in about 2 days: 20.0 GB free; / is full in about 6 days: 60.0 GB free"
     )
     assert found.evidence.startswith(
-        "/data: 10.0 GB less each day, by 4 runs in 3 days, at first 50.0 GB free; /: "
+        "/data: 10.0 GB less per day, in 4 runs over 3 days; 50.0 GB free at first; /: "
     )
     assert found.fix.startswith("du -x -h -d 2 /data ")
 
 
-def test_its_command_can_be_copied_whatever_the_disk_is_called() -> None:
+def test_its_command_quotes_the_name_of_the_disk() -> None:
     name = "/srv/my data; rm -r x"
     runs = [(at, {name: free["/data"]}) for at, free in readings(_data=[50, 40, 30, 20])]
     *before, now = runs
@@ -71,7 +71,7 @@ def test_its_command_can_be_copied_whatever_the_disk_is_called() -> None:
     assert found.fix.startswith("du -x -h -d 2 '/srv/my data; rm -r x' | sort")
 
 
-def test_no_history_no_warning() -> None:
+def test_without_history_there_is_no_warning() -> None:
     assert disk_trend([], (NOW, {"/": 1})) is None
     assert disk_trend([(NOW - DAY, {}), (NOW - 2 * DAY, {})], (NOW, {"/": 1})) is None
     assert disk_trend([(NOW - DAY, {"/": 5}), (NOW - 2 * DAY, {"/": 9})], (NOW, {})) is None
@@ -87,7 +87,7 @@ def test_the_order_of_readings_does_not_matter() -> None:
     assert disk_trend(before[::-1], now) == disk_trend(before, now)
 
 
-def test_what_is_free_is_told_once_a_disk() -> None:
+def test_a_disk_is_listed_once() -> None:
     snapshot = Snapshot(probes("debian13"))
     # /srv/swap and /var/lib/docker are on one and the same device.
     free = free_by_mount(snapshot, Settings())
@@ -95,6 +95,6 @@ def test_what_is_free_is_told_once_a_disk() -> None:
     assert free["/"] == 77612285952
 
 
-def test_a_disk_that_hangs_is_another_findings_matter() -> None:
+def test_a_hanging_disk_has_no_trend() -> None:
     snapshot = Snapshot(probes("debian13", changed={"disks": {"rc": None}}))
     assert free_by_mount(snapshot, Settings()) == {}

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from gpuhost.drift.files import obstacle
+from gpuhost.drift.difference import KINDS
+from gpuhost.drift.files import write_problem
 from gpuhost.drift.report import DriftReport
-from gpuhost.outputs.metrics import KINDS, text, write
+from gpuhost.outputs.metrics import text, write
 from tests.drift.reports import AT, host, report, unreachable
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -31,15 +32,15 @@ def value(found: Samples, name: str, **labels: str) -> float:
     return found[f"gpuhost_drift_{name}", frozenset(labels.items())]
 
 
-def test_every_host_has_one_standing() -> None:
+def test_every_host_has_one_status() -> None:
     found = samples(report(host("gpu1", swap_size="drift"), unreachable("gpu2")))
-    for name, standing in (("gpu1", "drift"), ("gpu2", "unreachable")):
-        by_standing = {
-            one: value(found, "host_standing", host=name, standing=one)
+    for name, status in (("gpu1", "drift"), ("gpu2", "unreachable")):
+        by_status = {
+            one: value(found, "host_status", host=name, status=one)
             for one in ("unreachable", "error", "drift", "pending", "ok")
         }
-        assert by_standing.pop(standing) == 1
-        assert set(by_standing.values()) == {0}
+        assert by_status.pop(status) == 1
+        assert set(by_status.values()) == {0}
 
 
 def test_findings_by_kind() -> None:
@@ -51,7 +52,7 @@ def test_findings_by_kind() -> None:
     counts = {kind: value(found, "host_findings", host="gpu1", kind=kind) for kind in KINDS}
     expected = {**dict.fromkeys(KINDS, 0), "drift": 2, "warn": 1, "accepted": 1, "ok": 2}
     assert counts == expected
-    # Of a host that was not read nothing is known, which is not nought.
+    # A host that was not read has no values, instead of zeros.
     assert not any(("host", "gpu2") in labels for name, labels in found if "findings" in name)
 
 
@@ -93,14 +94,14 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
 def test_a_device_is_written_to_and_not_replaced() -> None:
     write(Path("/dev/null"), report(), 1)
     assert Path("/dev/null").is_char_device()
-    assert obstacle(Path("/dev/null")) == ""
+    assert write_problem(Path("/dev/null")) == ""
 
 
 @pytest.mark.parametrize(
     ("path", "why"),
     [("no/such/file.prom", "no such directory: "), (".", "is a directory"), ("file/x", "no such")],
 )
-def test_what_cannot_be_written_is_known_before(tmp_path: Path, path: str, why: str) -> None:
+def test_unwritable_files_are_known_before_the_run(tmp_path: Path, path: str, why: str) -> None:
     (tmp_path / "file").touch()
-    assert obstacle(tmp_path / path).startswith(why)
+    assert write_problem(tmp_path / path).startswith(why)
     assert sorted(one.name for one in tmp_path.iterdir()) == ["file"]

@@ -1,4 +1,4 @@
-"""The nightly check on its host, as declared and one step beside; its units, scripts and secret."""
+"""The nightly check on its host, as declared and with one change; its units, scripts and secret."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pyinfra_testing.util import FakeState, create_host
 
 from gpuhost.checks.registry import run_checks
 from gpuhost.drift.applied import document
-from gpuhost.drift.difference import Cause, difference
+from gpuhost.drift.difference import Cause, explain
 from gpuhost.operations import drift
 from gpuhost.operations.drift import NOTIFY
 from gpuhost.plans.drift import HOME, KEY, SECRETS, TIMER, UNITS, host_files, secrets_text
@@ -50,7 +50,7 @@ def a_control_host(
     without: str = "",
     **unit: str,
 ) -> dict[str, Any]:
-    """A host where the nightly check is as declared, but for what is said.
+    """A host where the nightly check is as declared, except for the given changes.
 
     + secret: the URL that it has; changed: a file of ours with other content; without: is not there
     """
@@ -88,7 +88,7 @@ def statuses(case: dict[str, Any], settings: Settings = DECLARED) -> dict[str, s
 
 
 def commands(case: dict[str, Any]) -> list[StringCommand | FunctionCommand]:
-    """What the operation does on that host."""
+    """The commands of the operation on that host."""
     state = FakeState()
     host = create_host(state, facts={"snapshot.Snapshot": raw(case)})
     with ctx_state.use(state), ctx_host.use(host):
@@ -103,7 +103,7 @@ def lines(case: dict[str, Any]) -> list[str]:
     return [one.get_raw_value().partition(" timeout -k 5 ")[2].partition(" ")[2] for one in found]
 
 
-def test_as_declared_nothing_is_done() -> None:
+def test_nothing_changes_if_all_is_as_declared() -> None:
     assert statuses(a_control_host()) == OK
     assert commands(a_control_host()) == []
 
@@ -115,15 +115,13 @@ def test_as_declared_nothing_is_done() -> None:
         (DECLARED.model_copy(update={"drift_at": "05:30"}), "", Cause.PENDING),
     ],
 )
-def test_by_hand_it_is_drift_and_in_the_repository_pending(
+def test_a_manual_change_is_drift_and_a_declared_one_pending(
     today: Settings, changed: str, cause: Cause
 ) -> None:
     good = run_checks(snapshot_of(a_control_host()), DECLARED, ["drift"])
     record = document(None, DECLARED, good, at=1, by="ada@desk")
     snapshot = snapshot_of({**a_control_host(changed=changed), "files": {APPLIED: record}})
-    found = [
-        difference(one, snapshot, today, at=0) for one in run_checks(snapshot, today, ["drift"])
-    ]
+    found = [explain(one, snapshot, today, at=0) for one in run_checks(snapshot, today, ["drift"])]
     assert {one.finding.id: one.cause for one in found if one.cause} == {"drift.timer": cause}
 
 
@@ -137,7 +135,7 @@ def test_by_hand_it_is_drift_and_in_the_repository_pending(
 def test_a_checkout_that_is_declared_elsewhere_is_pending(
     changed: str, causes: dict[str, Cause]
 ) -> None:
-    """Today's reading does not look where it was."""
+    """Today's reading does not look at the old place."""
     today = DECLARED.model_copy(update={"drift_directory": "/srv/checkout"})
     good = run_checks(snapshot_of(a_control_host()), DECLARED, ["drift"])
     case = a_control_host(changed=changed)
@@ -145,9 +143,7 @@ def test_a_checkout_that_is_declared_elsewhere_is_pending(
     case["probes"]["paths"]["out"] = "\n".join(looked_at)
     case["files"] = {APPLIED: document(None, DECLARED, good, at=1, by="ada@desk")}
     snapshot = snapshot_of(case)
-    found = [
-        difference(one, snapshot, today, at=0) for one in run_checks(snapshot, today, ["drift"])
-    ]
+    found = [explain(one, snapshot, today, at=0) for one in run_checks(snapshot, today, ["drift"])]
     assert {one.finding.id: one.cause for one in found if one.cause} == causes
 
 
@@ -163,13 +159,13 @@ BROKEN = [
 
 
 @pytest.mark.parametrize(("difference", "found"), BROKEN)
-def test_found_and_mended(difference: dict[str, Any], found: dict[str, str]) -> None:
+def test_found_and_repaired(difference: dict[str, Any], found: dict[str, str]) -> None:
     case = a_control_host(**difference)
     assert statuses(case) == {**OK, **found}
     assert isinstance(commands(case)[-1], FunctionCommand)
 
 
-def test_only_what_is_wrong_is_mended() -> None:
+def test_only_what_is_wrong_is_repaired() -> None:
     assert lines(a_control_host(ActiveState="inactive")) == [f"systemctl enable --now {TIMER}"]
     assert lines(a_control_host(secret=URL, secret_mode="644")) == [f"chmod 0600 {SECRETS}"]
     changed = lines(a_control_host(changed=UNITS[1]))
@@ -177,7 +173,7 @@ def test_only_what_is_wrong_is_mended() -> None:
     assert changed[2:] == ["systemctl daemon-reload", f"systemctl restart {TIMER}"]
 
 
-def test_the_secret_goes_on_stdin_into_a_file_of_roots(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_secret_goes_through_stdin_into_a_file_of_root(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(NOTIFY, URL)
     put, tell = commands(a_control_host())
     assert isinstance(put, StringCommand)
@@ -187,7 +183,7 @@ def test_the_secret_goes_on_stdin_into_a_file_of_roots(monkeypatch: pytest.Monke
     assert URL not in put.get_raw_value() + str(tell.args)
 
 
-def test_the_secret_stays_changes_and_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_secret_is_kept_changed_and_removed(monkeypatch: pytest.MonkeyPatch) -> None:
     there = a_control_host(secret=URL)
     assert commands(there) == []
     monkeypatch.setenv(NOTIFY, URL)
@@ -200,14 +196,14 @@ def test_the_secret_stays_changes_and_goes(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize("url", ["feishu://a'b", "feishu://a\nLD_PRELOAD=/tmp/x"])
-def test_a_secret_that_no_unit_could_hold_is_refused(
+def test_a_secret_that_does_not_fit_into_a_unit_is_refused(
     monkeypatch: pytest.MonkeyPatch, url: str
 ) -> None:
     monkeypatch.setenv(NOTIFY, url)
     assert commands(a_control_host()) == []
 
 
-def test_the_account_may_write_where_the_unit_lets_it() -> None:
+def test_the_account_can_write_where_the_unit_allows_it() -> None:
     (service, *_), no_reports = host_files(DECLARED), Settings(drift_directory="/srv/gpuhost")
     assert "ReadWritePaths=/var/www/drift\n" in service.content
     assert "ReadWritePaths" not in host_files(no_reports)[0].content
@@ -215,7 +211,7 @@ def test_the_account_may_write_where_the_unit_lets_it() -> None:
 
 
 @needs("systemd-analyze")
-def test_systemd_takes_the_units(tmp_path: Path) -> None:
+def test_systemd_accepts_the_units(tmp_path: Path) -> None:
     # Programs that this machine has, in the place of those of a control host.
     for file in host_files(DECLARED)[:3]:
         text = file.content.replace("/usr/local/lib/gpuhost/drift-failed", "/usr/bin/true")
@@ -239,7 +235,7 @@ def test_systemd_takes_the_units(tmp_path: Path) -> None:
         {"drift_metrics": "/x/$HOME.prom"},
     ],
 )
-def test_what_no_unit_could_hold_is_refused(given: dict[str, str]) -> None:
+def test_a_value_that_does_not_fit_into_a_unit_is_refused(given: dict[str, str]) -> None:
     with pytest.raises(BadSettings):
         merge_layers([Layer("here", given)])
 
@@ -262,7 +258,7 @@ def _run(
     )
 
 
-def test_a_failure_of_the_check_itself_is_told_without_the_url_in_an_argument(
+def test_a_failed_check_is_notified_without_the_url_in_an_argument(
     tmp_path: Path,
 ) -> None:
     _stub(tmp_path, "apprise", f'echo "$*" >{tmp_path}/said; echo "$APPRISE_URLS" >{tmp_path}/to')
@@ -284,7 +280,7 @@ def test_a_failure_of_the_check_itself_is_told_without_the_url_in_an_argument(
 
 
 @needs("ssh-keygen")
-def test_the_key_is_made_once(tmp_path: Path) -> None:
+def test_the_key_is_created_once(tmp_path: Path) -> None:
     stubs, home = tmp_path / "stubs", tmp_path / "home"
     stubs.mkdir()
     key = home / ".ssh" / "id_ed25519"

@@ -1,4 +1,4 @@
-"""Notifications: what is in them, and what becomes of those that fail."""
+"""Notifications: their text, and services that fail."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from gpuhost.drift.report import HostDrift
-from gpuhost.drift.since import open_now, since
+from gpuhost.drift.since import compare, open_findings
 from gpuhost.outputs import notify
 from gpuhost.outputs.notify import Message, message, scheme, send, unusable
 from tests.drift.receiver import TOKEN, Receiver, receiving
@@ -23,13 +23,13 @@ def receiver() -> Iterator[Receiver]:
         yield started
 
 
-def told(before: list[HostDrift], now: list[HostDrift]) -> Message:
-    known, run = open_now(report(*before), {}), report(*now)
-    return message(run, since(AT, known, open_now(run, known)))
+def message_of(before: list[HostDrift], now: list[HostDrift]) -> Message:
+    known, run = open_findings(report(*before), {}), report(*now)
+    return message(run, compare(AT, known, open_findings(run, known)))
 
 
 def test_the_message() -> None:
-    found = told(
+    found = message_of(
         [host("gpu1", swap_size="drift"), host("gpu2", a_b="ok"), host("gpu3", a_b="ok")],
         [host("gpu1", disk_full="warn"), host("gpu2", a_b="drift"), unreachable("gpu3")],
     )
@@ -45,33 +45,34 @@ def test_the_message() -> None:
     )
 
 
-def test_nothing_but_good_news() -> None:
-    assert told([host("gpu1", a_b="drift")], [host("gpu1", a_b="ok")]).type == "success"
+def test_a_message_with_only_good_news() -> None:
+    assert message_of([host("gpu1", a_b="drift")], [host("gpu1", a_b="ok")]).type == "success"
 
 
 def test_a_long_message_is_cut() -> None:
     many = {f"a_{place:02}": "drift" for place in range(27)}
-    lines = told([], [host("gpu1", **many)]).body.splitlines()
-    assert lines[19:] == ["new gpu1: a.19 (drift)", "and 7 more", "", "1 hosts: 1 drift"]
+    lines = message_of([], [host("gpu1", **many)]).body.splitlines()
+    assert lines[19:] == ["new gpu1: a.19 (drift)", "and 7 more", "", "1 host: 1 drift"]
 
 
-def test_no_secret_is_in_it() -> None:
-    """What was found, wanted or shown stays on the machine that asked."""
+def test_the_message_has_no_secret() -> None:
+    """Actual and expected values and evidence are not sent."""
     every = {
-        f"a_{kind}": kind for kind in ("drift", "new", "pending", "warn", "unknown", "accepted")
+        f"a_{kind}": kind
+        for kind in ("drift", "never_applied", "pending", "warn", "unknown", "accepted")
     }
-    found = told([host("gpu1", a_b="drift")], [host("gpu1", **every), unreachable("gpu2")])
+    found = message_of([host("gpu1", a_b="drift")], [host("gpu1", **every), unreachable("gpu2")])
     assert SECRET not in found.title + found.body
     assert "a.drift" in found.body
 
 
 def test_a_hosts_name_is_on_one_line() -> None:
-    body = told([], [host("gpu1\nnew gpu2\x1b[2J", a_b="drift")]).body
+    body = message_of([], [host("gpu1\nnew gpu2\x1b[2J", a_b="drift")]).body
     assert body.startswith("new gpu1?new gpu2?[2J: a.b (drift)\n\n")
 
 
 @pytest.mark.slow
-def test_it_arrives(receiver: Receiver) -> None:
+def test_a_notification_arrives(receiver: Receiver) -> None:
     assert send([receiver.url(), receiver.url()], HELLO) == []
     assert len(receiver.got) == 2
     got = receiver.got[0]
@@ -79,7 +80,7 @@ def test_it_arrives(receiver: Receiver) -> None:
 
 
 @pytest.mark.slow
-def test_one_that_fails_keeps_none_from_the_others(
+def test_a_failed_service_does_not_affect_the_others(
     receiver: Receiver, capfd: pytest.CaptureFixture[str]
 ) -> None:
     receiver.got.clear()
@@ -91,7 +92,7 @@ def test_one_that_fails_keeps_none_from_the_others(
 
 
 @pytest.mark.slow
-def test_a_service_that_says_nothing(receiver: Receiver) -> None:
+def test_a_service_that_hangs(receiver: Receiver) -> None:
     began = time.monotonic()
     assert send([receiver.url("hang")], HELLO) == ["json"]
     assert time.monotonic() - began < 20
@@ -99,7 +100,7 @@ def test_a_service_that_says_nothing(receiver: Receiver) -> None:
 
 @pytest.mark.slow
 def test_a_service_that_never_ends(receiver: Receiver) -> None:
-    """Every byte of it comes in time: only a limit for all of it helps."""
+    """Each byte arrives in time: only a limit for the whole answer helps."""
     receiver.got.clear()
     began = time.monotonic()
     assert send([receiver.url("drip"), receiver.url()], HELLO, seconds=6) == ["json"]
@@ -108,7 +109,7 @@ def test_a_service_that_never_ends(receiver: Receiver) -> None:
 
 
 @pytest.mark.slow
-def test_urls_that_are_none(receiver: Receiver, capfd: pytest.CaptureFixture[str]) -> None:
+def test_unusable_urls(receiver: Receiver, capfd: pytest.CaptureFixture[str]) -> None:
     good = [receiver.url(), "mailto://ada:pw@example.com", "dingtalk://aaaaaaaa"]
     bad = ["", TOKEN, f"nosuchservice://{TOKEN}", "slack://", f"https://example.com/{TOKEN}"]
     assert unusable([*good, *bad]) == [3, 4, 5, 6, 7]
@@ -116,7 +117,7 @@ def test_urls_that_are_none(receiver: Receiver, capfd: pytest.CaptureFixture[str
     assert capfd.readouterr() == ("", "")
 
 
-def test_what_never_started_sent_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_notifier_that_does_not_start_has_sent_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(notify.sys, "executable", "/bin/false")
     assert send(["json://127.0.0.1:9"], HELLO) == ["json"]
 

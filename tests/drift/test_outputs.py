@@ -1,4 +1,4 @@
-"""Where a run's result goes: each place on its own, whatever becomes of the others."""
+"""The outputs of a run: an error of one does not affect the others."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 from gpuhost.cli.drift_outputs import Outputs
 from gpuhost.drift.run_lock import run_lock
-from gpuhost.drift.since import Since
+from gpuhost.drift.since import Changes
 from gpuhost.outputs import drift_page, metrics
 from gpuhost.outputs.clock import minute
 from gpuhost.outputs.drift import print_drift
@@ -42,11 +42,11 @@ def outputs(directory: Path, **more: Any) -> Outputs:
 
 
 @pytest.mark.parametrize("at", [10**18, 99999999999999, -(10**18), float("inf"), float("nan")])
-def test_a_time_that_is_none(at: float) -> None:
+def test_an_invalid_time(at: float) -> None:
     assert minute(at) == "?"  # type: ignore[arg-type]
 
 
-def test_a_host_with_a_time_that_is_none_ends_no_report() -> None:
+def test_an_invalid_time_does_not_break_the_report() -> None:
     odd = replace(host("gpu1", swap_size="drift"), applied_at=10**18)
     shown = io.StringIO()
     print_drift(report(odd, host("gpu2", a_b="ok")), console(shown))
@@ -55,7 +55,7 @@ def test_a_host_with_a_time_that_is_none_ends_no_report() -> None:
 
 
 @pytest.mark.parametrize("broken", [(drift_page, "page"), (metrics, "text")])
-def test_a_place_in_trouble_takes_no_other(
+def test_an_output_that_fails_does_not_affect_the_others(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -76,7 +76,7 @@ def test_a_place_in_trouble_takes_no_other(
     assert len(list((tmp_path / "runs").iterdir())) == 1
 
 
-def test_a_notifier_that_cannot_be_started_takes_nothing_else(
+def test_a_notifier_that_does_not_start_does_not_affect_the_rest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def trouble(*_: object) -> list[str]:
@@ -90,8 +90,8 @@ def test_a_notifier_that_cannot_be_started_takes_nothing_else(
     assert len(list((tmp_path / "runs").iterdir())) == 2
 
 
-class Told:
-    """What is sent, by whom it may be."""
+class Sent:
+    """The titles of all messages that were sent, by any run."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
         self.titles: list[str] = []
@@ -105,14 +105,14 @@ class Told:
 
 
 @pytest.mark.parametrize("first", [1, 2])
-def test_of_two_runs_at_once_one_tells(
+def test_of_two_parallel_runs_one_notifies(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     first: int,
 ) -> None:
-    """Whichever of the two began first."""
-    told = Told(monkeypatch, 0.5)
+    """Whichever of the two started first."""
+    sent = Sent(monkeypatch, 0.5)
     runs = [replace(outputs(tmp_path), notify=("json://example.com",)) for _ in range(2)]
     outputs(tmp_path).deliver(report(GOOD), 1, {"gpu1"})
     began = [AT + first, AT + 3 - first]
@@ -123,25 +123,25 @@ def test_of_two_runs_at_once_one_tells(
         ]
     new = [len(one.result().changes.new) for one in found]  # type: ignore[union-attr]
     assert sorted(new) == [0, 1]
-    assert told.titles == ["gpuhost drift: 1 new, nothing gone"]
+    assert sent.titles == ["gpuhost drift: 1 new, nothing gone"]
     assert capsys.readouterr().err == (
-        f"gpuhost: another run is awaited, which is at work in {tmp_path / 'runs'}\n"
+        f"gpuhost: waiting for another run that uses {tmp_path / 'runs'}\n"
     )
-    # The next one is compared with what was kept last.
-    assert outputs(tmp_path).deliver(report(DRIFTING, at=AT + 9), 1, {"gpu1"}).changes == Since(
+    # The next run is compared with the one that was saved last.
+    assert outputs(tmp_path).deliver(report(DRIFTING, at=AT + 9), 1, {"gpu1"}).changes == Changes(
         max(began) if new[began.index(max(began))] == 0 else max(began) + 1
     )
     assert len(list((tmp_path / "runs").iterdir())) == 4
 
 
-def test_two_runs_of_the_same_second_are_two(tmp_path: Path) -> None:
+def test_two_runs_of_the_same_second_are_both_saved(tmp_path: Path) -> None:
     for hosts in (GOOD, DRIFTING, DRIFTING):
         found = outputs(tmp_path).deliver(report(hosts), 1, {"gpu1"})
-    assert found.changes == Since(AT + 1)
+    assert found.changes == Changes(AT + 1)
     assert len(list((tmp_path / "runs").iterdir())) == 3
 
 
-def test_a_run_from_the_future_is_not_the_last_one(tmp_path: Path) -> None:
+def test_a_run_from_the_future_is_ignored(tmp_path: Path) -> None:
     future = int(time.time()) + 3600
     for run in (report(GOOD), report(DRIFTING, at=future), report(DRIFTING, at=AT + 5)):
         found = outputs(tmp_path).deliver(run, 1, {"gpu1"})
@@ -149,20 +149,20 @@ def test_a_run_from_the_future_is_not_the_last_one(tmp_path: Path) -> None:
     assert (found.changes.at, len(found.changes.new)) == (AT, 1)
 
 
-def test_who_has_its_turn_for_ever_is_not_awaited_for_ever(tmp_path: Path) -> None:
+def test_waiting_for_the_lock_is_limited(tmp_path: Path) -> None:
     said: list[str] = []
     with run_lock(tmp_path, said.append), run_lock(tmp_path, said.append, 0.2):
         pass
     assert said == [
-        f"another run is awaited, which is at work in {tmp_path}",
-        "it is awaited no longer, after 0.2 s",
+        f"waiting for another run that uses {tmp_path}",
+        "the other run has not ended after 0.2 s: going on without it",
     ]
     with run_lock(tmp_path, said.append), suppress(ZeroDivisionError):
         raise ZeroDivisionError
     assert len(said) == 2
 
 
-def test_a_directory_that_is_gone_at_the_end(
+def test_a_directory_that_disappears_during_the_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made = outputs(tmp_path)

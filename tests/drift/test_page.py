@@ -1,4 +1,4 @@
-"""The page of a drift run: what is on it, and what a host cannot put there."""
+"""The page of a drift run: its content, and that a host cannot inject anything."""
 
 from __future__ import annotations
 
@@ -50,15 +50,15 @@ def folded(text: str, host: str) -> bool:
     return not start
 
 
-def test_it_is_as_it_was_looked_at() -> None:
-    """After a change: look at it in a browser, then write it down (tests/drift/pages.py)."""
+def test_the_page_is_the_golden_one() -> None:
+    """After a change, look at the page in a browser and write it again (tests/drift/pages.py)."""
     assert pages.golden() == GOLDEN.read_text("utf-8")
 
 
 @pytest.mark.parametrize(
     "report", [pages.everything(), pages.hostile(), pages.many(60), DriftReport((), 0)]
 )
-def test_it_is_whole_and_needs_nothing_else(report: DriftReport) -> None:
+def test_the_page_is_well_formed_and_self_contained(report: DriftReport) -> None:
     text = page(report, new=pages.NEW)
     assert text == page(report, new=pages.NEW)
     elements = Elements(text)
@@ -73,10 +73,10 @@ def test_it_is_whole_and_needs_nothing_else(report: DriftReport) -> None:
     assert not re.search(r"url\(|@import", style)
 
 
-def test_it_tells_what_a_person_needs() -> None:
+def test_the_page_has_everything_a_person_needs() -> None:
     text = page(pages.everything(), new=pages.NEW)
     for said in (
-        "5 of 10 hosts need somebody",
+        "5 of 10 hosts need attention",
         "2026-11-22 04:05",
         # A finding, whole.
         "drift: the host has changed since it was applied",
@@ -86,28 +86,28 @@ def test_it_tells_what_a_person_needs() -> None:
         "Reboot, or stop everything",
         # The other causes, and what was accepted.
         "pending: the repository has changed since",
-        "new: never applied to this host",
+        "never applied: it was never as declared on this host",
         "Accepted until 2026-12-31: the new disk comes in December",
         "Was accepted until 2026-11-01, which has passed: two modules were ordered",
-        # Hosts that said nothing.
+        # Hosts that were not read.
         "the host key is not the one in known_hosts",
         "ssh-keygen -R gpu7.example.com",
-        "A mistake in its settings: nothing was asked of the host.",
+        "Its settings are invalid: the host was not contacted.",
         "Applied 2026-11-20 04:05 UTC by ada@desk",
     ):
         assert said in text, said
 
 
-def test_hosts_stand_worst_first() -> None:
+def test_hosts_are_worst_first() -> None:
     text = page(pages.everything())
     hosts = re.findall(r"<summary><h3>(\w+)", text)
     assert hosts == ["gpu6", "gpu7", "gpu5", "gpu8", "gpu3", "gpu4", "fresh", "gpu2"]
 
 
-def test_a_cell_is_its_worst_finding() -> None:
+def test_a_cell_shows_its_worst_finding() -> None:
     text = page(pages.everything(), new=pages.NEW)
     row = text[text.index('<a href="#h5">gpu3') :].partition("</tr>")[0]
-    cells = re.findall(r'<td class="(\w+)" title="(\w+): ([^"]*)">(.*?)</td>', row, re.DOTALL)
+    cells = re.findall(r'<td class="([a-z-]+)" title="(\w+): ([^"]*)">(.*?)</td>', row, re.DOTALL)
     found = {
         noun: (kind, said, re.sub("<[^>]*>", "", inside)) for kind, noun, said, inside in cells
     }
@@ -115,13 +115,13 @@ def test_a_cell_is_its_worst_finding() -> None:
     assert found["apt"] == ("ok", "ok", "✓")
     assert found["disk"] == ("warn", since, f"! ★ {since}")
     assert found["firewall"] == ("drift", "drift", "✗ drift")
-    assert found["memory"] == ("new", "new", "+ new")
+    assert found["memory"] == ("never-applied", "never applied", "+ never applied")
     assert found["proxy"] == ("skip", "skip", "–")
     assert found["swap"] == ("pending", "pending", "→ pending")
     assert found["system"] == ("accepted", "accepted", "~ accepted")
 
 
-def test_what_is_new_stands_on_top() -> None:
+def test_new_findings_are_on_top() -> None:
     text = page(pages.everything(), new=pages.NEW)
     top, _, rest = text.partition("At a glance")
     for said in ("3 new since the last run", "nvidia.driver", "disk.full", "gpu7.example.com"):
@@ -130,12 +130,12 @@ def test_what_is_new_stands_on_top() -> None:
     in_grid, in_legend, at_hosts, at_findings = 3, 1, 2, 2
     assert rest.count("★") == in_grid + in_legend + at_hosts + at_findings
     assert "★" not in page(pages.everything())
-    # What is good by now is no news, and neither is what a host cannot tell.
+    # What is ok now is not new, and neither is a finding of a host that was not read.
     gone = {("gpu1.example.com", "swap.size"), ("gpu6.example.com", "swap.size")}
     assert "★" not in page(pages.everything(), new=frozenset(gone | {("gpu1.example.com", UNREAD)}))
 
 
-def test_what_hosts_say_is_text() -> None:
+def test_text_from_hosts_is_escaped() -> None:
     text = page(pages.hostile(), new=frozenset({("bad<script>", "disk.full")}))
     elements = Elements(text)
     assert elements.count("script") == elements.count("img") == 0
@@ -160,7 +160,7 @@ def test_a_large_fleet_stays_readable() -> None:
     assert len(re.findall(r'<details class="host \w+" open>', text)) == 20
     assert not folded(text, "gpu0007.example.com")
     assert folded(text, "gpu0021.example.com")
-    # What many hosts have is told once.
+    # What many hosts have is listed once.
     spread = text.partition('<table class="spread">')[2].partition("</table>")[0]
     assert re.findall(r"<code>([^<]*)", spread)[:2] == ["firewall.loaded", "nvidia.driver"]
 
@@ -175,15 +175,15 @@ def test_a_small_fleet_is_not_folded() -> None:
 @pytest.mark.parametrize(
     ("hosts", "says"),
     [
-        ("", "No host was asked"),
+        ("", "No host was checked"),
         ("gpu1", "The host is as applied"),
-        ("gpu3", "The host needs somebody"),
-        ("gpu4", "Nothing has drifted; the host awaits a deploy"),
+        ("gpu3", "The host needs attention"),
+        ("gpu4", "Nothing has drifted; the host needs a deploy"),
         ("gpu1 gpu2 cpu1", "All 3 hosts are as applied"),
-        ("gpu1 gpu4", "Nothing has drifted; 1 of 2 hosts awaits a deploy"),
-        ("gpu1 gpu4 fresh", "Nothing has drifted; 2 of 3 hosts await a deploy"),
-        ("gpu3 gpu4", "1 of 2 hosts needs somebody"),
-        ("gpu3 gpu6", "2 of 2 hosts need somebody"),
+        ("gpu1 gpu4", "Nothing has drifted; 1 of 2 hosts needs a deploy"),
+        ("gpu1 gpu4 fresh", "Nothing has drifted; 2 of 3 hosts need a deploy"),
+        ("gpu3 gpu4", "1 of 2 hosts needs attention"),
+        ("gpu3 gpu6", "2 of 2 hosts need attention"),
     ],
 )
 def test_headline(hosts: str, says: str) -> None:
@@ -192,7 +192,7 @@ def test_headline(hosts: str, says: str) -> None:
     assert f"<h1>{says}</h1>" in text
 
 
-def test_it_is_written_for_whoever_serves_it(tmp_path: Path) -> None:
+def test_a_web_server_can_read_it(tmp_path: Path) -> None:
     file = tmp_path / "drift.html"
     file.write_text("old", "utf-8")
     text = page(pages.hostile())

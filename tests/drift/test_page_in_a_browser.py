@@ -1,4 +1,4 @@
-"""The page as a browser shows it: on a phone and on a desk, by day and by night."""
+"""The page in a browser: small and large screens, light and dark."""
 
 from __future__ import annotations
 
@@ -95,14 +95,14 @@ def test_a_host_can_neither_run_anything_nor_break_the_page(tmp_path: Path, widt
 
 
 @pytest.mark.parametrize(("width", "dark"), SIZES)
-def test_it_is_no_blank_sheet(tmp_path: Path, width: int, dark: bool) -> None:
+def test_the_page_is_not_blank(tmp_path: Path, width: int, dark: bool) -> None:
     shot = Browser(tmp_path, width, dark=dark).screenshot(page(pages.everything(), new=pages.NEW))
     picture = Picture.read(shot)
     assert (picture.width, picture.height) == (width, 800)
     assert len(set(picture.lines)) > picture.height / 3
 
 
-def test_a_large_fleet_is_shown_and_a_folded_host_unfolds_by_its_link(tmp_path: Path) -> None:
+def test_in_a_large_fleet_a_folded_host_unfolds_by_its_link(tmp_path: Path) -> None:
     text = page(pages.many())
     browser = Browser(tmp_path, PHONE)
     assert browser.measure(text, LOOK)["needed"] <= PHONE

@@ -1,4 +1,4 @@
-"""An app as it stands on a host, as data: the good host of released.yaml, an edit, the findings."""
+"""Findings of a released app, as data: the good host of released.yaml, an edit, the findings."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_findings(one: dict[str, Any], tmp_path: Path) -> None:
         assert re.search(pattern, words), f"{id} says:\n{words}"
 
 
-def test_every_check_is_seen_in_every_way() -> None:
+def test_every_check_fails_or_warns_in_a_case() -> None:
     """A check that no case makes fail or warn cannot be trusted to fail."""
     seen = defaultdict(set)
     for parameter in CASES:
@@ -67,7 +67,7 @@ def test_every_check_is_seen_in_every_way() -> None:
     assert {check.id for check in host_checks()} <= seen.keys()
 
 
-def test_as_verified_everything_is_good(tmp_path: Path) -> None:
+def test_as_verified_everything_is_ok(tmp_path: Path) -> None:
     found = judged({}, tmp_path)
     assert {id: one.finding.actual for id, one in found.items() if said(one) != "ok"} == {}
     aspects = {check.id.replace("NAME", "tts") for check in all_deployed_checks()}

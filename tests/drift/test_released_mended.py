@@ -35,7 +35,7 @@ def mended(made: Case) -> list[str]:
     return [one.id for one in repaired_by_a_release(made.snapshot, made.settings, "tts")]
 
 
-def test_as_verified_it_is_no_change(tmp_path: Path) -> None:
+def test_as_verified_a_release_changes_nothing(tmp_path: Path) -> None:
     assert drawn(given({}), tmp_path).is_unchanged
 
 
@@ -51,7 +51,7 @@ CHANGED = {
 
 
 @pytest.mark.parametrize("id", CHANGED)
-def test_what_a_release_puts_right_is_a_change(id: str, tmp_path: Path) -> None:
+def test_what_a_release_repairs_is_a_change(id: str, tmp_path: Path) -> None:
     found = drawn(given({"edit": CHANGED[id]}), tmp_path)
     assert not found.is_unchanged
     assert f"; {id}: " in found.sentence
@@ -71,5 +71,5 @@ def test_what_a_release_puts_right_is_a_change(id: str, tmp_path: Path) -> None:
         {"probes": {"docker_inspect": {"rc": None}}},
     ],
 )
-def test_what_it_does_not_put_right_is_none(edit: dict[str, Any], tmp_path: Path) -> None:
+def test_what_it_does_not_repair_is_no_change(edit: dict[str, Any], tmp_path: Path) -> None:
     assert drawn(given({"edit": edit}), tmp_path).is_unchanged

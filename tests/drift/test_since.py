@@ -1,4 +1,4 @@
-"""What is new since the run before, and what is gone."""
+"""What is new since the previous run, and what is gone."""
 
 from __future__ import annotations
 
@@ -7,20 +7,21 @@ import json
 
 import pytest
 
-from gpuhost.drift.report import HostDrift, Standing
-from gpuhost.drift.since import Open, Since, named, open_now, since
-from gpuhost.outputs.drift import print_since
+from gpuhost.drift.report import HostDrift
+from gpuhost.drift.since import Changes, OpenFindings, compare, forget_removed_hosts, open_findings
+from gpuhost.fleet.host_status import HostStatus
+from gpuhost.outputs.drift import print_changes
 from gpuhost.outputs.table import console
 from tests.drift.reports import AT, host, report, unreachable
 
 
 def compared(before: list[HostDrift], *later: list[HostDrift]) -> tuple[list[str], list[str]]:
     """New and gone in the last of several runs, as "gpu1 swap.size drift"."""
-    known: Open = open_now(report(*before), {})
-    changes = Since()
+    known: OpenFindings = open_findings(report(*before), {})
+    changes = Changes()
     for hosts in later:
-        now = open_now(report(*hosts), known)
-        changes, known = since(AT, known, now), now
+        now = open_findings(report(*hosts), known)
+        changes, known = compare(AT, known, now), now
     new, gone = (
         [f"{one.host} {one.id} {one.kind}" for one in some] for some in (changes.new, changes.gone)
     )
@@ -36,18 +37,18 @@ def compared(before: list[HostDrift], *later: list[HostDrift]) -> tuple[list[str
         ("ok", "warn", True, False),
         ("drift", "ok", False, True),
         ("unknown", "ok", False, True),
-        # What is accepted needs nobody; when that has expired it does again.
+        # An accepted finding needs no attention until that expires.
         ("drift", "accepted", False, True),
         ("accepted", "drift", True, False),
         ("accepted", "ok", False, False),
-        # What matters more is told anew, what matters less is not.
+        # A finding that becomes more important is new; one that becomes less important is not.
         ("pending", "drift", True, False),
-        ("warn", "new", True, False),
+        ("warn", "never_applied", True, False),
         ("warn", "unknown", True, False),
         ("drift", "pending", False, False),
-        ("pending", "new", False, False),
+        ("pending", "never_applied", False, False),
         ("drift", "unknown", False, False),
-        # Nothing is said of it now.
+        # It has to wait.
         ("drift", "later", False, False),
         ("later", "drift", True, False),
         ("later", "ok", False, False),
@@ -59,20 +60,20 @@ def test_one_finding(before: str, now: str, new: bool, gone: bool) -> None:
     assert (bool(found[0]), bool(found[1])) == (new, gone)
 
 
-def test_what_could_not_be_read_for_a_night_is_nothing_new() -> None:
+def test_a_finding_that_was_unknown_for_a_night_is_not_new() -> None:
     drifting, unread = (host("gpu1", swap_size=kind) for kind in ("drift", "unknown"))
     assert compared([drifting], [unread], [drifting]) == ([], [])
 
 
-def test_what_cannot_be_told_for_a_night_is_nothing_new() -> None:
+def test_a_finding_that_had_to_wait_for_a_night_is_not_new() -> None:
     drifting, not_now = (host("gpu1", toolkit_proof=kind) for kind in ("drift", "later"))
     mended = host("gpu1", toolkit_proof="ok")
     assert compared([drifting], [not_now], [drifting]) == ([], [])
     assert compared([drifting], [not_now], [mended]) == ([], ["gpu1 toolkit.proof drift"])
 
 
-def test_what_is_missing_beside_something_that_was_not_read_is_not_gone() -> None:
-    """The apps of a host, when what it keeps of them could not be read; the trend of its disks."""
+def test_a_missing_finding_of_a_partly_read_host_is_not_gone() -> None:
+    """The findings of apps while their state could not be read; the trend of disks."""
     known = host("gpu1", app_state="ok", app_files="drift", disk_trend="warn")
     unread = host("gpu1", app_state="unknown")
     assert compared([known], [unread]) == (["gpu1 app.state unknown"], [])
@@ -81,13 +82,13 @@ def test_what_is_missing_beside_something_that_was_not_read_is_not_gone() -> Non
     assert set(compared([known], [host("gpu1", app_state="ok")])[1]) == gone
 
 
-def test_a_host_that_is_back_and_partly_read_is_back() -> None:
+def test_a_host_that_is_back_and_partly_read() -> None:
     partly = host("gpu1", app_state="unknown")
     found = compared([host("gpu1", app_state="ok")], [unreachable("gpu1")], [partly])
     assert found == (["gpu1 app.state unknown"], ["gpu1 host.read unreachable"])
 
 
-def test_a_host_that_is_away_for_a_night() -> None:
+def test_a_host_that_is_unreachable_for_a_night() -> None:
     there, away = host("gpu1", swap_size="drift"), unreachable("gpu1")
     assert compared([there], [away]) == (["gpu1 host.read unreachable"], [])
     assert compared([there], [away], [away]) == ([], [])
@@ -97,20 +98,22 @@ def test_a_host_that_is_away_for_a_night() -> None:
     assert set(compared([there], [away], [mended])[1]) == gone
 
 
-def test_another_reason_for_not_being_read_is_nothing_new() -> None:
-    hangs = HostDrift("gpu1", Standing.ERROR, reason="no answer within 30 s")
+def test_another_reason_for_not_being_read_is_not_new() -> None:
+    hangs = HostDrift("gpu1", HostStatus.ERROR, reason="no answer within 30 s")
     assert compared([unreachable("gpu1")], [hangs]) == ([], [])
 
 
-def test_a_run_with_a_part_of_the_hosts_says_nothing_of_the_others() -> None:
+def test_hosts_outside_a_limited_run_keep_their_findings() -> None:
     one, two = host("gpu1", swap_size="drift"), host("gpu2", swap_size="drift")
     assert compared([one, two], [one]) == ([], [])
     assert compared([one, two], [one], [one, two]) == ([], [])
 
 
-def test_a_host_that_the_inventory_does_not_name_any_more_is_forgotten() -> None:
-    known = open_now(report(host("gpu1", swap_size="drift"), host("old", swap_size="drift")), {})
-    assert named(known, {"gpu1", "gpu2"}) == {"gpu1": {"swap.size": "drift"}}
+def test_a_host_that_left_the_inventory_is_forgotten() -> None:
+    known = open_findings(
+        report(host("gpu1", swap_size="drift"), host("old", swap_size="drift")), {}
+    )
+    assert forget_removed_hosts(known, {"gpu1", "gpu2"}) == {"gpu1": {"swap.size": "drift"}}
 
 
 def test_worst_first() -> None:
@@ -122,15 +125,15 @@ def test_worst_first() -> None:
     ]
 
 
-def changes() -> Since:
-    before = open_now(report(host("gpu1", swap_size="drift", disk_full="ok")), {})
-    now = open_now(report(host("gpu1", swap_size="ok", disk_full="warn")), before)
-    return since(AT, before, now)
+def changes() -> Changes:
+    before = open_findings(report(host("gpu1", swap_size="drift", disk_full="ok")), {})
+    now = open_findings(report(host("gpu1", swap_size="ok", disk_full="warn")), before)
+    return compare(AT, before, now)
 
 
-def printed(some: Since) -> str:
+def printed(some: Changes) -> str:
     stream = io.StringIO()
-    print_since(some, console(stream))
+    print_changes(some, console(stream))
     return stream.getvalue()
 
 
@@ -140,8 +143,10 @@ def test_on_the_terminal() -> None:
         "  new  gpu1: disk.full (warn)\n"
         "  gone gpu1: swap.size (drift)\n\n"
     )
-    assert printed(Since(AT)).startswith("Since 2026-11-21 22:19 UTC: nothing new, nothing gone\n")
-    assert printed(Since()) == "No earlier run to compare with.\n\n"
+    assert printed(Changes(AT)).startswith(
+        "Since 2026-11-21 22:19 UTC: nothing new, nothing gone\n"
+    )
+    assert printed(Changes()) == "No earlier run to compare with.\n\n"
 
 
 def test_as_json() -> None:
@@ -150,8 +155,8 @@ def test_as_json() -> None:
         "new": [{"host": "gpu1", "id": "disk.full", "kind": "warn"}],
         "gone": [{"host": "gpu1", "id": "swap.size", "kind": "drift"}],
     }
-    assert Since().to_json() == {"at": None, "new": [], "gone": []}
+    assert Changes().to_json() == {"at": None, "new": [], "gone": []}
 
 
-def test_the_page_marks_what_is_new() -> None:
+def test_new_findings_for_the_page() -> None:
     assert changes().new_findings == {("gpu1", "disk.full")}

@@ -1,4 +1,4 @@
-"""The verdict as an operation: which hosts fail, and that none does in a dry run."""
+"""The drift report as an operation: which hosts fail, and that none does in a dry run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def applied(*ids: str, **settings: float) -> str:
 def outcome(
     record: str | None, *statuses: Status, executing: bool = True
 ) -> tuple[int, str | None]:
-    """How many commands the operation has, and what a noop says, where memory.total is found so."""
+    """The number of commands and the noop text, for these statuses of memory.total."""
     state = FakeState()
     state.is_executing = executing
     case = {"host": "debian13", "files": {APPLIED: record}}
@@ -37,7 +37,7 @@ def outcome(
     with pytest.MonkeyPatch.context() as patch, ctx_state.use(state), ctx_host.use(host):
         patch.setattr(apps, "run_checks", lambda snapshot, settings: found)
         patch.setattr(apps, "app_differences", lambda snapshot, settings, file_of, *, at: [])
-        commands = list(drift_verdict.judged._inner(settings=DECLARED))
+        commands = list(drift_verdict.report_drift._inner(settings=DECLARED))
     assert all(isinstance(one, FunctionCommand) for one in commands)
     return len(commands), host.noop_description
 
@@ -46,16 +46,16 @@ DRIFTED = applied("memory.total", memory_min_gb=900)
 PENDING = applied("memory.total", memory_min_gb=0)
 
 
-def test_drift_and_what_could_not_be_read_fail() -> None:
+def test_drift_and_unknown_fail() -> None:
     assert outcome(DRIFTED, Status.FAIL) == (1, None)
     assert outcome(DRIFTED, Status.UNKNOWN) == (1, None)
 
 
-def test_what_awaits_a_deploy_does_not() -> None:
+def test_pending_does_not_fail() -> None:
     assert outcome(PENDING, Status.FAIL) == (0, "pending: 1 pending")
-    assert outcome(None, Status.FAIL) == (0, "pending: 1 new")
+    assert outcome(None, Status.FAIL) == (0, "pending: 1 never applied")
     assert outcome(DRIFTED, Status.OK, Status.WARN) == (0, "ok: 1 warn, 1 ok")
 
 
-def test_a_dry_run_only_tells() -> None:
+def test_a_dry_run_does_not_fail() -> None:
     assert outcome(DRIFTED, Status.FAIL, executing=False) == (0, "drift: 1 drift")

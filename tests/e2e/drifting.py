@@ -18,7 +18,7 @@ class Drift:
     """What one run told of one host. wrong: id to cause, of what fails, warns or was not read."""
 
     exit: int
-    standing: str
+    status: str
     wrong: dict[str, str] = field(repr=False)
     said: str = field(repr=False)
 
@@ -43,4 +43,4 @@ def drift(host: LabHost, *options: str, project: Path = ROOT, **settings: Any) -
         for one in row["findings"]
         if one["status"] in ("fail", "warn", "unknown")
     }
-    return Drift(done.returncode, row["standing"], wrong, done.stdout)
+    return Drift(done.returncode, row["status"], wrong, done.stdout)

@@ -65,7 +65,7 @@ def declared(hosts: Hosts, tmp_path_factory: pytest.TempPathFactory) -> Declared
 def usual(declared: Declared) -> dict[str, str]:
     """What is wrong with a host on which all is well: a warning, perhaps, and no more."""
     found = declared.drift()
-    assert (found.exit, found.standing) == (0, "ok"), found.wrong
+    assert (found.exit, found.status) == (0, "ok"), found.wrong
     return found.wrong
 
 
@@ -138,7 +138,7 @@ def test_a_host_without_room_says_so(declared: Declared, usual: dict[str, str]) 
         found = declared.drift()
     finally:
         host.run("rm -f /run/fill /dev/shm/fill; umount /tmp; mount -o remount,size=50% /run")
-    assert (full.exit, full.standing) == (3, "error")
+    assert (full.exit, full.status) == (3, "error")
     assert "no directory to write in: /run, /dev/shm and /tmp are full" in full.said
     assert left == ""
     assert (found.exit, found.wrong) == (0, usual)
@@ -146,7 +146,7 @@ def test_a_host_without_room_says_so(declared: Declared, usual: dict[str, str]) 
 
 def test_what_the_repository_changed_is_pending(declared: Declared, usual: dict[str, str]) -> None:
     found = declared.drift(docker_log_max_size="20m")
-    assert (found.exit, found.standing) == (0, "pending")
+    assert (found.exit, found.status) == (0, "pending")
     assert found.wrong == {**usual, "docker.config": "pending"}
     assert declared.drift("--pending-fails", docker_log_max_size="20m").exit == 2
     declared.app.write(revision="good", edits={"x-gpuhost.keep_releases": 4})

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gpuhost.domain.sizes import gb
+from gpuhost.domain.sizes import format_size
 from gpuhost.plans.firewall_files import GUARD
 from gpuhost.snapshot.firewall import UNDONE
 from tests.e2e.commands import check, deploy, start
@@ -71,8 +71,8 @@ def test_every_check_is_right_about_cgroup_v2(ready: VirtualMachine) -> None:
     verdicts = check(ready.host, **SETTINGS)
     assert verdicts.failing == set()
     assert verdicts.findings["docker.swap_accounting"]["actual"] == "cgroup v2"
-    assert verdicts.findings["docker.memory"]["actual"] == gb(_ram(ready) + _swap(ready))
-    assert verdicts.findings["memory.total"]["actual"] == gb(_ram(ready))
+    assert verdicts.findings["docker.memory"]["actual"] == format_size(_ram(ready) + _swap(ready))
+    assert verdicts.findings["memory.total"]["actual"] == format_size(_ram(ready))
     # No time server is reached from here, and one of two published ports is closed.
     warned = {id for id, status in verdicts.status.items() if status == "warn"}
     assert warned == {"system.clock", "firewall.closed"}

@@ -6,7 +6,7 @@ from shlex import quote
 
 from gpuhost.checks.finding import Verdict, fail, ok, skip, warn
 from gpuhost.checks.registry import check
-from gpuhost.domain.sizes import GB, gb
+from gpuhost.domain.sizes import GB, format_size
 from gpuhost.plans.disk import disks_by_directory
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
@@ -28,10 +28,10 @@ def free(snapshot: Snapshot, settings: Settings) -> Verdict:
     short = {p: d for p, d in disks.items() if d.free < settings.disk_min_free_gb * GB}
     least = min(disks.values(), key=lambda disk: disk.free)
     if not short:
-        return ok(f"{gb(least.free)} free on {least.mounted_on}", expected=expected)
+        return ok(f"{format_size(least.free)} free on {least.mounted_on}", expected=expected)
     return fail(
         expected,
-        "; ".join(f"{gb(d.free)} free under {_in_words(p, d)}" for p, d in short.items()),
+        "; ".join(f"{format_size(d.free)} free under {_in_words(p, d)}" for p, d in short.items()),
         fix="docker system df; docker image prune; or lower disk_min_free_gb",
     )
 
@@ -77,7 +77,8 @@ def full(snapshot: Snapshot, settings: Settings) -> Verdict:
     return warn(
         expected,
         "; ".join(
-            f"{gb(disk.free)} free of {gb(disk.size)} on {disk.mounted_on}" for disk in nearly
+            f"{format_size(disk.free)} free of {format_size(disk.size)} on {disk.mounted_on}"
+            for disk in nearly
         ),
         fix=f"du -x -h -d 2 {quote(nearly[0].mounted_on)} | sort -h | tail",
     )

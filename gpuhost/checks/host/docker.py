@@ -6,7 +6,7 @@ from gpuhost.checks.finding import Verdict, fail, later, ok, skip, warn
 from gpuhost.checks.registry import check
 from gpuhost.checks.unreachable import DOCKER, fix_for
 from gpuhost.domain.docker import daemon_json
-from gpuhost.domain.sizes import GB, gb
+from gpuhost.domain.sizes import GB, format_size
 from gpuhost.plans.docker import desired_keys, keys_not_live, merged_config, restart_stops
 from gpuhost.plans.docker_packages import (
     MIN_COMPOSE,
@@ -166,12 +166,12 @@ def memory(snapshot: Snapshot, settings: Settings) -> Verdict:
     usable = snapshot.memory.usable
     expected = f"at least {settings.docker_min_memory_gb:g} GB"
     if usable >= settings.docker_min_memory_gb * GB * (1 - RESERVED_SHARE):
-        return ok(gb(usable), expected=expected)
+        return ok(format_size(usable), expected=expected)
     limit = snapshot.memory.limit
-    because = f"a control group limits it to {gb(limit)}" if limit else ""
+    because = f"a control group limits it to {format_size(limit)}" if limit else ""
     return fail(
         expected,
-        gb(usable),
+        format_size(usable),
         evidence=because,
         fix="raise the limit" if limit else "raise swap_size_gb, or use a larger machine",
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gpuhost.checks.finding import Verdict, fail, ok, warn
 from gpuhost.checks.registry import check
-from gpuhost.domain.sizes import GB, gb
+from gpuhost.domain.sizes import GB, format_size
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 
@@ -17,9 +17,11 @@ def total(snapshot: Snapshot, settings: Settings) -> Verdict:
     required = settings.memory_min_gb * GB * (1 - RESERVED_SHARE)
     expected = f"at least {settings.memory_min_gb:g} GB"
     if snapshot.memory.total >= required:
-        return ok(gb(snapshot.memory.total), expected=expected)
+        return ok(format_size(snapshot.memory.total), expected=expected)
     return fail(
-        expected, gb(snapshot.memory.total), fix="use a larger machine, or lower memory_min_gb"
+        expected,
+        format_size(snapshot.memory.total),
+        fix="use a larger machine, or lower memory_min_gb",
     )
 
 
@@ -29,5 +31,7 @@ def available(snapshot: Snapshot, settings: Settings) -> Verdict:
     free = memory.available + memory.swap_free
     share = free / (memory.total + memory.swap_total)
     if share >= 0.1:
-        return ok(f"{gb(free)} free")
-    return warn("at least 10% free", f"{gb(free)} free", fix="docker stats; systemd-cgtop -m")
+        return ok(f"{format_size(free)} free")
+    return warn(
+        "at least 10% free", f"{format_size(free)} free", fix="docker stats; systemd-cgtop -m"
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gpuhost.checks.finding import Verdict, fail, ok, skip
 from gpuhost.checks.registry import check
-from gpuhost.domain.sizes import gb
+from gpuhost.domain.sizes import format_size
 from gpuhost.plans.swap import plan, present_size, sysctl_text
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
@@ -17,14 +17,14 @@ FILE_MODE = "0600"
 def size(snapshot: Snapshot, settings: Settings) -> Verdict:
     planned = plan(snapshot, settings)
     active = snapshot.swap.area(settings.swap_path)
-    actual = gb(snapshot.swap.total)
+    actual = format_size(snapshot.swap.total)
     present = present_size(snapshot, settings)
     if planned.size == 0 and present == 0:
         return ok(actual, evidence=_in_words(snapshot))
     if active and planned.size == present:
         return ok(actual, evidence=_in_words(snapshot))
     return fail(
-        f"{gb(planned.size)} in {settings.swap_path}",
+        f"{format_size(planned.size)} in {settings.swap_path}",
         actual,
         evidence=planned.refusal or _in_words(snapshot),
         fix=planned.fix or f"run the deploy again (it creates {settings.swap_path})",
@@ -76,6 +76,6 @@ def swappiness(snapshot: Snapshot, settings: Settings) -> Verdict:
 
 def _in_words(snapshot: Snapshot) -> str:
     return (
-        ", ".join(f"{area.path} {gb(area.size)}" for area in snapshot.swap.areas)
+        ", ".join(f"{area.path} {format_size(area.size)}" for area in snapshot.swap.areas)
         or "no active swap"
     )

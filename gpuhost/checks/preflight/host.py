@@ -8,7 +8,7 @@ from gpuhost.checks.preflight.proposal import Proposal
 from gpuhost.checks.registry import finding_of, run_checks
 from gpuhost.domain.nvidia.cuda import decide
 from gpuhost.domain.nvidia.version import CudaVersion
-from gpuhost.domain.sizes import GB, gb
+from gpuhost.domain.sizes import GB, format_size
 from gpuhost.plans.disk import disks_by_directory
 from gpuhost.release.variant import Refusal
 
@@ -86,11 +86,11 @@ def disk(proposal: Proposal) -> Verdict:
     path, least = min(disks.items(), key=lambda place: place[1].free)
     expected = f"at least {needed:g} GB free"
     if least.free >= needed * GB:
-        return ok(f"{gb(least.free)} free under {path}", expected=expected)
+        return ok(f"{format_size(least.free)} free under {path}", expected=expected)
     return fail(
         expected,
-        f"{gb(least.free)} free under {path}",
-        evidence=f"{least.mounted_on}, {gb(least.size)} in all",
+        f"{format_size(least.free)} free under {path}",
+        evidence=f"{least.mounted_on}, {format_size(least.size)} in all",
         fix="docker system df; docker builder prune; or lower build.disk_gb",
     )
 
@@ -104,10 +104,10 @@ def memory(proposal: Proposal) -> Verdict:
     free = ram.available + ram.swap_free
     expected = f"at least {needed:g} GB free"
     if free >= needed * GB:
-        return ok(f"{gb(free)} free", expected=expected)
+        return ok(f"{format_size(free)} free", expected=expected)
     return fail(
         expected,
-        f"{gb(ram.available)} of RAM and {gb(ram.swap_free)} of swap free",
+        f"{format_size(ram.available)} of RAM and {format_size(ram.swap_free)} of swap free",
         fix="raise swap_size_gb, stop what uses memory (docker stats), or lower build.memory_gb",
     )
 

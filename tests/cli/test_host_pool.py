@@ -1,4 +1,4 @@
-"""Many hosts and little room: each is told when it is done, and the deadline is that of all."""
+"""Many hosts and few slots: progress is reported per host, and the deadline is for all hosts."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import gevent  # type: ignore[import-untyped]
 from gevent.pool import Pool  # type: ignore[import-untyped]
 
 from gpuhost.fleet.host_pool import HostError, on_each_host
+from gpuhost.fleet.host_status import HostStatus
 from gpuhost.fleet.inventory import Fleet
-from gpuhost.fleet.report import HostStatus
 
 NAMES = [f"gpu{number}" for number in range(8)]
 
@@ -21,7 +21,7 @@ def fleet(at_once: int) -> Fleet:
     return Fleet(cast(Any, hosts), {}, cast(Any, state))
 
 
-def test_a_host_is_told_while_others_wait_for_room() -> None:
+def test_a_host_is_reported_while_others_wait_for_a_slot() -> None:
     order: list[str] = []
 
     def work(host: Any) -> str:
@@ -29,13 +29,13 @@ def test_a_host_is_told_while_others_wait_for_room() -> None:
         gevent.sleep(0.01)
         return str(host.name)
 
-    visits = on_each_host(fleet(2), work, lambda name: order.append(f"told {name}"))
-    assert list(visits.found) == NAMES
-    assert order.index("told gpu0") < order.index("begun gpu7")
-    assert sum(one.startswith("told") for one in order) == len(NAMES)
+    results = on_each_host(fleet(2), work, lambda name: order.append(f"done {name}"))
+    assert list(results.by_host) == NAMES
+    assert order.index("done gpu0") < order.index("begun gpu7")
+    assert sum(one.startswith("done") for one in order) == len(NAMES)
 
 
-def test_the_deadline_begins_with_the_first_host_not_with_the_last() -> None:
+def test_the_deadline_starts_with_the_first_host() -> None:
     begun: list[str] = []
 
     def work(host: Any) -> str:
@@ -44,10 +44,10 @@ def test_the_deadline_begins_with_the_first_host_not_with_the_last() -> None:
         return "done"
 
     pool = fleet(2)
-    visits = on_each_host(pool, work, lambda _: None, deadline=0.2)
+    results = on_each_host(pool, work, lambda _: None, deadline=0.2)
     gevent.sleep(0.05)
-    assert visits.found["gpu0"] == "done"
-    late = [one for one in visits.found.values() if isinstance(one, HostError)]
+    assert results.by_host["gpu0"] == "done"
+    late = [one for one in results.by_host.values() if isinstance(one, HostError)]
     assert len(late) == len(NAMES) - 1
     assert {one.status for one in late} == {HostStatus.ERROR}
     assert {one.reason for one in late} == {
@@ -58,7 +58,7 @@ def test_the_deadline_begins_with_the_first_host_not_with_the_last() -> None:
     assert not len(pool.state.pool)
 
 
-def test_there_is_time_for_other_work_until_hosts_answer() -> None:
+def test_other_work_is_done_while_hosts_answer() -> None:
     order: list[str] = []
 
     def steps() -> Any:

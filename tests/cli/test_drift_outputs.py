@@ -1,4 +1,4 @@
-"""`gpuhost drift` over a real SSH server: every place where it is told, and what of it is kept."""
+"""`gpuhost drift` over a real SSH server: history, page, metrics and notifications."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def receiver() -> Iterator[Receiver]:
 
 
 class Nights:
-    """A fleet of one, and one run after another."""
+    """A fleet of one host, and several runs."""
 
     def __init__(self, workplace: Workplace, sshd: Sshd, name: str) -> None:
         self.workplace, self.sshd, self.name = workplace, sshd, name
@@ -51,13 +51,13 @@ def nights(workplace: Workplace, sshd: Sshd, request: pytest.FixtureRequest) -> 
     return Nights(workplace, sshd, request.node.name)
 
 
-def test_since_the_last_run(nights: Nights) -> None:
+def test_changes_since_the_last_run(nights: Nights) -> None:
     first = nights.run("--since", "last", **MUCH)
     assert first.out.startswith("No earlier run to compare with.\n")
     same = nights.run("--since", "last", "--json", **MUCH).document["since"]
     assert (same["new"], same["gone"]) == ([], [])
     mended = nights.run("--since", "last", "--json", memory_min_gb=0).document["since"]
-    assert mended["gone"] == [{"host": GOOD, "id": "memory.total", "kind": "new"}]
+    assert mended["gone"] == [{"host": GOOD, "id": "memory.total", "kind": "never applied"}]
     assert mended["at"] > same["at"]
     again = nights.run("--since", "last", **MUCH)
     lines = again.out.splitlines()
@@ -71,8 +71,8 @@ def test_since_the_last_run(nights: Nights) -> None:
     assert runs.stat().st_mode & 0o777 == 0o700
 
 
-def test_a_host_that_is_taken_out_is_forgotten(workplace: Workplace, sshd: Sshd) -> None:
-    """And one that --limit leaves out is not."""
+def test_a_host_that_left_the_inventory_is_forgotten(workplace: Workplace, sshd: Sshd) -> None:
+    """A host that --limit leaves out is not forgotten."""
     login = drifting(sshd, "drift-forgotten")
     hosts = {name: {"ssh_hostname": GOOD, **login} for name in ("old", "kept")}
     command = ["drift", "inventory.py", "--history", "runs", "--since", "last", "--json"]
@@ -120,12 +120,12 @@ def test_metrics_and_page(nights: Nights) -> None:
     assert (run.exit, run.err) == (2, "")
     families = text_string_to_metric_families((nights.workplace.path / "gpuhost.prom").read_text())
     values = {
-        (one.name.removeprefix("gpuhost_drift_"), one.labels.get("standing")): one.value
+        (one.name.removeprefix("gpuhost_drift_"), one.labels.get("status")): one.value
         for family in families
         for one in family.samples
         if "kind" not in one.labels
     }
-    assert values["host_standing", "drift"] == 1
+    assert values["host_status", "drift"] == 1
     assert values["exit_status", None] == 2
     assert abs(values["last_run_timestamp_seconds", None] - time.time()) < 60
     assert 0 < values["duration_seconds", None] < 60
@@ -147,7 +147,7 @@ def test_notifications(nights: Nights, receiver: Receiver, monkeypatch: pytest.M
     assert TOKEN not in "".join(run.out + run.err for run in runs)
 
 
-def test_of_two_runs_at_once_one_tells(nights: Nights, receiver: Receiver) -> None:
+def test_of_two_parallel_runs_one_notifies(nights: Nights, receiver: Receiver) -> None:
     receiver.got.clear()
     nights.run(memory_min_gb=0)
     options = ["drift", "inventory.py", "--history", "runs", "--notify", receiver.url()]
@@ -163,8 +163,8 @@ def test_of_two_runs_at_once_one_tells(nights: Nights, receiver: Receiver) -> No
     assert len(list((nights.workplace.path / "runs").iterdir())) == 3
 
 
-def test_ctrl_c_while_another_run_is_awaited(workplace: Workplace, sshd: Sshd) -> None:
-    """What is known is shown all the same."""
+def test_ctrl_c_while_waiting_for_another_run(workplace: Workplace, sshd: Sshd) -> None:
+    """The results are shown all the same."""
     workplace.inventory({GOOD: drifting(sshd, "drift-awaits")})
     runs = workplace.path / "runs"
     runs.mkdir()
@@ -178,13 +178,13 @@ def test_ctrl_c_while_another_run_is_awaited(workplace: Workplace, sshd: Sshd) -
             text=True,
         )
         assert process.stderr is not None
-        assert process.stderr.readline().startswith("gpuhost: another run is awaited")
+        assert process.stderr.readline().startswith("gpuhost: waiting for another run")
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)
     assert (process.returncode, err) == (130, "")
     found = json.loads(out)
     assert (found["exit"], found["interrupted"]) == (130, True)
-    assert found["hosts"][0]["standing"] == "drift"
+    assert found["hosts"][0]["status"] == "drift"
     assert list(runs.iterdir()) == []
 
 
@@ -196,13 +196,13 @@ def test_a_notifier_that_fails(nights: Nights, receiver: Receiver, behaviour: st
     run = nights.run("--notify", url, "--json", **MUCH)
     assert time.monotonic() - began < 40
     assert run.document["exit"] == run.exit == 0
-    assert run.err == "gpuhost: the notification by json failed\n"
+    assert run.err == "gpuhost: the notification through json failed\n"
     # It is known now: nobody is told of it twice.
     assert nights.run("--notify", url, **MUCH).err == ""
 
 
 MISTAKES = {
-    "an empty history": (["--history", ""], "--history is empty: name a path"),
+    "an empty history": (["--history", ""], "--history is empty: give a path"),
     "an empty page": (["--html", ""], "--html is empty: "),
     "empty metrics": (["--metrics="], "--metrics is empty: "),
     "since without history": (["--since", "last"], "--since needs --history DIR"),
@@ -222,7 +222,9 @@ MISTAKES = {
 }
 
 
-def test_mistakes_are_told_before_any_host_is_asked(workplace: Workplace, sshd: Sshd) -> None:
+def test_option_errors_are_reported_before_any_host_is_contacted(
+    workplace: Workplace, sshd: Sshd
+) -> None:
     workplace.inventory({GOOD: sshd.login(blank(sshd, "drift-mistakes"))})
     commands = [["drift", "inventory.py", *options] for options, _ in MISTAKES.values()]
     for run, (_, said) in zip(workplace.many(*commands), MISTAKES.values(), strict=True):
@@ -244,7 +246,7 @@ def test_the_environments_url_needs_a_history_too(
     assert TOKEN not in run.err
 
 
-def test_who_reads_only_the_first_line_keeps_the_run_all_the_same(
+def test_a_reader_of_only_the_first_line_does_not_affect_the_run(
     workplace: Workplace, sshd: Sshd
 ) -> None:
     workplace.inventory({GOOD: drifting(sshd, "drift-head")})
@@ -255,7 +257,7 @@ def test_who_reads_only_the_first_line_keeps_the_run_all_the_same(
 
 
 def test_a_disk_that_is_full_at_the_end(workplace: Workplace, sshd: Sshd) -> None:
-    """The report is shown, the file is not there, and the run is no success."""
+    """The report is shown, the file is missing, and the run fails."""
     gone = workplace.path / "gone"
     gone.mkdir()
     command = f"rmdir {gone}; {blank(sshd, 'drift-gone')}"
@@ -266,15 +268,15 @@ def test_a_disk_that_is_full_at_the_end(workplace: Workplace, sshd: Sshd) -> Non
     assert run.err == "gpuhost: --metrics: not written: No such file or directory\n"
 
 
-def test_foreign_files_in_the_history_are_told_on_stderr(nights: Nights) -> None:
+def test_foreign_files_in_the_history_are_named_on_stderr(nights: Nights) -> None:
     (nights.workplace.path / "runs").mkdir()
     (nights.workplace.path / "runs" / "notes.txt").touch()
     run = nights.run("--json", "--since", "last")
     assert run.document["since"]["at"] is None
-    assert run.err == ("gpuhost: runs/notes.txt is passed over: its name is not that of a run\n")
+    assert run.err == ("gpuhost: runs/notes.txt is ignored: not the name of a run\n")
 
 
-def test_help_shows_all_of_it(workplace: Workplace) -> None:
+def test_help_shows_all_outputs(workplace: Workplace) -> None:
     said = workplace.gpuhost("drift", "--help").out
     for words in (
         "--html drift.html",
