@@ -88,13 +88,15 @@ def _refusal(
         )
     if ours and ours.used > snapshot.memory.available:
         return (
-            f"{format_size(ours.used)} of used swap do not fit in {format_size(snapshot.memory.available)} of RAM",
+            f"{format_size(ours.used)} of used swap do not fit in "
+            f"{format_size(snapshot.memory.available)} of RAM",
             "free some memory first: docker stats",
         )
     # The old file is deleted before the new one is created; 10% of the space stays free.
     if size > (free + present) * 0.9:
         return (
-            f"{format_size(size)} needed, {format_size(free + present)} free under {settings.swap_path}",
+            f"{format_size(size)} needed, {format_size(free + present)} free under "
+            f"{settings.swap_path}",
             "free some space, or lower swap_size_gb",
         )
     return "", ""
