@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from gpuhost.appfile.app import App
-from gpuhost.appfile.loading import load
+from gpuhost.appfile.loading import PACKAGED, load
 from gpuhost.release.override import override
 from gpuhost.release.planning import plan_for
 from gpuhost.release.site import site
@@ -27,6 +27,8 @@ P40 = "nvidia-p40"
 DECLARED = declare([Layer("the test", {"build_args": {"PIP_INDEX_URL": "https://pip.example"}})])
 OVERRIDES = [(name, host) for name in ("hostile", "plain", "whole") for host in (CPU, P40)]
 SITES = ("behind-nginx", "own_nginx", "whole")
+# Every app of this repository: its plan, and so its hash of inputs, stays the same.
+PLANNED = sorted([*APPS.glob("*.yaml"), *PACKAGED.glob("*.yaml")])
 
 
 def app(name: str) -> App:
@@ -50,18 +52,25 @@ def golden_files() -> dict[str, str]:
         made[f"{name}.{on}.override.yaml"] = override(app(name), chosen(app(name), on))
     for name in SITES:
         made[f"{name}.nginx.conf"] = site(app(name), ipv6=name == "whole") or ""
-    for on in (CPU, P40):
-        one = app("whole")
-        made[f"whole.{on}.plan.json"] = plan_for(
-            one,
-            chosen(one, on),
-            DECLARED,
-            host(on),
-            revision="f" * 40,
-            by="ops@laptop",
-            release_id="20260101-000000-aaaaaaaa",
-        ).text()
+    for path in PLANNED:
+        one = load(path)
+        for on in (CPU, P40):
+            choice = choose(one.block, host(on), DECLARED)
+            if isinstance(choice, Choice):
+                made[f"{one.name}.{on}.plan.json"] = _plan(one, choice, on)
     return made
+
+
+def _plan(one: App, choice: Choice, on: str) -> str:
+    return plan_for(
+        one,
+        choice,
+        DECLARED,
+        host(on),
+        revision="f" * 40,
+        by="ops@laptop",
+        release_id="20260101-000000-aaaaaaaa",
+    ).text()
 
 
 if __name__ == "__main__":

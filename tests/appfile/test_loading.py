@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from gpuhost.appfile.errors import BadApp
 from gpuhost.appfile.loading import LARGEST, PACKAGED, find, load
 from gpuhost.appfile.schema import block_schema
-from tests.app.files import SERVICES, file_of
+from tests.appfile.files import SERVICES, file_of
 
 GOOD = (PACKAGED / "english-listening-trainer.yaml").read_bytes()
 

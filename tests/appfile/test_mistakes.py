@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.app.files import app_of, assert_refused, mistakes
+from tests.appfile.files import app_of, assert_refused, mistakes
 
 # A block's lines from line 2 on, and all that is said of it.
 REFUSED: list[tuple[str, list[str]]] = [

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.app.files import app_of, mistakes
+from tests.appfile.files import app_of, mistakes
 
 SITE = "x-gpuhost.nginx"
 UPSTREAM = 'an address, such as "127.0.0.1:3000"'

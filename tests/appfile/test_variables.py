@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.app.files import app_of, assert_refused
+from tests.appfile.files import app_of, assert_refused
 
 REFUSED: list[tuple[str, list[str]]] = [
     # Nothing fills in variables here, but secrets in `value`.
