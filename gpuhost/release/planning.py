@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gpuhost.appfile import source as app_source
 from gpuhost.appfile.app import App
 from gpuhost.appfile.errors import BadApp
+from gpuhost.appfile.nginx import Tls
 from gpuhost.checks.host.build import build_arguments
 from gpuhost.domain.nvidia.toolkits import driver_cuda
 from gpuhost.release.cards import capability
+from gpuhost.release.conversion import convert
 from gpuhost.release.override import override
-from gpuhost.release.site import has_ipv6, site, site_paths
+from gpuhost.release.site import SitePaths, has_ipv6, site, site_paths
 from gpuhost.release.steps import steps_for
 from gpuhost.release.variant import Choice, Reservation
 from gpuhost.runner import plan
@@ -76,7 +78,9 @@ def plan_for(
     """
     block = app.block
     _refuse_unsafe_migration(app)
-    made = plan.Plan(
+    made = convert(
+        plan.Plan,
+        block,
         app=app.name,
         id=release_id,
         inputs="",
@@ -84,31 +88,15 @@ def plan_for(
         project=app.project,
         revision=revision,
         source=_source(block.source, revision),
-        registries=tuple(
-            plan.Registry(host, one.user, one.password) for host, one in block.registries.items()
-        ),
         variant=choice.sentence,
         profiles=choice.profiles,
         leave_out=choice.leave_out,
-        scale=dict(block.scale),
         build=_build(app, settings),
-        secrets=_secrets(app),
-        directories=tuple(
-            plan.Directory(path, one.owner, one.mode) for path, one in block.directories.items()
-        ),
-        logs=plan.Logs(block.logs.files, block.logs.max_size_mb, block.logs.keep),
         gpu=tuple(_gpu(service, one) for service, one in choice.reservations.items()),
-        backup=_backup(app),
-        migrate=plan.Migrate(block.migrate.service, block.migrate.limit_s)
-        if block.migrate
-        else None,
-        migrate_without_backup=block.migrate.without_backup if block.migrate else False,
-        verify=plan.Verify(
-            steps_for(app, choice), block.verify.start_s, block.verify.loading, block.verify.fatal
-        ),
+        migrate_without_backup=block.migrate is not None and block.migrate.without_backup,
+        verify=convert(plan.Verify, block.verify, steps=steps_for(app, choice)),
         nginx=_nginx(app),
         adopt=settings.adopt,
-        keep_releases=block.keep_releases,
     )
     made = replace(made, limit_s=_limit(made, app))
     # The way to the packages is the host's, and no other one makes another release.
@@ -136,42 +124,16 @@ def _source(source: app_source.Source | None, revision: str) -> plan.Source | No
         return None
     if source.git is None:
         return plan.Source("archive", revision)
-    return plan.Source(
-        "git",
-        revision,
-        source.git,
-        source.deploy_key,
-        source.token,
-        source.user,
-        source.known_hosts,
-    )
+    return convert(plan.Source, source, kind="git", revision=revision, url=source.git)
 
 
 def _build(app: App, settings: Settings) -> plan.Build:
     build = app.block.build
-    return plan.Build(
-        order=build.order,
+    return convert(
+        plan.Build,
+        build,
         args={**settings.build_args, **build.args},
         bases={tag: (base.context, base.dockerfile) for tag, base in build.bases.items()},
-        no_cache=build.no_cache,
-        memory_gb=build.memory_gb,
-        disk_gb=build.disk_gb,
-        step_limit_s=build.step_limit_s,
-    )
-
-
-def _secrets(app: App) -> tuple[plan.Secret, ...]:
-    return tuple(
-        plan.Secret(
-            name,
-            services=one.services,
-            generate=one.generate,
-            length=one.bytes,
-            file=one.path,
-            value=one.value or "",
-            internal=one.internal,
-        )
-        for name, one in app.block.secrets.items()
     )
 
 
@@ -187,43 +149,25 @@ def _gpu(service: str, reserved: Reservation) -> plan.Gpu:
     )
 
 
-def _backup(app: App) -> plan.Backup | None:
-    backup = app.block.backup
-    if backup is None:
-        return None
-    return plan.Backup(
-        sqlite=backup.sqlite,
-        paths=backup.paths,
-        postgres=tuple(
-            plan.Postgres(one.service, one.database, one.user) for one in backup.postgres
-        ),
-        keep=backup.keep,
-        limit_s=backup.limit_s,
-        every=backup.every or "",
-    )
-
-
 def _nginx(app: App) -> plan.Nginx | None:
-    declared = app.block.nginx
-    if declared is None:
+    site = app.block.nginx
+    if site is None:
         return None
-    paths, tls = site_paths(app), declared.tls
-    made = plan.Nginx(
-        where=declared.where,
-        service=declared.service or "",
-        path=paths.file,
-        names=declared.server_names,
-    )
+    paths = site_paths(app)
+    return convert(plan.Nginx, site, path=paths.file, **_certificate(site.tls, paths))
+
+
+def _certificate(tls: Tls | None, paths: SitePaths) -> dict[str, Any]:
+    """The plan's fields for `nginx.tls`."""
     if tls is None:
-        return made
-    return replace(
-        made,
-        certificate=tls.kind,
-        certificate_dir=paths.certificates,
-        email=tls.email or "",
-        certificate_secret=tls.certificate,
-        key_secret=tls.key,
-    )
+        return {}
+    return {
+        "certificate": tls.kind,
+        "certificate_dir": paths.certificates,
+        "email": tls.email or "",
+        "certificate_secret": tls.certificate,
+        "key_secret": tls.key,
+    }
 
 
 def _limit(made: plan.Plan, app: App) -> int:
@@ -238,7 +182,8 @@ def _limit(made: plan.Plan, app: App) -> int:
 
 def _inputs(made: plan.Plan, texts: Texts) -> str:
     """The hash of all that decides the release."""
-    values: dict[str, Any] = asdict(made)
+    # As plan.json spells them: a field that gets another name there makes no new release.
+    values: dict[str, Any] = json.loads(made.text())
     decided = {name: value for name, value in values.items() if name not in NOT_INPUTS}
     parts = (
         json.dumps(decided, sort_keys=True, ensure_ascii=False).encode(),

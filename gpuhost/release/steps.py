@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from gpuhost.appfile import verify as declared
 from gpuhost.appfile.app import App
 from gpuhost.appfile.nginx import Nginx
+from gpuhost.release.conversion import convert
 from gpuhost.release.site import ANY, published, world_port
 from gpuhost.release.variant import Choice
 from gpuhost.runner import plan
@@ -46,25 +47,15 @@ def _is_of_other_variant(name: str, app: App, choice: Choice) -> bool:
 def _step(step: declared.Step, app: App) -> plan.VerifyStep:
     if step.health:
         health = step.health
-        asked = plan.Request(health.url, expect=_expect(health.expect))
-        return _requested(f"GET {health.url}", asked, health.within_s, app)
+        return _requested(f"GET {health.url}", health, app)
     if step.request:
         one = step.request
-        asked = plan.Request(
-            one.url,
-            one.method,
-            dict(one.headers),
-            one.body,
-            _expect(one.expect),
-            one.then,
-            _expect(one.then_expect),
-        )
         then = f", and what {one.then} names" if one.then else ""
-        return _requested(f"{one.method} {one.url}{then}", asked, one.within_s, app)
+        return _requested(f"{one.method} {one.url}{then}", one, app)
     if step.log:
         line = step.log
         name = f"the log of {line.service}: {_short(line.matches)}"
-        return plan.VerifyStep(name, line.within_s, log=line.matches, service=line.service)
+        return convert(plan.VerifyStep, line, name=name, log=line.matches)
     assert step.command is not None
     return _command(step.command)
 
@@ -72,12 +63,8 @@ def _step(step: declared.Step, app: App) -> plan.VerifyStep:
 def _command(command: declared.Command) -> plan.VerifyStep:
     words = " ".join(command.run)
     what = "torch sees the GPU" if TORCH in words else _short(words)
-    return plan.VerifyStep(
-        f"{what}, in {command.service}",
-        command.within_s,
-        command=command.run,
-        service=command.service,
-    )
+    name = f"{what}, in {command.service}"
+    return convert(plan.VerifyStep, command, name=name, command=command.run)
 
 
 def _short(text: str) -> str:
@@ -85,18 +72,10 @@ def _short(text: str) -> str:
     return line if len(line) <= LONGEST else f"{line[:LONGEST]}…"
 
 
-def _expect(expect: declared.Expect) -> plan.Expect:
-    return plan.Expect(
-        expect.status,
-        expect.contains,
-        expect.content_type,
-        dict(expect.json_values),
-        expect.least_bytes,
-    )
-
-
-def _requested(name: str, request: plan.Request, within_s: int, app: App) -> plan.VerifyStep:
-    return plan.VerifyStep(name, within_s, request=request, through=_through(request.url, app))
+def _requested(name: str, asked: declared.Health | declared.Request, app: App) -> plan.VerifyStep:
+    request = convert(plan.Request, asked)
+    through = _through(asked.url, app)
+    return convert(plan.VerifyStep, asked, name=name, request=request, through=through)
 
 
 def _through(url: str, app: App) -> str:
