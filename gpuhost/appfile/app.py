@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gpuhost.appfile.compose_file import ComposeFile
-from gpuhost.appfile.model import Extension
+from gpuhost.appfile.model import XGpuhost
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class App:
     path: Path
     text: bytes
     compose: ComposeFile
-    block: Extension
+    block: XGpuhost
 
     @property
     def project(self) -> str:

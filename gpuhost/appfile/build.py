@@ -6,14 +6,14 @@ from typing import Annotated
 
 from pydantic import Field
 
-from gpuhost.appfile.block import MOST_GB, Block, Path, Seconds, Service, Text, VariableName
+from gpuhost.appfile.section import MOST_GB, Path, Seconds, Section, Service, Text, VariableName
 
 Image = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_./:@-]*$", title='an image, such as "base:latest"')
 ]
 
 
-class Base(Block):
+class Base(Section):
     """An image that Dockerfiles are FROM and that no service carries."""
 
     context: Path = "."
@@ -22,7 +22,7 @@ class Base(Block):
     """Relative to the context."""
 
 
-class Build(Block):
+class Build(Section):
     """Builds run one after the other: no parallel limit of Compose reaches BuildKit."""
 
     order: tuple[Service, ...] = ()

@@ -6,10 +6,10 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from gpuhost.appfile.block import Block, Line, Path, Seconds, Service
+from gpuhost.appfile.section import Line, Path, Seconds, Section, Service
 
 
-class Directory(Block):
+class Directory(Section):
     """A directory that is there, with this owner and mode, before anything starts."""
 
     owner: Annotated[
@@ -26,7 +26,7 @@ class Directory(Block):
     """Octal."""
 
 
-class Logs(Block):
+class Logs(Section):
     """Log files that the app writes into bind mounts, rotated on the host."""
 
     files: tuple[Path, ...] = ()
@@ -37,7 +37,7 @@ class Logs(Block):
     """Rotated files that are kept, compressed."""
 
 
-class Migrate(Block):
+class Migrate(Section):
     """A one-shot service that brings the database to the new release."""
 
     service: Service
@@ -54,7 +54,7 @@ DatabaseName = Annotated[
 ]
 
 
-class Postgres(Block):
+class Postgres(Section):
     """A database dumped by pg_dump inside its own container."""
 
     service: Service
@@ -65,7 +65,7 @@ class Postgres(Block):
     """Who dumps it."""
 
 
-class Backup(Block):
+class Backup(Section):
     """Taken before each migration, by schedule, and read back by deploys/restore.py."""
 
     sqlite: tuple[Path, ...] = ()

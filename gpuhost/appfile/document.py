@@ -19,7 +19,7 @@ from yaml.parser import Parser
 from yaml.reader import Reader
 from yaml.scanner import Scanner
 
-Place = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 
 # A few aliases can stand for millions of values.
 MOST_VALUES = 50_000
@@ -53,9 +53,9 @@ class BadYaml(ValueError):
 @dataclass(frozen=True)
 class Document:
     value: Any
-    lines: dict[Place, int]
+    lines: dict[KeyPath, int]
 
-    def line(self, place: Place) -> int:
+    def line(self, place: KeyPath) -> int:
         """Where it was written, or the nearest that it is in."""
         for end in range(len(place), 0, -1):
             if place[:end] in self.lines:
@@ -112,7 +112,7 @@ def read(text: str) -> Document:
 
 class _Construction:
     def __init__(self) -> None:
-        self._lines: dict[Place, int] = {}
+        self._lines: dict[KeyPath, int] = {}
         self._left = MOST_VALUES
         self._inside: list[int] = []
 
@@ -120,7 +120,7 @@ class _Construction:
         value = None if node is None else self._value(node, ())
         return Document(value, self._lines)
 
-    def _value(self, node: Node, place: Place) -> Any:
+    def _value(self, node: Node, place: KeyPath) -> Any:
         self._left -= 1
         if self._left < 0:
             raise BadYaml(_line(node), f"more than {MOST_VALUES} values, aliases written out")
@@ -136,7 +136,7 @@ class _Construction:
         finally:
             self._inside.pop()
 
-    def _sequence(self, node: Node, place: Place) -> list[Any]:
+    def _sequence(self, node: Node, place: KeyPath) -> list[Any]:
         values = []
         for index, item in enumerate(node.value):
             below = (*place, index)
@@ -144,7 +144,7 @@ class _Construction:
             values.append(self._value(item, below))
         return values
 
-    def _mapping(self, node: MappingNode, place: Place) -> dict[str, Any]:
+    def _mapping(self, node: MappingNode, place: KeyPath) -> dict[str, Any]:
         own: dict[str, Any] = {}
         written: dict[str, int] = {}
         merged: list[MappingNode] = []
@@ -164,7 +164,7 @@ class _Construction:
             self._merge(own, mapping, place)
         return own
 
-    def _merge(self, own: dict[str, Any], mapping: MappingNode, place: Place) -> None:
+    def _merge(self, own: dict[str, Any], mapping: MappingNode, place: KeyPath) -> None:
         # Read beside, so that the lines of what is already there stay.
         lines, self._lines = self._lines, {}
         values = self._value(mapping, place)

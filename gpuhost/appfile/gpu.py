@@ -6,14 +6,14 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from gpuhost.appfile.block import MOST_GB, Block, Profile, Service, Text
+from gpuhost.appfile.section import MOST_GB, Profile, Section, Service, Text
 
 DeviceId = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*$", title='a card in quotes, such as "0"')
 ]
 
 
-class Gpu(Block):
+class Gpu(Section):
     """What a service needs of the host's cards."""
 
     count: Annotated[int, Field(ge=1)] | None = None
@@ -48,7 +48,7 @@ class Gpu(Block):
         return self
 
 
-class Variant(Block):
+class Variant(Section):
     """How the app differs with a card, or without one."""
 
     profiles: tuple[Profile, ...] = ()

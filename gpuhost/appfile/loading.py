@@ -11,13 +11,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from gpuhost.appfile import names
+from gpuhost.appfile import references
 from gpuhost.appfile.app import App
 from gpuhost.appfile.compose_file import ComposeFile
-from gpuhost.appfile.document import BadYaml, Document, Place, read
+from gpuhost.appfile.document import BadYaml, Document, KeyPath, read
 from gpuhost.appfile.errors import BadApp
-from gpuhost.appfile.mistakes import Mistake, meant, mistakes_of, named, shown
-from gpuhost.appfile.model import Extension
+from gpuhost.appfile.model import XGpuhost
+from gpuhost.appfile.problems import Problem, key_name, problems_of, shown, suggestion
 from gpuhost.appfile.schema import KEY
 
 # What `--data app=NAME` looks through: the user's own, then those that gpuhost brings.
@@ -46,7 +46,7 @@ def find(name: str) -> Path:
     if (OWN / f"{name}.yml").is_file():
         raise BadApp([f"{OWN / name}.yml: an app's file ends in .yaml; rename it"])
     there = sorted({path.stem for path in (*OWN.glob("*.yaml"), *PACKAGED.glob("*.yaml"))})
-    raise BadApp([f"apps/{name}.yaml: there is no such file{meant(name, there)}"])
+    raise BadApp([f"apps/{name}.yaml: there is no such file{suggestion(name, there)}"])
 
 
 def load(path: Path) -> App:
@@ -81,10 +81,10 @@ def _bytes(path: Path) -> bytes:
     return text
 
 
-def _parts(document: Document) -> tuple[ComposeFile, Extension | None, list[Mistake]]:
+def _parts(document: Document) -> tuple[ComposeFile, XGpuhost | None, list[Problem]]:
     written = document.value
     if not isinstance(written, dict):
-        return ComposeFile(), None, [Mistake((), "a Compose file is a mapping with services")]
+        return ComposeFile(), None, [Problem((), "a Compose file is a mapping with services")]
     compose = ComposeFile.of(written)
     mistakes = list(_of_compose(written))
     given = written.get(KEY)
@@ -94,19 +94,19 @@ def _parts(document: Document) -> tuple[ComposeFile, Extension | None, list[Mist
     return compose, block, [*mistakes, *(one for one in of_block if one.place not in told)]
 
 
-def _block(given: Any, compose: ComposeFile) -> tuple[Extension | None, list[Mistake]]:
+def _block(given: Any, compose: ComposeFile) -> tuple[XGpuhost | None, list[Problem]]:
     try:
-        block = Extension.model_validate(given, strict=True)
+        block = XGpuhost.model_validate(given, strict=True)
     except ValidationError as error:
-        mistakes = list(mistakes_of(error, given))
+        mistakes = list(problems_of(error, given))
         wrong = {str(mistake.place[1]) for mistake in mistakes if len(mistake.place) > 1}
         if isinstance(given, dict):
             mistakes += _of_the_rest(given, wrong, compose)
         return None, mistakes
-    return _with_internal_secrets(block), list(names.mistakes_in(block, compose))
+    return _with_internal_secrets(block), list(references.mistakes_in(block, compose))
 
 
-def _of_the_rest(given: dict[str, Any], wrong: set[str], compose: ComposeFile) -> Iterator[Mistake]:
+def _of_the_rest(given: dict[str, Any], wrong: set[str], compose: ComposeFile) -> Iterator[Problem]:
     """Names that lead nowhere, in the parts that are right by themselves."""
     rest = {key: value for key, value in given.items() if key not in wrong}
     for key in ("secrets", "gpu"):
@@ -115,60 +115,60 @@ def _of_the_rest(given: dict[str, Any], wrong: set[str], compose: ComposeFile) -
             # Whatever is wrong with it.
             rest[key] = {name: {} for name in named_there}
     with suppress(ValidationError):
-        for mistake in names.mistakes_in(Extension.model_validate(rest, strict=True), compose):
+        for mistake in references.mistakes_in(XGpuhost.model_validate(rest, strict=True), compose):
             if mistake.place[1] not in wrong:
                 yield mistake
 
 
-def _of_compose(written: Mapping[str, Any]) -> Iterator[Mistake]:
+def _of_compose(written: Mapping[str, Any]) -> Iterator[Problem]:
     """The little that has to be so; all else is Compose's to say, on the host."""
     services = written.get("services")
     if not isinstance(services, dict) or not services:
-        yield Mistake(("services",), "services: a mapping with at least one service")
+        yield Problem(("services",), "services: a mapping with at least one service")
     for key in ("include", "extends"):
         if key in written:
-            yield Mistake((key,), f"{key}: one file is shipped; put its services into it")
+            yield Problem((key,), f"{key}: one file is shipped; put its services into it")
     for name, service in services.items() if isinstance(services, dict) else ():
         if isinstance(service, dict):
             yield from _of_service(name, service)
     for key in written:
         if key != KEY and get_close_matches(key.lower().replace("_", "-"), [KEY], cutoff=0.85):
-            yield Mistake((key,), f"{shown((), key)[1:-1]}: did you mean {KEY}?")
+            yield Problem((key,), f"{shown((), key)[1:-1]}: did you mean {KEY}?")
 
 
-def _of_service(name: str, service: Mapping[str, Any]) -> Iterator[Mistake]:
+def _of_service(name: str, service: Mapping[str, Any]) -> Iterator[Problem]:
     extends, build = service.get("extends"), service.get("build")
     if isinstance(extends, dict) and "file" in extends:
         said = "one file is shipped; put the service into it"
-        yield Mistake(
+        yield Problem(
             ("services", name, "extends", "file"), f"services.{name}.extends.file: {said}"
         )
     others = build.get("additional_contexts") if isinstance(build, dict) else None
     if not isinstance(others, dict | list | None):
         key = f"services.{name}.build.additional_contexts"
         place = ("services", name, "build", "additional_contexts")
-        yield Mistake(place, f"{key}: a mapping, or a list of NAME=PLACE")
+        yield Problem(place, f"{key}: a mapping, or a list of NAME=PLACE")
 
 
-def _variables(value: Any, place: Place) -> Iterator[Mistake]:
+def _variables(value: Any, place: KeyPath) -> Iterator[Problem]:
     if isinstance(value, str):
         yield from _in_text(value, place)
     elif isinstance(value, dict | list):
         for step, item in value.items() if isinstance(value, dict) else enumerate(value):
             below = (*place, step)
             if isinstance(step, str) and VARIABLE.search(step):
-                yield Mistake(below, f"{named(below[1:])}: no variable is filled in in a name")
+                yield Problem(below, f"{key_name(below[1:])}: no variable is filled in in a name")
             yield from _variables(item, below)
 
 
-def _in_text(text: str, place: Place) -> Iterator[Mistake]:
+def _in_text(text: str, place: KeyPath) -> Iterator[Problem]:
     is_template = place[1:2] == ("secrets",) and place[3:] == ("value",)
     if is_template and NO_REFERENCE.search(text):
         said = "a secret is filled in as ${NAME}, and nothing else is; write $$ for a $"
-        yield Mistake(place, f"{named(place[1:])}: {said}")
+        yield Problem(place, f"{key_name(place[1:])}: {said}")
     if not is_template and VARIABLE.search(text):
         said = "no variable is filled in here: write what it stands for, and $$ for a $"
-        yield Mistake(place, f"{named(place[1:])}: {said}")
+        yield Problem(place, f"{key_name(place[1:])}: {said}")
 
 
 def _frozen(value: Any) -> Any:
@@ -180,9 +180,9 @@ def _frozen(value: Any) -> Any:
     return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
-def _with_internal_secrets(block: Extension) -> Extension:
+def _with_internal_secrets(block: XGpuhost) -> XGpuhost:
     """A deploy key or a registry's password is no service's, unless the file says whose."""
-    used = {name for _, name in names.secret_names(block)}
+    used = {name for _, name in references.secret_names(block)}
     internal = {
         name: secret.model_copy(update={"internal": True})
         for name, secret in block.secrets.items()

@@ -21,14 +21,14 @@ COMPLAINTS = (
 )
 
 
-def parts(where: str) -> tuple[str, str]:
+def split_location(where: str) -> tuple[str, str]:
     """Modifier and path: ("^~", "/a"), ("", "/a")."""
     found = MODIFIER.fullmatch(where)
     return (found[1] or "", found[2]) if found else ("", where)
 
 
 def _is_read(where: str) -> str:
-    modifier, path = parts(where)
+    modifier, path = split_location(where)
     if modifier.startswith("~") and (complaint := _complaint(path)):
         raise ValueError(f"a regular expression that nginx reads ({complaint})")
     return where
@@ -49,11 +49,11 @@ def _complaint(expression: str) -> str:
     return ""
 
 
-def one_each(paths: Mapping[str, Any]) -> None:
+def reject_duplicates(paths: Mapping[str, Any]) -> None:
     """Raises ValueError: two that nginx takes for one."""
     prefixes: dict[str, str] = {}
     for where in paths:
-        modifier, path = parts(where)
+        modifier, path = split_location(where)
         if modifier in ("", "^~") and prefixes.setdefault(path, where) != where:
             raise ValueError(f"{prefixes[path]} and {where} are one location to nginx; give one")
 

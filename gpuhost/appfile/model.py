@@ -6,13 +6,13 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from gpuhost.appfile.block import MOST_GB, Block, SecretName, Service, with_port
 from gpuhost.appfile.build import Build
 from gpuhost.appfile.data import Backup, Directory, Logs, Migrate
 from gpuhost.appfile.gpu import Gpu, Variant
+from gpuhost.appfile.host_paths import DirectoryPath
 from gpuhost.appfile.nginx import Nginx
-from gpuhost.appfile.places import DirectoryPath
 from gpuhost.appfile.secret import Secret
+from gpuhost.appfile.section import MOST_GB, SecretName, Section, Service, with_port
 from gpuhost.appfile.source import Registry, Source
 from gpuhost.appfile.verify import Verify
 
@@ -28,7 +28,7 @@ ServicePort = Annotated[
 ]
 
 
-class Resources(Block):
+class Resources(Section):
     """Limits of one service."""
 
     # The least is what Docker takes; no bytes would be no limit.
@@ -40,7 +40,7 @@ class Resources(Block):
     """CPU limit, in cores."""
 
 
-class Extension(Block):
+class XGpuhost(Section):
     """x-gpuhost: what Compose cannot say."""
 
     project: (

@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from gpuhost.appfile.block import Block, Seconds, SecretName, Service, with_port
-from gpuhost.appfile.location import Location, one_each
-from gpuhost.appfile.places import OwnPath
+from gpuhost.appfile.host_paths import OwnPath
+from gpuhost.appfile.location import Location, reject_duplicates
+from gpuhost.appfile.section import Seconds, SecretName, Section, Service, with_port
 
 LABELS = r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*"
 # A * stands for the first or the last label alone, and whole.
@@ -28,7 +28,7 @@ Rate = Annotated[int, Field(ge=1, le=1_000_000)]
 Burst = Annotated[int, Field(ge=0, le=1_000_000)]
 
 
-class Tls(Block):
+class Tls(Section):
     """Certificates, and port 80 answered by a redirect."""
 
     kind: Literal["files", "self-signed", "acme"]
@@ -55,7 +55,7 @@ class Tls(Block):
         return self
 
 
-class At(Block):
+class PathOptions(Section):
     """What is different for one location."""
 
     rate_per_s: Rate | None = None
@@ -74,7 +74,7 @@ class At(Block):
     """Another upstream than the site's, host:port or service:port."""
 
 
-class Nginx(Block):
+class Nginx(Section):
     """A site of the host's own nginx, or of one in a container of the app."""
 
     where: Literal["host", "container"] = "host"
@@ -101,7 +101,7 @@ class Nginx(Block):
     """How long the app may take to answer."""
     max_body: Size = "1m"
     """Largest request."""
-    paths: dict[Location, At] = {}
+    paths: dict[Location, PathOptions] = {}
     """Location to what is different there."""
 
     @field_validator("server_names")
@@ -116,8 +116,8 @@ class Nginx(Block):
 
     @field_validator("paths")
     @classmethod
-    def _one_each(cls, paths: dict[str, At]) -> dict[str, At]:
-        one_each(paths)
+    def _one_each(cls, paths: dict[str, PathOptions]) -> dict[str, PathOptions]:
+        reject_duplicates(paths)
         return paths
 
     @model_validator(mode="after")

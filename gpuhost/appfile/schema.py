@@ -9,8 +9,8 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import core_schema
 
-from gpuhost.appfile.document import Place
-from gpuhost.appfile.model import Extension
+from gpuhost.appfile.document import KeyPath
+from gpuhost.appfile.model import XGpuhost
 
 KEY = "x-gpuhost"
 
@@ -32,7 +32,7 @@ class _Plain(GenerateJsonSchema):
 @cache
 def block_schema() -> dict[str, Any]:
     """The schema of x-gpuhost alone."""
-    return Extension.model_json_schema(schema_generator=_Plain)
+    return XGpuhost.model_json_schema(schema_generator=_Plain)
 
 
 def file_schema() -> str:
@@ -53,7 +53,7 @@ def file_schema() -> str:
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
-def at(place: Place) -> dict[str, Any] | None:
+def at(place: KeyPath) -> dict[str, Any] | None:
     """What the schema says of a place in the block; None if it has no such place."""
     found: dict[str, Any] | None = block_schema()
     for step in place:
@@ -88,10 +88,10 @@ def _below(schema: dict[str, Any], step: str | int) -> dict[str, Any] | None:
     return others if isinstance(others, dict) else None
 
 
-def words(schema: dict[str, Any]) -> str:
+def describe(schema: dict[str, Any]) -> str:
     """What is allowed, as a person says it.
 
-    >>> words(at(("nginx", "rate_per_s")))
+    >>> describe(at(("nginx", "rate_per_s")))
     'a whole number, at least 1'
     """
     schema = resolved(schema)
@@ -103,7 +103,7 @@ def words(schema: dict[str, Any]) -> str:
         return _mapping_words(schema)
     if kind == "array":
         least = ", at least one" if schema.get("minItems") else ""
-        return f"a list, each item {words(schema['items'])}{least}"
+        return f"a list, each item {describe(schema['items'])}{least}"
     named = {"integer": "a whole number", "number": "a number", "boolean": "true or false"}
     name = schema.get("title") or named.get(str(kind), "text")
     return ", ".join([name, *_limits(schema)])
@@ -113,7 +113,7 @@ def _mapping_words(schema: dict[str, Any]) -> str:
     if "properties" in schema:
         return f"a mapping with {', '.join(schema['properties'])}"
     below = _below(schema, "") or {}
-    return f"a mapping, names to {words(below)}"
+    return f"a mapping, names to {describe(below)}"
 
 
 def _limits(schema: dict[str, Any]) -> list[str]:

@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from gpuhost.appfile.block import Block, Line, Service, VariableName
-from gpuhost.appfile.places import OwnPath
+from gpuhost.appfile.host_paths import OwnPath
+from gpuhost.appfile.section import Line, Section, Service, VariableName
 
 
-class Secret(Block):
+class Secret(Section):
     """One secret: given from one of four places, or generated on the host and kept there."""
 
     env: VariableName | None = None

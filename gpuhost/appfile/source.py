@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
-from gpuhost.appfile.block import Block, Line, SecretName
+from gpuhost.appfile.section import Line, SecretName, Section
 
 
 def _without_login(url: str) -> str:
@@ -31,7 +31,7 @@ Ref = Annotated[
 ]
 
 
-class Source(Block):
+class Source(Section):
     """A git repository or a local directory; without either the app is images only."""
 
     git: GitUrl | None = None
@@ -58,7 +58,7 @@ class Source(Block):
         return self
 
 
-class Registry(Block):
+class Registry(Section):
     """A private registry to log in to before images are pulled."""
 
     user: Line

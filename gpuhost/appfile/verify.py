@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
-from gpuhost.appfile.block import Block, Regex, Seconds, Service, Text
+from gpuhost.appfile.section import Regex, Seconds, Section, Service, Text
 
 HOST = re.compile(r"[\w.-]+")
 
@@ -49,7 +49,7 @@ HeaderName = Annotated[
 HeaderValue = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$", title="text on one line")]
 
 
-class Expect(Block):
+class Expect(Section):
     """What an answer has to be like."""
 
     status: Annotated[int, Field(ge=100, le=599)] = 200
@@ -67,7 +67,7 @@ class Expect(Block):
 Variants = Literal["with_gpu", "without_gpu"]
 
 
-class Health(Block):
+class Health(Section):
     """A GET that answers."""
 
     url: Url
@@ -80,7 +80,7 @@ class Health(Block):
     """Deadline, once the containers are healthy."""
 
 
-class Line(Block):
+class Line(Section):
     """A line in a service's log."""
 
     service: Service
@@ -93,7 +93,7 @@ class Line(Block):
     """Deadline."""
 
 
-class Command(Block):
+class Command(Section):
     """A command inside a running service that exits with 0."""
 
     service: Service
@@ -106,7 +106,7 @@ class Command(Block):
     """Deadline."""
 
 
-class Request(Block):
+class Request(Section):
     """A request that does what the app is for, and perhaps a second one for what the first made."""
 
     method: Literal["GET", "POST", "PUT", "DELETE"] = "POST"
@@ -129,7 +129,7 @@ class Request(Block):
     """Deadline."""
 
 
-class Step(Block):
+class Step(Section):
     """One step, exactly one kind."""
 
     health: Health | None = None
@@ -147,7 +147,7 @@ class Step(Block):
         return self
 
 
-class Verify(Block):
+class Verify(Section):
     """When the app is up, and how that is proven."""
 
     start_s: Seconds = 300

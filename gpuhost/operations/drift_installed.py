@@ -15,7 +15,7 @@ from gpuhost.drift.applied import document
 from gpuhost.operations.applied import written
 from gpuhost.operations.reading import Commands, executing, operation, read
 from gpuhost.outputs.table import in_words, show
-from gpuhost.rollout.draft import who
+from gpuhost.rollout.draft import current_user
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 
@@ -38,7 +38,11 @@ def recorded(settings: Settings) -> Commands:
     """
     snapshot = read(settings)
     text = document(
-        snapshot.applied, settings, _found(snapshot, settings), at=snapshot.system.now, by=who()
+        snapshot.applied,
+        settings,
+        _found(snapshot, settings),
+        at=snapshot.system.now,
+        by=current_user(),
     )
     yield from written(snapshot, text, otherwise="the record of what is applied is up to date")
 

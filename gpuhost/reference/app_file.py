@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from gpuhost.appfile.schema import KEY, block_schema, resolved, words
+from gpuhost.appfile.schema import KEY, block_schema, describe, resolved
 
 HEAD = """# The block x-gpuhost
 
@@ -74,4 +74,4 @@ def _default(value: Any) -> str:
 
 def _allowed(value: dict[str, Any]) -> str:
     # The keys of a mapping have a section of their own.
-    return re.sub(r"a mapping with [^|]*", "a mapping, see below", words(value))
+    return re.sub(r"a mapping with [^|]*", "a mapping, see below", describe(value))

@@ -13,7 +13,7 @@ AS_SOLD = 0.9
 MIB_IN_GIB = 1024
 
 
-def misfit(gpu: Gpu, needed: Needed, snapshot: Snapshot) -> str:
+def mismatch(gpu: Gpu, needed: Needed, snapshot: Snapshot) -> str:
     """Why a card does not do, "" if it does.
 
     It goes on with "wanted by service app": "compute capability 6.1 of Tesla P40 < 7.0".
@@ -25,14 +25,14 @@ def misfit(gpu: Gpu, needed: Needed, snapshot: Snapshot) -> str:
     )
 
 
-def named(gpu: Gpu, device: str) -> bool:
+def has_id(gpu: Gpu, device: str) -> bool:
     """Whether a device id, an index or a UUID, is this card's."""
     if device.isascii() and device.isdigit():
         return int(device) == gpu.index
     return device.lower() == gpu.uuid.lower()
 
 
-def capability(gpu: Gpu) -> ComputeCapability | None:
+def compute_capability(gpu: Gpu) -> ComputeCapability | None:
     """What the card reports, else what is known of its model."""
     try:
         return ComputeCapability.parse(gpu.compute_capability or "")
@@ -43,7 +43,7 @@ def capability(gpu: Gpu) -> ComputeCapability | None:
 def _capability_misfit(gpu: Gpu, wanted: str | None) -> str:
     if wanted is None:
         return ""
-    has = capability(gpu)
+    has = compute_capability(gpu)
     if has is None:
         return f"the compute capability of {gpu.name} is not known, {wanted}"
     if has < ComputeCapability.parse(wanted):

@@ -15,7 +15,7 @@ class OutsideSource(ValueError):
     """A context that would not be in the source."""
 
 
-def contexts(build: Any) -> dict[str, Any]:
+def source_contexts(build: Any) -> dict[str, Any]:
     """The keys of `build` that name directories, absolute; empty where none does.
 
     Raises OutsideSource.
@@ -30,11 +30,11 @@ def contexts(build: Any) -> dict[str, Any]:
     context = written.get("context", ".")
     if isinstance(context, str) and is_beside(context):
         found["context"] = _inside(context)
-    others = {name: _inside(path) for name, path in additional(written).items()}
+    others = {name: _inside(path) for name, path in additional_contexts(written).items()}
     return {**found, "additional_contexts": others} if others else found
 
 
-def additional(build: Any) -> dict[str, str]:
+def additional_contexts(build: Any) -> dict[str, str]:
     """The directories of the source that a build names beside its context, by name."""
     others = build.get("additional_contexts") if isinstance(build, Mapping) else None
     if isinstance(others, list):

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gpuhost.release.variant import Choice, Reservation
+from gpuhost.release.variant import ChosenVariant, Reservation
 from gpuhost.release.yaml_text import flow, literal
 
 # How a card is named, by CDI and by path.
 CARDS = ("nvidia.com/gpu", "/dev/nvidia")
 
 
-def reserved_devices(given: Mapping[str, Any], reserved: Reservation | None, choice: Choice) -> str:
+def reserved_devices(
+    given: Mapping[str, Any], reserved: Reservation | None, choice: ChosenVariant
+) -> str:
     """What takes the place of the file's reservations; "" where they stay as they are."""
     written = _reservations(given)
     kept = [device for device in written if not _reserves_a_card(device)]
@@ -53,7 +55,7 @@ def _reserves_a_card(device: Any) -> bool:
     return driver == "nvidia" or (not driver and "gpu" in str(device.get("capabilities")))
 
 
-def host_devices(given: Mapping[str, Any], choice: Choice) -> tuple[Any, ...] | None:
+def host_devices(given: Mapping[str, Any], choice: ChosenVariant) -> tuple[Any, ...] | None:
     """The file's `devices` without cards; None where they stay as they are."""
     devices = given.get("devices")
     if not choice.without_card or not isinstance(devices, list):

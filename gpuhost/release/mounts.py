@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 
-def inside(path: str, volumes: Sequence[str | Mapping[str, Any]]) -> str | None:
+def container_path(path: str, volumes: Sequence[str | Mapping[str, Any]]) -> str | None:
     """The path inside the container; None if no bind mount holds it.
 
     + path: absolute, or relative to the project directory

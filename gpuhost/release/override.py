@@ -13,10 +13,10 @@ from gpuhost.appfile.errors import BadApp
 from gpuhost.appfile.model import Resources
 from gpuhost.domain.rendering import render
 from gpuhost.domain.sizes import GB
-from gpuhost.release.contexts import OutsideSource, contexts
+from gpuhost.release.contexts import OutsideSource, source_contexts
 from gpuhost.release.devices import host_devices, reserved_devices
-from gpuhost.release.ports import BadPort, bound
-from gpuhost.release.variant import Choice
+from gpuhost.release.ports import BadPort, bind_ports
+from gpuhost.release.variant import ChosenVariant
 from gpuhost.release.yaml_text import flow, literal, quoted
 
 ONCE = "service_completed_successfully"
@@ -43,7 +43,7 @@ class ServiceOverride:
     start_interval: bool = False
 
 
-def override(app: App, choice: Choice, *, start_interval: bool = False) -> str:
+def render_override(app: App, choice: ChosenVariant, *, start_interval: bool = False) -> str:
     """The file's text, the same for the same app and choice. No secret is in it.
 
     + start_interval: the engine can ask more often for health while a service starts (25 and later)
@@ -72,16 +72,18 @@ def override(app: App, choice: Choice, *, start_interval: bool = False) -> str:
     )
 
 
-def _service(name: str, service: ComposeService, app: App, choice: Choice) -> ServiceOverride:
+def _service(
+    name: str, service: ComposeService, app: App, choice: ChosenVariant
+) -> ServiceOverride:
     given = service.written
     resources = app.block.resources.get(name, Resources())
     environment = choice.environment.get(name, {})
     return ServiceOverride(
         name,
         reset=tuple(_reset(name, given, app, choice)),
-        build=contexts(given.get("build")),
+        build=source_contexts(given.get("build")),
         environment={key: literal(value) for key, value in environment.items()},
-        ports=tuple(bound(name, service.ports, app.block.public)),
+        ports=tuple(bind_ports(name, service.ports, app.block.public)),
         limits=dict(_limits(resources)),
         devices=reserved_devices(given, choice.reservations.get(name), choice),
         host_devices=host_devices(given, choice),
@@ -113,7 +115,7 @@ def _bytes(gb: float) -> str:
     return str(int(gb * GB))
 
 
-def _reset(name: str, given: Mapping[str, Any], app: App, choice: Choice) -> Iterator[str]:
+def _reset(name: str, given: Mapping[str, Any], app: App, choice: ChosenVariant) -> Iterator[str]:
     """Keys of the file that contradict what the override says in another place."""
     resources = app.block.resources.get(name, Resources())
     unwanted = []
@@ -131,7 +133,7 @@ def _reset(name: str, given: Mapping[str, Any], app: App, choice: Choice) -> Ite
     return (key for key in unwanted if key in given)
 
 
-def _is_restarted(name: str, service: ComposeService, app: App, choice: Choice) -> bool:
+def _is_restarted(name: str, service: ComposeService, app: App, choice: ChosenVariant) -> bool:
     """Whether it gets a restart policy: it has none, and it is not one that ends by itself."""
     given = service.written
     deploy = given.get("deploy")

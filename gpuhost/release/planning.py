@@ -13,12 +13,12 @@ from gpuhost.appfile.errors import BadApp
 from gpuhost.appfile.nginx import Tls
 from gpuhost.checks.host.build import build_arguments
 from gpuhost.domain.nvidia.toolkits import driver_cuda
-from gpuhost.release.cards import capability
+from gpuhost.release.cards import compute_capability
 from gpuhost.release.conversion import convert
-from gpuhost.release.override import override
-from gpuhost.release.site import SitePaths, has_ipv6, site, site_paths
-from gpuhost.release.steps import steps_for
-from gpuhost.release.variant import Choice, Reservation
+from gpuhost.release.override import render_override
+from gpuhost.release.site import SitePaths, has_ipv6, render_site, site_paths
+from gpuhost.release.variant import ChosenVariant, Reservation
+from gpuhost.release.verify_steps import steps_for
 from gpuhost.runner import plan
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
@@ -35,7 +35,7 @@ NOT_INPUTS = ("id", "by", "inputs", "adopt", "variant", "gpu")
 
 
 @dataclass(frozen=True)
-class Texts:
+class RenderedFiles:
     """The files of a release that are rendered here. nginx: None for an app without a site."""
 
     compose: bytes
@@ -43,12 +43,14 @@ class Texts:
     nginx: str | None
 
 
-def texts_for(app: App, choice: Choice, snapshot: Snapshot) -> Texts:
+def render_files(app: App, choice: ChosenVariant, snapshot: Snapshot) -> RenderedFiles:
     """The same texts for the same app, choice and host. Raises BadApp."""
     engine = snapshot.docker.engine
     early = engine is not None and _major(engine.version) >= START_INTERVAL_SINCE
-    return Texts(
-        app.text, override(app, choice, start_interval=early), site(app, ipv6=has_ipv6(snapshot))
+    return RenderedFiles(
+        app.text,
+        render_override(app, choice, start_interval=early),
+        render_site(app, ipv6=has_ipv6(snapshot)),
     )
 
 
@@ -57,9 +59,9 @@ def _major(version: str) -> int:
     return int(number) if number.isdigit() else 0
 
 
-def plan_for(
+def plan_release(
     app: App,
-    choice: Choice,
+    choice: ChosenVariant,
     settings: Settings,
     snapshot: Snapshot,
     *,
@@ -103,7 +105,7 @@ def plan_for(
     way = {**build_arguments(settings, snapshot), **made.build.args}
     return replace(
         made,
-        inputs=_inputs(made, texts_for(app, choice, snapshot)),
+        inputs=_inputs(made, render_files(app, choice, snapshot)),
         build=replace(made.build, args=way),
     )
 
@@ -139,7 +141,7 @@ def _build(app: App, settings: Settings) -> plan.Build:
 
 def _gpu(service: str, reserved: Reservation) -> plan.Gpu:
     card = reserved.card
-    cuda, has = driver_cuda(card.driver), capability(card)
+    cuda, has = driver_cuda(card.driver), compute_capability(card)
     return plan.Gpu(
         service,
         driver=str(card.driver),
@@ -180,7 +182,7 @@ def _limit(made: plan.Plan, app: App) -> int:
     return builds + backup + migrate + TWICE * verified + SPARE_S
 
 
-def _inputs(made: plan.Plan, texts: Texts) -> str:
+def _inputs(made: plan.Plan, texts: RenderedFiles) -> str:
     """The hash of all that decides the release."""
     # As plan.json spells them: a field that gets another name there makes no new release.
     values: dict[str, Any] = json.loads(made.text())

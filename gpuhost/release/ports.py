@@ -18,7 +18,7 @@ class BadPort(ValueError):
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedPort:
     """One entry of `ports`.
 
     + address: as written; "": every address of the host
@@ -33,7 +33,7 @@ class Published:
     long: Mapping[str, Any] | None = None
 
     @classmethod
-    def parse(cls, entry: str | Mapping[str, Any]) -> Published:
+    def parse(cls, entry: str | Mapping[str, Any]) -> PublishedPort:
         """Raises BadPort."""
         if isinstance(entry, Mapping):
             return cls(
@@ -72,7 +72,7 @@ class Published:
         return ":".join([*([where] if where else []), self.host, self.container])
 
 
-def bound(
+def bind_ports(
     service: str, entries: Sequence[str | Mapping[str, Any]], public: Sequence[str]
 ) -> list[str | dict[str, Any]]:
     """A service's ports as they are published on the host.
@@ -83,7 +83,7 @@ def bound(
     Raises BadPort.
     """
     declared = {int(port) for name, _, port in _split(public) if name == service}
-    published = parsed(service, entries)
+    published = parse_ports(service, entries)
     missing = declared - {port for one in published for port in one.ports}
     if missing:
         wanted = f"{service}:{min(missing)}"
@@ -91,7 +91,7 @@ def bound(
     return [_bound(service, one, declared) for one in published]
 
 
-def _bound(service: str, one: Published, declared: set[int]) -> str | dict[str, Any]:
+def _bound(service: str, one: PublishedPort, declared: set[int]) -> str | dict[str, Any]:
     named = declared & one.ports
     if not named:
         return one.bound_to(one.address if one.is_loopback else LOOPBACK)
@@ -103,10 +103,10 @@ def _bound(service: str, one: Published, declared: set[int]) -> str | dict[str, 
     return one.bound_to(one.address) if one.host or one.address else one.container
 
 
-def parsed(service: str, entries: Sequence[str | Mapping[str, Any]]) -> list[Published]:
+def parse_ports(service: str, entries: Sequence[str | Mapping[str, Any]]) -> list[PublishedPort]:
     """Raises BadPort, which names the service."""
     try:
-        return [Published.parse(entry) for entry in entries]
+        return [PublishedPort.parse(entry) for entry in entries]
     except BadPort as error:
         raise BadPort(f"services.{service}.ports: {error}") from None
 

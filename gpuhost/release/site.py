@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 from gpuhost.appfile.app import App
 from gpuhost.appfile.errors import BadApp
-from gpuhost.appfile.location import parts
-from gpuhost.appfile.nginx import At, Nginx
+from gpuhost.appfile.location import split_location
+from gpuhost.appfile.nginx import Nginx, PathOptions
 from gpuhost.domain.rendering import render
-from gpuhost.release.mounts import inside
-from gpuhost.release.ports import BadPort, parsed
+from gpuhost.release.mounts import container_path
+from gpuhost.release.ports import BadPort, parse_ports
 from gpuhost.snapshot import NotRead, Snapshot
 
 HOST_SITES = "/etc/nginx/conf.d"
@@ -22,7 +22,7 @@ HOST_TLS = "/etc/gpuhost/tls"
 HOST_CHALLENGES = "/var/lib/gpuhost/acme"
 # Beside the file that a container's nginx reads.
 TLS_DIRECTORY = "tls"
-ANY = "_"
+ANY_NAME = "_"
 # Programs that listen on whatever the host has, as soon as it is up.
 ON_EVERY_ADDRESS = re.compile(r'\s(?:\[::\]|\*):\d+\s.*\("(?:sshd|systemd|nginx)"')
 
@@ -67,7 +67,7 @@ class Location:
     cache_s: int | None = None
 
 
-def site(app: App, *, ipv6: bool = False) -> str | None:
+def render_site(app: App, *, ipv6: bool = False) -> str | None:
     """The site's text, the same for the same app; None for an app without nginx.
 
     + ipv6: the host has IPv6, where an address of it can be listened on
@@ -77,7 +77,7 @@ def site(app: App, *, ipv6: bool = False) -> str | None:
     declared = app.block.nginx
     if declared is None:
         return None
-    name = variable(app.name)
+    name = nginx_name(app.name)
     paths = site_paths(app)
     return render(
         "nginx/site.conf.j2",
@@ -95,7 +95,7 @@ def site(app: App, *, ipv6: bool = False) -> str | None:
         host=_host_header(declared),
         quoted=_quoted,
         challenges=HOST_CHALLENGES,
-        https_port=world_port(app, declared.tls_port) or declared.tls_port,
+        https_port=public_port(app, declared.tls_port) or declared.tls_port,
     )
 
 
@@ -120,7 +120,7 @@ def site_paths(app: App) -> SitePaths:
     beside = posixpath.dirname(declared.config)
     certificates = posixpath.join(beside, TLS_DIRECTORY)
     volumes = app.compose.services[declared.service].volumes
-    seen = {path: inside(path, volumes) for path in (declared.config, certificates)}
+    seen = {path: container_path(path, volumes) for path in (declared.config, certificates)}
     for path in (declared.config, *((certificates,) if declared.tls else ())):
         if seen[path] is None:
             raise _bad(
@@ -135,7 +135,7 @@ def _bad(app: App, said: str) -> BadApp:
     return BadApp([f"{app.path}: x-gpuhost.nginx: {said}"])
 
 
-def world_port(app: App, port: int) -> int | None:
+def public_port(app: App, port: int) -> int | None:
     """Where the world finds a port of the site; None for a container's port that is not published.
 
     Raises BadApp.
@@ -143,13 +143,15 @@ def world_port(app: App, port: int) -> int | None:
     declared = app.block.nginx
     if declared is None or declared.service is None:
         return port
-    return next((min(ports) for ports in published(app, declared.service, port) if ports), None)
+    return next(
+        (min(ports) for ports in published_ports(app, declared.service, port) if ports), None
+    )
 
 
-def published(app: App, service: str, port: int) -> Iterator[frozenset[int]]:
+def published_ports(app: App, service: str, port: int) -> Iterator[frozenset[int]]:
     """The host's ports that lead to one of a service's. Raises BadApp."""
     try:
-        entries = parsed(service, app.compose.services[service].ports)
+        entries = parse_ports(service, app.compose.services[service].ports)
     except BadPort as error:
         raise BadApp([f"{app.path}: {error}"]) from None
     for one in entries:
@@ -157,7 +159,7 @@ def published(app: App, service: str, port: int) -> Iterator[frozenset[int]]:
             yield one.ports
 
 
-def variable(app: str) -> str:
+def nginx_name(app: str) -> str:
     """A name for nginx's variables and zones that no other app has."""
     if "_" not in app:
         return app.replace("-", "_")
@@ -167,7 +169,7 @@ def variable(app: str) -> str:
 def _server_name(name: str) -> str:
     # "_" is what such a site is called, and a name like any other; the expression matches every
     # name, where another site is the port's default too.
-    return "_ ~^" if name == ANY else name
+    return "_ ~^" if name == ANY_NAME else name
 
 
 def _host_header(declared: Nginx) -> str:
@@ -201,7 +203,7 @@ def _locations(declared: Nginx, name: str) -> Iterator[Location]:
         yield Location(_match("/"), declared.upstream)
 
 
-def _location(where: str, at: At, index: int, declared: Nginx, name: str) -> Location:
+def _location(where: str, at: PathOptions, index: int, declared: Nginx, name: str) -> Location:
     limit = _limit(_zone(name, index), at.rate_per_s, at.burst)
     if limit is None and "burst" in at.model_fields_set:
         limit = _limit(f"{name}_site", declared.rate_per_s, at.burst)
@@ -217,7 +219,7 @@ def _location(where: str, at: At, index: int, declared: Nginx, name: str) -> Loc
 
 
 def _match(where: str) -> str:
-    modifier, path = parts(where)
+    modifier, path = split_location(where)
     return f"{modifier} {_quoted(path)}" if modifier else _quoted(path)
 
 
@@ -228,9 +230,9 @@ def _quoted(text: str) -> str:
 
 def _twin(where: str, declared: Nginx) -> str | None:
     """ "/api/" does not match "/api": nginx would redirect there, which turns a POST into a GET."""
-    modifier, path = parts(where)
+    modifier, path = split_location(where)
     short = path.rstrip("/")
     if modifier not in ("", "^~") or not path.endswith("/") or not short:
         return None
-    taken = {parts(other) for other in declared.paths}
+    taken = {split_location(other) for other in declared.paths}
     return None if taken & {("=", short), ("", short), ("^~", short)} else f"= {short}"

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field, replace
 
 from gpuhost.appfile.gpu import Gpu as Needed
 from gpuhost.appfile.gpu import Variant
-from gpuhost.appfile.model import Extension
+from gpuhost.appfile.model import XGpuhost
 from gpuhost.domain.nvidia.driver_state import SENTENCES
 from gpuhost.domain.nvidia.smi import Gpu
-from gpuhost.release.cards import misfit, named
+from gpuhost.release.cards import has_id, mismatch
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
 
@@ -30,7 +30,7 @@ class Reservation:
 
 
 @dataclass(frozen=True)
-class Choice:
+class ChosenVariant:
     """How an app runs on one host.
 
     + why: in words, for the plan and the log
@@ -52,13 +52,15 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Refusal:
+class NoVariant:
     """The app cannot run on this host, and the reason by name."""
 
     reason: str
 
 
-def choose(block: Extension, snapshot: Snapshot, settings: Settings) -> Choice | Refusal:
+def choose_variant(
+    block: XGpuhost, snapshot: Snapshot, settings: Settings
+) -> ChosenVariant | NoVariant:
     """The variant for a host.
 
     With a card that fits every service that asks for one, `with_gpu`; else `without_gpu`, if the
@@ -74,14 +76,14 @@ def choose(block: Extension, snapshot: Snapshot, settings: Settings) -> Choice |
         absent = _no_cards(snapshot, settings)
         found = absent or _reservations(needed, snapshot)
     except NotRead as error:
-        return Refusal(f"whether there is a card could not be read: {error}")
+        return NoVariant(f"whether there is a card could not be read: {error}")
     if not isinstance(found, str):
         why = "; ".join(f"{name}: {_shown(one)}" for name, one in found.items())
         return _choice(block.with_gpu, with_gpu=True, why=why, reservations=found)
     if block.without_gpu is None:
-        return Refusal(f"{found}, and the app has no variant without_gpu")
+        return NoVariant(f"{found}, and the app has no variant without_gpu")
     if absent and settings.gpu == "required":
-        return Refusal(f'{found}, and gpu is "required"')
+        return NoVariant(f'{found}, and gpu is "required"')
     choice = _choice(block.without_gpu, with_gpu=False, why=found)
     return replace(choice, without_card=True)
 
@@ -92,8 +94,8 @@ def _choice(
     with_gpu: bool,
     why: str,
     reservations: dict[str, Reservation] | None = None,
-) -> Choice:
-    return Choice(
+) -> ChosenVariant:
+    return ChosenVariant(
         with_gpu,
         why,
         variant.profiles,
@@ -138,7 +140,7 @@ def _reservation(need: Needed, snapshot: Snapshot) -> Reservation | str:
     if need.device_ids:
         return _by_id(need, snapshot)
     cards = snapshot.nvidia.answering
-    reasons = {gpu.index: misfit(gpu, need, snapshot) for gpu in cards}
+    reasons = {gpu.index: mismatch(gpu, need, snapshot) for gpu in cards}
     fitting = [gpu for gpu in cards if not reasons[gpu.index]]
     if not fitting:
         return next(reason for reason in reasons.values() if reason)
@@ -158,12 +160,12 @@ def _by_id(need: Needed, snapshot: Snapshot) -> Reservation | str:
         if device.startswith(MIG):
             parts = [gpu for gpu in snapshot.nvidia.answering if gpu.mig]
         else:
-            parts = [gpu for gpu in snapshot.nvidia.answering if named(gpu, device)]
+            parts = [gpu for gpu in snapshot.nvidia.answering if has_id(gpu, device)]
         if not parts:
             return f"there is no device {device}, which is"
         cards.append(parts[0])
         # The memory of a part is not that of its card.
         asked = need if not device.startswith(MIG) else need.model_copy(update={"vram_gb": None})
-        if reason := misfit(parts[0], asked, snapshot):
+        if reason := mismatch(parts[0], asked, snapshot):
             return reason
     return Reservation(cards[0], None, need.device_ids)

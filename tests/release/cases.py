@@ -11,10 +11,10 @@ from pathlib import Path
 
 from gpuhost.appfile.app import App
 from gpuhost.appfile.loading import PACKAGED, load
-from gpuhost.release.override import override
-from gpuhost.release.planning import plan_for
-from gpuhost.release.site import site
-from gpuhost.release.variant import Choice, choose
+from gpuhost.release.override import render_override
+from gpuhost.release.planning import plan_release
+from gpuhost.release.site import render_site
+from gpuhost.release.variant import ChosenVariant, choose_variant
 from gpuhost.settings.layers import Layer, declare
 from gpuhost.snapshot import Snapshot
 from tests.recorded import snapshot_of
@@ -39,9 +39,9 @@ def host(name: str) -> Snapshot:
     return snapshot_of({"host": name})
 
 
-def chosen(of: App, on: str) -> Choice:
-    choice = choose(of.block, host(on), DECLARED)
-    assert isinstance(choice, Choice), choice
+def chosen(of: App, on: str) -> ChosenVariant:
+    choice = choose_variant(of.block, host(on), DECLARED)
+    assert isinstance(choice, ChosenVariant), choice
     return choice
 
 
@@ -49,20 +49,20 @@ def golden_files() -> dict[str, str]:
     """Every golden file as it is rendered now."""
     made = {}
     for name, on in OVERRIDES:
-        made[f"{name}.{on}.override.yaml"] = override(app(name), chosen(app(name), on))
+        made[f"{name}.{on}.override.yaml"] = render_override(app(name), chosen(app(name), on))
     for name in SITES:
-        made[f"{name}.nginx.conf"] = site(app(name), ipv6=name == "whole") or ""
+        made[f"{name}.nginx.conf"] = render_site(app(name), ipv6=name == "whole") or ""
     for path in PLANNED:
         one = load(path)
         for on in (CPU, P40):
-            choice = choose(one.block, host(on), DECLARED)
-            if isinstance(choice, Choice):
+            choice = choose_variant(one.block, host(on), DECLARED)
+            if isinstance(choice, ChosenVariant):
                 made[f"{one.name}.{on}.plan.json"] = _plan(one, choice, on)
     return made
 
 
-def _plan(one: App, choice: Choice, on: str) -> str:
-    return plan_for(
+def _plan(one: App, choice: ChosenVariant, on: str) -> str:
+    return plan_release(
         one,
         choice,
         DECLARED,

@@ -9,9 +9,9 @@ from gpuhost.appfile.app import App
 from gpuhost.appfile.errors import BadApp
 from gpuhost.checks.deployed.registry import Subject, released_check
 from gpuhost.checks.finding import Verdict, fail, later, ok, unknown, warn
-from gpuhost.release.planning import plan_for, texts_for
-from gpuhost.release.source import short
-from gpuhost.release.variant import Choice, Refusal, choose
+from gpuhost.release.planning import plan_release, render_files
+from gpuhost.release.source import short_revision
+from gpuhost.release.variant import ChosenVariant, NoVariant, choose_variant
 from gpuhost.snapshot import NotRead
 from gpuhost.snapshot.apps import AppState, Release
 
@@ -59,8 +59,8 @@ def _never(state: AppState | None) -> str:
 
 def _compared(subject: Subject, app: App, current: Release) -> Verdict:
     snapshot, settings = subject.snapshot, subject.settings
-    choice = choose(app.block, snapshot, settings)
-    if isinstance(choice, Refusal):
+    choice = choose_variant(app.block, snapshot, settings)
+    if isinstance(choice, NoVariant):
         return later(f"what would be released cannot be told: {choice.reason}")
     by_host = choice.without_card and settings.gpu != "none"
     if subject.details.with_gpu and by_host:
@@ -69,10 +69,10 @@ def _compared(subject: Subject, app: App, current: Release) -> Verdict:
         # A site is another one where the host has IPv6, which its sockets tell.
         snapshot.probes.output("listeners")
     revision = subject.file.revision or current.revision
-    plan = plan_for(app, choice, settings, snapshot, revision=revision, by="")
+    plan = plan_release(app, choice, settings, snapshot, revision=revision, by="")
     evidence = _not_asked(subject, app)
     if plan.inputs == current.inputs:
-        return ok(f"revision {short(current.revision)}", evidence=evidence)
+        return ok(f"revision {short_revision(current.revision)}", evidence=evidence)
     differing = list(_differing(subject, app, choice, current))
     if not differing and snapshot.docker.engine is None:
         # What differs may be what its version decides.
@@ -83,10 +83,13 @@ def _compared(subject: Subject, app: App, current: Release) -> Verdict:
     return fail("what the repository says", said, evidence=evidence, fix=subject.again)
 
 
-def _differing(subject: Subject, app: App, choice: Choice, current: Release) -> Iterator[str]:
+def _differing(
+    subject: Subject, app: App, choice: ChosenVariant, current: Release
+) -> Iterator[str]:
     if subject.file.revision not in (None, current.revision):
-        yield f"revision {short(current.revision)} -> {short(str(subject.file.revision))}"
-    texts = texts_for(app, choice, subject.snapshot)
+        there = short_revision(str(subject.file.revision))
+        yield f"revision {short_revision(current.revision)} -> {there}"
+    texts = render_files(app, choice, subject.snapshot)
     rendered = {"compose.yaml": texts.compose, "nginx.conf": (texts.nginx or "").encode()}
     if subject.snapshot.docker.engine is not None:
         rendered["compose.override.yaml"] = texts.override.encode()

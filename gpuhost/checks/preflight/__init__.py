@@ -9,7 +9,7 @@ from pkgutil import iter_modules
 from gpuhost.appfile.app import App
 from gpuhost.checks.finding import Finding
 from gpuhost.checks.preflight.registry import AppCheck, Proposal, registered
-from gpuhost.release.variant import Choice, Refusal
+from gpuhost.release.variant import ChosenVariant, NoVariant
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 
@@ -17,7 +17,7 @@ from gpuhost.snapshot import Snapshot
 def preflight(
     snapshot: Snapshot,
     app: App,
-    choice: Choice | Refusal,
+    choice: ChosenVariant | NoVariant,
     settings: Settings,
     *,
     secrets: Sequence[str] = (),

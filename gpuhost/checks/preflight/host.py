@@ -10,7 +10,7 @@ from gpuhost.checks.registry import run_checks
 from gpuhost.domain.nvidia.cuda import decide
 from gpuhost.domain.nvidia.version import CudaVersion
 from gpuhost.domain.sizes import GB, gb
-from gpuhost.release.variant import Refusal
+from gpuhost.release.variant import NoVariant
 
 PROVISION = "pyinfra INVENTORY deploys/gpu_host.py"
 # app.engine speaks of these.
@@ -44,7 +44,7 @@ def _builds(proposal: Proposal) -> bool:
 @app_check("app.variant", "The app has a variant for this host, with a card or without.")
 def variant(proposal: Proposal) -> Verdict:
     choice = proposal.choice
-    if isinstance(choice, Refusal):
+    if isinstance(choice, NoVariant):
         return fail(
             "a card that fits, or an app that runs without",
             choice.reason,
@@ -57,7 +57,7 @@ def variant(proposal: Proposal) -> Verdict:
 @app_check("app.cuda", "NVIDIA's images of the CUDA that services need accept the driver.")
 def cuda(proposal: Proposal) -> Verdict:
     choice, block = proposal.choice, proposal.app.block
-    if isinstance(choice, Refusal):
+    if isinstance(choice, NoVariant):
         return skip("app.variant says why not")
     reasons = []
     for service, reserved in choice.reservations.items():
@@ -118,7 +118,7 @@ def host(proposal: Proposal) -> Verdict:
     if proposal.snapshot.docker.engine is None:
         return skip("app.engine says what is wrong")
     choice = proposal.choice
-    with_card = not isinstance(choice, Refusal) and choice.with_gpu
+    with_card = not isinstance(choice, NoVariant) and choice.with_gpu
     nouns = ("docker", "toolkit") if with_card else ("docker",)
     findings = run_checks(proposal.snapshot, proposal.settings, nouns)
     bad = [f for f in findings if f.status is Status.FAIL and f.id not in OF_THE_ENGINE]

@@ -10,7 +10,7 @@ from gpuhost.appfile.app import App
 from gpuhost.appfile.compose_file import ComposeService
 from gpuhost.checks.finding import Finding, Verdict
 from gpuhost.checks.registry import found
-from gpuhost.release.variant import Choice, Refusal
+from gpuhost.release.variant import ChosenVariant, NoVariant
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.apps import AppState
@@ -28,7 +28,7 @@ class Proposal:
 
     snapshot: Snapshot
     app: App
-    choice: Choice | Refusal
+    choice: ChosenVariant | NoVariant
     settings: Settings
     secrets: tuple[str, ...] = ()
 
@@ -45,7 +45,7 @@ class Proposal:
     @cached_property
     def services(self) -> Mapping[str, ComposeService]:
         """The services that would be started; without a variant, those without a profile."""
-        chosen = self.choice if isinstance(self.choice, Choice) else None
+        chosen = self.choice if isinstance(self.choice, ChosenVariant) else None
         profiles = set(chosen.profiles if chosen else ())
         left_out = set(chosen.leave_out if chosen else ())
         if self.app.block.migrate:

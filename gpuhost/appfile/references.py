@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from typing import Any
 
 from gpuhost.appfile.compose_file import ComposeFile, ComposeService
-from gpuhost.appfile.document import Place
-from gpuhost.appfile.mistakes import Mistake, meant, named, shown
-from gpuhost.appfile.model import Extension
+from gpuhost.appfile.document import KeyPath
+from gpuhost.appfile.model import XGpuhost
+from gpuhost.appfile.problems import Problem, key_name, shown, suggestion
 from gpuhost.appfile.schema import KEY
 
 REFERENCE = re.compile(r"\$\{([^}]*)\}")
 
 
-def mistakes_in(block: Extension, compose: ComposeFile) -> Iterator[Mistake]:
+def mistakes_in(block: XGpuhost, compose: ComposeFile) -> Iterator[Problem]:
     """What no part of the block can know by itself."""
     yield from _variants(block)
     yield from _services(block, compose)
@@ -26,25 +26,25 @@ def mistakes_in(block: Extension, compose: ComposeFile) -> Iterator[Mistake]:
     yield from _upstreams(block, compose)
 
 
-def _mistake(place: Place, said: str, value: Any = None) -> Mistake:
+def _mistake(place: KeyPath, said: str, value: Any = None) -> Problem:
     of = f" = {shown(place, value)}" if value is not None else ""
-    return Mistake((KEY, *place), f"{named(place)}{of}: {said}")
+    return Problem((KEY, *place), f"{key_name(place)}{of}: {said}")
 
 
-def _variants(block: Extension) -> Iterator[Mistake]:
+def _variants(block: XGpuhost) -> Iterator[Problem]:
     if "with_gpu" in block.model_fields_set and not block.gpu:
         yield _mistake(("with_gpu",), "no service is in x-gpuhost.gpu, so no host has it")
 
 
-def _services(block: Extension, compose: ComposeFile) -> Iterator[Mistake]:
+def _services(block: XGpuhost, compose: ComposeFile) -> Iterator[Problem]:
     known = list(compose.services)
     for place, name, is_key in _service_names(block):
         if name not in compose.services:
-            said = "the Compose file has no such service" + meant(name, known)
+            said = "the Compose file has no such service" + suggestion(name, known)
             yield _mistake(place, said, None if is_key else name)
 
 
-def _service_names(block: Extension) -> Iterator[tuple[Place, str, bool]]:
+def _service_names(block: XGpuhost) -> Iterator[tuple[KeyPath, str, bool]]:
     """Where, which, and whether it is a key."""
     for key, by_service in (
         ("gpu", block.gpu),
@@ -73,20 +73,20 @@ def _service_names(block: Extension) -> Iterator[tuple[Place, str, bool]]:
         yield ("public", index), published.rpartition(":")[0], False
 
 
-def _listed(place: Place, names: tuple[str, ...]) -> Iterator[tuple[Place, str, bool]]:
+def _listed(place: KeyPath, names: tuple[str, ...]) -> Iterator[tuple[KeyPath, str, bool]]:
     yield from (((*place, index), name, False) for index, name in enumerate(names))
 
 
-def _profiles(block: Extension, compose: ComposeFile) -> Iterator[Mistake]:
+def _profiles(block: XGpuhost, compose: ComposeFile) -> Iterator[Problem]:
     known = sorted(compose.profiles)
     for key, variant in (("with_gpu", block.with_gpu), ("without_gpu", block.without_gpu)):
         for index, name in enumerate(variant.profiles if variant else ()):
             if name not in known:
-                said = "no service has this profile" + meant(name, known)
+                said = "no service has this profile" + suggestion(name, known)
                 yield _mistake((key, "profiles", index), said, name)
 
 
-def secret_names(block: Extension) -> Iterator[tuple[Place, str]]:
+def secret_names(block: XGpuhost) -> Iterator[tuple[KeyPath, str]]:
     """Where a secret is named that is gpuhost's to use, and no service's."""
     if block.source:
         for key in ("deploy_key", "token"):
@@ -100,27 +100,29 @@ def secret_names(block: Extension) -> Iterator[tuple[Place, str]]:
                 yield ("nginx", "tls", key), name
 
 
-def _secrets(block: Extension) -> Iterator[Mistake]:
+def _secrets(block: XGpuhost) -> Iterator[Problem]:
     known = list(block.secrets)
     for named_in, name in secret_names(block):
         if name not in block.secrets:
             yield _mistake(
-                named_in, "x-gpuhost.secrets has no such secret" + meant(name, known), name
+                named_in, "x-gpuhost.secrets has no such secret" + suggestion(name, known), name
             )
     for name, secret in block.secrets.items():
         place = ("secrets", name, "value")
         for other in REFERENCE.findall(secret.value or ""):
             if other not in block.secrets:
-                yield _mistake(place, "it needs a secret that is not there" + meant(other, known))
+                yield _mistake(
+                    place, "it needs a secret that is not there" + suggestion(other, known)
+                )
             elif block.secrets[other].value is not None:
                 yield _mistake(place, f"it is made of {other}, which is made of others itself")
 
 
-def _builds(block: Extension, compose: ComposeFile) -> Iterator[Mistake]:
+def _builds(block: XGpuhost, compose: ComposeFile) -> Iterator[Problem]:
     building = {name: service.build for name, service in compose.services.items() if service.build}
     for index, name in enumerate(block.build.order):
         if name in compose.services and name not in building:
-            said = "the service has no build" + meant("", list(building))
+            said = "the service has no build" + suggestion("", list(building))
             yield _mistake(("build", "order", index), said, name)
     of_source = [name for name, build in building.items() if build.is_of_source]
     if block.source is None and (of_source or block.build.bases):
@@ -128,7 +130,7 @@ def _builds(block: Extension, compose: ComposeFile) -> Iterator[Mistake]:
         yield _mistake(("source",), f"is missing: {what} needs it to be built from")
 
 
-def _scaled(block: Extension, compose: ComposeFile) -> Iterator[Mistake]:
+def _scaled(block: XGpuhost, compose: ComposeFile) -> Iterator[Problem]:
     for name, count in block.scale.items():
         service = compose.services.get(name)
         if service and count > 1 and _publishes(service):
@@ -147,18 +149,18 @@ def _publishes(service: ComposeService) -> bool:
     return False
 
 
-def _upstreams(block: Extension, compose: ComposeFile) -> Iterator[Mistake]:
+def _upstreams(block: XGpuhost, compose: ComposeFile) -> Iterator[Problem]:
     site = block.nginx
     if site is None:
         return
-    asked: list[tuple[Place, str]] = [(("nginx", "upstream"), site.upstream)]
+    asked: list[tuple[KeyPath, str]] = [(("nginx", "upstream"), site.upstream)]
     for where, at in site.paths.items():
         if at.upstream:
             asked.append((("nginx", "paths", where, "upstream"), at.upstream))
     for place, upstream in asked:
         host = upstream.rpartition(":")[0]
         if site.where == "container" and host not in compose.services:
-            said = "the Compose file has no such service" + meant(host, list(compose.services))
+            said = "the Compose file has no such service" + suggestion(host, list(compose.services))
             yield _mistake(place, said, upstream)
         if site.where == "host" and host in compose.services:
             said = "the host's nginx reaches a published port, 127.0.0.1:PORT, and no service"

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from gpuhost.appfile import schema
-from gpuhost.appfile.document import Place
+from gpuhost.appfile.document import KeyPath
 
 LONGEST = 60
 # Where secrets are named, somebody will write one instead.
@@ -28,16 +28,16 @@ NEVER_SHOWN = frozenset(
 
 
 @dataclass(frozen=True)
-class Mistake:
+class Problem:
     """place: in the file, x-gpuhost included."""
 
-    place: Place
+    place: KeyPath
     said: str
 
 
-def mistakes_of(error: ValidationError, block: Any) -> Iterator[Mistake]:
+def problems_of(error: ValidationError, block: Any) -> Iterator[Problem]:
     """One for each key: the alternatives of a type complain one by one."""
-    seen: set[Place] = set()
+    seen: set[KeyPath] = set()
     for detail in error.errors(include_url=False):
         if detail["type"] == "too_short" and detail["input"]:
             # Items that are wrong count as none; each complains by itself.
@@ -48,31 +48,31 @@ def mistakes_of(error: ValidationError, block: Any) -> Iterator[Mistake]:
         if place not in seen:
             seen.add(place)
             said = _of_key(place, detail) if is_key else _of_value(place, detail, block)
-            yield Mistake((schema.KEY, *place), said)
+            yield Problem((schema.KEY, *place), said)
 
 
-def _of_value(place: Place, detail: ErrorDetails, block: Any) -> str:
+def _of_value(place: KeyPath, detail: ErrorDetails, block: Any) -> str:
     if detail["type"] == "extra_forbidden":
-        return f"{named(place)}: {_unknown(place)}"
+        return f"{key_name(place)}: {_unknown(place)}"
     if detail["type"] == "missing":
         meaning = schema.resolved(schema.at(place) or {}).get("description", "")
-        return f"{named(place)} is missing: {meaning.rstrip('.')}"
+        return f"{key_name(place)} is missing: {meaning.rstrip('.')}"
     said = detail["msg"].removeprefix("Value error, ")
     if detail["type"] != "value_error":
-        said = _in_quotes(detail, schema.words(schema.at(place) or {}))
+        said = _in_quotes(detail, schema.describe(schema.at(place) or {}))
     value = _value_at(block, place)
     if isinstance(value, dict) and detail["type"] == "value_error":
         # It is about several keys together.
-        return f"{named(place)}: {said}"
-    return f"{named(place)} = {shown(place, value)}: {said}"
+        return f"{key_name(place)}: {said}"
+    return f"{key_name(place)} = {shown(place, value)}: {said}"
 
 
-def _of_key(place: Place, detail: ErrorDetails) -> str:
+def _of_key(place: KeyPath, detail: ErrorDetails) -> str:
     said = detail["msg"].removeprefix("Value error, ")
     if detail["type"] != "value_error":
         holder = schema.resolved(schema.at(place[:-1]) or {})
-        said = schema.words(holder.get("propertyNames", {}))
-    return f"{named(place)}: the name has to be {said}"
+        said = schema.describe(holder.get("propertyNames", {}))
+    return f"{key_name(place)}: the name has to be {said}"
 
 
 def _in_quotes(detail: ErrorDetails, words: str) -> str:
@@ -82,12 +82,12 @@ def _in_quotes(detail: ErrorDetails, words: str) -> str:
     return words
 
 
-def _unknown(place: Place) -> str:
+def _unknown(place: KeyPath) -> str:
     known = list(schema.resolved(schema.at(place[:-1]) or {}).get("properties", {}))
-    return "no such key" + meant(str(place[-1]), known)
+    return "no such key" + suggestion(str(place[-1]), known)
 
 
-def meant(written: str, known: list[str]) -> str:
+def suggestion(written: str, known: list[str]) -> str:
     """`: did you mean …?`, or what there is."""
     close = get_close_matches(written.lower().replace("-", "_"), known, n=1, cutoff=0.6)
     if close:
@@ -95,7 +95,7 @@ def meant(written: str, known: list[str]) -> str:
     return f"; there are {', '.join(known)}" if known else ""
 
 
-def named(place: Place) -> str:
+def key_name(place: KeyPath) -> str:
     """`x-gpuhost.verify.steps[2].health`."""
     text = schema.KEY
     for step in place:
@@ -103,7 +103,7 @@ def named(place: Place) -> str:
     return text
 
 
-def shown(place: Place, value: Any) -> str:
+def shown(place: KeyPath, value: Any) -> str:
     """A value on one line, without secrets."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
@@ -130,7 +130,7 @@ def _brief(step: str) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
-def _value_at(block: Any, place: Place) -> Any:
+def _value_at(block: Any, place: KeyPath) -> Any:
     for step in place:
         try:
             block = block[step]

@@ -10,8 +10,8 @@ from gpuhost.appfile import verify as declared
 from gpuhost.appfile.app import App
 from gpuhost.appfile.nginx import Nginx
 from gpuhost.release.conversion import convert
-from gpuhost.release.site import ANY, published, world_port
-from gpuhost.release.variant import Choice
+from gpuhost.release.site import ANY_NAME, public_port, published_ports
+from gpuhost.release.variant import ChosenVariant
 from gpuhost.runner import plan
 
 TORCH = "torch.cuda.is_available"
@@ -20,12 +20,12 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 PORTS = {"http": 80, "https": 443}
 
 
-def steps_for(app: App, choice: Choice) -> tuple[plan.VerifyStep, ...]:
+def steps_for(app: App, choice: ChosenVariant) -> tuple[plan.VerifyStep, ...]:
     """The steps of this variant, in order. What it leaves out is not asked. Raises BadApp."""
     return tuple(_step(step, app) for step in _of_variant(app, choice))
 
 
-def _of_variant(app: App, choice: Choice) -> Iterator[declared.Step]:
+def _of_variant(app: App, choice: ChosenVariant) -> Iterator[declared.Step]:
     variant = "with_gpu" if choice.with_gpu else "without_gpu"
     for step in app.block.verify.steps:
         inside = step.log or step.command
@@ -35,7 +35,7 @@ def _of_variant(app: App, choice: Choice) -> Iterator[declared.Step]:
             yield step
 
 
-def _is_of_other_variant(name: str, app: App, choice: Choice) -> bool:
+def _is_of_other_variant(name: str, app: App, choice: ChosenVariant) -> bool:
     """Whether a service is left out here, or has a profile that the other variant switches on."""
     block = app.block
     others = {*block.with_gpu.profiles, *(block.without_gpu.profiles if block.without_gpu else ())}
@@ -93,7 +93,7 @@ def _through(url: str, app: App) -> str:
     ):
         return ""
     scheme = "https" if site.tls else "http"
-    port = world_port(app, site.tls_port if site.tls else site.port)
+    port = public_port(app, site.tls_port if site.tls else site.port)
     if port is None:
         return ""
     return f"{scheme}://{_name(site)}" + ("" if port == PORTS[scheme] else f":{port}")
@@ -119,11 +119,11 @@ def _seen(upstream: str, site: Nginx, app: App) -> set[str]:
     name, _, port = upstream.rpartition(":")
     if site.where == "host":
         return {f"{one}:{port}" for one in LOOPBACK} if name in LOOPBACK else {upstream}
-    found = (min(ports) for ports in published(app, name, int(port)) if ports)
+    found = (min(ports) for ports in published_ports(app, name, int(port)) if ports)
     return {f"{one}:{port}" for port in found for one in LOOPBACK}
 
 
 def _name(site: Nginx) -> str:
     """A name that the site answers to."""
     name = site.server_names[0]
-    return "localhost" if name == ANY else name.replace("*", "www").strip(".")
+    return "localhost" if name == ANY_NAME else name.replace("*", "www").strip(".")

@@ -7,10 +7,10 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from gpuhost.appfile.block import Path, stays_inside
+from gpuhost.appfile.section import Path, stays_inside
 
 # With all that is in them: many containers share them, and nobody's data is there.
-OF_THE_HOST = (
+SYSTEM_DIRECTORIES = (
     *("/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/proc", "/run", "/sbin"),
     *("/sys", "/usr", "/var/run"),
 )
@@ -24,7 +24,7 @@ SHARED = (
 def _is_an_apps(path: str) -> str:
     if path.startswith("/"):
         whole = posixpath.normpath(f"/{path.lstrip('/')}")
-        below = any(f"{whole}/".startswith(f"{place}/") for place in OF_THE_HOST)
+        below = any(f"{whole}/".startswith(f"{place}/") for place in SYSTEM_DIRECTORIES)
         if below or whole in SHARED:
             raise ValueError("a directory of the app's, not one of the host's system")
     return path

@@ -75,7 +75,7 @@ def _is_regex(value: str) -> str:
 Regex = Annotated[str, AfterValidator(_is_regex), Field(title="a regular expression")]
 
 
-class Block(BaseModel):
+class Section(BaseModel):
     """Frozen, and every key has to be known."""
 
     # Built when the first app file is read: most commands read none.
