@@ -1,4 +1,4 @@
-"""From an app, its variant and its host to the plan that the runner carries out."""
+"""The plan that the runner carries out, from an app, its variant and its host."""
 
 from __future__ import annotations
 
@@ -18,38 +18,37 @@ from gpuhost.release.conversion import convert
 from gpuhost.release.override import render_override
 from gpuhost.release.site import SitePaths, has_ipv6, render_site, site_paths
 from gpuhost.release.variant import ChosenVariant, Reservation
-from gpuhost.release.verify_steps import steps_for
+from gpuhost.release.verify_steps import verify_steps
 from gpuhost.runner import plan
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 
-# Beside what has a limit of its own: fetching, pulling, nginx, cleaning up.
+# For the stages without a limit of their own: fetch, pull, nginx, clean up.
 SPARE_S = 3600
-# A migration's own start and a restore's verification come on top of what is declared.
-TWICE = 2
+# The previous release is verified too, when it is restored.
+RELEASE_AND_RESTORE = 2
 # Docker's first version with healthcheck.start_interval.
 START_INTERVAL_SINCE = 25
-# They say who and when, what a run was allowed, and what the host's driver is; an app is the same
-# without them.
+# Who, when, `adopt` and the driver: an app is the same without them.
 NOT_INPUTS = ("id", "by", "inputs", "adopt", "variant", "gpu")
 
 
 @dataclass(frozen=True)
 class RenderedFiles:
-    """The files of a release that are rendered here. nginx: None for an app without a site."""
+    """The files of a release. nginx: None for an app without a site."""
 
     compose: bytes
     override: str
     nginx: str | None
 
 
-def render_files(app: App, choice: ChosenVariant, snapshot: Snapshot) -> RenderedFiles:
-    """The same texts for the same app, choice and host. Raises BadApp."""
+def render_files(app: App, variant: ChosenVariant, snapshot: Snapshot) -> RenderedFiles:
+    """The same files for the same app, variant and host. Raises BadApp."""
     engine = snapshot.docker.engine
     early = engine is not None and _major(engine.version) >= START_INTERVAL_SINCE
     return RenderedFiles(
         app.text,
-        render_override(app, choice, start_interval=early),
+        render_override(app, variant, start_interval=early),
         render_site(app, ipv6=has_ipv6(snapshot)),
     )
 
@@ -61,7 +60,7 @@ def _major(version: str) -> int:
 
 def plan_release(
     app: App,
-    choice: ChosenVariant,
+    variant: ChosenVariant,
     settings: Settings,
     snapshot: Snapshot,
     *,
@@ -73,14 +72,13 @@ def plan_release(
 
     + revision: of the source, resolved
     + by: who releases, user@machine
-    + release_id: made on the host when the release begins; its end is that of `inputs`, which does
-      not depend on it
+    + release_id: set when the release starts; `inputs` does not depend on it
 
-    Raises BadApp: what the app file asks for cannot be.
+    Raises BadApp: the app file asks for something impossible.
     """
     block = app.block
     _refuse_unsafe_migration(app)
-    made = convert(
+    release = convert(
         plan.Plan,
         block,
         app=app.name,
@@ -90,23 +88,23 @@ def plan_release(
         project=app.project,
         revision=revision,
         source=_source(block.source, revision),
-        variant=choice.sentence,
-        profiles=choice.profiles,
-        leave_out=choice.leave_out,
+        variant=variant.sentence,
+        profiles=variant.profiles,
+        leave_out=variant.leave_out,
         build=_build(app, settings),
-        gpu=tuple(_gpu(service, one) for service, one in choice.reservations.items()),
+        gpu=tuple(_gpu(service, one) for service, one in variant.reservations.items()),
         migrate_without_backup=block.migrate is not None and block.migrate.without_backup,
-        verify=convert(plan.Verify, block.verify, steps=steps_for(app, choice)),
+        verify=convert(plan.Verify, block.verify, steps=verify_steps(app, variant)),
         nginx=_nginx(app),
         adopt=settings.adopt,
     )
-    made = replace(made, limit_s=_limit(made, app))
-    # The way to the packages is the host's, and no other one makes another release.
-    way = {**build_arguments(settings, snapshot), **made.build.args}
+    release = replace(release, limit_s=_limit(release, app))
+    # How the host reaches packages: another proxy or mirror makes no new release.
+    build_args = {**build_arguments(settings, snapshot), **release.build.args}
     return replace(
-        made,
-        inputs=_inputs(made, render_files(app, choice, snapshot)),
-        build=replace(made.build, args=way),
+        release,
+        inputs=_inputs(release, render_files(app, variant, snapshot)),
+        build=replace(release.build, args=build_args),
     )
 
 
@@ -115,7 +113,7 @@ def _refuse_unsafe_migration(app: App) -> None:
     if migrate and not migrate.without_backup and app.block.backup is None:
         raise BadApp(
             [
-                f"{app.path}: x-gpuhost.migrate: nothing is backed up before it; give backup, or "
+                f"{app.path}: x-gpuhost.migrate: there is no backup before it; add backup, or set "
                 "migrate.without_backup: true"
             ]
         )
@@ -141,13 +139,13 @@ def _build(app: App, settings: Settings) -> plan.Build:
 
 def _gpu(service: str, reserved: Reservation) -> plan.Gpu:
     card = reserved.card
-    cuda, has = driver_cuda(card.driver), compute_capability(card)
+    cuda, capability = driver_cuda(card.driver), compute_capability(card)
     return plan.Gpu(
         service,
         driver=str(card.driver),
         cuda=str(cuda) if cuda else "",
         brand=card.card.brand.value if card.card else "",
-        compute_capability=str(has) if has else "",
+        compute_capability=str(capability) if capability else "",
     )
 
 
@@ -172,25 +170,27 @@ def _certificate(tls: Tls | None, paths: SitePaths) -> dict[str, Any]:
     }
 
 
-def _limit(made: plan.Plan, app: App) -> int:
-    """How long all of it may take, in seconds: the limits of its parts, and some to spare."""
+def _limit(release: plan.Plan, app: App) -> int:
+    """How long the release may take, in seconds: the limits of its parts and a reserve."""
     built = [service for service in app.compose.services.values() if service.build]
-    builds = (len(built) + len(made.build.bases)) * made.build.step_limit_s
-    backup = made.backup.limit_s if made.backup else 0
-    migrate = made.migrate.limit_s if made.migrate else 0
-    verified = made.verify.start_s + TWICE * sum(step.within_s for step in made.verify.steps)
-    return builds + backup + migrate + TWICE * verified + SPARE_S
+    builds = (len(built) + len(release.build.bases)) * release.build.step_limit_s
+    backup = release.backup.limit_s if release.backup else 0
+    migrate = release.migrate.limit_s if release.migrate else 0
+    verified = release.verify.start_s + RELEASE_AND_RESTORE * sum(
+        step.within_s for step in release.verify.steps
+    )
+    return builds + backup + migrate + RELEASE_AND_RESTORE * verified + SPARE_S
 
 
-def _inputs(made: plan.Plan, texts: RenderedFiles) -> str:
-    """The hash of all that decides the release."""
+def _inputs(release: plan.Plan, files: RenderedFiles) -> str:
+    """The hash of everything that decides a release."""
     # As plan.json spells them: a field that gets another name there makes no new release.
-    values: dict[str, Any] = json.loads(made.text())
-    decided = {name: value for name, value in values.items() if name not in NOT_INPUTS}
+    values: dict[str, Any] = json.loads(release.text())
+    inputs = {name: value for name, value in values.items() if name not in NOT_INPUTS}
     parts = (
-        json.dumps(decided, sort_keys=True, ensure_ascii=False).encode(),
-        texts.compose,
-        texts.override.encode(),
-        (texts.nginx or "").encode(),
+        json.dumps(inputs, sort_keys=True, ensure_ascii=False).encode(),
+        files.compose,
+        files.override.encode(),
+        (files.nginx or "").encode(),
     )
     return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()

@@ -70,7 +70,7 @@ def test_the_same_again_is_no_change(tmp_path: Path) -> None:
     assert not first.is_unchanged
     assert first.sentence == (
         "tts: first release, revision aaaaaaaaaaaa; "
-        "without a card (it asks for no card); services: web"
+        "without a card (no service needs one); services: web"
     )
     again = draft_release(wanted, _now(_released(first)), DECLARED)
     assert again.is_unchanged
@@ -116,8 +116,8 @@ services: {web: {image: "web:1", ports: ["3000:"], volumes: ["./n:/n"]}}
 """
     with pytest.raises(Refused) as caught:
         draft_release(_wanted(tmp_path, text=text), _now(), DECLARED)
-    expected = f"{tmp_path}/tts.yaml: services.web.ports: '3000:' is no port such as 3000:3000"
-    assert caught.value.lines[0] == expected
+    expected = "services.web.ports: '3000:' is not a port mapping; write it like 3000:3000"
+    assert caught.value.lines[0] == f"{tmp_path}/tts.yaml: {expected}"
 
 
 @pytest.mark.parametrize(

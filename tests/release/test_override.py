@@ -120,9 +120,9 @@ services:
         render_override(one, chosen(one, CPU))
     assert raised.value.lines == (
         f"{path}: public: a:90: the service publishes no such port",
-        f"{path}: services.b: build context ../elsewhere is outside the source, to whose root it "
-        "is relative",
-        f"{path}: services.c.ports: '80:' is no port such as 3000:3000",
+        f"{path}: services.b: build context ../elsewhere is outside the source; it is "
+        "relative to the source's root",
+        f"{path}: services.c.ports: '80:' is not a port mapping; write it like 3000:3000",
     )
 
 

@@ -76,9 +76,9 @@ def test_a_public_port_keeps_the_address_it_was_given(
         ([], ["web:80"], "web:80: the service publishes no such port"),
         (["127.0.0.1:80:80"], ["web:80"], "the file binds it to 127.0.0.1"),
         (["7000-7002:7000-7002"], ["web:7000", "web:7002"], "web:7001 is missing"),
-        (["3000:"], [], "is no port"),
-        (["${PORT:80"], [], "is no port"),
-        ([""], [], "is no port"),
+        (["3000:"], [], "not a port mapping"),
+        (["${PORT:80"], [], "not a port mapping"),
+        ([""], [], "not a port mapping"),
     ],
 )
 def test_what_cannot_be_is_said(entries: list[Any], public: list[str], says: str) -> None:

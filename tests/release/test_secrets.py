@@ -95,7 +95,7 @@ BAD: dict[str, tuple[dict[str, Any], str | None, str]] = {
     "blank": ({}, " \n", "(environment variable KEY): empty"),
     "short": ({"min_length": 12}, "elevenchars", "shorter than 12 characters"),
     "too short for any log": ({}, "abc", "shorter than 4 characters"),
-    "a default": ({"refuse": ["changeme"]}, "changeme", "still a default value that `refuse` forbids"),
+    "a default": ({"refuse": ["changeme"]}, "changeme", "a default value that `refuse` forb"),
     "a default in capitals": ({"refuse": ["changeme"]}, "ChangeMe ", "default value that `refuse`"),
     "not UTF-8": ({}, "\udcff1234", "not UTF-8 text"),
     "no file": ({"file": "none"}, None, "/none): No such file or directory"),
@@ -114,7 +114,7 @@ BAD: dict[str, tuple[dict[str, Any], str | None, str]] = {
         None,
         "failed (exit 1): not in the store",
     ),
-    "a command that says nothing": (_python("raise SystemExit(3)"), None, "(exit 3): it no message"),
+    "a command that says nothing": (_python("raise SystemExit(3)"), None, "(exit 3): no message"),
     "a command that prints nothing": (_python(""), None, "): empty"),
     "a command that prints bytes": (
         _python(r"import sys; sys.stdout.buffer.write(b'\xffWert1')"),

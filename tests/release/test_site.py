@@ -89,13 +89,21 @@ def _services(*volumes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("nginx", "volumes", "says"),
     [
-        ({"config": "nginx/a.conf"}, [], "service web mounts no directory that nginx/a.conf is in"),
+        (
+            {"config": "nginx/a.conf"},
+            [],
+            "web does not mount a directory with nginx/a.conf",
+        ),
         ({"config": "nginx/a.conf"}, ["nginx:/etc/nginx"], "mount ./nginx"),
-        ({"config": "a.conf", "tls": SELF_SIGNED}, ["./a.conf:/etc/a.conf"], "that tls is in"),
+        (
+            {"config": "a.conf", "tls": SELF_SIGNED},
+            ["./a.conf:/etc/a.conf"],
+            "a directory with tls; mount",
+        ),
         (
             {"config": "n/a.conf", "tls": {"kind": "acme", "email": "a@b.c"}},
             ["./n:/n"],
-            "acme is for the host's nginx",
+            "acme needs the host's nginx",
         ),
         (
             {"config": "n/a.conf", "tls": SELF_SIGNED, "port": 443},

@@ -121,7 +121,7 @@ def test_no_such_revision(tmp_path: Path, repository: Path, ssh: Path, ref: str,
         ),
         ({"git": "git@a.invalid:a", "token": "TOKEN"}, "source.token is for https, and"),
         ({"git": "https://a.invalid/a", "deploy_key": "KEY"}, "deploy_key is for ssh, and"),
-        ({"directory": "missing"}, "missing is no directory on this machine"),
+        ({"directory": "missing"}, "missing is not a directory on this machine"),
     ],
 )
 def test_what_cannot_be_asked(tmp_path: Path, ssh: Path, source: dict[str, str], says: str) -> None:
