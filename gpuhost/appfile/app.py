@@ -1,4 +1,4 @@
-"""An app, read and found to be without mistakes."""
+"""An app, read from its file and valid."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gpuhost.appfile.model import XGpuhost
 
 @dataclass(frozen=True)
 class App:
-    """text: the file, byte for byte; what is shipped."""
+    """text: the file, byte for byte, as it is sent to hosts."""
 
     name: str
     path: Path
@@ -21,5 +21,5 @@ class App:
 
     @property
     def project(self) -> str:
-        """Compose's project on the host."""
+        """The Compose project on the host."""
         return self.block.project or self.name

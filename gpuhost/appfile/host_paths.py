@@ -1,4 +1,4 @@
-"""Places on the host that an app may have, and those that are the host's own."""
+"""Paths on the host that an app may have, and those of the system."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from pydantic import AfterValidator, Field
 
 from gpuhost.appfile.section import Path, stays_inside
 
-# With all that is in them: many containers share them, and nobody's data is there.
+# With everything in them: system files, and no data of an app.
 SYSTEM_DIRECTORIES = (
     *("/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/proc", "/run", "/sbin"),
     *("/sys", "/usr", "/var/run"),
 )
-# Themselves, not what is in them: with another owner or mode the host is not the same.
-SHARED = (
+# The directories themselves: another owner or mode would break the host.
+SHARED_DIRECTORIES = (
     *("/", "/home", "/media", "/mnt", "/opt", "/root", "/srv", "/var"),
     *("/tmp", "/var/cache", "/var/lib", "/var/log", "/var/tmp"),  # noqa: S108
 )
 
 
-def _is_an_apps(path: str) -> str:
+def _refuse_system_directories(path: str) -> str:
     if path.startswith("/"):
-        whole = posixpath.normpath(f"/{path.lstrip('/')}")
-        below = any(f"{whole}/".startswith(f"{place}/") for place in SYSTEM_DIRECTORIES)
-        if below or whole in SHARED:
-            raise ValueError("a directory of the app's, not one of the host's system")
+        normal = posixpath.normpath(f"/{path.lstrip('/')}")
+        below = any(f"{normal}/".startswith(f"{directory}/") for directory in SYSTEM_DIRECTORIES)
+        if below or normal in SHARED_DIRECTORIES:
+            raise ValueError("a directory of the app, not of the system")
     return path
 
 
 # Absolute, or relative to the project directory.
-DirectoryPath = Annotated[Path, AfterValidator(_is_an_apps)]
-# A file that gpuhost writes: never outside the app.
+DirectoryPath = Annotated[Path, AfterValidator(_refuse_system_directories)]
+# A file that gpuhost writes: in the project directory only.
 OwnPath = Annotated[
     str,
     Field(

@@ -1,6 +1,6 @@
-"""What is wrong in the x-gpuhost block, in words: the key, its value, and what is allowed.
+"""Error messages for x-gpuhost: the key, its value, and what is allowed.
 
-A value is shown only where it cannot be a secret.
+A value is shown only if it cannot be a secret.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from pydantic_core import ErrorDetails
 from gpuhost.appfile import schema
 from gpuhost.appfile.document import KeyPath
 
-LONGEST = 60
-# Where secrets are named, somebody will write one instead.
-NEVER_SHOWN = frozenset(
+MAX_LENGTH = 60
+# Some people write the secret itself where its name belongs.
+MASKED = frozenset(
     (
         *("secrets", "password", "token", "deploy_key", "key", "certificate"),
         *("headers", "body", "environment", "args"),
@@ -29,50 +29,50 @@ NEVER_SHOWN = frozenset(
 
 @dataclass(frozen=True)
 class Problem:
-    """place: in the file, x-gpuhost included."""
+    """key_path: in the file, x-gpuhost included."""
 
-    place: KeyPath
-    said: str
+    key_path: KeyPath
+    message: str
 
 
 def problems_of(error: ValidationError, block: Any) -> Iterator[Problem]:
-    """One for each key: the alternatives of a type complain one by one."""
-    seen: set[KeyPath] = set()
+    """One for each key: pydantic reports every alternative of a type."""
+    reported: set[KeyPath] = set()
     for detail in error.errors(include_url=False):
         if detail["type"] == "too_short" and detail["input"]:
-            # Items that are wrong count as none; each complains by itself.
+            # Invalid items are not counted; each is reported itself.
             continue
-        place = detail["loc"]
-        is_key = bool(place) and place[-1] == "[key]"
-        place = place[:-1] if is_key else place
-        if place not in seen:
-            seen.add(place)
-            said = _of_key(place, detail) if is_key else _of_value(place, detail, block)
-            yield Problem((schema.KEY, *place), said)
+        key_path = detail["loc"]
+        is_key = bool(key_path) and key_path[-1] == "[key]"
+        key_path = key_path[:-1] if is_key else key_path
+        if key_path not in reported:
+            reported.add(key_path)
+            message = _of_key(key_path, detail) if is_key else _of_value(key_path, detail, block)
+            yield Problem((schema.KEY, *key_path), message)
 
 
-def _of_value(place: KeyPath, detail: ErrorDetails, block: Any) -> str:
+def _of_value(key_path: KeyPath, detail: ErrorDetails, block: Any) -> str:
     if detail["type"] == "extra_forbidden":
-        return f"{key_name(place)}: {_unknown(place)}"
+        return f"{key_name(key_path)}: {_unknown(key_path)}"
     if detail["type"] == "missing":
-        meaning = schema.resolved(schema.at(place) or {}).get("description", "")
-        return f"{key_name(place)} is missing: {meaning.rstrip('.')}"
-    said = detail["msg"].removeprefix("Value error, ")
+        meaning = schema.resolved(schema.schema_at(key_path) or {}).get("description", "")
+        return f"{key_name(key_path)} is missing: {meaning.rstrip('.')}"
+    message = detail["msg"].removeprefix("Value error, ")
     if detail["type"] != "value_error":
-        said = _in_quotes(detail, schema.describe(schema.at(place) or {}))
-    value = _value_at(block, place)
+        message = _in_quotes(detail, schema.describe(schema.schema_at(key_path) or {}))
+    value = _value_at(block, key_path)
     if isinstance(value, dict) and detail["type"] == "value_error":
-        # It is about several keys together.
-        return f"{key_name(place)}: {said}"
-    return f"{key_name(place)} = {shown(place, value)}: {said}"
+        # It concerns several keys.
+        return f"{key_name(key_path)}: {message}"
+    return f"{key_name(key_path)} = {shown(key_path, value)}: {message}"
 
 
-def _of_key(place: KeyPath, detail: ErrorDetails) -> str:
-    said = detail["msg"].removeprefix("Value error, ")
+def _of_key(key_path: KeyPath, detail: ErrorDetails) -> str:
+    message = detail["msg"].removeprefix("Value error, ")
     if detail["type"] != "value_error":
-        holder = schema.resolved(schema.at(place[:-1]) or {})
-        said = schema.describe(holder.get("propertyNames", {}))
-    return f"{key_name(place)}: the name has to be {said}"
+        holder = schema.resolved(schema.schema_at(key_path[:-1]) or {})
+        message = schema.describe(holder.get("propertyNames", {}))
+    return f"{key_name(key_path)}: the name must be {message}"
 
 
 def _in_quotes(detail: ErrorDetails, words: str) -> str:
@@ -82,28 +82,28 @@ def _in_quotes(detail: ErrorDetails, words: str) -> str:
     return words
 
 
-def _unknown(place: KeyPath) -> str:
-    known = list(schema.resolved(schema.at(place[:-1]) or {}).get("properties", {}))
-    return "no such key" + suggestion(str(place[-1]), known)
+def _unknown(key_path: KeyPath) -> str:
+    known = list(schema.resolved(schema.schema_at(key_path[:-1]) or {}).get("properties", {}))
+    return "no such key" + suggestion(str(key_path[-1]), known)
 
 
 def suggestion(written: str, known: list[str]) -> str:
-    """`: did you mean …?`, or what there is."""
+    """`: did you mean …?`, or the known names."""
     close = get_close_matches(written.lower().replace("-", "_"), known, n=1, cutoff=0.6)
     if close:
         return f": did you mean {close[0]}?"
-    return f"; there are {', '.join(known)}" if known else ""
+    return f"; known: {', '.join(known)}" if known else ""
 
 
-def key_name(place: KeyPath) -> str:
+def key_name(key_path: KeyPath) -> str:
     """`x-gpuhost.verify.steps[2].health`."""
     text = schema.KEY
-    for step in place:
-        text += f"[{step}]" if isinstance(step, int) else f".{_brief(step)}"
+    for step in key_path:
+        text += f"[{step}]" if isinstance(step, int) else f".{_shortened(step)}"
     return text
 
 
-def shown(place: KeyPath, value: Any) -> str:
+def shown(key_path: KeyPath, value: Any) -> str:
     """A value on one line, without secrets."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
@@ -111,27 +111,27 @@ def shown(place: KeyPath, value: Any) -> str:
         return "a mapping"
     if isinstance(value, list | tuple):
         return "a list"
-    if NEVER_SHOWN.intersection(place):
+    if MASKED.intersection(key_path):
         return "***"
-    # The login of a URL; and no digits without end.
-    text = re.sub(r"(//|^')[^/@\s]*@", r"\1***@", _brief_repr(value))
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+    # Mask the login of a URL, and limit the length.
+    text = re.sub(r"(//|^')[^/@\s]*@", r"\1***@", _safe_repr(value))
+    return text if len(text) <= MAX_LENGTH else f"{text[:MAX_LENGTH]}…"
 
 
-def _brief_repr(value: Any) -> str:
+def _safe_repr(value: Any) -> str:
     try:
         return repr(value)
     except ValueError:
-        return "a number of thousands of digits"
+        return "a number with thousands of digits"
 
 
-def _brief(step: str) -> str:
+def _shortened(step: str) -> str:
     text = step if step.isprintable() else repr(step)
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+    return text if len(text) <= MAX_LENGTH else f"{text[:MAX_LENGTH]}…"
 
 
-def _value_at(block: Any, place: KeyPath) -> Any:
-    for step in place:
+def _value_at(block: Any, key_path: KeyPath) -> Any:
+    for step in key_path:
         try:
             block = block[step]
         except (KeyError, IndexError, TypeError):

@@ -35,7 +35,8 @@ def test_a_release_is_sent_begun_and_watched(workplace: Workplace, host: Played)
     status, out = workplace.release()
     assert status == 0, out
     places = positions(
-        out, "tts: first release, revision ", "without a card (no service needs one); services: w",
+        out, "tts: first release, revision ", "without a card (no service needs one)",
+        "services: web",
         "began; Ctrl-C ends the watching only", "  source       2 s", "  build        98 s",
         "  up           5 s", "verified after 1 min 45 s", "did not answer for 3.4 s", "Success",
     )  # fmt: skip
