@@ -1,7 +1,7 @@
 """Every setting with its default, generated from gpuhost's code.
 
-Set your own beside this file, in group_data/GROUP.py for a group of your inventory, or at a host in
-the inventory: both win over this file. gpuhost's docs/settings.md is the same as a page.
+Set your own values in group_data/GROUP.py for a group of your inventory, or at a host in the
+inventory: both override this file. docs/settings.md lists the same settings.
 """
 
 # A machine that was used before ------------------------------------------------------------------

@@ -1,1 +1,1 @@
-"""An app: the user's own Compose file, and what its x-gpuhost block says beyond Compose."""
+"""An app: the user's own Compose file, and its block x-gpuhost, which says what Compose cannot."""

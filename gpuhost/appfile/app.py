@@ -1,4 +1,4 @@
-"""An app, read and found to be without mistakes."""
+"""An app, read from its file and valid."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gpuhost.appfile.compose_file import ComposeFile
-from gpuhost.appfile.model import Extension
+from gpuhost.appfile.model import XGpuhost
 
 
 @dataclass(frozen=True)
 class App:
-    """text: the file, byte for byte; what is shipped."""
+    """text: the file, byte for byte, as it is sent to hosts."""
 
     name: str
     path: Path
     text: bytes
     compose: ComposeFile
-    block: Extension
+    block: XGpuhost
 
     @property
     def project(self) -> str:
-        """Compose's project on the host."""
+        """The Compose project on the host."""
         return self.block.project or self.name

@@ -1,4 +1,4 @@
-"""build: the images that are made on the host, one at a time."""
+"""build: images that are built on the host, one at a time."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from typing import Annotated
 
 from pydantic import Field
 
-from gpuhost.appfile.block import MOST_GB, Block, Path, Seconds, Service, Text, VariableName
+from gpuhost.appfile.section import MAX_GB, Path, Seconds, Section, Service, Text, VariableName
 
 Image = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_./:@-]*$", title='an image, such as "base:latest"')
 ]
 
 
-class Base(Block):
-    """An image that Dockerfiles are FROM and that no service carries."""
+class BaseImage(Section):
+    """An image that Dockerfiles use in FROM and that no service builds."""
 
     context: Path = "."
     """Build context, relative to the source."""
@@ -22,20 +22,20 @@ class Base(Block):
     """Relative to the context."""
 
 
-class Build(Block):
-    """Builds run one after the other: no parallel limit of Compose reaches BuildKit."""
+class Build(Section):
+    """Images are built one after the other: BuildKit ignores Compose's limit of parallel builds."""
 
     order: tuple[Service, ...] = ()
-    """Services in the order to build them; derived from the Dockerfiles if not given."""
-    bases: dict[Image, Base] = {}
-    """Image tag to the Dockerfile that makes it; built first, and only where it is missing."""
+    """Services in build order; default: derived from the Dockerfiles."""
+    bases: dict[Image, BaseImage] = {}
+    """Base images by tag; built first, and only if missing on the host."""
     args: dict[VariableName, Text] = {}
-    """Build arguments beside those of the host's setting build_args."""
+    """Build arguments; they win over the host's setting build_args."""
     no_cache: bool = False
-    """Build every step anew."""
-    memory_gb: Annotated[float, Field(ge=0, le=MOST_GB)] = 0
-    """Memory, available and swap together, that the largest build needs."""
-    disk_gb: Annotated[float, Field(ge=0, le=MOST_GB)] = 0
-    """Free disk where images are kept that the builds need."""
+    """Build without cache."""
+    memory_gb: Annotated[float, Field(ge=0, le=MAX_GB)] = 0
+    """Available memory and free swap, together, that the largest build needs."""
+    disk_gb: Annotated[float, Field(ge=0, le=MAX_GB)] = 0
+    """Free disk that the builds need where images are stored."""
     step_limit_s: Seconds = 3600
-    """The longest that one image may take."""
+    """Time limit for one image."""

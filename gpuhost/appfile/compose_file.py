@@ -1,7 +1,7 @@
-"""The names in a Compose file: what has to be known of it where pyinfra runs.
+"""The parts of a Compose file that are needed where pyinfra runs.
 
-Read leniently, in Compose's short and long forms; ${PORT:-3000} stays as it is written. What is odd
-is left out: what Compose makes of the file is asked of Compose, on the host.
+Parsed leniently, in Compose's short and long forms; ${PORT:-3000} stays as written. Unexpected
+values are ignored: Compose itself checks the file, on the host.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-# A port or volume: as one text, or Compose's mapping.
+# A port or volume, in the short (text) or long (mapping) form.
 Raw = str | Mapping[str, Any]
-# How a build context begins that Compose and BuildKit do not take for a directory beside the file.
-ELSEWHERE = ("/", "~", "$", "git@", "github.com/", "service:")
+# Prefixes of build contexts that are not a directory relative to the file.
+NOT_RELATIVE = ("/", "~", "$", "git@", "github.com/", "service:")
 
 
 def is_beside(context: str) -> bool:
-    """Whether a build context is a directory of the app's source, not an address or a place."""
-    return "://" not in context and not context.startswith(ELSEWHERE)
+    """Whether a build context is a directory of the app's source, not a URL or another path."""
+    return "://" not in context and not context.startswith(NOT_RELATIVE)
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class ComposeService:
     # Names only.
     environment: tuple[str, ...] = ()
     depends_on: tuple[str, ...] = ()
-    # All of it, as the file has it, with what it has by `extends`.
+    # The whole service as in the file, `extends` included.
     written: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
@@ -66,7 +66,7 @@ class ComposeFile:
 
     @classmethod
     def of(cls, value: Mapping[str, Any]) -> ComposeFile:
-        """From the file's values, as the document reader gives them."""
+        """From the values of a Document."""
         written = _mapping(value.get("services"))
         return cls(
             services={name: _service(_extended(name, written)) for name in written},
@@ -79,30 +79,32 @@ class ComposeFile:
         return frozenset(name for service in self.services.values() for name in service.profiles)
 
 
-def _extended(name: str, services: Mapping[str, Any], seen: tuple[str, ...] = ()) -> dict[str, Any]:
-    """A service with what it has of another one of the same file by `extends`."""
+def _extended(
+    name: str, services: Mapping[str, Any], extending: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    """A service merged with the one of the same file that it extends."""
     own = dict(_mapping(services.get(name)))
     other = own.get("extends")
     base = _text(_mapping(other).get("service")) if isinstance(other, dict) else _text(other)
-    if base is None or base not in services or base in (*seen, name):
+    if base is None or base not in services or base in (*extending, name):
         return own
-    return _joined(_extended(base, services, (*seen, name)), own)
+    return _merged(_extended(base, services, (*extending, name)), own)
 
 
-def _joined(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """What Compose makes of two mappings: lists are put together, mappings joined."""
-    joined = {**base, **own}
+def _merged(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Two mappings as Compose merges them: lists are concatenated, mappings merged."""
+    merged = {**base, **own}
     for key in base.keys() & own.keys():
-        before, after = _alike(base[key], own[key]), _alike(own[key], base[key])
+        before, after = _long_form(base[key], own[key]), _long_form(own[key], base[key])
         if isinstance(before, list) and isinstance(after, list):
-            joined[key] = [*before, *after]
+            merged[key] = [*before, *after]
         elif isinstance(before, dict) and isinstance(after, dict):
-            joined[key] = _joined(before, after)
-    return joined
+            merged[key] = _merged(before, after)
+    return merged
 
 
-def _alike(value: Any, other: Any) -> Any:
-    """Compose's short forms as mappings, where the other is one: "NAME=value", and build: ./api."""
+def _long_form(value: Any, other: Any) -> Any:
+    """Compose's short forms as mappings, if the other is one: "NAME=value", and build: ./api."""
     if not isinstance(other, dict):
         return value
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""directories, logs, migrate and backup: the state that outlives releases."""
+"""directories, logs, migrate and backup: data that outlives releases."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from gpuhost.appfile.block import Block, Line, Path, Seconds, Service
+from gpuhost.appfile.section import Line, Path, Seconds, Section, Service
 
 
-class Directory(Block):
-    """A directory that is there, with this owner and mode, before anything starts."""
+class Directory(Section):
+    """A directory that gpuhost creates, with owner and mode, before anything starts."""
 
     owner: Annotated[
         str,
@@ -19,70 +19,70 @@ class Directory(Block):
             title='an owner, such as "1001:1001"',
         ),
     ] = "0:0"
-    """User and group, as numbers or names of the host."""
+    """User and group, as numbers or as names on the host."""
     mode: Annotated[
         str, Field(pattern=r"^0?[0-7]{3,4}$", title='octal digits in quotes, such as "0755"')
     ] = "0755"
-    """Octal."""
+    """Permissions, octal."""
 
 
-class Logs(Block):
+class Logs(Section):
     """Log files that the app writes into bind mounts, rotated on the host."""
 
     files: tuple[Path, ...] = ()
     """Relative to the project directory; * allowed."""
     max_size_mb: Annotated[int, Field(ge=1)] = 50
-    """Rotated when larger, or daily."""
+    """Rotate when larger than this, and daily."""
     keep: Annotated[int, Field(ge=1)] = 7
-    """Rotated files that are kept, compressed."""
+    """How many rotated files to keep, compressed."""
 
 
-class Migrate(Block):
-    """A one-shot service that brings the database to the new release."""
+class Migrate(Section):
+    """A one-shot service that migrates the database to the new release."""
 
     service: Service
-    """The service that is run once, before the new release starts."""
+    """The service to run once, before the new release starts."""
     limit_s: Seconds = 600
-    """The longest it may take."""
+    """Time limit."""
     without_backup: bool = False
-    """Migrate even if no backup is declared."""
+    """Migrate without a backup before it."""
 
 
-# The first character keeps it from being read as an option.
+# The first character must not make it look like an option.
 DatabaseName = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", title="the name of a database or user")
 ]
 
 
-class Postgres(Block):
-    """A database dumped by pg_dump inside its own container."""
+class Postgres(Section):
+    """A database, dumped by pg_dump in its own container."""
 
     service: Service
     """The service that runs PostgreSQL."""
     database: DatabaseName
-    """Database."""
+    """Database name."""
     user: DatabaseName = "postgres"
-    """Who dumps it."""
+    """Database user for the dump."""
 
 
-class Backup(Block):
-    """Taken before each migration, by schedule, and read back by deploys/restore.py."""
+class Backup(Section):
+    """Made before each migration and on schedule; restored by deploys/restore.py."""
 
     sqlite: tuple[Path, ...] = ()
-    """SQLite databases, copied by SQLite's own backup while the app runs."""
+    """SQLite databases; copied consistently while the app runs."""
     postgres: tuple[Postgres, ...] = ()
     """PostgreSQL databases."""
     paths: tuple[Path, ...] = ()
     """Files and directories, relative to the project directory."""
     every: Annotated[Line, Field(min_length=1)] | None = None
-    """systemd's OnCalendar: "daily", "*-*-* 03:30"; none: only before migrations."""
+    """Schedule, a systemd OnCalendar: "daily", "*-*-* 03:30"; default: only before migrations."""
     keep: Annotated[int, Field(ge=1)] = 7
-    """Backups that are kept."""
+    """How many backups to keep."""
     limit_s: Seconds = 1800
-    """The longest one may take."""
+    """Time limit of one backup."""
 
     @model_validator(mode="after")
-    def _something(self) -> Backup:
+    def _not_empty(self) -> Backup:
         if not (self.sqlite or self.postgres or self.paths):
             raise ValueError("give sqlite, postgres or paths")
         return self

@@ -1,4 +1,4 @@
-"""gpu, with_gpu and without_gpu: what needs a card, and what runs where there is none."""
+"""gpu, with_gpu and without_gpu: which services need a card, and what runs without one."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from gpuhost.appfile.block import MOST_GB, Block, Profile, Service, Text
+from gpuhost.appfile.section import MAX_GB, Profile, Section, Service, Text
 
 DeviceId = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*$", title='a card in quotes, such as "0"')
 ]
 
 
-class Gpu(Block):
-    """What a service needs of the host's cards."""
+class Gpu(Section):
+    """The cards that a service needs."""
 
     count: Annotated[int, Field(ge=1)] | None = None
-    """How many cards; all of them if neither count nor device_ids is given."""
+    """How many cards; default: all, unless device_ids is given."""
     device_ids: tuple[DeviceId, ...] = ()
     """Which cards, by index or UUID."""
     cuda: (
@@ -27,7 +27,7 @@ class Gpu(Block):
         ]
         | None
     ) = None
-    """CUDA version of the image; the image's own NVIDIA_REQUIRE_CUDA is obeyed as well."""
+    """CUDA version of the image; its own NVIDIA_REQUIRE_CUDA applies too."""
     compute_capability: (
         Annotated[
             str,
@@ -37,9 +37,9 @@ class Gpu(Block):
         ]
         | None
     ) = None
-    """The least compute capability, "7.0"."""
-    vram_gb: Annotated[float, Field(gt=0, le=MOST_GB)] | None = None
-    """The least memory of the card."""
+    """Minimum compute capability, "7.0"."""
+    vram_gb: Annotated[float, Field(gt=0, le=MAX_GB)] | None = None
+    """Minimum memory of each card."""
 
     @model_validator(mode="after")
     def _count_or_ids(self) -> Gpu:
@@ -48,12 +48,12 @@ class Gpu(Block):
         return self
 
 
-class Variant(Block):
-    """How the app differs with a card, or without one."""
+class Variant(Section):
+    """What is different with a card, or without one."""
 
     profiles: tuple[Profile, ...] = ()
-    """Compose profiles that are switched on."""
+    """Compose profiles to enable."""
     leave_out: tuple[Service, ...] = ()
     """Services that are not started."""
     environment: dict[Service, dict[str, Text]] = {}
-    """Environment of services, over that of the Compose file."""
+    """Environment variables by service; they win over the Compose file."""

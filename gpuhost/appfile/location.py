@@ -1,4 +1,4 @@
-"""nginx's locations: what is refused here would end every release at `nginx -t`."""
+"""nginx's locations. What is refused here would fail every release at `nginx -t`."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-# "~* /x": how a location is compared, and with what.
+# "~* /x": modifier and path.
 MODIFIER = re.compile(r"(?:(=|\^~|~\*|~) )?(.*)", re.DOTALL)
-# nginx's expressions are PCRE's and not Python's; these complaints they have in common.
-COMPLAINTS = (
+# nginx uses PCRE; these errors of Python's expressions are errors there too.
+SHARED_ERRORS = (
     "missing ), unterminated subpattern",
     "unbalanced parenthesis",
     "unterminated character set",
@@ -21,45 +21,47 @@ COMPLAINTS = (
 )
 
 
-def parts(where: str) -> tuple[str, str]:
+def split_location(where: str) -> tuple[str, str]:
     """Modifier and path: ("^~", "/a"), ("", "/a")."""
     found = MODIFIER.fullmatch(where)
     return (found[1] or "", found[2]) if found else ("", where)
 
 
-def _is_read(where: str) -> str:
-    modifier, path = parts(where)
-    if modifier.startswith("~") and (complaint := _complaint(path)):
-        raise ValueError(f"a regular expression that nginx reads ({complaint})")
+def _check_regex(where: str) -> str:
+    modifier, path = split_location(where)
+    if modifier.startswith("~") and (error := _regex_error(path)):
+        raise ValueError(f"a valid regular expression ({error})")
     return where
 
 
-def _complaint(expression: str) -> str:
-    """What is wrong with it for sure; "" where nginx has to say."""
-    # Names of groups are written otherwise.
-    pythons = re.sub(r"\(\?<(?=[A-Za-z_])", "(?P<", expression)
+def _regex_error(expression: str) -> str:
+    """What is certainly wrong; "" where only nginx can tell."""
+    # Python names groups with ?P<.
+    python = re.sub(r"\(\?<(?=[A-Za-z_])", "(?P<", expression)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            re.compile(pythons)
+            re.compile(python)
     except re.error as error:
-        return error.msg if error.msg.startswith(COMPLAINTS) else ""
+        return error.msg if error.msg.startswith(SHARED_ERRORS) else ""
     except (OverflowError, RecursionError):
         return ""
     return ""
 
 
-def one_each(paths: Mapping[str, Any]) -> None:
-    """Raises ValueError: two that nginx takes for one."""
+def reject_duplicates(paths: Mapping[str, Any]) -> None:
+    """Raises ValueError for two locations that nginx treats as one."""
     prefixes: dict[str, str] = {}
     for where in paths:
-        modifier, path = parts(where)
+        modifier, path = split_location(where)
         if modifier in ("", "^~") and prefixes.setdefault(path, where) != where:
-            raise ValueError(f"{prefixes[path]} and {where} are one location to nginx; give one")
+            raise ValueError(
+                f"{prefixes[path]} and {where} are the same location for nginx; keep one"
+            )
 
 
 Location = Annotated[
     str,
     Field(pattern=r"^(= |\^~ |~ |~\* )?/[^\s{};\"']*$", title='a location, such as "/api/"'),
-    AfterValidator(_is_read),
+    AfterValidator(_check_regex),
 ]

@@ -1,4 +1,4 @@
-"""The x-gpuhost block as a whole."""
+"""The block x-gpuhost."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from gpuhost.appfile.block import MOST_GB, Block, SecretName, Service, with_port
 from gpuhost.appfile.build import Build
 from gpuhost.appfile.data import Backup, Directory, Logs, Migrate
 from gpuhost.appfile.gpu import Gpu, Variant
+from gpuhost.appfile.host_paths import DirectoryPath
 from gpuhost.appfile.nginx import Nginx
-from gpuhost.appfile.places import DirectoryPath
 from gpuhost.appfile.secret import Secret
+from gpuhost.appfile.section import MAX_GB, SecretName, Section, Service, with_port
 from gpuhost.appfile.source import Registry, Source
 from gpuhost.appfile.verify import Verify
 
@@ -28,56 +28,56 @@ ServicePort = Annotated[
 ]
 
 
-class Resources(Block):
-    """Limits of one service."""
+class Resources(Section):
+    """Resource limits of one service."""
 
-    # The least is what Docker takes; no bytes would be no limit.
-    memory_gb: Annotated[float, Field(ge=0.01, le=MOST_GB)] | None = None
+    # The minimum that Docker accepts; 0 would mean no limit.
+    memory_gb: Annotated[float, Field(ge=0.01, le=MAX_GB)] | None = None
     """Memory limit."""
-    shm_gb: Annotated[float, Field(ge=0.001, le=MOST_GB)] | None = None
+    shm_gb: Annotated[float, Field(ge=0.001, le=MAX_GB)] | None = None
     """Size of /dev/shm."""
     cpus: Annotated[float, Field(ge=0.01, le=10_000)] | None = None
     """CPU limit, in cores."""
 
 
-class Extension(Block):
-    """x-gpuhost: what Compose cannot say."""
+class XGpuhost(Section):
+    """What gpuhost needs to know beyond the Compose file."""
 
     project: (
         Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", title="a project's name")] | None
     ) = None
-    """Compose project; the app's name if not given. A deployment made by hand keeps its own."""
+    """Compose project; default: the app's name. Set it to take over a manual deployment."""
     source: Source | None = None
-    """Where build contexts come from; none: images only."""
+    """Where build contexts come from; default: no builds, images only."""
     registries: dict[RegistryHost, Registry] = {}
-    """Private registries by host."""
+    """Private registries, by host name."""
     build: Build = Build()
-    """How images are made."""
+    """How images are built."""
     gpu: dict[Service, Gpu] = {}
-    """Services that need a card."""
+    """Services that need a GPU."""
     with_gpu: Variant = Variant()
-    """On a host with a card that fits."""
+    """What is different on a host with a card that meets `gpu`."""
     without_gpu: Variant | None = None
-    """On a host without; not given: the app is refused there."""
+    """What is different on a host without one; default: the app is refused there."""
     secrets: dict[SecretName, Secret] = {}
-    """By the name of the environment variable."""
+    """Secrets, by the name of the environment variable."""
     directories: dict[DirectoryPath, Directory] = {}
-    """Directories that have to be there; none of the host's system, such as / or /etc."""
+    """Directories to create; system directories such as / or /etc are refused."""
     logs: Logs = Logs()
-    """Log files in bind mounts."""
+    """Log files in bind mounts, to rotate."""
     migrate: Migrate | None = None
-    """The database's migration."""
+    """Database migration."""
     backup: Backup | None = None
-    """Backups."""
+    """What to back up, and when."""
     verify: Verify = Verify()
-    """How a release is proven good."""
+    """How a release is verified."""
     nginx: Nginx | None = None
-    """How the world reaches it."""
+    """The nginx site in front of the app."""
     public: tuple[ServicePort, ...] = ()
-    """Published ports that other machines reach, "service:port"; the others are loopback's."""
+    """Ports published to other machines, "service:port"; all others bind to 127.0.0.1."""
     resources: dict[Service, Resources] = {}
-    """Limits by service."""
+    """Resource limits, by service."""
     scale: dict[Service, Annotated[int, Field(ge=1)]] = {}
-    """Containers of a service."""
+    """Number of containers, by service."""
     keep_releases: Annotated[int, Field(ge=2)] = 3
-    """Releases whose files and images are kept for a rollback."""
+    """How many releases to keep, with files and images, for a rollback."""

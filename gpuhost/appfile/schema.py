@@ -1,4 +1,4 @@
-"""The JSON Schema of an app file: for editors, and for the words of mistakes."""
+"""The JSON Schema of an app file: for editors, and for error messages."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import core_schema
 
-from gpuhost.appfile.document import Place
-from gpuhost.appfile.model import Extension
+from gpuhost.appfile.document import KeyPath
+from gpuhost.appfile.model import XGpuhost
 
 KEY = "x-gpuhost"
 
 
-class _Plain(GenerateJsonSchema):
-    """Titles only where a type says what it is called; a field's name is title enough."""
+class _WithoutFieldTitles(GenerateJsonSchema):
+    """Titles only from types: a field's own name needs no title."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002
         return False
@@ -32,20 +32,24 @@ class _Plain(GenerateJsonSchema):
 @cache
 def block_schema() -> dict[str, Any]:
     """The schema of x-gpuhost alone."""
-    return Extension.model_json_schema(schema_generator=_Plain)
+    return XGpuhost.model_json_schema(schema_generator=_WithoutFieldTitles)
 
 
 def file_schema() -> str:
-    """docs/app.schema.json: Compose's own keys are Compose's, x-gpuhost is ours."""
+    """docs/app.schema.json: only x-gpuhost is described; Compose's own keys are not."""
     block = dict(block_schema())
-    definitions = {**block.pop("$defs"), "Extension": block}
+    definitions = {**block.pop("$defs"), "XGpuhost": block}
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "An app of gpuhost: a Compose file with the block x-gpuhost",
         "type": "object",
         "properties": {
-            "services": {"type": "object", "minProperties": 1, "description": "Compose's own."},
-            KEY: {"$ref": "#/$defs/Extension"},
+            "services": {
+                "type": "object",
+                "minProperties": 1,
+                "description": "Compose's own keys.",
+            },
+            KEY: {"$ref": "#/$defs/XGpuhost"},
         },
         "required": ["services"],
         "$defs": dict(sorted(definitions.items())),
@@ -53,18 +57,18 @@ def file_schema() -> str:
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
-def at(place: Place) -> dict[str, Any] | None:
-    """What the schema says of a place in the block; None if it has no such place."""
-    found: dict[str, Any] | None = block_schema()
-    for step in place:
-        if found is None:
+def schema_at(key_path: KeyPath) -> dict[str, Any] | None:
+    """The schema of a key path in the block; None if there is no such key."""
+    schema: dict[str, Any] | None = block_schema()
+    for step in key_path:
+        if schema is None:
             return None
-        found = _below(resolved(found), step)
-    return found
+        schema = _below(resolved(schema), step)
+    return schema
 
 
 def resolved(schema: dict[str, Any]) -> dict[str, Any]:
-    """A schema itself, where it stands behind a reference or beside null."""
+    """A schema behind a reference or an alternative to null."""
     for choice in schema.get("anyOf", []):
         if choice.get("type") != "null":
             return {**resolved(choice), **_described(schema)}
@@ -88,10 +92,10 @@ def _below(schema: dict[str, Any], step: str | int) -> dict[str, Any] | None:
     return others if isinstance(others, dict) else None
 
 
-def words(schema: dict[str, Any]) -> str:
-    """What is allowed, as a person says it.
+def describe(schema: dict[str, Any]) -> str:
+    """What is allowed, in words.
 
-    >>> words(at(("nginx", "rate_per_s")))
+    >>> describe(schema_at(("nginx", "rate_per_s")))
     'a whole number, at least 1'
     """
     schema = resolved(schema)
@@ -103,9 +107,9 @@ def words(schema: dict[str, Any]) -> str:
         return _mapping_words(schema)
     if kind == "array":
         least = ", at least one" if schema.get("minItems") else ""
-        return f"a list, each item {words(schema['items'])}{least}"
-    named = {"integer": "a whole number", "number": "a number", "boolean": "true or false"}
-    name = schema.get("title") or named.get(str(kind), "text")
+        return f"a list, each item {describe(schema['items'])}{least}"
+    kinds = {"integer": "a whole number", "number": "a number", "boolean": "true or false"}
+    name = schema.get("title") or kinds.get(str(kind), "text")
     return ", ".join([name, *_limits(schema)])
 
 
@@ -113,7 +117,7 @@ def _mapping_words(schema: dict[str, Any]) -> str:
     if "properties" in schema:
         return f"a mapping with {', '.join(schema['properties'])}"
     below = _below(schema, "") or {}
-    return f"a mapping, names to {words(below)}"
+    return f"a mapping, names to {describe(below)}"
 
 
 def _limits(schema: dict[str, Any]) -> list[str]:
@@ -123,4 +127,6 @@ def _limits(schema: dict[str, Any]) -> list[str]:
         "maximum": "at most {}",
         "minLength": "not empty",
     }
-    return [said.format(schema[sign]) for sign, said in signs.items() if schema.get(sign, "") != ""]
+    return [
+        words.format(schema[sign]) for sign, words in signs.items() if schema.get(sign, "") != ""
+    ]

@@ -6,50 +6,48 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from gpuhost.appfile.block import Block, Line, Service, VariableName
-from gpuhost.appfile.places import OwnPath
+from gpuhost.appfile.host_paths import OwnPath
+from gpuhost.appfile.section import Line, Section, Service, VariableName
 
 
-class Secret(Block):
-    """One secret: given from one of four places, or generated on the host and kept there."""
+class Secret(Section):
+    """One secret: read where pyinfra runs, generated on the host, or composed of others."""
 
     env: VariableName | None = None
-    """Environment variable where pyinfra runs; the secret's own name if no place is given."""
+    """Environment variable where pyinfra runs; default: the secret's own name."""
     file: Annotated[Line, Field(min_length=1)] | None = None
-    """File on that machine, relative to the app file; a final newline is dropped."""
+    """File where pyinfra runs, relative to the app file; a final newline is removed."""
     command: tuple[str, ...] = ()
-    """Command on that machine that prints it: ["pass", "show", "app/key"]."""
+    """Command where pyinfra runs that prints it: ["pass", "show", "app/key"]."""
     generate: Literal["hex", "base64"] | None = None
-    """Made once on the host and kept over releases: so many random bytes, written like this."""
+    """Generated once on the host and kept by later releases: the encoding of the random bytes."""
     bytes: Annotated[int, Field(ge=8, le=1024)] = 32
-    """Random bytes of a generated secret."""
+    """How many random bytes to generate."""
     services: tuple[Service, ...] = ()
-    """Services that get it; all of them if not given."""
+    """Services that get it; default: all."""
     path: OwnPath | None = None
-    """Given as this file (0600, in the project directory) and not in the environment."""
+    """Write it to this file (0600, in the project directory) instead of the environment."""
     min_length: Annotated[int, Field(ge=1)] = 1
-    """Shorter values are refused."""
+    """Minimum length; shorter values are refused."""
     refuse: tuple[str, ...] = ()
-    """Values that must not stay: an example's password, "changeme"."""
+    """Values to refuse: defaults of an example, "changeme"."""
     value: str | None = None
-    """Template for values made of other secrets, "redis://:$${REDIS_PASSWORD}@redis:6379/0"."""
+    """Template of other secrets, "redis://:$${REDIS_PASSWORD}@redis:6379/0"."""
     internal: bool = False
     """Not given to services: a deploy key, a registry's password."""
 
     @model_validator(mode="after")
-    def _one_place(self) -> Secret:
-        places = (self.env, self.file, self.command or None, self.generate, self.value)
-        if sum(place is not None for place in places) > 1:
-            raise ValueError("give one of env, file, command, generate and value")
+    def _one_origin(self) -> Secret:
+        origins = (self.env, self.file, self.command or None, self.generate, self.value)
+        if sum(origin is not None for origin in origins) > 1:
+            raise ValueError("give only one of env, file, command, generate and value")
         return self
 
     @model_validator(mode="after")
-    def _in_effect(self) -> Secret:
-        is_given = self.generate is None and self.value is None
+    def _no_unused_keys(self) -> Secret:
+        is_read = self.generate is None and self.value is None
         if "bytes" in self.model_fields_set and self.generate is None:
-            raise ValueError("bytes goes with generate")
-        if not is_given and self.model_fields_set & {"min_length", "refuse"}:
-            raise ValueError(
-                "min_length and refuse are for a value that is given, not for generate or value"
-            )
+            raise ValueError("bytes is for generate")
+        if not is_read and self.model_fields_set & {"min_length", "refuse"}:
+            raise ValueError("min_length and refuse are not for generate or value")
         return self

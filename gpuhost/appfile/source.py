@@ -6,14 +6,14 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
-from gpuhost.appfile.block import Block, Line, SecretName
+from gpuhost.appfile.section import Line, SecretName, Section
 
 
 def _without_login(url: str) -> str:
-    # It would stand in plans, logs and process lists.
+    # A login would appear in plans, logs and process lists.
     address = url.partition("://")[2].partition("/")[0]
     if ":" in address.rpartition("@")[0] or (url.startswith("http") and "@" in address):
-        raise ValueError("a URL without a password or token; give token, the name of a secret")
+        raise ValueError("must not contain a password or token; set token to the name of a secret")
     return url
 
 
@@ -25,43 +25,43 @@ GitUrl = Annotated[
     ),
     AfterValidator(_without_login),
 ]
-# The first character keeps it from being read as an option.
+# The first character must not make it look like an option.
 Ref = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_./@+-]*$", title="a branch, tag or commit")
 ]
 
 
-class Source(Block):
-    """A git repository or a local directory; without either the app is images only."""
+class Source(Section):
+    """A git repository or a local directory."""
 
     git: GitUrl | None = None
     """URL of a repository: https://…, ssh://… or git@host:path."""
     ref: Ref = "HEAD"
-    """Branch, tag or commit. A branch is resolved anew by every run."""
+    """Branch, tag or commit; a branch is resolved again by every run."""
     deploy_key: SecretName | None = None
-    """The secret that holds the private SSH key for the repository."""
+    """The secret with the private SSH key for the repository."""
     token: SecretName | None = None
-    """The secret that holds a password or token for https."""
+    """The secret with the password or token for https."""
     user: Line = "git"
-    """The user name that goes with the token."""
+    """User name for the token."""
     known_hosts: tuple[Line, ...] = ()
-    """Lines of known_hosts of its server; without any the key is taken at first sight."""
+    """The server's lines of known_hosts; default: trust its key on first use."""
     directory: Annotated[Line, Field(min_length=1)] | None = None
-    """A directory where pyinfra runs, relative to the app file; .dockerignore is respected."""
+    """A directory where pyinfra runs, relative to the app file; .dockerignore applies."""
 
     @model_validator(mode="after")
-    def _one_of_two(self) -> Source:
+    def _one_origin(self) -> Source:
         if (self.git is None) == (self.directory is None):
-            raise ValueError("give git or directory, one of them")
+            raise ValueError("give either git or directory")
         if self.directory is not None and (self.deploy_key or self.token):
-            raise ValueError("deploy_key and token go with git")
+            raise ValueError("deploy_key and token are for git")
         return self
 
 
-class Registry(Block):
+class Registry(Section):
     """A private registry to log in to before images are pulled."""
 
     user: Line
     """User name."""
     password: SecretName
-    """The secret that holds the password or token."""
+    """The secret with the password or token."""

@@ -1,4 +1,4 @@
-"""verify: what has to be seen before a release counts as good."""
+"""verify: what must succeed before a release is good."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
-from gpuhost.appfile.block import Block, Regex, Seconds, Service, Text
+from gpuhost.appfile.section import Regex, Seconds, Section, Service, Text
 
 HOST = re.compile(r"[\w.-]+")
 
 
-def _can_be_asked(url: str) -> str:
+def _check_url(url: str) -> str:
     if not _has_host(url):
-        raise ValueError("the host is a name or an IP address, http://[::1]:3000/")
+        raise ValueError("the host must be a name or an IP address, http://[::1]:3000/")
     if not _has_port(url):
-        raise ValueError("the port is a number from 1 to 65535")
+        raise ValueError("the port must be a number from 1 to 65535")
     return url
 
 
@@ -41,7 +41,7 @@ def _has_port(url: str) -> bool:
 Url = Annotated[
     str,
     Field(pattern=r"^https?://[^\s]+$", title="an address, http://…"),
-    AfterValidator(_can_be_asked),
+    AfterValidator(_check_url),
 ]
 HeaderName = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$", title="a header's name")
@@ -49,91 +49,91 @@ HeaderName = Annotated[
 HeaderValue = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$", title="text on one line")]
 
 
-class Expect(Block):
-    """What an answer has to be like."""
+class Expect(Section):
+    """Expected properties of an answer."""
 
     status: Annotated[int, Field(ge=100, le=599)] = 200
-    """HTTP status."""
+    """HTTP status code."""
     contains: str = ""
-    """Text in the body."""
+    """Text that the body contains."""
     content_type: str = ""
-    """How Content-Type begins, "audio/"."""
+    """Prefix of Content-Type, "audio/"."""
     json_values: Annotated[dict[str, Text], Field(alias="json")] = {}
-    """Dotted path in a JSON body to the text it has to be; "*": anything but null."""
+    """Expected values in a JSON body, by dotted path; "*": anything but null."""
     least_bytes: Annotated[int, Field(ge=0)] = 0
-    """The least length of the body."""
+    """Minimum length of the body."""
 
 
-Variants = Literal["with_gpu", "without_gpu"]
+VariantName = Literal["with_gpu", "without_gpu"]
 
 
-class Health(Block):
-    """A GET that answers."""
+class Health(Section):
+    """A GET request that is answered as expected."""
 
     url: Url
-    """As seen on the host, http://127.0.0.1:3000/api/health."""
+    """Address from the host, http://127.0.0.1:3000/api/health."""
     expect: Expect = Expect()
-    """What the answer has to be like."""
-    only: Variants | None = None
+    """Expected answer."""
+    only: VariantName | None = None
     """Only in this variant."""
     within_s: Seconds = 60
-    """Deadline, once the containers are healthy."""
+    """Time limit, after the containers are healthy."""
 
 
-class Line(Block):
+class LogLine(Section):
     """A line in a service's log."""
 
     service: Service
-    """Whose log."""
+    """The service whose log is read."""
     matches: Regex
-    """Regular expression."""
-    only: Variants | None = None
+    """Regular expression for one line."""
+    only: VariantName | None = None
     """Only in this variant."""
     within_s: Seconds = 60
-    """Deadline."""
+    """Time limit."""
 
 
-class Command(Block):
-    """A command inside a running service that exits with 0."""
+class Command(Section):
+    """A command in a running service that exits with 0."""
 
     service: Service
-    """Where it runs."""
+    """The service to run it in."""
     run: Annotated[tuple[str, ...], Field(min_length=1)]
     """The command and its arguments."""
-    only: Variants | None = None
+    only: VariantName | None = None
     """Only in this variant."""
     within_s: Seconds = 60
-    """Deadline."""
+    """Time limit."""
 
 
-class Request(Block):
-    """A request that does what the app is for, and perhaps a second one for what the first made."""
+class Request(Section):
+    """A request that uses the app, and optionally a second one for the result of the first."""
 
     method: Literal["GET", "POST", "PUT", "DELETE"] = "POST"
     """HTTP method."""
     url: Url
-    """As seen on the host."""
+    """Address from the host."""
     headers: dict[HeaderName, HeaderValue] = {}
     """Request headers."""
     body: str = ""
-    """Request body; a JSON text gets its Content-Type by itself."""
+    """Request body; JSON gets its Content-Type automatically."""
     expect: Expect = Expect()
-    """What the answer has to be like."""
+    """Expected answer."""
     then: str = ""
-    """Dotted path in the JSON answer that names an address to fetch, "audioUrl"."""
+    """Dotted path in the JSON answer to a URL to fetch next, "audioUrl"."""
     then_expect: Expect = Expect()
-    """What that has to be like."""
-    only: Variants | None = None
+    """Expected answer of that second request."""
+    only: VariantName | None = None
     """Only in this variant."""
     within_s: Seconds = 120
-    """Deadline."""
+    """Time limit."""
 
 
-class Step(Block):
-    """One step, exactly one kind."""
+class Step(Section):
+    """One step of exactly one kind."""
 
     health: Health | None = None
-    log: Line | None = None
+    log: LogLine | None = None
     command: Command | None = None
     request: Request | None = None
 
@@ -147,14 +147,14 @@ class Step(Block):
         return self
 
 
-class Verify(Block):
-    """When the app is up, and how that is proven."""
+class Verify(Section):
+    """How long the app may take to start, and the steps that verify it."""
 
     start_s: Seconds = 300
-    """The longest the app may take until its containers are healthy."""
+    """Time limit until the containers are healthy."""
     loading: tuple[Regex, ...] = ()
-    """Log lines (regular expressions) of an app that is still loading; shown while waiting."""
+    """Log lines (regular expressions) of an app that is loading; shown while waiting."""
     fatal: tuple[Regex, ...] = ()
-    """Log lines (regular expressions) of an app that will not come up: it fails at once."""
+    """Log lines (regular expressions) of an app that cannot start: the release fails at once."""
     steps: tuple[Step, ...] = ()
-    """In this order."""
+    """Steps, in this order."""

@@ -25,7 +25,7 @@ def require_name(app: str) -> None:
 
     Raises click.ClickException.
     """
-    from gpuhost.appfile.loading import NAME, NAME_WORDS
+    from gpuhost.appfile.loading import NAME, NAME_RULE
 
     if not NAME.fullmatch(app):
-        raise click.ClickException(f"{app!r} is not the name of an app: {NAME_WORDS}")
+        raise click.ClickException(f"{app!r} is not the name of an app: {NAME_RULE}")

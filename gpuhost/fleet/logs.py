@@ -13,23 +13,20 @@ from typing_extensions import override
 from gpuhost.fleet.host_pool import HostError, HostTimeout, leave
 from gpuhost.fleet.host_status import HostStatus
 from gpuhost.fleet.reading import (
-    ConnectionLost,
+    NoReply,
     ReadFailed,
     Unreachable,
     ask,
     connect,
     one_line,
 )
-from gpuhost.rollout.follower import (
-    RECONNECT_SECONDS,
-    WAY_SECONDS,
-    Broken,
-    Followed,
-    Follower,
-    GaveUp,
-    Reach,
-    Refused,
+from gpuhost.rollout.connection import (
+    ROUND_TRIP_SECONDS,
+    CommandFailed,
+    Connection,
+    ConnectionLost,
 )
+from gpuhost.rollout.follower import RECONNECT_SECONDS, FollowError, FollowTarget, LogFollower
 from gpuhost.snapshot import Snapshot
 
 RESTORE = "restore"
@@ -91,14 +88,14 @@ def stream_log(
 
     + notify: called with a line when the connection is lost and restored
     """
-    followed = Followed(target.app, target.release, target.kind, host.name)
+    followed = FollowTarget(target.app, target.release, target.kind, host.name)
     patience = RECONNECT_SECONDS if follow else 0
-    follower = Follower(_HostConnection(host), followed, notify, patience=patience)
+    follower = LogFollower(_FleetConnection(host), followed, notify, patience=patience)
     try:
-        for look in follower.to_its_end() if follow else follower.as_far_as_it_is():
+        for look in follower.until_end() if follow else follower.available():
             for line in look.lines:
                 write(line)
-    except GaveUp as why:
+    except FollowError as why:
         cause = why.__cause__.__cause__ if why.__cause__ else None
         if isinstance(cause, Unreachable):
             return HostError(HostStatus.UNREACHABLE, str(cause), cause.fix)
@@ -114,28 +111,28 @@ def stream_log(
     return None
 
 
-class _HostConnection(Reach):
+class _FleetConnection(Connection):
     """Runs commands as a reading does: as root if that needs no password."""
 
     def __init__(self, host: Host) -> None:
         self._host = host
 
     @override
-    def ask(self, *words: str | int, seconds: int) -> list[str]:
+    def run(self, *words: str | int, seconds: int) -> list[str]:
         quoted = " ".join(quote(str(word)) for word in words)
         command = f"exec timeout -k 5 {seconds} {quoted} </dev/null\n"
-        limit = seconds + WAY_SECONDS
+        limit = seconds + ROUND_TRIP_SECONDS
         try:
-            with gevent.Timeout(limit + WAY_SECONDS, HostTimeout):
+            with gevent.Timeout(limit + ROUND_TRIP_SECONDS, HostTimeout):
                 connect(self._host)
                 return list(ask(self._host, command, limit, "reading the log").stdout_lines)
-        except (ConnectionLost, Unreachable) as error:
-            raise Broken(str(error)) from error
+        except (NoReply, Unreachable) as error:
+            raise ConnectionLost(str(error)) from error
         except ReadFailed as error:
-            raise Refused(str(error)) from error
+            raise CommandFailed(str(error)) from error
         except HostTimeout:
-            raise Broken(f"no data for {limit + WAY_SECONDS} s") from None
+            raise ConnectionLost(f"no data for {limit + ROUND_TRIP_SECONDS} s") from None
 
     @override
-    def connect_again(self) -> None:
+    def reconnect(self) -> None:
         leave(self._host)

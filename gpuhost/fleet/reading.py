@@ -43,7 +43,7 @@ class ReadFailed(Exception):
         self.fix = fix
 
 
-class ConnectionLost(ReadFailed):
+class NoReply(ReadFailed):
     """The connection broke, or nothing arrived: a retry may work."""
 
 
@@ -109,7 +109,7 @@ def ask(host: Host, commands: str, seconds: int, what: str) -> CommandOutput:
     + seconds: the time limit
     + what: names them in the error, "the reading"
 
-    Raises ConnectionLost; ReadFailed also if the commands fail.
+    Raises NoReply; ReadFailed also if the commands fail.
     """
     given = {"_stdin": commands, "_timeout": seconds}
     arguments, _ = pop_global_arguments(host.state, host, given)
@@ -121,12 +121,12 @@ def ask(host: Host, commands: str, seconds: int, what: str) -> CommandOutput:
             "sudo needs a password", "set _sudo_password, or allow sudo with NOPASSWD"
         ) from error
     except TimeoutError as error:
-        raise ConnectionLost(f"no reply within {seconds} s") from error
+        raise NoReply(f"no reply within {seconds} s") from error
     except (OSError, EOFError, SSHException) as error:
-        raise ConnectionLost(f"the connection was lost: {one_line(str(error))}") from error
+        raise NoReply(f"the connection was lost: {one_line(str(error))}") from error
     if not succeeded:
         # A session that is cut off has no exit status and no output.
-        kind = ReadFailed if output.output_lines else ConnectionLost
+        kind = ReadFailed if output.output_lines else NoReply
         raise kind(f"{what} failed: {_last_line(output.output_lines) or 'no output'}")
     return output
 

@@ -17,11 +17,11 @@ from pyinfra.context import ctx_state
 from gpuhost.appfile.errors import BadApp
 from gpuhost.operations.reading import Commands, executing, forget
 from gpuhost.remote.commands import connector_arguments
-from gpuhost.rollout.batch import stop, stopped_by
-from gpuhost.rollout.deliver import NotBegun, Start, begin
-from gpuhost.rollout.detach import following
+from gpuhost.rollout.batch import stop_rollout, stopped_by
+from gpuhost.rollout.deliver import NotStarted, StartRequest, start_release
+from gpuhost.rollout.detach import follow_command
 from gpuhost.rollout.draft import Refused
-from gpuhost.rollout.follower import Followed
+from gpuhost.rollout.follower import FollowTarget
 from gpuhost.rollout.watch import watch
 from gpuhost.runner.lock import Attempt
 from gpuhost.snapshot import NotRead
@@ -37,7 +37,7 @@ class Action:
 
     does: str
     would: str
-    start: Callable[[Host], Start]
+    start: Callable[[Host], StartRequest]
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def refused(app: str, lines: Iterable[str]) -> Commands:
 
 
 def _refuse(state: State, host: Host, app: str) -> bool:
-    stop(state, app, host)
+    stop_rollout(state, app, host)
     host.log_styled(f"{app}: refused, nothing was changed", fg="red", log_func=logger.error)
     return False
 
@@ -109,7 +109,7 @@ def _not_attempted(state: State, host: Host, app: str, first: str) -> bool:
     return False
 
 
-def _carried_out(state: State, host: Host, app: str, start: Callable[[Host], Start]) -> bool:
+def _carried_out(state: State, host: Host, app: str, start: Callable[[Host], StartRequest]) -> bool:
     """Begin, watch to the end, and stop the other hosts if it does not end well."""
     forget()
     try:
@@ -120,25 +120,27 @@ def _carried_out(state: State, host: Host, app: str, start: Callable[[Host], Sta
         is_good = False
     forget()
     if not is_good:
-        stop(state, app, host)
+        stop_rollout(state, app, host)
     return is_good
 
 
-def _watched(host: Host, start: Start) -> bool:
+def _watched(host: Host, start: StartRequest) -> bool:
     arguments = connector_arguments(host)
     kind = start.verb[0]
     try:
-        busy = begin(host, start, arguments)
-    except NotBegun as why:
+        busy = start_release(host, start, arguments)
+    except NotStarted as why:
         host.log_styled(f"{start.app}: {why}", fg="red", log_func=logger.error)
         return False
     if busy is not None:
         host.log_styled(_busy(host, start.app, busy), fg="red", log_func=logger.error)
         return False
     host.log(f"{kind} {start.id} began; Ctrl-C ends the watching only")
-    return watch(host, Followed(start.app, start.id, kind, host.name), arguments)
+    return watch(host, FollowTarget(start.app, start.id, kind, host.name), arguments)
 
 
 def _busy(host: Host, app: str, busy: Attempt) -> str:
     at_it = busy.sentence if busy.id else "a release that began just now"
-    return f"{app}: refused, nothing was changed: {at_it}; follow it: {following(host.name, app)}"
+    return (
+        f"{app}: refused, nothing was changed: {at_it}; follow it: {follow_command(host.name, app)}"
+    )

@@ -12,7 +12,7 @@ from pyinfra.api.host import Host
 from gpuhost.operations.app_operation import reasons, refused
 from gpuhost.operations.reading import Commands, executing, forget, read
 from gpuhost.remote.commands import connector_arguments
-from gpuhost.rollout.draft import Refused, who
+from gpuhost.rollout.draft import Refused, current_user
 from gpuhost.rollout.progress import readable
 from gpuhost.rollout.runner_file import runner_file
 from gpuhost.runner.paths import APPS
@@ -70,7 +70,7 @@ def _remove(state: State, host: Host, app: str) -> bool:
 def command(app: str) -> StringCommand:
     """The script as an argument, because the runner takes stdin."""
     script = files("gpuhost.remote").joinpath(SCRIPT).read_text(encoding="utf-8")
-    words = (f"{APPS}/{app}", who(), str(LIMIT_SECONDS))
+    words = (f"{APPS}/{app}", current_user(), str(LIMIT_SECONDS))
     return StringCommand(
         *("LC_ALL=C", "timeout", "-k", "5", str(LIMIT_SECONDS + SPARE_SECONDS), "sh", "-c"),
         QuoteString(script),

@@ -11,8 +11,8 @@ from pyinfra.api.host import Host
 from gpuhost.operations.app_operation import Action, NoChange, run_action
 from gpuhost.operations.reading import Commands, read
 from gpuhost.remote.commands import connector_arguments, remove
-from gpuhost.rollout.deliver import Start
-from gpuhost.rollout.draft import Refused, who
+from gpuhost.rollout.deliver import StartRequest
+from gpuhost.rollout.draft import Refused, current_user
 from gpuhost.runner.paths import APPS
 from gpuhost.settings import Settings
 from gpuhost.snapshot.apps import Apps, AppState
@@ -89,7 +89,7 @@ def require(known: AppState, backup: str) -> None:
         raise Refused([f"{backup} is no backup of it", *listed(known)])
 
 
-def _start(app: str, backup: str, host: Host) -> Start:
+def _start(app: str, backup: str, host: Host) -> StartRequest:
     """Raises Refused."""
     # An earlier restore of the same backup: its result would be taken for this one's.
     home = f"{APPS}/{app}/backups/{backup}"
@@ -97,8 +97,8 @@ def _start(app: str, backup: str, host: Host) -> Start:
     done, _ = host.run_shell_command(remove(f"{home}/result.json", f"{home}/log"), **arguments)
     if not done:
         raise Refused([f"the result of an earlier restore of {backup} could not be removed"])
-    by = who()
-    return Start(
+    by = current_user()
+    return StartRequest(
         app=app,
         id=backup,
         by=by,

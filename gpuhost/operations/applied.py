@@ -14,7 +14,7 @@ from gpuhost.operations.reading import Commands, operation, read
 from gpuhost.plans import apt_sources, gpu
 from gpuhost.plans.system_files import SECRET
 from gpuhost.remote.commands import put, run
-from gpuhost.rollout.draft import who
+from gpuhost.rollout.draft import current_user
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
 from gpuhost.snapshot.applied import APPLIED
@@ -42,7 +42,7 @@ def recorded(settings: Settings) -> Commands:
         settings,
         findings,
         at=snapshot.system.now,
-        by=who(),
+        by=current_user(),
         facts=_facts(snapshot, settings),
     )
     yield from written(snapshot, text, otherwise="the record of what is applied is up to date")

@@ -16,7 +16,7 @@ from gpuhost.drift.applied import document
 from gpuhost.operations.applied import written
 from gpuhost.operations.reading import Commands, executing, operation, read
 from gpuhost.outputs.table import console, print_findings, summarize
-from gpuhost.rollout.draft import who
+from gpuhost.rollout.draft import current_user
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 
@@ -39,7 +39,11 @@ def record(settings: Settings) -> Commands:
     """
     snapshot = read(settings)
     text = document(
-        snapshot.applied, settings, _findings(snapshot, settings), at=snapshot.system.now, by=who()
+        snapshot.applied,
+        settings,
+        _findings(snapshot, settings),
+        at=snapshot.system.now,
+        by=current_user(),
     )
     yield from written(snapshot, text, otherwise="the record of what is applied is up to date")
 

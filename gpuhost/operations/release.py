@@ -13,8 +13,8 @@ from gpuhost.operations.reading import Commands, read
 from gpuhost.release.resolved_app import (
     resolve_app,
 )
-from gpuhost.rollout.deliver import Start
-from gpuhost.rollout.draft import Draft, draft
+from gpuhost.rollout.deliver import StartRequest
+from gpuhost.rollout.draft import Draft, draft_release
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 
@@ -40,13 +40,13 @@ def released(app: str, settings: Settings) -> Commands:
 
 def _decide(app: str, settings: Settings) -> Action | NoChange:
     snapshot = read(settings)
-    drawn = draft(resolve_app(ctx_state.get(), app), snapshot, settings)
-    if drawn.is_unchanged:
-        return NoChange(f"{drawn.sentence}: released and verified")
+    draft = draft_release(resolve_app(ctx_state.get(), app), snapshot, settings)
+    if draft.is_unchanged:
+        return NoChange(f"{draft.sentence}: released and verified")
     return Action(
-        drawn.sentence, f"would release {drawn.sentence}", partial(_start, drawn, snapshot)
+        draft.sentence, f"would release {draft.sentence}", partial(_start, draft, snapshot)
     )
 
 
-def _start(drawn: Draft, snapshot: Snapshot, host: Host) -> Start:
-    return drawn.start(snapshot)
+def _start(draft: Draft, snapshot: Snapshot, host: Host) -> StartRequest:
+    return draft.start_request(snapshot)

@@ -9,9 +9,9 @@ from pyinfra.api.host import Host
 
 from gpuhost.operations.app_operation import Action, NoChange, run_action
 from gpuhost.operations.reading import Commands, read
-from gpuhost.release.source import short
-from gpuhost.rollout.deliver import Start
-from gpuhost.rollout.draft import Refused, is_down, release_id, who
+from gpuhost.release.source import short_revision
+from gpuhost.rollout.deliver import StartRequest
+from gpuhost.rollout.draft import Refused, current_user, release_id, restore_failed
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.apps import Apps, Release
@@ -70,7 +70,7 @@ def _from_and_to(apps: Apps, app: str, wanted: str | None) -> tuple[Release | No
         raise Refused(["no release of it was ever verified on this host; release it first"])
     if known.under_way:
         raise Refused([f"{known.under_way.kind} {known.under_way.id} is under way; wait for it"])
-    running = None if is_down(known) else current
+    running = None if restore_failed(known) else current
     verified = [one for one in known.releases if one.verified]
     if wanted is not None:
         target = next((one for one in verified if _is(one, wanted)), None)
@@ -98,12 +98,12 @@ def _original(release: Release) -> str:
 
 
 def _told(release: Release) -> str:
-    return f"{_original(release)} (revision {short(release.revision)})"
+    return f"{_original(release)} (revision {short_revision(release.revision)})"
 
 
-def _start(app: str, target: Release, snapshot: Snapshot, host: Host) -> Start:
-    by = who()
-    return Start(
+def _start(app: str, target: Release, snapshot: Snapshot, host: Host) -> StartRequest:
+    by = current_user()
+    return StartRequest(
         app=app,
         id=release_id(snapshot, app, target.inputs),
         by=by,

@@ -1,4 +1,4 @@
-"""The block x-gpuhost: a page to look its keys up."""
+"""The reference page of the block x-gpuhost."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from gpuhost.appfile.schema import KEY, block_schema, resolved, words
+from gpuhost.appfile.schema import KEY, block_schema, describe, resolved
 
 HEAD = """# The block x-gpuhost
 
-Every key of it, beside Compose's own in `apps/NAME.yaml`. How to write such a file is in
-[apps.md](apps.md). Generated from `gpuhost/appfile/` by `make docs`, as is
-[app.schema.json](app.schema.json), which editors complete and check the file by:
+Every key of the block `x-gpuhost` in `apps/NAME.yaml`; [apps.md](apps.md) explains how to write
+such a file. Generated from `gpuhost/appfile/` by `make docs`, as is
+[app.schema.json](app.schema.json), with which editors complete and validate the file:
 
 ```yaml
 # yaml-language-server: $schema=../docs/app.schema.json
@@ -29,20 +29,20 @@ def app_file_page() -> str:
 
 
 def _sections(
-    model: dict[str, Any], path: str, seen: set[str]
+    model: dict[str, Any], path: str, listed: set[str]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """A model, then those that it holds, each where it is first."""
+    """A model, then the models of its keys, each once."""
     yield path, model
     for key, value in model["properties"].items():
         below = f"{key}" if path == KEY else f"{path}.{key}"
         for name, inner, place in _models(value, below):
-            if name not in seen:
-                seen.add(name)
-                yield from _sections(inner, place, seen)
+            if name not in listed:
+                listed.add(name)
+                yield from _sections(inner, place, listed)
 
 
 def _models(value: dict[str, Any], path: str) -> Iterator[tuple[str, dict[str, Any], str]]:
-    """The models that a key holds, by name: itself, each of a list, or each of a mapping."""
+    """The models of a key's value: the value itself, list items, or values of a mapping."""
     for choice in value.get("anyOf", []):
         yield from _models(choice, path)
     if "$ref" in value:
@@ -73,5 +73,5 @@ def _default(value: Any) -> str:
 
 
 def _allowed(value: dict[str, Any]) -> str:
-    # The keys of a mapping have a section of their own.
-    return re.sub(r"a mapping with [^|]*", "a mapping, see below", words(value))
+    # The keys of a mapping have their own section.
+    return re.sub(r"a mapping with [^|]*", "a mapping, see below", describe(value))

@@ -1,4 +1,4 @@
-"""Every check, by noun: its id, and what is so when it is ok."""
+"""The reference page of checks: ids by noun, and what ok means."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from gpuhost.checks.registry import all_checks
 
 HEAD = """# Checks
 
-What `gpuhost check` and the end of every deploy look at.
+What `gpuhost check` and the end of every deploy check.
 Generated from `gpuhost/checks/` by `make docs`.
 
-A finding is `ok`; `warn` or `fail`, with what to do about it; `skip` when it does not apply to the
-host; `unknown` when it could not be read; the reason stands with it. The settings that the checks
-compare with are in [settings.md](settings.md).
+A finding is `ok`; `warn` or `fail`, with a fix; `skip` if it does not apply to the host; or
+`unknown` if it could not be read. It always has a reason. The checks compare with the
+[settings](settings.md).
 """
 
 BEFORE_A_RELEASE = """
 ## app, before a release
 
-What `deploys/app.py` looks at on each host before anything changes: with one that fails or is
-unknown the release does not begin.
+What `deploys/app.py` checks on each host before it changes anything: if one fails or is unknown,
+the release is refused.
 
 | id | ok means |
 |---|---|
 """
 
 RELEASED = """
-## app, as it stands
+## app, after a release
 
-What `gpuhost drift` looks at beside all that: every app that the host has or lists in `apps`, by
-its name.
+What `gpuhost drift` checks in addition, for every app that is released on the host or listed in
+`apps`.
 
 | id | ok means |
 |---|---|

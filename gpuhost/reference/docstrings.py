@@ -14,7 +14,7 @@ from pyinfra.api import FactBase
 
 HEAD = """# Operations and facts
 
-Each can be used on its own, in your own deploys or from the command line:
+Use each one in your own deploys or on the command line:
 
 ```sh
 pyinfra HOST gpuhost.operations.swap.file size_gb=8
@@ -35,7 +35,7 @@ def operations_page() -> str:
 def _operations() -> Iterator[tuple[str, str, Any, str]]:
     for module in _modules("gpuhost.operations"):
         for name, value in vars(module).items():
-            # What pyinfra made an operation, where it was defined.
+            # Functions that pyinfra made operations, in the module that defines them.
             if hasattr(value, "_inner") and value.__module__ == module.__name__:
                 yield module.__name__, name, value, str(inspect.signature(value))
 
@@ -60,7 +60,7 @@ def _section(module: str, name: str, documented: Any, signature: str) -> str:
 
 
 def _folded(signature: str) -> str:
-    """`(a: 'int' = 1, b: 'str' = 'x') -> 'Commands'`, an argument a line, without the quotes."""
+    """`(a: 'int' = 1, b: 'str' = 'x') -> 'Commands'`, one argument a line, without quotes."""
     arguments = re.sub(r" -> .*$", "", signature)[1:-1]
     plain = re.sub(r"""(\w+): (["'])(.*?)\2""", r"\1: \3", arguments)
     one_each = re.sub(r", (?=\w+: )", ",\n    ", plain)

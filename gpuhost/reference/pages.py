@@ -1,4 +1,4 @@
-"""Which pages there are, and whether they say what the code says."""
+"""The generated pages, and whether they are up to date."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PAGES: dict[str, Callable[[], str]] = {
 
 
 def stale(root: Path) -> list[str]:
-    """Pages that are not what would be written now."""
+    """Pages that differ from what would be written."""
     return [path for path, page in PAGES.items() if _text(root / path) != page()]
 
 

@@ -1,4 +1,4 @@
-"""Every setting: as group_data/all.py, with its default, and as a page to look it up."""
+"""Every setting with its default: as group_data/all.py, and as a reference page."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ NOUNS = {
 
 DEFAULTS_HEAD = '''"""Every setting with its default, generated from gpuhost's code.
 
-Set your own beside this file, in group_data/GROUP.py for a group of your inventory, or at a host in
-the inventory: both win over this file. gpuhost's docs/settings.md is the same as a page.
+Set your own values in group_data/GROUP.py for a group of your inventory, or at a host in the
+inventory: both override this file. docs/settings.md lists the same settings.
 """
 '''
 
@@ -44,17 +44,17 @@ PAGE_HEAD = """# Settings
 
 Every setting of a host. Generated from `gpuhost/settings/settings.py` by `make docs`.
 
-What wins, from the first to the last:
+Precedence, highest first:
 
-1. `--data KEY=VALUE` on the command line (`--data 'cuda="12.1"'`: text in quotes of its own);
+1. `--data KEY=VALUE` on the command line (quote text twice: `--data 'cuda="12.1"'`);
 2. the host's own data in the inventory, `("gpu1.example.com", {"swap_size_gb": 16})`;
-3. its groups, `group_data/GROUP.py`, the last group first;
-4. `group_data/all.py`, which has every setting with its default.
+3. its groups, `group_data/GROUP.py`; a later group overrides an earlier one;
+4. `group_data/all.py`, which lists every setting with its default.
 
-A value that is not allowed, settings that exclude each other and a name that is nearly one of these
-(`swap_sizegb`) end that host with one line that says which, what is allowed and where it was set;
-the other hosts go on. Your own data and pyinfra's (`ssh_…`, `_sudo`) are left alone. pyinfra reads
-`group_data/` of the directory it is run in, and the one beside the inventory.
+A host with an invalid value, with settings that exclude each other, or with a misspelled name
+(`swap_sizegb`) is skipped: one line names the setting, the allowed values and the place where it is
+set. The other hosts continue. Your own data and pyinfra's (`ssh_…`, `_sudo`) are ignored. pyinfra
+reads `group_data/` of the current directory and of the inventory's directory.
 """
 
 
@@ -64,7 +64,7 @@ def _by_noun() -> Iterator[tuple[str, list[tuple[str, FieldInfo]]]]:
 
 
 def defaults_file() -> str:
-    """group_data/all.py: values equal to the defaults, each under its meaning."""
+    """group_data/all.py: every default, under a comment with its meaning."""
     parts = [DEFAULTS_HEAD]
     for title, group in _by_noun():
         rule = "-" * (98 - len(title))
@@ -84,7 +84,7 @@ def _comment(field: FieldInfo) -> str:
 
 
 def literal(value: Any) -> str:
-    """A default as a person writes it: lists for tuples, double quotes."""
+    """A default as Python source: lists for tuples, double quotes."""
     if isinstance(value, tuple):
         return f"[{', '.join(map(literal, value))}]"
     return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)

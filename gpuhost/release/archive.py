@@ -1,4 +1,4 @@
-"""A local directory as one archive: the same bytes for the same files, wherever it is made."""
+"""A local directory as one archive: the same bytes for the same files, on any machine."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from pathlib import Path
 
 from gpuhost.release.dockerignore import DockerIgnore
 
-NEVER = ".git"
-# As in git: who else may read or write here is this machine's umask, and nothing of the app.
+EXCLUDED = ".git"
+# As in git: other permission bits depend on this machine's umask.
 EXECUTABLE, PLAIN = 0o755, 0o644
 
 
 class BadDirectory(ValueError):
-    """One sentence: what is wrong with a source directory, and what to do."""
+    """One sentence: what is wrong with a source directory, and the fix."""
 
 
 @dataclass(frozen=True)
 class BuildContext:
-    """What an image is built from. directory: relative to the source; dockerfile: to that."""
+    """directory: relative to the source; dockerfile: relative to the directory."""
 
     directory: str = "."
     dockerfile: str = "Dockerfile"
@@ -34,29 +34,29 @@ class BuildContext:
 
 @dataclass(frozen=True)
 class Archive:
-    """revision: a hash of what is in it, whatever compressed it."""
+    """revision: a hash of the uncompressed content."""
 
     revision: str
     content: bytes
 
 
 def pack(directory: Path, contexts: Iterable[BuildContext] = ()) -> Archive:
-    """Everything in a directory but .git and what .dockerignore leaves out of every image.
+    """A directory without .git and what .dockerignore excludes from every image.
 
-    + contexts: each has rules of its own; without any the directory itself is one
+    + contexts: each has its own .dockerignore; if empty, the directory itself is the context
 
     Raises BadDirectory.
     """
     _require_directory(directory)
     compressed = io.BytesIO()
-    # No name and no time in gzip's head; level 6 is tar's own.
+    # No name and no time in gzip's header; level 6 is tar's default.
     with gzip.GzipFile("", "wb", 6, compressed, mtime=0) as packed:
         revision = _hashed(directory, contexts, packed)
     return Archive(revision, compressed.getvalue())
 
 
 def revision_of(directory: Path, contexts: Iterable[BuildContext] = ()) -> str:
-    """The revision that `pack` would give it; nothing is compressed.
+    """The revision that `pack` would give, without compressing anything.
 
     Raises BadDirectory.
     """
@@ -67,27 +67,27 @@ def revision_of(directory: Path, contexts: Iterable[BuildContext] = ()) -> str:
 def _require_directory(directory: Path) -> None:
     if not directory.is_dir():
         raise BadDirectory(
-            f"source.directory {directory} is no directory on this machine; it is relative to the "
-            "app file"
+            f"source.directory {directory} is not a directory on this machine; it is relative to "
+            "the app file"
         )
 
 
 def _hashed(
     directory: Path, contexts: Iterable[BuildContext], into: gzip.GzipFile | None = None
 ) -> str:
-    hashing = _Hashing(into)
+    stream = _HashingStream(into)
     try:
-        _write(directory, _wanted(directory, contexts), hashing)
+        _write(directory, _is_included(directory, contexts), stream)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         raise BadDirectory(
             f"source.directory {directory} cannot be read: {place}{error.strerror or error}"
         ) from error
-    return hashing.digest.hexdigest()
+    return stream.digest.hexdigest()
 
 
-class _Hashing:
-    """A stream that is hashed on its way, or only hashed."""
+class _HashingStream:
+    """Hashes what is written, and forwards it if there is a file."""
 
     def __init__(self, into: gzip.GzipFile | None) -> None:
         self.into = into
@@ -98,80 +98,80 @@ class _Hashing:
         return self.into.write(content) if self.into else len(content)
 
 
-def _write(directory: Path, wanted: Callable[[str], bool], stream: _Hashing) -> None:
+def _write(directory: Path, is_included: Callable[[str], bool], stream: _HashingStream) -> None:
     with tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT) as archive:  # type: ignore[call-overload]
         for name in sorted(_names(directory), key=os.fsencode):
-            if wanted(name):
+            if is_included(name):
                 _add(archive, directory, name)
 
 
 def _add(archive: tarfile.TarFile, directory: Path, name: str) -> None:
     path = directory / name
-    found = path.lstat()
+    status = path.lstat()
     member = tarfile.TarInfo(name)
-    member.mode = EXECUTABLE if found.st_mode & stat.S_IXUSR else PLAIN
-    if stat.S_ISDIR(found.st_mode):
+    member.mode = EXECUTABLE if status.st_mode & stat.S_IXUSR else PLAIN
+    if stat.S_ISDIR(status.st_mode):
         member.type, member.mode = tarfile.DIRTYPE, EXECUTABLE
         archive.addfile(member)
-    elif stat.S_ISLNK(found.st_mode):
-        member.type, member.linkname, member.mode = tarfile.SYMTYPE, _inside(path, name), 0o777
+    elif stat.S_ISLNK(status.st_mode):
+        member.type, member.linkname, member.mode = tarfile.SYMTYPE, _link_target(path, name), 0o777
         archive.addfile(member)
-    elif stat.S_ISREG(found.st_mode):
-        member.size = found.st_size
+    elif stat.S_ISREG(status.st_mode):
+        member.size = status.st_size
         with path.open("rb") as file:
             archive.addfile(member, file)
-    # Sockets, pipes and devices are of this machine; Docker leaves them out too.
+    # Sockets, pipes and devices are left out, as by Docker.
 
 
-def _inside(path: Path, name: str) -> str:
-    # As it is written: a Path would lose a ./ of it.
+def _link_target(path: Path, name: str) -> str:
+    # A Path would drop a leading ./
     target = os.readlink(path)  # noqa: PTH115
-    lands = posixpath.normpath(posixpath.join(posixpath.dirname(name), target))
-    if target.startswith("/") or lands == ".." or lands.startswith("../"):
+    resolved = posixpath.normpath(posixpath.join(posixpath.dirname(name), target))
+    if target.startswith("/") or resolved == ".." or resolved.startswith("../"):
         raise BadDirectory(
-            f"source.directory: the link {name} leads out of it, to {target}, which the host does "
-            "not have; remove it or name it in .dockerignore"
+            f"source.directory: the link {name} points outside, to {target}, which the host "
+            "does not have; remove it or add it to .dockerignore"
         )
     return target
 
 
 def _names(directory: Path) -> Iterator[str]:
-    """Every entry but .git, relative, with /."""
+    """Every entry except .git, relative, with /."""
 
-    def refuse(error: OSError) -> None:
+    def fail(error: OSError) -> None:
         raise error
 
-    for parent, directories, files in os.walk(directory, onerror=refuse):
-        directories[:] = [name for name in directories if name != NEVER]
+    for parent, directories, files in os.walk(directory, onerror=fail):
+        directories[:] = [name for name in directories if name != EXCLUDED]
         base = Path(parent).relative_to(directory).as_posix()
         for name in [*directories, *files]:
-            if name != NEVER:
+            if name != EXCLUDED:
                 yield posixpath.normpath(posixpath.join(base, name))
 
 
-def _wanted(directory: Path, contexts: Iterable[BuildContext]) -> Callable[[str], bool]:
+def _is_included(directory: Path, contexts: Iterable[BuildContext]) -> Callable[[str], bool]:
     rules = [_rules(directory, context) for context in contexts] or [
         _rules(directory, BuildContext())
     ]
     kept = {name for rule in rules for name in rule.kept}
 
-    def wanted(name: str) -> bool:
+    def is_included(name: str) -> bool:
         if name in kept:
             return True
-        about = [rule for rule in rules if rule.relative(name) is not None]
-        # What is in no context goes along: a build may name it as an additional one.
-        return not about or any(
+        applying = [rule for rule in rules if rule.relative(name) is not None]
+        # Files outside every context are included: a build may use an additional context.
+        return not applying or any(
             not rule.ignore.ignores(inside)
-            for rule in about
+            for rule in applying
             if (inside := rule.relative(name)) is not None
         )
 
-    return wanted
+    return is_included
 
 
 @dataclass(frozen=True)
 class _Rules:
-    """The rules of one context, and what they cannot leave out: the host builds by it."""
+    """The rules of one context. kept: files the build needs, which no rule excludes."""
 
     root: str
     ignore: DockerIgnore
@@ -187,7 +187,7 @@ class _Rules:
 def _rules(directory: Path, context: BuildContext) -> _Rules:
     root = posixpath.normpath(context.directory)
     dockerfile = posixpath.normpath(posixpath.join(root, context.dockerfile))
-    # A Dockerfile's own rules go before those of its context.
+    # A Dockerfile's own .dockerignore takes precedence over its context's.
     names = [
         f"{dockerfile}.dockerignore",
         posixpath.normpath(posixpath.join(root, ".dockerignore")),

@@ -1,4 +1,4 @@
-"""Build contexts: inside the source of the release, wherever that lies on the host."""
+"""Build contexts: directories in the source of the release, with their paths on the host."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ SOURCE = "${GPUHOST_SOURCE}"
 
 
 class OutsideSource(ValueError):
-    """A context that would not be in the source."""
+    """A build context outside the source."""
 
 
-def contexts(build: Any) -> dict[str, Any]:
-    """The keys of `build` that name directories, absolute; empty where none does.
+def source_contexts(build: Any) -> dict[str, Any]:
+    """The keys of `build` that name directories, with absolute paths.
 
     Raises OutsideSource.
     """
@@ -26,16 +26,16 @@ def contexts(build: Any) -> dict[str, Any]:
         written = build
     else:
         return {}
-    found: dict[str, Any] = {}
+    keys: dict[str, Any] = {}
     context = written.get("context", ".")
     if isinstance(context, str) and is_beside(context):
-        found["context"] = _inside(context)
-    others = {name: _inside(path) for name, path in additional(written).items()}
-    return {**found, "additional_contexts": others} if others else found
+        keys["context"] = _inside(context)
+    others = {name: _inside(path) for name, path in additional_contexts(written).items()}
+    return {**keys, "additional_contexts": others} if others else keys
 
 
-def additional(build: Any) -> dict[str, str]:
-    """The directories of the source that a build names beside its context, by name."""
+def additional_contexts(build: Any) -> dict[str, str]:
+    """The directories of the source in `additional_contexts`, by name."""
     others = build.get("additional_contexts") if isinstance(build, Mapping) else None
     if isinstance(others, list):
         pairs = (item.partition("=") for item in others if isinstance(item, str) and "=" in item)
@@ -48,7 +48,7 @@ def _inside(path: str) -> str:
     normal = posixpath.normpath(path)
     if normal == ".." or normal.startswith("../"):
         raise OutsideSource(
-            f"build context {path} is outside the source, to whose root it is relative"
+            f"build context {path} is outside the source; it is relative to the source's root"
         )
-    # Compose's variables stay: the file is the user's own.
+    # Variables in the path are Compose's to fill in.
     return SOURCE if normal == "." else f"{SOURCE}/{normal}"

@@ -1,24 +1,26 @@
-"""Devices of a service in the override: a card as the block asks for it, or none; others stay."""
+"""Devices of a service in the override: the cards that x-gpuhost gives it; others stay."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gpuhost.release.variant import Choice, Reservation
+from gpuhost.release.variant import ChosenVariant, Reservation
 from gpuhost.release.yaml_text import flow, literal
 
-# How a card is named, by CDI and by path.
+# Cards, as CDI and as a path name them.
 CARDS = ("nvidia.com/gpu", "/dev/nvidia")
 
 
-def reserved_devices(given: Mapping[str, Any], reserved: Reservation | None, choice: Choice) -> str:
-    """What takes the place of the file's reservations; "" where they stay as they are."""
-    written = _reservations(given)
-    kept = [device for device in written if not _reserves_a_card(device)]
+def reserved_devices(
+    service: Mapping[str, Any], reserved: Reservation | None, variant: ChosenVariant
+) -> str:
+    """YAML that replaces the file's reservations; "" where they stay."""
+    declared = _reservations(service)
+    kept = [device for device in declared if not _reserves_a_card(device)]
     if reserved is not None:
         return _overridden([_cards(reserved), *kept])
-    if not choice.without_card or len(kept) == len(written):
+    if not variant.without_card or len(kept) == len(declared):
         return ""
     return _overridden(kept) if kept else "!reset []"
 
@@ -36,15 +38,15 @@ def _overridden(devices: Sequence[Any]) -> str:
     return f"!override {flow(devices)}"
 
 
-def _reservations(given: Mapping[str, Any]) -> list[Any]:
-    value: Any = given
+def _reservations(service: Mapping[str, Any]) -> list[Any]:
+    value: Any = service
     for key in ("deploy", "resources", "reservations", "devices"):
         value = value.get(key) if isinstance(value, Mapping) else None
     return value if isinstance(value, list) else []
 
 
 def _reserves_a_card(device: Any) -> bool:
-    """Whether it is for an NVIDIA card: without a driver, "gpu" means one to Docker."""
+    """Whether it is for an NVIDIA card; for Docker that is also "gpu" without a driver."""
     if not isinstance(device, Mapping):
         return False
     driver = device.get("driver")
@@ -53,10 +55,10 @@ def _reserves_a_card(device: Any) -> bool:
     return driver == "nvidia" or (not driver and "gpu" in str(device.get("capabilities")))
 
 
-def host_devices(given: Mapping[str, Any], choice: Choice) -> tuple[Any, ...] | None:
-    """The file's `devices` without cards; None where they stay as they are."""
-    devices = given.get("devices")
-    if not choice.without_card or not isinstance(devices, list):
+def host_devices(service: Mapping[str, Any], variant: ChosenVariant) -> tuple[Any, ...] | None:
+    """The file's `devices` without cards; None where they stay."""
+    devices = service.get("devices")
+    if not variant.without_card or not isinstance(devices, list):
         return None
     kept = tuple(device for device in devices if not _is_a_card(device))
     return None if len(kept) == len(devices) else kept

@@ -1,7 +1,7 @@
 """.dockerignore, as Docker reads it: https://docs.docker.com/build/concepts/context/#dockerignore-files
 
-It is not .gitignore: a pattern is about the path from the context's root, an exception counts even
-inside a directory that is ignored, and the last line that matches decides.
+Unlike .gitignore, a pattern matches the path from the context's root, an exception works even
+inside an ignored directory, and the last matching line decides.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class DockerIgnore:
         return cls(tuple(rule for line in lines if (rule := _rule(line))))
 
     def ignores(self, path: str) -> bool:
-        """Whether a path, relative to the context and with /, is left out."""
+        """Whether a path, relative to the context and with /, is excluded."""
         with_parents = tuple(_with_parents(path))
         ignored = False
         for rule in self.rules:
@@ -40,13 +40,13 @@ class DockerIgnore:
 
 
 def _with_parents(path: str) -> Iterable[str]:
-    """A directory's rule is about everything in it."""
+    """A rule for a directory applies to everything in it."""
     parts = path.split("/")
     return ("/".join(parts[:count]) for count in range(1, len(parts) + 1))
 
 
 def _rule(line: str) -> Rule | None:
-    # Only in the first column: " #" begins a name.
+    # A comment starts in the first column; " #" is a name.
     if line.startswith("#"):
         return None
     text = line.strip()
@@ -60,31 +60,31 @@ def _rule(line: str) -> Rule | None:
 
 def _expression(pattern: str) -> re.Pattern[str]:
     """Go's filepath.Match, and ** for any number of directories."""
-    made: list[str] = []
+    parts: list[str] = []
     rest = pattern
     while rest:
         if rest.startswith("**"):
             rest = rest[2:].removeprefix("/")
-            made.append(".*" if not rest else "(?:.*/)?")
+            parts.append(".*" if not rest else "(?:.*/)?")
         elif rest[0] == "*":
-            made.append("[^/]*")
+            parts.append("[^/]*")
             rest = rest[1:]
         elif rest[0] == "?":
-            made.append("[^/]")
+            parts.append("[^/]")
             rest = rest[1:]
         elif rest[0] == "[" and (group := re.match(r"\[\^?(?:\\.|[^\]\\])+\]", rest)):
-            made.append(_class(group[0]))
+            parts.append(_class(group[0]))
             rest = rest[group.end() :]
         elif rest[0] == "\\" and len(rest) > 1:
-            made.append(re.escape(rest[1]))
+            parts.append(re.escape(rest[1]))
             rest = rest[2:]
         else:
-            made.append(re.escape(rest[0]))
+            parts.append(re.escape(rest[0]))
             rest = rest[1:]
     try:
-        return re.compile("".join(made), re.DOTALL)
+        return re.compile("".join(parts), re.DOTALL)
     except re.error:
-        # A range like [z-a]: Docker refuses the file; here it names what it spells.
+        # A range like [z-a]: Docker refuses the file; here it is plain text.
         return re.compile(re.escape(pattern))
 
 

@@ -1,4 +1,4 @@
-"""The commit that a branch or a tag of a repository stands for now, asked of its server."""
+"""The commit that a branch or tag of a repository points to now, asked of its server."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
 from gpuhost.appfile.source import Source
-from gpuhost.release.local_command import NotRun, run_here
-from gpuhost.release.secrets import Given
+from gpuhost.release.local_command import LocalCommandError, run_local
+from gpuhost.release.secrets import GivenSecrets
 
-SECONDS = 30
+LIMIT_SECONDS = 30
 COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 ABBREVIATED = re.compile(r"[0-9a-f]{7,39}")
-MOST_SAID = 4
-# What git says, and what a person does about it. The first that fits.
-REMEDIES = (
+MAX_LINES = 4
+# git's message, and the fix. The first that matches.
+FIXES = (
     (r"Host key verification failed", "add the server's line to source.known_hosts"),
-    (r"Permission denied \(publickey", "give source.deploy_key, the secret with a key it knows"),
+    (r"Permission denied \(publickey", "set source.deploy_key to a secret with a key it accepts"),
     (r"could not read (Username|Password)|Authentication failed|HTTP 40[13]|error: 40[13]",
-     "give source.token, the secret with a token that may read it"),
+     "set source.token to a secret with a token that may read it"),
     (r"not found|does not exist|does not appear to be a git repository|error: 404",
      "check source.git, and whether source.token or source.deploy_key may read it"),
     (r"Could not resolve host|Name or service not known|unable to access|timed out|refused",
      "check source.git and the network of this machine"),
 )  # fmt: skip
-# How one logs in by a secret; the path of its file is in the environment, the value nowhere.
+# A credential helper: the path of the secret's file is in the environment, its value nowhere.
 HELPER = '!f() { test "$1" = get && cat "$GPUHOST_CREDENTIAL"; }; f'
 
 
 class BadGit(ValueError):
-    """One sentence: what cannot be had, in git's words, and what to do."""
+    """One sentence: what failed, in git's words, and what to do."""
 
 
-def resolve(source: Source, given: Given) -> str:
+def resolve_ref(source: Source, secrets: GivenSecrets) -> str:
     """The full commit of `source.ref`.
 
     Raises BadGit.
@@ -46,27 +46,27 @@ def resolve(source: Source, given: Given) -> str:
     _check_login(url, source)
     if COMMIT.fullmatch(ref):
         return ref
-    asked = ["HEAD"] if ref == "HEAD" else _full_names(ref)
-    refs = _listed(source, given, url, asked)
-    return _chosen(url, ref, {name: refs[name] for name in asked if name in refs})
+    names = ["HEAD"] if ref == "HEAD" else _full_names(ref)
+    refs = _ls_remote(source, secrets, url, names)
+    return _pick(url, ref, {name: refs[name] for name in names if name in refs})
 
 
 def _full_names(ref: str) -> list[str]:
     if ref.startswith("refs/"):
         return [f"{ref}^{{}}", ref]
-    # Peeled before as it stands: an annotated tag is an object of its own.
+    # Peeled (^{}) first: an annotated tag is an object of its own.
     return [f"refs/heads/{ref}", f"refs/tags/{ref}^{{}}", f"refs/tags/{ref}"]
 
 
-def _chosen(url: str, ref: str, found: dict[str, str]) -> str:
-    if not found:
+def _pick(url: str, ref: str, refs: dict[str, str]) -> str:
+    if not refs:
         words = f"{url} has no branch or tag {ref!r}"
         if ABBREVIATED.fullmatch(ref):
-            raise BadGit(f"{words}; a commit is given with all its 40 digits in source.ref")
+            raise BadGit(f"{words}; write a commit with all its 40 digits in source.ref")
         raise BadGit(f"{words}; check source.ref")
-    branch = found.pop(f"refs/heads/{ref}", None)
-    # Peeled first: dictionaries keep the order in which was asked.
-    tag = next(iter(found.values()), None)
+    branch = refs.pop(f"refs/heads/{ref}", None)
+    # The peeled name is first: the order in which they were asked for.
+    tag = next(iter(refs.values()), None)
     if branch and tag and branch != tag:
         raise BadGit(
             f"{url} has a branch and a tag {ref!r}; write refs/heads/{ref} or refs/tags/{ref} "
@@ -78,40 +78,42 @@ def _chosen(url: str, ref: str, found: dict[str, str]) -> str:
 def _check_login(url: str, source: Source) -> None:
     by_http = urlsplit(url).scheme in ("http", "https")
     if source.token and not by_http:
-        raise BadGit(f"source.token goes with https, and source.git is {url}; use deploy_key")
+        raise BadGit(f"source.token is for https, and source.git is {url}; use deploy_key")
     if source.deploy_key and by_http:
-        raise BadGit(f"source.deploy_key goes with ssh, and source.git is {url}; use token")
+        raise BadGit(f"source.deploy_key is for ssh, and source.git is {url}; use token")
 
 
-def _listed(source: Source, given: Given, url: str, names: list[str]) -> dict[str, str]:
-    """What the server has of these names. Raises BadGit."""
-    with _login(source, given, url) as (options, environment):
+def _ls_remote(source: Source, secrets: GivenSecrets, url: str, names: list[str]) -> dict[str, str]:
+    """Which of these names the server has, with their commits. Raises BadGit."""
+    with _login(source, secrets, url) as (options, environment):
         command = ["git", *options, "ls-remote", "--", url, *names]
         try:
-            ended = run_here(command, seconds=SECONDS, environment=environment)
-        except NotRun as why:
-            raise BadGit(f"git ls-remote {url}: {why}; {_what_to_do(str(why))}") from None
-    if ended.status:
-        said = given.masked(ended.err)
-        lines = [line.strip() for line in said.splitlines() if line.strip()]
-        words = "; ".join(lines[:MOST_SAID]) or f"exit {ended.status}"
-        raise BadGit(f"git ls-remote {url}: {words}; {_what_to_do(said)}")
-    pairs = (line.split("\t") for line in ended.out.decode("utf-8", "replace").splitlines())
+            result = run_local(command, seconds=LIMIT_SECONDS, environment=environment)
+        except LocalCommandError as error:
+            raise BadGit(f"git ls-remote {url}: {error}; {_fix(str(error))}") from None
+    if result.status:
+        message = secrets.masked(result.err)
+        lines = [line.strip() for line in message.splitlines() if line.strip()]
+        words = "; ".join(lines[:MAX_LINES]) or f"exit {result.status}"
+        raise BadGit(f"git ls-remote {url}: {words}; {_fix(message)}")
+    pairs = (line.split("\t") for line in result.out.decode("utf-8", "replace").splitlines())
     return {pair[1]: pair[0] for pair in pairs if len(pair) == 2 and COMMIT.fullmatch(pair[0])}
 
 
-def _what_to_do(said: str) -> str:
-    if "no command git" in said:
-        return "install git, or give source.ref as a whole commit"
-    if "did not end" in said:
+def _fix(message: str) -> str:
+    if "command git not found" in message:
+        return "install git, or write source.ref as a full commit"
+    if "no result" in message:
         return "check source.git and the network of this machine"
-    found = (what for pattern, what in REMEDIES if re.search(pattern, said, re.IGNORECASE))
-    return next(found, "check source.git and source.ref")
+    fixes = (fix for pattern, fix in FIXES if re.search(pattern, message, re.IGNORECASE))
+    return next(fixes, "check source.git and source.ref")
 
 
 @contextmanager
-def _login(source: Source, given: Given, url: str) -> Iterator[tuple[list[str], dict[str, str]]]:
-    """git's options and environment. Secrets lie in files of a private directory meanwhile."""
+def _login(
+    source: Source, secrets: GivenSecrets, url: str
+) -> Iterator[tuple[list[str], dict[str, str]]]:
+    """git's options and environment. Secrets are in files of a private temporary directory."""
     with TemporaryDirectory(prefix="gpuhost-git-") as directory:
         home = Path(directory)
         options = ["-c", "core.askPass="]
@@ -121,12 +123,12 @@ def _login(source: Source, given: Given, url: str) -> Iterator[tuple[list[str], 
             "GIT_ASKPASS": "",
             "SSH_ASKPASS": "",
             "GIT_ALLOW_PROTOCOL": "http:https:ssh",
-            "GIT_SSH_COMMAND": _ssh(source, given, home),
+            "GIT_SSH_COMMAND": _ssh_command(source, secrets, home),
         }
-        if (token := given.reveal(source.token)) is not None:
+        if (token := secrets.reveal(source.token)) is not None:
             _private(home / "credential", f"username={source.user}\npassword={token}\n")
             environment["GPUHOST_CREDENTIAL"] = str(home / "credential")
-            # For that server only, and no other helper may answer or keep it.
+            # For that server only; no other helper may answer or store it.
             options += [
                 "-c",
                 "credential.helper=",
@@ -141,12 +143,12 @@ def _server(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
-def _ssh(source: Source, given: Given, home: Path) -> str:
+def _ssh_command(source: Source, secrets: GivenSecrets, home: Path) -> str:
     words = ["ssh", "-oBatchMode=yes", "-oConnectTimeout=15"]
-    # Otherwise a connection of its own user's is shared, or left behind.
+    # Do not share a connection of the user's, or leave one open.
     words += ["-oControlMaster=no", "-oControlPath=none"]
-    if (key := given.reveal(source.deploy_key)) is not None:
-        # OpenSSH reads no key whose last line does not end, and none with Windows line ends.
+    if (key := secrets.reveal(source.deploy_key)) is not None:
+        # OpenSSH needs a final newline, and no Windows line ends.
         _private(home / "key", key.replace("\r\n", "\n").rstrip("\n") + "\n")
         words += ["-i", str(home / "key"), "-oIdentitiesOnly=yes", "-oIdentityAgent=none"]
     if source.known_hosts:

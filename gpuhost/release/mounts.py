@@ -1,4 +1,4 @@
-"""Where a container sees a file of the project directory."""
+"""Which path in a container a file of the project directory has."""
 
 from __future__ import annotations
 
@@ -7,39 +7,39 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 
-def inside(path: str, volumes: Sequence[str | Mapping[str, Any]]) -> str | None:
-    """The path inside the container; None if no bind mount holds it.
+def container_path(path: str, volumes: Sequence[str | Mapping[str, Any]]) -> str | None:
+    """The path in the container; None if no bind mount contains it.
 
     + path: absolute, or relative to the project directory
     + volumes: as the Compose file has them
 
     **Example:** with "./nginx:/etc/nginx/conf.d:ro", nginx/tls is /etc/nginx/conf.d/tls
     """
-    wanted = _normal(path)
-    found = []
+    file = _normal(path)
+    mounts = []
     for source, target in map(_ends, volumes):
         mounted = _normal(source)
-        if source and (wanted == mounted or wanted.startswith(f"{mounted.rstrip('/')}/")):
-            found.append((len(mounted), target, wanted[len(mounted) :]))
-        elif source and mounted == "." and not wanted.startswith("/"):
-            found.append((0, target, f"/{wanted}"))
-    if not found:
+        if source and (file == mounted or file.startswith(f"{mounted.rstrip('/')}/")):
+            mounts.append((len(mounted), target, file[len(mounted) :]))
+        elif source and mounted == "." and not file.startswith("/"):
+            mounts.append((0, target, f"/{file}"))
+    if not mounts:
         return None
-    _, target, rest = max(found)
+    _, target, rest = max(mounts)
     return posixpath.normpath(f"{target}/{rest}")
 
 
 def _ends(volume: str | Mapping[str, Any]) -> tuple[str, str]:
-    """Source and target of a bind mount; a source of "" for everything else."""
+    """Source and target of a bind mount; ("", "") for any other volume."""
     if isinstance(volume, Mapping):
         source, target = volume.get("source"), volume.get("target")
         is_bind = volume.get("type") == "bind" and "$" not in f"{source}{target}"
         return (str(source or ""), str(target)) if is_bind else ("", "")
     source, _, rest = volume.partition(":")
     target = rest.partition(":")[0]
-    # A name without a slash in front is a volume's.
+    # A name without a slash is a volume's.
     is_bind = source.startswith(("/", ".")) and target.startswith("/")
-    # Where ${DIRECTORY} leads is the host's affair.
+    # Only the host can resolve ${DIRECTORY}.
     return (source, target) if is_bind and "$" not in volume else ("", "")
 
 

@@ -1,4 +1,4 @@
-"""compose.override.yaml: what a careful operator adds to an app's file for one host."""
+"""compose.override.yaml: what gpuhost adds to an app's Compose file for one host."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from gpuhost.appfile.errors import BadApp
 from gpuhost.appfile.model import Resources
 from gpuhost.domain.rendering import render
 from gpuhost.domain.sizes import GB
-from gpuhost.release.contexts import OutsideSource, contexts
+from gpuhost.release.contexts import OutsideSource, source_contexts
 from gpuhost.release.devices import host_devices, reserved_devices
-from gpuhost.release.ports import BadPort, bound
-from gpuhost.release.variant import Choice
+from gpuhost.release.ports import BadPort, bind_ports
+from gpuhost.release.variant import ChosenVariant
 from gpuhost.release.yaml_text import flow, literal, quoted
 
-ONCE = "service_completed_successfully"
+COMPLETED = "service_completed_successfully"
 
 
 @dataclass(frozen=True)
 class ServiceOverride:
-    """What one service gets; values are as YAML has them, keys in `reset` are taken away.
+    """What is added to one service; keys in `reset` are removed.
 
-    + devices: what is reserved of devices; "!reset []" takes the file's own away
+    + devices: reserved devices, as YAML; "!reset []" removes the file's own
     """
 
     name: str
@@ -43,26 +43,26 @@ class ServiceOverride:
     start_interval: bool = False
 
 
-def override(app: App, choice: Choice, *, start_interval: bool = False) -> str:
-    """The file's text, the same for the same app and choice. No secret is in it.
+def render_override(app: App, variant: ChosenVariant, *, start_interval: bool = False) -> str:
+    """The file's text, the same for the same app and variant. It holds no secret.
 
-    + start_interval: the engine can ask more often for health while a service starts (25 and later)
+    + start_interval: the engine supports healthcheck.start_interval (Docker 25 and later)
 
-    Raises BadApp, with every mistake.
+    Raises BadApp, with every error.
     """
-    mistakes: list[str] = []
+    errors: list[str] = []
     services = []
     for name, service in app.compose.services.items():
         try:
-            made = _service(name, service, app, choice)
-            often = start_interval and _starts_slowly(service.written)
-            services.append(replace(made, start_interval=often))
+            added = _service(name, service, app, variant)
+            early = start_interval and _has_start_period(service.written)
+            services.append(replace(added, start_interval=early))
         except BadPort as error:
-            mistakes.append(f"{app.path}: {error}")
+            errors.append(f"{app.path}: {error}")
         except OutsideSource as error:
-            mistakes.append(f"{app.path}: services.{name}: {error}")
-    if mistakes:
-        raise BadApp(mistakes)
+            errors.append(f"{app.path}: services.{name}: {error}")
+    if errors:
+        raise BadApp(errors)
     return render(
         "compose.override.yaml.j2",
         app=app.name,
@@ -72,28 +72,30 @@ def override(app: App, choice: Choice, *, start_interval: bool = False) -> str:
     )
 
 
-def _service(name: str, service: ComposeService, app: App, choice: Choice) -> ServiceOverride:
-    given = service.written
+def _service(
+    name: str, service: ComposeService, app: App, variant: ChosenVariant
+) -> ServiceOverride:
+    declared = service.written
     resources = app.block.resources.get(name, Resources())
-    environment = choice.environment.get(name, {})
+    environment = variant.environment.get(name, {})
     return ServiceOverride(
         name,
-        reset=tuple(_reset(name, given, app, choice)),
-        build=contexts(given.get("build")),
+        reset=tuple(_reset(name, declared, app, variant)),
+        build=source_contexts(declared.get("build")),
         environment={key: literal(value) for key, value in environment.items()},
-        ports=tuple(bound(name, service.ports, app.block.public)),
+        ports=tuple(bind_ports(name, service.ports, app.block.public)),
         limits=dict(_limits(resources)),
-        devices=reserved_devices(given, choice.reservations.get(name), choice),
-        host_devices=host_devices(given, choice),
+        devices=reserved_devices(declared, variant.reservations.get(name), variant),
+        host_devices=host_devices(declared, variant),
         shm_size=_bytes(resources.shm_gb) if resources.shm_gb else "",
-        logging="logging" not in given,
-        restart=_is_restarted(name, service, app, choice),
+        logging="logging" not in declared,
+        restart=_needs_restart_policy(name, service, app, variant),
     )
 
 
-def _starts_slowly(given: Mapping[str, Any]) -> bool:
-    """Health that is asked for every 30 s makes every release 30 s longer than its app needs."""
-    check = given.get("healthcheck")
+def _has_start_period(declared: Mapping[str, Any]) -> bool:
+    """Docker's default interval of 30 s would make a release up to 30 s longer than needed."""
+    check = declared.get("healthcheck")
     return (
         isinstance(check, Mapping)
         and not check.get("disable")
@@ -113,47 +115,53 @@ def _bytes(gb: float) -> str:
     return str(int(gb * GB))
 
 
-def _reset(name: str, given: Mapping[str, Any], app: App, choice: Choice) -> Iterator[str]:
-    """Keys of the file that contradict what the override says in another place."""
+def _reset(
+    name: str, declared: Mapping[str, Any], app: App, variant: ChosenVariant
+) -> Iterator[str]:
+    """Keys of the file that contradict a value of the override under another key."""
     resources = app.block.resources.get(name, Resources())
-    unwanted = []
+    conflicting = []
     if resources.memory_gb:
-        # Compose refuses two that differ; and what may be swapped belongs to the limit.
-        unwanted += ["mem_limit", "memswap_limit"]
+        # Compose refuses different values; and the swap limit depends on the memory limit.
+        conflicting += ["mem_limit", "memswap_limit"]
     if resources.cpus:
-        unwanted += ["cpus"]
+        conflicting += ["cpus"]
     if app.block.scale.get(name, 1) > 1:
-        unwanted += ["container_name"]
-    if choice.without_card or name in choice.reservations:
-        unwanted += ["gpus"]
-    if choice.without_card and given.get("runtime") == "nvidia":
-        unwanted += ["runtime"]
-    return (key for key in unwanted if key in given)
+        conflicting += ["container_name"]
+    if variant.without_card or name in variant.reservations:
+        conflicting += ["gpus"]
+    if variant.without_card and declared.get("runtime") == "nvidia":
+        conflicting += ["runtime"]
+    return (key for key in conflicting if key in declared)
 
 
-def _is_restarted(name: str, service: ComposeService, app: App, choice: Choice) -> bool:
-    """Whether it gets a restart policy: it has none, and it is not one that ends by itself."""
-    given = service.written
-    deploy = given.get("deploy")
-    has_policy = "restart" in given or (isinstance(deploy, Mapping) and "restart_policy" in deploy)
+def _needs_restart_policy(
+    name: str, service: ComposeService, app: App, variant: ChosenVariant
+) -> bool:
+    """Whether to add a restart policy: it has none, and is not a one-shot service."""
+    declared = service.written
+    deploy = declared.get("deploy")
+    has_policy = "restart" in declared or (
+        isinstance(deploy, Mapping) and "restart_policy" in deploy
+    )
     is_migration = app.block.migrate is not None and app.block.migrate.service == name
-    is_started = not service.profiles or bool(set(service.profiles) & set(choice.profiles))
+    is_started = not service.profiles or bool(set(service.profiles) & set(variant.profiles))
     return (
         not has_policy
         and not is_migration
         and is_started
-        and name not in choice.leave_out
-        and name not in _ending(app)
+        and name not in variant.leave_out
+        and name not in _one_shot_services(app)
     )
 
 
-def _ending(app: App) -> frozenset[str]:
-    """The services whose end others wait for."""
-    waited = (service.written.get("depends_on") for service in app.compose.services.values())
+def _one_shot_services(app: App) -> frozenset[str]:
+    """Services that others wait for to complete."""
+    dependencies = (service.written.get("depends_on") for service in app.compose.services.values())
     return frozenset(
         name
-        for conditions in waited
+        for conditions in dependencies
         if isinstance(conditions, Mapping)
         for name, condition in conditions.items()
-        if isinstance(condition, Mapping) and condition.get("condition") == ONCE
+        if isinstance(condition, Mapping) and condition.get("condition") == COMPLETED
     )

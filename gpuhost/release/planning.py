@@ -1,52 +1,55 @@
-"""From an app, its variant and its host to the plan that the runner carries out."""
+"""The plan that the runner carries out, from an app, its variant and its host."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gpuhost.appfile import source as app_source
 from gpuhost.appfile.app import App
 from gpuhost.appfile.errors import BadApp
+from gpuhost.appfile.nginx import Tls
 from gpuhost.domain.nvidia.toolkits import driver_cuda
 from gpuhost.plans.apt_cache import build_arguments
-from gpuhost.release.cards import capability
-from gpuhost.release.override import override
-from gpuhost.release.site import has_ipv6, site, site_paths
-from gpuhost.release.steps import steps_for
-from gpuhost.release.variant import Choice, Reservation
+from gpuhost.release.cards import compute_capability
+from gpuhost.release.conversion import convert
+from gpuhost.release.override import render_override
+from gpuhost.release.site import SitePaths, has_ipv6, render_site, site_paths
+from gpuhost.release.variant import ChosenVariant, Reservation
+from gpuhost.release.verify_steps import verify_steps
 from gpuhost.runner import plan
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 
-# Beside what has a limit of its own: fetching, pulling, nginx, cleaning up.
+# For the stages without a limit of their own: fetch, pull, nginx, clean up.
 SPARE_S = 3600
-# A migration's own start and a restore's verification come on top of what is declared.
-TWICE = 2
+# The previous release is verified too, when it is restored.
+RELEASE_AND_RESTORE = 2
 # Docker's first version with healthcheck.start_interval.
 START_INTERVAL_SINCE = 25
-# They say who and when, what a run was allowed, and what the host's driver is; an app is the same
-# without them.
+# Who, when, `adopt` and the driver: an app is the same without them.
 NOT_INPUTS = ("id", "by", "inputs", "adopt", "variant", "gpu")
 
 
 @dataclass(frozen=True)
-class Texts:
-    """The files of a release that are rendered here. nginx: None for an app without a site."""
+class RenderedFiles:
+    """The files of a release. nginx: None for an app without a site."""
 
     compose: bytes
     override: str
     nginx: str | None
 
 
-def texts_for(app: App, choice: Choice, snapshot: Snapshot) -> Texts:
-    """The same texts for the same app, choice and host. Raises BadApp."""
+def render_files(app: App, variant: ChosenVariant, snapshot: Snapshot) -> RenderedFiles:
+    """The same files for the same app, variant and host. Raises BadApp."""
     engine = snapshot.docker.engine
     early = engine is not None and _major(engine.version) >= START_INTERVAL_SINCE
-    return Texts(
-        app.text, override(app, choice, start_interval=early), site(app, ipv6=has_ipv6(snapshot))
+    return RenderedFiles(
+        app.text,
+        render_override(app, variant, start_interval=early),
+        render_site(app, ipv6=has_ipv6(snapshot)),
     )
 
 
@@ -55,9 +58,9 @@ def _major(version: str) -> int:
     return int(number) if number.isdigit() else 0
 
 
-def plan_for(
+def plan_release(
     app: App,
-    choice: Choice,
+    variant: ChosenVariant,
     settings: Settings,
     snapshot: Snapshot,
     *,
@@ -69,14 +72,15 @@ def plan_for(
 
     + revision: of the source, resolved
     + by: who releases, user@machine
-    + release_id: made on the host when the release begins; its end is that of `inputs`, which does
-      not depend on it
+    + release_id: set when the release starts; `inputs` does not depend on it
 
-    Raises BadApp: what the app file asks for cannot be.
+    Raises BadApp: the app file asks for something impossible.
     """
     block = app.block
     _refuse_unsafe_migration(app)
-    made = plan.Plan(
+    release = convert(
+        plan.Plan,
+        block,
         app=app.name,
         id=release_id,
         inputs="",
@@ -84,39 +88,23 @@ def plan_for(
         project=app.project,
         revision=revision,
         source=_source(block.source, revision),
-        registries=tuple(
-            plan.Registry(host, one.user, one.password) for host, one in block.registries.items()
-        ),
-        variant=choice.sentence,
-        profiles=choice.profiles,
-        leave_out=choice.leave_out,
-        scale=dict(block.scale),
+        variant=variant.sentence,
+        profiles=variant.profiles,
+        leave_out=variant.leave_out,
         build=_build(app, settings),
-        secrets=_secrets(app),
-        directories=tuple(
-            plan.Directory(path, one.owner, one.mode) for path, one in block.directories.items()
-        ),
-        logs=plan.Logs(block.logs.files, block.logs.max_size_mb, block.logs.keep),
-        gpu=tuple(_gpu(service, one) for service, one in choice.reservations.items()),
-        backup=_backup(app),
-        migrate=plan.Migrate(block.migrate.service, block.migrate.limit_s)
-        if block.migrate
-        else None,
-        migrate_without_backup=block.migrate.without_backup if block.migrate else False,
-        verify=plan.Verify(
-            steps_for(app, choice), block.verify.start_s, block.verify.loading, block.verify.fatal
-        ),
+        gpu=tuple(_gpu(service, one) for service, one in variant.reservations.items()),
+        migrate_without_backup=block.migrate is not None and block.migrate.without_backup,
+        verify=convert(plan.Verify, block.verify, steps=verify_steps(app, variant)),
         nginx=_nginx(app),
         adopt=settings.adopt,
-        keep_releases=block.keep_releases,
     )
-    made = replace(made, limit_s=_limit(made, app))
-    # The way to the packages is the host's, and no other one makes another release.
-    way = {**build_arguments(settings, snapshot), **made.build.args}
+    release = replace(release, limit_s=_limit(release, app))
+    # How the host reaches packages: another proxy or mirror makes no new release.
+    build_args = {**build_arguments(settings, snapshot), **release.build.args}
     return replace(
-        made,
-        inputs=_inputs(made, texts_for(app, choice, snapshot)),
-        build=replace(made.build, args=way),
+        release,
+        inputs=_inputs(release, render_files(app, variant, snapshot)),
+        build=replace(release.build, args=build_args),
     )
 
 
@@ -125,7 +113,7 @@ def _refuse_unsafe_migration(app: App) -> None:
     if migrate and not migrate.without_backup and app.block.backup is None:
         raise BadApp(
             [
-                f"{app.path}: x-gpuhost.migrate: nothing is backed up before it; give backup, or "
+                f"{app.path}: x-gpuhost.migrate: there is no backup before it; add backup, or set "
                 "migrate.without_backup: true"
             ]
         )
@@ -136,114 +124,73 @@ def _source(source: app_source.Source | None, revision: str) -> plan.Source | No
         return None
     if source.git is None:
         return plan.Source("archive", revision)
-    return plan.Source(
-        "git",
-        revision,
-        source.git,
-        source.deploy_key,
-        source.token,
-        source.user,
-        source.known_hosts,
-    )
+    return convert(plan.Source, source, kind="git", revision=revision, url=source.git)
 
 
 def _build(app: App, settings: Settings) -> plan.Build:
     build = app.block.build
-    return plan.Build(
-        order=build.order,
+    return convert(
+        plan.Build,
+        build,
         args={**settings.build_args, **build.args},
         bases={tag: (base.context, base.dockerfile) for tag, base in build.bases.items()},
-        no_cache=build.no_cache,
-        memory_gb=build.memory_gb,
-        disk_gb=build.disk_gb,
-        step_limit_s=build.step_limit_s,
-    )
-
-
-def _secrets(app: App) -> tuple[plan.Secret, ...]:
-    return tuple(
-        plan.Secret(
-            name,
-            services=one.services,
-            generate=one.generate,
-            length=one.bytes,
-            file=one.path,
-            value=one.value or "",
-            internal=one.internal,
-        )
-        for name, one in app.block.secrets.items()
     )
 
 
 def _gpu(service: str, reserved: Reservation) -> plan.Gpu:
     card = reserved.card
-    cuda, has = driver_cuda(card.driver), capability(card)
+    cuda, capability = driver_cuda(card.driver), compute_capability(card)
     return plan.Gpu(
         service,
         driver=str(card.driver),
         cuda=str(cuda) if cuda else "",
         brand=card.card.brand.value if card.card else "",
-        compute_capability=str(has) if has else "",
-    )
-
-
-def _backup(app: App) -> plan.Backup | None:
-    backup = app.block.backup
-    if backup is None:
-        return None
-    return plan.Backup(
-        sqlite=backup.sqlite,
-        paths=backup.paths,
-        postgres=tuple(
-            plan.Postgres(one.service, one.database, one.user) for one in backup.postgres
-        ),
-        keep=backup.keep,
-        limit_s=backup.limit_s,
-        every=backup.every or "",
+        compute_capability=str(capability) if capability else "",
     )
 
 
 def _nginx(app: App) -> plan.Nginx | None:
-    declared = app.block.nginx
-    if declared is None:
+    site = app.block.nginx
+    if site is None:
         return None
-    paths, tls = site_paths(app), declared.tls
-    made = plan.Nginx(
-        where=declared.where,
-        service=declared.service or "",
-        path=paths.file,
-        names=declared.server_names,
-    )
+    paths = site_paths(app)
+    return convert(plan.Nginx, site, path=paths.file, **_certificate(site.tls, paths))
+
+
+def _certificate(tls: Tls | None, paths: SitePaths) -> dict[str, Any]:
+    """The plan's fields for `nginx.tls`."""
     if tls is None:
-        return made
-    return replace(
-        made,
-        certificate=tls.kind,
-        certificate_dir=paths.certificates,
-        email=tls.email or "",
-        certificate_secret=tls.certificate,
-        key_secret=tls.key,
-    )
+        return {}
+    return {
+        "certificate": tls.kind,
+        "certificate_dir": paths.certificates,
+        "email": tls.email or "",
+        "certificate_secret": tls.certificate,
+        "key_secret": tls.key,
+    }
 
 
-def _limit(made: plan.Plan, app: App) -> int:
-    """How long all of it may take, in seconds: the limits of its parts, and some to spare."""
+def _limit(release: plan.Plan, app: App) -> int:
+    """How long the release may take, in seconds: the limits of its parts and a reserve."""
     built = [service for service in app.compose.services.values() if service.build]
-    builds = (len(built) + len(made.build.bases)) * made.build.step_limit_s
-    backup = made.backup.limit_s if made.backup else 0
-    migrate = made.migrate.limit_s if made.migrate else 0
-    verified = made.verify.start_s + TWICE * sum(step.within_s for step in made.verify.steps)
-    return builds + backup + migrate + TWICE * verified + SPARE_S
+    builds = (len(built) + len(release.build.bases)) * release.build.step_limit_s
+    backup = release.backup.limit_s if release.backup else 0
+    migrate = release.migrate.limit_s if release.migrate else 0
+    verified = release.verify.start_s + RELEASE_AND_RESTORE * sum(
+        step.within_s for step in release.verify.steps
+    )
+    return builds + backup + migrate + RELEASE_AND_RESTORE * verified + SPARE_S
 
 
-def _inputs(made: plan.Plan, texts: Texts) -> str:
-    """The hash of all that decides the release."""
-    values: dict[str, Any] = asdict(made)
-    decided = {name: value for name, value in values.items() if name not in NOT_INPUTS}
+def _inputs(release: plan.Plan, files: RenderedFiles) -> str:
+    """The hash of everything that decides a release."""
+    # As plan.json spells them: a field that gets another name there makes no new release.
+    values: dict[str, Any] = json.loads(release.text())
+    inputs = {name: value for name, value in values.items() if name not in NOT_INPUTS}
     parts = (
-        json.dumps(decided, sort_keys=True, ensure_ascii=False).encode(),
-        texts.compose,
-        texts.override.encode(),
-        (texts.nginx or "").encode(),
+        json.dumps(inputs, sort_keys=True, ensure_ascii=False).encode(),
+        files.compose,
+        files.override.encode(),
+        (files.nginx or "").encode(),
     )
     return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()

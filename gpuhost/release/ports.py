@@ -1,4 +1,4 @@
-"""Published ports: on the loopback interface, unless the app says that a port is public."""
+"""Published ports: on the loopback interface, unless the app declares them public."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from typing import Any
 
 LOOPBACK = "127.0.0.1"
-# ${PORT:-3000} and ${PORT-3000}: what stands there unless someone sets PORT.
+# The default of ${PORT:-3000} and ${PORT-3000}.
 DEFAULT = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*:?-([^${}]*)\}")
 
 
 class BadPort(ValueError):
-    """A port that cannot be taken apart, or be public as declared; str() says why."""
+    """A port that cannot be parsed, or cannot be public as declared; str() says why."""
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedPort:
     """One entry of `ports`.
 
     + address: as written; "": every address of the host
@@ -33,7 +33,7 @@ class Published:
     long: Mapping[str, Any] | None = None
 
     @classmethod
-    def parse(cls, entry: str | Mapping[str, Any]) -> Published:
+    def parse(cls, entry: str | Mapping[str, Any]) -> PublishedPort:
         """Raises BadPort."""
         if isinstance(entry, Mapping):
             return cls(
@@ -42,15 +42,15 @@ class Published:
                 _text(entry.get("target")),
                 entry,
             )
-        *before, container = _parts(entry)
+        *before, container = _split_colons(entry)
         host = before.pop() if before else ""
-        # An IPv6 address may stand without brackets.
+        # An IPv6 address may be without brackets.
         address = ":".join(before)
         return cls(address.removeprefix("[").removesuffix("]"), host, container)
 
     @property
     def ports(self) -> frozenset[int]:
-        """The ports on the host, as far as they can be told: of variables, the default counts."""
+        """The ports on the host, as far as known; variables have their default."""
         text = DEFAULT.sub(r"\1", self.host or self.container).partition("/")[0]
         first, _, last = text.partition("-")
         if not (first.isdecimal() and (last or first).isdecimal() and len(text) < 12):
@@ -72,47 +72,46 @@ class Published:
         return ":".join([*([where] if where else []), self.host, self.container])
 
 
-def bound(
+def bind_ports(
     service: str, entries: Sequence[str | Mapping[str, Any]], public: Sequence[str]
 ) -> list[str | dict[str, Any]]:
     """A service's ports as they are published on the host.
 
-    + public: the ports that are declared public, "service:port"; they keep the address that the
-      file gives them. Every other one keeps a loopback address, or gets 127.0.0.1
+    + public: ports that are declared public, "service:port"; they keep the address of the file.
+      Every other port keeps a loopback address, or gets 127.0.0.1
 
     Raises BadPort.
     """
-    declared = {int(port) for name, _, port in _split(public) if name == service}
-    published = parsed(service, entries)
+    declared = {int(port) for name, _, port in _split_public(public) if name == service}
+    published = parse_ports(service, entries)
     missing = declared - {port for one in published for port in one.ports}
     if missing:
-        wanted = f"{service}:{min(missing)}"
-        raise BadPort(f"public: {wanted}: the service publishes no such port")
-    return [_bound(service, one, declared) for one in published]
+        raise BadPort(f"public: {service}:{min(missing)}: the service publishes no such port")
+    return [_bind(service, one, declared) for one in published]
 
 
-def _bound(service: str, one: Published, declared: set[int]) -> str | dict[str, Any]:
+def _bind(service: str, one: PublishedPort, declared: set[int]) -> str | dict[str, Any]:
     named = declared & one.ports
     if not named:
         return one.bound_to(one.address if one.is_loopback else LOOPBACK)
     if named != one.ports:
-        left = min(one.ports - declared)
-        raise BadPort(f"public: {service}:{left} is missing, of the range {one.host}")
+        missing = min(one.ports - declared)
+        raise BadPort(f"public: {service}:{missing} is missing, of the range {one.host}")
     if one.is_loopback:
         raise BadPort(f"public: {service}:{min(named)}: the file binds it to {one.address}")
     return one.bound_to(one.address) if one.host or one.address else one.container
 
 
-def parsed(service: str, entries: Sequence[str | Mapping[str, Any]]) -> list[Published]:
+def parse_ports(service: str, entries: Sequence[str | Mapping[str, Any]]) -> list[PublishedPort]:
     """Raises BadPort, which names the service."""
     try:
-        return [Published.parse(entry) for entry in entries]
+        return [PublishedPort.parse(entry) for entry in entries]
     except BadPort as error:
         raise BadPort(f"services.{service}.ports: {error}") from None
 
 
-def _parts(entry: str) -> list[str]:
-    """At its colons, but for those inside ${…} and […]."""
+def _split_colons(entry: str) -> list[str]:
+    """Split at colons, except those inside ${…} and […]."""
     parts, depth = [""], 0
     for character in entry:
         depth += (character in "{[") - (character in "}]")
@@ -121,11 +120,11 @@ def _parts(entry: str) -> list[str]:
         else:
             parts[-1] += character
     if depth != 0 or not parts[-1]:
-        raise BadPort(f"{entry!r} is no port such as 3000:3000")
+        raise BadPort(f"{entry!r} is not a port mapping; write it like 3000:3000")
     return parts
 
 
-def _split(public: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+def _split_public(public: Sequence[str]) -> Iterator[tuple[str, str, str]]:
     return (entry.rpartition(":") for entry in public)
 
 

@@ -1,4 +1,4 @@
-"""What is to be released, wherever: found out once a run, for all hosts, before any is touched."""
+"""An app with its secrets and source, resolved once a run for all hosts, before any is touched."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from pyinfra.api import State
 from gpuhost.appfile.app import App
 from gpuhost.appfile.loading import OWN, PACKAGED, find, load
 from gpuhost.release.archive import BuildContext
-from gpuhost.release.contexts import additional
-from gpuhost.release.secrets import BadSecrets, Given, collect
-from gpuhost.release.source import BadSource, Resolved, resolve
+from gpuhost.release.contexts import additional_contexts
+from gpuhost.release.secrets import BadSecrets, GivenSecrets, collect_secrets
+from gpuhost.release.source import BadSource, ResolvedSource, resolve_source
 
 
 @dataclass(frozen=True)
@@ -23,74 +23,74 @@ class ResolvedApp:
     """An app with its secrets and the revision that its source has now.
 
     + source: None if it could not be resolved
-    + secrets_missing: what is wrong with the secrets, a line each
-    + wrong: what is wrong with anything, secrets included, a line each
+    + secret_errors: what is wrong with the secrets, a line each
+    + errors: everything that is wrong, secrets included, a line each
     """
 
     app: App
-    given: Given
-    source: Resolved | None
-    secrets_missing: tuple[str, ...] = ()
-    wrong: tuple[str, ...] = ()
+    secrets: GivenSecrets
+    source: ResolvedSource | None
+    secret_errors: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
 
 
 @dataclass
 class _Run:
     lock: Lock = field(default_factory=Lock)
-    found: dict[str, ResolvedApp] = field(default_factory=dict)
+    apps: dict[str, ResolvedApp] = field(default_factory=dict)
 
 
-# A run's: what was planned is what is released, on the last host too.
+# By run: every host gets the revision and the secrets that were planned.
 _runs: WeakKeyDictionary[State, _Run] = WeakKeyDictionary()
 
 
 def resolve_app(state: State, name: str) -> ResolvedApp:
-    """The app of that name; the first host that asks finds it out for the others.
+    """The app of that name; the first host that asks resolves it for the others.
 
     Raises BadApp.
     """
     run = _runs.setdefault(state, _Run())
     with run.lock:
-        if name not in run.found:
-            run.found[name] = _resolve(load(find(name)))
-        return run.found[name]
+        if name not in run.apps:
+            run.apps[name] = _resolve(load(find(name)))
+        return run.apps[name]
 
 
 def known_apps() -> list[str]:
-    """Names that can be released: the user's own, and those that gpuhost brings."""
+    """Apps that can be released: the user's own and the packaged ones."""
     return sorted({path.stem for place in (OWN, PACKAGED) for path in place.glob("*.yaml")})
 
 
 def _resolve(app: App) -> ResolvedApp:
-    missing: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
     try:
-        given = collect(app.block, app.path)
+        secrets = collect_secrets(app.block, app.path)
     except BadSecrets as error:
-        given, missing = error.found, error.lines
-    needed = {app.block.source.deploy_key, app.block.source.token} if app.block.source else set()
-    if any(name and name not in given.values for name in needed):
-        # Without its key a repository would only answer that one is needed.
-        return ResolvedApp(app, given, None, missing, missing)
+        secrets, errors = error.others, error.lines
+    used = {app.block.source.deploy_key, app.block.source.token} if app.block.source else set()
+    if any(name and name not in secrets.values for name in used):
+        # Without its secret the repository would only answer that one is needed.
+        return ResolvedApp(app, secrets, None, errors, errors)
     try:
-        source = resolve(
+        source = resolve_source(
             app.block.source,
-            given,
+            secrets,
             path=app.path,
             text=app.text,
             contexts=tuple(build_contexts(app)),
         )
     except BadSource as error:
-        return ResolvedApp(app, given, None, missing, (*missing, str(error)))
-    return ResolvedApp(app, given, source, missing, missing)
+        return ResolvedApp(app, secrets, None, errors, (*errors, str(error)))
+    return ResolvedApp(app, secrets, source, errors, errors)
 
 
 def build_contexts(app: App) -> Iterator[BuildContext]:
-    """The directories of its source that images are built from."""
+    """The directories of the source that images are built from."""
     for base in app.block.build.bases.values():
         yield BuildContext(base.context, base.dockerfile)
     for service in app.compose.services.values():
         if service.build and service.build.is_of_source:
             yield BuildContext(service.build.context, service.build.dockerfile)
-        others = additional(service.written.get("build"))
-        # Docker applies rules of their own to them.
+        others = additional_contexts(service.written.get("build"))
+        # Each has its own .dockerignore.
         yield from (BuildContext(posixpath.normpath(path)) for path in others.values())

@@ -1,6 +1,6 @@
-"""Secrets that come with a release: found where the app says, checked, and never shown.
+"""Secrets that a release brings with it: read from where the app file says, checked, never shown.
 
-Those that the host makes (`generate`) or composes of others (`value`) are the host's own affair.
+The host itself makes those with `generate`, and composes those with `value`.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gpuhost.appfile.model import Extension
+from gpuhost.appfile.model import XGpuhost
 from gpuhost.appfile.secret import Secret
-from gpuhost.release.local_command import NotRun, run_here
+from gpuhost.release.local_command import LocalCommandError, run_local
 from gpuhost.runner.log import LEAST_MASKED
 
 COMMAND_SECONDS = 30
-MOST_SAID = 3
+MAX_LINES = 3
 
 
 @dataclass(frozen=True)
-class Hidden:
-    """A value that is shown as ***, whoever prints or formats it."""
+class SecretValue:
+    """Printed and formatted as ***."""
 
     _value: str = field(repr=False)
 
@@ -38,10 +38,10 @@ class Hidden:
 
 
 @dataclass(frozen=True)
-class Given:
-    """The secrets that were found, by name."""
+class GivenSecrets:
+    """The secrets that a release brings with it, by name."""
 
-    values: Mapping[str, Hidden] = field(default_factory=dict)
+    values: Mapping[str, SecretValue] = field(default_factory=dict)
 
     def document(self) -> bytes:
         """given.json, the same for the same secrets. It leaves this machine on stdin only."""
@@ -52,11 +52,11 @@ class Given:
         return hashlib.sha256(self.document()).hexdigest()
 
     def reveal(self, name: str | None) -> str | None:
-        found = self.values.get(name) if name is not None else None
-        return found.reveal() if found else None
+        value = self.values.get(name) if name is not None else None
+        return value.reveal() if value else None
 
     def masked(self, text: str) -> str:
-        """Text of another program, which may repeat what it was given."""
+        """Output of another program, which may repeat a secret."""
         pieces = {
             piece
             for value in self.values.values()
@@ -71,42 +71,42 @@ class Given:
 class BadSecrets(ValueError):
     """One line for each secret that is missing or refused; no line holds a value.
 
-    + found: the others
+    + others: the secrets that are usable
     """
 
-    def __init__(self, lines: Iterable[str], found: Given) -> None:
+    def __init__(self, lines: Iterable[str], others: GivenSecrets) -> None:
         self.lines = tuple(lines)
-        self.found = found
+        self.others = others
         super().__init__("; ".join(self.lines))
 
 
-class _Missing(Exception):
-    """Why a secret is not there, in words that hold no value."""
+class _Unusable(Exception):
+    """Why a secret cannot be used; the message holds no value."""
 
 
-def collect(block: Extension, path: Path) -> Given:
-    """Find every secret that a release brings with it.
+def collect_secrets(block: XGpuhost, path: Path) -> GivenSecrets:
+    """Read every secret that a release brings with it.
 
     + path: of the app file; a secret's file is relative to it
 
-    Raises BadSecrets with all that are missing or refused, so that one run tells all of them.
+    Raises BadSecrets with every secret that is missing or refused.
     """
-    found: dict[str, Hidden] = {}
+    values: dict[str, SecretValue] = {}
     lines: list[str] = []
     for name, secret in block.secrets.items():
         if secret.generate or secret.value is not None:
             continue
         try:
-            found[name] = Hidden(_checked(secret, _looked_up(name, secret, path)))
-        except _Missing as why:
-            lines.append(f"secret {name} ({place(name, secret, path)}): {why}")
+            values[name] = SecretValue(_check(secret, _read_secret(name, secret, path)))
+        except _Unusable as reason:
+            lines.append(f"secret {name} ({place(name, secret, path)}): {reason}")
     if lines:
-        raise BadSecrets(lines, Given(found))
-    return Given(found)
+        raise BadSecrets(lines, GivenSecrets(values))
+    return GivenSecrets(values)
 
 
 def place(name: str, secret: Secret, path: Path) -> str:
-    """Where a secret is looked for, in words."""
+    """Where a secret is read from, in words."""
     if secret.command:
         return f"command {secret.command[0]}"
     if secret.file is not None:
@@ -114,21 +114,21 @@ def place(name: str, secret: Secret, path: Path) -> str:
     return f"environment variable {secret.env or name}"
 
 
-def _looked_up(name: str, secret: Secret, path: Path) -> str:
+def _read_secret(name: str, secret: Secret, path: Path) -> str:
     if secret.command:
-        return _without_final_newline(_printed(secret.command, path.parent))
+        return _without_final_newline(_command_output(secret.command, path.parent))
     if secret.file is not None:
         return _without_final_newline(_read(_file(secret.file, path)))
     value = os.environ.get(secret.env or name)
     if value is None:
-        raise _Missing("not set; export it where pyinfra runs")
+        raise _Unusable("not set; export it in the shell that runs pyinfra")
     return value
 
 
-def _checked(secret: Secret, value: str) -> str:
+def _check(secret: Secret, value: str) -> str:
     problem = next(_problems(secret, value), None)
     if problem:
-        raise _Missing(problem)
+        raise _Unusable(problem)
     return value
 
 
@@ -136,14 +136,14 @@ def _problems(secret: Secret, value: str) -> Iterator[str]:
     if not value.strip():
         yield "empty"
     if "\0" in value:
-        yield "it holds a NUL character, which no environment and no text file can have"
+        yield "it contains a NUL character"
     if not _is_utf_8(value):
-        yield "it is not UTF-8 text"
-    if _alike(value) in map(_alike, secret.refuse):
-        yield "it is still one of the defaults that must not stay; choose another"
+        yield "not UTF-8 text"
+    if _normalized(value) in map(_normalized, secret.refuse):
+        yield "still a default value that `refuse` forbids; choose another"
     least = max(secret.min_length, LEAST_MASKED)
     if len(value) < least:
-        # A shorter one could not be kept out of logs: it would mask every word that it occurs in.
+        # Shorter values cannot be masked in logs: they occur in ordinary words.
         yield f"shorter than {least} characters"
 
 
@@ -155,14 +155,14 @@ def _is_utf_8(value: str) -> bool:
     return True
 
 
-def _alike(value: str) -> str:
-    """An example's password is no better in capitals, or with a blank behind it."""
+def _normalized(value: str) -> str:
+    """An example's password in capitals, or with spaces around it, is the same password."""
     return value.strip().casefold()
 
 
 def _file(name: str, path: Path) -> Path:
     file = Path(name)
-    # With ~ of a user that there is not it stays as it is, and is not found.
+    # The ~ of an unknown user stays as it is, and the file is not found.
     with suppress(RuntimeError):
         file = file.expanduser()
     return path.parent / file
@@ -172,27 +172,27 @@ def _read(file: Path) -> str:
     try:
         return file.read_bytes().decode("utf-8")
     except OSError as error:
-        raise _Missing(error.strerror or "it cannot be read") from error
+        raise _Unusable(error.strerror or "cannot be read") from error
     except UnicodeDecodeError:
         # Chained, its message would hold the bytes.
-        raise _Missing("it is not UTF-8 text") from None
+        raise _Unusable("not UTF-8 text") from None
 
 
-def _printed(command: tuple[str, ...], directory: Path) -> str:
-    """What a command prints; what it says besides is shown, and what it prints never."""
+def _command_output(command: tuple[str, ...], directory: Path) -> str:
+    """What a command prints to stdout, which is never shown; its stderr is, if it fails."""
     try:
-        ended = run_here(command, seconds=COMMAND_SECONDS, directory=directory)
-    except NotRun as why:
-        raise _Missing(str(why)) from None
-    if ended.status:
-        reason = "; ".join(ended.err.splitlines()[-MOST_SAID:]) or "it said nothing"
-        raise _Missing(f"it failed (exit {ended.status}): {reason}")
+        result = run_local(command, seconds=COMMAND_SECONDS, directory=directory)
+    except LocalCommandError as error:
+        raise _Unusable(str(error)) from None
+    if result.status:
+        reason = "; ".join(result.err.splitlines()[-MAX_LINES:]) or "no message"
+        raise _Unusable(f"failed (exit {result.status}): {reason}")
     try:
-        return ended.out.decode("utf-8")
+        return result.out.decode("utf-8")
     except UnicodeDecodeError:
-        raise _Missing("what it prints is not UTF-8 text") from None
+        raise _Unusable("its output is not UTF-8 text") from None
 
 
 def _without_final_newline(text: str) -> str:
-    """Editors and commands end a line; that newline is not of the secret. Others are."""
+    """One final newline is from the editor or command; others belong to the secret."""
     return text.removesuffix("\n").removesuffix("\r")

@@ -1,4 +1,4 @@
-"""What a release is made from, decided once a run: a commit, or the content of a directory."""
+"""What a release is built from, decided once a run: a commit, or the content of a directory."""
 
 from __future__ import annotations
 
@@ -10,51 +10,51 @@ from pathlib import Path
 from gpuhost.appfile.source import Source
 from gpuhost.release import git
 from gpuhost.release.archive import BadDirectory, BuildContext, pack
-from gpuhost.release.secrets import Given
+from gpuhost.release.secrets import GivenSecrets
 
 SHORT = 12
 
 
 class BadSource(ValueError):
-    """One sentence: why there is nothing to release, and what to do."""
+    """One sentence: why the source cannot be used, and what to do."""
 
 
 @dataclass(frozen=True)
-class Resolved:
-    """revision: a commit, or a hash; archive: of a directory, to be sent along."""
+class ResolvedSource:
+    """revision: a commit, or a hash; archive: of a directory, sent with the release."""
 
     revision: str
     archive: bytes | None = field(default=None, repr=False)
 
 
-def resolve(
+def resolve_source(
     source: Source | None,
-    given: Given,
+    secrets: GivenSecrets,
     *,
     path: Path,
     text: bytes,
     contexts: Iterable[BuildContext] = (),
-) -> Resolved:
-    """The revision that is released. A branch is what its server has at this moment.
+) -> ResolvedSource:
+    """The revision to release. A branch is resolved to its newest commit now.
 
-    + path: of the app file, which a directory is relative to
-    + text: the app file; an app of images only has no other revision
+    + path: of the app file; a directory is relative to it
+    + text: the app file, whose hash is the revision of an app of images only
     + contexts: of the images that are built
 
     Raises BadSource.
     """
     try:
         if source is None:
-            return Resolved(hashlib.sha256(text).hexdigest())
+            return ResolvedSource(hashlib.sha256(text).hexdigest())
         if source.git is not None:
-            return Resolved(git.resolve(source, given))
+            return ResolvedSource(git.resolve_ref(source, secrets))
         directory = path.parent / Path(source.directory or ".").expanduser()
         packed = pack(directory, contexts)
-        return Resolved(packed.revision, packed.content)
+        return ResolvedSource(packed.revision, packed.content)
     except (git.BadGit, BadDirectory) as error:
         raise BadSource(str(error)) from error
 
 
-def short(revision: str) -> str:
-    """As people tell revisions apart."""
+def short_revision(revision: str) -> str:
+    """For messages."""
     return revision[:SHORT]

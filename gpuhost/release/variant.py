@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from gpuhost.appfile.gpu import Gpu as Needed
+from gpuhost.appfile.gpu import Gpu as GpuNeed
 from gpuhost.appfile.gpu import Variant
-from gpuhost.appfile.model import Extension
+from gpuhost.appfile.model import XGpuhost
 from gpuhost.domain.nvidia.driver_state import SENTENCES
 from gpuhost.domain.nvidia.smi import Gpu
-from gpuhost.release.cards import misfit, named
+from gpuhost.release.cards import has_id, mismatch
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
 
-# A part of a card that MIG cut; nvidia-smi's list of cards does not have it.
+# A MIG device is a part of a card; nvidia-smi's list of cards does not have it.
 MIG = "MIG-"
 
 
 @dataclass(frozen=True)
 class Reservation:
-    """What a service gets: so many cards (None: all), or those named.
+    """The cards of a service: a count (None: all) or device IDs.
 
     + card: the first of them, as nvidia-smi reported it
     """
@@ -30,11 +30,11 @@ class Reservation:
 
 
 @dataclass(frozen=True)
-class Choice:
+class ChosenVariant:
     """How an app runs on one host.
 
     + why: in words, for the plan and the log
-    + without_card: what the user's file reserves of cards has to go
+    + without_card: cards that the user's file reserves are removed
     """
 
     with_gpu: bool
@@ -52,48 +52,50 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Refusal:
-    """The app cannot run on this host, and the reason by name."""
+class NoVariant:
+    """The app cannot run on this host, and why."""
 
     reason: str
 
 
-def choose(block: Extension, snapshot: Snapshot, settings: Settings) -> Choice | Refusal:
+def choose_variant(
+    block: XGpuhost, snapshot: Snapshot, settings: Settings
+) -> ChosenVariant | NoVariant:
     """The variant for a host.
 
-    With a card that fits every service that asks for one, `with_gpu`; else `without_gpu`, if the
-    app has it; else the app is refused. Where `gpu = "required"`, a host without a working card is
-    refused too. Cards that could not be read are no reason to do without them: that is refused.
+    `with_gpu` if the cards fit every service that needs one; else `without_gpu` if the app has it;
+    else none. With `gpu = "required"`, a host without a working card has no variant either. Cards
+    that could not be read never select `without_gpu`.
     """
     needed = {
         name: need for name, need in block.gpu.items() if name not in block.with_gpu.leave_out
     }
     if not needed:
-        return _choice(block.without_gpu or Variant(), with_gpu=False, why="it asks for no card")
+        return _chosen(block.without_gpu or Variant(), with_gpu=False, why="no service needs one")
     try:
         absent = _no_cards(snapshot, settings)
-        found = absent or _reservations(needed, snapshot)
+        reservations = absent or _reservations(needed, snapshot)
     except NotRead as error:
-        return Refusal(f"whether there is a card could not be read: {error}")
-    if not isinstance(found, str):
-        why = "; ".join(f"{name}: {_shown(one)}" for name, one in found.items())
-        return _choice(block.with_gpu, with_gpu=True, why=why, reservations=found)
+        return NoVariant(f"the cards could not be read: {error}")
+    if not isinstance(reservations, str):
+        why = "; ".join(f"{name}: {_described(one)}" for name, one in reservations.items())
+        return _chosen(block.with_gpu, with_gpu=True, why=why, reservations=reservations)
     if block.without_gpu is None:
-        return Refusal(f"{found}, and the app has no variant without_gpu")
+        return NoVariant(f"{reservations}, and the app has no variant without_gpu")
     if absent and settings.gpu == "required":
-        return Refusal(f'{found}, and gpu is "required"')
-    choice = _choice(block.without_gpu, with_gpu=False, why=found)
-    return replace(choice, without_card=True)
+        return NoVariant(f'{reservations}, and gpu is "required"')
+    chosen = _chosen(block.without_gpu, with_gpu=False, why=reservations)
+    return replace(chosen, without_card=True)
 
 
-def _choice(
+def _chosen(
     variant: Variant,
     *,
     with_gpu: bool,
     why: str,
     reservations: dict[str, Reservation] | None = None,
-) -> Choice:
-    return Choice(
+) -> ChosenVariant:
+    return ChosenVariant(
         with_gpu,
         why,
         variant.profiles,
@@ -103,7 +105,7 @@ def _choice(
     )
 
 
-def _shown(reserved: Reservation) -> str:
+def _described(reserved: Reservation) -> str:
     if reserved.device_ids:
         return f"{reserved.card.name} {', '.join(reserved.device_ids)}"
     if reserved.count is None:
@@ -112,7 +114,7 @@ def _shown(reserved: Reservation) -> str:
 
 
 def _no_cards(snapshot: Snapshot, settings: Settings) -> str:
-    """Why there is no card to speak of; "" if there is one that answers."""
+    """Why no card can be used; "" if one answers."""
     if settings.gpu == "none":
         return 'gpu is "none"'
     if not snapshot.nvidia.present:
@@ -123,47 +125,47 @@ def _no_cards(snapshot: Snapshot, settings: Settings) -> str:
     return "" if snapshot.nvidia.answering else "nvidia-smi lists no card"
 
 
-def _reservations(needed: dict[str, Needed], snapshot: Snapshot) -> dict[str, Reservation] | str:
+def _reservations(needed: dict[str, GpuNeed], snapshot: Snapshot) -> dict[str, Reservation] | str:
     """By service, or the first reason why not."""
-    found = {}
+    reservations = {}
     for service, need in needed.items():
         reserved = _reservation(need, snapshot)
         if isinstance(reserved, str):
-            return f"{reserved} wanted by service {service}"
-        found[service] = reserved
-    return found
+            return f"{reserved} required by service {service}"
+        reservations[service] = reserved
+    return reservations
 
 
-def _reservation(need: Needed, snapshot: Snapshot) -> Reservation | str:
+def _reservation(need: GpuNeed, snapshot: Snapshot) -> Reservation | str:
     if need.device_ids:
         return _by_id(need, snapshot)
     cards = snapshot.nvidia.answering
-    reasons = {gpu.index: misfit(gpu, need, snapshot) for gpu in cards}
+    reasons = {gpu.index: mismatch(gpu, need, snapshot) for gpu in cards}
     fitting = [gpu for gpu in cards if not reasons[gpu.index]]
     if not fitting:
         return next(reason for reason in reasons.values() if reason)
     if need.count is not None and need.count > len(fitting):
         others = "; ".join(reason for reason in reasons.values() if reason)
         return f"{len(fitting)} of {need.count} cards" + (f" ({others})" if others else "") + ","
-    wanted = fitting[: need.count]
-    if wanted == list(cards[: need.count]):
-        return Reservation(wanted[0], need.count)
-    # A number would get the first cards, whether or not they fit.
-    return Reservation(wanted[0], None, tuple(gpu.uuid for gpu in wanted))
+    reserved = fitting[: need.count]
+    if reserved == list(cards[: need.count]):
+        return Reservation(reserved[0], need.count)
+    # With a count Docker would take the first cards, which may not fit.
+    return Reservation(reserved[0], None, tuple(gpu.uuid for gpu in reserved))
 
 
-def _by_id(need: Needed, snapshot: Snapshot) -> Reservation | str:
+def _by_id(need: GpuNeed, snapshot: Snapshot) -> Reservation | str:
     cards = []
     for device in need.device_ids:
         if device.startswith(MIG):
-            parts = [gpu for gpu in snapshot.nvidia.answering if gpu.mig]
+            matching = [gpu for gpu in snapshot.nvidia.answering if gpu.mig]
         else:
-            parts = [gpu for gpu in snapshot.nvidia.answering if named(gpu, device)]
-        if not parts:
-            return f"there is no device {device}, which is"
-        cards.append(parts[0])
-        # The memory of a part is not that of its card.
-        asked = need if not device.startswith(MIG) else need.model_copy(update={"vram_gb": None})
-        if reason := misfit(parts[0], asked, snapshot):
+            matching = [gpu for gpu in snapshot.nvidia.answering if has_id(gpu, device)]
+        if not matching:
+            return f"there is no device {device},"
+        cards.append(matching[0])
+        # A MIG device has less memory than its card.
+        required = need if not device.startswith(MIG) else need.model_copy(update={"vram_gb": None})
+        if reason := mismatch(matching[0], required, snapshot):
             return reason
     return Reservation(cards[0], None, need.device_ids)

@@ -1,4 +1,4 @@
-"""Values as YAML that every reader takes for the same text, whatever is in them."""
+"""Values as YAML that every parser reads back as the same text."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-# JSON leaves these as they are; YAML's readers refuse them, or take them for the end of a line.
+# JSON does not escape these; YAML parsers reject them or read them as line ends.
 UNPRINTED = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 
 def quoted(text: str) -> str:
-    """In double quotes: a YAML reader gives back exactly this text.
+    """In double quotes: a YAML parser returns exactly this text.
 
     >>> quoted('no "22:22"')
     '"no \\\\"22:22\\\\""'
@@ -23,7 +23,7 @@ def quoted(text: str) -> str:
 
 
 def literal(text: str) -> str:
-    """What Compose is not to take for a variable: ${HOME} stays ${HOME}."""
+    """Escaped for Compose: ${HOME} stays ${HOME} and is not a variable."""
     return text.replace("$", "$$")
 
 

@@ -1,6 +1,6 @@
-"""Everything that goes to the host with a release, as one tar: the same bytes for the same release.
+"""Everything that a release sends to the host, as one tar: the same bytes for the same release.
 
-It travels on stdin, because it holds secrets: no argument list, log or journal shows it.
+It is sent on stdin, because it holds secrets: no argument list, log or journal shows it.
 """
 
 from __future__ import annotations
@@ -12,25 +12,25 @@ import tarfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from gpuhost.release.secrets import Given
+from gpuhost.release.secrets import GivenSecrets
 from gpuhost.runner.plan import Plan
 
 RELEASE = "release"
 RUNNER = "runner.pyz"
 UNIT = "resume.service"
-# Multiples of 3, so that each line is whole by itself.
+# A multiple of 3, so that each line is complete base64.
 LINE_BYTES = 3 * 16384
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """sha256 tells the host whether all of it arrived; a cut one is not unpacked."""
+    """The host compares sha256 before it unpacks anything."""
 
     content: bytes = field(repr=False)
     sha256: str
 
     def lines(self) -> list[str]:
-        """For `_stdin`, in pieces: pyinfra encodes each by itself."""
+        """For `_stdin`, as pieces: pyinfra encodes each one separately."""
         return list(_lines(self.content))
 
     @property
@@ -40,7 +40,7 @@ class Bundle:
 
 def bundle(
     plan: Plan,
-    given: Given,
+    secrets: GivenSecrets,
     *,
     compose: bytes,
     override: str,
@@ -54,37 +54,37 @@ def bundle(
     + compose: the user's file, byte for byte
     + nginx: None where the app has no site
     + archive: of a local source directory, compressed
-    + runner: the zip application that carries the release out
-    + unit: the service that takes up at boot what was cut off
+    + runner: the zip application that runs the release
+    + unit: the service that resumes an interrupted release at boot
     """
-    texts = {
+    files = {
         f"{RELEASE}/plan.json": plan.text().encode(),
         f"{RELEASE}/compose.yaml": compose,
         f"{RELEASE}/compose.override.yaml": override.encode(),
-        f"{RELEASE}/given.json": given.document(),
+        f"{RELEASE}/given.json": secrets.document(),
         RUNNER: runner,
         UNIT: unit.encode(),
     }
     if nginx is not None:
-        texts[f"{RELEASE}/nginx.conf"] = nginx.encode()
+        files[f"{RELEASE}/nginx.conf"] = nginx.encode()
     if archive is not None:
-        texts[f"{RELEASE}/source.tar.gz"] = archive
-    content = _tar(texts)
+        files[f"{RELEASE}/source.tar.gz"] = archive
+    content = _tar(files)
     return Bundle(content, hashlib.sha256(content).hexdigest())
 
 
-def _tar(texts: Mapping[str, bytes]) -> bytes:
-    """Not compressed: what is large in it, the source and the runner, is already."""
-    made = io.BytesIO()
-    with tarfile.open(fileobj=made, mode="w", format=tarfile.PAX_FORMAT) as archive:
+def _tar(files: Mapping[str, bytes]) -> bytes:
+    """Not compressed: the source, the largest member, already is."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
         folder = tarfile.TarInfo(RELEASE)
         folder.type, folder.mode = tarfile.DIRTYPE, 0o700
         archive.addfile(folder)
-        for name, text in sorted(texts.items()):
+        for name, text in sorted(files.items()):
             member = tarfile.TarInfo(name)
             member.size, member.mode = len(text), 0o600
             archive.addfile(member, io.BytesIO(text))
-    return made.getvalue()
+    return buffer.getvalue()
 
 
 def _lines(content: bytes) -> Iterator[str]:

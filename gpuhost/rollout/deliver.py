@@ -1,4 +1,4 @@
-"""One command that puts a release on its host and starts the host's own runner on it."""
+"""One command that delivers a release to its host and starts the host's own runner on it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from importlib.resources import files
 from typing import Any
 
 import gevent  # type: ignore[import-untyped]
-from paramiko import SSHException
 from pyinfra.api import QuoteString, StringCommand
 from pyinfra.api.host import Host
 
 from gpuhost.domain.rendering import render
 from gpuhost.rollout.bundle import Bundle
+from gpuhost.rollout.connection import CONNECTION_ERRORS, ROUND_TRIP_SECONDS, RoundTripTimeout
 from gpuhost.runner.lock import Attempt
 from gpuhost.runner.paths import APPS
 from gpuhost.runner.shape import from_json
@@ -23,31 +23,23 @@ from gpuhost.snapshot.apps import UNIT
 SCRIPT = "release_begin.sh"
 RESUME_UNIT = "/etc/systemd/system/gpuhost-resume@.service"
 BUSY = 75
-# systemd's own part, on a host that is busy.
+# systemd's own part, on a busy host.
 START_SECONDS = 240
-# Slower than this nobody sends a source; release the images instead.
-LEAST_BYTES_A_SECOND = 100_000
+# The slowest upload to wait for; over a slower link, release images instead of a source.
+MIN_BYTES_PER_SECOND = 100_000
 
 
-# A way there and back that takes longer is broken.
-WAY_SECONDS = 60
-
-
-class NotBegun(Exception):
+class NotStarted(Exception):
     """Nothing runs on the host; the message says why."""
 
 
-class _OutOfTime(BaseException):
-    """No handler of ordinary errors on the way may keep it."""
-
-
 @dataclass(frozen=True)
-class Start:
-    """What the host is asked to carry out.
+class StartRequest:
+    """What the host is to carry out.
 
     + verb: the runner's, with its arguments
     + limit_s: when systemd ends it
-    + bundle: what goes along; None: everything is there
+    + bundle: what is sent along; None: the host has everything
     + runner: the file's name on the host
     """
 
@@ -65,61 +57,61 @@ class Start:
 
 
 def resume_unit() -> str:
-    """The service that takes up at boot what was cut off; one file for all apps."""
+    """The service that resumes an interrupted release at boot; one file for all apps."""
     return render("systemd/gpuhost-resume@.service.j2", apps=APPS)
 
 
-def begin(host: Host, start: Start, arguments: dict[str, Any]) -> Attempt | None:
-    """Start it. None: it runs now, or the connection was lost and whoever watches it finds out;
-    else what is under way instead, and nothing was changed.
+def start_release(host: Host, request: StartRequest, arguments: dict[str, Any]) -> Attempt | None:
+    """Start it. None: it runs now, or the connection was lost and following it will tell; else the
+    attempt that holds the app, and nothing was changed.
 
-    Raises NotBegun.
+    Raises NotStarted.
     """
-    given = {**arguments, **_stdin(start), "_success_exit_codes": [0, BUSY]}
+    sent = {**arguments, **_stdin(request), "_success_exit_codes": [0, BUSY]}
     try:
-        with gevent.Timeout(_limit(start) + WAY_SECONDS, _OutOfTime):
-            done, output = host.run_shell_command(command(start), **given)
-    except (SSHException, EOFError, OSError, _OutOfTime):
-        _lost(host)
+        with gevent.Timeout(_limit(request) + ROUND_TRIP_SECONDS, RoundTripTimeout):
+            succeeded, output = host.run_shell_command(command(request), **sent)
+    except (*CONNECTION_ERRORS, RoundTripTimeout):
+        _warn_connection_lost(host)
         return None
-    if done:
+    if succeeded:
         return _holder(output.stdout_lines) if output.stdout_lines else None
     if not output.stderr_lines:
-        # A session that is cut has no last words.
-        _lost(host)
+        # A session that is cut prints nothing.
+        _warn_connection_lost(host)
         return None
-    raise NotBegun(f"it could not be started: {'; '.join(output.stderr_lines[-5:])}")
+    raise NotStarted(f"it could not be started: {'; '.join(output.stderr_lines[-5:])}")
 
 
-def _lost(host: Host) -> None:
-    words = "the connection was lost while it began; looking whether the host is at it"
+def _warn_connection_lost(host: Host) -> None:
+    words = "the connection was lost during the start; checking whether the host runs it"
     host.log_styled(words, fg="yellow")
 
 
-def _limit(start: Start) -> int:
-    size = start.bundle.size if start.bundle else 0
-    return START_SECONDS + size // LEAST_BYTES_A_SECOND
+def _limit(request: StartRequest) -> int:
+    size = request.bundle.size if request.bundle else 0
+    return START_SECONDS + size // MIN_BYTES_PER_SECOND
 
 
-def command(start: Start) -> StringCommand:
-    """The script as an argument, because what is sent takes stdin. No value is in it."""
+def command(request: StartRequest) -> StringCommand:
+    """The script is an argument, because the bundle takes stdin. No secret is in it."""
     words = (
-        f"{APPS}/{start.app}",
-        start.id,
-        start.unit,
-        start.limit_s,
-        f"gpuhost: {start.verb[0]} {start.id} by {start.by}",
+        f"{APPS}/{request.app}",
+        request.id,
+        request.unit,
+        request.limit_s,
+        f"gpuhost: {request.verb[0]} {request.id} by {request.by}",
         RESUME_UNIT,
-        start.runner,
-        start.bundle.sha256 if start.bundle else "",
-        *start.verb,
+        request.runner,
+        request.bundle.sha256 if request.bundle else "",
+        *request.verb,
     )
     return StringCommand(
         "LC_ALL=C",
         "timeout",
         "-k",
         "5",
-        str(_limit(start)),
+        str(_limit(request)),
         "sh",
         "-c",
         QuoteString(_script()),
@@ -128,16 +120,16 @@ def command(start: Start) -> StringCommand:
     )
 
 
-def _stdin(start: Start) -> dict[str, Any]:
-    return {"_stdin": start.bundle.lines()} if start.bundle else {}
+def _stdin(request: StartRequest) -> dict[str, Any]:
+    return {"_stdin": request.bundle.lines()} if request.bundle else {}
 
 
 def _holder(lines: list[str]) -> Attempt:
-    """Who is at it; the script prints nothing else."""
+    """The attempt that holds the app; the script prints nothing else."""
     try:
         return from_json(Attempt, {"kind": "release", "id": "", "by": "", **json.loads(lines[0])})
     except (ValueError, TypeError):
-        # Just begun: its file is not written yet.
+        # Just started: its file is not written yet.
         return Attempt("release", "", "", 0)
 
 

@@ -1,4 +1,4 @@
-"""Ctrl-C while a release is watched: the watching ends, the release does not."""
+"""Ctrl-C while a release is watched detaches; the release continues on the host."""
 
 from __future__ import annotations
 
@@ -15,39 +15,39 @@ import click
 import pyinfra
 from pyinfra.api.host import Host
 
-from gpuhost.domain.exit_status import (
-    Exit,
-)
+from gpuhost.domain.exit_status import Exit
 
 _sentences: list[str] = []
-_before: list[Any] = []
+_previous_handler: list[Any] = []
 
 
 @contextmanager
-def detaching(host: Host, app: str, what: str) -> Iterator[None]:
-    """Within, Ctrl-C says where `what` goes on and how to follow it, and ends this process.
+def detach_on_interrupt(host: Host, app: str, what: str) -> Iterator[None]:
+    """Inside, Ctrl-C prints where `what` continues and how to follow it, and ends this process.
 
-    pyinfra's own handler ends it too, with exit status 0 and not a word of this.
+    pyinfra's own handler would exit with status 0 and print nothing.
     """
     sentence = (
-        f"{host.print_prefix}detached: the {what} goes on on {host.name}; follow it: "
-        f"{following(host.name, app)}"
+        f"{host.print_prefix}detached: the {what} continues on {host.name}; follow it: "
+        f"{follow_command(host.name, app)}"
     )
     _sentences.append(sentence)
-    if not _before:
-        # Not in the main thread of a program of one's own: its Ctrl-C is its own affair.
+    if not _previous_handler:
+        # Only the main thread can set a handler; a program that embeds pyinfra handles Ctrl-C.
         with suppress(ValueError):
-            _before.append(signal.signal(signal.SIGINT, _say_and_exit) or signal.SIG_DFL)
+            _previous_handler.append(
+                signal.signal(signal.SIGINT, _print_and_exit) or signal.SIG_DFL
+            )
     try:
         yield
     finally:
         _sentences.remove(sentence)
-        # With several hosts at a time, the last one gives it back.
-        if _before and not _sentences:
-            signal.signal(signal.SIGINT, _before.pop())
+        # With several hosts at a time, the last one restores the handler.
+        if _previous_handler and not _sentences:
+            signal.signal(signal.SIGINT, _previous_handler.pop())
 
 
-def following(host: str, app: str) -> str:
+def follow_command(host: str, app: str) -> str:
     """The command that follows a release of an app on a host."""
     return f"gpuhost logs {_inventory()} --limit {host} --app {app} --follow"
 
@@ -62,13 +62,13 @@ def _inventory() -> str:
     return quote(words["inventory"] or "INVENTORY")
 
 
-def _say_and_exit(number: int, frame: FrameType | None) -> NoReturn:
-    # A line of its own, behind the terminal's ^C.
+def _print_and_exit(number: int, frame: FrameType | None) -> NoReturn:
+    # A new line after the terminal's ^C.
     click.echo(err=True)
     for sentence in _sentences:
         click.echo(sentence, err=True)
     sys.stdout.flush()
     sys.stderr.flush()
-    # Raised where the signal happens to arrive, SystemExit would end a connection's thread alone,
-    # and pyinfra's own way out waits for the place that a watched host holds.
+    # SystemExit could be raised in a connection's greenlet and end only that; and pyinfra's own
+    # exit waits for the hosts that are still being watched.
     os._exit(int(Exit.INTERRUPTED))

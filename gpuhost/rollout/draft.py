@@ -1,4 +1,4 @@
-"""A release as it would be on one host: drawn up from a reading, judged, and told to a person."""
+"""What a release would do on one host: decided from a snapshot, checked, and in words."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from gpuhost.checks.finding import Finding, Status
 from gpuhost.checks.preflight import preflight
 from gpuhost.checks.preflight.proposal import Proposal
 from gpuhost.domain.plain_text import plain
-from gpuhost.release.planning import Texts, plan_for, texts_for
+from gpuhost.release.planning import RenderedFiles, plan_release, render_files
 from gpuhost.release.resolved_app import ResolvedApp
-from gpuhost.release.source import short
-from gpuhost.release.variant import Choice, Refusal, choose
+from gpuhost.release.source import short_revision
+from gpuhost.release.variant import ChosenVariant, NoVariant, choose_variant
 from gpuhost.rollout.bundle import Bundle, bundle
-from gpuhost.rollout.deliver import Start, resume_unit
+from gpuhost.rollout.deliver import StartRequest, resume_unit
 from gpuhost.rollout.runner_file import runner_file
 from gpuhost.runner.plan import Plan
 from gpuhost.runner.result import FAILED, RESTORE_FAILED
@@ -29,15 +29,15 @@ from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
 from gpuhost.snapshot.apps import AppState
 
-# Of the whole release, and of bringing back the one before, which has as long again.
-TWICE = 2
+# A release may take its limit, and restoring the previous one as long again.
+RELEASE_AND_RESTORE = 2
 SPARE_SECONDS = 600
 STAMP = "%Y%m%d-%H%M%S"
 STAMP_LENGTH = len("20261122-010203")
 
 
 class Refused(Exception):
-    """Every reason why a release does not begin, a line each; nothing was changed."""
+    """Every reason why nothing is started, a line each; nothing was changed."""
 
     def __init__(self, lines: Iterable[str]) -> None:
         self.lines = tuple(plain(line) for line in lines)
@@ -49,20 +49,20 @@ class Draft:
     """A release of an app on one host.
 
     + state: the app as the host has it; None: never released there
-    + changed: what somebody has changed there since, which a release of the same puts right
+    + drifted: what somebody changed on the host since, and the same release would repair
     """
 
-    wanted: ResolvedApp
-    choice: Choice
+    resolved: ResolvedApp
+    variant: ChosenVariant
     plan: Plan
-    texts: Texts
+    files: RenderedFiles
     state: AppState | None
     services: tuple[str, ...]
-    changed: tuple[Finding, ...] = ()
+    drifted: tuple[Finding, ...] = ()
 
     @property
     def is_unchanged(self) -> bool:
-        """The same inputs and secrets are released and verified, and are what runs."""
+        """The same inputs and secrets are released, verified and running."""
         state = self.state
         current = state.current_release if state else None
         return (
@@ -71,108 +71,118 @@ class Draft:
             and current.verified
             and current.inputs == self.plan.inputs
             and state.given is not None
-            and state.given.sha256 == self.wanted.given.sha256()
+            and state.given.sha256 == self.resolved.secrets.sha256()
             and state.attempt is None
-            and not is_down(state)
-            and not self.changed
+            and not restore_failed(state)
+            and not self.drifted
         )
 
     @property
     def sentence(self) -> str:
         """`3f2a9c… -> 9bc1d0…`, variant and services."""
         current = self.state.current_release if self.state else None
-        new = short(self.plan.revision)
+        new = short_revision(self.plan.revision)
         change = (
-            f"revision {short(current.revision)} -> {new}"
+            f"revision {short_revision(current.revision)} -> {new}"
             if current
             else f"first release, revision {new}"
         )
         return plain(
             f"{self.plan.app}: {change}; "
-            f"{self.choice.sentence}; "
+            f"{self.variant.sentence}; "
             f"services: {', '.join(self.services)}"
-            + "".join(f"; {one.id}: {one.actual}" for one in self.changed)
+            + "".join(f"; {one.id}: {one.actual}" for one in self.drifted)
         )
 
-    def start(self, snapshot: Snapshot) -> Start:
-        """What goes to the host, under an id of the host's own clock."""
+    def start_request(self, snapshot: Snapshot) -> StartRequest:
+        """What to send to the host; the id is from the host's own clock."""
         plan = replace(self.plan, id=release_id(snapshot, self.plan.app, self.plan.inputs))
-        return Start(
+        return StartRequest(
             app=plan.app,
             id=plan.id,
             by=plan.by,
             verb=("release",),
-            limit_s=TWICE * plan.limit_s + SPARE_SECONDS,
+            limit_s=RELEASE_AND_RESTORE * plan.limit_s + SPARE_SECONDS,
             bundle=self._bundle(plan),
             runner=runner_file().name,
         )
 
     def _bundle(self, plan: Plan) -> Bundle:
-        source = self.wanted.source
+        source = self.resolved.source
         return bundle(
             plan,
-            self.wanted.given,
-            compose=self.texts.compose,
-            override=self.texts.override,
-            nginx=self.texts.nginx,
+            self.resolved.secrets,
+            compose=self.files.compose,
+            override=self.files.override,
+            nginx=self.files.nginx,
             archive=source.archive if source else None,
             runner=runner_file().data,
             unit=resume_unit(),
         )
 
 
-def is_down(state: AppState) -> bool:
-    """An attempt failed and what is current did not come back; nothing has changed that since."""
+def restore_failed(state: AppState) -> bool:
+    """The newest attempt that changed anything failed, and the current release was not restored."""
     results = (release.result for release in state.releases if release.result)
     newest = next((one for one in results if one.state != FAILED), None)
     return newest is not None and newest.state == RESTORE_FAILED
 
 
-def draft(wanted: ResolvedApp, snapshot: Snapshot, settings: Settings) -> Draft:
-    """What would be released on this host.
+def draft_release(resolved: ResolvedApp, snapshot: Snapshot, settings: Settings) -> Draft:
+    """What a release would do on this host.
 
     Raises Refused, with every reason there is.
     """
-    app = wanted.app
-    choice = choose(app.block, snapshot, settings)
-    state: AppState | None = None
-    drawn: Draft | None = None
-    wrong = [line for line in wanted.wrong if line not in wanted.secrets_missing]
+    app = resolved.app
+    variant = choose_variant(app.block, snapshot, settings)
+    draft: Draft | None = None
+    errors = [line for line in resolved.errors if line not in resolved.secret_errors]
     try:
         state = snapshot.apps.get(app.name)
-        if isinstance(choice, Choice) and wanted.source:
-            drawn = Draft(
-                wanted,
-                choice,
-                plan_for(
-                    app, choice, settings, snapshot, revision=wanted.source.revision, by=who()
-                ),
-                texts_for(app, choice, snapshot),
-                state,
-                _services(wanted, snapshot, choice, settings),
-            )
-            if drawn.is_unchanged:
-                changed = repaired_by_a_release(snapshot, settings, app.name)
-                drawn = replace(drawn, changed=changed)
+        if isinstance(variant, ChosenVariant) and resolved.source:
+            draft = _draft(resolved, resolved.source.revision, variant, state, snapshot, settings)
     except BadApp as error:
-        wrong += error.lines
+        errors += error.lines
     except NotRead as error:
-        wrong.append(f"{app.name}: {error}")
-    # What is released already needs no room for another one.
-    if drawn and not wanted.wrong and drawn.is_unchanged:
-        return drawn
-    findings = preflight(snapshot, app, choice, settings, secrets=wanted.secrets_missing)
-    wrong += _in_words(findings)
-    if wrong or drawn is None:
-        raise Refused(wrong or [_reason(choice)])
-    return drawn
+        errors.append(f"{app.name}: {error}")
+    # A release that is there already needs no free disk, memory or port.
+    if draft and not resolved.errors and draft.is_unchanged:
+        return draft
+    findings = preflight(snapshot, app, variant, settings, secrets=resolved.secret_errors)
+    errors += _sentences(findings)
+    if errors or draft is None:
+        raise Refused(errors or [_reason(variant)])
+    return draft
 
 
-def _reason(choice: Choice | Refusal) -> str:
-    return choice.reason if isinstance(choice, Refusal) else "there is nothing to release"
+def _draft(
+    resolved: ResolvedApp,
+    revision: str,
+    variant: ChosenVariant,
+    state: AppState | None,
+    snapshot: Snapshot,
+    settings: Settings,
+) -> Draft:
+    """Raises BadApp or NotRead."""
+    app, by = resolved.app, current_user()
+    draft = Draft(
+        resolved,
+        variant,
+        plan_release(app, variant, settings, snapshot, revision=revision, by=by),
+        render_files(app, variant, snapshot),
+        state,
+        tuple(Proposal(snapshot, app, variant, settings).services),
+    )
+    if not draft.is_unchanged:
+        return draft
+    return replace(draft, drifted=repaired_by_a_release(snapshot, settings, app.name))
 
 
-def _in_words(findings: Iterable[Finding]) -> Iterator[str]:
+def _reason(variant: ChosenVariant | NoVariant) -> str:
+    return variant.reason if isinstance(variant, NoVariant) else "there is nothing to release"
+
+
+def _sentences(findings: Iterable[Finding]) -> Iterator[str]:
     for finding in findings:
         if finding.status in (Status.FAIL, Status.UNKNOWN):
             expected = f" (expected: {finding.expected})" if finding.expected else ""
@@ -180,16 +190,10 @@ def _in_words(findings: Iterable[Finding]) -> Iterator[str]:
             yield f"{finding.id}: {finding.actual}{expected}{fix}"
 
 
-def _services(
-    wanted: ResolvedApp, snapshot: Snapshot, choice: Choice, settings: Settings
-) -> tuple[str, ...]:
-    return tuple(Proposal(snapshot, wanted.app, choice, settings).services)
-
-
 def release_id(snapshot: Snapshot, app: str, inputs: str) -> str:
-    """When, by the host's clock, and what. Releases are told apart, and put in order, by it.
+    """The host's time and a part of the hash of inputs. Releases are sorted by it.
 
-    Where the clock was set back it is a second after the newest one all the same.
+    If the host's clock was set back, the id is one second after the newest release's.
     """
     when = time.strftime(STAMP, time.gmtime(snapshot.system.now))
     state = snapshot.apps.get(app)
@@ -200,6 +204,6 @@ def release_id(snapshot: Snapshot, app: str, inputs: str) -> str:
     return f"{when}-{inputs[:8]}"
 
 
-def who() -> str:
-    """Who releases, for the host's history: user@machine."""
+def current_user() -> str:
+    """user@machine: who releases, for the host's history."""
     return f"{getpass.getuser()}@{socket.gethostname()}"

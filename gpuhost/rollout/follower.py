@@ -1,7 +1,7 @@
-"""Following what a host carries out by itself, look by look, over connections that may break.
+"""Follow a release on its host, poll by poll, over connections that may break.
 
-Each look is one bounded command that reads the log from where the last one ended. A connection that
-breaks changes nothing on the host: it is made again, and the looking goes on.
+Each poll is one bounded command that reads the log from where the last one ended. A lost connection
+changes nothing on the host: the follower reconnects and polls on.
 """
 
 from __future__ import annotations
@@ -10,53 +10,38 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 import gevent  # type: ignore[import-untyped]
 
+from gpuhost.rollout.connection import (
+    ROUND_TRIP_SECONDS,
+    CommandFailed,
+    Connection,
+    ConnectionLost,
+)
 from gpuhost.rollout.progress import readable
 from gpuhost.runner.lock import Attempt
 from gpuhost.runner.paths import APPS
 from gpuhost.runner.result import Result
 from gpuhost.runner.shape import from_json
 
-# The host waits so long for more of the log before it answers.
+# The host waits this long for more of the log before it answers.
 WAIT_SECONDS = 10
-# A way there and back that takes longer is broken.
-WAY_SECONDS = 30
 PAUSE_SECONDS = 1.0
-# A server that reboots is back within this, or its release is left to itself.
+# A server that reboots is back within this time; after it the release is not followed any more.
 RECONNECT_SECONDS = 600
 RECONNECT_PAUSE = 3.0
-# What was cut off is taken up by systemd within seconds, or at boot once the engine is there.
+# systemd resumes an interrupted release within seconds, or at boot as soon as the engine runs.
 RESUMED_WITHIN_SECONDS = 120
 
 
-class Broken(Exception):
-    """It did not get there and back. The message says why, if that is known."""
-
-
-class Refused(Exception):
-    """The host answers, and not as it should; the message is what it says."""
-
-
-class GaveUp(Exception):
-    """Why there is no more to see; the host goes on all the same."""
-
-
-class Reach(Protocol):
-    """The way to a host."""
-
-    def ask(self, *words: str | int, seconds: int) -> list[str]:
-        """What a command prints. Raises Broken or Refused."""
-
-    def connect_again(self) -> None:
-        """A new login. Raises nothing: without one the next question is broken too."""
+class FollowError(Exception):
+    """Why following stops; the release itself continues on the host."""
 
 
 @dataclass(frozen=True)
-class Followed:
-    """What is looked at.
+class FollowTarget:
+    """Which log to follow.
 
     + id: a release's; of a restore the name of the backup, beside which its log is
     + kind: "release", "rollback", "restore"
@@ -77,8 +62,8 @@ class Followed:
 
 
 @dataclass(frozen=True)
-class Look:
-    """state: running, ended, or lost (cut off, and not taken up again yet)."""
+class Poll:
+    """state: running, ended, or lost (interrupted, and not resumed yet)."""
 
     state: str
     offset: int
@@ -87,70 +72,77 @@ class Look:
     lines: tuple[str, ...]
 
 
-class Follower:
-    """Looks at one host.
+class LogFollower:
+    """Follows one log.
 
-    + patience: seconds for a connection to come back
-    + told: hears when the connection is lost and back, and what the host does first
+    + notify: gets a line when the connection is lost and restored, and when the host first finishes
+      something else
+    + patience: seconds to wait for a lost connection
     """
 
     def __init__(
-        self, reach: Reach, followed: Followed, told: Callable[[str], None], *, patience: float
+        self,
+        connection: Connection,
+        target: FollowTarget,
+        notify: Callable[[str], None],
+        *,
+        patience: float,
     ) -> None:
-        self._reach, self._followed, self._told = reach, followed, told
+        self._connection, self._target, self._notify = connection, target, notify
         self._patience = patience
         self._offset = 0
-        self._lost_since: float | None = None
-        self._told_of: str | None = None
+        self._interrupted_at: float | None = None
+        self._announced: str | None = None
 
-    def to_its_end(self) -> Iterator[Look]:
-        """Every look; the last one has ended. Raises GaveUp."""
+    def until_end(self) -> Iterator[Poll]:
+        """Every poll; the last one has the state `ended`. Raises FollowError."""
         while True:
-            look = self.look(WAIT_SECONDS)
-            yield look
-            if look.state == "ended":
+            poll = self.poll(WAIT_SECONDS)
+            yield poll
+            if poll.state == "ended":
                 return
-            if look.state == "lost":
-                self._be_patient(look)
+            if poll.state == "lost":
+                self._wait_for_resume(poll)
             else:
-                self._lost_since = None
+                self._interrupted_at = None
             gevent.sleep(PAUSE_SECONDS)
 
-    def as_far_as_it_is(self) -> Iterator[Look]:
-        """What has been written by now. Raises GaveUp."""
+    def available(self) -> Iterator[Poll]:
+        """What the log holds by now. Raises FollowError."""
         before = None
         while before != self._offset:
             before = self._offset
-            yield self.look(0)
+            yield self.poll(0)
 
-    def look(self, wait: int) -> Look:
-        """What has come since the last look, on a new connection if the old one is gone.
+    def poll(self, wait: int) -> Poll:
+        """What was written since the last poll; reconnects if the connection was lost.
 
         + wait: seconds that the host waits for more, if there is none
 
-        Raises GaveUp.
+        Raises FollowError.
         """
         lost_at: float | None = None
         while True:
             try:
-                look = self._look(wait)
-            except (Broken, Refused) as error:
-                lost_at = self._retrying(lost_at, error)
+                poll = self._poll(wait)
+            except (ConnectionLost, CommandFailed) as error:
+                lost_at = self._retry(lost_at, error)
                 continue
             if lost_at is not None:
-                self._told("the connection is back")
-            self._offset = look.offset
-            return look
+                self._notify("reconnected")
+            self._offset = poll.offset
+            return poll
 
-    def _look(self, wait: int) -> Look:
-        lines = self._reach.ask(
-            "python3", "-I", f"{self._followed.home}/runner.pyz", "follow", self._followed.home,
-            self._followed.id, self._offset, wait, seconds=wait + WAY_SECONDS,
+    def _poll(self, wait: int) -> Poll:
+        target = self._target
+        lines = self._connection.run(
+            "python3", "-I", f"{target.home}/runner.pyz", "follow", target.home,
+            target.id, self._offset, wait, seconds=wait + ROUND_TRIP_SECONDS,
         )  # fmt: skip
         try:
             answer = json.loads(lines[0])
             result, holder = answer["result"], answer["holder"]
-            return Look(
+            return Poll(
                 str(answer["state"]),
                 int(answer["offset"]),
                 from_json(Result, result) if result else None,
@@ -159,58 +151,62 @@ class Follower:
             )
         except (LookupError, ValueError, TypeError):
             # A login's greeting, half an answer, or nothing at all.
-            raise Broken(f"it said {readable(lines[0])}" if lines else "") from None
+            reason = f"unexpected answer: {readable(lines[0])}" if lines else ""
+            raise ConnectionLost(reason) from None
 
-    def _retrying(self, lost_at: float | None, error: Exception) -> float:
-        """Since when there is no answer. Raises GaveUp."""
+    def _retry(self, lost_at: float | None, error: Exception) -> float:
+        """Wait, reconnect, and return since when there is no answer. Raises FollowError."""
         now = time.monotonic()
         lost_at = now if lost_at is None else lost_at
-        host = self._followed.host
+        host = self._target.host
         if now - lost_at >= self._patience:
             waited = f" for {self._patience:g} s" if self._patience else ""
-            why = f": {error}" if str(error) else ""
-            raise GaveUp(f"no answer from {host}{waited}{why}") from error
+            reason = f": {error}" if str(error) else ""
+            raise FollowError(f"no answer from {host}{waited}{reason}") from error
         if lost_at == now:
-            self._told(
-                f"no answer; the {self._followed.kind} goes on on {host}, trying again for "
+            self._notify(
+                f"no answer; the {self._target.kind} continues on {host}; retrying for "
                 f"{self._patience:g} s"
             )
         gevent.sleep(RECONNECT_PAUSE)
-        if isinstance(error, Broken):
-            self._reach.connect_again()
+        if isinstance(error, ConnectionLost):
+            self._connection.reconnect()
         return lost_at
 
-    def _be_patient(self, look: Look) -> None:
-        """Nobody is at it: it is taken up soon, or something else is finished first."""
-        other = look.holder if look.holder and look.holder.id != self._followed.id else None
-        if other and self._told_of != other.id:
-            self._told_of = other.id
-            self._told(f"first what was cut off is finished or undone: {other.sentence}")
+    def _wait_for_resume(self, poll: Poll) -> None:
+        """Nothing runs: systemd resumes it soon, or the host finishes something else first."""
+        holder = poll.holder
+        other = holder if holder and holder.id != self._target.id else None
+        if other and self._announced != other.id:
+            self._announced = other.id
+            self._notify(
+                f"the host first finishes or undoes what was interrupted: {other.sentence}"
+            )
         now = time.monotonic()
-        self._lost_since = self._lost_since or now
-        if self._is_at_work():
-            self._lost_since = now
-        elif now - self._lost_since > RESUMED_WITHIN_SECONDS or not (look.holder or self._offset):
-            raise GaveUp(self._why_it_ended())
+        self._interrupted_at = self._interrupted_at or now
+        if self._unit_is_active():
+            self._interrupted_at = now
+        elif now - self._interrupted_at > RESUMED_WITHIN_SECONDS or not (holder or self._offset):
+            raise FollowError(self._reason_without_result())
 
-    def _is_at_work(self) -> bool:
-        resume = f"gpuhost-resume@{self._followed.app}.service"
-        units = (self._followed.unit, resume)
-        shown = self._said("systemctl", "show", "--property=ActiveState", "--value", *units)
-        return any(line in ("active", "activating", "deactivating") for line in shown)
+    def _unit_is_active(self) -> bool:
+        resume = f"gpuhost-resume@{self._target.app}.service"
+        units = (self._target.unit, resume)
+        states = self._output("systemctl", "show", "--property=ActiveState", "--value", *units)
+        return any(state in ("active", "activating", "deactivating") for state in states)
 
-    def _why_it_ended(self) -> str:
-        """In the runner's own words, which systemd keeps; they hold no secret."""
-        journal = self._said(
+    def _reason_without_result(self) -> str:
+        """The runner's last lines, from systemd's journal; they hold no secret."""
+        journal = self._output(
             "journalctl", "--no-pager", "--output=cat", "--lines=5", "--since=-10min",
-            f"--unit={self._followed.unit}",
+            f"--unit={self._target.unit}",
         )  # fmt: skip
-        said = "; ".join(map(readable, journal))
-        words = f"the {self._followed.kind} ended without a result"
-        return f"{words}: {said}" if said else words
+        last_lines = "; ".join(map(readable, journal))
+        words = f"the {self._target.kind} ended without a result"
+        return f"{words}: {last_lines}" if last_lines else words
 
-    def _said(self, *words: str) -> list[str]:
+    def _output(self, *words: str) -> list[str]:
         try:
-            return self._reach.ask(*words, seconds=WAY_SECONDS)
-        except (Broken, Refused):
+            return self._connection.run(*words, seconds=ROUND_TRIP_SECONDS)
+        except (ConnectionLost, CommandFailed):
             return []

@@ -1,133 +1,136 @@
-"""How a release ended, in words: what a person has to know, and what to do next."""
+"""How a release ended, in words: what happened, what runs now, and what to do next."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from gpuhost.release.source import short
+from gpuhost.release.source import short_revision
 from gpuhost.rollout.progress import duration, readable
 from gpuhost.runner.result import FAILED, RESTORE_FAILED, RESTORED, UNDONE, VERIFIED, Result
 
-LOUD = "!" * 78
+BANNER = "!" * 78
 RESTORE = "restore"
 
 
 @dataclass(frozen=True)
-class Said:
-    """A line of a report. colour: pyinfra's, None for plain."""
+class ReportLine:
+    """A line of a report. colour: of the terminal; None for plain."""
 
     text: str
     colour: str | None = None
     bold: bool = False
 
 
-def report(result: Result, *, host: str, home: str) -> Iterator[Said]:
+def report(result: Result, *, host: str, home: str) -> Iterator[ReportLine]:
     """Lines for the terminal, worst first.
 
     + host: its name
     + home: the app's directory there
     """
     if result.state == VERIFIED:
-        yield Said(_verified(result), "green")
-        yield from _gap(result)
+        yield ReportLine(_verified(result), "green")
+        yield from _downtime(result)
         return
     where = f" in stage {result.stage}" if result.stage else ""
-    yield Said(f"{result.kind} {result.id} failed{where}: {readable(result.said)}", "red", True)
+    yield ReportLine(
+        f"{result.kind} {result.id} failed{where}: {readable(result.said)}", "red", True
+    )
     yield from _quoted("", result.output)
     yield from _quoted("the app's last log lines:", result.logs)
-    yield from _now(result, host)
-    yield from _gap(result)
+    yield from _running_now(result, host)
+    yield from _downtime(result)
     if result.migrated:
-        yield Said(_migrated(result, home), "yellow")
+        yield ReportLine(_migrated(result, home), "yellow")
     if result.fix:
-        yield Said(f"-> {readable(result.fix)}")
-    # A restore is of the running release, and has the name of its backup.
+        yield ReportLine(f"-> {readable(result.fix)}")
+    # A restore is named after its backup.
     place = "backups" if result.kind == RESTORE else "releases"
-    yield Said(f"the whole log: {home}/{place}/{result.id}/log on {host}")
+    yield ReportLine(f"full log: {home}/{place}/{result.id}/log on {host}")
 
 
 def _verified(result: Result) -> str:
     took = duration(result.ended - result.started)
-    revision = f" (revision {short(result.revision)})" if result.revision else ""
+    revision = f" (revision {short_revision(result.revision)})" if result.revision else ""
     return f"{result.kind} {result.id} verified after {took}{revision}"
 
 
-def _now(result: Result, host: str) -> Iterator[Said]:
+def _running_now(result: Result, host: str) -> Iterator[ReportLine]:
     """What runs on the host after a failure."""
     if result.kind == RESTORE and result.state in (RESTORED, RESTORE_FAILED):
-        yield from _data_now(result, host)
+        yield from _data_restore(result, host)
     elif result.state == RESTORED:
-        yield Said(f"restored: {result.restored} runs again, and is verified", "yellow")
+        yield ReportLine(f"rolled back to {result.restored}, verified", "yellow")
     elif result.state == FAILED:
-        yield Said("nothing was changed: what ran goes on running", "yellow")
+        yield ReportLine("nothing was changed: the running release keeps running", "yellow")
     elif result.state == UNDONE and (result.replaced or result.untouched):
-        yield from _started_by_hand(result, host)
+        yield from _manual_deployment(result, host)
     elif result.state == UNDONE:
-        yield Said("there was no release before: it is stopped, its data stays", "yellow")
+        yield ReportLine(
+            "there is no previous release: this one is stopped, its data is kept", "yellow"
+        )
     elif result.state == RESTORE_FAILED:
-        yield from _loud(
-            f"{result.app} IS DOWN ON {host}: THE RELEASE BEFORE DID NOT COME BACK EITHER",
+        yield from _banner(
+            f"{result.app} IS DOWN ON {host}: THE PREVIOUS RELEASE DID NOT START EITHER",
             *([readable(result.restore_said)] if result.restore_said else []),
-            "Nothing will bring it back by itself. Mend the cause, then release or roll back:",
+            "It will not start by itself. Fix the cause, then release or roll back:",
             f"pyinfra … deploys/rollback.py --data app={result.app}",
         )
 
 
-def _started_by_hand(result: Result, host: str) -> Iterator[Said]:
-    """What became of a deployment that the first release was to take over."""
+def _manual_deployment(result: Result, host: str) -> Iterator[ReportLine]:
+    """What became of a manual deployment that the first release was to replace."""
     if result.untouched:
         names = ", ".join(result.untouched)
-        yield Said(
-            f"what was started by hand is as it was: {names}; the release is stopped", "yellow"
+        yield ReportLine(
+            f"the manual deployment still runs: {names}; the release is stopped", "yellow"
         )
     if result.replaced:
-        yield from _loud(
-            f"{result.app} ON {host}, AS STARTED BY HAND, IS GONE: THE RELEASE TOOK ITS PLACE",
+        yield from _banner(
+            f"THE MANUAL DEPLOYMENT OF {result.app} ON {host} IS GONE: THE RELEASE REPLACED IT",
             *map(readable, result.replaced),
-            "Its images, its volumes and its files are still there. Start it again as it was, from",
-            "these very images: a tag may be another's by now (docker tag ID TAG).",
+            "Its images, volumes and files are still there. Start it again from these image IDs:",
+            "a tag may point to another image by now (docker tag ID TAG).",
         )
 
 
-def _data_now(result: Result, host: str) -> Iterator[Said]:
-    """After a restore of data that did not end well."""
+def _data_restore(result: Result, host: str) -> Iterator[ReportLine]:
+    """After a restore of data that failed."""
     if result.state == RESTORED:
-        yield Said("the data of before is back, and the app is verified with it", "yellow")
+        yield ReportLine("the previous data is back, and the app is verified with it", "yellow")
         return
-    yield from _loud(
-        f"{result.app} MAY BE DOWN ON {host}: THE DATA OF BEFORE, OR THE APP WITH IT, IS NOT BACK",
+    yield from _banner(
+        f"{result.app} MAY BE DOWN ON {host}: THE PREVIOUS DATA OR THE APP COULD NOT BE RESTORED",
         *([readable(result.restore_said)] if result.restore_said else []),
-        "No data is lost. Mend the cause, then restore the same backup again, to finish or undo:",
+        "No data is lost. Fix the cause, then restore the same backup again to finish or undo:",
         f"pyinfra … deploys/restore.py --data app={result.app} --data backup={result.id}",
     )
 
 
-def _loud(*lines: str) -> Iterator[Said]:
-    for line in (LOUD, *lines, LOUD):
-        yield Said(line, "red", True)
+def _banner(*lines: str) -> Iterator[ReportLine]:
+    for line in (BANNER, *lines, BANNER):
+        yield ReportLine(line, "red", True)
 
 
-def _gap(result: Result) -> Iterator[Said]:
-    """Releases replace in place."""
+def _downtime(result: Result) -> Iterator[ReportLine]:
     if result.gap_s:
-        yield Said(f"the app did not answer for {result.gap_s:.1f} s")
+        yield ReportLine(f"the app did not answer for {result.gap_s:.1f} s")
 
 
 def _migrated(result: Result, home: str) -> str:
     backup = (
-        f"the backup from before it: {home}/backups/{result.backup}"
+        f"the backup made before it: {home}/backups/{result.backup}"
         if result.backup
         else "there is no backup"
     )
     return (
-        "the migration had begun, and what it did to the data stays, also where the release before "
+        "the migration had started, and its changes to the data stay, also if the previous release "
         f"runs again; {backup}"
     )
 
 
-def _quoted(heading: str, lines: tuple[str, ...]) -> Iterator[Said]:
+def _quoted(heading: str, lines: tuple[str, ...]) -> Iterator[ReportLine]:
     if heading and lines:
-        yield Said(heading)
+        yield ReportLine(heading)
     for line in lines:
-        yield Said(f"  | {readable(line)}")
+        yield ReportLine(f"  | {readable(line)}")

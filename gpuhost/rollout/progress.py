@@ -1,4 +1,4 @@
-"""The stages of a release as its log tells them: one line for each that is done, with its time."""
+"""The stages of a release, from its log: one line for each that is done, with its time."""
 
 from __future__ import annotations
 
@@ -6,26 +6,24 @@ import re
 import time
 from collections.abc import Callable, Iterable
 
-from gpuhost.domain.plain_text import (
-    plain,
-)
+from gpuhost.domain.plain_text import plain
 from gpuhost.runner.log import STAGE
 
 LINE = re.compile(r"(\d\d):(\d\d):(\d\d) (.*)")
 FAILED = re.compile(r"FAILED in ")
-# Colours and cursor movements of the tools whose words are in the log.
+# Colours and cursor movements in the output of tools.
 ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|\][^\x07\x1b]*(?:\x07|\x1b\\))")
 DAY = 86400
-# A stage that goes on is heard of so often.
-STILL_SECONDS = 15
+# How often a running stage is shown.
+RUNNING_SECONDS = 15
 NAME_WIDTH = 12
-LONGEST = 100
+MAX_LENGTH = 100
 
 
 def readable(text: str) -> str:
-    """A host's words on one terminal line."""
+    """Output of a host on one terminal line."""
     words = ESCAPES.sub("", text).replace("\t", "    ")
-    # A progress bar writes over itself: what stands there in the end is what counts.
+    # A progress bar overwrites itself: only its last state counts.
     return plain(words.rstrip("\r").rpartition("\r")[2])
 
 
@@ -39,10 +37,10 @@ def duration(seconds: float) -> str:
 
 
 class Progress:
-    """Reads a release's log, and says what a person who waits wants to know.
+    """Reads a release's log and shows its stages.
 
-    + say: is given a line
-    + warn: is given a line about what failed
+    + say: gets each line
+    + warn: gets the lines about what failed
     """
 
     def __init__(
@@ -53,9 +51,9 @@ class Progress:
     ) -> None:
         self._say, self._warn, self._clock = say, warn, clock
         self._stage = ""
-        # Of the host's clock, in the log: how long a stage took is not how long it was watched.
-        self._began = self._latest = 0
-        self._seen = self._said = clock()
+        # By the host's clock, in the log: it counts how long a stage took, not how long we watched.
+        self._started = self._latest = 0
+        self._seen_at = self._shown_at = clock()
         self._last = ""
 
     def read(self, lines: Iterable[str]) -> None:
@@ -74,22 +72,22 @@ class Progress:
             elif text.strip():
                 self._last = readable(text)
 
-    def still(self) -> None:
-        """Say what goes on, if that was not said for a while."""
+    def show_running(self) -> None:
+        """Show the running stage, if nothing was shown for a while."""
         now = self._clock()
-        if not self._stage or now - self._said < STILL_SECONDS:
+        if not self._stage or now - self._shown_at < RUNNING_SECONDS:
             return
-        self._said = now
-        last = self._last if len(self._last) <= LONGEST else f"{self._last[:LONGEST]}…"
-        self._say(f"{self._head()} {duration(now - self._seen)} …  {last}".rstrip())
+        self._shown_at = now
+        last = self._last if len(self._last) <= MAX_LENGTH else f"{self._last[:MAX_LENGTH]}…"
+        self._say(f"{self._head()} {duration(now - self._seen_at)} …  {last}".rstrip())
 
     def end(self) -> None:
         """The log is at its end."""
         self._done()
 
     def _start(self, stage: str) -> None:
-        self._stage, self._began, self._last = readable(stage), self._latest, ""
-        self._seen = self._said = self._clock()
+        self._stage, self._started, self._last = readable(stage), self._latest, ""
+        self._seen_at = self._shown_at = self._clock()
 
     def _done(self) -> None:
         if self._stage:
@@ -105,6 +103,6 @@ class Progress:
         return f"  {self._stage:<{NAME_WIDTH}}"
 
     def _took(self) -> float:
-        # A release may go on over midnight; a clock that was set back tells nothing.
-        took = (self._latest - self._began) % DAY
+        # A release may run past midnight; if the clock was set back, the duration is unknown.
+        took = (self._latest - self._started) % DAY
         return took if took < DAY // 2 else 0

@@ -27,7 +27,7 @@ HASH_LENGTH = 12
 
 @dataclass(frozen=True)
 class RunnerFile:
-    """name: runner-HASH.pyz, by its content."""
+    """name: runner-HASH.pyz, the hash of its content."""
 
     name: str
     data: bytes
@@ -35,17 +35,17 @@ class RunnerFile:
 
 @cache
 def runner_file() -> RunnerFile:
-    """From the package as it is installed; it runs with `python3 NAME`, without site packages."""
+    """From the installed package; it runs with `python3 NAME`, without site packages."""
     members = {"__main__.py": MAIN.encode(), "gpuhost/__init__.py": b"", **dict(_modules())}
-    made = io.BytesIO()
-    # Stored: what a compressor makes of it depends on the library that Python was built with.
-    with zipfile.ZipFile(made, "w", zipfile.ZIP_STORED) as archive:
+    buffer = io.BytesIO()
+    # Stored: compressed bytes would depend on Python's zlib.
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name, content in sorted(members.items()):
             member = zipfile.ZipInfo(name, EPOCH)
             member.external_attr = REGULAR << 16
             member.create_system = 3
             archive.writestr(member, content)
-    data = made.getvalue()
+    data = buffer.getvalue()
     digest = hashlib.sha256(data).hexdigest()[:HASH_LENGTH]
     return RunnerFile(f"runner-{digest}.pyz", data)
 
@@ -60,5 +60,5 @@ def _under(folder: Traversable, path: str) -> Iterator[tuple[str, bytes]]:
         if entry.is_dir():
             yield from _under(entry, inside)
         elif entry.name.endswith(".py"):
-            # Line ends of a checkout on another system are not another runner.
+            # A checkout with other line ends gives the same runner.
             yield inside, entry.read_bytes().replace(b"\r\n", b"\n")

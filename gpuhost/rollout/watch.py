@@ -1,4 +1,4 @@
-"""The controller's view of a release that the host carries out by itself."""
+"""Show a release that the host carries out by itself, until it has ended."""
 
 from __future__ import annotations
 
@@ -6,103 +6,95 @@ from contextlib import suppress
 from typing import Any
 
 import gevent  # type: ignore[import-untyped]
-from paramiko import SSHException
 from pyinfra import logger
-from pyinfra.api.exceptions import ConnectError
 from pyinfra.api.host import Host
 from pyinfra.connectors.util import clear_askpass_cache
 from typing_extensions import override
 
 from gpuhost.remote.commands import run
-from gpuhost.rollout.detach import detaching, following
-from gpuhost.rollout.follower import (
-    RECONNECT_SECONDS,
-    WAY_SECONDS,
-    Broken,
-    Followed,
-    Follower,
-    GaveUp,
-    Reach,
-    Refused,
+from gpuhost.rollout.connection import (
+    CONNECTION_ERRORS,
+    ROUND_TRIP_SECONDS,
+    CommandFailed,
+    Connection,
+    ConnectionLost,
+    RoundTripTimeout,
 )
+from gpuhost.rollout.detach import detach_on_interrupt, follow_command
+from gpuhost.rollout.follower import RECONNECT_SECONDS, FollowError, FollowTarget, LogFollower
 from gpuhost.rollout.outcome import report
 from gpuhost.rollout.progress import Progress, readable
 from gpuhost.runner.result import VERIFIED, Result
 
-BROKEN = (SSHException, EOFError, OSError, ConnectError)
 
-
-class _OutOfTime(BaseException):
-    """No handler of ordinary errors on the way may keep it."""
-
-
-def watch(host: Host, followed: Followed, arguments: dict[str, Any]) -> bool:
+def watch(host: Host, target: FollowTarget, arguments: dict[str, Any]) -> bool:
     """Show a release until it has ended; whether it is verified.
 
-    + arguments: how commands reach the host: sudo, and all the rest
+    + arguments: pyinfra's connector arguments: sudo and the rest
     """
-    with detaching(host, followed.app, followed.kind):
+    with detach_on_interrupt(host, target.app, target.kind):
         try:
-            ended = _to_its_end(host, followed, arguments)
-        except GaveUp as why:
-            host.log_styled(f"{why}", fg="red", log_func=logger.error)
-            where = following(host.name, followed.app)
-            host.log(f"the {followed.kind} goes on by itself if it can; follow it: {where}")
+            result = _follow(host, target, arguments)
+        except FollowError as error:
+            host.log_styled(f"{error}", fg="red", log_func=logger.error)
+            command = follow_command(host.name, target.app)
+            host.log(f"the {target.kind} may still run on the host; follow it: {command}")
             return False
-    for said in report(ended, host=host.name, home=followed.home):
-        host.log_styled(said.text, fg=said.colour, bold=said.bold)
-    return ended.state == VERIFIED
+    for line in report(result, host=host.name, home=target.home):
+        host.log_styled(line.text, fg=line.colour, bold=line.bold)
+    return result.state == VERIFIED
 
 
-def _to_its_end(host: Host, followed: Followed, arguments: dict[str, Any]) -> Result:
-    """Raises GaveUp."""
+def _follow(host: Host, target: FollowTarget, arguments: dict[str, Any]) -> Result:
+    """Raises FollowError."""
     progress = Progress(host.log, lambda line: host.log_styled(line, fg="red"))
-    follower = Follower(
-        _OfAnOperation(host, arguments),
-        followed,
+    follower = LogFollower(
+        _OperationConnection(host, arguments),
+        target,
         lambda line: host.log_styled(line, fg="yellow"),
         patience=RECONNECT_SECONDS,
     )
-    for look in follower.to_its_end():
-        progress.read(look.lines)
-        if look.state != "ended":
-            progress.still()
-        elif look.result:
+    for poll in follower.until_end():
+        progress.read(poll.lines)
+        if poll.state != "ended":
+            progress.show_running()
+        elif poll.result:
             progress.end()
-            return look.result
-    raise GaveUp(f"the {followed.kind} ended, and its result cannot be read")
+            return poll.result
+    raise FollowError(f"the {target.kind} ended, and its result cannot be read")
 
 
-class _OfAnOperation(Reach):
-    """As the operation's own commands reach the host."""
+class _OperationConnection(Connection):
+    """Reaches the host like the operation's own commands."""
 
     def __init__(self, host: Host, arguments: dict[str, Any]) -> None:
         self._host, self._arguments = host, arguments
 
     @override
-    def ask(self, *words: str | int, seconds: int) -> list[str]:
+    def run(self, *words: str | int, seconds: int) -> list[str]:
         command = run(*words, seconds=seconds)
-        limit = seconds + WAY_SECONDS
+        limit = seconds + ROUND_TRIP_SECONDS
         arguments = {**self._arguments, "_timeout": limit}
         try:
-            with gevent.Timeout(limit, _OutOfTime):
-                done, output = self._host.run_shell_command(command, **arguments)
-        except (*BROKEN, _OutOfTime):
-            raise Broken from None
-        if done:
+            with gevent.Timeout(limit, RoundTripTimeout):
+                succeeded, output = self._host.run_shell_command(command, **arguments)
+        except (*CONNECTION_ERRORS, RoundTripTimeout):
+            raise ConnectionLost from None
+        if succeeded:
             return list(output.stdout_lines)
-        # A connection that breaks says nothing at all.
-        said = "; ".join(map(readable, output.stderr_lines[-3:]))
-        raise Refused(said) if said else Broken
+        # A connection that breaks prints nothing at all.
+        message = "; ".join(map(readable, output.stderr_lines[-3:]))
+        raise CommandFailed(message) if message else ConnectionLost
 
     @override
-    def connect_again(self) -> None:
+    def reconnect(self) -> None:
         """Whatever the old connection still had is given up."""
         clear_askpass_cache(self._host)
         client = getattr(self._host.connector, "client", None)
-        with suppress(*BROKEN):
+        with suppress(*CONNECTION_ERRORS):
             if client is not None:
                 client.close()
         self._host.connected = False
-        with suppress(*BROKEN, _OutOfTime), gevent.Timeout(2 * WAY_SECONDS, _OutOfTime):
+        timeout = gevent.Timeout(2 * ROUND_TRIP_SECONDS, RoundTripTimeout)
+        with suppress(*CONNECTION_ERRORS, RoundTripTimeout), timeout:
             self._host.connect(show_errors=False)

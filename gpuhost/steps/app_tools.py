@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from gpuhost.appfile.model import Extension
+from gpuhost.appfile.model import XGpuhost
 from gpuhost.operations import app_tools
 from gpuhost.settings import Settings
 from gpuhost.steps.start import sudo_args
 
 
-def ready(settings: Settings, apps: Iterable[Extension]) -> None:
+def ready(settings: Settings, apps: Iterable[XGpuhost]) -> None:
     """Installed, where one of the apps needs any.
 
     + apps: the blocks of all apps that this host is to have
@@ -26,7 +26,7 @@ def ready(settings: Settings, apps: Iterable[Extension]) -> None:
         )
 
 
-def _needed(app: Extension) -> Iterator[str]:
+def _needed(app: XGpuhost) -> Iterator[str]:
     if app.source and app.source.git:
         yield "git"
         if not app.source.git.startswith("http"):

@@ -10,7 +10,7 @@ from pyinfra import host, logger, state
 from pyinfra.context import ctx_host, ctx_state
 
 from gpuhost.appfile.loading import NAME
-from gpuhost.appfile.model import Extension
+from gpuhost.appfile.model import XGpuhost
 from gpuhost.operations.app_operation import reasons
 from gpuhost.operations.app_removal import removed as remove
 from gpuhost.operations.reading import read
@@ -20,8 +20,8 @@ from gpuhost.release.resolved_app import (
     known_apps,
     resolve_app,
 )
-from gpuhost.rollout.batch import batch, stop
-from gpuhost.rollout.draft import draft
+from gpuhost.rollout.batch import batch, stop_rollout
+from gpuhost.rollout.draft import draft_release
 from gpuhost.settings import Settings
 from gpuhost.steps import app_tools, nginx
 from gpuhost.steps.start import sudo_args
@@ -46,7 +46,7 @@ def released(settings: Settings, name: str) -> None:
     """One app, on a host that is ready. What is in its way is said before anything is changed."""
     try:
         found = resolve_app(ctx_state.get(), name)
-        draft(found, read(settings), settings)
+        draft_release(found, read(settings), settings)
     except Exception as error:
         # Whatever it is, it is this host's own: an exception would end the run of every host.
         known = [] if name in known_apps() else [f"known here: {', '.join(known_apps())}"]
@@ -91,7 +91,7 @@ def removed(settings: Settings) -> None:
             )
 
 
-def _ready(settings: Settings, apps: list[Extension]) -> None:
+def _ready(settings: Settings, apps: list[XGpuhost]) -> None:
     """What their releases need on the host."""
     app_tools.ready(settings, apps)
     nginx.ready(settings, apps)
@@ -102,7 +102,7 @@ def _foretold(name: str) -> None:
     same.
     """
     try:
-        wrong = resolve_app(ctx_state.get(), name).wrong
+        wrong = resolve_app(ctx_state.get(), name).errors
     except Exception as error:
         wrong = reasons(error)
     for line in wrong:
@@ -123,7 +123,7 @@ def _apps_of_all_hosts() -> list[str]:
     return list(dict.fromkeys(name for name in names if isinstance(name, str)))
 
 
-def _blocks(names: Iterable[str]) -> list[Extension]:
+def _blocks(names: Iterable[str]) -> list[XGpuhost]:
     """What the apps say of themselves; those with mistakes are refused when their turn comes."""
     blocks = []
     for name in names:
@@ -135,7 +135,7 @@ def _blocks(names: Iterable[str]) -> list[Extension]:
 
 def _refused(name: str, lines: Iterable[str]) -> None:
     """Before a run has changed anything: no host begins with this app."""
-    stop(ctx_state.get(), name, ctx_host.get())
+    stop_rollout(ctx_state.get(), name, ctx_host.get())
     _end([*(f"{name}: {line}" for line in lines), f"{name}: refused, nothing was changed"])
 
 

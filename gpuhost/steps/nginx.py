@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gpuhost.appfile.model import Extension
+from gpuhost.appfile.model import XGpuhost
 from gpuhost.operations import nginx
 from gpuhost.settings import Settings
 from gpuhost.steps.start import sudo_args
 
 
-def ready(settings: Settings, apps: Iterable[Extension]) -> None:
+def ready(settings: Settings, apps: Iterable[XGpuhost]) -> None:
     """Installed and running, if one of the apps has its site on the host.
 
     + apps: the blocks of all apps that this host is to have

@@ -11,7 +11,7 @@ import yaml
 
 from gpuhost.appfile.loading import load
 from gpuhost.checks.preflight import all_app_checks, preflight
-from gpuhost.release.variant import choose
+from gpuhost.release.variant import choose_variant
 from gpuhost.settings.merge import Layer, merge_layers
 from tests.recorded import snapshot_of
 
@@ -43,7 +43,7 @@ def test_findings(case: dict[str, Any], tmp_path: Path) -> None:
     app, snapshot = load(path), snapshot_of(case)
     values = {**PROVISIONED.get(case["host"], {}), **case.get("settings", {})}
     settings = merge_layers([Layer("the case", values)])
-    choice = choose(app.block, snapshot, settings)
+    choice = choose_variant(app.block, snapshot, settings)
     found = {
         f.id: f for f in preflight(snapshot, app, choice, settings, secrets=case.get("secrets", []))
     }

@@ -15,8 +15,8 @@ import yaml
 
 from gpuhost.appfile.loading import load
 from gpuhost.checks.deployed.deployed_app import AppFile
-from gpuhost.release.planning import plan_for, texts_for
-from gpuhost.release.variant import Choice, choose
+from gpuhost.release.planning import plan_release, render_files
+from gpuhost.release.variant import ChosenVariant, choose_variant
 from gpuhost.settings import Settings
 from gpuhost.settings.merge import Layer, merge_layers
 from gpuhost.snapshot import Snapshot
@@ -79,9 +79,9 @@ def _released(made: dict[str, Any], file: AppFile, snapshot: Snapshot, then: Set
     """What a release of this file left: the hash of its inputs, and those of its texts."""
     app = file.app
     assert app
-    choice = choose(app.block, snapshot, then)
-    assert isinstance(choice, Choice)
-    texts = texts_for(app, choice, snapshot)
+    choice = choose_variant(app.block, snapshot, then)
+    assert isinstance(choice, ChosenVariant)
+    texts = render_files(app, choice, snapshot)
     rendered = {
         "compose.yaml": texts.compose,
         "compose.override.yaml": texts.override.encode(),
@@ -89,7 +89,7 @@ def _released(made: dict[str, Any], file: AppFile, snapshot: Snapshot, then: Set
     }
     for one in made["apps"]:
         for release in one["releases"]:
-            plan = plan_for(app, choice, then, snapshot, revision=release["revision"], by="a@b")
+            plan = plan_release(app, choice, then, snapshot, revision=release["revision"], by="a@b")
             release["inputs"] = release["inputs"].replace("of the file", plan.inputs)
         if one.get("details", {}).get("kept"):
             one["details"]["rendered"] = {

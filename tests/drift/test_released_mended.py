@@ -8,21 +8,23 @@ from typing import Any
 import pytest
 
 from gpuhost.checks.deployed import repaired_by_a_release
-from gpuhost.release.resolved_app import ResolvedApp
-from gpuhost.release.secrets import Given, Hidden
-from gpuhost.release.source import Resolved
-from gpuhost.rollout.draft import Draft, draft
+from gpuhost.release.resolved_app import (
+    ResolvedApp,
+)
+from gpuhost.release.secrets import GivenSecrets, SecretValue
+from gpuhost.release.source import ResolvedSource
+from gpuhost.rollout.draft import Draft, draft_release
 from tests.drift.released import Case, case
 
-GIVEN = Given({"TOKEN": Hidden("a-long-secret")})
+GIVEN = GivenSecrets({"TOKEN": SecretValue("a-long-secret")})
 REVISION = "1f" * 20
 
 
 def drawn(edits: dict[str, Any], directory: Path) -> Draft:
     made = case(edits, directory)
     assert made.file.app
-    wanted = ResolvedApp(made.file.app, GIVEN, Resolved(REVISION))
-    return draft(wanted, made.snapshot, made.settings)
+    wanted = ResolvedApp(made.file.app, GIVEN, ResolvedSource(REVISION))
+    return draft_release(wanted, made.snapshot, made.settings)
 
 
 def given(edits: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gpuhost.release.secrets import Given, Hidden
+from gpuhost.release.secrets import GivenSecrets, SecretValue
 from gpuhost.rollout.bundle import Bundle, bundle
 from gpuhost.runner.plan import Plan
 from tests.release.played_host import SYSTEMCTL, SYSTEMD_RUN
@@ -18,7 +18,7 @@ from tests.release.played_host import SYSTEMCTL, SYSTEMD_RUN
 SCRIPT = files("gpuhost.remote").joinpath("release_begin.sh").read_text("utf-8")
 ID = "20261122-010203-aabbccdd"
 BUNDLE = bundle(
-    Plan("tts", ID, "i", "me@here", "tts", "r"), Given({"KEY": Hidden("s3cret")}),
+    Plan("tts", ID, "i", "me@here", "tts", "r"), GivenSecrets({"KEY": SecretValue("s3cret")}),
     compose=b"services: {}\n", override="", nginx="server {}\n", archive=os.urandom(300_000),
     runner=b"runner", unit="[Unit]\n",
 )  # fmt: skip

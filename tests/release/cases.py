@@ -10,11 +10,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from gpuhost.appfile.app import App
-from gpuhost.appfile.loading import load
-from gpuhost.release.override import override
-from gpuhost.release.planning import plan_for
-from gpuhost.release.site import site
-from gpuhost.release.variant import Choice, choose
+from gpuhost.appfile.loading import PACKAGED, load
+from gpuhost.release.override import render_override
+from gpuhost.release.planning import plan_release
+from gpuhost.release.site import render_site
+from gpuhost.release.variant import ChosenVariant, choose_variant
 from gpuhost.settings.merge import Layer, merge_layers
 from gpuhost.snapshot import Snapshot
 from tests.recorded import snapshot_of
@@ -29,6 +29,8 @@ DECLARED = merge_layers(
 )
 OVERRIDES = [(name, host) for name in ("hostile", "plain", "whole") for host in (CPU, P40)]
 SITES = ("behind-nginx", "own_nginx", "whole")
+# Every app of this repository: its plan, and so its hash of inputs, stays the same.
+PLANNED = sorted([*APPS.glob("*.yaml"), *PACKAGED.glob("*.yaml")])
 
 
 def app(name: str) -> App:
@@ -39,9 +41,9 @@ def host(name: str) -> Snapshot:
     return snapshot_of({"host": name})
 
 
-def chosen(of: App, on: str) -> Choice:
-    choice = choose(of.block, host(on), DECLARED)
-    assert isinstance(choice, Choice), choice
+def chosen(of: App, on: str) -> ChosenVariant:
+    choice = choose_variant(of.block, host(on), DECLARED)
+    assert isinstance(choice, ChosenVariant), choice
     return choice
 
 
@@ -49,21 +51,28 @@ def golden_files() -> dict[str, str]:
     """Every golden file as it is rendered now."""
     made = {}
     for name, on in OVERRIDES:
-        made[f"{name}.{on}.override.yaml"] = override(app(name), chosen(app(name), on))
+        made[f"{name}.{on}.override.yaml"] = render_override(app(name), chosen(app(name), on))
     for name in SITES:
-        made[f"{name}.nginx.conf"] = site(app(name), ipv6=name == "whole") or ""
-    for on in (CPU, P40):
-        one = app("whole")
-        made[f"whole.{on}.plan.json"] = plan_for(
-            one,
-            chosen(one, on),
-            DECLARED,
-            host(on),
-            revision="f" * 40,
-            by="ops@laptop",
-            release_id="20260101-000000-aaaaaaaa",
-        ).text()
+        made[f"{name}.nginx.conf"] = render_site(app(name), ipv6=name == "whole") or ""
+    for path in PLANNED:
+        one = load(path)
+        for on in (CPU, P40):
+            choice = choose_variant(one.block, host(on), DECLARED)
+            if isinstance(choice, ChosenVariant):
+                made[f"{one.name}.{on}.plan.json"] = _plan(one, choice, on)
     return made
+
+
+def _plan(one: App, choice: ChosenVariant, on: str) -> str:
+    return plan_release(
+        one,
+        choice,
+        DECLARED,
+        host(on),
+        revision="f" * 40,
+        by="ops@laptop",
+        release_id="20260101-000000-aaaaaaaa",
+    ).text()
 
 
 if __name__ == "__main__":

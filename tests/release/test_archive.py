@@ -140,7 +140,7 @@ def test_links_out_of_it_are_named(tmp_path: Path, target: str) -> None:
     directory = tmp_path / "source"
     _write(directory, "a")
     (directory / "link").symlink_to(target)
-    with pytest.raises(BadDirectory, match=r"the link link leads out of it"):
+    with pytest.raises(BadDirectory, match=r"the link link points outside"):
         pack(directory)
     (directory / ".dockerignore").write_text("link\n")
     assert "link" not in _members(pack(directory))
@@ -162,7 +162,7 @@ def test_names_that_are_no_text(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["missing", "a file"])
 def test_no_directory(tmp_path: Path, kind: str) -> None:
     (tmp_path / "a file").write_text("")
-    with pytest.raises(BadDirectory, match=r"is no directory on this machine; it is relative"):
+    with pytest.raises(BadDirectory, match=r"is not a directory on this machine; it is relative"):
         pack(tmp_path / kind)
 
 

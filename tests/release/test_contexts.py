@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gpuhost.release.contexts import OutsideSource, contexts
+from gpuhost.release.contexts import OutsideSource, source_contexts
 
 SOURCE = "${GPUHOST_SOURCE}"
 
@@ -40,7 +40,7 @@ SOURCE = "${GPUHOST_SOURCE}"
     ],
 )
 def test_contexts(build: Any, expected: dict[str, Any]) -> None:
-    assert contexts(build) == expected
+    assert source_contexts(build) == expected
 
 
 @pytest.mark.parametrize(
@@ -48,4 +48,4 @@ def test_contexts(build: Any, expected: dict[str, Any]) -> None:
 )
 def test_a_context_cannot_leave_the_source(build: Any) -> None:
     with pytest.raises(OutsideSource, match="outside the source"):
-        contexts(build)
+        source_contexts(build)

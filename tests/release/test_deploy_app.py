@@ -35,7 +35,8 @@ def test_a_release_is_sent_begun_and_watched(workplace: Workplace, host: Played)
     status, out = workplace.release()
     assert status == 0, out
     places = positions(
-        out, "tts: first release, revision ", "without a card (it asks for no card); services: web",
+        out, "tts: first release, revision ", "without a card (no service needs one)",
+        "services: web",
         "began; Ctrl-C ends the watching only", "  source       2 s", "  build        98 s",
         "  up           5 s", "verified after 1 min 45 s", "did not answer for 3.4 s", "Success",
     )  # fmt: skip
@@ -110,9 +111,9 @@ def test_a_failure_says_everything_and_exits_1(workplace: Workplace, host: Playe
         out, "  source       0 s", "  build        failed after 41 s",
         " failed in stage build: docker compose build web failed (exit 1)",
         "  | E: Unable to locate package", "  | red", "the app's last log lines:",
-        "  | listening on 3000", "restored: 20260101-000000-aaaaaaaa runs again, and is verified",
+        "  | listening on 3000", "rolled back to 20260101-000000-aaaaaaaa, verified",
         "did not answer for 3.4 s", "the backup from before it: /opt/gpuhost/tts/backups/1",
-        "-> apt-get update first", "the whole log: /opt/gpuhost/tts/releases/",
+        "-> apt-get update first", "full log: /opt/gpuhost/tts/releases/",
     )  # fmt: skip
     assert places == sorted(places)
     assert "\x1b[31mred" not in out

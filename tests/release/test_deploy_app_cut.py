@@ -43,8 +43,8 @@ def test_a_connection_that_breaks(workplace: Workplace, host: Played) -> None:
     status, out = workplace.release()
     assert status == 0, out
     places = positions(
-        out, "  source       2 s", "no answer; the release goes on on 127.0.0.2",
-        "the connection is back", "verified after",
+        out, "  source       2 s", "no answer; the release continues on 127.0.0.2",
+        "reconnected", "verified after",
     )  # fmt: skip
     assert places == sorted(places)
 
@@ -67,7 +67,7 @@ def test_ctrl_c_ends_the_watching_only(workplace: Workplace, host: Played) -> No
         process.kill()
     assert process.returncode == 130, out
     assert (
-        "[127.0.0.2] detached: the release goes on on 127.0.0.2; follow it: "
+        "[127.0.0.2] detached: the release continues on 127.0.0.2; follow it: "
         "gpuhost logs inventory.py --limit 127.0.0.2 --app tts --follow"
     ) in out
     assert "Traceback" not in out

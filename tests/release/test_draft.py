@@ -1,4 +1,4 @@
-"""What is to be released on a host, drawn up from a reading: a change or none, or refused."""
+"""What is to be released on a host, draft up from a reading: a change or none, or refused."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from gpuhost.appfile.loading import load
 from gpuhost.release.resolved_app import (
     ResolvedApp,
 )
-from gpuhost.release.secrets import Given, Hidden
-from gpuhost.release.source import Resolved
+from gpuhost.release.secrets import GivenSecrets, SecretValue
+from gpuhost.release.source import ResolvedSource
 from gpuhost.rollout.bundle import Bundle
-from gpuhost.rollout.draft import Draft, Refused, draft, release_id
+from gpuhost.rollout.draft import Draft, Refused, draft_release, release_id
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from tests.recorded import snapshot_of
@@ -32,7 +32,9 @@ def _wanted(
 ) -> ResolvedApp:
     (tmp_path / "tts.yaml").write_text(text)
     app = load(tmp_path / "tts.yaml")
-    return ResolvedApp(app, Given({"KEY": Hidden(key)}), Resolved(revision, b"archive"))
+    return ResolvedApp(
+        app, GivenSecrets({"KEY": SecretValue(key)}), ResolvedSource(revision, b"archive")
+    )
 
 
 def _now(*apps: dict[str, Any], at_work: bool = False) -> Snapshot:
@@ -48,29 +50,29 @@ def _now(*apps: dict[str, Any], at_work: bool = False) -> Snapshot:
     )
 
 
-def _released(drawn: Draft, state: str = "verified", **more: Any) -> dict[str, Any]:
+def _released(draft: Draft, state: str = "verified", **more: Any) -> dict[str, Any]:
     """A host on which this was released."""
     release = {
-        "id": "20260101-000000-aaaaaaaa", "inputs": drawn.plan.inputs, "by": "me@here",
-        "revision": drawn.plan.revision, "project": "tts", "rollback_of": "",
+        "id": "20260101-000000-aaaaaaaa", "inputs": draft.plan.inputs, "by": "me@here",
+        "revision": draft.plan.revision, "project": "tts", "rollback_of": "",
         "result": {"state": state},
     }  # fmt: skip
     return {
         "name": "tts", "current": release["id"], "attempt": None, "backups": [],
-        "given": {"sha256": drawn.wanted.given.sha256(), "mode": "0600", "owner": "root"},
+        "given": {"sha256": draft.resolved.secrets.sha256(), "mode": "0600", "owner": "root"},
         "releases": [release], **more,
     }  # fmt: skip
 
 
 def test_the_same_again_is_no_change(tmp_path: Path) -> None:
     wanted = _wanted(tmp_path)
-    first = draft(wanted, _now(), DECLARED)
+    first = draft_release(wanted, _now(), DECLARED)
     assert not first.is_unchanged
     assert first.sentence == (
         "tts: first release, revision aaaaaaaaaaaa; "
-        "without a card (it asks for no card); services: web"
+        "without a card (no service needs one); services: web"
     )
-    again = draft(wanted, _now(_released(first)), DECLARED)
+    again = draft_release(wanted, _now(_released(first)), DECLARED)
     assert again.is_unchanged
     assert again.plan.inputs == first.plan.inputs
 
@@ -84,8 +86,10 @@ def test_the_same_again_is_no_change(tmp_path: Path) -> None:
     ],
 )
 def test_another_input_is_a_change(tmp_path: Path, changed: dict[str, str]) -> None:
-    first = draft(_wanted(tmp_path), _now(), DECLARED)
-    assert not draft(_wanted(tmp_path, **changed), _now(_released(first)), DECLARED).is_unchanged
+    first = draft_release(_wanted(tmp_path), _now(), DECLARED)
+    assert not draft_release(
+        _wanted(tmp_path, **changed), _now(_released(first)), DECLARED
+    ).is_unchanged
 
 
 @pytest.mark.parametrize(
@@ -99,8 +103,8 @@ def test_another_input_is_a_change(tmp_path: Path, changed: dict[str, str]) -> N
 )
 def test_not_good_yet_is_a_change(tmp_path: Path, host: dict[str, Any]) -> None:
     wanted = _wanted(tmp_path)
-    first = draft(wanted, _now(), DECLARED)
-    assert not draft(wanted, _now(_released(first, **host)), DECLARED).is_unchanged
+    first = draft_release(wanted, _now(), DECLARED)
+    assert not draft_release(wanted, _now(_released(first, **host)), DECLARED).is_unchanged
 
 
 def test_a_port_of_the_containers_nginx_that_is_none_is_a_reason(tmp_path: Path) -> None:
@@ -111,9 +115,9 @@ x-gpuhost:
 services: {web: {image: "web:1", ports: ["3000:"], volumes: ["./n:/n"]}}
 """
     with pytest.raises(Refused) as caught:
-        draft(_wanted(tmp_path, text=text), _now(), DECLARED)
-    expected = f"{tmp_path}/tts.yaml: services.web.ports: '3000:' is no port such as 3000:3000"
-    assert caught.value.lines[0] == expected
+        draft_release(_wanted(tmp_path, text=text), _now(), DECLARED)
+    expected = "services.web.ports: '3000:' is not a port mapping; write it like 3000:3000"
+    assert caught.value.lines[0] == f"{tmp_path}/tts.yaml: {expected}"
 
 
 @pytest.mark.parametrize(
@@ -133,25 +137,25 @@ def test_what_did_not_come_back_is_released_again(
     tmp_path: Path, newer: list[tuple[str | None, str]], is_unchanged: bool
 ) -> None:
     wanted = _wanted(tmp_path)
-    host = _released(draft(wanted, _now(), DECLARED))
+    host = _released(draft_release(wanted, _now(), DECLARED))
     host["releases"] = [
         *({"id": id, "result": state and {"state": state}} for state, id in newer),
         *host["releases"],
     ]
-    assert draft(wanted, _now(host), DECLARED).is_unchanged == is_unchanged
+    assert draft_release(wanted, _now(host), DECLARED).is_unchanged == is_unchanged
 
 
 def test_every_reason_is_named(tmp_path: Path) -> None:
     text = APP.replace("'web:1'", "'web:1', ports: ['22:22']")
     wanted = ResolvedApp(
-        _wanted(tmp_path, text=text).app, Given(), None,
+        _wanted(tmp_path, text=text).app, GivenSecrets(), None,
         ("secret KEY (environment variable KEY): not set",),
         ("secret KEY (environment variable KEY): not set", "git ls-remote: no; check"),
     )  # fmt: skip
     attempt = {"kind": "release", "id": "x", "by": "ann@desk", "started": 1}
-    host = _released(draft(_wanted(tmp_path), _now(), DECLARED), attempt=attempt)
+    host = _released(draft_release(_wanted(tmp_path), _now(), DECLARED), attempt=attempt)
     with pytest.raises(Refused) as caught:
-        draft(wanted, _now(host, at_work=True), DECLARED)
+        draft_release(wanted, _now(host, at_work=True), DECLARED)
     said = "\n".join(caught.value.lines)
     for part in (
         "git ls-remote: no; check",
@@ -167,20 +171,20 @@ def test_every_reason_is_named(tmp_path: Path) -> None:
 def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
     broken = snapshot_of({"host": "debian13-docker", "probes": {"apps": {"out": "no JSON"}}})
     with pytest.raises(Refused, match="not valid JSON"):
-        draft(_wanted(tmp_path), broken, DECLARED)
+        draft_release(_wanted(tmp_path), broken, DECLARED)
 
 
 def test_what_is_sent(tmp_path: Path) -> None:
-    drawn = draft(_wanted(tmp_path), _now(), DECLARED)
-    start = drawn.start(_now())
+    draft = draft_release(_wanted(tmp_path), _now(), DECLARED)
+    start = draft.start_request(_now())
     assert (start.app, start.verb, start.unit) == (
         "tts",
         ("release",),
         "gpuhost-release-tts.service",
     )
-    assert start.limit_s > 2 * drawn.plan.limit_s
+    assert start.limit_s > 2 * draft.plan.limit_s
     assert start.bundle is not None
-    assert start.bundle == drawn.start(_now()).bundle
+    assert start.bundle == draft.start_request(_now()).bundle
     members = _members(start.bundle)
     assert {name: mode for name, (mode, _) in members.items() if mode != 0o600} == {
         "release": 0o700
@@ -192,7 +196,7 @@ def test_what_is_sent(tmp_path: Path) -> None:
     assert members["release/compose.yaml"][1] == APP.encode()
     assert json.loads(members["release/plan.json"][1])["id"] == start.id
     assert members["release/given.json"][1] == b'{"KEY": "s3cret"}\n'
-    assert "s3cret" not in f"{start!r} {drawn!r}"
+    assert "s3cret" not in f"{start!r} {draft!r}"
 
 
 def _members(bundle: Bundle) -> dict[str, tuple[int, bytes]]:

@@ -16,9 +16,9 @@ import pytest
 from hypothesis import Phase, given, settings
 
 from gpuhost.appfile.app import App
-from gpuhost.release.override import override
-from gpuhost.release.site import site
-from gpuhost.release.variant import Choice, choose
+from gpuhost.release.override import render_override
+from gpuhost.release.site import render_site
+from gpuhost.release.variant import ChosenVariant, choose_variant
 from tests.lab.fixtures import Hosts
 from tests.lab.hosts import LabHost
 from tests.lab.lab import Wanted
@@ -63,7 +63,7 @@ def _ask(one: LabHost, what: str, files: Mapping[str, str]) -> dict[str, Any]:
 class Made:
     document: dict[str, Any]
     app: App
-    choice: Choice
+    choice: ChosenVariant
     text: str
 
 
@@ -76,9 +76,9 @@ def _made_apps() -> list[Made]:
         with tempfile.TemporaryDirectory() as directory:
             one = app_of(document, Path(directory))
         for on in (CPU, P40):
-            choice = choose(one.block, host(on), DECLARED)
-            assert isinstance(choice, Choice)
-            found.append(Made(document, one, choice, override(one, choice)))
+            choice = choose_variant(one.block, host(on), DECLARED)
+            assert isinstance(choice, ChosenVariant)
+            found.append(Made(document, one, choice, render_override(one, choice)))
 
     collect()
     return found
@@ -164,7 +164,9 @@ def test_nginx_accepts_every_site(tools: LabHost) -> None:
     def collect(declared: dict[str, Any]) -> None:
         document = {"x-gpuhost": {"nginx": declared}, "services": {"a": {"image": "x"}}}
         with tempfile.TemporaryDirectory() as directory:
-            texts.append(site(app_of(document, Path(directory)), ipv6=len(texts) % 2 == 0) or "")
+            texts.append(
+                render_site(app_of(document, Path(directory)), ipv6=len(texts) % 2 == 0) or ""
+            )
 
     collect()
     assert len(texts) >= MADE
@@ -186,7 +188,7 @@ def served(tools: LabHost) -> LabHost:
     golden = golden_files()
     certificate = "openssl req -x509 -nodes -newkey ec -pkeyopt ec_paramgen_curve:prime256v1"
     tools.put("/etc/nginx/conf.d/site.conf", golden["behind-nginx.nginx.conf"].encode())
-    everyone = site(app("everyone")) or ""
+    everyone = render_site(app("everyone")) or ""
     tools.put("/etc/nginx/conf.d/everyone.conf", everyone.encode())
     tools.run(
         "systemd-run --unit=upstream python3 /root/upstream.py; "

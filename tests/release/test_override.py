@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from gpuhost.appfile.errors import BadApp
 from gpuhost.appfile.loading import load
-from gpuhost.release.override import override
-from gpuhost.release.variant import Choice, choose
+from gpuhost.release.override import render_override
+from gpuhost.release.variant import ChosenVariant, choose_variant
 from gpuhost.release.yaml_text import quoted
 from tests.release.apps_made import TEXTS, app_of, documents
 from tests.release.cases import CPU, DECLARED, P40, app, chosen, host
@@ -50,10 +50,10 @@ def test_every_app_gets_an_override_that_says_what_was_meant(document: dict[str,
     with tempfile.TemporaryDirectory() as directory:
         made = app_of(document, Path(directory))
     for on in (CPU, P40):
-        choice = choose(made.block, host(on), DECLARED)
-        assert isinstance(choice, Choice)
-        text = override(made, choice)
-        assert text == override(made, choice)
+        choice = choose_variant(made.block, host(on), DECLARED)
+        assert isinstance(choice, ChosenVariant)
+        text = render_override(made, choice)
+        assert text == render_override(made, choice)
         found = _services(text)
         for name, written in document["services"].items():
             one = found.get(name, {})
@@ -71,7 +71,7 @@ def _of(text: str, directory: Path, on: str = CPU) -> dict[str, Any]:
     path = directory / "one.yaml"
     path.write_text(text, encoding="utf-8")
     one = load(path)
-    return _services(override(one, chosen(one, on)))
+    return _services(render_override(one, chosen(one, on)))
 
 
 ONE_SHOT = """
@@ -117,22 +117,22 @@ services:
     )
     one = load(path)
     with pytest.raises(BadApp) as raised:
-        override(one, chosen(one, CPU))
+        render_override(one, chosen(one, CPU))
     assert raised.value.lines == (
         f"{path}: public: a:90: the service publishes no such port",
-        f"{path}: services.b: build context ../elsewhere is outside the source, to whose root it "
-        "is relative",
-        f"{path}: services.c.ports: '80:' is no port such as 3000:3000",
+        f"{path}: services.b: build context ../elsewhere is outside the source; it is "
+        "relative to the source's root",
+        f"{path}: services.c.ports: '80:' is not a port mapping; write it like 3000:3000",
     )
 
 
 def test_a_card_is_not_asked_for_twice() -> None:
     """The file's own wish, in whatever words, gives way to the block's; or to there being none."""
     for on in (CPU, P40):
-        services = _services(override(app("hostile"), chosen(app("hostile"), on)))
+        services = _services(render_override(app("hostile"), chosen(app("hostile"), on)))
         assert services["gpu.worker"]["gpus"] == ("reset", None)
         assert "gpus" not in services["plain-worker"]
-    on_cpu = _services(override(app("hostile"), chosen(app("hostile"), CPU)))
+    on_cpu = _services(render_override(app("hostile"), chosen(app("hostile"), CPU)))
     assert on_cpu["plain-worker"]["runtime"] == ("reset", None)
     assert on_cpu["child"]["deploy"]["resources"]["reservations"]["devices"] == ("reset", [])
 
@@ -197,7 +197,7 @@ def test_health_is_asked_for_often_while_a_service_starts(
         f"x-gpuhost: {{without_gpu: {{}}}}\nservices: {{a: {{image: a, healthcheck: {check}}}}}\n"
     )
     one = load(file)
-    assert ("start_interval: 2s" in override(one, chosen(one, CPU), start_interval=True)) is (
-        is_asked_often
-    )
-    assert "start_interval" not in override(one, chosen(one, CPU))
+    assert (
+        "start_interval: 2s" in render_override(one, chosen(one, CPU), start_interval=True)
+    ) is (is_asked_often)
+    assert "start_interval" not in render_override(one, chosen(one, CPU))

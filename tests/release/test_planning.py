@@ -9,15 +9,15 @@ import pytest
 
 from gpuhost.appfile.app import App
 from gpuhost.appfile.errors import BadApp
-from gpuhost.release.planning import plan_for
-from gpuhost.release.variant import Choice
+from gpuhost.release.planning import plan_release
+from gpuhost.release.variant import ChosenVariant
 from gpuhost.runner.plan import Plan, VerifyStep
 from tests.release.apps_made import app_of
 from tests.release.cases import CPU, DECLARED, P40, app, chosen, host
 
 
 def _plan(one: App, on: str = CPU) -> Plan:
-    return plan_for(one, chosen(one, on), DECLARED, host(on), revision="r", by="x@y")
+    return plan_release(one, chosen(one, on), DECLARED, host(on), revision="r", by="x@y")
 
 
 def _app(tmp_path: Path, block: dict[str, Any], services: dict[str, Any] | None = None) -> App:
@@ -32,7 +32,7 @@ def _steps(
 
 def test_no_migration_without_a_backup_unless_said_so(tmp_path: Path) -> None:
     services = {"app": {"image": "x"}, "migrate": {"image": "x"}}
-    with pytest.raises(BadApp, match=r"migrate: nothing is backed up before it; give backup, or"):
+    with pytest.raises(BadApp, match=r"migrate: there is no backup before it; add backup, or"):
         _plan(_app(tmp_path, {"migrate": {"service": "migrate"}}, services))
     said = {"migrate": {"service": "migrate", "without_backup": True}}
     assert _plan(_app(tmp_path, said, services)).migrate_without_backup
@@ -225,5 +225,5 @@ def test_a_plan_says_what_the_images_gate_is_judged_by() -> None:
     assert (card.service, card.driver, card.cuda) == ("worker-gpu", "535.183.01", "12.2")
     assert (card.brand, card.compute_capability) == ("tesla", "6.1")
     choice = chosen(app("whole"), CPU)
-    assert isinstance(choice, Choice)
+    assert isinstance(choice, ChosenVariant)
     assert _plan(app("whole")).gpu == ()

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpuhost.release.ports import BadPort, bound
+from gpuhost.release.ports import BadPort, bind_ports
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ from gpuhost.release.ports import BadPort, bound
     ],
 )
 def test_what_is_not_public_is_loopbacks(entry: Any, expected: Any) -> None:
-    assert bound("web", [entry], ["other:3000", "web2:3000"]) == [expected]
+    assert bind_ports("web", [entry], ["other:3000", "web2:3000"]) == [expected]
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_what_is_not_public_is_loopbacks(entry: Any, expected: Any) -> None:
 def test_a_public_port_keeps_the_address_it_was_given(
     entry: Any, public: list[str], expected: Any
 ) -> None:
-    assert bound("web", [entry], public) == [expected]
+    assert bind_ports("web", [entry], public) == [expected]
 
 
 @pytest.mark.parametrize(
@@ -76,20 +76,20 @@ def test_a_public_port_keeps_the_address_it_was_given(
         ([], ["web:80"], "web:80: the service publishes no such port"),
         (["127.0.0.1:80:80"], ["web:80"], "the file binds it to 127.0.0.1"),
         (["7000-7002:7000-7002"], ["web:7000", "web:7002"], "web:7001 is missing"),
-        (["3000:"], [], "is no port"),
-        (["${PORT:80"], [], "is no port"),
-        ([""], [], "is no port"),
+        (["3000:"], [], "not a port mapping"),
+        (["${PORT:80"], [], "not a port mapping"),
+        ([""], [], "not a port mapping"),
     ],
 )
 def test_what_cannot_be_is_said(entries: list[Any], public: list[str], says: str) -> None:
     with pytest.raises(BadPort, match=says):
-        bound("web", entries, public)
+        bind_ports("web", entries, public)
 
 
 @given(st.text())
 def test_whatever_is_written_nothing_is_published_beyond_loopback(text: str) -> None:
     try:
-        (entry,) = bound("web", [text], [])
+        (entry,) = bind_ports("web", [text], [])
     except BadPort:
         return
     assert isinstance(entry, str)
@@ -99,6 +99,6 @@ def test_whatever_is_written_nothing_is_published_beyond_loopback(text: str) -> 
 
 @given(st.dictionaries(st.text(), st.text() | st.integers() | st.none()))
 def test_the_long_syntax_neither(entry: dict[str, Any]) -> None:
-    (made,) = bound("web", [entry], [])
+    (made,) = bind_ports("web", [entry], [])
     assert isinstance(made, dict)
     assert {**made, "host_ip": entry.get("host_ip")} == {"host_ip": None, **entry}

@@ -42,16 +42,16 @@ def test_a_stage_is_told_when_it_is_done() -> None:
 
 def test_what_goes_on_is_heard_of_now_and_then() -> None:
     seen = Seen()
-    seen.progress.still()
+    seen.progress.show_running()
     seen.progress.read(["10:00:00 == build", "10:00:09 \x1b[31m#7 RUN pip\x1b[0m 10%\r#7 50%"])
     for after, heard in ((14, 0), (2, 1), (14, 1), (2, 2)):
         seen.clock.now += after
-        seen.progress.still()
+        seen.progress.show_running()
         assert len(seen.said) == heard
     assert seen.said[0] == "  build        16 s …  #7 50%"
     seen.progress.read([f"10:00:10 {'x' * 1000}"])
     seen.clock.now += 20
-    seen.progress.still()
+    seen.progress.show_running()
     assert seen.said[-1].endswith("x…")
     assert len(seen.said[-1]) < 130
 
@@ -103,20 +103,23 @@ BAD = replace(
     fix="read the log",
 )  # fmt: skip
 STATES: dict[str, tuple[dict[str, Any], str]] = {
-    "restored": ({}, "restored: 20260101-000000-aa runs again, and is verified"),
-    "failed": ({"state": "failed"}, "nothing was changed: what ran goes on running"),
-    "undone": ({"state": "undone"}, "there was no release before: it is stopped, its data stays"),
+    "restored": ({}, "rolled back to 20260101-000000-aa, verified"),
+    "failed": ({"state": "failed"}, "nothing was changed: the running release keeps running"),
+    "undone": (
+        {"state": "undone"},
+        "there is no previous release: this one is stopped, its data is kept",
+    ),
     "undone, untouched": (
         {"state": "undone", "untouched": ("db-1", "web-1")},
-        "what was started by hand is as it was: db-1, web-1; the release is stopped",
+        "the manual deployment still runs: db-1, web-1; the release is stopped",
     ),
     "undone, replaced": (
         {"state": "undone", "replaced": ("web-1: image web:1",)},
-        "tts ON gpu1, AS STARTED BY HAND, IS GONE: THE RELEASE TOOK ITS PLACE",
+        "THE MANUAL DEPLOYMENT OF tts ON gpu1 IS GONE: THE RELEASE REPLACED IT",
     ),
     "not restored": (
         {"state": "restore-failed", "restore_said": "port 3000 is taken"},
-        "tts IS DOWN ON gpu1: THE RELEASE BEFORE DID NOT COME BACK EITHER",
+        "tts IS DOWN ON gpu1: THE PREVIOUS RELEASE DID NOT START EITHER",
     ),
 }
 
@@ -146,7 +149,7 @@ def test_a_bad_end(name: str) -> None:
     assert not others & {*said}
     assert said[-2:] == [
         "-> read the log",
-        "the whole log: /opt/gpuhost/tts/releases/20261122-010203-aabbccdd/log on gpu1",
+        "full log: /opt/gpuhost/tts/releases/20261122-010203-aabbccdd/log on gpu1",
     ]
 
 
@@ -160,7 +163,7 @@ def test_no_restore_is_said_in_words_no_one_can_miss() -> None:
 @pytest.mark.parametrize("backup", ["20261122-010203-release", ""])
 def test_a_migration_that_stays(backup: str) -> None:
     (said,) = [line for line in _said(replace(BAD, migrated=True, backup=backup)) if "migr" in line]
-    where = f"the backup from before it: /opt/gpuhost/tts/backups/{backup}"
+    where = f"the backup made before it: /opt/gpuhost/tts/backups/{backup}"
     assert said.endswith(where if backup else "there is no backup")
     assert not any("migration" in line for line in _said(BAD))
 
@@ -177,8 +180,8 @@ def test_a_restore_of_data_has_no_revision() -> None:
 @pytest.mark.parametrize(
     ("state", "says"),
     [
-        ("failed", "nothing was changed: what ran goes on running"),
-        ("restored", "the data of before is back, and the app is verified with it"),
+        ("failed", "nothing was changed: the running release keeps running"),
+        ("restored", "the previous data is back, and the app is verified with it"),
         (
             "restore-failed",
             f"pyinfra … deploys/restore.py --data app=tts --data backup={BACKUP}",
@@ -188,6 +191,6 @@ def test_a_restore_of_data_has_no_revision() -> None:
 def test_a_restore_of_data_that_fails(state: str, says: str) -> None:
     said = _said(replace(OF_DATA, state=state))
     assert says in said
-    assert said[-1] == f"the whole log: /opt/gpuhost/tts/backups/{BACKUP}/log on gpu1"
-    assert not any("deploys/rollback.py" in line or "release before" in line for line in said)
+    assert said[-1] == f"full log: /opt/gpuhost/tts/backups/{BACKUP}/log on gpu1"
+    assert not any("deploys/rollback.py" in line or "previous release" in line for line in said)
     assert ("!" * 78 in said) == (state == "restore-failed")

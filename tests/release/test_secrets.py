@@ -11,15 +11,15 @@ from typing import Any
 
 import pytest
 
-from gpuhost.appfile.model import Extension
+from gpuhost.appfile.model import XGpuhost
 from gpuhost.release import secrets
-from gpuhost.release.secrets import BadSecrets, Given, Hidden, collect
+from gpuhost.release.secrets import BadSecrets, GivenSecrets, SecretValue, collect_secrets
 
 VALUE = "s3cret-Wert-ß$'\"`{}"
 
 
-def _collect(tmp_path: Path, **by_name: dict[str, Any]) -> Given:
-    return collect(Extension.model_validate({"secrets": by_name}), tmp_path / "app.yaml")
+def _collect(tmp_path: Path, **by_name: dict[str, Any]) -> GivenSecrets:
+    return collect_secrets(XGpuhost.model_validate({"secrets": by_name}), tmp_path / "app.yaml")
 
 
 def _lines(tmp_path: Path, **by_name: dict[str, Any]) -> tuple[str, ...]:
@@ -95,31 +95,31 @@ BAD: dict[str, tuple[dict[str, Any], str | None, str]] = {
     "blank": ({}, " \n", "(environment variable KEY): empty"),
     "short": ({"min_length": 12}, "elevenchars", "shorter than 12 characters"),
     "too short for any log": ({}, "abc", "shorter than 4 characters"),
-    "a default": ({"refuse": ["changeme"]}, "changeme", "one of the defaults that must not stay"),
-    "a default in capitals": ({"refuse": ["changeme"]}, "ChangeMe ", "defaults that must not stay"),
-    "not UTF-8": ({}, "\udcff1234", "it is not UTF-8 text"),
+    "a default": ({"refuse": ["changeme"]}, "changeme", "a default value that `refuse` forb"),
+    "a default in capitals": ({"refuse": ["changeme"]}, "ChangeMe ", "default value that `refuse`"),
+    "not UTF-8": ({}, "\udcff1234", "not UTF-8 text"),
     "no file": ({"file": "none"}, None, "/none): No such file or directory"),
     "a file of nobody's": ({"file": "~nosuchuser/x"}, None, "/~nosuchuser/x): No such file or"),
     "a directory": ({"file": "."}, None, "): Is a directory"),
-    "a file that is no text": ({"file": "binary"}, None, "/binary): it is not UTF-8 text"),
-    "a file with NUL": ({"file": "nul"}, None, "/nul): it holds a NUL character"),
-    "no command": ({"command": ["no-such-thing"]}, None, "there is no command no-such-thing"),
+    "a file that is no text": ({"file": "binary"}, None, "/binary): not UTF-8 text"),
+    "a file with NUL": ({"file": "nul"}, None, "/nul): it contains a NUL character"),
+    "no command": ({"command": ["no-such-thing"]}, None, "command no-such-thing not found"),
     "a command with NUL": (
         {"command": ["echo", "Wert1\0"]},
         None,
-        "(command echo): echo cannot be run: a NUL character is in it",
+        "(command echo): echo cannot be run: it contains a NUL character",
     ),
     "a command that fails": (
         _python("import sys; print('Wert1'); sys.exit('not in the store')"),
         None,
-        "it failed (exit 1): not in the store",
+        "failed (exit 1): not in the store",
     ),
-    "a command that says nothing": (_python("raise SystemExit(3)"), None, "(exit 3): it said noth"),
+    "a command that says nothing": (_python("raise SystemExit(3)"), None, "(exit 3): no message"),
     "a command that prints nothing": (_python(""), None, "): empty"),
     "a command that prints bytes": (
         _python(r"import sys; sys.stdout.buffer.write(b'\xffWert1')"),
         None,
-        "what it prints is not UTF-8 text",
+        "its output is not UTF-8 text",
     ),
 }
 
@@ -143,7 +143,7 @@ def test_a_command_has_its_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     """Its children too: one of them would keep its output open."""
     monkeypatch.setattr(secrets, "COMMAND_SECONDS", 0.5)
     (line,) = _lines(tmp_path, KEY={"command": ["sh", "-c", "sleep 100 & sleep 100"]})
-    assert "did not end within" in line
+    assert "no result within" in line
 
 
 def test_a_child_that_went_its_own_way_is_not_waited_for(
@@ -153,7 +153,7 @@ def test_a_child_that_went_its_own_way_is_not_waited_for(
     monkeypatch.setattr(secrets, "COMMAND_SECONDS", 0.5)
     began = time.monotonic()
     (line,) = _lines(tmp_path, KEY={"command": ["sh", "-c", "setsid sleep 8 & exit 0"]})
-    assert "did not end within" in line
+    assert "no result within" in line
     assert time.monotonic() - began < 6
 
 
@@ -172,21 +172,21 @@ def test_nothing_shows_a_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     shown = f"{given} {given!r} {given.values} {given.values['KEY']} {vars(given)}"
     assert VALUE not in shown
     assert "***" in shown
-    assert f"{Hidden(VALUE)!r:>5}" == "  ***"
+    assert f"{SecretValue(VALUE)!r:>5}" == "  ***"
 
 
 def test_the_document_is_the_same_for_the_same_secrets() -> None:
-    one = Given({"B": Hidden("2"), "A": Hidden(VALUE)})
-    other = Given({"A": Hidden(VALUE), "B": Hidden("2")})
+    one = GivenSecrets({"B": SecretValue("2"), "A": SecretValue(VALUE)})
+    other = GivenSecrets({"A": SecretValue(VALUE), "B": SecretValue("2")})
     assert one.document() == other.document()
     assert json.loads(one.document()) == {"A": VALUE, "B": "2"}
     assert one.sha256() == hashlib.sha256(other.document()).hexdigest()
-    assert one.sha256() != Given({"A": Hidden(VALUE)}).sha256()
+    assert one.sha256() != GivenSecrets({"A": SecretValue(VALUE)}).sha256()
 
 
 def test_other_programs_words_are_masked() -> None:
-    given = Given(
-        {"KEY": Hidden("first line\nsecond line"), "LONGER": Hidden("first line, longer")}
+    given = GivenSecrets(
+        {"KEY": SecretValue("first line\nsecond line"), "LONGER": SecretValue("first line, longer")}
     )
     said = "fatal: second line refused (first line, longer)"
     assert given.masked(said) == "fatal: *** refused (***)"

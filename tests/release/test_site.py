@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpuhost.appfile.errors import BadApp
-from gpuhost.release.mounts import inside
-from gpuhost.release.site import has_ipv6, site, variable
+from gpuhost.release.mounts import container_path
+from gpuhost.release.site import has_ipv6, nginx_name, render_site
 from tests.recorded import snapshot_of
 from tests.release.apps_made import app_of
 from tests.release.cases import app
@@ -19,7 +19,7 @@ from tests.release.cases import app
 
 def _site(tmp_path: Path, nginx: dict[str, Any], services: dict[str, Any] | None = None) -> str:
     document = {"x-gpuhost": {"nginx": nginx}, "services": services or {"app": {"image": "x"}}}
-    return site(app_of(document, tmp_path)) or ""
+    return render_site(app_of(document, tmp_path)) or ""
 
 
 def _locations(text: str) -> list[str]:
@@ -31,7 +31,7 @@ HOST = {"upstream": "127.0.0.1:3000"}
 
 
 def test_an_app_without_nginx_has_no_site() -> None:
-    assert site(app("plain")) is None
+    assert render_site(app("plain")) is None
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_a_location_without_a_rate_has_the_sites_and_may_have_its_own_burst(tmp_
 
 @given(st.lists(st.from_regex(r"[a-z0-9][a-z0-9_-]{0,6}", fullmatch=True), unique=True))
 def test_no_two_apps_share_a_variable(names: list[str]) -> None:
-    made = {variable(name) for name in names}
+    made = {nginx_name(name) for name in names}
     assert len(made) == len(names)
     assert all(name.replace("_", "").isalnum() for name in made)
 
@@ -89,13 +89,21 @@ def _services(*volumes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("nginx", "volumes", "says"),
     [
-        ({"config": "nginx/a.conf"}, [], "service web mounts no directory that nginx/a.conf is in"),
+        (
+            {"config": "nginx/a.conf"},
+            [],
+            "web does not mount a directory with nginx/a.conf",
+        ),
         ({"config": "nginx/a.conf"}, ["nginx:/etc/nginx"], "mount ./nginx"),
-        ({"config": "a.conf", "tls": SELF_SIGNED}, ["./a.conf:/etc/a.conf"], "that tls is in"),
+        (
+            {"config": "a.conf", "tls": SELF_SIGNED},
+            ["./a.conf:/etc/a.conf"],
+            "a directory with tls; mount",
+        ),
         (
             {"config": "n/a.conf", "tls": {"kind": "acme", "email": "a@b.c"}},
             ["./n:/n"],
-            "acme is for the host's nginx",
+            "acme needs the host's nginx",
         ),
         (
             {"config": "n/a.conf", "tls": SELF_SIGNED, "port": 443},
@@ -138,7 +146,7 @@ def test_a_containers_nginx_needs_no_more_than_its_file_without_tls(tmp_path: Pa
     ],
 )
 def test_where_a_container_sees_a_file(path: str, volumes: list[Any], expected: str | None) -> None:
-    assert inside(path, volumes) == expected
+    assert container_path(path, volumes) == expected
 
 
 SSHD = 'users:(("sshd",pid=119,fd=7))'

@@ -19,12 +19,12 @@ import pytest
 
 from gpuhost.appfile.source import Source
 from gpuhost.release import git
-from gpuhost.release.secrets import Given, Hidden
-from gpuhost.release.source import BadSource, Resolved, resolve, short
+from gpuhost.release.secrets import GivenSecrets, SecretValue
+from gpuhost.release.source import BadSource, ResolvedSource, resolve_source, short_revision
 
 TOKEN = "t0ken-'\"$`"
 KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nbm90IGEga2V5\n-----END OPENSSH PRIVATE KEY-----"
-GIVEN = Given({"TOKEN": Hidden(TOKEN), "KEY": Hidden(KEY)})
+GIVEN = GivenSecrets({"TOKEN": SecretValue(TOKEN), "KEY": SecretValue(KEY)})
 UNKNOWN = "5" * 40
 
 
@@ -61,8 +61,8 @@ def _commit(repository: Path, name: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
-def _resolve(tmp_path: Path, **source: Any) -> Resolved:
-    return resolve(Source(**source), GIVEN, path=tmp_path / "app.yaml", text=b"")
+def _resolve(tmp_path: Path, **source: Any) -> ResolvedSource:
+    return resolve_source(Source(**source), GIVEN, path=tmp_path / "app.yaml", text=b"")
 
 
 def _refusal(tmp_path: Path, **source: Any) -> str:
@@ -91,7 +91,7 @@ def test_a_branch_or_a_tag(
     tmp_path: Path, repository: Path, ssh: Path, ref: str, name: str
 ) -> None:
     found = _resolve(tmp_path, git=f"git@git.invalid:{repository}", ref=ref)
-    assert found == Resolved(_commit(repository, name))
+    assert found == ResolvedSource(_commit(repository, name))
 
 
 def test_a_whole_commit_is_asked_of_nobody(tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_a_whole_commit_is_asked_of_nobody(tmp_path: Path) -> None:
     [
         ("nothing", r"has no branch or tag 'nothing'; check source.ref$"),
         ("ain", r"has no branch or tag 'ain'"),
-        ("5555555", r"no branch or tag '5555555'; a commit is given with all its 40 digits"),
+        ("5555555", r"no branch or tag '5555555'; write a commit with all its 40 digits"),
         ("both", r"a branch and a tag 'both'; write refs/heads/both or refs/tags/both"),
     ],
 )
@@ -119,9 +119,9 @@ def test_no_such_revision(tmp_path: Path, repository: Path, ssh: Path, ref: str,
             {"git": "git@a.invalid:/no/such.git"},
             "not appear to be a git repository; .*check source.git",
         ),
-        ({"git": "git@a.invalid:a", "token": "TOKEN"}, "source.token goes with https, and"),
-        ({"git": "https://a.invalid/a", "deploy_key": "KEY"}, "deploy_key goes with ssh, and"),
-        ({"directory": "missing"}, "missing is no directory on this machine"),
+        ({"git": "git@a.invalid:a", "token": "TOKEN"}, "source.token is for https, and"),
+        ({"git": "https://a.invalid/a", "deploy_key": "KEY"}, "deploy_key is for ssh, and"),
+        ({"directory": "missing"}, "missing is not a directory on this machine"),
     ],
 )
 def test_what_cannot_be_asked(tmp_path: Path, ssh: Path, source: dict[str, str], says: str) -> None:
@@ -140,18 +140,19 @@ def test_a_directory_beside_the_app_file(tmp_path: Path) -> None:
 
 def test_images_only(tmp_path: Path) -> None:
     one, other = (
-        resolve(None, Given(), path=tmp_path / "app.yaml", text=text) for text in (b"1", b"2")
+        resolve_source(None, GivenSecrets(), path=tmp_path / "app.yaml", text=text)
+        for text in (b"1", b"2")
     )
     assert one.archive is None
     assert one.revision != other.revision
-    assert len(short(one.revision)) == 12
+    assert len(short_revision(one.revision)) == 12
 
 
 def test_a_server_that_says_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(git, "SECONDS", 0.5)
+    monkeypatch.setattr(git, "LIMIT_SECONDS", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         said = _refusal(tmp_path, git=f"http://127.0.0.1:{silent.getsockname()[1]}/a.git")
-    assert "did not end within" in said
+    assert "no result within" in said
     assert said.endswith("check source.git and the network of this machine")
 
 
@@ -213,7 +214,7 @@ def test_no_token_or_a_wrong_one(
     tmp_path: Path, server: ThreadingHTTPServer, source: dict[str, str]
 ) -> None:
     said = _refusal(tmp_path, git=f"http://127.0.0.1:{server.server_port}/app.git", **source)
-    assert said.endswith("give source.token, the secret with a token that may read it")
+    assert said.endswith("set source.token to a secret with a token that may read it")
 
 
 FAKE_SSH = """#!/bin/sh
@@ -272,7 +273,7 @@ def test_ones_own_key(tmp_path: Path, repository: Path, ssh: Path) -> None:
 @pytest.mark.parametrize(
     ("said_by_ssh", "what_to_do"),
     [
-        ("git@git.invalid: Permission denied (publickey).", "give source.deploy_key"),
+        ("git@git.invalid: Permission denied (publickey).", "set source.deploy_key"),
         ("Host key verification failed.", "add the server's line to source.known_hosts"),
         ("ssh: Could not resolve hostname git.invalid", "check source.git and the network"),
     ],

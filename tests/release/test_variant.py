@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from gpuhost.appfile.model import Extension
-from gpuhost.release.variant import Choice, Refusal, choose
+from gpuhost.appfile.model import XGpuhost
+from gpuhost.release.variant import ChosenVariant, NoVariant, choose_variant
 from gpuhost.settings.merge import Layer, merge_layers
 from gpuhost.snapshot import Snapshot
 from tests.recorded import snapshot_of
@@ -29,20 +29,20 @@ def _host(case: dict[str, Any]) -> Snapshot:
     return snapshot_of({"host": case["host"], "probes": probes})
 
 
-def _block(case: dict[str, Any]) -> Extension:
+def _block(case: dict[str, Any]) -> XGpuhost:
     keys = ("gpu", "with_gpu", "without_gpu")
-    return Extension.model_validate({key: case[key] for key in keys if key in case})
+    return XGpuhost.model_validate({key: case[key] for key in keys if key in case})
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
 def test_variant(case: dict[str, Any]) -> None:
     block = _block(case)
     settings = merge_layers([Layer("the case", case.get("settings", {}))])
-    choice = choose(block, _host(case), settings)
+    choice = choose_variant(block, _host(case), settings)
     if "refused" in case:
-        assert choice == Refusal(case["refused"])
+        assert choice == NoVariant(case["refused"])
         return
-    assert isinstance(choice, Choice), choice
+    assert isinstance(choice, ChosenVariant), choice
     assert choice.with_gpu is ("reserved" in case)
     variant = block.with_gpu if choice.with_gpu else block.without_gpu
     if variant:

@@ -13,11 +13,11 @@ from pyinfra.connectors.util import CommandOutput, OutputLine
 
 from gpuhost.rollout import follower as module
 from gpuhost.rollout import watch as watching
-from gpuhost.rollout.detach import _say_and_exit
-from gpuhost.rollout.follower import Followed
+from gpuhost.rollout.detach import _print_and_exit
+from gpuhost.rollout.follower import FollowTarget
 from gpuhost.rollout.watch import watch
 
-WATCHED = Followed("tts", "20261122-010203-aabbccdd", "release", "gpu1")
+WATCHED = FollowTarget("tts", "20261122-010203-aabbccdd", "release", "gpu1")
 RESULT = {
     "id": WATCHED.id, "app": "tts", "kind": "release", "state": "verified", "by": "me@here",
     "revision": "a" * 40, "inputs": "b" * 64, "started": 100.0, "ended": 141.0,
@@ -119,8 +119,8 @@ def test_a_connection_that_breaks_is_made_again(broken: Look) -> None:
     assert good
     assert host.logins == 2
     assert host.asked[-1].split()[-2] == "7"
-    lost = "no answer; the release goes on on gpu1, trying again for 600 s"
-    assert host.said[:2] == [lost, "the connection is back"]
+    lost = "no answer; the release continues on gpu1; retrying for 600 s"
+    assert host.said[:2] == [lost, "reconnected"]
 
 
 def test_the_host_stays_away(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,7 +128,7 @@ def test_the_host_stays_away(monkeypatch: pytest.MonkeyPatch) -> None:
     good, host = _watched(SSHException("x"))
     assert not good
     assert host.said[0] == "no answer from gpu1 for -1 s"
-    assert "the release goes on by itself if it can; follow it: gpuhost logs " in host.said[1]
+    assert "the release may still run on the host; follow it: gpuhost logs " in host.said[1]
 
 
 def test_a_host_that_answers_otherwise_is_not_logged_in_to_again(
@@ -158,10 +158,10 @@ def test_something_else_is_finished_first() -> None:
     good, host = _watched(lost, lost, _look(offset=0), ENDED, units="active")
     assert good
     assert host.said[0] == (
-        "first what was cut off is finished or undone: release other by ann@desk, since "
+        "the host first finishes or undoes what was interrupted: release other by ann@desk, since "
         "1970-01-01 00:00:01 UTC"
     )
-    assert sum("first what was cut off" in line for line in host.said) == 1
+    assert sum("what was interrupted" in line for line in host.said) == 1
 
 
 def test_it_never_began() -> None:
@@ -179,7 +179,7 @@ def test_ctrl_c_is_ours_only_while_a_release_is_watched() -> None:
     before = signal.getsignal(signal.SIGINT)
     host: Any = _Looking(ENDED, look=look)
     assert watch(host, WATCHED, {"_sudo": True})
-    assert handlers == [_say_and_exit]
+    assert handlers == [_print_and_exit]
     assert signal.getsignal(signal.SIGINT) is before
     failing: Any = _Looking(SSHException("x"), look=_fail)
     with pytest.raises(ZeroDivisionError):

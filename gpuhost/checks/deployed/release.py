@@ -10,9 +10,9 @@ from gpuhost.appfile.errors import BadApp
 from gpuhost.checks.deployed import deployed_check
 from gpuhost.checks.deployed.deployed_app import DeployedApp
 from gpuhost.checks.finding import Verdict, fail, later, ok, unknown, warn
-from gpuhost.release.planning import plan_for, texts_for
-from gpuhost.release.source import short
-from gpuhost.release.variant import Choice, Refusal, choose
+from gpuhost.release.planning import plan_release, render_files
+from gpuhost.release.source import short_revision
+from gpuhost.release.variant import ChosenVariant, NoVariant, choose_variant
 from gpuhost.snapshot import NotRead
 from gpuhost.snapshot.apps import AppState, Release
 
@@ -56,8 +56,8 @@ def _never(state: AppState | None) -> str:
 
 def _compare(deployed: DeployedApp, app: App, current: Release) -> Verdict:
     snapshot, settings = deployed.snapshot, deployed.settings
-    choice = choose(app.block, snapshot, settings)
-    if isinstance(choice, Refusal):
+    choice = choose_variant(app.block, snapshot, settings)
+    if isinstance(choice, NoVariant):
         return later(f"the next release is not known: {choice.reason}")
     by_host = choice.without_card and settings.gpu != "none"
     if deployed.details.with_gpu and by_host:
@@ -66,10 +66,10 @@ def _compare(deployed: DeployedApp, app: App, current: Release) -> Verdict:
         # The site differs on a host with IPv6, which its sockets show.
         snapshot.probes.output("listeners")
     revision = deployed.file.revision or current.revision
-    plan = plan_for(app, choice, settings, snapshot, revision=revision, by="")
+    plan = plan_release(app, choice, settings, snapshot, revision=revision, by="")
     evidence = _not_asked(deployed, app)
     if plan.inputs == current.inputs:
-        return ok(f"revision {short(current.revision)}", evidence=evidence)
+        return ok(f"revision {short_revision(current.revision)}", evidence=evidence)
     differing = list(_differing(deployed, app, choice, current))
     if not differing and snapshot.docker.engine is None:
         # The difference may come from the engine's version.
@@ -80,10 +80,13 @@ def _compare(deployed: DeployedApp, app: App, current: Release) -> Verdict:
     return fail("what the repository says", actual, evidence=evidence, fix=deployed.again)
 
 
-def _differing(deployed: DeployedApp, app: App, choice: Choice, current: Release) -> Iterator[str]:
+def _differing(
+    deployed: DeployedApp, app: App, choice: ChosenVariant, current: Release
+) -> Iterator[str]:
     if deployed.file.revision not in (None, current.revision):
-        yield f"revision {short(current.revision)} -> {short(str(deployed.file.revision))}"
-    texts = texts_for(app, choice, deployed.snapshot)
+        wanted = short_revision(str(deployed.file.revision))
+        yield f"revision {short_revision(current.revision)} -> {wanted}"
+    texts = render_files(app, choice, deployed.snapshot)
     rendered = {"compose.yaml": texts.compose, "nginx.conf": (texts.nginx or "").encode()}
     if deployed.snapshot.docker.engine is not None:
         rendered["compose.override.yaml"] = texts.override.encode()

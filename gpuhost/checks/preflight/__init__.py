@@ -8,7 +8,7 @@ from gpuhost.appfile.app import App
 from gpuhost.checks.finding import Finding
 from gpuhost.checks.preflight.proposal import Proposal
 from gpuhost.checks.registry import Registry
-from gpuhost.release.variant import Choice, Refusal
+from gpuhost.release.variant import ChosenVariant, NoVariant
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 
@@ -20,7 +20,7 @@ app_check, all_app_checks = PREFLIGHT.check, PREFLIGHT.all
 def preflight(
     snapshot: Snapshot,
     app: App,
-    choice: Choice | Refusal,
+    choice: ChosenVariant | NoVariant,
     settings: Settings,
     *,
     secrets: Sequence[str] = (),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import PurePosixPath
 
-from gpuhost.appfile.places import OF_THE_HOST
+from gpuhost.appfile.host_paths import SYSTEM_DIRECTORIES
 from gpuhost.checks.finding import Verdict, fail, ok, warn
 from gpuhost.checks.preflight import app_check
 from gpuhost.checks.preflight.proposal import Proposal
@@ -90,7 +90,7 @@ def _written_paths(proposal: Proposal) -> Iterator[str]:
                 read_only = "ro" in rest.partition(":")[2].split(",")
             else:
                 source, read_only = str(volume.get("source") or ""), bool(volume.get("read_only"))
-            of_the_host = any(_inside(source, path) for path in OF_THE_HOST)
+            of_the_host = any(_inside(source, path) for path in SYSTEM_DIRECTORIES)
             if source.startswith("/") and not read_only and not of_the_host:
                 yield source
 

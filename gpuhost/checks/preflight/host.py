@@ -10,7 +10,7 @@ from gpuhost.domain.nvidia.cuda import decide
 from gpuhost.domain.nvidia.version import CudaVersion
 from gpuhost.domain.sizes import GB, format_size
 from gpuhost.plans.disk import disks_by_directory
-from gpuhost.release.variant import Refusal
+from gpuhost.release.variant import NoVariant
 
 PROVISION = "pyinfra INVENTORY deploys/gpu_host.py"
 # app.engine judges these.
@@ -43,7 +43,7 @@ def _builds(proposal: Proposal) -> bool:
 @app_check("app.variant", "The app has a variant for this host, with or without a card.")
 def variant(proposal: Proposal) -> Verdict:
     choice = proposal.choice
-    if isinstance(choice, Refusal):
+    if isinstance(choice, NoVariant):
         return fail(
             "a suitable card, or an app that runs without",
             choice.reason,
@@ -56,7 +56,7 @@ def variant(proposal: Proposal) -> Verdict:
 @app_check("app.cuda", "NVIDIA's images for the CUDA version of each service accept the driver.")
 def cuda(proposal: Proposal) -> Verdict:
     choice, block = proposal.choice, proposal.app.block
-    if isinstance(choice, Refusal):
+    if isinstance(choice, NoVariant):
         return skip("app.variant says why not")
     reasons = []
     for service, reserved in choice.reservations.items():
@@ -117,7 +117,7 @@ def host(proposal: Proposal) -> Verdict:
     if proposal.snapshot.docker.engine is None:
         return skip("app.engine says why")
     choice = proposal.choice
-    with_card = not isinstance(choice, Refusal) and choice.with_gpu
+    with_card = not isinstance(choice, NoVariant) and choice.with_gpu
     nouns = ("docker", "toolkit") if with_card else ("docker",)
     findings = run_checks(proposal.snapshot, proposal.settings, nouns)
     bad = [f for f in findings if f.status is Status.FAIL and f.id not in OF_THE_ENGINE]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from gpuhost.checks.finding import Verdict, fail, ok, skip
 from gpuhost.checks.preflight import app_check
 from gpuhost.checks.preflight.proposal import Proposal
-from gpuhost.release.ports import BadPort, Published, bound
+from gpuhost.release.ports import BadPort, PublishedPort, bind_ports
 from gpuhost.snapshot.ports import Taken, plain_address
 
 ALL_ADDRESSES = ""
@@ -59,8 +59,8 @@ def ports(proposal: Proposal) -> Verdict:
 
 def _published(proposal: Proposal) -> Iterator[NeededPort]:
     for name, service in proposal.services.items():
-        for entry in bound(name, service.ports, proposal.app.block.public):
-            one = Published.parse(entry)
+        for entry in bind_ports(name, service.ports, proposal.app.block.public):
+            one = PublishedPort.parse(entry)
             inside, _, protocol = one.container.partition("/")
             if one.long:
                 protocol = str(one.long.get("protocol") or "")

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from gpuhost.appfile.app import App
 from gpuhost.appfile.compose_file import ComposeService
-from gpuhost.release.variant import Choice, Refusal
+from gpuhost.release.variant import ChosenVariant, NoVariant
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.apps import AppState
@@ -26,7 +26,7 @@ class Proposal:
 
     snapshot: Snapshot
     app: App
-    choice: Choice | Refusal
+    choice: ChosenVariant | NoVariant
     settings: Settings
     secrets: tuple[str, ...] = ()
 
@@ -43,7 +43,7 @@ class Proposal:
     @cached_property
     def services(self) -> Mapping[str, ComposeService]:
         """The services that would be started; without a variant, those without a profile."""
-        chosen = self.choice if isinstance(self.choice, Choice) else None
+        chosen = self.choice if isinstance(self.choice, ChosenVariant) else None
         profiles = set(chosen.profiles if chosen else ())
         left_out = set(chosen.leave_out if chosen else ())
         if self.app.block.migrate:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.app.files import app_of, assert_refused, mistakes
+from tests.appfile.files import app_of, assert_refused, mistakes
 
 # A block's lines from line 2 on, and all that is said of it.
 REFUSED: list[tuple[str, list[str]]] = [
@@ -63,7 +63,7 @@ REFUSED: list[tuple[str, list[str]]] = [
     ),
     (
         "verify: {fatal: ['(']}",
-        ["2: x-gpuhost.verify.fatal[0] = '(': a regular expression of Python's ("],
+        ["2: x-gpuhost.verify.fatal[0] = '(': a valid regular expression ("],
     ),
     (
         "nginx: {upstream: '127.0.0.1:3000; }', tls: {kind: filez}}",
@@ -86,17 +86,17 @@ REFUSED: list[tuple[str, list[str]]] = [
         ["2: x-gpuhost.nginx.max-body: no such key: did you mean max_body?"],
     ),
     ("verfy: {}", ["2: x-gpuhost.verfy: no such key: did you mean verify?"]),
-    ("migrate: {}", ["2: x-gpuhost.migrate.service is missing: The service that is run once"]),
-    ("resources: {app: {qqq: 1}}", ["2: x-gpuhost.resources.app.qqq: no such key; there are mem"]),
+    ("migrate: {}", ["2: x-gpuhost.migrate.service is missing: The service to run once, bef"]),
+    ("resources: {app: {qqq: 1}}", ["2: x-gpuhost.resources.app.qqq: no such key; known: mem"]),
     (
         "secrets: {A-B: {}}",
-        ["2: x-gpuhost.secrets.A-B: the name has to be a secret's name, such as API_KEY"],
+        ["2: x-gpuhost.secrets.A-B: the name must be a secret's name, such as API_KEY"],
     ),
-    ("directories: {../x: {}}", ["2: x-gpuhost.directories.../x: the name has to be a path wit"]),
+    ("directories: {../x: {}}", ["2: x-gpuhost.directories.../x: the name must be a path wit"]),
     *(
         (
             f"directories: {{'{path}': {{mode: '0700'}}}}",
-            [f"2: x-gpuhost.directories.{path}: the name has to be a directory of the app's, not"],
+            [f"2: x-gpuhost.directories.{path}: the name must be a directory of the app, not"],
         )
         for path in ("/", "/.", "//etc", "/etc/", "/etc/tts", "/usr/share/x", "/var/run/x", "/home")
     ),
@@ -112,94 +112,94 @@ REFUSED: list[tuple[str, list[str]]] = [
         ],
     ),
     # Names that lead nowhere.
-    ("gpu: {ap: {}}", ["2: x-gpuhost.gpu.ap: the Compose file has no such service: did you mean"]),
-    ("resources: {x: {}}", ["2: x-gpuhost.resources.x: the Compose file has no such service; the"]),
-    ("scale: {x: 1}", ["2: x-gpuhost.scale.x: the Compose file has no such service; there are a"]),
-    ("migrate: {service: x}", ["2: x-gpuhost.migrate.service = 'x': the Compose file has no"]),
+    ("gpu: {ap: {}}", ["2: x-gpuhost.gpu.ap: no such service in the Compose file: did you mean"]),
+    ("resources: {x: {}}", ["2: x-gpuhost.resources.x: no such service in the Compose file; kno"]),
+    ("scale: {x: 1}", ["2: x-gpuhost.scale.x: no such service in the Compose file; known: a"]),
+    ("migrate: {service: x}", ["2: x-gpuhost.migrate.service = 'x': no such service in the "]),
     (
         "gpu: {app: {}}\nwith_gpu: {leave_out: [x]}",
-        ["3: x-gpuhost.with_gpu.leave_out[0] = 'x': the Compose file"],
+        ["3: x-gpuhost.with_gpu.leave_out[0] = 'x': no such service "],
     ),
     (
         "without_gpu: {environment: {x: {A: b}}}",
-        ["2: x-gpuhost.without_gpu.environment.x: the Compose file has no such service"],
+        ["2: x-gpuhost.without_gpu.environment.x: no such service in the Compose file"],
     ),
     (
         "gpu: {app: {}}\nwith_gpu: {profiles: [gpus]}",
         ["3: x-gpuhost.with_gpu.profiles[0] = 'gpus': no service has this profile: did you mean"],
     ),
-    ("secrets: {A: {services: [x]}}", ["2: x-gpuhost.secrets.A.services[0] = ***: the Compose"]),
+    ("secrets: {A: {services: [x]}}", ["2: x-gpuhost.secrets.A.services[0] = ***: no such ser"]),
     (
         "backup: {postgres: [{service: x, database: d}]}",
-        ["2: x-gpuhost.backup.postgres[0].service = 'x': the Compose file has no such service"],
+        ["2: x-gpuhost.backup.postgres[0].service = 'x': no such service in the Compose file"],
     ),
     (
         "verify: {steps: [{log: {service: x, matches: a}}, {command: {service: y, run: [z]}}]}",
         [
-            "2: x-gpuhost.verify.steps[0].log.service = 'x': the Compose file has no such service",
-            "2: x-gpuhost.verify.steps[1].command.service = 'y': the Compose file has no such",
+            "2: x-gpuhost.verify.steps[0].log.service = 'x': no such service in the Compose file",
+            "2: x-gpuhost.verify.steps[1].command.service = 'y': no such service in the Compo",
         ],
     ),
-    ("public: ['x:1']", ["2: x-gpuhost.public[0] = 'x': the Compose file has no such service"]),
+    ("public: ['x:1']", ["2: x-gpuhost.public[0] = 'x': no such service in the Compose file"]),
     (
         "nginx: {where: container, service: x, config: n/d.conf, upstream: 'y:1'}",
         [
-            "2: x-gpuhost.nginx.service = 'x': the Compose file has no such service",
-            "2: x-gpuhost.nginx.upstream = 'y:1': the Compose file has no such service",
+            "2: x-gpuhost.nginx.service = 'x': no such service in the Compose file",
+            "2: x-gpuhost.nginx.upstream = 'y:1': no such service in the Compose file",
         ],
     ),
     (
         "nginx: {upstream: 'app:3000', paths: {/a: {upstream: 'proxy:80'}}}",
         [
-            "2: x-gpuhost.nginx.paths./a.upstream = 'proxy:80': the host's nginx reaches a publi",
-            "2: x-gpuhost.nginx.upstream = 'app:3000': the host's nginx reaches a published port",
+            "2: x-gpuhost.nginx.paths./a.upstream = 'proxy:80': the host's nginx cannot reach a ",
+            "2: x-gpuhost.nginx.upstream = 'app:3000': the host's nginx cannot reach a service",
         ],
     ),
     (
         "build: {order: [app, proxy, x]}",
         [
-            "2: x-gpuhost.build.order[1] = 'proxy': the service has no build; there are app",
-            "2: x-gpuhost.build.order[2] = 'x': the Compose file has no such service",
+            "2: x-gpuhost.build.order[1] = 'proxy': this service has no build; known: app",
+            "2: x-gpuhost.build.order[2] = 'x': no such service in the Compose file",
         ],
     ),
     ("scale: {app: 2}", ["2: x-gpuhost.scale.app = 2: the service publishes a fixed port, which"]),
     # What would have no effect.
-    ("secrets: {A: {bytes: 16}}", ["2: x-gpuhost.secrets.A: bytes goes with generate"]),
+    ("secrets: {A: {bytes: 16}}", ["2: x-gpuhost.secrets.A: bytes is for generate"]),
     (
         "secrets: {A: {generate: hex, min_length: 9}, B: {value: x, refuse: [y]}}",
         [
-            "2: x-gpuhost.secrets.A: min_length and refuse are for a value that is given, not for",
-            "2: x-gpuhost.secrets.B: min_length and refuse are for a value that is given, not for",
+            "2: x-gpuhost.secrets.A: min_length and refuse are not for generate or value",
+            "2: x-gpuhost.secrets.B: min_length and refuse are not for generate or value",
         ],
     ),
     (
         "nginx: {upstream: '127.0.0.1:1', tls: {kind: self-signed, key: K}}\nsecrets: {K: {}}",
-        ["2: x-gpuhost.nginx.tls: certificate and key go with kind: files"],
+        ["2: x-gpuhost.nginx.tls: certificate and key are for kind: files"],
     ),
     (
         "nginx: {upstream: '127.0.0.1:1', tls: {kind: self-signed, email: a@b.c}}",
-        ["2: x-gpuhost.nginx.tls: email goes with kind: acme"],
+        ["2: x-gpuhost.nginx.tls: email is for kind: acme"],
     ),
-    ("with_gpu: {}", ["2: x-gpuhost.with_gpu: no service is in x-gpuhost.gpu, so no host has it"]),
+    ("with_gpu: {}", ["2: x-gpuhost.with_gpu: unused: no service is in x-gpuhost.gpu"]),
     ("gpu: {app: {count: 0}}\nwith_gpu: {}", ["2: x-gpuhost.gpu.app.count = 0: a whole number"]),
     # Secrets that are not declared.
     (
         "source: {git: 'git@x:y', deploy_key: GIT_KEZ}\nsecrets: {GIT_KEY: {}}",
-        ["2: x-gpuhost.source.deploy_key = ***: x-gpuhost.secrets has no such secret"],
+        ["2: x-gpuhost.source.deploy_key = ***: no such secret in x-gpuhost.secrets"],
     ),
     (
         "registries: {r.example.com: {user: me, password: P}}",
-        ["2: x-gpuhost.registries.r.example.com.password = ***: x-gpuhost.secrets has no such"],
+        ["2: x-gpuhost.registries.r.example.com.password = ***: no such secret in x-gpuhost.s"],
     ),
     (
         "nginx: {upstream: '127.0.0.1:1', tls: {kind: files, certificate: C, key: K}}\n"
         "secrets: {C: {}}",
-        ["2: x-gpuhost.nginx.tls.key = ***: x-gpuhost.secrets has no such secret; there are C"],
+        ["2: x-gpuhost.nginx.tls.key = ***: no such secret in x-gpuhost.secrets; known: C"],
     ),
-    ("secrets: {A: {value: 'x${B}'}}", ["2: x-gpuhost.secrets.A.value: it needs a secret that"]),
+    ("secrets: {A: {value: 'x${B}'}}", ["2: x-gpuhost.secrets.A.value: it uses an unknown sec"]),
     (
         "secrets: {A: {}, B: {value: '${A}'}, C: {value: '${B}'}}",
-        ["2: x-gpuhost.secrets.C.value: it is made of B, which is made of others itself"],
+        ["2: x-gpuhost.secrets.C.value: it uses B, which is composed of secrets itself"],
     ),
     # Both, in one go; what is wrong in a part hides nothing in another.
     (
@@ -207,8 +207,8 @@ REFUSED: list[tuple[str, list[str]]] = [
         "resources: {x: {}}",
         [
             "2: x-gpuhost.scale.app = 0: a whole number",
-            "3: x-gpuhost.secrets.A.x: no such key; there are env",
-            "5: x-gpuhost.resources.x: the Compose file has no such service",
+            "3: x-gpuhost.secrets.A.x: no such key; known: env",
+            "5: x-gpuhost.resources.x: no such service in the Compose file",
         ],
     ),
 ]

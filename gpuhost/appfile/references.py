@@ -1,4 +1,4 @@
-"""Names in the x-gpuhost block that have to be somewhere else in the file."""
+"""Names in x-gpuhost that must exist elsewhere in the file: services, profiles, secrets."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Iterator
 from typing import Any
 
 from gpuhost.appfile.compose_file import ComposeFile, ComposeService
-from gpuhost.appfile.document import Place
-from gpuhost.appfile.mistakes import Mistake, meant, named, shown
-from gpuhost.appfile.model import Extension
+from gpuhost.appfile.document import KeyPath
+from gpuhost.appfile.model import XGpuhost
+from gpuhost.appfile.problems import Problem, key_name, shown, suggestion
 from gpuhost.appfile.schema import KEY
 
 REFERENCE = re.compile(r"\$\{([^}]*)\}")
 
 
-def mistakes_in(block: Extension, compose: ComposeFile) -> Iterator[Mistake]:
-    """What no part of the block can know by itself."""
+def check(block: XGpuhost, compose: ComposeFile) -> Iterator[Problem]:
+    """What no section of the block can check alone."""
     yield from _variants(block)
     yield from _services(block, compose)
     yield from _profiles(block, compose)
@@ -26,26 +26,26 @@ def mistakes_in(block: Extension, compose: ComposeFile) -> Iterator[Mistake]:
     yield from _upstreams(block, compose)
 
 
-def _mistake(place: Place, said: str, value: Any = None) -> Mistake:
-    of = f" = {shown(place, value)}" if value is not None else ""
-    return Mistake((KEY, *place), f"{named(place)}{of}: {said}")
+def _problem(key_path: KeyPath, message: str, value: Any = None) -> Problem:
+    of = f" = {shown(key_path, value)}" if value is not None else ""
+    return Problem((KEY, *key_path), f"{key_name(key_path)}{of}: {message}")
 
 
-def _variants(block: Extension) -> Iterator[Mistake]:
+def _variants(block: XGpuhost) -> Iterator[Problem]:
     if "with_gpu" in block.model_fields_set and not block.gpu:
-        yield _mistake(("with_gpu",), "no service is in x-gpuhost.gpu, so no host has it")
+        yield _problem(("with_gpu",), "unused: no service is in x-gpuhost.gpu")
 
 
-def _services(block: Extension, compose: ComposeFile) -> Iterator[Mistake]:
+def _services(block: XGpuhost, compose: ComposeFile) -> Iterator[Problem]:
     known = list(compose.services)
-    for place, name, is_key in _service_names(block):
+    for key_path, name, is_key in _service_names(block):
         if name not in compose.services:
-            said = "the Compose file has no such service" + meant(name, known)
-            yield _mistake(place, said, None if is_key else name)
+            message = "no such service in the Compose file" + suggestion(name, known)
+            yield _problem(key_path, message, None if is_key else name)
 
 
-def _service_names(block: Extension) -> Iterator[tuple[Place, str, bool]]:
-    """Where, which, and whether it is a key."""
+def _service_names(block: XGpuhost) -> Iterator[tuple[KeyPath, str, bool]]:
+    """Key path, name, and whether the name is a key."""
     for key, by_service in (
         ("gpu", block.gpu),
         ("resources", block.resources),
@@ -64,30 +64,30 @@ def _service_names(block: Extension) -> Iterator[tuple[Place, str, bool]]:
     for index, database in enumerate(block.backup.postgres if block.backup else ()):
         yield ("backup", "postgres", index, "service"), database.service, False
     for index, step in enumerate(block.verify.steps):
-        for kind, asked in (("log", step.log), ("command", step.command)):
-            if asked:
-                yield ("verify", "steps", index, kind, "service"), asked.service, False
+        for kind, step_check in (("log", step.log), ("command", step.command)):
+            if step_check:
+                yield ("verify", "steps", index, kind, "service"), step_check.service, False
     if block.nginx and block.nginx.service:
         yield ("nginx", "service"), block.nginx.service, False
     for index, published in enumerate(block.public):
         yield ("public", index), published.rpartition(":")[0], False
 
 
-def _listed(place: Place, names: tuple[str, ...]) -> Iterator[tuple[Place, str, bool]]:
-    yield from (((*place, index), name, False) for index, name in enumerate(names))
+def _listed(key_path: KeyPath, names: tuple[str, ...]) -> Iterator[tuple[KeyPath, str, bool]]:
+    yield from (((*key_path, index), name, False) for index, name in enumerate(names))
 
 
-def _profiles(block: Extension, compose: ComposeFile) -> Iterator[Mistake]:
+def _profiles(block: XGpuhost, compose: ComposeFile) -> Iterator[Problem]:
     known = sorted(compose.profiles)
     for key, variant in (("with_gpu", block.with_gpu), ("without_gpu", block.without_gpu)):
         for index, name in enumerate(variant.profiles if variant else ()):
             if name not in known:
-                said = "no service has this profile" + meant(name, known)
-                yield _mistake((key, "profiles", index), said, name)
+                message = "no service has this profile" + suggestion(name, known)
+                yield _problem((key, "profiles", index), message, name)
 
 
-def secret_names(block: Extension) -> Iterator[tuple[Place, str]]:
-    """Where a secret is named that is gpuhost's to use, and no service's."""
+def secret_names(block: XGpuhost) -> Iterator[tuple[KeyPath, str]]:
+    """Key path and name of the secrets that gpuhost itself uses."""
     if block.source:
         for key in ("deploy_key", "token"):
             if name := getattr(block.source, key):
@@ -100,46 +100,46 @@ def secret_names(block: Extension) -> Iterator[tuple[Place, str]]:
                 yield ("nginx", "tls", key), name
 
 
-def _secrets(block: Extension) -> Iterator[Mistake]:
+def _secrets(block: XGpuhost) -> Iterator[Problem]:
     known = list(block.secrets)
     for named_in, name in secret_names(block):
         if name not in block.secrets:
-            yield _mistake(
-                named_in, "x-gpuhost.secrets has no such secret" + meant(name, known), name
+            yield _problem(
+                named_in, "no such secret in x-gpuhost.secrets" + suggestion(name, known), name
             )
     for name, secret in block.secrets.items():
-        place = ("secrets", name, "value")
+        key_path = ("secrets", name, "value")
         for other in REFERENCE.findall(secret.value or ""):
             if other not in block.secrets:
-                yield _mistake(place, "it needs a secret that is not there" + meant(other, known))
+                yield _problem(key_path, "it uses an unknown secret" + suggestion(other, known))
             elif block.secrets[other].value is not None:
-                yield _mistake(place, f"it is made of {other}, which is made of others itself")
+                yield _problem(key_path, f"it uses {other}, which is composed of secrets itself")
 
 
-def _builds(block: Extension, compose: ComposeFile) -> Iterator[Mistake]:
+def _builds(block: XGpuhost, compose: ComposeFile) -> Iterator[Problem]:
     building = {name: service.build for name, service in compose.services.items() if service.build}
     for index, name in enumerate(block.build.order):
         if name in compose.services and name not in building:
-            said = "the service has no build" + meant("", list(building))
-            yield _mistake(("build", "order", index), said, name)
+            message = "this service has no build" + suggestion("", list(building))
+            yield _problem(("build", "order", index), message, name)
     of_source = [name for name, build in building.items() if build.is_of_source]
     if block.source is None and (of_source or block.build.bases):
         what = ", ".join(of_source) or "build.bases"
-        yield _mistake(("source",), f"is missing: {what} needs it to be built from")
+        yield _problem(("source",), f"required: {what} is built from it")
 
 
-def _scaled(block: Extension, compose: ComposeFile) -> Iterator[Mistake]:
+def _scaled(block: XGpuhost, compose: ComposeFile) -> Iterator[Problem]:
     for name, count in block.scale.items():
         service = compose.services.get(name)
         if service and count > 1 and _publishes(service):
-            said = "the service publishes a fixed port, which only one container can have"
-            yield _mistake(("scale", name), said, count)
+            message = "the service publishes a fixed port, which only one container can use"
+            yield _problem(("scale", name), message, count)
 
 
 def _publishes(service: ComposeService) -> bool:
-    """Whether a port of the host is named, not left to the engine and not a range."""
+    """Whether it publishes a fixed port of the host: not a range, not chosen by the engine."""
     for port in service.ports:
-        # The default of ${PORT:-3000} holds a colon too.
+        # ${PORT:-3000} contains a colon too.
         text = port if isinstance(port, str) else f"{port.get('published', '')}:"
         published = REFERENCE.sub("1", text).partition("/")[0].rpartition(":")[0]
         if published.rpartition(":")[2].isdigit():
@@ -147,19 +147,23 @@ def _publishes(service: ComposeService) -> bool:
     return False
 
 
-def _upstreams(block: Extension, compose: ComposeFile) -> Iterator[Mistake]:
+def _upstreams(block: XGpuhost, compose: ComposeFile) -> Iterator[Problem]:
     site = block.nginx
     if site is None:
         return
-    asked: list[tuple[Place, str]] = [(("nginx", "upstream"), site.upstream)]
+    upstreams: list[tuple[KeyPath, str]] = [(("nginx", "upstream"), site.upstream)]
     for where, at in site.paths.items():
         if at.upstream:
-            asked.append((("nginx", "paths", where, "upstream"), at.upstream))
-    for place, upstream in asked:
+            upstreams.append((("nginx", "paths", where, "upstream"), at.upstream))
+    for key_path, upstream in upstreams:
         host = upstream.rpartition(":")[0]
         if site.where == "container" and host not in compose.services:
-            said = "the Compose file has no such service" + meant(host, list(compose.services))
-            yield _mistake(place, said, upstream)
+            message = "no such service in the Compose file" + suggestion(
+                host, list(compose.services)
+            )
+            yield _problem(key_path, message, upstream)
         if site.where == "host" and host in compose.services:
-            said = "the host's nginx reaches a published port, 127.0.0.1:PORT, and no service"
-            yield _mistake(place, said, upstream)
+            message = (
+                "the host's nginx cannot reach a service; use a published port, 127.0.0.1:PORT"
+            )
+            yield _problem(key_path, message, upstream)

@@ -6,58 +6,58 @@ from pathlib import Path
 
 import pytest
 
-from tests.app.files import app_of, assert_refused
+from tests.appfile.files import app_of, assert_refused
 
 REFUSED: list[tuple[str, list[str]]] = [
     # Nothing fills in variables here, but secrets in `value`.
     (
         "without_gpu: {environment: {app: {A: '${B'}}}\nverify: {fatal: ['a$$${b', 'a$b', '$$b$']}",
         [
-            "2: x-gpuhost.without_gpu.environment.app.A: no variable is filled in here: write wh",
-            "3: x-gpuhost.verify.fatal[0]: no variable is filled in here: write what it stands for",
-            "3: x-gpuhost.verify.fatal[1]: no variable is filled in here: write what it stands for",
+            "2: x-gpuhost.without_gpu.environment.app.A: variables are not supported here",
+            "3: x-gpuhost.verify.fatal[0]: variables are not supported here: write the value, and",
+            "3: x-gpuhost.verify.fatal[1]: variables are not supported here: write the value, and",
         ],
     ),
-    ("directories: {'${DATA}': {}}", ["2: x-gpuhost.directories.${DATA}: no variable is filled"]),
-    ("secrets: {A: {command: [pass, $HOME]}}", ["2: x-gpuhost.secrets.A.command[1]: no variable"]),
+    ("directories: {'${DATA}': {}}", ["2: x-gpuhost.directories.${DATA}: variables are not sup"]),
+    ("secrets: {A: {command: [pass, $HOME]}}", ["2: x-gpuhost.secrets.A.command[1]: variables a"]),
     (
         "secrets: {A: {}, B: {value: 'x$A'}, C: {value: '${A:-x}'}, D: {value: '${'}}",
         [
-            "2: x-gpuhost.secrets.B.value: a secret is filled in as ${NAME}, and nothing else is",
-            "2: x-gpuhost.secrets.C.value: a secret is filled in as ${NAME}",
-            "2: x-gpuhost.secrets.D.value: a secret is filled in as ${NAME}",
+            "2: x-gpuhost.secrets.B.value: only secrets are filled in, as ${NAME}; write $$ for",
+            "2: x-gpuhost.secrets.C.value: only secrets are filled in, as ${NAME}",
+            "2: x-gpuhost.secrets.D.value: only secrets are filled in, as ${NAME}",
         ],
     ),
     # Addresses.
     (
         "verify: {steps: [{health: {url: 'http://127.0.0.1:${PORT:-3000}/h'}}]}",
-        ["2: x-gpuhost.verify.steps[0].health.url: no variable is filled in here"],
+        ["2: x-gpuhost.verify.steps[0].health.url: variables are not supported here"],
     ),
     (
         "verify: {steps: [{health: {url: 'http://127.0.0.1:99999/h'}}]}",
-        ["2: x-gpuhost.verify.steps[0].health.url = 'http://127.0.0.1:99999/h': the port is a n"],
+        ["2: x-gpuhost.verify.steps[0].health.url = 'http://127.0.0.1:99999/h': the port must b"],
     ),
     (
         "verify: {steps: [{request: {url: 'http://127.0.0.1:0'}}]}",
-        ["2: x-gpuhost.verify.steps[0].request.url = 'http://127.0.0.1:0': the port is a number"],
+        ["2: x-gpuhost.verify.steps[0].request.url = 'http://127.0.0.1:0': the port must be"],
     ),
     (
         "verify: {steps: [{health: {url: 'http://a:3000x'}}]}",
-        ["2: x-gpuhost.verify.steps[0].health.url = 'http://a:3000x': the port is a number from"],
+        ["2: x-gpuhost.verify.steps[0].health.url = 'http://a:3000x': the port must be"],
     ),
     (
         "verify: {steps: [{health: {url: 'http://[::1/'}}]}",
-        ["2: x-gpuhost.verify.steps[0].health.url = 'http://[::1/': the host is a name or"],
+        ["2: x-gpuhost.verify.steps[0].health.url = 'http://[::1/': the host must be a na"],
     ),
     (
         "verify: {steps: [{health: {url: 'http://[::g]/'}}]}",
-        ["2: x-gpuhost.verify.steps[0].health.url = 'http://[::g]/': the host is a name or"],
+        ["2: x-gpuhost.verify.steps[0].health.url = 'http://[::g]/': the host must be a na"],
     ),
     (
         "verify: {steps: [{health: {url: 'http:///h'}}, {health: {url: 'https://:3/'}}]}",
         [
-            "2: x-gpuhost.verify.steps[0].health.url = 'http:///h': the host is a name or",
-            "2: x-gpuhost.verify.steps[1].health.url = 'https://:3/': the host is a name or",
+            "2: x-gpuhost.verify.steps[0].health.url = 'http:///h': the host must be a na",
+            "2: x-gpuhost.verify.steps[1].health.url = 'https://:3/': the host must be a na",
         ],
     ),
 ]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.app.files import mistakes
+from tests.appfile.files import mistakes
 
 HIDDEN = [
     "secrets: {A: PLANTED}",

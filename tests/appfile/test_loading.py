@@ -13,9 +13,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gpuhost.appfile.errors import BadApp
-from gpuhost.appfile.loading import LARGEST, PACKAGED, find, load
+from gpuhost.appfile.loading import MAX_BYTES, PACKAGED, find, load
 from gpuhost.appfile.schema import block_schema
-from tests.app.files import SERVICES, file_of
+from tests.appfile.files import SERVICES, file_of
 
 GOOD = (PACKAGED / "english-listening-trainer.yaml").read_bytes()
 
@@ -52,30 +52,30 @@ def test_a_compose_file_of_images_is_an_app(block: str, tmp_path: Path) -> None:
 
 
 FILES: list[tuple[bytes, list[str]]] = [
-    (b"", [":1: a Compose file is a mapping with services"]),
-    (b"- a", [":1: a Compose file is a mapping with services"]),
-    (b"a: 1", [":1: services: a mapping with at least one service"]),
-    (b"a: 1\nservices: {}", [":2: services: a mapping with at least one service"]),
-    (b"services: [a]", [":1: services: a mapping with at least one service"]),
-    (b"services: {a: {build: .}}", [":1: x-gpuhost.source: is missing: a needs it to be built f"]),
+    (b"", [":1: a Compose file must be a mapping with services"]),
+    (b"- a", [":1: a Compose file must be a mapping with services"]),
+    (b"a: 1", [":1: services: must be a mapping with at least one service"]),
+    (b"a: 1\nservices: {}", [":2: services: must be a mapping with at least one service"]),
+    (b"services: [a]", [":1: services: must be a mapping with at least one service"]),
+    (b"services: {a: {build: .}}", [":1: x-gpuhost.source: required: a is built f"]),
     (b"services: {a: {}}\nx-gpuhosts: {}", [":2: x-gpuhosts: did you mean x-gpuhost?"]),
     (b"services: {a: {}}\nX-GPUHOST: {}", [":2: X-GPUHOST: did you mean x-gpuhost?"]),
     (b"services: {a: {}}\nx-gpuhost: [1]", [":2: x-gpuhost = a list: a mapping with project, so"]),
     (b"services: {a: {}}\nx-gpuhost: yes", [":2: x-gpuhost = 'yes': a mapping with project, sou"]),
-    (b"include: [b.yaml]\nservices: {a: {}}", [":1: include: one file is shipped; put its servi"]),
+    (b"include: [b.yaml]\nservices: {a: {}}", [":1: include: not supported; put its servi"]),
     (
         b"services:\n  a:\n    extends: {file: b.yaml, service: a}",
-        [":3: services.a.extends.file: one file is shipped; put the service into it"],
+        [":3: services.a.extends.file: not supported; put the service into this file"],
     ),
     (
         b"services:\n  a:\n    build: {context: /srv, additional_contexts: 5}",
-        [":3: services.a.build.additional_contexts: a mapping, or a list of NAME=PLACE"],
+        [":3: services.a.build.additional_contexts: must be a mapping, or a list of NAME=PATH"],
     ),
     (b"services:\n  a: \xff", [":2: not UTF-8"]),
     (b"\xff\xfes\x00", [":1: not UTF-8"]),
     (b"a: [", [":1: not YAML: while parsing a flow node: expected the node content, but found '"]),
     (b"[" * 5000, [": nested too deeply"]),
-    (b"#" * (LARGEST + 1), [f": larger than {LARGEST} bytes"]),
+    (b"#" * (MAX_BYTES + 1), [f": larger than {MAX_BYTES} bytes"]),
 ]
 
 
@@ -94,7 +94,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "dir.yaml").mkdir()
     assert refused(tmp_path / "dir.yaml") == [": cannot be read: Is a directory"]
     assert refused(tmp_path / "a\0b" / "tts.yaml") == [": cannot be read: not a path"]
-    assert "an app is named after its file" in refused(tmp_path / "TTS.yaml")[0]
+    assert "the file name is the app's name" in refused(tmp_path / "TTS.yaml")[0]
 
 
 def test_an_apps_own_file_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,13 +107,13 @@ def test_an_apps_own_file_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 NOT_FOUND = {
-    "z-puls": "apps/z-puls.yaml: there is no such file: did you mean z-pulse?",
-    "qqq": "apps/qqq.yaml: there is no such file; there are autovoicecollation, english-l",
-    "old": "apps/old.yml: an app's file ends in .yaml; rename it",
-    "../etc": "app = '../etc': a name of small letters, digits, - and _, beginning",
-    "TTS": "app = 'TTS': a name of small letters",
-    "": "app = '': a name of small letters",
-    "a\n": "app = 'a\\n': a name of small letters",
+    "z-puls": "apps/z-puls.yaml: no such file: did you mean z-pulse?",
+    "qqq": "apps/qqq.yaml: no such file; known: autovoicecollation, english-l",
+    "old": "apps/old.yml: app files end in .yaml; rename it",
+    "../etc": "app = '../etc': a name of lowercase letters, digits, - and _, starting",
+    "TTS": "app = 'TTS': a name of lowercase letters",
+    "": "app = '': a name of lowercase letters",
+    "a\n": "app = 'a\\n': a name of lowercase letters",
 }
 
 

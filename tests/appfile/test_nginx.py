@@ -6,31 +6,40 @@ from pathlib import Path
 
 import pytest
 
-from tests.app.files import app_of, mistakes
+from tests.appfile.files import app_of, mistakes
 
 SITE = "x-gpuhost.nginx"
 UPSTREAM = 'an address, such as "127.0.0.1:3000"'
 
 REFUSED: list[tuple[str, str]] = [
-    ("paths: {'~ /(': {}}", "paths.~ /(: the name has to be a regular expression that nginx reads"),
-    ("paths: {'~* /a)': {}}", "paths.~* /a): the name has to be a regular expression that nginx"),
-    ("paths: {'~ /[a': {}}", "paths.~ /[a: the name has to be a regular expression that nginx"),
-    ("paths: {'~ /[b-a]': {}}", "paths.~ /[b-a]: the name has to be a regular expression that"),
-    ("paths: {'~ /(?<x>a|*)': {}}", "paths.~ /(?<x>a|*): the name has to be a regular expression"),
-    ("paths: {/a: {}, ^~ /a: {}}", "paths: /a and ^~ /a are one location to nginx; give one"),
-    ("upstream: '127.0.0.1:99999'", "upstream = '127.0.0.1:99999': the port is a number from 1 t"),
-    ("upstream: '127.0.0.1:0'", "upstream = '127.0.0.1:0': the port is a number from 1 to 65535"),
+    ("paths: {'~ /(': {}}", "paths.~ /(: the name must be a valid regular expression"),
+    ("paths: {'~* /a)': {}}", "paths.~* /a): the name must be a valid regular expression"),
+    ("paths: {'~ /[a': {}}", "paths.~ /[a: the name must be a valid regular expression"),
+    ("paths: {'~ /[b-a]': {}}", "paths.~ /[b-a]: the name must be a valid regular expression"),
+    (
+        "paths: {'~ /(?<x>a|*)': {}}",
+        "paths.~ /(?<x>a|*): the name must be a valid regular exp",
+    ),
+    ("paths: {/a: {}, ^~ /a: {}}", "paths: /a and ^~ /a are the same location for nginx; keep one"),
+    (
+        "upstream: '127.0.0.1:99999'",
+        "upstream = '127.0.0.1:99999': the port must be a number",
+    ),
+    (
+        "upstream: '127.0.0.1:0'",
+        "upstream = '127.0.0.1:0': the port must be a number",
+    ),
     ("upstream: '127.0.0.1:٣٠'", f"upstream = '127.0.0.1:٣٠': {UPSTREAM}"),
     ("upstream: 'a:1:2'", f"upstream = 'a:1:2': {UPSTREAM}"),
     (
         "paths: {/a: {upstream: 'localhost:65536'}}",
-        "paths./a.upstream = 'localhost:65536': the port is a number from 1 to 65535",
+        "paths./a.upstream = 'localhost:65536': the port must be a number from 1 to 65535",
     ),
     *(
         (f"server_names: ['{name}']", f"server_names[0] = '{name}': a server name")
         for name in ("*", "a..b", "a.*.b", "*a.b", "a.b*", "*.a.*", ".", "-*", "a.b.", "é.example")
     ),
-    ("server_names: [a.b, A.b]", "server_names = a list: a.b is named twice"),
+    ("server_names: [a.b, A.b]", "server_names = a list: a.b is given twice"),
     ("max_body: '٥m'", "max_body = '٥m': a size, such as"),
     ("max_body: 99999999999999999999g", "max_body = '99999999999999999999g': a size, such as"),
     ("rate_per_s: 10000000000", "rate_per_s = 10000000000: a whole number, at least 1, at most 1"),

@@ -11,7 +11,7 @@ import yaml
 
 from gpuhost.appfile.app import App
 from gpuhost.appfile.loading import PACKAGED, load
-from gpuhost.appfile.schema import at, file_schema
+from gpuhost.appfile.schema import file_schema, schema_at
 
 ROOT = Path(__file__).parents[2]
 NAMES = [
@@ -208,7 +208,7 @@ def test_the_schema_knows_every_key(app: App) -> None:
     schema = json.loads(file_schema())
     assert set(schema["properties"]["x-gpuhost"]) == {"$ref"}
     for place in _places(yaml.safe_load(app.text)["x-gpuhost"], ()):
-        assert at(place) is not None, place
+        assert schema_at(place) is not None, place
 
 
 def test_every_reference_of_the_schema_leads_somewhere() -> None:

@@ -1,6 +1,6 @@
-"""What every part of the x-gpuhost block has in common.
+"""The base of every section of x-gpuhost, and the types that several sections use.
 
-A type's `title` is what it is called where a mistake is reported, and in the JSON Schema.
+A type's `title` names it in error messages and in the JSON Schema.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ SecretName = Annotated[
 VariableName = Annotated[
     str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", title="a variable's name, such as HF_ENDPOINT")
 ]
-# Ten years at most: no program that is given more of them can count so far.
+# Ten years at most: more overflows the timers of some programs.
 Seconds = Annotated[int, Field(ge=1, le=315_360_000)]
-# More memory or disk than there is on any host; without an end, sums of bytes would have none.
-MOST_GB = 1_000_000
+# More than any host has; it keeps sums of bytes finite.
+MAX_GB = 1_000_000
 
 
 def stays_inside(path: str) -> str:
@@ -31,7 +31,7 @@ def stays_inside(path: str) -> str:
     return path
 
 
-# Absolute, or relative to the project directory; never out of it.
+# Absolute, or relative to the project directory, without ..
 Path = Annotated[
     str,
     Field(pattern=r"^[^\x00-\x1f\x7f]+$", title="a path"),
@@ -40,9 +40,9 @@ Path = Annotated[
 
 
 def with_port(address: str) -> str:
-    """What ends in a port, if there is such a port."""
+    """An address that ends in a valid port."""
     if not 1 <= int(address.rpartition(":")[2]) <= 65535:
-        raise ValueError("the port is a number from 1 to 65535")
+        raise ValueError("the port must be a number from 1 to 65535")
     return address
 
 
@@ -50,8 +50,8 @@ def with_port(address: str) -> str:
 Line = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$", title="text on one line")]
 
 
-def _as_written(value: Any) -> Any:
-    """Whole numbers and true or false are text to a container; 1.10 would become 1.1."""
+def _to_text(value: Any) -> Any:
+    """Integers and booleans as text. Not floats: 1.10 would become 1.1."""
     if isinstance(value, bool):
         return str(value).lower()
     return str(value) if isinstance(value, int) else value
@@ -59,7 +59,7 @@ def _as_written(value: Any) -> Any:
 
 Text = Annotated[
     str,
-    BeforeValidator(_as_written),
+    BeforeValidator(_to_text),
     WithJsonSchema({"type": ["string", "integer", "boolean"], "title": "text"}),
 ]
 
@@ -68,17 +68,17 @@ def _is_regex(value: str) -> str:
     try:
         re.compile(value)
     except (re.error, OverflowError, RecursionError) as error:
-        raise ValueError(f"a regular expression of Python's ({error})") from None
+        raise ValueError(f"a valid regular expression ({error})") from None
     return value
 
 
 Regex = Annotated[str, AfterValidator(_is_regex), Field(title="a regular expression")]
 
 
-class Block(BaseModel):
-    """Frozen, and every key has to be known."""
+class Section(BaseModel):
+    """A mapping of the app file: frozen, and unknown keys are errors."""
 
-    # Built when the first app file is read: most commands read none.
+    # Build validators when the first app file is read: most commands read none.
     model_config = ConfigDict(
         allow_inf_nan=False,
         defer_build=True,

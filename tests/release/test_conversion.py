@@ -1,0 +1,82 @@
+"""Sections of the app file become parts of the plan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+
+from pydantic import BaseModel
+
+from gpuhost.appfile.nginx import Nginx
+from gpuhost.appfile.secret import Secret
+from gpuhost.appfile.verify import Expect
+from gpuhost.release.conversion import APP_FILE_NAMES, convert
+from gpuhost.runner import plan
+
+
+class Item(BaseModel):
+    size: int = 1
+
+
+class Section(BaseModel):
+    text: str | None = None
+    numbers: tuple[int, ...] = ()
+    item: Item | None = None
+    items: tuple[Item, ...] = ()
+    by_name: dict[str, Item] = {}
+    labels: dict[str, str] = {}
+    not_in_the_plan: int = 5
+
+
+@dataclass(frozen=True)
+class PlanItem:
+    name: str = ""
+    size: int = 0
+
+
+@dataclass(frozen=True)
+class PlanSection:
+    made: str
+    text: str = "default"
+    numbers: tuple[int, ...] = ()
+    item: PlanItem | None = None
+    items: tuple[PlanItem, ...] = ()
+    by_name: tuple[PlanItem, ...] = ()
+    labels: dict[str, str] = field(default_factory=dict)
+
+
+def test_fields_of_the_same_name_are_copied() -> None:
+    section = Section(
+        text="x",
+        numbers=(1, 2),
+        item=Item(size=2),
+        items=(Item(size=3),),
+        by_name={"a": Item(size=4), "b": Item()},
+        labels={"k": "v"},
+    )
+    assert convert(PlanSection, section, made="here") == PlanSection(
+        made="here",
+        text="x",
+        numbers=(1, 2),
+        item=PlanItem(size=2),
+        items=(PlanItem(size=3),),
+        by_name=(PlanItem("a", 4), PlanItem("b", 1)),
+        labels={"k": "v"},
+    )
+
+
+def test_without_a_value_the_plan_has_its_default() -> None:
+    assert convert(PlanSection, Section(), made="") == PlanSection("")
+
+
+def test_given_values_win() -> None:
+    assert convert(PlanSection, Section(text="x"), made="", text="y").text == "y"
+
+
+def test_renamed_fields_are_in_the_plan_and_in_the_app_file() -> None:
+    sections = {plan.Secret: Secret, plan.Nginx: Nginx, plan.Expect: Expect}
+    assert sections.keys() == APP_FILE_NAMES.keys()
+    for kind, section in sections.items():
+        names = {one.name for one in fields(kind)}
+        assert APP_FILE_NAMES[kind].keys() <= names
+        assert not set(APP_FILE_NAMES[kind]) & section.model_fields.keys() - {"file"}
+        assert set(APP_FILE_NAMES[kind].values()) <= section.model_fields.keys()
