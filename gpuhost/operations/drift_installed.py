@@ -12,7 +12,7 @@ from pyinfra.api.host import Host
 from gpuhost.checks.finding import Finding, Status
 from gpuhost.checks.registry import run_checks
 from gpuhost.drift.applied import document
-from gpuhost.operations.applied import written
+from gpuhost.operations.applied import write_record
 from gpuhost.operations.reading import Commands, executing, operation, read
 from gpuhost.outputs.table import in_words, show
 from gpuhost.rollout.draft import who
@@ -40,7 +40,7 @@ def recorded(settings: Settings) -> Commands:
     text = document(
         snapshot.applied, settings, _found(snapshot, settings), at=snapshot.system.now, by=who()
     )
-    yield from written(snapshot, text, otherwise="the record of what is applied is up to date")
+    yield from write_record(snapshot, text, otherwise="the record of what is applied is up to date")
 
 
 @pyinfra_operation()

@@ -1,4 +1,4 @@
-"""What releases of apps need on their host, besides the engine."""
+"""Programs that app releases need on their host, besides the engine."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from gpuhost.settings import Settings
 from gpuhost.steps.start import sudo_args
 
 
-def ready(settings: Settings, apps: Iterable[Extension]) -> None:
-    """Installed, where one of the apps needs any.
+def apply(settings: Settings, apps: Iterable[Extension]) -> None:
+    """Install the programs that at least one app needs.
 
-    + apps: the blocks of all apps that this host is to have
+    + apps: the blocks of all apps of this host
     """
-    packages = tuple(sorted({name for app in apps for name in _needed(app)}))
+    packages = tuple(sorted({name for app in apps for name in _packages(app)}))
     if packages:
-        app_tools.installed(
+        app_tools.packages(
             name="Tools of apps",
             packages=packages,
             lock_timeout_s=settings.apt_lock_timeout_s,
@@ -26,7 +26,7 @@ def ready(settings: Settings, apps: Iterable[Extension]) -> None:
         )
 
 
-def _needed(app: Extension) -> Iterator[str]:
+def _packages(app: Extension) -> Iterator[str]:
     if app.source and app.source.git:
         yield "git"
         if not app.source.git.startswith("http"):

@@ -7,4 +7,4 @@ from gpuhost.steps.start import load_settings_or_stop
 SITE = {"nginx": {"upstream": "127.0.0.1:3000", "tls": {"kind": "acme", "email": "a@example.com"}}}
 
 if settings := load_settings_or_stop():
-    nginx.ready(settings, [Extension.model_validate({}), Extension.model_validate(SITE)])
+    nginx.apply(settings, [Extension.model_validate({}), Extension.model_validate(SITE)])

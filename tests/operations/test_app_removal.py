@@ -30,7 +30,7 @@ def run(tmp_path: Path, stdin: bytes, home: str) -> subprocess.CompletedProcess[
 
 @pytest.mark.parametrize("home", ["there", "not there; touch x"])
 def test_the_runner_that_comes_is_run_and_gone_again(tmp_path: Path, home: str) -> None:
-    sent = "\n".join(app_removal._runner()).encode()
+    sent = "\n".join(app_removal.encoded_runner()).encode()
     assert base64.b64decode(sent) == runner_file().data
     done = run(tmp_path, sent, str(tmp_path / home))
     # Nothing was released there.
