@@ -1,4 +1,4 @@
-"""Which release a rollback brings back, and what there is to say where there is none."""
+"""To which release a rollback goes, and why there is none."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def _apps(*releases: Release, **more: Any) -> Apps:
         ([_release("3"), _release("2", BAD), _release("1")], None, "1"),
         ([_release("4", BAD), _release("3"), _release("2", None), _release("1")], None, "1"),
         ([_release("3"), _release("2"), _release("1")], "1", "1"),
-        # A rollback's own copy is what it was copied from: once more goes further back, not to what
-        # was fled from.
+        # A rollback's copy counts as its original: the next rollback goes further back, and never
+        # to the release that was rolled back from.
         ([_release("4", of="2"), _release("3"), _release("2"), _release("1")], None, "1"),
         ([_release("3", of="2"), _release("2"), _release("1")], None, "1"),
         ([_release("5"), _release("4", of="2"), _release("3"), _release("2")], None, "3"),
@@ -57,7 +57,7 @@ DOWN = Result(state="restore-failed")
 @pytest.mark.parametrize(
     ("releases", "wanted", "expected"),
     [
-        # What did not come back is what a person wants back.
+        # The current release, which did not start again, is the target.
         ([_release("3", DOWN), _release("2"), _release("1")], None, "rolls back to 2 ("),
         ([_release("3", DOWN), _release("2")], None, "rolls back to 2 ("),
         ([_release("3", DOWN), _release("2")], "2", "rolls back to 2 ("),
@@ -65,7 +65,7 @@ DOWN = Result(state="restore-failed")
         ([_release("4", BAD), _release("3", DOWN), _release("2")], "2", None),
     ],
 )
-def test_what_did_not_come_back_is_brought_back(
+def test_a_release_that_did_not_start_again_is_the_target(
     monkeypatch: pytest.MonkeyPatch,
     releases: list[Release],
     wanted: str | None,
@@ -99,6 +99,6 @@ def test_what_did_not_come_back_is_brought_back(
         ),
     ],
 )
-def test_nothing_to_go_back_to(apps: Apps, wanted: str | None, says: str) -> None:
+def test_every_reason_to_refuse(apps: Apps, wanted: str | None, says: str) -> None:
     with pytest.raises(Refused, match=says):
         from_and_to(apps, "tts", wanted)

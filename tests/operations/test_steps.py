@@ -1,4 +1,4 @@
-"""The steps of the deploy hand on what was declared to every operation that takes it."""
+"""The steps of the deploy pass the declared settings to every operation that takes them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_apt_lock_timeout_s_arrives(
 
 
 def _recorded(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, Any]]:
-    """The arguments of each operation that a step calls from now on; none of them runs."""
+    """The arguments of each operation that a step calls; no operation runs."""
     calls: dict[str, dict[str, Any]] = {}
     for module in WITH_A_STEP:
         monkeypatch.setattr(module, "sudo_args", lambda settings: {})
