@@ -1,4 +1,4 @@
-"""pyinfra's own configuration, read when it is run from this directory."""
+"""pyinfra's own configuration; pyinfra reads it when it runs in this directory."""
 
 from pyinfra import config
 

@@ -1,14 +1,14 @@
 """Your servers. Name them here, then
 
-    pyinfra inventory.py deploys/gpu_host.py --dry     what would change
+    pyinfra inventory.py deploys/gpu_host.py --dry     print what would change
     pyinfra inventory.py deploys/gpu_host.py           change it
-    gpuhost check inventory.py                         how they are
+    gpuhost check inventory.py                         check it
 
 On the server itself no inventory is needed: ``pyinfra @local deploys/gpu_host.py``.
 
-A host is a name or an address, or a tuple of it and its own data: how to log in, and its settings
-(group_data/all.py has them all; gpuhost's docs/connecting.md has logins, keys and jump hosts).
-The data of a group stands in ``group_data/GROUP.py``, that of all hosts in ``group_data/all.py``.
+A host is a name or an address, or a tuple of it and its own data: its login and its settings
+(docs/settings.md lists all settings; docs/connecting.md explains logins, ports, keys, jump hosts).
+The data of a group is in ``group_data/GROUP.py``, the data of all hosts in ``group_data/all.py``.
 """
 
 from pyinfra.api.exceptions import InventoryError
@@ -18,13 +18,13 @@ gpu = [
     # "gpu1.example.com",
     # ("203.0.113.10", {"ssh_user": "ubuntu", "ssh_key": "~/.ssh/id_ed25519"}),
     # ("203.0.113.11", {"ssh_user": "root", "ssh_port": 2222, "cuda": "12.1", "gpu_count": 2}),
-    # ("behind-a-jump-host", {}),  # as ~/.ssh/config has it, ProxyJump and all
+    # ("behind-a-jump-host", {}),  # as configured in ~/.ssh/config, with ProxyJump
 ]
 
-# Servers without (group_data/cpu.py).
+# Servers without a card (group_data/cpu.py).
 cpu = []
 
-# Which of the servers above are in mainland China: their names once more (group_data/china.py).
+# The names of those servers above that are in mainland China (group_data/china.py).
 china = []
 
 if not (gpu or cpu):

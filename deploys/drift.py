@@ -1,13 +1,13 @@
-"""What is no longer as it was applied: a host that has drifted fails, the others go on.
+"""Report what is no longer as it was applied. A host that has drifted fails; others continue.
 
-pyinfra inventory.py deploys/drift.py      tells, and changes nothing
+pyinfra inventory.py deploys/drift.py      reports, and changes nothing
 
-`gpuhost drift inventory.py` says the same faster, and keeps a history.
+`gpuhost drift inventory.py` reports the same, faster, and keeps a history.
 """
 
-from gpuhost.steps.drift import judged
+from gpuhost.steps.drift import report_drift
 from gpuhost.steps.start import load_settings_or_stop
 
-# None: the settings are wrong, or the system is not one for us. It was said; other hosts go on.
+# None: invalid settings or an unsupported system. The reason is printed; other hosts continue.
 if settings := load_settings_or_stop():
-    judged(settings)
+    report_drift(settings)

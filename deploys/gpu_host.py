@@ -1,7 +1,7 @@
-"""From a blank Debian or Ubuntu server to a verified GPU container host, with its apps.
+"""Turn a blank Debian or Ubuntu server into a verified GPU container host, with its apps.
 
 pyinfra inventory.py deploys/gpu_host.py           over SSH, every host of the inventory
-pyinfra inventory.py deploys/gpu_host.py --dry     what would change, and nothing else
+pyinfra inventory.py deploys/gpu_host.py --dry     only print what would change
 pyinfra @local deploys/gpu_host.py                 on the server itself
 """
 
@@ -19,24 +19,25 @@ from gpuhost.steps import (
     toolkit,
 )
 from gpuhost.steps.start import load_settings_or_stop
-from gpuhost.steps.verification import verified
+from gpuhost.steps.verification import verify
 
-# None: the settings are wrong, or the system is not one for us. It was said; other hosts go on.
+# None: invalid settings or an unsupported system. The reason is printed; other hosts continue.
 if settings := load_settings_or_stop():
     system.wait_for_package_manager(settings)
-    proxy.ready(settings)
-    nvidia.archive_ready(settings)
-    apt.ready(settings)
-    system.ready(settings)
-    swap.ready(settings)
-    nvidia.ready(settings)
-    docker.ready(settings)
-    toolkit.ready(settings)
-    docker.configured(settings)
-    build.ready(settings)
-    toolkit.proven(settings)
-    firewall.ready(settings)
-    system.updated(settings)
-    drift.ready(settings)
-    verified(settings)
-    apps.all_released(settings)
+    proxy.apply(settings)
+    nvidia.add_archive_components(settings)
+    apt.apply(settings)
+    system.apply(settings)
+    swap.apply(settings)
+    nvidia.apply(settings)
+    docker.apply(settings)
+    toolkit.apply(settings)
+    docker.configure(settings)
+    build.apply(settings)
+    toolkit.test_gpu_container(settings)
+    firewall.apply(settings)
+    system.enable_security_updates(settings)
+    system.repair(settings)
+    drift.apply(settings)
+    verify(settings)
+    apps.deploy_all(settings)

@@ -1,4 +1,4 @@
-"""Take a noun's settings away again, or an app; data stays.
+"""Remove what gpuhost set up for a noun, or an app; data stays.
 
 pyinfra inventory.py deploys/remove.py --data remove=swap,firewall
 pyinfra inventory.py deploys/remove.py --data remove=app --data app=NAME

@@ -1,3 +1,3 @@
-"""Servers without a GPU: containers, swap and firewall as everywhere, and nothing from NVIDIA."""
+"""Servers without a GPU: containers, swap and firewall, and nothing from NVIDIA."""
 
 gpu = "none"

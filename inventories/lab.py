@@ -1,4 +1,4 @@
-"""Disposable hosts on this machine: ``python -m tests.lab up``, then from the repository's root
+"""Disposable hosts on this machine: ``python -m tests.lab up``, then, in the root of the repository
 
 pyinfra inventories/lab.py deploys/gpu_host.py
 """

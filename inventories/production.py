@@ -1,13 +1,13 @@
-"""An example of a larger inventory; copy it, every name in it is made up.
+"""An example of a larger inventory to copy; every name in it is an example.
 
     pyinfra inventories/production.py deploys/gpu_host.py --limit inference
 
-Run it from the directory that has ``group_data/``: pyinfra looks there, and beside this file.
+Run it in the directory that contains ``group_data/``: pyinfra reads it there, and beside this file.
 """
 
 import os
 
-# Group data can stand beside its hosts: (hosts, data).
+# Group data can be given with the hosts: (hosts, data).
 inference = (
     [
         "inference1.example.com",
@@ -26,7 +26,7 @@ training = (
     },
 )
 
-# A host may be in several groups: here the one of group_data/china.py.
+# A host can be in several groups: this one is also in the group of group_data/china.py.
 china = ["inference2.example.com"]
 
 cpu = ["web1.example.com"]

@@ -1,7 +1,7 @@
-"""What releasing, bringing back and restoring an app have in common.
+"""What releasing, rolling back and restoring an app have in common.
 
-Hosts take turns, and the first that fails stops the rest; a reason is never an exception, which
-would end the run of every host; and the host does the work by itself, watched from here.
+Hosts follow one another, and the first failure stops the rest. A refusal is never an exception,
+which would end the run on every host. The host does the work itself; the operation watches it.
 """
 
 from __future__ import annotations
@@ -17,22 +17,34 @@ from pyinfra.context import ctx_state
 from gpuhost.appfile.errors import BadApp
 from gpuhost.operations.reading import Commands, executing, forget
 from gpuhost.remote.commands import connector_arguments
-from gpuhost.rollout.batch import stop_rollout, stopped_by
-from gpuhost.rollout.deliver import NotStarted, StartRequest, start_release
-from gpuhost.rollout.detach import follow_command
+from gpuhost.rollout.batch import (
+    stop_rollout,
+    stopped_by,
+)
+from gpuhost.rollout.deliver import (
+    NotStarted,
+    StartRequest,
+    start_release,
+)
+from gpuhost.rollout.detach import (
+    follow_command,
+)
 from gpuhost.rollout.draft import Refused
-from gpuhost.rollout.follower import FollowTarget
+from gpuhost.rollout.follower import (
+    FollowTarget,
+)
 from gpuhost.rollout.watch import watch
 from gpuhost.runner.lock import Attempt
 from gpuhost.snapshot import NotRead
+from gpuhost.snapshot.apps import Apps, AppState, Release
 
 
 @dataclass(frozen=True)
 class Action:
-    """What a host is to do for an app.
+    """What to do for an app on a host.
 
-    + does, would: it in words, while it is done and in a plan
-    + start: what is begun on the host; raises Refused
+    + does, would: the action in words, during the run and in a plan
+    + start: returns what to start on the host; raises Refused
     """
 
     does: str
@@ -42,7 +54,7 @@ class Action:
 
 @dataclass(frozen=True)
 class NoChange:
-    """There is nothing to do: why, and what else there is to say."""
+    """Nothing to do: the reason, and more lines to print."""
 
     why: str
     more: tuple[str, ...] = ()
@@ -51,72 +63,89 @@ class NoChange:
 def run_action(app: str, decide: Callable[[], Action | NoChange]) -> Commands:
     """The commands of an operation on an app.
 
-    + decide: reads the host and says what is to be done; whatever it raises is a refusal
+    + decide: reads the host and decides what to do; every exception is a refusal
     """
-    decided = _decided(decide)
-    if isinstance(decided, NoChange):
-        host.noop(decided.why)
-        for line in decided.more:
+    decision: Action | NoChange | tuple[str, ...]
+    try:
+        decision = decide()
+    except Exception as error:
+        decision = explain(error)
+    if isinstance(decision, NoChange):
+        host.noop(decision.why)
+        for line in decision.more:
             host.log(line)
         return
-    first = stopped_by(ctx_state.get(), app, host.current_op_hash) if executing() else None
-    if first:
-        yield FunctionCommand(_not_attempted, (app, first), {})
-    elif isinstance(decided, Action):
-        host.log(decided.does if executing() else decided.would)
-        yield FunctionCommand(_carried_out, (app, decided.start), {})
+    failed = stopped_by(ctx_state.get(), app, host.current_op_hash) if executing() else None
+    if failed:
+        yield FunctionCommand(_skip, (app, failed), {})
+    elif isinstance(decision, Action):
+        host.log(decision.does if executing() else decision.would)
+        yield FunctionCommand(_carry_out, (app, decision.start), {})
     else:
-        yield from refused(app, decided)
+        yield from refuse_app(app, decision)
 
 
-def _decided(decide: Callable[[], Action | NoChange]) -> Action | NoChange | tuple[str, ...]:
-    """What is to be done, or why nothing can be, a line each."""
-    try:
-        return decide()
-    except Exception as error:
-        return reasons(error)
+def known_app(apps: Apps, app: str) -> AppState:
+    """Raises Refused if the app was never released on this host."""
+    state = apps.get(app)
+    if state is None:
+        released = ", ".join(sorted(apps.by_name)) or "none"
+        raise Refused([f"it was never released on this host; released apps: {released}"])
+    return state
 
 
-def reasons(error: Exception) -> tuple[str, ...]:
+def verified_release(state: AppState) -> Release:
+    """The current release. Raises Refused if there is none."""
+    if state.current_release is None:
+        raise Refused(["no release of it was ever verified on this host; release it first"])
+    return state.current_release
+
+
+def require_idle(state: AppState) -> None:
+    """Raises Refused while another operation on the app is under way."""
+    if under_way := state.under_way:
+        raise Refused([f"{under_way.kind} {under_way.id} is under way; wait for it"])
+
+
+def explain(error: Exception) -> tuple[str, ...]:
     """Why nothing is done, a line each."""
     if isinstance(error, (Refused, BadApp)):
         return error.lines
     if isinstance(error, NotRead):
         return (str(error),)
-    return (f"gpuhost could not work this out: {error!r}; please report this",)
+    return (f"internal error: {error!r}; please report it",)
 
 
-def refused(app: str, lines: Iterable[str]) -> Commands:
-    """The host fails with every reason. In a plan they are those of a host not made ready yet."""
+def refuse_app(app: str, lines: Iterable[str]) -> Commands:
+    """Print every reason and fail the host. In a plan, earlier steps may still remove a reason."""
     for line in lines:
         if executing():
             logger.error(f"{host.print_prefix}{app}: {line}")
         else:
-            logger.warning(f"{host.print_prefix}{app}: not as the host is now: {line}")
+            logger.warning(f"{host.print_prefix}{app}: refused as the host is now: {line}")
     yield FunctionCommand(_refuse, (app,), {})
 
 
 def _refuse(state: State, host: Host, app: str) -> bool:
     stop_rollout(state, app, host)
-    host.log_styled(f"{app}: refused, nothing was changed", fg="red", log_func=logger.error)
+    _log_error(host, f"{app}: refused, nothing was changed")
     return False
 
 
-def _not_attempted(state: State, host: Host, app: str, first: str) -> bool:
-    """This host was not reached: it keeps what it has."""
-    words = f"{app}: not attempted, because {first} failed; this host keeps the release it has"
-    host.log_styled(words, fg="yellow", log_func=logger.warning)
+def _skip(state: State, host: Host, app: str, failed: str) -> bool:
+    text = f"{app}: not attempted, because {failed} failed; this host keeps its current release"
+    host.log_styled(text, fg="yellow", log_func=logger.warning)
     return False
 
 
-def _carried_out(state: State, host: Host, app: str, start: Callable[[Host], StartRequest]) -> bool:
-    """Begin, watch to the end, and stop the other hosts if it does not end well."""
+def _carry_out(state: State, host: Host, app: str, start: Callable[[Host], StartRequest]) -> bool:
+    """StartRequest it, watch it to the end, and stop_rollout the other hosts if it fails."""
     forget()
     try:
-        is_good = _watched(host, start(host))
+        is_good = _start_and_watch(host, start(host))
     except Exception as error:
-        for line in reasons(error):
-            host.log_styled(f"{app}: {line}", fg="red", log_func=logger.error)
+        for line in explain(error):
+            _log_error(host, f"{app}: {line}")
         is_good = False
     forget()
     if not is_good:
@@ -124,23 +153,26 @@ def _carried_out(state: State, host: Host, app: str, start: Callable[[Host], Sta
     return is_good
 
 
-def _watched(host: Host, start: StartRequest) -> bool:
+def _start_and_watch(host: Host, start: StartRequest) -> bool:
     arguments = connector_arguments(host)
     kind = start.verb[0]
     try:
-        busy = start_release(host, start, arguments)
-    except NotStarted as why:
-        host.log_styled(f"{start.app}: {why}", fg="red", log_func=logger.error)
+        holder = start_release(host, start, arguments)
+    except NotStarted as error:
+        _log_error(host, f"{start.app}: {error}")
         return False
-    if busy is not None:
-        host.log_styled(_busy(host, start.app, busy), fg="red", log_func=logger.error)
+    if holder is not None:
+        _log_error(host, _locked(host, start.app, holder))
         return False
-    host.log(f"{kind} {start.id} began; Ctrl-C ends the watching only")
+    host.log(f"{kind} {start.id} began; Ctrl-C detaches; the {kind} continues on the host")
     return watch(host, FollowTarget(start.app, start.id, kind, host.name), arguments)
 
 
-def _busy(host: Host, app: str, busy: Attempt) -> str:
-    at_it = busy.sentence if busy.id else "a release that began just now"
-    return (
-        f"{app}: refused, nothing was changed: {at_it}; follow it: {follow_command(host.name, app)}"
-    )
+def _locked(host: Host, app: str, holder: Attempt) -> str:
+    reason = holder.sentence if holder.id else "locked by a release that just started"
+    follow = follow_command(host.name, app)
+    return f"{app}: refused, nothing was changed: {reason}; follow it: {follow}"
+
+
+def _log_error(host: Host, text: str) -> None:
+    host.log_styled(text, fg="red", log_func=logger.error)

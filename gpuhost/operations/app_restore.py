@@ -1,56 +1,43 @@
-"""Putting an app's data back as a backup has it. The host carries it out by itself."""
+"""The decision of a restore: which backup."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
 
-from pyinfra.api import operation
 from pyinfra.api.host import Host
 
-from gpuhost.operations.app_operation import Action, NoChange, run_action
-from gpuhost.operations.reading import Commands, read
+from gpuhost.operations.app_operation import (
+    Action,
+    NoChange,
+    known_app,
+    require_idle,
+    verified_release,
+)
+from gpuhost.operations.reading import read
 from gpuhost.remote.commands import connector_arguments, remove
-from gpuhost.rollout.deliver import StartRequest
-from gpuhost.rollout.draft import Refused, current_user
+from gpuhost.rollout.deliver import (
+    StartRequest,
+)
+from gpuhost.rollout.draft import (
+    Refused,
+    current_user,
+)
 from gpuhost.runner.paths import APPS
 from gpuhost.settings import Settings
-from gpuhost.snapshot.apps import Apps, AppState
+from gpuhost.snapshot.apps import AppState
 
-# Gigabytes are laid out, the app loads, and perhaps twice.
+# Gigabytes are unpacked, and the app loads its models, perhaps twice.
 LIMIT_SECONDS = 6 * 3600
 
 
-@operation()
-def restored(app: str, settings: Settings, backup: str | None = None) -> Commands:
-    """
-    Put an app's data back as a backup has it: laid out beside, exchanged while the app is stopped,
-    verified. If the app is not good with it, the data of before comes back. What was there is kept
-    on the host, in backups/before-restore-TIME.
-
-    + app: its name
-    + settings: the settings of this host
-    + backup: which; None: they are listed, and nothing is changed
-
-    **Example:**
-
-    .. code:: python
-
-        restored(
-            name="Restore tts",
-            app="tts",
-            declared=settings,
-            backup="20261120-033012-schedule",
-        )
-    """
-    yield from run_action(app, partial(_decide, app, settings, backup))
-
-
-def _decide(app: str, settings: Settings, backup: str | None) -> Action | NoChange:
-    known = released(read(settings).apps, app)
+def decide(app: str, settings: Settings, backup: str | None) -> Action | NoChange:
+    """Raises Refused."""
+    state = known_app(read(settings).apps, app)
     if backup is None:
-        return NoChange(f"{app}: no backup was named, so nothing is restored", tuple(listed(known)))
-    require(known, backup)
+        listed = tuple(list_backups(state))
+        return NoChange(f"{app}: nothing is restored, because no backup was named", listed)
+    require_restorable(state, backup)
     return Action(
         f"{app}: restores {backup}",
         f"{app}: would restore {backup}",
@@ -58,45 +45,34 @@ def _decide(app: str, settings: Settings, backup: str | None) -> Action | NoChan
     )
 
 
-def listed(known: AppState) -> Iterable[str]:
-    """Its backups in words, newest first."""
-    names = _names(known)
+def list_backups(state: AppState) -> Iterable[str]:
+    """The app's complete backups, newest first, a line each."""
+    names = _names(state)
     if not names:
-        return (f"{known.name} has no backup on this host",)
-    return (f"{known.name} has {len(names)} backups on this host, newest first:", *names)
+        return (f"{state.name} has no backup on this host",)
+    return (f"{state.name} has {len(names)} backups on this host, newest first:", *names)
 
 
-def _names(known: AppState) -> list[str]:
-    return sorted((one.name for one in known.backups if one.whole), reverse=True)
+def _names(state: AppState) -> list[str]:
+    return sorted((backup.name for backup in state.backups if backup.whole), reverse=True)
 
 
-def released(apps: Apps, app: str) -> AppState:
-    """Raises Refused if the host does not know the app."""
-    known = apps.get(app)
-    if known is None:
-        there = ", ".join(sorted(apps.by_name)) or "none"
-        raise Refused([f"it was never released on this host; released were: {there}"])
-    return known
-
-
-def require(known: AppState, backup: str) -> None:
+def require_restorable(state: AppState, backup: str) -> None:
     """Raises Refused with the reason why this backup cannot be restored now."""
-    if known.current_release is None:
-        raise Refused(["no release of it was ever verified on this host; release it first"])
-    if known.under_way:
-        raise Refused([f"{known.under_way.kind} {known.under_way.id} is under way; wait for it"])
-    if backup not in _names(known):
-        raise Refused([f"{backup} is no backup of it", *listed(known)])
+    verified_release(state)
+    require_idle(state)
+    if backup not in _names(state):
+        raise Refused([f"{backup} is not a backup of this app", *list_backups(state)])
 
 
 def _start(app: str, backup: str, host: Host) -> StartRequest:
     """Raises Refused."""
-    # An earlier restore of the same backup: its result would be taken for this one's.
+    # The result of an earlier restore of this backup must not be mistaken for the new one.
     home = f"{APPS}/{app}/backups/{backup}"
     arguments = connector_arguments(host)
     done, _ = host.run_shell_command(remove(f"{home}/result.json", f"{home}/log"), **arguments)
     if not done:
-        raise Refused([f"the result of an earlier restore of {backup} could not be removed"])
+        raise Refused([f"the result of an earlier restore of {backup} could not be deleted"])
     by = current_user()
     return StartRequest(
         app=app,

@@ -1,4 +1,4 @@
-"""The record of what was applied, which the host keeps for the drift check."""
+"""Operations on the record of what was applied, which the host keeps for the drift check."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from gpuhost.snapshot.applied import APPLIED
 
 
 @operation
-def recorded(settings: Settings) -> Commands:
+def record(settings: Settings) -> Commands:
     """
-    Have the host remember which checks are ok, and by which settings. No secret is in it, and only
-    root reads it.
+    Record on the host which checks are ok, and the settings that were applied. The record holds no
+    secret, and only root can read it.
 
     + settings: the settings of this host
 
@@ -33,7 +33,7 @@ def recorded(settings: Settings) -> Commands:
     .. code:: python
 
         from gpuhost.operations import applied
-        applied.recorded(name="Record", declared=settings)
+        applied.record(name="Record", settings=settings)
     """
     snapshot = read(settings)
     findings = run_checks(snapshot, settings)
@@ -45,26 +45,46 @@ def recorded(settings: Settings) -> Commands:
         by=current_user(),
         facts=_facts(snapshot, settings),
     )
-    yield from written(snapshot, text, otherwise="the record of what is applied is up to date")
+    yield from write_record(snapshot, text, otherwise="the record of what is applied is up to date")
 
 
-def written(snapshot: Snapshot, text: str | None, *, otherwise: str) -> Commands:
-    """The record's new text, or what is there, for nobody but root.
-
-    + text: None: what is there is as good
-    + otherwise: what is said where nothing is done
+@operation
+def forget(settings: Settings, nouns: Iterable[str]) -> Commands:
     """
-    there = snapshot.paths.get(APPLIED)
+    Delete nouns that were removed from the host's record of what was applied.
+
+    + settings: the settings of this host
+    + nouns: what was removed: "swap"
+
+    **Example:**
+
+    .. code:: python
+
+        from gpuhost.operations import applied
+        applied.forget(name="Record", settings=settings, nouns=["swap"])
+    """
+    snapshot = read(settings)
+    text = document_without(snapshot.applied, frozenset(nouns))
+    yield from write_record(snapshot, text, otherwise="the record does not mention it")
+
+
+def write_record(snapshot: Snapshot, text: str | None, *, otherwise: str) -> Commands:
+    """Write the record, or restore its mode.
+
+    + text: the new text; None: the record is up to date
+    + otherwise: what to print if there is nothing to do
+    """
+    file = snapshot.paths.get(APPLIED)
     if text is not None:
         yield put(APPLIED, text, mode=SECRET)
-    elif there and there.mode != SECRET:
+    elif file and file.mode != SECRET:
         yield run("chmod", SECRET, "--", APPLIED)
     else:
         host.noop(otherwise)
 
 
 def _facts(snapshot: Snapshot, settings: Settings) -> dict[str, Any]:
-    """What cannot be read now is remembered as before."""
+    """Recorded facts; one that cannot be read now keeps its recorded value."""
     facts = {
         **(snapshot.applied.facts if snapshot.applied else {}),
         **(apt_sources.on_record(snapshot) or {}),
@@ -72,23 +92,3 @@ def _facts(snapshot: Snapshot, settings: Settings) -> dict[str, Any]:
     with suppress(NotRead):
         facts |= gpu.on_record(snapshot, settings)
     return facts
-
-
-@operation
-def forgotten(settings: Settings, nouns: Iterable[str]) -> Commands:
-    """
-    Have the host forget that something was applied to it, because it was taken away again.
-
-    + settings: the settings of this host
-    + nouns: what was taken away, "swap"
-
-    **Example:**
-
-    .. code:: python
-
-        from gpuhost.operations import applied
-        applied.forgotten(name="Record", declared=settings, nouns=["swap"])
-    """
-    snapshot = read(settings)
-    text = document_without(snapshot.applied, frozenset(nouns))
-    yield from written(snapshot, text, otherwise="nothing of it is on record")

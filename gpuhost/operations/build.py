@@ -1,10 +1,11 @@
-"""The write side of what builds use."""
+"""Operations on the apt cache that image builds use."""
 
 from __future__ import annotations
 
 from pyinfra import host
 
 from gpuhost.operations.reading import Commands, operation, read
+from gpuhost.operations.refuse import refuse
 from gpuhost.plans.apt_cache import (
     DROPIN,
     PACKAGE,
@@ -16,39 +17,31 @@ from gpuhost.plans.apt_cache import (
     leftover_files,
     wrong_files,
 )
-from gpuhost.remote.commands import (
-    LOCK_TIMEOUT,
-    apt_install,
-    apt_remove,
-    apt_update,
-    put,
-    refuse,
-    remove,
-    run,
-)
+from gpuhost.remote.apt import LOCK_TIMEOUT_S, apt_install, apt_remove, apt_update
+from gpuhost.remote.commands import put, remove, run
 from gpuhost.settings import Settings
 
-# It waits for docker0, and for mirrors that do not answer.
-STARTING = 120
+# The service waits for docker0, and for mirrors that do not answer.
+START_SECONDS = 120
 
 
 @operation
 def apt_cache(
     mirrors: tuple[str, ...] = (),
     security: bool = False,
-    present: bool = True,
     adopt: bool = False,
-    lock_timeout_s: int = LOCK_TIMEOUT,
+    present: bool = True,
+    lock_timeout_s: int = LOCK_TIMEOUT_S,
 ) -> Commands:
     """
-    Have apt-cacher-ng on docker0's address, for apt inside builds. Mirrors are tried in order; one
-    that refuses, or has not got a file, is followed by the next.
+    Ensure that apt-cacher-ng serves apt inside image builds, on the address of docker0. Mirrors are
+    tried in order: if one refuses or lacks a file, the next is used.
 
-    + mirrors: known names such as "aliyun", or URLs; none: archives are asked themselves
-    + security: take Debian's security updates from them too
-    + present: False: take it away again
-    + adopt: take over an apt-cacher-ng that is there already
-    + lock_timeout_s: seconds to wait for another apt
+    + mirrors: known names such as "aliyun", or URLs; none: the original archives
+    + security: also fetch Debian's security updates from the mirrors
+    + adopt: configure an apt-cacher-ng that is already installed
+    + present: False: remove the cache and its packages
+    + lock_timeout_s: seconds to wait for another apt process
 
     **Example:**
 
@@ -60,36 +53,39 @@ def apt_cache(
     settings = _settings(tuple(mirrors), security, present)
     snapshot = read(settings)
     if not is_declared(settings):
-        yield from _gone(leftover_files(snapshot), lock_timeout_s)
+        yield from _remove(leftover_files(snapshot), lock_timeout_s)
         return
     if snapshot.build.cache is not None and not leftover_files(snapshot) and not adopt:
-        refuse("build", "apt-cacher-ng is here already; adopt = True lets gpuhost configure it")
+        refuse(
+            "build",
+            "apt-cacher-ng is already installed; set adopt=True to let gpuhost configure it",
+        )
         return
     if snapshot.build.gateway is None:
-        refuse("build", "docker0 has no address: the engine has to run first")
+        refuse("build", "docker0 has no address: start the engine first")
         return
     if snapshot.build.cache is None:
-        yield apt_update(lock_timeout=lock_timeout_s)
+        yield apt_update(lock_timeout_s=lock_timeout_s)
     wrong = wrong_files(snapshot, settings)
     service = snapshot.build.service
     if not wrong and service.active and service.enabled and not is_stale(snapshot):
         host.noop("the apt cache is as declared")
         return
-    for path, wanted in files(settings, snapshot.build.gateway).items():
+    for path, file in files(settings, snapshot.build.gateway).items():
         if path in wrong:
-            yield put(path, wanted.text, mode=wanted.mode)
+            yield put(path, file.text, mode=file.mode)
     if snapshot.build.cache is None:
-        # With its files in place it never listens elsewhere, not even for a moment.
-        yield apt_install([PACKAGE], lock_timeout=lock_timeout_s)
+        # Its files come first, so that it never listens on another address.
+        yield apt_install([PACKAGE], lock_timeout_s=lock_timeout_s)
     if DROPIN in wrong:
         yield run("systemctl", "daemon-reload", seconds=60)
     if not service.enabled:
         yield run("systemctl", "enable", UNIT, seconds=60)
-    yield run("systemctl", "restart", UNIT, seconds=STARTING)
+    yield run("systemctl", "restart", UNIT, seconds=START_SECONDS)
 
 
 def _settings(mirrors: tuple[str, ...], security: bool, present: bool) -> Settings:
-    """The mirrors as a host declares them: one, or several to try in order."""
+    """The mirrors as settings: one, or several to try in order."""
     if not mirrors:
         return Settings(build_apt_cache=present)
     one = mirrors[0] if len(mirrors) == 1 else "auto"
@@ -103,11 +99,11 @@ def _settings(mirrors: tuple[str, ...], security: bool, present: bool) -> Settin
     )
 
 
-def _gone(paths: list[str], lock_timeout_s: int) -> Commands:
+def _remove(paths: list[str], lock_timeout_s: int) -> Commands:
     if not paths:
         host.noop("there is no apt cache")
         return
     yield run("systemctl", "disable", "--now", UNIT, seconds=60)
-    yield apt_remove([PACKAGE], lock_timeout=lock_timeout_s)
+    yield apt_remove([PACKAGE], lock_timeout_s=lock_timeout_s)
     yield remove(*paths, SECURITY_LIST)
     yield run("systemctl", "daemon-reload", seconds=60)

@@ -1,4 +1,4 @@
-"""The write side of the container engine."""
+"""Operations on the container engine."""
 
 from __future__ import annotations
 
@@ -7,33 +7,34 @@ from typing import Literal
 
 from pyinfra import host
 
-from gpuhost.checks.registry import failing
+from gpuhost.checks.finding import Status
+from gpuhost.checks.registry import finding_of
 from gpuhost.domain.docker import daemon_json as keys
 from gpuhost.operations import repository as apt_repositories
+from gpuhost.operations.findings import failing_ids
 from gpuhost.operations.reading import Commands, executing, operation, read
-from gpuhost.plans.docker import keys_not_live, merged_config, restart_stops
+from gpuhost.operations.refuse import refuse
+from gpuhost.plans.docker import (
+    keys_not_live,
+    merged_config,
+    restart_stops,
+)
 from gpuhost.plans.docker_packages import (
     conflicting_packages,
     has_unknown_engine,
     missing_packages,
     repository,
 )
-from gpuhost.remote.commands import (
-    apt_install,
-    apt_remove,
-    apt_update,
-    put,
-    refuse,
-    remove,
-    run,
-    script,
-)
+from gpuhost.remote.apt import LOCK_TIMEOUT_S, apt_remove, apt_update_install
+from gpuhost.remote.commands import put, remove, run, script
 from gpuhost.settings import DOCKER_KEY_FINGERPRINT, Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.docker import DAEMON_JSON, DOCKER_RECORD
 
-RESTART_TIMEOUT = 400
-NO_OBJECT = f"{DAEMON_JSON} is no JSON object: mend it first"
+RESTART_SECONDS = 400
+NOT_AN_OBJECT = f"{DAEMON_JSON} is not a JSON object: repair it first"
+
+Restart = Literal["idle", "always", "never"]
 
 
 @operation
@@ -43,18 +44,18 @@ def engine(
     key_fingerprint: str = DOCKER_KEY_FINGERPRINT,
     key_file: str | None = None,
     adopt: bool = False,
-    apt_lock_timeout_s: int = 300,
+    lock_timeout_s: int = LOCK_TIMEOUT_S,
 ) -> Commands:
     """
-    Have the container engine with compose and buildx, running and started at boot. Packages of
-    another source are replaced only when they hold no containers, or with adopt.
+    Install the container engine with compose and buildx, start it, and enable it at boot. Packages
+    from another source are replaced only if they hold no containers, or with `adopt`.
 
     + source: "docker-ce" (Docker's repository), "distro", or "present" (never install)
-    + mirror: "docker", a China mirror by name, or a URL that stands for /docker-ce
+    + mirror: "docker", a mirror in China by name, or a URL in place of /docker-ce
     + key_fingerprint: the only key that may sign the repository
-    + key_file: that key as a file on this machine; None: the host fetches it
+    + key_file: that key as a file on this machine; None: the host downloads it
     + adopt: replace an engine that holds containers
-    + apt_lock_timeout_s: how long to wait for another apt, in seconds
+    + lock_timeout_s: seconds to wait for another apt process
 
     **Example:**
 
@@ -69,35 +70,32 @@ def engine(
         docker_key_fingerprint=key_fingerprint,
         docker_key_file=key_file,
         adopt=adopt,
-        apt_lock_timeout_s=apt_lock_timeout_s,
+        apt_lock_timeout_s=lock_timeout_s,
     )
     snapshot = read(settings)
-    wrong = {finding.id for finding in failing(snapshot, settings, "docker")}
+    wrong = failing_ids(snapshot, settings, "docker")
     if not wrong & {"docker.repository", "docker.packages", "docker.engine"}:
         host.noop("the engine runs, from the declared source")
         return
     foreign = conflicting_packages(snapshot, settings)
-    refusal = _in_use(snapshot, settings, foreign)
-    if refusal and not adopt:
-        refuse("docker", refusal)
+    reason = _why_not_replaced(snapshot, settings, foreign)
+    if reason and not adopt:
+        refuse("docker", reason)
         return
-    if "docker.repository" in wrong:
-        repo = repository(settings, snapshot.system)
-        clashes = [path for path in repo.clashes if snapshot.paths.get(path)]
-        yield from apt_repositories.add(repo, key_file, clashes)
+    if finding_of("docker.repository", snapshot, settings).status is Status.FAIL:
+        yield from apt_repositories.add(repository(settings, snapshot.system), snapshot, key_file)
     if foreign:
-        yield apt_remove(foreign, lock_timeout=apt_lock_timeout_s)
-    if missing_packages(snapshot, settings):
-        yield apt_update(lock_timeout=apt_lock_timeout_s)
-        yield apt_install(missing_packages(snapshot, settings), lock_timeout=apt_lock_timeout_s)
+        yield apt_remove(foreign, lock_timeout_s=lock_timeout_s)
+    if packages := missing_packages(snapshot, settings):
+        yield from apt_update_install(packages, lock_timeout_s=lock_timeout_s)
     yield run("systemctl", "enable", "--now", "docker.service", seconds=120)
 
 
-def _in_use(snapshot: Snapshot, settings: Settings, foreign: list[str]) -> str:
-    """Why the engine that is there cannot be replaced unasked; empty if it holds nothing."""
+def _why_not_replaced(snapshot: Snapshot, settings: Settings, foreign: list[str]) -> str:
+    """Why the installed engine is not replaced without `adopt`; empty if it holds nothing."""
     if has_unknown_engine(snapshot, settings):
         return (
-            "an engine answers that none of the known packages brought; set adopt=True to replace "
+            "the running engine was not installed from a known package; set adopt=True to replace "
             'it, or docker_source="present" to keep it'
         )
     if not foreign:
@@ -105,7 +103,8 @@ def _in_use(snapshot: Snapshot, settings: Settings, foreign: list[str]) -> str:
     packages = " ".join(foreign)
     if snapshot.docker.engine is None:
         return (
-            f"{packages} does not answer, so what it holds is unknown; set adopt=True to replace it"
+            f"{packages} does not answer, so its containers are unknown; "
+            "set adopt=True to replace it"
         )
     names = ", ".join(container.name for container in snapshot.docker.containers)
     return f"{packages} holds containers: {names}" if names else ""
@@ -121,23 +120,26 @@ def daemon_json(
     live_restore: bool = True,
     features: dict[str, bool] | None = None,
     gpu: Literal["auto", "required", "none"] = "auto",
-    restart: Literal["idle", "always", "never"] = "idle",
+    restart: Restart = "idle",
     adopt: bool = False,
+    present: bool = True,
 ) -> Commands:
     """
-    Merge our keys into daemon.json and put them in force. Foreign keys are kept; a key that a
-    person set otherwise is replaced only with adopt. The file is validated first, and the old one
-    comes back if the engine does not start with the new one.
+    Merge gpuhost's keys into daemon.json and activate them. Other keys are kept; a key that has
+    another value is replaced only with `adopt`. The file is validated first, and if the engine does
+    not start with it, the previous one is restored.
 
     + registry_mirrors: mirrors of Docker Hub
     + log_max_size, log_max_file: rotation of the containers' logs
-    + address_pools: "10.200.0.0/16#24", networks for containers
-    + data_root: where images and volumes live
-    + live_restore: containers go on while the engine restarts
+    + address_pools: networks for containers: "10.200.0.0/16#24"
+    + data_root: the directory of images and volumes
+    + live_restore: containers keep running while the engine restarts
     + features: the engine's feature switches
-    + gpu: register the nvidia runtime: where there is a card, always, never
-    + restart: "idle" restarts when no container would stop, "always", or "never"
-    + adopt: replace keys that a person set otherwise
+    + gpu: register the nvidia runtime: "auto" (if there is a card), "required", or "none"
+    + restart: restart the engine: "idle" (if no container would stop), "always", or "never"
+    + adopt: replace keys that have another value
+    + present: False: remove gpuhost's keys from daemon.json, and Docker's repository from apt; the
+      engine, its images, containers and volumes stay
 
     **Example:**
 
@@ -159,46 +161,30 @@ def daemon_json(
         adopt=adopt,
     )
     snapshot = read(settings)
-    if snapshot.docker.engine is None and executing():
+    if not present:
+        yield from _remove(snapshot, settings)
+    elif snapshot.docker.engine is None and executing():
         refuse("docker", f"the engine does not answer: {snapshot.docker.engine_complaint}")
     elif snapshot.docker.config.values is None:
-        refuse("docker", NO_OBJECT)
+        refuse("docker", NOT_AN_OBJECT)
     else:
-        yield from _bring_into_force(snapshot, settings)
+        yield from _merge(snapshot, settings)
 
 
-@operation
-def removed(restart: Literal["idle", "always", "never"] = "idle") -> Commands:
-    """
-    Take our keys out of daemon.json, and Docker's repository away from apt. The engine, its
-    images, containers and volumes stay.
-
-    + restart: as in `daemon_json`
-
-    **Example:**
-
-    .. code:: python
-
-        from gpuhost.operations import docker
-        docker.removed(name="Engine configuration removed")
-    """
-    settings = Settings(docker_restart=restart)
-    snapshot = read(settings)
-    repo = repository(settings, snapshot.system)
-    if snapshot.docker.config.values is None:
-        refuse("docker", NO_OBJECT)
+def _remove(snapshot: Snapshot, settings: Settings) -> Commands:
+    config = snapshot.docker.config
+    if config.values is None:
+        refuse("docker", NOT_AN_OBJECT)
         return
-    left = keys.merge(snapshot.docker.config.values, {}, snapshot.docker.config.owned, adopt=False)
-    if (
-        not snapshot.docker.config.owned
-        and snapshot.docker.sources is None
-        and snapshot.docker.key is None
-    ):
-        host.noop("nothing of gpuhost's is in daemon.json or in apt's lists")
+    has_repository = snapshot.docker.sources is not None or snapshot.docker.key is not None
+    if not config.owned and not has_repository:
+        host.noop("gpuhost has set nothing in daemon.json or in apt's sources")
         return
-    if snapshot.docker.sources is not None or snapshot.docker.key is not None:
+    if has_repository:
+        repo = repository(settings, snapshot.system)
         yield remove(repo.sources_path, repo.key_path)
-    if snapshot.docker.config.owned:
+    if config.owned:
+        left = keys.merge(config.values, {}, config.owned, adopt=False)
         yield from _activate(snapshot, left, restart=_may_restart(snapshot, settings))
 
 
@@ -207,25 +193,25 @@ def _may_restart(snapshot: Snapshot, settings: Settings) -> bool:
     return settings.docker_restart == "always" or idle
 
 
-def _bring_into_force(snapshot: Snapshot, settings: Settings) -> Commands:
+def _merge(snapshot: Snapshot, settings: Settings) -> Commands:
     merged = merged_config(snapshot, settings)
     may_restart = _may_restart(snapshot, settings)
     if merged.values == snapshot.docker.config.values and snapshot.docker.engine:
         if not keys_not_live(snapshot, settings):
             if merged.owned == snapshot.docker.config.owned:
-                host.noop("daemon.json is as declared, and in force")
+                host.noop("daemon.json is as declared, and active")
                 return
             yield put(DOCKER_RECORD, _record(merged))
             return
         if not may_restart:
             stops = restart_stops(snapshot)
-            refuse("docker", f"daemon.json waits for a restart, which stops {', '.join(stops)}")
+            refuse("docker", f"daemon.json needs a restart, which stops {', '.join(stops)}")
             return
     yield from _activate(snapshot, merged, restart=may_restart)
 
 
 def _activate(snapshot: Snapshot, merged: keys.Merge, *, restart: bool) -> Commands:
-    # Foreign keys may hold a proxy's password: who closed the file finds it closed.
+    # Other keys may hold a proxy's password: the file keeps its mode.
     file = snapshot.paths.get(DAEMON_JSON)
     yield put(f"{DAEMON_JSON}.gpuhost-new", merged.text, mode=file.mode if file else "0644")
     yield put(f"{DOCKER_RECORD}.gpuhost-new", _record(merged))
@@ -234,7 +220,7 @@ def _activate(snapshot: Snapshot, merged: keys.Merge, *, restart: bool) -> Comma
         DAEMON_JSON,
         DOCKER_RECORD,
         "yes" if restart else "no",
-        seconds=RESTART_TIMEOUT,
+        seconds=RESTART_SECONDS,
     )
 
 

@@ -1,4 +1,4 @@
-"""The write side of the nightly drift check, on the host that runs it for the others."""
+"""Operations on the nightly drift check, on the control host that checks the fleet."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from pyinfra.api import FunctionCommand, State, StringCommand
 from pyinfra.api.host import Host
 
 from gpuhost.checks.finding import Status
-from gpuhost.checks.registry import failing, finding_of
+from gpuhost.checks.registry import finding_of
+from gpuhost.operations.findings import failing_ids
 from gpuhost.operations.reading import Commands, operation, read
+from gpuhost.operations.refuse import refuse
 from gpuhost.plans.drift import (
     ACCOUNT,
     HOME,
@@ -28,33 +30,35 @@ from gpuhost.plans.drift import (
     wrong_files,
 )
 from gpuhost.plans.firewall_files import HostFile
-from gpuhost.remote.commands import connector_arguments, put, refuse, remove, run, script
+from gpuhost.remote.commands import connector_arguments, put, remove, run, script
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 
-# In the environment of the one who deploys: where the check sends its messages.
+# A variable in the environment of pyinfra: where the check sends its messages.
 NOTIFY = "GPUHOST_NOTIFY"
 
 
 @operation
 def timer(
-    directory: str,
+    directory: str | None = None,
     inventory: str = "inventory.py",
     at: str = "04:00",
     html: str | None = None,
     metrics: str | None = None,
+    present: bool = True,
 ) -> Commands:
     """
-    Have a host run `gpuhost drift` every night, as an account of its own whose SSH key is made here
-    once; the public half is printed, with what to do with it. Where GPUHOST_NOTIFY is set here, it
-    reaches the host on stdin and lies there in a file of root's only; where it is not, what the
-    host has stays; an empty one takes it away.
+    Run `gpuhost drift` on this host every night, with its own account and SSH key. The public key
+    is printed, with instructions. If GPUHOST_NOTIFY is set in the environment, it is sent on stdin
+    and stored in a file that only root can read; if it is not set, the stored value stays; if it is
+    empty, the stored value is deleted.
 
-    + directory: the checkout on that host, with the inventory and `.venv`
+    + directory: the checkout on this host, with the inventory and `.venv`
     + inventory: the inventory, in that directory
-    + at: when, as systemd writes it: "04:00", "Mon..Fri 04:00"
-    + html: where its page is written
-    + metrics: where its metrics are written, in a directory that node_exporter reads
+    + at: when, in systemd's format: "04:00", "Mon..Fri 04:00"
+    + html: the file for the HTML page
+    + metrics: the file for metrics, in a directory that node_exporter reads
+    + present: False: remove the check; its account, with SSH key and history, stays
 
     **Example:**
 
@@ -63,6 +67,9 @@ def timer(
         from gpuhost.operations import drift
         drift.timer(name="Nightly drift check", directory="/srv/gpuhost", at="04:30")
     """
+    if not present:
+        yield from _remove(read(Settings()))
+        return
     settings = Settings(
         drift_directory=directory,
         drift_inventory=inventory,
@@ -71,10 +78,10 @@ def timer(
         drift_metrics=metrics,
     )
     snapshot = read(settings)
-    if reason := _hindrance(snapshot, settings):
+    if reason := _why_not(snapshot, settings):
         refuse("drift", reason)
         return
-    wrong = {finding.id for finding in failing(snapshot, settings, "drift")}
+    wrong = failing_ids(snapshot, settings, "drift")
     secrets = _secrets(snapshot)
     if not wrong and not secrets:
         host.noop(f"the nightly drift check is as declared; its key: {KEY}.pub")
@@ -84,21 +91,21 @@ def timer(
     if missing := missing_reports(snapshot, settings):
         yield script("drift_reports.sh", ACCOUNT, HOME, *missing, seconds=30)
     yield from secrets
-    yield from _installed(snapshot, settings)
-    yield FunctionCommand(tell_key, (), {})
+    yield from _install_units(snapshot, settings)
+    yield FunctionCommand(print_key, (), {})
 
 
-def _hindrance(snapshot: Snapshot, settings: Settings) -> str:
-    """Why nothing is done; "" where nothing is in the way."""
-    found = finding_of("drift.command", snapshot, settings)
-    if found.status is not Status.OK:
-        return f"{found.actual}; {found.fix}" if found.fix else found.actual
+def _why_not(snapshot: Snapshot, settings: Settings) -> str:
+    """Why the check cannot be installed; empty if it can."""
+    finding = finding_of("drift.command", snapshot, settings)
+    if finding.status is not Status.OK:
+        return f"{finding.actual}; {finding.fix}" if finding.fix else finding.actual
     if snapshot.paths.get(SSH_KEYGEN) is None:
         return f"there is no {SSH_KEYGEN}: apt-get install openssh-client"
     if shut := unwritable_reports(snapshot, settings):
-        return f"{ACCOUNT} may not write in {shut[0]}: chgrp {ACCOUNT} and chmod g+rwx it"
+        return f"{ACCOUNT} cannot write in {shut[0]}: chgrp {ACCOUNT} and chmod g+rwx it"
     if not _url().isprintable() or "'" in _url():
-        return f"{NOTIFY} of this environment has a quote or a line break in it"
+        return f"{NOTIFY} in the environment contains a quote or a line break"
     return ""
 
 
@@ -107,30 +114,30 @@ def _url() -> str:
 
 
 def _secrets(snapshot: Snapshot) -> list[StringCommand]:
-    """What brings the file of secrets to what this environment says."""
-    there = snapshot.paths.get(SECRETS)
+    """The commands that bring the secrets file in line with the environment."""
+    file = snapshot.paths.get(SECRETS)
     if NOTIFY not in os.environ:
         return []
     if not _url():
-        return [remove(SECRETS)] if there else []
-    wanted = HostFile(SECRETS, secrets_text(_url()), "0600")
-    if there and (there.sha256, there.mode, there.owner) == (wanted.sha256, wanted.mode, "root"):
+        return [remove(SECRETS)] if file else []
+    new = HostFile(SECRETS, secrets_text(_url()), "0600")
+    if file and (file.sha256, file.mode, file.owner) == (new.sha256, new.mode, "root"):
         return []
-    return [put(wanted.path, wanted.content, mode=wanted.mode)]
+    return [put(new.path, new.content, mode=new.mode)]
 
 
-def _installed(snapshot: Snapshot, settings: Settings) -> Commands:
-    """The units, and the timer on."""
+def _install_units(snapshot: Snapshot, settings: Settings) -> Commands:
+    """Install the units and start the timer."""
     wrong = wrong_files(snapshot, settings)
     unit = timer_unit(snapshot)
     is_new = any(path.endswith(f"/{TIMER}") for path in wrong)
     if is_new:
-        # A time that systemd does not know ends it here, with systemd's own words.
+        # An invalid time fails here, with systemd's own message.
         yield run("systemd-analyze", "calendar", "--", settings.drift_at)
     for file in host_files(settings):
         if file.path in wrong:
             yield put(file.path, file.content, mode=file.mode)
-    if (there := snapshot.paths.get(SECRETS)) and there.mode != "0600":
+    if (secrets := snapshot.paths.get(SECRETS)) and secrets.mode != "0600":
         yield run("chmod", "0600", SECRETS)
     if wrong:
         yield run("systemctl", "daemon-reload", seconds=60)
@@ -140,50 +147,37 @@ def _installed(snapshot: Snapshot, settings: Settings) -> Commands:
         yield run("systemctl", "restart", TIMER, seconds=60)
 
 
-def tell_key(state: State, host: Host) -> bool:
-    """The public half of the key, and what a person does with it."""
-    shown = run("runuser", "-u", ACCOUNT, "--", "cat", f"{KEY}.pub")
-    done, output = host.run_shell_command(shown, **connector_arguments(host))
+def print_key(state: State, host: Host) -> bool:
+    """Print the public key, and where to install it."""
+    show = run("runuser", "-u", ACCOUNT, "--", "cat", f"{KEY}.pub")
+    done, output = host.run_shell_command(show, **connector_arguments(host))
     if not done:
         return False
     for line in (
-        "the nightly check logs in to the fleet with this key: put it into authorized_keys of the",
+        "the nightly check logs in to the fleet with this key: add it to authorized_keys of the",
         "account that the inventory names (root, or one with sudo), on every host:",
         f"    restrict {output.stdout.strip()}",
-        f"it accepts no unknown host key: {HOME}/.ssh/known_hosts has to have them. Try it:",
+        f"it accepts no unknown host key: {HOME}/.ssh/known_hosts must contain them. Try it:",
         f"    systemctl start {SERVICE}; journalctl -u {SERVICE} -n 50",
-        "what it prints says how to accept the key of each host.",
+        "its output says how to accept the key of each host.",
     ):
         host.log(line)
     return True
 
 
-@operation
-def removed() -> Commands:
-    """
-    Take the nightly drift check away from a host. Its account, with its SSH key and the history of
-    runs, stays.
-
-    **Example:**
-
-    .. code:: python
-
-        from gpuhost.operations import drift
-        drift.removed(name="No nightly drift check")
-    """
-    snapshot = read(Settings())
-    left = [path for path in (*PATHS, SECRETS) if snapshot.paths.get(path)]
-    if not left:
-        host.noop("no nightly drift check is installed here")
+def _remove(snapshot: Snapshot) -> Commands:
+    installed = [path for path in (*PATHS, SECRETS) if snapshot.paths.get(path)]
+    if not installed:
+        host.noop("the nightly drift check is not installed")
         return
-    if any(path.endswith(f"/{TIMER}") for path in left):
+    if any(path.endswith(f"/{TIMER}") for path in installed):
         yield run("systemctl", "disable", "--now", TIMER, seconds=60)
-    yield remove(*left)
+    yield remove(*installed)
     yield run("systemctl", "daemon-reload", seconds=60)
-    yield FunctionCommand(_tell_removed, (), {})
+    yield FunctionCommand(_print_what_stays, (), {})
 
 
-def _tell_removed(state: State, host: Host) -> bool:
-    words = f"{HOME} stays, and its key in authorized_keys of the fleet: take that out there"
-    host.log_styled(words, fg="yellow", log_func=logger.warning)
+def _print_what_stays(state: State, host: Host) -> bool:
+    text = f"{HOME} stays, and so does its key on the fleet: remove it from authorized_keys there"
+    host.log_styled(text, fg="yellow", log_func=logger.warning)
     return True

@@ -13,7 +13,7 @@ from pyinfra.api.host import Host
 from gpuhost.checks.finding import Finding, Status
 from gpuhost.checks.registry import run_checks
 from gpuhost.drift.applied import document
-from gpuhost.operations.applied import written
+from gpuhost.operations.applied import write_record
 from gpuhost.operations.reading import Commands, executing, operation, read
 from gpuhost.outputs.table import console, print_findings, summarize
 from gpuhost.rollout.draft import current_user
@@ -45,7 +45,7 @@ def record(settings: Settings) -> Commands:
         at=snapshot.system.now,
         by=current_user(),
     )
-    yield from written(snapshot, text, otherwise="the record of what is applied is up to date")
+    yield from write_record(snapshot, text, otherwise="the record of what is applied is up to date")
 
 
 @pyinfra_operation()

@@ -1,4 +1,4 @@
-"""The write side of the firewall."""
+"""Operations on the firewall."""
 
 from __future__ import annotations
 
@@ -11,26 +11,29 @@ from pyinfra.api import FunctionCommand, State, StringCommand
 from pyinfra.api.exceptions import ConnectError
 from pyinfra.api.host import Host
 
-from gpuhost.checks.registry import failing
+from gpuhost.operations.findings import failing_ids
 from gpuhost.operations.reading import Commands, operation, read
+from gpuhost.operations.refuse import refuse
 from gpuhost.plans.firewall import change, removal
-from gpuhost.plans.firewall_files import GUARD, LOAD_UNIT, UNDO_UNIT, host_files, is_as_shipped
-from gpuhost.plans.firewall_in_use import is_in_place, refusal
-from gpuhost.remote.commands import (
-    apt_install,
-    apt_update,
-    connector_arguments,
-    put,
-    refuse,
-    remove,
-    run,
+from gpuhost.plans.firewall_files import (
+    GUARD,
+    LOAD_UNIT,
+    UNDO_UNIT,
+    host_files,
+    is_as_shipped,
 )
+from gpuhost.plans.firewall_in_use import (
+    is_in_place,
+    refusal,
+)
+from gpuhost.remote.apt import LOCK_TIMEOUT_S, apt_update_install
+from gpuhost.remote.commands import connector_arguments, put, remove, run
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 
-# ufw takes half a second for a rule, and a hundred of them are a lot.
-CHANGE_TIMEOUT = 300
-CONFIRM_TIMEOUT = 60
+# ufw needs half a second for each rule.
+CHANGE_SECONDS = 300
+CONFIRM_SECONDS = 60
 
 
 @operation
@@ -38,17 +41,20 @@ def rules(
     allow: tuple[str, ...] = (),
     confirm_s: int = 120,
     adopt: bool = False,
-    apt_lock_timeout_s: int = 300,
+    present: bool = True,
+    lock_timeout_s: int = LOCK_TIMEOUT_S,
 ) -> Commands:
     """
-    Close every port but SSH's and those that are allowed, those of containers too. The change is
-    undone by the host itself unless a second, fresh login succeeds in time, also if the host
-    restarts or this run ends before. Rules that somebody else made are kept.
+    Close every port, published ports of containers too, except SSH and the allowed ones. The host
+    itself reverts the change unless a new login succeeds in time, even if the host restarts or this
+    run ends early. Rules that others made are kept.
 
     + allow: "80/tcp", "3000/tcp from 10.0.0.0/8", "8000:8100/tcp", "53/udp from 2001:db8::/32"
-    + confirm_s: seconds until an unconfirmed change is undone
-    + adopt: go on although this closes something on a machine that was used before
-    + apt_lock_timeout_s: how long to wait for another apt, in seconds
+    + confirm_s: seconds until an unconfirmed change is reverted
+    + adopt: continue even if this closes a port that is in use
+    + present: False: remove gpuhost's rules; ufw stays installed, and is disabled only if gpuhost
+      enabled it
+    + lock_timeout_s: seconds to wait for another apt process
 
     **Example:**
 
@@ -61,54 +67,42 @@ def rules(
         firewall_allow=tuple(allow),
         firewall_confirm_s=confirm_s,
         adopt=adopt,
-        apt_lock_timeout_s=apt_lock_timeout_s,
+        apt_lock_timeout_s=lock_timeout_s,
     )
-    snapshot = read(settings)
-    hindrance = refusal(snapshot, settings)
-    if hindrance:
+    if present:
+        yield from _close(read(settings), settings)
+    else:
+        yield from _remove(read(settings), settings)
+
+
+def _close(snapshot: Snapshot, settings: Settings) -> Commands:
+    if hindrance := refusal(snapshot, settings):
         refuse("firewall", hindrance.reason)
         return
-    if not failing(snapshot, settings, "firewall"):
+    if not failing_ids(snapshot, settings, "firewall"):
         host.noop("the firewall is as declared")
         return
     if not snapshot.firewall.ufw.installed:
-        yield apt_update(lock_timeout=apt_lock_timeout_s)
-        yield apt_install(["ufw"], lock_timeout=apt_lock_timeout_s)
+        yield from apt_update_install(["ufw"], lock_timeout_s=settings.apt_lock_timeout_s)
     yield from _install_guard(snapshot)
-    yield from _make(change(snapshot.firewall, settings), confirm_s)
+    yield from _change(change(snapshot.firewall, settings), settings)
 
 
-@operation
-def removed(confirm_s: int = 120) -> Commands:
-    """
-    Take gpuhost's rules away and leave those of others. ufw is switched off only if it was
-    gpuhost that switched it on; it stays installed.
-
-    + confirm_s: seconds until an unconfirmed change is undone
-
-    **Example:**
-
-    .. code:: python
-
-        from gpuhost.operations import firewall
-        firewall.removed(name="No firewall of ours")
-    """
-    settings = Settings(firewall_confirm_s=confirm_s)
-    snapshot = read(settings)
+def _remove(snapshot: Snapshot, settings: Settings) -> Commands:
     installed = [file.path for file in host_files() if snapshot.paths.get(file.path)]
     if not is_in_place(snapshot.firewall) and not installed:
-        host.noop("gpuhost has no rules on this host")
+        host.noop("gpuhost has no firewall rules on this host")
         return
     if is_in_place(snapshot.firewall):
         yield from _install_guard(snapshot)
-        yield from _make(removal(snapshot.firewall), confirm_s)
+        yield from _change(removal(snapshot.firewall), settings)
     yield run("systemctl", "disable", LOAD_UNIT, UNDO_UNIT)
     yield remove(*(file.path for file in host_files()))
     yield run("systemctl", "daemon-reload")
 
 
 def _install_guard(snapshot: Snapshot) -> Commands:
-    """The script that can undo, and the units that run it, before anything is to be undone."""
+    """Install the script that reverts a change, and its units, before the first change."""
     differing = [file for file in host_files() if not is_as_shipped(snapshot, file)]
     for file in differing:
         yield put(file.path, file.content, mode=file.mode)
@@ -119,34 +113,34 @@ def _install_guard(snapshot: Snapshot) -> Commands:
         yield run("systemctl", "enable", LOAD_UNIT, UNDO_UNIT)
 
 
-def _make(text: str, confirm_s: int) -> Commands:
-    """Arm, change, and let a fresh login confirm it."""
-    words = ("LC_ALL=C", "timeout", "-k", "5", str(CHANGE_TIMEOUT), GUARD, "change", str(confirm_s))
-    yield StringCommand(*words, _stdin=text)
+def _change(text: str, settings: Settings) -> Commands:
+    """Change the rules, with the revert armed, and confirm by a new login."""
+    words = run(GUARD, "change", settings.firewall_confirm_s, seconds=CHANGE_SECONDS)
+    yield StringCommand(*words.bits, _stdin=text)
     yield FunctionCommand(confirm, (), {})
 
 
 def confirm(state: State, host: Host) -> bool:
-    """Log in afresh and disarm the undo; if that fails, undo at once over the old connection.
+    """Log in again and disarm the revert; if that fails, revert at once over the old connection.
 
-    On `@local` there is no login: that the host still does what it is told confirms it.
+    On `@local` there is no login: a command that succeeds confirms the change.
     """
     arguments = connector_arguments(host)
-    done, reason = _confirm_afresh(host.connector_cls(state, host), arguments)
+    done, reason = _confirm_by_login(host.connector_cls(state, host), arguments)
     if done:
         return True
-    host.log_styled(f"a fresh login failed, the firewall's change is undone: {reason}", fg="red")
+    host.log_styled(f"a new login failed, the firewall change is reverted: {reason}", fg="red")
     with suppress(SSHException, EOFError, OSError):
-        host.run_shell_command(run(GUARD, "revert", seconds=CHANGE_TIMEOUT), **arguments)
+        host.run_shell_command(run(GUARD, "revert", seconds=CHANGE_SECONDS), **arguments)
     return False
 
 
-def _confirm_afresh(connector: Any, arguments: dict[str, Any]) -> tuple[bool, str]:
-    """Whether a new login could confirm; if not, why."""
+def _confirm_by_login(connector: Any, arguments: dict[str, Any]) -> tuple[bool, str]:
+    """Whether a new login could confirm the change; if not, why."""
     try:
         connector.connect()
         done, output = connector.run_shell_command(
-            run(GUARD, "confirm", seconds=CONFIRM_TIMEOUT),
+            run(GUARD, "confirm", seconds=CONFIRM_SECONDS),
             print_output=False,
             print_input=False,
             **arguments,
@@ -155,11 +149,11 @@ def _confirm_afresh(connector: Any, arguments: dict[str, Any]) -> tuple[bool, st
     except (ConnectError, SSHException, EOFError, OSError) as error:
         return False, str(error)
     finally:
-        _log_out(connector)
+        _disconnect(connector)
 
 
-def _log_out(connector: Any) -> None:
-    """pyinfra leaves a connection open. How the logging out goes says nothing of the change."""
+def _disconnect(connector: Any) -> None:
+    """Close what pyinfra leaves open. An error here says nothing about the change."""
     with suppress(SSHException, EOFError, OSError):
         connector.disconnect()
         client = getattr(connector, "client", None)

@@ -1,4 +1,4 @@
-"""The write side of the host's nginx. Sites come and go with releases, not here."""
+"""Operations on the host's nginx. Releases install and remove sites."""
 
 from __future__ import annotations
 
@@ -8,43 +8,45 @@ from pyinfra import host
 
 from gpuhost.operations.reading import Commands, operation, read
 from gpuhost.plans.nginx import is_up, missing_packages
-from gpuhost.remote.commands import LOCK_TIMEOUT, apt_install, apt_update, put, run
+from gpuhost.remote.apt import LOCK_TIMEOUT_S, apt_update_install
+from gpuhost.remote.commands import put, run
 from gpuhost.settings import Settings
 from gpuhost.snapshot.nginx import RECORD
 
 
 @operation
-def installed(
-    certbot: bool = False, lock_timeout_s: int = LOCK_TIMEOUT, settings: Settings | None = None
+def packages(
+    certbot: bool = False,
+    lock_timeout_s: int = LOCK_TIMEOUT_S,
+    settings: Settings | None = None,
 ) -> Commands:
     """
-    Have the distribution's nginx, running now and after a boot. What it is configured to do stays
-    as it is: the site of an app is put there by its release.
+    Install the distribution's nginx, start it, and enable it at boot. Its configuration stays as it
+    is: a release installs the site of its app.
 
-    + certbot: also have certbot, whose timer renews certificates
-    + lock_timeout_s: seconds to wait for another apt
-    + settings: the settings by which a deploy has read this host; no second reading then
+    + certbot: also install certbot, whose timer renews certificates
+    + lock_timeout_s: seconds to wait for another apt process
+    + settings: the settings with which the deploy has read this host, to avoid a second reading
 
     **Example:**
 
     .. code:: python
 
         from gpuhost.operations import nginx
-        nginx.installed(name="nginx", certbot=True)
+        nginx.packages(name="nginx", certbot=True)
     """
     snapshot = read(settings or Settings())
     certificates = certbot or snapshot.nginx.certificates
     missing = missing_packages(snapshot, certificates=certificates)
-    recorded = snapshot.nginx.needed and snapshot.nginx.certificates == certificates
+    is_recorded = snapshot.nginx.needed and snapshot.nginx.certificates == certificates
     units = [snapshot.nginx.service, *([snapshot.nginx.renewal] if certificates else [])]
     down = [unit.name for unit in units if not is_up(unit)]
-    if recorded and not missing and not down:
+    if is_recorded and not missing and not down:
         host.noop("nginx is installed and runs")
         return
     if missing:
-        yield apt_update(lock_timeout=lock_timeout_s)
-        yield apt_install(missing, lock_timeout=lock_timeout_s)
-    if not recorded:
+        yield from apt_update_install(missing, lock_timeout_s=lock_timeout_s)
+    if not is_recorded:
         yield put(RECORD, json.dumps({"certbot": certificates}) + "\n")
     if down:
         yield run("systemctl", "enable", "--now", *down, seconds=90)

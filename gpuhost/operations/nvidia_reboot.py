@@ -1,4 +1,4 @@
-"""A reboot for the driver: the connection is lost and found again, and the driver answers."""
+"""Reboot a host for its driver, reconnect, and wait until the driver answers."""
 
 from __future__ import annotations
 
@@ -15,59 +15,59 @@ from pyinfra.connectors.util import clear_askpass_cache
 
 from gpuhost.remote.commands import connector_arguments, run
 
-# Servers with much memory and many cards test themselves for ten minutes and more.
+# Self-tests of a server with much memory and many cards take more than ten minutes.
 BACK_SECONDS = 1800
 LOADED_SECONDS = 300
 PAUSE_SECONDS = 3
 REPORT_SECONDS = 30
-# A shell on stdin: the new boot is told by the kernel's id and, in a container, which shares the
-# kernel, by the start of its first process.
+# Sent to a shell. The kernel's boot id identifies the boot; a container shares it, so there the
+# start time of the first process does.
 BOOT = "cat /proc/sys/kernel/random/boot_id; cut -d ' ' -f 22 /proc/1/stat"
 
 
 def is_this_machine(host: Host) -> bool:
-    """@local: a reboot would end gpuhost with the machine."""
+    """@local: a reboot would end gpuhost too."""
     return bool(host.name == "@local")
 
 
 def reboot(state: State, host: Host, reason: str) -> bool:
     """Reboot, wait for the next boot, and until nvidia-smi answers there.
 
-    The host that does not come back, or comes back without the driver, fails; others go on.
+    A host that does not return, or returns without the driver, fails; other hosts continue.
     """
     arguments = connector_arguments(host)
     before = _boot(host, arguments)
     if not before:
-        return _fail(host, "it could not be told which boot this is: not rebooted")
-    _say(host, f"rebooting: {reason}")
-    # The connection closes first; a unit outlives it.
+        return _fail(host, "the boot id could not be read: not rebooted")
+    _log(host, f"rebooting: {reason}")
+    # A unit survives the end of the connection.
     command = run(
         "systemd-run", "--quiet", "--on-active=2", "--timer-property=AccuracySec=100ms",
         "systemctl", "reboot",
     )  # fmt: skip
     done, output = host.run_shell_command(command, **arguments)
     if not done:
-        return _fail(host, f"the reboot was refused: {output.stderr}")
+        return _fail(host, f"the reboot failed: {output.stderr}")
     clear_askpass_cache(host)
     host.disconnect()
     began = monotonic()
     if not _wait(host, BACK_SECONDS, "to boot", lambda: _is_back(host, before, arguments)):
         return _fail(host, f"not back {BACK_SECONDS} s after its reboot")
-    _say(host, f"back after {monotonic() - began:.0f} s")
+    _log(host, f"back after {monotonic() - began:.0f} s")
     if not _wait(host, LOADED_SECONDS, "to load the driver", lambda: _answers(host, arguments)):
         return _fail(host, f"{LOADED_SECONDS} s after the reboot nvidia-smi does not answer")
     return True
 
 
-def _wait(host: Host, seconds: float, what: str, is_so: Callable[[], bool]) -> bool:
+def _wait(host: Host, seconds: float, purpose: str, is_done: Callable[[], bool]) -> bool:
     began = monotonic()
-    said = began
-    while not is_so():
+    logged = began
+    while not is_done():
         if monotonic() - began > seconds:
             return False
-        if monotonic() - said > REPORT_SECONDS:
-            said = monotonic()
-            _say(host, f"waiting for the host {what}, {said - began:.0f} of {seconds:.0f} s")
+        if monotonic() - logged > REPORT_SECONDS:
+            logged = monotonic()
+            _log(host, f"waiting for the host {purpose}, {logged - began:.0f} of {seconds:.0f} s")
         sleep(PAUSE_SECONDS)
     return True
 
@@ -79,7 +79,7 @@ def _is_back(host: Host, before: str, arguments: dict[str, Any]) -> bool:
 
 
 def _boot(host: Host, arguments: dict[str, Any]) -> str:
-    """Which boot this is; empty while it cannot be told."""
+    """An id of the current boot; empty if it cannot be read."""
     with suppress(SSHException, EOFError, OSError):
         limited = {**arguments, "_stdin": BOOT, "_timeout": 20}
         done, output = host.run_shell_command(StringCommand("LC_ALL=C timeout 10 sh"), **limited)
@@ -94,8 +94,8 @@ def _answers(host: Host, arguments: dict[str, Any]) -> bool:
     return False
 
 
-def _say(host: Host, words: str) -> None:
-    logger.info(f"{host.print_prefix}nvidia: {words}")
+def _log(host: Host, text: str) -> None:
+    logger.info(f"{host.print_prefix}nvidia: {text}")
 
 
 def _fail(host: Host, reason: str) -> bool:

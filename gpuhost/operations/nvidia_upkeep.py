@@ -1,22 +1,27 @@
-"""What keeps a working driver working: packages on hold, Fabric Manager, persistence."""
+"""Operations that keep a working driver working: hold, Fabric Manager, persistence mode."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Literal
 
 from pyinfra import host
 
-from gpuhost.checks.registry import failing
 from gpuhost.domain.nvidia.driver_packages import NoDriverPackagesError, fabric_manager_package
-from gpuhost.operations.nvidia import OURS, coming
-from gpuhost.operations.nvidia_asked import asked_for
+from gpuhost.operations.findings import failing_ids
+from gpuhost.operations.nvidia import planned_packages
+from gpuhost.operations.nvidia_settings import Gpu, Source, driver_settings
 from gpuhost.operations.reading import Commands, operation, read
-from gpuhost.plans.gpu import reason_without_driver
-from gpuhost.plans.nvidia_repository import system_of
+from gpuhost.operations.refuse import refuse
+from gpuhost.plans.gpu import (
+    reason_without_driver,
+)
+from gpuhost.plans.nvidia_repository import (
+    system_of,
+)
 from gpuhost.plans.nvidia_upkeep import EXCLUSIONS_TEXT, FABRIC_UNIT, OWN_UNIT, PERSISTENCE_TEXT
-from gpuhost.remote.commands import apt_install, apt_update, put, refuse, remove, run
+from gpuhost.remote.apt import CHANGE_HELD, LOCK_TIMEOUT_S, apt_update_install
+from gpuhost.remote.commands import put, remove, run
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.nvidia import EXCLUSIONS, NVIDIA_RECORD, PERSISTENCE_UNIT
@@ -24,20 +29,20 @@ from gpuhost.snapshot.nvidia import EXCLUSIONS, NVIDIA_RECORD, PERSISTENCE_UNIT
 
 @operation
 def hold(
-    gpu: Literal["auto", "required", "none"] = "auto",
-    enabled: bool = True,
+    gpu: Gpu = "auto",
     install: bool = False,
-    source: Literal["distro", "nvidia"] = "distro",
+    source: Source = "distro",
     branch: str | None = None,
     cuda: str | None = None,
+    present: bool = True,
 ) -> Commands:
     """
-    Keep the driver's packages at their version: an upgrade under running containers breaks them.
-    apt goes on with everything else, and gpuhost's own installations change them all the same.
+    Hold the driver's packages at their version: an upgrade breaks running containers. Other
+    packages are still upgraded, and gpuhost itself can still change the held ones.
 
-    + enabled: False: release what gpuhost put on hold
-    + gpu, install, source, branch, cuda: as for `nvidia.driver`; what it is about to install is
-      held too
+    + gpu, install, source, branch, cuda: as in `nvidia.driver`; the packages that it will install
+      are held too
+    + present: False: unhold the packages that gpuhost holds
 
     **Example:**
 
@@ -46,32 +51,32 @@ def hold(
         from gpuhost.operations import nvidia_upkeep
         nvidia_upkeep.hold(name="NVIDIA packages on hold")
     """
-    settings = asked_for(gpu, install, source, branch, cuda, nvidia_hold=enabled)
+    settings = driver_settings(gpu, install, source, branch, cuda, nvidia_hold=present)
     snapshot = read(settings)
-    expected = coming(snapshot, settings) if enabled else ()
-    if not _fails("nvidia.hold", snapshot, settings) and not expected:
+    if not present:
+        yield from _unhold(snapshot)
+        return
+    planned = planned_packages(snapshot, settings)
+    if "nvidia.hold" not in failing_ids(snapshot, settings, "nvidia") and not planned:
         host.noop("NVIDIA's packages are as declared")
-    elif enabled:
-        loose = [package.name for package in snapshot.nvidia.to_hold if not package.hold]
-        if loose or expected:
-            yield from _keep(snapshot, loose or expected)
-        yield put(EXCLUSIONS, EXCLUSIONS_TEXT)
-    else:
-        yield from _release(snapshot)
+        return
+    loose = [package.name for package in snapshot.nvidia.to_hold if not package.hold]
+    if loose or planned:
+        yield from _hold(snapshot, loose or planned)
+    yield put(EXCLUSIONS, EXCLUSIONS_TEXT)
 
 
-def _fails(id: str, snapshot: Snapshot, settings: Settings) -> bool:
-    return id in {finding.id for finding in failing(snapshot, settings, "nvidia")}
-
-
-def _keep(snapshot: Snapshot, packages: Iterable[str]) -> Commands:
-    """At their version, and known as held by gpuhost."""
+def _hold(snapshot: Snapshot, packages: Iterable[str]) -> Commands:
+    """Hold packages, and record that gpuhost holds them."""
     yield run("apt-mark", "hold", *packages)
     names = tuple(sorted({*snapshot.nvidia.record.held, *packages}))
     yield put(NVIDIA_RECORD, replace(snapshot.nvidia.record, held=names).text)
 
 
-def _release(snapshot: Snapshot) -> Commands:
+def _unhold(snapshot: Snapshot) -> Commands:
+    if not snapshot.nvidia.record.held and snapshot.probes.file(EXCLUSIONS) is None:
+        host.noop("gpuhost holds no NVIDIA package")
+        return
     ours = [name for name in snapshot.nvidia.record.held if name in snapshot.nvidia.packages]
     if ours:
         yield run("apt-mark", "unhold", *ours)
@@ -81,18 +86,18 @@ def _release(snapshot: Snapshot) -> Commands:
 
 @operation
 def fabric_manager(
-    gpu: Literal["auto", "required", "none"] = "auto",
+    gpu: Gpu = "auto",
     install: bool = True,
-    source: Literal["distro", "nvidia"] = "distro",
+    source: Source = "distro",
     hold: bool = True,
-    apt_lock_timeout_s: int = 300,
+    lock_timeout_s: int = LOCK_TIMEOUT_S,
 ) -> Commands:
     """
-    Have Fabric Manager of exactly the driver's version, running, where there is NVSwitch.
+    Ensure that Fabric Manager runs, at exactly the driver's version, on hosts with NVSwitch.
 
-    + gpu, install, source: as for `nvidia.driver`
-    + hold: keep it at its version
-    + apt_lock_timeout_s: how long to wait for another apt, in seconds
+    + gpu, install, source: as in `nvidia.driver`
+    + hold: hold its package at its version
+    + lock_timeout_s: seconds to wait for another apt process
 
     **Example:**
 
@@ -101,43 +106,46 @@ def fabric_manager(
         from gpuhost.operations import nvidia_upkeep
         nvidia_upkeep.fabric_manager(name="NVIDIA Fabric Manager", source="nvidia")
     """
-    settings = asked_for(gpu, install, source, apt_lock_timeout_s=apt_lock_timeout_s)
+    settings = driver_settings(gpu, install, source, apt_lock_timeout_s=lock_timeout_s)
     snapshot = read(settings)
-    is_wrong = _fails("nvidia.fabric_manager", snapshot, settings)
-    version, present = snapshot.nvidia.driver, snapshot.nvidia.fabric_manager
+    is_wrong = "nvidia.fabric_manager" in failing_ids(snapshot, settings, "nvidia")
+    version, installed = snapshot.nvidia.driver, snapshot.nvidia.fabric_manager
     if not is_wrong or not install or version is None:
-        host.noop("Fabric Manager is as it should be, or not needed")
+        host.noop("Fabric Manager runs, or is not needed")
         return
-    if present is None or present.driver != version:
+    if installed is None or installed.driver != version:
         try:
             package = fabric_manager_package(system_of(snapshot), source, version)
         except NoDriverPackagesError as error:
             refuse("nvidia", str(error))
             return
-        wanted = f"{package}={version}-*"
-        yield apt_update(lock_timeout=apt_lock_timeout_s)
-        yield apt_install([wanted], OURS, "--allow-downgrades", lock_timeout=apt_lock_timeout_s)
+        yield from apt_update_install(
+            [f"{package}={version}-*"],
+            CHANGE_HELD,
+            "--allow-downgrades",
+            lock_timeout_s=lock_timeout_s,
+        )
         if hold:
-            yield from _keep(snapshot, [package])
+            yield from _hold(snapshot, [package])
     yield run("systemctl", "enable", FABRIC_UNIT)
     yield run("systemctl", "restart", FABRIC_UNIT, seconds=120)
 
 
 @operation
 def persistence(
-    gpu: Literal["auto", "required", "none"] = "auto",
-    enabled: bool = True,
+    gpu: Gpu = "auto",
     install: bool = False,
-    source: Literal["distro", "nvidia"] = "distro",
+    source: Source = "distro",
     branch: str | None = None,
     cuda: str | None = None,
+    present: bool = True,
 ) -> Commands:
     """
-    Keep the driver loaded while nothing uses the cards, now and after a reboot: without that each
+    Keep the driver loaded while no process uses the cards, now and after a reboot: otherwise every
     start of CUDA waits for it, and settings of the cards are lost.
 
-    + enabled: False: take gpuhost's unit away
-    + gpu, install, source, branch, cuda: as for `nvidia.driver`
+    + gpu, install, source, branch, cuda: as in `nvidia.driver`
+    + present: False: remove gpuhost's unit
 
     **Example:**
 
@@ -146,55 +154,34 @@ def persistence(
         from gpuhost.operations import nvidia_upkeep
         nvidia_upkeep.persistence(name="NVIDIA persistence mode")
     """
-    settings = asked_for(gpu, install, source, branch, cuda, nvidia_persistence=enabled)
+    settings = driver_settings(gpu, install, source, branch, cuda, nvidia_persistence=present)
     snapshot = read(settings)
-    due = enabled and _is_due(snapshot, settings)
-    if not _fails("nvidia.persistence", snapshot, settings) and not due:
+    if not present:
+        yield from _remove_persistence(snapshot)
+        return
+    is_wrong = "nvidia.persistence" in failing_ids(snapshot, settings, "nvidia")
+    if not is_wrong and not _is_needed_at_boot(snapshot, settings):
         host.noop("persistence is as declared, or there is no driver to keep loaded")
-    elif enabled:
-        yield put(PERSISTENCE_UNIT, PERSISTENCE_TEXT)
-        yield run("systemctl", "daemon-reload")
-        yield run("systemctl", "enable", OWN_UNIT)
-        if snapshot.nvidia.works:
-            yield run("systemctl", "restart", OWN_UNIT, seconds=180)
-    else:
-        yield from _without_persistence()
+        return
+    yield put(PERSISTENCE_UNIT, PERSISTENCE_TEXT)
+    yield run("systemctl", "daemon-reload")
+    yield run("systemctl", "enable", OWN_UNIT)
+    if snapshot.nvidia.works:
+        yield run("systemctl", "restart", OWN_UNIT, seconds=180)
 
 
-def _is_due(snapshot: Snapshot, settings: Settings) -> bool:
-    """A driver that gpuhost installs gets the unit at once: the boot that loads it has it."""
+def _is_needed_at_boot(snapshot: Snapshot, settings: Settings) -> bool:
+    """Whether gpuhost installs the driver: the unit must exist at the boot that loads it."""
+    if reason_without_driver(snapshot, settings):
+        return False
     ours = bool(snapshot.nvidia.record.packages) and not snapshot.nvidia.unit(OWN_UNIT).enabled
-    return not reason_without_driver(snapshot, settings) and (
-        ours or bool(coming(snapshot, settings))
-    )
+    return ours or bool(planned_packages(snapshot, settings))
 
 
-def _without_persistence() -> Commands:
+def _remove_persistence(snapshot: Snapshot) -> Commands:
+    if snapshot.probes.file(PERSISTENCE_UNIT) is None:
+        host.noop("gpuhost has no persistence unit on this host")
+        return
     yield run("systemctl", "disable", OWN_UNIT)
     yield remove(PERSISTENCE_UNIT)
     yield run("systemctl", "daemon-reload")
-
-
-@operation
-def removed() -> Commands:
-    """
-    Take back what gpuhost set: holds, exclusions from upgrades, its persistence unit. The driver
-    and where it came from stay.
-
-    **Example:**
-
-    .. code:: python
-
-        from gpuhost.operations import nvidia_upkeep
-        nvidia_upkeep.removed(name="NVIDIA settings removed")
-    """
-    snapshot = read(Settings())
-    has_unit = snapshot.probes.file(PERSISTENCE_UNIT) is not None
-    has_holds = bool(snapshot.nvidia.record.held) or snapshot.probes.file(EXCLUSIONS) is not None
-    if not has_unit and not has_holds:
-        host.noop("gpuhost set nothing of NVIDIA's")
-        return
-    if has_holds:
-        yield from _release(snapshot)
-    if has_unit:
-        yield from _without_persistence()

@@ -1,10 +1,8 @@
-"""The write side of the HTTP proxy."""
+"""Operations on the HTTP proxy."""
 
 from __future__ import annotations
 
 import json
-from functools import cache
-from importlib.resources import files
 
 from pyinfra import host
 from pyinfra.api import StringCommand
@@ -12,6 +10,7 @@ from pyinfra.api import StringCommand
 from gpuhost.checks.finding import Status
 from gpuhost.checks.registry import finding_of
 from gpuhost.operations.reading import Commands, operation, read
+from gpuhost.operations.refuse import refuse
 from gpuhost.plans.proxy import (
     ENGINE_DROPIN,
     ENGINE_FILE,
@@ -21,63 +20,64 @@ from gpuhost.plans.proxy import (
     is_declared,
     wrong_files,
 )
-from gpuhost.remote.commands import QUICK, put, refuse, remove, run
+from gpuhost.remote.commands import QUICK, put, remove, run, script_text
 from gpuhost.settings import Settings
 
 
 @operation
-def everywhere(
+def configure(
     http: str | None = None,
     https: str | None = None,
     no_proxy: tuple[str, ...] = ("localhost", "127.0.0.1", "::1"),
+    present: bool = True,
 ) -> Commands:
     """
-    Have apt, the engine, builds and containers go through an HTTP proxy; without one, take away
-    what an earlier run set. The engine takes a change up when it starts, which is not done here.
-    A password in the URL reaches the host on stdin and lies there in files of root's only.
+    Configure apt, the engine, builds and containers to use an HTTP proxy. The engine uses the new
+    value when it starts; this operation does not restart it. A password in the URL is sent on stdin
+    and stored in files that only root can read.
 
     + http: URL of the proxy
-    + https: the same for HTTPS
-    + no_proxy: hosts, domains and networks that are reached without it
+    + https: URL of the proxy for HTTPS
+    + no_proxy: hosts, domains and networks that are reached without the proxy
+    + present: False: remove the proxy settings of an earlier run
 
     **Example:**
 
     .. code:: python
 
         from gpuhost.operations import proxy
-        proxy.everywhere(name="HTTP proxy", http="http://10.0.0.1:3128", https="http://10.0.0.1:3128")
+        proxy.configure(name="HTTP proxy", http="http://10.0.0.1:3128", https="http://10.0.0.1:3128")
     """
-    settings = Settings(proxy_http=http, proxy_https=https, proxy_no=tuple(no_proxy))
+    settings = Settings(
+        proxy_http=http if present else None,
+        proxy_https=https if present else None,
+        proxy_no=tuple(no_proxy),
+    )
     snapshot = read(settings)
     wrong = wrong_files(snapshot, settings, *MODES)
-    of_client = finding_of("proxy.client", snapshot, settings)
-    if of_client.status is Status.UNKNOWN:
-        refuse("proxy", of_client.actual)
+    client_finding = finding_of("proxy.client", snapshot, settings)
+    if client_finding.status is Status.UNKNOWN:
+        refuse("proxy", client_finding.actual)
         return
-    if not wrong and of_client.status is not Status.FAIL:
+    if not wrong and client_finding.status is not Status.FAIL:
         host.noop("the proxy is as declared")
         return
     expected = expected_files(settings)
-    of_engine = {ENGINE_DROPIN, ENGINE_FILE} & set(wrong)
-    if of_engine and not is_declared(settings):
-        yield _on_host("taken_from_engine()")
+    engine_files = {ENGINE_DROPIN, ENGINE_FILE} & set(wrong)
+    if engine_files and not is_declared(settings):
+        yield _run_on_host("taken_from_engine()")
     for path in wrong:
         yield put(path, expected[path], mode=MODES[path]) if path in expected else remove(path)
-    if of_engine:
+    if engine_files:
         yield run("systemctl", "daemon-reload", seconds=60)
-    if of_client.status is Status.FAIL:
-        # The merge happens on the host: config.json holds passwords that nobody else may read.
-        yield _on_host(f"main({json.dumps(client_values(settings))})")
+    if client_finding.status is Status.FAIL:
+        # The host merges the values: config.json holds passwords that must not leave it.
+        yield _run_on_host(f"main({json.dumps(client_values(settings))})")
 
 
-def _on_host(call: str) -> StringCommand:
+def _run_on_host(call: str) -> StringCommand:
     """A function of client_proxy.py, called on the host."""
     return StringCommand(
         f"LC_ALL=C timeout -k 5 {QUICK} python3 -I -",
-        _stdin=f"{_program()}\n\n{call}\n",
+        _stdin=f"{script_text('client_proxy.py')}\n\n{call}\n",
     )
-
-
-@cache
-def _program() -> str:
-    return files("gpuhost.remote").joinpath("client_proxy.py").read_text(encoding="utf-8")

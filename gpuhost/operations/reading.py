@@ -1,7 +1,7 @@
-"""One reading per host and phase, shared by every operation of a run.
+"""One reading of each host per phase, shared by all operations of a run.
 
-pyinfra keeps no facts. A reading holds for the phase it was made in (prepare, execute) until an
-operation is about to change the host.
+pyinfra does not cache facts. A reading is valid in the phase in which it was made (prepare,
+execute), until an operation is about to change the host.
 """
 
 from __future__ import annotations
@@ -19,63 +19,68 @@ from pyinfra.api.host import Host
 from pyinfra.context import ctx_host, ctx_state
 
 from gpuhost.facts.snapshot import Snapshot as SnapshotFact
-from gpuhost.plans.reading import request_for
-from gpuhost.remote.commands import refuse
+from gpuhost.operations.refuse import refuse
+from gpuhost.plans.reading import (
+    request_for,
+)
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Probe, Probes, Snapshot
-from gpuhost.snapshot.collector import script
-from gpuhost.snapshot.request import Request
+from gpuhost.snapshot.collector import (
+    script,
+)
+from gpuhost.snapshot.request import (
+    Request,
+)
 
-# Longer than the collector's slowest probe: pyinfra's limit only ends what hangs on the way.
-READ_TIMEOUT = 150
+# Longer than the collector's slowest probe: this limit is for a connection that hangs.
+READ_SECONDS = 150
 
 Commands = Generator[PyinfraCommand | str, None, None]
 P = ParamSpec("P")
 
 
 @dataclass
-class _Memory:
+class _Reading:
     executing: bool
     request: Request
     snapshot: Snapshot
 
 
-_readings: WeakKeyDictionary[Host, _Memory] = WeakKeyDictionary()
+_readings: WeakKeyDictionary[Host, _Reading] = WeakKeyDictionary()
 
 
 def read(settings: Settings) -> Snapshot:
-    """This host as it is now, from memory if nothing has changed since the last reading.
+    """This host as it is now; the last reading, if nothing has changed since.
 
-    + settings: names the paths that have to be looked at
+    + settings: they name the paths to read
     """
     host: Host = ctx_host.get()
-    wanted = request_for(settings)
-    known = _readings.get(host)
-    if known and known.executing == executing() and known.request.covers(wanted):
-        return known.snapshot
-    if known:
-        wanted |= known.request
-    raw = host.get_fact(SnapshotFact, _stdin=script(wanted), _timeout=READ_TIMEOUT)
+    request = request_for(settings)
+    last = _readings.get(host)
+    if last and last.executing == executing() and last.request.covers(request):
+        return last.snapshot
+    if last:
+        request |= last.request
+    raw = host.get_fact(SnapshotFact, _stdin=script(request), _timeout=READ_SECONDS)
     snapshot = Snapshot(Probes({name: Probe(**probe) for name, probe in (raw or {}).items()}))
     if raw:
-        _readings[host] = _Memory(executing(), wanted, snapshot)
+        _readings[host] = _Reading(executing(), request, snapshot)
     return snapshot
 
 
 def forget() -> None:
-    """This host is about to change: the next `read` asks it again."""
+    """Discard the reading: the host is about to change."""
     if executing():
         _readings.pop(ctx_host.get(), None)
 
 
 def executing() -> bool:
-    """Whether this run has begun to change hosts; before, operations only plan."""
+    """Whether this run changes hosts now; before, operations only plan."""
     return bool(ctx_state.get().is_executing)
 
 
 def operation(function: Callable[P, Commands]) -> PyinfraOperation[P]:
-    """pyinfra's `@operation()` for operations that decide by a reading and change the host."""
-
+    """pyinfra's `@operation()`, for an operation that decides by a reading and changes the host."""
     noun = function.__module__.rpartition(".")[2]
 
     @wraps(function)
@@ -85,9 +90,9 @@ def operation(function: Callable[P, Commands]) -> PyinfraOperation[P]:
                 forget()
                 yield command
         except NotRead as reason:
-            # An exception would end the run of every host; the check says `unknown` with it.
+            # An exception would end the run on every host. The check reports `unknown` for it.
             refuse(noun, str(reason))
         except Exception as error:
-            refuse(noun, f"gpuhost could not work this out: {error!r}; please report this")
+            refuse(noun, f"internal error: {error!r}; please report it")
 
     return pyinfra_operation()(generator)

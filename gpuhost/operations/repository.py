@@ -1,10 +1,9 @@
-"""Vendors' apt repositories: the key is checked before apt ever sees it."""
+"""Operations on vendors' apt repositories: a key is verified before apt can use it."""
 
 from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable
 from pathlib import Path
 
 from pyinfra import host as this_host
@@ -26,29 +25,29 @@ LARGEST_KEY = 1 << 20
 
 
 @operation
-def usable(settings: Settings | None = None) -> Commands:
+def drop_broken(settings: Settings | None = None) -> Commands:
     """
-    Have no repository that gpuhost added and whose key was lost or damaged: apt refuses to update
-    for one of those, whatever it is asked for. The noun it belongs to adds it again.
+    Remove repositories that gpuhost added and whose key is missing or damaged: with one of them,
+    every `apt-get update` fails. The operation that needs the repository adds it again.
 
-    + settings: the settings by which a deploy has read this host; no second reading then
+    + settings: the settings with which the deploy has read this host, to avoid a second reading
 
     **Example:**
 
     .. code:: python
 
         from gpuhost.operations import repository
-        repository.usable(name="Repositories that apt can use")
+        repository.drop_broken(name="Broken repositories")
     """
     snapshot = read(settings or Settings())
-    lost = [name for name in (DOCKER, TOOLKIT, NVIDIA) if _has_lost_its_key(snapshot, name)]
-    if not lost:
+    broken = [name for name in (DOCKER, TOOLKIT, NVIDIA) if _is_broken(snapshot, name)]
+    if not broken:
         this_host.noop("every repository has its key")
-    for name in lost:
+    for name in broken:
         yield remove(sources_path(name))
 
 
-def _has_lost_its_key(snapshot: Snapshot, name: str) -> bool:
+def _is_broken(snapshot: Snapshot, name: str) -> bool:
     if snapshot.probes.file(sources_path(name)) is None:
         return False
     try:
@@ -58,41 +57,39 @@ def _has_lost_its_key(snapshot: Snapshot, name: str) -> bool:
     return False
 
 
-def add(repository: Repository, key_file: str | None, clashes: Iterable[str] = ()) -> Commands:
-    """Key, sources file, and clashing lists out of apt's way.
+def add(repository: Repository, snapshot: Snapshot, key_file: str | None = None) -> Commands:
+    """Install the key and the sources file, and move clashing sources files aside.
 
-    + key_file: the key on this machine; None: the host fetches it
-    + clashes: the lists of `repository.clashes` that are there
+    + key_file: the key as a file on this machine; None: the host downloads it
     """
     yield FunctionCommand(_install_key, (repository, key_file), {})
-    for path in clashes:
-        yield run("mkdir", "-p", ORIGINALS)
-        yield run("mv", "-f", path, f"{ORIGINALS}/")
+    for path in repository.clashes:
+        if snapshot.paths.get(path):
+            yield run("mkdir", "-p", ORIGINALS)
+            yield run("mv", "-f", path, f"{ORIGINALS}/")
     yield put(repository.sources_path, repository.sources)
 
 
 def _install_key(state: State, host: Host, repository: Repository, key_file: str | None) -> bool:
+    origin = key_file or repository.key_url
     try:
-        key = Path(key_file).expanduser().read_bytes() if key_file else _fetch(host, repository)
+        key = Path(key_file).expanduser().read_bytes() if key_file else _download(host, repository)
     except (OSError, ValueError) as error:
-        return _refuse(
-            host, f"{repository.name}: no key from {key_file or repository.key_url}: {error}"
-        )
-    refusal = repository.refused_key(key)
-    if refusal:
-        return _refuse(
+        return _fail(host, f"{repository.name}: no key from {origin}: {error}")
+    if refusal := repository.refused_key(key):
+        return _fail(
             host,
-            f"{repository.name}: {refusal} (from {key_file or repository.key_url}); "
+            f"{repository.name}: {refusal} (from {origin}); "
             "nothing from this repository was installed",
         )
     command = put(repository.key_path, armor(key))
     arguments = {**connector_arguments(host), **command.connector_arguments}
     done, output = host.run_shell_command(command, **arguments)
-    return bool(done) or _refuse(host, f"{repository.key_path}: {output.stderr}")
+    return bool(done) or _fail(host, f"{repository.key_path}: {output.stderr}")
 
 
-def _fetch(host: Host, repository: Repository) -> bytes:
-    """apt's own downloader: every host has it, and it knows the proxy that apt uses."""
+def _download(host: Host, repository: Repository) -> bytes:
+    """By apt's own downloader: every host has it, and it uses apt's proxy."""
     command = StringCommand(
         "LC_ALL=C timeout -k 5",
         str(FETCH_SECONDS),
@@ -110,13 +107,13 @@ def _fetch(host: Host, repository: Repository) -> bytes:
         raise ValueError(output.stderr or "the download failed")
     text = "".join(output.stdout_lines)
     if len(text) > LARGEST_KEY:
-        raise ValueError("far too large for a key")
+        raise ValueError("too large for a key")
     try:
         return base64.b64decode(text, validate=True)
     except binascii.Error as error:
-        raise ValueError("the download is not whole") from error
+        raise ValueError("the download is incomplete") from error
 
 
-def _refuse(host: Host, reason: str) -> bool:
+def _fail(host: Host, reason: str) -> bool:
     host.log_styled(reason, fg="red")
     return False

@@ -1,4 +1,4 @@
-"""The write side of swap."""
+"""Operations on swap."""
 
 from __future__ import annotations
 
@@ -6,29 +6,38 @@ from typing import Literal
 
 from pyinfra import host
 
-from gpuhost.checks.registry import failing
+from gpuhost.operations.findings import failing_ids
 from gpuhost.operations.reading import Commands, operation, read
-from gpuhost.plans.swap import plan, sysctl_text
-from gpuhost.remote.commands import put, refuse, remove, run, script
+from gpuhost.operations.refuse import refuse
+from gpuhost.plans.swap import (
+    plan,
+    sysctl_text,
+)
+from gpuhost.remote.commands import put, remove, run, script
 from gpuhost.settings import Settings
 from gpuhost.snapshot.swap import SYSCTL_FILE
 
-# Writing 64 GB of zeros to a slow disk, where fallocate does not do.
-MAKING_TIMEOUT = 3600
+# Enough to write 64 GB of zeros to a slow disk, where fallocate is not possible.
+CREATE_SECONDS = 3600
 
 
 @operation
 def file(
-    path: str = "/swapfile", size_gb: Literal["auto"] | float = "auto", swappiness: int = 10
+    path: str = "/swapfile",
+    size_gb: Literal["auto"] | float = "auto",
+    swappiness: int = 10,
+    present: bool = True,
 ) -> Commands:
     """
-    Have a swap file of the right size, active now and after a reboot. Partitions count towards
-    the size. Does nothing, and says why, where swap cannot be had: an unprivileged container,
-    ZFS, a full disk, more in the old file than fits into RAM, or another file at that path.
+    Ensure that the host has a swap file of the right size, active now and at boot. Swap partitions
+    count towards the size. Where a swap file is not possible, nothing is changed and the reason is
+    printed: an unprivileged container, ZFS, a full disk, an old file whose content does not fit
+    into RAM, or another file at that path.
 
-    + path: where the file is
-    + size_gb: GB of swap in all; 0: take the file away; "auto": by RAM and free disk
+    + path: the path of the file
+    + size_gb: total swap in GB, or "auto": by RAM and free disk space
     + swappiness: `vm.swappiness`, now and at boot
+    + present: False: remove the file, its line in fstab, and the setting of `vm.swappiness`
 
     **Example:**
 
@@ -37,23 +46,25 @@ def file(
         from gpuhost.operations import swap
         swap.file(name="8 GB of swap", path="/swapfile", size_gb=8)
     """
-    settings = Settings(swap_path=path, swap_size_gb=size_gb, swap_swappiness=swappiness)
+    settings = Settings(
+        swap_path=path, swap_size_gb=size_gb if present else 0, swap_swappiness=swappiness
+    )
     snapshot = read(settings)
-    wrong = {finding.id for finding in failing(snapshot, settings, "swap")}
-    wanted = plan(snapshot, settings)
+    wrong = failing_ids(snapshot, settings, "swap")
+    target = plan(snapshot, settings)
     if not wrong:
         host.noop(f"swap file {path} is as declared")
         return
-    if wanted.refusal:
-        refuse("swap", wanted.refusal)
+    if target.refusal:
+        refuse("swap", target.refusal)
         return
     if "swap.size" in wrong:
-        yield script("swap_file.sh", path, wanted.size, wanted.fstype, seconds=MAKING_TIMEOUT)
-    if "swap.mode" in wrong and wanted.size:
+        yield script("swap_file.sh", path, target.size, target.fstype, seconds=CREATE_SECONDS)
+    if "swap.mode" in wrong and target.size:
         yield run("chown", "root:root", path)
         yield run("chmod", "600", path)
     if "swap.boot" in wrong:
-        line = [f"{path} none swap sw 0 0"] if wanted.size else []
+        line = [f"{path} none swap sw 0 0"] if target.size else []
         yield script("swap_fstab.sh", path, *line, seconds=30)
     if "swap.swappiness" in wrong or "swap.size" in wrong:
         yield from _swappiness(settings)

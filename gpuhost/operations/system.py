@@ -1,4 +1,4 @@
-"""The write side of the host itself."""
+"""Operations on the operating system."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ from pyinfra import host
 from gpuhost.checks.finding import Status
 from gpuhost.checks.registry import finding_of
 from gpuhost.operations.reading import Commands, operation, read
-from gpuhost.plans.system import UPDATES_FILE, updates_text
-from gpuhost.remote.commands import (
-    APT_TIMEOUT,
+from gpuhost.operations.refuse import refuse
+from gpuhost.plans.system import (
+    UPDATES_FILE,
+    updates_text,
+)
+from gpuhost.remote.apt import (
+    INSTALL_SECONDS,
+    LOCK_TIMEOUT_S,
     apt_install,
-    apt_update,
-    put,
-    refuse,
-    remove,
-    run,
-    script,
-    shown,
+    apt_update_install,
     wait_for_apt,
 )
+from gpuhost.remote.commands import put, remove, run, script, with_output
 from gpuhost.settings import Settings
 from gpuhost.snapshot.dpkg import TIMERS
 
 SYNCHRONISE_SECONDS = 30
 
 
-def _fails(id: str, settings: Settings) -> bool:
+def _is_failing(id: str, settings: Settings) -> bool:
     return finding_of(id, read(settings), settings).status is Status.FAIL
 
 
 @operation
-def packages(lock_timeout_s: int = 300) -> Commands:
+def packages(lock_timeout_s: int = LOCK_TIMEOUT_S) -> Commands:
     """
-    Have apt and dpkg idle and whole: wait for whoever holds their locks, naming him, then finish
-    what an interrupted dpkg left half installed.
+    Wait until apt and dpkg are idle, and name the process that holds their locks; then finish the
+    installation of packages that an interrupted dpkg left half installed.
 
-    + lock_timeout_s: how long to wait, in seconds; then the host fails, naming the owner
+    + lock_timeout_s: seconds to wait; after that the host fails
 
     **Example:**
 
@@ -48,12 +48,12 @@ def packages(lock_timeout_s: int = 300) -> Commands:
         system.packages(name="Package manager", lock_timeout_s=600)
     """
     settings = Settings(apt_lock_timeout_s=lock_timeout_s)
-    if not read(settings).dpkg.locks and not _fails("system.dpkg", settings):
-        host.noop("the package manager is idle, and every package whole")
+    if not read(settings).dpkg.locks and not _is_failing("system.dpkg", settings):
+        host.noop("the package manager is idle, and no package is half installed")
         return
     if read(settings).dpkg.locks:
         yield wait_for_apt(lock_timeout_s)
-    if _fails("system.dpkg", settings):
+    if _is_failing("system.dpkg", settings):
         yield run(
             "env",
             "DEBIAN_FRONTEND=noninteractive",
@@ -62,18 +62,18 @@ def packages(lock_timeout_s: int = 300) -> Commands:
             "--force-confdef",
             "--configure",
             "-a",
-            seconds=APT_TIMEOUT,
+            seconds=INSTALL_SECONDS,
         )
-    if _fails("system.dpkg", settings):
-        yield apt_install([], "--fix-broken", lock_timeout=lock_timeout_s)
+    if _is_failing("system.dpkg", settings):
+        yield apt_install([], "--fix-broken", lock_timeout_s=lock_timeout_s)
 
 
 @operation
-def python(lock_timeout_s: int = 300) -> Commands:
+def python(lock_timeout_s: int = LOCK_TIMEOUT_S) -> Commands:
     """
-    Have python3, which runs releases on the host.
+    Install python3, which runs releases on the host.
 
-    + lock_timeout_s: how long to wait for another apt, in seconds
+    + lock_timeout_s: seconds to wait for another apt process
 
     **Example:**
 
@@ -83,17 +83,16 @@ def python(lock_timeout_s: int = 300) -> Commands:
         system.python(name="python3")
     """
     settings = Settings(apt_lock_timeout_s=lock_timeout_s)
-    if not _fails("system.python", settings):
+    if not _is_failing("system.python", settings):
         host.noop("python3 is installed")
         return
-    yield apt_update(lock_timeout=lock_timeout_s)
-    yield apt_install(["python3"], lock_timeout=lock_timeout_s)
+    yield from apt_update_install(["python3"], lock_timeout_s=lock_timeout_s)
 
 
 @operation
 def hostname() -> Commands:
     """
-    Have the host's own name resolve: a line 127.0.1.1 in /etc/hosts, every other line kept.
+    Ensure that the host's own name resolves: a line 127.0.1.1 in /etc/hosts; other lines are kept.
 
     **Example:**
 
@@ -104,7 +103,7 @@ def hostname() -> Commands:
     """
     settings = Settings()
     snapshot = read(settings)
-    if not _fails("system.hostname", settings):
+    if not _is_failing("system.hostname", settings):
         host.noop(f"{snapshot.system.hostname} resolves")
         return
     full, short = snapshot.system.hostname, snapshot.system.hostname.partition(".")[0]
@@ -113,12 +112,12 @@ def hostname() -> Commands:
 
 
 @operation
-def clock(lock_timeout_s: int = 300) -> Commands:
+def clock(lock_timeout_s: int = LOCK_TIMEOUT_S) -> Commands:
     """
-    Have the clock follow a time server: by the service that is installed, or else by
-    systemd-timesyncd. Does nothing in a container, whose clock is that of the machine around it.
+    Synchronise the clock with a time server: by the installed service, or by systemd-timesyncd if
+    there is none. In a container it does nothing, because the clock is that of its host.
 
-    + lock_timeout_s: how long to wait for another apt, in seconds
+    + lock_timeout_s: seconds to wait for another apt process
 
     **Example:**
 
@@ -129,31 +128,29 @@ def clock(lock_timeout_s: int = 300) -> Commands:
     """
     settings = Settings(apt_lock_timeout_s=lock_timeout_s)
     snapshot = read(settings)
-    if not _fails("system.clock", settings):
-        finding = finding_of("system.clock", snapshot, settings)
-        host.noop(f"clock: {finding.actual}")
+    if not _is_failing("system.clock", settings):
+        host.noop(f"clock: {finding_of('system.clock', snapshot, settings).actual}")
         return
     if not snapshot.clock.installed:
-        yield apt_update(lock_timeout=lock_timeout_s)
-        yield apt_install(["systemd-timesyncd"], lock_timeout=lock_timeout_s)
+        yield from apt_update_install(["systemd-timesyncd"], lock_timeout_s=lock_timeout_s)
     service = (
         snapshot.clock.installed[0] if snapshot.clock.installed else "systemd-timesyncd.service"
     )
     yield run("systemctl", "unmask", service)
     yield run("systemctl", "enable", "--now", service, seconds=60)
-    yield shown(
+    yield with_output(
         script("clock_synchronised.sh", SYNCHRONISE_SECONDS, seconds=SYNCHRONISE_SECONDS + 15)
     )
 
 
 @operation
-def security_updates(enabled: bool = True, lock_timeout_s: int = 300) -> Commands:
+def security_updates(present: bool = True, lock_timeout_s: int = LOCK_TIMEOUT_S) -> Commands:
     """
-    Have security updates install themselves (unattended-upgrades), but never NVIDIA's and
-    Docker's packages: their upgrade stops running containers.
+    Enable automatic security updates (unattended-upgrades), except for NVIDIA's and Docker's
+    packages: their upgrade stops running containers.
 
-    + enabled: False takes our configuration away and leaves the rest as it is
-    + lock_timeout_s: how long to wait for another apt, in seconds
+    + present: False: remove gpuhost's configuration; everything else stays as it is
+    + lock_timeout_s: seconds to wait for another apt process
 
     **Example:**
 
@@ -162,23 +159,25 @@ def security_updates(enabled: bool = True, lock_timeout_s: int = 300) -> Command
         from gpuhost.operations import system
         system.security_updates(name="Security updates")
     """
-    settings = Settings(system_security_updates=enabled, apt_lock_timeout_s=lock_timeout_s)
+    settings = Settings(system_security_updates=present, apt_lock_timeout_s=lock_timeout_s)
     snapshot = read(settings)
-    if not _fails("system.updates", settings):
+    if not _is_failing("system.updates", settings):
         host.noop("security updates are as declared")
         return
-    if not enabled:
+    if not present:
         yield remove(UPDATES_FILE)
         return
-    ours = snapshot.paths.get(UPDATES_FILE)
-    is_there = ours is not None and ours.sha256 == sha256(updates_text().encode()).hexdigest()
-    if is_there and snapshot.updates.installed and not snapshot.updates.stopped_timers:
-        refuse("system", "another file overrides ours: grep -r Unattended /etc/apt/apt.conf.d")
+    file = snapshot.paths.get(UPDATES_FILE)
+    is_written = file is not None and file.sha256 == sha256(updates_text().encode()).hexdigest()
+    if is_written and snapshot.updates.installed and not snapshot.updates.stopped_timers:
+        refuse(
+            "system",
+            f"another file overrides {UPDATES_FILE}: grep -r Unattended /etc/apt/apt.conf.d",
+        )
         return
     if not snapshot.updates.installed:
-        yield apt_update(lock_timeout=lock_timeout_s)
-        yield apt_install(["unattended-upgrades"], lock_timeout=lock_timeout_s)
-    if not is_there:
+        yield from apt_update_install(["unattended-upgrades"], lock_timeout_s=lock_timeout_s)
+    if not is_written:
         yield put(UPDATES_FILE, updates_text())
     if snapshot.updates.stopped_timers:
         yield run("systemctl", "unmask", *TIMERS)

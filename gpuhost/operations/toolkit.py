@@ -1,36 +1,42 @@
-"""The write side of the NVIDIA Container Toolkit."""
+"""Operations on the NVIDIA Container Toolkit."""
 
 from __future__ import annotations
 
 from pathlib import PurePosixPath
-from typing import Literal
 
 from pyinfra import host
 
 from gpuhost.checks.finding import Status
-from gpuhost.checks.registry import failing, finding_of
+from gpuhost.checks.registry import finding_of
 from gpuhost.domain.apt.repository import put_aside
 from gpuhost.domain.toolkit.cdi import REFRESHED, STATIC
 from gpuhost.domain.toolkit.packages import PACKAGES, RUNTIME_PACKAGE
 from gpuhost.domain.toolkit.proof import OWN_IMAGE, RECORD, Circumstances
 from gpuhost.operations import repository as apt_repositories
+from gpuhost.operations.docker import Restart
+from gpuhost.operations.findings import failing_ids
+from gpuhost.operations.nvidia_settings import Gpu
 from gpuhost.operations.reading import Commands, executing, operation, read
-from gpuhost.plans.docker import restart_stops
-from gpuhost.plans.toolkit import circumstances, reason_not_needed
+from gpuhost.plans.docker import (
+    restart_stops,
+)
+from gpuhost.plans.toolkit import (
+    circumstances,
+    reason_not_needed,
+)
 from gpuhost.plans.toolkit_packages import OLDER_LISTS, repository
-from gpuhost.remote.commands import apt_install, apt_remove, apt_update, remove, run, script
+from gpuhost.remote.apt import CHANGE_HELD, LOCK_TIMEOUT_S, apt_install, apt_remove, apt_update
+from gpuhost.remote.commands import remove, run, script
 from gpuhost.settings import TOOLKIT_KEY_FINGERPRINT, Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.toolkit import INSTALLED, KEY, REFRESH_UNIT, RUNTIME, SOURCES
 
 INSTALL_SECONDS = 1800
-# Pulling a declared image of some gigabytes is part of it.
+# Includes the pull of an image of several gigabytes.
 PROOF_SECONDS = 1900
 
-# By `packages`, and what is missing of them; the rest has operations of its own.
-MENDED = {"toolkit.repository", "toolkit.packages", "toolkit.held"}
-
-Gpu = Literal["auto", "required", "none"]
+# The checks that `packages` repairs; other operations repair the rest.
+PACKAGE_CHECKS = {"toolkit.repository", "toolkit.packages", "toolkit.held"}
 
 
 @operation
@@ -41,19 +47,22 @@ def packages(
     key_file: str | None = None,
     hold: bool = True,
     gpu: Gpu = "auto",
-    apt_lock_timeout_s: int = 300,
+    present: bool = True,
+    lock_timeout_s: int = LOCK_TIMEOUT_S,
 ) -> Commands:
     """
-    Have the NVIDIA Container Toolkit, its four packages at one version. Nothing is installed from a
-    repository whose key is not the declared one.
+    Install the NVIDIA Container Toolkit: its four packages, all at one version. Nothing is
+    installed from a repository that is signed by another key than the declared one.
 
-    + mirror: "nvidia", "ustc", or a URL that stands for https://nvidia.github.io/libnvidia-container
-    + version: such as "1.20.0"; None: the newest that is offered, unless there is one already
+    + mirror: "nvidia", "ustc", or a URL in place of https://nvidia.github.io/libnvidia-container
+    + version: "1.20.0"; None: the installed version, or else the newest available one
     + key_fingerprint: the only key that may sign the repository
-    + key_file: that key as a file on this machine; None: the host fetches it
-    + hold: keep the packages at their version
-    + gpu: install it where there is a card, always, never
-    + apt_lock_timeout_s: how long to wait for another apt, in seconds
+    + key_file: that key as a file on this machine; None: the host downloads it
+    + hold: hold the packages at their version
+    + gpu: install it: "auto" (if there is a card), "required", or "none"
+    + present: False: remove packages, repository, key, CDI specifications, test image and record;
+      moved sources files of its repository are restored, and running containers keep running
+    + lock_timeout_s: seconds to wait for another apt process
 
     **Example:**
 
@@ -62,6 +71,9 @@ def packages(
         from gpuhost.operations import toolkit
         toolkit.packages(name="Container toolkit", mirror="ustc", version="1.20.0")
     """
+    if not present:
+        yield from _remove(read(Settings()), lock_timeout_s)
+        return
     settings = Settings(
         toolkit_mirror=mirror,
         toolkit_version=version,
@@ -69,55 +81,68 @@ def packages(
         toolkit_key_file=key_file,
         nvidia_hold=hold,
         gpu=gpu,
-        apt_lock_timeout_s=apt_lock_timeout_s,
+        apt_lock_timeout_s=lock_timeout_s,
     )
     snapshot = read(settings)
     if reason := reason_not_needed(snapshot, settings):
         host.noop(f"toolkit: {reason}")
         return
-    wrong = _wrong(snapshot, settings)
-    broken = "toolkit.runtime" in wrong and snapshot.paths.get(RUNTIME) is None
-    if not (wrong & MENDED or broken):
+    wrong = failing_ids(snapshot, settings, "toolkit")
+    is_broken = "toolkit.runtime" in wrong and snapshot.paths.get(RUNTIME) is None
+    if not (wrong & PACKAGE_CHECKS or is_broken):
         host.noop("the toolkit is as declared")
         return
     if "toolkit.repository" in wrong:
         repo = repository(settings, snapshot.system.architecture)
-        clashes = [path for path in repo.clashes if snapshot.paths.get(path)]
-        yield from apt_repositories.add(repo, key_file, clashes)
+        yield from apt_repositories.add(repo, snapshot, key_file)
     if "toolkit.packages" in wrong:
-        yield apt_update(lock_timeout=apt_lock_timeout_s)
+        yield apt_update(lock_timeout_s=lock_timeout_s)
         yield script(
             "toolkit_packages.sh",
-            apt_lock_timeout_s,
+            lock_timeout_s,
             version or "",
             *PACKAGES,
-            seconds=INSTALL_SECONDS + apt_lock_timeout_s,
+            seconds=INSTALL_SECONDS + lock_timeout_s,
         )
-    elif broken:
-        whole = f"{RUNTIME_PACKAGE}={snapshot.toolkit.packages[RUNTIME_PACKAGE]}"
+    elif is_broken:
         yield apt_install(
-            [whole],
+            [f"{RUNTIME_PACKAGE}={snapshot.toolkit.packages[RUNTIME_PACKAGE]}"],
             "--reinstall",
-            "--allow-change-held-packages",
-            lock_timeout=apt_lock_timeout_s,
+            CHANGE_HELD,
+            lock_timeout_s=lock_timeout_s,
         )
-    # To install a held package takes its hold away.
-    installed = "toolkit.packages" in wrong or broken
-    if "toolkit.held" in wrong or (installed and (hold or snapshot.toolkit.held)):
+    # apt unholds a held package that it installs.
+    is_installed = "toolkit.packages" in wrong or is_broken
+    if "toolkit.held" in wrong or (is_installed and (hold or snapshot.toolkit.held)):
         yield run("apt-mark", "hold" if hold else "unhold", *PACKAGES)
 
 
-def _wrong(snapshot: Snapshot, settings: Settings) -> set[str]:
-    return {finding.id for finding in failing(snapshot, settings, "toolkit")}
+def _remove(snapshot: Snapshot, lock_timeout_s: int) -> Commands:
+    toolkit = snapshot.toolkit
+    installed = sorted(toolkit.packages)
+    aside = [path for path in OLDER_LISTS if snapshot.paths.get(put_aside(path))]
+    if not (installed or aside or toolkit.sources or toolkit.key or toolkit.proof):
+        host.noop("the toolkit is not installed")
+        return
+    if installed:
+        yield run("apt-mark", "unhold", *installed)
+        yield apt_remove(installed, lock_timeout_s=lock_timeout_s)
+    image = toolkit.proof.circumstances.image if toolkit.proof else ""
+    if image.startswith(f"{OWN_IMAGE}:") and snapshot.docker.engine:
+        yield run("docker", "image", "rm", "-f", image, seconds=60)
+    yield remove(SOURCES, KEY, RECORD, REFRESHED, STATIC)
+    for path in aside:
+        yield run("mv", "-f", put_aside(path), path)
 
 
 @operation
 def cdi(gpu: Gpu = "auto") -> Commands:
     """
-    Have a CDI specification of the driver and the cards as they are. Since toolkit 1.18 a unit of
-    its own keeps it fresh; before, and after a change of MIG instances, this operation does.
+    Generate the CDI specification for the current driver and cards. Since toolkit 1.18 a systemd
+    unit keeps it up to date; with an older one, or after a change of MIG instances, this operation
+    does.
 
-    + gpu: have it where there is a card, always, never
+    + gpu: generate it: "auto" (if there is a card), "required", or "none"
 
     **Example:**
 
@@ -128,9 +153,9 @@ def cdi(gpu: Gpu = "auto") -> Commands:
     """
     settings = Settings(gpu=gpu)
     snapshot = read(settings)
-    found = finding_of("toolkit.cdi", snapshot, settings)
-    if found.status is not Status.FAIL:
-        host.noop(f"CDI: {found.actual}")
+    finding = finding_of("toolkit.cdi", snapshot, settings)
+    if finding.status is not Status.FAIL:
+        host.noop(f"CDI: {finding.actual}")
         return
     if snapshot.toolkit.refresh:
         yield run("systemctl", "enable", "--now", REFRESH_UNIT, seconds=60)
@@ -143,16 +168,16 @@ def cdi(gpu: Gpu = "auto") -> Commands:
 def proof(
     image: str | None = None,
     gpu: Gpu = "auto",
-    restart: Literal["idle", "always", "never"] = "idle",
+    restart: Restart = "idle",
 ) -> Commands:
     """
-    Show that a container gets every GPU, by nvidia-smi in one, and keep the result on the host. It
-    is tried again when the driver, the toolkit, the engine or the image has changed.
+    Test that nvidia-smi sees every GPU inside a container, and record the result on the host. The
+    test is repeated after a change of the driver, the toolkit, the engine or the image.
 
-    + image: to run it in; None: one that is made on the host, where nothing has to be pulled
-    + gpu: try it where there is a card, always, never
-    + restart: whether the engine may restart if it started before the toolkit was installed: "idle"
-      when no container would stop, "always", or "never"
+    + image: the image for the test; None: one that is built on the host, without a pull
+    + gpu: test: "auto" (if there is a card), "required", or "none"
+    + restart: restart the engine if it started before the toolkit was installed: "idle" (if no
+      container would stop), "always", or "never"
 
     **Example:**
 
@@ -166,20 +191,20 @@ def proof(
     if reason := reason_not_needed(snapshot, settings):
         host.noop(f"toolkit: {reason}")
         return
-    found = finding_of("toolkit.proof", snapshot, settings)
-    # In a dry run on a blank host there is nothing to prove with yet.
-    blank = not executing() and not snapshot.toolkit.packages
-    if found.status is not Status.FAIL and not blank:
-        host.noop(f"GPU in a container: {found.actual}")
+    finding = finding_of("toolkit.proof", snapshot, settings)
+    # A plan for a blank host includes the test, although the toolkit is not installed yet.
+    is_blank = not executing() and not snapshot.toolkit.packages
+    if finding.status is not Status.FAIL and not is_blank:
+        host.noop(f"GPU in a container: {finding.actual}")
         return
-    today = circumstances(snapshot, settings) or Circumstances("", "", "", "")
+    current = circumstances(snapshot, settings) or Circumstances("", "", "", "")
     yield script(
         "toolkit_prove.sh",
         RECORD,
-        today.driver,
-        today.toolkit,
-        today.engine,
-        today.image,
+        current.driver,
+        current.toolkit,
+        current.engine,
+        current.image,
         "no" if image else "yes",
         "yes" if _engine_is_older(snapshot) and _may_restart(snapshot, restart) else "no",
         seconds=PROOF_SECONDS,
@@ -187,48 +212,10 @@ def proof(
 
 
 def _engine_is_older(snapshot: Snapshot) -> bool:
-    """Whether the engine has run since before the toolkit was installed."""
+    """Whether the engine started before the toolkit was installed."""
     installed, started = snapshot.paths.get(INSTALLED), snapshot.docker.service.started
     return bool(installed and started and installed.modified > started)
 
 
 def _may_restart(snapshot: Snapshot, restart: str) -> bool:
     return restart == "always" or (restart == "idle" and not restart_stops(snapshot))
-
-
-@operation
-def absent(apt_lock_timeout_s: int = 300) -> Commands:
-    """
-    Take the toolkit away again: packages, repository, key, CDI specifications, test image, record.
-    Lists of its repository that were moved aside come back. Containers that run go on.
-
-    + apt_lock_timeout_s: how long to wait for another apt, in seconds
-
-    **Example:**
-
-    .. code:: python
-
-        from gpuhost.operations import toolkit
-        toolkit.absent(name="No container toolkit")
-    """
-    snapshot = read(Settings(apt_lock_timeout_s=apt_lock_timeout_s))
-    installed = sorted(snapshot.toolkit.packages)
-    aside = [path for path in OLDER_LISTS if snapshot.paths.get(put_aside(path))]
-    if not (
-        installed
-        or aside
-        or snapshot.toolkit.sources
-        or snapshot.toolkit.key
-        or snapshot.toolkit.proof
-    ):
-        host.noop("the toolkit is not there")
-        return
-    if installed:
-        yield run("apt-mark", "unhold", *installed)
-        yield apt_remove(installed, lock_timeout=apt_lock_timeout_s)
-    image = snapshot.toolkit.proof.circumstances.image if snapshot.toolkit.proof else ""
-    if image.startswith(f"{OWN_IMAGE}:") and snapshot.docker.engine:
-        yield run("docker", "image", "rm", "-f", image, seconds=60)
-    yield remove(SOURCES, KEY, RECORD, REFRESHED, STATIC)
-    for path in aside:
-        yield run("mv", "-f", put_aside(path), path)

@@ -1,107 +1,57 @@
-"""The few shapes of command that operations are made of. Each is bounded in time."""
+"""Commands as they are sent to a host: every argument quoted, every command with a time limit."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from pyinfra import host, logger
 from pyinfra.api import Host, QuoteString, State, StringCommand
 from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS, ConnectorArguments
 
 QUICK = 30
-APT_TIMEOUT = 1800
-LOCK_TIMEOUT = 300
+PUT = (
+    'set -e; umask 022; mkdir -p "$(dirname "$1")"; umask 077; '
+    'cat >"$1.gpuhost-new"; chmod "$2" "$1.gpuhost-new"; mv -f "$1.gpuhost-new" "$1"'
+)
 
 
 def run(*words: str | int | float, seconds: int = QUICK) -> StringCommand:
-    """One program with its arguments, every one quoted.
+    """One program with its arguments.
 
-    + seconds: when it is ended
+    + seconds: its time limit
     """
-    quoted = (QuoteString(str(word)) for word in words)
-    return StringCommand("LC_ALL=C", "timeout", "-k", "5", str(seconds), *quoted)
+    return _limited(seconds, *_quoted(words))
 
 
 def script(name: str, *arguments: str | int, seconds: int) -> StringCommand:
-    """One of the scripts beside this module, sent on stdin, with its arguments."""
-    quoted = (QuoteString(str(argument)) for argument in arguments)
-    return StringCommand(
-        "LC_ALL=C",
-        "timeout",
-        "-k",
-        "5",
-        str(seconds),
-        "sh",
-        "-s",
-        "--",
-        *quoted,
-        _stdin=_text(name),
-    )
+    """One of the scripts in gpuhost/remote, sent on stdin, with its arguments."""
+    return _limited(seconds, "sh", "-s", "--", *_quoted(arguments), stdin=script_text(name))
+
+
+def inline_script(name: str, *arguments: str | int, seconds: int) -> StringCommand:
+    """A script as an argument, for one that reads what is sent on stdin."""
+    text = QuoteString(script_text(name))
+    return _limited(seconds, "sh", "-c", text, "sh", *_quoted(arguments))
 
 
 def put(path: str, content: str, *, mode: str = "0644") -> StringCommand:
-    """A whole file, written beside its place and renamed: never half there, never too open.
+    """Write a whole file beside its place and rename it: it is never incomplete, and never readable
+    by more users than `mode` allows.
 
-    The content goes on stdin: no log, plan, argument list or journal shows it.
+    The content is sent on stdin: no log, plan, argument list or journal shows it.
     """
-    return StringCommand(
-        "LC_ALL=C",
-        "timeout",
-        "-k",
-        "5",
-        str(QUICK),
-        "sh",
-        "-c",
-        QuoteString(
-            'set -e; umask 022; mkdir -p "$(dirname "$1")"; umask 077; '
-            'cat >"$1.gpuhost-new"; chmod "$2" "$1.gpuhost-new"; mv -f "$1.gpuhost-new" "$1"'
-        ),
-        "sh",
-        QuoteString(path),
-        QuoteString(mode),
-        _stdin=content,
-    )
+    arguments = _quoted((path, mode))
+    return _limited(QUICK, "sh", "-c", QuoteString(PUT), "sh", *arguments, stdin=content)
 
 
 def remove(*paths: str) -> StringCommand:
+    """Delete files; a file that does not exist is no error."""
     return run("rm", "-f", "--", *paths)
 
 
-def apt_update(*, lock_timeout: int = LOCK_TIMEOUT) -> StringCommand:
-    return _apt_get("update", seconds=600, lock_timeout=lock_timeout)
-
-
-def apt_install(
-    packages: Iterable[str], *options: str, lock_timeout: int = LOCK_TIMEOUT
-) -> StringCommand:
-    """Install packages, `name` or `name=version`; configuration files that a person edited stay."""
-    return _apt_get("install", *options, *packages, seconds=APT_TIMEOUT, lock_timeout=lock_timeout)
-
-
-def apt_remove(packages: Iterable[str], *, lock_timeout: int = LOCK_TIMEOUT) -> StringCommand:
-    return _apt_get("remove", *packages, seconds=APT_TIMEOUT, lock_timeout=lock_timeout)
-
-
-def _apt_get(verb: str, *words: str, seconds: int, lock_timeout: int) -> StringCommand:
-    """apt-get, once nobody else holds its locks: apt itself waits only for one of the four."""
-    quoted = (QuoteString(word) for word in words)
-    return StringCommand(
-        "LC_ALL=C DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1",
-        f"timeout -k 5 {seconds + lock_timeout} sh -s -- {lock_timeout} apt-get -q -y",
-        f"-o DPkg::Lock::Timeout={lock_timeout}",
-        "-o Dpkg::Options::=--force-confold -o Dpkg::Options::=--force-confdef",
-        "-o APT::Update::Error-Mode=any" if verb == "update" else "--no-install-recommends",
-        verb,
-        *quoted,
-        _stdin=_text("apt_idle.sh"),
-    )
-
-
-class Shown(StringCommand):
-    """A command that waits: what it prints is shown while it runs, `-v` or not."""
+class WithOutput(StringCommand):
+    """A command whose output is shown while it runs, with or without `-v`: for one that waits."""
 
     def execute(self, state: State, host: Host, connector_arguments: ConnectorArguments) -> Any:
         connector_arguments.update(self.connector_arguments)
@@ -110,31 +60,31 @@ class Shown(StringCommand):
         )
 
 
-def shown(command: StringCommand) -> Shown:
-    return Shown(*command.bits, **command.connector_arguments)
-
-
-def wait_for_apt(seconds: int) -> Shown:
-    """Wait until nobody holds apt's or dpkg's locks, and name who does; fail after so long."""
-    return shown(script("apt_idle.sh", seconds, seconds=seconds + QUICK))
+def with_output(command: StringCommand) -> WithOutput:
+    """The same command, its output shown while it runs."""
+    return WithOutput(*command.bits, **command.connector_arguments)
 
 
 def connector_arguments(host: Host) -> dict[str, Any]:
-    """How the operation that is running reaches the host: sudo with its password, and all the rest.
+    """How the running operation reaches the host: sudo with its password, environment, and so on.
 
-    pyinfra gives them to the commands that an operation yields, not to those that a function among
-    them runs itself; what a command brings with it (`_stdin`) goes before them.
+    pyinfra passes them to the commands that an operation yields, but not to those that a function
+    among these commands runs. A command's own arguments (`_stdin`) take precedence.
     """
     arguments: Any = host.current_op_global_arguments or {}
     return {key: arguments[key] for key in CONNECTOR_ARGUMENT_KEYS if key in arguments}
 
 
-def refuse(noun: str, reason: str) -> None:
-    """Do nothing, say why, and go on: the verification at the end fails with the same reason."""
-    logger.warning(f"{host.print_prefix}{noun}: left as it is: {reason}")
-    host.noop(f"{noun}: {reason}")
-
-
 @cache
-def _text(name: str) -> str:
+def script_text(name: str) -> str:
+    """The text of a file in gpuhost/remote."""
     return files("gpuhost.remote").joinpath(name).read_text(encoding="utf-8")
+
+
+def _limited(seconds: int, *bits: str | QuoteString, stdin: str | None = None) -> StringCommand:
+    connector: dict[str, Any] = {} if stdin is None else {"_stdin": stdin}
+    return StringCommand("LC_ALL=C", "timeout", "-k", "5", str(seconds), *bits, **connector)
+
+
+def _quoted(words: tuple[str | int | float, ...]) -> list[QuoteString]:
+    return [QuoteString(str(word)) for word in words]

@@ -1,23 +1,25 @@
-"""What releases of apps need on their host, besides the engine."""
+"""Programs that app releases need on their host, besides the engine."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from gpuhost.appfile.model import XGpuhost
+from gpuhost.appfile.model import (
+    XGpuhost,
+)
 from gpuhost.operations import app_tools
 from gpuhost.settings import Settings
 from gpuhost.steps.start import sudo_args
 
 
-def ready(settings: Settings, apps: Iterable[XGpuhost]) -> None:
-    """Installed, where one of the apps needs any.
+def apply(settings: Settings, apps: Iterable[XGpuhost]) -> None:
+    """Install the programs that at least one app needs.
 
-    + apps: the blocks of all apps that this host is to have
+    + apps: the blocks of all apps of this host
     """
-    packages = tuple(sorted({name for app in apps for name in _needed(app)}))
+    packages = tuple(sorted({name for app in apps for name in _packages(app)}))
     if packages:
-        app_tools.installed(
+        app_tools.packages(
             name="Tools of apps",
             packages=packages,
             lock_timeout_s=settings.apt_lock_timeout_s,
@@ -26,7 +28,7 @@ def ready(settings: Settings, apps: Iterable[XGpuhost]) -> None:
         )
 
 
-def _needed(app: XGpuhost) -> Iterator[str]:
+def _packages(app: XGpuhost) -> Iterator[str]:
     if app.source and app.source.git:
         yield "git"
         if not app.source.git.startswith("http"):

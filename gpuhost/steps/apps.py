@@ -1,4 +1,4 @@
-"""The apps of a host: released, brought back to a release of before, or removed."""
+"""The apps of a host: deploy, roll back, remove."""
 
 from __future__ import annotations
 
@@ -10,107 +10,111 @@ from pyinfra import host, logger, state
 from pyinfra.context import ctx_host, ctx_state
 
 from gpuhost.appfile.loading import NAME
-from gpuhost.appfile.model import XGpuhost
-from gpuhost.operations.app_operation import reasons
-from gpuhost.operations.app_removal import removed as remove
-from gpuhost.operations.reading import read
-from gpuhost.operations.release import released as release
-from gpuhost.operations.rollback import rolled_back as roll_back
-from gpuhost.release.resolved_app import (
-    known_apps,
-    resolve_app,
+from gpuhost.appfile.model import (
+    XGpuhost,
 )
-from gpuhost.rollout.batch import batch, stop_rollout
-from gpuhost.rollout.draft import draft_release
+from gpuhost.operations import app
+from gpuhost.operations.app_operation import explain
+from gpuhost.operations.reading import read
+from gpuhost.release.resolved_app import known_apps, resolve_app
+from gpuhost.rollout.batch import (
+    batch,
+    stop_rollout,
+)
+from gpuhost.rollout.draft import (
+    draft_release,
+)
 from gpuhost.settings import Settings
 from gpuhost.steps import app_tools, nginx
 from gpuhost.steps.start import sudo_args
 
-WHICH = "--data app=NAME"
+OPTION = "--data app=NAME"
 
 
 def app_from_data() -> str | None:
-    """The app that `--data app=NAME` names; None ends the deploy for this host, and says why."""
+    """The app that `--data app=NAME` names. If it names none, print why and end the deploy for this
+    host: None.
+    """
     name = host.data.get("app")
     known = f"known here: {', '.join(known_apps()) or 'none'}"
     if name is None:
-        _end([f"which app? Give {WHICH}; {known}"])
+        _end([f"no app is named: give {OPTION}; {known}"])
     elif not (isinstance(name, str) and NAME.fullmatch(name)):
-        _end([f"app = {name!r} is no app's name; {known}"])
+        _end([f"app = {name!r} is not a valid app name; {known}"])
     else:
         return name
     return None
 
 
-def released(settings: Settings, name: str) -> None:
-    """One app, on a host that is ready. What is in its way is said before anything is changed."""
+def deploy(settings: Settings, name: str) -> None:
+    """Release one app on a prepared host. Every reason against it is printed first, before any
+    change.
+    """
     try:
-        found = resolve_app(ctx_state.get(), name)
-        draft_release(found, read(settings), settings)
+        resolved = resolve_app(ctx_state.get(), name)
+        draft_release(resolved, read(settings), settings)
     except Exception as error:
-        # Whatever it is, it is this host's own: an exception would end the run of every host.
+        # An exception would end the run on every host.
         known = [] if name in known_apps() else [f"known here: {', '.join(known_apps())}"]
-        _refused(name, [*reasons(error), *known])
+        _refuse(name, [*explain(error), *known])
     else:
-        _ready(settings, [found.app.block])
+        _install_tools(settings, [resolved.app.block])
         _release(settings, name)
 
 
-def all_released(settings: Settings) -> None:
-    """The apps that this host lists. It may still have to be made ready: what only a ready host can
-    tell is judged when its turn comes, and what is missing anyway is said now.
+def deploy_all(settings: Settings) -> None:
+    """Release the apps of this host's `apps`. The host may not be prepared yet: the release itself
+    checks what needs a prepared host; other reasons are printed now.
     """
-    # The same list on every host: an operation is told from others by its place in it.
-    _ready(settings, _blocks(settings.apps))
+    _install_tools(settings, _blocks(settings.apps))
+    # The same list on every host: pyinfra identifies an operation by its position in it.
     for name in host.loop(_apps_of_all_hosts()):
         if name in settings.apps:
-            _foretold(name)
+            _warn(name)
             _release(settings, name)
 
 
-def rolled_back(settings: Settings, name: str) -> None:
-    """The release before, or the one that `--data release=ID` names."""
-    wanted_release = host.data.get("release")
-    roll_back(
+def roll_back(settings: Settings, name: str) -> None:
+    """Roll back to the previous release, or to the one that `--data release=ID` names."""
+    release = host.data.get("release")
+    app.roll_back(
         name=f"Rollback {name}",
         app=name,
         settings=settings,
-        release=None if wanted_release is None else str(wanted_release),
+        release=None if release is None else str(release),
         **_in_batches(settings),
     )
 
 
-def removed(settings: Settings) -> None:
-    """The app that `--data app=NAME` names; what it wrote stays."""
+def remove(settings: Settings) -> None:
+    """Remove the app that `--data app=NAME` names; its data stays."""
     if name := app_from_data():
-        remove(name=f"Remove {name}", app=name, settings=settings, **sudo_args(settings))
+        app.remove(name=f"Remove {name}", app=name, settings=settings, **sudo_args(settings))
         if name in settings.apps:
             logger.warning(
                 f"{host.print_prefix}{name} is still in `apps` of this host: the next run of "
-                "deploys/gpu_host.py releases it again; take it out of group_data"
+                "deploys/gpu_host.py releases it again; delete it from the settings"
             )
 
 
-def _ready(settings: Settings, apps: list[XGpuhost]) -> None:
-    """What their releases need on the host."""
-    app_tools.ready(settings, apps)
-    nginx.ready(settings, apps)
+def _install_tools(settings: Settings, blocks: list[XGpuhost]) -> None:
+    """Install what these apps need on the host."""
+    app_tools.apply(settings, blocks)
+    nginx.apply(settings, blocks)
 
 
-def _foretold(name: str) -> None:
-    """What will keep it from being released is said now; the host itself is made ready all the
-    same.
-    """
+def _warn(name: str) -> None:
+    """Print now why the release will be refused; the host is prepared anyway."""
     try:
         wrong = resolve_app(ctx_state.get(), name).errors
     except Exception as error:
-        wrong = reasons(error)
+        wrong = explain(error)
     for line in wrong:
         logger.warning(f"{host.print_prefix}{name}: will be refused: {line}")
 
 
 def _release(settings: Settings, name: str) -> None:
-    release(name=f"Release {name}", app=name, settings=settings, **_in_batches(settings))
+    app.release(name=f"Release {name}", app=name, settings=settings, **_in_batches(settings))
 
 
 def _in_batches(settings: Settings) -> dict[str, Any]:
@@ -118,23 +122,23 @@ def _in_batches(settings: Settings) -> dict[str, Any]:
 
 
 def _apps_of_all_hosts() -> list[str]:
-    listed = (one.data.get("apps", ()) for one in host.inventory)
-    names = (name for apps in listed if isinstance(apps, (list, tuple)) for name in apps)
+    settings = (each.data.get("apps", ()) for each in host.inventory)
+    names = (name for apps in settings if isinstance(apps, (list, tuple)) for name in apps)
     return list(dict.fromkeys(name for name in names if isinstance(name, str)))
 
 
 def _blocks(names: Iterable[str]) -> list[XGpuhost]:
-    """What the apps say of themselves; those with mistakes are refused when their turn comes."""
+    """The blocks of the apps; an app with mistakes has none, and its release is refused."""
     blocks = []
     for name in names:
-        # Whatever it is, it is that app's own: an exception would end the run of every host.
+        # An exception would end the run on every host.
         with suppress(Exception):
             blocks.append(resolve_app(ctx_state.get(), name).app.block)
     return blocks
 
 
-def _refused(name: str, lines: Iterable[str]) -> None:
-    """Before a run has changed anything: no host begins with this app."""
+def _refuse(name: str, lines: Iterable[str]) -> None:
+    """Refuse the app before any change: no host starts it."""
     stop_rollout(ctx_state.get(), name, ctx_host.get())
     _end([*(f"{name}: {line}" for line in lines), f"{name}: refused, nothing was changed"])
 

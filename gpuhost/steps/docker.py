@@ -1,4 +1,4 @@
-"""The container engine, from a known source and with a known configuration."""
+"""The container engine and its configuration."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from gpuhost.settings import Settings
 from gpuhost.steps.start import sudo_args
 
 
-def ready(settings: Settings) -> None:
-    """Installed, running, started at boot."""
+def apply(settings: Settings) -> None:
+    """Install and start the engine, and enable it at boot."""
     docker.engine(
         name="Container engine",
         source=settings.docker_source,
@@ -16,13 +16,13 @@ def ready(settings: Settings) -> None:
         key_fingerprint=settings.docker_key_fingerprint,
         key_file=settings.docker_key_file,
         adopt=settings.adopt,
-        apt_lock_timeout_s=settings.apt_lock_timeout_s,
+        lock_timeout_s=settings.apt_lock_timeout_s,
         **sudo_args(settings),
     )
 
 
-def configured(settings: Settings) -> None:
-    """daemon.json merged and in force. After the toolkit: one restart serves both."""
+def configure(settings: Settings) -> None:
+    """Merge daemon.json and activate it. Run it after the toolkit: then one restart is enough."""
     docker.daemon_json(
         name="Engine configuration",
         registry_mirrors=settings.docker_registry_mirrors,
@@ -39,8 +39,11 @@ def configured(settings: Settings) -> None:
     )
 
 
-def removed(settings: Settings) -> None:
-    """Our configuration is gone; the engine and everything in it stays."""
-    docker.removed(
-        name="Engine configuration removed", restart=settings.docker_restart, **sudo_args(settings)
+def remove(settings: Settings) -> None:
+    """Remove gpuhost's configuration; the engine and its data stay."""
+    docker.daemon_json(
+        name="Engine configuration removed",
+        restart=settings.docker_restart,
+        present=False,
+        **sudo_args(settings),
     )

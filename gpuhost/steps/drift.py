@@ -1,23 +1,30 @@
-"""Drift: the verdict on a host, and the nightly check on the host that runs it for the others."""
+"""Drift: the report on a host, and the nightly check on the control host."""
 
 from __future__ import annotations
 
 from pyinfra import host, logger
 
 from gpuhost.operations import drift
-from gpuhost.operations.drift_installed import record, verify
-from gpuhost.operations.drift_verdict import report_drift
+from gpuhost.operations.drift_installed import (
+    record as record,
+)
+from gpuhost.operations.drift_installed import (
+    verify as verify,
+)
+from gpuhost.operations.drift_verdict import (
+    report_drift as judge,
+)
 from gpuhost.settings import Settings
 from gpuhost.steps.start import sudo_args
 
 
-def judged(settings: Settings) -> None:
-    """What is no longer as it was applied: a host that has drifted fails."""
-    report_drift(name="Drift", settings=settings, **sudo_args(settings))
+def report_drift(settings: Settings) -> None:
+    """Report what is no longer as it was applied. A host that has drifted fails."""
+    judge(name="Drift", settings=settings, **sudo_args(settings))
 
 
-def ready(settings: Settings) -> None:
-    """The nightly check, where `drift_directory` says that it runs here."""
+def apply(settings: Settings) -> None:
+    """Install the nightly check, if `drift_directory` is set."""
     if settings.drift_directory is None:
         return
     drift.timer(
@@ -31,16 +38,16 @@ def ready(settings: Settings) -> None:
     )
 
 
-def installed(settings: Settings) -> None:
-    """The nightly check, on record and judged; of the rest of the host nothing is asked."""
+def install(settings: Settings) -> None:
+    """Install, record and verify the nightly check alone; the host needs nothing else."""
     if settings.drift_directory is None:
-        logger.info(f"{host.print_prefix}drift_directory is not set: no nightly check runs here")
+        logger.info(f"{host.print_prefix}drift_directory is not set: no nightly check is installed")
         return
-    ready(settings)
+    apply(settings)
     record(name="Record", settings=settings, **sudo_args(settings))
     verify(name="Nightly drift check, verified", settings=settings, **sudo_args(settings))
 
 
-def removed(settings: Settings) -> None:
-    """No nightly check; its account, with its key and its history, stays."""
-    drift.removed(name="Nightly drift check removed", **sudo_args(settings))
+def remove(settings: Settings) -> None:
+    """Remove the nightly check; its account, with key and history, stays."""
+    drift.timer(name="Nightly drift check removed", present=False, **sudo_args(settings))

@@ -1,4 +1,4 @@
-"""The firewall, for the host and its containers, without ever losing SSH."""
+"""The firewall of the host and its containers; SSH stays open."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from gpuhost.settings import Settings
 from gpuhost.steps.start import sudo_args
 
 
-def ready(settings: Settings) -> None:
-    """Closed but for SSH and `firewall_allow`."""
+def apply(settings: Settings) -> None:
+    """Close every port except SSH and `firewall_allow`."""
     if not settings.firewall_enabled:
         return
     firewall.rules(
@@ -16,13 +16,16 @@ def ready(settings: Settings) -> None:
         allow=settings.firewall_allow,
         confirm_s=settings.firewall_confirm_s,
         adopt=settings.adopt,
-        apt_lock_timeout_s=settings.apt_lock_timeout_s,
+        lock_timeout_s=settings.apt_lock_timeout_s,
         **sudo_args(settings),
     )
 
 
-def removed(settings: Settings) -> None:
-    """Without our rules; those of others stay."""
-    firewall.removed(
-        name="Firewall removed", confirm_s=settings.firewall_confirm_s, **sudo_args(settings)
+def remove(settings: Settings) -> None:
+    """Remove gpuhost's rules; other rules stay."""
+    firewall.rules(
+        name="Firewall removed",
+        confirm_s=settings.firewall_confirm_s,
+        present=False,
+        **sudo_args(settings),
     )

@@ -1,4 +1,4 @@
-"""The NVIDIA driver: one that fits the cards, loaded, and kept as it is."""
+"""The NVIDIA driver: one that supports the cards, loaded, and held at its version."""
 
 from __future__ import annotations
 
@@ -9,33 +9,38 @@ from gpuhost.settings import Settings
 from gpuhost.steps.start import sudo_args
 
 
-def archive_ready(settings: Settings) -> None:
-    """The parts of the distribution's archive that the driver needs. Before a mirror takes over."""
-    nvidia.archive(name="Archive of the NVIDIA driver", **_asked(settings), **sudo_args(settings))
+def add_archive_components(settings: Settings) -> None:
+    """Enable the archive components that the driver needs. Run it before `apt.apply`, so that the
+    mirror applies to them too."""
+    nvidia.archive(
+        name="Archive components of the NVIDIA driver",
+        **_driver(settings),
+        **sudo_args(settings),
+    )
 
 
-def ready(settings: Settings) -> None:
-    """Installed where that is asked for, loaded, kept loaded, kept at its version."""
+def apply(settings: Settings) -> None:
+    """Install the driver if that is declared, load it, keep it loaded, and hold its version."""
     nvidia.driver(
         name="NVIDIA driver",
         mirror=settings.nvidia_mirror,
         key_fingerprint=settings.nvidia_key_fingerprint,
         adopt=settings.adopt,
-        apt_lock_timeout_s=settings.apt_lock_timeout_s,
-        **_asked(settings),
+        lock_timeout_s=settings.apt_lock_timeout_s,
+        **_driver(settings),
         **sudo_args(settings),
     )
     nvidia_upkeep.hold(
         name="NVIDIA packages on hold",
-        enabled=settings.nvidia_hold,
-        **_asked(settings),
+        **_driver(settings),
+        present=settings.nvidia_hold,
         **sudo_args(settings),
     )
     nvidia.loaded(
         name="NVIDIA driver loaded",
         reboot_when_needed=settings.nvidia_reboot,
         adopt=settings.adopt,
-        **_asked(settings),
+        **_driver(settings),
         **sudo_args(settings),
     )
     nvidia_upkeep.fabric_manager(
@@ -44,24 +49,29 @@ def ready(settings: Settings) -> None:
         install=settings.nvidia_driver == "install",
         source=settings.nvidia_source,
         hold=settings.nvidia_hold,
-        apt_lock_timeout_s=settings.apt_lock_timeout_s,
+        lock_timeout_s=settings.apt_lock_timeout_s,
         **sudo_args(settings),
     )
     nvidia_upkeep.persistence(
         name="NVIDIA persistence mode",
-        enabled=settings.nvidia_persistence,
-        **_asked(settings),
+        **_driver(settings),
+        present=settings.nvidia_persistence,
         **sudo_args(settings),
     )
 
 
-def removed(settings: Settings) -> None:
-    """Without holds and units of ours; the driver stays."""
-    nvidia_upkeep.removed(name="NVIDIA settings removed", **sudo_args(settings))
+def remove(settings: Settings) -> None:
+    """Remove gpuhost's holds and units; the driver stays."""
+    nvidia_upkeep.hold(
+        name="NVIDIA packages no longer on hold", present=False, **sudo_args(settings)
+    )
+    nvidia_upkeep.persistence(
+        name="NVIDIA persistence mode removed", present=False, **sudo_args(settings)
+    )
 
 
-def _asked(settings: Settings) -> dict[str, Any]:
-    """Which driver is wanted."""
+def _driver(settings: Settings) -> dict[str, Any]:
+    """The arguments that declare the driver."""
     return {
         "gpu": settings.gpu,
         "install": settings.nvidia_driver == "install",

@@ -1,4 +1,4 @@
-"""Taking nouns away again, by name."""
+"""Removing nouns by name."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from types import ModuleType
 
 from pyinfra import host, logger, state
 
-from gpuhost.operations.applied import forgotten
+from gpuhost.operations import applied
 from gpuhost.settings import Settings
 from gpuhost.steps.start import sudo_args
 
@@ -16,19 +16,19 @@ ORDER = (
     *("proxy", "system", "apt", "swap", "nvidia", "docker", "build", "toolkit", "firewall"),
     *("drift", "app"),
 )
-# An app is removed by its name; its step releases all of a host's apps.
+# The step of the noun "app" is the module of all apps.
 MODULES = {"app": "apps"}
 
 
 def removable() -> list[str]:
-    """The nouns whose step can remove what it made."""
+    """The nouns whose step has a `remove`."""
     return sorted(ORDER)
 
 
 def remove(settings: Settings) -> None:
-    """Every noun that `remove` names; an unknown one ends this host's run, nothing changed."""
-    asked = host.data.get("remove", "")
-    names = asked if isinstance(asked, (list, tuple)) else str(asked).split(",")
+    """Remove the nouns that `--data remove` names; an unknown one fails the host, unchanged."""
+    value = host.data.get("remove", "")
+    names = value if isinstance(value, (list, tuple)) else str(value).split(",")
     names = [name.strip() for name in names if name.strip()]
     unknown = sorted(set(names) - set(removable()))
     if unknown or not names:
@@ -36,10 +36,10 @@ def remove(settings: Settings) -> None:
         logger.error(f"{host.print_prefix}{problem}: {NAMES} takes {', '.join(removable())}")
         state.fail_hosts({host})
         return
-    # The deploy's order, backwards: what was built last goes first.
+    # In the reverse order of the deploy.
     for name in sorted(set(names), key=ORDER.index, reverse=True):
-        _step(name).removed(settings)
-    forgotten(name="Record", settings=settings, nouns=tuple(names), **sudo_args(settings))
+        _step(name).remove(settings)
+    applied.forget(name="Record", settings=settings, nouns=tuple(names), **sudo_args(settings))
 
 
 def _step(name: str) -> ModuleType:

@@ -1,20 +1,20 @@
-"""An app's data, put back as a backup has it."""
+"""Restoring an app's data from a backup."""
 
 from __future__ import annotations
 
 from pyinfra import host
 from pyinfra.context import ctx_state
 
-from gpuhost.operations.app_restore import restored
+from gpuhost.operations import app
 from gpuhost.rollout.batch import batch
 from gpuhost.settings import Settings
 from gpuhost.steps.start import sudo_args
 
 
-def data_restored(settings: Settings, name: str) -> None:
-    """From the backup that `--data backup=NAME` names; without it they are listed."""
+def restore(settings: Settings, name: str) -> None:
+    """Restore the backup that `--data backup=NAME` names; without it, list the backups."""
     backup = host.data.get("backup")
-    restored(
+    app.restore(
         name=f"Restore {name}" if backup else f"Backups of {name}",
         app=name,
         settings=settings,

@@ -1,4 +1,4 @@
-"""The beginning of every deploy: this host's settings, and whether the host is one for us."""
+"""The start of every deploy: this host's settings, and whether gpuhost supports the host."""
 
 from __future__ import annotations
 
@@ -12,23 +12,27 @@ from gpuhost.checks.registry import finding_of
 from gpuhost.operations.on_failure import show_findings_on_failure
 from gpuhost.operations.reading import read
 from gpuhost.settings import Settings
-from gpuhost.settings.merge import BadSettings, settings_of
+from gpuhost.settings.merge import (
+    BadSettings,
+    settings_of,
+)
 from gpuhost.snapshot import NotRead, Snapshot
 from gpuhost.steps.no_terminal import never_ask_without_terminal
 
-# Without these nothing else can be done or judged.
+# Without these no other step is possible.
 GATE = ("system.privileges", "system.supported", "system.init")
 
 
 def load_settings_or_stop() -> Settings | None:
-    """The settings of this host; None ends the deploy for this host alone, and says why.
+    """The settings of this host. If they are invalid, or gpuhost does not support the host, print
+    why and end the deploy for this host only: None.
 
     **Example:**
 
     .. code:: python
 
         if settings := load_settings_or_stop():
-            swap.ready(settings)
+            swap.apply(settings)
     """
     never_ask_without_terminal()
     try:
@@ -59,9 +63,9 @@ def _end(lines: list[str]) -> None:
 
 
 def sudo_args(settings: Settings) -> dict[str, Any]:
-    """`_sudo` for operations, where the one who logs in is not root but becomes root by sudo.
+    """`_sudo` for operations, if the login user is not root but may use sudo.
 
-    `_sudo` for root itself would fail on a host without sudo.
+    For root, `_sudo` would fail on a host without sudo.
     """
     try:
         return {"_sudo": True} if read(settings).system.sudo else {}

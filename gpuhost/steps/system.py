@@ -1,4 +1,4 @@
-"""The host itself, before anything is installed on it, and how it looks after itself later."""
+"""The operating system: before anything is installed, and its maintenance."""
 
 from __future__ import annotations
 
@@ -9,34 +9,37 @@ from gpuhost.steps.start import sudo_args
 
 
 def wait_for_package_manager(settings: Settings) -> None:
-    """Nobody else is installing packages, and none is half installed."""
+    """Wait until no other process installs packages, and finish half installed ones."""
     system.packages(
         name="Package manager", lock_timeout_s=settings.apt_lock_timeout_s, **sudo_args(settings)
     )
 
 
-def ready(settings: Settings) -> None:
-    """python3, a host name that resolves and a clock that is right."""
-    wait = settings.apt_lock_timeout_s
-    system.python(name="python3", lock_timeout_s=wait, **sudo_args(settings))
+def apply(settings: Settings) -> None:
+    """Install python3, make the host name resolve, and synchronise the clock."""
+    lock_timeout_s = settings.apt_lock_timeout_s
+    system.python(name="python3", lock_timeout_s=lock_timeout_s, **sudo_args(settings))
     system.hostname(name="Host name", **sudo_args(settings))
-    system.clock(name="Clock", lock_timeout_s=wait, **sudo_args(settings))
+    system.clock(name="Clock", lock_timeout_s=lock_timeout_s, **sudo_args(settings))
 
 
-def updated(settings: Settings) -> None:
-    """Security updates install themselves, NVIDIA's and Docker's packages excepted; what failed
-    of ours runs again; our files are root's."""
+def enable_security_updates(settings: Settings) -> None:
+    """Enable automatic security updates, if declared, except for NVIDIA's and Docker's packages."""
     system.security_updates(
         name="Security updates",
-        enabled=settings.system_security_updates,
+        present=settings.system_security_updates,
         lock_timeout_s=settings.apt_lock_timeout_s,
         **sudo_args(settings),
     )
+
+
+def repair(settings: Settings) -> None:
+    """Restart failed services of gpuhost, and restore owners and modes of its files."""
     system_upkeep.services(name="Failed services", **sudo_args(settings))
     proxy = is_declared(settings)
     system_upkeep.files(name="Owners and modes", proxy=proxy, **sudo_args(settings))
 
 
-def removed(settings: Settings) -> None:
-    """Our configuration of security updates is gone; what was mended stays mended."""
-    system.security_updates(name="Security updates", enabled=False, **sudo_args(settings))
+def remove(settings: Settings) -> None:
+    """Remove gpuhost's configuration of security updates; repairs stay."""
+    system.security_updates(name="Security updates", present=False, **sudo_args(settings))

@@ -1,4 +1,4 @@
-"""The NVIDIA Container Toolkit, and the GPUs proven inside a container."""
+"""The NVIDIA Container Toolkit, and the test of the GPUs inside a container."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from gpuhost.settings import Settings
 from gpuhost.steps.start import sudo_args
 
 
-def ready(settings: Settings) -> None:
-    """Packages and CDI specification. Before the engine's configuration names the runtime.
+def apply(settings: Settings) -> None:
+    """Install the packages and generate the CDI specification. Run it before `docker.configure`,
+    which registers the runtime.
 
-    Without a CDI specification most containers get their GPU still: that ends no deploy.
+    Most containers work without a CDI specification, so its failure does not end the deploy.
     """
     toolkit.packages(
         name="Container toolkit",
@@ -20,7 +21,7 @@ def ready(settings: Settings) -> None:
         key_file=settings.toolkit_key_file,
         hold=settings.nvidia_hold,
         gpu=settings.gpu,
-        apt_lock_timeout_s=settings.apt_lock_timeout_s,
+        lock_timeout_s=settings.apt_lock_timeout_s,
         **sudo_args(settings),
     )
     toolkit.cdi(
@@ -28,8 +29,8 @@ def ready(settings: Settings) -> None:
     )
 
 
-def proven(settings: Settings) -> None:
-    """Every GPU seen in a container. What fails here is a finding, and the other steps go on."""
+def test_gpu_container(settings: Settings) -> None:
+    """Test that a container sees every GPU. A failure becomes a finding; the deploy continues."""
     toolkit.proof(
         name="GPU in a container",
         image=settings.toolkit_test_image,
@@ -40,10 +41,11 @@ def proven(settings: Settings) -> None:
     )
 
 
-def removed(settings: Settings) -> None:
-    """No toolkit. Containers that run go on, and start no more with a GPU."""
-    toolkit.absent(
+def remove(settings: Settings) -> None:
+    """Remove the toolkit. Running containers keep running; new ones start without a GPU."""
+    toolkit.packages(
         name="Container toolkit removed",
-        apt_lock_timeout_s=settings.apt_lock_timeout_s,
+        present=False,
+        lock_timeout_s=settings.apt_lock_timeout_s,
         **sudo_args(settings),
     )

@@ -1,15 +1,14 @@
-"""The last steps."""
+"""The end of the deploy: the record and the verification."""
 
 from __future__ import annotations
 
-from gpuhost.operations.applied import recorded
+from gpuhost.operations import applied, verification
 from gpuhost.operations.on_failure import VERIFICATION
-from gpuhost.operations.verification import verify
 from gpuhost.settings import Settings
 from gpuhost.steps.start import sudo_args
 
 
-def verified(settings: Settings) -> None:
-    """What is applied is put on record; the findings as a table: if one fails, so does the host."""
-    recorded(name="Record", settings=settings, **sudo_args(settings))
-    verify(name=VERIFICATION, settings=settings, **sudo_args(settings))
+def verify(settings: Settings) -> None:
+    """Record what is applied and print the findings. The host fails if a check fails."""
+    applied.record(name="Record", settings=settings, **sudo_args(settings))
+    verification.verify(name=VERIFICATION, settings=settings, **sudo_args(settings))

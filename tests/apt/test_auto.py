@@ -10,7 +10,7 @@ from pyinfra.api import StringCommand
 from pyinfra.connectors.util import CommandOutput, OutputLine
 
 from gpuhost.domain.apt.record import Record
-from gpuhost.operations.apt import _first_that_works
+from gpuhost.operations.apt import _use_first_working_mirror
 from gpuhost.settings import Settings
 from tests.recorded import snapshot_of
 
@@ -58,7 +58,7 @@ def _reply(buffer: str, *lines: str) -> tuple[bool, CommandOutput]:
 
 def choose(host: FakeHost, **settings: Any) -> bool:
     settings = Settings(apt_mirror="auto", apt_mirror_candidates=CANDIDATES, **settings)
-    return _first_that_works(None, host, snapshot_of({"host": "debian13"}), settings)  # type: ignore[arg-type]
+    return _use_first_working_mirror(None, host, snapshot_of({"host": "debian13"}), settings)  # type: ignore[arg-type]
 
 
 def switches(host: FakeHost) -> list[str]:
@@ -90,8 +90,8 @@ def test_the_first_that_is_reachable_fresh_and_updates(
     assert host.record.mirror == chosen
     assert list(host.record.passed_over) == passed_over
     assert host.record.setting == "auto: aliyun tuna ustc"
-    assert [line for line in host.said if "passed over" in line] == [
-        f"{name} is passed over: {host.record.passed_over[name]}" for name in passed_over
+    assert [line for line in host.said if "is skipped" in line] == [
+        f"{name} is skipped: {host.record.passed_over[name]}" for name in passed_over
     ]
 
 

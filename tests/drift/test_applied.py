@@ -171,7 +171,7 @@ def commands(operation: Any, text: str | None, mode: str) -> list[str]:
         return [one.get_raw_value() for one in operation._inner(settings=Settings())]
 
 
-@pytest.mark.parametrize("operation", [applied.recorded, drift_installed.record])
+@pytest.mark.parametrize("operation", [applied.record, drift_installed.record])
 def test_it_is_written_for_root_only(operation: Any) -> None:
     (new,) = commands(operation, None, "644")
     assert new.endswith(f"{APPLIED} 0600")

@@ -62,7 +62,7 @@ def test_in_a_dry_run_nothing_changes(workplace: Workplace, sshd: Sshd) -> None:
 def test_a_host_without_a_directory_is_no_control_host(workplace: Workplace, sshd: Sshd) -> None:
     hosts = {"127.0.0.2": sshd.login(sshd.recorded("any"))}
     run = pyinfra(workplace, hosts, "-y", str(ROOT / "deploys" / "drift_timer.py"))
-    assert "drift_directory is not set: no nightly check runs here" in run.err
+    assert "drift_directory is not set: no nightly check is installed" in run.err
 
 
 def test_without_a_checkout_the_finding_is_shown_and_the_run_fails(
@@ -71,5 +71,5 @@ def test_without_a_checkout_the_finding_is_shown_and_the_run_fails(
     hosts = {"127.0.0.2": sshd.login(sshd.recorded("any"), drift_directory="/srv/gpuhost")}
     run = pyinfra(workplace, hosts, "-y", str(ROOT / "deploys" / "drift_timer.py"))
     assert run.exit == 1
-    assert "drift: left as it is: none of /srv/gpuhost/.venv/bin/gpuhost" in run.err
+    assert "drift: not changed: none of /srv/gpuhost/.venv/bin/gpuhost" in run.err
     assert "drift.command: none of /srv/gpuhost/.venv/bin/gpuhost" in run.err

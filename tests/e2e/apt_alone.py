@@ -4,4 +4,4 @@ from gpuhost.steps import apt
 from gpuhost.steps.start import load_settings_or_stop
 
 if settings := load_settings_or_stop():
-    apt.ready(settings)
+    apt.apply(settings)

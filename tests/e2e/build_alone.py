@@ -4,6 +4,6 @@ from gpuhost.steps import build, docker
 from gpuhost.steps.start import load_settings_or_stop
 
 if settings := load_settings_or_stop():
-    docker.ready(settings)
-    docker.configured(settings)
-    build.ready(settings)
+    docker.apply(settings)
+    docker.configure(settings)
+    build.apply(settings)

@@ -4,5 +4,5 @@ from gpuhost.steps import docker
 from gpuhost.steps.start import load_settings_or_stop
 
 if settings := load_settings_or_stop():
-    docker.ready(settings)
-    docker.configured(settings)
+    docker.apply(settings)
+    docker.configure(settings)

@@ -4,5 +4,5 @@ from gpuhost.steps import docker, firewall
 from gpuhost.steps.start import load_settings_or_stop
 
 if settings := load_settings_or_stop():
-    docker.ready(settings)
-    firewall.ready(settings)
+    docker.apply(settings)
+    firewall.apply(settings)

@@ -1,10 +1,12 @@
 """The step by which a host gets nginx for an app that is reached through it."""
 
-from gpuhost.appfile.model import XGpuhost
+from gpuhost.appfile.model import (
+    XGpuhost,
+)
 from gpuhost.steps import nginx
 from gpuhost.steps.start import load_settings_or_stop
 
 SITE = {"nginx": {"upstream": "127.0.0.1:3000", "tls": {"kind": "acme", "email": "a@example.com"}}}
 
 if settings := load_settings_or_stop():
-    nginx.ready(settings, [XGpuhost.model_validate({}), XGpuhost.model_validate(SITE)])
+    nginx.apply(settings, [XGpuhost.model_validate({}), XGpuhost.model_validate(SITE)])

@@ -4,6 +4,6 @@ from gpuhost.steps import apt, nvidia
 from gpuhost.steps.start import load_settings_or_stop
 
 if settings := load_settings_or_stop():
-    nvidia.archive_ready(settings)
-    apt.ready(settings)
-    nvidia.ready(settings)
+    nvidia.add_archive_components(settings)
+    apt.apply(settings)
+    nvidia.apply(settings)

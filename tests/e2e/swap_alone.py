@@ -4,4 +4,4 @@ from gpuhost.steps import swap
 from gpuhost.steps.start import load_settings_or_stop
 
 if settings := load_settings_or_stop():
-    swap.ready(settings)
+    swap.apply(settings)

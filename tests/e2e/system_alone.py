@@ -5,6 +5,7 @@ from gpuhost.steps.start import load_settings_or_stop
 
 if settings := load_settings_or_stop():
     system.wait_for_package_manager(settings)
-    proxy.ready(settings)
-    system.ready(settings)
-    system.updated(settings)
+    proxy.apply(settings)
+    system.apply(settings)
+    system.enable_security_updates(settings)
+    system.repair(settings)

@@ -45,7 +45,7 @@ def test_a_failing_fresh_login_undoes_the_change_at_once(open_host: LabHost) -> 
     run = provision(open_host, adopt=True, firewall_confirm_s=600)
     assert run.status == 1
     assert run.failed.keys() == {STEP}
-    assert "a fresh login failed, the firewall's change is undone" in run.stderr
+    assert "a new login failed, the firewall change is reverted" in run.stderr
     assert state(open_host) == before
     open_host.run("iptables -D INPUT 1")
     assert firewall(open_host, adopt=True)["firewall.confirmed"] == "warn"

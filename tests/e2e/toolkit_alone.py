@@ -4,7 +4,7 @@ from gpuhost.steps import docker, toolkit
 from gpuhost.steps.start import load_settings_or_stop
 
 if settings := load_settings_or_stop():
-    docker.ready(settings)
-    toolkit.ready(settings)
-    docker.configured(settings)
-    toolkit.proven(settings)
+    docker.apply(settings)
+    toolkit.apply(settings)
+    docker.configure(settings)
+    toolkit.test_gpu_container(settings)

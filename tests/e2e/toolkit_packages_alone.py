@@ -4,4 +4,4 @@ from gpuhost.steps import toolkit
 from gpuhost.steps.start import load_settings_or_stop
 
 if settings := load_settings_or_stop():
-    toolkit.ready(settings)
+    toolkit.apply(settings)

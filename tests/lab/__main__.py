@@ -1,4 +1,4 @@
-"""The command ``python -m tests.lab``: boots disposable hosts, and takes them down."""
+"""The command ``python -m tests.lab``: boots disposable hosts, and removes them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def main() -> None:
     show_default=True,
 )
 def up(count: int, card: str | None, release: str) -> None:
-    """Boot hosts; those of an earlier `up` are taken down first."""
+    """Boot hosts; those of an earlier `up` are removed first."""
     began = time.monotonic()
     name = state.lab_name()
     releases = list(images.RELEASES) if release == "both" else [release]

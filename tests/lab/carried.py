@@ -1,4 +1,4 @@
-"""What this machine needs to reach its package archives, given to each host when it is made."""
+"""What this machine needs to reach its package archives, copied to each new host."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PROXY = re.compile(r'^Acquire::(?:http|https)::Proxy(?:::\S+)? "[^"]+";$', re.IG
 
 
 def files(direct: Sequence[str] = ()) -> dict[str, bytes]:
-    """Files by their path on a host: apt's proxy and own certificates, where this machine has them.
+    """Files by their path on a host: apt's proxy and own certificates, if this machine has them.
 
     + direct: addresses that must not go through the proxy
     """

@@ -1,4 +1,4 @@
-"""The container behind a host: making it, naming its disks, and finding what was left behind."""
+"""The container of a host: create it, name its disks, and find what was left behind."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def engine_volume(container: str) -> str:
 
 
 def swap_volume(container: str) -> str:
-    """The disk on which swap files work."""
+    """The disk for swap files."""
     return f"{container}-swap"
 
 
@@ -118,7 +118,7 @@ def run_once(engine: Engine, image: str, script: str, mounts: dict[Path, str]) -
 
 
 def remove(engine: Engine, container: str) -> None:
-    """Remove a container and its disks, whatever is left of them."""
+    """Remove a container and its disks, as far as they exist."""
     engine.run("rm", "-f", "-v", container, check=False)
     swap_off(engine, swap_volume(container))
     for volume in (engine_volume(container), swap_volume(container)):
@@ -126,7 +126,7 @@ def remove(engine: Engine, container: str) -> None:
 
 
 def swap_off(engine: Engine, *volumes: str) -> None:
-    """Give back the swap files in volumes: the kernel outlives the host that switched them on."""
+    """Switch off the swap files in volumes: the kernel still uses them after the host is gone."""
     shown = engine.run("volume", "inspect", "-f", "{{.Mountpoint}}", *volumes, check=False)
     for folder in map(Path, shown.stdout.split()):
         for file in folder.glob("swapfile*"):
@@ -157,7 +157,7 @@ def any_host(engine: Engine) -> bool:
 
 
 def remove_abandoned(engine: Engine) -> int:
-    """Remove what belongs to processes that are gone; the number of containers."""
+    """Remove what belongs to processes that have ended; the number of containers."""
     owners: set[str] = set()
     for listing in (("ps", "-a"), ("volume", "ls")):
         owners |= set(

@@ -1,4 +1,4 @@
-"""`make demo`: one disposable host, from blank to verified, broken and mended; an app; drift."""
+"""`make demo`: one disposable host, from blank to verified, broken and repaired; an app; drift."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _story(host: LabHost) -> int:
     console.print("[dim]$ swapoff …; sed -i /live-restore/d /etc/docker/daemon.json[/]")
     _say("The check names both, and exits with 2:")
     _must(CHECK, exits=2)
-    _say("Provisioning again mends both, and only these:")
+    _say("Provisioning again repairs both, and only these:")
     _must(DEPLOY, exits=0)
     _must(CHECK, exits=0)
     with TemporaryDirectory() as project:
@@ -70,40 +70,40 @@ def _story(host: LabHost) -> int:
 
 
 def _app(host: LabHost, app: App) -> None:
-    """A first release, one that is taken back, and a good one."""
+    """A first release, one that is rolled back, and a good one."""
     base_image.load(host)
     _say("An app with a database, a migration and nginx is released on it:")
     app.write(revision="first", loads_s=2)
     _must(app.command(), exits=0, where=app.project)
-    _say("Its next revision ends as soon as it is started. The release is taken back:")
+    _say("The next revision exits at once. The release is rolled back:")
     app.write(revision="second", broken="exit")
     _must(app.command(), exits=1, where=app.project)
-    _say("The host runs the first one, and says so:")
+    _say("The host runs the first release again:")
     _must(("gpuhost", "releases", str(ROOT / INVENTORY), "--app", app.name), exits=0)
-    _say("A revision that works takes its place:")
+    _say("A revision that works is released:")
     app.write(revision="third", loads_s=2)
     _must(app.command(), exits=0, where=app.project)
     _must(("gpuhost", "status", str(ROOT / INVENTORY)), exits=0)
 
 
 def _drift(host: LabHost, app: App) -> None:
-    """What a night brought, and what the repository wants since."""
-    _say("At night a hold is taken off, and the app's Compose file edited. Logs are declared anew.")
+    """Changes by hand on the host, and a changed setting in the repository."""
+    _say("A package is unheld and the app's Compose file is edited by hand. A log setting changes.")
     host.run("apt-mark unhold nvidia-container-toolkit")
     host.run(f"echo '# by hand' >>{app.home('current/compose.yaml')}")
     console.print("[dim]$ apt-mark unhold …; echo … >>compose.yaml[/]")
-    _say("In the morning: which is drift, which is only pending, and what to run. It exits with 2:")
-    wanted = ("--data", f'apps=["{app.name}"]', "--data", "docker_log_max_size=20m")
-    drift = ("gpuhost", "drift", str(ROOT / INVENTORY), *SWAP, *wanted)
+    _say("gpuhost drift: what has drifted, what is only pending, and what to run. It exits with 2:")
+    settings = ("--data", f'apps=["{app.name}"]', "--data", "docker_log_max_size=20m")
+    drift = ("gpuhost", "drift", str(ROOT / INVENTORY), *SWAP, *settings)
     _must(drift, exits=2, where=app.project)
 
 
 def _must(command: Sequence[str], *, exits: int, where: Path = ROOT) -> None:
-    """Run what a user would run, in sight; anything else than this exit status ends the demo."""
+    """Run a command and show it; another exit status than `exits` ends the demo."""
     program, *arguments = command
     shown = " ".join(command).replace(f"{ROOT}/", "")
     console.print(f"[bold]$ {shown}[/]", soft_wrap=True)
-    # PYINFRA_PROGRESS stays on: a spinner is what shows that the slow steps are alive.
+    # PYINFRA_PROGRESS stays on: its spinner shows that the slow steps make progress.
     done = subprocess.run(
         [str(BIN / program), *arguments],
         cwd=where,

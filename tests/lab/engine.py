@@ -1,4 +1,4 @@
-"""The container engine that carries the lab: one that answers, or a private dockerd."""
+"""The container engine of the lab: one that answers, or a private dockerd."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def why_not() -> str | None:
 
 
 def ensure() -> Engine:
-    """An engine that answers; a private dockerd is installed and started where there is none."""
+    """An engine that answers; if there is none, a private dockerd is installed and started."""
     reason = why_not()
     if reason is not None:
         raise LabError(reason)
@@ -66,7 +66,7 @@ def ensure() -> Engine:
 
 
 def _allow_many_systemds() -> None:
-    """Every systemd takes inotify instances from the machine's root: 128 are ten hosts' worth."""
+    """Every systemd uses inotify instances of the machine's root: 128 are enough for ten hosts."""
     limit = Path("/proc/sys/fs/inotify/max_user_instances")
     if int(limit.read_text()) < INOTIFY_INSTANCES:
         limit.write_text(f"{INOTIFY_INSTANCES}\n")
@@ -78,7 +78,7 @@ def existing() -> Engine | None:
 
 
 def stop_private() -> bool:
-    """Stop the private dockerd if it runs and carries no lab container any more."""
+    """Stop the private dockerd if it runs and has no lab container."""
     with locked("engine"):
         engine = Engine(_private_socket())
         if not _answers(engine.socket) or engine.ids("ps", "-aq", "--filter", f"label={LABEL}"):

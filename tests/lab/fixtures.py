@@ -1,7 +1,7 @@
-"""Fixtures for tests on lab hosts, and what becomes of those tests where no lab can run.
+"""Fixtures for tests on lab hosts.
 
-Without root or an engine they are skipped, which the last lines of the run say; with CI=true that
-is an error instead.
+Without root or an engine these tests are skipped, and the last lines of the run report it; with
+CI=true that is an error instead.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ NO_LAB = "no lab: "
 
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Lab]:
-    """The lab of this test session; taken down at its end, or by the next one after a crash."""
+    """The lab of this test session; removed at its end, or by the next session after a crash."""
     try:
         engine.ensure()
     except LabError as error:
@@ -36,7 +36,7 @@ def lab() -> Iterator[Lab]:
 
 @pytest.fixture(scope="session")
 def hosts(lab: Lab) -> Hosts:
-    """Hosts by what is wanted of them, booted on first use and then shared.
+    """Hosts by their properties, booted on first use and then shared.
 
     **Example:**
 
@@ -64,7 +64,7 @@ def debians(hosts: Hosts) -> list[LabHost]:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip the lab's tests where it cannot run; in CI end the run instead."""
+    """Skip the lab's tests if it cannot run; in CI end the run instead."""
     needing = [item for item in items if item.get_closest_marker("lab")]
     reason = engine.why_not() if needing else None
     if reason is None:
@@ -85,14 +85,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """With several workers only their reports tell that lab tests were skipped."""
+    """With several workers, only their reports show that lab tests were skipped."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if reporter is not None and _in_ci() and _skipped(reporter):
         session.exitstatus = pytest.ExitCode.USAGE_ERROR
 
 
 def _skipped(reporter: pytest.TerminalReporter) -> list[str]:
-    """The reason of every lab test that was skipped for want of a lab."""
+    """The reason of every lab test that was skipped because there is no lab."""
     said = [report.longrepr for report in reporter.stats.get("skipped", [])]
     reasons = [text[2].partition(NO_LAB) for text in said if isinstance(text, tuple)]
     return [reason for _, found, reason in reasons if found]

@@ -35,10 +35,10 @@ class Snapshot:
 class LabHost:
     """One host of the lab, running or stopped.
 
-    + engine: what carries it
+    + engine: the engine that runs it
     + lab: the lab it belongs to
     + state: how to reach it
-    + owner: the process whose end makes it garbage; None: it stays until `down`
+    + owner: the process after whose end it is removed; None: it stays until `down`
 
     **Example:**
 
@@ -60,7 +60,7 @@ class LabHost:
     def run(
         self, command: str, *, timeout: float = 120, stdin: bytes | None = None, check: bool = True
     ) -> Completed:
-        """A command of the host's shell as root, past SSH: also when SSH is broken.
+        """A command of the host's shell as root, without SSH: also when SSH is broken.
 
         + command: for ``sh -c``
         + timeout: seconds
@@ -93,7 +93,7 @@ class LabHost:
         return ["-F", "none", *given, "-p", str(self.state.port), login]
 
     def put(self, path: str, content: bytes, *, mode: int = 0o644) -> None:
-        """Write a file as root, past SSH."""
+        """Write a file as root, without SSH."""
         stream = containers.Stream()
         stream.add(path, content, mode=mode)
         # `docker cp` would write under what the host has mounted, such as Debian 13's /tmp.
@@ -150,8 +150,8 @@ class LabHost:
         return kept
 
     def reset(self, snapshot: Snapshot | None = None) -> None:
-        """Back to a snapshot, or to a blank host; name, address, keys and card stay."""
-        # Between the old container and the new one the address is nobody's.
+        """Reset to a snapshot, or to a blank host; name, address, keys and card stay."""
+        # Between the old container and the new one the address is unused.
         with network.nobody_takes_addresses():
             self.destroy()
             self._install(snapshot)
@@ -194,14 +194,14 @@ def boot(
     snapshot: Snapshot | None = None,
     owner: str | None = None,
 ) -> LabHost:
-    """Boot one host and wait until it takes logins.
+    """Boot one host and wait until it accepts logins.
 
     + lab: which lab it belongs to
     + name: its host name
     + release: "bookworm" or "trixie"
     + card: a simulated card (tests.lab.cards), or None
     + snapshot: start from these disks; None: a blank host
-    + owner: the process whose end makes the host garbage; None: it stays until `down`
+    + owner: the process after whose end the host is removed; None: it stays until `down`
     """
     images.ensure(engine, images.check_release(release))
     container = f"{lab}-{cache_id()}-{name}"

@@ -40,7 +40,7 @@ def reference(release: str) -> str:
 
 
 def ensure(engine: Engine, *releases: str) -> None:
-    """Have the images of these releases, from the engine, the cache or mmdebstrap."""
+    """Provide the images of these releases, from the engine, the cache or mmdebstrap."""
     missing = [release for release in releases if not has(engine, reference(release))]
     if not missing:
         return

@@ -40,7 +40,7 @@ def settings(host: HostState, repository: RepositoryState) -> dict[str, Any]:
         "nvidia_mirror": f"{repository.base}/cuda/repos",
         "nvidia_key_fingerprint": repository.nvidia_key_fingerprint,
         "swap_path": host.swap_path,
-        # Swap belongs to the machine's kernel, which all hosts share: who tests it asks for it.
+        # Swap belongs to the machine's kernel, which all hosts share: only its tests enable it.
         "swap_size_gb": 0,
         "disk_min_free_gb": 1.0,
         "memory_min_gb": 1.0,

@@ -1,4 +1,4 @@
-"""SSH keys of the lab: one for logging in, one per host, made once and kept."""
+"""SSH keys of the lab: one for logins, one per host, created once and kept."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class KeyPair:
 
 
 def keys_folder() -> Path:
-    """Where the lab's own keys lie, for root alone."""
+    """The directory of the lab's own keys, for root only."""
     keys = folder() / "keys"
     keys.mkdir(exist_ok=True, mode=0o700)
     return keys

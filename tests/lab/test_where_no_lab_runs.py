@@ -1,4 +1,4 @@
-"""Where no lab can run its tests are skipped aloud, and in CI the run fails."""
+"""If no lab can run, its tests are skipped with a report, and in CI the run fails."""
 
 from __future__ import annotations
 

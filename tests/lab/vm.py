@@ -64,7 +64,7 @@ class VirtualMachine:
         return self.run("cat /proc/sys/kernel/random/boot_id").strip()
 
     def reboot(self) -> None:
-        """An orderly reboot, as a person's: units stop, file systems are unmounted."""
+        """An orderly reboot: units stop, file systems are unmounted."""
         booted = self.boot_id()
         self.host.ssh("systemctl reboot", check=False)
         self.wait(after=booted)
@@ -128,7 +128,7 @@ def booted(lab: Lab, *ports: int) -> Iterator[VirtualMachine]:
 
 
 def need_qemu() -> None:
-    """Have QEMU, installed where it is missing; LabError where it cannot be."""
+    """Install QEMU if it is missing; LabError if that is not possible."""
     if shutil.which(QEMU) is None:
         progress(f"installing {' '.join(PACKAGES)}")
         run(["apt-get", "update", "-q"], timeout=300)
@@ -139,7 +139,7 @@ def need_qemu() -> None:
 def _command(image: vm_image.Image, folder: Path, ports: Mapping[int, int]) -> list[str]:
     forwards = [f"hostfwd=tcp:127.0.0.1:{ours}-:{its}" for its, ours in ports.items()]
     return [
-        # The machine ends with this process, however that ends.
+        # The machine ends with this process.
         "setpriv", "--pdeathsig=KILL", QEMU, *MACHINE,
         "-kernel", str(image.kernel), "-initrd", str(image.initrd),
         # Written to a temporary overlay, which a reset keeps and the end of QEMU does not.

@@ -34,7 +34,7 @@ class Image:
 
 
 def ensure() -> Image:
-    """Have the image, from the cache or made anew."""
+    """Provide the image, from the cache or newly built."""
     where = folder() / "vm" / _recipe()
     with locked("vm"):
         if not where.exists():

@@ -1,4 +1,4 @@
-"""An app is taken off by the runner that this gpuhost brings, whatever the host has."""
+"""An app is removed by the runner of this gpuhost, whatever version the host has."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ def run(tmp_path: Path, stdin: bytes, home: str) -> subprocess.CompletedProcess[
 
 
 @pytest.mark.parametrize("home", ["there", "not there; touch x"])
-def test_the_runner_that_comes_is_run_and_gone_again(tmp_path: Path, home: str) -> None:
-    sent = "\n".join(app_removal._runner()).encode()
+def test_the_runner_is_sent_run_and_deleted(tmp_path: Path, home: str) -> None:
+    sent = "\n".join(app_removal.encoded_runner()).encode()
     assert base64.b64decode(sent) == runner_file().data
     done = run(tmp_path, sent, str(tmp_path / home))
-    # Nothing was released there.
+    # No app was released in that directory.
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_half_a_runner_fails_and_leaves_nothing(tmp_path: Path) -> None:
+def test_an_incomplete_runner_fails_and_leaves_nothing(tmp_path: Path) -> None:
     done = run(tmp_path, base64.b64encode(runner_file().data[:3000]), str(tmp_path / "there"))
     assert done.returncode != 0
     assert done.stderr
     assert list(tmp_path.iterdir()) == []
 
 
-def test_everything_that_can_be_removed_has_its_turn_and_apps_go_first() -> None:
+def test_every_removable_noun_has_a_place_and_apps_are_removed_first() -> None:
     assert sorted(ORDER) == sorted(removable())
     assert ORDER[-1] == "app"
 

@@ -1,4 +1,4 @@
-"""What is sent to the host's python3 for a proxy: root's config.json, and what is remembered."""
+"""The program that the host's python3 runs for a proxy: root's config.json, and the record."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _record() -> Any:
     return json.loads(client_proxy.RECORD.read_text())
 
 
-def test_set_and_taken_away() -> None:
+def test_set_and_removed() -> None:
     client_proxy.main(OURS)
     assert _config() == {
         "proxies": {"default": {"httpProxy": "http://10.0.0.1:3128", "noProxy": "localhost"}}
@@ -41,7 +41,7 @@ def test_set_and_taken_away() -> None:
     assert not client_proxy.RECORD.exists()
 
 
-def test_what_was_taken_from_the_engine_is_remembered_until_there_is_a_proxy_again() -> None:
+def test_the_removal_from_the_engine_is_recorded_until_a_proxy_is_set_again() -> None:
     client_proxy.main(OURS)
     before = int(time.time())
     client_proxy.taken_from_engine()
@@ -54,7 +54,7 @@ def test_what_was_taken_from_the_engine_is_remembered_until_there_is_a_proxy_aga
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", "null"])
-def test_a_record_of_which_nothing_can_be_made(text: str) -> None:
+def test_an_invalid_record_is_replaced(text: str) -> None:
     client_proxy.RECORD.parent.mkdir()
     client_proxy.RECORD.write_text(text)
     client_proxy.taken_from_engine()
@@ -62,7 +62,7 @@ def test_a_record_of_which_nothing_can_be_made(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["[1]", '{"proxies": 1}', '{"proxies": {"default": "x"}}'])
-def test_what_docker_would_not_write_is_left_alone(text: str) -> None:
+def test_an_invalid_docker_configuration_is_not_changed(text: str) -> None:
     client_proxy.CONFIG.parent.mkdir()
     client_proxy.CONFIG.write_text(text)
     with pytest.raises(SystemExit, match="nothing was changed"):

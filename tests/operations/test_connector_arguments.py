@@ -1,4 +1,4 @@
-"""A function among an operation's commands reaches the host as pyinfra's own commands do."""
+"""A function among an operation's commands connects with the same arguments as its commands."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ VENDOR = Repository(
 
 
 class FakeHost:
-    """Answers every command with the key; `seen` is how it was asked."""
+    """Answers every command with the key; `seen` has the arguments of each."""
 
     def __init__(self) -> None:
         self.current_op_global_arguments = GIVEN
@@ -42,7 +42,7 @@ class FakeHost:
 
 
 @pytest.mark.parametrize(("key_file", "commands"), [(None, 2), (str(KEY), 1)])
-def test_a_repositorys_key_comes_by_sudo_with_its_password(
+def test_a_repository_key_is_installed_by_sudo_with_its_password(
     key_file: str | None, commands: int
 ) -> None:
     host: Any = FakeHost()
@@ -55,7 +55,7 @@ def test_a_repositorys_key_comes_by_sudo_with_its_password(
     assert host.seen[-1]["_stdin"].startswith("-----BEGIN PGP PUBLIC KEY BLOCK-----")
 
 
-def test_pyinfra_still_has_them_while_the_function_runs() -> None:
+def test_pyinfra_keeps_the_arguments_while_the_function_runs() -> None:
     seen: list[dict[str, Any]] = []
 
     def look(state: State, host: Host) -> None:

@@ -29,7 +29,7 @@ def _cases() -> list[Any]:
 
 @pytest.mark.parametrize(("operation", "case"), _cases())
 def test_commands(operation: str, case: dict[str, Any]) -> None:
-    """Exactly these commands, and `noop` where there is nothing to do."""
+    """Exactly these commands, or `noop` if there is nothing to do."""
     commands, noop = _outcome(operation, case)
     assert commands == [_or_any(w, c) for w, c in zip_longest(case.get("commands", []), commands)]
     if "noop" in case:
@@ -39,23 +39,25 @@ def test_commands(operation: str, case: dict[str, Any]) -> None:
 
 
 WAITING = {
-    "app_tools.installed", "build.apt_cache", "docker.engine", "firewall.rules",
-    "nginx.installed", "nvidia.driver",
+    "app_tools.packages", "build.apt_cache", "docker.engine", "firewall.rules",
+    "nginx.packages", "nvidia.driver",
     "nvidia_upkeep.fabric_manager",
     "system.clock", "system.packages", "system.python", "system.security_updates",
-    "toolkit.absent", "toolkit.packages",
+    "toolkit.packages",
 }  # fmt: skip
 
 
 @pytest.mark.slow
-def test_apt_waits_for_another_as_long_as_it_is_told() -> None:
-    """Every call of apt in every case, and the script that calls it for the toolkit."""
+def test_apt_waits_as_long_as_lock_timeout_s() -> None:
+    """In every case: each apt command, and the script that runs apt for the toolkit."""
     waiting = set()
     for file in sorted(CASES.glob("*.yaml")):
         arguments = signature(_function(file.stem)._inner).parameters
-        told = {name: 900 for name in arguments if name.endswith("lock_timeout_s")}
+        arguments_given = {name: 900 for name in arguments if name == "lock_timeout_s"}
         for case in yaml.safe_load(file.read_text("utf-8")):
-            commands = [line for line in _outcome(file.stem, case, **told)[0] if _calls_apt(line)]
+            commands = [
+                line for line in _outcome(file.stem, case, **arguments_given)[0] if _calls_apt(line)
+            ]
             assert all("=900 " in line or "script 900 " in line for line in commands), case["name"]
             waiting |= {file.stem} if commands else set()
     assert waiting == WAITING
@@ -73,7 +75,7 @@ def _function(operation: str) -> Any:
 
 
 def _outcome(operation: str, case: dict[str, Any], **more: Any) -> tuple[list[Any], str | None]:
-    """The commands, as the cases write them, and what a noop says."""
+    """The commands as the cases write them, and the text of a noop."""
     state = FakeState()
     host = create_host(state, facts={"snapshot.Snapshot": raw(case), **case.get("facts", {})})
     with ctx_state.use(state), ctx_host.use(host):
@@ -88,12 +90,12 @@ def _arguments(case: dict[str, Any]) -> dict[str, Any]:
 
 
 def _shown(command: Any) -> Any:
-    """A command as the cases write it: without the wrapping that every command has."""
+    """A command as the cases write it: without environment and time limit."""
     if isinstance(command, dict):
         line = _plain(str(command["command"]))
         if line == "python3 -I -":
             return {"python": command["_stdin"].rstrip().splitlines()[-1]}
-        # A script's text is the repository's own; what a file is to contain is the case's business.
+        # A case spells out the content of a file, but not the text of a script.
         if " apt-get " in f" {line} ":
             return line.partition("apt-get ")[1] + line.partition("apt-get ")[2]
         if " sh -s -- " in f" {line} " or line.startswith("sh -s"):
@@ -102,13 +104,14 @@ def _shown(command: Any) -> Any:
     return _plain(command) if isinstance(command, str) else command
 
 
-def _or_any(wanted: Any, command: Any) -> Any:
-    """ANY stands for what another case already spells out: a file's content, a call's arguments."""
-    if isinstance(wanted, dict) and wanted.get("content") == "ANY" and isinstance(command, dict):
-        return {**wanted, "content": command.get("content")}
-    if isinstance(wanted, list) and wanted[1:] == ["ANY"] and isinstance(command, list):
-        return [wanted[0], *command[1:]]
-    return wanted
+def _or_any(expected: Any, command: Any) -> Any:
+    """ANY stands for a content or arguments that another case spells out."""
+    has_any = isinstance(expected, dict) and expected.get("content") == "ANY"
+    if has_any and isinstance(command, dict):
+        return {**expected, "content": command.get("content")}
+    if isinstance(expected, list) and expected[1:] == ["ANY"] and isinstance(command, list):
+        return [expected[0], *command[1:]]
+    return expected
 
 
 def _plain(line: str) -> str:

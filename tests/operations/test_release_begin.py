@@ -84,7 +84,9 @@ def test_whole(machine: Machine, umask: int) -> None:
 
 
 @pytest.mark.parametrize("kept", [0, 1, 3])
-def test_cut_on_the_way_nothing_is_there_and_nothing_starts(machine: Machine, kept: int) -> None:
+def test_an_incomplete_transfer_leaves_nothing_and_starts_nothing(
+    machine: Machine, kept: int
+) -> None:
     assert len(BUNDLE.lines()) > 3
     done = machine.begin(lines=BUNDLE.lines()[:kept])
     assert done.returncode == 1
@@ -93,13 +95,13 @@ def test_cut_on_the_way_nothing_is_there_and_nothing_starts(machine: Machine, ke
     assert not (machine.root / "started").exists()
 
 
-def test_one_byte_is_otherwise(machine: Machine) -> None:
+def test_one_changed_byte_is_refused(machine: Machine) -> None:
     lines = BUNDLE.lines()
     lines[1] = ("B" if lines[1][0] == "A" else "A") + lines[1][1:]
     assert "did not arrive whole" in machine.begin(lines=lines).stderr
 
 
-def test_while_another_is_at_it_nothing_is_changed(machine: Machine) -> None:
+def test_a_locked_app_is_not_changed(machine: Machine) -> None:
     assert machine.begin().returncode == 0
     (machine.root / "active").write_text("active\n")
     (machine.home / "attempt.json").write_text('{"by": "ann@desk"}')
@@ -109,7 +111,7 @@ def test_while_another_is_at_it_nothing_is_changed(machine: Machine) -> None:
     assert machine.tree() == before
 
 
-def test_somebody_was_quicker_by_a_moment(machine: Machine) -> None:
+def test_another_release_starts_a_moment_earlier(machine: Machine) -> None:
     (machine.root / "active after").write_text("activating\n")
     (machine.root / "refuse").write_text("already loaded\n")
     done = machine.begin()
@@ -117,7 +119,7 @@ def test_somebody_was_quicker_by_a_moment(machine: Machine) -> None:
     assert list((machine.home / "releases").iterdir()) == []
 
 
-def test_a_directory_of_that_name_is_not_written_over(machine: Machine) -> None:
+def test_an_existing_directory_is_not_overwritten(machine: Machine) -> None:
     assert machine.begin().returncode == 0
     (machine.root / "started").unlink()
     done = machine.begin()

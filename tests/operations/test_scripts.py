@@ -1,4 +1,4 @@
-"""The scripts that are sent to hosts: a daemon that hangs holds none of them up."""
+"""The scripts that are sent to hosts: a daemon that hangs blocks none of them."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def unbounded(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", sorted(SCRIPTS))
-def test_what_waits_is_bounded(name: str) -> None:
+def test_every_wait_is_bounded(name: str) -> None:
     assert unbounded(SCRIPTS[name]) == []
 
 
-def test_there_is_what_waits() -> None:
+def test_the_search_finds_bounded_waits() -> None:
     found = [
         line
         for text in SCRIPTS.values()
@@ -51,7 +51,7 @@ def test_there_is_what_waits() -> None:
         '[ "$(timedatectl show -p NTPSynchronized)" = yes ]',
     ],
 )
-def test_an_unbounded_one_is_seen(line: str) -> None:
+def test_an_unbounded_wait_is_found(line: str) -> None:
     assert len(unbounded(f"set -u\n{line}\n")) == 1
 
 
@@ -65,7 +65,7 @@ def test_an_unbounded_one_is_seen(line: str) -> None:
     ],
     ids=["synchronised", "no server", "no answer", "synchronised later"],
 )
-def test_the_clock_is_waited_for(tmp_path: Path, timedatectl: str, waited: list[int]) -> None:
+def test_wait_for_the_clock(tmp_path: Path, timedatectl: str, waited: list[int]) -> None:
     for name, text in (("timedatectl", timedatectl), ("sleep", "exit 0")):
         (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
         (tmp_path / name).chmod(0o755)

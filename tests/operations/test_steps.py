@@ -1,4 +1,4 @@
-"""The steps of the deploy hand on what was declared to every operation that takes it."""
+"""The steps of the deploy pass the declared settings to every operation that takes them."""
 
 from __future__ import annotations
 
@@ -13,17 +13,16 @@ from gpuhost.settings import Settings
 from gpuhost.steps import apt, docker, firewall, nvidia, system, toolkit
 
 STEPS = {
-    "apt.mirror": [apt.ready, apt.removed],
-    "docker.engine": [docker.ready],
-    "firewall.rules": [firewall.ready],
-    "nvidia.driver": [nvidia.ready],
-    "nvidia_upkeep.fabric_manager": [nvidia.ready],
-    "system.clock": [system.ready],
+    "apt.mirror": [apt.apply, apt.remove],
+    "docker.engine": [docker.apply],
+    "firewall.rules": [firewall.apply],
+    "nvidia.driver": [nvidia.apply],
+    "nvidia_upkeep.fabric_manager": [nvidia.apply],
+    "system.clock": [system.apply],
     "system.packages": [system.wait_for_package_manager],
-    "system.python": [system.ready],
-    "system.security_updates": [system.updated],
-    "toolkit.absent": [toolkit.removed],
-    "toolkit.packages": [toolkit.ready],
+    "system.python": [system.apply],
+    "system.security_updates": [system.enable_security_updates],
+    "toolkit.packages": [toolkit.apply, toolkit.remove],
 }
 WITH_A_STEP = (apt, docker, firewall, nvidia, system, toolkit)
 
@@ -41,12 +40,12 @@ def test_apt_lock_timeout_s_arrives(
 ) -> None:
     calls = _recorded(monkeypatch)
     step(Settings(apt_lock_timeout_s=900))
-    given = [calls[operation][name] for name in calls[operation] if "lock_timeout_s" in name]
+    given = [calls[operation][name] for name in calls[operation] if name == "lock_timeout_s"]
     assert given == [900]
 
 
 def _recorded(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, Any]]:
-    """The arguments of each operation that a step calls from now on; none of them runs."""
+    """The arguments of each operation that a step calls; no operation runs."""
     calls: dict[str, dict[str, Any]] = {}
     for module in WITH_A_STEP:
         monkeypatch.setattr(module, "sudo_args", lambda settings: {})

@@ -37,7 +37,8 @@ def test_a_release_is_sent_begun_and_watched(workplace: Workplace, host: Played)
     places = positions(
         out, "tts: first release, revision ", "without a card (no service needs one)",
         "services: web",
-        "began; Ctrl-C ends the watching only", "  source       2 s", "  build        98 s",
+        "began; Ctrl-C detaches; the release continues on the host",
+        "  source       2 s", "  build        98 s",
         "  up           5 s", "verified after 1 min 45 s", "did not answer for 3.4 s", "Success",
     )  # fmt: skip
     assert places == sorted(places)
@@ -135,7 +136,7 @@ def test_refused_with_every_reason_before_anything(workplace: Workplace, host: P
 @pytest.mark.parametrize(
     ("app", "says"),
     [
-        ("", "which app? Give --data app=NAME; known here: "),
+        ("", "no app is named: give --data app=NAME; known here: "),
         ("app=ttz", "apps/ttz.yaml: there is no such file"),
         ("app=bad", "apps/bad.yaml:2: "),
     ],

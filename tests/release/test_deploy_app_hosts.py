@@ -94,11 +94,11 @@ def test_who_has_it_already_has_not_failed(workplace: Workplace, three: list[Pla
 
 
 LISTED = """\
-from gpuhost.steps.apps import all_released
+from gpuhost.steps.apps import deploy_all
 from gpuhost.steps.start import load_settings_or_stop
 
 if settings := load_settings_or_stop():
-    all_released(settings)
+    deploy_all(settings)
 """
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from gpuhost.operations import app_restore
+from gpuhost.operations.app_operation import known_app
+from gpuhost.operations.app_restore import require_restorable
 from gpuhost.rollout.draft import Refused
 from gpuhost.snapshot import Probe, Probes
 from gpuhost.snapshot.apps import Apps
@@ -108,7 +109,7 @@ def test_a_dry_run_restores_nothing(workplace: Workplace, host: Played) -> None:
 
 def test_what_cannot_be_is_refused_and_changes_nothing(workplace: Workplace, host: Played) -> None:
     status, out = restore(workplace, "--data", f"backup={HALF}", "-y")
-    assert (status, f"{HALF} is no backup of it" in out) == (1, True), out
+    assert (status, f"{HALF} is not a backup of this app" in out) == (1, True), out
     assert (host.started, (host.directory / "removed").exists()) == ([], False)
 
 
@@ -126,24 +127,24 @@ AT_IT = {"kind": "release", "id": "20260104-000000-cccccccc", "by": "ada@desk", 
 @pytest.mark.parametrize(
     ("app", "backup", "says"),
     [
-        (TTS, HALF, f"{HALF} is no backup of it"),
-        (TTS, "../../../etc", "../../../etc is no backup of it"),
+        (TTS, HALF, f"{HALF} is not a backup of this app"),
+        (TTS, "../../../etc", "../../../etc is not a backup of this app"),
         ({**TTS, "backups": []}, OLD, "tts has no backup on this host"),
         ({**TTS, "current": None}, OLD, "no release of it was ever verified on this host"),
         ({**TTS, "attempt": AT_IT, "locked": True}, OLD, "release 20260104-000000-cccccccc is"),
-        ({**TTS, "name": "other"}, OLD, "never released on this host; released were: other"),
+        ({**TTS, "name": "other"}, OLD, "never released on this host; released apps: other"),
     ],
 )
 def test_every_reason_to_refuse(app: dict[str, Any], backup: str, says: str) -> None:
     with pytest.raises(Refused) as raised:
-        app_restore.require(app_restore.released(apps(app), "tts"), backup)
+        require_restorable(known_app(apps(app), "tts"), backup)
     assert says in "\n".join(raised.value.lines)
 
 
 def refusal(app: dict[str, Any], backup: str) -> tuple[str, ...]:
     """Why the backup cannot be restored; (): it can."""
     try:
-        app_restore.require(app_restore.released(apps(app), "tts"), backup)
+        require_restorable(known_app(apps(app), "tts"), backup)
     except Refused as refused:
         return refused.lines
     return ()

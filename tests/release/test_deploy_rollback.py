@@ -43,5 +43,6 @@ def test_nothing_to_go_back_to(workplace: Workplace, host: Played) -> None:
     host.apps(history("2b", "1a", **{"1a": {"state": "failed"}}))
     status, out = _roll_back(workplace, "-y", "--data", "release=20260101-000000-1a")
     assert status == 1
-    assert "20260101-000000-1a is no verified release of it; there are: 20260102-000000-2b" in out
+    assert "20260101-000000-1a is not a verified release of this app" in out
+    assert "verified are: 20260102-000000-2b" in out
     assert host.started == []

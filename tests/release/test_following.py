@@ -5,7 +5,9 @@ from __future__ import annotations
 import pyinfra
 import pytest
 
-from gpuhost.rollout.detach import following
+from gpuhost.rollout.detach import (
+    follow_command,
+)
 
 GIVEN = {
     "inventory.py deploys/app.py --data app=tts": "inventory.py",
@@ -22,10 +24,10 @@ def test_the_inventory(words: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pyinfra, "is_cli", True)
     monkeypatch.setattr("sys.argv", ["pyinfra", *words.split()])
     expected = f"gpuhost logs {GIVEN[words]} --limit gpu1 --app tts --follow"
-    assert following("gpu1", "tts") == expected
+    assert follow_command("gpu1", "tts") == expected
 
 
 def test_a_program_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pyinfra, "is_cli", False)
     monkeypatch.setattr("sys.argv", ["release.py", "production"])
-    assert following("gpu1", "tts").startswith("gpuhost logs INVENTORY --limit gpu1")
+    assert follow_command("gpu1", "tts").startswith("gpuhost logs INVENTORY --limit gpu1")

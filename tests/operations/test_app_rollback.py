@@ -1,4 +1,4 @@
-"""Which release a rollback brings back, and what there is to say where there is none."""
+"""To which release a rollback goes, and why there is none."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from gpuhost.operations import rollback
+from gpuhost.operations import app_rollback
 from gpuhost.operations.app_operation import Action, NoChange
-from gpuhost.operations.rollback import _from_and_to
+from gpuhost.operations.app_rollback import from_and_to
 from gpuhost.rollout.draft import Refused
 from gpuhost.settings import Settings
 from gpuhost.snapshot.apps import Apps, Attempt, Release, Result, _app
@@ -36,8 +36,8 @@ def _apps(*releases: Release, **more: Any) -> Apps:
         ([_release("3"), _release("2", BAD), _release("1")], None, "1"),
         ([_release("4", BAD), _release("3"), _release("2", None), _release("1")], None, "1"),
         ([_release("3"), _release("2"), _release("1")], "1", "1"),
-        # A rollback's own copy is what it was copied from: once more goes further back, not to what
-        # was fled from.
+        # A rollback's copy counts as its original: the next rollback goes further back, and never
+        # to the release that was rolled back from.
         ([_release("4", of="2"), _release("3"), _release("2"), _release("1")], None, "1"),
         ([_release("3", of="2"), _release("2"), _release("1")], None, "1"),
         ([_release("5"), _release("4", of="2"), _release("3"), _release("2")], None, "3"),
@@ -46,7 +46,7 @@ def _apps(*releases: Release, **more: Any) -> Apps:
     ],
 )
 def test_target(releases: list[Release], wanted: str | None, target: str) -> None:
-    current, found = _from_and_to(_apps(*releases), "tts", wanted)
+    current, found = from_and_to(_apps(*releases), "tts", wanted)
     assert found.id == target
     assert current and current.id == next(one.id for one in releases if one.verified)
 
@@ -57,7 +57,7 @@ DOWN = Result(state="restore-failed")
 @pytest.mark.parametrize(
     ("releases", "wanted", "expected"),
     [
-        # What did not come back is what a person wants back.
+        # The current release, which did not start again, is the target.
         ([_release("3", DOWN), _release("2"), _release("1")], None, "rolls back to 2 ("),
         ([_release("3", DOWN), _release("2")], None, "rolls back to 2 ("),
         ([_release("3", DOWN), _release("2")], "2", "rolls back to 2 ("),
@@ -65,18 +65,18 @@ DOWN = Result(state="restore-failed")
         ([_release("4", BAD), _release("3", DOWN), _release("2")], "2", None),
     ],
 )
-def test_what_did_not_come_back_is_brought_back(
+def test_a_release_that_did_not_start_again_is_the_target(
     monkeypatch: pytest.MonkeyPatch,
     releases: list[Release],
     wanted: str | None,
     expected: str | None,
 ) -> None:
     now = SimpleNamespace(apps=_apps(*releases))
-    monkeypatch.setattr(rollback, "read", lambda settings: now)
-    decided = rollback._decide("tts", Settings(), wanted)
+    monkeypatch.setattr(app_rollback, "read", lambda settings: now)
+    decided = app_rollback.decide("tts", Settings(), wanted)
     if expected is None:
         assert isinstance(decided, NoChange)
-        assert "runs already" in decided.why
+        assert "is already running" in decided.why
     else:
         assert isinstance(decided, Action)
         assert expected in decided.does
@@ -85,13 +85,13 @@ def test_what_did_not_come_back_is_brought_back(
 @pytest.mark.parametrize(
     ("apps", "wanted", "says"),
     [
-        (Apps({}, ()), None, "it was never released on this host; released were: none"),
+        (Apps({}, ()), None, "it was never released on this host; released apps: none"),
         (_apps(_release("1", BAD)), None, "no release of it was ever verified on this host"),
         (_apps(_release("2"), _release("1", BAD)), None, "there is no verified release before"),
-        (_apps(_release("2"), _release("1", BAD)), "1", "1 is no verified release of it; .*: 2$"),
+        (_apps(_release("2"), _release("1", BAD)), "1", "1 is not a verified release of .*: 2$"),
         (_apps(_release("2", of="1")), None, "there is no verified release before"),
-        (_apps(_release("2")), "revisi", "revisi is no verified release of it; there are: 2"),
-        (_apps(_release("2")), "nothing", "nothing is no verified release of it; there are: 2"),
+        (_apps(_release("2")), "revisi", "revisi is not a verified release .*: 2$"),
+        (_apps(_release("2")), "nothing", "nothing is not a verified release .*: 2$"),
         (
             _apps(_release("2"), at_work=True, attempt=Attempt("restore", "b1", "ann@desk")),
             None,
@@ -99,6 +99,6 @@ def test_what_did_not_come_back_is_brought_back(
         ),
     ],
 )
-def test_nothing_to_go_back_to(apps: Apps, wanted: str | None, says: str) -> None:
+def test_every_reason_to_refuse(apps: Apps, wanted: str | None, says: str) -> None:
     with pytest.raises(Refused, match=says):
-        _from_and_to(apps, "tts", wanted)
+        from_and_to(apps, "tts", wanted)

@@ -1,4 +1,4 @@
-"""Which driver is asked for: arguments that every operation on it takes, as settings."""
+"""The arguments of every operation on the NVIDIA driver, as settings."""
 
 from __future__ import annotations
 
@@ -6,19 +6,22 @@ from typing import Any, Literal
 
 from gpuhost.settings import Settings
 
+Gpu = Literal["auto", "required", "none"]
+Source = Literal["distro", "nvidia"]
 
-def asked_for(
-    gpu: Literal["auto", "required", "none"],
+
+def driver_settings(
+    gpu: Gpu,
     install: bool,
-    source: Literal["distro", "nvidia"],
+    source: Source,
     branch: str | None = None,
     cuda: str | None = None,
     **others: Any,
 ) -> Settings:
-    """The settings that stand behind an operation's arguments.
+    """The settings for an operation's arguments.
 
-    + gpu, install, source, branch, cuda: as for `nvidia.driver`
-    + others: settings by name that only this operation has
+    + gpu, install, source, branch, cuda: as in `nvidia.driver`
+    + others: more settings, by name
     """
     return Settings(
         gpu=gpu,

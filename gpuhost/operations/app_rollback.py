@@ -1,0 +1,106 @@
+"""The decision of a rollback: from which release to which."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from pyinfra.api.host import Host
+
+from gpuhost.operations.app_operation import (
+    Action,
+    NoChange,
+    known_app,
+    require_idle,
+    verified_release,
+)
+from gpuhost.operations.reading import read
+from gpuhost.release.source import (
+    short_revision,
+)
+from gpuhost.rollout.deliver import (
+    StartRequest,
+)
+from gpuhost.rollout.draft import (
+    Refused,
+    current_user,
+    release_id,
+    restore_failed,
+)
+from gpuhost.settings import Settings
+from gpuhost.snapshot import Snapshot
+from gpuhost.snapshot.apps import Apps, Release
+
+# Nothing is built. The app loads its models, and once more if the first release fails.
+LIMIT_SECONDS = 4 * 3600
+# The length of an abbreviated commit in git.
+SHORTEST_REVISION = 7
+
+
+def decide(app: str, settings: Settings, release: str | None) -> Action | NoChange:
+    """Raises Refused."""
+    snapshot = read(settings)
+    current, target = from_and_to(snapshot.apps, app, release)
+    if current is None:
+        way = f"to {_in_words(target)}: nothing runs since the last release failed"
+    elif _original(current) == _original(target):
+        return NoChange(f"{app}: {_in_words(target)} is already running")
+    else:
+        way = f"from {_in_words(current)} to {_in_words(target)}"
+    return Action(
+        f"{app}: rolls back {way}",
+        f"{app}: would roll back {way}",
+        partial(_start, app, target, snapshot),
+    )
+
+
+def from_and_to(apps: Apps, app: str, name: str | None) -> tuple[Release | None, Release]:
+    """The release that runs, or None if that is unknown, and the release to roll back to.
+
+    Raises Refused.
+
+    + name: an id or a revision; None: the previous release
+    """
+    state = known_app(apps, app)
+    current = verified_release(state)
+    require_idle(state)
+    running = None if restore_failed(state) else current
+    verified = [release for release in state.releases if release.verified]
+    if name is not None:
+        return running, _named(verified, name)
+    if running is None:
+        return None, current
+    # A release that was rolled back to keeps its age: the next rollback goes further back, and
+    # never to the release that was rolled back from.
+    older = [release for release in verified if _original(release) < _original(current)]
+    if not older:
+        raise Refused(["there is no verified release before the current one"])
+    return running, max(older, key=_original)
+
+
+def _named(verified: list[Release], name: str) -> Release:
+    """The newest release with this id or revision."""
+    for release in verified:
+        is_revision = len(name) >= SHORTEST_REVISION and release.revision.startswith(name)
+        if release.id == name or is_revision:
+            return release
+    ids = ", ".join(release.id for release in verified)
+    raise Refused([f"{name} is not a verified release of this app; verified are: {ids}"])
+
+
+def _original(release: Release) -> str:
+    return release.rollback_of or release.id
+
+
+def _in_words(release: Release) -> str:
+    return f"{_original(release)} (revision {short_revision(release.revision)})"
+
+
+def _start(app: str, target: Release, snapshot: Snapshot, host: Host) -> StartRequest:
+    by = current_user()
+    return StartRequest(
+        app=app,
+        id=release_id(snapshot, app, target.inputs),
+        by=by,
+        verb=("rollback", "--to", target.id, "--by", by),
+        limit_s=LIMIT_SECONDS,
+    )

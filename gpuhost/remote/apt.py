@@ -1,0 +1,65 @@
+"""apt-get commands. Each waits until no other process holds a lock of apt or dpkg."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pyinfra.api import QuoteString, StringCommand
+
+from gpuhost.remote.commands import QUICK, WithOutput, script, script_text, with_output
+
+LOCK_TIMEOUT_S = 300
+# For packages on hold; the caller holds them again afterwards.
+CHANGE_HELD = "--allow-change-held-packages"
+UPDATE_SECONDS = 600
+INSTALL_SECONDS = 1800
+
+
+def apt_update(*, lock_timeout_s: int = LOCK_TIMEOUT_S) -> StringCommand:
+    """Read the package lists again."""
+    return _apt_get("update", seconds=UPDATE_SECONDS, lock_timeout_s=lock_timeout_s)
+
+
+def apt_install(
+    packages: Iterable[str], *options: str, lock_timeout_s: int = LOCK_TIMEOUT_S
+) -> StringCommand:
+    """Install packages, `name` or `name=version`; configuration files that were edited are kept."""
+    words = (*options, *packages)
+    return _apt_get("install", *words, seconds=INSTALL_SECONDS, lock_timeout_s=lock_timeout_s)
+
+
+def apt_update_install(
+    packages: Iterable[str], *options: str, lock_timeout_s: int = LOCK_TIMEOUT_S
+) -> tuple[StringCommand, StringCommand]:
+    """Read the package lists again, then install packages."""
+    return (
+        apt_update(lock_timeout_s=lock_timeout_s),
+        apt_install(packages, *options, lock_timeout_s=lock_timeout_s),
+    )
+
+
+def apt_remove(packages: Iterable[str], *, lock_timeout_s: int = LOCK_TIMEOUT_S) -> StringCommand:
+    """Remove packages; their configuration files stay."""
+    return _apt_get("remove", *packages, seconds=INSTALL_SECONDS, lock_timeout_s=lock_timeout_s)
+
+
+def wait_for_apt(lock_timeout_s: int) -> WithOutput:
+    """Wait until no process holds a lock of apt or dpkg, and name the process that does; fail after
+    `lock_timeout_s` seconds.
+    """
+    return with_output(script("apt_idle.sh", lock_timeout_s, seconds=lock_timeout_s + QUICK))
+
+
+def _apt_get(verb: str, *words: str, seconds: int, lock_timeout_s: int) -> StringCommand:
+    """apt-get, after apt_idle.sh: apt itself waits for only one of the four locks."""
+    quoted = (QuoteString(word) for word in words)
+    return StringCommand(
+        "LC_ALL=C DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1",
+        f"timeout -k 5 {seconds + lock_timeout_s} sh -s -- {lock_timeout_s} apt-get -q -y",
+        f"-o DPkg::Lock::Timeout={lock_timeout_s}",
+        "-o Dpkg::Options::=--force-confold -o Dpkg::Options::=--force-confdef",
+        "-o APT::Update::Error-Mode=any" if verb == "update" else "--no-install-recommends",
+        verb,
+        *quoted,
+        _stdin=script_text("apt_idle.sh"),
+    )
