@@ -70,7 +70,7 @@ def skip(reason: str) -> Verdict:
 
 
 def later(reason: str) -> Verdict:
-    """A skip for now: the reason passes by itself, or another finding reports it."""
+    """A skip for now: the reason is temporary, or another finding reports it."""
     return Verdict(Status.SKIP, actual=reason, later=True)
 
 

@@ -80,7 +80,7 @@ def refusal(snapshot: Snapshot, changes: Plan | None) -> str:
 
 
 def keeps_sources(changes: Plan) -> bool:
-    """Whether cloud-init must be told not to rewrite the sources."""
+    """Whether cloud-init must be kept from rewriting the sources."""
     return changes.record is not None and changes.record.chosen() is not None
 
 

@@ -44,7 +44,7 @@ def declared_keys(settings: Settings, *, gpu: bool, swarm: bool) -> dict[str, An
     return keys
 
 
-def desired_keys(snapshot: Snapshot, settings: Settings) -> dict[str, Any]:
+def keys_for(snapshot: Snapshot, settings: Settings) -> dict[str, Any]:
     """The keys that daemon.json must have on this host, by path."""
     swarm = bool(snapshot.docker.engine and snapshot.docker.engine.swarm)
     return declared_keys(settings, gpu=needs_gpu(snapshot, settings), swarm=swarm)
@@ -52,7 +52,7 @@ def desired_keys(snapshot: Snapshot, settings: Settings) -> dict[str, Any]:
 
 def merged_config(snapshot: Snapshot, settings: Settings) -> daemon_json.Merge:
     """daemon.json as it should be on this host; an unreadable one counts as empty."""
-    keys = desired_keys(snapshot, settings)
+    keys = keys_for(snapshot, settings)
     hidden = _hidden_by_new_root(snapshot, settings)
     if hidden:
         del keys["data-root"]
@@ -63,8 +63,8 @@ def merged_config(snapshot: Snapshot, settings: Settings) -> daemon_json.Merge:
 
 def _hidden_by_new_root(snapshot: Snapshot, settings: Settings) -> tuple[str, ...]:
     """Another data-root does not move the containers of the old one: they would disappear."""
-    engine, wanted_root = snapshot.docker.engine, settings.docker_data_root
-    if settings.adopt or not engine or not wanted_root or engine.root == wanted_root:
+    engine, declared_root = snapshot.docker.engine, settings.docker_data_root
+    if settings.adopt or not engine or not declared_root or engine.root == declared_root:
         return ()
     names = ", ".join(container.name for container in snapshot.docker.containers)
     return (f"data-root is {engine.root} and holds {names}",) if names else ()

@@ -42,7 +42,7 @@ NAME = "docker"
 def repository(settings: Settings, system: System) -> Repository:
     """Docker's repository for this release, from the mirror of the settings.
 
-    China mirrors carry it under /docker-ce (LinuxMirrors, 2026-05); a URL stands for that folder.
+    China mirrors carry it under /docker-ce (LinuxMirrors, 2026-05); a URL replaces that folder.
     """
     base = OFFICIAL
     if settings.docker_mirror in HOSTS:

@@ -129,12 +129,12 @@ def _chains_fault(tables: Tables, family: Family) -> str:
 
 def _policy_fault(firewall: Firewall, tables: Tables) -> str:
     if denies(firewall) and tables.chain("INPUT").policy != "DROP":
-        return "what no rule speaks of is let in"
+        return "the kernel does not deny by default"
     return ""
 
 
 def denies(firewall: Firewall) -> bool:
-    """Whether ufw's files close what no rule speaks of."""
+    """Whether ufw's files deny by default."""
     return firewall.ufw.incoming in ("drop", "reject")
 
 

@@ -6,8 +6,13 @@ from gpuhost.checks.finding import Verdict, fail, later, ok, skip, warn
 from gpuhost.checks.registry import check
 from gpuhost.checks.unreachable import DOCKER, fix_for
 from gpuhost.domain.docker import daemon_json
+<<<<<<< HEAD
 from gpuhost.domain.sizes import GB, format_size
 from gpuhost.plans.docker import desired_keys, keys_not_live, merged_config, restart_stops
+=======
+from gpuhost.domain.sizes import GB, format_size
+from gpuhost.plans.docker import keys_for, keys_not_live, merged_config, restart_stops
+>>>>>>> checks
 from gpuhost.plans.docker_packages import (
     MIN_COMPOSE,
     conflicting_packages,
@@ -137,7 +142,7 @@ def config(snapshot: Snapshot, settings: Settings) -> Verdict:
             fix="set adopt=True to replace it, or declare the same value",
         )
     if merged.values != present.values:
-        different = daemon_json.differences(present.values, desired_keys(snapshot, settings))
+        different = daemon_json.differences(present.values, keys_for(snapshot, settings))
         stale = sorted(set(present.owned) - set(merged.owned))
         return fail("as declared", f"differs: {', '.join(different + stale)}", fix=AGAIN)
     return ok(f"{len(merged.owned)} keys as declared")

@@ -32,10 +32,10 @@ def originals(
 
     A file that is still as gpuhost wrote it is, byte for byte, its saved copy. One that was edited
     since (a line added, a release upgraded) keeps the edits, and only what points at the mirror
-    points again where the saved copy does.
+    is restored from the saved copy.
 
     + current: what apt reads now; `saved`: the copies kept, under the paths of the originals.
-    + record: None: lost, and with it what tells an edit from our own writing; the copies count.
+    + record: None: lost: edits cannot be distinguished from our own changes, and the copies count.
     """
     current = list(current)
     copies = {file.path: file for file in saved}

@@ -23,7 +23,7 @@ class Merge:
 
     + values: the whole object
     + owned: paths of the keys that gpuhost wrote
-    + conflicts: keys that a person set otherwise, left as they are: "log-driver is 'local'"
+    + conflicts: keys that a person set to another value, not changed: "log-driver is 'local'"
     """
 
     values: Values
@@ -41,7 +41,7 @@ def merge(present: Values, declared: dict[str, Any], owned: Iterable[str], *, ad
     + present: daemon.json as it is
     + declared: our keys, by path
     + owned: paths that gpuhost wrote last time
-    + adopt: also replace what a person set otherwise
+    + adopt: also replace what a person set
     """
     values = copy.deepcopy(present)
     before = frozenset(owned)

@@ -26,7 +26,7 @@ DOCKERS_OWN = re.compile(r"docker.*|br-[0-9a-f]{12}")
 
 
 def foreign_bridges(interfaces: Iterable[str]) -> list[str]:
-    """Interfaces that look like Docker's bridges and are somebody else's, such as br-lan."""
+    """Interfaces with a name like Docker's bridges that are not Docker's, such as br-lan."""
     alike = (name for name in interfaces if name.startswith("br-"))
     return sorted(name for name in alike if not DOCKERS_OWN.fullmatch(name))
 
@@ -35,7 +35,7 @@ def render(rules: Iterable[FirewallRule], foreign: Iterable[str], family: Family
     """The file for `iptables-restore --noflush`, one version of IP.
 
     + rules: what may come in
-    + foreign: interfaces that are no containers' although they are called so
+    + foreign: interfaces with such a name that are not Docker's
     """
     lines = ["*filter", f":{PUBLISHED} - [0:0]", f":{ALLOWED} - [0:0]"]
     outside = list(foreign)
@@ -45,7 +45,7 @@ def render(rules: Iterable[FirewallRule], foreign: Iterable[str], family: Family
 
 
 def _published(foreign: list[str]) -> Iterator[str]:
-    """Answers pass, and what comes from containers; the rest is asked for its port."""
+    """Accepts replies and traffic from containers; the rest is checked by port."""
     yield "-m conntrack --ctstate RELATED,ESTABLISHED -j RETURN"
     for bridge in foreign:
         yield f"-i {bridge} -g {ALLOWED}"
@@ -55,9 +55,9 @@ def _published(foreign: list[str]) -> Iterator[str]:
 
 
 def _allowed(rules: Iterable[FirewallRule], foreign: list[str], family: Family) -> Iterator[str]:
-    """What is neither allowed nor on its way to a container is somebody else's, and passes.
+    """Traffic that is neither allowed nor for a container is foreign, and passes.
 
-    The second half closes containers to neighbours who route to their addresses directly.
+    The second half closes containers to neighbours that route directly to their addresses.
     """
     for rule in rules:
         if family in rule.families:

@@ -24,9 +24,9 @@ class UfwRule:
     """One rule about what comes in.
 
     + action: allow, limit, deny or reject
-    + matches: what it is about; none if it is more special than a FirewallRule can say
+    + matches: what it applies to; none if a FirewallRule cannot express it
     + interface: the one it comes in on, which may end in `+`; None: any
-    + comment: what its maker wrote to it
+    + comment: of the one who added it
     + text: the rule as a person reads it
     """
 

@@ -1,5 +1,5 @@
-"""Will containers with a given CUDA run on this driver and these cards, by which rule, or what
-driver would do."""
+"""Whether containers with a given CUDA run on this driver and these cards, by which rule, or which
+driver is needed."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Rule(Enum):
 
 @dataclass(frozen=True)
 class Decision:
-    """What fired and what follows.
+    """The rule that decided, and what follows from it.
 
     + reason: one sentence for a person
     + offer: the newest CUDA that this driver and these cards run natively; None: none
@@ -121,7 +121,7 @@ def needed_driver(cards: Sequence[Card], requested: CudaVersion) -> DriverVersio
 def decide(driver: DriverVersion | None, cards: Sequence[Card], requested: CudaVersion) -> Decision:
     """Decide whether the requested CUDA runs, and by which rule.
 
-    + driver: the host's driver; None: there is none
+    + driver: the host's driver; None: no driver
     + cards: the host's cards, all of which must run it
     + requested: the CUDA of the containers
 
