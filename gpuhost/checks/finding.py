@@ -7,7 +7,7 @@ from enum import Enum
 
 
 class Status(str, Enum):
-    """ok, warn and fail judge; skip: does not apply; unknown: could not be read."""
+    """skip: does not apply; unknown: could not be read."""
 
     OK = "ok"
     WARN = "warn"
@@ -20,7 +20,7 @@ class Status(str, Enum):
 class Verdict:
     """fix is what a person runs or sets; for skip and unknown, actual is the reason.
 
-    + later: of a skip: nothing can be said now, and what was known stays so
+    + later: a skip for now: the earlier result of this check stays valid
     """
 
     status: Status
@@ -63,7 +63,7 @@ def skip(reason: str) -> Verdict:
 
 
 def later(reason: str) -> Verdict:
-    """A skip for now: the reason passes by itself, or another finding tells it."""
+    """A skip for now: the reason is temporary, or another finding reports it."""
     return Verdict(Status.SKIP, actual=reason, later=True)
 
 

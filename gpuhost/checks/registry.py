@@ -65,7 +65,7 @@ class Registry(Generic[Subject]):
         return register
 
     def loading(self) -> Iterator[None]:
-        """Import the checks, module by module: for who has other work in between."""
+        """Import the checks, module by module, so that a caller can do other work in between."""
         for module in iter_modules(import_module(self._package).__path__):
             import_module(f"{self._package}.{module.name}")
             yield

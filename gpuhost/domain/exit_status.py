@@ -1,4 +1,4 @@
-"""What a command says to the shell that called it."""
+"""The exit status of a command."""
 
 from __future__ import annotations
 

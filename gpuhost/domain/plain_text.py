@@ -1,8 +1,8 @@
-"""A host's words as they may be printed."""
+"""Text from a host, safe to print."""
 
 from __future__ import annotations
 
 
 def plain(text: str) -> str:
-    """A host's words without what would steer the terminal: it may not be a friend."""
+    """Text without control characters for the terminal: a host is not trusted."""
     return "".join(c if c.isprintable() or c == "\n" else "?" for c in text)

@@ -1,4 +1,4 @@
-"""Logins in addresses that somebody else wrote: no finding shows them."""
+"""Credentials in addresses: no finding shows them."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from statistics import median
 
 from gpuhost.checks.finding import Finding, Verdict, warn
 from gpuhost.domain.sizes import gb
-from gpuhost.plans.disk import places
+from gpuhost.plans.disk import disks_by_directory
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
 from gpuhost.snapshot.paths import Disk
@@ -49,7 +49,7 @@ class Filling:
 def free_by_mount(snapshot: Snapshot, settings: Settings) -> dict[str, int]:
     """What is free on the host's disks; one that is mounted in several places is told once."""
     try:
-        disks = [*places(snapshot, settings).values(), *snapshot.filesystems.local]
+        disks = [*disks_by_directory(snapshot, settings).values(), *snapshot.filesystems.local]
     except NotRead:
         return {}
     by_source: dict[str, Disk] = {}

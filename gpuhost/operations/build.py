@@ -11,9 +11,9 @@ from gpuhost.plans.apt_cache import (
     SECURITY_LIST,
     UNIT,
     files,
+    is_declared,
     is_stale,
-    is_wanted,
-    left_behind,
+    leftover_files,
     wrong_files,
 )
 from gpuhost.remote.commands import (
@@ -59,10 +59,10 @@ def apt_cache(
     """
     settings = _settings(tuple(mirrors), security, present)
     snapshot = read(settings)
-    if not is_wanted(settings):
-        yield from _gone(left_behind(snapshot), lock_timeout_s)
+    if not is_declared(settings):
+        yield from _gone(leftover_files(snapshot), lock_timeout_s)
         return
-    if snapshot.build.cache is not None and not left_behind(snapshot) and not adopt:
+    if snapshot.build.cache is not None and not leftover_files(snapshot) and not adopt:
         refuse("build", "apt-cacher-ng is here already; adopt = True lets gpuhost configure it")
         return
     if snapshot.build.gateway is None:

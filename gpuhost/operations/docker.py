@@ -11,7 +11,7 @@ from gpuhost.checks.registry import failing
 from gpuhost.domain.docker import daemon_json as keys
 from gpuhost.operations import repository as apt_repositories
 from gpuhost.operations.reading import Commands, executing, operation, read
-from gpuhost.plans.docker import merged_config, not_live, restart_stops
+from gpuhost.plans.docker import keys_not_live, merged_config, restart_stops
 from gpuhost.plans.docker_packages import (
     conflicting_packages,
     has_unknown_engine,
@@ -211,7 +211,7 @@ def _bring_into_force(snapshot: Snapshot, settings: Settings) -> Commands:
     merged = merged_config(snapshot, settings)
     may_restart = _may_restart(snapshot, settings)
     if merged.values == snapshot.docker.config.values and snapshot.docker.engine:
-        if not not_live(snapshot, settings):
+        if not keys_not_live(snapshot, settings):
             if merged.owned == snapshot.docker.config.owned:
                 host.noop("daemon.json is as declared, and in force")
                 return

@@ -23,8 +23,8 @@ from gpuhost.plans.drift import (
     host_files,
     missing_reports,
     secrets_text,
-    shut_reports,
     timer_unit,
+    unwritable_reports,
     wrong_files,
 )
 from gpuhost.plans.firewall_files import HostFile
@@ -95,7 +95,7 @@ def _hindrance(snapshot: Snapshot, settings: Settings) -> str:
         return f"{found.actual}; {found.fix}" if found.fix else found.actual
     if snapshot.paths.get(SSH_KEYGEN) is None:
         return f"there is no {SSH_KEYGEN}: apt-get install openssh-client"
-    if shut := shut_reports(snapshot, settings):
+    if shut := unwritable_reports(snapshot, settings):
         return f"{ACCOUNT} may not write in {shut[0]}: chgrp {ACCOUNT} and chmod g+rwx it"
     if not _url().isprintable() or "'" in _url():
         return f"{NOTIFY} of this environment has a quote or a line break in it"

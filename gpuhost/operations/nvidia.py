@@ -16,7 +16,7 @@ from gpuhost.operations import repository as apt_repositories
 from gpuhost.operations.nvidia_asked import asked_for
 from gpuhost.operations.nvidia_reboot import is_this_machine, reboot
 from gpuhost.operations.reading import Commands, executing, operation, read
-from gpuhost.plans.gpu import not_concerned
+from gpuhost.plans.gpu import reason_without_driver
 from gpuhost.plans.nvidia import InstallPlan, install_plan, reboot_reason
 from gpuhost.plans.nvidia_repository import preferences, repository_for
 from gpuhost.plans.nvidia_upkeep import BLACKLIST, BLACKLIST_TEXT
@@ -151,7 +151,7 @@ def _with_repository(snapshot: Snapshot, theirs: Repository) -> Commands:
 
 def _mend(snapshot: Snapshot, settings: Settings) -> Commands:
     """What an installed driver lacks to be loaded at the next boot, and to be kept up to date."""
-    if settings.nvidia_driver != "install" or not_concerned(snapshot, settings):
+    if settings.nvidia_driver != "install" or reason_without_driver(snapshot, settings):
         host.noop("no driver has to be installed")
         return
     kernels = snapshot.kernels
@@ -213,7 +213,7 @@ def loaded(
         adopt=adopt,
     )
     snapshot = read(settings)
-    reason = "" if not_concerned(snapshot, settings) else reboot_reason(snapshot)
+    reason = "" if reason_without_driver(snapshot, settings) else reboot_reason(snapshot)
     if coming(snapshot, settings):
         reason = "a new driver may take one"
     if not reason or not install:

@@ -13,7 +13,7 @@ from gpuhost.domain.nvidia.driver_packages import NoDriverPackagesError, fabric_
 from gpuhost.operations.nvidia import OURS, coming
 from gpuhost.operations.nvidia_asked import asked_for
 from gpuhost.operations.reading import Commands, operation, read
-from gpuhost.plans.gpu import not_concerned
+from gpuhost.plans.gpu import reason_without_driver
 from gpuhost.plans.nvidia_repository import system_of
 from gpuhost.plans.nvidia_upkeep import EXCLUSIONS_TEXT, FABRIC_UNIT, OWN_UNIT, PERSISTENCE_TEXT
 from gpuhost.remote.commands import apt_install, apt_update, put, refuse, remove, run
@@ -164,7 +164,9 @@ def persistence(
 def _is_due(snapshot: Snapshot, settings: Settings) -> bool:
     """A driver that gpuhost installs gets the unit at once: the boot that loads it has it."""
     ours = bool(snapshot.nvidia.record.packages) and not snapshot.nvidia.unit(OWN_UNIT).enabled
-    return not not_concerned(snapshot, settings) and (ours or bool(coming(snapshot, settings)))
+    return not reason_without_driver(snapshot, settings) and (
+        ours or bool(coming(snapshot, settings))
+    )
 
 
 def _without_persistence() -> Commands:

@@ -16,7 +16,7 @@ from gpuhost.domain.toolkit.proof import OWN_IMAGE, RECORD, Circumstances
 from gpuhost.operations import repository as apt_repositories
 from gpuhost.operations.reading import Commands, executing, operation, read
 from gpuhost.plans.docker import restart_stops
-from gpuhost.plans.toolkit import circumstances, not_wanted
+from gpuhost.plans.toolkit import circumstances, reason_not_needed
 from gpuhost.plans.toolkit_packages import OLDER_LISTS, repository
 from gpuhost.remote.commands import apt_install, apt_remove, apt_update, remove, run, script
 from gpuhost.settings import TOOLKIT_KEY_FINGERPRINT, Settings
@@ -72,7 +72,7 @@ def packages(
         apt_lock_timeout_s=apt_lock_timeout_s,
     )
     snapshot = read(settings)
-    if reason := not_wanted(snapshot, settings):
+    if reason := reason_not_needed(snapshot, settings):
         host.noop(f"toolkit: {reason}")
         return
     wrong = _wrong(snapshot, settings)
@@ -163,7 +163,7 @@ def proof(
     """
     settings = Settings(toolkit_test_image=image, gpu=gpu, docker_restart=restart)
     snapshot = read(settings)
-    if reason := not_wanted(snapshot, settings):
+    if reason := reason_not_needed(snapshot, settings):
         host.noop(f"toolkit: {reason}")
         return
     found = finding_of("toolkit.proof", snapshot, settings)

@@ -10,7 +10,7 @@ from gpuhost.domain.apt.record import Record
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 
-# After so long `auto` asks the candidates again when none of them would do.
+# If no candidate worked, `auto` asks them again after this time.
 ASK_AGAIN = timedelta(days=1)
 CLOUD_INIT_TEXT = (
     "# Written by gpuhost: apt's sources are its mirror.\napt:\n  preserve_sources_list: true\n"
@@ -23,14 +23,14 @@ def time_of(snapshot: Snapshot) -> datetime:
 
 
 def setting(settings: Settings) -> str:
-    """What a choice was made for; another setting needs another choice."""
+    """The setting that a choice belongs to; another setting needs another choice."""
     if settings.apt_mirror == "auto":
         return f"auto: {' '.join(settings.apt_mirror_candidates)}"
     return settings.apt_mirror or ""
 
 
 def current_choice(snapshot: Snapshot, settings: Settings) -> Record | None:
-    """The mirror that needs no asking: the one named, or the one `auto` chose before."""
+    """The mirror that is named, or that `auto` chose before; None: the candidates must be asked."""
     record = snapshot.apt.sources.record
     if record and record.setting == setting(settings) and not _worth_asking(record, snapshot):
         return record
@@ -46,7 +46,10 @@ def choice_of(
     settings: Settings,
     passed_over: dict[str, str] | None = None,
 ) -> Record:
-    """A choice made now; None: no candidate would do."""
+    """A new choice.
+
+    + mirror: None: no candidate works
+    """
     return Record(
         setting=setting(settings),
         mirror=mirror.name if mirror else "",
@@ -57,7 +60,7 @@ def choice_of(
 
 
 def plan(snapshot: Snapshot, settings: Settings) -> Plan | None:
-    """What has to change; None: `auto` has to ask first."""
+    """What must change; None: `auto` must ask the candidates first."""
     if settings.apt_mirror is None:
         return to_original(snapshot.apt.sources)
     choice = current_choice(snapshot, settings)
@@ -68,21 +71,21 @@ def plan_for(choice: Record, snapshot: Snapshot, settings: Settings) -> Plan:
     return to_mirror(snapshot.apt.sources, choice, with_security=settings.apt_mirror_security)
 
 
-def refusal(snapshot: Snapshot, wanted: Plan | None) -> str:
+def refusal(snapshot: Snapshot, changes: Plan | None) -> str:
     """Why the sources cannot be rewritten without loss; empty if they can."""
-    files = {file.path for file in (*wanted.files, *wanted.originals)} if wanted else set()
+    files = {file.path for file in (*changes.files, *changes.originals)} if changes else set()
     return "; ".join(
         f"{path} {reason}" for path, reason in snapshot.apt.unreadable.items() if path in files
     )
 
 
-def keeps_sources(wanted: Plan) -> bool:
-    """Whether cloud-init has to be told to leave the sources alone."""
-    return wanted.record is not None and wanted.record.chosen() is not None
+def keeps_sources(changes: Plan) -> bool:
+    """Whether cloud-init must be kept from rewriting the sources."""
+    return changes.record is not None and changes.record.chosen() is not None
 
 
 def _worth_asking(record: Record, snapshot: Snapshot) -> bool:
-    """None would do, and that was a while ago."""
+    """No candidate worked, and that was some time ago."""
     if record.base:
         return False
     try:

@@ -34,14 +34,14 @@ ESSENTIAL = ("Release", ".deb", ".xz", *"0123456789abcdef")
 
 @dataclass(frozen=True)
 class File:
-    """One file as it has to be."""
+    """One file as it must be."""
 
     text: str
     mode: str = "0644"
 
 
-def is_wanted(settings: Settings) -> bool:
-    """Whether builds go through the cache; where a proxy is declared they go through that one."""
+def is_declared(settings: Settings) -> bool:
+    """Whether builds use the cache; with a declared proxy they use the proxy."""
     if settings.proxy_http or settings.proxy_https:
         return False
     if settings.build_apt_cache == "auto":
@@ -55,7 +55,7 @@ def mirrors(settings: Settings) -> tuple[str, ...]:
         return ()
     several = settings.apt_mirror == "auto"
     names = settings.apt_mirror_candidates if several else (settings.apt_mirror,)
-    # apt checks signatures itself; a known mirror needs no certificates to be there.
+    # apt checks signatures itself; a known mirror needs no certificates.
     return tuple(mirror_called(name, https=name not in HOSTS).base for name in names)
 
 
@@ -86,41 +86,41 @@ def _script() -> str:
 
 
 def build_proxy(settings: Settings, snapshot: Snapshot) -> str | None:
-    """Where apt inside builds finds the cache; None: builds go without it."""
-    if not is_wanted(settings) or snapshot.build.gateway is None:
+    """The URL of the cache for apt inside builds; None: builds do not use it."""
+    if not is_declared(settings) or snapshot.build.gateway is None:
         return None
     return f"http://{snapshot.build.gateway}:{PORT}"
 
 
 def build_arguments(settings: Settings, snapshot: Snapshot) -> dict[str, str]:
-    """Build arguments that every RUN knows without an ARG, and no image keeps."""
+    """Build arguments that every RUN knows without an ARG; no image keeps them."""
     proxy = build_proxy(settings, snapshot)
-    # apt reads no_proxy in small letters alone; curl, pip, git and others go past the cache.
+    # apt reads no_proxy in lower case only; curl, pip, git and others bypass the cache.
     return {"http_proxy": proxy, "NO_PROXY": "*"} if proxy else {}
 
 
 def wrong_files(snapshot: Snapshot, settings: Settings) -> list[str]:
-    """Files of the cache that are missing, changed or not to be written by others."""
+    """Files of the cache that are missing, changed, or have another owner or mode."""
     assert snapshot.build.gateway is not None
-    wrong = []
-    for path, wanted in files(settings, snapshot.build.gateway).items():
+    differing = []
+    for path, file in files(settings, snapshot.build.gateway).items():
         state = snapshot.paths.get(path)
         if state is not None and state.sha256 is None:
             raise NotRead(f"{path}: only root can read it")
-        digest = hashlib.sha256(wanted.text.encode()).hexdigest()
-        right = (digest, wanted.mode, "root")
+        digest = hashlib.sha256(file.text.encode()).hexdigest()
+        right = (digest, file.mode, "root")
         if state is None or (state.sha256, state.mode, state.owner) != right:
-            wrong.append(path)
-    return wrong
+            differing.append(path)
+    return differing
 
 
-def left_behind(snapshot: Snapshot) -> list[str]:
-    """Files of ours that are there."""
+def leftover_files(snapshot: Snapshot) -> list[str]:
+    """Our files that still exist."""
     return [path for path in PATHS if snapshot.paths.get(path) is not None]
 
 
 def is_stale(snapshot: Snapshot) -> bool:
-    """It runs since before its files were changed."""
+    """Whether it started before its files changed."""
     started = snapshot.build.service.started
     states = [snapshot.paths.get(path) for path in PATHS]
     return started is not None and any(state.modified > started for state in states if state)

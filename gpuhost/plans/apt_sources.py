@@ -8,7 +8,7 @@ from gpuhost.domain.redact import redact_credentials
 from gpuhost.snapshot import NotRead, Snapshot
 
 FACT = "apt_sources"
-# Their own checks judge them by content.
+# Checks of their own compare the content of these.
 JUDGED = frozenset(
     f"/etc/apt/sources.list.d/{name}.sources"
     for name in ("docker", "nvidia", "nvidia-container-toolkit")
@@ -16,7 +16,7 @@ JUDGED = frozenset(
 
 
 def on_record(snapshot: Snapshot) -> dict[str, list[str]] | None:
-    """What the host is to remember of its sources; None: they cannot be read."""
+    """What the host records of its sources; None: they cannot be read."""
     try:
         return {FACT: sorted(definitions(snapshot))}
     except NotRead:
@@ -24,14 +24,14 @@ def on_record(snapshot: Snapshot) -> dict[str, list[str]] | None:
 
 
 def definitions(snapshot: Snapshot) -> dict[str, Entry]:
-    """Every active definition in words, but for those that other checks judge by content."""
+    """Every active source as text, except those whose content other checks compare."""
     every = entries(snapshot.apt.sources.files)
     return {_in_words(path, entry): entry for path, entry in every if path not in JUDGED}
 
 
 def _in_words(path: str, entry: Entry) -> str:
-    """A key that stands in the file itself is long, and changes with every renewal."""
-    # The collector masks what apt takes for a login; a person may write another.
+    """Without the text of a key inside the file: it is long, and changes with every renewal."""
+    # The collector masks logins in the form that apt knows; a person may write another form.
     uris = map(redact_credentials, entry.uris)
     words = (*entry.types, *uris, *entry.suites, *entry.components)
     key = entry.signed_by or "any key"

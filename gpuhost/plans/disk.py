@@ -11,8 +11,8 @@ APPS = "/opt/gpuhost"
 DATA_ROOT = "/var/lib/docker"
 
 
-def places(snapshot: Snapshot, settings: Settings) -> dict[str, Disk]:
-    """The directories that fill, each with the file system that really holds it."""
+def disks_by_directory(snapshot: Snapshot, settings: Settings) -> dict[str, Disk]:
+    """The directories that fill, each with the file system that holds it."""
     data_root = settings.docker_data_root or DATA_ROOT
     if snapshot.docker.engine and snapshot.docker.engine.root:
         data_root = snapshot.docker.engine.root

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from gpuhost.domain.docker import daemon_json
-from gpuhost.plans.gpu import gpu_wanted
+from gpuhost.plans.gpu import needs_gpu
 from gpuhost.plans.proxy import engine_is_behind
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
@@ -15,11 +15,11 @@ from gpuhost.snapshot.docker import DAEMON_JSON, Engine
 NVIDIA_RUNTIME = {"args": [], "path": "nvidia-container-runtime"}
 
 
-def ours(settings: Settings, *, gpu: bool, swarm: bool) -> dict[str, Any]:
+def declared_keys(settings: Settings, *, gpu: bool, swarm: bool) -> dict[str, Any]:
     """The keys that the settings ask for, by path.
 
     + gpu: register the nvidia runtime
-    + swarm: live-restore must stay away (docs.docker.com/engine/daemon/live-restore)
+    + swarm: live-restore must not be set (docs.docker.com/engine/daemon/live-restore)
     """
     keys: dict[str, Any] = {
         "log-driver": "json-file",
@@ -45,9 +45,9 @@ def ours(settings: Settings, *, gpu: bool, swarm: bool) -> dict[str, Any]:
 
 
 def desired_keys(snapshot: Snapshot, settings: Settings) -> dict[str, Any]:
-    """What daemon.json has to say on this host, by path."""
+    """The keys that daemon.json must have on this host, by path."""
     swarm = bool(snapshot.docker.engine and snapshot.docker.engine.swarm)
-    return ours(settings, gpu=gpu_wanted(snapshot, settings), swarm=swarm)
+    return declared_keys(settings, gpu=needs_gpu(snapshot, settings), swarm=swarm)
 
 
 def merged_config(snapshot: Snapshot, settings: Settings) -> daemon_json.Merge:
@@ -62,7 +62,7 @@ def merged_config(snapshot: Snapshot, settings: Settings) -> daemon_json.Merge:
 
 
 def _hidden_by_new_root(snapshot: Snapshot, settings: Settings) -> tuple[str, ...]:
-    """Another data-root does not move what is in the old one: its containers would be gone."""
+    """Another data-root does not move the containers of the old one: they would disappear."""
     engine, wanted_root = snapshot.docker.engine, settings.docker_data_root
     if settings.adopt or not engine or not wanted_root or engine.root == wanted_root:
         return ()
@@ -83,8 +83,8 @@ def _engine(snapshot: Snapshot) -> Engine:
     return snapshot.docker.engine
 
 
-def not_live(snapshot: Snapshot, settings: Settings) -> list[str]:
-    """What the running engine does otherwise than daemon.json says."""
+def keys_not_live(snapshot: Snapshot, settings: Settings) -> list[str]:
+    """Keys of daemon.json that the running engine does not use."""
     running = _engine(snapshot)
     values = snapshot.docker.config.values or {}
     differ = [
@@ -130,7 +130,7 @@ def _pools(values: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _mapping(value: Any) -> dict[str, Any]:
-    """A person may write anything into daemon.json: what is no object holds nothing."""
+    """A person may write anything into daemon.json: what is not an object counts as empty."""
     return value if isinstance(value, dict) else {}
 
 

@@ -42,7 +42,7 @@ NAME = "docker"
 def repository(settings: Settings, system: System) -> Repository:
     """Docker's repository for this release, from the mirror of the settings.
 
-    China mirrors carry it under /docker-ce (LinuxMirrors, 2026-05); a URL stands for that folder.
+    China mirrors carry it under /docker-ce (LinuxMirrors, 2026-05); a URL replaces that folder.
     """
     base = OFFICIAL
     if settings.docker_mirror in HOSTS:
@@ -62,7 +62,7 @@ def repository(settings: Settings, system: System) -> Repository:
     )
 
 
-def wanted(settings: Settings, system: System) -> tuple[str, ...]:
+def packages_of(settings: Settings, system: System) -> tuple[str, ...]:
     """The packages of the declared source; none where the engine is only to be present."""
     if settings.docker_source == "present":
         return ()
@@ -79,7 +79,7 @@ def version(text: str) -> tuple[int, ...]:
 
 
 def conflicting_packages(snapshot: Snapshot, settings: Settings) -> list[str]:
-    """Installed packages that cannot stay beside those of the declared source."""
+    """Installed packages that conflict with those of the declared source."""
     if settings.docker_source != "docker-ce":
         return []
     engines = ("docker.io", "docker-compose", "docker-compose-v2", "docker-buildx", "podman-docker")
@@ -87,16 +87,16 @@ def conflicting_packages(snapshot: Snapshot, settings: Settings) -> list[str]:
 
 
 def has_unknown_engine(snapshot: Snapshot, settings: Settings) -> bool:
-    """An engine answers that neither the declared source nor a known package brought."""
+    """Whether an engine answers that comes neither from the declared source nor a known package."""
     if settings.docker_source == "present" or snapshot.docker.engine is None:
         return False
-    known = {wanted(settings, snapshot.system)[0], *conflicting_packages(snapshot, settings)}
+    known = {packages_of(settings, snapshot.system)[0], *conflicting_packages(snapshot, settings)}
     return not known & snapshot.docker.packages.keys()
 
 
 def missing_packages(snapshot: Snapshot, settings: Settings) -> list[str]:
     """Packages of the declared source that are not installed."""
-    return [p for p in wanted(settings, snapshot.system) if p not in snapshot.docker.packages]
+    return [p for p in packages_of(settings, snapshot.system) if p not in snapshot.docker.packages]
 
 
 def request(settings: Settings) -> Request:

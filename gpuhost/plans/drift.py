@@ -1,4 +1,4 @@
-"""What a control host has for the nightly drift check: an account, its key, a service, a timer."""
+"""The nightly drift check of a control host: its account, key, service and timer."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def request(settings: Settings) -> Request:
 
 
 def wrong_files(snapshot: Snapshot, settings: Settings) -> list[str]:
-    """Files of ours that are missing, changed or not to be written by others."""
+    """Our files that are missing, changed, or have another owner or mode."""
     return [
         file.path
         for file in host_files(settings)
@@ -126,10 +126,10 @@ def missing_reports(snapshot: Snapshot, settings: Settings) -> list[str]:
     return [path for path in report_directories(settings) if path_state(snapshot, path) is None]
 
 
-def shut_reports(snapshot: Snapshot, settings: Settings) -> list[str]:
-    """Directories that are there, and where the account may not write."""
-    there = ((path, path_state(snapshot, path)) for path in report_directories(settings))
-    return [path for path, state in there if state and not (may(state, "w") and may(state, "x"))]
+def unwritable_reports(snapshot: Snapshot, settings: Settings) -> list[str]:
+    """Existing directories where the account may not write."""
+    states = ((path, path_state(snapshot, path)) for path in report_directories(settings))
+    return [path for path, state in states if state and not (may(state, "w") and may(state, "x"))]
 
 
 def timer_unit(snapshot: Snapshot) -> Unit:
@@ -137,7 +137,7 @@ def timer_unit(snapshot: Snapshot) -> Unit:
 
 
 def path_state(snapshot: Snapshot, path: str) -> PathState | None:
-    """Raises NotRead where only root could have seen it."""
+    """Raises NotRead where only root could read it."""
     state = snapshot.paths.get(path)
     if state is None and not snapshot.system.root:
         raise NotRead(f"{path}: only root can tell")

@@ -1,4 +1,4 @@
-"""What the settings ask of one host's firewall, and what its files and kernel lack for it."""
+"""What a host's firewall should open, and what its files and kernel lack."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CONTAINERS_COMMENT = "gpuhost-containers"
 
 @dataclass(frozen=True)
 class Opening:
-    """Something that has to come in. interface: only from there; None: from everywhere."""
+    """What must come in. interface: only there; None: on every one."""
 
     rule: FirewallRule
     comment: str
@@ -30,7 +30,7 @@ class Opening:
         return f"{rule} on {self.interface}" if self.interface else rule
 
 
-def allowed(settings: Settings) -> tuple[FirewallRule, ...]:
+def allowed_rules(settings: Settings) -> tuple[FirewallRule, ...]:
     """`firewall_allow`, each rule once, in order."""
     return tuple(dict.fromkeys(FirewallRule.parse(text) for text in settings.firewall_allow))
 
@@ -44,7 +44,7 @@ def openings(firewall: Firewall, settings: Settings) -> tuple[Opening, ...]:
         if not (bridge == "br-+" and firewall.foreign_bridges)
     ]
     known = {opening.rule for opening in ssh}
-    declared_too = [Opening(r, COMMENT) for r in allowed(settings) if r not in known]
+    declared_too = [Opening(r, COMMENT) for r in allowed_rules(settings) if r not in known]
     return (*ssh, *containers, *declared_too)
 
 
@@ -52,17 +52,17 @@ def is_ours(rule: UfwRule) -> bool:
     return rule.comment in (COMMENT, SSH_COMMENT, CONTAINERS_COMMENT)
 
 
-def conflicts(firewall: Firewall, wanted: Opening) -> list[UfwRule]:
-    """Rules of others that forbid exactly what is wanted: ufw would silently replace them."""
+def conflicting_rules(firewall: Firewall, opening: Opening) -> list[UfwRule]:
+    """Foreign rules that deny exactly this opening: ufw would silently replace them."""
     return [
         rule
         for family, rule in all_rules(firewall)
-        if not rule.lets_in and not is_ours(rule) and _speaks_of(rule, wanted, family)
+        if not rule.lets_in and not is_ours(rule) and _concerns(rule, opening, family)
     ]
 
 
-def missing(firewall: Firewall, wanted: Opening, gone: Iterable[UfwRule] = ()) -> bool:
-    """Whether ufw's files do not let it in, in some version of IP.
+def is_missing(firewall: Firewall, opening: Opening, gone: Iterable[UfwRule] = ()) -> bool:
+    """Whether ufw's files do not let it in, over IPv4 or IPv6.
 
     + gone: rules that are about to be deleted
     """
@@ -70,21 +70,21 @@ def missing(firewall: Firewall, wanted: Opening, gone: Iterable[UfwRule] = ()) -
     return not all(
         let_in(
             [rule for rule in firewall.ufw.rules[family] if rule not in leaving],
-            wanted.rule,
-            wanted.interface,
+            opening.rule,
+            opening.interface,
             family,
         )
-        for family in wanted.rule.families
+        for family in opening.rule.families
     )
 
 
-def stale(firewall: Firewall, wanted: tuple[Opening, ...]) -> list[UfwRule]:
-    """Rules of ours that nothing asks for any more, or that somebody turned round."""
+def stale_rules(firewall: Firewall, expected: tuple[Opening, ...]) -> list[UfwRule]:
+    """Our rules that are not declared any more, or that somebody changed to deny."""
     return [
         rule
         for family, rule in all_rules(firewall)
         if is_ours(rule)
-        and not (rule.action == "allow" and any(_speaks_of(rule, w, family) for w in wanted))
+        and not (rule.action == "allow" and any(_concerns(rule, one, family) for one in expected))
     ]
 
 
@@ -94,21 +94,22 @@ def all_rules(firewall: Firewall) -> Iterator[tuple[Family, UfwRule]]:
             yield family, rule
 
 
-def _speaks_of(rule: UfwRule, wanted: Opening, family: Family) -> bool:
-    return family in wanted.rule.families and any(
-        rule.same_match(each.in_family(family), wanted.interface) for each in ufw_rules(wanted.rule)
+def _concerns(rule: UfwRule, opening: Opening, family: Family) -> bool:
+    return family in opening.rule.families and any(
+        rule.same_match(each.in_family(family), opening.interface)
+        for each in ufw_rules(opening.rule)
     )
 
 
-def not_loaded(firewall: Firewall, wanted: tuple[Opening, ...]) -> str:
+def not_loaded(firewall: Firewall, expected: tuple[Opening, ...]) -> str:
     """What keeps the kernel from doing what ufw's files say; nothing: it does."""
     for family, tables in firewall.kernel.items():
         problem = _chains_fault(tables, family) or _policy_fault(firewall, tables)
         if problem:
             return f"IPv{family}: {problem}"
         live = parse_kernel(tables.chain(f"{CHAINS[family]}-user-input"), family)
-        for opening in wanted:
-            if family not in opening.rule.families or missing(firewall, opening):
+        for opening in expected:
+            if family not in opening.rule.families or is_missing(firewall, opening):
                 continue
             if not let_in(live, opening.rule, opening.interface, family):
                 return f"IPv{family}: the kernel lacks the rule for {opening}"
@@ -128,33 +129,33 @@ def _chains_fault(tables: Tables, family: Family) -> str:
 
 def _policy_fault(firewall: Firewall, tables: Tables) -> str:
     if denies(firewall) and tables.chain("INPUT").policy != "DROP":
-        return "what no rule speaks of is let in"
+        return "the kernel does not deny by default"
     return ""
 
 
 def denies(firewall: Firewall) -> bool:
-    """Whether ufw's files close what no rule speaks of."""
+    """Whether ufw's files deny by default."""
     return firewall.ufw.incoming in ("drop", "reject")
 
 
 def published_files(firewall: Firewall, settings: Settings) -> dict[Family, str]:
     """The rules for published ports, as the files have to have them."""
-    rules = allowed(settings)
+    rules = allowed_rules(settings)
     return {family: render(rules, firewall.foreign_bridges, family) for family in RULES}
 
 
 def change(firewall: Firewall, settings: Settings) -> str:
     """The change that the guard on the host has to make, line by line."""
-    wanted = openings(firewall, settings)
+    expected = openings(firewall, settings)
     lines = []
-    if firewall.ufw.enabled and not_loaded(firewall, wanted):
+    if firewall.ufw.enabled and not_loaded(firewall, expected):
         lines.append("rebuild")
     if not denies(firewall):
         lines.append("ufw default deny incoming")
-    leaving = stale(firewall, wanted)
+    leaving = stale_rules(firewall, expected)
     lines += dict.fromkeys(_deletions(leaving))
-    for opening in wanted:
-        if missing(firewall, opening, leaving) and not conflicts(firewall, opening):
+    for opening in expected:
+        if is_missing(firewall, opening, leaving) and not conflicting_rules(firewall, opening):
             lines += _additions(opening)
     for family, text in published_files(firewall, settings).items():
         lines += [f"{family} {line}" for line in text.splitlines()]
@@ -162,7 +163,7 @@ def change(firewall: Firewall, settings: Settings) -> str:
 
 
 def removal(firewall: Firewall) -> str:
-    """The change that takes everything of ours away, and nothing of others'."""
+    """The change that removes all of our rules, and no foreign one."""
     ours = [rule for _, rule in all_rules(firewall) if is_ours(rule)]
     return "\n".join([*dict.fromkeys(_deletions(ours)), "remove", "end", ""])
 

@@ -48,8 +48,8 @@ def host_files() -> tuple[HostFile, ...]:
 def is_as_shipped(snapshot: Snapshot, file: HostFile) -> bool:
     """Content, mode and owner."""
     state = snapshot.paths.get(file.path)
-    wanted = (file.sha256, file.mode, "root")
-    return state is not None and (state.sha256, state.mode, state.owner) == wanted
+    expected = (file.sha256, file.mode, "root")
+    return state is not None and (state.sha256, state.mode, state.owner) == expected
 
 
 def request(settings: Settings) -> Request:

@@ -1,4 +1,4 @@
-"""A used machine: what on it is somebody else's, and what closing it would cut off."""
+"""A used machine: foreign rules, and which ports a firewall would close."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from gpuhost.domain.firewall.listeners import PublishedPort, parse_published
 from gpuhost.domain.firewall.rule import Family
 from gpuhost.domain.firewall.ufw import UfwRule
-from gpuhost.plans.firewall import Opening, all_rules, allowed, is_ours, not_loaded, openings
+from gpuhost.plans.firewall import Opening, all_rules, allowed_rules, is_ours, not_loaded, openings
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.firewall import Firewall
@@ -28,37 +28,37 @@ def is_in_place(firewall: Firewall) -> bool:
 
 @dataclass(frozen=True)
 class Foreign:
-    """A rule that somebody else made. opens: it lets in what the settings do not speak of."""
+    """A rule that gpuhost did not make. opens: it lets in what is not declared."""
 
     text: str
     opens: bool
 
 
-def foreign(firewall: Firewall, settings: Settings) -> tuple[Foreign, ...]:
-    """The rules of others, as a person reads them: ufw's first, then the kernel's."""
-    wanted = openings(firewall, settings)
-    found = [
-        Foreign(f"ufw: {rule.text}", rule.lets_in and not _is_asked_for(rule, wanted, family))
+def foreign_rules(firewall: Firewall, settings: Settings) -> tuple[Foreign, ...]:
+    """Foreign rules as a person reads them: ufw's first, then the kernel's."""
+    expected = openings(firewall, settings)
+    rules = [
+        Foreign(f"ufw: {rule.text}", rule.lets_in and not _is_asked_for(rule, expected, family))
         for family, rule in all_rules(firewall)
         if not is_ours(rule)
     ]
     for family, tables in firewall.kernel.items():
         tool = "iptables" if family == 4 else "ip6tables"
         for chain in FIREWALLS_CHAINS:
-            found += [
+            rules += [
                 Foreign(f"{tool}: {chain} {rule}", _opens(chain, rule))
                 for rule in tables.chain(chain).rules
                 if not _is_known(chain, rule)
             ]
-    found += [Foreign(f"nftables: table {name}", False) for name in firewall.nft_tables]
-    return tuple(dict.fromkeys(found))
+    rules += [Foreign(f"nftables: table {name}", False) for name in firewall.nft_tables]
+    return tuple(dict.fromkeys(rules))
 
 
-def _is_asked_for(rule: UfwRule, wanted: tuple[Opening, ...], family: Family) -> bool:
+def _is_asked_for(rule: UfwRule, expected: tuple[Opening, ...], family: Family) -> bool:
     return bool(rule.matches) and all(
         any(
             family in opening.rule.families and opening.rule.in_family(family).covers(match)
-            for opening in wanted
+            for opening in expected
             if opening.interface is None
         )
         for match in rule.matches
@@ -78,12 +78,12 @@ def _opens(chain: str, rule: str) -> bool:
     return chain in ("INPUT", "DOCKER-USER") and rule.endswith("-j ACCEPT") and "-i lo" not in rule
 
 
-def closes(firewall: Firewall, settings: Settings) -> list[str]:
-    """What listens on the host, is reached today, and would be closed."""
+def ports_to_close(firewall: Firewall, settings: Settings) -> list[str]:
+    """Listeners that are reached today and would be closed."""
     if firewall.ufw.enabled and not not_loaded(firewall, ()):
         return []
-    wanted = [opening.rule for opening in openings(firewall, settings) if not opening.interface]
-    kept = [m for _, r in all_rules(firewall) if r.lets_in for m in r.matches] + wanted
+    expected = [opening.rule for opening in openings(firewall, settings) if not opening.interface]
+    kept = [m for _, r in all_rules(firewall) if r.lets_in for m in r.matches] + expected
     return [
         str(listener)
         for listener in firewall.listeners
@@ -91,9 +91,9 @@ def closes(firewall: Firewall, settings: Settings) -> list[str]:
     ]
 
 
-def closed(published: Iterable[PublishedPort], settings: Settings) -> list[str]:
-    """Published ports of running containers that the settings let nobody reach from outside."""
-    rules = allowed(settings)
+def closed_ports(published: Iterable[PublishedPort], settings: Settings) -> list[str]:
+    """Published ports of running containers that the settings do not open."""
+    rules = allowed_rules(settings)
     return [
         str(port)
         for port in sorted(set(published))
@@ -103,7 +103,7 @@ def closed(published: Iterable[PublishedPort], settings: Settings) -> list[str]:
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why nothing may be closed on this host yet, and what a person does about it."""
+    """Why nothing may be closed on this host yet, and what a person does then."""
 
     reason: str
     fix: str
@@ -114,20 +114,22 @@ def refusal(snapshot: Snapshot, settings: Settings) -> Refusal | None:
     units = snapshot.firewall.units
     if "firewalld.service" in units and units["firewalld.service"].active:
         return Refusal(
-            "firewalld is running, and two firewalls undo each other",
+            "firewalld is running, and two firewalls conflict",
             "systemctl disable --now firewalld, or set firewall_enabled=False",
         )
     if settings.adopt or is_in_place(snapshot.firewall):
         return None
-    cut = closes(snapshot.firewall, settings) + closed(published_ports(snapshot), settings)
-    others = [rule.text for rule in foreign(snapshot.firewall, settings)]
+    cut = ports_to_close(snapshot.firewall, settings) + closed_ports(
+        published_ports(snapshot), settings
+    )
+    others = [rule.text for rule in foreign_rules(snapshot.firewall, settings)]
     if not cut and not others:
         return None
     reasons = [f"would close {', '.join(cut)}"] if cut else []
     reasons += [f"rules that gpuhost did not make: {'; '.join(others)}"] if others else []
     return Refusal(
         f"a used machine: {'; '.join(reasons)}",
-        "put into firewall_allow what has to stay open, then set adopt=True",
+        "add to firewall_allow what must stay open, then set adopt=True",
     )
 
 

@@ -9,15 +9,15 @@ from gpuhost.snapshot.units import Unit
 def missing_packages(snapshot: Snapshot, *, certificates: bool) -> tuple[str, ...]:
     """Packages that are not installed.
 
-    + certificates: certbot has to be there too
+    + certificates: certbot is needed too
     """
-    found = {
+    versions = {
         "nginx": snapshot.nginx.version,
         **({"certbot": snapshot.nginx.certbot} if certificates else {}),
     }
-    return tuple(name for name, version in found.items() if version is None)
+    return tuple(name for name, version in versions.items() if version is None)
 
 
 def is_up(unit: Unit) -> bool:
-    """It runs, and does so again after a boot."""
+    """Whether it runs, and starts at boot."""
     return unit.active and unit.enabled

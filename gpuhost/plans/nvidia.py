@@ -1,4 +1,4 @@
-"""What it takes to have the declared driver on a host, or why it cannot be had there."""
+"""What must be installed for the declared driver, or why it cannot be installed on this host."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ from gpuhost.snapshot import NotRead, Snapshot
 class InstallPlan:
     """A driver to install.
 
-    + why: what is wrong with what is there
-    + packages: None where nothing can be installed; `refusal` says why
-    + repository: NVIDIA's, where the driver comes from there
-    + archive: the file that switches on what the driver needs of the distribution's own archive
-    + replaces: another driver is in use, which containers may be using
+    + why: what is wrong with the present driver
+    + packages: None if nothing can be installed; `refusal` says why
+    + repository: NVIDIA's, if the driver comes from it
+    + archive: the file that enables what the driver needs of the distribution's own archive
+    + replaces: another driver is in use, and containers may use it
     """
 
     why: str
@@ -45,7 +45,7 @@ class InstallPlan:
 
 
 def install_plan(snapshot: Snapshot, settings: Settings) -> InstallPlan | None:
-    """What has to be installed; None: nothing, because nothing is wrong or it is not asked for.
+    """What must be installed; None: nothing is wrong, or no installation is declared.
 
     A driver that works stays unless it cannot run the declared CUDA or is not of the declared
     branch; one that is installed and not loaded stays too.
@@ -63,7 +63,7 @@ def install_plan(snapshot: Snapshot, settings: Settings) -> InstallPlan | None:
 
 
 def _is_on_disk(snapshot: Snapshot, plan: InstallPlan) -> bool:
-    """All of it is there: what is still wrong takes a reboot, not an installation."""
+    """Whether all of it is installed: what is still wrong needs a reboot, not an installation."""
     driver, packages = snapshot.nvidia.on_disk, plan.packages
     return bool(
         packages
@@ -75,7 +75,7 @@ def _is_on_disk(snapshot: Snapshot, plan: InstallPlan) -> bool:
 
 def _why(snapshot: Snapshot, settings: Settings) -> tuple[str, bool]:
     if not snapshot.nvidia.installed:
-        return "there is no driver", False
+        return "no driver is installed", False
     missing = [
         name for name in snapshot.nvidia.record.packages if name not in snapshot.nvidia.packages
     ]
@@ -88,11 +88,11 @@ def _why(snapshot: Snapshot, settings: Settings) -> tuple[str, bool]:
 
 
 def wrong_branch(snapshot: Snapshot, settings: Settings) -> str:
-    """Why the driver is not of the branch that was declared to be installed; empty if it is."""
+    """Why the driver is not from the declared branch; empty if it is."""
     driver, branch = snapshot.nvidia.driver, settings.nvidia_branch
     if settings.nvidia_driver != "install" or branch is None or driver is None:
         return ""
-    return "" if str(driver.branch) == branch else f"driver {driver} is not of branch {branch}"
+    return "" if str(driver.branch) == branch else f"driver {driver} is not from branch {branch}"
 
 
 def wrong_modules(snapshot: Snapshot) -> str:
@@ -107,13 +107,13 @@ def wrong_modules(snapshot: Snapshot) -> str:
 
 
 def reboot_reason(snapshot: Snapshot) -> str:
-    """Why a reboot would bring the installed driver into use; empty if it would not, or if the
-    driver is in use already."""
+    """Why a reboot would load the installed driver; empty if it would not, or if the driver is
+    loaded already."""
     state, kernels = snapshot.nvidia.diagnosis.state, snapshot.kernels
     if kernels.next and kernels.next not in kernels.nvidia:
         return ""
     if snapshot.nvidia.installed and not snapshot.nvidia.works and snapshot.nvidia.nouveau:
-        return "nouveau holds the card"
+        return "nouveau uses the card"
     if state is DriverState.LIBRARY_MISMATCH:
         return "another version of its kernel module is loaded"
     if state is DriverState.MODULE_NOT_LOADED:
@@ -132,7 +132,7 @@ def too_old(snapshot: Snapshot, settings: Settings) -> str:
 
 
 def cuda_decision(snapshot: Snapshot, settings: Settings) -> Decision | None:
-    """Whether the declared CUDA runs here; None where none is declared or no card is known."""
+    """Whether the declared CUDA runs on this host; None: none is declared, or no card is known."""
     if settings.cuda is None or not snapshot.nvidia.cards:
         return None
     return decide(snapshot.nvidia.driver, snapshot.nvidia.cards, CudaVersion.parse(settings.cuda))
@@ -146,7 +146,7 @@ def _packages(snapshot: Snapshot, settings: Settings) -> InstallPlan:
         )
     if snapshot.nvidia.installed and snapshot.nvidia.on_disk is None:
         raise NoDriverPackagesError(
-            "the driver that is there does not come from packages: run nvidia-uninstall first"
+            "the installed driver does not come from packages: run nvidia-uninstall first"
         )
     system = system_of(snapshot)
     choose = nvidia_packages if settings.nvidia_source == "nvidia" else distribution_packages
@@ -181,7 +181,7 @@ def _secure_boot(snapshot: Snapshot) -> bool:
 
 
 def _available(snapshot: Snapshot, headers: tuple[str, ...]) -> tuple[str, ...]:
-    """Headers of kernels that are packages: of one built by hand apt knows nothing."""
+    """Headers of kernels that come from packages: apt does not know one built by hand."""
     return tuple(
         name
         for name in headers

@@ -15,7 +15,7 @@ from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.request import Request
 
 ARCHIVE_SOURCES = "/etc/apt/sources.list.d/gpuhost-nvidia-components.sources"
-# What older instructions and NVIDIA's cuda-keyring package leave behind: other files that name the
+# Left behind by older instructions and NVIDIA's cuda-keyring package: other files that name the
 # same repository with another key stop apt.
 OTHER_LISTS = (
     *(
@@ -40,7 +40,7 @@ NAME = "nvidia"
 
 
 def repository_for(snapshot: Snapshot, settings: Settings) -> apt.Repository:
-    """NVIDIA's repository for this release, as apt is to have it.
+    """NVIDIA's repository for this release, as apt should have it.
 
     Raises UnknownRepositoryError.
     """
@@ -59,15 +59,15 @@ def repository_for(snapshot: Snapshot, settings: Settings) -> apt.Repository:
 
 
 def preferences() -> str:
-    """NVIDIA's repository before the distribution's, as its cuda-keyring package has it: the two
-    use the same names for packages that do not mix."""
+    """NVIDIA's repository preferred to the distribution's, as its cuda-keyring package has it: both
+    use the same names for packages that cannot be mixed."""
     return "Package: *\nPin: release l=NVIDIA CUDA\nPin-Priority: 600\n"
 
 
 def components_file(snapshot: Snapshot, components: tuple[str, ...]) -> SourceFile | None:
-    """The distribution's own archive once more, with the components that are not switched on.
+    """The distribution's own archive again, with the components that are not enabled.
 
-    None: nothing is missing. Raises NoDriverPackagesError if the archive cannot be told.
+    None: nothing is missing. Raises NoDriverPackagesError if the archive is not found.
     """
     sources = snapshot.apt.sources
     mirror = sources.record.chosen() if sources.record else None
@@ -93,13 +93,13 @@ def _stanzas(known: list[Entry], components: tuple[str, ...]) -> Iterator[str]:
     for entry in known:
         if "deb" not in entry.types or "main" not in entry.components:
             continue
-        there = {
+        present = {
             component
             for other in known
             if set(entry.suites) <= set(other.suites) and set(entry.uris) & set(other.uris)
             for component in other.components
         }
-        missing = [component for component in components if component not in there]
+        missing = [component for component in components if component not in present]
         if missing:
             signed = f"Signed-By: {entry.signed_by}\n" if entry.signed_by else ""
             yield (

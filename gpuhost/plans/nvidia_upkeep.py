@@ -6,7 +6,7 @@ DAEMON = "nvidia-persistenced.service"
 OWN_UNIT = "gpuhost-nvidia-persistence.service"
 FABRIC_UNIT = "nvidia-fabricmanager.service"
 # Distributions start the daemon with persistence off, and NVIDIA's installer does not start it:
-# nvidia-smi sets it through the daemon where there is one, and by itself where there is none.
+# nvidia-smi sets it through the daemon if there is one, else by itself.
 PERSISTENCE_TEXT = f"""\
 # Written by gpuhost.
 [Unit]
@@ -23,7 +23,7 @@ ExecStart=/usr/bin/nvidia-smi -pm 1
 [Install]
 WantedBy=multi-user.target
 """
-# Beginnings of names, as unattended-upgrades matches its patterns.
+# Prefixes of names, as unattended-upgrades matches its patterns.
 EXCLUDED = ("nvidia-", "libnvidia-", "libcuda", "cuda-", "firmware-nvidia-", "libnvcuvid", "nvlsm")
 EXCLUSIONS_TEXT = (
     "// Written by gpuhost: the driver stays as it is under running containers.\n"

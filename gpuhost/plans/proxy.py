@@ -25,7 +25,7 @@ def is_declared(settings: Settings) -> bool:
 
 
 def apt_text(settings: Settings) -> str:
-    """apt.conf(5): a proxy per scheme; apt knows no networks, so only hosts are excepted."""
+    """apt.conf(5): a proxy per scheme; apt knows no networks, so only hosts can be excluded."""
     lines = ["// Written by gpuhost."]
     for scheme, url in (("http", settings.proxy_http), ("https", settings.proxy_https)):
         if url:
@@ -50,7 +50,7 @@ def engine_text(settings: Settings) -> str:
 
 
 def client_values(settings: Settings) -> dict[str, str]:
-    """What goes under proxies.default in root's config.json; "": the key is not there."""
+    """Values of proxies.default in root's config.json; "": without this key."""
     if not is_declared(settings):
         return {"httpProxy": "", "httpsProxy": "", "noProxy": ""}
     return {
@@ -61,12 +61,12 @@ def client_values(settings: Settings) -> dict[str, str]:
 
 
 def client_digest(settings: Settings) -> str:
-    """The digest that the collector makes of the same three keys."""
+    """The digest of the same three keys, as the collector computes it."""
     return hashlib.sha256(json.dumps(client_values(settings), sort_keys=True).encode()).hexdigest()
 
 
 def expected_files(settings: Settings) -> dict[str, str]:
-    """Every file of ours with its content; none when no proxy is declared."""
+    """Our files with their content; none if no proxy is declared."""
     if not is_declared(settings):
         return {}
     return {
@@ -77,7 +77,7 @@ def expected_files(settings: Settings) -> dict[str, str]:
 
 
 def wrong_files(snapshot: Snapshot, settings: Settings, *paths: str) -> list[str]:
-    """Those of our files that are not as declared: missing, changed, too open, or left behind."""
+    """Our files that are missing, changed, readable by others, or left behind."""
     expected = expected_files(settings)
     return [path for path in paths if not _is_right(snapshot, path, expected.get(path))]
 
@@ -99,9 +99,9 @@ def engine_values(settings: Settings) -> EngineProxy:
 
 
 def engine_is_behind(snapshot: Snapshot) -> bool:
-    """The engine runs and started before its proxy changed, or was taken away.
+    """Whether the engine runs since before its proxy was changed or removed.
 
-    `docker.live` says so too, and the deploy restarts the engine for it.
+    `docker.live` reports it too, and the deploy restarts the engine.
     """
     started = snapshot.docker.service.started
     if started is None:
@@ -113,10 +113,10 @@ def engine_is_behind(snapshot: Snapshot) -> bool:
 
 
 def _keeps_what_is_gone(snapshot: Snapshot, started: int) -> bool:
-    taken, running = taken_from_engine(snapshot.probes), EngineProxy.running(snapshot.probes)
-    if taken is None or running is None:
+    removed, running = taken_from_engine(snapshot.probes), EngineProxy.running(snapshot.probes)
+    if removed is None or running is None:
         return False
-    return started <= taken and bool(running.http or running.https)
+    return started <= removed and bool(running.http or running.https)
 
 
 def request(settings: Settings) -> Request:

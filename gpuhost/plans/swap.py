@@ -13,13 +13,13 @@ from gpuhost.snapshot.request import Request
 
 # mkswap takes a page for its header, and partitions are never of round size.
 TOLERANCE = 16 * MB
-# swapon(8): not for files of a network or a union file system, nor of ZFS.
+# swapon(8): no swap files on a network or union file system, nor on ZFS.
 UNFIT = {"zfs", "overlay", "tmpfs", "nfs", "nfs4", "cifs", "fuse.sshfs", "squashfs"}
 
 
 @dataclass(frozen=True)
 class SwapPlan:
-    """What the swap file should be. size in bytes; refusal: why it cannot be so."""
+    """The swap file as it should be. size in bytes; refusal: why that is not possible."""
 
     size: int
     fstype: str
@@ -34,28 +34,28 @@ def automatic_size(ram: int, free: int) -> int:
     + free: bytes free on the disk, the present swap file counted as free
     """
     if ram < 4 * GB:
-        wanted = ram
+        total = ram
     elif ram < 16 * GB:
-        wanted = 4 * GB
+        total = 4 * GB
     else:
-        wanted = isqrt(ram // GB) * GB
-    size = min(wanted, 2 * ram, free // 4)
+        total = isqrt(ram // GB) * GB
+    size = min(total, 2 * ram, free // 4)
     return size // GB * GB if size >= GB else size // MB * MB
 
 
 def plan(snapshot: Snapshot, settings: Settings) -> SwapPlan:
-    """The swap file that the settings ask of this host; areas that are not ours count too."""
+    """The swap file for these settings; other swap areas count towards the size."""
     path = settings.swap_path
     disk = snapshot.disks.under(path)
     present = present_size(snapshot, settings)
     ours = snapshot.swap.area(path)
     foreign = snapshot.swap.total - (ours.size if ours else 0)
     if settings.swap_size_gb == "auto":
-        # A size once chosen stays: the free disk that it came from changes every day.
-        wanted = present or automatic_size(snapshot.memory.total, disk.free)
+        # A size once chosen stays: the free disk changes every day.
+        total = present or automatic_size(snapshot.memory.total, disk.free)
     else:
-        wanted = int(settings.swap_size_gb * GB)
-    size = max(0, wanted - foreign)
+        total = int(settings.swap_size_gb * GB)
+    size = max(0, total - foreign)
     if size <= TOLERANCE:
         size = 0
     if abs(size - present) <= TOLERANCE and present:
@@ -65,7 +65,7 @@ def plan(snapshot: Snapshot, settings: Settings) -> SwapPlan:
 
 
 def present_size(snapshot: Snapshot, settings: Settings) -> int:
-    """Bytes of the file at swap_path; where none is declared, only swap is a matter of ours."""
+    """Bytes of the file at swap_path; if none is declared, only of one that is swap."""
     file = snapshot.paths.get(settings.swap_path)
     is_swap = snapshot.swap.area(settings.swap_path) or snapshot.swap.formatted
     return file.size if file and (is_swap or settings.swap_size_gb != 0) else 0
@@ -78,7 +78,7 @@ def _refusal(
     if size == present and (ours or not size):
         return "", ""
     if present and not ours and not snapshot.swap.formatted:
-        return f"{settings.swap_path} is there and is no swap file", "set another swap_path"
+        return f"{settings.swap_path} exists and is not a swap file", "set another swap_path"
     if not snapshot.swap.permitted:
         return "this is an unprivileged container: swap belongs to its host", "set swap_size_gb=0"
     if size and fstype in UNFIT:
@@ -88,13 +88,13 @@ def _refusal(
         )
     if ours and ours.used > snapshot.memory.available:
         return (
-            f"{gb(ours.used)} of used swap do not fit into {gb(snapshot.memory.available)} of RAM",
-            "stop something first: docker stats",
+            f"{gb(ours.used)} of used swap do not fit in {gb(snapshot.memory.available)} of RAM",
+            "free some memory first: docker stats",
         )
-    # The old file goes before the new one is made; a tenth of the room stays for everything else.
+    # The old file is deleted before the new one is created; 10% of the space stays free.
     if size > (free + present) * 0.9:
         return (
-            f"no room: {gb(size)} wanted, {gb(free + present)} free under {settings.swap_path}",
+            f"{gb(size)} needed, {gb(free + present)} free under {settings.swap_path}",
             "free some space, or lower swap_size_gb",
         )
     return "", ""

@@ -7,8 +7,8 @@ from gpuhost.snapshot.dpkg import BLACKLIST, PERIODIC
 from gpuhost.snapshot.request import Request
 
 UPDATES_FILE = "/etc/apt/apt.conf.d/60gpuhost-updates"
-# Patterns at the beginning of a package's name. Ubuntu's linux-modules-nvidia-* are not among
-# them: a kernel that comes without its modules would have no driver at the next boot.
+# Prefixes of package names. Ubuntu's linux-modules-nvidia-* are not among them: a new kernel
+# without its modules would have no driver at the next boot.
 BLOCKED = (
     "nvidia-",
     "libnvidia-",
@@ -23,7 +23,7 @@ BLOCKED = (
 
 
 def updates_text() -> str:
-    """Our part of apt's configuration: security updates on, without what containers stand on."""
+    """Our part of apt's configuration: security updates, except packages that containers use."""
     blocked = "".join(f'    "{pattern}";\n' for pattern in BLOCKED)
     return (
         "// Written by gpuhost.\n"

@@ -28,7 +28,7 @@ from gpuhost.snapshot.proxy import PROXY_RECORD
 from gpuhost.snapshot.request import Request
 from gpuhost.snapshot.swap import SYSCTL_FILE
 
-# Wholly gpuhost's. Others have to read them: apt as a user of its own, for one.
+# Entirely gpuhost's. Others must read them, such as apt under a user of its own.
 OURS = frozenset(
     {
         *(UPDATES_FILE, EXCLUSIONS, CLOUD_INIT_APT, PREFERENCES, ARCHIVE_SOURCES),
@@ -45,11 +45,11 @@ OURS = frozenset(
     }
 )
 OPEN, SECRET = "0644", "0600"
-# What secrets are guessed from.
+# Could reveal secrets.
 PRIVATE = frozenset({APPLIED})
-# With a proxy's password in them, or what it is guessed from.
+# With a proxy's password, or what could reveal it.
 SECRETS = frozenset({CLIENT_FILE, PROXY_RECORD})
-# Of which gpuhost writes a part, or which others may close further; and directories.
+# gpuhost writes a part of these, or others may restrict them further; and directories.
 SHARED = frozenset(
     {
         *(DAEMON_JSON, "/etc/fstab", "/etc/hosts", TOOLKIT_RECORD, SECURITY_LIST),
@@ -65,10 +65,10 @@ OTHERS_WRITE = 0o022
 
 @dataclass(frozen=True)
 class Fault:
-    """A path that others may change. mode: as it has to be; link: it leads elsewhere."""
+    """A path that others may change. mode: the right one; link: it is a symbolic link."""
 
     path: str
-    found: str
+    state: str
     mode: str
     link: bool
 
@@ -85,13 +85,13 @@ def faults(snapshot: Snapshot, *, proxy: bool) -> Iterator[Fault]:
         mode = _mode(state, proxy)
         link = "link" in state.kind
         if link and path in OURS | PRIVATE:
-            yield Fault(path, "a link to elsewhere", mode, link)
+            yield Fault(path, "a symbolic link", mode, link)
         elif not link and (state.owner, state.mode) != ("root", mode):
             yield Fault(path, f"{state.owner} {state.mode}", mode, link)
 
 
 def _mode(state: PathState, proxy: bool) -> str:
-    """What it has to be; of what is shared only that others may not write."""
+    """The right mode; a shared path only must not be writable by others."""
     if state.path in OURS:
         return OPEN
     if state.path in PRIVATE or (state.path in SECRETS and proxy):

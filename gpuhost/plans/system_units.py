@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from gpuhost.snapshot import Snapshot
 
-# What containers and this host's settings stand on.
+# What containers and this host's settings depend on.
 OURS = (
     *("gpuhost-", "docker.", "containerd.", "ufw.", "nginx."),
     *("nvidia-persistenced.", "nvidia-fabricmanager.", "nvidia-cdi-refresh."),
 )
-# The checks of an app judge these by what became of them.
+# The checks of an app judge the results of these.
 OF_APPS = ("gpuhost-backup-", "gpuhost-release-")
 
 

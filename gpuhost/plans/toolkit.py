@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from gpuhost.domain.toolkit.packages import PACKAGES
 from gpuhost.domain.toolkit.proof import Circumstances, image_for
-from gpuhost.plans.gpu import gpu_wanted
+from gpuhost.plans.gpu import needs_gpu
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 
 
-def not_wanted(snapshot: Snapshot, settings: Settings) -> str:
-    """Why this host needs no toolkit; empty if it does."""
-    if gpu_wanted(snapshot, settings):
+def reason_not_needed(snapshot: Snapshot, settings: Settings) -> str:
+    """Why this host does not need the toolkit; empty if it does."""
+    if needs_gpu(snapshot, settings):
         return ""
     return 'gpu is "none"' if settings.gpu == "none" else "no NVIDIA card on the PCI bus"
 
 
 def circumstances(snapshot: Snapshot, settings: Settings) -> Circumstances | None:
-    """What a proof made now would rest on; None if it cannot be made."""
+    """The versions that a proof made now would depend on; None if it cannot be made."""
     toolkit, engine, driver = snapshot.toolkit, snapshot.docker.engine, working_driver(snapshot)
     if not driver or not engine or PACKAGES[0] not in toolkit.packages:
         return None
@@ -31,5 +31,5 @@ def working_driver(snapshot: Snapshot) -> str | None:
 
 
 def cards(snapshot: Snapshot) -> int:
-    """How many cards a container must get: all that the host has."""
+    """How many cards a container must see: all of the host's."""
     return len(snapshot.nvidia.gpus or snapshot.nvidia.answering)

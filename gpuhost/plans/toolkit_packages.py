@@ -30,7 +30,7 @@ NAME = "nvidia-container-toolkit"
 def repository(settings: Settings, architecture: str) -> Repository:
     """The toolkit's repository, which is one for all distributions, from the declared mirror.
 
-    + settings: `toolkit_mirror` is "nvidia", "ustc", or a URL that stands for
+    + settings: `toolkit_mirror` is "nvidia", "ustc", or a URL in place of
       https://nvidia.github.io/libnvidia-container
     + architecture: as dpkg says it
     """

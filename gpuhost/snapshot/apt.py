@@ -128,10 +128,14 @@ class Apt:
 
 
 def list_file(uri: str, suite: str) -> str:
-    """The name under which apt keeps the InRelease of a suite (apt-pkg's URItoFileName)."""
+    """The name under which apt keeps the InRelease of a suite (apt-pkg's URItoFileName).
+
+    + suite: "/" for a flat repository
+    """
     place = re.sub(r"^[a-z+]+:(?://)?(?:[^/@]*@)?", "", uri.rstrip("/"))
     quoted = re.sub(r'[\\|{}\[\]<>"^~_=!@#$%&*]', lambda char: f"%{ord(char[0]):02x}", place)
-    return f"{quoted}/dists/{suite}/InRelease".replace("/", "_")
+    directory = quoted if suite == "/" else f"{quoted}/dists/{suite}"
+    return f"{directory}/InRelease".replace("/", "_")
 
 
 def _files(probes: Probes) -> Iterable[SourceFile]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gpuhost.operations import build
-from gpuhost.plans.apt_cache import is_wanted
+from gpuhost.plans.apt_cache import is_declared
 from gpuhost.settings import Settings
 from gpuhost.steps.start import sudo_args
 
@@ -17,7 +17,7 @@ def ready(settings: Settings) -> None:
         name="apt cache for builds",
         mirrors=names,
         security=settings.apt_mirror_security,
-        present=is_wanted(settings),
+        present=is_declared(settings),
         adopt=settings.adopt,
         lock_timeout_s=settings.apt_lock_timeout_s,
         **sudo_args(settings),

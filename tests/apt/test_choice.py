@@ -6,14 +6,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from gpuhost.domain.apt.choice import (
-    Probe,
-    Release,
-    answered,
-    first_usable,
-    release_date,
-    release_urls,
-)
+from gpuhost.domain.apt.choice import Probe, Release, answered, release_date, release_urls
 from gpuhost.domain.apt.mirrors import mirror_called
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=timezone.utc)
@@ -30,30 +23,6 @@ def release(suite: str, days: float) -> Release:
 
 FRESH = (release("noble", 900), release("noble-updates", 0.2))
 DEAD = (Release("noble", error="Could not connect"),)
-
-
-def test_the_first_usable_one_is_taken_in_the_given_order() -> None:
-    choice = first_usable([probe("ustc", *FRESH), probe("tuna", *FRESH)], NOW, WEEK)
-    assert choice.mirror == mirror_called("ustc", https=True)
-    assert choice.passed_over == {}
-
-
-def test_unreachable_and_stale_ones_are_passed_over_with_the_reason() -> None:
-    stale = (release("noble", 900), release("noble-updates", 30))
-    probes = [probe("aliyun", *DEAD), probe("tuna", *stale), probe("ustc", *FRESH)]
-    choice = first_usable(probes, NOW, WEEK)
-    assert choice.mirror is not None
-    assert choice.mirror.name == "ustc"
-    assert choice.passed_over == {
-        "aliyun": "noble: Could not connect",
-        "tuna": "30 days old, at most 7 are allowed",
-    }
-
-
-def test_none_is_taken_when_none_will_do() -> None:
-    choice = first_usable([probe("aliyun", *DEAD)], NOW, WEEK)
-    assert choice.mirror is None
-    assert list(choice.passed_over) == ["aliyun"]
 
 
 @pytest.mark.parametrize(

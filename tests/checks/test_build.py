@@ -90,7 +90,7 @@ BROKEN: list[Any] = [
     pytest.param({"UnitFileState": "disabled"}, "active and enabled", id="gone at the next boot"),
     pytest.param(
         {"ActiveEnterTimestamp": "Sat 2020-11-21 23:00:00 UTC"},
-        "runs since before",
+        "started before",
         id="not taken up",
     ),
 ]
@@ -105,7 +105,7 @@ def test_not_as_declared(difference: dict[str, Any], says: str) -> None:
 
 def test_another_mirror_is_declared() -> None:
     found = apt_cache.find(a_host(), Settings(apt_mirror="ustc"))
-    assert (found.status.value, found.actual) == ("fail", f"not so in {MIRRORS}")
+    assert (found.status.value, found.actual) == ("fail", f"differs in {MIRRORS}")
 
 
 def test_a_file_that_cannot_be_read_is_unknown() -> None:

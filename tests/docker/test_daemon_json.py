@@ -12,13 +12,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpuhost.domain.docker.daemon_json import (
-    differences,
-    merge,
-)
-from gpuhost.plans.docker import (
-    ours,
-)
+from gpuhost.domain.docker.daemon_json import differences, merge
+from gpuhost.plans.docker import declared_keys
 from gpuhost.settings import Settings
 
 CASES = yaml.safe_load((Path(__file__).parent / "daemon_json_cases.yaml").read_text("utf-8"))
@@ -53,7 +48,7 @@ objects = st.dictionaries(
 def test_any_object_can_be_merged_into(
     present: dict[str, Any], gpu: bool, swarm: bool, adopt: bool
 ) -> None:
-    wanted = ours(Settings(docker_features={"cdi": True}), gpu=gpu, swarm=swarm)
+    wanted = declared_keys(Settings(docker_features={"cdi": True}), gpu=gpu, swarm=swarm)
     once = merge(present, wanted, [], adopt=adopt)
     assert merge(once.values, wanted, once.owned, adopt=adopt).values == once.values
     assert json.loads(once.text) == once.values
@@ -67,13 +62,13 @@ def test_any_object_can_be_merged_into(
 
 
 def test_swarm_does_without_live_restore() -> None:
-    assert ours(Settings(), gpu=False, swarm=False)["live-restore"] is True
-    assert "live-restore" not in ours(Settings(), gpu=False, swarm=True)
+    assert declared_keys(Settings(), gpu=False, swarm=False)["live-restore"] is True
+    assert "live-restore" not in declared_keys(Settings(), gpu=False, swarm=True)
 
 
 def test_address_pools_with_and_without_a_size() -> None:
     settings = Settings(docker_address_pools=("10.200.0.0/16#24", "10.201.0.0/24"))
-    assert ours(settings, gpu=False, swarm=False)["default-address-pools"] == [
+    assert declared_keys(settings, gpu=False, swarm=False)["default-address-pools"] == [
         {"base": "10.200.0.0/16", "size": 24},
         {"base": "10.201.0.0/24", "size": 24},
     ]

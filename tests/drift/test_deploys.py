@@ -71,5 +71,5 @@ def test_without_a_checkout_it_is_refused_with_the_finding(
     hosts = {"127.0.0.2": sshd.login(sshd.recorded("any"), drift_directory="/srv/gpuhost")}
     run = pyinfra(workplace, hosts, "-y", str(ROOT / "deploys" / "drift_timer.py"))
     assert run.exit == 1
-    assert "drift: left as it is: there is no /srv/gpuhost/.venv/bin/gpuhost" in run.err
-    assert "drift.command: there is no /srv/gpuhost/.venv/bin/gpuhost" in run.err
+    assert "drift: left as it is: none of /srv/gpuhost/.venv/bin/gpuhost" in run.err
+    assert "drift.command: none of /srv/gpuhost/.venv/bin/gpuhost" in run.err

@@ -9,7 +9,7 @@ import pytest
 from gpuhost.checks.finding import Finding, Status
 from gpuhost.drift.applied import document, document_without
 from gpuhost.plans.apt_sources import FACT, on_record
-from gpuhost.plans.gpu import gpu_wanted
+from gpuhost.plans.gpu import needs_gpu
 from gpuhost.plans.gpu import on_record as cards
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
@@ -64,7 +64,7 @@ def test_the_hosts_cards(host: str, gpu: str, before: int, expected: int) -> Non
     record = document(None, settings, GOOD, at=1, by="ada@desk", facts={CARDS: before})
     snapshot = Snapshot(probes(host, files={APPLIED: record}))
     assert cards(snapshot, settings) == {CARDS: expected}
-    assert gpu_wanted(snapshot, settings) is bool(expected)
+    assert needs_gpu(snapshot, settings) is bool(expected)
 
 
 def test_the_hosts_sources() -> None:

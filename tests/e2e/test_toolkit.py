@@ -231,7 +231,7 @@ def test_a_declared_image_whose_gate_refuses_the_driver_says_so(trixie: LabHost)
     missing = "127.0.0.1:9/nothing:1"
     provision(trixie, toolkit_test_image=missing)
     finding = check(trixie, toolkit_test_image=missing).findings["toolkit.proof"]
-    assert "cannot be had here" in finding["actual"]
+    assert "cannot be pulled on this host" in finding["actual"]
     assert provision(trixie).status == 0
     assert findings(trixie) == WELL
 

@@ -104,7 +104,6 @@ def test_repository(system: System, url: str, key: str, fingerprint_end: str) ->
     assert found.url == f"{BASE}/{url}"
     assert found.key_url == f"{BASE}/{url}{key}"
     assert found.key_fingerprint.endswith(fingerprint_end)
-    assert found.source_line == f"{BASE}/{url} /"
 
 
 def test_a_mirror_is_the_same_below_its_base() -> None:

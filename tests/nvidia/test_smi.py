@@ -11,14 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpuhost.domain.nvidia.driver_state import SENTENCES, DriverState, classify
-from gpuhost.domain.nvidia.smi import (
-    QUERIES,
-    Gpu,
-    parse_header,
-    parse_kernel_module,
-    parse_library_version,
-    parse_query,
-)
+from gpuhost.domain.nvidia.smi import QUERIES, Gpu, parse_header, parse_kernel_module, parse_query
 from tests.nvidia.fixtures import recorded, recordings
 
 OUTPUTS = recordings("smi")
@@ -45,7 +38,6 @@ def test_output_of_nvidia_smi(path: Path) -> None:
     assert diagnosis.cause and diagnosis.action
     assert [_text(header.driver), _text(header.cuda)] == expected["header"]
     assert [_fields(gpu) for gpu in parse_query(text)] == expected["gpus"]
-    assert _text(parse_library_version(text)) == expected.get("library")
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
@@ -94,8 +86,8 @@ def test_no_text_makes_a_parser_raise(text: str, rc: int | None, timed_out: bool
         assert rc == 0 and not timed_out
     assert all(0 <= gpu.index < 10_000 and gpu.bus_id for gpu in parse_query(text))
     assert all(isinstance(gpu.card, object) for gpu in parse_query(text))
-    for version in (parse_header(text).driver, parse_library_version(text)):
-        assert version is None or version.branch >= 100
+    driver = parse_header(text).driver
+    assert driver is None or driver.branch >= 100
     module = parse_kernel_module(text)
     assert module is None or module.version.branch >= 100
 

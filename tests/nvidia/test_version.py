@@ -16,18 +16,6 @@ def test_driver_versions_order_by_number() -> None:
 
 
 @pytest.mark.parametrize(
-    ("short", "full", "same"),
-    [
-        ("580.178", "580.178.04", True),
-        ("580.178.04", "580.178", False),
-        ("580.17", "580.178", False),
-    ],
-)
-def test_two_parts_abbreviate_a_release(short: str, full: str, same: bool) -> None:
-    assert DriverVersion.parse(short).abbreviates(DriverVersion.parse(full)) is same
-
-
-@pytest.mark.parametrize(
     "text", ["", "580", "580.", "x.1", "580.65.06.1", "５８０.65", "1.2", "-1.2"]
 )
 def test_what_is_no_driver_version_is_refused(text: str) -> None:

@@ -19,9 +19,9 @@ from gpuhost.snapshot import NotRead, Snapshot
 NAME = "NAME"
 NEVER = "it was never released here: app.{}.release"
 OLDER = "released by a gpuhost that did not record its state; its next release records it"
-# So long after its start the engine may still be starting containers.
+# For this long after its start the engine may still be starting containers.
 SETTLING_S = 120
-# What releasing the same once more repairs.
+# What another release of the same repairs.
 REPAIRED = ("backups", "containers", "files", "images", "ports", "site")
 
 Judge = Callable[[DeployedApp], Verdict]

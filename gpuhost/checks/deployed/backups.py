@@ -1,4 +1,4 @@
-"""Backups by the clock: made when they were due."""
+"""Scheduled backups: made when they were due."""
 
 from __future__ import annotations
 
@@ -9,44 +9,44 @@ from gpuhost.checks.deployed.deployed_app import DeployedApp
 from gpuhost.checks.finding import Verdict, fail, ok, skip, unknown
 from gpuhost.snapshot.apps import Backup
 
-# The timer spreads them over a quarter of an hour, and one waits for a release that is under way.
+# The timer spreads them over 15 minutes, and a backup waits for a release that is under way.
 SPREAD_S = 900
 WAITS_S = 7200
 
 
 @deployed_check(
     "backups",
-    "Its timer runs, and the newest whole backup is as new as it is due.",
+    "Its timer runs, and the newest complete backup is not older than the schedule allows.",
     of_release=False,
 )
 def backups(app: DeployedApp) -> Verdict:
     schedule, state = app.details.schedule, app.state
     if schedule is None or state is None:
-        return skip("no backups by the clock are declared")
+        return skip("no scheduled backups are declared")
     units, unit = state.backup_units, f"gpuhost-backup-{app.name}"
     newest = _newest(state.backups)
-    said = f"the newest is {newest.name}" if newest else "there is none"
+    in_words = f"the newest is {newest.name}" if newest else "there is no backup"
     if not units.timer:
         fix = f"systemctl enable --now {unit}.timer, or {app.again}"
-        return fail(schedule.every, f"{unit}.timer is not active; {said}", fix=fix)
+        return fail(schedule.every, f"{unit}.timer is not active; {in_words}", fix=fix)
     if units.running:
-        return ok(f"one is being made; {said}", expected=schedule.every)
-    fix = f"journalctl -u {unit} tells why; systemctl start {unit} makes one"
+        return ok(f"one is being made; {in_words}", expected=schedule.every)
+    fix = f"journalctl -u {unit} says why; systemctl start {unit} makes one"
     if units.failed:
-        return fail(schedule.every, f"the last one failed ({units.failed}); {said}", fix=fix)
+        return fail(schedule.every, f"the last one failed ({units.failed}); {in_words}", fix=fix)
     if newest is None and not schedule.has_data:
-        return ok("nothing is there yet that could be saved", expected=schedule.every)
+        return ok("there is no data to save yet", expected=schedule.every)
     if schedule.due is None:
         return unknown(f"when it is due: {schedule.complaint}")
-    # A host that was off makes it up after its boot.
+    # A host that was off makes the backup after its boot.
     due = max(schedule.due, app.snapshot.apps.booted or 0)
     if app.since(due) > SPREAD_S + WAITS_S + schedule.limit_s:
         moment = datetime.fromtimestamp(schedule.due, timezone.utc)
-        late = f"none since the one that was due on {moment:%Y-%m-%d %H:%M} UTC; {said}"
+        late = f"none since the one due on {moment:%Y-%m-%d %H:%M} UTC; {in_words}"
         return fail(schedule.every, late, fix=fix)
-    return ok(said, expected=schedule.every)
+    return ok(in_words, expected=schedule.every)
 
 
-def _newest(found: tuple[Backup, ...]) -> Backup | None:
-    whole = [one for one in found if one.whole and one.taken is not None]
+def _newest(made: tuple[Backup, ...]) -> Backup | None:
+    whole = [one for one in made if one.whole and one.taken is not None]
     return max(whole, key=lambda one: one.taken or 0, default=None)

@@ -1,4 +1,4 @@
-"""The certificate of an app's site: there, and good for a while."""
+"""The certificate of an app's site: it exists, and does not expire soon."""
 
 from __future__ import annotations
 
@@ -10,47 +10,47 @@ from gpuhost.checks.finding import Verdict, fail, ok, skip, unknown, warn
 from gpuhost.snapshot.apps_details import Certificate
 
 DAY = 86400
-# certbot renews in the last third of a certificate's time, 30 days of 90. Of the shorter ones that
-# authorities give out now these are the shares of what is left when it ought to have done so.
+# certbot renews in the last third of a certificate's lifetime, 30 of 90 days. For shorter lifetimes
+# these shares of the lifetime say when it should have renewed.
 WARN_DAYS, WARN_SHARE = 28, 0.3
 FAIL_DAYS, FAIL_SHARE = 14, 0.15
 
 
-@deployed_check("certificate", "The certificate of its site is there, and not near its end.")
+@deployed_check("certificate", "The certificate of its site exists, and does not expire soon.")
 def certificate(app: DeployedApp) -> Verdict:
     details = app.details
-    found, site = details.certificate, details.site
-    if found is None or site is None:
+    cert, site = details.certificate, details.site
+    if cert is None or site is None:
         return skip("its site has no certificate")
     fix = _fix(site.certificate, app)
-    if not found.there:
-        return fail(found.path, f"{found.path} is not there", fix=fix)
-    if found.ends is None:
-        return unknown(f"{found.path}: {found.complaint}", fix=fix)
-    left = found.ends - app.snapshot.system.now
-    said = f"{found.path} {_until(found.ends, left)}"
+    if not cert.there:
+        return fail(cert.path, f"{cert.path} does not exist", fix=fix)
+    if cert.ends is None:
+        return unknown(f"{cert.path}: {cert.complaint}", fix=fix)
+    left = cert.ends - app.snapshot.system.now
+    actual = f"{cert.path} {_until(cert.ends, left)}"
     is_renewed = site.certificate == "acme"
-    if left < _least(found, FAIL_DAYS, FAIL_SHARE if is_renewed else None):
-        return fail("more than a few days", said, fix=fix)
-    if left < _least(found, WARN_DAYS, WARN_SHARE if is_renewed else None):
-        return warn("a month", said, fix=fix)
-    return ok(said)
+    if left < _least(cert, FAIL_DAYS, FAIL_SHARE if is_renewed else None):
+        return fail("valid for more than a few days", actual, fix=fix)
+    if left < _least(cert, WARN_DAYS, WARN_SHARE if is_renewed else None):
+        return warn("valid for a month", actual, fix=fix)
+    return ok(actual)
 
 
-def _least(found: Certificate, days: int, share: float | None) -> float:
-    if share is None or found.starts is None or found.ends is None:
+def _least(cert: Certificate, days: int, share: float | None) -> float:
+    if share is None or cert.starts is None or cert.ends is None:
         return days * DAY
-    return min(days * DAY, (found.ends - found.starts) * share)
+    return min(days * DAY, (cert.ends - cert.starts) * share)
 
 
 def _until(ends: int, left: int) -> str:
     day = f"{datetime.fromtimestamp(ends, timezone.utc):%Y-%m-%d}"
-    return f"has ended on {day}" if left < 0 else f"ends in {left // DAY} days, on {day}"
+    return f"expired on {day}" if left < 0 else f"expires in {left // DAY} days, on {day}"
 
 
 def _fix(kind: str, app: DeployedApp) -> str:
     ways = {
-        "acme": "certbot renew; journalctl -u certbot tells why it was not renewed",
-        "files": f"give a newer certificate where the app file says, then {app.again}",
+        "acme": "certbot renew; journalctl -u certbot says why it was not renewed",
+        "files": f"put a newer certificate where the app file says, then {app.again}",
     }
     return ways.get(kind, app.again)

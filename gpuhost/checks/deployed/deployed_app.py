@@ -14,9 +14,9 @@ from gpuhost.snapshot.containers import Described
 
 @dataclass(frozen=True)
 class AppFile:
-    """An app as the repository has it; nothing of it, where nobody has asked for it.
+    """An app as the repository has it; empty if it is not listed.
 
-    + revision: what its source has; None: a branch or tag, whose server was not asked
+    + revision: of its source; None: a branch or tag, whose server was not asked
     + wrong: why it could not be read, a line each
     """
 
@@ -38,7 +38,7 @@ class DeployedApp:
     @property
     def details(self) -> Details:
         """Raises NotRead."""
-        details = self.state.details if self.state else "nothing of it is here"
+        details = self.state.details if self.state else "this host does not have it"
         if isinstance(details, str):
             raise NotRead(details)
         return details
@@ -50,7 +50,7 @@ class DeployedApp:
 
     @property
     def containers(self) -> tuple[Described, ...]:
-        """Those of its Compose project. Raises NotRead."""
+        """The containers of its Compose project. Raises NotRead."""
         if self.snapshot.docker.engine is None:
             raise NotRead(self.snapshot.docker.engine_complaint)
         assert self.state is not None
@@ -58,10 +58,10 @@ class DeployedApp:
 
     @property
     def running(self) -> list[tuple[Described, WantedService]]:
-        """Containers at work for services that are to run. Raises NotRead."""
-        wanted = self.details.services
-        found = [one for one in self.containers if one.service in wanted and one.running]
-        return [(one, wanted[one.service]) for one in found]
+        """Running containers of services of the release. Raises NotRead."""
+        services = self.details.services
+        running = [one for one in self.containers if one.service in services and one.running]
+        return [(one, services[one.service]) for one in running]
 
     @property
     def site_is_self_signed(self) -> bool:
@@ -71,9 +71,9 @@ class DeployedApp:
 
     @property
     def again(self) -> str:
-        """What releases it once more."""
+        """The command that releases it again."""
         return f"pyinfra INVENTORY deploys/app.py --data app={self.name}"
 
     def since(self, moment: int | None) -> float:
-        """Seconds until the reading; without a moment, very many."""
+        """Seconds from a moment to the reading; None: infinite."""
         return float("inf") if moment is None else self.snapshot.system.now - moment

@@ -1,4 +1,4 @@
-"""What apps have to do with the rest of their host: who else publishes ports, and what is read."""
+"""Checks of a host with apps: published ports that nobody declared, and unreadable state."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from gpuhost.checks.finding import Verdict, fail, later, ok
 from gpuhost.checks.registry import Check
 from gpuhost.domain.firewall.rule import FirewallRule
-from gpuhost.plans.firewall import allowed
+from gpuhost.plans.firewall import allowed_rules
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.apps import AppState
@@ -23,20 +23,20 @@ def state(snapshot: Snapshot, settings: Settings) -> Verdict:
 def published(snapshot: Snapshot, settings: Settings) -> Verdict:
     if snapshot.docker.engine is None:
         return later("the engine does not answer")
-    found = sorted(_published(snapshot, settings))
-    if not found:
-        return ok("none that nobody declared")
-    names = " ".join(dict.fromkeys(name for name, _ in found))
+    ports = sorted(_published(snapshot, settings))
+    if not ports:
+        return ok("all are declared")
+    names = " ".join(dict.fromkeys(name for name, _ in ports))
     return fail(
         "ports of apps, and those of firewall_allow",
-        "; ".join(f"{name} publishes {port}" for name, port in found),
-        fix=f"docker rm -f {names}, publish it on 127.0.0.1, or put the port into firewall_allow",
+        "; ".join(f"{name} publishes {port}" for name, port in ports),
+        fix=f"docker rm -f {names}, publish it on 127.0.0.1, or add the port to firewall_allow",
     )
 
 
 def _published(snapshot: Snapshot, settings: Settings) -> Iterator[tuple[str, str]]:
     """Name and port."""
-    rules = allowed(settings)
+    rules = allowed_rules(settings)
     apps = {app.project: app for app in snapshot.apps.by_name.values()}
     for one in snapshot.containers.all:
         if not one.running or _is_of(apps.get(one.project), one):
@@ -47,9 +47,9 @@ def _published(snapshot: Snapshot, settings: Settings) -> Iterator[tuple[str, st
 
 
 def _is_of(app: AppState | None, one: Described) -> bool:
-    """Whether app.NAME.ports tells of it, or nobody knows just now what its release wants.
+    """Whether app.NAME.ports judges it, or its release is not known at the moment.
 
-    A command that somebody runs, and a service that no release wants, are in its project too.
+    Commands run by hand and services outside the release are in its project too.
     """
     if app is None or one.one_off:
         return False
@@ -71,11 +71,10 @@ def _is_reached(port: Binding) -> bool:
 
 
 HOST_CHECKS = (
-    Check("app.state", "What the host keeps of its apps can be read.", state),
+    Check("app.state", "The host's record of its apps can be read.", state),
     Check(
         "docker.published",
-        "No container but those of apps' services publishes a port that is not in "
-        "`firewall_allow`.",
+        "Only containers of apps publish ports that are not in `firewall_allow`.",
         published,
     ),
 )

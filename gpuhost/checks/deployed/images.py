@@ -1,4 +1,4 @@
-"""The images of a release, by id: those that run, and those that its tags keep for a rollback."""
+"""The images of a release, by id: those that run, and those that its tags keep for rollbacks."""
 
 from __future__ import annotations
 
@@ -11,32 +11,30 @@ from gpuhost.checks.finding import Verdict, fail, ok, skip
 SHORT = len("sha256:") + 12
 
 
-@deployed_check(
-    "images", "Its containers run the images that were verified, and its tags stand for them."
-)
+@deployed_check("images", "Its containers run the verified images, and its tags point to them.")
 def images(app: DeployedApp) -> Verdict:
-    wanted = app.details.images
-    if not wanted:
+    verified = app.details.images
+    if not verified:
         return skip("its release has no record of images")
     wrong = list(dict.fromkeys((*_tags(app), *_containers(app))))
     if not wrong:
-        return ok(f"{len(set(wanted.values()))} images as verified")
-    return fail("the images that were verified", "; ".join(wrong), fix=app.again)
+        return ok(f"{len(set(verified.values()))} images as verified")
+    return fail("the verified images", "; ".join(wrong), fix=app.again)
 
 
 def _tags(app: DeployedApp) -> Iterator[str]:
-    details, there = app.details, app.snapshot.containers.tags
+    details, tags = app.details, app.snapshot.containers.tags
     for service, tag in details.tags.items():
         id = details.images.get(service)
-        if tag not in there:
+        if tag not in tags:
             yield f"{tag} is gone"
-        elif id and there[tag] != id:
-            yield f"{tag} stands for {there[tag][:SHORT]}, not {id[:SHORT]}"
+        elif id and tags[tag] != id:
+            yield f"{tag} points to {tags[tag][:SHORT]}, not {id[:SHORT]}"
 
 
 def _containers(app: DeployedApp) -> Iterator[str]:
-    wanted = app.details.images
+    verified = app.details.images
     for one in app.containers:
-        id = wanted.get(one.service)
+        id = verified.get(one.service)
         if one.running and id and one.image != id:
             yield f"{one.name} runs {one.image[:SHORT]}, not {id[:SHORT]}"

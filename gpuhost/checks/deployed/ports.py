@@ -1,4 +1,4 @@
-"""The ports of a release: published as declared, no other, and really listened on."""
+"""The ports of a release: published as declared, no other, and with a listening socket."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ LISTENING = re.compile(r"^(tcp|udp)\s+\S+\s+\d+\s+\d+\s+\S+:(\d{1,5})\s", re.MUL
 
 @deployed_check(
     "ports",
-    "Its containers publish the ports that the release declares and no other, and these are "
-    "listened on.",
+    "Its containers publish exactly the declared ports, and each has a listening socket.",
     settles=True,
 )
 def ports(app: DeployedApp) -> Verdict:
@@ -33,14 +32,14 @@ def ports(app: DeployedApp) -> Verdict:
 
 
 def _published(app: DeployedApp) -> Iterator[str]:
-    heard = None if _needs_no_socket(app.snapshot) else listening(app.snapshot)
+    sockets = None if _needs_no_socket(app.snapshot) else listening(app.snapshot)
     for name, wants in app.details.services.items():
         own = [one for one in app.containers if one.service == name]
         declared = frozenset(map(Binding.parse, wants.ports))
         yield from _undeclared(own, declared)
-        # What is being started again has none just then: app.NAME.restarts tells of it.
+        # A restarting container has none at that moment: app.NAME.restarts judges it.
         if wants.count and not wants.ends and all(one.state != "restarting" for one in own):
-            yield from _missing(name, declared, own, heard)
+            yield from _missing(name, declared, own, sockets)
 
 
 def _undeclared(own: list[Described], declared: frozenset[Binding]) -> Iterator[str]:
@@ -53,19 +52,19 @@ def _missing(
     name: str,
     declared: frozenset[Binding],
     own: list[Described],
-    heard: frozenset[tuple[str, str]] | None,
+    sockets: frozenset[tuple[str, str]] | None,
 ) -> Iterator[str]:
     has = [bound for one in own for bound in one.bound]
     for port in sorted(declared):
-        found = [one for one in has if _is(one, port)]
-        if not found:
+        matching = [one for one in has if _matches(one, port)]
+        if not matching:
             yield f"no container of {name} has {port}"
-        elif heard is not None and not any((b.protocol, b.ports) in heard for b in found):
+        elif sockets is not None and not any((b.protocol, b.ports) in sockets for b in matching):
             yield f"nobody listens on {port} of {name}"
 
 
-def _is(bound: Binding, declared: Binding) -> bool:
-    """Whether a port is the declared one, or of the declared range."""
+def _matches(bound: Binding, declared: Binding) -> bool:
+    """Whether a port is the declared one, or in the declared range."""
     first, _, last = declared.ports.partition("-")
     if (bound.address, bound.protocol) != (declared.address, declared.protocol):
         return False
@@ -75,7 +74,7 @@ def _is(bound: Binding, declared: Binding) -> bool:
 
 
 def _needs_no_socket(snapshot: Snapshot) -> bool:
-    """Whether the engine publishes ports by rules of the kernel alone."""
+    """Whether the engine publishes ports by kernel rules only."""
     return (snapshot.docker.config.values or {}).get("userland-proxy") is False
 
 

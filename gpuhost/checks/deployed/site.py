@@ -1,4 +1,4 @@
-"""The site of a release: where nginx reads it, and read by it."""
+"""The site of a release: its file is in place, and nginx has loaded it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from gpuhost.checks.finding import Verdict, fail, ok, skip
 
 @deployed_check(
     "site",
-    "Its site lies where nginx reads it, as it was when it was verified, and the host's nginx "
-    "listens on its ports.",
+    "The file of its site is where nginx reads it, as verified, and the host's nginx listens on "
+    "its ports.",
 )
 def site(app: DeployedApp) -> Verdict:
     details = app.details
@@ -21,21 +21,21 @@ def site(app: DeployedApp) -> Verdict:
     if not details.kept:
         return skip(OLDER)
     file = details.site_file
-    complaint = file.complaint if file else f"{details.site.file} was not there"
+    complaint = file.complaint if file else f"{details.site.file} did not exist"
     if complaint:
-        fix = f"put what has to stay into x-gpuhost.nginx, then {app.again}"
+        fix = f"add changes worth keeping to x-gpuhost.nginx, then {app.again}"
         return fail(AS_VERIFIED, complaint, fix=fix)
-    deaf = _deaf(app)
-    if deaf:
-        ports = ", ".join(map(str, deaf))
-        fix = "nginx -t; systemctl reload nginx; journalctl -u nginx tells why"
-        return fail("nginx listens for it", f"nginx does not listen on {ports}", fix=fix)
+    silent = _silent(app)
+    if silent:
+        ports = ", ".join(map(str, silent))
+        fix = "nginx -t; systemctl reload nginx; journalctl -u nginx says why"
+        return fail("nginx listens on its ports", f"nginx does not listen on {ports}", fix=fix)
     return ok(details.site.file)
 
 
-def _deaf(app: DeployedApp) -> list[int]:
-    """Ports that nginx has not taken up. That it does not run at all is told by nginx.running."""
+def _silent(app: DeployedApp) -> list[int]:
+    """Ports that nginx has not loaded. nginx.running reports that it does not run at all."""
     if not app.snapshot.nginx.service.active:
         return []
-    heard = listening(app.snapshot)
-    return [port for port in app.details.listens if ("tcp", str(port)) not in heard]
+    sockets = listening(app.snapshot)
+    return [port for port in app.details.listens if ("tcp", str(port)) not in sockets]

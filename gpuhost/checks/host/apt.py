@@ -1,4 +1,4 @@
-"""The distribution's packages come from where the settings say, and are fresh."""
+"""The distribution's packages come from the declared source, and are fresh."""
 
 from __future__ import annotations
 
@@ -21,93 +21,103 @@ ORIGINAL = "the original sources"
 AGAIN = "run the deploy again"
 
 
-@check("apt.mirror", "The distribution's packages come from `apt_mirror`, or from where they came.")
+@check(
+    "apt.mirror",
+    "The distribution's packages come from `apt_mirror`, or from the original sources.",
+)
 def mirror(snapshot: Snapshot, settings: Settings) -> Verdict:
-    wanted = plan(snapshot, settings)
-    before = snapshot.apt.sources.record
+    changes = plan(snapshot, settings)
+    record = snapshot.apt.sources.record
     if settings.apt_mirror and not snapshot.apt.sources.own_suites():
         return fail(
             settings.apt_mirror,
             f"no source of {snapshot.system.distribution}'s own archive is active",
-            fix="have it in /etc/apt/sources.list.d first, then run the deploy again",
+            fix="add one to /etc/apt/sources.list.d, then run the deploy again",
         )
-    if wanted is None:
+    if changes is None:
         return fail(
-            f"one of {', '.join(settings.apt_mirror_candidates)}", "none chosen yet", fix=AGAIN
+            f"one of {', '.join(settings.apt_mirror_candidates)}", "none is chosen yet", fix=AGAIN
         )
-    chosen = wanted.record.chosen() if wanted.record else None
+    chosen = changes.record.chosen() if changes.record else None
     expected = chosen.base if chosen else ORIGINAL
-    if why := refusal(snapshot, wanted):
-        return fail(expected, "left as they are", evidence=why, fix="mend the file, then " + AGAIN)
-    if snapshot.apt.interrupted:
-        return fail(expected, "a change began and did not end", fix=AGAIN)
-    if not wanted.is_empty:
-        paths = ", ".join(file.path for file in wanted.files) or "the record"
-        actual = f"{paths} not as declared"
+    if why := refusal(snapshot, changes):
         return fail(
-            expected, actual, evidence=f"before: {before.base}" if before else "", fix=AGAIN
+            expected, "left as they are", evidence=why, fix="correct the file, then " + AGAIN
         )
-    if settings.apt_mirror and not chosen and wanted.record:
+    if snapshot.apt.interrupted:
+        return fail(expected, "a change was interrupted", fix=AGAIN)
+    if not changes.is_empty:
+        paths = ", ".join(file.path for file in changes.files) or "the record"
+        actual = f"differs: {paths}"
+        return fail(
+            expected, actual, evidence=f"before: {record.base}" if record else "", fix=AGAIN
+        )
+    if settings.apt_mirror and not chosen and changes.record:
         return warn(
             f"one of {', '.join(settings.apt_mirror_candidates)}",
-            f"{ORIGINAL}: no candidate would do",
-            evidence=_reasons(wanted.record),
+            f"{ORIGINAL}: no candidate works",
+            evidence=_reasons(changes.record),
             fix="name a mirror in apt_mirror or apt_mirror_candidates",
         )
-    return ok(expected, evidence=_reasons(wanted.record) if wanted.record else "")
+    return ok(expected, evidence=_reasons(changes.record) if changes.record else "")
 
 
-@check("apt.fresh", "At apt's last update the mirror was not older than `apt_mirror_max_age_days`.")
+@check(
+    "apt.fresh",
+    "At the last `apt-get update` the mirror was not older than `apt_mirror_max_age_days`.",
+)
 def fresh(snapshot: Snapshot, settings: Settings) -> Verdict:
-    wanted = plan(snapshot, settings)
-    chosen = wanted.record.chosen() if wanted and wanted.record else None
-    if chosen is None or wanted is None or not wanted.is_empty:
+    changes = plan(snapshot, settings)
+    chosen = changes.record.chosen() if changes and changes.record else None
+    if chosen is None or changes is None or not changes.is_empty:
         return skip("no mirror is in use")
     age = _age_at_last_update(snapshot, chosen)
     if age is None:
-        return skip(f"nothing was fetched from {chosen.base} yet")
+        return skip(f"apt has not fetched anything from {chosen.base} yet")
     expected = f"at most {settings.apt_mirror_max_age_days} days"
     actual = f"{max(age.days, 0)} days"
     if age <= timedelta(days=settings.apt_mirror_max_age_days):
         return ok(actual, expected=expected)
     if settings.apt_mirror == "auto":
-        return fail(expected, actual, evidence=chosen.base, fix=f"{AGAIN}: auto takes another")
-    return warn(expected, actual, evidence=chosen.base, fix="name another in apt_mirror")
+        return fail(
+            expected, actual, evidence=chosen.base, fix=f"{AGAIN}: auto chooses another mirror"
+        )
+    return warn(expected, actual, evidence=chosen.base, fix="set another apt_mirror")
 
 
 @check("apt.duplicates", "No archive of the distribution is defined twice.")
 def once(snapshot: Snapshot, settings: Settings) -> Verdict:
-    wanted = plan(snapshot, settings)
-    if wanted is None or wanted.files:
+    changes = plan(snapshot, settings)
+    if changes is None or changes.files:
         return later("apt.mirror comes first")
     twice = duplicates(snapshot.apt.sources.files, snapshot.apt.sources.distribution)
     if not twice:
         return ok("each archive once")
     return warn(
         "each archive once",
-        f"{len(twice)} defined again",
+        f"{len(twice)} defined twice",
         evidence="; ".join(twice),
-        fix="take them out, or set apt_mirror, which switches the second ones off",
+        fix="remove the duplicates, or set apt_mirror, which disables them",
     )
 
 
-@check("apt.cloud_init", "cloud-init leaves apt's sources alone while they are a mirror's.")
+@check("apt.cloud_init", "cloud-init does not rewrite apt's sources while a mirror is in use.")
 def cloud_init(snapshot: Snapshot, settings: Settings) -> Verdict:
-    wanted = plan(snapshot, settings)
+    changes = plan(snapshot, settings)
     if not snapshot.apt.cloud_init:
         return skip("no cloud-init")
-    if wanted is None:
+    if changes is None:
         return skip("no mirror is chosen yet")
-    told = snapshot.apt.keeps_sources == CLOUD_INIT_TEXT
-    if keeps_sources(wanted):
-        return ok("told") if told else fail(CLOUD_INIT_APT, "not as declared", fix=AGAIN)
+    is_kept = snapshot.apt.keeps_sources == CLOUD_INIT_TEXT
+    if keeps_sources(changes):
+        return ok("configured") if is_kept else fail(CLOUD_INIT_APT, "differs", fix=AGAIN)
     if snapshot.apt.keeps_sources is None:
         return skip("no mirror is in use")
-    return fail(f"no {CLOUD_INIT_APT}", "still there", fix=AGAIN)
+    return fail(f"no {CLOUD_INIT_APT}", "it still exists", fix=AGAIN)
 
 
 def _age_at_last_update(snapshot: Snapshot, chosen: Mirror) -> timedelta | None:
-    """How old the newest suite was when apt last fetched; security is judged by its own archive."""
+    """Age of the newest suite at the last fetch; security suites have an archive of their own."""
     known = [chosen.uri(archive) for archive in ARCHIVES]
     sources = snapshot.apt.sources
     own = own_archives(sources.files, sources.distribution, known)

@@ -1,37 +1,39 @@
-"""Builds on the host: apt inside them."""
+"""Builds on the host: apt inside a build."""
 
 from __future__ import annotations
 
 from gpuhost.checks.finding import Verdict, fail, later, ok, skip
 from gpuhost.checks.registry import check
-from gpuhost.plans.apt_cache import PORT, UNIT, is_stale, is_wanted, left_behind, wrong_files
+from gpuhost.plans.apt_cache import PORT, UNIT, is_declared, is_stale, leftover_files, wrong_files
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 
 AGAIN = "run deploys/gpu_host.py again"
 
 
-@check("build.apt_cache", "apt inside builds goes through a cache that asks the declared mirrors.")
+@check("build.apt_cache", "apt inside builds uses a cache, which asks the declared mirrors.")
 def apt_cache(snapshot: Snapshot, settings: Settings) -> Verdict:
-    if not is_wanted(settings):
+    if not is_declared(settings):
         return _unwanted(snapshot, settings)
     if snapshot.build.gateway is None:
-        return later("docker0 has no address: the engine is not there yet")
+        return later("docker0 has no address: the engine is not running yet")
     if snapshot.build.cache is None:
         return fail("apt-cacher-ng", "not installed", fix=AGAIN)
-    wrong = wrong_files(snapshot, settings)
-    if wrong:
-        return fail("the declared mirrors", f"not so in {', '.join(wrong)}", fix=AGAIN)
+    differing = wrong_files(snapshot, settings)
+    if differing:
+        return fail("the declared mirrors", f"differs in {', '.join(differing)}", fix=AGAIN)
     if not (snapshot.build.service.active and snapshot.build.service.enabled):
         return fail(f"{UNIT} active and enabled", "it is not", fix=f"systemctl status {UNIT}")
     if is_stale(snapshot):
-        return fail("its files taken up", "it runs since before they changed", fix=AGAIN)
+        return fail("runs with its current files", "it started before they changed", fix=AGAIN)
     return ok(f"on {snapshot.build.gateway}:{PORT}")
 
 
 def _unwanted(snapshot: Snapshot, settings: Settings) -> Verdict:
-    if left_behind(snapshot):
-        return fail("no cache", f"left behind: {', '.join(left_behind(snapshot))}", fix=AGAIN)
+    if leftover_files(snapshot):
+        return fail("no cache", f"left behind: {', '.join(leftover_files(snapshot))}", fix=AGAIN)
     if settings.build_apt_cache is not False and (settings.proxy_http or settings.proxy_https):
-        return skip("builds go through the declared proxy")
-    return skip("no apt_mirror is declared" if settings.build_apt_cache else "switched off")
+        return skip("builds use the declared proxy")
+    return skip(
+        "no apt_mirror is declared" if settings.build_apt_cache else "build_apt_cache is False"
+    )

@@ -1,4 +1,4 @@
-"""Room where images, data and apps live."""
+"""Free space where images, data and apps are stored."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from shlex import quote
 from gpuhost.checks.finding import Verdict, fail, ok, skip, warn
 from gpuhost.checks.registry import check
 from gpuhost.domain.sizes import GB, gb
-from gpuhost.plans.disk import places
+from gpuhost.plans.disk import disks_by_directory
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.paths import Disk
 
 INODE_RESERVE = 0.05
 RESERVE = 0.05
-MEND = "journalctl -k | grep -iE 'remount|i/o error'; then fsck and remount"
+REPAIR = "journalctl -k | grep -iE 'remount|i/o error'; then fsck and remount"
 
 
 def _in_words(path: str, disk: Disk) -> str:
     return path if disk.mounted_on == path else f"{path} (on {disk.mounted_on})"
 
 
-@check("disk.free", "`disk_min_free_gb` is free where images, data and apps live.")
+@check("disk.free", "`disk_min_free_gb` is free where images, data and apps are stored.")
 def free(snapshot: Snapshot, settings: Settings) -> Verdict:
     expected = f"at least {settings.disk_min_free_gb:g} GB free"
-    found = places(snapshot, settings)
-    short = {p: d for p, d in found.items() if d.free < settings.disk_min_free_gb * GB}
-    least = min(found.values(), key=lambda disk: disk.free)
+    disks = disks_by_directory(snapshot, settings)
+    short = {p: d for p, d in disks.items() if d.free < settings.disk_min_free_gb * GB}
+    least = min(disks.values(), key=lambda disk: disk.free)
     if not short:
         return ok(f"{gb(least.free)} free on {least.mounted_on}", expected=expected)
     return fail(
@@ -40,11 +40,11 @@ def free(snapshot: Snapshot, settings: Settings) -> Verdict:
 def inodes(snapshot: Snapshot, settings: Settings) -> Verdict:
     counted = {
         p: (d.inodes_free or 0) / d.inodes
-        for p, d in places(snapshot, settings).items()
+        for p, d in disks_by_directory(snapshot, settings).items()
         if d.inodes
     }
     if not counted:
-        return skip("these file systems make inodes as needed")
+        return skip("these file systems create inodes as needed")
     path, share = min(counted.items(), key=lambda item: item[1])
     if share >= INODE_RESERVE:
         return ok(f"{share:.0%} free", expected=f"at least {INODE_RESERVE:.0%} free")
@@ -55,18 +55,20 @@ def inodes(snapshot: Snapshot, settings: Settings) -> Verdict:
     )
 
 
-@check("disk.writable", "No file system that gpuhost needs is read-only, nor any other disk.")
+@check("disk.writable", "No disk of this host is read-only.")
 def writable(snapshot: Snapshot, settings: Settings) -> Verdict:
-    needed = sorted({d.mounted_on for d in places(snapshot, settings).values() if d.read_only})
+    needed = sorted(
+        {d.mounted_on for d in disks_by_directory(snapshot, settings).values() if d.read_only}
+    )
     if needed:
-        return fail("read-write", f"read-only: {', '.join(needed)}", fix=MEND)
+        return fail("read-write", f"read-only: {', '.join(needed)}", fix=REPAIR)
     others = sorted({d.mounted_on for d in snapshot.filesystems.local if d.read_only})
     if others:
-        return warn("read-write", f"read-only: {', '.join(others)}", fix=MEND)
+        return warn("read-write", f"read-only: {', '.join(others)}", fix=REPAIR)
     return ok("read-write")
 
 
-@check("disk.full", "No file system of this machine is nearly full.")
+@check("disk.full", "No file system of this host is nearly full.")
 def full(snapshot: Snapshot, settings: Settings) -> Verdict:
     expected = f"at least {RESERVE:.0%} free everywhere"
     nearly = [d for d in snapshot.filesystems.local if d.free < d.size * RESERVE]

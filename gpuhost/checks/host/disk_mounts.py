@@ -1,4 +1,4 @@
-"""Disks that /etc/fstab names are there: what writes to their place would fill the one below."""
+"""Disks of /etc/fstab are mounted: otherwise their data fills the file system below."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from shlex import quote
 
 from gpuhost.checks.finding import Verdict, fail, ok, warn
 from gpuhost.checks.registry import check
-from gpuhost.plans.disk import places
+from gpuhost.plans.disk import disks_by_directory
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.mounts import Mount
@@ -23,12 +23,12 @@ def mounts(snapshot: Snapshot, settings: Settings) -> Verdict:
         expected,
         "; ".join(f"{one.source} is not mounted on {one.target}" for one in missing),
         fix=f"stop what writes to {missing[0].target}, then: mount {quote(missing[0].target)}; or "
-        "take its line out of /etc/fstab",
+        "remove its line from /etc/fstab",
     )
 
 
 def _is_needed(mount: Mount, snapshot: Snapshot, settings: Settings) -> bool:
-    """Images, data, apps or swap live below it."""
+    """Whether images, data, apps or swap are stored below it."""
     below = f"{mount.target.rstrip('/')}/"
-    paths = (*places(snapshot, settings), settings.swap_path)
+    paths = (*disks_by_directory(snapshot, settings), settings.swap_path)
     return any(f"{path}/".startswith(below) for path in paths if path != "/")

@@ -1,26 +1,27 @@
-"""The container engine: there, from the declared source, configured, and running that way."""
+"""The container engine: installed from the declared source, configured, and running so."""
 
 from __future__ import annotations
 
 from gpuhost.checks.finding import Verdict, fail, later, ok, skip, warn
 from gpuhost.checks.registry import check
+from gpuhost.checks.unreachable import DOCKER, fix_for
 from gpuhost.domain.docker import daemon_json
 from gpuhost.domain.sizes import GB, gb
-from gpuhost.plans.docker import desired_keys, merged_config, not_live, restart_stops
+from gpuhost.plans.docker import desired_keys, keys_not_live, merged_config, restart_stops
 from gpuhost.plans.docker_packages import (
     MIN_COMPOSE,
     conflicting_packages,
     missing_packages,
+    packages_of,
     repository,
     version,
-    wanted,
 )
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.docker import DAEMON_JSON
 
 AGAIN = "run the deploy again"
-# As for RAM: firmware and the kernel keep their part of what was sold.
+# As for RAM: firmware and the kernel reserve a part.
 RESERVED_SHARE = 0.06
 
 
@@ -32,10 +33,12 @@ def apt_repository(snapshot: Snapshot, settings: Settings) -> Verdict:
         return skip(f'docker_source is "{settings.docker_source}"')
     repo = repository(settings, snapshot.system)
     if snapshot.docker.sources != repo.sources:
-        found = "otherwise" if snapshot.docker.sources else "not there"
-        return fail(repo.uri, f"{repo.sources_path} is {found}", fix=AGAIN)
+        state = "differs" if snapshot.docker.sources else "does not exist"
+        fix = _install_fix(snapshot, settings)
+        return fail(repo.uri, f"{repo.sources_path} {state}", fix=fix)
     if snapshot.docker.key is None:
-        return fail(f"the key {repo.fingerprint}", f"no {repo.key_path}", fix=AGAIN)
+        fix = _install_fix(snapshot, settings)
+        return fail(f"the key {repo.fingerprint}", f"no {repo.key_path}", fix=fix)
     refusal = repo.refused_key(snapshot.docker.key.encode())
     if refusal:
         return fail(f"the key {repo.fingerprint}", refusal, fix=f"rm {repo.key_path}; {AGAIN}")
@@ -45,17 +48,26 @@ def apt_repository(snapshot: Snapshot, settings: Settings) -> Verdict:
     return ok(repo.uri)
 
 
+def _install_fix(snapshot: Snapshot, settings: Settings) -> str:
+    """What brings the packages; Docker's archive cannot be reached from everywhere."""
+    if settings.docker_source != "docker-ce":
+        return AGAIN
+    return fix_for(repository(settings, snapshot.system), snapshot, DOCKER)
+
+
 @check("docker.packages", "The engine, compose and buildx come from `docker_source`.")
 def packages(snapshot: Snapshot, settings: Settings) -> Verdict:
     if settings.docker_source == "present":
         return skip('docker_source is "present"')
     absent, foreign = missing_packages(snapshot, settings), conflicting_packages(snapshot, settings)
-    expected = " ".join(wanted(settings, snapshot.system))
+    expected = " ".join(packages_of(settings, snapshot.system))
     if foreign:
         return fail(expected, f"{' '.join(foreign)} installed", fix=_replacing(snapshot, foreign))
     if absent:
-        return fail(expected, f"not installed: {' '.join(absent)}", fix=AGAIN)
-    main = wanted(settings, snapshot.system)[0]
+        return fail(
+            expected, f"not installed: {' '.join(absent)}", fix=_install_fix(snapshot, settings)
+        )
+    main = packages_of(settings, snapshot.system)[0]
     return ok(f"{main} {snapshot.docker.packages[main]}")
 
 
@@ -76,7 +88,9 @@ def engine(snapshot: Snapshot, settings: Settings) -> Verdict:
         return fail(
             "running",
             snapshot.docker.engine_complaint,
-            fix="journalctl -u docker -n 50" if service.loaded else AGAIN,
+            fix="journalctl -u docker -n 50"
+            if service.loaded
+            else _install_fix(snapshot, settings),
         )
     if not service.enabled:
         return fail("starts at boot", "does not start at boot", fix="systemctl enable docker")
@@ -88,7 +102,7 @@ def compose(snapshot: Snapshot, settings: Settings) -> Verdict:
     return _plugin(snapshot, "compose", MIN_COMPOSE)
 
 
-@check("docker.buildx", "The buildx plugin is there, without which nothing can be built.")
+@check("docker.buildx", "The buildx plugin is installed: without it nothing can be built.")
 def buildx(snapshot: Snapshot, settings: Settings) -> Verdict:
     return _plugin(snapshot, "buildx", ())
 
@@ -96,29 +110,31 @@ def buildx(snapshot: Snapshot, settings: Settings) -> Verdict:
 def _plugin(snapshot: Snapshot, name: str, least: tuple[int, ...]) -> Verdict:
     if snapshot.docker.engine is None:
         return later("the engine does not answer")
-    found = snapshot.docker.engine.plugins.get(name)
+    installed = snapshot.docker.engine.plugins.get(name)
     floor = ".".join(map(str, least))
     expected = f"at least {floor}" if least else "installed"
-    if found is None:
+    if installed is None:
         return fail(expected, "not installed", fix='set docker_source="docker-ce"')
-    if version(found) < least:
-        return fail(expected, found, fix='set docker_source="docker-ce", or upgrade the plugin')
-    return ok(found, expected=expected)
+    if version(installed) < least:
+        return fail(expected, installed, fix='set docker_source="docker-ce", or upgrade the plugin')
+    return ok(installed, expected=expected)
 
 
-@check("docker.config", "daemon.json says what the settings ask; foreign keys are kept.")
+@check("docker.config", "daemon.json has the declared keys; foreign keys are kept.")
 def config(snapshot: Snapshot, settings: Settings) -> Verdict:
     present = snapshot.docker.config
     if present.values is None:
         return fail(
-            "a JSON object", f"{DAEMON_JSON} is no JSON object", fix=f"mend or move {DAEMON_JSON}"
+            "a JSON object",
+            f"{DAEMON_JSON} is not a JSON object",
+            fix=f"correct or move {DAEMON_JSON}",
         )
     merged = merged_config(snapshot, settings)
     if merged.conflicts:
         return fail(
             "as declared",
-            f"set otherwise by someone: {'; '.join(merged.conflicts)}",
-            fix="set adopt=True to replace it, or declare the same",
+            f"set by somebody else: {'; '.join(merged.conflicts)}",
+            fix="set adopt=True to replace it, or declare the same value",
         )
     if merged.values != present.values:
         different = daemon_json.differences(present.values, desired_keys(snapshot, settings))
@@ -127,11 +143,11 @@ def config(snapshot: Snapshot, settings: Settings) -> Verdict:
     return ok(f"{len(merged.owned)} keys as declared")
 
 
-@check("docker.live", "The running engine has the configuration that is in daemon.json.")
+@check("docker.live", "The running engine uses the configuration in daemon.json.")
 def live(snapshot: Snapshot, settings: Settings) -> Verdict:
     if snapshot.docker.engine is None:
         return later("the engine does not answer")
-    differ = not_live(snapshot, settings)
+    differ = keys_not_live(snapshot, settings)
     if not differ:
         return ok("in force")
     stopped = restart_stops(snapshot)

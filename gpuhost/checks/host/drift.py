@@ -1,4 +1,4 @@
-"""The nightly drift check, on the host that runs it for the others."""
+"""The nightly drift check, on the host that checks the others."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from gpuhost.plans.drift import (
     missing_reports,
     path_state,
     report_directories,
-    shut_reports,
     timer_unit,
+    unwritable_reports,
     way_to,
     wrong_files,
 )
@@ -31,37 +31,37 @@ NOT_HERE = "no drift_directory: this host runs no nightly drift check"
 AGAIN = "run deploys/drift_timer.py"
 
 
-@check(
-    "drift.command", "The nightly drift check finds gpuhost and its inventory, and may read both."
-)
+@check("drift.command", "The nightly drift check has gpuhost and an inventory, and may read both.")
 def command(snapshot: Snapshot, settings: Settings) -> Verdict:
     directory = settings.drift_directory
     if directory is None:
         return skip(NOT_HERE)
-    found = next((path for path in commands(settings) if path_state(snapshot, path)), None)
-    if found is None:
+    program = next((path for path in commands(settings) if path_state(snapshot, path)), None)
+    if program is None:
         return fail(
             "gpuhost",
-            f"there is no {' and no '.join(commands(settings))}",
-            fix=f"put the repository into {directory} on this host and run `make setup` there",
+            f"none of {', '.join(commands(settings))} exists",
+            fix=f"copy the repository to {directory} on this host and run `make setup` in it",
         )
     if path_state(snapshot, inventory(settings)) is None:
-        return fail(inventory(settings), "not there", fix="put it there, or set drift_inventory")
-    shut = _shut(snapshot, found, inventory(settings))
-    if shut:
+        return fail(
+            inventory(settings), "it does not exist", fix="create it, or set drift_inventory"
+        )
+    unusable = _blocking_path(snapshot, program, inventory(settings))
+    if unusable:
         return fail(
             f"{ACCOUNT} may read and run it",
-            f"it may not: {shut.path} is {shut.mode}, of {shut.owner}",
-            fix="put the checkout where others may read it, such as /srv/gpuhost, or open it: "
-            f"chmod o+rX {shut.path}",
+            f"it may not: {unusable.path} is {unusable.mode}, of {unusable.owner}",
+            fix="move the checkout where others may read it, such as /srv/gpuhost, or allow it: "
+            f"chmod o+rX {unusable.path}",
         )
-    return ok(found)
+    return ok(program)
 
 
-def _shut(snapshot: Snapshot, found: str, listed: str) -> PathState | None:
-    """The first thing on the way that the account may not use."""
-    needed = [*((step, "x") for path in (found, listed) for step in way_to(path))]
-    needed += [(found, "x"), (listed, "r")]
+def _blocking_path(snapshot: Snapshot, program: str, listed: str) -> PathState | None:
+    """The first path that the account may not use."""
+    needed = [*((step, "x") for path in (program, listed) for step in way_to(path))]
+    needed += [(program, "x"), (listed, "r")]
     states = ((snapshot.paths.get(path), letter) for path, letter in needed)
     return next((state for state, letter in states if state and not may(state, letter)), None)
 
@@ -74,11 +74,13 @@ def account(snapshot: Snapshot, settings: Settings) -> Verdict:
         return skip(NOT_HERE)
     home = path_state(snapshot, HOME)
     if home is None or home.owner != ACCOUNT:
-        return fail(f"{HOME} of {ACCOUNT}", "not there" if home is None else home.owner, fix=AGAIN)
+        return fail(
+            f"{HOME} of {ACCOUNT}", "it does not exist" if home is None else home.owner, fix=AGAIN
+        )
     for path, mode in ((dirname(KEY), "0700"), (KEY, "0600")):
         state = path_state(snapshot, path)
         if state is None:
-            return fail(f"{path} {mode}", "not there", fix=AGAIN)
+            return fail(f"{path} {mode}", "it does not exist", fix=AGAIN)
         if (state.owner, state.mode) != (ACCOUNT, mode):
             return fail(f"{path} {mode} {ACCOUNT}", f"{state.mode} {state.owner}", fix=AGAIN)
     return ok(f"{ACCOUNT}, {KEY}")
@@ -89,16 +91,16 @@ def reports(snapshot: Snapshot, settings: Settings) -> Verdict:
     if settings.drift_directory is None:
         return skip(NOT_HERE)
     if not report_directories(settings):
-        return skip(f"neither has a directory outside of {HOME}")
-    missing, shut = missing_reports(snapshot, settings), shut_reports(snapshot, settings)
-    if shut:
+        return skip(f"both are in {HOME}, or not declared")
+    missing, unusable = missing_reports(snapshot, settings), unwritable_reports(snapshot, settings)
+    if unusable:
         return fail(
-            f"{ACCOUNT} may write in {shut[0]}",
+            f"{ACCOUNT} may write in {unusable[0]}",
             "it may not",
-            fix=f"chgrp {ACCOUNT} {shut[0]} && chmod g+rwx {shut[0]}, or name another directory",
+            fix=f"chgrp {ACCOUNT} {unusable[0]} && chmod g+rwx {unusable[0]}, or set another",
         )
     if missing:
-        return fail(f"{missing[0]} is there", "it is not", fix=AGAIN)
+        return fail(f"{missing[0]} exists", "it does not", fix=AGAIN)
     return ok(", ".join(report_directories(settings)))
 
 
@@ -106,9 +108,9 @@ def reports(snapshot: Snapshot, settings: Settings) -> Verdict:
 def timer(snapshot: Snapshot, settings: Settings) -> Verdict:
     if settings.drift_directory is None:
         return skip(NOT_HERE)
-    wrong = wrong_files(snapshot, settings)
-    if wrong:
-        return fail("as declared", f"not so: {', '.join(wrong)}", fix=AGAIN)
+    differing = wrong_files(snapshot, settings)
+    if differing:
+        return fail("as declared", f"differs: {', '.join(differing)}", fix=AGAIN)
     secrets = path_state(snapshot, SECRETS)
     if secrets and (secrets.mode, secrets.owner) != ("0600", "root"):
         state = f"{secrets.mode} {secrets.owner}"

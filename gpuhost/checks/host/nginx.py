@@ -1,4 +1,4 @@
-"""nginx on the host, where an app is reached through it."""
+"""nginx on the host, if an app is served through it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.units import Unit
 
-NOT_NEEDED = "no app here is reached through the host's nginx"
+NOT_NEEDED = "no app on this host uses its nginx"
 AGAIN = "run deploys/app.py again"
 
 
-@check("nginx.package", "nginx is installed where an app needs it, and certbot for certificates.")
+@check("nginx.package", "nginx is installed if an app needs it, and certbot for certificates.")
 def package(snapshot: Snapshot, settings: Settings) -> Verdict:
     if not snapshot.nginx.needed:
         return skip(NOT_NEEDED)
@@ -23,7 +23,7 @@ def package(snapshot: Snapshot, settings: Settings) -> Verdict:
     return ok(f"nginx {snapshot.nginx.version}")
 
 
-@check("nginx.running", "nginx runs, and starts at boot, where an app needs it.")
+@check("nginx.running", "nginx runs, and starts at boot, if an app needs it.")
 def running(snapshot: Snapshot, settings: Settings) -> Verdict:
     if not snapshot.nginx.needed:
         return skip(NOT_NEEDED)
@@ -37,7 +37,7 @@ def running(snapshot: Snapshot, settings: Settings) -> Verdict:
 @check("nginx.renewal", "certbot's timer renews the certificates of apps.")
 def renewal(snapshot: Snapshot, settings: Settings) -> Verdict:
     if not snapshot.nginx.certificates:
-        return skip("no app here has certificates from certbot")
+        return skip("no app on this host has certificates from certbot")
     if snapshot.nginx.certbot is None:
         return later("certbot is not installed")
     if is_up(snapshot.nginx.renewal):
@@ -48,6 +48,6 @@ def renewal(snapshot: Snapshot, settings: Settings) -> Verdict:
 
 def _state(unit: Unit) -> str:
     if not unit.loaded:
-        return f"there is no {unit.name}"
+        return f"{unit.name} does not exist"
     active = "active" if unit.active else "not active"
     return f"{unit.name} is {active}, {'' if unit.enabled else 'not '}started at boot"

@@ -1,4 +1,4 @@
-"""NVIDIA's cards and driver: there, answering, enough of them, fit for the declared CUDA."""
+"""NVIDIA's cards and driver: present, working, and right for the declared CUDA."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from datetime import datetime, timezone
 
 from gpuhost.checks.finding import Status, Verdict, fail, later, ok, skip, unknown, warn
 from gpuhost.checks.registry import check, finding_of
+from gpuhost.checks.unreachable import NVIDIA, fix_for
 from gpuhost.domain.nvidia.cuda import Decision, recommended_branch
 from gpuhost.domain.nvidia.driver_state import SENTENCES, DriverState
 from gpuhost.domain.nvidia.pci import PciDevice, card_of_device
 from gpuhost.domain.nvidia.toolkits import BRANCH_END, support_ended
-from gpuhost.plans.gpu import cards_on_record, not_concerned
+from gpuhost.plans.gpu import cards_on_record, reason_without_driver
 from gpuhost.plans.nvidia import (
     cuda_decision,
     install_plan,
@@ -24,13 +25,13 @@ from gpuhost.snapshot import NotRead, Snapshot
 AGAIN = "run the deploy again"
 INSTALL = 'set nvidia_driver="install"'
 REBOOT = "reboot, or set nvidia_reboot=True"
-# States that another check has a better word for, if that check fails.
+# If one of these fails, it describes the state better.
 SEEN_ELSEWHERE = ("nvidia.nouveau", "nvidia.secure_boot")
 
 
 @check(
     "nvidia.card",
-    'An NVIDIA card is on the PCI bus, where `gpu` is "required" or the last deploy found one.',
+    'An NVIDIA card is on the PCI bus, if `gpu` is "required" or the last deploy found one.',
 )
 def card(snapshot: Snapshot, settings: Settings) -> Verdict:
     if settings.gpu == "none":
@@ -40,14 +41,14 @@ def card(snapshot: Snapshot, settings: Settings) -> Verdict:
     )
     if names:
         return ok(names)
-    before = cards_on_record(snapshot)
-    if settings.gpu == "auto" and not before:
+    recorded = cards_on_record(snapshot)
+    if settings.gpu == "auto" and not recorded:
         return ok("none", expected="any or none")
     return fail(
-        f"the {before} card(s) of the last deploy" if before else "an NVIDIA card",
+        f"the {recorded} card(s) of the last deploy" if recorded else "an NVIDIA card",
         "none on the PCI bus",
-        fix="lspci -nn -d 10de: shows nothing: seat the card, or give it to this virtual machine; "
-        'gpu="none" if it was taken out for good',
+        fix="lspci -nn -d 10de: shows nothing: check its seating, or pass it through to this VM; "
+        'gpu="none" if it was removed for good',
     )
 
 
@@ -58,29 +59,29 @@ def _name(device: PciDevice) -> str:
 
 @check("nvidia.driver", "The driver is installed, loaded, and answers.")
 def driver(snapshot: Snapshot, settings: Settings) -> Verdict:
-    if reason := not_concerned(snapshot, settings):
+    if reason := reason_without_driver(snapshot, settings):
         return skip(reason)
-    found = snapshot.nvidia.diagnosis
-    if found.state is DriverState.WORKING:
+    diagnosis = snapshot.nvidia.diagnosis
+    if diagnosis.state is DriverState.WORKING:
         return ok(
             f"driver {snapshot.nvidia.driver}", evidence=f"CUDA {snapshot.nvidia.header.cuda}"
         )
-    if found.state is DriverState.INFOROM_WARNING:
+    if diagnosis.state is DriverState.INFOROM_WARNING:
         return warn(
-            "a driver without complaints",
-            f"driver {snapshot.nvidia.driver}: {found.cause}",
-            evidence=found.evidence,
-            fix=found.action,
+            "a driver without warnings",
+            f"driver {snapshot.nvidia.driver}: {diagnosis.cause}",
+            evidence=diagnosis.evidence,
+            fix=diagnosis.action,
         )
     for other in SEEN_ELSEWHERE:
         if finding_of(other, snapshot, settings).status is Status.FAIL:
-            return later(f"{found.state.value}: see {other}")
-    if found.state is DriverState.UNKNOWN:
-        return unknown(f"{found.cause} {found.evidence}".strip(), fix=found.action)
+            return later(f"{diagnosis.state.value}: see {other}")
+    if diagnosis.state is DriverState.UNKNOWN:
+        return unknown(f"{diagnosis.cause} {diagnosis.evidence}".strip(), fix=diagnosis.action)
     return fail(
         "a driver that answers",
-        f"{found.state.value}: {_cause(snapshot)}",
-        evidence=found.evidence,
+        f"{diagnosis.state.value}: {_cause(snapshot)}",
+        evidence=diagnosis.evidence,
         fix=_fix(snapshot, settings),
     )
 
@@ -91,12 +92,12 @@ def _cause(snapshot: Snapshot) -> str:
     if state is DriverState.MODULE_NOT_LOADED and kernels.installed:
         if kernels.running not in kernels.nvidia:
             others = ", ".join(kernels.nvidia) or "no other kernel"
-            return f"no module for the running kernel {kernels.running} (there is for: {others})"
-        return f"the module for {kernels.running} is there and was not loaded: no reboot yet?"
+            return f"no module for the running kernel {kernels.running} (only for: {others})"
+        return f"the module for {kernels.running} exists and is not loaded: no reboot yet?"
     if state is DriverState.NO_DEVICES and wrong_modules(snapshot):
         return wrong_modules(snapshot)
     if state is DriverState.ABSENT and snapshot.nvidia.nouveau:
-        return "there is no NVIDIA driver; nouveau, which cannot run CUDA, holds the card"
+        return "no NVIDIA driver is installed; nouveau, which cannot run CUDA, uses the card"
     if state is DriverState.LIBRARY_MISMATCH and snapshot.nvidia.module:
         on_disk = snapshot.nvidia.on_disk
         libraries = f", the libraries are {on_disk}" if on_disk else ""
@@ -109,6 +110,8 @@ def _cause(snapshot: Snapshot) -> str:
 def _fix(snapshot: Snapshot, settings: Settings) -> str:
     plan = install_plan(snapshot, settings)
     if plan:
+        if plan.repository:
+            return fix_for(plan.repository, snapshot, NVIDIA)
         return plan.refusal or AGAIN
     state = snapshot.nvidia.diagnosis.state
     if state is DriverState.ABSENT:
@@ -121,27 +124,27 @@ def _fix(snapshot: Snapshot, settings: Settings) -> str:
 
 @check("nvidia.count", "`gpu_count` cards answer; without it, every card on the bus.")
 def count(snapshot: Snapshot, settings: Settings) -> Verdict:
-    if reason := not_concerned(snapshot, settings):
+    if reason := reason_without_driver(snapshot, settings):
         return skip(reason)
     if reason := _not_working(snapshot):
         return later(reason)
     answering, on_bus = len(snapshot.nvidia.answering), len(snapshot.nvidia.gpus)
-    wanted = settings.gpu_count or on_bus or answering
-    if answering == wanted:
+    expected = settings.gpu_count or on_bus or answering
+    if answering == expected:
         return ok(str(answering))
     silent = _silent(snapshot)
     return fail(
-        f"{wanted} cards",
+        f"{expected} cards",
         f"{answering} answer, {on_bus} on the bus",
-        evidence=f"silent: {', '.join(silent)}" if silent else "",
+        evidence=f"not answering: {', '.join(silent)}" if silent else "",
         fix="dmesg | grep NVRM; another kernel module flavour, power and seating"
         if silent
-        else "correct gpu_count, or seat the missing cards",
+        else "correct gpu_count, or check the seating of the missing cards",
     )
 
 
 def _silent(snapshot: Snapshot) -> list[str]:
-    """The cards that are on the bus and not among those that answer."""
+    """The cards that are on the bus and do not answer."""
     answer = {gpu.bus_id.lower()[-12:] for gpu in snapshot.nvidia.answering}
     return [_name(gpu) for gpu in snapshot.nvidia.gpus if gpu.slot.lower()[-12:] not in answer]
 
@@ -151,9 +154,9 @@ def _not_working(snapshot: Snapshot) -> str:
     return "" if snapshot.nvidia.works else f"the driver does not answer: {state.value}"
 
 
-@check("nvidia.cuda", "Containers with the declared `cuda` run on this driver and these cards.")
+@check("nvidia.cuda", "Containers with the declared `cuda` run with this driver and these cards.")
 def cuda(snapshot: Snapshot, settings: Settings) -> Verdict:
-    if reason := not_concerned(snapshot, settings):
+    if reason := reason_without_driver(snapshot, settings):
         return skip(reason)
     if settings.cuda is None:
         return skip("no cuda is declared")
@@ -185,7 +188,7 @@ def cuda(snapshot: Snapshot, settings: Settings) -> Verdict:
 
 
 def _would_do(decision: Decision) -> str:
-    return f"{decision.needed} or later would do, best of branch {decision.branch}"
+    return f"{decision.needed} or later is needed, best from branch {decision.branch}"
 
 
 def _cuda_fix(snapshot: Snapshot, settings: Settings, decision: Decision) -> str:
@@ -200,30 +203,32 @@ def _cuda_fix(snapshot: Snapshot, settings: Settings, decision: Decision) -> str
     return f"{INSTALL} (branch {decision.branch}), or use images of CUDA {decision.offer}"
 
 
-@check("nvidia.branch", "The driver is of `nvidia_branch`, and NVIDIA still supports its branch.")
+@check("nvidia.branch", "The driver is from `nvidia_branch`, and NVIDIA still supports its branch.")
 def branch(snapshot: Snapshot, settings: Settings) -> Verdict:
-    if reason := not_concerned(snapshot, settings):
+    if reason := reason_without_driver(snapshot, settings):
         return skip(reason)
     if reason := _not_working(snapshot):
         return later(reason)
-    found = snapshot.nvidia.driver
-    if found is None:
+    driver_version = snapshot.nvidia.driver
+    if driver_version is None:
         raise NotRead("nvidia-smi names no driver version")
     if wrong_branch(snapshot, settings):
         plan = install_plan(snapshot, settings)
         again = f"{AGAIN}, with adopt=True while containers run"
         return fail(
             f"branch {settings.nvidia_branch}",
-            str(found),
+            str(driver_version),
             fix=plan.refusal if plan and plan.refusal else again,
         )
     today = datetime.fromtimestamp(snapshot.system.now, timezone.utc).date()
-    if support_ended(found.branch, today):
+    if support_ended(driver_version.branch, today):
         best = recommended_branch(snapshot.nvidia.cards)
         return warn(
             "a branch that NVIDIA supports",
-            f"branch {found.branch} gets no security fixes any more",
-            evidence=f"ended {BRANCH_END[found.branch]}" if found.branch in BRANCH_END else "",
+            f"branch {driver_version.branch} gets no more security fixes",
+            evidence=f"ended {BRANCH_END[driver_version.branch]}"
+            if driver_version.branch in BRANCH_END
+            else "",
             fix=f'{INSTALL} and nvidia_branch="{best}"' if best else "replace the card",
         )
-    return ok(f"branch {found.branch}")
+    return ok(f"branch {driver_version.branch}")

@@ -1,18 +1,18 @@
-"""What may keep the driver from being loaded, now or at the next boot."""
+"""What may prevent the driver from being loaded, now or at the next boot."""
 
 from __future__ import annotations
 
 from gpuhost.checks.finding import Verdict, fail, later, ok, skip, unknown, warn
 from gpuhost.checks.registry import check
 from gpuhost.domain.nvidia.driver_state import DriverState
-from gpuhost.plans.gpu import not_concerned
+from gpuhost.plans.gpu import reason_without_driver
 from gpuhost.plans.nvidia_upkeep import BLACKLIST
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 
 ENROL = (
     "mokutil --import /var/lib/dkms/mok.pub, reboot, and confirm the key at the console; "
-    "or switch Secure Boot off"
+    "or disable Secure Boot"
 )
 
 
@@ -24,14 +24,14 @@ def _is_loaded(snapshot: Snapshot) -> bool:
     return snapshot.nvidia.works or snapshot.nvidia.module is not None
 
 
-@check("nvidia.nouveau", "The free driver nouveau leaves the cards to NVIDIA's, at every boot.")
+@check("nvidia.nouveau", "The driver nouveau is not loaded, and will not be at the next boot.")
 def nouveau(snapshot: Snapshot, settings: Settings) -> Verdict:
-    if reason := not_concerned(snapshot, settings) or _no_driver(snapshot):
+    if reason := reason_without_driver(snapshot, settings) or _no_driver(snapshot):
         return skip(reason)
     if snapshot.nvidia.nouveau and not _is_loaded(snapshot):
         return fail(
             "not loaded",
-            "it holds the card, so that NVIDIA's driver cannot",
+            "it uses the card, so that NVIDIA's driver cannot",
             fix=f"echo blacklist nouveau >{BLACKLIST}; update-initramfs -u; reboot",
         )
     next_boot = snapshot.kernels.next
@@ -41,14 +41,14 @@ def nouveau(snapshot: Snapshot, settings: Settings) -> Verdict:
             f"kernel {next_boot} may load it before NVIDIA's",
             fix=f"echo blacklist nouveau >{BLACKLIST}; update-initramfs -u",
         )
-    return ok("out of the way")
+    return ok("not loaded")
 
 
 @check(
     "nvidia.secure_boot", "Secure Boot is off, or knows the key that signed the driver's modules."
 )
 def secure_boot(snapshot: Snapshot, settings: Settings) -> Verdict:
-    if reason := not_concerned(snapshot, settings) or _no_driver(snapshot):
+    if reason := reason_without_driver(snapshot, settings) or _no_driver(snapshot):
         return skip(reason)
     state = snapshot.secure_boot
     if not state.on:
@@ -59,27 +59,26 @@ def secure_boot(snapshot: Snapshot, settings: Settings) -> Verdict:
     if state.enrolled:
         return ok("on; the key of the modules is enrolled")
     if _is_loaded(snapshot):
-        return ok("on; the modules are loaded all the same")
+        return ok("on; the modules are loaded anyway")
     if state.enrolled is None:
-        return unknown("mokutil is not there to ask which keys are enrolled")
+        return unknown("mokutil is not installed: the enrolled keys are unknown")
     key = "the key of the modules is not enrolled" if state.key else "no key signs the modules"
     return fail("off, or the key enrolled", f"on, and {key}", fix=ENROL)
 
 
 @check("nvidia.next_boot", "The kernel of the next boot has the driver's module, and may load it.")
 def next_boot(snapshot: Snapshot, settings: Settings) -> Verdict:
-    if reason := not_concerned(snapshot, settings) or _no_driver(snapshot):
+    if reason := reason_without_driver(snapshot, settings) or _no_driver(snapshot):
         return skip(reason)
     kernels = snapshot.kernels
     if kernels.driver_off:
         return fail(
             "the driver is loaded at boot",
-            f"modprobe is told otherwise: {kernels.driver_off}",
-            fix="grep -rE 'install +nvidia' /etc/modprobe.d; take the line out; "
-            "update-initramfs -u",
+            f"modprobe is configured otherwise: {kernels.driver_off}",
+            fix="grep -rE 'install +nvidia' /etc/modprobe.d; remove the line; update-initramfs -u",
         )
     if kernels.next is None:
-        return skip("no kernel in /boot: a container, or booted from elsewhere")
+        return skip("no kernel in /boot: a container, or booted from another disk")
     if kernels.next in kernels.nvidia:
         return ok(f"{kernels.next}: {kernels.nvidia[kernels.next].path}")
     not_loaded = snapshot.nvidia.diagnosis.state is DriverState.MODULE_NOT_LOADED
@@ -88,7 +87,7 @@ def next_boot(snapshot: Snapshot, settings: Settings) -> Verdict:
     have = ", ".join(kernels.nvidia) or "no kernel"
     return fail(
         f"a module for {kernels.next}",
-        "none: the next boot is one without a driver",
-        evidence=f"a module is there for: {have}",
+        "none: the next boot has no driver",
+        evidence=f"modules exist for: {have}",
         fix=f"apt-get install linux-headers-{kernels.next}; dkms autoinstall -k {kernels.next}",
     )

@@ -1,4 +1,4 @@
-"""What the kernel's log says of the cards since the boot, which nothing else would tell."""
+"""Errors of the cards in the kernel's log since the boot."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from gpuhost.checks.finding import Verdict, fail, ok, skip, warn
 from gpuhost.checks.registry import check
 from gpuhost.domain.nvidia.pci import card_of_device
 from gpuhost.domain.nvidia.xid import CardError
-from gpuhost.plans.gpu import not_concerned
+from gpuhost.plans.gpu import reason_without_driver
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
 
@@ -18,29 +18,29 @@ EXPECTED = "no error of a card since the boot"
 
 @check("nvidia.errors", "The kernel's log has no error of a card (Xid) since the boot.")
 def errors(snapshot: Snapshot, settings: Settings) -> Verdict:
-    if reason := not_concerned(snapshot, settings):
+    if reason := reason_without_driver(snapshot, settings):
         return skip(reason)
     if not snapshot.nvidia.installed:
         return skip("no driver is installed")
     try:
-        found = sorted(_standing(snapshot), key=lambda error: error.meaning.harmless)
+        card_errors = sorted(_current(snapshot), key=lambda error: error.meaning.harmless)
     except NotRead:
         if snapshot.system.container and "kernel_log" in snapshot.probes:
-            return skip("the kernel's log is that of the machine around this container")
+            return skip("the kernel's log belongs to the host of this container")
         raise
-    if not found:
+    if not card_errors:
         return ok("none", expected=EXPECTED)
-    judge = warn if found[0].meaning.harmless else fail
+    judge = warn if card_errors[0].meaning.harmless else fail
     return judge(
         EXPECTED,
-        "; ".join(_in_words(error, snapshot) for error in found[:SHOWN]) + _more(found),
-        evidence="\n".join(error.text for error in found[:SHOWN]),
-        fix=_fix(found[:SHOWN]),
+        "; ".join(_in_words(error, snapshot) for error in card_errors[:SHOWN]) + _more(card_errors),
+        evidence="\n".join(error.text for error in card_errors[:SHOWN]),
+        fix=_fix(card_errors[:SHOWN]),
     )
 
 
-def _standing(snapshot: Snapshot) -> list[CardError]:
-    """Without cards that did not start at first, and answer by now."""
+def _current(snapshot: Snapshot) -> list[CardError]:
+    """Without cards that failed to start at first, and answer now."""
     return [
         one
         for one in snapshot.kernel_log.card_errors
@@ -62,7 +62,7 @@ def _in_words(error: CardError, snapshot: Snapshot) -> str:
 
 
 def _card(error: CardError, snapshot: Snapshot) -> str:
-    """The card's model and place."""
+    """The card's model and bus address."""
     place = error.card or "a card"
     for device in snapshot.nvidia.gpus:
         known = card_of_device(device.device) if device.slot[-12:-2] == error.card else None
@@ -71,16 +71,16 @@ def _card(error: CardError, snapshot: Snapshot) -> str:
     return place
 
 
-def _more(found: list[CardError]) -> str:
-    rest = len(found) - SHOWN
+def _more(card_errors: list[CardError]) -> str:
+    rest = len(card_errors) - SHOWN
     return f"; and {rest} more" if rest > 0 else ""
 
 
-def _fix(found: Iterable[CardError]) -> str:
-    """What to do about each, once; the log is asked again tomorrow."""
+def _fix(card_errors: Iterable[CardError]) -> str:
+    """What to do about each error, once."""
     steps: dict[str, list[str]] = {}
-    for error in found:
+    for error in card_errors:
         fix = error.meaning.fix.replace("CARD", f"{error.card}.0" if error.card else "CARD")
         steps.setdefault(fix, []).append(error.name)
-    told = [f"{', '.join(dict.fromkeys(names))}: {fix}" for fix, names in steps.items()]
-    return f"{'. '.join(told)}. When that is done without a reboot: dmesg --clear"
+    texts = [f"{', '.join(dict.fromkeys(names))}: {fix}" for fix, names in steps.items()]
+    return f"{'. '.join(texts)}. After a repair without a reboot: dmesg --clear"

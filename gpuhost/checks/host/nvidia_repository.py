@@ -1,11 +1,12 @@
-"""NVIDIA's apt repository, where gpuhost has taken the driver from it."""
+"""NVIDIA's apt repository, if gpuhost installed the driver from it."""
 
 from __future__ import annotations
 
 from gpuhost.checks.finding import Verdict, fail, ok, skip
 from gpuhost.checks.registry import check
+from gpuhost.checks.unreachable import NVIDIA, fix_for
 from gpuhost.domain.nvidia.repository import UnknownRepositoryError
-from gpuhost.plans.gpu import not_concerned
+from gpuhost.plans.gpu import reason_without_driver
 from gpuhost.plans.nvidia_repository import preferences, repository_for
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
@@ -16,13 +17,13 @@ AGAIN = "run the deploy again"
 
 @check(
     "nvidia.repository",
-    "Where gpuhost took the driver from NVIDIA's repository, apt has it, with the declared key.",
+    "If gpuhost installed the driver from NVIDIA's repository, apt has it, with the declared key.",
 )
 def apt_repository(snapshot: Snapshot, settings: Settings) -> Verdict:
-    if reason := not_concerned(snapshot, settings):
+    if reason := reason_without_driver(snapshot, settings):
         return skip(reason)
     if settings.nvidia_driver != "install" or settings.nvidia_source != "nvidia":
-        return skip("the driver is not to come from there")
+        return skip("the driver is not installed from NVIDIA's repository")
     try:
         repo = repository_for(snapshot, settings)
     except UnknownRepositoryError as error:
@@ -30,17 +31,18 @@ def apt_repository(snapshot: Snapshot, settings: Settings) -> Verdict:
     paths = (repo.sources_path, repo.key_path, PREFERENCES)
     sources, key, pins = (snapshot.probes.file(path) for path in paths)
     if not snapshot.nvidia.record.packages or (sources, key, pins) == (None, None, None):
-        return skip("the driver that is there does not come from there")
+        return skip("the installed driver does not come from NVIDIA's repository")
+    fix = fix_for(repo, snapshot, NVIDIA)
     if sources != repo.sources:
-        return fail(repo.uri, f"{repo.sources_path} is {_found(sources)}", fix=AGAIN)
+        return fail(repo.uri, f"{repo.sources_path} {_state(sources)}", fix=fix)
     if key is None:
-        return fail(f"the key {repo.fingerprint}", f"no {repo.key_path}", fix=AGAIN)
+        return fail(f"the key {repo.fingerprint}", f"no {repo.key_path}", fix=fix)
     if refusal := repo.refused_key(key.encode()):
-        return fail(f"the key {repo.fingerprint}", refusal, fix=AGAIN)
+        return fail(f"the key {repo.fingerprint}", refusal, fix=f"rm {repo.key_path}; {AGAIN}")
     if pins != preferences():
-        return fail("before the distribution's", f"{PREFERENCES} is {_found(pins)}", fix=AGAIN)
+        return fail("preferred to the distribution's", f"{PREFERENCES} {_state(pins)}", fix=AGAIN)
     return ok(repo.uri)
 
 
-def _found(text: str | None) -> str:
-    return "not there" if text is None else "otherwise"
+def _state(text: str | None) -> str:
+    return "does not exist" if text is None else "differs"

@@ -1,11 +1,11 @@
-"""What keeps a working driver working: persistence, Fabric Manager, packages that stay."""
+"""What keeps the driver working: persistence mode, Fabric Manager, packages on hold."""
 
 from __future__ import annotations
 
 from gpuhost.checks.finding import Verdict, fail, later, ok, skip, warn
 from gpuhost.checks.registry import check
 from gpuhost.domain.nvidia.pci import FabricManager, fabric_manager
-from gpuhost.plans.gpu import not_concerned
+from gpuhost.plans.gpu import reason_without_driver
 from gpuhost.plans.nvidia_upkeep import (
     DAEMON,
     EXCLUSIONS_TEXT,
@@ -22,12 +22,12 @@ AGAIN = "run the deploy again"
 
 @check("nvidia.persistence", "The driver stays loaded while nothing uses the cards.")
 def persistence(snapshot: Snapshot, settings: Settings) -> Verdict:
-    if reason := not_concerned(snapshot, settings):
+    if reason := reason_without_driver(snapshot, settings):
         return skip(reason)
     ours = snapshot.probes.file(PERSISTENCE_UNIT)
     if not settings.nvidia_persistence:
         if ours:
-            return fail("not by gpuhost", f"{PERSISTENCE_UNIT} is there", fix=AGAIN)
+            return fail("no unit of gpuhost", f"{PERSISTENCE_UNIT} exists", fix=AGAIN)
         return skip("nvidia_persistence is False")
     if not snapshot.nvidia.works:
         return later("the driver does not answer")
@@ -44,10 +44,10 @@ def persistence(snapshot: Snapshot, settings: Settings) -> Verdict:
 
 @check(
     "nvidia.fabric_manager",
-    "Where there is NVSwitch, Fabric Manager runs, of exactly the driver's version.",
+    "With NVSwitch, Fabric Manager runs in exactly the driver's version.",
 )
 def fabric(snapshot: Snapshot, settings: Settings) -> Verdict:
-    if reason := not_concerned(snapshot, settings):
+    if reason := reason_without_driver(snapshot, settings):
         return skip(reason)
     need = fabric_manager(snapshot.nvidia.devices)
     if need is FabricManager.NOT_NEEDED:
@@ -59,7 +59,7 @@ def fabric(snapshot: Snapshot, settings: Settings) -> Verdict:
     judge = warn if need is FabricManager.UNDECIDED and package is None else fail
     again = AGAIN if settings.nvidia_driver == "install" else 'set nvidia_driver="install"'
     if package is None:
-        return judge(expected, "not installed: CUDA starts on no card (error 802)", fix=again)
+        return judge(expected, "not installed: CUDA fails on every card (error 802)", fix=again)
     if package.driver != snapshot.nvidia.driver:
         return fail(expected, f"version {package.driver or package.version}", fix=again)
     if not unit.active or not unit.enabled:
@@ -71,14 +71,14 @@ def fabric(snapshot: Snapshot, settings: Settings) -> Verdict:
     return ok(f"{package.driver}, running")
 
 
-@check("nvidia.hold", "The driver's packages are on hold, and out of unattended upgrades.")
+@check("nvidia.hold", "The driver's packages are on hold, and excluded from unattended upgrades.")
 def hold(snapshot: Snapshot, settings: Settings) -> Verdict:
-    if reason := not_concerned(snapshot, settings):
+    if reason := reason_without_driver(snapshot, settings):
         return skip(reason)
     if not settings.nvidia_hold:
         ours = [name for name in snapshot.nvidia.record.held if name in snapshot.nvidia.packages]
         if ours or snapshot.probes.file(EXCLUSIONS):
-            return fail("not by gpuhost", f"on hold: {' '.join(ours)}", fix=AGAIN)
+            return fail("not held by gpuhost", f"on hold: {' '.join(ours)}", fix=AGAIN)
         return skip("nvidia_hold is False")
     packages = snapshot.nvidia.to_hold
     if not packages:
@@ -88,6 +88,8 @@ def hold(snapshot: Snapshot, settings: Settings) -> Verdict:
         return fail("on hold", f"not on hold: {' '.join(loose)}", fix=f"{AGAIN} (apt-mark hold)")
     if snapshot.probes.file(EXCLUSIONS) != EXCLUSIONS_TEXT:
         return fail(
-            "out of unattended upgrades", f"{EXCLUSIONS} is not as gpuhost wrote it", fix=AGAIN
+            "excluded from unattended upgrades",
+            f"{EXCLUSIONS} is not as gpuhost wrote it",
+            fix=AGAIN,
         )
     return ok(f"{len(packages)} packages on hold")

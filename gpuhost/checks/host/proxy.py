@@ -19,7 +19,7 @@ from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.proxy import EngineProxy
 
-RESTART = "systemctl restart docker; the deploy does it where `docker_restart` lets it"
+RESTART = "systemctl restart docker; the deploy does it if `docker_restart` allows it"
 OTHERWISE = (
     "systemctl restart docker; if that does not help, something else sets a proxy: see "
     "`systemctl cat docker` and `proxies` in /etc/docker/daemon.json"
@@ -27,46 +27,46 @@ OTHERWISE = (
 
 
 def _judge(snapshot: Snapshot, settings: Settings, *paths: str) -> Verdict:
-    wrong = wrong_files(snapshot, settings, *paths)
+    differing = wrong_files(snapshot, settings, *paths)
     if is_declared(settings):
-        if not wrong:
+        if not differing:
             return ok("as declared")
         return fail(
-            "the declared proxy", f"not so in {', '.join(wrong)}", fix="run the deploy again"
+            "the declared proxy", f"differs in {', '.join(differing)}", fix="run the deploy again"
         )
-    if not wrong:
+    if not differing:
         return skip("no proxy is declared")
-    return fail("no proxy", f"left behind: {', '.join(wrong)}", fix="run the deploy again")
+    return fail("no proxy", f"left behind: {', '.join(differing)}", fix="run the deploy again")
 
 
-@check("proxy.apt", "apt goes through the declared proxy.")
+@check("proxy.apt", "apt uses the declared proxy.")
 def apt(snapshot: Snapshot, settings: Settings) -> Verdict:
     return _judge(snapshot, settings, APT_FILE)
 
 
-@check("proxy.engine", "The engine pulls through the declared proxy.")
+@check("proxy.engine", "The engine uses the declared proxy.")
 def engine(snapshot: Snapshot, settings: Settings) -> Verdict:
     on_disk = _judge(snapshot, settings, ENGINE_FILE, ENGINE_DROPIN)
     running = EngineProxy.running(snapshot.probes)
     if running is None or on_disk.status is Status.FAIL:
         return on_disk
-    wanted = engine_values(settings)
+    declared = engine_values(settings)
     if engine_is_behind(snapshot):
         judge = warn if settings.docker_restart == "never" else fail
-        found = f"the engine started before the change, with {running}"
-        return judge(f"{wanted}", found, fix=RESTART)
-    if is_declared(settings) and running != wanted:
-        return fail(f"{wanted}", f"the engine runs with {running}", fix=OTHERWISE)
+        client_proxy = f"the engine started before the change, with {running}"
+        return judge(f"{declared}", client_proxy, fix=RESTART)
+    if is_declared(settings) and running != declared:
+        return fail(f"{declared}", f"the engine runs with {running}", fix=OTHERWISE)
     return on_disk
 
 
-@check("proxy.client", "Builds and containers of root get the declared proxy.")
+@check("proxy.client", "Builds and containers of root use the declared proxy.")
 def client(snapshot: Snapshot, settings: Settings) -> Verdict:
-    found = snapshot.client_proxy
+    client_proxy = snapshot.client_proxy
     if is_declared(settings):
-        if found.digest == client_digest(settings):
+        if client_proxy.digest == client_digest(settings):
             return ok("as declared")
-        return fail("the declared proxy", f"not so in {CLIENT_FILE}", fix="run the deploy again")
-    if found.recorded is not None and found.digest == found.recorded:
+        return fail("the declared proxy", f"differs in {CLIENT_FILE}", fix="run the deploy again")
+    if client_proxy.recorded is not None and client_proxy.digest == client_proxy.recorded:
         return fail("no proxy", f"left behind in {CLIENT_FILE}", fix="run the deploy again")
     return skip("no proxy is declared")

@@ -13,34 +13,34 @@ from gpuhost.snapshot.swap import SYSCTL_FILE
 FILE_MODE = "0600"
 
 
-@check("swap.size", "Active swap, partitions included, is as large as `swap_size_gb` asks.")
+@check("swap.size", "Active swap, partitions included, has the size of `swap_size_gb`.")
 def size(snapshot: Snapshot, settings: Settings) -> Verdict:
-    wanted = plan(snapshot, settings)
+    planned = plan(snapshot, settings)
     active = snapshot.swap.area(settings.swap_path)
     actual = gb(snapshot.swap.total)
     present = present_size(snapshot, settings)
-    if wanted.size == 0 and present == 0:
+    if planned.size == 0 and present == 0:
         return ok(actual, evidence=_in_words(snapshot))
-    if active and wanted.size == present:
+    if active and planned.size == present:
         return ok(actual, evidence=_in_words(snapshot))
     return fail(
-        f"{gb(wanted.size)} in {settings.swap_path}",
+        f"{gb(planned.size)} in {settings.swap_path}",
         actual,
-        evidence=wanted.refusal or _in_words(snapshot),
-        fix=wanted.fix or f"run the deploy again (it makes {settings.swap_path})",
+        evidence=planned.refusal or _in_words(snapshot),
+        fix=planned.fix or f"run the deploy again (it creates {settings.swap_path})",
     )
 
 
-@check("swap.boot", "The swap file is in /etc/fstab, so that it is there after a reboot.")
+@check("swap.boot", "The swap file is in /etc/fstab, so that it is active after a reboot.")
 def boot(snapshot: Snapshot, settings: Settings) -> Verdict:
-    wanted = plan(snapshot, settings)
-    if wanted.refusal:
-        return skip(wanted.refusal)
+    planned = plan(snapshot, settings)
+    if planned.refusal:
+        return skip(planned.refusal)
     listed = snapshot.swap.in_fstab(settings.swap_path)
-    if listed == bool(wanted.size):
+    if listed == bool(planned.size):
         return ok("in /etc/fstab" if listed else "no swap file, no line in /etc/fstab")
     return fail(
-        "in /etc/fstab" if wanted.size else "not in /etc/fstab",
+        "in /etc/fstab" if planned.size else "not in /etc/fstab",
         "in /etc/fstab" if listed else "not in /etc/fstab",
         fix="run the deploy again",
     )
@@ -58,18 +58,20 @@ def mode(snapshot: Snapshot, settings: Settings) -> Verdict:
     )
 
 
-@check("swap.swappiness", "The kernel swaps as eagerly as `swap_swappiness` says, now and at boot.")
+@check("swap.swappiness", "The kernel uses `swap_swappiness`, now and at boot.")
 def swappiness(snapshot: Snapshot, settings: Settings) -> Verdict:
     if settings.swap_size_gb == 0:
         return skip("no swap is declared")
     if snapshot.swap.swappiness is None:
         raise NotRead("/proc/sys/vm/swappiness could not be read")
-    wanted = str(settings.swap_swappiness)
+    declared = str(settings.swap_swappiness)
     if snapshot.swap.swappiness != settings.swap_swappiness:
-        return fail(wanted, str(snapshot.swap.swappiness), fix=f"sysctl -w vm.swappiness={wanted}")
+        return fail(
+            declared, str(snapshot.swap.swappiness), fix=f"sysctl -w vm.swappiness={declared}"
+        )
     if snapshot.swap.sysctl != sysctl_text(settings):
-        return fail(f"{wanted} at boot too", f"not in {SYSCTL_FILE}", fix="run the deploy again")
-    return ok(wanted)
+        return fail(f"{declared} at boot too", f"not in {SYSCTL_FILE}", fix="run the deploy again")
+    return ok(declared)
 
 
 def _in_words(snapshot: Snapshot) -> str:

@@ -1,4 +1,4 @@
-"""The host itself: whether gpuhost may and can work on it, and whether it looks after itself."""
+"""The host itself: whether gpuhost can work on it, and whether it maintains itself."""
 
 from __future__ import annotations
 
@@ -19,36 +19,36 @@ SUPPORTED = {
 MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
-@check("system.privileges", "gpuhost is root on the host, or becomes root by sudo.")
+@check("system.privileges", "gpuhost is root on the host, directly or by sudo.")
 def privileges(snapshot: Snapshot, settings: Settings) -> Verdict:
     if snapshot.system.root:
         return ok("root by sudo" if snapshot.system.sudo else "root")
     return fail(
         "root, or sudo",
-        "this user is not root and sudo asks for a password or is not there",
+        "this user is not root, and sudo asks for a password or is not installed",
         fix="log in as root, give the user NOPASSWD sudo, or run pyinfra with --sudo "
         "--same-sudo-password",
     )
 
 
-@check("system.supported", "The distribution and the architecture are ones that gpuhost knows.")
+@check("system.supported", "gpuhost supports the distribution and the architecture.")
 def supported(snapshot: Snapshot, settings: Settings) -> Verdict:
     system = snapshot.system
     actual = f"{system.pretty_name} on {system.machine}"
     expected = "Debian 12-13 or Ubuntu 22.04-26.04, on amd64 or arm64 servers"
-    stranger = _stranger(system)
+    unsupported = _reason_unsupported(system)
     known = system.version in SUPPORTED.get(system.distribution, ())
-    if known and system.machine in MACHINES and not stranger:
+    if known and system.machine in MACHINES and not unsupported:
         return ok(actual, expected=expected)
-    if stranger:
-        actual += f": {stranger}"
+    if unsupported:
+        actual += f": {unsupported}"
     if settings.system_allow_unsupported:
         return warn(expected, actual, fix="use a supported system")
-    return fail(expected, actual, fix="set system_allow_unsupported=True to go on all the same")
+    return fail(expected, actual, fix="set system_allow_unsupported=True to continue anyway")
 
 
-def _stranger(system: System) -> str:
-    """What this is, by name, if it is not a server with a distribution of our list."""
+def _reason_unsupported(system: System) -> str:
+    """The name of this system, if it is not a server with a supported distribution."""
     if "microsoft" in system.kernel.lower():
         return "WSL: the GPU's driver belongs to Windows"
     if system.board.startswith("NVIDIA Jetson"):
@@ -57,7 +57,7 @@ def _stranger(system: System) -> str:
         return f"{system.board}: a single-board computer"
     parents = [name for name in system.like if name in SUPPORTED]
     if parents and system.distribution not in SUPPORTED:
-        return f"a distribution made from {parents[0]}, with packages of its own"
+        return f"a distribution derived from {parents[0]}, with packages of its own"
     return ""
 
 
@@ -65,7 +65,7 @@ def _stranger(system: System) -> str:
 def init(snapshot: Snapshot, settings: Settings) -> Verdict:
     if snapshot.system.init == "systemd":
         return ok("systemd")
-    actual = snapshot.system.init or "process 1 cannot be seen"
+    actual = snapshot.system.init or "process 1 is not visible"
     return fail("systemd", actual, fix="use a host, a VM or a container that boots with systemd")
 
 
@@ -77,7 +77,7 @@ def python(snapshot: Snapshot, settings: Settings) -> Verdict:
     return fail("python3", "not installed", fix="apt-get install python3")
 
 
-@check("system.hostname", "The host's own name resolves.")
+@check("system.hostname", "The host's name resolves.")
 def hostname(snapshot: Snapshot, settings: Settings) -> Verdict:
     name, address = snapshot.system.hostname, snapshot.hostname.address
     if address:
@@ -88,7 +88,7 @@ def hostname(snapshot: Snapshot, settings: Settings) -> Verdict:
 @check("system.clock", "The clock follows a time server.")
 def clock(snapshot: Snapshot, settings: Settings) -> Verdict:
     if snapshot.system.container:
-        return skip("the clock is that of the machine around this container")
+        return skip("the clock belongs to the host of this container")
     running = ", ".join(snapshot.clock.running)
     if snapshot.clock.synchronised:
         return ok(f"synchronised by {running}" if running else "synchronised")
@@ -110,7 +110,7 @@ def reboot(snapshot: Snapshot, settings: Settings) -> Verdict:
     return warn("not needed", "needed", evidence=f"for: {packages}", fix="reboot")
 
 
-@check("system.apt_idle", "No other program holds apt's or dpkg's locks.")
+@check("system.apt_idle", "No other program holds the locks of apt or dpkg.")
 def apt_idle(snapshot: Snapshot, settings: Settings) -> Verdict:
     locks = snapshot.dpkg.locks
     if not locks:
@@ -119,7 +119,7 @@ def apt_idle(snapshot: Snapshot, settings: Settings) -> Verdict:
         "idle",
         str(locks[0]),
         fix=f"gpuhost waits up to apt_lock_timeout_s={settings.apt_lock_timeout_s}; "
-        f"to see what it does: systemctl status {locks[0].pid}",
+        f"to see what it is: systemctl status {locks[0].pid}",
     )
 
 
@@ -129,16 +129,21 @@ def dpkg(snapshot: Snapshot, settings: Settings) -> Verdict:
         return later(f"at work: {snapshot.dpkg.locks[0]}")
     if not snapshot.dpkg.unfinished and not snapshot.dpkg.journal:
         return ok("every package is whole")
-    found = ", ".join(snapshot.dpkg.unfinished) or "dpkg was interrupted"
-    return fail("every package is whole", found, fix="dpkg --configure -a; apt-get -f install")
+    broken = ", ".join(snapshot.dpkg.unfinished) or "dpkg was interrupted"
+    return fail("every package is whole", broken, fix="dpkg --configure -a; apt-get -f install")
 
 
-@check("system.updates", "Security updates install themselves, but for NVIDIA's and Docker's.")
+@check(
+    "system.updates",
+    "Security updates are installed automatically, except NVIDIA's and Docker's packages.",
+)
 def updates(snapshot: Snapshot, settings: Settings) -> Verdict:
     expected = "security updates, without NVIDIA's and Docker's packages"
     if not settings.system_security_updates:
         if snapshot.paths.get(UPDATES_FILE):
-            return fail("not by gpuhost", f"{UPDATES_FILE} is there", fix="run the deploy again")
+            return fail(
+                "not configured by gpuhost", f"{UPDATES_FILE} exists", fix="run the deploy again"
+            )
         return skip("system_security_updates is False")
     missing = _missing(snapshot)
     if not missing:
@@ -147,21 +152,21 @@ def updates(snapshot: Snapshot, settings: Settings) -> Verdict:
 
 
 def _missing(snapshot: Snapshot) -> list[str]:
-    found = snapshot.updates
-    unblocked = [pattern for pattern in BLOCKED if pattern not in found.blocked]
+    config = snapshot.updates
+    unblocked = [pattern for pattern in BLOCKED if pattern not in config.blocked]
     says = {
-        "unattended-upgrades is not installed": not found.installed,
-        "package lists are not fetched": not found.lists,
-        "updates are not installed": not found.upgrades,
-        f"not left alone: {', '.join(unblocked)}": bool(unblocked),
-        f"stopped: {', '.join(found.stopped_timers)}": bool(found.stopped_timers),
+        "unattended-upgrades is not installed": not config.installed,
+        "package lists are not updated": not config.lists,
+        "updates are not installed": not config.upgrades,
+        f"not excluded: {', '.join(unblocked)}": bool(unblocked),
+        f"stopped: {', '.join(config.stopped_timers)}": bool(config.stopped_timers),
         f"{UPDATES_FILE} was changed": _is_changed(snapshot),
     }
     return [words for words, is_so in says.items() if is_so]
 
 
 def _is_changed(snapshot: Snapshot) -> bool:
-    """Ours is there and says something else: that the host is to reboot by itself, say."""
+    """Ours exists with other content, such as an automatic reboot."""
     state = snapshot.paths.get(UPDATES_FILE)
-    wanted = sha256(updates_text().encode()).hexdigest()
-    return state is not None and state.sha256 not in (None, wanted)
+    expected = sha256(updates_text().encode()).hexdigest()
+    return state is not None and state.sha256 not in (None, expected)

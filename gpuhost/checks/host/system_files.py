@@ -1,7 +1,7 @@
-"""The files that gpuhost writes are root's, and nobody else writes them.
+"""The files that gpuhost writes belong to root, and nobody else can write them.
 
-What is in them is judged by the check of their noun. Firewall, proxy and apt cache judge owner and
-mode of theirs too, an app those of its own.
+The check of a noun compares the content of its files. Firewall, proxy, apt cache and apps also
+compare owner and mode of theirs.
 """
 
 from __future__ import annotations
@@ -14,16 +14,18 @@ from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 
 
-@check("system.files", "What gpuhost writes is root's, and nobody else can change it.")
+@check(
+    "system.files", "The files that gpuhost writes belong to root, and nobody else can change them."
+)
 def files(snapshot: Snapshot, settings: Settings) -> Verdict:
-    found = list(faults(snapshot, proxy=is_declared(settings)))
-    if not found:
-        there = sum(snapshot.paths.get(path) is not None for path in PATHS)
-        return ok(f"{there} files and directories", expected="root's, written by nobody else")
-    told = [f"{one.path} is {one.found}" for one in found]
-    links = [one.path for one in found if one.link]
+    bad = list(faults(snapshot, proxy=is_declared(settings)))
+    if not bad:
+        existing = sum(snapshot.paths.get(path) is not None for path in PATHS)
+        return ok(f"{existing} files and directories", expected="of root, written by nobody else")
+    lines = [f"{one.path} is {one.state}" for one in bad]
+    links = [one.path for one in bad if one.link]
     return fail(
-        "; ".join(f"{one.path} root {one.mode}" for one in found),
-        "; ".join(told),
+        "; ".join(f"{one.path} root {one.mode}" for one in bad),
+        "; ".join(lines),
         fix=f"rm {' '.join(links)}; run the deploy again" if links else "run the deploy again",
     )

@@ -1,4 +1,4 @@
-"""SSH, by which a host is reached: it must not be elsewhere after the next start."""
+"""SSH, by which a host is reached: its port must not change at its next start."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 
 LOCKED_OUT = (
-    "put the port back into /etc/ssh/sshd_config; or let both in, run the deploy again (the "
+    "restore the port in /etc/ssh/sshd_config; or configure both, run the deploy again (the "
     "firewall follows), and change ssh_port in the inventory before sshd restarts"
 )
 RESTART = "sshd -t && systemctl restart ssh; then run the deploy again, for the firewall"
@@ -19,23 +19,23 @@ RESTART = "sshd -t && systemctl restart ssh; then run the deploy again, for the 
 @check("system.ssh", "sshd's configuration is valid and names the ports where SSH is reached.")
 def ssh(snapshot: Snapshot, settings: Settings) -> Verdict:
     if not snapshot.system.root:
-        return skip("only root can ask sshd")
-    found = snapshot.ssh
-    if found.complaint:
+        return skip("only root can run sshd -T")
+    server = snapshot.ssh
+    if server.complaint:
         return fail(
             "a configuration that sshd accepts",
-            "sshd refuses it: nobody can log in after its next start",
-            evidence=found.complaint,
+            "sshd rejects it: nobody can log in after its next start",
+            evidence=server.complaint,
             fix="sshd -t",
         )
-    if not found.configured or not found.listening:
-        return skip("no sshd listens here, or it does not tell where")
-    expected, actual = f"on {_in_words(found.configured)}", f"on {_in_words(found.listening)}"
-    if not found.socket and not found.configured & found.listening:
+    if not server.configured or not server.listening:
+        return skip("no sshd listens on this host, or its ports are unknown")
+    expected, actual = f"on {_in_words(server.configured)}", f"on {_in_words(server.listening)}"
+    if not server.socket and not server.configured & server.listening:
         return fail(expected, f"{actual}, until sshd starts again", fix=LOCKED_OUT)
-    if found.login is not None and found.login not in found.configured:
-        return warn(expected, f"this login came in on {found.login}", fix=LOCKED_OUT)
-    if silent := found.configured - found.listening:
+    if server.login is not None and server.login not in server.configured:
+        return warn(expected, f"this login came in on {server.login}", fix=LOCKED_OUT)
+    if silent := server.configured - server.listening:
         return warn(expected, f"nothing on {_in_words(silent)}", fix=RESTART)
     return ok(actual, expected=expected)
 

@@ -1,4 +1,4 @@
-"""What systemd could not start or run: also of services that nobody declared."""
+"""Units that systemd could not start or run, including those that nobody declared."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 
 
-@check("system.units", "No unit of systemd has failed, and containerd runs where the engine does.")
+@check("system.units", "No systemd unit has failed, and containerd runs if the engine does.")
 def units(snapshot: Snapshot, settings: Settings) -> Verdict:
     ours = broken_units(snapshot)
     others = [name for name in snapshot.units.failed if not name.startswith(OURS)]
     if ours:
-        told = [
+        lines = [
             f"{name} {'stopped' if name in snapshot.units.stopped else 'failed'}" for name in ours
         ]
-        told += [f"{name} failed" for name in others]
+        lines += [f"{name} failed" for name in others]
         return fail(
             "no failed unit",
-            ", ".join(told),
+            ", ".join(lines),
             fix=f"journalctl -b -u {ours[0]}; then systemctl start {ours[0]}, or the deploy again",
         )
     if others:
         return warn(
             "no failed unit",
             f"{', '.join(others)} failed",
-            fix=f"journalctl -b -u {quote(others[0])}; when it is mended, or not needed: "
+            fix=f"journalctl -b -u {quote(others[0])}; when it is repaired, or not needed: "
             f"systemctl reset-failed {quote(others[0])}",
         )
     return ok("none", expected="no failed unit")

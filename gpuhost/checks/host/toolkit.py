@@ -1,4 +1,4 @@
-"""The NVIDIA Container Toolkit: there, whole, in force, and proven by a container."""
+"""The NVIDIA Container Toolkit: installed, complete, used by the engine, tested in a container."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from datetime import datetime, timezone
 
 from gpuhost.checks.finding import Status, Verdict, fail, later, ok, skip
 from gpuhost.checks.registry import check, finding_of
+from gpuhost.checks.unreachable import TOOLKIT, fix_for
 from gpuhost.domain.toolkit.packages import PACKAGES
 from gpuhost.domain.toolkit.proof import cause_of
-from gpuhost.plans.toolkit import cards, circumstances, not_wanted, working_driver
+from gpuhost.plans.toolkit import cards, circumstances, reason_not_needed, working_driver
 from gpuhost.plans.toolkit_packages import release, repository
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
@@ -23,8 +24,8 @@ def _fails(id: str, snapshot: Snapshot, settings: Settings) -> bool:
 
 
 def _not_installed(snapshot: Snapshot, settings: Settings) -> Verdict | None:
-    """Why there is nothing to judge yet; None if the packages are as declared."""
-    if reason := not_wanted(snapshot, settings):
+    """Why nothing can be judged yet; None if the packages are as declared."""
+    if reason := reason_not_needed(snapshot, settings):
         return skip(reason)
     failing = _fails("toolkit.packages", snapshot, settings)
     return later("the packages are not as declared") if failing else None
@@ -35,7 +36,7 @@ def _not_installed(snapshot: Snapshot, settings: Settings) -> Verdict | None:
     "apt has the toolkit's repository of `toolkit_mirror`, with the declared key.",
 )
 def apt_repository(snapshot: Snapshot, settings: Settings) -> Verdict:
-    reason = not_wanted(snapshot, settings)
+    reason = reason_not_needed(snapshot, settings)
     if reason:
         return skip(reason)
     repo = repository(settings, snapshot.system.architecture)
@@ -43,37 +44,50 @@ def apt_repository(snapshot: Snapshot, settings: Settings) -> Verdict:
     if clashes:
         return fail("one list", f"{', '.join(clashes)} too", fix=AGAIN)
     if snapshot.toolkit.sources != repo.sources:
-        found = "otherwise" if snapshot.toolkit.sources else "not there"
-        return fail(repo.uri, f"{repo.sources_path} is {found}", fix=AGAIN)
+        state = "differs" if snapshot.toolkit.sources else "does not exist"
+        fix = _install_fix(snapshot, settings)
+        return fail(repo.uri, f"{repo.sources_path} {state}", fix=fix)
     if snapshot.toolkit.key is None:
-        return fail(f"the key {repo.fingerprint}", f"no {repo.key_path}", fix=AGAIN)
+        return fail(
+            f"the key {repo.fingerprint}",
+            f"no {repo.key_path}",
+            fix=_install_fix(snapshot, settings),
+        )
     refusal = repo.refused_key(snapshot.toolkit.key.encode())
     if refusal:
         return fail(f"the key {repo.fingerprint}", refusal, fix=f"rm {repo.key_path}; {AGAIN}")
     return ok(repo.uri)
 
 
+def _install_fix(snapshot: Snapshot, settings: Settings) -> str:
+    """What brings the packages; NVIDIA's archive cannot be reached from everywhere."""
+    return fix_for(repository(settings, snapshot.system.architecture), snapshot, TOOLKIT)
+
+
 @check("toolkit.packages", "The toolkit's four packages are installed, all at one version.")
 def packages(snapshot: Snapshot, settings: Settings) -> Verdict:
-    reason = not_wanted(snapshot, settings)
-    if reason:
+    if reason := reason_not_needed(snapshot, settings):
         return skip(reason)
-    wanted, found = settings.toolkit_version, snapshot.toolkit.packages
-    expected = f"{wanted or 'one version'} of {', '.join(PACKAGES)}"
-    absent = [package for package in PACKAGES if package not in found]
+    declared, installed = settings.toolkit_version, snapshot.toolkit.packages
+    expected = f"{declared or 'one version'} of {', '.join(PACKAGES)}"
+    absent = [package for package in PACKAGES if package not in installed]
     if absent:
-        return fail(expected, f"not installed: {', '.join(absent)}", fix=AGAIN)
-    versions = set(found.values())
+        return fail(
+            expected, f"not installed: {', '.join(absent)}", fix=_install_fix(snapshot, settings)
+        )
+    versions = set(installed.values())
     if len(versions) > 1:
-        mixed = ", ".join(f"{package} {found[package]}" for package in PACKAGES)
-        return fail(expected, f"mixed: {mixed}", fix=AGAIN)
+        mixed = ", ".join(f"{package} {installed[package]}" for package in PACKAGES)
+        return fail(expected, f"mixed: {mixed}", fix=_install_fix(snapshot, settings))
     version = versions.pop()
-    if wanted and release(version) != wanted:
-        return fail(expected, version, fix=AGAIN)
+    if declared and release(version) != declared:
+        return fail(expected, version, fix=_install_fix(snapshot, settings))
     return ok(version)
 
 
-@check("toolkit.held", "No upgrade changes the toolkit's packages by itself (`nvidia_hold`).")
+@check(
+    "toolkit.held", "The toolkit's packages are on hold (`nvidia_hold`): no upgrade changes them."
+)
 def held(snapshot: Snapshot, settings: Settings) -> Verdict:
     if nothing := _not_installed(snapshot, settings):
         return nothing
@@ -88,16 +102,12 @@ def held(snapshot: Snapshot, settings: Settings) -> Verdict:
     return ok("held")
 
 
-@check("toolkit.runtime", "The engine has the runtime `nvidia`, and its program is there.")
+@check("toolkit.runtime", "The engine has the runtime `nvidia`, and its program exists.")
 def runtime(snapshot: Snapshot, settings: Settings) -> Verdict:
     if nothing := _not_installed(snapshot, settings):
         return nothing
     if snapshot.paths.get(RUNTIME) is None:
-        return fail(
-            RUNTIME,
-            "not there, although its package is installed",
-            fix=AGAIN,
-        )
+        return fail(RUNTIME, "it does not exist, although its package is installed", fix=AGAIN)
     if snapshot.docker.engine is None:
         return later("the engine does not answer")
     if "nvidia" in snapshot.docker.engine.runtimes:
@@ -108,7 +118,7 @@ def runtime(snapshot: Snapshot, settings: Settings) -> Verdict:
     return fail("registered", "docker info does not show it", fix="systemctl restart docker")
 
 
-@check("toolkit.cdi", "The CDI specification is of the loaded driver, and is kept fresh.")
+@check("toolkit.cdi", "The CDI specification matches the loaded driver, and is kept up to date.")
 def cdi(snapshot: Snapshot, settings: Settings) -> Verdict:
     if nothing := _not_installed(snapshot, settings):
         return nothing
@@ -118,23 +128,25 @@ def cdi(snapshot: Snapshot, settings: Settings) -> Verdict:
     if toolkit.refresh and not (toolkit.refresh.enabled and toolkit.refresh.active):
         return fail("refreshed with the driver", f"{toolkit.refresh.name} is off", fix=AGAIN)
     path = toolkit.specification_path
-    found = toolkit.specifications.get(path)
-    if found is None:
+    specification = toolkit.specifications.get(path)
+    if specification is None:
         return fail(f"driver {driver}", f"no {path}", fix=AGAIN)
-    if found.drivers and driver not in found.drivers:
-        stale = ", ".join(sorted(found.drivers))
+    if specification.drivers and driver not in specification.drivers:
+        stale = ", ".join(sorted(specification.drivers))
         return fail(f"driver {driver}", f"{path} is for {stale}", fix=AGAIN)
-    if found.mig_instances != toolkit.mig_instances:
+    if specification.mig_instances != toolkit.mig_instances:
         return fail(
             f"{toolkit.mig_instances} MIG instance(s)",
-            f"{path} has {found.mig_instances}",
+            f"{path} has {specification.mig_instances}",
             evidence="nothing refreshes it when MIG instances change",
             fix=AGAIN,
         )
     return ok(f"{path} for driver {driver}")
 
 
-@check("toolkit.proof", "A container has used every GPU, with today's driver, toolkit and engine.")
+@check(
+    "toolkit.proof", "A container has used every GPU, with the current driver, toolkit and engine."
+)
 def proof(snapshot: Snapshot, settings: Settings) -> Verdict:
     if nothing := _not_installed(snapshot, settings):
         return nothing
@@ -150,8 +162,8 @@ def proof(snapshot: Snapshot, settings: Settings) -> Verdict:
     changes = made.circumstances.differences(today)
     installed = snapshot.paths.get(INSTALLED)
     if installed and installed.modified > made.time:
-        # The engine looks for the toolkit when it starts: it may not know of this one.
-        changes.append("the toolkit was installed anew")
+        # The engine looks for the toolkit when it starts: it may not know this one.
+        changes.append("the toolkit was installed again")
     if changes:
         return fail(expected, f"not tried since: {'; '.join(changes)}", fix=AGAIN)
     if made.failure:

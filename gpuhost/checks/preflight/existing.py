@@ -1,4 +1,4 @@
-"""What is there already: a deployment made by hand, its data, and a release at work."""
+"""What exists already: a deployment made by hand, its data, and a release under way."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def project(proposal: Proposal) -> Verdict:
     if owners:
         return fail(
             f"project {name} for {proposal.app.name} alone",
-            f"it is that of the app {', '.join(sorted(owners))}",
-            fix="give this app another x-gpuhost.project",
+            f"it belongs to the app {', '.join(sorted(owners))}",
+            fix="set another x-gpuhost.project for this app",
         )
     takes_over = f"{_in_words(others)}, which gpuhost did not release"
     mounts = sorted({mount for one in others for mount in one.mounts.split(",") if mount})
@@ -41,13 +41,13 @@ def project(proposal: Proposal) -> Verdict:
         f"project {name} unused, or adopt=True",
         f"it would replace {takes_over}",
         evidence=evidence,
-        fix="set adopt=True to take them over. Data stays where it is: name it by absolute paths, "
-        f"or move it under {proposal.directory}, where ./ of the app's file is",
+        fix="set adopt=True to take them over. Data stays where it is: use absolute paths, "
+        f"or move it to {proposal.directory}, which is ./ in the app file",
     )
 
 
 def _app_of(container: Container) -> str:
-    """The app of gpuhost's whose release made a container; "" if none did."""
+    """The app whose release made a container; "" if gpuhost did not make it."""
     path = PurePosixPath(container.directory)
     is_ours = path.name == "shared" and str(path.parent.parent) == APPS
     return path.parent.name if is_ours else ""
@@ -59,9 +59,9 @@ def _in_words(containers: list[Container]) -> str:
     return f"{', '.join(f'{one.name} ({one.state})' for one in containers)}{where}"
 
 
-@app_check("app.binds", "No deployment made by hand writes where the app writes.")
+@app_check("app.binds", "No other deployment writes where the app writes.")
 def binds(proposal: Proposal) -> Verdict:
-    written = sorted(set(_written(proposal)))
+    written = sorted(set(_written_paths(proposal)))
     clashes = [
         f"{container.name} uses {mount}"
         for container in proposal.foreign
@@ -75,12 +75,12 @@ def binds(proposal: Proposal) -> Verdict:
     return judge(
         "paths that nothing else writes to",
         "; ".join(clashes),
-        fix="stop that container: two at one database damage it"
+        fix="stop that container: two programs damage one database"
         + ("" if proposal.settings.adopt else "; or set adopt=True if they are meant to share it"),
     )
 
 
-def _written(proposal: Proposal) -> Iterator[str]:
+def _written_paths(proposal: Proposal) -> Iterator[str]:
     yield proposal.directory
     yield from (path for path in proposal.app.block.directories if path.startswith("/"))
     for service in proposal.services.values():
@@ -111,19 +111,19 @@ def busy(proposal: Proposal) -> Verdict:
     return fail(
         "none under way",
         _attempt(attempt),
-        fix=f"gpuhost logs INVENTORY --app {proposal.app.name} --follow; begin when it has ended",
+        fix=f"gpuhost logs INVENTORY --app {proposal.app.name} --follow; start after it has ended",
     )
 
 
-@app_check("app.unfinished", "No release of the app was cut off.")
+@app_check("app.unfinished", "No release of the app was interrupted.")
 def unfinished(proposal: Proposal) -> Verdict:
     attempt = proposal.state.cut_off if proposal.state else None
     if attempt is None:
-        return ok("none was cut off")
+        return ok("none was interrupted")
     return warn(
-        "none was cut off",
-        f"cut off: {_attempt(attempt)}",
-        fix="nothing to do: the next release finishes or undoes it first",
+        "none was interrupted",
+        f"interrupted: {_attempt(attempt)}",
+        fix="nothing to do: the next release first finishes or undoes it",
     )
 
 

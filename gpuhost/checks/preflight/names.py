@@ -1,4 +1,4 @@
-"""What an app takes that there is one of on a host: ports, container names, networks."""
+"""What only one app can have on a host: ports, container names, networks."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from gpuhost.snapshot.ports import Taken, plain_address
 
 ALL_ADDRESSES = ""
 NO_ENGINE = "the engine does not answer"
-# The program that has the ports of every site on the host.
+# The program that listens for every site on the host.
 NGINX = "nginx"
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """A port that a release takes.
+class NeededPort:
+    """A port that a release needs.
 
     + address: "" for all of the host's
     + whose: a service, or nginx
-    + is_site: the site's on the host's nginx, which has it already where there are other sites
+    + is_site: of a site on the host's nginx, which has it already if there are other sites
     """
 
     port: int
@@ -41,50 +41,50 @@ def ports(proposal: Proposal) -> Verdict:
     if proposal.snapshot.docker.engine is None:
         return skip(NO_ENGINE)
     try:
-        wanted = [*_published(proposal), *_of_nginx(proposal)]
+        needed = [*_published(proposal), *_of_nginx(proposal)]
     except BadPort as error:
-        return fail("ports as Compose writes them", str(error), fix=f"mend {proposal.app.path}")
-    if not wanted:
+        return fail("ports as Compose writes them", str(error), fix=f"correct {proposal.app.path}")
+    if not needed:
         return skip("it publishes no port")
-    clashes = [f"{port}: {one.holder}" for port in wanted for one in _holders(port, proposal)]
-    numbers = ", ".join(str(port.port) for port in wanted)
+    clashes = [f"{port}: {one.holder}" for port in needed for one in _holders(port, proposal)]
+    numbers = ", ".join(str(port.port) for port in needed)
     if not clashes:
         return ok(numbers)
     return fail(
         f"{numbers} free",
         f"taken: {'; '.join(clashes)}",
-        fix="stop what holds it, or publish another port in the app's file",
+        fix="stop what uses it, or publish another port in the app file",
     )
 
 
-def _published(proposal: Proposal) -> Iterator[Wanted]:
+def _published(proposal: Proposal) -> Iterator[NeededPort]:
     for name, service in proposal.services.items():
         for entry in bound(name, service.ports, proposal.app.block.public):
             one = Published.parse(entry)
             inside, _, protocol = one.container.partition("/")
             if one.long:
                 protocol = str(one.long.get("protocol") or "")
-            # No number: the engine picks a free one. Of a range for one port it picks as well.
+            # No number, or a range for one port: the engine chooses a free one.
             if not one.host or (len(one.ports) > 1 and "-" not in inside):
                 continue
             for port in sorted(one.ports):
-                yield Wanted(port, protocol or "tcp", plain_address(one.address), name)
+                yield NeededPort(port, protocol or "tcp", plain_address(one.address), name)
 
 
-def _of_nginx(proposal: Proposal) -> Iterator[Wanted]:
+def _of_nginx(proposal: Proposal) -> Iterator[NeededPort]:
     site = proposal.app.block.nginx
     if site and site.where == "host":
         for port in (site.port, site.tls_port) if site.tls else (site.port,):
-            yield Wanted(port, "tcp", ALL_ADDRESSES, NGINX, is_site=True)
+            yield NeededPort(port, "tcp", ALL_ADDRESSES, NGINX, is_site=True)
 
 
-def _holders(wanted: Wanted, proposal: Proposal) -> Iterator[Taken]:
-    """Who has the port, each once: a container on both versions of IP is one."""
+def _holders(needed: NeededPort, proposal: Proposal) -> Iterator[Taken]:
+    """Who has the port, each once: a container on IPv4 and IPv6 counts once."""
     seen = set()
-    for one in proposal.snapshot.ports.of(wanted.port, wanted.protocol):
+    for one in proposal.snapshot.ports.of(needed.port, needed.protocol):
         is_own = one.project == proposal.app.project
-        is_shared = wanted.is_site and one.holder == NGINX
-        if is_own or is_shared or not one.stands_before(wanted.address):
+        is_shared = needed.is_site and one.holder == NGINX
+        if is_own or is_shared or not one.stands_before(needed.address):
             continue
         if one.holder not in seen:
             seen.add(one.holder)
@@ -96,50 +96,54 @@ def names(proposal: Proposal) -> Verdict:
     if proposal.snapshot.docker.engine is None:
         return skip(NO_ENGINE)
     scaled = {name for name, count in proposal.app.block.scale.items() if count > 1}
-    wanted = [
+    needed = [
         service.container_name
         for name, service in proposal.services.items()
         if service.container_name and name not in scaled
     ]
-    if not wanted:
-        return skip("it names no container")
-    taken = [container for container in proposal.foreign if container.name in wanted]
+    if not needed:
+        return skip("it sets no container name")
+    taken = [container for container in proposal.foreign if container.name in needed]
     if not taken:
-        return ok(", ".join(wanted))
+        return ok(", ".join(needed))
     described = (f"{one.name} ({one.state}, of project {one.project or 'none'})" for one in taken)
     return fail(
-        f"{', '.join(wanted)} free",
+        f"{', '.join(needed)} free",
         f"taken: {', '.join(described)}",
         fix=f"docker rm -f {' '.join(one.name for one in taken)}; or, to take over that "
         "deployment, set x-gpuhost.project to its project, and adopt=True",
     )
 
 
-@app_check("app.networks", "Networks that it expects are there, and those it makes are its own.")
+@app_check("app.networks", "External networks exist, and the app's own networks belong to it.")
 def networks(proposal: Proposal) -> Verdict:
     if proposal.snapshot.docker.engine is None:
         return skip(NO_ENGINE)
-    there, project = proposal.snapshot.networks.by_name, proposal.app.project
+    existing, project = proposal.snapshot.networks.by_name, proposal.app.project
     missing, conflicting = [], []
     for key, name, external in _networks(proposal):
-        found = there.get(name)
-        if external and found is None:
+        network = existing.get(name)
+        if external and network is None:
             missing.append(name)
-        if not external and found and (found.project, found.key) != (project, key):
-            made = f"project {found.project} as {found.key}" if found.project else "nobody known"
+        if not external and network and (network.project, network.key) != (project, key):
+            made = (
+                f"project {network.project} as {network.key}"
+                if network.project
+                else "an unknown program"
+            )
             conflicting.append((name, made))
     if conflicting:
         clashing = ", ".join(name for name, _ in conflicting)
         return fail(
             f"networks of project {project}",
-            "; ".join(f"{name} is there, made by {made}" for name, made in conflicting),
-            fix=f"docker network rm {clashing.replace(',', '')} if nothing uses it any more, or "
+            "; ".join(f"{name} exists, made by {made}" for name, made in conflicting),
+            fix=f"docker network rm {clashing.replace(',', '')} if it is not used, or "
             "declare it external: true",
         )
     if missing:
         return fail(
             f"{', '.join(missing)}, which the app declares external",
-            "not there",
+            "not found",
             fix="; ".join(f"docker network create {name}" for name in missing),
         )
     return ok(", ".join(name for _, name, _ in _networks(proposal)) or "none of its own")
@@ -158,6 +162,6 @@ def _networks(proposal: Proposal) -> Iterator[tuple[str, str, bool]]:
         one = declared.get(key)
         name = one.name if one and one.name else None
         external = bool(one and one.external)
-        # A name with a variable in it is known to Compose alone.
+        # Only Compose knows a name with a variable in it.
         if not (name and "$" in name):
             yield key, name or (key if external else f"{proposal.app.project}_{key}"), external

@@ -18,7 +18,7 @@ from gpuhost.snapshot.transport import APPS
 
 @dataclass(frozen=True)
 class Proposal:
-    """An app that is to be released on a host as it is now.
+    """An app that is to be released on a host.
 
     + choice: the variant for this host, or why there is none
     + secrets: what is wrong with the secrets, a line each

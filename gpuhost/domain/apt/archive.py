@@ -1,6 +1,6 @@
 """Which definitions are the distribution's own archive, whatever server they come from.
 
-A server's name says nothing here: hosts are installed from mirrors of every name. What counts is
+The server's name is ignored: hosts are installed from mirrors of every name. What counts is
 the key that signs the archive, its path, its suites and its components.
 """
 
@@ -71,8 +71,8 @@ def is_security(suite: str) -> bool:
 
 def mirror_list_path(uri: str) -> str | None:
     """The file behind `mirror+file:`, as Debian's cloud images use it (apt-transport-mirror(1))."""
-    found = re.fullmatch(r"mirror\+file:(?://)?(/[^\s?#]+)", uri)
-    return found[1] if found else None
+    match = re.fullmatch(r"mirror\+file:(?://)?(/[^\s?#]+)", uri)
+    return match[1] if match else None
 
 
 def archive_key(uri: str) -> str:
@@ -82,7 +82,7 @@ def archive_key(uri: str) -> str:
 
 def archive_at(uri: str) -> Archive | None:
     """The archive that a URI's path names; None for other schemes, paths and for a URI that carries
-    a password (it belongs into /etc/apt/auth.conf.d, and is not ours to move)."""
+    a password (it belongs in /etc/apt/auth.conf.d, and is not ours to move)."""
     try:
         parts = urlsplit(uri)
     except ValueError:
@@ -132,8 +132,8 @@ class OwnArchives:
             return None
         listed = self._mirror_lists.get(mirror_list_path(uri) or "", ())
         for location in (uri, *listed):
-            if found := archive_at(location):
-                return found
+            if match := archive_at(location):
+                return match
         security = all(map(is_security, entry.suites))
         return self._distribution.security_archive if security else self._distribution.main_archive
 
@@ -157,7 +157,7 @@ class OwnArchives:
         return self._suites_fit(entry) and self._location_fits(uri, entry)
 
     def _suites_fit(self, entry: Entry) -> bool:
-        releases = [found["release"] for s in entry.suites if (found := _SUITE.fullmatch(s))]
+        releases = [match["release"] for s in entry.suites if (match := _SUITE.fullmatch(s))]
         return any(r in (self._distribution.codename, *_ALIASES) for r in releases)
 
     def _location_fits(self, uri: str, entry: Entry) -> bool:

@@ -1,9 +1,9 @@
-"""Which mirror `auto` takes: the first, in the given order, that is reachable and fresh."""
+"""Which mirror `auto` chooses: the first, in the given order, that is reachable and fresh."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 
@@ -32,10 +32,10 @@ class Probe:
     releases: tuple[Release, ...]
 
     def refusal(self, now: datetime, max_age: timedelta) -> str | None:
-        """Why the mirror will not do; None: it will.
+        """Why the mirror is not suitable; None: it is.
 
         The suite of a release changes only with a point release (Debian) or never (Ubuntu), so the
-        newest suite counts: `-updates` is signed anew several times a day. Security is another
+        newest suite counts: `-updates` is signed again several times a day. Security is another
         archive, which a mirror fetches at other times, so it counts for itself.
         """
         for release in self.releases:
@@ -50,25 +50,6 @@ class Probe:
         if oldest > max_age:
             return f"{oldest.days} days old, at most {max_age.days} are allowed"
         return None
-
-
-@dataclass(frozen=True)
-class Choice:
-    """The mirror taken, or None, and why those before it were not."""
-
-    mirror: Mirror | None
-    passed_over: dict[str, str] = field(default_factory=dict)
-
-
-def first_usable(probes: Iterable[Probe], now: datetime, max_age: timedelta) -> Choice:
-    """The first candidate that is reachable and fresh."""
-    passed_over: dict[str, str] = {}
-    for probe in probes:
-        refusal = probe.refusal(now, max_age)
-        if refusal is None:
-            return Choice(probe.mirror, passed_over)
-        passed_over[probe.mirror.name] = refusal
-    return Choice(None, passed_over)
 
 
 def newest_age(releases: Iterable[Release], now: datetime) -> timedelta | None:

@@ -114,11 +114,11 @@ def _fields(text: str) -> dict[str, Field]:
             if current is not None:
                 fields[current] = _continued(fields[current], line, number)
             continue
-        found = _FIELD.fullmatch(line)
-        current = found["name"].lower() if found else None
-        if found and current:
+        match = _FIELD.fullmatch(line)
+        current = match["name"].lower() if match else None
+        if match and current:
             fields[current] = Field(
-                found["name"], found["gap"], found["value"], found["end"], number, number + 1
+                match["name"], match["gap"], match["value"], match["end"], number, number + 1
             )
     return fields
 

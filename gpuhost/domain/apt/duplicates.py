@@ -30,21 +30,21 @@ def duplicates(files: Iterable[SourceFile], distribution: Distribution) -> list[
     files = list(files)
     own = own_archives(files, distribution)
     seen: set[Part] = set()
-    found = []
+    repeated = []
     for path, entry in entries(files):
         if own.has(entry):
             parts = _parts(entry, own, distribution)
             again = {f"{part.suite} {part.component}" for part in parts if part in seen}
             if again:
-                found.append(f"{path}: {', '.join(sorted(again))}")
+                repeated.append(f"{path}: {', '.join(sorted(again))}")
             seen.update(parts)
-    return found
+    return repeated
 
 
 def without_duplicates(
     files: Iterable[SourceFile], distribution: Distribution, known: Iterable[str]
 ) -> list[SourceFile]:
-    """Switches off what an earlier definition already says; the *.sources files come first."""
+    """Disables what an earlier definition already has; the *.sources files come first."""
     files = list(files)
     own = own_archives(files, distribution, known)
     seen: set[Part] = set()
@@ -120,7 +120,7 @@ def _narrowed(
     own: OwnArchives,
     distribution: Distribution,
 ) -> Block:
-    """The block, saying no more than these parts."""
+    """The block with these parts only."""
     types, archives, suites, components, architectures = (
         tuple(dict.fromkeys(values)) for values in zip(*parts, strict=True)
     )

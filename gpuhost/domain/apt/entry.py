@@ -28,7 +28,7 @@ class Entry:
 
 
 class Block(Protocol):
-    """A piece of a file. `entry` is None for comments, blanks, what is switched off or unreadable.
+    """A piece of a file. `entry` is None for comments, blanks, what is disabled or unreadable.
 
     The `with_…` methods change what they say and nothing else in the text. `separator` goes
     between two blocks that were one.

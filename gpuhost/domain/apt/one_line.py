@@ -29,15 +29,15 @@ class Line:
 
     @property
     def entry(self) -> Entry | None:
-        found = _LINE.fullmatch(self.text)
-        if found is None:
+        match = _LINE.fullmatch(self.text)
+        if match is None:
             return None
-        options = _options(found["options"] or "")
+        options = _options(match["options"] or "")
         return Entry(
-            types=(found["type"],),
-            uris=(found["uri"],),
-            suites=(found["suite"],),
-            components=tuple(found["components"].split()),
+            types=(match["type"],),
+            uris=(match["uri"],),
+            suites=(match["suite"],),
+            components=tuple(match["components"].split()),
             architectures=tuple(filter(None, options.get("arch", "").split(","))),
             signed_by=options.get("signed-by"),
         )
@@ -68,16 +68,16 @@ class Line:
         return Line(OFF + self.text)
 
     def _with_option(self, name: str, value: str) -> Line:
-        found = _LINE.fullmatch(self.text)
-        inside = (found["options"] or "[]")[1:-1] if found else ""
+        match = _LINE.fullmatch(self.text)
+        inside = (match["options"] or "[]")[1:-1] if match else ""
         others = [word for word in inside.split() if not word.lower().startswith(f"{name}=")]
         return self._with(options=f"[{' '.join([*others, f'{name}={value}'])}]", gap=" ")
 
     def _with(self, **parts: str) -> Line:
-        found = _LINE.fullmatch(self.text)
-        if found is None:
+        match = _LINE.fullmatch(self.text)
+        if match is None:
             return self
-        return Line("".join(parts.get(name, found[name] or "") for name in _PARTS))
+        return Line("".join(parts.get(name, match[name] or "") for name in _PARTS))
 
 
 def lines(content: str) -> list[Line]:

@@ -16,7 +16,7 @@ END = "-----END PGP PUBLIC KEY BLOCK-----"
 
 
 class NoKey(ValueError):
-    """The bytes are no OpenPGP public key."""
+    """The bytes are not an OpenPGP public key."""
 
 
 def fingerprints(key: bytes) -> list[str]:
@@ -24,10 +24,10 @@ def fingerprints(key: bytes) -> list[str]:
 
     Raises NoKey if there is none, or the file is cut short.
     """
-    found = [_fingerprint(body) for tag, body in _packets(dearmor(key)) if tag == PUBLIC_KEY]
-    if not found:
+    keys = [_fingerprint(body) for tag, body in _packets(dearmor(key)) if tag == PUBLIC_KEY]
+    if not keys:
         raise NoKey("no OpenPGP public key in it")
-    return found
+    return keys
 
 
 def _fingerprint(body: bytes) -> str:

@@ -1,4 +1,4 @@
-"""What the sources were before gpuhost, and how to get back there."""
+"""What the sources were before gpuhost, and how to restore them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gpuhost.domain.apt.mirrors import ARCHIVES, Mirror
 from gpuhost.domain.apt.one_line import OFF
 from gpuhost.domain.apt.record import Record, digest
 
-# A file that gpuhost made, once the mirror was there, has no original, and follows the others.
+# A file that gpuhost created with the mirror has no original, and follows the others.
 OURS = "# Written by gpuhost"
 
 
@@ -32,10 +32,10 @@ def originals(
 
     A file that is still as gpuhost wrote it is, byte for byte, its saved copy. One that was edited
     since (a line added, a release upgraded) keeps the edits, and only what points at the mirror
-    points again where the saved copy does.
+    is restored from the saved copy.
 
     + current: what apt reads now; `saved`: the copies kept, under the paths of the originals.
-    + record: None: lost, and with it what tells an edit from our own writing; the copies count.
+    + record: None: lost: edits cannot be distinguished from our own changes, and the copies count.
     """
     current = list(current)
     copies = {file.path: file for file in saved}
@@ -78,9 +78,7 @@ class _WayBack:
             return block.text.removeprefix(OFF)
         if not self._own.has(entry):
             return block.text
-        uris = tuple(
-            uri for there in entry.uris for uri in (self._uris_before(there, entry) or (there,))
-        )
+        uris = tuple(uri for uri in entry.uris for uri in (self._uris_before(uri, entry) or (uri,)))
         return block.text if uris == entry.uris else block.with_uris(uris).text
 
     def _uris_before(self, uri: str, entry: Entry) -> tuple[str, ...]:

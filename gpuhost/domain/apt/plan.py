@@ -15,7 +15,7 @@ from gpuhost.domain.apt.sources import mirrored
 
 @dataclass(frozen=True)
 class HostSources:
-    """Where a host's packages come from, and what gpuhost kept of how it was before.
+    """Where a host's packages come from, and what gpuhost saved of their previous state.
 
     + files: every file that apt reads for its sources, and those behind `mirror+file:`.
     + saved: the originals kept on the host, under the paths that they came from.
@@ -48,7 +48,7 @@ class Plan:
 
     + files: the new contents, by the paths that apt reads.
     + originals: copies to keep first, by the same paths; `stale`: copies no longer needed.
-    + record: None: gpuhost has nothing to remember.
+    + record: None: gpuhost has nothing to record.
     + before: the record as it is on the host.
     """
 
@@ -64,9 +64,9 @@ class Plan:
 
 
 def to_mirror(sources: HostSources, choice: Record, *, with_security: bool) -> Plan:
-    """The plan that takes packages from the mirror of a choice, or from nowhere but the original.
+    """The plan that takes packages from the mirror of a choice, or from the original sources only.
 
-    + choice: whose `written` is filled in; without a mirror the originals are put back.
+    + choice: whose `written` is filled in; without a mirror the originals are restored.
     + with_security: `apt_mirror_security`.
     """
     mirror = choice.chosen()

@@ -30,10 +30,10 @@ class Record:
     """The choice of a mirror.
 
     + setting: `apt_mirror` as it was; `auto` with its candidates.
-    + mirror, base: what was chosen; both empty when no candidate would do.
+    + mirror, base: what was chosen; both empty if no candidate works.
     + security: whether the security suites were moved too.
     + chosen_at: the host's time, ISO 8601.
-    + passed_over: why earlier candidates were not taken, by name.
+    + passed_over: why earlier candidates were not chosen, by name.
     + written: SHA-256 of each file as it was written.
     """
 

@@ -63,10 +63,10 @@ class Repository:
     def refused_key(self, key: bytes) -> str:
         """Why a key file is not to be trusted; empty if it holds the declared key and no other."""
         try:
-            found = fingerprints(key)
+            keys = fingerprints(key)
         except NoKey as error:
             return f"the key is not usable: {error}"
-        strangers = sorted(set(found) - {self.fingerprint})
+        strangers = sorted(set(keys) - {self.fingerprint})
         if strangers:
             return (
                 f"the key's fingerprint is {', '.join(strangers)}, "

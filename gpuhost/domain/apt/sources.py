@@ -116,14 +116,14 @@ class _Move:
 
 
 def _only(uri: str, content: str) -> str:
-    """A mirror list with one mirror: the URI in place of the first, the others switched off."""
+    """A mirror list with one mirror: the URI in place of the first, the others disabled."""
     lines = content.split("\n")
     used = [n for n, line in enumerate(lines) if listed_mirrors(line)]
-    there = [n for n in used if archive_key(listed_mirrors(lines[n])[0]) == archive_key(uri)]
-    keep = there[0] if there else used[0]
+    listed = [n for n in used if archive_key(listed_mirrors(lines[n])[0]) == archive_key(uri)]
+    keep = listed[0] if listed else used[0]
     for number in used:
         if number != keep:
             lines[number] = OFF + lines[number]
-    if not there:
+    if not listed:
         lines[keep] = uri + ("\r" if lines[keep].endswith("\r") else "")
     return "\n".join(lines)

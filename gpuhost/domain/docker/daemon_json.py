@@ -1,7 +1,7 @@
 """daemon.json has one owner: our keys are merged in, everybody else's are kept.
 
 Keys are written as paths, "log-opts.max-size": what gpuhost wrote is on record by path, so that a
-setting that is taken back takes its key back, and a key that a person wrote is never lost.
+setting that is removed removes its key, and a key that a person wrote is never lost.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Merge:
 
     + values: the whole object
     + owned: paths of the keys that gpuhost wrote
-    + conflicts: keys that a person set otherwise, left as they are: "log-driver is 'local'"
+    + conflicts: keys that a person set to another value, not changed: "log-driver is 'local'"
     """
 
     values: Values
@@ -35,26 +35,26 @@ class Merge:
         return json.dumps(self.values, indent=4, ensure_ascii=False) + "\n"
 
 
-def merge(present: Values, wanted: dict[str, Any], owned: Iterable[str], *, adopt: bool) -> Merge:
-    """Our keys into what is there.
+def merge(present: Values, declared: dict[str, Any], owned: Iterable[str], *, adopt: bool) -> Merge:
+    """Merge our keys into daemon.json.
 
     + present: daemon.json as it is
-    + wanted: from `ours`
+    + declared: our keys, by path
     + owned: paths that gpuhost wrote last time
-    + adopt: replace what a person set otherwise, too
+    + adopt: also replace what a person set
     """
     values = copy.deepcopy(present)
     before = frozenset(owned)
-    for path in before - wanted.keys():
+    for path in before - declared.keys():
         _drop(values, path)
     conflicts: list[str] = []
     written = []
-    for path, value in wanted.items():
-        # Options of a logging driver that a person chose are not ours to know.
+    for path, value in declared.items():
+        # Options of another logging driver are not ours.
         if path.startswith("log-opts.") and any(c.startswith("log-driver") for c in conflicts):
             continue
-        found, actual = _look_up(values, path)
-        if found and actual != value and path not in before and not adopt:
+        exists, actual = _look_up(values, path)
+        if exists and actual != value and path not in before and not adopt:
             words = json.dumps(actual, ensure_ascii=False)
             conflicts.append(f"{path} is {redact_credentials(words)}")
             continue
@@ -63,9 +63,9 @@ def merge(present: Values, wanted: dict[str, Any], owned: Iterable[str], *, adop
     return Merge(values, tuple(sorted(written)), tuple(conflicts))
 
 
-def differences(present: Values, wanted: dict[str, Any]) -> list[str]:
-    """The paths that are missing or other than wanted."""
-    return [path for path, value in wanted.items() if _look_up(present, path) != (True, value)]
+def differences(present: Values, declared: dict[str, Any]) -> list[str]:
+    """The paths that are missing or differ."""
+    return [path for path, value in declared.items() if _look_up(present, path) != (True, value)]
 
 
 def _steps(path: str) -> Iterator[str]:

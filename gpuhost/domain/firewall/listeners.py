@@ -1,4 +1,4 @@
-"""Who listens on a host's addresses, and on which ports SSH is really reached."""
+"""Programs that listen on a host's addresses, and the ports on which SSH is reached."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PUBLISHED = re.compile(
 
 # Ports that clients bind and only get answers on: DHCP, DHCPv6, NTP, mDNS.
 CLIENT_PORTS = {68, 546, 123, 5353}
-# systemd-resolved answers to names of the local link (LLMNR) unasked; nobody depends on it.
+# systemd-resolved answers LLMNR by default; nobody depends on it.
 LLMNR = 5355
 EPHEMERAL = 32768
 DOCKER_PROXY = "docker-proxy"
@@ -53,7 +53,7 @@ class PublishedPort:
 
 def parse_ss(output: str) -> tuple[Listener, ...]:
     """`ss -Hltnup`, without loopback, without clients' sockets and without docker-proxy."""
-    found = set()
+    listeners = set()
     for line in output.splitlines():
         words = line.split(None, 6)
         if len(words) < 6 or words[0] not in ("tcp", "udp"):
@@ -65,12 +65,12 @@ def parse_ss(output: str) -> tuple[Listener, ...]:
         process = PROCESS.search(words[6]) if len(words) > 6 else None
         listener = Listener(int(port), protocol, process[1] if process else "")
         if listener.process != DOCKER_PROXY and not _is_client(listener):
-            found.add(listener)
-    return tuple(sorted(found))
+            listeners.add(listener)
+    return tuple(sorted(listeners))
 
 
 def may_be_a_client(listener: Listener) -> bool:
-    """A program that asked something and ended looks so, and WireGuard too: only time tells."""
+    """A finished client looks the same, and WireGuard too: only a second reading shows it."""
     return listener.protocol == "udp" and not listener.process and listener.port >= EPHEMERAL
 
 
@@ -102,9 +102,9 @@ def parse_published(ports: str, container: str) -> Iterable[PublishedPort]:
 def ssh_ports(sshd: str, units: str, connection: str, listeners: Iterable[Listener]) -> list[int]:
     """Every port on which this host is reached over SSH.
 
-    + sshd: what `sshd -T` printed; nothing if it may not be asked
+    + sshd: what `sshd -T` printed; empty if it could not be run
     + units: `systemctl show` with ssh.socket, which listens in sshd's place on Ubuntu
-    + connection: SSH_CONNECTION of the one who is logged in: client, port, server, port
+    + connection: SSH_CONNECTION of this login: client, port, server, port
     + listeners: sockets, of which sshd's count
     """
     ports = {int(port) for port in PORT_LINE.findall(sshd)}

@@ -1,7 +1,7 @@
-"""The rules that published container ports obey, in the chain that Docker leaves to its users.
+"""The rules for published container ports, in the chain that Docker leaves to its users.
 
 A published port is rewritten to the container's address before any filter sees it, and forwarded:
-ufw never hears of it. What it was originally sent to is still known to the connection tracking.
+ufw never sees it. Connection tracking still knows its original destination.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ DOCKERS_OWN = re.compile(r"docker.*|br-[0-9a-f]{12}")
 
 
 def foreign_bridges(interfaces: Iterable[str]) -> list[str]:
-    """Interfaces that look like Docker's bridges and are somebody else's, such as br-lan."""
+    """Interfaces with a name like Docker's bridges that are not Docker's, such as br-lan."""
     alike = (name for name in interfaces if name.startswith("br-"))
     return sorted(name for name in alike if not DOCKERS_OWN.fullmatch(name))
 
@@ -35,7 +35,7 @@ def render(rules: Iterable[FirewallRule], foreign: Iterable[str], family: Family
     """The file for `iptables-restore --noflush`, one version of IP.
 
     + rules: what may come in
-    + foreign: interfaces that are no containers' although they are called so
+    + foreign: interfaces with such a name that are not Docker's
     """
     lines = ["*filter", f":{PUBLISHED} - [0:0]", f":{ALLOWED} - [0:0]"]
     outside = list(foreign)
@@ -45,7 +45,7 @@ def render(rules: Iterable[FirewallRule], foreign: Iterable[str], family: Family
 
 
 def _published(foreign: list[str]) -> Iterator[str]:
-    """Answers pass, and what comes from containers; the rest is asked for its port."""
+    """Accepts replies and traffic from containers; the rest is checked by port."""
     yield "-m conntrack --ctstate RELATED,ESTABLISHED -j RETURN"
     for bridge in foreign:
         yield f"-i {bridge} -g {ALLOWED}"
@@ -55,9 +55,9 @@ def _published(foreign: list[str]) -> Iterator[str]:
 
 
 def _allowed(rules: Iterable[FirewallRule], foreign: list[str], family: Family) -> Iterator[str]:
-    """What is neither allowed nor on its way to a container is somebody else's, and passes.
+    """Traffic that is neither allowed nor for a container is foreign, and passes.
 
-    The second half closes containers to neighbours who route to their addresses directly.
+    The second half closes containers to neighbours that route directly to their addresses.
     """
     for rule in rules:
         if family in rule.families:
@@ -79,7 +79,7 @@ def _returns(rule: FirewallRule) -> Iterator[str]:
 
 
 def fault(expected: str, kernel: Tables) -> str:
-    """What keeps the kernel from doing what a rendered file says; nothing: it does.
+    """Why the kernel does not have the rules of a rendered file; "": it has them.
 
     + expected: the file's text, as `render` made it
     """
@@ -87,12 +87,12 @@ def fault(expected: str, kernel: Tables) -> str:
         return f"FORWARD does not lead to {DOCKER_USER}"
     if not kernel.chain(DOCKER_USER).jumps_to(PUBLISHED):
         return f"{DOCKER_USER} does not lead to {PUBLISHED}"
-    wanted = Tables.parse(expected)
+    tables = Tables.parse(expected)
     for name in (PUBLISHED, ALLOWED):
-        if not _same(wanted.chain(name).rules, kernel.chain(name).rules):
+        if not _same(tables.chain(name).rules, kernel.chain(name).rules):
             return f"the kernel's chain {name} differs"
     return ""
 
 
-def _same(wanted: tuple[str, ...], actual: tuple[str, ...]) -> bool:
-    return [options(rule) for rule in wanted] == [options(rule) for rule in actual]
+def _same(tables: tuple[str, ...], actual: tuple[str, ...]) -> bool:
+    return [options(rule) for rule in tables] == [options(rule) for rule in actual]

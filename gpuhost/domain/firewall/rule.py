@@ -65,12 +65,12 @@ class FirewallRule:
 
     @property
     def families(self) -> tuple[Family, ...]:
-        """The versions of IP that the rule speaks of."""
+        """The versions of IP that the rule applies to."""
         return (4, 6) if self.source is None else (self.source.version,)
 
     @property
     def protocols(self) -> tuple[Protocol, ...]:
-        """The protocols that the rule speaks of."""
+        """The protocols that the rule applies to."""
         return (self.protocol,) if self.protocol else ("tcp", "udp")
 
     def in_family(self, family: Family) -> FirewallRule:
@@ -79,7 +79,7 @@ class FirewallRule:
         return replace(self, source=self.source or everywhere)
 
     def from_anywhere(self) -> FirewallRule:
-        """The rule without a source that is everywhere anyway."""
+        """The rule without a source that means everywhere."""
         everywhere = self.source is not None and self.source.prefixlen == 0
         return replace(self, source=None) if everywhere else self
 
@@ -154,5 +154,5 @@ def _network(text: str | None) -> IPv4Network | IPv6Network | None:
 
 
 def _shown(text: str) -> str:
-    """The text on one line and of a bearable length."""
+    """The text on one line, shortened."""
     return ascii(text if len(text) <= 60 else f"{text[:57]}...")

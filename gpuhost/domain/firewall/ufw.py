@@ -24,9 +24,9 @@ class UfwRule:
     """One rule about what comes in.
 
     + action: allow, limit, deny or reject
-    + matches: what it is about; none if it is more special than a FirewallRule can say
+    + matches: what it applies to; none if a FirewallRule cannot express it
     + interface: the one it comes in on, which may end in `+`; None: any
-    + comment: what its maker wrote to it
+    + comment: of the one who added it
     + text: the rule as a person reads it
     """
 
@@ -40,15 +40,15 @@ class UfwRule:
     def lets_in(self) -> bool:
         return self.action in ("allow", "limit")
 
-    def covers(self, wanted: FirewallRule, interface: str | None = None) -> bool:
-        """Whether it speaks of everything in `wanted`."""
+    def covers(self, other: FirewallRule, interface: str | None = None) -> bool:
+        """Whether it covers everything in `other`."""
         return self.interface in (None, interface) and any(
-            match.covers(wanted) for match in self.matches
+            match.covers(other) for match in self.matches
         )
 
-    def same_match(self, wanted: FirewallRule, interface: str | None = None) -> bool:
-        """Whether ufw would take the two for one rule, and replace this one."""
-        return self.interface == interface and self.matches == (wanted,)
+    def same_match(self, other: FirewallRule, interface: str | None = None) -> bool:
+        """Whether ufw would consider both one rule, and replace this one."""
+        return self.interface == interface and self.matches == (other,)
 
 
 def parse_user_rules(text: str, family: Family) -> tuple[UfwRule, ...]:
@@ -125,18 +125,18 @@ def _from_kernel(rule: str, family: Family) -> UfwRule | None:
 
 
 def let_in(
-    rules: Iterable[UfwRule], wanted: FirewallRule, interface: str | None, family: Family
+    rules: Iterable[UfwRule], other: FirewallRule, interface: str | None, family: Family
 ) -> bool:
-    """Whether some rule lets in what is wanted, in one version of IP and every protocol."""
+    """Whether some rule lets `other` in, for one version of IP and every protocol."""
     here = tuple(rules)
     return all(
         any(rule.lets_in and rule.covers(each, interface) for rule in here)
-        for each in wanted.in_family(family).by_protocol()
+        for each in other.in_family(family).by_protocol()
     )
 
 
 def ufw_rules(rule: FirewallRule) -> Iterator[FirewallRule]:
-    """A rule as ufw keeps it: it wants a protocol with a range, so a range for both is two."""
+    """A rule as ufw keeps it: a range needs a protocol, so a range for both is two rules."""
     if rule.protocol is None and rule.first != rule.last:
         yield from rule.by_protocol()
     else:

@@ -1,4 +1,4 @@
-"""The architectures by compute capability: which CUDA, drivers and kernel modules they take."""
+"""The architectures by compute capability: which CUDA, drivers and kernel modules they need."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class Card:
 
     @property
     def modules(self) -> Modules:
-        """The kernel modules that drive it; Grace Hopper takes the open ones alone."""
+        """The kernel modules that drive it; Grace Hopper needs the open ones."""
         return Modules.OPEN if self.model in OPEN_ONLY else self.architecture.modules
 
     def __str__(self) -> str:
@@ -169,11 +169,11 @@ def _cards() -> dict[tuple[str, ...], Card]:
     cards = {}
     for families, data_center in ((DATA_CENTER, True), (WORKSTATION, False), (CONSUMER, False)):
         for family in families:
-            found = architecture(ComputeCapability.parse(family.capability))
-            if found is None:
+            chip = architecture(ComputeCapability.parse(family.capability))
+            if chip is None:
                 raise LookupError(f"no architecture has compute capability {family.capability}")
             for model in family.models:
-                cards[_words(model)] = Card(model, found, family.brand, data_center)
+                cards[_words(model)] = Card(model, chip, family.brand, data_center)
     return cards
 
 
@@ -202,7 +202,7 @@ def identify(name: str | None, compute_capability: str | None = None) -> Card | 
     """The card that nvidia-smi reported.
 
     + name: what it printed for `name`
-    + compute_capability: what it printed for `compute_cap`, the better witness; drivers before
+    + compute_capability: what it printed for `compute_cap`, more reliable; drivers before
       R510 do not know the field
     """
     known = card_named(name) if name else None

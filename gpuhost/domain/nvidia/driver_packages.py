@@ -228,10 +228,10 @@ def kernel_flavour(packages: Iterable[str]) -> str | None:
     Of several, the one with the longest name: an HWE or cloud kernel was chosen on purpose.
     """
     names = (re.fullmatch(r"linux-image-((?!\d)[a-z0-9.\-]+)", name) for name in packages)
-    found = {
+    flavours = {
         name[1] for name in names if name and "unsigned" not in name[1] and "dbg" not in name[1]
     }
-    return max(sorted(found), key=len, default=None)
+    return max(sorted(flavours), key=len, default=None)
 
 
 def _refuse_conflict(cards: Sequence[Card]) -> None:

@@ -1,4 +1,4 @@
-"""One nvidia-smi run, told apart: does the driver work, and if not, why and what to do."""
+"""One run of nvidia-smi classified: does the driver work, and if not, why and what to do."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gpuhost.domain.nvidia.smi import clean, parse_header, parse_query
 
 
 class DriverState(Enum):
-    """What a run of nvidia-smi says of the driver."""
+    """The state of the driver by one run of nvidia-smi."""
 
     WORKING = "working"
     INFOROM_WARNING = "working, with an infoROM warning"
@@ -30,7 +30,7 @@ class DriverState(Enum):
 
     @property
     def works(self) -> bool:
-        """Whether the output of this run is valid; the infoROM warning does not spoil it."""
+        """Whether the output of this run is valid; also with the infoROM warning."""
         return self in (DriverState.WORKING, DriverState.INFOROM_WARNING)
 
 
@@ -54,13 +54,13 @@ SENTENCES: dict[DriverState, tuple[str, str]] = {
         "Use the card, and ask the vendor about a replacement if its error counts matter to you.",
     ),
     DriverState.ABSENT: (
-        "nvidia-smi is not installed: there is no NVIDIA driver on this host.",
+        "nvidia-smi is not installed: no NVIDIA driver is installed on this host.",
         'If the host has an NVIDIA card, install the driver (nvidia_driver = "install").',
     ),
     DriverState.MODULE_NOT_LOADED: (
         "The driver is installed, but its kernel module is not loaded: no reboot since the "
         "installation, no module for the running kernel (headers or DKMS missing), Secure Boot "
-        "refusing an unsigned module, or nouveau holding the card.",
+        "rejecting an unsigned module, or nouveau using the card.",
         "Reboot; if that does not help, read `dkms status`, `mokutil --sb-state`, `lsmod` for "
         "nouveau and `dmesg` for NVRM, then install the kernel's headers and rebuild the module.",
     ),
@@ -80,8 +80,8 @@ SENTENCES: dict[DriverState, tuple[str, str]] = {
     ),
     DriverState.NO_DEVICES: (
         "The driver is loaded but drives no card: the card is too old for this driver or for the "
-        "open kernel module (Pascal and Volta), its GSP firmware failed, or a virtual machine was "
-        "given no card.",
+        "open kernel module (Pascal and Volta), its GSP firmware failed, or a virtual machine has "
+        "no card.",
         "Compare `lspci -nn -d 10de:` with what the driver supports and read `dmesg` for NVRM; "
         "Maxwell, Pascal and Volta need the proprietary module and driver branch 580 or older.",
     ),
@@ -106,13 +106,13 @@ SENTENCES: dict[DriverState, tuple[str, str]] = {
     ),
     DriverState.QUERY_REJECTED: (
         "This nvidia-smi does not know a field or an option that it was given.",
-        "Ask without it: compute_cap is missing before driver branch 510.",
+        "Query without it: compute_cap is missing before driver branch 510.",
     ),
     DriverState.TIMED_OUT: (
         "nvidia-smi did not answer in time: without persistence mode many cards take tens of "
-        "seconds, and a card in trouble can block it for ever.",
+        "seconds, and a faulty card can block it for ever.",
         "Turn persistence on (nvidia-persistenced) and read `dmesg` for NVRM and Xid; if "
-        "nvidia-smi hangs still, reboot.",
+        "nvidia-smi still hangs, reboot.",
     ),
     DriverState.UNKNOWN: (
         "nvidia-smi failed or printed nothing that is known.",
@@ -179,7 +179,7 @@ LISTED_GPU = re.compile(r"^GPU \d+: .+\(UUID: GPU-", re.MULTILINE | re.ASCII)
 
 
 def classify(rc: int | None, output: str, *, timed_out: bool = False) -> Diagnosis:
-    """Tell the state of the driver from one run of nvidia-smi.
+    """Classify the state of the driver from one run of nvidia-smi.
 
     + rc: its exit code; None when there is none
     + output: standard output and standard error together, from a plain run, `-L` or a query

@@ -22,7 +22,7 @@ class PciDevice:
 
     + slot: such as "0000:84:00.0"
     + pci_class, vendor, device: four lower-case hexadecimal digits, such as "0302", "10de", "1b38"
-    + driver: the kernel's driver that holds it, such as "nvidia" or "nouveau"; None: none does
+    + driver: the kernel's driver that uses it, such as "nvidia" or "nouveau"; None: none does
     """
 
     slot: str
@@ -153,8 +153,8 @@ def card_of_device(device: str) -> Card | None:
         return card_named(model)
     for first, last, capability in BLOCKS:
         if len(device) == len(first) and first <= device <= last:
-            found = architecture(ComputeCapability.parse(capability))
-            return Card(f"PCI {VENDOR}:{device}", found) if found else None
+            chip = architecture(ComputeCapability.parse(capability))
+            return Card(f"PCI {VENDOR}:{device}", chip) if chip else None
     return None
 
 

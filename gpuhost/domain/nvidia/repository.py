@@ -43,11 +43,6 @@ class Repository:
     key_url: str
     key_fingerprint: str
 
-    @property
-    def source_line(self) -> str:
-        """The repository for sources.list, without options."""
-        return f"{self.url} /"
-
 
 class UnknownRepositoryError(ValueError):
     """NVIDIA has no repository for this system."""

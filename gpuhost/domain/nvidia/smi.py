@@ -34,7 +34,6 @@ QUERIES = (QUERY_FIELDS, QUERY_FIELDS_BEFORE_R510)
 # Since R610 the header says "KMD Version" and "CUDA UMD Version".
 HEADER_DRIVER = re.compile(r"(?:Driver|KMD) Version:\s*(\d[\d.]*)", re.ASCII)
 HEADER_CUDA = re.compile(r"CUDA(?: UMD)? Version:\s*(\d[\d.]*)", re.ASCII)
-LIBRARY = re.compile(r"NVML library version:\s*(\d[\d.]*)", re.ASCII)
 KERNEL_MODULE = re.compile(
     r"NVRM version:\s*NVIDIA UNIX\s+(?P<open>Open )?[^\n]*?Kernel Module\b[^\n]*?\s"
     r"(?P<version>\d{3,4}\.\d+(?:\.\d+)?)\b",
@@ -104,12 +103,6 @@ def parse_header(text: str) -> Header:
     driver = HEADER_DRIVER.search(text)
     cuda = HEADER_CUDA.search(text)
     return Header(_driver(driver[1]) if driver else None, _cuda(cuda[1]) if cuda else None)
-
-
-def parse_library_version(text: str) -> DriverVersion | None:
-    """The version of the user-space library, which newer drivers name in a mismatch."""
-    match = LIBRARY.search(clean(text))
-    return _driver(match[1]) if match else None
 
 
 def parse_kernel_module(text: str) -> KernelModule | None:

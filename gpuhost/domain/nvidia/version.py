@@ -35,10 +35,6 @@ class DriverVersion:
     def branch(self) -> int:
         return self.numbers[0]
 
-    def abbreviates(self, other: DriverVersion) -> bool:
-        """Whether this names the same release, perhaps with fewer parts: 580.178, 580.178.04."""
-        return other.numbers[: len(self.numbers)] == self.numbers
-
     def __str__(self) -> str:
         return self.text
 

@@ -1,4 +1,4 @@
-"""What the kernel's log says of cards: NVIDIA's error numbers (Xid), their meaning, what to do.
+"""Errors of cards in the kernel's log: NVIDIA's numbers (Xid), their meaning, what to do.
 
 Meanings and actions: NVIDIA, "Xid Errors", docs.nvidia.com/deploy/xid-errors. The forms of the
 lines are those of the driver's own source (kernel_rc.c, rmapi/nv.c).
@@ -18,7 +18,7 @@ class Meaning:
     """An error in words.
 
     + fix: what a person does about it
-    + harmless: the card goes on working: a program's own fault, or a fault that was dealt with
+    + harmless: the card continues to work: a fault of a program, or one that was corrected
     """
 
     what: str
@@ -61,36 +61,38 @@ class CardError:
         return KNOWN.get(self.number, _UNKNOWN)
 
 
-RESTART = "restart the program that used the card; if it comes back with others too, test the card"
+RESTART = "restart the program that used the card; if other programs fail too, test the card"
 RESET = "stop what uses the card and reset it (nvidia-smi --gpu-reset -i CARD), or reboot"
 REBOOT = "reboot"
 REPLACE = "reboot; if it comes back, check power, temperature and seating, then replace the card"
-LATER = "reset the card, or reboot, when it suits: until then the card goes on"
+LATER = "reset the card, or reboot, when convenient: until then the card continues to work"
 
 _UNKNOWN = Meaning("see NVIDIA's list of Xid errors", RESET)
 _NOT_STARTED = Meaning(
-    "its firmware or memory did not come up",
+    "its firmware or memory did not start",
     "reboot; if it stays, compare the driver's branch and module flavour with the card",
 )
 _SWITCH = Meaning("an NVSwitch has a fault", "reboot; if it comes back, replace the baseboard")
-_SWITCH_HARMLESS = Meaning("an NVSwitch saw a fault and went on", "watch it", harmless=True)
+_SWITCH_HARMLESS = Meaning(
+    "an NVSwitch had a fault and continues to work", "watch it", harmless=True
+)
 
 KNOWN: dict[int, Meaning] = {
     8: Meaning("the card stopped processing", RESET),
     13: Meaning("a program made the card compute something invalid", RESTART, harmless=True),
-    31: Meaning("a program reached for memory that is not its own", RESTART, harmless=True),
+    31: Meaning("a program accessed memory that is not its own", RESTART, harmless=True),
     38: Meaning("the driver's firmware failed", RESET),
-    43: Meaning("a program's work was ended for an error of its own", RESTART, harmless=True),
+    43: Meaning("a program's work was stopped because of its own error", RESTART, harmless=True),
     45: Meaning("a program's work was cleaned up after it ended", RESTART, harmless=True),
     48: Meaning(
-        "the card's memory has an error that ECC cannot mend",
+        "the card's memory has an error that ECC cannot correct",
         f"{RESET}; if it comes back, replace the card",
     ),
     61: Meaning("the card's controller stopped", RESET),
     62: Meaning("the card's controller halted", RESET),
-    63: Meaning("faulty memory was taken out of use", LATER, harmless=True),
+    63: Meaning("faulty memory was disabled", LATER, harmless=True),
     64: Meaning(
-        "faulty memory could not be taken out of use",
+        "faulty memory could not be disabled",
         f"{RESET}; if it comes back, replace the card",
     ),
     69: Meaning("a program gave the card an invalid command", RESTART, harmless=True),
@@ -98,16 +100,16 @@ KNOWN: dict[int, Meaning] = {
         "an NVLink between cards has a fault", f"{RESET}; if it comes back, reseat or replace it"
     ),
     79: Meaning("the card fell off the bus", REPLACE),
-    92: Meaning("ECC mends unusually many errors of the card's memory", LATER, harmless=True),
+    92: Meaning("ECC corrects unusually many errors of the card's memory", LATER, harmless=True),
     94: Meaning(
-        "a memory error that ECC cannot mend ended one program",
+        "a memory error that ECC cannot correct ended one program",
         f"restart that program, then {LATER}",
     ),
-    95: Meaning("a memory error that ECC cannot mend may have reached every program", RESET),
+    95: Meaning("a memory error that ECC cannot correct may have reached every program", RESET),
     109: Meaning("the card did not change to another program's work in time", RESET),
     119: Meaning("the card's own processor (GSP) did not answer", RESET),
     120: Meaning("the card's own processor (GSP) failed", RESET),
-    140: Meaning("the card's memory has errors that ECC could not mend", RESET),
+    140: Meaning("the card's memory has errors that ECC could not correct", RESET),
     143: Meaning("the card could not be initialised", REPLACE),
 }
 
@@ -124,17 +126,17 @@ def parse(counted: str) -> tuple[CardError, ...]:
 
     + counted: lines of COUNT, a tab, and the line of the last time: its moment, then the text
     """
-    found: dict[tuple[str, int | None], CardError] = {}
+    errors: dict[tuple[str, int | None], CardError] = {}
     for line in counted.splitlines():
         count, tab, rest = line.partition("\t")
         moment, blank, text = rest.partition(" ")
         if not tab or not blank or not count.isdecimal():
             continue
         error = _error(text, int(count), _moment(moment))
-        # A card that is off the bus is told of in several words.
-        if error and (error.card, error.number) not in found:
-            found[error.card, error.number] = error
-    return tuple(found.values())
+        # A card that is off the bus is reported in several forms.
+        if error and (error.card, error.number) not in errors:
+            errors[error.card, error.number] = error
+    return tuple(errors.values())
 
 
 def _error(text: str, times: int, last: str) -> CardError | None:
@@ -164,7 +166,7 @@ def _moment(iso: str) -> str:
 
 
 def _recovery(text: str) -> str:
-    """What Xid 154 asks for; nothing: it takes back what it asked for before."""
+    """What Xid 154 asks for; "": it withdraws its earlier request."""
     match = _ASKS.search(text)
     action = match["action"] if match else text
     if action == "None":

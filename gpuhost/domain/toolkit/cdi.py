@@ -40,7 +40,7 @@ def specifications(output: str) -> dict[str, Specification]:
         path, colon, text = line.partition(":")
         if colon and path in (REFRESHED, STATIC):
             lines.setdefault(path, []).append(text)
-    return {path: _specification(path, found) for path, found in lines.items()}
+    return {path: _specification(path, names) for path, names in lines.items()}
 
 
 def _specification(path: str, lines: list[str]) -> Specification:

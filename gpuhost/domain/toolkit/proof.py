@@ -1,7 +1,7 @@
 """The proof that a container gets the GPUs: what was seen when it was last tried.
 
 A reading never starts a container, so the host keeps the result, with the versions that it was
-made with: when one of them changes, the proof has to be made again.
+made with: when one of them changes, the proof must be made again.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ class Circumstances:
     image: str
 
     def differences(self, other: Circumstances) -> list[str]:
-        """What is otherwise now: "driver 535.183.01, now 550.54.14".
+        """What has changed: "driver 535.183.01, now 550.54.14".
 
-        Our own image is called after the C library, whose security updates install themselves:
-        that says nothing about a GPU.
+        Our own image is named after the C library, which gets automatic security updates:
+        that does not concern a GPU.
         """
         before, after = vars(self), vars(other)
         changed = [k for k in before if before[k] != after[k]]
@@ -84,7 +84,7 @@ def image_for(declared: str | None, libc: str) -> str:
 
 @dataclass(frozen=True)
 class Cause:
-    """Why a container did not get the GPUs, and what to do; {image} stands for the image."""
+    """Why a container did not get the GPUs, and what to do; {image} is replaced by the image."""
 
     cause: str
     fix: str
@@ -95,7 +95,7 @@ CAUSES: tuple[tuple[str, Cause], ...] = (
     (
         r'could not select device driver "[^"]*" with capabilities: \[\[gpu\]\]',
         Cause(
-            "the engine started before the toolkit was installed, or does not see its hook "
+            "the engine started before the toolkit was installed, or does not find its hook "
             "(an engine from snap never does)",
             'systemctl restart docker, or docker_restart="always"; then run the deploy again',
         ),
@@ -122,7 +122,7 @@ CAUSES: tuple[tuple[str, Cause], ...] = (
     (
         r"unresolvable CDI devices|CDI device injection failed",
         Cause(
-            "there is no CDI specification of these cards",
+            "no CDI specification of these cards exists",
             "systemctl restart nvidia-cdi-refresh, or nvidia-ctk cdi generate; after a change of "
             "MIG instances too",
         ),
@@ -131,7 +131,7 @@ CAUSES: tuple[tuple[str, Cause], ...] = (
         r"Failed to initialize NVML: Unknown Error",
         Cause(
             "systemd took the devices from the container's cgroup (daemon-reload)",
-            "run the deploy again; recreate the containers that say the same",
+            "run the deploy again; recreate the containers with the same error",
         ),
     ),
     (
@@ -145,7 +145,7 @@ CAUSES: tuple[tuple[str, Cause], ...] = (
     (
         r'exec: \\?"nvidia-smi\\?": executable file not found',
         Cause(
-            "the toolkit put no nvidia-smi into the container",
+            "the toolkit did not put nvidia-smi into the container",
             "nvidia-container-cli list; is the driver's nvidia-smi installed?",
         ),
     ),
@@ -153,8 +153,8 @@ CAUSES: tuple[tuple[str, Cause], ...] = (
         r"pull access denied|Unable to find image|No such image|failed to resolve reference"
         r"|manifest unknown|could not be pulled",
         Cause(
-            "the image cannot be had here",
-            "set toolkit_test_image to one that can, or to None for one made on the host",
+            "the image cannot be pulled on this host",
+            "set toolkit_test_image to another image, or to None for one made on the host",
         ),
     ),
     (r"no space left on device", Cause("the disk is full", "docker system df")),
