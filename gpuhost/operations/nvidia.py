@@ -19,7 +19,7 @@ from gpuhost.operations.reading import Commands, executing, operation, read
 from gpuhost.plans.gpu import reason_without_driver
 from gpuhost.plans.nvidia import InstallPlan, install_plan, reboot_reason
 from gpuhost.plans.nvidia_repository import preferences, repository_for
-from gpuhost.plans.nvidia_upkeep import BLACKLIST, BLACKLIST_TEXT
+from gpuhost.plans.nvidia_upkeep import BLACKLIST, BLACKLIST_TEXT, installation
 from gpuhost.remote.commands import apt_install, apt_update, put, refuse, run, script
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
@@ -222,7 +222,7 @@ def loaded(
         refuse("nvidia", f"a reboot is due ({reason}): {hindrance}")
     else:
         record = replace(
-            snapshot.nvidia.record, rebooted_for=snapshot.nvidia.installation or UNPACKAGED
+            snapshot.nvidia.record, rebooted_for=installation(snapshot.nvidia) or UNPACKAGED
         )
         yield put(NVIDIA_RECORD, record.text)
         yield FunctionCommand(reboot, (reason,), {})
@@ -239,7 +239,7 @@ def _no_reboot(snapshot: Snapshot, settings: Settings) -> str:
         return "Secure Boot refuses the modules after it too: see nvidia.secure_boot"
     if running and not settings.adopt:
         return f"it would stop {', '.join(running)}: set adopt=True"
-    if snapshot.nvidia.record.rebooted_for == (snapshot.nvidia.installation or UNPACKAGED):
+    if snapshot.nvidia.record.rebooted_for == (installation(snapshot.nvidia) or UNPACKAGED):
         return "it was rebooted for this driver before, and that did not help: read dmesg for NVRM"
     return ""
 

@@ -15,7 +15,13 @@ from gpuhost.operations.nvidia_asked import asked_for
 from gpuhost.operations.reading import Commands, operation, read
 from gpuhost.plans.gpu import reason_without_driver
 from gpuhost.plans.nvidia_repository import system_of
-from gpuhost.plans.nvidia_upkeep import EXCLUSIONS_TEXT, FABRIC_UNIT, OWN_UNIT, PERSISTENCE_TEXT
+from gpuhost.plans.nvidia_upkeep import (
+    EXCLUSIONS_TEXT,
+    FABRIC_UNIT,
+    OWN_UNIT,
+    PERSISTENCE_TEXT,
+    packages_to_hold,
+)
 from gpuhost.remote.commands import apt_install, apt_update, put, refuse, remove, run
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
@@ -52,7 +58,7 @@ def hold(
     if not _fails("nvidia.hold", snapshot, settings) and not expected:
         host.noop("NVIDIA's packages are as declared")
     elif enabled:
-        loose = [package.name for package in snapshot.nvidia.to_hold if not package.hold]
+        loose = [package.name for package in packages_to_hold(snapshot.nvidia) if not package.hold]
         if loose or expected:
             yield from _keep(snapshot, loose or expected)
         yield put(EXCLUSIONS, EXCLUSIONS_TEXT)
