@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from gpuhost.snapshot import Probe, Probes, Snapshot
-from gpuhost.snapshot.collector import declared
+from gpuhost.snapshot.collector import readers_request
 from gpuhost.snapshot.transport import decode
 
 HOSTS = Path(__file__).parent / "fixtures" / "hosts"
@@ -62,7 +62,7 @@ def _defaults() -> dict[str, Probe]:
     before a probe was added needs no edit."""
     return {
         command.name: command.absent
-        for command in declared().probes
+        for command in readers_request().probes
         if command.absent is not None and not command.only_if and command.name != "files"
     }
 

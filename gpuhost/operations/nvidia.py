@@ -31,6 +31,7 @@ from gpuhost.plans.nvidia_repository import (
 from gpuhost.plans.nvidia_upkeep import (
     BLACKLIST,
     BLACKLIST_TEXT,
+    installation,
 )
 from gpuhost.remote.apt import (
     CHANGE_HELD,
@@ -241,7 +242,7 @@ def loaded(
         refuse("nvidia", f"a reboot is needed ({reason}): {hindrance}")
     else:
         record = replace(
-            snapshot.nvidia.record, rebooted_for=snapshot.nvidia.installation or UNPACKAGED
+            snapshot.nvidia.record, rebooted_for=installation(snapshot.nvidia) or UNPACKAGED
         )
         yield put(NVIDIA_RECORD, record.text)
         yield FunctionCommand(reboot, (reason,), {})
@@ -258,7 +259,7 @@ def _why_not_rebooted(snapshot: Snapshot, settings: Settings) -> str:
         return "Secure Boot would still reject the modules: see nvidia.secure_boot"
     if running and not settings.adopt:
         return f"it would stop {', '.join(running)}: set adopt=True"
-    if snapshot.nvidia.record.rebooted_for == (snapshot.nvidia.installation or UNPACKAGED):
+    if snapshot.nvidia.record.rebooted_for == (installation(snapshot.nvidia) or UNPACKAGED):
         return "an earlier reboot for this driver did not help: look for NVRM in dmesg"
     return ""
 

@@ -19,7 +19,13 @@ from gpuhost.plans.gpu import (
 from gpuhost.plans.nvidia_repository import (
     system_of,
 )
-from gpuhost.plans.nvidia_upkeep import EXCLUSIONS_TEXT, FABRIC_UNIT, OWN_UNIT, PERSISTENCE_TEXT
+from gpuhost.plans.nvidia_upkeep import (
+    EXCLUSIONS_TEXT,
+    FABRIC_UNIT,
+    OWN_UNIT,
+    PERSISTENCE_TEXT,
+    packages_to_hold,
+)
 from gpuhost.remote.apt import CHANGE_HELD, LOCK_TIMEOUT_S, apt_update_install
 from gpuhost.remote.commands import put, remove, run
 from gpuhost.settings import Settings
@@ -60,7 +66,7 @@ def hold(
     if "nvidia.hold" not in failing_ids(snapshot, settings, "nvidia") and not planned:
         host.noop("NVIDIA's packages are as declared")
         return
-    loose = [package.name for package in snapshot.nvidia.to_hold if not package.hold]
+    loose = [package.name for package in packages_to_hold(snapshot.nvidia) if not package.hold]
     if loose or planned:
         yield from _hold(snapshot, loose or planned)
     yield put(EXCLUSIONS, EXCLUSIONS_TEXT)

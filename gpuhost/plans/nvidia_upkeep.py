@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from gpuhost.domain.nvidia.driver_packages import held
+from gpuhost.snapshot.nvidia import Nvidia, Package
+
 DAEMON = "nvidia-persistenced.service"
 OWN_UNIT = "gpuhost-nvidia-persistence.service"
 FABRIC_UNIT = "nvidia-fabricmanager.service"
@@ -34,3 +37,13 @@ EXCLUSIONS_TEXT = (
 
 BLACKLIST = "/etc/modprobe.d/gpuhost-nouveau.conf"
 BLACKLIST_TEXT = "# Written by gpuhost.\nblacklist nouveau\noptions nouveau modeset=0\n"
+
+
+def packages_to_hold(nvidia: Nvidia) -> tuple[Package, ...]:
+    """The packages whose upgrade would break running containers."""
+    return tuple(nvidia.packages[name] for name in held(nvidia.packages))
+
+
+def installation(nvidia: Nvidia) -> str:
+    """The installed driver in one line, which changes with any of its packages."""
+    return " ".join(f"{package.name}={package.version}" for package in packages_to_hold(nvidia))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gpuhost.snapshot import Snapshot
+from gpuhost.snapshot.units import CONTAINERD, ENGINE, Units
 
 # What containers and this host's settings depend on.
 OURS = (
@@ -17,6 +18,15 @@ def broken_units(snapshot: Snapshot) -> tuple[str, ...]:
     """Units that gpuhost needs and that failed, or were stopped under a running engine."""
     return tuple(
         name
-        for name in (*snapshot.units.failed, *snapshot.units.stopped)
+        for name in (*snapshot.units.failed, *_stopped_units(snapshot.units))
         if name.startswith(OURS) and not name.startswith(OF_APPS)
     )
+
+
+def _stopped_units(units: Units) -> tuple[str, ...]:
+    """containerd, if it is enabled and was stopped under a running engine."""
+    engine, containerd = units.declared.get(ENGINE), units.declared.get(CONTAINERD)
+    if engine is None or containerd is None or CONTAINERD in units.failed:
+        return ()
+    is_stopped = containerd.loaded and containerd.enabled and not containerd.active
+    return (CONTAINERD,) if engine.active and is_stopped else ()

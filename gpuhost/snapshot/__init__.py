@@ -32,7 +32,7 @@ from gpuhost.snapshot.ssh import Ssh
 from gpuhost.snapshot.swap import Swap
 from gpuhost.snapshot.system import Clock, Hostname, Reboot, System
 from gpuhost.snapshot.toolkit import Toolkit
-from gpuhost.snapshot.units import FailedUnits
+from gpuhost.snapshot.units import Units
 
 __all__ = ["NotRead", "Probe", "Probes", "Snapshot"]
 
@@ -54,7 +54,7 @@ class Snapshot:
     clock = part(Clock.read)
     hostname = part(Hostname.read)
     reboot = part(Reboot.read)
-    units = part(FailedUnits.read)
+    units = part(Units.read)
     ssh = part(Ssh.read)
     dpkg = part(Dpkg.read)
     updates = part(Updates.read)

@@ -133,7 +133,7 @@ def list_file(uri: str, suite: str) -> str:
     + suite: "/" for a flat repository
     """
     place = re.sub(r"^[a-z+]+:(?://)?(?:[^/@]*@)?", "", uri.rstrip("/"))
-    quoted = re.sub(r'[\\|{}\[\]<>"^~_=!@#$%&*]', lambda found: f"%{ord(found[0]):02x}", place)
+    quoted = re.sub(r'[\\|{}\[\]<>"^~_=!@#$%&*]', lambda char: f"%{ord(char[0]):02x}", place)
     directory = quoted if suite == "/" else f"{quoted}/dists/{suite}"
     return f"{directory}/InRelease".replace("/", "_")
 

@@ -18,7 +18,7 @@ PATIENCE = 60
 
 
 @cache
-def declared() -> Request:
+def readers_request() -> Request:
     """What every reader of this package declares, whatever the settings."""
     names = (module.name for module in iter_modules(snapshot.__path__))
     modules = (import_module(f"{snapshot.__name__}.{name}") for name in names)
@@ -33,9 +33,9 @@ def script(request: Request, patience: int = PATIENCE) -> str:
     + request: what is read beside what the readers always declare
     + patience: seconds for what may take long, nvidia-smi on many cards; all else takes less
     """
-    whole = declared() | request
-    first = "\n".join(_rendered(whole, [probe for probe in whole.probes if not probe.last]))
-    last = "\n".join(_rendered(whole, [probe for probe in whole.probes if probe.last]))
+    whole = readers_request() | request
+    first = "\n".join(_render(whole, [probe for probe in whole.probes if not probe.last]))
+    last = "\n".join(_render(whole, [probe for probe in whole.probes if probe.last]))
     return (
         f"{_collector()}\npatience={patience}\nrun_probes() {{\n{first}\n}}\n"
         f"run_last_probes() {{\n{last}\n}}\nmain </dev/null\n"
@@ -47,17 +47,17 @@ def _collector() -> str:
     return files(snapshot).joinpath("collector.sh").read_text(encoding="utf-8")
 
 
-def _rendered(request: Request, probes: Iterable[ProbeCommand]) -> Iterator[str]:
+def _render(request: Request, probes: Iterable[ProbeCommand]) -> Iterator[str]:
     """Lines of shell. What may take longest begins first; a condition is tested once."""
     groups: dict[str, list[str]] = {}
     for probe in sorted(probes, key=lambda probe: probe.seconds or inf, reverse=True):
-        if line := _line(request, probe):
+        if line := _render_line(request, probe):
             groups.setdefault(probe.only_if, []).append(line)
     for condition, lines in groups.items():
         yield "\n".join([f"if {condition}; then", *lines, "fi"] if condition else lines)
 
 
-def _line(request: Request, probe: ProbeCommand) -> str:
+def _render_line(request: Request, probe: ProbeCommand) -> str:
     """ "": there is nothing to ask for."""
     words = getattr(request, probe.arguments) if probe.arguments else ()
     if probe.arguments and not words:

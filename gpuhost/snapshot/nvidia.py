@@ -8,7 +8,6 @@ from functools import cached_property
 from shlex import quote
 
 from gpuhost.domain.nvidia.cards import Card
-from gpuhost.domain.nvidia.driver_packages import held
 from gpuhost.domain.nvidia.driver_state import Diagnosis, DriverState, classify
 from gpuhost.domain.nvidia.pci import PciDevice, card_of_device
 from gpuhost.domain.nvidia.smi import (
@@ -125,7 +124,7 @@ class NvidiaRecord:
 
     + packages: the driver that it installed, or began to install
     + held: the packages that it put on hold
-    + rebooted_for: the installed packages for which it rebooted, as `Nvidia.installation`
+    + rebooted_for: the installed packages for which it rebooted (plans.nvidia_upkeep)
     """
 
     packages: tuple[str, ...] = ()
@@ -272,16 +271,6 @@ class Nvidia:
             if len(rest) == 3 and status[1:2] == "i":
                 packages[rest[0]] = Package(rest[0], rest[1], status[:1] == "h")
         return packages
-
-    @property
-    def to_hold(self) -> tuple[Package, ...]:
-        """The packages whose upgrade would break running containers."""
-        return tuple(self.packages[name] for name in held(self.packages))
-
-    @property
-    def installation(self) -> str:
-        """The installed driver in one line, which changes with any of its packages."""
-        return " ".join(f"{package.name}={package.version}" for package in self.to_hold)
 
     @property
     def fabric_manager(self) -> Package | None:

@@ -42,7 +42,7 @@ def decode(reply: Iterable[str]) -> Probes:
         raise BadReply(f"the host's reply is incomplete: {error}") from error
     names = sorted(name[:-3] for name in texts if name.endswith(".rc"))
     if not names:
-        raise BadReply("the host's reply is empty")
+        raise BadReply("the host's reply is incomplete: it holds no probe")
     return Probes({name: _probe(texts, name) for name in names})
 
 

@@ -84,23 +84,14 @@ def _epoch(timestamp: str) -> int | None:
 
 
 @dataclass(frozen=True)
-class FailedUnits:
-    """failed: by name; stopped: containerd, if it is enabled and the running engine needs it."""
+class Units:
+    """failed: every unit, by name; declared: the declared ones, whatever their state."""
 
     failed: tuple[str, ...]
-    stopped: tuple[str, ...]
+    declared: Mapping[str, Unit]
 
     @classmethod
-    def read(cls, probes: Probes) -> FailedUnits:
+    def read(cls, probes: Probes) -> Units:
         lines = (line.split() for line in probes.output("failed_units").splitlines())
         failed = tuple(sorted(words[0] for words in lines if words[2:3] == ["failed"]))
-        return cls(failed, _stopped(probes, failed))
-
-
-def _stopped(probes: Probes, failed: tuple[str, ...]) -> tuple[str, ...]:
-    units = read_units(probes)
-    engine, below = units.get(ENGINE), units.get(CONTAINERD)
-    if engine is None or below is None or CONTAINERD in failed:
-        return ()
-    is_stopped = below.loaded and below.enabled and not below.active
-    return (CONTAINERD,) if engine.active and is_stopped else ()
+        return cls(failed, read_units(probes))

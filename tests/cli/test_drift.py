@@ -72,7 +72,7 @@ BAD = {
     "silent": ("unreachable", r"^connecting: no answer within 9 s"),
     "hangs": ("error", r"^reading: no answer within 9 s"),
     # Nothing: pyinfra loses what is no UTF-8.
-    "garbage": ("error", "^the host's reply is empty"),
+    "garbage": ("error", "^the host's reply is incomplete: it holds no probe"),
     "no login": ("error", "its output: This account is currently not available.$"),
     "no /tmp": ("error", "^the reading failed: mktemp: "),
     "full": ("error", "^the reading failed: no directory to write in: /run, /dev/shm and /tmp"),

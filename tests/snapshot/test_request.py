@@ -13,7 +13,7 @@ from gpuhost.checks.registry import run_checks
 from gpuhost.plans.reading import request_for
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Probe, Probes, Snapshot
-from gpuhost.snapshot.collector import declared, script
+from gpuhost.snapshot.collector import readers_request, script
 from gpuhost.snapshot.paths import Paths, PathState
 from gpuhost.snapshot.request import ProbeCommand, Request
 from tests.recorded import HOSTS, probes
@@ -75,14 +75,14 @@ def test_checks_ask_only_for_what_is_declared(host: str, settings: Settings) -> 
     snapshot = Snapshot(watched)
     snapshot.paths = paths = WatchedPaths(snapshot.paths.known)
     assert run_checks(snapshot, settings)
-    request = declared() | request_for(settings)
+    request = readers_request() | request_for(settings)
     assert watched.names - {probe.name for probe in request.probes} == set()
     assert watched.paths - set(request.files) == set()
     assert paths.asked - {*request.managed, *request.plain} == set()
 
 
 def test_names_of_probes_are_unique() -> None:
-    names = [probe.name for probe in declared().probes]
+    names = [probe.name for probe in readers_request().probes]
     assert len(names) == len(set(names)) > 50
 
 
@@ -149,8 +149,8 @@ def test_a_new_probe_needs_no_edit_of_a_recording(
             ProbeCommand("new_optional", "new-tool --list", absent=None),
         )
     )
-    known = declared()
-    monkeypatch.setattr("tests.recorded.declared", lambda: known | new)
+    known = readers_request()
+    monkeypatch.setattr("tests.recorded.readers_request", lambda: known | new)
     made = probes(host)
     assert made.get("new") == Probe(0)
     assert made.get("new_missing") == Probe(127, "", "not found")

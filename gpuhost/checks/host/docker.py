@@ -6,13 +6,8 @@ from gpuhost.checks.finding import Verdict, fail, later, ok, skip, warn
 from gpuhost.checks.registry import check
 from gpuhost.checks.unreachable import DOCKER, fix_for
 from gpuhost.domain.docker import daemon_json
-<<<<<<< HEAD
-from gpuhost.domain.sizes import GB, format_size
-from gpuhost.plans.docker import desired_keys, keys_not_live, merged_config, restart_stops
-=======
 from gpuhost.domain.sizes import GB, format_size
 from gpuhost.plans.docker import keys_for, keys_not_live, merged_config, restart_stops
->>>>>>> checks
 from gpuhost.plans.docker_packages import (
     MIN_COMPOSE,
     conflicting_packages,

@@ -12,6 +12,7 @@ from gpuhost.plans.nvidia_upkeep import (
     FABRIC_UNIT,
     OWN_UNIT,
     PERSISTENCE_TEXT,
+    packages_to_hold,
 )
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
@@ -80,7 +81,7 @@ def hold(snapshot: Snapshot, settings: Settings) -> Verdict:
         if ours or snapshot.probes.file(EXCLUSIONS):
             return fail("not held by gpuhost", f"on hold: {' '.join(ours)}", fix=AGAIN)
         return skip("nvidia_hold is False")
-    packages = snapshot.nvidia.to_hold
+    packages = packages_to_hold(snapshot.nvidia)
     if not packages:
         return skip("no NVIDIA package is installed")
     loose = [package.name for package in packages if not package.hold]

@@ -17,7 +17,7 @@ def units(snapshot: Snapshot, settings: Settings) -> Verdict:
     others = [name for name in snapshot.units.failed if not name.startswith(OURS)]
     if ours:
         lines = [
-            f"{name} {'stopped' if name in snapshot.units.stopped else 'failed'}" for name in ours
+            f"{name} {'failed' if name in snapshot.units.failed else 'stopped'}" for name in ours
         ]
         lines += [f"{name} failed" for name in others]
         return fail(
