@@ -63,7 +63,7 @@ def test_changes_since_the_last_run(nights: Nights) -> None:
     lines = again.out.splitlines()
     assert re.fullmatch(r"Since \d{4}-\d\d-\d\d \d\d:\d\d UTC: 1 new, nothing gone", lines[0])
     assert lines[1] == f"  new  {GOOD}: memory.total (never applied)"
-    assert lines[3].rstrip() == "1 hosts: 1 pending"
+    assert lines[3].rstrip() == "1 host: 1 pending"
     # Who does not ask for it is not told.
     assert "since" not in nights.run("--json", **MUCH).document
     runs = nights.workplace.path / "runs"
@@ -201,7 +201,7 @@ def test_a_notifier_that_fails(nights: Nights, receiver: Receiver, behaviour: st
     assert nights.run("--notify", url, **MUCH).err == ""
 
 
-MISTAKES = {
+OPTION_ERRORS = {
     "an empty history": (["--history", ""], "--history is empty: give a path"),
     "an empty page": (["--html", ""], "--html is empty: "),
     "empty metrics": (["--metrics="], "--metrics is empty: "),
@@ -210,15 +210,18 @@ MISTAKES = {
         ["--notify", f"json://{TOKEN}@127.0.0.1"],
         "--notify (or GPUHOST_NOTIFY) needs --history DIR",
     ),
-    "a URL that is none": (
+    "an unusable URL": (
         ["--history", "runs", "--notify", "json://127.0.0.1", "--notify", f"nosuch://{TOKEN}"],
-        "URL 2 of 2 is none that apprise can use",
+        "apprise cannot use URL 2 of 2",
     ),
     "html": (["--html", "no/such/file.html"], "--html no/such/file.html: no such directory"),
     "a directory": (["--metrics", "."], "--metrics .: is a directory"),
     "metrics": (["--metrics", "/proc/self/x.prom"], "cannot write in /proc/"),
-    "history": (["--history", "no/such/runs"], "--history no/such/runs: cannot make no/such/runs"),
-    "history is a file": (["--history", "inventory.py"], "cannot make inventory.py: File exists"),
+    "history": (
+        ["--history", "no/such/runs"],
+        "--history no/such/runs: cannot create no/such/runs",
+    ),
+    "history is a file": (["--history", "inventory.py"], "cannot create inventory.py: File exists"),
 }
 
 
@@ -226,8 +229,8 @@ def test_option_errors_are_reported_before_any_host_is_contacted(
     workplace: Workplace, sshd: Sshd
 ) -> None:
     workplace.inventory({GOOD: sshd.login(blank(sshd, "drift-mistakes"))})
-    commands = [["drift", "inventory.py", *options] for options, _ in MISTAKES.values()]
-    for run, (_, said) in zip(workplace.many(*commands), MISTAKES.values(), strict=True):
+    commands = [["drift", "inventory.py", *options] for options, _ in OPTION_ERRORS.values()]
+    for run, (_, said) in zip(workplace.many(*commands), OPTION_ERRORS.values(), strict=True):
         assert (run.exit, run.out) == (1, "")
         assert run.err.startswith("Error: ")
         assert said in run.err
