@@ -11,19 +11,20 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from gpuhost.runner import backup, removal, restore_data, rollback
-from gpuhost.runner.failure import Failure
-from gpuhost.runner.follow import follow
-from gpuhost.runner.given_up import DAMAGED, give_up
-from gpuhost.runner.journal import Journal
-from gpuhost.runner.lock import PATIENCE_S, Attempt, Locked, attempt, begin, end, lock
-from gpuhost.runner.log import Log
-from gpuhost.runner.paths import AppPaths
+from gpuhost.runner.contract.paths import AppPaths
+from gpuhost.runner.data import backup
+from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.log import Log
 from gpuhost.runner.plan import BadPlan
-from gpuhost.runner.release import Release
-from gpuhost.runner.result import RESTORE_FAILED, VERIFIED, Result, read
-from gpuhost.runner.status import status
-from gpuhost.runner.transaction import MOST_STARTS, carry_out, keep
+from gpuhost.runner.stages import removal, restore_data, rollback
+from gpuhost.runner.stages.abandon import DAMAGED, give_up
+from gpuhost.runner.stages.transaction import MOST_STARTS, carry_out, keep
+from gpuhost.runner.state.follow import follow
+from gpuhost.runner.state.journal import Journal
+from gpuhost.runner.state.lock import PATIENCE_S, Attempt, Locked, attempt, begin, end, lock
+from gpuhost.runner.state.release import Release
+from gpuhost.runner.state.results import RESTORE_FAILED, VERIFIED, Result, read
+from gpuhost.runner.state.status import status
 
 # After these systemd does not start a runner again…
 GOOD, FAILED, USAGE, UNRESTORED, LOCKED = 0, 1, 2, 3, 4

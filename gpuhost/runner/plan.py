@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gpuhost.runner.shape import from_json
+from gpuhost.runner.contract.decode import from_json
 
 FORMAT = 1
 

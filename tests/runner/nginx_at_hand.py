@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from gpuhost.runner import certificates, nginx
-from gpuhost.runner.failure import Failure
+from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Nginx
-from gpuhost.runner.release import Release
+from gpuhost.runner.site import certificates, nginx
+from gpuhost.runner.state.release import Release
 from tests.runner.at_hand import NEW, App, Programs
 
 NAME = "app.example.invalid"

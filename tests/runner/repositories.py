@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gpuhost.runner import commands, proxy
+from gpuhost.runner.lib import commands, proxy
 from gpuhost.runner.plan import Source
 
 TOKEN = "tok-3n-$ecret' \"x"

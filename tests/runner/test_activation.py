@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from gpuhost.runner import activation, containers, watch
-from gpuhost.runner.failure import Failure
+from gpuhost.runner.docker import containers, watch
+from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Verify
+from gpuhost.runner.stages import activation
 from tests.runner.at_hand import App, Programs, app, programs
 
 __all__ = ["app", "programs"]

@@ -11,11 +11,12 @@ from contextlib import contextmanager
 
 import pytest
 
-from gpuhost.runner import backup, lock, stored
-from gpuhost.runner.failure import Failure
-from gpuhost.runner.files import write_json
-from gpuhost.runner.paths import AppPaths
+from gpuhost.runner.contract.paths import AppPaths
+from gpuhost.runner.data import backup, stored
+from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.files import write_json
 from gpuhost.runner.plan import Backup, Migrate
+from gpuhost.runner.state import lock
 from tests.runner.at_hand import NEW, OLD, App, Programs, app, programs
 from tests.runner.backup_at_hand import DATABASE, DB, a_database, saved
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from gpuhost.runner import backup, stored
-from gpuhost.runner.failure import Failure
+from gpuhost.runner.data import backup, stored
+from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Backup, Directory
 from tests.runner.at_hand import ME, OLD, App, Programs, app, programs
 from tests.runner.backup_at_hand import DATABASE, DB, a_database, saved

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gpuhost.runner import backup, stored
-from gpuhost.runner.failure import Failure
+from gpuhost.runner.data import backup, stored
+from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Backup
 from tests.runner.at_hand import OLD, App, app, programs
 from tests.runner.backup_at_hand import saved

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from gpuhost.runner.build import build
-from gpuhost.runner.failure import Failure
+from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Build, Migrate, Source
-from gpuhost.runner.release import Release
+from gpuhost.runner.stages.build import build
+from gpuhost.runner.state.release import Release
 from tests.runner.at_hand import NEW, App, app
 from tests.runner.builds import DEBIAN, a_release, log_of, of_the_host
 from tests.runner.stand_in import Docker, docker

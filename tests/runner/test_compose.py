@@ -6,11 +6,11 @@ import json
 
 import pytest
 
-from gpuhost.runner import services
-from gpuhost.runner.compose import config, section, started
-from gpuhost.runner.failure import Failure
+from gpuhost.runner.docker import services
+from gpuhost.runner.docker.compose import config, section, started
+from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Migrate
-from gpuhost.runner.render import put_in_place, render
+from gpuhost.runner.stages.render import put_in_place, render
 from tests.runner.at_hand import App, Programs, app, programs
 
 __all__ = ["app", "programs"]

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from gpuhost.runner import containers
-from gpuhost.runner.log import Log
-from gpuhost.runner.paths import AppPaths, ReleasePaths
+from gpuhost.runner.contract.paths import AppPaths, ReleasePaths
+from gpuhost.runner.docker import containers
+from gpuhost.runner.lib.log import Log
 from gpuhost.runner.plan import Plan, Verify
-from gpuhost.runner.release import Release
+from gpuhost.runner.state.release import Release
 from tests.runner.at_hand import App, Programs, app, programs
 
 __all__ = ["app", "programs"]

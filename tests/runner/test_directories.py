@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from gpuhost.runner.directories import Owner, check, make, owner, put_back
-from gpuhost.runner.failure import Failure
+from gpuhost.runner.data.directories import Owner, check, make, owner, put_back
+from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Directory
-from gpuhost.runner.release import Release
+from gpuhost.runner.state.release import Release
 from tests.runner.at_hand import ME, NEW, App, app
 
 __all__ = ["app"]

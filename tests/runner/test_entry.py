@@ -11,12 +11,12 @@ import pytest
 
 from gpuhost.release.deliver import resume_unit
 from gpuhost.runner import __main__ as entry
-from gpuhost.runner import result
-from gpuhost.runner.journal import START, Journal
-from gpuhost.runner.lock import Attempt, begin, lock
 from gpuhost.runner.plan import Backup, BadPlan
-from gpuhost.runner.release import Release
-from gpuhost.runner.result import RESTORE_FAILED, RESTORED, VERIFIED, Result
+from gpuhost.runner.state import results
+from gpuhost.runner.state.journal import START, Journal
+from gpuhost.runner.state.lock import Attempt, begin, lock
+from gpuhost.runner.state.release import Release
+from gpuhost.runner.state.results import RESTORE_FAILED, RESTORED, VERIFIED, Result
 from tests.runner.at_hand import NEW, OLD, App, app
 from tests.runner.ended import ended
 
@@ -37,7 +37,7 @@ class Carried:
         self.ids.append(release.plan.id)
         if release.plan.id in self.wrong:
             raise self.wrong[release.plan.id]
-        result.write(release, ended(release))
+        results.write(release, ended(release))
         return ended(release)
 
 
@@ -111,7 +111,7 @@ def test_cut_off_after_its_result_what_follows_from_it_is_done_all_the_same(
     app: App, run: Run, carried: Carried, state: str, is_under_way: bool, kept: list[str]
 ) -> None:
     release = app.release(NEW)
-    result.write(release, ended(release, state))
+    results.write(release, ended(release, state))
     if is_under_way:
         begin(app.paths, Attempt("release", NEW, "ada@desk", 0.0))
     assert run("release", NEW) == (0 if state == VERIFIED else 1)
@@ -143,7 +143,7 @@ def test_what_was_cut_off_and_cannot_be_opened_is_given_up_loudly(
     app.release(NEW)
     assert run("release", NEW) == 0
     assert (carried.ids, app.paths.attempt.exists()) == ([NEW], False)
-    told = result.read(cut_off.paths.result)
+    told = results.read(cut_off.paths.result)
     assert told
     assert (told.state, told.by, told.started) == (RESTORE_FAILED, "ada@desk", 7.0)
     assert "COULD NOT BE FINISHED OR UNDONE" in cut_off.paths.log.read_text()
@@ -154,11 +154,11 @@ def test_what_cannot_be_opened_any_more_but_had_ended_stays_as_it_ended(
     app: App, run: Run, carried: Carried
 ) -> None:
     cut_off = app.release(OLD)
-    result.write(cut_off, ended(cut_off))
+    results.write(cut_off, ended(cut_off))
     of_another_format(cut_off)
     begin(app.paths, Attempt("release", OLD, "ada@desk", 7.0))
     assert run("resume") == 0
-    assert result.read(cut_off.paths.result) == ended(cut_off)
+    assert results.read(cut_off.paths.result) == ended(cut_off)
     assert not app.paths.attempt.exists()
 
 
@@ -179,7 +179,7 @@ def test_what_stays_damaged_is_given_up_and_what_may_pass_is_tried_again(
     for _ in range(starts):
         Journal(release.paths.journal).note(START)
     assert run("release", NEW) == status
-    told = result.read(release.paths.result)
+    told = results.read(release.paths.result)
     is_over = status == 3
     assert (told is not None, app.paths.attempt.exists()) == (is_over, not is_over)
     if told:

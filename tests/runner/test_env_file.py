@@ -7,13 +7,13 @@ import stat
 
 import pytest
 
-from gpuhost.runner import secrets
-from gpuhost.runner.compose import words
-from gpuhost.runner.env_file import text
-from gpuhost.runner.failure import Failure
+from gpuhost.runner.data import secrets
+from gpuhost.runner.data.env_file import text
+from gpuhost.runner.docker.compose import words
+from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Migrate, Secret
-from gpuhost.runner.release import Release
-from gpuhost.runner.render import put_in_place, render
+from gpuhost.runner.stages.render import put_in_place, render
+from gpuhost.runner.state.release import Release
 from tests.runner.at_hand import App, Programs, app, programs
 from tests.runner.test_render import HOSTILE
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from gpuhost.runner import transaction
-from gpuhost.runner.failure import Failure
-from gpuhost.runner.first_release import Left, look, take_away
+from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Migrate
-from gpuhost.runner.release import Release
-from gpuhost.runner.result import Result
+from gpuhost.runner.stages import transaction
+from gpuhost.runner.stages.first_release import Left, look, take_away
+from gpuhost.runner.state.release import Release
+from gpuhost.runner.state.results import Result
 from tests.runner.at_hand import NEW, OLD, App, Programs, app, programs
 
 __all__ = ["app", "programs"]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gpuhost.runner.lock import Attempt, Locked, begin, lock, locked
+from gpuhost.runner.state.lock import Attempt, Locked, begin, lock, locked
 from tests.runner.at_hand import NEW, App, app
 
 __all__ = ["app"]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gpuhost.runner import commands
-from gpuhost.runner.log import Log
+from gpuhost.runner.lib import commands
+from gpuhost.runner.lib.log import Log
 
 FULL = Path("/dev/full")
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from gpuhost.runner import backup
-from gpuhost.runner.failure import Failure
-from gpuhost.runner.migrate import end, migrate
+from gpuhost.runner.data import backup
+from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Backup, Directory, Migrate, Secret
-from gpuhost.runner.release import Release
+from gpuhost.runner.stages.migrate import end, migrate
+from gpuhost.runner.state.release import Release
 from tests.runner.at_hand import ME, App, Programs, app, programs
 
 __all__ = ["app", "programs"]

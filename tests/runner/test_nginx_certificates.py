@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from gpuhost.runner import nginx
+from gpuhost.runner.site import nginx
 from tests.runner.at_hand import NEW, OLD, App, app, programs
 from tests.runner.nginx_at_hand import ACME, NAME, RELOAD, TEXT, Host, a_release, failure, host
 from tests.runner.site import certificate

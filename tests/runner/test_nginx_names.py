@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gpuhost.runner import nginx
-from gpuhost.runner.nginx_sites import Claim, claims, clash
+from gpuhost.runner.site import nginx
+from gpuhost.runner.site.nginx_sites import Claim, claims, clash
 from tests.runner.at_hand import App, app, programs
 from tests.runner.nginx_at_hand import NAME, TEXT, Host, a_release, failure, host
 

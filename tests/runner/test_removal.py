@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from gpuhost.runner import __main__ as program
-from gpuhost.runner import certificates, schedule
-from gpuhost.runner.failure import Failure
-from gpuhost.runner.files import write_json
+from gpuhost.runner.data import schedule
+from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.files import write_json
 from gpuhost.runner.plan import Nginx
-from gpuhost.runner.removal import remove
+from gpuhost.runner.site import certificates
+from gpuhost.runner.stages.removal import remove
 from tests.runner.at_hand import NEW, OLD, App, Programs, app, programs
 
 __all__ = ["app", "programs"]

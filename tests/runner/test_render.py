@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 import yaml
 
-from gpuhost.runner import secrets
-from gpuhost.runner.failure import Failure
+from gpuhost.runner.data import secrets
+from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Backup, Directory, Migrate, Secret
-from gpuhost.runner.release import Release
-from gpuhost.runner.render import put_in_place, render
+from gpuhost.runner.stages.render import put_in_place, render
+from gpuhost.runner.state.release import Release
 from tests.runner.at_hand import ME, NEW, OLD, App, Programs, app, programs
 
 __all__ = ["app", "programs"]

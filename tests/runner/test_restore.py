@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from gpuhost.runner import backup, exchange, lock, restore_stage, result, stored
-from gpuhost.runner.follow import follow
+from gpuhost.runner.data import backup, exchange, staging, stored
 from gpuhost.runner.plan import Backup, Directory, Migrate
-from gpuhost.runner.restore_data import paths, restore
+from gpuhost.runner.stages.restore_data import paths, restore
+from gpuhost.runner.state import lock, results
+from gpuhost.runner.state.follow import follow
 from tests.runner.at_hand import ME, NEW, App, Programs, app, programs
 from tests.runner.restore_at_hand import (
     ALL,
@@ -53,7 +54,7 @@ def test_the_result_lies_beside_the_backup_and_in_the_history(
 ) -> None:
     name = a_backup(app)
     ended = restore(app.paths, name, "ada@desk")
-    assert result.read(paths(app.paths, name).result) == ended
+    assert results.read(paths(app.paths, name).result) == ended
     audited = json.loads(app.paths.history.read_text())
     assert (audited["kind"], audited["state"], audited["backup"]) == ("restore", "verified", name)
     assert f"verified, with the data of {name}" in paths(app.paths, name).log.read_text()
@@ -183,7 +184,7 @@ def test_a_full_disk_is_said_before_anything_is_laid_out(
 ) -> None:
     name = a_backup(app)
     usage = namedtuple("usage", "free")
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(restore_stage.RESERVE))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(staging.RESERVE))
     ended = restore(app.paths, name, "ada")
     assert (ended.state, ended.said[:19], state(app)) == ("failed", "no room to restore:", NOW)
 

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from gpuhost.runner import activation, lock, restore_data
-from gpuhost.runner.failure import Failure
-from gpuhost.runner.files import write, write_json
+from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.files import write, write_json
 from gpuhost.runner.plan import Migrate
-from gpuhost.runner.restore_data import paths, restore
-from gpuhost.runner.result import Result
+from gpuhost.runner.stages import activation, restore_data
+from gpuhost.runner.stages.restore_data import paths, restore
+from gpuhost.runner.state import lock
+from gpuhost.runner.state.results import Result
 from tests.runner.at_hand import NEW, App, Programs, app, programs
 from tests.runner.restore_at_hand import (
     NOW,

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from gpuhost.runner import logrotate, schedule
-from gpuhost.runner.failure import Failure
+from gpuhost.runner.data import logrotate, schedule
+from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Backup, Directory, Logs
 from tests.runner.at_hand import NEW, OLD, App, Programs, app, programs
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from gpuhost.runner import secrets
-from gpuhost.runner.failure import Failure
+from gpuhost.runner.data import secrets
+from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Directory, Secret
-from gpuhost.runner.release import Release
+from gpuhost.runner.state.release import Release
 from tests.runner.at_hand import ME, OLD, App, app
 
 __all__ = ["app"]

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from gpuhost.runner import result, transaction
-from gpuhost.runner.failure import Failure
-from gpuhost.runner.journal import Journal
-from gpuhost.runner.paths import AppPaths
-from gpuhost.runner.release import Release
-from gpuhost.runner.result import Result
-from gpuhost.runner.transaction import carry_out
+from gpuhost.runner.contract.paths import AppPaths
+from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.stages import transaction
+from gpuhost.runner.stages.transaction import carry_out
+from gpuhost.runner.state import results
+from gpuhost.runner.state.journal import Journal
+from gpuhost.runner.state.release import Release
+from gpuhost.runner.state.results import Result
 from tests.runner.transaction_at_hand import (
     ACTIVATING,
     ALL,
@@ -80,7 +81,7 @@ def test_a_release_that_became_current_is_not_undone_for_want_of_a_result(
         raise Cut
 
     with monkeypatch.context() as patched:
-        patched.setattr(result, "write", cut)
+        patched.setattr(results, "write", cut)
         with pytest.raises(Cut):
             carry_out(a_release(app, NEW))
     stages.wrong["verify"] = Failure("not up after 300 s")
@@ -138,10 +139,10 @@ def test_a_half_written_line_of_the_journal_is_not_read(tmp_path: Path) -> None:
 def test_a_result_that_cannot_be_read_is_none(tmp_path: Path) -> None:
     for text in ("", "[]", '{"id": 1}', "{", "null"):
         (tmp_path / "result.json").write_text(text)
-        assert result.read(tmp_path / "result.json") is None
+        assert results.read(tmp_path / "result.json") is None
 
 
 def test_a_result_is_read_as_it_was_written(app: AppPaths, stages: Stages) -> None:
     ended = carry_out(a_release(app, NEW))
-    assert result.read(app.release(NEW).result) == ended
+    assert results.read(app.release(NEW).result) == ended
     assert isinstance(ended, Result)

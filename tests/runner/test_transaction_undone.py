@@ -8,12 +8,13 @@ from dataclasses import replace
 
 import pytest
 
-from gpuhost.runner import journal, result, transaction
-from gpuhost.runner.failure import Failure
-from gpuhost.runner.first_release import Left
-from gpuhost.runner.paths import AppPaths
-from gpuhost.runner.release import Release
-from gpuhost.runner.transaction import carry_out
+from gpuhost.runner.contract.paths import AppPaths
+from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.stages import transaction
+from gpuhost.runner.stages.first_release import Left
+from gpuhost.runner.stages.transaction import carry_out
+from gpuhost.runner.state import journal, results
+from gpuhost.runner.state.release import Release
 from tests.runner.transaction_at_hand import (
     ACTIVATING,
     ALL,
@@ -134,7 +135,7 @@ def test_a_release_before_that_cannot_be_read_is_said_so_too(
     assert says in ended.restore_said
     assert "THE RELEASE BEFORE DID NOT COME BACK" in release.paths.log.read_text()
     assert "gpuhost itself failed" not in ended.restore_said
-    assert result.read(release.paths.result) == ended
+    assert results.read(release.paths.result) == ended
 
 
 def test_before_the_old_release_is_back_what_it_would_meet_is_put_right(
@@ -164,7 +165,7 @@ def test_a_full_disk_does_not_keep_the_old_release_away(
             raise OSError(errno.ENOSPC, "No space left on device")
 
     place = {
-        "draft": (result, "write_draft"),
+        "draft": (results, "write_draft"),
         "logs": (transaction, "logs"),
         "journal": (journal, "append"),
         "record": (Release, "remember"),

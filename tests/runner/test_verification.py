@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from gpuhost.runner import verification
-from gpuhost.runner.answers import at, wrong
-from gpuhost.runner.commands import Outcome
-from gpuhost.runner.failure import Failure
-from gpuhost.runner.http import Answer
+from gpuhost.runner.lib.commands import Outcome
+from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Expect, Nginx, Request, Verify, VerifyStep
-from gpuhost.runner.release import Release
-from gpuhost.runner.verification import verify
+from gpuhost.runner.site.answers import at, wrong
+from gpuhost.runner.site.http import Answer
+from gpuhost.runner.stages import verification
+from gpuhost.runner.stages.verification import verify
+from gpuhost.runner.state.release import Release
 from tests.runner.at_hand import NEW, OLD, App, Programs, app, programs
 from tests.runner.site import Reply, Site, certificate, free_port, rude, serve
 

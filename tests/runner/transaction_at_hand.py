@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from gpuhost.runner import activation, first_release, transaction
-from gpuhost.runner.files import point, write
-from gpuhost.runner.first_release import Left
-from gpuhost.runner.paths import AppPaths
+from gpuhost.runner.contract.paths import AppPaths
+from gpuhost.runner.lib.files import point, write
 from gpuhost.runner.plan import Migrate, Plan
-from gpuhost.runner.release import Release
-from gpuhost.runner.transaction import Stage
+from gpuhost.runner.stages import activation, first_release, transaction
+from gpuhost.runner.stages.first_release import Left
+from gpuhost.runner.stages.transaction import Stage
+from gpuhost.runner.state.release import Release
 
 OLD, NEW = "20260101-000000-aaaaaaaa", "20260102-000000-bbbbbbbb"
 PREPARING = ("preflight", "source", "render", "build", "backup", "migrate")

@@ -1,0 +1,1 @@
+"""What the controller and the runner share: paths, states, file formats."""

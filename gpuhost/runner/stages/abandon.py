@@ -1,0 +1,47 @@
+"""An attempt that nobody can go on with: a file of it, or of the release before, is damaged.
+
+It must not be in the way of the next one for ever.
+"""
+
+from __future__ import annotations
+
+import time
+
+from gpuhost.runner.contract.paths import AppPaths
+from gpuhost.runner.lib.log import Log
+from gpuhost.runner.plan import Plan
+from gpuhost.runner.stages.transaction import LOUD
+from gpuhost.runner.state import results
+from gpuhost.runner.state.lock import Attempt
+from gpuhost.runner.state.release import Release
+from gpuhost.runner.state.results import RESTORE_FAILED, Result
+
+# What reading a damaged file raises; one that the disk does not give is tried again.
+DAMAGED = (ValueError, TypeError, LookupError, AttributeError)
+
+
+def give_up(app: AppPaths, found: Attempt, why: Exception) -> Result:
+    """Its result, which is on disk when this returns; one that it has already stays."""
+    paths, name = app.release(found.id), app.home.name
+    known = results.read(paths.result)
+    if known:
+        return known
+    log = Log(paths.log)
+    log.write(f"{LOUD}\nTHIS {found.kind.upper()} COULD NOT BE FINISHED OR UNDONE: {why}\n{LOUD}")
+    ended = Result(
+        id=found.id,
+        app=name,
+        kind=found.kind,
+        state=RESTORE_FAILED,
+        by=found.by,
+        revision="",
+        inputs="",
+        started=found.started,
+        ended=time.time(),
+        said=log.masked(f"it could not be gone on with: {why}"),
+        restore_said="it could not be undone either: nobody knows what of it runs",
+    )
+    # Its own plan may be what is damaged.
+    plan = Plan(app=name, id=found.id, inputs="", by=found.by, project=name, revision="")
+    results.write(Release(app, paths, plan, log), ended)
+    return ended

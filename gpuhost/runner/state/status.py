@@ -1,0 +1,25 @@
+"""An app as its host knows it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from gpuhost.runner.contract.paths import AppPaths
+from gpuhost.runner.state import results
+from gpuhost.runner.state.lock import attempt, locked
+
+
+def status(app: AppPaths) -> dict[str, object]:
+    """Which release is current, what is under way, and how each release ended; JSON."""
+    now = attempt(app)
+    homes = sorted(path for path in app.releases.glob("*") if not path.name.startswith("."))
+    results = [found for path in homes if (found := results.read(path / "result.json"))]
+    return {
+        "app": app.home.name,
+        "current": app.current.resolve().name if app.current.exists() else None,
+        "attempt": {**asdict(now), "running": locked(app)} if now else None,
+        "releases": [
+            {key: value for key, value in asdict(one).items() if key not in ("output", "logs")}
+            for one in results
+        ],
+    }
