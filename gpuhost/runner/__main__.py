@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from gpuhost.runner.contract.paths import AppPaths
+from gpuhost.runner.contract import RESTORE_FAILED, VERIFIED, AppPaths, Operation, Result
 from gpuhost.runner.data import backup
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.log import Log
@@ -21,9 +21,10 @@ from gpuhost.runner.stages.abandon import DAMAGED, give_up
 from gpuhost.runner.stages.transaction import MOST_STARTS, carry_out, keep
 from gpuhost.runner.state.follow import follow
 from gpuhost.runner.state.journal import Journal
-from gpuhost.runner.state.lock import PATIENCE_S, Attempt, Locked, attempt, begin, end, lock
+from gpuhost.runner.state.lock import PATIENCE_S, Locked, lock
+from gpuhost.runner.state.operations import begin, end, unfinished
 from gpuhost.runner.state.release import Release
-from gpuhost.runner.state.results import RESTORE_FAILED, VERIFIED, Result, read
+from gpuhost.runner.state.results import read
 from gpuhost.runner.state.status import status
 
 # After these systemd does not start a runner again…
@@ -79,7 +80,7 @@ def removed(arguments: argparse.Namespace) -> int:
     if not app.releases.is_dir():
         return GOOD
     with _alone(app):
-        found = attempt(app)
+        found = unfinished(app)
         if found and found.kind == "restore":
             # Data is half exchanged.
             _restore(app, found.id, found.by)
@@ -107,7 +108,7 @@ def _alone(app: AppPaths) -> AbstractContextManager[None]:
 def _attempt(opened: Release, kind: str) -> int:
     ended = read(opened.paths.result)
     if ended is None:
-        new = Attempt(kind, opened.plan.id, opened.plan.by, time.time())
+        new = Operation(kind, opened.plan.id, opened.plan.by, time.time())
         begin(opened.app, new)
         try:
             ended = carry_out(opened)
@@ -117,7 +118,7 @@ def _attempt(opened: Release, kind: str) -> int:
             if not is_over and not isinstance(error, BadPlan):
                 raise
             ended = give_up(opened.app, new, error)
-    elif ended.state == VERIFIED and attempt(opened.app):
+    elif ended.state == VERIFIED and unfinished(opened.app):
         # Its runner was cut off in what follows from a good one.
         keep(opened)
     end(opened.app)
@@ -126,7 +127,7 @@ def _attempt(opened: Release, kind: str) -> int:
 
 def _finish_another(app: AppPaths, wanted: str) -> None:
     """What was cut off is finished or undone before anything else is done."""
-    found = attempt(app)
+    found = unfinished(app)
     if found is None or found.id == wanted:
         return
     if found.kind == "restore":
@@ -145,10 +146,10 @@ def _finish_another(app: AppPaths, wanted: str) -> None:
 
 
 def _restore(app: AppPaths, name: str, by: str) -> int:
-    found = attempt(app)
+    found = unfinished(app)
     # Cut off, it goes on; begun anew it would put the backup over newer data.
     if found is None or (found.kind, found.id) != ("restore", name):
-        begin(app, Attempt("restore", name, by, time.time()))
+        begin(app, Operation("restore", name, by, time.time()))
     result = restore_data.restore(app, name, by)
     end(app)
     return _status_of(result)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from gpuhost.runner.contract.paths import AppPaths
+from gpuhost.runner.contract import AppPaths
 from gpuhost.runner.lib import commands
 from gpuhost.runner.lib.files import point, write, write_json
 from gpuhost.runner.plan import Plan

@@ -79,7 +79,7 @@ def host(tmp_path: Path, programs: Programs, monkeypatch: pytest.MonkeyPatch) ->
 def a_release(
     app: App, host: Host, release_id: str = NEW, *, text: str = TEXT, given: Any = None, **site: Any
 ) -> Release:
-    plan = Nginx(**{"where": "host", "path": str(host.site), "names": (NAME,), **site})
+    plan = Nginx(**{"where": "host", "path": str(host.site), "server_names": (NAME,), **site})
     if plan.certificate:
         plan = Nginx(
             **{**vars(plan), "certificate_dir": site.get("certificate_dir", str(host.tls))}

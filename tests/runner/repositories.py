@@ -62,7 +62,7 @@ def repository(tmp_path: Path) -> Repository:
 
 
 def from_git(revision: str, url: str, **more: Any) -> Source:
-    return Source("git", revision, url=url, **more)
+    return Source("git", revision, git=url, **more)
 
 
 def held(home: Path) -> list[Path]:

@@ -11,12 +11,12 @@ from contextlib import contextmanager
 
 import pytest
 
-from gpuhost.runner.contract.paths import AppPaths
+from gpuhost.runner.contract import AppPaths, Operation
 from gpuhost.runner.data import backup, stored
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import write_json
 from gpuhost.runner.plan import Backup, Migrate
-from gpuhost.runner.state import lock
+from gpuhost.runner.state import lock, operations
 from tests.runner.at_hand import NEW, OLD, App, Programs, app, programs
 from tests.runner.backup_at_hand import DATABASE, DB, a_database, saved
 
@@ -133,7 +133,7 @@ def test_the_scheduled_one_waits_for_a_release_and_then_gives_up(app: App) -> No
 
 
 def cut_off_in_a_release(app: App) -> None:
-    lock.begin(app.paths, lock.Attempt("release", NEW, "ada@desk", 0.0))
+    operations.begin(app.paths, Operation("release", NEW, "ada@desk", 0.5))
 
 
 def cut_off_in_a_restore(app: App) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gpuhost.runner.contract.paths import AppPaths, ReleasePaths
+from gpuhost.runner.contract import AppPaths, ReleasePaths
 from gpuhost.runner.docker import containers
 from gpuhost.runner.lib.log import Log
 from gpuhost.runner.plan import Plan, Verify

@@ -11,12 +11,13 @@ import pytest
 
 from gpuhost.release.deliver import resume_unit
 from gpuhost.runner import __main__ as entry
+from gpuhost.runner.contract import RESTORE_FAILED, RESTORED, VERIFIED, Operation, Result
 from gpuhost.runner.plan import Backup, BadPlan
 from gpuhost.runner.state import results
 from gpuhost.runner.state.journal import START, Journal
-from gpuhost.runner.state.lock import Attempt, begin, lock
+from gpuhost.runner.state.lock import lock
+from gpuhost.runner.state.operations import begin
 from gpuhost.runner.state.release import Release
-from gpuhost.runner.state.results import RESTORE_FAILED, RESTORED, VERIFIED, Result
 from tests.runner.at_hand import NEW, OLD, App, app
 from tests.runner.ended import ended
 
@@ -87,7 +88,7 @@ def test_a_release_waits_for_a_backup_and_says_so(app: App, run: Run, carried: C
 @pytest.mark.usefixtures("a_backup_ends")
 def test_what_was_cut_off_waits_for_a_backup(app: App, run: Run, carried: Carried) -> None:
     app.release(NEW)
-    begin(app.paths, Attempt("release", NEW, "ada@desk", 0.0))
+    begin(app.paths, Operation("release", NEW, "ada@desk", 0.0))
     assert run("resume") == 0
     assert (carried.ids, app.paths.attempt.exists()) == ([NEW], False)
 
@@ -96,7 +97,7 @@ def test_the_second_of_two_is_refused_with_the_firsts_name(
     app: App, run: Run, carried: Carried, capsys: pytest.CaptureFixture[str]
 ) -> None:
     app.release(NEW)
-    begin(app.paths, Attempt("release", OLD, "ada@desk", 0.0))
+    begin(app.paths, Operation("release", OLD, "ada@desk", 0.0))
     with lock(app.paths):
         assert run("release", NEW) == 4
     assert f"another is at it: release {OLD} by ada@desk" in capsys.readouterr().err
@@ -113,7 +114,7 @@ def test_cut_off_after_its_result_what_follows_from_it_is_done_all_the_same(
     release = app.release(NEW)
     results.write(release, ended(release, state))
     if is_under_way:
-        begin(app.paths, Attempt("release", NEW, "ada@desk", 0.0))
+        begin(app.paths, Operation("release", NEW, "ada@desk", 0.0))
     assert run("release", NEW) == (0 if state == VERIFIED else 1)
     assert (carried.kept, carried.ids, app.paths.attempt.exists()) == (kept, [], False)
 
@@ -139,7 +140,7 @@ def test_what_was_cut_off_and_cannot_be_opened_is_given_up_loudly(
 ) -> None:
     cut_off = app.release(OLD)
     damage(cut_off)
-    begin(app.paths, Attempt("release", OLD, "ada@desk", 7.0))
+    begin(app.paths, Operation("release", OLD, "ada@desk", 7.0))
     app.release(NEW)
     assert run("release", NEW) == 0
     assert (carried.ids, app.paths.attempt.exists()) == ([NEW], False)
@@ -156,7 +157,7 @@ def test_what_cannot_be_opened_any_more_but_had_ended_stays_as_it_ended(
     cut_off = app.release(OLD)
     results.write(cut_off, ended(cut_off))
     of_another_format(cut_off)
-    begin(app.paths, Attempt("release", OLD, "ada@desk", 7.0))
+    begin(app.paths, Operation("release", OLD, "ada@desk", 7.0))
     assert run("resume") == 0
     assert results.read(cut_off.paths.result) == ended(cut_off)
     assert not app.paths.attempt.exists()
@@ -208,7 +209,7 @@ def test_a_backup_that_is_not_made_is_no_success(
     app: App, run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
     app.release(OLD, backup=Backup(paths=("data",), limit_s=0), is_current=True)
-    begin(app.paths, Attempt("release", NEW, "ada@desk", 0.0))
+    begin(app.paths, Operation("release", NEW, "ada@desk", 0.0))
     assert run("backup") == 4
     said = capsys.readouterr().err
     assert f"no backup was made, this has not ended: release {NEW} by ada@desk" in said

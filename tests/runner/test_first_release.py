@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
+from gpuhost.runner.contract import Result
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Migrate
 from gpuhost.runner.stages import transaction
 from gpuhost.runner.stages.first_release import Left, look, take_away
 from gpuhost.runner.state.release import Release
-from gpuhost.runner.state.results import Result
 from tests.runner.at_hand import NEW, OLD, App, Programs, app, programs
 
 __all__ = ["app", "programs"]
@@ -150,7 +150,7 @@ def ends_in_migration(app: App, programs: Programs) -> Result:
     programs.answer("docker info *", '"/" []')
     programs.answer("docker container inspect *", status=1)
     programs.answer("docker compose * run *", status=1, err="relation already exists\n")
-    release = app.release(adopt=True, migrate=Migrate("migrate"), migrate_without_backup=True)
+    release = app.release(adopt=True, migrate=Migrate("migrate", without_backup=True))
     return transaction.carry_out(release)
 
 

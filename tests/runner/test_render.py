@@ -66,7 +66,7 @@ def test_secrets_go_to_the_services_that_they_are_for(app: App, programs: Progra
         Secret("ALL"),
         Secret("SOME", services=("web", "elsewhere")),
         Secret("TOKEN", internal=True),
-        Secret("FILE", file="key.pem", services=("db",)),
+        Secret("FILE", path="key.pem", services=("db",)),
         Secret("MADE", services=("db",), generate="hex"),
     )
     given = {"ALL": "a", "SOME": "s", "TOKEN": "t", "FILE": "f"}
@@ -124,7 +124,7 @@ def test_a_migration_that_its_profile_hides_gets_image_and_secrets_too(
 
 def test_rendering_again_writes_the_same(app: App, programs: Programs) -> None:
     programs.compose(SERVICES)
-    wanted = (Secret("A"), Secret("B", generate="hex"), Secret("F", file="certs/f"))
+    wanted = (Secret("A"), Secret("B", generate="hex"), Secret("F", path="certs/f"))
     release = app.release(secrets=wanted, given={"A": "$", "F": "f"})
     started(release)
     first = release.paths.host.read_text()
@@ -140,7 +140,7 @@ def test_what_the_running_app_uses_is_not_touched_before_it_is_replaced(
     data.chmod(0o711)
     app.data("key.pem", "old")
     release = app.release(
-        secrets=(Secret("F", file="key.pem"),),
+        secrets=(Secret("F", path="key.pem"),),
         given={"F": "new"},
         directories=(Directory("data", ME, "0750"), Directory("more", ME)),
     )
@@ -159,7 +159,7 @@ def test_on_a_full_disk_what_is_there_is_put_in_place_again(
 ) -> None:
     programs.compose(SERVICES)
     release = app.release(
-        secrets=(Secret("A"), Secret("F", file="key.pem")),
+        secrets=(Secret("A"), Secret("F", path="key.pem")),
         given={"A": "a", "F": "f"},
         directories=(Directory("data", ME),),
     )
@@ -241,7 +241,7 @@ def test_a_release_that_is_brought_back_has_its_own_secret_files(
     app: App, programs: Programs
 ) -> None:
     programs.compose({"web": {}})
-    wanted = (Secret("KEY", file="key.pem"),)
+    wanted = (Secret("KEY", path="key.pem"),)
     old = app.release(OLD, secrets=wanted, given={"KEY": "old"})
     new = app.release(NEW, secrets=wanted, given={"KEY": "new"})
     render(old)

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from gpuhost.runner.contract import Operation
 from gpuhost.runner.data import backup, exchange, staging, stored
 from gpuhost.runner.plan import Backup, Directory, Migrate
 from gpuhost.runner.stages.restore_data import paths, restore
-from gpuhost.runner.state import lock, results
+from gpuhost.runner.state import operations, results
 from gpuhost.runner.state.follow import follow
 from tests.runner.at_hand import ME, NEW, App, Programs, app, programs
 from tests.runner.restore_at_hand import (
@@ -221,11 +222,11 @@ def test_it_is_followed_by_the_name_of_its_backup(
 
 def test_one_that_had_ended_is_not_done_again(app: App, activated: Activation) -> None:
     name = a_backup(app)
-    lock.begin(app.paths, lock.Attempt("restore", name, "ada", 1234.5))
+    operations.begin(app.paths, Operation("restore", name, "ada", 1234.5))
     first = restore(app.paths, name, "ada")
     database(app, "later")
     assert restore(app.paths, name, "ada") == first
     assert said(app) == "later"
-    lock.begin(app.paths, lock.Attempt("restore", name, "ada", 1300.0))
+    operations.begin(app.paths, Operation("restore", name, "ada", 1300.0))
     restore(app.paths, name, "ada")
     assert said(app) == "then"

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from gpuhost.runner.contract import Operation, Result
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import write, write_json
 from gpuhost.runner.plan import Migrate
 from gpuhost.runner.stages import activation, restore_data
 from gpuhost.runner.stages.restore_data import paths, restore
-from gpuhost.runner.state import lock
-from gpuhost.runner.state.results import Result
+from gpuhost.runner.state import operations
 from tests.runner.at_hand import NEW, App, Programs, app, programs
 from tests.runner.restore_at_hand import (
     NOW,
@@ -158,7 +158,7 @@ def test_cut_off_after_the_result_it_is_cleared_away_all_the_same(
     app: App, activated: Activation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = a_backup(app)
-    lock.begin(app.paths, lock.Attempt("restore", name, "ada", 1234.5))
+    operations.begin(app.paths, Operation("restore", name, "ada", 1234.5))
     with monkeypatch.context() as patched, pytest.raises(Cut):
         patched.setattr(restore_data, "write_json", _killed_after_the_result)
         restore(app.paths, name, "ada")

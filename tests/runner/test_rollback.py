@@ -6,11 +6,11 @@ import time
 
 import pytest
 
+from gpuhost.runner.contract import VERIFIED, Result
 from gpuhost.runner.plan import BadPlan
 from gpuhost.runner.stages.rollback import prepare
 from gpuhost.runner.state import results
 from gpuhost.runner.state.release import Owned, Record, Release
-from gpuhost.runner.state.results import VERIFIED, Result
 from tests.runner.at_hand import NEW, OLD, App, app
 
 __all__ = ["app"]

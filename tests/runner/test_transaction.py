@@ -7,14 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from gpuhost.runner.contract.paths import AppPaths
+from gpuhost.runner.contract import AppPaths, Result
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.stages import transaction
 from gpuhost.runner.stages.transaction import carry_out
 from gpuhost.runner.state import results
 from gpuhost.runner.state.journal import Journal
 from gpuhost.runner.state.release import Release
-from gpuhost.runner.state.results import Result
 from tests.runner.transaction_at_hand import (
     ACTIVATING,
     ALL,

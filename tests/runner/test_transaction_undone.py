@@ -8,8 +8,9 @@ from dataclasses import replace
 
 import pytest
 
-from gpuhost.runner.contract.paths import AppPaths
+from gpuhost.runner.contract import AppPaths
 from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.plan import Migrate
 from gpuhost.runner.stages import transaction
 from gpuhost.runner.stages.first_release import Left
 from gpuhost.runner.stages.transaction import carry_out
@@ -68,7 +69,7 @@ def test_a_migration_without_a_backup_leaves_nothing_to_speak_of(
     with_old(app)
     stages.wrong["up"] = Failure("exited with 1")
     release = a_release(app, NEW)
-    release.plan = replace(release.plan, migrate_without_backup=True)
+    release.plan = replace(release.plan, migrate=Migrate("migrate", without_backup=True))
     ended = carry_out(release)
     assert (ended.state, ended.migrated) == ("restored", False)
 

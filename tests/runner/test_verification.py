@@ -316,7 +316,7 @@ def test_a_last_try_that_the_deadline_cuts_off_does_not_hide_the_reason(
 ) -> None:
     cut = Outcome(None, "", ("canceled",))
     tries = iter([Outcome(1, "", (before,))] if before else [])
-    monkeypatch.setattr(verification, "attempt", lambda *_, **__: next(tries, cut))
+    monkeypatch.setattr(verification, "try_run", lambda *_, **__: next(tries, cut))
     failed = failure(a_release(app, COMMAND))
     assert f"in web: {said} (for 1 s)" in failed.said
     assert failed.output == (before or "canceled",)
@@ -324,7 +324,7 @@ def test_a_last_try_that_the_deadline_cuts_off_does_not_hide_the_reason(
 
 def behind(release: Release, site: Site, chain: Path | None, name: str) -> Release:
     """The release with its site on nginx, which the test's server is."""
-    nginx = Nginx("host", path="/nowhere.conf", names=(name,))
+    nginx = Nginx("host", path="/nowhere.conf", server_names=(name,))
     if chain:
         nginx = replace(nginx, certificate="files", certificate_dir=str(chain.parent))
     release.plan = replace(release.plan, nginx=nginx)

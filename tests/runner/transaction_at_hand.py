@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gpuhost.runner.contract.paths import AppPaths
+from gpuhost.runner.contract import AppPaths
 from gpuhost.runner.lib.files import point, write
 from gpuhost.runner.plan import Migrate, Plan
 from gpuhost.runner.stages import activation, first_release, transaction

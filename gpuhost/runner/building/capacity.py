@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from gpuhost.runner.lib.commands import attempt
+from gpuhost.runner.lib.commands import try_run
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.log import NOWHERE
 from gpuhost.runner.state.release import Release
@@ -68,7 +68,7 @@ def check(release: Release) -> None:
 def image_places() -> tuple[Path, ...]:
     """The directories that images and builds fill."""
     words = ("docker", "info", "--format", "{{json .DockerRootDir}} {{json .DriverStatus}}")
-    outcome = attempt(NOWHERE, *words, seconds=30, quiet=True)
+    outcome = try_run(NOWHERE, *words, seconds=30, quiet=True)
     root, _, status = outcome.out.strip().partition(" ")
     docker = Path(json.loads(root) if outcome.ok and root else DEFAULT_ROOT)
     if CONTAINERD_STORE in status and CONTAINERD.is_dir():

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gpuhost.runner.failures.causes import cause
 from gpuhost.runner.lib import proxy
-from gpuhost.runner.lib.commands import attempt
+from gpuhost.runner.lib.commands import try_run
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import write_json
 from gpuhost.runner.state.release import Release
@@ -37,7 +37,7 @@ def log_in(release: Release) -> None:
                 f"registries.{registry.host}: the secret {registry.password} was not given"
             )
         words = ("docker", "login", "--username", registry.user, "--password-stdin", registry.host)
-        outcome = attempt(
+        outcome = try_run(
             release.log,
             *words,
             seconds=LOGIN_S,

@@ -14,14 +14,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from gpuhost.runner.contract.paths import AppPaths
+from gpuhost.runner.contract import AppPaths
 from gpuhost.runner.data import postgres, sqlite_copy, stored, tarball
 from gpuhost.runner.data.safe_paths import located, resolved
 from gpuhost.runner.data.stored import Item, Manifest
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.log import Log
 from gpuhost.runner.plan import Backup, BadPlan, Postgres
-from gpuhost.runner.state.lock import Locked, attempt, lock
+from gpuhost.runner.state.lock import Locked, lock
+from gpuhost.runner.state.operations import unfinished
 from gpuhost.runner.state.release import Release
 
 # Left free on the disk, whatever a backup takes: a full one would stop the app.
@@ -134,7 +135,7 @@ def _at_rest(app: AppPaths) -> Iterator[None]:
 
 
 def _require_rest(app: AppPaths) -> None:
-    if found := attempt(app):
+    if found := unfinished(app):
         raise Locked(found)
     if app.restoring.exists():
         # The data is half exchanged.

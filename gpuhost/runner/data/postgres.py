@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from gpuhost.runner.lib.commands import attempt, run, stream
+from gpuhost.runner.lib.commands import run, stream, try_run
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.log import Log
 from gpuhost.runner.plan import Postgres
@@ -49,7 +49,7 @@ class Server:
         """What the database takes on its own disk; 0 if it cannot be asked."""
         words = self._words("psql", "-XwAtq", "-U", self.user, "-d", self.database)
         question = "SELECT pg_database_size(current_database())"
-        found = attempt(self.log, *words, "-c", question, seconds=QUICK, quiet=True)
+        found = try_run(self.log, *words, "-c", question, seconds=QUICK, quiet=True)
         return int(found.out) if found.ok and found.out.strip().isdecimal() else 0
 
     def fill_beside(self, dump: Path, seconds: float) -> None:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from gpuhost.runner.contract import UNITS, backup_unit, logrotate_unit
 from gpuhost.runner.data import logrotate
-from gpuhost.runner.lib.commands import attempt, run
+from gpuhost.runner.lib.commands import run, try_run
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import write
 from gpuhost.runner.lib.log import Log
 from gpuhost.runner.state.release import Release
 
-UNITS = Path("/etc/systemd/system")
 QUICK = 60
 # A backup waits for a release that is under way.
 SPARE = 7200
@@ -60,7 +61,7 @@ def check(release: Release) -> None:
     every = release.plan.backup.every if release.plan.backup else ""
     if not every:
         return
-    found = attempt(release.log, "systemd-analyze", "calendar", "--", every, seconds=QUICK)
+    found = try_run(release.log, "systemd-analyze", "calendar", "--", every, seconds=QUICK)
     if not found.ok or "\n" in every:
         raise Failure(
             f"backup.every: {every!r} is no time that systemd knows",
@@ -80,8 +81,15 @@ def install(release: Release) -> None:
 
 def remove(release: Release) -> None:
     """Nothing of it is left on the host; backups stay."""
-    _install(release.log, Job(f"gpuhost-backup-{release.plan.app}", {}))
+    _install(release.log, Job(backup_unit(release.plan.app), {}))
     _install_rotation(release, {})
+
+
+def unit_files(app: str) -> Iterator[Path]:
+    """Where they may be; those that an app does not declare are not there."""
+    for unit in (backup_unit(app), logrotate_unit(app)):
+        for ending in ("service", "timer"):
+            yield UNITS / f"{unit}.{ending}"
 
 
 def _install_rotation(release: Release, files: dict[str, str]) -> None:
@@ -99,7 +107,7 @@ def _install_rotation(release: Release, files: dict[str, str]) -> None:
     if not _install(log, job) and not stale:
         return
     # Its first run tells whether it can do its work.
-    if not attempt(log, "systemctl", "start", f"{job.unit}.service", seconds=600).ok:
+    if not try_run(log, "systemctl", "start", f"{job.unit}.service", seconds=600).ok:
         # The next release has to write it, and to see it work.
         (home / "conf").unlink()
         raise Failure("log files are not rotated", fix=f"journalctl -u {job.unit} tells why")
@@ -119,7 +127,7 @@ def _install(log: Log, job: Job) -> bool:
         if (path := UNITS / f"{job.unit}.{ending}").exists() and path not in wanted
     ]
     if stale:
-        attempt(log, "systemctl", "disable", "--now", "--quiet", timer, seconds=QUICK)
+        try_run(log, "systemctl", "disable", "--now", "--quiet", timer, seconds=QUICK)
         for path in stale:
             path.unlink()
     changed = [path for path, text in wanted.items() if not _is(path, text)]
@@ -136,13 +144,13 @@ def _install(log: Log, job: Job) -> bool:
 
 def _runs(log: Log, timer: str) -> bool:
     return all(
-        attempt(log, "systemctl", question, "--quiet", timer, seconds=QUICK).ok
+        try_run(log, "systemctl", question, "--quiet", timer, seconds=QUICK).ok
         for question in ("is-enabled", "is-active")
     )
 
 
 def _backup(release: Release) -> Job:
-    plan, unit = release.plan, f"gpuhost-backup-{release.plan.app}"
+    plan, unit = release.plan, backup_unit(release.plan.app)
     if plan.backup is None or not plan.backup.every:
         return Job(unit, {})
     what = f"Backup of {plan.app}"
@@ -162,7 +170,7 @@ def _backup(release: Release) -> Job:
 
 def _rotation(release: Release, files: dict[str, str]) -> Job:
     """Every hour: by logrotate's own daily timer a file would grow far beyond its largest size."""
-    app, unit = release.plan.app, f"gpuhost-logrotate-{release.plan.app}"
+    app, unit = release.plan.app, logrotate_unit(release.plan.app)
     if not files:
         return Job(unit, {})
     what, home = f"Log files of {app}", _rotation_home(release)

@@ -96,9 +96,9 @@ def place_files(release: Release) -> dict[str, int]:
     """
     found = values(release)
     placed = {
-        one.name: _place(release, one.name, one.file, found[one.name])
+        one.name: _place(release, one.name, one.path, found[one.name])
         for one in release.plan.secrets
-        if one.file
+        if one.path
     }
     if placed != release.record.secret_files:
         release.remember(secret_files=placed)
@@ -143,9 +143,9 @@ def _is_given(secret: Secret) -> bool:
 
 def _random(secret: Secret) -> str:
     if secret.generate == "hex":
-        return randomness.token_hex(secret.length)
+        return randomness.token_hex(secret.bytes)
     if secret.generate == "base64":
-        return base64.b64encode(randomness.token_bytes(secret.length)).decode("ascii")
+        return base64.b64encode(randomness.token_bytes(secret.bytes)).decode("ascii")
     raise Failure(f"secret {secret.name}: this runner cannot generate {secret.generate!r}")
 
 

@@ -11,8 +11,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from gpuhost.runner.contract.decode import from_json
-from gpuhost.runner.contract.paths import AppPaths
+from gpuhost.runner.contract import AppPaths, from_json
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import write_json
 from gpuhost.runner.lib.log import Log

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gpuhost.runner.lib.commands import Outcome, attempt, run
+from gpuhost.runner.lib.commands import Outcome, run, try_run
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.state.release import Release
 
@@ -73,7 +73,7 @@ def ask(release: Release, *arguments: str, pinned: bool = True, seconds: float =
     """
     command = words(release, *arguments, pinned=pinned)
     log = release.log.in_pieces(release.paths.compose.read_text(encoding="utf-8", errors="replace"))
-    return attempt(log, *command, seconds=seconds, env=environment(release), quiet=True)
+    return try_run(log, *command, seconds=seconds, env=environment(release), quiet=True)
 
 
 def config(release: Release) -> dict[str, Any]:

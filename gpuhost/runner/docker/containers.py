@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 
 from gpuhost.runner.docker.compose import ask, started
 from gpuhost.runner.docker.images import OURS
-from gpuhost.runner.lib.commands import attempt, run
+from gpuhost.runner.lib.commands import run, try_run
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.state.container import Before, Container, described
 from gpuhost.runner.state.release import Release
@@ -161,4 +161,4 @@ def _first(lines: Iterable[str], patterns: tuple[str, ...]) -> str | None:
 
 
 def _docker(release: Release, *words: str) -> str:
-    return attempt(release.log, "docker", *words, seconds=30, quiet=True).out
+    return try_run(release.log, "docker", *words, seconds=30, quiet=True).out

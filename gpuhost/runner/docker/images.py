@@ -7,11 +7,11 @@ import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from gpuhost.runner.contract.image_gate import Facts, Gate, environment_gate
+from gpuhost.runner.contract import Facts, Gate, environment_gate
 from gpuhost.runner.docker.compose import environment, words
 from gpuhost.runner.docker.services import Service
 from gpuhost.runner.failures.causes import cause
-from gpuhost.runner.lib.commands import attempt, run
+from gpuhost.runner.lib.commands import run, try_run
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.log import NOWHERE
 from gpuhost.runner.plan import Gpu
@@ -34,7 +34,7 @@ class Image:
 
 def find(name: str) -> Image | None:
     """None if the engine does not have it."""
-    outcome = attempt(NOWHERE, "docker", "image", "inspect", name, seconds=QUICK, quiet=True)
+    outcome = try_run(NOWHERE, "docker", "image", "inspect", name, seconds=QUICK, quiet=True)
     if not outcome.ok:
         return None
     described = json.loads(outcome.out)[0]
@@ -68,7 +68,7 @@ def _pull(release: Release, service: Service) -> None:
     release.log.write(f"pulling {service.image}")
     command = words(release, "--progress=plain", "pull", service.name, pinned=False)
     limit = release.plan.build.step_limit_s
-    outcome = attempt(release.log, *command, seconds=limit, env=environment(release))
+    outcome = try_run(release.log, *command, seconds=limit, env=environment(release))
     if not outcome.ok:
         said, fix = cause(outcome.tail, outcome.status)
         raise Failure(f"pulling {service.image}: {said}", output=outcome.tail, fix=fix)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 
 from gpuhost.runner.docker.containers import looping
-from gpuhost.runner.lib.commands import attempt
+from gpuhost.runner.lib.commands import try_run
 from gpuhost.runner.lib.log import NOWHERE
 from gpuhost.runner.state.release import Release
 
@@ -39,5 +39,5 @@ class Watch:
                 self.trouble = found.loop
                 self._release.log.write(f"{self.trouble}: stopped")
                 stop = ("docker", "stop", "-t", str(STOP_S), found.name)
-                attempt(NOWHERE, *stop, seconds=STOP_S + 60, quiet=True)
+                try_run(NOWHERE, *stop, seconds=STOP_S + 60, quiet=True)
                 return

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from gpuhost.runner.lib.commands import attempt
+from gpuhost.runner.lib.commands import try_run
 from gpuhost.runner.lib.log import NOWHERE
 
 VMSTAT = Path("/proc/vmstat")
@@ -66,7 +66,7 @@ def _who(found: re.Match[str]) -> str:
 
 
 def _kernel_log() -> list[str]:
-    return attempt(NOWHERE, "dmesg", seconds=15, quiet=True).out.splitlines()
+    return try_run(NOWHERE, "dmesg", seconds=15, quiet=True).out.splitlines()
 
 
 def _counted() -> int:

@@ -38,7 +38,7 @@ def access(release: Release, source: Source) -> Iterator[dict[str, str]]:
             "GIT_LFS_SKIP_SMUDGE": "1",
             # A submodule must not name another directory of this host, or a command.
             "GIT_ALLOW_PROTOCOL": "file:http:https:ssh"
-            if is_local(source.url)
+            if is_local(source.git)
             else "http:https:ssh",
             "GIT_SSH_COMMAND": _ssh(release, source, place),
             **_askpass(release, source, place),
@@ -85,7 +85,7 @@ def _askpass(release: Release, source: Source, place: Path) -> dict[str, str]:
 
 def askpass_script(source: Source, token: Path) -> str:
     """Answers for the repository's own server alone: a submodule's or a redirect's gets nothing."""
-    address = urlsplit(source.url)
+    address = urlsplit(source.git)
     server = f"{address.scheme}://{address.netloc.rpartition('@')[2]}"
     named = f"{address.scheme}://*@{address.netloc.rpartition('@')[2]}"
     user = address.username or source.user

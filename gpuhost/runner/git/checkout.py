@@ -10,7 +10,7 @@ from pathlib import Path
 from gpuhost.runner.failures.causes import cause
 from gpuhost.runner.failures.git_failures import GONE, KNOWN
 from gpuhost.runner.git.access import access
-from gpuhost.runner.lib.commands import Outcome, attempt
+from gpuhost.runner.lib.commands import Outcome, try_run
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Source
 from gpuhost.runner.state.release import Release
@@ -75,12 +75,12 @@ def forget(release: Release, kept: set[str]) -> None:
         return
     git = ("git", *SETTINGS, f"--git-dir={copy}")
     names = ("for-each-ref", "--format=%(refname)", KEPT)
-    listed = attempt(release.log, *git, *names, seconds=LOCAL_S, env=LOCAL, quiet=True)
+    listed = try_run(release.log, *git, *names, seconds=LOCAL_S, env=LOCAL, quiet=True)
     gone = [name for name in listed.out.split() if name.removeprefix(KEPT) not in kept]
     for name in gone:
-        attempt(release.log, *git, "update-ref", "-d", name, seconds=LOCAL_S, env=LOCAL)
+        try_run(release.log, *git, "update-ref", "-d", name, seconds=LOCAL_S, env=LOCAL)
     if gone:
-        attempt(release.log, *git, "gc", "--quiet", seconds=LOCAL_S, env=LOCAL)
+        try_run(release.log, *git, "gc", "--quiet", seconds=LOCAL_S, env=LOCAL)
 
 
 def clear(path: Path) -> None:
@@ -133,22 +133,22 @@ class _Checkout:
         self._local("git update-ref", copy, "update-ref", f"{KEPT}{commit}", commit)
 
     def _fetch(self, commit: str) -> None:
-        fetch, address = (f"--git-dir={self.copy}", "fetch", "--no-tags"), ("--", self.source.url)
+        fetch, address = (f"--git-dir={self.copy}", "fetch", "--no-tags"), ("--", self.source.git)
         alone = self._remote(*fetch, "--depth=1", *address, commit)
         if alone.ok:
             return
         if any(words in line for words in DAMAGED for line in alone.tail):
             raise _Damaged("the app's own copy is damaged", output=alone.tail)
         if not any(words in line for words in REFUSES_ONE for line in alone.tail):
-            raise _failure(f"git fetch of {self.source.url}", alone)
+            raise _failure(f"git fetch of {self.source.git}", alone)
         self.release.log.write("the server gives no single commit: fetching all branches and tags")
         deepen = ["--unshallow"] if (self.copy / "shallow").exists() else []
         refs = ("+refs/heads/*:refs/gpuhost/heads/*", "+refs/tags/*:refs/gpuhost/tags/*")
         all_of_it = self._remote(*fetch, "--prune", *deepen, *address, *refs)
         if not all_of_it.ok:
-            raise _failure(f"git fetch of {self.source.url}", all_of_it)
+            raise _failure(f"git fetch of {self.source.git}", all_of_it)
         if not self._has(commit):
-            raise Failure(f"{self.source.url} has no commit {commit} any more", fix=GONE)
+            raise Failure(f"{self.source.git} has no commit {commit} any more", fix=GONE)
 
     def _has(self, commit: str) -> bool:
         """Whether the commit is there. Raises _Damaged for one without all its files: a fetch that
@@ -156,11 +156,11 @@ class _Checkout:
         """
         git = ("git", f"--git-dir={self.copy}")
         log = self.release.log
-        named = attempt(log, *git, "cat-file", "-e", commit, seconds=LOCAL_S, env=LOCAL)
+        named = try_run(log, *git, "cat-file", "-e", commit, seconds=LOCAL_S, env=LOCAL)
         if not named.ok:
             return False
         walk = ("rev-list", "--objects", "--max-count=1", "--quiet", commit, "--")
-        if not attempt(log, *git, *walk, seconds=LOCAL_S, env=LOCAL).ok:
+        if not try_run(log, *git, *walk, seconds=LOCAL_S, env=LOCAL).ok:
             raise _Damaged(f"the app's own copy has commit {commit} without all its files")
         return True
 
@@ -169,7 +169,7 @@ class _Checkout:
         git_dir, commit = f"--git-dir={self.into / '.git'}", self.source.revision
         self._local("git init", "init", "--quiet", "--template=", str(self.into))
         # Submodules with relative addresses are found from here.
-        self._local("git config", git_dir, "config", "remote.origin.url", self.source.url)
+        self._local("git config", git_dir, "config", "remote.origin.url", self.source.git)
         from_copy = ("--quiet", "--no-tags", "--depth=1", f"file://{self.copy}", f"{KEPT}{commit}")
         try:
             self._local("git fetch of the app's own copy", git_dir, "fetch", *from_copy)
@@ -180,13 +180,13 @@ class _Checkout:
 
     def _local(self, what: str, *words: str) -> None:
         command = ("git", *SETTINGS, *words)
-        outcome = attempt(self.release.log, *command, seconds=LOCAL_S, env=LOCAL)
+        outcome = try_run(self.release.log, *command, seconds=LOCAL_S, env=LOCAL)
         if not outcome.ok:
             raise _failure(what, outcome)
 
     def _remote(self, *words: str, cwd: Path | None = None) -> Outcome:
         command = ("git", *SETTINGS, *words)
-        return attempt(self.release.log, *command, seconds=FETCH_S, env=self.environment, cwd=cwd)
+        return try_run(self.release.log, *command, seconds=FETCH_S, env=self.environment, cwd=cwd)
 
 
 def _failure(what: str, outcome: Outcome) -> Failure:

@@ -38,7 +38,7 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     return {"PATH": PATH, "LC_ALL": "C.UTF-8", "HOME": "/root", **(extra or {})}
 
 
-def attempt(
+def try_run(
     log: Log,
     *words: str,
     seconds: float,
@@ -88,7 +88,7 @@ def run(
 
     Raises Failure with the last lines.
     """
-    outcome = attempt(log, *words, seconds=seconds, env=env, stdin=stdin, cwd=cwd, quiet=quiet)
+    outcome = try_run(log, *words, seconds=seconds, env=env, stdin=stdin, cwd=cwd, quiet=quiet)
     if outcome.status is None:
         raise Failure(f"{what} did not end within {seconds:.0f} s", output=outcome.tail)
     if outcome.status != 0:

@@ -11,16 +11,13 @@ from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
+from gpuhost.runner.contract import LEAST_MASKED, STAGE
 from gpuhost.runner.lib import proxy
 
-# Shorter values are words that occur by chance; a secret that short is refused before.
-LEAST_MASKED = 4
 # Where a command's output is taken for the end of a line.
 LINE_END = re.compile(r"[\r\n]+")
 # Where Compose takes a text apart: ports, volumes, images, addresses.
 BETWEEN_PIECES = re.compile(r"[\s:;,/@=|?&#]+")
-# A line that begins so begins a stage: who follows the log shows it with the time it has taken.
-STAGE = "== "
 
 
 class Log:

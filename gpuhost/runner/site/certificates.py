@@ -8,7 +8,7 @@ import socket
 import tempfile
 from pathlib import Path
 
-from gpuhost.runner.lib.commands import attempt, run
+from gpuhost.runner.lib.commands import run, try_run
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import point, write
 from gpuhost.runner.plan import Nginx
@@ -61,9 +61,9 @@ def is_good(release: Release) -> bool:
     if not chain.exists():
         return False
     words = ("openssl", "x509", "-in", str(chain), "-noout")
-    names = attempt(release.log, *words, "-ext", "subjectAltName", seconds=30, quiet=True).out
+    names = try_run(release.log, *words, "-ext", "subjectAltName", seconds=30, quiet=True).out
     found = set(re.findall(r"(?:DNS|IP Address):([^,\s]+)", names))
-    lasts = attempt(release.log, *words, "-checkend", str(SPARE_S), seconds=30, quiet=True).ok
+    lasts = try_run(release.log, *words, "-checkend", str(SPARE_S), seconds=30, quiet=True).ok
     return lasts and set(_names(release.plan.nginx)) <= found
 
 
@@ -98,8 +98,8 @@ def fetch(release: Release) -> None:
     assert site is not None
     webroot = _challenges(release)
     webroot.mkdir(parents=True, exist_ok=True)
-    names = [word for name in site.names for word in ("-d", name)]
-    outcome = attempt(
+    names = [word for name in site.server_names for word in ("-d", name)]
+    outcome = try_run(
         release.log,
         *("certbot", "certonly", "--webroot", "-w", str(webroot), "-n", "--agree-tos"),
         *("-m", site.email, "--cert-name", lineage(release), "--keep-until-expiring"),
@@ -109,7 +109,7 @@ def fetch(release: Release) -> None:
     )
     if not outcome.ok:
         raise Failure(
-            f"certbot got no certificate for {', '.join(site.names)}",
+            f"certbot got no certificate for {', '.join(site.server_names)}",
             output=outcome.tail,
             fix="every name has to lead to this host, and port 80 has to be open to the world "
             "(firewall_allow, and the provider's own firewall)",
@@ -173,7 +173,7 @@ def _secret(release: Release, name: str | None) -> str:
 
 def _not_expired(release: Release, chain: str) -> None:
     command = ("openssl", "x509", "-noout", "-checkend", "0", "-enddate")
-    outcome = attempt(release.log, *command, seconds=30, stdin=chain, quiet=True)
+    outcome = try_run(release.log, *command, seconds=30, stdin=chain, quiet=True)
     if outcome.ok:
         return
     end = outcome.out.strip().removeprefix("notAfter=").splitlines()
@@ -211,7 +211,7 @@ def made(release: Release) -> tuple[str, str]:
 
 def _names(site: Nginx) -> tuple[str, ...]:
     """The names in a certificate; a site for any name is asked by this host's."""
-    named = tuple(name for name in site.names if name != "_")
+    named = tuple(name for name in site.server_names if name != "_")
     return named or (socket.gethostname(), "localhost", "127.0.0.1")
 
 

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from gpuhost.runner.docker.compose import ask, environment, words
-from gpuhost.runner.lib.commands import Outcome, attempt
+from gpuhost.runner.lib.commands import Outcome, try_run
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.site import certificates
 from gpuhost.runner.state.release import Release
@@ -47,7 +47,7 @@ def _reload(release: Release) -> None:
 def _nginx(release: Release, *arguments: str) -> Outcome:
     assert release.plan.nginx is not None
     command = words(release, "exec", "-T", release.plan.nginx.service, "nginx", *arguments)
-    return attempt(release.log, *command, seconds=60, env=environment(release))
+    return try_run(release.log, *command, seconds=60, env=environment(release))
 
 
 def _write(release: Release, text: str) -> None:

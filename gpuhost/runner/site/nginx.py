@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from gpuhost.runner.lib.commands import Outcome, attempt
+from gpuhost.runner.lib.commands import Outcome, try_run
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import write
 from gpuhost.runner.site import certificates, container_nginx
@@ -28,7 +28,7 @@ def check(release: Release) -> None:
     """
     if not _is_on_host(release):
         return
-    printed = attempt(release.log, "nginx", "-T", seconds=QUICK, quiet=True)
+    printed = try_run(release.log, "nginx", "-T", seconds=QUICK, quiet=True)
     if printed.status == 127:
         raise Failure("nginx is not installed on this host", fix="run deploys/gpu_host.py")
     path = _path(release)
@@ -123,7 +123,7 @@ def _apply(release: Release, wanted: Files) -> None:
     old: Files = {path: _read(path) for path in wanted}
     State.of(release).loading(_path_of_site(wanted))
     _write(wanted)
-    tested = attempt(release.log, "nginx", "-t", seconds=QUICK)
+    tested = try_run(release.log, "nginx", "-t", seconds=QUICK)
     if not tested.ok:
         _write(old)
         raise Failure(f"nginx refuses the site: {_complaint(tested)}", output=tested.tail)
@@ -131,7 +131,7 @@ def _apply(release: Release, wanted: Files) -> None:
     if not taken.ok:
         _write(old)
         _reload(release)
-        journal = attempt(
+        journal = try_run(
             release.log, "journalctl", "-u", "nginx", "-n", "10", "--no-pager", seconds=30
         )
         raise Failure("nginx did not take up the site", output=(*taken.tail, *journal.tail))
@@ -144,25 +144,25 @@ def _forget_host_site(release: Release) -> None:
         return
     _write({path: None})
     release.log.write(f"nginx: {path} is taken away")
-    if attempt(release.log, "nginx", "-t", seconds=QUICK).ok:
+    if try_run(release.log, "nginx", "-t", seconds=QUICK).ok:
         _reload(release)
 
 
 def _reload(release: Release) -> Outcome:
     verb = "reload" if _is_active(release) else "start"
-    return attempt(release.log, "systemctl", verb, "nginx", seconds=90)
+    return try_run(release.log, "systemctl", verb, "nginx", seconds=90)
 
 
 def _is_active(release: Release) -> bool:
     words = ("systemctl", "is-active", "--quiet", "nginx")
-    return attempt(release.log, *words, seconds=30, quiet=True).ok
+    return try_run(release.log, *words, seconds=30, quiet=True).ok
 
 
 def _ports_are_free(release: Release, ours: tuple[Claim, ...]) -> None:
     """nginx would keep its old configuration, and say so in its own log only."""
     for port in dict.fromkeys(claim.port for claim in ours):
         words = ("ss", "-Hltnp", f"sport = :{port}")
-        for line in attempt(release.log, *words, seconds=30, quiet=True).out.splitlines():
+        for line in try_run(release.log, *words, seconds=30, quiet=True).out.splitlines():
             if "users:" in line and '"nginx"' not in line:
                 who = line.partition("users:")[2].strip("()").split(",")[0].strip('"')
                 raise Failure(
@@ -178,7 +178,7 @@ def _clash(release: Release, ours: tuple[Claim, ...], there: tuple[Claim, ...]) 
     if other is None or other.file not in stock:
         return other
     words = ("dpkg", "--verify", "nginx-common")
-    changed = attempt(release.log, *words, seconds=30, quiet=True).out
+    changed = try_run(release.log, *words, seconds=30, quiet=True).out
     if any(path in changed for path in stock):
         return other
     return clash(ours, there, (*own, *stock))

@@ -10,7 +10,7 @@ import re
 import tempfile
 from pathlib import Path
 
-from gpuhost.runner.lib.commands import Outcome, attempt
+from gpuhost.runner.lib.commands import Outcome, try_run
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.site import certificates
 from gpuhost.runner.state.release import Release
@@ -39,7 +39,7 @@ def judge(release: Release) -> None:
         return
     with tempfile.TemporaryDirectory(prefix="gpuhost-nginx-") as name:
         _laid_out(release, Path(name), seen=name)
-        tested = attempt(
+        tested = try_run(
             release.log, "nginx", "-t", "-q", "-c", f"{name}/nginx.conf", seconds=SECONDS
         )
     if not tested.ok:
@@ -57,7 +57,7 @@ def judge_in_container(release: Release) -> None:
         _laid_out(release, Path(name), seen=INSIDE)
         # Whoever nginx is in there, it may read.
         Path(name).chmod(0o755)
-        tested = attempt(
+        tested = try_run(
             release.log,
             *("docker", "run", "--rm", "--network", "none", *hosts),
             *("-v", f"{name}:{INSIDE}:ro", "--entrypoint", "nginx", image),

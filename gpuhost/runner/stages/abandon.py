@@ -7,20 +7,18 @@ from __future__ import annotations
 
 import time
 
-from gpuhost.runner.contract.paths import AppPaths
+from gpuhost.runner.contract import RESTORE_FAILED, AppPaths, Operation, Result
 from gpuhost.runner.lib.log import Log
 from gpuhost.runner.plan import Plan
 from gpuhost.runner.stages.transaction import LOUD
 from gpuhost.runner.state import results
-from gpuhost.runner.state.lock import Attempt
 from gpuhost.runner.state.release import Release
-from gpuhost.runner.state.results import RESTORE_FAILED, Result
 
 # What reading a damaged file raises; one that the disk does not give is tried again.
 DAMAGED = (ValueError, TypeError, LookupError, AttributeError)
 
 
-def give_up(app: AppPaths, found: Attempt, why: Exception) -> Result:
+def give_up(app: AppPaths, found: Operation, why: Exception) -> Result:
     """Its result, which is on disk when this returns; one that it has already stays."""
     paths, name = app.release(found.id), app.home.name
     known = results.read(paths.result)

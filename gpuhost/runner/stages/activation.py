@@ -11,7 +11,7 @@ from gpuhost.runner.docker.containers import broken, is_ours, made, note, own
 from gpuhost.runner.docker.waiting import in_words, wait_until_up
 from gpuhost.runner.docker.watch import Watch
 from gpuhost.runner.failures.causes import cause
-from gpuhost.runner.lib.commands import Outcome, attempt
+from gpuhost.runner.lib.commands import Outcome, try_run
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.site import nginx
 from gpuhost.runner.stages import fingerprint, verification
@@ -65,7 +65,7 @@ def start(release: Release) -> None:
     )
     limit = release.plan.verify.start_s + SPARE
     with Watch(release) as watch:
-        outcome = attempt(release.log, *command, seconds=limit, env=compose_environment(release))
+        outcome = try_run(release.log, *command, seconds=limit, env=compose_environment(release))
     if watch.trouble:
         raise Failure(f"docker compose up: {watch.trouble}", output=outcome.tail)
     if not outcome.ok:
@@ -112,8 +112,8 @@ def _take_down_half_made(release: Release, there: Iterable[Container]) -> None:
 
 def take_down(release: Release, names: Collection[str]) -> None:
     """These containers; volumes stay."""
-    attempt(release.log, "docker", "stop", *names, seconds=SPARE, quiet=True)
-    attempt(release.log, "docker", "rm", "-f", *names, seconds=SPARE, quiet=True)
+    try_run(release.log, "docker", "stop", *names, seconds=SPARE, quiet=True)
+    try_run(release.log, "docker", "rm", "-f", *names, seconds=SPARE, quiet=True)
 
 
 def verify(release: Release) -> None:

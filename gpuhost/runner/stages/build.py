@@ -20,7 +20,7 @@ from gpuhost.runner.docker.compose import environment, words
 from gpuhost.runner.docker.services import read
 from gpuhost.runner.failures import oom
 from gpuhost.runner.failures.causes import cause
-from gpuhost.runner.lib.commands import Outcome, attempt
+from gpuhost.runner.lib.commands import Outcome, try_run
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import write_json
 from gpuhost.runner.site import nginx_trial
@@ -119,7 +119,7 @@ def _run(release: Release, name: str, command: tuple[str, ...]) -> None:
     log.write(f"building {name}")
     began, before = time.monotonic(), oom.now()
     with MemoryPeak() as peak:
-        outcome = attempt(
+        outcome = try_run(
             log, *command, seconds=limit, env={**environment(release), "DOCKER_BUILDKIT": "1"}
         )
     took = time.monotonic() - began

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from gpuhost.runner.contract.decode import from_json
+from gpuhost.runner.contract import from_json
 from gpuhost.runner.data import schedule
 from gpuhost.runner.data.safe_paths import located
 from gpuhost.runner.docker.compose import config, started
@@ -95,15 +95,13 @@ def _delivered(release: Release) -> Iterator[Path]:
 def _written(release: Release) -> Iterator[Path]:
     """What is written whenever it is put in place. Certificates are not: they are renewed."""
     yield from (release.paths.host, release.paths.env, release.app.generated)
-    yield from (located(release, one.file) for one in release.plan.secrets if one.file)
+    yield from (located(release, one.path) for one in release.plan.secrets if one.path)
     if release.plan.nginx:
         yield located(release, release.plan.nginx.path)
 
 
 def _timed(release: Release) -> Iterator[Path]:
-    for job in ("backup", "logrotate"):
-        for ending in ("service", "timer"):
-            yield schedule.UNITS / f"gpuhost-{job}-{release.plan.app}.{ending}"
+    yield from schedule.unit_files(release.plan.app)
     # Beside them lies logrotate's own note of what it did when.
     yield from (release.app.home / "logrotate" / name for name in ("conf", "passwd", "group"))
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from gpuhost.runner.docker.compose import ask
 from gpuhost.runner.docker.containers import everything, is_ours
-from gpuhost.runner.lib.commands import attempt
+from gpuhost.runner.lib.commands import try_run
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.site import nginx
 from gpuhost.runner.stages import migrate
@@ -70,7 +70,7 @@ def _left(release: Release, there: dict[str, Container]) -> Left:
     # Compose stops a container before it makes the other: it may have come no further.
     stopped = [each for each in kept if kept[each].is_running and there[each].state != "running"]
     if stopped:
-        attempt(release.log, "docker", "start", *stopped, seconds=120, quiet=True)
+        try_run(release.log, "docker", "start", *stopped, seconds=120, quiet=True)
     return Left(
         replaced=tuple(str(one) for each, one in by_hand.items() if each not in there),
         untouched=tuple(one.name for one in kept.values()),

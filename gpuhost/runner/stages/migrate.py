@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gpuhost.runner.data import stored
 from gpuhost.runner.docker.compose import compose, environment, section, words
-from gpuhost.runner.lib.commands import attempt
+from gpuhost.runner.lib.commands import try_run
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.log import NOWHERE
 from gpuhost.runner.stages.render import put_in_place
@@ -43,7 +43,7 @@ def bring_up_to_date(release: Release) -> None:
         name,
         wanted.service,
     )
-    found = attempt(release.log, *words_, seconds=wanted.limit_s, env=environment(release))
+    found = try_run(release.log, *words_, seconds=wanted.limit_s, env=environment(release))
     if found.ok:
         return
     # Compose's client is gone; what it had started may not be.
@@ -74,7 +74,8 @@ def container(release: Release) -> str:
 
 def _require_backup(release: Release) -> None:
     plan, record = release.plan, release.record
-    if plan.migrate_without_backup or record.nothing_to_back_up:
+    assert plan.migrate is not None
+    if plan.migrate.without_backup or record.nothing_to_back_up:
         return
     if plan.backup is None:
         raise Failure(
@@ -110,19 +111,19 @@ def _end_of_another(release: Release, name: str, seconds: int) -> None:
     if not _is_there(name):
         return
     log.write("a migration that was cut off is still there: waiting for its end")
-    attempt(log, "docker", "wait", name, seconds=seconds, quiet=True)
+    try_run(log, "docker", "wait", name, seconds=seconds, quiet=True)
     _remove(release, name)
 
 
 def _is_there(name: str) -> bool:
     words = ("docker", "container", "inspect", name)
-    return attempt(NOWHERE, *words, seconds=QUICK, quiet=True).ok
+    return try_run(NOWHERE, *words, seconds=QUICK, quiet=True).ok
 
 
 def _stop(release: Release, name: str) -> None:
-    attempt(release.log, "docker", "stop", "-t", "20", name, seconds=QUICK, quiet=True)
+    try_run(release.log, "docker", "stop", "-t", "20", name, seconds=QUICK, quiet=True)
     _remove(release, name)
 
 
 def _remove(release: Release, name: str) -> None:
-    attempt(release.log, "docker", "rm", "-f", name, seconds=QUICK, quiet=True)
+    try_run(release.log, "docker", "rm", "-f", name, seconds=QUICK, quiet=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gpuhost.runner.data import secrets
-from gpuhost.runner.lib.commands import attempt
+from gpuhost.runner.lib.commands import try_run
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.site import nginx, nginx_trial
 from gpuhost.runner.state.release import Release
@@ -13,7 +13,7 @@ def check(release: Release) -> None:
     """The engine answers, no secret is missing, and nginx would take the site."""
     if release.plan.variant:
         release.log.write(release.plan.variant)
-    outcome = attempt(release.log, "docker", "version", seconds=30, quiet=True)
+    outcome = try_run(release.log, "docker", "version", seconds=30, quiet=True)
     if not outcome.ok:
         raise Failure(
             "Docker does not answer",

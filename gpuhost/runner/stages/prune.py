@@ -13,10 +13,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gpuhost.runner.building import capacity
-from gpuhost.runner.contract.paths import ReleasePaths
+from gpuhost.runner.contract import VERIFIED, ReleasePaths
 from gpuhost.runner.docker import images
 from gpuhost.runner.git import checkout
-from gpuhost.runner.lib.commands import attempt
+from gpuhost.runner.lib.commands import try_run
 from gpuhost.runner.lib.log import NOWHERE
 from gpuhost.runner.plan import BadPlan, Plan, load
 from gpuhost.runner.state import results
@@ -125,7 +125,7 @@ def _found(release: Release) -> list[Kept]:
 def _kept(release: Release, name: str) -> Kept:
     paths = release.app.release(name)
     plan, ended = _plan(release, name), results.read(paths.result)
-    is_verified = ended is not None and ended.state == results.VERIFIED
+    is_verified = ended is not None and ended.state == VERIFIED
     original = (plan.rollback_of if plan else None) or name
     return Kept(name, original, is_verified)
 
@@ -142,7 +142,7 @@ def untag(release: Release, kept: Iterable[str]) -> list[str]:
     """Remove local tags that no kept release has; an image that a container runs keeps its own."""
     reference = f"{images.OURS}/{release.plan.app}/*"
     words = ("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "--filter")
-    listed = attempt(NOWHERE, "docker", *words, f"reference={reference}", seconds=60, quiet=True)
+    listed = try_run(NOWHERE, "docker", *words, f"reference={reference}", seconds=60, quiet=True)
     try:
         wanted = {tag for each in kept for tag in _tags(release, each)}
     except (OSError, ValueError) as error:
@@ -150,7 +150,7 @@ def untag(release: Release, kept: Iterable[str]) -> list[str]:
         return []
     untagged = []
     for tag in sorted(set(listed.out.split()) - wanted):
-        removed = attempt(NOWHERE, "docker", "image", "rm", tag, seconds=SECONDS, quiet=True)
+        removed = try_run(NOWHERE, "docker", "image", "rm", tag, seconds=SECONDS, quiet=True)
         if removed.ok:
             untagged.append(tag)
         else:

@@ -11,9 +11,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from gpuhost.runner.contract.paths import AppPaths
+from gpuhost.runner.contract import AppPaths, resume_unit
 from gpuhost.runner.data import schedule
-from gpuhost.runner.lib.commands import attempt, run
+from gpuhost.runner.lib.commands import run, try_run
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import append
 from gpuhost.runner.lib.log import Log
@@ -94,8 +94,8 @@ def _standing_for(app: AppPaths, by: str, log: Log) -> Release:
 
 
 def _not_at_boot(app: AppPaths, log: Log) -> None:
-    unit = f"gpuhost-resume@{app.home.name}.service"
-    if attempt(log, "systemctl", "is-enabled", "--quiet", unit, seconds=QUICK).ok:
+    unit = resume_unit(app.home.name)
+    if try_run(log, "systemctl", "is-enabled", "--quiet", unit, seconds=QUICK).ok:
         run(log, "systemctl", "disable", unit, seconds=QUICK, what=f"disabling {unit}")
 
 
@@ -117,7 +117,7 @@ def _forget_certificates(release: Release, plans: list[Plan]) -> None:
             _delete(place)
     lineage = certificates.lineage(release)
     if (certificates.LIVE / lineage).exists():
-        attempt(release.log, "certbot", "delete", "-n", "--cert-name", lineage, seconds=QUICK)
+        try_run(release.log, "certbot", "delete", "-n", "--cert-name", lineage, seconds=QUICK)
 
 
 def _volumes(project: str, log: Log) -> list[str]:

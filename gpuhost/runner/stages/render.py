@@ -113,7 +113,7 @@ def _environment(release: Release, service: str, values: dict[str, str]) -> dict
     given = {
         one.name: values[one.name].replace("$", "$$")  # Compose would expand what follows a $
         for one in release.plan.secrets
-        if not one.internal and not one.file and (not one.services or service in one.services)
+        if not one.internal and not one.path and (not one.services or service in one.services)
     }
     return {"environment": given} if given else {}
 

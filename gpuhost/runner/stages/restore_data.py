@@ -11,8 +11,16 @@ import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from gpuhost.runner.contract.decode import from_json
-from gpuhost.runner.contract.paths import AppPaths, ReleasePaths
+from gpuhost.runner.contract import (
+    FAILED,
+    RESTORE_FAILED,
+    RESTORED,
+    VERIFIED,
+    AppPaths,
+    ReleasePaths,
+    Result,
+    from_json,
+)
 from gpuhost.runner.data import stored
 from gpuhost.runner.data.exchange import Exchange, clear
 from gpuhost.runner.data.staging import servers, stage
@@ -24,9 +32,8 @@ from gpuhost.runner.lib.log import Log
 from gpuhost.runner.plan import BadPlan
 from gpuhost.runner.stages import activation
 from gpuhost.runner.stages.migrate import bring_up_to_date
-from gpuhost.runner.state import lock, results
+from gpuhost.runner.state import operations, results
 from gpuhost.runner.state.release import Release
-from gpuhost.runner.state.results import FAILED, RESTORE_FAILED, RESTORED, VERIFIED, Result
 
 STAGING, EXCHANGING, UNDOING = "staging", "exchanging", "undoing"
 # From here on the data is left alone: only what is not needed any more is cleared away.
@@ -78,7 +85,7 @@ def restore(app: AppPaths, name: str, by: str) -> Result:
     + name: the backup's
     + by: who asked for it
     """
-    attempt = lock.attempt(app)
+    attempt = operations.unfinished(app)
     began = attempt.started if attempt else time.time()
     place = paths(app, name)
     known = results.read(place.result)

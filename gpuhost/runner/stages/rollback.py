@@ -5,11 +5,11 @@ from __future__ import annotations
 import shutil
 from dataclasses import asdict, replace
 
-from gpuhost.runner.contract.paths import AppPaths
+from gpuhost.runner.contract import VERIFIED, AppPaths
 from gpuhost.runner.lib.files import write, write_json
 from gpuhost.runner.plan import load
 from gpuhost.runner.state.release import Record, recorded
-from gpuhost.runner.state.results import VERIFIED, read
+from gpuhost.runner.state.results import read
 
 COPIED = ("compose.yaml", "compose.override.yaml", "nginx.conf", "given.json")
 

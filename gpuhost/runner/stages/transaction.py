@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+from gpuhost.runner.contract import FAILED, RESTORE_FAILED, RESTORED, UNDONE, VERIFIED, Result
 from gpuhost.runner.data import backup, directories, schedule
 from gpuhost.runner.docker.containers import logs
 from gpuhost.runner.lib.failure import Failure
@@ -32,7 +33,6 @@ from gpuhost.runner.stages.preflight import check
 from gpuhost.runner.state import results
 from gpuhost.runner.state.journal import BEGIN, END, START, UNDO, Journal
 from gpuhost.runner.state.release import Release
-from gpuhost.runner.state.results import FAILED, RESTORE_FAILED, RESTORED, UNDONE, VERIFIED, Result
 
 # Cut off more often than this, it is undone: something about it ends its runner.
 MOST_STARTS = 4
@@ -266,7 +266,7 @@ def _last_begun(journal: Journal) -> str:
 def _result(release: Release, journal: Journal, state: str, **more: object) -> Result:
     plan = release.plan
     # Without a backup there is nothing to lose: models are fetched, say.
-    migrates = plan.migrate is not None and not plan.migrate_without_backup
+    migrates = plan.migrate is not None and not plan.migrate.without_backup
     migrated = migrates and journal.has(BEGIN, "migrate")
     values: dict[str, object] = {
         "id": plan.id,

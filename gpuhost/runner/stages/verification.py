@@ -15,7 +15,7 @@ from urllib.parse import urljoin, urlsplit
 from gpuhost.runner.docker.compose import ask as ask_compose
 from gpuhost.runner.docker.compose import environment, words
 from gpuhost.runner.docker.containers import broken
-from gpuhost.runner.lib.commands import attempt
+from gpuhost.runner.lib.commands import try_run
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.log import Log
 from gpuhost.runner.plan import Expect, Request, VerifyStep
@@ -175,7 +175,7 @@ def _ask(release: Release, request: Request, through: bool, seconds: float) -> A
 
 def _answers_to_any(release: Release) -> bool:
     """A site for every name is asked as localhost, which a certificate that was given never has."""
-    return bool(release.plan.nginx and release.plan.nginx.names[:1] == (ANY,))
+    return bool(release.plan.nginx and release.plan.nginx.server_names[:1] == (ANY,))
 
 
 def _is_json(body: str) -> bool:
@@ -240,12 +240,12 @@ def _started(release: Release, service: str) -> tuple[str, ...]:
     if not found:
         return ()
     command = ("docker", "inspect", "-f", "{{.State.StartedAt}}", *found)
-    return tuple(sorted(attempt(release.log, *command, seconds=30, quiet=True).out.split()))
+    return tuple(sorted(try_run(release.log, *command, seconds=30, quiet=True).out.split()))
 
 
 def _command(release: Release, step: VerifyStep, seconds: float) -> Wrong | None:
     command = words(release, "exec", "-T", step.service, *step.command)
-    outcome = attempt(
+    outcome = try_run(
         _Unwritten(release.log), *command, seconds=max(seconds, 5), env=environment(release)
     )
     if outcome.ok:

@@ -7,9 +7,10 @@ import sys
 import time
 from dataclasses import asdict
 
-from gpuhost.runner.contract.paths import AppPaths
+from gpuhost.runner.contract import AppPaths
 from gpuhost.runner.state import results
-from gpuhost.runner.state.lock import attempt, locked
+from gpuhost.runner.state.lock import is_locked
+from gpuhost.runner.state.operations import unfinished
 
 PAUSE = 0.2
 # One answer; the rest comes with the next.
@@ -46,7 +47,7 @@ def _print(app: AppPaths, release_id: str, state: str, offset: int) -> None:
     if state == "ended" and offset + len(whole) < (path.stat().st_size if path.exists() else 0):
         state = "running"
     found = results.read(app.attempted(release_id).result) if state == "ended" else None
-    now = attempt(app)
+    now = unfinished(app)
     answer = {
         "state": state,
         "offset": offset + len(whole),
@@ -59,9 +60,9 @@ def _print(app: AppPaths, release_id: str, state: str, offset: int) -> None:
 
 def _state(app: AppPaths, release_id: str) -> str:
     """running, ended, or lost: cut off, until somebody takes it up again."""
-    now = attempt(app)
+    now = unfinished(app)
     if now and now.id == release_id:
-        return "running" if locked(app) else "lost"
+        return "running" if is_locked(app) else "lost"
     if results.read(app.attempted(release_id).result):
         return "ended"
     # Not begun yet: its runner is being started.

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
-from gpuhost.runner.contract.decode import from_json
-from gpuhost.runner.contract.paths import AppPaths
-from gpuhost.runner.lib.files import write_json
+from gpuhost.runner.contract import AppPaths, Operation
+from gpuhost.runner.state.operations import unfinished
 
 LOCKS = Path("/proc/locks")
 # So long a runner waits for a backup to end: it holds the lock, and is no attempt.
@@ -23,25 +20,10 @@ LOOK_S = 1.0
 PAUSE = 0.2
 
 
-@dataclass(frozen=True)
-class Attempt:
-    """What is under way."""
-
-    kind: str  # "release" | "rollback" | "restore"
-    id: str
-    by: str
-    started: float
-
-    @property
-    def sentence(self) -> str:
-        since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(self.started))
-        return f"{self.kind} {self.id} by {self.by}, since {since}"
-
-
 class Locked(Exception):
     """Somebody else is at it, or was and has not ended."""
 
-    def __init__(self, holder: Attempt | None, otherwise: str = "a backup, or a removal") -> None:
+    def __init__(self, holder: Operation | None, otherwise: str = "a backup, or a removal") -> None:
         super().__init__(holder.sentence if holder else otherwise)
         self.holder = holder
 
@@ -62,7 +44,7 @@ def lock(
     with app.lock.open("a") as file:
         is_told = False
         while not _taken(file):
-            holder = attempt(app)
+            holder = unfinished(app)
             if time.monotonic() - began >= (LOOK_S if holder else patience):
                 raise Locked(holder)
             if not holder and not is_told:
@@ -80,7 +62,7 @@ def _taken(file: IO[str]) -> bool:
     return True
 
 
-def locked(app: AppPaths) -> bool:
+def is_locked(app: AppPaths) -> bool:
     """Whether somebody holds it; to try it would keep it from whoever begins just now."""
     try:
         inode = str(app.lock.stat().st_ino)
@@ -92,19 +74,3 @@ def locked(app: AppPaths) -> bool:
         words[1:2] == ["FLOCK"] and words[5:6] and words[5].rpartition(":")[2] == inode
         for words in held
     )
-
-
-def attempt(app: AppPaths) -> Attempt | None:
-    """What is under way or was cut off."""
-    try:
-        return from_json(Attempt, json.loads(app.attempt.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        return None
-
-
-def begin(app: AppPaths, new: Attempt) -> None:
-    write_json(app.attempt, asdict(new))
-
-
-def end(app: AppPaths) -> None:
-    app.attempt.unlink(missing_ok=True)

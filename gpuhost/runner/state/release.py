@@ -8,8 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from gpuhost.runner.contract.decode import from_json
-from gpuhost.runner.contract.paths import AppPaths, ReleasePaths
+from gpuhost.runner.contract import AppPaths, ReleasePaths, from_json
 from gpuhost.runner.lib.files import write_json
 from gpuhost.runner.lib.log import Log
 from gpuhost.runner.plan import BadPlan, Plan, load

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from gpuhost.runner.contract.paths import AppPaths
+from gpuhost.runner.contract import AppPaths
 from gpuhost.runner.state import results
-from gpuhost.runner.state.lock import attempt, locked
+from gpuhost.runner.state.lock import is_locked
+from gpuhost.runner.state.operations import unfinished
 
 
 def status(app: AppPaths) -> dict[str, object]:
     """Which release is current, what is under way, and how each release ended; JSON."""
-    now = attempt(app)
+    now = unfinished(app)
     homes = sorted(path for path in app.releases.glob("*") if not path.name.startswith("."))
-    results = [found for path in homes if (found := results.read(path / "result.json"))]
+    ended = [found for path in homes if (found := results.read(path / "result.json"))]
     return {
         "app": app.home.name,
         "current": app.current.resolve().name if app.current.exists() else None,
-        "attempt": {**asdict(now), "running": locked(app)} if now else None,
+        "attempt": {**asdict(now), "running": is_locked(app)} if now else None,
         "releases": [
             {key: value for key, value in asdict(one).items() if key not in ("output", "logs")}
-            for one in results
+            for one in ended
         ],
     }
