@@ -16,9 +16,11 @@ from gpuhost.runner.data import backup
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.log import Log
 from gpuhost.runner.plan import BadPlan
-from gpuhost.runner.stages import removal, restore_data, rollback
+from gpuhost.runner.stages import removal, rollback
+from gpuhost.runner.stages import restore as restore_stages
 from gpuhost.runner.stages.abandon import DAMAGED, give_up
-from gpuhost.runner.stages.transaction import MOST_STARTS, carry_out, keep
+from gpuhost.runner.stages.engine import MOST_STARTS
+from gpuhost.runner.stages.transaction import carry_out, keep
 from gpuhost.runner.state.follow import follow
 from gpuhost.runner.state.journal import Journal
 from gpuhost.runner.state.lock import PATIENCE_S, Locked, lock
@@ -150,7 +152,7 @@ def _restore(app: AppPaths, name: str, by: str) -> int:
     # Cut off, it goes on; begun anew it would put the backup over newer data.
     if found is None or (found.kind, found.id) != ("restore", name):
         begin(app, Operation("restore", name, by, time.time()))
-    result = restore_data.restore(app, name, by)
+    result = restore_stages.restore(app, name, by)
     end(app)
     return _status_of(result)
 

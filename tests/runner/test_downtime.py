@@ -9,7 +9,7 @@ import pytest
 
 from gpuhost.runner.plan import Request, Verify, VerifyStep
 from gpuhost.runner.stages import downtime
-from gpuhost.runner.stages.downtime import Gap
+from gpuhost.runner.stages.downtime import Downtime
 from tests.runner.at_hand import App, app
 from tests.runner.site import Site, serve
 
@@ -24,9 +24,9 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
         yield made
 
 
-def measured(app: App, site: Site) -> Gap:
+def measured(app: App, site: Site) -> Downtime:
     step = VerifyStep("it answers", request=Request(site.url("/health")))
-    return Gap(app.release(verify=Verify(steps=(step,))))
+    return Downtime(app.release(verify=Verify(steps=(step,))))
 
 
 def test_an_app_is_left_alone_until_something_changes(app: App, site: Site) -> None:
@@ -54,4 +54,4 @@ def test_an_app_that_did_not_answer_before_is_not_missed(app: App, site: Site) -
     with measured(app, site) as measuring:
         measuring.begin()
     assert measuring.seconds is None
-    assert Gap(app.release("20260103-000000-cccccccc")).seconds is None
+    assert Downtime(app.release("20260103-000000-cccccccc")).seconds is None

@@ -11,7 +11,7 @@ from gpuhost.runner.contract import Operation, Result
 from gpuhost.runner.data import stored
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import as_json, load
-from gpuhost.runner.stages.restore_data import restore
+from gpuhost.runner.stages.restore import restore
 from gpuhost.runner.stages.transaction import carry_out
 from gpuhost.runner.state import operations, results
 from gpuhost.runner.state.follow import follow

@@ -13,7 +13,7 @@ import pytest
 from gpuhost.runner.contract import Operation
 from gpuhost.runner.data import backup, exchange, staging, stored
 from gpuhost.runner.plan import Backup, Directory, Migrate
-from gpuhost.runner.stages.restore_data import paths, restore
+from gpuhost.runner.stages.restore import paths, restore
 from gpuhost.runner.state import operations, results
 from gpuhost.runner.state.follow import follow
 from tests.runner.at_hand import ME, NEW, App, Programs, app, programs

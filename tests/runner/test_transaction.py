@@ -9,7 +9,7 @@ import pytest
 
 from gpuhost.runner.contract import AppPaths, Result
 from gpuhost.runner.lib.failure import Failure
-from gpuhost.runner.stages import transaction
+from gpuhost.runner.stages import engine, transaction
 from gpuhost.runner.stages.transaction import carry_out
 from gpuhost.runner.state import results
 from gpuhost.runner.state.journal import Journal
@@ -93,7 +93,7 @@ def test_a_release_that_keeps_ending_its_runner_is_given_up(app: AppPaths, stage
     with_old(app)
     stages.wrong["up"] = Cut()
     release = a_release(app, NEW)
-    for _ in range(transaction.MOST_STARTS):
+    for _ in range(engine.MOST_STARTS):
         with pytest.raises(Cut):
             carry_out(release)
     ended = carry_out(release)
@@ -115,7 +115,7 @@ def test_a_long_power_cut_is_called_by_its_name(app: AppPaths, stages: Stages) -
     release.plan = replace(release.plan, limit_s=-1)
     ended = carry_out(release)
     assert (ended.state, ended.stage) == ("failed", "build")
-    assert ended.said == "it was cut off, and it is more than -1 s since it began"
+    assert ended.said == "it was cut off, and more than -1 s have passed since it began"
 
 
 def test_a_rollback_builds_and_migrates_nothing(app: AppPaths, stages: Stages) -> None:

@@ -60,7 +60,7 @@ def test_a_failure_after_the_first_change_brings_the_old_release_back_and_verifi
     assert ended.logs == ("app | the last line",)
     assert ended.migrated
     assert current(app) == OLD
-    assert "is back, and verified" in app.release(NEW).log.read_text()
+    assert "is restored and verified" in app.release(NEW).log.read_text()
 
 
 def test_a_migration_without_a_backup_leaves_nothing_to_speak_of(
@@ -96,9 +96,9 @@ def test_what_became_of_a_deployment_made_by_hand_is_said(app: AppPaths, stages:
     ended = carry_out(a_release(app, NEW))
     assert (ended.state, ended.replaced, ended.untouched) == ("undone", *vars(stages.left).values())
     log = app.release(NEW).log.read_text()
-    assert "WHAT WAS STARTED BY HAND IS GONE" in log
+    assert "CONTAINERS STARTED BY HAND ARE GONE" in log
     assert "web-1: image web:1 (sha256:1)" in log
-    assert "what was started by hand is as it was: db-1" in log
+    assert "containers started by hand are unchanged: db-1" in log
 
 
 def test_a_restore_that_fails_is_said_in_words_no_one_can_miss(
@@ -108,7 +108,7 @@ def test_a_restore_that_fails_is_said_in_words_no_one_can_miss(
     stages.wrong |= {"up": Failure("port taken"), f"activate {OLD}": Failure("port taken too")}
     ended = carry_out(a_release(app, NEW))
     assert (ended.state, ended.restore_said) == ("restore-failed", "port taken too")
-    assert "THE RELEASE BEFORE DID NOT COME BACK" in app.release(NEW).log.read_text()
+    assert "THE PREVIOUS RELEASE COULD NOT BE RESTORED" in app.release(NEW).log.read_text()
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_a_release_before_that_cannot_be_read_is_said_so_too(
     ended = carry_out(release)
     assert (ended.state, ended.said) == ("restore-failed", "port taken")
     assert says in ended.restore_said
-    assert "THE RELEASE BEFORE DID NOT COME BACK" in release.paths.log.read_text()
+    assert "THE PREVIOUS RELEASE COULD NOT BE RESTORED" in release.paths.log.read_text()
     assert "gpuhost itself failed" not in ended.restore_said
     assert results.read(release.paths.result) == ended
 

@@ -13,8 +13,8 @@ from gpuhost.runner.contract import AppPaths
 from gpuhost.runner.lib.files import point, write
 from gpuhost.runner.plan import Migrate, Plan
 from gpuhost.runner.stages import activation, first_release, transaction
+from gpuhost.runner.stages.engine import Stage
 from gpuhost.runner.stages.first_release import Left
-from gpuhost.runner.stages.transaction import Stage
 from gpuhost.runner.state.release import Release
 
 OLD, NEW = "20260101-000000-aaaaaaaa", "20260102-000000-bbbbbbbb"
@@ -71,9 +71,9 @@ class Stages:
 @pytest.fixture
 def stages(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stages]:
     made = Stages()
-    for group in ("PREPARING", "ACTIVATING", "BRINGING_BACK"):
+    for group in ("PREPARING", "ACTIVATING", "PREPARING_ROLLBACK"):
         real: tuple[Stage, ...] = getattr(transaction, group)
-        stood_in = tuple(replace(stage, carry_out=made.stage(stage.name)) for stage in real)
+        stood_in = tuple(replace(stage, run=made.stage(stage.name)) for stage in real)
         monkeypatch.setattr(transaction, group, stood_in)
     monkeypatch.setattr(activation, "activate", made.activated)
     monkeypatch.setattr(first_release, "look", lambda release: made.looked.append(made.done[-1]))

@@ -52,7 +52,7 @@ def stage(release: Release, backup: Stored, staging: Path, aside: Path) -> tuple
                 fix=f"look at it, and drop it: DROP DATABASE {server.aside}",
             )
         release.log.write(f"{item.name}: filling a database beside it")
-        server.fill_beside(backup.home / item.file, _limit(release))
+        server.fill_beside(backup.home / item.file, limit(release))
     return tuple(exchanges)
 
 
@@ -145,5 +145,5 @@ def _require_space(backup: Stored, staging: Path) -> None:
             )
 
 
-def _limit(release: Release) -> float:
+def limit(release: Release) -> float:
     return float(release.plan.backup.limit_s if release.plan.backup else 1800)

@@ -10,7 +10,7 @@ import time
 from gpuhost.runner.contract import RESTORE_FAILED, AppPaths, Operation, Result
 from gpuhost.runner.lib.log import Log
 from gpuhost.runner.plan import Plan
-from gpuhost.runner.stages.transaction import LOUD
+from gpuhost.runner.stages.engine import loud
 from gpuhost.runner.state import results
 from gpuhost.runner.state.release import Release
 
@@ -25,7 +25,7 @@ def give_up(app: AppPaths, found: Operation, why: Exception) -> Result:
     if known:
         return known
     log = Log(paths.log)
-    log.write(f"{LOUD}\nTHIS {found.kind.upper()} COULD NOT BE FINISHED OR UNDONE: {why}\n{LOUD}")
+    loud(log, f"THIS {found.kind.upper()} COULD NOT BE FINISHED OR UNDONE: {why}")
     ended = Result(
         id=found.id,
         app=name,

@@ -13,7 +13,7 @@ PAUSE = 0.1
 PATIENCE = 2.0
 
 
-class Gap:
+class Downtime:
     """Asks the app's first health address from `begin` on; seconds without an answer add up."""
 
     def __init__(self, release: Release) -> None:
@@ -34,7 +34,7 @@ class Gap:
         if self._answered:
             self._thread.start()
 
-    def __enter__(self) -> Gap:
+    def __enter__(self) -> Downtime:
         return self
 
     def __exit__(self, *_: object) -> None:

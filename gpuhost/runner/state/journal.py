@@ -48,6 +48,11 @@ class Journal:
         return sum(entry.event == START for entry in self.entries)
 
     @property
+    def last_begun(self) -> str:
+        """The stage; "start": none was begun."""
+        return next((e.stage for e in reversed(self.entries) if e.event == BEGIN), "start")
+
+    @property
     def started(self) -> float:
         return self.entries[0].at if self.entries else time.time()
 

@@ -6,15 +6,20 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from gpuhost.runner.contract import Result, from_json
+from gpuhost.runner.contract import AppPaths, Result, from_json
 from gpuhost.runner.lib.files import append, write_json
 from gpuhost.runner.state.release import Release
 
 
 def write(release: Release, result: Result) -> None:
     write_json(release.paths.result, asdict(result))
+    audit(release.app, result)
+
+
+def audit(app: AppPaths, result: Result) -> None:
+    """A line of the app's history."""
     audited = {k: v for k, v in asdict(result).items() if k not in ("output", "logs")}
-    append(release.app.history, json.dumps(audited, ensure_ascii=False))
+    append(app.history, json.dumps(audited, ensure_ascii=False))
 
 
 def write_draft(release: Release, result: Result) -> None:
