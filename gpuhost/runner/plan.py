@@ -194,7 +194,7 @@ class Plan:
     by: str  # who released, user@machine
     project: str
     revision: str
-    # The release whose files and images this one brings back; None: a release of its own.
+    # The release whose files and images this one activates again; None: it is not a rollback.
     rollback_of: str | None = None
     source: Source | None = None
     registries: tuple[Registry, ...] = ()

@@ -198,5 +198,5 @@ def test_what_compose_waited_for_in_vain_is_named(
     monkeypatch.setattr(activation, "SPARE", 0)
     has(starting, before=[LOOPS], made=[])
     starting.answer("docker compose * up *", "Container db Waiting\n", then="exec sleep 10")
-    with pytest.raises(Failure, match="took too long and was ended; db is restarting"):
+    with pytest.raises(Failure, match="took too long and was stopped; db is restarting"):
         activation.start(app.release(verify=Verify(start_s=1)))

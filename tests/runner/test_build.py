@@ -78,7 +78,7 @@ def test_the_same_again_makes_the_same(app: App, docker: Docker) -> None:
     second = Release.open(app.paths, NEW).record
     assert (first.images, first.tags) == (second.images, second.tags)
     assert len(docker.called("pull")) == 1
-    assert "redis:7 is here: sha256:" in log_of(release)
+    assert "redis:7 is already on this host: sha256:" in log_of(release)
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ class Carried:
 @pytest.fixture
 def carried(monkeypatch: pytest.MonkeyPatch) -> Carried:
     made = Carried()
-    monkeypatch.setattr(entry, "carry_out", made.out)
+    monkeypatch.setattr(entry, "run_transaction", made.out)
     monkeypatch.setattr(entry, "keep", lambda release: made.kept.append(release.plan.id))
     return made
 
@@ -100,7 +100,7 @@ def test_the_second_of_two_is_refused_with_the_firsts_name(
     begin(app.paths, Operation("release", OLD, "ada@desk", 0.0))
     with lock(app.paths):
         assert run("release", NEW) == 4
-    assert f"another is at it: release {OLD} by ada@desk" in capsys.readouterr().err
+    assert f"locked by release {OLD} by ada@desk" in capsys.readouterr().err
     assert carried.ids == []
 
 
@@ -212,4 +212,4 @@ def test_a_backup_that_is_not_made_is_no_success(
     begin(app.paths, Operation("release", NEW, "ada@desk", 0.0))
     assert run("backup") == 4
     said = capsys.readouterr().err
-    assert f"no backup was made, this has not ended: release {NEW} by ada@desk" in said
+    assert f"no backup was made: still under way: release {NEW} by ada@desk" in said

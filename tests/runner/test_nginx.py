@@ -85,7 +85,7 @@ def test_a_site_that_is_not_taken_up_is_put_back(app: App, host: Host) -> None:
     host.programs.answer("systemctl reload nginx", err="Job for nginx.service failed.\n", status=1)
     host.programs.answer("journalctl *", "nginx: [emerg] bind() to 0.0.0.0:80 failed\n")
     failed = failure(a_release(app, host))
-    assert failed.said == "nginx did not take up the site"
+    assert failed.said == "nginx did not load the site"
     assert failed.output[0] == "Job for nginx.service failed."
     assert "bind() to 0.0.0.0:80 failed" in failed.output[-1]
     assert OLD in host.site.read_text()

@@ -12,11 +12,11 @@ from gpuhost.runner.data import stored
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import as_json, load
 from gpuhost.runner.stages.restore import restore
-from gpuhost.runner.stages.transaction import carry_out
+from gpuhost.runner.stages.transaction import run_transaction
 from gpuhost.runner.state import operations, results
 from gpuhost.runner.state.follow import follow
 from gpuhost.runner.state.journal import Journal
-from gpuhost.runner.state.release import Release, recorded
+from gpuhost.runner.state.release import Release, read_record
 from gpuhost.runner.state.status import status
 from tests.runner import at_hand, restore_at_hand
 from tests.runner.at_hand import App, Programs, programs
@@ -53,7 +53,7 @@ def test_a_plan_is_read_and_written_as_it_was() -> None:
 
 
 def test_a_record_is_read() -> None:
-    record = recorded(RECORDED / "record.json")
+    record = read_record(RECORDED / "record.json")
     assert (record.images, record.tags) == ({"web": "sha256:aa"}, {"web": "gpuhost/app/web:aa"})
     assert record.by_hand and record.by_hand["c0ffee"].directory == "/srv/web"
     assert (str(record.directories["/srv/x"]), record.secret_files) == ("0:0 0755", {"KEY": 17})
@@ -110,7 +110,7 @@ def test_a_release_that_was_cut_off_in_a_stage_goes_on(app: App, stages: Stages)
     plan = app.paths.release(NEW).plan
     plan.write_text(plan.read_text().replace(OLD, NEW).replace("9000", "999999999"))
     put("journal-cut-in-build", app.paths.release(NEW).journal, app)
-    ended = carry_out(Release.open(app.paths, NEW))
+    ended = run_transaction(Release.open(app.paths, NEW))
     assert (ended.state, Journal(app.paths.release(NEW).journal).starts) == ("verified", 2)
     assert stages.done == ["render", "build", "backup", "migrate", *ACTIVATING]
 
@@ -123,7 +123,7 @@ def test_an_undo_that_was_cut_off_goes_on_and_knows_why(app: App, stages: Stages
     put("journal-undo", paths.journal, app)
     put("result.draft.json", paths.home / "result.draft.json", app)
     put("record-undo.json", paths.record, app)
-    ended = carry_out(Release.open(app.paths, NEW))
+    ended = run_transaction(Release.open(app.paths, NEW))
     assert stages.done == [f"activate {OLD}"]
     assert (ended.state, ended.stage, ended.said) == ("restored", "verify", "GPU not used")
     assert (ended.fix, ended.output, ended.restored) == ("look", ("line",), OLD)

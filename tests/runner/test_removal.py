@@ -144,7 +144,7 @@ def test_a_container_that_stays_is_a_failure(there: App, programs: Programs) -> 
 def test_data_that_is_half_restored_is_not_left_behind(there: App, programs: Programs) -> None:
     (there.paths.home / "restore").mkdir()
     write_json(there.paths.home / "restore" / "state.json", {"backup": "x"})
-    with pytest.raises(Failure, match="a restore of its data did not come to an end"):
+    with pytest.raises(Failure, match="a restore of its data has not ended"):
         remove(there.paths, "ada@desk")
     assert programs.calls == []
 

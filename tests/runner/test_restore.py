@@ -187,7 +187,7 @@ def test_a_full_disk_is_said_before_anything_is_laid_out(
     usage = namedtuple("usage", "free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(staging.RESERVE))
     ended = restore(app.paths, name, "ada")
-    assert (ended.state, ended.said[:19], state(app)) == ("failed", "no room to restore:", NOW)
+    assert (ended.state, ended.said[:21], state(app)) == ("failed", "not enough disk space", NOW)
 
 
 def test_a_mount_point_is_refused(

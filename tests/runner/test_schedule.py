@@ -122,7 +122,7 @@ def test_a_time_is_systemds_to_judge(app: App, programs: Programs, here: Host) -
 
 def test_a_time_cannot_bring_lines_of_its_own(app: App, programs: Programs, here: Host) -> None:
     bad = Backup(paths=("data",), every="daily\nExecStart=/bin/false")
-    with pytest.raises(Failure, match="no time that systemd knows"):
+    with pytest.raises(Failure, match="not a time that systemd knows"):
         schedule.check(app.release(backup=bad))
 
 

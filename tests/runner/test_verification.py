@@ -282,7 +282,7 @@ def test_a_line_that_was_seen_is_good_after_the_log_was_rotated(
 
 def test_a_pattern_that_is_none(app: App, programs: Programs) -> None:
     step = VerifyStep("it listens", 3600, log="(", service="web")
-    assert '"(" is no regular expression' in failure(a_release(app, step)).said
+    assert '"(" is not a regular expression' in failure(a_release(app, step)).said
 
 
 COMMAND = VerifyStep("torch sees the GPU", 1, command=("python3", "-c", "assert 0"), service="web")

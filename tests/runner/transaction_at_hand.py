@@ -63,6 +63,9 @@ class Stages:
     def activated(self, release: Release) -> None:
         self.stage(f"activate {release.plan.id}")(release)
 
+    def note_existing(self, release: Release) -> None:
+        self.looked.append(self.done[-1])
+
     def taken_away(self, release: Release) -> Left:
         self.stage(f"take away {release.plan.id}")(release)
         return self.left
@@ -76,10 +79,10 @@ def stages(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stages]:
         stood_in = tuple(replace(stage, run=made.stage(stage.name)) for stage in real)
         monkeypatch.setattr(transaction, group, stood_in)
     monkeypatch.setattr(activation, "activate", made.activated)
-    monkeypatch.setattr(first_release, "look", lambda release: made.looked.append(made.done[-1]))
-    monkeypatch.setattr(first_release, "take_away", made.taken_away)
+    monkeypatch.setattr(first_release, "note_existing", made.note_existing)
+    monkeypatch.setattr(first_release, "undo", made.taken_away)
     monkeypatch.setattr(transaction.migrate, "end", made.undoing("end of a migration"))
-    monkeypatch.setattr(transaction.directories, "put_back", made.undoing("directories"))
+    monkeypatch.setattr(transaction.directories, "restore_owners", made.undoing("directories"))
     monkeypatch.setattr(transaction, "logs", lambda release: ("app | the last line",))
     monkeypatch.setattr(transaction.schedule, "install", lambda release: None)
     for name in ("prune", "trim"):

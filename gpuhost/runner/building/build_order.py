@@ -54,8 +54,8 @@ def steps(release: Release, services: Mapping[str, Service]) -> tuple[Step, ...]
     for a Dockerfile that is not there.
     """
     possible = _possible(release, services)
-    wanted = [service.image for service in services.values() if service.is_run]
-    needed = _closure(wanted, possible)
+    images = [service.image for service in services.values() if service.is_run]
+    needed = _closure(images, possible)
     _refuse_different_builds(services.values(), needed)
     return _sorted(release, services, {image: possible[image] for image in needed})
 
@@ -120,8 +120,8 @@ def _needs_of(release: Release, service: Service, services: Mapping[str, Service
             yield canonical(named.removeprefix(IMAGE_CONTEXT))
 
 
-def _closure(wanted: Iterable[str], possible: Mapping[str, Step]) -> list[str]:
-    queue, needed = list(wanted), dict[str, None]()
+def _closure(images: Iterable[str], possible: Mapping[str, Step]) -> list[str]:
+    queue, needed = list(images), dict[str, None]()
     while queue:
         image = queue.pop(0)
         if image in possible and image not in needed:

@@ -32,10 +32,10 @@ def failed_step(output: str) -> FailedStep:
     lines = [line.rstrip() for line in output.splitlines() if line.strip()]
     errors = [found for line in lines if (found := FAILED.match(line))]
     number = errors[0]["step"] if errors else ""
-    said = [found["said"] for line in lines if (found := STEP_LINE.match(line))
+    own = [found["said"] for line in lines if (found := STEP_LINE.match(line))
             and found["step"] == number]  # fmt: skip
     ends = [line for line in lines if not line.startswith("#") and LAST.match(line)]
-    kept = dict.fromkeys([*said[-LINES:], *ends[-3:]] if said or ends else lines[-LINES:])
+    kept = dict.fromkeys([*own[-LINES:], *ends[-3:]] if own or ends else lines[-LINES:])
     exits = EXIT.findall("\n".join([*(error["said"] for error in errors), *ends]))
-    title = next((line for line in said if TITLE.match(line)), "")
+    title = next((line for line in own if TITLE.match(line)), "")
     return FailedStep(title, tuple(kept), int(exits[-1]) if exits else None)

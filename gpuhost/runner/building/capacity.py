@@ -46,20 +46,20 @@ def memory() -> Memory:
 
 def check(release: Release) -> None:
     """Raises Failure, with numbers, where the plan asks for more than there is."""
-    wanted, now = release.plan.build, memory()
-    release.log.write(f"memory left: {now}")
-    if now.left < wanted.memory_gb * GB:
+    needs, free_memory = release.plan.build, memory()
+    release.log.write(f"memory left: {free_memory}")
+    if free_memory.left < needs.memory_gb * GB:
         raise Failure(
-            f"the builds need {wanted.memory_gb:g} GB of memory, and {now} are left",
+            f"the builds need {needs.memory_gb:g} GB of memory, and {free_memory} are left",
             fix="a larger swap (swap_size_gb), or fewer programs while it builds; "
             "build.memory_gb in the app file says what is needed",
         )
     for place in image_places():
         free = _free(place)
         release.log.write(f"disk left under {place}: {_gb(free)}")
-        if free < wanted.disk_gb * GB:
+        if free < needs.disk_gb * GB:
             raise Failure(
-                f"the builds need {wanted.disk_gb:g} GB of disk, and {place} has {_gb(free)} left",
+                f"the builds need {needs.disk_gb:g} GB of disk, and {place} has {_gb(free)} left",
                 fix="`docker system df` says what is there; `docker builder prune` frees build "
                 "caches and no image that a rollback needs; build.disk_gb says what is needed",
             )

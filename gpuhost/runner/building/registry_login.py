@@ -50,7 +50,7 @@ def log_in(release: Release) -> None:
 
 
 def _write_configuration(place: Path) -> None:
-    """A login of before goes; builds keep the proxy that root's own configuration gives them."""
+    """Without previous logins; builds keep the proxy of root's own configuration."""
     settings: dict[str, object] = {}
     proxies = proxy.client().get("proxies")
     if isinstance(proxies, dict):

@@ -104,13 +104,15 @@ def _holds(condition: str, facts: Facts) -> bool | None:
     value = facts.get(match[1]) if match else None
     if match is None or value is None:
         return None
-    name, operator, wanted = match.groups()
+    name, operator, required = match.groups()
     if name == "brand":
-        return {"=": value == wanted, "==": value == wanted, "!=": value != wanted}.get(operator)
-    numbers, wanted_numbers = _numbers(value), _numbers(wanted)
-    if numbers is None or wanted_numbers is None:
+        return {"=": value == required, "==": value == required, "!=": value != required}.get(
+            operator
+        )
+    numbers, required_numbers = _numbers(value), _numbers(required)
+    if numbers is None or required_numbers is None:
         return None
-    return _compare(operator, numbers, wanted_numbers)
+    return _compare(operator, numbers, required_numbers)
 
 
 def _numbers(version: str) -> tuple[int, ...] | None:

@@ -10,7 +10,7 @@ APPS = Path("/opt/gpuhost")
 
 @dataclass(frozen=True)
 class ReleasePaths:
-    """/opt/gpuhost/APP/releases/ID: one attempt, with its log, whatever became of it."""
+    """/opt/gpuhost/APP/releases/ID: one release, with its log, however it ended."""
 
     home: Path
 

@@ -1,4 +1,4 @@
-"""Backups: before each migration, and by the clock.
+"""Backups: before each migration, and scheduled.
 
 backups/YYYYMMDD-HHMMSS-REASON/ (0700) holds one file for each thing that was saved, and a manifest
 that is written last.
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from gpuhost.runner.contract import AppPaths
 from gpuhost.runner.data import postgres, sqlite_copy, stored, tarball
-from gpuhost.runner.data.safe_paths import located, resolved
+from gpuhost.runner.data.safe_paths import locate, resolve
 from gpuhost.runner.data.stored import Item, Manifest
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.log import Log
@@ -57,7 +57,7 @@ def before_migration(release: Release) -> None:
     release.remember(backup=name, nothing_to_back_up=not name)
 
 
-def scheduled(app: AppPaths, reason: str = "schedule") -> str:
+def run_scheduled(app: AppPaths, reason: str = "schedule") -> str:
     """A backup of the app as it runs, once nothing is under way or cut off; its name.
 
     Raises Failure, or Locked after plan.backup.limit_s.
@@ -86,14 +86,14 @@ def backup(release: Release, reason: str) -> str:
     assert declared is not None
     parts = list(_parts(release, declared))
     if not parts:
-        release.log.write("nothing there yet: no backup")
+        release.log.write("nothing to back up yet")
         return ""
     _require_space(release.app, parts)
     home = stored.begin(release.app, reason)
     deadline = time.monotonic() + declared.limit_s
     try:
         items = tuple(
-            _saved(part, home, number, deadline) for number, part in enumerate(parts, start=1)
+            _save(part, home, number, deadline) for number, part in enumerate(parts, start=1)
         )
         manifest = Manifest(release.plan.app, _running(release), reason, time.time(), items)
         stored.finish(home, manifest)
@@ -117,14 +117,14 @@ def _when_free(app: AppPaths, log: Log, seconds: float, reason: str) -> str:
                 return backup(Release.open(app, app.current.resolve().name, log), reason)
         except Locked as other:
             if time.monotonic() > deadline:
-                log.write(f"no backup was made, this has not ended: {other}")
+                log.write(f"no backup was made: still under way: {other}")
                 raise
         time.sleep(PAUSE)
 
 
 @contextmanager
 def _at_rest(app: AppPaths) -> Iterator[None]:
-    """What was cut off is taken up soon, by a runner that must find the lock free.
+    """What was cut off is resumed soon, by a runner that must find the lock free.
 
     Raises Locked.
     """
@@ -135,17 +135,17 @@ def _at_rest(app: AppPaths) -> Iterator[None]:
 
 
 def _require_rest(app: AppPaths) -> None:
-    if found := unfinished(app):
-        raise Locked(found)
+    if operation := unfinished(app):
+        raise Locked(operation)
     if app.restoring.exists():
         # The data is half exchanged.
-        raise Locked(None, "a restore; the same backup restored again is finished or undone")
+        raise Locked(None, "a restore; restore the same backup again to finish or undo it")
 
 
 def _parts(release: Release, declared: Backup) -> Iterator[Part]:
     """What is there. What is not, though a verified release declared it, is a Failure."""
-    expected = _declared_before(release)
-    databases = [_real(release, path, path in expected.sqlite) for path in declared.sqlite]
+    expected = _previously_declared(release)
+    databases = [_resolve(release, path, path in expected.sqlite) for path in declared.sqlite]
     for path, source in zip(declared.sqlite, databases, strict=True):
         if source is not None:
             yield _sqlite_part(path, source)
@@ -153,7 +153,7 @@ def _parts(release: Release, declared: Backup) -> Iterator[Part]:
         file for source in databases if source for file in sqlite_copy.files_of(source)
     )
     for path in outermost(release, declared.paths):
-        source = _real(release, path, path in expected.paths)
+        source = _resolve(release, path, path in expected.paths)
         if source is not None:
             yield _path_part(release, path, source, without)
     for database in declared.postgres:
@@ -164,7 +164,7 @@ def _parts(release: Release, declared: Backup) -> Iterator[Part]:
 
 def outermost(release: Release, paths: tuple[str, ...]) -> list[str]:
     """Paths that are not in one of the others."""
-    places = {path: located(release, path) for path in paths}
+    places = {path: locate(release, path) for path in paths}
     return [
         path
         for path, place in places.items()
@@ -172,22 +172,22 @@ def outermost(release: Release, paths: tuple[str, ...]) -> list[str]:
     ]
 
 
-def _real(release: Release, path: str, expected: bool) -> Path | None:
+def _resolve(release: Release, path: str, expected: bool) -> Path | None:
     try:
-        found = resolved(release, path)
+        real = resolve(release, path)
     except (FileNotFoundError, NotADirectoryError):
-        found = None
-    if found is not None and found.exists():
-        return found
+        real = None
+    if real is not None and real.exists():
+        return real
     if expected:
         raise _gone(path)
-    release.log.write(f"{path}: nothing there yet")
+    release.log.write(f"{path}: does not exist yet")
     return None
 
 
 def _sqlite_part(path: str, source: Path) -> Part:
     if not source.is_file():
-        raise Failure(f"backup.sqlite: {path} is no file")
+        raise Failure(f"backup.sqlite: {path} is not a file")
 
     def save(target: Path, deadline: float) -> Item:
         its = source.stat()
@@ -218,7 +218,7 @@ def _postgres_part(release: Release, declared: Postgres, *, expected: bool) -> P
     if server is None:
         if expected:
             raise _gone(name)
-        release.log.write(f"{name}: nothing there yet")
+        release.log.write(f"{name}: does not exist yet")
         return None
 
     def save(target: Path, deadline: float) -> Item:
@@ -226,10 +226,10 @@ def _postgres_part(release: Release, declared: Postgres, *, expected: bool) -> P
         server.dump(target, max(1.0, deadline - time.monotonic()))
         return _item("postgres", name, target, unpacked=unpacked, database=declared)
 
-    return Part(name, _dump_need(release.app, name, server), ".dump", save)
+    return Part(name, _estimate_dump(release.app, name, server), ".dump", save)
 
 
-def _dump_need(app: AppPaths, name: str, server: postgres.Server) -> int:
+def _estimate_dump(app: AppPaths, name: str, server: postgres.Server) -> int:
     """A dump is compressed: the last one tells more than the database's own size."""
     for one in reversed(stored.good(app)):
         for item in one.manifest.items:
@@ -261,7 +261,7 @@ def _item(
     )
 
 
-def _saved(part: Part, home: Path, number: int, deadline: float) -> Item:
+def _save(part: Part, home: Path, number: int, deadline: float) -> Item:
     plain = re.sub(r"[^A-Za-z0-9.-]+", "_", part.name).strip("_.")[:60]
     return part.save(home / f"{number}-{plain}{part.ending}", deadline)
 
@@ -272,13 +272,13 @@ def _require_space(app: AppPaths, parts: list[Part]) -> None:
     free = shutil.disk_usage(app.backups).free
     if free < need:
         raise Failure(
-            f"no room for a backup: it may take {need / 1e9:.1f} GB with what has to stay free, "
+            f"not enough disk space for a backup: {need / 1e9:.1f} GB are needed, "
             f"{free / 1e9:.1f} GB are free on the disk of {app.backups}",
             fix="free some space, or keep fewer backups (backup.keep)",
         )
 
 
-def _declared_before(release: Release) -> Backup:
+def _previously_declared(release: Release) -> Backup:
     """What the verified release that runs declares: by now it has to be there."""
     app = release.app
     if not app.current.exists():
@@ -286,7 +286,7 @@ def _declared_before(release: Release) -> Backup:
     try:
         return Release.open(app, _running(release), release.log).plan.backup or Backup()
     except BadPlan as error:
-        release.log.write(f"warning: what was there before is not known: {error}")
+        release.log.write(f"warning: the previous release's backups are not known: {error}")
         return Backup()
 
 
@@ -297,8 +297,8 @@ def _running(release: Release) -> str:
 
 def _gone(name: str) -> Failure:
     return Failure(
-        f"{name} is not there, though the release that runs declares it for its backups",
-        fix="correct x-gpuhost backup in the app file, or find out where it went",
+        f"{name} does not exist, but the running release declares it for its backups",
+        fix="correct x-gpuhost backup in the app file, or find out why it is gone",
     )
 
 

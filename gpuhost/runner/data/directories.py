@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from gpuhost.runner.data.safe_paths import opened
+from gpuhost.runner.data.safe_paths import open_directory
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Directory
 from gpuhost.runner.state.release import Owned, Release
@@ -42,7 +42,7 @@ def check(release: Release) -> None:
     """They can be made as declared, as far as that can be seen without it. Raises Failure."""
     for one in release.plan.directories:
         owner(one.owner)
-        with _told(one.path), suppress(FileNotFoundError), opened(release, one.path):
+        with _told(one.path), suppress(FileNotFoundError), open_directory(release, one.path):
             continue
 
 
@@ -62,37 +62,37 @@ def make(release: Release) -> None:
         _make(release, one, its)
 
 
-def put_back(release: Release) -> None:
+def restore_owners(release: Release) -> None:
     """Each as it was before this release. Raises Failure."""
     for path, before in release.record.directories.items():
-        with _told(path), opened(release, path) as handle:
+        with _told(path), open_directory(release, path) as handle:
             _change(handle, before)
             release.log.write(f"{path}: {before} again")
 
 
 def _make(release: Release, directory: Directory, its: Owner) -> None:
-    wanted = Owned(its.uid, its.gid, int(directory.mode, 8))
-    with _told(directory.path), opened(release, directory.path, make=True) as handle:
+    owned = Owned(its.uid, its.gid, int(directory.mode, 8))
+    with _told(directory.path), open_directory(release, directory.path, make=True) as handle:
         before = _owned(handle)
-        if before == wanted:
+        if before == owned:
             return
         known = release.record.directories
         release.remember(directories={directory.path: before, **known})
-        _change(handle, wanted)
+        _change(handle, owned)
         release.log.write(f"{directory.path}: {directory.owner} {directory.mode}")
 
 
 def _owned(handle: int) -> Owned:
-    found = os.fstat(handle)
-    return Owned(found.st_uid, found.st_gid, found.st_mode & 0o7777)
+    state = os.fstat(handle)
+    return Owned(state.st_uid, state.st_gid, state.st_mode & 0o7777)
 
 
-def _change(handle: int, wanted: Owned) -> None:
-    now = _owned(handle)
-    if (now.uid, now.gid) != (wanted.uid, wanted.gid):
-        os.fchown(handle, wanted.uid, wanted.gid)
+def _change(handle: int, owned: Owned) -> None:
+    present = _owned(handle)
+    if (present.uid, present.gid) != (owned.uid, owned.gid):
+        os.fchown(handle, owned.uid, owned.gid)
     # Also after a change of owner, which takes setgid away.
-    os.fchmod(handle, wanted.mode)
+    os.fchmod(handle, owned.mode)
 
 
 @contextmanager
@@ -102,7 +102,7 @@ def _told(path: str) -> Iterator[None]:
         yield
     except NotADirectoryError:
         raise Failure(
-            f"directories: {path}: there is something in its place that is no directory",
+            f"directories: {path}: something else than a directory is in its place",
             fix="move it away, or name another path",
         ) from None
     except OSError as error:

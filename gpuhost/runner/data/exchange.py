@@ -37,7 +37,7 @@ class Exchange:
         Path(self.staged).rename(self.target)
         self._sync()
 
-    def take_back(self) -> None:
+    def undo(self) -> None:
         """As it was before; nothing if it was not put in place. Raises OSError."""
         if not os.path.lexists(self.staged):
             # What the app has made beside the restored database goes with it.
@@ -81,7 +81,7 @@ def rooms(target: Path, staging: Path, aside: Path) -> Rooms:
     if os.path.ismount(target):
         raise Failure(
             f"{target} is a mount point: it cannot be exchanged in one step",
-            fix="stop the app, and unpack the backup's file over it by hand",
+            fix="stop the app, and unpack the backup's file over it manually",
         )
     staging.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if _same_disk(staging.parent, target.parent):
@@ -103,18 +103,18 @@ def clear(path: Path) -> None:
 
 def _same_disk(one: Path, other: Path) -> bool:
     """Two mounts of one disk are two for a renaming as well: only trying tells."""
-    probe, there = one / ".gpuhost-probe", other / ".gpuhost-probe"
+    probe, target = one / ".gpuhost-probe", other / ".gpuhost-probe"
     clear(probe)
     probe.touch()
     try:
-        probe.rename(there)
+        probe.rename(target)
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
         return False
     finally:
         probe.unlink(missing_ok=True)
-    there.unlink()
+    target.unlink()
     return True
 
 

@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 
 from gpuhost.runner.data.directories import Owner
-from gpuhost.runner.data.safe_paths import located, opened
+from gpuhost.runner.data.safe_paths import locate, open_directory
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.state.release import Release
 
@@ -73,7 +73,7 @@ def _named(number: int) -> str:
 
 
 def _quoted(release: Release, pattern: str) -> str:
-    path = str(located(release, pattern))
+    path = str(locate(release, pattern))
     if any(character in path for character in '"\\\n'):
         raise Failure(f"logs: {pattern}: no quotes, backslashes or line ends in it")
     return f'"{path}"'
@@ -81,10 +81,10 @@ def _quoted(release: Release, pattern: str) -> str:
 
 def _owner(release: Release, pattern: str) -> Owner:
     """Of the directory that the files are in, or of the one that it will be made in."""
-    directory = located(release, _without_wildcards(pattern))
+    directory = locate(release, _without_wildcards(pattern))
     while True:
         try:
-            with opened(release, str(directory)) as handle:
+            with open_directory(release, str(directory)) as handle:
                 its = os.fstat(handle)
                 return Owner(its.st_uid, its.st_gid)
         except OSError:

@@ -1,4 +1,4 @@
-"""PostgreSQL in a container of the app: dumped, and brought back under its own name in one step.
+"""PostgreSQL in a container of the app: dumped, and restored under its own name in one step.
 
 Containers are found by Compose's labels, not through the app's files: those of the release that
 comes may differ from what runs.
@@ -43,14 +43,14 @@ class Server:
         stream(self.log, *words, seconds=seconds, what=f"pg_dump of {self.name}", target=target)
         with target.open("rb") as file:
             if file.read(len(MAGIC)) != MAGIC:
-                raise Failure(f"{self.name}: what pg_dump printed is no dump")
+                raise Failure(f"{self.name}: what pg_dump printed is not a dump")
 
     def bytes(self) -> int:
         """What the database takes on its own disk; 0 if it cannot be asked."""
         words = self._words("psql", "-XwAtq", "-U", self.user, "-d", self.database)
         question = "SELECT pg_database_size(current_database())"
-        found = try_run(self.log, *words, "-c", question, seconds=QUICK, quiet=True)
-        return int(found.out) if found.ok and found.out.strip().isdecimal() else 0
+        outcome = try_run(self.log, *words, "-c", question, seconds=QUICK, quiet=True)
+        return int(outcome.out) if outcome.ok and outcome.out.strip().isdecimal() else 0
 
     def fill_beside(self, dump: Path, seconds: float) -> None:
         """A new database, beside the one in use, from a dump. Raises Failure."""
@@ -93,7 +93,7 @@ class Server:
             self._alone()
             + 'BEGIN;\nALTER DATABASE :"used" RENAME TO :"beside";\n'
             + 'ALTER DATABASE :"aside" RENAME TO :"used";\nCOMMIT;\n',
-            "putting the database of before back",
+            "restoring the previous database",
         )
 
     def drop(self, database: str) -> None:
@@ -160,14 +160,14 @@ def server(log: Log, project: str, declared: Postgres) -> Server | None:
         what="docker ps",
         quiet=True,
     )
-    found = list(_containers(listed.splitlines()))
-    running = [container for container, state in found if state == "running"]
+    containers = list(_containers(listed.splitlines()))
+    running = [container for container, state in containers if state == "running"]
     if running:
         return Server(running[0], declared.database, declared.user, log)
-    if found:
+    if containers:
         raise Failure(
-            f"{declared.service} is {found[0][1]}: its database cannot be read",
-            fix=f"docker start {found[0][0][:12]}, and see with docker logs why it had stopped",
+            f"{declared.service} is {containers[0][1]}: its database cannot be read",
+            fix=f"docker start {containers[0][0][:12]}; docker logs tells why it had stopped",
         )
     return None
 

@@ -20,29 +20,29 @@ DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 MODE = 0o755
 
 
-def located(release: Release, path: str) -> Path:
+def locate(release: Release, path: str) -> Path:
     """Absolute, or relative to shared/, as the app file has it."""
     return Path(os.path.normpath(release.app.shared / path))
 
 
 @contextmanager
-def opened(release: Release, path: str, *, make: bool = False) -> Iterator[int]:
+def open_directory(release: Release, path: str, *, make: bool = False) -> Iterator[int]:
     """A handle of a directory, whatever happens to its names meanwhile.
 
     + make: directories that are missing are made
 
     Raises Failure, FileNotFoundError or NotADirectoryError.
     """
-    wanted = located(release, path)
+    target = locate(release, path)
     shared = release.app.shared
     # Where shared/ itself lies, and where an absolute path begins, is a person's own affair.
-    base = shared if wanted.is_relative_to(shared) else Path("/")
-    given_away = [located(release, one.path) for one in release.plan.directories]
+    base = shared if target.is_relative_to(shared) else Path("/")
+    given_away = [locate(release, one.path) for one in release.plan.directories]
     handle = os.open(base, DIRECTORY)
     here = base
     try:
-        for name in wanted.relative_to(base).parts:
-            inner = _entered(handle, here, name, given_away, make=make)
+        for name in target.relative_to(base).parts:
+            inner = _enter(handle, here, name, given_away, make=make)
             os.close(handle)
             handle, here = inner, here / name
         yield handle
@@ -50,20 +50,20 @@ def opened(release: Release, path: str, *, make: bool = False) -> Iterator[int]:
         os.close(handle)
 
 
-def resolved(release: Release, path: str) -> Path:
+def resolve(release: Release, path: str) -> Path:
     """Where a file or directory really is; it need not be there, but what it lies in has to be.
 
     Raises Failure, FileNotFoundError or NotADirectoryError.
     """
-    wanted = located(release, path)
-    if wanted == release.app.shared:
+    location = locate(release, path)
+    if location == release.app.shared:
         raise Failure(f"{path}: shared/ itself is meant, name what is in it")
     try:
-        with opened(release, str(wanted)) as handle:
+        with open_directory(release, str(location)) as handle:
             return real(handle)
     except (FileNotFoundError, NotADirectoryError):
-        with opened(release, str(wanted.parent)) as handle:
-            target = real(handle) / wanted.name
+        with open_directory(release, str(location.parent)) as handle:
+            target = real(handle) / location.name
     if target.is_symlink():
         raise _refused(target)
     return target
@@ -74,9 +74,9 @@ def real(handle: int) -> Path:
     return Path(f"/proc/self/fd/{handle}").readlink()
 
 
-def _entered(handle: int, here: Path, name: str, given_away: Iterable[Path], *, make: bool) -> int:
+def _enter(handle: int, here: Path, name: str, given_away: Iterable[Path], *, make: bool) -> int:
     try:
-        found = os.stat(name, dir_fd=handle, follow_symlinks=False)
+        state = os.stat(name, dir_fd=handle, follow_symlinks=False)
     except FileNotFoundError:
         if not make:
             raise
@@ -84,15 +84,15 @@ def _entered(handle: int, here: Path, name: str, given_away: Iterable[Path], *, 
         made = os.open(name, DIRECTORY | os.O_NOFOLLOW, dir_fd=handle)
         os.fchmod(made, MODE)  # whatever the umask is
         return made
-    if not stat.S_ISLNK(found.st_mode):
+    if not stat.S_ISLNK(state.st_mode):
         return os.open(name, DIRECTORY | os.O_NOFOLLOW, dir_fd=handle)
     if not _ours(os.fstat(handle)) or any(here.is_relative_to(one) for one in given_away):
         raise _refused(here / name)
     return os.open(name, DIRECTORY, dir_fd=handle)
 
 
-def _ours(found: os.stat_result) -> bool:
-    return found.st_uid == os.geteuid() and not found.st_mode & 0o022
+def _ours(state: os.stat_result) -> bool:
+    return state.st_uid == os.geteuid() and not state.st_mode & 0o022
 
 
 def _refused(path: Path) -> Failure:

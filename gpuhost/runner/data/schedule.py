@@ -1,4 +1,4 @@
-"""What goes on between releases: backups by the clock, log files rotated."""
+"""What runs between releases: scheduled backups, log rotation."""
 
 from __future__ import annotations
 
@@ -61,11 +61,11 @@ def check(release: Release) -> None:
     every = release.plan.backup.every if release.plan.backup else ""
     if not every:
         return
-    found = try_run(release.log, "systemd-analyze", "calendar", "--", every, seconds=QUICK)
-    if not found.ok or "\n" in every:
+    outcome = try_run(release.log, "systemd-analyze", "calendar", "--", every, seconds=QUICK)
+    if not outcome.ok or "\n" in every:
         raise Failure(
-            f"backup.every: {every!r} is no time that systemd knows",
-            output=found.tail,
+            f"backup.every: {every!r} is not a time that systemd knows",
+            output=outcome.tail,
             fix='"daily", "*-*-* 03:30", "Mon 04:00": see man systemd.time',
         )
 
@@ -119,23 +119,23 @@ def _rotation_home(release: Release) -> Path:
 
 def _install(log: Log, job: Job) -> bool:
     """Whether anything had to be changed."""
-    wanted = job.paths()
+    units = job.paths()
     timer = f"{job.unit}.timer"
     stale = [
         path
         for ending in ("service", "timer")
-        if (path := UNITS / f"{job.unit}.{ending}").exists() and path not in wanted
+        if (path := UNITS / f"{job.unit}.{ending}").exists() and path not in units
     ]
     if stale:
         try_run(log, "systemctl", "disable", "--now", "--quiet", timer, seconds=QUICK)
         for path in stale:
             path.unlink()
-    changed = [path for path, text in wanted.items() if not _is(path, text)]
+    changed = [path for path, text in units.items() if not _is(path, text)]
     for path in changed:
-        write(path, wanted[path])
+        write(path, units[path])
     if stale or changed:
         run(log, "systemctl", "daemon-reload", seconds=QUICK, what="systemctl daemon-reload")
-    if wanted and (changed or not _runs(log, timer)):
+    if units and (changed or not _runs(log, timer)):
         run(log, "systemctl", "enable", "--quiet", timer, seconds=QUICK, what=f"enabling {timer}")
         run(log, "systemctl", "restart", timer, seconds=QUICK, what=f"starting {timer}")
         log.write(f"{timer}: enabled")

@@ -10,7 +10,7 @@ import secrets as randomness
 from collections.abc import Mapping
 from pathlib import Path
 
-from gpuhost.runner.data.safe_paths import opened
+from gpuhost.runner.data.safe_paths import open_directory
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import holds, write, write_json
 from gpuhost.runner.plan import Secret
@@ -53,8 +53,8 @@ def generate(release: Release) -> None:
     """Make what is to be made on this host and was not made before; it is kept ever after."""
     draw(release)
     kept = _read(release.app.generated)
-    wanted = (one.name for one in release.plan.secrets if one.generate is not None)
-    new = {name: release.secrets[name] for name in wanted if name not in kept}
+    names = (one.name for one in release.plan.secrets if one.generate is not None)
+    new = {name: release.secrets[name] for name in names if name not in kept}
     for name in new:
         release.log.write(f"secret {name}: made on this host")
     if new:
@@ -90,13 +90,13 @@ def place_files(release: Release) -> dict[str, int]:
     """Secrets that are given as files, 0600 and owned like the directory they lie in.
 
     Name to the time of the file's last change, nanoseconds: it changes only when the value does,
-    and is the same again when the release is brought back.
+    and is the same when the release is restored.
 
     Raises Failure.
     """
-    found = values(release)
+    known = values(release)
     placed = {
-        one.name: _place(release, one.name, one.path, found[one.name])
+        one.name: _place(release, one.name, one.path, known[one.name])
         for one in release.plan.secrets
         if one.path
     }
@@ -108,7 +108,7 @@ def place_files(release: Release) -> dict[str, int]:
 def _place(release: Release, name: str, path: str, value: str) -> int:
     parent, file = str(Path(path).parent), Path(path).name
     try:
-        with opened(release, parent, make=True) as handle:
+        with open_directory(release, parent, make=True) as handle:
             # The directory is named by its handle: nobody can put another in its place meanwhile.
             target = Path(f"/proc/self/fd/{handle}") / file
             if not holds(target, value, mode=0o600):

@@ -1,4 +1,4 @@
-"""SQLite databases, copied by SQLite itself while the app goes on writing."""
+"""SQLite databases, copied by SQLite itself while the app keeps writing."""
 
 from __future__ import annotations
 
@@ -61,14 +61,14 @@ def _opened(path: Path) -> sqlite3.Connection:
 
 def _check(database: sqlite3.Connection, name: str) -> None:
     try:
-        found = [str(row[0]) for row in database.execute("PRAGMA integrity_check(10)")]
+        problems = [str(row[0]) for row in database.execute("PRAGMA integrity_check(10)")]
     except sqlite3.DatabaseError as error:
-        found = [str(error)]
-    if found != ["ok"]:
+        problems = [str(error)]
+    if problems != ["ok"]:
         raise Failure(
             f"SQLite database {name} is damaged",
-            output=tuple(found),
-            fix="restore a backup, or mend it with sqlite3's .recover",
+            output=tuple(problems),
+            fix="restore a backup, or repair it with sqlite3's .recover",
         )
 
 

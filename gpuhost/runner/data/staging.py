@@ -1,4 +1,4 @@
-"""A backup is laid out beside the app's data while the app goes on: nothing is changed by this."""
+"""A backup is staged beside the app's data while the app runs: this changes nothing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gpuhost.runner.data import directories, postgres, tarball
 from gpuhost.runner.data.exchange import Exchange, clear, rooms
-from gpuhost.runner.data.safe_paths import located, opened, resolved
+from gpuhost.runner.data.safe_paths import locate, open_directory, resolve
 from gpuhost.runner.data.stored import Item, Stored
 from gpuhost.runner.docker.compose import compose
 from gpuhost.runner.lib.failure import Failure
@@ -37,12 +37,12 @@ def stage(release: Release, backup: Stored, staging: Path, aside: Path) -> tuple
     trees: dict[Path, Path] = {}
     exchanges = []
     for number, item in enumerate(_files(backup), start=1):
-        where = located(release, item.name)
+        where = locate(release, item.name)
         covering = next((tree for tree in trees if tree in where.parents), None)
         if covering is not None:
             _copy(backup, item, _inside(trees[covering], where.relative_to(covering)))
             continue
-        exchange = _staged(release, backup, item, staging / str(number), aside / f"{number}")
+        exchange = _stage_item(release, backup, item, staging / str(number), aside / f"{number}")
         trees[where] = Path(exchange.staged)
         exchanges.append(exchange)
     for item, server in servers(release, backup):
@@ -61,10 +61,10 @@ def servers(release: Release, backup: Stored) -> Iterator[tuple[Item, postgres.S
 
     Raises Failure.
     """
-    wanted = [item for item in backup.manifest.items if item.kind == "postgres"]
-    if not wanted:
+    items = [item for item in backup.manifest.items if item.kind == "postgres"]
+    if not items:
         return
-    services = sorted({item.service for item in wanted})
+    services = sorted({item.service for item in items})
     compose(
         release,
         *("up", "-d", "--no-deps", "--no-build", "--no-recreate"),
@@ -73,7 +73,7 @@ def servers(release: Release, backup: Stored) -> Iterator[tuple[Item, postgres.S
         what=f"starting {', '.join(services)}",
         seconds=START_S + 60,
     )
-    for item in wanted:
+    for item in items:
         declared = Postgres(item.service, item.database, item.user)
         server = postgres.server(release.log, release.plan.project, declared)
         if server is None:
@@ -90,10 +90,12 @@ def _files(backup: Stored) -> list[Item]:
     )
 
 
-def _staged(release: Release, backup: Stored, item: Item, staging: Path, aside: Path) -> Exchange:
-    parent = str(located(release, item.name).parent)
-    with opened(release, parent, make=True):
-        target = resolved(release, item.name)
+def _stage_item(
+    release: Release, backup: Stored, item: Item, staging: Path, aside: Path
+) -> Exchange:
+    parent = str(locate(release, item.name).parent)
+    with open_directory(release, parent, make=True):
+        target = resolve(release, item.name)
     room = rooms(target, staging, aside)
     clear(room.staging)
     room.staging.mkdir(mode=0o700)
@@ -103,7 +105,7 @@ def _staged(release: Release, backup: Stored, item: Item, staging: Path, aside: 
     else:
         staged = room.staging / target.name
         _copy(backup, item, staged)
-    release.log.write(f"{item.name}: laid out")
+    release.log.write(f"{item.name}: staged")
     return Exchange(str(target), str(staged), str(room.aside), item.kind == "sqlite")
 
 
@@ -139,7 +141,7 @@ def _require_space(backup: Stored, staging: Path) -> None:
         free = shutil.disk_usage(path).free
         if free < need + RESERVE:
             raise Failure(
-                f"no room to restore: {need / 1e9:.1f} GB beside the present data are needed, "
+                f"not enough disk space to restore: {need / 1e9:.1f} GB are needed, "
                 f"{free / 1e9:.1f} GB are free on the disk of {path}",
                 fix="free some space first; the present data is kept until the app is verified",
             )

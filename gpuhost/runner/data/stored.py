@@ -66,20 +66,20 @@ class Stored:
 
 def good(app: AppPaths) -> list[Stored]:
     """Every backup that is whole by its manifest, the oldest first."""
-    found = (_read(home) for home in sorted(_homes(app)))
-    return [one for one in found if one is not None]
+    backups = (_read(home) for home in sorted(_homes(app)))
+    return [one for one in backups if one is not None]
 
 
 def one(app: AppPaths, name: str) -> Stored:
     """Raises Failure with the names that there are."""
-    found = {stored.name: stored for stored in good(app)}
-    if name not in found:
-        known = ", ".join(reversed(found)) or "none"
+    backups = {stored.name: stored for stored in good(app)}
+    if name not in backups:
+        known = ", ".join(reversed(backups)) or "none"
         raise Failure(f"{app.home.name} has no backup {name!r}; there are: {known}")
-    return found[name]
+    return backups[name]
 
 
-def proven(stored: Stored) -> None:
+def require_intact(stored: Stored) -> None:
     """Raises Failure if a file is not what was saved."""
     for item in stored.manifest.items:
         path = stored.home / item.file
@@ -109,7 +109,7 @@ def begin(app: AppPaths, reason: str) -> Path:
 
 def finish(home: Path, manifest: Manifest) -> None:
     for item in manifest.items:
-        _synced(home / item.file)
+        _sync(home / item.file)
     write_json(home / MANIFEST, asdict(manifest), mode=0o600)
 
 
@@ -160,7 +160,7 @@ def _referred_to(app: AppPaths) -> set[str]:
     return names
 
 
-def _synced(path: Path) -> None:
+def _sync(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

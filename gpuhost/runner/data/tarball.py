@@ -70,7 +70,7 @@ def _look_at(source: Path, members: list[tarfile.TarInfo]) -> None:
         if path.is_absolute() or ".." in path.parts or links & set(path.parents):
             raise Failure(f"{source.name}: {member.name!r} would leave its directory")
         if not (member.isreg() or member.isdir() or member.issym()):
-            raise Failure(f"{source.name}: {member.name!r} is no file, directory or link")
+            raise Failure(f"{source.name}: {member.name!r} is not a file, directory or link")
 
 
 def _walk(top: Path, without: Collection[Path]) -> Iterator[Path]:

@@ -108,7 +108,7 @@ def _composed(release: Release, service: str, failing: str, fix: str = "") -> di
     return release.composed[service]
 
 
-def started(release: Release) -> tuple[str, ...]:
+def services_to_start(release: Release) -> tuple[str, ...]:
     """The services that this release runs: those of its profiles, without what is left out."""
     left_out = set(release.plan.leave_out)
     if release.plan.migrate:

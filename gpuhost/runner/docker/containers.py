@@ -9,11 +9,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 
-from gpuhost.runner.docker.compose import ask, started
+from gpuhost.runner.docker.compose import ask, services_to_start
 from gpuhost.runner.docker.images import OURS
 from gpuhost.runner.lib.commands import run, try_run
 from gpuhost.runner.lib.failure import Failure
-from gpuhost.runner.state.container import Before, Container, described
+from gpuhost.runner.state.container import Before, Container, from_inspect
 from gpuhost.runner.state.release import Release
 
 # Of each container, where a line is looked for.
@@ -24,18 +24,18 @@ TERMINAL_CODE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 
 def states(release: Release) -> tuple[Container, ...]:
     """Every container of the project, also those that ended, and those of other profiles."""
-    found = _described(release, _docker(release, *_listing(release)).split())
-    return tuple(container for container in found if not container.is_run)
+    containers = _described(release, _docker(release, *_listing(release)).split())
+    return tuple(container for container in containers if not container.is_run)
 
 
 def everything(release: Release) -> tuple[Container, ...]:
     """Those too that were run for one command. Raises Failure where the engine does not say."""
     words, asked = ("docker", *_listing(release)), "docker ps"
     ids = run(release.log, *words, seconds=30, what=asked, quiet=True).split()
-    found = _described(release, ids)
-    if ids and not found:
+    containers = _described(release, ids)
+    if ids and not containers:
         raise Failure("docker inspect does not say what there is")
-    return found
+    return containers
 
 
 def is_ours(release: Release, container: Container) -> bool:
@@ -50,26 +50,26 @@ def _listing(release: Release) -> tuple[str, ...]:
 
 def _described(release: Release, ids: Sequence[str]) -> tuple[Container, ...]:
     printed = _docker(release, "inspect", *ids) if ids else ""
-    containers = map(described, json.loads(printed or "[]"))
+    containers = map(from_inspect, json.loads(printed or "[]"))
     return tuple(sorted(containers, key=lambda container: container.name))
 
 
 def note(release: Release) -> tuple[Container, ...]:
-    """What is there before a start; from now on it is judged by what it does after this."""
-    found = states(release)
+    """The containers before a start; they are judged by what they do after it."""
+    containers = states(release)
     now = datetime.now(timezone.utc).isoformat()
-    release.before = Before(now, {container.id: container for container in found})
-    return found
+    release.before = Before(now, {container.id: container for container in containers})
+    return containers
 
 
 def own(release: Release) -> tuple[Container, ...]:
     """Those of the services that this release starts, by what they did since then."""
-    services = started(release)
-    found = (container for container in states(release) if container.service in services)
-    return tuple(map(release.before.since, found))
+    services = services_to_start(release)
+    containers = (container for container in states(release) if container.service in services)
+    return tuple(map(release.before.since, containers))
 
 
-def broken(release: Release, containers: Sequence[Container] | None = None) -> str | None:
+def find_trouble(release: Release, containers: Sequence[Container] | None = None) -> str | None:
     """Why the app will not come up, or None.
 
     + containers: its own, if they were just looked at
@@ -81,14 +81,14 @@ def broken(release: Release, containers: Sequence[Container] | None = None) -> s
     return f"its log says: {said}" if said else None
 
 
-def made(release: Release) -> tuple[Container, ...]:
+def new_containers(release: Release) -> tuple[Container, ...]:
     """Its own that were not there when the start began: Compose has stopped none of them."""
     return tuple(one for one in own(release) if one.id not in release.before.by_id)
 
 
 def looping(release: Release) -> Container | None:
     """One of those that has shown already that it will not come up."""
-    ended = (_as_it_ended(release, container) for container in made(release))
+    ended = (_as_it_ended(release, container) for container in new_containers(release))
     return next((container for container in ended if container.loop), None)
 
 
@@ -113,13 +113,15 @@ def _as_it_ended(release: Release, container: Container) -> Container:
 def fatal_line(release: Release) -> str | None:
     """The first log line that the app file calls fatal."""
     patterns = release.plan.verify.fatal
-    return _first(_said(release, LINES, *started(release)), patterns) if patterns else None
+    return (
+        _first(_said(release, LINES, *services_to_start(release)), patterns) if patterns else None
+    )
 
 
 def loading_line(release: Release) -> str | None:
     """The last log line that says that the app is still loading."""
     patterns = release.plan.verify.loading
-    lines = _said(release, LINES, *started(release)) if patterns else ()
+    lines = _said(release, LINES, *services_to_start(release)) if patterns else ()
     return _first(reversed(lines), patterns)
 
 
@@ -128,7 +130,7 @@ def logs(release: Release, lines: int = 30) -> tuple[str, ...]:
 
     What is broken has the first of them; the others share what is left.
     """
-    services = started(release)
+    services = services_to_start(release)
     bad = {one.service for one in own(release) if one.trouble or not one.is_up}
     told = _shared([_said(release, lines, name) for name in services if name in bad], lines)
     others = [_said(release, lines, name) for name in services if name not in bad]

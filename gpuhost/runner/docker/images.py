@@ -59,7 +59,7 @@ def pull(release: Release, services: Iterable[Service], made: Collection[str]) -
         asked.add(service.image)
         here = find(service.image)
         if here and not FOLLOWING.fullmatch(service.pull_policy):
-            release.log.write(f"{service.image} is here: {here.id}")
+            release.log.write(f"{service.image} is already on this host: {here.id}")
         elif service.pull_policy != "never":
             _pull(release, service)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from gpuhost.runner.docker.containers import broken, loading_line, own
+from gpuhost.runner.docker.containers import find_trouble, loading_line, own
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.state.container import Container
 from gpuhost.runner.state.release import Release
@@ -24,7 +24,7 @@ def wait_until_up(release: Release) -> None:
     limit = release.plan.verify.start_s
     while True:
         containers = own(release)
-        if trouble := broken(release, containers):
+        if trouble := find_trouble(release, containers):
             raise Failure(trouble)
         waited_for = [container for container in containers if not container.is_up]
         if containers and not waited_for:

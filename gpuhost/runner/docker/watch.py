@@ -35,9 +35,9 @@ class Watch:
 
     def _look(self) -> None:
         while not self._over.wait(PAUSE):
-            if found := looping(self._release):
-                self.trouble = found.loop
+            if container := looping(self._release):
+                self.trouble = container.loop
                 self._release.log.write(f"{self.trouble}: stopped")
-                stop = ("docker", "stop", "-t", str(STOP_S), found.name)
+                stop = ("docker", "stop", "-t", str(STOP_S), container.name)
                 try_run(NOWHERE, *stop, seconds=STOP_S + 60, quiet=True)
                 return

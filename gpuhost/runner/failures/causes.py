@@ -18,7 +18,7 @@ def cause(
     """What it means and what to do; for a text that is not known the tool's own words, and "".
 
     + lines: what the failing tool printed
-    + status: how it ended; None: it took too long and was ended
+    + status: how it ended; None: it took too long and was stopped
     + known: the signatures to try, the more telling ones first
     """
     printed = [line.strip() for line in lines if line.strip()]
@@ -28,7 +28,7 @@ def cause(
             if meaning := signature.match(line):
                 return meaning
     if status is None:
-        return "it took too long and was ended", ""
+        return "it took too long and was stopped", ""
     return _own_words(printed) or f"exit {status}", ""
 
 

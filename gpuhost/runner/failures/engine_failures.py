@@ -163,6 +163,6 @@ START = (
     Signature(
         r"Cannot connect to the Docker daemon|failed to connect to the docker API",
         "Docker does not answer",
-        "`systemctl status docker`; deploys/gpu_host.py mends the engine",
+        "`systemctl status docker`; deploys/gpu_host.py repairs the engine",
     ),
 )

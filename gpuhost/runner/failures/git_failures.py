@@ -24,7 +24,7 @@ KNOWN = (
         r"Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED|"
         r"No \S+ host key is known for (?P<host>\S+)",
         "the server's SSH host key is not the expected one {host}",
-        "compare it with what the server's operator publishes (`ssh-keyscan`), then mend "
+        "compare it with what the server's operator publishes (`ssh-keyscan`), then correct "
         "source.known_hosts; keys taken at first sight are in /opt/gpuhost/APP/known_hosts",
     ),
     Signature(

@@ -44,25 +44,25 @@ def killed_since(moment: Moment) -> tuple[str, str] | None:
     return None
 
 
-def _host(found: re.Match[str]) -> tuple[str, str]:
+def _host(match: re.Match[str]) -> tuple[str, str]:
     return (
-        f"the host ran out of memory, and the kernel killed {_who(found)}",
+        f"the host ran out of memory, and the kernel killed {_who(match)}",
         "a larger swap (swap_size_gb), fewer jobs in the step (MAX_JOBS=1, make -j1), or build the "
         "image elsewhere; build.memory_gb in the app file refuses before it begins",
     )
 
 
-def _limit(found: re.Match[str]) -> tuple[str, str]:
+def _limit(match: re.Match[str]) -> tuple[str, str]:
     return (
-        f"a memory limit was reached, and the kernel killed {_who(found)}",
+        f"a memory limit was reached, and the kernel killed {_who(match)}",
         "raise the limit (of the container: resources.SERVICE.memory_gb; of a build: what limits "
         "docker.service or its slice), or fewer jobs in the step",
     )
 
 
-def _who(found: re.Match[str]) -> str:
-    size = f" ({int(found['kib']) / (1 << 20):.1f} GB)" if found["kib"] else ""
-    return f"{found['task']}{size}"
+def _who(match: re.Match[str]) -> str:
+    size = f" ({int(match['kib']) / (1 << 20):.1f} GB)" if match["kib"] else ""
+    return f"{match['task']}{size}"
 
 
 def _kernel_log() -> list[str]:

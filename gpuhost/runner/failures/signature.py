@@ -20,9 +20,9 @@ class Signature:
     fix: str
 
     def match(self, line: str) -> tuple[str, str] | None:
-        found = re.search(self.pattern, line)
-        if found is None:
+        matched = re.search(self.pattern, line)
+        if matched is None:
             return None
-        words = {name: value or "" for name, value in found.groupdict().items()}
+        words = {name: value or "" for name, value in matched.groupdict().items()}
         # A group that did not take part leaves its spaces.
         return " ".join(self.said.format(**words).split()), self.fix.format(**words)

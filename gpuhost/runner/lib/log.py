@@ -56,7 +56,7 @@ class Log:
         self.write(f"{STAGE}{name}")
 
     def write(self, text: str) -> None:
-        """On a full disk the line is lost, and what the log is of goes on."""
+        """On a full disk the line is lost, and the work continues."""
         stamp = time.strftime("%H:%M:%S", time.gmtime())
         lines = self.masked(text).splitlines() or [""]
         with (

@@ -32,12 +32,12 @@ def _wrong_json(answer: Answer, expected: dict[str, str]) -> str | None:
     except (ValueError, RecursionError):
         return "expected a JSON body"
     for path, text in expected.items():
-        found = at(document, path)
+        value = at(document, path)
         if text == ANYTHING:
-            if found is None:
+            if value is None:
                 return f"expected {path} in the JSON body"
-        elif spelled(found) != text:
-            return f'expected {path} to be "{text}", got {_shown(found)}'
+        elif spelled(value) != text:
+            return f'expected {path} to be "{text}", got {_shown(value)}'
     return None
 
 

@@ -62,9 +62,9 @@ def is_good(release: Release) -> bool:
         return False
     words = ("openssl", "x509", "-in", str(chain), "-noout")
     names = try_run(release.log, *words, "-ext", "subjectAltName", seconds=30, quiet=True).out
-    found = set(re.findall(r"(?:DNS|IP Address):([^,\s]+)", names))
+    names_in_it = set(re.findall(r"(?:DNS|IP Address):([^,\s]+)", names))
     lasts = try_run(release.log, *words, "-checkend", str(SPARE_S), seconds=30, quiet=True).ok
-    return lasts and set(_names(release.plan.nginx)) <= found
+    return lasts and set(_names(release.plan.nginx)) <= names_in_it
 
 
 def is_to_be_fetched(release: Release) -> bool:
@@ -165,7 +165,7 @@ def _secret(release: Release, name: str | None) -> str:
     text = release.secrets.get(name or "", "")
     if "-----BEGIN" not in text:
         raise Failure(
-            f"the secret {name} is no PEM text",
+            f"the secret {name} is not a PEM text",
             fix="give the content of the file, from its -----BEGIN line on",
         )
     return text.rstrip("\n") + "\n"

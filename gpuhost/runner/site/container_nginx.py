@@ -13,7 +13,7 @@ from gpuhost.runner.state.release import Release
 
 
 def place(release: Release) -> None:
-    """What it reads when it starts. One that runs goes on with what it has read."""
+    """What it reads when it starts. A running one keeps what it has read."""
     site = release.plan.nginx
     assert site is not None
     text = release.paths.nginx.read_text(encoding="utf-8")
@@ -41,7 +41,7 @@ def _reload(release: Release) -> None:
         raise Failure("nginx in its container refuses the site", output=tested.tail)
     told = _nginx(release, "-s", "reload")
     if not told.ok:
-        raise Failure("nginx in its container did not take up the site", output=told.tail)
+        raise Failure("nginx in its container did not load the site", output=told.tail)
 
 
 def _nginx(release: Release, *arguments: str) -> Outcome:

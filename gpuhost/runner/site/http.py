@@ -156,7 +156,7 @@ def _connect(address: str):  # type: ignore[no-untyped-def]
 
 
 class _Watch:
-    """Ends the request when its time is up, however slowly the other side goes on talking."""
+    """Ends the request when its time is up, however slowly the other side answers."""
 
     def __init__(self, connection: http.client.HTTPConnection, seconds: float) -> None:
         self.connection = connection

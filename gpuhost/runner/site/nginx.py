@@ -57,7 +57,7 @@ def place(release: Release) -> None:
 def switch(release: Release) -> None:
     """The release's site in place of the one before, or of none. Again: nothing is reloaded.
 
-    Raises Failure, in nginx's own words, with the site of before in place again.
+    Raises Failure, in nginx's own words, with the previous site restored.
     """
     if release.plan.nginx and release.plan.nginx.where == "container":
         _forget_host_site(release)
@@ -86,17 +86,17 @@ def _switch_host(release: Release) -> None:
     site = release.plan.nginx
     assert site is not None
     is_due = site.certificate == "acme" and certificates.is_to_be_fetched(release)
-    wanted = None if is_due else _wanted(release)
-    if wanted and _is_taken_up(release, wanted):
-        release.log.write("nginx: the site is as it was")
+    files = None if is_due else _wanted(release)
+    if files and _is_taken_up(release, files):
+        release.log.write("nginx: the previous site is restored")
         return
     # Hours may have gone by since the preflight.
     check(release)
-    if wanted is None:
+    if files is None:
         _answer_challenges(release)
         certificates.fetch(release)
-        wanted = _wanted(release)
-    _apply(release, wanted)
+        files = _wanted(release)
+    _apply(release, files)
 
 
 def _wanted(release: Release) -> Files:
@@ -104,9 +104,9 @@ def _wanted(release: Release) -> Files:
     return {_path(release): text, **certificates.files(release)}
 
 
-def _is_taken_up(release: Release, wanted: Files) -> bool:
-    is_loaded = State.of(release).loaded == _digest(wanted)
-    return is_loaded and not _differing(wanted) and _is_active(release)
+def _is_taken_up(release: Release, files: Files) -> bool:
+    is_loaded = State.of(release).loaded == _digest(files)
+    return is_loaded and not _differing(files) and _is_active(release)
 
 
 def _answer_challenges(release: Release) -> None:
@@ -118,11 +118,11 @@ def _answer_challenges(release: Release) -> None:
         _apply(release, {path: certificates.challenge_site(release, text)})
 
 
-def _apply(release: Release, wanted: Files) -> None:
+def _apply(release: Release, files: Files) -> None:
     """Write the files, have nginx judge them and take them up; or put everything back."""
-    old: Files = {path: _read(path) for path in wanted}
-    State.of(release).loading(_path_of_site(wanted))
-    _write(wanted)
+    old: Files = {path: _read(path) for path in files}
+    State.of(release).loading(_path_of_site(files))
+    _write(files)
     tested = try_run(release.log, "nginx", "-t", seconds=QUICK)
     if not tested.ok:
         _write(old)
@@ -134,8 +134,8 @@ def _apply(release: Release, wanted: Files) -> None:
         journal = try_run(
             release.log, "journalctl", "-u", "nginx", "-n", "10", "--no-pager", seconds=30
         )
-        raise Failure("nginx did not take up the site", output=(*taken.tail, *journal.tail))
-    State.of(release).is_loaded(_digest(wanted))
+        raise Failure("nginx did not load the site", output=(*taken.tail, *journal.tail))
+    State.of(release).is_loaded(_digest(files))
 
 
 def _forget_host_site(release: Release) -> None:
@@ -143,7 +143,7 @@ def _forget_host_site(release: Release) -> None:
     if path is None or not path.exists():
         return
     _write({path: None})
-    release.log.write(f"nginx: {path} is taken away")
+    release.log.write(f"nginx: {path} is removed")
     if try_run(release.log, "nginx", "-t", seconds=QUICK).ok:
         _reload(release)
 
@@ -171,17 +171,17 @@ def _ports_are_free(release: Release, ours: tuple[Claim, ...]) -> None:
                 )
 
 
-def _clash(release: Release, ours: tuple[Claim, ...], there: tuple[Claim, ...]) -> Claim | None:
+def _clash(release: Release, ours: tuple[Claim, ...], others: tuple[Claim, ...]) -> Claim | None:
     """The distribution's own welcome page gives way, as long as nobody made a site of it."""
     own, stock = (str(_path(release)),), (str(STOCK), str(STOCK.resolve()))
-    other = clash(ours, there, own)
+    other = clash(ours, others, own)
     if other is None or other.file not in stock:
         return other
     words = ("dpkg", "--verify", "nginx-common")
     changed = try_run(release.log, *words, seconds=30, quiet=True).out
     if any(path in changed for path in stock):
         return other
-    return clash(ours, there, (*own, *stock))
+    return clash(ours, others, (*own, *stock))
 
 
 def _complaint(tested: Outcome) -> str:
@@ -189,17 +189,17 @@ def _complaint(tested: Outcome) -> str:
     return lines[0] if lines else "it gave no reason"
 
 
-def _differing(wanted: Files) -> list[Path]:
-    return [path for path, text in wanted.items() if _read(path) != text]
+def _differing(files: Files) -> list[Path]:
+    return [path for path, text in files.items() if _read(path) != text]
 
 
-def _path_of_site(wanted: Files) -> Path:
-    return next(path for path in wanted if path.suffix == ".conf")
+def _path_of_site(files: Files) -> Path:
+    return next(path for path in files if path.suffix == ".conf")
 
 
-def _digest(wanted: Files) -> str:
+def _digest(files: Files) -> str:
     digest = hashlib.sha256()
-    for path, text in sorted(wanted.items()):
+    for path, text in sorted(files.items()):
         digest.update(f"{path}\0{text}\0".encode())
     return digest.hexdigest()
 
@@ -208,8 +208,8 @@ def _read(path: Path) -> str | None:
     return path.read_text(encoding="utf-8") if path.exists() else None
 
 
-def _write(wanted: Files) -> None:
-    for path, text in wanted.items():
+def _write(files: Files) -> None:
+    for path, text in files.items():
         if text is None:
             path.unlink(missing_ok=True)
         elif _read(path) != text:

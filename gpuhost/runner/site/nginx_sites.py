@@ -30,7 +30,7 @@ class Claim:
 
 def claims(text: str, file: str = "") -> tuple[Claim, ...]:
     """Every site in a configuration file, or in what `nginx -T` prints."""
-    found: list[Claim] = []
+    read: list[Claim] = []
     blocks: list[_Block] = []
     statement: list[str] = []
     for token in TOKEN.findall(text):
@@ -42,7 +42,7 @@ def claims(text: str, file: str = "") -> tuple[Claim, ...]:
             statement = []
         elif token == "}":  # noqa: S105
             if blocks:
-                found += blocks.pop().claims()
+                read += blocks.pop().claims()
             statement = []
         elif token == ";":  # noqa: S105
             if blocks:
@@ -50,19 +50,19 @@ def claims(text: str, file: str = "") -> tuple[Claim, ...]:
             statement = []
         else:
             statement.append(token.strip("\"'"))
-    return tuple(found)
+    return tuple(read)
 
 
 def clash(
     ours: tuple[Claim, ...], others: tuple[Claim, ...], own_files: tuple[str, ...]
 ) -> Claim | None:
     """The first site of somebody else that answers to a name and port of ours."""
-    wanted = {(claim.port, claim.name) for claim in ours}
+    names = {(claim.port, claim.name) for claim in ours}
     return next(
         (
             claim
             for claim in others
-            if claim.file not in own_files and (claim.port, claim.name) in wanted
+            if claim.file not in own_files and (claim.port, claim.name) in names
         ),
         None,
     )

@@ -31,7 +31,7 @@ class State:
 
     @property
     def loaded(self) -> str:
-        """The digest of what nginx last took up."""
+        """The digest of what nginx last loaded."""
         return str(_load(self._now).get("loaded", ""))
 
     def loading(self, path: Path) -> None:

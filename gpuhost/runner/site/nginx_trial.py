@@ -94,6 +94,6 @@ def _refused(release: Release, tested: Outcome, seen: str) -> Failure:
     )
 
 
-def _of_the_moment(found: re.Match[str], place: str) -> str:
-    file = certificates.KEY if found[2] else certificates.CHAIN
-    return f"{found[1]}{place}/{file};"
+def _of_the_moment(match: re.Match[str], place: str) -> str:
+    file = certificates.KEY if match[2] else certificates.CHAIN
+    return f"{match[1]}{place}/{file};"

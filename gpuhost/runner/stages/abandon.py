@@ -1,6 +1,6 @@
-"""An attempt that nobody can go on with: a file of it, or of the release before, is damaged.
+"""A release that cannot be continued: a file of it, or of the previous release, is damaged.
 
-It must not be in the way of the next one for ever.
+It must not block the next one for ever.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ from gpuhost.runner.state.release import Release
 DAMAGED = (ValueError, TypeError, LookupError, AttributeError)
 
 
-def give_up(app: AppPaths, found: Operation, why: Exception) -> Result:
+def abandon(app: AppPaths, operation: Operation, why: Exception) -> Result:
     """Its result, which is on disk when this returns; one that it has already stays."""
-    paths, name = app.release(found.id), app.home.name
+    paths, name = app.release(operation.id), app.home.name
     known = results.read(paths.result)
     if known:
         return known
     log = Log(paths.log)
-    loud(log, f"THIS {found.kind.upper()} COULD NOT BE FINISHED OR UNDONE: {why}")
+    loud(log, f"THIS {operation.kind.upper()} COULD NOT BE FINISHED OR UNDONE: {why}")
     ended = Result(
-        id=found.id,
+        id=operation.id,
         app=name,
-        kind=found.kind,
+        kind=operation.kind,
         state=RESTORE_FAILED,
-        by=found.by,
+        by=operation.by,
         revision="",
         inputs="",
-        started=found.started,
+        started=operation.started,
         ended=time.time(),
-        said=log.masked(f"it could not be gone on with: {why}"),
-        restore_said="it could not be undone either: nobody knows what of it runs",
+        said=log.masked(f"it could not be continued: {why}"),
+        restore_said="it could not be undone either: it is not known what of it runs",
     )
     # Its own plan may be what is damaged.
-    plan = Plan(app=name, id=found.id, inputs="", by=found.by, project=name, revision="")
+    plan = Plan(app=name, id=operation.id, inputs="", by=operation.by, project=name, revision="")
     results.write(Release(app, paths, plan, log), ended)
     return ended

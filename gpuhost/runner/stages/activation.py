@@ -1,4 +1,4 @@
-"""A release takes the place of another. Forward, back and at boot it is the same function."""
+"""A release replaces another. Release, rollback and resume at boot use the same function."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import re
 from collections.abc import Collection, Iterable
 
 from gpuhost.runner.docker.compose import environment as compose_environment
-from gpuhost.runner.docker.compose import started, words
-from gpuhost.runner.docker.containers import broken, is_ours, made, note, own
+from gpuhost.runner.docker.compose import services_to_start, words
+from gpuhost.runner.docker.containers import find_trouble, is_ours, new_containers, note, own
 from gpuhost.runner.docker.waiting import in_words, wait_until_up
 from gpuhost.runner.docker.watch import Watch
 from gpuhost.runner.failures.causes import cause
@@ -15,7 +15,7 @@ from gpuhost.runner.lib.commands import Outcome, try_run
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.site import nginx
 from gpuhost.runner.stages import fingerprint, verification
-from gpuhost.runner.stages.render import put_in_place
+from gpuhost.runner.stages.render import write_host_files
 from gpuhost.runner.state.container import Container
 from gpuhost.runner.state.release import Release
 
@@ -28,7 +28,7 @@ OF_THE_MOMENT = re.compile(r"[0-9a-f]{12}_")
 def activate(release: Release) -> None:
     """Start it in place of what runs, see it up, verified, and verified through nginx.
 
-    Raises Failure; what was there before is not brought back here.
+    Raises Failure; the previous release is not restored here.
     """
     up(release)
     verify(release)
@@ -41,7 +41,7 @@ def activate(release: Release) -> None:
 
 def up(release: Release) -> None:
     """Its containers in place of those that run; until they are up."""
-    put_in_place(release)
+    write_host_files(release)
     nginx.place(release)
     start(release)
     wait_until_up(release)
@@ -49,9 +49,9 @@ def up(release: Release) -> None:
 
 def start(release: Release) -> None:
     """`docker compose up`, with images by id and services this release does not have removed."""
-    running, there = started(release), note(release)
-    _take_down_others(release, running, there)
-    _take_down_half_made(release, there)
+    running, present = services_to_start(release), note(release)
+    _take_down_others(release, running, present)
+    _take_down_half_made(release, present)
     # Compose refuses to scale what a profile hides.
     scale = (f"--scale={name}={n}" for name, n in release.plan.scale.items() if name in running)
     command = words(
@@ -74,8 +74,8 @@ def start(release: Release) -> None:
 
 
 def _why(release: Release, failed: Outcome) -> tuple[str, str]:
-    """What the containers that it made say, before Compose's own word for it; and what to do."""
-    if trouble := broken(release, made(release)):
+    """What its containers say, before Compose's own message; and what to do."""
+    if trouble := find_trouble(release, new_containers(release)):
         return trouble, ""
     said, fix = cause(failed.tail, failed.status)
     if failed.status is None and (waited_for := [one for one in own(release) if not one.is_up]):
@@ -84,30 +84,32 @@ def _why(release: Release, failed: Outcome) -> tuple[str, str]:
 
 
 def _take_down_others(
-    release: Release, running: Collection[str], there: Iterable[Container]
+    release: Release, running: Collection[str], present: Iterable[Container]
 ) -> None:
     """Containers of another variant, or of a release that failed: their ports would be taken.
 
     --remove-orphans leaves those that a profile hides. What a person started by hand stays.
     """
-    found = [
+    others = [
         container.name
-        for container in there
+        for container in present
         if container.service not in running and is_ours(release, container)
     ]
-    if found:
-        release.log.write(f"not of this release, taken down: {', '.join(found)}")
-        take_down(release, found)
+    if others:
+        release.log.write(f"not of this release, removed: {', '.join(others)}")
+        take_down(release, others)
 
 
-def _take_down_half_made(release: Release, there: Iterable[Container]) -> None:
+def _take_down_half_made(release: Release, present: Iterable[Container]) -> None:
     """What Compose was cut off at: a container made under a name of the moment, to take the place
     of another. Its next `up` would find that name taken.
     """
-    found = [one.name for one in there if one.state == "created" and OF_THE_MOMENT.match(one.name)]
-    if found:
-        release.log.write(f"half made when it was cut off, removed: {', '.join(found)}")
-        take_down(release, found)
+    half_made = [
+        one.name for one in present if one.state == "created" and OF_THE_MOMENT.match(one.name)
+    ]
+    if half_made:
+        release.log.write(f"half created when it was cut off, removed: {', '.join(half_made)}")
+        take_down(release, half_made)
 
 
 def take_down(release: Release, names: Collection[str]) -> None:

@@ -1,4 +1,4 @@
-"""How long the app did not answer while one release took the place of another."""
+"""How long the app did not answer while one release replaced another."""
 
 from __future__ import annotations
 

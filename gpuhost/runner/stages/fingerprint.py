@@ -17,8 +17,8 @@ from typing import Any
 
 from gpuhost.runner.contract import from_json
 from gpuhost.runner.data import schedule
-from gpuhost.runner.data.safe_paths import located
-from gpuhost.runner.docker.compose import config, started
+from gpuhost.runner.data.safe_paths import locate
+from gpuhost.runner.docker.compose import config, services_to_start
 from gpuhost.runner.lib.files import write_json
 from gpuhost.runner.site.nginx_sites import claims
 from gpuhost.runner.state.release import Release
@@ -66,16 +66,16 @@ class Fingerprint:
 
 def keep(release: Release) -> None:
     """Of a release that has just been verified. Raises Failure or OSError."""
-    found = Fingerprint(
+    fingerprint = Fingerprint(
         files=dict(_seen(release, (*_delivered(release), *_written(release), *_timed(release)))),
         services=_services(release),
         listens=_listens(release),
     )
-    _write(release, found)
+    _write(release, fingerprint)
 
 
 def again(release: Release) -> None:
-    """Of one that was put in place again: only what that wrote anew is as it should be by itself.
+    """Of a release that was activated again: only the files that this wrote again.
 
     What else somebody has changed stays a change.
     """
@@ -93,11 +93,11 @@ def _delivered(release: Release) -> Iterator[Path]:
 
 
 def _written(release: Release) -> Iterator[Path]:
-    """What is written whenever it is put in place. Certificates are not: they are renewed."""
+    """What is written whenever it is activated. Certificates are not: they are renewed."""
     yield from (release.paths.host, release.paths.env, release.app.generated)
-    yield from (located(release, one.path) for one in release.plan.secrets if one.path)
+    yield from (locate(release, one.path) for one in release.plan.secrets if one.path)
     if release.plan.nginx:
-        yield located(release, release.plan.nginx.path)
+        yield locate(release, release.plan.nginx.path)
 
 
 def _timed(release: Release) -> Iterator[Path]:
@@ -139,7 +139,7 @@ def _sha256(content: bytes, keys: tuple[str, ...]) -> str:
 
 def _services(release: Release) -> dict[str, Runs]:
     sections = config(release)["services"]
-    return {name: _runs(release, name, sections[name]) for name in started(release)}
+    return {name: _runs(release, name, sections[name]) for name in services_to_start(release)}
 
 
 def _runs(release: Release, name: str, section: Mapping[str, Any]) -> Runs:
@@ -167,12 +167,12 @@ def _listens(release: Release) -> tuple[int, ...]:
     site = release.plan.nginx
     if site is None or site.where != "host":
         return ()
-    found = claims(release.paths.nginx.read_text(encoding="utf-8"))
-    return tuple(sorted({int(claim.port) for claim in found}))
+    site_claims = claims(release.paths.nginx.read_text(encoding="utf-8"))
+    return tuple(sorted({int(claim.port) for claim in site_claims}))
 
 
-def _write(release: Release, found: Fingerprint) -> None:
-    write_json(release.paths.home / NAME, asdict(found), mode=0o600)
+def _write(release: Release, fingerprint: Fingerprint) -> None:
+    write_json(release.paths.home / NAME, asdict(fingerprint), mode=0o600)
 
 
 def _read(release: Release) -> Fingerprint | None:

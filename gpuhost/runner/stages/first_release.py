@@ -27,31 +27,31 @@ class Left:
     untouched: tuple[str, ...]
 
 
-def look(release: Release) -> None:
+def note_existing(release: Release) -> None:
     """Note what there is, before the release changes anything. Raises Failure."""
     if release.app.current.is_symlink() or release.record.by_hand is not None:
         return
-    found = (one for one in everything(release) if not is_ours(release, one))
-    release.remember(by_hand={one.id: _noted(one) for one in found})
+    by_hand = (one for one in everything(release) if not is_ours(release, one))
+    release.remember(by_hand={one.id: _noted(one) for one in by_hand})
 
 
 def _noted(one: Container) -> ByHand:
     return ByHand(one.name, one.image, one.image_id, one.directory, one.state == "running")
 
 
-def take_away(release: Release) -> Left:
+def undo(release: Release) -> Left:
     """Nothing that the release has made is left running; volumes and directories stay.
 
     Raises Failure.
     """
     nginx.remove(release)
-    there = everything(release)
-    made = [one.name for one in there if _is_made_by(release, one)]
-    if len(made) == len(there):
+    present = everything(release)
+    made = [one.name for one in present if _is_made_by(release, one)]
+    if len(made) == len(present):
         _down(release)
     elif made:
         take_down(release, made)
-    return _left(release, {one.id: one for one in there})
+    return _left(release, {one.id: one for one in present})
 
 
 def _is_made_by(release: Release, one: Container) -> bool:
@@ -64,14 +64,14 @@ def _down(release: Release) -> None:
         raise Failure("docker compose down failed", output=outcome.tail)
 
 
-def _left(release: Release, there: dict[str, Container]) -> Left:
+def _left(release: Release, present: dict[str, Container]) -> Left:
     by_hand = release.record.by_hand or {}
-    kept = {each: one for each, one in by_hand.items() if each in there}
+    kept = {each: one for each, one in by_hand.items() if each in present}
     # Compose stops a container before it makes the other: it may have come no further.
-    stopped = [each for each in kept if kept[each].is_running and there[each].state != "running"]
+    stopped = [each for each in kept if kept[each].is_running and present[each].state != "running"]
     if stopped:
         try_run(release.log, "docker", "start", *stopped, seconds=120, quiet=True)
     return Left(
-        replaced=tuple(str(one) for each, one in by_hand.items() if each not in there),
+        replaced=tuple(str(one) for each, one in by_hand.items() if each not in present),
         untouched=tuple(one.name for one in kept.values()),
     )

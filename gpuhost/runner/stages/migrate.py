@@ -1,4 +1,4 @@
-"""The database is brought to the new release by a one-shot service, before that release starts."""
+"""A one-shot service migrates the database before the new release starts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from gpuhost.runner.docker.compose import compose, environment, section, words
 from gpuhost.runner.lib.commands import try_run
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.log import NOWHERE
-from gpuhost.runner.stages.render import put_in_place
+from gpuhost.runner.stages.render import write_host_files
 from gpuhost.runner.state.release import Release
 
 QUICK = 60
@@ -22,17 +22,17 @@ def migrate(release: Release) -> None:
         return
     _require_backup(release)
     # With the images that were just built, by id.
-    put_in_place(release)
+    write_host_files(release)
     bring_up_to_date(release)
 
 
 def bring_up_to_date(release: Release) -> None:
     """Run the migration, whatever became of one that was cut off. Raises Failure."""
-    wanted = release.plan.migrate
-    assert wanted is not None
+    migration = release.plan.migrate
+    assert migration is not None
     name = container(release)
-    _end_of_another(release, name, wanted.limit_s)
-    one_shots = _dependencies(release, wanted.service, wanted.limit_s)
+    _end_of_another(release, name, migration.limit_s)
+    one_shots = _dependencies(release, migration.service, migration.limit_s)
     words_ = words(
         release,
         "run",
@@ -41,29 +41,29 @@ def bring_up_to_date(release: Release) -> None:
         *(() if one_shots else ("--no-deps",)),
         "--name",
         name,
-        wanted.service,
+        migration.service,
     )
-    found = try_run(release.log, *words_, seconds=wanted.limit_s, env=environment(release))
-    if found.ok:
+    outcome = try_run(release.log, *words_, seconds=migration.limit_s, env=environment(release))
+    if outcome.ok:
         return
     # Compose's client is gone; what it had started may not be.
     _stop(release, name)
-    if found.status is None:
+    if outcome.status is None:
         raise Failure(
-            f"the migration ({wanted.service}) did not end within {wanted.limit_s} s",
-            output=found.tail,
+            f"the migration ({migration.service}) did not end within {migration.limit_s} s",
+            output=outcome.tail,
             fix="if it only needs longer, raise migrate.limit_s in the app file",
         )
     raise Failure(
-        f"the migration ({wanted.service}) failed (exit {found.status})", output=found.tail
+        f"the migration ({migration.service}) failed (exit {outcome.status})", output=outcome.tail
     )
 
 
 def end(release: Release) -> None:
-    """One that has outlived its runner is stopped: the release before must not run over it."""
+    """One that has outlived its runner is stopped: the previous release must not run over it."""
     name = container(release)
     if release.plan.migrate and _is_there(name):
-        release.log.write("a migration that was cut off is still there: it is stopped")
+        release.log.write("stopping a migration that was cut off")
         _stop(release, name)
 
 
@@ -82,7 +82,7 @@ def _require_backup(release: Release) -> None:
             "no migration without a backup, and none is declared",
             fix="declare backup in the app file, or migrate.without_backup: true",
         )
-    stored.proven(stored.one(release.app, record.backup))
+    stored.require_intact(stored.one(release.app, record.backup))
 
 
 def _dependencies(release: Release, service: str, seconds: int) -> bool:
@@ -110,7 +110,7 @@ def _end_of_another(release: Release, name: str, seconds: int) -> None:
     log = release.log
     if not _is_there(name):
         return
-    log.write("a migration that was cut off is still there: waiting for its end")
+    log.write("waiting for the end of a migration that was cut off")
     try_run(log, "docker", "wait", name, seconds=seconds, quiet=True)
     _remove(release, name)
 

@@ -1,4 +1,4 @@
-"""What has to be so at the very moment a release begins, whatever was read before."""
+"""What must hold at the moment a release begins, whatever was read before."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def check(release: Release) -> None:
         raise Failure(
             "Docker does not answer",
             output=outcome.tail,
-            fix="systemctl status docker; deploys/gpu_host.py mends the engine",
+            fix="systemctl status docker; deploys/gpu_host.py repairs the engine",
         )
     secrets.require(release)
     if release.plan.nginx:

@@ -1,4 +1,4 @@
-"""What older releases leave is removed, but for what a rollback needs.
+"""Files and images of older releases are removed, except what a rollback needs.
 
 Only directories of releases, and local tags gpuhost/APP/… that no kept release refers to. Never a
 volume, never shared/ or backups/, never what others use.
@@ -38,11 +38,11 @@ class Kept:
 
 def prune(release: Release) -> None:
     """Remove releases beyond plan.keep_releases, and their images; what is freed is in the log."""
-    found = _found(release)
-    kept = kept_ids(found, release.app.current.resolve().name, release.plan.keep_releases)
+    releases = _found(release)
+    kept = kept_ids(releases, release.app.current.resolve().name, release.plan.keep_releases)
     places = capacity.image_places()
     room_before = capacity.free(places)
-    gone = [one.id for one in found if one.id not in kept]
+    gone = [one.id for one in releases if one.id not in kept]
     for each in gone:
         shutil.rmtree(release.app.release(each).home)
     untagged = untag(release, kept)
@@ -55,60 +55,60 @@ def prune(release: Release) -> None:
 
 
 def trim(release: Release) -> None:
-    """After an attempt that failed: the sources and images of those that failed long before.
+    """After a failed release: remove the sources and images of older failed ones.
 
     Their logs and results stay, until a good release removes them.
     """
-    found, keep = _found(release), release.plan.keep_releases
+    releases, keep = _found(release), release.plan.keep_releases
     current = release.app.current.resolve().name if release.app.current.exists() else ""
-    spent = spent_ids(found, current, keep)
+    spent = spent_ids(releases, current, keep)
     emptied = [each for each in spent if _empty(release.app.release(each))]
     if not emptied:
         return
-    kept = {one.id for one in found} - set(spent)
+    kept = {one.id for one in releases} - set(spent)
     untagged = untag(release, kept)
     checkout.forget(release, _commits(release, kept))
     release.log.write(
-        f"of attempts that failed only the last {keep} keep their source: removed "
+        f"of failed releases only the last {keep} keep their source: removed "
         f"{_listed(emptied)}; untagged {_listed(untagged)}"
     )
 
 
-def spent_ids(found: Sequence[Kept], current: str, keep: int) -> list[str]:
-    """Attempts that failed, but for the last ones, and for whatever a rollback stands for.
+def spent_ids(releases: Sequence[Kept], current: str, keep: int) -> list[str]:
+    """Failed releases, except the last ones and those that a rollback uses.
 
-    + found: the oldest first
+    + releases: the oldest first
     + current: the id of the one that runs; "": none
     """
-    failed = [one.id for one in found if not one.is_verified and one.id != current]
-    stood_for = {one.original for one in found if one.original != one.id}
+    failed = [one.id for one in releases if not one.is_verified and one.id != current]
+    stood_for = {one.original for one in releases if one.original != one.id}
     return [each for each in failed[:-keep] if each not in stood_for]
 
 
 def _empty(paths: ReleasePaths) -> bool:
     """Take the source away; whether there was any."""
-    there = [path for path in (paths.source, paths.unfinished, paths.archive) if path.exists()]
-    for path in there:
+    sources = [path for path in (paths.source, paths.unfinished, paths.archive) if path.exists()]
+    for path in sources:
         if path.is_dir():
             shutil.rmtree(path)
         else:
             path.unlink()
-    return bool(there)
+    return bool(sources)
 
 
-def kept_ids(found: Sequence[Kept], current: str, keep: int) -> set[str]:
+def kept_ids(releases: Sequence[Kept], current: str, keep: int) -> set[str]:
     """The releases that stay.
 
     The last verified ones, the current and the one before it always; the files that a rollback
-    among them stands for; the last attempts that failed, for their logs.
+    among them stands for; the last failed releases, for their logs.
 
-    + found: the oldest first
+    + releases: the oldest first
     + current: the id of the one that runs
     """
-    verified = [one for one in found if one.is_verified or one.id == current]
-    failed = [one for one in found if one not in verified]
+    verified = [one for one in releases if one.is_verified or one.id == current]
+    failed = [one for one in releases if one not in verified]
     kept = [*verified[-keep:], *failed[-keep:]]
-    running = next((one for one in found if one.id == current), None)
+    running = next((one for one in releases if one.id == current), None)
     if running:
         kept.append(running)
         others = [one for one in verified if one.original != running.original]
@@ -144,12 +144,12 @@ def untag(release: Release, kept: Iterable[str]) -> list[str]:
     words = ("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "--filter")
     listed = try_run(NOWHERE, "docker", *words, f"reference={reference}", seconds=60, quiet=True)
     try:
-        wanted = {tag for each in kept for tag in _tags(release, each)}
+        needed = {tag for each in kept for tag in _tags(release, each)}
     except (OSError, ValueError) as error:
         release.log.write(f"no image is untagged: a kept release's record is not readable, {error}")
         return []
     untagged = []
-    for tag in sorted(set(listed.out.split()) - wanted):
+    for tag in sorted(set(listed.out.split()) - needed):
         removed = try_run(NOWHERE, "docker", "image", "rm", tag, seconds=SECONDS, quiet=True)
         if removed.ok:
             untagged.append(tag)

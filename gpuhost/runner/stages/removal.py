@@ -1,6 +1,6 @@
-"""An app taken off its host. What it wrote, and what cannot be made again, stays.
+"""An app removed from its host. Its data, and what cannot be generated again, stays.
 
-Cut off at any moment, the same call goes on: releases/, by which an app is known, goes last.
+Cut off at any moment, the same call continues: releases/, by which an app is known, goes last.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def remove(app: AppPaths, by: str) -> list[str]:
         return []
     if (app.home / "restore" / "state.json").exists():
         raise Failure(
-            "a restore of its data did not come to an end: half of it is set aside",
+            "a restore of its data has not ended: half of it is set aside",
             fix="restore the same backup again (deploys/restore.py): it is finished or undone",
         )
     log, began = Log(app.home / "remove.log"), time.time()
@@ -141,14 +141,14 @@ def _gone(projects: list[str], untagged: list[str]) -> Iterator[str]:
 
 def _stays(app: AppPaths, volumes: list[str]) -> Iterator[str]:
     words = {
-        app.shared: "what the app keeps in its directory",
+        app.shared: "its data in shared/",
         app.backups: "its backups",
-        app.generated: "secrets that were made on this host, which its data may need",
+        app.generated: "secrets generated on this host, which its data may need",
     }
     for path, what in words.items():
         if path.exists():
-            yield f"stays: {what}; gone for good with: rm -r {path}"
+            yield f"stays: {what}; delete it with: rm -r {path}"
     for name in volumes:
-        yield f"stays: a volume of it; gone for good with: docker volume rm {name}"
-    yield f"stays: what became of its releases, {app.history}"
-    yield "stays: images under the names of its Compose file (docker image ls)"
+        yield f"stays: a volume of it; delete it with: docker volume rm {name}"
+    yield f"stays: the history of its releases, {app.history}"
+    yield "stays: images named in its Compose file (docker image ls)"

@@ -22,7 +22,7 @@ NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff\ufffe\uffff]
 
 
 def render(release: Release) -> None:
-    """Everything that Compose needs to start the release, and Compose's word that it is good.
+    """Everything that Compose needs to start the release, checked by Compose.
 
     Nothing that the running app uses is touched, and nothing is made before it is known that no
     secret is missing and that Compose accepts the files.
@@ -47,10 +47,10 @@ def render(release: Release) -> None:
         )
 
 
-def put_in_place(release: Release) -> None:
+def write_host_files(release: Release) -> None:
     """What its containers find outside of their images: directories, secret files, environment.
 
-    Whenever something of the release is started, also when it is brought back: the one that failed
+    Whenever something of the release is started, also when it is restored: the one that failed
     may have had others.
 
     Raises Failure.
@@ -94,11 +94,11 @@ def _cpus(section: Mapping[str, Any]) -> dict[str, object]:
 
     An app file is the same for hosts of all sizes.
     """
-    found: Any = section
+    value: Any = section
     for key in ("deploy", "resources", "limits"):
-        found = found.get(key) or {}
+        value = value.get(key) or {}
     here = len(os.sched_getaffinity(0))
-    if float(found.get("cpus") or 0) <= here:
+    if float(value.get("cpus") or 0) <= here:
         return {}
     return {"deploy": {"resources": {"limits": {"cpus": str(here)}}}}
 
@@ -128,5 +128,5 @@ def _label(release: Release, service: str, changed: Mapping[str, int]) -> dict[s
     return {"labels": {FILES_LABEL: str(max(times))}} if times else {}
 
 
-def _escaped(found: re.Match[str]) -> str:
-    return f"\\u{ord(found[0]):04x}"
+def _escaped(match: re.Match[str]) -> str:
+    return f"\\u{ord(match[0]):04x}"

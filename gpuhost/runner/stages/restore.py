@@ -134,7 +134,7 @@ def restore(app: AppPaths, name: str, by: str) -> Result:
     if known and operation and known.started == began:
         result = known  # its runner was cut off after the end
     else:
-        result = replace(_carry_out(app, name), by=by, started=began, ended=time.time())
+        result = replace(_run(app, name), by=by, started=began, ended=time.time())
         results.audit(app, result)
         if home.home.is_dir():
             write_json(home.result, asdict(result))
@@ -144,7 +144,7 @@ def restore(app: AppPaths, name: str, by: str) -> Result:
     return result
 
 
-def _carry_out(app: AppPaths, name: str) -> Result:
+def _run(app: AppPaths, name: str) -> Result:
     before = read_state(app)
     if before and before.backup != name:
         problem = Failure(
@@ -187,7 +187,7 @@ def _backup(app: AppPaths, name: str, half_done: State | None) -> Stored:
 
 
 def _stage(work: _Restore) -> None:
-    stored.proven(work.backup)
+    stored.require_intact(work.backup)
     clear(work.app.restore)
     work.app.restore.mkdir(mode=0o700)
     write_json(work.app.restoring, asdict(work.state), mode=0o600)
@@ -209,7 +209,7 @@ def _exchange_back(work: _Restore) -> None:
     for _, server in servers(work.release, work.backup):
         server.swap_back()
     for exchange in reversed(work.state.exchanges):
-        exchange.take_back()
+        exchange.undo()
     activation.activate(work.release)
 
 

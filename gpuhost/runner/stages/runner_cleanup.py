@@ -1,4 +1,4 @@
-"""The runners of versions before this one go, once no app of the host has them."""
+"""Runners of earlier versions are removed once no app of the host uses them."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ def fetch(release: Release) -> None:
         return
     place = release.paths.source
     if place.exists():
-        release.log.write(f"{source.revision} is here already")
+        release.log.write(f"{source.revision} is already on this host")
         return
     beside = release.paths.unfinished
     checkout.clear(beside)

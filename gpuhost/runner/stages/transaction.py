@@ -71,7 +71,7 @@ def stages_of(release: Release) -> tuple[Stage, ...]:
     )
 
 
-def carry_out(release: Release) -> Result:
+def run_transaction(release: Release) -> Result:
     """Finish it, or restore the previous release; the result is on disk when this returns."""
     with Downtime(release) as downtime:
         result = run_or_restore(_Transaction(release, downtime))
@@ -82,7 +82,7 @@ def carry_out(release: Release) -> Result:
     if result.verified:
         keep(release)
     else:
-        _afterwards(release, prune.trim)
+        _run_each(release, prune.trim)
     return result
 
 
@@ -101,7 +101,7 @@ class _Transaction:
         return self._release.app.current.resolve() == self._release.paths.home.resolve()
 
     def before_change(self) -> None:
-        first_release.look(self._release)
+        first_release.note_existing(self._release)
         self._downtime.begin()
 
     def took(self, stage: str, seconds: float) -> None:
@@ -145,7 +145,7 @@ class _Transaction:
         release, log = self._release, self.log
         self._downtime.begin()
         log.stage("restore")
-        _afterwards(release, migrate.end, directories.put_back)
+        _run_each(release, migrate.end, directories.restore_owners)
         try:
             before = previous(release)
             if before is None:
@@ -163,11 +163,11 @@ class _Transaction:
 def keep(release: Release) -> None:
     """What follows a verified release, and cannot make it a failed one."""
     release.log.stage("keep")
-    _afterwards(release, schedule.install, prune.prune, runner_cleanup.forget, fingerprint.keep)
+    _run_each(release, schedule.install, prune.prune, runner_cleanup.forget, fingerprint.keep)
     release.log.write(f"verified: {release.plan.app} {release.plan.id}")
 
 
-def _afterwards(release: Release, *steps: Callable[[Release], None]) -> None:
+def _run_each(release: Release, *steps: Callable[[Release], None]) -> None:
     """What cannot change how the release ended."""
     for step in steps:
         with best_effort(release.log):
@@ -175,7 +175,7 @@ def _afterwards(release: Release, *steps: Callable[[Release], None]) -> None:
 
 
 def _undo_first_release(release: Release, bad: Result) -> Result:
-    left = first_release.take_away(release)
+    left = first_release.undo(release)
     log = release.log
     log.write("there was no previous release: what this one started is stopped, its data stays")
     if left.untouched:

@@ -1,4 +1,4 @@
-"""A release is proven good: requests, log lines and commands, each until its deadline.
+"""A release is verified: requests, log lines and commands, each until its deadline.
 
 An app that still starts may answer wrongly for a while, so a step is repeated until its time is up;
 a container that ended, restarts over and over or ran out of memory ends it at once.
@@ -14,7 +14,7 @@ from urllib.parse import urljoin, urlsplit
 
 from gpuhost.runner.docker.compose import ask as ask_compose
 from gpuhost.runner.docker.compose import environment, words
-from gpuhost.runner.docker.containers import broken
+from gpuhost.runner.docker.containers import find_trouble
 from gpuhost.runner.lib.commands import try_run
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.log import Log
@@ -70,28 +70,28 @@ def _until_good(release: Release, step: VerifyStep, through: bool) -> None:
     label = f"{step.name}, through nginx" if through else step.name
     while True:
         left = began + step.within_s - time.monotonic()
-        found = _try(release, step, through, max(left, 1.0))
+        wrong = _try(release, step, through, max(left, 1.0))
         now = time.monotonic()
-        if found is None:
+        if wrong is None:
             release.log.write(f"verify {label}: good after {now - began:.0f} s")
             return
-        if trouble := broken(release):
+        if trouble := find_trouble(release):
             raise Failure(f"verify {label}: {trouble}")
-        if reason is None or not found.is_cut_off:
-            reason = found
-        if found.is_final or now - began >= step.within_s:
+        if reason is None or not wrong.is_cut_off:
+            reason = wrong
+        if wrong.is_final or now - began >= step.within_s:
             raise _failure(release, label, step, reason)
-        if found.why != said or now - said_at >= SAID_EVERY:
-            said, said_at = found.why, now
+        if wrong.why != said or now - said_at >= SAID_EVERY:
+            said, said_at = wrong.why, now
             release.log.write(f"verify {label}: {now - began:.0f} s of {step.within_s}: {said}")
         time.sleep(PAUSE)
 
 
-def _failure(release: Release, label: str, step: VerifyStep, found: Wrong) -> Failure:
-    lasted = "" if found.is_final else f" (for {step.within_s} s)"
-    said = f"verify {label}: {found.why}{lasted}"
+def _failure(release: Release, label: str, step: VerifyStep, wrong: Wrong) -> Failure:
+    lasted = "" if wrong.is_final else f" (for {step.within_s} s)"
+    said = f"verify {label}: {wrong.why}{lasted}"
     masked = release.log.masked
-    return Failure(masked(said), output=tuple(masked(line) for line in found.output), fix=found.fix)
+    return Failure(masked(said), output=tuple(masked(line) for line in wrong.output), fix=wrong.fix)
 
 
 def _try(release: Release, step: VerifyStep, through: bool, seconds: float) -> Wrong | None:
@@ -109,9 +109,9 @@ def _request(release: Release, step: VerifyStep, through: bool, seconds: float) 
         request = replace(request, url=_moved(request.url, step.through))
     end = time.monotonic() + seconds
     answer = _ask(release, request, through, seconds)
-    found = _judged(request.method, request.url, answer, request.expect, through)
-    if found or isinstance(answer, Wrong) or not request.then:
-        return found
+    wrong = _judged(request.method, request.url, answer, request.expect, through)
+    if wrong or isinstance(answer, Wrong) or not request.then:
+        return wrong
     return _follow(release, request, answer, through, max(end - time.monotonic(), 1.0))
 
 
@@ -217,9 +217,9 @@ def _line(release: Release, step: VerifyStep, seconds: float) -> Wrong | None:
     try:
         expression = re.compile(step.log)
     except re.error as error:
-        raise Failure(f'verify {step.name}: "{step.log}" is no regular expression: {error}') from (
-            error
-        )
+        raise Failure(
+            f'verify {step.name}: "{step.log}" is not a regular expression: {error}'
+        ) from error
     started = _started(release, step.service)
     if not started:
         return Wrong(f"{step.service} does not run")
@@ -236,10 +236,10 @@ def _line(release: Release, step: VerifyStep, seconds: float) -> Wrong | None:
 
 def _started(release: Release, service: str) -> tuple[str, ...]:
     """When each container of a service was started, as Docker writes it."""
-    found = ask_compose(release, "ps", "-q", service).out.split()
-    if not found:
+    containers = ask_compose(release, "ps", "-q", service).out.split()
+    if not containers:
         return ()
-    command = ("docker", "inspect", "-f", "{{.State.StartedAt}}", *found)
+    command = ("docker", "inspect", "-f", "{{.State.StartedAt}}", *containers)
     return tuple(sorted(try_run(release.log, *command, seconds=30, quiet=True).out.split()))
 
 

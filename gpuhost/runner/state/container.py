@@ -74,7 +74,7 @@ class Before:
         return replace(now, restarts=now.restarts - past, oom_killed=now.oom_killed and not is_past)
 
 
-def described(value: Mapping[str, Any]) -> Container:
+def from_inspect(value: Mapping[str, Any]) -> Container:
     """From what `docker inspect` prints."""
     state, labels = value["State"], value["Config"].get("Labels") or {}
     policy = value["HostConfig"].get("RestartPolicy") or {}

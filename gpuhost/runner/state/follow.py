@@ -46,22 +46,22 @@ def _print(app: AppPaths, release_id: str, state: str, offset: int) -> None:
         whole = chunk
     if state == "ended" and offset + len(whole) < (path.stat().st_size if path.exists() else 0):
         state = "running"
-    found = results.read(app.attempted(release_id).result) if state == "ended" else None
-    now = unfinished(app)
+    result = results.read(app.attempted(release_id).result) if state == "ended" else None
+    operation = unfinished(app)
     answer = {
         "state": state,
         "offset": offset + len(whole),
-        "result": asdict(found) if found else None,
-        "holder": asdict(now) if now else None,
+        "result": asdict(result) if result else None,
+        "holder": asdict(operation) if operation else None,
     }
     sys.stdout.write(json.dumps(answer, ensure_ascii=False) + "\n")
     sys.stdout.write(whole.decode("utf-8", "replace"))
 
 
 def _state(app: AppPaths, release_id: str) -> str:
-    """running, ended, or lost: cut off, until somebody takes it up again."""
-    now = unfinished(app)
-    if now and now.id == release_id:
+    """running, ended, or lost: cut off, until a runner resumes it."""
+    operation = unfinished(app)
+    if operation and operation.id == release_id:
         return "running" if is_locked(app) else "lost"
     if results.read(app.attempted(release_id).result):
         return "ended"

@@ -1,6 +1,6 @@
 """What a release has begun and ended, on disk before anything else is done.
 
-Whoever finds an unfinished journal, systemd's restart, the boot or the next run, knows from it
+The next runner, started by systemd, at boot or by the next run, knows from it
 whether the release is to be finished or undone.
 """
 
@@ -13,10 +13,10 @@ from pathlib import Path
 
 from gpuhost.runner.lib.files import append
 
-START = "start"  # a runner took the release up
+START = "start"  # a runner started on it
 BEGIN = "begin"  # a stage
 END = "end"
-UNDO = "undo"  # from here on the release before is brought back
+UNDO = "undo"  # from here on the previous state is restored
 
 
 @dataclass(frozen=True)

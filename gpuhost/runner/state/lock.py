@@ -1,4 +1,4 @@
-"""One release at a time for an app. The kernel gives the lock back, however its holder ends."""
+"""One operation at a time for an app. The kernel releases the lock, however its holder ends."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from gpuhost.runner.contract import AppPaths, Operation
 from gpuhost.runner.state.operations import unfinished
 
 LOCKS = Path("/proc/locks")
-# So long a runner waits for a backup to end: it holds the lock, and is no attempt.
+# So long a runner waits for a backup to end: it holds the lock, and is not an operation.
 PATIENCE_S = 600.0
-# A backup that meets an attempt gives the lock back within this.
+# A backup that meets an operation releases the lock within this.
 LOOK_S = 1.0
 PAUSE = 0.2
 
 
 class Locked(Exception):
-    """Somebody else is at it, or was and has not ended."""
+    """Another operation holds the app, or was cut off and has not ended."""
 
     def __init__(self, holder: Operation | None, otherwise: str = "a backup, or a removal") -> None:
         super().__init__(holder.sentence if holder else otherwise)
@@ -32,9 +32,9 @@ class Locked(Exception):
 def lock(
     app: AppPaths, *, patience: float = 0.0, waits: Callable[[], object] = lambda: None
 ) -> Iterator[None]:
-    """Have the app to oneself.
+    """Hold the app's lock.
 
-    + patience: so long a backup is waited for; whoever has begun an attempt is not
+    + patience: how long it waits for a backup; it does not wait for an operation
     + waits: called once, before that
 
     Raises Locked with whoever holds it.
@@ -43,7 +43,7 @@ def lock(
     began = time.monotonic()
     with app.lock.open("a") as file:
         is_told = False
-        while not _taken(file):
+        while not _try_lock(file):
             holder = unfinished(app)
             if time.monotonic() - began >= (LOOK_S if holder else patience):
                 raise Locked(holder)
@@ -54,7 +54,7 @@ def lock(
         yield
 
 
-def _taken(file: IO[str]) -> bool:
+def _try_lock(file: IO[str]) -> bool:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -63,7 +63,7 @@ def _taken(file: IO[str]) -> bool:
 
 
 def is_locked(app: AppPaths) -> bool:
-    """Whether somebody holds it; to try it would keep it from whoever begins just now."""
+    """Whether it is held; trying to take it would block an operation that begins now."""
     try:
         inode = str(app.lock.stat().st_ino)
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""What is under way on an app, on disk, so that whoever comes next finishes what was cut off."""
+"""What is under way on an app, on disk, so that the next runner finishes what was cut off."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One release at work: its plan, its places, its log, and what it has made so far."""
+"""One release: its plan, its paths, its log, and what it has made so far."""
 
 from __future__ import annotations
 
@@ -87,13 +87,15 @@ class Release:
         Raises BadPlan.
         """
         paths = app.release(release_id)
-        release = cls(app, paths, load(paths.plan), log or Log(paths.log), recorded(paths.record))
+        release = cls(
+            app, paths, load(paths.plan), log or Log(paths.log), read_record(paths.record)
+        )
         release.log.mask(release.secrets.values())
         return release
 
     @property
     def source(self) -> Path:
-        """Build contexts; a rollback's are those of the release that it brings back."""
+        """Build contexts; a rollback uses those of the release that it activates again."""
         return self.app.release(self.plan.rollback_of or self.plan.id).source
 
     @cached_property
@@ -108,7 +110,7 @@ class Release:
         write_json(self.paths.record, asdict(self.record))
 
 
-def recorded(path: Path) -> Record:
+def read_record(path: Path) -> Record:
     """What record.json says; where it is not there yet, nothing. Raises BadPlan."""
     values = _values(path)
     try:

@@ -1,4 +1,4 @@
-"""What became of a release: result.json, and a line of the app's history."""
+"""How a release ended: result.json, and a line of the app's history."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def audit(app: AppPaths, result: Result) -> None:
 
 
 def write_draft(release: Release, result: Result) -> None:
-    """Why it is being undone, for whoever has to go on with that."""
+    """Why it is being undone, for the runner that continues it."""
     write_json(_draft(release), asdict(result))
 
 

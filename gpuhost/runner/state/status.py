@@ -12,13 +12,13 @@ from gpuhost.runner.state.operations import unfinished
 
 def status(app: AppPaths) -> dict[str, object]:
     """Which release is current, what is under way, and how each release ended; JSON."""
-    now = unfinished(app)
+    operation = unfinished(app)
     homes = sorted(path for path in app.releases.glob("*") if not path.name.startswith("."))
-    ended = [found for path in homes if (found := results.read(path / "result.json"))]
+    ended = [result for path in homes if (result := results.read(path / "result.json"))]
     return {
         "app": app.home.name,
         "current": app.current.resolve().name if app.current.exists() else None,
-        "attempt": {**asdict(now), "running": is_locked(app)} if now else None,
+        "attempt": {**asdict(operation), "running": is_locked(app)} if operation else None,
         "releases": [
             {key: value for key, value in asdict(one).items() if key not in ("output", "logs")}
             for one in ended
