@@ -11,7 +11,16 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from gpuhost.runner.contract import RESTORE_FAILED, VERIFIED, AppPaths, Operation, Result
+from gpuhost.runner.contract import (
+    RELEASE,
+    RESTORE,
+    RESTORE_FAILED,
+    ROLLBACK,
+    VERIFIED,
+    AppPaths,
+    Operation,
+    Result,
+)
 from gpuhost.runner.data import backup
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.log import Log
@@ -41,7 +50,7 @@ def run_release(arguments: argparse.Namespace) -> int:
     with lock(app, patience=PATIENCE_S, waits=lambda: log.stage("wait for a backup")):
         _finish_other(app, arguments.id)
         opened = Release.open(app, arguments.id)
-        return _carry_out(opened, "rollback" if opened.plan.rollback_of else "release")
+        return _carry_out(opened, ROLLBACK if opened.plan.rollback_of else RELEASE)
 
 
 def run_rollback(arguments: argparse.Namespace) -> int:
@@ -50,7 +59,7 @@ def run_rollback(arguments: argparse.Namespace) -> int:
         _finish_other(app, arguments.id)
         if not app.release(arguments.id).home.exists():
             rollback.prepare(app, arguments.id, arguments.to, arguments.by)
-        return _carry_out(Release.open(app, arguments.id), "rollback")
+        return _carry_out(Release.open(app, arguments.id), ROLLBACK)
 
 
 def run_resume(arguments: argparse.Namespace) -> int:
@@ -83,7 +92,7 @@ def run_remove(arguments: argparse.Namespace) -> int:
         return GOOD
     with _lock(app):
         operation = unfinished(app)
-        if operation and operation.kind == "restore":
+        if operation and operation.kind == RESTORE:
             # Data is half exchanged.
             _restore(app, operation.id, operation.by)
         for line in removal.remove(app, arguments.by):
@@ -132,7 +141,7 @@ def _finish_other(app: AppPaths, own_id: str) -> None:
     operation = unfinished(app)
     if operation is None or operation.id == own_id:
         return
-    if operation.kind == "restore":
+    if operation.kind == RESTORE:
         _restore(app, operation.id, operation.by)
         return
     if not app.release(operation.id).plan.exists():
@@ -150,8 +159,8 @@ def _finish_other(app: AppPaths, own_id: str) -> None:
 def _restore(app: AppPaths, name: str, by: str) -> int:
     operation = unfinished(app)
     # Cut off, it is continued; begun again it would put the backup over newer data.
-    if operation is None or (operation.kind, operation.id) != ("restore", name):
-        begin(app, Operation("restore", name, by, time.time()))
+    if operation is None or (operation.kind, operation.id) != (RESTORE, name):
+        begin(app, Operation(RESTORE, name, by, time.time()))
     result = restore_stages.restore(app, name, by)
     end(app)
     return _exit_status(result)

@@ -154,7 +154,7 @@ class AppPaths:
     def release(self, release_id: str) -> ReleasePaths:
         return ReleasePaths(self.releases / release_id)
 
-    def attempted(self, attempt_id: str) -> ReleasePaths:
+    def operation(self, operation_id: str) -> ReleasePaths:
         """Where log and result are: a restore has the name of its backup, and they lie in that."""
-        of_restore = ReleasePaths(self.backups / attempt_id)
-        return of_restore if of_restore.home.is_dir() else self.release(attempt_id)
+        of_restore = ReleasePaths(self.backups / operation_id)
+        return of_restore if of_restore.home.is_dir() else self.release(operation_id)

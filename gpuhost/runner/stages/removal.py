@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from gpuhost.runner.contract import AppPaths, resume_unit
+from gpuhost.runner.contract import REMOVE, AppPaths, resume_unit
 from gpuhost.runner.data import schedule
 from gpuhost.runner.lib.commands import run, try_run
 from gpuhost.runner.lib.failure import Failure
@@ -70,7 +70,7 @@ def remove(app: AppPaths, by: str) -> list[str]:
     _forget_certificates(any_of_it, plans)
     untagged = prune.untag(any_of_it, ())
     volumes = [name for project in projects for name in _volumes(project, log)]
-    ended = {"kind": "remove", "app": app.home.name, "by": by, "state": "removed"}
+    ended = {"kind": REMOVE, "app": app.home.name, "by": by, "state": "removed"}
     append(app.history, json.dumps({**ended, "id": "", "started": began, "ended": time.time()}))
     for name in MADE:
         _delete(app.home / name)

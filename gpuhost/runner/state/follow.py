@@ -21,7 +21,7 @@ PATIENCE = 5.0
 
 def follow(app: AppPaths, release_id: str, offset: int, seconds: float) -> None:
     """Print one JSON line, then what the log has beyond `offset`; wait for that so long."""
-    path = app.attempted(release_id).log
+    path = app.operation(release_id).log
     deadline = time.monotonic() + seconds
     while True:
         state = _state(app, release_id)
@@ -33,7 +33,7 @@ def follow(app: AppPaths, release_id: str, offset: int, seconds: float) -> None:
 
 
 def _print(app: AppPaths, release_id: str, state: str, offset: int) -> None:
-    path = app.attempted(release_id).log
+    path = app.operation(release_id).log
     chunk = b""
     if path.exists():
         with path.open("rb") as file:
@@ -46,7 +46,7 @@ def _print(app: AppPaths, release_id: str, state: str, offset: int) -> None:
         whole = chunk
     if state == "ended" and offset + len(whole) < (path.stat().st_size if path.exists() else 0):
         state = "running"
-    result = results.read(app.attempted(release_id).result) if state == "ended" else None
+    result = results.read(app.operation(release_id).result) if state == "ended" else None
     operation = unfinished(app)
     answer = {
         "state": state,
@@ -63,9 +63,9 @@ def _state(app: AppPaths, release_id: str) -> str:
     operation = unfinished(app)
     if operation and operation.id == release_id:
         return "running" if is_locked(app) else "lost"
-    if results.read(app.attempted(release_id).result):
+    if results.read(app.operation(release_id).result):
         return "ended"
     # Not begun yet: its runner is being started.
-    home = app.attempted(release_id).home
+    home = app.operation(release_id).home
     is_new = home.exists() and time.time() - home.stat().st_mtime < PATIENCE
     return "running" if is_new else "lost"
