@@ -15,7 +15,7 @@ from gpuhost.operations.reading import Commands, executing, forget, read
 from gpuhost.release.draft import Refused, who
 from gpuhost.release.progress import readable
 from gpuhost.release.runner_file import runner_file
-from gpuhost.runner.paths import APPS
+from gpuhost.runner.contract import APPS
 from gpuhost.settings import Settings
 
 SCRIPT = "app_remove.sh"

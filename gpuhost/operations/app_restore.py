@@ -13,7 +13,7 @@ from gpuhost.operations.commands import connector_arguments, remove
 from gpuhost.operations.reading import Commands, read
 from gpuhost.release.deliver import Start
 from gpuhost.release.draft import Refused, who
-from gpuhost.runner.paths import APPS
+from gpuhost.runner.contract import APPS
 from gpuhost.settings import Settings
 from gpuhost.snapshot.apps import Apps, AppState
 

@@ -23,7 +23,7 @@ from gpuhost.release.draft import Refused
 from gpuhost.release.follower import Followed
 from gpuhost.release.rollout import stop, stopped_by
 from gpuhost.release.watch import watch
-from gpuhost.runner.lock import Attempt
+from gpuhost.runner.contract import Operation
 from gpuhost.snapshot import NotRead
 
 
@@ -139,6 +139,6 @@ def _watched(host: Host, start: Start) -> bool:
     return watch(host, Followed(start.app, start.id, kind, host.name), arguments)
 
 
-def _busy(host: Host, app: str, busy: Attempt) -> str:
+def _busy(host: Host, app: str, busy: Operation) -> str:
     at_it = busy.sentence if busy.id else "a release that began just now"
     return f"{app}: refused, nothing was changed: {at_it}; follow it: {following(host.name, app)}"

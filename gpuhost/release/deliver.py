@@ -15,9 +15,7 @@ from pyinfra.api.host import Host
 
 from gpuhost.release.bundle import Bundle
 from gpuhost.rendering import render
-from gpuhost.runner.lock import Attempt
-from gpuhost.runner.paths import APPS
-from gpuhost.runner.shape import from_json
+from gpuhost.runner.contract import APPS, Operation, from_json
 from gpuhost.snapshot.apps import UNIT
 
 SCRIPT = "release_begin.sh"
@@ -69,7 +67,7 @@ def resume_unit() -> str:
     return render("systemd/gpuhost-resume@.service.j2", apps=APPS)
 
 
-def begin(host: Host, start: Start, arguments: dict[str, Any]) -> Attempt | None:
+def begin(host: Host, start: Start, arguments: dict[str, Any]) -> Operation | None:
     """Start it. None: it runs now, or the connection was lost and whoever watches it finds out;
     else what is under way instead, and nothing was changed.
 
@@ -132,13 +130,13 @@ def _stdin(start: Start) -> dict[str, Any]:
     return {"_stdin": start.bundle.lines()} if start.bundle else {}
 
 
-def _holder(lines: list[str]) -> Attempt:
+def _holder(lines: list[str]) -> Operation:
     """Who is at it; the script prints nothing else."""
     try:
-        return from_json(Attempt, {"kind": "release", "id": "", "by": "", **json.loads(lines[0])})
+        return from_json(Operation, {"kind": "release", "id": "", "by": "", **json.loads(lines[0])})
     except (ValueError, TypeError):
         # Just begun: its file is not written yet.
-        return Attempt("release", "", "", 0)
+        return Operation("release", "", "", 0)
 
 
 @cache

@@ -23,8 +23,8 @@ from gpuhost.release.runner_file import runner_file
 from gpuhost.release.source import short
 from gpuhost.release.variant import Choice, Refusal, choose
 from gpuhost.release.wanted import Wanted
+from gpuhost.runner.contract import FAILED, RESTORE_FAILED
 from gpuhost.runner.plan import Plan
-from gpuhost.runner.result import FAILED, RESTORE_FAILED
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
 from gpuhost.snapshot.apps import AppState

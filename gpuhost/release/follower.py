@@ -15,10 +15,7 @@ from typing import Protocol
 import gevent  # type: ignore[import-untyped]
 
 from gpuhost.release.progress import readable
-from gpuhost.runner.lock import Attempt
-from gpuhost.runner.paths import APPS
-from gpuhost.runner.result import Result
-from gpuhost.runner.shape import from_json
+from gpuhost.runner.contract import APPS, Operation, Result, from_json
 
 # The host waits so long for more of the log before it answers.
 WAIT_SECONDS = 10
@@ -83,7 +80,7 @@ class Look:
     state: str
     offset: int
     result: Result | None
-    holder: Attempt | None
+    holder: Operation | None
     lines: tuple[str, ...]
 
 
@@ -154,7 +151,7 @@ class Follower:
                 str(answer["state"]),
                 int(answer["offset"]),
                 from_json(Result, result) if result else None,
-                from_json(Attempt, holder) if holder else None,
+                from_json(Operation, holder) if holder else None,
                 tuple(lines[1:]),
             )
         except (LookupError, ValueError, TypeError):

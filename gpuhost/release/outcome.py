@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from gpuhost.release.progress import duration, readable
 from gpuhost.release.source import short
-from gpuhost.runner.result import FAILED, RESTORE_FAILED, RESTORED, UNDONE, VERIFIED, Result
+from gpuhost.runner.contract import FAILED, RESTORE_FAILED, RESTORED, UNDONE, VERIFIED, Result
 
 LOUD = "!" * 78
 RESTORE = "restore"

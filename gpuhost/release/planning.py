@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gpuhost.app import source as app_source
@@ -99,10 +99,7 @@ def plan_for(
         logs=plan.Logs(block.logs.files, block.logs.max_size_mb, block.logs.keep),
         gpu=tuple(_gpu(service, one) for service, one in choice.reservations.items()),
         backup=_backup(app),
-        migrate=plan.Migrate(block.migrate.service, block.migrate.limit_s)
-        if block.migrate
-        else None,
-        migrate_without_backup=block.migrate.without_backup if block.migrate else False,
+        migrate=_migrate(app),
         verify=plan.Verify(
             steps_for(app, choice), block.verify.start_s, block.verify.loading, block.verify.fatal
         ),
@@ -166,8 +163,8 @@ def _secrets(app: App) -> tuple[plan.Secret, ...]:
             name,
             services=one.services,
             generate=one.generate,
-            length=one.bytes,
-            file=one.path,
+            bytes=one.bytes,
+            path=one.path,
             value=one.value or "",
             internal=one.internal,
         )
@@ -203,6 +200,13 @@ def _backup(app: App) -> plan.Backup | None:
     )
 
 
+def _migrate(app: App) -> plan.Migrate | None:
+    migrate = app.block.migrate
+    if migrate is None:
+        return None
+    return plan.Migrate(migrate.service, migrate.limit_s, migrate.without_backup)
+
+
 def _nginx(app: App) -> plan.Nginx | None:
     declared = app.block.nginx
     if declared is None:
@@ -212,7 +216,7 @@ def _nginx(app: App) -> plan.Nginx | None:
         where=declared.where,
         service=declared.service or "",
         path=paths.file,
-        names=declared.server_names,
+        server_names=declared.server_names,
     )
     if tls is None:
         return made
@@ -238,7 +242,7 @@ def _limit(made: plan.Plan, app: App) -> int:
 
 def _inputs(made: plan.Plan, texts: Texts) -> str:
     """The hash of all that decides the release."""
-    values: dict[str, Any] = asdict(made)
+    values: dict[str, Any] = plan.as_json(made)
     decided = {name: value for name, value in values.items() if name not in NOT_INPUTS}
     parts = (
         json.dumps(decided, sort_keys=True, ensure_ascii=False).encode(),

@@ -16,7 +16,7 @@ from pathlib import Path
 from gpuhost.app.model import Extension
 from gpuhost.app.secret import Secret
 from gpuhost.release.local_command import NotRun, run_here
-from gpuhost.runner.log import LEAST_MASKED
+from gpuhost.runner.contract import LEAST_MASKED
 
 COMMAND_SECONDS = 30
 MOST_SAID = 3

@@ -27,7 +27,7 @@ from gpuhost.release.follower import (
 )
 from gpuhost.release.outcome import report
 from gpuhost.release.progress import Progress, readable
-from gpuhost.runner.result import VERIFIED, Result
+from gpuhost.runner.contract import VERIFIED, Result
 
 BROKEN = (SSHException, EOFError, OSError, ConnectError)
 

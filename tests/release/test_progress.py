@@ -9,7 +9,7 @@ import pytest
 
 from gpuhost.release.outcome import report
 from gpuhost.release.progress import Progress, duration, readable
-from gpuhost.runner.result import Result
+from gpuhost.runner.contract import Result
 
 
 class Clock:
