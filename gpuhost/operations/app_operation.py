@@ -34,7 +34,9 @@ from gpuhost.rollout.follower import (
     FollowTarget,
 )
 from gpuhost.rollout.watch import watch
-from gpuhost.runner.lock import Attempt
+from gpuhost.runner.contract import (
+    Operation,
+)
 from gpuhost.snapshot import NotRead
 from gpuhost.snapshot.apps import Apps, AppState, Release
 
@@ -168,7 +170,7 @@ def _start_and_watch(host: Host, start: StartRequest) -> bool:
     return watch(host, FollowTarget(start.app, start.id, kind, host.name), arguments)
 
 
-def _locked(host: Host, app: str, holder: Attempt) -> str:
+def _locked(host: Host, app: str, holder: Operation) -> str:
     reason = holder.sentence if holder.id else "locked by a release that just started"
     follow = follow_command(host.name, app)
     return f"{app}: refused, nothing was changed: {reason}; follow it: {follow}"

@@ -16,7 +16,9 @@ from gpuhost.rollout.draft import (
 )
 from gpuhost.rollout.progress import readable
 from gpuhost.rollout.runner_file import runner_file
-from gpuhost.runner.paths import APPS
+from gpuhost.runner.contract import (
+    APPS,
+)
 from gpuhost.settings import Settings
 
 SCRIPT = "app_remove.sh"

@@ -23,7 +23,9 @@ from gpuhost.rollout.draft import (
     Refused,
     current_user,
 )
-from gpuhost.runner.paths import APPS
+from gpuhost.runner.contract import (
+    APPS,
+)
 from gpuhost.settings import Settings
 from gpuhost.snapshot.apps import AppState
 

@@ -12,13 +12,8 @@ from gpuhost.runner import plan
 
 T = TypeVar("T")
 
-# Plan fields whose name differs from the app file's. Delete an entry when the plan takes the app
-# file's name; a new field needs none.
-APP_FILE_NAMES: dict[type, dict[str, str]] = {
-    plan.Secret: {"length": "bytes", "file": "path"},
-    plan.Nginx: {"names": "server_names"},
-    plan.Expect: {"json": "json_values"},
-}
+# pydantic's models have a method `json`: the model's attribute for that key has another name.
+MODEL_NAMES: dict[type, dict[str, str]] = {plan.Expect: {"json": "json_values"}}
 
 
 def convert(kind: type[T], section: BaseModel, /, **values: Any) -> T:
@@ -29,7 +24,7 @@ def convert(kind: type[T], section: BaseModel, /, **values: Any) -> T:
 
     + values: fields that the section does not have, or that are decided elsewhere
     """
-    renamed = APP_FILE_NAMES.get(kind, {})
+    renamed = MODEL_NAMES.get(kind, {})
     copied = {}
     for name, hint in _hints(kind).items():
         key = renamed.get(name, name)

@@ -93,7 +93,6 @@ def plan_release(
         leave_out=variant.leave_out,
         build=_build(app, settings),
         gpu=tuple(_gpu(service, one) for service, one in variant.reservations.items()),
-        migrate_without_backup=block.migrate is not None and block.migrate.without_backup,
         verify=convert(plan.Verify, block.verify, steps=verify_steps(app, variant)),
         nginx=_nginx(app),
         adopt=settings.adopt,
@@ -124,7 +123,7 @@ def _source(source: app_source.Source | None, revision: str) -> plan.Source | No
         return None
     if source.git is None:
         return plan.Source("archive", revision)
-    return convert(plan.Source, source, kind="git", revision=revision, url=source.git)
+    return convert(plan.Source, source, kind="git", revision=revision)
 
 
 def _build(app: App, settings: Settings) -> plan.Build:
@@ -147,6 +146,13 @@ def _gpu(service: str, reserved: Reservation) -> plan.Gpu:
         brand=card.card.brand.value if card.card else "",
         compute_capability=str(capability) if capability else "",
     )
+
+
+def _migrate(app: App) -> plan.Migrate | None:
+    migrate = app.block.migrate
+    if migrate is None:
+        return None
+    return plan.Migrate(migrate.service, migrate.limit_s, migrate.without_backup)
 
 
 def _nginx(app: App) -> plan.Nginx | None:
@@ -185,7 +191,7 @@ def _limit(release: plan.Plan, app: App) -> int:
 def _inputs(release: plan.Plan, files: RenderedFiles) -> str:
     """The hash of everything that decides a release."""
     # As plan.json spells them: a field that gets another name there makes no new release.
-    values: dict[str, Any] = json.loads(release.text())
+    values: dict[str, Any] = plan.as_json(release)
     inputs = {name: value for name, value in values.items() if name not in NOT_INPUTS}
     parts = (
         json.dumps(inputs, sort_keys=True, ensure_ascii=False).encode(),

@@ -16,7 +16,9 @@ from pathlib import Path
 from gpuhost.appfile.model import XGpuhost
 from gpuhost.appfile.secret import Secret
 from gpuhost.release.local_command import LocalCommandError, run_local
-from gpuhost.runner.log import LEAST_MASKED
+from gpuhost.runner.contract import (
+    LEAST_MASKED,
+)
 
 COMMAND_SECONDS = 30
 MAX_LINES = 3

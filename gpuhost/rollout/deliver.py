@@ -15,9 +15,11 @@ from pyinfra.api.host import Host
 from gpuhost.domain.rendering import render
 from gpuhost.rollout.bundle import Bundle
 from gpuhost.rollout.connection import CONNECTION_ERRORS, ROUND_TRIP_SECONDS, RoundTripTimeout
-from gpuhost.runner.lock import Attempt
-from gpuhost.runner.paths import APPS
-from gpuhost.runner.shape import from_json
+from gpuhost.runner.contract import (
+    APPS,
+    Operation,
+    from_json,
+)
 from gpuhost.snapshot.apps import UNIT
 
 SCRIPT = "release_begin.sh"
@@ -61,7 +63,7 @@ def resume_unit() -> str:
     return render("systemd/gpuhost-resume@.service.j2", apps=APPS)
 
 
-def start_release(host: Host, request: StartRequest, arguments: dict[str, Any]) -> Attempt | None:
+def start_release(host: Host, request: StartRequest, arguments: dict[str, Any]) -> Operation | None:
     """Start it. None: it runs now, or the connection was lost and following it will tell; else the
     attempt that holds the app, and nothing was changed.
 
@@ -124,13 +126,13 @@ def _stdin(request: StartRequest) -> dict[str, Any]:
     return {"_stdin": request.bundle.lines()} if request.bundle else {}
 
 
-def _holder(lines: list[str]) -> Attempt:
+def _holder(lines: list[str]) -> Operation:
     """The attempt that holds the app; the script prints nothing else."""
     try:
-        return from_json(Attempt, {"kind": "release", "id": "", "by": "", **json.loads(lines[0])})
+        return from_json(Operation, {"kind": "release", "id": "", "by": "", **json.loads(lines[0])})
     except (ValueError, TypeError):
         # Just started: its file is not written yet.
-        return Attempt("release", "", "", 0)
+        return Operation("release", "", "", 0)
 
 
 @cache

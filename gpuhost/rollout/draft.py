@@ -23,8 +23,11 @@ from gpuhost.release.variant import ChosenVariant, NoVariant, choose_variant
 from gpuhost.rollout.bundle import Bundle, bundle
 from gpuhost.rollout.deliver import StartRequest, resume_unit
 from gpuhost.rollout.runner_file import runner_file
+from gpuhost.runner.contract import (
+    FAILED,
+    RESTORE_FAILED,
+)
 from gpuhost.runner.plan import Plan
-from gpuhost.runner.result import FAILED, RESTORE_FAILED
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
 from gpuhost.snapshot.apps import AppState

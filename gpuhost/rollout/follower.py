@@ -20,10 +20,12 @@ from gpuhost.rollout.connection import (
     ConnectionLost,
 )
 from gpuhost.rollout.progress import readable
-from gpuhost.runner.lock import Attempt
-from gpuhost.runner.paths import APPS
-from gpuhost.runner.result import Result
-from gpuhost.runner.shape import from_json
+from gpuhost.runner.contract import (
+    APPS,
+    Operation,
+    Result,
+    from_json,
+)
 
 # The host waits this long for more of the log before it answers.
 WAIT_SECONDS = 10
@@ -68,7 +70,7 @@ class Poll:
     state: str
     offset: int
     result: Result | None
-    holder: Attempt | None
+    holder: Operation | None
     lines: tuple[str, ...]
 
 
@@ -146,7 +148,7 @@ class LogFollower:
                 str(answer["state"]),
                 int(answer["offset"]),
                 from_json(Result, result) if result else None,
-                from_json(Attempt, holder) if holder else None,
+                from_json(Operation, holder) if holder else None,
                 tuple(lines[1:]),
             )
         except (LookupError, ValueError, TypeError):

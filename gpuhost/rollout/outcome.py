@@ -7,7 +7,14 @@ from dataclasses import dataclass
 
 from gpuhost.release.source import short_revision
 from gpuhost.rollout.progress import duration, readable
-from gpuhost.runner.result import FAILED, RESTORE_FAILED, RESTORED, UNDONE, VERIFIED, Result
+from gpuhost.runner.contract import (
+    FAILED,
+    RESTORE_FAILED,
+    RESTORED,
+    UNDONE,
+    VERIFIED,
+    Result,
+)
 
 BANNER = "!" * 78
 RESTORE = "restore"

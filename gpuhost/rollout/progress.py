@@ -7,7 +7,9 @@ import time
 from collections.abc import Callable, Iterable
 
 from gpuhost.domain.plain_text import plain
-from gpuhost.runner.log import STAGE
+from gpuhost.runner.contract import (
+    STAGE,
+)
 
 LINE = re.compile(r"(\d\d):(\d\d):(\d\d) (.*)")
 FAILED = re.compile(r"FAILED in ")

@@ -24,7 +24,10 @@ from gpuhost.rollout.detach import detach_on_interrupt, follow_command
 from gpuhost.rollout.follower import RECONNECT_SECONDS, FollowError, FollowTarget, LogFollower
 from gpuhost.rollout.outcome import report
 from gpuhost.rollout.progress import Progress, readable
-from gpuhost.runner.result import VERIFIED, Result
+from gpuhost.runner.contract import (
+    VERIFIED,
+    Result,
+)
 
 
 def watch(host: Host, target: FollowTarget, arguments: dict[str, Any]) -> bool:

@@ -11,19 +11,32 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from gpuhost.runner import backup, removal, restore_data, rollback
-from gpuhost.runner.failure import Failure
-from gpuhost.runner.follow import follow
-from gpuhost.runner.given_up import DAMAGED, give_up
-from gpuhost.runner.journal import Journal
-from gpuhost.runner.lock import PATIENCE_S, Attempt, Locked, attempt, begin, end, lock
-from gpuhost.runner.log import Log
-from gpuhost.runner.paths import AppPaths
+from gpuhost.runner.contract import (
+    RELEASE,
+    RESTORE,
+    RESTORE_FAILED,
+    ROLLBACK,
+    VERIFIED,
+    AppPaths,
+    Operation,
+    Result,
+)
+from gpuhost.runner.data import backup
+from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.log import Log
 from gpuhost.runner.plan import BadPlan
-from gpuhost.runner.release import Release
-from gpuhost.runner.result import RESTORE_FAILED, VERIFIED, Result, read
-from gpuhost.runner.status import status
-from gpuhost.runner.transaction import MOST_STARTS, carry_out, keep
+from gpuhost.runner.stages import removal, rollback
+from gpuhost.runner.stages import restore as restore_stages
+from gpuhost.runner.stages.abandon import DAMAGED, abandon
+from gpuhost.runner.stages.engine import MOST_STARTS
+from gpuhost.runner.stages.transaction import keep, run_transaction
+from gpuhost.runner.state.follow import follow
+from gpuhost.runner.state.journal import Journal
+from gpuhost.runner.state.lock import PATIENCE_S, Locked, lock
+from gpuhost.runner.state.operations import begin, end, unfinished
+from gpuhost.runner.state.release import Release
+from gpuhost.runner.state.results import read
+from gpuhost.runner.state.status import status
 
 # After these systemd does not start a runner again…
 GOOD, FAILED, USAGE, UNRESTORED, LOCKED = 0, 1, 2, 3, 4
@@ -31,129 +44,129 @@ GOOD, FAILED, USAGE, UNRESTORED, LOCKED = 0, 1, 2, 3, 4
 UNFORESEEN = 5
 
 
-def release(arguments: argparse.Namespace) -> int:
+def run_release(arguments: argparse.Namespace) -> int:
     app = AppPaths(arguments.app)
     log = Log(app.release(arguments.id).log)
     with lock(app, patience=PATIENCE_S, waits=lambda: log.stage("wait for a backup")):
-        _finish_another(app, arguments.id)
+        _finish_other(app, arguments.id)
         opened = Release.open(app, arguments.id)
-        return _attempt(opened, "rollback" if opened.plan.rollback_of else "release")
+        return _carry_out(opened, ROLLBACK if opened.plan.rollback_of else RELEASE)
 
 
-def rolled_back(arguments: argparse.Namespace) -> int:
+def run_rollback(arguments: argparse.Namespace) -> int:
     app = AppPaths(arguments.app)
-    with _alone(app):
-        _finish_another(app, arguments.id)
+    with _lock(app):
+        _finish_other(app, arguments.id)
         if not app.release(arguments.id).home.exists():
             rollback.prepare(app, arguments.id, arguments.to, arguments.by)
-        return _attempt(Release.open(app, arguments.id), "rollback")
+        return _carry_out(Release.open(app, arguments.id), ROLLBACK)
 
 
-def resume(arguments: argparse.Namespace) -> int:
+def run_resume(arguments: argparse.Namespace) -> int:
     app = AppPaths(arguments.app)
-    with _alone(app):
-        _finish_another(app, "")
+    with _lock(app):
+        _finish_other(app, "")
     return GOOD
 
 
-def backed_up(arguments: argparse.Namespace) -> int:
+def run_backup(arguments: argparse.Namespace) -> int:
     try:
-        backup.scheduled(AppPaths(arguments.app))
+        backup.run_scheduled(AppPaths(arguments.app))
     except Locked as other:
-        print(f"no backup was made, this has not ended: {other}", file=sys.stderr)
+        print(f"no backup was made: still under way: {other}", file=sys.stderr)
         return LOCKED
     return GOOD
 
 
-def restored(arguments: argparse.Namespace) -> int:
+def run_restore(arguments: argparse.Namespace) -> int:
     app = AppPaths(arguments.app)
-    with _alone(app):
-        _finish_another(app, arguments.backup)
+    with _lock(app):
+        _finish_other(app, arguments.backup)
         return _restore(app, arguments.backup, arguments.by)
 
 
-def removed(arguments: argparse.Namespace) -> int:
+def run_remove(arguments: argparse.Namespace) -> int:
     app = AppPaths(arguments.app)
     # Nothing to lock, and nothing that a lock would have to be written for.
     if not app.releases.is_dir():
         return GOOD
-    with _alone(app):
-        found = attempt(app)
-        if found and found.kind == "restore":
+    with _lock(app):
+        operation = unfinished(app)
+        if operation and operation.kind == RESTORE:
             # Data is half exchanged.
-            _restore(app, found.id, found.by)
+            _restore(app, operation.id, operation.by)
         for line in removal.remove(app, arguments.by):
             print(line)
     return GOOD
 
 
-def followed(arguments: argparse.Namespace) -> int:
+def run_follow(arguments: argparse.Namespace) -> int:
     follow(AppPaths(arguments.app), arguments.id, arguments.offset, arguments.seconds)
     return GOOD
 
 
-def shown(arguments: argparse.Namespace) -> int:
+def print_status(arguments: argparse.Namespace) -> int:
     print(json.dumps(status(AppPaths(arguments.app)), ensure_ascii=False))
     return GOOD
 
 
-def _alone(app: AppPaths) -> AbstractContextManager[None]:
-    """A backup ends within minutes; two people at once are one too many."""
-    words = "a backup is under way; this begins when it has ended"
+def _lock(app: AppPaths) -> AbstractContextManager[None]:
+    """Waits for a backup, which ends within minutes, and for no other operation."""
+    words = "a backup is under way; waiting for it to end"
     return lock(app, patience=PATIENCE_S, waits=lambda: print(words, file=sys.stderr, flush=True))
 
 
-def _attempt(opened: Release, kind: str) -> int:
+def _carry_out(opened: Release, kind: str) -> int:
     ended = read(opened.paths.result)
     if ended is None:
-        new = Attempt(kind, opened.plan.id, opened.plan.by, time.time())
+        new = Operation(kind, opened.plan.id, opened.plan.by, time.time())
         begin(opened.app, new)
         try:
-            ended = carry_out(opened)
+            ended = run_transaction(opened)
         except DAMAGED as error:
-            # A plan, of the release before, stays as it is; all else may have been of a moment.
+            # A damaged plan of the previous release stays damaged; other errors may pass.
             is_over = Journal(opened.paths.journal).starts > MOST_STARTS
             if not is_over and not isinstance(error, BadPlan):
                 raise
-            ended = give_up(opened.app, new, error)
-    elif ended.state == VERIFIED and attempt(opened.app):
-        # Its runner was cut off in what follows from a good one.
+            ended = abandon(opened.app, new, error)
+    elif ended.state == VERIFIED and unfinished(opened.app):
+        # Its runner was cut off in what follows a verified release.
         keep(opened)
     end(opened.app)
-    return _status_of(ended)
+    return _exit_status(ended)
 
 
-def _finish_another(app: AppPaths, wanted: str) -> None:
+def _finish_other(app: AppPaths, own_id: str) -> None:
     """What was cut off is finished or undone before anything else is done."""
-    found = attempt(app)
-    if found is None or found.id == wanted:
+    operation = unfinished(app)
+    if operation is None or operation.id == own_id:
         return
-    if found.kind == "restore":
-        _restore(app, found.id, found.by)
+    if operation.kind == RESTORE:
+        _restore(app, operation.id, operation.by)
         return
-    if not app.release(found.id).plan.exists():
+    if not app.release(operation.id).plan.exists():
         end(app)
         return
     try:
-        opened = Release.open(app, found.id)
+        opened = Release.open(app, operation.id)
     except DAMAGED as error:
-        give_up(app, found, error)
+        abandon(app, operation, error)
         end(app)
         return
-    _attempt(opened, found.kind)
+    _carry_out(opened, operation.kind)
 
 
 def _restore(app: AppPaths, name: str, by: str) -> int:
-    found = attempt(app)
-    # Cut off, it goes on; begun anew it would put the backup over newer data.
-    if found is None or (found.kind, found.id) != ("restore", name):
-        begin(app, Attempt("restore", name, by, time.time()))
-    result = restore_data.restore(app, name, by)
+    operation = unfinished(app)
+    # Cut off, it is continued; begun again it would put the backup over newer data.
+    if operation is None or (operation.kind, operation.id) != (RESTORE, name):
+        begin(app, Operation(RESTORE, name, by, time.time()))
+    result = restore_stages.restore(app, name, by)
     end(app)
-    return _status_of(result)
+    return _exit_status(result)
 
 
-def _status_of(result: Result) -> int:
+def _exit_status(result: Result) -> int:
     return {VERIFIED: GOOD, RESTORE_FAILED: UNRESTORED}.get(result.state, FAILED)
 
 
@@ -167,22 +180,22 @@ def _arguments() -> argparse.Namespace:
         added.add_argument("app", type=Path)
         return added
 
-    verb("release", release).add_argument("id")
-    verb("resume", resume)
-    rolling = verb("rollback", rolled_back)
+    verb("release", run_release).add_argument("id")
+    verb("resume", run_resume)
+    rolling = verb("rollback", run_rollback)
     rolling.add_argument("id")
     rolling.add_argument("--to", required=True)
     rolling.add_argument("--by", required=True)
-    verb("backup", backed_up)
-    restoring = verb("restore", restored)
+    verb("backup", run_backup)
+    restoring = verb("restore", run_restore)
     restoring.add_argument("backup")
     restoring.add_argument("--by", required=True)
-    verb("remove", removed).add_argument("--by", required=True)
-    following = verb("follow", followed)
+    verb("remove", run_remove).add_argument("--by", required=True)
+    following = verb("follow", run_follow)
     following.add_argument("id")
     following.add_argument("offset", type=int)
     following.add_argument("seconds", type=float)
-    verb("status", shown)
+    verb("status", print_status)
     return parser.parse_args()
 
 
@@ -192,7 +205,7 @@ def main() -> int:
         status: int = arguments.function(arguments)
         return status
     except Locked as other:
-        print(f"another is at it: {other}", file=sys.stderr)
+        print(f"locked by {other}", file=sys.stderr)
         return LOCKED
     except (BadPlan, rollback.NoTarget) as error:
         print(error, file=sys.stderr)

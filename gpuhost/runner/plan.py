@@ -11,9 +11,17 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gpuhost.runner.shape import from_json
+from gpuhost.runner.contract import from_json
 
 FORMAT = 1
+# Fields have the names of the app file. plan.json, and so the hash of a release's inputs, keeps the
+# names that hosts already have: field of the plan -> its field -> the name on disk.
+STORED = {
+    "source": {"git": "url"},
+    "secrets": {"bytes": "length", "path": "file"},
+    "nginx": {"server_names": "names"},
+}
+WITHOUT_BACKUP = "migrate_without_backup"
 
 
 @dataclass(frozen=True)
@@ -22,7 +30,7 @@ class Source:
 
     kind: str  # "git" | "archive"
     revision: str  # a commit, or the hash of an archive's content
-    url: str = ""
+    git: str = ""  # the address
     # Names of secrets; a token goes as a password of `user`.
     deploy_key: str | None = None
     token: str | None = None
@@ -59,8 +67,8 @@ class Secret:
     name: str
     services: tuple[str, ...] = ()  # empty: every service
     generate: str | None = None  # "hex" | "base64" | "words"; None: given
-    length: int = 32  # bytes of randomness
-    file: str | None = None  # written to this path under shared/ instead of the environment
+    bytes: int = 32  # of randomness
+    path: str | None = None  # written there, under shared/, instead of the environment
     value: str = ""  # a template of other secrets, "redis://:${REDIS_PASSWORD}@redis/0"
     internal: bool = False  # a deploy key, a registry's password: no service gets it
 
@@ -102,6 +110,7 @@ class Backup:
 class Migrate:
     service: str
     limit_s: int = 600
+    without_backup: bool = False
 
 
 @dataclass(frozen=True)
@@ -157,7 +166,7 @@ class Nginx:
     where: str  # "host" | "container"
     service: str = ""  # the container's service
     path: str = ""  # where the file goes: absolute on the host, or relative to shared/
-    names: tuple[str, ...] = ()
+    server_names: tuple[str, ...] = ()
     certificate: str = ""  # "" | "files" | "self-signed" | "acme"
     certificate_dir: str = ""
     email: str = ""
@@ -185,7 +194,7 @@ class Plan:
     by: str  # who released, user@machine
     project: str
     revision: str
-    # The release whose files and images this one brings back; None: a release of its own.
+    # The release whose files and images this one activates again; None: it is not a rollback.
     rollback_of: str | None = None
     source: Source | None = None
     registries: tuple[Registry, ...] = ()
@@ -200,7 +209,6 @@ class Plan:
     gpu: tuple[Gpu, ...] = ()
     backup: Backup | None = None
     migrate: Migrate | None = None
-    migrate_without_backup: bool = False
     verify: Verify = field(default_factory=Verify)
     nginx: Nginx | None = None
     adopt: bool = False
@@ -210,7 +218,7 @@ class Plan:
 
     def text(self) -> str:
         """plan.json, the same for the same plan."""
-        return json.dumps(asdict(self), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+        return json.dumps(as_json(self), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 class BadPlan(ValueError):
@@ -223,8 +231,33 @@ def load(path: Path) -> Plan:
         value: Any = json.loads(path.read_text(encoding="utf-8"))
         if value.get("format") != FORMAT:
             raise BadPlan(f"{path}: format {value.get('format')}, this runner knows {FORMAT}")
-        return from_json(Plan, value)
+        return from_json(Plan, _from_stored(value))
     except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
         if isinstance(error, BadPlan):
             raise
         raise BadPlan(f"{path}: {error}") from error
+
+
+def as_json(plan: Plan) -> dict[str, Any]:
+    """A plan with the names of plan.json."""
+    values = asdict(plan)
+    for key, names in STORED.items():
+        values[key] = _renamed(values[key], names)
+    migrate = values["migrate"]
+    return {**values, WITHOUT_BACKUP: bool(migrate and migrate.pop("without_backup"))}
+
+
+def _from_stored(stored: dict[str, Any]) -> dict[str, Any]:
+    values = dict(stored)
+    for key, names in STORED.items():
+        values[key] = _renamed(stored.get(key), {name: field for field, name in names.items()})
+    if migrate := stored.get("migrate"):
+        values["migrate"] = {**migrate, "without_backup": stored.get(WITHOUT_BACKUP, False)}
+    return {key: value for key, value in values.items() if key in stored}
+
+
+def _renamed(value: Any, names: dict[str, str]) -> Any:
+    """The keys of an object, or of each object of a list."""
+    if isinstance(value, (list, tuple)):
+        return [_renamed(item, names) for item in value]
+    return {names.get(key, key): one for key, one in value.items()} if value else value

@@ -30,8 +30,8 @@ RUNNER = f"""
 import sys
 from pathlib import Path
 sys.path.insert(0, {str(REPOSITORY)!r})
-from gpuhost.runner.follow import follow
-from gpuhost.runner.paths import AppPaths
+from gpuhost.runner.state.follow import follow
+from gpuhost.runner.contract import AppPaths
 verb, app, id, offset, seconds = sys.argv[1:]
 assert verb == "follow"
 follow(AppPaths(Path(app)), id, int(offset), float(seconds))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from gpuhost.runner import transaction
+from gpuhost.runner.stages import transaction
 from tests.e2e.app_host import ready_for_apps
 from tests.e2e.releasing import App, Ended, ask
 from tests.lab.fixtures import Hosts

@@ -35,10 +35,11 @@ def test_no_migration_without_a_backup_unless_said_so(tmp_path: Path) -> None:
     with pytest.raises(BadApp, match=r"migrate: there is no backup before it; add backup, or"):
         _plan(_app(tmp_path, {"migrate": {"service": "migrate"}}, services))
     said = {"migrate": {"service": "migrate", "without_backup": True}}
-    assert _plan(_app(tmp_path, said, services)).migrate_without_backup
+    migrate = _plan(_app(tmp_path, said, services)).migrate
+    assert migrate and migrate.without_backup
     backed_up = {"migrate": {"service": "migrate"}, "backup": {"paths": ["data"]}}
     plan = _plan(_app(tmp_path, backed_up, services))
-    assert (plan.migrate is not None, plan.migrate_without_backup) == (True, False)
+    assert plan.migrate and not plan.migrate.without_backup
 
 
 def test_an_apps_build_arguments_win_over_the_hosts(tmp_path: Path) -> None:
@@ -54,7 +55,7 @@ def test_an_app_of_images_has_no_source(tmp_path: Path) -> None:
 def test_a_directory_is_sent_as_an_archive() -> None:
     source = _plan(app("hostile")).source
     assert source is not None
-    assert (source.kind, source.revision, source.url) == ("archive", "r", "")
+    assert (source.kind, source.revision, source.git) == ("archive", "r", "")
 
 
 def test_the_deadline_has_room_for_every_part_of_it() -> None:

@@ -9,7 +9,9 @@ import pytest
 
 from gpuhost.rollout.outcome import report
 from gpuhost.rollout.progress import Progress, duration, readable
-from gpuhost.runner.result import Result
+from gpuhost.runner.contract import (
+    Result,
+)
 
 
 class Clock:

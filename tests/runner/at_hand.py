@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from gpuhost.runner import commands
-from gpuhost.runner.files import point, write, write_json
-from gpuhost.runner.paths import AppPaths
+from gpuhost.runner.contract import AppPaths
+from gpuhost.runner.lib import commands
+from gpuhost.runner.lib.files import point, write, write_json
 from gpuhost.runner.plan import Plan
-from gpuhost.runner.release import Release
+from gpuhost.runner.state.release import Release
 
 OLD, NEW = "20260101-000000-aaaaaaaa", "20260102-000000-bbbbbbbb"
 ME = f"{os.getuid()}:{os.getgid()}"

@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from gpuhost.runner import stored
+from gpuhost.runner.data import stored
 from gpuhost.runner.plan import Postgres
 from tests.runner.at_hand import App
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from gpuhost.runner import memory_peak, proxy, registry, room
+from gpuhost.runner.building import capacity, memory_peak, registry_login
+from gpuhost.runner.lib import proxy
 from gpuhost.runner.plan import Source
-from gpuhost.runner.release import Release
+from gpuhost.runner.state.release import Release
 from tests.runner.at_hand import NEW, App
 from tests.runner.stand_in import Docker
 
@@ -21,10 +22,10 @@ MEMINFO = "MemTotal: 8000000 kB\nMemAvailable: {} kB\nSwapTotal: 1 kB\nSwapFree:
 def of_the_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing of this machine decides."""
     monkeypatch.setattr(proxy, "CLIENT", tmp_path / "config.json")
-    monkeypatch.setattr(registry, "OWN_PLUGINS", tmp_path / "plugins")
+    monkeypatch.setattr(registry_login, "OWN_PLUGINS", tmp_path / "plugins")
     monkeypatch.setattr(memory_peak, "CGROUPS", tmp_path / "cgroup")
-    monkeypatch.setattr(room, "MEMINFO", tmp_path / "meminfo")
-    room.MEMINFO.write_text(MEMINFO.format(4 << 20, 2 << 20))
+    monkeypatch.setattr(capacity, "MEMINFO", tmp_path / "meminfo")
+    capacity.MEMINFO.write_text(MEMINFO.format(4 << 20, 2 << 20))
 
 
 def a_release(app: App, docker: Docker, release_id: str = NEW, **plan: Any) -> Release:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gpuhost.runner.release import Release
-from gpuhost.runner.result import VERIFIED, Result
+from gpuhost.runner.contract import VERIFIED, Result
+from gpuhost.runner.state.release import Release
 
 
 def ended(release: Release, state: str = VERIFIED) -> Result:

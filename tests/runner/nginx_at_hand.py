@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from gpuhost.runner import certificates, nginx
-from gpuhost.runner.failure import Failure
+from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Nginx
-from gpuhost.runner.release import Release
+from gpuhost.runner.site import certificates, nginx
+from gpuhost.runner.state.release import Release
 from tests.runner.at_hand import NEW, App, Programs
 
 NAME = "app.example.invalid"
@@ -79,7 +79,7 @@ def host(tmp_path: Path, programs: Programs, monkeypatch: pytest.MonkeyPatch) ->
 def a_release(
     app: App, host: Host, release_id: str = NEW, *, text: str = TEXT, given: Any = None, **site: Any
 ) -> Release:
-    plan = Nginx(**{"where": "host", "path": str(host.site), "names": (NAME,), **site})
+    plan = Nginx(**{"where": "host", "path": str(host.site), "server_names": (NAME,), **site})
     if plan.certificate:
         plan = Nginx(
             **{**vars(plan), "certificate_dir": site.get("certificate_dir", str(host.tls))}

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gpuhost.runner import commands, proxy
+from gpuhost.runner.lib import commands, proxy
 from gpuhost.runner.plan import Source
 
 TOKEN = "tok-3n-$ecret' \"x"
@@ -62,7 +62,7 @@ def repository(tmp_path: Path) -> Repository:
 
 
 def from_git(revision: str, url: str, **more: Any) -> Source:
-    return Source("git", revision, url=url, **more)
+    return Source("git", revision, git=url, **more)
 
 
 def held(home: Path) -> list[Path]:

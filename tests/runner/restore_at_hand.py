@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from gpuhost.runner import activation, backup
+from gpuhost.runner.data import backup
 from gpuhost.runner.plan import Backup
-from gpuhost.runner.release import Release
+from gpuhost.runner.stages import activation
+from gpuhost.runner.state.release import Release
 from tests.runner.at_hand import NEW, App, Programs
 
 DB = "data/app.db"

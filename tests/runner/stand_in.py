@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gpuhost.runner import commands
+from gpuhost.runner.lib import commands
 
 
 def tool(directory: Path, name: str, text: str) -> Path:

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from gpuhost.runner import activation, containers, watch
-from gpuhost.runner.failure import Failure
+from gpuhost.runner.docker import containers, watch
+from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Verify
+from gpuhost.runner.stages import activation
 from tests.runner.at_hand import App, Programs, app, programs
 
 __all__ = ["app", "programs"]
@@ -197,5 +198,5 @@ def test_what_compose_waited_for_in_vain_is_named(
     monkeypatch.setattr(activation, "SPARE", 0)
     has(starting, before=[LOOPS], made=[])
     starting.answer("docker compose * up *", "Container db Waiting\n", then="exec sleep 10")
-    with pytest.raises(Failure, match="took too long and was ended; db is restarting"):
+    with pytest.raises(Failure, match="took too long and was stopped; db is restarting"):
         activation.start(app.release(verify=Verify(start_s=1)))

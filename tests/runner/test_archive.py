@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from gpuhost.runner import source
-from gpuhost.runner.failure import Failure
+from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Source
-from gpuhost.runner.release import Release
+from gpuhost.runner.stages import source
+from gpuhost.runner.state.release import Release
 from tests.runner.at_hand import App, app
 
 __all__ = ["app"]

@@ -11,11 +11,12 @@ from contextlib import contextmanager
 
 import pytest
 
-from gpuhost.runner import backup, lock, stored
-from gpuhost.runner.failure import Failure
-from gpuhost.runner.files import write_json
-from gpuhost.runner.paths import AppPaths
+from gpuhost.runner.contract import AppPaths, Operation
+from gpuhost.runner.data import backup, stored
+from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.files import write_json
 from gpuhost.runner.plan import Backup, Migrate
+from gpuhost.runner.state import lock, operations
 from tests.runner.at_hand import NEW, OLD, App, Programs, app, programs
 from tests.runner.backup_at_hand import DATABASE, DB, a_database, saved
 
@@ -30,7 +31,7 @@ def test_nothing_there_yet_is_said_and_no_error(app: App, programs: Programs) ->
     backup.before_migration(release)
     assert (release.record.backup, release.record.nothing_to_back_up) == ("", True)
     logged = release.paths.log.read_text()
-    assert logged.count("nothing there yet") == 4
+    assert logged.count("does not exist yet") == 3
 
 
 def test_what_is_there_is_saved_though_the_rest_is_not(app: App, programs: Programs) -> None:
@@ -44,9 +45,9 @@ def test_what_is_there_is_saved_though_the_rest_is_not(app: App, programs: Progr
 @pytest.mark.parametrize(
     ("declared", "said"),
     [
-        (Backup(sqlite=(DB,)), "data/app.db is not there"),
-        (Backup(paths=("data/audio",)), "data/audio is not there"),
-        (Backup(postgres=(DATABASE,)), "db/shop is not there"),
+        (Backup(sqlite=(DB,)), "data/app.db does not exist"),
+        (Backup(paths=("data/audio",)), "data/audio does not exist"),
+        (Backup(postgres=(DATABASE,)), "db/shop does not exist"),
     ],
 )
 def test_what_a_verified_release_declares_has_to_be_there(
@@ -96,7 +97,7 @@ def test_a_full_disk_is_said_before_anything_is_written(
     usage = namedtuple("usage", "free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(backup.RESERVE + 999))
     release = app.release(backup=Backup(paths=("data",)))
-    with pytest.raises(Failure, match="no room for a backup"):
+    with pytest.raises(Failure, match="not enough disk space for a backup"):
         backup.backup(release, "release")
     assert list(app.paths.backups.iterdir()) == []
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(backup.RESERVE + 1000))
@@ -115,7 +116,7 @@ def test_the_scheduled_one_is_of_the_release_that_runs(app: App) -> None:
     app.data("data/file")
     app.release(OLD, backup=Backup(paths=("data",)), is_current=True)
     app.release(NEW)
-    name = backup.scheduled(app.paths)
+    name = backup.run_scheduled(app.paths)
     assert name.endswith("-schedule")
     assert stored.one(app.paths, name).manifest.release == OLD
     assert name in (app.paths.backups / "last.log").read_text()
@@ -127,12 +128,12 @@ def test_the_scheduled_one_waits_for_a_release_and_then_gives_up(app: App) -> No
     with app.paths.lock.open("a") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         with pytest.raises(lock.Locked):
-            backup.scheduled(app.paths)
+            backup.run_scheduled(app.paths)
     assert stored.good(app.paths) == []
 
 
 def cut_off_in_a_release(app: App) -> None:
-    lock.begin(app.paths, lock.Attempt("release", NEW, "ada@desk", 0.0))
+    operations.begin(app.paths, Operation("release", NEW, "ada@desk", 0.5))
 
 
 def cut_off_in_a_restore(app: App) -> None:
@@ -143,8 +144,8 @@ def cut_off_in_a_restore(app: App) -> None:
 @pytest.mark.parametrize(
     ("cut_off", "said"),
     [
-        (cut_off_in_a_release, f"has not ended: release {NEW} by ada@desk, since 1970-01-01"),
-        (cut_off_in_a_restore, "has not ended: a restore"),
+        (cut_off_in_a_release, f"still under way: release {NEW} by ada@desk, since 1970-01-01"),
+        (cut_off_in_a_restore, "still under way: a restore"),
     ],
 )
 def test_the_scheduled_one_leaves_the_lock_to_whoever_takes_up_what_was_cut_off(
@@ -155,7 +156,7 @@ def test_the_scheduled_one_leaves_the_lock_to_whoever_takes_up_what_was_cut_off(
     cut_off(app)
     monkeypatch.setattr(backup, "lock", None)
     with pytest.raises(lock.Locked):
-        backup.scheduled(app.paths)
+        backup.run_scheduled(app.paths)
     assert said in (app.paths.backups / "last.log").read_text()
 
 
@@ -173,7 +174,7 @@ def test_the_scheduled_one_sees_what_was_begun_before_it_had_the_lock(
 
     monkeypatch.setattr(backup, "lock", begun_just_before)
     with pytest.raises(lock.Locked):
-        backup.scheduled(app.paths)
+        backup.run_scheduled(app.paths)
     assert stored.good(app.paths) == []
 
 
@@ -186,4 +187,4 @@ def test_nothing_to_back_up_on_a_schedule_is_a_failure(
     if declared is None:
         app.release(OLD, is_current=True)
     with pytest.raises(Failure, match=said):
-        backup.scheduled(app.paths)
+        backup.run_scheduled(app.paths)

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from gpuhost.runner import backup, stored
-from gpuhost.runner.failure import Failure
+from gpuhost.runner.data import backup, stored
+from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Backup, Directory
 from tests.runner.at_hand import ME, OLD, App, Programs, app, programs
 from tests.runner.backup_at_hand import DATABASE, DB, a_database, saved
@@ -187,8 +187,8 @@ def test_a_dump_comes_from_the_running_container(app: App, programs: Programs) -
     ("answer", "said", "output"),
     [
         ({"out": "PGDMP", "status": 1, "err": "FATAL: no role\n"}, "failed", ("FATAL: no role",)),
-        ({"out": "pg_dump: nothing"}, "is no dump", ()),
-        ({"out": ""}, "is no dump", ()),
+        ({"out": "pg_dump: nothing"}, "is not a dump", ()),
+        ({"out": ""}, "is not a dump", ()),
     ],
 )
 def test_a_dump_that_is_none_is_no_backup(
@@ -218,4 +218,4 @@ def test_a_damaged_plan_of_the_running_release_keeps_nothing_from_being_saved(ap
     before.paths.plan.write_text("{")
     release = app.release(backup=Backup(paths=("files", "gone")))
     assert list(saved(app, backup.backup(release, "migrate")))
-    assert "warning: what was there before is not known" in release.paths.log.read_text()
+    assert "warning: the previous release's backups are not known" in release.paths.log.read_text()

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gpuhost.runner import backup, stored
-from gpuhost.runner.failure import Failure
+from gpuhost.runner.data import backup, stored
+from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Backup
 from tests.runner.at_hand import OLD, App, app, programs
 from tests.runner.backup_at_hand import saved
@@ -79,7 +79,7 @@ def test_a_damaged_file_is_found(app: App, damage: str) -> None:
     app.data("data/file", "text")
     name = backup.backup(app.release(backup=Backup(paths=("data",))), "release")
     found = stored.one(app.paths, name)
-    stored.proven(found)
+    stored.require_intact(found)
     file = saved(app, name)["data"]
     if damage == "remove":
         file.unlink()
@@ -87,7 +87,7 @@ def test_a_damaged_file_is_found(app: App, damage: str) -> None:
         content = file.read_bytes()
         file.write_bytes(content[:-1] + (b"" if damage == "cut" else b"\x55"))
     with pytest.raises(Failure, match="damaged or missing"):
-        stored.proven(found)
+        stored.require_intact(found)
 
 
 def test_an_unknown_backup_is_answered_with_those_there_are(app: App) -> None:

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from gpuhost.runner.build import build
-from gpuhost.runner.failure import Failure
+from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Build, Migrate, Source
-from gpuhost.runner.release import Release
+from gpuhost.runner.stages.build import build
+from gpuhost.runner.state.release import Release
 from tests.runner.at_hand import NEW, App, app
 from tests.runner.builds import DEBIAN, a_release, log_of, of_the_host
 from tests.runner.stand_in import Docker, docker
@@ -78,7 +78,7 @@ def test_the_same_again_makes_the_same(app: App, docker: Docker) -> None:
     second = Release.open(app.paths, NEW).record
     assert (first.images, first.tags) == (second.images, second.tags)
     assert len(docker.called("pull")) == 1
-    assert "redis:7 is here: sha256:" in log_of(release)
+    assert "redis:7 is already on this host: sha256:" in log_of(release)
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 import yaml
 
-from gpuhost.runner import room
-from gpuhost.runner.build import build
-from gpuhost.runner.build_output import failed_step
-from gpuhost.runner.failure import Failure
+from gpuhost.runner.building import capacity
+from gpuhost.runner.building.build_output import failed_step
+from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Build
-from gpuhost.runner.release import Release
+from gpuhost.runner.stages.build import build
+from gpuhost.runner.state.release import Release
 from tests.runner.at_hand import NEW, OLD, App, app
 from tests.runner.builds import DEBIAN, a_release, of_the_host
 from tests.runner.stand_in import Docker, docker
@@ -85,11 +85,11 @@ def test_the_disk_is_full_of_what(
 ) -> None:
     docker.services = {"web": {"build": DEBIAN}}
     docker.fails = {"build web": {"rc": 1, "out": "failed to solve: x: no space left on device"}}
-    monkeypatch.setattr(room, "FEW_INODES", 1 << 62)
+    monkeypatch.setattr(capacity, "FEW_INODES", 1 << 62)
     with pytest.raises(Failure, match=r"the disk is full: .* has \d+ inodes left of \d+"):
         build(a_release(app, docker, OLD))
-    monkeypatch.setattr(room, "FEW_INODES", 0)
-    monkeypatch.setattr(room, "LITTLE_DISK", 1 << 62)
+    monkeypatch.setattr(capacity, "FEW_INODES", 0)
+    monkeypatch.setattr(capacity, "LITTLE_DISK", 1 << 62)
     with pytest.raises(Failure, match=r"the disk is full: .* has [\d.]+ GB left"):
         build(a_release(app, docker))
 

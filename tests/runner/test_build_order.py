@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import yaml
 
-from gpuhost.runner.build_order import steps
-from gpuhost.runner.failure import Failure
+from gpuhost.runner.building.build_order import steps
+from gpuhost.runner.docker.services import canonical, read
+from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Build, Migrate, Source
-from gpuhost.runner.release import Release
-from gpuhost.runner.services import canonical, read
+from gpuhost.runner.state.release import Release
 from tests.runner.at_hand import App, app
 from tests.runner.stand_in import Docker, docker
 

@@ -11,10 +11,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpuhost.runner.causes import cause
-from gpuhost.runner.git_failures import KNOWN as OF_GIT
-from gpuhost.runner.known_failures import KNOWN
-from gpuhost.runner.signature import Signature
+from gpuhost.runner.failures.causes import cause
+from gpuhost.runner.failures.git_failures import KNOWN as OF_GIT
+from gpuhost.runner.failures.known_failures import KNOWN
+from gpuhost.runner.failures.signature import Signature
 
 HERE = Path(__file__)
 CASES = yaml.safe_load(HERE.with_name("causes.yaml").read_text("utf-8"))

@@ -6,11 +6,11 @@ import json
 
 import pytest
 
-from gpuhost.runner import services
-from gpuhost.runner.compose import config, section, started
-from gpuhost.runner.failure import Failure
+from gpuhost.runner.docker import services
+from gpuhost.runner.docker.compose import config, section, services_to_start
+from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Migrate
-from gpuhost.runner.render import put_in_place, render
+from gpuhost.runner.stages.render import render, write_host_files
 from tests.runner.at_hand import App, Programs, app, programs
 
 __all__ = ["app", "programs"]
@@ -25,10 +25,10 @@ def test_compose_is_asked_once_what_it_makes_of_the_files(app: App, programs: Pr
     release = app.release(migrate=Migrate("migrate"), leave_out=("docs",))
     render(release)
     for _ in range(2):
-        assert started(release) == ("web",)
+        assert services_to_start(release) == ("web",)
         assert set(services.read(release)) == {"web", "docs", "migrate"}
         assert section(release, "migrate") == {"image": "web"}
-        put_in_place(release)
+        write_host_files(release)
     assert [line for line in programs.calls if line.startswith(ASK)] == [ASK, f"{ASK} migrate"]
 
 

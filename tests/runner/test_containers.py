@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from gpuhost.runner import containers
-from gpuhost.runner.log import Log
-from gpuhost.runner.paths import AppPaths, ReleasePaths
+from gpuhost.runner.contract import AppPaths, ReleasePaths
+from gpuhost.runner.docker import containers
+from gpuhost.runner.lib.log import Log
 from gpuhost.runner.plan import Plan, Verify
-from gpuhost.runner.release import Release
+from gpuhost.runner.state.release import Release
 from tests.runner.at_hand import App, Programs, app, programs
 
 __all__ = ["app", "programs"]
@@ -69,7 +69,7 @@ def engine(
 
     monkeypatch.setattr(containers, "_docker", docker)
     monkeypatch.setattr(containers, "_said", said)
-    monkeypatch.setattr(containers, "started", lambda release: ("web", "db"))
+    monkeypatch.setattr(containers, "services_to_start", lambda release: ("web", "db"))
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_what_is_wrong(
     says: str | None,
 ) -> None:
     engine(monkeypatch, described, events=events)
-    assert containers.broken(release) == says
+    assert containers.find_trouble(release) == says
 
 
 def long_ago(**how: Any) -> dict[str, Any]:
@@ -154,7 +154,7 @@ def test_what_a_container_did_before_the_start_is_past(
     engine(monkeypatch, then)
     containers.note(release)
     engine(monkeypatch, now, a_container())
-    assert containers.broken(release) == says
+    assert containers.find_trouble(release) == says
 
 
 def test_how_it_ended_is_asked_since_the_start_began_or_the_container_was_made(
@@ -168,7 +168,7 @@ def test_how_it_ended_is_asked_since_the_start_began_or_the_container_was_made(
     containers.note(release)
     now = [long_ago(restarts=2), a_container(restarts=1)]
     programs.answer("docker inspect *", json.dumps(now))
-    assert containers.broken(release) is None
+    assert containers.find_trouble(release) is None
     since = [line.split(" --until ")[0] for line in programs.called("events")]
     assert since == [
         f"docker events --since {release.before.at}",
@@ -178,7 +178,7 @@ def test_how_it_ended_is_asked_since_the_start_began_or_the_container_was_made(
 
 def test_a_line_that_is_called_fatal(release: Release, monkeypatch: pytest.MonkeyPatch) -> None:
     engine(monkeypatch, a_container(), log="web-1 | fine\nweb-1 | CUDA out of memory\n")
-    assert containers.broken(release) is None
+    assert containers.find_trouble(release) is None
     release.plan = Plan(
         app="app",
         id="1",
@@ -188,7 +188,7 @@ def test_a_line_that_is_called_fatal(release: Release, monkeypatch: pytest.Monke
         revision="",
         verify=Verify(fatal=("CUDA out of memory",)),
     )
-    assert containers.broken(release) == "its log says: web-1 | CUDA out of memory"
+    assert containers.find_trouble(release) == "its log says: web-1 | CUDA out of memory"
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from gpuhost.runner.directories import Owner, check, make, owner, put_back
-from gpuhost.runner.failure import Failure
+from gpuhost.runner.data.directories import Owner, check, make, owner, restore_owners
+from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Directory
-from gpuhost.runner.release import Release
+from gpuhost.runner.state.release import Release
 from tests.runner.at_hand import ME, NEW, App, app
 
 __all__ = ["app"]
@@ -104,7 +104,9 @@ def test_a_link_where_the_app_can_write_is_not(
 @pytest.mark.parametrize("way", (check, make))
 def test_a_file_in_its_place_is_a_failure(app: App, way: Callable[[Release], None]) -> None:
     app.data("data", "a file")
-    with pytest.raises(Failure, match="directories: data: there is something in its place"):
+    with pytest.raises(
+        Failure, match="directories: data: something else than a directory is in its place"
+    ):
         way(app.release(directories=(Directory("data", ME),)))
     assert (app.paths.shared / "data").read_text() == "a file"
 
@@ -128,8 +130,8 @@ def test_each_is_put_back_as_it_was_before_the_release(app: App) -> None:
     make(app.release(directories=directories))
     make(Release.open(app.paths, NEW))
     assert {state(app.paths.shared / name) for name in declared} == {(1001, 1001, 0o755)}
-    put_back(Release.open(app.paths, NEW))
+    restore_owners(Release.open(app.paths, NEW))
     assert (state(data), state(same)) == ((33, 34, 0o2775), (1001, 1001, 0o755))
     (app.paths.shared / "new").rmdir()
     with pytest.raises(Failure, match="directories: new: No such file"):
-        put_back(Release.open(app.paths, NEW))
+        restore_owners(Release.open(app.paths, NEW))

@@ -10,7 +10,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpuhost.runner import dockerfile
+from gpuhost.runner.building import dockerfile
 
 CASES = yaml.safe_load(Path(__file__).with_name("dockerfiles.yaml").read_text("utf-8"))
 PIECES = st.sampled_from(

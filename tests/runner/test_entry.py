@@ -11,12 +11,13 @@ import pytest
 
 from gpuhost.rollout.deliver import resume_unit
 from gpuhost.runner import __main__ as entry
-from gpuhost.runner import result
-from gpuhost.runner.journal import START, Journal
-from gpuhost.runner.lock import Attempt, begin, lock
+from gpuhost.runner.contract import RESTORE_FAILED, RESTORED, VERIFIED, Operation, Result
 from gpuhost.runner.plan import Backup, BadPlan
-from gpuhost.runner.release import Release
-from gpuhost.runner.result import RESTORE_FAILED, RESTORED, VERIFIED, Result
+from gpuhost.runner.state import results
+from gpuhost.runner.state.journal import START, Journal
+from gpuhost.runner.state.lock import lock
+from gpuhost.runner.state.operations import begin
+from gpuhost.runner.state.release import Release
 from tests.runner.at_hand import NEW, OLD, App, app
 from tests.runner.ended import ended
 
@@ -37,14 +38,14 @@ class Carried:
         self.ids.append(release.plan.id)
         if release.plan.id in self.wrong:
             raise self.wrong[release.plan.id]
-        result.write(release, ended(release))
+        results.write(release, ended(release))
         return ended(release)
 
 
 @pytest.fixture
 def carried(monkeypatch: pytest.MonkeyPatch) -> Carried:
     made = Carried()
-    monkeypatch.setattr(entry, "carry_out", made.out)
+    monkeypatch.setattr(entry, "run_transaction", made.out)
     monkeypatch.setattr(entry, "keep", lambda release: made.kept.append(release.plan.id))
     return made
 
@@ -87,7 +88,7 @@ def test_a_release_waits_for_a_backup_and_says_so(app: App, run: Run, carried: C
 @pytest.mark.usefixtures("a_backup_ends")
 def test_what_was_cut_off_waits_for_a_backup(app: App, run: Run, carried: Carried) -> None:
     app.release(NEW)
-    begin(app.paths, Attempt("release", NEW, "ada@desk", 0.0))
+    begin(app.paths, Operation("release", NEW, "ada@desk", 0.0))
     assert run("resume") == 0
     assert (carried.ids, app.paths.attempt.exists()) == ([NEW], False)
 
@@ -96,10 +97,10 @@ def test_the_second_of_two_is_refused_with_the_firsts_name(
     app: App, run: Run, carried: Carried, capsys: pytest.CaptureFixture[str]
 ) -> None:
     app.release(NEW)
-    begin(app.paths, Attempt("release", OLD, "ada@desk", 0.0))
+    begin(app.paths, Operation("release", OLD, "ada@desk", 0.0))
     with lock(app.paths):
         assert run("release", NEW) == 4
-    assert f"another is at it: release {OLD} by ada@desk" in capsys.readouterr().err
+    assert f"locked by release {OLD} by ada@desk" in capsys.readouterr().err
     assert carried.ids == []
 
 
@@ -111,9 +112,9 @@ def test_cut_off_after_its_result_what_follows_from_it_is_done_all_the_same(
     app: App, run: Run, carried: Carried, state: str, is_under_way: bool, kept: list[str]
 ) -> None:
     release = app.release(NEW)
-    result.write(release, ended(release, state))
+    results.write(release, ended(release, state))
     if is_under_way:
-        begin(app.paths, Attempt("release", NEW, "ada@desk", 0.0))
+        begin(app.paths, Operation("release", NEW, "ada@desk", 0.0))
     assert run("release", NEW) == (0 if state == VERIFIED else 1)
     assert (carried.kept, carried.ids, app.paths.attempt.exists()) == (kept, [], False)
 
@@ -139,11 +140,11 @@ def test_what_was_cut_off_and_cannot_be_opened_is_given_up_loudly(
 ) -> None:
     cut_off = app.release(OLD)
     damage(cut_off)
-    begin(app.paths, Attempt("release", OLD, "ada@desk", 7.0))
+    begin(app.paths, Operation("release", OLD, "ada@desk", 7.0))
     app.release(NEW)
     assert run("release", NEW) == 0
     assert (carried.ids, app.paths.attempt.exists()) == ([NEW], False)
-    told = result.read(cut_off.paths.result)
+    told = results.read(cut_off.paths.result)
     assert told
     assert (told.state, told.by, told.started) == (RESTORE_FAILED, "ada@desk", 7.0)
     assert "COULD NOT BE FINISHED OR UNDONE" in cut_off.paths.log.read_text()
@@ -154,11 +155,11 @@ def test_what_cannot_be_opened_any_more_but_had_ended_stays_as_it_ended(
     app: App, run: Run, carried: Carried
 ) -> None:
     cut_off = app.release(OLD)
-    result.write(cut_off, ended(cut_off))
+    results.write(cut_off, ended(cut_off))
     of_another_format(cut_off)
-    begin(app.paths, Attempt("release", OLD, "ada@desk", 7.0))
+    begin(app.paths, Operation("release", OLD, "ada@desk", 7.0))
     assert run("resume") == 0
-    assert result.read(cut_off.paths.result) == ended(cut_off)
+    assert results.read(cut_off.paths.result) == ended(cut_off)
     assert not app.paths.attempt.exists()
 
 
@@ -179,7 +180,7 @@ def test_what_stays_damaged_is_given_up_and_what_may_pass_is_tried_again(
     for _ in range(starts):
         Journal(release.paths.journal).note(START)
     assert run("release", NEW) == status
-    told = result.read(release.paths.result)
+    told = results.read(release.paths.result)
     is_over = status == 3
     assert (told is not None, app.paths.attempt.exists()) == (is_over, not is_over)
     if told:
@@ -208,7 +209,7 @@ def test_a_backup_that_is_not_made_is_no_success(
     app: App, run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
     app.release(OLD, backup=Backup(paths=("data",), limit_s=0), is_current=True)
-    begin(app.paths, Attempt("release", NEW, "ada@desk", 0.0))
+    begin(app.paths, Operation("release", NEW, "ada@desk", 0.0))
     assert run("backup") == 4
     said = capsys.readouterr().err
-    assert f"no backup was made, this has not ended: release {NEW} by ada@desk" in said
+    assert f"no backup was made: still under way: release {NEW} by ada@desk" in said

@@ -7,13 +7,13 @@ import stat
 
 import pytest
 
-from gpuhost.runner import secrets
-from gpuhost.runner.compose import words
-from gpuhost.runner.env_file import text
-from gpuhost.runner.failure import Failure
+from gpuhost.runner.data import secrets
+from gpuhost.runner.data.env_file import text
+from gpuhost.runner.docker.compose import words
+from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Migrate, Secret
-from gpuhost.runner.release import Release
-from gpuhost.runner.render import put_in_place, render
+from gpuhost.runner.stages.render import render, write_host_files
+from gpuhost.runner.state.release import Release
 from tests.runner.at_hand import App, Programs, app, programs
 from tests.runner.test_render import HOSTILE
 
@@ -87,7 +87,7 @@ def test_it_is_there_when_compose_is_first_asked(app: App, programs: Programs) -
     release = app.release(secrets=(Secret("A", generate="hex"),), given={})
     there = f"grep -q A= {release.paths.env} || exit 15"
     programs.answer("docker compose * config *", '{"services": {}}', then=there)
-    for way in (render, put_in_place):
+    for way in (render, write_host_files):
         release.paths.env.unlink(missing_ok=True)
         asked = len(programs.called("docker"))
         way(Release.open(app.paths, release.plan.id))

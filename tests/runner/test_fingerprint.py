@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 
 from gpuhost.runner import __main__ as entry
-from gpuhost.runner import fingerprint, result, schedule
-from gpuhost.runner.files import write_json
-from gpuhost.runner.fingerprint import NAME
-from gpuhost.runner.lock import Attempt, begin
+from gpuhost.runner.contract import VERIFIED, Operation, Result
+from gpuhost.runner.data import schedule
+from gpuhost.runner.lib.files import write_json
 from gpuhost.runner.plan import Backup, Logs, Migrate, Nginx, Secret
-from gpuhost.runner.release import Release
-from gpuhost.runner.result import VERIFIED, Result
+from gpuhost.runner.stages import fingerprint
+from gpuhost.runner.stages.fingerprint import NAME
+from gpuhost.runner.state import results
+from gpuhost.runner.state.operations import begin
+from gpuhost.runner.state.release import Release
 from tests.runner.at_hand import NEW, App, Programs, app, programs
 
 __all__ = ["app", "programs"]
@@ -38,7 +40,7 @@ def release(
     for name in ("conf", "passwd", "group", "state"):
         (app.paths.home / "logrotate" / name).write_text(name)
     site = Nginx("host", path=str(tmp_path / "conf.d/gpuhost-app.conf"))
-    secrets = (Secret("TOKEN", file="token"), Secret("MADE", generate="hex"))
+    secrets = (Secret("TOKEN", path="token"), Secret("MADE", generate="hex"))
     made = app.release(
         given={"TOKEN": SECRET},
         nginx=site,
@@ -160,11 +162,11 @@ def test_a_service(
 def test_cut_off_after_the_end_it_is_kept_by_the_next_runner(
     app: App, release: Release, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for step in ("schedule.install", "prune.prune", "runners.forget"):
+    for step in ("data.schedule.install", "stages.prune.prune", "stages.runner_cleanup.forget"):
         monkeypatch.setattr(f"gpuhost.runner.{step}", lambda release: None)
     ended = Result(NEW, "app", "release", VERIFIED, "ada@desk", "r", NEW, 1.0, 2.0)
-    result.write(release, ended)
-    begin(app.paths, Attempt("release", NEW, "ada@desk", 1.0))
+    results.write(release, ended)
+    begin(app.paths, Operation("release", NEW, "ada@desk", 1.0))
     monkeypatch.setattr(sys, "argv", ["runner.pyz", "resume", str(app.paths.home)])
     assert entry.main() == 0
     assert "compose.yaml" in names(release)

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from gpuhost.runner import transaction
-from gpuhost.runner.failure import Failure
-from gpuhost.runner.first_release import Left, look, take_away
+from gpuhost.runner.contract import Result
+from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Migrate
-from gpuhost.runner.release import Release
-from gpuhost.runner.result import Result
+from gpuhost.runner.stages import transaction
+from gpuhost.runner.stages.first_release import Left, note_existing, undo
+from gpuhost.runner.state.release import Release
 from tests.runner.at_hand import NEW, OLD, App, Programs, app, programs
 
 __all__ = ["app", "programs"]
@@ -107,17 +107,17 @@ def test_what_it_made_goes_and_what_a_person_started_stays(
     left: Left,
 ) -> None:
     there(programs, *before)
-    look(first)
+    note_existing(first)
     there(programs, *after)
-    assert take_away(Release.open(first.app, NEW)) == left
+    assert undo(Release.open(first.app, NEW)) == left
     assert changes(programs) == done
 
 
 def test_what_was_there_is_noted_once(first: Release, programs: Programs) -> None:
     there(programs, *BY_HAND)
-    look(first)
+    note_existing(first)
     there(programs, *OURS)
-    look(Release.open(first.app, NEW))
+    note_existing(Release.open(first.app, NEW))
     noted = Release.open(first.app, NEW).record.by_hand
     assert noted is not None
     assert [each.name for each in noted.values()] == ["db", "web"]
@@ -125,7 +125,7 @@ def test_what_was_there_is_noted_once(first: Release, programs: Programs) -> Non
 
 def test_where_a_release_ran_before_nobody_looks(app: App, programs: Programs) -> None:
     app.release(OLD, is_current=True)
-    look(app.release())
+    note_existing(app.release())
     assert programs.calls == []
 
 
@@ -135,7 +135,7 @@ def test_an_engine_that_does_not_say_what_there_is_ends_it_before_anything_is_ta
 ) -> None:
     there(programs, *BY_HAND)
     programs.answer(silent, status=1, err="Cannot connect to the Docker daemon\n")
-    for way in (look, take_away):
+    for way in (note_existing, undo):
         with pytest.raises(Failure):
             way(first)
     assert changes(programs) == []
@@ -150,8 +150,8 @@ def ends_in_migration(app: App, programs: Programs) -> Result:
     programs.answer("docker info *", '"/" []')
     programs.answer("docker container inspect *", status=1)
     programs.answer("docker compose * run *", status=1, err="relation already exists\n")
-    release = app.release(adopt=True, migrate=Migrate("migrate"), migrate_without_backup=True)
-    return transaction.carry_out(release)
+    release = app.release(adopt=True, migrate=Migrate("migrate", without_backup=True))
+    return transaction.run_transaction(release)
 
 
 def test_a_migration_that_fails_costs_what_was_started_by_hand_no_request(

@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from gpuhost.runner import follow as module
-from gpuhost.runner import result
-from gpuhost.runner.follow import follow
-from gpuhost.runner.release import Release
+from gpuhost.runner.state import follow as module
+from gpuhost.runner.state import results
+from gpuhost.runner.state.follow import follow
+from gpuhost.runner.state.release import Release
 from tests.runner.at_hand import NEW, App, app
 from tests.runner.ended import ended
 
@@ -38,7 +38,7 @@ def test_a_log_is_followed_to_its_end(
     monkeypatch.setattr(module, "MOST_BYTES", 10)
     release = app.release(NEW)
     release.paths.log.write_text(log)
-    result.write(release, ended(release))
+    results.write(release, ended(release))
     assert len(_seen(release, capsys, log)) == looks
 
 

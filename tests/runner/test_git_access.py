@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from gpuhost.runner import commands, source
-from gpuhost.runner.failure import Failure
-from gpuhost.runner.git_access import askpass_script
+from gpuhost.runner.git.access import askpass_script
+from gpuhost.runner.lib import commands
+from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.stages import source
 from tests.runner import git_server
 from tests.runner.at_hand import App, app
 from tests.runner.repositories import (

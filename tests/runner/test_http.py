@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gpuhost.runner.http import LARGEST, NoAnswer, ask
+from gpuhost.runner.site.http import LARGEST, NoAnswer, ask
 from tests.runner.site import certificate, free_port, rude, serve
 
 

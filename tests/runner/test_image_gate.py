@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from gpuhost.runner.build import build
-from gpuhost.runner.failure import Failure
+from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Gpu
+from gpuhost.runner.stages.build import build
 from tests.runner.at_hand import App, app
 from tests.runner.builds import a_release, log_of, of_the_host
 from tests.runner.stand_in import Docker, docker

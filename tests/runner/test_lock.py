@@ -8,7 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from gpuhost.runner.lock import Attempt, Locked, begin, lock, locked
+from gpuhost.runner.contract import Operation
+from gpuhost.runner.state.lock import Locked, is_locked, lock
+from gpuhost.runner.state.operations import begin
 from tests.runner.at_hand import NEW, App, app
 
 __all__ = ["app"]
@@ -46,7 +48,7 @@ def test_a_backup_that_does_not_end_is_said(app: App, held: threading.Timer) -> 
 
 
 def test_whoever_has_begun_is_named_at_once(app: App, held: threading.Timer) -> None:
-    begin(app.paths, Attempt("release", NEW, "ada@desk", 0.0))
+    begin(app.paths, Operation("release", NEW, "ada@desk", 0.0))
     began = time.monotonic()
     with pytest.raises(Locked, match=f"release {NEW} by ada@desk"), lock(app.paths, patience=60):
         pass
@@ -54,8 +56,8 @@ def test_whoever_has_begun_is_named_at_once(app: App, held: threading.Timer) -> 
 
 
 def test_to_look_is_not_to_take(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not locked(app.paths)
+    assert not is_locked(app.paths)
     with lock(app.paths):
-        assert locked(app.paths)
+        assert is_locked(app.paths)
     monkeypatch.setattr("fcntl.flock", None)
-    assert not locked(app.paths)
+    assert not is_locked(app.paths)

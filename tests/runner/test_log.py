@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gpuhost.runner import commands
-from gpuhost.runner.log import Log
+from gpuhost.runner.lib import commands
+from gpuhost.runner.lib.log import Log
 
 FULL = Path("/dev/full")
 
@@ -23,6 +23,6 @@ def test_a_log_that_cannot_be_written_stops_nothing() -> None:
 
 def test_a_command_is_read_to_its_end_though_the_log_takes_nothing() -> None:
     words = ("sh", "-c", "seq 1 50000; echo the reason; exit 7")
-    outcome = commands.attempt(Log(FULL), *words, seconds=60)
+    outcome = commands.try_run(Log(FULL), *words, seconds=60)
     assert (outcome.status, outcome.tail[-1]) == (7, "the reason")
     assert outcome.out.startswith("1\n2\n")

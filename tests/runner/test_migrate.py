@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from gpuhost.runner import backup
-from gpuhost.runner.failure import Failure
-from gpuhost.runner.migrate import end, migrate
+from gpuhost.runner.data import backup
+from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Backup, Directory, Migrate, Secret
-from gpuhost.runner.release import Release
+from gpuhost.runner.stages.migrate import end, migrate
+from gpuhost.runner.state.release import Release
 from tests.runner.at_hand import ME, App, Programs, app, programs
 
 __all__ = ["app", "programs"]
@@ -35,7 +35,7 @@ def quiet(programs: Programs) -> Programs:
 
 def a_release(app: App, **plan: Any) -> Release:
     app.paths.shared.mkdir(exist_ok=True)
-    least = {"migrate": Migrate("migrate", limit_s=60), "migrate_without_backup": True}
+    least = {"migrate": Migrate("migrate", limit_s=60, without_backup=True)}
     return app.release(**{**least, **plan})
 
 
@@ -55,7 +55,7 @@ def test_the_service_is_run_once_with_the_images_that_were_built(app: App, quiet
 def test_it_finds_its_directories_and_secret_files(app: App, quiet: Programs) -> None:
     there = f"test -d {app.paths.shared}/data && test -e {app.paths.shared}/key.pem || exit 9"
     quiet.answer("docker compose * run *", then=there)
-    secret, given = (Secret("KEY", file="key.pem"),), {"KEY": "k"}
+    secret, given = (Secret("KEY", path="key.pem"),), {"KEY": "k"}
     migrate(a_release(app, directories=(Directory("data", ME),), secrets=secret, given=given))
     assert changing(quiet) == [RUN]
     assert (app.paths.shared / "key.pem").read_text() == "k"
@@ -116,7 +116,7 @@ def test_a_migration_that_fails_says_so_in_its_own_words(app: App, quiet: Progra
 def test_one_that_takes_too_long_is_ended_container_and_all(app: App, quiet: Programs) -> None:
     quiet.answer("docker compose * run *", then="exec sleep 600")
     with pytest.raises(Failure, match="did not end within 1 s"):
-        migrate(a_release(app, migrate=Migrate("migrate", limit_s=1)))
+        migrate(a_release(app, migrate=Migrate("migrate", limit_s=1, without_backup=True)))
     assert changing(quiet)[1:] == [
         "docker stop -t 20 gpuhost-app-migrate",
         "docker rm -f gpuhost-app-migrate",
@@ -159,13 +159,13 @@ def test_one_that_outlived_its_runner_does_not_go_on_under_another_release(
 
 def test_no_migration_without_a_declared_backup(app: App, quiet: Programs) -> None:
     with pytest.raises(Failure, match="no migration without a backup, and none is declared"):
-        migrate(a_release(app, migrate_without_backup=False))
+        migrate(a_release(app, migrate=Migrate("migrate", limit_s=60)))
     assert quiet.calls == []
 
 
 def test_no_migration_without_the_backup_that_was_taken(app: App, quiet: Programs) -> None:
     app.data("data/file")
-    release = a_release(app, migrate_without_backup=False, backup=Backup(paths=("data",)))
+    release = a_release(app, migrate=Migrate("migrate", limit_s=60), backup=Backup(paths=("data",)))
     with pytest.raises(Failure, match="app has no backup ''"):
         migrate(release)
     backup.before_migration(release)
@@ -175,7 +175,7 @@ def test_no_migration_without_the_backup_that_was_taken(app: App, quiet: Program
 
 def test_no_migration_with_a_damaged_backup(app: App, quiet: Programs) -> None:
     app.data("data/file")
-    release = a_release(app, migrate_without_backup=False, backup=Backup(paths=("data",)))
+    release = a_release(app, migrate=Migrate("migrate", limit_s=60), backup=Backup(paths=("data",)))
     backup.before_migration(release)
     next(app.paths.backups.glob("*/*.tar.gz")).write_text("damaged")
     with pytest.raises(Failure, match="damaged or missing"):
@@ -184,7 +184,7 @@ def test_no_migration_with_a_damaged_backup(app: App, quiet: Programs) -> None:
 
 
 def test_where_there_was_nothing_to_back_up_it_goes_on(app: App, quiet: Programs) -> None:
-    release = a_release(app, migrate_without_backup=False, backup=Backup(paths=("data",)))
+    release = a_release(app, migrate=Migrate("migrate", limit_s=60), backup=Backup(paths=("data",)))
     backup.before_migration(release)
     migrate(release)
     assert changing(quiet) == [RUN]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gpuhost.runner import nginx
-from gpuhost.runner.release import Release
+from gpuhost.runner.site import nginx
+from gpuhost.runner.state.release import Release
 from tests.runner.at_hand import NEW, OLD, App, app, programs
 from tests.runner.nginx_at_hand import RELOAD, START, TEXT, Host, a_release, failure, host
 
@@ -85,7 +85,7 @@ def test_a_site_that_is_not_taken_up_is_put_back(app: App, host: Host) -> None:
     host.programs.answer("systemctl reload nginx", err="Job for nginx.service failed.\n", status=1)
     host.programs.answer("journalctl *", "nginx: [emerg] bind() to 0.0.0.0:80 failed\n")
     failed = failure(a_release(app, host))
-    assert failed.said == "nginx did not take up the site"
+    assert failed.said == "nginx did not load the site"
     assert failed.output[0] == "Job for nginx.service failed."
     assert "bind() to 0.0.0.0:80 failed" in failed.output[-1]
     assert OLD in host.site.read_text()
@@ -136,7 +136,7 @@ def test_an_app_that_never_had_a_site_leaves_nginx_alone(app: App, host: Host) -
 
 def test_no_nginx(app: App, host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     (host.programs.directory / "nginx").unlink()
-    monkeypatch.setattr("gpuhost.runner.commands.PATH", str(host.programs.directory))
+    monkeypatch.setattr("gpuhost.runner.lib.commands.PATH", str(host.programs.directory))
     assert failure(a_release(app, host)).said == "nginx is not installed on this host"
 
 

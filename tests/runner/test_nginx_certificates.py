@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from gpuhost.runner import nginx
+from gpuhost.runner.site import nginx
 from tests.runner.at_hand import NEW, OLD, App, app, programs
 from tests.runner.nginx_at_hand import ACME, NAME, RELOAD, TEXT, Host, a_release, failure, host
 from tests.runner.site import certificate
@@ -71,8 +71,8 @@ def test_a_key_that_does_not_fit_is_taken_back(app: App, host: Host, tmp_path: P
 @pytest.mark.parametrize(
     ("chain", "says"),
     [
-        ("", "the secret CERT is no PEM text"),
-        ("not a certificate", "the secret CERT is no PEM text"),
+        ("", "the secret CERT is not a PEM text"),
+        ("not a certificate", "the secret CERT is not a PEM text"),
         ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----", "openssl cannot read"),
     ],
 )
@@ -101,16 +101,18 @@ def names_in(chain: Path) -> str:
 
 
 def test_self_signed_is_made_once(app: App, host: Host) -> None:
-    nginx.switch(a_release(app, host, OLD, certificate="self-signed", names=(NAME, "*.x.invalid")))
+    nginx.switch(
+        a_release(app, host, OLD, certificate="self-signed", server_names=(NAME, "*.x.invalid"))
+    )
     chain = (host.tls / "fullchain.pem").read_text()
     assert f"DNS:{NAME}, DNS:*.x.invalid" in names_in(host.tls / "fullchain.pem")
-    nginx.switch(a_release(app, host, certificate="self-signed", names=(NAME,)))
+    nginx.switch(a_release(app, host, certificate="self-signed", server_names=(NAME,)))
     assert (host.tls / "fullchain.pem").read_text() == chain
 
 
 def test_self_signed_is_made_anew_for_other_names(app: App, host: Host) -> None:
     nginx.switch(a_release(app, host, OLD, certificate="self-signed"))
-    nginx.switch(a_release(app, host, certificate="self-signed", names=("b.invalid",)))
+    nginx.switch(a_release(app, host, certificate="self-signed", server_names=("b.invalid",)))
     assert "DNS:b.invalid" in names_in(host.tls / "fullchain.pem")
 
 
@@ -123,10 +125,10 @@ def test_self_signed_is_made_anew_before_it_expires(app: App, host: Host) -> Non
 
 
 def test_self_signed_for_any_name_and_for_a_long_one(app: App, host: Host) -> None:
-    nginx.switch(a_release(app, host, OLD, certificate="self-signed", names=("_",)))
+    nginx.switch(a_release(app, host, OLD, certificate="self-signed", server_names=("_",)))
     assert "DNS:localhost, IP Address:127.0.0.1" in names_in(host.tls / "fullchain.pem")
     long = f"{'a' * 60}.example.invalid"
-    nginx.switch(a_release(app, host, certificate="self-signed", names=(long,)))
+    nginx.switch(a_release(app, host, certificate="self-signed", server_names=(long,)))
     assert f"DNS:{long}" in names_in(host.tls / "fullchain.pem")
 
 
@@ -169,7 +171,7 @@ def test_acme_for_another_name_leaves_the_old_site_until_it_is_there(app: App, h
     fetches(host, NAME)
     nginx.switch(a_release(app, host, OLD, **ACME))
     seen = fetches(host, NAME, "b.invalid")
-    nginx.switch(a_release(app, host, names=(NAME, "b.invalid"), **ACME))
+    nginx.switch(a_release(app, host, server_names=(NAME, "b.invalid"), **ACME))
     assert OLD in seen.read_text()
     assert len(host.programs.called("certbot certonly")) == 2
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gpuhost.runner import nginx
+from gpuhost.runner.site import nginx
 from tests.runner.at_hand import NEW, OLD, App, app, programs
 from tests.runner.nginx_at_hand import ACME, NAME, Host, a_release, failure, host
 from tests.runner.site import certificate

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gpuhost.runner import nginx
-from gpuhost.runner.nginx_sites import Claim, claims, clash
+from gpuhost.runner.site import nginx
+from gpuhost.runner.site.nginx_sites import Claim, claims, clash
 from tests.runner.at_hand import App, app, programs
 from tests.runner.nginx_at_hand import NAME, TEXT, Host, a_release, failure, host
 
@@ -35,13 +35,13 @@ def test_another_site_is_found_behind_the_welcome_page(app: App, host: Host) -> 
     default = "/etc/nginx/sites-enabled/default"
     both = f"{STOCK}\n# configuration file /etc/nginx/sites-enabled/shop:\n{ANY_SITE}"
     host.has_other_sites(both, default)
-    failed = failure(a_release(app, host, text=ANY_SITE, names=("_",)))
+    failed = failure(a_release(app, host, text=ANY_SITE, server_names=("_",)))
     assert "/etc/nginx/sites-enabled/shop" in failed.said
 
 
 def test_the_distributions_welcome_page_gives_way(app: App, host: Host) -> None:
     host.has_other_sites(STOCK, "/etc/nginx/sites-enabled/default")
-    nginx.switch(a_release(app, host, text=ANY_SITE, names=("_",)))
+    nginx.switch(a_release(app, host, text=ANY_SITE, server_names=("_",)))
     assert host.site.exists()
 
 
@@ -49,7 +49,7 @@ def test_but_not_when_somebody_made_a_site_of_it(app: App, host: Host) -> None:
     host.has_other_sites(STOCK, "/etc/nginx/sites-enabled/default")
     changed = f"??5?????? c {nginx.STOCK.resolve()}\n"
     host.programs.answer("dpkg --verify *", changed)
-    failed = failure(a_release(app, host, text=ANY_SITE, names=("_",)))
+    failed = failure(a_release(app, host, text=ANY_SITE, server_names=("_",)))
     assert failed.said.startswith("every name on port 80 is taken")
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gpuhost.runner import nginx_trial
-from gpuhost.runner.failure import Failure
+from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.site import nginx_trial
 from tests.runner.at_hand import App, app, programs
 from tests.runner.nginx_at_hand import TEXT, Host, a_release, host
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gpuhost.runner import oom
+from gpuhost.runner.failures import oom
 from tests.runner.stand_in import Docker, docker
 
 __all__ = ["docker"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from gpuhost.runner.failure import Failure
+from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Secret
-from gpuhost.runner.preflight import check
+from gpuhost.runner.stages.preflight import check
 from tests.runner.at_hand import App, Programs, app, programs
 
 __all__ = ["app", "programs"]

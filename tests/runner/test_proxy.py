@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gpuhost.runner import proxy
-from gpuhost.runner.log import Log
+from gpuhost.runner.lib import proxy
+from gpuhost.runner.lib.log import Log
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpuhost.runner.files import point, write_json
-from gpuhost.runner.prune import Kept, kept_ids, prune, spent_ids, trim
-from gpuhost.runner.release import Release
-from gpuhost.runner.result import Result
+from gpuhost.runner.contract import Result
+from gpuhost.runner.lib.files import point, write_json
+from gpuhost.runner.stages.prune import Kept, kept_ids, prune, spent_ids, trim
+from gpuhost.runner.state.release import Release
 from tests.runner.at_hand import App, app
 from tests.runner.stand_in import Docker, docker
 

@@ -6,10 +6,11 @@ import json
 
 import pytest
 
-from gpuhost.runner import proxy, registry
-from gpuhost.runner.build import build
-from gpuhost.runner.failure import Failure
+from gpuhost.runner.building import registry_login
+from gpuhost.runner.lib import proxy
+from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Registry
+from gpuhost.runner.stages.build import build
 from tests.runner.at_hand import OLD, App, app
 from tests.runner.builds import a_release, log_of, of_the_host
 from tests.runner.stand_in import Docker, docker
@@ -22,7 +23,7 @@ PASSWORD = "p4ss-w0rd-of-the-registry"
 def test_registries_are_logged_in_to_before_anything_is_pulled(app: App, docker: Docker) -> None:
     proxies = {"default": {"httpProxy": "http://10.0.0.1:3128"}}
     proxy.CLIENT.write_text(json.dumps({"proxies": proxies, "auths": {"other": {"auth": "eA=="}}}))
-    registry.OWN_PLUGINS.mkdir()
+    registry_login.OWN_PLUGINS.mkdir()
     docker.services, docker.registry = (
         {"web": {"image": "r.example/web:1"}},
         {"r.example/web:1": {}},
@@ -42,7 +43,7 @@ def test_registries_are_logged_in_to_before_anything_is_pulled(app: App, docker:
     config = app.paths.docker / "config.json"
     assert json.loads(config.read_text()) == {
         "proxies": proxies,
-        "cliPluginsExtraDirs": [str(registry.OWN_PLUGINS)],
+        "cliPluginsExtraDirs": [str(registry_login.OWN_PLUGINS)],
     }
     assert config.stat().st_mode & 0o777 == 0o600
     assert app.paths.docker.stat().st_mode & 0o777 == 0o700

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gpuhost.runner.plan import BadPlan
-from gpuhost.runner.release import Owned, Release
+from gpuhost.runner.state.release import Owned, Release
 from tests.runner.at_hand import NEW, App, app
 
 __all__ = ["app"]

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from gpuhost.runner import __main__ as program
-from gpuhost.runner import certificates, schedule
-from gpuhost.runner.failure import Failure
-from gpuhost.runner.files import write_json
+from gpuhost.runner.data import schedule
+from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.files import write_json
 from gpuhost.runner.plan import Nginx
-from gpuhost.runner.removal import remove
+from gpuhost.runner.site import certificates
+from gpuhost.runner.stages.removal import remove
 from tests.runner.at_hand import NEW, OLD, App, Programs, app, programs
 
 __all__ = ["app", "programs"]
@@ -143,7 +144,7 @@ def test_a_container_that_stays_is_a_failure(there: App, programs: Programs) -> 
 def test_data_that_is_half_restored_is_not_left_behind(there: App, programs: Programs) -> None:
     (there.paths.home / "restore").mkdir()
     write_json(there.paths.home / "restore" / "state.json", {"backup": "x"})
-    with pytest.raises(Failure, match="a restore of its data did not come to an end"):
+    with pytest.raises(Failure, match="a restore of its data has not ended"):
         remove(there.paths, "ada@desk")
     assert programs.calls == []
 

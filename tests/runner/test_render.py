@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 import yaml
 
-from gpuhost.runner import secrets
-from gpuhost.runner.failure import Failure
+from gpuhost.runner.data import secrets
+from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Backup, Directory, Migrate, Secret
-from gpuhost.runner.release import Release
-from gpuhost.runner.render import put_in_place, render
+from gpuhost.runner.stages.render import render, write_host_files
+from gpuhost.runner.state.release import Release
 from tests.runner.at_hand import ME, NEW, OLD, App, Programs, app, programs
 
 __all__ = ["app", "programs"]
@@ -52,7 +52,7 @@ def host_file(release: Release) -> dict[str, Any]:
 def started(release: Release) -> None:
     """What is done before Compose is told to start it."""
     render(release)
-    put_in_place(release)
+    write_host_files(release)
 
 
 def pinned(tag: str) -> dict[str, str]:
@@ -66,14 +66,14 @@ def test_secrets_go_to_the_services_that_they_are_for(app: App, programs: Progra
         Secret("ALL"),
         Secret("SOME", services=("web", "elsewhere")),
         Secret("TOKEN", internal=True),
-        Secret("FILE", file="key.pem", services=("db",)),
+        Secret("FILE", path="key.pem", services=("db",)),
         Secret("MADE", services=("db",), generate="hex"),
     )
     given = {"ALL": "a", "SOME": "s", "TOKEN": "t", "FILE": "f"}
     release = app.release(secrets=wanted, given=given)
     render(release)
     made = secrets.values(release)["MADE"]
-    put_in_place(release)
+    write_host_files(release)
     changed = str((app.paths.shared / "key.pem").stat().st_mtime_ns)
     assert host_file(release) == {
         "web": {"environment": {"ALL": "a", "SOME": "s"}},
@@ -93,7 +93,7 @@ def test_images_are_pinned_once_they_are_known(app: App, programs: Programs) -> 
     assert host_file(release) == {}
     tags = {"web": "gpuhost/app/web:aaaaaaaaaaaa", "gone": "gpuhost/app/gone:bbbbbbbbbbbb"}
     release.remember(tags=tags)
-    put_in_place(release)
+    write_host_files(release)
     assert host_file(release) == {"web": pinned("gpuhost/app/web:aaaaaaaaaaaa")}
 
 
@@ -124,7 +124,7 @@ def test_a_migration_that_its_profile_hides_gets_image_and_secrets_too(
 
 def test_rendering_again_writes_the_same(app: App, programs: Programs) -> None:
     programs.compose(SERVICES)
-    wanted = (Secret("A"), Secret("B", generate="hex"), Secret("F", file="certs/f"))
+    wanted = (Secret("A"), Secret("B", generate="hex"), Secret("F", path="certs/f"))
     release = app.release(secrets=wanted, given={"A": "$", "F": "f"})
     started(release)
     first = release.paths.host.read_text()
@@ -140,7 +140,7 @@ def test_what_the_running_app_uses_is_not_touched_before_it_is_replaced(
     data.chmod(0o711)
     app.data("key.pem", "old")
     release = app.release(
-        secrets=(Secret("F", file="key.pem"),),
+        secrets=(Secret("F", path="key.pem"),),
         given={"F": "new"},
         directories=(Directory("data", ME, "0750"), Directory("more", ME)),
     )
@@ -148,7 +148,7 @@ def test_what_the_running_app_uses_is_not_touched_before_it_is_replaced(
     assert stat.S_IMODE(data.stat().st_mode) == 0o711
     assert (app.paths.shared / "key.pem").read_text() == "old"
     assert not (app.paths.shared / "more").exists()
-    put_in_place(release)
+    write_host_files(release)
     assert stat.S_IMODE(data.stat().st_mode) == 0o750
     assert (app.paths.shared / "key.pem").read_text() == "new"
     assert (app.paths.shared / "more").is_dir()
@@ -159,7 +159,7 @@ def test_on_a_full_disk_what_is_there_is_put_in_place_again(
 ) -> None:
     programs.compose(SERVICES)
     release = app.release(
-        secrets=(Secret("A"), Secret("F", file="key.pem")),
+        secrets=(Secret("A"), Secret("F", path="key.pem")),
         given={"A": "a", "F": "f"},
         directories=(Directory("data", ME),),
     )
@@ -173,9 +173,9 @@ def test_on_a_full_disk_what_is_there_is_put_in_place_again(
         return real(path, flags, *more, **how)
 
     monkeypatch.setattr(os, "open", full)
-    put_in_place(Release.open(app.paths, NEW))
+    write_host_files(Release.open(app.paths, NEW))
     with pytest.raises(OSError, match="No space left"):
-        put_in_place(app.release(OLD, secrets=(Secret("A"),), given={"A": "other"}))
+        write_host_files(app.release(OLD, secrets=(Secret("A"),), given={"A": "other"}))
 
 
 def test_no_secret_is_in_the_log(app: App, programs: Programs) -> None:
@@ -233,7 +233,7 @@ def test_a_time_that_systemd_does_not_know_is_refused(app: App, programs: Progra
     release = app.release(backup=Backup(paths=("data",), every="often"))
     with pytest.raises(Failure) as raised:
         render(release)
-    assert "'often' is no time that systemd knows" in raised.value.said
+    assert "'often' is not a time that systemd knows" in raised.value.said
     assert made_by_rendering(app, release) == []
 
 
@@ -241,18 +241,18 @@ def test_a_release_that_is_brought_back_has_its_own_secret_files(
     app: App, programs: Programs
 ) -> None:
     programs.compose({"web": {}})
-    wanted = (Secret("KEY", file="key.pem"),)
+    wanted = (Secret("KEY", path="key.pem"),)
     old = app.release(OLD, secrets=wanted, given={"KEY": "old"})
     new = app.release(NEW, secrets=wanted, given={"KEY": "new"})
     render(old)
-    put_in_place(old)
+    write_host_files(old)
     render(new)
     file: Path = app.paths.shared / "key.pem"
     assert file.read_text() == "old"
-    put_in_place(new)
+    write_host_files(new)
     label = host_file(new)["web"]["labels"]
     assert file.read_text() == "new"
-    put_in_place(old)
+    write_host_files(old)
     assert file.read_text() == "old"
     assert host_file(old)["web"]["labels"] != label
 
@@ -269,5 +269,5 @@ def test_a_limit_of_more_cores_than_there_are_is_all_of_them(
     sections = {"large": _limited(4), "text": _limited("2.5"), "fits": _limited(2), "half": {}}
     programs.compose({**sections, "memory": {"deploy": {"resources": {"limits": {"memory": "1"}}}}})
     release = app.release()
-    put_in_place(release)
+    write_host_files(release)
     assert host_file(release) == {"large": _limited("2"), "text": _limited("2")}

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from gpuhost.runner import backup, exchange, lock, restore_stage, result, stored
-from gpuhost.runner.follow import follow
+from gpuhost.runner.contract import Operation
+from gpuhost.runner.data import backup, exchange, staging, stored
 from gpuhost.runner.plan import Backup, Directory, Migrate
-from gpuhost.runner.restore_data import paths, restore
+from gpuhost.runner.stages.restore import paths, restore
+from gpuhost.runner.state import operations, results
+from gpuhost.runner.state.follow import follow
 from tests.runner.at_hand import ME, NEW, App, Programs, app, programs
 from tests.runner.restore_at_hand import (
     ALL,
@@ -53,7 +55,7 @@ def test_the_result_lies_beside_the_backup_and_in_the_history(
 ) -> None:
     name = a_backup(app)
     ended = restore(app.paths, name, "ada@desk")
-    assert result.read(paths(app.paths, name).result) == ended
+    assert results.read(paths(app.paths, name).result) == ended
     audited = json.loads(app.paths.history.read_text())
     assert (audited["kind"], audited["state"], audited["backup"]) == ("restore", "verified", name)
     assert f"verified, with the data of {name}" in paths(app.paths, name).log.read_text()
@@ -183,9 +185,9 @@ def test_a_full_disk_is_said_before_anything_is_laid_out(
 ) -> None:
     name = a_backup(app)
     usage = namedtuple("usage", "free")
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(restore_stage.RESERVE))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(staging.RESERVE))
     ended = restore(app.paths, name, "ada")
-    assert (ended.state, ended.said[:19], state(app)) == ("failed", "no room to restore:", NOW)
+    assert (ended.state, ended.said[:21], state(app)) == ("failed", "not enough disk space", NOW)
 
 
 def test_a_mount_point_is_refused(
@@ -220,11 +222,11 @@ def test_it_is_followed_by_the_name_of_its_backup(
 
 def test_one_that_had_ended_is_not_done_again(app: App, activated: Activation) -> None:
     name = a_backup(app)
-    lock.begin(app.paths, lock.Attempt("restore", name, "ada", 1234.5))
+    operations.begin(app.paths, Operation("restore", name, "ada", 1234.5))
     first = restore(app.paths, name, "ada")
     database(app, "later")
     assert restore(app.paths, name, "ada") == first
     assert said(app) == "later"
-    lock.begin(app.paths, lock.Attempt("restore", name, "ada", 1300.0))
+    operations.begin(app.paths, Operation("restore", name, "ada", 1300.0))
     restore(app.paths, name, "ada")
     assert said(app) == "then"

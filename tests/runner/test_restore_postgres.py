@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from gpuhost.runner import backup, postgres
+from gpuhost.runner.data import backup, postgres
 from gpuhost.runner.plan import Backup, Postgres
-from gpuhost.runner.restore_data import restore
+from gpuhost.runner.stages.restore import restore
 from tests.runner.at_hand import NEW, App, Programs, app, programs
 from tests.runner.restore_at_hand import Activation, Cut, activated, database
 

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from gpuhost.runner import activation, lock, restore_data
-from gpuhost.runner.failure import Failure
-from gpuhost.runner.files import write, write_json
+from gpuhost.runner.contract import Operation, Result
+from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.files import write, write_json
 from gpuhost.runner.plan import Migrate
-from gpuhost.runner.restore_data import paths, restore
-from gpuhost.runner.result import Result
+from gpuhost.runner.stages import activation
+from gpuhost.runner.stages import restore as restore_stages
+from gpuhost.runner.stages.restore import paths, restore
+from gpuhost.runner.state import operations
 from tests.runner.at_hand import NEW, App, Programs, app, programs
 from tests.runner.restore_at_hand import (
     NOW,
@@ -57,7 +59,7 @@ def test_an_app_that_is_not_good_with_either_is_said_loudly_and_can_be_tried_aga
         BAD.said,
         "db is gone",
     )
-    assert "DID NOT COME BACK: db is gone" in paths(app.paths, name).log.read_text()
+    assert "COULD NOT BE RESTORED: db is gone" in paths(app.paths, name).log.read_text()
     other = restore(app.paths, "20260101-000000-schedule", "ada")
     assert (other.state, name in other.said) == ("failed", True)
     assert restore(app.paths, name, "ada").state == "restored"
@@ -144,7 +146,7 @@ def test_the_data_is_whole_again_even_without_the_backup(
 ) -> None:
     name = a_backup(app)
     with monkeypatch.context() as patched, pytest.raises(Cut):
-        patched.setattr(restore_data, "stage" if step == "staging" else "_stop", _killed)
+        patched.setattr(restore_stages, "stage" if step == "staging" else "_stop", _killed)
         restore(app.paths, name, "ada")
     assert json.loads(app.paths.restoring.read_text())["step"] == step
     shutil.rmtree(app.paths.backups / name)
@@ -157,9 +159,9 @@ def test_cut_off_after_the_result_it_is_cleared_away_all_the_same(
     app: App, activated: Activation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = a_backup(app)
-    lock.begin(app.paths, lock.Attempt("restore", name, "ada", 1234.5))
+    operations.begin(app.paths, Operation("restore", name, "ada", 1234.5))
     with monkeypatch.context() as patched, pytest.raises(Cut):
-        patched.setattr(restore_data, "write_json", _killed_after_the_result)
+        patched.setattr(restore_stages, "write_json", _killed_after_the_result)
         restore(app.paths, name, "ada")
     assert left_over(app) == ["restore"]
     assert restore(app.paths, name, "ada").state == "verified"

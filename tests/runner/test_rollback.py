@@ -6,11 +6,11 @@ import time
 
 import pytest
 
-from gpuhost.runner import result
+from gpuhost.runner.contract import VERIFIED, Result
 from gpuhost.runner.plan import BadPlan
-from gpuhost.runner.release import Owned, Record, Release
-from gpuhost.runner.result import VERIFIED, Result
-from gpuhost.runner.rollback import prepare
+from gpuhost.runner.stages.rollback import prepare
+from gpuhost.runner.state import results
+from gpuhost.runner.state.release import Owned, Record, Release
 from tests.runner.at_hand import NEW, OLD, App, app
 
 __all__ = ["app"]
@@ -21,7 +21,7 @@ BACK = "20260103-000000-cccccccc"
 def verified(release: Release) -> Release:
     plan, now = release.plan, time.time()
     ended = Result(plan.id, plan.app, "release", VERIFIED, plan.by, "r", plan.inputs, now, now)
-    result.write(release, ended)
+    results.write(release, ended)
     return release
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from gpuhost.runner import logrotate, schedule
-from gpuhost.runner.failure import Failure
+from gpuhost.runner.data import logrotate, schedule
+from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Backup, Directory, Logs
 from tests.runner.at_hand import NEW, OLD, App, Programs, app, programs
 
@@ -122,7 +122,7 @@ def test_a_time_is_systemds_to_judge(app: App, programs: Programs, here: Host) -
 
 def test_a_time_cannot_bring_lines_of_its_own(app: App, programs: Programs, here: Host) -> None:
     bad = Backup(paths=("data",), every="daily\nExecStart=/bin/false")
-    with pytest.raises(Failure, match="no time that systemd knows"):
+    with pytest.raises(Failure, match="not a time that systemd knows"):
         schedule.check(app.release(backup=bad))
 
 

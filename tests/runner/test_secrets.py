@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from gpuhost.runner import secrets
-from gpuhost.runner.failure import Failure
+from gpuhost.runner.data import secrets
+from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Directory, Secret
-from gpuhost.runner.release import Release
+from gpuhost.runner.state.release import Release
 from tests.runner.at_hand import ME, OLD, App, app
 
 __all__ = ["app"]
@@ -25,7 +25,7 @@ def mode(path: Path) -> int:
 
 
 def test_a_generated_secret_is_made_once_and_kept(app: App) -> None:
-    wanted = (Secret("JWT", generate="hex", length=16), Secret("KEY", generate="base64"))
+    wanted = (Secret("JWT", generate="hex", bytes=16), Secret("KEY", generate="base64"))
     first = app.release(OLD, secrets=wanted)
     secrets.generate(first)
     values = secrets.values(first)
@@ -121,7 +121,7 @@ def test_no_value_gets_into_the_log(app: App) -> None:
 
 
 def a_file(app: App, value: str, release_id: str = OLD, path: str = "certs/key.pem") -> Release:
-    return app.release(release_id, secrets=(Secret("KEY", file=path),), given={"KEY": value})
+    return app.release(release_id, secrets=(Secret("KEY", path=path),), given={"KEY": value})
 
 
 def test_a_secret_file_is_closed_and_owned_like_its_directory(app: App) -> None:
@@ -181,7 +181,7 @@ def test_a_link_on_the_way_that_a_container_could_have_made_is_not_followed(
     (tmp_path / "etc").mkdir()
     (app.paths.shared / "data/certs").symlink_to(tmp_path / "etc")
     release = app.release(
-        secrets=(Secret("KEY", file="data/certs/key.pem"),),
+        secrets=(Secret("KEY", path="data/certs/key.pem"),),
         directories=(Directory("data", owner=ME),),
         given={"KEY": "value"},
     )

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from gpuhost.runner import commands, git, source
-from gpuhost.runner.failure import Failure
+from gpuhost.runner.git import checkout
+from gpuhost.runner.lib import commands
+from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Source
+from gpuhost.runner.stages import source
 from tests.runner import git_server
 from tests.runner.at_hand import NEW, OLD, App, app
 from tests.runner.repositories import KEY, Repository, from_git, held, of_the_host, repository
@@ -154,9 +156,9 @@ def test_files_under_lfs_are_named(app: App, repository: Repository) -> None:
 def test_commits_that_no_release_has_may_go(app: App, repository: Repository) -> None:
     for release_id, revision in ((OLD, repository.first), (NEW, repository.second)):
         source.fetch(release := app.release(release_id, source=from_git(revision, repository.url)))
-    git.forget(release, {repository.second})
-    kept = repository.git(app.paths.git, "for-each-ref", "--format=%(refname)", git.KEPT)
-    assert kept == f"{git.KEPT}{repository.second}"
+    checkout.forget(release, {repository.second})
+    kept = repository.git(app.paths.git, "for-each-ref", "--format=%(refname)", checkout.KEPT)
+    assert kept == f"{checkout.KEPT}{repository.second}"
     repository.home.rename(repository.home.with_name("away"))
     third = app.release(
         "20260103-000000-cccccccc", source=from_git(repository.second, repository.url)

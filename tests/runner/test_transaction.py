@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from gpuhost.runner import result, transaction
-from gpuhost.runner.failure import Failure
-from gpuhost.runner.journal import Journal
-from gpuhost.runner.paths import AppPaths
-from gpuhost.runner.release import Release
-from gpuhost.runner.result import Result
-from gpuhost.runner.transaction import carry_out
+from gpuhost.runner.contract import AppPaths, Result
+from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.stages import engine, transaction
+from gpuhost.runner.stages.transaction import run_transaction
+from gpuhost.runner.state import results
+from gpuhost.runner.state.journal import Journal
+from gpuhost.runner.state.release import Release
 from tests.runner.transaction_at_hand import (
     ACTIVATING,
     ALL,
@@ -41,7 +41,7 @@ def test_a_good_release_goes_through_every_stage_and_becomes_current(
     app: AppPaths, stages: Stages
 ) -> None:
     with_old(app)
-    ended = carry_out(a_release(app, NEW))
+    ended = run_transaction(a_release(app, NEW))
     assert (ended.state, stages.done, current(app)) == ("verified", list(ALL), NEW)
     assert stages.afterwards == ["prune"]
     assert history(app) == [(NEW, "verified")]
@@ -51,7 +51,7 @@ def test_a_good_release_goes_through_every_stage_and_becomes_current(
 def test_it_is_looked_what_is_there_before_anything_changes(
     app: AppPaths, stages: Stages, migrates: bool, after: str
 ) -> None:
-    carry_out(a_release(app, NEW, migrates=migrates))
+    run_transaction(a_release(app, NEW, migrates=migrates))
     assert stages.looked[0] == after
 
 
@@ -62,10 +62,10 @@ def test_a_release_cut_off_in_a_stage_is_finished_by_the_next_runner(
     with_old(app)
     stages.wrong[cut] = Cut()
     with pytest.raises(Cut):
-        carry_out(a_release(app, NEW))
+        run_transaction(a_release(app, NEW))
     stages.wrong.clear()
     before, stages.done = stages.done, []
-    ended = carry_out(Release.open(app, NEW))
+    ended = run_transaction(Release.open(app, NEW))
     assert (ended.state, current(app)) == ("verified", NEW)
     kept = {name for name in before[:-1] if name not in ("render", *ACTIVATING)}
     assert stages.done == [name for name in ALL if name not in kept]
@@ -80,11 +80,11 @@ def test_a_release_that_became_current_is_not_undone_for_want_of_a_result(
         raise Cut
 
     with monkeypatch.context() as patched:
-        patched.setattr(result, "write", cut)
+        patched.setattr(results, "write", cut)
         with pytest.raises(Cut):
-            carry_out(a_release(app, NEW))
+            run_transaction(a_release(app, NEW))
     stages.wrong["verify"] = Failure("not up after 300 s")
-    ended = carry_out(Release.open(app, NEW))
+    ended = run_transaction(Release.open(app, NEW))
     assert (ended.state, stages.done, current(app)) == ("verified", list(ALL), NEW)
     assert (stages.afterwards, history(app)) == (["prune"], [(NEW, "verified")])
 
@@ -93,17 +93,17 @@ def test_a_release_that_keeps_ending_its_runner_is_given_up(app: AppPaths, stage
     with_old(app)
     stages.wrong["up"] = Cut()
     release = a_release(app, NEW)
-    for _ in range(transaction.MOST_STARTS):
+    for _ in range(engine.MOST_STARTS):
         with pytest.raises(Cut):
-            carry_out(release)
-    ended = carry_out(release)
+            run_transaction(release)
+    ended = run_transaction(release)
     assert (ended.state, ended.said) == ("restored", "it was cut off 4 times")
 
 
 def test_a_release_has_a_deadline(app: AppPaths, stages: Stages) -> None:
     release = a_release(app, NEW)
     release.plan = replace(release.plan, limit_s=-1)
-    assert carry_out(release).said == "the release took longer than -1 s"
+    assert run_transaction(release).said == "the release took longer than -1 s"
 
 
 def test_a_long_power_cut_is_called_by_its_name(app: AppPaths, stages: Stages) -> None:
@@ -111,18 +111,18 @@ def test_a_long_power_cut_is_called_by_its_name(app: AppPaths, stages: Stages) -
     stages.wrong["build"] = Cut()
     release = a_release(app, NEW)
     with pytest.raises(Cut):
-        carry_out(release)
+        run_transaction(release)
     release.plan = replace(release.plan, limit_s=-1)
-    ended = carry_out(release)
+    ended = run_transaction(release)
     assert (ended.state, ended.stage) == ("failed", "build")
-    assert ended.said == "it was cut off, and it is more than -1 s since it began"
+    assert ended.said == "it was cut off, and more than -1 s have passed since it began"
 
 
 def test_a_rollback_builds_and_migrates_nothing(app: AppPaths, stages: Stages) -> None:
     with_old(app)
     release = a_release(app, NEW)
     release.plan = replace(release.plan, rollback_of=OLD)
-    ended = carry_out(release)
+    ended = run_transaction(release)
     assert (ended.kind, stages.done) == ("rollback", ["preflight", "render", *ACTIVATING])
 
 
@@ -138,10 +138,10 @@ def test_a_half_written_line_of_the_journal_is_not_read(tmp_path: Path) -> None:
 def test_a_result_that_cannot_be_read_is_none(tmp_path: Path) -> None:
     for text in ("", "[]", '{"id": 1}', "{", "null"):
         (tmp_path / "result.json").write_text(text)
-        assert result.read(tmp_path / "result.json") is None
+        assert results.read(tmp_path / "result.json") is None
 
 
 def test_a_result_is_read_as_it_was_written(app: AppPaths, stages: Stages) -> None:
-    ended = carry_out(a_release(app, NEW))
-    assert result.read(app.release(NEW).result) == ended
+    ended = run_transaction(a_release(app, NEW))
+    assert results.read(app.release(NEW).result) == ended
     assert isinstance(ended, Result)

@@ -8,12 +8,14 @@ from dataclasses import replace
 
 import pytest
 
-from gpuhost.runner import journal, result, transaction
-from gpuhost.runner.failure import Failure
-from gpuhost.runner.first_release import Left
-from gpuhost.runner.paths import AppPaths
-from gpuhost.runner.release import Release
-from gpuhost.runner.transaction import carry_out
+from gpuhost.runner.contract import AppPaths
+from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.plan import Migrate
+from gpuhost.runner.stages import transaction
+from gpuhost.runner.stages.first_release import Left
+from gpuhost.runner.stages.transaction import run_transaction
+from gpuhost.runner.state import journal, results
+from gpuhost.runner.state.release import Release
 from tests.runner.transaction_at_hand import (
     ACTIVATING,
     ALL,
@@ -38,7 +40,7 @@ def test_a_failure_before_any_change_leaves_what_runs_alone(
 ) -> None:
     with_old(app)
     stages.wrong[failing] = Failure("no space left on device", output=("line",), fix="free some")
-    ended = carry_out(a_release(app, NEW))
+    ended = run_transaction(a_release(app, NEW))
     assert stages.done == list(ALL[: ALL.index(failing) + 1])
     assert (ended.state, ended.stage, ended.said) == ("failed", failing, "no space left on device")
     assert (ended.output, ended.fix, ended.logs) == (("line",), "free some", ())
@@ -52,13 +54,13 @@ def test_a_failure_after_the_first_change_brings_the_old_release_back_and_verifi
 ) -> None:
     with_old(app)
     stages.wrong[failing] = Failure("exited with 1")
-    ended = carry_out(a_release(app, NEW))
+    ended = run_transaction(a_release(app, NEW))
     assert stages.done[-1] == f"activate {OLD}"
     assert (ended.state, ended.stage, ended.restored) == ("restored", failing, OLD)
     assert ended.logs == ("app | the last line",)
     assert ended.migrated
     assert current(app) == OLD
-    assert "is back, and verified" in app.release(NEW).log.read_text()
+    assert "is restored and verified" in app.release(NEW).log.read_text()
 
 
 def test_a_migration_without_a_backup_leaves_nothing_to_speak_of(
@@ -67,15 +69,15 @@ def test_a_migration_without_a_backup_leaves_nothing_to_speak_of(
     with_old(app)
     stages.wrong["up"] = Failure("exited with 1")
     release = a_release(app, NEW)
-    release.plan = replace(release.plan, migrate_without_backup=True)
-    ended = carry_out(release)
+    release.plan = replace(release.plan, migrate=Migrate("migrate", without_backup=True))
+    ended = run_transaction(release)
     assert (ended.state, ended.migrated) == ("restored", False)
 
 
 def test_a_migration_that_is_not_declared_changes_nothing(app: AppPaths, stages: Stages) -> None:
     with_old(app)
     stages.wrong["migrate"] = Failure("impossible")
-    assert carry_out(a_release(app, NEW, migrates=False)).state == "failed"
+    assert run_transaction(a_release(app, NEW, migrates=False)).state == "failed"
 
 
 @pytest.mark.parametrize("failing", ACTIVATING)
@@ -83,7 +85,7 @@ def test_a_first_release_that_fails_leaves_nothing_running(
     app: AppPaths, stages: Stages, failing: str
 ) -> None:
     stages.wrong[failing] = Failure("never healthy")
-    ended = carry_out(a_release(app, NEW))
+    ended = run_transaction(a_release(app, NEW))
     assert (ended.state, stages.done[-1], current(app)) == ("undone", f"take away {NEW}", None)
     assert (ended.replaced, ended.untouched) == ((), ())
 
@@ -91,12 +93,12 @@ def test_a_first_release_that_fails_leaves_nothing_running(
 def test_what_became_of_a_deployment_made_by_hand_is_said(app: AppPaths, stages: Stages) -> None:
     stages.wrong["up"] = Failure("port taken")
     stages.left = Left(("web-1: image web:1 (sha256:1)",), ("db-1",))
-    ended = carry_out(a_release(app, NEW))
+    ended = run_transaction(a_release(app, NEW))
     assert (ended.state, ended.replaced, ended.untouched) == ("undone", *vars(stages.left).values())
     log = app.release(NEW).log.read_text()
-    assert "WHAT WAS STARTED BY HAND IS GONE" in log
+    assert "CONTAINERS STARTED BY HAND ARE GONE" in log
     assert "web-1: image web:1 (sha256:1)" in log
-    assert "what was started by hand is as it was: db-1" in log
+    assert "containers started by hand are unchanged: db-1" in log
 
 
 def test_a_restore_that_fails_is_said_in_words_no_one_can_miss(
@@ -104,9 +106,9 @@ def test_a_restore_that_fails_is_said_in_words_no_one_can_miss(
 ) -> None:
     with_old(app)
     stages.wrong |= {"up": Failure("port taken"), f"activate {OLD}": Failure("port taken too")}
-    ended = carry_out(a_release(app, NEW))
+    ended = run_transaction(a_release(app, NEW))
     assert (ended.state, ended.restore_said) == ("restore-failed", "port taken too")
-    assert "THE RELEASE BEFORE DID NOT COME BACK" in app.release(NEW).log.read_text()
+    assert "THE PREVIOUS RELEASE COULD NOT BE RESTORED" in app.release(NEW).log.read_text()
 
 
 @pytest.mark.parametrize(
@@ -129,12 +131,12 @@ def test_a_release_before_that_cannot_be_read_is_said_so_too(
     else:
         damaged.write_text(text)
     stages.wrong["up"] = Failure("port taken")
-    ended = carry_out(release)
+    ended = run_transaction(release)
     assert (ended.state, ended.said) == ("restore-failed", "port taken")
     assert says in ended.restore_said
-    assert "THE RELEASE BEFORE DID NOT COME BACK" in release.paths.log.read_text()
+    assert "THE PREVIOUS RELEASE COULD NOT BE RESTORED" in release.paths.log.read_text()
     assert "gpuhost itself failed" not in ended.restore_said
-    assert result.read(release.paths.result) == ended
+    assert results.read(release.paths.result) == ended
 
 
 def test_before_the_old_release_is_back_what_it_would_meet_is_put_right(
@@ -143,7 +145,7 @@ def test_before_the_old_release_is_back_what_it_would_meet_is_put_right(
     """And what cannot be put right does not keep it away."""
     with_old(app)
     stages.wrong["migrate"] = Failure("it was cut off 4 times")
-    ended = carry_out(a_release(app, NEW))
+    ended = run_transaction(a_release(app, NEW))
     assert (ended.state, stages.before_undoing) == (
         "restored",
         ["end of a migration", "directories"],
@@ -164,13 +166,13 @@ def test_a_full_disk_does_not_keep_the_old_release_away(
             raise OSError(errno.ENOSPC, "No space left on device")
 
     place = {
-        "draft": (result, "write_draft"),
+        "draft": (results, "write_draft"),
         "logs": (transaction, "logs"),
         "journal": (journal, "append"),
         "record": (Release, "remember"),
     }
     monkeypatch.setattr(*place[broken], full)
-    ended = carry_out(release)
+    ended = run_transaction(release)
     assert (ended.state, ended.said) == ("restored", "no space left on device")
     assert stages.done[-1] == f"activate {OLD}"
 
@@ -178,7 +180,7 @@ def test_a_full_disk_does_not_keep_the_old_release_away(
 def test_an_error_of_our_own_brings_the_old_release_back_too(app: AppPaths, stages: Stages) -> None:
     with_old(app)
     stages.wrong["verify"] = KeyError("services")
-    ended = carry_out(a_release(app, NEW))
+    ended = run_transaction(a_release(app, NEW))
     assert ended.state == "restored"
     assert "gpuhost itself failed: KeyError('services')" in ended.said
 
@@ -189,9 +191,9 @@ def test_an_undoing_that_was_cut_off_goes_on_and_still_knows_why(
     with_old(app)
     stages.wrong |= {"verify": Failure("GPU not used"), f"activate {OLD}": Cut()}
     with pytest.raises(Cut):
-        carry_out(a_release(app, NEW))
+        run_transaction(a_release(app, NEW))
     stages.wrong.clear()
     stages.done.clear()
-    ended = carry_out(Release.open(app, NEW))
+    ended = run_transaction(Release.open(app, NEW))
     assert stages.done == [f"activate {OLD}"]
     assert (ended.state, ended.stage, ended.said) == ("restored", "verify", "GPU not used")

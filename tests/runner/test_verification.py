@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from gpuhost.runner import verification
-from gpuhost.runner.answers import at, wrong
-from gpuhost.runner.commands import Outcome
-from gpuhost.runner.failure import Failure
-from gpuhost.runner.http import Answer
+from gpuhost.runner.lib.commands import Outcome
+from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Expect, Nginx, Request, Verify, VerifyStep
-from gpuhost.runner.release import Release
-from gpuhost.runner.verification import verify
+from gpuhost.runner.site.answers import at, wrong
+from gpuhost.runner.site.http import Answer
+from gpuhost.runner.stages import verification
+from gpuhost.runner.stages.verification import verify
+from gpuhost.runner.state.release import Release
 from tests.runner.at_hand import NEW, OLD, App, Programs, app, programs
 from tests.runner.site import Reply, Site, certificate, free_port, rude, serve
 
@@ -282,7 +282,7 @@ def test_a_line_that_was_seen_is_good_after_the_log_was_rotated(
 
 def test_a_pattern_that_is_none(app: App, programs: Programs) -> None:
     step = VerifyStep("it listens", 3600, log="(", service="web")
-    assert '"(" is no regular expression' in failure(a_release(app, step)).said
+    assert '"(" is not a regular expression' in failure(a_release(app, step)).said
 
 
 COMMAND = VerifyStep("torch sees the GPU", 1, command=("python3", "-c", "assert 0"), service="web")
@@ -316,7 +316,7 @@ def test_a_last_try_that_the_deadline_cuts_off_does_not_hide_the_reason(
 ) -> None:
     cut = Outcome(None, "", ("canceled",))
     tries = iter([Outcome(1, "", (before,))] if before else [])
-    monkeypatch.setattr(verification, "attempt", lambda *_, **__: next(tries, cut))
+    monkeypatch.setattr(verification, "try_run", lambda *_, **__: next(tries, cut))
     failed = failure(a_release(app, COMMAND))
     assert f"in web: {said} (for 1 s)" in failed.said
     assert failed.output == (before or "canceled",)
@@ -324,7 +324,7 @@ def test_a_last_try_that_the_deadline_cuts_off_does_not_hide_the_reason(
 
 def behind(release: Release, site: Site, chain: Path | None, name: str) -> Release:
     """The release with its site on nginx, which the test's server is."""
-    nginx = Nginx("host", path="/nowhere.conf", names=(name,))
+    nginx = Nginx("host", path="/nowhere.conf", server_names=(name,))
     if chain:
         nginx = replace(nginx, certificate="files", certificate_dir=str(chain.parent))
     release.plan = replace(release.plan, nginx=nginx)

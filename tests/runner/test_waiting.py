@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from gpuhost.runner import waiting
-from gpuhost.runner.failure import Failure
+from gpuhost.runner.docker import waiting
+from gpuhost.runner.docker.waiting import wait_until_up
+from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Verify
-from gpuhost.runner.release import Release
-from gpuhost.runner.waiting import wait_until_up
+from gpuhost.runner.state.release import Release
 from tests.runner.at_hand import App, Programs, app, programs
 
 __all__ = ["app", "programs"]

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from gpuhost.runner import activation, first_release, transaction
-from gpuhost.runner.files import point, write
-from gpuhost.runner.first_release import Left
-from gpuhost.runner.paths import AppPaths
+from gpuhost.runner.contract import AppPaths
+from gpuhost.runner.lib.files import point, write
 from gpuhost.runner.plan import Migrate, Plan
-from gpuhost.runner.release import Release
-from gpuhost.runner.transaction import Stage
+from gpuhost.runner.stages import activation, first_release, transaction
+from gpuhost.runner.stages.engine import Stage
+from gpuhost.runner.stages.first_release import Left
+from gpuhost.runner.state.release import Release
 
 OLD, NEW = "20260101-000000-aaaaaaaa", "20260102-000000-bbbbbbbb"
 PREPARING = ("preflight", "source", "render", "build", "backup", "migrate")
@@ -63,6 +63,9 @@ class Stages:
     def activated(self, release: Release) -> None:
         self.stage(f"activate {release.plan.id}")(release)
 
+    def note_existing(self, release: Release) -> None:
+        self.looked.append(self.done[-1])
+
     def taken_away(self, release: Release) -> Left:
         self.stage(f"take away {release.plan.id}")(release)
         return self.left
@@ -71,15 +74,15 @@ class Stages:
 @pytest.fixture
 def stages(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stages]:
     made = Stages()
-    for group in ("PREPARING", "ACTIVATING", "BRINGING_BACK"):
+    for group in ("PREPARING", "ACTIVATING", "PREPARING_ROLLBACK"):
         real: tuple[Stage, ...] = getattr(transaction, group)
-        stood_in = tuple(replace(stage, carry_out=made.stage(stage.name)) for stage in real)
+        stood_in = tuple(replace(stage, run=made.stage(stage.name)) for stage in real)
         monkeypatch.setattr(transaction, group, stood_in)
     monkeypatch.setattr(activation, "activate", made.activated)
-    monkeypatch.setattr(first_release, "look", lambda release: made.looked.append(made.done[-1]))
-    monkeypatch.setattr(first_release, "take_away", made.taken_away)
+    monkeypatch.setattr(first_release, "note_existing", made.note_existing)
+    monkeypatch.setattr(first_release, "undo", made.taken_away)
     monkeypatch.setattr(transaction.migrate, "end", made.undoing("end of a migration"))
-    monkeypatch.setattr(transaction.directories, "put_back", made.undoing("directories"))
+    monkeypatch.setattr(transaction.directories, "restore_owners", made.undoing("directories"))
     monkeypatch.setattr(transaction, "logs", lambda release: ("app | the last line",))
     monkeypatch.setattr(transaction.schedule, "install", lambda release: None)
     for name in ("prune", "trim"):

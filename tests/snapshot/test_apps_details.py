@@ -14,11 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpuhost.runner import fingerprint, schedule
-from gpuhost.runner.files import point, write_json
-from gpuhost.runner.paths import AppPaths
+from gpuhost.runner.contract import AppPaths
+from gpuhost.runner.data import schedule
+from gpuhost.runner.lib.files import point, write_json
 from gpuhost.runner.plan import Backup, Nginx, Secret, Verify
-from gpuhost.runner.release import Release
+from gpuhost.runner.stages import fingerprint
+from gpuhost.runner.state.release import Release
 from gpuhost.snapshot import Probe, Probes
 from gpuhost.snapshot.apps import Apps, AppState, BackupUnits
 from gpuhost.snapshot.apps_details import Details

@@ -11,7 +11,13 @@ from dataclasses import dataclass
 from gpuhost.domain.nvidia.cards import Brand
 from gpuhost.domain.nvidia.toolkits import driver_cuda
 from gpuhost.domain.nvidia.version import CudaVersion, DriverVersion
-from gpuhost.runner.image_gate import Facts, Gate, GateResult, environment_gate, requirement_gate
+from gpuhost.runner.contract import (
+    Facts,
+    Gate,
+    GateResult,
+    environment_gate,
+    requirement_gate,
+)
 
 __all__ = [
     "PUBLISHED_GATES",

@@ -1,0 +1,60 @@
+"""Logins to private registries, in a client configuration of the app's own."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+from gpuhost.runner.failures.causes import cause
+from gpuhost.runner.lib import proxy
+from gpuhost.runner.lib.commands import try_run
+from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.files import write_json
+from gpuhost.runner.state.release import Release
+
+LOGIN_S = 60
+# Where a person may have put compose or buildx; another configuration would hide them.
+OWN_PLUGINS = Path("/root/.docker/cli-plugins")
+
+
+def log_in(release: Release) -> None:
+    """Log in to every registry of the plan; without any, no login is left from an earlier one.
+
+    Raises Failure with the registry's own words.
+    """
+    place = release.app.docker
+    if not release.plan.registries:
+        if place.exists():
+            shutil.rmtree(place)
+        return
+    place.mkdir(mode=0o700, exist_ok=True)
+    place.chmod(0o700)
+    _write_configuration(place)
+    for registry in release.plan.registries:
+        if registry.password not in release.secrets:
+            raise Failure(
+                f"registries.{registry.host}: the secret {registry.password} was not given"
+            )
+        words = ("docker", "login", "--username", registry.user, "--password-stdin", registry.host)
+        outcome = try_run(
+            release.log,
+            *words,
+            seconds=LOGIN_S,
+            env={"DOCKER_CONFIG": str(place)},
+            stdin=release.secrets[registry.password],
+        )
+        if not outcome.ok:
+            said, fix = cause(outcome.tail, outcome.status)
+            raise Failure(f"docker login {registry.host}: {said}", output=outcome.tail, fix=fix)
+
+
+def _write_configuration(place: Path) -> None:
+    """Without previous logins; builds keep the proxy of root's own configuration."""
+    settings: dict[str, object] = {}
+    proxies = proxy.client().get("proxies")
+    if isinstance(proxies, dict):
+        settings["proxies"] = proxies
+    if OWN_PLUGINS.is_dir():
+        settings["cliPluginsExtraDirs"] = [str(OWN_PLUGINS)]
+    write_json(place / "config.json", json.loads(json.dumps(settings)), mode=0o600)

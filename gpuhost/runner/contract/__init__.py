@@ -1,0 +1,35 @@
+"""What the controller and the runner share: paths, unit names, states, file formats.
+
+Beside `plan` the only part of the runner that other packages import.
+"""
+
+from gpuhost.runner.contract.decode import from_json as from_json
+from gpuhost.runner.contract.image_gate import Facts as Facts
+from gpuhost.runner.contract.image_gate import Gate as Gate
+from gpuhost.runner.contract.image_gate import GateResult as GateResult
+from gpuhost.runner.contract.image_gate import environment_gate as environment_gate
+from gpuhost.runner.contract.image_gate import requirement_gate as requirement_gate
+from gpuhost.runner.contract.log_lines import LEAST_MASKED as LEAST_MASKED
+from gpuhost.runner.contract.log_lines import STAGE as STAGE
+from gpuhost.runner.contract.log_lines import STAGE_FAILED as STAGE_FAILED
+from gpuhost.runner.contract.operation import RELEASE as RELEASE
+from gpuhost.runner.contract.operation import REMOVE as REMOVE
+from gpuhost.runner.contract.operation import RESTORE as RESTORE
+from gpuhost.runner.contract.operation import ROLLBACK as ROLLBACK
+from gpuhost.runner.contract.operation import Operation as Operation
+from gpuhost.runner.contract.paths import APPS as APPS
+from gpuhost.runner.contract.paths import AppPaths as AppPaths
+from gpuhost.runner.contract.paths import ReleasePaths as ReleasePaths
+from gpuhost.runner.contract.result import FAILED as FAILED
+from gpuhost.runner.contract.result import RESTORE_FAILED as RESTORE_FAILED
+from gpuhost.runner.contract.result import RESTORED as RESTORED
+from gpuhost.runner.contract.result import UNDONE as UNDONE
+from gpuhost.runner.contract.result import UNKNOWN as UNKNOWN
+from gpuhost.runner.contract.result import VERIFIED as VERIFIED
+from gpuhost.runner.contract.result import Result as Result
+from gpuhost.runner.contract.units import RESUME_UNIT_FILE as RESUME_UNIT_FILE
+from gpuhost.runner.contract.units import UNITS as UNITS
+from gpuhost.runner.contract.units import backup_unit as backup_unit
+from gpuhost.runner.contract.units import logrotate_unit as logrotate_unit
+from gpuhost.runner.contract.units import release_unit as release_unit
+from gpuhost.runner.contract.units import resume_unit as resume_unit

@@ -1,0 +1,40 @@
+"""attempt.json: what is under way on an app, or was cut off."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from gpuhost.runner.contract.decode import lenient
+
+RELEASE, ROLLBACK, RESTORE, REMOVE = "release", "rollback", "restore", "remove"
+
+
+@dataclass(frozen=True)
+class Operation:
+    """Something that was begun and has not ended.
+
+    + kind: RELEASE, ROLLBACK or RESTORE
+    + id: a release's; of a restore, the backup's name
+    + by: user@machine; "": not known
+    + started: epoch seconds; 0: not known
+    """
+
+    kind: str
+    id: str
+    by: str
+    started: float
+
+    @classmethod
+    def lenient(cls, value: object) -> Operation:
+        """From what a host's file holds, whatever that is."""
+        return lenient(cls, value, kind=RELEASE)
+
+    @property
+    def sentence(self) -> str:
+        """ "release 20261122-010203-aabbccdd by ann@desk, since 2026-11-22 01:02:03 UTC"."""
+        by = f" by {self.by}" if self.by else ""
+        if not self.started:
+            return f"{self.kind} {self.id}{by}"
+        since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(self.started))
+        return f"{self.kind} {self.id}{by}, since {since}"

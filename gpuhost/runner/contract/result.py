@@ -1,0 +1,66 @@
+"""result.json: how a release, a rollback or a restore ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gpuhost.runner.contract.decode import lenient
+from gpuhost.runner.contract.operation import RELEASE
+
+VERIFIED = "verified"
+# It failed before anything was changed: the previous release keeps running.
+FAILED = "failed"
+# It failed after a change; the previous release is restored and verified again.
+RESTORED = "restored"
+# It failed and there was no previous release: nothing that it started is left running.
+UNDONE = "undone"
+# It failed after a change, and the previous release could not be restored.
+RESTORE_FAILED = "restore-failed"
+# What a damaged file leaves.
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Result:
+    """How it ended.
+
+    + kind, by: of the operation
+    + started, ended: epoch seconds
+    + restored: the release that runs again
+    + restore_said: why the previous release could not be restored
+    + replaced: of a deployment started by hand, what the first release removed, in words
+    + untouched: its containers that still run
+    + migrated: a migration had begun that may have changed data
+    + gap_s: how long the app did not answer
+    """
+
+    id: str
+    app: str
+    kind: str
+    state: str
+    by: str
+    revision: str
+    inputs: str
+    started: float
+    ended: float
+    stage: str = ""
+    said: str = ""
+    fix: str = ""
+    output: tuple[str, ...] = ()
+    logs: tuple[str, ...] = ()
+    restored: str | None = None
+    restore_said: str = ""
+    replaced: tuple[str, ...] = ()
+    untouched: tuple[str, ...] = ()
+    migrated: bool = False
+    backup: str = ""
+    gap_s: float | None = None
+
+    @classmethod
+    def lenient(cls, value: object) -> Result:
+        """From what a host's file holds, whatever that is."""
+        return lenient(cls, value, kind=RELEASE, state=UNKNOWN)
+
+    @property
+    def verified(self) -> bool:
+        return self.state == VERIFIED

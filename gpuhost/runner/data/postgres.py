@@ -1,0 +1,183 @@
+"""PostgreSQL in a container of the app: dumped, and restored under its own name in one step.
+
+Containers are found by Compose's labels, not through the app's files: those of the release that
+comes may differ from what runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from gpuhost.runner.lib.commands import run, stream, try_run
+from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.log import Log
+from gpuhost.runner.plan import Postgres
+
+QUICK = 60
+# pg_dump -Fc begins so.
+MAGIC = b"PGDMP"
+# Databases can be renamed only from another one; this one is always there.
+ELSEWHERE = "template1"
+FORMAT = '{{.ID}} {{.State}} {{.Label "com.docker.compose.oneoff"}}'
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running container with PostgreSQL, and one database of it."""
+
+    container: str
+    database: str
+    user: str
+    log: Log
+
+    @property
+    def name(self) -> str:
+        return f"PostgreSQL database {self.database}"
+
+    def dump(self, target: Path, seconds: float, database: str = "") -> None:
+        """pg_dump -Fc into a new file. Raises Failure."""
+        words = self._words("pg_dump", "-w", "-Fc", "-U", self.user, database or self.database)
+        stream(self.log, *words, seconds=seconds, what=f"pg_dump of {self.name}", target=target)
+        with target.open("rb") as file:
+            if file.read(len(MAGIC)) != MAGIC:
+                raise Failure(f"{self.name}: what pg_dump printed is not a dump")
+
+    def bytes(self) -> int:
+        """What the database takes on its own disk; 0 if it cannot be asked."""
+        words = self._words("psql", "-XwAtq", "-U", self.user, "-d", self.database)
+        question = "SELECT pg_database_size(current_database())"
+        outcome = try_run(self.log, *words, "-c", question, seconds=QUICK, quiet=True)
+        return int(outcome.out) if outcome.ok and outcome.out.strip().isdecimal() else 0
+
+    def fill_beside(self, dump: Path, seconds: float) -> None:
+        """A new database, beside the one in use, from a dump. Raises Failure."""
+        self.drop(self.beside)
+        made = (
+            "SELECT format('CREATE DATABASE %I OWNER %I TEMPLATE template0 ENCODING %L "
+            "LC_COLLATE %L LC_CTYPE %L', :'beside', pg_get_userbyid(datdba), "
+            "pg_encoding_to_char(encoding), datcollate, datctype) "
+            "FROM pg_database WHERE datname = :'used' \\gexec\n"
+        )
+        self._sql(made, "making a database beside it")
+        words = self._words(
+            *("pg_restore", "-w", "-U", self.user, "-d", self.beside),
+            *("--single-transaction", "--exit-on-error"),
+            stdin=True,
+        )
+        try:
+            what = f"pg_restore of {self.name}"
+            stream(self.log, *words, seconds=seconds, what=what, source=dump)
+        except Failure:
+            self.drop(self.beside)
+            raise
+
+    def swap(self) -> None:
+        """The one beside takes the name of the one in use, which is set aside; once only."""
+        if self._there(self.aside):
+            return
+        self._sql(
+            self._alone()
+            + 'BEGIN;\nALTER DATABASE :"used" RENAME TO :"aside";\n'
+            + 'ALTER DATABASE :"beside" RENAME TO :"used";\nCOMMIT;\n',
+            "putting the restored database in place",
+        )
+
+    def swap_back(self) -> None:
+        """As it was before `swap`; nothing if that was not done."""
+        if not self._there(self.aside):
+            return
+        self._sql(
+            self._alone()
+            + 'BEGIN;\nALTER DATABASE :"used" RENAME TO :"beside";\n'
+            + 'ALTER DATABASE :"aside" RENAME TO :"used";\nCOMMIT;\n',
+            "restoring the previous database",
+        )
+
+    def drop(self, database: str) -> None:
+        self._sql(f"DROP DATABASE IF EXISTS {_quoted(database)};\n", f"dropping {database}")
+
+    @property
+    def beside(self) -> str:
+        return f"gpuhost_restored_{self._short}"
+
+    @property
+    def aside(self) -> str:
+        return f"gpuhost_before_{self._short}"
+
+    def has_aside(self) -> bool:
+        return self._there(self.aside)
+
+    @property
+    def _short(self) -> str:
+        # Names of databases are cut off at 63 bytes.
+        return sha256(self.database.encode()).hexdigest()[:10]
+
+    def _there(self, database: str) -> bool:
+        return database in self._sql("SELECT datname FROM pg_database;\n", "asking").split("\n")
+
+    def _alone(self) -> str:
+        """A database in use cannot be renamed."""
+        return (
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+            "WHERE datname IN (:'used', :'beside', :'aside') AND pid <> pg_backend_pid();\n"
+        )
+
+    def _sql(self, text: str, what: str) -> str:
+        words = self._words(
+            *("psql", "-XwAtq", "-v", "ON_ERROR_STOP=1", "-U", self.user, "-d", ELSEWHERE),
+            *("-v", f"used={self.database}"),
+            *("-v", f"beside={self.beside}", "-v", f"aside={self.aside}"),
+            stdin=True,
+        )
+        return run(
+            self.log,
+            *words,
+            seconds=QUICK * 5,
+            what=f"{self.name}: {what}",
+            stdin=f"SET client_min_messages = warning;\n{text}",
+            quiet=True,
+        )
+
+    def _words(self, *words: str, stdin: bool = False) -> tuple[str, ...]:
+        return ("docker", "exec", *(("-i",) if stdin else ()), self.container, *words)
+
+
+def server(log: Log, project: str, declared: Postgres) -> Server | None:
+    """The database's running container; None if the project has no such container at all.
+
+    Raises Failure if it is there and does not run.
+    """
+    labels = {"project": project, "service": declared.service}
+    filters = (f"label=com.docker.compose.{key}={value}" for key, value in labels.items())
+    listed = run(
+        log,
+        *("docker", "ps", "-a", "--no-trunc", "--format", FORMAT),
+        *(word for one in filters for word in ("--filter", one)),
+        seconds=QUICK,
+        what="docker ps",
+        quiet=True,
+    )
+    containers = list(_containers(listed.splitlines()))
+    running = [container for container, state in containers if state == "running"]
+    if running:
+        return Server(running[0], declared.database, declared.user, log)
+    if containers:
+        raise Failure(
+            f"{declared.service} is {containers[0][1]}: its database cannot be read",
+            fix=f"docker start {containers[0][0][:12]}; docker logs tells why it had stopped",
+        )
+    return None
+
+
+def _containers(lines: Iterable[str]) -> Iterable[tuple[str, str]]:
+    for line in lines:
+        container, state, *one_off = line.split()
+        if one_off != ["True"]:
+            yield container, state
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,190 @@
+"""What runs between releases: scheduled backups, log rotation."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from gpuhost.runner.contract import UNITS, backup_unit, logrotate_unit
+from gpuhost.runner.data import logrotate
+from gpuhost.runner.lib.commands import run, try_run
+from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.files import write
+from gpuhost.runner.lib.log import Log
+from gpuhost.runner.state.release import Release
+
+QUICK = 60
+# A backup waits for a release that is under way.
+SPARE = 7200
+
+SERVICE = """\
+# Written by the releases of {app}.
+[Unit]
+Description={what}
+{condition}
+[Service]
+Type=oneshot
+ExecStart={command}
+TimeoutStartSec={limit}
+{more}
+"""
+TIMER = """\
+# Written by the releases of {app}.
+[Unit]
+Description={what}
+
+[Timer]
+OnCalendar={when}
+RandomizedDelaySec={spread}
+Persistent=true
+
+[Install]
+WantedBy=timers.target
+"""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A service and the timer that starts it."""
+
+    unit: str
+    files: dict[str, str]  # ending -> text; none: there is no such job
+
+    def paths(self) -> dict[Path, str]:
+        return {UNITS / f"{self.unit}.{ending}": text for ending, text in self.files.items()}
+
+
+def check(release: Release) -> None:
+    """Raises Failure if systemd does not know such a time."""
+    every = release.plan.backup.every if release.plan.backup else ""
+    if not every:
+        return
+    outcome = try_run(release.log, "systemd-analyze", "calendar", "--", every, seconds=QUICK)
+    if not outcome.ok or "\n" in every:
+        raise Failure(
+            f"backup.every: {every!r} is not a time that systemd knows",
+            output=outcome.tail,
+            fix='"daily", "*-*-* 03:30", "Mon 04:00": see man systemd.time',
+        )
+
+
+def install(release: Release) -> None:
+    """As this release declares it; what is so already is not touched, what is not, removed.
+
+    Raises Failure.
+    """
+    _install(release.log, _backup(release))
+    _install_rotation(release, logrotate.files(release))
+
+
+def remove(release: Release) -> None:
+    """Nothing of it is left on the host; backups stay."""
+    _install(release.log, Job(backup_unit(release.plan.app), {}))
+    _install_rotation(release, {})
+
+
+def unit_files(app: str) -> Iterator[Path]:
+    """Where they may be; those that an app does not declare are not there."""
+    for unit in (backup_unit(app), logrotate_unit(app)):
+        for ending in ("service", "timer"):
+            yield UNITS / f"{unit}.{ending}"
+
+
+def _install_rotation(release: Release, files: dict[str, str]) -> None:
+    log, job, home = release.log, _rotation(release, files), _rotation_home(release)
+    if not files:
+        _install(log, job)
+        shutil.rmtree(home, ignore_errors=True)
+        return
+    if not logrotate.PROGRAM.exists():
+        raise Failure("log files are not rotated: logrotate is not installed", fix="install it")
+    home.mkdir(exist_ok=True)
+    stale = [name for name, text in files.items() if not _is(home / name, text)]
+    for name in stale:
+        write(home / name, files[name])
+    if not _install(log, job) and not stale:
+        return
+    # Its first run tells whether it can do its work.
+    if not try_run(log, "systemctl", "start", f"{job.unit}.service", seconds=600).ok:
+        # The next release has to write it, and to see it work.
+        (home / "conf").unlink()
+        raise Failure("log files are not rotated", fix=f"journalctl -u {job.unit} tells why")
+
+
+def _rotation_home(release: Release) -> Path:
+    return release.app.home / "logrotate"
+
+
+def _install(log: Log, job: Job) -> bool:
+    """Whether anything had to be changed."""
+    units = job.paths()
+    timer = f"{job.unit}.timer"
+    stale = [
+        path
+        for ending in ("service", "timer")
+        if (path := UNITS / f"{job.unit}.{ending}").exists() and path not in units
+    ]
+    if stale:
+        try_run(log, "systemctl", "disable", "--now", "--quiet", timer, seconds=QUICK)
+        for path in stale:
+            path.unlink()
+    changed = [path for path, text in units.items() if not _is(path, text)]
+    for path in changed:
+        write(path, units[path])
+    if stale or changed:
+        run(log, "systemctl", "daemon-reload", seconds=QUICK, what="systemctl daemon-reload")
+    if units and (changed or not _runs(log, timer)):
+        run(log, "systemctl", "enable", "--quiet", timer, seconds=QUICK, what=f"enabling {timer}")
+        run(log, "systemctl", "restart", timer, seconds=QUICK, what=f"starting {timer}")
+        log.write(f"{timer}: enabled")
+    return bool(stale or changed)
+
+
+def _runs(log: Log, timer: str) -> bool:
+    return all(
+        try_run(log, "systemctl", question, "--quiet", timer, seconds=QUICK).ok
+        for question in ("is-enabled", "is-active")
+    )
+
+
+def _backup(release: Release) -> Job:
+    plan, unit = release.plan, backup_unit(release.plan.app)
+    if plan.backup is None or not plan.backup.every:
+        return Job(unit, {})
+    what = f"Backup of {plan.app}"
+    # The link that each release renews: a runner's own file is gone one day.
+    runner = release.app.home / "runner.pyz"
+    service = SERVICE.format(
+        app=plan.app,
+        what=what,
+        condition="After=docker.service\n",
+        command=f"/usr/bin/python3 -I {runner} backup {release.app.home}",
+        limit=plan.backup.limit_s + SPARE,
+        more="Nice=10\nIOSchedulingClass=idle",
+    )
+    timer = TIMER.format(app=plan.app, what=what, when=plan.backup.every, spread="15min")
+    return Job(unit, {"service": service, "timer": timer})
+
+
+def _rotation(release: Release, files: dict[str, str]) -> Job:
+    """Every hour: by logrotate's own daily timer a file would grow far beyond its largest size."""
+    app, unit = release.plan.app, logrotate_unit(release.plan.app)
+    if not files:
+        return Job(unit, {})
+    what, home = f"Log files of {app}", _rotation_home(release)
+    service = SERVICE.format(
+        app=app,
+        what=what,
+        condition="",
+        command=f"{logrotate.PROGRAM} -s {home}/state {home}/conf",
+        limit=600,
+        more=f"BindReadOnlyPaths={home}/passwd:/etc/passwd {home}/group:/etc/group",
+    )
+    timer = TIMER.format(app=app, what=what, when="hourly", spread="10min")
+    return Job(unit, {"service": service, "timer": timer})
+
+
+def _is(path: Path, text: str) -> bool:
+    return path.is_file() and path.read_text(encoding="utf-8") == text

@@ -1,0 +1,168 @@
+"""Backups as they lie on the host: one directory each, good once its manifest is written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from gpuhost.runner.contract import AppPaths, from_json
+from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.files import write_json
+from gpuhost.runner.lib.log import Log
+
+# YYYYMMDD-HHMMSS-REASON; what a restore set aside has another kind of name, and is never removed.
+NAME = re.compile(r"^\d{8}-\d{6}-[a-z-]+(\.\d+)?$")
+# Written last: what has none was cut off.
+MANIFEST = "manifest.json"
+PIECE = 1 << 20
+
+
+@dataclass(frozen=True)
+class Item:
+    """One thing that was saved."""
+
+    kind: str  # "sqlite" | "path" | "postgres"
+    name: str  # as the app file has it: a path; SERVICE/DATABASE
+    file: str  # in the backup's directory
+    bytes: int
+    sha256: str
+    unpacked: int  # bytes that it takes where it belongs
+    # sqlite: the file's owner and mode.
+    uid: int = 0
+    gid: int = 0
+    mode: int = 0o600
+    # postgres
+    service: str = ""
+    database: str = ""
+    user: str = ""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a backup holds."""
+
+    app: str
+    release: str  # the one that ran
+    reason: str
+    taken: float  # epoch seconds
+    items: tuple[Item, ...]
+
+
+@dataclass(frozen=True)
+class Stored:
+    home: Path
+    manifest: Manifest
+
+    @property
+    def name(self) -> str:
+        return self.home.name
+
+
+def good(app: AppPaths) -> list[Stored]:
+    """Every backup that is whole by its manifest, the oldest first."""
+    backups = (_read(home) for home in sorted(_homes(app)))
+    return [one for one in backups if one is not None]
+
+
+def one(app: AppPaths, name: str) -> Stored:
+    """Raises Failure with the names that there are."""
+    backups = {stored.name: stored for stored in good(app)}
+    if name not in backups:
+        known = ", ".join(reversed(backups)) or "none"
+        raise Failure(f"{app.home.name} has no backup {name!r}; there are: {known}")
+    return backups[name]
+
+
+def require_intact(stored: Stored) -> None:
+    """Raises Failure if a file is not what was saved."""
+    for item in stored.manifest.items:
+        path = stored.home / item.file
+        if not path.is_file() or path.stat().st_size != item.bytes or sha256(path) != item.sha256:
+            raise Failure(
+                f"backup {stored.name}: {item.file} is damaged or missing",
+                fix="use another backup; this one cannot be trusted",
+            )
+
+
+def begin(app: AppPaths, reason: str) -> Path:
+    """The directory of a new backup (0700); what was left of one that was cut off is removed."""
+    app.backups.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for home in _homes(app):
+        if not (home / MANIFEST).exists():
+            shutil.rmtree(home)
+    name = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{reason}"
+    number = 1
+    while True:
+        home = app.backups / (name if number == 1 else f"{name}.{number}")
+        try:
+            home.mkdir(mode=0o700)
+            return home
+        except FileExistsError:
+            number += 1
+
+
+def finish(home: Path, manifest: Manifest) -> None:
+    for item in manifest.items:
+        _sync(home / item.file)
+    write_json(home / MANIFEST, asdict(manifest), mode=0o600)
+
+
+def prune(app: AppPaths, keep: int, log: Log) -> None:
+    """Old ones go, but for those that a release refers to, or a restore that has not ended."""
+    needed = _referred_to(app)
+    for stored in good(app)[:-keep]:
+        if stored.name not in needed:
+            # First the manifest: half a backup must not look like one.
+            (stored.home / MANIFEST).unlink()
+            shutil.rmtree(stored.home)
+            log.write(f"old backup removed: {stored.name}")
+    for home in _homes(app):
+        if _read(home) is None:
+            log.write(f"backup {home.name}: its manifest cannot be read; it is left as it is")
+
+
+def sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(PIECE):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def _homes(app: AppPaths) -> list[Path]:
+    if not app.backups.is_dir():
+        return []
+    return [path for path in app.backups.iterdir() if path.is_dir() and NAME.match(path.name)]
+
+
+def _read(home: Path) -> Stored | None:
+    try:
+        value = json.loads((home / MANIFEST).read_text(encoding="utf-8"))
+        return Stored(home, from_json(Manifest, value))
+    except (OSError, ValueError, TypeError, AttributeError):
+        return None
+
+
+def _referred_to(app: AppPaths) -> set[str]:
+    names = set()
+    of_releases = (*app.releases.glob("*/result.json"), *app.releases.glob("*/record.json"))
+    for path in (app.restoring, *of_releases):
+        try:
+            names.add(str(json.loads(path.read_text(encoding="utf-8")).get("backup", "")))
+        except (OSError, ValueError, AttributeError):
+            continue
+    return names
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

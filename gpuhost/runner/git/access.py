@@ -1,0 +1,118 @@
+"""What git needs to reach a repository: a deploy key or a token, never in a URL or an argument."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from shlex import quote
+from urllib.parse import urlsplit
+
+from gpuhost.runner.lib import proxy
+from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.files import write
+from gpuhost.runner.plan import Source
+from gpuhost.runner.state.release import Release
+
+# host:path, as scp has it; a Windows path or a URL is none.
+SCP = re.compile(r"^(?:[^@/\s]+@)?(?P<host>[^:/\s]+):(?!//)")
+CONNECT_S = 20
+
+
+@contextmanager
+def access(release: Release, source: Source) -> Iterator[dict[str, str]]:
+    """The environment for git, and for as long as it is needed the files that it names.
+
+    Raises Failure for a secret that the release does not have.
+    """
+    place = release.paths.home / "access"
+    # One that was left when the power went.
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(mode=0o700)
+    try:
+        yield {
+            "GIT_TERMINAL_PROMPT": "0",
+            # Files that Git LFS keeps elsewhere stay pointers; see source.py.
+            "GIT_LFS_SKIP_SMUDGE": "1",
+            # A submodule must not name another directory of this host, or a command.
+            "GIT_ALLOW_PROTOCOL": "file:http:https:ssh"
+            if is_local(source.git)
+            else "http:https:ssh",
+            "GIT_SSH_COMMAND": _ssh(release, source, place),
+            **_askpass(release, source, place),
+            **proxy.environment(),
+        }
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def is_local(url: str) -> bool:
+    return url.startswith(("/", "file:"))
+
+
+def _ssh(release: Release, source: Source, place: Path) -> str:
+    options = [
+        "BatchMode=yes",
+        f"ConnectTimeout={CONNECT_S}",
+        "ServerAliveInterval=15",
+        "ServerAliveCountMax=4",
+    ]
+    if source.known_hosts:
+        write(place / "known_hosts", "\n".join(source.known_hosts) + "\n", mode=0o600)
+        options += ["StrictHostKeyChecking=yes", f"UserKnownHostsFile={place / 'known_hosts'}"]
+    else:
+        options += [
+            "StrictHostKeyChecking=accept-new",
+            f"UserKnownHostsFile={release.app.known_hosts}",
+        ]
+    if source.deploy_key:
+        # OpenSSH refuses a key without its last newline, and one with Windows line ends.
+        key = _secret(release, source.deploy_key, "deploy_key").replace("\r\n", "\n")
+        write(place / "key", key.rstrip("\n") + "\n", mode=0o600)
+        options += ["IdentitiesOnly=yes", f"IdentityFile={place / 'key'}"]
+    return " ".join(["ssh", *(f"-o {quote(option)}" for option in options)])
+
+
+def _askpass(release: Release, source: Source, place: Path) -> dict[str, str]:
+    if source.token is None:
+        return {"GIT_ASKPASS": "/bin/false"}
+    write(place / "token", _secret(release, source.token, "token"), mode=0o600)
+    write(place / "askpass", askpass_script(source, place / "token"), mode=0o700)
+    return {"GIT_ASKPASS": str(place / "askpass")}
+
+
+def askpass_script(source: Source, token: Path) -> str:
+    """Answers for the repository's own server alone: a submodule's or a redirect's gets nothing."""
+    address = urlsplit(source.git)
+    server = f"{address.scheme}://{address.netloc.rpartition('@')[2]}"
+    named = f"{address.scheme}://*@{address.netloc.rpartition('@')[2]}"
+    user = address.username or source.user
+    return (
+        "#!/bin/sh\n"
+        'case "$1" in\n'
+        f"  {quote(_prompt('Username', server))}*) printf '%s\\n' {quote(user)} ;;\n"
+        f"  {_pattern(_prompt('Password', named))}*) cat {quote(str(token))} ;;\n"
+        f"  {quote(_prompt('Password', server))}*) cat {quote(str(token))} ;;\n"
+        "  *) exit 1 ;;\n"
+        "esac\n"
+    )
+
+
+def _prompt(word: str, server: str) -> str:
+    return f"{word} for '{server}'"
+
+
+def _pattern(text: str) -> str:
+    """Quoted for sh, but for its star."""
+    return "*".join(quote(part) for part in text.split("*", 1))
+
+
+def _secret(release: Release, name: str, key: str) -> str:
+    if name not in release.secrets:
+        raise Failure(
+            f"source.{key} is the secret {name}, which was not given",
+            fix=f"give {name}, or take {key} out of x-gpuhost.source",
+        )
+    return release.secrets[name]

@@ -1,0 +1,200 @@
+"""A commit of a repository, checked out into a release."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from gpuhost.runner.failures.causes import cause
+from gpuhost.runner.failures.git_failures import GONE, KNOWN
+from gpuhost.runner.git.access import access
+from gpuhost.runner.lib.commands import Outcome, try_run
+from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.plan import Source
+from gpuhost.runner.state.release import Release
+
+COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
+# A repository with models in it over a slow line; a connection that stalls ends much earlier.
+FETCH_S = 3600
+LOCAL_S = 900
+# So that nothing of root's own settings decides: no stored password, no hook.
+SETTINGS = (
+    *("-c", "credential.helper="),
+    *("-c", "credential.useHttpPath=false"),
+    *("-c", "core.hooksPath=/dev/null"),
+    *("-c", "http.lowSpeedLimit=1000"),
+    *("-c", "http.lowSpeedTime=60"),
+    *("-c", "gc.auto=0"),
+    *("-c", "advice.detachedHead=false"),
+)
+LOCAL = {"GIT_TERMINAL_PROMPT": "0", "GIT_LFS_SKIP_SMUDGE": "1"}
+# Under these names every fetched commit stays in the app's own copy of the repository.
+KEPT = "refs/gpuhost/kept/"
+# A server that gives branches and tags alone, or plain files over HTTP.
+REFUSES_ONE = (
+    "unadvertised object",
+    "not valid",
+    "couldn't find remote ref",
+    "shallow capabilities",
+    "does not support shallow",
+    "dumb http transport",
+)
+
+DAMAGED = ("all necessary objects", "is corrupt", "object file", "bad object", "unresolved deltas")
+
+
+def check_out(release: Release, source: Source, into: Path) -> None:
+    """The commit's files and its own .git, in a directory that is new. Raises Failure.
+
+    What was fetched stays in the app's own copy, so that the next release fetches what is new.
+    """
+    if COMMIT.fullmatch(source.revision) is None:
+        raise Failure(f"plan.json: {source.revision!r} is not a commit's whole hash")
+    with access(release, source) as environment:
+        checkout = _Checkout(release, source, into, environment)
+        try:
+            checkout.make()
+        except _Damaged:
+            release.log.write("the app's own copy of the repository is damaged: fetching anew")
+            clear(release.app.git)
+            clear(into)
+            checkout.make()
+        checkout.submodules()
+    _warn_of_lfs(release, into)
+
+
+def forget(release: Release, kept: set[str]) -> None:
+    """Commits that no release has any more may go from the app's own copy.
+
+    + kept: commits that stay
+    """
+    copy = release.app.git
+    if not copy.exists():
+        return
+    git = ("git", *SETTINGS, f"--git-dir={copy}")
+    names = ("for-each-ref", "--format=%(refname)", KEPT)
+    listed = try_run(release.log, *git, *names, seconds=LOCAL_S, env=LOCAL, quiet=True)
+    gone = [name for name in listed.out.split() if name.removeprefix(KEPT) not in kept]
+    for name in gone:
+        try_run(release.log, *git, "update-ref", "-d", name, seconds=LOCAL_S, env=LOCAL)
+    if gone:
+        try_run(release.log, *git, "gc", "--quiet", seconds=LOCAL_S, env=LOCAL)
+
+
+def clear(path: Path) -> None:
+    """What was left there; it may not be there at all."""
+    if path.exists():
+        shutil.rmtree(path)
+
+
+class _Damaged(Failure):
+    """The app's own copy does not give what it has."""
+
+
+class _Checkout:
+    def __init__(
+        self, release: Release, source: Source, into: Path, environment: Mapping[str, str]
+    ) -> None:
+        self.release = release
+        self.source = source
+        self.into = into
+        self.environment = environment
+        self.copy = release.app.git
+
+    def make(self) -> None:
+        self._have_commit()
+        self._check_out()
+
+    def submodules(self) -> None:
+        if not (self.into / ".gitmodules").exists():
+            return
+        self.release.log.write("fetching submodules")
+        update = ("submodule", "update", "--init", "--recursive", "--force")
+        outcome = self._remote(*update, "--depth=1", cwd=self.into)
+        if not outcome.ok:
+            self.release.log.write("once more, with their whole history")
+            outcome = self._remote(*update, cwd=self.into)
+        if not outcome.ok:
+            raise _failure("git submodule update", outcome)
+
+    def _have_commit(self) -> None:
+        commit, copy = self.source.revision, f"--git-dir={self.copy}"
+        # The app's lock is held: nobody else works here, a lock was left by one that was killed.
+        for left in self.copy.rglob("*.lock"):
+            left.unlink()
+        self._local("git init", "init", "--quiet", "--bare", "--template=", str(self.copy))
+        if self._has(commit):
+            self.release.log.write(f"commit {commit} was fetched before")
+        else:
+            self.release.log.write(f"fetching commit {commit}")
+            self._fetch(commit)
+        self._local("git update-ref", copy, "update-ref", f"{KEPT}{commit}", commit)
+
+    def _fetch(self, commit: str) -> None:
+        fetch, address = (f"--git-dir={self.copy}", "fetch", "--no-tags"), ("--", self.source.git)
+        alone = self._remote(*fetch, "--depth=1", *address, commit)
+        if alone.ok:
+            return
+        if any(words in line for words in DAMAGED for line in alone.tail):
+            raise _Damaged("the app's own copy is damaged", output=alone.tail)
+        if not any(words in line for words in REFUSES_ONE for line in alone.tail):
+            raise _failure(f"git fetch of {self.source.git}", alone)
+        self.release.log.write("the server gives no single commit: fetching all branches and tags")
+        deepen = ["--unshallow"] if (self.copy / "shallow").exists() else []
+        refs = ("+refs/heads/*:refs/gpuhost/heads/*", "+refs/tags/*:refs/gpuhost/tags/*")
+        all_of_it = self._remote(*fetch, "--prune", *deepen, *address, *refs)
+        if not all_of_it.ok:
+            raise _failure(f"git fetch of {self.source.git}", all_of_it)
+        if not self._has(commit):
+            raise Failure(f"{self.source.git} has no commit {commit} any more", fix=GONE)
+
+    def _has(self, commit: str) -> bool:
+        """Whether the commit is there. Raises _Damaged for one without all its files: a fetch that
+        was cut off, or a power cut.
+        """
+        git = ("git", f"--git-dir={self.copy}")
+        log = self.release.log
+        named = try_run(log, *git, "cat-file", "-e", commit, seconds=LOCAL_S, env=LOCAL)
+        if not named.ok:
+            return False
+        walk = ("rev-list", "--objects", "--max-count=1", "--quiet", commit, "--")
+        if not try_run(log, *git, *walk, seconds=LOCAL_S, env=LOCAL).ok:
+            raise _Damaged(f"the app's own copy has commit {commit} without all its files")
+        return True
+
+    def _check_out(self) -> None:
+        """A repository of its own: a Dockerfile may copy .git and ask it for the version."""
+        git_dir, commit = f"--git-dir={self.into / '.git'}", self.source.revision
+        self._local("git init", "init", "--quiet", "--template=", str(self.into))
+        # Submodules with relative addresses are found from here.
+        self._local("git config", git_dir, "config", "remote.origin.url", self.source.git)
+        from_copy = ("--quiet", "--no-tags", "--depth=1", f"file://{self.copy}", f"{KEPT}{commit}")
+        try:
+            self._local("git fetch of the app's own copy", git_dir, "fetch", *from_copy)
+        except Failure as failure:
+            raise _Damaged(failure.said, output=failure.output, fix=failure.fix) from failure
+        files = (f"--work-tree={self.into}", "checkout", "--quiet", "--force", "--detach", commit)
+        self._local("git checkout", git_dir, *files)
+
+    def _local(self, what: str, *words: str) -> None:
+        command = ("git", *SETTINGS, *words)
+        outcome = try_run(self.release.log, *command, seconds=LOCAL_S, env=LOCAL)
+        if not outcome.ok:
+            raise _failure(what, outcome)
+
+    def _remote(self, *words: str, cwd: Path | None = None) -> Outcome:
+        command = ("git", *SETTINGS, *words)
+        return try_run(self.release.log, *command, seconds=FETCH_S, env=self.environment, cwd=cwd)
+
+
+def _failure(what: str, outcome: Outcome) -> Failure:
+    said, fix = cause(outcome.tail, outcome.status, KNOWN)
+    return Failure(f"{what}: {said}", output=outcome.tail, fix=fix)
+
+
+def _warn_of_lfs(release: Release, into: Path) -> None:
+    attributes = into / ".gitattributes"
+    if attributes.is_file() and "filter=lfs" in attributes.read_text("utf-8", "replace"):
+        release.log.write("warning: files under Git LFS are pointers here, not their content")

@@ -1,0 +1,201 @@
+"""Commands of the host's own tools: bounded in time, their output in the log while they run."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+from collections import deque
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.log import Log
+
+TAIL = 30
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a command ended: its status (None: ended for taking too long) and what it printed."""
+
+    status: int | None
+    out: str
+    tail: tuple[str, ...]  # the last lines of both streams, in order, secrets masked
+
+    @property
+    def ok(self) -> bool:
+        return self.status == 0
+
+
+def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The same for every command: nothing of the unit's surroundings decides a release."""
+    return {"PATH": PATH, "LC_ALL": "C.UTF-8", "HOME": "/root", **(extra or {})}
+
+
+def try_run(
+    log: Log,
+    *words: str,
+    seconds: float,
+    env: Mapping[str, str] | None = None,
+    stdin: str | None = None,
+    cwd: Path | None = None,
+    quiet: bool = False,
+) -> Outcome:
+    """Run a command to its end, or for so long.
+
+    + env: added to the common environment
+    + stdin: text given to the command; secrets travel here, never in words
+    + quiet: stdout is for the program that reads it, not for the log
+    """
+    try:
+        process = subprocess.Popen(
+            words,
+            env=environment(env),
+            cwd=cwd,
+            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE if quiet else subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            # Its children go with it when its time is up.
+            start_new_session=True,
+        )
+    except OSError as error:
+        return Outcome(127, "", (f"{words[0]}: {error.strerror}",))
+    return _Running(process, log, quiet).finish(stdin, seconds)
+
+
+def run(
+    log: Log,
+    *words: str,
+    seconds: float,
+    what: str,
+    env: Mapping[str, str] | None = None,
+    stdin: str | None = None,
+    cwd: Path | None = None,
+    quiet: bool = False,
+) -> str:
+    """Run a command that has to succeed; what it printed.
+
+    + what: names the command in the failure, "docker compose config"
+
+    Raises Failure with the last lines.
+    """
+    outcome = try_run(log, *words, seconds=seconds, env=env, stdin=stdin, cwd=cwd, quiet=quiet)
+    if outcome.status is None:
+        raise Failure(f"{what} did not end within {seconds:.0f} s", output=outcome.tail)
+    if outcome.status != 0:
+        raise Failure(f"{what} failed (exit {outcome.status})", output=outcome.tail)
+    return outcome.out
+
+
+def stream(
+    log: Log,
+    *words: str,
+    seconds: float,
+    what: str,
+    source: Path | None = None,
+    target: Path | None = None,
+) -> None:
+    """Run a command that has to succeed, from a file or into one; its errors go to the log.
+
+    + source: what it reads
+    + target: a new file (0600) for what it prints; gone again if it fails
+
+    Raises Failure with the last lines.
+    """
+    try:
+        with ExitStack() as files:
+            stdin = files.enter_context(source.open("rb")) if source else subprocess.DEVNULL
+            stdout = files.enter_context(_new(target)) if target else subprocess.DEVNULL
+            process = subprocess.Popen(
+                words,
+                env=environment(),
+                stdin=stdin,
+                stdout=stdout,
+                stderr=subprocess.PIPE,
+                text=True,
+                encoding="utf-8",
+                errors="replace",
+                start_new_session=True,
+            )
+            outcome = _Running(process, log, quiet=True).finish(None, seconds)
+        if outcome.status is None:
+            raise Failure(f"{what} did not end within {seconds:.0f} s", output=outcome.tail)
+        if outcome.status != 0:
+            raise Failure(f"{what} failed (exit {outcome.status})", output=outcome.tail)
+    except BaseException as error:
+        if target and not isinstance(error, FileExistsError):
+            target.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise Failure(f"{what}: {error.strerror}") from error
+        raise
+
+
+def _new(path: Path) -> BinaryIO:
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+
+
+class _Running:
+    def __init__(self, process: subprocess.Popen[str], log: Log, quiet: bool) -> None:
+        self.process = process
+        self.log = log
+        self.quiet = quiet
+        self.out: list[str] = []
+        self.tail: deque[str] = deque(maxlen=TAIL)
+
+    def finish(self, stdin: str | None, seconds: float) -> Outcome:
+        readers = [
+            threading.Thread(target=self._read, args=(stream, shown), daemon=True)
+            for stream, shown in (
+                (self.process.stdout, not self.quiet),
+                (self.process.stderr, True),
+            )
+            if stream is not None
+        ]
+        for reader in readers:
+            reader.start()
+        if stdin is not None:
+            threading.Thread(target=self._feed, args=(stdin,), daemon=True).start()
+        try:
+            status: int | None = self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self._end()
+            status = None
+        for reader in readers:
+            # A child that lives on may hold the pipe; what was printed so far is what there is.
+            reader.join(5)
+        return Outcome(status, "".join(self.out), tuple(self.tail))
+
+    def _read(self, stream: object, shown: bool) -> None:
+        for line in stream:  # type: ignore[attr-defined]
+            if stream is self.process.stdout:
+                self.out.append(line)
+            if shown or stream is not self.process.stdout:
+                self.log.write(line.rstrip("\n"))
+                self.tail.append(self.log.masked(line.rstrip("\n")))
+
+    def _feed(self, text: str) -> None:
+        assert self.process.stdin is not None
+        try:
+            with self.process.stdin as pipe:
+                pipe.write(text)
+        except BrokenPipeError:
+            # It ended without reading; its status says why.
+            return
+
+    def _end(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            try:
+                os.killpg(self.process.pid, number)
+                self.process.wait(10)
+                return
+            except (ProcessLookupError, subprocess.TimeoutExpired):
+                continue

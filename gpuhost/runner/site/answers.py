@@ -1,0 +1,63 @@
+"""Whether an answer is what an app file expects, and in words what is not."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from gpuhost.runner.plan import Expect
+from gpuhost.runner.site.http import SHOWN, Answer
+
+ANYTHING = "*"
+
+
+def wrong(answer: Answer, expect: Expect) -> str | None:
+    """The first thing that is not as expected, or None."""
+    if answer.status != expect.status:
+        return f"expected status {expect.status}, got {answer.status}"
+    kind = answer.headers.get("content-type", "")
+    if not kind.lower().startswith(expect.content_type.lower()):
+        got = f'"{kind}"' if kind else "none"
+        return f'expected Content-Type "{expect.content_type}…", got {got}'
+    if expect.contains not in answer.text:
+        return f'expected "{expect.contains}" in the body'
+    if len(answer.body) < expect.least_bytes:
+        return f"expected at least {expect.least_bytes} bytes, got {len(answer.body)}"
+    return _wrong_json(answer, expect.json) if expect.json else None
+
+
+def _wrong_json(answer: Answer, expected: dict[str, str]) -> str | None:
+    try:
+        document = json.loads(answer.body)
+    except (ValueError, RecursionError):
+        return "expected a JSON body"
+    for path, text in expected.items():
+        value = at(document, path)
+        if text == ANYTHING:
+            if value is None:
+                return f"expected {path} in the JSON body"
+        elif spelled(value) != text:
+            return f'expected {path} to be "{text}", got {_shown(value)}'
+    return None
+
+
+def at(document: Any, path: str) -> Any:
+    """What is at a dotted path, "data.files.0.url"; None if nothing is."""
+    for step in path.split("."):
+        if isinstance(document, dict):
+            document = document.get(step)
+        elif isinstance(document, list) and step.isdigit() and int(step) < len(document):
+            document = document[int(step)]
+        else:
+            return None
+    return document
+
+
+def spelled(value: Any) -> str:
+    """A value as a person writes it in an app file: text bare, all else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _shown(value: Any) -> str:
+    text = spelled(value)
+    return "nothing" if value is None else f'"{text[:SHOWN]}"'

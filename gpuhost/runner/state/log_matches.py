@@ -1,0 +1,43 @@
+"""Which log lines were seen of containers that run on.
+
+A container that a release does not touch keeps its log, which is rotated: the line of its start may
+be gone although it is as good as before.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from gpuhost.runner.lib.files import write_json
+from gpuhost.runner.plan import VerifyStep
+from gpuhost.runner.state.release import Release
+
+
+def is_known(release: Release, step: VerifyStep, started: tuple[str, ...]) -> bool:
+    """Whether these very containers have shown the line before.
+
+    + started: when each was started
+    """
+    return _load(_path(release)).get(_key(step)) == list(started)
+
+
+def remember(release: Release, step: VerifyStep, started: tuple[str, ...]) -> None:
+    seen = {**_load(_path(release)), _key(step): list(started)}
+    write_json(_path(release), seen, mode=0o600)
+
+
+def _path(release: Release) -> Path:
+    return release.app.home / "seen.json"
+
+
+def _key(step: VerifyStep) -> str:
+    return f"{step.service}: {step.log}"
+
+
+def _load(path: Path) -> dict[str, object]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,131 @@
+"""One release: its plan, its paths, its log, and what it has made so far."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from gpuhost.runner.contract import AppPaths, ReleasePaths, from_json
+from gpuhost.runner.lib.files import write_json
+from gpuhost.runner.lib.log import Log
+from gpuhost.runner.plan import BadPlan, Plan, load
+from gpuhost.runner.state.container import Before
+
+
+@dataclass(frozen=True)
+class Owned:
+    """A directory's owner and mode."""
+
+    uid: int
+    gid: int
+    mode: int
+
+    def __str__(self) -> str:
+        return f"{self.uid}:{self.gid} {self.mode:04o}"
+
+
+@dataclass(frozen=True)
+class ByHand:
+    """A container that a person had started."""
+
+    name: str
+    image: str
+    image_id: str
+    directory: str
+    is_running: bool
+
+    def __str__(self) -> str:
+        place = f", of the project in {self.directory}" if self.directory else ""
+        return f"{self.name}: image {self.image} ({self.image_id[:19]}){place}"
+
+
+@dataclass(frozen=True)
+class Record:
+    """record.json: what later releases, a rollback and the drift check have to know."""
+
+    # Container's id -> what a person had started before the first release; None: not looked yet.
+    by_hand: dict[str, ByHand] | None = None
+    # Service -> the id of its image, and the local tag that keeps it: gpuhost/APP/SERVICE:ID12.
+    images: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+    # Stage -> seconds.
+    took: dict[str, float] = field(default_factory=dict)
+    # Service -> the most memory that its build used, bytes.
+    build_memory: dict[str, int] = field(default_factory=dict)
+    # Path -> what a declared directory was like before.
+    directories: dict[str, Owned] = field(default_factory=dict)
+    # Secret -> when its file was written, nanoseconds.
+    secret_files: dict[str, int] = field(default_factory=dict)
+    backup: str = ""
+    # There was no data yet that a backup could have held.
+    nothing_to_back_up: bool = False
+    # How long the app did not answer while releases changed places, seconds.
+    gap_s: float | None = None
+
+
+@dataclass
+class Release:
+    """What every stage gets."""
+
+    app: AppPaths
+    paths: ReleasePaths
+    plan: Plan
+    log: Log
+    record: Record = field(default_factory=Record)
+    # The containers that were there when its start began.
+    before: Before = field(default_factory=Before)
+    # What Compose made of the files, by the service that it was asked for ("": by none).
+    composed: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def open(cls, app: AppPaths, release_id: str, log: Log | None = None) -> Release:
+        """A release from its directory; log: another release's, when this one is restored.
+
+        Raises BadPlan.
+        """
+        paths = app.release(release_id)
+        release = cls(
+            app, paths, load(paths.plan), log or Log(paths.log), read_record(paths.record)
+        )
+        release.log.mask(release.secrets.values())
+        return release
+
+    @property
+    def source(self) -> Path:
+        """Build contexts; a rollback uses those of the release that it activates again."""
+        return self.app.release(self.plan.rollback_of or self.plan.id).source
+
+    @cached_property
+    def secrets(self) -> dict[str, str]:
+        """Name to value: those that came with the release, and those made on this host."""
+        values = {**_values(self.app.generated), **_values(self.paths.given)}
+        return {name: str(value) for name, value in values.items()}
+
+    def remember(self, **changed: object) -> None:
+        """Record facts, on disk before anything else is done."""
+        self.record = replace(self.record, **changed)  # type: ignore[arg-type]
+        write_json(self.paths.record, asdict(self.record))
+
+
+def read_record(path: Path) -> Record:
+    """What record.json says; where it is not there yet, nothing. Raises BadPlan."""
+    values = _values(path)
+    try:
+        return from_json(Record, values)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise BadPlan(f"{path} is damaged: {error}") from error
+
+
+def _values(path: Path) -> dict[str, object]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise BadPlan(f"{path} is damaged: {error}") from error
+    if not isinstance(value, dict):
+        raise BadPlan(f"{path} is damaged: it holds no object")
+    return value

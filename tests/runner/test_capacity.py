@@ -1,0 +1,87 @@
+"""The memory and the disk that builds need: what is left before, and what they took."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from gpuhost.runner.building import capacity, memory_peak
+from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.plan import Build
+from gpuhost.runner.stages.build import build
+from tests.runner.at_hand import OLD, App, app
+from tests.runner.builds import DEBIAN, MEMINFO, a_release, log_of, of_the_host
+from tests.runner.stand_in import Docker, docker
+
+__all__ = ["app", "docker", "of_the_host"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        (
+            {"memory_gb": 6.1},
+            r"need 6\.1 GB of memory, and 6\.0 GB \(4\.0 GB and 2\.0 GB of swap\)",
+        ),
+        ({"disk_gb": 10_000_000}, r"need 1e\+07 GB of disk, and .* has [\d.]+ GB left"),
+    ],
+)
+def test_too_little_room_is_said_before_the_first_build(
+    app: App, docker: Docker, wanted: dict[str, float], said: str
+) -> None:
+    docker.services = {"web": {"build": DEBIAN}}
+    with pytest.raises(Failure, match=said) as failure:
+        build(a_release(app, docker, build=Build(**wanted)))  # type: ignore[arg-type]
+    assert failure.value.fix
+    assert docker.called("build") == []
+
+
+def test_enough_room_or_nothing_to_build(app: App, docker: Docker) -> None:
+    docker.services = {"web": {"build": DEBIAN}}
+    release = a_release(app, docker, OLD, build=Build(memory_gb=6, disk_gb=0.001))
+    build(release)
+    assert "memory left: 6.0 GB" in log_of(release)
+    docker.services, docker.registry = {"web": {"image": "redis:7"}}, {"redis:7": {}}
+    build(a_release(app, docker, build=Build(memory_gb=999)))
+
+
+def test_containerds_own_store_is_asked_as_well(
+    tmp_path: Path, docker: Docker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(capacity, "CONTAINERD", tmp_path)
+    docker.write()
+    assert capacity.image_places() == (docker.state.parent,)
+    program = docker.state.parent / "bin/docker"
+    store = '[["driver-type","io.containerd.snapshotter.v1"]]'
+    program.write_text(f"#!/bin/sh\necho '\"{docker.state.parent}\" {store}'\n")
+    assert capacity.image_places() == (docker.state.parent, tmp_path)
+
+
+def test_a_disk_is_counted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "statvfs", lambda path: SimpleNamespace(f_bavail=7, f_frsize=1))
+    assert capacity.free((tmp_path, tmp_path.parent)) == 7
+    assert capacity.free((tmp_path, Path("/proc"))) == 14
+
+
+def test_the_most_memory_is_what_fell_away_meanwhile(tmp_path: Path) -> None:
+    new = tmp_path / "cgroup/system.slice/docker-2.scope"
+    old = tmp_path / "cgroup/system.slice/docker-1.scope"
+    old.mkdir(parents=True)
+    (old / "memory.peak").write_text("99999999999\n")
+    with memory_peak.MemoryPeak() as peak:
+        capacity.MEMINFO.write_text(MEMINFO.format(1 << 20, 1 << 20))
+        new.mkdir()
+        (new / "memory.peak").write_text("1073741824\n")
+        peak._look()
+        capacity.MEMINFO.write_text(MEMINFO.format(4 << 20, 2 << 20))
+    assert peak.host == 4 << 30
+    assert peak.group == 1 << 30
+    assert str(peak) == (
+        "4.0 GB more than before (all of the host); the largest step alone 1.0 GB, with files"
+    )
+    with memory_peak.MemoryPeak() as quiet:
+        pass
+    assert (quiet.host, quiet.group) == (0, None)

@@ -1,0 +1,42 @@
+"""Runners of older versions go, but for those in use and those that have just come."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from gpuhost.runner.stages import runner_cleanup
+from tests.runner.at_hand import App, app
+
+__all__ = ["app"]
+
+
+def runner(lib: Path, name: str, *, age_s: float) -> Path:
+    lib.mkdir(exist_ok=True)
+    file = lib / f"runner-{name}.pyz"
+    file.touch()
+    came = time.time() - age_s
+    os.utime(file, (came, came))
+    return file
+
+
+def test_those_that_no_app_uses_go(app: App) -> None:
+    apps = app.paths.home.parent
+    lib = apps / "lib"
+    runner(lib, "ours", age_s=9000)
+    runner(lib, "others", age_s=9000)
+    runner(lib, "old", age_s=9000)
+    runner(lib, "older", age_s=90000)
+    runner(lib, "just-come", age_s=60)
+    (lib / "something.else").touch()
+    (apps / "another").mkdir()
+    (app.paths.home / "runner.pyz").symlink_to("../lib/runner-ours.pyz")
+    (apps / "another" / "runner.pyz").symlink_to("../lib/runner-others.pyz")
+    release = app.release()
+    runner_cleanup.forget(release)
+    kept = {"runner-just-come.pyz", "runner-ours.pyz", "runner-others.pyz", "something.else"}
+    assert {file.name for file in lib.iterdir()} == kept
+    said = release.paths.log.read_text()
+    assert "removed runner-old.pyz" in said
+    assert "removed runner-older.pyz" in said
