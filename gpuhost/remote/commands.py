@@ -1,4 +1,4 @@
-"""The few shapes of command that operations are made of. Each is bounded in time."""
+"""The commands that operations yield. Each has a time limit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LOCK_TIMEOUT = 300
 
 
 def run(*words: str | int | float, seconds: int = QUICK) -> StringCommand:
-    """One program with its arguments, every one quoted.
+    """One program with its arguments, each quoted.
 
     + seconds: when it is ended
     """
@@ -43,7 +43,7 @@ def script(name: str, *arguments: str | int, seconds: int) -> StringCommand:
 
 
 def put(path: str, content: str, *, mode: str = "0644") -> StringCommand:
-    """A whole file, written beside its place and renamed: never half there, never too open.
+    """A whole file, written beside its path and renamed: never partial, never with too open a mode.
 
     The content goes on stdin: no log, plan, argument list or journal shows it.
     """
@@ -77,7 +77,7 @@ def apt_update(*, lock_timeout: int = LOCK_TIMEOUT) -> StringCommand:
 def apt_install(
     packages: Iterable[str], *options: str, lock_timeout: int = LOCK_TIMEOUT
 ) -> StringCommand:
-    """Install packages, `name` or `name=version`; configuration files that a person edited stay."""
+    """Install packages, `name` or `name=version`; keep configuration files that a person edited."""
     return _apt_get("install", *options, *packages, seconds=APT_TIMEOUT, lock_timeout=lock_timeout)
 
 
@@ -86,7 +86,7 @@ def apt_remove(packages: Iterable[str], *, lock_timeout: int = LOCK_TIMEOUT) -> 
 
 
 def _apt_get(verb: str, *words: str, seconds: int, lock_timeout: int) -> StringCommand:
-    """apt-get, once nobody else holds its locks: apt itself waits only for one of the four."""
+    """apt-get, when no other process holds its locks: apt itself waits only for one of the four."""
     quoted = (QuoteString(word) for word in words)
     return StringCommand(
         "LC_ALL=C DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1",
@@ -101,7 +101,7 @@ def _apt_get(verb: str, *words: str, seconds: int, lock_timeout: int) -> StringC
 
 
 class Shown(StringCommand):
-    """A command that waits: what it prints is shown while it runs, `-v` or not."""
+    """A command that waits; its output is shown while it runs, also without `-v`."""
 
     def execute(self, state: State, host: Host, connector_arguments: ConnectorArguments) -> Any:
         connector_arguments.update(self.connector_arguments)
@@ -115,12 +115,12 @@ def shown(command: StringCommand) -> Shown:
 
 
 def wait_for_apt(seconds: int) -> Shown:
-    """Wait until nobody holds apt's or dpkg's locks, and name who does; fail after so long."""
+    """Wait until apt's and dpkg's locks are free, and name their holder; fail after the limit."""
     return shown(script("apt_idle.sh", seconds, seconds=seconds + QUICK))
 
 
 def connector_arguments(host: Host) -> dict[str, Any]:
-    """How the operation that is running reaches the host: sudo with its password, and all the rest.
+    """The connection arguments of the running operation: sudo, its password and the rest.
 
     pyinfra gives them to the commands that an operation yields, not to those that a function among
     them runs itself; what a command brings with it (`_stdin`) goes before them.
@@ -130,7 +130,7 @@ def connector_arguments(host: Host) -> dict[str, Any]:
 
 
 def refuse(noun: str, reason: str) -> None:
-    """Do nothing, say why, and go on: the verification at the end fails with the same reason."""
+    """Change nothing and report why; the verification at the end fails with the same reason."""
     logger.warning(f"{host.print_prefix}{noun}: left as it is: {reason}")
     host.noop(f"{noun}: {reason}")
 
