@@ -18,10 +18,10 @@ from bench.result import Goal, Result, Table
 ROUNDS = 7
 SHOWN = 12
 HERE = Path(__file__).with_name("on_host")
-# Where the collector starts a part's command, and the same with a measure around the command.
+# How the collector starts a probe's command, and the same with a measurement around it.
 START = 'timeout -k 1 "$limit" "$@" '
 MEASURED = 'timeout -k 1 "$limit" python3 -I -S "$PART" "$work/$name.cpu" "$@" '
-# A command on the host, and what it reads: what it wrote on stdout and on stderr.
+# Runs a command on the host with this stdin, and returns its stdout and stderr.
 Ask = Callable[[str, str], tuple[str, str]]
 
 
@@ -70,24 +70,24 @@ def measured(ask: Ask, text: str, where: str) -> Result:
 def _whole(ask: Ask, text: str) -> tuple[int, int]:
     """CPU and wall time, in microseconds."""
     program = (HERE / "whole.py").read_text()
-    _, said = ask(f"python3 -I -S -c {quote(program)}", text)
-    cpu, wall = said.split()[-2:]
+    _, error = ask(f"python3 -I -S -c {quote(program)}", text)
+    cpu, wall = error.split()[-2:]
     return int(cpu), int(wall)
 
 
 def _parts(ask: Ask, text: str) -> dict[str, int]:
     """CPU of each part's command, in microseconds."""
     if text.count(START) != 1:
-        raise Broken("the collector starts its parts otherwise than this knows")
+        raise Broken("the collector starts its probes in a way that this part does not know")
     program = base64.b64encode((HERE / "part.py").read_bytes()).decode()
     head = f"PART=$(mktemp); export PART; echo {program} | base64 -d >$PART; trap 'rm $PART' EXIT\n"
-    # The collector's own end takes the place of that trap, so it is done in a shell around it.
+    # The collector sets a trap of its own, so it runs in a shell inside this one.
     out, _ = ask(f"{head} sh", text.replace(START, MEASURED))
     packed = base64.b64decode("".join(out.split()))
     with tarfile.open(fileobj=io.BytesIO(packed), mode="r:gz") as archive:
-        found = {
+        files = {
             member.name.removeprefix("./").removesuffix(".cpu"): archive.extractfile(member)
             for member in archive.getmembers()
             if member.name.endswith(".cpu")
         }
-        return {name: int(file.read()) for name, file in found.items() if file}
+        return {name: int(file.read()) for name, file in files.items() if file}

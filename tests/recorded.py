@@ -58,8 +58,10 @@ def probes(
 
 
 def _defaults() -> dict[str, Probe]:
-    """What each probe prints on a host that has nothing of it: so that one which was recorded
-    before a probe was added needs no edit."""
+    """What each probe gives on a host that has nothing of its subject.
+
+    A host that was recorded before a probe was added gets this for it, and needs no edit.
+    """
     return {
         command.name: command.absent
         for command in readers_request().probes

@@ -11,13 +11,19 @@ from gpuhost.domain.exit_status import Exit
 from gpuhost.fleet.host_pool import HostError, on_each_host, with_host
 from gpuhost.fleet.host_status import HostStatus
 from gpuhost.fleet.inventory import Fleet
+from gpuhost.runner.contract import RESTORE_FAILED, Operation, Result
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
-from gpuhost.snapshot.apps import AppState, Attempt, Release
+from gpuhost.snapshot.apps import AppState, ReleaseState
 from gpuhost.snapshot.docker import Container
 
 SCHEMA = 1
-RESTORE_FAILED = "restore-failed"
+
+# The fields of a result in schema 1.
+RESULT = (
+    *("state", "kind", "stage", "said", "fix", "restored", "restore_said", "backup", "by"),
+    *("migrated", "started", "ended", "gap_s"),
+)
 
 
 class RunState(str, Enum):
@@ -33,7 +39,7 @@ class RunState(str, Enum):
     BROKEN = "broken"
     STOPPED = "stopped"
     NOT_RELEASED = "not-released"
-    RESTORE_FAILED = "restore-failed"
+    RESTORE_FAILED = RESTORE_FAILED
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,7 @@ class AppReport:
         return RunState.RUNNING
 
     @property
-    def failed(self) -> Release | None:
+    def failed(self) -> ReleaseState | None:
         """The newest release, if it failed."""
         newest = self.state.newest
         return newest if newest and newest.result and not newest.verified else None
@@ -75,7 +81,7 @@ class AppReport:
             "release": state.current,
             "revision": current.revision if current else None,
             "by": current.by if current else None,
-            "since": result.ended if result else None,
+            "since": _seconds(result.ended) if result else None,
             "containers": [_container(container) for container in self.containers],
             "under_way": _attempt(state.under_way),
             "cut_off": _attempt(state.cut_off),
@@ -191,7 +197,7 @@ def _is_down(container: Container) -> bool:
     return container.state != "running" or container.health == "unhealthy"
 
 
-def release_json(release: Release, state: AppState) -> dict[str, Any]:
+def release_json(release: ReleaseState, state: AppState) -> dict[str, Any]:
     """A release in schema 1; `result` is null while it is in progress, or if it was interrupted."""
     attempt = state.under_way
     return {
@@ -201,7 +207,7 @@ def release_json(release: Release, state: AppState) -> dict[str, Any]:
         "rollback_of": release.rollback_of or None,
         "current": release.id == state.current,
         "under_way": attempt is not None and attempt.id == release.id,
-        "result": asdict(release.result) if release.result else None,
+        "result": _result(release.result) if release.result else None,
     }
 
 
@@ -210,5 +216,16 @@ def _container(container: Container) -> dict[str, str]:
     return {name: getattr(container, name) for name in names}
 
 
-def _attempt(attempt: Attempt | None) -> dict[str, Any] | None:
-    return asdict(attempt) if attempt else None
+def _attempt(attempt: Operation | None) -> dict[str, Any] | None:
+    return {**asdict(attempt), "started": _seconds(attempt.started)} if attempt else None
+
+
+def _result(result: Result) -> dict[str, Any]:
+    values = {name: getattr(result, name) for name in RESULT}
+    times = {name: _seconds(values[name]) for name in ("started", "ended")}
+    return {**values, **times, "restored": result.restored or ""}
+
+
+def _seconds(time: float) -> int | None:
+    """Epoch seconds; None: not known."""
+    return int(time) or None

@@ -38,7 +38,7 @@ from gpuhost.runner.contract import (
     Operation,
 )
 from gpuhost.snapshot import NotRead
-from gpuhost.snapshot.apps import Apps, AppState, Release
+from gpuhost.snapshot.apps import Apps, AppState, ReleaseState
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def known_app(apps: Apps, app: str) -> AppState:
     return state
 
 
-def verified_release(state: AppState) -> Release:
+def verified_release(state: AppState) -> ReleaseState:
     """The current release. Raises Refused if there is none."""
     if state.current_release is None:
         raise Refused(["no release of it was ever verified on this host; release it first"])

@@ -28,7 +28,7 @@ from gpuhost.rollout.draft import (
 )
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
-from gpuhost.snapshot.apps import Apps, Release
+from gpuhost.snapshot.apps import Apps, ReleaseState
 
 # Nothing is built. The app loads its models, and once more if the first release fails.
 LIMIT_SECONDS = 4 * 3600
@@ -53,7 +53,7 @@ def decide(app: str, settings: Settings, release: str | None) -> Action | NoChan
     )
 
 
-def from_and_to(apps: Apps, app: str, name: str | None) -> tuple[Release | None, Release]:
+def from_and_to(apps: Apps, app: str, name: str | None) -> tuple[ReleaseState | None, ReleaseState]:
     """The release that runs, or None if that is unknown, and the release to roll back to.
 
     Raises Refused.
@@ -77,7 +77,7 @@ def from_and_to(apps: Apps, app: str, name: str | None) -> tuple[Release | None,
     return running, max(older, key=_original)
 
 
-def _named(verified: list[Release], name: str) -> Release:
+def _named(verified: list[ReleaseState], name: str) -> ReleaseState:
     """The newest release with this id or revision."""
     for release in verified:
         is_revision = len(name) >= SHORTEST_REVISION and release.revision.startswith(name)
@@ -87,15 +87,15 @@ def _named(verified: list[Release], name: str) -> Release:
     raise Refused([f"{name} is not a verified release of this app; verified are: {ids}"])
 
 
-def _original(release: Release) -> str:
+def _original(release: ReleaseState) -> str:
     return release.rollback_of or release.id
 
 
-def _in_words(release: Release) -> str:
+def _in_words(release: ReleaseState) -> str:
     return f"{_original(release)} (revision {short_revision(release.revision)})"
 
 
-def _start(app: str, target: Release, snapshot: Snapshot, host: Host) -> StartRequest:
+def _start(app: str, target: ReleaseState, snapshot: Snapshot, host: Host) -> StartRequest:
     by = current_user()
     return StartRequest(
         app=app,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timezone
 
 
-def minute(epoch: int | None) -> str:
-    """ "2026-11-22 04:05"; "" for None, "?" for an invalid time, which a host may have sent."""
-    if epoch is None:
+def minute(epoch: float | None) -> str:
+    """ "2026-11-22 04:05"; "" if it is not known, "?" for what is no time."""
+    if not epoch:
         return ""
     try:
         return datetime.fromtimestamp(epoch, timezone.utc).strftime("%Y-%m-%d %H:%M")

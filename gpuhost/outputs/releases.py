@@ -10,12 +10,12 @@ from rich.text import Text
 
 from gpuhost.domain.plain_text import plain
 from gpuhost.fleet.host_pool import HostError
-from gpuhost.fleet.releases import RESTORE_FAILED, AppReport, FleetApps, HostApps, RunState
+from gpuhost.fleet.releases import AppReport, FleetApps, HostApps, RunState
 from gpuhost.outputs.clock import minute
 from gpuhost.outputs.fleet import print_reason, styled_status
-from gpuhost.snapshot.apps import VERIFIED, AppState, Attempt, Release
+from gpuhost.runner.contract import RESTORE_FAILED, UNDONE, VERIFIED
+from gpuhost.snapshot.apps import AppState, ReleaseState
 
-UNDONE = "undone"
 RUN_STATE_STYLES = {RunState.RUNNING: "green", RunState.STARTING: "yellow"}
 # Characters of a commit id that are shown.
 SHORT = 12
@@ -47,12 +47,12 @@ def _releases(host: str, state: AppState) -> Table:
     return grid
 
 
-def _revision(release: Release) -> Text:
+def _revision(release: ReleaseState) -> Text:
     rollback = f"rollback to {release.rollback_of}" if release.rollback_of else ""
     return Text(plain(rollback or release.revision[:SHORT]))
 
 
-def _style(release: Release) -> str:
+def _style(release: ReleaseState) -> str:
     if release.result is None:
         return "yellow"
     return "green" if release.verified else "bold red"
@@ -102,24 +102,16 @@ def _notes(app: AppReport) -> Iterator[str]:
     if app.engine_complaint:
         yield f"the container engine does not answer: {app.engine_complaint}"
     if attempt := app.state.under_way:
-        yield f"in progress: {describe_attempt(attempt)}"
+        yield f"in progress: {attempt.sentence}"
     if attempt := app.state.cut_off:
         yield (
-            f"interrupted: {describe_attempt(attempt)}; the next run, or a restart of the host, "
-            "finishes it"
+            f"interrupted: {attempt.sentence}; the next run, or a restart of the host, finishes it"
         )
     if (failed := app.failed) and failed.id != app.state.current:
         yield f"the last release, {failed.id}, {describe_result(failed, app.state)}"
 
 
-def describe_attempt(attempt: Attempt) -> str:
-    """ "release 20261122-010203-aabbccdd by ann@desk, since 2026-11-22 01:02"."""
-    by = f" by {attempt.by}" if attempt.by else ""
-    since = f", since {minute(attempt.started)}" if attempt.started else ""
-    return f"{attempt.kind} {attempt.id}{by}{since}"
-
-
-def describe_result(release: Release, state: AppState) -> str:
+def describe_result(release: ReleaseState, state: AppState) -> str:
     """The result of a release, in one line."""
     result = release.result
     if result is None:
@@ -133,11 +125,11 @@ def describe_result(release: Release, state: AppState) -> str:
     if result.state == UNDONE:
         parts.append("what it had started is stopped")
     if result.state == RESTORE_FAILED:
-        parts.append(f"THE PREVIOUS RELEASE DID NOT COME BACK: {result.restore_said}")
+        parts.append(f"THE PREVIOUS RELEASE COULD NOT BE RESTORED: {result.restore_said}")
     return "; ".join(parts)
 
 
-def _ended(release: Release) -> Text:
+def _ended(release: ReleaseState) -> Text:
     return Text(minute(release.result.ended) if release.result else "")
 
 

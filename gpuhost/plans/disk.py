@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from gpuhost.runner.contract import APPS
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.paths import Disk, ancestry
 from gpuhost.snapshot.request import Request
 
-APPS = "/opt/gpuhost"
 DATA_ROOT = "/var/lib/docker"
 
 
@@ -18,10 +18,10 @@ def disks_by_directory(snapshot: Snapshot, settings: Settings) -> dict[str, Disk
         data_root = snapshot.docker.engine.root
     return {
         path: snapshot.disks.under(path)
-        for path in ("/", data_root, snapshot.disks.containerd, APPS)
+        for path in ("/", data_root, snapshot.disks.containerd, str(APPS))
     }
 
 
 def request(settings: Settings) -> Request:
     data_root = settings.docker_data_root or DATA_ROOT
-    return Request(directories=(*ancestry(data_root), *ancestry(APPS)))
+    return Request(directories=(*ancestry(data_root), *ancestry(str(APPS))))

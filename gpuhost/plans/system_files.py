@@ -10,11 +10,11 @@ from gpuhost.domain.firewall.published import RULES
 from gpuhost.domain.firewall.ufw import USER_RULES
 from gpuhost.domain.toolkit.proof import RECORD as TOOLKIT_RECORD
 from gpuhost.plans.apt_cache import SECURITY_LIST
-from gpuhost.plans.disk import APPS
 from gpuhost.plans.nvidia_repository import ARCHIVE_SOURCES
 from gpuhost.plans.nvidia_upkeep import BLACKLIST
 from gpuhost.plans.proxy import CLIENT_FILE
 from gpuhost.plans.system import UPDATES_FILE
+from gpuhost.runner.contract import APPS
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.applied import APPLIED
@@ -56,7 +56,7 @@ SHARED = frozenset(
         *(UFW_DEFAULTS, UFW_CONF, *USER_RULES.values(), *RULES.values()),
         *("/etc/apt/sources.list", "/etc/apt/sources.list.d", "/etc/apt/keyrings"),
         *("/etc/apt/apt.conf.d", "/etc/docker", "/etc/gpuhost", "/usr/local/lib/gpuhost"),
-        *("/var/lib/gpuhost", APPS),
+        *("/var/lib/gpuhost", str(APPS)),
     }
 )
 PATHS = OURS | PRIVATE | SECRETS | SHARED

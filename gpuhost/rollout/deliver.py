@@ -15,15 +15,9 @@ from pyinfra.api.host import Host
 from gpuhost.domain.rendering import render
 from gpuhost.rollout.bundle import Bundle
 from gpuhost.rollout.connection import CONNECTION_ERRORS, ROUND_TRIP_SECONDS, RoundTripTimeout
-from gpuhost.runner.contract import (
-    APPS,
-    Operation,
-    from_json,
-)
-from gpuhost.snapshot.apps import UNIT
+from gpuhost.runner.contract import APPS, RESUME_UNIT_FILE, Operation, from_json, release_unit
 
 SCRIPT = "release_begin.sh"
-RESUME_UNIT = "/etc/systemd/system/gpuhost-resume@.service"
 BUSY = 75
 # systemd's own part, on a busy host.
 START_SECONDS = 240
@@ -55,7 +49,7 @@ class StartRequest:
 
     @property
     def unit(self) -> str:
-        return UNIT.format(app=self.app)
+        return release_unit(self.app)
 
 
 def resume_unit() -> str:
@@ -103,7 +97,7 @@ def command(request: StartRequest) -> StringCommand:
         request.unit,
         request.limit_s,
         f"gpuhost: {request.verb[0]} {request.id} by {request.by}",
-        RESUME_UNIT,
+        RESUME_UNIT_FILE,
         request.runner,
         request.bundle.sha256 if request.bundle else "",
         *request.verb,

@@ -20,12 +20,7 @@ from gpuhost.rollout.connection import (
     ConnectionLost,
 )
 from gpuhost.rollout.progress import readable
-from gpuhost.runner.contract import (
-    APPS,
-    Operation,
-    Result,
-    from_json,
-)
+from gpuhost.runner.contract import APPS, Operation, Result, from_json, release_unit, resume_unit
 
 # The host waits this long for more of the log before it answers.
 WAIT_SECONDS = 10
@@ -60,7 +55,7 @@ class FollowTarget:
 
     @property
     def unit(self) -> str:
-        return f"gpuhost-release-{self.app}.service"
+        return release_unit(self.app)
 
 
 @dataclass(frozen=True)
@@ -192,7 +187,7 @@ class LogFollower:
             raise FollowError(self._reason_without_result())
 
     def _unit_is_active(self) -> bool:
-        resume = f"gpuhost-resume@{self._target.app}.service"
+        resume = resume_unit(self._target.app)
         units = (self._target.unit, resume)
         states = self._output("systemctl", "show", "--property=ActiveState", "--value", *units)
         return any(state in ("active", "activating", "deactivating") for state in states)

@@ -9,6 +9,7 @@ from gpuhost.release.source import short_revision
 from gpuhost.rollout.progress import duration, readable
 from gpuhost.runner.contract import (
     FAILED,
+    RESTORE,
     RESTORE_FAILED,
     RESTORED,
     UNDONE,
@@ -17,7 +18,6 @@ from gpuhost.runner.contract import (
 )
 
 BANNER = "!" * 78
-RESTORE = "restore"
 
 
 @dataclass(frozen=True)

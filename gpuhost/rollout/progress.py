@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable
 from gpuhost.domain.plain_text import plain
 from gpuhost.runner.contract import (
     STAGE,
+    STAGE_FAILED,
 )
 
 LINE = re.compile(r"(\d\d):(\d\d):(\d\d) (.*)")
-FAILED = re.compile(r"FAILED in ")
 # Colours and cursor movements in the output of tools.
 ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|\][^\x07\x1b]*(?:\x07|\x1b\\))")
 DAY = 86400
@@ -69,7 +69,7 @@ class Progress:
             if text.startswith(STAGE):
                 self._done()
                 self._start(text.removeprefix(STAGE))
-            elif FAILED.match(text):
+            elif text.startswith(STAGE_FAILED):
                 self._failed()
             elif text.strip():
                 self._last = readable(text)

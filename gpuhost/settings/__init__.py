@@ -1,4 +1,4 @@
-"""What a person declares a host to be, and how layers of data become one."""
+"""The declared state of a host, and how it is merged from layers of data."""
 
 from gpuhost.settings.settings import DOCKER_KEY_FINGERPRINT as DOCKER_KEY_FINGERPRINT
 from gpuhost.settings.settings import TOOLKIT_KEY_FINGERPRINT as TOOLKIT_KEY_FINGERPRINT

@@ -1,4 +1,4 @@
-"""What a setting may be: the types of settings, each with its words for people."""
+"""The types of settings, each with its description for messages and the reference page."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 from pydantic_core import PydanticCustomError
 
-# The type of pydantic's error for a URL that is one, but for its login.
+# The type of pydantic's error for a URL that is valid except for its login.
 LOGIN_IN_URL = "login_in_url"
 
 
@@ -23,7 +23,7 @@ def _is_proxy_url(value: str) -> str:
 
 
 def _is_http_url(value: str) -> str:
-    # What is fetched from is shown in findings, plans and argument lists, and kept world-readable.
+    # These URLs are shown in findings, plans and argument lists, and stored in readable files.
     if re.match(r"https?://[^/?#]*@", value):
         raise PydanticCustomError(LOGIN_IN_URL, "must be a URL without a user name or password")
     return _is_proxy_url(value)
@@ -41,7 +41,7 @@ def _is_absolute_path(value: str) -> str:
 
 
 def is_plain_path(value: str) -> str:
-    # /proc/swaps and fstab write spaces otherwise, and name a file by its one canonical path.
+    # /proc/swaps and fstab escape spaces, and name a file by its canonical path.
     if any(character.isspace() or character == "\\" for character in value):
         raise ValueError("must be a path without spaces or backslashes")
     if value != posixpath.normpath(value) or value.startswith("//"):
@@ -87,13 +87,13 @@ def _is_day(value: str) -> str:
 
 @dataclass(frozen=True)
 class Kind:
-    """What a narrower type than `str` is called in error messages and on the reference page."""
+    """The description of a narrower type than `str` in error messages and on the reference page."""
 
     words: str
 
 
 Url = Annotated[str, AfterValidator(_is_http_url), Kind("a URL")]
-# The one kind whose login has a place: files that only root may read.
+# The only URL that may hold a login: it is stored in files that only root can read.
 ProxyUrl = Annotated[
     str, AfterValidator(_is_proxy_url), Kind("a URL, with user and password if need be")
 ]
@@ -103,7 +103,7 @@ ProxyException = Annotated[
     Kind('a host, domain or network, such as "10.0.0.0/8"'),
 ]
 HostPath = Annotated[str, AfterValidator(_is_absolute_path), Kind("an absolute path")]
-# Units of systemd name them: no quoting, no `%`.
+# Written to systemd units: no quoting, no `%`.
 UnitPath = Annotated[
     str,
     AfterValidator(_is_absolute_path),
@@ -136,7 +136,7 @@ DriverBranch = Annotated[
 ToolkitVersion = Annotated[
     str, StringConstraints(pattern=r"^\d+\.\d+\.\d+$"), Kind('a version, such as "1.20.0"')
 ]
-# The first letter keeps it from being read as an option.
+# The first letter prevents that it is read as an option.
 ImageName = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_./:@-]*$"),
@@ -159,9 +159,9 @@ ChinaMirror = Literal["aliyun", "tuna", "ustc", "tencent", "huawei"]
 
 
 class Ignored(BaseModel):
-    """A difference that somebody knows of and accepts.
+    """A known difference that is accepted.
 
-    + id: of a finding, "swap.size"; * stands for anything, "app.tts.*", that could be read
+    + id: of a finding, "swap.size"; with *, "app.tts.*", any that could be read
     + until: the last day on which it is accepted, "2026-12-31"
     """
 

@@ -9,17 +9,14 @@ from importlib.resources import files as resources
 from shlex import quote
 from typing import Any
 
+from gpuhost.runner.contract import APPS, Operation, Result, backup_unit, release_unit
 from gpuhost.snapshot.apps_details import Details
-from gpuhost.snapshot.lenient import mapping, mappings, number, seconds, text, texts
+from gpuhost.snapshot.lenient import mapping, mappings, seconds, text, texts
 from gpuhost.snapshot.probes import NotRead, Probes
 from gpuhost.snapshot.request import ProbeCommand, Request
-from gpuhost.snapshot.transport import APPS
 
-UNIT = "gpuhost-release-{app}.service"
-BACKUP_UNIT = "gpuhost-backup-{app}"
 AT_WORK = ("active", "activating", "reloading", "deactivating")
 Units = Mapping[str, Mapping[str, str]]
-VERIFIED = "verified"
 PROGRAM = resources("gpuhost.snapshot").joinpath("apps_on_host.py").read_text(encoding="utf-8")
 HAS_APPS = f"[ -d {APPS} ]"
 REQUEST = Request(
@@ -31,8 +28,8 @@ REQUEST = Request(
         ),
         ProbeCommand(
             "app_units",
-            "systemctl show --no-pager -p Id -p ActiveState -p Result 'gpuhost-release-*.service'"
-            " 'gpuhost-backup-*.service' 'gpuhost-backup-*.timer'",
+            "systemctl show --no-pager -p Id -p ActiveState -p Result "
+            f"'{release_unit('*')}' '{backup_unit('*')}.service' '{backup_unit('*')}.timer'",
             only_if=HAS_APPS,
         ),
     ),
@@ -40,37 +37,8 @@ REQUEST = Request(
 
 
 @dataclass(frozen=True)
-class Result:
-    """The result of an attempt (result.json). Times in epoch seconds; gap_s: the downtime."""
-
-    state: str = "unknown"
-    kind: str = "release"
-    stage: str = ""
-    said: str = ""
-    fix: str = ""
-    restored: str = ""
-    restore_said: str = ""
-    backup: str = ""
-    by: str = ""
-    migrated: bool = False
-    started: int | None = None
-    ended: int | None = None
-    gap_s: float | None = None
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """An operation that has begun and not ended (attempt.json). kind: release, rollback, …"""
-
-    kind: str = "release"
-    id: str = ""
-    by: str = ""
-    started: int | None = None
-
-
-@dataclass(frozen=True)
-class Release:
-    """A release's directory.
+class ReleaseState:
+    """One release, as its directory on the host shows it.
 
     + result: None while it is in progress, or if it was interrupted
     + rollback_of: the release whose files and images it restored; "": it is not a rollback
@@ -86,7 +54,7 @@ class Release:
 
     @property
     def verified(self) -> bool:
-        return self.result is not None and self.result.state == VERIFIED
+        return self.result is not None and self.result.verified
 
 
 @dataclass(frozen=True)
@@ -136,32 +104,32 @@ class AppState:
     name: str
     current: str | None
     runner: str | None
-    releases: tuple[Release, ...]
-    attempt: Attempt | None
+    releases: tuple[ReleaseState, ...]
+    attempt: Operation | None
     at_work: bool
     given: Given | None
     backups: tuple[Backup, ...]
     backup_units: BackupUnits = BackupUnits()
     details: Details | str = "no release was ever verified"
 
-    def release(self, id: str | None) -> Release | None:
+    def release(self, id: str | None) -> ReleaseState | None:
         return next((release for release in self.releases if release.id == id), None)
 
     @property
-    def current_release(self) -> Release | None:
+    def current_release(self) -> ReleaseState | None:
         return self.release(self.current)
 
     @property
-    def newest(self) -> Release | None:
+    def newest(self) -> ReleaseState | None:
         return self.releases[0] if self.releases else None
 
     @property
-    def under_way(self) -> Attempt | None:
+    def under_way(self) -> Operation | None:
         """The operation in progress."""
-        return (self.attempt or Attempt()) if self.at_work else None
+        return (self.attempt or Operation.lenient({})) if self.at_work else None
 
     @property
-    def cut_off(self) -> Attempt | None:
+    def cut_off(self) -> Operation | None:
         """An operation that has begun, and that no process continues."""
         return None if self.at_work else self.attempt
 
@@ -218,7 +186,7 @@ def _is_at_work(unit: Mapping[str, str] | None) -> bool:
 
 
 def _backup_units(name: str, units: Units) -> BackupUnits:
-    unit = BACKUP_UNIT.format(app=name)
+    unit = backup_unit(name)
     timer, service = units.get(f"{unit}.timer", {}), units.get(f"{unit}.service", {})
     failed = service.get("ActiveState") == "failed"
     return BackupUnits(
@@ -245,9 +213,9 @@ def _app(value: Mapping[str, Any], units: Units) -> AppState:
         current=text(value.get("current")) or None,
         runner=text(value.get("runner")) or None,
         releases=tuple(map(_release, mappings(value.get("releases")))),
-        attempt=None if attempt is None else _attempt(mapping(attempt)),
+        attempt=None if attempt is None else Operation.lenient(attempt),
         at_work=(value.get("locked") is True and attempt is not None)
-        or _is_at_work(units.get(UNIT.format(app=name))),
+        or _is_at_work(units.get(release_unit(name))),
         given=None if given is None else _given(mapping(given)),
         backups=tuple(
             Backup(
@@ -262,43 +230,16 @@ def _app(value: Mapping[str, Any], units: Units) -> AppState:
     )
 
 
-def _release(value: Mapping[str, Any]) -> Release:
+def _release(value: Mapping[str, Any]) -> ReleaseState:
     result = value.get("result")
-    return Release(
+    return ReleaseState(
         id=text(value.get("id")),
         inputs=text(value.get("inputs")),
         revision=text(value.get("revision")),
         by=text(value.get("by")),
         project=text(value.get("project")),
         rollback_of=text(value.get("rollback_of")),
-        result=None if result is None else _result(mapping(result)),
-    )
-
-
-def _result(value: Mapping[str, Any]) -> Result:
-    return Result(
-        state=text(value.get("state")) or "unknown",
-        kind=text(value.get("kind")) or "release",
-        stage=text(value.get("stage")),
-        said=text(value.get("said")),
-        fix=text(value.get("fix")),
-        restored=text(value.get("restored")),
-        restore_said=text(value.get("restore_said")),
-        backup=text(value.get("backup")),
-        by=text(value.get("by")),
-        migrated=value.get("migrated") is True,
-        started=seconds(value.get("started")),
-        ended=seconds(value.get("ended")),
-        gap_s=number(value.get("gap_s")),
-    )
-
-
-def _attempt(value: Mapping[str, Any]) -> Attempt:
-    return Attempt(
-        kind=text(value.get("kind")) or "release",
-        id=text(value.get("id")),
-        by=text(value.get("by")),
-        started=seconds(value.get("started")),
+        result=None if result is None else Result.lenient(result),
     )
 
 

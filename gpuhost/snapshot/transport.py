@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator
 
 from gpuhost.snapshot.probes import Probe, Probes
 
-APPS = "/opt/gpuhost"
 # Of a tar: its unit of length, and the type of a file.
 BLOCK, REGULAR = 512, b"0"
 # Root runs the script as it is; others use sudo if it needs no password, else their own rights.

@@ -190,7 +190,7 @@ def test_releases_table() -> None:
     rows = [line for line in text.splitlines() if OLD in line]
     assert "*" in rows[0] and "1f1f1f1f1f1f" in rows[0] and "ann@desk" in rows[0]
     assert "rollback to 20261119-1" in unfolded(text)
-    assert "failed in up: x; THE PREVIOUS RELEASE DID NOT COME BACK: no disk" in " ".join(
+    assert "failed in up: x; THE PREVIOUS RELEASE COULD NOT BE RESTORED: no disk" in " ".join(
         text.replace("│", "").split()
     )
     assert "gpu3: no app tts" in text

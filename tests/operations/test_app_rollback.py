@@ -12,17 +12,18 @@ from gpuhost.operations import app_rollback
 from gpuhost.operations.app_operation import Action, NoChange
 from gpuhost.operations.app_rollback import from_and_to
 from gpuhost.rollout.draft import Refused
+from gpuhost.runner.contract import Operation, Result
 from gpuhost.settings import Settings
-from gpuhost.snapshot.apps import Apps, Attempt, Release, Result, _app
+from gpuhost.snapshot.apps import Apps, ReleaseState, _app
 
-GOOD, BAD = Result(state="verified"), Result(state="restored")
-
-
-def _release(id: str, result: Result | None = GOOD, of: str = "") -> Release:
-    return Release(id, f"inputs of {id}", f"revision of {id}", "me@here", "tts", of, result)
+GOOD, BAD = Result.lenient({"state": "verified"}), Result.lenient({"state": "restored"})
 
 
-def _apps(*releases: Release, **more: Any) -> Apps:
+def _release(id: str, result: Result | None = GOOD, of: str = "") -> ReleaseState:
+    return ReleaseState(id, f"inputs of {id}", f"revision of {id}", "me@here", "tts", of, result)
+
+
+def _apps(*releases: ReleaseState, **more: Any) -> Apps:
     current = next((one.id for one in releases if one.verified), None)
     state = _app({"name": "tts"}, {})
     state = replace(state, current=current, releases=releases)
@@ -45,13 +46,13 @@ def _apps(*releases: Release, **more: Any) -> Apps:
         ([_release("2"), _release("1")], "2", "2"),
     ],
 )
-def test_target(releases: list[Release], wanted: str | None, target: str) -> None:
+def test_target(releases: list[ReleaseState], wanted: str | None, target: str) -> None:
     current, found = from_and_to(_apps(*releases), "tts", wanted)
     assert found.id == target
     assert current and current.id == next(one.id for one in releases if one.verified)
 
 
-DOWN = Result(state="restore-failed")
+DOWN = Result.lenient({"state": "restore-failed"})
 
 
 @pytest.mark.parametrize(
@@ -67,7 +68,7 @@ DOWN = Result(state="restore-failed")
 )
 def test_a_release_that_did_not_start_again_is_the_target(
     monkeypatch: pytest.MonkeyPatch,
-    releases: list[Release],
+    releases: list[ReleaseState],
     wanted: str | None,
     expected: str | None,
 ) -> None:
@@ -93,7 +94,7 @@ def test_a_release_that_did_not_start_again_is_the_target(
         (_apps(_release("2")), "revisi", "revisi is not a verified release .*: 2$"),
         (_apps(_release("2")), "nothing", "nothing is not a verified release .*: 2$"),
         (
-            _apps(_release("2"), at_work=True, attempt=Attempt("restore", "b1", "ann@desk")),
+            _apps(_release("2"), at_work=True, attempt=Operation("restore", "b1", "ann@desk", 0)),
             None,
             "restore b1 is under way; wait for it",
         ),

@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gpuhost.runner.contract import Operation
 from gpuhost.snapshot import NotRead, Probe, Probes, Snapshot
-from gpuhost.snapshot.apps import Apps, AppState, Attempt, Given
+from gpuhost.snapshot.apps import Apps, AppState, Given
 from gpuhost.snapshot.collector import script
 from gpuhost.snapshot.ports import Taken
 from gpuhost.snapshot.request import Request
@@ -81,7 +82,7 @@ def test_an_app(root: Path) -> None:
     assert (current.by, current.inputs, current.project) == ("ann@desk", "aabbccdd", "tts")
     assert current.result and (current.result.ended, current.result.gap_s) == (1795300000, 1.5)
     assert app.newest and app.newest.result is None
-    assert app.attempt == Attempt("release", NEW, "bob@desk", 1795300100)
+    assert app.attempt == Operation("release", NEW, "bob@desk", 1795300100)
     assert [(backup.name, backup.whole) for backup in app.backups] == [
         ("20261121-2", False),
         ("20261121-1", True),

@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 from gpuhost.checks.deployed import deployed_check
 from gpuhost.checks.deployed.deployed_app import DeployedApp
 from gpuhost.checks.finding import Verdict, fail, ok, skip, unknown
+from gpuhost.runner.contract import backup_unit
 from gpuhost.snapshot.apps import Backup
 
 # The timer spreads them over 15 minutes, and a backup waits for a release that is under way.
@@ -23,7 +24,7 @@ def backups(app: DeployedApp) -> Verdict:
     schedule, state = app.details.schedule, app.state
     if schedule is None or state is None:
         return skip("no scheduled backups are declared")
-    units, unit = state.backup_units, f"gpuhost-backup-{app.name}"
+    units, unit = state.backup_units, backup_unit(app.name)
     newest = _newest(state.backups)
     in_words = f"the newest is {newest.name}" if newest else "there is no backup"
     if not units.timer:

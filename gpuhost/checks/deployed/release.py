@@ -14,7 +14,7 @@ from gpuhost.release.planning import plan_release, render_files
 from gpuhost.release.source import short_revision
 from gpuhost.release.variant import ChosenVariant, NoVariant, choose_variant
 from gpuhost.snapshot import NotRead
-from gpuhost.snapshot.apps import AppState, Release
+from gpuhost.snapshot.apps import AppState, ReleaseState
 
 NOT_ASKED = "not compared: what {} has now, and secrets"
 BAD_FILE = "correct the app file; the current release continues to run"
@@ -54,7 +54,7 @@ def _never(state: AppState | None) -> str:
     return f"no release was ever verified; the last failed: {newest.result.said}"
 
 
-def _compare(deployed: DeployedApp, app: App, current: Release) -> Verdict:
+def _compare(deployed: DeployedApp, app: App, current: ReleaseState) -> Verdict:
     snapshot, settings = deployed.snapshot, deployed.settings
     choice = choose_variant(app.block, snapshot, settings)
     if isinstance(choice, NoVariant):
@@ -81,7 +81,7 @@ def _compare(deployed: DeployedApp, app: App, current: Release) -> Verdict:
 
 
 def _differing(
-    deployed: DeployedApp, app: App, choice: ChosenVariant, current: Release
+    deployed: DeployedApp, app: App, choice: ChosenVariant, current: ReleaseState
 ) -> Iterator[str]:
     if deployed.file.revision not in (None, current.revision):
         wanted = short_revision(str(deployed.file.revision))

@@ -5,11 +5,10 @@ from __future__ import annotations
 from gpuhost.checks.deployed import deployed_check
 from gpuhost.checks.deployed.deployed_app import DeployedApp
 from gpuhost.checks.finding import Verdict, fail, ok
-from gpuhost.snapshot.apps import AppState, Release
+from gpuhost.runner.contract import FAILED, RESTORE, RESTORE_FAILED
+from gpuhost.snapshot.apps import AppState, ReleaseState
 
 # It failed before anything was changed.
-FAILED = "failed"
-RESTORE_FAILED = "restore-failed"
 GOOD = "verified, and nothing after it is incomplete"
 
 
@@ -32,13 +31,13 @@ def verified(app: DeployedApp) -> Verdict:
     if current is None or not current.verified:
         return fail(GOOD, f"{state.current} has no successful result", fix=app.again)
     last = app.details.last
-    if (last.get("kind"), last.get("state")) == ("restore", RESTORE_FAILED):
+    if (last.get("kind"), last.get("state")) == (RESTORE, RESTORE_FAILED):
         actual = f"the restore of {last.get('id')} failed, and the previous data was not restored"
         return fail(GOOD, actual, fix=f"{logs} says why; restore again: it is finished or undone")
     return ok(f"{current.id} was verified", expected=GOOD)
 
 
-def _incomplete(state: AppState) -> Release | None:
+def _incomplete(state: AppState) -> ReleaseState | None:
     """The last attempt that changed anything, if it was not undone."""
     changing = (one for one in state.releases if one.result and one.result.state != FAILED)
     newest = next(changing, None)

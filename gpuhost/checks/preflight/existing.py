@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timezone
 from pathlib import PurePosixPath
 
 from gpuhost.appfile.host_paths import SYSTEM_DIRECTORIES
 from gpuhost.checks.finding import Verdict, fail, ok, warn
 from gpuhost.checks.preflight import app_check
 from gpuhost.checks.preflight.proposal import Proposal
-from gpuhost.snapshot.apps import Attempt
+from gpuhost.runner.contract import APPS
 from gpuhost.snapshot.docker import Container
-from gpuhost.snapshot.transport import APPS
 
 
 @app_check("app.project", "The app's Compose project is its own, or may be taken over (`adopt`).")
@@ -49,7 +47,7 @@ def project(proposal: Proposal) -> Verdict:
 def _app_of(container: Container) -> str:
     """The app whose release made a container; "" if gpuhost did not make it."""
     path = PurePosixPath(container.directory)
-    is_ours = path.name == "shared" and str(path.parent.parent) == APPS
+    is_ours = path.name == "shared" and str(path.parent.parent) == str(APPS)
     return path.parent.name if is_ours else ""
 
 
@@ -110,7 +108,7 @@ def busy(proposal: Proposal) -> Verdict:
         return ok("none under way")
     return fail(
         "none under way",
-        _attempt(attempt),
+        attempt.sentence,
         fix=f"gpuhost logs INVENTORY --app {proposal.app.name} --follow; start after it has ended",
     )
 
@@ -122,14 +120,6 @@ def unfinished(proposal: Proposal) -> Verdict:
         return ok("none was interrupted")
     return warn(
         "none was interrupted",
-        f"interrupted: {_attempt(attempt)}",
+        f"interrupted: {attempt.sentence}",
         fix="nothing to do: the next release first finishes or undoes it",
     )
-
-
-def _attempt(attempt: Attempt) -> str:
-    by = f" by {attempt.by}" if attempt.by else ""
-    if attempt.started is None:
-        return f"{attempt.kind} {attempt.id}{by}"
-    since = datetime.fromtimestamp(attempt.started, timezone.utc)
-    return f"{attempt.kind} {attempt.id}{by}, since {since:%Y-%m-%d %H:%M:%S} UTC"

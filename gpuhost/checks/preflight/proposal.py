@@ -9,11 +9,11 @@ from functools import cached_property
 from gpuhost.appfile.app import App
 from gpuhost.appfile.compose_file import ComposeService
 from gpuhost.release.variant import ChosenVariant, NoVariant
+from gpuhost.runner.contract import APPS
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.apps import AppState
 from gpuhost.snapshot.docker import Container
-from gpuhost.snapshot.transport import APPS
 
 
 @dataclass(frozen=True)
