@@ -80,9 +80,9 @@ def test_an_app(root: Path) -> None:
     current = app.current_release
     assert current and current.verified and current.id == OLD
     assert (current.by, current.inputs, current.project) == ("ann@desk", "aabbccdd", "tts")
-    assert current.result and (current.result.ended, current.result.gap_s) == (1795300000, 1.5)
+    assert current.result and (current.result.ended, current.result.gap_s) == (1795300000.5, 1.5)
     assert app.newest and app.newest.result is None
-    assert app.attempt == Operation("release", NEW, "bob@desk", 1795300100)
+    assert app.attempt == Operation("release", NEW, "bob@desk", 1795300100.2)
     assert [(backup.name, backup.whole) for backup in app.backups] == [
         ("20261121-2", False),
         ("20261121-1", True),
