@@ -88,11 +88,11 @@ def _settings(mirrors: tuple[str, ...], security: bool, present: bool) -> Settin
     """The mirrors as settings: one, or several to try in order."""
     if not mirrors:
         return Settings(build_apt_cache=present)
-    one = mirrors[0] if len(mirrors) == 1 else "auto"
+    mirror = mirrors[0] if len(mirrors) == 1 else "auto"
     return Settings.model_validate(
         {
             "build_apt_cache": present,
-            "apt_mirror": one,
+            "apt_mirror": mirror,
             "apt_mirror_candidates": mirrors,
             "apt_mirror_security": security,
         }
@@ -101,7 +101,7 @@ def _settings(mirrors: tuple[str, ...], security: bool, present: bool) -> Settin
 
 def _remove(paths: list[str], lock_timeout_s: int) -> Commands:
     if not paths:
-        host.noop("there is no apt cache")
+        host.noop("the apt cache is not installed")
         return
     yield run("systemctl", "disable", "--now", UNIT, seconds=60)
     yield apt_remove([PACKAGE], lock_timeout_s=lock_timeout_s)

@@ -16,23 +16,10 @@ from gpuhost.operations.nvidia_reboot import is_this_machine, reboot
 from gpuhost.operations.nvidia_settings import Gpu, Source, driver_settings
 from gpuhost.operations.reading import Commands, executing, operation, read
 from gpuhost.operations.refuse import refuse
-from gpuhost.plans.gpu import (
-    reason_without_driver,
-)
-from gpuhost.plans.nvidia import (
-    InstallPlan,
-    install_plan,
-    reboot_reason,
-)
-from gpuhost.plans.nvidia_repository import (
-    preferences,
-    repository_for,
-)
-from gpuhost.plans.nvidia_upkeep import (
-    BLACKLIST,
-    BLACKLIST_TEXT,
-    installation,
-)
+from gpuhost.plans.gpu import reason_without_driver
+from gpuhost.plans.nvidia import InstallPlan, install_plan, reboot_reason
+from gpuhost.plans.nvidia_repository import preferences, repository_for
+from gpuhost.plans.nvidia_upkeep import BLACKLIST, BLACKLIST_TEXT, installation
 from gpuhost.remote.apt import (
     CHANGE_HELD,
     LOCK_TIMEOUT_S,
@@ -238,8 +225,8 @@ def loaded(
         reason = "a new driver may need it"
     if not reason or not install:
         host.noop("no reboot is needed for the driver")
-    elif hindrance := _why_not_rebooted(snapshot, settings):
-        refuse("nvidia", f"a reboot is needed ({reason}): {hindrance}")
+    elif why_not := _why_not_rebooted(snapshot, settings):
+        refuse("nvidia", f"a reboot is needed ({reason}): {why_not}")
     else:
         record = replace(
             snapshot.nvidia.record, rebooted_for=installation(snapshot.nvidia) or UNPACKAGED

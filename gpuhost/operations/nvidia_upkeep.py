@@ -13,12 +13,8 @@ from gpuhost.operations.nvidia import planned_packages
 from gpuhost.operations.nvidia_settings import Gpu, Source, driver_settings
 from gpuhost.operations.reading import Commands, operation, read
 from gpuhost.operations.refuse import refuse
-from gpuhost.plans.gpu import (
-    reason_without_driver,
-)
-from gpuhost.plans.nvidia_repository import (
-    system_of,
-)
+from gpuhost.plans.gpu import reason_without_driver
+from gpuhost.plans.nvidia_repository import system_of
 from gpuhost.plans.nvidia_upkeep import (
     EXCLUSIONS_TEXT,
     FABRIC_UNIT,
@@ -66,9 +62,9 @@ def hold(
     if "nvidia.hold" not in failing_ids(snapshot, settings, "nvidia") and not planned:
         host.noop("NVIDIA's packages are as declared")
         return
-    loose = [package.name for package in packages_to_hold(snapshot.nvidia) if not package.hold]
-    if loose or planned:
-        yield from _hold(snapshot, loose or planned)
+    unheld = [package.name for package in packages_to_hold(snapshot.nvidia) if not package.hold]
+    if unheld or planned:
+        yield from _hold(snapshot, unheld or planned)
     yield put(EXCLUSIONS, EXCLUSIONS_TEXT)
 
 

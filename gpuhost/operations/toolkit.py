@@ -17,13 +17,8 @@ from gpuhost.operations.docker import Restart
 from gpuhost.operations.findings import failing_ids
 from gpuhost.operations.nvidia_settings import Gpu
 from gpuhost.operations.reading import Commands, executing, operation, read
-from gpuhost.plans.docker import (
-    restart_stops,
-)
-from gpuhost.plans.toolkit import (
-    circumstances,
-    reason_not_needed,
-)
+from gpuhost.plans.docker import restart_stops
+from gpuhost.plans.toolkit import circumstances, reason_not_needed
 from gpuhost.plans.toolkit_packages import OLDER_LISTS, repository
 from gpuhost.remote.apt import CHANGE_HELD, LOCK_TIMEOUT_S, apt_install, apt_remove, apt_update
 from gpuhost.remote.commands import remove, run, script
