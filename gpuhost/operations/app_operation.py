@@ -26,19 +26,14 @@ from gpuhost.rollout.deliver import (
     StartRequest,
     start_release,
 )
-from gpuhost.rollout.detach import (
-    follow_command,
-)
+from gpuhost.rollout.detach import follow_command
 from gpuhost.rollout.draft import Refused
-from gpuhost.rollout.follower import (
-    FollowTarget,
-)
+from gpuhost.rollout.follower import FollowTarget
 from gpuhost.rollout.watch import watch
-from gpuhost.runner.contract import (
-    Operation,
-)
+from gpuhost.runner.contract import Operation
 from gpuhost.snapshot import NotRead
-from gpuhost.snapshot.apps import Apps, AppState, ReleaseState
+from gpuhost.snapshot.app_state import AppState, ReleaseState
+from gpuhost.snapshot.apps import Apps
 
 
 @dataclass(frozen=True)

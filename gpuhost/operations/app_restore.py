@@ -16,18 +16,14 @@ from gpuhost.operations.app_operation import (
 )
 from gpuhost.operations.reading import read
 from gpuhost.remote.commands import connector_arguments, remove
-from gpuhost.rollout.deliver import (
-    StartRequest,
-)
+from gpuhost.rollout.deliver import StartRequest
 from gpuhost.rollout.draft import (
     Refused,
     current_user,
 )
-from gpuhost.runner.contract import (
-    APPS,
-)
+from gpuhost.runner.contract import APPS
 from gpuhost.settings import Settings
-from gpuhost.snapshot.apps import AppState
+from gpuhost.snapshot.app_state import AppState
 
 # Gigabytes are unpacked, and the app loads its models, perhaps twice.
 LIMIT_SECONDS = 6 * 3600

@@ -14,12 +14,8 @@ from gpuhost.operations.app_operation import (
     verified_release,
 )
 from gpuhost.operations.reading import read
-from gpuhost.release.source import (
-    short_revision,
-)
-from gpuhost.rollout.deliver import (
-    StartRequest,
-)
+from gpuhost.release.source import short_revision
+from gpuhost.rollout.deliver import StartRequest
 from gpuhost.rollout.draft import (
     Refused,
     current_user,
@@ -28,7 +24,8 @@ from gpuhost.rollout.draft import (
 )
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
-from gpuhost.snapshot.apps import Apps, ReleaseState
+from gpuhost.snapshot.app_state import ReleaseState
+from gpuhost.snapshot.apps import Apps
 
 # Nothing is built. The app loads its models, and once more if the first release fails.
 LIMIT_SECONDS = 4 * 3600

@@ -20,7 +20,6 @@ from gpuhost.plans.firewall_files import (
     LOAD_UNIT,
     UNDO_UNIT,
     host_files,
-    is_as_shipped,
 )
 from gpuhost.plans.firewall_in_use import (
     is_in_place,
@@ -103,7 +102,7 @@ def _remove(snapshot: Snapshot, settings: Settings) -> Commands:
 
 def _install_guard(snapshot: Snapshot) -> Commands:
     """Install the script that reverts a change, and its units, before the first change."""
-    differing = [file for file in host_files() if not is_as_shipped(snapshot, file)]
+    differing = [file for file in host_files() if not file.is_on(snapshot)]
     for file in differing:
         yield put(file.path, file.content, mode=file.mode)
     if differing:

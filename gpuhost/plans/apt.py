@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 
 from gpuhost.domain.apt.mirrors import Mirror, mirror_called
-from gpuhost.domain.apt.plan import Plan, to_mirror, to_original
+from gpuhost.domain.apt.plan import HostSources, Plan, to_mirror, to_original
 from gpuhost.domain.apt.record import Record
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
+from gpuhost.snapshot.apt import MASKED_LOGIN, NOT_UTF8
 
 # If no candidate worked, `auto` asks them again after this time.
 ASK_AGAIN = timedelta(days=1)
@@ -74,9 +75,22 @@ def plan_for(choice: Record, snapshot: Snapshot, settings: Settings) -> Plan:
 def refusal(snapshot: Snapshot, changes: Plan | None) -> str:
     """Why the sources cannot be rewritten without loss; empty if they can."""
     files = {file.path for file in (*changes.files, *changes.originals)} if changes else set()
-    return "; ".join(
-        f"{path} {reason}" for path, reason in snapshot.apt.unreadable.items() if path in files
-    )
+    reasons = unreadable_files(snapshot.apt.sources)
+    return "; ".join(f"{path} {reason}" for path, reason in reasons.items() if path in files)
+
+
+def unreadable_files(sources: HostSources) -> dict[str, str]:
+    """Files that were not read completely, so that gpuhost must not rewrite them, and why."""
+    reasons = {
+        MASKED_LOGIN: "holds a password, which belongs in /etc/apt/auth.conf.d",
+        NOT_UTF8: "is not UTF-8",
+    }
+    return {
+        file.path: reason
+        for file in (*sources.files, *sources.saved)
+        for mark, reason in reasons.items()
+        if mark in file.content
+    }
 
 
 def keeps_sources(changes: Plan) -> bool:

@@ -10,7 +10,8 @@ from gpuhost.plans.gpu import needs_gpu
 from gpuhost.plans.proxy import engine_is_behind
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
-from gpuhost.snapshot.docker import DAEMON_JSON, Engine
+from gpuhost.snapshot.docker import DAEMON_JSON
+from gpuhost.snapshot.engine import Engine
 
 NVIDIA_RUNTIME = {"args": [], "path": "nvidia-container-runtime"}
 

@@ -7,7 +7,7 @@ from importlib.resources import files
 from posixpath import dirname
 
 from gpuhost.domain.rendering import render
-from gpuhost.plans.firewall_files import HostFile
+from gpuhost.plans.host_file import HostFile
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
 from gpuhost.snapshot.paths import PathState
@@ -114,12 +114,8 @@ def wrong_files(snapshot: Snapshot, settings: Settings) -> list[str]:
     return [
         file.path
         for file in host_files(settings)
-        if not _is(path_state(snapshot, file.path), file.sha256, file.mode)
+        if path_state(snapshot, file.path) is None or not file.is_on(snapshot)
     ]
-
-
-def _is(state: PathState | None, digest: str, mode: str) -> bool:
-    return state is not None and (state.sha256, state.mode, state.owner) == (digest, mode, "root")
 
 
 def missing_reports(snapshot: Snapshot, settings: Settings) -> list[str]:

@@ -8,16 +8,16 @@ from gpuhost.domain.apt import repository as apt
 from gpuhost.domain.apt.entry import SourceFile
 from gpuhost.domain.nvidia.architectures import Modules
 from gpuhost.domain.nvidia.cards import module_conflict
-from gpuhost.domain.nvidia.cuda import Decision, Rule, decide
+from gpuhost.domain.nvidia.cuda import Decision, decide
+from gpuhost.domain.nvidia.cuda_rule import Rule
+from gpuhost.domain.nvidia.driver_choice import NoDriverPackagesError
 from gpuhost.domain.nvidia.driver_packages import (
     DriverPackages,
-    Kernel,
-    NoDriverPackagesError,
     distribution_packages,
-    kernel_flavour,
     nvidia_packages,
 )
 from gpuhost.domain.nvidia.driver_state import DriverState
+from gpuhost.domain.nvidia.kernel import Kernel, kernel_flavour
 from gpuhost.domain.nvidia.repository import UnknownRepositoryError
 from gpuhost.domain.nvidia.version import CudaVersion
 from gpuhost.plans.nvidia_repository import components_file, repository_for, system_of

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from gpuhost.domain.nvidia.driver_packages import held
-from gpuhost.snapshot.nvidia import Nvidia, Package
+from gpuhost.domain.nvidia.held_packages import held
+from gpuhost.snapshot.nvidia import Nvidia
+from gpuhost.snapshot.nvidia_packages import Package
 
 DAEMON = "nvidia-persistenced.service"
 OWN_UNIT = "gpuhost-nvidia-persistence.service"

@@ -8,7 +8,7 @@ from math import isqrt
 from gpuhost.domain.sizes import GB, MB, format_size
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
-from gpuhost.snapshot.paths import ancestry
+from gpuhost.snapshot.disks import ancestry
 from gpuhost.snapshot.request import Request
 
 # mkswap takes a page for its header, and partitions are never of round size.

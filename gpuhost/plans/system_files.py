@@ -22,7 +22,8 @@ from gpuhost.snapshot.apt import CLOUD_INIT_APT
 from gpuhost.snapshot.docker import DAEMON_JSON, DOCKER_RECORD
 from gpuhost.snapshot.firewall import UFW_CONF, UFW_DEFAULTS
 from gpuhost.snapshot.nginx import RECORD as NGINX_RECORD
-from gpuhost.snapshot.nvidia import EXCLUSIONS, NVIDIA_RECORD, PERSISTENCE_UNIT, PREFERENCES
+from gpuhost.snapshot.nvidia import EXCLUSIONS, PERSISTENCE_UNIT, PREFERENCES
+from gpuhost.snapshot.nvidia_record import NVIDIA_RECORD
 from gpuhost.snapshot.paths import PathState
 from gpuhost.snapshot.proxy import PROXY_RECORD
 from gpuhost.snapshot.request import Request

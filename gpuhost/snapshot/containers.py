@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from shlex import quote
 from typing import Any
 
-from gpuhost.snapshot.docker import ENGINE_RUNS
+from gpuhost.snapshot.engine import ENGINE_RUNS
 from gpuhost.snapshot.lenient import mapping, mappings, text, whole
 from gpuhost.snapshot.ports import plain_address
 from gpuhost.snapshot.probes import NotRead, Probes

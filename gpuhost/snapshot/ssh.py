@@ -12,7 +12,6 @@ from gpuhost.snapshot.request import ProbeCommand, Request
 from gpuhost.snapshot.units import read_units
 
 CONFIGURATION = "/etc/ssh/sshd_config"
-NO_SUCH_COMMAND = 127
 _ADDRESS = re.compile(r"^listenaddress (?P<address>\S+):(?P<port>\d{1,5})$", re.MULTILINE)
 _PORT = re.compile(r"^port (\d{1,5})$", re.MULTILINE)
 SOCKET = "ssh.socket"

@@ -63,11 +63,6 @@ class Toolkit:
     mig_instances: int
     proof: Proof | None
 
-    @property
-    def specification_path(self) -> str:
-        """Where the CDI specification belongs."""
-        return REFRESHED if self.refresh else STATIC
-
     @classmethod
     def read(cls, probes: Probes) -> Toolkit:
         installed = installed_packages(probes)

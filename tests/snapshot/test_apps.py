@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from gpuhost.runner.contract import Operation
 from gpuhost.snapshot import NotRead, Probe, Probes, Snapshot
-from gpuhost.snapshot.apps import Apps, AppState, Given
+from gpuhost.snapshot.app_state import AppState, Given
+from gpuhost.snapshot.apps import Apps
 from gpuhost.snapshot.collector import script
 from gpuhost.snapshot.ports import Taken
 from gpuhost.snapshot.request import Request

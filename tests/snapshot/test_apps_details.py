@@ -21,7 +21,8 @@ from gpuhost.runner.plan import Backup, Nginx, Secret, Verify
 from gpuhost.runner.stages import fingerprint
 from gpuhost.runner.state.release import Release
 from gpuhost.snapshot import Probe, Probes
-from gpuhost.snapshot.apps import Apps, AppState, BackupUnits
+from gpuhost.snapshot.app_state import AppState, BackupUnits
+from gpuhost.snapshot.apps import Apps
 from gpuhost.snapshot.apps_details import Details
 from tests.runner.at_hand import NEW, App, Programs, programs
 from tests.snapshot.test_apps import told

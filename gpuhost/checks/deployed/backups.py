@@ -8,7 +8,7 @@ from gpuhost.checks.deployed import deployed_check
 from gpuhost.checks.deployed.deployed_app import DeployedApp
 from gpuhost.checks.finding import Verdict, fail, ok, skip, unknown
 from gpuhost.runner.contract import backup_unit
-from gpuhost.snapshot.apps import Backup
+from gpuhost.snapshot.app_state import Backup
 
 # The timer spreads them over 15 minutes, and a backup waits for a release that is under way.
 SPREAD_S = 900

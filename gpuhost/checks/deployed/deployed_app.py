@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from gpuhost.appfile.app import App
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
-from gpuhost.snapshot.apps import AppState
+from gpuhost.snapshot.app_state import AppState
 from gpuhost.snapshot.apps_details import Details, WantedService
 from gpuhost.snapshot.containers import Described
 

@@ -11,7 +11,7 @@ from gpuhost.domain.firewall.rule import FirewallRule
 from gpuhost.plans.firewall import allowed_rules
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
-from gpuhost.snapshot.apps import AppState
+from gpuhost.snapshot.app_state import AppState
 from gpuhost.snapshot.containers import Binding, Described
 
 

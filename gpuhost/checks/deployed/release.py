@@ -14,7 +14,7 @@ from gpuhost.release.planning import plan_release, render_files
 from gpuhost.release.source import short_revision
 from gpuhost.release.variant import ChosenVariant, NoVariant, choose_variant
 from gpuhost.snapshot import NotRead
-from gpuhost.snapshot.apps import AppState, ReleaseState
+from gpuhost.snapshot.app_state import AppState, ReleaseState
 
 NOT_ASKED = "not compared: what {} has now, and secrets"
 BAD_FILE = "correct the app file; the current release continues to run"

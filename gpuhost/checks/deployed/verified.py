@@ -6,7 +6,7 @@ from gpuhost.checks.deployed import deployed_check
 from gpuhost.checks.deployed.deployed_app import DeployedApp
 from gpuhost.checks.finding import Verdict, fail, ok
 from gpuhost.runner.contract import FAILED, RESTORE, RESTORE_FAILED
-from gpuhost.snapshot.apps import AppState, ReleaseState
+from gpuhost.snapshot.app_state import AppState, ReleaseState
 
 # It failed before anything was changed.
 GOOD = "verified, and nothing after it is incomplete"

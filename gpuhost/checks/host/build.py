@@ -19,7 +19,7 @@ def apt_cache(snapshot: Snapshot, settings: Settings) -> Verdict:
         return later("docker0 has no address: the engine is not running yet")
     if snapshot.build.cache is None:
         return fail("apt-cacher-ng", "not installed", fix=AGAIN)
-    differing = wrong_files(snapshot, settings)
+    differing = [file.path for file in wrong_files(snapshot, settings)]
     if differing:
         return fail("the declared mirrors", f"differs in {', '.join(differing)}", fix=AGAIN)
     if not (snapshot.build.service.active and snapshot.build.service.enabled):

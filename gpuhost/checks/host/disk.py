@@ -10,7 +10,7 @@ from gpuhost.domain.sizes import GB, format_size
 from gpuhost.plans.disk import disks_by_directory
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
-from gpuhost.snapshot.paths import Disk
+from gpuhost.snapshot.disks import Disk
 
 INODE_RESERVE = 0.05
 RESERVE = 0.05

@@ -8,7 +8,6 @@ from functools import wraps
 
 from gpuhost.checks.finding import Status, Verdict, fail, later, ok, skip, warn
 from gpuhost.checks.registry import check
-from gpuhost.domain.firewall.published import fault
 from gpuhost.plans.firewall import (
     SSH_COMMENT,
     Opening,
@@ -17,11 +16,9 @@ from gpuhost.plans.firewall import (
     is_missing,
     not_loaded,
     openings,
-    published_files,
     stale_rules,
 )
-from gpuhost.plans.firewall_files import LOAD_UNIT, UNDO_UNIT, host_files, is_as_shipped
-from gpuhost.plans.firewall_in_use import closed_ports, foreign_rules, published_ports, refusal
+from gpuhost.plans.firewall_in_use import foreign_rules, refusal
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.firewall import PENDING
@@ -30,7 +27,7 @@ AGAIN = "run the deploy again"
 Judge = Callable[[Snapshot, Settings], Verdict]
 
 
-def _where_enabled(judge: Judge) -> Judge:
+def where_enabled(judge: Judge) -> Judge:
     """A judge that is skipped if no firewall is declared, or none is installed yet."""
 
     @wraps(judge)
@@ -71,7 +68,7 @@ def enabled(snapshot: Snapshot, settings: Settings) -> Verdict:
 
 
 @check("firewall.ssh", "Every port on which SSH is reached is allowed.")
-@_where_enabled
+@where_enabled
 def ssh(snapshot: Snapshot, settings: Settings) -> Verdict:
     ports = [o for o in openings(snapshot.firewall, settings) if o.comment == SSH_COMMENT]
     if not ports:
@@ -83,7 +80,7 @@ def ssh(snapshot: Snapshot, settings: Settings) -> Verdict:
     "firewall.allow",
     "ufw allows what `firewall_allow` has and containers need, and has no old rule of gpuhost.",
 )
-@_where_enabled
+@where_enabled
 def allow(snapshot: Snapshot, settings: Settings) -> Verdict:
     every = openings(snapshot.firewall, settings)
     verdict = _in_files(snapshot, [o for o in every if o.comment != SSH_COMMENT])
@@ -112,7 +109,7 @@ def _in_files(snapshot: Snapshot, required: list[Opening]) -> Verdict:
 
 
 @check("firewall.loaded", "The kernel has the rules of ufw's files.")
-@_where_enabled
+@where_enabled
 def loaded(snapshot: Snapshot, settings: Settings) -> Verdict:
     if not snapshot.firewall.ufw.enabled:
         return later("ufw is off")
@@ -121,43 +118,8 @@ def loaded(snapshot: Snapshot, settings: Settings) -> Verdict:
     return fail(f"loaded for {families}", problem, fix=AGAIN) if problem else ok(families)
 
 
-@check(
-    "firewall.published",
-    "`firewall_allow` also applies to published container ports, and after restarts.",
-)
-@_where_enabled
-def published(snapshot: Snapshot, settings: Settings) -> Verdict:
-    expected = f"published ports pass through {LOAD_UNIT}'s rules"
-    if (snapshot.docker.config.values or {}).get("firewall-backend") == "nftables":
-        return fail(
-            expected,
-            "Docker's nftables backend has no DOCKER-USER chain",
-            fix="remove firewall-backend from /etc/docker/daemon.json and restart Docker",
-        )
-    problem = _published_fault(snapshot, settings)
-    return fail(expected, problem, fix=AGAIN) if problem else ok(expected)
-
-
-def _published_fault(snapshot: Snapshot, settings: Settings) -> str:
-    for file in host_files():
-        if not is_as_shipped(snapshot, file):
-            exists = snapshot.paths.get(file.path)
-            return f"{file.path} is {'changed' if exists else 'missing'}"
-    for name in (LOAD_UNIT, UNDO_UNIT):
-        if name not in snapshot.firewall.units or not snapshot.firewall.units[name].enabled:
-            return f"{name} is not enabled: the rules are lost at the next boot"
-    for family, text in published_files(snapshot.firewall, settings).items():
-        if snapshot.firewall.published[family] != text:
-            return f"the rules for IPv{family} are not those of firewall_allow"
-        tables = snapshot.firewall.kernel.get(family)
-        problem = fault(text, tables) if tables else ""
-        if problem:
-            return f"IPv{family}: {problem}"
-    return ""
-
-
 @check("firewall.confirmed", "Every change of the firewall was confirmed by a login.")
-@_where_enabled
+@where_enabled
 def confirmed(snapshot: Snapshot, settings: Settings) -> Verdict:
     if snapshot.paths.get(PENDING):
         return fail(
@@ -176,7 +138,7 @@ def confirmed(snapshot: Snapshot, settings: Settings) -> Verdict:
 
 
 @check("firewall.foreign", "No foreign rule opens a port that is not declared.")
-@_where_enabled
+@where_enabled
 def others(snapshot: Snapshot, settings: Settings) -> Verdict:
     rules = foreign_rules(snapshot.firewall, settings)
     opening = [rule.text for rule in rules if rule.opens]
@@ -189,16 +151,3 @@ def others(snapshot: Snapshot, settings: Settings) -> Verdict:
         )
     number = f"{len(rules)} foreign rules, kept" if rules else "none"
     return ok(number, evidence="\n".join(rule.text for rule in rules))
-
-
-@check("firewall.closed", "Every port that a container publishes is open in the firewall.")
-@_where_enabled
-def hidden(snapshot: Snapshot, settings: Settings) -> Verdict:
-    ports = closed_ports(published_ports(snapshot), settings)
-    if not ports:
-        return ok("none is published but closed")
-    return warn(
-        "published ports are in firewall_allow",
-        f"published, but closed: {', '.join(ports)}",
-        fix="add them to firewall_allow, or publish them on 127.0.0.1",
-    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gpuhost.checks.finding import Verdict, fail, later, ok, skip, warn
 from gpuhost.checks.registry import check
-from gpuhost.domain.nvidia.pci import FabricManager, fabric_manager
+from gpuhost.domain.nvidia.fabric_manager import FabricManager, fabric_manager
 from gpuhost.plans.gpu import reason_without_driver
 from gpuhost.plans.nvidia_upkeep import (
     DAEMON,

@@ -9,7 +9,13 @@ from gpuhost.checks.registry import check, finding_of
 from gpuhost.checks.unreachable import TOOLKIT, fix_for
 from gpuhost.domain.toolkit.packages import PACKAGES
 from gpuhost.domain.toolkit.proof import cause_of
-from gpuhost.plans.toolkit import cards, circumstances, reason_not_needed, working_driver
+from gpuhost.plans.toolkit import (
+    cards,
+    circumstances,
+    reason_not_needed,
+    specification_path,
+    working_driver,
+)
 from gpuhost.plans.toolkit_packages import release, repository
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
@@ -127,7 +133,7 @@ def cdi(snapshot: Snapshot, settings: Settings) -> Verdict:
         return later(NO_DRIVER)
     if toolkit.refresh and not (toolkit.refresh.enabled and toolkit.refresh.active):
         return fail("refreshed with the driver", f"{toolkit.refresh.name} is off", fix=AGAIN)
-    path = toolkit.specification_path
+    path = specification_path(toolkit)
     specification = toolkit.specifications.get(path)
     if specification is None:
         return fail(f"driver {driver}", f"no {path}", fix=AGAIN)

@@ -12,7 +12,7 @@ from gpuhost.release.variant import ChosenVariant, NoVariant
 from gpuhost.runner.contract import APPS
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
-from gpuhost.snapshot.apps import AppState
+from gpuhost.snapshot.app_state import AppState
 from gpuhost.snapshot.docker import Container
 
 

@@ -7,7 +7,7 @@ all five use the same path for the same archive, over http and https.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 Archive = Literal["debian", "debian-security", "ubuntu", "ubuntu-ports"]
@@ -41,9 +41,6 @@ class Mirror:
 
     def uri(self, archive: Archive) -> str:
         return f"{self.base}/{archive}"
-
-    def at(self, base: str) -> Mirror:
-        return replace(self, base=base)
 
 
 def mirror_called(name: str, *, https: bool) -> Mirror:

@@ -5,17 +5,15 @@ The evaluation itself is the runner's, which meets the images.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
-from gpuhost.domain.nvidia.cards import Brand
+from gpuhost.domain.nvidia.card_models import Brand
 from gpuhost.domain.nvidia.toolkits import driver_cuda
 from gpuhost.domain.nvidia.version import CudaVersion, DriverVersion
 from gpuhost.runner.contract import (
     Facts,
     Gate,
     GateResult,
-    environment_gate,
     requirement_gate,
 )
 
@@ -24,7 +22,6 @@ __all__ = [
     "Gate",
     "GateResult",
     "image_gate",
-    "image_gates",
     "published_requirement",
 ]
 
@@ -93,20 +90,6 @@ def image_gate(
     + compute_capability: the card's, for conditions on `arch`
     """
     return requirement_gate(require, _facts(driver, brand, compute_capability))
-
-
-def image_gates(
-    environment: Iterable[str],
-    driver: DriverVersion,
-    brand: Brand | str,
-    *,
-    compute_capability: str | None = None,
-) -> GateResult:
-    """Evaluate an image's whole environment: all its NVIDIA_REQUIRE_* variables must pass.
-
-    + environment: "NAME=value" strings, as in `docker image inspect -f '{{json .Config.Env}}'`
-    """
-    return environment_gate(environment, _facts(driver, brand, compute_capability))
 
 
 def _facts(driver: DriverVersion, brand: Brand | str, compute_capability: str | None) -> Facts:
