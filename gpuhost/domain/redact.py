@@ -1,4 +1,4 @@
-"""Credentials in addresses: no finding shows them."""
+"""Masks credentials in URLs: no finding may show them."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def list_backups(state: AppState) -> Iterable[str]:
 
 
 def _names(state: AppState) -> list[str]:
-    return sorted((backup.name for backup in state.backups if backup.whole), reverse=True)
+    return sorted((backup.name for backup in state.backups if backup.complete), reverse=True)
 
 
 def require_restorable(state: AppState, backup: str) -> None:

@@ -1,8 +1,8 @@
-"""apt-cacher-ng on docker0, so that a Dockerfile that says nothing gets packages from the mirrors.
+"""apt-cacher-ng on docker0: builds get packages from the mirrors, without a change of a Dockerfile.
 
-Every RUN knows `http_proxy` without an ARG. apt goes by it; programs that read `NO_PROXY` do not go
-through the cache, because apt does not read that name in capitals. What remains, wget above all, is
-passed on by the cache to port 80 of other servers.
+Every RUN has `http_proxy` without an ARG, and apt uses it. Programs that read `NO_PROXY` do not use
+the cache; apt does not read that name in capitals. The cache forwards the requests of all other
+programs, such as wget, to port 80 of their servers.
 """
 
 from __future__ import annotations

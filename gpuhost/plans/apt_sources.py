@@ -1,4 +1,4 @@
-"""The sources of packages that a host remembers from its last deploy."""
+"""The package sources, as a host records them at its last deploy."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ JUDGED = frozenset(
 
 
 def on_record(snapshot: Snapshot) -> dict[str, list[str]] | None:
-    """What the host records of its sources; None: they cannot be read."""
+    """The sources for the host's record; None: they cannot be read."""
     try:
         return {FACT: sorted(definitions(snapshot))}
     except NotRead:

@@ -1,4 +1,4 @@
-"""The container engine as the settings want it on a host."""
+"""The container engine as the settings declare it on a host."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NVIDIA_RUNTIME = {"args": [], "path": "nvidia-container-runtime"}
 
 
 def declared_keys(settings: Settings, *, gpu: bool, swarm: bool) -> dict[str, Any]:
-    """The keys that the settings ask for, by path.
+    """The keys that the settings declare, by path.
 
     + gpu: register the nvidia runtime
     + swarm: live-restore must not be set (docs.docker.com/engine/daemon/live-restore)

@@ -20,7 +20,7 @@ KEY = f"{HOME}/.ssh/id_ed25519"
 TIMER = "gpuhost-drift.timer"
 SERVICE = "gpuhost-drift.service"
 FAILED = "gpuhost-drift-failed.service"
-# Run when the check itself fails; what it finds is no failure of its own.
+# Runs if the check itself fails. Drift that it finds is not such a failure.
 TELL_FAILURE = "/usr/local/lib/gpuhost/drift-failed"
 SECRETS = "/etc/gpuhost/drift.env"
 SSH_KEYGEN = "/usr/bin/ssh-keygen"
@@ -99,7 +99,7 @@ def may(state: PathState, letter: str) -> bool:
 
 
 def request(settings: Settings) -> Request:
-    """What a reading has to look at: for a host that is no control host, what was left behind."""
+    """What is read; on a host without the nightly check: files that an earlier one left behind."""
     plain = {HOME, KEY}
     if settings.drift_directory:
         looked_for = (*commands(settings), inventory(settings))
@@ -133,7 +133,7 @@ def timer_unit(snapshot: Snapshot) -> Unit:
 
 
 def path_state(snapshot: Snapshot, path: str) -> PathState | None:
-    """Raises NotRead where only root could read it."""
+    """Raises NotRead if only root can read it."""
     state = snapshot.paths.get(path)
     if state is None and not snapshot.system.root:
         raise NotRead(f"{path}: only root can tell")

@@ -142,7 +142,7 @@ def _packages(snapshot: Snapshot, settings: Settings) -> InstallPlan:
     unknown = snapshot.nvidia.unknown_cards
     if unknown:
         raise NoDriverPackagesError(
-            f"{', '.join(unknown)} is not a card that gpuhost knows: install its driver by hand"
+            f"gpuhost does not know {', '.join(unknown)}: install the driver by hand"
         )
     if snapshot.nvidia.installed and snapshot.nvidia.on_disk is None:
         raise NoDriverPackagesError(

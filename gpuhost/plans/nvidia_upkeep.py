@@ -1,4 +1,4 @@
-"""Files and units that keep a working driver working."""
+"""Files, units and held packages that keep a working driver working."""
 
 from __future__ import annotations
 

@@ -40,10 +40,10 @@ class Given:
 
 @dataclass(frozen=True)
 class Backup:
-    """A backup. whole: it has its manifest, which is written last; taken: the time in that."""
+    """A backup. complete: it has its manifest, which is written last; taken: the time in it."""
 
     name: str
-    whole: bool
+    complete: bool
     taken: int | None = None
 
 

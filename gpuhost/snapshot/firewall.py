@@ -144,7 +144,9 @@ def _lasting(probes: Probes) -> tuple[Listener, ...]:
     if "listeners_again" not in probes:
         return listeners
     again = parse_ss(probes.output("listeners_again"))
-    return tuple(one for one in listeners if one in again or not may_be_a_client(one))
+    return tuple(
+        listener for listener in listeners if listener in again or not may_be_a_client(listener)
+    )
 
 
 def _ssh_ports(probes: Probes, listeners: tuple[Listener, ...]) -> list[int]:

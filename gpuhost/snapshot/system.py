@@ -79,7 +79,7 @@ class System:
 
     @property
     def architecture(self) -> str:
-        """As dpkg says it: amd64, arm64."""
+        """The architecture in dpkg's words: amd64, arm64."""
         return {"x86_64": "amd64", "aarch64": "arm64"}.get(self.machine, self.machine)
 
     @classmethod

@@ -167,10 +167,10 @@ def make_certificate(release: Release, days: int) -> Path:
 
 def test_a_certificate(release: Release) -> None:
     certificate = details(release).certificate
-    assert certificate and not certificate.there
+    assert certificate and not certificate.exists
     chain = make_certificate(release, 20)
     certificate = details(release).certificate
-    assert certificate and certificate.there and certificate.ends and certificate.starts
+    assert certificate and certificate.exists and certificate.ends and certificate.starts
     assert certificate.ends - time.time() == pytest.approx(20 * 86400, abs=120)
     chain.write_text("-----BEGIN no")
     certificate = details(release).certificate

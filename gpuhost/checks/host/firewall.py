@@ -28,7 +28,7 @@ Judge = Callable[[Snapshot, Settings], Verdict]
 
 
 def where_enabled(judge: Judge) -> Judge:
-    """A judge that is skipped if no firewall is declared, or none is installed yet."""
+    """Skip the check if no firewall is declared, or gpuhost has not enabled it yet."""
 
     @wraps(judge)
     def verdict(snapshot: Snapshot, settings: Settings) -> Verdict:
@@ -37,7 +37,7 @@ def where_enabled(judge: Judge) -> Judge:
         if not snapshot.firewall.ufw.installed:
             return later("ufw is not installed")
         if refusal(snapshot, settings):
-            return skip("nothing is closed on this host yet")
+            return skip("gpuhost has not closed any port on this host yet")
         return judge(snapshot, settings)
 
     return verdict
@@ -53,12 +53,14 @@ def enabled(snapshot: Snapshot, settings: Settings) -> Verdict:
     expected = "ufw is on and denies by default"
     refused = refusal(snapshot, settings)
     if refused:
-        return fail(expected, "left as it is", evidence=refused.reason, fix=refused.fix)
+        return fail(
+            expected, "the firewall was not changed", evidence=refused.reason, fix=refused.fix
+        )
     ufw = snapshot.firewall.ufw
     faults = {
         "ufw is not installed": not ufw.installed,
         "ufw is off": not ufw.enabled,
-        "ufw.service is not enabled: off at the next boot": not ufw.at_boot,
+        "ufw.service is not enabled: no firewall after the next boot": not ufw.at_boot,
         "IPv6 is not filtered (IPV6 in /etc/default/ufw)": not ufw.ipv6,
         "it does not deny by default": not denies(snapshot.firewall),
         "ufw empties Docker's tables (MANAGE_BUILTINS in /etc/default/ufw)": ufw.owns_tables,
@@ -67,31 +69,31 @@ def enabled(snapshot: Snapshot, settings: Settings) -> Verdict:
     return fail(expected, fault, fix=AGAIN) if fault else ok(expected)
 
 
-@check("firewall.ssh", "Every port on which SSH is reached is allowed.")
+@check("firewall.ssh", "Every port of SSH is allowed.")
 @where_enabled
 def ssh(snapshot: Snapshot, settings: Settings) -> Verdict:
     ports = [o for o in openings(snapshot.firewall, settings) if o.comment == SSH_COMMENT]
     if not ports:
         return skip("no SSH server on this host")
-    return _in_files(snapshot, ports)
+    return _judge_openings(snapshot, ports)
 
 
 @check(
     "firewall.allow",
-    "ufw allows what `firewall_allow` has and containers need, and has no old rule of gpuhost.",
+    "ufw allows what `firewall_allow` lists and containers need, and has no old rule of gpuhost.",
 )
 @where_enabled
 def allow(snapshot: Snapshot, settings: Settings) -> Verdict:
-    every = openings(snapshot.firewall, settings)
-    verdict = _in_files(snapshot, [o for o in every if o.comment != SSH_COMMENT])
-    left = stale_rules(snapshot.firewall, every)
-    if left and verdict.status is Status.OK:
-        texts = ", ".join(dict.fromkeys(rule.text for rule in left))
+    all_openings = openings(snapshot.firewall, settings)
+    verdict = _judge_openings(snapshot, [o for o in all_openings if o.comment != SSH_COMMENT])
+    stale = stale_rules(snapshot.firewall, all_openings)
+    if stale and verdict.status is Status.OK:
+        texts = ", ".join(dict.fromkeys(rule.text for rule in stale))
         return fail(verdict.expected, f"left over: {texts}", fix=AGAIN)
     return verdict
 
 
-def _in_files(snapshot: Snapshot, required: list[Opening]) -> Verdict:
+def _judge_openings(snapshot: Snapshot, required: list[Opening]) -> Verdict:
     expected = ", ".join(map(str, required))
     lacking = [opening for opening in required if is_missing(snapshot.firewall, opening)]
     forbidden = [
@@ -124,14 +126,14 @@ def confirmed(snapshot: Snapshot, settings: Settings) -> Verdict:
     if snapshot.paths.get(PENDING):
         return fail(
             "every change is confirmed",
-            "a change waits for a new login, and is undone without one",
+            "a change waits for a new login, and is reverted without one",
             fix=AGAIN,
         )
     if snapshot.firewall.undone:
         when = datetime.fromtimestamp(snapshot.firewall.undone, timezone.utc)
         return warn(
             "every change is confirmed",
-            f"the last change was undone at {when:%Y-%m-%d %H:%M} UTC",
+            f"the last change was reverted at {when:%Y-%m-%d %H:%M} UTC",
             fix=f"test that you can log in to the host, then {AGAIN}",
         )
     return ok("every change is confirmed")
@@ -139,7 +141,7 @@ def confirmed(snapshot: Snapshot, settings: Settings) -> Verdict:
 
 @check("firewall.foreign", "No foreign rule opens a port that is not declared.")
 @where_enabled
-def others(snapshot: Snapshot, settings: Settings) -> Verdict:
+def foreign(snapshot: Snapshot, settings: Settings) -> Verdict:
     rules = foreign_rules(snapshot.firewall, settings)
     opening = [rule.text for rule in rules if rule.opens]
     if opening:

@@ -15,7 +15,7 @@ from gpuhost.snapshot import Snapshot
 
 @check(
     "firewall.published",
-    "`firewall_allow` also applies to published container ports, and after restarts.",
+    "`firewall_allow` also applies to published container ports, also after a restart.",
 )
 @where_enabled
 def published(snapshot: Snapshot, settings: Settings) -> Verdict:
@@ -40,7 +40,7 @@ def _published_fault(snapshot: Snapshot, settings: Settings) -> str:
             return f"{name} is not enabled: the rules are lost at the next boot"
     for family, text in published_files(snapshot.firewall, settings).items():
         if snapshot.firewall.published[family] != text:
-            return f"the rules for IPv{family} are not those of firewall_allow"
+            return f"the rules for IPv{family} differ from firewall_allow"
         tables = snapshot.firewall.kernel.get(family)
         problem = fault(text, tables) if tables else ""
         if problem:
@@ -50,10 +50,10 @@ def _published_fault(snapshot: Snapshot, settings: Settings) -> str:
 
 @check("firewall.closed", "Every port that a container publishes is open in the firewall.")
 @where_enabled
-def hidden(snapshot: Snapshot, settings: Settings) -> Verdict:
+def closed(snapshot: Snapshot, settings: Settings) -> Verdict:
     ports = closed_ports(published_ports(snapshot), settings)
     if not ports:
-        return ok("none is published but closed")
+        return ok("every published port is open")
     return warn(
         "published ports are in firewall_allow",
         f"published, but closed: {', '.join(ports)}",

@@ -1,4 +1,4 @@
-"""NVIDIA's cards and driver: present, working, and right for the declared CUDA."""
+"""NVIDIA's cards: present, and all answering."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def card(snapshot: Snapshot, settings: Settings) -> Verdict:
     return fail(
         f"the {recorded} card(s) of the last deploy" if recorded else "an NVIDIA card",
         "none on the PCI bus",
-        fix="lspci -nn -d 10de: shows nothing: check its seating, or pass it through to this VM; "
-        'gpu="none" if it was removed for good',
+        fix="if lspci -nn -d 10de: lists nothing, check the seating, or pass the card through to "
+        'this VM; set gpu="none" if it was removed',
     )
 
 

@@ -28,10 +28,10 @@ def cuda(snapshot: Snapshot, settings: Settings) -> Verdict:
         return skip("no cuda is declared")
     decision = cuda_decision(snapshot, settings)
     if decision is None:
-        raise NotRead(f"nothing is known of {', '.join(snapshot.nvidia.unknown_cards)}")
+        raise NotRead(f"gpuhost does not know {', '.join(snapshot.nvidia.unknown_cards)}")
     evidence = " ".join(decision.notes)
     if snapshot.nvidia.unknown_cards:
-        evidence = f"not judged: {', '.join(snapshot.nvidia.unknown_cards)}. {evidence}".strip()
+        evidence = f"not checked: {', '.join(snapshot.nvidia.unknown_cards)}. {evidence}".strip()
     if decision.needed is not None and not snapshot.nvidia.works:
         return later(f"{reason_not_working(snapshot)}; {_would_do(decision)}")
     actual = f"{decision.rule.value}: {decision.reason}"
@@ -80,11 +80,11 @@ def branch(snapshot: Snapshot, settings: Settings) -> Verdict:
         raise NotRead("nvidia-smi names no driver version")
     if wrong_branch(snapshot, settings):
         plan = install_plan(snapshot, settings)
-        again = f"{AGAIN}, with adopt=True while containers run"
+        replace_driver = f"{AGAIN}, with adopt=True while containers run"
         return fail(
             f"branch {settings.nvidia_branch}",
             str(driver_version),
-            fix=plan.refusal if plan and plan.refusal else again,
+            fix=plan.refusal if plan and plan.refusal else replace_driver,
         )
     today = datetime.fromtimestamp(snapshot.system.now, timezone.utc).date()
     if support_ended(driver_version.branch, today):

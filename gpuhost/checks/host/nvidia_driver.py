@@ -18,7 +18,7 @@ from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 
 # If one of these fails, it describes the state better.
-SEEN_ELSEWHERE = ("nvidia.nouveau", "nvidia.secure_boot")
+BETTER_DESCRIBED = ("nvidia.nouveau", "nvidia.secure_boot")
 
 
 @check("nvidia.driver", "The driver is installed, loaded, and answers.")
@@ -37,7 +37,7 @@ def driver(snapshot: Snapshot, settings: Settings) -> Verdict:
             evidence=diagnosis.evidence,
             fix=diagnosis.action,
         )
-    for other in SEEN_ELSEWHERE:
+    for other in BETTER_DESCRIBED:
         if finding_of(other, snapshot, settings).status is Status.FAIL:
             return later(f"{diagnosis.state.value}: see {other}")
     if diagnosis.state is DriverState.UNKNOWN:
@@ -57,7 +57,7 @@ def _cause(snapshot: Snapshot) -> str:
         if kernels.running not in kernels.nvidia:
             others = ", ".join(kernels.nvidia) or "no other kernel"
             return f"no module for the running kernel {kernels.running} (only for: {others})"
-        return f"the module for {kernels.running} exists and is not loaded: no reboot yet?"
+        return f"the module for {kernels.running} exists, but is not loaded: reboot?"
     if state is DriverState.NO_DEVICES and wrong_modules(snapshot):
         return wrong_modules(snapshot)
     if state is DriverState.ABSENT and snapshot.nvidia.nouveau:

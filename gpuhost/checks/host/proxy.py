@@ -53,8 +53,8 @@ def engine(snapshot: Snapshot, settings: Settings) -> Verdict:
     declared = declared_engine_proxy(settings)
     if engine_is_behind(snapshot):
         judge = warn if settings.docker_restart == "never" else fail
-        client_proxy = f"the engine started before the change, with {running}"
-        return judge(f"{declared}", client_proxy, fix=RESTART)
+        actual = f"the engine started before the change, with {running}"
+        return judge(f"{declared}", actual, fix=RESTART)
     if is_declared(settings) and running != declared:
         return fail(f"{declared}", f"the engine runs with {running}", fix=OTHERWISE)
     return on_disk

@@ -1,4 +1,4 @@
-"""What the checks before a release judge: an app, a host, and the variant chosen for it."""
+"""What the checks before a release are about: an app, a host, and the variant chosen for it."""
 
 from __future__ import annotations
 
@@ -57,4 +57,8 @@ class Proposal:
     @property
     def foreign(self) -> list[Container]:
         """Containers of other Compose projects, or of none. Raises NotRead."""
-        return [one for one in self.snapshot.docker.containers if one.project != self.app.project]
+        return [
+            container
+            for container in self.snapshot.docker.containers
+            if container.project != self.app.project
+        ]

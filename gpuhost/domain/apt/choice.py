@@ -26,7 +26,7 @@ class Release:
 
 @dataclass(frozen=True)
 class Probe:
-    """What one candidate answered for the suites that the host uses."""
+    """The answer of one candidate for the suites that the host uses."""
 
     mirror: Mirror
     releases: tuple[Release, ...]
@@ -36,7 +36,7 @@ class Probe:
 
         The suite of a release changes only with a point release (Debian) or never (Ubuntu), so the
         newest suite counts: `-updates` is signed again several times a day. Security is another
-        archive, which a mirror fetches at other times, so it counts for itself.
+        archive, which a mirror fetches at other times, so its age is compared on its own.
         """
         for release in self.releases:
             if release.error:
@@ -64,7 +64,7 @@ def release_urls(mirror: Mirror, suites: Iterable[tuple[Archive, str]]) -> list[
 
 
 def answered(mirror: Mirror, urls: Iterable[tuple[str, str]], answers: str) -> Probe:
-    """What a candidate answered.
+    """The answer of a candidate.
 
     + urls: what it was asked, as of `release_urls`
     + answers: lines of URL, `ok` or `failed`, and the file's date or the complaint, with tabs

@@ -47,7 +47,7 @@ def mirror_called(name: str, *, https: bool) -> Mirror:
     """The mirror that `apt_mirror` means.
 
     + name: a key of `HOSTS`, or a URL: of the server (`https://mirror.example`), or of one of its
-      archives (`https://mirror.example/debian`); the others are then taken to lie beside it.
+      archives (`https://mirror.example/debian`); the others are then expected beside it.
     + https: whether the host can verify certificates; a URL keeps the scheme it has.
     """
     if name in HOSTS:

@@ -1,4 +1,4 @@
-"""What the files under /etc/apt must say for the distribution's packages to come from a mirror."""
+"""The files under /etc/apt, so that the distribution's packages come from a mirror."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def decide(driver: DriverVersion | None, cards: Sequence[Card], requested: CudaV
     """
     if not cards:
         return Decision(
-            Rule.NO_CARD, requested, "There is no NVIDIA card that is known.", None, None, None
+            Rule.NO_CARD, requested, "gpuhost knows no NVIDIA card of this host.", None, None, None
         )
     rule, reason = _rule(driver, cards, requested)
     hopeless = rule in (Rule.CARD_TOO_OLD, Rule.CARD_TOO_NEW) or _card_misfit(cards, requested)
@@ -83,8 +83,8 @@ def _rule(
     if conflict := module_conflict(cards):
         return (
             Rule.DRIVER_UNFIT,
-            f"No driver serves both cards: the {conflict[0]} works with the proprietary kernel "
-            f"modules only, the {conflict[1]} with the open ones only.",
+            f"No driver works with both cards: the {conflict[0]} needs the proprietary kernel "
+            f"modules, the {conflict[1]} the open ones.",
         )
     if unfit := next((c for c in cards if driver.branch not in branches([c])), None):
         return Rule.DRIVER_UNFIT, _unfit(driver, unfit, cards, requested)
@@ -95,14 +95,14 @@ def _rule(
     if own and own.major == requested.major and floor and driver >= floor:
         return (
             Rule.MINOR_COMPAT,
-            f"Driver {driver} brings CUDA {own}; CUDA {requested} runs on it by minor-version "
+            f"Driver {driver} includes CUDA {own}; CUDA {requested} runs on it by minor-version "
             f"compatibility ({floor} or later).",
         )
     if _is_forward_compatible(driver, cards, requested):
         return (
             Rule.FORWARD_COMPAT,
-            f"Driver {driver} brings CUDA {own}; CUDA {requested} runs on it by forward "
-            "compatibility, in images that carry the cuda-compat package.",
+            f"Driver {driver} includes CUDA {own}; CUDA {requested} runs on it by forward "
+            "compatibility, in images with the package cuda-compat.",
         )
     return Rule.UPGRADE, f"Driver {driver} is too old for CUDA {requested}; " + (
         f"{_would_do(cards, requested)}."
@@ -115,7 +115,7 @@ def _card_misfit(cards: Sequence[Card], requested: CudaVersion) -> tuple[Rule, s
         if last is not None and requested.release > last:
             return (
                 Rule.CARD_TOO_OLD,
-                f"CUDA {requested} does not support the {card}; the last that does is {last}, "
+                f"CUDA {requested} does not support the {card}; the last one that does is {last}, "
                 f"with driver branch {card.architecture.last_branch} at most.",
             )
         if requested.release < first:
@@ -130,7 +130,7 @@ def _card_misfit(cards: Sequence[Card], requested: CudaVersion) -> tuple[Rule, s
 def _unfit(driver: DriverVersion, card: Card, cards: Sequence[Card], requested: CudaVersion) -> str:
     last = card.architecture.last_branch
     limit = (
-        f"branch {last} is its last"
+        f"branch {last} is its last one"
         if last is not None and driver.branch > last
         else f"it needs branch {card.architecture.first_branch} or later"
     )
@@ -139,11 +139,11 @@ def _unfit(driver: DriverVersion, card: Card, cards: Sequence[Card], requested: 
 
 def _would_do(cards: Sequence[Card], requested: CudaVersion) -> str:
     if misfit := _card_misfit(cards, requested):
-        return f"none would do: {misfit[1].rstrip('.')}"
+        return f"no driver runs it: {misfit[1].rstrip('.')}"
     needed, branch = needed_driver(cards, requested), recommended_branch(cards, requested)
     if needed is None or branch is None:
-        return "no driver that is known runs it on " + ", ".join(sorted({str(c) for c in cards}))
-    return f"it takes {needed} or later, best of branch {branch}"
+        return "no known driver runs it on " + ", ".join(sorted({str(c) for c in cards}))
+    return f"it needs {needed} or later, best from branch {branch}"
 
 
 def _is_native(driver: DriverVersion, requested: CudaVersion) -> bool:

@@ -20,12 +20,12 @@ def notes_for(
 ) -> list[str]:
     notes = []
     if any(card.modules is Modules.OPEN for card in cards):
-        notes.append("This card works with the open kernel modules only.")
+        notes.append("This card needs the open kernel modules.")
     if any(card.architecture.name == "Kepler" for card in cards):
         notes.append("Kepler: branch 470 is its last driver and CUDA 11.8 its last CUDA.")
     if rule.runs and any(requested.release < card.architecture.first_cuda for card in cards):
         notes.append(
-            f"CUDA {requested} does not know the card itself; it runs code built for older chips "
+            f"CUDA {requested} does not know this card; it runs code for older chips "
             "of the same major compute capability."
         )
     # PyTorch issue tracker, RFC 190385 and the 2.8 release notes.
@@ -34,14 +34,14 @@ def notes_for(
         notes.append(f"PyTorch's wheels for the {old[0].model} are those of CUDA 12.6 (cu126).")
     if rule is Rule.MINOR_COMPAT:
         notes.append(
-            "Minor-version compatibility compiles no newer PTX, and functions that are new in "
+            "Minor-version compatibility cannot compile newer PTX, and functions that are new in "
             f"CUDA {requested.release} fail."
         )
     if driver is not None and rule in (Rule.MINOR_COMPAT, Rule.FORWARD_COMPAT):
         notes += _gate_notes(driver, refusing_card(rule, driver, cards, requested), requested)
     if rule is Rule.UPGRADE and crosses_major(driver, requested) and not are_data_center(cards):
         notes.append(
-            "Images with cuda-compat end with error 804 here: forward compatibility is for "
+            "Images with cuda-compat fail here with error 804: forward compatibility is for "
             "data-center cards."
         )
     return notes

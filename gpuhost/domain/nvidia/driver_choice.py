@@ -57,8 +57,8 @@ def _refuse_module_conflict(cards: Sequence[Card]) -> None:
     if conflict := module_conflict(cards):
         closed, opened = conflict
         raise NoDriverPackagesError(
-            f"no driver serves both cards: the {closed} works with the proprietary kernel modules "
-            f"only, the {opened} with the open ones only; put them into different hosts"
+            f"no driver works with both cards: the {closed} needs the proprietary kernel modules, "
+            f"the {opened} the open ones; put them into different hosts"
         )
 
 
@@ -75,10 +75,10 @@ def choose_branch(
     if branch is not None:
         if branch in fitting:
             return branch
-        why = "has no such branch" if branch not in offered else f"that does not drive {names}"
+        why = "it does not exist" if branch not in offered else f"it does not support {names}"
         raise NoDriverPackagesError(
-            f"{where}: driver branch {branch} was asked for; {why} (it has "
-            f"{_listed(offered)}, of which {_listed(fitting)} drive these cards)"
+            f"{where}: driver branch {branch} is declared, but {why} (available: "
+            f"{_listed(offered)}; for these cards: {_listed(fitting)})"
         )
     best = recommended_branch(cards, cuda)
     preferred = [best] if best else []
@@ -86,7 +86,7 @@ def choose_branch(
         if each in fitting:
             return each
     raise NoDriverPackagesError(
-        f"{where} has no driver that drives {names} (it has branches {_listed(offered)})"
+        f"{where} has no driver for {names} (available branches: {_listed(offered)})"
     )
 
 

@@ -153,7 +153,7 @@ def _ubuntu(branch: int, flavour: Flavour, kernel: Kernel, secure_boot: bool) ->
     notes = _unsigned_note(secure_boot and not signed)
     if signed:
         notes = (
-            "Canonical signs these modules for one kernel at a time: while they are held, hold "
+            "Canonical signs these modules for one kernel at a time: while they are on hold, hold "
             "the kernel's metapackages too, or the next kernel boots without a driver.",
         )
     return DriverPackages(
