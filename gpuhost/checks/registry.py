@@ -18,7 +18,7 @@ Subject = ParamSpec("Subject")
 
 @dataclass(frozen=True)
 class Check(Generic[Subject]):
-    """meaning: what is true when the check is ok, in one sentence, for the reference page."""
+    """meaning: the sentence that is true if the check is ok, for the reference page."""
 
     id: str
     meaning: str
@@ -45,7 +45,7 @@ class Check(Generic[Subject]):
 class Registry(Generic[Subject]):
     """The checks of one kind of subject. The modules of a package register them.
 
-    + package: imported, module by module, when the checks are first asked for
+    + package: imported, module by module, when the checks are first needed
     """
 
     def __init__(self, package: str) -> None:

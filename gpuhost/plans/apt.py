@@ -1,4 +1,4 @@
-"""Where the distribution's packages come from: which mirror, and what changes for it."""
+"""The mirror of the distribution's packages, and the changes of apt's sources for it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.apt import MASKED_LOGIN, NOT_UTF8
 
-# If no candidate worked, `auto` asks them again after this time.
+# If no candidate worked, `auto` tries them again after this time.
 ASK_AGAIN = timedelta(days=1)
 CLOUD_INIT_TEXT = (
     "# Written by gpuhost: apt's sources are its mirror.\napt:\n  preserve_sources_list: true\n"
@@ -31,7 +31,7 @@ def setting(settings: Settings) -> str:
 
 
 def current_choice(snapshot: Snapshot, settings: Settings) -> Record | None:
-    """The mirror that is named, or that `auto` chose before; None: the candidates must be asked."""
+    """The declared mirror, or the earlier choice of `auto`; None: the candidates must be tried."""
     record = snapshot.apt.sources.record
     if record and record.setting == setting(settings) and not _worth_asking(record, snapshot):
         return record
@@ -61,7 +61,7 @@ def choice_of(
 
 
 def plan(snapshot: Snapshot, settings: Settings) -> Plan | None:
-    """What must change; None: `auto` must ask the candidates first."""
+    """The necessary changes; None: `auto` must try the candidates first."""
     if settings.apt_mirror is None:
         return to_original(snapshot.apt.sources)
     choice = current_choice(snapshot, settings)

@@ -131,7 +131,7 @@ def _pools(values: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _mapping(value: Any) -> dict[str, Any]:
-    """A person may write anything into daemon.json: what is not an object counts as empty."""
+    """daemon.json may hold any value: what is not an object counts as empty."""
     return value if isinstance(value, dict) else {}
 
 

@@ -29,7 +29,7 @@ PATHS = (*UNITS, TELL_FAILURE)
 
 
 def host_files(settings: Settings) -> tuple[HostFile, ...]:
-    """Every file of ours but the secrets, for settings with a `drift_directory`."""
+    """The files that gpuhost writes, without the secrets, for settings with `drift_directory`."""
     values = {
         "directory": settings.drift_directory,
         "inventory": settings.drift_inventory,
@@ -136,5 +136,5 @@ def path_state(snapshot: Snapshot, path: str) -> PathState | None:
     """Raises NotRead if only root can read it."""
     state = snapshot.paths.get(path)
     if state is None and not snapshot.system.root:
-        raise NotRead(f"{path}: only root can tell")
+        raise NotRead(f"{path}: only root can read it")
     return state

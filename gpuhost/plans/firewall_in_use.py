@@ -28,7 +28,7 @@ def is_in_place(firewall: Firewall) -> bool:
 
 @dataclass(frozen=True)
 class Foreign:
-    """A rule that gpuhost did not make. opens: it lets in what is not declared."""
+    """A rule that gpuhost did not make. opens: it allows undeclared connections."""
 
     text: str
     opens: bool

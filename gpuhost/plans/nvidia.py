@@ -1,4 +1,4 @@
-"""What must be installed for the declared driver, or why it cannot be installed on this host."""
+"""The packages to install for the declared driver, or why that is not possible on this host."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from gpuhost.snapshot import NotRead, Snapshot
 class InstallPlan:
     """A driver to install.
 
-    + why: what is wrong with the present driver
-    + packages: None if nothing can be installed; `refusal` says why
+    + why: the fault of the present driver
+    + packages: None if nothing can be installed; `refusal` is the reason
     + repository: NVIDIA's, if the driver comes from it
     + archive: the file that enables what the driver needs of the distribution's own archive
     + replaces: another driver is in use, and containers may use it
@@ -63,7 +63,7 @@ def install_plan(snapshot: Snapshot, settings: Settings) -> InstallPlan | None:
 
 
 def _is_on_disk(snapshot: Snapshot, plan: InstallPlan) -> bool:
-    """Whether all of it is installed: what is still wrong needs a reboot, not an installation."""
+    """Whether every package is installed: remaining faults need a reboot, not an installation."""
     driver, packages = snapshot.nvidia.on_disk, plan.packages
     return bool(
         packages

@@ -10,7 +10,7 @@ DAEMON = "nvidia-persistenced.service"
 OWN_UNIT = "gpuhost-nvidia-persistence.service"
 FABRIC_UNIT = "nvidia-fabricmanager.service"
 # Distributions start the daemon with persistence off, and NVIDIA's installer does not start it:
-# nvidia-smi sets it through the daemon if there is one, else by itself.
+# nvidia-smi sets it through the daemon, or directly if no daemon runs.
 PERSISTENCE_TEXT = f"""\
 # Written by gpuhost.
 [Unit]

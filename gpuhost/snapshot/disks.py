@@ -25,7 +25,7 @@ REQUEST = Request(
     directories=("/", *ancestry(CONTAINERD)),
     probes=(
         ProbeCommand("disks", f"df -B1 --output=file,{COLUMNS}", arguments="directories"),
-        # `-l` asks no file system of another machine, so that only a local fault can make it hang.
+        # `-l`: no file systems of other machines, so that only a local fault can make it hang.
         ProbeCommand(
             "filesystems",
             f"df -l -B1 --output={COLUMNS} -x tmpfs -x devtmpfs -x overlay -x squashfs -x iso9660"
@@ -56,7 +56,7 @@ class Disk:
 class Disks:
     """File systems by the directories that were requested.
 
-    + containerd: where containerd keeps images, as its configuration says
+    + containerd: where containerd keeps images, from its configuration
     """
 
     by_directory: dict[str, Disk]

@@ -121,7 +121,7 @@ def _held(probes: Probes) -> Iterator[Lock]:
             continue
         device_of_file, path = files[inode]
         command = commands.get(words[4], "")
-        # btrfs and union file systems tell `stat` another device than the kernel's own.
+        # On btrfs and union file systems, `stat` prints another device than the kernel uses.
         if device == device_of_file or command.startswith(PACKAGE_TOOLS):
             yield Lock(path, int(words[4]), command)
 

@@ -1,4 +1,4 @@
-"""What /etc/fstab mounts at boot, and what is mounted."""
+"""The mounts of /etc/fstab, and those that are mounted."""
 
 from __future__ import annotations
 

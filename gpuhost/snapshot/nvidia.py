@@ -54,7 +54,7 @@ REQUEST = Request(
     ),
     probes=(
         # Without persistence each call wakes every card: tens of seconds on eight of them. Drivers
-        # before R510 refuse a query for compute_cap, so it is asked with and without.
+        # before R510 refuse a query for compute_cap, so two queries are sent, with and without it.
         ProbeCommand("nvidia_smi", "nvidia-smi", seconds=None, only_if=HAS_NVIDIA_SMI),
         _query("nvidia_query", QUERY_FIELDS),
         _query("nvidia_query_old", QUERY_FIELDS_BEFORE_R510),

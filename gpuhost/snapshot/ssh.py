@@ -29,7 +29,7 @@ REQUEST = Request(
 class Ssh:
     """The ports of SSH.
 
-    + configured: where sshd listens after its next start; empty: sshd did not say
+    + configured: where sshd listens after its next start; empty: unknown
     + listening: where SSH listens now
     + login: the port of this login; None: not over SSH
     + socket: systemd listens instead of sshd

@@ -11,7 +11,7 @@ from gpuhost.snapshot.apps_details import Certificate
 
 DAY = 86400
 # certbot renews in the last third of a certificate's lifetime, 30 of 90 days. For shorter lifetimes
-# these shares of the lifetime say when it should have renewed.
+# it should have renewed before these shares of the lifetime are left.
 WARN_DAYS, WARN_SHARE = 28, 0.3
 FAIL_DAYS, FAIL_SHARE = 14, 0.15
 

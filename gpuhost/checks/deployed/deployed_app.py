@@ -16,7 +16,7 @@ from gpuhost.snapshot.containers import InspectedContainer
 class AppFile:
     """The app's file in the repository; empty if `apps` does not list the app.
 
-    + revision: of its source; None: it is a branch or tag, and its server was not asked
+    + revision: of its source; None: it is a branch or tag, and its server was not queried
     + errors: why it could not be read, a line each
     """
 

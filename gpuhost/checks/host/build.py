@@ -11,7 +11,9 @@ from gpuhost.snapshot import Snapshot
 AGAIN = "run deploys/gpu_host.py again"
 
 
-@check("build.apt_cache", "apt inside builds uses a cache, which asks the declared mirrors.")
+@check(
+    "build.apt_cache", "apt inside builds uses a cache, which downloads from the declared mirrors."
+)
 def apt_cache(snapshot: Snapshot, settings: Settings) -> Verdict:
     if not is_declared(settings):
         return _undeclared(snapshot, settings)

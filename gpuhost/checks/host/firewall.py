@@ -1,4 +1,4 @@
-"""The firewall: open only for what is declared, for the host and for its containers."""
+"""The firewall: only declared ports are open, of the host and of its containers."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ def ssh(snapshot: Snapshot, settings: Settings) -> Verdict:
     if server.complaint:
         return fail(
             "a configuration that sshd accepts",
-            "sshd rejects it: nobody can log in after its next start",
+            "sshd rejects it: no login is possible after its next start",
             evidence=server.complaint,
             fix="sshd -t",
         )

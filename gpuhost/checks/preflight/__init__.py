@@ -28,7 +28,7 @@ def preflight(
     """Check an app before its release. What fails, or is unknown, refuses the release.
 
     + choice: the variant for this host, from gpuhost.release.variant
-    + secrets: what is wrong with the secrets, a line each: "ADMIN_PASSWORD is not set"; never a
+    + secrets: problems with the secrets, a line each: "ADMIN_PASSWORD is not set"; never a
       value
     """
     proposal = Proposal(snapshot, app, choice, settings, tuple(secrets))

@@ -21,7 +21,7 @@ class Proposal:
     """An app that is to be released on a host.
 
     + choice: the variant for this host, or why there is none
-    + secrets: what is wrong with the secrets, a line each
+    + secrets: problems with the secrets, a line each
     """
 
     snapshot: Snapshot

@@ -1,7 +1,7 @@
-"""The cards: from the name that nvidia-smi prints, or a compute capability, to what follows.
+"""The cards: their properties, found by the name that nvidia-smi prints or the compute capability.
 
 Names are those of the driver ("NVIDIA A800-SXM4-80GB", "Tesla P40", "GRID T4-16Q"); the model is
-what is left of them: the makers' prefixes, memory sizes and form factors say nothing here.
+the name without the makers' prefixes, memory sizes and form factors.
 """
 
 from __future__ import annotations

@@ -154,7 +154,7 @@ def _is_native(driver: DriverVersion, requested: CudaVersion) -> bool:
 def _is_forward_compatible(
     driver: DriverVersion, cards: Sequence[Card], requested: CudaVersion
 ) -> bool:
-    """By the branches that NVIDIA's images of that CUDA, or the last before it, let in."""
+    """Whether NVIDIA's images of that CUDA, or of the last one before it, accept the branch."""
     gates = [
         cuda
         for cuda in PUBLISHED_GATES

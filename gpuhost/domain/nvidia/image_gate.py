@@ -1,6 +1,6 @@
 """The driver requirement that CUDA images carry: the published ones, and a host's own facts.
 
-The evaluation itself is the runner's, which meets the images.
+The runner evaluates it, because the runner inspects the images.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ __all__ = [
 class PublishedGate:
     """The requirement of NVIDIA's nvidia/cuda images of one CUDA version.
 
-    + branches: older driver branches that are let in, for the brands that are named
+    + branches: older driver branches that it accepts, for these brands
     """
 
     branches: tuple[int, ...]
     brands: tuple[str, ...]
 
     def requirement(self, cuda: CudaVersion) -> str:
-        """As it stands in NVIDIA_REQUIRE_CUDA."""
+        """The text of NVIDIA_REQUIRE_CUDA."""
         alternatives = [
             f"brand={brand},driver>={branch},driver<{branch + 1}"
             for branch in self.branches

@@ -1,4 +1,4 @@
-"""NVIDIA's devices on the PCI bus: what is known of a card before any driver is loaded."""
+"""NVIDIA's devices on the PCI bus: the model of a card, before a driver is loaded."""
 
 from __future__ import annotations
 
