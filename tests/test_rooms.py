@@ -94,6 +94,12 @@ def test_imports_point_down(room: str) -> None:
     assert [str(one) for one in IMPORTS if one.above == room and one.below not in below] == []
 
 
+def test_a_snapshot_does_not_depend_on_settings() -> None:
+    """Decisions that depend on settings are in plans/."""
+    pair = ("snapshot", "settings")
+    assert [str(one) for one in IMPORTS if (one.above, one.below) == pair] == []
+
+
 def test_of_the_runner_only_what_it_shares_is_imported() -> None:
     others = [
         str(one)

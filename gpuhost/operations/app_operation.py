@@ -25,7 +25,8 @@ from gpuhost.rollout.follower import FollowTarget
 from gpuhost.rollout.watch import watch
 from gpuhost.runner.contract import Operation
 from gpuhost.snapshot import NotRead
-from gpuhost.snapshot.apps import Apps, AppState, ReleaseState
+from gpuhost.snapshot.app_state import AppState, ReleaseState
+from gpuhost.snapshot.apps import Apps
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from gpuhost.rollout.deliver import StartRequest
 from gpuhost.rollout.draft import Refused, current_user
 from gpuhost.runner.contract import APPS
 from gpuhost.settings import Settings
-from gpuhost.snapshot.apps import AppState
+from gpuhost.snapshot.app_state import AppState
 
 # The host unpacks gigabytes, and the app loads its models, twice if the restore fails.
 LIMIT_SECONDS = 6 * 3600
@@ -49,7 +49,7 @@ def list_backups(state: AppState) -> Iterable[str]:
 
 
 def _names(state: AppState) -> list[str]:
-    return sorted((backup.name for backup in state.backups if backup.whole), reverse=True)
+    return sorted((backup.name for backup in state.backups if backup.complete), reverse=True)
 
 
 def require_restorable(state: AppState, backup: str) -> None:

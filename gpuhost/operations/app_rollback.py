@@ -19,7 +19,8 @@ from gpuhost.rollout.deliver import StartRequest
 from gpuhost.rollout.draft import Refused, current_user, release_id, restore_failed
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
-from gpuhost.snapshot.apps import Apps, ReleaseState
+from gpuhost.snapshot.app_state import ReleaseState
+from gpuhost.snapshot.apps import Apps
 
 # There is no build. The app loads its models, twice if the rollback fails.
 LIMIT_SECONDS = 4 * 3600

@@ -11,7 +11,6 @@ from gpuhost.plans.apt_cache import (
     PACKAGE,
     SECURITY_LIST,
     UNIT,
-    files,
     is_declared,
     is_stale,
     leftover_files,
@@ -71,13 +70,12 @@ def apt_cache(
     if not wrong and service.active and service.enabled and not is_stale(snapshot):
         host.noop("the apt cache is as declared")
         return
-    for path, file in files(settings, snapshot.build.gateway).items():
-        if path in wrong:
-            yield put(path, file.text, mode=file.mode)
+    for file in wrong:
+        yield put(file.path, file.content, mode=file.mode)
     if snapshot.build.cache is None:
         # Its files come first, so that it never listens on another address.
         yield apt_install([PACKAGE], lock_timeout_s=lock_timeout_s)
-    if DROPIN in wrong:
+    if any(file.path == DROPIN for file in wrong):
         yield run("systemctl", "daemon-reload", seconds=60)
     if not service.enabled:
         yield run("systemctl", "enable", UNIT, seconds=60)

@@ -29,7 +29,7 @@ from gpuhost.plans.drift import (
     unwritable_reports,
     wrong_files,
 )
-from gpuhost.plans.firewall_files import HostFile
+from gpuhost.plans.host_file import HostFile
 from gpuhost.remote.commands import connector_arguments, put, remove, run, script
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
@@ -121,7 +121,7 @@ def _secrets(snapshot: Snapshot) -> list[StringCommand]:
     if not _url():
         return [remove(SECRETS)] if file else []
     new = HostFile(SECRETS, secrets_text(_url()), "0600")
-    if file and (file.sha256, file.mode, file.owner) == (new.sha256, new.mode, "root"):
+    if new.is_on(snapshot):
         return []
     return [put(new.path, new.content, mode=new.mode)]
 

@@ -10,9 +10,10 @@ from pyinfra.api import FunctionCommand
 from gpuhost.checks.finding import Status
 from gpuhost.checks.registry import finding_of
 from gpuhost.domain.apt.repository import Repository
-from gpuhost.domain.nvidia.driver_packages import held
+from gpuhost.domain.nvidia.held_packages import held
 from gpuhost.operations import repository as apt_repositories
 from gpuhost.operations.nvidia_reboot import is_this_machine, reboot
+from gpuhost.operations.nvidia_record import put_record
 from gpuhost.operations.nvidia_settings import Gpu, Source, driver_settings
 from gpuhost.operations.reading import Commands, executing, operation, read
 from gpuhost.operations.refuse import refuse
@@ -30,7 +31,7 @@ from gpuhost.remote.apt import (
 from gpuhost.remote.commands import put, run, script
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
-from gpuhost.snapshot.nvidia import NVIDIA_RECORD, PREFERENCES
+from gpuhost.snapshot.nvidia import PREFERENCES
 
 # Modules are built for every kernel; a slow processor needs minutes for each.
 LOAD_SECONDS = 900
@@ -137,7 +138,7 @@ def _install(snapshot: Snapshot, plan: InstallPlan, lock_timeout_s: int) -> Comm
     if plan.archive:
         yield put(plan.archive.path, plan.archive.content)
     yield put(BLACKLIST, BLACKLIST_TEXT)
-    yield put(NVIDIA_RECORD, replace(snapshot.nvidia.record, packages=packages.packages).text)
+    yield put_record(replace(snapshot.nvidia.record, packages=packages.packages))
     yield apt_update(lock_timeout_s=lock_timeout_s)
     options = (CHANGE_HELD, "--allow-downgrades") if plan.replaces else (CHANGE_HELD,)
     if packages.pin:
@@ -231,7 +232,7 @@ def loaded(
         record = replace(
             snapshot.nvidia.record, rebooted_for=installation(snapshot.nvidia) or UNPACKAGED
         )
-        yield put(NVIDIA_RECORD, record.text)
+        yield put_record(record)
         yield FunctionCommand(reboot, (reason,), {})
 
 

@@ -14,10 +14,10 @@ from gpuhost.checks.registry import all_checks, run_checks
 from gpuhost.settings.merge import Layer, merge_layers
 from tests.recorded import snapshot_of
 
-# Skips for now: the reason passes by itself, or another finding tells it.
+# Skips for now: the reason is temporary, or another finding reports it.
 LATER = re.compile(
-    "does not answer|the packages are not as declared|says? why|at work: |: see nvidia|comes first"
-    "|ufw is |(nginx|certbot) is not installed|the engine is not running"
+    "does not answer|the packages are not as declared|package manager runs: |see [a-z]+[.]"
+    "|: see |ufw is |(nginx|certbot) is not installed|the engine is not running"
 )
 CASES = Path(__file__).parent / "cases"
 

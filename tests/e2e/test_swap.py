@@ -155,7 +155,7 @@ def test_a_file_that_is_no_swap_is_never_touched(host: LabHost) -> None:
 def test_where_no_swap_file_can_be_it_is_refused_with_the_reason(host: LabHost) -> None:
     run = provision(host, swap_path="/swapfile")
     assert run.changed == {}
-    assert "a swap file cannot live on overlay (/swapfile)" in run.stderr
+    assert "a swap file on overlay is not possible (/swapfile)" in run.stderr
     assert "Traceback" not in run.stderr
     assert active(host) == ""
     assert swap(host, swap_path="/swapfile")["swap.size"] == "fail"
