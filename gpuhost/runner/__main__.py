@@ -28,7 +28,7 @@ from gpuhost.runner.plan import BadPlan
 from gpuhost.runner.stages import removal, rollback
 from gpuhost.runner.stages import restore as restore_stages
 from gpuhost.runner.stages.abandon import DAMAGED, abandon
-from gpuhost.runner.stages.engine import MOST_STARTS
+from gpuhost.runner.stages.engine import MAX_STARTS
 from gpuhost.runner.stages.transaction import keep, run_transaction
 from gpuhost.runner.state.follow import follow
 from gpuhost.runner.state.journal import Journal
@@ -125,7 +125,7 @@ def _carry_out(opened: Release, kind: str) -> int:
             ended = run_transaction(opened)
         except DAMAGED as error:
             # A damaged plan of the previous release stays damaged; other errors may pass.
-            is_over = Journal(opened.paths.journal).starts > MOST_STARTS
+            is_over = Journal(opened.paths.journal).starts > MAX_STARTS
             if not is_over and not isinstance(error, BadPlan):
                 raise
             ended = abandon(opened.app, new, error)

@@ -74,10 +74,10 @@ def test_a_stage_that_is_done_again_takes_no_second_one(app: App) -> None:
     backup.before_migration(release)
     first = release.record.backup
     backup.before_migration(release)
-    assert [one.name for one in stored.good(app.paths)] == [first]
+    assert [one.name for one in stored.complete(app.paths)] == [first]
     shutil.rmtree(app.paths.backups / first)
     backup.before_migration(release)
-    assert [one.name for one in stored.good(app.paths)] == [release.record.backup]
+    assert [one.name for one in stored.complete(app.paths)] == [release.record.backup]
 
 
 def test_backups_are_closed_and_name_what_ran(app: App) -> None:
@@ -87,7 +87,7 @@ def test_backups_are_closed_and_name_what_ran(app: App) -> None:
     home = app.paths.backups / name
     modes = {stat.S_IMODE(path.stat().st_mode) for path in home.iterdir()}
     assert (stat.S_IMODE(home.stat().st_mode), modes) == (0o700, {0o600})
-    assert stored.one(app.paths, name).manifest.release == OLD
+    assert stored.find(app.paths, name).manifest.release == OLD
 
 
 def test_a_full_disk_is_said_before_anything_is_written(
@@ -118,7 +118,7 @@ def test_the_scheduled_one_is_of_the_release_that_runs(app: App) -> None:
     app.release(NEW)
     name = backup.run_scheduled(app.paths)
     assert name.endswith("-schedule")
-    assert stored.one(app.paths, name).manifest.release == OLD
+    assert stored.find(app.paths, name).manifest.release == OLD
     assert name in (app.paths.backups / "last.log").read_text()
 
 
@@ -129,7 +129,7 @@ def test_the_scheduled_one_waits_for_a_release_and_then_gives_up(app: App) -> No
         fcntl.flock(held, fcntl.LOCK_EX)
         with pytest.raises(lock.Locked):
             backup.run_scheduled(app.paths)
-    assert stored.good(app.paths) == []
+    assert stored.complete(app.paths) == []
 
 
 def cut_off_in_a_release(app: App) -> None:
@@ -175,7 +175,7 @@ def test_the_scheduled_one_sees_what_was_begun_before_it_had_the_lock(
     monkeypatch.setattr(backup, "lock", begun_just_before)
     with pytest.raises(lock.Locked):
         backup.run_scheduled(app.paths)
-    assert stored.good(app.paths) == []
+    assert stored.complete(app.paths) == []
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
+from typing import Any
 
 from gpuhost.runner.contract.decode import lenient
-from gpuhost.runner.contract.operation import RELEASE
+from gpuhost.runner.contract.operation import RELEASE, Operation
 
 VERIFIED = "verified"
 # It failed before anything was changed: the previous release keeps running.
@@ -55,6 +57,20 @@ class Result:
     migrated: bool = False
     backup: str = ""
     gap_s: float | None = None
+
+    @classmethod
+    def of(cls, operation: Operation, app: str, state: str, **more: Any) -> Result:
+        """The result of an operation that ends now."""
+        return cls(
+            id=operation.id,
+            app=app,
+            kind=operation.kind,
+            state=state,
+            by=operation.by,
+            started=operation.started,
+            ended=time.time(),
+            **{"revision": "", "inputs": "", **more},
+        )
 
     @classmethod
     def lenient(cls, value: object) -> Result:

@@ -231,7 +231,7 @@ def _postgres_part(release: Release, declared: Postgres, *, expected: bool) -> P
 
 def _estimate_dump(app: AppPaths, name: str, server: postgres.Server) -> int:
     """A dump is compressed: the last one tells more than the database's own size."""
-    for one in reversed(stored.good(app)):
+    for one in reversed(stored.complete(app)):
         for item in one.manifest.items:
             if item.name == name:
                 return item.bytes + item.bytes // 2
@@ -303,4 +303,4 @@ def _gone(name: str) -> Failure:
 
 
 def _names(app: AppPaths) -> set[str]:
-    return {one.name for one in stored.good(app)}
+    return {one.name for one in stored.complete(app)}

@@ -64,15 +64,15 @@ class Stored:
         return self.home.name
 
 
-def good(app: AppPaths) -> list[Stored]:
+def complete(app: AppPaths) -> list[Stored]:
     """Every backup that is whole by its manifest, the oldest first."""
     backups = (_read(home) for home in sorted(_homes(app)))
     return [one for one in backups if one is not None]
 
 
-def one(app: AppPaths, name: str) -> Stored:
+def find(app: AppPaths, name: str) -> Stored:
     """Raises Failure with the names that there are."""
-    backups = {stored.name: stored for stored in good(app)}
+    backups = {stored.name: stored for stored in complete(app)}
     if name not in backups:
         known = ", ".join(reversed(backups)) or "none"
         raise Failure(f"{app.home.name} has no backup {name!r}; there are: {known}")
@@ -116,7 +116,7 @@ def finish(home: Path, manifest: Manifest) -> None:
 def prune(app: AppPaths, keep: int, log: Log) -> None:
     """Old ones go, but for those that a release refers to, or a restore that has not ended."""
     needed = _referred_to(app)
-    for stored in good(app)[:-keep]:
+    for stored in complete(app)[:-keep]:
         if stored.name not in needed:
             # First the manifest: half a backup must not look like one.
             (stored.home / MANIFEST).unlink()

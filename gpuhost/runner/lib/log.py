@@ -14,6 +14,7 @@ from pathlib import Path
 from gpuhost.runner.contract import LEAST_MASKED, STAGE
 from gpuhost.runner.lib import proxy
 
+LOUD = "!" * 78
 # Where a command's output is taken for the end of a line.
 LINE_END = re.compile(r"[\r\n]+")
 # Where Compose takes a text apart: ports, volumes, images, addresses.
@@ -54,6 +55,10 @@ class Log:
 
     def stage(self, name: str) -> None:
         self.write(f"{STAGE}{name}")
+
+    def loud(self, *lines: str) -> None:
+        """Lines that nobody overlooks."""
+        self.write("\n".join((LOUD, *lines, LOUD)))
 
     def write(self, text: str) -> None:
         """On a full disk the line is lost, and the work continues."""

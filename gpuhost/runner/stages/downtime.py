@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import threading
 import time
 import urllib.error
@@ -65,5 +66,5 @@ def _answers(url: str) -> bool:
     except urllib.error.HTTPError as error:
         # The app itself said no; a gateway that says so has no app behind it.
         return error.code < 500
-    except (OSError, ValueError):
+    except (OSError, ValueError, http.client.HTTPException):
         return False

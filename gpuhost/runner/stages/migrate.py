@@ -23,10 +23,10 @@ def migrate(release: Release) -> None:
     _require_backup(release)
     # With the images that were just built, by id.
     write_host_files(release)
-    bring_up_to_date(release)
+    run_migration(release)
 
 
-def bring_up_to_date(release: Release) -> None:
+def run_migration(release: Release) -> None:
     """Run the migration, whatever became of one that was cut off. Raises Failure."""
     migration = release.plan.migrate
     assert migration is not None
@@ -59,7 +59,7 @@ def bring_up_to_date(release: Release) -> None:
     )
 
 
-def end(release: Release) -> None:
+def stop(release: Release) -> None:
     """One that has outlived its runner is stopped: the previous release must not run over it."""
     name = container(release)
     if release.plan.migrate and _is_there(name):
@@ -82,7 +82,7 @@ def _require_backup(release: Release) -> None:
             "no migration without a backup, and none is declared",
             fix="declare backup in the app file, or migrate.without_backup: true",
         )
-    stored.require_intact(stored.one(release.app, record.backup))
+    stored.require_intact(stored.find(release.app, record.backup))
 
 
 def _dependencies(release: Release, service: str, seconds: int) -> bool:

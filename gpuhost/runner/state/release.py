@@ -93,6 +93,13 @@ class Release:
         release.log.mask(release.secrets.values())
         return release
 
+    @classmethod
+    def open_current(cls, app: AppPaths, log: Log) -> Release | None:
+        """The last verified release; None if there is none yet. Raises BadPlan."""
+        if not app.current.is_symlink():
+            return None
+        return cls.open(app, app.current.resolve().name, log)
+
     @property
     def source(self) -> Path:
         """Build contexts; a rollback uses those of the release that it activates again."""
