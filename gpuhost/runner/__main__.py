@@ -21,7 +21,7 @@ from gpuhost.runner.contract import (
     Operation,
     Result,
 )
-from gpuhost.runner.data import backup
+from gpuhost.runner.data.scheduled_backup import run_scheduled
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.log import Log
 from gpuhost.runner.plan import BadPlan
@@ -71,9 +71,9 @@ def run_resume(arguments: argparse.Namespace) -> int:
 
 def run_backup(arguments: argparse.Namespace) -> int:
     try:
-        backup.run_scheduled(AppPaths(arguments.app))
+        run_scheduled(AppPaths(arguments.app))
     except Locked as other:
-        print(f"no backup was made: still under way: {other}", file=sys.stderr)
+        print(f"no backup was made: still in progress: {other}", file=sys.stderr)
         return LOCKED
     return GOOD
 

@@ -145,7 +145,7 @@ class Server:
         return ("docker", "exec", *(("-i",) if stdin else ()), self.container, *words)
 
 
-def server(log: Log, project: str, declared: Postgres) -> Server | None:
+def find_server(log: Log, project: str, declared: Postgres) -> Server | None:
     """The database's running container; None if the project has no such container at all.
 
     Raises Failure if it is there and does not run.

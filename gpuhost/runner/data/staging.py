@@ -13,6 +13,7 @@ from gpuhost.runner.data.safe_paths import locate, open_directory, resolve
 from gpuhost.runner.data.stored import Item, Stored
 from gpuhost.runner.docker.compose import compose
 from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.sizes import format_size
 from gpuhost.runner.plan import Postgres
 from gpuhost.runner.state.release import Release
 
@@ -75,7 +76,7 @@ def servers(release: Release, backup: Stored) -> Iterator[tuple[Item, postgres.S
     )
     for item in items:
         declared = Postgres(item.service, item.database, item.user)
-        server = postgres.server(release.log, release.plan.project, declared)
+        server = postgres.find_server(release.log, release.plan.project, declared)
         if server is None:
             raise Failure(f"{item.name}: its container is not there")
         yield item, server
@@ -141,9 +142,9 @@ def _require_space(backup: Stored, staging: Path) -> None:
         free = shutil.disk_usage(path).free
         if free < need + RESERVE:
             raise Failure(
-                f"not enough disk space to restore: {need / 1e9:.1f} GB are needed, "
-                f"{free / 1e9:.1f} GB are free on the disk of {path}",
-                fix="free some space first; the present data is kept until the app is verified",
+                f"not enough disk space to restore: {format_size(need)} needed, "
+                f"{format_size(free)} free on the disk of {path}",
+                fix="free disk space first: the present data is kept until the app is verified",
             )
 
 

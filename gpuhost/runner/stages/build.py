@@ -117,7 +117,7 @@ def _arguments(release: Release) -> tuple[str, ...]:
 def _run(release: Release, name: str, command: tuple[str, ...]) -> None:
     log, limit = release.log, release.plan.build.step_limit_s
     log.write(f"building {name}")
-    began, before = time.monotonic(), oom.now()
+    began, before = time.monotonic(), oom.current_moment()
     with MemoryPeak() as peak:
         outcome = try_run(
             log, *command, seconds=limit, env={**environment(release), "DOCKER_BUILDKIT": "1"}
@@ -144,5 +144,5 @@ def _failure(release: Release, name: str, outcome: Outcome, before: oom.Moment) 
     if any(OF_MEMORY.search(line) for line in step.lines) and (killed := oom.killed_since(before)):
         said, fix = killed
     elif "disk is full" in said:
-        said = ": ".join(filter(None, ("the disk is full", capacity.what_is_full())))
+        said = ": ".join(filter(None, ("the disk is full", capacity.full_directory())))
     return Failure(f"building {where}: {said}", output=step.lines, fix=fix)

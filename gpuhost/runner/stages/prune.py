@@ -18,6 +18,7 @@ from gpuhost.runner.docker import images
 from gpuhost.runner.git import checkout
 from gpuhost.runner.lib.commands import try_run
 from gpuhost.runner.lib.log import NOWHERE
+from gpuhost.runner.lib.sizes import format_size
 from gpuhost.runner.plan import BadPlan, Plan, load
 from gpuhost.runner.state import results
 from gpuhost.runner.state.release import Release
@@ -40,17 +41,17 @@ def prune(release: Release) -> None:
     """Remove releases beyond plan.keep_releases, and their images; what is freed is in the log."""
     releases = _found(release)
     kept = kept_ids(releases, release.app.current.resolve().name, release.plan.keep_releases)
-    places = capacity.image_places()
-    room_before = capacity.free(places)
+    directories = capacity.image_directories()
+    free_before = capacity.free(directories)
     gone = [one.id for one in releases if one.id not in kept]
     for each in gone:
         shutil.rmtree(release.app.release(each).home)
     untagged = untag(release, kept)
     checkout.forget(release, _commits(release, kept))
-    freed = max(capacity.free(places) - room_before, 0)
+    freed = max(capacity.free(directories) - free_before, 0)
     release.log.write(
         f"kept {len(kept)} releases; removed {_listed(gone)}; untagged {_listed(untagged)}; "
-        f"{freed / capacity.GB:.1f} GB of images freed"
+        f"{format_size(freed)} of images freed"
     )
 
 
