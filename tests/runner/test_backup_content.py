@@ -218,4 +218,6 @@ def test_a_damaged_plan_of_the_running_release_keeps_nothing_from_being_saved(ap
     before.paths.plan.write_text("{")
     release = app.release(backup=Backup(paths=("files", "gone")))
     assert list(saved(app, backup.backup(release, "migrate")))
-    assert "warning: cannot read the backups of the previous release" in release.paths.log.read_text()
+    assert (
+        "warning: cannot read the backups of the previous release" in release.paths.log.read_text()
+    )

@@ -83,7 +83,7 @@ def test_a_commit_that_is_gone(app: App, repository: Repository) -> None:
     release = app.release(source=from_git("0" * 39 + "1", repository.url))
     with pytest.raises(Failure, match="no longer has commit 000000000000") as failure:
         source.fetch(release)
-    assert "resolved anew" in failure.value.fix
+    assert "source.ref anew" in failure.value.fix
     assert not release.paths.source.exists()
 
 
@@ -118,7 +118,7 @@ def test_no_git(app: App, repository: Repository, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(commands, "PATH", "/nowhere")
     with pytest.raises(Failure, match="git is not installed on this host") as failure:
         source.fetch(release)
-    assert failure.value.fix == "apt-get install git"
+    assert failure.value.fix == "run apt-get install git"
 
 
 def test_submodules(app: App, tmp_path: Path, repository: Repository) -> None:
