@@ -23,7 +23,7 @@ from gpuhost.runner.state.release import Release
 from gpuhost.snapshot import Probe, Probes
 from gpuhost.snapshot.apps import Apps, AppState, BackupUnits
 from gpuhost.snapshot.apps_details import Details
-from tests.runner.at_hand import NEW, App, Programs, programs
+from tests.runner.host_fixtures import NEW, App, Programs, programs
 from tests.snapshot.test_apps import told
 
 __all__ = ["programs"]
