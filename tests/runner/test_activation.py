@@ -175,7 +175,7 @@ def test_a_restart_loop_ends_compose_that_waits_for_it_and_is_named(
             "docker compose up: fatal line in its log: web | no kernel",
         ),
         # What Compose itself has stopped, and what looped before, is not why.
-        ([OLD, LOOPS], [], "", "docker compose up: port 80 is published by another container"),
+        ([OLD, LOOPS], [], "", "docker compose up: port 80 is already published by another"),
     ],
 )
 def test_what_compose_failed_of_is_asked_of_the_containers_that_it_made(

@@ -121,5 +121,5 @@ def test_an_archive_that_is_not_whole(app: App) -> None:
 
 def test_an_archive_that_did_not_come(app: App) -> None:
     release = app.release(source=Source("archive", "r"))
-    with pytest.raises(Failure, match="did not come with the release"):
+    with pytest.raises(Failure, match="is missing in the release"):
         source.fetch(release)

@@ -68,7 +68,7 @@ def engine(
         return tuple(line for line in log.splitlines() if line.startswith(services))
 
     monkeypatch.setattr(containers, "_docker", docker)
-    monkeypatch.setattr(containers, "_said", said)
+    monkeypatch.setattr(containers, "_log_lines", said)
     monkeypatch.setattr(containers, "services_to_start", lambda release: ("web", "db"))
 
 

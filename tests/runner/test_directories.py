@@ -104,9 +104,7 @@ def test_a_link_where_the_app_can_write_is_not(
 @pytest.mark.parametrize("way", (check, make))
 def test_a_file_in_its_place_is_a_failure(app: App, way: Callable[[Release], None]) -> None:
     app.data("data", "a file")
-    with pytest.raises(
-        Failure, match="directories: data: something else than a directory is in its place"
-    ):
+    with pytest.raises(Failure, match="directories: data is not a directory"):
         way(app.release(directories=(Directory("data", ME),)))
     assert (app.paths.shared / "data").read_text() == "a file"
 

@@ -107,7 +107,7 @@ def test_a_secret_that_was_thought_up_is_the_one_that_is_kept(app: App, programs
 def test_a_nul_is_refused_and_nothing_is_written(app: App, programs: Programs) -> None:
     programs.compose({"web": {}})
     release = app.release(secrets=(Secret("A"),), given={"A": "hidden\0value"})
-    with pytest.raises(Failure, match="A holds a NUL"):
+    with pytest.raises(Failure, match="A contains a NUL"):
         render(release)
     assert not release.paths.env.exists()
 

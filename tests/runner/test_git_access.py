@@ -68,7 +68,7 @@ def test_a_wrong_token_or_none(app: App, repository: Repository, more: dict[str,
 
 def test_a_secret_that_was_not_given(app: App, repository: Repository) -> None:
     release = app.release(source=from_git(repository.first, repository.url, token="TOKEN"))
-    with pytest.raises(Failure, match="the secret TOKEN, which was not given"):
+    with pytest.raises(Failure, match=r"the secret TOKEN of source\.token is missing"):
         source.fetch(release)
 
 

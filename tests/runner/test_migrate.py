@@ -99,7 +99,7 @@ def test_a_one_shot_that_it_needs_is_left_to_compose(app: App, quiet: Programs) 
 def test_a_dependency_that_does_not_come_up_is_a_failure(app: App, quiet: Programs) -> None:
     with_dependencies(quiet, db=HEALTHY)
     quiet.answer("docker compose * up *", status=1, err="container db is unhealthy\n")
-    with pytest.raises(Failure, match=r"starting what migrate needs \(db\) failed") as raised:
+    with pytest.raises(Failure, match=r"that migrate needs \(db\) failed") as raised:
         migrate(a_release(app))
     assert raised.value.output == ("container db is unhealthy",)
     assert not quiet.called(" run ")
@@ -158,7 +158,7 @@ def test_one_that_outlived_its_runner_does_not_go_on_under_another_release(
 
 
 def test_no_migration_without_a_declared_backup(app: App, quiet: Programs) -> None:
-    with pytest.raises(Failure, match="no migration without a backup, and none is declared"):
+    with pytest.raises(Failure, match="a migration needs a backup, and none is declared"):
         migrate(a_release(app, migrate=Migrate("migrate", limit_s=60)))
     assert quiet.calls == []
 

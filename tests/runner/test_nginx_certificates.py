@@ -71,8 +71,8 @@ def test_a_key_that_does_not_fit_is_taken_back(app: App, host: Host, tmp_path: P
 @pytest.mark.parametrize(
     ("chain", "says"),
     [
-        ("", "the secret CERT is not a PEM text"),
-        ("not a certificate", "the secret CERT is not a PEM text"),
+        ("", "the secret CERT is not in PEM format"),
+        ("not a certificate", "the secret CERT is not in PEM format"),
         ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----", "openssl cannot read"),
     ],
 )

@@ -136,7 +136,7 @@ def test_what_does_not_go_down_is_a_failure_and_nothing_is_deleted(
 
 def test_a_container_that_stays_is_a_failure(there: App, programs: Programs) -> None:
     programs.answer("docker ps *", "4711\n")
-    with pytest.raises(Failure, match="containers of app are still there"):
+    with pytest.raises(Failure, match="containers of app still exist"):
         remove(there.paths, "ada@desk")
     assert there.paths.releases.is_dir()
 
@@ -144,7 +144,7 @@ def test_a_container_that_stays_is_a_failure(there: App, programs: Programs) -> 
 def test_data_that_is_half_restored_is_not_left_behind(there: App, programs: Programs) -> None:
     (there.paths.home / "restore").mkdir()
     write_json(there.paths.home / "restore" / "state.json", {"backup": "x"})
-    with pytest.raises(Failure, match="a restore of its data has not ended"):
+    with pytest.raises(Failure, match="a restore was interrupted"):
         remove(there.paths, "ada@desk")
     assert programs.calls == []
 

@@ -233,7 +233,7 @@ def test_a_time_that_systemd_does_not_know_is_refused(app: App, programs: Progra
     release = app.release(backup=Backup(paths=("data",), every="often"))
     with pytest.raises(Failure) as raised:
         render(release)
-    assert "'often' is not a time that systemd knows" in raised.value.said
+    assert "'often' is not a time that systemd accepts" in raised.value.said
     assert made_by_rendering(app, release) == []
 
 

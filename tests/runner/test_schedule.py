@@ -122,7 +122,7 @@ def test_a_time_is_systemds_to_judge(app: App, programs: Programs, here: Host) -
 
 def test_a_time_cannot_bring_lines_of_its_own(app: App, programs: Programs, here: Host) -> None:
     bad = Backup(paths=("data",), every="daily\nExecStart=/bin/false")
-    with pytest.raises(Failure, match="not a time that systemd knows"):
+    with pytest.raises(Failure, match="not a time that systemd accepts"):
         schedule.check(app.release(backup=bad))
 
 
@@ -177,5 +177,5 @@ def test_a_host_without_logrotate_is_said(app: App, programs: Programs, here: Ho
 
 def test_a_quote_in_a_path_is_refused(app: App) -> None:
     app.paths.shared.mkdir()
-    with pytest.raises(Failure, match="no quotes"):
+    with pytest.raises(Failure, match="quotes, backslashes"):
         logrotate.files(app.release(directories=(Directory("data"),), logs=Logs(('a"b/*.log',))))

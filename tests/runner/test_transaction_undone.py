@@ -114,7 +114,7 @@ def test_a_restore_that_fails_is_said_in_words_no_one_can_miss(
 @pytest.mark.parametrize(
     ("name", "text", "says"),
     [
-        ("plan.json", '{"format": 0}', "plan.json: format 0, this runner knows 1"),
+        ("plan.json", '{"format": 0}', "plan.json: format 0, this runner reads 1"),
         ("record.json", "{", "record.json is damaged"),
         ("../../generated.json", "{", "generated.json is damaged"),
         ("plan.json", None, "plan.json"),
