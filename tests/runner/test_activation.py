@@ -177,7 +177,7 @@ def test_a_restart_loop_stops_the_wait_of_compose_and_is_named(
             "docker compose up: fatal line in its log: web | no kernel",
         ),
         # A container that Compose has stopped, or that looped before, is not the cause.
-        ([OLD, LOOPS], [], "", "docker compose up: port 80 is published by another container"),
+        ([OLD, LOOPS], [], "", "docker compose up: port 80 is already published by another"),
     ],
 )
 def test_the_cause_of_a_failed_compose_is_read_from_the_containers_it_created(

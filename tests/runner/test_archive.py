@@ -121,5 +121,5 @@ def test_a_truncated_or_damaged_archive_is_refused(app: App) -> None:
 
 def test_a_missing_archive(app: App) -> None:
     release = app.release(source=Source("archive", "r"))
-    with pytest.raises(Failure, match="did not come with the release"):
+    with pytest.raises(Failure, match="is missing in the release"):
         source.fetch(release)

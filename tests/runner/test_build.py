@@ -116,7 +116,7 @@ def test_an_image_of_several_services_is_inspected_once(app: App, docker: Docker
 @pytest.mark.parametrize(
     ("service", "said", "fix"),
     [
-        ({"image": "me/none:1"}, "pulling me/none:1: there is no image me/none", "registries"),
+        ({"image": "me/none:1"}, "pulling me/none:1: no image me/none", "registries"),
         ({"image": "me/none:1", "pull_policy": "never"}, "of service web is not on this host",
          "docker load"),
     ],

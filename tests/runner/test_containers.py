@@ -68,7 +68,7 @@ def engine(
         return tuple(line for line in log.splitlines() if line.startswith(services))
 
     monkeypatch.setattr(containers, "_docker", docker)
-    monkeypatch.setattr(containers, "_said", log_lines)
+    monkeypatch.setattr(containers, "_log_lines", log_lines)
     monkeypatch.setattr(containers, "services_to_start", lambda release: ("web", "db"))
 
 

@@ -104,9 +104,7 @@ def test_a_link_where_the_app_can_write_is_refused(
 @pytest.mark.parametrize("action", (check, make))
 def test_a_file_in_place_of_a_directory_fails(app: App, action: Callable[[Release], None]) -> None:
     app.data("data", "a file")
-    with pytest.raises(
-        Failure, match="directories: data: something else than a directory is in its place"
-    ):
+    with pytest.raises(Failure, match="directories: data is not a directory"):
         action(app.release(directories=(Directory("data", ME),)))
     assert (app.paths.shared / "data").read_text() == "a file"
 

@@ -109,7 +109,7 @@ def test_a_generated_secret_is_kept(app: App, programs: Programs) -> None:
 def test_a_nul_is_refused_and_nothing_is_written(app: App, programs: Programs) -> None:
     programs.compose({"web": {}})
     release = app.release(secrets=(Secret("A"),), given={"A": "hidden\0value"})
-    with pytest.raises(Failure, match="A holds a NUL"):
+    with pytest.raises(Failure, match="A contains a NUL"):
         render(release)
     assert not release.paths.env.exists()
 

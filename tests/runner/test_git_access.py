@@ -68,7 +68,7 @@ def test_a_wrong_or_missing_token(app: App, repository: Repository, more: dict[s
 
 def test_a_secret_without_a_value(app: App, repository: Repository) -> None:
     release = app.release(source=from_git(repository.first, repository.url, token="TOKEN"))
-    with pytest.raises(Failure, match="the secret TOKEN, which was not given"):
+    with pytest.raises(Failure, match=r"the secret TOKEN of source\.token is missing"):
         source.fetch(release)
 
 

@@ -182,7 +182,7 @@ def test_a_site_must_have_its_own_certificate(tmp_path: Path) -> None:
         site.says("/", "secure")
         url = f"https://app.example.invalid:{site.port}/"
         good = ask(url, connect_to="127.0.0.1", trusted=chain, seconds=10)
-        with pytest.raises(NoAnswer, match=r"^the certificate is not good: "):
+        with pytest.raises(NoAnswer, match=r"^the certificate is not valid: "):
             ask(url, connect_to="127.0.0.1", trusted=other, seconds=10)
     assert good.text == "secure"
     assert site.names[0] == "app.example.invalid"
@@ -190,7 +190,7 @@ def test_a_site_must_have_its_own_certificate(tmp_path: Path) -> None:
 
 def test_a_certificate_for_another_name_fails(tmp_path: Path) -> None:
     chain, key = certificate(tmp_path, "other.example.invalid")
-    with serve(chain, key) as site, pytest.raises(NoAnswer, match="certificate is not good"):
+    with serve(chain, key) as site, pytest.raises(NoAnswer, match="certificate is not valid"):
         ask(
             f"https://app.example.invalid:{site.port}/",
             connect_to="127.0.0.1",
@@ -207,7 +207,7 @@ def test_a_certificate_for_another_name_is_accepted_with_any_name(tmp_path: Path
         url = f"https://localhost:{site.port}/"
         asked = partial(ask, url, connect_to="127.0.0.1", any_name=True, seconds=10)
         assert asked(trusted=chain).text == "secure"
-        with pytest.raises(NoAnswer, match="certificate is not good"):
+        with pytest.raises(NoAnswer, match="certificate is not valid"):
             asked(trusted=foreign)
 
 

@@ -105,7 +105,7 @@ def test_compose_starts_a_one_shot_dependency(app: App, quiet: Programs) -> None
 def test_a_dependency_that_does_not_start_fails(app: App, quiet: Programs) -> None:
     with_dependencies(quiet, db=HEALTHY)
     quiet.answer("docker compose * up *", status=1, err="container db is unhealthy\n")
-    with pytest.raises(Failure, match=r"starting what migrate needs \(db\) failed") as raised:
+    with pytest.raises(Failure, match=r"that migrate needs \(db\) failed") as raised:
         migrate(a_release(app))
     assert raised.value.output == ("container db is unhealthy",)
     assert not quiet.called(" run ")
@@ -166,7 +166,7 @@ def test_a_migration_container_of_an_interrupted_release_is_removed(
 
 
 def test_no_migration_without_a_declared_backup(app: App, quiet: Programs) -> None:
-    with pytest.raises(Failure, match="no migration without a backup, and none is declared"):
+    with pytest.raises(Failure, match="a migration needs a backup, and none is declared"):
         migrate(a_release(app, migrate=Migrate("migrate", limit_s=60)))
     assert quiet.calls == []
 

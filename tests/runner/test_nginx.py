@@ -144,7 +144,7 @@ def test_an_invalid_configuration_of_nginx_before_the_release(app: App, host: Ho
     complaint = "nginx: [emerg] no such thing in /etc/nginx/sites-enabled/shop:3\n"
     host.programs.answer("nginx -T", err=complaint, status=1)
     failed = failure(a_release(app, host))
-    assert "broken already" in failed.said
+    assert "invalid already" in failed.said
     assert failed.output == (complaint.strip(),)
     assert not host.site.exists()
 
@@ -159,4 +159,4 @@ def test_the_port_is_in_use_by_another_program(app: App, host: Host) -> None:
     line = 'LISTEN 0 511 *:80 *:* users:(("apache2",pid=7,fd=4))\n'
     host.programs.answer("ss * :80", line)
     failed = failure(a_release(app, host))
-    assert failed.said == "port 80 is taken by apache2, nginx cannot listen there"
+    assert failed.said == "port 80 is used by apache2: nginx cannot listen on it"

@@ -73,8 +73,8 @@ def test_a_key_that_does_not_match_is_replaced_with_the_previous_files(
 @pytest.mark.parametrize(
     ("chain", "says"),
     [
-        ("", "the secret CERT is not a PEM text"),
-        ("not a certificate", "the secret CERT is not a PEM text"),
+        ("", "the secret CERT is not in PEM format"),
+        ("not a certificate", "the secret CERT is not in PEM format"),
         ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----", "openssl cannot read"),
     ],
 )

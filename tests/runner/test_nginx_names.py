@@ -18,7 +18,7 @@ STOCK = "server { listen 80 default_server; listen [::]:80 default_server; serve
 def test_a_name_of_another_site_is_refused(app: App, host: Host) -> None:
     host.has_other_sites(f"server {{ listen 443 ssl; server_name www.x {NAME}; }}")
     failed = failure(a_release(app, host))
-    assert failed.said.startswith(f"{NAME} on port 443 is taken by another site")
+    assert failed.said.startswith(f"{NAME} on port 443 is used by another site")
     assert "/etc/nginx/sites-enabled/shop" in failed.said
     assert not host.site.exists()
 
@@ -50,7 +50,7 @@ def test_a_changed_welcome_page_clashes(app: App, host: Host) -> None:
     changed = f"??5?????? c {nginx.STOCK.resolve()}\n"
     host.programs.answer("dpkg --verify *", changed)
     failed = failure(a_release(app, host, text=ANY_SITE, server_names=("_",)))
-    assert failed.said.startswith("every name on port 80 is taken")
+    assert failed.said.startswith("every name on port 80 is used")
 
 
 @pytest.mark.parametrize(

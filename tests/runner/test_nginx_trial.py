@@ -44,7 +44,7 @@ def test_an_error_of_nginx_is_quoted(app: App, host: Host) -> None:
     assert raised.value.said == (
         'nginx would refuse the site: nginx: [emerg] unknown directive "x" in app/site.conf:3'
     )
-    assert raised.value.fix == "x-gpuhost.nginx of the app file"
+    assert raised.value.fix == "correct x-gpuhost.nginx in the app file"
 
 
 INSIDE = {"where": "container", "service": "proxy", "path": "site.conf"}

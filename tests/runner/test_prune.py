@@ -126,7 +126,7 @@ def test_an_image_that_a_container_uses_is_kept(app: App, docker: Docker) -> Non
     docker.fails = {f"rm {tag}": {"rc": 1, "out": "conflict"}}
     docker.write()
     prune(release)
-    assert f"{tag} stays" in release.paths.log.read_text()
+    assert f"{tag} is kept" in release.paths.log.read_text()
     assert tag in left(app, docker)[1]
     assert f"gpuhost/app/web:{1:012x}" not in left(app, docker)[1]
 

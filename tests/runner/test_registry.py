@@ -66,5 +66,5 @@ def test_a_refused_login(app: App, docker: Docker) -> None:
     with pytest.raises(Failure, match=r"docker login r\.example: .* refuses the login") as failure:
         build(release)
     assert PASSWORD not in str((failure.value.output, failure.value.said, log_text(release)))
-    with pytest.raises(Failure, match="the secret PW was not given"):
+    with pytest.raises(Failure, match="the secret PW is missing"):
         build(a_release(app, docker, OLD, registries=registries))

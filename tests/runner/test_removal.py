@@ -134,7 +134,7 @@ def test_if_compose_down_fails_nothing_is_deleted(installed: App, programs: Prog
 
 def test_a_remaining_container_fails(installed: App, programs: Programs) -> None:
     programs.answer("docker ps *", "4711\n")
-    with pytest.raises(Failure, match="containers of app are still there"):
+    with pytest.raises(Failure, match="containers of app still exist"):
         remove(installed.paths, "ada@desk")
     assert installed.paths.releases.is_dir()
 
@@ -142,7 +142,7 @@ def test_a_remaining_container_fails(installed: App, programs: Programs) -> None
 def test_an_unfinished_restore_prevents_removal(installed: App, programs: Programs) -> None:
     (installed.paths.home / "restore").mkdir()
     write_json(installed.paths.home / "restore" / "state.json", {"backup": "x"})
-    with pytest.raises(Failure, match="a restore of its data has not ended"):
+    with pytest.raises(Failure, match="a restore was interrupted"):
         remove(installed.paths, "ada@desk")
     assert programs.calls == []
 

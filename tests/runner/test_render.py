@@ -231,7 +231,7 @@ def test_an_invalid_schedule_is_refused(app: App, programs: Programs) -> None:
     release = app.release(backup=Backup(paths=("data",), every="often"))
     with pytest.raises(Failure) as raised:
         render(release)
-    assert "'often' is not a time that systemd knows" in raised.value.said
+    assert "'often' is not a time that systemd accepts" in raised.value.said
     assert made_by_rendering(app, release) == []
 
 

@@ -122,7 +122,7 @@ def test_systemd_validates_the_schedule(app: App, programs: Programs, here: Host
 
 def test_a_schedule_with_a_newline_is_refused(app: App, programs: Programs, here: Host) -> None:
     bad = Backup(paths=("data",), every="daily\nExecStart=/bin/false")
-    with pytest.raises(Failure, match="not a time that systemd knows"):
+    with pytest.raises(Failure, match="not a time that systemd accepts"):
         schedule.check(app.release(backup=bad))
 
 
@@ -177,5 +177,5 @@ def test_logrotate_is_not_installed(app: App, programs: Programs, here: Host) ->
 
 def test_a_quote_in_a_path_is_refused(app: App) -> None:
     app.paths.shared.mkdir()
-    with pytest.raises(Failure, match="no quotes"):
+    with pytest.raises(Failure, match="quotes, backslashes"):
         logrotate.files(app.release(directories=(Directory("data"),), logs=Logs(('a"b/*.log',))))

@@ -57,7 +57,7 @@ def test_a_damaged_file_of_generated_secrets_is_not_overwritten(app: App) -> Non
 
 def test_a_lost_generated_secret_fails(app: App) -> None:
     release = app.release(secrets=(Secret("JWT", generate="hex"),))
-    with pytest.raises(Failure, match="made on this host are gone: JWT"):
+    with pytest.raises(Failure, match="generated on this host are missing: JWT"):
         secrets.values(release)
 
 
@@ -97,7 +97,7 @@ def test_a_composed_value_has_the_others_unchanged(app: App) -> None:
 
 def test_values_that_refer_to_each_other_are_refused(app: App) -> None:
     release = app.release(secrets=(Secret("A", value="${B}"), Secret("B", value="${A}")))
-    with pytest.raises(Failure, match="made of each other: A -> B -> A"):
+    with pytest.raises(Failure, match="contain each other: A -> B -> A"):
         secrets.values(release)
 
 
@@ -105,7 +105,7 @@ def test_a_nul_is_refused_without_showing_the_value(app: App) -> None:
     release = app.release(secrets=(Secret("A"),), given={"A": "hidden\0value"})
     with pytest.raises(Failure) as raised:
         secrets.values(release)
-    assert "A holds a NUL" in raised.value.said
+    assert "A contains a NUL" in raised.value.said
     assert "hidden" not in raised.value.said
 
 

@@ -94,5 +94,5 @@ def test_an_unknown_backup_lists_the_existing_ones(app: App) -> None:
     with pytest.raises(Failure) as raised:
         stored.find(app.paths, "../app")
     assert raised.value.said.endswith(
-        "there are: 20260102-000000-release, 20260101-000000-schedule"
+        "existing ones: 20260102-000000-release, 20260101-000000-schedule"
     )

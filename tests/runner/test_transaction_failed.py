@@ -112,7 +112,7 @@ def test_a_failed_rollback_has_a_clear_message(app: AppPaths, stages: Stages) ->
 @pytest.mark.parametrize(
     ("name", "text", "says"),
     [
-        ("plan.json", '{"format": 0}', "plan.json: format 0, this runner knows 1"),
+        ("plan.json", '{"format": 0}', "plan.json: format 0, this runner reads 1"),
         ("record.json", "{", "record.json is damaged"),
         ("../../generated.json", "{", "generated.json is damaged"),
         ("plan.json", None, "plan.json"),

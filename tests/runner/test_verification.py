@@ -192,7 +192,7 @@ def test_the_address_in_the_answer_is_fetched(
             "the address at audioUrl is on another server, http://other",
         ),
         ("//other.example.invalid/a.wav", "the address at audioUrl is on another server"),
-        ("http://[::1/", "names"),
+        ("http://[::1/", "is on another server"),
         ("file:///etc/passwd", "the address at audioUrl is on another server"),
         (None, "the answer has no address at audioUrl"),
         (7, "the answer has no address at audioUrl"),
@@ -364,9 +364,9 @@ def test_a_site_for_any_name_accepts_a_certificate_for_another_name(
         step = asking("http://127.0.0.1:1/", through=f"https://localhost:{nginx.port}")
         release = a_release(app, step)
         verify(behind(release, nginx, chain, "_"), through=True)
-        assert "not good" in failure(behind(release, nginx, chain, "localhost"), through=True).said
+        assert "not valid" in failure(behind(release, nginx, chain, "localhost"), through=True).said
         other, _ = certificate(tmp_path / "other", "app.example.invalid")
-        assert "not good" in failure(behind(release, nginx, other, "_"), through=True).said
+        assert "not valid" in failure(behind(release, nginx, other, "_"), through=True).said
     assert len(nginx.asked) == 1
 
 
@@ -397,4 +397,4 @@ def test_nginx_has_another_certificate(app: App, programs: Programs, tmp_path: P
         failed = failure(
             behind(a_release(app, step), nginx, ours, "app.example.invalid"), through=True
         )
-    assert "the certificate is not good" in failed.said
+    assert "the certificate is not valid" in failed.said

@@ -101,6 +101,6 @@ def _only_root_writes(state: os.stat_result) -> bool:
 
 def _link_failure(path: Path) -> Failure:
     return Failure(
-        f"{path} is a link in a directory that the app can write to",
+        f"{path} is a link in a directory that the app can write to: not followed",
         fix="replace the link by the directory, or declare its real path in the app file",
     )

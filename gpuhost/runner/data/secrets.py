@@ -158,7 +158,5 @@ def _read(path: Path) -> dict[str, str]:
     except ValueError:
         value = None
     if not isinstance(value, dict):
-        raise Failure(
-            f"{path}, the secrets generated on this host, is damaged", fix="repair its JSON"
-        )
+        raise Failure(f"{path} is damaged", fix="repair its JSON: it has the generated secrets")
     return {name: str(text) for name, text in value.items()}
