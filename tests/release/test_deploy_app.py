@@ -113,7 +113,7 @@ def test_a_failure_says_everything_and_exits_1(workplace: Workplace, host: Playe
         " failed in stage build: docker compose build web failed (exit 1)",
         "  | E: Unable to locate package", "  | red", "the app's last log lines:",
         "  | listening on 3000", "rolled back to 20260101-000000-aaaaaaaa, verified",
-        "did not answer for 3.4 s", "the backup from before it: /opt/gpuhost/tts/backups/1",
+        "did not answer for 3.4 s", "the backup made before it: /opt/gpuhost/tts/backups/1",
         "-> apt-get update first", "full log: /opt/gpuhost/tts/releases/",
     )  # fmt: skip
     assert places == sorted(places)
@@ -137,7 +137,7 @@ def test_refused_with_every_reason_before_anything(workplace: Workplace, host: P
     ("app", "says"),
     [
         ("", "no app is named: give --data app=NAME; known here: "),
-        ("app=ttz", "apps/ttz.yaml: there is no such file"),
+        ("app=ttz", "apps/ttz.yaml: no such file"),
         ("app=bad", "apps/bad.yaml:2: "),
     ],
 )

@@ -78,7 +78,7 @@ def test_a_connection_that_breaks_just_after_it_began(workplace: Workplace, host
     host.write("cut", "")
     status, out = workplace.release()
     assert status == 0, out
-    assert "the connection was lost while it began; looking whether the host is at it" in out
+    assert "the connection was lost during the start; checking whether the host runs it" in out
     assert "verified after" in out
     assert host.started
 

@@ -111,7 +111,7 @@ def test_the_apps_that_each_host_lists(workplace: Workplace, three: list[Played]
         host.looks(ENDED, ENDED)
     status, out = workplace.run("listed.py", "-y")
     assert status == 1
-    assert "nothing: apps/nothing.yaml: there is no such file" in out
+    assert "nothing: apps/nothing.yaml: no such file" in out
     released = [sorted(path.name for path in host.home.parent.glob("*")) for host in three]
     assert released == [["asr", "lib", "tts"], ["asr", "lib"], []]
     places = positions(out, "Starting operation: Release tts", "Starting operation: Release asr")

@@ -109,7 +109,7 @@ STATES: dict[str, tuple[dict[str, Any], str]] = {
     "failed": ({"state": "failed"}, "nothing was changed: the running release keeps running"),
     "undone": (
         {"state": "undone"},
-        "there is no previous release: this one is stopped, its data is kept",
+        "no previous release: this one is stopped, its data is kept",
     ),
     "undone, untouched": (
         {"state": "undone", "untouched": ("db-1", "web-1")},
@@ -117,11 +117,11 @@ STATES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "undone, replaced": (
         {"state": "undone", "replaced": ("web-1: image web:1",)},
-        "THE MANUAL DEPLOYMENT OF tts ON gpu1 IS GONE: THE RELEASE REPLACED IT",
+        "THE MANUAL DEPLOYMENT OF tts ON gpu1 WAS REPLACED BY THE RELEASE",
     ),
     "not restored": (
         {"state": "restore-failed", "restore_said": "port 3000 is taken"},
-        "tts IS DOWN ON gpu1: THE PREVIOUS RELEASE DID NOT START EITHER",
+        "tts IS DOWN ON gpu1: THE PREVIOUS RELEASE COULD NOT BE RESTORED",
     ),
 }
 
@@ -166,7 +166,7 @@ def test_no_restore_is_said_in_words_no_one_can_miss() -> None:
 def test_a_migration_that_stays(backup: str) -> None:
     (said,) = [line for line in _said(replace(BAD, migrated=True, backup=backup)) if "migr" in line]
     where = f"the backup made before it: /opt/gpuhost/tts/backups/{backup}"
-    assert said.endswith(where if backup else "there is no backup")
+    assert said.endswith(where if backup else "it has no backup")
     assert not any("migration" in line for line in _said(BAD))
 
 
@@ -183,7 +183,7 @@ def test_a_restore_of_data_has_no_revision() -> None:
     ("state", "says"),
     [
         ("failed", "nothing was changed: the running release keeps running"),
-        ("restored", "the previous data is back, and the app is verified with it"),
+        ("restored", "the previous data is restored, and the app is verified with it"),
         (
             "restore-failed",
             f"pyinfra … deploys/restore.py --data app=tts --data backup={BACKUP}",
