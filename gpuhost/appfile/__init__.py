@@ -1,1 +1,1 @@
-"""An app: the user's own Compose file, and its block x-gpuhost, which says what Compose cannot."""
+"""An app: the user's own Compose file with a block x-gpuhost, for what Compose does not have."""

@@ -11,7 +11,7 @@ from gpuhost.appfile.model import XGpuhost
 
 @dataclass(frozen=True)
 class App:
-    """text: the file, byte for byte, as it is sent to hosts."""
+    """text: the bytes of the file, as they are sent to hosts."""
 
     name: str
     path: Path

@@ -1,4 +1,4 @@
-"""What is wrong with an app file."""
+"""Errors in an app file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Paths on the host that an app may have, and those of the system."""
+"""Paths on the host that an app may use; system directories are refused."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pydantic import AfterValidator, Field
 
 from gpuhost.appfile.section import Path, stays_inside
 
-# With everything in them: system files, and no data of an app.
+# Refused with everything in them: they hold system files, no data of an app.
 SYSTEM_DIRECTORIES = (
     *("/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/proc", "/run", "/sbin"),
     *("/sys", "/usr", "/var/run"),
 )
-# The directories themselves: another owner or mode would break the host.
+# Only the directories themselves are refused: another owner or mode would break the host.
 SHARED_DIRECTORIES = (
     *("/", "/home", "/media", "/mnt", "/opt", "/root", "/srv", "/var"),
     *("/tmp", "/var/cache", "/var/lib", "/var/log", "/var/tmp"),  # noqa: S108

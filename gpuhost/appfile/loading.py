@@ -26,7 +26,7 @@ PACKAGED = Path(__file__).parents[1] / "apps"
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 NAME_RULE = "lowercase letters, digits, - and _, starting with a letter or digit"
 MAX_BYTES = 1024 * 1024
-# Compose's variables, $NAME and ${…}: nothing fills them in inside x-gpuhost.
+# Compose's variables, $NAME and ${…}: they are not replaced inside x-gpuhost.
 VARIABLE = re.compile(r"(?<!\$)(?:\$\$)*\$[A-Za-z_{]")
 # A $ in a secret's `value` that does not start ${NAME}.
 BAD_REFERENCE = re.compile(r"(?<!\$)(?:\$\$)*\$(?:[A-Za-z_]|\{(?![A-Za-z_]\w*\}))", re.ASCII)
@@ -38,7 +38,7 @@ def find(name: str) -> Path:
     Raises BadApp.
     """
     if not NAME.fullmatch(name):
-        raise BadApp([f"app = {shown((), name)}: a name of {NAME_RULE}"])
+        raise BadApp([f"app = {shown((), name)}: invalid name: use {NAME_RULE}"])
     for directory in (OWN, PACKAGED):
         path = directory / f"{name}.yaml"
         if path.is_file():
@@ -114,7 +114,7 @@ def _of_valid_sections(
     for key in ("secrets", "gpu"):
         section = given.get(key)
         if key in wrong and isinstance(section, dict):
-            # The names are known, whatever is wrong with the values.
+            # The names are valid, even if a value is not.
             rest[key] = {name: {} for name in section}
     with suppress(ValidationError):
         for problem in references.check(XGpuhost.model_validate(rest, strict=True), compose):

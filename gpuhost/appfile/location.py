@@ -1,4 +1,4 @@
-"""nginx's locations. What is refused here would fail every release at `nginx -t`."""
+"""nginx's locations. A location that is refused here would fail at `nginx -t`."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ SHARED_ERRORS = (
 
 def split_location(where: str) -> tuple[str, str]:
     """Modifier and path: ("^~", "/a"), ("", "/a")."""
-    found = MODIFIER.fullmatch(where)
-    return (found[1] or "", found[2]) if found else ("", where)
+    match = MODIFIER.fullmatch(where)
+    return (match[1] or "", match[2]) if match else ("", where)
 
 
 def _check_regex(where: str) -> str:
@@ -35,7 +35,7 @@ def _check_regex(where: str) -> str:
 
 
 def _regex_error(expression: str) -> str:
-    """What is certainly wrong; "" where only nginx can tell."""
+    """An error that nginx reports too; "" if there is none for certain."""
     # Python names groups with ?P<.
     python = re.sub(r"\(\?<(?=[A-Za-z_])", "(?P<", expression)
     try:

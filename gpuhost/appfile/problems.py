@@ -18,7 +18,7 @@ from gpuhost.appfile import schema
 from gpuhost.appfile.document import KeyPath
 
 MAX_LENGTH = 60
-# Some people write the secret itself where its name belongs.
+# A user may write the secret itself in place of its name.
 MASKED = frozenset(
     (
         *("secrets", "password", "token", "deploy_key", "key", "certificate"),
@@ -84,7 +84,7 @@ def _in_quotes(detail: ErrorDetails, words: str) -> str:
 
 def _unknown(key_path: KeyPath) -> str:
     known = list(schema.resolved(schema.schema_at(key_path[:-1]) or {}).get("properties", {}))
-    return "no such key" + suggestion(str(key_path[-1]), known)
+    return "unknown key" + suggestion(str(key_path[-1]), known)
 
 
 def suggestion(written: str, known: list[str]) -> str:

@@ -16,7 +16,7 @@ REFERENCE = re.compile(r"\$\{([^}]*)\}")
 
 
 def check(block: XGpuhost, compose: ComposeFile) -> Iterator[Problem]:
-    """What no section of the block can check alone."""
+    """Check what one section of the block cannot check alone."""
     yield from _variants(block)
     yield from _services(block, compose)
     yield from _profiles(block, compose)

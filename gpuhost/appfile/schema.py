@@ -93,7 +93,7 @@ def _below(schema: dict[str, Any], step: str | int) -> dict[str, Any] | None:
 
 
 def describe(schema: dict[str, Any]) -> str:
-    """What is allowed, in words.
+    """The allowed values, as text.
 
     >>> describe(schema_at(("nginx", "rate_per_s")))
     'a whole number, at least 1'

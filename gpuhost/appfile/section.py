@@ -19,9 +19,9 @@ SecretName = Annotated[
 VariableName = Annotated[
     str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", title="a variable's name, such as HF_ENDPOINT")
 ]
-# Ten years at most: more overflows the timers of some programs.
+# At most ten years: more overflows the timers of some programs.
 Seconds = Annotated[int, Field(ge=1, le=315_360_000)]
-# More than any host has; it keeps sums of bytes finite.
+# More than any host has.
 MAX_GB = 1_000_000
 
 

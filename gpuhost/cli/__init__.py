@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-# First of all: where to print; then what prepares the standard library for many connections at
-# once.
+# First the streams, then pyinfra_cli: it patches the standard library for parallel connections.
 from gpuhost.cli import streams
 
 # isort: split
@@ -21,20 +20,18 @@ from typing import NoReturn
 
 import click
 
-from gpuhost.domain.exit_status import (
-    Exit,
-)
+from gpuhost.domain.exit_status import Exit
 from gpuhost.fleet.inventory import BadInventory
 
 
 class Commands(click.Group):
     """A verb is a module of this package with a command of its own name.
 
-    Only the one that is called is imported: a check does not wait for what a report's page needs.
+    Only the module of the verb that is called is imported, so that commands start fast.
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        # Imports them all, which `--help` needs anyway: it shows a line of each.
+        # Imports all modules; `--help` needs them anyway, for a line of each.
         modules = sorted(module.name for module in iter_modules(__path__))
         return [name for name in modules if self.get_command(ctx, name)]
 
@@ -52,19 +49,19 @@ def cli() -> None:
     """Blank Debian and Ubuntu servers to verified GPU container hosts.
 
     \b
-    gpuhost init hosts                     a repository for your servers and apps
-    gpuhost provision inventory.py --dry   what would be changed on them
+    gpuhost init hosts                     write a repository for your servers and apps
+    gpuhost check inventory.py             check the servers; changes nothing
+    gpuhost provision inventory.py --dry   show what would change
     gpuhost provision inventory.py         change it
-    gpuhost deploy inventory.py APP        release an app on them
-    gpuhost check inventory.py             how they are; changes nothing
-    gpuhost drift inventory.py             what has changed since; changes nothing
-    gpuhost status inventory.py            how their apps are; changes nothing
+    gpuhost deploy inventory.py APP        release an app
+    gpuhost status inventory.py            show the apps; changes nothing
+    gpuhost drift inventory.py             show what has changed since; changes nothing
 
     provision, deploy, rollback, restore and remove run pyinfra with the files of deploys/:
     `pyinfra inventory.py deploys/gpu_host.py` does the same.
 
     \b
-    Completion of verbs, options, apps and files, switched on in your shell's start-up file:
+    To complete commands, options, apps and files, add to your shell's start-up file:
       bash   eval "$(_GPUHOST_COMPLETE=bash_source gpuhost)"
       zsh    eval "$(_GPUHOST_COMPLETE=zsh_source gpuhost)"
       fish   _GPUHOST_COMPLETE=fish_source gpuhost | source
@@ -72,14 +69,14 @@ def cli() -> None:
 
 
 def main() -> NoReturn:
-    """Run the command; every mistake of the one who called it ends with exit status 1."""
+    """Run the command; an error in its arguments or the inventory ends with exit status 1."""
     for stream in (sys.stdout, sys.stderr):
-        # A terminal that cannot show a letter shows a question mark.
+        # A character that the terminal cannot show becomes a question mark.
         getattr(stream, "reconfigure", lambda **_: None)(errors="replace")
     try:
         sys.exit(_status())
     finally:
-        streams.settle()
+        streams.flush_all()
 
 
 def _status() -> Exit:
@@ -98,7 +95,7 @@ def _status() -> Exit:
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        streams.say(f"not all is printed: {error.strerror}")
+        streams.say(f"the output is incomplete: {error.strerror}")
         return Exit.USAGE
     return Exit.OK
 

@@ -1,4 +1,4 @@
-"""The argument APP, and mistakes in it, before any host is connected to."""
+"""The argument APP, checked before any host is connected to."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ app_argument = click.argument("app", shell_complete=apps)
 
 
 def require_file(app: str) -> None:
-    """A file here describes it. Raises click.ClickException."""
+    """Require an app file of this name. Raises click.ClickException."""
     from gpuhost.appfile.errors import BadApp
     from gpuhost.appfile.loading import find
 
@@ -21,11 +21,11 @@ def require_file(app: str) -> None:
 
 
 def require_name(app: str) -> None:
-    """It may be an app's name; the hosts know which they have, also without its file here.
+    """Require a valid name; the app may have no file here any more.
 
     Raises click.ClickException.
     """
     from gpuhost.appfile.loading import NAME, NAME_RULE
 
     if not NAME.fullmatch(app):
-        raise click.ClickException(f"{app!r} is not the name of an app: {NAME_RULE}")
+        raise click.ClickException(f"invalid app name {app!r}: use {NAME_RULE}")

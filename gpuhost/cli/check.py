@@ -7,22 +7,27 @@ import sys
 
 import click
 
-from gpuhost.cli.hosts import Choosing, as_json, fleet_of, hosts_of_an_inventory, showing
+from gpuhost.cli.hosts import (
+    ReadOptions,
+    json_option,
+    open_fleet,
+    report_output,
+    with_read_options,
+)
 from gpuhost.fleet.check import check_fleet
 from gpuhost.outputs.fleet import print_report
 from gpuhost.outputs.table import console
 
 
 @click.command()
-@hosts_of_an_inventory()
-@as_json
+@with_read_options()
+@json_option
 @click.option("--all", "show_all", is_flag=True, help="Show every check, also those that are ok.")
-def check(choosing: Choosing, as_json: bool, show_all: bool) -> None:
-    """Check the hosts of INVENTORY against their settings. Changes nothing on them.
+def check(options: ReadOptions, as_json: bool, show_all: bool) -> None:
+    """Check hosts against their settings. Changes nothing on the hosts.
 
     Shows what is not ok, worst first, and the counts. INVENTORY is an inventory file, host names
-    separated by commas, or @local for this machine, as for pyinfra. A host costs one connection
-    and one command.
+    separated by commas, or @local for this machine. One connection and one command per host.
 
     \b
     gpuhost check inventory.py
@@ -34,14 +39,15 @@ def check(choosing: Choosing, as_json: bool, show_all: bool) -> None:
 
     \b
     Exit status, the first that applies:
-      1  an error in the command line, the inventory or a host's settings; no host at all
-      3  a host could not be reached, or part of it could not be read
-      2  a check fails
-      0  every check is ok; warnings are allowed
+      130  Ctrl-C; the results so far are printed
+      1    an error in the command line, the inventory or a host's settings; no host
+      3    a host could not be reached, or part of it could not be read
+      2    a check fails
+      0    every check is ok; warnings are allowed
     """
-    with fleet_of(choosing) as (fleet, on_done):
-        report = check_fleet(fleet, choosing.timeout, on_done)
-    with showing():
+    with open_fleet(options) as (fleet, on_done):
+        report = check_fleet(fleet, options.timeout, on_done)
+    with report_output():
         if as_json:
             click.echo(json.dumps(report.to_json(), indent=2))
         else:

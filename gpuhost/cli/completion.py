@@ -1,4 +1,4 @@
-"""What a shell completes an argument with. What takes long to import is imported when asked for."""
+"""Shell completion of arguments. Slow modules are imported only inside the functions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import click
 
 
 def apps(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """Apps that have a file: the user's own in apps/, and those that gpuhost brings."""
+    """Apps that have a file: the user's own in apps/, and those that come with gpuhost."""
     from gpuhost.release.resolved_app import known_apps
 
     return [name for name in known_apps() if name.startswith(incomplete)]

@@ -5,19 +5,19 @@ from __future__ import annotations
 import click
 
 from gpuhost.cli.apps import app_argument, require_file
-from gpuhost.cli.pyinfra_run import Run, adopt, on_hosts, run_deploy
+from gpuhost.cli.pyinfra_run import RunOptions, adopt_option, run_deploy, with_run_options
 
 
 @click.command()
-@on_hosts
+@with_run_options
 @app_argument
-@adopt
-def deploy(run: Run, app: str, adopt: bool) -> None:
-    """Release APP on the hosts of INVENTORY: build, migrate, start, verify, or roll back.
+@adopt_option
+def deploy(options: RunOptions, app: str, adopt: bool) -> None:
+    """Release an app: build, migrate, start and verify it.
 
-    APP is apps/APP.yaml of this directory, or else an app that gpuhost brings. With several hosts,
-    the first that fails stops the rest. It runs deploys/app.py of this directory, or else gpuhost's
-    own.
+    If the release fails, the previous release is restored. The app file is apps/APP.yaml of the
+    current directory, else the one that comes with gpuhost. With several hosts, the first failure
+    stops the others. Runs deploys/app.py of the current directory, else gpuhost's own.
 
     \b
     gpuhost deploy inventory.py tts --dry
@@ -25,10 +25,10 @@ def deploy(run: Run, app: str, adopt: bool) -> None:
 
     \b
     Exit status:
-      1    a host failed; an unknown app; a mistake in the command line, the inventory or the app's
+      130  Ctrl-C; a release that has started continues on its host
+      1    a host failed; an unknown app; an error in the command line, the inventory or the app
            file; no terminal and neither -y nor --dry
-      0    the release is verified on every host, or nothing has changed
-      130  Ctrl-C; a release that has begun continues on its host
+      0    the release is verified on every host, or nothing had changed
     """
     require_file(app)
-    run_deploy(run, "app", app=app, **({"adopt": True} if adopt else {}))
+    run_deploy(options, "app", app=app, **({"adopt": True} if adopt else {}))

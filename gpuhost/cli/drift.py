@@ -11,7 +11,13 @@ from typing import Any
 import click
 
 from gpuhost.cli.drift_outputs import Delivered, Outputs, with_outputs
-from gpuhost.cli.hosts import Choosing, as_json, fleet_of, hosts_of_an_inventory, showing
+from gpuhost.cli.hosts import (
+    ReadOptions,
+    json_option,
+    open_fleet,
+    report_output,
+    with_read_options,
+)
 from gpuhost.domain.exit_status import Exit
 from gpuhost.drift.fleet import check_drift
 from gpuhost.drift.report import DriftReport
@@ -24,28 +30,30 @@ DEADLINE = 900
 
 
 @click.command()
-@hosts_of_an_inventory(timeout=TIMEOUT)
-@as_json
+@with_read_options(timeout=TIMEOUT)
+@json_option
 @click.option(
     "--deadline",
     type=click.FloatRange(min=1),
     default=DEADLINE,
     show_default=True,
     metavar="SECONDS",
-    help="The time limit for all hosts together.",
+    help="Time limit for all hosts together.",
 )
 @click.option(
-    "--pending-fails", is_flag=True, help="Exit 2 also for what is pending or was never applied."
+    "--pending-fails",
+    is_flag=True,
+    help="Exit status 2 also for findings that are pending or never applied.",
 )
 @with_outputs
 def drift(
-    choosing: Choosing, as_json: bool, deadline: float, pending_fails: bool, outputs: Outputs
+    options: ReadOptions, as_json: bool, deadline: float, pending_fails: bool, outputs: Outputs
 ) -> None:
-    """Show what is no longer as it was applied. Changes nothing on the hosts.
+    """Show what has changed since the hosts were provisioned. Changes nothing on the hosts.
 
-    Runs every check of `gpuhost check`, and shows for each that is not ok the cause: drift (the
-    host has changed since it was provisioned), pending (the repository has changed), or never
-    applied. A host costs one connection and one command.
+    Runs every check of `gpuhost check`, and shows the cause of each that is not ok: drift (the host
+    has changed since it was provisioned), pending (the repository has changed), or never applied.
+    One connection and one command per host.
 
     \b
     gpuhost drift inventory.py
@@ -58,29 +66,30 @@ def drift(
 
     \b
     Exit status, the first that applies:
-      1  an error in the command line, the inventory or a host's settings; no host at all; a file
-         that could not be written
-      3  a host could not be reached, or part of it could not be read, and that is not accepted
-      2  something has drifted
-      0  nothing has drifted; warnings, pending and accepted findings (drift_ignore) are allowed
+      130  Ctrl-C; the results so far are printed
+      1    an error in the command line, the inventory or a host's settings; no host; a file that
+           could not be written
+      3    a host could not be reached, or part of it could not be read, and that is not accepted
+      2    a host has drifted
+      0    no host has drifted; warnings, pending and accepted findings (drift_ignore) are allowed
     """
-    with fleet_of(choosing) as (fleet, on_done):
+    with open_fleet(options) as (fleet, on_done):
         started = time.monotonic()
         report = check_drift(
             fleet,
-            seconds=choosing.timeout,
+            seconds=options.timeout,
             deadline=deadline,
             on_done=on_done,
             pending_fails=pending_fails,
             disks=outputs.disks(int(time.time())),
         )
         took = time.monotonic() - started
-    # Before the report is printed: its reader may be slow, or stop early.
+    # Before the report is printed, because its reader may be slow or stop early.
     try:
         delivered = outputs.deliver(report, took, fleet.names)
     except KeyboardInterrupt:
         report, delivered = replace(report, interrupted=True), Delivered(None, written=False)
-    with showing():
+    with report_output():
         _show(report, delivered.changes if outputs.since else None, as_json)
     sys.exit(report.exit if delivered.written or report.interrupted else Exit.USAGE)
 
@@ -96,5 +105,5 @@ def _show(report: DriftReport, changes: Changes | None, as_json: bool) -> None:
 
 
 def document(report: DriftReport, changes: Changes | None) -> dict[str, Any]:
-    """The JSON of the command. changes: since the last run; None: not asked for."""
+    """The JSON of the command. changes: since the last run; None: without --since."""
     return report.to_json() | ({"since": changes.to_json()} if changes else {})

@@ -1,4 +1,4 @@
-"""Where a drift run's result goes besides the terminal. Checked before any host is contacted."""
+"""Outputs of a drift run besides the terminal. Checked before any host is contacted."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Delivered:
 
 @dataclass(frozen=True)
 class Outputs:
-    """The outputs that the user chose."""
+    """The outputs that the options select."""
 
     history: Path | None
     since: str | None
@@ -75,10 +75,11 @@ class Outputs:
         return f"--history {self.history}: {why}" if why else ""
 
     def _unusable(self) -> str:
-        if not (bad := unusable(self.notify) if self.notify else []):
+        bad_urls = unusable(self.notify) if self.notify else []
+        if not bad_urls:
             return ""
         return (
-            f"--notify (or {NOTIFY}): apprise cannot use URL {bad[0] + 1} of "
+            f"--notify (or {NOTIFY}): apprise cannot use URL {bad_urls[0] + 1} of "
             f"{len(self.notify)}: its service is unknown, or a part is missing"
         )
 
@@ -86,7 +87,7 @@ class Outputs:
         return self._runs.disks(at) if self._runs else {}
 
     def deliver(self, report: DriftReport, seconds: float, names: Collection[str]) -> Delivered:
-        """Compare with the last run, notify, save the run for the next one, write page and metrics.
+        """Compare with the last run, notify, save this run, write the page and the metrics.
 
         An interrupted run is not saved, not notified and has no metrics.
 
@@ -105,17 +106,17 @@ class Outputs:
     def _compare_and_save(
         self, runs: History, report: DriftReport, names: Collection[str]
     ) -> tuple[Changes, bool]:
-        """The changes, and whether the run is saved. No other run comes in between."""
+        """The changes, and whether the run is saved. No other run changes the history meanwhile."""
         # A run that saves nothing does not wait.
         with nullcontext() if report.interrupted else run_lock(runs.directory, say):
             last = _last_run(runs, report)
             known = forget_removed_hosts(last.open, names) if last else {}
-            now = open_findings(report, known)
-            changes = compare(last.at, known, now) if last else Changes()
+            findings = open_findings(report, known)
+            changes = compare(last.at, known, findings) if last else Changes()
             if report.interrupted:
                 return changes, True
             self._notify(report, changes)
-            return changes, _try_write("--history", partial(runs.save, report, now, last))
+            return changes, _try_write("--history", partial(runs.save, report, findings, last))
 
     def _write_page(self, report: DriftReport, changes: Changes | None) -> bool:
         if not (path := self.html):
@@ -183,7 +184,7 @@ OPTIONS = (
         "--history",
         type=FILE,
         metavar="DIR",
-        help="Store each run in this directory, and warn of disks that will fill up.",
+        help="Store each run in this directory; warn of disks that will fill up.",
     ),
     click.option(
         "--since",
@@ -195,9 +196,9 @@ OPTIONS = (
         multiple=True,
         envvar=NOTIFY,
         metavar="URL",
-        help="Notify through apprise of what has changed since the last run in --history; "
-        f"repeatable. Better in the environment, as {NOTIFY}: a URL contains a token, and others "
-        "can read the arguments.",
+        help="Send what has changed since the last run in --history to this apprise URL; "
+        f"repeatable. Prefer the environment variable {NOTIFY}: a URL contains a token, and other "
+        "users can read arguments.",
     ),
 )
 
@@ -205,13 +206,14 @@ OPTIONS = (
 def with_outputs(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options of all outputs; the command gets them as `outputs`, checked."""
 
-    def chosen(*args: Any, **given: Any) -> None:
-        outputs = Outputs(**{name: given.pop(name) for name in Outputs.__dataclass_fields__})
+    def wrapper(*args: Any, **values: Any) -> None:
+        outputs = Outputs(**{name: values.pop(name) for name in Outputs.__dataclass_fields__})
         outputs.check()
-        command(*args, outputs=outputs, **given)
+        command(*args, outputs=outputs, **values)
 
-    chosen.__name__, chosen.__doc__ = command.__name__, command.__doc__
-    chosen.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
-    for decorate in reversed(OPTIONS):
-        chosen = decorate(chosen)
-    return chosen
+    wrapper.__name__, wrapper.__doc__ = command.__name__, command.__doc__
+    params = getattr(command, "__click_params__", [])
+    wrapper.__click_params__ = params  # type: ignore[attr-defined]
+    for add in reversed(OPTIONS):
+        wrapper = add(wrapper)
+    return wrapper

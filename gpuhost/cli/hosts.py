@@ -1,4 +1,4 @@
-"""What every command does with INVENTORY: the same options, the same rules, one progress line."""
+"""INVENTORY and its options: the same for every command, with one progress line."""
 
 from __future__ import annotations
 
@@ -17,18 +17,14 @@ from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from gpuhost.cli import streams
-from gpuhost.domain.exit_status import (
-    Exit,
-)
-from gpuhost.domain.plain_text import (
-    plain,
-)
+from gpuhost.domain.exit_status import Exit
+from gpuhost.domain.plain_text import plain
 from gpuhost.fleet.host_keys import refuse_unknown_host_keys
 from gpuhost.fleet.inventory import Fleet, load
 from gpuhost.fleet.reading import disable_password_prompts
 
 TIMEOUT = 180
-Told = Callable[[str], None]
+OnDone = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -43,84 +39,96 @@ class Selection:
 
 
 @dataclass(frozen=True)
-class Choosing(Selection):
-    """Which hosts, with which settings. timeout: seconds for one host."""
+class ReadOptions(Selection):
+    """Of a command that only reads. timeout: seconds for one host."""
 
     timeout: float
 
 
-def hosts_of_an_inventory(
+def with_read_options(
     *, timeout: int = TIMEOUT
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """The argument INVENTORY and its options; the command gets them as the first, a Choosing.
+    """The argument INVENTORY and its options, as the first argument of the command.
 
-    + timeout: seconds for one host, unless somebody says otherwise
+    + timeout: the default, in seconds for one host
     """
 
-    def decorated(command: Callable[..., None]) -> Callable[..., None]:
-        def chosen(**given: Any) -> None:
-            names = Choosing.__dataclass_fields__
-            choosing = Choosing(**{name: given.pop(name) for name in names})
-            command(choosing, **given)
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        def wrapper(**values: Any) -> None:
+            names = ReadOptions.__dataclass_fields__
+            options = ReadOptions(**{name: values.pop(name) for name in names})
+            command(options, **values)
 
-        chosen.__name__, chosen.__doc__ = command.__name__, command.__doc__
-        # Options of its own come after these.
-        chosen.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
-        for decorate in reversed((*OPTIONS, _limit(timeout))):
-            chosen = decorate(chosen)
-        return chosen
+        wrapper.__name__, wrapper.__doc__ = command.__name__, command.__doc__
+        # The command's own options come after these.
+        params = getattr(command, "__click_params__", [])
+        wrapper.__click_params__ = params  # type: ignore[attr-defined]
+        for add in reversed((*INVENTORY_OPTIONS, _timeout_option(timeout))):
+            wrapper = add(wrapper)
+        return wrapper
 
-    return decorated
+    return decorate
 
 
-def _limit(seconds: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def _timeout_option(default: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
     return click.option(
         "--timeout",
         type=click.FloatRange(min=1),
-        default=seconds,
+        default=default,
         show_default=True,
         metavar="SECONDS",
-        help="The limit for one host.",
+        help="Time limit for one host.",
     )
 
 
-OPTIONS = (
-    # For the shell's completion; it may also be a host's name or a connector.
+INVENTORY_OPTIONS = (
+    # A path, for the shell's completion; it may also be a host name or a connector.
     click.argument("inventory", type=click.Path()),
     click.option(
-        "--limit", multiple=True, help="Only this host, pattern (gpu*) or group; repeatable."
+        "--limit",
+        multiple=True,
+        metavar="HOSTS",
+        help="Only this host, pattern (gpu*) or group; repeatable.",
     ),
-    click.option("--exclude", multiple=True, help="Not this host, pattern or group; repeatable."),
+    click.option(
+        "--exclude",
+        multiple=True,
+        metavar="HOSTS",
+        help="Not this host, pattern or group; repeatable.",
+    ),
     click.option(
         "--data", multiple=True, metavar="KEY=VALUE", help="Override a setting; repeatable."
     ),
     click.option(
-        "--group-data", multiple=True, metavar="DIR", help="One more group_data directory."
+        "--group-data",
+        multiple=True,
+        metavar="DIR",
+        help="Another directory like group_data; repeatable.",
     ),
 )
-as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 
 
 @contextmanager
-def fleet_of(choosing: Choosing) -> Iterator[tuple[Fleet, Told]]:
-    """The hosts, and whom to tell of each that is done. Nobody is asked for anything.
+def open_fleet(options: ReadOptions) -> Iterator[tuple[Fleet, OnDone]]:
+    """The hosts, and a function to call with the name of each host that is done. Never asks.
 
     Raises BadInventory, and click's own errors.
     """
-    _be_quiet()
+    _silence_libraries()
     refuse_unknown_host_keys()
     disable_password_prompts()
-    # What a person's inventory prints must not end up in the JSON.
+    # What the user's inventory prints must not end up in the JSON.
     with redirect_stdout(sys.stderr):
-        fleet = load_fleet(choosing)
-        with _progress(fleet.hosts) as told:
-            yield fleet, told
+        fleet = load_fleet(options)
+        with _progress(fleet.hosts) as on_done:
+            yield fleet, on_done
 
 
 def load_fleet(selection: Selection) -> Fleet:
     """The hosts, not connected to. Raises BadInventory, and click's own errors."""
-    # What a person's inventory prints must not end up in the JSON.
-    with redirect_stdout(sys.stderr), _pyinfras_warnings():
+    # What the user's inventory prints must not end up in the JSON.
+    with redirect_stdout(sys.stderr), _pyinfra_warnings():
         return load(
             selection.inventory,
             data=_overrides(selection.data),
@@ -131,17 +139,19 @@ def load_fleet(selection: Selection) -> Fleet:
 
 
 @contextmanager
-def showing() -> Iterator[None]:
-    """Print a report. Who reads no further (`gpuhost … | head`) has seen enough: the command ends
-    as if they had read it. On a full disk it ends here, with a mistake's exit status.
+def report_output() -> Iterator[None]:
+    """Print a report inside.
+
+    If the reader stops early (`gpuhost … | head`), the command continues as if all was read. On a
+    full disk it ends here with Exit.USAGE.
     """
     try:
         yield
         sys.stdout.flush()
     except BrokenPipeError:
-        streams.give_up(sys.stdout)
+        streams.discard_output(sys.stdout)
     except OSError as error:
-        streams.give_up(sys.stdout)
+        streams.discard_output(sys.stdout)
         streams.say(f"the report could not be printed: {error.strerror or error}")
         sys.exit(Exit.USAGE)
 
@@ -154,8 +164,8 @@ def _overrides(data: Sequence[str]) -> dict[str, Any]:
     return {key: parse_cli_arg(value) for key, _, value in pairs}
 
 
-def _be_quiet() -> None:
-    """A host's trouble stands in its row: nothing that a library logs or prints adds to it."""
+def _silence_libraries() -> None:
+    """The report shows each host's error: libraries must not log or print it too."""
     for name in ("pyinfra", "paramiko"):
         logging.getLogger(name).addHandler(logging.NullHandler())
         logging.getLogger(name).propagate = False
@@ -163,8 +173,8 @@ def _be_quiet() -> None:
 
 
 @contextmanager
-def _pyinfras_warnings() -> Iterator[None]:
-    """While the inventory is loaded pyinfra's warnings are about the inventory: show them."""
+def _pyinfra_warnings() -> Iterator[None]:
+    """Show pyinfra's warnings: while the inventory is loaded, they are about the inventory."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setLevel(logging.WARNING)
     handler.setFormatter(logging.Formatter("gpuhost: %(message)s"))
@@ -176,20 +186,20 @@ def _pyinfras_warnings() -> Iterator[None]:
 
 
 @contextmanager
-def _progress(hosts: Sequence[Host]) -> Iterator[Told]:
-    """How many hosts are done and which are awaited, where somebody is looking."""
+def _progress(hosts: Sequence[Host]) -> Iterator[OnDone]:
+    """On a terminal, show how many hosts are done and which are not."""
     columns = TextColumn("{task.completed:g}/{task.total:g} hosts"), TimeElapsedColumn()
     names = TextColumn("{task.description}", markup=False)
-    awaited = [host.name for host in hosts]
-    # On the terminal itself: sys.stderr of now, not what the inventory's prints were sent to.
+    remaining = [host.name for host in hosts]
+    # Created here, on the terminal itself: the inventory's stdout is redirected to stderr.
     with Progress(*columns, names, **_on_terminal()) as bar:
-        task = bar.add_task(_awaiting(awaited), total=len(hosts))
+        task = bar.add_task(_waiting_for(remaining), total=len(hosts))
 
-        def told(host: str) -> None:
-            awaited.remove(host)
-            bar.update(task, advance=1, description=_awaiting(awaited))
+        def on_done(host: str) -> None:
+            remaining.remove(host)
+            bar.update(task, advance=1, description=_waiting_for(remaining))
 
-        yield told
+        yield on_done
 
 
 def _on_terminal() -> dict[str, Any]:
@@ -197,6 +207,6 @@ def _on_terminal() -> dict[str, Any]:
     return {"console": stderr, "transient": True, "disable": not stderr.is_terminal}
 
 
-def _awaiting(names: Sequence[str]) -> str:
+def _waiting_for(names: Sequence[str]) -> str:
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return plain(f"waiting for {', '.join(names[:3])}{more}") if names else ""

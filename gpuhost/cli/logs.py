@@ -11,7 +11,7 @@ import click
 from pyinfra.api.host import Host
 
 from gpuhost.cli.completion import apps
-from gpuhost.cli.hosts import Choosing, fleet_of, hosts_of_an_inventory, showing
+from gpuhost.cli.hosts import ReadOptions, open_fleet, report_output, with_read_options
 from gpuhost.domain.exit_status import Exit
 from gpuhost.domain.plain_text import plain
 from gpuhost.fleet.host_pool import HostError, HostResults, on_each_host, with_host
@@ -25,26 +25,26 @@ ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|\][^\x07\x1b]*(?:\x07|\x1b\\))"
 
 
 @click.command()
-@hosts_of_an_inventory()
+@with_read_options()
 @click.option("--app", required=True, metavar="NAME", shell_complete=apps, help="The app.")
 @click.option(
     "--release",
     metavar="ID",
-    help="A release from `gpuhost releases`, or the backup of a restore.",
+    help="A release from `gpuhost releases`, or the backup of a restore; default: the one in "
+    "progress, else the newest.",
 )
-@click.option("--follow", "-f", is_flag=True, help="Follow the log until the release has ended.")
+@click.option("--follow", "-f", is_flag=True, help="Show the log until the release ends.")
 @click.option(
     "--json",
     "as_json",
     is_flag=True,
-    help="Print a JSON object for each line: host, app, release, line.",
+    help="Print JSON instead of text: an object per line, with host, app, release, line.",
 )
-def logs(choosing: Choosing, app: str, release: str | None, follow: bool, as_json: bool) -> None:
-    """Show the log of a release or a restore: the one in progress, else the newest release.
+def logs(options: ReadOptions, app: str, release: str | None, follow: bool, as_json: bool) -> None:
+    """Show the log of a release or a restore. Changes nothing on the hosts.
 
-    --follow continues until the release has ended, and reconnects for ten minutes if the connection
-    is lost. Ctrl-C detaches; the release continues on the host. With several hosts each line begins
-    with its host.
+    --follow reconnects for ten minutes if the connection is lost. Ctrl-C detaches; the release
+    continues on the host. With several hosts, each line starts with the host's name.
 
     \b
     gpuhost logs inventory.py --app tts --follow
@@ -53,22 +53,22 @@ def logs(choosing: Choosing, app: str, release: str | None, follow: bool, as_jso
 
     \b
     Exit status, the first that applies:
-      130  Ctrl-C
+      130  Ctrl-C; a release in progress continues on its host
       1    an error in the command line, the inventory or a host's settings; no host has the release
       3    a host could not be reached or read
-      0    the log was shown, whatever the result of its release
+      0    the log was printed, also if the release failed
     """
 
     def find(snapshot: Snapshot, settings: Settings) -> Target | NoLog:
         return find_log(snapshot, app, release)
 
     def find_on(host: Host) -> Target | NoLog | HostError:
-        return with_host(fleet, host, choosing.timeout, find)
+        return with_host(fleet, host, options.timeout, find)
 
-    with fleet_of(choosing) as (fleet, on_done):
+    with open_fleet(options) as (fleet, on_done):
         targets: Targets = on_each_host(fleet, find_on, on_done)
     shown = targets
-    with showing():
+    with report_output():
         shown = _show(fleet, targets, follow, as_json)
     _print_problems(shown.by_host)
     if shown.interrupted:
@@ -80,7 +80,7 @@ Targets = HostResults[Target | NoLog]
 
 
 def _show(fleet: Fleet, targets: Targets, follow: bool, as_json: bool) -> Targets:
-    """Show the logs. Returns the targets, with the errors in place of those that failed."""
+    """Show the logs. Returns the targets; an error replaces a target whose log cannot be read."""
     if targets.interrupted:
         return targets
     several = sum(isinstance(one, Target) for one in targets.by_host.values()) > 1
@@ -91,7 +91,7 @@ def _show(fleet: Fleet, targets: Targets, follow: bool, as_json: bool) -> Target
             return target
         notify = _notifier(host.name)
         if target.under_way and not follow:
-            notify("in progress; --follow follows it")
+            notify("in progress: --follow shows the log until it ends")
         lead = f"{host.name} | " if several else ""
         write = _json_writer(host.name, target) if as_json else _writer(lead)
         return stream_log(host, target, follow=follow, write=write, notify=notify) or target
@@ -117,11 +117,11 @@ def _notifier(host: str) -> Callable[[str], None]:
 
 
 def _print_problems(by_host: Mapping[str, Target | NoLog | HostError]) -> None:
-    for host, one in by_host.items():
-        if isinstance(one, NoLog):
-            _notifier(host)(one.reason)
-        if isinstance(one, HostError):
-            _notifier(host)(f"{one.status.value}: {one.message}")
+    for host, result in by_host.items():
+        if isinstance(result, NoLog):
+            _notifier(host)(result.reason)
+        if isinstance(result, HostError):
+            _notifier(host)(f"{result.status.value}: {result.message}")
 
 
 def _exit(shown: Targets) -> Exit:

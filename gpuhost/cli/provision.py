@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import click
 
-from gpuhost.cli.pyinfra_run import Run, adopt, on_hosts, run_deploy
+from gpuhost.cli.pyinfra_run import RunOptions, adopt_option, run_deploy, with_run_options
 
 
 @click.command()
-@on_hosts
-@adopt
-def provision(run: Run, adopt: bool) -> None:
-    """Set up the hosts of INVENTORY: driver, Docker, GPU in containers, firewall, their apps.
+@with_run_options
+@adopt_option
+def provision(options: RunOptions, adopt: bool) -> None:
+    """Set up hosts: driver, Docker, GPU in containers, firewall, apps.
 
-    Shows what would change and waits for Enter. What is already as declared stays; a second run
-    changes nothing. It runs deploys/gpu_host.py of this directory, or else gpuhost's own, as
-    `pyinfra INVENTORY deploys/gpu_host.py` does.
+    Shows what would change and waits for Enter. Changes only what is not as declared: a second run
+    changes nothing. Runs deploys/gpu_host.py of the current directory, else gpuhost's own.
 
     \b
     gpuhost provision inventory.py --dry
@@ -25,8 +24,9 @@ def provision(run: Run, adopt: bool) -> None:
 
     \b
     Exit status:
-      1  a host failed, or a check of the verification; a mistake in the command line or the
-         inventory; no terminal and neither -y nor --dry
-      0  all is well; with --dry: no host was refused
+      130  Ctrl-C
+      1    a host or a check failed; an error in the command line or the inventory; no terminal and
+           neither -y nor --dry
+      0    every host is as declared; with --dry: no host was refused
     """
-    run_deploy(run, "gpu_host", **({"adopt": True} if adopt else {}))
+    run_deploy(options, "gpu_host", **({"adopt": True} if adopt else {}))

@@ -8,7 +8,13 @@ import sys
 import click
 
 from gpuhost.cli.completion import apps
-from gpuhost.cli.hosts import Choosing, as_json, fleet_of, hosts_of_an_inventory, showing
+from gpuhost.cli.hosts import (
+    ReadOptions,
+    json_option,
+    open_fleet,
+    report_output,
+    with_read_options,
+)
 from gpuhost.cli.streams import say
 from gpuhost.fleet.releases import FleetApps, read_apps
 from gpuhost.outputs.releases import print_releases
@@ -16,14 +22,14 @@ from gpuhost.outputs.table import console
 
 
 @click.command()
-@hosts_of_an_inventory()
+@with_read_options()
 @click.option("--app", required=True, metavar="NAME", shell_complete=apps, help="The app.")
-@as_json
-def releases(choosing: Choosing, app: str, as_json: bool) -> None:
-    """List an app's releases on the hosts of INVENTORY, newest first. Changes nothing.
+@json_option
+def releases(options: ReadOptions, app: str, as_json: bool) -> None:
+    """List an app's releases, newest first. Changes nothing on the hosts.
 
-    Shows what was released, when, by whom, from which revision, and with what result; * marks the
-    current release. Rollbacks are releases too.
+    Shows for each release when and by whom it was started, its revision and its result; * marks the
+    current release. A rollback is a release too.
 
     \b
     gpuhost releases inventory.py --app tts
@@ -31,12 +37,13 @@ def releases(choosing: Choosing, app: str, as_json: bool) -> None:
 
     \b
     Exit status, the first that applies:
-      1  an error in the command line, the inventory or a host's settings; no host has the app
-      3  a host could not be reached or read
-      0  the list is complete
+      130  Ctrl-C; the results so far are printed
+      1    an error in the command line, the inventory or a host's settings; no host has the app
+      3    a host could not be reached or read
+      0    the list is complete
     """
-    fleet_apps = read(choosing, app)
-    with showing():
+    fleet_apps = read(options, app)
+    with report_output():
         if as_json:
             click.echo(json.dumps(fleet_apps.releases_json(), indent=2))
         else:
@@ -44,10 +51,10 @@ def releases(choosing: Choosing, app: str, as_json: bool) -> None:
     sys.exit(fleet_apps.exit(fail_if_down=False))
 
 
-def read(choosing: Choosing, app: str | None) -> FleetApps:
+def read(options: ReadOptions, app: str | None) -> FleetApps:
     """The apps of every host; app: only this one."""
-    with fleet_of(choosing) as (fleet, on_done):
-        fleet_apps = read_apps(fleet, app, choosing.timeout, on_done)
+    with open_fleet(options) as (fleet, on_done):
+        fleet_apps = read_apps(fleet, app, options.timeout, on_done)
     if fleet_apps.missing:
         say(fleet_apps.missing)
     return fleet_apps

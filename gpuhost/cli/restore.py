@@ -7,19 +7,20 @@ from dataclasses import replace
 import click
 
 from gpuhost.cli.apps import app_argument, require_name
-from gpuhost.cli.pyinfra_run import Run, on_hosts, run_deploy
+from gpuhost.cli.pyinfra_run import RunOptions, run_deploy, with_run_options
 
 
 @click.command()
-@on_hosts
+@with_run_options
 @app_argument
 @click.argument("backup", required=False)
-def restore(run: Run, app: str, backup: str | None) -> None:
-    """Restore the data of APP from BACKUP; without BACKUP list the backups, and change nothing.
+def restore(options: RunOptions, app: str, backup: str | None) -> None:
+    """Restore an app's data from a backup, or list the backups.
 
-    The app is stopped meanwhile. If it does not work with the restored data, the data of before
-    comes back. Each host has backups of its own: give --limit HOST. It runs deploys/restore.py of
-    this directory, or else gpuhost's own.
+    Without BACKUP, lists the backups and changes nothing. The app is stopped during the restore. If
+    the app cannot be verified with the restored data, the previous data is restored. Each host has
+    its own backups: select the host with --limit. Runs deploys/restore.py of the current directory,
+    else gpuhost's own.
 
     \b
     gpuhost restore inventory.py tts
@@ -28,13 +29,13 @@ def restore(run: Run, app: str, backup: str | None) -> None:
 
     \b
     Exit status:
-      1    a host failed, or has no such app or backup; a mistake in the command line or the
+      130  Ctrl-C; a restore that has started continues on its host
+      1    a host failed, or has no such app or backup; an error in the command line or the
            inventory; no terminal and neither -y nor --dry
       0    the data is restored on every host, or the backups are listed
-      130  Ctrl-C; a restore that has begun continues on its host
     """
     require_name(app)
     if backup is None:
-        # A list changes nothing that somebody had to confirm.
-        run_deploy(replace(run, yes=not run.dry), "restore", app=app)
-    run_deploy(run, "restore", app=app, backup=backup)
+        # The list changes nothing, so it needs no confirmation.
+        run_deploy(replace(options, yes=not options.dry), "restore", app=app)
+    run_deploy(options, "restore", app=app, backup=backup)

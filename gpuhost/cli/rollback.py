@@ -5,22 +5,23 @@ from __future__ import annotations
 import click
 
 from gpuhost.cli.apps import app_argument, require_name
-from gpuhost.cli.pyinfra_run import Run, on_hosts, run_deploy
+from gpuhost.cli.pyinfra_run import RunOptions, run_deploy, with_run_options
 
 
 @click.command()
-@on_hosts
+@with_run_options
 @app_argument
 @click.option(
     "--to",
     metavar="ID",
-    help="This release, or a revision (7 digits will do); default: the previous release.",
+    help="A release from `gpuhost releases`, or a revision (7 digits are enough); default: the "
+    "previous release.",
 )
-def rollback(run: Run, app: str, to: str | None) -> None:
-    """Bring back an earlier release of APP, and verify it like a new one. Data is not touched.
+def rollback(options: RunOptions, app: str, to: str | None) -> None:
+    """Roll back an app to an earlier release, and verify it.
 
-    `gpuhost releases` lists what there is to go back to. A host that runs that release already is
-    left as it is. It runs deploys/rollback.py of this directory, or else gpuhost's own.
+    Data is not changed. `gpuhost releases` lists the releases. A host that already runs that
+    release is not changed. Runs deploys/rollback.py of the current directory, else gpuhost's own.
 
     \b
     gpuhost rollback inventory.py tts --dry
@@ -29,10 +30,10 @@ def rollback(run: Run, app: str, to: str | None) -> None:
 
     \b
     Exit status:
-      1    a host failed, or has no such app or release; a mistake in the command line or the
+      130  Ctrl-C; a rollback that has started continues on its host
+      1    a host failed, or has no such app or release; an error in the command line or the
            inventory; no terminal and neither -y nor --dry
-      0    the release is in place on every host
-      130  Ctrl-C; a rollback that has begun continues on its host
+      0    the release is current and verified on every host
     """
     require_name(app)
-    run_deploy(run, "rollback", app=app, **({"release": to} if to else {}))
+    run_deploy(options, "rollback", app=app, **({"release": to} if to else {}))

@@ -8,22 +8,22 @@ import sys
 import click
 
 from gpuhost.cli.completion import apps
-from gpuhost.cli.hosts import Choosing, as_json, hosts_of_an_inventory, showing
+from gpuhost.cli.hosts import ReadOptions, json_option, report_output, with_read_options
 from gpuhost.cli.releases import read
 from gpuhost.outputs.releases import print_status
 from gpuhost.outputs.table import console
 
 
 @click.command()
-@hosts_of_an_inventory()
+@with_read_options()
 @click.option("--app", metavar="NAME", shell_complete=apps, help="Only this app.")
-@as_json
-def status(choosing: Choosing, app: str | None, as_json: bool) -> None:
-    """Show the apps on the hosts of INVENTORY. Changes nothing.
+@json_option
+def status(options: ReadOptions, app: str | None, as_json: bool) -> None:
+    """Show the apps on the hosts. Changes nothing on the hosts.
 
-    Shows the current release and since when, its containers, what is in progress, and what failed
-    last. An app is running if its last verified release is current, and none of its containers is
-    down, unhealthy or still starting.
+    Shows each app's state, current release and containers, the release in progress, and the last
+    release if it failed. An app is running if its last verified release is current, and none of its
+    containers is down, unhealthy or still starting.
 
     \b
     gpuhost status inventory.py
@@ -31,13 +31,14 @@ def status(choosing: Choosing, app: str | None, as_json: bool) -> None:
 
     \b
     Exit status, the first that applies:
-      1  an error in the command line, the inventory or a host's settings; no host has the app
-      3  a host could not be reached or read
-      2  an app is not running
-      0  every app is running
+      130  Ctrl-C; the results so far are printed
+      1    an error in the command line, the inventory or a host's settings; no host has the app
+      3    a host could not be reached or read
+      2    an app is not running
+      0    every app is running
     """
-    fleet_apps = read(choosing, app)
-    with showing():
+    fleet_apps = read(options, app)
+    with report_output():
         if as_json:
             click.echo(json.dumps(fleet_apps.status_json(), indent=2))
         else:

@@ -1,1 +1,1 @@
-"""What is no longer as it was applied, over a whole fleet."""
+"""What has changed on the hosts of a fleet since they were provisioned."""

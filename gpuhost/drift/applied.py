@@ -1,4 +1,4 @@
-"""The record of what was applied: which checks were ok or only warned, and with which settings.
+"""The record of what was applied: which checks were ok or only warned, with which settings.
 
 It separates the causes: a check that fails with the recorded settings means that the host has
 changed; one that fails only with today's settings means that the repository has.
@@ -20,13 +20,13 @@ from gpuhost.settings import Settings, fields
 from gpuhost.snapshot.applied import FORMAT, Applied
 
 # A proxy's URL may contain a password, a build argument a token: the record has only their hashes.
-# They could still be guessed from them, so only root can read it.
+# A short secret could be guessed from its hash, so only root can read the record.
 HASHED = ("proxy_http", "proxy_https")
 HASHED_VALUES = ("build_args",)
 HASH = re.compile("sha256:[0-9a-f]{64}")
-# In place of a proxy of which only the hash is known: most checks only ask whether there is one.
+# Replaces a recorded proxy that has only a hash: most checks only ask whether a proxy is set.
 SOME_PROXY = "http://proxy.invalid"
-# They decide what is done and reported, not the state of a host.
+# Settings that control runs and reports, not the state of a host.
 NOT_RECORDED = ("adopt", "app", "apps", "drift_ignore")
 GOOD = (Status.OK, Status.SKIP)
 
@@ -71,13 +71,13 @@ def _hash(value: str | None) -> str | None:
 
 
 def recorded_settings(values: Mapping[str, Any], settings: Settings) -> Settings | None:
-    """The settings of a record; None if they are not valid any more.
+    """The settings of a record; None if they are no longer valid.
 
     + settings: today's, for what the record does not have, and for a proxy with the same hash;
       any other proxy becomes SOME_PROXY
     """
     today = settings.model_dump(mode="json")
-    # No check uses build arguments: today's are good enough.
+    # No check uses build arguments: today's can be used.
     known = fields().keys() - {*HASHED_VALUES}
     given = {name: value for name, value in values.items() if name in known}
     proxies = {name: _proxy(given[name], today[name]) for name in HASHED if name in given}
@@ -94,7 +94,7 @@ def _proxy(recorded: str | None, today: str | None) -> str | None:
 
 
 def proxy_changed(values: Mapping[str, Any], settings: Settings) -> bool:
-    """Whether a record's proxy differs from today's, so that the recorded URL is not known."""
+    """Whether a record's proxy differs from today's, so that the recorded URL is unknown."""
     today = {name: _hash(getattr(settings, name)) for name in HASHED}
     return any(values.get(name, digest) != digest for name, digest in today.items())
 
@@ -146,15 +146,15 @@ def document(
 ) -> str | None:
     """The record's new text; None: nothing has changed.
 
-    A check that fails now keeps the settings with which it was last ok, or warned.
+    A check that fails keeps the settings with which it was last ok, or warned.
 
     + at: epoch seconds, by the host's clock
     + facts: undeclared values that a later reading is compared with; None: as before
     """
-    now = to_record(settings)
+    current = to_record(settings)
     known = _Known.of(before).redacted()
     for one in findings:
-        known.add(one, now)
+        known.add(one, current)
     return _text(before, known, facts, at=at, by=by)
 
 

@@ -82,7 +82,7 @@ def _read(name: str) -> AppFile:
 
 
 def _revision(app: App) -> str | None:
-    """The revision of its source, if it is known without asking a server; else None."""
+    """The revision of its source; None if only a git server knows it."""
     source = app.block.source
     if source is None:
         return hashlib.sha256(app.text).hexdigest()

@@ -23,8 +23,8 @@ WRONG = (Status.FAIL, Status.WARN)
 
 
 class Cause(str, Enum):
-    """drift: the host is not as it was applied; pending: the repository has changed since; never
-    applied: it was never as declared.
+    """drift: the host has changed since it was provisioned; pending: the repository has changed;
+    never applied: the host was never as declared.
     """
 
     DRIFT = "drift"
@@ -122,7 +122,7 @@ def with_acceptance(
 
 
 def _covers(entry: Ignored, finding: Finding) -> bool:
-    """Only the full id accepts what could not be read: it may be anything."""
+    """What could not be read is accepted only by its full id: its state is unknown."""
     if finding.status is Status.UNKNOWN:
         return entry.id == finding.id
     return fnmatchcase(finding.id, entry.id)
@@ -138,8 +138,8 @@ def _cause(finding: Finding, snapshot: Snapshot, settings: Settings) -> Cause | 
     other_proxy = proxy_changed(values, settings)
     if recorded is None or (other_proxy and _depends_on_proxy(finding, snapshot)):
         return Cause.PENDING
-    # Paths that only the recorded settings look at were not read: their checks are unknown, so the
-    # repository's change of the path is pending.
+    # Paths that only the recorded settings have were not read: their checks are unknown, and the
+    # change of the path in the repository is pending.
     reading = for_settings_of(recorded, snapshot, settings)
     by_record = finding_of(finding.id, reading, recorded)
     return Cause.DRIFT if by_record.status is finding.status else Cause.PENDING
@@ -155,6 +155,6 @@ def _recorded_values(finding: Finding, applied: Applied) -> Mapping[str, Any] | 
 def _depends_on_proxy(finding: Finding, snapshot: Snapshot) -> bool:
     """It compares with the proxy's URL, or the engine has not loaded the new URL yet.
 
-    Other checks only ask whether there is a proxy, which the record knows.
+    Other checks only ask whether a proxy is set, which the record knows.
     """
     return finding.noun == "proxy" or (finding.id == "docker.live" and engine_is_behind(snapshot))

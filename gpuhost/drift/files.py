@@ -1,4 +1,4 @@
-"""Write files on this machine that others read: replaced atomically."""
+"""Write files on this machine; readers never see a half-written file."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import stat
 import tempfile
 from pathlib import Path
 
-# Of the name in a temporary name, which must not become too long.
+# Characters of the name that the temporary name has: names have a maximum length.
 MAX_PREFIX = 40
-# A reader of a pipe that stops for this long is taken to be dead.
+# How long to wait for the reader of a pipe.
 PATIENCE_S = 20
 # No file, or a regular file.
 FILES = (0, stat.S_IFREG)
@@ -40,7 +40,7 @@ def replace(path: Path, text: str, *, mode: int) -> None:
 
 
 def write_problem(path: Path) -> str:
-    """Why `replace` would fail for this file; "": it would not.
+    """Why `replace` would fail for this file; "": it would succeed.
 
     A pipe is not opened: its reader would see the end of the file.
     """
@@ -55,11 +55,11 @@ def write_problem(path: Path) -> str:
 
 
 def directory_problem(directory: Path) -> str:
-    """Why no file can be written in this directory; "": one can."""
+    """Why no file can be written in this directory; "": it is writable."""
     try:
         if _kind(directory) != stat.S_IFDIR:
             return f"no such directory: {directory}"
-        # Only trying is right for root, read-only file systems and quotas too.
+        # Try it: permissions alone say nothing about root, read-only file systems and quotas.
         with tempfile.TemporaryFile(dir=directory):
             return ""
     except OSError as error:
@@ -86,7 +86,7 @@ def _write_special(path: Path, text: bytes) -> None:
     except OSError as error:
         if error.errno != errno.ENXIO:
             raise
-        raise OSError(errno.ENXIO, "nobody reads it") from error
+        raise OSError(errno.ENXIO, "no process reads it") from error
     try:
         while text:
             text = text[_write_some(handle, text) :]
@@ -100,4 +100,4 @@ def _write_some(handle: int, text: bytes) -> int:
     except BlockingIOError:
         if select.select([], [handle], [], PATIENCE_S)[1]:
             return 0
-        raise OSError(errno.ETIMEDOUT, f"nobody has read it for {PATIENCE_S} s") from None
+        raise OSError(errno.ETIMEDOUT, f"no process has read it for {PATIENCE_S} s") from None

@@ -20,22 +20,22 @@ from gpuhost.drift.trend import DAY, WINDOWS, Reading
 
 MAX_RUNS = 400
 NAME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{6}Z\.json", re.ASCII)
-# As many runs show how fast a disk fills as well as all runs do.
+# More runs would not make the trend of a disk more precise.
 MAX_TREND_RUNS = 30
 # Bytes; no disk is larger.
 MAX_SIZE = 2**63
-# Schema 1 has other words for the status of a host, which is not read again, and for one kind.
+# Schema 1 has another word for one kind. (Its other changes are in fields that are not read.)
 READABLE_SCHEMAS = (1, SCHEMA)
 KINDS_OF_SCHEMA_1 = {"new": Cause.NEVER_APPLIED.value}
 
-# Raised for a file with other content.
+# Raised for a file with unexpected content.
 DECODE_ERRORS = (
     LookupError, TypeError, ValueError, AttributeError, ArithmeticError, OSError, RecursionError,
 )  # fmt: skip
 
 
 class InvalidRun(ValueError):
-    """A file that `save` has not written, or that was damaged."""
+    """A file that is damaged, or that `save` did not write."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class History:
     def prepare(self) -> str:
         """Create the directory, for its owner only: problems of hosts are confidential.
 
-        Returns why no run can be saved; "": one can.
+        Returns why no run can be saved; "": runs can be saved.
         """
         try:
             self.directory.mkdir(mode=0o700, exist_ok=True)
@@ -81,7 +81,7 @@ class History:
     def newest(self, at: int) -> Run | None:
         """The newest run, up to this time. Raises OSError.
 
-        A clock that was once wrong leaves runs from the future: they are ignored.
+        Later runs are ignored: the clock was wrong when they were saved.
         """
         names = [name for name in self._names() if name <= _name(at)]
         runs = (self._run(name) for name in reversed(names))
@@ -102,8 +102,8 @@ class History:
     def save(self, report: DriftReport, open: OpenFindings, after: Run | None = None) -> None:
         """Add a run, and delete the oldest if there are too many. Raises OSError.
 
-        + after: the run that it was compared with. It may have started later and ended earlier:
-          the run that is saved last is the newest all the same
+        + after: the run that it was compared with. The saved run gets a later time, even if it
+          started earlier
         """
         at = max(report.at, after.at + 1) if after else report.at
         saved = document(replaced(report, at=at), open)
@@ -115,7 +115,7 @@ class History:
     def _names(self) -> list[str]:
         names = sorted(file.name for file in self.directory.iterdir())
         for name in names:
-            # Hidden files are unfinished: the run was killed.
+            # A hidden file is left by a run that was killed.
             if not NAME.fullmatch(name) and not name.startswith("."):
                 self._skip(name, "not the name of a run")
         return [name for name in names if NAME.fullmatch(name)]
@@ -125,7 +125,7 @@ class History:
             try:
                 run = parse_run((self.directory / name).read_text("utf-8"))
                 if _name(run.at) != name:
-                    raise InvalidRun("it started at another time than its name says")
+                    raise InvalidRun("its start time differs from its name")
                 self._runs[name] = run
             except (OSError, ValueError) as error:
                 self._skip(name, getattr(error, "strerror", None) or str(error))

@@ -13,7 +13,7 @@ from gpuhost.drift.difference import Difference
 from gpuhost.fleet.host_status import HostStatus
 
 SCHEMA = 2
-# What a drift run can say of a host, worst first.
+# The statuses of a host after a drift run, worst first.
 STATUSES = (
     HostStatus.UNREACHABLE,
     HostStatus.ERROR,
@@ -30,7 +30,7 @@ class HostDrift:
 
     + applied_at, applied_by: when (epoch seconds) and by whom it was last provisioned
     + reason: one line, why it is unreachable or an error
-    + fix: what a person does about that
+    + fix: what to do about it
     + bad_settings: its settings are invalid, so it was not contacted
     + disks: free bytes, by mount point
     """
@@ -70,7 +70,7 @@ class HostDrift:
 
     @property
     def reported(self) -> list[Difference]:
-        """What a person reads, worst first: what is not ok, also if it is accepted."""
+        """What reports show, worst first: what is not ok, also if it is accepted."""
         return sorted((d for d in self.differences if d.finding.needs_attention), key=_order)
 
     def to_json(self) -> dict[str, Any]:

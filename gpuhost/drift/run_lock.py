@@ -1,4 +1,4 @@
-"""One run at a time: two runs that end together would both report the same changes."""
+"""One run at a time: two runs at the same time would both report the same changes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-# Longer than a run holds the lock: its notifications have half a minute.
+# Longer than a run holds the lock: its notifications have a limit of 30 s.
 PATIENCE_S = 120
 STEP_S = 0.1
 
@@ -20,8 +20,8 @@ def run_lock(
 ) -> Iterator[None]:
     """Hold the lock of a directory. The kernel releases it if the process dies.
 
-    + log: called with a line if it has to wait, and if it gives up waiting
-    + seconds: the longest to wait; then it goes on: better reported twice than not at all
+    + log: called with a line when it starts to wait, and when it stops waiting
+    + seconds: how long to wait; then it continues without the lock: changes may be reported twice
     """
     handle = None
     try:
@@ -44,7 +44,7 @@ def _wait(handle: int, directory: Path, log: Callable[[str], None], seconds: flo
     deadline = time.monotonic() + seconds
     while not _try_lock(handle):
         if time.monotonic() > deadline:
-            log(f"the other run has not ended after {seconds:g} s: going on without it")
+            log(f"the other run has not ended after {seconds:g} s: continuing without the lock")
             return
         time.sleep(STEP_S)
 

@@ -29,7 +29,7 @@ OpenFindings = Mapping[str, Mapping[str, str]]
 
 @dataclass(frozen=True)
 class Change:
-    """kind: of the finding now; if it is gone, its last kind."""
+    """kind: the finding's present kind; if it is gone, its last kind."""
 
     host: str
     id: str
@@ -38,7 +38,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Changes:
-    """What changed. at: when the earlier run started; None: there was none."""
+    """What changed. at: when the earlier run started; None: no earlier run."""
 
     at: int | None = None
     new: tuple[Change, ...] = ()
@@ -61,27 +61,27 @@ class Changes:
         }
 
 
-def compare(at: int, before: OpenFindings, now: OpenFindings) -> Changes:
+def compare(at: int, before: OpenFindings, after: OpenFindings) -> Changes:
     """Compare two runs.
 
     + at: when the earlier one started
-    + now: from `open_findings`, given `before`
+    + after: from `open_findings`, given `before`
     """
-    return Changes(at, _worst_first(_new(before, now)), _worst_first(_gone(before, now)))
+    return Changes(at, _worst_first(_new(before, after)), _worst_first(_gone(before, after)))
 
 
-def _new(before: OpenFindings, now: OpenFindings) -> Iterator[Change]:
-    for host, kinds in now.items():
+def _new(before: OpenFindings, after: OpenFindings) -> Iterator[Change]:
+    for host, kinds in after.items():
         known = before.get(host, {})
         for id, kind in kinds.items():
             if id not in known or _weight(kind) > _weight(known[id]):
                 yield Change(host, id, kind)
 
 
-def _gone(before: OpenFindings, now: OpenFindings) -> Iterator[Change]:
+def _gone(before: OpenFindings, after: OpenFindings) -> Iterator[Change]:
     for host, kinds in before.items():
         for id, kind in kinds.items():
-            if id not in now.get(host, {}):
+            if id not in after.get(host, {}):
                 yield Change(host, id, kind)
 
 
@@ -94,9 +94,9 @@ def _worst_first(changes: Iterator[Change]) -> tuple[Change, ...]:
 
 
 def forget_removed_hosts(before: OpenFindings, names: Collection[str]) -> OpenFindings:
-    """Without hosts that the inventory no longer names: their names may be given to new hosts.
+    """Remove hosts that are not in the inventory: a new host may get the same name.
 
-    + names: of the whole inventory, also of hosts that this run leaves out
+    + names: all hosts of the inventory, also those that this run does not read
     """
     return {host: kinds for host, kinds in before.items() if host in names}
 
@@ -104,8 +104,7 @@ def forget_removed_hosts(before: OpenFindings, names: Collection[str]) -> OpenFi
 def open_findings(report: DriftReport, before: OpenFindings) -> dict[str, dict[str, str]]:
     """What needs attention after this run, without what is accepted.
 
-    The earlier findings of a host that was not read, or not in this run, are kept: nothing is gone
-    only because nobody looked.
+    The earlier findings of a host that was not read are kept: it is unknown whether they are gone.
     """
     read = {host.host: _of_host(host, before.get(host.host, {})) for host in report.hosts}
     others = {host: dict(kinds) for host, kinds in before.items() if host not in read}
@@ -115,14 +114,14 @@ def open_findings(report: DriftReport, before: OpenFindings) -> dict[str, dict[s
 def _of_host(host: HostDrift, known: Mapping[str, str]) -> dict[str, str]:
     if not host.differences and host.status in (HostStatus.UNREACHABLE, HostStatus.ERROR):
         return {**known, UNREAD: host.status.value}
-    now = {one.finding.id: _kind(one, known) for one in host.differences if _is_open(one)}
-    return {**{id: known[id] for id in _not_evaluated(host, known)}, **now}
+    kinds = {one.finding.id: _kind(one, known) for one in host.differences if _is_open(one)}
+    return {**{id: known[id] for id in _not_evaluated(host, known)}, **kinds}
 
 
 def _not_evaluated(host: HostDrift, known: Mapping[str, str]) -> Iterator[str]:
-    """The known findings of which this run says nothing: they are not gone."""
+    """The known findings that this run did not evaluate: they are not gone."""
     findings = {one.finding.id: one.finding for one in host.differences}
-    # A finding may be missing because of what was not read: the apps of a host, its disks.
+    # A finding may be missing because its part of the host was not read: the apps, the disks.
     partly_read = any(one.is_unread for one in host.differences)
     for id in known:
         finding = findings.get(id)
@@ -137,6 +136,6 @@ def _is_open(one: Difference) -> bool:
 def _kind(one: Difference, known: Mapping[str, str]) -> str:
     last = known.get(one.finding.id, UNKNOWN)
     if one.finding.status is Status.UNKNOWN:
-        # It may still be as bad as it was.
+        # It may still have the last kind.
         return max(last, UNKNOWN, key=_weight)
     return one.kind

@@ -18,13 +18,13 @@ from gpuhost.snapshot.disks import Disk
 ID = "disk.trend"
 DAY = 86400
 SOON_DAYS = 14
-# Days to look at: the last week; if it has too few runs, the last month.
+# Days of runs to use: the last week; if it has too few runs, the last month.
 WINDOWS = (7, 30)
 MIN_RUNS = 3
 MIN_SPAN = DAY
-# In this share of all pairs of readings the later one has less free space; else it is noise.
+# A trend needs less free space in the later reading in this share of all pairs of readings.
 FALLING = 0.75
-# More than this many times the usual change between two readings is not noise.
+# Space was freed if it grew by more than this many times the usual change.
 STEP = 3
 
 # Epoch seconds, and free bytes by mount point.
@@ -60,12 +60,12 @@ def free_by_mount(snapshot: Snapshot, settings: Settings) -> dict[str, int]:
     return {disk.mounted_on: disk.free for disk in by_source.values() if not disk.read_only}
 
 
-def disk_trend(earlier: Sequence[Reading], now: Reading) -> Finding | None:
-    """Warn of disks that will be full within two weeks; None: none, or too few readings.
+def disk_trend(earlier: Sequence[Reading], current: Reading) -> Finding | None:
+    """Warn of disks that will be full within two weeks; None: no such disk, or too few readings.
 
     + earlier: readings of the same host, in any order
     """
-    at, free = now
+    at, free = current
     series = {
         mount: [*sorted((then, disks[mount]) for then, disks in earlier if mount in disks), (at, f)]
         for mount, f in free.items()
@@ -102,12 +102,12 @@ def _days(days: float) -> str:
 
 
 def estimate(mount: str, points: Sequence[Point]) -> Filling | None:
-    """How fast a file system fills up; None: it does not, or there are too few readings.
+    """How fast a file system fills up; None: it does not, or too few readings.
 
-    The median of the slopes between all pairs (Theil and Sen): a single odd reading does not
+    The median of the slopes between all pairs (Theil-Sen estimator): one wrong reading does not
     change it.
 
-    + points: by time, the last one is now
+    + points: ordered by time; the last one is the present
     """
     recent = _since_freed(_window(points))
     if not _enough(recent):
@@ -121,8 +121,8 @@ def estimate(mount: str, points: Sequence[Point]) -> Filling | None:
 
 
 def _window(points: Sequence[Point]) -> Sequence[Point]:
-    now = points[-1][0]
-    windows = ([one for one in points if one[0] >= now - days * DAY] for days in WINDOWS)
+    latest = points[-1][0]
+    windows = ([point for point in points if point[0] >= latest - days * DAY] for days in WINDOWS)
     return next((window for window in windows if _enough(window)), ())
 
 
@@ -133,8 +133,8 @@ def _enough(points: Sequence[Point]) -> bool:
 def _since_freed(points: Sequence[Point]) -> Sequence[Point]:
     """The readings since space was last freed.
 
-    Space was freed where more than half of what had been lost came back at once, and more than
-    usually changes between two readings.
+    Space was freed where, between two readings, more than half of the lost space became free again,
+    and clearly more than usual.
     """
     if len(points) < MIN_RUNS:
         return points

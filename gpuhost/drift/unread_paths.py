@@ -1,4 +1,4 @@
-"""A snapshot that was read for today's settings, judged by earlier settings."""
+"""A snapshot that was read for today's settings, compared with earlier settings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gpuhost.snapshot.paths import Paths, PathState
 
 @dataclass(frozen=True)
 class _RequestedPaths(Paths):
-    """unread: paths that the snapshot did not read: they may exist or not."""
+    """unread: paths that the snapshot did not read; it is unknown whether they exist."""
 
     unread: frozenset[str] = frozenset()
 
@@ -26,7 +26,7 @@ class _RequestedPaths(Paths):
 def for_settings_of(then: Settings, snapshot: Snapshot, settings: Settings) -> Snapshot:
     """The same snapshot, in which a check is `unknown` if it needs a path that was not read.
 
-    Directories need no such care: every local file system is read.
+    Not for directories: every local file system is read.
     """
     unread = _paths(then) - _paths(settings)
     if not unread:

@@ -1,1 +1,1 @@
-"""Many hosts at once, read-only: what `gpuhost check` does between the inventory and the report."""
+"""Many hosts at once, read-only: connect, read, evaluate, time limits."""

@@ -1,6 +1,6 @@
 """Host keys that are not in known_hosts are refused and shown, never accepted automatically.
 
-By default pyinfra's own client asks on the terminal or accepts the key; through a ProxyJump it
+By default, pyinfra's own client asks on the terminal or accepts the key; through a ProxyJump it
 always asks. A check that runs from cron must do neither.
 """
 
@@ -22,7 +22,7 @@ class HostKeyRefused(SSHException):
     """The server's key is not the known one.
 
     + name: as in known_hosts, ``HOST`` or ``[HOST]:PORT``
-    + known: the key in known_hosts; None: there is none
+    + known: the key in known_hosts; None: no key
     + file: the known_hosts file in use
     """
 
@@ -51,7 +51,7 @@ class HostKeyRefused(SSHException):
                 f"accept it: echo {quote(line)} >>{file}"
             )
         return (
-            "somebody may be intercepting the connection: ask why the key changed. If the host was "
+            "the connection may be intercepted: find out why the key changed. If the host was "
             f"reinstalled, remove the old key: ssh-keygen -R {quote(self.name)} -f {file}"
         )
 
@@ -61,7 +61,7 @@ def _fingerprint(key: PKey) -> str:
 
 
 def _family(key: PKey) -> str:
-    """`ssh-ed25519` -> `ed25519`, `ecdsa-sha2-nistp256` -> `ecdsa`: so sshd names key files."""
+    """`ssh-ed25519` -> `ed25519`, `ecdsa-sha2-nistp256` -> `ecdsa`, as in sshd's key files."""
     return key.get_name().removeprefix("ssh-").partition("-")[0]
 
 

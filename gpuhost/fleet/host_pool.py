@@ -30,7 +30,7 @@ Evaluate = Callable[[Snapshot, Settings], T]
 
 @dataclass(frozen=True)
 class HostError:
-    """Why there is no result for a host, in one line, and what a person does about it.
+    """Why a host has no result, in one line, and how to fix it.
 
     + bad_settings: its settings are invalid, so it was not contacted
     """
@@ -54,7 +54,7 @@ class HostResults(Generic[T]):
 
 
 class HostTimeout(BaseException):
-    """The time limit of one host. Not an Exception, so that no handler on the way swallows it."""
+    """The time limit of one host. Not an Exception: no handler in between may swallow it."""
 
 
 def on_each_host(
@@ -81,7 +81,7 @@ def on_each_host(
 
     pool = fleet.state.pool
     gevent.spawn(_step_by_step, meanwhile)
-    # It waits for a free slot in the pool itself, so this greenlet sees each host as it ends.
+    # It waits for free slots itself, so this greenlet gets each host as soon as it is done.
     finished = pool.imap_unordered(run, fleet.hosts)
     try:
         with interruption_reaches_this_greenlet(), gevent.Timeout(deadline, False):

@@ -9,7 +9,7 @@ class HostStatus(str, Enum):
     """Worst first.
 
     unreachable: no connection or no login; error: its settings are invalid, or part of it could not
-    be read; fail: a check fails; drift: something is not as it was applied; pending: the next
+    be read; fail: a check fails; drift: it has changed since it was provisioned; pending: the next
     deploy changes it; ok: as declared.
     """
 

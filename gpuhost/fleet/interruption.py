@@ -15,17 +15,17 @@ def interruption_reaches_this_greenlet() -> Iterator[None]:
     """Ctrl-C raises KeyboardInterrupt in this greenlet, whichever one runs at that moment.
 
     Python raises it in the running greenlet. That may be a thread of paramiko or of the progress
-    bar, which are greenlets too, and a thread drops the exception.
+    bar: threads are greenlets too, and ignore the exception.
     """
-    here = gevent.getcurrent()
+    target = gevent.getcurrent()
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        if gevent.getcurrent() is here:
+        if gevent.getcurrent() is target:
             raise KeyboardInterrupt
-        gevent.kill(here, KeyboardInterrupt)
+        gevent.kill(target, KeyboardInterrupt)
 
-    before = signal.signal(signal.SIGINT, interrupt)
+    previous = signal.signal(signal.SIGINT, interrupt)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, previous)

@@ -1,4 +1,4 @@
-"""An inventory as pyinfra reads it, with the mistakes that pyinfra ignores."""
+"""An inventory as pyinfra reads it; errors that pyinfra ignores are reported."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def load(
     hosts, names = _select(loaded, limit, exclude), frozenset(loaded.hosts)
     refused = _refused(loaded)
     for name in refused:
-        # One of these would stop pyinfra for all hosts.
+        # A single one of them would stop pyinfra for all hosts.
         del loaded.hosts[name]
     state.init(loaded, config)
     return Fleet(tuple(hosts), refused, state, names)
@@ -125,7 +125,7 @@ def _loader(inventory: str) -> Any:
 
 
 def _named_host(inventory: str, **options: Any) -> Inventory:
-    # pyinfra only warns and goes on without any host.
+    # pyinfra only warns, and continues without hosts.
     logger.disabled = True
     try:
         made: Inventory = make_inventory(inventory, **options)
@@ -140,7 +140,7 @@ def _named_host(inventory: str, **options: Any) -> Inventory:
 
 
 def _is_ssh_alias(name: str) -> bool:
-    """Whether it is named in ssh_config: maybe only the jump host can resolve its address."""
+    """Whether ssh_config has it: maybe only the jump host can resolve its address."""
     from pyinfra.connectors.sshuserclient.client import get_ssh_config
 
     config = get_ssh_config()
@@ -154,7 +154,7 @@ def _did_you_mean(path: Path) -> str:
 
 
 def _load_or_explain(file: str, load: Any, *arguments: Any, **options: Any) -> Any:
-    """Call a loader. An error in a person's own file becomes one line, without a traceback."""
+    """Call a loader. An error in the user's file becomes one line, without a traceback."""
     try:
         return load(*arguments, **options)
     except UnexpectedExternalError as error:
@@ -169,7 +169,7 @@ def _load_or_explain(file: str, load: Any, *arguments: Any, **options: Any) -> A
     except PyinfraError as error:
         raise BadInventory(f"{file}: {error}") from error
     except Exception as error:
-        # pyinfra raises anything for entries that are not hosts.
+        # pyinfra raises various exceptions for entries that are not hosts.
         raise BadInventory(f"{file}: {type(error).__name__}: {error}") from error
 
 

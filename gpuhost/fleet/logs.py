@@ -1,4 +1,4 @@
-"""The log of a release, read from its host piece by piece while it grows."""
+"""The log of a release, read from its host while it grows."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Target:
 
 @dataclass(frozen=True)
 class NoLog:
-    """Why there is nothing to show."""
+    """Why a host has no log to show."""
 
     reason: str
 
@@ -61,19 +61,25 @@ def find_log(snapshot: Snapshot, app: str, release: str | None) -> Target | NoLo
     state = snapshot.apps.get(app)
     if state is None or state.newest is None:
         return NoLog(f"no app {app}")
-    attempt = state.under_way
+    operation = state.under_way
     restored = [backup.name for backup in state.backups if backup.complete]
     if release is not None and state.release(release) is None and release not in restored:
         known_ids = ", ".join(one.id for one in state.releases)
-        return NoLog(f"no release {release} of {app}; there are: {known_ids}")
+        return NoLog(f"no release {release} of {app}; known: {known_ids}")
     if state.runner is None:
         return NoLog(f"{app} has no runner that reads its log: release it again")
-    under_way = attempt.id if attempt else ""
-    known = state.release(under_way) or (attempt and attempt.kind == RESTORE)
-    chosen = release or (under_way if known else "") or state.newest.id
-    is_now = attempt is not None and chosen == under_way
-    kind = attempt.kind if is_now and attempt else RESTORE if chosen in restored else "release"
-    return Target(app, chosen, kind, is_now)
+    under_way = operation.id if operation else ""
+    has_log = state.release(under_way) or (operation and operation.kind == RESTORE)
+    chosen = release or (under_way if has_log else "") or state.newest.id
+    in_progress = operation is not None and chosen == under_way
+    kind = (
+        operation.kind
+        if in_progress and operation
+        else RESTORE
+        if chosen in restored
+        else "release"
+    )
+    return Target(app, chosen, kind, in_progress)
 
 
 def stream_log(
@@ -92,16 +98,16 @@ def stream_log(
     patience = RECONNECT_SECONDS if follow else 0
     follower = LogFollower(_FleetConnection(host), followed, notify, patience=patience)
     try:
-        for look in follower.until_end() if follow else follower.available():
-            for line in look.lines:
+        for poll in follower.until_end() if follow else follower.available():
+            for line in poll.lines:
                 write(line)
-    except FollowError as why:
-        cause = why.__cause__.__cause__ if why.__cause__ else None
+    except FollowError as error:
+        cause = error.__cause__.__cause__ if error.__cause__ else None
         if isinstance(cause, Unreachable):
             return HostError(HostStatus.UNREACHABLE, str(cause), cause.fix)
-        return HostError(HostStatus.ERROR, one_line(str(why)))
+        return HostError(HostStatus.ERROR, one_line(str(error)))
     except BrokenPipeError:
-        # Not the connection to the host: the reader of our output has ended.
+        # Our own stdout, not the connection to the host.
         raise
     except Exception as error:
         # A bug here or in a connector must not affect the other hosts.

@@ -29,13 +29,13 @@ from gpuhost.snapshot.transport import (
 
 # Longer than the collector's slowest probe: anything beyond that hangs.
 READ_TIMEOUT = 150
-# Reserved of a host's time limit: for the login, and for reading the rest beside slow cards.
-WAY_AND_REST, LEAST_PATIENCE = 10, 5
+# Reserved of a host's time limit: for the login, and for everything but slow cards.
+RESERVED, LEAST_PATIENCE = 10, 5
 MAX_LENGTH = 200
 
 
 class Unreachable(Exception):
-    """No connection or no login. fix: what a person does about it."""
+    """No connection or no login. fix: what to do."""
 
     def __init__(self, reason: str, fix: str = "") -> None:
         super().__init__(reason)
@@ -43,7 +43,7 @@ class Unreachable(Exception):
 
 
 class ReadFailed(Exception):
-    """Logged in, but the host could not be read. fix: what a person does about it."""
+    """Logged in, but the host could not be read. fix: what to do."""
 
     def __init__(self, reason: str, fix: str = "") -> None:
         super().__init__(reason)
@@ -59,7 +59,7 @@ class _PasswordNeeded(PyinfraError):
 
 
 def disable_password_prompts() -> None:
-    """From now on pyinfra never asks for a password: the host becomes an error instead."""
+    """pyinfra no longer asks for a password in this process: the host becomes an error instead."""
 
     def refuse(prompt: str = "", stream: TextIO | None = None) -> str:
         raise _PasswordNeeded(prompt.strip())
@@ -100,7 +100,7 @@ def read(host: Host, settings: Settings, seconds: float = READ_TIMEOUT) -> Snaps
 
     Raises ReadFailed.
     """
-    patience = min(PATIENCE, max(LEAST_PATIENCE, int(seconds) - WAY_AND_REST))
+    patience = min(PATIENCE, max(LEAST_PATIENCE, int(seconds) - RESERVED))
     commands = script(request_for(settings), patience)
     output = ask(host, commands, READ_TIMEOUT, "the reading")
     try:
@@ -132,7 +132,7 @@ def ask(host: Host, commands: str, seconds: int, what: str) -> CommandOutput:
     except (OSError, EOFError, SSHException) as error:
         raise NoReply(f"the connection was lost: {one_line(str(error))}") from error
     if not succeeded:
-        # A session that is cut off has no exit status and no output.
+        # An interrupted session has no exit status and no output.
         kind = ReadFailed if output.output_lines else NoReply
         raise kind(f"{what} failed: {_last_line(output.output_lines) or 'no output'}")
     return output

@@ -83,8 +83,8 @@ class AppReport:
             "by": current.by if current else None,
             "since": _seconds(result.ended) if result else None,
             "containers": [_container(container) for container in self.containers],
-            "under_way": _attempt(state.under_way),
-            "cut_off": _attempt(state.cut_off),
+            "under_way": _operation(state.under_way),
+            "cut_off": _operation(state.cut_off),
             "failed": release_json(self.failed, state) if self.failed else None,
         }
 
@@ -116,7 +116,7 @@ class FleetApps:
 
     @property
     def missing(self) -> str:
-        """The message that no host has the app; "" if one has it, or one could not be read."""
+        """The message that no host has the app; "" if a host has it or could not be read."""
         if self.name is None or any(host.apps or host.error for host in self.hosts):
             return ""
         return f"no host has an app {self.name}"
@@ -192,21 +192,21 @@ def _containers_of(state: AppState, containers: Sequence[Container]) -> tuple[Co
 
 def _is_down(container: Container) -> bool:
     if container.state in ("exited", "dead"):
-        # Exit status 0 is a container that was meant to end: a migration, an initialisation.
+        # With exit status 0, a container has ended as intended: a migration, an initialisation.
         return container.exit_status != 0
     return container.state != "running" or container.health == "unhealthy"
 
 
 def release_json(release: ReleaseState, state: AppState) -> dict[str, Any]:
     """A release in schema 1; `result` is null while it is in progress, or if it was interrupted."""
-    attempt = state.under_way
+    operation = state.under_way
     return {
         "id": release.id,
         "by": release.by,
         "revision": release.revision,
         "rollback_of": release.rollback_of or None,
         "current": release.id == state.current,
-        "under_way": attempt is not None and attempt.id == release.id,
+        "under_way": operation is not None and operation.id == release.id,
         "result": _result(release.result) if release.result else None,
     }
 
@@ -216,8 +216,10 @@ def _container(container: Container) -> dict[str, str]:
     return {name: getattr(container, name) for name in names}
 
 
-def _attempt(attempt: Operation | None) -> dict[str, Any] | None:
-    return {**asdict(attempt), "started": _seconds(attempt.started)} if attempt else None
+def _operation(operation: Operation | None) -> dict[str, Any] | None:
+    if operation is None:
+        return None
+    return {**asdict(operation), "started": _seconds(operation.started)}
 
 
 def _result(result: Result) -> dict[str, Any]:
@@ -227,5 +229,5 @@ def _result(result: Result) -> dict[str, Any]:
 
 
 def _seconds(time: float) -> int | None:
-    """Epoch seconds; None: not known."""
+    """Epoch seconds; None: unknown."""
     return int(time) or None

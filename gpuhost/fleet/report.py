@@ -11,7 +11,7 @@ from gpuhost.domain.exit_status import Exit
 from gpuhost.fleet.host_status import HostStatus
 
 SCHEMA = 1
-# What a check can say of a host, in the order of the JSON's summary.
+# The statuses of a host after a check, in the order of the JSON's summary.
 STATUSES = (HostStatus.OK, HostStatus.FAIL, HostStatus.UNREACHABLE, HostStatus.ERROR)
 
 
@@ -20,7 +20,7 @@ class HostReport:
     """One host.
 
     + reason: one line, why it is unreachable or an error
-    + fix: what a person does about that
+    + fix: what to do about it
     + bad_settings: its settings are invalid, so it was not contacted
     """
 

@@ -92,7 +92,7 @@ def verified_release(state: AppState) -> ReleaseState:
 
 
 def require_idle(state: AppState) -> None:
-    """Raises Refused while another operation on the app is under way."""
+    """Raises Refused while another operation on the app is in progress."""
     if under_way := state.under_way:
         raise Refused([f"{under_way.kind} {under_way.id} is under way; wait for it"])
 
@@ -154,7 +154,7 @@ def _start_and_watch(host: Host, start: StartRequest) -> bool:
     if holder is not None:
         _log_error(host, _locked(host, start.app, holder))
         return False
-    host.log(f"{kind} {start.id} began; Ctrl-C detaches; the {kind} continues on the host")
+    host.log(f"{kind} {start.id} started; Ctrl-C detaches; the {kind} continues on the host")
     return watch(host, FollowTarget(start.app, start.id, kind, host.name), arguments)
 
 

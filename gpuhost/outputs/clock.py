@@ -1,4 +1,4 @@
-"""Times for people: to the minute, in UTC."""
+"""Times on screen: to the minute, in UTC."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 
 
 def minute(epoch: float | None) -> str:
-    """ "2026-11-22 04:05"; "" if it is not known, "?" for what is no time."""
+    """ "2026-11-22 04:05"; "" if unknown, "?" if not a valid time."""
     if not epoch:
         return ""
     try:

@@ -1,4 +1,4 @@
-"""A drift report for people: the hosts, worst first, then each finding with its fix."""
+"""A drift report as text: the hosts, worst first, then each finding with its fix."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def print_changes(changes: Changes, console: Console) -> None:
         console.print("No earlier run to compare with.\n")
         return
     console.print(f"Since {minute(changes.at)} UTC: {summarize_changes(changes)}")
-    for word, style, some in (("new", "bold red", changes.new), ("gone", "green", changes.gone)):
-        for change in some:
+    for word, style, part in (("new", "bold red", changes.new), ("gone", "green", changes.gone)):
+        for change in part:
             line = Text.assemble("  ", (f"{word:4}", style), f" {describe_change(change)}")
             console.print(line, soft_wrap=True)
     console.print()
@@ -77,7 +77,7 @@ def summarize_findings(host: HostDrift) -> str:
 
 
 def _print_host(host: HostDrift, console: Console) -> None:
-    # Not as a table: a command that is folded to the width of a column cannot be copied.
+    # Not as a table: a command that is folded in a column cannot be copied.
     head = Text.assemble(plain(host.host), ": ", (host.status.value, STYLES[host.status]))
     console.print(head.append(f": {plain(host.reason)}" if host.reason else ""), soft_wrap=True)
     if host.fix:

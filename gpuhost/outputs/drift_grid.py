@@ -12,14 +12,14 @@ from gpuhost.drift.report import DriftReport, HostDrift
 from gpuhost.drift.since import UNREAD
 from gpuhost.fleet.host_status import HostStatus
 
-# For readers who cannot tell colours apart: a sign and a meaning for each word.
+# A sign and a meaning for each word, for readers who cannot distinguish colours.
 SIGNS = {
     "unreachable": ("⊘", "no connection or no login"),
     "error": ("?", "its settings are invalid, or part of it could not be read"),
     "unknown": ("?", "could not be read"),
-    "drift": ("✗", "the host has changed since it was applied"),
-    "never applied": ("+", "it was never as declared on this host"),
-    "pending": ("→", "the repository has changed since; the next deploy applies it"),
+    "drift": ("✗", "the host has changed since it was provisioned"),
+    "never applied": ("+", "was never as declared on this host"),
+    "pending": ("→", "the repository has changed; the next deploy applies it"),
     "warn": ("!", "works, but needs attention"),
     "accepted": ("~", "accepted by drift_ignore until a date"),
     "ok": ("✓", "as applied and as declared"),
@@ -37,7 +37,7 @@ class Cell:
     + kind: the worst of CELL_KINDS among them
     + count: findings of that kind
     + link: the id of the worst finding, if the page has more about it
-    + new: one of them was not there in the previous run
+    + new: whether one of them is new since the previous run
     """
 
     noun: str
@@ -52,7 +52,7 @@ class Row:
     """One host.
 
     + anchor: its id on the page
-    + new: ids of findings that were not there before; UNREAD: the host could be read before
+    + new: ids of findings that are new; UNREAD: the host could be read before
     """
 
     host: HostDrift
@@ -78,7 +78,7 @@ def nouns(report: DriftReport) -> list[str]:
 
 
 def _row(host: HostDrift, anchor: str, columns: Sequence[str], new: New) -> Row:
-    # What is ok now may have been wrong before: only what is reported can be new.
+    # `new` is about reported findings only; a finding that is ok is not new.
     reported = {one.finding.id for one in host.reported} if host.differences else {UNREAD}
     ids = frozenset(id for id in reported if (host.host, id) in new)
     by_noun: dict[str, list[Difference]] = {noun: [] for noun in columns}

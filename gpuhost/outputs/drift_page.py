@@ -19,16 +19,16 @@ from gpuhost.outputs.clock import minute
 from gpuhost.outputs.drift import summarize_findings
 from gpuhost.outputs.drift_grid import SIGNS, New, cell_kind, headline, nouns, rows, spread, totals
 
-# Characters of one text that the page shows; `--json` has all of it.
+# The page shows this many characters of a text; `--json` has all of it.
 MAX_TEXT = 4000
-# In fleets with more hosts, hosts that are ok and most details are folded.
+# With more hosts, those that are ok and most details are folded.
 SMALL = 20
 
 
 def page(report: DriftReport, *, new: New = frozenset()) -> str:
     """The whole page. The same report makes the same bytes.
 
-    + new: (host, finding id) of what was not there in the previous run
+    + new: host and finding id of what is new since the previous run
     """
     hosts = rows(report, new)
     return (
@@ -49,7 +49,7 @@ def page(report: DriftReport, *, new: New = frozenset()) -> str:
 
 @cache
 def _environment() -> Environment:
-    """Unlike the one for configuration files, this one escapes every value."""
+    """An environment that escapes every value, unlike that for configuration files."""
     environment = Environment(
         loader=PackageLoader("gpuhost"),
         undefined=StrictUndefined,
@@ -82,7 +82,7 @@ def _clean(value: Any) -> Any:
     if isinstance(value, Markup) or not isinstance(value, str):
         return value
     if len(value) > MAX_TEXT:
-        value = value[:MAX_TEXT] + " … (cut off here; --json has all of it)"
+        value = value[:MAX_TEXT] + " … (shortened; --json has all of it)"
     return plain(value.replace("\r\n", "\n").replace("\t", " "))
 
 

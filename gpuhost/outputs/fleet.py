@@ -1,4 +1,4 @@
-"""The report of a check, for people: a summary of all hosts, then what is not ok on each."""
+"""The report of a check as text: a summary of all hosts, then what is not ok on each."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def styled_status(status: HostStatus) -> Text:
 
 
 def print_reason(host: str, status: HostStatus, reason: str, fix: str, console: Console) -> None:
-    """Not as a table: a command that is folded to the width of a column cannot be copied."""
+    """Not as a table: a command that is folded in a column cannot be copied."""
     head = Text.assemble(plain(host), ": ", styled_status(status), ": ", plain(reason))
     console.print(head, soft_wrap=True)
     if fix:

@@ -27,11 +27,7 @@ def text(report: DriftReport, seconds: float) -> str:
     for name, value, meaning in (
         ("last_run_timestamp_seconds", report.at, "When the last drift check started."),
         ("duration_seconds", seconds, "How long it took."),
-        (
-            "exit_status",
-            int(report.exit),
-            EXIT_STATUS,
-        ),
+        ("exit_status", int(report.exit), EXIT_STATUS),
     ):
         Gauge(f"gpuhost_drift_{name}", meaning, registry=registry).set(value)
     return generate_latest(registry).decode()
@@ -51,8 +47,8 @@ def _of_hosts(report: DriftReport, registry: CollectorRegistry) -> None:
         registry=registry,
     )
     for host in report.hosts:
-        for one in STATUSES:
-            status.labels(host.host, one.value).set(one is host.status)
+        for candidate in STATUSES:
+            status.labels(host.host, candidate.value).set(candidate is host.status)
         for kind, count in _counts(host):
             findings.labels(host.host, kind).set(count)
 

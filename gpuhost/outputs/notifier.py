@@ -1,9 +1,9 @@
 """A separate process that calls apprise: python -m gpuhost.outputs.notifier.
 
-If a service hangs, the process is killed. What apprise and its plugins print or log, which may
-contain a URL with a token, is discarded. On stdin it reads JSON: `urls`, and `message` (title,
-body, type) or null, which only asks whether the URLs are usable. On stdout it writes a line for
-each URL as soon as it is done, by its index: `0 ok`, `1 failed`.
+If a service hangs, the process is killed. The output of apprise and its plugins is discarded: it
+may contain a URL with a token. stdin: JSON with `urls` and `message` (title, body, type); null only
+checks whether the URLs are usable. stdout: a line for each URL as soon as it is done, with its
+index: `0 ok`, `1 failed`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def main() -> None:
         with lock:
             print(index, "ok" if good else "failed", file=answers, flush=True)
 
-    # In parallel: no service waits for another that hangs.
+    # In parallel: a service that hangs does not delay the others.
     threads = [threading.Thread(target=answer, args=each) for each in enumerate(request["urls"])]
     for thread in threads:
         thread.start()

@@ -1,5 +1,5 @@
-"""Notify people, through apprise, of what has changed. A URL contains a token: messages show no
-part of it except the name of its service.
+"""Notifications of what has changed, through apprise. A URL contains a token: messages show no part
+of it except the name of its service.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ def message(report: DriftReport, changes: Changes) -> Message:
     """Hosts, ids and kinds, but no values: it goes to a chat."""
     lines = [
         f"{word} {describe_change(one)}"
-        for word, some in (("new", changes.new), ("gone", changes.gone))
-        for one in some
+        for word, part in (("new", changes.new), ("gone", changes.gone))
+        for one in part
     ]
     more = [f"and {len(lines) - LINES} more"] if len(lines) > LINES else []
     return Message(
@@ -74,14 +74,14 @@ def _call_notifier(urls: Sequence[str], message: dict[str, Any] | None, seconds:
     """The indexes of the URLs that succeeded. See notifier."""
     process = subprocess.Popen(
         [sys.executable, "-m", "gpuhost.outputs.notifier"],
-        # Python looks for modules there first; a person's directory may contain any names.
+        # Python imports modules from there first; the user's directory may contain any names.
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
     )
-    # Not in the argument list, which everybody can read.
+    # Not as an argument: other users can read arguments.
     request = json.dumps({"urls": list(urls), "message": message})
     try:
         answers, _ = process.communicate(request, timeout=seconds)
@@ -90,4 +90,5 @@ def _call_notifier(urls: Sequence[str], message: dict[str, Any] | None, seconds:
         answers, _ = process.communicate()
     finally:
         process.kill()
-    return {int(found[1]) for found in map(ANSWER.fullmatch, answers.splitlines()) if found}
+    matches = map(ANSWER.fullmatch, answers.splitlines())
+    return {int(match[1]) for match in matches if match}

@@ -101,12 +101,10 @@ def _containers(app: AppReport) -> Iterator[str]:
 def _notes(app: AppReport) -> Iterator[str]:
     if app.engine_complaint:
         yield f"the container engine does not answer: {app.engine_complaint}"
-    if attempt := app.state.under_way:
-        yield f"in progress: {attempt.sentence}"
-    if attempt := app.state.cut_off:
-        yield (
-            f"interrupted: {attempt.sentence}; the next run, or a restart of the host, finishes it"
-        )
+    if operation := app.state.under_way:
+        yield f"in progress: {operation.sentence}"
+    if operation := app.state.cut_off:
+        yield (f"interrupted: {operation.sentence}; the next run or reboot finishes or undoes it")
     if (failed := app.failed) and failed.id != app.state.current:
         yield f"the last release, {failed.id}, {describe_result(failed, app.state)}"
 
@@ -115,15 +113,15 @@ def describe_result(release: ReleaseState, state: AppState) -> str:
     """The result of a release, in one line."""
     result = release.result
     if result is None:
-        attempt = state.under_way
-        return "in progress" if attempt and attempt.id == release.id else "interrupted"
+        operation = state.under_way
+        return "in progress" if operation and operation.id == release.id else "interrupted"
     if result.state == VERIFIED:
         return VERIFIED
     parts = [f"failed in {result.stage or 'an unknown stage'}: {result.said or result.state}"]
     if result.restored:
-        parts.append(f"{result.restored} is restored")
+        parts.append(f"rolled back to {result.restored}")
     if result.state == UNDONE:
-        parts.append("what it had started is stopped")
+        parts.append("it is stopped")
     if result.state == RESTORE_FAILED:
         parts.append(f"THE PREVIOUS RELEASE COULD NOT BE RESTORED: {result.restore_said}")
     return "; ".join(parts)

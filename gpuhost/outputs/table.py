@@ -1,4 +1,4 @@
-"""Findings as a table, for people."""
+"""Findings as a table."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STYLES = {
     Status.UNKNOWN: "magenta",
     Status.SKIP: "dim",
 }
-# A pipe or a log file has no width of its own.
+# The width in a pipe or a log file.
 WIDTH = 120
 
 
@@ -42,7 +42,7 @@ def print_findings(
 def table(findings: Sequence[Finding]) -> Table:
     """Findings of one host, worst first, each with its fix."""
     grid = Table(expand=False)
-    for heading in ("", "check", "found"):
+    for heading in ("", "check", "actual"):
         grid.add_column(heading, overflow="fold")
     for finding in sorted(findings, key=lambda f: (WORST_FIRST.index(f.status), f.id)):
         status = Text(finding.status.value, STYLES[finding.status])
@@ -77,7 +77,7 @@ class _Console(Console):
 def console(stream: TextIO) -> Console:
     """A console on a stream; in a pipe, wide enough to leave most findings unfolded.
 
-    Markup is off: the names of hosts and apps may look like it.
+    Markup is off: names of hosts and apps may look like markup.
     """
     made = _Console(file=stream, highlight=False, markup=False, emoji=False)
     if not made.is_terminal and "COLUMNS" not in os.environ:

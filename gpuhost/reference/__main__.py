@@ -11,7 +11,7 @@ from gpuhost.reference import pages
 
 
 def main(arguments: list[str], root: Path) -> int:
-    """The exit status: 0, or 1 with --check if a page is not what the code says."""
+    """The exit status: 0, or 1 with --check if a page is stale."""
     if not (root / "gpuhost" / "settings" / "settings.py").is_file():
         print("run this from the repository's root", file=sys.stderr)
         return 1

@@ -27,8 +27,8 @@ Generated from the docstrings by `make docs`.
 
 def operations_page() -> str:
     """docs/operations.md."""
-    operations = [_section(module, *found) for module, *found in _operations()]
-    facts = [_section(module, *found) for module, *found in _facts()]
+    operations = [_section(*operation) for operation in _operations()]
+    facts = [_section(*fact) for fact in _facts()]
     return "\n".join([HEAD, "## Operations\n", *operations, "## Facts\n", *facts]).rstrip() + "\n"
 
 

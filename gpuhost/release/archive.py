@@ -21,7 +21,7 @@ EXECUTABLE, PLAIN = 0o755, 0o644
 
 
 class BadDirectory(ValueError):
-    """One sentence: what is wrong with a source directory, and the fix."""
+    """One sentence: what is wrong with a source directory, and what to do."""
 
 
 @dataclass(frozen=True)

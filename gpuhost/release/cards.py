@@ -1,4 +1,4 @@
-"""Which of a host's cards meet a service's needs, and why the others do not."""
+"""Which cards of a host meet the needs of a service, and why others do not."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def has_id(gpu: Gpu, device: str) -> bool:
 
 
 def compute_capability(gpu: Gpu) -> ComputeCapability | None:
-    """As the card reports it, else as known for its model."""
+    """The value that the card reports, else the known value of its model."""
     try:
         return ComputeCapability.parse(gpu.compute_capability or "")
     except ValueError:
@@ -77,4 +77,6 @@ def _unknown_card_mismatch(
     """A card newer than the table: compare with the CUDA version that its driver reports."""
     if supported is not None and supported >= required.release:
         return ""
-    return f"driver {driver} of {name} brings CUDA {supported or 'of unknown version'} < {required}"
+    return (
+        f"driver {driver} of {name} supports CUDA {supported or 'of unknown version'} < {required}"
+    )

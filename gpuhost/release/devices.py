@@ -1,4 +1,4 @@
-"""Devices of a service in the override: the cards that x-gpuhost gives it; others stay."""
+"""Devices of a service in the override: cards as x-gpuhost declares; other devices are kept."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 from gpuhost.release.variant import ChosenVariant, Reservation
 from gpuhost.release.yaml_text import flow, literal
 
-# Cards, as CDI and as a path name them.
+# Prefixes of cards, in CDI and as paths.
 CARDS = ("nvidia.com/gpu", "/dev/nvidia")
 
 
 def reserved_devices(
     service: Mapping[str, Any], reserved: Reservation | None, variant: ChosenVariant
 ) -> str:
-    """YAML that replaces the file's reservations; "" where they stay."""
+    """YAML that replaces the file's reservations; "" if they are kept."""
     declared = _reservations(service)
     kept = [device for device in declared if not _reserves_a_card(device)]
     if reserved is not None:
@@ -56,7 +56,7 @@ def _reserves_a_card(device: Any) -> bool:
 
 
 def host_devices(service: Mapping[str, Any], variant: ChosenVariant) -> tuple[Any, ...] | None:
-    """The file's `devices` without cards; None where they stay."""
+    """The file's `devices` without cards; None if they are kept."""
     devices = service.get("devices")
     if not variant.without_card or not isinstance(devices, list):
         return None

@@ -1,4 +1,4 @@
-"""The commit that a branch or tag of a repository points to now, asked of its server."""
+"""The commit that a branch or tag of a repository points to, read from its server."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ FIXES = (
     (r"Could not resolve host|Name or service not known|unable to access|timed out|refused",
      "check source.git and the network of this machine"),
 )  # fmt: skip
-# A credential helper: the path of the secret's file is in the environment, its value nowhere.
+# A credential helper. The environment has only the path of the secret's file, not its value.
 HELPER = '!f() { test "$1" = get && cat "$GPUHOST_CREDENTIAL"; }; f'
 
 
 class BadGit(ValueError):
-    """One sentence: what failed, in git's words, and what to do."""
+    """One sentence: what failed, with git's message, and what to do."""
 
 
 def resolve_ref(source: Source, secrets: GivenSecrets) -> str:
@@ -60,12 +60,12 @@ def _full_names(ref: str) -> list[str]:
 
 def _pick(url: str, ref: str, refs: dict[str, str]) -> str:
     if not refs:
-        words = f"{url} has no branch or tag {ref!r}"
+        problem = f"{url} has no branch or tag {ref!r}"
         if ABBREVIATED.fullmatch(ref):
-            raise BadGit(f"{words}; write a commit with all its 40 digits in source.ref")
-        raise BadGit(f"{words}; check source.ref")
+            raise BadGit(f"{problem}; write a commit with all its 40 digits in source.ref")
+        raise BadGit(f"{problem}; check source.ref")
     branch = refs.pop(f"refs/heads/{ref}", None)
-    # The peeled name is first: the order in which they were asked for.
+    # The peeled name is first, as in _full_names.
     tag = next(iter(refs.values()), None)
     if branch and tag and branch != tag:
         raise BadGit(
@@ -145,7 +145,7 @@ def _server(url: str) -> str:
 
 def _ssh_command(source: Source, secrets: GivenSecrets, home: Path) -> str:
     words = ["ssh", "-oBatchMode=yes", "-oConnectTimeout=15"]
-    # Do not share a connection of the user's, or leave one open.
+    # Neither use a shared connection of the user, nor leave one open.
     words += ["-oControlMaster=no", "-oControlPath=none"]
     if (key := secrets.reveal(source.deploy_key)) is not None:
         # OpenSSH needs a final newline, and no Windows line ends.

@@ -1,4 +1,4 @@
-"""Commands on this machine: without input, and killed with their children when time is up."""
+"""Commands on this machine: without input, and killed with their children after a time limit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-# A killed process that waits for a disk does not end at once.
+# A killed process that waits for a disk needs time to end.
 KILL_SECONDS = 5
 
 

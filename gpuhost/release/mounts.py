@@ -1,4 +1,4 @@
-"""Which path in a container a file of the project directory has."""
+"""The path in a container of a file of the project directory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def container_path(path: str, volumes: Sequence[str | Mapping[str, Any]]) -> str
     """The path in the container; None if no bind mount contains it.
 
     + path: absolute, or relative to the project directory
-    + volumes: as the Compose file has them
+    + volumes: as in the Compose file
 
     **Example:** with "./nginx:/etc/nginx/conf.d:ro", nginx/tls is /etc/nginx/conf.d/tls
     """

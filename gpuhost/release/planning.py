@@ -1,4 +1,4 @@
-"""The plan that the runner carries out, from an app, its variant and its host."""
+"""The plan for the runner, from an app, its variant and its host."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from gpuhost.runner import plan
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 
-# For the stages without a limit of their own: fetch, pull, nginx, clean up.
+# For stages without their own limit: fetch, pull, nginx, cleanup.
 SPARE_S = 3600
 # The previous release is verified too, when it is restored.
 RELEASE_AND_RESTORE = 2
 # Docker's first version with healthcheck.start_interval.
 START_INTERVAL_SINCE = 25
-# Who, when, `adopt` and the driver: an app is the same without them.
+# Not in the hash of inputs: who, when, `adopt` and the driver do not change the release.
 NOT_INPUTS = ("id", "by", "inputs", "adopt", "variant", "gpu")
 
 
@@ -72,7 +72,7 @@ def plan_release(
 
     + revision: of the source, resolved
     + by: who releases, user@machine
-    + release_id: set when the release starts; `inputs` does not depend on it
+    + release_id: known when the release starts; not part of `inputs`
 
     Raises BadApp: the app file asks for something impossible.
     """
@@ -98,7 +98,7 @@ def plan_release(
         adopt=settings.adopt,
     )
     release = replace(release, limit_s=_limit(release, app))
-    # How the host reaches packages: another proxy or mirror makes no new release.
+    # Added after the hash: another proxy or mirror makes no new release.
     build_args = {**build_arguments(settings, snapshot), **release.build.args}
     return replace(
         release,
@@ -112,7 +112,7 @@ def _refuse_unsafe_migration(app: App) -> None:
     if migrate and not migrate.without_backup and app.block.backup is None:
         raise BadApp(
             [
-                f"{app.path}: x-gpuhost.migrate: there is no backup before it; add backup, or set "
+                f"{app.path}: x-gpuhost.migrate: no backup before it: add backup, or set "
                 "migrate.without_backup: true"
             ]
         )
@@ -183,7 +183,7 @@ def _limit(release: plan.Plan, app: App) -> int:
 
 def _inputs(release: plan.Plan, files: RenderedFiles) -> str:
     """The hash of everything that decides a release."""
-    # As plan.json spells them: a field that gets another name there makes no new release.
+    # The names in plan.json: a field that is renamed in Python makes no new release.
     values: dict[str, Any] = plan.as_json(release)
     inputs = {name: value for name, value in values.items() if name not in NOT_INPUTS}
     parts = (

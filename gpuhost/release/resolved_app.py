@@ -1,4 +1,4 @@
-"""An app with its secrets and source, resolved once a run for all hosts, before any is touched."""
+"""An app with its secrets and source, resolved once per run, before any host is changed."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from gpuhost.release.source import BadSource, ResolvedSource, resolve_source
 
 @dataclass(frozen=True)
 class ResolvedApp:
-    """An app with its secrets and the revision that its source has now.
+    """An app with its secrets and the present revision of its source.
 
     + source: None if it could not be resolved
-    + secret_errors: what is wrong with the secrets, a line each
-    + errors: everything that is wrong, secrets included, a line each
+    + secret_errors: errors of the secrets, a line each
+    + errors: all errors, also those of the secrets, a line each
     """
 
     app: App
@@ -69,7 +69,7 @@ def _resolve(app: App) -> ResolvedApp:
         secrets, errors = error.others, error.lines
     used = {app.block.source.deploy_key, app.block.source.token} if app.block.source else set()
     if any(name and name not in secrets.values for name in used):
-        # Without its secret the repository would only answer that one is needed.
+        # Without its secret, the repository would only answer that a login is needed.
         return ResolvedApp(app, secrets, None, errors, errors)
     try:
         source = resolve_source(

@@ -1,6 +1,6 @@
-"""Secrets that a release brings with it: read from where the app file says, checked, never shown.
+"""Secrets that are sent with a release: read as the app file declares, checked, never shown.
 
-The host itself makes those with `generate`, and composes those with `value`.
+The host itself generates secrets with `generate`, and composes those with `value`.
 """
 
 from __future__ import annotations
@@ -16,9 +16,7 @@ from pathlib import Path
 from gpuhost.appfile.model import XGpuhost
 from gpuhost.appfile.secret import Secret
 from gpuhost.release.local_command import LocalCommandError, run_local
-from gpuhost.runner.contract import (
-    LEAST_MASKED,
-)
+from gpuhost.runner.contract import LEAST_MASKED
 
 COMMAND_SECONDS = 30
 MAX_LINES = 3
@@ -41,7 +39,7 @@ class SecretValue:
 
 @dataclass(frozen=True)
 class GivenSecrets:
-    """The secrets that a release brings with it, by name."""
+    """The secrets that are sent with a release, by name."""
 
     values: Mapping[str, SecretValue] = field(default_factory=dict)
 
@@ -58,7 +56,7 @@ class GivenSecrets:
         return value.reveal() if value else None
 
     def masked(self, text: str) -> str:
-        """Output of another program, which may repeat a secret."""
+        """Output of another program, with secrets masked."""
         pieces = {
             piece
             for value in self.values.values()
@@ -87,7 +85,7 @@ class _Unusable(Exception):
 
 
 def collect_secrets(block: XGpuhost, path: Path) -> GivenSecrets:
-    """Read every secret that a release brings with it.
+    """Read every secret that is sent with a release.
 
     + path: of the app file; a secret's file is relative to it
 
@@ -108,7 +106,7 @@ def collect_secrets(block: XGpuhost, path: Path) -> GivenSecrets:
 
 
 def place(name: str, secret: Secret, path: Path) -> str:
-    """Where a secret is read from, in words."""
+    """Where a secret is read from, for messages."""
     if secret.command:
         return f"command {secret.command[0]}"
     if secret.file is not None:
@@ -164,7 +162,7 @@ def _normalized(value: str) -> str:
 
 def _file(name: str, path: Path) -> Path:
     file = Path(name)
-    # The ~ of an unknown user stays as it is, and the file is not found.
+    # The ~ of an unknown user stays: then the file does not exist.
     with suppress(RuntimeError):
         file = file.expanduser()
     return path.parent / file
@@ -176,7 +174,7 @@ def _read(file: Path) -> str:
     except OSError as error:
         raise _Unusable(error.strerror or "cannot be read") from error
     except UnicodeDecodeError:
-        # Chained, its message would hold the bytes.
+        # Not chained: its message would contain the bytes.
         raise _Unusable("not UTF-8 text") from None
 
 

@@ -23,7 +23,7 @@ HOST_CHALLENGES = "/var/lib/gpuhost/acme"
 # In the directory of the file that a container's nginx reads.
 TLS_DIRECTORY = "tls"
 ANY_NAME = "_"
-# Programs that listen on every address that the host has.
+# Programs that listen on all addresses of the host.
 ON_EVERY_ADDRESS = re.compile(r'\s(?:\[::\]|\*):\d+\s.*\("(?:sshd|systemd|nginx)"')
 
 
@@ -56,7 +56,7 @@ class Zone:
 
 @dataclass(frozen=True)
 class Location:
-    """match: in nginx's syntax; None and "" stand for the site's own value."""
+    """match: in nginx's syntax; None and "": the value of the site."""
 
     match: str
     upstream: str
@@ -100,7 +100,7 @@ def render_site(app: App, *, ipv6: bool = False) -> str | None:
 
 
 def has_ipv6(snapshot: Snapshot) -> bool:
-    """Whether the host has IPv6: a program that listens on every address then shows it."""
+    """Whether the host has IPv6: then a program that listens on all addresses has an IPv6 one."""
     try:
         return ON_EVERY_ADDRESS.search(snapshot.probes.output("listeners")) is not None
     except NotRead:
@@ -147,7 +147,7 @@ def public_port(app: App, port: int) -> int | None:
 
 
 def published_ports(app: App, service: str, port: int) -> Iterator[frozenset[int]]:
-    """The host's ports that are published for one of a service's. Raises BadApp."""
+    """The host's ports for a port of a service. Raises BadApp."""
     try:
         entries = parse_ports(service, app.compose.services[service].ports)
     except BadPort as error:

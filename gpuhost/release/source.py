@@ -1,4 +1,4 @@
-"""What a release is built from, decided once a run: a commit, or the content of a directory."""
+"""What a release is built from: a commit, or the content of a directory."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def resolve_source(
     text: bytes,
     contexts: Iterable[BuildContext] = (),
 ) -> ResolvedSource:
-    """The revision to release. A branch is resolved to its newest commit now.
+    """The revision to release. A branch is resolved to its newest commit.
 
     + path: of the app file; a directory is relative to it
     + text: the app file, whose hash is the revision of an app of images only
@@ -56,5 +56,5 @@ def resolve_source(
 
 
 def short_revision(revision: str) -> str:
-    """For messages."""
+    """The revision in messages."""
     return revision[:SHORT]

@@ -33,8 +33,8 @@ class Reservation:
 class ChosenVariant:
     """How an app runs on one host.
 
-    + why: in words, for the plan and the log
-    + without_card: cards that the user's file reserves are removed
+    + why: for the plan and the log
+    + without_card: remove the cards that the user's file reserves
     """
 
     with_gpu: bool
@@ -162,7 +162,7 @@ def _by_id(need: GpuNeed, snapshot: Snapshot) -> Reservation | str:
         else:
             matching = [gpu for gpu in snapshot.nvidia.answering if has_id(gpu, device)]
         if not matching:
-            return f"there is no device {device},"
+            return f"no device {device},"
         cards.append(matching[0])
         # A MIG device has less memory than its card.
         required = need if not device.startswith(MIG) else need.model_copy(update={"vram_gb": None})

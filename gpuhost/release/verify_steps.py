@@ -1,4 +1,4 @@
-"""The steps that verify a release: their names, and at which public address to repeat a request."""
+"""The steps that verify a release: their names, and the public address to repeat a request at."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values as YAML that every parser reads back as the same text."""
+"""Values as YAML that every parser reads as the same text."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def quoted(text: str) -> str:
     '"no \\\\"22:22\\\\""'
     """
     return UNPRINTED.sub(
-        lambda found: f"\\u{ord(found[0]):04x}", json.dumps(text, ensure_ascii=False)
+        lambda match: f"\\u{ord(match[0]):04x}", json.dumps(text, ensure_ascii=False)
     )
 
 

@@ -1,4 +1,4 @@
-"""Several hosts: a batch at a time; the first that fails stops those that have not started."""
+"""Several hosts, a batch at a time. The first failure stops the hosts that have not started."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _stopped: WeakKeyDictionary[State, dict[str, str]] = WeakKeyDictionary()
 
 
 def stop_rollout(state: State, app: str, host: Host) -> None:
-    """No other host starts with this app; `host` is the first that failed."""
+    """No other host starts to release this app. `host` has failed."""
     _stopped.setdefault(state, {}).setdefault(app, host.name)
 
 
@@ -53,5 +53,5 @@ def batch(state: State, host: Host) -> int:
     """
     _keep_inventory_order(state)
     default = Settings().app_batch
-    sizes = [one.data.get("app_batch", default) for one in host.inventory]
+    sizes = [member.data.get("app_batch", default) for member in host.inventory]
     return min((size for size in sizes if type(size) is int and size > 0), default=default)

@@ -1,4 +1,4 @@
-"""One command that delivers a release to its host and starts the host's own runner on it."""
+"""One command that sends a release to its host and starts the runner there."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from gpuhost.runner.contract import APPS, RESUME_UNIT_FILE, Operation, from_json
 
 SCRIPT = "release_begin.sh"
 BUSY = 75
-# systemd's own part, on a busy host.
+# The time that systemd needs to start it on a busy host.
 START_SECONDS = 240
-# The slowest upload to wait for; over a slower link, release images instead of a source.
+# The slowest upload that is waited for. Over a slower link, release images, not a source.
 MIN_BYTES_PER_SECOND = 100_000
 
 
@@ -31,12 +31,12 @@ class NotStarted(Exception):
 
 @dataclass(frozen=True)
 class StartRequest:
-    """What the host is to carry out.
+    """What the host must run.
 
-    + verb: the runner's, with its arguments
-    + limit_s: when systemd ends it
-    + bundle: what is sent along; None: the host has everything
-    + runner: the file's name on the host
+    + verb: the runner's command, with its arguments
+    + limit_s: systemd stops it after this time
+    + bundle: the files to send; None: the host has them already
+    + runner: the runner's file name on the host
     """
 
     app: str
@@ -58,30 +58,32 @@ def resume_unit() -> str:
 
 
 def start_release(host: Host, request: StartRequest, arguments: dict[str, Any]) -> Operation | None:
-    """Start it. None: it runs now, or the connection was lost and following it will tell; else the
-    attempt that holds the app, and nothing was changed.
+    """Start it on the host.
+
+    Returns None if it runs, or if the connection was lost: then the follower shows whether it runs.
+    Returns the operation that locks the app if there is one: then nothing was changed.
 
     Raises NotStarted.
     """
-    sent = {**arguments, **_stdin(request), "_success_exit_codes": [0, BUSY]}
+    options = {**arguments, **_stdin(request), "_success_exit_codes": [0, BUSY]}
     try:
         with gevent.Timeout(_limit(request) + ROUND_TRIP_SECONDS, RoundTripTimeout):
-            succeeded, output = host.run_shell_command(command(request), **sent)
+            succeeded, output = host.run_shell_command(command(request), **options)
     except (*CONNECTION_ERRORS, RoundTripTimeout):
         _warn_connection_lost(host)
         return None
     if succeeded:
         return _holder(output.stdout_lines) if output.stdout_lines else None
     if not output.stderr_lines:
-        # A session that is cut prints nothing.
+        # An interrupted session prints nothing.
         _warn_connection_lost(host)
         return None
     raise NotStarted(f"it could not be started: {'; '.join(output.stderr_lines[-5:])}")
 
 
 def _warn_connection_lost(host: Host) -> None:
-    words = "the connection was lost during the start; checking whether the host runs it"
-    host.log_styled(words, fg="yellow")
+    message = "the connection was lost during the start; checking whether the host runs it"
+    host.log_styled(message, fg="yellow")
 
 
 def _limit(request: StartRequest) -> int:
@@ -121,11 +123,11 @@ def _stdin(request: StartRequest) -> dict[str, Any]:
 
 
 def _holder(lines: list[str]) -> Operation:
-    """The attempt that holds the app; the script prints nothing else."""
+    """The operation that locks the app; the script prints nothing else."""
     try:
         return from_json(Operation, {"kind": "release", "id": "", "by": "", **json.loads(lines[0])})
     except (ValueError, TypeError):
-        # Just started: its file is not written yet.
+        # It has just started and has not written its file yet.
         return Operation("release", "", "", 0)
 
 

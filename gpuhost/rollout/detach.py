@@ -17,7 +17,7 @@ from pyinfra.api.host import Host
 
 from gpuhost.domain.exit_status import Exit
 
-_sentences: list[str] = []
+_messages: list[str] = []
 _previous_handler: list[Any] = []
 
 
@@ -27,11 +27,11 @@ def detach_on_interrupt(host: Host, app: str, what: str) -> Iterator[None]:
 
     pyinfra's own handler would exit with status 0 and print nothing.
     """
-    sentence = (
+    message = (
         f"{host.print_prefix}detached: the {what} continues on {host.name}; follow it: "
         f"{follow_command(host.name, app)}"
     )
-    _sentences.append(sentence)
+    _messages.append(message)
     if not _previous_handler:
         # Only the main thread can set a handler; a program that embeds pyinfra handles Ctrl-C.
         with suppress(ValueError):
@@ -41,9 +41,9 @@ def detach_on_interrupt(host: Host, app: str, what: str) -> Iterator[None]:
     try:
         yield
     finally:
-        _sentences.remove(sentence)
+        _messages.remove(message)
         # With several hosts at a time, the last one restores the handler.
-        if _previous_handler and not _sentences:
+        if _previous_handler and not _messages:
             signal.signal(signal.SIGINT, _previous_handler.pop())
 
 
@@ -53,7 +53,7 @@ def follow_command(host: str, app: str) -> str:
 
 
 def _inventory() -> str:
-    """As it was given to pyinfra, by a person or by `gpuhost deploy`."""
+    """The argument of pyinfra, from the command line or from `gpuhost deploy`."""
     if not pyinfra.is_cli:
         return "INVENTORY"
     from pyinfra_cli.cli import cli  # type: ignore[import-untyped]
@@ -65,10 +65,10 @@ def _inventory() -> str:
 def _print_and_exit(number: int, frame: FrameType | None) -> NoReturn:
     # A new line after the terminal's ^C.
     click.echo(err=True)
-    for sentence in _sentences:
-        click.echo(sentence, err=True)
+    for message in _messages:
+        click.echo(message, err=True)
     sys.stdout.flush()
     sys.stderr.flush()
-    # SystemExit could be raised in a connection's greenlet and end only that; and pyinfra's own
-    # exit waits for the hosts that are still being watched.
+    # Not SystemExit: raised in a connection's greenlet it would end only that one, and pyinfra's
+    # own exit waits for the hosts that are still followed.
     os._exit(int(Exit.INTERRUPTED))

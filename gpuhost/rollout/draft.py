@@ -1,4 +1,4 @@
-"""What a release would do on one host: decided from a snapshot, checked, and in words."""
+"""What a release would do on one host: planned from a snapshot, checked, and described."""
 
 from __future__ import annotations
 
@@ -23,10 +23,7 @@ from gpuhost.release.variant import ChosenVariant, NoVariant, choose_variant
 from gpuhost.rollout.bundle import Bundle, bundle
 from gpuhost.rollout.deliver import StartRequest, resume_unit
 from gpuhost.rollout.runner_file import runner_file
-from gpuhost.runner.contract import (
-    FAILED,
-    RESTORE_FAILED,
-)
+from gpuhost.runner.contract import FAILED, RESTORE_FAILED
 from gpuhost.runner.plan import Plan
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
@@ -40,7 +37,7 @@ STAMP_LENGTH = len("20261122-010203")
 
 
 class Refused(Exception):
-    """Every reason why nothing is started, a line each; nothing was changed."""
+    """Every reason why nothing is started, a line each. Nothing was changed."""
 
     def __init__(self, lines: Iterable[str]) -> None:
         self.lines = tuple(plain(line) for line in lines)
@@ -51,8 +48,8 @@ class Refused(Exception):
 class Draft:
     """A release of an app on one host.
 
-    + state: the app as the host has it; None: never released there
-    + drifted: what somebody changed on the host since, and the same release would repair
+    + state: of the app on the host; None: never released on it
+    + drifted: failed checks of the current release that the same release would repair
     """
 
     resolved: ResolvedApp
@@ -65,7 +62,7 @@ class Draft:
 
     @property
     def is_unchanged(self) -> bool:
-        """The same inputs and secrets are released, verified and running."""
+        """Whether a release with the same inputs and secrets is current and verified."""
         state = self.state
         current = state.current_release if state else None
         return (
@@ -82,7 +79,7 @@ class Draft:
 
     @property
     def sentence(self) -> str:
-        """`3f2a9c… -> 9bc1d0…`, variant and services."""
+        """The revisions, the variant, the services, and what it repairs."""
         current = self.state.current_release if self.state else None
         new = short_revision(self.plan.revision)
         change = (
@@ -98,7 +95,7 @@ class Draft:
         )
 
     def start_request(self, snapshot: Snapshot) -> StartRequest:
-        """What to send to the host; the id is from the host's own clock."""
+        """What to send to the host; the id is made from the host's own clock."""
         plan = replace(self.plan, id=release_id(snapshot, self.plan.app, self.plan.inputs))
         return StartRequest(
             app=plan.app,
@@ -125,7 +122,7 @@ class Draft:
 
 
 def restore_failed(state: AppState) -> bool:
-    """The newest attempt that changed anything failed, and the current release was not restored."""
+    """The newest release that changed the host failed, and the previous one was not restored."""
     results = (release.result for release in state.releases if release.result)
     newest = next((one for one in results if one.state != FAILED), None)
     return newest is not None and newest.state == RESTORE_FAILED
@@ -134,7 +131,7 @@ def restore_failed(state: AppState) -> bool:
 def draft_release(resolved: ResolvedApp, snapshot: Snapshot, settings: Settings) -> Draft:
     """What a release would do on this host.
 
-    Raises Refused, with every reason there is.
+    Raises Refused, with every reason.
     """
     app = resolved.app
     variant = choose_variant(app.block, snapshot, settings)
@@ -148,7 +145,7 @@ def draft_release(resolved: ResolvedApp, snapshot: Snapshot, settings: Settings)
         errors += error.lines
     except NotRead as error:
         errors.append(f"{app.name}: {error}")
-    # A release that is there already needs no free disk, memory or port.
+    # A release that is already current needs no free disk, memory or port.
     if draft and not resolved.errors and draft.is_unchanged:
         return draft
     findings = preflight(snapshot, app, variant, settings, secrets=resolved.secret_errors)
@@ -182,7 +179,7 @@ def _draft(
 
 
 def _reason(variant: ChosenVariant | NoVariant) -> str:
-    return variant.reason if isinstance(variant, NoVariant) else "there is nothing to release"
+    return variant.reason if isinstance(variant, NoVariant) else "nothing to release"
 
 
 def _sentences(findings: Iterable[Finding]) -> Iterator[str]:
@@ -208,5 +205,5 @@ def release_id(snapshot: Snapshot, app: str, inputs: str) -> str:
 
 
 def current_user() -> str:
-    """user@machine: who releases, for the host's history."""
+    """user@machine, for the host's history."""
     return f"{getpass.getuser()}@{socket.gethostname()}"

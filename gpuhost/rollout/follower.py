@@ -1,7 +1,7 @@
-"""Follow a release on its host, poll by poll, over connections that may break.
+"""Follow a release on its host by polling, over connections that may break.
 
-Each poll is one bounded command that reads the log from where the last one ended. A lost connection
-changes nothing on the host: the follower reconnects and polls on.
+Each poll is one command with a time limit. It reads the log from where the last poll ended. A lost
+connection changes nothing on the host: the follower reconnects and continues.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from gpuhost.runner.contract import APPS, Operation, Result, from_json, release_
 # The host waits this long for more of the log before it answers.
 WAIT_SECONDS = 10
 PAUSE_SECONDS = 1.0
-# A server that reboots is back within this time; after it the release is not followed any more.
+# A server that reboots is back within this time. After it, following stops.
 RECONNECT_SECONDS = 600
 RECONNECT_PAUSE = 3.0
 # systemd resumes an interrupted release within seconds, or at boot as soon as the engine runs.
@@ -40,7 +40,7 @@ class FollowError(Exception):
 class FollowTarget:
     """Which log to follow.
 
-    + id: a release's; of a restore the name of the backup, beside which its log is
+    + id: of a release; for a restore the name of the backup, which is where its log is
     + kind: "release", "rollback", "restore"
     """
 
@@ -72,8 +72,8 @@ class Poll:
 class LogFollower:
     """Follows one log.
 
-    + notify: gets a line when the connection is lost and restored, and when the host first finishes
-      something else
+    + notify: called with a line when the connection is lost or restored, and when the host first
+      finishes another operation
     + patience: seconds to wait for a lost connection
     """
 
@@ -105,7 +105,7 @@ class LogFollower:
             gevent.sleep(PAUSE_SECONDS)
 
     def available(self) -> Iterator[Poll]:
-        """What the log holds by now. Raises FollowError."""
+        """What the log holds at present. Raises FollowError."""
         before = None
         while before != self._offset:
             before = self._offset
@@ -114,7 +114,7 @@ class LogFollower:
     def poll(self, wait: int) -> Poll:
         """What was written since the last poll; reconnects if the connection was lost.
 
-        + wait: seconds that the host waits for more, if there is none
+        + wait: seconds that the host waits for new lines
 
         Raises FollowError.
         """
@@ -147,12 +147,12 @@ class LogFollower:
                 tuple(lines[1:]),
             )
         except (LookupError, ValueError, TypeError):
-            # A login's greeting, half an answer, or nothing at all.
+            # A login banner, part of an answer, or nothing.
             reason = f"unexpected answer: {readable(lines[0])}" if lines else ""
             raise ConnectionLost(reason) from None
 
     def _retry(self, lost_at: float | None, error: Exception) -> float:
-        """Wait, reconnect, and return since when there is no answer. Raises FollowError."""
+        """Wait, reconnect, and return the time of the last answer. Raises FollowError."""
         now = time.monotonic()
         lost_at = now if lost_at is None else lost_at
         host = self._target.host
@@ -171,14 +171,12 @@ class LogFollower:
         return lost_at
 
     def _wait_for_resume(self, poll: Poll) -> None:
-        """Nothing runs: systemd resumes it soon, or the host finishes something else first."""
+        """Nothing runs: systemd resumes it soon, or the host first finishes another operation."""
         holder = poll.holder
         other = holder if holder and holder.id != self._target.id else None
         if other and self._announced != other.id:
             self._announced = other.id
-            self._notify(
-                f"the host first finishes or undoes what was interrupted: {other.sentence}"
-            )
+            self._notify(f"the host first finishes or undoes an interrupted {other.sentence}")
         now = time.monotonic()
         self._interrupted_at = self._interrupted_at or now
         if self._unit_is_active():
@@ -193,14 +191,14 @@ class LogFollower:
         return any(state in ("active", "activating", "deactivating") for state in states)
 
     def _reason_without_result(self) -> str:
-        """The runner's last lines, from systemd's journal; they hold no secret."""
+        """The last lines that the runner printed to systemd's journal; they hold no secret."""
         journal = self._output(
             "journalctl", "--no-pager", "--output=cat", "--lines=5", "--since=-10min",
             f"--unit={self._target.unit}",
         )  # fmt: skip
         last_lines = "; ".join(map(readable, journal))
-        words = f"the {self._target.kind} ended without a result"
-        return f"{words}: {last_lines}" if last_lines else words
+        message = f"the {self._target.kind} ended without a result"
+        return f"{message}: {last_lines}" if last_lines else message
 
     def _output(self, *words: str) -> list[str]:
         try:

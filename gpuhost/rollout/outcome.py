@@ -1,4 +1,4 @@
-"""How a release ended, in words: what happened, what runs now, and what to do next."""
+"""The report of a release that has ended: what happened, what runs, and what to do."""
 
 from __future__ import annotations
 
@@ -73,12 +73,10 @@ def _running_now(result: Result, host: str) -> Iterator[ReportLine]:
     elif result.state == UNDONE and (result.replaced or result.untouched):
         yield from _manual_deployment(result, host)
     elif result.state == UNDONE:
-        yield ReportLine(
-            "there is no previous release: this one is stopped, its data is kept", "yellow"
-        )
+        yield ReportLine("no previous release: this one is stopped, its data is kept", "yellow")
     elif result.state == RESTORE_FAILED:
         yield from _banner(
-            f"{result.app} IS DOWN ON {host}: THE PREVIOUS RELEASE DID NOT START EITHER",
+            f"{result.app} IS DOWN ON {host}: THE PREVIOUS RELEASE COULD NOT BE RESTORED",
             *([readable(result.restore_said)] if result.restore_said else []),
             "It will not start by itself. Fix the cause, then release or roll back:",
             f"pyinfra … deploys/rollback.py --data app={result.app}",
@@ -86,7 +84,7 @@ def _running_now(result: Result, host: str) -> Iterator[ReportLine]:
 
 
 def _manual_deployment(result: Result, host: str) -> Iterator[ReportLine]:
-    """What became of a manual deployment that the first release was to replace."""
+    """The state of a manual deployment that the first release should replace."""
     if result.untouched:
         names = ", ".join(result.untouched)
         yield ReportLine(
@@ -94,17 +92,17 @@ def _manual_deployment(result: Result, host: str) -> Iterator[ReportLine]:
         )
     if result.replaced:
         yield from _banner(
-            f"THE MANUAL DEPLOYMENT OF {result.app} ON {host} IS GONE: THE RELEASE REPLACED IT",
+            f"THE MANUAL DEPLOYMENT OF {result.app} ON {host} WAS REPLACED BY THE RELEASE",
             *map(readable, result.replaced),
-            "Its images, volumes and files are still there. Start it again from these image IDs:",
-            "a tag may point to another image by now (docker tag ID TAG).",
+            "Its images, volumes and files are kept. Start it again from these image IDs:",
+            "a tag may point to another image meanwhile (docker tag ID TAG).",
         )
 
 
 def _data_restore(result: Result, host: str) -> Iterator[ReportLine]:
     """After a restore of data that failed."""
     if result.state == RESTORED:
-        yield ReportLine("the previous data is back, and the app is verified with it", "yellow")
+        yield ReportLine("the previous data is restored, and the app is verified with it", "yellow")
         return
     yield from _banner(
         f"{result.app} MAY BE DOWN ON {host}: THE PREVIOUS DATA OR THE APP COULD NOT BE RESTORED",
@@ -128,10 +126,10 @@ def _migrated(result: Result, home: str) -> str:
     backup = (
         f"the backup made before it: {home}/backups/{result.backup}"
         if result.backup
-        else "there is no backup"
+        else "it has no backup"
     )
     return (
-        "the migration had started, and its changes to the data stay, also if the previous release "
+        "the migration had started: its changes to the data stay, also if the previous release "
         f"runs again; {backup}"
     )
 

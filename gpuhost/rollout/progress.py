@@ -1,4 +1,4 @@
-"""The stages of a release, from its log: one line for each that is done, with its time."""
+"""The stages of a release, from its log: one line per stage, with its duration."""
 
 from __future__ import annotations
 
@@ -7,10 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from gpuhost.domain.plain_text import plain
-from gpuhost.runner.contract import (
-    STAGE,
-    STAGE_FAILED,
-)
+from gpuhost.runner.contract import STAGE, STAGE_FAILED
 
 LINE = re.compile(r"(\d\d):(\d\d):(\d\d) (.*)")
 # Colours and cursor movements in the output of tools.
@@ -23,7 +20,7 @@ MAX_LENGTH = 100
 
 
 def readable(text: str) -> str:
-    """Output of a host on one terminal line."""
+    """Output of a host as one terminal line."""
     words = ESCAPES.sub("", text).replace("\t", "    ")
     # A progress bar overwrites itself: only its last state counts.
     return plain(words.rstrip("\r").rpartition("\r")[2])
@@ -41,8 +38,8 @@ def duration(seconds: float) -> str:
 class Progress:
     """Reads a release's log and shows its stages.
 
-    + say: gets each line
-    + warn: gets the lines about what failed
+    + say: called with each line
+    + warn: called with the lines about failures
     """
 
     def __init__(
@@ -53,9 +50,9 @@ class Progress:
     ) -> None:
         self._say, self._warn, self._clock = say, warn, clock
         self._stage = ""
-        # By the host's clock, in the log: it counts how long a stage took, not how long we watched.
+        # Times of the host's clock, from the log: a stage may have started before it was watched.
         self._started = self._latest = 0
-        self._seen_at = self._shown_at = clock()
+        self._stage_seen_at = self._shown_at = clock()
         self._last = ""
 
     def read(self, lines: Iterable[str]) -> None:
@@ -75,13 +72,13 @@ class Progress:
                 self._last = readable(text)
 
     def show_running(self) -> None:
-        """Show the running stage, if nothing was shown for a while."""
+        """Show the running stage again, every RUNNING_SECONDS."""
         now = self._clock()
         if not self._stage or now - self._shown_at < RUNNING_SECONDS:
             return
         self._shown_at = now
         last = self._last if len(self._last) <= MAX_LENGTH else f"{self._last[:MAX_LENGTH]}…"
-        self._say(f"{self._head()} {duration(now - self._seen_at)} …  {last}".rstrip())
+        self._say(f"{self._head()} {duration(now - self._stage_seen_at)} …  {last}".rstrip())
 
     def end(self) -> None:
         """The log is at its end."""
@@ -89,7 +86,7 @@ class Progress:
 
     def _start(self, stage: str) -> None:
         self._stage, self._started, self._last = readable(stage), self._latest, ""
-        self._seen_at = self._shown_at = self._clock()
+        self._stage_seen_at = self._shown_at = self._clock()
 
     def _done(self) -> None:
         if self._stage:

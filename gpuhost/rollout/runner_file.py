@@ -19,7 +19,7 @@ MAIN = """from gpuhost.runner.__main__ import main
 
 raise SystemExit(main())
 """
-# The earliest that a zip archive can have.
+# The earliest time that a zip archive can have.
 EPOCH = (1980, 1, 1, 0, 0, 0)
 REGULAR = 0o100644
 HASH_LENGTH = 12

@@ -1,4 +1,4 @@
-"""Show a release that the host carries out by itself, until it has ended."""
+"""Show a release that the host runs by itself, until it has ended."""
 
 from __future__ import annotations
 
@@ -24,14 +24,11 @@ from gpuhost.rollout.detach import detach_on_interrupt, follow_command
 from gpuhost.rollout.follower import RECONNECT_SECONDS, FollowError, FollowTarget, LogFollower
 from gpuhost.rollout.outcome import report
 from gpuhost.rollout.progress import Progress, readable
-from gpuhost.runner.contract import (
-    VERIFIED,
-    Result,
-)
+from gpuhost.runner.contract import VERIFIED, Result
 
 
 def watch(host: Host, target: FollowTarget, arguments: dict[str, Any]) -> bool:
-    """Show a release until it has ended; whether it is verified.
+    """Show a release until it has ended. Returns whether it is verified.
 
     + arguments: pyinfra's connector arguments: sudo and the rest
     """
@@ -64,11 +61,11 @@ def _follow(host: Host, target: FollowTarget, arguments: dict[str, Any]) -> Resu
         elif poll.result:
             progress.end()
             return poll.result
-    raise FollowError(f"the {target.kind} ended, and its result cannot be read")
+    raise FollowError(f"the {target.kind} ended, but its result cannot be read")
 
 
 class _OperationConnection(Connection):
-    """Reaches the host like the operation's own commands."""
+    """Runs commands in the same way as the operation itself."""
 
     def __init__(self, host: Host, arguments: dict[str, Any]) -> None:
         self._host, self._arguments = host, arguments
@@ -85,13 +82,13 @@ class _OperationConnection(Connection):
             raise ConnectionLost from None
         if succeeded:
             return list(output.stdout_lines)
-        # A connection that breaks prints nothing at all.
+        # A broken connection prints nothing.
         message = "; ".join(map(readable, output.stderr_lines[-3:]))
         raise CommandFailed(message) if message else ConnectionLost
 
     @override
     def reconnect(self) -> None:
-        """Whatever the old connection still had is given up."""
+        """Close the old connection, and log in again."""
         clear_askpass_cache(self._host)
         client = getattr(self._host.connector, "client", None)
         with suppress(*CONNECTION_ERRORS):

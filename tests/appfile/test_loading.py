@@ -112,10 +112,10 @@ NOT_FOUND = {
     "z-puls": "apps/z-puls.yaml: no such file: did you mean z-pulse?",
     "qqq": "apps/qqq.yaml: no such file; known: autovoicecollation, english-l",
     "old": "apps/old.yml: app files end in .yaml; rename it",
-    "../etc": "app = '../etc': a name of lowercase letters, digits, - and _, starting",
-    "TTS": "app = 'TTS': a name of lowercase letters",
-    "": "app = '': a name of lowercase letters",
-    "a\n": "app = 'a\\n': a name of lowercase letters",
+    "../etc": "app = '../etc': invalid name: use lowercase letters, digits, - and _, starting",
+    "TTS": "app = 'TTS': invalid name: use lowercase letters",
+    "": "app = '': invalid name: use lowercase letters",
+    "a\n": "app = 'a\\n': invalid name: use lowercase letters",
 }
 
 

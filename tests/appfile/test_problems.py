@@ -83,11 +83,11 @@ REFUSED: list[tuple[str, list[str]]] = [
     # Keys.
     (
         "nginx: {upstream: '127.0.0.1:3000', max-body: 50m}",
-        ["2: x-gpuhost.nginx.max-body: no such key: did you mean max_body?"],
+        ["2: x-gpuhost.nginx.max-body: unknown key: did you mean max_body?"],
     ),
-    ("verfy: {}", ["2: x-gpuhost.verfy: no such key: did you mean verify?"]),
+    ("verfy: {}", ["2: x-gpuhost.verfy: unknown key: did you mean verify?"]),
     ("migrate: {}", ["2: x-gpuhost.migrate.service is missing: The service to run once, bef"]),
-    ("resources: {app: {qqq: 1}}", ["2: x-gpuhost.resources.app.qqq: no such key; known: mem"]),
+    ("resources: {app: {qqq: 1}}", ["2: x-gpuhost.resources.app.qqq: unknown key; known: mem"]),
     (
         "secrets: {A-B: {}}",
         ["2: x-gpuhost.secrets.A-B: the name must be a secret's name, such as API_KEY"],
@@ -207,7 +207,7 @@ REFUSED: list[tuple[str, list[str]]] = [
         "resources: {x: {}}",
         [
             "2: x-gpuhost.scale.app = 0: a whole number",
-            "3: x-gpuhost.secrets.A.x: no such key; known: env",
+            "3: x-gpuhost.secrets.A.x: unknown key; known: env",
             "5: x-gpuhost.resources.x: no such service in the Compose file",
         ],
     ),

@@ -48,7 +48,7 @@ def test_written_files(made: Path) -> None:
 def test_printed_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     said = init("my hosts").output.splitlines()
-    assert said[0] == "16 files are written. Name your servers in my hosts/inventory.py, then"
+    assert said[0] == "16 files written. Add your servers to my hosts/inventory.py, then run"
     assert said[1] == "  cd 'my hosts'"
     assert [line.split("  ")[1] for line in said[2:]] == [
         "gpuhost check inventory.py",
@@ -72,7 +72,7 @@ def test_nothing_is_overwritten(made: Path) -> None:
     (made / "apps" / "hello.yaml").write_text("mine")
     again = init(made)
     assert again.exit_code == 1
-    assert again.output == f"gpuhost: nothing was written; in the way: {made}/apps/hello.yaml\n"
+    assert again.output == f"gpuhost: nothing was written: already exists: {made}/apps/hello.yaml\n"
     assert written(made) == {"apps/hello.yaml": b"mine"}
 
 
@@ -83,7 +83,7 @@ def test_a_file_in_place_of_a_directory(tmp_path: Path, path: str) -> None:
     blocked.write_text("mine")
     run = init(tmp_path / "hosts")
     assert (run.exit_code, run.output.count("\n")) == (1, 1)
-    assert run.output.endswith(f"in the way: {blocked}\n")
+    assert run.output.endswith(f"already exists: {blocked}\n")
     assert written(tmp_path) == {str(blocked.relative_to(tmp_path)): b"mine"}
 
 

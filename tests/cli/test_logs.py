@@ -129,7 +129,7 @@ def test_the_newest_log_or_that_of_a_release(
     assert (newest.exit, newest.out, newest.err) == (0, f"{BUILD}01:02:04 gr?üß    new\n", "")
     assert (old.exit, old.out) == (0, f"{BUILD}01:02:04 old\n")
     assert (none.exit, none.out) == (1, "")
-    assert f"{GOOD}: no release {no_release} of tts; there are: {NEW}, {OLD}" in none.err
+    assert f"{GOOD}: no release {no_release} of tts; known: {NEW}, {OLD}" in none.err
     assert (other.exit, other.out) == (1, "")
     assert f"{GOOD}: no app other" in other.err
 
@@ -156,7 +156,7 @@ def test_the_log_in_progress_so_far(logs: Callable[..., Run], app: AppHome) -> N
     with app.in_progress(OLD):
         run = logs("--app", "tts")
     assert (run.exit, run.out) == (0, f"{BUILD}01:02:04 old\n")
-    assert "in progress; --follow follows it" in run.err
+    assert "in progress: --follow shows the log until it ends" in run.err
 
 
 def test_several_hosts(logs: Callable[..., Run], sshd: Sshd, app: AppHome) -> None:
@@ -212,7 +212,7 @@ def test_a_restore_in_progress_is_shown(logs: Callable[..., Run], restored: AppH
     with restored.in_progress(BACKUP, kind="restore"):
         run = logs("--app", "tts")
     assert (run.exit, run.out) == (0, "01:02:03 == stage\n01:02:04 laid out\n")
-    assert "in progress; --follow follows it" in run.err
+    assert "in progress: --follow shows the log until it ends" in run.err
 
 
 def test_following_a_restore(workplace: Workplace, sshd: Sshd, restored: AppHome) -> None:

@@ -182,7 +182,7 @@ def test_status_shows_what_is_in_progress_interrupted_and_failed() -> None:
     )
     assert "interrupted" in printed_status(on("gpu1", told))
     failed = unfolded(printed_status(on("gpu1", apps(FAILED, VERIFIED))))
-    assert f"the last release, {NEW}, failed in build: exit 137; {OLD} is restored" in failed
+    assert f"the last release, {NEW}, failed in build: exit 137; rolled back to {OLD}" in failed
 
 
 def test_releases_table() -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.cli.conftest import Workplace
+from tests.cli.conftest import GPUHOST, Workplace
 from tests.cli.sshd import ADDRESSES, Sshd
 
 pytestmark = pytest.mark.slow
@@ -57,14 +59,14 @@ ERRORS = {
     "provision inventory.py --limit gpu9": "gpuhost: --limit gpu9 matches no host: groups are ",
     "provision inventory.py --limit hosts --limit gpu9": "gpuhost: --limit gpu9 matches no host",
     "provision inventory.py --exclude *": "gpuhost: --limit and --exclude leave no host",
-    "deploy inventory.py ttss": "Error: apps/ttss.yaml: there is no such file: did you mean tts?",
-    "deploy inventory.py ../tts": "Error: app = '../tts': a name of small letters, digits, - and _",
-    "rollback inventory.py ../tts": "Error: '../tts' is not the name of an app: small letters",
-    "restore inventory.py Tts": "Error: 'Tts' is not the name of an app: small letters",
-    "remove inventory.py swapp": "Error: cannot remove swapp: name apt, build, docker, drift, ",
-    "remove inventory.py swap app": "Error: cannot remove app: name apt, build, docker, drift, ",
-    "remove inventory.py": "Error: nothing to remove: name apt, build, docker, drift, ",
-    "remove inventory.py --app x/y": "Error: 'x/y' is not the name of an app: small letters",
+    "deploy inventory.py ttss": "Error: apps/ttss.yaml: no such file: did you mean tts?",
+    "deploy inventory.py ../tts": "Error: app = '../tts': invalid name: use lowercase letters, digits",
+    "rollback inventory.py ../tts": "Error: invalid app name '../tts': use lowercase letters",
+    "restore inventory.py Tts": "Error: invalid app name 'Tts': use lowercase letters",
+    "remove inventory.py swapp": "Error: cannot remove swapp: give apt, build, docker, drift, ",
+    "remove inventory.py swap app": "Error: cannot remove app: give apt, build, docker, drift, ",
+    "remove inventory.py": "Error: nothing to remove: give apt, build, docker, drift, ",
+    "remove inventory.py --app x/y": "Error: invalid app name 'x/y': use lowercase letters",
 }
 USAGE = (
     "provision",
@@ -129,6 +131,23 @@ def test_usage_errors(place: Workplace) -> None:
         assert "Usage: gpuhost" in run.err
 
 
+def test_an_interruption_is_no_success(workplace: Workplace, silent_port: int) -> None:
+    workplace.inventory({GOOD: {"ssh_port": silent_port}})
+    words = [str(GPUHOST), "provision", "inventory.py", "--dry"]
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(
+        words, cwd=workplace.path, env=workplace.environment(), start_new_session=True, **pipes
+    )
+    assert process.stderr
+    # Before it connects, the command itself ends with the same status.
+    next(line for line in process.stderr if "Connecting to hosts" in line)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "gpuhost: interrupted\n" in err
+    assert "Traceback" not in err
+
+
 def test_packaged_deploys_have_the_output_of_pyinfra(workplace: Workplace, sshd: Sshd) -> None:
     good = sshd.login(sshd.recorded("as-pyinfra"))
     workplace.inventory({GOOD: good, OTHER: {**good, "swap_size_gb": "16"}})
@@ -150,4 +169,4 @@ def test_backups_are_listed_without_a_question(workplace: Workplace, sshd: Sshd)
     workplace.inventory({GOOD: sshd.login(sshd.recorded("no-backups"))})
     run = workplace.gpuhost("restore", "inventory.py", "tts", timeout=120)
     assert run.exit == 1
-    assert "tts: it was never released on this host; released were: none" in run.err
+    assert "it was never released on this host; released apps: none" in run.err

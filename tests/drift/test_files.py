@@ -83,7 +83,7 @@ def pipe(tmp_path: Path) -> Path:
 
 def test_a_pipe_without_a_reader(pipe: Path) -> None:
     assert write_problem(pipe) == ""
-    with pytest.raises(OSError, match="nobody reads it"):
+    with pytest.raises(OSError, match="no process reads it"):
         replace(pipe, MUCH, mode=0o644)
 
 
@@ -91,7 +91,7 @@ def test_a_pipe_whose_reader_hangs(pipe: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(files, "PATIENCE_S", 0.1)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     began = time.monotonic()
-    with pytest.raises(OSError, match="nobody has read it"):
+    with pytest.raises(OSError, match="no process has read it"):
         replace(pipe, MUCH, mode=0o644)
     os.close(reader)
     assert time.monotonic() - began < 5

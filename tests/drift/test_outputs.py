@@ -155,7 +155,7 @@ def test_waiting_for_the_lock_is_limited(tmp_path: Path) -> None:
         pass
     assert said == [
         f"waiting for another run that uses {tmp_path}",
-        "the other run has not ended after 0.2 s: going on without it",
+        "the other run has not ended after 0.2 s: continuing without the lock",
     ]
     with run_lock(tmp_path, said.append), suppress(ZeroDivisionError):
         raise ZeroDivisionError

@@ -78,15 +78,15 @@ def test_the_page_has_everything_a_person_needs() -> None:
     for said in (
         "5 of 10 hosts need attention",
         "2026-11-22 04:05",
-        # A complete finding.
-        "drift: the host has changed since it was applied",
+        # A finding, whole.
+        "drift: the host has changed since it was provisioned",
         "a driver that answers",
         "library mismatch: module 535.183.01 is loaded.",
         "Failed to initialize NVML",
         "Reboot, or stop everything",
-        # The other causes, and accepted findings.
-        "pending: the repository has changed since",
-        "never applied: it was never as declared on this host",
+        # The other causes, and what was accepted.
+        "pending: the repository has changed; the next deploy",
+        "never applied: was never as declared on this host",
         "Accepted until 2026-12-31: the new disk comes in December",
         "Was accepted until 2026-11-01, which has passed: two modules were ordered",
         # Hosts that were not read.
@@ -143,7 +143,7 @@ def test_text_from_hosts_is_escaped() -> None:
     assert "&lt;script&gt;document.title" in text
     assert all(character.isprintable() or character == "\n" for character in text)
     assert "a?b?[31mc?d?e?f?g?h j\nk" in text
-    assert "cut off here" in text
+    assert "shortened" in text
     assert "x" * 4001 not in text
     assert "Interrupted." in text
 

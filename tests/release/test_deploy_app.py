@@ -115,7 +115,7 @@ def test_a_failed_release_is_explained_and_exits_1(workspace: Workspace, host: F
         " failed in stage build: docker compose build web failed (exit 1)",
         "  | E: Unable to locate package", "  | red", "the app's last log lines:",
         "  | listening on 3000", "rolled back to 20260101-000000-aaaaaaaa, verified",
-        "did not answer for 3.4 s", "the backup from before it: /opt/gpuhost/tts/backups/1",
+        "did not answer for 3.4 s", "the backup made before it: /opt/gpuhost/tts/backups/1",
         "-> apt-get update first", "full log: /opt/gpuhost/tts/releases/",
     )  # fmt: skip
     assert places == sorted(places)
@@ -141,7 +141,7 @@ def test_a_refusal_names_every_reason_before_any_change(
     ("app", "says"),
     [
         ("", "no app is named: give --data app=NAME; known here: "),
-        ("app=ttz", "apps/ttz.yaml: there is no such file"),
+        ("app=ttz", "apps/ttz.yaml: no such file"),
         ("app=bad", "apps/bad.yaml:2: "),
     ],
 )

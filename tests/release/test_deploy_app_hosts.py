@@ -115,7 +115,7 @@ def test_each_host_releases_the_apps_it_lists(workspace: Workspace, three: list[
         host.set_follow_answers(ENDED, ENDED)
     status, out = workspace.run("listed.py", "-y")
     assert status == 1
-    assert "nothing: apps/nothing.yaml: there is no such file" in out
+    assert "nothing: apps/nothing.yaml: no such file" in out
     released = [sorted(path.name for path in host.home.parent.glob("*")) for host in three]
     assert released == [["asr", "lib", "tts"], ["asr", "lib"], []]
     places = positions(out, "Starting operation: Release tts", "Starting operation: Release asr")

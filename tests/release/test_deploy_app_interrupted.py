@@ -78,7 +78,7 @@ def test_the_connection_breaks_just_after_the_start(workspace: Workspace, host: 
     host.write("cut", "")
     status, out = workspace.release()
     assert status == 0, out
-    assert "the connection was lost while it began; looking whether the host is at it" in out
+    assert "the connection was lost during the start; checking whether the host runs it" in out
     assert "verified after" in out
     assert host.started
 

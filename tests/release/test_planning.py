@@ -32,7 +32,7 @@ def _steps(
 
 def test_a_migration_needs_a_backup_or_without_backup(tmp_path: Path) -> None:
     services = {"app": {"image": "x"}, "migrate": {"image": "x"}}
-    with pytest.raises(BadApp, match=r"migrate: there is no backup before it; add backup, or"):
+    with pytest.raises(BadApp, match=r"migrate: no backup before it: add backup, or"):
         _plan(_app(tmp_path, {"migrate": {"service": "migrate"}}, services))
     without_backup = {"migrate": {"service": "migrate", "without_backup": True}}
     migrate = _plan(_app(tmp_path, without_backup, services)).migrate

@@ -113,7 +113,7 @@ STATES: dict[str, tuple[dict[str, Any], str]] = {
     "failed": ({"state": "failed"}, "nothing was changed: the running release keeps running"),
     "undone": (
         {"state": "undone"},
-        "there is no previous release: this one is stopped, its data is kept",
+        "no previous release: this one is stopped, its data is kept",
     ),
     "undone, untouched": (
         {"state": "undone", "untouched": ("db-1", "web-1")},
@@ -121,11 +121,11 @@ STATES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "undone, replaced": (
         {"state": "undone", "replaced": ("web-1: image web:1",)},
-        "THE MANUAL DEPLOYMENT OF tts ON gpu1 IS GONE: THE RELEASE REPLACED IT",
+        "THE MANUAL DEPLOYMENT OF tts ON gpu1 WAS REPLACED BY THE RELEASE",
     ),
     "not restored": (
         {"state": "restore-failed", "restore_said": "port 3000 is taken"},
-        "tts IS DOWN ON gpu1: THE PREVIOUS RELEASE DID NOT START EITHER",
+        "tts IS DOWN ON gpu1: THE PREVIOUS RELEASE COULD NOT BE RESTORED",
     ),
 }
 
@@ -172,7 +172,7 @@ def test_a_migration_that_is_not_undone_is_reported(backup: str) -> None:
         line for line in _report(replace(BAD, migrated=True, backup=backup)) if "migr" in line
     ]
     where = f"the backup made before it: /opt/gpuhost/tts/backups/{backup}"
-    assert said.endswith(where if backup else "there is no backup")
+    assert said.endswith(where if backup else "it has no backup")
     assert not any("migration" in line for line in _report(BAD))
 
 
@@ -189,7 +189,7 @@ def test_the_report_of_a_restore_has_no_revision() -> None:
     ("state", "says"),
     [
         ("failed", "nothing was changed: the running release keeps running"),
-        ("restored", "the previous data is back, and the app is verified with it"),
+        ("restored", "the previous data is restored, and the app is verified with it"),
         (
             "restore-failed",
             f"pyinfra … deploys/restore.py --data app=tts --data backup={BACKUP}",

@@ -158,10 +158,10 @@ def test_another_operation_is_finished_first() -> None:
     good, host = _watched(lost, lost, _look(offset=0), ENDED, units="active")
     assert good
     assert host.said[0] == (
-        "the host first finishes or undoes what was interrupted: release other by ann@desk, since "
+        "the host first finishes or undoes an interrupted release other by ann@desk, since "
         "1970-01-01 00:00:01 UTC"
     )
-    assert sum("what was interrupted" in line for line in host.said) == 1
+    assert sum("an interrupted release" in line for line in host.said) == 1
 
 
 def test_the_release_never_started() -> None:

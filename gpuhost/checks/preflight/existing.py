@@ -1,4 +1,4 @@
-"""What exists already: a deployment made by hand, its data, and a release under way."""
+"""What exists already: a deployment made by hand, its data, and a release in progress."""
 
 from __future__ import annotations
 
@@ -105,13 +105,13 @@ def _inside(path: str, directory: str) -> bool:
     return PurePosixPath(path).is_relative_to(PurePosixPath(directory))
 
 
-@app_check("app.busy", "No release of the app is under way.")
+@app_check("app.busy", "No release of the app is in progress.")
 def busy(proposal: Proposal) -> Verdict:
     attempt = proposal.state.under_way if proposal.state else None
     if attempt is None:
-        return ok("none under way")
+        return ok("none in progress")
     return fail(
-        "none under way",
+        "none in progress",
         attempt.sentence,
         fix=f"gpuhost logs INVENTORY --app {proposal.app.name} --follow; start after it has ended",
     )
