@@ -1,4 +1,4 @@
-"""The golden cases: a directory each, with the files before, those changed after, and the wish."""
+"""The golden cases: directories with the files before, the changed files after, and the mirror."""
 
 from __future__ import annotations
 

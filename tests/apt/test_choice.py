@@ -1,4 +1,4 @@
-"""Which mirror `auto` takes."""
+"""Which mirror `auto` chooses."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_the_date_of_a_release_file(text: str, date: datetime | None) -> None:
     assert release_date(text) == date
 
 
-def test_answers_are_told_apart_by_their_url() -> None:
+def test_answers_are_matched_by_url() -> None:
     mirror = mirror_called("ustc", https=True)
     urls = release_urls(mirror, [("ubuntu", "noble"), ("ubuntu", "noble-updates")])
     assert urls == [

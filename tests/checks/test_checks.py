@@ -1,4 +1,4 @@
-"""Checks as data: a recorded host, an edit, the findings. One YAML file a noun, cases/NOUN.yaml."""
+"""Checks as data: a recorded host, edits, the findings. Each noun has a file, cases/NOUN.yaml."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gpuhost.checks.registry import all_checks, run_checks
 from gpuhost.settings.merge import Layer, merge_layers
 from tests.recorded import snapshot_of
 
-# Skips for now: the reason passes by itself, or another finding tells it.
+# Temporary skips: the reason ends without action, or another finding reports it.
 LATER = re.compile(
     "does not answer|the packages are not as declared|says? why|at work: |: see nvidia|comes first"
     "|ufw is |(nginx|certbot) is not installed|the engine is not running"
@@ -32,7 +32,7 @@ def _cases() -> list[Any]:
 
 @pytest.mark.parametrize(("noun", "case"), _cases())
 def test_findings(noun: str, case: dict[str, Any]) -> None:
-    """`findings` names the status of every check that is not ok."""
+    """`findings` has the status of every check that is not ok."""
     settings = merge_layers([Layer("the case", case.get("settings", {}))])
     found = {f.id: f for f in run_checks(snapshot_of(case), settings, [noun])}
     expected = dict.fromkeys(found, "ok") | case.get("findings", {})

@@ -1,4 +1,4 @@
-"""Whatever a person wrote into daemon.json: checks judge it, operations plan or refuse."""
+"""For any daemon.json, checks have a result, and operations plan or refuse."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ KEYS = (
 
 
 @given(st.dictionaries(st.sampled_from(KEYS), odd))
-def test_every_docker_check_judges_it(config: dict[str, Any]) -> None:
+def test_every_docker_check_has_a_result(config: dict[str, Any]) -> None:
     text = json.dumps(config)
     snapshot = Snapshot(probes("debian13-docker", {"/etc/docker/daemon.json": text}))
     found = run_checks(snapshot, Settings(), ["docker"])

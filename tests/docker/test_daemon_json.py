@@ -1,4 +1,4 @@
-"""daemon.json as data, and what must hold for every one."""
+"""daemon.json as data, and properties of all of them."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ def test_any_object_can_be_merged_into(
     assert json.loads(once.text) == once.values
     if adopt:
         assert differences(once.values, wanted) == []
-    # Whatever is not named by one of our paths is as it was.
+    # Keys outside our paths are unchanged.
     ours_top = {path.partition(".")[0] for path in wanted}
     assert {k: v for k, v in once.values.items() if k not in ours_top} == {
         k: v for k, v in present.items() if k not in ours_top
     }
 
 
-def test_swarm_does_without_live_restore() -> None:
+def test_no_live_restore_with_swarm() -> None:
     assert declared_keys(Settings(), gpu=False, swarm=False)["live-restore"] is True
     assert "live-restore" not in declared_keys(Settings(), gpu=False, swarm=True)
 

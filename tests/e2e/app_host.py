@@ -1,4 +1,4 @@
-"""A ready host with a card, on which the stand-ins' base image lies: where apps are released."""
+"""A provisioned host with a card and the base image of the stand-ins, for releases of apps."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.lab.lab import Wanted
 
 
 def ready_for_apps(hosts: Hosts, name: str, *, card: str | None = "p40") -> LabHost:
-    """A host of that name, from blank to ready."""
+    """Boot a host of that name, provision it, and load the base image."""
     (host,) = hosts(Wanted(name, "trixie", card=card))
     run = deploy(host)
     assert run.status == 0, run.stderr

@@ -1,4 +1,4 @@
-"""Hosts that a deploy has made ready, shared by every test of the session."""
+"""Hosts that a deploy has provisioned, shared by all tests of the session."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ HERE = Path(__file__).parent
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """`make test` makes hosts of every release ready, and does all that comes after to the newest
-    one; the same on the others is the matrix."""
+    """`make test` provisions hosts of every release, but runs most tests only on the newest one.
+
+    The same tests on older releases are marked as matrix.
+    """
     for item in items:
         given = getattr(item, "callspec", None)
         is_older = given and not set(RELEASES[:-1]).isdisjoint(map(str, given.params.values()))
@@ -28,7 +30,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def ready_hosts(hosts: Hosts) -> dict[str, LabHost]:
-    """A host of each release with a P40, from blank to ready. Whoever tampers with one mends it."""
+    """A host of each release with a P40, provisioned. A test that changes one repairs it."""
     found = hosts(*(Wanted(f"ready-{release}", release, card="p40") for release in RELEASES))
     run = deploy(*found)
     assert run.status == 0, run.stderr
@@ -37,11 +39,11 @@ def ready_hosts(hosts: Hosts) -> dict[str, LabHost]:
 
 @pytest.fixture(params=RELEASES)
 def ready(request: pytest.FixtureRequest, ready_hosts: dict[str, LabHost]) -> LabHost:
-    """A ready host, of each release."""
+    """A provisioned host, of each release."""
     return ready_hosts[request.param]
 
 
 @pytest.fixture
 def ready_trixie(ready_hosts: dict[str, LabHost]) -> LabHost:
-    """A ready host, for what does not depend on the release."""
+    """A provisioned host, for tests that do not depend on the release."""
     return ready_hosts["trixie"]

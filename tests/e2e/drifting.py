@@ -1,4 +1,4 @@
-"""gpuhost drift as a user calls it, on one host of the lab."""
+"""`gpuhost drift` on one lab host, as a user runs it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ from tests.lab.hosts import LabHost
 
 @dataclass(frozen=True)
 class Drift:
-    """What one run told of one host. wrong: id to cause, of what fails, warns or was not read."""
+    """The result of one run for one host.
+
+    + wrong: by id, the cause of each finding that fails, warns or was not read
+    + said: what the run printed
+    """
 
     exit: int
     status: str

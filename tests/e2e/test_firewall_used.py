@@ -1,4 +1,4 @@
-"""The firewall on a machine that was used before: asked first, adopted, and given back."""
+"""The firewall on a machine in use: refused without adopt, applied with it, and removed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.e2e.firewalled import (
     failing,
     is_served,
     provision,
-    removed,
+    remove,
     serve,
     state,
 )
@@ -23,7 +23,7 @@ from tests.lab.lab import Wanted
 pytestmark = pytest.mark.lab
 
 
-def test_a_used_machine_is_asked_first_and_keeps_its_rules(hosts: Hosts) -> None:
+def test_a_machine_in_use_needs_adopt_and_keeps_its_rules(hosts: Hosts) -> None:
     (used,) = hosts(Wanted("firewall-used", "bookworm"))
     assert deploy(used, deploy=ALONE, firewall_enabled=False, **ENGINE).status == 0
     used.run("apt-get -q -y install ufw", timeout=300)
@@ -54,7 +54,7 @@ def test_a_used_machine_is_asked_first_and_keeps_its_rules(hosts: Hosts) -> None
     ):
         assert kept in rules.stdout
 
-    taken = removed(used)
+    taken = remove(used)
     assert (taken.status, taken.changed) == (0, {"Firewall removed": [used.name]})
     assert is_served(used, CLOSED)
     after = state(used)
@@ -65,4 +65,4 @@ def test_a_used_machine_is_asked_first_and_keeps_its_rules(hosts: Hosts) -> None
     assert "deny tcp 9999" in used.run("cat /etc/ufw/user.rules").stdout
     left = used.run("ls /usr/local/lib/gpuhost /etc/systemd/system | grep -i firewall", check=False)
     assert left.stdout == ""
-    assert removed(used).changed == {}
+    assert remove(used).changed == {}

@@ -1,4 +1,4 @@
-"""The controller dies in mid-run: SSH stays, and the next run brings the host to rest."""
+"""The controller is killed during a run: SSH still works, and the next run completes the deploy."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.lab.lab import Lab, Wanted
 
 pytestmark = pytest.mark.lab
 
-# Where a run is cut off: the operation, and how many seconds into it.
+# When a run is killed: seconds after the start of an operation.
 POINTS = [
     ("Package manager", 0.0),
     ("NVIDIA persistence mode", 0.1),
@@ -30,7 +30,7 @@ POINTS = [
     ("Firewall", 1.0),
     ("Verification", 0.0),
 ]
-# A blank host and three runs each: those where something is half done, and the rest in the matrix.
+# Each case takes a blank host and three runs: `make test` has the riskiest, the matrix the rest.
 IN_EVERY_RUN = {
     ("Engine configuration", 0.1),
     ("Firewall", 1.0),

@@ -1,4 +1,4 @@
-"""On the server itself, `pyinfra @local deploys/gpu_host.py` does what it does over SSH."""
+"""`pyinfra @local deploys/gpu_host.py`, on the server itself, does the same as over SSH."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from tests.lab.process import run
 pytestmark = pytest.mark.lab
 
 ROOT = Path(__file__).resolve().parents[2]
-# Whatever Python runs the tests: the host's own is the one that compiled packages are taken for.
+# Compiled packages are for the host's Python, not for the one that runs the tests.
 RELEASE, PYTHON = "trixie", "3.13"
 LIBRARIES = ("manylinux2014", "manylinux_2_17", "manylinux_2_28", "manylinux_2_34")
 CHECKOUT = ("gpuhost", "deploys", "templates", "config.py")
 
 
 def _packed(folder: Path) -> bytes:
-    """The checkout, and the packages that it needs, as one tar."""
+    """A tar of the checkout and of the packages that it needs."""
     _install(folder)
-    # Which version of gpuhost it is, that of the tests' own installation says.
+    # The version of gpuhost is in the metadata of the tests' own installation.
     (metadata,) = Path(sysconfig.get_path("purelib")).glob("gpuhost-*.dist-info")
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as archive:
@@ -43,7 +43,7 @@ def _packed(folder: Path) -> bytes:
 
 
 def _install(folder: Path) -> None:
-    """What requirements.txt names, for the host's Python."""
+    """Install requirements.txt for the host's Python."""
     platforms = [f"--platform={library}_{platform.machine()}" for library in LIBRARIES]
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile"]
     target = [f"--target={folder}", f"--python-version={PYTHON}", "--only-binary=:all:", *platforms]

@@ -1,4 +1,4 @@
-"""nginx on real hosts: there for an app that needs it, broken by hand and mended."""
+"""nginx on real hosts: installed for an app that needs it, changed by hand and repaired."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OK = dict.fromkeys(("nginx.package", "nginx.renewal", "nginx.running"), "ok")
 
 @pytest.fixture(scope="module")
 def with_nginx(hosts: Hosts) -> dict[str, LabHost]:
-    """A host of each release with nginx and certbot, as an app needs them."""
+    """A host of each release with nginx and certbot, for an app that needs both."""
     found = hosts(*(Wanted(f"nginx-{release}", release) for release in RELEASES))
     for host in found:
         assert set(verdicts(host).values()) == {"skip"}
@@ -40,7 +40,7 @@ def verdicts(host: LabHost) -> dict[str, str]:
     return {id: value for id, value in status.items() if id.startswith("nginx.")}
 
 
-def test_it_is_there_and_a_second_run_changes_nothing(host: LabHost) -> None:
+def test_it_is_installed_and_a_second_run_changes_nothing(host: LabHost) -> None:
     assert verdicts(host) == OK
     run = provision(host)
     assert (run.status, run.changed) == (0, {})
@@ -54,9 +54,9 @@ TAMPERS = {
 
 
 @pytest.mark.parametrize("id", TAMPERS)
-def test_broken_by_hand_and_mended(host: LabHost, id: str) -> None:
-    command, with_it = TAMPERS[id]
+def test_a_change_by_hand_is_found_and_repaired(host: LabHost, id: str) -> None:
+    command, also = TAMPERS[id]
     host.run(command)
-    assert verdicts(host) == {**OK, id: "fail", **with_it}
+    assert verdicts(host) == {**OK, id: "fail", **also}
     assert provision(host).status == 0
     assert verdicts(host) == OK

@@ -1,8 +1,7 @@
-"""A host that an older gpuhost provisioned and released to is known to this one.
+"""A host that an older gpuhost provisioned, with an app that it released, works with this one.
 
-The older code is that of a commit, run as it was. What it left on the host (settings, records,
-releases, backups) is read, checked, compared, released again, rolled back and restored by the
-code of today.
+The older code is run from a commit. The current code reads its settings, records, releases and
+backups on the host, and checks, compares, releases, rolls back and restores them.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from tests.lab.lab import Wanted
 
 pytestmark = pytest.mark.lab
 
-# The last commit of the layout before packages had an order.
+# The last commit before the packages of gpuhost were ordered.
 REVISION = "18b6705"
 NAME = "english-listening-trainer"
 APPS: dict[str, Any] = {"apps": [NAME]}
@@ -33,7 +32,10 @@ APPS: dict[str, Any] = {"apps": [NAME]}
 
 @dataclass(frozen=True)
 class OldHost:
-    """host: released to twice by the old code, the second time with a row in its database."""
+    """A host on which the old code released an app twice.
+
+    + first, second: the ids of the releases
+    """
 
     host: LabHost
     app: App
@@ -53,7 +55,7 @@ def old_code(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run_old(code: Path, host: LabHost, project: App, deploy: str, **data: str) -> None:
-    """A deploy of the old code, with its own package, templates and inventory."""
+    """Run a deploy of the old code, with its own package, templates and inventory."""
     argv = [str(BIN / "pyinfra"), "-y", str(code / "inventories" / "lab.py")]
     argv += [str(code / "deploys" / deploy), "--limit", host.name]
     argv += [word for key, value in data.items() for word in ("--data", f"{key}={value}")]
@@ -88,7 +90,7 @@ def old(hosts: Hosts, old_code: Path, tmp_path_factory: pytest.TempPathFactory) 
     return OldHost(host, app, first, second)
 
 
-def test_it_is_known_and_as_declared(old: OldHost) -> None:
+def test_it_is_as_declared_and_has_no_drift(old: OldHost) -> None:
     assert check(old.host).failing == set()
     found = drift(old.host, project=old.app.project, **APPS)
     assert (found.exit, found.status) == (0, "ok"), found.said
@@ -105,7 +107,7 @@ def test_the_same_release_again_changes_nothing(old: OldHost) -> None:
     assert old.app.current(old.host) == old.second
 
 
-def test_its_change_is_drift(old: OldHost) -> None:
+def test_a_change_by_hand_is_drift(old: OldHost) -> None:
     compose = old.app.home("current/compose.yaml")
     old.host.run(f"cp -p {compose} /root/kept && echo '# by hand' >>{compose}")
     found = drift(old.host, project=old.app.project, **APPS)
@@ -114,7 +116,7 @@ def test_its_change_is_drift(old: OldHost) -> None:
     old.host.run(f"cp -p /root/kept {compose}")
 
 
-def test_it_is_released_rolled_back_and_restored(old: OldHost) -> None:
+def test_release_rollback_and_restore(old: OldHost) -> None:
     host, app = old.host, old.app
     app.write(revision="third")
     assert app.run(host).status == 0

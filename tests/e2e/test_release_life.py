@@ -1,4 +1,4 @@
-"""What else happens to an app: several hosts, restored data, a deployment made by hand, removal."""
+"""More about apps: several hosts, restored data, removal, and a deployment made by hand."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def revisions(*hosts: LabHost) -> list[str]:
     return [ask(host, "/api/health", port=PORT)["revision"] for host in hosts]
 
 
-def test_hosts_are_released_one_after_the_other_and_the_first_bad_one_stops_the_rest(
+def test_a_failed_host_stops_the_rollout_before_the_next_host(
     app: App, two: tuple[LabHost, LabHost]
 ) -> None:
     assert revisions(*two) == ["good", "good"]
@@ -60,7 +60,7 @@ def test_hosts_are_released_one_after_the_other_and_the_first_bad_one_stops_the_
     assert revisions(*two) == ["better", "better"]
 
 
-def test_data_is_put_back_as_a_backup_has_it(app: App, two: tuple[LabHost, LabHost]) -> None:
+def test_data_is_restored_from_a_backup(app: App, two: tuple[LabHost, LabHost]) -> None:
     host = two[0]
     ask(host, "/rows", post="before", port=PORT)
     app.write(revision="restore", loads_s=0)
@@ -77,7 +77,7 @@ def test_data_is_put_back_as_a_backup_has_it(app: App, two: tuple[LabHost, LabHo
     assert ask(host, "/api/health", port=PORT)["revision"] == "restore"
 
 
-def test_a_deployment_made_by_hand_is_taken_over_only_when_allowed(
+def test_a_deployment_made_by_hand_is_taken_over_only_with_adopt(
     app: App, two: tuple[LabHost, LabHost]
 ) -> None:
     host = two[1]

@@ -1,4 +1,4 @@
-"""The host itself on real hosts: broken by hand, found, mended; a busy apt; a proxy; sudo."""
+"""The host itself: changes by hand are found and repaired; a busy apt; a proxy; sudo."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.lab.lab import Wanted
 pytestmark = pytest.mark.lab
 
 PASSWORD = "s3cret-0f-the-proxy"
-# Our own, inside the host; 127.0.0.1 is never reached through another proxy.
+# A listener in the host itself: no other proxy is used for 127.0.0.1.
 PROXY = f"http://gpu:{PASSWORD}@127.0.0.1:3128"
 PROXY_SETTINGS: dict[str, Any] = {
     "proxy_http": PROXY,
@@ -40,7 +40,7 @@ def provision(host: LabHost, **settings: Any) -> Run:
 
 @pytest.fixture(scope="module")
 def provisioned(hosts: Hosts) -> dict[str, LabHost]:
-    """One host of each release, its own part ready. Whoever tampers with one mends it."""
+    """A provisioned host of each release. A test that changes one repairs it."""
     found = hosts(*(Wanted(f"system-{release}", release) for release in RELEASES))
     run = deploy(*found, deploy="tests/e2e/system_alone.py")
     assert run.status == 0, run.stderr
@@ -55,7 +55,7 @@ def host(request: pytest.FixtureRequest, provisioned: dict[str, LabHost]) -> Lab
 
 @pytest.fixture
 def trixie(provisioned: dict[str, LabHost]) -> LabHost:
-    """For what does not depend on the release."""
+    """A host for tests that do not depend on the release."""
     return provisioned["trixie"]
 
 
@@ -73,16 +73,16 @@ printf '%s\\n' 'Package: gpuhost-half' 'Version: 1' 'Architecture: all' 'Maintai
 dpkg-deb -b /tmp/half /tmp/half.deb
 dpkg --unpack /tmp/half.deb
 """
-PAIRS = {
+TAMPERS = {
     "system.hostname": ("sed -i /$(uname -n)/d /etc/hosts", "Host name"),
     "system.dpkg": (HALF_INSTALLED, "Package manager"),
     "system.updates": (f"rm {UPDATES_FILE}", "Security updates"),
 }
 
 
-@pytest.mark.parametrize("id", PAIRS)
-def test_tampered_found_mended(host: LabHost, id: str) -> None:
-    tamper, step = PAIRS[id]
+@pytest.mark.parametrize("id", TAMPERS)
+def test_a_change_by_hand_is_found_and_repaired(host: LabHost, id: str) -> None:
+    tamper, step = TAMPERS[id]
     before = check(host).failing
     assert id not in before
     host.run(tamper)
@@ -105,7 +105,7 @@ def test_a_stopped_timer_is_found_and_started(trixie: LabHost) -> None:
     assert enabled == "enabled\nenabled\n"
 
 
-def test_foreign_lines_of_etc_hosts_are_kept_byte_for_byte(trixie: LabHost) -> None:
+def test_other_lines_of_etc_hosts_are_kept_byte_for_byte(trixie: LabHost) -> None:
     own = trixie.run("cat /etc/hosts").stdout
     foreign = b"# caf\xe9\r\n10.0.0.9\tdb.example.com db\n192.0.2.1 without-newline"
     trixie.put("/etc/hosts", foreign)
@@ -115,15 +115,15 @@ def test_foreign_lines_of_etc_hosts_are_kept_byte_for_byte(trixie: LabHost) -> N
     trixie.put("/etc/hosts", own.encode())
 
 
-def test_unattended_upgrades_itself_leaves_our_packages_alone(host: LabHost) -> None:
-    """What it reads from apt's configuration, asked of the program that does the upgrades."""
+def test_unattended_upgrades_excludes_our_packages(host: LabHost) -> None:
+    """The program itself prints the exclusions that it reads from apt's configuration."""
     said = host.run("unattended-upgrade --dry-run --debug 2>&1", timeout=300).stdout
     blacklist = next(line for line in said.splitlines() if "blacklist" in line)
     for pattern in ("nvidia-", "libnvidia-", "docker", "containerd", "runc"):
         assert pattern in blacklist
 
 
-def test_a_reboot_that_is_due_is_a_warning(trixie: LabHost) -> None:
+def test_a_required_reboot_is_a_warning(trixie: LabHost) -> None:
     trixie.run("echo linux-image-amd64 >/run/reboot-required.pkgs; : >/run/reboot-required")
     try:
         found = check(trixie)
@@ -136,7 +136,7 @@ def test_a_reboot_that_is_due_is_a_warning(trixie: LabHost) -> None:
 
 @contextmanager
 def locked(host: LabHost, path: str) -> Iterator[str]:
-    """Somebody holds a lock of the package manager, as apt does; yields his process number."""
+    """A process holds a lock of the package manager, as apt does; yields its pid."""
     hold = (
         "import fcntl, os, time\n"
         f"lock = open({path!r}, 'w')\n"
@@ -158,7 +158,7 @@ def locked(host: LabHost, path: str) -> Iterator[str]:
 @pytest.mark.parametrize(
     ("release", "path"), [("bookworm", LOCK), ("trixie", "/var/lib/apt/lists/lock")]
 )
-def test_a_busy_apt_is_waited_for_and_its_owner_named(
+def test_it_waits_for_a_busy_apt_and_names_the_process(
     provisioned: dict[str, LabHost], release: str, path: str
 ) -> None:
     host = provisioned[release]
@@ -181,7 +181,7 @@ def test_a_busy_apt_is_waited_for_and_its_owner_named(
     assert check(host).status["system.apt_idle"] == "ok"
 
 
-def test_an_apt_that_stays_busy_fails_with_its_owner(trixie: LabHost) -> None:
+def test_an_apt_that_stays_busy_fails_and_the_process_is_named(trixie: LabHost) -> None:
     with locked(trixie, LOCK) as pid:
         run = provision(trixie, apt_lock_timeout_s=4)
         assert run.status == 1
@@ -201,7 +201,7 @@ http.server.HTTPServer(("127.0.0.1", 3128), Proxy).serve_forever()
 
 @pytest.fixture
 def proxied(trixie: LabHost) -> Iterator[LabHost]:
-    """A host with a proxy declared, and before that a Docker configuration of somebody's own."""
+    """A host with a proxy declared, and before that a other Docker configuration."""
     trixie.run("mkdir -p /root/.docker")
     trixie.put(CLIENT_FILE, json.dumps(FOREIGN).encode(), mode=0o600)
     run = provision(trixie, **PROXY_SETTINGS)
@@ -218,7 +218,7 @@ FOREIGN = {
 }
 
 
-def test_a_proxy_is_in_every_place_and_foreign_keys_stay(proxied: LabHost) -> None:
+def test_a_proxy_is_configured_everywhere_and_other_keys_stay(proxied: LabHost) -> None:
     found = check(proxied, **PROXY_SETTINGS)
     assert {found.status[f"proxy.{place}"] for place in ("apt", "engine", "client")} == {"ok"}
     assert provision(proxied, **PROXY_SETTINGS).changed == {}
@@ -226,13 +226,13 @@ def test_a_proxy_is_in_every_place_and_foreign_keys_stay(proxied: LabHost) -> No
     ours = {"httpProxy": PROXY, "httpsProxy": PROXY, "noProxy": "localhost,.lab"}
     default = {**FOREIGN["proxies"]["default"], **ours}
     assert client == {**FOREIGN, "proxies": {**FOREIGN["proxies"], "default": default}}
-    # What systemd makes of the engine's file.
+    # The environment that systemd reads from the engine's file.
     seen = proxied.run(f"systemd-run -q --wait --pipe -p EnvironmentFile={ENGINE_FILE} env").stdout
     assert f"HTTP_PROXY={PROXY}\n" in seen
     assert "NO_PROXY=localhost,.lab\n" in seen
 
 
-def test_apt_asks_the_proxy_with_the_password(proxied: LabHost) -> None:
+def test_apt_uses_the_proxy_with_the_password(proxied: LabHost) -> None:
     proxied.put("/root/listener.py", LISTENER.encode())
     proxied.run("systemd-run -q --unit=proxy python3 /root/listener.py")
     proxied.run("until ss -Hltn | grep -q 127.0.0.1:3128; do sleep 0.1; done")
@@ -251,8 +251,8 @@ def test_apt_asks_the_proxy_with_the_password(proxied: LabHost) -> None:
     assert "Basic Z3B1OnMzY3JldC0wZi10aGUtcHJveHk=" in asked
 
 
-def test_the_proxys_password_is_where_it_has_to_be_and_nowhere_else(trixie: LabHost) -> None:
-    """As a user with sudo, whose every command line is in the journal."""
+def test_the_proxy_password_is_only_in_its_files(trixie: LabHost) -> None:
+    """As a user with sudo, whose command lines are all in the journal."""
     as_ops: dict[str, Any] = {"ssh_user": "ops", **PROXY_SETTINGS}
     try:
         planned = deploy(trixie, deploy="tests/e2e/system_alone.py", dry=True, **as_ops)
@@ -281,7 +281,7 @@ def test_the_proxys_password_is_where_it_has_to_be_and_nowhere_else(trixie: LabH
         provision(trixie)
 
 
-def test_another_password_is_found_and_written(proxied: LabHost) -> None:
+def test_a_changed_password_is_found_and_written(proxied: LabHost) -> None:
     other = PROXY.replace(PASSWORD, "changed")
     declared: dict[str, Any] = {**PROXY_SETTINGS, "proxy_http": other, "proxy_https": other}
     before = check(proxied, **PROXY_SETTINGS).failing
@@ -291,7 +291,7 @@ def test_another_password_is_found_and_written(proxied: LabHost) -> None:
     assert check(proxied, **declared).failing == before
 
 
-def test_removed_is_as_before(proxied: LabHost) -> None:
+def test_removal_restores_the_previous_state(proxied: LabHost) -> None:
     run = deploy(proxied, deploy="deploys/remove.py", remove="proxy,system", **PROXY_SETTINGS)
     assert run.status == 0, run.stderr
     assert set(run.changed) == {"HTTP proxy", "Security updates"}
@@ -302,7 +302,7 @@ def test_removed_is_as_before(proxied: LabHost) -> None:
 
 
 def test_sudo_with_a_password_through_pyinfras_own_options(hosts: Hosts) -> None:
-    """The same checks and the same end, for a user whom sudo asks for a password."""
+    """Checks and deploy work for a user whose sudo needs a password."""
     with_password: dict[str, Any] = {
         "ssh_user": "locked",
         "_sudo": True,
@@ -318,7 +318,7 @@ def test_sudo_with_a_password_through_pyinfras_own_options(hosts: Hosts) -> None
     assert deploy(blank, **with_password).changed == {}
 
 
-def test_without_the_password_nothing_is_changed_and_the_reason_said(trixie: LabHost) -> None:
+def test_without_the_password_nothing_changes_and_the_reason_is_printed(trixie: LabHost) -> None:
     trixie.run(f"rm {UPDATES_FILE}")
     run = provision(trixie, ssh_user="locked")
     assert run.status == 1
@@ -332,7 +332,7 @@ CHANGED = "find / -xdev -newercm /root/mark -printf '%p\\n' 2>/dev/null | sort"
 
 
 def test_reading_changes_no_file_of_the_host(host: LabHost) -> None:
-    """Nor leaves anything in the places where it may write."""
+    """It leaves no file in the directories that it writes in."""
     text = script(request_for(Settings())).encode()
     temporary = "ls -A /run /tmp /dev/shm /var/tmp"
     host.run("sh", stdin=text)
@@ -340,6 +340,6 @@ def test_reading_changes_no_file_of_the_host(host: LabHost) -> None:
     host.run("touch /root/mark; sleep 1; touch /root/seen")
     assert len(host.run("sh", stdin=text).stdout) > 1000
     changed = host.run(CHANGED).stdout.split()
-    # /run is another file system, in memory, where the reading had its folder.
+    # /run is a tmpfs; the reading had its directory in it.
     assert set(changed) - {"/run"} == {"/root", "/root/seen"}
     assert host.run(temporary).stdout == before

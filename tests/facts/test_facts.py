@@ -1,4 +1,4 @@
-"""Facts as data, tests/facts/MODULE.FACT/*.yaml, and what they make of output that is none."""
+"""Facts as data, tests/facts/MODULE.FACT/*.yaml, and their errors for invalid output."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ TAIL = "[N/A], Enabled, Enabled, 00000000:3B:00.0, 24, 0, 9.90"
 @pytest.mark.parametrize(
     ("script", "status", "capability"),
     [
-        # Before R510 the first query is refused, on stdout, and the second is asked.
+        # Before R510 the first query is rejected, on stdout, and the second one is run.
         (
             'case $1 in *compute_cap*) echo "Field \\"compute_cap\\" is not a valid field to '
             f'query."; exit 2;; esac; echo "{ROW}, {TAIL}"',
@@ -105,7 +105,7 @@ def test_a_broken_driver_fails_the_fact(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_from_the_command_line(tmp_path: Path) -> None:
-    """`pyinfra HOST fact …`, on this machine, whatever it has."""
+    """`pyinfra HOST fact …`, on this machine, with any hardware."""
     pyinfra = Path(sys.executable).with_name("pyinfra")
     names = ["gpuhost.facts.swap.Swap", "gpuhost.facts.nvidia.Gpus", "gpuhost.facts.docker.Engine"]
     done = subprocess.run(

@@ -22,7 +22,7 @@ NO_LAB = "no lab: "
 
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Lab]:
-    """The lab of this test session; removed at its end, or by the next session after a crash."""
+    """The lab of this test session; removed at its end, or after a crash by the next session."""
     try:
         engine.ensure()
     except LabError as error:
@@ -64,7 +64,7 @@ def debians(hosts: Hosts) -> list[LabHost]:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip the lab's tests if it cannot run; in CI end the run instead."""
+    """If the lab cannot run, skip its tests; in CI, fail the run."""
     needing = [item for item in items if item.get_closest_marker("lab")]
     reason = engine.why_not() if needing else None
     if reason is None:
@@ -76,7 +76,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say at the end what was not tested."""
+    """Report at the end which tests were skipped."""
     reasons = _skipped(terminalreporter)
     if reasons:
         line = f"NOT TESTED on real hosts: {len(reasons)} lab tests were skipped: {reasons[0]}"

@@ -1,4 +1,4 @@
-"""A lab: hosts brought up together and taken down together."""
+"""A lab: hosts that are booted together and removed together."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Lab:
     """The hosts of one name on one engine.
 
     + name: labs of different names share an engine and its repository
-    + owner: the process whose end makes the hosts garbage; None: they stay until `down`
+    + owner: after the end of this process the hosts are removed; None: they stay until `down`
     """
 
     def __init__(self, name: str, owner: str | None = None) -> None:
@@ -47,7 +47,7 @@ class Lab:
         self.hosts: dict[str, LabHost] = {}
 
     def boot(self, *wanted: Wanted) -> list[LabHost]:
-        """Boot hosts, two at a time; a host of that name that is up already is replaced."""
+        """Boot hosts, two at a time; an existing host of the same name is replaced."""
         progress(f"booting {', '.join(one.name for one in wanted)}")
         with ThreadPoolExecutor(max_workers=2) as pool:
             booted = list(pool.map(self._boot, wanted))
@@ -62,7 +62,7 @@ class Lab:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What ``inventories/lab.py`` needs to read this lab."""
+        """The environment for ``inventories/lab.py`` to read this lab."""
         return {"GPUHOST_LAB": self.name}
 
     def save(self) -> state.LabState:
@@ -91,7 +91,7 @@ class Lab:
 
 @contextmanager
 def removed_on_failure(name: str) -> Iterator[None]:
-    """Take the lab down when what is in this block fails or is interrupted."""
+    """Remove the lab if the block fails or is interrupted."""
     try:
         yield
     except BaseException:
@@ -106,14 +106,14 @@ def label_of(name: str) -> str:
 
 
 def remove_hosts(name: str) -> int:
-    """Remove a lab's hosts, and keep what the next ones need; how many there were."""
+    """Remove a lab's hosts, and keep what the next ones need; return how many."""
     carrier = engine.existing()
     state.path_of(name).unlink(missing_ok=True)
     return containers.remove_labelled(carrier, label_of(name)) if carrier else 0
 
 
 def host(name: str, lab: str) -> LabHost:
-    """A host that is up, by name; LabError names those there are."""
+    """A booted host by name; LabError lists the booted ones if it is unknown."""
     kept = state.load(lab)
     hosts = {one.name: one for one in kept.hosts} if kept else {}
     if kept is None or name not in hosts:
@@ -122,7 +122,7 @@ def host(name: str, lab: str) -> LabHost:
 
 
 def down(lab: str) -> int:
-    """Remove a lab, crashed ones too, and what no lab needs any more; how many hosts it had.
+    """Remove a lab, even after a crash, and what no lab needs any more; return the number of hosts.
 
     + lab: its name
     """
@@ -142,6 +142,6 @@ def down(lab: str) -> int:
 
 
 def names_for(count: int, releases: Sequence[str]) -> list[tuple[str, str]]:
-    """Names and releases of so many hosts, the releases taken in turn."""
+    """Names and releases for a number of hosts; the releases alternate."""
     turns = [divmod(number, len(releases)) for number in range(count)]
     return [(f"{releases[index]}-{turn + 1}", releases[index]) for turn, index in turns]

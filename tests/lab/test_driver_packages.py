@@ -9,7 +9,7 @@ from tests.lab.hosts import LabHost
 from tests.lab.lab import Lab, Wanted
 from tests.lab.packages.nvidia import KEY_FILES
 
-# The lab itself: what stands in for repositories hardly changes.
+# These test the lab itself: its simulated repositories hardly change.
 pytestmark = [pytest.mark.lab, pytest.mark.matrix]
 
 NEWEST = "590.48.01"

@@ -1,4 +1,4 @@
-"""The lab itself: what it boots is a server, and what it simulates behaves as the real thing."""
+"""The lab itself: its hosts are like servers, and simulated cards behave like real ones."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_host_is_blank(host: LabHost) -> None:
     assert host.run("id -nG ops").stdout.split() == ["ops"]
 
 
-def test_users_have_the_sudo_they_are_named_for(host: LabHost) -> None:
+def test_sudo_rights_of_each_user(host: LabHost) -> None:
     assert host.ssh("id -un").stdout == "root\n"
     assert host.ssh("sudo -n id -un", user="ops").stdout == "root\n"
     refused = host.ssh("sudo -n id -un", user="locked", check=False)
@@ -106,7 +106,7 @@ def test_a_mirror_is_good_stale_or_broken(lab: Lab, host: LabHost) -> None:
         assert (said.status == 0) is works, f"{name}: {said.stdout}{said.stderr}"
 
 
-def test_a_host_goes_back_to_a_snapshot_and_to_blank(lab: Lab) -> None:
+def test_a_host_is_reset_to_a_snapshot_and_to_blank(lab: Lab) -> None:
     (host,) = lab.boot(Wanted("copied", "trixie"))
     host.run("echo kept >/root/mark && echo layer >/var/lib/docker/layer")
     kept = host.snapshot("marked")
@@ -147,7 +147,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def test_what_a_killed_process_leaves_is_removed(lab: Lab) -> None:
+def test_leftovers_of_a_killed_process_are_removed(lab: Lab) -> None:
     killed = subprocess.run([sys.executable, "-c", ABANDONING], timeout=120, check=False)
     assert killed.returncode == -9
 

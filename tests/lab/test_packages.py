@@ -1,4 +1,4 @@
-"""The lab's packages: an engine that runs, limits and kills; a toolkit that shows the card."""
+"""The lab's packages: an engine that enforces memory limits, and a toolkit with a card."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.lab.fixtures import Hosts
 from tests.lab.hosts import LabHost, Snapshot
 from tests.lab.lab import Lab, Wanted
 
-# The lab itself: what stands in for repositories hardly changes.
+# These test the lab itself: its simulated repositories hardly change.
 pytestmark = [pytest.mark.lab, pytest.mark.matrix]
 
 NO_DRIVER = 'could not select device driver "" with capabilities: [[gpu]]'
@@ -99,7 +99,7 @@ def test_a_container_is_killed_at_its_memory_limit(host: LabHost) -> None:
 
 
 @pytest.mark.parametrize("version", ["1.17.8", "1.20.0"])
-def test_containers_see_the_card_with_the_toolkit_only(
+def test_containers_see_the_card_only_with_the_toolkit(
     host: LabHost, lab: Lab, version: str
 ) -> None:
     host.run(f"apt-get -q purge -y {TOOLKIT}; {RESTART}")
@@ -154,7 +154,7 @@ def with_toolkit(with_engine: dict[str, LabHost], lab: Lab) -> Snapshot:
         ("mismatch", "nvml error: driver/library version mismatch"),
     ],
 )
-def test_the_hook_fails_as_the_real_one_where_the_card_does(
+def test_the_hook_fails_like_the_real_one_if_the_card_does(
     lab: Lab, with_toolkit: Snapshot, card: str, said: str
 ) -> None:
     (host,) = lab.boot(Wanted(f"broken-{card}", "trixie", card=card, snapshot=with_toolkit))

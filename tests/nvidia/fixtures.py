@@ -18,7 +18,7 @@ def recordings(kind: str) -> list[Path]:
 
 
 def recorded(path: Path) -> tuple[str, dict[str, Any]]:
-    """The output, as a transport that replaces what is not UTF-8 delivers it; what is expected."""
+    """The output, in which other bytes than UTF-8 are replaced, and the expected values."""
     text = path.read_bytes().decode("utf-8", errors="replace")
     return text, yaml.safe_load(path.with_suffix(".yaml").read_text(encoding="utf-8"))
 

@@ -1,4 +1,4 @@
-"""The CUDA decision and what it rests on, against tables of facts."""
+"""The CUDA decision and its facts, compared with tables."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_decision(row: dict[str, Any]) -> None:
         assert any(part in note for note in decision.notes), decision.notes
 
 
-def test_no_row_of_the_decision_table_vanished() -> None:
+def test_number_of_rows_of_the_decision_table() -> None:
     rules = Counter(row["rule"] for row in DECISIONS)
     assert len(DECISIONS) == 245
     assert set(rules) == {rule.name for rule in Rule}
@@ -87,7 +87,7 @@ def test_a_decision_holds_for_any_host(
 
 
 @given(CARD_LISTS.filter(bool), CUDAS)
-def test_the_driver_that_is_named_would_do(some: list[Any], wanted: CudaVersion) -> None:
+def test_the_recommended_driver_is_sufficient(some: list[Any], wanted: CudaVersion) -> None:
     without = decide(None, some, wanted)
     if without.needed is not None:
         assert decide(without.needed, some, wanted).rule.runs

@@ -1,4 +1,4 @@
-"""To which release a rollback goes, and why there is none."""
+"""The target of a rollback, and the reasons for none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The collector on this machine, with commands of a test's own in front of the real ones."""
+"""The collector on this machine, with commands of a test that replace real ones."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from gpuhost.snapshot import Probes, Snapshot
 from gpuhost.snapshot.collector import script
 from gpuhost.snapshot.transport import decode
 
-# What the collector sets for itself: tests put a folder in front of it, or in its place.
+# The PATH that the collector sets. Tests put a folder before it, or replace it.
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 ASSIGNMENT = f"PATH={PATH}\n"
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What came home: exit status, both outputs as they were."""
+    """The exit status and both outputs of the collector."""
 
     status: int
     out: bytes
@@ -45,10 +45,10 @@ def collect(
 ) -> Reply:
     """Run the collector as a host's shell does, from stdin.
 
-    + commands: a folder of commands that come first
-    + nothing_else: the folder's commands are the only ones
-    + nobody: as an unprivileged user (if this is root; otherwise it is one already)
-    + timeout: seconds for the whole
+    + commands: a folder of commands that are found first
+    + nothing_else: no other commands are found
+    + nobody: run as an unprivileged user, if this user is root
+    + timeout: seconds for the whole run
     """
     text = script(request_for(settings or Settings()))
     if text.count(ASSIGNMENT) != 1:
@@ -72,7 +72,7 @@ def collect(
 
 
 def command(folder: Path, name: str, body: str) -> None:
-    """A command of a test's own, a shell script."""
+    """Create a command for a test, a shell script."""
     folder.mkdir(exist_ok=True)
     folder.chmod(0o755)
     path = folder / name

@@ -1,4 +1,4 @@
-"""What a host tells of a release that was verified: the probe on a directory, and its parser."""
+"""The details of a verified release: the probe on a directory, and its parser."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from gpuhost.snapshot import Probe, Probes
 from gpuhost.snapshot.apps import Apps, AppState, BackupUnits
 from gpuhost.snapshot.apps_details import Details
 from tests.runner.at_hand import NEW, App, Programs, programs
-from tests.snapshot.test_apps import told
+from tests.snapshot.test_apps import probe_output
 
 __all__ = ["programs"]
 
@@ -34,7 +34,7 @@ RUNNER = "runner-{}.pyz"
 
 @pytest.fixture
 def release(tmp_path: Path, programs: Programs, monkeypatch: pytest.MonkeyPatch) -> Release:
-    """A verified release, as its last stage leaves it."""
+    """A verified release, after its last stage."""
     monkeypatch.setattr(schedule, "UNITS", tmp_path / "units")
     root = tmp_path / "gpuhost"
     app = App(AppPaths(root / "tts"))
@@ -63,7 +63,7 @@ def release(tmp_path: Path, programs: Programs, monkeypatch: pytest.MonkeyPatch)
 
 def app(release: Release, units: str = "") -> AppState:
     root = release.app.home.parent
-    probes = Probes({"apps": Probe(0, told(root)), "app_units": Probe(0, units)})
+    probes = Probes({"apps": Probe(0, probe_output(root)), "app_units": Probe(0, units)})
     found = Apps.read(probes).get("tts")
     assert found
     return found
@@ -103,18 +103,18 @@ def test_as_it_was_verified(release: Release) -> None:
         ("generated.json", "/generated.json is changed"),
     ],
 )
-def test_a_file_that_was_edited(release: Release, file: str, said: str) -> None:
+def test_an_edited_file(release: Release, file: str, said: str) -> None:
     path = release.app.home / file.replace("ID", NEW)
     path.write_text('{"MADE": "another"}')
     assert [one for one in complaints(release) if one] == [said.replace("ID", NEW)]
 
 
-def test_what_else_is_made_on_the_host_is_no_change(release: Release) -> None:
+def test_a_later_generated_secret_is_no_change(release: Release) -> None:
     write_json(release.app.generated, {"MADE": SECRET, "LATER": "x"}, mode=0o600)
     assert set(complaints(release)) == {""}
 
 
-def test_a_file_that_is_gone_or_nobodys_or_no_file(release: Release) -> None:
+def test_a_missing_file_a_changed_mode_and_a_special_file(release: Release) -> None:
     paths = release.paths
     paths.compose.unlink()
     paths.given.chmod(0o644)
@@ -132,23 +132,23 @@ def test_a_file_that_is_gone_or_nobodys_or_no_file(release: Release) -> None:
     ]
 
 
-def test_a_runner_that_somebody_has_changed(release: Release) -> None:
+def test_a_changed_runner(release: Release) -> None:
     (release.app.home / "runner.pyz").resolve().write_bytes(b"another")
     assert not details(release).runner_is_intact
 
 
-def test_a_release_of_before_there_were_fingerprints(release: Release) -> None:
+def test_a_release_without_a_fingerprint(release: Release) -> None:
     (release.paths.home / fingerprint.NAME).unlink()
     found = details(release)
     assert (found.kept, found.files, found.services) == (False, (), {})
     assert found.images
 
 
-def test_no_secret_leaves_the_host_nor_its_hash(release: Release) -> None:
-    text = told(release.app.home.parent)
+def test_no_secret_and_no_hash_of_one_leaves_the_host(release: Release) -> None:
+    text = probe_output(release.app.home.parent)
     assert SECRET not in text
     kept = json.loads((release.paths.home / fingerprint.NAME).read_text())["files"]
-    # given.json's is asked for by the next release, and always was told.
+    # The next release needs the hash of given.json, so the probe sends it.
     for name in ("generated.json", "plan.json"):
         (seen,) = (one for path, one in kept.items() if path.endswith(name))
         assert seen["sha256"] not in text
@@ -189,7 +189,7 @@ def test_when_a_backup_is_due(release: Release) -> None:
     found = details(release).schedule
     assert found and found.every == "daily" and found.limit_s == 600 and found.has_data
     assert not found.complaint
-    # The next midnight, by this machine's clock, which may be that of any place.
+    # The next midnight in this machine's time zone, which can be any.
     assert found.due and 0 < found.due - 1795168800 <= 86400
     assert [one.taken for one in app(release).backups] == [None, 1795168800, 1795082400]
 
@@ -215,7 +215,7 @@ def test_units_of_backups(release: Release, units: str, expected: BackupUnits) -
     assert app(release, units).backup_units == expected
 
 
-def test_the_last_thing_that_ended(release: Release) -> None:
+def test_the_last_operation(release: Release) -> None:
     assert details(release).last == {}
     lines = [{"kind": "release", "state": "verified"}, {"kind": "restore", "state": "failed"}]
     text = "".join(f"{json.dumps({**line, 'said': SECRET})}\n" for line in lines)
@@ -225,7 +225,9 @@ def test_the_last_thing_that_ended(release: Release) -> None:
 
 @pytest.mark.parametrize("text", ["[]", "null", '{"files": 1}', '{"files": {"/x": []}}'])
 @pytest.mark.parametrize("name", ["fingerprint", "plan", "record"])
-def test_odd_files_of_one_app_are_its_own_affair(release: Release, name: str, text: str) -> None:
+def test_invalid_files_of_one_app_do_not_affect_others(
+    release: Release, name: str, text: str
+) -> None:
     (release.paths.home / f"{name}.json").write_text(text)
     assert app(release).current == NEW
     assert app(release).details != ""
@@ -243,8 +245,8 @@ values = st.recursive(
 
 
 @given(value=values)
-def test_whatever_comes_it_is_details_or_a_reason(value: Any) -> None:
-    told = {"apps": [{"name": "tts", "current": "x", "details": value}]}
-    probes = Probes({"apps": Probe(0, json.dumps(told)), "app_units": Probe(0)})
+def test_any_json_is_details_or_a_reason(value: Any) -> None:
+    probe_output = {"apps": [{"name": "tts", "current": "x", "details": value}]}
+    probes = Probes({"apps": Probe(0, json.dumps(probe_output)), "app_units": Probe(0)})
     found = Apps.read(probes).by_name["tts"].details
     assert isinstance(found, Details) or found

@@ -1,4 +1,4 @@
-"""CDI specifications, by way of the very grep that the collector runs."""
+"""CDI specifications, read by the grep that the collector runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SAMPLE = Path(__file__).parents[1] / "fixtures" / "toolkit" / "cdi.yaml"
 
 
 def _grep(path: Path) -> str:
-    """The reader's own probe, run on one file that stands for the real one."""
+    """Run the reader's own probe on a file in place of the real one."""
     (command,) = (probe.command for probe in REQUEST.probes if probe.name == "cdi")
     words = shlex.split(command)
     assert words[-2:] == [REFRESHED, STATIC]

@@ -1,4 +1,4 @@
-"""The repository by mirror, and which version the installing script takes."""
+"""The repository by mirror, and the version that the installing script chooses."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_the_release_of_a_package_version() -> None:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How the script ended: what apt-get was asked to install, None if nothing."""
+    """The result of the script: the packages for apt-get to install; None: no installation."""
 
     status: int
     installed: list[str] | None
@@ -77,7 +77,7 @@ class Outcome:
 
 
 def _run(folder: Path, release: str, offered: dict[str, str], candidate: str = "(none)") -> Outcome:
-    """The script with an apt that offers these versions, apart by space, newest first."""
+    """Run the script with an apt that offers these versions: separated by spaces, newest first."""
     for name, text in (("apt-cache", APT_CACHE), ("apt-get", APT_GET)):
         (folder / name).write_text(text)
         (folder / name).chmod(0o755)
@@ -122,7 +122,7 @@ ALL = dict.fromkeys(PACKAGES, "1.20.0-1 1.19.1-1 1.17.8-2 1.17.8-1 1.9.0-1")
     ],
     ids=[
         "apt's candidate",
-        "a candidate that someone pinned",
+        "a pinned candidate",
         "a candidate that is only installed",
         "a mirror that lags behind with one package",
         "two repositories with the same packages",
@@ -131,7 +131,7 @@ ALL = dict.fromkeys(PACKAGES, "1.20.0-1 1.19.1-1 1.17.8-2 1.17.8-1 1.9.0-1")
         "the declared release",
     ],
 )
-def test_all_packages_at_one_version(
+def test_all_packages_have_one_version(
     tmp_path: Path, asked: str, offered: dict[str, str], candidate: str, version: str
 ) -> None:
     outcome = _run(tmp_path, asked, offered, candidate)
@@ -149,9 +149,9 @@ def test_all_packages_at_one_version(
         ("", ALL | {PACKAGES[2]: "1.16.0-1"}, r"there is: nothing"),
         ("", {}, r"there is: nothing"),
     ],
-    ids=["no such release", "half a release", "no version in common", "no repository"],
+    ids=["no such release", "an incomplete release", "no version in common", "no repository"],
 )
-def test_nothing_is_installed_where_no_version_fits(
+def test_nothing_is_installed_if_no_version_fits(
     tmp_path: Path, asked: str, offered: dict[str, str], says: str
 ) -> None:
     outcome = _run(tmp_path, asked, offered)

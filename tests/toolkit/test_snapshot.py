@@ -1,4 +1,4 @@
-"""The toolkit's part of a reading, whatever the host prints."""
+"""The toolkit's part of a reading, for any output of the host."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_the_recorded_host() -> None:
     assert found.proof.circumstances.image == "gpuhost/gpu-test:2.41-12-deb13u4-r1"
 
 
-def test_what_is_read_lies_where_it_is_written() -> None:
+def test_the_reader_and_the_writer_use_the_same_paths() -> None:
     written = repository(Settings(), "amd64")
     assert (written.sources_path, written.key_path) == (SOURCES, KEY)
     assert RUNTIME.startswith("/usr/bin/")
