@@ -58,10 +58,10 @@ def test_other_data_is_not_a_key(data: bytes) -> None:
 @given(st.integers(0, len((KEYS / "rsa2048.gpg").read_bytes()) - 1))
 def test_a_truncated_key_is_never_another_key(length: int) -> None:
     try:
-        found = fingerprints(binary("rsa2048")[:length])
+        keys = fingerprints(binary("rsa2048")[:length])
     except NoKey:
         return
-    assert found == [FINGERPRINTS["rsa2048"]]
+    assert keys == [FINGERPRINTS["rsa2048"]]
 
 
 def repository(fingerprint: str) -> Repository:

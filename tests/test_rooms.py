@@ -92,17 +92,17 @@ def test_the_root_contains_only_packages() -> None:
 def test_imports_point_down(room: str) -> None:
     imported_package = ROOMS[ROOMS.index(room) + 1 :]
     assert [
-        str(one)
-        for one in IMPORTS
-        if one.importing_package == room and one.imported_package not in imported_package
+        str(each)
+        for each in IMPORTS
+        if each.importing_package == room and each.imported_package not in imported_package
     ] == []
 
 
 def test_only_the_shared_modules_of_the_runner_are_imported() -> None:
     others = [
-        str(one)
-        for one in IMPORTS
-        if one.imported_package == "runner" and one.name.split(".")[2] not in SHARED_BY_RUNNER
+        str(each)
+        for each in IMPORTS
+        if each.imported_package == "runner" and each.name.split(".")[2] not in SHARED_BY_RUNNER
     ]
     assert others == []
 
@@ -110,5 +110,5 @@ def test_only_the_shared_modules_of_the_runner_are_imported() -> None:
 def test_late_imports_are_found(tmp_path: Path) -> None:
     late = "def late():\n    import gpuhost.cli.check\n    from gpuhost.drift import trend\n"
     (tmp_path / "module.py").write_text(late)
-    names = [one.name for one in imports_of(tmp_path / "module.py")]
+    names = [each.name for each in imports_of(tmp_path / "module.py")]
     assert names == ["gpuhost.cli.check", "gpuhost.drift.trend"]

@@ -89,8 +89,8 @@ def test_the_wheel_works_without_the_checkout(programs: Path, tmp_path: Path) ->
 
 def test_a_user_repository(programs: Path, tmp_path: Path, sshd: Sshd) -> None:
     gpuhost, here = programs / "gpuhost", tmp_path / "hosts"
-    said = run(gpuhost, "init", "hosts", cwd=tmp_path).stdout
-    commands = [line.split("  ")[1].split() for line in said.splitlines() if "  gpuhost " in line]
+    output = run(gpuhost, "init", "hosts", cwd=tmp_path).stdout
+    commands = [line.split("  ")[1].split() for line in output.splitlines() if "  gpuhost " in line]
     assert [command[1] for command in commands] == ["check", "provision"]
     for _, *words in commands:
         empty = run(gpuhost, *words, cwd=here)

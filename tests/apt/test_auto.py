@@ -98,12 +98,12 @@ def test_the_first_candidate_that_is_reachable_and_fresh_and_updates(
 def test_all_candidates_are_asked_for_the_suites_in_use_in_one_command() -> None:
     host = FakeHost({"mirrors": FRESH})
     choose(host)
-    asked = [line for line in host.commands if "InRelease" in line]
-    assert len(asked) == 1
+    requests = [line for line in host.commands if "InRelease" in line]
+    assert len(requests) == 1
     for name in ("mirrors.aliyun.com", "mirrors.tuna.tsinghua.edu.cn", "mirrors.ustc.edu.cn"):
-        assert f"https://{name}/debian/dists/trixie/InRelease" in asked[0]
-        assert f"https://{name}/debian/dists/trixie-updates/InRelease" in asked[0]
-    assert "trixie-security" not in asked[0]
+        assert f"https://{name}/debian/dists/trixie/InRelease" in requests[0]
+        assert f"https://{name}/debian/dists/trixie-updates/InRelease" in requests[0]
+    assert "trixie-security" not in requests[0]
 
 
 def test_security_is_asked_for_if_it_comes_from_the_mirror() -> None:

@@ -41,9 +41,9 @@ DEAD = (Release("noble", error="Could not connect"),)
     ],
 )
 def test_a_refusal_says_why(releases: tuple[Release, ...], refusal: str | None) -> None:
-    found = probe("ustc", *releases).refusal(NOW, WEEK)
-    assert (found or "").startswith(refusal or "")
-    assert (found is None) == (refusal is None)
+    reason = probe("ustc", *releases).refusal(NOW, WEEK)
+    assert (reason or "").startswith(refusal or "")
+    assert (reason is None) == (refusal is None)
 
 
 @pytest.mark.parametrize(

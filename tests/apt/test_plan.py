@@ -162,11 +162,11 @@ Suites: bookworm
 Components: non-free
 Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
 """
-    there = before.at(USTC)
+    on_mirror = before.at(USTC)
     at_mirror = made.format(USTC.uri("debian"))
-    there = replace(there, files={**there.files, path: at_mirror})
-    settled = there.at(USTC)
-    assert settled.files == there.files
+    on_mirror = replace(on_mirror, files={**on_mirror.files, path: at_mirror})
+    settled = on_mirror.at(USTC)
+    assert settled.files == on_mirror.files
     assert to_mirror(settled.sources, choice(USTC), with_security=False).is_empty
     back = settled.after(to_original(settled.sources))
     original = made.format("http://archive.example.invalid/debian")

@@ -36,7 +36,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_goal_shows_whether_it_is_met() -> None:
-    assert [one.words for one in FOUND.goals] == [
+    assert [goal.words for goal in FOUND.goals] == [
         ("1.50x", "<= 1x", "missed"),
         ("12.00x", ">= 10x", "met"),
     ]
@@ -61,8 +61,8 @@ def test_an_unknown_part_is_an_error(capsys: pytest.CaptureFixture[str]) -> None
 
 def test_the_median_of_rounds() -> None:
     times = iter([3.0, 1.0, 2.0])
-    found = run_action([Contender("one", lambda: Sample(next(times), 0.0, 0))], rounds=3)
-    assert found["one"].seconds == 2.0
+    results = run_action([Contender("one", lambda: Sample(next(times), 0.0, 0))], rounds=3)
+    assert results["one"].seconds == 2.0
 
 
 def test_a_contender_that_did_not_do_its_work_is_broken(tmp_path: Path) -> None:
@@ -90,6 +90,6 @@ def test_the_collector_has_the_lines_that_the_benchmark_changes() -> None:
 def test_hosts_on_loopback_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loopback, "SIZES", (2, 3))
     monkeypatch.setattr(loopback, "ROUNDS", {2: 1, 3: 1})
-    found = loopback.loopback()
-    assert len(found.tables[0].rows) == 7
-    assert found.goals
+    hosts = loopback.loopback()
+    assert len(hosts.tables[0].rows) == 7
+    assert hosts.goals

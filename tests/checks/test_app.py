@@ -44,14 +44,16 @@ def test_findings(case: dict[str, Any], tmp_path: Path) -> None:
     values = {**PROVISIONED.get(case["host"], {}), **case.get("settings", {})}
     settings = merge_layers([Layer("the case", values)])
     choice = choose_variant(app.block, snapshot, settings)
-    found = {
+    findings = {
         f.id: f for f in preflight(snapshot, app, choice, settings, secrets=case.get("secrets", []))
     }
-    statuses = {id: finding.status.value for id, finding in found.items()}
+    statuses = {id: finding.status.value for id, finding in findings.items()}
     expected = dict.fromkeys(statuses, "ok")
     assert statuses == expected | case.get("findings", {})
     for id, pattern in case.get("says", {}).items():
-        words = "\n".join((found[id].expected, found[id].actual, found[id].evidence, found[id].fix))
+        words = "\n".join(
+            (findings[id].expected, findings[id].actual, findings[id].evidence, findings[id].fix)
+        )
         assert re.search(pattern, words), f"{id} says:\n{words}"
 
 

@@ -75,8 +75,8 @@ def a_host(
 
 
 def test_as_declared() -> None:
-    found = apt_cache.find(a_host(), AUTO)
-    assert (found.status.value, found.actual) == ("ok", "on 172.17.0.1:3142")
+    finding = apt_cache.find(a_host(), AUTO)
+    assert (finding.status.value, finding.actual) == ("ok", "on 172.17.0.1:3142")
 
 
 BROKEN: list[Any] = [
@@ -98,20 +98,22 @@ BROKEN: list[Any] = [
 
 @pytest.mark.parametrize(("difference", "says"), BROKEN)
 def test_each_difference_fails(difference: dict[str, Any], says: str) -> None:
-    found = apt_cache.find(a_host(**difference), AUTO)
-    assert found.status.value == "fail"
-    assert says in found.expected + found.actual
+    finding = apt_cache.find(a_host(**difference), AUTO)
+    assert finding.status.value == "fail"
+    assert says in finding.expected + finding.actual
 
 
 def test_another_mirror_is_declared() -> None:
-    found = apt_cache.find(a_host(), Settings(apt_mirror="ustc"))
-    assert (found.status.value, found.actual) == ("fail", f"differs in {MIRRORS}")
+    finding = apt_cache.find(a_host(), Settings(apt_mirror="ustc"))
+    assert (finding.status.value, finding.actual) == ("fail", f"differs in {MIRRORS}")
 
 
 def test_a_file_that_cannot_be_read_is_unknown() -> None:
-    now = a_host()
+    snapshot = a_host()
     hidden = Snapshot(
-        type(now.probes)({**now.probes.by_name, "hashes": now.probes.get("sudo_user")})
+        type(snapshot.probes)(
+            {**snapshot.probes.by_name, "hashes": snapshot.probes.get("sudo_user")}
+        )
     )
     assert apt_cache.find(hidden, AUTO).status.value == "unknown"
 

@@ -34,14 +34,16 @@ def _cases() -> list[Any]:
 def test_findings(noun: str, case: dict[str, Any]) -> None:
     """`findings` has the status of every check that is not ok."""
     settings = merge_layers([Layer("the case", case.get("settings", {}))])
-    found = {f.id: f for f in run_checks(snapshot_of(case), settings, [noun])}
-    expected = dict.fromkeys(found, "ok") | case.get("findings", {})
-    assert {id: f.status.value for id, f in found.items()} == expected
-    assert {id for id, f in found.items() if f.later} == {
-        id for id, f in found.items() if f.status is Status.SKIP and LATER.search(f.actual)
+    findings = {f.id: f for f in run_checks(snapshot_of(case), settings, [noun])}
+    expected = dict.fromkeys(findings, "ok") | case.get("findings", {})
+    assert {id: f.status.value for id, f in findings.items()} == expected
+    assert {id for id, f in findings.items() if f.later} == {
+        id for id, f in findings.items() if f.status is Status.SKIP and LATER.search(f.actual)
     }
     for id, pattern in case.get("says", {}).items():
-        words = "\n".join((found[id].expected, found[id].actual, found[id].evidence, found[id].fix))
+        words = "\n".join(
+            (findings[id].expected, findings[id].actual, findings[id].evidence, findings[id].fix)
+        )
         assert re.search(pattern, words), f"{id} says:\n{words}"
 
 

@@ -34,5 +34,5 @@ KEYS = (
 def test_every_docker_check_has_a_result(config: dict[str, Any]) -> None:
     text = json.dumps(config)
     snapshot = Snapshot(probes("debian13-docker", {"/etc/docker/daemon.json": text}))
-    found = run_checks(snapshot, Settings(), ["docker"])
-    assert [f.id for f in found if f.status is Status.UNKNOWN] == []
+    findings = run_checks(snapshot, Settings(), ["docker"])
+    assert [f.id for f in findings if f.status is Status.UNKNOWN] == []

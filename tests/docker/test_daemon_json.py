@@ -48,14 +48,14 @@ objects = st.dictionaries(
 def test_any_object_can_be_merged_into(
     present: dict[str, Any], gpu: bool, swarm: bool, adopt: bool
 ) -> None:
-    wanted = declared_keys(Settings(docker_features={"cdi": True}), gpu=gpu, swarm=swarm)
-    once = merge(present, wanted, [], adopt=adopt)
-    assert merge(once.values, wanted, once.owned, adopt=adopt).values == once.values
+    declared = declared_keys(Settings(docker_features={"cdi": True}), gpu=gpu, swarm=swarm)
+    once = merge(present, declared, [], adopt=adopt)
+    assert merge(once.values, declared, once.owned, adopt=adopt).values == once.values
     assert json.loads(once.text) == once.values
     if adopt:
-        assert differences(once.values, wanted) == []
+        assert differences(once.values, declared) == []
     # Keys outside our paths are unchanged.
-    ours_top = {path.partition(".")[0] for path in wanted}
+    ours_top = {path.partition(".")[0] for path in declared}
     assert {k: v for k, v in once.values.items() if k not in ours_top} == {
         k: v for k, v in present.items() if k not in ours_top
     }

@@ -88,14 +88,14 @@ def deploy(
 
 def _outcomes(stderr: str, outcome: str) -> dict[str, list[str]]:
     """The operations with this outcome, with their hosts."""
-    found: dict[str, list[str]] = {}
+    hosts_by_operation: dict[str, list[str]] = {}
     operation = ""
     for line in stderr.splitlines():
         if started := re.match(r"--> Starting operation: (.+?)\s*$", line):
             operation = started[1]
         elif ended := re.match(rf"\s+\[(.+?)\]\s+{outcome}\b", line):
-            found.setdefault(operation, []).append(ended[1])
-    return {operation: sorted(hosts) for operation, hosts in found.items()}
+            hosts_by_operation.setdefault(operation, []).append(ended[1])
+    return {operation: sorted(hosts) for operation, hosts in hosts_by_operation.items()}
 
 
 def check(host: LabHost, **settings: Any) -> Verdicts:

@@ -10,7 +10,7 @@ from tests.e2e.commands import deploy
 from tests.lab.fixtures import Hosts
 from tests.lab.hosts import LabHost
 from tests.lab.images import RELEASES
-from tests.lab.lab import Wanted
+from tests.lab.lab import HostSpec
 
 HERE = Path(__file__).parent
 
@@ -22,8 +22,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     The same tests on older releases are marked as matrix.
     """
     for item in items:
-        given = getattr(item, "callspec", None)
-        is_older = given and not set(RELEASES[:-1]).isdisjoint(map(str, given.params.values()))
+        callspec = getattr(item, "callspec", None)
+        is_older = callspec and not set(RELEASES[:-1]).isdisjoint(
+            map(str, callspec.params.values())
+        )
         if is_older and item.path.parent == HERE and not item.get_closest_marker("every_release"):
             item.add_marker(pytest.mark.matrix)
 
@@ -31,10 +33,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def ready_hosts(hosts: Hosts) -> dict[str, LabHost]:
     """A host of each release with a P40, provisioned. A test that changes one repairs it."""
-    found = hosts(*(Wanted(f"ready-{release}", release, card="p40") for release in RELEASES))
-    run = deploy(*found)
+    booted = hosts(*(HostSpec(f"ready-{release}", release, card="p40") for release in RELEASES))
+    run = deploy(*booted)
     assert run.status == 0, run.stderr
-    return {host.state.release: host for host in found}
+    return {host.state.release: host for host in booted}
 
 
 @pytest.fixture(params=RELEASES)

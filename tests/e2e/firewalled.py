@@ -54,10 +54,10 @@ def firewall(host: LabHost, **settings: Any) -> dict[str, str]:
 
 def failing(host: LabHost, **settings: Any) -> dict[str, str]:
     """The actual value of each firewall check that fails or is unknown, by id."""
-    found = check(host, **{**SETTINGS, **settings}).findings.values()
+    findings = check(host, **{**SETTINGS, **settings}).findings.values()
     return {
         finding["id"]: finding["actual"]
-        for finding in found
+        for finding in findings
         if finding["id"].startswith("firewall.") and finding["status"] in ("fail", "unknown")
     }
 

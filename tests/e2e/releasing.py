@@ -30,11 +30,11 @@ class Ended:
     """A run of pyinfra: its exit status and its output."""
 
     status: int
-    said: str
+    output: str
 
     @property
     def changed_nothing(self) -> bool:
-        return self.status == 0 and bool(re.search(r"Grand total\s+\d+\s+-\s+-\s+\d+", self.said))
+        return self.status == 0 and bool(re.search(r"Grand total\s+\d+\s+-\s+-\s+\d+", self.output))
 
 
 @dataclass
@@ -103,19 +103,19 @@ class App:
         """Run pyinfra in the project directory to its end."""
         process = self.start(*hosts, **how)
         try:
-            said, _ = process.communicate(timeout=timeout)
+            output, _ = process.communicate(timeout=timeout)
         finally:
             process.kill()
-        return Ended(process.returncode, said)
+        return Ended(process.returncode, output)
 
     def home(self, *parts: str) -> str:
         return "/".join(("/opt/gpuhost", self.name, *parts))
 
     def status(self, host: LabHost) -> dict[str, Any]:
         """The status of the app, from the runner on the host."""
-        shown = host.run(f"python3 {self.home('runner.pyz')} status {self.home()}").stdout
-        found: dict[str, Any] = json.loads(shown)
-        return found
+        output = host.run(f"python3 {self.home('runner.pyz')} status {self.home()}").stdout
+        status: dict[str, Any] = json.loads(output)
+        return status
 
     def current(self, host: LabHost) -> str:
         return str(self.status(host)["current"])
@@ -123,10 +123,10 @@ class App:
     def result(self, host: LabHost) -> dict[str, Any]:
         """The result of the newest release."""
         newest = host.run(f"ls {self.home('releases')} | tail -1").stdout.strip()
-        found: dict[str, Any] = json.loads(
+        result: dict[str, Any] = json.loads(
             host.run(f"cat {self.home('releases', newest, 'result.json')}").stdout
         )
-        return found
+        return result
 
 
 def ask(host: LabHost, path: str, *, post: str | None = None, port: int = 3000) -> Any:

@@ -11,7 +11,7 @@ import pytest
 from tests.e2e.commands import Run, Verdicts, check, deploy
 from tests.lab.fixtures import Hosts
 from tests.lab.hosts import LabHost
-from tests.lab.lab import Lab, Wanted
+from tests.lab.lab import HostSpec, Lab
 from tests.lab.packages.mirrors import BROKEN, GOOD, STALE
 
 pytestmark = pytest.mark.lab
@@ -81,7 +81,7 @@ class Site:
 
 
 def site(lab: Lab, hosts: Hosts, release: str) -> Site:
-    (host,) = hosts(Wanted(f"apt-{release}", release))
+    (host,) = hosts(HostSpec(f"apt-{release}", release))
     host.reset()
     # Descriptions of packages in other languages are half of what an update downloads.
     host.put("/etc/apt/apt.conf.d/99-lab", b'Acquire::Languages "none";\n')

@@ -10,7 +10,7 @@ from tests.e2e.commands import check, deploy
 from tests.lab.fixtures import Hosts
 from tests.lab.hosts import LabHost
 from tests.lab.images import RELEASES
-from tests.lab.lab import Wanted
+from tests.lab.lab import HostSpec
 
 pytestmark = pytest.mark.lab
 
@@ -19,7 +19,7 @@ LOGIN, COMMAND = "Accepted publickey", "Starting session: command"
 
 
 def test_a_dry_run_plans_exactly_what_the_run_changes(hosts: Hosts) -> None:
-    blank = hosts(*(Wanted(f"blank-{release}", release, card="p40") for release in RELEASES))
+    blank = hosts(*(HostSpec(f"blank-{release}", release, card="p40") for release in RELEASES))
     before = [_files_changed_since_boot(host) for host in blank]
     planned = deploy(*blank, dry=True)
     assert planned.status == 0
@@ -65,7 +65,7 @@ def test_a_second_run_uses_one_connection_and_three_commands(ready_trixie: LabHo
 
 
 def test_sudo_gives_the_same_result(hosts: Hosts) -> None:
-    (host,) = hosts(Wanted("by-sudo", "trixie"))
+    (host,) = hosts(HostSpec("by-sudo", "trixie"))
     run = deploy(host, ssh_user="ops")
     assert run.status == 0, run.stderr
     assert deploy(host, ssh_user="ops").changed == {}
@@ -74,7 +74,7 @@ def test_sudo_gives_the_same_result(hosts: Hosts) -> None:
 
 
 def test_without_root_or_sudo_nothing_changes(hosts: Hosts) -> None:
-    (host,) = hosts(Wanted("by-sudo", "trixie"))
+    (host,) = hosts(HostSpec("by-sudo", "trixie"))
     run = deploy(host, ssh_user="locked")
     assert run.status == 1
     assert run.changed == {}

@@ -10,7 +10,7 @@ from tests.e2e.commands import Run, check, deploy
 from tests.lab.fixtures import Hosts
 from tests.lab.hosts import LabHost
 from tests.lab.images import RELEASES
-from tests.lab.lab import Lab, Wanted
+from tests.lab.lab import HostSpec, Lab
 from tests.lab.packages.mirrors import GOOD
 
 pytestmark = [pytest.mark.lab, pytest.mark.matrix]
@@ -39,12 +39,12 @@ def settings(lab: Lab) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def with_cache(lab: Lab, hosts: Hosts) -> dict[str, LabHost]:
     """A host of each release with an engine and the cache; most of its mirrors are dead."""
-    found = hosts(*(Wanted(f"build-{release}", release) for release in RELEASES))
-    for host in found:
+    booted = hosts(*(HostSpec(f"build-{release}", release) for release in RELEASES))
+    for host in booted:
         host.run(LISTENER)
-    run = deploy(*found, deploy=ALONE, **settings(lab))
+    run = deploy(*booted, deploy=ALONE, **settings(lab))
     assert run.status == 0, run.stderr
-    return {host.state.release: host for host in found}
+    return {host.state.release: host for host in booted}
 
 
 @pytest.fixture(params=RELEASES)
@@ -68,8 +68,8 @@ def test_it_is_installed_and_a_second_run_changes_nothing(host: LabHost, lab: La
 
 def test_packages_come_from_the_first_mirror_that_answers(host: LabHost, lab: Lab) -> None:
     host.run(f"mkdir -p /tmp/lists/partial && {APT} update && cd /tmp && {APT} download hostname")
-    asked = host.run("cat /etc/apt-cacher-ng/backends_debian").stdout
-    assert asked == f"{lab.repository.base}/{GOOD}/debian/\n"
+    mirrors = host.run("cat /etc/apt-cacher-ng/backends_debian").stdout
+    assert mirrors == f"{lab.repository.base}/{GOOD}/debian/\n"
     # The cache stores by repository, not by host: the request went to the mirrors.
     assert host.run("ls /var/cache/apt-cacher-ng/debrep/pool/main/h/hostname/").stdout
 

@@ -11,7 +11,7 @@ from tests.e2e.commands import Run, check, deploy
 from tests.lab.fixtures import Hosts
 from tests.lab.hosts import LabHost
 from tests.lab.images import RELEASES
-from tests.lab.lab import Wanted
+from tests.lab.lab import HostSpec
 
 pytestmark = pytest.mark.lab
 
@@ -28,12 +28,12 @@ SERVICE = "docker run -d --name service shell /bin/sleep 100000"
 @pytest.fixture(scope="module")
 def with_engine(hosts: Hosts) -> dict[str, LabHost]:
     """A host of each release with a configured engine and no card."""
-    found = hosts(*(Wanted(f"docker-{release}", release) for release in RELEASES))
-    run = deploy(*found, deploy=ALONE)
+    booted = hosts(*(HostSpec(f"docker-{release}", release) for release in RELEASES))
+    run = deploy(*booted, deploy=ALONE)
     assert run.status == 0, run.stderr
-    for host in found:
+    for host in booted:
         host.run(SHELL)
-    return {host.state.release: host for host in found}
+    return {host.state.release: host for host in booted}
 
 
 @pytest.fixture(params=RELEASES)
@@ -81,9 +81,9 @@ ALSO_FAILS = {"docker.packages": {"docker.buildx"}, "docker.config": {"docker.li
 @pytest.mark.parametrize("id", TAMPERS)
 def test_a_change_by_hand_is_found_and_repaired(host: LabHost, id: str) -> None:
     host.run(TAMPERS[id])
-    found = docker(host)
-    assert found.pop(id) == "fail"
-    assert set(found) <= ALSO_FAILS.get(id, set())
+    statuses = docker(host)
+    assert statuses.pop(id) == "fail"
+    assert set(statuses) <= ALSO_FAILS.get(id, set())
     run = provision(host)
     assert run.status == 0, run.stderr
     assert docker(host) == {}
@@ -123,8 +123,8 @@ def test_containers_survive_a_new_configuration(host: LabHost) -> None:
 
 
 def test_a_missed_restart_is_made_by_the_next_run(host: LabHost) -> None:
-    wanted = {**daemon_json(host), "registry-mirrors": ["https://mirror.invalid"]}
-    host.put(DAEMON_JSON, json.dumps(wanted).encode())
+    config = {**daemon_json(host), "registry-mirrors": ["https://mirror.invalid"]}
+    host.put(DAEMON_JSON, json.dumps(config).encode())
     settings = {"docker_registry_mirrors": ["https://mirror.invalid"]}
     assert docker(host, **settings) == {"docker.live": "fail"}
     assert provision(host, **settings).status == 0
@@ -138,7 +138,7 @@ def test_a_missed_restart_is_made_by_the_next_run(host: LabHost) -> None:
 
 
 def test_an_undeclared_key_is_refused_and_nothing_is_installed(hosts: Hosts) -> None:
-    (host,) = hosts(Wanted("docker-refused", "trixie"))
+    (host,) = hosts(HostSpec("docker-refused", "trixie"))
     run = provision(host, docker_key_fingerprint="A" * 40)
     assert run.status == 1
     assert "not the declared AAAAAAAAAA" in run.stderr
@@ -149,7 +149,7 @@ def test_an_undeclared_key_is_refused_and_nothing_is_installed(hosts: Hosts) -> 
 @pytest.fixture
 def engine_in_use(hosts: Hosts) -> LabHost:
     """A server in use: the distribution's engine, its own configuration, a running container."""
-    (host,) = hosts(Wanted("docker-used", "trixie"))
+    (host,) = hosts(HostSpec("docker-used", "trixie"))
     host.reset()
     host.put(DAEMON_JSON, b'{"debug": true, "log-driver": "local"}')
     host.run("apt-get -q update")

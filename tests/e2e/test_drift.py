@@ -16,7 +16,7 @@ from tests.e2e.releasing import App
 from tests.e2e.tampers import APP, FSTAB, GROUPS, MOUNT, SWAP, Tamper
 from tests.lab.fixtures import Hosts
 from tests.lab.hosts import LabHost
-from tests.lab.lab import Wanted
+from tests.lab.lab import HostSpec
 
 pytestmark = pytest.mark.lab
 
@@ -39,17 +39,17 @@ class Declared:
 
     def provision(self) -> None:
         ended = self.app.run(self.host, deploy="gpu_host.py", **self.settings)
-        assert ended.status == 0, ended.said
+        assert ended.status == 0, ended.output
 
     def drift(self, *options: str, **settings: Any) -> Drift:
-        wanted = {**self.settings, **settings}
-        return drift(self.host, *options, project=self.app.project, **wanted)
+        values = {**self.settings, **settings}
+        return drift(self.host, *options, project=self.app.project, **values)
 
 
 @pytest.fixture(scope="module")
 def declared(hosts: Hosts, tmp_path_factory: pytest.TempPathFactory) -> Declared:
     """A blank host that is provisioned, and then provisioned with its app in one run."""
-    (host,) = hosts(Wanted("drift", "trixie", card="l40s-610"))
+    (host,) = hosts(HostSpec("drift", "trixie", card="l40s-610"))
     app = App(APP, tmp_path_factory.mktemp("project"))
     app.write(revision="good")
     made = Declared(host, app, {"apps": [APP]})
@@ -64,17 +64,17 @@ def declared(hosts: Hosts, tmp_path_factory: pytest.TempPathFactory) -> Declared
 @pytest.fixture(scope="module")
 def usual(declared: Declared) -> dict[str, str]:
     """The findings of an intact host: warnings at most."""
-    found = declared.drift()
-    assert (found.exit, found.status) == (0, "ok"), found.wrong
-    return found.wrong
+    result = declared.drift()
+    assert (result.exit, result.status) == (0, "ok"), result.wrong
+    return result.wrong
 
 
 @pytest.mark.matrix
 def test_a_clean_host_stays_clean(declared: Declared, usual: dict[str, str]) -> None:
     """20 times in a row, after restarts of a container and of the engine, and with a large log."""
     for _ in range(20):
-        found = declared.drift()
-        assert (found.exit, found.wrong) == (0, usual)
+        result = declared.drift()
+        assert (result.exit, result.wrong) == (0, usual)
     for what in (
         f"docker restart {APP}-app-1",
         "systemctl restart docker",
@@ -94,10 +94,10 @@ def wait_until_settled(declared: Declared, usual: dict[str, str]) -> dict[str, s
     """The findings after everything has started; until then, nothing may be reported as drift."""
     deadline = time.monotonic() + SETTLED_S
     while True:
-        found = declared.drift()
-        assert "drift" not in found.wrong.values(), found.wrong
-        if found.wrong == usual or time.monotonic() > deadline:
-            return found.wrong
+        result = declared.drift()
+        assert "drift" not in result.wrong.values(), result.wrong
+        if result.wrong == usual or time.monotonic() > deadline:
+            return result.wrong
         time.sleep(3)
 
 
@@ -112,11 +112,11 @@ def test_drift_changes_no_file(declared: Declared) -> None:
 def test_a_stopped_engine_is_reported_and_not_started(declared: Declared) -> None:
     declared.host.run("systemctl stop docker.socket docker")
     try:
-        found = declared.drift()
+        result = declared.drift()
         active = declared.host.run("systemctl is-active docker", check=False).stdout.strip()
         assert active == "inactive"
-        assert found.wrong["docker.engine"] == "drift"
-        assert found.exit == 3, "what only the engine knows could not be read"
+        assert result.wrong["docker.engine"] == "drift"
+        assert result.exit == 3, "what only the engine knows could not be read"
     finally:
         declared.host.run("systemctl start docker.socket docker")
 
@@ -137,26 +137,26 @@ def test_a_host_without_free_space_reports_the_reason(
         full = declared.drift()
         left = host.run(f"find {TEMPORARY} -name 'gpuhost.*'").stdout
         host.run("rm /dev/shm/fill")
-        found = declared.drift()
+        partly_full = declared.drift()
     finally:
         host.run("rm -f /run/fill /dev/shm/fill; umount /tmp; mount -o remount,size=50% /run")
     assert (full.exit, full.status) == (3, "error")
-    assert "no directory to write in: /run, /dev/shm and /tmp are full" in full.said
+    assert "no directory to write in: /run, /dev/shm and /tmp are full" in full.output
     assert left == ""
-    assert (found.exit, found.wrong) == (0, usual)
+    assert (partly_full.exit, partly_full.wrong) == (0, usual)
 
 
 def test_a_change_in_the_repository_is_pending(declared: Declared, usual: dict[str, str]) -> None:
-    found = declared.drift(docker_log_max_size="20m")
-    assert (found.exit, found.status) == (0, "pending")
-    assert found.wrong == {**usual, "docker.config": "pending"}
+    result = declared.drift(docker_log_max_size="20m")
+    assert (result.exit, result.status) == (0, "pending")
+    assert result.wrong == {**usual, "docker.config": "pending"}
     assert declared.drift("--pending-fails", docker_log_max_size="20m").exit == 2
     declared.app.write(revision="good", edits={"x-gpuhost.keep_releases": 4})
     try:
-        found = declared.drift()
+        result = declared.drift()
     finally:
         declared.app.write(revision="good")
-    assert found.wrong == {**usual, f"app.{APP}.release": "pending"}
+    assert result.wrong == {**usual, f"app.{APP}.release": "pending"}
 
 
 def test_a_known_finding_is_accepted_until_its_date(
@@ -188,16 +188,16 @@ def test_an_old_backup_is_drift_once_a_newer_one_was_due(
     declared: Declared, usual: dict[str, str]
 ) -> None:
     """After a machine was off, its timer first makes the missed backup."""
-    host, one = declared.host, f"systemctl start gpuhost-backup-{APP}"
-    host.run(one)
+    host, backup = declared.host, f"systemctl start gpuhost-backup-{APP}"
+    host.run(backup)
     limit, running = host.run("python3 -", stdin=OLDER.encode()).stdout.split()
     is_late = float(running) > SPREAD_S + WAITS_S + float(limit)
     try:
-        found = declared.drift()
-        assert found.wrong == usual | ({f"app.{APP}.backups": "drift"} if is_late else {})
+        result = declared.drift()
+        assert result.wrong == usual | ({f"app.{APP}.backups": "drift"} if is_late else {})
     finally:
         # The name of a backup is its time in seconds.
-        host.run(f"sleep 1; {one}")
+        host.run(f"sleep 1; {backup}")
     assert declared.drift().wrong == usual
 
 
@@ -223,11 +223,11 @@ def test_changes_by_hand_are_found_and_repaired(
         for tamper in group:
             repairs.append(tamper.repair or "true")
             declared.host.run(tamper.by)
-            found = declared.drift()
+            result = declared.drift()
             expected |= dict.fromkeys(tamper.finds, "drift")
             expected.pop(tamper.hides, None)
-            assert found.wrong == expected, tamper.what
-            assert found.exit in (0, 2), tamper.what
+            assert result.wrong == expected, tamper.what
+            assert result.exit in (0, 2), tamper.what
     finally:
         for repair in repairs:
             declared.host.run(repair)

@@ -13,7 +13,7 @@ from tests.e2e.commands import Run, check, deploy
 from tests.lab.fixtures import Hosts
 from tests.lab.hosts import LabHost
 from tests.lab.images import RELEASES
-from tests.lab.lab import Wanted
+from tests.lab.lab import HostSpec
 
 pytestmark = [pytest.mark.lab, pytest.mark.matrix]
 
@@ -38,12 +38,12 @@ OK = dict.fromkeys(("drift.account", "drift.command", "drift.reports", "drift.ti
 @pytest.fixture(params=RELEASES)
 def host(request: pytest.FixtureRequest, hosts: Hosts, monkeypatch: pytest.MonkeyPatch) -> LabHost:
     """A host of each release with a checkout; its drift check succeeds."""
-    (found,) = hosts(Wanted(f"drift-{request.param}", request.param))
-    found.put(f"{CHECKOUT}/.venv/bin/gpuhost", STAND_IN, mode=0o755)
-    found.put(f"{CHECKOUT}/inventory.py", b"gpu = []\n")
-    found.put(f"{CHECKOUT}/exit", b"0\n")
+    (booted,) = hosts(HostSpec(f"drift-{request.param}", request.param))
+    booted.put(f"{CHECKOUT}/.venv/bin/gpuhost", STAND_IN, mode=0o755)
+    booted.put(f"{CHECKOUT}/inventory.py", b"gpu = []\n")
+    booted.put(f"{CHECKOUT}/exit", b"0\n")
     monkeypatch.setenv("GPUHOST_NOTIFY", NOTIFY)
-    return found
+    return booted
 
 
 def install(host: LabHost) -> Run:
@@ -74,20 +74,20 @@ def test_installation_and_one_run(host: LabHost) -> None:
     again = install(host)
     assert (again.status, again.changed) == (0, {})
     assert run_nightly(host, 0) == "success"
-    called = host.run(f"cat {HOME}/history/called").stdout.splitlines()
-    assert called[0].startswith("drift inventory.py --history /var/lib/gpuhost-drift/history")
-    assert called[1] == NOTIFY
-    said = host.run(f"journalctl -o cat -u {SERVICE}").stdout
-    assert f"gpuhost-drift\n{CHECKOUT}\n" in said
+    arguments = host.run(f"cat {HOME}/history/called").stdout.splitlines()
+    assert arguments[0].startswith("drift inventory.py --history /var/lib/gpuhost-drift/history")
+    assert arguments[1] == NOTIFY
+    journal = host.run(f"journalctl -o cat -u {SERVICE}").stdout
+    assert f"gpuhost-drift\n{CHECKOUT}\n" in journal
 
 
 def test_findings_do_not_fail_the_unit_and_its_own_failure_is_reported(host: LabHost) -> None:
     install(host)
     assert [run_nightly(host, exit) for exit in (2, 3)] == ["success", "success"]
     assert run_nightly(host, 1) == "exit-code"
-    told = host.run("sleep 2; journalctl -o cat -p err -u gpuhost-drift-failed.service").stdout
-    assert "the nightly drift check on " in told
-    assert NOTIFY not in told
+    journal = host.run("sleep 2; journalctl -o cat -p err -u gpuhost-drift-failed.service").stdout
+    assert "the nightly drift check on " in journal
+    assert NOTIFY not in journal
 
 
 TAMPERS = {

@@ -24,7 +24,7 @@ from tests.e2e.firewalled import (
 from tests.lab.fixtures import Hosts
 from tests.lab.hosts import LabHost
 from tests.lab.images import RELEASES
-from tests.lab.lab import Wanted
+from tests.lab.lab import HostSpec
 
 pytestmark = pytest.mark.lab
 
@@ -32,16 +32,16 @@ pytestmark = pytest.mark.lab
 @pytest.fixture(scope="module")
 def guarded(hosts: Hosts) -> dict[str, LabHost]:
     """A closed host of each release, with two published ports and a listener of the host itself."""
-    found = hosts(*(Wanted(f"firewall-{release}", release) for release in RELEASES))
-    run = deploy(*found, deploy=ALONE, **SETTINGS)
+    booted = hosts(*(HostSpec(f"firewall-{release}", release) for release in RELEASES))
+    run = deploy(*booted, deploy=ALONE, **SETTINGS)
     assert run.status == 0, run.stderr
-    for host in found:
+    for host in booted:
         serve(host, ALLOWED, CLOSED)
         host.run(
             "systemd-run --unit=own busybox httpd -f -p 7777 -h /root/web/www &&"
             " systemctl is-active own"
         )
-    return {host.state.release: host for host in found}
+    return {host.state.release: host for host in booted}
 
 
 @pytest.fixture(params=RELEASES)
@@ -67,9 +67,11 @@ def test_only_allowed_ports_are_reachable_from_another_machine(host: LabHost) ->
         served = host.run(f"curl -sS -m 5 http://127.0.0.1:{port}/").stdout
         assert served == "served\n", "it would answer, if it could be reached"
     assert_only_allowed_ports_are_open(host)
-    found = firewall(host)
-    assert found.pop("firewall.closed") == "warn", "published, but closed: a person wants to know"
-    assert set(found.values()) == {"ok"}
+    statuses = firewall(host)
+    assert statuses.pop("firewall.closed") == "warn", (
+        "published, but closed: a person wants to know"
+    )
+    assert set(statuses.values()) == {"ok"}
 
 
 def test_ipv6_has_the_same_rules(host: LabHost) -> None:
@@ -131,9 +133,9 @@ def test_a_neighbour_cannot_route_to_a_container(guarded: dict[str, LabHost]) ->
     container = _container_address(inside)
     outside.run(f"ip route add {container}/32 via {inside.state.address}")
     try:
-        asked = outside.run(f"curl -sS -m 3 http://{container}/", check=False)
-        assert asked.stdout == ""
-        assert "timed out" in asked.stderr
+        answer = outside.run(f"curl -sS -m 3 http://{container}/", check=False)
+        assert answer.stdout == ""
+        assert "timed out" in answer.stderr
     finally:
         outside.run(f"ip route del {container}/32; docker start web8080 web8081")
 
@@ -205,8 +207,8 @@ def test_an_undeclared_port_is_closed_and_a_source_network_is_respected(trixie: 
     assert provision(trixie, firewall_allow=narrow).changed == {STEP: [trixie.name]}
     assert not is_served(trixie, ALLOWED)
     assert is_served(trixie, CLOSED)
-    said = trixie.run("ufw status").stdout
-    assert "203.0.113.0/24" in said
+    rules = trixie.run("ufw status").stdout
+    assert "203.0.113.0/24" in rules
     assert provision(trixie).changed == {STEP: [trixie.name]}
     assert "203.0.113.0/24" not in trixie.run("ufw status").stdout
     assert_only_allowed_ports_are_open(trixie)

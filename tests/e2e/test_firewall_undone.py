@@ -20,7 +20,7 @@ from tests.e2e.firewalled import (
 )
 from tests.lab.fixtures import Hosts
 from tests.lab.hosts import LabHost
-from tests.lab.lab import Wanted
+from tests.lab.lab import HostSpec
 
 pytestmark = pytest.mark.lab
 
@@ -28,12 +28,12 @@ pytestmark = pytest.mark.lab
 @pytest.fixture(scope="module")
 def open_host(hosts: Hosts) -> LabHost:
     """A host with an engine, and with ufw installed but disabled."""
-    (found,) = hosts(Wanted("firewall-open", "trixie"))
-    run = deploy(found, deploy=ALONE, firewall_enabled=False, **ENGINE)
+    (booted,) = hosts(HostSpec("firewall-open", "trixie"))
+    run = deploy(booted, deploy=ALONE, firewall_enabled=False, **ENGINE)
     assert run.status == 0, run.stderr
-    found.run("apt-get -q update && apt-get -q -y install ufw", timeout=300)
-    found.run("ufw limit 9999/tcp")
-    return found
+    booted.run("apt-get -q update && apt-get -q -y install ufw", timeout=300)
+    booted.run("ufw limit 9999/tcp")
+    return booted
 
 
 def test_a_failed_new_login_reverts_the_change_at_once(open_host: LabHost) -> None:

@@ -11,7 +11,7 @@ import pytest
 from tests.e2e.commands import check, deploy, start
 from tests.lab.hosts import LabHost
 from tests.lab.images import RELEASES
-from tests.lab.lab import Lab, Wanted
+from tests.lab.lab import HostSpec, Lab
 
 pytestmark = pytest.mark.lab
 
@@ -52,7 +52,7 @@ SETTINGS = {"firewall_confirm_s": 30}
 )
 def test_the_next_run_converges(lab: Lab, number: int, operation: str, seconds: float) -> None:
     release = RELEASES[number % len(RELEASES)]
-    (host,) = lab.boot(Wanted(f"killed-{release}", release, card="p40"))
+    (host,) = lab.boot(HostSpec(f"killed-{release}", release, card="p40"))
     _run_until(host, operation, seconds)
     assert host.ssh("id -un").stdout == "root\n", "SSH is never lost"
     run = deploy(host, **SETTINGS)
@@ -73,11 +73,11 @@ def _run_until(host: LabHost, operation: str, seconds: float) -> None:
         process.communicate()
 
 
-def _read_until(process: subprocess.Popen[str], words: str) -> None:
+def _read_until(process: subprocess.Popen[str], text: str) -> None:
     assert process.stderr is not None
-    said = []
+    lines = []
     for line in process.stderr:
-        said.append(line)
-        if words in line:
+        lines.append(line)
+        if text in line:
             return
-    raise AssertionError(f"{words!r} never came:\n{''.join(said)}")
+    raise AssertionError(f"{text!r} never came:\n{''.join(lines)}")

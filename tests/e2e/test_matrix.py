@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e.commands import check, deploy
 from tests.lab.images import RELEASES
-from tests.lab.lab import Lab, Wanted
+from tests.lab.lab import HostSpec, Lab
 
 pytestmark = [pytest.mark.lab, pytest.mark.matrix]
 
@@ -46,11 +46,11 @@ CASES = [
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_from_blank_to_stable(lab: Lab, case: Case) -> None:
-    wanted = [Wanted(f"matrix-{release}", release, card=case.card) for release in RELEASES]
-    hosts = lab.boot(*wanted)
+    specs = [HostSpec(f"matrix-{release}", release, card=case.card) for release in RELEASES]
+    hosts = lab.boot(*specs)
     try:
         first = deploy(*hosts, **case.settings)
-        found = {host.state.release: check(host, **case.settings).failing for host in hosts}
+        failing = {host.state.release: check(host, **case.settings).failing for host in hosts}
         second = deploy(*hosts, **case.settings)
     finally:
         for host in hosts:
@@ -58,6 +58,6 @@ def test_from_blank_to_stable(lab: Lab, case: Case) -> None:
     lacking = {release: NOT_AVAILABLE.get((case.source, release), set()) for release in RELEASES}
     failed = [host.name for host in hosts if lacking[host.state.release]]
     assert first.failed == ({"Verification": failed} if failed else {}), first.stderr
-    assert found == lacking
+    assert failing == lacking
     assert second.changed == {}, second.stderr
     assert second.failed == first.failed

@@ -8,7 +8,7 @@ from tests.e2e.commands import Run, check, deploy
 from tests.lab.fixtures import Hosts
 from tests.lab.hosts import LabHost
 from tests.lab.images import RELEASES
-from tests.lab.lab import Wanted
+from tests.lab.lab import HostSpec
 
 pytestmark = [pytest.mark.lab, pytest.mark.matrix]
 
@@ -18,12 +18,12 @@ OK = dict.fromkeys(("nginx.package", "nginx.renewal", "nginx.running"), "ok")
 @pytest.fixture(scope="module")
 def with_nginx(hosts: Hosts) -> dict[str, LabHost]:
     """A host of each release with nginx and certbot, for an app that needs both."""
-    found = hosts(*(Wanted(f"nginx-{release}", release) for release in RELEASES))
-    for host in found:
+    booted = hosts(*(HostSpec(f"nginx-{release}", release) for release in RELEASES))
+    for host in booted:
         assert set(verdicts(host).values()) == {"skip"}
-    run = deploy(*found, deploy="tests/e2e/nginx_alone.py")
+    run = deploy(*booted, deploy="tests/e2e/nginx_alone.py")
     assert run.status == 0, run.stderr
-    return {host.state.release: host for host in found}
+    return {host.state.release: host for host in booted}
 
 
 @pytest.fixture(params=RELEASES)

@@ -13,7 +13,7 @@ import pytest
 from tests.e2e.commands import Run, Verdicts, check, deploy
 from tests.lab.fixtures import Hosts
 from tests.lab.hosts import LabHost
-from tests.lab.lab import Lab, Wanted
+from tests.lab.lab import HostSpec, Lab
 from tests.lab.packages.mirrors import GOOD
 
 pytestmark = pytest.mark.lab
@@ -98,19 +98,19 @@ STATES: list[tuple[str | None, dict[str, str], str]] = [
 def test_every_state_of_a_card(
     lab: Lab, card: str | None, expected: dict[str, str], says: str
 ) -> None:
-    (host,) = lab.boot(Wanted("card", "trixie", card=card))
+    (host,) = lab.boot(HostSpec("card", "trixie", card=card))
     try:
-        found = check(host)
+        verdicts = check(host)
     finally:
         lab.remove(host.name)
-    assert problems(found) == expected
-    assert re.search(says, found.findings[DRIVER]["actual"])
+    assert problems(verdicts) == expected
+    assert re.search(says, verdicts.findings[DRIVER]["actual"])
 
 
 @pytest.fixture(scope="module")
 def with_driver(hosts: Hosts) -> LabHost:
     """A new server whose driver was installed, with its reboot."""
-    (host,) = hosts(Wanted("driven", "trixie", card="undriven"))
+    (host,) = hosts(HostSpec("driven", "trixie", card="undriven"))
     planned = provision(host, **INSTALLING, nvidia_reboot=True, dry=True).planned
     with restart_when_stopped(host):
         run = provision(host, **INSTALLING, nvidia_reboot=True)
@@ -221,7 +221,7 @@ def test_removal_and_second_installation(with_driver: LabHost) -> None:
 @pytest.fixture(scope="module")
 def without_driver(hosts: Hosts) -> LabHost:
     """A new server without a driver."""
-    return hosts(Wanted("waiting", "bookworm", card="undriven"))[0]
+    return hosts(HostSpec("waiting", "bookworm", card="undriven"))[0]
 
 
 def test_an_undeclared_key_is_refused(without_driver: LabHost) -> None:
@@ -247,12 +247,12 @@ def test_it_never_reboots_without_permission(without_driver: LabHost) -> None:
     assert (run.status, run.failed) == (0, {}), run.stderr
     assert "a reboot is needed" in run.stderr
     assert without_driver.run("stat -c %Y /proc/1").stdout == began
-    found = check(without_driver, **INSTALLING)
+    verdicts = check(without_driver, **INSTALLING)
     # The run that failed with a wrong key may have enabled the archive.
     archive = {"Archive components of the NVIDIA driver"}
     assert set(run.changed) | archive == STEPS - {"NVIDIA driver loaded"}
-    assert problems(found) == {DRIVER: "fail"}
-    assert found.findings[DRIVER]["fix"] == "reboot, or set nvidia_reboot=True"
+    assert problems(verdicts) == {DRIVER: "fail"}
+    assert verdicts.findings[DRIVER]["fix"] == "reboot, or set nvidia_reboot=True"
     again = provision(without_driver, **INSTALLING)
     assert (again.status, again.changed) == (0, {}), "an installed driver is not installed again"
     without_driver.reboot()
@@ -277,7 +277,7 @@ def test_the_archive_components_of_the_driver_follow_the_mirror(
 
 
 def test_fabric_manager_has_the_version_of_the_driver(hosts: Hosts) -> None:
-    (host,) = hosts(Wanted("switched", "bookworm", card="undriven-h200"))
+    (host,) = hosts(HostSpec("switched", "bookworm", card="undriven-h200"))
     with restart_when_stopped(host):
         run = provision(host, **INSTALLING, nvidia_reboot=True, cuda='"13.0"', gpu_count=8)
     assert (run.status, run.failed) == (0, {}), run.stderr

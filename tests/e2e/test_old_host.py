@@ -20,7 +20,7 @@ from tests.e2e.drifting import drift
 from tests.e2e.releasing import App, ask
 from tests.lab.fixtures import Hosts
 from tests.lab.hosts import LabHost
-from tests.lab.lab import Wanted
+from tests.lab.lab import HostSpec
 
 pytestmark = pytest.mark.lab
 
@@ -74,7 +74,7 @@ def run_old(code: Path, host: LabHost, project: App, deploy: str, **data: str) -
 
 @pytest.fixture(scope="module")
 def old(hosts: Hosts, old_code: Path, tmp_path_factory: pytest.TempPathFactory) -> OldHost:
-    (host,) = hosts(Wanted("old-host", "trixie", card="p40"))
+    (host,) = hosts(HostSpec("old-host", "trixie", card="p40"))
     app = App(NAME, tmp_path_factory.mktemp("project"))
     app.write(revision="first")
     run_old(old_code, host, app, "gpu_host.py")
@@ -92,8 +92,8 @@ def old(hosts: Hosts, old_code: Path, tmp_path_factory: pytest.TempPathFactory) 
 
 def test_it_is_as_declared_and_has_no_drift(old: OldHost) -> None:
     assert check(old.host).failing == set()
-    found = drift(old.host, project=old.app.project, **APPS)
-    assert (found.exit, found.status) == (0, "ok"), found.said
+    result = drift(old.host, project=old.app.project, **APPS)
+    assert (result.exit, result.status) == (0, "ok"), result.output
 
 
 def test_provisioning_it_again_changes_nothing(old: OldHost) -> None:
@@ -103,16 +103,16 @@ def test_provisioning_it_again_changes_nothing(old: OldHost) -> None:
 
 def test_the_same_release_again_changes_nothing(old: OldHost) -> None:
     again = old.app.run(old.host)
-    assert again.changed_nothing, again.said
+    assert again.changed_nothing, again.output
     assert old.app.current(old.host) == old.second
 
 
 def test_a_change_by_hand_is_drift(old: OldHost) -> None:
     compose = old.app.home("current/compose.yaml")
     old.host.run(f"cp -p {compose} /root/kept && echo '# by hand' >>{compose}")
-    found = drift(old.host, project=old.app.project, **APPS)
-    of_apps = {id: cause for id, cause in found.wrong.items() if id.startswith("app.")}
-    assert of_apps == {f"app.{NAME}.files": "drift"}, found.said
+    result = drift(old.host, project=old.app.project, **APPS)
+    of_apps = {id: cause for id, cause in result.wrong.items() if id.startswith("app.")}
+    assert of_apps == {f"app.{NAME}.files": "drift"}, result.output
     old.host.run(f"cp -p /root/kept {compose}")
 
 
@@ -123,11 +123,11 @@ def test_release_rollback_and_restore(old: OldHost) -> None:
     assert ask(host, "/api/health")["revision"] == "third"
     assert ask(host, "/rows") == ["written by the old code"]
     back = app.run(host, deploy="rollback.py", release=old.first)
-    assert back.status == 0, back.said
+    assert back.status == 0, back.output
     assert ask(host, "/api/health")["revision"] == "first"
     ask(host, "/rows", post="written since")
     (backup, *_) = host.run(f"ls -r {app.home('backups')} | grep -v before").stdout.split()
     restored = app.run(host, deploy="restore.py", backup=backup)
-    assert restored.status == 0, restored.said
+    assert restored.status == 0, restored.output
     assert ask(host, "/rows") == ["written by the old code"]
     assert check(host).failing == set()

@@ -111,8 +111,8 @@ def test_one_change_by_hand_gives_one_finding(ready_trixie: LabHost, id: str) ->
     """No check of another noun fails, and the whole deploy repairs it."""
     assert check(ready_trixie).failing == set()
     TAMPERS[id](ready_trixie)
-    found = check(ready_trixie)
-    assert (found.exit, found.failing - {"docker.live"}) == (2, {id})
+    verdicts = check(ready_trixie)
+    assert (verdicts.exit, verdicts.failing - {"docker.live"}) == (2, {id})
     run = deploy(ready_trixie)
     assert run.status == 0, run.stderr
     assert check(ready_trixie).failing == set()

@@ -40,7 +40,7 @@ def app(host: LabHost, tmp_path_factory: pytest.TempPathFactory) -> App:
     made = App(NAME, tmp_path_factory.mktemp("project"))
     made.write(revision=1)
     ended = made.run(host)
-    assert ended.status == 0, ended.said
+    assert ended.status == 0, ended.output
     return made
 
 
@@ -84,7 +84,7 @@ def test_secrets_arrive_unchanged_and_generated_ones_are_kept(app: App, host: La
 def test_the_same_again_changes_nothing(app: App, host: LabHost, good: str) -> None:
     started = host.run(f"docker inspect -f '{{{{.State.StartedAt}}}}' {NAME}-app-1").stdout
     again = app.run(host)
-    assert again.changed_nothing, again.said
+    assert again.changed_nothing, again.output
     assert app.current(host) == good
     assert host.run(f"docker inspect -f '{{{{.State.StartedAt}}}}' {NAME}-app-1").stdout == started
 
@@ -95,8 +95,8 @@ def test_a_dry_run_shows_the_release_and_changes_nothing(
     app.write(revision="dry")
     before = host.run("ls -R /opt/gpuhost | grep -v '^total' | sha256sum").stdout
     dry = app.run(host, options=("--dry",))
-    assert dry.status == 0, dry.said
-    assert f"Release {NAME}" in dry.said
+    assert dry.status == 0, dry.output
+    assert f"Release {NAME}" in dry.output
     assert host.run("ls -R /opt/gpuhost | grep -v '^total' | sha256sum").stdout == before
 
 
@@ -106,11 +106,11 @@ def test_data_survives_releases_and_a_rollback(app: App, host: LabHost, good: st
     for revision in ("two", "three"):
         app.write(revision=revision)
         ended = app.run(host)
-        assert ended.status == 0, ended.said
+        assert ended.status == 0, ended.output
         assert ask(host, "/api/health")["revision"] == revision
         assert ask(host, "/rows") == rows
     back = app.run(host, deploy="rollback.py")
-    assert back.status == 0, back.said
+    assert back.status == 0, back.output
     assert ask(host, "/api/health")["revision"] == "two"
     assert ask(host, "/rows") == rows
     assert app.result(host)["kind"] == "rollback"
@@ -120,9 +120,9 @@ def test_a_release_whose_function_fails_is_rolled_back(app: App, host: LabHost, 
     before = ask(host, "/api/health")
     app.write(revision="bad", broken="function")
     ended = app.run(host)
-    assert ended.status == 1, ended.said
-    assert "synthesis failed: no such voice af_heart" in ended.said
-    assert good in ended.said
+    assert ended.status == 1, ended.output
+    assert "synthesis failed: no such voice af_heart" in ended.output
+    assert good in ended.output
     result = app.result(host)
     assert (result["state"], result["stage"], result["restored"]) == ("restored", "verify", good)
     assert ask(host, "/api/health") == before
@@ -135,8 +135,8 @@ def test_a_failed_migration_causes_no_downtime(app: App, host: LabHost, good: st
     app.write(revision="bad", broken="migrate")
     ended = app.run(host)
     assert ended.status == 1
-    assert "P3009 migrate found failed migrations" in ended.said
-    assert "/backups/" in ended.said
+    assert "P3009 migrate found failed migrations" in ended.output
+    assert "/backups/" in ended.output
     assert app.current(host) == good
     assert host.run(f"docker inspect -f '{{{{.State.StartedAt}}}}' {NAME}-app-1").stdout == started
 
@@ -153,8 +153,8 @@ def test_missing_and_default_secrets_are_all_reported_before_a_change(
         app.environment = dict(SECRETS)
     assert ended.status == 1
     for name in ("ADMIN_PASSWORD", "CEREBRAS_API_KEY", "ADMIN_EMAIL"):
-        assert name in ended.said
-    assert "ChangeThisPassword123!" not in ended.said
+        assert name in ended.output
+    assert "ChangeThisPassword123!" not in ended.output
     assert host.run(f"ls {app.home('releases')} | wc -l").stdout == attempts
 
 
@@ -172,11 +172,11 @@ def test_a_changed_secret_is_a_new_release(app: App, host: LabHost, good: str) -
 def test_secrets_are_only_in_their_own_files(
     app: App, host: LabHost, good: str, tmp_path: Path
 ) -> None:
-    said = []
+    outputs = []
     for broken in (None, "function"):
         app.write(revision="grep", broken=broken)
-        said.append(app.run(host, options=("-y", "-vvv")).said)
-        said.append(app.run(host, options=("--dry", "--diff")).said)
+        outputs.append(app.run(host, options=("-y", "-vvv")).output)
+        outputs.append(app.run(host, options=("--dry", "--diff")).output)
     kept = (
         "-name given.json -o -name generated.json -o -name compose.host.json -o -name secrets.env"
     )
@@ -188,8 +188,8 @@ def test_secrets_are_only_in_their_own_files(
     planted.remove(SECRETS["ADMIN_EMAIL"])
     generated = json.loads(host.run(f"cat {app.home('generated.json')}").stdout)
     for value in (*planted, *generated.values()):
-        assert not [text for text in said if value in text]
+        assert not [text for text in outputs if value in text]
         host.put("/run/gpuhost-pattern", value.encode() + b"\n", mode=0o600)
-        found = {place: host.run(look, check=False).stdout for place, look in SEARCHES.items()}
+        matches = {place: host.run(look, check=False).stdout for place, look in SEARCHES.items()}
         host.run("rm /run/gpuhost-pattern")
-        assert found == {"journal": "", "processes": "", "files": ""}
+        assert matches == {"journal": "", "processes": "", "files": ""}

@@ -14,7 +14,7 @@ from tests.e2e.commands import deploy
 from tests.e2e.releasing import App, ask
 from tests.lab.fixtures import Hosts
 from tests.lab.hosts import LabHost
-from tests.lab.lab import Wanted
+from tests.lab.lab import HostSpec
 
 pytestmark = [pytest.mark.lab, pytest.mark.matrix]
 # The longest time for the conversion of a document.
@@ -25,7 +25,7 @@ CONVERSION_S = 60
 def ready(hosts: Hosts) -> dict[str, LabHost]:
     """Hosts by card: one that supports all apps, and one that is too old for MinerU's worker."""
     cards = ("l40s-610", "p40")
-    booted = hosts(*(Wanted(f"apps-{card}", "trixie", card=card) for card in cards))
+    booted = hosts(*(HostSpec(f"apps-{card}", "trixie", card=card) for card in cards))
     run = deploy(*booted)
     assert run.status == 0, run.stderr
     for host in booted:
@@ -57,7 +57,7 @@ class Released:
         made = App(cls.name, tmp_path_factory.mktemp("project"), dict(cls.secrets))
         made.write(revision="one")
         ended = made.run(host)
-        assert ended.status == 0, ended.said
+        assert ended.status == 0, ended.output
         yield made
         _remove(host, cls.name, cls.project or cls.name)
 
@@ -90,19 +90,19 @@ class Life(Released):
     def test_the_same_again_changes_nothing(self, app: App, host: LabHost) -> None:
         started = [container["State"]["StartedAt"] for container in self.containers(host)]
         again = app.run(host)
-        assert again.changed_nothing, again.said
-        assert [one["State"]["StartedAt"] for one in self.containers(host)] == started
+        assert again.changed_nothing, again.output
+        assert [container["State"]["StartedAt"] for container in self.containers(host)] == started
 
     def test_data_survives_releases_and_a_rollback(self, app: App, host: LabHost) -> None:
         ask(host, "/rows", post="written before", port=self.port)
         for revision in ("two", "three"):
             app.write(revision=revision)
             ended = app.run(host)
-            assert ended.status == 0, ended.said
+            assert ended.status == 0, ended.output
             assert self.revision(host) == revision
             assert ask(host, "/rows", port=self.port) == ["written before"]
         back = app.run(host, deploy="rollback.py")
-        assert back.status == 0, back.said
+        assert back.status == 0, back.output
         assert self.revision(host) == "two"
         assert ask(host, "/rows", port=self.port) == ["written before"]
 
@@ -121,8 +121,8 @@ class TestMineru(Life):
         soon = {"x-gpuhost.verify.steps.2.command.within_s": 15}
         app.write(revision="bad", edits=soon, broken="queue")
         ended = app.run(host)
-        assert ended.status == 1, ended.said
-        assert "AssertionError: ['another']" in ended.said
+        assert ended.status == 1, ended.output
+        assert "AssertionError: ['another']" in ended.output
         assert self.revision(host) == "two"
 
 
@@ -158,14 +158,14 @@ class TestVoiceprint(Life):
         with (app.project / "source" / "Dockerfile").open("a") as file:
             file.write("RUN rm pretrained_models/spkrec-ecapa-voxceleb/*\n")
         ended = app.run(host)
-        assert ended.status == 1, ended.said
-        assert "no spkrec-ecapa-voxceleb" in ended.said
+        assert ended.status == 1, ended.output
+        assert "no spkrec-ecapa-voxceleb" in ended.output
         assert self.revision(host) == "two"
 
     def test_without_a_card_the_service_is_the_same(self, app: App, host: LabHost) -> None:
         app.write(revision="cpu")
         ended = app.run(host, gpu="none")
-        assert ended.status == 0, ended.said
+        assert ended.status == 0, ended.output
         assert self.revision(host) == "cpu"
         (container,) = self.containers(host)
         assert container["HostConfig"]["DeviceRequests"] is None
@@ -200,7 +200,7 @@ class TestZPulse(Life):
         ask(host, "/rows", post="written after", port=self.port)
         assert ask(host, "/rows", port=self.port) == ["written before", "written after"]
         restored = app.run(host, deploy="restore.py", backup=newest)
-        assert restored.status == 0, restored.said
+        assert restored.status == 0, restored.output
         assert ask(host, "/rows", port=self.port) == ["written before"]
         assert host.run("curl -sSk https://localhost/").status == 0
 
@@ -211,8 +211,8 @@ class TestAutoVoiceCollation(Life):
     port = 7860
 
     def test_models_are_downloaded_before_it_starts(self, app: App, host: LabHost) -> None:
-        found = host.run(f"ls {app.home('shared/models/iic')}").stdout.split()
-        assert len(found) == 2
+        models = host.run(f"ls {app.home('shared/models/iic')}").stdout.split()
+        assert len(models) == 2
         (container,) = self.containers(host)
         assert container["Name"] == "/avc-webui"
         assert container["HostConfig"]["DeviceRequests"][0]["Capabilities"] == [["gpu"]]
@@ -220,7 +220,7 @@ class TestAutoVoiceCollation(Life):
     def test_without_a_card_the_cpu_service_runs(self, app: App, host: LabHost) -> None:
         app.write(revision="cpu")
         ended = app.run(host, gpu="none")
-        assert ended.status == 0, ended.said
+        assert ended.status == 0, ended.output
         (container,) = self.containers(host)
         assert container["Name"] == "/avc-webui-cpu"
         assert ask(host, "/", port=self.port)["device"] == "cpu"
@@ -254,10 +254,10 @@ def _converted(host: LabHost) -> dict[str, str]:
     task = json.loads(sent)["task_id"]
     deadline = time.monotonic() + CONVERSION_S
     while True:
-        found: dict[str, str] = json.loads(host.run(f"curl -sS {tasks}/{task}").stdout)
-        found.pop("revision", None)
-        if found["status"] != "pending" or time.monotonic() > deadline:
-            return found
+        task_state: dict[str, str] = json.loads(host.run(f"curl -sS {tasks}/{task}").stdout)
+        task_state.pop("revision", None)
+        if task_state["status"] != "pending" or time.monotonic() > deadline:
+            return task_state
         time.sleep(0.5)
 
 

@@ -175,7 +175,7 @@ def app(host: LabHost, tmp_path_factory: pytest.TempPathFactory) -> App:
     made = App(NAME, tmp_path_factory.mktemp("project"))
     made.write(revision="good")
     ended = made.run(host)
-    assert ended.status == 0, ended.said
+    assert ended.status == 0, ended.output
     return made
 
 
@@ -190,9 +190,9 @@ def test_a_broken_release(app: App, host: LabHost, case: Broken) -> None:
         ended = app.run(host)
     finally:
         host.run(case.after)
-    assert ended.status == 1, ended.said
+    assert ended.status == 1, ended.output
     for words in case.says:
-        assert words in ended.said, ended.said
+        assert words in ended.output, ended.output
     if case.state:
         result = app.result(host)
         assert (result["stage"], result["state"]) == (case.stage, case.state), result
@@ -205,8 +205,8 @@ def test_a_broken_release(app: App, host: LabHost, case: Broken) -> None:
 def test_a_slow_start_is_not_a_failure(app: App, host: LabHost) -> None:
     app.write(revision="good", loads_s=25, note="slow")
     ended = app.run(host)
-    assert ended.status == 0, ended.said
-    assert "still loading" in ended.said
+    assert ended.status == 0, ended.output
+    assert "still loading" in ended.output
 
 
 def _attempts(app: App, host: LabHost) -> str:

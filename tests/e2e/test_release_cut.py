@@ -47,7 +47,7 @@ def app(host: LabHost, tmp_path_factory: pytest.TempPathFactory) -> App:
     made = App("two-second", tmp_path_factory.mktemp("project"), {})
     made.write(revision="first", loads_s=0)
     ended = made.run(host)
-    assert ended.status == 0, ended.said
+    assert ended.status == 0, ended.output
     ask(host, "/rows", post="kept", port=PORT)
     return made
 
@@ -55,11 +55,11 @@ def app(host: LabHost, tmp_path_factory: pytest.TempPathFactory) -> App:
 @contextlib.contextmanager
 def cut_at(host: LabHost, stage: str, cut: str) -> Iterator[None]:
     """Run a command when the next release begins a stage; the block starts that release."""
-    said: list[str] = []
+    errors: list[str] = []
 
     def wait() -> None:
         done = host.run(f"python3 - {stage} '{cut}'", stdin=CUT.encode(), timeout=100, check=False)
-        said.append(done.stderr if done.status else "")
+        errors.append(done.stderr if done.status else "")
 
     waiting = threading.Thread(target=wait)
     waiting.start()
@@ -67,7 +67,7 @@ def cut_at(host: LabHost, stage: str, cut: str) -> Iterator[None]:
         yield
     finally:
         waiting.join()
-    assert said == [""]
+    assert errors == [""]
 
 
 def assert_converged(app: App, host: LabHost, revision: str) -> None:
@@ -80,7 +80,7 @@ def assert_converged(app: App, host: LabHost, revision: str) -> None:
     assert answers == revision, app.result(host)
     assert "kept" in ask(host, "/rows", port=PORT)
     again = app.run(host)
-    assert again.changed_nothing, again.said
+    assert again.changed_nothing, again.output
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -88,7 +88,7 @@ def test_systemd_restarts_a_killed_runner(app: App, host: LabHost, stage: str) -
     app.write(revision=f"runner-{stage}", loads_s=1, migrates_s=1)
     with cut_at(host, stage, KILL_RUNNER):
         ended = app.run(host)
-    assert ended.status == 0, ended.said
+    assert ended.status == 0, ended.output
     assert_converged(app, host, f"runner-{stage}")
 
 
@@ -107,7 +107,7 @@ def test_a_dropped_connection_is_opened_again(app: App, host: LabHost, stage: st
     app.write(revision=f"ssh-{stage}", loads_s=3)
     with cut_at(host, stage, "pkill -9 -f sshd.*notty"):
         ended = app.run(host)
-    assert ended.status == 0, ended.said
+    assert ended.status == 0, ended.output
     assert_converged(app, host, f"ssh-{stage}")
 
 
@@ -129,18 +129,18 @@ def test_a_second_operator_is_refused_while_a_release_is_under_way(app: App, hos
     with cut_at(host, "up", "true"):
         pass
     second = app.run(host)
-    assert second.status == 1, second.said
-    assert "gpuhost logs" in second.said
-    assert "under way" in second.said
-    said, _ = first.communicate(timeout=120)
-    assert first.returncode == 0, said
+    assert second.status == 1, second.output
+    assert "gpuhost logs" in second.output
+    assert "under way" in second.output
+    output, _ = first.communicate(timeout=120)
+    assert first.returncode == 0, output
     assert_converged(app, host, "two-operators")
 
 
 def test_ctrl_c_detaches_and_says_how_to_follow(app: App, host: LabHost) -> None:
     app.write(revision="detached", loads_s=6)
     ended = _interrupted(app, host, lambda: None)
-    assert "gpuhost logs" in ended.said
+    assert "gpuhost logs" in ended.output
     assert_converged(app, host, "detached")
 
 
@@ -156,5 +156,5 @@ def _interrupted(app: App, host: LabHost, before: Callable[[], None]) -> Ended:
     with cut_at(host, "up", "true"):
         before()
     process.send_signal(signal.SIGINT)
-    said, _ = process.communicate(timeout=60)
-    return Ended(process.returncode, said)
+    output, _ = process.communicate(timeout=60)
+    return Ended(process.returncode, output)

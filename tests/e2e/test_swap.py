@@ -15,7 +15,7 @@ from tests.e2e.testinfra_host import testinfra_host
 from tests.lab.fixtures import Hosts
 from tests.lab.hosts import LabHost
 from tests.lab.images import RELEASES
-from tests.lab.lab import Wanted
+from tests.lab.lab import HostSpec
 
 pytestmark = pytest.mark.lab
 
@@ -27,9 +27,9 @@ SIZE = 256 * 1024 * 1024
 @pytest.fixture(params=RELEASES)
 def host(request: pytest.FixtureRequest, hosts: Hosts) -> Iterator[LabHost]:
     """A host of each release; its swap is removed after the test."""
-    (found,) = hosts(Wanted(f"swap-{request.param}", request.param))
-    yield found
-    found.run(f"swapoff {found.state.swap_path}; rm -f {found.state.swap_path}", check=False)
+    (booted,) = hosts(HostSpec(f"swap-{request.param}", request.param))
+    yield booted
+    booted.run(f"swapoff {booted.state.swap_path}; rm -f {booted.state.swap_path}", check=False)
 
 
 def provision(host: LabHost, **settings: Any) -> Run:
@@ -64,7 +64,7 @@ def test_swap_is_created_and_a_second_run_changes_nothing(host: LabHost) -> None
 
 
 def test_the_whole_deploy_creates_it(hosts: Hosts, tmp_path: Path) -> None:
-    (host,) = hosts(Wanted("swap-whole", "trixie", card="p40"))
+    (host,) = hosts(HostSpec("swap-whole", "trixie", card="p40"))
     path = host.state.swap_path
     try:
         run = deploy(host, **SETTINGS)

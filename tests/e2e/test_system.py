@@ -19,7 +19,7 @@ from tests.e2e.commands import Run, check, deploy
 from tests.lab.fixtures import Hosts
 from tests.lab.hosts import LabHost
 from tests.lab.images import RELEASES
-from tests.lab.lab import Wanted
+from tests.lab.lab import HostSpec
 
 pytestmark = pytest.mark.lab
 
@@ -41,11 +41,11 @@ def provision(host: LabHost, **settings: Any) -> Run:
 @pytest.fixture(scope="module")
 def provisioned(hosts: Hosts) -> dict[str, LabHost]:
     """A provisioned host of each release. A test that changes one repairs it."""
-    found = hosts(*(Wanted(f"system-{release}", release) for release in RELEASES))
-    run = deploy(*found, deploy="tests/e2e/system_alone.py")
+    booted = hosts(*(HostSpec(f"system-{release}", release) for release in RELEASES))
+    run = deploy(*booted, deploy="tests/e2e/system_alone.py")
     assert run.status == 0, run.stderr
-    assert run.changed == {"Security updates": sorted(host.name for host in found)}
-    return {host.state.release: host for host in found}
+    assert run.changed == {"Security updates": sorted(host.name for host in booted)}
+    return {host.state.release: host for host in booted}
 
 
 @pytest.fixture(params=RELEASES)
@@ -97,8 +97,8 @@ def test_a_stopped_timer_is_found_and_started(trixie: LabHost) -> None:
     trixie.run(
         "systemctl disable --now apt-daily-upgrade.timer; systemctl mask --now apt-daily.timer"
     )
-    said = check(trixie).findings["system.updates"]["actual"]
-    assert said == "stopped: apt-daily.timer, apt-daily-upgrade.timer"
+    actual = check(trixie).findings["system.updates"]["actual"]
+    assert actual == "stopped: apt-daily.timer, apt-daily-upgrade.timer"
     assert provision(trixie).changed == {"Security updates": [trixie.name]}
     assert check(trixie).status["system.updates"] == "ok"
     enabled = trixie.run("systemctl is-enabled apt-daily.timer apt-daily-upgrade.timer").stdout
@@ -117,8 +117,8 @@ def test_other_lines_of_etc_hosts_are_kept_byte_for_byte(trixie: LabHost) -> Non
 
 def test_unattended_upgrades_excludes_our_packages(host: LabHost) -> None:
     """The program itself prints the exclusions that it reads from apt's configuration."""
-    said = host.run("unattended-upgrade --dry-run --debug 2>&1", timeout=300).stdout
-    blacklist = next(line for line in said.splitlines() if "blacklist" in line)
+    output = host.run("unattended-upgrade --dry-run --debug 2>&1", timeout=300).stdout
+    blacklist = next(line for line in output.splitlines() if "blacklist" in line)
     for pattern in ("nvidia-", "libnvidia-", "docker", "containerd", "runc"):
         assert pattern in blacklist
 
@@ -126,9 +126,9 @@ def test_unattended_upgrades_excludes_our_packages(host: LabHost) -> None:
 def test_a_required_reboot_is_a_warning(trixie: LabHost) -> None:
     trixie.run("echo linux-image-amd64 >/run/reboot-required.pkgs; : >/run/reboot-required")
     try:
-        found = check(trixie)
-        assert found.status["system.reboot"] == "warn"
-        assert "linux-image-amd64" in found.findings["system.reboot"]["evidence"]
+        verdicts = check(trixie)
+        assert verdicts.status["system.reboot"] == "warn"
+        assert "linux-image-amd64" in verdicts.findings["system.reboot"]["evidence"]
     finally:
         trixie.run("rm /run/reboot-required /run/reboot-required.pkgs")
     assert check(trixie).status["system.reboot"] == "ok"
@@ -163,9 +163,9 @@ def test_it_waits_for_a_busy_apt_and_names_the_process(
 ) -> None:
     host = provisioned[release]
     with locked(host, path) as pid:
-        found = check(host)
-        assert found.status["system.apt_idle"] == "warn"
-        assert found.findings["system.apt_idle"]["actual"] == f"python3 (pid {pid}) holds {path}"
+        verdicts = check(host)
+        assert verdicts.status["system.apt_idle"] == "warn"
+        assert verdicts.findings["system.apt_idle"]["actual"] == f"python3 (pid {pid}) holds {path}"
         release_once_waited_for = (
             f"until pgrep -f '[s]h -s -- 300'; do sleep 0.2; done; sleep 7; kill {pid}"
         )
@@ -173,8 +173,8 @@ def test_it_waits_for_a_busy_apt_and_names_the_process(
         run = provision(host)
     assert run.status == 0, run.stderr
     assert run.changed == {"Package manager": [host.name]}
-    said = f"waiting for python3 (pid {pid}), which holds {path}: "
-    shown = [line.partition(said)[2] for line in run.stderr.splitlines() if said in line]
+    message = f"waiting for python3 (pid {pid}), which holds {path}: "
+    shown = [line.partition(message)[2] for line in run.stderr.splitlines() if message in line]
     waited = [int(words.removesuffix(" of 300 s")) for words in shown]
     assert waited == sorted(waited)
     assert waited[0] < 5 <= waited[-1], "progress is shown while waiting"
@@ -219,8 +219,8 @@ FOREIGN = {
 
 
 def test_a_proxy_is_configured_everywhere_and_other_keys_stay(proxied: LabHost) -> None:
-    found = check(proxied, **PROXY_SETTINGS)
-    assert {found.status[f"proxy.{place}"] for place in ("apt", "engine", "client")} == {"ok"}
+    verdicts = check(proxied, **PROXY_SETTINGS)
+    assert {verdicts.status[f"proxy.{place}"] for place in ("apt", "engine", "client")} == {"ok"}
     assert provision(proxied, **PROXY_SETTINGS).changed == {}
     client = json.loads(proxied.run(f"cat {CLIENT_FILE}").stdout)
     ours = {"httpProxy": PROXY, "httpsProxy": PROXY, "noProxy": "localhost,.lab"}
@@ -244,11 +244,11 @@ def test_apt_uses_the_proxy_with_the_password(proxied: LabHost) -> None:
             "-o Dir::Etc::SourceParts=/dev/null -o Dir::State::Lists=/root/lists",
             check=False,
         )
-        asked = proxied.run("cat /root/asked").stdout
+        requests = proxied.run("cat /root/asked").stdout
     finally:
         proxied.run("systemctl stop proxy; rm -rf /root/asked /root/lists")
-    assert "http://packages.example.com/" in asked
-    assert "Basic Z3B1OnMzY3JldC0wZi10aGUtcHJveHk=" in asked
+    assert "http://packages.example.com/" in requests
+    assert "Basic Z3B1OnMzY3JldC0wZi10aGUtcHJveHk=" in requests
 
 
 def test_the_proxy_password_is_only_in_its_files(trixie: LabHost) -> None:
@@ -260,8 +260,13 @@ def test_the_proxy_password_is_only_in_its_files(trixie: LabHost) -> None:
         run = provision(trixie, **as_ops)
         assert run.status == 0, run.stderr
         assert run.changed == {"HTTP proxy": [trixie.name]}
-        found = check(trixie, **as_ops)
-        for text in (planned.stderr, json.dumps(planned.planned), run.stderr, repr(found.findings)):
+        verdicts = check(trixie, **as_ops)
+        for text in (
+            planned.stderr,
+            json.dumps(planned.planned),
+            run.stderr,
+            repr(verdicts.findings),
+        ):
             assert PASSWORD not in text
         journal = trixie.run("journalctl -q").stdout
         assert "COMMAND=" in journal
@@ -285,8 +290,8 @@ def test_a_changed_password_is_found_and_written(proxied: LabHost) -> None:
     other = PROXY.replace(PASSWORD, "changed")
     declared: dict[str, Any] = {**PROXY_SETTINGS, "proxy_http": other, "proxy_https": other}
     before = check(proxied, **PROXY_SETTINGS).failing
-    found = check(proxied, **declared)
-    assert found.failing == before | {"proxy.apt", "proxy.engine", "proxy.client"}
+    verdicts = check(proxied, **declared)
+    assert verdicts.failing == before | {"proxy.apt", "proxy.engine", "proxy.client"}
     assert provision(proxied, **declared).changed == {"HTTP proxy": [proxied.name]}
     assert check(proxied, **declared).failing == before
 
@@ -308,9 +313,9 @@ def test_sudo_with_a_password_through_pyinfras_own_options(hosts: Hosts) -> None
         "_sudo": True,
         "_sudo_password": "locked",
     }
-    (blank,) = hosts(Wanted("system-password", "trixie", card="p40"))
-    found = check(blank, **with_password)
-    assert found.findings["system.privileges"]["actual"] == "root by sudo"
+    (blank,) = hosts(HostSpec("system-password", "trixie", card="p40"))
+    verdicts = check(blank, **with_password)
+    assert verdicts.findings["system.privileges"]["actual"] == "root by sudo"
     run = deploy(blank, **with_password)
     assert run.status == 0, run.stderr
     assert {"Container engine", "Container toolkit", "Firewall"} <= run.changed.keys()

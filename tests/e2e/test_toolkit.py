@@ -12,7 +12,7 @@ from tests.e2e.commands import Run, check, deploy
 from tests.lab.fixtures import Hosts
 from tests.lab.hosts import LabHost
 from tests.lab.images import RELEASES
-from tests.lab.lab import Lab, Wanted
+from tests.lab.lab import HostSpec, Lab
 
 pytestmark = pytest.mark.lab
 
@@ -46,11 +46,11 @@ def provision(*hosts: LabHost, **settings: Any) -> Run:
 @pytest.fixture(scope="module")
 def provisioned(hosts: Hosts) -> dict[str, LabHost]:
     """A host of each release with a P40, provisioned to run containers with a GPU."""
-    found = hosts(*(Wanted(f"toolkit-{release}", release, card="p40") for release in RELEASES))
-    run = provision(*found)
+    booted = hosts(*(HostSpec(f"toolkit-{release}", release, card="p40") for release in RELEASES))
+    run = provision(*booted)
     assert (run.status, run.failed) == (0, {}), run.stderr
     assert {STEP, ENGINE, PROOF} <= set(run.changed)
-    return {host.state.release: host for host in found}
+    return {host.state.release: host for host in booted}
 
 
 @pytest.fixture(params=RELEASES)
@@ -275,7 +275,7 @@ def test_removal_and_second_installation(trixie: LabHost) -> None:
 def test_a_key_with_another_fingerprint_is_refused_and_nothing_is_installed(
     hosts: Hosts, lab: Lab, tmp_path: Path
 ) -> None:
-    (host,) = hosts(Wanted("toolkit-keys", "trixie", card="p40"))
+    (host,) = hosts(HostSpec("toolkit-keys", "trixie", card="p40"))
     alone = "tests/e2e/toolkit_packages_alone.py"
     theirs = host.run(f"cat {SOURCES} {KEY}; dpkg -l | grep -c nvidia", check=False).stdout
     assert theirs == "0\n", "the host is blank"
@@ -297,8 +297,10 @@ def test_a_key_with_another_fingerprint_is_refused_and_nothing_is_installed(
     run = deploy(host, deploy=alone, toolkit_key_file=str(key))
     assert run.status == 0, run.stderr
     host.run("chmod +x /usr/lib/apt/apt-helper")
-    found = findings(host)
-    assert {id: found[id] for id in ("toolkit.repository", "toolkit.packages", "toolkit.held")} == {
+    statuses = findings(host)
+    assert {
+        id: statuses[id] for id in ("toolkit.repository", "toolkit.packages", "toolkit.held")
+    } == {
         "toolkit.repository": "ok",
         "toolkit.packages": "ok",
         "toolkit.held": "ok",
@@ -306,7 +308,7 @@ def test_a_key_with_another_fingerprint_is_refused_and_nothing_is_installed(
 
 
 def test_a_broken_driver_is_one_finding_and_the_toolkit_is_installed(hosts: Hosts) -> None:
-    (host,) = hosts(Wanted("toolkit-undriven", "bookworm", card="not-loaded"))
+    (host,) = hosts(HostSpec("toolkit-undriven", "bookworm", card="not-loaded"))
     run = provision(host, ssh_user="ops")
     assert (run.status, run.failed) == (0, {}), run.stderr
     assert PROOF not in run.changed
@@ -318,6 +320,6 @@ def test_a_broken_driver_is_one_finding_and_the_toolkit_is_installed(hosts: Host
 def test_without_a_card_everything_is_skipped_with_the_reason(debians: list[LabHost]) -> None:
     for host in debians:
         verdicts = check(host)
-        found = {id: f for id, f in verdicts.findings.items() if id.startswith("toolkit.")}
-        assert {id: f["status"] for id, f in found.items()} == dict.fromkeys(OK, "skip")
-        assert {f["actual"] for f in found.values()} == {"no NVIDIA card on the PCI bus"}
+        by_id = {id: f for id, f in verdicts.findings.items() if id.startswith("toolkit.")}
+        assert {id: f["status"] for id, f in by_id.items()} == dict.fromkeys(OK, "skip")
+        assert {f["actual"] for f in by_id.values()} == {"no NVIDIA card on the PCI bus"}

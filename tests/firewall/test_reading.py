@@ -57,9 +57,9 @@ TUPLES = [
 def test_rules_of_ufw(
     line: str, action: str, matches: tuple[str, ...], interface: str | None
 ) -> None:
-    (found,) = parse_user_rules(f"### tuple ### {line}\n-A ufw-user-input -j ACCEPT\n", 4)
-    assert (found.action, found.interface) == (action, interface)
-    assert found.matches == tuple(map(rule, matches))
+    (parsed,) = parse_user_rules(f"### tuple ### {line}\n-A ufw-user-input -j ACCEPT\n", 4)
+    assert (parsed.action, parsed.interface) == (action, interface)
+    assert parsed.matches == tuple(map(rule, matches))
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_rules_that_allow_nothing_are_ignored(line: str) -> None:
 
 def test_a_comment_shows_the_owner_of_a_rule() -> None:
     text = RECORDED["files"]["/etc/ufw/user.rules"]
-    comments = [found.comment for found in parse_user_rules(text, 4)]
+    comments = [rule.comment for rule in parse_user_rules(text, 4)]
     assert comments == [*["gpuhost-containers"] * 2, "gpuhost-ssh", "gpuhost", "gpuhost"]
 
 
@@ -100,7 +100,7 @@ def test_a_limit_allows_too() -> None:
         "-p tcp -m tcp --dport 22 -m conntrack --ctstate NEW -m recent --set --name DEFAULT",
         "-p tcp -m tcp --dport 22 -j ufw-user-limit-accept",
     )
-    assert [found.matches for found in parse_kernel(Chain("-", lines), 4)] == [(rule("22/tcp"),)]
+    assert [parsed.matches for parsed in parse_kernel(Chain("-", lines), 4)] == [(rule("22/tcp"),)]
 
 
 SPELLINGS = [
@@ -159,7 +159,7 @@ SOCKETS = [
 
 @pytest.mark.parametrize(("line", "listener"), SOCKETS)
 def test_a_socket_is_a_listener_or_a_clients(line: str, listener: str | None) -> None:
-    assert [str(found) for found in parse_ss(line)] == ([listener] if listener else [])
+    assert [str(parsed) for parsed in parse_ss(line)] == ([listener] if listener else [])
 
 
 def test_published_ports_of_docker_ps() -> None:
@@ -175,13 +175,13 @@ def test_published_ports_of_docker_ps() -> None:
 
 def test_every_way_to_find_sshs_port() -> None:
     socket = "Listen=[::]:2022 (Stream)\nListen=10.0.0.1:2023 (Stream)\nId=ssh.socket\n"
-    found = ssh_ports(
+    ports = ssh_ports(
         "port 22\nport 2222\nlistenaddress [::]:22\n",
         f"{socket}ActiveState=active\n",
         "192.0.2.1 50000 192.0.2.2 10022\n",
         [Listener(24, "tcp", "sshd"), Listener(25, "tcp", "master")],
     )
-    assert found == [22, 24, 2022, 2023, 2222, 10022]
+    assert ports == [22, 24, 2022, 2023, 2222, 10022]
     assert ssh_ports("", f"{socket}ActiveState=inactive\n", "", []) == []
 
 

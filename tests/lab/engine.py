@@ -135,8 +135,8 @@ def _start() -> Engine:
     deadline = Deadline(60, f"starting dockerd (its log: {where / 'log'})")
     while not _answers(engine.socket):
         if daemon.poll() is not None:
-            said = (where / "log").read_text(errors="replace").strip().splitlines()[-3:]
-            raise LabError("dockerd does not start here: " + " / ".join(said))
+            lines = (where / "log").read_text(errors="replace").strip().splitlines()[-3:]
+            raise LabError("dockerd does not start here: " + " / ".join(lines))
         deadline.pause(0.2)
     return engine
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.lab import engine
 from tests.lab.hosts import LabHost
-from tests.lab.lab import Lab, Wanted, down
+from tests.lab.lab import HostSpec, Lab, down
 from tests.lab.process import LabError, this_process
 
 Hosts = Callable[..., list[LabHost]]
@@ -42,16 +42,16 @@ def hosts(lab: Lab) -> Hosts:
 
     .. code:: python
 
-        one, two = hosts(Wanted("web", "trixie"), Wanted("gpu", "bookworm", card="p40"))
+        one, two = hosts(HostSpec("web", "trixie"), HostSpec("gpu", "bookworm", card="p40"))
     """
-    known: dict[str, Wanted] = {}
+    booted: dict[str, HostSpec] = {}
 
-    def get(*wanted: Wanted) -> list[LabHost]:
-        for one in wanted:
-            if known.setdefault(one.name, one) != one:
-                raise LabError(f"{one.name} is up already, as {known[one.name]}")
-        lab.boot(*(one for one in wanted if one.name not in lab.hosts))
-        return [lab.hosts[one.name] for one in wanted]
+    def get(*specs: HostSpec) -> list[LabHost]:
+        for spec in specs:
+            if booted.setdefault(spec.name, spec) != spec:
+                raise LabError(f"{spec.name} is up already, as {booted[spec.name]}")
+        lab.boot(*(spec for spec in specs if spec.name not in lab.hosts))
+        return [lab.hosts[spec.name] for spec in specs]
 
     return get
 
@@ -59,7 +59,7 @@ def hosts(lab: Lab) -> Hosts:
 @pytest.fixture(scope="session")
 def debians(hosts: Hosts) -> list[LabHost]:
     """One shared host of each release, without a card."""
-    return hosts(Wanted("plain-bookworm", "bookworm"), Wanted("plain-trixie", "trixie"))
+    return hosts(HostSpec("plain-bookworm", "bookworm"), HostSpec("plain-trixie", "trixie"))
 
 
 @pytest.hookimpl(trylast=True)
@@ -93,9 +93,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 def _skipped(reporter: pytest.TerminalReporter) -> list[str]:
     """The reason of every lab test that was skipped because there is no lab."""
-    said = [report.longrepr for report in reporter.stats.get("skipped", [])]
-    reasons = [text[2].partition(NO_LAB) for text in said if isinstance(text, tuple)]
-    return [reason for _, found, reason in reasons if found]
+    details = [report.longrepr for report in reporter.stats.get("skipped", [])]
+    reasons = [text[2].partition(NO_LAB) for text in details if isinstance(text, tuple)]
+    return [reason for _, separator, reason in reasons if separator]
 
 
 def _in_ci() -> bool:

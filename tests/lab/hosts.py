@@ -105,8 +105,8 @@ class LabHost:
         deadline = Deadline(seconds, f"{self.name}: booting")
         while not self._booted():
             if not self._is_running():
-                said = self.engine.run("logs", "--tail=20", self.state.container, check=False)
-                raise LabError(f"{self.name} stopped while booting: {said.stdout}{said.stderr}")
+                logs = self.engine.run("logs", "--tail=20", self.state.container, check=False)
+                raise LabError(f"{self.name} stopped while booting: {logs.stdout}{logs.stderr}")
             deadline.pause()
         while not _speaks_ssh(self.state.address, self.state.port):
             deadline.pause()
@@ -174,10 +174,10 @@ class LabHost:
         )  # fmt: skip
 
     def _booted(self) -> bool:
-        said = self.engine.run(
+        state = self.engine.run(
             "exec", self.state.container, "systemctl", "is-system-running", check=False
         )
-        return said.stdout.strip() in ("running", "degraded")
+        return state.stdout.strip() in ("running", "degraded")
 
     def _is_running(self) -> bool:
         shown = self.engine.docker("inspect", "-f", "{{.State.Running}}", self.state.container)

@@ -14,7 +14,7 @@ from tests.lab.process import LabError, progress
 
 
 @dataclass(frozen=True)
-class Wanted:
+class HostSpec:
     """A host to boot.
 
     + name: its host name, in lower case
@@ -46,11 +46,11 @@ class Lab:
         self.repository = repository.ensure(self.engine)
         self.hosts: dict[str, LabHost] = {}
 
-    def boot(self, *wanted: Wanted) -> list[LabHost]:
+    def boot(self, *specs: HostSpec) -> list[LabHost]:
         """Boot hosts, two at a time; an existing host of the same name is replaced."""
-        progress(f"booting {', '.join(one.name for one in wanted)}")
+        progress(f"booting {', '.join(spec.name for spec in specs)}")
         with ThreadPoolExecutor(max_workers=2) as pool:
-            booted = list(pool.map(self._boot, wanted))
+            booted = list(pool.map(self._boot, specs))
         self.hosts |= {host.name: host for host in booted}
         self.save()
         return booted
@@ -77,14 +77,14 @@ class Lab:
         kept.save()
         return kept
 
-    def _boot(self, wanted: Wanted) -> LabHost:
+    def _boot(self, spec: HostSpec) -> LabHost:
         return boot(
             self.engine,
             self.name,
-            wanted.name,
-            wanted.release,
-            card=wanted.card,
-            snapshot=wanted.snapshot,
+            spec.name,
+            spec.release,
+            card=spec.card,
+            snapshot=spec.snapshot,
             owner=self.owner,
         )
 
@@ -115,7 +115,7 @@ def remove_hosts(name: str) -> int:
 def host(name: str, lab: str) -> LabHost:
     """A booted host by name; LabError lists the booted ones if it is unknown."""
     kept = state.load(lab)
-    hosts = {one.name: one for one in kept.hosts} if kept else {}
+    hosts = {each.name: each for each in kept.hosts} if kept else {}
     if kept is None or name not in hosts:
         raise LabError(f"no host {name!r} in lab {lab!r}; there is: {', '.join(hosts) or 'none'}")
     return LabHost(Engine(kept.engine), lab, hosts[name])

@@ -24,12 +24,14 @@ HOSTS = range(10, 240)
 
 def _ensure(engine: Engine) -> ipaddress.IPv4Network:
     """Create the lab's network if it is missing, in a range that this machine does not use."""
-    there = _subnet(engine)
-    if there is not None:
-        return there
-    taken = {line.split()[0] for line in run(["ip", "-4", "route"], timeout=10).stdout.splitlines()}
+    existing = _subnet(engine)
+    if existing is not None:
+        return existing
+    in_use = {
+        line.split()[0] for line in run(["ip", "-4", "route"], timeout=10).stdout.splitlines()
+    }
     for candidate in CANDIDATES:
-        if candidate in taken:
+        if candidate in in_use:
             continue
         made = engine.run(
             "network", "create", "--label", f"{LABEL}=network", "--subnet", candidate,
@@ -67,9 +69,9 @@ def addresses(engine: Engine, *filters: str) -> list[str]:
 
 
 def _free_address(engine: Engine, network: ipaddress.IPv4Network) -> str:
-    taken = set(addresses(engine))
+    in_use = set(addresses(engine))
     for number in HOSTS:
-        if str(network[number]) not in taken:
+        if str(network[number]) not in in_use:
             return str(network[number])
     raise LabError("no free address left in the lab's network: python -m tests.lab down")
 

@@ -68,8 +68,8 @@ def run(
         done.stderr.decode(errors="replace"),
     )
     if check and result.returncode != 0:
-        said = (result.stderr.strip() or result.stdout.strip())[-2000:]
-        raise LabError(f"{' '.join(argv[:6])} … ended with {result.returncode}: {said}")
+        output = (result.stderr.strip() or result.stdout.strip())[-2000:]
+        raise LabError(f"{' '.join(argv[:6])} … ended with {result.returncode}: {output}")
     return result
 
 
@@ -78,10 +78,10 @@ def need(*commands: str) -> None:
     missing = [command for command in commands if shutil.which(command) is None]
     if not missing:
         return
-    wanted = sorted({package for command in missing for package in PACKAGES_OF[command]})
-    progress(f"installing {' '.join(wanted)} (for {', '.join(missing)})")
+    packages = sorted({package for command in missing for package in PACKAGES_OF[command]})
+    progress(f"installing {' '.join(packages)} (for {', '.join(missing)})")
     run(["apt-get", "update", "-q"], timeout=300)
-    known = [name for name in wanted if _in_apt(name)]
+    known = [name for name in packages if _in_apt(name)]
     run(
         ["apt-get", "install", "-y", "-q", "--no-install-recommends", *known],
         timeout=900,

@@ -87,13 +87,13 @@ class VirtualMachine:
         + after: the id of the previous boot
         """
         deadline = Deadline(BOOT_SECONDS, "booting the virtual machine")
-        asked = "cat /proc/sys/kernel/random/boot_id; systemctl is-system-running --wait"
+        command = "cat /proc/sys/kernel/random/boot_id; systemctl is-system-running --wait"
         while True:
             if self.process.poll() is not None:
                 raise LabError(f"the virtual machine ended: {self.console()}")
             if _speaks_ssh(self.ports[22]):
-                said = self.host.ssh(asked, check=False, timeout=BOOT_SECONDS).stdout.split()
-                if len(said) == 2 and said[0] != after and said[1] in ("running", "degraded"):
+                words = self.host.ssh(command, check=False, timeout=BOOT_SECONDS).stdout.split()
+                if len(words) == 2 and words[0] != after and words[1] in ("running", "degraded"):
                     return
             deadline.pause(1)
 
@@ -153,8 +153,8 @@ def _command(image: vm_image.Image, folder: Path, ports: Mapping[int, int]) -> l
 
 @contextmanager
 def _running(command: list[str], folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    with (folder / "qemu").open("wb") as said:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
+    with (folder / "qemu").open("wb") as log:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         try:
             yield process
         finally:
@@ -189,10 +189,10 @@ def _carried(lab: Lab) -> bytes:
 def _free_ports(count: int) -> Iterable[int]:
     """Free ports; all are bound before one is released, so they differ."""
     with ExitStack() as stack:
-        taken = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in taken:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
             each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in taken]
+        return [each.getsockname()[1] for each in sockets]
 
 
 def _speaks_ssh(port: int) -> bool:

@@ -28,9 +28,9 @@ def table(name: str) -> list[dict[str, Any]]:
 
 
 def cards(models: list[str]) -> list[Card]:
-    found = [card_named(model) for model in models]
-    assert None not in found, models
-    return [card for card in found if card]
+    named = [card_named(model) for model in models]
+    assert None not in named, models
+    return [card for card in named if card]
 
 
 def driver(text: str | None) -> DriverVersion | None:

@@ -100,15 +100,15 @@ BASE = "https://developer.download.nvidia.com/compute/cuda/repos"
     ],
 )
 def test_repository(system: System, url: str, key: str, fingerprint_end: str) -> None:
-    found = repository(system)
-    assert found.url == f"{BASE}/{url}"
-    assert found.key_url == f"{BASE}/{url}{key}"
-    assert found.key_fingerprint.endswith(fingerprint_end)
+    archive = repository(system)
+    assert archive.url == f"{BASE}/{url}"
+    assert archive.key_url == f"{BASE}/{url}{key}"
+    assert archive.key_fingerprint.endswith(fingerprint_end)
 
 
 def test_a_mirror_is_the_same_below_its_base() -> None:
-    found = repository(System("debian", "12"), "https://mirrors.aliyun.com/nvidia-cuda/")
-    assert found.url == "https://mirrors.aliyun.com/nvidia-cuda/debian12/x86_64/"
+    archive = repository(System("debian", "12"), "https://mirrors.aliyun.com/nvidia-cuda/")
+    assert archive.url == "https://mirrors.aliyun.com/nvidia-cuda/debian12/x86_64/"
 
 
 def test_fingerprints_are_complete() -> None:

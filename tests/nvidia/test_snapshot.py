@@ -84,18 +84,18 @@ def test_no_output_raises_anything_but_not_read(
     changed: dict[str, Probe], record: str, settings: Settings
 ) -> None:
     whole = probes("nvidia-installed", {NVIDIA_RECORD: record})
-    found = run_checks(Snapshot(Probes({**whole.by_name, **changed})), settings, ["nvidia"])
-    assert len(found) == 13
-    assert all(finding.actual for finding in found)
+    findings = run_checks(Snapshot(Probes({**whole.by_name, **changed})), settings, ["nvidia"])
+    assert len(findings) == 13
+    assert all(finding.actual for finding in findings)
 
 
 @pytest.mark.parametrize("missing", NAMES)
 def test_a_probe_that_did_not_run_is_unknown_or_irrelevant(missing: str) -> None:
     whole = probes("nvidia-installed", changed={missing: None})
-    found = run_checks(Snapshot(whole), Settings(), ["nvidia"])
-    assert len(found) == 13
+    findings = run_checks(Snapshot(whole), Settings(), ["nvidia"])
+    assert len(findings) == 13
     assert not [
-        f.actual for f in found if f.status.value == "unknown" and "did not" not in f.actual
+        f.actual for f in findings if f.status.value == "unknown" and "did not" not in f.actual
     ]
 
 

@@ -32,12 +32,12 @@ def test_every_wait_has_a_limit(name: str) -> None:
 
 
 def test_bounded_waits_are_accepted() -> None:
-    found = [
+    waits = [
         line
         for text in SCRIPTS.values()
         for line in re.findall(rf"timeout(?: -k \d+)? \S+ {WAITS}", text)
     ]
-    assert len(found) >= 26
+    assert len(waits) >= 26
 
 
 @pytest.mark.parametrize(

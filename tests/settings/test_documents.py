@@ -48,7 +48,9 @@ def test_both_readmes_have_the_same_parts() -> None:
     english, chinese = ((ROOT / name).read_text() for name in READMES)
     assert chinese.count("\n## ") == english.count("\n## ") + 1
     blocks = [re.findall(r"```(\w+)\n(.*?)```", text, re.DOTALL) for text in (english, chinese)]
-    shell = [[code for language, code in found if language == "sh"] for found in blocks]
+    shell = [
+        [code for language, code in blocks_of_page if language == "sh"] for blocks_of_page in blocks
+    ]
     assert shell[0] == shell[1] != []
 
 

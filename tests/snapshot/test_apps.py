@@ -69,9 +69,9 @@ def read(root: Path, units: str = "") -> Apps:
 
 
 def tts(root: Path, units: str = "") -> AppState:
-    found = read(root, units).get("tts")
-    assert found
-    return found
+    state = read(root, units).get("tts")
+    assert state
+    return state
 
 
 def test_an_app(root: Path) -> None:
@@ -159,15 +159,15 @@ def test_no_directory_means_no_apps() -> None:
 
 
 @pytest.mark.parametrize(
-    ("probe", "said"),
+    ("probe", "reason"),
     [
         (Probe(None), "timed out"),
         (Probe(127, "", "timeout: failed to run command 'python3'"), "python3"),
         (Probe(0, '{"apps": ['), "not valid JSON"),
     ],
 )
-def test_an_unreadable_probe_is_not_read(probe: Probe, said: str) -> None:
-    with pytest.raises(NotRead, match=said):
+def test_an_unreadable_probe_is_not_read(probe: Probe, reason: str) -> None:
+    with pytest.raises(NotRead, match=reason):
         Apps.read(Probes({"apps": probe, "app_units": Probe(0)}))
 
 

@@ -64,38 +64,38 @@ def release(tmp_path: Path, programs: Programs, monkeypatch: pytest.MonkeyPatch)
 def app(release: Release, units: str = "") -> AppState:
     root = release.app.home.parent
     probes = Probes({"apps": Probe(0, probe_output(root)), "app_units": Probe(0, units)})
-    found = Apps.read(probes).get("tts")
-    assert found
-    return found
+    state = Apps.read(probes).get("tts")
+    assert state
+    return state
 
 
 def details(release: Release) -> Details:
-    found = app(release).details
-    assert isinstance(found, Details), found
-    return found
+    parsed = app(release).details
+    assert isinstance(parsed, Details), parsed
+    return parsed
 
 
 def complaints(release: Release) -> list[str]:
-    found = details(release)
-    files = (*found.files, *([found.site_file] if found.site_file else []))
+    verified = details(release)
+    files = (*verified.files, *([verified.site_file] if verified.site_file else []))
     return sorted(file.complaint.replace(str(release.app.home), "") for file in files)
 
 
 def test_as_it_was_verified(release: Release) -> None:
-    found = details(release)
+    verified = details(release)
     assert set(complaints(release)) == {""}
-    assert found.kept and found.runner_is_intact and not found.with_gpu
-    assert (found.images, found.tags) == ({"web": "sha256:1"}, {"web": "gpuhost/a:1"})
-    web = found.services["web"]
+    assert verified.kept and verified.runner_is_intact and not verified.with_gpu
+    assert (verified.images, verified.tags) == ({"web": "sha256:1"}, {"web": "gpuhost/a:1"})
+    web = verified.services["web"]
     assert (web.count, web.ports, web.ends) == (1, ("80/tcp",), False)
-    assert found.start_s == 90
-    assert found.site and found.site_file
-    assert found.site.file == found.site_file.path == str(release.app.shared / "site/a.conf")
-    assert set(found.rendered) == {"compose.yaml", "compose.override.yaml", "nginx.conf"}
+    assert verified.start_s == 90
+    assert verified.site and verified.site_file
+    assert verified.site.file == verified.site_file.path == str(release.app.shared / "site/a.conf")
+    assert set(verified.rendered) == {"compose.yaml", "compose.override.yaml", "nginx.conf"}
 
 
 @pytest.mark.parametrize(
-    ("file", "said"),
+    ("file", "complaint"),
     [
         ("releases/ID/compose.yaml", "/releases/ID/compose.yaml is changed"),
         ("releases/ID/given.json", "/releases/ID/given.json is changed"),
@@ -103,10 +103,10 @@ def test_as_it_was_verified(release: Release) -> None:
         ("generated.json", "/generated.json is changed"),
     ],
 )
-def test_an_edited_file(release: Release, file: str, said: str) -> None:
+def test_an_edited_file(release: Release, file: str, complaint: str) -> None:
     path = release.app.home / file.replace("ID", NEW)
     path.write_text('{"MADE": "another"}')
-    assert [one for one in complaints(release) if one] == [said.replace("ID", NEW)]
+    assert [each for each in complaints(release) if each] == [complaint.replace("ID", NEW)]
 
 
 def test_a_later_generated_secret_is_no_change(release: Release) -> None:
@@ -124,7 +124,7 @@ def test_a_missing_file_a_changed_mode_and_a_special_file(release: Release) -> N
     paths.override.symlink_to("there")
     owner = f"{os.getuid()}:{os.getgid()}"
     home = f"/releases/{NEW}"
-    assert [one for one in complaints(release) if one] == [
+    assert [each for each in complaints(release) if each] == [
         f"{home}/compose.override.yaml is changed",
         f"{home}/compose.yaml is missing",
         f"{home}/given.json is {owner} 0644, not {owner} 0600",
@@ -139,9 +139,9 @@ def test_a_changed_runner(release: Release) -> None:
 
 def test_a_release_without_a_fingerprint(release: Release) -> None:
     (release.paths.home / fingerprint.NAME).unlink()
-    found = details(release)
-    assert (found.kept, found.files, found.services) == (False, (), {})
-    assert found.images
+    verified = details(release)
+    assert (verified.kept, verified.files, verified.services) == (False, (), {})
+    assert verified.images
 
 
 def test_no_secret_and_no_hash_of_one_leaves_the_host(release: Release) -> None:
@@ -150,7 +150,7 @@ def test_no_secret_and_no_hash_of_one_leaves_the_host(release: Release) -> None:
     kept = json.loads((release.paths.home / fingerprint.NAME).read_text())["files"]
     # The next release needs the hash of given.json, so the probe sends it.
     for name in ("generated.json", "plan.json"):
-        (seen,) = (one for path, one in kept.items() if path.endswith(name))
+        (seen,) = (entry for path, entry in kept.items() if path.endswith(name))
         assert seen["sha256"] not in text
 
 
@@ -186,12 +186,12 @@ def test_when_a_backup_is_due(release: Release) -> None:
     take("20261119-100000-schedule", 1795082400.0)
     take("20261120-100000-schedule", 1795168800.5)
     (release.app.backups / "20261121-100000-schedule").mkdir()
-    found = details(release).schedule
-    assert found and found.every == "daily" and found.limit_s == 600 and found.has_data
-    assert not found.complaint
+    schedule = details(release).schedule
+    assert schedule and schedule.every == "daily" and schedule.limit_s == 600 and schedule.has_data
+    assert not schedule.complaint
     # The next midnight in this machine's time zone, which can be any.
-    assert found.due and 0 < found.due - 1795168800 <= 86400
-    assert [one.taken for one in app(release).backups] == [None, 1795168800, 1795082400]
+    assert schedule.due and 0 < schedule.due - 1795168800 <= 86400
+    assert [backup.taken for backup in app(release).backups] == [None, 1795168800, 1795082400]
 
 
 @pytest.mark.parametrize(
@@ -248,5 +248,5 @@ values = st.recursive(
 def test_any_json_is_details_or_a_reason(value: Any) -> None:
     probe_output = {"apps": [{"name": "tts", "current": "x", "details": value}]}
     probes = Probes({"apps": Probe(0, json.dumps(probe_output)), "app_units": Probe(0)})
-    found = Apps.read(probes).by_name["tts"].details
-    assert isinstance(found, Details) or found
+    parsed = Apps.read(probes).by_name["tts"].details
+    assert isinstance(parsed, Details) or parsed

@@ -47,8 +47,8 @@ def test_docker0(out: str, gateway: str | None) -> None:
     ],
 )
 def test_needs_of_apps(record: str | None, needed: bool, certificates: bool) -> None:
-    found = snapshot_of({"host": "debian13", "files": {RECORD: record}}).nginx
-    assert (found.needed, found.certificates) == (needed, certificates)
+    nginx = snapshot_of({"host": "debian13", "files": {RECORD: record}}).nginx
+    assert (nginx.needed, nginx.certificates) == (needed, certificates)
 
 
 @given(TEXT, TEXT, TEXT, TEXT)

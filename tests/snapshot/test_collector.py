@@ -118,11 +118,11 @@ def test_containers_that_cannot_be_listed_are_not_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize("ids", ["", "5f\n6a\n"])
 def test_every_container_is_described(tmp_path: Path, ids: str) -> None:
     command(tmp_path / "bin", "systemctl", "exit 0")
-    one = r"""for id; do case $id in 5f|6a) echo "{\"name\": \"/$id\"}";; esac; done"""
-    listed = f"case $1 in ps) printf '{ids}';; container) {one};; esac"
+    script = r"""for id; do case $id in 5f|6a) echo "{\"name\": \"/$id\"}";; esac; done"""
+    listed = f"case $1 in ps) printf '{ids}';; container) {script};; esac"
     command(tmp_path / "bin", "docker", listed.replace("\n", "\\n"))
-    found = collect(commands=tmp_path / "bin").snapshot.containers.all
-    assert [one.name for one in found] == ids.split()
+    described = collect(commands=tmp_path / "bin").snapshot.containers.all
+    assert [script.name for script in described] == ids.split()
 
 
 def test_bytes_that_are_not_text_are_transferred(tmp_path: Path) -> None:
@@ -191,12 +191,12 @@ def test_a_reading_costs_less_than_half_a_second_of_processor(tmp_path: Path) ->
 
 
 def _running(mark: str) -> list[str]:
-    found = []
+    processes = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             line = (process / "cmdline").read_bytes().decode(errors="replace")
         except OSError:
             continue
         if mark in line and process.name != str(os.getpid()):
-            found.append(line)
-    return found
+            processes.append(line)
+    return processes

@@ -37,25 +37,25 @@ def read(*rows: dict[str, Any], rc: int = 0, images: str = "") -> Containers:
 
 
 def test_a_container() -> None:
-    (one,) = read(ROW).all
-    assert one == Described(
+    (container,) = read(ROW).all
+    assert container == Described(
         "tts-web-1", "sha256:aa", "running", "tts", "web", "/opt/gpuhost/tts/shared",
         health="healthy", restarts=2, started=1795324988,
         declared=frozenset({Binding("", "8080", "tcp"), Binding("::1", "53", "udp")}),
         bound=frozenset({Binding("", "8080", "tcp")}),
     )  # fmt: skip
-    assert one.running
+    assert container.running
 
 
 def test_a_container_that_was_never_started_and_is_not_restarted() -> None:
     row = {**ROW, "state": "created", "started": "0001-01-01T00:00:00Z", "policy": "no"}
-    (one,) = read({**row, "health": "none"}).all
-    assert (one.started, one.ends, one.health) == (None, True, "")
+    (container,) = read({**row, "health": "none"}).all
+    assert (container.started, container.ends, container.health) == (None, True, "")
 
 
 def test_one_off_containers_are_not_part_of_the_project() -> None:
-    found = read(ROW, {**ROW, "name": "/run", "one_off": "True"}, {**ROW, "project": "other"})
-    assert [one.name for one in found.of_project("tts")] == ["tts-web-1"]
+    containers = read(ROW, {**ROW, "name": "/run", "one_off": "True"}, {**ROW, "project": "other"})
+    assert [container.name for container in containers.of_project("tts")] == ["tts-web-1"]
 
 
 def test_tags() -> None:

@@ -31,8 +31,8 @@ def test_each_error_once_with_its_count(tmp_path: Path) -> None:
     command(tmp_path / "bin", "nvidia-smi", "exit 9")
     command(tmp_path / "bin", "dmesg", f"cat {log}")
     reply = collect(commands=tmp_path / "bin")
-    found = reply.snapshot.kernel_log.card_errors
-    assert [(one.card, one.name, one.times, one.last[-9:]) for one in found] == [
+    errors = reply.snapshot.kernel_log.card_errors
+    assert [(error.card, error.name, error.times, error.last[-9:]) for error in errors] == [
         ("0000:05:00", "Xid 31", 1000, "20:01 UTC"),
         ("0000:01:00", "Xid 94", 1, "20:02 UTC"),
         ("0000:b3:00", "Xid 79", 1, "20:03 UTC"),
@@ -40,7 +40,7 @@ def test_each_error_once_with_its_count(tmp_path: Path) -> None:
         ("0000:c1:00", "SXid 12028", 1, "20:06 UTC"),
         ("0000:03:00", "Xid 13", 1, "20:07 UTC"),
     ]
-    assert found[0].text.endswith("pid=999, name=python3")
+    assert errors[0].text.endswith("pid=999, name=python3")
     assert len(reply.probes.get("kernel_log").out) < 1000
 
 

@@ -93,8 +93,8 @@ def test_other_tar_entries_are_ignored() -> None:
             timeout=30,
             check=True,
         )
-    found = decode(made.stdout.splitlines())
-    assert {name: len(one.out) for name, one in found.by_name.items()} == {
+    decoded = decode(made.stdout.splitlines())
+    assert {name: len(probe.out) for name, probe in decoded.by_name.items()} == {
         f"of{length}": length for length in (0, 1, 511, 512, 513, 5000)
     }
 
@@ -164,8 +164,8 @@ probe() { [ "$1" != hashes ] || { shift 3; printf '%s\\0' "$@"; }; }
 
 
 def test_requests_add_up() -> None:
-    one, two = Request(managed=("/a",)), Request(plain=("/b",))
-    both = one | two
-    assert both.covers(one)
-    assert both.covers(two)
-    assert not one.covers(both)
+    first, second = Request(managed=("/a",)), Request(plain=("/b",))
+    both = first | second
+    assert both.covers(first)
+    assert both.covers(second)
+    assert not first.covers(both)

@@ -44,18 +44,18 @@ echo "$@" >"$CALLED"
     ],
 )
 def test_the_repository_by_mirror(mirror: str, base: str) -> None:
-    found = repository(Settings(toolkit_mirror=mirror), "arm64")
-    assert found.key_url == f"{base}/gpgkey"
-    assert found.sources.splitlines()[1:] == [
+    archive = repository(Settings(toolkit_mirror=mirror), "arm64")
+    assert archive.key_url == f"{base}/gpgkey"
+    assert archive.sources.splitlines()[1:] == [
         "Types: deb",
         f"URIs: {base}/stable/deb/arm64",
         "Suites: /",
         "Architectures: arm64",
         "Signed-By: /etc/apt/keyrings/nvidia-container-toolkit.asc",
     ]
-    assert found.fingerprint == "C95B321B61E88C1809C4F759DDCAE044F796ECB0"
-    assert len(found.clashes) == 4
-    assert found.sources_path not in found.clashes
+    assert archive.fingerprint == "C95B321B61E88C1809C4F759DDCAE044F796ECB0"
+    assert len(archive.clashes) == 4
+    assert archive.sources_path not in archive.clashes
 
 
 def test_the_release_of_a_package_version() -> None:
@@ -109,7 +109,7 @@ ALL = dict.fromkeys(PACKAGES, "1.20.0-1 1.19.1-1 1.17.8-2 1.17.8-1 1.9.0-1")
 
 
 @pytest.mark.parametrize(
-    ("asked", "offered", "candidate", "version"),
+    ("requested", "offered", "candidate", "version"),
     [
         ("", ALL, "1.20.0-1", "1.20.0-1"),
         ("", ALL, "1.17.8-1", "1.17.8-1"),
@@ -132,9 +132,9 @@ ALL = dict.fromkeys(PACKAGES, "1.20.0-1 1.19.1-1 1.17.8-2 1.17.8-1 1.9.0-1")
     ],
 )
 def test_all_packages_have_one_version(
-    tmp_path: Path, asked: str, offered: dict[str, str], candidate: str, version: str
+    tmp_path: Path, requested: str, offered: dict[str, str], candidate: str, version: str
 ) -> None:
-    outcome = _run(tmp_path, asked, offered, candidate)
+    outcome = _run(tmp_path, requested, offered, candidate)
     assert (outcome.status, outcome.stderr) == (0, "")
     assert outcome.installed == [f"{package}={version}" for package in PACKAGES]
     assert {"--allow-downgrades", "--allow-change-held-packages"} <= set(outcome.options)
@@ -142,7 +142,7 @@ def test_all_packages_have_one_version(
 
 
 @pytest.mark.parametrize(
-    ("asked", "offered", "says"),
+    ("requested", "offered", "says"),
     [
         ("1.18.0", ALL, r"at one version 1.18.0; at one version there is: 1.9.0-1 1.17.8-1"),
         ("1.2", ALL, r"at one version 1.2; "),
@@ -152,9 +152,9 @@ def test_all_packages_have_one_version(
     ids=["no such release", "an incomplete release", "no version in common", "no repository"],
 )
 def test_nothing_is_installed_if_no_version_fits(
-    tmp_path: Path, asked: str, offered: dict[str, str], says: str
+    tmp_path: Path, requested: str, offered: dict[str, str], says: str
 ) -> None:
-    outcome = _run(tmp_path, asked, offered)
+    outcome = _run(tmp_path, requested, offered)
     assert outcome.status == 1
     assert outcome.installed is None
     assert says in outcome.stderr

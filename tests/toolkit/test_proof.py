@@ -72,8 +72,8 @@ def test_any_values_never_raise(text: str) -> None:
 
 def test_differences_list_only_what_changed() -> None:
     before = Circumstances("535.183.01", "1.20.0-1", "26.1.5", "a")
-    now = Circumstances("550.54.14", "1.20.0-1", "29.2.0", "a")
-    assert before.differences(now) == [
+    current = Circumstances("550.54.14", "1.20.0-1", "29.2.0", "a")
+    assert before.differences(current) == [
         "driver 535.183.01, now 550.54.14",
         "engine 26.1.5, now 29.2.0",
     ]

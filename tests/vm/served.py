@@ -42,9 +42,9 @@ def wait_until_served(machine: VirtualMachine) -> float:
     """Wait for the container; return how long its answer then takes, in seconds."""
     deadline = Deadline(300, f"port {ALLOWED} is reached")
     while True:
-        asked = time.monotonic()
+        started = time.monotonic()
         if is_served(machine, ALLOWED):
-            return time.monotonic() - asked
+            return time.monotonic() - started
         deadline.pause()
 
 

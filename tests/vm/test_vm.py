@@ -52,10 +52,10 @@ def ready(machine: VirtualMachine) -> VirtualMachine:
     """The provisioned machine, with a container that publishes two ports."""
     process = start("deploys/gpu_host.py", machine.host, **SETTINGS)
     try:
-        _, said = process.communicate(timeout=PROVISION_SECONDS)
+        _, err = process.communicate(timeout=PROVISION_SECONDS)
     finally:
         process.kill()
-    assert process.returncode == 0, said
+    assert process.returncode == 0, err
     machine.run(SERVE)
     return machine
 
