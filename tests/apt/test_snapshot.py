@@ -115,7 +115,7 @@ listings = text.map(
     lambda content: "/etc/apt/sources.list\n:" + content.replace("\n", "\n:")
 ) | st.text(max_size=100)
 statuses = st.sampled_from([0, 0, 0, 2, 127, None])
-wishes = st.sampled_from(
+declarations = st.sampled_from(
     [
         Settings(),
         Settings(apt_mirror="ustc", apt_mirror_security=True),
@@ -125,7 +125,7 @@ wishes = st.sampled_from(
 
 
 @settings(deadline=None)
-@given(listings, statuses, st.text(max_size=200), st.text(max_size=200), wishes)
+@given(listings, statuses, st.text(max_size=200), st.text(max_size=200), declarations)
 def test_every_check_has_a_result(
     listing: str, rc: int | None, releases: str, record: str, settings: Settings
 ) -> None:

@@ -10,7 +10,7 @@ import pytest
 from testinfra.host import Host
 
 from tests.e2e.commands import check, deploy
-from tests.e2e.testinfra_host import testinfra_host
+from tests.e2e.testinfra_host import connect_testinfra
 from tests.lab.hosts import LabHost
 from tests.lab.images import RELEASES
 
@@ -25,7 +25,7 @@ SHELL = (
 @pytest.fixture(params=RELEASES)
 def server(request: pytest.FixtureRequest, ready_hosts: dict[str, LabHost], tmp_path: Path) -> Host:
     """A provisioned host of each release, over OpenSSH."""
-    return testinfra_host(ready_hosts[request.param], tmp_path)
+    return connect_testinfra(ready_hosts[request.param], tmp_path)
 
 
 def test_the_engine_runs_from_the_declared_source(server: Host) -> None:

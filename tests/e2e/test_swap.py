@@ -11,7 +11,7 @@ import pytest
 from tests.e2e.commands import Run, check, deploy
 from tests.e2e.drifting import drift
 from tests.e2e.tampers import SWAP
-from tests.e2e.testinfra_host import testinfra_host
+from tests.e2e.testinfra_host import connect_testinfra
 from tests.lab.fixtures import Hosts
 from tests.lab.hosts import LabHost
 from tests.lab.images import RELEASES
@@ -69,7 +69,7 @@ def test_the_whole_deploy_creates_it(hosts: Hosts, tmp_path: Path) -> None:
     try:
         run = deploy(host, **SETTINGS)
         assert run.status == 0, run.stderr
-        seen = testinfra_host(host, tmp_path)
+        seen = connect_testinfra(host, tmp_path)
         assert seen.file("/proc/swaps").contains(f"^{path} ")
         assert seen.file("/etc/fstab").contains(f"^{path} none swap sw 0 0$")
         assert seen.sysctl("vm.swappiness") == 10

@@ -10,7 +10,7 @@ from testinfra.host import Host
 from tests.lab.hosts import LabHost
 
 
-def testinfra_host(host: LabHost, folder: Path) -> Host:
+def connect_testinfra(host: LabHost, folder: Path) -> Host:
     """Connect with an ssh_config for this host, which is written to the folder."""
     config = folder / "ssh_config"
     config.write_text(

@@ -39,7 +39,7 @@ def collect(
     *,
     commands: Path | None = None,
     nothing_else: bool = False,
-    nobody: bool = False,
+    unprivileged: bool = False,
     settings: Settings | None = None,
     timeout: float = 60,
 ) -> Reply:
@@ -47,7 +47,7 @@ def collect(
 
     + commands: a folder of commands that are found first
     + nothing_else: no other commands are found
-    + nobody: run as an unprivileged user, if this user is root
+    + unprivileged: run as an unprivileged user, if this user is root
     + timeout: seconds for the whole run
     """
     text = script(request_for(settings or Settings()))
@@ -56,7 +56,7 @@ def collect(
     if commands is not None:
         path = str(commands) if nothing_else else f"{commands}:{PATH}"
         text = text.replace(ASSIGNMENT, f"PATH={path}\n")
-    unprivileged = nobody and os.geteuid() == 0
+    drop = unprivileged and os.geteuid() == 0
     done = subprocess.run(
         ["/bin/sh"],
         input=text.encode(),
@@ -64,9 +64,9 @@ def collect(
         timeout=timeout,
         cwd="/",
         env={"HOME": "/", "PATH": PATH},
-        user=65534 if unprivileged else None,
-        group=65534 if unprivileged else None,
-        extra_groups=[] if unprivileged else None,
+        user=65534 if drop else None,
+        group=65534 if drop else None,
+        extra_groups=[] if drop else None,
     )
     return Reply(done.returncode, done.stdout, done.stderr)
 

@@ -131,7 +131,7 @@ def test_bytes_that_are_not_text_are_transferred(tmp_path: Path) -> None:
 
 
 def test_an_unprivileged_user_reads_a_part() -> None:
-    reply = collect(nobody=True)
+    reply = collect(unprivileged=True)
     assert reply.status == 0
     assert not reply.snapshot.system.root
     assert reply.snapshot.memory.total > 0
