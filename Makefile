@@ -1,11 +1,11 @@
 # make setup    the environment for `pyinfra` and `gpuhost`, in .venv
-# make demo     one disposable host, from blank to verified, broken and mended again
-# make bench    how fast it is, side by side with others (PARTS=loopback: one part): docs/performance.md
-# make test     all tests but the slow ones (make unit: the fast part; make test-all: the matrix and the VM too)
+# make demo     one disposable host: from blank to verified, broken by hand and repaired
+# make bench    how fast it is, compared with other tools (PARTS=loopback: one part): docs/performance.md
+# make test     all tests except the matrix and the VM (make unit: the fast part; make test-all: all)
 SHELL := /bin/sh
 PYTHON ?= python3
 BIN := .venv/bin
-# Lab tests wait more than they compute; a file's tests share its hosts, so files are what is spread.
+# Lab tests mostly wait. The tests of a file share its hosts, so each worker gets whole files.
 WORKERS ?= 4
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
@@ -35,7 +35,7 @@ dev: .venv/.dev
 demo: .venv/.dev
 	@$(BIN)/python -m tests.lab.demo
 
-# What it is compared with has an environment of its own.
+# The tools that it is compared with have an environment of their own.
 .venv-bench/.done: requirements-bench.txt .venv/bin/python
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.txt
@@ -63,7 +63,7 @@ lint: .venv/.dev
 docs: .venv/.setup
 	$(BIN)/python -m gpuhost.reference
 
-# Pins every dependency for Python 3.10 and later, by hash; the files name no host.
+# Pins every dependency by hash, for Python 3.10 and later; the files name no package index.
 lock: .venv/.dev
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile -q --universal --python-version 3.10 --generate-hashes --no-annotate --no-header --no-emit-index-url pyproject.toml --extra setup -o requirements.txt

@@ -1,1 +1,1 @@
-"""How fast it is, side by side with others: `make bench`. None of it is a test."""
+"""How fast gpuhost is, compared with other tools: `make bench`. None of it is a test."""

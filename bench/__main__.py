@@ -1,5 +1,5 @@
-"""python -m bench            every part, and docs/performance.md
-python -m bench PART …     some of them: {parts}
+"""python -m bench            all parts, and docs/performance.md
+python -m bench PART …     only these: {parts}
 """
 
 from __future__ import annotations
@@ -18,29 +18,29 @@ from tests.lab.process import LabError
 PARTS = ("loopback", "collector", "fleet", "ansible", "bootstrap")
 
 
-def main(asked: list[str]) -> int:
-    unknown = set(asked) - set(PARTS)
+def main(parts: list[str]) -> int:
+    unknown = set(parts) - set(PARTS)
     if unknown:
         print((__doc__ or "").format(parts=", ".join(PARTS)), file=sys.stderr)
         return 1
-    # As after a first command: Python has compiled what it imports.
+    # As after a first command: Python has compiled its imports.
     compileall.compile_dir(ROOT / "gpuhost", quiet=1)
-    failed = [name for name in asked or PARTS if not _run(name)]
+    failed = [name for name in parts or PARTS if not _run(name)]
     page.write(PARTS)
     console.print(f"written: {page.PAGE}")
     return 1 if failed else 0
 
 
 def _run(name: str) -> bool:
-    """One part; a part that cannot run here does not keep the others from running."""
+    """Run one part; if it cannot run here, the others still run."""
     console.rule(name)
     try:
-        found = _part(name)()
+        result = _part(name)()
     except (Broken, LabError) as error:
         console.print(f"[bold red]{name} could not be measured:[/] {error}")
         return False
-    found.save()
-    page.show(found)
+    result.save()
+    page.show(result)
     return True
 
 

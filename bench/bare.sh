@@ -1,8 +1,8 @@
-# From a blank Debian 13 with a card to a GPU container host, as somebody in a hurry writes it down: the packages,
-# files and commands that deploys/gpu_host.py brings; nothing is looked at before, verified after, undone on
-# failure or kept for the next run.
-#   bare.sh DOCKER_REPOSITORY TOOLKIT_REPOSITORY in-turn    the same calls of apt-get as the deploy's
-#   bare.sh DOCKER_REPOSITORY TOOLKIT_REPOSITORY at-once    one for everything, which is fastest
+# From a blank Debian 13 with a card to a GPU container host, as a minimal script: the packages, files and
+# commands of deploys/gpu_host.py, but it reads nothing before, verifies nothing after, reverts nothing on
+# failure, and records nothing for the next run.
+#   bare.sh DOCKER_REPOSITORY TOOLKIT_REPOSITORY in-turn    the same calls of apt-get as the deploy
+#   bare.sh DOCKER_REPOSITORY TOOLKIT_REPOSITORY at-once    one call for everything, which is fastest
 # shellcheck shell=sh
 set -eu
 docker=$1 toolkit=$2 order=$3
@@ -11,7 +11,7 @@ install() { apt-get -q -y --no-install-recommends install "$@"; }
 # shellcheck disable=SC1091
 . /etc/os-release
 
-# The repositories and their keys, and what comes from apt.
+# The repositories, their keys, and the packages.
 mkdir -p /etc/apt/keyrings
 repository() {
     curl -fsS "$2" >"/etc/apt/keyrings/$1.asc"
@@ -19,9 +19,9 @@ repository() {
     [ "$order" = at-once ] || apt-get -q -y update
 }
 packages() {
-    wanted="${wanted:-} $*"
+    names="${names:-} $*"
     # shellcheck disable=SC2086
-    [ "$order" = at-once ] || { install $wanted && wanted=; }
+    [ "$order" = at-once ] || { install $names && names=; }
 }
 repository docker "$docker/linux/debian/gpg" <<END
 Types: deb
@@ -39,7 +39,7 @@ packages nvidia-container-toolkit nvidia-container-toolkit-base libnvidia-contai
 packages ufw
 packages unattended-upgrades
 # shellcheck disable=SC2086
-[ "$order" = in-turn ] || { apt-get -q -y update && install $wanted; }
+[ "$order" = in-turn ] || { apt-get -q -y update && install $names; }
 apt-mark hold nvidia-container-toolkit nvidia-container-toolkit-base libnvidia-container-tools libnvidia-container1
 
 # The host's name, security updates, the driver kept loaded.

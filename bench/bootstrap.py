@@ -1,4 +1,4 @@
-"""A blank host to a ready one, against a bare script with the same packages, files and commands."""
+"""From a blank host to a ready one, compared with a bare script of the same packages and files."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench import lab
 from bench.machine import machine
-from bench.measure import Contender, Sample, bin, run_action, timed
+from bench.measure import Contender, Sample, bin, run_in_rounds, timed
 from bench.openssh import SAME_EXCHANGE
 from bench.result import Goal, Result, Table
 from tests.e2e.commands import ROOT
@@ -25,26 +25,27 @@ def bootstrap() -> Result:
         Contender(SAME_CALLS, lambda: _scripted(host, "in-turn"), host.reset),
         Contender(ONE_CALL, lambda: _scripted(host, "at-once"), host.reset),
     ]
-    found = run_action(contenders, ROUNDS)
-    ratio = found[OURS].seconds / found[SAME_CALLS].seconds
+    samples = run_in_rounds(contenders, ROUNDS)
+    base = samples[SAME_CALLS].seconds
+    ratio = samples[OURS].seconds / base
     rows = [
-        (name, f"{one.seconds:.1f} s", f"{one.cpu:.1f} s", f"{one.seconds / base:.2f}x")
-        for base in [found[SAME_CALLS].seconds]
-        for name, one in found.items()
+        (name, f"{sample.seconds:.1f} s", f"{sample.cpu:.1f} s", f"{sample.seconds / base:.2f}x")
+        for name, sample in samples.items()
     ]
     return Result(
         part="bootstrap",
-        title="A blank host to a ready one",
+        title="From a blank host to a ready one",
         machine=machine(),
         tables=(Table(("", "wall", "CPU here", "against bare.sh"), tuple(rows)),),
         goals=(Goal("first bootstrap: wall against the bare script", ratio, "<=", 1.2),),
         notes=(
-            "One lab host, Debian 13 with a simulated card, blank again before each time. "
-            "Debian's packages come from its archive, Docker's and NVIDIA's are the lab's "
-            "stand-ins on this machine. The script (bench/bare.sh) looks at nothing before and "
-            "verifies nothing after. The goal is against the one with the same calls of apt-get.",
-            "What is left: a reading before each change, the change of the firewall confirmed by a "
-            "fresh login, and the verification of everything at the end.",
+            "One lab host, Debian 13 with a simulated card, reset to blank before each round. "
+            "Debian's packages come from its archive; Docker's and NVIDIA's are the lab's "
+            "stand-ins on this machine. The script (bench/bare.sh) reads nothing before a change "
+            "and verifies nothing at the end. The goal compares with the script that calls apt-get "
+            "as often as gpuhost does.",
+            "The difference: gpuhost reads the host before each change, confirms the firewall's "
+            "change by a new login, and verifies everything at the end.",
         ),
     )
 
@@ -56,6 +57,6 @@ def _provisioned() -> Sample:
 def _scripted(host: LabHost, order: str) -> Sample:
     base = lab.lab().save().repository.base
     words = [f"{base}/docker-ce", f"{base}/libnvidia-container", order]
-    # Keys are exchanged as pyinfra does it; here it is no part of what is compared.
+    # The key exchange that pyinfra uses: it is not part of the comparison.
     ssh = ["ssh", f"-oKexAlgorithms={SAME_EXCHANGE}", *lab.login(host).line().split()]
     return timed([*ssh, "sh", "-s", "--", *words], stdin=BARE)

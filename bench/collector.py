@@ -1,4 +1,4 @@
-"""What one reading costs the host that is read: CPU in all, and which part of it takes how much."""
+"""What one reading costs the host that is read: CPU in total, and of each part."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def collector() -> Result:
 
 
 def measured(ask: Ask, text: str, where: str) -> Result:
-    """One reading after the other, first whole, then part by part."""
+    """Read several times: first measured as a whole, then by part."""
     console.print(f"the collector on {where}")
     whole = [_whole(ask, text) for _ in range(ROUNDS)]
     parts = [_parts(ask, text) for _ in range(ROUNDS)]
@@ -60,9 +60,9 @@ def measured(ask: Ask, text: str, where: str) -> Result:
         ),
         goals=(Goal("CPU of a reading on the host", cpu, "<", 0.5, " s"),),
         notes=(
-            f"On {where}. CPU is the sum over every process of the reading, those included that "
-            "its shells leave behind. Parts are measured in readings of their own, with a measure"
-            " around each command.",
+            f"On {where}. CPU is the sum of all processes of the reading, including those that "
+            "outlive their shell. The parts are measured in separate readings, with a measurement "
+            "around each command.",
         ),
     )
 

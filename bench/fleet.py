@@ -1,4 +1,4 @@
-"""Ten real hosts: the check, drift, and provisioning that changes nothing, against the floor."""
+"""Ten real hosts: the check, drift, and provisioning that changes nothing, against OpenSSH."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 from bench import lab
 from bench.machine import machine
-from bench.measure import Contender, Sample, bin, run_action, timed
+from bench.measure import Contender, Sample, bin, run_in_rounds, timed
 from bench.openssh import everywhere
 from bench.result import Goal, Result, Table
 from tests.e2e.commands import ROOT
@@ -30,26 +30,26 @@ def fleet() -> Result:
             Contender(DEFAULTS, lambda: everywhere(logins, text, place, None)),
             Contender(AGAIN, lambda: ours("pyinfra", *lab.DEPLOY)),
         ]
-        found = run_action(contenders, ROUNDS)
-    floor = found[FLOOR].seconds
+        samples = run_in_rounds(contenders, ROUNDS)
+    floor = samples[FLOOR].seconds
     return Result(
         part="fleet",
-        title=f"{len(hosts)} lab hosts: the check against the floor",
+        title=f"{len(hosts)} lab hosts: the check against OpenSSH",
         machine=machine(),
-        tables=(table(found, FLOOR),),
+        tables=(table(samples, FLOOR),),
         goals=(
-            Goal(f"{CHECK}: wall against OpenSSH", found[CHECK].seconds / floor, "<=", 1.2),
-            Goal(f"{DRIFT}: wall against OpenSSH", found[DRIFT].seconds / floor, "<=", 1.2),
+            Goal(f"{CHECK}: wall against OpenSSH", samples[CHECK].seconds / floor, "<=", 1.2),
+            Goal(f"{DRIFT}: wall against OpenSSH", samples[DRIFT].seconds / floor, "<=", 1.2),
             Goal(
                 "provisioning that changes nothing: wall against the check",
-                found[AGAIN].seconds / found[CHECK].seconds, "<=", 2.0,
+                samples[AGAIN].seconds / samples[CHECK].seconds, "<=", 2.0,
             ),
         ),
         notes=(
-            "Hosts are containers on the machine that runs the commands: what the collector costs"
-            " on ten hosts is paid by the same cores, and is most of the time of all of them. The"
-            " floor is the same script, sent by as many ssh at a time, and nothing done with its "
-            "replies.",
+            "The hosts are containers on the machine that runs the commands: the collectors of ten "
+            "hosts share its cores, and take most of the time of every contender. Parallel OpenSSH "
+            "sends the same script, with the same number of ssh at a time, and does nothing with "
+            "the replies.",
         ),
     )  # fmt: skip
 
@@ -62,11 +62,11 @@ def ours(program: str, *words: str) -> Sample:
     return timed([bin(program), *words], cwd=ROOT, env=lab.ENVIRONMENT)
 
 
-def table(found: dict[str, Sample], against: str) -> Table:
-    """A row a contender, its wall time beside that of one of them."""
-    base = found[against].seconds
+def table(samples: dict[str, Sample], against: str) -> Table:
+    """A row for each contender, its wall time compared with that of one of them."""
+    base = samples[against].seconds
     rows = [
-        (name, f"{one.seconds:.2f} s", f"{one.cpu:.2f} s", f"{one.seconds / base:.2f}x")
-        for name, one in found.items()
+        (name, f"{sample.seconds:.2f} s", f"{sample.cpu:.2f} s", f"{sample.seconds / base:.2f}x")
+        for name, sample in samples.items()
     ]
     return Table(("", "wall", "CPU", f"against {against}"), tuple(rows))

@@ -1,4 +1,4 @@
-"""Hosts of the lab, made ready as a user makes them ready; booted once for all parts of a run."""
+"""Hosts of the lab, provisioned by the real deploy; booted once for all parts of a run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CARD = "p40"
 HOSTS = 10
 DEPLOY = ("-y", INVENTORY, "deploys/gpu_host.py")
 ENVIRONMENT = {"GPUHOST_LAB": LAB, "PYINFRA_PROGRESS": "off"}
-# What Ansible's modules for apt need on a host, and gpuhost does not.
+# Ansible's modules for apt need it on a host; gpuhost does not.
 FOR_ANSIBLE = "python3-apt"
 
 
@@ -43,27 +43,27 @@ def lab() -> Lab:
 
 
 def take_down() -> None:
-    """What this run has booted, if it has."""
+    """Remove the hosts that this run has booted, if any."""
     if _booted.lab is not None:
         down(LAB)
         _booted.lab = None
 
 
 def blank_host() -> LabHost:
-    """One that nobody has made ready, alone in its lab."""
+    """A host that is not provisioned, alone in its lab."""
     take_down()
     (host,) = lab().boot(HostSpec("bench-blank", "trixie", card=CARD))
     return host
 
 
 def ready_hosts(count: int = HOSTS) -> list[LabHost]:
-    """So many hosts, Debian 12 and 13 in turn, on which every check is ok.
+    """`count` hosts, Debian 12 and 13 alternating, on which every check is ok.
 
-    One of each release is made ready from nothing; the others begin with its disks.
+    One of each release is provisioned from blank; the others start with a copy of its disks.
     """
-    there = list(lab().hosts.values())
-    if len(there) == count and all(host.name.startswith("ready-") for host in there):
-        return there
+    booted = list(lab().hosts.values())
+    if len(booted) == count and all(host.name.startswith("ready-") for host in booted):
+        return booted
     take_down()
     firsts = lab().boot(*(HostSpec(f"ready-{release}-1", release, CARD) for release in RELEASES))
     _provision()
@@ -81,7 +81,7 @@ def ready_hosts(count: int = HOSTS) -> list[LabHost]:
 
 
 def _provision() -> None:
-    console.print("making hosts ready: deploys/gpu_host.py")
+    console.print("provisioning hosts: deploys/gpu_host.py")
     timed([bin("pyinfra"), *DEPLOY], cwd=ROOT, env=ENVIRONMENT)
 
 
@@ -100,5 +100,5 @@ def collector(hosts: list[LabHost]) -> str:
     """The script that gpuhost sends to these hosts."""
     requests = {request_for(declared(host)) for host in hosts}
     if len(requests) != 1:
-        raise Broken("the lab's hosts are not declared alike")
+        raise Broken("the lab's hosts have different settings")
     return script(requests.pop())

@@ -1,4 +1,4 @@
-"""One command, run to its end: how long it took, what it cost, how much memory it had at most."""
+"""Run one command to its end: its time, its CPU time, its peak memory."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ LIMIT = 3600
 
 
 class Broken(RuntimeError):
-    """A contender did not do what it is measured for; the message is for a person."""
+    """A contender did not do the work that is measured; the message is for a person."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """seconds: from start to end; cpu: seconds of this machine's, children's too; memory: bytes."""
+    """seconds: from start to end; cpu: seconds on this machine, with children; memory: bytes."""
 
     seconds: float
     cpu: float
@@ -36,8 +36,8 @@ class Sample:
 class Contender:
     """Something that is measured.
 
-    + prepare: what has to be so before each time, and is not measured
-    + run: does it once; raises Broken
+    + prepare: runs before each round, and is not measured
+    + run: runs it once; raises Broken
     """
 
     name: str
@@ -52,12 +52,12 @@ def timed(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     stdin: Path | None = None,
-    seen: Callable[[str], bool] | None = None,
+    is_complete: Callable[[str], bool] | None = None,
 ) -> Sample:
     """Run a command and measure it.
 
-    + exits: the exit statuses with which it has done its work
-    + seen: whether its output shows that it has
+    + exits: the exit statuses of success
+    + is_complete: whether its output shows that it has done its work
     """
     with tempfile.TemporaryFile() as out, (stdin or Path(os.devnull)).open("rb") as given:
         began = time.monotonic()
@@ -71,38 +71,38 @@ def timed(
         _, status, usage = os.wait4(process.pid, 0)
         deadline.cancel()
         seconds = time.monotonic() - began
-        # It has been waited for: Popen must not do so again.
+        # os.wait4 has waited for it: Popen must not wait again.
         process.returncode = os.waitstatus_to_exitcode(status)
         out.seek(0)
         text = out.read().decode(errors="replace")
-    if process.returncode not in exits or (seen and not seen(text)):
+    if process.returncode not in exits or (is_complete and not is_complete(text)):
         end = "\n".join(text.splitlines()[-15:])
         raise Broken(f"{' '.join(argv[:4])} … ended with {process.returncode}:\n{end}")
     # Of a command with children, ru_maxrss is the largest process, not their sum.
     return Sample(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
 
 
-def run_action(contenders: Sequence[Contender], rounds: int) -> dict[str, Sample]:
-    """The median of each, all of them measured once a round: a slow minute is everybody's."""
-    found: dict[str, list[Sample]] = {one.name: [] for one in contenders}
-    for turn in range(rounds):
-        for one in contenders:
-            one.prepare()
-            sample = one.run()
-            found[one.name].append(sample)
-            said = f"{sample.seconds:8.2f} s   {sample.cpu:7.2f} s CPU"
-            console.print(f"  round {turn + 1}/{rounds}  {one.name:34} {said}")
-    return {name: _median(samples) for name, samples in found.items()}
+def run_in_rounds(contenders: Sequence[Contender], rounds: int) -> dict[str, Sample]:
+    """The median of each. Every round measures all of them: a slow minute slows all alike."""
+    by_name: dict[str, list[Sample]] = {contender.name: [] for contender in contenders}
+    for number in range(1, rounds + 1):
+        for contender in contenders:
+            contender.prepare()
+            sample = contender.run()
+            by_name[contender.name].append(sample)
+            times = f"{sample.seconds:8.2f} s   {sample.cpu:7.2f} s CPU"
+            console.print(f"  round {number}/{rounds}  {contender.name:34} {times}")
+    return {name: _median(samples) for name, samples in by_name.items()}
 
 
 def _median(samples: Sequence[Sample]) -> Sample:
     return Sample(
-        median(one.seconds for one in samples),
-        median(one.cpu for one in samples),
-        round(median(one.memory for one in samples)),
+        median(sample.seconds for sample in samples),
+        median(sample.cpu for sample in samples),
+        round(median(sample.memory for sample in samples)),
     )
 
 
 def bin(name: str) -> str:
-    """A program of the environment that this runs in."""
+    """A program of this Python environment."""
     return str(Path(sys.executable).with_name(name))

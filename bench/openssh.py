@@ -1,4 +1,4 @@
-"""The floor: the same script sent by OpenSSH, as many at a time as gpuhost has at work."""
+"""The lower bound: the same script sent by OpenSSH, as many connections at a time as gpuhost."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bench.measure import Broken, Sample, timed
 
 # pyinfra's rule, where an inventory has more hosts than this: pyinfra/api/state.py.
 PARALLEL = (os.cpu_count() or 1) * 20
-# No ControlMaster: a nightly check finds no open connection either.
+# No ControlMaster: a nightly check has no open connection either.
 OPTIONS = {
     "BatchMode": "yes",
     "ControlMaster": "no",
@@ -20,8 +20,8 @@ OPTIONS = {
     "LogLevel": "ERROR",
     "StrictHostKeyChecking": "yes",
 }
-# What gpuhost's library and sshd agree on. OpenSSH prefers a post-quantum exchange, which costs
-# both ends several times as much: the floor is lower without it.
+# The exchange on which gpuhost's library and sshd agree. OpenSSH prefers a post-quantum exchange,
+# which costs both ends several times as much: without it, OpenSSH is faster.
 SAME_EXCHANGE = "curve25519-sha256"
 
 
@@ -36,7 +36,7 @@ class Login:
     known_hosts: str
 
     def line(self) -> str:
-        """The arguments of ssh, without a space inside of one."""
+        """The arguments of ssh; none contains a space."""
         given = {**OPTIONS, "IdentityFile": self.key, "UserKnownHostsFile": self.known_hosts}
         words = [f"-o{name}={value}" for name, value in given.items()]
         return " ".join(["-F", "none", *words, "-p", str(self.port), f"{self.user}@{self.address}"])
@@ -45,10 +45,10 @@ class Login:
 def everywhere(
     logins: Sequence[Login], script: str, folder: Path, exchange: str | None = SAME_EXCHANGE
 ) -> Sample:
-    """The script on every host, its reply in a file each.
+    """Run the script on every host; each reply is a file.
 
-    + folder: for what is sent and what comes back
-    + exchange: of keys; None: what OpenSSH prefers
+    + folder: for the script and the replies
+    + exchange: the key exchange; None: the one that OpenSSH prefers
     """
     replies = folder / "replies"
     replies.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""What was found, on the terminal and as docs/performance.md."""
+"""The results, on the terminal and as docs/performance.md."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from bench.result import Goal, Result, Table, known
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
 HEAD = """# Performance
 
-What `make bench` measured; no test depends on it. Written by `python -m bench`, which runs all
-parts or those that are named (`python -m bench loopback`). The contenders of a table are measured
-in turn, round after round, on the same hosts, and a number is the median of its rounds. CPU is that
-of the machine which runs the command, its children included. A goal is what was wished for before
-anything was measured, unless a note says otherwise.
+The results of `make bench`; no test depends on them. `python -m bench` writes this page: it runs
+all parts, or only the named ones (`python -m bench loopback`). The contenders of a table run in
+turn, round after round, on the same hosts; a number is the median of its rounds. CPU is the CPU
+time on the machine that runs the command, child processes included. A goal was set before anything
+was measured, unless a note says otherwise.
 """
-GOAL_HEADINGS = ("goal", "measured", "wanted", "")
+GOAL_HEADINGS = ("", "measured", "goal", "")
 
 
 def show(result: Result) -> None:
@@ -33,7 +33,7 @@ def show(result: Result) -> None:
 
 
 def write(parts: tuple[str, ...]) -> None:
-    """The page, from what is known of all parts."""
+    """Write the page from the stored results of all parts."""
     text = "\n".join([HEAD, *(line for result in known(parts) for line in _section(result))])
     PAGE.write_text(text.rstrip() + "\n", encoding="utf-8")
 
@@ -49,7 +49,7 @@ def _section(result: Result) -> Iterator[str]:
 
 
 def _goals(goals: tuple[Goal, ...]) -> Table:
-    return Table(GOAL_HEADINGS, tuple((one.what, *one.words) for one in goals))
+    return Table(GOAL_HEADINGS, tuple((goal.what, *goal.words) for goal in goals))
 
 
 def _markdown(table: Table) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The same ten hosts, by an Ansible playbook that looks at the same things: bench/ansible/."""
+"""The same ten hosts, with an Ansible playbook that checks the same: bench/ansible/."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from bench import lab
 from bench.fleet import CHECK, check, table
 from bench.machine import machine
-from bench.measure import Broken, Contender, Sample, run_action, timed
+from bench.measure import Broken, Contender, Sample, run_in_rounds, timed
 from bench.result import Goal, Result
 from tests.e2e.commands import ROOT
 from tests.lab.hosts import LabHost
@@ -23,7 +23,7 @@ HERE = Path(__file__).with_name("ansible")
 PLAYBOOK = HERE / "check.yml"
 ROUNDS = 3
 ANSIBLE, MITOGEN = "ansible-playbook --check", "ansible-playbook --check, mitogen"
-# What gpuhost keeps on a host with a card.
+# The files of gpuhost on a host with a card.
 FILES = (
     "/etc/apt/apt.conf.d/60gpuhost-updates",
     "/etc/apt/apt.conf.d/60gpuhost-nvidia",
@@ -45,12 +45,12 @@ TASKS = re.compile(r"^\s+- name: ", re.MULTILINE)
 
 def ansible() -> Result:
     if not (ENVIRONMENT / "bin" / "ansible-playbook").exists():
-        raise Broken("ansible is not installed: `make bench` does it, or `make .venv-bench/.done`")
+        raise Broken("Ansible is not installed: run `make bench` or `make .venv-bench/.done`")
     hosts = lab.ready_hosts()
     with TemporaryDirectory() as folder:
         place = Path(folder)
         _write_inventory(place, hosts)
-        _fetch_wanted(place, hosts)
+        _fetch_files(place, hosts)
         contenders = [
             check(),
             Contender(ANSIBLE, lambda: _play(place, len(hosts)), lambda: _log_out(place)),
@@ -58,25 +58,25 @@ def ansible() -> Result:
                 MITOGEN, lambda: _play(place, len(hosts), _mitogen()), lambda: _log_out(place)
             ),
         ]
-        found = run_action(contenders, ROUNDS)
+        samples = run_in_rounds(contenders, ROUNDS)
         _log_out(place)
-    ours = found[CHECK].seconds
+    ours = samples[CHECK].seconds
     return Result(
         part="ansible",
         title=f"{len(hosts)} lab hosts: the check against Ansible",
         machine=machine(),
-        tables=(table(found, CHECK),),
+        tables=(table(samples, CHECK),),
         goals=(
-            Goal("faster than Ansible", found[ANSIBLE].seconds / ours, ">=", 10),
-            Goal("faster than Ansible with mitogen", found[MITOGEN].seconds / ours, ">=", 4),
+            Goal("faster than Ansible", samples[ANSIBLE].seconds / ours, ">=", 10),
+            Goal("faster than Ansible with mitogen", samples[MITOGEN].seconds / ours, ">=", 4),
         ),
         notes=(
-            f"{_versions()}; pipelining, forks 50, no ControlPersist left over from the run "
-            "before. The playbook is bench/ansible/check.yml, "
-            f"{len(TASKS.findall(PLAYBOOK.read_text()))} tasks: what it wants of files is what "
-            "gpuhost wrote on one of the hosts, and python3-apt is installed on them for its "
-            "modules. It finds nothing to change. It says less than the checks do: it tells what "
-            "differs, and not why or what to do.",
+            f"{_versions()}; pipelining, forks 50, no ControlPersist connection of an earlier run. "
+            "The playbook is bench/ansible/check.yml, "
+            f"{len(TASKS.findall(PLAYBOOK.read_text()))} tasks: it expects the files that gpuhost "
+            "wrote on one of the hosts, and python3-apt is installed on them for its modules. It "
+            "finds nothing to change. It reports less than the checks: the difference, but neither "
+            "its cause nor what to do.",
         ),
     )
 
@@ -95,11 +95,11 @@ def _play(place: Path, count: int, more: Mapping[str, str] | None = None) -> Sam
         "ANSIBLE_HOME": str(place / "home"),
         **(more or {}),
     }
-    return timed(argv, cwd=HERE, env=env, seen=lambda out: _is_clean(out, count))
+    return timed(argv, cwd=HERE, env=env, is_complete=lambda out: _is_clean(out, count))
 
 
 def _is_clean(out: str, count: int) -> bool:
-    """Every host was gone through to the end, and nothing on it would be changed."""
+    """Whether the playbook ran to its end on every host, and would change nothing."""
     return len(re.findall(r"changed=0 +unreachable=0 +failed=0", out)) == count
 
 
@@ -126,25 +126,25 @@ def _write_inventory(place: Path, hosts: Sequence[LabHost]) -> None:
     (place / "hosts.json").write_text(json.dumps({"all": {"hosts": variables}}))
 
 
-def _fetch_wanted(place: Path, hosts: Sequence[LabHost]) -> None:
-    """Files as the deploy wrote them: what the playbook's `copy` wants, a list a release."""
+def _fetch_files(place: Path, hosts: Sequence[LabHost]) -> None:
+    """Files as the deploy wrote them, for the playbook's `copy`: one list for each release."""
     firsts = {host.state.release: host for host in reversed(hosts)}
-    listed = {release: list(_wanted(place, host)) for release, host in firsts.items()}
+    listed = {release: list(_files_of(place, host)) for release, host in firsts.items()}
     (place / "files.json").write_text(json.dumps({"files": listed}))
 
 
-def _wanted(place: Path, host: LabHost) -> Iterator[dict[str, str]]:
+def _files_of(place: Path, host: LabHost) -> Iterator[dict[str, str]]:
     for path in FILES:
         stat = host.run(f"stat -c '%a' {path}", check=False).stdout.strip()
         if stat:
-            kept = place / "wanted" / host.state.release / path.lstrip("/")
+            kept = place / "expected" / host.state.release / path.lstrip("/")
             kept.parent.mkdir(parents=True, exist_ok=True)
             kept.write_text(host.run(f"cat {path}").stdout)
             yield {"src": str(kept), "path": path, "mode": stat.zfill(4)}
 
 
 def _log_out(place: Path) -> None:
-    """No connection stays open from one run to the next: a nightly check finds none either."""
+    """Close the connections of the last run: a nightly check has no open connection either."""
     control = place / "control"
     control.mkdir(exist_ok=True)
     for socket in control.iterdir():
@@ -155,6 +155,6 @@ def _log_out(place: Path) -> None:
 def _versions() -> str:
     argv = [str(ENVIRONMENT / "bin" / "pip"), "list", "--format=json"]
     env = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
-    said = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=True, env=env)
-    versions = {one["name"]: one["version"] for one in json.loads(said.stdout)}
+    pip = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=True, env=env)
+    versions = {package["name"]: package["version"] for package in json.loads(pip.stdout)}
     return " and ".join(f"{name} {versions[name]}" for name in ("ansible-core", "mitogen"))

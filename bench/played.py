@@ -1,4 +1,4 @@
-"""One sshd on this machine that plays a thousand hosts: 127.1.0.1, 127.1.0.2, …"""
+"""One sshd on this machine that simulates a thousand hosts: 127.1.0.1, 127.1.0.2, …"""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bench.openssh import Login
 from tests.cli.sshd import packed, sshd_path
 from tests.recorded import raw
 
-# A whole reading: the recording is older than some questions.
+# A whole reading: the recording is older than some probes.
 RECORDED = {"host": "debian13-p40", "probes": {"nft_tables": {"rc": 0, "out": ""}}}
 
 
@@ -51,9 +51,9 @@ class Played:
 
 @contextmanager
 def played(folder: Path, most: int) -> Iterator[Played]:
-    """Running. Every login, whatever it asks for, is answered with a recorded reading.
+    """Run the server. It answers every login with a recorded reading, whatever the command is.
 
-    + most: how many hosts there are at most
+    + most: the largest number of hosts
     """
     if sshd_path() is None:
         raise Broken("needs an SSH server on this machine: apt-get install openssh-server")
@@ -81,13 +81,13 @@ def _write(server: Played, most: int) -> None:
     key = " ".join((folder / "host_key.pub").read_text().split()[:2])
     lines = (f"[{server.address(n)}]:{server.port} {key}\n" for n in range(most))
     (folder / "known_hosts").write_text("".join(lines))
-    # It can listen on 16 addresses or on all of them; whoever is not here is not let in.
+    # sshd can listen on 16 addresses or on all; AllowUsers accepts only loopback.
     (folder / "sshd_config").write_text(
         f"Port {server.port}\nListenAddress 0.0.0.0\nHostKey {folder}/host_key\n"
         f"AuthorizedKeysFile {folder}/authorized_keys\nAllowUsers {getpass.getuser()}@127.*\n"
         "StrictModes no\nUsePAM no\nPasswordAuthentication no\nPermitRootLogin yes\n"
         "KbdInteractiveAuthentication no\nMaxStartups 5000\nPidFile none\nUseDNS no\n"
-        # A bash that sshd starts reads .bashrc, which may take longer than all the rest.
+        # With SHLVL, a bash that sshd starts skips .bashrc, which may take longer than the rest.
         "SetEnv SHLVL=1\n"
     )
     if os.geteuid() == 0:

@@ -1,4 +1,4 @@
-"""What a part has found: tables and goals, kept as JSON, so that each part can be run alone."""
+"""The result of a part: tables and goals, stored as JSON, so that each part can run alone."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RELATIONS = {"<=": operator.le, ">=": operator.ge, "<": operator.lt}
 
 @dataclass(frozen=True)
 class Table:
-    """headings and rows of words; the first column names what is measured."""
+    """Headings and rows of words; the first column names the measurement."""
 
     headings: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -24,29 +24,30 @@ class Table:
 
 @dataclass(frozen=True)
 class Goal:
-    """A number that was wished for beside the one that was measured.
+    """A measured number and its goal.
 
     + relation: "<=", ">=" or "<"
-    + unit: behind both numbers: "x", " ms"
+    + limit: the goal: `measured` must be in that relation to it
+    + unit: after both numbers: "x", " ms"
     """
 
     what: str
     measured: float
     relation: str
-    wanted: float
+    limit: float
     unit: str = "x"
 
     @property
     def met(self) -> bool:
-        return bool(RELATIONS[self.relation](self.measured, self.wanted))
+        return bool(RELATIONS[self.relation](self.measured, self.limit))
 
     @property
     def words(self) -> tuple[str, str, str]:
-        """Measured, wanted, and whether it is so."""
+        """The measured number, the goal, and whether it is met."""
         measured = f"{self.measured:.2f}{self.unit}"
         return (
             measured,
-            f"{self.relation} {self.wanted:g}{self.unit}",
+            f"{self.relation} {self.limit:g}{self.unit}",
             "met" if self.met else "missed",
         )
 
@@ -55,8 +56,8 @@ class Goal:
 class Result:
     """One part.
 
-    + machine: what it was measured on, in one line
-    + notes: what a reader has to know, a paragraph each
+    + machine: the machine on which it ran, in one line
+    + notes: what a reader must know, a paragraph each
     """
 
     part: str
@@ -74,7 +75,7 @@ class Result:
 
 
 def load(part: str) -> Result | None:
-    """What was found last; None: it was never run."""
+    """The last result; None: the part was never run."""
     file = FOLDER / f"{part}.json"
     if not file.is_file():
         return None
@@ -88,5 +89,5 @@ def load(part: str) -> Result | None:
 
 
 def known(parts: tuple[str, ...]) -> Iterator[Result]:
-    """Those that have been run, in this order."""
+    """The results of the parts that have been run, in this order."""
     yield from filter(None, map(load, parts))

@@ -34,11 +34,11 @@ system_security_updates = True
 
 # HTTP proxy --------------------------------------------------------------------------------------
 
-# HTTP proxy for apt, the engine, builds and containers. Allowed: None or a URL, with user and
-# password if need be.
+# HTTP proxy for apt, the engine, builds and containers. Allowed: None or a URL, optionally with
+# user and password.
 proxy_http = None
 
-# The same for HTTPS. Allowed: None or a URL, with user and password if need be.
+# The same for HTTPS. Allowed: None or a URL, optionally with user and password.
 proxy_https = None
 
 # Hosts and networks reached without the proxy. Allowed: a list, each item a host, domain or
@@ -67,7 +67,7 @@ apt_lock_timeout_s = 300
 
 # NVIDIA driver -----------------------------------------------------------------------------------
 
-# Check the driver only, or install it too. Allowed: one of "check", "install".
+# Only check the driver, or install it too. Allowed: one of "check", "install".
 nvidia_driver = "check"
 
 # Install the driver from the distribution or from NVIDIA's own repository. Allowed: one of

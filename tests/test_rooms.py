@@ -90,11 +90,19 @@ def test_the_root_contains_only_packages() -> None:
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_imports_point_down(room: str) -> None:
-    imported_package = ROOMS[ROOMS.index(room) + 1 :]
+    allowed = ROOMS[ROOMS.index(room) + 1 :]
     assert [
         str(each)
         for each in IMPORTS
-        if each.importing_package == room and each.imported_package not in imported_package
+        if each.importing_package == room and each.imported_package not in allowed
+    ] == []
+
+
+def test_a_snapshot_does_not_depend_on_settings() -> None:
+    """Decisions that depend on settings are in plans/."""
+    pair = ("snapshot", "settings")
+    assert [
+        str(each) for each in IMPORTS if (each.importing_package, each.imported_package) == pair
     ] == []
 
 

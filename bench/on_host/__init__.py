@@ -1,1 +1,1 @@
-"""What is sent to a host to be run there by its own python3: the standard library, nothing else."""
+"""Programs that are sent to a host and run with its own python3: standard library only."""

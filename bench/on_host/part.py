@@ -1,11 +1,11 @@
-"""part.py FILE COMMAND…: run a command in this one's place; what it cost, in µs, goes to FILE."""
+"""part.py FILE COMMAND…: run a command, and write its CPU time in µs to FILE."""
 
 import os
 import sys
 
 file, *command = sys.argv[1:]
 try:
-    # No fork: the copy of this interpreter would be counted as the command's.
+    # No fork: the copy of this interpreter would count as the command's time.
     pid = os.posix_spawnp(command[0], command, os.environ)
 except OSError:
     sys.exit(127)

@@ -1,7 +1,7 @@
-"""Run a shell script from stdin and print what it cost: microseconds of CPU, its orphans' too.
+"""Run a shell script from stdin, and print its CPU time in microseconds, orphans included.
 
-The collector leaves each command to a shell that has gone away already: whoever adopts orphans
-here, and waits for them, sees what they used.
+The collector's commands outlive the shell that started them. This process becomes the parent of
+such orphans, waits for them, and counts their time.
 """
 
 import ctypes

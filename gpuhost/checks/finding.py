@@ -1,4 +1,4 @@
-"""What a check says: a verdict, and as a finding under the check's id."""
+"""The result of a check: a verdict; with the id of the check, a finding."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Finding(Verdict):
         return self.id.partition(".")[0]
 
     def to_json(self) -> dict[str, str]:
-        """The finding as schema 1 has it."""
+        """The finding in the format of schema 1."""
         values = vars(self)
         order = ("id", "status", "expected", "actual", "evidence", "fix")
         return {key: str(getattr(values[key], "value", values[key])) for key in order}

@@ -12,13 +12,13 @@ from gpuhost.checks.finding import Finding, Status, Verdict, unknown
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
 
-# What a check judges: a host's snapshot and settings, a proposed release, a deployed app.
+# What a check is about: a host's snapshot and settings, a proposed release, a deployed app.
 Subject = ParamSpec("Subject")
 
 
 @dataclass(frozen=True)
 class Check(Generic[Subject]):
-    """meaning: what is true when the check is ok, in one sentence, for the reference page."""
+    """meaning: the sentence that is true if the check is ok, for the reference page."""
 
     id: str
     meaning: str
@@ -29,21 +29,23 @@ class Check(Generic[Subject]):
         return self.id.partition(".")[0]
 
     def find(self, *args: Subject.args, **kwargs: Subject.kwargs) -> Finding:
-        """Judge one subject. What could not be read becomes `unknown`, with the reason."""
+        """Check one subject. What could not be read becomes `unknown`, with the reason."""
         try:
             verdict = self.judge(*args, **kwargs)
         except NotRead as reason:
             verdict = unknown(str(reason))
         except Exception as error:
             # A fault of one check on one odd host must not end the run of a whole fleet.
-            verdict = unknown(f"gpuhost could not judge this: {error!r}", fix="please report this")
+            verdict = unknown(
+                f"this check failed with an error in gpuhost: {error!r}", fix="please report this"
+            )
         return Finding(**vars(verdict), id=self.id)
 
 
 class Registry(Generic[Subject]):
     """The checks of one kind of subject. The modules of a package register them.
 
-    + package: imported, module by module, when the checks are first asked for
+    + package: imported, module by module, when the checks are first needed
     """
 
     def __init__(self, package: str) -> None:
@@ -94,7 +96,7 @@ check, all_checks, loading = HOST.check, HOST.all, HOST.loading
 def run_checks(
     snapshot: Snapshot, settings: Settings, nouns: Iterable[str] | None = None
 ) -> list[Finding]:
-    """Judge one reading of a host by every check, or by those of some nouns."""
+    """Run every check, or those of some nouns, on one snapshot of a host."""
     chosen = None if nouns is None else frozenset(nouns)
     return [
         check.find(snapshot, settings)
@@ -104,10 +106,10 @@ def run_checks(
 
 
 def failing(snapshot: Snapshot, settings: Settings, noun: str) -> list[Finding]:
-    """What an operation has to repair: the findings of one noun that fail."""
+    """The findings of one noun that fail: what an operation must repair."""
     return [f for f in run_checks(snapshot, settings, [noun]) if f.status is Status.FAIL]
 
 
 def finding_of(id: str, snapshot: Snapshot, settings: Settings) -> Finding:
-    """What one check of a host finds."""
+    """The finding of one check of a host."""
     return HOST[id].find(snapshot, settings)

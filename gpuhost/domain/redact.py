@@ -1,4 +1,4 @@
-"""Credentials in addresses: no finding shows them."""
+"""Masks credentials in URLs: no finding may show them."""
 
 from __future__ import annotations
 
@@ -11,3 +11,8 @@ LOGIN = re.compile(r'//[^"]*@')
 def redact_credentials(text: str) -> str:
     """ "https://ada:secret@example.com" as "https://***@example.com"."""
     return LOGIN.sub("//***@", text)
+
+
+def mask_login(url: str) -> str:
+    """The same for the URL of a proxy: any text before its last @ may be a login."""
+    return re.sub(r"^(\w+://)?.*@", r"\1***@", url, flags=re.DOTALL)

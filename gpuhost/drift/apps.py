@@ -76,9 +76,9 @@ def _read(name: str) -> AppFile:
         app = load(find(name))
         return AppFile(app, _revision(app))
     except BadApp as error:
-        return AppFile(wrong=tuple(error.lines))
+        return AppFile(errors=tuple(error.lines))
     except BadDirectory as error:
-        return AppFile(wrong=(str(error),))
+        return AppFile(errors=(str(error),))
 
 
 def _revision(app: App) -> str | None:

@@ -13,7 +13,7 @@ from gpuhost.domain.sizes import format_size
 from gpuhost.plans.disk import disks_by_directory
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
-from gpuhost.snapshot.paths import Disk
+from gpuhost.snapshot.disks import Disk
 
 ID = "disk.trend"
 DAY = 86400

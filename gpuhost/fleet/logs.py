@@ -62,7 +62,7 @@ def find_log(snapshot: Snapshot, app: str, release: str | None) -> Target | NoLo
     if state is None or state.newest is None:
         return NoLog(f"no app {app}")
     attempt = state.under_way
-    restored = [backup.name for backup in state.backups if backup.whole]
+    restored = [backup.name for backup in state.backups if backup.complete]
     if release is not None and state.release(release) is None and release not in restored:
         known_ids = ", ".join(one.id for one in state.releases)
         return NoLog(f"no release {release} of {app}; there are: {known_ids}")

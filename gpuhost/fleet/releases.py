@@ -14,7 +14,7 @@ from gpuhost.fleet.inventory import Fleet
 from gpuhost.runner.contract import RESTORE_FAILED, Operation, Result
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
-from gpuhost.snapshot.apps import AppState, ReleaseState
+from gpuhost.snapshot.app_state import AppState, ReleaseState
 from gpuhost.snapshot.docker import Container
 
 SCHEMA = 1

@@ -1,7 +1,7 @@
 """What releasing, rolling back and restoring an app have in common.
 
-Hosts follow one another, and the first failure stops the rest. A refusal is never an exception,
-which would end the run on every host. The host does the work itself; the operation watches it.
+One host after another; the first failure stops the rest. A refusal is never an exception, which
+would end the run on every host. The host does the work itself; the operation watches it.
 """
 
 from __future__ import annotations
@@ -17,28 +17,16 @@ from pyinfra.context import ctx_state
 from gpuhost.appfile.errors import BadApp
 from gpuhost.operations.reading import Commands, executing, forget
 from gpuhost.remote.commands import connector_arguments
-from gpuhost.rollout.batch import (
-    stop_rollout,
-    stopped_by,
-)
-from gpuhost.rollout.deliver import (
-    NotStarted,
-    StartRequest,
-    start_release,
-)
-from gpuhost.rollout.detach import (
-    follow_command,
-)
+from gpuhost.rollout.batch import stop_rollout, stopped_by
+from gpuhost.rollout.deliver import NotStarted, StartRequest, start_release
+from gpuhost.rollout.detach import follow_command
 from gpuhost.rollout.draft import Refused
-from gpuhost.rollout.follower import (
-    FollowTarget,
-)
+from gpuhost.rollout.follower import FollowTarget
 from gpuhost.rollout.watch import watch
-from gpuhost.runner.contract import (
-    Operation,
-)
+from gpuhost.runner.contract import Operation
 from gpuhost.snapshot import NotRead
-from gpuhost.snapshot.apps import Apps, AppState, ReleaseState
+from gpuhost.snapshot.app_state import AppState, ReleaseState
+from gpuhost.snapshot.apps import Apps
 
 
 @dataclass(frozen=True)
@@ -141,7 +129,7 @@ def _skip(state: State, host: Host, app: str, failed: str) -> bool:
 
 
 def _carry_out(state: State, host: Host, app: str, start: Callable[[Host], StartRequest]) -> bool:
-    """StartRequest it, watch it to the end, and stop_rollout the other hosts if it fails."""
+    """Start it and watch it to the end; if it fails, no further host starts."""
     forget()
     try:
         is_good = _start_and_watch(host, start(host))

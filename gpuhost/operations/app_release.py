@@ -10,13 +10,8 @@ from pyinfra.context import ctx_state
 from gpuhost.operations.app_operation import Action, NoChange
 from gpuhost.operations.reading import read
 from gpuhost.release.resolved_app import resolve_app
-from gpuhost.rollout.deliver import (
-    StartRequest,
-)
-from gpuhost.rollout.draft import (
-    Draft,
-    draft_release,
-)
+from gpuhost.rollout.deliver import StartRequest
+from gpuhost.rollout.draft import Draft, draft_release
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 

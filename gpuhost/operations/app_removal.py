@@ -1,4 +1,4 @@
-"""Removing an app from its host, by the runner of this gpuhost; the app's data stays."""
+"""Remove an app from its host, with the runner of this gpuhost; the app's data stays."""
 
 from __future__ import annotations
 
@@ -11,14 +11,10 @@ from pyinfra.api.host import Host
 from gpuhost.operations.app_operation import explain, refuse_app, require_idle
 from gpuhost.operations.reading import Commands, executing, forget, read
 from gpuhost.remote.commands import connector_arguments, inline_script
-from gpuhost.rollout.draft import (
-    current_user,
-)
+from gpuhost.rollout.draft import current_user
 from gpuhost.rollout.progress import readable
 from gpuhost.rollout.runner_file import runner_file
-from gpuhost.runner.contract import (
-    APPS,
-)
+from gpuhost.runner.contract import APPS
 from gpuhost.settings import Settings
 
 SCRIPT = "app_remove.sh"
@@ -57,7 +53,7 @@ def _remove(state: State, host: Host, app: str) -> bool:
 
 
 def command(app: str) -> StringCommand:
-    """The script as an argument, because the runner is sent on stdin."""
+    """The script is an argument, because the runner is sent on stdin."""
     arguments = (f"{APPS}/{app}", current_user(), LIMIT_SECONDS)
     return inline_script(SCRIPT, *arguments, seconds=LIMIT_SECONDS + SPARE_SECONDS)
 

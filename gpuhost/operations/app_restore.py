@@ -16,20 +16,13 @@ from gpuhost.operations.app_operation import (
 )
 from gpuhost.operations.reading import read
 from gpuhost.remote.commands import connector_arguments, remove
-from gpuhost.rollout.deliver import (
-    StartRequest,
-)
-from gpuhost.rollout.draft import (
-    Refused,
-    current_user,
-)
-from gpuhost.runner.contract import (
-    APPS,
-)
+from gpuhost.rollout.deliver import StartRequest
+from gpuhost.rollout.draft import Refused, current_user
+from gpuhost.runner.contract import APPS
 from gpuhost.settings import Settings
-from gpuhost.snapshot.apps import AppState
+from gpuhost.snapshot.app_state import AppState
 
-# Gigabytes are unpacked, and the app loads its models, perhaps twice.
+# The host unpacks gigabytes, and the app loads its models, twice if the restore fails.
 LIMIT_SECONDS = 6 * 3600
 
 
@@ -56,7 +49,7 @@ def list_backups(state: AppState) -> Iterable[str]:
 
 
 def _names(state: AppState) -> list[str]:
-    return sorted((backup.name for backup in state.backups if backup.whole), reverse=True)
+    return sorted((backup.name for backup in state.backups if backup.complete), reverse=True)
 
 
 def require_restorable(state: AppState, backup: str) -> None:
@@ -70,9 +63,10 @@ def require_restorable(state: AppState, backup: str) -> None:
 def _start(app: str, backup: str, host: Host) -> StartRequest:
     """Raises Refused."""
     # The result of an earlier restore of this backup must not be mistaken for the new one.
-    home = f"{APPS}/{app}/backups/{backup}"
+    directory = f"{APPS}/{app}/backups/{backup}"
     arguments = connector_arguments(host)
-    done, _ = host.run_shell_command(remove(f"{home}/result.json", f"{home}/log"), **arguments)
+    command = remove(f"{directory}/result.json", f"{directory}/log")
+    done, _ = host.run_shell_command(command, **arguments)
     if not done:
         raise Refused([f"the result of an earlier restore of {backup} could not be deleted"])
     by = current_user()

@@ -14,23 +14,15 @@ from gpuhost.operations.app_operation import (
     verified_release,
 )
 from gpuhost.operations.reading import read
-from gpuhost.release.source import (
-    short_revision,
-)
-from gpuhost.rollout.deliver import (
-    StartRequest,
-)
-from gpuhost.rollout.draft import (
-    Refused,
-    current_user,
-    release_id,
-    restore_failed,
-)
+from gpuhost.release.source import short_revision
+from gpuhost.rollout.deliver import StartRequest
+from gpuhost.rollout.draft import Refused, current_user, release_id, restore_failed
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
-from gpuhost.snapshot.apps import Apps, ReleaseState
+from gpuhost.snapshot.app_state import ReleaseState
+from gpuhost.snapshot.apps import Apps
 
-# Nothing is built. The app loads its models, and once more if the first release fails.
+# There is no build. The app loads its models, twice if the rollback fails.
 LIMIT_SECONDS = 4 * 3600
 # The length of an abbreviated commit in git.
 SHORTEST_REVISION = 7
@@ -41,14 +33,14 @@ def decide(app: str, settings: Settings, release: str | None) -> Action | NoChan
     snapshot = read(settings)
     current, target = from_and_to(snapshot.apps, app, release)
     if current is None:
-        way = f"to {_in_words(target)}: nothing runs since the last release failed"
+        change = f"to {_in_words(target)}: nothing runs since the last release failed"
     elif _original(current) == _original(target):
         return NoChange(f"{app}: {_in_words(target)} is already running")
     else:
-        way = f"from {_in_words(current)} to {_in_words(target)}"
+        change = f"from {_in_words(current)} to {_in_words(target)}"
     return Action(
-        f"{app}: rolls back {way}",
-        f"{app}: would roll back {way}",
+        f"{app}: rolls back {change}",
+        f"{app}: would roll back {change}",
         partial(_start, app, target, snapshot),
     )
 

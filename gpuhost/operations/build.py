@@ -11,7 +11,6 @@ from gpuhost.plans.apt_cache import (
     PACKAGE,
     SECURITY_LIST,
     UNIT,
-    files,
     is_declared,
     is_stale,
     leftover_files,
@@ -71,13 +70,12 @@ def apt_cache(
     if not wrong and service.active and service.enabled and not is_stale(snapshot):
         host.noop("the apt cache is as declared")
         return
-    for path, file in files(settings, snapshot.build.gateway).items():
-        if path in wrong:
-            yield put(path, file.text, mode=file.mode)
+    for file in wrong:
+        yield put(file.path, file.content, mode=file.mode)
     if snapshot.build.cache is None:
         # Its files come first, so that it never listens on another address.
         yield apt_install([PACKAGE], lock_timeout_s=lock_timeout_s)
-    if DROPIN in wrong:
+    if any(file.path == DROPIN for file in wrong):
         yield run("systemctl", "daemon-reload", seconds=60)
     if not service.enabled:
         yield run("systemctl", "enable", UNIT, seconds=60)
@@ -88,11 +86,11 @@ def _settings(mirrors: tuple[str, ...], security: bool, present: bool) -> Settin
     """The mirrors as settings: one, or several to try in order."""
     if not mirrors:
         return Settings(build_apt_cache=present)
-    one = mirrors[0] if len(mirrors) == 1 else "auto"
+    mirror = mirrors[0] if len(mirrors) == 1 else "auto"
     return Settings.model_validate(
         {
             "build_apt_cache": present,
-            "apt_mirror": one,
+            "apt_mirror": mirror,
             "apt_mirror_candidates": mirrors,
             "apt_mirror_security": security,
         }
@@ -101,7 +99,7 @@ def _settings(mirrors: tuple[str, ...], security: bool, present: bool) -> Settin
 
 def _remove(paths: list[str], lock_timeout_s: int) -> Commands:
     if not paths:
-        host.noop("there is no apt cache")
+        host.noop("the apt cache is not installed")
         return
     yield run("systemctl", "disable", "--now", UNIT, seconds=60)
     yield apt_remove([PACKAGE], lock_timeout_s=lock_timeout_s)

@@ -14,11 +14,7 @@ from gpuhost.operations import repository as apt_repositories
 from gpuhost.operations.findings import failing_ids
 from gpuhost.operations.reading import Commands, executing, operation, read
 from gpuhost.operations.refuse import refuse
-from gpuhost.plans.docker import (
-    keys_not_live,
-    merged_config,
-    restart_stops,
-)
+from gpuhost.plans.docker import keys_not_live, merged_config, restart_stops
 from gpuhost.plans.docker_packages import (
     conflicting_packages,
     has_unknown_engine,
@@ -184,13 +180,13 @@ def _remove(snapshot: Snapshot, settings: Settings) -> Commands:
         repo = repository(settings, snapshot.system)
         yield remove(repo.sources_path, repo.key_path)
     if config.owned:
-        left = keys.merge(config.values, {}, config.owned, adopt=False)
-        yield from _activate(snapshot, left, restart=_may_restart(snapshot, settings))
+        others = keys.merge(config.values, {}, config.owned, adopt=False)
+        yield from _activate(snapshot, others, restart=_may_restart(snapshot, settings))
 
 
 def _may_restart(snapshot: Snapshot, settings: Settings) -> bool:
-    idle = settings.docker_restart == "idle" and not restart_stops(snapshot)
-    return settings.docker_restart == "always" or idle
+    is_idle = settings.docker_restart == "idle" and not restart_stops(snapshot)
+    return settings.docker_restart == "always" or is_idle
 
 
 def _merge(snapshot: Snapshot, settings: Settings) -> Commands:

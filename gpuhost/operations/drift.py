@@ -29,7 +29,7 @@ from gpuhost.plans.drift import (
     unwritable_reports,
     wrong_files,
 )
-from gpuhost.plans.firewall_files import HostFile
+from gpuhost.plans.host_file import HostFile
 from gpuhost.remote.commands import connector_arguments, put, remove, run, script
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
@@ -101,9 +101,9 @@ def _why_not(snapshot: Snapshot, settings: Settings) -> str:
     if finding.status is not Status.OK:
         return f"{finding.actual}; {finding.fix}" if finding.fix else finding.actual
     if snapshot.paths.get(SSH_KEYGEN) is None:
-        return f"there is no {SSH_KEYGEN}: apt-get install openssh-client"
-    if shut := unwritable_reports(snapshot, settings):
-        return f"{ACCOUNT} cannot write in {shut[0]}: chgrp {ACCOUNT} and chmod g+rwx it"
+        return f"{SSH_KEYGEN} is missing: apt-get install openssh-client"
+    if unwritable := unwritable_reports(snapshot, settings):
+        return f"{ACCOUNT} cannot write in {unwritable[0]}: chgrp {ACCOUNT} and chmod g+rwx it"
     if not _url().isprintable() or "'" in _url():
         return f"{NOTIFY} in the environment contains a quote or a line break"
     return ""
@@ -121,7 +121,7 @@ def _secrets(snapshot: Snapshot) -> list[StringCommand]:
     if not _url():
         return [remove(SECRETS)] if file else []
     new = HostFile(SECRETS, secrets_text(_url()), "0600")
-    if file and (file.sha256, file.mode, file.owner) == (new.sha256, new.mode, "root"):
+    if new.is_on(snapshot):
         return []
     return [put(new.path, new.content, mode=new.mode)]
 
@@ -157,9 +157,9 @@ def print_key(state: State, host: Host) -> bool:
         "the nightly check logs in to the fleet with this key: add it to authorized_keys of the",
         "account that the inventory names (root, or one with sudo), on every host:",
         f"    restrict {output.stdout.strip()}",
-        f"it accepts no unknown host key: {HOME}/.ssh/known_hosts must contain them. Try it:",
+        f"it accepts only the host keys in {HOME}/.ssh/known_hosts. Try it:",
         f"    systemctl start {SERVICE}; journalctl -u {SERVICE} -n 50",
-        "its output says how to accept the key of each host.",
+        "its output shows how to accept the key of each host.",
     ):
         host.log(line)
     return True
@@ -178,6 +178,6 @@ def _remove(snapshot: Snapshot) -> Commands:
 
 
 def _print_what_stays(state: State, host: Host) -> bool:
-    text = f"{HOME} stays, and so does its key on the fleet: remove it from authorized_keys there"
+    text = f"{HOME} stays; its key stays on the fleet too: remove it from authorized_keys there"
     host.log_styled(text, fg="yellow", log_func=logger.warning)
     return True

@@ -63,7 +63,7 @@ def verify(settings: Settings) -> Commands:
         verify(name="Verification", settings=settings)
     """
     findings = _findings(read(settings), settings)
-    failed = [one for one in findings if one.status in (Status.FAIL, Status.UNKNOWN)]
+    failed = [finding for finding in findings if finding.status in (Status.FAIL, Status.UNKNOWN)]
     if executing():
         print_findings(str(host.name), findings, console(sys.stderr))
     if not failed:

@@ -15,17 +15,8 @@ from gpuhost.operations.findings import failing_ids
 from gpuhost.operations.reading import Commands, operation, read
 from gpuhost.operations.refuse import refuse
 from gpuhost.plans.firewall import change, removal
-from gpuhost.plans.firewall_files import (
-    GUARD,
-    LOAD_UNIT,
-    UNDO_UNIT,
-    host_files,
-    is_as_shipped,
-)
-from gpuhost.plans.firewall_in_use import (
-    is_in_place,
-    refusal,
-)
+from gpuhost.plans.firewall_files import GUARD, LOAD_UNIT, UNDO_UNIT, host_files
+from gpuhost.plans.firewall_in_use import is_in_place, refusal
 from gpuhost.remote.apt import LOCK_TIMEOUT_S, apt_update_install
 from gpuhost.remote.commands import connector_arguments, put, remove, run
 from gpuhost.settings import Settings
@@ -76,8 +67,8 @@ def rules(
 
 
 def _close(snapshot: Snapshot, settings: Settings) -> Commands:
-    if hindrance := refusal(snapshot, settings):
-        refuse("firewall", hindrance.reason)
+    if problem := refusal(snapshot, settings):
+        refuse("firewall", problem.reason)
         return
     if not failing_ids(snapshot, settings, "firewall"):
         host.noop("the firewall is as declared")
@@ -103,7 +94,7 @@ def _remove(snapshot: Snapshot, settings: Settings) -> Commands:
 
 def _install_guard(snapshot: Snapshot) -> Commands:
     """Install the script that reverts a change, and its units, before the first change."""
-    differing = [file for file in host_files() if not is_as_shipped(snapshot, file)]
+    differing = [file for file in host_files() if not file.is_on(snapshot)]
     for file in differing:
         yield put(file.path, file.content, mode=file.mode)
     if differing:

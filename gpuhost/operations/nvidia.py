@@ -10,29 +10,17 @@ from pyinfra.api import FunctionCommand
 from gpuhost.checks.finding import Status
 from gpuhost.checks.registry import finding_of
 from gpuhost.domain.apt.repository import Repository
-from gpuhost.domain.nvidia.driver_packages import held
+from gpuhost.domain.nvidia.held_packages import held
 from gpuhost.operations import repository as apt_repositories
 from gpuhost.operations.nvidia_reboot import is_this_machine, reboot
+from gpuhost.operations.nvidia_record import put_record
 from gpuhost.operations.nvidia_settings import Gpu, Source, driver_settings
 from gpuhost.operations.reading import Commands, executing, operation, read
 from gpuhost.operations.refuse import refuse
-from gpuhost.plans.gpu import (
-    reason_without_driver,
-)
-from gpuhost.plans.nvidia import (
-    InstallPlan,
-    install_plan,
-    reboot_reason,
-)
-from gpuhost.plans.nvidia_repository import (
-    preferences,
-    repository_for,
-)
-from gpuhost.plans.nvidia_upkeep import (
-    BLACKLIST,
-    BLACKLIST_TEXT,
-    installation,
-)
+from gpuhost.plans.gpu import reason_without_driver
+from gpuhost.plans.nvidia import InstallPlan, install_plan, reboot_reason
+from gpuhost.plans.nvidia_repository import preferences, repository_for
+from gpuhost.plans.nvidia_upkeep import BLACKLIST, BLACKLIST_TEXT, installation
 from gpuhost.remote.apt import (
     CHANGE_HELD,
     LOCK_TIMEOUT_S,
@@ -43,7 +31,7 @@ from gpuhost.remote.apt import (
 from gpuhost.remote.commands import put, run, script
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
-from gpuhost.snapshot.nvidia import NVIDIA_RECORD, PREFERENCES
+from gpuhost.snapshot.nvidia import PREFERENCES
 
 # Modules are built for every kernel; a slow processor needs minutes for each.
 LOAD_SECONDS = 900
@@ -150,7 +138,7 @@ def _install(snapshot: Snapshot, plan: InstallPlan, lock_timeout_s: int) -> Comm
     if plan.archive:
         yield put(plan.archive.path, plan.archive.content)
     yield put(BLACKLIST, BLACKLIST_TEXT)
-    yield put(NVIDIA_RECORD, replace(snapshot.nvidia.record, packages=packages.packages).text)
+    yield put_record(replace(snapshot.nvidia.record, packages=packages.packages))
     yield apt_update(lock_timeout_s=lock_timeout_s)
     options = (CHANGE_HELD, "--allow-downgrades") if plan.replaces else (CHANGE_HELD,)
     if packages.pin:
@@ -238,13 +226,13 @@ def loaded(
         reason = "a new driver may need it"
     if not reason or not install:
         host.noop("no reboot is needed for the driver")
-    elif hindrance := _why_not_rebooted(snapshot, settings):
-        refuse("nvidia", f"a reboot is needed ({reason}): {hindrance}")
+    elif why_not := _why_not_rebooted(snapshot, settings):
+        refuse("nvidia", f"a reboot is needed ({reason}): {why_not}")
     else:
         record = replace(
             snapshot.nvidia.record, rebooted_for=installation(snapshot.nvidia) or UNPACKAGED
         )
-        yield put(NVIDIA_RECORD, record.text)
+        yield put_record(record)
         yield FunctionCommand(reboot, (reason,), {})
 
 

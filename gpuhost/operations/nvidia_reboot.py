@@ -79,7 +79,7 @@ def _is_back(host: Host, before: str, arguments: dict[str, Any]) -> bool:
 
 
 def _boot(host: Host, arguments: dict[str, Any]) -> str:
-    """An id of the current boot; empty if it cannot be read."""
+    """The id of the current boot; empty if it cannot be read."""
     with suppress(SSHException, EOFError, OSError):
         limited = {**arguments, "_stdin": BOOT, "_timeout": 20}
         done, output = host.run_shell_command(StringCommand("LC_ALL=C timeout 10 sh"), **limited)

@@ -7,18 +7,16 @@ from dataclasses import replace
 
 from pyinfra import host
 
-from gpuhost.domain.nvidia.driver_packages import NoDriverPackagesError, fabric_manager_package
+from gpuhost.domain.nvidia.driver_choice import NoDriverPackagesError
+from gpuhost.domain.nvidia.fabric_manager import fabric_manager_package
 from gpuhost.operations.findings import failing_ids
 from gpuhost.operations.nvidia import planned_packages
+from gpuhost.operations.nvidia_record import put_record
 from gpuhost.operations.nvidia_settings import Gpu, Source, driver_settings
 from gpuhost.operations.reading import Commands, operation, read
 from gpuhost.operations.refuse import refuse
-from gpuhost.plans.gpu import (
-    reason_without_driver,
-)
-from gpuhost.plans.nvidia_repository import (
-    system_of,
-)
+from gpuhost.plans.gpu import reason_without_driver
+from gpuhost.plans.nvidia_repository import system_of
 from gpuhost.plans.nvidia_upkeep import (
     EXCLUSIONS_TEXT,
     FABRIC_UNIT,
@@ -30,7 +28,7 @@ from gpuhost.remote.apt import CHANGE_HELD, LOCK_TIMEOUT_S, apt_update_install
 from gpuhost.remote.commands import put, remove, run
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
-from gpuhost.snapshot.nvidia import EXCLUSIONS, NVIDIA_RECORD, PERSISTENCE_UNIT
+from gpuhost.snapshot.nvidia import EXCLUSIONS, PERSISTENCE_UNIT
 
 
 @operation
@@ -66,9 +64,9 @@ def hold(
     if "nvidia.hold" not in failing_ids(snapshot, settings, "nvidia") and not planned:
         host.noop("NVIDIA's packages are as declared")
         return
-    loose = [package.name for package in packages_to_hold(snapshot.nvidia) if not package.hold]
-    if loose or planned:
-        yield from _hold(snapshot, loose or planned)
+    unheld = [package.name for package in packages_to_hold(snapshot.nvidia) if not package.hold]
+    if unheld or planned:
+        yield from _hold(snapshot, unheld or planned)
     yield put(EXCLUSIONS, EXCLUSIONS_TEXT)
 
 
@@ -76,7 +74,7 @@ def _hold(snapshot: Snapshot, packages: Iterable[str]) -> Commands:
     """Hold packages, and record that gpuhost holds them."""
     yield run("apt-mark", "hold", *packages)
     names = tuple(sorted({*snapshot.nvidia.record.held, *packages}))
-    yield put(NVIDIA_RECORD, replace(snapshot.nvidia.record, held=names).text)
+    yield put_record(replace(snapshot.nvidia.record, held=names))
 
 
 def _unhold(snapshot: Snapshot) -> Commands:
@@ -87,7 +85,7 @@ def _unhold(snapshot: Snapshot) -> Commands:
     if ours:
         yield run("apt-mark", "unhold", *ours)
     yield remove(EXCLUSIONS)
-    yield put(NVIDIA_RECORD, replace(snapshot.nvidia.record, held=()).text)
+    yield put_record(replace(snapshot.nvidia.record, held=()))
 
 
 @operation

@@ -37,8 +37,8 @@ class _ShowFindings(BaseStateCallback):
 
 def _verification_follows(state: State, host: Host, op_hash: str) -> bool:
     """Whether the verification would come later. Steps after it report their own failures."""
-    later = host.op_hash_order[host.op_hash_order.index(op_hash) + 1 :]
-    return any(VERIFICATION in state.get_op_meta(one).names for one in later)
+    later_hashes = host.op_hash_order[host.op_hash_order.index(op_hash) + 1 :]
+    return any(VERIFICATION in state.get_op_meta(later).names for later in later_hashes)
 
 
 def show_findings_on_failure(state: State) -> None:

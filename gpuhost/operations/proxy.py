@@ -14,9 +14,9 @@ from gpuhost.operations.refuse import refuse
 from gpuhost.plans.proxy import (
     ENGINE_DROPIN,
     ENGINE_FILE,
-    MODES,
+    PATHS,
     client_values,
-    expected_files,
+    host_files,
     is_declared,
     wrong_files,
 )
@@ -54,7 +54,7 @@ def configure(
         proxy_no=tuple(no_proxy),
     )
     snapshot = read(settings)
-    wrong = wrong_files(snapshot, settings, *MODES)
+    wrong = wrong_files(snapshot, settings, *PATHS)
     client_finding = finding_of("proxy.client", snapshot, settings)
     if client_finding.status is Status.UNKNOWN:
         refuse("proxy", client_finding.actual)
@@ -62,12 +62,13 @@ def configure(
     if not wrong and client_finding.status is not Status.FAIL:
         host.noop("the proxy is as declared")
         return
-    expected = expected_files(settings)
+    files = host_files(settings)
     engine_files = {ENGINE_DROPIN, ENGINE_FILE} & set(wrong)
     if engine_files and not is_declared(settings):
         yield _run_on_host("taken_from_engine()")
     for path in wrong:
-        yield put(path, expected[path], mode=MODES[path]) if path in expected else remove(path)
+        file = files.get(path)
+        yield put(path, file.content, mode=file.mode) if file else remove(path)
     if engine_files:
         yield run("systemctl", "daemon-reload", seconds=60)
     if client_finding.status is Status.FAIL:

@@ -20,17 +20,11 @@ from pyinfra.context import ctx_host, ctx_state
 
 from gpuhost.facts.snapshot import Snapshot as SnapshotFact
 from gpuhost.operations.refuse import refuse
-from gpuhost.plans.reading import (
-    request_for,
-)
+from gpuhost.plans.reading import request_for
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Probe, Probes, Snapshot
-from gpuhost.snapshot.collector import (
-    script,
-)
-from gpuhost.snapshot.request import (
-    Request,
-)
+from gpuhost.snapshot.collector import script
+from gpuhost.snapshot.request import Request
 
 # Longer than the collector's slowest probe: this limit is for a connection that hangs.
 READ_SECONDS = 150

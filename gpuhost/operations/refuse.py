@@ -1,4 +1,4 @@
-"""Not doing what was asked, and saying why."""
+"""Refuse a change, and print the reason."""
 
 from __future__ import annotations
 

@@ -9,10 +9,7 @@ from pyinfra import host
 from gpuhost.operations.findings import failing_ids
 from gpuhost.operations.reading import Commands, operation, read
 from gpuhost.operations.refuse import refuse
-from gpuhost.plans.swap import (
-    plan,
-    sysctl_text,
-)
+from gpuhost.plans.swap import plan, sysctl_text
 from gpuhost.remote.commands import put, remove, run, script
 from gpuhost.settings import Settings
 from gpuhost.snapshot.swap import SYSCTL_FILE

@@ -10,10 +10,7 @@ from gpuhost.checks.finding import Status
 from gpuhost.checks.registry import finding_of
 from gpuhost.operations.reading import Commands, operation, read
 from gpuhost.operations.refuse import refuse
-from gpuhost.plans.system import (
-    UPDATES_FILE,
-    updates_text,
-)
+from gpuhost.plans.system import UPDATES_FILE, updates_text
 from gpuhost.remote.apt import (
     INSTALL_SECONDS,
     LOCK_TIMEOUT_S,

@@ -7,12 +7,8 @@ from pyinfra import host
 from gpuhost.operations.reading import Commands, operation, read
 from gpuhost.operations.refuse import refuse
 from gpuhost.plans.firewall_files import LOAD_UNIT
-from gpuhost.plans.system_files import (
-    faults,
-)
-from gpuhost.plans.system_units import (
-    broken_units,
-)
+from gpuhost.plans.system_files import faults
+from gpuhost.plans.system_units import broken_units
 from gpuhost.remote.commands import run
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot

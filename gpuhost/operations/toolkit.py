@@ -17,13 +17,8 @@ from gpuhost.operations.docker import Restart
 from gpuhost.operations.findings import failing_ids
 from gpuhost.operations.nvidia_settings import Gpu
 from gpuhost.operations.reading import Commands, executing, operation, read
-from gpuhost.plans.docker import (
-    restart_stops,
-)
-from gpuhost.plans.toolkit import (
-    circumstances,
-    reason_not_needed,
-)
+from gpuhost.plans.docker import restart_stops
+from gpuhost.plans.toolkit import circumstances, reason_not_needed, specification_path
 from gpuhost.plans.toolkit_packages import OLDER_LISTS, repository
 from gpuhost.remote.apt import CHANGE_HELD, LOCK_TIMEOUT_S, apt_install, apt_remove, apt_update
 from gpuhost.remote.commands import remove, run, script
@@ -159,7 +154,7 @@ def cdi(gpu: Gpu = "auto") -> Commands:
         return
     if snapshot.toolkit.refresh:
         yield run("systemctl", "enable", "--now", REFRESH_UNIT, seconds=60)
-    path = snapshot.toolkit.specification_path
+    path = specification_path(snapshot.toolkit)
     yield run("mkdir", "-p", str(PurePosixPath(path).parent))
     yield run("nvidia-ctk", "cdi", "generate", f"--output={path}", seconds=120)
 

@@ -14,7 +14,7 @@ from gpuhost.fleet.releases import AppReport, FleetApps, HostApps, RunState
 from gpuhost.outputs.clock import minute
 from gpuhost.outputs.fleet import print_reason, styled_status
 from gpuhost.runner.contract import RESTORE_FAILED, UNDONE, VERIFIED
-from gpuhost.snapshot.apps import AppState, ReleaseState
+from gpuhost.snapshot.app_state import AppState, ReleaseState
 
 RUN_STATE_STYLES = {RunState.RUNNING: "green", RunState.STARTING: "yellow"}
 # Characters of a commit id that are shown.

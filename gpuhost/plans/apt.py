@@ -1,16 +1,17 @@
-"""Where the distribution's packages come from: which mirror, and what changes for it."""
+"""The mirror of the distribution's packages, and the changes of apt's sources for it."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 
 from gpuhost.domain.apt.mirrors import Mirror, mirror_called
-from gpuhost.domain.apt.plan import Plan, to_mirror, to_original
+from gpuhost.domain.apt.plan import HostSources, Plan, to_mirror, to_original
 from gpuhost.domain.apt.record import Record
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
+from gpuhost.snapshot.apt import MASKED_LOGIN, NOT_UTF8
 
-# If no candidate worked, `auto` asks them again after this time.
+# If no candidate worked, `auto` tries them again after this time.
 ASK_AGAIN = timedelta(days=1)
 CLOUD_INIT_TEXT = (
     "# Written by gpuhost: apt's sources are its mirror.\napt:\n  preserve_sources_list: true\n"
@@ -30,7 +31,7 @@ def setting(settings: Settings) -> str:
 
 
 def current_choice(snapshot: Snapshot, settings: Settings) -> Record | None:
-    """The mirror that is named, or that `auto` chose before; None: the candidates must be asked."""
+    """The declared mirror, or the earlier choice of `auto`; None: the candidates must be tried."""
     record = snapshot.apt.sources.record
     if record and record.setting == setting(settings) and not _worth_asking(record, snapshot):
         return record
@@ -60,7 +61,7 @@ def choice_of(
 
 
 def plan(snapshot: Snapshot, settings: Settings) -> Plan | None:
-    """What must change; None: `auto` must ask the candidates first."""
+    """The necessary changes; None: `auto` must try the candidates first."""
     if settings.apt_mirror is None:
         return to_original(snapshot.apt.sources)
     choice = current_choice(snapshot, settings)
@@ -74,9 +75,22 @@ def plan_for(choice: Record, snapshot: Snapshot, settings: Settings) -> Plan:
 def refusal(snapshot: Snapshot, changes: Plan | None) -> str:
     """Why the sources cannot be rewritten without loss; empty if they can."""
     files = {file.path for file in (*changes.files, *changes.originals)} if changes else set()
-    return "; ".join(
-        f"{path} {reason}" for path, reason in snapshot.apt.unreadable.items() if path in files
-    )
+    reasons = unreadable_files(snapshot.apt.sources)
+    return "; ".join(f"{path} {reason}" for path, reason in reasons.items() if path in files)
+
+
+def unreadable_files(sources: HostSources) -> dict[str, str]:
+    """Files that were not read completely, so that gpuhost must not rewrite them, and why."""
+    reasons = {
+        MASKED_LOGIN: "holds a password, which belongs in /etc/apt/auth.conf.d",
+        NOT_UTF8: "is not UTF-8",
+    }
+    return {
+        file.path: reason
+        for file in (*sources.files, *sources.saved)
+        for mark, reason in reasons.items()
+        if mark in file.content
+    }
 
 
 def keeps_sources(changes: Plan) -> bool:

@@ -1,21 +1,20 @@
-"""apt-cacher-ng on docker0, so that a Dockerfile that says nothing gets packages from the mirrors.
+"""apt-cacher-ng on docker0: builds get packages from the mirrors, without a change of a Dockerfile.
 
-Every RUN knows `http_proxy` without an ARG. apt goes by it; programs that read `NO_PROXY` do not go
-through the cache, because apt does not read that name in capitals. What remains, wget above all, is
-passed on by the cache to port 80 of other servers.
+Every RUN has `http_proxy` without an ARG, and apt uses it. Programs that read `NO_PROXY` do not use
+the cache; apt does not read that name in capitals. The cache forwards the requests of all other
+programs, such as wget, to port 80 of their servers.
 """
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files as resources
+from importlib.resources import files
 
 from gpuhost.domain.apt.mirrors import HOSTS, mirror_called
 from gpuhost.domain.rendering import render
+from gpuhost.plans.host_file import HostFile
 from gpuhost.settings import Settings
-from gpuhost.snapshot import NotRead, Snapshot
+from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.request import Request
 
 PACKAGE = "apt-cacher-ng"
@@ -30,14 +29,6 @@ MIRRORS = "/etc/gpuhost/build/mirrors"
 SECURITY_LIST = "/etc/apt-cacher-ng/backends_gpuhost_security"
 PATHS = (EARLY, LATE, DROPIN, SCRIPT, MIRRORS)
 ESSENTIAL = ("Release", ".deb", ".xz", *"0123456789abcdef")
-
-
-@dataclass(frozen=True)
-class File:
-    """One file as it must be."""
-
-    text: str
-    mode: str = "0644"
 
 
 def is_declared(settings: Settings) -> bool:
@@ -59,30 +50,29 @@ def mirrors(settings: Settings) -> tuple[str, ...]:
     return tuple(mirror_called(name, https=name not in HOSTS).base for name in names)
 
 
-def files(settings: Settings, address: str) -> dict[str, File]:
-    """Every file of ours, by path.
+def host_files(settings: Settings, address: str) -> tuple[HostFile, ...]:
+    """Every file that gpuhost writes for the cache.
 
     + address: of docker0
     """
     keyfiles = " ".join(f"keyfile={end}" for end in ESSENTIAL)
-    return {
-        EARLY: File(
-            render("apt-cacher-ng/00_gpuhost.conf.j2", security=settings.apt_mirror_security)
-        ),
-        LATE: File(
-            render(
-                "apt-cacher-ng/zzz_gpuhost.conf.j2", address=address, port=PORT, keyfiles=keyfiles
-            )
-        ),
-        DROPIN: File(render("apt-cacher-ng/service.conf.j2", script=SCRIPT, address=address)),
-        SCRIPT: File(_script(), "0755"),
-        MIRRORS: File("".join(f"{base}\n" for base in mirrors(settings))),
-    }
+    early = render("apt-cacher-ng/00_gpuhost.conf.j2", security=settings.apt_mirror_security)
+    late = render(
+        "apt-cacher-ng/zzz_gpuhost.conf.j2", address=address, port=PORT, keyfiles=keyfiles
+    )
+    dropin = render("apt-cacher-ng/service.conf.j2", script=SCRIPT, address=address)
+    return (
+        HostFile(EARLY, early),
+        HostFile(LATE, late),
+        HostFile(DROPIN, dropin),
+        HostFile(SCRIPT, _script(), "0755"),
+        HostFile(MIRRORS, "".join(f"{base}\n" for base in mirrors(settings))),
+    )
 
 
 @cache
 def _script() -> str:
-    return resources("gpuhost.plans").joinpath("order_mirrors.py").read_text(encoding="utf-8")
+    return files("gpuhost.plans").joinpath("order_mirrors.py").read_text(encoding="utf-8")
 
 
 def build_proxy(settings: Settings, snapshot: Snapshot) -> str | None:
@@ -99,19 +89,11 @@ def build_arguments(settings: Settings, snapshot: Snapshot) -> dict[str, str]:
     return {"http_proxy": proxy, "NO_PROXY": "*"} if proxy else {}
 
 
-def wrong_files(snapshot: Snapshot, settings: Settings) -> list[str]:
+def wrong_files(snapshot: Snapshot, settings: Settings) -> list[HostFile]:
     """Files of the cache that are missing, changed, or have another owner or mode."""
     assert snapshot.build.gateway is not None
-    differing = []
-    for path, file in files(settings, snapshot.build.gateway).items():
-        state = snapshot.paths.get(path)
-        if state is not None and state.sha256 is None:
-            raise NotRead(f"{path}: only root can read it")
-        digest = hashlib.sha256(file.text.encode()).hexdigest()
-        right = (digest, file.mode, "root")
-        if state is None or (state.sha256, state.mode, state.owner) != right:
-            differing.append(path)
-    return differing
+    files = host_files(settings, snapshot.build.gateway)
+    return [file for file in files if not file.is_on(snapshot)]
 
 
 def leftover_files(snapshot: Snapshot) -> list[str]:

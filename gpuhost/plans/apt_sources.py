@@ -1,22 +1,24 @@
-"""The sources of packages that a host remembers from its last deploy."""
+"""The package sources, as a host records them at its last deploy."""
 
 from __future__ import annotations
 
 from gpuhost.domain.apt.documents import entries
 from gpuhost.domain.apt.entry import Entry
+from gpuhost.domain.apt.repository import sources_path
 from gpuhost.domain.redact import redact_credentials
+from gpuhost.plans import docker_packages, nvidia_repository, toolkit_packages
 from gpuhost.snapshot import NotRead, Snapshot
 
 FACT = "apt_sources"
 # Checks of their own compare the content of these.
-JUDGED = frozenset(
-    f"/etc/apt/sources.list.d/{name}.sources"
-    for name in ("docker", "nvidia", "nvidia-container-toolkit")
+CHECKED_ELSEWHERE = frozenset(
+    sources_path(name)
+    for name in (docker_packages.NAME, nvidia_repository.NAME, toolkit_packages.NAME)
 )
 
 
 def on_record(snapshot: Snapshot) -> dict[str, list[str]] | None:
-    """What the host records of its sources; None: they cannot be read."""
+    """The sources for the host's record; None: they cannot be read."""
     try:
         return {FACT: sorted(definitions(snapshot))}
     except NotRead:
@@ -26,7 +28,7 @@ def on_record(snapshot: Snapshot) -> dict[str, list[str]] | None:
 def definitions(snapshot: Snapshot) -> dict[str, Entry]:
     """Every active source as text, except those whose content other checks compare."""
     every = entries(snapshot.apt.sources.files)
-    return {_in_words(path, entry): entry for path, entry in every if path not in JUDGED}
+    return {_in_words(path, entry): entry for path, entry in every if path not in CHECKED_ELSEWHERE}
 
 
 def _in_words(path: str, entry: Entry) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gpuhost.runner.contract import APPS
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
-from gpuhost.snapshot.paths import Disk, ancestry
+from gpuhost.snapshot.disks import Disk, ancestry
 from gpuhost.snapshot.request import Request
 
 DATA_ROOT = "/var/lib/docker"

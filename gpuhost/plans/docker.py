@@ -1,4 +1,4 @@
-"""The container engine as the settings want it on a host."""
+"""The container engine as the settings declare it on a host."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from gpuhost.plans.gpu import needs_gpu
 from gpuhost.plans.proxy import engine_is_behind
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
-from gpuhost.snapshot.docker import DAEMON_JSON, Engine
+from gpuhost.snapshot.docker import DAEMON_JSON
+from gpuhost.snapshot.engine import Engine
 
 NVIDIA_RUNTIME = {"args": [], "path": "nvidia-container-runtime"}
 
 
 def declared_keys(settings: Settings, *, gpu: bool, swarm: bool) -> dict[str, Any]:
-    """The keys that the settings ask for, by path.
+    """The keys that the settings declare, by path.
 
     + gpu: register the nvidia runtime
     + swarm: live-restore must not be set (docs.docker.com/engine/daemon/live-restore)
@@ -130,7 +131,7 @@ def _pools(values: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _mapping(value: Any) -> dict[str, Any]:
-    """A person may write anything into daemon.json: what is not an object counts as empty."""
+    """daemon.json may hold any value: what is not an object counts as empty."""
     return value if isinstance(value, dict) else {}
 
 

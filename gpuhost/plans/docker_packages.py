@@ -1,4 +1,4 @@
-"""Where the engine comes from: repositories, package names, versions."""
+"""The source of the engine: repository, package names, versions."""
 
 from __future__ import annotations
 

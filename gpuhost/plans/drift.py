@@ -7,7 +7,7 @@ from importlib.resources import files
 from posixpath import dirname
 
 from gpuhost.domain.rendering import render
-from gpuhost.plans.firewall_files import HostFile
+from gpuhost.plans.host_file import HostFile
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
 from gpuhost.snapshot.paths import PathState
@@ -20,7 +20,7 @@ KEY = f"{HOME}/.ssh/id_ed25519"
 TIMER = "gpuhost-drift.timer"
 SERVICE = "gpuhost-drift.service"
 FAILED = "gpuhost-drift-failed.service"
-# Run when the check itself fails; what it finds is no failure of its own.
+# Runs if the check itself fails. Drift that it finds is not such a failure.
 TELL_FAILURE = "/usr/local/lib/gpuhost/drift-failed"
 SECRETS = "/etc/gpuhost/drift.env"
 SSH_KEYGEN = "/usr/bin/ssh-keygen"
@@ -29,7 +29,7 @@ PATHS = (*UNITS, TELL_FAILURE)
 
 
 def host_files(settings: Settings) -> tuple[HostFile, ...]:
-    """Every file of ours but the secrets, for settings with a `drift_directory`."""
+    """The files that gpuhost writes, without the secrets, for settings with `drift_directory`."""
     values = {
         "directory": settings.drift_directory,
         "inventory": settings.drift_inventory,
@@ -99,7 +99,7 @@ def may(state: PathState, letter: str) -> bool:
 
 
 def request(settings: Settings) -> Request:
-    """What a reading has to look at: for a host that is no control host, what was left behind."""
+    """What is read; on a host without the nightly check: files that an earlier one left behind."""
     plain = {HOME, KEY}
     if settings.drift_directory:
         looked_for = (*commands(settings), inventory(settings))
@@ -114,12 +114,8 @@ def wrong_files(snapshot: Snapshot, settings: Settings) -> list[str]:
     return [
         file.path
         for file in host_files(settings)
-        if not _is(path_state(snapshot, file.path), file.sha256, file.mode)
+        if path_state(snapshot, file.path) is None or not file.is_on(snapshot)
     ]
-
-
-def _is(state: PathState | None, digest: str, mode: str) -> bool:
-    return state is not None and (state.sha256, state.mode, state.owner) == (digest, mode, "root")
 
 
 def missing_reports(snapshot: Snapshot, settings: Settings) -> list[str]:
@@ -137,8 +133,8 @@ def timer_unit(snapshot: Snapshot) -> Unit:
 
 
 def path_state(snapshot: Snapshot, path: str) -> PathState | None:
-    """Raises NotRead where only root could read it."""
+    """Raises NotRead if only root can read it."""
     state = snapshot.paths.get(path)
     if state is None and not snapshot.system.root:
-        raise NotRead(f"{path}: only root can tell")
+        raise NotRead(f"{path}: only root can read it")
     return state

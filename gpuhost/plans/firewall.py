@@ -19,7 +19,7 @@ CONTAINERS_COMMENT = "gpuhost-containers"
 
 @dataclass(frozen=True)
 class Opening:
-    """What must come in. interface: only there; None: on every one."""
+    """A connection that must be allowed. interface: only on this one; None: on every interface."""
 
     rule: FirewallRule
     comment: str
@@ -62,14 +62,14 @@ def conflicting_rules(firewall: Firewall, opening: Opening) -> list[UfwRule]:
 
 
 def is_missing(firewall: Firewall, opening: Opening, gone: Iterable[UfwRule] = ()) -> bool:
-    """Whether ufw's files do not let it in, over IPv4 or IPv6.
+    """Whether ufw's files do not allow it, over IPv4 or IPv6.
 
     + gone: rules that are about to be deleted
     """
-    leaving = set(gone)
+    deleted = set(gone)
     return not all(
         let_in(
-            [rule for rule in firewall.ufw.rules[family] if rule not in leaving],
+            [rule for rule in firewall.ufw.rules[family] if rule not in deleted],
             opening.rule,
             opening.interface,
             family,
@@ -79,12 +79,14 @@ def is_missing(firewall: Firewall, opening: Opening, gone: Iterable[UfwRule] = (
 
 
 def stale_rules(firewall: Firewall, expected: tuple[Opening, ...]) -> list[UfwRule]:
-    """Our rules that are not declared any more, or that somebody changed to deny."""
+    """Rules of gpuhost that are not declared any more, or were changed to deny."""
     return [
         rule
         for family, rule in all_rules(firewall)
         if is_ours(rule)
-        and not (rule.action == "allow" and any(_concerns(rule, one, family) for one in expected))
+        and not (
+            rule.action == "allow" and any(_concerns(rule, opening, family) for opening in expected)
+        )
     ]
 
 
@@ -102,7 +104,7 @@ def _concerns(rule: UfwRule, opening: Opening, family: Family) -> bool:
 
 
 def not_loaded(firewall: Firewall, expected: tuple[Opening, ...]) -> str:
-    """What keeps the kernel from doing what ufw's files say; nothing: it does."""
+    """How the kernel's rules differ from ufw's files; "": they do not."""
     for family, tables in firewall.kernel.items():
         problem = _chains_fault(tables, family) or _policy_fault(firewall, tables)
         if problem:
@@ -139,23 +141,23 @@ def denies(firewall: Firewall) -> bool:
 
 
 def published_files(firewall: Firewall, settings: Settings) -> dict[Family, str]:
-    """The rules for published ports, as the files have to have them."""
+    """The files with the rules for published ports, as they must be."""
     rules = allowed_rules(settings)
     return {family: render(rules, firewall.foreign_bridges, family) for family in RULES}
 
 
 def change(firewall: Firewall, settings: Settings) -> str:
-    """The change that the guard on the host has to make, line by line."""
+    """The change that the guard on the host must make, line by line."""
     expected = openings(firewall, settings)
     lines = []
     if firewall.ufw.enabled and not_loaded(firewall, expected):
         lines.append("rebuild")
     if not denies(firewall):
         lines.append("ufw default deny incoming")
-    leaving = stale_rules(firewall, expected)
-    lines += dict.fromkeys(_deletions(leaving))
+    deleted = stale_rules(firewall, expected)
+    lines += dict.fromkeys(_deletions(deleted))
     for opening in expected:
-        if is_missing(firewall, opening, leaving) and not conflicting_rules(firewall, opening):
+        if is_missing(firewall, opening, deleted) and not conflicting_rules(firewall, opening):
             lines += _additions(opening)
     for family, text in published_files(firewall, settings).items():
         lines += [f"{family} {line}" for line in text.splitlines()]

@@ -28,7 +28,7 @@ def is_in_place(firewall: Firewall) -> bool:
 
 @dataclass(frozen=True)
 class Foreign:
-    """A rule that gpuhost did not make. opens: it lets in what is not declared."""
+    """A rule that gpuhost did not make. opens: it allows undeclared connections."""
 
     text: str
     opens: bool
@@ -79,7 +79,7 @@ def _opens(chain: str, rule: str) -> bool:
 
 
 def ports_to_close(firewall: Firewall, settings: Settings) -> list[str]:
-    """Listeners that are reached today and would be closed."""
+    """Listeners that are reachable now, and that the firewall would close."""
     if firewall.ufw.enabled and not not_loaded(firewall, ()):
         return []
     expected = [opening.rule for opening in openings(firewall, settings) if not opening.interface]
@@ -103,14 +103,14 @@ def closed_ports(published: Iterable[PublishedPort], settings: Settings) -> list
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why nothing may be closed on this host yet, and what a person does then."""
+    """Why no port may be closed on this host yet, and how to continue."""
 
     reason: str
     fix: str
 
 
 def refusal(snapshot: Snapshot, settings: Settings) -> Refusal | None:
-    """None: gpuhost may go on."""
+    """Why gpuhost must not close ports yet; None: it may."""
     units = snapshot.firewall.units
     if "firewalld.service" in units and units["firewalld.service"].active:
         return Refusal(
@@ -119,14 +119,14 @@ def refusal(snapshot: Snapshot, settings: Settings) -> Refusal | None:
         )
     if settings.adopt or is_in_place(snapshot.firewall):
         return None
-    cut = ports_to_close(snapshot.firewall, settings) + closed_ports(
+    closing = ports_to_close(snapshot.firewall, settings) + closed_ports(
         published_ports(snapshot), settings
     )
-    others = [rule.text for rule in foreign_rules(snapshot.firewall, settings)]
-    if not cut and not others:
+    foreign = [rule.text for rule in foreign_rules(snapshot.firewall, settings)]
+    if not closing and not foreign:
         return None
-    reasons = [f"would close {', '.join(cut)}"] if cut else []
-    reasons += [f"rules that gpuhost did not make: {'; '.join(others)}"] if others else []
+    reasons = [f"would close {', '.join(closing)}"] if closing else []
+    reasons += [f"rules that gpuhost did not make: {'; '.join(foreign)}"] if foreign else []
     return Refusal(
         f"a used machine: {'; '.join(reasons)}",
         "add to firewall_allow what must stay open, then set adopt=True",

@@ -1,4 +1,4 @@
-"""Whether a host has GPUs, by the settings and by what is on the bus."""
+"""Whether a host has GPUs, from the settings and the PCI bus."""
 
 from __future__ import annotations
 

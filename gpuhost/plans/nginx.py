@@ -1,4 +1,4 @@
-"""nginx on the host: what is missing where an app needs it."""
+"""nginx on the host: the packages that an app needs and that are missing."""
 
 from __future__ import annotations
 

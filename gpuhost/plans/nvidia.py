@@ -1,4 +1,4 @@
-"""What must be installed for the declared driver, or why it cannot be installed on this host."""
+"""The packages to install for the declared driver, or why that is not possible on this host."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from gpuhost.domain.apt import repository as apt
 from gpuhost.domain.apt.entry import SourceFile
 from gpuhost.domain.nvidia.architectures import Modules
 from gpuhost.domain.nvidia.cards import module_conflict
-from gpuhost.domain.nvidia.cuda import Decision, Rule, decide
+from gpuhost.domain.nvidia.cuda import Decision, decide
+from gpuhost.domain.nvidia.cuda_rule import Rule
+from gpuhost.domain.nvidia.driver_choice import NoDriverPackagesError
 from gpuhost.domain.nvidia.driver_packages import (
     DriverPackages,
-    Kernel,
-    NoDriverPackagesError,
     distribution_packages,
-    kernel_flavour,
     nvidia_packages,
 )
 from gpuhost.domain.nvidia.driver_state import DriverState
+from gpuhost.domain.nvidia.kernel import Kernel, kernel_flavour
 from gpuhost.domain.nvidia.repository import UnknownRepositoryError
 from gpuhost.domain.nvidia.version import CudaVersion
 from gpuhost.plans.nvidia_repository import components_file, repository_for, system_of
@@ -29,8 +29,8 @@ from gpuhost.snapshot import NotRead, Snapshot
 class InstallPlan:
     """A driver to install.
 
-    + why: what is wrong with the present driver
-    + packages: None if nothing can be installed; `refusal` says why
+    + why: the fault of the present driver
+    + packages: None if nothing can be installed; `refusal` is the reason
     + repository: NVIDIA's, if the driver comes from it
     + archive: the file that enables what the driver needs of the distribution's own archive
     + replaces: another driver is in use, and containers may use it
@@ -63,7 +63,7 @@ def install_plan(snapshot: Snapshot, settings: Settings) -> InstallPlan | None:
 
 
 def _is_on_disk(snapshot: Snapshot, plan: InstallPlan) -> bool:
-    """Whether all of it is installed: what is still wrong needs a reboot, not an installation."""
+    """Whether every package is installed: remaining faults need a reboot, not an installation."""
     driver, packages = snapshot.nvidia.on_disk, plan.packages
     return bool(
         packages
@@ -142,7 +142,7 @@ def _packages(snapshot: Snapshot, settings: Settings) -> InstallPlan:
     unknown = snapshot.nvidia.unknown_cards
     if unknown:
         raise NoDriverPackagesError(
-            f"{', '.join(unknown)} is not a card that gpuhost knows: install its driver by hand"
+            f"gpuhost does not know {', '.join(unknown)}: install the driver by hand"
         )
     if snapshot.nvidia.installed and snapshot.nvidia.on_disk is None:
         raise NoDriverPackagesError(

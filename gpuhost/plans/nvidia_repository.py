@@ -8,7 +8,7 @@ from gpuhost.domain.apt import repository as apt
 from gpuhost.domain.apt.documents import entries, own_archives
 from gpuhost.domain.apt.entry import Entry, SourceFile
 from gpuhost.domain.apt.mirrors import ARCHIVES
-from gpuhost.domain.nvidia.driver_packages import NoDriverPackagesError
+from gpuhost.domain.nvidia.driver_choice import NoDriverPackagesError
 from gpuhost.domain.nvidia.repository import ARCHITECTURES, BASE, KEYS, System, repository
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot

@@ -1,15 +1,16 @@
-"""Files and units that keep a working driver working."""
+"""Files, units and held packages that keep a working driver working."""
 
 from __future__ import annotations
 
-from gpuhost.domain.nvidia.driver_packages import held
-from gpuhost.snapshot.nvidia import Nvidia, Package
+from gpuhost.domain.nvidia.held_packages import held
+from gpuhost.snapshot.nvidia import Nvidia
+from gpuhost.snapshot.nvidia_packages import Package
 
 DAEMON = "nvidia-persistenced.service"
 OWN_UNIT = "gpuhost-nvidia-persistence.service"
 FABRIC_UNIT = "nvidia-fabricmanager.service"
 # Distributions start the daemon with persistence off, and NVIDIA's installer does not start it:
-# nvidia-smi sets it through the daemon if there is one, else by itself.
+# nvidia-smi sets it through the daemon, or directly if no daemon runs.
 PERSISTENCE_TEXT = f"""\
 # Written by gpuhost.
 [Unit]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 
+from gpuhost.domain.redact import mask_login
+from gpuhost.plans.host_file import HostFile
 from gpuhost.settings import Settings
-from gpuhost.snapshot import NotRead, Snapshot
+from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.proxy import CLIENT_FILE as CLIENT_FILE
 from gpuhost.snapshot.proxy import EngineProxy, taken_from_engine
 from gpuhost.snapshot.request import Request
@@ -16,8 +18,9 @@ ENGINE_DROPIN = "/etc/systemd/system/docker.service.d/gpuhost-proxy.conf"
 ENGINE_FILE = "/etc/gpuhost/docker-proxy.env"
 # Any user may ask systemd for a unit's environment, but not for the content of this file.
 DROPIN_TEXT = f"# Written by gpuhost.\n[Service]\nEnvironmentFile={ENGINE_FILE}\n"
-# URLs may hold a password. apt and systemd read these as root.
-MODES = {APT_FILE: "0600", ENGINE_FILE: "0600", ENGINE_DROPIN: "0644"}
+PATHS = (APT_FILE, ENGINE_FILE, ENGINE_DROPIN)
+# URLs may hold a password. apt and systemd read these files as root.
+ROOT_ONLY = "0600"
 
 
 def is_declared(settings: Settings) -> bool:
@@ -65,37 +68,34 @@ def client_digest(settings: Settings) -> str:
     return hashlib.sha256(json.dumps(client_values(settings), sort_keys=True).encode()).hexdigest()
 
 
-def expected_files(settings: Settings) -> dict[str, str]:
-    """Our files with their content; none if no proxy is declared."""
+def host_files(settings: Settings) -> dict[str, HostFile]:
+    """The files that gpuhost writes, by path; none if no proxy is declared."""
     if not is_declared(settings):
         return {}
-    return {
-        APT_FILE: apt_text(settings),
-        ENGINE_FILE: engine_text(settings),
-        ENGINE_DROPIN: DROPIN_TEXT,
-    }
+    files = (
+        HostFile(APT_FILE, apt_text(settings), ROOT_ONLY),
+        HostFile(ENGINE_FILE, engine_text(settings), ROOT_ONLY),
+        HostFile(ENGINE_DROPIN, DROPIN_TEXT),
+    )
+    return {file.path: file for file in files}
 
 
 def wrong_files(snapshot: Snapshot, settings: Settings, *paths: str) -> list[str]:
-    """Our files that are missing, changed, readable by others, or left behind."""
-    expected = expected_files(settings)
-    return [path for path in paths if not _is_right(snapshot, path, expected.get(path))]
+    """Which of gpuhost's files are missing, changed, readable by others, or left behind."""
+    files = host_files(settings)
+    return [path for path in paths if not _is_right(snapshot, path, files.get(path))]
 
 
-def _is_right(snapshot: Snapshot, path: str, content: str | None) -> bool:
-    state = snapshot.paths.get(path)
-    if content is None or state is None:
-        return content is None and state is None
-    if state.sha256 is None:
-        raise NotRead(f"{path}: only root can read it")
-    digest = hashlib.sha256(content.encode()).hexdigest()
-    return (state.sha256, state.mode, state.owner) == (digest, MODES[path], "root")
+def _is_right(snapshot: Snapshot, path: str, file: HostFile | None) -> bool:
+    return snapshot.paths.get(path) is None if file is None else file.is_on(snapshot)
 
 
-def engine_values(settings: Settings) -> EngineProxy:
+def declared_engine_proxy(settings: Settings) -> EngineProxy:
+    """The declared proxy, as the engine shows it: logins are masked."""
     if not is_declared(settings):
         return EngineProxy("", "", "")
-    return EngineProxy.of(settings.proxy_http, settings.proxy_https, settings.proxy_no)
+    http, https = settings.proxy_http or "", settings.proxy_https or ""
+    return EngineProxy(mask_login(http), mask_login(https), ",".join(settings.proxy_no))
 
 
 def engine_is_behind(snapshot: Snapshot) -> bool:
@@ -120,4 +120,4 @@ def _keeps_what_is_gone(snapshot: Snapshot, started: int) -> bool:
 
 
 def request(settings: Settings) -> Request:
-    return Request(managed=tuple(MODES))
+    return Request(managed=PATHS)

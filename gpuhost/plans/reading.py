@@ -1,4 +1,4 @@
-"""What a reading asks of a host for given settings: every plan module declares its own part."""
+"""What is read from a host for given settings: every plan module declares its part."""
 
 from __future__ import annotations
 

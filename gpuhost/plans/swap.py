@@ -1,4 +1,4 @@
-"""The swap file that the settings ask of a host."""
+"""The swap file that the settings declare."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from math import isqrt
 from gpuhost.domain.sizes import GB, MB, format_size
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
-from gpuhost.snapshot.paths import ancestry
+from gpuhost.snapshot.disks import ancestry
 from gpuhost.snapshot.request import Request
 
 # mkswap takes a page for its header, and partitions are never of round size.
@@ -48,8 +48,8 @@ def plan(snapshot: Snapshot, settings: Settings) -> SwapPlan:
     path = settings.swap_path
     disk = snapshot.disks.under(path)
     present = present_size(snapshot, settings)
-    ours = snapshot.swap.area(path)
-    foreign = snapshot.swap.total - (ours.size if ours else 0)
+    own_area = snapshot.swap.area(path)
+    foreign = snapshot.swap.total - (own_area.size if own_area else 0)
     if settings.swap_size_gb == "auto":
         # A size once chosen stays: the free disk changes every day.
         total = present or automatic_size(snapshot.memory.total, disk.free)
@@ -74,21 +74,21 @@ def present_size(snapshot: Snapshot, settings: Settings) -> int:
 def _refusal(
     snapshot: Snapshot, settings: Settings, size: int, present: int, fstype: str, free: int
 ) -> tuple[str, str]:
-    ours = snapshot.swap.area(settings.swap_path)
-    if size == present and (ours or not size):
+    own_area = snapshot.swap.area(settings.swap_path)
+    if size == present and (own_area or not size):
         return "", ""
-    if present and not ours and not snapshot.swap.formatted:
+    if present and not own_area and not snapshot.swap.formatted:
         return f"{settings.swap_path} exists and is not a swap file", "set another swap_path"
     if not snapshot.swap.permitted:
         return "this is an unprivileged container: swap belongs to its host", "set swap_size_gb=0"
     if size and fstype in UNFIT:
         return (
-            f"a swap file cannot live on {fstype} ({settings.swap_path})",
+            f"a swap file on {fstype} is not possible ({settings.swap_path})",
             "set swap_path to a directory on ext4, xfs or btrfs, or swap_size_gb=0",
         )
-    if ours and ours.used > snapshot.memory.available:
+    if own_area and own_area.used > snapshot.memory.available:
         return (
-            f"{format_size(ours.used)} of used swap do not fit in "
+            f"{format_size(own_area.used)} of used swap do not fit in "
             f"{format_size(snapshot.memory.available)} of RAM",
             "free some memory first: docker stats",
         )

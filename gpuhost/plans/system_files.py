@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gpuhost.domain.apt.record import RECORD as APT_RECORD
+from gpuhost.domain.apt.repository import key_path, sources_path
 from gpuhost.domain.firewall.published import RULES
 from gpuhost.domain.firewall.ufw import USER_RULES
 from gpuhost.domain.toolkit.proof import RECORD as TOOLKIT_RECORD
+from gpuhost.plans import docker_packages, nvidia_repository, toolkit_packages
 from gpuhost.plans.apt_cache import SECURITY_LIST
 from gpuhost.plans.nvidia_repository import ARCHIVE_SOURCES
 from gpuhost.plans.nvidia_upkeep import BLACKLIST
@@ -22,7 +24,8 @@ from gpuhost.snapshot.apt import CLOUD_INIT_APT
 from gpuhost.snapshot.docker import DAEMON_JSON, DOCKER_RECORD
 from gpuhost.snapshot.firewall import UFW_CONF, UFW_DEFAULTS
 from gpuhost.snapshot.nginx import RECORD as NGINX_RECORD
-from gpuhost.snapshot.nvidia import EXCLUSIONS, NVIDIA_RECORD, PERSISTENCE_UNIT, PREFERENCES
+from gpuhost.snapshot.nvidia import EXCLUSIONS, PERSISTENCE_UNIT, PREFERENCES
+from gpuhost.snapshot.nvidia_record import NVIDIA_RECORD
 from gpuhost.snapshot.paths import PathState
 from gpuhost.snapshot.proxy import PROXY_RECORD
 from gpuhost.snapshot.request import Request
@@ -36,11 +39,8 @@ OURS = frozenset(
         *(APT_RECORD, DOCKER_RECORD, NVIDIA_RECORD, NGINX_RECORD),
         *(
             path
-            for name in ("docker", "nvidia", "nvidia-container-toolkit")
-            for path in (
-                f"/etc/apt/sources.list.d/{name}.sources",
-                f"/etc/apt/keyrings/{name}.asc",
-            )
+            for name in (docker_packages.NAME, nvidia_repository.NAME, toolkit_packages.NAME)
+            for path in (sources_path(name), key_path(name))
         ),
     }
 )

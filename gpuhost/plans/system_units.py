@@ -10,7 +10,7 @@ OURS = (
     *("gpuhost-", "docker.", "containerd.", "ufw.", "nginx."),
     *("nvidia-persistenced.", "nvidia-fabricmanager.", "nvidia-cdi-refresh."),
 )
-# The checks of an app judge the results of these.
+# The checks of an app report the results of these.
 OF_APPS = ("gpuhost-backup-", "gpuhost-release-")
 
 

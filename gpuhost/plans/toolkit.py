@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from gpuhost.domain.toolkit.cdi import REFRESHED, STATIC
 from gpuhost.domain.toolkit.packages import PACKAGES
 from gpuhost.domain.toolkit.proof import Circumstances, image_for
 from gpuhost.plans.gpu import needs_gpu
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
+from gpuhost.snapshot.toolkit import Toolkit
 
 
 def reason_not_needed(snapshot: Snapshot, settings: Settings) -> str:
@@ -33,3 +35,8 @@ def working_driver(snapshot: Snapshot) -> str | None:
 def cards(snapshot: Snapshot) -> int:
     """How many cards a container must see: all of the host's."""
     return len(snapshot.nvidia.gpus or snapshot.nvidia.answering)
+
+
+def specification_path(toolkit: Toolkit) -> str:
+    """Where the CDI specification must be."""
+    return REFRESHED if toolkit.refresh else STATIC

@@ -1,4 +1,4 @@
-"""Where the toolkit comes from: repository, package names, versions."""
+"""The source of the toolkit: repository, package names, versions."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def repository(settings: Settings, architecture: str) -> Repository:
 
     + settings: `toolkit_mirror` is "nvidia", "ustc", or a URL in place of
       https://nvidia.github.io/libnvidia-container
-    + architecture: as dpkg says it
+    + architecture: in dpkg's words, "amd64"
     """
     base = {"nvidia": OFFICIAL, "ustc": USTC}.get(settings.toolkit_mirror, settings.toolkit_mirror)
     return Repository(

@@ -148,13 +148,6 @@ def _gpu(service: str, reserved: Reservation) -> plan.Gpu:
     )
 
 
-def _migrate(app: App) -> plan.Migrate | None:
-    migrate = app.block.migrate
-    if migrate is None:
-        return None
-    return plan.Migrate(migrate.service, migrate.limit_s, migrate.without_backup)
-
-
 def _nginx(app: App) -> plan.Nginx | None:
     site = app.block.nginx
     if site is None:

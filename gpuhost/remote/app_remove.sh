@@ -1,4 +1,4 @@
-# Has an app taken off by the runner that comes on stdin (base64); that of the host may be older.
+# Remove an app with the runner on stdin (base64): the runner on the host may be older.
 #
 #   APP_HOME BY SECONDS
 set -u

@@ -1,6 +1,6 @@
-# Wait until nobody holds apt's or dpkg's locks, then run COMMAND if there is one.
+# Wait until no process holds a lock of apt or dpkg, then run COMMAND if there is one.
 #   apt_idle.sh SECONDS [COMMAND...]
-# Says who holds them, every few seconds; gives up after SECONDS, status 75, and says it once more.
+# Prints the process that holds a lock every few seconds; after SECONDS it fails with status 75.
 # shellcheck shell=sh
 set -eu
 limit=$1
@@ -14,7 +14,7 @@ holder() {
         # shellcheck disable=SC2013
         for pid in $(awk -v inode="$inode" \
             '$4 == "WRITE" && split($6, word, ":") == 3 && word[3] == inode { print $5 }' /proc/locks); do
-            # Another file system may have a file of that number.
+            # Another file system may have a file with the same inode number.
             if [ -n "$(find "/proc/$pid/fd" -lname "$path" 2>/dev/null)" ]; then
                 echo "$(cat "/proc/$pid/comm" 2>/dev/null) (pid $pid), which holds $path"
                 return 0
@@ -28,7 +28,7 @@ began=$(date +%s)
 while owner=$(holder); do
     waited=$(($(date +%s) - began))
     if [ "$waited" -ge "$limit" ]; then
-        echo "apt is busy: after $waited s still $owner" >&2
+        echo "apt is busy: waited $waited s for $owner" >&2
         exit 75
     fi
     echo "waiting for $owner: $waited of $limit s"

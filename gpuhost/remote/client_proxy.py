@@ -1,7 +1,7 @@
 """Sent to the host's python3 on stdin, with a call of one function as its last line.
 
-`main` makes root's Docker client give a proxy to builds and containers. Every other key of
-config.json, registry passwords among them, stays as it is. `taken_from_engine` only remembers.
+`main` makes root's Docker client pass a proxy to builds and containers. Every other key of
+config.json, such as registry passwords, stays. `taken_from_engine` only writes the record.
 """
 
 import hashlib
@@ -18,16 +18,16 @@ RECORD = Path("/var/lib/gpuhost/proxy.json")
 
 def write(path: Path, values: object) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".gpuhost-new")
-    beside.unlink(missing_ok=True)
-    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+    new = path.with_name(path.name + ".gpuhost-new")
+    new.unlink(missing_ok=True)
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(json.dumps(values, indent="\t") + "\n")
-    beside.replace(path)
+    new.replace(path)
 
 
 def as_object(values: Any) -> dict[str, Any]:
     if not isinstance(values, dict):
-        sys.exit(f"{CONFIG} is not what Docker writes; nothing was changed")
+        sys.exit(f"{CONFIG} is not in Docker's format; nothing was changed")
     return values
 
 
@@ -40,12 +40,17 @@ def recorded() -> dict[str, Any]:
 
 
 def taken_from_engine() -> None:
-    """An engine that started before now goes on with its proxy, and no file will show it."""
+    """Record that the engine's proxy was removed now: an engine that started earlier still uses it,
+    and no other file shows that.
+    """
     write(RECORD, {**recorded(), "taken_from_engine": int(time.time())})
 
 
 def main(ours: dict[str, str]) -> None:
-    """ours: httpProxy, httpsProxy and noProxy; "" for one to take away."""
+    """Merge the proxy's values into config.json, and record what gpuhost wrote.
+
+    + ours: httpProxy, httpsProxy and noProxy; "" removes the value
+    """
     config = as_object(json.loads(CONFIG.read_text()) if CONFIG.exists() else {})
     proxies = as_object(config.get("proxies", {}))
     default = as_object(proxies.get("default", {}))

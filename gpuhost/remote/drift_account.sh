@@ -1,5 +1,6 @@
-# drift_account.sh ACCOUNT HOME KEY: an account without a shell, its home, and its SSH key, made once.
-# What lies in its home is done as that account: root would follow links that it has made there.
+# Create an account without a shell, its home, and its SSH key; existing ones stay.
+#   drift_account.sh ACCOUNT HOME KEY
+# Runs as the account inside its home: root would follow links that the account has made.
 set -eu
 account=$1 home=$2 key=$3
 

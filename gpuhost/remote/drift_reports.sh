@@ -1,5 +1,6 @@
-# drift_reports.sh ACCOUNT HOME DIRECTORY…: directories that are missing, made for the account.
-# In its own home it makes them itself: root would follow links that it has made there.
+# Create missing directories for the account.
+#   drift_reports.sh ACCOUNT HOME DIRECTORY...
+# Runs as the account inside its home: root would follow links that the account has made.
 set -eu
 account=$1 home=$2
 shift 2

@@ -1,5 +1,5 @@
-# Add LINE to /etc/hosts, every other byte as it was. In a container the file can be written, but
-# not renamed over.
+# Add LINE to /etc/hosts; every other byte stays. In a container the file can be written, but not
+# replaced by a rename.
 #   hosts_line.sh LINE
 # shellcheck shell=sh
 set -eu

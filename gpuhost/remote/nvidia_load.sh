@@ -1,6 +1,6 @@
-# Bring a freshly installed driver into use, as far as it goes without a reboot: the initramfs leaves
-# nouveau out from now on, and the module is loaded unless another one is. What is left takes a
-# reboot, and the next step says so.
+# Load a newly installed driver, if that is possible without a reboot: rebuild the initramfs without
+# nouveau, and load the modules unless nouveau or an older NVIDIA module is loaded. If a reboot is
+# still needed, the next step prints so.
 # shellcheck shell=sh
 set -u
 if command -v update-initramfs >/dev/null; then timeout 600 update-initramfs -u >/dev/null || exit 1; fi

@@ -1,10 +1,10 @@
-# Puts what comes on stdin (tar, base64) in its place, and starts the app's runner.
+# Unpack the release on stdin (tar, base64), and start the app's runner.
 #
 #   APP_HOME ID UNIT LIMIT_S DESCRIPTION RESUME_UNIT_FILE RUNNER SHA256 VERB [ARGUMENT...]
 #
-# Without a SHA256 nothing comes: a rollback finds everything on the host.
-# Exit status 75: something is under way for this app; stdout is who is at it, attempt.json, and
-# nothing was changed. After any other failure the release's directory is gone, and stderr says why.
+# An empty SHA256: nothing is on stdin; a rollback has everything on the host.
+# Exit status 75: another operation on this app is under way; stdout is its attempt.json, and nothing
+# was changed. After any other failure the release's directory is removed; stderr has the reason.
 set -u
 home=$1 id=$2 unit=$3 limit=$4 description=$5 resume=$6 runner=$7 sum=$8 verb=$9
 shift 9
@@ -32,23 +32,23 @@ unpack() {
     directory 0755 "$apps/lib"
     directory 0755 "$home"
     directory 0700 "$home/releases"
-    # What a lost connection left of others, long ago.
+    # Left by lost connections, more than a day ago.
     find "$home/releases" -maxdepth 1 -name '.*.new' -mmin +1440 -exec rm -rf {} +
     rm -rf "$new"
     mkdir "$new"
     base64 -d >"$new/bundle"
     if ! printf '%s  %s\n' "$sum" "$new/bundle" | sha256sum --quiet --check - >/dev/null 2>&1; then
-        echo 'the release did not arrive whole: the connection was lost' >&2
+        echo 'the release did not arrive completely: the connection was lost' >&2
         exit 1
     fi
     tar -xf "$new/bundle" -C "$new" --no-same-owner --preserve-permissions
     rm "$new/bundle"
-    # On disk before anything starts: the boot after a power cut has to find it.
+    # On disk before anything starts: the boot after a power cut needs it.
     find "$new" -type f -exec sync -- {} +
 }
 
 install_runner() {
-    # In the archive it has no time; an old one that nobody uses is removed.
+    # The archive has no times, and the runner removes old runners that no app uses by their time.
     touch "$new/runner.pyz"
     chmod 0644 "$new/runner.pyz"
     mv -f "$new/runner.pyz" "$apps/lib/$runner"
@@ -77,7 +77,7 @@ deliver() {
     rm -rf "$new"
 }
 
-# OOMPolicy: a client that is ended for memory must not take the release's owner with it.
+# OOMPolicy: if a client is killed for memory, the runner continues.
 start() {
     timeout 60 systemd-run --quiet --unit="$unit" --collect --service-type=exec \
         --description="$description" \
@@ -91,9 +91,9 @@ begin() {
     if [ -n "$sum" ]; then deliver; fi
     code=0
     start "$@" || code=$?
-    # After 124 it may have begun all the same: whoever follows it sees.
+    # After 124 it may have started: following it shows whether it has.
     case $code in 0 | 124) exit "$code" ;; esac
-    # Somebody else was quicker, or it could not be started.
+    # Another operation started first, or systemd could not start it.
     rm -rf "$home/releases/$id"
     if busy; then exit 75; fi
     exit 1
@@ -105,6 +105,6 @@ begin() {
 )
 status=$?
 [ "$status" = 0 ] || rm -rf "$new"
-# All of stdin is taken, or the sender fails on it and never hears why.
+# Read all of stdin: otherwise the sender fails to write, and does not get the reason.
 cat >/dev/null
 exit "$status"

@@ -1,5 +1,5 @@
-# Have LINE in /etc/fstab for the swap file PATH, or without LINE no line for it. Every other byte
-# stays as it is, whatever its encoding; the file is renamed into place.
+# Set LINE as the line of the swap file PATH in /etc/fstab; without LINE, remove its line. All other
+# lines stay, byte for byte, in any encoding. The file is replaced by a rename.
 #   swap_fstab.sh PATH [LINE]
 # shellcheck shell=sh
 set -eu

@@ -1,7 +1,7 @@
-# Install PACKAGE... all at one version: of release VERSION, or, if that is empty, apt's candidate,
-# if they all have it, or the newest that they all have. Down, too, where they are mixed.
+# Install all PACKAGEs at one version: VERSION; if that is empty, apt's candidate if all packages have
+# it, else the newest version that all have. Packages at a newer version are downgraded.
 #   toolkit_packages.sh SECONDS VERSION PACKAGE...
-# SECONDS: how long to wait for another apt.
+# SECONDS: how long to wait for another apt process.
 # shellcheck shell=sh
 set -eu
 lock_timeout=$1 release=$2
@@ -19,11 +19,11 @@ else
 fi
 if [ -z "$version" ]; then
     # shellcheck disable=SC2086
-    echo "no repository has $* at one version ${release:-}; at one version there is:" ${all:-nothing} >&2
+    echo "no repository has $* at one version${release:+ $release}; versions that all have:" ${all:-none} >&2
     exit 1
 fi
 
-# The version that is asked for is what a hold on these packages is there to protect.
+# --allow-change-held-packages: the hold protects exactly the version that is installed here.
 for package in "$@"; do
     set -- "$@" "$package=$version"
     shift

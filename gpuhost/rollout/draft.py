@@ -30,7 +30,7 @@ from gpuhost.runner.contract import (
 from gpuhost.runner.plan import Plan
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
-from gpuhost.snapshot.apps import AppState
+from gpuhost.snapshot.app_state import AppState
 
 # A release may take its limit, and restoring the previous one as long again.
 RELEASE_AND_RESTORE = 2

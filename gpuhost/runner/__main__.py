@@ -21,14 +21,14 @@ from gpuhost.runner.contract import (
     Operation,
     Result,
 )
-from gpuhost.runner.data import backup
+from gpuhost.runner.data.scheduled_backup import run_scheduled
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.log import Log
 from gpuhost.runner.plan import BadPlan
 from gpuhost.runner.stages import removal, rollback
 from gpuhost.runner.stages import restore as restore_stages
 from gpuhost.runner.stages.abandon import DAMAGED, abandon
-from gpuhost.runner.stages.engine import MOST_STARTS
+from gpuhost.runner.stages.engine import MAX_STARTS
 from gpuhost.runner.stages.transaction import keep, run_transaction
 from gpuhost.runner.state.follow import follow
 from gpuhost.runner.state.journal import Journal
@@ -38,9 +38,9 @@ from gpuhost.runner.state.release import Release
 from gpuhost.runner.state.results import read
 from gpuhost.runner.state.status import status
 
-# After these systemd does not start a runner again…
+# Exit statuses after which systemd does not restart the runner…
 GOOD, FAILED, USAGE, UNRESTORED, LOCKED = 0, 1, 2, 3, 4
-# …and after this it does: what was begun has not ended.
+# …and the one after which it does: the operation has not ended.
 UNFORESEEN = 5
 
 
@@ -48,32 +48,32 @@ def run_release(arguments: argparse.Namespace) -> int:
     app = AppPaths(arguments.app)
     log = Log(app.release(arguments.id).log)
     with lock(app, patience=PATIENCE_S, waits=lambda: log.stage("wait for a backup")):
-        _finish_other(app, arguments.id)
-        opened = Release.open(app, arguments.id)
-        return _carry_out(opened, ROLLBACK if opened.plan.rollback_of else RELEASE)
+        _resume_other(app, arguments.id)
+        release = Release.open(app, arguments.id)
+        return _run_transaction(release, ROLLBACK if release.plan.rollback_of else RELEASE)
 
 
 def run_rollback(arguments: argparse.Namespace) -> int:
     app = AppPaths(arguments.app)
     with _lock(app):
-        _finish_other(app, arguments.id)
+        _resume_other(app, arguments.id)
         if not app.release(arguments.id).home.exists():
             rollback.prepare(app, arguments.id, arguments.to, arguments.by)
-        return _carry_out(Release.open(app, arguments.id), ROLLBACK)
+        return _run_transaction(Release.open(app, arguments.id), ROLLBACK)
 
 
 def run_resume(arguments: argparse.Namespace) -> int:
     app = AppPaths(arguments.app)
     with _lock(app):
-        _finish_other(app, "")
+        _resume_other(app, "")
     return GOOD
 
 
 def run_backup(arguments: argparse.Namespace) -> int:
     try:
-        backup.run_scheduled(AppPaths(arguments.app))
+        run_scheduled(AppPaths(arguments.app))
     except Locked as other:
-        print(f"no backup was made: still under way: {other}", file=sys.stderr)
+        print(f"no backup was made: still in progress: {other}", file=sys.stderr)
         return LOCKED
     return GOOD
 
@@ -81,19 +81,19 @@ def run_backup(arguments: argparse.Namespace) -> int:
 def run_restore(arguments: argparse.Namespace) -> int:
     app = AppPaths(arguments.app)
     with _lock(app):
-        _finish_other(app, arguments.backup)
+        _resume_other(app, arguments.backup)
         return _restore(app, arguments.backup, arguments.by)
 
 
 def run_remove(arguments: argparse.Namespace) -> int:
     app = AppPaths(arguments.app)
-    # Nothing to lock, and nothing that a lock would have to be written for.
+    # Checked first: taking the lock would create the directory of the app.
     if not app.releases.is_dir():
         return GOOD
     with _lock(app):
         operation = unfinished(app)
         if operation and operation.kind == RESTORE:
-            # Data is half exchanged.
+            # Only a part of the data is exchanged.
             _restore(app, operation.id, operation.by)
         for line in removal.remove(app, arguments.by):
             print(line)
@@ -111,33 +111,33 @@ def print_status(arguments: argparse.Namespace) -> int:
 
 
 def _lock(app: AppPaths) -> AbstractContextManager[None]:
-    """Waits for a backup, which ends within minutes, and for no other operation."""
-    words = "a backup is under way; waiting for it to end"
+    """Take the lock; wait for a backup, which takes minutes, but not for another operation."""
+    words = "waiting for a backup to end"
     return lock(app, patience=PATIENCE_S, waits=lambda: print(words, file=sys.stderr, flush=True))
 
 
-def _carry_out(opened: Release, kind: str) -> int:
-    ended = read(opened.paths.result)
-    if ended is None:
-        new = Operation(kind, opened.plan.id, opened.plan.by, time.time())
-        begin(opened.app, new)
+def _run_transaction(release: Release, kind: str) -> int:
+    result = read(release.paths.result)
+    if result is None:
+        operation = Operation(kind, release.plan.id, release.plan.by, time.time())
+        begin(release.app, operation)
         try:
-            ended = run_transaction(opened)
+            result = run_transaction(release)
         except DAMAGED as error:
-            # A damaged plan of the previous release stays damaged; other errors may pass.
-            is_over = Journal(opened.paths.journal).starts > MOST_STARTS
-            if not is_over and not isinstance(error, BadPlan):
+            # A damaged plan of the previous release stays damaged; other errors may be temporary.
+            is_last = Journal(release.paths.journal).starts > MAX_STARTS
+            if not is_last and not isinstance(error, BadPlan):
                 raise
-            ended = abandon(opened.app, new, error)
-    elif ended.state == VERIFIED and unfinished(opened.app):
-        # Its runner was cut off in what follows a verified release.
-        keep(opened)
-    end(opened.app)
-    return _exit_status(ended)
+            result = abandon(release.app, operation, error)
+    elif result.verified and unfinished(release.app):
+        # The runner was interrupted after the result, before `keep` had ended.
+        keep(release)
+    end(release.app)
+    return _exit_status(result)
 
 
-def _finish_other(app: AppPaths, own_id: str) -> None:
-    """What was cut off is finished or undone before anything else is done."""
+def _resume_other(app: AppPaths, own_id: str) -> None:
+    """Finish or undo an interrupted operation before the own one."""
     operation = unfinished(app)
     if operation is None or operation.id == own_id:
         return
@@ -148,17 +148,17 @@ def _finish_other(app: AppPaths, own_id: str) -> None:
         end(app)
         return
     try:
-        opened = Release.open(app, operation.id)
+        release = Release.open(app, operation.id)
     except DAMAGED as error:
         abandon(app, operation, error)
         end(app)
         return
-    _carry_out(opened, operation.kind)
+    _run_transaction(release, operation.kind)
 
 
 def _restore(app: AppPaths, name: str, by: str) -> int:
     operation = unfinished(app)
-    # Cut off, it is continued; begun again it would put the backup over newer data.
+    # An interrupted restore continues: a new start would overwrite newer data.
     if operation is None or (operation.kind, operation.id) != (RESTORE, name):
         begin(app, Operation(RESTORE, name, by, time.time()))
     result = restore_stages.restore(app, name, by)
@@ -175,26 +175,26 @@ def _arguments() -> argparse.Namespace:
     verbs = parser.add_subparsers(required=True)
 
     def verb(name: str, function: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
-        added = verbs.add_parser(name)
-        added.set_defaults(function=function)
-        added.add_argument("app", type=Path)
-        return added
+        command = verbs.add_parser(name)
+        command.set_defaults(function=function)
+        command.add_argument("app", type=Path)
+        return command
 
     verb("release", run_release).add_argument("id")
     verb("resume", run_resume)
-    rolling = verb("rollback", run_rollback)
-    rolling.add_argument("id")
-    rolling.add_argument("--to", required=True)
-    rolling.add_argument("--by", required=True)
+    command = verb("rollback", run_rollback)
+    command.add_argument("id")
+    command.add_argument("--to", required=True)
+    command.add_argument("--by", required=True)
     verb("backup", run_backup)
-    restoring = verb("restore", run_restore)
-    restoring.add_argument("backup")
-    restoring.add_argument("--by", required=True)
+    command = verb("restore", run_restore)
+    command.add_argument("backup")
+    command.add_argument("--by", required=True)
     verb("remove", run_remove).add_argument("--by", required=True)
-    following = verb("follow", run_follow)
-    following.add_argument("id")
-    following.add_argument("offset", type=int)
-    following.add_argument("seconds", type=float)
+    command = verb("follow", run_follow)
+    command.add_argument("id")
+    command.add_argument("offset", type=int)
+    command.add_argument("seconds", type=float)
     verb("status", print_status)
     return parser.parse_args()
 

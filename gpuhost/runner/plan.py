@@ -1,7 +1,7 @@
-"""What a release is told to do: plan.json, written by the controller and read by the runner.
+"""plan.json: what a release does. The controller writes it, the runner reads it.
 
-Everything that was decided is in it; the runner decides only what the host alone can know. It holds
-names of secrets and never a value.
+It contains every decision except those that need the state of the host. It contains names of
+secrets, never a value.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ class Source:
     kind: str  # "git" | "archive"
     revision: str  # a commit, or the hash of an archive's content
     git: str = ""  # the address
-    # Names of secrets; a token goes as a password of `user`.
+    # Names of secrets; the token is the password of `user`.
     deploy_key: str | None = None
     token: str | None = None
     user: str = "git"
-    # Lines of known_hosts; without any a host's key is taken at first sight.
+    # Lines of known_hosts; without them the first key of a host is accepted and stored.
     known_hosts: tuple[str, ...] = ()
 
 
@@ -52,7 +52,7 @@ class Registry:
 class Build:
     order: tuple[str, ...] = ()  # services; empty: derived from the Dockerfiles
     args: dict[str, str] = field(default_factory=dict)
-    # Dockerfiles of images that others are FROM and no service carries: tag -> (context, file)
+    # Dockerfiles of base images that are no service: tag -> (context, file)
     bases: dict[str, tuple[str, str]] = field(default_factory=dict)
     no_cache: bool = False
     memory_gb: float = 0
@@ -62,13 +62,13 @@ class Build:
 
 @dataclass(frozen=True)
 class Secret:
-    """One secret as the host needs to know it: given with the release, or made here once."""
+    """A secret: given with the release, or generated once on the host."""
 
     name: str
     services: tuple[str, ...] = ()  # empty: every service
     generate: str | None = None  # "hex" | "base64" | "words"; None: given
     bytes: int = 32  # of randomness
-    path: str | None = None  # written there, under shared/, instead of the environment
+    path: str | None = None  # a file under shared/, instead of the environment
     value: str = ""  # a template of other secrets, "redis://:${REDIS_PASSWORD}@redis/0"
     internal: bool = False  # a deploy key, a registry's password: no service gets it
 
@@ -115,12 +115,12 @@ class Migrate:
 
 @dataclass(frozen=True)
 class Expect:
-    """What an answer has to be like. Empty fields ask nothing."""
+    """The expected answer. Empty fields are not checked."""
 
     status: int = 200
     contains: str = ""
     content_type: str = ""
-    # Dotted path in a JSON answer -> the text it has to be ("*": anything but null).
+    # Dotted path in a JSON answer -> the expected text ("*": anything but null).
     json: dict[str, str] = field(default_factory=dict)
     least_bytes: int = 0
 
@@ -132,7 +132,7 @@ class Request:
     headers: dict[str, str] = field(default_factory=dict)
     body: str = ""
     expect: Expect = field(default_factory=Expect)
-    # A second request, to the address that the first one's JSON names at this dotted path.
+    # A second request, to the address at this dotted path of the first JSON answer.
     then: str = ""
     then_expect: Expect = field(default_factory=Expect)
 
@@ -147,7 +147,7 @@ class VerifyStep:
     log: str = ""  # a regular expression that a line of `service`'s log matches
     command: tuple[str, ...] = ()  # exits 0 inside `service`
     service: str = ""
-    # Asked again with nginx in front, at this address instead of the request's own origin.
+    # Sent to nginx too, at this address instead of the request's own origin.
     through: str = ""
 
 
@@ -155,13 +155,13 @@ class VerifyStep:
 class Verify:
     steps: tuple[VerifyStep, ...] = ()
     start_s: int = 300  # the longest an app may load
-    loading: tuple[str, ...] = ()  # log lines (regular expressions) that say: still loading
-    fatal: tuple[str, ...] = ()  # log lines that say: it will not come up
+    loading: tuple[str, ...] = ()  # log lines (regular expressions) of an app that is still loading
+    fatal: tuple[str, ...] = ()  # log lines of an app that will not start
 
 
 @dataclass(frozen=True)
 class Nginx:
-    """The site as rendered; the file nginx.conf lies in the release."""
+    """The rendered site; its text is nginx.conf in the release."""
 
     where: str  # "host" | "container"
     service: str = ""  # the container's service
@@ -177,7 +177,7 @@ class Nginx:
 
 @dataclass(frozen=True)
 class Gpu:
-    """What a service wants of a card; the image's own NVIDIA_REQUIRE_CUDA is read on the host."""
+    """The GPU of a service; the image's own NVIDIA_REQUIRE_CUDA is read on the host."""
 
     service: str
     driver: str = ""  # the host's driver version, as read when planning
@@ -190,7 +190,7 @@ class Gpu:
 class Plan:
     app: str
     id: str
-    inputs: str  # hash of all that decides a release: the same inputs, no change
+    inputs: str  # hash of everything that determines a release: the same inputs, no change
     by: str  # who released, user@machine
     project: str
     revision: str
@@ -198,7 +198,7 @@ class Plan:
     rollback_of: str | None = None
     source: Source | None = None
     registries: tuple[Registry, ...] = ()
-    variant: str = ""  # in words: with a card or without one, and why
+    variant: str = ""  # in words: with or without a GPU, and why
     profiles: tuple[str, ...] = ()
     leave_out: tuple[str, ...] = ()  # services that are not started here
     scale: dict[str, int] = field(default_factory=dict)
@@ -217,12 +217,12 @@ class Plan:
     format: int = FORMAT
 
     def text(self) -> str:
-        """plan.json, the same for the same plan."""
+        """The text of plan.json; the same plan gives the same text."""
         return json.dumps(as_json(self), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 class BadPlan(ValueError):
-    """plan.json is not of this runner's format, or not whole."""
+    """plan.json has another format, or is incomplete."""
 
 
 def load(path: Path) -> Plan:
@@ -230,7 +230,7 @@ def load(path: Path) -> Plan:
     try:
         value: Any = json.loads(path.read_text(encoding="utf-8"))
         if value.get("format") != FORMAT:
-            raise BadPlan(f"{path}: format {value.get('format')}, this runner knows {FORMAT}")
+            raise BadPlan(f"{path}: format {value.get('format')}, this runner reads {FORMAT}")
         return from_json(Plan, _from_stored(value))
     except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
         if isinstance(error, BadPlan):
@@ -242,7 +242,7 @@ def as_json(plan: Plan) -> dict[str, Any]:
     """A plan with the names of plan.json."""
     values = asdict(plan)
     for key, names in STORED.items():
-        values[key] = _renamed(values[key], names)
+        values[key] = _rename_keys(values[key], names)
     migrate = values["migrate"]
     return {**values, WITHOUT_BACKUP: bool(migrate and migrate.pop("without_backup"))}
 
@@ -250,14 +250,14 @@ def as_json(plan: Plan) -> dict[str, Any]:
 def _from_stored(stored: dict[str, Any]) -> dict[str, Any]:
     values = dict(stored)
     for key, names in STORED.items():
-        values[key] = _renamed(stored.get(key), {name: field for field, name in names.items()})
+        values[key] = _rename_keys(stored.get(key), {name: field for field, name in names.items()})
     if migrate := stored.get("migrate"):
         values["migrate"] = {**migrate, "without_backup": stored.get(WITHOUT_BACKUP, False)}
     return {key: value for key, value in values.items() if key in stored}
 
 
-def _renamed(value: Any, names: dict[str, str]) -> Any:
-    """The keys of an object, or of each object of a list."""
+def _rename_keys(value: Any, names: dict[str, str]) -> Any:
+    """Rename the keys of an object, or of each object in a list."""
     if isinstance(value, (list, tuple)):
-        return [_renamed(item, names) for item in value]
-    return {names.get(key, key): one for key, one in value.items()} if value else value
+        return [_rename_keys(item, names) for item in value]
+    return {names.get(key, key): item for key, item in value.items()} if value else value

@@ -17,7 +17,7 @@ PYDANTIC_MESSAGES = ("Input", "String", "Tuple", "Field", "Extra")
 def describe_allowed(field: FieldInfo, message: str = "") -> str:
     """The allowed values of a setting.
 
-    + message: of its validator, which is shown where the types say too little
+    + message: of its validator, shown if the types are not precise enough
 
     >>> describe_allowed(fields()["docker_restart"])
     'one of "idle", "always", "never"'

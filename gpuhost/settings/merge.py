@@ -117,7 +117,7 @@ def _explain(error: ValidationError, merged: Mapping[str, tuple[Any, str]]) -> l
         value, where = merged[key]
         message = detail["msg"].removeprefix("Value error, ")
         if detail["type"] == LOGIN_IN_URL:
-            # It says more than the list of allowed names would.
+            # This message is more precise than the list of allowed values.
             lines[key] = f"{_assignment(key, value, where)}: {message}"
             continue
         line = f"{_assignment(key, value, where)}: {describe_allowed(fields()[key], message)}"

@@ -117,7 +117,7 @@ class Settings(BaseModel):
     )
 
     nvidia_driver: Literal["check", "install"] = setting(
-        "check", "Check the driver only, or install it too."
+        "check", "Only check the driver, or install it too."
     )
     nvidia_source: Literal["distro", "nvidia"] = setting(
         "distro", "Install the driver from the distribution or from NVIDIA's own repository."

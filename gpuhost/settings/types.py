@@ -95,7 +95,7 @@ class Kind:
 Url = Annotated[str, AfterValidator(_is_http_url), Kind("a URL")]
 # The only URL that may hold a login: it is stored in files that only root can read.
 ProxyUrl = Annotated[
-    str, AfterValidator(_is_proxy_url), Kind("a URL, with user and password if need be")
+    str, AfterValidator(_is_proxy_url), Kind("a URL, optionally with user and password")
 ]
 ProxyException = Annotated[
     str,

@@ -15,16 +15,18 @@ from gpuhost.snapshot.apps import Apps
 from gpuhost.snapshot.apt import Apt
 from gpuhost.snapshot.build import Build
 from gpuhost.snapshot.containers import Containers
-from gpuhost.snapshot.docker import Docker, Networks
+from gpuhost.snapshot.disks import Disks, Filesystems
+from gpuhost.snapshot.docker import Docker
 from gpuhost.snapshot.dpkg import Dpkg, Updates
 from gpuhost.snapshot.firewall import Firewall
 from gpuhost.snapshot.kernel_log import KernelLog
 from gpuhost.snapshot.kernels import Kernels, SecureBoot
 from gpuhost.snapshot.memory import Memory
 from gpuhost.snapshot.mounts import Mounts
+from gpuhost.snapshot.networks import Networks
 from gpuhost.snapshot.nginx import Nginx
 from gpuhost.snapshot.nvidia import Nvidia
-from gpuhost.snapshot.paths import Disks, Filesystems, Paths
+from gpuhost.snapshot.paths import Paths
 from gpuhost.snapshot.ports import Ports
 from gpuhost.snapshot.probes import NotRead, Probe, Probes
 from gpuhost.snapshot.proxy import ClientProxy

@@ -38,13 +38,13 @@ class Applied:
 
     def settings_of(self, id: str) -> Mapping[str, Any] | None:
         """The settings under which the check was last ok; None: it never was."""
-        place = self.findings.get(id)
-        return None if place is None else self.settings[place]
+        index = self.findings.get(id)
+        return None if index is None else self.settings[index]
 
     def settings_unfailed(self, id: str) -> Mapping[str, Any] | None:
-        """The settings under which the check was last ok or only warned; None: it always failed."""
-        place = self.warned.get(id)
-        return self.settings_of(id) if place is None else self.settings[place]
+        """The settings under which the check was last ok or warned; None: it always failed."""
+        index = self.warned.get(id)
+        return self.settings_of(id) if index is None else self.settings[index]
 
     @classmethod
     def read(cls, probes: Probes) -> Applied | None:
@@ -59,11 +59,11 @@ class Applied:
                 return None
             settings = tuple(dict(values) for values in document["settings"])
             findings, warned = (
-                {str(id): int(place) for id, place in part.items()}
+                {str(id): int(index) for id, index in part.items()}
                 for part in (document["findings"], document.get("warned", {}))
             )
-            places = (*findings.values(), *warned.values())
-            if not all(0 <= place < len(settings) for place in places):
+            indexes = (*findings.values(), *warned.values())
+            if not all(0 <= index < len(settings) for index in indexes):
                 return None
             facts, at = dict(document.get("facts", {})), int(document["at"])
             if not 0 <= at < NEVER:
@@ -79,5 +79,5 @@ def _text(probes: Probes) -> str | None:
     except NotRead:
         if probes.get("files").rc is None or probes.output("identity").strip() == "0":
             raise
-        # Only root can read it: other checks report that root would see more.
+        # Only root can read it: other checks report that root privileges are missing.
         return None

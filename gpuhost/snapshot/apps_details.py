@@ -23,7 +23,11 @@ ENDS = {"starts": "notBefore", "ends": "notAfter"}
 
 @dataclass(frozen=True)
 class FileState:
-    """state: of the content; was, now: owner and mode, "0:0 0600"; now: "" if it is missing."""
+    """A file compared with its fingerprint.
+
+    + state: of its content: same, changed or missing
+    + was, now: its owner and mode, "0:0 0600"; now is "" if the file is missing
+    """
 
     path: str
     state: str
@@ -39,7 +43,7 @@ class FileState:
 
 
 @dataclass(frozen=True)
-class WantedService:
+class ReleasedService:
     """ports: on the host, "127.0.0.1:3000/tcp"; ends: it may exit when its work is done."""
 
     count: int
@@ -59,10 +63,10 @@ class Site:
 
 @dataclass(frozen=True)
 class Certificate:
-    """there: it exists; starts, ends: epoch seconds, None: not read, complaint says why."""
+    """starts, ends: epoch seconds; None: not read, and `complaint` is the reason."""
 
     path: str
-    there: bool
+    exists: bool
     starts: int | None
     ends: int | None
     complaint: str
@@ -86,12 +90,12 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Details:
-    """Of the current release.
+    """Details of the current release.
 
-    + kept: it has a fingerprint; a release of an older gpuhost has none
+    + kept: it has a fingerprint; releases of an older gpuhost have none
     + images, tags: service -> the id of its image, and the local tag that keeps the image
-    + services: that have to run; listens: ports of its site on the host's nginx
-    + site_file: of `files`, the site that nginx reads
+    + services: the services that must run; listens: ports of its site on the host's nginx
+    + site_file: the file of its site, which nginx reads; not in `files`
     + rendered: hashes of the rendered files at the release, by file name
     + start_s: the longest time that the app may take to start
     + last: id, kind and state of the last operation that ended, also of a restore
@@ -100,7 +104,7 @@ class Details:
     kept: bool
     images: Mapping[str, str]
     tags: Mapping[str, str]
-    services: Mapping[str, WantedService]
+    services: Mapping[str, ReleasedService]
     listens: tuple[int, ...]
     files: tuple[FileState, ...]
     site_file: FileState | None
@@ -120,16 +124,17 @@ class Details:
             raise NotRead(text(value["said"]) or "its files are not what gpuhost wrote")
         site = _site(mapping(value.get("site")))
         files = tuple(map(_file, mappings(value.get("files"))))
-        of_site = [one for one in files if site and one.path == site.file]
+        of_site = [file for file in files if site and file.path == site.file]
         return cls(
             kept=value.get("kept") is True,
             images=_texts_by_name(value.get("images")),
             tags=_texts_by_name(value.get("tags")),
             services={
-                name: _service(mapping(one)) for name, one in mapping(value.get("services")).items()
+                name: _service(mapping(service))
+                for name, service in mapping(value.get("services")).items()
             },
             listens=wholes(value.get("listens")),
-            files=tuple(one for one in files if one not in of_site),
+            files=tuple(file for file in files if file not in of_site),
             site_file=of_site[0] if of_site else None,
             runner_is_intact=value.get("runner_is_intact") is True,
             rendered=_texts_by_name(value.get("rendered")),
@@ -146,8 +151,8 @@ def _file(value: Mapping[str, Any]) -> FileState:
     return FileState(*(text(value.get(key)) for key in ("path", "state", "was", "now")))
 
 
-def _service(value: Mapping[str, Any]) -> WantedService:
-    return WantedService(
+def _service(value: Mapping[str, Any]) -> ReleasedService:
+    return ReleasedService(
         whole(value.get("count")), texts(value.get("ports")), value.get("ends") is True
     )
 
@@ -198,4 +203,4 @@ def _epoch(moment: str, shape: str) -> int | None:
 
 
 def _texts_by_name(value: object) -> dict[str, str]:
-    return {name: one for name, one in mapping(value).items() if isinstance(one, str)}
+    return {name: item for name, item in mapping(value).items() if isinstance(item, str)}

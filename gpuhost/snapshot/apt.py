@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cached_property
 
 from gpuhost.domain.apt.archive import LIST, Distribution, archive_key
 from gpuhost.domain.apt.choice import release_date
@@ -31,9 +30,9 @@ ARCHITECTURES = "/var/lib/dpkg/arch"
 # What apt reads of its directory: run-parts' rule for names (apt.conf(5), Dir::Etc::sourceparts).
 _READ_BY_APT = re.compile(rf"{LIST}|{LIST}\.d/[A-Za-z0-9_.-]+\.(?:list|sources)")
 _MIRROR_LIST = re.compile(r"/etc/apt/mirrors/[^/]+")
-# What the collector prints for a password, and the parser for bytes that are not UTF-8.
-_WITHHELD = "//***@"
-_NOT_TEXT = "\ufffd"
+# What the collector prints in place of a login, and the parser for bytes that are not UTF-8.
+MASKED_LOGIN = "//***@"
+NOT_UTF8 = "\ufffd"
 # sed's messages about a pattern without a match and about a directory.
 _HARMLESS = ("No such file or directory", "Is a directory", "not a regular file")
 REQUEST = Request(
@@ -85,20 +84,6 @@ class Apt:
     interrupted: bool
     cloud_init: bool
     keeps_sources: str | None
-
-    @cached_property
-    def unreadable(self) -> dict[str, str]:
-        """Files that cannot be rewritten without loss, and why."""
-        reasons = {
-            _WITHHELD: "holds a password, which belongs in /etc/apt/auth.conf.d",
-            _NOT_TEXT: "is not UTF-8",
-        }
-        return {
-            file.path: reason
-            for file in (*self.sources.files, *self.sources.saved)
-            for mark, reason in reasons.items()
-            if mark in file.content
-        }
 
     @classmethod
     def read(cls, probes: Probes) -> Apt:

@@ -1,4 +1,4 @@
-"""The apt cache for builds on the host, and the address that builds reach it at."""
+"""The apt cache for builds on the host, and its address."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def readers_request() -> Request:
 def script(request: Request, patience: int = PATIENCE) -> str:
     """The collector for this request, as a POSIX shell reads it from stdin.
 
-    + request: what is read beside what the readers always declare
+    + request: what is read in addition to what the readers declare
     + patience: seconds for what may take long, nvidia-smi on many cards; all else takes less
     """
     whole = readers_request() | request
@@ -58,7 +58,7 @@ def _render(request: Request, probes: Iterable[ProbeCommand]) -> Iterator[str]:
 
 
 def _render_line(request: Request, probe: ProbeCommand) -> str:
-    """ "": there is nothing to ask for."""
+    """ "": the probe has no arguments, so it is not run."""
     words = getattr(request, probe.arguments) if probe.arguments else ()
     if probe.arguments and not words:
         return ""

@@ -9,18 +9,18 @@ from datetime import datetime, timezone
 from shlex import quote
 from typing import Any
 
-from gpuhost.snapshot.docker import ENGINE_RUNS
+from gpuhost.snapshot.engine import ENGINE_RUNS
 from gpuhost.snapshot.lenient import mapping, mappings, text, whole
 from gpuhost.snapshot.ports import plain_address
 from gpuhost.snapshot.probes import NotRead, Probes
 from gpuhost.snapshot.request import ProbeCommand, Request
 
 STOPPED = "docker.service is not running"
-# The status of xargs when a container went away before it was inspected; the others are listed.
+# The status of xargs if a container was removed before it was inspected; the others are listed.
 SOME_GONE = 123
 GONE = "no such container"
 NEVER = "0001-01-01"
-# Of a container only what is named here: its environment, command and labels hold secrets.
+# Only these fields of a container: its environment, command and labels may hold secrets.
 DESCRIPTION = (
     '{"name":{{json .Name}},"image":{{json .Image}},"state":{{json .State.Status}},'
     '"health":{{if .State.Health}}{{json .State.Health.Status}}{{else}}""{{end}},'
@@ -57,7 +57,7 @@ REQUEST = Request(
 
 @dataclass(frozen=True, order=True)
 class Binding:
-    """Ports on the host. address: "" for all of the host's; ports: "3000", or a range "81-90"."""
+    """Published ports. address: "" for all addresses of the host; ports: "3000" or "81-90"."""
 
     address: str
     ports: str
@@ -68,24 +68,24 @@ class Binding:
         return f"{where}{':' if where else ''}{self.ports}/{self.protocol}"
 
     @classmethod
-    def parse(cls, words: str) -> Binding:
+    def parse(cls, text: str) -> Binding:
         """ "127.0.0.1:3000/tcp", or "3000/tcp" for all addresses."""
-        place, _, protocol = words.rpartition("/")
-        address, _, ports = place.rpartition(":")
+        host_side, _, protocol = text.rpartition("/")
+        address, _, ports = host_side.rpartition(":")
         return cls(plain_address(address), ports, protocol)
 
 
 @dataclass(frozen=True)
-class Described:
+class InspectedContainer:
     """A container.
 
     + image: the id of the image that it was made from
-    + project, service, directory, one_off: what Compose wrote on it
+    + project, service, directory, one_off: from the labels of Compose
     + health: healthy, unhealthy, starting; "" without a health check
-    + restarts: how often the engine started it again by itself, since somebody started it
+    + restarts: how often the engine restarted it since its last manual start
     + ends: the engine does not start it again
     + started: epoch seconds, of its last start
-    + declared: the ports that it was made with; bound: those that it has, while it runs
+    + declared: the ports that it was created with; bound: the ports that it publishes while it runs
     """
 
     name: str
@@ -111,35 +111,39 @@ class Described:
 
 @dataclass(frozen=True)
 class Containers:
-    """tags: of gpuhost's own, gpuhost/APP/SERVICE:ID12, each with the id that it stands for."""
+    """tags: gpuhost's own tags, gpuhost/APP/SERVICE:ID12, each with the id of its image."""
 
-    all: tuple[Described, ...]
+    all: tuple[InspectedContainer, ...]
     tags: Mapping[str, str]
 
-    def of_project(self, name: str) -> tuple[Described, ...]:
-        """Those that Compose keeps; what somebody runs once (`compose run`) is none."""
-        return tuple(one for one in self.all if one.project == name and not one.one_off)
+    def of_project(self, name: str) -> tuple[InspectedContainer, ...]:
+        """The containers of a Compose project, without those of `docker compose run`."""
+        return tuple(
+            container
+            for container in self.all
+            if container.project == name and not container.one_off
+        )
 
     @classmethod
     def read(cls, probes: Probes) -> Containers:
-        """Raises NotRead, also where no engine runs."""
+        """Raises NotRead, also if no engine runs."""
         if "docker_inspect" not in probes:
             raise NotRead(STOPPED)
         lines = _inspected(probes)
         rows = (line.split("\t") for line in probes.output("docker_images").splitlines())
         return cls(
-            tuple(sorted(map(_described, _parsed(lines)), key=lambda one: one.name)),
+            tuple(sorted(map(_container, _parsed(lines)), key=lambda container: container.name)),
             {row[0]: row[1] for row in rows if len(row) == 2},
         )
 
 
 def _inspected(probes: Probes) -> list[str]:
-    """A line each. xargs says the same when the engine itself went away: its words tell."""
+    """A line for each container. Raises NotRead if the engine itself stopped."""
     out, probe = probes.output("docker_inspect", allow=(0, SOME_GONE)), probes.get("docker_inspect")
-    others = [line.strip() for line in probe.err.splitlines() if GONE not in line.lower()]
-    if probe.rc == SOME_GONE and any(others):
-        raise NotRead(f"docker_inspect: {next(filter(None, others))}")
-    # Of containers that are all gone it prints an empty line.
+    errors = [line.strip() for line in probe.err.splitlines() if GONE not in line.lower()]
+    if probe.rc == SOME_GONE and any(errors):
+        raise NotRead(f"docker_inspect: {next(filter(None, errors))}")
+    # xargs prints an empty line if every container is gone.
     return [line for line in out.splitlines() if line]
 
 
@@ -151,8 +155,8 @@ def _parsed(lines: list[str]) -> Iterator[Mapping[str, Any]]:
             raise NotRead(f"docker inspect did not print JSON: {error}") from error
 
 
-def _described(value: Mapping[str, Any]) -> Described:
-    return Described(
+def _container(value: Mapping[str, Any]) -> InspectedContainer:
+    return InspectedContainer(
         name=text(value.get("name")).lstrip("/"),
         image=text(value.get("image")),
         state=text(value.get("state")),
@@ -172,13 +176,13 @@ def _described(value: Mapping[str, Any]) -> Described:
 
 
 def _bindings(value: object) -> Iterator[Binding]:
-    """{"3000/tcp": [{"HostIp": "127.0.0.1", "HostPort": "3000"}]}; null: inside only."""
+    """{"3000/tcp": [{"HostIp": "127.0.0.1", "HostPort": "3000"}]}; null: not published."""
     for inside, places in mapping(value).items():
-        for place in mappings(places):
-            port = text(place.get("HostPort"))
-            # Without a number the engine picks one, another one at each start.
+        for binding in mappings(places):
+            port = text(binding.get("HostPort"))
+            # Without a number the engine chooses a free port at each start.
             if port not in ("", "0"):
-                address = plain_address(text(place.get("HostIp")))
+                address = plain_address(text(binding.get("HostIp")))
                 yield Binding(address, port, inside.rpartition("/")[2])
 
 

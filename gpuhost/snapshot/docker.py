@@ -1,4 +1,4 @@
-"""The container engine: packages, configuration on disk and in effect, containers, networks."""
+"""The container engine: packages, service, configuration on disk and in effect, containers."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gpuhost.snapshot.engine import ENGINE_RUNS, Engine, read_engine
 from gpuhost.snapshot.packages import installed_packages
 from gpuhost.snapshot.probes import Probes
 from gpuhost.snapshot.request import ProbeCommand, Request
@@ -17,8 +18,6 @@ DAEMON_JSON = "/etc/docker/daemon.json"
 DOCKER_RECORD = "/var/lib/gpuhost/docker.json"
 SOURCES = "/etc/apt/sources.list.d/docker.sources"
 KEY = "/etc/apt/keyrings/docker.asc"
-# To ask Docker's socket would start a stopped engine.
-ENGINE_RUNS = f"is_running {ENGINE}"
 COMPOSE = "com.docker.compose"
 CONTAINER_COLUMNS = (
     "{{.ID}}",
@@ -33,27 +32,15 @@ CONTAINER_COLUMNS = (
     "{{.Status}}",
     "{{.Mounts}}",
 )
-NETWORK_COLUMNS = (
-    "{{.Name}}",
-    "{{.Driver}}",
-    f'{{{{.Label "{COMPOSE}.project"}}}}',
-    f'{{{{.Label "{COMPOSE}.network"}}}}',
-)
 TAB = r"\t"
 REQUEST = Request(
     files=(DAEMON_JSON, DOCKER_RECORD, SOURCES, KEY),
     packages=("docker*", "containerd*", "podman-docker", "runc"),
     managed=(DAEMON_JSON,),
     probes=(
-        ProbeCommand("docker_info", "docker info --format '{{json .}}'", only_if=ENGINE_RUNS),
         ProbeCommand(
             "docker_containers",
             f"docker ps -a --no-trunc --format '{TAB.join(CONTAINER_COLUMNS)}'",
-            only_if=ENGINE_RUNS,
-        ),
-        ProbeCommand(
-            "docker_networks",
-            f"docker network ls --no-trunc --format '{TAB.join(NETWORK_COLUMNS)}'",
             only_if=ENGINE_RUNS,
         ),
     ),
@@ -99,47 +86,6 @@ class Container:
 
 
 @dataclass(frozen=True)
-class Network:
-    """A network; project and key: of Compose, "" if Compose did not create it."""
-
-    name: str
-    driver: str
-    project: str
-    key: str
-
-
-@dataclass(frozen=True)
-class Networks:
-    """Every network of a running engine, by name."""
-
-    by_name: dict[str, Network]
-
-    @classmethod
-    def read(cls, probes: Probes) -> Networks:
-        if "docker_networks" not in probes:
-            return cls({})
-        rows = (line.split("\t") for line in probes.output("docker_networks").splitlines())
-        return cls({row[0]: Network(*row) for row in rows if len(row) == 4})
-
-
-@dataclass(frozen=True)
-class Engine:
-    """A running engine (`docker info`)."""
-
-    version: str
-    root: str
-    logging_driver: str
-    registry_mirrors: tuple[str, ...]
-    runtimes: tuple[str, ...]
-    live_restore: bool
-    address_pools: tuple[str, ...]
-    cgroup_version: str
-    warnings: tuple[str, ...]
-    swarm: bool
-    plugins: dict[str, str]
-
-
-@dataclass(frozen=True)
 class DaemonConfig:
     """daemon.json.
 
@@ -172,7 +118,7 @@ class Docker:
 
     @classmethod
     def read(cls, probes: Probes) -> Docker:
-        engine, complaint = _engine(probes)
+        engine, complaint = read_engine(probes)
         return cls(
             packages=installed_packages(probes),
             service=read_unit(probes, ENGINE),
@@ -183,42 +129,6 @@ class Docker:
             sources=probes.file(SOURCES),
             key=probes.file(KEY),
         )
-
-
-def _engine(probes: Probes) -> tuple[Engine | None, str]:
-    if "docker_info" not in probes:
-        return None, "docker.service is not running"
-    probe = probes.get("docker_info")
-    if probe.rc != 0:
-        return None, probe.complaint
-    try:
-        info = json.loads(probe.out)
-        return _from_info(info), ""
-    except (ValueError, TypeError, AttributeError):
-        return None, "docker info did not print JSON"
-
-
-def _from_info(info: dict[str, Any]) -> Engine:
-    pools = info.get("DefaultAddressPools") or []
-    plugins = (info.get("ClientInfo") or {}).get("Plugins") or []
-    return Engine(
-        version=str(info.get("ServerVersion") or ""),
-        root=str(info.get("DockerRootDir") or ""),
-        logging_driver=str(info.get("LoggingDriver") or ""),
-        registry_mirrors=tuple(
-            mirror.rstrip("/") for mirror in (info.get("RegistryConfig") or {}).get("Mirrors") or ()
-        ),
-        runtimes=tuple(sorted(info.get("Runtimes") or {})),
-        live_restore=bool(info.get("LiveRestoreEnabled")),
-        address_pools=tuple(f"{pool.get('Base')}#{pool.get('Size')}" for pool in pools),
-        cgroup_version=str(info.get("CgroupVersion") or ""),
-        warnings=tuple(info.get("Warnings") or ()),
-        swarm=(info.get("Swarm") or {}).get("LocalNodeState") == "active",
-        plugins={
-            str(plugin.get("Name")): str(plugin.get("Version") or "").lstrip("v")
-            for plugin in plugins
-        },
-    )
 
 
 def _containers(probes: Probes) -> tuple[Container, ...]:

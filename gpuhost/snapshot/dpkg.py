@@ -119,10 +119,10 @@ def _held(probes: Probes) -> Iterator[Lock]:
         device, _, inode = words[5].rpartition(":")
         if inode not in files:
             continue
-        here, path = files[inode]
+        device_of_file, path = files[inode]
         command = commands.get(words[4], "")
-        # btrfs and union file systems tell `stat` another device than the kernel's own.
-        if device == here or command.startswith(PACKAGE_TOOLS):
+        # On btrfs and union file systems, `stat` prints another device than the kernel uses.
+        if device == device_of_file or command.startswith(PACKAGE_TOOLS):
             yield Lock(path, int(words[4]), command)
 
 

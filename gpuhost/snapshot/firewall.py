@@ -34,7 +34,7 @@ REQUEST = Request(
         ProbeCommand(SAVED[6], "ip6tables-save -t filter", seconds=20),
         ProbeCommand("nft_tables", "nft list tables"),
         ProbeCommand("interfaces", "ls /sys/class/net", at_once=True),
-        # A socket that is gone by now belonged to a client that asked something.
+        # A socket that no longer exists at the second reading belonged to a client.
         ProbeCommand("listeners_again", LISTENERS.command, last=True, absent=None),
     ),
 )
@@ -66,7 +66,7 @@ class Firewall:
     + nft_tables: tables of nftables that iptables does not show, such as "inet filter"
     + published: our files with the rules for published ports; None: no file
     + ssh_ports: where SSH listens
-    + foreign_bridges: interfaces with names like containers' bridges that are not bridges of ours
+    + foreign_bridges: interfaces with names like containers' bridges that are not Docker's
     + undone: time of the last revert of an unconfirmed change, epoch seconds
     """
 
@@ -144,7 +144,9 @@ def _lasting(probes: Probes) -> tuple[Listener, ...]:
     if "listeners_again" not in probes:
         return listeners
     again = parse_ss(probes.output("listeners_again"))
-    return tuple(one for one in listeners if one in again or not may_be_a_client(one))
+    return tuple(
+        listener for listener in listeners if listener in again or not may_be_a_client(listener)
+    )
 
 
 def _ssh_ports(probes: Probes, listeners: tuple[Listener, ...]) -> list[int]:

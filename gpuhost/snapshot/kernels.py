@@ -1,4 +1,4 @@
-"""The kernels of a host, the NVIDIA modules that each of them has, and what may be loaded."""
+"""The kernels of a host, their NVIDIA modules, and whether these may be loaded."""
 
 from __future__ import annotations
 

@@ -24,11 +24,6 @@ class Memory:
     swap_total: int
     swap_free: int
     limit: int | None
-    cgroup_version: int | None
-
-    @property
-    def swap_used(self) -> int:
-        return self.swap_total - self.swap_free
 
     @property
     def usable(self) -> int:
@@ -41,15 +36,12 @@ class Memory:
         values = _kilobytes(probes.file(MEMINFO) or "")
         if "MemTotal" not in values:
             raise NotRead("/proc/meminfo has no MemTotal")
-        v2 = probes.file(LIMIT_V2)
-        v1 = probes.file(LIMIT_V1)
         return cls(
             total=values["MemTotal"],
             available=values.get("MemAvailable", values.get("MemFree", 0)),
             swap_total=values.get("SwapTotal", 0),
             swap_free=values.get("SwapFree", 0),
-            limit=_limit(v2 or v1),
-            cgroup_version=1 if v1 else 2,
+            limit=_limit(probes.file(LIMIT_V2) or probes.file(LIMIT_V1)),
         )
 
 

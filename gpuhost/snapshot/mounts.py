@@ -1,4 +1,4 @@
-"""What /etc/fstab mounts at boot, and what is mounted."""
+"""The mounts of /etc/fstab, and those that are mounted."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from gpuhost.snapshot.probes import NotRead, Probes
 from gpuhost.snapshot.request import Request
 
-# Links of every Debian and Ubuntu: the kernel shows their targets.
+# Links on every Debian and Ubuntu system: the kernel shows their targets.
 LINKS = {"/var/run": "/run", "/var/lock": "/run/lock"}
 FSTAB = "/etc/fstab"
 MOUNTINFO = "/proc/self/mountinfo"
@@ -33,7 +33,7 @@ class Mounts:
 
     @property
     def missing(self) -> tuple[Mount, ...]:
-        return tuple(one for one in self.declared if one.target not in self.mounted)
+        return tuple(mount for mount in self.declared if mount.target not in self.mounted)
 
     @classmethod
     def read(cls, probes: Probes) -> Mounts:

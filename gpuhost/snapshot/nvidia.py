@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from shlex import quote
 
 from gpuhost.domain.nvidia.cards import Card
-from gpuhost.domain.nvidia.driver_state import Diagnosis, DriverState, classify
+from gpuhost.domain.nvidia.driver_diagnosis import classify
+from gpuhost.domain.nvidia.driver_state import Diagnosis, DriverState
 from gpuhost.domain.nvidia.pci import PciDevice, card_of_device
 from gpuhost.domain.nvidia.smi import (
     QUERY_FIELDS,
@@ -21,40 +21,16 @@ from gpuhost.domain.nvidia.smi import (
     parse_query,
 )
 from gpuhost.domain.nvidia.version import DriverVersion
-from gpuhost.snapshot.packages import QUERY
+from gpuhost.snapshot.nvidia_packages import Package, driver_on_disk, read_packages
+from gpuhost.snapshot.nvidia_record import NVIDIA_RECORD, NvidiaRecord
 from gpuhost.snapshot.probes import NotRead, Probe, Probes
 from gpuhost.snapshot.request import ProbeCommand, Request
 from gpuhost.snapshot.units import Unit, read_unit
 
-NVIDIA_RECORD = "/var/lib/gpuhost/nvidia.json"
 EXCLUSIONS = "/etc/apt/apt.conf.d/60gpuhost-nvidia"
 PREFERENCES = "/etc/apt/preferences.d/gpuhost-nvidia"
 PERSISTENCE_UNIT = "/etc/systemd/system/gpuhost-nvidia-persistence.service"
-# Every driver has one of these, whatever its branch and source.
-DRIVER_PACKAGES = (
-    "libnvidia-ml1",
-    "libnvidia-compute",
-    "libcuda1",
-    "nvidia-utils",
-    "nvidia-smi",
-    "nvidia-driver-cuda",
-)
 VFIO = "vfio-pci"
-# Everything of a driver's, the kernels that it is built for, and what builds it.
-PACKAGES = (
-    "*nvidia*",
-    "cuda-drivers*",
-    "cuda-compat-*",
-    "libcuda1*",
-    "libcudadebugger1",
-    "libnvcuvid1",
-    "libnvsdm*",
-    "libxnvctrl*",
-    "nvlsm",
-    "dkms",
-    "linux-image-*",
-    "linux-headers-*",
-)
 HAS_NVIDIA_SMI = "command -v nvidia-smi >/dev/null 2>&1"
 
 
@@ -65,7 +41,6 @@ def _query(name: str, fields: tuple[str, ...]) -> ProbeCommand:
 
 REQUEST = Request(
     files=(
-        NVIDIA_RECORD,
         EXCLUSIONS,
         PREFERENCES,
         PERSISTENCE_UNIT,
@@ -79,15 +54,12 @@ REQUEST = Request(
     ),
     probes=(
         # Without persistence each call wakes every card: tens of seconds on eight of them. Drivers
-        # before R510 refuse a query for compute_cap, so it is asked with and without.
+        # before R510 refuse a query for compute_cap, so two queries are sent, with and without it.
         ProbeCommand("nvidia_smi", "nvidia-smi", seconds=None, only_if=HAS_NVIDIA_SMI),
         _query("nvidia_query", QUERY_FIELDS),
         _query("nvidia_query_old", QUERY_FIELDS_BEFORE_R510),
         ProbeCommand(
             "pci", "grep -sHE '^(DRIVER|PCI_ID|PCI_CLASS)=' /sys/bus/pci/devices/*/uevent"
-        ),
-        ProbeCommand(
-            "nvidia_packages", f"{QUERY} {' '.join(map(quote, PACKAGES))}", absent=Probe(1)
         ),
         ProbeCommand("nvidia_version", "cat /proc/driver/nvidia/version", absent=Probe(1)),
         ProbeCommand(
@@ -98,60 +70,6 @@ REQUEST = Request(
         ),
     ),
 )
-
-
-@dataclass(frozen=True)
-class Package:
-    """An installed package. hold: dpkg is told to leave its version alone."""
-
-    name: str
-    version: str
-    hold: bool
-
-    @property
-    def driver(self) -> DriverVersion | None:
-        """The driver's version in the package's: 1:535.183.01-1~deb12u1."""
-        upstream = self.version.rpartition(":")[2].partition("-")[0].partition("~")[0]
-        try:
-            return DriverVersion.parse(upstream)
-        except ValueError:
-            return None
-
-
-@dataclass(frozen=True)
-class NvidiaRecord:
-    """What gpuhost has changed, from its record on the host.
-
-    + packages: the driver that it installed, or began to install
-    + held: the packages that it put on hold
-    + rebooted_for: the installed packages for which it rebooted (plans.nvidia_upkeep)
-    """
-
-    packages: tuple[str, ...] = ()
-    held: tuple[str, ...] = ()
-    rebooted_for: str = ""
-
-    @classmethod
-    def from_json(cls, text: str) -> NvidiaRecord:
-        try:
-            values = json.loads(text)
-        except (ValueError, RecursionError):
-            return cls()
-        if not isinstance(values, dict):
-            return cls()
-        return cls(
-            _names(values.get("packages")),
-            _names(values.get("held")),
-            str(values.get("rebooted_for") or ""),
-        )
-
-    @property
-    def text(self) -> str:
-        return json.dumps(vars(self), indent=1, sort_keys=True) + "\n"
-
-
-def _names(value: object) -> tuple[str, ...]:
-    return tuple(str(item) for item in value) if isinstance(value, list) else ()
 
 
 @dataclass(frozen=True)
@@ -244,13 +162,8 @@ class Nvidia:
 
     @property
     def on_disk(self) -> DriverVersion | None:
-        """The version of the installed driver packages; None for an installer's."""
-        versions = [
-            package.driver
-            for package in self.packages.values()
-            if package.name.startswith(DRIVER_PACKAGES) and package.driver
-        ]
-        return max(versions, default=None)
+        """The version of the driver packages; None if the driver does not come from packages."""
+        return driver_on_disk(self.packages)
 
     @cached_property
     def nouveau(self) -> bool:
@@ -260,17 +173,9 @@ class Nvidia:
         return loaded or any(gpu.driver == "nouveau" for gpu in self.gpus)
 
     @cached_property
-    def packages(self) -> dict[str, Package]:
+    def packages(self) -> Mapping[str, Package]:
         """The installed packages of the driver, and the kernels."""
-        probe = self.probes.get("nvidia_packages")
-        if probe.rc is None:
-            raise NotRead("dpkg-query timed out")
-        packages = {}
-        for line in probe.out.splitlines():
-            status, *rest = line.split("\t")
-            if len(rest) == 3 and status[1:2] == "i":
-                packages[rest[0]] = Package(rest[0], rest[1], status[:1] == "h")
-        return packages
+        return read_packages(self.probes)
 
     @property
     def fabric_manager(self) -> Package | None:

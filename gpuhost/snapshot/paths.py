@@ -1,44 +1,19 @@
-"""Files and file systems as the host has them."""
+"""Files and directories of the host: their text, owner, mode and hash."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
-from gpuhost.snapshot.mounts import MOUNTINFO
-from gpuhost.snapshot.probes import NotRead, Probe, Probes
+from gpuhost.snapshot.probes import NotRead, Probes
 from gpuhost.snapshot.request import ProbeCommand, Request
 
-CONTAINERD = "/var/lib/containerd"
-
-
-def ancestry(path: str) -> tuple[str, ...]:
-    """A path and all its parents: `df` answers for those of them that exist."""
-    return (path, *(str(parent) for parent in PurePosixPath(path).parents))
-
-
-# `df` for a directory, and for every file system of this machine.
-COLUMNS = "source,fstype,size,avail,itotal,iavail,target"
 STAT = "stat -c '%a %U %G %s %Y %F %n'"
 REQUEST = Request(
-    directories=("/", *ancestry(CONTAINERD)),
     probes=(
         ProbeCommand("files", "grep -aH ''", arguments="files"),
         ProbeCommand("stat", STAT, arguments="managed"),
         ProbeCommand("hashes", "sha256sum", arguments="managed"),
         ProbeCommand("paths", STAT, arguments="plain"),
-        ProbeCommand("disks", f"df -B1 --output=file,{COLUMNS}", arguments="directories"),
-        # `-l` asks no file system of another machine, so that only a local fault can make it hang.
-        ProbeCommand(
-            "filesystems",
-            f"df -l -B1 --output={COLUMNS} -x tmpfs -x devtmpfs -x overlay -x squashfs -x iso9660"
-            " -x erofs -x efivarfs",
-        ),
-        ProbeCommand(
-            "containerd_root", "grep -E '^ *root *=' /etc/containerd/config.toml", absent=Probe(2)
-        ),
     ),
 )
 
@@ -55,20 +30,6 @@ class PathState:
     modified: int
     kind: str
     sha256: str | None = None
-
-
-@dataclass(frozen=True)
-class Disk:
-    """The file system under a directory. Sizes in bytes; no inode numbers on btrfs and the like."""
-
-    source: str
-    fstype: str
-    size: int
-    free: int
-    inodes: int | None
-    inodes_free: int | None
-    mounted_on: str
-    read_only: bool
 
 
 @dataclass(frozen=True)
@@ -118,114 +79,3 @@ def _path_state(line: str, hashes: dict[str, str]) -> PathState | None:
     return PathState(
         path, mode.zfill(4), owner, group, int(size), int(modified), kind, hashes.get(path)
     )
-
-
-@dataclass(frozen=True)
-class Disks:
-    """File systems by the directories that were requested.
-
-    + containerd: where containerd keeps images, as its configuration says
-    """
-
-    by_directory: dict[str, Disk]
-    containerd: str = CONTAINERD
-
-    def under(self, path: str) -> Disk:
-        """The file system that holds a path, or would hold it.
-
-        Raises NotRead if `df` did not list it.
-        """
-        candidate = PurePosixPath(path)
-        for directory in (candidate, *candidate.parents):
-            if str(directory) in self.by_directory:
-                return self.by_directory[str(directory)]
-        raise NotRead(f"the file system under {path} could not be read")
-
-    @classmethod
-    def read(cls, probes: Probes) -> Disks:
-        """The requested directories, and local mount points if those could be read."""
-        probe = probes.get("disks")
-        if probe.rc is None:
-            raise NotRead("df timed out: a file system hangs")
-        read_only = _read_only_mounts(probes.file(MOUNTINFO) or "")
-        mounted = probes.get("filesystems").out if "filesystems" in probes else ""
-        disks = {row["target"]: _disk(row, read_only) for row in _rows(mounted, _ROW)}
-        requested = _rows(probe.out, _ROW_OF_FILE)
-        disks |= {row["file"]: _disk(row, read_only) for row in requested}
-        return cls(disks, _containerd_root(probes))
-
-
-@dataclass(frozen=True)
-class Filesystems:
-    """Every file system on a disk of this machine, by where it is mounted."""
-
-    local: tuple[Disk, ...]
-
-    @classmethod
-    def read(cls, probes: Probes) -> Filesystems:
-        probe = probes.get("filesystems")
-        if probe.rc is None:
-            raise NotRead("df timed out: a file system of this machine hangs")
-        if probe.rc != 0 and not probe.out:
-            raise NotRead(f"df: {probe.complaint}")
-        read_only = _read_only_mounts(probes.file(MOUNTINFO) or "")
-        return cls(tuple(_disk(row, read_only) for row in _rows(probe.out, _ROW)))
-
-
-# FILE (if it was requested), then these. Names may hold spaces; btrfs counts no inodes (`-`).
-_COLUMNS = (
-    r"(?P<source>\S+) +(?P<fstype>\S+) +(?P<size>\d+) +(?P<free>\d+)"
-    r" +(?P<inodes>\d+|-) +(?P<inodes_free>\d+|-) +(?P<target>/.*)"
-)
-_ROW = re.compile(_COLUMNS, re.ASCII)
-_ROW_OF_FILE = re.compile(r"(?P<file>/.*?) +" + _COLUMNS, re.ASCII)
-
-
-def _rows(output: str, pattern: re.Pattern[str]) -> Iterator[re.Match[str]]:
-    return filter(None, map(pattern.fullmatch, output.splitlines()))
-
-
-def _disk(row: re.Match[str], read_only: frozenset[str]) -> Disk:
-    return Disk(
-        source=row["source"],
-        fstype=row["fstype"],
-        size=int(row["size"]),
-        free=int(row["free"]),
-        inodes=_count(row["inodes"]),
-        inodes_free=_count(row["inodes_free"]),
-        mounted_on=row["target"],
-        read_only=row["target"] in read_only,
-    )
-
-
-def _count(word: str) -> int | None:
-    return int(word) if word.isdecimal() and word != "0" else None
-
-
-def _read_only_mounts(mountinfo: str) -> frozenset[str]:
-    """Mount points that are read-only, by their own options or by those of the file system.
-
-    A file system that the kernel made read-only after an error stays `rw` in the mount's own
-    options (proc_pid_mountinfo(5): fields 6 and 11).
-    """
-    mounts = {}
-    for line in mountinfo.splitlines():
-        own, _, of_filesystem = line.partition(" - ")
-        words, tail = own.split(), of_filesystem.split()
-        if len(words) > 5:
-            options = {*words[5].split(","), *(tail[2].split(",") if len(tail) > 2 else ())}
-            # Of several mounts on one point the last one counts.
-            mounts[_unescaped(words[4])] = "ro" in options
-    return frozenset(target for target, is_read_only in mounts.items() if is_read_only)
-
-
-def _containerd_root(probes: Probes) -> str:
-    """`root = "/var/lib/containerd"` of containerd's config.toml, a file that may be missing."""
-    text = probes.get("containerd_root").out if "containerd_root" in probes else ""
-    match = re.search(r"""^ *root *= *["'](/[^"'\n]*)["']""", text, re.MULTILINE)
-    return match[1] if match else CONTAINERD
-
-
-def _unescaped(path: str) -> str:
-    """mountinfo writes a space as `\\040`."""
-    return re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), path)

@@ -17,8 +17,12 @@ REQUEST = Request(probes=(LISTENERS,))
 
 
 @dataclass(frozen=True, order=True)
-class Taken:
-    """A port in use on an address ("": on all). project: of the container that publishes it."""
+class UsedPort:
+    """A port in use on an address ("": on all).
+
+    + holder: the program or container that uses it
+    + project: of the container that publishes it
+    """
 
     port: int
     protocol: str
@@ -26,24 +30,24 @@ class Taken:
     holder: str
     project: str | None = None
 
-    def stands_before(self, address: str) -> bool:
+    def conflicts_with(self, address: str) -> bool:
         """Whether it prevents other use of the port on that address ("": on all)."""
         return not self.address or not address or self.address == address
 
 
 @dataclass(frozen=True)
 class Ports:
-    """Everything that listens or is published."""
+    """Every port that a program listens on or a container publishes."""
 
-    taken: tuple[Taken, ...]
+    taken: tuple[UsedPort, ...]
 
-    def of(self, port: int, protocol: str) -> tuple[Taken, ...]:
-        return tuple(one for one in self.taken if (one.port, one.protocol) == (port, protocol))
+    def of(self, port: int, protocol: str) -> tuple[UsedPort, ...]:
+        return tuple(used for used in self.taken if (used.port, used.protocol) == (port, protocol))
 
     @classmethod
     def read(cls, probes: Probes) -> Ports:
         published = frozenset(
-            one for box in Docker.read(probes).containers for one in _published(box)
+            used for container in Docker.read(probes).containers for used in _published(container)
         )
         listening = frozenset(_listening(probes.output("listeners")))
         return cls(tuple(sorted(published | listening)))
@@ -63,7 +67,7 @@ def plain_address(text: str) -> str:
         return bare
 
 
-def _listening(ss: str) -> Iterator[Taken]:
+def _listening(ss: str) -> Iterator[UsedPort]:
     """`ss -Hltnup`, without docker-proxy: its ports are listed with the containers."""
     for line in ss.splitlines():
         words = line.split(None, 6)
@@ -73,14 +77,14 @@ def _listening(ss: str) -> Iterator[Taken]:
         process = PROCESS.search(words[6]) if len(words) > 6 else None
         name = process[1] if process else ""
         if PORT.fullmatch(port) and name != DOCKER_PROXY:
-            yield Taken(int(port), words[0], plain_address(address), name or "the kernel")
+            yield UsedPort(int(port), words[0], plain_address(address), name or "the kernel")
 
 
-def _published(container: Container) -> Iterable[Taken]:
+def _published(container: Container) -> Iterable[UsedPort]:
     for match in PUBLISHED.finditer(container.ports):
         first, last = int(match["first"]), int(match["last"] or match["first"])
         for port in range(first, min(last, 65535) + 1):
-            yield Taken(
+            yield UsedPort(
                 port,
                 match["protocol"],
                 plain_address(match["address"]),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 
 class NotRead(Exception):
-    """Something could not be read. The message says why; the check becomes `unknown`."""
+    """Something could not be read. The message is the reason; the check becomes `unknown`."""
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from typing import Any
 
+from gpuhost.domain.redact import mask_login
 from gpuhost.snapshot.probes import NotRead, Probes
 from gpuhost.snapshot.request import ProbeCommand, Request
 
@@ -69,11 +69,6 @@ class EngineProxy:
         return f"{' and '.join(urls)}, except for {self.no_proxy or 'nothing'}"
 
     @classmethod
-    def of(cls, http: str | None, https: str | None, no_proxy: tuple[str, ...]) -> EngineProxy:
-        """As an engine would show these settings."""
-        return cls(_masked(http or ""), _masked(https or ""), ",".join(no_proxy))
-
-    @classmethod
     def running(cls, probes: Probes) -> EngineProxy | None:
         """The proxy of the running engine; None if no engine answers."""
         probe = probes.by_name.get("docker_info")
@@ -84,7 +79,8 @@ class EngineProxy:
         if not info.keys() & keys:
             return None
         http, https, no_proxy = (str(info.get(key) or "") for key in keys)
-        return cls(_masked(http), _masked(https), no_proxy)
+        # Docker masks a login itself, but not in a URL that it cannot parse.
+        return cls(mask_login(http), mask_login(https), no_proxy)
 
 
 def taken_from_engine(probes: Probes) -> int | None:
@@ -94,11 +90,6 @@ def taken_from_engine(probes: Probes) -> int | None:
     except NotRead:
         return None
     return moment if isinstance(moment, int) else None
-
-
-def _masked(url: str) -> str:
-    """Docker masks a login itself, but not in a URL that it cannot parse."""
-    return re.sub(r"^(\w+://)?.*@", r"\1***@", url, flags=re.DOTALL)
 
 
 def _json_object(text: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a reading asks of a host: each reader declares its part beside its parser.
+"""What is read from a host: each reader declares its part beside its parser.
 
 A module of this package declares `REQUEST`, what it always reads. A module of gpuhost.plans offers
 `request(settings)`, the paths that its settings name. `|` unites them, and collector.py renders
@@ -24,9 +24,9 @@ class ProbeCommand:
     + seconds: its time limit; None: the patience of the reading, for what many cards make slow
     + arguments: the list of `Request` that follows the command; nothing is run for an empty list
     + only_if: a shell condition, without which it is not run
-    + at_once: it only asks the kernel and cannot hang: run without a limit, at a tenth of the cost
+    + at_once: it only reads from the kernel and cannot hang: run without a limit, ten times faster
     + last: run after all others have ended
-    + absent: what it gives on a host that has nothing of what it asks for; None: it is not run
+    + absent: its result on a host without the thing that it reads; None: it is not run
     """
 
     name: str
@@ -41,7 +41,7 @@ class ProbeCommand:
 
 @dataclass(frozen=True)
 class Request:
-    """What a reading looks at.
+    """What one reading reads.
 
     + files: small files that every user may read; their text
     + packages: names and patterns of packages; their versions
@@ -64,7 +64,7 @@ class Request:
 
     def __or__(self, other: Request) -> Request:
         both = ((getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
-        return Request(*(tuple(dict.fromkeys((*mine, *others))) for mine, others in both))
+        return Request(*(tuple(dict.fromkeys((*first, *second))) for first, second in both))
 
     def covers(self, other: Request) -> bool:
         return all(set(getattr(self, f.name)) >= set(getattr(other, f.name)) for f in fields(self))

@@ -12,7 +12,6 @@ from gpuhost.snapshot.request import ProbeCommand, Request
 from gpuhost.snapshot.units import read_units
 
 CONFIGURATION = "/etc/ssh/sshd_config"
-NO_SUCH_COMMAND = 127
 _ADDRESS = re.compile(r"^listenaddress (?P<address>\S+):(?P<port>\d{1,5})$", re.MULTILINE)
 _PORT = re.compile(r"^port (\d{1,5})$", re.MULTILINE)
 SOCKET = "ssh.socket"
@@ -30,7 +29,7 @@ REQUEST = Request(
 class Ssh:
     """The ports of SSH.
 
-    + configured: where sshd listens after its next start; empty: sshd did not say
+    + configured: where sshd listens after its next start; empty: unknown
     + listening: where SSH listens now
     + login: the port of this login; None: not over SSH
     + socket: systemd listens instead of sshd

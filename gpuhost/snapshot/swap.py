@@ -1,4 +1,4 @@
-"""Swap as the kernel has it, and as the next boot will have it."""
+"""Swap, now and after the next boot."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ FIRST_PROCESS, CONTAINER = "/proc/1/comm", "/run/systemd/container"
 TEGRA = "/etc/nv_tegra_release"
 BOARD_MODEL, BOARD_COMPATIBLE = "/proc/device-tree/model", "/proc/device-tree/compatible"
 REBOOT_PACKAGES = f"{REBOOT_REQUIRED}.pkgs"
-# The kernel's own answer, in microseconds: timedatectl would start a service to ask for it.
+# The kernel's own value, in microseconds: timedatectl would start a service to get it.
 CLOCK_ERROR = """import ctypes
 timex = (ctypes.c_long * 32)()
 ctypes.CDLL(None).adjtimex(timex)
@@ -79,7 +79,7 @@ class System:
 
     @property
     def architecture(self) -> str:
-        """As dpkg says it: amd64, arm64."""
+        """The architecture in dpkg's words: amd64, arm64."""
         return {"x86_64": "amd64", "aarch64": "arm64"}.get(self.machine, self.machine)
 
     @classmethod

@@ -1,4 +1,4 @@
-"""The NVIDIA Container Toolkit as the host has it."""
+"""The NVIDIA Container Toolkit on the host."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ REQUEST = Request(
 
 @dataclass(frozen=True)
 class Toolkit:
-    """What one reading shows.
+    """The toolkit in one snapshot.
 
     + packages: versions, of those of the four that are installed
     + held: those that are held
@@ -62,11 +62,6 @@ class Toolkit:
     specifications: dict[str, Specification]
     mig_instances: int
     proof: Proof | None
-
-    @property
-    def specification_path(self) -> str:
-        """Where the CDI specification belongs."""
-        return REFRESHED if self.refresh else STATIC
 
     @classmethod
     def read(cls, probes: Probes) -> Toolkit:

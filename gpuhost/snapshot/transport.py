@@ -1,4 +1,4 @@
-"""How the collector's script gets to the host, and its reply back.
+"""Sends the collector's script to the host, and unpacks its reply.
 
 The script is more than 20 KB. It is sent on stdin: as an argument it could be cut, and sudo would
 log it. The reply is one tar, compressed and in base64.
@@ -50,18 +50,18 @@ def _members(archive: bytes) -> Iterator[tuple[str, str]]:
 
     Offsets of name, size and type: POSIX, pax, "ustar Interchange Format".
     """
-    place = 0
-    while archive[place : place + 1].strip(b"\0"):
-        head = archive[place : place + BLOCK]
+    offset = 0
+    while archive[offset : offset + 1].strip(b"\0"):
+        head = archive[offset : offset + BLOCK]
         size = int(head[124:136].strip(b" \0") or b"-1", 8)
         if head[257:262] != b"ustar" or size < 0:
             raise ValueError("not a tar")
-        place += BLOCK
+        offset += BLOCK
         if head[156:157] == REGULAR:
             name = head[:100].rstrip(b"\0").decode("utf-8", "replace")
-            text = archive[place : place + size].decode("utf-8", "replace")
+            text = archive[offset : offset + size].decode("utf-8", "replace")
             yield name.removeprefix("./"), text
-        place += -(-size // BLOCK) * BLOCK
+        offset += -(-size // BLOCK) * BLOCK
 
 
 def _probe(texts: dict[str, str], name: str) -> Probe:

@@ -1,4 +1,4 @@
-"""systemd's units: those that some reader declares, and all that have failed."""
+"""systemd's units: those that a reader declares, and all that have failed."""
 
 from __future__ import annotations
 

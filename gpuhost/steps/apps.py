@@ -10,20 +10,13 @@ from pyinfra import host, logger, state
 from pyinfra.context import ctx_host, ctx_state
 
 from gpuhost.appfile.loading import NAME
-from gpuhost.appfile.model import (
-    XGpuhost,
-)
+from gpuhost.appfile.model import XGpuhost
 from gpuhost.operations import app
 from gpuhost.operations.app_operation import explain
 from gpuhost.operations.reading import read
 from gpuhost.release.resolved_app import known_apps, resolve_app
-from gpuhost.rollout.batch import (
-    batch,
-    stop_rollout,
-)
-from gpuhost.rollout.draft import (
-    draft_release,
-)
+from gpuhost.rollout.batch import batch, stop_rollout
+from gpuhost.rollout.draft import draft_release
 from gpuhost.settings import Settings
 from gpuhost.steps import app_tools, nginx
 from gpuhost.steps.start import sudo_args

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from gpuhost.operations import build
-from gpuhost.plans.apt_cache import (
-    is_declared,
-)
+from gpuhost.plans.apt_cache import is_declared
 from gpuhost.settings import Settings
 from gpuhost.steps.start import sudo_args
 

@@ -4,23 +4,14 @@ from __future__ import annotations
 
 from pyinfra import host, logger
 
-from gpuhost.operations import drift
-from gpuhost.operations.drift_installed import (
-    record as record,
-)
-from gpuhost.operations.drift_installed import (
-    verify as verify,
-)
-from gpuhost.operations.drift_verdict import (
-    report_drift as judge,
-)
+from gpuhost.operations import drift, drift_installed, drift_verdict
 from gpuhost.settings import Settings
 from gpuhost.steps.start import sudo_args
 
 
 def report_drift(settings: Settings) -> None:
     """Report what is no longer as it was applied. A host that has drifted fails."""
-    judge(name="Drift", settings=settings, **sudo_args(settings))
+    drift_verdict.report_drift(name="Drift", settings=settings, **sudo_args(settings))
 
 
 def apply(settings: Settings) -> None:
@@ -44,8 +35,10 @@ def install(settings: Settings) -> None:
         logger.info(f"{host.print_prefix}drift_directory is not set: no nightly check is installed")
         return
     apply(settings)
-    record(name="Record", settings=settings, **sudo_args(settings))
-    verify(name="Nightly drift check, verified", settings=settings, **sudo_args(settings))
+    drift_installed.record(name="Record", settings=settings, **sudo_args(settings))
+    drift_installed.verify(
+        name="Verification of the nightly drift check", settings=settings, **sudo_args(settings)
+    )
 
 
 def remove(settings: Settings) -> None:

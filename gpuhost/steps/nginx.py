@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gpuhost.appfile.model import (
-    XGpuhost,
-)
+from gpuhost.appfile.model import XGpuhost
 from gpuhost.operations import nginx
 from gpuhost.settings import Settings
 from gpuhost.steps.start import sudo_args

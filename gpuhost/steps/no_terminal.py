@@ -1,6 +1,7 @@
-"""Where nobody can answer, pyinfra must not ask: its `input()` would end in a traceback.
+"""Without a terminal pyinfra must not ask: its `input()` would end in a traceback.
 
-config.py calls this before the hosts are connected, and `begin()` for a directory without one.
+config.py calls this before the hosts are connected; `load_settings_or_stop()` calls it for a
+directory without config.py.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ WHAT_TO_DO = "add -y to run without a question, or --dry to see only what would 
 
 
 def never_ask_without_terminal() -> None:
-    """pyinfra's questions in this process are answered by a rule, unless stdin is a terminal."""
+    """Answer pyinfra's questions in this process by a rule, unless stdin is a terminal."""
     command = sys.modules.get("pyinfra_cli.cli")
     if command is None or has_terminal():
         return
@@ -36,7 +37,7 @@ def has_terminal() -> bool:
 
 def _answer(question: str) -> bool:
     if question.startswith("One of more hosts failed"):
-        # Nothing has been changed yet: the other hosts can still be looked at.
+        # Nothing has been changed yet: the other hosts can still be read.
         return state.current_stage < StateStage.Execute
     # Another kind of error would be shown with a traceback.
     raise sys.modules["pyinfra_cli.cli"].CliError(
@@ -45,7 +46,7 @@ def _answer(question: str) -> bool:
 
 
 def _no_password(prompt: str = "", *_: object) -> NoReturn:
-    # pyinfra may have put the host's name before it.
-    asked = prompt.rpartition("] ")[2].strip(": ")
-    # As if the connection had failed: this host ends, the others go on.
-    raise OSError(f"{asked}: there is no terminal to ask on; set it in the inventory")
+    # The prompt may begin with the host's name.
+    what = prompt.rpartition("] ")[2].strip(": ")
+    # Like a failed connection: this host fails, the others continue.
+    raise OSError(f"{what}: there is no terminal to ask on; set it in the inventory")

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from gpuhost.operations import proxy
-from gpuhost.plans.proxy import (
-    is_declared,
-)
+from gpuhost.plans.proxy import is_declared
 from gpuhost.settings import Settings
 from gpuhost.steps.start import sudo_args
 

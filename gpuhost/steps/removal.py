@@ -1,4 +1,4 @@
-"""Removing nouns by name."""
+"""Remove nouns by name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gpuhost.operations import applied
 from gpuhost.settings import Settings
 from gpuhost.steps.start import sudo_args
 
-NAMES = "--data remove=swap,firewall"
+OPTION = "--data remove=NAME,NAME"
 ORDER = (
     *("proxy", "system", "apt", "swap", "nvidia", "docker", "build", "toolkit", "firewall"),
     *("drift", "app"),
@@ -33,7 +33,7 @@ def remove(settings: Settings) -> None:
     unknown = sorted(set(names) - set(removable()))
     if unknown or not names:
         problem = f"cannot remove {', '.join(unknown)}" if unknown else "nothing to remove"
-        logger.error(f"{host.print_prefix}{problem}: {NAMES} takes {', '.join(removable())}")
+        logger.error(f"{host.print_prefix}{problem}: {OPTION}; names: {', '.join(removable())}")
         state.fail_hosts({host})
         return
     # In the reverse order of the deploy.

@@ -1,4 +1,4 @@
-"""Restoring an app's data from a backup."""
+"""Restore an app's data from a backup."""
 
 from __future__ import annotations
 

@@ -12,10 +12,7 @@ from gpuhost.checks.registry import finding_of
 from gpuhost.operations.on_failure import show_findings_on_failure
 from gpuhost.operations.reading import read
 from gpuhost.settings import Settings
-from gpuhost.settings.merge import (
-    BadSettings,
-    settings_of,
-)
+from gpuhost.settings.merge import BadSettings, settings_of
 from gpuhost.snapshot import NotRead, Snapshot
 from gpuhost.steps.no_terminal import never_ask_without_terminal
 
@@ -41,7 +38,7 @@ def load_settings_or_stop() -> Settings | None:
         _end([f"settings: {line}" for line in error.lines])
         return None
     snapshot = read(settings)
-    refusals = [finding for finding in map(partial(_judge, snapshot, settings), GATE) if finding]
+    refusals = [reason for reason in map(partial(_refusal, snapshot, settings), GATE) if reason]
     if refusals:
         _end(refusals)
         return None
@@ -49,7 +46,7 @@ def load_settings_or_stop() -> Settings | None:
     return settings
 
 
-def _judge(snapshot: Snapshot, settings: Settings, gate: str) -> str | None:
+def _refusal(snapshot: Snapshot, settings: Settings, gate: str) -> str | None:
     finding = finding_of(gate, snapshot, settings)
     if finding.status in (Status.FAIL, Status.UNKNOWN):
         return f"{finding.id}: {finding.actual}; {finding.fix or 'nothing was changed'}"

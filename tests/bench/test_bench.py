@@ -10,7 +10,7 @@ from rich.console import Console
 
 from bench import loopback, measure, page, result
 from bench.__main__ import PARTS, main
-from bench.measure import Broken, Contender, Sample, run_action, timed
+from bench.measure import Broken, Contender, Sample, run_in_rounds, timed
 from bench.openssh import Login
 from bench.result import Goal, Result, Table
 from gpuhost.snapshot.collector import script
@@ -61,7 +61,7 @@ def test_an_unknown_part_is_an_error(capsys: pytest.CaptureFixture[str]) -> None
 
 def test_the_median_of_rounds() -> None:
     times = iter([3.0, 1.0, 2.0])
-    results = run_action([Contender("one", lambda: Sample(next(times), 0.0, 0))], rounds=3)
+    results = run_in_rounds([Contender("one", lambda: Sample(next(times), 0.0, 0))], rounds=3)
     assert results["one"].seconds == 2.0
 
 
@@ -70,9 +70,11 @@ def test_a_contender_that_did_not_do_its_work_is_broken(tmp_path: Path) -> None:
     with pytest.raises(Broken, match=r"(?s)ended with 3.*why"):
         timed(["sh", "-c", "echo why >&2; exit 3"])
     with pytest.raises(Broken):
-        timed(["echo", "nothing"], seen=lambda out: "something" in out)
+        timed(["echo", "nothing"], is_complete=lambda out: "something" in out)
     (tmp_path / "given").write_text("hello")
-    assert timed(["cat"], stdin=tmp_path / "given", seen=lambda out: out == "hello").seconds > 0
+    assert (
+        timed(["cat"], stdin=tmp_path / "given", is_complete=lambda out: out == "hello").seconds > 0
+    )
 
 
 def test_a_login_is_one_line_for_xargs() -> None:

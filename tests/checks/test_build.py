@@ -16,7 +16,7 @@ from gpuhost.plans.apt_cache import (
     UNIT,
     build_arguments,
     build_proxy,
-    files,
+    host_files,
     mirrors,
 )
 from gpuhost.settings import Settings
@@ -42,7 +42,7 @@ def a_host(
 
     + changed: contents by path; without: a path that is missing; address: docker0's
     """
-    texts = {path: file.text for path, file in files(settings, GATEWAY).items() if path != without}
+    texts = {f.path: f.content for f in host_files(settings, GATEWAY) if f.path != without}
     texts |= changed or {}
     digests = {path: hashlib.sha256(text.encode()).hexdigest() for path, text in texts.items()}
     states = {path: (modes or {}).get(path, "755" if path == SCRIPT else "644") for path in texts}
@@ -156,5 +156,5 @@ def test_builds_get_no_proxy(settings: Settings, address: str) -> None:
 
 
 def test_files_do_not_depend_on_the_run() -> None:
-    assert files(AUTO, GATEWAY) == files(AUTO, GATEWAY)
-    assert tuple(files(AUTO, GATEWAY)) == PATHS
+    assert host_files(AUTO, GATEWAY) == host_files(AUTO, GATEWAY)
+    assert tuple(file.path for file in host_files(AUTO, GATEWAY)) == PATHS

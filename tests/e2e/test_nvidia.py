@@ -237,7 +237,7 @@ def test_an_undeclared_key_is_refused(without_driver: LabHost) -> None:
 def test_a_branch_without_support_for_the_card_is_refused(without_driver: LabHost) -> None:
     run = provision(without_driver, **INSTALLING, nvidia_branch='"590"')
     assert (run.status, run.changed) == (0, {}), run.stderr
-    assert "driver branch 590 was asked for" in run.stderr
+    assert "driver branch 590 is declared, but" in run.stderr
     assert problems(check(without_driver, **INSTALLING, nvidia_branch='"590"')) == {DRIVER: "fail"}
 
 

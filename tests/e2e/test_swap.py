@@ -155,7 +155,7 @@ def test_a_file_that_is_not_swap_is_not_changed(host: LabHost) -> None:
 def test_a_file_system_without_swap_files_is_refused(host: LabHost) -> None:
     run = provision(host, swap_path="/swapfile")
     assert run.changed == {}
-    assert "a swap file cannot live on overlay (/swapfile)" in run.stderr
+    assert "a swap file on overlay is not possible (/swapfile)" in run.stderr
     assert "Traceback" not in run.stderr
     assert active(host) == ""
     assert swap(host, swap_path="/swapfile")["swap.size"] == "fail"

@@ -185,7 +185,7 @@ def test_an_apt_that_stays_busy_fails_and_the_process_is_named(trixie: LabHost) 
     with locked(trixie, LOCK) as pid:
         run = provision(trixie, apt_lock_timeout_s=4)
         assert run.status == 1
-        assert f"apt is busy: after 4 s still python3 (pid {pid}), which holds {LOCK}" in run.stderr
+        assert f"apt is busy: waited 4 s for python3 (pid {pid}), which holds {LOCK}" in run.stderr
 
 
 LISTENER = """

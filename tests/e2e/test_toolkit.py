@@ -160,7 +160,7 @@ def test_a_sources_list_of_older_instructions_is_moved_aside(trixie: LabHost, la
     assert "Conflicting values set for option Signed-By" in update.stdout, "the clash is a real one"
     after = check(trixie)
     assert "toolkit.repository" in after.failing - before.failing
-    assert "libnvidia-container.list too" in after.findings["toolkit.repository"]["actual"]
+    assert after.findings["toolkit.repository"]["actual"] == f"also defined in {CLASHING}"
     assert provision(trixie).status == 0
     assert findings(trixie) == OK
     trixie.run("apt-get update")

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from gpuhost.domain.nvidia.architectures import ARCHITECTURES
 from gpuhost.domain.nvidia.cards import CARDS, card_named, identify
-from gpuhost.domain.nvidia.pci import BLOCKS, MODELS, FabricManager, PciDevice, card_of_device
-from gpuhost.domain.nvidia.pci import fabric_manager as needed_fabric_manager
+from gpuhost.domain.nvidia.fabric_manager import FabricManager
+from gpuhost.domain.nvidia.fabric_manager import fabric_manager as needed_fabric_manager
+from gpuhost.domain.nvidia.pci import BLOCKS, MODELS, PciDevice, card_of_device
 from gpuhost.domain.nvidia.version import ComputeCapability
 from tests.nvidia.fixtures import table
 

@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gpuhost.domain.nvidia.branches import needed_driver, recommended_branch
 from gpuhost.domain.nvidia.cards import CARDS
-from gpuhost.domain.nvidia.cuda import Rule, decide, needed_driver, recommended_branch
+from gpuhost.domain.nvidia.cuda import decide
+from gpuhost.domain.nvidia.cuda_rule import Rule
 from gpuhost.domain.nvidia.toolkits import TOOLKITS, driver_cuda, minimum_driver, support_ended
 from gpuhost.domain.nvidia.version import CudaVersion, DriverVersion
 from tests.nvidia.fixtures import cards, driver, table

@@ -6,16 +6,15 @@ from typing import Any
 
 import pytest
 
+from gpuhost.domain.nvidia.driver_choice import NoDriverPackagesError
 from gpuhost.domain.nvidia.driver_packages import (
     DriverPackages,
-    Kernel,
-    NoDriverPackagesError,
     distribution_packages,
-    fabric_manager_package,
-    held,
-    kernel_flavour,
     nvidia_packages,
 )
+from gpuhost.domain.nvidia.fabric_manager import fabric_manager_package
+from gpuhost.domain.nvidia.held_packages import held
+from gpuhost.domain.nvidia.kernel import Kernel, kernel_flavour
 from gpuhost.domain.nvidia.repository import KEYS, System, UnknownRepositoryError, repository
 from gpuhost.domain.nvidia.version import CudaVersion, DriverVersion
 from tests.nvidia.fixtures import cards, table

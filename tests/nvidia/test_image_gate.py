@@ -8,24 +8,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpuhost.domain.nvidia.cards import Brand
+from gpuhost.domain.nvidia.card_models import Brand
 from gpuhost.domain.nvidia.image_gate import (
     PUBLISHED_GATES,
     image_gate,
-    image_gates,
     published_requirement,
 )
+from gpuhost.domain.nvidia.toolkits import driver_cuda
 from gpuhost.domain.nvidia.version import CudaVersion, DriverVersion
+from gpuhost.runner.contract import Facts, environment_gate
 from tests.nvidia.fixtures import table
 
 GATES = table("image_gates")
+
+
+def _facts(driver: DriverVersion, brand: Brand) -> Facts:
+    return Facts(driver=str(driver), cuda=str(driver_cuda(driver)), brand=brand.value, arch=None)
 
 
 @pytest.mark.parametrize("row", GATES, ids=lambda row: str(row)[:70])
 def test_gate(row: dict[str, Any]) -> None:
     driver, brand = DriverVersion.parse(row["driver"]), Brand(row["brand"])
     if "env" in row:
-        result = image_gates(row["env"], driver, brand)
+        result = environment_gate(row["env"], _facts(driver, brand))
     else:
         image = row.get("image")
         require = published_requirement(CudaVersion.parse(image)) if image else row["require"]
@@ -55,4 +60,5 @@ def test_the_published_requirement_reads_as_in_the_image() -> None:
 def test_no_requirement_makes_it_raise(require: str, environment: list[str]) -> None:
     driver = DriverVersion.parse("535.183.01")
     assert image_gate(require, driver, Brand.TESLA).reason
-    assert image_gates([*environment, f"NVIDIA_REQUIRE_X={require}"], driver, "").reason
+    facts = _facts(driver, Brand.UNKNOWN)
+    assert environment_gate([*environment, f"NVIDIA_REQUIRE_X={require}"], facts).reason

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpuhost.domain.nvidia.driver_state import SENTENCES, DriverState, classify
+from gpuhost.domain.nvidia.driver_diagnosis import classify
+from gpuhost.domain.nvidia.driver_state import SENTENCES, DriverState
 from gpuhost.domain.nvidia.smi import QUERIES, Gpu, parse_header, parse_kernel_module, parse_query
 from tests.nvidia.fixtures import recorded, recordings
 

@@ -11,7 +11,7 @@ from gpuhost.domain.nvidia.smi import QUERY_FIELDS, QUERY_FIELDS_BEFORE_R510
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Probe, Probes, Snapshot
 from gpuhost.snapshot.collector import script
-from gpuhost.snapshot.nvidia import NVIDIA_RECORD
+from gpuhost.snapshot.nvidia_record import NVIDIA_RECORD
 from gpuhost.snapshot.request import Request
 from tests.recorded import probes
 

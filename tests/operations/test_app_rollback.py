@@ -14,7 +14,8 @@ from gpuhost.operations.app_rollback import from_and_to
 from gpuhost.rollout.draft import Refused
 from gpuhost.runner.contract import Operation, Result
 from gpuhost.settings import Settings
-from gpuhost.snapshot.apps import Apps, ReleaseState, _app
+from gpuhost.snapshot.app_state import ReleaseState
+from gpuhost.snapshot.apps import Apps, _app
 
 GOOD, BAD = Result.lenient({"state": "verified"}), Result.lenient({"state": "restored"})
 

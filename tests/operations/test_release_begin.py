@@ -90,7 +90,7 @@ def test_an_incomplete_transfer_leaves_nothing_and_starts_nothing(
     assert len(BUNDLE.lines()) > 3
     done = machine.begin(lines=BUNDLE.lines()[:kept])
     assert done.returncode == 1
-    assert "the release did not arrive whole" in done.stderr
+    assert "the release did not arrive completely" in done.stderr
     assert machine.tree() == {"releases"}
     assert not (machine.root / "started").exists()
 
@@ -98,7 +98,7 @@ def test_an_incomplete_transfer_leaves_nothing_and_starts_nothing(
 def test_one_changed_byte_is_refused(machine: Machine) -> None:
     lines = BUNDLE.lines()
     lines[1] = ("B" if lines[1][0] == "A" else "A") + lines[1][1:]
-    assert "did not arrive whole" in machine.begin(lines=lines).stderr
+    assert "did not arrive completely" in machine.begin(lines=lines).stderr
 
 
 def test_a_locked_app_is_not_changed(machine: Machine) -> None:

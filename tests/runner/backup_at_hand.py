@@ -24,5 +24,5 @@ def a_database(path: Path, *, mode: str = "wal", rows: int = 100) -> None:
 
 def saved(app: App, name: str) -> dict[str, Path]:
     """Name of an item to its file."""
-    found = stored.one(app.paths, name)
+    found = stored.find(app.paths, name)
     return {item.name: found.home / item.file for item in found.manifest.items}

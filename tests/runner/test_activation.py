@@ -168,7 +168,12 @@ def test_a_restart_loop_ends_compose_that_waits_for_it_and_is_named(
     ("before", "made", "log", "said"),
     [
         ([OLD], [ENDED], "", "docker compose up: db: exited with 1"),
-        ([OLD], [], "web | no kernel\n", "docker compose up: its log says: web | no kernel"),
+        (
+            [OLD],
+            [],
+            "web | no kernel\n",
+            "docker compose up: fatal line in its log: web | no kernel",
+        ),
         # What Compose itself has stopped, and what looped before, is not why.
         ([OLD, LOOPS], [], "", "docker compose up: port 80 is published by another container"),
     ],

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import pytest
 
 from gpuhost.runner.contract import AppPaths, Operation
-from gpuhost.runner.data import backup, stored
+from gpuhost.runner.data import backup, scheduled_backup, stored
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import write_json
 from gpuhost.runner.plan import Backup, Migrate
@@ -74,10 +74,10 @@ def test_a_stage_that_is_done_again_takes_no_second_one(app: App) -> None:
     backup.before_migration(release)
     first = release.record.backup
     backup.before_migration(release)
-    assert [one.name for one in stored.good(app.paths)] == [first]
+    assert [one.name for one in stored.complete(app.paths)] == [first]
     shutil.rmtree(app.paths.backups / first)
     backup.before_migration(release)
-    assert [one.name for one in stored.good(app.paths)] == [release.record.backup]
+    assert [one.name for one in stored.complete(app.paths)] == [release.record.backup]
 
 
 def test_backups_are_closed_and_name_what_ran(app: App) -> None:
@@ -87,7 +87,7 @@ def test_backups_are_closed_and_name_what_ran(app: App) -> None:
     home = app.paths.backups / name
     modes = {stat.S_IMODE(path.stat().st_mode) for path in home.iterdir()}
     assert (stat.S_IMODE(home.stat().st_mode), modes) == (0o700, {0o600})
-    assert stored.one(app.paths, name).manifest.release == OLD
+    assert stored.find(app.paths, name).manifest.release == OLD
 
 
 def test_a_full_disk_is_said_before_anything_is_written(
@@ -116,9 +116,9 @@ def test_the_scheduled_one_is_of_the_release_that_runs(app: App) -> None:
     app.data("data/file")
     app.release(OLD, backup=Backup(paths=("data",)), is_current=True)
     app.release(NEW)
-    name = backup.run_scheduled(app.paths)
+    name = scheduled_backup.run_scheduled(app.paths)
     assert name.endswith("-schedule")
-    assert stored.one(app.paths, name).manifest.release == OLD
+    assert stored.find(app.paths, name).manifest.release == OLD
     assert name in (app.paths.backups / "last.log").read_text()
 
 
@@ -128,8 +128,8 @@ def test_the_scheduled_one_waits_for_a_release_and_then_gives_up(app: App) -> No
     with app.paths.lock.open("a") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         with pytest.raises(lock.Locked):
-            backup.run_scheduled(app.paths)
-    assert stored.good(app.paths) == []
+            scheduled_backup.run_scheduled(app.paths)
+    assert stored.complete(app.paths) == []
 
 
 def cut_off_in_a_release(app: App) -> None:
@@ -144,8 +144,8 @@ def cut_off_in_a_restore(app: App) -> None:
 @pytest.mark.parametrize(
     ("cut_off", "said"),
     [
-        (cut_off_in_a_release, f"still under way: release {NEW} by ada@desk, since 1970-01-01"),
-        (cut_off_in_a_restore, "still under way: a restore"),
+        (cut_off_in_a_release, f"still in progress: release {NEW} by ada@desk, since 1970-01-01"),
+        (cut_off_in_a_restore, "still in progress: a restore"),
     ],
 )
 def test_the_scheduled_one_leaves_the_lock_to_whoever_takes_up_what_was_cut_off(
@@ -154,9 +154,9 @@ def test_the_scheduled_one_leaves_the_lock_to_whoever_takes_up_what_was_cut_off(
     app.data("data/file")
     app.release(OLD, backup=Backup(paths=("data",), limit_s=0), is_current=True)
     cut_off(app)
-    monkeypatch.setattr(backup, "lock", None)
+    monkeypatch.setattr(scheduled_backup, "lock", None)
     with pytest.raises(lock.Locked):
-        backup.run_scheduled(app.paths)
+        scheduled_backup.run_scheduled(app.paths)
     assert said in (app.paths.backups / "last.log").read_text()
 
 
@@ -172,10 +172,10 @@ def test_the_scheduled_one_sees_what_was_begun_before_it_had_the_lock(
         with lock.lock(paths):
             yield
 
-    monkeypatch.setattr(backup, "lock", begun_just_before)
+    monkeypatch.setattr(scheduled_backup, "lock", begun_just_before)
     with pytest.raises(lock.Locked):
-        backup.run_scheduled(app.paths)
-    assert stored.good(app.paths) == []
+        scheduled_backup.run_scheduled(app.paths)
+    assert stored.complete(app.paths) == []
 
 
 @pytest.mark.parametrize(
@@ -187,4 +187,4 @@ def test_nothing_to_back_up_on_a_schedule_is_a_failure(
     if declared is None:
         app.release(OLD, is_current=True)
     with pytest.raises(Failure, match=said):
-        backup.run_scheduled(app.paths)
+        scheduled_backup.run_scheduled(app.paths)

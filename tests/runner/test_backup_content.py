@@ -86,7 +86,7 @@ def test_the_app_can_write_on_after_root_has_read_its_database(app: App) -> None
     for one in (path, path.parent):
         os.chown(one, 1001, 1001)
     name = backup.backup(app.release(backup=Backup(sqlite=(DB,))), "release")
-    item = stored.one(app.paths, name).manifest.items[0]
+    item = stored.find(app.paths, name).manifest.items[0]
     assert (item.uid, item.gid, item.mode) == (1001, 1001, 0o644)
     assert {one.stat().st_uid for one in path.parent.iterdir()} == {1001}
 
@@ -176,7 +176,7 @@ def test_a_dump_comes_from_the_running_container(app: App, programs: Programs) -
     programs.answer("docker exec c0ffee pg_dump *", "PGDMP and more")
     programs.answer("docker exec c0ffee psql *", "4096\n")
     name = backup.backup(app.release(backup=Backup(postgres=(DATABASE,))), "release")
-    item = stored.one(app.paths, name).manifest.items[0]
+    item = stored.find(app.paths, name).manifest.items[0]
     assert (app.paths.backups / name / item.file).read_text() == "PGDMP and more"
     assert (item.service, item.database, item.user) == ("db", "shop", "ada")
     assert item.unpacked == 4096
@@ -218,4 +218,6 @@ def test_a_damaged_plan_of_the_running_release_keeps_nothing_from_being_saved(ap
     before.paths.plan.write_text("{")
     release = app.release(backup=Backup(paths=("files", "gone")))
     assert list(saved(app, backup.backup(release, "migrate")))
-    assert "warning: the previous release's backups are not known" in release.paths.log.read_text()
+    assert (
+        "warning: cannot read the backups of the previous release" in release.paths.log.read_text()
+    )

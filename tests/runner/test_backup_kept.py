@@ -31,7 +31,7 @@ def test_half_a_backup_is_none_and_goes_with_the_next(app: App) -> None:
     a_stored(app, "20260101-000000-schedule", is_good=False)
     aside = app.paths.backups / "before-restore-20260101-000000"
     aside.mkdir()
-    assert stored.good(app.paths) == []
+    assert stored.complete(app.paths) == []
     name = backup.backup(app.release(backup=Backup(paths=("data",))), "schedule")
     assert sorted(path.name for path in app.paths.backups.iterdir()) == sorted([name, aside.name])
 
@@ -43,7 +43,7 @@ def test_a_backup_whose_manifest_cannot_be_read_is_left_for_a_person(
     app.data("data/file")
     unread = a_stored(app, "20260102-000000-schedule")
     (unread / "manifest.json").write_text(manifest)
-    assert stored.good(app.paths) == []
+    assert stored.complete(app.paths) == []
     release = app.release(backup=Backup(paths=("data",), keep=1))
     backup.backup(release, "schedule")
     assert (unread / "1-data.tar.gz").exists()
@@ -62,7 +62,7 @@ def test_old_backups_go_but_not_those_that_somebody_refers_to(app: App) -> None:
     app.paths.restore.mkdir()
     app.paths.restoring.write_text(json.dumps({"backup": names[3]}))
     new = backup.backup(release, "release")
-    kept = [one.name for one in stored.good(app.paths)]
+    kept = [one.name for one in stored.complete(app.paths)]
     assert kept == [names[0], names[2], names[3], names[4], new]
 
 
@@ -70,7 +70,7 @@ def test_two_backups_in_one_second_are_two(app: App) -> None:
     app.data("data/file")
     release = app.release(backup=Backup(paths=("data",)))
     names = {backup.backup(release, "release") for _ in range(3)}
-    assert {one.name for one in stored.good(app.paths)} == names
+    assert {one.name for one in stored.complete(app.paths)} == names
     assert len(names) == 3
 
 
@@ -78,7 +78,7 @@ def test_two_backups_in_one_second_are_two(app: App) -> None:
 def test_a_damaged_file_is_found(app: App, damage: str) -> None:
     app.data("data/file", "text")
     name = backup.backup(app.release(backup=Backup(paths=("data",))), "release")
-    found = stored.one(app.paths, name)
+    found = stored.find(app.paths, name)
     stored.require_intact(found)
     file = saved(app, name)["data"]
     if damage == "remove":
@@ -94,7 +94,7 @@ def test_an_unknown_backup_is_answered_with_those_there_are(app: App) -> None:
     for name in ("20260101-000000-schedule", "20260102-000000-release"):
         a_stored(app, name)
     with pytest.raises(Failure) as raised:
-        stored.one(app.paths, "../app")
+        stored.find(app.paths, "../app")
     assert raised.value.said.endswith(
         "there are: 20260102-000000-release, 20260101-000000-schedule"
     )

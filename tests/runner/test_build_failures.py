@@ -35,7 +35,7 @@ OUTPUTS = yaml.safe_load(Path(__file__).with_name("build_outputs.yaml").read_tex
         (
             "[ 99.6] Memory cgroup out of memory: Killed process 7 (node) total-vm:9kB, "
             "anon-rss:524288kB, file-rss:0kB\n",
-            "a memory limit was reached, and the kernel killed node (0.5 GB)",
+            "a memory limit was reached, and the kernel killed node (512 MB)",
             "raise the limit",
         ),
         # Before this build, and something else: neither is its cause.
@@ -86,11 +86,11 @@ def test_the_disk_is_full_of_what(
     docker.services = {"web": {"build": DEBIAN}}
     docker.fails = {"build web": {"rc": 1, "out": "failed to solve: x: no space left on device"}}
     monkeypatch.setattr(capacity, "FEW_INODES", 1 << 62)
-    with pytest.raises(Failure, match=r"the disk is full: .* has \d+ inodes left of \d+"):
+    with pytest.raises(Failure, match=r"the disk is full: .* has \d+ of \d+ inodes free"):
         build(a_release(app, docker, OLD))
     monkeypatch.setattr(capacity, "FEW_INODES", 0)
     monkeypatch.setattr(capacity, "LITTLE_DISK", 1 << 62)
-    with pytest.raises(Failure, match=r"the disk is full: .* has [\d.]+ GB left"):
+    with pytest.raises(Failure, match=r"the disk is full: .* has [\d.]+ [GM]B free"):
         build(a_release(app, docker))
 
 

@@ -24,9 +24,9 @@ __all__ = ["app", "docker", "of_the_host"]
     [
         (
             {"memory_gb": 6.1},
-            r"need 6\.1 GB of memory, and 6\.0 GB \(4\.0 GB and 2\.0 GB of swap\)",
+            r"need 6\.1 GB of memory .*, 6\.0 GB \(4\.0 GB and 2\.0 GB of swap\) free",
         ),
-        ({"disk_gb": 10_000_000}, r"need 1e\+07 GB of disk, and .* has [\d.]+ GB left"),
+        ({"disk_gb": 10_000_000}, r"need 1e\+07 GB of disk space .*, .* has [\d.]+ [GM]B free"),
     ],
 )
 def test_too_little_room_is_said_before_the_first_build(
@@ -43,7 +43,7 @@ def test_enough_room_or_nothing_to_build(app: App, docker: Docker) -> None:
     docker.services = {"web": {"build": DEBIAN}}
     release = a_release(app, docker, OLD, build=Build(memory_gb=6, disk_gb=0.001))
     build(release)
-    assert "memory left: 6.0 GB" in log_of(release)
+    assert "memory free: 6.0 GB" in log_of(release)
     docker.services, docker.registry = {"web": {"image": "redis:7"}}, {"redis:7": {}}
     build(a_release(app, docker, build=Build(memory_gb=999)))
 
@@ -53,11 +53,11 @@ def test_containerds_own_store_is_asked_as_well(
 ) -> None:
     monkeypatch.setattr(capacity, "CONTAINERD", tmp_path)
     docker.write()
-    assert capacity.image_places() == (docker.state.parent,)
+    assert capacity.image_directories() == (docker.state.parent,)
     program = docker.state.parent / "bin/docker"
     store = '[["driver-type","io.containerd.snapshotter.v1"]]'
     program.write_text(f"#!/bin/sh\necho '\"{docker.state.parent}\" {store}'\n")
-    assert capacity.image_places() == (docker.state.parent, tmp_path)
+    assert capacity.image_directories() == (docker.state.parent, tmp_path)
 
 
 def test_a_disk_is_counted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,9 +79,7 @@ def test_the_most_memory_is_what_fell_away_meanwhile(tmp_path: Path) -> None:
         capacity.MEMINFO.write_text(MEMINFO.format(4 << 20, 2 << 20))
     assert peak.host == 4 << 30
     assert peak.group == 1 << 30
-    assert str(peak) == (
-        "4.0 GB more than before (all of the host); the largest step alone 1.0 GB, with files"
-    )
+    assert str(peak) == "4.0 GB on the whole host; largest step 1.0 GB with caches"
     with memory_peak.MemoryPeak() as quiet:
         pass
     assert (quiet.host, quiet.group) == (0, None)

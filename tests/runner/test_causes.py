@@ -43,7 +43,7 @@ def test_texts_of_git(case: dict[str, Any]) -> None:
 def test_a_signature_names_no_group_that_it_does_not_have(known: tuple[Signature, ...]) -> None:
     for signature in known:
         groups = dict.fromkeys(re.compile(signature.pattern).groupindex, "x")
-        assert signature.said.format(**groups)
+        assert signature.meaning.format(**groups)
         assert signature.fix.format(**groups) is not None
 
 

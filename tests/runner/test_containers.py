@@ -152,7 +152,7 @@ def test_what_a_container_did_before_the_start_is_past(
     says: str | None,
 ) -> None:
     engine(monkeypatch, then)
-    containers.note(release)
+    containers.note_existing(release)
     engine(monkeypatch, now, a_container())
     assert containers.find_trouble(release) == says
 
@@ -165,7 +165,7 @@ def test_how_it_ended_is_asked_since_the_start_began_or_the_container_was_made(
     programs.answer("docker ps *", "some")
     programs.answer("docker inspect *", json.dumps([long_ago(restarts=1)]))
     release = app.release()
-    containers.note(release)
+    containers.note_existing(release)
     now = [long_ago(restarts=2), a_container(restarts=1)]
     programs.answer("docker inspect *", json.dumps(now))
     assert containers.find_trouble(release) is None
@@ -188,7 +188,7 @@ def test_a_line_that_is_called_fatal(release: Release, monkeypatch: pytest.Monke
         revision="",
         verify=Verify(fatal=("CUDA out of memory",)),
     )
-    assert containers.find_trouble(release) == "its log says: web-1 | CUDA out of memory"
+    assert containers.find_trouble(release) == "fatal line in its log: web-1 | CUDA out of memory"
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ def test_what_is_up(
     release: Release, monkeypatch: pytest.MonkeyPatch, described: dict[str, Any], is_up: bool
 ) -> None:
     engine(monkeypatch, described)
-    (found,) = containers.states(release)
+    (found,) = containers.project_containers(release)
     assert found.is_up is is_up
 
 
@@ -221,7 +221,7 @@ def test_a_chatty_container_hides_no_line_of_another(app: App, programs: Program
     programs.answer("docker compose * logs *", f"web-1  | loading\nweb-1  | no kernel\n{NOISE}")
     looked_for = Verify(fatal=("no kernel",), loading=("loading",))
     release = app.release(verify=looked_for)
-    containers.note(release)
+    containers.note_existing(release)
     assert containers.fatal_line(release) == "web-1  | no kernel"
     assert containers.loading_line(release) == "web-1  | loading"
     at = release.before.at

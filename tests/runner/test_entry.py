@@ -212,4 +212,4 @@ def test_a_backup_that_is_not_made_is_no_success(
     begin(app.paths, Operation("release", NEW, "ada@desk", 0.0))
     assert run("backup") == 4
     said = capsys.readouterr().err
-    assert f"no backup was made: still under way: release {NEW} by ada@desk" in said
+    assert f"no backup was made: still in progress: release {NEW} by ada@desk" in said

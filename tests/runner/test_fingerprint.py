@@ -93,7 +93,7 @@ def test_put_in_place_again_what_that_wrote_is_good_and_no_other_change_is(
     before = kept(release)["files"]
     for path in (release.paths.compose, release.paths.host):
         path.write_text("changed")
-    fingerprint.again(release)
+    fingerprint.update(release)
     after = kept(release)["files"]
     differing = {Path(path).name for path in before if before[path] != after[path]}
     assert differing == {"compose.host.json"}
@@ -103,10 +103,10 @@ def test_secrets_of_a_release_that_failed_are_not_its_own(app: App, release: Rel
     fingerprint.keep(release)
     before = kept(release)
     write_json(app.paths.generated, {"MADE": SECRET, "NEWER": "2"}, mode=0o600)
-    fingerprint.again(release)
+    fingerprint.update(release)
     assert kept(release) == before
     write_json(app.paths.generated, {"MADE": "another"}, mode=0o600)
-    fingerprint.again(release)
+    fingerprint.update(release)
     assert kept(release) != before
 
 
@@ -115,7 +115,7 @@ def test_nothing_is_made_up_for_a_release_that_has_none(release: Release, text: 
     file = release.paths.home / NAME
     if text is not None:
         file.write_text(text)
-    fingerprint.again(release)
+    fingerprint.update(release)
     assert (file.read_text() if file.exists() else None) == text
 
 

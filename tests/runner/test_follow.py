@@ -35,7 +35,7 @@ def test_a_log_is_followed_to_its_end(
     log: str,
     looks: int,
 ) -> None:
-    monkeypatch.setattr(module, "MOST_BYTES", 10)
+    monkeypatch.setattr(module, "MAX_BYTES", 10)
     release = app.release(NEW)
     release.paths.log.write_text(log)
     results.write(release, ended(release))

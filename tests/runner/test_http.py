@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gpuhost.runner.site.http import LARGEST, NoAnswer, ask
+from gpuhost.runner.site.http import MAX_BODY, NoAnswer, ask
 from tests.runner.site import certificate, free_port, rude, serve
 
 
@@ -56,11 +56,11 @@ def test_an_error_is_an_answer_and_a_redirect_is_not_followed() -> None:
 
 def test_a_long_body_is_clipped() -> None:
     with serve() as site:
-        site.says("/long", b"x" * (LARGEST + 5))
-        site.says("/just", b"x" * LARGEST)
+        site.says("/long", b"x" * (MAX_BODY + 5))
+        site.says("/just", b"x" * MAX_BODY)
         long, just = (ask(site.url(path), seconds=30) for path in ("/long", "/just"))
-    assert (len(long.body), long.clipped) == (LARGEST, True)
-    assert (len(just.body), just.clipped) == (LARGEST, False)
+    assert (len(long.body), long.clipped) == (MAX_BODY, True)
+    assert (len(just.body), just.clipped) == (MAX_BODY, False)
 
 
 def test_proxies_of_the_environment_are_passed_by(monkeypatch: pytest.MonkeyPatch) -> None:

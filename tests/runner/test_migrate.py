@@ -10,7 +10,7 @@ import pytest
 from gpuhost.runner.data import backup
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Backup, Directory, Migrate, Secret
-from gpuhost.runner.stages.migrate import end, migrate
+from gpuhost.runner.stages.migrate import migrate, stop
 from gpuhost.runner.state.release import Release
 from tests.runner.at_hand import ME, App, Programs, app, programs
 
@@ -152,7 +152,7 @@ def test_one_that_outlived_its_runner_does_not_go_on_under_another_release(
 ) -> None:
     quiet.answer("docker container inspect *", "[{}]" * is_there, status=int(not is_there))
     release = a_release(app, migrate=declared)
-    end(release)
+    stop(release)
     assert changing(quiet) == done
     assert release.paths.log.exists() == bool(done)
 

@@ -21,7 +21,7 @@ TLS = TEXT.replace(
 def test_it_is_judged_elsewhere_and_nothing_is_left(app: App, host: Host) -> None:
     kept = host.directory / "seen"
     host.programs.answer("nginx -t -q -c *", then=f"cp -r $(dirname $4) {kept}")
-    nginx_trial.judge(a_release(app, host, text=TLS, certificate="files"))
+    nginx_trial.try_on_host(a_release(app, host, text=TLS, certificate="files"))
     assert not host.site.exists()
     seen = (kept / "site.conf").read_text()
     place = next(line for line in seen.splitlines() if "ssl_certificate_key" in line).split()[1]
@@ -40,7 +40,7 @@ def test_what_it_refuses_is_said_in_its_words(app: App, host: Host) -> None:
         then='echo "nginx: [emerg] unknown directive \\"x\\" in ${4%/*}/site.conf:3"; exit 1',
     )
     with pytest.raises(Failure) as raised:
-        nginx_trial.judge(a_release(app, host))
+        nginx_trial.try_on_host(a_release(app, host))
     assert raised.value.said == (
         'nginx would refuse the site: nginx: [emerg] unknown directive "x" in app/site.conf:3'
     )
@@ -52,7 +52,7 @@ IMAGES = {"proxy": "sha256:1", "web": "sha256:2"}
 
 
 def test_the_hosts_nginx_is_not_asked_for_a_containers(app: App, host: Host) -> None:
-    nginx_trial.judge(a_release(app, host, **INSIDE))
+    nginx_trial.try_on_host(a_release(app, host, **INSIDE))
     assert host.programs.calls == []
 
 
@@ -61,7 +61,7 @@ def test_a_containers_nginx_judges_with_its_own_image(app: App, host: Host) -> N
     host.programs.answer("docker run *", then=f"cp -rp ${{8%%:*}} {kept}")
     release = a_release(app, host, text=TLS, certificate="files", **INSIDE)
     release.remember(images=IMAGES)
-    nginx_trial.judge_in_container(release)
+    nginx_trial.try_in_container(release)
     (asked,) = host.programs.calls
     hosts = "--add-host=proxy:127.0.0.1 --add-host=web:127.0.0.1"
     assert asked.startswith(f"docker run --rm --network none {hosts} -v ")
@@ -86,9 +86,9 @@ def test_what_a_containers_nginx_says(app: App, host: Host, said: str, refused: 
     release.remember(images=IMAGES)
     if refused:
         with pytest.raises(Failure, match=r"nginx would refuse the site: .* in app/site\.conf:3"):
-            nginx_trial.judge_in_container(release)
+            nginx_trial.try_in_container(release)
     else:
-        nginx_trial.judge_in_container(release)
+        nginx_trial.try_in_container(release)
 
 
 def test_without_a_site_in_a_container_nothing_is_asked(app: App, host: Host) -> None:
@@ -99,5 +99,5 @@ def test_without_a_site_in_a_container_nothing_is_asked(app: App, host: Host) ->
         a_release(app, host, "20260104-000000-dddddddd", **gone),
     ):
         release.remember(images=IMAGES)
-        nginx_trial.judge_in_container(release)
+        nginx_trial.try_in_container(release)
     assert host.programs.calls == []

@@ -40,7 +40,7 @@ def counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 )  # fmt: skip
 def test_the_kernels_word(docker: Docker, before: str, after: str, said: str | None) -> None:
     docker.kernel_log.write_text(before)
-    moment = oom.now()
+    moment = oom.current_moment()
     docker.kernel_log.write_text(before + after)
     found = oom.killed_since(moment)
     assert (said is None) == (found is None)
@@ -51,7 +51,7 @@ def test_the_kernels_word(docker: Docker, before: str, after: str, said: str | N
 
 def test_a_log_that_cannot_be_read(docker: Docker, counted: Path) -> None:
     docker.kernel_log.unlink()
-    moment = oom.now()
+    moment = oom.current_moment()
     assert oom.killed_since(moment) is None
     counted.write_text("oom_kill 5\n")
     found = oom.killed_since(moment)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gpuhost.runner.contract import Result
 from gpuhost.runner.lib.files import point, write_json
-from gpuhost.runner.stages.prune import Kept, kept_ids, prune, spent_ids, trim
+from gpuhost.runner.stages.prune import Existing, kept_ids, old_failed_ids, prune, trim
 from gpuhost.runner.state.release import Release
 from tests.runner.at_hand import App, app
 from tests.runner.stand_in import Docker, docker
@@ -24,10 +24,10 @@ def an_id(number: int) -> str:
     return f"202601{number:02d}-000000-{number:08x}"
 
 
-def case(letters: str) -> list[Kept]:
+def case(letters: str) -> list[Existing]:
     """Releases in order: v verified, f failed; a digit: a rollback to the one at this place."""
     return [
-        Kept(str(n), letter if letter.isdigit() else str(n), letter != "f")
+        Existing(str(n), letter if letter.isdigit() else str(n), letter != "f")
         for n, letter in enumerate(letters)
     ]
 
@@ -185,13 +185,13 @@ def test_a_release_that_never_began_or_cannot_be_read(app: App, docker: Docker) 
     ],
 )
 def test_whose_source_goes(letters: str, current: str, keep: int, spent: str) -> None:
-    assert "".join(spent_ids(case(letters), current, keep)) == spent
+    assert "".join(old_failed_ids(case(letters), current, keep)) == spent
 
 
 @given(st.text("vf012", min_size=1, max_size=12), st.integers(0, 11), st.integers(2, 4))
 def test_no_source_of_a_verified_release_ever_goes(letters: str, place: int, keep: int) -> None:
     found, current = case(letters), str(place % len(letters))
-    spent = set(spent_ids(found, current, keep))
+    spent = set(old_failed_ids(found, current, keep))
     assert not spent & {one.id for one in found if one.is_verified}
     assert not spent & {one.original for one in found if one.is_verified}
     assert current not in spent

@@ -100,7 +100,7 @@ def test_follow_answers_as_it_did(app: App, capsys: pytest.CaptureFixture[str]) 
 
 def test_a_manifest_is_read(app: App) -> None:
     put("manifest.json", app.paths.backups / "20261129-200253-schedule/manifest.json", app)
-    (backup,) = stored.good(app.paths)
+    (backup,) = stored.complete(app.paths)
     assert [item.kind for item in backup.manifest.items] == ["sqlite", "path", "path"]
 
 

@@ -74,7 +74,7 @@ def test_what_was_made_goes_and_what_was_written_stays(
         "gpuhost-backup-other.timer",
     }
     text = "\n".join(said)
-    assert "containers and networks of app, site, timers, releases, and 2 tags of images" in text
+    assert "containers and networks of app, site, timers, releases, and 2 image tags" in text
     for command in (
         f"rm -r {there.paths.shared}",
         f"rm -r {there.paths.backups}",

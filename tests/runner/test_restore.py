@@ -59,7 +59,7 @@ def test_the_result_lies_beside_the_backup_and_in_the_history(
     audited = json.loads(app.paths.history.read_text())
     assert (audited["kind"], audited["state"], audited["backup"]) == ("restore", "verified", name)
     assert f"verified, with the data of {name}" in paths(app.paths, name).log.read_text()
-    assert [one.name for one in stored.good(app.paths)] == [name]
+    assert [one.name for one in stored.complete(app.paths)] == [name]
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root gives files away")

@@ -13,8 +13,8 @@ from gpuhost.runner.contract import Operation, Result
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import write, write_json
 from gpuhost.runner.plan import Migrate
-from gpuhost.runner.stages import activation
-from gpuhost.runner.stages import restore as restore_stages
+from gpuhost.runner.stages import activation, restore_stages
+from gpuhost.runner.stages import restore as entry
 from gpuhost.runner.stages.restore import paths, restore
 from gpuhost.runner.state import operations
 from tests.runner.at_hand import NEW, App, Programs, app, programs
@@ -146,7 +146,7 @@ def test_the_data_is_whole_again_even_without_the_backup(
 ) -> None:
     name = a_backup(app)
     with monkeypatch.context() as patched, pytest.raises(Cut):
-        patched.setattr(restore_stages, "stage" if step == "staging" else "_stop", _killed)
+        patched.setattr(restore_stages, "stage" if step == "staging" else "_stop_app", _killed)
         restore(app.paths, name, "ada")
     assert json.loads(app.paths.restoring.read_text())["step"] == step
     shutil.rmtree(app.paths.backups / name)
@@ -161,7 +161,7 @@ def test_cut_off_after_the_result_it_is_cleared_away_all_the_same(
     name = a_backup(app)
     operations.begin(app.paths, Operation("restore", name, "ada", 1234.5))
     with monkeypatch.context() as patched, pytest.raises(Cut):
-        patched.setattr(restore_stages, "write_json", _killed_after_the_result)
+        patched.setattr(entry, "write_json", _killed_after_the_result)
         restore(app.paths, name, "ada")
     assert left_over(app) == ["restore"]
     assert restore(app.paths, name, "ada").state == "verified"

@@ -81,9 +81,9 @@ def test_a_damaged_copy_is_fetched_anew(app: App, repository: Repository, damage
 
 def test_a_commit_that_is_gone(app: App, repository: Repository) -> None:
     release = app.release(source=from_git("0" * 39 + "1", repository.url))
-    with pytest.raises(Failure, match="has no commit 000000000000") as failure:
+    with pytest.raises(Failure, match="no longer has commit 000000000000") as failure:
         source.fetch(release)
-    assert "resolved anew" in failure.value.fix
+    assert "source.ref anew" in failure.value.fix
     assert not release.paths.source.exists()
 
 
@@ -102,7 +102,7 @@ def test_a_server_of_plain_files_gives_a_commit_that_is_no_tip(
 
 def test_a_repository_that_is_not_there(app: App, repository: Repository) -> None:
     release = app.release(source=from_git(repository.first, f"{repository.url}x"))
-    with pytest.raises(Failure, match="there is no such repository") as failure:
+    with pytest.raises(Failure, match="no such repository") as failure:
         source.fetch(release)
     assert "does not appear to be a git repository" in "\n".join(failure.value.output)
 
@@ -116,9 +116,9 @@ def test_only_a_whole_hash_is_a_commit(app: App, repository: Repository, revisio
 def test_no_git(app: App, repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
     release = app.release(source=from_git(repository.first, repository.url))
     monkeypatch.setattr(commands, "PATH", "/nowhere")
-    with pytest.raises(Failure, match="there is no git on this host") as failure:
+    with pytest.raises(Failure, match="git is not installed on this host") as failure:
         source.fetch(release)
-    assert failure.value.fix == "apt-get install git"
+    assert failure.value.fix == "run apt-get install git"
 
 
 def test_submodules(app: App, tmp_path: Path, repository: Repository) -> None:
@@ -141,7 +141,7 @@ def test_a_submodule_does_not_reach_into_the_host(
     revision = repository.commit("with a submodule")
     with git_server.smart(repository.home.parent) as address:
         release = app.release(source=from_git(revision, f"{address}/one.git"))
-        with pytest.raises(Failure, match="by file, which is not allowed"):
+        with pytest.raises(Failure, match="the protocol file, which is not allowed"):
             source.fetch(release)
     assert not release.paths.source.exists()
 

@@ -144,7 +144,7 @@ def test_before_the_old_release_is_back_what_it_would_meet_is_put_right(
 ) -> None:
     """And what cannot be put right does not keep it away."""
     with_old(app)
-    stages.wrong["migrate"] = Failure("it was cut off 4 times")
+    stages.wrong["migrate"] = Failure("the runner was interrupted 4 times")
     ended = run_transaction(a_release(app, NEW))
     assert (ended.state, stages.before_undoing) == (
         "restored",

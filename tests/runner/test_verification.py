@@ -13,7 +13,7 @@ import pytest
 from gpuhost.runner.lib.commands import Outcome
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Expect, Nginx, Request, Verify, VerifyStep
-from gpuhost.runner.site.answers import at, wrong
+from gpuhost.runner.site.answers import at, mismatch
 from gpuhost.runner.site.http import Answer
 from gpuhost.runner.stages import verification
 from gpuhost.runner.stages.verification import verify
@@ -119,7 +119,7 @@ def test_what_is_expected_and_what_came(
     site.says("/", *answer)
     failed = failure(a_release(app, asking(site.url(), expect=expect)))
     assert says in failed.said
-    assert failed.output == (f"the answer began: {answer[0]}",)
+    assert failed.output == (f"the answer begins: {answer[0]}",)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_what_is_good(expect: Expect) -> None:
         "nothing": None,
     }
     headers = {"content-type": "Application/JSON; charset=utf-8"}
-    assert wrong(Answer(200, headers, json.dumps(value).encode()), expect) is None
+    assert mismatch(Answer(200, headers, json.dumps(value).encode()), expect) is None
 
 
 @pytest.mark.parametrize("path", ["b", "a.1.c", "a.x", "a.0.b.c", "", "a.-1"])
@@ -185,12 +185,15 @@ def test_what_the_answer_names_is_fetched(
     ("named", "says"),
     [
         ("/gone.wav", "expected status 200, got 404"),
-        ("http://other.example.invalid/a.wav", "names an address elsewhere, http://other"),
-        ("//other.example.invalid/a.wav", "names an address elsewhere"),
+        (
+            "http://other.example.invalid/a.wav",
+            "the address at audioUrl is on another server, http://other",
+        ),
+        ("//other.example.invalid/a.wav", "the address at audioUrl is on another server"),
         ("http://[::1/", "names"),
-        ("file:///etc/passwd", "names an address elsewhere"),
-        (None, "its answer names no address at audioUrl"),
-        (7, "its answer names no address at audioUrl"),
+        ("file:///etc/passwd", "the address at audioUrl is on another server"),
+        (None, "the answer has no address at audioUrl"),
+        (7, "the answer has no address at audioUrl"),
     ],
 )
 def test_what_the_answer_names_is_not_good(
@@ -233,7 +236,7 @@ def test_secrets_are_masked(app: App, programs: Programs, site: Site) -> None:
     failed = failure(release)
     assert "hunter2secret" not in failed.said + "".join(failed.output)
     assert "hunter2secret" not in release.paths.log.read_text()
-    assert failed.output == ("the answer began: the key is ***",)
+    assert failed.output == ("the answer begins: the key is ***",)
 
 
 LOG = VerifyStep("it listens", 0, log=r"Running on http://\S+:7860", service="web")

@@ -33,7 +33,7 @@ def one(service: str, status: str = "running", health: str = "", code: int = 0) 
 @pytest.fixture
 def release(app: App, programs: Programs, monkeypatch: pytest.MonkeyPatch) -> Release:
     monkeypatch.setattr(waiting, "PAUSE", 0.01)
-    monkeypatch.setattr(waiting, "SAID_EVERY", 0.0)
+    monkeypatch.setattr(waiting, "LOG_EVERY_S", 0.0)
     app.paths.shared.mkdir()
     programs.compose({"web": {}, "db": {}})
     programs.answer("docker ps *", "some")

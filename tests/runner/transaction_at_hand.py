@@ -81,7 +81,7 @@ def stages(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stages]:
     monkeypatch.setattr(activation, "activate", made.activated)
     monkeypatch.setattr(first_release, "note_existing", made.note_existing)
     monkeypatch.setattr(first_release, "undo", made.taken_away)
-    monkeypatch.setattr(transaction.migrate, "end", made.undoing("end of a migration"))
+    monkeypatch.setattr(transaction.migrate, "stop", made.undoing("end of a migration"))
     monkeypatch.setattr(transaction.directories, "restore_owners", made.undoing("directories"))
     monkeypatch.setattr(transaction, "logs", lambda release: ("app | the last line",))
     monkeypatch.setattr(transaction.schedule, "install", lambda release: None)

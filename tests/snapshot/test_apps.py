@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 
 from gpuhost.runner.contract import Operation
 from gpuhost.snapshot import NotRead, Probe, Probes, Snapshot
-from gpuhost.snapshot.apps import Apps, AppState, Given
+from gpuhost.snapshot.app_state import AppState, Given
+from gpuhost.snapshot.apps import Apps
 from gpuhost.snapshot.collector import script
-from gpuhost.snapshot.ports import Taken
+from gpuhost.snapshot.ports import UsedPort
 from gpuhost.snapshot.request import Request
 from gpuhost.snapshot.transport import decode
 from tests.recorded import probes
@@ -83,7 +84,7 @@ def test_an_app(root: Path) -> None:
     assert current.result and (current.result.ended, current.result.gap_s) == (1795300000.5, 1.5)
     assert app.newest and app.newest.result is None
     assert app.attempt == Operation("release", NEW, "bob@desk", 1795300100.2)
-    assert [(backup.name, backup.whole) for backup in app.backups] == [
+    assert [(backup.name, backup.complete) for backup in app.backups] == [
         ("20261121-2", False),
         ("20261121-1", True),
     ]
@@ -225,11 +226,11 @@ def test_ports_in_use() -> None:
     )
     web = "container web"
     assert snapshot.ports.taken == (
-        Taken(53, "tcp", "127.0.0.53", "resolver"),
-        Taken(80, "tcp", "", web, "shop"),
-        Taken(9000, "udp", "127.0.0.1", web, "shop"),
-        Taken(9001, "udp", "127.0.0.1", web, "shop"),
-        Taken(51820, "udp", "", "the kernel"),
+        UsedPort(53, "tcp", "127.0.0.53", "resolver"),
+        UsedPort(80, "tcp", "", web, "shop"),
+        UsedPort(9000, "udp", "127.0.0.1", web, "shop"),
+        UsedPort(9001, "udp", "127.0.0.1", web, "shop"),
+        UsedPort(51820, "udp", "", "the kernel"),
     )
 
 

@@ -21,7 +21,8 @@ from gpuhost.runner.plan import Backup, Nginx, Secret, Verify
 from gpuhost.runner.stages import fingerprint
 from gpuhost.runner.state.release import Release
 from gpuhost.snapshot import Probe, Probes
-from gpuhost.snapshot.apps import Apps, AppState, BackupUnits
+from gpuhost.snapshot.app_state import AppState, BackupUnits
+from gpuhost.snapshot.apps import Apps
 from gpuhost.snapshot.apps_details import Details
 from tests.runner.at_hand import NEW, App, Programs, programs
 from tests.snapshot.test_apps import probe_output
@@ -166,10 +167,10 @@ def make_certificate(release: Release, days: int) -> Path:
 
 def test_a_certificate(release: Release) -> None:
     certificate = details(release).certificate
-    assert certificate and not certificate.there
+    assert certificate and not certificate.exists
     chain = make_certificate(release, 20)
     certificate = details(release).certificate
-    assert certificate and certificate.there and certificate.ends and certificate.starts
+    assert certificate and certificate.exists and certificate.ends and certificate.starts
     assert certificate.ends - time.time() == pytest.approx(20 * 86400, abs=120)
     chain.write_text("-----BEGIN no")
     certificate = details(release).certificate

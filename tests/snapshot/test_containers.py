@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpuhost.snapshot import NotRead, Probe, Probes
-from gpuhost.snapshot.containers import Binding, Containers, Described
+from gpuhost.snapshot.containers import Binding, Containers, InspectedContainer
 
 ROW = {
     "name": "/tts-web-1", "image": "sha256:aa", "state": "running", "health": "healthy",
@@ -38,7 +38,7 @@ def read(*rows: dict[str, Any], rc: int = 0, images: str = "") -> Containers:
 
 def test_a_container() -> None:
     (container,) = read(ROW).all
-    assert container == Described(
+    assert container == InspectedContainer(
         "tts-web-1", "sha256:aa", "running", "tts", "web", "/opt/gpuhost/tts/shared",
         health="healthy", restarts=2, started=1795324988,
         declared=frozenset({Binding("", "8080", "tcp"), Binding("::1", "53", "udp")}),

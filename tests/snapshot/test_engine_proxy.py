@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gpuhost.plans.proxy import declared_engine_proxy
+from gpuhost.settings import Settings
 from gpuhost.snapshot import Probe, Probes
 from gpuhost.snapshot.proxy import PROXY_RECORD, EngineProxy, taken_from_engine
 
@@ -63,8 +65,12 @@ def test_an_engine_that_does_not_answer() -> None:
 def test_a_declared_proxy_matches_what_docker_prints(declared: str, shown_by_docker: str) -> None:
     info = {"HttpProxy": shown_by_docker, "HttpsProxy": "", "NoProxy": "localhost,.lab"}
     running = EngineProxy.running(_info(json.dumps(info)))
-    assert running == EngineProxy.of(declared, None, ("localhost", ".lab"))
-    assert running != EngineProxy.of(f"{declared}0", None, ("localhost", ".lab"))
+    no_proxy = ("localhost", ".lab")
+    same, other = (
+        Settings(proxy_http=url, proxy_no=no_proxy) for url in (declared, f"{declared}0")
+    )
+    assert running == declared_engine_proxy(same)
+    assert running != declared_engine_proxy(other)
 
 
 @pytest.mark.parametrize(

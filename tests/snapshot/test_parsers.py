@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpuhost.snapshot import NotRead, Probes, Snapshot
+from gpuhost.snapshot.disks import Disk
 from gpuhost.snapshot.dpkg import Lock
-from gpuhost.snapshot.paths import Disk
 from tests.recorded import HOSTS, probes
 
 PARTS = (

@@ -144,10 +144,10 @@ def test_all_packages_have_one_version(
 @pytest.mark.parametrize(
     ("requested", "offered", "says"),
     [
-        ("1.18.0", ALL, r"at one version 1.18.0; at one version there is: 1.9.0-1 1.17.8-1"),
+        ("1.18.0", ALL, r"at one version 1.18.0; versions that all have: 1.9.0-1 1.17.8-1"),
         ("1.2", ALL, r"at one version 1.2; "),
-        ("", ALL | {PACKAGES[2]: "1.16.0-1"}, r"there is: nothing"),
-        ("", {}, r"there is: nothing"),
+        ("", ALL | {PACKAGES[2]: "1.16.0-1"}, r"versions that all have: none"),
+        ("", {}, r"versions that all have: none"),
     ],
     ids=["no such release", "an incomplete release", "no version in common", "no repository"],
 )

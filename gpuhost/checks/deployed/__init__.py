@@ -1,6 +1,6 @@
-"""Apps as they run on a host: whether what was released is still so. `gpuhost drift` asks these.
+"""Checks of the apps on a host: they still are as they were released. `gpuhost drift` runs them.
 
-The checks in gpuhost/checks/preflight judge what is to be released.
+The checks in gpuhost/checks/preflight are for an app before its release.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from gpuhost.checks.registry import Check, Registry
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
 
-# Stands in the ids of the checks for an app's name.
+# In the ids of the checks, in place of an app's name.
 NAME = "NAME"
-NEVER = "it was never released here: app.{}.release"
-OLDER = "released by a gpuhost that did not record its state; its next release records it"
+NEVER = "never released on this host: see app.{}.release"
+OLDER = "released by an older gpuhost, which did not record its state; the next release records it"
 # For this long after its start the engine may still be starting containers.
 SETTLING_S = 120
-# What another release of the same repairs.
+# Aspects that another release of the same app repairs.
 REPAIRED = ("backups", "containers", "files", "images", "ports", "site")
 
 Judge = Callable[[DeployedApp], Verdict]
@@ -33,7 +33,7 @@ def deployed_check(
 ) -> Callable[[Judge], Check[[DeployedApp]]]:
     """Register a function of a DeployedApp under an aspect; it may raise NotRead.
 
-    + of_release: it judges a verified release, and is skipped while another one is under way
+    + of_release: it is about a verified release, and is skipped while another one is under way
     + settles: a bad result right after the engine's start is skipped
     """
 
@@ -41,8 +41,8 @@ def deployed_check(
         def guarded(app: DeployedApp) -> Verdict:
             state = app.state
             if state and state.under_way and of_release:
-                words = (state.under_way.kind, state.under_way.id, "is under way")
-                return later(" ".join(filter(None, words)))
+                parts = (state.under_way.kind, state.under_way.id, "is under way")
+                return later(" ".join(filter(None, parts)))
             if aspect != "release" and app.is_new:
                 return skip(NEVER.format(app.name))
             verdict = judge(app)
@@ -69,9 +69,9 @@ def host_checks() -> list[Check[[Snapshot, Settings]]]:
 def deployed_apps(
     snapshot: Snapshot, settings: Settings, file_of: Callable[[str], AppFile]
 ) -> tuple[DeployedApp, ...]:
-    """The apps that the host has or lists; none if the host's apps could not be read.
+    """The apps that the host has or `apps` lists; none if the host's apps could not be read.
 
-    + file_of: the app of a name as the repository has it; asked only for those that are listed
+    + file_of: returns the app file of a name; called only for apps that `apps` lists
     """
     try:
         states = snapshot.apps.by_name
@@ -85,7 +85,7 @@ def deployed_apps(
 
 
 def findings(app: DeployedApp) -> tuple[Finding, ...]:
-    """Everything about one app on one host."""
+    """The findings of every check of an app, on one host."""
     return tuple(_find(check, app) for check in DEPLOYED.all())
 
 
@@ -98,7 +98,7 @@ def aspect_of(check: Check[[DeployedApp]]) -> str:
 
 
 def repaired_by_a_release(snapshot: Snapshot, settings: Settings, name: str) -> tuple[Finding, ...]:
-    """What differs from what was verified, where a release of the same repairs it."""
+    """Failures that another release of the same app repairs."""
     app = DeployedApp(snapshot, settings, name, snapshot.apps.get(name), AppFile())
     aspects = (*REPAIRED, "certificate") if app.site_is_self_signed else REPAIRED
     return tuple(
@@ -106,5 +106,5 @@ def repaired_by_a_release(snapshot: Snapshot, settings: Settings, name: str) -> 
         for check in DEPLOYED.all()
         if aspect_of(check) in aspects
         for finding in (_find(check, app),)
-        if finding.status is Status.FAIL and finding.fix.endswith(app.again)
+        if finding.status is Status.FAIL and finding.fix.endswith(app.release_command)
     )

@@ -11,7 +11,7 @@ from gpuhost.snapshot.apps_details import Certificate
 
 DAY = 86400
 # certbot renews in the last third of a certificate's lifetime, 30 of 90 days. For shorter lifetimes
-# these shares of the lifetime say when it should have renewed.
+# it should have renewed before these shares of the lifetime are left.
 WARN_DAYS, WARN_SHARE = 28, 0.3
 FAIL_DAYS, FAIL_SHARE = 14, 0.15
 
@@ -23,34 +23,34 @@ def certificate(app: DeployedApp) -> Verdict:
     if cert is None or site is None:
         return skip("its site has no certificate")
     fix = _fix(site.certificate, app)
-    if not cert.there:
+    if not cert.exists:
         return fail(cert.path, f"{cert.path} does not exist", fix=fix)
     if cert.ends is None:
         return unknown(f"{cert.path}: {cert.complaint}", fix=fix)
-    left = cert.ends - app.snapshot.system.now
-    actual = f"{cert.path} {_until(cert.ends, left)}"
+    left_s = cert.ends - app.snapshot.system.now
+    actual = f"{cert.path} {_expiry(cert.ends, left_s)}"
     is_renewed = site.certificate == "acme"
-    if left < _least(cert, FAIL_DAYS, FAIL_SHARE if is_renewed else None):
+    if left_s < _minimum_left(cert, FAIL_DAYS, FAIL_SHARE if is_renewed else None):
         return fail("valid for more than a few days", actual, fix=fix)
-    if left < _least(cert, WARN_DAYS, WARN_SHARE if is_renewed else None):
+    if left_s < _minimum_left(cert, WARN_DAYS, WARN_SHARE if is_renewed else None):
         return warn("valid for a month", actual, fix=fix)
     return ok(actual)
 
 
-def _least(cert: Certificate, days: int, share: float | None) -> float:
+def _minimum_left(cert: Certificate, days: int, share: float | None) -> float:
     if share is None or cert.starts is None or cert.ends is None:
         return days * DAY
     return min(days * DAY, (cert.ends - cert.starts) * share)
 
 
-def _until(ends: int, left: int) -> str:
+def _expiry(ends: int, left_s: int) -> str:
     day = f"{datetime.fromtimestamp(ends, timezone.utc):%Y-%m-%d}"
-    return f"expired on {day}" if left < 0 else f"expires in {left // DAY} days, on {day}"
+    return f"expired on {day}" if left_s < 0 else f"expires in {left_s // DAY} days, on {day}"
 
 
 def _fix(kind: str, app: DeployedApp) -> str:
-    ways = {
+    fixes = {
         "acme": "certbot renew; journalctl -u certbot says why it was not renewed",
-        "files": f"put a newer certificate where the app file says, then {app.again}",
+        "files": f"put a newer certificate at the path in the app file, then {app.release_command}",
     }
-    return ways.get(kind, app.again)
+    return fixes.get(kind, app.release_command)

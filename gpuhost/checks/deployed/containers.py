@@ -7,17 +7,17 @@ from collections.abc import Iterator
 from gpuhost.checks.deployed import OLDER, deployed_check
 from gpuhost.checks.deployed.deployed_app import DeployedApp
 from gpuhost.checks.finding import Verdict, fail, ok, skip, warn
-from gpuhost.snapshot.apps_details import WantedService
-from gpuhost.snapshot.containers import Described
+from gpuhost.snapshot.apps_details import ReleasedService
+from gpuhost.snapshot.containers import InspectedContainer
 
-# "restarting": app.NAME.restarts judges it.
-AT_WORK = ("running", "restarting")
+# "restarting": app.NAME.restarts reports it.
+RUNNING_STATES = ("running", "restarting")
 # An app that waits for its database may exit once or twice.
-LOOP = 3
-LATELY_S = 7 * 86400
+LOOP_RESTARTS = 3
+RECENT_S = 7 * 86400
 # After a boot the engine starts containers in any order: some exit while they wait for others.
-IN_NO_ORDER_S = 600
-# It starts them before it is ready: by this much, if its start time is not known.
+BOOT_ORDER_S = 600
+# The engine starts them before it is ready: at most this long before.
 UNREADY_S = 120
 LOADING_S = 300
 
@@ -31,95 +31,109 @@ def containers(app: DeployedApp) -> Verdict:
     if not app.details.kept:
         return skip(OLDER)
     services, existing = app.details.services, app.containers
-    wrong = [line for name, wants in services.items() for line in _wrong(name, wants, existing)]
-    total = sum(one.count for one in services.values() if not one.ends)
-    if wrong:
-        return fail(f"{total} containers running", "; ".join(wrong), fix=app.again)
-    others = [one.name for one in existing if one.service not in services and one.state in AT_WORK]
-    if others:
+    faults = [
+        fault for name, service in services.items() for fault in _faults(name, service, existing)
+    ]
+    total = sum(service.count for service in services.values() if not service.ends)
+    if faults:
+        return fail(f"{total} containers running", "; ".join(faults), fix=app.release_command)
+    extra = [
+        container.name
+        for container in existing
+        if container.service not in services and container.state in RUNNING_STATES
+    ]
+    if extra:
         return warn(
-            "only what the release starts",
-            f"{', '.join(others)} of its project, which the release does not start",
-            fix=f"docker rm -f {' '.join(others)} if it is not needed",
+            "only containers of the release",
+            f"{', '.join(extra)} of its project, not part of the release",
+            fix=f"docker rm -f {' '.join(extra)} if it is not needed",
         )
     return ok(f"{total} containers running")
 
 
-def _wrong(name: str, wants: WantedService, existing: tuple[Described, ...]) -> Iterator[str]:
-    own = [one for one in existing if one.service == name]
-    for one in own:
-        is_done = wants.ends and one.state in ("exited", "created") and one.exit_code == 0
-        if one.state not in AT_WORK and not is_done:
-            yield f"{one.name} is {one.state}{_status(one)}"
-    if not wants.ends and len(own) != wants.count:
-        yield f"{name}: {len(own)} containers, not {wants.count}"
+def _faults(
+    name: str, service: ReleasedService, existing: tuple[InspectedContainer, ...]
+) -> Iterator[str]:
+    own = [container for container in existing if container.service == name]
+    for container in own:
+        is_done = (
+            service.ends and container.state in ("exited", "created") and container.exit_code == 0
+        )
+        if container.state not in RUNNING_STATES and not is_done:
+            yield f"{container.name} is {container.state}{_status(container)}"
+    if not service.ends and len(own) != service.count:
+        yield f"{name}: {len(own)} containers, not {service.count}"
 
 
-def _status(one: Described) -> str:
-    return f" ({one.exit_code})" if one.state in ("exited", "dead") else ""
+def _status(container: InspectedContainer) -> str:
+    return f" ({container.exit_code})" if container.state in ("exited", "dead") else ""
 
 
 @deployed_check("health", "Every container with a health check is healthy, or still loading.")
 def health(app: DeployedApp) -> Verdict:
-    asked = [one for one, _ in app.running if one.health]
-    if not asked:
+    checked = [container for container, _ in app.running if container.health]
+    if not checked:
         return skip("no running container has a health check")
     limit = app.details.start_s or LOADING_S
-    sick = [one for one in asked if one.health != "healthy"]
-    wrong = [one for one in sick if app.since(one.started) > limit]
-    if wrong:
-        names = ", ".join(f"{one.name} is {one.health}" for one in wrong)
-        return fail("healthy", names, fix=f"docker logs {wrong[0].name} says why")
-    loading = [one.name for one in sick]
-    return ok(f"loading: {', '.join(loading)}" if loading else f"{len(asked)} healthy")
+    unhealthy = [container for container in checked if container.health != "healthy"]
+    faults = [container for container in unhealthy if app.since(container.started) > limit]
+    if faults:
+        names = ", ".join(f"{container.name} is {container.health}" for container in faults)
+        return fail("healthy", names, fix=f"docker logs {faults[0].name} says why")
+    loading = [container.name for container in unhealthy]
+    return ok(f"loading: {', '.join(loading)}" if loading else f"{len(checked)} healthy")
 
 
 @deployed_check("restarts", "The engine did not restart a container in the last 7 days.")
 def restarts(app: DeployedApp) -> Verdict:
-    again = [one for one in _of_services(app) if _restarted(one, app)]
-    looping = [one for one in again if one.restarts >= LOOP or not one.running]
-    if not again:
+    restarted = [container for container in _of_services(app) if _restarted(container, app)]
+    looping = [
+        container
+        for container in restarted
+        if container.restarts >= LOOP_RESTARTS or not container.running
+    ]
+    if not restarted:
         return ok("none")
-    actual = ", ".join(f"{one.name} {one.restarts} times" for one in again)
+    actual = ", ".join(f"{container.name} {container.restarts} times" for container in restarted)
     judge = fail if looping else warn
-    name = (looping or again)[0].name
+    name = (looping or restarted)[0].name
     fix = f"docker logs {name} says why; docker restart {name} resets the counter"
     return judge("none restarted", f"restarted: {actual}", fix=fix)
 
 
-def _restarted(one: Described, app: DeployedApp) -> bool:
-    """Whether it counts: not at a boot, and not long ago."""
-    settled = max(IN_NO_ORDER_S, app.details.start_s)
-    if one.state == "restarting":
-        return app.since(app.snapshot.docker.service.started) > settled
-    if one.restarts == 0 or _came_with_the_engine(one, app, settled):
+def _restarted(container: InspectedContainer, app: DeployedApp) -> bool:
+    """Whether its restarts count: those at a boot, or long ago, do not."""
+    settled_s = max(BOOT_ORDER_S, app.details.start_s)
+    if container.state == "restarting":
+        return app.since(app.snapshot.docker.service.started) > settled_s
+    if container.restarts == 0 or _started_with_engine(container, app, settled_s):
         return False
-    return app.since(one.started) <= LATELY_S
+    return app.since(container.started) <= RECENT_S
 
 
-def _came_with_the_engine(one: Described, app: DeployedApp, settled: int) -> bool:
+def _started_with_engine(container: InspectedContainer, app: DeployedApp, settled_s: int) -> bool:
     """Whether its last start was at the start of the engine."""
     engine = app.snapshot.docker.service
-    if engine.started is None or one.started is None:
+    if engine.started is None or container.started is None:
         return False
     began = engine.started - UNREADY_S if engine.began is None else engine.began
-    return began <= one.started <= engine.started + settled
+    return began <= container.started <= engine.started + settled_s
 
 
 @deployed_check(
     "oom", "The kernel did not kill a process of its containers because memory ran out."
 )
 def oom(app: DeployedApp) -> Verdict:
-    killed = [one.name for one in _of_services(app) if one.oom_killed]
+    killed = [container.name for container in _of_services(app) if container.oom_killed]
     if not killed:
         return ok("none was killed")
     return fail(
-        "none was killed for lack of memory",
+        "no process killed for lack of memory",
         f"out of memory: {', '.join(killed)}",
         fix="raise x-gpuhost.resources, or reduce its memory use; docker restart resets this",
     )
 
 
-def _of_services(app: DeployedApp) -> list[Described]:
+def _of_services(app: DeployedApp) -> list[InspectedContainer]:
     services = app.details.services
-    return [one for one in app.containers if one.service in services]
+    return [container for container in app.containers if container.service in services]

@@ -1,4 +1,4 @@
-"""What the checks of a deployed app judge: the app on its host, and its file in the repository."""
+"""What the checks of a deployed app compare: the app on its host, and its file."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ from dataclasses import dataclass
 from gpuhost.appfile.app import App
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
-from gpuhost.snapshot.apps import AppState
-from gpuhost.snapshot.apps_details import Details, WantedService
-from gpuhost.snapshot.containers import Described
+from gpuhost.snapshot.app_state import AppState
+from gpuhost.snapshot.apps_details import Details, ReleasedService
+from gpuhost.snapshot.containers import InspectedContainer
 
 
 @dataclass(frozen=True)
 class AppFile:
-    """An app as the repository has it; empty if it is not listed.
+    """The app's file in the repository; empty if `apps` does not list the app.
 
-    + revision: of its source; None: a branch or tag, whose server was not asked
-    + wrong: why it could not be read, a line each
+    + revision: of its source; None: it is a branch or tag, and its server was not queried
+    + errors: why it could not be read, a line each
     """
 
     app: App | None = None
     revision: str | None = None
-    wrong: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class DeployedApp:
-    """An app on a host, as the repository and the host have it. state: None: the host has none."""
+    """An app in the repository and on a host. state: None: the host does not have the app."""
 
     snapshot: Snapshot
     settings: Settings
@@ -49,7 +49,7 @@ class DeployedApp:
         return self.state is None or self.state.current is None
 
     @property
-    def containers(self) -> tuple[Described, ...]:
+    def containers(self) -> tuple[InspectedContainer, ...]:
         """The containers of its Compose project. Raises NotRead."""
         if self.snapshot.docker.engine is None:
             raise NotRead(self.snapshot.docker.engine_complaint)
@@ -57,11 +57,15 @@ class DeployedApp:
         return self.snapshot.containers.of_project(self.state.project)
 
     @property
-    def running(self) -> list[tuple[Described, WantedService]]:
+    def running(self) -> list[tuple[InspectedContainer, ReleasedService]]:
         """Running containers of services of the release. Raises NotRead."""
         services = self.details.services
-        running = [one for one in self.containers if one.service in services and one.running]
-        return [(one, services[one.service]) for one in running]
+        running = [
+            container
+            for container in self.containers
+            if container.service in services and container.running
+        ]
+        return [(container, services[container.service]) for container in running]
 
     @property
     def site_is_self_signed(self) -> bool:
@@ -70,7 +74,7 @@ class DeployedApp:
         return site is not None and site.certificate == "self-signed"
 
     @property
-    def again(self) -> str:
+    def release_command(self) -> str:
         """The command that releases it again."""
         return f"pyinfra INVENTORY deploys/app.py --data app={self.name}"
 

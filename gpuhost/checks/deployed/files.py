@@ -26,5 +26,5 @@ def files(app: DeployedApp) -> Verdict:
     return fail(
         AS_VERIFIED,
         "; ".join(wrong),
-        fix=f"add changes worth keeping to the repository, then {app.again}",
+        fix=f"add changes worth keeping to the repository, then {app.release_command}",
     )

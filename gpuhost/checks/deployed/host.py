@@ -1,4 +1,4 @@
-"""Checks of a host with apps: published ports that nobody declared, and unreadable state."""
+"""Checks of a host with apps: undeclared published ports, and unreadable state."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from gpuhost.domain.firewall.rule import FirewallRule
 from gpuhost.plans.firewall import allowed_rules
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
-from gpuhost.snapshot.apps import AppState
-from gpuhost.snapshot.containers import Binding, Described
+from gpuhost.snapshot.app_state import AppState
+from gpuhost.snapshot.containers import Binding, InspectedContainer
 
 
 def state(snapshot: Snapshot, settings: Settings) -> Verdict:
@@ -38,32 +38,32 @@ def _published(snapshot: Snapshot, settings: Settings) -> Iterator[tuple[str, st
     """Name and port."""
     rules = allowed_rules(settings)
     apps = {app.project: app for app in snapshot.apps.by_name.values()}
-    for one in snapshot.containers.all:
-        if not one.running or _is_of(apps.get(one.project), one):
+    for container in snapshot.containers.all:
+        if not container.running or _is_of(apps.get(container.project), container):
             continue
-        for port in one.bound:
-            if _is_reached(port) and not any(_lets_in(rule, port) for rule in rules):
-                yield one.name, str(port)
+        for port in container.bound:
+            if _is_reachable(port) and not any(_opens(rule, port) for rule in rules):
+                yield container.name, str(port)
 
 
-def _is_of(app: AppState | None, one: Described) -> bool:
-    """Whether app.NAME.ports judges it, or its release is not known at the moment.
+def _is_of(app: AppState | None, container: InspectedContainer) -> bool:
+    """Whether app.NAME.ports checks it, or its release is not known at the moment.
 
     Commands run by hand and services outside the release are in its project too.
     """
-    if app is None or one.one_off:
+    if app is None or container.one_off:
         return False
     if app.under_way or isinstance(app.details, str) or not app.details.kept:
         return True
-    return one.service in app.details.services
+    return container.service in app.details.services
 
 
-def _lets_in(rule: FirewallRule, port: Binding) -> bool:
+def _opens(rule: FirewallRule, port: Binding) -> bool:
     number = int(port.ports)
     return rule.mentions(number, number, "udp" if port.protocol == "udp" else "tcp")
 
 
-def _is_reached(port: Binding) -> bool:
+def _is_reachable(port: Binding) -> bool:
     try:
         return not (port.address and ip_address(port.address).is_loopback)
     except ValueError:

@@ -19,7 +19,7 @@ def images(app: DeployedApp) -> Verdict:
     wrong = list(dict.fromkeys((*_tags(app), *_containers(app))))
     if not wrong:
         return ok(f"{len(set(verified.values()))} images as verified")
-    return fail("the verified images", "; ".join(wrong), fix=app.again)
+    return fail("the verified images", "; ".join(wrong), fix=app.release_command)
 
 
 def _tags(app: DeployedApp) -> Iterator[str]:
@@ -27,14 +27,14 @@ def _tags(app: DeployedApp) -> Iterator[str]:
     for service, tag in details.tags.items():
         id = details.images.get(service)
         if tag not in tags:
-            yield f"{tag} is gone"
+            yield f"{tag} does not exist"
         elif id and tags[tag] != id:
             yield f"{tag} points to {tags[tag][:SHORT]}, not {id[:SHORT]}"
 
 
 def _containers(app: DeployedApp) -> Iterator[str]:
     verified = app.details.images
-    for one in app.containers:
-        id = verified.get(one.service)
-        if one.running and id and one.image != id:
-            yield f"{one.name} runs {one.image[:SHORT]}, not {id[:SHORT]}"
+    for container in app.containers:
+        id = verified.get(container.service)
+        if container.running and id and container.image != id:
+            yield f"{container.name} runs {container.image[:SHORT]}, not {id[:SHORT]}"

@@ -9,7 +9,7 @@ from gpuhost.checks.deployed import OLDER, deployed_check
 from gpuhost.checks.deployed.deployed_app import DeployedApp
 from gpuhost.checks.finding import Verdict, fail, ok, skip
 from gpuhost.snapshot import Snapshot
-from gpuhost.snapshot.containers import Binding, Described
+from gpuhost.snapshot.containers import Binding, InspectedContainer
 
 LISTENING = re.compile(r"^(tcp|udp)\s+\S+\s+\d+\s+\d+\s+\S+:(\d{1,5})\s", re.MULTILINE)
 
@@ -23,44 +23,50 @@ def ports(app: DeployedApp) -> Verdict:
     details = app.details
     if not details.kept:
         return skip(OLDER)
-    declared = [port for wants in details.services.values() for port in wants.ports]
+    declared = [port for service in details.services.values() for port in service.ports]
     wrong = list(dict.fromkeys(_published(app)))
     expected = ", ".join(declared)
     if wrong:
-        return fail(expected or "no port", "; ".join(wrong), fix=app.again)
+        return fail(expected or "no port", "; ".join(wrong), fix=app.release_command)
     return ok(expected) if expected else skip("it publishes no port")
 
 
 def _published(app: DeployedApp) -> Iterator[str]:
     sockets = None if _needs_no_socket(app.snapshot) else listening(app.snapshot)
-    for name, wants in app.details.services.items():
-        own = [one for one in app.containers if one.service == name]
-        declared = frozenset(map(Binding.parse, wants.ports))
-        yield from _undeclared(own, declared)
-        # A restarting container has none at that moment: app.NAME.restarts judges it.
-        if wants.count and not wants.ends and all(one.state != "restarting" for one in own):
-            yield from _missing(name, declared, own, sockets)
+    for name, service in app.details.services.items():
+        containers = [container for container in app.containers if container.service == name]
+        declared = frozenset(map(Binding.parse, service.ports))
+        yield from _undeclared(containers, declared)
+        # A restarting container publishes none at that moment: app.NAME.restarts reports it.
+        if (
+            service.count
+            and not service.ends
+            and all(container.state != "restarting" for container in containers)
+        ):
+            yield from _missing(name, declared, containers, sockets)
 
 
-def _undeclared(own: list[Described], declared: frozenset[Binding]) -> Iterator[str]:
-    for container in own:
+def _undeclared(
+    containers: list[InspectedContainer], declared: frozenset[Binding]
+) -> Iterator[str]:
+    for container in containers:
         for port in sorted(container.declared - declared if container.running else ()):
-            yield f"{container.name} publishes {port}, which nobody declared"
+            yield f"{container.name} publishes {port}, which is not declared"
 
 
 def _missing(
     name: str,
     declared: frozenset[Binding],
-    own: list[Described],
+    containers: list[InspectedContainer],
     sockets: frozenset[tuple[str, str]] | None,
 ) -> Iterator[str]:
-    has = [bound for one in own for bound in one.bound]
+    bound_ports = [bound for container in containers for bound in container.bound]
     for port in sorted(declared):
-        matching = [one for one in has if _matches(one, port)]
+        matching = [bound for bound in bound_ports if _matches(bound, port)]
         if not matching:
-            yield f"no container of {name} has {port}"
+            yield f"no container of {name} publishes {port}"
         elif sockets is not None and not any((b.protocol, b.ports) in sockets for b in matching):
-            yield f"nobody listens on {port} of {name}"
+            yield f"nothing listens on {port} of {name}"
 
 
 def _matches(bound: Binding, declared: Binding) -> bool:

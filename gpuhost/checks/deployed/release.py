@@ -14,9 +14,9 @@ from gpuhost.release.planning import plan_release, render_files
 from gpuhost.release.source import short_revision
 from gpuhost.release.variant import ChosenVariant, NoVariant, choose_variant
 from gpuhost.snapshot import NotRead
-from gpuhost.snapshot.apps import AppState, ReleaseState
+from gpuhost.snapshot.app_state import AppState, ReleaseState
 
-NOT_ASKED = "not compared: what {} has now, and secrets"
+NOT_COMPARED = "not compared: the newest revision of {}, and secrets"
 BAD_FILE = "correct the app file; the current release continues to run"
 
 
@@ -28,15 +28,15 @@ def release(deployed: DeployedApp) -> Verdict:
     if deployed.name not in deployed.settings.apps:
         return warn(
             f"{deployed.name} in `apps`",
-            "it is released here and not listed",
+            "released on this host, but not listed",
             fix=f'add "{deployed.name}" to apps of this host, or remove it: '
             f"pyinfra INVENTORY deploys/remove.py --data app={deployed.name}",
         )
     state, app = deployed.state, deployed.file.app
     if state is None or deployed.is_new:
-        return fail("released", _never(state), fix=deployed.again)
+        return fail("released", _never_released(state), fix=deployed.release_command)
     if app is None:
-        reason = "; ".join(deployed.file.wrong) or "its file was not read"
+        reason = "; ".join(deployed.file.errors) or "its file was not read"
         return unknown(reason, fix=BAD_FILE)
     current = state.current_release
     if current is None:
@@ -47,10 +47,10 @@ def release(deployed: DeployedApp) -> Verdict:
         return unknown("; ".join(error.lines), fix=BAD_FILE)
 
 
-def _never(state: AppState | None) -> str:
+def _never_released(state: AppState | None) -> str:
     newest = state.newest if state else None
     if newest is None or newest.result is None:
-        return "never released here"
+        return "never released on this host"
     return f"no release was ever verified; the last failed: {newest.result.said}"
 
 
@@ -61,13 +61,13 @@ def _compare(deployed: DeployedApp, app: App, current: ReleaseState) -> Verdict:
         return later(f"the next release is not known: {choice.reason}")
     by_host = choice.without_card and settings.gpu != "none"
     if deployed.details.with_gpu and by_host:
-        return later(f"it was released with a card, and now {choice.why}")
+        return later(f"it was released with a card, but now {choice.why}")
     if app.block.nginx:
         # The site differs on a host with IPv6, which its sockets show.
         snapshot.probes.output("listeners")
     revision = deployed.file.revision or current.revision
     plan = plan_release(app, choice, settings, snapshot, revision=revision, by="")
-    evidence = _not_asked(deployed, app)
+    evidence = _not_compared(deployed, app)
     if plan.inputs == current.inputs:
         return ok(f"revision {short_revision(current.revision)}", evidence=evidence)
     differing = list(_differing(deployed, app, choice, current))
@@ -77,15 +77,15 @@ def _compare(deployed: DeployedApp, app: App, current: ReleaseState) -> Verdict:
     actual = f"the repository differs: {', '.join(differing or ['its settings or host'])}"
     if current.rollback_of:
         actual = f"rolled back to {current.rollback_of}; {actual}"
-    return fail("what the repository says", actual, evidence=evidence, fix=deployed.again)
+    return fail("as in the repository", actual, evidence=evidence, fix=deployed.release_command)
 
 
 def _differing(
     deployed: DeployedApp, app: App, choice: ChosenVariant, current: ReleaseState
 ) -> Iterator[str]:
     if deployed.file.revision not in (None, current.revision):
-        wanted = short_revision(str(deployed.file.revision))
-        yield f"revision {short_revision(current.revision)} -> {wanted}"
+        revision = short_revision(str(deployed.file.revision))
+        yield f"revision {short_revision(current.revision)} -> {revision}"
     texts = render_files(app, choice, deployed.snapshot)
     rendered = {"compose.yaml": texts.compose, "nginx.conf": (texts.nginx or "").encode()}
     if deployed.snapshot.docker.engine is not None:
@@ -96,7 +96,7 @@ def _differing(
             yield f"{app.path.name if name == 'compose.yaml' else name} has changed"
 
 
-def _not_asked(deployed: DeployedApp, app: App) -> str:
+def _not_compared(deployed: DeployedApp, app: App) -> str:
     if deployed.file.revision is not None or app.block.source is None:
         return "secrets were not compared" if app.block.secrets else ""
-    return NOT_ASKED.format(f"{app.block.source.ref} of {app.block.source.git}")
+    return NOT_COMPARED.format(f"{app.block.source.ref} of {app.block.source.git}")

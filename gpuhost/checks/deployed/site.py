@@ -21,20 +21,22 @@ def site(app: DeployedApp) -> Verdict:
     if not details.kept:
         return skip(OLDER)
     file = details.site_file
-    complaint = file.complaint if file else f"{details.site.file} did not exist"
+    complaint = (
+        file.complaint if file else f"{details.site.file} is not in the record of the release"
+    )
     if complaint:
-        fix = f"add changes worth keeping to x-gpuhost.nginx, then {app.again}"
+        fix = f"add changes worth keeping to x-gpuhost.nginx, then {app.release_command}"
         return fail(AS_VERIFIED, complaint, fix=fix)
-    silent = _silent(app)
-    if silent:
-        ports = ", ".join(map(str, silent))
+    closed = _closed_ports(app)
+    if closed:
+        ports = ", ".join(map(str, closed))
         fix = "nginx -t; systemctl reload nginx; journalctl -u nginx says why"
         return fail("nginx listens on its ports", f"nginx does not listen on {ports}", fix=fix)
     return ok(details.site.file)
 
 
-def _silent(app: DeployedApp) -> list[int]:
-    """Ports that nginx has not loaded. nginx.running reports that it does not run at all."""
+def _closed_ports(app: DeployedApp) -> list[int]:
+    """Ports that nginx has not loaded. If nginx does not run, nginx.running reports it."""
     if not app.snapshot.nginx.service.active:
         return []
     sockets = listening(app.snapshot)

@@ -6,10 +6,9 @@ from gpuhost.checks.deployed import deployed_check
 from gpuhost.checks.deployed.deployed_app import DeployedApp
 from gpuhost.checks.finding import Verdict, fail, ok
 from gpuhost.runner.contract import FAILED, RESTORE, RESTORE_FAILED
-from gpuhost.snapshot.apps import AppState, ReleaseState
+from gpuhost.snapshot.app_state import AppState, ReleaseState
 
-# It failed before anything was changed.
-GOOD = "verified, and nothing after it is incomplete"
+GOOD = "verified, and no later operation is incomplete"
 
 
 @deployed_check(
@@ -22,14 +21,14 @@ def verified(app: DeployedApp) -> Verdict:
     current, cut_off = state.current_release, state.cut_off
     logs = f"gpuhost logs INVENTORY --app {app.name}"
     if cut_off:
-        fix = f"the next release first finishes or undoes it: {app.again}"
+        fix = f"the next release first finishes or undoes it: {app.release_command}"
         return fail(GOOD, f"{cut_off.kind} {cut_off.id} was interrupted", fix=fix)
-    left = _incomplete(state)
-    if left and left.result:
-        actual = f"{left.id} failed, and the previous release was not restored"
-        return fail(GOOD, actual, evidence=left.result.restore_said, fix=f"{logs} says why")
+    incomplete = _incomplete(state)
+    if incomplete and incomplete.result:
+        actual = f"{incomplete.id} failed, and the previous release was not restored"
+        return fail(GOOD, actual, evidence=incomplete.result.restore_said, fix=f"{logs} says why")
     if current is None or not current.verified:
-        return fail(GOOD, f"{state.current} has no successful result", fix=app.again)
+        return fail(GOOD, f"{state.current} has no successful result", fix=app.release_command)
     last = app.details.last
     if (last.get("kind"), last.get("state")) == (RESTORE, RESTORE_FAILED):
         actual = f"the restore of {last.get('id')} failed, and the previous data was not restored"
@@ -38,8 +37,11 @@ def verified(app: DeployedApp) -> Verdict:
 
 
 def _incomplete(state: AppState) -> ReleaseState | None:
-    """The last attempt that changed anything, if it was not undone."""
-    changing = (one for one in state.releases if one.result and one.result.state != FAILED)
+    """The last release that changed anything, if it failed and was not undone."""
+    # FAILED: it failed before anything was changed.
+    changing = (
+        release for release in state.releases if release.result and release.result.state != FAILED
+    )
     newest = next(changing, None)
     failed = newest and newest.result and newest.result.state == RESTORE_FAILED
     return newest if failed else None

@@ -36,13 +36,18 @@ def mirror(snapshot: Snapshot, settings: Settings) -> Verdict:
         )
     if changes is None:
         return fail(
-            f"one of {', '.join(settings.apt_mirror_candidates)}", "none is chosen yet", fix=AGAIN
+            f"one of {', '.join(settings.apt_mirror_candidates)}",
+            "no mirror is chosen yet",
+            fix=AGAIN,
         )
     chosen = changes.record.chosen() if changes.record else None
     expected = chosen.base if chosen else ORIGINAL
-    if why := refusal(snapshot, changes):
+    if reason := refusal(snapshot, changes):
         return fail(
-            expected, "left as they are", evidence=why, fix="correct the file, then " + AGAIN
+            expected,
+            "the sources were not changed",
+            evidence=reason,
+            fix="correct the file, then " + AGAIN,
         )
     if snapshot.apt.interrupted:
         return fail(expected, "a change was interrupted", fix=AGAIN)
@@ -86,10 +91,10 @@ def fresh(snapshot: Snapshot, settings: Settings) -> Verdict:
 
 
 @check("apt.duplicates", "No archive of the distribution is defined twice.")
-def once(snapshot: Snapshot, settings: Settings) -> Verdict:
+def no_duplicates(snapshot: Snapshot, settings: Settings) -> Verdict:
     changes = plan(snapshot, settings)
     if changes is None or changes.files:
-        return later("apt.mirror comes first")
+        return later("see apt.mirror first")
     twice = duplicates(snapshot.apt.sources.files, snapshot.apt.sources.distribution)
     if not twice:
         return ok("each archive once")
@@ -105,7 +110,7 @@ def once(snapshot: Snapshot, settings: Settings) -> Verdict:
 def cloud_init(snapshot: Snapshot, settings: Settings) -> Verdict:
     changes = plan(snapshot, settings)
     if not snapshot.apt.cloud_init:
-        return skip("no cloud-init")
+        return skip("cloud-init is not installed")
     if changes is None:
         return skip("no mirror is chosen yet")
     is_kept = snapshot.apt.keeps_sources == CLOUD_INIT_TEXT
@@ -117,7 +122,7 @@ def cloud_init(snapshot: Snapshot, settings: Settings) -> Verdict:
 
 
 def _age_at_last_update(snapshot: Snapshot, chosen: Mirror) -> timedelta | None:
-    """Age of the newest suite at the last fetch; security suites have an archive of their own."""
+    """Age of the newest suite at the last update, without security suites, a separate archive."""
     known = [chosen.uri(archive) for archive in ARCHIVES]
     sources = snapshot.apt.sources
     own = own_archives(sources.files, sources.distribution, known)
@@ -136,5 +141,5 @@ def _age_at_last_update(snapshot: Snapshot, chosen: Mirror) -> timedelta | None:
 
 
 def _reasons(record: Record) -> str:
-    passed = [f"{name}: {reason}" for name, reason in record.passed_over.items()]
-    return "; ".join(["passed over: " + ", ".join(passed)] if passed else [])
+    reasons = [f"{name}: {reason}" for name, reason in record.passed_over.items()]
+    return f"not suitable: {', '.join(reasons)}" if reasons else ""

@@ -1,4 +1,4 @@
-"""Other sources of packages: what was added or removed since the last deploy."""
+"""Package sources that were added or removed since the last deploy."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from gpuhost.plans.apt_sources import FACT, definitions
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 
-# A source that is gone matters only in the distribution's own files: security updates.
+# A removed source matters only in the distribution's own files: security updates.
 OWN = tuple(f"{path}: " for path in OWN_FILES)
 
 
 @check(
     "apt.sources",
-    "Since the last deploy no source of packages was added, none of the distribution's removed.",
+    "Since the last deploy no package source was added, and none of the distribution's removed.",
 )
 def sources(snapshot: Snapshot, settings: Settings) -> Verdict:
     changes = plan(snapshot, settings)
     if changes is None or changes.files:
-        return later("apt.mirror comes first")
+        return later("see apt.mirror first")
     before = snapshot.applied.facts.get(FACT) if snapshot.applied else None
     if snapshot.applied is None or not isinstance(before, list):
-        return skip("no deploy has recorded them")
+        return skip("no deploy has recorded the sources yet")
     defined = definitions(snapshot)
     added = [text for text in defined if text not in before]
     gone = [str(text) for text in before if text not in defined and str(text).startswith(OWN)]
     if settings.apt_mirror:
-        # apt.mirror judges the distribution's own sources.
+        # apt.mirror checks the distribution's own sources.
         own = _own(snapshot)
         added, gone = [text for text in added if not own.has(defined[text])], []
-    differences = [f"added: {text}" for text in added] + [f"gone: {text}" for text in gone]
+    differences = [f"added: {text}" for text in added] + [f"removed: {text}" for text in gone]
     when = f"{datetime.fromtimestamp(snapshot.applied.at, timezone.utc):%Y-%m-%d}"
     expected = f"the sources of {when}"
     if not differences:
@@ -44,7 +44,8 @@ def sources(snapshot: Snapshot, settings: Settings) -> Verdict:
     return warn(
         expected,
         "; ".join(differences),
-        fix="root runs programs from these sources: undo it, or run the deploy again to accept it",
+        fix="undo the change, because packages run programs as root; or run the deploy again to "
+        "accept it",
     )
 
 

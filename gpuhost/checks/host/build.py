@@ -11,25 +11,27 @@ from gpuhost.snapshot import Snapshot
 AGAIN = "run deploys/gpu_host.py again"
 
 
-@check("build.apt_cache", "apt inside builds uses a cache, which asks the declared mirrors.")
+@check(
+    "build.apt_cache", "apt inside builds uses a cache, which downloads from the declared mirrors."
+)
 def apt_cache(snapshot: Snapshot, settings: Settings) -> Verdict:
     if not is_declared(settings):
-        return _unwanted(snapshot, settings)
+        return _undeclared(snapshot, settings)
     if snapshot.build.gateway is None:
         return later("docker0 has no address: the engine is not running yet")
     if snapshot.build.cache is None:
         return fail("apt-cacher-ng", "not installed", fix=AGAIN)
-    differing = wrong_files(snapshot, settings)
-    if differing:
-        return fail("the declared mirrors", f"differs in {', '.join(differing)}", fix=AGAIN)
+    wrong = [file.path for file in wrong_files(snapshot, settings)]
+    if wrong:
+        return fail("the declared mirrors", f"differs in {', '.join(wrong)}", fix=AGAIN)
     if not (snapshot.build.service.active and snapshot.build.service.enabled):
         return fail(f"{UNIT} active and enabled", "it is not", fix=f"systemctl status {UNIT}")
     if is_stale(snapshot):
-        return fail("runs with its current files", "it started before they changed", fix=AGAIN)
+        return fail("runs with its current files", "started before its files changed", fix=AGAIN)
     return ok(f"on {snapshot.build.gateway}:{PORT}")
 
 
-def _unwanted(snapshot: Snapshot, settings: Settings) -> Verdict:
+def _undeclared(snapshot: Snapshot, settings: Settings) -> Verdict:
     if leftover_files(snapshot):
         return fail("no cache", f"left behind: {', '.join(leftover_files(snapshot))}", fix=AGAIN)
     if settings.build_apt_cache is not False and (settings.proxy_http or settings.proxy_https):

@@ -10,10 +10,10 @@ from gpuhost.domain.sizes import GB, format_size
 from gpuhost.plans.disk import disks_by_directory
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
-from gpuhost.snapshot.paths import Disk
+from gpuhost.snapshot.disks import Disk
 
-INODE_RESERVE = 0.05
-RESERVE = 0.05
+MIN_FREE_INODES = 0.05
+MIN_FREE_SPACE = 0.05
 REPAIR = "journalctl -k | grep -iE 'remount|i/o error'; then fsck and remount"
 
 
@@ -25,31 +25,33 @@ def _in_words(path: str, disk: Disk) -> str:
 def free(snapshot: Snapshot, settings: Settings) -> Verdict:
     expected = f"at least {settings.disk_min_free_gb:g} GB free"
     disks = disks_by_directory(snapshot, settings)
-    short = {p: d for p, d in disks.items() if d.free < settings.disk_min_free_gb * GB}
+    lacking = {p: d for p, d in disks.items() if d.free < settings.disk_min_free_gb * GB}
     least = min(disks.values(), key=lambda disk: disk.free)
-    if not short:
+    if not lacking:
         return ok(f"{format_size(least.free)} free on {least.mounted_on}", expected=expected)
     return fail(
         expected,
-        "; ".join(f"{format_size(d.free)} free under {_in_words(p, d)}" for p, d in short.items()),
+        "; ".join(
+            f"{format_size(d.free)} free under {_in_words(p, d)}" for p, d in lacking.items()
+        ),
         fix="docker system df; docker image prune; or lower disk_min_free_gb",
     )
 
 
 @check("disk.inodes", "File systems have inodes left.")
 def inodes(snapshot: Snapshot, settings: Settings) -> Verdict:
-    counted = {
+    shares = {
         p: (d.inodes_free or 0) / d.inodes
         for p, d in disks_by_directory(snapshot, settings).items()
         if d.inodes
     }
-    if not counted:
+    if not shares:
         return skip("these file systems create inodes as needed")
-    path, share = min(counted.items(), key=lambda item: item[1])
-    if share >= INODE_RESERVE:
-        return ok(f"{share:.0%} free", expected=f"at least {INODE_RESERVE:.0%} free")
+    path, share = min(shares.items(), key=lambda item: item[1])
+    if share >= MIN_FREE_INODES:
+        return ok(f"{share:.0%} free", expected=f"at least {MIN_FREE_INODES:.0%} free")
     return fail(
-        f"at least {INODE_RESERVE:.0%} free",
+        f"at least {MIN_FREE_INODES:.0%} free",
         f"{share:.0%} free under {path}",
         fix=f"du --inodes -x -d 3 {quote(path)} | sort -n | tail",
     )
@@ -70,15 +72,15 @@ def writable(snapshot: Snapshot, settings: Settings) -> Verdict:
 
 @check("disk.full", "No file system of this host is nearly full.")
 def full(snapshot: Snapshot, settings: Settings) -> Verdict:
-    expected = f"at least {RESERVE:.0%} free everywhere"
-    nearly = [d for d in snapshot.filesystems.local if d.free < d.size * RESERVE]
-    if not nearly:
+    expected = f"at least {MIN_FREE_SPACE:.0%} free everywhere"
+    nearly_full = [d for d in snapshot.filesystems.local if d.free < d.size * MIN_FREE_SPACE]
+    if not nearly_full:
         return ok(f"{len(snapshot.filesystems.local)} file systems", expected=expected)
     return warn(
         expected,
         "; ".join(
             f"{format_size(disk.free)} free of {format_size(disk.size)} on {disk.mounted_on}"
-            for disk in nearly
+            for disk in nearly_full
         ),
-        fix=f"du -x -h -d 2 {quote(nearly[0].mounted_on)} | sort -h | tail",
+        fix=f"du -x -h -d 2 {quote(nearly_full[0].mounted_on)} | sort -h | tail",
     )

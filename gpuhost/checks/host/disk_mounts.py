@@ -1,4 +1,4 @@
-"""Disks of /etc/fstab are mounted: otherwise their data fills the file system below."""
+"""Disks of /etc/fstab are mounted: otherwise their data fills another file system."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.mounts import Mount
 
 
-@check("disk.mounts", "What /etc/fstab mounts at boot is mounted.")
+@check("disk.mounts", "Every disk that /etc/fstab mounts at boot is mounted.")
 def mounts(snapshot: Snapshot, settings: Settings) -> Verdict:
     expected = f"{len(snapshot.mounts.declared)} mounts of /etc/fstab"
     missing = snapshot.mounts.missing
@@ -21,7 +21,7 @@ def mounts(snapshot: Snapshot, settings: Settings) -> Verdict:
     judge = fail if any(_is_needed(mount, snapshot, settings) for mount in missing) else warn
     return judge(
         expected,
-        "; ".join(f"{one.source} is not mounted on {one.target}" for one in missing),
+        "; ".join(f"{mount.source} is not mounted on {mount.target}" for mount in missing),
         fix=f"stop what writes to {missing[0].target}, then: mount {quote(missing[0].target)}; or "
         "remove its line from /etc/fstab",
     )

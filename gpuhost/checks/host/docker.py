@@ -1,4 +1,4 @@
-"""The container engine: installed from the declared source, configured, and running so."""
+"""The container engine: installed from the declared source, configured, and running."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ def apt_repository(snapshot: Snapshot, settings: Settings) -> Verdict:
         return fail(f"the key {repo.fingerprint}", refusal, fix=f"rm {repo.key_path}; {AGAIN}")
     clashes = [path for path in repo.clashes if snapshot.paths.get(path)]
     if clashes:
-        return fail("one list", f"{', '.join(clashes)} too", fix=AGAIN)
+        return fail("one source file", f"also defined in {', '.join(clashes)}", fix=AGAIN)
     return ok(repo.uri)
 
 
 def _install_fix(snapshot: Snapshot, settings: Settings) -> str:
-    """What brings the packages; Docker's archive cannot be reached from everywhere."""
+    """How to get the packages: some networks cannot reach Docker's archive."""
     if settings.docker_source != "docker-ce":
         return AGAIN
     return fix_for(repository(settings, snapshot.system), snapshot, DOCKER)
@@ -59,10 +59,15 @@ def _install_fix(snapshot: Snapshot, settings: Settings) -> str:
 def packages(snapshot: Snapshot, settings: Settings) -> Verdict:
     if settings.docker_source == "present":
         return skip('docker_source is "present"')
-    absent, foreign = missing_packages(snapshot, settings), conflicting_packages(snapshot, settings)
+    absent, conflicting = (
+        missing_packages(snapshot, settings),
+        conflicting_packages(snapshot, settings),
+    )
     expected = " ".join(packages_of(settings, snapshot.system))
-    if foreign:
-        return fail(expected, f"{' '.join(foreign)} installed", fix=_replacing(snapshot, foreign))
+    if conflicting:
+        return fail(
+            expected, f"{' '.join(conflicting)} installed", fix=_replacing(snapshot, conflicting)
+        )
     if absent:
         return fail(
             expected, f"not installed: {' '.join(absent)}", fix=_install_fix(snapshot, settings)
@@ -71,11 +76,11 @@ def packages(snapshot: Snapshot, settings: Settings) -> Verdict:
     return ok(f"{main} {snapshot.docker.packages[main]}")
 
 
-def _replacing(snapshot: Snapshot, foreign: list[str]) -> str:
+def _replacing(snapshot: Snapshot, conflicting: list[str]) -> str:
     names = [container.name for container in snapshot.docker.containers]
     if names:
         return (
-            f"set adopt=True to replace {' '.join(foreign)} and stop {', '.join(names)}, "
+            f"set adopt=True to replace {' '.join(conflicting)} and stop {', '.join(names)}, "
             'or docker_source="present" to keep it'
         )
     return AGAIN
@@ -97,33 +102,33 @@ def engine(snapshot: Snapshot, settings: Settings) -> Verdict:
     return ok(f"running, {snapshot.docker.engine.version}")
 
 
-@check("docker.compose", "The compose plugin is at least 2.24.4, which knows `!override`.")
+@check("docker.compose", "The compose plugin is at least 2.24.4, which supports `!override`.")
 def compose(snapshot: Snapshot, settings: Settings) -> Verdict:
     return _plugin(snapshot, "compose", MIN_COMPOSE)
 
 
-@check("docker.buildx", "The buildx plugin is installed: without it nothing can be built.")
+@check("docker.buildx", "The buildx plugin is installed: images cannot be built without it.")
 def buildx(snapshot: Snapshot, settings: Settings) -> Verdict:
     return _plugin(snapshot, "buildx", ())
 
 
-def _plugin(snapshot: Snapshot, name: str, least: tuple[int, ...]) -> Verdict:
+def _plugin(snapshot: Snapshot, name: str, minimum: tuple[int, ...]) -> Verdict:
     if snapshot.docker.engine is None:
         return later("the engine does not answer")
     installed = snapshot.docker.engine.plugins.get(name)
-    floor = ".".join(map(str, least))
-    expected = f"at least {floor}" if least else "installed"
+    floor = ".".join(map(str, minimum))
+    expected = f"at least {floor}" if minimum else "installed"
     if installed is None:
         return fail(expected, "not installed", fix='set docker_source="docker-ce"')
-    if version(installed) < least:
+    if version(installed) < minimum:
         return fail(expected, installed, fix='set docker_source="docker-ce", or upgrade the plugin')
     return ok(installed, expected=expected)
 
 
-@check("docker.config", "daemon.json has the declared keys; foreign keys are kept.")
+@check("docker.config", "daemon.json has the declared keys; other keys are kept.")
 def config(snapshot: Snapshot, settings: Settings) -> Verdict:
-    present = snapshot.docker.config
-    if present.values is None:
+    current = snapshot.docker.config
+    if current.values is None:
         return fail(
             "a JSON object",
             f"{DAEMON_JSON} is not a JSON object",
@@ -133,12 +138,12 @@ def config(snapshot: Snapshot, settings: Settings) -> Verdict:
     if merged.conflicts:
         return fail(
             "as declared",
-            f"set by somebody else: {'; '.join(merged.conflicts)}",
+            f"not set by gpuhost: {'; '.join(merged.conflicts)}",
             fix="set adopt=True to replace it, or declare the same value",
         )
-    if merged.values != present.values:
-        different = daemon_json.differences(present.values, keys_for(snapshot, settings))
-        stale = sorted(set(present.owned) - set(merged.owned))
+    if merged.values != current.values:
+        different = daemon_json.differences(current.values, keys_for(snapshot, settings))
+        stale = sorted(set(current.owned) - set(merged.owned))
         return fail("as declared", f"differs: {', '.join(different + stale)}", fix=AGAIN)
     return ok(f"{len(merged.owned)} keys as declared")
 
@@ -151,12 +156,12 @@ def live(snapshot: Snapshot, settings: Settings) -> Verdict:
     if not differ:
         return ok("in force")
     stopped = restart_stops(snapshot)
-    waits = f"a restart would stop {', '.join(stopped)}" if stopped else ""
+    effect = f"a restart would stop {', '.join(stopped)}" if stopped else ""
     judge = warn if settings.docker_restart == "never" else fail
     return judge(
         "in force",
         f"not in force: {', '.join(differ)}",
-        evidence=waits,
+        evidence=effect,
         fix='systemctl restart docker, or docker_restart="always"' if stopped else AGAIN,
     )
 
@@ -168,11 +173,11 @@ def memory(snapshot: Snapshot, settings: Settings) -> Verdict:
     if usable >= settings.docker_min_memory_gb * GB * (1 - RESERVED_SHARE):
         return ok(format_size(usable), expected=expected)
     limit = snapshot.memory.limit
-    because = f"a control group limits it to {format_size(limit)}" if limit else ""
+    cause = f"a control group limits it to {format_size(limit)}" if limit else ""
     return fail(
         expected,
         format_size(usable),
-        evidence=because,
+        evidence=cause,
         fix="raise the limit" if limit else "raise swap_size_gb, or use a larger machine",
     )
 

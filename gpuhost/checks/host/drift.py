@@ -51,7 +51,7 @@ def command(snapshot: Snapshot, settings: Settings) -> Verdict:
     if unusable:
         return fail(
             f"{ACCOUNT} may read and run it",
-            f"it may not: {unusable.path} is {unusable.mode}, of {unusable.owner}",
+            f"it may not: {unusable.path} has mode {unusable.mode} and owner {unusable.owner}",
             fix="move the checkout where others may read it, such as /srv/gpuhost, or allow it: "
             f"chmod o+rX {unusable.path}",
         )
@@ -67,7 +67,8 @@ def _blocking_path(snapshot: Snapshot, program: str, listed: str) -> PathState |
 
 
 @check(
-    "drift.account", "The nightly drift check has a home and an SSH key that nobody else can read."
+    "drift.account",
+    "The nightly drift check has a home, and an SSH key that only its account can read.",
 )
 def account(snapshot: Snapshot, settings: Settings) -> Verdict:
     if settings.drift_directory is None:
@@ -91,13 +92,13 @@ def reports(snapshot: Snapshot, settings: Settings) -> Verdict:
     if settings.drift_directory is None:
         return skip(NOT_HERE)
     if not report_directories(settings):
-        return skip(f"both are in {HOME}, or not declared")
+        return skip(f"they are in {HOME}, or not declared")
     missing, unusable = missing_reports(snapshot, settings), unwritable_reports(snapshot, settings)
     if unusable:
         return fail(
             f"{ACCOUNT} may write in {unusable[0]}",
             "it may not",
-            fix=f"chgrp {ACCOUNT} {unusable[0]} && chmod g+rwx {unusable[0]}, or set another",
+            fix=f"chgrp {ACCOUNT} {unusable[0]} && chmod g+rwx {unusable[0]}, or set another path",
         )
     if missing:
         return fail(f"{missing[0]} exists", "it does not", fix=AGAIN)

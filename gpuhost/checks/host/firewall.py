@@ -1,4 +1,4 @@
-"""The firewall: open only for what is declared, for the host and for its containers."""
+"""The firewall: only declared ports are open, of the host and of its containers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from functools import wraps
 
 from gpuhost.checks.finding import Status, Verdict, fail, later, ok, skip, warn
 from gpuhost.checks.registry import check
-from gpuhost.domain.firewall.published import fault
 from gpuhost.plans.firewall import (
     SSH_COMMENT,
     Opening,
@@ -17,11 +16,9 @@ from gpuhost.plans.firewall import (
     is_missing,
     not_loaded,
     openings,
-    published_files,
     stale_rules,
 )
-from gpuhost.plans.firewall_files import LOAD_UNIT, UNDO_UNIT, host_files, is_as_shipped
-from gpuhost.plans.firewall_in_use import closed_ports, foreign_rules, published_ports, refusal
+from gpuhost.plans.firewall_in_use import foreign_rules, refusal
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.firewall import PENDING
@@ -30,8 +27,8 @@ AGAIN = "run the deploy again"
 Judge = Callable[[Snapshot, Settings], Verdict]
 
 
-def _where_enabled(judge: Judge) -> Judge:
-    """A judge that is skipped if no firewall is declared, or none is installed yet."""
+def where_enabled(judge: Judge) -> Judge:
+    """Skip the check if no firewall is declared, or gpuhost has not enabled it yet."""
 
     @wraps(judge)
     def verdict(snapshot: Snapshot, settings: Settings) -> Verdict:
@@ -40,7 +37,7 @@ def _where_enabled(judge: Judge) -> Judge:
         if not snapshot.firewall.ufw.installed:
             return later("ufw is not installed")
         if refusal(snapshot, settings):
-            return skip("nothing is closed on this host yet")
+            return skip("gpuhost has not closed any port on this host yet")
         return judge(snapshot, settings)
 
     return verdict
@@ -56,12 +53,14 @@ def enabled(snapshot: Snapshot, settings: Settings) -> Verdict:
     expected = "ufw is on and denies by default"
     refused = refusal(snapshot, settings)
     if refused:
-        return fail(expected, "left as it is", evidence=refused.reason, fix=refused.fix)
+        return fail(
+            expected, "the firewall was not changed", evidence=refused.reason, fix=refused.fix
+        )
     ufw = snapshot.firewall.ufw
     faults = {
         "ufw is not installed": not ufw.installed,
         "ufw is off": not ufw.enabled,
-        "ufw.service is not enabled: off at the next boot": not ufw.at_boot,
+        "ufw.service is not enabled: no firewall after the next boot": not ufw.at_boot,
         "IPv6 is not filtered (IPV6 in /etc/default/ufw)": not ufw.ipv6,
         "it does not deny by default": not denies(snapshot.firewall),
         "ufw empties Docker's tables (MANAGE_BUILTINS in /etc/default/ufw)": ufw.owns_tables,
@@ -70,31 +69,31 @@ def enabled(snapshot: Snapshot, settings: Settings) -> Verdict:
     return fail(expected, fault, fix=AGAIN) if fault else ok(expected)
 
 
-@check("firewall.ssh", "Every port on which SSH is reached is allowed.")
-@_where_enabled
+@check("firewall.ssh", "Every port of SSH is allowed.")
+@where_enabled
 def ssh(snapshot: Snapshot, settings: Settings) -> Verdict:
     ports = [o for o in openings(snapshot.firewall, settings) if o.comment == SSH_COMMENT]
     if not ports:
         return skip("no SSH server on this host")
-    return _in_files(snapshot, ports)
+    return _judge_openings(snapshot, ports)
 
 
 @check(
     "firewall.allow",
-    "ufw allows what `firewall_allow` has and containers need, and has no old rule of gpuhost.",
+    "ufw allows what `firewall_allow` lists and containers need, and has no old rule of gpuhost.",
 )
-@_where_enabled
+@where_enabled
 def allow(snapshot: Snapshot, settings: Settings) -> Verdict:
-    every = openings(snapshot.firewall, settings)
-    verdict = _in_files(snapshot, [o for o in every if o.comment != SSH_COMMENT])
-    left = stale_rules(snapshot.firewall, every)
-    if left and verdict.status is Status.OK:
-        texts = ", ".join(dict.fromkeys(rule.text for rule in left))
+    all_openings = openings(snapshot.firewall, settings)
+    verdict = _judge_openings(snapshot, [o for o in all_openings if o.comment != SSH_COMMENT])
+    stale = stale_rules(snapshot.firewall, all_openings)
+    if stale and verdict.status is Status.OK:
+        texts = ", ".join(dict.fromkeys(rule.text for rule in stale))
         return fail(verdict.expected, f"left over: {texts}", fix=AGAIN)
     return verdict
 
 
-def _in_files(snapshot: Snapshot, required: list[Opening]) -> Verdict:
+def _judge_openings(snapshot: Snapshot, required: list[Opening]) -> Verdict:
     expected = ", ".join(map(str, required))
     lacking = [opening for opening in required if is_missing(snapshot.firewall, opening)]
     forbidden = [
@@ -112,7 +111,7 @@ def _in_files(snapshot: Snapshot, required: list[Opening]) -> Verdict:
 
 
 @check("firewall.loaded", "The kernel has the rules of ufw's files.")
-@_where_enabled
+@where_enabled
 def loaded(snapshot: Snapshot, settings: Settings) -> Verdict:
     if not snapshot.firewall.ufw.enabled:
         return later("ufw is off")
@@ -121,63 +120,28 @@ def loaded(snapshot: Snapshot, settings: Settings) -> Verdict:
     return fail(f"loaded for {families}", problem, fix=AGAIN) if problem else ok(families)
 
 
-@check(
-    "firewall.published",
-    "`firewall_allow` also applies to published container ports, and after restarts.",
-)
-@_where_enabled
-def published(snapshot: Snapshot, settings: Settings) -> Verdict:
-    expected = f"published ports pass through {LOAD_UNIT}'s rules"
-    if (snapshot.docker.config.values or {}).get("firewall-backend") == "nftables":
-        return fail(
-            expected,
-            "Docker's nftables backend has no DOCKER-USER chain",
-            fix="remove firewall-backend from /etc/docker/daemon.json and restart Docker",
-        )
-    problem = _published_fault(snapshot, settings)
-    return fail(expected, problem, fix=AGAIN) if problem else ok(expected)
-
-
-def _published_fault(snapshot: Snapshot, settings: Settings) -> str:
-    for file in host_files():
-        if not is_as_shipped(snapshot, file):
-            exists = snapshot.paths.get(file.path)
-            return f"{file.path} is {'changed' if exists else 'missing'}"
-    for name in (LOAD_UNIT, UNDO_UNIT):
-        if name not in snapshot.firewall.units or not snapshot.firewall.units[name].enabled:
-            return f"{name} is not enabled: the rules are lost at the next boot"
-    for family, text in published_files(snapshot.firewall, settings).items():
-        if snapshot.firewall.published[family] != text:
-            return f"the rules for IPv{family} are not those of firewall_allow"
-        tables = snapshot.firewall.kernel.get(family)
-        problem = fault(text, tables) if tables else ""
-        if problem:
-            return f"IPv{family}: {problem}"
-    return ""
-
-
 @check("firewall.confirmed", "Every change of the firewall was confirmed by a login.")
-@_where_enabled
+@where_enabled
 def confirmed(snapshot: Snapshot, settings: Settings) -> Verdict:
     if snapshot.paths.get(PENDING):
         return fail(
             "every change is confirmed",
-            "a change waits for a new login, and is undone without one",
+            "a change waits for a new login, and is reverted without one",
             fix=AGAIN,
         )
     if snapshot.firewall.undone:
         when = datetime.fromtimestamp(snapshot.firewall.undone, timezone.utc)
         return warn(
             "every change is confirmed",
-            f"the last change was undone at {when:%Y-%m-%d %H:%M} UTC",
+            f"the last change was reverted at {when:%Y-%m-%d %H:%M} UTC",
             fix=f"test that you can log in to the host, then {AGAIN}",
         )
     return ok("every change is confirmed")
 
 
 @check("firewall.foreign", "No foreign rule opens a port that is not declared.")
-@_where_enabled
-def others(snapshot: Snapshot, settings: Settings) -> Verdict:
+@where_enabled
+def foreign(snapshot: Snapshot, settings: Settings) -> Verdict:
     rules = foreign_rules(snapshot.firewall, settings)
     opening = [rule.text for rule in rules if rule.opens]
     if opening:
@@ -189,16 +153,3 @@ def others(snapshot: Snapshot, settings: Settings) -> Verdict:
         )
     number = f"{len(rules)} foreign rules, kept" if rules else "none"
     return ok(number, evidence="\n".join(rule.text for rule in rules))
-
-
-@check("firewall.closed", "Every port that a container publishes is open in the firewall.")
-@_where_enabled
-def hidden(snapshot: Snapshot, settings: Settings) -> Verdict:
-    ports = closed_ports(published_ports(snapshot), settings)
-    if not ports:
-        return ok("none is published but closed")
-    return warn(
-        "published ports are in firewall_allow",
-        f"published, but closed: {', '.join(ports)}",
-        fix="add them to firewall_allow, or publish them on 127.0.0.1",
-    )

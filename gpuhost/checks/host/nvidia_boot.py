@@ -31,7 +31,7 @@ def nouveau(snapshot: Snapshot, settings: Settings) -> Verdict:
     if snapshot.nvidia.nouveau and not _is_loaded(snapshot):
         return fail(
             "not loaded",
-            "it uses the card, so that NVIDIA's driver cannot",
+            "it uses the card, so NVIDIA's driver cannot",
             fix=f"echo blacklist nouveau >{BLACKLIST}; update-initramfs -u; reboot",
         )
     next_boot = snapshot.kernels.next
@@ -74,7 +74,7 @@ def next_boot(snapshot: Snapshot, settings: Settings) -> Verdict:
     if kernels.driver_off:
         return fail(
             "the driver is loaded at boot",
-            f"modprobe is configured otherwise: {kernels.driver_off}",
+            f"modprobe blocks it: {kernels.driver_off}",
             fix="grep -rE 'install +nvidia' /etc/modprobe.d; remove the line; update-initramfs -u",
         )
     if kernels.next is None:

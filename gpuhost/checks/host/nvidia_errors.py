@@ -40,11 +40,11 @@ def errors(snapshot: Snapshot, settings: Settings) -> Verdict:
 
 
 def _current(snapshot: Snapshot) -> list[CardError]:
-    """Without cards that failed to start at first, and answer now."""
+    """Errors without those of cards that failed to start at first, but now answer."""
     return [
-        one
-        for one in snapshot.kernel_log.card_errors
-        if one.number or not _answers(one.card, snapshot)
+        error
+        for error in snapshot.kernel_log.card_errors
+        if error.number or not _answers(error.card, snapshot)
     ]
 
 
@@ -57,18 +57,18 @@ def _answers(card: str, snapshot: Snapshot) -> bool:
 
 def _in_words(error: CardError, snapshot: Snapshot) -> str:
     times = "once" if error.times == 1 else f"{error.times} times"
-    what = f"{_card(error, snapshot)}: {error.name}, {error.meaning.what}"
-    return f"{what} ({times}, last at {error.last})"
+    text = f"{_card(error, snapshot)}: {error.name}, {error.meaning.what}"
+    return f"{text} ({times}, last at {error.last})"
 
 
 def _card(error: CardError, snapshot: Snapshot) -> str:
     """The card's model and bus address."""
-    place = error.card or "a card"
+    address = error.card or "a card"
     for device in snapshot.nvidia.gpus:
         known = card_of_device(device.device) if device.slot[-12:-2] == error.card else None
         if known:
-            return f"{known.model} at {place}"
-    return place
+            return f"{known.model} at {address}"
+    return address
 
 
 def _more(card_errors: list[CardError]) -> str:

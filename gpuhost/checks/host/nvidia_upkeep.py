@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gpuhost.checks.finding import Verdict, fail, later, ok, skip, warn
 from gpuhost.checks.registry import check
-from gpuhost.domain.nvidia.pci import FabricManager, fabric_manager
+from gpuhost.domain.nvidia.fabric_manager import FabricManager, fabric_manager
 from gpuhost.plans.gpu import reason_without_driver
 from gpuhost.plans.nvidia_upkeep import (
     DAEMON,
@@ -25,9 +25,9 @@ AGAIN = "run the deploy again"
 def persistence(snapshot: Snapshot, settings: Settings) -> Verdict:
     if reason := reason_without_driver(snapshot, settings):
         return skip(reason)
-    ours = snapshot.probes.file(PERSISTENCE_UNIT)
+    unit_text = snapshot.probes.file(PERSISTENCE_UNIT)
     if not settings.nvidia_persistence:
-        if ours:
+        if unit_text:
             return fail("no unit of gpuhost", f"{PERSISTENCE_UNIT} exists", fix=AGAIN)
         return skip("nvidia_persistence is False")
     if not snapshot.nvidia.works:
@@ -35,10 +35,10 @@ def persistence(snapshot: Snapshot, settings: Settings) -> Verdict:
     off = [str(gpu.index) for gpu in snapshot.nvidia.answering if gpu.persistence is False]
     if off:
         return fail("on", f"off on card {', '.join(off)}", fix="nvidia-smi -pm 1")
-    daemon, own = snapshot.nvidia.unit(DAEMON), snapshot.nvidia.unit(OWN_UNIT)
-    if ours and ours != PERSISTENCE_TEXT:
+    daemon, own_unit = snapshot.nvidia.unit(DAEMON), snapshot.nvidia.unit(OWN_UNIT)
+    if unit_text and unit_text != PERSISTENCE_TEXT:
         return fail("as gpuhost wrote it", f"{PERSISTENCE_UNIT} was changed", fix=AGAIN)
-    if own.enabled or (daemon.active and daemon.enabled):
+    if own_unit.enabled or (daemon.active and daemon.enabled):
         return ok("on")
     return fail("on at boot too", "on, until the next boot", fix=AGAIN)
 
@@ -58,11 +58,11 @@ def fabric(snapshot: Snapshot, settings: Settings) -> Verdict:
     package, unit = snapshot.nvidia.fabric_manager, snapshot.nvidia.unit(FABRIC_UNIT)
     expected = f"Fabric Manager {snapshot.nvidia.driver}, running"
     judge = warn if need is FabricManager.UNDECIDED and package is None else fail
-    again = AGAIN if settings.nvidia_driver == "install" else 'set nvidia_driver="install"'
+    fix = AGAIN if settings.nvidia_driver == "install" else 'set nvidia_driver="install"'
     if package is None:
-        return judge(expected, "not installed: CUDA fails on every card (error 802)", fix=again)
+        return judge(expected, "not installed: CUDA fails on every card (error 802)", fix=fix)
     if package.driver != snapshot.nvidia.driver:
-        return fail(expected, f"version {package.driver or package.version}", fix=again)
+        return fail(expected, f"version {package.driver or package.version}", fix=fix)
     if not unit.active or not unit.enabled:
         return fail(
             expected,
@@ -77,9 +77,9 @@ def hold(snapshot: Snapshot, settings: Settings) -> Verdict:
     if reason := reason_without_driver(snapshot, settings):
         return skip(reason)
     if not settings.nvidia_hold:
-        ours = [name for name in snapshot.nvidia.record.held if name in snapshot.nvidia.packages]
-        if ours or snapshot.probes.file(EXCLUSIONS):
-            return fail("not held by gpuhost", f"on hold: {' '.join(ours)}", fix=AGAIN)
+        held = [name for name in snapshot.nvidia.record.held if name in snapshot.nvidia.packages]
+        if held or snapshot.probes.file(EXCLUSIONS):
+            return fail("not held by gpuhost", f"on hold: {' '.join(held)}", fix=AGAIN)
         return skip("nvidia_hold is False")
     packages = packages_to_hold(snapshot.nvidia)
     if not packages:

@@ -10,8 +10,8 @@ from gpuhost.plans.proxy import (
     ENGINE_DROPIN,
     ENGINE_FILE,
     client_digest,
+    declared_engine_proxy,
     engine_is_behind,
-    engine_values,
     is_declared,
     wrong_files,
 )
@@ -50,11 +50,11 @@ def engine(snapshot: Snapshot, settings: Settings) -> Verdict:
     running = EngineProxy.running(snapshot.probes)
     if running is None or on_disk.status is Status.FAIL:
         return on_disk
-    declared = engine_values(settings)
+    declared = declared_engine_proxy(settings)
     if engine_is_behind(snapshot):
         judge = warn if settings.docker_restart == "never" else fail
-        client_proxy = f"the engine started before the change, with {running}"
-        return judge(f"{declared}", client_proxy, fix=RESTART)
+        actual = f"the engine started before the change, with {running}"
+        return judge(f"{declared}", actual, fix=RESTART)
     if is_declared(settings) and running != declared:
         return fail(f"{declared}", f"the engine runs with {running}", fix=OTHERWISE)
     return on_disk

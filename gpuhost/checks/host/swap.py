@@ -46,7 +46,7 @@ def boot(snapshot: Snapshot, settings: Settings) -> Verdict:
     )
 
 
-@check("swap.mode", "Nobody but root can read the swap file.")
+@check("swap.mode", "Only root can read the swap file.")
 def mode(snapshot: Snapshot, settings: Settings) -> Verdict:
     file = snapshot.paths.get(settings.swap_path)
     if file is None:

@@ -1,4 +1,4 @@
-"""The host itself: whether gpuhost can work on it, and whether it maintains itself."""
+"""The host itself: gpuhost can work on it, and it installs security updates."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def hostname(snapshot: Snapshot, settings: Settings) -> Verdict:
     return fail(f"{name} resolves", "it does not", fix=f"echo '127.0.1.1 {name}' >>/etc/hosts")
 
 
-@check("system.clock", "The clock follows a time server.")
+@check("system.clock", "The clock is synchronised with a time server.")
 def clock(snapshot: Snapshot, settings: Settings) -> Verdict:
     if snapshot.system.container:
         return skip("the clock belongs to the host of this container")
@@ -126,11 +126,11 @@ def apt_idle(snapshot: Snapshot, settings: Settings) -> Verdict:
 @check("system.dpkg", "No package is half installed.")
 def dpkg(snapshot: Snapshot, settings: Settings) -> Verdict:
     if snapshot.dpkg.locks:
-        return later(f"at work: {snapshot.dpkg.locks[0]}")
+        return later(f"the package manager runs: {snapshot.dpkg.locks[0]}")
     if not snapshot.dpkg.unfinished and not snapshot.dpkg.journal:
-        return ok("every package is whole")
+        return ok("every package is complete")
     broken = ", ".join(snapshot.dpkg.unfinished) or "dpkg was interrupted"
-    return fail("every package is whole", broken, fix="dpkg --configure -a; apt-get -f install")
+    return fail("every package is complete", broken, fix="dpkg --configure -a; apt-get -f install")
 
 
 @check(
@@ -166,7 +166,7 @@ def _missing(snapshot: Snapshot) -> list[str]:
 
 
 def _is_changed(snapshot: Snapshot) -> bool:
-    """Ours exists with other content, such as an automatic reboot."""
+    """Whether gpuhost's file has other content, such as an automatic reboot."""
     state = snapshot.paths.get(UPDATES_FILE)
     expected = sha256(updates_text().encode()).hexdigest()
     return state is not None and state.sha256 not in (None, expected)

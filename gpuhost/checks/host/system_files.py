@@ -1,4 +1,4 @@
-"""The files that gpuhost writes belong to root, and nobody else can write them.
+"""Only root owns and can change the files that gpuhost writes.
 
 The check of a noun compares the content of its files. Firewall, proxy, apt cache and apps also
 compare owner and mode of theirs.
@@ -15,17 +15,19 @@ from gpuhost.snapshot import Snapshot
 
 
 @check(
-    "system.files", "The files that gpuhost writes belong to root, and nobody else can change them."
+    "system.files", "The files that gpuhost writes belong to root, and only root can change them."
 )
 def files(snapshot: Snapshot, settings: Settings) -> Verdict:
-    bad = list(faults(snapshot, proxy=is_declared(settings)))
-    if not bad:
+    wrong = list(faults(snapshot, proxy=is_declared(settings)))
+    if not wrong:
         existing = sum(snapshot.paths.get(path) is not None for path in PATHS)
-        return ok(f"{existing} files and directories", expected="of root, written by nobody else")
-    lines = [f"{one.path} is {one.state}" for one in bad]
-    links = [one.path for one in bad if one.link]
+        return ok(
+            f"{existing} files and directories", expected="owned by root, writable only by root"
+        )
+    lines = [f"{fault.path} is {fault.state}" for fault in wrong]
+    links = [fault.path for fault in wrong if fault.link]
     return fail(
-        "; ".join(f"{one.path} root {one.mode}" for one in bad),
+        "; ".join(f"{fault.path} root {fault.mode}" for fault in wrong),
         "; ".join(lines),
         fix=f"rm {' '.join(links)}; run the deploy again" if links else "run the deploy again",
     )

@@ -1,4 +1,4 @@
-"""SSH, by which a host is reached: its port must not change at its next start."""
+"""SSH: its ports must not change when sshd starts again."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LOCKED_OUT = (
 RESTART = "sshd -t && systemctl restart ssh; then run the deploy again, for the firewall"
 
 
-@check("system.ssh", "sshd's configuration is valid and names the ports where SSH is reached.")
+@check("system.ssh", "sshd's configuration is valid, and names the ports on which SSH listens.")
 def ssh(snapshot: Snapshot, settings: Settings) -> Verdict:
     if not snapshot.system.root:
         return skip("only root can run sshd -T")
@@ -24,7 +24,7 @@ def ssh(snapshot: Snapshot, settings: Settings) -> Verdict:
     if server.complaint:
         return fail(
             "a configuration that sshd accepts",
-            "sshd rejects it: nobody can log in after its next start",
+            "sshd rejects it: no login is possible after its next start",
             evidence=server.complaint,
             fix="sshd -t",
         )
@@ -34,7 +34,7 @@ def ssh(snapshot: Snapshot, settings: Settings) -> Verdict:
     if not server.socket and not server.configured & server.listening:
         return fail(expected, f"{actual}, until sshd starts again", fix=LOCKED_OUT)
     if server.login is not None and server.login not in server.configured:
-        return warn(expected, f"this login came in on {server.login}", fix=LOCKED_OUT)
+        return warn(expected, f"this login uses port {server.login}", fix=LOCKED_OUT)
     if silent := server.configured - server.listening:
         return warn(expected, f"nothing on {_in_words(silent)}", fix=RESTART)
     return ok(actual, expected=expected)

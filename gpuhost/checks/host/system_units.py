@@ -1,4 +1,4 @@
-"""Units that systemd could not start or run, including those that nobody declared."""
+"""Units that systemd could not start or run, also those that gpuhost does not use."""
 
 from __future__ import annotations
 
@@ -10,20 +10,22 @@ from gpuhost.plans.system_units import OURS, broken_units
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 
+AGAIN = "run the deploy again"
+
 
 @check("system.units", "No systemd unit has failed, and containerd runs if the engine does.")
 def units(snapshot: Snapshot, settings: Settings) -> Verdict:
-    ours = broken_units(snapshot)
+    broken = broken_units(snapshot)
     others = [name for name in snapshot.units.failed if not name.startswith(OURS)]
-    if ours:
+    if broken:
         lines = [
-            f"{name} {'failed' if name in snapshot.units.failed else 'stopped'}" for name in ours
+            f"{name} {'failed' if name in snapshot.units.failed else 'stopped'}" for name in broken
         ]
         lines += [f"{name} failed" for name in others]
         return fail(
             "no failed unit",
             ", ".join(lines),
-            fix=f"journalctl -b -u {ours[0]}; then systemctl start {ours[0]}, or the deploy again",
+            fix=f"journalctl -b -u {broken[0]}; then systemctl start {broken[0]}, or {AGAIN}",
         )
     if others:
         return warn(

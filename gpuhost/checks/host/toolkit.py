@@ -9,14 +9,20 @@ from gpuhost.checks.registry import check, finding_of
 from gpuhost.checks.unreachable import TOOLKIT, fix_for
 from gpuhost.domain.toolkit.packages import PACKAGES
 from gpuhost.domain.toolkit.proof import cause_of
-from gpuhost.plans.toolkit import cards, circumstances, reason_not_needed, working_driver
+from gpuhost.plans.toolkit import (
+    cards,
+    circumstances,
+    reason_not_needed,
+    specification_path,
+    working_driver,
+)
 from gpuhost.plans.toolkit_packages import release, repository
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.toolkit import INSTALLED, RUNTIME
 
 AGAIN = "run the deploy again"
-NO_DRIVER = "the driver does not work: the nvidia checks say why"
+NO_DRIVER = "the driver does not work: see the nvidia checks"
 
 
 def _fails(id: str, snapshot: Snapshot, settings: Settings) -> bool:
@@ -24,7 +30,7 @@ def _fails(id: str, snapshot: Snapshot, settings: Settings) -> bool:
 
 
 def _not_installed(snapshot: Snapshot, settings: Settings) -> Verdict | None:
-    """Why nothing can be judged yet; None if the packages are as declared."""
+    """Why the check is skipped; None if the packages are as declared."""
     if reason := reason_not_needed(snapshot, settings):
         return skip(reason)
     failing = _fails("toolkit.packages", snapshot, settings)
@@ -42,7 +48,7 @@ def apt_repository(snapshot: Snapshot, settings: Settings) -> Verdict:
     repo = repository(settings, snapshot.system.architecture)
     clashes = [path for path in repo.clashes if snapshot.paths.get(path)]
     if clashes:
-        return fail("one list", f"{', '.join(clashes)} too", fix=AGAIN)
+        return fail("one source file", f"also defined in {', '.join(clashes)}", fix=AGAIN)
     if snapshot.toolkit.sources != repo.sources:
         state = "differs" if snapshot.toolkit.sources else "does not exist"
         fix = _install_fix(snapshot, settings)
@@ -60,7 +66,7 @@ def apt_repository(snapshot: Snapshot, settings: Settings) -> Verdict:
 
 
 def _install_fix(snapshot: Snapshot, settings: Settings) -> str:
-    """What brings the packages; NVIDIA's archive cannot be reached from everywhere."""
+    """How to get the packages: some networks cannot reach NVIDIA's archive."""
     return fix_for(repository(settings, snapshot.system.architecture), snapshot, TOOLKIT)
 
 
@@ -89,23 +95,23 @@ def packages(snapshot: Snapshot, settings: Settings) -> Verdict:
     "toolkit.held", "The toolkit's packages are on hold (`nvidia_hold`): no upgrade changes them."
 )
 def held(snapshot: Snapshot, settings: Settings) -> Verdict:
-    if nothing := _not_installed(snapshot, settings):
-        return nothing
-    kept = [package for package in PACKAGES if package in snapshot.toolkit.held]
+    if verdict := _not_installed(snapshot, settings):
+        return verdict
+    on_hold = [package for package in PACKAGES if package in snapshot.toolkit.held]
     if not settings.nvidia_hold:
-        if kept:
-            return fail("not held", f"held: {', '.join(kept)}", fix=AGAIN)
+        if on_hold:
+            return fail("not held", f"held: {', '.join(on_hold)}", fix=AGAIN)
         return skip("nvidia_hold is False")
-    free = [package for package in PACKAGES if package not in kept]
-    if free:
-        return fail("held", f"not held: {', '.join(free)}", fix=AGAIN)
+    loose = [package for package in PACKAGES if package not in on_hold]
+    if loose:
+        return fail("held", f"not held: {', '.join(loose)}", fix=AGAIN)
     return ok("held")
 
 
 @check("toolkit.runtime", "The engine has the runtime `nvidia`, and its program exists.")
 def runtime(snapshot: Snapshot, settings: Settings) -> Verdict:
-    if nothing := _not_installed(snapshot, settings):
-        return nothing
+    if verdict := _not_installed(snapshot, settings):
+        return verdict
     if snapshot.paths.get(RUNTIME) is None:
         return fail(RUNTIME, "it does not exist, although its package is installed", fix=AGAIN)
     if snapshot.docker.engine is None:
@@ -114,20 +120,20 @@ def runtime(snapshot: Snapshot, settings: Settings) -> Verdict:
         return ok("registered")
     for other in ("docker.config", "docker.live"):
         if _fails(other, snapshot, settings):
-            return later(f"{other} says why the engine does not have it")
+            return later(f"the engine does not have it: see {other}")
     return fail("registered", "docker info does not show it", fix="systemctl restart docker")
 
 
 @check("toolkit.cdi", "The CDI specification matches the loaded driver, and is kept up to date.")
 def cdi(snapshot: Snapshot, settings: Settings) -> Verdict:
-    if nothing := _not_installed(snapshot, settings):
-        return nothing
+    if verdict := _not_installed(snapshot, settings):
+        return verdict
     toolkit, driver = snapshot.toolkit, working_driver(snapshot)
     if driver is None:
         return later(NO_DRIVER)
     if toolkit.refresh and not (toolkit.refresh.enabled and toolkit.refresh.active):
         return fail("refreshed with the driver", f"{toolkit.refresh.name} is off", fix=AGAIN)
-    path = toolkit.specification_path
+    path = specification_path(toolkit)
     specification = toolkit.specifications.get(path)
     if specification is None:
         return fail(f"driver {driver}", f"no {path}", fix=AGAIN)
@@ -148,35 +154,35 @@ def cdi(snapshot: Snapshot, settings: Settings) -> Verdict:
     "toolkit.proof", "A container has used every GPU, with the current driver, toolkit and engine."
 )
 def proof(snapshot: Snapshot, settings: Settings) -> Verdict:
-    if nothing := _not_installed(snapshot, settings):
-        return nothing
+    if verdict := _not_installed(snapshot, settings):
+        return verdict
     if not snapshot.nvidia.works:
         return later(NO_DRIVER)
-    today = circumstances(snapshot, settings)
-    if today is None:
+    current = circumstances(snapshot, settings)
+    if current is None:
         return later("the engine does not answer")
     expected = f"{cards(snapshot)} GPU(s) in a container"
-    made = snapshot.toolkit.proof
-    if made is None:
-        return fail(expected, "not tried yet", fix=AGAIN)
-    changes = made.circumstances.differences(today)
+    last = snapshot.toolkit.proof
+    if last is None:
+        return fail(expected, "not tested yet", fix=AGAIN)
+    changes = last.circumstances.differences(current)
     installed = snapshot.paths.get(INSTALLED)
-    if installed and installed.modified > made.time:
-        # The engine looks for the toolkit when it starts: it may not know this one.
+    if installed and installed.modified > last.time:
+        # The engine looks for the toolkit when it starts: it may not know this version.
         changes.append("the toolkit was installed again")
     if changes:
-        return fail(expected, f"not tried since: {'; '.join(changes)}", fix=AGAIN)
-    if made.failure:
-        known = cause_of(made.failure)
-        fix = known.fix.format(image=made.circumstances.image)
-        return fail(expected, known.cause or "it failed", evidence=made.failure, fix=fix)
-    if made.gpus != cards(snapshot):
+        return fail(expected, f"not tested since a change: {'; '.join(changes)}", fix=AGAIN)
+    if last.failure:
+        known = cause_of(last.failure)
+        fix = known.fix.format(image=last.circumstances.image)
+        return fail(expected, known.cause or "it failed", evidence=last.failure, fix=fix)
+    if last.gpus != cards(snapshot):
         return fail(
             expected,
-            f"{made.gpus} GPU(s) in a container",
+            f"{last.gpus} GPU(s) in a container",
             fix="nvidia-smi -L, on the host and in a container; then run the deploy again",
         )
-    return ok(f"{made.gpus} GPU(s) in {made.circumstances.image} on {_day(made.time)}")
+    return ok(f"{last.gpus} GPU(s) in {last.circumstances.image} on {_day(last.time)}")
 
 
 def _day(time: int) -> str:

@@ -25,10 +25,10 @@ def preflight(
     *,
     secrets: Sequence[str] = (),
 ) -> tuple[Finding, ...]:
-    """Judge an app that is to be released. What fails, or is unknown, is a reason not to begin.
+    """Check an app before its release. What fails, or is unknown, refuses the release.
 
-    + choice: what gpuhost.release.variant.choose says of this host
-    + secrets: what is wrong with the secrets, a line each: "ADMIN_PASSWORD is not set"; never a
+    + choice: the variant for this host, from gpuhost.release.variant
+    + secrets: problems with the secrets, a line each: "ADMIN_PASSWORD is not set"; never a
       value
     """
     proposal = Proposal(snapshot, app, choice, settings, tuple(secrets))

@@ -16,22 +16,24 @@ from gpuhost.snapshot.docker import Container
 @app_check("app.project", "The app's Compose project is its own, or may be taken over (`adopt`).")
 def project(proposal: Proposal) -> Verdict:
     name = proposal.app.project
-    others = [
+    foreign = [
         container
         for container in proposal.snapshot.docker.containers
         if container.project == name and container.directory != proposal.directory
     ]
-    if not others:
+    if not foreign:
         return ok(name)
-    owners = {_app_of(container) for container in others} - {""}
+    owners = {_app_of(container) for container in foreign} - {""}
     if owners:
         return fail(
             f"project {name} for {proposal.app.name} alone",
             f"it belongs to the app {', '.join(sorted(owners))}",
             fix="set another x-gpuhost.project for this app",
         )
-    takes_over = f"{_in_words(others)}, which gpuhost did not release"
-    mounts = sorted({mount for one in others for mount in one.mounts.split(",") if mount})
+    takes_over = f"{_in_words(foreign)}, which gpuhost did not release"
+    mounts = sorted(
+        {mount for container in foreign for mount in container.mounts.split(",") if mount}
+    )
     evidence = f"their data: {', '.join(mounts)}" if mounts else ""
     if proposal.settings.adopt:
         return ok(f"takes over {takes_over}", expected=f"project {name}", evidence=evidence)
@@ -45,16 +47,18 @@ def project(proposal: Proposal) -> Verdict:
 
 
 def _app_of(container: Container) -> str:
-    """The app whose release made a container; "" if gpuhost did not make it."""
+    """The app whose release created a container; "" if gpuhost did not create it."""
     path = PurePosixPath(container.directory)
     is_ours = path.name == "shared" and str(path.parent.parent) == str(APPS)
     return path.parent.name if is_ours else ""
 
 
 def _in_words(containers: list[Container]) -> str:
-    directories = sorted({one.directory for one in containers if one.directory})
+    directories = sorted({container.directory for container in containers if container.directory})
     where = f" of {', '.join(directories)}" if directories else ""
-    return f"{', '.join(f'{one.name} ({one.state})' for one in containers)}{where}"
+    return (
+        f"{', '.join(f'{container.name} ({container.state})' for container in containers)}{where}"
+    )
 
 
 @app_check("app.binds", "No other deployment writes where the app writes.")
@@ -73,7 +77,7 @@ def binds(proposal: Proposal) -> Verdict:
     return judge(
         "paths that nothing else writes to",
         "; ".join(clashes),
-        fix="stop that container: two programs damage one database"
+        fix="stop that container: two programs that write to the same files damage them"
         + ("" if proposal.settings.adopt else "; or set adopt=True if they are meant to share it"),
     )
 
@@ -93,8 +97,8 @@ def _written_paths(proposal: Proposal) -> Iterator[str]:
                 yield source
 
 
-def _overlap(one: str, other: str) -> bool:
-    return one.startswith("/") and (_inside(one, other) or _inside(other, one))
+def _overlap(path: str, other: str) -> bool:
+    return path.startswith("/") and (_inside(path, other) or _inside(other, path))
 
 
 def _inside(path: str, directory: str) -> bool:

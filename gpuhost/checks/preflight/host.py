@@ -13,7 +13,7 @@ from gpuhost.plans.disk import disks_by_directory
 from gpuhost.release.variant import NoVariant
 
 PROVISION = "pyinfra INVENTORY deploys/gpu_host.py"
-# app.engine judges these.
+# app.engine reports these.
 OF_THE_ENGINE = ("docker.engine", "docker.compose", "docker.buildx")
 # Without these no container can use the card.
 NEEDED_FOR_A_CARD = ("toolkit.packages", "toolkit.runtime", "toolkit.cdi", "toolkit.proof")
@@ -57,7 +57,7 @@ def variant(proposal: Proposal) -> Verdict:
 def cuda(proposal: Proposal) -> Verdict:
     choice, block = proposal.choice, proposal.app.block
     if isinstance(choice, NoVariant):
-        return skip("app.variant says why not")
+        return skip("see app.variant")
     reasons = []
     for service, reserved in choice.reservations.items():
         needed = block.gpu[service].cuda if service in block.gpu else None
@@ -83,7 +83,7 @@ def disk(proposal: Proposal) -> Verdict:
         return skip("build.disk_gb is not set")
     disks = disks_by_directory(proposal.snapshot, proposal.settings)
     disks.pop("/")
-    path, least = min(disks.items(), key=lambda place: place[1].free)
+    path, least = min(disks.items(), key=lambda item: item[1].free)
     expected = f"at least {needed:g} GB free"
     if least.free >= needed * GB:
         return ok(f"{format_size(least.free)} free under {path}", expected=expected)
@@ -115,17 +115,17 @@ def memory(proposal: Proposal) -> Verdict:
 @app_check("app.host", "The host's checks of the engine pass, and of the toolkit for a card.")
 def host(proposal: Proposal) -> Verdict:
     if proposal.snapshot.docker.engine is None:
-        return skip("app.engine says why")
+        return skip("see app.engine")
     choice = proposal.choice
     with_card = not isinstance(choice, NoVariant) and choice.with_gpu
     nouns = ("docker", "toolkit") if with_card else ("docker",)
     findings = run_checks(proposal.snapshot, proposal.settings, nouns)
-    bad = [f for f in findings if f.status is Status.FAIL and f.id not in OF_THE_ENGINE]
-    blocking = [finding for finding in bad if finding.id in NEEDED_FOR_A_CARD]
+    failing = [f for f in findings if f.status is Status.FAIL and f.id not in OF_THE_ENGINE]
+    blocking = [finding for finding in failing if finding.id in NEEDED_FOR_A_CARD]
     expected = f"{' and '.join(nouns)} as declared"
     if blocking:
         return fail(expected, _in_words(blocking), fix=PROVISION)
-    return warn(expected, _in_words(bad), fix=PROVISION) if bad else ok(expected)
+    return warn(expected, _in_words(failing), fix=PROVISION) if failing else ok(expected)
 
 
 def _in_words(findings: list[Finding]) -> str:

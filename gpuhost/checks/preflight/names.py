@@ -9,7 +9,7 @@ from gpuhost.checks.finding import Verdict, fail, ok, skip
 from gpuhost.checks.preflight import app_check
 from gpuhost.checks.preflight.proposal import Proposal
 from gpuhost.release.ports import BadPort, PublishedPort, bind_ports
-from gpuhost.snapshot.ports import Taken, plain_address
+from gpuhost.snapshot.ports import UsedPort, plain_address
 
 ALL_ADDRESSES = ""
 NO_ENGINE = "the engine does not answer"
@@ -22,18 +22,18 @@ class NeededPort:
     """A port that a release needs.
 
     + address: "" for all of the host's
-    + whose: a service, or nginx
+    + user: a service, or nginx
     + is_site: of a site on the host's nginx, which has it already if there are other sites
     """
 
     port: int
     protocol: str
     address: str
-    whose: str
+    user: str
     is_site: bool = False
 
     def __str__(self) -> str:
-        return f"{self.port}/{self.protocol} of {self.whose}"
+        return f"{self.port}/{self.protocol} of {self.user}"
 
 
 @app_check("app.ports", "Every port that the app publishes is free, or its own already.")
@@ -46,7 +46,7 @@ def ports(proposal: Proposal) -> Verdict:
         return fail("ports as Compose writes them", str(error), fix=f"correct {proposal.app.path}")
     if not needed:
         return skip("it publishes no port")
-    clashes = [f"{port}: {one.holder}" for port in needed for one in _holders(port, proposal)]
+    clashes = [f"{port}: {used.holder}" for port in needed for used in _holders(port, proposal)]
     numbers = ", ".join(str(port.port) for port in needed)
     if not clashes:
         return ok(numbers)
@@ -60,15 +60,15 @@ def ports(proposal: Proposal) -> Verdict:
 def _published(proposal: Proposal) -> Iterator[NeededPort]:
     for name, service in proposal.services.items():
         for entry in bind_ports(name, service.ports, proposal.app.block.public):
-            one = PublishedPort.parse(entry)
-            inside, _, protocol = one.container.partition("/")
-            if one.long:
-                protocol = str(one.long.get("protocol") or "")
+            published = PublishedPort.parse(entry)
+            inside, _, protocol = published.container.partition("/")
+            if published.long:
+                protocol = str(published.long.get("protocol") or "")
             # No number, or a range for one port: the engine chooses a free one.
-            if not one.host or (len(one.ports) > 1 and "-" not in inside):
+            if not published.host or (len(published.ports) > 1 and "-" not in inside):
                 continue
-            for port in sorted(one.ports):
-                yield NeededPort(port, protocol or "tcp", plain_address(one.address), name)
+            for port in sorted(published.ports):
+                yield NeededPort(port, protocol or "tcp", plain_address(published.address), name)
 
 
 def _of_nginx(proposal: Proposal) -> Iterator[NeededPort]:
@@ -78,17 +78,17 @@ def _of_nginx(proposal: Proposal) -> Iterator[NeededPort]:
             yield NeededPort(port, "tcp", ALL_ADDRESSES, NGINX, is_site=True)
 
 
-def _holders(needed: NeededPort, proposal: Proposal) -> Iterator[Taken]:
-    """Who has the port, each once: a container on IPv4 and IPv6 counts once."""
+def _holders(needed: NeededPort, proposal: Proposal) -> Iterator[UsedPort]:
+    """What uses the port, each holder once: a container on IPv4 and IPv6 counts once."""
     seen = set()
-    for one in proposal.snapshot.ports.of(needed.port, needed.protocol):
-        is_own = one.project == proposal.app.project
-        is_shared = needed.is_site and one.holder == NGINX
-        if is_own or is_shared or not one.stands_before(needed.address):
+    for used in proposal.snapshot.ports.of(needed.port, needed.protocol):
+        is_own = used.project == proposal.app.project
+        is_shared = needed.is_site and used.holder == NGINX
+        if is_own or is_shared or not used.conflicts_with(needed.address):
             continue
-        if one.holder not in seen:
-            seen.add(one.holder)
-            yield one
+        if used.holder not in seen:
+            seen.add(used.holder)
+            yield used
 
 
 @app_check("app.names", "No container of another project has one of the app's container names.")
@@ -106,11 +106,11 @@ def names(proposal: Proposal) -> Verdict:
     taken = [container for container in proposal.foreign if container.name in needed]
     if not taken:
         return ok(", ".join(needed))
-    described = (f"{one.name} ({one.state}, of project {one.project or 'none'})" for one in taken)
+    described = (f"{box.name} ({box.state}, of project {box.project or 'none'})" for box in taken)
     return fail(
         f"{', '.join(needed)} free",
         f"taken: {', '.join(described)}",
-        fix=f"docker rm -f {' '.join(one.name for one in taken)}; or, to take over that "
+        fix=f"docker rm -f {' '.join(box.name for box in taken)}; or, to take over that "
         "deployment, set x-gpuhost.project to its project, and adopt=True",
     )
 
@@ -150,7 +150,7 @@ def networks(proposal: Proposal) -> Verdict:
 
 
 def _networks(proposal: Proposal) -> Iterator[tuple[str, str, bool]]:
-    """Key, name on the host, external; only those that a service uses."""
+    """Key, name on the host, and whether it is external; only networks that a service uses."""
     declared = proposal.app.compose.networks
     used = {key for service in proposal.services.values() for key in service.networks}
     if any(
@@ -159,9 +159,9 @@ def _networks(proposal: Proposal) -> Iterator[tuple[str, str, bool]]:
     ):
         used.add("default")
     for key in sorted(used):
-        one = declared.get(key)
-        name = one.name if one and one.name else None
-        external = bool(one and one.external)
+        network = declared.get(key)
+        name = network.name if network and network.name else None
+        external = bool(network and network.external)
         # Only Compose knows a name with a variable in it.
         if not (name and "$" in name):
             yield key, name or (key if external else f"{proposal.app.project}_{key}"), external

@@ -1,4 +1,4 @@
-"""What the checks before a release judge: an app, a host, and the variant chosen for it."""
+"""What the checks before a release are about: an app, a host, and the variant chosen for it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gpuhost.release.variant import ChosenVariant, NoVariant
 from gpuhost.runner.contract import APPS
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
-from gpuhost.snapshot.apps import AppState
+from gpuhost.snapshot.app_state import AppState
 from gpuhost.snapshot.docker import Container
 
 
@@ -21,7 +21,7 @@ class Proposal:
     """An app that is to be released on a host.
 
     + choice: the variant for this host, or why there is none
-    + secrets: what is wrong with the secrets, a line each
+    + secrets: problems with the secrets, a line each
     """
 
     snapshot: Snapshot
@@ -57,4 +57,8 @@ class Proposal:
     @property
     def foreign(self) -> list[Container]:
         """Containers of other Compose projects, or of none. Raises NotRead."""
-        return [one for one in self.snapshot.docker.containers if one.project != self.app.project]
+        return [
+            container
+            for container in self.snapshot.docker.containers
+            if container.project != self.app.project
+        ]

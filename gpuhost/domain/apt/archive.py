@@ -82,7 +82,7 @@ def archive_key(uri: str) -> str:
 
 def archive_at(uri: str) -> Archive | None:
     """The archive that a URI's path names; None for other schemes, paths and for a URI that carries
-    a password (it belongs in /etc/apt/auth.conf.d, and is not ours to move)."""
+    a password (gpuhost does not move it: it should be in /etc/apt/auth.conf.d)."""
     try:
         parts = urlsplit(uri)
     except ValueError:

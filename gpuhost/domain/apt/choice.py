@@ -13,7 +13,7 @@ from gpuhost.domain.apt.mirrors import Archive, Mirror
 
 @dataclass(frozen=True)
 class Release:
-    """One suite at a mirror, as asked from the host.
+    """One suite of a mirror, as the host fetched it.
 
     + date: `Date` of its InRelease file; None: not read.
     + error: why it could not be read; empty when it could.
@@ -26,7 +26,7 @@ class Release:
 
 @dataclass(frozen=True)
 class Probe:
-    """What one candidate answered for the suites that the host uses."""
+    """The answer of one candidate for the suites that the host uses."""
 
     mirror: Mirror
     releases: tuple[Release, ...]
@@ -36,7 +36,7 @@ class Probe:
 
         The suite of a release changes only with a point release (Debian) or never (Ubuntu), so the
         newest suite counts: `-updates` is signed again several times a day. Security is another
-        archive, which a mirror fetches at other times, so it counts for itself.
+        archive, which a mirror fetches at other times, so its age is compared on its own.
         """
         for release in self.releases:
             if release.error:
@@ -59,15 +59,15 @@ def newest_age(releases: Iterable[Release], now: datetime) -> timedelta | None:
 
 
 def release_urls(mirror: Mirror, suites: Iterable[tuple[Archive, str]]) -> list[tuple[str, str]]:
-    """What to ask a candidate for: suite and URL of its InRelease file."""
+    """What to fetch from a candidate: suite and URL of its InRelease file."""
     return [(suite, f"{mirror.uri(archive)}/dists/{suite}/InRelease") for archive, suite in suites]
 
 
 def answered(mirror: Mirror, urls: Iterable[tuple[str, str]], answers: str) -> Probe:
-    """What a candidate answered.
+    """The answer of a candidate.
 
-    + urls: what it was asked, as of `release_urls`
-    + answers: lines of URL, `ok` or `failed`, and the file's date or the complaint, with tabs
+    + urls: what was fetched, from `release_urls`
+    + answers: lines of URL, `ok` or `failed`, and the file's date or the error, with tabs
     """
     rows = (line.split("\t") for line in answers.splitlines())
     by_url = {row[0]: (row[1], row[2]) for row in rows if len(row) == 3}

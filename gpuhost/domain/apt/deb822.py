@@ -15,7 +15,7 @@ _NO = {"no", "false", "without", "off", "disable", "0"}
 
 @dataclass(frozen=True)
 class Field:
-    """A field of a stanza. `first` and `last` are its lines; comments may lie between them."""
+    """A field of a stanza. `first` and `last` are its lines; comments may be between them."""
 
     name: str
     gap: str

@@ -10,7 +10,7 @@ from gpuhost.domain.apt.entry import Block, Entry, SourceFile
 
 
 def in_order(files: Iterable[SourceFile]) -> list[SourceFile]:
-    """Sorted by which definition stays when two say the same: *.sources, sources.list, the rest."""
+    """Sorted by which of two equal definitions stays: *.sources, sources.list, the rest."""
     return sorted(
         files, key=lambda file: (not file.path.endswith(".sources"), file.path != LIST, file.path)
     )

@@ -16,8 +16,8 @@ class SourceFile:
 
 @dataclass(frozen=True)
 class Entry:
-    """What one definition says. `architectures` empty: all of the host's; `signed_by` None: any key
-    that apt trusts."""
+    """One definition. `architectures` empty: all of the host's; `signed_by` None: any key that apt
+    trusts."""
 
     types: tuple[str, ...]
     uris: tuple[str, ...]
@@ -30,7 +30,7 @@ class Entry:
 class Block(Protocol):
     """A piece of a file. `entry` is None for comments, blanks, what is disabled or unreadable.
 
-    The `with_…` methods change what they say and nothing else in the text. `separator` goes
+    The `with_…` methods change only the field that they name. `separator` goes
     between two blocks that were one.
     """
 

@@ -7,7 +7,7 @@ all five use the same path for the same archive, over http and https.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 Archive = Literal["debian", "debian-security", "ubuntu", "ubuntu-ports"]
@@ -42,15 +42,12 @@ class Mirror:
     def uri(self, archive: Archive) -> str:
         return f"{self.base}/{archive}"
 
-    def at(self, base: str) -> Mirror:
-        return replace(self, base=base)
-
 
 def mirror_called(name: str, *, https: bool) -> Mirror:
     """The mirror that `apt_mirror` means.
 
     + name: a key of `HOSTS`, or a URL: of the server (`https://mirror.example`), or of one of its
-      archives (`https://mirror.example/debian`); the others are then taken to lie beside it.
+      archives (`https://mirror.example/debian`); the others are then expected beside it.
     + https: whether the host can verify certificates; a URL keeps the scheme it has.
     """
     if name in HOSTS:

@@ -1,4 +1,4 @@
-"""Which keys an OpenPGP key file holds, and their fingerprints; nothing is trusted here.
+"""The keys in an OpenPGP key file, and their fingerprints; this module trusts none of them.
 
 RFC 4880: packets (4.2), key material (5.5.2), fingerprints of version 4 keys (12.2), armor (6.2).
 """

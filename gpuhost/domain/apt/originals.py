@@ -18,7 +18,7 @@ from gpuhost.domain.apt.mirrors import ARCHIVES, Mirror
 from gpuhost.domain.apt.one_line import OFF
 from gpuhost.domain.apt.record import Record, digest
 
-# A file that gpuhost created with the mirror has no original, and follows the others.
+# A file that gpuhost created with the mirror has no original; it changes like the others.
 OURS = "# Written by gpuhost"
 
 
@@ -30,27 +30,28 @@ def originals(
 ) -> list[SourceFile]:
     """The files as they are without a mirror.
 
-    A file that is still as gpuhost wrote it is, byte for byte, its saved copy. One that was edited
-    since (a line added, a release upgraded) keeps the edits, and only what points at the mirror
-    is restored from the saved copy.
+    A file that is still as gpuhost wrote it is replaced by its saved copy. A file that was edited
+    since (a line added, a release upgraded) keeps the edits: only URIs of the mirror are restored
+    from the saved copy.
 
     + current: what apt reads now; `saved`: the copies kept, under the paths of the originals.
-    + record: None: lost: edits cannot be distinguished from our own changes, and the copies count.
+    + record: None: it is lost: edits cannot be distinguished from our own changes, and the saved
+      copies are used.
     """
     current = list(current)
     copies = {file.path: file for file in saved}
     if record is None:
         return [copies.get(file.path, file) for file in current]
-    back = _WayBack(current, list(copies.values()), record.chosen(), distribution)
+    restore = _Restore(current, list(copies.values()), record.chosen(), distribution)
     return [
         copies[file.path]
         if file.path in copies and record.written.get(file.path) == digest(file.content)
-        else back.of(file, copies.get(file.path))
+        else restore.of(file, copies.get(file.path))
         for file in current
     ]
 
 
-class _WayBack:
+class _Restore:
     def __init__(
         self,
         current: list[SourceFile],
@@ -70,9 +71,9 @@ class _WayBack:
         if is_mirror_list(file):
             listed = map(archive_key, listed_mirrors(file.content))
             return saved if saved and self._at_mirror.intersection(listed) else file
-        return SourceFile(file.path, "\n".join(map(self._moved_back, blocks(file))))
+        return SourceFile(file.path, "\n".join(map(self._restored, blocks(file))))
 
-    def _moved_back(self, block: Block) -> str:
+    def _restored(self, block: Block) -> str:
         entry = block.entry
         if entry is None:
             return block.text.removeprefix(OFF)

@@ -1,4 +1,4 @@
-"""What gpuhost did to the sources of a host, as kept on the host itself."""
+"""What gpuhost changed in the package sources of a host, from its record on the host."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def saved_path(path: str) -> str:
 
 
 def digest(content: str) -> str:
-    """SHA-256 of a file's bytes; what is not UTF-8 comes as surrogates and goes as it came."""
+    """SHA-256 of a file's bytes; bytes that are not UTF-8 are kept as surrogates."""
     return hashlib.sha256(content.encode("utf-8", "surrogateescape")).hexdigest()
 
 
@@ -53,7 +53,7 @@ class Record:
 
     @classmethod
     def from_json(cls, text: str) -> Record | None:
-        """None for text that is no record: a lost record costs a new choice, nothing else."""
+        """None for text that is not a record: after a lost record only the choice is repeated."""
         try:
             values = json.loads(text)
             record = cls(**values)

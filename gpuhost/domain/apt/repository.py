@@ -1,4 +1,4 @@
-"""A vendor's apt repository: where it is, which key signs it, and the files that say so to apt."""
+"""A vendor's apt repository: its URL, the key that signs it, and its files for apt."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Repository:
     + name: of the files, /etc/apt/sources.list.d/NAME.sources and /etc/apt/keyrings/NAME.asc
     + uri: where the packages are
     + suite: "trixie", or "/" for a flat repository, which has no components
-    + architecture: as dpkg says it
+    + architecture: in dpkg's words, "amd64"
     + key_url: where the host fetches the key
     + fingerprint: the only key that is accepted
     + clashes: lists that older instructions left behind and that name the same repository

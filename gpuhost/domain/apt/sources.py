@@ -1,4 +1,4 @@
-"""What the files under /etc/apt must say for the distribution's packages to come from a mirror."""
+"""The files under /etc/apt, so that the distribution's packages come from a mirror."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def mirrored(
     """All the files, with the distribution's own archive at the mirror.
 
     Third parties' definitions, comments, options and order stay as they are. Without
-    `with_security` the security suites stay where they come from now: a mirror lags behind.
+    `with_security` the security suites keep their present source: a mirror lags behind.
 
     + files: every file that apt reads, and those that their `mirror+file:` URIs name.
     + with_security: move the security suites too (`apt_mirror_security`).

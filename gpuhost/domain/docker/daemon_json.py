@@ -1,4 +1,4 @@
-"""daemon.json has one owner: our keys are merged in, everybody else's are kept.
+"""daemon.json: gpuhost merges its keys in, and keeps all others.
 
 Keys are written as paths, "log-opts.max-size": what gpuhost wrote is on record by path, so that a
 setting that is removed removes its key, and a key that a person wrote is never lost.
@@ -55,8 +55,8 @@ def merge(present: Values, declared: dict[str, Any], owned: Iterable[str], *, ad
             continue
         exists, actual = _look_up(values, path)
         if exists and actual != value and path not in before and not adopt:
-            words = json.dumps(actual, ensure_ascii=False)
-            conflicts.append(f"{path} is {redact_credentials(words)}")
+            text = json.dumps(actual, ensure_ascii=False)
+            conflicts.append(f"{path} is {redact_credentials(text)}")
             continue
         _place(values, path, value)
         written.append(path)
@@ -77,22 +77,22 @@ def _steps(path: str) -> Iterator[str]:
 
 
 def _look_up(values: Values, path: str) -> tuple[bool, Any]:
-    here: Any = values
+    current: Any = values
     for step in _steps(path):
-        if not isinstance(here, dict) or step not in here:
+        if not isinstance(current, dict) or step not in current:
             return False, None
-        here = here[step]
-    return True, here
+        current = current[step]
+    return True, current
 
 
 def _place(values: Values, path: str, value: Any) -> None:
     *parents, last = _steps(path)
-    here = values
+    current = values
     for step in parents:
-        if not isinstance(here.get(step), dict):
-            here[step] = {}
-        here = here[step]
-    here[last] = copy.deepcopy(value)
+        if not isinstance(current.get(step), dict):
+            current[step] = {}
+        current = current[step]
+    current[last] = copy.deepcopy(value)
 
 
 def _drop(values: Values, path: str) -> None:

@@ -19,7 +19,7 @@ PUBLISHED = re.compile(
 
 # Ports that clients bind and only get answers on: DHCP, DHCPv6, NTP, mDNS.
 CLIENT_PORTS = {68, 546, 123, 5353}
-# systemd-resolved answers LLMNR by default; nobody depends on it.
+# systemd-resolved answers LLMNR by default; no service depends on it.
 LLMNR = 5355
 EPHEMERAL = 32768
 DOCKER_PROXY = "docker-proxy"

@@ -19,7 +19,7 @@ GRAMMAR = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class FirewallRule:
-    """What one rule lets in, to the host itself and to containers' published ports alike.
+    """The connections that one rule allows, to the host and to published ports of containers.
 
     + first, last: the range of ports, ends included; both None: every port
     + protocol: ``tcp``, ``udp``, or None for both
@@ -39,7 +39,7 @@ class FirewallRule:
 
     @classmethod
     def parse(cls, text: str) -> FirewallRule:
-        """Read one entry; a ValueError says in one line what is wrong and how to write it.
+        """Read one entry. Raises ValueError: in one line, the mistake and how to write the rule.
 
         **Example:** ``FirewallRule.parse("8000:8100/tcp from 2001:db8::/32")``
         """
@@ -89,7 +89,7 @@ class FirewallRule:
             yield replace(self, protocol=protocol)
 
     def covers(self, other: FirewallRule) -> bool:
-        """Whether everything that ``other`` lets in is let in by this rule too."""
+        """Whether this rule allows everything that ``other`` allows."""
         return (
             (self.protocol is None or self.protocol == other.protocol)
             and self._covers_ports(other)
@@ -97,7 +97,7 @@ class FirewallRule:
         )
 
     def mentions(self, first: int, last: int, protocol: Protocol) -> bool:
-        """Whether it lets in these ports from anywhere at all."""
+        """Whether it allows these ports from any source."""
         return self.protocol in (None, protocol) and self._covers_ports(FirewallRule(first, last))
 
     def _covers_ports(self, other: FirewallRule) -> bool:

@@ -95,5 +95,5 @@ def _words(rule: str) -> list[str]:
 
 
 def _bare(word: str) -> str:
-    """An address without the length that says one host."""
+    """An address without /32 or /128."""
     return word.removesuffix("/128" if ":" in word else "/32")

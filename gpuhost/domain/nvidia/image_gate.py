@@ -1,21 +1,19 @@
 """The driver requirement that CUDA images carry: the published ones, and a host's own facts.
 
-The evaluation itself is the runner's, which meets the images.
+The runner evaluates it, because the runner inspects the images.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
-from gpuhost.domain.nvidia.cards import Brand
+from gpuhost.domain.nvidia.card_models import Brand
 from gpuhost.domain.nvidia.toolkits import driver_cuda
 from gpuhost.domain.nvidia.version import CudaVersion, DriverVersion
 from gpuhost.runner.contract import (
     Facts,
     Gate,
     GateResult,
-    environment_gate,
     requirement_gate,
 )
 
@@ -24,7 +22,6 @@ __all__ = [
     "Gate",
     "GateResult",
     "image_gate",
-    "image_gates",
     "published_requirement",
 ]
 
@@ -33,14 +30,14 @@ __all__ = [
 class PublishedGate:
     """The requirement of NVIDIA's nvidia/cuda images of one CUDA version.
 
-    + branches: older driver branches that are let in, for the brands that are named
+    + branches: older driver branches that it accepts, for these brands
     """
 
     branches: tuple[int, ...]
     brands: tuple[str, ...]
 
     def requirement(self, cuda: CudaVersion) -> str:
-        """As it stands in NVIDIA_REQUIRE_CUDA."""
+        """The text of NVIDIA_REQUIRE_CUDA."""
         alternatives = [
             f"brand={brand},driver>={branch},driver<{branch + 1}"
             for branch in self.branches
@@ -93,20 +90,6 @@ def image_gate(
     + compute_capability: the card's, for conditions on `arch`
     """
     return requirement_gate(require, _facts(driver, brand, compute_capability))
-
-
-def image_gates(
-    environment: Iterable[str],
-    driver: DriverVersion,
-    brand: Brand | str,
-    *,
-    compute_capability: str | None = None,
-) -> GateResult:
-    """Evaluate an image's whole environment: all its NVIDIA_REQUIRE_* variables must pass.
-
-    + environment: "NAME=value" strings, as in `docker image inspect -f '{{json .Config.Env}}'`
-    """
-    return environment_gate(environment, _facts(driver, brand, compute_capability))
 
 
 def _facts(driver: DriverVersion, brand: Brand | str, compute_capability: str | None) -> Facts:

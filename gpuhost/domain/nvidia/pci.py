@@ -1,10 +1,8 @@
-"""NVIDIA's devices on the PCI bus: what is known of a card before any driver is loaded."""
+"""NVIDIA's devices on the PCI bus: the model of a card, before a driver is loaded."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import Enum
 
 from gpuhost.domain.nvidia.architectures import architecture
 from gpuhost.domain.nvidia.cards import Card, card_named
@@ -126,14 +124,6 @@ BLOCKS = (
 )
 
 
-class FabricManager(Enum):
-    """Whether the host's cards need NVIDIA's Fabric Manager before CUDA can start on them."""
-
-    NEEDED = "needed"
-    NOT_NEEDED = "not needed"
-    UNDECIDED = "depends on the baseboard"
-
-
 def _model_by_id() -> dict[str, str]:
     return {device: model for model, devices in MODELS.items() for device in devices.split()}
 
@@ -156,18 +146,3 @@ def card_of_device(device: str) -> Card | None:
             chip = architecture(ComputeCapability.parse(capability))
             return Card(f"PCI {VENDOR}:{device}", chip) if chip else None
     return None
-
-
-def fabric_manager(devices: Iterable[PciDevice]) -> FabricManager:
-    """Whether the devices on the bus need Fabric Manager.
-
-    NVSwitches up to the H200's generation are bridges of NVIDIA's on the PCI bus (NVIDIA Fabric
-    Manager user guide). Those of HGX B200 and B300 are reached through network adapters, so several
-    such cards leave it undecided; GB200 and GB300 keep theirs in the rack's switch trays.
-    """
-    devices = tuple(devices)
-    if any(device.is_nvswitch for device in devices):
-        return FabricManager.NEEDED
-    cards = [card_of_device(device.device) for device in devices if device.is_gpu]
-    on_baseboard = [card for card in cards if card and card.model in {"B200", "B300"}]
-    return FabricManager.UNDECIDED if len(on_baseboard) > 1 else FabricManager.NOT_NEEDED

@@ -14,7 +14,7 @@ class System:
 
     + distribution: "debian" or "ubuntu", as ID in /etc/os-release
     + version: VERSION_ID there, such as "12" or "24.04"
-    + architecture: as `dpkg --print-architecture` says it
+    + architecture: the output of `dpkg --print-architecture`
     """
 
     distribution: str

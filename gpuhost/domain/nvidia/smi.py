@@ -10,7 +10,7 @@ from gpuhost.domain.nvidia.cards import Card, identify
 from gpuhost.domain.nvidia.version import CudaVersion, DriverVersion
 
 # One field that the driver does not know fails the whole query, and `compute_cap` is missing before
-# R510: ask for both, in this order, and take the first that is accepted.
+# R510: query with both lists, in this order; the first that the driver accepts counts.
 # Field names: `nvidia-smi --help-query-gpu`.
 QUERY_FIELDS = (
     "index",

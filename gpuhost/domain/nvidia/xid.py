@@ -57,7 +57,7 @@ class CardError:
         if self.number is None:
             return _NOT_STARTED
         if self.number == RECOVERY:
-            return Meaning("the driver asks for it", _recovery(self.text))
+            return Meaning("the driver requests a recovery", _recovery(self.text))
         return KNOWN.get(self.number, _UNKNOWN)
 
 
@@ -166,7 +166,7 @@ def _moment(iso: str) -> str:
 
 
 def _recovery(text: str) -> str:
-    """What Xid 154 asks for; "": it withdraws its earlier request."""
+    """The action that Xid 154 requests; "": it withdraws its earlier request."""
     match = _ASKS.search(text)
     action = match["action"] if match else text
     if action == "None":

@@ -1,7 +1,7 @@
-"""The proof that a container gets the GPUs: what was seen when it was last tried.
+"""The proof that containers get the GPUs: the result of the last test.
 
-A reading never starts a container, so the host keeps the result, with the versions that it was
-made with: when one of them changes, the proof must be made again.
+A reading never starts a container. The host keeps the result, and the versions at the test: if one
+of them changes, the test must be repeated.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ class Circumstances:
 
 @dataclass(frozen=True)
 class Proof:
-    """One try.
+    """One test.
 
     + gpus: how many cards nvidia-smi listed in the container
     + time: epoch seconds
-    + failure: what docker or nvidia-smi said; empty if the container got the GPUs
+    + failure: the message of docker or nvidia-smi; empty if the container got the GPUs
     """
 
     circumstances: Circumstances
@@ -90,7 +90,7 @@ class Cause:
     fix: str
 
 
-# moby, nvidia-container-toolkit and libnvidia-container print these; the first that is found holds.
+# Messages of moby, nvidia-container-toolkit and libnvidia-container; the first match decides.
 CAUSES: tuple[tuple[str, Cause], ...] = (
     (
         r'could not select device driver "[^"]*" with capabilities: \[\[gpu\]\]',
@@ -169,7 +169,7 @@ UNKNOWN = Cause(
 
 
 def cause_of(failure: str) -> Cause:
-    """The cause and the fix of a failure, as far as its text is known."""
+    """The cause and the fix of a failure; UNKNOWN if its text is not known."""
     for pattern, cause in CAUSES:
         if re.search(pattern, failure, re.IGNORECASE):
             return cause

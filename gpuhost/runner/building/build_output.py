@@ -1,25 +1,25 @@
-"""What BuildKit prints in plain progress: the step that failed, and its last lines."""
+"""Finds the failed step in BuildKit's plain progress output."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 
-STEP_LINE = re.compile(r"^#(?P<step>\d+) (?:\d+\.\d+ )?(?P<said>.*)$")
-FAILED = re.compile(r"^#(?P<step>\d+) ERROR: (?P<said>.*)$")
+STEP_LINE = re.compile(r"^#(?P<step>\d+) (?:\d+\.\d+ )?(?P<text>.*)$")
+FAILED = re.compile(r"^#(?P<step>\d+) ERROR: (?P<text>.*)$")
 TITLE = re.compile(r"^\[.*\] ")
-LAST = re.compile(r"^(?:ERROR|.*failed to solve|target \S+: |failed to )")
+ERROR = re.compile(r"^(?:ERROR|.*failed to solve|target \S+: |failed to )")
 EXIT = re.compile(r"exit code: (\d+)")
 LINES = 24
 
 
 @dataclass(frozen=True)
 class FailedStep:
-    """What failed.
+    """The failed step.
 
-    + title: "[app 3/5] RUN make"; "" where it failed outside of a step
-    + lines: the last ones of that step and the builder's own error lines
-    + status: of the step's command; None: the step has none
+    + title: "[app 3/5] RUN make"; "" if the failure is not in a step
+    + lines: the last lines of the step, and BuildKit's error lines
+    + status: exit status of the step's command; None: unknown
     """
 
     title: str
@@ -28,14 +28,14 @@ class FailedStep:
 
 
 def failed_step(output: str) -> FailedStep:
-    """The step that failed in the output of a build that failed."""
+    """The failed step of a failed build."""
     lines = [line.rstrip() for line in output.splitlines() if line.strip()]
-    errors = [found for line in lines if (found := FAILED.match(line))]
+    errors = [match for line in lines if (match := FAILED.match(line))]
     number = errors[0]["step"] if errors else ""
-    own = [found["said"] for line in lines if (found := STEP_LINE.match(line))
-            and found["step"] == number]  # fmt: skip
-    ends = [line for line in lines if not line.startswith("#") and LAST.match(line)]
+    own = [match["text"] for line in lines if (match := STEP_LINE.match(line))
+            and match["step"] == number]  # fmt: skip
+    ends = [line for line in lines if not line.startswith("#") and ERROR.match(line)]
     kept = dict.fromkeys([*own[-LINES:], *ends[-3:]] if own or ends else lines[-LINES:])
-    exits = EXIT.findall("\n".join([*(error["said"] for error in errors), *ends]))
+    exits = EXIT.findall("\n".join([*(error["text"] for error in errors), *ends]))
     title = next((line for line in own if TITLE.match(line)), "")
     return FailedStep(title, tuple(kept), int(exits[-1]) if exits else None)

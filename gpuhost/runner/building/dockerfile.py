@@ -1,4 +1,4 @@
-"""Which images a Dockerfile is FROM: read, as BuildKit's own parser does, without building it."""
+"""Reads which images a Dockerfile is FROM, with the rules of BuildKit's parser."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 @dataclass(frozen=True)
 class Stage:
-    """What follows one FROM.
+    """A build stage: everything after one FROM.
 
-    + base: the image or stage that it is FROM
+    + base: the image or stage in FROM
     + uses: images and stages that files are copied or mounted from
     """
 
@@ -37,16 +37,16 @@ class Dockerfile:
     stages: tuple[Stage, ...]
 
     def images(self, target: str = "") -> tuple[str, ...]:
-        """The images that a build of this target needs; of stages that it skips, none.
+        """The images that a build of this target needs, without those of skipped stages.
 
         + target: a stage's name or number; "": the last one
         """
         if not self.stages:
             return ()
         last = len(self.stages) - 1
-        wanted = self._stage(target, before=len(self.stages)) if target else last
-        # A target that is not there fails in BuildKit's own words.
-        queue = [last if wanted is None else wanted]
+        start = self._stage(target, before=len(self.stages)) if target else last
+        # BuildKit reports a missing target.
+        queue = [last if start is None else start]
         images: dict[str, None] = {}
         seen = set()
         while queue:
@@ -71,7 +71,7 @@ class Dockerfile:
 def read(text: str, arguments: Mapping[str, str]) -> Dockerfile:
     """The stages of a Dockerfile.
 
-    + arguments: build arguments; they fill ARGs that stand before the first FROM
+    + arguments: build arguments; they set the ARGs before the first FROM
     """
     values = _predefined()
     stages: list[Stage] = []
@@ -90,7 +90,7 @@ def read(text: str, arguments: Mapping[str, str]) -> Dockerfile:
 
 
 def _predefined() -> dict[str, str]:
-    """The platform arguments that BuildKit gives to every FROM."""
+    """The platform arguments that BuildKit sets for every FROM."""
     machine = MACHINES.get(os.uname().machine, os.uname().machine)
     return {
         f"{whose}{name}": value
@@ -100,14 +100,14 @@ def _predefined() -> dict[str, str]:
 
 
 def _arguments(rest: str, values: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
-    made = dict(values)
+    result = dict(values)
     for word in _words(rest):
         name, has_default, default = word.partition("=")
         if name in given:
-            made[name] = given[name]
+            result[name] = given[name]
         elif has_default:
-            made[name] = substitute(default, made)
-    return made
+            result[name] = substitute(default, result)
+    return result
 
 
 def _from(rest: str, values: Mapping[str, str]) -> Stage | None:
@@ -119,10 +119,10 @@ def _from(rest: str, values: Mapping[str, str]) -> Stage | None:
 
 
 def _uses(word: str, rest: str) -> tuple[str, ...]:
-    """COPY --from=NAME and RUN --mount=…,from=NAME; BuildKit expands no variable in them."""
+    """COPY --from=NAME and RUN --mount=…,from=NAME; BuildKit expands no variables in them."""
     if word in ("COPY", "ADD"):
-        flags = [each for each in rest.split() if each.startswith("--from=")]
-        return tuple(each.removeprefix("--from=") for each in flags)
+        flags = [word for word in rest.split() if word.startswith("--from=")]
+        return tuple(flag.removeprefix("--from=") for flag in flags)
     return tuple(MOUNT_FROM.findall(rest)) if word == "RUN" else ()
 
 
@@ -134,7 +134,7 @@ def _words(rest: str) -> list[str]:
 
 
 def _instructions(text: str) -> Iterator[str]:
-    """One a line: continuations joined, comments and the bodies of heredocs left out."""
+    """One per line: continuations joined, without comments and bodies of heredocs."""
     lines = [line.rstrip("\r") for line in text.removeprefix("\ufeff").split("\n")]
     escape = re.escape(_escape(lines))
     continued = re.compile(rf"(?<!{escape}){escape}[ \t]*$")
@@ -155,7 +155,7 @@ def _instructions(text: str) -> Iterator[str]:
 
 
 def _escape(lines: list[str]) -> str:
-    """`# escape=` counts before anything else, other directives apart."""
+    """The escape character; `# escape=` is valid only among the directives at the top."""
     for line in lines:
         directive = DIRECTIVE.match(line)
         if directive is None:
@@ -166,17 +166,17 @@ def _escape(lines: list[str]) -> str:
 
 
 def _after_heredocs(instruction: str, lines: list[str], number: int) -> int:
-    """The line that follows the heredocs of an instruction."""
+    """The number of the line after the heredocs of an instruction."""
     if instruction.partition(" ")[0].upper() not in WITH_HEREDOCS:
         return number
     for word in WORD.findall(instruction):
         if heredoc := HEREDOC.match(word):
             strip = heredoc[1] == "-"
             ends = (
-                place
-                for place in range(number, len(lines))
-                if (lines[place].lstrip("\t") if strip else lines[place]) == heredoc[3]
+                index
+                for index in range(number, len(lines))
+                if (lines[index].lstrip("\t") if strip else lines[index]) == heredoc[3]
             )
-            # One that never ends is an error of BuildKit's to report.
+            # BuildKit reports a heredoc without an end.
             number = next(ends, number - 1) + 1
     return number

@@ -1,4 +1,4 @@
-"""The most memory that is used while something runs."""
+"""Measures the peak memory use of a build."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import threading
 from pathlib import Path
 from types import TracebackType
 
-from gpuhost.runner.building.capacity import GB, memory
+from gpuhost.runner.building.capacity import read_memory
+from gpuhost.runner.lib.sizes import format_size
 
 EVERY_S = 0.5
 CGROUPS = Path("/sys/fs/cgroup")
-# Where the engine puts a build's steps: under its parent, or as a scope of systemd's.
-OF_BUILDS = (
+# Cgroups of build steps: in the engine's own group, or in a systemd scope.
+BUILD_GROUPS = (
     "system.slice/docker-*.scope",
     "docker/*",
     "docker/buildkit/*",
@@ -19,25 +20,25 @@ OF_BUILDS = (
     "memory/docker/*",
     "memory/docker/buildkit/*",
 )
-HIGHEST = ("memory.peak", "memory.max_usage_in_bytes", "memory.current")
+PEAK_FILES = ("memory.peak", "memory.max_usage_in_bytes", "memory.current")
 
 
 class MemoryPeak:
-    """A context: samples until it ends.
+    """A context manager that samples until its block ends.
 
-    `host` is by how much the memory that is left, swap included, fell below that of the beginning:
-    other programs of the host count as well. `group` is the highest of the cgroups that appeared
-    meanwhile, file caches included; None where none was readable.
+    + host: by how many bytes the free memory of the host fell, swap included; this includes the use
+      of other programs
+    + group: the highest peak of the new cgroups, file caches included; None: none was readable
     """
 
     def __init__(self) -> None:
         self.host = 0
         self.group: int | None = None
-        self._over = threading.Event()
+        self._stop = threading.Event()
         self._thread = threading.Thread(target=self._sample, daemon=True)
 
     def __enter__(self) -> MemoryPeak:
-        self._left = memory().left
+        self._left = read_memory().left
         self._before = _groups()
         self._thread.start()
         return self
@@ -48,41 +49,35 @@ class MemoryPeak:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._over.set()
+        self._stop.set()
         self._thread.join()
         self._look()
 
     def __str__(self) -> str:
-        own = (
-            "" if self.group is None else f"; the largest step alone {_gb(self.group)}, with files"
-        )
-        return f"{_gb(self.host)} more than before (all of the host){own}"
+        step = "" if self.group is None else f"; largest step {format_size(self.group)} with caches"
+        return f"{format_size(self.host)} on the whole host{step}"
 
     def _sample(self) -> None:
-        while not self._over.wait(EVERY_S):
+        while not self._stop.wait(EVERY_S):
             self._look()
 
     def _look(self) -> None:
-        self.host = max(self.host, self._left - memory().left)
+        self.host = max(self.host, self._left - read_memory().left)
         for group in _groups() - self._before:
-            highest = _highest(group)
-            if highest is not None:
-                self.group = max(self.group or 0, highest)
+            peak = _peak(group)
+            if peak is not None:
+                self.group = max(self.group or 0, peak)
 
 
 def _groups() -> frozenset[Path]:
-    return frozenset(path for pattern in OF_BUILDS for path in CGROUPS.glob(pattern))
+    return frozenset(path for pattern in BUILD_GROUPS for path in CGROUPS.glob(pattern))
 
 
-def _highest(group: Path) -> int | None:
-    for name in HIGHEST:
+def _peak(group: Path) -> int | None:
+    for name in PEAK_FILES:
         try:
             return int((group / name).read_text(encoding="ascii"))
         except (OSError, ValueError):
-            # This kernel has another file for it, or the step is over.
+            # Another kernel has another file, or the step has ended.
             continue
     return None
-
-
-def _gb(size: int) -> str:
-    return f"{size / GB:.1f} GB"

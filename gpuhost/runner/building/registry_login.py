@@ -1,4 +1,4 @@
-"""Logins to private registries, in a client configuration of the app's own."""
+"""Logs in to private registries, in a Docker client configuration of the app."""
 
 from __future__ import annotations
 
@@ -14,34 +14,32 @@ from gpuhost.runner.lib.files import write_json
 from gpuhost.runner.state.release import Release
 
 LOGIN_S = 60
-# Where a person may have put compose or buildx; another configuration would hide them.
+# A person may have installed compose or buildx here; another configuration would hide them.
 OWN_PLUGINS = Path("/root/.docker/cli-plugins")
 
 
 def log_in(release: Release) -> None:
-    """Log in to every registry of the plan; without any, no login is left from an earlier one.
+    """Log in to every registry of the plan; without registries, delete earlier logins.
 
-    Raises Failure with the registry's own words.
+    Raises Failure with the registry's message.
     """
-    place = release.app.docker
+    directory = release.app.docker
     if not release.plan.registries:
-        if place.exists():
-            shutil.rmtree(place)
+        if directory.exists():
+            shutil.rmtree(directory)
         return
-    place.mkdir(mode=0o700, exist_ok=True)
-    place.chmod(0o700)
-    _write_configuration(place)
+    directory.mkdir(mode=0o700, exist_ok=True)
+    directory.chmod(0o700)
+    _write_configuration(directory)
     for registry in release.plan.registries:
         if registry.password not in release.secrets:
-            raise Failure(
-                f"registries.{registry.host}: the secret {registry.password} was not given"
-            )
+            raise Failure(f"registries.{registry.host}: the secret {registry.password} is missing")
         words = ("docker", "login", "--username", registry.user, "--password-stdin", registry.host)
         outcome = try_run(
             release.log,
             *words,
             seconds=LOGIN_S,
-            env={"DOCKER_CONFIG": str(place)},
+            env={"DOCKER_CONFIG": str(directory)},
             stdin=release.secrets[registry.password],
         )
         if not outcome.ok:
@@ -49,12 +47,12 @@ def log_in(release: Release) -> None:
             raise Failure(f"docker login {registry.host}: {said}", output=outcome.tail, fix=fix)
 
 
-def _write_configuration(place: Path) -> None:
-    """Without previous logins; builds keep the proxy of root's own configuration."""
+def _write_configuration(directory: Path) -> None:
+    """Write it without logins, with the proxy of root's configuration for builds."""
     settings: dict[str, object] = {}
     proxies = proxy.client().get("proxies")
     if isinstance(proxies, dict):
         settings["proxies"] = proxies
     if OWN_PLUGINS.is_dir():
         settings["cliPluginsExtraDirs"] = [str(OWN_PLUGINS)]
-    write_json(place / "config.json", json.loads(json.dumps(settings)), mode=0o600)
+    write_json(directory / "config.json", json.loads(json.dumps(settings)), mode=0o600)

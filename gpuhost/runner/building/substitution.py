@@ -1,4 +1,4 @@
-"""Variables in a Dockerfile's words: $NAME, ${NAME}, ${NAME:-word} and its kin."""
+"""Substitutes variables in a Dockerfile: $NAME, ${NAME}, ${NAME:-word} and similar."""
 
 from __future__ import annotations
 
@@ -9,30 +9,29 @@ NAME = re.compile(r"\w+", re.ASCII)
 
 
 def substitute(text: str, values: Mapping[str, str]) -> str:
-    """The text with its variables filled in; one that is not set is empty.
+    """The text with its variables replaced; one that is not set is empty.
 
-    Forms that cut or replace parts of a value (${NAME#pattern}) stay as they are: what they would
-    give is BuildKit's affair.
+    Forms that cut or replace parts of a value (${NAME#pattern}) are left unchanged.
     """
-    made, place = "", 0
+    result, place = "", 0
     while place < len(text):
         if text[place] == "\\":
-            made += text[place + 1 : place + 2]
+            result += text[place + 1 : place + 2]
             place += 2
         elif text[place] != "$":
-            made += text[place]
+            result += text[place]
             place += 1
         elif text[place + 1 : place + 2] == "{":
             end = _closing(text, place + 2)
-            made += _braced(text[place + 2 : end], values)
+            result += _braced(text[place + 2 : end], values)
             place = end + 1
         elif name := NAME.match(text, place + 1):
-            made += values.get(name[0], "")
+            result += values.get(name[0], "")
             place = name.end()
         else:
-            made += "$"
+            result += "$"
             place += 1
-    return made
+    return result
 
 
 def _closing(text: str, start: int) -> int:
@@ -51,13 +50,13 @@ def _braced(inside: str, values: Mapping[str, str]) -> str:
     operator, value = inside[name.end() :], values.get(name[0])
     if not operator:
         return value or ""
-    # With a colon an empty value counts as none.
-    is_there = bool(value) if operator.startswith(":") else value is not None
+    # With a colon an empty value counts as unset.
+    is_set = bool(value) if operator.startswith(":") else value is not None
     kind, word = operator.lstrip(":")[:1], operator.lstrip(":")[1:]
     if kind == "-":
-        return value or "" if is_there else substitute(word, values)
+        return value or "" if is_set else substitute(word, values)
     if kind == "+":
-        return substitute(word, values) if is_there else ""
+        return substitute(word, values) if is_set else ""
     if kind == "?":
         return value or ""
     return f"${{{inside}}}"

@@ -1,6 +1,6 @@
 """What the controller and the runner share: paths, unit names, states, file formats.
 
-Beside `plan` the only part of the runner that other packages import.
+Other packages import only this and `plan` of the runner.
 """
 
 from gpuhost.runner.contract.decode import from_json as from_json

@@ -9,7 +9,7 @@ from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
-# Of the year 9999, the last of calendars.
+# The end of the year 9999, the last one that datetime supports.
 LAST_SECOND = 253402300800
 
 
@@ -24,7 +24,7 @@ def from_json(cls: type[T], value: Mapping[str, Any]) -> T:
 
 
 def lenient(cls: type[T], value: object, **defaults: object) -> T:
-    """As `from_json`, from a file that may be damaged: a value that does not fit gets its default.
+    """As `from_json`, for a file that may be damaged: a value that does not fit gets its default.
 
     + defaults: of required fields; without one "" or 0
     """
@@ -43,7 +43,7 @@ def lenient(cls: type[T], value: object, **defaults: object) -> T:
 
 
 def _plausible(value: Any) -> Any:
-    """Raises ValueError for a number that is no time: negative, infinite, after the last year."""
+    """Raises ValueError for a number that is not a time: negative, infinite, or too large."""
     if isinstance(value, float) and not (math.isfinite(value) and 0 <= value < LAST_SECOND):
         raise ValueError(f"{value} is out of range")
     return value

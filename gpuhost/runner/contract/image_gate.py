@@ -1,6 +1,6 @@
 """The driver requirement that CUDA images carry, and whether a host meets it.
 
-The prestart hook checks it; the paths by CDI do not (NVIDIA Container Toolkit issue 1470).
+The prestart hook checks it; CDI does not (NVIDIA Container Toolkit issue 1470).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Gate(Enum):
 
 @dataclass(frozen=True)
 class GateResult:
-    """The answer and the sentence that explains it."""
+    """The answer, and the reason in words."""
 
     gate: Gate
     reason: str
@@ -36,7 +36,7 @@ class GateResult:
 
 @dataclass(frozen=True)
 class Facts:
-    """What conditions ask of a host; None: not known.
+    """What conditions refer to; None: unknown.
 
     + driver: its version
     + cuda: the CUDA that the driver brings; "0": older than every CUDA that images ask for
@@ -93,13 +93,13 @@ def environment_gate(environment: Iterable[str], facts: Facts) -> GateResult:
         if name.startswith(REQUIRE)
     ]
     for gate in (Gate.REFUSES, Gate.UNREADABLE):
-        if found := next((result for result in results if result.gate is gate), None):
-            return found
+        if refusal := next((result for result in results if result.gate is gate), None):
+            return refusal
     return results[0] if results else GateResult(Gate.PASSES, "the image requires nothing")
 
 
 def _holds(condition: str, facts: Facts) -> bool | None:
-    """Whether a condition holds; None when it, or the fact that it asks for, is not known."""
+    """Whether a condition holds; None if the condition or the fact is unknown."""
     match = CONDITION.fullmatch(condition.strip())
     value = facts.get(match[1]) if match else None
     if match is None or value is None:

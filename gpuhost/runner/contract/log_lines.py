@@ -1,10 +1,10 @@
-"""What the controller reads of a log that the runner writes."""
+"""Markers in the runner's log that the controller reads."""
 
 from __future__ import annotations
 
-# A line that begins so begins a stage: a viewer shows it with the time it has taken.
+# The beginning of a line that starts a stage; viewers show it with its duration.
 STAGE = "== "
-# A line that begins so says that the stage has failed.
+# The beginning of a line that reports a failed stage.
 STAGE_FAILED = "FAILED in "
-# Shorter values are words that occur by chance: they are not masked, and not taken as secrets.
+# Shorter values occur by chance: they are not masked, and not accepted as secrets.
 LEAST_MASKED = 4

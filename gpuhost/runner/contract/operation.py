@@ -1,4 +1,4 @@
-"""attempt.json: what is under way on an app, or was cut off."""
+"""attempt.json: the operation in progress on an app, or an interrupted one."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ RELEASE, ROLLBACK, RESTORE, REMOVE = "release", "rollback", "restore", "remove"
 
 @dataclass(frozen=True)
 class Operation:
-    """Something that was begun and has not ended.
+    """An operation that has begun and not ended.
 
     + kind: RELEASE, ROLLBACK or RESTORE
     + id: a release's; of a restore, the backup's name
-    + by: user@machine; "": not known
-    + started: epoch seconds; 0: not known
+    + by: user@machine; "": unknown
+    + started: epoch seconds; 0: unknown
     """
 
     kind: str
@@ -27,7 +27,7 @@ class Operation:
 
     @classmethod
     def lenient(cls, value: object) -> Operation:
-        """From what a host's file holds, whatever that is."""
+        """From a file that may be damaged."""
         return lenient(cls, value, kind=RELEASE)
 
     @property

@@ -1,4 +1,4 @@
-"""Where an app lives on its host. No release ever cleans up anything under shared/ or backups/."""
+"""The files of an app on its host. No release deletes anything under shared/."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ APPS = Path("/opt/gpuhost")
 
 @dataclass(frozen=True)
 class ReleasePaths:
-    """/opt/gpuhost/APP/releases/ID: one release, with its log, however it ended."""
+    """/opt/gpuhost/APP/releases/ID: one release."""
 
     home: Path
 
@@ -25,17 +25,17 @@ class ReleasePaths:
 
     @property
     def override(self) -> Path:
-        """What gpuhost adds for this host; no secret is in it."""
+        """What gpuhost adds for this host; without secrets."""
         return self.home / "compose.override.yaml"
 
     @property
     def host(self) -> Path:
-        """What only the host knows, secrets and image ids; 0600, and never sent anywhere."""
+        """Secrets and image ids; 0600, never sent anywhere."""
         return self.home / "compose.host.json"
 
     @property
     def env(self) -> Path:
-        """Secrets as ${NAME} of the user's file finds them; 0600."""
+        """Secrets for ${NAME} in the user's file; 0600."""
         return self.home / "secrets.env"
 
     @property
@@ -57,7 +57,7 @@ class ReleasePaths:
 
     @property
     def unfinished(self) -> Path:
-        """A source that is not whole yet."""
+        """An incomplete source."""
         return self.home / ".source.new"
 
     @property
@@ -70,7 +70,7 @@ class ReleasePaths:
 
     @property
     def record(self) -> Path:
-        """What the release made and found: images, times, the backup."""
+        """What the release created and measured: images, times, the backup."""
         return self.home / "record.json"
 
     @property
@@ -100,12 +100,12 @@ class AppPaths:
 
     @property
     def attempt(self) -> Path:
-        """There while something is under way: which release, and what is done with it."""
+        """The operation in progress; missing if there is none."""
         return self.home / "attempt.json"
 
     @property
     def generated(self) -> Path:
-        """Secrets made once on this host, name to value; 0600."""
+        """Secrets generated once on this host, name to value; 0600."""
         return self.home / "generated.json"
 
     @property
@@ -115,17 +115,17 @@ class AppPaths:
 
     @property
     def git(self) -> Path:
-        """What was fetched of the source's repository, so that a release fetches what is new."""
+        """A copy of the source's repository, so that a release fetches only what is new."""
         return self.home / "git"
 
     @property
     def known_hosts(self) -> Path:
-        """The SSH host keys that were taken at first sight."""
+        """SSH host keys that were accepted at the first connection."""
         return self.home / "known_hosts"
 
     @property
     def bases(self) -> Path:
-        """Base images that were built here: tag to image id, and what they were built from."""
+        """Base images that were built here: tag to image id and hash of the build inputs."""
         return self.home / "bases.json"
 
     @property
@@ -134,12 +134,12 @@ class AppPaths:
 
     @property
     def restore(self) -> Path:
-        """Where a restore works; it is cleared away once the data is whole again."""
+        """Files of a restore; deleted when the restore ends."""
         return self.home / "restore"
 
     @property
     def restoring(self) -> Path:
-        """There until then: how far it is."""
+        """The progress of a restore; missing if there is none."""
         return self.restore / "state.json"
 
     @property
@@ -148,13 +148,13 @@ class AppPaths:
 
     @property
     def history(self) -> Path:
-        """The audit: a JSON line for each release, rollback and restore."""
+        """A JSON line for each release, rollback, restore and removal."""
         return self.home / "history.jsonl"
 
     def release(self, release_id: str) -> ReleasePaths:
         return ReleasePaths(self.releases / release_id)
 
     def operation(self, operation_id: str) -> ReleasePaths:
-        """Where log and result are: a restore has the name of its backup, and they lie in that."""
-        of_restore = ReleasePaths(self.backups / operation_id)
-        return of_restore if of_restore.home.is_dir() else self.release(operation_id)
+        """Log and result of an operation; those of a restore are in the directory of its backup."""
+        backup = ReleasePaths(self.backups / operation_id)
+        return backup if backup.home.is_dir() else self.release(operation_id)

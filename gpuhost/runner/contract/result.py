@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
+from typing import Any
 
 from gpuhost.runner.contract.decode import lenient
-from gpuhost.runner.contract.operation import RELEASE
+from gpuhost.runner.contract.operation import RELEASE, Operation
 
 VERIFIED = "verified"
-# It failed before anything was changed: the previous release keeps running.
+# It failed before a change: the previous release still runs.
 FAILED = "failed"
 # It failed after a change; the previous release is restored and verified again.
 RESTORED = "restored"
-# It failed and there was no previous release: nothing that it started is left running.
+# It failed without a previous release: everything that it started is stopped.
 UNDONE = "undone"
 # It failed after a change, and the previous release could not be restored.
 RESTORE_FAILED = "restore-failed"
-# What a damaged file leaves.
+# The file is damaged.
 UNKNOWN = "unknown"
 
 
@@ -26,11 +28,14 @@ class Result:
 
     + kind, by: of the operation
     + started, ended: epoch seconds
+    + said: what failed, one line
+    + output: the last lines of the tool that failed
+    + logs: the last lines of the app's log
     + restored: the release that runs again
     + restore_said: why the previous release could not be restored
-    + replaced: of a deployment started by hand, what the first release removed, in words
-    + untouched: its containers that still run
-    + migrated: a migration had begun that may have changed data
+    + replaced: containers started by hand that the first release removed, in words
+    + untouched: containers started by hand that still exist
+    + migrated: a migration that may have changed data had begun
     + gap_s: how long the app did not answer
     """
 
@@ -57,8 +62,22 @@ class Result:
     gap_s: float | None = None
 
     @classmethod
+    def of(cls, operation: Operation, app: str, state: str, **more: Any) -> Result:
+        """The result of an operation that ends now."""
+        return cls(
+            id=operation.id,
+            app=app,
+            kind=operation.kind,
+            state=state,
+            by=operation.by,
+            started=operation.started,
+            ended=time.time(),
+            **{"revision": "", "inputs": "", **more},
+        )
+
+    @classmethod
     def lenient(cls, value: object) -> Result:
-        """From what a host's file holds, whatever that is."""
+        """From a file that may be damaged."""
         return lenient(cls, value, kind=RELEASE, state=UNKNOWN)
 
     @property

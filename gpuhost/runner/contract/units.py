@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 UNITS = Path("/etc/systemd/system")
-# One file for all apps: it takes up at boot what was cut off.
+# One file for all apps: at boot it resumes an interrupted operation.
 RESUME_UNIT_FILE = UNITS / "gpuhost-resume@.service"
 
 
 def release_unit(app: str) -> str:
-    """It runs the runner: releases, rollbacks and restores."""
+    """It starts the runner for a release, a rollback or a restore."""
     return f"gpuhost-release-{app}.service"
 
 
@@ -19,10 +19,10 @@ def resume_unit(app: str) -> str:
 
 
 def backup_unit(app: str) -> str:
-    """Without its ending: a service, and the timer that starts it."""
+    """Without suffix: a service, and its timer."""
     return f"gpuhost-backup-{app}"
 
 
 def logrotate_unit(app: str) -> str:
-    """Without its ending, as `backup_unit`."""
+    """Without suffix: a service, and its timer."""
     return f"gpuhost-logrotate-{app}"

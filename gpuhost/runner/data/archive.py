@@ -1,4 +1,4 @@
-"""A directory that came as a tar archive, unpacked so that nothing gets outside."""
+"""Unpacks the source archive of a release; no file can escape the directory."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ from pathlib import Path, PurePosixPath
 
 from gpuhost.runner.lib.failure import Failure
 
-FIX = "release again: the archive is made anew of the directory"
+FIX = "release again: this makes a new archive"
 
 
 def unpack(archive: Path, into: Path) -> None:
-    """Regular files, directories and links; the owner is root, and no setuid bit survives.
+    """Unpack regular files, directories and links, owned by root, without setuid bits.
 
-    + into: a directory that is not there yet
+    + into: a new directory
 
-    Raises Failure for what would get outside of it, for devices, and for an archive that is not
-    whole.
+    Raises Failure for a path that leads outside, for devices, and for an incomplete archive.
     """
     into.mkdir()
     try:
@@ -27,7 +26,7 @@ def unpack(archive: Path, into: Path) -> None:
             for member in opened:
                 _unpack(opened, member, into)
     except FileNotFoundError:
-        raise Failure(f"{archive.name} did not come with the release", fix=FIX) from None
+        raise Failure(f"{archive.name} is missing in the release", fix=FIX) from None
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
         raise Failure(f"{archive.name} cannot be unpacked: {error}", fix=FIX) from error
 
@@ -41,14 +40,14 @@ def _unpack(opened: tarfile.TarFile, member: tarfile.TarInfo, into: Path) -> Non
         path.mkdir(exist_ok=True)
         path.chmod(member.mode & 0o777 | 0o700)
     elif member.issym():
-        # What a link points to is the build's affair; nothing is ever written through one.
+        # Links may point anywhere: nothing is written through them.
         path.symlink_to(member.linkname)
     elif member.islnk():
         path.hardlink_to(_inside(into, member.linkname))
     elif member.isfile():
         _write(opened, member, path)
     else:
-        raise Failure(f"the source has a device or a pipe, {member.name!r}; take it out")
+        raise Failure(f"the source has a device or a pipe, {member.name!r}", fix="remove it")
 
 
 def _write(opened: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
@@ -60,10 +59,10 @@ def _write(opened: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None
 
 
 def _inside(into: Path, name: str) -> Path:
-    """The place of a member. Raises Failure if it is elsewhere, or behind a link."""
+    """The path of a member. Raises Failure if it is outside of `into` or behind a link."""
     pure = PurePosixPath(name)
     if pure.is_absolute() or ".." in pure.parts:
-        raise Failure(f"the archive has a path that leads out of it, {name!r}", fix=FIX)
+        raise Failure(f"the archive has a path outside of its directory, {name!r}", fix=FIX)
     path = into
     for part in pure.parts:
         path /= part

@@ -1,4 +1,4 @@
-"""Directories that are there, with their owner, before anything starts."""
+"""Creates the declared directories with their owners and modes."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ class Owner:
 
 
 def owner(text: str) -> Owner:
-    """ "1001:1001", "www-data:adm", "www-data", "1001": numbers, or names of this host.
+    """ "1001:1001", "www-data:adm", "www-data", "1001": numbers or names.
 
-    Without a group it is the user's own; for a number that this host does not know, that number.
+    Without a group: the user's own group, or the user's number if the host does not know it.
 
-    Raises Failure for a name that this host does not know.
+    Raises Failure for an unknown name.
     """
     user, _, group = text.partition(":")
-    uid = int(user) if user.isdecimal() else _known_user(user).pw_uid
+    uid = int(user) if user.isdecimal() else _find_user(user).pw_uid
     if group:
-        return Owner(uid, int(group) if group.isdecimal() else _known_group(group))
+        return Owner(uid, int(group) if group.isdecimal() else _find_group(group))
     try:
         return Owner(uid, pwd.getpwuid(uid).pw_gid)
     except KeyError:
@@ -39,40 +39,41 @@ def owner(text: str) -> Owner:
 
 
 def check(release: Release) -> None:
-    """They can be made as declared, as far as that can be seen without it. Raises Failure."""
-    for one in release.plan.directories:
-        owner(one.owner)
-        with _told(one.path), suppress(FileNotFoundError), open_directory(release, one.path):
+    """Check owners and existing paths, without a change. Raises Failure."""
+    for directory in release.plan.directories:
+        owner(directory.owner)
+        path = directory.path
+        with _as_failure(path), suppress(FileNotFoundError), open_directory(release, path):
             continue
 
 
 def make(release: Release) -> None:
-    """shared/ and what the app declares; what is in them is not touched.
+    """Create shared/ and the declared directories; their content is not changed.
 
-    What they were like before is in the release's record.
+    The record of the release keeps their previous owners and modes.
 
-    Raises Failure before anything is made if an owner is not known.
+    Raises Failure for an unknown owner, before any change.
     """
-    owners = [owner(one.owner) for one in release.plan.directories]
+    owners = [owner(directory.owner) for directory in release.plan.directories]
     release.app.shared.mkdir(parents=True, exist_ok=True)
-    # The outer ones first, whatever order they are declared in.
-    for one, its in sorted(
+    # Parents first.
+    for directory, its_owner in sorted(
         zip(release.plan.directories, owners, strict=True), key=lambda pair: pair[0].path
     ):
-        _make(release, one, its)
+        _make(release, directory, its_owner)
 
 
 def restore_owners(release: Release) -> None:
-    """Each as it was before this release. Raises Failure."""
+    """Restore owner and mode of each directory. Raises Failure."""
     for path, before in release.record.directories.items():
-        with _told(path), open_directory(release, path) as handle:
+        with _as_failure(path), open_directory(release, path) as handle:
             _change(handle, before)
-            release.log.write(f"{path}: {before} again")
+            release.log.write(f"{path}: restored to {before}")
 
 
-def _make(release: Release, directory: Directory, its: Owner) -> None:
-    owned = Owned(its.uid, its.gid, int(directory.mode, 8))
-    with _told(directory.path), open_directory(release, directory.path, make=True) as handle:
+def _make(release: Release, directory: Directory, owner: Owner) -> None:
+    owned = Owned(owner.uid, owner.gid, int(directory.mode, 8))
+    with _as_failure(directory.path), open_directory(release, directory.path, make=True) as handle:
         before = _owned(handle)
         if before == owned:
             return
@@ -91,32 +92,32 @@ def _change(handle: int, owned: Owned) -> None:
     present = _owned(handle)
     if (present.uid, present.gid) != (owned.uid, owned.gid):
         os.fchown(handle, owned.uid, owned.gid)
-    # Also after a change of owner, which takes setgid away.
+    # Always: a change of owner clears setgid.
     os.fchmod(handle, owned.mode)
 
 
 @contextmanager
-def _told(path: str) -> Iterator[None]:
-    """What went wrong, as Failure."""
+def _as_failure(path: str) -> Iterator[None]:
+    """Turn an OSError into Failure."""
     try:
         yield
     except NotADirectoryError:
         raise Failure(
-            f"directories: {path}: something else than a directory is in its place",
-            fix="move it away, or name another path",
+            f"directories: {path} is not a directory",
+            fix="move it away, or declare another path",
         ) from None
     except OSError as error:
         raise Failure(f"directories: {path}: {error.strerror}") from None
 
 
-def _known_user(name: str) -> pwd.struct_passwd:
+def _find_user(name: str) -> pwd.struct_passwd:
     try:
         return pwd.getpwnam(name)
     except KeyError:
         raise _unknown("user", name) from None
 
 
-def _known_group(name: str) -> int:
+def _find_group(name: str) -> int:
     try:
         return grp.getgrnam(name).gr_gid
     except KeyError:
@@ -126,5 +127,5 @@ def _known_group(name: str) -> int:
 def _unknown(kind: str, name: str) -> Failure:
     return Failure(
         f"directories: this host has no {kind} {name}",
-        fix="the number that the container runs as always works: owner: 1001:1001",
+        fix="use the numbers that the container runs as, for example owner: 1001:1001",
     )

@@ -1,6 +1,6 @@
-"""Secrets as a Compose env file has them: what ${NAME} in the user's own file stands for.
+"""Writes secrets.env: the values for ${NAME} in the user's Compose file.
 
-Not the environment of Compose's process, which every process of root can read.
+The environment of Compose's process would be readable for every process of root.
 """
 
 from __future__ import annotations
@@ -11,20 +11,20 @@ from gpuhost.runner.data import secrets
 from gpuhost.runner.lib.files import keep
 from gpuhost.runner.state.release import Release
 
-# In double quotes Compose undoes these and nothing else: single quotes cannot hold every backslash,
-# and \r\n as it stands would be read as \n.
+# Compose reverts exactly these in double quotes. Single quotes cannot contain every backslash, and
+# Compose would read a plain \r\n as \n.
 ESCAPED = str.maketrans({"\\": r"\\", '"': r"\"", "$": "$$", "\n": r"\n", "\r": r"\r"})
 
 
 def write_env_file(release: Release) -> None:
-    """secrets.env (0600), if the app has secrets; those that no service gets are not in it.
+    """Write secrets.env (0600) if the app has secrets, without internal ones.
 
     Raises Failure.
     """
     values = secrets.values(release)
-    seen = {one.name: values[one.name] for one in release.plan.secrets if not one.internal}
-    if seen:
-        keep(release.paths.env, text(seen), mode=0o600)
+    public = {s.name: values[s.name] for s in release.plan.secrets if not s.internal}
+    if public:
+        keep(release.paths.env, text(public), mode=0o600)
 
 
 def text(values: Mapping[str, str]) -> str:

@@ -1,6 +1,6 @@
-"""Restored files take the place of those that are there, by renaming; and back again.
+"""Exchanges present files for restored ones by renaming, and back.
 
-Each step can be cut off and done again: what is still staged was not put in place.
+Each step can be repeated after an interruption: a file that is still staged is not in place yet.
 """
 
 from __future__ import annotations
@@ -18,29 +18,29 @@ from gpuhost.runner.lib.files import sync_directory
 
 @dataclass(frozen=True)
 class Exchange:
-    """One file or directory. Paths are text: this is kept as JSON while a restore is under way."""
+    """A file or directory. Paths are text because this is stored as JSON."""
 
     target: str
-    staged: str  # what is put there
-    aside: str  # a directory, for what was there
-    is_database: bool = False  # with the files that SQLite keeps beside it
+    staged: str  # the restored one
+    aside: str  # a directory for the previous one
+    is_database: bool = False  # also exchange the files that SQLite keeps beside it
 
     def put_in_place(self) -> None:
-        """Raises OSError."""
+        """Move the previous one aside and the restored one in place. Raises OSError."""
         if not os.path.lexists(self.staged):
             return
         aside = Path(self.aside)
         aside.mkdir(mode=0o700, parents=True, exist_ok=True)
         for path in self._files:
             if os.path.lexists(path):
-                path.rename(_free(aside / path.name))
+                path.rename(_unused(aside / path.name))
         Path(self.staged).rename(self.target)
         self._sync()
 
     def undo(self) -> None:
-        """As it was before; nothing if it was not put in place. Raises OSError."""
+        """Move the previous one back. Raises OSError."""
         if not os.path.lexists(self.staged):
-            # What the app has made beside the restored database goes with it.
+            # Delete the files that the app created beside the restored database.
             for path in self._files[1:]:
                 path.unlink(missing_ok=True)
             if os.path.lexists(self.target):
@@ -63,47 +63,46 @@ class Exchange:
 
 
 @dataclass(frozen=True)
-class Rooms:
-    """Directories on the target's disk, so that renaming is all that there is to do."""
+class Places:
+    """Directories on the target's disk, so that renaming is enough."""
 
     staging: Path
     aside: Path
 
 
-def rooms(target: Path, staging: Path, aside: Path) -> Rooms:
-    """Those that are given, or others beside the target if it lies on another disk.
+def places(target: Path, staging: Path, aside: Path) -> Places:
+    """The given directories, or others beside the target if it is on another disk.
 
-    + staging: a directory that need not be there
-    + aside: as well
+    + staging, aside: they need not exist
 
-    Raises Failure if the target cannot be renamed at all.
+    Raises Failure if the target cannot be renamed.
     """
     if os.path.ismount(target):
         raise Failure(
-            f"{target} is a mount point: it cannot be exchanged in one step",
-            fix="stop the app, and unpack the backup's file over it manually",
+            f"{target} is a mount point, which cannot be renamed",
+            fix="stop the app, and unpack the file of the backup into it manually",
         )
     staging.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if _same_disk(staging.parent, target.parent):
-        return Rooms(staging, aside)
+        return Places(staging, aside)
     beside = target.parent
-    return Rooms(
+    return Places(
         beside / f".gpuhost-restore-{staging.name}",
         beside / f".gpuhost-{aside.parent.name}-{aside.name}",
     )
 
 
 def clear(path: Path) -> None:
-    """Nothing is there afterwards."""
+    """Delete a file or directory, if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
 
 
-def _same_disk(one: Path, other: Path) -> bool:
-    """Two mounts of one disk are two for a renaming as well: only trying tells."""
-    probe, target = one / ".gpuhost-probe", other / ".gpuhost-probe"
+def _same_disk(first: Path, second: Path) -> bool:
+    """Try a rename: two mounts of one disk count as two disks."""
+    probe, target = first / ".gpuhost-probe", second / ".gpuhost-probe"
     clear(probe)
     probe.touch()
     try:
@@ -118,8 +117,8 @@ def _same_disk(one: Path, other: Path) -> bool:
     return True
 
 
-def _free(path: Path) -> Path:
-    """What somebody made anew after an interruption does not replace what was set aside first."""
+def _unused(path: Path) -> Path:
+    """A path that does not exist, so that no file that was moved aside is overwritten."""
     candidate, number = path, 1
     while os.path.lexists(candidate):
         number += 1

@@ -1,8 +1,8 @@
-"""Log files that an app writes into its directories, rotated by the host's logrotate.
+"""Rotates log files of an app with the host's logrotate.
 
-It works as the owner of the directory, so that what the app puts there cannot make root write
-elsewhere. logrotate takes only owners that have a name, and those of containers rarely have one on
-the host: it is given a list of users of its own, which lies over /etc/passwd for its unit alone.
+logrotate runs as the owner of the directory, so that links of the app cannot make root write
+elsewhere. logrotate needs a name for each owner, and users of containers rarely have one on the
+host: for its unit alone, a file with such names is mounted over /etc/passwd.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ GROUP = "{name}:x:{gid}:\n"
 
 
 def files(release: Release) -> dict[str, str]:
-    """What logrotate reads, name to text; nothing if nothing is rotated.
+    """The files for logrotate, name to text; empty if nothing is rotated.
 
     Raises Failure.
     """
@@ -47,46 +47,47 @@ def files(release: Release) -> dict[str, str]:
         by_owner.setdefault(_owner(release, pattern), []).append(_quoted(release, pattern))
     if not by_owner:
         return {}
-    owners = sorted(by_owner, key=lambda one: (one.uid, one.gid))
+    owners = sorted(by_owner, key=lambda owner: (owner.uid, owner.gid))
     blocks = (
         BLOCK.format(
-            files=" ".join(sorted(by_owner[one])),
+            files=" ".join(sorted(by_owner[owner])),
             size=logs.max_size_mb,
             keep=logs.keep,
-            owner=f"{_named(one.uid)} {_named(one.gid)}",
+            owner=f"{_user_name(owner.uid)} {_user_name(owner.gid)}",
         )
-        for one in owners
+        for owner in owners
     )
-    users = {0: 0, **{one.uid: one.gid for one in owners}}
-    groups = sorted({0, *(one.gid for one in owners)})
+    users = {0: 0, **{owner.uid: owner.gid for owner in owners}}
+    groups = sorted({0, *(owner.gid for owner in owners)})
     return {
         "conf": f"# Logs of {release.plan.app}; its releases write this file.\n" + "".join(blocks),
         "passwd": "".join(
-            USER.format(name=_named(uid), uid=uid, gid=gid) for uid, gid in sorted(users.items())
+            USER.format(name=_user_name(uid), uid=uid, gid=gid)
+            for uid, gid in sorted(users.items())
         ),
-        "group": "".join(GROUP.format(name=_named(gid), gid=gid) for gid in groups),
+        "group": "".join(GROUP.format(name=_user_name(gid), gid=gid) for gid in groups),
     }
 
 
-def _named(number: int) -> str:
+def _user_name(number: int) -> str:
     return f"app{number}" if number else "root"
 
 
 def _quoted(release: Release, pattern: str) -> str:
     path = str(locate(release, pattern))
     if any(character in path for character in '"\\\n'):
-        raise Failure(f"logs: {pattern}: no quotes, backslashes or line ends in it")
+        raise Failure(f"logs: {pattern}: quotes, backslashes and line ends are not allowed")
     return f'"{path}"'
 
 
 def _owner(release: Release, pattern: str) -> Owner:
-    """Of the directory that the files are in, or of the one that it will be made in."""
+    """The owner of the directory of the files, or of its nearest existing parent."""
     directory = locate(release, _without_wildcards(pattern))
     while True:
         try:
             with open_directory(release, str(directory)) as handle:
-                its = os.fstat(handle)
-                return Owner(its.st_uid, its.st_gid)
+                state = os.fstat(handle)
+                return Owner(state.st_uid, state.st_gid)
         except OSError:
             if directory == directory.parent:
                 raise

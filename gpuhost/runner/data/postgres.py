@@ -1,7 +1,6 @@
-"""PostgreSQL in a container of the app: dumped, and restored under its own name in one step.
+"""Dumps and restores PostgreSQL databases in containers of the app.
 
-Containers are found by Compose's labels, not through the app's files: those of the release that
-comes may differ from what runs.
+Containers are found by Compose's labels: the files of the new release may differ from what runs.
 """
 
 from __future__ import annotations
@@ -17,16 +16,16 @@ from gpuhost.runner.lib.log import Log
 from gpuhost.runner.plan import Postgres
 
 QUICK = 60
-# pg_dump -Fc begins so.
+# The beginning of a pg_dump -Fc file.
 MAGIC = b"PGDMP"
-# Databases can be renamed only from another one; this one is always there.
-ELSEWHERE = "template1"
+# A database can be renamed only from another one; this one always exists.
+OTHER_DATABASE = "template1"
 FORMAT = '{{.ID}} {{.State}} {{.Label "com.docker.compose.oneoff"}}'
 
 
 @dataclass(frozen=True)
 class Server:
-    """A running container with PostgreSQL, and one database of it."""
+    """A running PostgreSQL container, and one of its databases."""
 
     container: str
     database: str
@@ -38,30 +37,30 @@ class Server:
         return f"PostgreSQL database {self.database}"
 
     def dump(self, target: Path, seconds: float, database: str = "") -> None:
-        """pg_dump -Fc into a new file. Raises Failure."""
+        """Run pg_dump -Fc into a new file. Raises Failure."""
         words = self._words("pg_dump", "-w", "-Fc", "-U", self.user, database or self.database)
         stream(self.log, *words, seconds=seconds, what=f"pg_dump of {self.name}", target=target)
         with target.open("rb") as file:
             if file.read(len(MAGIC)) != MAGIC:
-                raise Failure(f"{self.name}: what pg_dump printed is not a dump")
+                raise Failure(f"{self.name}: the output of pg_dump is not a dump")
 
     def bytes(self) -> int:
-        """What the database takes on its own disk; 0 if it cannot be asked."""
+        """The size of the database on its disk; 0 if unknown."""
         words = self._words("psql", "-XwAtq", "-U", self.user, "-d", self.database)
-        question = "SELECT pg_database_size(current_database())"
-        outcome = try_run(self.log, *words, "-c", question, seconds=QUICK, quiet=True)
+        query = "SELECT pg_database_size(current_database())"
+        outcome = try_run(self.log, *words, "-c", query, seconds=QUICK, quiet=True)
         return int(outcome.out) if outcome.ok and outcome.out.strip().isdecimal() else 0
 
     def fill_beside(self, dump: Path, seconds: float) -> None:
-        """A new database, beside the one in use, from a dump. Raises Failure."""
+        """Restore a dump into a new database beside the one in use. Raises Failure."""
         self.drop(self.beside)
-        made = (
+        create = (
             "SELECT format('CREATE DATABASE %I OWNER %I TEMPLATE template0 ENCODING %L "
             "LC_COLLATE %L LC_CTYPE %L', :'beside', pg_get_userbyid(datdba), "
             "pg_encoding_to_char(encoding), datcollate, datctype) "
             "FROM pg_database WHERE datname = :'used' \\gexec\n"
         )
-        self._sql(made, "making a database beside it")
+        self._sql(create, "creating a database beside it")
         words = self._words(
             *("pg_restore", "-w", "-U", self.user, "-d", self.beside),
             *("--single-transaction", "--exit-on-error"),
@@ -75,22 +74,22 @@ class Server:
             raise
 
     def swap(self) -> None:
-        """The one beside takes the name of the one in use, which is set aside; once only."""
-        if self._there(self.aside):
+        """Rename the database in use aside, and the new one to its name. Again: no change."""
+        if self._exists(self.aside):
             return
         self._sql(
-            self._alone()
+            self._disconnect_sql()
             + 'BEGIN;\nALTER DATABASE :"used" RENAME TO :"aside";\n'
             + 'ALTER DATABASE :"beside" RENAME TO :"used";\nCOMMIT;\n',
             "putting the restored database in place",
         )
 
     def swap_back(self) -> None:
-        """As it was before `swap`; nothing if that was not done."""
-        if not self._there(self.aside):
+        """Undo `swap`. Without it: no change."""
+        if not self._exists(self.aside):
             return
         self._sql(
-            self._alone()
+            self._disconnect_sql()
             + 'BEGIN;\nALTER DATABASE :"used" RENAME TO :"beside";\n'
             + 'ALTER DATABASE :"aside" RENAME TO :"used";\nCOMMIT;\n',
             "restoring the previous database",
@@ -108,18 +107,20 @@ class Server:
         return f"gpuhost_before_{self._short}"
 
     def has_aside(self) -> bool:
-        return self._there(self.aside)
+        return self._exists(self.aside)
 
     @property
     def _short(self) -> str:
-        # Names of databases are cut off at 63 bytes.
+        # PostgreSQL truncates names to 63 bytes.
         return sha256(self.database.encode()).hexdigest()[:10]
 
-    def _there(self, database: str) -> bool:
-        return database in self._sql("SELECT datname FROM pg_database;\n", "asking").split("\n")
+    def _exists(self, database: str) -> bool:
+        return database in self._sql(
+            "SELECT datname FROM pg_database;\n", "listing databases"
+        ).split("\n")
 
-    def _alone(self) -> str:
-        """A database in use cannot be renamed."""
+    def _disconnect_sql(self) -> str:
+        """A database with connections cannot be renamed."""
         return (
             "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
             "WHERE datname IN (:'used', :'beside', :'aside') AND pid <> pg_backend_pid();\n"
@@ -127,7 +128,7 @@ class Server:
 
     def _sql(self, text: str, what: str) -> str:
         words = self._words(
-            *("psql", "-XwAtq", "-v", "ON_ERROR_STOP=1", "-U", self.user, "-d", ELSEWHERE),
+            *("psql", "-XwAtq", "-v", "ON_ERROR_STOP=1", "-U", self.user, "-d", OTHER_DATABASE),
             *("-v", f"used={self.database}"),
             *("-v", f"beside={self.beside}", "-v", f"aside={self.aside}"),
             stdin=True,
@@ -145,17 +146,17 @@ class Server:
         return ("docker", "exec", *(("-i",) if stdin else ()), self.container, *words)
 
 
-def server(log: Log, project: str, declared: Postgres) -> Server | None:
-    """The database's running container; None if the project has no such container at all.
+def find_server(log: Log, project: str, declared: Postgres) -> Server | None:
+    """The running container of a database; None if the project has no such container.
 
-    Raises Failure if it is there and does not run.
+    Raises Failure if the container does not run.
     """
     labels = {"project": project, "service": declared.service}
     filters = (f"label=com.docker.compose.{key}={value}" for key, value in labels.items())
     listed = run(
         log,
         *("docker", "ps", "-a", "--no-trunc", "--format", FORMAT),
-        *(word for one in filters for word in ("--filter", one)),
+        *(word for text in filters for word in ("--filter", text)),
         seconds=QUICK,
         what="docker ps",
         quiet=True,
@@ -167,7 +168,7 @@ def server(log: Log, project: str, declared: Postgres) -> Server | None:
     if containers:
         raise Failure(
             f"{declared.service} is {containers[0][1]}: its database cannot be read",
-            fix=f"docker start {containers[0][0][:12]}; docker logs tells why it had stopped",
+            fix=f"run docker start {containers[0][0][:12]}; docker logs shows why it stopped",
         )
     return None
 

@@ -1,7 +1,7 @@
-"""Paths that an app names, walked one name at a time: its containers can write there too.
+"""Opens paths of an app safely, one component at a time: its containers can write there too.
 
-A link that a container has put in the way could lead root anywhere. Links that a person has made,
-in a directory that only root writes to, are followed: `shared/models` on another disk.
+A link created by a container could lead root anywhere, so it is refused. A link in a directory that
+only root can write to is followed: `shared/models` on another disk.
 """
 
 from __future__ import annotations
@@ -16,33 +16,33 @@ from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.state.release import Release
 
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-# What a directory that is only on the way to another one gets.
+# The mode of a new parent directory.
 MODE = 0o755
 
 
 def locate(release: Release, path: str) -> Path:
-    """Absolute, or relative to shared/, as the app file has it."""
+    """The absolute path of a path in the app file, which may be relative to shared/."""
     return Path(os.path.normpath(release.app.shared / path))
 
 
 @contextmanager
 def open_directory(release: Release, path: str, *, make: bool = False) -> Iterator[int]:
-    """A handle of a directory, whatever happens to its names meanwhile.
+    """A handle of a directory, which stays valid if a component is renamed.
 
-    + make: directories that are missing are made
+    + make: create missing directories
 
     Raises Failure, FileNotFoundError or NotADirectoryError.
     """
     target = locate(release, path)
     shared = release.app.shared
-    # Where shared/ itself lies, and where an absolute path begins, is a person's own affair.
+    # Links above shared/, or above an absolute path, are made by a person.
     base = shared if target.is_relative_to(shared) else Path("/")
-    given_away = [locate(release, one.path) for one in release.plan.directories]
+    app_directories = [locate(release, directory.path) for directory in release.plan.directories]
     handle = os.open(base, DIRECTORY)
     here = base
     try:
         for name in target.relative_to(base).parts:
-            inner = _enter(handle, here, name, given_away, make=make)
+            inner = _enter(handle, here, name, app_directories, make=make)
             os.close(handle)
             handle, here = inner, here / name
         yield handle
@@ -51,13 +51,13 @@ def open_directory(release: Release, path: str, *, make: bool = False) -> Iterat
 
 
 def resolve(release: Release, path: str) -> Path:
-    """Where a file or directory really is; it need not be there, but what it lies in has to be.
+    """The real path of a file or directory; it need not exist, but its parent must.
 
     Raises Failure, FileNotFoundError or NotADirectoryError.
     """
     location = locate(release, path)
     if location == release.app.shared:
-        raise Failure(f"{path}: shared/ itself is meant, name what is in it")
+        raise Failure(f"{path} is shared/ itself", fix="declare the files and directories in it")
     try:
         with open_directory(release, str(location)) as handle:
             return real(handle)
@@ -65,7 +65,7 @@ def resolve(release: Release, path: str) -> Path:
         with open_directory(release, str(location.parent)) as handle:
             target = real(handle) / location.name
     if target.is_symlink():
-        raise _refused(target)
+        raise _link_failure(target)
     return target
 
 
@@ -74,29 +74,33 @@ def real(handle: int) -> Path:
     return Path(f"/proc/self/fd/{handle}").readlink()
 
 
-def _enter(handle: int, here: Path, name: str, given_away: Iterable[Path], *, make: bool) -> int:
+def _enter(
+    handle: int, here: Path, name: str, app_directories: Iterable[Path], *, make: bool
+) -> int:
     try:
         state = os.stat(name, dir_fd=handle, follow_symlinks=False)
     except FileNotFoundError:
         if not make:
             raise
         os.mkdir(name, MODE, dir_fd=handle)
-        made = os.open(name, DIRECTORY | os.O_NOFOLLOW, dir_fd=handle)
-        os.fchmod(made, MODE)  # whatever the umask is
-        return made
+        handle = os.open(name, DIRECTORY | os.O_NOFOLLOW, dir_fd=handle)
+        os.fchmod(handle, MODE)  # whatever the umask is
+        return handle
     if not stat.S_ISLNK(state.st_mode):
         return os.open(name, DIRECTORY | os.O_NOFOLLOW, dir_fd=handle)
-    if not _ours(os.fstat(handle)) or any(here.is_relative_to(one) for one in given_away):
-        raise _refused(here / name)
+    if not _only_root_writes(os.fstat(handle)) or any(
+        here.is_relative_to(d) for d in app_directories
+    ):
+        raise _link_failure(here / name)
     return os.open(name, DIRECTORY, dir_fd=handle)
 
 
-def _ours(state: os.stat_result) -> bool:
+def _only_root_writes(state: os.stat_result) -> bool:
     return state.st_uid == os.geteuid() and not state.st_mode & 0o022
 
 
-def _refused(path: Path) -> Failure:
+def _link_failure(path: Path) -> Failure:
     return Failure(
-        f"{path} is a link in a directory that the app can write to: not followed",
-        fix="put the directory itself there, or name its real place in the app file",
+        f"{path} is a link in a directory that the app can write to",
+        fix="replace the link by the directory, or declare its real path in the app file",
     )

@@ -1,4 +1,4 @@
-"""What runs between releases: scheduled backups, log rotation."""
+"""Installs the timers of an app: scheduled backups, log rotation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gpuhost.runner.lib.log import Log
 from gpuhost.runner.state.release import Release
 
 QUICK = 60
-# A backup waits for a release that is under way.
+# A backup waits for a release in progress.
 SPARE = 7200
 
 SERVICE = """\
@@ -47,70 +47,75 @@ WantedBy=timers.target
 
 @dataclass(frozen=True)
 class Job:
-    """A service and the timer that starts it."""
+    """A service and its timer."""
 
     unit: str
-    files: dict[str, str]  # ending -> text; none: there is no such job
+    files: dict[str, str]  # suffix -> text; empty: the app has no such job
 
     def paths(self) -> dict[Path, str]:
         return {UNITS / f"{self.unit}.{ending}": text for ending, text in self.files.items()}
 
 
 def check(release: Release) -> None:
-    """Raises Failure if systemd does not know such a time."""
+    """Raises Failure if systemd does not accept the time of backups."""
     every = release.plan.backup.every if release.plan.backup else ""
     if not every:
         return
     outcome = try_run(release.log, "systemd-analyze", "calendar", "--", every, seconds=QUICK)
     if not outcome.ok or "\n" in every:
         raise Failure(
-            f"backup.every: {every!r} is not a time that systemd knows",
+            f"backup.every: {every!r} is not a time that systemd accepts",
             output=outcome.tail,
-            fix='"daily", "*-*-* 03:30", "Mon 04:00": see man systemd.time',
+            fix='use "daily", "*-*-* 03:30" or "Mon 04:00": see man systemd.time',
         )
 
 
 def install(release: Release) -> None:
-    """As this release declares it; what is so already is not touched, what is not, removed.
+    """Write the units that this release declares, and remove others of the app.
 
     Raises Failure.
     """
-    _install(release.log, _backup(release))
+    _install(release.log, _backup_job(release))
     _install_rotation(release, logrotate.files(release))
 
 
 def remove(release: Release) -> None:
-    """Nothing of it is left on the host; backups stay."""
+    """Remove all timers of the app; backups are kept."""
     _install(release.log, Job(backup_unit(release.plan.app), {}))
     _install_rotation(release, {})
 
 
 def unit_files(app: str) -> Iterator[Path]:
-    """Where they may be; those that an app does not declare are not there."""
+    """All possible unit files of an app; they may not exist."""
     for unit in (backup_unit(app), logrotate_unit(app)):
         for ending in ("service", "timer"):
             yield UNITS / f"{unit}.{ending}"
 
 
 def _install_rotation(release: Release, files: dict[str, str]) -> None:
-    log, job, home = release.log, _rotation(release, files), _rotation_home(release)
+    log, job, home = release.log, _rotation_job(release, files), _rotation_home(release)
     if not files:
         _install(log, job)
         shutil.rmtree(home, ignore_errors=True)
         return
     if not logrotate.PROGRAM.exists():
-        raise Failure("log files are not rotated: logrotate is not installed", fix="install it")
+        raise Failure(
+            "log files are not rotated: logrotate is not installed",
+            fix="run apt-get install logrotate",
+        )
     home.mkdir(exist_ok=True)
-    stale = [name for name, text in files.items() if not _is(home / name, text)]
+    stale = [name for name, text in files.items() if not _has_text(home / name, text)]
     for name in stale:
         write(home / name, files[name])
     if not _install(log, job) and not stale:
         return
-    # Its first run tells whether it can do its work.
+    # The first run shows whether it works.
     if not try_run(log, "systemctl", "start", f"{job.unit}.service", seconds=600).ok:
-        # The next release has to write it, and to see it work.
+        # So that the next release writes and tries it again.
         (home / "conf").unlink()
-        raise Failure("log files are not rotated", fix=f"journalctl -u {job.unit} tells why")
+        raise Failure(
+            "log files are not rotated", fix=f"run journalctl -u {job.unit}: it shows the reason"
+        )
 
 
 def _rotation_home(release: Release) -> Path:
@@ -118,7 +123,7 @@ def _rotation_home(release: Release) -> Path:
 
 
 def _install(log: Log, job: Job) -> bool:
-    """Whether anything had to be changed."""
+    """Whether a file was changed."""
     units = job.paths()
     timer = f"{job.unit}.timer"
     stale = [
@@ -130,31 +135,31 @@ def _install(log: Log, job: Job) -> bool:
         try_run(log, "systemctl", "disable", "--now", "--quiet", timer, seconds=QUICK)
         for path in stale:
             path.unlink()
-    changed = [path for path, text in units.items() if not _is(path, text)]
+    changed = [path for path, text in units.items() if not _has_text(path, text)]
     for path in changed:
         write(path, units[path])
     if stale or changed:
         run(log, "systemctl", "daemon-reload", seconds=QUICK, what="systemctl daemon-reload")
-    if units and (changed or not _runs(log, timer)):
+    if units and (changed or not _is_active(log, timer)):
         run(log, "systemctl", "enable", "--quiet", timer, seconds=QUICK, what=f"enabling {timer}")
         run(log, "systemctl", "restart", timer, seconds=QUICK, what=f"starting {timer}")
         log.write(f"{timer}: enabled")
     return bool(stale or changed)
 
 
-def _runs(log: Log, timer: str) -> bool:
+def _is_active(log: Log, timer: str) -> bool:
     return all(
-        try_run(log, "systemctl", question, "--quiet", timer, seconds=QUICK).ok
-        for question in ("is-enabled", "is-active")
+        try_run(log, "systemctl", verb, "--quiet", timer, seconds=QUICK).ok
+        for verb in ("is-enabled", "is-active")
     )
 
 
-def _backup(release: Release) -> Job:
+def _backup_job(release: Release) -> Job:
     plan, unit = release.plan, backup_unit(release.plan.app)
     if plan.backup is None or not plan.backup.every:
         return Job(unit, {})
     what = f"Backup of {plan.app}"
-    # The link that each release renews: a runner's own file is gone one day.
+    # The link, which each release updates: old runners are deleted.
     runner = release.app.home / "runner.pyz"
     service = SERVICE.format(
         app=plan.app,
@@ -168,8 +173,8 @@ def _backup(release: Release) -> Job:
     return Job(unit, {"service": service, "timer": timer})
 
 
-def _rotation(release: Release, files: dict[str, str]) -> Job:
-    """Every hour: by logrotate's own daily timer a file would grow far beyond its largest size."""
+def _rotation_job(release: Release, files: dict[str, str]) -> Job:
+    """Hourly: with logrotate's own daily timer a file would grow far beyond its maximum size."""
     app, unit = release.plan.app, logrotate_unit(release.plan.app)
     if not files:
         return Job(unit, {})
@@ -186,5 +191,5 @@ def _rotation(release: Release, files: dict[str, str]) -> Job:
     return Job(unit, {"service": service, "timer": timer})
 
 
-def _is(path: Path, text: str) -> bool:
+def _has_text(path: Path, text: str) -> bool:
     return path.is_file() and path.read_text(encoding="utf-8") == text

@@ -1,4 +1,4 @@
-"""Secrets on the host: those that came along, those made here once, those made of others."""
+"""Secrets on the host: given with the release, generated once, or composed of others."""
 
 from __future__ import annotations
 
@@ -20,103 +20,103 @@ REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 def require(release: Release) -> None:
-    """Every secret that has to be given is there; all that are missing are named at once.
-
-    Raises Failure.
-    """
+    """Raises Failure with all missing secrets."""
     declared = release.plan.secrets
-    known = {one.name for one in declared} | set(release.secrets)
-    missing = [one.name for one in declared if _is_given(one) and one.name not in release.secrets]
+    known = {secret.name for secret in declared} | set(release.secrets)
+    missing = [s.name for s in declared if _is_given(s) and s.name not in release.secrets]
     missing += [
-        f"{name} (in {one.name})"
-        for one in declared
-        for name in REFERENCE.findall(one.value)
+        f"{name} (in {secret.name})"
+        for secret in declared
+        for name in REFERENCE.findall(secret.value)
         if name not in known
     ]
     if missing:
         raise Failure(
             f"secrets are missing: {', '.join(missing)}",
-            fix="give them where the app file says: environment, file or command",
+            fix="give them as the app file declares: by environment, file or command",
         )
 
 
 def draw(release: Release) -> None:
-    """Have values for all that is to be made on this host; new ones are not kept yet."""
+    """Set a value for each generated secret; new values are not stored yet."""
     kept = _read(release.app.generated)
-    for one in release.plan.secrets:
-        if one.generate is not None and one.name not in release.secrets:
-            release.secrets[one.name] = kept[one.name] if one.name in kept else _random(one)
+    for secret in release.plan.secrets:
+        name = secret.name
+        if secret.generate is not None and name not in release.secrets:
+            release.secrets[name] = kept[name] if name in kept else _random(secret)
     release.log.mask(release.secrets.values())
 
 
 def generate(release: Release) -> None:
-    """Make what is to be made on this host and was not made before; it is kept ever after."""
+    """Generate the secrets that this host does not have yet, and store them for good."""
     draw(release)
     kept = _read(release.app.generated)
-    names = (one.name for one in release.plan.secrets if one.generate is not None)
+    names = (s.name for s in release.plan.secrets if s.generate is not None)
     new = {name: release.secrets[name] for name in names if name not in kept}
     for name in new:
-        release.log.write(f"secret {name}: made on this host")
+        release.log.write(f"secret {name}: generated on this host")
     if new:
         write_json(release.app.generated, {**kept, **new}, mode=0o600)
 
 
 def values(release: Release) -> dict[str, str]:
-    """Every secret that the app declares, by name; values made of others are made here.
+    """All declared secrets by name, with composed values.
 
     Raises Failure.
     """
     require(release)
     lost = [
-        one.name
-        for one in release.plan.secrets
-        if one.generate is not None and one.name not in release.secrets
+        secret.name
+        for secret in release.plan.secrets
+        if secret.generate is not None and secret.name not in release.secrets
     ]
     if lost:
         raise Failure(
-            f"secrets that were made on this host are gone: {', '.join(lost)}",
-            fix=f"put {release.app.generated} back, or release again: new ones are made",
+            f"secrets that were generated on this host are missing: {', '.join(lost)}",
+            fix=f"restore {release.app.generated}, or release again to generate new ones",
         )
-    declared = {one.name: one for one in release.plan.secrets}
-    found = {name: _value(name, declared, release.secrets, ()) for name in declared}
-    for name, value in found.items():
+    declared = {secret.name: secret for secret in release.plan.secrets}
+    result = {name: _value(name, declared, release.secrets, ()) for name in declared}
+    for name, value in result.items():
         if "\0" in value:
-            raise Failure(f"secret {name} holds a NUL, which no environment or text file can")
-    release.log.mask(found.values())
-    return found
+            raise Failure(
+                f"secret {name} contains a NUL, which is not possible in an environment variable"
+            )
+    release.log.mask(result.values())
+    return result
 
 
 def place_files(release: Release) -> dict[str, int]:
-    """Secrets that are given as files, 0600 and owned like the directory they lie in.
+    """Write secrets that are files: 0600, with the owner of their directory.
 
-    Name to the time of the file's last change, nanoseconds: it changes only when the value does,
-    and is the same when the release is restored.
+    Returns name to modification time in nanoseconds: it changes only if the value changes, and is
+    the same if the release is restored.
 
     Raises Failure.
     """
     known = values(release)
     placed = {
-        one.name: _place(release, one.name, one.path, known[one.name])
-        for one in release.plan.secrets
-        if one.path
+        secret.name: _write_file(release, secret.name, secret.path, known[secret.name])
+        for secret in release.plan.secrets
+        if secret.path
     }
     if placed != release.record.secret_files:
         release.remember(secret_files=placed)
     return placed
 
 
-def _place(release: Release, name: str, path: str, value: str) -> int:
+def _write_file(release: Release, name: str, path: str, value: str) -> int:
     parent, file = str(Path(path).parent), Path(path).name
     try:
         with open_directory(release, parent, make=True) as handle:
-            # The directory is named by its handle: nobody can put another in its place meanwhile.
+            # By handle: the app cannot replace the directory meanwhile.
             target = Path(f"/proc/self/fd/{handle}") / file
             if not holds(target, value, mode=0o600):
                 write(target, value, mode=0o600)
-                its = os.fstat(handle)
-                os.chown(file, its.st_uid, its.st_gid, dir_fd=handle, follow_symlinks=False)
-                if then := release.record.secret_files.get(name):
-                    os.utime(file, ns=(then, then), dir_fd=handle, follow_symlinks=False)
+                state = os.fstat(handle)
+                os.chown(file, state.st_uid, state.st_gid, dir_fd=handle, follow_symlinks=False)
+                if time_ns := release.record.secret_files.get(name):
+                    os.utime(file, ns=(time_ns, time_ns), dir_fd=handle, follow_symlinks=False)
                 release.log.write(f"secret {name}: written to {path}")
             return target.lstat().st_mtime_ns
     except OSError as error:
@@ -127,13 +127,13 @@ def _value(
     name: str, declared: Mapping[str, Secret], known: Mapping[str, str], above: tuple[str, ...]
 ) -> str:
     if name in above:
-        raise Failure(f"secrets are made of each other: {' -> '.join((*above, name))}")
+        raise Failure(f"secrets contain each other: {' -> '.join((*above, name))}")
     secret = declared.get(name)
     if secret is None or not secret.value:
         return known[name]
-    # Not re.sub with a text: what is put in may look like a reference itself.
+    # With a function: a value may look like a reference.
     return REFERENCE.sub(
-        lambda found: _value(found[1], declared, known, (*above, name)), secret.value
+        lambda match: _value(match[1], declared, known, (*above, name)), secret.value
     )
 
 
@@ -150,7 +150,7 @@ def _random(secret: Secret) -> str:
 
 
 def _read(path: Path) -> dict[str, str]:
-    """Raises Failure: a file that cannot be read must not be written anew over its secrets."""
+    """Raises Failure for a damaged file, so that its secrets are not overwritten."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -158,5 +158,7 @@ def _read(path: Path) -> dict[str, str]:
     except ValueError:
         value = None
     if not isinstance(value, dict):
-        raise Failure(f"{path} is damaged: it holds the secrets made on this host", fix="mend it")
+        raise Failure(
+            f"{path}, the secrets generated on this host, is damaged", fix="repair its JSON"
+        )
     return {name: str(text) for name, text in value.items()}

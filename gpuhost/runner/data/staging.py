@@ -1,4 +1,4 @@
-"""A backup is staged beside the app's data while the app runs: this changes nothing."""
+"""Stages a backup beside the app's data while the app runs."""
 
 from __future__ import annotations
 
@@ -8,25 +8,26 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gpuhost.runner.data import directories, postgres, tarball
-from gpuhost.runner.data.exchange import Exchange, clear, rooms
+from gpuhost.runner.data.exchange import Exchange, clear, places
 from gpuhost.runner.data.safe_paths import locate, open_directory, resolve
 from gpuhost.runner.data.stored import Item, Stored
 from gpuhost.runner.docker.compose import compose
 from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.sizes import format_size
 from gpuhost.runner.plan import Postgres
 from gpuhost.runner.state.release import Release
 
-# Left free, whatever a restore takes.
+# Bytes that a restore leaves free.
 RESERVE = 256 << 20
 ENGINE = Path("/var/lib/docker")
 START_S = 120
 
 
 def stage(release: Release, backup: Stored, staging: Path, aside: Path) -> tuple[Exchange, ...]:
-    """Files, and databases beside those in use; what is to be exchanged for what.
+    """Unpack files, and restore databases beside those in use. Returns the exchanges to do.
 
-    + staging: a directory of the app, emptied first
-    + aside: where the present data will go
+    + staging: a directory, emptied first
+    + aside: a directory for the present data, later
 
     Raises Failure or OSError.
     """
@@ -37,27 +38,27 @@ def stage(release: Release, backup: Stored, staging: Path, aside: Path) -> tuple
     trees: dict[Path, Path] = {}
     exchanges = []
     for number, item in enumerate(_files(backup), start=1):
-        where = locate(release, item.name)
-        covering = next((tree for tree in trees if tree in where.parents), None)
-        if covering is not None:
-            _copy(backup, item, _inside(trees[covering], where.relative_to(covering)))
+        path = locate(release, item.name)
+        parent = next((tree for tree in trees if tree in path.parents), None)
+        if parent is not None:
+            _copy(backup, item, _inside(trees[parent], path.relative_to(parent)))
             continue
         exchange = _stage_item(release, backup, item, staging / str(number), aside / f"{number}")
-        trees[where] = Path(exchange.staged)
+        trees[path] = Path(exchange.staged)
         exchanges.append(exchange)
     for item, server in servers(release, backup):
         if server.has_aside():
             raise Failure(
-                f"{server.name}: {server.aside}, set aside by an earlier restore, is still there",
-                fix=f"look at it, and drop it: DROP DATABASE {server.aside}",
+                f"{server.name}: {server.aside} of an earlier restore still exists",
+                fix=f"if you do not need it: DROP DATABASE {server.aside}",
             )
-        release.log.write(f"{item.name}: filling a database beside it")
+        release.log.write(f"{item.name}: restoring into a database beside it")
         server.fill_beside(backup.home / item.file, limit(release))
     return tuple(exchanges)
 
 
 def servers(release: Release, backup: Stored) -> Iterator[tuple[Item, postgres.Server]]:
-    """PostgreSQL databases of a backup, each with its running container.
+    """Start the PostgreSQL servers of a backup; each database with its server.
 
     Raises Failure.
     """
@@ -75,14 +76,14 @@ def servers(release: Release, backup: Stored) -> Iterator[tuple[Item, postgres.S
     )
     for item in items:
         declared = Postgres(item.service, item.database, item.user)
-        server = postgres.server(release.log, release.plan.project, declared)
+        server = postgres.find_server(release.log, release.plan.project, declared)
         if server is None:
-            raise Failure(f"{item.name}: its container is not there")
+            raise Failure(f"{item.name}: its container does not exist")
         yield item, server
 
 
 def _files(backup: Stored) -> list[Item]:
-    """Directories first: a database inside one is put into it."""
+    """Directories first: a database inside one is copied into it."""
     order = {"path": 0, "sqlite": 1}
     return sorted(
         (item for item in backup.manifest.items if item.kind in order),
@@ -96,17 +97,17 @@ def _stage_item(
     parent = str(locate(release, item.name).parent)
     with open_directory(release, parent, make=True):
         target = resolve(release, item.name)
-    room = rooms(target, staging, aside)
-    clear(room.staging)
-    room.staging.mkdir(mode=0o700)
+    place = places(target, staging, aside)
+    clear(place.staging)
+    place.staging.mkdir(mode=0o700)
     if item.kind == "path":
-        tarball.unpack(backup.home / item.file, room.staging)
-        staged = next(room.staging.iterdir())
+        tarball.unpack(backup.home / item.file, place.staging)
+        staged = next(place.staging.iterdir())
     else:
-        staged = room.staging / target.name
+        staged = place.staging / target.name
         _copy(backup, item, staged)
     release.log.write(f"{item.name}: staged")
-    return Exchange(str(target), str(staged), str(room.aside), item.kind == "sqlite")
+    return Exchange(str(target), str(staged), str(place.aside), item.kind == "sqlite")
 
 
 def _copy(backup: Stored, item: Item, target: Path) -> None:
@@ -120,13 +121,13 @@ def _copy(backup: Stored, item: Item, target: Path) -> None:
 
 
 def _inside(tree: Path, relative: Path) -> Path:
-    """Raises Failure if a link leads out of what was unpacked."""
-    here = tree
+    """Raises Failure if a link leads outside."""
+    directory = tree
     for part in relative.parts[:-1]:
-        here /= part
-        if here.is_symlink() or not here.is_dir():
+        directory /= part
+        if directory.is_symlink() or not directory.is_dir():
             raise Failure(f"the backup has no directory {relative.parent} for {relative.name}")
-    return here / relative.name
+    return directory / relative.name
 
 
 def _require_space(backup: Stored, staging: Path) -> None:
@@ -141,9 +142,9 @@ def _require_space(backup: Stored, staging: Path) -> None:
         free = shutil.disk_usage(path).free
         if free < need + RESERVE:
             raise Failure(
-                f"not enough disk space to restore: {need / 1e9:.1f} GB are needed, "
-                f"{free / 1e9:.1f} GB are free on the disk of {path}",
-                fix="free some space first; the present data is kept until the app is verified",
+                f"not enough disk space to restore: {format_size(need)} needed, "
+                f"{format_size(free)} free on the disk of {path}",
+                fix="free disk space first: the present data is kept until the app is verified",
             )
 
 

@@ -1,4 +1,4 @@
-"""Backups as they lie on the host: one directory each, good once its manifest is written."""
+"""The backups on a host: one directory each, complete once its manifest is written."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import write_json
 from gpuhost.runner.lib.log import Log
 
-# YYYYMMDD-HHMMSS-REASON; what a restore set aside has another kind of name, and is never removed.
+# YYYYMMDD-HHMMSS-REASON. Data that a restore moved aside has other names, and is never removed.
 NAME = re.compile(r"^\d{8}-\d{6}-[a-z-]+(\.\d+)?$")
-# Written last: what has none was cut off.
+# Written last: a backup without it is incomplete.
 MANIFEST = "manifest.json"
 PIECE = 1 << 20
 
 
 @dataclass(frozen=True)
 class Item:
-    """One thing that was saved."""
+    """A part of a backup."""
 
     kind: str  # "sqlite" | "path" | "postgres"
-    name: str  # as the app file has it: a path; SERVICE/DATABASE
+    name: str  # a path as in the app file, or SERVICE/DATABASE
     file: str  # in the backup's directory
     bytes: int
     sha256: str
-    unpacked: int  # bytes that it takes where it belongs
+    unpacked: int  # bytes, when restored
     # sqlite: the file's owner and mode.
     uid: int = 0
     gid: int = 0
@@ -45,10 +45,10 @@ class Item:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a backup holds."""
+    """The content of a backup."""
 
     app: str
-    release: str  # the one that ran
+    release: str  # the id of the current one
     reason: str
     taken: float  # epoch seconds
     items: tuple[Item, ...]
@@ -64,34 +64,33 @@ class Stored:
         return self.home.name
 
 
-def good(app: AppPaths) -> list[Stored]:
-    """Every backup that is whole by its manifest, the oldest first."""
-    backups = (_read(home) for home in sorted(_homes(app)))
-    return [one for one in backups if one is not None]
+def complete(app: AppPaths) -> list[Stored]:
+    """Every complete backup, the oldest first."""
+    return [backup for home in sorted(_homes(app)) if (backup := _read(home))]
 
 
-def one(app: AppPaths, name: str) -> Stored:
-    """Raises Failure with the names that there are."""
-    backups = {stored.name: stored for stored in good(app)}
+def find(app: AppPaths, name: str) -> Stored:
+    """Raises Failure with the existing names."""
+    backups = {stored.name: stored for stored in complete(app)}
     if name not in backups:
         known = ", ".join(reversed(backups)) or "none"
-        raise Failure(f"{app.home.name} has no backup {name!r}; there are: {known}")
+        raise Failure(f"{app.home.name} has no backup {name!r}; existing ones: {known}")
     return backups[name]
 
 
 def require_intact(stored: Stored) -> None:
-    """Raises Failure if a file is not what was saved."""
+    """Raises Failure if a file differs from the manifest."""
     for item in stored.manifest.items:
         path = stored.home / item.file
         if not path.is_file() or path.stat().st_size != item.bytes or sha256(path) != item.sha256:
             raise Failure(
                 f"backup {stored.name}: {item.file} is damaged or missing",
-                fix="use another backup; this one cannot be trusted",
+                fix="use another backup",
             )
 
 
 def begin(app: AppPaths, reason: str) -> Path:
-    """The directory of a new backup (0700); what was left of one that was cut off is removed."""
+    """Create the directory of a new backup (0700), and delete incomplete backups."""
     app.backups.mkdir(mode=0o700, parents=True, exist_ok=True)
     for home in _homes(app):
         if not (home / MANIFEST).exists():
@@ -114,17 +113,17 @@ def finish(home: Path, manifest: Manifest) -> None:
 
 
 def prune(app: AppPaths, keep: int, log: Log) -> None:
-    """Old ones go, but for those that a release refers to, or a restore that has not ended."""
+    """Delete old backups, except those that a release or an unfinished restore refers to."""
     needed = _referred_to(app)
-    for stored in good(app)[:-keep]:
+    for stored in complete(app)[:-keep]:
         if stored.name not in needed:
-            # First the manifest: half a backup must not look like one.
+            # The manifest first: a partly deleted backup must not look complete.
             (stored.home / MANIFEST).unlink()
             shutil.rmtree(stored.home)
             log.write(f"old backup removed: {stored.name}")
     for home in _homes(app):
         if _read(home) is None:
-            log.write(f"backup {home.name}: its manifest cannot be read; it is left as it is")
+            log.write(f"backup {home.name}: its manifest cannot be read; it is kept")
 
 
 def sha256(path: Path) -> str:
@@ -151,8 +150,8 @@ def _read(home: Path) -> Stored | None:
 
 def _referred_to(app: AppPaths) -> set[str]:
     names = set()
-    of_releases = (*app.releases.glob("*/result.json"), *app.releases.glob("*/record.json"))
-    for path in (app.restoring, *of_releases):
+    files = (*app.releases.glob("*/result.json"), *app.releases.glob("*/record.json"))
+    for path in (app.restoring, *files):
         try:
             names.add(str(json.loads(path.read_text(encoding="utf-8")).get("backup", "")))
         except (OSError, ValueError, AttributeError):

@@ -1,4 +1,4 @@
-"""Files and directories of an app as a tar archive, and back, with owners and modes."""
+"""Packs and unpacks files and directories of an app, with owners and modes."""
 
 from __future__ import annotations
 
@@ -23,10 +23,12 @@ def size(top: Path, without: Collection[Path] = ()) -> int:
 
 
 def pack(top: Path, target: Path, log: Log, *, without: Collection[Path], deadline: float) -> int:
-    """A new tar.gz (0600) of a file or directory that may change meanwhile; bytes that went in.
+    """Pack a file or directory that may change meanwhile into a new tar.gz (0600).
 
-    + without: files that are left out
-    + deadline: time.monotonic() after which it is given up
+    Returns the unpacked bytes.
+
+    + without: files to leave out
+    + deadline: a time.monotonic()
 
     Raises Failure or OSError.
     """
@@ -38,37 +40,37 @@ def pack(top: Path, target: Path, log: Log, *, without: Collection[Path], deadli
     ):
         for path in _walk(top, without):
             if time.monotonic() > deadline:
-                raise Failure(f"{top.name} was not packed in time: backup.limit_s is over")
+                raise Failure(f"{top.name} was not packed within backup.limit_s")
             try:
                 total += _add(tar, path, str(path.relative_to(top.parent)), log)
             except FileNotFoundError:
-                continue  # a temporary file that is gone again
+                continue  # a temporary file
     return total
 
 
 def unpack(source: Path, into: Path) -> None:
-    """Into an empty directory that nobody else can write to; owners by number.
+    """Unpack into an empty directory of root, with numeric owners.
 
-    Raises Failure for an archive that is not whole or reaches out of it.
+    Raises Failure for an incomplete archive, or one with paths outside of it.
     """
     try:
         with tarfile.open(source, "r:gz") as tar:
             members = tar.getmembers()
-            _look_at(source, members)
-            # gpuhost packed it, and its hash was checked: owners and modes are those of the app.
+            _check(source, members)
+            # Made by gpuhost and verified by hash: keep all owners and modes.
             if hasattr(tarfile, "fully_trusted_filter"):
                 tar.extraction_filter = tarfile.fully_trusted_filter
-            tar.extractall(into, numeric_owner=True)  # noqa: S202 - looked at above
+            tar.extractall(into, numeric_owner=True)  # noqa: S202 - checked above
     except (tarfile.TarError, EOFError, OSError) as error:
         raise Failure(f"{source.name} cannot be unpacked: {error}") from error
 
 
-def _look_at(source: Path, members: list[tarfile.TarInfo]) -> None:
+def _check(source: Path, members: list[tarfile.TarInfo]) -> None:
     links = {PurePosixPath(member.name) for member in members if member.issym()}
     for member in members:
         path = PurePosixPath(member.name)
         if path.is_absolute() or ".." in path.parts or links & set(path.parents):
-            raise Failure(f"{source.name}: {member.name!r} would leave its directory")
+            raise Failure(f"{source.name}: {member.name!r} is outside of its directory")
         if not (member.isreg() or member.isdir() or member.issym()):
             raise Failure(f"{source.name}: {member.name!r} is not a file, directory or link")
 
@@ -89,25 +91,25 @@ def _walk(top: Path, without: Collection[Path]) -> Iterator[Path]:
 
 def _add(tar: tarfile.TarFile, path: Path, name: str, log: Log) -> int:
     info = tar.gettarinfo(path, name)
-    # gettarinfo gives None for a socket; a pipe holds no data either.
+    # gettarinfo returns None for a socket; a pipe has no data either.
     if info is None or not (info.isreg() or info.islnk() or info.isdir() or info.issym()):
         return 0
     if not (info.isreg() or info.islnk()):
         tar.addfile(info)
         return 0
-    # Another name of a file that was packed already is packed as a file of its own.
+    # A hard link is packed as a file of its own.
     info.type, info.linkname = tarfile.REGTYPE, ""
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
         info.size = os.fstat(file.fileno()).st_size
         padded = _Padded(file)
         tar.addfile(info, padded)  # type: ignore[arg-type]
     if padded.missing:
-        log.write(f"warning: {name} shrank while it was read; its end is filled with zeros")
+        log.write(f"warning: {name} became shorter while it was read; its end is filled with zeros")
     return int(info.size)
 
 
 class _Padded:
-    """A file that has as many bytes as were announced, also when somebody cuts it short."""
+    """A file that is filled with zeros if it becomes shorter than announced."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -115,6 +117,6 @@ class _Padded:
 
     def read(self, count: int) -> bytes:
         piece = self._file.read(count)
-        lacking = count - len(piece)
-        self.missing += lacking
-        return piece + b"\0" * lacking
+        missing = count - len(piece)
+        self.missing += missing
+        return piece + b"\0" * missing

@@ -1,4 +1,4 @@
-"""docker compose, always with the same project, directory and files."""
+"""Runs docker compose, always with the same project, directory and files."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ QUICK = 60
 def words(release: Release, *arguments: str, pinned: bool = True) -> tuple[str, ...]:
     """A compose command line.
 
-    + pinned: images by the id that the release recorded, and secrets in the environment; not for
-      builds, whose images are made under the names that the user's file gives them
+    + pinned: use the recorded image ids, and pass secrets; not for builds, whose images get the
+      names in the user's file
     """
     plan = release.plan
     files = [release.paths.compose, release.paths.override]
@@ -39,7 +39,7 @@ def words(release: Release, *arguments: str, pinned: bool = True) -> tuple[str, 
 
 
 def _env_files(release: Release) -> tuple[Path, ...]:
-    """Named one by one, Compose does not look for the user's own; what comes last counts."""
+    """The user's .env must be named too: with --env-file Compose does not look for it."""
     if not release.paths.env.exists():
         return ()
     own = release.app.shared / ".env"
@@ -47,7 +47,7 @@ def _env_files(release: Release) -> tuple[Path, ...]:
 
 
 def environment(release: Release) -> dict[str, str]:
-    """What the files may refer to, and where the app's registry logins are."""
+    """Variables for the Compose files, and the location of the app's registry logins."""
     logins = {"DOCKER_CONFIG": str(release.app.docker)} if release.app.docker.exists() else {}
     return {
         "GPUHOST_SOURCE": str(release.source),
@@ -60,16 +60,15 @@ def environment(release: Release) -> dict[str, str]:
 def compose(
     release: Release, *arguments: str, what: str, seconds: float = QUICK, pinned: bool = True
 ) -> str:
-    """Run it, its output in the log. Raises Failure."""
+    """Run docker compose; log its output. Raises Failure."""
     command = words(release, *arguments, pinned=pinned)
     return run(release.log, *command, seconds=seconds, what=what, env=environment(release))
 
 
 def ask(release: Release, *arguments: str, pinned: bool = True, seconds: float = QUICK) -> Outcome:
-    """Run it for what it prints, which is not logged: it may hold secrets.
+    """Run docker compose for its output, which is not logged: it may contain secrets.
 
-    Its complaints are. Where a secret stands in a place that it is not good for, as ${NAME} of a
-    port say, they show half of it.
+    Its errors are logged. They may contain a part of a secret, for example if ${NAME} is a port.
     """
     command = words(release, *arguments, pinned=pinned)
     log = release.log.in_pieces(release.paths.compose.read_text(encoding="utf-8", errors="replace"))
@@ -77,25 +76,24 @@ def ask(release: Release, *arguments: str, pinned: bool = True, seconds: float =
 
 
 def config(release: Release) -> dict[str, Any]:
-    """What Compose makes of the files, with the user's own names of images; asked once.
+    """`docker compose config` with the image names of the user's file; run once.
 
-    Raises Failure with Compose's own words.
+    Raises Failure.
     """
     return _composed(release, "", "docker compose config refuses the app's files")
 
 
 def section(release: Release, service: str) -> Mapping[str, Any]:
-    """One service of it; also one that its profile hides, unless it is asked for by name.
+    """A service in `config`, also one in a profile that is not active.
 
     Raises Failure.
     """
-    found = config(release)["services"].get(service)
-    if found is None:
+    result: Mapping[str, Any] | None = config(release)["services"].get(service)
+    if result is None:
         failing = f"docker compose config {service} fails"
-        fix = "migrate.service in x-gpuhost has to name a service of the Compose file"
-        found = _composed(release, service, failing, fix)["services"][service]
-    its: Mapping[str, Any] = found
-    return its
+        fix = "set migrate.service in x-gpuhost to a service of the Compose file"
+        result = dict(_composed(release, service, failing, fix)["services"][service])
+    return result
 
 
 def _composed(release: Release, service: str, failing: str, fix: str = "") -> dict[str, Any]:
@@ -109,7 +107,7 @@ def _composed(release: Release, service: str, failing: str, fix: str = "") -> di
 
 
 def services_to_start(release: Release) -> tuple[str, ...]:
-    """The services that this release runs: those of its profiles, without what is left out."""
+    """The services of the active profiles, without those that are left out."""
     left_out = set(release.plan.leave_out)
     if release.plan.migrate:
         left_out.add(release.plan.migrate.service)

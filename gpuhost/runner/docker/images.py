@@ -1,4 +1,4 @@
-"""Images: had from registries, kept under tags of the release, asked for the driver they need."""
+"""Images: pulled, tagged for the release, and compared with the driver that they require."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from gpuhost.runner.state.release import Release
 QUICK = 60
 OURS = "gpuhost"
 ID_CHARACTERS = 12
-# pull_policy of services whose tag is followed where it moves; Compose has every_12h and the like.
+# pull_policy values with which a tag is pulled again.
 FOLLOWING = re.compile(r"always|daily|weekly|every_.+")
 
 
 @dataclass(frozen=True)
 class Image:
-    """An image that the engine has: its id, sha256:…, and its environment, NAME=value."""
+    """An image on this host: its id, sha256:…, and its environment, NAME=value."""
 
     id: str
     environment: tuple[str, ...]
 
 
 def find(name: str) -> Image | None:
-    """None if the engine does not have it."""
+    """None if the image is not on this host."""
     outcome = try_run(NOWHERE, "docker", "image", "inspect", name, seconds=QUICK, quiet=True)
     if not outcome.ok:
         return None
@@ -42,24 +42,23 @@ def find(name: str) -> Image | None:
     return Image(described["Id"], tuple(config.get("Env") or ()))
 
 
-def pull(release: Release, services: Iterable[Service], made: Collection[str]) -> None:
-    """Have the images that come from registries; one that is here stays as it is.
+def pull(release: Release, services: Iterable[Service], built: Collection[str]) -> None:
+    """Pull the images that are not on this host.
 
-    A tag that moved is not followed, unless the service's pull_policy says so; a release is rare
-    enough to ask for what is due daily or weekly.
+    An existing tag is pulled again only if the service's pull_policy is always, daily or similar.
 
-    + made: images that are built here, in full
+    + built: images that are built here, full names
 
-    Raises Failure with the registry's own words.
+    Raises Failure with the registry's message.
     """
-    asked: set[str] = set()
+    done: set[str] = set()
     for service in services:
-        if service.build is not None or service.image in (*made, *asked):
+        if service.build is not None or service.image in (*built, *done):
             continue
-        asked.add(service.image)
-        here = find(service.image)
-        if here and not FOLLOWING.fullmatch(service.pull_policy):
-            release.log.write(f"{service.image} is already on this host: {here.id}")
+        done.add(service.image)
+        image = find(service.image)
+        if image and not FOLLOWING.fullmatch(service.pull_policy):
+            release.log.write(f"{service.image} is already on this host: {image.id}")
         elif service.pull_policy != "never":
             _pull(release, service)
 
@@ -75,14 +74,14 @@ def _pull(release: Release, service: Service) -> None:
 
 
 def keep(release: Release, services: Iterable[Service]) -> dict[str, Image]:
-    """Record every service's image, and tag it by its id, so that a rollback finds it.
+    """Record every service's image, and tag it by its id, so that it is kept for a rollback.
 
-    Raises Failure for an image that is not here.
+    Raises Failure for a missing image.
     """
     by_name: dict[str, Image] = {}
     images: dict[str, Image] = {}
     for service in services:
-        images[service.name] = by_name.get(service.image) or _have(service)
+        images[service.name] = by_name.get(service.image) or _require(service)
         by_name[service.image] = images[service.name]
     tags = {}
     for name, image in images.items():
@@ -94,32 +93,30 @@ def keep(release: Release, services: Iterable[Service]) -> dict[str, Image]:
     return images
 
 
-def _have(service: Service) -> Image:
+def _require(service: Service) -> Image:
     image = find(service.image)
     if image is None:
         raise Failure(
             f"image {service.image} of service {service.name} is not on this host",
-            fix="load it (`docker load`), or give the service a build or another pull_policy",
+            fix="load it (`docker load`), or declare a build or another pull_policy in the service",
         )
     return image
 
 
 def tag(app: str, service: str, image_id: str) -> str:
-    """The local tag of a service's image; the same image has the same tag."""
+    """The local tag of a service's image, the same for the same image."""
     return f"{repository(app, service)}:{image_id.removeprefix('sha256:')[:ID_CHARACTERS]}"
 
 
 def repository(app: str, service: str) -> str:
-    """Services may have capitals and any of ._- anywhere, repositories may not."""
+    """A service name may contain characters that a repository name may not."""
     return f"{OURS}/{app}/{re.sub(r'[^a-z0-9]+', '-', service.lower()).strip('-')}"
 
 
 def require_cuda(release: Release, services: Iterable[Service], images: dict[str, Image]) -> None:
-    """The driver has what each image that gets a card asks for in its NVIDIA_REQUIRE_*.
+    """Check the driver against NVIDIA_REQUIRE_* of each image that uses a GPU.
 
-    CDI, by which newer engines hand out cards, does not ask.
-
-    Raises Failure with both versions.
+    Newer engines use CDI, which does not check this. Raises Failure with both versions.
     """
     by_service = {gpu.service: gpu for gpu in release.plan.gpu}
     for service in services:
@@ -128,18 +125,18 @@ def require_cuda(release: Release, services: Iterable[Service], images: dict[str
 
 
 def _require_cuda(release: Release, service: Service, image: Image, gpu: Gpu) -> None:
-    # A driver that is known and brings no CUDA is older than all that images ask for.
+    # A known driver without CUDA is older than any requirement.
     cuda = gpu.cuda or ("0" if gpu.driver else None)
     facts = Facts(gpu.driver or None, cuda, gpu.brand or None, gpu.compute_capability or None)
-    # What the service itself sets counts over what its image says.
+    # The environment of the service overrides that of its image.
     own = (f"{name}={value}" for name, value in service.environment.items())
     result = environment_gate((*image.environment, *own), facts)
     release.log.write(f"{service.name} on driver {gpu.driver}: {result.reason}")
     if result.gate is Gate.REFUSES:
         raise Failure(
-            f"the image {service.image} of {service.name} asks for more than this host has: "
+            f"the image {service.image} of {service.name} needs more than this host has: "
             f"{result.reason}",
-            fix="a newer driver (nvidia_branch), an image of an older CUDA, or "
-            "NVIDIA_DISABLE_REQUIRE=1 in the service's environment where minor-version "
-            "compatibility is known to hold",
+            fix="install a newer driver (nvidia_branch), or use an image of an older CUDA; set "
+            "NVIDIA_DISABLE_REQUIRE=1 in the service's environment only if the image supports "
+            "minor-version compatibility",
         )

@@ -1,4 +1,4 @@
-"""The services that a release runs, as far as their images go: what Compose makes of its files."""
+"""The services of a release: their images and builds, from `docker compose config`."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from gpuhost.runner.state.release import Release
 
 @dataclass(frozen=True)
 class Service:
-    """One service.
+    """A service.
 
-    + image: in full, see `canonical`; the one that Compose gives to a build without a name
+    + image: the full name, see `canonical`; Compose's default name for a build without one
     + build: Compose's section, contexts absolute; None: the image comes from a registry
-    + is_run: it is started by this release, or it is its migration
+    + is_run: the release starts it, or it is the migration
     """
 
     name: str
@@ -29,7 +29,7 @@ class Service:
 
 
 def read(release: Release) -> dict[str, Service]:
-    """By name; those too that are left out here, whose images others may be FROM.
+    """By name; also those that are left out, whose images others may be FROM.
 
     Raises Failure.
     """
@@ -49,20 +49,20 @@ def canonical(image: str) -> str:
 
 
 def _service(release: Release, name: str, written: Mapping[str, Any]) -> Service:
-    plan, its = release.plan, _as_meant(written)
+    plan, section = release.plan, _unescape(written)
     is_migration = plan.migrate is not None and plan.migrate.service == name
-    values = its.get("environment") or {}
+    values = section.get("environment") or {}
     return Service(
         name=name,
-        image=canonical(its.get("image") or f"{plan.project}-{name}"),
+        image=canonical(section.get("image") or f"{plan.project}-{name}"),
         is_run=is_migration or name not in plan.leave_out,
-        build=its.get("build"),
-        pull_policy=its.get("pull_policy") or "",
+        build=section.get("build"),
+        pull_policy=section.get("pull_policy") or "",
         environment={key: value for key, value in values.items() if value is not None},
     )
 
 
-def _as_meant(written: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Compose doubles every $ of what it prints, so that it could read it again."""
-    meant: Mapping[str, Any] = json.loads(json.dumps(written).replace("$$", "$"))
-    return meant
+def _unescape(written: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Compose doubles every $ in its output."""
+    section: Mapping[str, Any] = json.loads(json.dumps(written).replace("$$", "$"))
+    return section

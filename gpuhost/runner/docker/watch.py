@@ -1,13 +1,13 @@
-"""While Compose starts an app: a container that restarts over and over is found out.
+"""Detects a restart loop while Compose starts an app.
 
-Compose waits for it to be healthy, for as long as it is let. It is stopped: that ends the waiting.
+Compose would wait until its own time limit. Stopping the container ends the wait.
 """
 
 from __future__ import annotations
 
 import threading
 
-from gpuhost.runner.docker.containers import looping
+from gpuhost.runner.docker.containers import find_looping
 from gpuhost.runner.lib.commands import try_run
 from gpuhost.runner.lib.log import NOWHERE
 from gpuhost.runner.state.release import Release
@@ -17,12 +17,15 @@ STOP_S = 10
 
 
 class Watch:
-    """trouble: what was found; None: nothing."""
+    """A context manager.
+
+    + trouble: the restart loop, in words; None: there was none
+    """
 
     def __init__(self, release: Release) -> None:
         self.trouble: str | None = None
         self._release = release
-        self._over = threading.Event()
+        self._stop = threading.Event()
         self._thread = threading.Thread(target=self._look, daemon=True)
 
     def __enter__(self) -> Watch:
@@ -30,12 +33,12 @@ class Watch:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._over.set()
+        self._stop.set()
         self._thread.join()
 
     def _look(self) -> None:
-        while not self._over.wait(PAUSE):
-            if container := looping(self._release):
+        while not self._stop.wait(PAUSE):
+            if container := find_looping(self._release):
                 self.trouble = container.loop
                 self._release.log.write(f"{self.trouble}: stopped")
                 stop = ("docker", "stop", "-t", str(STOP_S), container.name)

@@ -1,81 +1,80 @@
-"""What git and ssh say when a repository cannot be had."""
+"""Known failures of git and ssh."""
 
 from __future__ import annotations
 
 from gpuhost.runner.failures.signature import Signature
 
 GONE = (
-    "its branch was rewritten since the plan was made, or the commit was never pushed: release "
-    "again, and source.ref is resolved anew"
+    "push the commit, or release again to resolve source.ref anew: the branch may have been "
+    "rewritten since the plan was made"
 )
 
 KNOWN = (
     Signature(
         r"not our ref (?P<commit>[0-9a-f]{12})",
-        "the repository has no commit {commit}… any more",
+        "the repository no longer has commit {commit}…",
         GONE,
     ),
     Signature(
         r"^git: No such file or directory",
-        "there is no git on this host",
-        "apt-get install git",
+        "git is not installed on this host",
+        "run apt-get install git",
     ),
     Signature(
         r"Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED|"
         r"No \S+ host key is known for (?P<host>\S+)",
         "the server's SSH host key is not the expected one {host}",
-        "compare it with what the server's operator publishes (`ssh-keyscan`), then correct "
-        "source.known_hosts; keys taken at first sight are in /opt/gpuhost/APP/known_hosts",
+        "compare `ssh-keyscan` with the key that the server's operator publishes, then correct "
+        "source.known_hosts; without it, delete the key in /opt/gpuhost/APP/known_hosts",
     ),
     Signature(
         r"Permission denied \((?P<ways>publickey[^)]*)\)|Load key .*: (?P<why>.+)",
         "the server refuses the SSH key {why}",
-        "source.deploy_key has to name the secret with the private key, and its public half has to "
-        "be a deploy key of the repository",
+        "set source.deploy_key to the secret with the private key, and add its public key to the "
+        "repository as a deploy key",
     ),
     Signature(
         r"Authentication failed for|could not read (?:Username|Password) for|"
         r"HTTP Basic: Access denied|terminal prompts disabled|"
         r"unable to read askpass response|returned error: 40[13]",
         "authentication failed",
-        "source.token has to name a secret with a token that may read the repository; is it "
-        "expired, is source.user what the server wants?",
+        "set source.token to a secret with a valid token that may read the repository, and "
+        "source.user to the user that the server expects",
     ),
     Signature(
         r"[Rr]epository '?(?P<url>[^']*)'? not found|Repository not found|"
         r"'(?P<path>[^']+)' does not appear to be a git repository|"
         r"repository '(?P<other>[^']+)' does not exist|project you were looking for could not be",
-        "there is no such repository {path}{other}, or it may not be read",
-        "is source.git right? servers say so of a private one without a login too: "
-        "source.deploy_key or source.token",
+        "no such repository {path}{other}, or no permission to read it",
+        "correct source.git; for a private repository set source.deploy_key or source.token",
     ),
     Signature(
         r"[Cc]ould not resolve host(?:name)?:? (?P<host>[^\s:;]+)",
-        "the name {host} is not resolved",
-        "this host's DNS, or a proxy (proxy_https)",
+        "the host name {host} cannot be resolved",
+        "correct this host's DNS, or set a proxy (proxy_https)",
     ),
     Signature(
         r"Failed to connect to (?P<host>\S+) port|connect to host (?P<other>\S+) port|"
         r"Operation too slow|Connection timed out|Connection refused|RPC failed|early EOF|"
         r"unexpected disconnect|Could not connect",
-        "the server is not reached, or the connection breaks off {host}{other}",
-        "a proxy (proxy_https), a mirror of the repository, or release again: what was fetched "
-        "is kept",
+        "the server cannot be reached, or the connection broke {host}{other}",
+        "release again: what was fetched is kept; if it fails again, set a proxy (proxy_https) or "
+        "a mirror of the repository",
     ),
     Signature(
         r"server certificate verification failed|SSL certificate problem: (?P<why>.+)",
         "the server's certificate is not trusted {why}",
-        "the host's clock (`timedatectl`), or the server's own CA under "
+        "check the host's clock with `timedatectl`; install the server's own CA under "
         "/usr/local/share/ca-certificates",
     ),
     Signature(
         r"[Nn]o space left on device",
         "the disk is full",
-        "`df -h /opt`; `df -i /opt`",
+        "free space: `df -h /opt` and `df -i /opt` show what is full",
     ),
     Signature(
         r"transport '(?P<name>[^']+)' not allowed",
-        "a submodule is to be fetched by {name}, which is not allowed",
+        "a submodule uses the protocol {name}, which is not allowed",
         "give it an https or ssh address in .gitmodules",
     ),
 )

@@ -1,4 +1,4 @@
-"""Processes that the kernel killed for want of memory, by its own word."""
+"""Finds processes that the kernel killed because memory was full."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gpuhost.runner.lib.commands import try_run
 from gpuhost.runner.lib.log import NOWHERE
+from gpuhost.runner.lib.sizes import format_size
 
 VMSTAT = Path("/proc/vmstat")
 STAMP = re.compile(r"^\[\s*(\d+\.\d+)\]")
@@ -19,49 +20,49 @@ KILLED = re.compile(
 
 @dataclass(frozen=True)
 class Moment:
-    """A point in the kernel's log: the time of its last line, and the kills that it had counted."""
+    """A position in the kernel's log: the time of its last line, and the number of kills."""
 
     stamp: float
     kills: int
 
 
-def now() -> Moment:
-    stamps = [float(found[1]) for line in _kernel_log() if (found := STAMP.match(line))]
-    return Moment(max(stamps, default=0.0), _counted())
+def current_moment() -> Moment:
+    stamps = [float(stamp[1]) for line in _kernel_log() if (stamp := STAMP.match(line))]
+    return Moment(max(stamps, default=0.0), _kill_count())
 
 
 def killed_since(moment: Moment) -> tuple[str, str] | None:
-    """What was killed and why, and what to do; None: nothing was."""
+    """The reason and its fix; None if the kernel killed nothing."""
     for line in reversed(_kernel_log()):
-        stamp, found = STAMP.match(line), KILLED.search(line)
-        if stamp and found and float(stamp[1]) > moment.stamp:
-            return _limit(found) if found["limit"].startswith("Memory") else _host(found)
-    if _counted() > moment.kills:
+        stamp, kill = STAMP.match(line), KILLED.search(line)
+        if stamp and kill and float(stamp[1]) > moment.stamp:
+            return _limit(kill) if kill["limit"].startswith("Memory") else _host(kill)
+    if _kill_count() > moment.kills:
         return (
-            "the kernel killed a process for want of memory (its log cannot be read)",
-            "a larger swap (swap_size_gb), or fewer jobs in the step (MAX_JOBS=1, make -j1)",
+            "out of memory: the kernel killed a process (its log cannot be read)",
+            "enlarge the swap file (swap_size_gb), or run fewer jobs (MAX_JOBS=1, make -j1)",
         )
     return None
 
 
 def _host(match: re.Match[str]) -> tuple[str, str]:
     return (
-        f"the host ran out of memory, and the kernel killed {_who(match)}",
-        "a larger swap (swap_size_gb), fewer jobs in the step (MAX_JOBS=1, make -j1), or build the "
-        "image elsewhere; build.memory_gb in the app file refuses before it begins",
+        f"the host ran out of memory, and the kernel killed {_process(match)}",
+        "enlarge the swap file (swap_size_gb), run fewer jobs in the step (MAX_JOBS=1, make -j1), "
+        "or build the image elsewhere; set build.memory_gb in the app file to check this first",
     )
 
 
 def _limit(match: re.Match[str]) -> tuple[str, str]:
     return (
-        f"a memory limit was reached, and the kernel killed {_who(match)}",
-        "raise the limit (of the container: resources.SERVICE.memory_gb; of a build: what limits "
-        "docker.service or its slice), or fewer jobs in the step",
+        f"a memory limit was reached, and the kernel killed {_process(match)}",
+        "raise the limit (container: resources.SERVICE.memory_gb; build: the limit of "
+        "docker.service or its slice), or run fewer jobs in the step",
     )
 
 
-def _who(match: re.Match[str]) -> str:
-    size = f" ({int(match['kib']) / (1 << 20):.1f} GB)" if match["kib"] else ""
+def _process(match: re.Match[str]) -> str:
+    size = f" ({format_size(int(match['kib']) * 1024)})" if match["kib"] else ""
     return f"{match['task']}{size}"
 
 
@@ -69,7 +70,7 @@ def _kernel_log() -> list[str]:
     return try_run(NOWHERE, "dmesg", seconds=15, quiet=True).out.splitlines()
 
 
-def _counted() -> int:
+def _kill_count() -> int:
     try:
         lines = VMSTAT.read_text(encoding="ascii").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""A text by which a failure is known."""
+"""A known failure."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Signature:
-    """A text that is known, and what follows from it.
+    """A text that a tool prints, and what it means.
 
-    + pattern: a regular expression; its named groups may stand in `said` and `fix` as {name}
-    + said: one line, for a person who does not know the tool
-    + fix: what to do next
+    + pattern: a regular expression; `meaning` and `fix` may contain its named groups as {name}
+    + meaning: one line, for a person who does not know the tool
+    + fix: one instruction
     """
 
     pattern: str
-    said: str
+    meaning: str
     fix: str
 
     def match(self, line: str) -> tuple[str, str] | None:
-        matched = re.search(self.pattern, line)
-        if matched is None:
+        match = re.search(self.pattern, line)
+        if match is None:
             return None
-        words = {name: value or "" for name, value in matched.groupdict().items()}
-        # A group that did not take part leaves its spaces.
-        return " ".join(self.said.format(**words).split()), self.fix.format(**words)
+        groups = {name: value or "" for name, value in match.groupdict().items()}
+        # A group without a match leaves a double space.
+        return " ".join(self.meaning.format(**groups).split()), self.fix.format(**groups)

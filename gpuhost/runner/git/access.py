@@ -1,8 +1,7 @@
-"""What git needs to reach a repository: a deploy key or a token, never in a URL or an argument."""
+"""Gives git a deploy key or a token, never in a URL or an argument."""
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,27 +15,25 @@ from gpuhost.runner.lib.files import write
 from gpuhost.runner.plan import Source
 from gpuhost.runner.state.release import Release
 
-# host:path, as scp has it; a Windows path or a URL is none.
-SCP = re.compile(r"^(?:[^@/\s]+@)?(?P<host>[^:/\s]+):(?!//)")
 CONNECT_S = 20
 
 
 @contextmanager
 def access(release: Release, source: Source) -> Iterator[dict[str, str]]:
-    """The environment for git, and for as long as it is needed the files that it names.
+    """The environment for git, and temporary files for it.
 
-    Raises Failure for a secret that the release does not have.
+    Raises Failure for a missing secret.
     """
     place = release.paths.home / "access"
-    # One that was left when the power went.
+    # One may be left from an interruption.
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(mode=0o700)
     try:
         yield {
             "GIT_TERMINAL_PROMPT": "0",
-            # Files that Git LFS keeps elsewhere stay pointers; see source.py.
+            # Files of Git LFS stay pointers.
             "GIT_LFS_SKIP_SMUDGE": "1",
-            # A submodule must not name another directory of this host, or a command.
+            # A submodule must not use a directory of this host, or run a command.
             "GIT_ALLOW_PROTOCOL": "file:http:https:ssh"
             if is_local(source.git)
             else "http:https:ssh",
@@ -68,7 +65,7 @@ def _ssh(release: Release, source: Source, place: Path) -> str:
             f"UserKnownHostsFile={release.app.known_hosts}",
         ]
     if source.deploy_key:
-        # OpenSSH refuses a key without its last newline, and one with Windows line ends.
+        # OpenSSH refuses a key without a newline at the end, and one with Windows line endings.
         key = _secret(release, source.deploy_key, "deploy_key").replace("\r\n", "\n")
         write(place / "key", key.rstrip("\n") + "\n", mode=0o600)
         options += ["IdentitiesOnly=yes", f"IdentityFile={place / 'key'}"]
@@ -84,16 +81,16 @@ def _askpass(release: Release, source: Source, place: Path) -> dict[str, str]:
 
 
 def askpass_script(source: Source, token: Path) -> str:
-    """Answers for the repository's own server alone: a submodule's or a redirect's gets nothing."""
+    """Answers only for the repository's own server, not for that of a submodule or a redirect."""
     address = urlsplit(source.git)
     server = f"{address.scheme}://{address.netloc.rpartition('@')[2]}"
-    named = f"{address.scheme}://*@{address.netloc.rpartition('@')[2]}"
+    with_user = f"{address.scheme}://*@{address.netloc.rpartition('@')[2]}"
     user = address.username or source.user
     return (
         "#!/bin/sh\n"
         'case "$1" in\n'
         f"  {quote(_prompt('Username', server))}*) printf '%s\\n' {quote(user)} ;;\n"
-        f"  {_pattern(_prompt('Password', named))}*) cat {quote(str(token))} ;;\n"
+        f"  {_pattern(_prompt('Password', with_user))}*) cat {quote(str(token))} ;;\n"
         f"  {quote(_prompt('Password', server))}*) cat {quote(str(token))} ;;\n"
         "  *) exit 1 ;;\n"
         "esac\n"
@@ -105,14 +102,14 @@ def _prompt(word: str, server: str) -> str:
 
 
 def _pattern(text: str) -> str:
-    """Quoted for sh, but for its star."""
+    """Quoted for sh, except for the star."""
     return "*".join(quote(part) for part in text.split("*", 1))
 
 
 def _secret(release: Release, name: str, key: str) -> str:
     if name not in release.secrets:
         raise Failure(
-            f"source.{key} is the secret {name}, which was not given",
-            fix=f"give {name}, or take {key} out of x-gpuhost.source",
+            f"the secret {name} of source.{key} is missing",
+            fix=f"give {name}, or remove {key} from x-gpuhost.source",
         )
     return release.secrets[name]

@@ -1,4 +1,4 @@
-"""A commit of a repository, checked out into a release."""
+"""Checks out a commit of a repository into a release."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from gpuhost.runner.plan import Source
 from gpuhost.runner.state.release import Release
 
 COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
-# A repository with models in it over a slow line; a connection that stalls ends much earlier.
+# For a large repository over a slow line; a stalled connection ends much earlier.
 FETCH_S = 3600
 LOCAL_S = 900
-# So that nothing of root's own settings decides: no stored password, no hook.
+# Override root's own settings: no stored password, no hook.
 SETTINGS = (
     *("-c", "credential.helper="),
     *("-c", "credential.useHttpPath=false"),
@@ -30,10 +30,10 @@ SETTINGS = (
     *("-c", "advice.detachedHead=false"),
 )
 LOCAL = {"GIT_TERMINAL_PROMPT": "0", "GIT_LFS_SKIP_SMUDGE": "1"}
-# Under these names every fetched commit stays in the app's own copy of the repository.
+# Refs that keep fetched commits in the app's copy of the repository.
 KEPT = "refs/gpuhost/kept/"
-# A server that gives branches and tags alone, or plain files over HTTP.
-REFUSES_ONE = (
+# Errors of a server that cannot send a single commit.
+NO_SINGLE_COMMIT = (
     "unadvertised object",
     "not valid",
     "couldn't find remote ref",
@@ -41,23 +41,23 @@ REFUSES_ONE = (
     "does not support shallow",
     "dumb http transport",
 )
-
+# Errors of a damaged copy.
 DAMAGED = ("all necessary objects", "is corrupt", "object file", "bad object", "unresolved deltas")
 
 
 def check_out(release: Release, source: Source, into: Path) -> None:
-    """The commit's files and its own .git, in a directory that is new. Raises Failure.
+    """Check out the commit with its own .git into a new directory. Raises Failure.
 
-    What was fetched stays in the app's own copy, so that the next release fetches what is new.
+    The app keeps a copy of the repository, so that the next release fetches only what is new.
     """
     if COMMIT.fullmatch(source.revision) is None:
-        raise Failure(f"plan.json: {source.revision!r} is not a commit's whole hash")
+        raise Failure(f"plan.json: {source.revision!r} is not a full commit hash")
     with access(release, source) as environment:
         checkout = _Checkout(release, source, into, environment)
         try:
             checkout.make()
         except _Damaged:
-            release.log.write("the app's own copy of the repository is damaged: fetching anew")
+            release.log.write("the app's copy of the repository is damaged: fetching it again")
             clear(release.app.git)
             clear(into)
             checkout.make()
@@ -66,10 +66,7 @@ def check_out(release: Release, source: Source, into: Path) -> None:
 
 
 def forget(release: Release, kept: set[str]) -> None:
-    """Commits that no release has any more may go from the app's own copy.
-
-    + kept: commits that stay
-    """
+    """Delete commits from the app's copy, except those in `kept`."""
     copy = release.app.git
     if not copy.exists():
         return
@@ -84,13 +81,13 @@ def forget(release: Release, kept: set[str]) -> None:
 
 
 def clear(path: Path) -> None:
-    """What was left there; it may not be there at all."""
+    """Delete a directory if it exists."""
     if path.exists():
         shutil.rmtree(path)
 
 
 class _Damaged(Failure):
-    """The app's own copy does not give what it has."""
+    """The app's copy of the repository is damaged."""
 
 
 class _Checkout:
@@ -104,7 +101,7 @@ class _Checkout:
         self.copy = release.app.git
 
     def make(self) -> None:
-        self._have_commit()
+        self._fetch_commit()
         self._check_out()
 
     def submodules(self) -> None:
@@ -114,19 +111,19 @@ class _Checkout:
         update = ("submodule", "update", "--init", "--recursive", "--force")
         outcome = self._remote(*update, "--depth=1", cwd=self.into)
         if not outcome.ok:
-            self.release.log.write("once more, with their whole history")
+            self.release.log.write("fetching submodules again, with their whole history")
             outcome = self._remote(*update, cwd=self.into)
         if not outcome.ok:
             raise _failure("git submodule update", outcome)
 
-    def _have_commit(self) -> None:
+    def _fetch_commit(self) -> None:
         commit, copy = self.source.revision, f"--git-dir={self.copy}"
-        # The app's lock is held: nobody else works here, a lock was left by one that was killed.
-        for left in self.copy.rglob("*.lock"):
-            left.unlink()
+        # The app's lock is held, so these were left by a killed git.
+        for path in self.copy.rglob("*.lock"):
+            path.unlink()
         self._local("git init", "init", "--quiet", "--bare", "--template=", str(self.copy))
         if self._has(commit):
-            self.release.log.write(f"commit {commit} was fetched before")
+            self.release.log.write(f"commit {commit} is already fetched")
         else:
             self.release.log.write(f"fetching commit {commit}")
             self._fetch(commit)
@@ -134,45 +131,48 @@ class _Checkout:
 
     def _fetch(self, commit: str) -> None:
         fetch, address = (f"--git-dir={self.copy}", "fetch", "--no-tags"), ("--", self.source.git)
-        alone = self._remote(*fetch, "--depth=1", *address, commit)
-        if alone.ok:
+        single = self._remote(*fetch, "--depth=1", *address, commit)
+        if single.ok:
             return
-        if any(words in line for words in DAMAGED for line in alone.tail):
-            raise _Damaged("the app's own copy is damaged", output=alone.tail)
-        if not any(words in line for words in REFUSES_ONE for line in alone.tail):
-            raise _failure(f"git fetch of {self.source.git}", alone)
-        self.release.log.write("the server gives no single commit: fetching all branches and tags")
+        if any(words in line for words in DAMAGED for line in single.tail):
+            raise _Damaged("the app's copy of the repository is damaged", output=single.tail)
+        if not any(words in line for words in NO_SINGLE_COMMIT for line in single.tail):
+            raise _failure(f"git fetch of {self.source.git}", single)
+        self.release.log.write(
+            "the server cannot send a single commit: fetching all branches and tags"
+        )
         deepen = ["--unshallow"] if (self.copy / "shallow").exists() else []
         refs = ("+refs/heads/*:refs/gpuhost/heads/*", "+refs/tags/*:refs/gpuhost/tags/*")
-        all_of_it = self._remote(*fetch, "--prune", *deepen, *address, *refs)
-        if not all_of_it.ok:
-            raise _failure(f"git fetch of {self.source.git}", all_of_it)
+        everything = self._remote(*fetch, "--prune", *deepen, *address, *refs)
+        if not everything.ok:
+            raise _failure(f"git fetch of {self.source.git}", everything)
         if not self._has(commit):
-            raise Failure(f"{self.source.git} has no commit {commit} any more", fix=GONE)
+            raise Failure(f"{self.source.git} no longer has commit {commit}", fix=GONE)
 
     def _has(self, commit: str) -> bool:
-        """Whether the commit is there. Raises _Damaged for one without all its files: a fetch that
-        was cut off, or a power cut.
+        """Whether the copy has the commit.
+
+        Raises _Damaged if some of its files are missing: after an interrupted fetch or a power cut.
         """
         git = ("git", f"--git-dir={self.copy}")
         log = self.release.log
-        named = try_run(log, *git, "cat-file", "-e", commit, seconds=LOCAL_S, env=LOCAL)
-        if not named.ok:
+        exists = try_run(log, *git, "cat-file", "-e", commit, seconds=LOCAL_S, env=LOCAL)
+        if not exists.ok:
             return False
         walk = ("rev-list", "--objects", "--max-count=1", "--quiet", commit, "--")
         if not try_run(log, *git, *walk, seconds=LOCAL_S, env=LOCAL).ok:
-            raise _Damaged(f"the app's own copy has commit {commit} without all its files")
+            raise _Damaged(f"the app's copy lacks files of commit {commit}")
         return True
 
     def _check_out(self) -> None:
-        """A repository of its own: a Dockerfile may copy .git and ask it for the version."""
+        """Make a repository of its own: a Dockerfile may read the version from .git."""
         git_dir, commit = f"--git-dir={self.into / '.git'}", self.source.revision
         self._local("git init", "init", "--quiet", "--template=", str(self.into))
-        # Submodules with relative addresses are found from here.
+        # Relative addresses of submodules start here.
         self._local("git config", git_dir, "config", "remote.origin.url", self.source.git)
         from_copy = ("--quiet", "--no-tags", "--depth=1", f"file://{self.copy}", f"{KEPT}{commit}")
         try:
-            self._local("git fetch of the app's own copy", git_dir, "fetch", *from_copy)
+            self._local("git fetch from the app's copy", git_dir, "fetch", *from_copy)
         except Failure as failure:
             raise _Damaged(failure.said, output=failure.output, fix=failure.fix) from failure
         files = (f"--work-tree={self.into}", "checkout", "--quiet", "--force", "--detach", commit)
@@ -197,4 +197,4 @@ def _failure(what: str, outcome: Outcome) -> Failure:
 def _warn_of_lfs(release: Release, into: Path) -> None:
     attributes = into / ".gitattributes"
     if attributes.is_file() and "filter=lfs" in attributes.read_text("utf-8", "replace"):
-        release.log.write("warning: files under Git LFS are pointers here, not their content")
+        release.log.write("warning: files in Git LFS are not fetched, only their pointers")

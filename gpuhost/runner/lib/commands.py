@@ -1,4 +1,4 @@
-"""Commands of the host's own tools: bounded in time, their output in the log while they run."""
+"""Runs commands with a time limit, and writes their output to the log."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a command ended: its status (None: ended for taking too long) and what it printed."""
+    """Exit status (None: stopped after its time limit) and output of a command."""
 
     status: int | None
     out: str
@@ -34,7 +34,7 @@ class Outcome:
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The same for every command: nothing of the unit's surroundings decides a release."""
+    """The same for every command: a release does not depend on the environment of its unit."""
     return {"PATH": PATH, "LC_ALL": "C.UTF-8", "HOME": "/root", **(extra or {})}
 
 
@@ -47,11 +47,12 @@ def try_run(
     cwd: Path | None = None,
     quiet: bool = False,
 ) -> Outcome:
-    """Run a command to its end, or for so long.
+    """Run a command; stop it after the time limit.
 
+    + seconds: the time limit
     + env: added to the common environment
     + stdin: text given to the command; secrets travel here, never in words
-    + quiet: stdout is for the program that reads it, not for the log
+    + quiet: stdout is not logged
     """
     try:
         process = subprocess.Popen(
@@ -64,7 +65,7 @@ def try_run(
             text=True,
             encoding="utf-8",
             errors="replace",
-            # Its children go with it when its time is up.
+            # So that its children can be stopped with it.
             start_new_session=True,
         )
     except OSError as error:
@@ -82,7 +83,7 @@ def run(
     cwd: Path | None = None,
     quiet: bool = False,
 ) -> str:
-    """Run a command that has to succeed; what it printed.
+    """Run a command that must succeed, and return its output.
 
     + what: names the command in the failure, "docker compose config"
 
@@ -104,17 +105,17 @@ def stream(
     source: Path | None = None,
     target: Path | None = None,
 ) -> None:
-    """Run a command that has to succeed, from a file or into one; its errors go to the log.
+    """Run a command that must succeed, with stdin or stdout as a file; log its stderr.
 
-    + source: what it reads
-    + target: a new file (0600) for what it prints; gone again if it fails
+    + source: the file for stdin
+    + target: a new file (0600) for stdout; deleted if the command fails
 
     Raises Failure with the last lines.
     """
     try:
         with ExitStack() as files:
             stdin = files.enter_context(source.open("rb")) if source else subprocess.DEVNULL
-            stdout = files.enter_context(_new(target)) if target else subprocess.DEVNULL
+            stdout = files.enter_context(_create(target)) if target else subprocess.DEVNULL
             process = subprocess.Popen(
                 words,
                 env=environment(),
@@ -139,7 +140,7 @@ def stream(
         raise
 
 
-def _new(path: Path) -> BinaryIO:
+def _create(path: Path) -> BinaryIO:
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
 
 
@@ -167,10 +168,10 @@ class _Running:
         try:
             status: int | None = self.process.wait(seconds)
         except subprocess.TimeoutExpired:
-            self._end()
+            self._kill()
             status = None
         for reader in readers:
-            # A child that lives on may hold the pipe; what was printed so far is what there is.
+            # A child that still runs may keep the pipe open: use the output so far.
             reader.join(5)
         return Outcome(status, "".join(self.out), tuple(self.tail))
 
@@ -188,10 +189,10 @@ class _Running:
             with self.process.stdin as pipe:
                 pipe.write(text)
         except BrokenPipeError:
-            # It ended without reading; its status says why.
+            # It ended without reading; its exit status counts.
             return
 
-    def _end(self) -> None:
+    def _kill(self) -> None:
         for number in (signal.SIGTERM, signal.SIGKILL):
             try:
                 os.killpg(self.process.pid, number)

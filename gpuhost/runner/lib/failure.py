@@ -1,14 +1,14 @@
-"""Why a stage cannot go on."""
+"""The exception of a failed stage."""
 
 from __future__ import annotations
 
 
 class Failure(Exception):
-    """A stage failed: what, in the failing tool's own words where there is one, and what to do.
+    """A stage failed.
 
-    + said: one line
-    + output: the last lines of the tool that failed
-    + fix: what a person does next; "" if nothing is known
+    + said: what failed, one line, with the message of the tool
+    + output: the last lines of the tool
+    + fix: an instruction for a person; "" if none is known
     """
 
     def __init__(self, said: str, *, output: tuple[str, ...] = (), fix: str = "") -> None:

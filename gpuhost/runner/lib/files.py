@@ -1,4 +1,4 @@
-"""Files that are whole or not there, also after the power was cut."""
+"""Writes files atomically: after a power cut they are complete or missing."""
 
 from __future__ import annotations
 
@@ -9,39 +9,39 @@ from pathlib import Path
 
 
 def write(path: Path, text: str, *, mode: int = 0o644) -> None:
-    """A whole file, written beside its place, synced, renamed; never open to more than `mode`."""
-    beside = path.with_name(f".{path.name}.new")
-    beside.unlink(missing_ok=True)
-    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    """Write a temporary file, sync it, and rename it; it never has a wider mode than `mode`."""
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.unlink(missing_ok=True)
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         os.fchmod(file.fileno(), mode)
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    beside.rename(path)
+    temporary.rename(path)
     sync_directory(path.parent)
 
 
 def keep(path: Path, text: str, *, mode: int) -> None:
-    """As `write`, where it is not there already: a full disk takes nothing from what is."""
+    """Write the file unless it has this text and mode already."""
     if not holds(path, text, mode=mode):
         write(path, text, mode=mode)
 
 
 def holds(path: Path, text: str, *, mode: int) -> bool:
-    """Whether it is a file with this text and mode, and no link to one."""
+    """Whether the path is a regular file, not a link, with this text and mode."""
     if path.is_symlink() or not path.is_file():
         return False
     return path.stat().st_mode & 0o7777 == mode and path.read_bytes() == text.encode()
 
 
 def write_json(path: Path, value: Mapping[str, object], *, mode: int = 0o644) -> None:
-    # A YAML reader takes it too: characters stand for themselves.
+    # Without escapes, so that a YAML parser reads it too.
     write(path, json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n", mode=mode)
 
 
 def append(path: Path, line: str, *, mode: int = 0o644) -> None:
-    """A line that is on disk when this returns."""
+    """Append a line and sync it."""
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, mode)
     with os.fdopen(handle, "a", encoding="utf-8") as file:
         file.write(line + "\n")
@@ -50,11 +50,11 @@ def append(path: Path, line: str, *, mode: int = 0o644) -> None:
 
 
 def point(link: Path, target: str) -> None:
-    """A symbolic link that changes in one step."""
-    beside = link.with_name(f".{link.name}.new")
-    beside.unlink(missing_ok=True)
-    beside.symlink_to(target)
-    beside.rename(link)
+    """Create or change a symbolic link atomically."""
+    temporary = link.with_name(f".{link.name}.new")
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(target)
+    temporary.rename(link)
     sync_directory(link.parent)
 
 

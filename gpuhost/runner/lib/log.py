@@ -1,4 +1,4 @@
-"""The log of a release: everything that its tools print, without secrets."""
+"""The log of a release: the output of its tools, with secrets masked."""
 
 from __future__ import annotations
 
@@ -14,36 +14,37 @@ from pathlib import Path
 from gpuhost.runner.contract import LEAST_MASKED, STAGE
 from gpuhost.runner.lib import proxy
 
-# Where a command's output is taken for the end of a line.
+LOUD = "!" * 78
+# Line ends in the output of a command.
 LINE_END = re.compile(r"[\r\n]+")
-# Where Compose takes a text apart: ports, volumes, images, addresses.
-BETWEEN_PIECES = re.compile(r"[\s:;,/@=|?&#]+")
+# Characters at which Compose splits a value: ports, volumes, images, addresses.
+SEPARATORS = re.compile(r"[\s:;,/@=|?&#]+")
 
 
 class Log:
-    """Appends lines to the log; secrets that are known, and the proxy's, are shown as ***."""
+    """Appends lines to a file; known secrets, and passwords of the proxy, become ***."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     @cached_property
     def _masked(self) -> tuple[str, ...]:
-        """The longest first: a value that holds another is masked whole."""
-        # Any tool, and anything in a build or a container, may print its proxy.
-        return _longest_first(_spelled(proxy.passwords()))
+        """The longest first, so that a value that contains another one is masked as a whole."""
+        # Any tool, build or container may print its proxy.
+        return _longest_first(_spellings(proxy.passwords()))
 
     def mask(self, values: Iterable[str]) -> None:
-        """From now on these are not written, plain or as JSON has them."""
-        self._masked = _longest_first((*self._masked, *_spelled(values)))
+        """Mask these values from now on, also in JSON spelling."""
+        self._masked = _longest_first((*self._masked, *_spellings(values)))
 
     def in_pieces(self, known: str) -> Log:
-        """The same log, for a program that takes values apart: their pieces are masked too.
+        """The same log, for a program that splits values: their pieces are masked too.
 
-        + known: text that is no secret; a word of it is not masked, whatever value it is in
+        + known: public text; its words are not masked
         """
         log = Log(self._path)
         log.mask(self._masked)
-        pieces = {piece for value in self._masked for piece in BETWEEN_PIECES.split(value)}
+        pieces = {piece for value in self._masked for piece in SEPARATORS.split(value)}
         log.mask(piece for piece in pieces if piece not in known)
         return log
 
@@ -55,8 +56,12 @@ class Log:
     def stage(self, name: str) -> None:
         self.write(f"{STAGE}{name}")
 
+    def loud(self, *lines: str) -> None:
+        """Write lines that a reader cannot miss."""
+        self.write("\n".join((LOUD, *lines, LOUD)))
+
     def write(self, text: str) -> None:
-        """On a full disk the line is lost, and the work continues."""
+        """Write a line; on a full disk it is lost, and the work continues."""
         stamp = time.strftime("%H:%M:%S", time.gmtime())
         lines = self.masked(text).splitlines() or [""]
         with (
@@ -66,17 +71,17 @@ class Log:
             file.writelines(f"{stamp} {line}\n" for line in lines)
 
 
-def _spelled(values: Iterable[str]) -> Iterator[str]:
+def _spellings(values: Iterable[str]) -> Iterator[str]:
     for value in values:
         in_json = json.dumps(value, ensure_ascii=False)[1:-1]
-        for spelled in (value, in_json, *LINE_END.split(value)):
-            if len(spelled) >= LEAST_MASKED:
-                yield spelled
+        for spelling in (value, in_json, *LINE_END.split(value)):
+            if len(spelling) >= LEAST_MASKED:
+                yield spelling
 
 
 def _longest_first(values: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(dict.fromkeys(values), key=len, reverse=True))
 
 
-# For questions whose answer "no" is printed as an error.
+# For commands whose failure is an expected answer.
 NOWHERE = Log(Path(os.devnull))

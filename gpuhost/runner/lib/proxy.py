@@ -1,4 +1,4 @@
-"""The HTTP proxy that the host's bootstrap gave to root's Docker client, for other tools too."""
+"""The HTTP proxy from the configuration of root's Docker client, for other tools too."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 CLIENT = Path("/root/.docker/config.json")
-# Docker's keys to what programs of the network read.
+# Docker's keys -> the environment variables.
 NAMES = {
     "httpProxy": ("http_proxy",),
     "httpsProxy": ("https_proxy", "HTTPS_PROXY"),
@@ -18,7 +18,7 @@ NAMES = {
 
 
 def client() -> dict[str, Any]:
-    """Root's own config.json of Docker's client; {} where there is none, or none that is read."""
+    """config.json of root's Docker client; {} if it is missing or damaged."""
     try:
         value = json.loads(CLIENT.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -27,13 +27,13 @@ def client() -> dict[str, Any]:
 
 
 def environment() -> dict[str, str]:
-    """For a program that takes its proxy from the environment."""
+    """The environment variables for other programs."""
     default = _proxies().get("default", {})
     return {name: value for key, value in default.items() for name in NAMES.get(key, ())}
 
 
 def passwords() -> Iterator[str]:
-    """Of every proxy, as it is and as an address has it: builds and containers are given both."""
+    """The password of every proxy, decoded and as in the URL: builds and containers get both."""
     for declared in _proxies().values():
         for value in declared.values():
             if password := _password(value):
@@ -42,8 +42,8 @@ def passwords() -> Iterator[str]:
 
 def _proxies() -> dict[str, Mapping[str, str]]:
     """By the engine that they are for, or "default"."""
-    found = client().get("proxies")
-    engines = found.items() if isinstance(found, dict) else ()
+    declared_by_engine = client().get("proxies")
+    engines = declared_by_engine.items() if isinstance(declared_by_engine, dict) else ()
     return {
         engine: {key: url for key, url in declared.items() if url and isinstance(url, str)}
         for engine, declared in engines

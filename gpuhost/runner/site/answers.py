@@ -1,4 +1,4 @@
-"""Whether an answer is what an app file expects, and in words what is not."""
+"""Compares an answer with what the app file expects."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from gpuhost.runner.site.http import SHOWN, Answer
 ANYTHING = "*"
 
 
-def wrong(answer: Answer, expect: Expect) -> str | None:
-    """The first thing that is not as expected, or None."""
+def mismatch(answer: Answer, expect: Expect) -> str | None:
+    """The first difference, in words, or None."""
     if answer.status != expect.status:
         return f"expected status {expect.status}, got {answer.status}"
     kind = answer.headers.get("content-type", "")
@@ -23,10 +23,10 @@ def wrong(answer: Answer, expect: Expect) -> str | None:
         return f'expected "{expect.contains}" in the body'
     if len(answer.body) < expect.least_bytes:
         return f"expected at least {expect.least_bytes} bytes, got {len(answer.body)}"
-    return _wrong_json(answer, expect.json) if expect.json else None
+    return _json_mismatch(answer, expect.json) if expect.json else None
 
 
-def _wrong_json(answer: Answer, expected: dict[str, str]) -> str | None:
+def _json_mismatch(answer: Answer, expected: dict[str, str]) -> str | None:
     try:
         document = json.loads(answer.body)
     except (ValueError, RecursionError):
@@ -42,7 +42,7 @@ def _wrong_json(answer: Answer, expected: dict[str, str]) -> str | None:
 
 
 def at(document: Any, path: str) -> Any:
-    """What is at a dotted path, "data.files.0.url"; None if nothing is."""
+    """The value at a dotted path, "data.files.0.url", or None."""
     for step in path.split("."):
         if isinstance(document, dict):
             document = document.get(step)
@@ -54,7 +54,7 @@ def at(document: Any, path: str) -> Any:
 
 
 def spelled(value: Any) -> str:
-    """A value as a person writes it in an app file: text bare, all else as JSON."""
+    """A value as in an app file: text without quotes, everything else as JSON."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 

@@ -1,4 +1,4 @@
-"""A site's certificate: from secrets, made here, or fetched by certbot, which renews it."""
+"""A site's certificate: from secrets, self-signed, or from certbot, which renews it."""
 
 from __future__ import annotations
 
@@ -18,57 +18,57 @@ CHAIN = "fullchain.pem"
 KEY = "privkey.pem"
 CHALLENGES = Path("/var/lib/gpuhost/acme")
 LIVE = Path("/etc/letsencrypt/live")
-# Renewed by a release when less is left; certbot's own limit is the same.
+# A release renews a certificate that expires sooner; certbot has the same limit.
 SPARE_S = 30 * 24 * 3600
 SELF_SIGNED_DAYS = 825
-# The longest that X.509 lets a common name be.
+# Characters; the limit of X.509 for a common name.
 LONGEST_CN = 64
 
 
 def directory(release: Release) -> Path:
-    """Where its chain and key lie: absolute, or under shared/ for a container's nginx."""
+    """The directory of chain and key: absolute, or under shared/ for a container's nginx."""
     assert release.plan.nginx is not None
     return release.app.shared / release.plan.nginx.certificate_dir
 
 
 def trusted(release: Release) -> Path | None:
-    """The chain that the site has to show; None: it has no TLS."""
+    """The site's chain, to trust in requests; None: no TLS."""
     site = release.plan.nginx
     return directory(release) / CHAIN if site and site.certificate else None
 
 
 def files(release: Release) -> dict[Path, str]:
-    """The texts that have to lie there, to be written with mode 0600; none for certbot's own.
+    """Chain and key to write, with mode 0600; empty for certbot's.
 
-    Raises Failure for a certificate that cannot be good.
+    Raises Failure for an invalid certificate.
     """
     site = release.plan.nginx
     if site is None or site.certificate not in ("files", "self-signed"):
         return {}
-    place = directory(release)
+    target = directory(release)
     if site.certificate == "files":
         chain, key = (_secret(release, n) for n in (site.certificate_secret, site.key_secret))
-        _not_expired(release, chain)
+        _require_valid(release, chain)
     else:
-        chain, key = _kept(release, place) or made(release)
-    return {place / CHAIN: chain, place / KEY: key}
+        chain, key = _existing(release, target) or self_signed(release)
+    return {target / CHAIN: chain, target / KEY: key}
 
 
 def is_good(release: Release) -> bool:
-    """Whether what lies there has all the names and is valid for another 30 days."""
+    """Whether the existing certificate has all names and is valid for another 30 days."""
     assert release.plan.nginx is not None
     chain = directory(release) / CHAIN
     if not chain.exists():
         return False
     words = ("openssl", "x509", "-in", str(chain), "-noout")
     names = try_run(release.log, *words, "-ext", "subjectAltName", seconds=30, quiet=True).out
-    names_in_it = set(re.findall(r"(?:DNS|IP Address):([^,\s]+)", names))
-    lasts = try_run(release.log, *words, "-checkend", str(SPARE_S), seconds=30, quiet=True).ok
-    return lasts and set(_names(release.plan.nginx)) <= names_in_it
+    certified = set(re.findall(r"(?:DNS|IP Address):([^,\s]+)", names))
+    is_valid = try_run(release.log, *words, "-checkend", str(SPARE_S), seconds=30, quiet=True).ok
+    return is_valid and set(_names(release.plan.nginx)) <= certified
 
 
-def is_to_be_fetched(release: Release) -> bool:
-    """Whether certbot has to be asked: what lies there is not its, not good, or has other names."""
+def must_fetch(release: Release) -> bool:
+    """Whether the existing certificate is not certbot's, not good, or has other names."""
     chain, live = directory(release) / CHAIN, LIVE / lineage(release) / CHAIN
     if not (chain.exists() and live.exists()) or chain.read_text() != live.read_text():
         return True
@@ -76,9 +76,9 @@ def is_to_be_fetched(release: Release) -> bool:
 
 
 def challenge_site(release: Release, text: str) -> str:
-    """A site for port 80 alone, for as long as there is no certificate.
+    """A site on port 80 only, until the certificate exists.
 
-    + text: the release's own site, whose listen lines and names it takes
+    + text: the release's site, from which it takes listen lines and names
     """
     first = text[text.index("server {") :].splitlines()
     kept = [line.strip() for line in first[: first.index("}")]]
@@ -90,9 +90,9 @@ def challenge_site(release: Release, text: str) -> str:
 
 
 def fetch(release: Release) -> None:
-    """Have certbot fetch the certificate; its timer renews it and nginx then takes it up.
+    """Get the certificate with certbot, whose timer renews it and reloads nginx.
 
-    Port 80 has to answer for challenges already. Raises Failure with certbot's own words.
+    Port 80 must answer challenges already. Raises Failure with certbot's message.
     """
     site = release.plan.nginx
     assert site is not None
@@ -103,18 +103,18 @@ def fetch(release: Release) -> None:
         release.log,
         *("certbot", "certonly", "--webroot", "-w", str(webroot), "-n", "--agree-tos"),
         *("-m", site.email, "--cert-name", lineage(release), "--keep-until-expiring"),
-        # Written into the renewal's configuration: every later renewal runs it too.
-        *("--expand", "--deploy-hook", _renewed(release), *names),
+        # certbot stores the hook: every later renewal runs it too.
+        *("--expand", "--deploy-hook", _deploy_hook(release), *names),
         seconds=300,
     )
     if not outcome.ok:
         raise Failure(
             f"certbot got no certificate for {', '.join(site.server_names)}",
             output=outcome.tail,
-            fix="every name has to lead to this host, and port 80 has to be open to the world "
-            "(firewall_allow, and the provider's own firewall)",
+            fix="point every name to this host, and open port 80 to the world (firewall_allow, and "
+            "the provider's firewall)",
         )
-    _hand_over(release)
+    _install(release)
 
 
 def lineage(release: Release) -> str:
@@ -123,39 +123,39 @@ def lineage(release: Release) -> str:
 
 
 def _challenges(release: Release) -> Path:
-    """Where certbot leaves its answers: beside a container's certificates, or in one place."""
+    """Where certbot writes its answers."""
     assert release.plan.nginx is not None
     if release.plan.nginx.where == "host":
         return CHALLENGES
     return directory(release).parent / "acme"
 
 
-def _hand_over(release: Release) -> None:
-    """Where nginx looks: a link on the host, a copy where a container could not follow one."""
+def _install(release: Release) -> None:
+    """Link for the host's nginx; copy for a container, which could not follow a link."""
     assert release.plan.nginx is not None
-    place, live = directory(release), LIVE / lineage(release)
-    place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    target, live = directory(release), LIVE / lineage(release)
+    target.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name in (CHAIN, KEY):
         if release.plan.nginx.where == "host":
-            point(place / name, str(live / name))
+            point(target / name, str(live / name))
         else:
-            write(place / name, (live / name).read_text(), mode=0o600)
+            write(target / name, (live / name).read_text(), mode=0o600)
 
 
-def _renewed(release: Release) -> str:
+def _deploy_hook(release: Release) -> str:
     """The shell command that certbot runs after each renewal."""
     site = release.plan.nginx
     assert site is not None
     if site.where == "host":
         return "systemctl reload nginx"
-    place = shlex.quote(str(directory(release)))
+    target = shlex.quote(str(directory(release)))
     labels = {"project": release.plan.project, "service": site.service}
     filters = " ".join(
         f"--filter label=com.docker.compose.{key}={shlex.quote(value)}"
         for key, value in labels.items()
     )
     return (
-        f'install -m 600 "$RENEWED_LINEAGE/{CHAIN}" "$RENEWED_LINEAGE/{KEY}" {place}/ && '
+        f'install -m 600 "$RENEWED_LINEAGE/{CHAIN}" "$RENEWED_LINEAGE/{KEY}" {target}/ && '
         f"for one in $(docker ps -q {filters}); do "
         'docker exec "$one" nginx -s reload; done'
     )
@@ -165,13 +165,13 @@ def _secret(release: Release, name: str | None) -> str:
     text = release.secrets.get(name or "", "")
     if "-----BEGIN" not in text:
         raise Failure(
-            f"the secret {name} is not a PEM text",
+            f"the secret {name} is not in PEM format",
             fix="give the content of the file, from its -----BEGIN line on",
         )
     return text.rstrip("\n") + "\n"
 
 
-def _not_expired(release: Release, chain: str) -> None:
+def _require_valid(release: Release, chain: str) -> None:
     command = ("openssl", "x509", "-noout", "-checkend", "0", "-enddate")
     outcome = try_run(release.log, *command, seconds=30, stdin=chain, quiet=True)
     if outcome.ok:
@@ -180,23 +180,23 @@ def _not_expired(release: Release, chain: str) -> None:
     name = release.plan.nginx.certificate_secret if release.plan.nginx else None
     if not end:
         raise Failure(f"openssl cannot read the certificate {name}", output=outcome.tail)
-    raise Failure(f"the certificate {name} has expired: {end[0]}", fix="give a newer one")
+    raise Failure(f"the certificate {name} has expired: {end[0]}", fix="give a newer certificate")
 
 
-def _kept(release: Release, place: Path) -> tuple[str, str] | None:
-    if not (place / KEY).exists() or not is_good(release):
+def _existing(release: Release, target: Path) -> tuple[str, str] | None:
+    if not (target / KEY).exists() or not is_good(release):
         return None
-    return (place / CHAIN).read_text(), (place / KEY).read_text()
+    return (target / CHAIN).read_text(), (target / KEY).read_text()
 
 
-def made(release: Release) -> tuple[str, str]:
-    """A self-signed chain and its key. Raises Failure."""
+def self_signed(release: Release) -> tuple[str, str]:
+    """A new self-signed chain and its key. Raises Failure."""
     assert release.plan.nginx is not None
     names = _names(release.plan.nginx)
     kinds = (f"{'IP' if _is_address(name) else 'DNS'}:{name}" for name in names)
     common = names[0] if len(names[0]) <= LONGEST_CN else "gpuhost"
-    with tempfile.TemporaryDirectory() as made:
-        chain, key = Path(made, CHAIN), Path(made, KEY)
+    with tempfile.TemporaryDirectory() as name:
+        chain, key = Path(name, CHAIN), Path(name, KEY)
         run(
             release.log,
             *("openssl", "req", "-x509", "-nodes", "-newkey", "ec"),
@@ -210,9 +210,9 @@ def made(release: Release) -> tuple[str, str]:
 
 
 def _names(site: Nginx) -> tuple[str, ...]:
-    """The names in a certificate; a site for any name is asked by this host's."""
-    named = tuple(name for name in site.server_names if name != "_")
-    return named or (socket.gethostname(), "localhost", "127.0.0.1")
+    """The names in a certificate; for a site with any name, the names of this host."""
+    names = tuple(name for name in site.server_names if name != "_")
+    return names or (socket.gethostname(), "localhost", "127.0.0.1")
 
 
 def _is_address(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""The app's site on an nginx that is one of its own services."""
+"""The app's site on an nginx that is a service of the app."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from gpuhost.runner.state.release import Release
 
 
 def place(release: Release) -> None:
-    """What it reads when it starts. A running one keeps what it has read."""
+    """Write the files that nginx reads at its start; a running one is not reloaded."""
     site = release.plan.nginx
     assert site is not None
     text = release.paths.nginx.read_text(encoding="utf-8")
-    if site.certificate == "acme" and certificates.is_to_be_fetched(release):
+    if site.certificate == "acme" and certificates.must_fetch(release):
         text = certificates.challenge_site(release, text)
     _write(release, text)
 
 
 def switch(release: Release) -> None:
-    """The running one takes its files up, and with them the new addresses of its upstreams."""
+    """Write the files and reload nginx, which then also resolves its upstreams again."""
     site = release.plan.nginx
     assert site is not None
-    if site.certificate == "acme" and certificates.is_to_be_fetched(release):
+    if site.certificate == "acme" and certificates.must_fetch(release):
         place(release)
         _reload(release)
         certificates.fetch(release)
@@ -39,9 +39,9 @@ def _reload(release: Release) -> None:
     tested = _nginx(release, "-t")
     if not tested.ok:
         raise Failure("nginx in its container refuses the site", output=tested.tail)
-    told = _nginx(release, "-s", "reload")
-    if not told.ok:
-        raise Failure("nginx in its container did not load the site", output=told.tail)
+    reloaded = _nginx(release, "-s", "reload")
+    if not reloaded.ok:
+        raise Failure("nginx in its container did not load the site", output=reloaded.tail)
 
 
 def _nginx(release: Release, *arguments: str) -> Outcome:
@@ -53,12 +53,12 @@ def _nginx(release: Release, *arguments: str) -> Outcome:
 def _write(release: Release, text: str) -> None:
     assert release.plan.nginx is not None
     for path, content in certificates.files(release).items():
-        _in_place(path, content, 0o600)
-    _in_place(release.app.shared / release.plan.nginx.path, text, 0o644)
+        _overwrite(path, content, 0o600)
+    _overwrite(release.app.shared / release.plan.nginx.path, text, 0o644)
 
 
-def _in_place(path: Path, text: str, mode: int) -> None:
-    """The same file stays: a container that mounts it alone never sees one that is renamed."""
+def _overwrite(path: Path, text: str, mode: int) -> None:
+    """Not by renaming: a container that mounts the file would not see the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     with os.fdopen(handle, "w", encoding="utf-8") as file:

@@ -1,4 +1,4 @@
-"""One bounded HTTP request from this host, past every proxy."""
+"""Sends an HTTP request from this host, with limits and without a proxy."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import SplitResult, quote, urlsplit
 
-LARGEST = 4 * 1024 * 1024
+MAX_BODY = 4 * 1024 * 1024
 SHOWN = 300
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back: names of headers in lower case, at most 4 MB of the body."""
+    """An answer: header names in lower case, at most 4 MB of the body."""
 
     status: int
     headers: dict[str, str]
     body: bytes
-    # The body was longer than what is kept.
+    # The body was longer.
     clipped: bool = False
 
     @property
@@ -37,7 +37,7 @@ class Answer:
 
 
 class NoAnswer(Exception):
-    """Nothing came back; str() says why: "connection refused", "timed out after 5 s"."""
+    """str() is the reason: "connection refused", "timed out after 5 s"."""
 
 
 def ask(
@@ -51,14 +51,14 @@ def ask(
     trusted: Path | None = None,
     any_name: bool = False,
 ) -> Answer:
-    """Ask once; redirects are answers, and not followed.
+    """Send one request; redirects are not followed.
 
-    + connect_to: the address to connect to instead of the URL's own host, whose name stays in the
-      Host header and in TLS: a site is asked under its name on the loopback interface
-    + trusted: a certificate chain that is good for this request, besides what the host trusts;
-      without it a service on the loopback interface is not asked who it is
-    + any_name: that chain is good for this request whatever names are in it
-    + seconds: for all of it, name lookup apart
+    + connect_to: an address to connect to instead of the URL's host; Host header and TLS keep the
+      name in the URL
+    + trusted: a certificate chain to trust, besides those that the host trusts; without it no
+      certificate is checked on the loopback interface
+    + any_name: do not check the names in this chain
+    + seconds: for everything, except the name lookup
 
     Raises NoAnswer.
     """
@@ -67,25 +67,25 @@ def ask(
         connection = _connection(parts, connect_to, trusted, any_name, seconds)
     except (OSError, ValueError) as error:
         raise NoAnswer(f"{url}: {error}") from error
-    watch = _Watch(connection, seconds)
+    limit = _TimeLimit(connection, seconds)
     try:
-        with watch:
+        with limit:
             connection.request(
                 method, _target(parts), body.encode() if body else None, dict(headers or {})
             )
             answer = _answer(connection.getresponse())
-            if watch.is_over.is_set():
-                # Headers that break off look like headers that end.
+            if limit.is_timeout.is_set():
+                # Incomplete headers would look like complete ones.
                 raise TimeoutError
             return answer
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise NoAnswer(watch.why(error)) from error
+        raise NoAnswer(limit.why(error)) from error
     finally:
         connection.close()
 
 
 def origin(url: str) -> tuple[str, str, int]:
-    """Scheme, host and port, the way they are compared. Raises ValueError for a bad port."""
+    """Scheme, host and port, to compare. Raises ValueError for a bad port."""
     parts = urlsplit(url)
     return parts.scheme, (parts.hostname or "").lower(), _port(parts)
 
@@ -103,19 +103,19 @@ def _port(parts: SplitResult) -> int:
 
 def _target(parts: SplitResult) -> str:
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    # What is written as it is read, umlauts say, is sent as HTTP has it; the rest stays.
+    # Characters like umlauts are percent-encoded; what is encoded already is kept.
     return quote(target, safe="/?&=%:+$,;@!*'()~[]#")
 
 
 def _answer(response: http.client.HTTPResponse) -> Answer:
-    body = response.read(LARGEST + 1)
-    if len(body) <= LARGEST and response.length:
+    body = response.read(MAX_BODY + 1)
+    if len(body) <= MAX_BODY and response.length:
         raise http.client.IncompleteRead(body, response.length)
     return Answer(
         response.status,
         {name.lower(): value for name, value in response.getheaders()},
-        body[:LARGEST],
-        clipped=len(body) > LARGEST,
+        body[:MAX_BODY],
+        clipped=len(body) > MAX_BODY,
     )
 
 
@@ -136,7 +136,7 @@ def _connection(
 def _context(address: str, trusted: Path | None, any_name: bool) -> ssl.SSLContext:
     context = ssl.create_default_context()
     if trusted is not None:
-        # The site's own certificate is enough: who signed it is not this host's question.
+        # The site's own certificate is enough, whoever signed it.
         context.load_verify_locations(cafile=trusted)
         context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
         context.check_hostname = not any_name
@@ -147,7 +147,7 @@ def _context(address: str, trusted: Path | None, any_name: bool) -> ssl.SSLConte
 
 
 def _connect(address: str):  # type: ignore[no-untyped-def]
-    """http.client's hook for how a connection is made; it has been there since Python 3.5."""
+    """For http.client's private hook, which exists since Python 3.5."""
 
     def create(target: tuple[str, int], *rest: object) -> socket.socket:
         return socket.create_connection((address, target[1]), *rest)  # type: ignore[arg-type]
@@ -155,13 +155,13 @@ def _connect(address: str):  # type: ignore[no-untyped-def]
     return create
 
 
-class _Watch:
-    """Ends the request when its time is up, however slowly the other side answers."""
+class _TimeLimit:
+    """Ends the request after its time limit, even if the other side sends slowly."""
 
     def __init__(self, connection: http.client.HTTPConnection, seconds: float) -> None:
         self.connection = connection
         self.seconds = seconds
-        self.is_over = threading.Event()
+        self.is_timeout = threading.Event()
         self.timer = threading.Timer(seconds, self._end)
         self.timer.daemon = True
 
@@ -172,16 +172,16 @@ class _Watch:
         self.timer.cancel()
 
     def _end(self) -> None:
-        self.is_over.set()
+        self.is_timeout.set()
         if self.connection.sock is not None:
             try:
                 self.connection.sock.shutdown(socket.SHUT_RDWR)
             except OSError:
-                # The other side was quicker.
+                # Already closed.
                 return
 
     def why(self, error: Exception) -> str:
-        if self.is_over.is_set() or isinstance(error, TimeoutError):
+        if self.is_timeout.is_set() or isinstance(error, TimeoutError):
             return f"timed out after {self.seconds:.0f} s"
         if isinstance(error, ConnectionRefusedError):
             return "connection refused"
@@ -190,5 +190,5 @@ class _Watch:
         if isinstance(error, http.client.IncompleteRead):
             return "the connection ended in the middle of the answer"
         if isinstance(error, ssl.SSLCertVerificationError):
-            return f"the certificate is not good: {error.verify_message}"
+            return f"the certificate is not valid: {error.verify_message}"
         return f"{type(error).__name__}: {error}"

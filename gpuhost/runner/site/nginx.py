@@ -1,7 +1,6 @@
-"""The app's site on nginx: the host's own, or one that runs in a container of the app.
+"""The app's site on nginx: the host's, or one in a container of the app.
 
-nginx judges a configuration before it is used. What it refuses never stays, and the site of before
-is kept until the next switch.
+Every configuration is tested before use. If nginx refuses it, the previous one is restored.
 """
 
 from __future__ import annotations
@@ -22,55 +21,55 @@ QUICK = 60
 
 
 def check(release: Release) -> None:
-    """Before anything changes: nginx is there and sound, and nobody else has the site's names.
+    """Before any change: nginx works, and no other site has the same names.
 
     Raises Failure.
     """
     if not _is_on_host(release):
         return
-    printed = try_run(release.log, "nginx", "-T", seconds=QUICK, quiet=True)
-    if printed.status == 127:
+    dump = try_run(release.log, "nginx", "-T", seconds=QUICK, quiet=True)
+    if dump.status == 127:
         raise Failure("nginx is not installed on this host", fix="run deploys/gpu_host.py")
     path = _path(release)
-    if not printed.ok and str(path) not in "\n".join(printed.tail):
+    if not dump.ok and str(path) not in "\n".join(dump.tail):
         raise Failure(
-            "nginx's configuration is broken already, not by this release",
-            output=printed.tail,
-            fix="mend it until nginx -t is content",
+            "nginx's configuration is invalid already, not by this release",
+            output=dump.tail,
+            fix="repair it until nginx -t succeeds",
         )
     ours = claims(release.paths.nginx.read_text(encoding="utf-8"), str(path))
-    other = _clash(release, ours, claims(printed.out))
+    other = _clash(release, ours, claims(dump.out))
     if other:
         raise Failure(
-            f"{other} is taken by another site of this nginx: {other.file}",
-            fix="take that site away, or give this one another name or port (nginx.server_names)",
+            f"{other} is used by another site of this nginx: {other.file}",
+            fix="remove that site, or set another name or port for this one (nginx.server_names)",
         )
-    _ports_are_free(release, ours)
+    _require_free_ports(release, ours)
 
 
 def place(release: Release) -> None:
-    """Before `up`: what a container's nginx reads when it starts; nothing for the host's."""
+    """Before `up`: write the files that a container's nginx reads at its start."""
     if release.plan.nginx and release.plan.nginx.where == "container":
         container_nginx.place(release)
 
 
 def switch(release: Release) -> None:
-    """The release's site in place of the one before, or of none. Again: nothing is reloaded.
+    """Replace the previous site, if any, by the release's. Again: no reload.
 
-    Raises Failure, in nginx's own words, with the previous site restored.
+    Raises Failure with nginx's message; then the previous site is restored.
     """
     if release.plan.nginx and release.plan.nginx.where == "container":
-        _forget_host_site(release)
+        _remove_host_site(release)
         container_nginx.switch(release)
     elif release.plan.nginx is None:
-        _forget_host_site(release)
+        _remove_host_site(release)
     else:
         _switch_host(release)
 
 
 def remove(release: Release) -> None:
-    """No site of the app is left on the host's nginx. Raises Failure."""
-    _forget_host_site(release)
+    """Remove the app's site from the host's nginx. Raises Failure."""
+    _remove_host_site(release)
 
 
 def _is_on_host(release: Release) -> bool:
@@ -85,32 +84,32 @@ def _path(release: Release) -> Path:
 def _switch_host(release: Release) -> None:
     site = release.plan.nginx
     assert site is not None
-    is_due = site.certificate == "acme" and certificates.is_to_be_fetched(release)
-    files = None if is_due else _wanted(release)
-    if files and _is_taken_up(release, files):
-        release.log.write("nginx: the previous site is restored")
+    must_fetch = site.certificate == "acme" and certificates.must_fetch(release)
+    files = None if must_fetch else _site_files(release)
+    if files and _is_loaded(release, files):
+        release.log.write("nginx: the site is already loaded")
         return
-    # Hours may have gone by since the preflight.
+    # The preflight may be hours ago.
     check(release)
     if files is None:
         _answer_challenges(release)
         certificates.fetch(release)
-        files = _wanted(release)
+        files = _site_files(release)
     _apply(release, files)
 
 
-def _wanted(release: Release) -> Files:
+def _site_files(release: Release) -> Files:
     text = release.paths.nginx.read_text(encoding="utf-8")
     return {_path(release): text, **certificates.files(release)}
 
 
-def _is_taken_up(release: Release, files: Files) -> bool:
-    is_loaded = State.of(release).loaded == _digest(files)
-    return is_loaded and not _differing(files) and _is_active(release)
+def _is_loaded(release: Release, files: Files) -> bool:
+    is_same = State.of(release).loaded == _digest(files)
+    return is_same and not _changed_files(files) and _is_active(release)
 
 
 def _answer_challenges(release: Release) -> None:
-    """Port 80 answers certbot's questions; a site that does so already is left as it is."""
+    """Make port 80 answer certbot's challenges, unless the present site does."""
     path = _path(release)
     challenge = "/.well-known/acme-challenge/"
     if not path.exists() or challenge not in path.read_text(encoding="utf-8"):
@@ -119,31 +118,31 @@ def _answer_challenges(release: Release) -> None:
 
 
 def _apply(release: Release, files: Files) -> None:
-    """Write the files, have nginx judge them and take them up; or put everything back."""
+    """Write the files, test and load them; on an error restore the previous ones."""
     old: Files = {path: _read(path) for path in files}
-    State.of(release).loading(_path_of_site(files))
+    State.of(release).set_loading(_path_of_site(files))
     _write(files)
     tested = try_run(release.log, "nginx", "-t", seconds=QUICK)
     if not tested.ok:
         _write(old)
-        raise Failure(f"nginx refuses the site: {_complaint(tested)}", output=tested.tail)
-    taken = _reload(release)
-    if not taken.ok:
+        raise Failure(f"nginx refuses the site: {_error_line(tested)}", output=tested.tail)
+    reloaded = _reload(release)
+    if not reloaded.ok:
         _write(old)
         _reload(release)
         journal = try_run(
             release.log, "journalctl", "-u", "nginx", "-n", "10", "--no-pager", seconds=30
         )
-        raise Failure("nginx did not load the site", output=(*taken.tail, *journal.tail))
-    State.of(release).is_loaded(_digest(files))
+        raise Failure("nginx did not load the site", output=(*reloaded.tail, *journal.tail))
+    State.of(release).set_loaded(_digest(files))
 
 
-def _forget_host_site(release: Release) -> None:
+def _remove_host_site(release: Release) -> None:
     path = State.of(release).path
     if path is None or not path.exists():
         return
     _write({path: None})
-    release.log.write(f"nginx: {path} is removed")
+    release.log.write(f"nginx: {path} removed")
     if try_run(release.log, "nginx", "-t", seconds=QUICK).ok:
         _reload(release)
 
@@ -158,21 +157,21 @@ def _is_active(release: Release) -> bool:
     return try_run(release.log, *words, seconds=30, quiet=True).ok
 
 
-def _ports_are_free(release: Release, ours: tuple[Claim, ...]) -> None:
-    """nginx would keep its old configuration, and say so in its own log only."""
+def _require_free_ports(release: Release, ours: tuple[Claim, ...]) -> None:
+    """With a used port nginx keeps its old configuration, and reports this only in its log."""
     for port in dict.fromkeys(claim.port for claim in ours):
         words = ("ss", "-Hltnp", f"sport = :{port}")
         for line in try_run(release.log, *words, seconds=30, quiet=True).out.splitlines():
             if "users:" in line and '"nginx"' not in line:
-                who = line.partition("users:")[2].strip("()").split(",")[0].strip('"')
+                program = line.partition("users:")[2].strip("()").split(",")[0].strip('"')
                 raise Failure(
-                    f"port {port} is taken by {who}, nginx cannot listen there",
-                    fix=f"stop {who}, or give the site another port (nginx.port, nginx.tls_port)",
+                    f"port {port} is used by {program}: nginx cannot listen on it",
+                    fix=f"stop {program}, or set another port (nginx.port, nginx.tls_port)",
                 )
 
 
 def _clash(release: Release, ours: tuple[Claim, ...], others: tuple[Claim, ...]) -> Claim | None:
-    """The distribution's own welcome page gives way, as long as nobody made a site of it."""
+    """Ignore the distribution's default site, unless it was changed."""
     own, stock = (str(_path(release)),), (str(STOCK), str(STOCK.resolve()))
     other = clash(ours, others, own)
     if other is None or other.file not in stock:
@@ -184,12 +183,12 @@ def _clash(release: Release, ours: tuple[Claim, ...], others: tuple[Claim, ...])
     return clash(ours, others, (*own, *stock))
 
 
-def _complaint(tested: Outcome) -> str:
+def _error_line(tested: Outcome) -> str:
     lines = [line for line in tested.tail if "[emerg]" in line] or list(tested.tail[-1:])
-    return lines[0] if lines else "it gave no reason"
+    return lines[0] if lines else "no reason given"
 
 
-def _differing(files: Files) -> list[Path]:
+def _changed_files(files: Files) -> list[Path]:
     return [path for path, text in files.items() if _read(path) != text]
 
 

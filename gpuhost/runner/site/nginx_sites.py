@@ -1,4 +1,4 @@
-"""Which sites an nginx configuration has: server names by port, and the file that says so."""
+"""Reads the sites in an nginx configuration: port, server name and file."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-# A comment, a quoted word, a sign of the grammar, or a bare word.
+# A comment, a quoted word, a delimiter, or a bare word.
 TOKEN = re.compile(r"""\#[^\n]*|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|[{};]|(?:\\.|[^\s{};"'\\])+""")
-# `nginx -T` writes it before each file.
+# In the output of `nginx -T`, before each file.
 FILE = re.compile(r"^# configuration file (.+):$")
 ANY = "_"
-# What other configurations, and gpuhost's own, write for it.
+# Spellings of ANY in configurations.
 ANYTHING = ("_", "", "~^", "~.", "~.*", "~^.*$")
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A port and a server name, "_" for what no other site answers to, and where it is written."""
+    """A port, a server name ("_": every other name), and the file."""
 
     port: str
     name: str
@@ -29,8 +29,8 @@ class Claim:
 
 
 def claims(text: str, file: str = "") -> tuple[Claim, ...]:
-    """Every site in a configuration file, or in what `nginx -T` prints."""
-    read: list[Claim] = []
+    """Every site in a configuration file, or in the output of `nginx -T`."""
+    result: list[Claim] = []
     blocks: list[_Block] = []
     statement: list[str] = []
     for token in TOKEN.findall(text):
@@ -42,7 +42,7 @@ def claims(text: str, file: str = "") -> tuple[Claim, ...]:
             statement = []
         elif token == "}":  # noqa: S105
             if blocks:
-                read += blocks.pop().claims()
+                result += blocks.pop().claims()
             statement = []
         elif token == ";":  # noqa: S105
             if blocks:
@@ -50,13 +50,13 @@ def claims(text: str, file: str = "") -> tuple[Claim, ...]:
             statement = []
         else:
             statement.append(token.strip("\"'"))
-    return tuple(read)
+    return tuple(result)
 
 
 def clash(
     ours: tuple[Claim, ...], others: tuple[Claim, ...], own_files: tuple[str, ...]
 ) -> Claim | None:
-    """The first site of somebody else that answers to a name and port of ours."""
+    """The first site in another file with the same name and port."""
     names = {(claim.port, claim.name) for claim in ours}
     return next(
         (

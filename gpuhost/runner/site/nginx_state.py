@@ -1,4 +1,4 @@
-"""What the app has on the host's nginx."""
+"""The state of the app's site on the host's nginx."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from gpuhost.runner.lib.files import write_json
 from gpuhost.runner.state.release import Release
 
-# Path -> text; None: there is no such file.
+# Path -> text; None: no file.
 Files = dict[Path, str | None]
 
 
@@ -25,24 +25,24 @@ class State:
 
     @property
     def path(self) -> Path | None:
-        """The site's file, also when a later release has none."""
-        path = _load(self._now).get("path")
+        """The site's file, even if the current release has no site."""
+        path = _load(self._file).get("path")
         return Path(path) if isinstance(path, str) else None
 
     @property
     def loaded(self) -> str:
-        """The digest of what nginx last loaded."""
-        return str(_load(self._now).get("loaded", ""))
+        """The digest of the files that nginx has loaded; "": unknown."""
+        return str(_load(self._file).get("loaded", ""))
 
-    def loading(self, path: Path) -> None:
-        """Until is_loaded says so, nobody knows which files nginx goes by."""
-        write_json(self._now, {"path": str(path), "loaded": ""}, mode=0o600)
+    def set_loading(self, path: Path) -> None:
+        """The loaded files are unknown until set_loaded."""
+        write_json(self._file, {"path": str(path), "loaded": ""}, mode=0o600)
 
-    def is_loaded(self, digest: str) -> None:
-        write_json(self._now, {**_load(self._now), "loaded": digest}, mode=0o600)
+    def set_loaded(self, digest: str) -> None:
+        write_json(self._file, {**_load(self._file), "loaded": digest}, mode=0o600)
 
     @property
-    def _now(self) -> Path:
+    def _file(self) -> Path:
         return self.home / "nginx.json"
 
 

@@ -1,7 +1,6 @@
-"""nginx judges a site before anything is changed for it, away from the site's place.
+"""Tests a site with nginx in a temporary directory, before any change.
 
-What only its place tells, names and ports that others have, is judged by `nginx.check`, and by an
-nginx in a container when it runs.
+Conflicts with other sites are found by `nginx.check`.
 """
 
 from __future__ import annotations
@@ -26,36 +25,36 @@ http {{
 """
 CERTIFICATE = re.compile(r"^(\s*ssl_certificate(_key)?\s+)[^;\n]+;", re.MULTILINE)
 SECONDS = 60
-# Where the files are inside a container.
+# The directory inside a container.
 INSIDE = "/gpuhost-trial"
-# Only the app's own network tells.
+# Not an error here: upstreams exist only in the app's network.
 UNKNOWN_HOST = "host not found in upstream"
 
 
-def judge(release: Release) -> None:
-    """By the host's nginx. Raises Failure, in nginx's own words."""
+def try_on_host(release: Release) -> None:
+    """Raises Failure with nginx's message."""
     site = release.plan.nginx
     if site is None or site.where != "host":
         return
     with tempfile.TemporaryDirectory(prefix="gpuhost-nginx-") as name:
-        _laid_out(release, Path(name), seen=name)
+        _write_files(release, Path(name), seen=name)
         tested = try_run(
             release.log, "nginx", "-t", "-q", "-c", f"{name}/nginx.conf", seconds=SECONDS
         )
     if not tested.ok:
-        raise _refused(release, tested, name)
+        raise _failure(release, tested, name)
 
 
-def judge_in_container(release: Release) -> None:
-    """By the nginx of one of its images, once they are here. Raises Failure likewise."""
+def try_in_container(release: Release) -> None:
+    """With the nginx in an image of the release, after the build. Raises Failure."""
     site, images = release.plan.nginx, release.record.images
     image = images.get(site.service) if site and site.where == "container" else None
     if image is None:
         return
     hosts = [f"--add-host={service}:127.0.0.1" for service in sorted(images)]
     with tempfile.TemporaryDirectory(prefix="gpuhost-nginx-") as name:
-        _laid_out(release, Path(name), seen=INSIDE)
-        # Whoever nginx is in there, it may read.
+        _write_files(release, Path(name), seen=INSIDE)
+        # For any user of nginx.
         Path(name).chmod(0o755)
         tested = try_run(
             release.log,
@@ -64,36 +63,36 @@ def judge_in_container(release: Release) -> None:
             *("-t", "-q", "-c", f"{INSIDE}/nginx.conf"),
             seconds=SECONDS,
         )
-    said = "\n".join(tested.tail)
-    if not tested.ok and "[emerg]" in said and UNKNOWN_HOST not in said:
-        raise _refused(release, tested, INSIDE)
+    output = "\n".join(tested.tail)
+    if not tested.ok and "[emerg]" in output and UNKNOWN_HOST not in output:
+        raise _failure(release, tested, INSIDE)
 
 
-def _laid_out(release: Release, place: Path, *, seen: str) -> None:
-    """With a certificate of the moment: its own may only come with the release.
+def _write_files(release: Release, directory: Path, *, seen: str) -> None:
+    """With a temporary certificate: the site's own may not exist yet.
 
-    + seen: the place, as nginx sees it
+    + seen: the directory, as nginx sees it
     """
     assert release.plan.nginx is not None
     text = release.paths.nginx.read_text(encoding="utf-8")
     if release.plan.nginx.certificate:
-        chain, key = certificates.made(release)
-        (place / certificates.CHAIN).write_text(chain, encoding="utf-8")
-        (place / certificates.KEY).write_text(key, encoding="utf-8")
-        text = CERTIFICATE.sub(lambda found: _of_the_moment(found, seen), text)
-    (place / "site.conf").write_text(text, encoding="utf-8")
-    (place / "nginx.conf").write_text(MAIN.format(place=seen), encoding="utf-8")
+        chain, key = certificates.self_signed(release)
+        (directory / certificates.CHAIN).write_text(chain, encoding="utf-8")
+        (directory / certificates.KEY).write_text(key, encoding="utf-8")
+        text = CERTIFICATE.sub(lambda match: _temporary(match, seen), text)
+    (directory / "site.conf").write_text(text, encoding="utf-8")
+    (directory / "nginx.conf").write_text(MAIN.format(place=seen), encoding="utf-8")
 
 
-def _refused(release: Release, tested: Outcome, seen: str) -> Failure:
-    complaint = next((line for line in tested.tail if "[emerg]" in line), "it gave no reason")
+def _failure(release: Release, tested: Outcome, seen: str) -> Failure:
+    error = next((line for line in tested.tail if "[emerg]" in line), "no reason given")
     return Failure(
-        f"nginx would refuse the site: {complaint.replace(seen, release.plan.app)}",
+        f"nginx would refuse the site: {error.replace(seen, release.plan.app)}",
         output=tested.tail,
-        fix="x-gpuhost.nginx of the app file",
+        fix="correct x-gpuhost.nginx in the app file",
     )
 
 
-def _of_the_moment(match: re.Match[str], place: str) -> str:
+def _temporary(match: re.Match[str], place: str) -> str:
     file = certificates.KEY if match[2] else certificates.CHAIN
     return f"{match[1]}{place}/{file};"

@@ -1,45 +1,36 @@
-"""A release that cannot be continued: a file of it, or of the previous release, is damaged.
+"""Ends an operation that cannot be continued because a file that it needs is damaged.
 
-It must not block the next one for ever.
+Without this it would block the next operation for ever.
 """
 
 from __future__ import annotations
 
-import time
-
 from gpuhost.runner.contract import RESTORE_FAILED, AppPaths, Operation, Result
 from gpuhost.runner.lib.log import Log
 from gpuhost.runner.plan import Plan
-from gpuhost.runner.stages.engine import loud
 from gpuhost.runner.state import results
 from gpuhost.runner.state.release import Release
 
-# What reading a damaged file raises; one that the disk does not give is tried again.
+# What reading a damaged file raises. OSError is missing: a read error may be temporary.
 DAMAGED = (ValueError, TypeError, LookupError, AttributeError)
 
 
-def abandon(app: AppPaths, operation: Operation, why: Exception) -> Result:
-    """Its result, which is on disk when this returns; one that it has already stays."""
+def abandon(app: AppPaths, operation: Operation, reason: Exception) -> Result:
+    """Store a result that says so, unless the operation has one already."""
     paths, name = app.release(operation.id), app.home.name
-    known = results.read(paths.result)
-    if known:
-        return known
+    stored = results.read(paths.result)
+    if stored:
+        return stored
     log = Log(paths.log)
-    loud(log, f"THIS {operation.kind.upper()} COULD NOT BE FINISHED OR UNDONE: {why}")
-    ended = Result(
-        id=operation.id,
-        app=name,
-        kind=operation.kind,
-        state=RESTORE_FAILED,
-        by=operation.by,
-        revision="",
-        inputs="",
-        started=operation.started,
-        ended=time.time(),
-        said=log.masked(f"it could not be continued: {why}"),
-        restore_said="it could not be undone either: it is not known what of it runs",
+    log.loud(f"THIS {operation.kind.upper()} COULD NOT BE FINISHED OR UNDONE: {reason}")
+    result = Result.of(
+        operation,
+        name,
+        RESTORE_FAILED,
+        said=log.masked(f"the {operation.kind} cannot be continued: {reason}"),
+        restore_said="it cannot be undone either: its state is unknown",
     )
-    # Its own plan may be what is damaged.
+    # Not its own plan, which may be damaged.
     plan = Plan(app=name, id=operation.id, inputs="", by=operation.by, project=name, revision="")
-    results.write(Release(app, paths, plan, log), ended)
-    return ended
+    results.write(Release(app, paths, plan, log), result)
+    return result

@@ -1,4 +1,7 @@
-"""A release replaces another. Release, rollback and resume at boot use the same function."""
+"""Activates a release: starts its containers, verifies it, switches nginx.
+
+Release, rollback and resume use the same functions.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,13 @@ from collections.abc import Collection, Iterable
 
 from gpuhost.runner.docker.compose import environment as compose_environment
 from gpuhost.runner.docker.compose import services_to_start, words
-from gpuhost.runner.docker.containers import find_trouble, is_ours, new_containers, note, own
+from gpuhost.runner.docker.containers import (
+    find_trouble,
+    is_ours,
+    new_containers,
+    note_existing,
+    release_containers,
+)
 from gpuhost.runner.docker.waiting import in_words, wait_until_up
 from gpuhost.runner.docker.watch import Watch
 from gpuhost.runner.failures.causes import cause
@@ -19,28 +28,25 @@ from gpuhost.runner.stages.render import write_host_files
 from gpuhost.runner.state.container import Container
 from gpuhost.runner.state.release import Release
 
-# Beyond the app's own loading time: pulling a container's file systems together takes a while.
+# Seconds in addition to verify.start_s, to create the containers.
 SPARE = 120
-# While Compose makes a container anew: the id of the one before, and its name.
-OF_THE_MOMENT = re.compile(r"[0-9a-f]{12}_")
+# The name of a container while Compose recreates it: ID_NAME.
+TEMPORARY_NAME = re.compile(r"[0-9a-f]{12}_")
 
 
 def activate(release: Release) -> None:
-    """Start it in place of what runs, see it up, verified, and verified through nginx.
-
-    Raises Failure; the previous release is not restored here.
-    """
+    """Start and verify a release, directly and through nginx. Raises Failure."""
     up(release)
     verify(release)
     switch_nginx(release)
     try:
-        fingerprint.again(release)
-    except (Failure, OSError) as problem:  # a full disk does not make it a bad one
-        release.log.write(f"warning: {problem}")
+        fingerprint.update(release)
+    except (Failure, OSError) as error:  # a full disk, for example
+        release.log.write(f"warning: {error}")
 
 
 def up(release: Release) -> None:
-    """Its containers in place of those that run; until they are up."""
+    """Replace the running containers, and wait until the new ones are up."""
     write_host_files(release)
     nginx.place(release)
     start(release)
@@ -48,10 +54,10 @@ def up(release: Release) -> None:
 
 
 def start(release: Release) -> None:
-    """`docker compose up`, with images by id and services this release does not have removed."""
-    running, present = services_to_start(release), note(release)
-    _take_down_others(release, running, present)
-    _take_down_half_made(release, present)
+    """Run `docker compose up` with images by id; remove containers of other releases."""
+    running, present = services_to_start(release), note_existing(release)
+    _remove_others(release, running, present)
+    _remove_half_created(release, present)
     # Compose refuses to scale what a profile hides.
     scale = (f"--scale={name}={n}" for name, n in release.plan.scale.items() if name in running)
     command = words(
@@ -69,26 +75,28 @@ def start(release: Release) -> None:
     if watch.trouble:
         raise Failure(f"docker compose up: {watch.trouble}", output=outcome.tail)
     if not outcome.ok:
-        said, fix = _why(release, outcome)
-        raise Failure(f"docker compose up: {said}", output=outcome.tail, fix=fix)
+        reason, fix = _reason(release, outcome)
+        raise Failure(f"docker compose up: {reason}", output=outcome.tail, fix=fix)
 
 
-def _why(release: Release, failed: Outcome) -> tuple[str, str]:
-    """What its containers say, before Compose's own message; and what to do."""
+def _reason(release: Release, failed: Outcome) -> tuple[str, str]:
+    """The reason, from the containers or from Compose's message, and its fix."""
     if trouble := find_trouble(release, new_containers(release)):
         return trouble, ""
-    said, fix = cause(failed.tail, failed.status)
-    if failed.status is None and (waited_for := [one for one in own(release) if not one.is_up]):
-        return f"{said}; {in_words(waited_for)}", fix
-    return said, fix
+    reason, fix = cause(failed.tail, failed.status)
+    if failed.status is None and (
+        waiting := [c for c in release_containers(release) if not c.is_up]
+    ):
+        return f"{reason}; {in_words(waiting)}", fix
+    return reason, fix
 
 
-def _take_down_others(
+def _remove_others(
     release: Release, running: Collection[str], present: Iterable[Container]
 ) -> None:
-    """Containers of another variant, or of a release that failed: their ports would be taken.
+    """Containers of another variant, or of a failed release, would keep their ports.
 
-    --remove-orphans leaves those that a profile hides. What a person started by hand stays.
+    --remove-orphans keeps those of inactive profiles. Containers started by hand are kept.
     """
     others = [
         container.name
@@ -96,24 +104,22 @@ def _take_down_others(
         if container.service not in running and is_ours(release, container)
     ]
     if others:
-        release.log.write(f"not of this release, removed: {', '.join(others)}")
-        take_down(release, others)
+        release.log.write(f"containers of other releases removed: {', '.join(others)}")
+        remove_containers(release, others)
 
 
-def _take_down_half_made(release: Release, present: Iterable[Container]) -> None:
-    """What Compose was cut off at: a container made under a name of the moment, to take the place
-    of another. Its next `up` would find that name taken.
-    """
-    half_made = [
-        one.name for one in present if one.state == "created" and OF_THE_MOMENT.match(one.name)
+def _remove_half_created(release: Release, present: Iterable[Container]) -> None:
+    """Containers with a temporary name, left by an interrupted `up`: the next one would fail."""
+    half_created = [
+        c.name for c in present if c.state == "created" and TEMPORARY_NAME.match(c.name)
     ]
-    if half_made:
-        release.log.write(f"half created when it was cut off, removed: {', '.join(half_made)}")
-        take_down(release, half_made)
+    if half_created:
+        release.log.write(f"containers of an interrupted start removed: {', '.join(half_created)}")
+        remove_containers(release, half_created)
 
 
-def take_down(release: Release, names: Collection[str]) -> None:
-    """These containers; volumes stay."""
+def remove_containers(release: Release, names: Collection[str]) -> None:
+    """Volumes are kept."""
     try_run(release.log, "docker", "stop", *names, seconds=SPARE, quiet=True)
     try_run(release.log, "docker", "rm", "-f", *names, seconds=SPARE, quiet=True)
 
@@ -123,7 +129,7 @@ def verify(release: Release) -> None:
 
 
 def switch_nginx(release: Release) -> None:
-    """Its site in place of the other's, and verified again as the world sees it."""
+    """Switch nginx to the release's site, and verify through it."""
     nginx.switch(release)
     if release.plan.nginx:
         verification.verify(release, through=True)

@@ -1,6 +1,6 @@
-"""The stage `build`: every image of the release is here, one build at a time, and kept.
+"""The stage `build`: pulls and builds all images of the release, and tags them.
 
-No parallel limit of Compose reaches BuildKit, so each image is a command of its own.
+Each image is a command of its own: Compose cannot limit how many builds BuildKit runs at a time.
 """
 
 from __future__ import annotations
@@ -26,24 +26,23 @@ from gpuhost.runner.lib.files import write_json
 from gpuhost.runner.site import nginx_trial
 from gpuhost.runner.state.release import Release
 
-# What is printed when the kernel ended something of a step, or the engine itself.
-OF_MEMORY = re.compile(
+# Texts that may mean that the kernel killed a process of a step, or the engine.
+OUT_OF_MEMORY = re.compile(
     r"exit code: 137|[Kk]illed|[Cc]annot allocate memory|bad_alloc|MemoryError|"
     r"error reading from server|\bEOF\b|[Cc]annot connect to the Docker daemon"
 )
 
 
 def build(release: Release) -> None:
-    """Log in, pull, build in order, record.
+    """Log in, pull, build in order, record. Raises Failure.
 
-    Images of services are made by Compose under the names that the user's file gives them. Raises
-    Failure in the words of the tool that failed.
+    Compose builds the images of services under the names in the user's file.
     """
     registry_login.log_in(release)
     services = read(release)
     running = [service for service in services.values() if service.is_run]
     todo = steps(release, services)
-    images.pull(release, running, made={step.image for step in todo})
+    images.pull(release, running, built={step.image for step in todo})
     if todo:
         release.log.write(f"builds: {', '.join(step.name for step in todo)}")
         capacity.check(release)
@@ -51,7 +50,7 @@ def build(release: Release) -> None:
         _build(release, step)
     kept = images.keep(release, running)
     images.require_cuda(release, running, kept)
-    nginx_trial.judge_in_container(release)
+    nginx_trial.try_in_container(release)
 
 
 def _build(release: Release, step: Step) -> None:
@@ -64,39 +63,39 @@ def _build(release: Release, step: Step) -> None:
 
 
 def _build_base(release: Release, step: Step, base: Base) -> None:
-    """Built where it is missing, and again if what it was built from here is not the same now.
+    """Build a base image that is missing, or whose inputs have changed.
 
-    An image that was loaded, pulled or built by a person is theirs: it stays. BuildKit's cache
-    decides whether anything changes, so that images FROM it are made anew only if it did.
+    An image that a person loaded, pulled or built is kept. BuildKit's cache decides whether the
+    image changes, so images FROM it are rebuilt only if it does.
     """
-    made_from = _made_from(release, base)
-    here, ours = images.find(step.name), _bases(release).get(step.name, {})
-    is_ours = here is not None and ours.get("id") == here.id
-    if here is not None and not is_ours:
-        release.log.write(f"base {step.name} is here, not built by gpuhost: kept ({here.id})")
+    inputs = _inputs(release, base)
+    image, known = images.find(step.name), _bases(release).get(step.name, {})
+    is_ours = image is not None and known.get("id") == image.id
+    if image is not None and not is_ours:
+        release.log.write(f"base {step.name}: kept, gpuhost did not build it ({image.id})")
         return
-    if is_ours and ours.get("from") == made_from and not release.plan.build.no_cache:
-        release.log.write(f"base {step.name} is here, built from the same")
+    if is_ours and known.get("from") == inputs and not release.plan.build.no_cache:
+        release.log.write(f"base {step.name}: already built from the same inputs")
         return
     no_cache = ("--no-cache",) if release.plan.build.no_cache else ()
     where = ("--tag", step.name, "--file", str(base.dockerfile), str(base.context))
     command = ("docker", "build", "--progress=plain", *no_cache, *_arguments(release), *where)
     _run(release, step.name, command)
-    made = images.find(step.name)
-    if made is not None:
-        entry = {"id": made.id, "from": made_from}
+    image = images.find(step.name)
+    if image is not None:
+        entry = {"id": image.id, "from": inputs}
         write_json(release.app.bases, {**_bases(release), step.name: entry})
 
 
-def _made_from(release: Release, base: Base) -> str:
-    """A hash of the revision, where in it, and the arguments."""
+def _inputs(release: Release, base: Base) -> str:
+    """A hash of the revision, the paths and the arguments."""
     plan = release.plan
     revision = plan.source.revision if plan.source else plan.revision
     root = release.source if plan.source else release.app.shared
-    # Without the release's own directory, which is another in every release.
-    where = [str(path).removeprefix(str(root)) for path in (base.context, base.dockerfile)]
-    decisive = [revision, *where, sorted(plan.build.args.items())]
-    return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()
+    # Relative to the release, whose directory has another name each time.
+    paths = [str(path).removeprefix(str(root)) for path in (base.context, base.dockerfile)]
+    inputs = [revision, *paths, sorted(plan.build.args.items())]
+    return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()
 
 
 def _bases(release: Release) -> dict[str, dict[str, Any]]:
@@ -108,29 +107,27 @@ def _bases(release: Release) -> dict[str, dict[str, Any]]:
 
 
 def _arguments(release: Release) -> tuple[str, ...]:
-    given = release.plan.build.args
-    return tuple(
-        word for name in sorted(given) for word in ("--build-arg", f"{name}={given[name]}")
-    )
+    args = release.plan.build.args
+    return tuple(word for name in sorted(args) for word in ("--build-arg", f"{name}={args[name]}"))
 
 
 def _run(release: Release, name: str, command: tuple[str, ...]) -> None:
     log, limit = release.log, release.plan.build.step_limit_s
     log.write(f"building {name}")
-    began, before = time.monotonic(), oom.now()
+    began, before = time.monotonic(), oom.current_moment()
     with MemoryPeak() as peak:
         outcome = try_run(
             log, *command, seconds=limit, env={**environment(release), "DOCKER_BUILDKIT": "1"}
         )
     took = time.monotonic() - began
     release.remember(build_memory={**release.record.build_memory, name: peak.host})
-    log.write(f"{name}: {took:.0f} s; most memory: {peak}")
+    log.write(f"{name}: {took:.0f} s; peak memory {peak}")
     if not outcome.ok:
         raise _failure(release, name, outcome, before)
 
 
 def _failure(release: Release, name: str, outcome: Outcome, before: oom.Moment) -> Failure:
-    """What the failing step printed, and why, by the kernel's word where it is about memory."""
+    """With the output of the failed step; the kernel's log shows whether memory was full."""
     step = failed_step(release.log.masked(outcome.out))
     where = f"{name}, step {step.title}" if step.title else name
     if outcome.status is None:
@@ -138,11 +135,13 @@ def _failure(release: Release, name: str, outcome: Outcome, before: oom.Moment) 
         return Failure(
             f"building {name} did not end within {limit} s",
             output=step.lines,
-            fix="the log shows the step that it was at; build.step_limit_s in the app file",
+            fix="see the log for the last step; raise build.step_limit_s in the app file",
         )
-    said, fix = cause(step.lines, step.status or 1)
-    if any(OF_MEMORY.search(line) for line in step.lines) and (killed := oom.killed_since(before)):
-        said, fix = killed
-    elif "disk is full" in said:
-        said = ": ".join(filter(None, ("the disk is full", capacity.what_is_full())))
-    return Failure(f"building {where}: {said}", output=step.lines, fix=fix)
+    reason, fix = cause(step.lines, step.status or 1)
+    if any(OUT_OF_MEMORY.search(line) for line in step.lines) and (
+        killed := oom.killed_since(before)
+    ):
+        reason, fix = killed
+    elif "disk is full" in reason:
+        reason = ": ".join(filter(None, ("the disk is full", capacity.full_directory())))
+    return Failure(f"building {where}: {reason}", output=step.lines, fix=fix)

@@ -1,95 +1,102 @@
-"""Stages carried out in order, finished or undone, also after the runner was cut off.
+"""Runs the stages of a release or a restore, and undoes them if one fails.
 
-There is one way in, `run_or_restore`. What the journal says has ended is not done again, and an
-undo that has begun is continued.
+`run_or_restore` is the only way in, also after an interruption: it skips the stages that the
+journal records as ended, and continues an undo that has begun.
 """
 
 from __future__ import annotations
 
+import math
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
-from gpuhost.runner.contract import FAILED, STAGE_FAILED, VERIFIED, Result
+from gpuhost.runner.contract import FAILED, RESTORE_FAILED, STAGE_FAILED, VERIFIED, Result
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.log import Log
 from gpuhost.runner.plan import BadPlan
-from gpuhost.runner.state.journal import BEGIN, END, START, UNDO
+from gpuhost.runner.state.journal import BEGIN, END, START, UNDO, Journal
 
-# Cut off more often than this, it is undone: something about it ends its runner.
-MOST_STARTS = 4
-LOUD = "!" * 78
+# After more starts than this the work is undone: something in it kills its runner.
+MAX_STARTS = 4
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A step with a name that people see; `run` gets the release or the restore."""
+    """A step with a name that people see; `run` gets the subject of the work."""
 
     name: str
     run: Callable[[Any], None]
-    # Once it has begun, a failure is undone.
+    # A failure after its start is undone.
     changes: bool = False
-    # Again after an interruption, even if it had ended: what it made may be gone.
+    # Repeated after an interruption even if it had ended: its effect may be gone.
     again: bool = False
 
 
-class Notes(Protocol):
-    """Where it is on disk how far the work is."""
+class Work(ABC):
+    """A release or a restore.
 
-    @property
-    def starts(self) -> int: ...
-    @property
-    def started(self) -> float: ...
-    @property
-    def last_begun(self) -> str: ...
-    def note(self, event: str, stage: str = "") -> None: ...
-    def has(self, event: str, stage: str | None = None) -> bool: ...
-
-
-class Work(Protocol):
-    """A release or a restore, as the engine sees it.
-
-    + subject: what its stages get
-    + limit_s: for all of it
-    + is_done: its runner was cut off after the end, before it could write the result
-    + before_change: called before each stage that changes something
-    + took: a stage has ended, after so many seconds
-    + finish: every stage has ended
-    + last_lines: the app's own, after a failure
-    + draft: why it is undone, as an earlier runner wrote it
-    + undo: everything as it was before; raises nothing
+    + subject: the argument of its stages
+    + limit_s: for all stages together
+    + undo_stage: the name of the undo in the log
+    + undo_warning: what the log says if the undo fails; the reason follows the first line
     """
 
     log: Log
+    journal: Journal
     stages: tuple[Stage, ...]
     subject: Any
-    limit_s: float
+    limit_s: float = math.inf
+    undo_stage: str
+    undo_warning: tuple[str, ...]
 
-    @property
-    def journal(self) -> Notes: ...
-    def is_done(self) -> bool: ...
-    def before_change(self) -> None: ...
-    def took(self, stage: str, seconds: float) -> None: ...
-    def finish(self) -> None: ...
-    def result(self, state: str, **more: object) -> Result: ...
-    def last_lines(self) -> tuple[str, ...]: ...
-    def draft(self) -> Result | None: ...
-    def write_draft(self, bad: Result) -> None: ...
-    def undo(self, bad: Result) -> Result: ...
+    @abstractmethod
+    def is_done(self) -> bool:
+        """Whether all stages had ended when the runner was interrupted."""
+
+    def before_change(self) -> None:  # noqa: B027
+        """Called before each stage that changes something."""
+
+    def record_duration(self, stage: str, seconds: float) -> None:  # noqa: B027
+        """Called after each stage."""
+
+    @abstractmethod
+    def finish(self) -> None:
+        """Called after the last stage."""
+
+    @abstractmethod
+    def result(self, state: str, **more: Any) -> Result: ...
+
+    def last_lines(self) -> tuple[str, ...]:
+        """The last lines of the app's own log, after a failure."""
+        return ()
+
+    @abstractmethod
+    def write_draft(self, bad: Result) -> None:
+        """Store the result so far: why the work is undone."""
+
+    @abstractmethod
+    def read_draft(self) -> Result | None: ...
+
+    @abstractmethod
+    def undo(self, bad: Result) -> Result:
+        """Restore the previous state. Any exception means that this failed."""
 
 
 def run_or_restore(work: Work) -> Result:
-    """Finish it, or undo it if it fails after a change."""
+    """Run all stages; if one fails after a change, restore the previous state."""
     if work.is_done():
         return work.result(VERIFIED)
     with best_effort(work.log):
         work.journal.note(START)
     if work.journal.has(UNDO):
-        return _undo(work, Failure("it was cut off while it was being undone"))
+        return _undo(work, Failure("the runner was interrupted during the undo"))
     try:
-        _require_few_starts(work.journal)
+        if work.journal.starts > MAX_STARTS:
+            raise Failure(f"the runner was interrupted {work.journal.starts - 1} times")
         for stage in work.stages:
             _run(stage, work)
         work.finish()
@@ -109,37 +116,36 @@ def _run(stage: Stage, work: Work) -> None:
     work.log.stage(stage.name)
     began = time.monotonic()
     stage.run(work.subject)
-    work.took(stage.name, round(time.monotonic() - began, 1))
+    work.record_duration(stage.name, round(time.monotonic() - began, 1))
     journal.note(END, stage.name)
 
 
 def _require_time(work: Work) -> None:
-    limit = work.limit_s
-    if time.time() - work.journal.started <= limit:
+    if time.time() - work.journal.started <= work.limit_s:
         return
-    if work.journal.starts > 1:
-        raise Failure(f"it was cut off, and more than {limit} s have passed since it began")
-    raise Failure(f"the release took longer than {limit} s")
-
-
-def _require_few_starts(journal: Notes) -> None:
-    if journal.starts > MOST_STARTS:
-        raise Failure(f"it was cut off {journal.starts - 1} times")
+    interrupted = "; its runner was interrupted" if work.journal.starts > 1 else ""
+    raise Failure(f"the release did not end within {work.limit_s} s{interrupted}")
 
 
 def _undo(work: Work, failure: Failure) -> Result:
-    bad = work.draft() if work.journal.has(UNDO) else None
-    if bad is None:
-        bad = _failed(work, failure)
-        # On disk first: if the undo is cut off, the next runner knows why it began.
-        with best_effort(work.log):
-            work.write_draft(bad)
+    is_undoing = work.journal.has(UNDO)
+    bad = (work.read_draft() if is_undoing else None) or _failed(work, failure)
     if not _has_changed(work):
         return bad
-    if not work.journal.has(UNDO):
+    if not is_undoing:
+        # On disk first: if the undo is interrupted, the next runner knows its reason.
+        with best_effort(work.log):
+            work.write_draft(bad)
         with best_effort(work.log):
             work.journal.note(UNDO, bad.stage)
-    return work.undo(bad)
+    work.log.stage(work.undo_stage)
+    try:
+        return replace(work.undo(bad), ended=time.time())
+    except Exception as error:
+        reason = work.log.masked(as_failure(error).said)
+        first, *rest = work.undo_warning
+        work.log.loud(f"{first}: {reason}", *rest)
+        return replace(bad, state=RESTORE_FAILED, restore_said=reason, ended=time.time())
 
 
 def _failed(work: Work, failure: Failure) -> Result:
@@ -158,24 +164,18 @@ def _has_changed(work: Work) -> bool:
 
 
 @contextmanager
-def best_effort(log: Log) -> Iterator[None]:
-    """An error in it is logged and stops nothing: a full disk, for example."""
+def best_effort(log: Log, what: str = "") -> Iterator[None]:
+    """Log an error and continue: on a full disk, for example.
+
+    + what: what the error means, for the log
+    """
     try:
         yield
-    except Exception as problem:
-        log.write(f"warning: {problem}")
-
-
-def loud(log: Log, *lines: str) -> None:
-    log.write("\n".join((LOUD, *lines, LOUD)))
+    except Exception as error:
+        log.write(f"warning: {what}: {error}" if what else f"warning: {error}")
 
 
 def as_failure(error: Exception) -> Failure:
     if isinstance(error, BadPlan):
         return Failure(str(error))
     return error if isinstance(error, Failure) else Failure(f"gpuhost itself failed: {error!r}")
-
-
-def ended(bad: Result, state: str, **more: object) -> Result:
-    """How a failed one ended once it was undone."""
-    return replace(bad, state=state, ended=time.time(), **more)  # type: ignore[arg-type]

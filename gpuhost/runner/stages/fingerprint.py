@@ -1,7 +1,7 @@
-"""What a release was like when it was verified, for whoever asks later what has changed since.
+"""Writes fingerprint.json: the state of a verified release, for the drift check.
 
-fingerprint.json lies in the release, 0600: hashes of secrets are in it. It is compared where it
-lies (gpuhost/snapshot/apps_on_host.py), and only what became of each file leaves the host.
+It is in the release, 0600, because it contains hashes of secrets. It is compared on the host
+(gpuhost/snapshot/apps_on_host.py); only the differences leave the host.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ NAME = "fingerprint.json"
 
 
 @dataclass(frozen=True)
-class Seen:
-    """A file as it was.
+class FileState:
+    """The state of a file.
 
     + owner: numbers of user and group, "0:0"
-    + keys: of a JSON file that holds more than this release's; its hash is that of these alone
+    + keys: if not empty, the hash covers only these keys of a JSON file
     """
 
     sha256: str
@@ -42,11 +42,11 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Runs:
-    """A service that is to run.
+class ServiceState:
+    """A service that must run.
 
-    + ports: on the host, "127.0.0.1:3000/tcp", without an address where it is every one
-    + ends: the engine does not start it again: it may be gone once its work is done
+    + ports: on the host, "127.0.0.1:3000/tcp"; without an address: all addresses
+    + ends: the engine does not restart it, so its container may have exited
     """
 
     count: int
@@ -56,72 +56,72 @@ class Runs:
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """+ listens: ports of the site on the host's nginx"""
+    """+ listens: the ports of the site on the host's nginx"""
 
-    files: dict[str, Seen]
-    services: dict[str, Runs]
+    files: dict[str, FileState]
+    services: dict[str, ServiceState]
     listens: tuple[int, ...] = ()
     format: int = FORMAT
 
 
 def keep(release: Release) -> None:
-    """Of a release that has just been verified. Raises Failure or OSError."""
+    """Write the fingerprint of a verified release. Raises Failure or OSError."""
     fingerprint = Fingerprint(
-        files=dict(_seen(release, (*_delivered(release), *_written(release), *_timed(release)))),
+        files=dict(_states(release, (*_delivered(release), *_written(release), *_timers(release)))),
         services=_services(release),
         listens=_listens(release),
     )
     _write(release, fingerprint)
 
 
-def again(release: Release) -> None:
-    """Of a release that was activated again: only the files that this wrote again.
+def update(release: Release) -> None:
+    """After the release was activated again: update the files that this has written.
 
-    What else somebody has changed stays a change.
+    All other changes stay visible as drift.
     """
     before = _read(release)
     if before is None:
         return
-    files = {**before.files, **dict(_seen(release, _written(release)))}
+    files = {**before.files, **dict(_states(release, _written(release)))}
     _write(release, replace(before, files=files))
 
 
 def _delivered(release: Release) -> Iterator[Path]:
-    """What came with it, and nothing on the host ever writes again."""
+    """Files that nothing on the host changes."""
     paths = release.paths
     yield from (paths.plan, paths.compose, paths.override, paths.nginx, paths.given)
 
 
 def _written(release: Release) -> Iterator[Path]:
-    """What is written whenever it is activated. Certificates are not: they are renewed."""
+    """Files that each activation writes, without certificates, which are renewed."""
     yield from (release.paths.host, release.paths.env, release.app.generated)
-    yield from (locate(release, one.path) for one in release.plan.secrets if one.path)
+    yield from (locate(release, secret.path) for secret in release.plan.secrets if secret.path)
     if release.plan.nginx:
         yield locate(release, release.plan.nginx.path)
 
 
-def _timed(release: Release) -> Iterator[Path]:
+def _timers(release: Release) -> Iterator[Path]:
     yield from schedule.unit_files(release.plan.app)
-    # Beside them lies logrotate's own note of what it did when.
+    # Not `state`, which logrotate changes.
     yield from (release.app.home / "logrotate" / name for name in ("conf", "passwd", "group"))
 
 
-def _seen(release: Release, paths: Iterable[Path]) -> Iterator[tuple[str, Seen]]:
-    made_here = tuple(sorted(one.name for one in release.plan.secrets if one.generate))
+def _states(release: Release, paths: Iterable[Path]) -> Iterator[tuple[str, FileState]]:
+    generated = tuple(sorted(secret.name for secret in release.plan.secrets if secret.generate))
     for path in paths:
-        if path == release.app.generated and not made_here:
+        if path == release.app.generated and not generated:
             continue
         try:
             state = path.lstat()
         except (FileNotFoundError, NotADirectoryError):
             continue
         if stat.S_ISREG(state.st_mode):
-            keys = made_here if path == release.app.generated else ()
+            keys = generated if path == release.app.generated else ()
             yield str(path), _file(path, state, keys)
 
 
-def _file(path: Path, state: os.stat_result, keys: tuple[str, ...]) -> Seen:
-    return Seen(
+def _file(path: Path, state: os.stat_result, keys: tuple[str, ...]) -> FileState:
+    return FileState(
         sha256=_sha256(path.read_bytes(), keys),
         mode=f"{stat.S_IMODE(state.st_mode):04o}",
         owner=f"{state.st_uid}:{state.st_gid}",
@@ -131,22 +131,22 @@ def _file(path: Path, state: os.stat_result, keys: tuple[str, ...]) -> Seen:
 
 def _sha256(content: bytes, keys: tuple[str, ...]) -> str:
     if keys:
-        # A release that failed may have made others: they are none of this one's business.
+        # A failed release may have generated others.
         values = json.loads(content)
         content = json.dumps({key: values.get(key) for key in keys}, sort_keys=True).encode()
     return hashlib.sha256(content).hexdigest()
 
 
-def _services(release: Release) -> dict[str, Runs]:
+def _services(release: Release) -> dict[str, ServiceState]:
     sections = config(release)["services"]
-    return {name: _runs(release, name, sections[name]) for name in services_to_start(release)}
+    return {name: _service(release, name, sections[name]) for name in services_to_start(release)}
 
 
-def _runs(release: Release, name: str, section: Mapping[str, Any]) -> Runs:
+def _service(release: Release, name: str, section: Mapping[str, Any]) -> ServiceState:
     deploy = section.get("deploy") or {}
     count = section.get("scale", deploy.get("replicas"))
     policy = (deploy.get("restart_policy") or {}).get("condition") or section.get("restart")
-    return Runs(
+    return ServiceState(
         count=int(release.plan.scale.get(name, 1 if count is None else count)),
         ports=tuple(sorted(filter(None, map(_port, section.get("ports") or ())))),
         ends=policy in (None, "", "no", "none"),
@@ -154,13 +154,13 @@ def _runs(release: Release, name: str, section: Mapping[str, Any]) -> Runs:
 
 
 def _port(entry: Mapping[str, Any]) -> str:
-    """ "" where the engine picks one."""
+    """ "" if the engine chooses the port."""
     published = str(entry.get("published") or "")
     if published in ("", "0"):
         return ""
     address = str(entry.get("host_ip") or "")
-    where = "" if address in ("", "0.0.0.0", "::") else f"{address}:"  # noqa: S104
-    return f"{where}{published}/{entry.get('protocol') or 'tcp'}"
+    prefix = "" if address in ("", "0.0.0.0", "::") else f"{address}:"  # noqa: S104
+    return f"{prefix}{published}/{entry.get('protocol') or 'tcp'}"
 
 
 def _listens(release: Release) -> tuple[int, ...]:

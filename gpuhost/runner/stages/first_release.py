@@ -1,7 +1,6 @@
-"""An app's first release: no release ran before it, but perhaps what a person had started.
+"""An app's first release, which may replace containers started by hand.
 
-It is taken over by taking its place. If that fails, what the release has made goes, and nothing
-else.
+If it fails, everything that it has created is removed, and nothing else.
 """
 
 from __future__ import annotations
@@ -9,53 +8,53 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gpuhost.runner.docker.compose import ask
-from gpuhost.runner.docker.containers import everything, is_ours
+from gpuhost.runner.docker.containers import all_containers, is_ours
 from gpuhost.runner.lib.commands import try_run
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.site import nginx
 from gpuhost.runner.stages import migrate
-from gpuhost.runner.stages.activation import take_down
+from gpuhost.runner.stages.activation import remove_containers
 from gpuhost.runner.state.container import Container
 from gpuhost.runner.state.release import ByHand, Release
 
 
 @dataclass(frozen=True)
 class Left:
-    """What has become of what a person had started: gone, in words; and there, by name."""
+    """Containers started by hand: those that are gone, in words, and the names of the others."""
 
     replaced: tuple[str, ...]
     untouched: tuple[str, ...]
 
 
 def note_existing(release: Release) -> None:
-    """Note what there is, before the release changes anything. Raises Failure."""
+    """Record containers started by hand before the first change. Raises Failure."""
     if release.app.current.is_symlink() or release.record.by_hand is not None:
         return
-    by_hand = (one for one in everything(release) if not is_ours(release, one))
-    release.remember(by_hand={one.id: _noted(one) for one in by_hand})
+    by_hand = (c for c in all_containers(release) if not is_ours(release, c))
+    release.remember(by_hand={c.id: _by_hand(c) for c in by_hand})
 
 
-def _noted(one: Container) -> ByHand:
-    return ByHand(one.name, one.image, one.image_id, one.directory, one.state == "running")
+def _by_hand(c: Container) -> ByHand:
+    return ByHand(c.name, c.image, c.image_id, c.directory, c.state == "running")
 
 
 def undo(release: Release) -> Left:
-    """Nothing that the release has made is left running; volumes and directories stay.
+    """Remove everything that the release has created, except volumes and directories.
 
     Raises Failure.
     """
     nginx.remove(release)
-    present = everything(release)
-    made = [one.name for one in present if _is_made_by(release, one)]
-    if len(made) == len(present):
+    present = all_containers(release)
+    created = [c.name for c in present if _is_created_by(release, c)]
+    if len(created) == len(present):
         _down(release)
-    elif made:
-        take_down(release, made)
-    return _left(release, {one.id: one for one in present})
+    elif created:
+        remove_containers(release, created)
+    return _left(release, {c.id: c for c in present})
 
 
-def _is_made_by(release: Release, one: Container) -> bool:
-    return is_ours(release, one) or one.name == migrate.container(release)
+def _is_created_by(release: Release, container: Container) -> bool:
+    return is_ours(release, container) or container.name == migrate.container(release)
 
 
 def _down(release: Release) -> None:
@@ -66,12 +65,12 @@ def _down(release: Release) -> None:
 
 def _left(release: Release, present: dict[str, Container]) -> Left:
     by_hand = release.record.by_hand or {}
-    kept = {each: one for each, one in by_hand.items() if each in present}
-    # Compose stops a container before it makes the other: it may have come no further.
-    stopped = [each for each in kept if kept[each].is_running and present[each].state != "running"]
+    kept = {id_: container for id_, container in by_hand.items() if id_ in present}
+    # Compose stops a container before it creates its replacement.
+    stopped = [id_ for id_ in kept if kept[id_].is_running and present[id_].state != "running"]
     if stopped:
         try_run(release.log, "docker", "start", *stopped, seconds=120, quiet=True)
     return Left(
-        replaced=tuple(str(one) for each, one in by_hand.items() if each not in present),
-        untouched=tuple(one.name for one in kept.values()),
+        replaced=tuple(str(c) for id_, c in by_hand.items() if id_ not in present),
+        untouched=tuple(container.name for container in kept.values()),
     )

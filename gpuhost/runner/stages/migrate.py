@@ -1,4 +1,4 @@
-"""A one-shot service migrates the database before the new release starts."""
+"""The stage `migrate`: a one-shot service migrates the database before the release starts."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ def migrate(release: Release) -> None:
         release.log.write("no migration")
         return
     _require_backup(release)
-    # With the images that were just built, by id.
+    # With the images that were just built.
     write_host_files(release)
-    bring_up_to_date(release)
+    run_migration(release)
 
 
-def bring_up_to_date(release: Release) -> None:
-    """Run the migration, whatever became of one that was cut off. Raises Failure."""
+def run_migration(release: Release) -> None:
+    """Run the migration, after an interrupted one has ended. Raises Failure."""
     migration = release.plan.migrate
     assert migration is not None
     name = container(release)
-    _end_of_another(release, name, migration.limit_s)
+    _wait_for_interrupted(release, name, migration.limit_s)
     one_shots = _dependencies(release, migration.service, migration.limit_s)
-    words_ = words(
+    command = words(
         release,
         "run",
         "--rm",
@@ -43,32 +43,32 @@ def bring_up_to_date(release: Release) -> None:
         name,
         migration.service,
     )
-    outcome = try_run(release.log, *words_, seconds=migration.limit_s, env=environment(release))
+    outcome = try_run(release.log, *command, seconds=migration.limit_s, env=environment(release))
     if outcome.ok:
         return
-    # Compose's client is gone; what it had started may not be.
+    # The container may still run after Compose's client has ended.
     _stop(release, name)
     if outcome.status is None:
         raise Failure(
             f"the migration ({migration.service}) did not end within {migration.limit_s} s",
             output=outcome.tail,
-            fix="if it only needs longer, raise migrate.limit_s in the app file",
+            fix="if the migration needs more time, raise migrate.limit_s in the app file",
         )
     raise Failure(
         f"the migration ({migration.service}) failed (exit {outcome.status})", output=outcome.tail
     )
 
 
-def end(release: Release) -> None:
-    """One that has outlived its runner is stopped: the previous release must not run over it."""
+def stop(release: Release) -> None:
+    """Stop an interrupted migration before the previous release starts."""
     name = container(release)
-    if release.plan.migrate and _is_there(name):
-        release.log.write("stopping a migration that was cut off")
+    if release.plan.migrate and _exists(name):
+        release.log.write("stopping an interrupted migration")
         _stop(release, name)
 
 
 def container(release: Release) -> str:
-    """Always the same, so that one that was cut off is found."""
+    """The name is always the same, so that an interrupted migration is found."""
     return f"gpuhost-{release.plan.app}-migrate"
 
 
@@ -79,17 +79,17 @@ def _require_backup(release: Release) -> None:
         return
     if plan.backup is None:
         raise Failure(
-            "no migration without a backup, and none is declared",
-            fix="declare backup in the app file, or migrate.without_backup: true",
+            "a migration needs a backup, and none is declared",
+            fix="declare backup in the app file, or set migrate.without_backup: true",
         )
-    stored.require_intact(stored.one(release.app, record.backup))
+    stored.require_intact(stored.find(release.app, record.backup))
 
 
 def _dependencies(release: Release, service: str, seconds: int) -> bool:
-    """What the migration needs is up, and what runs is left as it is; whether any is a one-shot.
+    """Start the services that the migration needs; whether one of them is a one-shot.
 
-    `compose run` would start them too, but recreates those that differ in the new release: the
-    database under the app that still serves. One-shots cannot be waited for in another way.
+    `compose run` would also recreate services that differ in the new release, such as the database
+    of the running app. It is used only if a one-shot is needed.
     """
     needed = section(release, service).get("depends_on") or {}
     lasting = [name for name, how in needed.items() if how.get("condition") != ONE_SHOT]
@@ -99,23 +99,23 @@ def _dependencies(release: Release, service: str, seconds: int) -> bool:
             *("up", "-d", "--no-build", "--no-recreate"),
             *("--wait", "--wait-timeout", str(seconds)),
             *lasting,
-            what=f"starting what {service} needs ({', '.join(lasting)})",
+            what=f"starting the services that {service} needs ({', '.join(lasting)})",
             seconds=seconds + QUICK,
         )
     return len(lasting) < len(needed)
 
 
-def _end_of_another(release: Release, name: str, seconds: int) -> None:
-    """A migration whose runner was cut off is not killed half-way, but waited for."""
+def _wait_for_interrupted(release: Release, name: str, seconds: int) -> None:
+    """Do not kill a migration: wait until it has ended."""
     log = release.log
-    if not _is_there(name):
+    if not _exists(name):
         return
-    log.write("waiting for the end of a migration that was cut off")
+    log.write("waiting for an interrupted migration to end")
     try_run(log, "docker", "wait", name, seconds=seconds, quiet=True)
     _remove(release, name)
 
 
-def _is_there(name: str) -> bool:
+def _exists(name: str) -> bool:
     words = ("docker", "container", "inspect", name)
     return try_run(NOWHERE, *words, seconds=QUICK, quiet=True).ok
 

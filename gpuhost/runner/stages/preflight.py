@@ -1,4 +1,4 @@
-"""What must hold at the moment a release begins, whatever was read before."""
+"""The stage `preflight`: conditions that must hold when the release begins."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gpuhost.runner.state.release import Release
 
 
 def check(release: Release) -> None:
-    """The engine answers, no secret is missing, and nginx would take the site."""
+    """Check that Docker answers, no secret is missing, and nginx accepts the site."""
     if release.plan.variant:
         release.log.write(release.plan.variant)
     outcome = try_run(release.log, "docker", "version", seconds=30, quiet=True)
@@ -18,9 +18,9 @@ def check(release: Release) -> None:
         raise Failure(
             "Docker does not answer",
             output=outcome.tail,
-            fix="systemctl status docker; deploys/gpu_host.py repairs the engine",
+            fix="run systemctl status docker, then deploys/gpu_host.py, which repairs the engine",
         )
     secrets.require(release)
     if release.plan.nginx:
         nginx.check(release)
-        nginx_trial.judge(release)
+        nginx_trial.try_on_host(release)

@@ -1,7 +1,7 @@
-"""Files and images of older releases are removed, except what a rollback needs.
+"""Removes files and images of old releases, except those that a rollback needs.
 
-Only directories of releases, and local tags gpuhost/APP/… that no kept release refers to. Never a
-volume, never shared/ or backups/, never what others use.
+It removes only directories of releases, and local tags gpuhost/APP/… that no kept release uses;
+never a volume, shared/ or backups/.
 """
 
 from __future__ import annotations
@@ -13,23 +13,27 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gpuhost.runner.building import capacity
-from gpuhost.runner.contract import VERIFIED, ReleasePaths
+from gpuhost.runner.contract import ReleasePaths
 from gpuhost.runner.docker import images
 from gpuhost.runner.git import checkout
 from gpuhost.runner.lib.commands import try_run
 from gpuhost.runner.lib.log import NOWHERE
+from gpuhost.runner.lib.sizes import format_size
 from gpuhost.runner.plan import BadPlan, Plan, load
 from gpuhost.runner.state import results
 from gpuhost.runner.state.release import Release
 
-# What is not of this shape is not a release's directory.
+# Other directories are not releases.
 ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{8}")
 SECONDS = 300
 
 
 @dataclass(frozen=True)
-class Kept:
-    """A release: its id, the one whose files it stands for (a rollback's is another), its end."""
+class Existing:
+    """A release on this host.
+
+    + original: the release whose files it uses; for a rollback another one
+    """
 
     id: str
     original: str
@@ -37,56 +41,56 @@ class Kept:
 
 
 def prune(release: Release) -> None:
-    """Remove releases beyond plan.keep_releases, and their images; what is freed is in the log."""
-    releases = _found(release)
+    """Remove releases beyond plan.keep_releases, and their images."""
+    releases = _existing_releases(release)
     kept = kept_ids(releases, release.app.current.resolve().name, release.plan.keep_releases)
-    places = capacity.image_places()
-    room_before = capacity.free(places)
-    gone = [one.id for one in releases if one.id not in kept]
-    for each in gone:
-        shutil.rmtree(release.app.release(each).home)
+    directories = capacity.image_directories()
+    free_before = capacity.free(directories)
+    removed = [r.id for r in releases if r.id not in kept]
+    for id_ in removed:
+        shutil.rmtree(release.app.release(id_).home)
     untagged = untag(release, kept)
     checkout.forget(release, _commits(release, kept))
-    freed = max(capacity.free(places) - room_before, 0)
+    freed = max(capacity.free(directories) - free_before, 0)
     release.log.write(
-        f"kept {len(kept)} releases; removed {_listed(gone)}; untagged {_listed(untagged)}; "
-        f"{freed / capacity.GB:.1f} GB of images freed"
+        f"kept {len(kept)} releases; removed {_listed(removed)}; untagged {_listed(untagged)}; "
+        f"{format_size(freed)} of images freed"
     )
 
 
 def trim(release: Release) -> None:
     """After a failed release: remove the sources and images of older failed ones.
 
-    Their logs and results stay, until a good release removes them.
+    The next good release removes their logs and results.
     """
-    releases, keep = _found(release), release.plan.keep_releases
+    releases, keep = _existing_releases(release), release.plan.keep_releases
     current = release.app.current.resolve().name if release.app.current.exists() else ""
-    spent = spent_ids(releases, current, keep)
-    emptied = [each for each in spent if _empty(release.app.release(each))]
+    old = old_failed_ids(releases, current, keep)
+    emptied = [id_ for id_ in old if _remove_source(release.app.release(id_))]
     if not emptied:
         return
-    kept = {one.id for one in releases} - set(spent)
+    kept = {r.id for r in releases} - set(old)
     untagged = untag(release, kept)
     checkout.forget(release, _commits(release, kept))
     release.log.write(
-        f"of failed releases only the last {keep} keep their source: removed "
+        f"sources of failed releases, except the last {keep}: removed "
         f"{_listed(emptied)}; untagged {_listed(untagged)}"
     )
 
 
-def spent_ids(releases: Sequence[Kept], current: str, keep: int) -> list[str]:
+def old_failed_ids(releases: Sequence[Existing], current: str, keep: int) -> list[str]:
     """Failed releases, except the last ones and those that a rollback uses.
 
     + releases: the oldest first
-    + current: the id of the one that runs; "": none
+    + current: the id of the current release; "": none
     """
-    failed = [one.id for one in releases if not one.is_verified and one.id != current]
-    stood_for = {one.original for one in releases if one.original != one.id}
-    return [each for each in failed[:-keep] if each not in stood_for]
+    failed = [r.id for r in releases if not r.is_verified and r.id != current]
+    originals = {r.original for r in releases if r.original != r.id}
+    return [id_ for id_ in failed[:-keep] if id_ not in originals]
 
 
-def _empty(paths: ReleasePaths) -> bool:
-    """Take the source away; whether there was any."""
+def _remove_source(paths: ReleasePaths) -> bool:
+    """Whether there was a source."""
     sources = [path for path in (paths.source, paths.unfinished, paths.archive) if path.exists()]
     for path in sources:
         if path.is_dir():
@@ -96,73 +100,75 @@ def _empty(paths: ReleasePaths) -> bool:
     return bool(sources)
 
 
-def kept_ids(releases: Sequence[Kept], current: str, keep: int) -> set[str]:
-    """The releases that stay.
+def kept_ids(releases: Sequence[Existing], current: str, keep: int) -> set[str]:
+    """The releases to keep.
 
-    The last verified ones, the current and the one before it always; the files that a rollback
-    among them stands for; the last failed releases, for their logs.
+    These are the last verified ones, always the current and the one before it; the originals of
+    rollbacks among them; the last failed releases, for their logs.
 
     + releases: the oldest first
-    + current: the id of the one that runs
+    + current: the id of the current release
     """
-    verified = [one for one in releases if one.is_verified or one.id == current]
-    failed = [one for one in releases if one not in verified]
+    verified = [r for r in releases if r.is_verified or r.id == current]
+    failed = [r for r in releases if r not in verified]
     kept = [*verified[-keep:], *failed[-keep:]]
-    running = next((one for one in releases if one.id == current), None)
+    running = next((r for r in releases if r.id == current), None)
     if running:
         kept.append(running)
-        others = [one for one in verified if one.original != running.original]
-        before = [one for one in others if one.id < current] or others
+        others = [r for r in verified if r.original != running.original]
+        before = [r for r in others if r.id < current] or others
         kept += before[-1:]
-    return {name for one in kept for name in (one.id, one.original)}
+    return {id_ for r in kept for id_ in (r.id, r.original)}
 
 
-def _found(release: Release) -> list[Kept]:
+def _existing_releases(release: Release) -> list[Existing]:
     homes = sorted(path for path in release.app.releases.iterdir() if ID.fullmatch(path.name))
-    return [_kept(release, path.name) for path in homes if path.is_dir()]
+    return [_read_release(release, path.name) for path in homes if path.is_dir()]
 
 
-def _kept(release: Release, name: str) -> Kept:
+def _read_release(release: Release, name: str) -> Existing:
     paths = release.app.release(name)
-    plan, ended = _plan(release, name), results.read(paths.result)
-    is_verified = ended is not None and ended.state == VERIFIED
+    plan, result = _plan(release, name), results.read(paths.result)
+    is_verified = result is not None and result.verified
     original = (plan.rollback_of if plan else None) or name
-    return Kept(name, original, is_verified)
+    return Existing(name, original, is_verified)
 
 
 def _plan(release: Release, name: str) -> Plan | None:
     try:
         return load(release.app.release(name).plan)
     except BadPlan:
-        # Of a runner before this one, or never whole.
+        # Of another runner version, or incomplete.
         return None
 
 
 def untag(release: Release, kept: Iterable[str]) -> list[str]:
-    """Remove local tags that no kept release has; an image that a container runs keeps its own."""
+    """Remove local tags that no kept release uses; Docker keeps the tags of running containers."""
     reference = f"{images.OURS}/{release.plan.app}/*"
     words = ("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "--filter")
     listed = try_run(NOWHERE, "docker", *words, f"reference={reference}", seconds=60, quiet=True)
     try:
-        needed = {tag for each in kept for tag in _tags(release, each)}
+        needed = {tag for id_ in kept for tag in _tags(release, id_)}
     except (OSError, ValueError) as error:
-        release.log.write(f"no image is untagged: a kept release's record is not readable, {error}")
+        release.log.write(
+            f"no image is untagged: cannot read the record of a kept release: {error}"
+        )
         return []
     untagged = []
     for tag in sorted(set(listed.out.split()) - needed):
-        removed = try_run(NOWHERE, "docker", "image", "rm", tag, seconds=SECONDS, quiet=True)
-        if removed.ok:
+        outcome = try_run(NOWHERE, "docker", "image", "rm", tag, seconds=SECONDS, quiet=True)
+        if outcome.ok:
             untagged.append(tag)
         else:
-            release.log.write(f"{tag} stays: {' '.join(removed.tail[-1:])}")
+            release.log.write(f"{tag} is kept: {' '.join(outcome.tail[-1:])}")
     return untagged
 
 
 def _tags(release: Release, name: str) -> Iterable[str]:
-    """Raises ValueError or OSError: then it is not known what the release needs."""
+    """Raises ValueError or OSError if the record cannot be read."""
     path = release.app.release(name).record
     if not path.exists():
-        # It failed before it had any.
+        # It failed before the build.
         return ()
     record = json.loads(path.read_text(encoding="utf-8"))
     tags = record.get("tags", {}) if isinstance(record, dict) else None

@@ -1,6 +1,6 @@
-"""An app removed from its host. Its data, and what cannot be generated again, stays.
+"""Removes an app from its host, except its data, backups and generated secrets.
 
-Cut off at any moment, the same call continues: releases/, by which an app is known, goes last.
+After an interruption the same call continues: releases/, which marks an app, is deleted last.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from gpuhost.runner.stages import prune
 from gpuhost.runner.state.release import Release
 
 QUICK = 60
-# Services are stopped in order, each with the time that its own file gives it.
+# Services are stopped in order, each with its own stop_grace_period.
 DOWN_S = 600
 PROJECT = "label=com.docker.compose.project="
-# Of gpuhost's own; what a person has put there stays.
-MADE = (
+# Created by gpuhost; other files are kept. The order matters.
+CREATED = (
     "attempt.json",
     "bases.json",
     "docker",
@@ -43,11 +43,11 @@ MADE = (
 
 
 def remove(app: AppPaths, by: str) -> list[str]:
-    """Its containers, networks, site, timers, releases and their images; what stays, in words.
+    """Remove containers, networks, site, timers, releases and image tags.
 
-    An app that is not there: nothing is done and nothing said.
+    Returns lines about what is removed and kept; no lines if the app does not exist.
 
-    + by: who asked for it, for the history
+    + by: who removes it, for the history
 
     Raises Failure.
     """
@@ -55,26 +55,26 @@ def remove(app: AppPaths, by: str) -> list[str]:
         return []
     if (app.home / "restore" / "state.json").exists():
         raise Failure(
-            "a restore of its data has not ended: half of it is set aside",
-            fix="restore the same backup again (deploys/restore.py): it is finished or undone",
+            "a restore was interrupted: a part of the data is moved aside",
+            fix="restore the same backup again (deploys/restore.py): this finishes or undoes it",
         )
     log, began = Log(app.home / "remove.log"), time.time()
     plans = list(_plans(app))
     projects = sorted({plan.project for plan in plans} or {app.home.name})
-    any_of_it = _standing_for(app, by, log)
-    _not_at_boot(app, log)
-    schedule.remove(any_of_it)
+    release = _stand_in(app, by, log)
+    _disable_resume(app, log)
+    schedule.remove(release)
     for project in projects:
         _down(app, project, log)
-    nginx.remove(any_of_it)
-    _forget_certificates(any_of_it, plans)
-    untagged = prune.untag(any_of_it, ())
+    nginx.remove(release)
+    _remove_certificates(release, plans)
+    untagged = prune.untag(release, ())
     volumes = [name for project in projects for name in _volumes(project, log)]
     ended = {"kind": REMOVE, "app": app.home.name, "by": by, "state": "removed"}
     append(app.history, json.dumps({**ended, "id": "", "started": began, "ended": time.time()}))
-    for name in MADE:
+    for name in CREATED:
         _delete(app.home / name)
-    return [*_gone(projects, untagged), *_stays(app, volumes)]
+    return [_removed_line(projects, untagged), *_kept_lines(app, volumes)]
 
 
 def _plans(app: AppPaths) -> Iterator[Plan]:
@@ -82,47 +82,49 @@ def _plans(app: AppPaths) -> Iterator[Plan]:
         try:
             yield load(path)
         except BadPlan:
-            # Of another runner, or never whole.
+            # Of another runner version, or incomplete.
             continue
 
 
-def _standing_for(app: AppPaths, by: str, log: Log) -> Release:
-    """No release in particular: there may be none that can be read."""
+def _stand_in(app: AppPaths, by: str, log: Log) -> Release:
+    """A release without a plan of its own: the real ones may be damaged."""
     name = app.home.name
     plan = Plan(app=name, id="remove", inputs="", by=by, project=name, revision="")
     return Release(app, app.release(plan.id), plan, log)
 
 
-def _not_at_boot(app: AppPaths, log: Log) -> None:
+def _disable_resume(app: AppPaths, log: Log) -> None:
     unit = resume_unit(app.home.name)
     if try_run(log, "systemctl", "is-enabled", "--quiet", unit, seconds=QUICK).ok:
         run(log, "systemctl", "disable", unit, seconds=QUICK, what=f"disabling {unit}")
 
 
 def _down(app: AppPaths, project: str, log: Log) -> None:
-    """By what the engine knows of the project: its files may not be good any more."""
+    """By the labels of the containers: the Compose files may be damaged."""
     words = ("docker", "compose", "-p", project, "down", "--remove-orphans")
     run(log, *words, seconds=DOWN_S, what="docker compose down", cwd=app.home)
-    asked = ("docker", "ps", "-aq", "--filter", f"{PROJECT}{project}")
-    if run(log, *asked, seconds=QUICK, what="docker ps", quiet=True).strip():
-        said = f"containers of {project} are still there"
-        raise Failure(said, fix=f"docker ps -a, and {app.home}/remove.log, tell which and why")
+    command = ("docker", "ps", "-aq", "--filter", f"{PROJECT}{project}")
+    if run(log, *command, seconds=QUICK, what="docker ps", quiet=True).strip():
+        raise Failure(
+            f"containers of {project} still exist",
+            fix=f"run docker ps -a, and read {app.home}/remove.log for the reason",
+        )
 
 
-def _forget_certificates(release: Release, plans: list[Plan]) -> None:
-    """Keys that came with a release, and a renewal that nothing would answer for any more."""
+def _remove_certificates(release: Release, plans: list[Plan]) -> None:
+    """Delete given certificates, and certbot's certificate with its renewal."""
     for site in {plan.nginx for plan in plans if plan.nginx and plan.nginx.where == "host"}:
-        place = Path(site.certificate_dir)
-        if site.certificate and place.is_absolute() and place.name == release.plan.app:
-            _delete(place)
+        directory = Path(site.certificate_dir)
+        if site.certificate and directory.is_absolute() and directory.name == release.plan.app:
+            _delete(directory)
     lineage = certificates.lineage(release)
     if (certificates.LIVE / lineage).exists():
         try_run(release.log, "certbot", "delete", "-n", "--cert-name", lineage, seconds=QUICK)
 
 
 def _volumes(project: str, log: Log) -> list[str]:
-    asked = ("docker", "volume", "ls", "-q", "--filter", f"{PROJECT}{project}")
-    return run(log, *asked, seconds=QUICK, what="docker volume ls", quiet=True).split()
+    command = ("docker", "volume", "ls", "-q", "--filter", f"{PROJECT}{project}")
+    return run(log, *command, seconds=QUICK, what="docker volume ls", quiet=True).split()
 
 
 def _delete(path: Path) -> None:
@@ -132,14 +134,14 @@ def _delete(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _gone(projects: list[str], untagged: list[str]) -> Iterator[str]:
-    yield (
+def _removed_line(projects: list[str], untagged: list[str]) -> str:
+    return (
         f"removed: containers and networks of {', '.join(projects)}, site, timers, releases, and "
-        f"{len(untagged)} tags of images"
+        f"{len(untagged)} image tags"
     )
 
 
-def _stays(app: AppPaths, volumes: list[str]) -> Iterator[str]:
+def _kept_lines(app: AppPaths, volumes: list[str]) -> Iterator[str]:
     words = {
         app.shared: "its data in shared/",
         app.backups: "its backups",
@@ -147,8 +149,8 @@ def _stays(app: AppPaths, volumes: list[str]) -> Iterator[str]:
     }
     for path, what in words.items():
         if path.exists():
-            yield f"stays: {what}; delete it with: rm -r {path}"
+            yield f"kept: {what}; delete it with: rm -r {path}"
     for name in volumes:
-        yield f"stays: a volume of it; delete it with: docker volume rm {name}"
-    yield f"stays: the history of its releases, {app.history}"
-    yield "stays: images named in its Compose file (docker image ls)"
+        yield f"kept: volume {name}; delete it with: docker volume rm {name}"
+    yield f"kept: the history of its releases, {app.history}"
+    yield "kept: images named in its Compose file (docker image ls)"

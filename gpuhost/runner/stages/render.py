@@ -1,4 +1,4 @@
-"""What only the host can write: directories, secrets, and the file that gives them to Compose."""
+"""The stage `render`: writes the files that need secrets and the state of the host."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import keep
 from gpuhost.runner.state.release import Release
 
-# Compose makes a container anew when a label changes, which it does not for a file's content.
+# Compose recreates a container if a label changes, but not if the content of a file changes.
 FILES_LABEL = "gpuhost.secret-files"
-# YAML takes these for line ends, or not at all, where JSON has them stand for themselves.
+# Characters that are valid in JSON, but line ends or invalid in YAML.
 NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff\ufffe\uffff]")
 
 
 def render(release: Release) -> None:
-    """Everything that Compose needs to start the release, checked by Compose.
+    """Write and check everything that Compose needs to start the release.
 
-    Nothing that the running app uses is touched, and nothing is made before it is known that no
-    secret is missing and that Compose accepts the files.
+    No file of the running app is changed, and nothing is created before all secrets exist and
+    Compose accepts the files.
 
     Raises Failure.
     """
     secrets.require(release)
-    # Compose is asked with the secrets of this release, which are not the host's for good before.
+    # New secrets are used for the check, and stored only after it.
     secrets.draw(release)
     write_env_file(release)
     release.app.shared.mkdir(parents=True, exist_ok=True)
@@ -39,19 +39,18 @@ def render(release: Release) -> None:
     directories.check(release)
     secrets.generate(release)
     _write_host_file(release, {})
-    accepted = ask(release, "config", "-q")
-    if not accepted.ok:
+    outcome = ask(release, "config", "-q")
+    if not outcome.ok:
         raise Failure(
             "docker compose config refuses the app's files with its secrets",
-            output=accepted.tail,
+            output=outcome.tail,
         )
 
 
 def write_host_files(release: Release) -> None:
-    """What its containers find outside of their images: directories, secret files, environment.
+    """Write directories, secret files and environment for the containers of the release.
 
-    Whenever something of the release is started, also when it is restored: the one that failed
-    may have had others.
+    Also before a release is restored: the failed one may have changed them.
 
     Raises Failure.
     """
@@ -60,14 +59,13 @@ def write_host_files(release: Release) -> None:
 
 
 def _write_host_file(release: Release, changed: Mapping[str, int]) -> None:
-    """compose.host.json (0600): secrets, images by id where they are known, and limits that this
-    host can keep; and secrets.env.
+    """Write secrets.env, and compose.host.json (0600): secrets, image ids, possible CPU limits.
 
-    + changed: secrets that are files, and when each was written
+    + changed: secrets that are files, with modification time
     """
     write_env_file(release)
     values = secrets.values(release)
-    services = _running(release)
+    services = _sections(release)
     entries: dict[str, dict[str, object]] = {
         name: {
             **_image(release, name),
@@ -82,48 +80,45 @@ def _write_host_file(release: Release, changed: Mapping[str, int]) -> None:
     keep(release.paths.host, NOT_IN_YAML.sub(_escaped, text), mode=0o600)
 
 
-def _running(release: Release) -> dict[str, Mapping[str, Any]]:
-    """Services of this host's profiles, and the migration's, whose profile may hide it."""
+def _sections(release: Release) -> dict[str, Mapping[str, Any]]:
+    """Services of the active profiles, and the migration, whose profile may be inactive."""
     migrate = release.plan.migrate
     hidden: dict[str, Mapping[str, Any]] = {migrate.service: {}} if migrate else {}
     return {**hidden, **config(release)["services"]}
 
 
 def _cpus(section: Mapping[str, Any]) -> dict[str, object]:
-    """All cores of the host where the limit is above that: the engine would refuse the container.
-
-    An app file is the same for hosts of all sizes.
-    """
+    """Lower a limit above the cores of this host: the engine would refuse the container."""
     value: Any = section
     for key in ("deploy", "resources", "limits"):
         value = value.get(key) or {}
-    here = len(os.sched_getaffinity(0))
-    if float(value.get("cpus") or 0) <= here:
+    cores = len(os.sched_getaffinity(0))
+    if float(value.get("cpus") or 0) <= cores:
         return {}
-    return {"deploy": {"resources": {"limits": {"cpus": str(here)}}}}
+    return {"deploy": {"resources": {"limits": {"cpus": str(cores)}}}}
 
 
 def _image(release: Release, service: str) -> dict[str, object]:
-    """Its image by id, which no registry knows: what the file says of pulling was for the build."""
+    """The image by id, which cannot be pulled."""
     tag = release.record.tags.get(service)
     return {"image": tag, "pull_policy": "never"} if tag else {}
 
 
 def _environment(release: Release, service: str, values: dict[str, str]) -> dict[str, object]:
-    given = {
-        one.name: values[one.name].replace("$", "$$")  # Compose would expand what follows a $
-        for one in release.plan.secrets
-        if not one.internal and not one.path and (not one.services or service in one.services)
+    environment = {
+        s.name: values[s.name].replace("$", "$$")  # Compose expands a single $
+        for s in release.plan.secrets
+        if not s.internal and not s.path and (not s.services or service in s.services)
     }
-    return {"environment": given} if given else {}
+    return {"environment": environment} if environment else {}
 
 
 def _label(release: Release, service: str, changed: Mapping[str, int]) -> dict[str, object]:
-    """When the newest of the secret files that a service gets was written."""
+    """The modification time of the newest secret file of a service."""
     times = [
-        changed[one.name]
-        for one in release.plan.secrets
-        if one.name in changed and (not one.services or service in one.services)
+        changed[s.name]
+        for s in release.plan.secrets
+        if s.name in changed and (not s.services or service in s.services)
     ]
     return {"labels": {FILES_LABEL: str(max(times))}} if times else {}
 

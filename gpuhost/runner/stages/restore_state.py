@@ -1,4 +1,4 @@
-"""APP/restore/state.json: how far a restore is."""
+"""APP/restore/state.json: the progress of a restore."""
 
 from __future__ import annotations
 
@@ -11,59 +11,57 @@ from gpuhost.runner.contract import RESTORE, AppPaths, from_json
 from gpuhost.runner.data.exchange import Exchange
 from gpuhost.runner.data.stored import Manifest, Stored
 from gpuhost.runner.lib.files import write_json
-from gpuhost.runner.state.journal import BEGIN, END, UNDO
+from gpuhost.runner.state.journal import BEGIN, END, UNDO, Entry, Journal
 
 STAGING, EXCHANGING, UNDOING = "staging", "exchanging", "undoing"
-# From here on the data is left alone: only what is not needed any more is removed.
+# In these steps the data is final; only the leftovers of the restore are removed.
 DONE, UNDONE = "done", "undone"
-# What the engine notes, and the step that this is on disk.
+# A note of the engine that is stored, and the step that it is stored as.
 STEPS = {
     (END, "stage"): EXCHANGING,
     (UNDO, RESTORE): UNDOING,
     (END, "undo"): UNDONE,
     (END, "verify"): DONE,
 }
+# What has happened before a step.
+_STAGED = ((END, "stage"), (BEGIN, "exchange"))
+PAST = {
+    STAGING: (),
+    UNDOING: (*_STAGED, (UNDO, RESTORE)),
+    UNDONE: (*_STAGED, (UNDO, RESTORE), (END, "undo")),
+}
 
 
 @dataclass(frozen=True)
 class State:
-    """What is in it."""
+    """The content of state.json."""
 
     backup: str
     aside: str  # directory under backups/
     step: str = STAGING
     exchanges: tuple[Exchange, ...] = ()
-    # Once all is staged, this is what is still needed of the backup.
+    # The backup's own, so that the restore can end without the backup once all is staged.
     manifest: Manifest | None = None
     said: str = ""  # why it is undone
     output: tuple[str, ...] = ()
     fix: str = ""
 
 
-class Steps:
-    """The engine's notes, as state.json has them."""
+class StateJournal(Journal):
+    """A journal that is stored as the step in state.json."""
 
-    starts = 1
     last_begun = RESTORE
 
     def __init__(self, path: Path, state: State) -> None:
-        self._path = path
-        self.state = state
-        self.started = time.time()
+        self._path, self.state = path, state
+        past = PAST.get(state.step, _STAGED)
+        self.entries = [Entry(event, stage, time.time()) for event, stage in past]
 
     def note(self, event: str, stage: str = "") -> None:
-        step = STEPS.get((event, stage))
-        if step:
+        self.entries.append(Entry(event, stage, time.time()))
+        if step := STEPS.get((event, stage)):
             self.state = replace(self.state, step=step)
             write_json(self._path, asdict(self.state), mode=0o600)
-
-    def has(self, event: str, stage: str | None = None) -> bool:
-        step = self.state.step
-        if event == UNDO:
-            return step in (UNDOING, UNDONE)
-        if event == BEGIN or stage == "stage":
-            return step != STAGING
-        return STEPS.get((event, stage or "")) == step
 
 
 def new_state(backup: Stored) -> State:

@@ -1,4 +1,4 @@
-"""A previous release, activated again as a release of its own."""
+"""Prepares a rollback: a new release that activates an earlier one again."""
 
 from __future__ import annotations
 
@@ -19,35 +19,35 @@ class NoTarget(ValueError):
 
 
 def prepare(app: AppPaths, new_id: str, to: str, by: str) -> None:
-    """The directory of a rollback, a copy of the release it activates again.
+    """Create the directory of a rollback, as a copy of its target.
 
-    + to: that release
+    + to: the id of the target
 
     Raises NoTarget, or BadPlan.
     """
     target = app.release(to)
     result = read(target.result)
     if result is None or result.state != VERIFIED:
-        known = ", ".join(verified_releases(app)) or "none"
-        raise NoTarget(f"{to} is not a verified release of this app; known: {known}")
+        known = ", ".join(verified_ids(app)) or "none"
+        raise NoTarget(f"{to} is not a verified release of this app; verified ones: {known}")
     paths = app.release(new_id)
-    beside = paths.home.with_name(f".{new_id}.new")
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(mode=0o700, parents=True)
+    temporary = paths.home.with_name(f".{new_id}.new")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(mode=0o700, parents=True)
     for name in COPIED:
         if (target.home / name).exists():
-            shutil.copy2(target.home / name, beside / name)
-    # What else is recorded was the other's own doing.
-    its = read_record(target.record)
-    write_json(beside / "record.json", asdict(Record(images=its.images, tags=its.tags)))
+            shutil.copy2(target.home / name, temporary / name)
+    # The other facts belong to the target only.
+    record = read_record(target.record)
+    write_json(temporary / "record.json", asdict(Record(images=record.images, tags=record.tags)))
     old = load(target.plan)
     plan = replace(old, id=new_id, by=by, rollback_of=old.rollback_of or old.id)
-    write(beside / "plan.json", plan.text())
-    beside.rename(paths.home)
+    write(temporary / "plan.json", plan.text())
+    temporary.rename(paths.home)
 
 
-def verified_releases(app: AppPaths) -> list[str]:
-    """Releases that were once verified, the oldest first."""
+def verified_ids(app: AppPaths) -> list[str]:
+    """Verified releases, the oldest first."""
     homes = sorted(path for path in app.releases.glob("*") if not path.name.startswith("."))
     results = ((path.name, read(path / "result.json")) for path in homes)
     return [name for name, result in results if result and result.state == VERIFIED]

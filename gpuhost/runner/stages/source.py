@@ -1,4 +1,4 @@
-"""The stage `source`: build contexts in the release's directory, whole or not there."""
+"""The stage `source`: puts the build contexts into the release's directory."""
 
 from __future__ import annotations
 
@@ -12,28 +12,25 @@ from gpuhost.runner.state.release import Release
 
 
 def fetch(release: Release) -> None:
-    """The commit, or the content of the archive that came; nothing for an app of images only.
-
-    Raises Failure in git's own words.
-    """
+    """Check out the commit or unpack the archive. Raises Failure."""
     source = release.plan.source
     if source is None:
         release.log.write("no source: images only")
         return
-    place = release.paths.source
-    if place.exists():
+    target = release.paths.source
+    if target.exists():
         release.log.write(f"{source.revision} is already on this host")
         return
-    beside = release.paths.unfinished
-    checkout.clear(beside)
+    temporary = release.paths.unfinished
+    checkout.clear(temporary)
     if source.kind == "git":
-        checkout.check_out(release, source, beside)
+        checkout.check_out(release, source, temporary)
     elif source.kind == "archive":
-        archive.unpack(release.paths.archive, beside)
+        archive.unpack(release.paths.archive, temporary)
     else:
         raise Failure(f"plan.json: source.kind is {source.kind!r}, not git or archive")
-    # The name says that it is whole: after a power cut it must not name empty files.
+    # Before the rename: after a power cut `source` must not contain empty files.
     os.sync()
-    beside.rename(place)
-    sync_directory(place.parent)
+    temporary.rename(target)
+    sync_directory(target.parent)
     release.log.write(f"source {source.revision}")

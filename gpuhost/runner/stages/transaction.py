@@ -1,17 +1,17 @@
-"""A release or a rollback: verified in the end, or the previous release is restored."""
+"""A release or a rollback: it ends verified, or the previous release is restored."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from gpuhost.runner.contract import (
     RELEASE,
-    RESTORE_FAILED,
     RESTORED,
     ROLLBACK,
     UNDONE,
+    Operation,
     Result,
 )
 from gpuhost.runner.data import backup, directories, schedule
@@ -29,14 +29,7 @@ from gpuhost.runner.stages import (
     source,
 )
 from gpuhost.runner.stages.downtime import Downtime
-from gpuhost.runner.stages.engine import (
-    Stage,
-    as_failure,
-    best_effort,
-    ended,
-    loud,
-    run_or_restore,
-)
+from gpuhost.runner.stages.engine import Stage, Work, best_effort, run_or_restore
 from gpuhost.runner.stages.preflight import check
 from gpuhost.runner.state import results
 from gpuhost.runner.state.journal import BEGIN, Journal
@@ -50,7 +43,7 @@ PREPARING = (
     Stage("backup", backup.before_migration),
     Stage("migrate", migrate.migrate, changes=True),
 )
-# A rollback has its images and its data.
+# A rollback needs no build and no migration.
 PREPARING_ROLLBACK = (
     Stage("preflight", check),
     Stage("render", render.render, again=True),
@@ -72,7 +65,7 @@ def stages_of(release: Release) -> tuple[Stage, ...]:
 
 
 def run_transaction(release: Release) -> Result:
-    """Finish it, or restore the previous release; the result is on disk when this returns."""
+    """Run or continue a release; if it fails, restore the previous one. Stores the result."""
     with Downtime(release) as downtime:
         result = run_or_restore(_Transaction(release, downtime))
     with best_effort(release.log):
@@ -86,15 +79,16 @@ def run_transaction(release: Release) -> Result:
     return result
 
 
-class _Transaction:
-    """A release, for the engine."""
+class _Transaction(Work):
+    undo_stage = "restore"
+    undo_warning = ("THE PREVIOUS RELEASE COULD NOT BE RESTORED",)
 
     def __init__(self, release: Release, downtime: Downtime) -> None:
         self.subject = self._release = release
         self.log = release.log
         self.journal = Journal(release.paths.journal)
         self.stages = stages_of(release)
-        self.limit_s: float = release.plan.limit_s
+        self.limit_s = release.plan.limit_s
         self._downtime = downtime
 
     def is_done(self) -> bool:
@@ -104,7 +98,7 @@ class _Transaction:
         first_release.note_existing(self._release)
         self._downtime.begin()
 
-    def took(self, stage: str, seconds: float) -> None:
+    def record_duration(self, stage: str, seconds: float) -> None:
         self._release.remember(took={**self._release.record.took, stage: seconds})
 
     def finish(self) -> None:
@@ -113,62 +107,51 @@ class _Transaction:
     def last_lines(self) -> tuple[str, ...]:
         return logs(self._release)
 
-    def draft(self) -> Result | None:
-        return results.read_draft(self._release)
-
     def write_draft(self, bad: Result) -> None:
         results.write_draft(self._release, bad)
 
-    def result(self, state: str, **more: object) -> Result:
-        plan = self._release.plan
-        # Without a backup there is nothing to lose: models are fetched, say.
+    def read_draft(self) -> Result | None:
+        return results.read_draft(self._release)
+
+    def result(self, state: str, **more: Any) -> Result:
+        plan, started = self._release.plan, self.journal.started
+        kind = ROLLBACK if plan.rollback_of else RELEASE
+        # A migration without a backup changes no data that could be lost: it downloads models, say.
         migrates = plan.migrate is not None and not plan.migrate.without_backup
-        values: dict[str, object] = {
-            "id": plan.id,
-            "app": plan.app,
-            "kind": ROLLBACK if plan.rollback_of else RELEASE,
-            "state": state,
-            "by": plan.by,
-            "revision": plan.revision,
-            "inputs": plan.inputs,
-            "started": self.journal.started,
-            "ended": time.time(),
-            "migrated": migrates and self.journal.has(BEGIN, "migrate"),
-            "backup": self._release.record.backup,
-            "gap_s": self._release.record.gap_s,
+        return Result.of(
+            Operation(kind, plan.id, plan.by, started),
+            plan.app,
+            state,
+            revision=plan.revision,
+            inputs=plan.inputs,
+            migrated=migrates and self.journal.has(BEGIN, "migrate"),
+            backup=self._release.record.backup,
             **more,
-        }
-        return Result(**values)  # type: ignore[arg-type]
+        )
 
     def undo(self, bad: Result) -> Result:
-        """The last verified release is activated again."""
-        release, log = self._release, self.log
+        """Activate the last verified release again."""
+        release = self._release
         self._downtime.begin()
-        log.stage("restore")
-        _run_each(release, migrate.end, directories.restore_owners)
-        try:
-            before = previous(release)
-            if before is None:
-                return _undo_first_release(release, bad)
-            log.write(f"restoring {before.plan.id}")
-            activation.activate(before)
-        except Exception as error:
-            said = as_failure(error).said
-            loud(log, f"THE PREVIOUS RELEASE COULD NOT BE RESTORED: {said}")
-            return ended(bad, RESTORE_FAILED, restore_said=log.masked(said))
-        log.write(f"{before.plan.id} is restored and verified")
-        return ended(bad, RESTORED, restored=before.plan.id)
+        _run_each(release, migrate.stop, directories.restore_owners)
+        previous = Release.open_current(release.app, self.log)
+        if previous is None:
+            return _undo_first_release(release, bad)
+        self.log.write(f"restoring {previous.plan.id}")
+        activation.activate(previous)
+        self.log.write(f"{previous.plan.id} is restored and verified")
+        return replace(bad, state=RESTORED, restored=previous.plan.id)
 
 
 def keep(release: Release) -> None:
-    """What follows a verified release, and cannot make it a failed one."""
+    """What follows a verified release; an error in it does not make the release fail."""
     release.log.stage("keep")
     _run_each(release, schedule.install, prune.prune, runner_cleanup.forget, fingerprint.keep)
     release.log.write(f"verified: {release.plan.app} {release.plan.id}")
 
 
 def _run_each(release: Release, *steps: Callable[[Release], None]) -> None:
-    """What cannot change how the release ended."""
+    """Run all of them, whatever fails."""
     for step in steps:
         with best_effort(release.log):
             step(release)
@@ -177,20 +160,10 @@ def _run_each(release: Release, *steps: Callable[[Release], None]) -> None:
 def _undo_first_release(release: Release, bad: Result) -> Result:
     left = first_release.undo(release)
     log = release.log
-    log.write("there was no previous release: what this one started is stopped, its data stays")
+    log.write("no previous release: what this release started is stopped, its data is kept")
     if left.untouched:
         log.write(f"containers started by hand are unchanged: {', '.join(left.untouched)}")
     if left.replaced:
         gone = "CONTAINERS STARTED BY HAND ARE GONE: THIS RELEASE HAD REPLACED THEM"
-        loud(log, gone, *left.replaced, "Their images, volumes and files still exist.")
-    return ended(bad, UNDONE, replaced=left.replaced, untouched=left.untouched)
-
-
-def previous(release: Release) -> Release | None:
-    """The last verified release; while it is restored it writes into this one's log.
-
-    Raises BadPlan if it cannot be read any more.
-    """
-    if not release.app.current.is_symlink():
-        return None
-    return Release.open(release.app, release.app.current.resolve().name, release.log)
+        log.loud(gone, *left.replaced, "Their images, volumes and files still exist.")
+    return replace(bad, state=UNDONE, replaced=left.replaced, untouched=left.untouched)

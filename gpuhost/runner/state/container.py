@@ -1,4 +1,4 @@
-"""One container: as Docker describes it, and what is wrong with it."""
+"""A container as `docker inspect` describes it, and whether it is broken."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-# An app that waits for its database may exit once or twice; more is a loop.
+# Fewer are normal: an app that waits for its database may exit once or twice.
 RESTARTS = 3
 SIGKILL = 137
-# With these Docker leaves a container alone that has ended well.
+# With these restart policies Docker does not start a container again after exit 0.
 ENDING = ("", "no", "on-failure")
 
 
 @dataclass(frozen=True)
 class Container:
-    """One container, as Docker describes it."""
+    """A container."""
 
     name: str
     service: str
@@ -24,14 +24,14 @@ class Container:
     exit_code: int
     restarts: int
     oom_killed: bool
-    one_shot: bool  # it may end: if all went well, Docker does not start it again
+    one_shot: bool  # after exit 0 Docker does not start it again
     id: str = ""
-    image: str = ""  # as it was named when the container was made
+    image: str = ""  # its name at the creation of the container
     image_id: str = ""
     directory: str = ""  # Compose's project directory
     created: str = ""
     started: str = ""
-    is_run: bool = False  # a migration, or a command that somebody runs by hand
+    is_run: bool = False  # made by `docker compose run`: a migration, or a command of a person
 
     @property
     def is_up(self) -> bool:
@@ -41,14 +41,14 @@ class Container:
 
     @property
     def trouble(self) -> str | None:
-        """Why waiting is of no use."""
+        """Why it will not become healthy, or None."""
         if self.state in ("exited", "dead") and not (self.one_shot and self.exit_code == 0):
-            return self.loop or f"{self.service}: exited with {_meaning(self.exit_code)}"
+            return self.loop or f"{self.service}: exited with {_exit_text(self.exit_code)}"
         return self.loop
 
     @property
     def loop(self) -> str | None:
-        """What nobody but the container itself has brought about."""
+        """A restart loop or lack of memory, or None. A stop by hand is neither."""
         if self.oom_killed:
             return f"{self.service}: out of memory, the kernel killed it (OOM)"
         if self.restarts >= RESTARTS:
@@ -58,24 +58,28 @@ class Container:
 
 @dataclass(frozen=True)
 class Before:
-    """The containers that were there when a start began. What they did until then is past."""
+    """The containers that existed when a start began. What they did before does not count."""
 
-    at: str = ""  # as Docker reads it; "": none has begun
+    at: str = ""  # in Docker's format; "": no start has begun
     by_id: Mapping[str, Container] = field(default_factory=dict)
 
-    def since(self, now: Container) -> Container:
-        """A container as if it had been made then."""
-        then = self.by_id.get(now.id)
-        if then is None:
-            return now
-        # Docker counts anew for one that was stopped and started by hand.
-        past = then.restarts if then.restarts <= now.restarts else 0
-        is_past = then.oom_killed and then.started == now.started
-        return replace(now, restarts=now.restarts - past, oom_killed=now.oom_killed and not is_past)
+    def since(self, container: Container) -> Container:
+        """The container with only what it did since the start began."""
+        old = self.by_id.get(container.id)
+        if old is None:
+            return container
+        # Docker counts from 0 again after a stop and start by hand.
+        restarts = old.restarts if old.restarts <= container.restarts else 0
+        is_old_oom = old.oom_killed and old.started == container.started
+        return replace(
+            container,
+            restarts=container.restarts - restarts,
+            oom_killed=container.oom_killed and not is_old_oom,
+        )
 
 
 def from_inspect(value: Mapping[str, Any]) -> Container:
-    """From what `docker inspect` prints."""
+    """From the output of `docker inspect`."""
     state, labels = value["State"], value["Config"].get("Labels") or {}
     policy = value["HostConfig"].get("RestartPolicy") or {}
     name = value["Name"].lstrip("/")
@@ -98,6 +102,6 @@ def from_inspect(value: Mapping[str, Any]) -> Container:
     )
 
 
-def _meaning(code: int) -> str:
+def _exit_text(code: int) -> str:
     meanings = {SIGKILL: " (killed: out of memory, or stopped by force)", 127: " (not found)"}
     return f"{code}{meanings.get(code, '')}"

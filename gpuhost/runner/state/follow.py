@@ -1,4 +1,4 @@
-"""What a viewer asks for: more of a log, and whether anything is still going on."""
+"""Prints the next part of a log, and whether its operation is still running."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from gpuhost.runner.state.lock import is_locked
 from gpuhost.runner.state.operations import unfinished
 
 PAUSE = 0.2
-# One answer; the rest comes with the next.
-MOST_BYTES = 200_000
-# The unit that does the work may be a moment behind.
-PATIENCE = 5.0
+# Of one answer; the rest is in the next one.
+MAX_BYTES = 200_000
+# A new operation may take this long to start.
+START_S = 5.0
 
 
 def follow(app: AppPaths, release_id: str, offset: int, seconds: float) -> None:
-    """Print one JSON line, then what the log has beyond `offset`; wait for that so long."""
+    """Print one JSON line, then the log from `offset` on; wait up to `seconds` for new lines."""
     path = app.operation(release_id).log
     deadline = time.monotonic() + seconds
     while True:
@@ -38,11 +38,10 @@ def _print(app: AppPaths, release_id: str, state: str, offset: int) -> None:
     if path.exists():
         with path.open("rb") as file:
             file.seek(offset)
-            chunk = file.read(MOST_BYTES)
-    # A line that is only half written comes with the next answer, unless no answer will hold it or
-    # nobody writes the rest.
+            chunk = file.read(MAX_BYTES)
+    # An incomplete line is left for the next answer, unless it is too long or the operation ended.
     whole = chunk[: chunk.rfind(b"\n") + 1]
-    if not whole and (len(chunk) == MOST_BYTES or state == "ended"):
+    if not whole and (len(chunk) == MAX_BYTES or state == "ended"):
         whole = chunk
     if state == "ended" and offset + len(whole) < (path.stat().st_size if path.exists() else 0):
         state = "running"
@@ -59,13 +58,13 @@ def _print(app: AppPaths, release_id: str, state: str, offset: int) -> None:
 
 
 def _state(app: AppPaths, release_id: str) -> str:
-    """running, ended, or lost: cut off, until a runner resumes it."""
+    """running, ended, or lost: interrupted and not resumed yet."""
     operation = unfinished(app)
     if operation and operation.id == release_id:
         return "running" if is_locked(app) else "lost"
     if results.read(app.operation(release_id).result):
         return "ended"
-    # Not begun yet: its runner is being started.
+    # Without a result, a new directory means that its runner is starting.
     home = app.operation(release_id).home
-    is_new = home.exists() and time.time() - home.stat().st_mtime < PATIENCE
+    is_new = home.exists() and time.time() - home.stat().st_mtime < START_S
     return "running" if is_new else "lost"

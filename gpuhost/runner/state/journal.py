@@ -1,7 +1,6 @@
-"""What a release has begun and ended, on disk before anything else is done.
+"""The journal of a release: which stages have begun and ended, written before they do.
 
-The next runner, started by systemd, at boot or by the next run, knows from it
-whether the release is to be finished or undone.
+After an interruption the next runner reads it to finish or undo the release.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from gpuhost.runner.lib.files import append
 START = "start"  # a runner started on it
 BEGIN = "begin"  # a stage
 END = "end"
-UNDO = "undo"  # from here on the previous state is restored
+UNDO = "undo"  # the previous state is being restored
 
 
 @dataclass(frozen=True)
@@ -39,9 +38,8 @@ class Journal:
         append(self._path, json.dumps({"event": event, "stage": stage, "at": entry.at}))
 
     def has(self, event: str, stage: str | None = None) -> bool:
-        """Whether that was noted, for this stage or, without one, for any."""
-        noted = (entry for entry in self.entries if entry.event == event)
-        return any(stage in (None, entry.stage) for entry in noted)
+        """Whether the journal has this event, of this stage or, without one, of any."""
+        return any(e.event == event and stage in (None, e.stage) for e in self.entries)
 
     @property
     def starts(self) -> int:
@@ -49,7 +47,7 @@ class Journal:
 
     @property
     def last_begun(self) -> str:
-        """The stage; "start": none was begun."""
+        """A stage; "start" before the first one."""
         return next((e.stage for e in reversed(self.entries) if e.event == BEGIN), "start")
 
     @property
@@ -66,6 +64,6 @@ def _read(path: Path) -> list[Entry]:
             value = json.loads(line)
             entries.append(Entry(value["event"], value["stage"], value["at"]))
         except (ValueError, KeyError, TypeError):
-            # The power went while this line was written: what it would have said had not begun.
+            # Written during a power cut: what it announces had not begun.
             continue
     return entries

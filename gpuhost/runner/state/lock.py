@@ -1,4 +1,4 @@
-"""One operation at a time for an app. The kernel releases the lock, however its holder ends."""
+"""The lock of an app: one operation at a time. The kernel releases it when its process ends."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from gpuhost.runner.contract import AppPaths, Operation
 from gpuhost.runner.state.operations import unfinished
 
 LOCKS = Path("/proc/locks")
-# So long a runner waits for a backup to end: it holds the lock, and is not an operation.
+# A runner waits this long for a backup, which has the lock and is not an operation.
 PATIENCE_S = 600.0
-# A backup that meets an operation releases the lock within this.
+# A backup that finds an operation releases the lock within this time.
 LOOK_S = 1.0
 PAUSE = 0.2
 
 
 class Locked(Exception):
-    """Another operation holds the app, or was cut off and has not ended."""
+    """Another operation has the lock, or was interrupted."""
 
-    def __init__(self, holder: Operation | None, otherwise: str = "a backup, or a removal") -> None:
+    def __init__(self, holder: Operation | None, otherwise: str = "a backup or a removal") -> None:
         super().__init__(holder.sentence if holder else otherwise)
         self.holder = holder
 
@@ -34,22 +34,22 @@ def lock(
 ) -> Iterator[None]:
     """Hold the app's lock.
 
-    + patience: how long it waits for a backup; it does not wait for an operation
-    + waits: called once, before that
+    + patience: seconds to wait for a backup; it does not wait for an operation
+    + waits: called once, when the wait begins
 
-    Raises Locked with whoever holds it.
+    Raises Locked.
     """
     app.home.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     with app.lock.open("a") as file:
-        is_told = False
+        is_waiting = False
         while not _try_lock(file):
             holder = unfinished(app)
             if time.monotonic() - began >= (LOOK_S if holder else patience):
                 raise Locked(holder)
-            if not holder and not is_told:
+            if not holder and not is_waiting:
                 waits()
-                is_told = True
+                is_waiting = True
             time.sleep(PAUSE)
         yield
 
@@ -63,14 +63,14 @@ def _try_lock(file: IO[str]) -> bool:
 
 
 def is_locked(app: AppPaths) -> bool:
-    """Whether it is held; trying to take it would block an operation that begins now."""
+    """Whether a process holds the lock; does not try to take it, which could block an operation."""
     try:
         inode = str(app.lock.stat().st_ino)
     except FileNotFoundError:
         return False
     # 1: FLOCK  ADVISORY  WRITE 4711 fd:01:131085 0 EOF
-    held = (line.split() for line in LOCKS.read_text(encoding="ascii").splitlines())
+    locks = (line.split() for line in LOCKS.read_text(encoding="ascii").splitlines())
     return any(
         words[1:2] == ["FLOCK"] and words[5:6] and words[5].rpartition(":")[2] == inode
-        for words in held
+        for words in locks
     )

@@ -1,7 +1,7 @@
-"""Which log lines were seen of containers that run on.
+"""Remembers which expected log lines the containers of an app have printed.
 
-A container that a release does not touch keeps its log, which is rotated: the line of its start may
-be gone although it is as good as before.
+A container that a release does not recreate keeps its log. After a log rotation, the line that it
+printed at its start may be missing.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from gpuhost.runner.state.release import Release
 
 
 def is_known(release: Release, step: VerifyStep, started: tuple[str, ...]) -> bool:
-    """Whether these very containers have shown the line before.
+    """Whether the same containers have printed the line before.
 
-    + started: when each was started
+    + started: the start time of each container
     """
     return _load(_path(release)).get(_key(step)) == list(started)
 
 
 def remember(release: Release, step: VerifyStep, started: tuple[str, ...]) -> None:
-    seen = {**_load(_path(release)), _key(step): list(started)}
-    write_json(_path(release), seen, mode=0o600)
+    matches = {**_load(_path(release)), _key(step): list(started)}
+    write_json(_path(release), matches, mode=0o600)
 
 
 def _path(release: Release) -> Path:

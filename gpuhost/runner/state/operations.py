@@ -1,4 +1,4 @@
-"""What is under way on an app, on disk, so that the next runner finishes what was cut off."""
+"""Stores the operation in progress, so that the next runner can finish an interrupted one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gpuhost.runner.lib.files import write_json
 
 
 def unfinished(app: AppPaths) -> Operation | None:
-    """What is under way or was cut off."""
+    """The operation in progress, or an interrupted one."""
     try:
         return from_json(Operation, json.loads(app.attempt.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):

@@ -1,4 +1,4 @@
-"""One release: its plan, its paths, its log, and what it has made so far."""
+"""A release: its plan, paths, log and record."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Owned:
 
 @dataclass(frozen=True)
 class ByHand:
-    """A container that a person had started."""
+    """A container that was started by hand."""
 
     name: str
     image: str
@@ -38,51 +38,53 @@ class ByHand:
     is_running: bool
 
     def __str__(self) -> str:
-        place = f", of the project in {self.directory}" if self.directory else ""
-        return f"{self.name}: image {self.image} ({self.image_id[:19]}){place}"
+        project = f", of the project in {self.directory}" if self.directory else ""
+        return f"{self.name}: image {self.image} ({self.image_id[:19]}){project}"
 
 
 @dataclass(frozen=True)
 class Record:
-    """record.json: what later releases, a rollback and the drift check have to know."""
+    """record.json: facts for later releases, rollbacks and the drift check."""
 
-    # Container's id -> what a person had started before the first release; None: not looked yet.
+    # Id -> a container started by hand before the first release; None: not read yet.
     by_hand: dict[str, ByHand] | None = None
     # Service -> the id of its image, and the local tag that keeps it: gpuhost/APP/SERVICE:ID12.
     images: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
     # Stage -> seconds.
     took: dict[str, float] = field(default_factory=dict)
-    # Service -> the most memory that its build used, bytes.
+    # Service -> peak memory of its build, bytes.
     build_memory: dict[str, int] = field(default_factory=dict)
-    # Path -> what a declared directory was like before.
+    # Path -> owner and mode of a declared directory before the release.
     directories: dict[str, Owned] = field(default_factory=dict)
-    # Secret -> when its file was written, nanoseconds.
+    # Secret -> modification time of its file, nanoseconds.
     secret_files: dict[str, int] = field(default_factory=dict)
     backup: str = ""
-    # There was no data yet that a backup could have held.
+    # There was no data yet to back up.
     nothing_to_back_up: bool = False
-    # How long the app did not answer while releases changed places, seconds.
+    # Seconds without an answer of the app during the switch.
     gap_s: float | None = None
 
 
 @dataclass
 class Release:
-    """What every stage gets."""
+    """The argument of every stage."""
 
     app: AppPaths
     paths: ReleasePaths
     plan: Plan
     log: Log
     record: Record = field(default_factory=Record)
-    # The containers that were there when its start began.
+    # The containers before its start.
     before: Before = field(default_factory=Before)
-    # What Compose made of the files, by the service that it was asked for ("": by none).
+    # Output of `docker compose config`, by the service that it was asked for ("": all).
     composed: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def open(cls, app: AppPaths, release_id: str, log: Log | None = None) -> Release:
-        """A release from its directory; log: another release's, when this one is restored.
+        """Read a release from its directory.
+
+        + log: of the release that fails, when this one is restored
 
         Raises BadPlan.
         """
@@ -93,25 +95,32 @@ class Release:
         release.log.mask(release.secrets.values())
         return release
 
+    @classmethod
+    def open_current(cls, app: AppPaths, log: Log) -> Release | None:
+        """The last verified release; None if there is none yet. Raises BadPlan."""
+        if not app.current.is_symlink():
+            return None
+        return cls.open(app, app.current.resolve().name, log)
+
     @property
     def source(self) -> Path:
-        """Build contexts; a rollback uses those of the release that it activates again."""
+        """Build contexts; a rollback uses those of its target."""
         return self.app.release(self.plan.rollback_of or self.plan.id).source
 
     @cached_property
     def secrets(self) -> dict[str, str]:
-        """Name to value: those that came with the release, and those made on this host."""
+        """Name to value: given with the release, or generated on this host."""
         values = {**_values(self.app.generated), **_values(self.paths.given)}
         return {name: str(value) for name, value in values.items()}
 
     def remember(self, **changed: object) -> None:
-        """Record facts, on disk before anything else is done."""
+        """Store facts in record.json at once."""
         self.record = replace(self.record, **changed)  # type: ignore[arg-type]
         write_json(self.paths.record, asdict(self.record))
 
 
 def read_record(path: Path) -> Record:
-    """What record.json says; where it is not there yet, nothing. Raises BadPlan."""
+    """record.json; an empty Record if it does not exist. Raises BadPlan."""
     values = _values(path)
     try:
         return from_json(Record, values)
@@ -127,5 +136,5 @@ def _values(path: Path) -> dict[str, object]:
     except ValueError as error:
         raise BadPlan(f"{path} is damaged: {error}") from error
     if not isinstance(value, dict):
-        raise BadPlan(f"{path} is damaged: it holds no object")
+        raise BadPlan(f"{path} is damaged: not a JSON object")
     return value

@@ -1,4 +1,4 @@
-"""How a release ended: result.json, and a line of the app's history."""
+"""Stores results: result.json, and a line in the app's history."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ def write(release: Release, result: Result) -> None:
 
 
 def audit(app: AppPaths, result: Result) -> None:
-    """A line of the app's history."""
-    audited = {k: v for k, v in asdict(result).items() if k not in ("output", "logs")}
-    append(app.history, json.dumps(audited, ensure_ascii=False))
+    """Append a line to the app's history."""
+    line = {k: v for k, v in asdict(result).items() if k not in ("output", "logs")}
+    append(app.history, json.dumps(line, ensure_ascii=False))
 
 
 def write_draft(release: Release, result: Result) -> None:
-    """Why it is being undone, for the runner that continues it."""
+    """Store why the release is undone, for a runner that continues the undo."""
     write_json(_draft(release), asdict(result))
 
 
@@ -36,7 +36,7 @@ def _draft(release: Release) -> Path:
 
 
 def read(path: Path) -> Result | None:
-    """None where there is none, or none that can be read."""
+    """None if the file is missing or damaged."""
     try:
         return from_json(Result, json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):

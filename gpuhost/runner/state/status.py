@@ -1,4 +1,4 @@
-"""An app as its host knows it."""
+"""The state of an app on its host."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gpuhost.runner.state.operations import unfinished
 
 
 def status(app: AppPaths) -> dict[str, object]:
-    """Which release is current, what is under way, and how each release ended; JSON."""
+    """The current release, the operation in progress, and all results, as JSON."""
     operation = unfinished(app)
     homes = sorted(path for path in app.releases.glob("*") if not path.name.startswith("."))
     ended = [result for path in homes if (result := results.read(path / "result.json"))]
@@ -20,7 +20,7 @@ def status(app: AppPaths) -> dict[str, object]:
         "current": app.current.resolve().name if app.current.exists() else None,
         "attempt": {**asdict(operation), "running": is_locked(app)} if operation else None,
         "releases": [
-            {key: value for key, value in asdict(one).items() if key not in ("output", "logs")}
-            for one in ended
+            {key: value for key, value in asdict(result).items() if key not in ("output", "logs")}
+            for result in ended
         ],
     }

@@ -1,0 +1,61 @@
+"""The firewall and published container ports."""
+
+from __future__ import annotations
+
+from gpuhost.checks.finding import Verdict, fail, ok, warn
+from gpuhost.checks.host.firewall import AGAIN, where_enabled
+from gpuhost.checks.registry import check
+from gpuhost.domain.firewall.published import fault
+from gpuhost.plans.firewall import published_files
+from gpuhost.plans.firewall_files import LOAD_UNIT, UNDO_UNIT, host_files
+from gpuhost.plans.firewall_in_use import closed_ports, published_ports
+from gpuhost.settings import Settings
+from gpuhost.snapshot import Snapshot
+
+
+@check(
+    "firewall.published",
+    "`firewall_allow` also applies to published container ports, also after a restart.",
+)
+@where_enabled
+def published(snapshot: Snapshot, settings: Settings) -> Verdict:
+    expected = f"published ports pass through {LOAD_UNIT}'s rules"
+    if (snapshot.docker.config.values or {}).get("firewall-backend") == "nftables":
+        return fail(
+            expected,
+            "Docker's nftables backend has no DOCKER-USER chain",
+            fix="remove firewall-backend from /etc/docker/daemon.json and restart Docker",
+        )
+    problem = _published_fault(snapshot, settings)
+    return fail(expected, problem, fix=AGAIN) if problem else ok(expected)
+
+
+def _published_fault(snapshot: Snapshot, settings: Settings) -> str:
+    for file in host_files():
+        if not file.is_on(snapshot):
+            exists = snapshot.paths.get(file.path)
+            return f"{file.path} is {'changed' if exists else 'missing'}"
+    for name in (LOAD_UNIT, UNDO_UNIT):
+        if name not in snapshot.firewall.units or not snapshot.firewall.units[name].enabled:
+            return f"{name} is not enabled: the rules are lost at the next boot"
+    for family, text in published_files(snapshot.firewall, settings).items():
+        if snapshot.firewall.published[family] != text:
+            return f"the rules for IPv{family} differ from firewall_allow"
+        tables = snapshot.firewall.kernel.get(family)
+        problem = fault(text, tables) if tables else ""
+        if problem:
+            return f"IPv{family}: {problem}"
+    return ""
+
+
+@check("firewall.closed", "Every port that a container publishes is open in the firewall.")
+@where_enabled
+def closed(snapshot: Snapshot, settings: Settings) -> Verdict:
+    ports = closed_ports(published_ports(snapshot), settings)
+    if not ports:
+        return ok("every published port is open")
+    return warn(
+        "published ports are in firewall_allow",
+        f"published, but closed: {', '.join(ports)}",
+        fix="add them to firewall_allow, or publish them on 127.0.0.1",
+    )

@@ -1,0 +1,86 @@
+"""The NVIDIA driver is installed, loaded, and answers."""
+
+from __future__ import annotations
+
+from gpuhost.checks.finding import Status, Verdict, fail, later, ok, skip, unknown, warn
+from gpuhost.checks.host.nvidia import AGAIN, INSTALL, REBOOT
+from gpuhost.checks.registry import check, finding_of
+from gpuhost.checks.unreachable import NVIDIA, fix_for
+from gpuhost.domain.nvidia.branches import recommended_branch
+from gpuhost.domain.nvidia.driver_state import SENTENCES, DriverState
+from gpuhost.plans.gpu import reason_without_driver
+from gpuhost.plans.nvidia import (
+    install_plan,
+    reboot_reason,
+    wrong_modules,
+)
+from gpuhost.settings import Settings
+from gpuhost.snapshot import Snapshot
+
+# If one of these fails, it describes the state better.
+BETTER_DESCRIBED = ("nvidia.nouveau", "nvidia.secure_boot")
+
+
+@check("nvidia.driver", "The driver is installed, loaded, and answers.")
+def driver(snapshot: Snapshot, settings: Settings) -> Verdict:
+    if reason := reason_without_driver(snapshot, settings):
+        return skip(reason)
+    diagnosis = snapshot.nvidia.diagnosis
+    if diagnosis.state is DriverState.WORKING:
+        return ok(
+            f"driver {snapshot.nvidia.driver}", evidence=f"CUDA {snapshot.nvidia.header.cuda}"
+        )
+    if diagnosis.state is DriverState.INFOROM_WARNING:
+        return warn(
+            "a driver without warnings",
+            f"driver {snapshot.nvidia.driver}: {diagnosis.cause}",
+            evidence=diagnosis.evidence,
+            fix=diagnosis.action,
+        )
+    for other in BETTER_DESCRIBED:
+        if finding_of(other, snapshot, settings).status is Status.FAIL:
+            return later(f"{diagnosis.state.value}: see {other}")
+    if diagnosis.state is DriverState.UNKNOWN:
+        return unknown(f"{diagnosis.cause} {diagnosis.evidence}".strip(), fix=diagnosis.action)
+    return fail(
+        "a driver that answers",
+        f"{diagnosis.state.value}: {_cause(snapshot)}",
+        evidence=diagnosis.evidence,
+        fix=_fix(snapshot, settings),
+    )
+
+
+def _cause(snapshot: Snapshot) -> str:
+    state = snapshot.nvidia.diagnosis.state
+    kernels = snapshot.kernels
+    if state is DriverState.MODULE_NOT_LOADED and kernels.installed:
+        if kernels.running not in kernels.nvidia:
+            others = ", ".join(kernels.nvidia) or "no other kernel"
+            return f"no module for the running kernel {kernels.running} (only for: {others})"
+        return f"the module for {kernels.running} exists, but is not loaded: reboot?"
+    if state is DriverState.NO_DEVICES and wrong_modules(snapshot):
+        return wrong_modules(snapshot)
+    if state is DriverState.ABSENT and snapshot.nvidia.nouveau:
+        return "no NVIDIA driver is installed; nouveau, which cannot run CUDA, uses the card"
+    if state is DriverState.LIBRARY_MISMATCH and snapshot.nvidia.module:
+        on_disk = snapshot.nvidia.on_disk
+        libraries = f", the libraries are {on_disk}" if on_disk else ""
+        return (
+            f"module {snapshot.nvidia.module.version} is loaded{libraries}. {SENTENCES[state][0]}"
+        )
+    return SENTENCES[state][0]
+
+
+def _fix(snapshot: Snapshot, settings: Settings) -> str:
+    plan = install_plan(snapshot, settings)
+    if plan:
+        if plan.repository:
+            return fix_for(plan.repository, snapshot, NVIDIA)
+        return plan.refusal or AGAIN
+    state = snapshot.nvidia.diagnosis.state
+    if state is DriverState.ABSENT:
+        branch = recommended_branch(snapshot.nvidia.cards)
+        return f"{INSTALL} (branch {branch})" if branch else INSTALL
+    if reboot_reason(snapshot) and settings.nvidia_driver == "install":
+        return REBOOT
+    return SENTENCES[state][1]

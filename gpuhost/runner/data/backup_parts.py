@@ -1,0 +1,168 @@
+"""What a backup consists of: SQLite databases, files and directories, PostgreSQL databases."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from gpuhost.runner.contract import AppPaths
+from gpuhost.runner.data import postgres, sqlite_copy, stored, tarball
+from gpuhost.runner.data.safe_paths import locate, resolve
+from gpuhost.runner.data.stored import Item
+from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.plan import Backup, BadPlan, Postgres
+from gpuhost.runner.state.release import Release
+
+
+@dataclass(frozen=True)
+class Part:
+    """One thing to back up.
+
+    + need: bytes, at most
+    + save: writes it to a file; the second argument is the deadline, a time.monotonic()
+    """
+
+    name: str
+    need: int
+    ending: str
+    save: Callable[[Path, float], Item]
+
+
+def parts(release: Release, declared: Backup) -> Iterator[Part]:
+    """The declared things that exist.
+
+    Raises Failure for a missing one that the current release declares too.
+    """
+    expected = _declared_by_current(release)
+    databases = [_resolve(release, path, path in expected.sqlite) for path in declared.sqlite]
+    for path, source in zip(declared.sqlite, databases, strict=True):
+        if source is not None:
+            yield _sqlite_part(path, source)
+    without = frozenset(
+        file for source in databases if source for file in sqlite_copy.files_of(source)
+    )
+    for path in outermost(release, declared.paths):
+        source = _resolve(release, path, path in expected.paths)
+        if source is not None:
+            yield _path_part(release, path, source, without)
+    for database in declared.postgres:
+        part = _postgres_part(release, database, expected=database in expected.postgres)
+        if part is not None:
+            yield part
+
+
+def outermost(release: Release, paths: tuple[str, ...]) -> list[str]:
+    """The paths that are not inside another one of them."""
+    locations = {path: locate(release, path) for path in paths}
+    return [
+        path
+        for path, location in locations.items()
+        if not any(other in location.parents for other in locations.values())
+    ]
+
+
+def _declared_by_current(release: Release) -> Backup:
+    try:
+        current = Release.open_current(release.app, release.log)
+    except BadPlan as error:
+        release.log.write(f"warning: cannot read the backups of the previous release: {error}")
+        current = None
+    return (current.plan.backup if current else None) or Backup()
+
+
+def _resolve(release: Release, path: str, expected: bool) -> Path | None:
+    try:
+        real = resolve(release, path)
+    except (FileNotFoundError, NotADirectoryError):
+        real = None
+    if real is not None and real.exists():
+        return real
+    if expected:
+        raise _missing(path)
+    release.log.write(f"{path}: does not exist yet")
+    return None
+
+
+def _sqlite_part(path: str, source: Path) -> Part:
+    if not source.is_file():
+        raise Failure(f"backup.sqlite: {path} is not a file")
+
+    def save(target: Path, deadline: float) -> Item:
+        state = source.stat()
+        sqlite_copy.copy(source, target, deadline=deadline, name=path)
+        return _item(
+            "sqlite",
+            path,
+            target,
+            unpacked=target.stat().st_size,
+            owner=(state.st_uid, state.st_gid, state.st_mode & 0o777),
+        )
+
+    need = sum(file.stat().st_size for file in sqlite_copy.files_of(source) if file.exists())
+    return Part(path, need, ".sqlite", save)
+
+
+def _path_part(release: Release, path: str, source: Path, without: frozenset[Path]) -> Part:
+    def save(target: Path, deadline: float) -> Item:
+        packed = tarball.pack(source, target, release.log, without=without, deadline=deadline)
+        return _item("path", path, target, unpacked=packed)
+
+    return Part(path, tarball.size(source, without), ".tar.gz", save)
+
+
+def _postgres_part(release: Release, declared: Postgres, *, expected: bool) -> Part | None:
+    name = f"{declared.service}/{declared.database}"
+    server = postgres.find_server(release.log, release.plan.project, declared)
+    if server is None:
+        if expected:
+            raise _missing(name)
+        release.log.write(f"{name}: does not exist yet")
+        return None
+
+    def save(target: Path, deadline: float) -> Item:
+        unpacked = server.bytes()
+        server.dump(target, max(1.0, deadline - time.monotonic()))
+        return _item("postgres", name, target, unpacked=unpacked, database=declared)
+
+    return Part(name, _estimate_dump(release.app, name, server), ".dump", save)
+
+
+def _estimate_dump(app: AppPaths, name: str, server: postgres.Server) -> int:
+    """1.5 times the last dump: a dump is compressed, and much smaller than its database."""
+    for backup in reversed(stored.complete(app)):
+        for item in backup.manifest.items:
+            if item.name == name:
+                return item.bytes + item.bytes // 2
+    return server.bytes()
+
+
+def _item(
+    kind: str,
+    name: str,
+    target: Path,
+    *,
+    unpacked: int,
+    owner: tuple[int, int, int] = (0, 0, 0o600),
+    database: Postgres | None = None,
+) -> Item:
+    return Item(
+        kind,
+        name,
+        target.name,
+        target.stat().st_size,
+        stored.sha256(target),
+        unpacked,
+        *owner,
+        service=database.service if database else "",
+        database=database.database if database else "",
+        user=database.user if database else "",
+    )
+
+
+def _missing(name: str) -> Failure:
+    return Failure(
+        f"{name} does not exist, but the current release declares it in its backup",
+        fix="find out why it is gone, or correct x-gpuhost.backup in the app file",
+    )

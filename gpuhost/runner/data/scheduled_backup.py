@@ -1,0 +1,68 @@
+"""The scheduled backup: it waits until no other operation runs on the app."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from gpuhost.runner.contract import AppPaths
+from gpuhost.runner.data.backup import backup
+from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.log import Log
+from gpuhost.runner.state.lock import Locked, lock
+from gpuhost.runner.state.operations import unfinished
+from gpuhost.runner.state.release import Release
+
+PAUSE = 5.0
+
+
+def run_scheduled(app: AppPaths) -> str:
+    """Back up the current release as soon as no operation is in progress or interrupted.
+
+    Returns the name of the backup. Raises Failure, or Locked after plan.backup.limit_s.
+    """
+    if not app.current.exists():
+        raise Failure(f"{app.home.name} has no verified release: there is nothing to back up")
+    app.backups.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = app.backups / "last.log"
+    path.unlink(missing_ok=True)
+    log = Log(path)
+    declared = Release.open(app, app.current.resolve().name, log).plan.backup
+    if declared is None:
+        raise Failure(f"{app.home.name} declares no backup", fix="declare x-gpuhost.backup")
+    return _wait_and_back_up(app, log, declared.limit_s)
+
+
+def _wait_and_back_up(app: AppPaths, log: Log, seconds: float) -> str:
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            with _lock_if_idle(app):
+                # Opened again: a release may have ended meanwhile.
+                return backup(Release.open(app, app.current.resolve().name, log), "schedule")
+        except Locked as other:
+            if time.monotonic() > deadline:
+                log.write(f"no backup was made: still in progress: {other}")
+                raise
+        time.sleep(PAUSE)
+
+
+@contextmanager
+def _lock_if_idle(app: AppPaths) -> Iterator[None]:
+    """Raises Locked.
+
+    The lock is not even tried if an operation was interrupted: the runner that resumes it needs it.
+    """
+    _require_idle(app)
+    with lock(app):
+        _require_idle(app)
+        yield
+
+
+def _require_idle(app: AppPaths) -> None:
+    if operation := unfinished(app):
+        raise Locked(operation)
+    if app.restoring.exists():
+        # Only a part of the data is exchanged.
+        raise Locked(None, "a restore; restore the same backup again to finish or undo it")

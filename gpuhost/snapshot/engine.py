@@ -1,0 +1,71 @@
+"""The running container engine, as `docker info` describes it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from gpuhost.snapshot.probes import Probes
+from gpuhost.snapshot.request import ProbeCommand, Request
+from gpuhost.snapshot.units import ENGINE
+
+# A request to Docker's socket would start a stopped engine.
+ENGINE_RUNS = f"is_running {ENGINE}"
+REQUEST = Request(
+    probes=(ProbeCommand("docker_info", "docker info --format '{{json .}}'", only_if=ENGINE_RUNS),)
+)
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A running engine (`docker info`)."""
+
+    version: str
+    root: str
+    logging_driver: str
+    registry_mirrors: tuple[str, ...]
+    runtimes: tuple[str, ...]
+    live_restore: bool
+    address_pools: tuple[str, ...]
+    cgroup_version: str
+    warnings: tuple[str, ...]
+    swarm: bool
+    plugins: dict[str, str]
+
+
+def read_engine(probes: Probes) -> tuple[Engine | None, str]:
+    """The engine, or None and the reason."""
+    if "docker_info" not in probes:
+        return None, "docker.service is not running"
+    probe = probes.get("docker_info")
+    if probe.rc != 0:
+        return None, probe.complaint
+    try:
+        info = json.loads(probe.out)
+        return _from_info(info), ""
+    except (ValueError, TypeError, AttributeError):
+        return None, "docker info did not print JSON"
+
+
+def _from_info(info: dict[str, Any]) -> Engine:
+    pools = info.get("DefaultAddressPools") or []
+    plugins = (info.get("ClientInfo") or {}).get("Plugins") or []
+    return Engine(
+        version=str(info.get("ServerVersion") or ""),
+        root=str(info.get("DockerRootDir") or ""),
+        logging_driver=str(info.get("LoggingDriver") or ""),
+        registry_mirrors=tuple(
+            mirror.rstrip("/") for mirror in (info.get("RegistryConfig") or {}).get("Mirrors") or ()
+        ),
+        runtimes=tuple(sorted(info.get("Runtimes") or {})),
+        live_restore=bool(info.get("LiveRestoreEnabled")),
+        address_pools=tuple(f"{pool.get('Base')}#{pool.get('Size')}" for pool in pools),
+        cgroup_version=str(info.get("CgroupVersion") or ""),
+        warnings=tuple(info.get("Warnings") or ()),
+        swarm=(info.get("Swarm") or {}).get("LocalNodeState") == "active",
+        plugins={
+            str(plugin.get("Name")): str(plugin.get("Version") or "").lstrip("v")
+            for plugin in plugins
+        },
+    )

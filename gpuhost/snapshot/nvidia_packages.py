@@ -1,0 +1,85 @@
+"""The installed packages of the NVIDIA driver, and the kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from shlex import quote
+
+from gpuhost.domain.nvidia.version import DriverVersion
+from gpuhost.snapshot.packages import QUERY
+from gpuhost.snapshot.probes import NotRead, Probe, Probes
+from gpuhost.snapshot.request import ProbeCommand, Request
+
+# Every driver has one of these, whatever its branch and source.
+DRIVER_PACKAGES = (
+    "libnvidia-ml1",
+    "libnvidia-compute",
+    "libcuda1",
+    "nvidia-utils",
+    "nvidia-smi",
+    "nvidia-driver-cuda",
+)
+# The driver's packages, the kernels that it is built for, and dkms, which builds its modules.
+PACKAGES = (
+    "*nvidia*",
+    "cuda-drivers*",
+    "cuda-compat-*",
+    "libcuda1*",
+    "libcudadebugger1",
+    "libnvcuvid1",
+    "libnvsdm*",
+    "libxnvctrl*",
+    "nvlsm",
+    "dkms",
+    "linux-image-*",
+    "linux-headers-*",
+)
+REQUEST = Request(
+    probes=(
+        ProbeCommand(
+            "nvidia_packages", f"{QUERY} {' '.join(map(quote, PACKAGES))}", absent=Probe(1)
+        ),
+    )
+)
+
+
+@dataclass(frozen=True)
+class Package:
+    """An installed package. hold: dpkg does not change its version."""
+
+    name: str
+    version: str
+    hold: bool
+
+    @property
+    def driver(self) -> DriverVersion | None:
+        """The driver's version, which is part of the package's: 1:535.183.01-1~deb12u1."""
+        upstream = self.version.rpartition(":")[2].partition("-")[0].partition("~")[0]
+        try:
+            return DriverVersion.parse(upstream)
+        except ValueError:
+            return None
+
+
+def read_packages(probes: Probes) -> Mapping[str, Package]:
+    """The installed packages, by name. Raises NotRead."""
+    probe = probes.get("nvidia_packages")
+    if probe.rc is None:
+        raise NotRead("dpkg-query timed out")
+    packages = {}
+    for line in probe.out.splitlines():
+        status, *rest = line.split("\t")
+        if len(rest) == 3 and status[1:2] == "i":
+            packages[rest[0]] = Package(rest[0], rest[1], status[:1] == "h")
+    return packages
+
+
+def driver_on_disk(packages: Mapping[str, Package]) -> DriverVersion | None:
+    """The version of the driver packages; None if the driver does not come from packages."""
+    versions = [
+        package.driver
+        for package in packages.values()
+        if package.name.startswith(DRIVER_PACKAGES) and package.driver
+    ]
+    return max(versions, default=None)

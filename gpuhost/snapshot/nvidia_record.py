@@ -1,0 +1,43 @@
+"""What gpuhost changed for the NVIDIA driver, from its record on the host."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from gpuhost.snapshot.request import Request
+
+NVIDIA_RECORD = "/var/lib/gpuhost/nvidia.json"
+REQUEST = Request(files=(NVIDIA_RECORD,))
+
+
+@dataclass(frozen=True)
+class NvidiaRecord:
+    """The content of the record.
+
+    + packages: the driver packages that gpuhost installed, or began to install
+    + held: the packages that gpuhost put on hold
+    + rebooted_for: the installed packages for which gpuhost rebooted (plans.nvidia_upkeep)
+    """
+
+    packages: tuple[str, ...] = ()
+    held: tuple[str, ...] = ()
+    rebooted_for: str = ""
+
+    @classmethod
+    def from_json(cls, text: str) -> NvidiaRecord:
+        try:
+            values = json.loads(text)
+        except (ValueError, RecursionError):
+            return cls()
+        if not isinstance(values, dict):
+            return cls()
+        return cls(
+            _names(values.get("packages")),
+            _names(values.get("held")),
+            str(values.get("rebooted_for") or ""),
+        )
+
+
+def _names(value: object) -> tuple[str, ...]:
+    return tuple(str(item) for item in value) if isinstance(value, list) else ()
