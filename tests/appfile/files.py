@@ -30,8 +30,8 @@ def app_of(directory: Path, block: str, services: str = SERVICES) -> App:
     return load(file_of(directory, _file(block, services)))
 
 
-def mistakes(directory: Path, block: str, services: str = SERVICES) -> list[str]:
-    """What is said of it, without the file's name: `2: x-gpuhost.…`."""
+def problems(directory: Path, block: str, services: str = SERVICES) -> list[str]:
+    """The problems of the file, without its name: `2: x-gpuhost.…`."""
     path = file_of(directory, _file(block, services))
     with pytest.raises(BadApp) as error:
         load(path)
@@ -39,11 +39,11 @@ def mistakes(directory: Path, block: str, services: str = SERVICES) -> list[str]
     return [line.removeprefix(f"{path}:") for line in error.value.lines]
 
 
-def assert_refused(directory: Path, block: str, said: list[str]) -> None:
-    """All that is said of it, each by how it begins."""
-    found = mistakes(directory, block)
-    assert len(found) == len(said), found
-    for line, beginning in zip(found, said, strict=True):
+def assert_refused(directory: Path, block: str, expected: list[str]) -> None:
+    """Asserts all problems of the file, each by its first characters."""
+    lines = problems(directory, block)
+    assert len(lines) == len(expected), lines
+    for line, beginning in zip(lines, expected, strict=True):
         assert line.startswith(beginning)
 
 

@@ -1,4 +1,4 @@
-"""The apps that come with gpuhost: without a mistake, and without upstream's."""
+"""The apps that are packaged with gpuhost: valid, and without known problems of upstream."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def app(request: pytest.FixtureRequest) -> App:
     return load(PACKAGED / f"{request.param}.yaml")
 
 
-def test_these_are_all() -> None:
+def test_every_packaged_app_is_tested_and_documented() -> None:
     assert sorted(path.stem for path in PACKAGED.glob("*.yaml")) == NAMES
     table = (ROOT / "docs" / "apps.md").read_text()
     assert [name for name in NAMES if f"| `{name}` |" not in table] == []
 
 
-def test_it_can_be_released_and_proven(app: App) -> None:
+def test_an_app_can_be_released_and_verified(app: App) -> None:
     block = app.block
     assert block.source is not None
     assert re.fullmatch("[0-9a-f]{40}", block.source.ref)
@@ -46,11 +46,11 @@ def test_it_can_be_released_and_proven(app: App) -> None:
     assert block.build.disk_gb
 
 
-def test_it_runs_without_a_card_too(app: App) -> None:
+def test_an_app_runs_without_a_card(app: App) -> None:
     assert app.block.without_gpu is not None
 
 
-def test_the_card_is_proven_where_there_is_one(app: App) -> None:
+def test_the_gpu_is_verified_in_every_service_that_has_one(app: App) -> None:
     asked = [
         step.command
         for step in app.block.verify.steps
@@ -60,8 +60,8 @@ def test_the_card_is_proven_where_there_is_one(app: App) -> None:
     assert {step.only for step in asked} <= {"with_gpu"}
 
 
-def test_limits_for_what_is_started(app: App) -> None:
-    """One-shot services and those of profiles that nobody asks for may go without."""
+def test_started_services_have_limits(app: App) -> None:
+    """Services of inactive profiles need none."""
     variants = [variant for variant in (app.block.with_gpu, app.block.without_gpu) if variant]
     profiles = {profile for variant in variants for profile in variant.profiles}
     started = {
@@ -73,7 +73,7 @@ def test_limits_for_what_is_started(app: App) -> None:
     assert all(limits.memory_gb for limits in app.block.resources.values())
 
 
-def test_secrets_of_examples_are_refused(app: App) -> None:
+def test_weak_secrets_are_refused(app: App) -> None:
     for name, secret in app.block.secrets.items():
         is_made = secret.generate or secret.value
         assert is_made or secret.refuse or secret.min_length >= 16 or name == "MINIO_ENDPOINT"
@@ -81,8 +81,8 @@ def test_secrets_of_examples_are_refused(app: App) -> None:
             assert secret.min_length >= 8
 
 
-def test_no_secret_is_in_it(app: App) -> None:
-    """A service's environment holds none of the names that are given as secrets."""
+def test_no_secret_is_in_the_app_file(app: App) -> None:
+    """The environment of a service has no name that is declared as its secret."""
     for service, written in app.compose.services.items():
         given = {
             name
@@ -98,7 +98,7 @@ def test_a_health_check_can_fail(app: App) -> None:
     assert any(service.healthcheck for service in app.compose.services.values())
 
 
-def test_one_image_is_one_build(app: App) -> None:
+def test_an_image_has_one_build(app: App) -> None:
     """Two targets under one tag overwrite each other."""
     builds: dict[str, set[object]] = {}
     for service in app.compose.services.values():
@@ -107,16 +107,16 @@ def test_one_image_is_one_build(app: App) -> None:
     assert {image: len(found) for image, found in builds.items() if len(found) > 1} == {}
 
 
-def test_what_older_yaml_reads_otherwise_is_in_quotes(app: App) -> None:
-    """PyYAML knows YAML 1.1: it takes a plain 22:22 for a number and yes for truth."""
+def test_values_that_yaml_1_1_reads_differently_are_quoted(app: App) -> None:
+    """PyYAML knows YAML 1.1: a plain 22:22 is a number, and yes is true."""
     older = yaml.safe_load(app.text)
-    # Seconds of a day would be large.
+    # 22:22 would become a number of seconds.
     assert not re.search(r"(?m)^\s*[A-Z_]+: \d+:\d+$", app.text.decode())
     assert all(isinstance(service, dict) for service in older["services"].values())
 
 
 def test_bind_mounts_are_declared(app: App) -> None:
-    """A directory that Docker has to make is root's."""
+    """A directory that Docker creates is owned by root."""
     declared = {path.rstrip("/") for path in app.block.directories}
     for service in app.compose.services.values():
         for volume in service.volumes:
@@ -125,20 +125,20 @@ def test_bind_mounts_are_declared(app: App) -> None:
                 assert volume.partition(":")[0].removeprefix("./") in declared
 
 
-def test_nothing_hides_the_models_of_the_image() -> None:
+def test_no_volume_hides_the_models_of_the_image() -> None:
     volumes = load(PACKAGED / "voiceprint-api.yaml").compose.services["voiceprint-api"].volumes
     assert not any("pretrained_models" in str(volume) for volume in volumes)
 
 
-def test_english_listening_trainers_long_path() -> None:
-    """With a slash at its end it would redirect POST /api/tts."""
+def test_the_long_path_of_english_listening_trainer() -> None:
+    """With a trailing slash nginx would redirect POST /api/tts."""
     site = load(PACKAGED / "english-listening-trainer.yaml").block.nginx
     assert site is not None
     assert site.paths["/api/tts"].timeout_s == 120
     assert "/api/tts/" not in site.paths
 
 
-def test_minerus_uploads_pass_nginx() -> None:
+def test_nginx_accepts_uploads_of_mineru() -> None:
     app = load(PACKAGED / "mineru-api.yaml")
     assert app.block.nginx is not None
     largest = int(app.block.nginx.max_body.removesuffix("m")) * 1024 * 1024
@@ -150,8 +150,8 @@ def test_minerus_uploads_pass_nginx() -> None:
     assert request.body.endswith("\r\n\r\nHello world\r\n--gpuhost--\r\n")
 
 
-def test_every_service_of_z_pulse_is_asked_for() -> None:
-    """Those that stand behind others are proven by the others."""
+def test_every_service_of_z_pulse_is_verified() -> None:
+    """Services behind others are verified through them."""
     app = load(PACKAGED / "z-pulse.yaml")
     steps = app.block.verify.steps
     inside = {one.service for step in steps if (one := step.log or step.command)}
@@ -162,7 +162,7 @@ def test_every_service_of_z_pulse_is_asked_for() -> None:
     assert (request.method, request.url) == ("GET", "http://127.0.0.1:8000/api/reports/")
 
 
-def test_minerus_storage_is_used_without_a_key_in_an_argument() -> None:
+def test_the_storage_check_of_mineru_has_no_key_in_an_argument() -> None:
     (run,) = [
         step.command.run[-1]
         for step in load(PACKAGED / "mineru-api.yaml").block.verify.steps
@@ -173,8 +173,8 @@ def test_minerus_storage_is_used_without_a_key_in_an_argument() -> None:
 
 
 @pytest.mark.parametrize("name", ["z-pulse", "voiceprint-api"])
-def test_images_may_be_built_elsewhere(name: str, tmp_path: Path) -> None:
-    """As its file says: without `source` and every `build`."""
+def test_an_app_can_use_prebuilt_images(name: str, tmp_path: Path) -> None:
+    """As its file describes: without `source` and without any `build`."""
     written = yaml.safe_load((PACKAGED / f"{name}.yaml").read_text())
     del written["x-gpuhost"]["source"], written["x-gpuhost"]["build"]
     for service in written["services"].values():
@@ -186,10 +186,10 @@ def test_images_may_be_built_elsewhere(name: str, tmp_path: Path) -> None:
     assert all(one.image and not one.build for one in app.compose.services.values())
 
 
-def test_what_is_exported_for_an_app_is_all_that_it_needs(app: App) -> None:
-    """By the first lines of its file."""
-    said = app.text.decode().partition("x-gpuhost:")[0]
-    exported = set(re.findall(r"([A-Z_]+)=", "".join(re.findall(r"#   export (.*)", said))))
+def test_the_comments_of_an_app_export_all_its_secrets(app: App) -> None:
+    """In the first lines of its file."""
+    head = app.text.decode().partition("x-gpuhost:")[0]
+    exported = set(re.findall(r"([A-Z_]+)=", "".join(re.findall(r"#   export (.*)", head))))
     needed = {
         name
         for name, secret in app.block.secrets.items()
@@ -198,7 +198,7 @@ def test_what_is_exported_for_an_app_is_all_that_it_needs(app: App) -> None:
     assert exported == needed
 
 
-def test_z_pulse_is_not_open() -> None:
+def test_z_pulse_publishes_only_its_proxy() -> None:
     app = load(PACKAGED / "z-pulse.yaml")
     assert {published.partition(":")[0] for published in app.block.public} == {"reverse-proxy"}
     assert app.block.build.order == ("api-backend", "ingestion-worker", "ai-worker", "frontend-web")
@@ -211,7 +211,7 @@ def test_the_schema_knows_every_key(app: App) -> None:
         assert schema_at(place) is not None, place
 
 
-def test_every_reference_of_the_schema_leads_somewhere() -> None:
+def test_every_reference_of_the_schema_is_defined() -> None:
     text = file_schema()
     definitions = json.loads(text)["$defs"]
     assert set(re.findall(r'"#/\$defs/(\w+)"', text)) == set(definitions)
@@ -226,7 +226,7 @@ def _places(value: object, place: tuple[str | int, ...]) -> list[tuple[str | int
     return [place, *(found for key, item in below for found in _places(item, (*place, key)))]
 
 
-def test_what_the_documents_show_is_an_app(tmp_path: Path) -> None:
+def test_examples_of_the_documentation_are_valid(tmp_path: Path) -> None:
     text = (ROOT / "docs" / "apps.md").read_text()
     (whole,) = re.findall(r"```yaml\n(x-gpuhost:\n.*?)```", text, re.DOTALL)
     path = tmp_path / "tts.yaml"

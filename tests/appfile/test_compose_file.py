@@ -1,4 +1,4 @@
-"""The names in a Compose file, in all forms that Compose knows."""
+"""A Compose file is read in all forms that Compose accepts."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ FORMS: list[tuple[str, str, Any]] = [
     ("networks: {a: {aliases: [x]}, b: null}", "networks", ("a", "b")),
     ("volumes: [./d:/d, {type: bind}]", "volumes", ("./d:/d", {"type": "bind"})),
     ("depends_on: {a: {condition: service_healthy}}", "depends_on", ("a",)),
-    # Odd, and Compose's to say.
+    # Invalid, and reported by Compose.
     ("ports: 80", "ports", ()),
     ("environment: text", "environment", ()),
     ("image: [a]", "image", None),
@@ -50,12 +50,12 @@ def test_forms(written: str, name: str, read_as: Any) -> None:
 
 
 @pytest.mark.parametrize("written", ["null", "text", "[1, 2]", "5"])
-def test_a_service_that_is_none(written: str) -> None:
+def test_an_invalid_service(written: str) -> None:
     assert services(f"app: {written}") == {"app": ComposeService()}
 
 
 def test_extends_in_the_same_file() -> None:
-    found = services(
+    app_services = services(
         """
         base: {image: b, ports: ["1:1"], environment: {A: 1}, build: .}
         app: {extends: base, image: a, ports: ["2:2"], environment: {B: 1}}
@@ -64,12 +64,12 @@ def test_extends_in_the_same_file() -> None:
         none: {extends: {service: nowhere}}
         """
     )
-    assert found["app"].image == "a"
-    assert found["app"].ports == ("1:1", "2:2")
-    assert found["app"].environment == ("A", "B")
-    assert found["far"].build == ComposeBuild(".")
-    assert found["loop"].image == "l"
-    assert (found["none"].image, found["none"].ports) == (None, ())
+    assert app_services["app"].image == "a"
+    assert app_services["app"].ports == ("1:1", "2:2")
+    assert app_services["app"].environment == ("A", "B")
+    assert app_services["far"].build == ComposeBuild(".")
+    assert app_services["loop"].image == "l"
+    assert (app_services["none"].image, app_services["none"].ports) == (None, ())
 
 
 def test_networks_and_volumes() -> None:

@@ -1,4 +1,4 @@
-"""YAML 1.2 as Compose has it, with lines; what PyYAML alone would take for something else."""
+"""YAML 1.2 as Compose reads it, with line numbers; cases in which plain PyYAML differs."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ SCALARS: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize(("written", "meant"), SCALARS.items())
-def test_scalars(written: str, meant: Any) -> None:
+@pytest.mark.parametrize(("written", "expected"), SCALARS.items())
+def test_scalars(written: str, expected: Any) -> None:
     value = read(f"key: {written}\n").value["key"]
-    assert value == meant
-    assert type(value) is type(meant)
+    assert value == expected
+    assert type(value) is type(expected)
 
 
 DOCUMENTS: list[tuple[str, Any]] = [
@@ -67,9 +67,9 @@ DOCUMENTS: list[tuple[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("text", "meant"), DOCUMENTS)
-def test_documents(text: str, meant: Any) -> None:
-    assert read(text).value == meant
+@pytest.mark.parametrize(("text", "expected"), DOCUMENTS)
+def test_documents(text: str, expected: Any) -> None:
+    assert read(text).value == expected
 
 
 BAD: list[tuple[str, int, str]] = [
@@ -95,14 +95,14 @@ BAD: list[tuple[str, int, str]] = [
 
 
 @pytest.mark.parametrize(("text", "line", "said"), BAD, ids=[said for *_, said in BAD])
-def test_bad(text: str, line: int, said: str) -> None:
+def test_invalid_documents(text: str, line: int, said: str) -> None:
     with pytest.raises(BadYaml) as error:
         read(text)
     assert error.value.message.startswith(said)
     assert error.value.line == line
 
 
-def test_aliases_that_stand_for_millions() -> None:
+def test_aliases_that_expand_to_millions_of_values() -> None:
     levels = [
         f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 10)}]" for level in range(1, 9)
     ]
@@ -111,7 +111,7 @@ def test_aliases_that_stand_for_millions() -> None:
     assert "with aliases expanded" in error.value.message
 
 
-def test_thousands_of_digits_are_text() -> None:
+def test_a_number_with_thousands_of_digits_is_text() -> None:
     assert read("a: " + "9" * 10_000).value == {"a": "9" * 10_000}
 
 
@@ -120,7 +120,7 @@ def test_lines() -> None:
     document = read(text)
     places = {("a",): 1, ("a", "b"): 2, ("a", "b", 0): 3, ("a", "b", 1, "c"): 4, ("d", "e"): 7}
     assert {place: document.line(place) for place in places} == places
-    # What is merged was written elsewhere; what is not there is where it should be.
+    # A merged key has the line of its source; a missing key has the line of its parent.
     assert document.line(("d", "b", 1, "c")) == 4
     assert document.line(("d", "x", "y")) == 5
     assert document.line(("nothing",)) == 1

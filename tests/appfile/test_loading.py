@@ -1,4 +1,4 @@
-"""Finding an app's file, and reading whatever it is."""
+"""Finding and reading an app file, with any content."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_an_app(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("context", ["github.com/x/y", "https://x/y.git", "/srv/y"])
-def test_what_is_built_from_elsewhere_needs_no_source(context: str, tmp_path: Path) -> None:
+def test_a_remote_build_context_needs_no_source(context: str, tmp_path: Path) -> None:
     app = load(file_of(tmp_path, f"services: {{app: {{build: {{context: '{context}'}}}}}}"))
     assert app.block.source is None
 
@@ -80,12 +80,12 @@ FILES: list[tuple[bytes, list[str]]] = [
 
 
 @pytest.mark.parametrize(("text", "said"), FILES, ids=[text[:20] for text, _ in FILES])
-def test_files(text: bytes, said: list[str], tmp_path: Path) -> None:
+def test_invalid_files(text: bytes, said: list[str], tmp_path: Path) -> None:
     path = tmp_path / "tts.yaml"
     path.write_bytes(text)
-    found = refused(path)
-    assert len(found) == len(said)
-    for line, beginning in zip(found, said, strict=True):
+    lines = refused(path)
+    assert len(lines) == len(said)
+    for line, beginning in zip(lines, said, strict=True):
         assert line.startswith(beginning)
 
 
@@ -97,7 +97,9 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     assert "the file name is the app's name" in refused(tmp_path / "TTS.yaml")[0]
 
 
-def test_an_apps_own_file_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_of_the_user_wins_over_a_packaged_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     assert find("z-pulse") == PACKAGED / "z-pulse.yaml"
     own = Path("apps") / "z-pulse.yaml"
@@ -118,7 +120,9 @@ NOT_FOUND = {
 
 
 @pytest.mark.parametrize(("name", "said"), NOT_FOUND.items())
-def test_not_found(name: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unknown_apps(
+    name: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     Path("apps").mkdir()
     Path("apps/old.yml").touch()
@@ -128,8 +132,8 @@ def test_not_found(name: str, said: str, tmp_path: Path, monkeypatch: pytest.Mon
     assert line.startswith(said)
 
 
-def assert_app_or_mistakes(text: bytes) -> None:
-    """Nothing but an App or BadApp, whose lines are whole lines about this file."""
+def assert_app_or_problems(text: bytes) -> None:
+    """Loading returns an App, or raises BadApp with complete lines about this file."""
     with TemporaryDirectory() as directory:
         path = Path(directory) / "tts.yaml"
         path.write_bytes(text)
@@ -149,13 +153,13 @@ def assert_app_or_mistakes(text: bytes) -> None:
 @example(b'services: {"\\u202e": {}}\nx-gpuhost: {scale: {"\\u202e\\n": 1}}')
 @example(b"services: {a: {}}\nx-gpuhost: !!python/object:os.system {}")
 def test_any_bytes(text: bytes) -> None:
-    assert_app_or_mistakes(text)
+    assert_app_or_problems(text)
 
 
 @given(st.text(alphabet="abx:-[]{}!&*<>|#'\"\\ \n\t%@`?,.0~", max_size=80))
 def test_any_text_that_looks_like_yaml(text: str) -> None:
-    assert_app_or_mistakes(text.encode())
-    assert_app_or_mistakes(f"services: {{a: {{}}}}\nx-gpuhost: {text}".encode())
+    assert_app_or_problems(text.encode())
+    assert_app_or_problems(f"services: {{a: {{}}}}\nx-gpuhost: {text}".encode())
 
 
 @given(
@@ -163,8 +167,8 @@ def test_any_text_that_looks_like_yaml(text: str) -> None:
     st.integers(0, 60),
     st.sampled_from([b"", b"\n", b"- ", b"{", b"*x", b"0", b"null", b": ", b"\xc3", b"'"]),
 )
-def test_a_good_file_with_a_piece_of_it_changed(at: int, length: int, put: bytes) -> None:
-    assert_app_or_mistakes(GOOD[:at] + put + GOOD[at + length :])
+def test_a_valid_file_with_a_changed_part(at: int, length: int, replacement: bytes) -> None:
+    assert_app_or_problems(GOOD[:at] + replacement + GOOD[at + length :])
 
 
 KEYS = sorted(
@@ -187,4 +191,4 @@ VALUES = st.recursive(
 
 @given(st.dictionaries(st.sampled_from(sorted(block_schema()["properties"])), VALUES, max_size=5))
 def test_any_block(block: dict[str, Any]) -> None:
-    assert_app_or_mistakes(f"{SERVICES}\nx-gpuhost: {json.dumps(block)}".encode())
+    assert_app_or_problems(f"{SERVICES}\nx-gpuhost: {json.dumps(block)}".encode())

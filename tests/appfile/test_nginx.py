@@ -1,4 +1,4 @@
-"""Sites that nginx would refuse, or read otherwise than they were meant, and those it takes."""
+"""Sites that nginx would refuse or misread, and sites that it accepts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.appfile.files import app_of, mistakes
+from tests.appfile.files import app_of, problems
 
 SITE = "x-gpuhost.nginx"
 UPSTREAM = 'an address, such as "127.0.0.1:3000"'
@@ -55,14 +55,14 @@ def _block(site: str) -> str:
 
 @pytest.mark.parametrize(("site", "said"), REFUSED, ids=[site for site, _ in REFUSED])
 def test_refused(site: str, said: str, tmp_path: Path) -> None:
-    (line,) = mistakes(tmp_path, _block(site))
+    (line,) = problems(tmp_path, _block(site))
     assert line.startswith(f"2: {SITE}.{said}")
 
 
 @pytest.mark.parametrize(
     "site",
     [
-        # What Python reads otherwise, or not at all, is nginx's to judge.
+        # Patterns that Python cannot read are left to nginx.
         r"paths: {'~ /(?<x>a|b)\.\w*$$': {}, '~ /(?i)a++\K[[:alpha:]]\z': {}, '~ /語': {}}",
         "paths: {/a: {}, = /a: {}, ~ /a: {}, '~* /a': {}, /a/: {}}",
         "paths: {'/(': {}, '= /[': {}, '^~ /*': {}}",

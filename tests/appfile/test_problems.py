@@ -1,4 +1,4 @@
-"""What is wrong in a block: the line, the key, the value, and what is allowed instead."""
+"""Problems in a block: the line, the key, the value, and what is allowed."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.appfile.files import app_of, assert_refused, mistakes
+from tests.appfile.files import app_of, assert_refused, problems
 
-# A block's lines from line 2 on, and all that is said of it.
+# A block, from line 2 on, and all its problems.
 REFUSED: list[tuple[str, list[str]]] = [
     # Values.
     (
@@ -44,7 +44,7 @@ REFUSED: list[tuple[str, list[str]]] = [
             "2: x-gpuhost.resources.app.shm_gb = 1e+300: a number, at least 0.001, at most 100000",
         ],
     ),
-    # No bytes would be no limit.
+    # Zero bytes would mean no limit.
     (
         "resources: {app: {memory_gb: 1e-12}}",
         ["2: x-gpuhost.resources.app.memory_gb = 1e-12: a number, at least 0.01, at most 1000"],
@@ -111,7 +111,7 @@ REFUSED: list[tuple[str, list[str]]] = [
             "2: x-gpuhost.secrets.B.path = ***: a path without ..",
         ],
     ),
-    # Names that lead nowhere.
+    # Unknown names.
     ("gpu: {ap: {}}", ["2: x-gpuhost.gpu.ap: no such service in the Compose file: did you mean"]),
     ("resources: {x: {}}", ["2: x-gpuhost.resources.x: no such service in the Compose file; kno"]),
     ("scale: {x: 1}", ["2: x-gpuhost.scale.x: no such service in the Compose file; known: a"]),
@@ -163,7 +163,7 @@ REFUSED: list[tuple[str, list[str]]] = [
         ],
     ),
     ("scale: {app: 2}", ["2: x-gpuhost.scale.app = 2: the service publishes a fixed port, which"]),
-    # What would have no effect.
+    # Keys without an effect.
     ("secrets: {A: {bytes: 16}}", ["2: x-gpuhost.secrets.A: bytes is for generate"]),
     (
         "secrets: {A: {generate: hex, min_length: 9}, B: {value: x, refuse: [y]}}",
@@ -182,7 +182,7 @@ REFUSED: list[tuple[str, list[str]]] = [
     ),
     ("with_gpu: {}", ["2: x-gpuhost.with_gpu: unused: no service is in x-gpuhost.gpu"]),
     ("gpu: {app: {count: 0}}\nwith_gpu: {}", ["2: x-gpuhost.gpu.app.count = 0: a whole number"]),
-    # Secrets that are not declared.
+    # Undeclared secrets.
     (
         "source: {git: 'git@x:y', deploy_key: GIT_KEZ}\nsecrets: {GIT_KEY: {}}",
         ["2: x-gpuhost.source.deploy_key = ***: no such secret in x-gpuhost.secrets"],
@@ -201,7 +201,7 @@ REFUSED: list[tuple[str, list[str]]] = [
         "secrets: {A: {}, B: {value: '${A}'}, C: {value: '${B}'}}",
         ["2: x-gpuhost.secrets.C.value: it uses B, which is composed of secrets itself"],
     ),
-    # Both, in one go; what is wrong in a part hides nothing in another.
+    # Several problems at once; a problem in one part does not hide another.
     (
         "scale: {app: 0}\nsecrets: {A: {x: 1}}\nsource: {git: 'git@x:y', deploy_key: A}\n"
         "resources: {x: {}}",
@@ -220,7 +220,7 @@ def test_refused(block: str, said: list[str], tmp_path: Path) -> None:
 
 
 ALLOWED = [
-    "scale: {worker: 3}",  # its container_name goes, and its port is the engine's to choose
+    "scale: {worker: 3}",  # container_name is removed, and Docker chooses the port
     "without_gpu: {environment: {app: {A: 1, B: true, C: text}}}",
     "secrets: {A: {generate: hex, bytes: 16}, B: {min_length: 12, refuse: [changeme]}}",
     "verify: {steps: [{health: {url: 'http://x', expect: {json: {ok: true, n: 3}}}}]}",
@@ -235,16 +235,16 @@ def test_allowed(block: str, tmp_path: Path) -> None:
     assert app_of(tmp_path, block).name == "tts"
 
 
-def test_numbers_and_truth_are_text_to_a_container(tmp_path: Path) -> None:
+def test_numbers_and_booleans_are_text_in_an_environment(tmp_path: Path) -> None:
     app = app_of(tmp_path, "without_gpu: {environment: {app: {A: 1, B: true, C: 'no'}}}")
     assert app.block.without_gpu
     assert app.block.without_gpu.environment["app"] == {"A": "1", "B": "true", "C": "no"}
-    assert mistakes(tmp_path, "without_gpu: {environment: {app: {A: 1.10}}}") == [
+    assert problems(tmp_path, "without_gpu: {environment: {app: {A: 1.10}}}") == [
         "2: x-gpuhost.without_gpu.environment.app.A = ***: text, in quotes"
     ]
 
 
-def test_a_secret_that_gpuhost_uses_is_no_services(tmp_path: Path) -> None:
+def test_a_secret_that_only_gpuhost_uses_is_internal(tmp_path: Path) -> None:
     app = app_of(
         tmp_path,
         "source: {git: 'git@x:y', deploy_key: K}\nregistries: {r: {user: me, password: P}}\n"

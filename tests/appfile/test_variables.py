@@ -1,4 +1,4 @@
-"""$ in a block, where nothing is filled in but secrets, and addresses, where it is tempting."""
+"""$ in a block, where only secrets are filled in; and addresses, where users try variables."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from tests.appfile.files import app_of, assert_refused
 
 REFUSED: list[tuple[str, list[str]]] = [
-    # Nothing fills in variables here, but secrets in `value`.
+    # Variables are not filled in, except secrets in `value`.
     (
         "without_gpu: {environment: {app: {A: '${B'}}}\nverify: {fatal: ['a$$${b', 'a$b', '$$b$']}",
         [
@@ -80,7 +80,7 @@ def test_allowed(block: str, tmp_path: Path) -> None:
     assert app_of(tmp_path, block).name == "tts"
 
 
-def test_two_dollars_are_one_as_in_all_of_a_compose_file(tmp_path: Path) -> None:
+def test_two_dollars_are_one_as_in_a_compose_file(tmp_path: Path) -> None:
     written = ["a$$", "$1", "$${b", "$$B", "$${B:-c}", "$$$$", "$"]
     environment = ", ".join(f"A{n}: '{text}'" for n, text in enumerate(written))
     app = app_of(tmp_path, f"without_gpu: {{environment: {{app: {{{environment}}}}}}}")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gpuhost.plans import order_mirrors
-from tests.runner.site import free_port, rude, serve
+from tests.runner.site import free_port, raw_server, serve
 
 NAMES = ("backends_debian", "backends_ubuntu", "backends_gpuhost_security")
 
@@ -29,7 +29,7 @@ def written(lists: Path) -> list[list[str]]:
 @pytest.mark.slow
 def test_those_that_answer_in_their_order(lists: Path) -> None:
     over = threading.Event()
-    with serve() as first, serve() as second, rude(lambda taken: over.wait() and None) as silent:
+    with serve() as first, serve() as second, raw_server(lambda _: over.wait() and None) as silent:
         for site in (first, second):
             site.says("/debian/", "a list")
         second.says("/ubuntu/", "forbidden", 403)

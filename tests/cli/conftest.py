@@ -67,7 +67,7 @@ class Workplace:
         return runs
 
     def run(self, *command: str, timeout: float = 60, given: str = "") -> Run:
-        # Without a terminal: a question would fail at once, and be seen.
+        # Without a terminal, a question fails at once and is visible.
         done = subprocess.run(
             command,
             cwd=self.path,

@@ -14,7 +14,7 @@ from tests.cli.sshd import ADDRESSES, Sshd
 from tests.recorded import probes
 
 GOOD, OTHER, THIRD = ADDRESSES[:3]
-# A setting that no recorded host can do.
+# A setting that no recorded host meets.
 MUCH = {"memory_min_gb": 900}
 DAY = 86400
 

@@ -1,4 +1,4 @@
-"""What `--json` prints, command by command, for hosts of every status.
+"""The output of `--json` for every command and every status of a host.
 
     python -m tests.cli.golden
 

@@ -1,7 +1,7 @@
 """A real sshd on the loopback addresses: every address is a host, every key a behaviour.
 
-What a login does is decided by its key, as `command=` in authorized_keys, so that one server plays
-good hosts, hosts that hang, and hosts that talk nonsense.
+The key of a login selects its command, with `command=` in authorized_keys. One server simulates
+good hosts, hosts that hang, and hosts with invalid replies.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any
 from tests.recorded import raw
 
 ADDRESSES = tuple(f"127.0.0.{last}" for last in range(2, 14))
-# The reply of a recorded host; the script on stdin is read to its end first, as a shell would.
+# The reply of a recorded host; first it reads the script on stdin to its end, like a shell.
 REPLY = "cat >/dev/null; cat {reply}"
 REAL = 'exec sh -c "$SSH_ORIGINAL_COMMAND"'
 
@@ -43,7 +43,7 @@ class Sshd:
         (self.root / "authorized_keys").touch()
         (self.root / "sshd_config").write_text(self._config())
         if os.geteuid() == 0:
-            # Where a Debian sshd wants to be confined; normally made by its unit.
+            # The privilege separation directory of Debian's sshd; its unit normally creates it.
             Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
         self.process = subprocess.Popen(
             [sshd_path(), "-D", "-f", self.root / "sshd_config", "-E", self.root / "sshd.log"]
@@ -56,7 +56,7 @@ class Sshd:
             self.process.wait(10)
 
     def key(self, command: str) -> Path:
-        """A private key; whoever logs in with it gets this command, whatever was asked for."""
+        """A private key; a login with it runs this command, whatever it requests."""
         if command not in self._keys:
             path = self.root / f"user_key_{len(self._keys)}"
             public = _keygen(path)
@@ -78,7 +78,7 @@ class Sshd:
         }
 
     def recorded(self, name: str, **case: Any) -> str:
-        """The command of a host that replies with a recording, and counts how often it is asked."""
+        """The command of a host that replies with a recording, and counts its readings."""
         reply = self.root / f"{name}.reply"
         reply.write_text(packed(raw({"host": "debian13", **case})))
         count, quoted = shlex.quote(str(self.count_file(name))), shlex.quote(str(reply))
@@ -91,11 +91,11 @@ class Sshd:
         return len(self.count_file(name).read_text().splitlines())
 
     def host_key(self) -> str:
-        """TYPE BASE64, as known_hosts has it."""
+        """TYPE BASE64, as in known_hosts."""
         return " ".join((self.root / "host_key.pub").read_text().split()[:2])
 
     def known_hosts(self) -> Path:
-        """All of its addresses, with the key that they really have."""
+        """All addresses of the server, with their host key."""
         file = self.root / "known_hosts"
         lines = (f"[{address}]:{self.port} {self.host_key()}\n" for address in ADDRESSES)
         file.write_text("".join(lines))
@@ -125,7 +125,7 @@ def sshd_path() -> str | None:
 
 
 def packed(probes: dict[str, Any]) -> str:
-    """What the collector would print."""
+    """The output of the collector with these probes."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
         for name, probe in probes.items():

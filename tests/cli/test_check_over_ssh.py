@@ -33,7 +33,7 @@ def test_findings_are_those_of_the_checks(workplace: Workplace, sshd: Sshd) -> N
     assert len(expected) == len(all_checks())
 
 
-def test_one_exec_a_host(workplace: Workplace, sshd: Sshd) -> None:
+def test_each_host_is_read_once(workplace: Workplace, sshd: Sshd) -> None:
     names = {address: f"one-exec-{address}" for address in ADDRESSES}
     hosts = {address: sshd.login(sshd.recorded(name)) for address, name in names.items()}
     run = workplace.check(hosts)
@@ -42,7 +42,7 @@ def test_one_exec_a_host(workplace: Workplace, sshd: Sshd) -> None:
 
 
 def test_the_real_collector(workplace: Workplace, sshd: Sshd) -> None:
-    """On this machine, whatever it is: every check has a finding."""
+    """On any machine, every check has a finding."""
     run = workplace.check({GOOD: sshd.login(REAL)})
     found = {finding["id"]: finding for finding in run.host(GOOD)["findings"]}
     assert set(found) == {check.id for check in all_checks()}
@@ -67,7 +67,7 @@ def test_the_settings_of_every_layer(workplace: Workplace, sshd: Sshd) -> None:
         assert "5000" in found["disk.free"]["expected"]
 
 
-# Each becomes a host of one and the same run, between good ones: status, pattern of the reason.
+# Each is a host of the same run, between good ones: status, pattern of the reason.
 BAD = {
     "closed": ("unreachable", r"^Could not connect \("),
     "unresolved": ("unreachable", "^Could not resolve hostname"),
@@ -94,7 +94,7 @@ BAD = {
 }
 
 
-# As sudo with a password behaves when it is told to ask a program for it (sudo -A).
+# Behaves like sudo with a password and SUDO_ASKPASS (sudo -A).
 SUDO_WITH_PASSWORD = """#!/bin/sh
 case "$*" in *-A*) ;; *) echo 'sudo: a password is required' >&2; exit 1;; esac
 [ "$("$SUDO_ASKPASS")" = hunter2 ] || { echo 'sudo: 1 incorrect password attempt' >&2; exit 1; }
@@ -107,14 +107,14 @@ def _bad_hosts(directory: Path, sshd: Sshd, closed_port: int) -> dict[str, dict[
     for name, phrase in (("stranger", ""), ("locked", "secret")):
         command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", phrase, "-f", str(directory / name)]
         subprocess.run(command, check=True)
-    stand_in = directory / "bin" / "sudo"
-    stand_in.parent.mkdir()
-    stand_in.write_text(SUDO_WITH_PASSWORD)
-    stand_in.chmod(0o755)
-    with_sudo = f"PATH={stand_in.parent}:$PATH; export PATH; {REAL}"
+    fake_sudo = directory / "bin" / "sudo"
+    fake_sudo.parent.mkdir()
+    fake_sudo.write_text(SUDO_WITH_PASSWORD)
+    fake_sudo.chmod(0o755)
+    with_sudo = f"PATH={fake_sudo.parent}:$PATH; export PATH; {REAL}"
     good = sshd.recorded("among-bad-hosts")
 
-    def said(command: str) -> dict[str, Any]:
+    def replies(command: str) -> dict[str, Any]:
         return sshd.login(f"cat >/dev/null; {command}")
 
     def unknown(checking: str) -> dict[str, Any]:
@@ -132,12 +132,12 @@ def _bad_hosts(directory: Path, sshd: Sshd, closed_port: int) -> dict[str, dict[
         "unknown ask": unknown("ask"),
         "unknown accept-new": unknown("accept-new"),
         "sudo": sshd.login(with_sudo, _sudo=True),
-        "nologin": said("echo 'This account is currently not available.'"),
-        "not utf-8": said("printf 'caf\\351 \\377\\376 %s\\n' hello"),
-        "noise": said("head -c 300000 /dev/urandom"),
-        "escapes": said("printf '\\033[31mred\\033]0;title\\007\\n'"),
-        "exit 3": said("exit 3"),
-        "nothing": said("true"),
+        "nologin": replies("echo 'This account is currently not available.'"),
+        "not utf-8": replies("printf 'caf\\351 \\377\\376 %s\\n' hello"),
+        "noise": replies("head -c 300000 /dev/urandom"),
+        "escapes": replies("printf '\\033[31mred\\033]0;title\\007\\n'"),
+        "exit 3": replies("exit 3"),
+        "nothing": replies("true"),
         "port": sshd.login(good, ssh_port="22"),
         "password": sshd.login(good, ssh_password=12345),
         "setting": sshd.login(good, swap_size_gb="16"),
@@ -159,7 +159,7 @@ def among_bad_hosts(tmp_path_factory: pytest.TempPathFactory, sshd: Sshd, closed
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_bad_host_is_its_own_row(among_bad_hosts: Run, name: str) -> None:
+def test_a_bad_host_has_its_own_row(among_bad_hosts: Run, name: str) -> None:
     host = among_bad_hosts.host(name)
     status, pattern = BAD[name]
     assert (host["status"], host["findings"]) == (status, [])
@@ -214,7 +214,7 @@ def test_unknown_host_key_and_the_command_that_accepts_it(workplace: Workplace, 
     assert workplace.check(hosts).host(GOOD)["findings"]
 
 
-def test_changed_host_key_is_another_matter(workplace: Workplace, sshd: Sshd) -> None:
+def test_a_changed_host_key_is_a_warning_of_its_own(workplace: Workplace, sshd: Sshd) -> None:
     known = workplace.path / "known_hosts"
     other = sshd.key("a key that is not the host's").with_suffix(".pub").read_text()
     known.write_text(f"[{GOOD}]:{sshd.port} {other}")
@@ -243,7 +243,7 @@ def test_ssh_config_and_proxyjump(workplace: Workplace, sshd: Sshd) -> None:
     run = workplace.check(names)
     assert run.host("plain")["findings"] == run.host("behind")["findings"] != []
     assert f"unknown host key: [{OTHER}]:{sshd.port}" in run.host("stopped")["reason"]
-    # One login at the plain host, one at the jump host and one behind it; the third is refused.
+    # One login each on the plain host, the jump host and the host behind it; "stopped" is refused.
     assert (sshd.root / "sshd.log").read_text().count("Accepted publickey") - before == 3
 
 
@@ -268,7 +268,7 @@ def _ssh_config(file: Path, sshd: Sshd, known_hosts_of_jump: Path | None = None)
     return file
 
 
-def test_interrupted(workplace: Workplace, sshd: Sshd) -> None:
+def test_ctrl_c_shows_the_results_so_far(workplace: Workplace, sshd: Sshd) -> None:
     """Ctrl-C: the results so far, complete JSON, and an exit status that is not 0."""
     started = workplace.path / "started"
     inventory = workplace.inventory(
@@ -277,7 +277,7 @@ def test_interrupted(workplace: Workplace, sshd: Sshd) -> None:
             OTHER: sshd.login(f"touch {started}; exec sleep 600"),
         }
     )
-    # On a terminal it says when it is done with a host: then the interruption comes.
+    # Progress on a terminal shows when the first host is done: then interrupt.
     ours, its = pty.openpty()
     process = subprocess.Popen(
         [GPUHOST, "check", inventory, "--json"],
@@ -292,10 +292,10 @@ def test_interrupted(workplace: Workplace, sshd: Sshd) -> None:
     deadline = time.monotonic() + 40
     while not (started.exists() and b"1/2 hosts" in said):
         assert time.monotonic() < deadline, said
-        said += _said(ours, 0.1)
+        said += _terminal_output(ours, 0.1)
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=20)
-    while more := _said(ours, 0):
+    while more := _terminal_output(ours, 0):
         said += more
     os.close(ours)
     assert process.returncode == 130
@@ -307,8 +307,8 @@ def test_interrupted(workplace: Workplace, sshd: Sshd) -> None:
     assert (second["status"], second["reason"]) == ("error", "interrupted before it was done")
 
 
-def _said(terminal: int, seconds: float) -> bytes:
-    """What has been written to a terminal, within this time; nothing at its end."""
+def _terminal_output(terminal: int, seconds: float) -> bytes:
+    """Output on a terminal within this time; empty at its end."""
     if not select.select([terminal], [], [], seconds)[0]:
         return b""
     try:

@@ -1,4 +1,4 @@
-"""What a shell is answered when somebody presses Tab."""
+"""Shell completion of verbs, options, apps and files."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def place(workplace: Workplace) -> Workplace:
 
 
 def completed(place: Workplace, line: str) -> list[str]:
-    """What bash itself has for the last word of a line."""
+    """The completions that bash offers for the last word of a line."""
     assert shutil.which("bash")
     words = [*shlex.split(line), *([""] if line.endswith(" ") else [])]
     script = BASH.format(directory=GPUHOST.parent, words=shlex.join(words), position=len(words) - 1)
@@ -52,7 +52,7 @@ def test_apps(place: Workplace) -> None:
     assert completed(place, "gpuhost logs inventory.py --app tt") == ["tts"]
 
 
-def test_what_can_be_removed(place: Workplace) -> None:
+def test_removable_nouns_and_apps(place: Workplace) -> None:
     assert completed(place, "gpuhost remove inventory.py sw") == ["swap"]
     assert completed(place, "gpuhost remove inventory.py swap fire") == ["firewall"]
     assert "app" not in completed(place, "gpuhost remove inventory.py ")
@@ -72,7 +72,7 @@ def test_an_inventory_is_a_file(place: Workplace, shell: str) -> None:
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_the_line_for_each_shell(place: Workplace, shell: str) -> None:
+def test_the_setup_line_for_each_shell(place: Workplace, shell: str) -> None:
     line = f"_GPUHOST_COMPLETE={shell}_source gpuhost"
     assert line in place.gpuhost("--help").out
     script = place.run("env", f"_GPUHOST_COMPLETE={shell}_source", str(GPUHOST))

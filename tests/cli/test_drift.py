@@ -17,8 +17,7 @@ from gpuhost.checks.registry import all_checks
 from tests.cli.conftest import GPUHOST, Run, Workplace
 from tests.cli.drifting import GOOD, MUCH, OTHER, applied, blank, drifting
 from tests.cli.sshd import REAL, Sshd
-from tests.cli.test_check_over_ssh import SUDO_WITH_PASSWORD
-from tests.cli.test_check_over_ssh import _said as said_on
+from tests.cli.test_check_over_ssh import SUDO_WITH_PASSWORD, _terminal_output
 
 pytestmark = pytest.mark.slow
 
@@ -53,7 +52,7 @@ def test_exit_status(workplace: Workplace, sshd: Sshd, closed_port: int) -> None
     )
 
 
-def test_what_changed_the_host_or_the_repository(workplace: Workplace, sshd: Sshd) -> None:
+def test_the_cause_is_the_host_or_the_repository(workplace: Workplace, sshd: Sshd) -> None:
     def cause(**then: Any) -> str:
         login = sshd.login(blank(sshd, "drift-cause", applied(**then)), **MUCH)
         run = workplace.gpuhost("drift", str(workplace.inventory({GOOD: login})), "--json")
@@ -66,12 +65,12 @@ def test_what_changed_the_host_or_the_repository(workplace: Workplace, sshd: Ssh
 
 
 NO_ROOM = "no directory to write in: /run, /dev/shm and /tmp are full or read-only"
-# Each is a host of one and the same run: status, pattern of the reason.
+# Each is a host of the same run: status, pattern of the reason.
 BAD = {
     "closed": ("unreachable", r"^Could not connect \("),
     "silent": ("unreachable", r"^connecting: no answer within 9 s"),
     "hangs": ("error", r"^reading: no answer within 9 s"),
-    # Nothing: pyinfra loses what is no UTF-8.
+    # No output: pyinfra drops what is not UTF-8.
     "garbage": ("error", "^the host's reply is incomplete: it holds no probe"),
     "no login": ("error", "its output: This account is currently not available.$"),
     "no /tmp": ("error", "^the reading failed: mktemp: "),
@@ -97,7 +96,7 @@ def mixed(
     (place.path / "changed").write_text(f"[{GOOD}]:{sshd.port} {other}")
     good = blank(sshd, "drift-among-bad-ones")
 
-    def said(command: str) -> dict[str, Any]:
+    def replies(command: str) -> dict[str, Any]:
         return sshd.login(f"cat >/dev/null; {command}")
 
     hosts = {
@@ -105,11 +104,11 @@ def mixed(
         "closed": sshd.login(ssh_port=closed_port),
         "silent": sshd.login(ssh_port=silent_port),
         "hangs": sshd.login("exec sleep 600"),
-        "garbage": said("head -c 300000 /dev/urandom"),
-        "no login": said("echo 'This account is currently not available.'"),
-        "no /tmp": said("echo 'mktemp: failed to create directory' >&2; exit 1"),
-        # As the collector says it on a host of the lab: tests/e2e/test_drift.py.
-        "full": said(f"echo '{NO_ROOM}' >&2; exit 70"),
+        "garbage": replies("head -c 300000 /dev/urandom"),
+        "no login": replies("echo 'This account is currently not available.'"),
+        "no /tmp": replies("echo 'mktemp: failed to create directory' >&2; exit 1"),
+        # The message of the collector on a lab host: tests/e2e/test_drift.py.
+        "full": replies(f"echo '{NO_ROOM}' >&2; exit 70"),
         "unknown key": sshd.login(good, ssh_known_hosts_file=str(place.path / "unknown")),
         "changed key": sshd.login(good, ssh_known_hosts_file=str(place.path / "changed")),
         "sudo": sshd.login(f"PATH={sudo.parent}:$PATH; export PATH; {REAL}", _sudo=True),
@@ -128,7 +127,7 @@ def mixed(
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_broken_host_is_a_row_of_its_own(mixed: Run, name: str) -> None:
+def test_a_broken_host_has_its_own_row(mixed: Run, name: str) -> None:
     host = mixed.host(name)
     status, pattern = BAD[name]
     assert host["status"] == status
@@ -159,7 +158,7 @@ def test_the_deadline_of_the_run(workplace: Workplace, sshd: Sshd) -> None:
     assert run.host(OTHER)["reason"] == "the run's limit of 15 s was reached before it was done"
 
 
-def test_interrupted(workplace: Workplace, sshd: Sshd) -> None:
+def test_ctrl_c_shows_the_results_and_saves_nothing(workplace: Workplace, sshd: Sshd) -> None:
     """Ctrl-C: the results so far are shown, and the run is not saved."""
     inventory = workplace.inventory(
         {
@@ -168,7 +167,7 @@ def test_interrupted(workplace: Workplace, sshd: Sshd) -> None:
         }
     )
     outputs = ["--history", "runs", "--metrics", "gpuhost.prom", "--html", "drift.html"]
-    # On a terminal it says when it is done with a host: then the interruption comes.
+    # Progress on a terminal shows when the first host is done: then interrupt.
     ours, its = pty.openpty()
     process = subprocess.Popen(
         [GPUHOST, "drift", inventory, "--json", "--timeout", "100", *outputs],
@@ -182,7 +181,7 @@ def test_interrupted(workplace: Workplace, sshd: Sshd) -> None:
     said, deadline = b"", time.monotonic() + 60
     while b"1/2 hosts" not in said:
         assert time.monotonic() < deadline, said
-        said += said_on(ours, 0.1)
+        said += _terminal_output(ours, 0.1)
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=30)
     os.close(ours)

@@ -40,7 +40,7 @@ class Nights:
         login = self.sshd.login(blank(self.sshd, self.name, files), **data)
         inventory = str(self.workplace.inventory({GOOD: login}))
         if self.ran:
-            # Runs are known by the second.
+            # The name of a run has a resolution of one second.
             time.sleep(1)
         self.ran += 1
         return self.workplace.gpuhost("drift", inventory, "--history", "runs", *options)
@@ -56,15 +56,15 @@ def test_changes_since_the_last_run(nights: Nights) -> None:
     assert first.out.startswith("No earlier run to compare with.\n")
     same = nights.run("--since", "last", "--json", **MUCH).document["since"]
     assert (same["new"], same["gone"]) == ([], [])
-    mended = nights.run("--since", "last", "--json", memory_min_gb=0).document["since"]
-    assert mended["gone"] == [{"host": GOOD, "id": "memory.total", "kind": "never applied"}]
-    assert mended["at"] > same["at"]
+    repaired = nights.run("--since", "last", "--json", memory_min_gb=0).document["since"]
+    assert repaired["gone"] == [{"host": GOOD, "id": "memory.total", "kind": "never applied"}]
+    assert repaired["at"] > same["at"]
     again = nights.run("--since", "last", **MUCH)
     lines = again.out.splitlines()
     assert re.fullmatch(r"Since \d{4}-\d\d-\d\d \d\d:\d\d UTC: 1 new, nothing gone", lines[0])
     assert lines[1] == f"  new  {GOOD}: memory.total (never applied)"
     assert lines[3].rstrip() == "1 host: 1 pending"
-    # Who does not ask for it is not told.
+    # Without --since there are no changes in the output.
     assert "since" not in nights.run("--json", **MUCH).document
     runs = nights.workplace.path / "runs"
     assert len(list(runs.iterdir())) == 5
@@ -164,7 +164,7 @@ def test_of_two_parallel_runs_one_notifies(nights: Nights, receiver: Receiver) -
 
 
 def test_ctrl_c_while_waiting_for_another_run(workplace: Workplace, sshd: Sshd) -> None:
-    """The results are shown all the same."""
+    """The results are still shown."""
     workplace.inventory({GOOD: drifting(sshd, "drift-awaits")})
     runs = workplace.path / "runs"
     runs.mkdir()
@@ -197,7 +197,7 @@ def test_a_notifier_that_fails(nights: Nights, receiver: Receiver, behaviour: st
     assert time.monotonic() - began < 40
     assert run.document["exit"] == run.exit == 0
     assert run.err == "gpuhost: the notification through json failed\n"
-    # It is known now: nobody is told of it twice.
+    # The finding is saved, so it is not sent again.
     assert nights.run("--notify", url, **MUCH).err == ""
 
 
@@ -239,7 +239,7 @@ def test_option_errors_are_reported_before_any_host_is_contacted(
     assert not sshd.count_file("drift-mistakes").exists()
 
 
-def test_the_environments_url_needs_a_history_too(
+def test_a_url_from_the_environment_needs_a_history_too(
     workplace: Workplace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GPUHOST_NOTIFY", f"json://{TOKEN}@127.0.0.1")
@@ -259,7 +259,7 @@ def test_a_reader_of_only_the_first_line_does_not_affect_the_run(
     assert (workplace.path / "drift.html").is_file()
 
 
-def test_a_disk_that_is_full_at_the_end(workplace: Workplace, sshd: Sshd) -> None:
+def test_an_output_that_cannot_be_written_at_the_end(workplace: Workplace, sshd: Sshd) -> None:
     """The report is shown, the file is missing, and the run fails."""
     gone = workplace.path / "gone"
     gone.mkdir()

@@ -53,7 +53,7 @@ def test_the_deadline_starts_with_the_first_host() -> None:
     assert {one.reason for one in late} == {
         "the run's limit of 0.2 s was reached before it was done"
     }
-    # What had no room yet is not begun afterwards.
+    # Hosts that waited for a slot do not start after the deadline.
     assert begun == ["gpu0", "gpu1", "gpu2"]
     assert not len(pool.state.pool)
 

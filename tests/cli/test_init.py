@@ -1,4 +1,4 @@
-"""`gpuhost init`: what it writes can be used as it is, and it overwrites nothing."""
+"""`gpuhost init`: its files can be used unchanged, and it overwrites nothing."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def made(tmp_path: Path) -> Path:
     return tmp_path / "hosts"
 
 
-def test_what_is_written(made: Path) -> None:
+def test_written_files(made: Path) -> None:
     files = written(made)
     ours = ["inventory.py", "config.py"]
     for directory in ("deploys", "group_data"):
@@ -45,7 +45,7 @@ def test_what_is_written(made: Path) -> None:
     assert not any(path.is_symlink() for path in made.rglob("*"))
 
 
-def test_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_printed_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     said = init("my hosts").output.splitlines()
     assert said[0] == "16 files are written. Name your servers in my hosts/inventory.py, then"
@@ -56,7 +56,9 @@ def test_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ]
 
 
-def test_this_directory_is_the_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_current_directory_is_the_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".git").mkdir()
     assert "cd " not in init().output
@@ -75,7 +77,7 @@ def test_nothing_is_overwritten(made: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["", "deploys", ".github/workflows"])
-def test_a_file_where_a_directory_has_to_be(tmp_path: Path, path: str) -> None:
+def test_a_file_in_place_of_a_directory(tmp_path: Path, path: str) -> None:
     blocked = tmp_path / "hosts" / path
     blocked.parent.mkdir(parents=True, exist_ok=True)
     blocked.write_text("mine")
@@ -91,15 +93,15 @@ def test_a_directory_that_cannot_be_written(tmp_path: Path) -> None:
     assert run.output.startswith("Error: /proc/1/hosts: ")
 
 
-def test_the_example_is_an_app(made: Path) -> None:
+def test_the_example_is_valid(made: Path) -> None:
     app = load(made / "apps" / "hello.yaml")
     assert app.block.verify.steps[0].health
 
 
-def test_what_the_example_has_in_comments_is_right_too(made: Path) -> None:
+def test_commented_settings_of_the_example_are_valid(made: Path) -> None:
     file = made / "apps" / "hello.yaml"
     lines = file.read_text().splitlines()
-    # Comments in words stay; what is YAML is switched on.
+    # Comments with text stay; comments with YAML are enabled.
     on = [re.sub(r"^( +)# ( *[A-Za-z_]+:( .*[}\]\"]|))$", r"\1\2", line) for line in lines]
     file.write_text("\n".join(on))
     block = load(file).block
@@ -108,7 +110,7 @@ def test_what_the_example_has_in_comments_is_right_too(made: Path) -> None:
     assert block.directories and block.backup and block.nginx
 
 
-def test_secrets_stay_out_of_git(made: Path) -> None:
+def test_git_ignores_secrets(made: Path) -> None:
     subprocess.run(["git", "init", "-q"], cwd=made, check=True)
     for path in SECRETS:
         (made / path).parent.mkdir(exist_ok=True)
@@ -120,7 +122,7 @@ def test_secrets_stay_out_of_git(made: Path) -> None:
     assert [path for path in SECRETS if path in added] == []
 
 
-def test_the_nightly_runs_a_command_that_exists(made: Path) -> None:
+def test_the_nightly_workflow_runs_a_valid_command(made: Path) -> None:
     workflow = yaml.safe_load((made / ".github/workflows/drift.yml").read_text())
     steps = workflow["jobs"]["drift"]["steps"]
     (command,) = (step["run"] for step in steps if "gpuhost drift" in step.get("run", ""))

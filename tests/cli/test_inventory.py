@@ -1,4 +1,4 @@
-"""Which hosts are meant, and mistakes about it: one line, exit status 1, no host asked."""
+"""The inventory and its errors: one line, exit status 1, no host is contacted."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FILES = {
     "raises.py": "import os\nhosts = [os.environ['GPU_HOSTS']]",
     "numbers.py": "hosts = [1, 2]",
 }
-# What is given to `gpuhost check`: what its one line says.
+# Arguments of `gpuhost check`: its one line of output.
 NO_INVENTORY = {
     "inventory.py": "inventory.py: no host is named yet: add one to inventory.py, such as gpu = [",
     "inventroy.py": "no such inventory file: inventroy.py (did you mean inventory.py?)",
@@ -70,7 +70,7 @@ def _run(workplace: Workplace, *commands: str) -> list[Run]:
     return workplace.many(*(command.split() for command in commands))
 
 
-def test_no_inventory(workplace: Workplace) -> None:
+def test_inventory_errors_are_one_line(workplace: Workplace) -> None:
     runs = _run(workplace, *(f"check {words} --json" for words in NO_INVENTORY))
     for said, run in zip(NO_INVENTORY.values(), runs, strict=True):
         assert run.exit == 1
@@ -79,7 +79,7 @@ def test_no_inventory(workplace: Workplace) -> None:
         assert line.startswith(f"gpuhost: {said}")
 
 
-def test_hosts_that_are_no_hosts(workplace: Workplace) -> None:
+def test_invalid_hosts(workplace: Workplace) -> None:
     (run,) = _run(workplace, "check numbers.py")
     assert run.exit == 1
     warning, line = run.err.splitlines()
@@ -87,7 +87,7 @@ def test_hosts_that_are_no_hosts(workplace: Workplace) -> None:
     assert line.startswith("gpuhost: numbers.py names no host")
 
 
-def test_pyinfra_itself_ends_with_an_empty_inventory(workplace: Workplace) -> None:
+def test_pyinfra_refuses_an_empty_inventory(workplace: Workplace) -> None:
     shutil.copy(ROOT / "inventory.py", workplace.path)
     run = workplace.run(PYINFRA, "inventory.py", str(ROOT / "deploys" / "gpu_host.py"), "-y")
     assert run.exit == 1
@@ -140,6 +140,6 @@ def test_help_and_version(workplace: Workplace) -> None:
 
 @pytest.mark.parametrize("arguments", [["--version"], ["check", "nowhere.invalid"]])
 def test_the_installed_command(workplace: Workplace, arguments: list[str]) -> None:
-    """In a process of its own: nothing is imported in an order that a library warns about."""
+    """In its own process: no import order causes a warning of a library."""
     run = workplace.gpuhost(*arguments)
     assert len((run.out + run.err).splitlines()) == 1

@@ -1,4 +1,4 @@
-"""docs/json.md names every field of every document, with its type, and no other."""
+"""docs/json.md has exactly the fields of every document, with their types."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def section(verb: str) -> str:
 
 
 def tables(verb: str) -> list[dict[str, str]]:
-    """Its tables: field to type."""
+    """The tables of a section: field to type."""
     rows = [ROW.findall(part) for part in section(verb).split("| field | type | |\n")[1:]]
     return [
         {name: type for names, type in table for name in re.findall(r"\w+", names)}
@@ -115,8 +115,8 @@ def test_logs() -> None:
 
 
 @pytest.mark.parametrize("verb", VERBS[:-1])
-def test_how_a_host_is(verb: str) -> None:
-    """The table at the top has what the section of each command says."""
+def test_the_statuses_of_a_host(verb: str) -> None:
+    """The table at the top has the statuses of each command."""
     header, *rows = re.findall(r"^\| `.*\|$", PAGE.partition("\n## ")[0], re.MULTILINE)
     column = [cell.strip() for cell in header.split("|")].index(f"`{verb}`", 2)
     assert {row.split("`")[1] for row in rows if "yes" in row.split("|")[column]} == {

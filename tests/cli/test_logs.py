@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 GOOD, OTHER, THIRD = ADDRESSES[:3]
 OLD, NEW = "20261121-010203-aabbccdd", "20261122-010203-11223344"
 REPOSITORY = Path(__file__).parents[2]
-# What the host runs is the runner's own `follow`.
+# The host runs the runner's own `follow`.
 RUNNER = f"""
 import sys
 from pathlib import Path
@@ -67,7 +67,7 @@ class AppHome:
             log.write(text)
 
     @contextmanager
-    def at_work(self, id: str, *, kind: str = "release") -> Iterator[None]:
+    def in_progress(self, id: str, *, kind: str = "release") -> Iterator[None]:
         """A release is in progress and holds its lock."""
         begun = {"kind": kind, "id": id, "by": "ann@desk", "started": 1795300000.0}
         (self.home / "attempt.json").write_text(json.dumps(begun))
@@ -78,7 +78,7 @@ class AppHome:
 
     def command(self, before: str = "") -> str:
         """The command of a login: runs the script that it receives, for this directory."""
-        # Where tests run there may be no systemd; and of all probes those of apps will do.
+        # The test machine may have no systemd; only the probes of apps are needed.
         edits = (
             f"s#/opt/gpuhost#{self.root}#g",
             "s#app_units 10 systemctl#app_units 1 true#",
@@ -114,7 +114,9 @@ def logs(workplace: Workplace, sshd: Sshd, app: AppHome) -> Callable[..., Run]:
     return run
 
 
-def test_which_log(workplace: Workplace, sshd: Sshd, app: AppHome) -> None:
+def test_the_newest_log_or_that_of_a_release(
+    workplace: Workplace, sshd: Sshd, app: AppHome
+) -> None:
     """The newest or the given release; without control characters."""
     logs = ["logs", str(workplace.inventory({GOOD: sshd.login(app.command())})), "--app"]
     no_release = "20200101-000000-00000000"
@@ -151,7 +153,7 @@ def test_a_long_log_is_complete(logs: Callable[..., Run], app: AppHome) -> None:
 
 def test_the_log_in_progress_so_far(logs: Callable[..., Run], app: AppHome) -> None:
     (app.home / "releases" / OLD / "result.json").unlink()
-    with app.at_work(OLD):
+    with app.in_progress(OLD):
         run = logs("--app", "tts")
     assert (run.exit, run.out) == (0, f"{BUILD}01:02:04 old\n")
     assert "in progress; --follow follows it" in run.err
@@ -179,7 +181,7 @@ def test_no_runner(logs: Callable[..., Run], app: AppHome) -> None:
     assert "tts has no runner that reads its log" in run.err
 
 
-def test_a_runner_that_talks_nonsense(logs: Callable[..., Run], app: AppHome) -> None:
+def test_an_invalid_answer_of_the_runner(logs: Callable[..., Run], app: AppHome) -> None:
     (app.root / "lib" / "runner-1.pyz").write_text("print('hello')")
     run = logs("--app", "tts")
     assert run.exit == 3
@@ -207,7 +209,7 @@ def restored(app: AppHome) -> AppHome:
 
 
 def test_a_restore_in_progress_is_shown(logs: Callable[..., Run], restored: AppHome) -> None:
-    with restored.at_work(BACKUP, kind="restore"):
+    with restored.in_progress(BACKUP, kind="restore"):
         run = logs("--app", "tts")
     assert (run.exit, run.out) == (0, "01:02:03 == stage\n01:02:04 laid out\n")
     assert "in progress; --follow follows it" in run.err
@@ -216,7 +218,7 @@ def test_a_restore_in_progress_is_shown(logs: Callable[..., Run], restored: AppH
 def test_following_a_restore(workplace: Workplace, sshd: Sshd, restored: AppHome) -> None:
     home = restored.home / "backups" / BACKUP
     with ExitStack() as work:
-        work.enter_context(restored.at_work(BACKUP, kind="restore"))
+        work.enter_context(restored.in_progress(BACKUP, kind="restore"))
         with following(workplace, sshd.login(restored.command())) as it:
             it.until("laid out")
             with (home / "log").open("a") as log:
@@ -241,7 +243,7 @@ class Following:
     process: subprocess.Popen[str]
 
     def until(self, words: str) -> None:
-        """Read its lines until one has these words."""
+        """Reads lines until one contains these words."""
         assert self.process.stdout
         for line in self.process.stdout:
             if words in line:
@@ -275,14 +277,14 @@ def following(workplace: Workplace, login: dict[str, Any]) -> Iterator[Following
 @pytest.fixture
 def under_way(app: AppHome) -> Iterator[AppHome]:
     (app.home / "releases" / NEW / "result.json").unlink()
-    with app.at_work(NEW):
+    with app.in_progress(NEW):
         yield app
 
 
 def test_following_ends_with_the_release(workplace: Workplace, sshd: Sshd, app: AppHome) -> None:
     (app.home / "releases" / NEW / "result.json").unlink()
     with following(workplace, sshd.login(app.command())) as it:
-        with app.at_work(NEW):
+        with app.in_progress(NEW):
             it.until("new")
             app.append(NEW, "01:02:06 == up\n")
             it.until("== up")
@@ -312,10 +314,10 @@ def test_a_lost_connection(workplace: Workplace, sshd: Sshd, app: AppHome) -> No
     """The log continues where it was cut off: no line twice, none missing."""
     (app.home / "releases" / NEW / "result.json").unlink()
     cut = app.root / "cut"
-    # The session's own sshd is killed at the first question after the flag is there.
+    # The sshd of the session is killed at the first `follow` after the flag exists.
     before = f'case $text in *" follow "*) [ -e {cut} ] && rm {cut} && kill -9 $PPID;; esac'
     with following(workplace, sshd.login(app.command(before))) as it:
-        with app.at_work(NEW):
+        with app.in_progress(NEW):
             it.until("new")
             cut.touch()
             app.append(NEW, "01:02:06 == up\n")
@@ -334,7 +336,7 @@ def test_a_lost_connection(workplace: Workplace, sshd: Sshd, app: AppHome) -> No
     assert f"{GOOD}: reconnected" in err
 
 
-def test_python_of_the_host_is_old_enough() -> None:
-    """The runner runs with the host's python3, not with this one."""
+def test_the_runner_runs_with_the_system_python() -> None:
+    """The fake runner is run by `python3`, not by the Python of the tests."""
     done = subprocess.run(["python3", "-I", "-c", RUNNER], capture_output=True, text=True)
     assert "not enough values to unpack" in done.stderr, sys.version

@@ -1,4 +1,4 @@
-"""Without a terminal nobody is asked: pyinfra itself, and the verbs of gpuhost that run it."""
+"""Without a terminal no question is asked: pyinfra, and the verbs of gpuhost that run it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SUDO = "echo 'sudo: a password is required'; exit 1"
 
 
 def hosts(sshd: Sshd, **bad: Any) -> dict[str, dict[str, Any]]:
-    """A host that can be provisioned, and one with something wrong."""
+    """A host that can be provisioned, and one with an error."""
     good = sshd.login(sshd.recorded("no-terminal"))
     return {GOOD: good, BAD: {**good, **bad}}
 
@@ -81,7 +81,7 @@ def test_an_unreachable_host(workplace: Workplace, sshd: Sshd, closed_port: int)
 
 
 def test_an_unreachable_host_of_a_verb(workplace: Workplace, sshd: Sshd, closed_port: int) -> None:
-    """It needs no config.py."""
+    """A verb needs no config.py."""
     workplace.inventory(hosts(sshd, ssh_port=closed_port))
     run = workplace.gpuhost("provision", "inventory.py", "--dry", timeout=120)
     assert run.exit == 1
@@ -126,14 +126,14 @@ def test_a_closed_stdin(place: Workplace, sshd: Sshd) -> None:
     assert run.err.splitlines()[-1].endswith(ENDS_WITH)
 
 
-def test_with_yes_a_run_goes_on(workplace: Workplace, sshd: Sshd) -> None:
-    """As ever: the host with the mistake is left out, and the other is worked on."""
+def test_with_yes_a_run_continues(workplace: Workplace, sshd: Sshd) -> None:
+    """The host with the invalid setting is skipped, and the other one is provisioned."""
     run = pyinfra(workplace, hosts(sshd, swap_size_gb="16"), "-y")
     assert run.exit == 1
     assert "Beginning operation run" in run.err
 
 
-def test_on_a_terminal_pyinfra_asks(workplace: Workplace, sshd: Sshd) -> None:
+def test_on_a_terminal_pyinfra_asks_for_confirmation(workplace: Workplace, sshd: Sshd) -> None:
     shutil.copy(ROOT / "config.py", workplace.path)
     inventory = workplace.inventory({GOOD: hosts(sshd)[GOOD]})
     for command in (

@@ -32,36 +32,36 @@ def shown(print_it: Any, *what: Any) -> str:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_in_every_report(name: str) -> None:
+def test_names_are_shown_unchanged_in_every_report(name: str) -> None:
     wrong = Finding(Status.FAIL, name, name + name, name, name, id=f"app.{name}.files")
     checked = FleetReport((HostReport.of(name, [wrong]),) * 2)
     assert shown(print_report, checked).count(name) >= 2 + 2 * 6
     found = reports.host(name, **{f"app_{name}": "drift"})
-    away = reports.unreachable(name)
-    drifted = shown(print_drift, reports.report(found, away))
+    missing = reports.unreachable(name)
+    drifted = shown(print_drift, reports.report(found, missing))
     assert drifted.count(name) >= 5
     changed = Changes(AT, new=(Change(name, name, "drift"),))
     assert name in shown(print_changes, changed)
-    trouble = HostError(HostStatus.UNREACHABLE, name, name)
-    fleet = FleetApps((HostApps(name), HostApps(name, error=trouble)), name)
+    host_error = HostError(HostStatus.UNREACHABLE, name, name)
+    fleet = FleetApps((HostApps(name), HostApps(name, error=host_error)), name)
     assert shown(print_status, fleet).count(name) >= 4
     assert shown(print_releases, fleet).count(name) >= 4
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_on_a_console_that_knows_markup(name: str) -> None:
+def test_names_are_not_read_as_markup(name: str) -> None:
     stream = io.StringIO()
     grid = table([Finding(Status.WARN, name, name, name, name, id=name)])
     Console(file=stream, width=120).print(grid)
     assert stream.getvalue().count(name) >= 4
 
 
-def test_a_finding_cannot_steer_the_terminal_by_its_id() -> None:
+def test_control_characters_in_the_id_of_a_finding_are_removed() -> None:
     text = shown(print_drift, reports.report(reports.host("gpu1", **{"app_\x1b[2J": "drift"})))
     assert "\x1b" not in text
 
 
-def test_while_waiting_for_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_control_characters_in_the_progress_are_removed(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = io.StringIO()
     terminal = Console(file=stream, width=120, force_terminal=True)
     monkeypatch.setattr(hosts, "_on_terminal", lambda: {"console": terminal})

@@ -108,7 +108,7 @@ def test_only_a_verified_release_runs(told: dict[str, Any], running: RunState) -
     assert app.run_state is running
 
 
-def test_an_engine_that_is_down(workplace: Workplace) -> None:
+def test_a_stopped_engine(workplace: Workplace) -> None:
     snapshot = read({**host(apps(VERIFIED)), "docker_info": None, "docker_containers": None})
     (app,) = app_reports(snapshot)
     assert app.run_state is RunState.STOPPED
@@ -176,8 +176,10 @@ def test_status_table() -> None:
 
 def test_status_shows_what_is_in_progress_interrupted_and_failed() -> None:
     told = apps(release(NEW, None), VERIFIED, attempt=BEGUN)
-    at_work = printed_status(on("gpu1", told, units=UNIT))
-    assert f"in progress: rollback {NEW} by bob@desk, since 2026-11-21 22:26" in unfolded(at_work)
+    in_progress = printed_status(on("gpu1", told, units=UNIT))
+    assert f"in progress: rollback {NEW} by bob@desk, since 2026-11-21 22:26" in unfolded(
+        in_progress
+    )
     assert "interrupted" in printed_status(on("gpu1", told))
     failed = unfolded(printed_status(on("gpu1", apps(FAILED, VERIFIED))))
     assert f"the last release, {NEW}, failed in build: exit 137; {OLD} is restored" in failed
@@ -203,7 +205,7 @@ def test_a_release_without_a_result() -> None:
     assert "interrupted" in printed_releases(on("gpu1", told))
 
 
-def test_a_host_cannot_steer_the_terminal() -> None:
+def test_control_characters_of_a_host_are_removed() -> None:
     evil = "\x1b]0;x\x07[bold]\r"
     told = apps({**release(OLD, result("failed", said=evil)), "by": evil, "revision": evil})
     shown = on(evil, told, box(evil, "running", evil))

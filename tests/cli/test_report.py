@@ -125,7 +125,7 @@ def test_one_host_shows_what_is_not_ok_and_the_counts() -> None:
     assert "1 hosts" not in text
 
 
-def test_a_host_where_all_is_ok_is_one_line() -> None:
+def test_an_ok_host_is_one_line() -> None:
     assert printed(judged(OK, OK, SKIP)) == "gpu1: 2 ok, 1 skip\n"
 
 
@@ -151,7 +151,7 @@ def test_a_command_to_copy_is_never_folded() -> None:
     assert f"-> {fix}\n" in text
 
 
-def test_a_host_cannot_steer_the_terminal() -> None:
+def test_control_characters_of_a_host_are_removed() -> None:
     evil = Finding(FAIL, "\x1b[2J", "[bold]\x1b]0;x\x07", "\x9b1m", "\r", id="swap.size")
     stream = io.StringIO()
     report = FleetReport((HostReport.of("\x1b[1m", [evil]), UNREACHABLE))

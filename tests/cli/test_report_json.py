@@ -1,4 +1,4 @@
-"""The JSON of every reading command stays as it is: programs read it."""
+"""The JSON of every reading command does not change: programs read it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.cli.golden import DIRECTORY, VERBS, golden
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_the_json_is_the_golden_one(verb: str) -> None:
-    """After a change: tests/cli/golden.py writes it down."""
+    """After an intended change: python -m tests.cli.golden"""
     assert golden(verb) == (DIRECTORY / f"{verb}.json").read_text("utf-8")
 
 

@@ -1,4 +1,4 @@
-"""The verbs that run deploys: what they hand to pyinfra, and what they refuse before it."""
+"""The verbs that run deploys: what they pass to pyinfra, and what they refuse before."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 PYINFRA = str(Path(sys.executable).with_name("pyinfra"))
 GOOD, OTHER = ADDRESSES[:2]
 KEYS = ("adopt", "app", "backup", "release", "remove", "swap_size_gb", "colour")
-# A deploy of a user's own: prints what it was given, and changes nothing.
+# A deploy of the user: prints its data, and changes nothing.
 SHOW = f"""\
 import json
 from pyinfra import host
@@ -28,7 +28,7 @@ print(json.dumps([host.name, {{key: value for key, value in given.items() if val
 """
 DEPLOYS = ("gpu_host", "app", "rollback", "restore", "remove")
 INVENTORY = 'hosts = [("@fake/a", {"fake_delay": 0}), ("@fake/b", {"fake_delay": 0})]\n'
-HANDED_ON = {
+PASSED_DATA = {
     "provision inventory.py": {},
     "provision inventory.py --adopt --data swap_size_gb=16 --data colour=red": {
         "adopt": True,
@@ -38,7 +38,7 @@ HANDED_ON = {
     "deploy inventory.py tts": {"app": "tts"},
     "deploy inventory.py tts --adopt": {"app": "tts", "adopt": True},
     "rollback inventory.py tts": {"app": "tts"},
-    # Digits, and what JSON takes for a number, stay text.
+    # Digits, and text that JSON reads as a number, stay text.
     "rollback inventory.py tts --to 0123456": {"app": "tts", "release": "0123456"},
     "rollback inventory.py 123 --to 12345e7": {"app": "123", "release": "12345e7"},
     "restore inventory.py true": {"app": "true"},
@@ -47,7 +47,7 @@ HANDED_ON = {
     "remove inventory.py swap --app tts": {"remove": "swap,app", "app": "tts"},
     "remove inventory.py --app tts": {"remove": "app", "app": "tts"},
 }
-MISTAKES = {
+ERRORS = {
     "provision nowhere.py": "gpuhost: no such inventory file: nowhere.py",
     "provision inventroy.py": "gpuhost: no such inventory file: inventroy.py (did you mean inv",
     "provision empty.py": "gpuhost: empty.py names no host: ",
@@ -95,10 +95,10 @@ def shown(out: str) -> dict[str, dict[str, Any]]:
     return dict(json.loads(line) for line in out.splitlines())
 
 
-@pytest.mark.parametrize("words", HANDED_ON)
-def test_what_a_deploy_is_handed(place: Workplace, words: str) -> None:
+@pytest.mark.parametrize("words", PASSED_DATA)
+def test_data_that_is_passed_to_a_deploy(place: Workplace, words: str) -> None:
     run = place.gpuhost(*words.split(), "--dry")
-    assert shown(run.out) == dict.fromkeys(("@fake/a", "@fake/b"), HANDED_ON[words])
+    assert shown(run.out) == dict.fromkeys(("@fake/a", "@fake/b"), PASSED_DATA[words])
     assert run.exit == 0
 
 
@@ -115,9 +115,9 @@ def test_an_inventory_is_loaded_once(place: Workplace) -> None:
     assert (run.err + run.out).count("asking the cloud") == 1
 
 
-def test_mistakes_are_one_line(place: Workplace) -> None:
-    runs = place.many(*([*words.split(), "-y"] for words in MISTAKES))
-    for (words, said), run in zip(MISTAKES.items(), runs, strict=True):
+def test_errors_are_one_line(place: Workplace) -> None:
+    runs = place.many(*([*words.split(), "-y"] for words in ERRORS))
+    for (words, said), run in zip(ERRORS.items(), runs, strict=True):
         assert (run.exit, run.out) == (1, ""), words
         (line,) = run.err.splitlines()
         assert line.startswith(said)
@@ -129,7 +129,7 @@ def test_usage_errors(place: Workplace) -> None:
         assert "Usage: gpuhost" in run.err
 
 
-def test_the_packaged_deploys_do_what_pyinfra_does(workplace: Workplace, sshd: Sshd) -> None:
+def test_packaged_deploys_have_the_output_of_pyinfra(workplace: Workplace, sshd: Sshd) -> None:
     good = sshd.login(sshd.recorded("as-pyinfra"))
     workplace.inventory({GOOD: good, OTHER: {**good, "swap_size_gb": "16"}})
     deploy = ROOT / "deploys" / "gpu_host.py"
@@ -139,7 +139,7 @@ def test_the_packaged_deploys_do_what_pyinfra_does(workplace: Workplace, sshd: S
     assert (ours.exit, ours.out) == (by_pyinfra.exit, by_pyinfra.out) == (1, "")
     assert f"1 ({GOOD})" in ours.err
     packaged = ROOT / "gpuhost" / "deploys" / "gpu_host.py"
-    # Hosts are ready in any order.
+    # The order of hosts can differ.
     lines = ours.err.replace(str(packaged), str(deploy)).splitlines()
     assert sorted(lines) == sorted(by_pyinfra.err.splitlines())
     shutil.copytree(ROOT / "deploys", workplace.path / "deploys")

@@ -1,4 +1,4 @@
-"""Where the report is printed: a pipe that nobody reads, a full disk, nothing at all."""
+"""Output streams: a pipe without a reader, a full disk, a closed stream."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, sshd: Sshd) -> Workplace:
 
 
 def bash(place: Workplace, command: str, to: str) -> Run:
-    """The status is that of gpuhost, not of what reads it."""
+    """Runs gpuhost with a redirection; the exit status is that of gpuhost."""
     name, _, options = command.partition(" ")
     line = f"{GPUHOST} {name} inventory.py {options} {to}; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(
@@ -50,7 +50,7 @@ def bash(place: Workplace, command: str, to: str) -> Run:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_reader_that_stops_changes_nothing(place: Workplace, command: str) -> None:
-    # It is gone before the first word.
+    # The reader exits before the first output.
     run = bash(place, command, "| true")
     said = "gpuhost: no host has an app tts\n" if command.startswith("releases") else ""
     assert (run.exit, run.err) == (COMMANDS[command], said)
@@ -68,7 +68,7 @@ def test_files_are_written_even_if_the_report_cannot_be_printed(place: Workplace
     for name in ("drift.html", "gpuhost.prom"):
         (place.path / name).unlink(missing_ok=True)
     before = set(place.path.glob("runs/*"))
-    # On stderr too something is to be said.
+    # This file causes a message on stderr.
     (place.path / "runs").mkdir(exist_ok=True)
     (place.path / "runs" / "foreign").touch()
     run = bash(place, "drift --history runs --html drift.html --metrics gpuhost.prom", to)

@@ -1,4 +1,4 @@
-"""Which verbs there are, how a new one comes in, and that each says how it is used."""
+"""The verbs of gpuhost, how a new one is found, and their help."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_all_verbs() -> None:
 
 
 @pytest.mark.parametrize("name", NO_VERBS)
-def test_a_module_is_no_verb(name: str) -> None:
+def test_other_modules_are_not_verbs(name: str) -> None:
     assert cli.get_command(click.Context(cli), name) is None
 
 
@@ -47,7 +47,7 @@ def test_help(verb: str) -> None:
     assert "  Exit status" in text
     examples = [line for line in text.splitlines() if line.startswith(f"  gpuhost {verb} ")]
     assert len(examples) >= 2 or verb == "init"
-    # Longer lines than a terminal has only where they are laid out by hand.
+    # Only lines with manual layout are longer than a terminal.
     assert max(map(len, text.splitlines())) <= 100
 
 
@@ -63,9 +63,7 @@ def test_running_verbs_take_the_same_options(verb: str) -> None:
     assert ("--adopt" in options) == (verb in ("provision", "deploy"))
 
 
-def test_a_module_is_all_that_a_new_verb_costs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_new_verb_is_one_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "greet.py").write_text(
         "import click\n\n@click.command()\ndef greet() -> None:\n"
         '    """Say hello."""\n    click.echo("hello")\n'

@@ -16,18 +16,18 @@ from typing import Any
 
 import pytest
 
-# A browser that could also show windows makes none as narrow as a phone.
+# The headless shell: a full browser cannot make a window as narrow as a phone.
 NAMES = ("chromium-headless-shell", "chrome-headless-shell")
 LIMIT = 120
 
 
 @cache
 def program() -> str:
-    """Skips if there is none; fails in CI, where nobody reads skips."""
+    """The path of Chromium; without it, tests are skipped, and fail in CI."""
     found = next((path for name in NAMES if (path := shutil.which(name))), "")
     if not found:
-        tell = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
-        tell("no Chromium: install the package chromium-headless-shell")
+        fail_or_skip = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+        fail_or_skip("no Chromium: install the package chromium-headless-shell")
     return found
 
 
@@ -46,9 +46,9 @@ class Browser:
         return made
 
     def measure(self, text: str, script: str) -> dict[str, Any]:
-        """What `script`, the body of a function, returns in a copy of the page.
+        """The value that `script`, the body of a function, returns in a copy of the page.
 
-        The copy has no policy against scripts: what is left is what escaping keeps out.
+        The copy has no Content-Security-Policy, so that only escaping protects it.
         """
         policy = text[text.index('<meta http-equiv="Content-Security-Policy"') :].partition("\n")[0]
         run = (
@@ -72,7 +72,7 @@ class Browser:
             "--disable-gpu",
             "--hide-scrollbars",
             "--no-first-run",
-            # Blink's number for dark is 0.
+            # In Blink, 0 is dark.
             f"--blink-settings=preferredColorScheme={int(not self.dark)}",
             f"--user-data-dir={self.directory / 'profile'}",
             f"--window-size={self.width},{self.height}",
@@ -88,7 +88,7 @@ class Browser:
 
 @dataclass(frozen=True)
 class Picture:
-    """lines: each line of a PNG, as its filter left it: those of one colour are all alike."""
+    """lines: the filtered lines of a PNG; lines of one colour are equal."""
 
     width: int
     height: int

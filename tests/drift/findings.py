@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gpuhost.checks.finding import Finding, Status
 
-# Of a fixed set of checks, so that a page changes only when pages do.
+# A fixed set of checks, so that a new check does not change the page.
 CHECKS = {
     "apt": "fresh mirror",
     "disk": "free full inodes writable",

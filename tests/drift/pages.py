@@ -2,7 +2,7 @@
 
     python -m tests.drift.pages >tests/fixtures/drift/page.html
 
-writes the page of the first one.
+writes the page of the first fleet.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ MORE_RAM = Ignored(id="memory.total", reason="two modules were ordered", until="
 
 
 def good(*but: Difference, without: tuple[str, ...] = ()) -> list[Difference]:
-    """Every check is ok, or skipped for some nouns, except these."""
+    """Findings of every check: ok, or skipped for some nouns, except the given ones."""
     wrong = {one.finding.id: one for one in but}
     return [
         wrong.get(id)
@@ -135,7 +135,7 @@ def hostile() -> DriftReport:
 
 
 def many(count: int = 1000) -> DriftReport:
-    """A large fleet on a usual morning."""
+    """A large fleet with a usual number of findings."""
     names = [f"gpu{number:04}.example.com" for number in range(count)]
     return DriftReport(tuple(_one_of_many(*one) for one in enumerate(names)), AT)
 
@@ -155,7 +155,7 @@ def _one_of_many(number: int, name: str) -> HostDrift:
 
 
 def golden() -> str:
-    """The page of `everything`, whatever version this is."""
+    """The page of `everything`, without the version."""
     return page(everything(), new=NEW).replace(f"gpuhost {version('gpuhost')}", "gpuhost VERSION")
 
 

@@ -16,13 +16,13 @@ TOKEN = "t0ken-of-the-test"
 
 @dataclass
 class Receiver:
-    """port: where it listens. got: what it was sent, parsed."""
+    """port: where it listens. got: the received messages, parsed."""
 
     port: int
     got: list[dict[str, Any]] = field(default_factory=list)
 
     def url(self, path: str = "ok") -> str:
-        """path: ok, refuse (500), hang (says nothing), drip (a byte now and then, for ever)"""
+        """path: ok, refuse (500), hang (no answer), drip (a byte now and then, without end)"""
         return f"json://ada:{TOKEN}@127.0.0.1:{self.port}/{path}/{TOKEN}"
 
 
@@ -56,7 +56,7 @@ def receiving() -> Iterator[Receiver]:
             pass
 
         def handle(self) -> None:
-            # The one who asked may have lost patience.
+            # The client may have timed out.
             with suppress(OSError):
                 super().handle()
 

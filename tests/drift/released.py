@@ -33,7 +33,7 @@ UNITS = f"{probes(HOST).output('units').rstrip()}\n\n"
 
 @dataclass(frozen=True)
 class Case:
-    """A host and what is declared of it. file: the app, as the repository has it now."""
+    """A host and its settings. file: the app file in the repository."""
 
     snapshot: Snapshot
     settings: Settings
@@ -41,9 +41,9 @@ class Case:
 
 
 def case(edits: dict[str, Any], directory: Path) -> Case:
-    """The good host with edits: path of words -> value, null to take it away.
+    """The good host with edits: path of words -> value; null removes it.
 
-    + edits: of released.yaml; `app_file` replaces pieces of the app's text after its release
+    + edits: of released.yaml; `app_file` replaces parts of the app file after its release
     """
     made = copy.deepcopy(BASE)
     for path, value in edits.get("edit", {}).items():
@@ -76,7 +76,7 @@ def _file(text: str, directory: Path, ref_is: str | None) -> AppFile:
 
 
 def _released(made: dict[str, Any], file: AppFile, snapshot: Snapshot, then: Settings) -> None:
-    """What a release of this file left: the hash of its inputs, and those of its texts."""
+    """Sets what a release of this file left: the hash of its inputs, and those of its files."""
     app = file.app
     assert app
     choice = choose_variant(app.block, snapshot, then)
@@ -115,7 +115,7 @@ def _snapshot(made: dict[str, Any]) -> Snapshot:
 
 
 def _units(made: dict[str, Any]) -> str:
-    """The recorded ones; nginx and the engine as the case has them."""
+    """The recorded units, with nginx and the engine of the case."""
     blocks = [one for one in UNITS.split("\n\n") if "Id=nginx.service" not in one]
     nginx = _block("nginx.service", made["nginx"])
     times = [f"ActiveEnterTimestamp={_moment(made['engine_started'])}"]

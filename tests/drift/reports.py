@@ -15,7 +15,7 @@ SECRET = "pa55word"
 
 
 def difference(id: str, kind: str) -> Difference:
-    """kind: as Difference.kind, or "skip", or "later": it has to wait."""
+    """kind: as Difference.kind, or "skip", or "later": a skip for now."""
     if kind == "later":
         return Difference(Finding(Status.SKIP, actual=SECRET, later=True, id=id))
     if kind in CAUSES or kind == "accepted":

@@ -34,7 +34,7 @@ def finding(id: str, status: Status) -> Finding:
 
 
 def record(text: str | None) -> Applied:
-    """The record as the next reading finds it."""
+    """The record as the next reading parses it."""
     assert text is not None
     found = Applied.read(probes("debian13", files={APPLIED: text}))
     assert found is not None
@@ -80,7 +80,7 @@ def test_a_warning_is_recorded_beside_an_earlier_ok() -> None:
     assert record(document_without(second, frozenset({"disk"}))).warned == {}
 
 
-def test_a_check_that_has_to_wait_keeps_its_entry() -> None:
+def test_a_check_that_skips_for_now_keeps_its_entry() -> None:
     old, new = Settings(swap_size_gb=8), Settings(swap_size_gb=4)
     before = record(written(None, old, docker_live=Status.OK, docker_swap=Status.WARN))
     ids = ("docker.live", "docker.swap")
@@ -99,7 +99,7 @@ def test_a_record_without_warnings() -> None:
 def test_an_unchanged_record_is_not_written() -> None:
     first = record(written(None, Settings(), swap_size=Status.OK))
     assert written(first, Settings(), at=999, swap_size=Status.OK) is None
-    # Neither is what fails now: it was good by these settings.
+    # Nor with a failing check: it was ok with the same settings.
     assert written(first, Settings(), at=999, swap_size=Status.FAIL) is None
 
 
@@ -109,7 +109,7 @@ def test_a_failing_check_keeps_the_settings_with_which_it_was_ok() -> None:
     second = record(written(first, new, swap_size=Status.FAIL, swap_mode=Status.OK))
     assert second.settings_of("swap.size") == to_record(old)
     assert second.settings_of("swap.mode") == to_record(new)
-    # Settings that nothing refers to any more are gone.
+    # Settings without a reference are removed.
     third = record(written(second, new, swap_size=Status.OK, swap_mode=Status.OK))
     assert third.settings == (to_record(new),)
 
@@ -136,7 +136,7 @@ def test_build_arguments_are_only_hashed() -> None:
     text = written(None, settings, swap_size=Status.OK)
     assert text is not None
     assert "PIP_INDEX_URL" in text and "t0ken" not in text
-    # An earlier gpuhost had them in clear, also for what fails now.
+    # An earlier version recorded them in clear text, also for failing checks.
     was = json.loads(text)
     was["settings"][0]["build_args"] = TOKEN
     before = record(json.dumps(was))
@@ -148,7 +148,7 @@ def test_build_arguments_are_only_hashed() -> None:
         assert written(record(again), settings, at=999, swap_size=Status.FAIL) is None
 
 
-def test_only_root_can_read_it() -> None:
+def test_the_record_is_only_read_as_root() -> None:
     denied = f"grep: {APPLIED}: Permission denied\n"
     for identity, rc, is_error in (("1000", 2, False), ("0", 2, True), ("1000", None, True)):
         changed = {"identity": {"out": f"{identity}\n"}, "files": {"rc": rc, "err": denied}}
@@ -172,7 +172,7 @@ def commands(operation: Any, text: str | None, mode: str) -> list[str]:
 
 
 @pytest.mark.parametrize("operation", [applied.record, drift_installed.record])
-def test_it_is_written_for_root_only(operation: Any) -> None:
+def test_the_record_is_written_with_mode_600(operation: Any) -> None:
     (new,) = commands(operation, None, "644")
     assert new.endswith(f"{APPLIED} 0600")
 
@@ -190,15 +190,15 @@ def test_recorded_settings_are_restored() -> None:
     values = json.loads(json.dumps(to_record(then)))
     today = Settings(swap_size_gb=4, proxy_http=PASSWORD)
     assert recorded_settings(values, today) == then
-    # No check asks for build arguments.
+    # No check uses build arguments.
     with_arguments = today.model_copy(update={"build_args": TOKEN})
     assert recorded_settings(json.loads(json.dumps(to_record(with_arguments))), today) == today
-    # Of another proxy only the hash is known, of none that there was none.
+    # Of a proxy, only its hash is recorded; no proxy is recorded as none.
     other = Settings(proxy_http="http://10.0.0.9:3128", proxy_https="http://10.0.0.9:3128")
     assert recorded_settings(values, other) == then.model_copy(update={"proxy_http": SOME_PROXY})
     assert proxy_changed(values, other)
     assert not proxy_changed(values, today)
-    # A setting that is gone, one that came later, and one that is no longer allowed.
+    # A removed setting, a newer one, and one with a value that is no longer valid.
     assert recorded_settings({**values, "swap_gone": 1}, today) == then
     older = {name: value for name, value in values.items() if name != "swap_swappiness"}
     assert recorded_settings(older, today) == then
@@ -225,7 +225,7 @@ def test_an_invalid_record() -> None:
         json.dumps({**document, "settings": [1]}),
         json.dumps({**document, "warned": {"disk.full": 1}}),
         json.dumps({**document, "warned": ["disk.full"]}),
-        # Times that datetime does not know, and 1e999 is no number at all.
+        # Times outside the range of datetime, and 1e999, which is infinite.
         *(json.dumps({**document, "at": at}) for at in (10**18, 2**33, -1, float("inf"))),
         good.replace('"at": 100', '"at": 1e999'),
         good.replace('"swap.size": 0', '"swap.size": 1e999'),

@@ -59,7 +59,9 @@ def test_in_a_dry_run_nothing_changes(workplace: Workplace, sshd: Sshd) -> None:
     assert operation["hosts_with_change"] == []
 
 
-def test_a_host_without_a_directory_is_no_control_host(workplace: Workplace, sshd: Sshd) -> None:
+def test_without_drift_directory_no_nightly_check_is_installed(
+    workplace: Workplace, sshd: Sshd
+) -> None:
     hosts = {"127.0.0.2": sshd.login(sshd.recorded("any"))}
     run = pyinfra(workplace, hosts, "-y", str(ROOT / "deploys" / "drift_timer.py"))
     assert "drift_directory is not set: no nightly check is installed" in run.err

@@ -1,4 +1,4 @@
-"""Why a finding is not ok, and whether it is accepted."""
+"""The cause of a finding that is not ok, and whether it is accepted."""
 
 from __future__ import annotations
 
@@ -57,7 +57,9 @@ def differing(snapshot: Snapshot, settings: Settings, at: int = AT) -> dict[str,
         (None, {"memory_min_gb": 900}, Cause.NEVER_APPLIED),
     ],
 )
-def test_cause(then: dict[str, Any] | None, today: dict[str, Any], cause: Cause) -> None:
+def test_the_cause_of_a_finding(
+    then: dict[str, Any] | None, today: dict[str, Any], cause: Cause
+) -> None:
     record = None if then is None else provisioned(Settings(**then))
     settings = Settings(**today)
     found = differing(snapshot_of(record), settings)["memory.total"]
@@ -69,7 +71,7 @@ def test_cause(then: dict[str, Any] | None, today: dict[str, Any], cause: Cause)
 @pytest.mark.parametrize(
     ("today", "cause"),
     [
-        # The old path is not read any more: that it is unknown is not drift.
+        # The old path is no longer read: its unknown state is not drift.
         ({"swap_path": "/new.swap", "swap_size_gb": 3.0}, Cause.PENDING),
         ({"swap_path": "/old.swap", "swap_size_gb": 3.0}, Cause.DRIFT),
     ],
@@ -85,7 +87,7 @@ def test_a_moved_path_does_not_hide_other_drift() -> None:
     today = Settings(swap_path="/new.swap", swap_size_gb=2.0, memory_min_gb=900)
     found = differing(snapshot_of(provisioned(then)), today)
     assert found["memory.total"].cause is Cause.DRIFT
-    # The kernel's own setting is asked for wherever the file lies.
+    # The kernel's setting does not depend on the path of the file.
     assert found["swap.swappiness"].cause is Cause.DRIFT
     assert found["swap.size"].cause is Cause.PENDING
 
@@ -101,7 +103,7 @@ def test_a_warning_that_became_a_failure_is_drift() -> None:
         snapshot = Snapshot(probes(HOST, {APPLIED: record}, {"failed_units": {"out": failed}}))
         found = differing(snapshot, settings)["system.units"]
         causes[found.finding.status] = found.cause
-    # It warned before the first deploy: nobody changed it.
+    # It was already a warning at the first deploy, so it is not drift.
     assert causes == {Status.WARN: Cause.NEVER_APPLIED, Status.FAIL: Cause.DRIFT}
 
 
@@ -111,7 +113,7 @@ def test_a_warning_that_became_a_failure_is_drift() -> None:
 def test_a_warning_that_fails_by_todays_settings_is_pending(
     then: dict[str, Any], cause: Cause
 ) -> None:
-    """An engine that has not loaded its file only warns where nothing may restart it."""
+    """An engine that has not loaded its file is only a warning if it must not be restarted."""
     text = document(
         None, Settings(**then), [Finding(Status.WARN, id="docker.live")], at=1, by="ada@desk"
     )
@@ -130,7 +132,7 @@ def test_recorded_settings_that_are_no_longer_valid_are_pending() -> None:
 @pytest.mark.parametrize(
     ("before", "of_files"),
     [
-        # That there was a proxy is on record, so root's configuration had to be root's alone.
+        # A proxy is on record, so root's configuration had to be readable by root only.
         ("http://ada:two@p.example.com:1", Cause.DRIFT),
         (None, Cause.PENDING),
     ],
@@ -190,7 +192,7 @@ def test_an_entry_accepts_a_finding_until_its_date(
     [
         ("disk.full", "2999-12-31", True, False),
         ("disk.full", "2020-01-01", False, True),
-        # Nobody knows what it would be: a pattern does not cover it.
+        # The actual finding is unknown, so a pattern does not accept it.
         ("disk.*", "2999-12-31", False, False),
     ],
 )
@@ -219,7 +221,7 @@ def test_an_entry_is_valid_to_the_end_of_its_last_day() -> None:
     ignored = {"id": "memory.total", "reason": "more comes", "until": day}
     settings = Settings.model_validate({"memory_min_gb": 900, "drift_ignore": (ignored,)})
     for second, accepted in ((AT, True), (AT + 1, False)):
-        # It is another time on the host, or none that can be read.
+        # The clock of the host differs, or cannot be read.
         for clock in ({"out": "1000000000\n"}, {"out": "4000000000\n"}, {"rc": None, "out": ""}):
             snapshot = Snapshot(probes(HOST, changed={"clock": clock}))
             found = differing(snapshot, settings, second)["memory.total"]

@@ -54,7 +54,7 @@ CARDS = "nvidia_cards"
     [
         ("debian13-p40", "auto", 0, 1),
         ("debian13", "auto", 0, 0),
-        # A deploy on a host that has lost them does not forget them.
+        # A deploy on a host without its cards does not forget them.
         ("debian13", "auto", 2, 2),
         ("debian13", "none", 2, 0),
     ],

@@ -19,7 +19,7 @@ MUCH = "ä" * 200_000
 
 @contextmanager
 def nobody() -> Iterator[None]:
-    """Run as an account that is bound by file modes."""
+    """Runs as an account that file modes apply to."""
     root = os.geteuid() == 0
     if root:
         os.seteuid(65534)
@@ -58,7 +58,7 @@ def test_a_loop_of_links(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("letter", ["x", "語"])
-def test_names(tmp_path: Path, letter: str) -> None:
+def test_long_names(tmp_path: Path, letter: str) -> None:
     size = len(letter.encode())
     assert write_problem(tmp_path / (letter * 300)) == "cannot be written: File name too long"
     long = tmp_path / (letter * (255 // size))
@@ -107,7 +107,7 @@ def test_a_slow_reader_of_a_pipe_gets_everything(pipe: Path) -> None:
                 time.sleep(0.005)
 
     reading = threading.Thread(target=read)
-    # Its reader is there before it is written, as a shell's >(…) is.
+    # The reader exists before the write, like that of a shell's >(…).
     holder = os.open(pipe, os.O_RDWR)
     reading.start()
     replace(pipe, MUCH, mode=0o644)

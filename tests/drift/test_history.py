@@ -74,7 +74,7 @@ def test_a_hundred_ok_hosts_need_little_space(runs: Runs) -> None:
     assert (runs.directory / runs.names[0]).stat().st_size < 20_000
 
 
-def test_only_the_owner_can_read_it(runs: Runs) -> None:
+def test_the_history_is_readable_by_its_owner_only(runs: Runs) -> None:
     runs.save(report(host("gpu1", swap_size="drift")))
     assert stat.S_IMODE(runs.directory.stat().st_mode) == 0o700
     assert stat.S_IMODE((runs.directory / runs.names[0]).stat().st_mode) == 0o600
@@ -118,21 +118,21 @@ def of_the_disk(free: str) -> str:
 
 BROKEN = {
     "empty": "",
-    "cut off": '{"schema":1,"at":17952',
+    "truncated": '{"schema":1,"at":17952',
     "a list": "[]",
     "null": "null",
     "another schema": '{"schema":3}',
     "no open": f'{{"schema":1,"at":{AT},"hosts":[]}}',
-    "a host that is none": f'{{"schema":1,"at":{BROKEN_AT},"open":{{}},"hosts":[1]}}',
+    "an invalid host": f'{{"schema":1,"at":{BROKEN_AT},"open":{{}},"hosts":[1]}}',
     "open is a list": f'{{"schema":1,"at":{BROKEN_AT},"open":[],"hosts":[]}}',
-    "endless": "[" * 100_000,
-    "a time that is none": '{"schema":1,"at":"x","open":{},"hosts":[]}',
-    "a time without end": '{"schema":1,"at":1e999,"open":{},"hosts":[]}',
-    "a time beyond all years": '{"schema":1,"at":99999999999999,"open":{},"hosts":[]}',
-    "another time than its name": f'{{"schema":1,"at":{AT + 5},"open":{{}},"hosts":[]}}',
-    "a disk without end": of_the_disk("1e999"),
-    "a disk beyond all sizes": of_the_disk("1" + 400 * "0"),
-    "a disk that owes": of_the_disk("-1"),
+    "nested too deeply": "[" * 100_000,
+    "an invalid time": '{"schema":1,"at":"x","open":{},"hosts":[]}',
+    "an infinite time": '{"schema":1,"at":1e999,"open":{},"hosts":[]}',
+    "a time out of range": '{"schema":1,"at":99999999999999,"open":{},"hosts":[]}',
+    "a time that differs from its name": f'{{"schema":1,"at":{AT + 5},"open":{{}},"hosts":[]}}',
+    "an infinite disk": of_the_disk("1e999"),
+    "a disk with an impossible size": of_the_disk("1" + 400 * "0"),
+    "a disk with a negative size": of_the_disk("-1"),
 }
 
 
@@ -152,7 +152,7 @@ def test_a_damaged_run_is_ignored(runs: Runs, text: str) -> None:
     assert "\n" not in message
 
 
-def test_the_file_name_of_the_damaged_runs_is_valid(runs: Runs) -> None:
+def test_the_damaged_runs_differ_from_a_valid_one_in_their_content_only(runs: Runs) -> None:
     (runs.directory / "2026-11-22T000000Z.json").write_text(of_the_disk("5"))
     assert runs.again().disks(AT + DAY) == {"gpu1": [(BROKEN_AT, {"/": 5})]}
 
@@ -195,7 +195,7 @@ def test_a_directory_that_cannot_be_used(tmp_path: Path) -> None:
 
 
 def test_a_run_of_schema_1_is_an_earlier_run(runs: Runs) -> None:
-    """As gpuhost wrote it when a cause was `new` and a host had a `standing`."""
+    """Written by a version with the cause `new` and the key `standing`."""
     finding = {"id": "swap.size", "status": "fail", "cause": "new", "accepted": False}
     hosts = [
         {"host": "gpu1", "standing": "pending", "findings": [finding], "disks": {"/": 5}},

@@ -37,7 +37,7 @@ def test_trend(case: dict[str, Any]) -> None:
 
 
 def readings(**by_mount: list[int]) -> list[tuple[int, dict[str, int]]]:
-    """A reading a day, the last one now; `_` in a name stands for `/`."""
+    """One reading per day, the last one is the current one; `_` in a name means `/`."""
     names = {name: name.replace("_", "/") for name in by_mount}
     length = max(map(len, by_mount.values()))
     return [
@@ -89,7 +89,7 @@ def test_the_order_of_readings_does_not_matter() -> None:
 
 def test_a_disk_is_listed_once() -> None:
     snapshot = Snapshot(probes("debian13"))
-    # /srv/swap and /var/lib/docker are on one and the same device.
+    # /srv/swap and /var/lib/docker are on the same device.
     free = free_by_mount(snapshot, Settings())
     assert set(free) == {"/", "/srv/swap"}
     assert free["/"] == 77612285952

@@ -1,4 +1,4 @@
-"""Metrics, as Prometheus reads them."""
+"""Metrics, parsed by the client of Prometheus."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_findings_by_kind() -> None:
     counts = {kind: value(found, "host_findings", host="gpu1", kind=kind) for kind in KINDS}
     expected = {**dict.fromkeys(KINDS, 0), "drift": 2, "warn": 1, "accepted": 1, "ok": 2}
     assert counts == expected
-    # A host that was not read has no values, instead of zeros.
+    # A host that was not read has no values, rather than zeros.
     assert not any(("host", "gpu2") in labels for name, labels in found if "findings" in name)
 
 
@@ -91,7 +91,7 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     assert (tmp_path / "there" / "real.prom").is_file()
 
 
-def test_a_device_is_written_to_and_not_replaced() -> None:
+def test_a_device_is_not_replaced() -> None:
     write(Path("/dev/null"), report(), 1)
     assert Path("/dev/null").is_char_device()
     assert write_problem(Path("/dev/null")) == ""

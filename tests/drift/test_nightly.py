@@ -52,7 +52,7 @@ def a_control_host(
 ) -> dict[str, Any]:
     """A host where the nightly check is as declared, except for the given changes.
 
-    + secret: the URL that it has; changed: a file of ours with other content; without: is not there
+    + secret: its URL; changed: a managed file with other content; without: a missing file
     """
     texts = {file.path: (file.content, file.mode) for file in host_files(settings)}
     if secret:
@@ -135,7 +135,7 @@ def test_a_manual_change_is_drift_and_a_declared_one_pending(
 def test_a_checkout_that_is_declared_elsewhere_is_pending(
     changed: str, causes: dict[str, Cause]
 ) -> None:
-    """Today's reading does not look at the old place."""
+    """The current reading does not read the old path."""
     today = DECLARED.model_copy(update={"drift_directory": "/srv/checkout"})
     good = run_checks(snapshot_of(a_control_host()), DECLARED, ["drift"])
     case = a_control_host(changed=changed)
@@ -149,17 +149,21 @@ def test_a_checkout_that_is_declared_elsewhere_is_pending(
 
 BROKEN = [
     pytest.param({"changed": UNITS[0]}, {"drift.timer": "fail"}, id="a unit changed by hand"),
-    pytest.param({"without": UNITS[2]}, {"drift.timer": "fail"}, id="a unit is gone"),
+    pytest.param({"without": UNITS[2]}, {"drift.timer": "fail"}, id="a unit is missing"),
     pytest.param({"ActiveState": "inactive"}, {"drift.timer": "fail"}, id="the timer is stopped"),
-    pytest.param({"UnitFileState": "disabled"}, {"drift.timer": "fail"}, id="gone at next boot"),
     pytest.param(
-        {"secret": URL, "secret_mode": "644"}, {"drift.timer": "fail"}, id="a secret for anybody"
+        {"UnitFileState": "disabled"}, {"drift.timer": "fail"}, id="the timer is disabled"
+    ),
+    pytest.param(
+        {"secret": URL, "secret_mode": "644"},
+        {"drift.timer": "fail"},
+        id="a secret that everyone can read",
     ),
 ]
 
 
 @pytest.mark.parametrize(("difference", "found"), BROKEN)
-def test_found_and_repaired(difference: dict[str, Any], found: dict[str, str]) -> None:
+def test_a_change_is_found_and_repaired(difference: dict[str, Any], found: dict[str, str]) -> None:
     case = a_control_host(**difference)
     assert statuses(case) == {**OK, **found}
     assert isinstance(commands(case)[-1], FunctionCommand)
@@ -173,7 +177,7 @@ def test_only_what_is_wrong_is_repaired() -> None:
     assert changed[2:] == ["systemctl daemon-reload", f"systemctl restart {TIMER}"]
 
 
-def test_the_secret_goes_through_stdin_into_a_file_of_root(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_secret_is_sent_on_stdin_to_a_file_of_root(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(NOTIFY, URL)
     put, tell = commands(a_control_host())
     assert isinstance(put, StringCommand)
@@ -184,14 +188,14 @@ def test_the_secret_goes_through_stdin_into_a_file_of_root(monkeypatch: pytest.M
 
 
 def test_the_secret_is_kept_changed_and_removed(monkeypatch: pytest.MonkeyPatch) -> None:
-    there = a_control_host(secret=URL)
-    assert commands(there) == []
+    with_secret = a_control_host(secret=URL)
+    assert commands(with_secret) == []
     monkeypatch.setenv(NOTIFY, URL)
-    assert commands(there) == []
+    assert commands(with_secret) == []
     monkeypatch.setenv(NOTIFY, OTHER)
-    assert lines(there)[0].endswith(f"{SECRETS} 0600")
+    assert lines(with_secret)[0].endswith(f"{SECRETS} 0600")
     monkeypatch.setenv(NOTIFY, "")
-    assert lines(there) == [f"rm -f -- {SECRETS}"]
+    assert lines(with_secret) == [f"rm -f -- {SECRETS}"]
     assert commands(a_control_host()) == []
 
 
@@ -212,7 +216,7 @@ def test_the_account_can_write_where_the_unit_allows_it() -> None:
 
 @needs("systemd-analyze")
 def test_systemd_accepts_the_units(tmp_path: Path) -> None:
-    # Programs that this machine has, in the place of those of a control host.
+    # Use a program that this machine has in place of the script of a control host.
     for file in host_files(DECLARED)[:3]:
         text = file.content.replace("/usr/local/lib/gpuhost/drift-failed", "/usr/bin/true")
         (tmp_path / file.path.rpartition("/")[2]).write_text(text)
@@ -304,18 +308,18 @@ def test_the_key_is_created_once(tmp_path: Path) -> None:
     )
 
 
-def test_directories_of_reports(tmp_path: Path) -> None:
+def test_directories_of_reports_are_created_once(tmp_path: Path) -> None:
     stubs = tmp_path / "stubs"
     stubs.mkdir()
     _stub(
         stubs, "install", f'echo "root $*" >>{tmp_path}/done; for last; do :; done; mkdir "$last"'
     )
     _stub(stubs, "runuser", f'echo "account $*" >>{tmp_path}/done; shift 3; exec "$@"')
-    wanted = [str(tmp_path / "home" / "a" / "b"), str(tmp_path / "www")]
+    directories = [str(tmp_path / "home" / "a" / "b"), str(tmp_path / "www")]
     script = "gpuhost/remote/drift_reports.sh"
     for _ in range(2):
-        done = _run(script, "gpuhost-drift", str(tmp_path / "home"), *wanted, stubs=stubs)
+        done = _run(script, "gpuhost-drift", str(tmp_path / "home"), *directories, stubs=stubs)
         assert done.returncode == 0, done.stderr
     who = [line.split()[0] for line in (tmp_path / "done").read_text().splitlines()]
     assert who == ["account", "root", "account"]
-    assert all(Path(path).is_dir() for path in wanted)
+    assert all(Path(path).is_dir() for path in directories)

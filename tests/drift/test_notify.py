@@ -100,7 +100,7 @@ def test_a_service_that_hangs(receiver: Receiver) -> None:
 
 @pytest.mark.slow
 def test_a_service_that_never_ends(receiver: Receiver) -> None:
-    """Each byte arrives in time: only a limit for the whole answer helps."""
+    """Each byte arrives in time: only a limit for the whole answer stops it."""
     receiver.got.clear()
     began = time.monotonic()
     assert send([receiver.url("drip"), receiver.url()], HELLO, seconds=6) == ["json"]

@@ -111,7 +111,7 @@ def test_of_two_parallel_runs_one_notifies(
     capsys: pytest.CaptureFixture[str],
     first: int,
 ) -> None:
-    """Whichever of the two started first."""
+    """In either order of their start times."""
     sent = Sent(monkeypatch, 0.5)
     runs = [replace(outputs(tmp_path), notify=("json://example.com",)) for _ in range(2)]
     outputs(tmp_path).deliver(report(GOOD), 1, {"gpu1"})
@@ -127,7 +127,7 @@ def test_of_two_parallel_runs_one_notifies(
     assert capsys.readouterr().err == (
         f"gpuhost: waiting for another run that uses {tmp_path / 'runs'}\n"
     )
-    # The next run is compared with the one that was saved last.
+    # The next run is compared with the last saved one.
     assert outputs(tmp_path).deliver(report(DRIFTING, at=AT + 9), 1, {"gpu1"}).changes == Changes(
         max(began) if new[began.index(max(began))] == 0 else max(began) + 1
     )

@@ -19,7 +19,7 @@ VOID = ("meta", "link")
 
 
 class Elements(HTMLParser):
-    """Every element of a page; one that is not closed, or closed twice, is an error."""
+    """Every element of a page; an unclosed element, or one that is closed twice, fails."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ def folded(text: str, host: str) -> bool:
 
 
 def test_the_page_is_the_golden_one() -> None:
-    """After a change, look at the page in a browser and write it again (tests/drift/pages.py)."""
+    """After an intended change, review the page and write it: python -m tests.drift.pages"""
     assert pages.golden() == GOLDEN.read_text("utf-8")
 
 
@@ -78,13 +78,13 @@ def test_the_page_has_everything_a_person_needs() -> None:
     for said in (
         "5 of 10 hosts need attention",
         "2026-11-22 04:05",
-        # A finding, whole.
+        # A complete finding.
         "drift: the host has changed since it was applied",
         "a driver that answers",
         "library mismatch: module 535.183.01 is loaded.",
         "Failed to initialize NVML",
         "Reboot, or stop everything",
-        # The other causes, and what was accepted.
+        # The other causes, and accepted findings.
         "pending: the repository has changed since",
         "never applied: it was never as declared on this host",
         "Accepted until 2026-12-31: the new disk comes in December",
@@ -130,7 +130,7 @@ def test_new_findings_are_on_top() -> None:
     in_grid, in_legend, at_hosts, at_findings = 3, 1, 2, 2
     assert rest.count("★") == in_grid + in_legend + at_hosts + at_findings
     assert "★" not in page(pages.everything())
-    # What is ok now is not new, and neither is a finding of a host that was not read.
+    # An ok finding is not new, nor is a finding of a host that was not read.
     gone = {("gpu1.example.com", "swap.size"), ("gpu6.example.com", "swap.size")}
     assert "★" not in page(pages.everything(), new=frozenset(gone | {("gpu1.example.com", UNREAD)}))
 
@@ -156,11 +156,11 @@ def test_a_large_fleet_stays_readable() -> None:
     glance = text.partition('<details class="good">')
     assert "882 hosts are ok" in glance[2]
     assert "gpu0000.example.com" not in glance[0]
-    # The worst are unfolded, no more of them than a person reads.
+    # Only the worst hosts are unfolded.
     assert len(re.findall(r'<details class="host \w+" open>', text)) == 20
     assert not folded(text, "gpu0007.example.com")
     assert folded(text, "gpu0021.example.com")
-    # What many hosts have is listed once.
+    # A finding of many hosts is listed once.
     spread = text.partition('<table class="spread">')[2].partition("</table>")[0]
     assert re.findall(r"<code>([^<]*)", spread)[:2] == ["firewall.loaded", "nvidia.driver"]
 

@@ -11,7 +11,7 @@ import pytest
 STYLE = Path(__file__).parents[2] / "templates" / "report" / "style.css"
 # The fills of cells; ok and skip are the background.
 FILLS = ("drift", "pending", "never-applied", "warn", "unknown", "accepted", "ok")
-# How red, green and blue look where one kind of cone is missing (Machado and others, 2009).
+# Matrices for missing cones (Machado and others, 2009).
 EYES = {
     "all cones": ((1, 0, 0), (0, 1, 0), (0, 0, 1)),
     "no red": (
@@ -82,7 +82,7 @@ def distance(one: Colour, other: Colour) -> float:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_can_be_read(scheme: str) -> None:
+def test_text_has_enough_contrast(scheme: str) -> None:
     found = colours(scheme)
     pairs = [(f"on-{fill}", fill) for fill in FILLS]
     pairs += [
@@ -95,8 +95,8 @@ def test_text_can_be_read(scheme: str) -> None:
 
 @pytest.mark.parametrize("eye", EYES)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_fills_can_be_told_apart(scheme: str, eye: str) -> None:
+def test_fills_are_distinguishable(scheme: str, eye: str) -> None:
     found = {name: seen(colour, eye) for name, colour in colours(scheme).items()}
     distances = {pair: distance(found[pair[0]], found[pair[1]]) for pair in combinations(FILLS, 2)}
-    # Side by side, 0.02 can just be told.
+    # A distance of 0.02 is just visible side by side.
     assert not {pair: value for pair, value in distances.items() if value < 0.08}

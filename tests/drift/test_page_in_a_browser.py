@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 
 PHONE, DESK = 360, 1280
 SIZES = [(width, dark) for width in (PHONE, DESK) for dark in (False, True)]
-# With everything unfolded: what does not fit, what cannot be read, and what is seen.
+# Unfolds everything, and measures overflow, contrast and visible text.
 LOOK = """
 document.querySelectorAll('details').forEach(one => one.open = true);
 const name = one => one.tagName + '.' + one.className + ' ' + one.textContent.trim().slice(0, 40);
@@ -61,7 +61,7 @@ return {open: target.closest('details').open, seen: top >= 0 && top < innerHeigh
 
 
 @pytest.mark.parametrize(("width", "dark"), SIZES)
-def test_it_fits_and_can_be_read(tmp_path: Path, width: int, dark: bool) -> None:
+def test_the_page_fits_and_is_readable(tmp_path: Path, width: int, dark: bool) -> None:
     text = page(pages.everything(), new=pages.NEW)
     found = Browser(tmp_path, width, dark=dark).measure(text, LOOK)
     assert (found["width"], found["dark"]) == (width, dark)
@@ -70,7 +70,7 @@ def test_it_fits_and_can_be_read(tmp_path: Path, width: int, dark: bool) -> None
     assert found["cut"] == []
     assert found["faint"] == []
     assert (found["ground"] < 0.1) is dark
-    # Only the grid is wider than a phone, and it scrolls by itself.
+    # Only the grid is wider than a phone, and it scrolls in its own box.
     assert found["grids"] == [width == PHONE]
     for said in (
         "5 of 10 hosts need somebody",
@@ -87,7 +87,7 @@ def test_a_host_can_neither_run_anything_nor_break_the_page(tmp_path: Path, widt
     text = page(pages.hostile())
     found = Browser(tmp_path, width).measure(text, LOOK)
     assert found["title"].startswith("3 of 3 hosts need somebody")
-    # The one script is the one that measures.
+    # The only script is the one that measures.
     assert found["planted"] == 1
     assert "<script>document.title = 'taken'</script>" in found["text"]
     assert found["needed"] <= width

@@ -16,7 +16,7 @@ from gpuhost.drift.apps import app_differences
 from gpuhost.drift.difference import Difference
 from tests.drift.released import case
 
-# Skips for now: the reason passes by itself, or another finding tells it.
+# Skips for now: the reason ends by itself, or another finding reports it.
 LATER = re.compile("is under way|the engine |the next release is not known|with a card, but")
 CASES = [
     pytest.param(one, id=f"{file.stem}: {one['name']}")
@@ -32,14 +32,14 @@ def judged(one: dict[str, Any], directory: Path) -> dict[str, Difference]:
 
 
 def said(difference: Difference) -> str:
-    """The status, and the cause of what is wrong."""
+    """The status of a finding, and its cause."""
     status = difference.finding.status.value
     return status if difference.cause is None else f"{status} {difference.cause.value}"
 
 
 @pytest.mark.parametrize("one", CASES)
 def test_findings(one: dict[str, Any], tmp_path: Path) -> None:
-    """`findings` names status and cause of everything that is not ok."""
+    """`findings` has the status and the cause of every finding that is not ok."""
     found = judged(one, tmp_path)
     expected = one.get("findings", {})
     assert {id: said(it) for id, it in found.items() if said(it) != "ok"} == expected
@@ -54,7 +54,7 @@ def test_findings(one: dict[str, Any], tmp_path: Path) -> None:
 
 
 def test_every_check_fails_or_warns_in_a_case() -> None:
-    """A check that no case makes fail or warn cannot be trusted to fail."""
+    """A check that is never seen failing may not be able to fail."""
     seen = defaultdict(set)
     for parameter in CASES:
         one: Any = parameter.values[0]

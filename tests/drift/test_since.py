@@ -48,7 +48,7 @@ def compared(before: list[HostDrift], *later: list[HostDrift]) -> tuple[list[str
         ("drift", "pending", False, False),
         ("pending", "never_applied", False, False),
         ("drift", "unknown", False, False),
-        # It has to wait.
+        # Skipped for now.
         ("drift", "later", False, False),
         ("later", "drift", True, False),
         ("later", "ok", False, False),
@@ -65,15 +65,15 @@ def test_a_finding_that_was_unknown_for_a_night_is_not_new() -> None:
     assert compared([drifting], [unread], [drifting]) == ([], [])
 
 
-def test_a_finding_that_had_to_wait_for_a_night_is_not_new() -> None:
+def test_a_finding_that_was_skipped_for_a_night_is_not_new() -> None:
     drifting, not_now = (host("gpu1", toolkit_proof=kind) for kind in ("drift", "later"))
-    mended = host("gpu1", toolkit_proof="ok")
+    repaired = host("gpu1", toolkit_proof="ok")
     assert compared([drifting], [not_now], [drifting]) == ([], [])
-    assert compared([drifting], [not_now], [mended]) == ([], ["gpu1 toolkit.proof drift"])
+    assert compared([drifting], [not_now], [repaired]) == ([], ["gpu1 toolkit.proof drift"])
 
 
 def test_a_missing_finding_of_a_partly_read_host_is_not_gone() -> None:
-    """The findings of apps while their state could not be read; the trend of disks."""
+    """Findings of apps whose state could not be read, and the trend of disks."""
     known = host("gpu1", app_state="ok", app_files="drift", disk_trend="warn")
     unread = host("gpu1", app_state="unknown")
     assert compared([known], [unread]) == (["gpu1 app.state unknown"], [])
@@ -89,13 +89,13 @@ def test_a_host_that_is_back_and_partly_read() -> None:
 
 
 def test_a_host_that_is_unreachable_for_a_night() -> None:
-    there, away = host("gpu1", swap_size="drift"), unreachable("gpu1")
-    assert compared([there], [away]) == (["gpu1 host.read unreachable"], [])
-    assert compared([there], [away], [away]) == ([], [])
-    assert compared([there], [away], [there]) == ([], ["gpu1 host.read unreachable"])
-    mended = host("gpu1", swap_size="ok")
+    known, lost = host("gpu1", swap_size="drift"), unreachable("gpu1")
+    assert compared([known], [lost]) == (["gpu1 host.read unreachable"], [])
+    assert compared([known], [lost], [lost]) == ([], [])
+    assert compared([known], [lost], [known]) == ([], ["gpu1 host.read unreachable"])
+    repaired = host("gpu1", swap_size="ok")
     gone = {"gpu1 host.read unreachable", "gpu1 swap.size drift"}
-    assert set(compared([there], [away], [mended])[1]) == gone
+    assert set(compared([known], [lost], [repaired])[1]) == gone
 
 
 def test_another_reason_for_not_being_read_is_not_new() -> None:

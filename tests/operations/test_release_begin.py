@@ -13,7 +13,7 @@ import pytest
 from gpuhost.release.secrets import GivenSecrets, SecretValue
 from gpuhost.rollout.bundle import Bundle, bundle
 from gpuhost.runner.plan import Plan
-from tests.release.played_host import SYSTEMCTL, SYSTEMD_RUN
+from tests.release.fake_host import SYSTEMCTL, SYSTEMD_RUN
 
 SCRIPT = files("gpuhost.remote").joinpath("release_begin.sh").read_text("utf-8")
 ID = "20261122-010203-aabbccdd"

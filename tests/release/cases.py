@@ -1,8 +1,8 @@
-"""Apps, hosts, and what the two make: for tests that compare, and those that ask real tools.
+"""Apps, hosts, and what is rendered for them: for golden tests, and for tests with real tools.
 
     python -m tests.release.cases
 
-writes the golden files anew; read the difference before it is committed.
+writes the golden files; review the diff before you commit it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ DECLARED = merge_layers(
 )
 OVERRIDES = [(name, host) for name in ("hostile", "plain", "whole") for host in (CPU, P40)]
 SITES = ("behind-nginx", "own_nginx", "whole")
-# Every app of this repository: its plan, and so its hash of inputs, stays the same.
+# Every app of this repository: its plan, and its hash of inputs, must not change.
 PLANNED = sorted([*APPS.glob("*.yaml"), *PACKAGED.glob("*.yaml")])
 
 
@@ -48,7 +48,7 @@ def chosen(of: App, on: str) -> ChosenVariant:
 
 
 def golden_files() -> dict[str, str]:
-    """Every golden file as it is rendered now."""
+    """Every golden file, rendered by the current code."""
     made = {}
     for name, on in OVERRIDES:
         made[f"{name}.{on}.override.yaml"] = render_override(app(name), chosen(app(name), on))

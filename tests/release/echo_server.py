@@ -1,4 +1,4 @@
-"""An upstream that answers with what it was asked, and would have nothing cached."""
+"""An upstream that returns the request as JSON, with Cache-Control: no-store."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ class Echo(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
-        seen = {
+        request = {
             "method": self.command,
             "path": self.path,
             "body": self.rfile.read(length).decode("utf-8", "replace")[:100],
             "headers": {name.lower(): value for name, value in self.headers.items()},
         }
-        body = json.dumps(seen).encode()
+        body = json.dumps(request).encode()
         self.send_response(200)
         self.send_header("Cache-Control", "no-store")
         self.send_header("Content-Length", str(len(body)))

@@ -1,4 +1,4 @@
-"""A directory is packed alike everywhere, with what the host's builds need and nothing else."""
+"""A packed directory is the same on every machine, and has only the files that builds need."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _write(directory: Path, *names: str) -> None:
         path.write_text(name, "utf-8")
 
 
-def test_everything_but_git(tmp_path: Path) -> None:
+def test_everything_except_git_is_packed(tmp_path: Path) -> None:
     _write(tmp_path, "Dockerfile", "src/a.py", ".git/HEAD", "module/.git", "module/b", ".gitignore")
     (tmp_path / "empty").mkdir()
     assert list(_members(pack(tmp_path))) == [
@@ -34,7 +34,7 @@ def test_everything_but_git(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-def test_the_same_bytes_for_the_same_files(tmp_path: Path) -> None:
+def test_the_same_files_make_the_same_bytes(tmp_path: Path) -> None:
     names = ["b", "a/ä", "a/b", "Z", "x" * 120 + "/" + "y" * 120]
     one, other = tmp_path / "one", tmp_path / "other"
     _write(one, *names)
@@ -45,7 +45,7 @@ def test_the_same_bytes_for_the_same_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("change", ["content", "mode", "name", "more", "link"])
-def test_another_revision_for_every_change(tmp_path: Path, change: str) -> None:
+def test_every_change_makes_another_revision(tmp_path: Path, change: str) -> None:
     _write(tmp_path, "a", "b")
     before = pack(tmp_path)
     match change:
@@ -63,8 +63,8 @@ def test_another_revision_for_every_change(tmp_path: Path, change: str) -> None:
     assert pack(tmp_path).revision != before.revision
 
 
-def test_the_same_revision_under_every_umask(tmp_path: Path) -> None:
-    """Where a checkout lies decides who else may write in it, and nothing of the app."""
+def test_the_umask_does_not_change_the_revision(tmp_path: Path) -> None:
+    """Write permissions of a group depend on the checkout, not on the app."""
     made = []
     for name, (directory, executable, plain) in {
         "022": (0o755, 0o755, 0o644),
@@ -81,7 +81,7 @@ def test_the_same_revision_under_every_umask(tmp_path: Path) -> None:
     assert modes == {"src": 0o755, "src/a": 0o644, "src/run.sh": 0o755}
 
 
-def test_nobodys_files_in_no_time(tmp_path: Path) -> None:
+def test_owners_and_times_are_not_packed(tmp_path: Path) -> None:
     _write(tmp_path, "run.sh")
     (tmp_path / "run.sh").chmod(0o4755)
     member = _members(pack(tmp_path))["run.sh"]
@@ -89,8 +89,8 @@ def test_nobodys_files_in_no_time(tmp_path: Path) -> None:
     assert (member.mtime, member.mode) == (0, 0o755)
 
 
-def test_the_builds_own_files_stay_though_ignored(tmp_path: Path) -> None:
-    """The host builds by them, and applies the rules once more."""
+def test_ignored_files_that_the_build_needs_are_packed(tmp_path: Path) -> None:
+    """The host builds with them, and applies the ignore rules again."""
     _write(tmp_path, "Dockerfile", "docker/gpu.Dockerfile", "a.md", "b.py")
     (tmp_path / ".dockerignore").write_text("*\n!b.py\n")
     contexts = [BuildContext(), BuildContext(".", "docker/gpu.Dockerfile")]
@@ -99,8 +99,8 @@ def test_the_builds_own_files_stay_though_ignored(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-def test_each_context_has_rules_of_its_own(tmp_path: Path) -> None:
-    """What one image leaves out another may be built from."""
+def test_each_context_has_its_own_ignore_rules(tmp_path: Path) -> None:
+    """A file that one image ignores can be part of another."""
     _write(
         tmp_path, "web/a", "web/secret", "api/a", "api/secret", "api/b", "shared/x", "Dockerfile"
     )
@@ -114,7 +114,7 @@ def test_each_context_has_rules_of_its_own(tmp_path: Path) -> None:
     assert "api/secret" not in alone
 
 
-def test_a_dockerfiles_own_rules_go_first(tmp_path: Path) -> None:
+def test_ignore_rules_of_a_dockerfile_win(tmp_path: Path) -> None:
     _write(tmp_path, "gpu.Dockerfile", "a", "b")
     (tmp_path / ".dockerignore").write_text("a\n")
     (tmp_path / "gpu.Dockerfile.dockerignore").write_text("b\n")
@@ -123,7 +123,7 @@ def test_a_dockerfiles_own_rules_go_first(tmp_path: Path) -> None:
     assert "b" not in inside
 
 
-def test_links_inside_are_kept_as_they_are(tmp_path: Path) -> None:
+def test_links_inside_the_directory_are_kept(tmp_path: Path) -> None:
     _write(tmp_path, "a/file", "b/x")
     (tmp_path / "b" / "link").symlink_to("../a/./file")
     (tmp_path / "b" / "directory").symlink_to("../a")
@@ -136,7 +136,7 @@ def test_links_inside_are_kept_as_they_are(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("target", ["/etc/passwd", "..", "../../x", "../b/../../x"])
-def test_links_out_of_it_are_named(tmp_path: Path, target: str) -> None:
+def test_links_to_outside_are_refused(tmp_path: Path, target: str) -> None:
     directory = tmp_path / "source"
     _write(directory, "a")
     (directory / "link").symlink_to(target)
@@ -154,19 +154,19 @@ def test_sockets_and_pipes_are_left_out(tmp_path: Path) -> None:
         assert list(_members(pack(tmp_path))) == ["a"]
 
 
-def test_names_that_are_no_text(tmp_path: Path) -> None:
+def test_file_names_that_are_not_utf_8(tmp_path: Path) -> None:
     (tmp_path / os.fsdecode(b"\xff\xfe")).write_text("x")
     assert [os.fsencode(name) for name in _members(pack(tmp_path))] == [b"\xff\xfe"]
 
 
 @pytest.mark.parametrize("kind", ["missing", "a file"])
-def test_no_directory(tmp_path: Path, kind: str) -> None:
+def test_a_source_that_is_not_a_directory(tmp_path: Path, kind: str) -> None:
     (tmp_path / "a file").write_text("")
     with pytest.raises(BadDirectory, match=r"is not a directory on this machine; it is relative"):
         pack(tmp_path / kind)
 
 
-def test_a_file_that_vanishes_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_disappears_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _write(tmp_path, "a", "b")
     whole = Path.open
 

@@ -1,4 +1,4 @@
-"""Build contexts lie in the source, or are left as they are."""
+"""Build contexts inside the source are rewritten, others are unchanged."""
 
 from __future__ import annotations
 

@@ -70,6 +70,6 @@ def test_given_values_win() -> None:
     assert convert(PlanSection, Section(text="x"), made="", text="y").text == "y"
 
 
-def test_a_field_that_the_model_calls_otherwise() -> None:
+def test_a_field_with_an_alias() -> None:
     expect = Expect.model_validate({"json": {"status": "ok"}})
     assert convert(plan.Expect, expect).json == {"status": "ok"}

@@ -1,4 +1,4 @@
-"""deploys/app.py as a user runs it, on a host that plays its part."""
+"""deploys/app.py as a user runs it, on a fake host."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ import pytest
 
 from gpuhost.runner.plan import load
 from tests.cli.conftest import sshd as sshd
-from tests.release.workplace import (
+from tests.release.workspace import (
     APP,
     FAILED,
     ROOT,
     SECRET,
     STAGES,
-    Played,
-    Workplace,
+    FakeHost,
+    Workspace,
     has_all,
     positions,
     released,
 )
-from tests.release.workplace import host as host
-from tests.release.workplace import workplace as workplace
+from tests.release.workspace import host as host
+from tests.release.workspace import workspace as workspace
 
 pytestmark = pytest.mark.slow
 
 
-def test_a_release_is_sent_begun_and_watched(workplace: Workplace, host: Played) -> None:
-    status, out = workplace.release()
+def test_a_release_is_delivered_started_and_followed(workspace: Workspace, host: FakeHost) -> None:
+    status, out = workspace.release()
     assert status == 0, out
     places = positions(
         out, "tts: first release, revision ", "without a card (no service needs one)",
@@ -46,23 +46,25 @@ def test_a_release_is_sent_begun_and_watched(workplace: Workplace, host: Played)
     plan = load(release / "plan.json")
     assert (plan.id, plan.app, plan.source and plan.source.kind) == (release.name, "tts", "archive")
     assert (release / "compose.yaml").read_bytes() == (
-        workplace.path / "apps/tts.yaml"
+        workspace.path / "apps/tts.yaml"
     ).read_bytes()
     with tarfile.open(release / "source.tar.gz") as archive:
         assert archive.getnames() == ["Dockerfile"]
     assert json.loads((release / "given.json").read_text("utf-8")) == {"PLANTED": SECRET}
-    _is_in_place(host, release)
+    _assert_delivered(host, release)
 
 
-def _is_in_place(host: Played, release: Path) -> None:
+def _assert_delivered(host: FakeHost, release: Path) -> None:
     modes = {path.name: f"{path.stat().st_mode & 0o777:o}" for path in release.iterdir()}
     assert set(modes.values()) == {"600"}
     assert [f"{path.stat().st_mode & 0o777:o}" for path in (release, release.parent)] == ["700"] * 2
     runner = (host.home / "runner.pyz").resolve()
     assert runner.parent == host.home.parent / "lib"
     assert f"{runner.stat().st_mode & 0o777:o}" == "644"
-    told = subprocess.run([sys.executable, "-I", runner, "status", host.home], capture_output=True)
-    assert json.loads(told.stdout)["app"] == "tts", told.stderr
+    status = subprocess.run(
+        [sys.executable, "-I", runner, "status", host.home], capture_output=True
+    )
+    assert json.loads(status.stdout)["app"] == "tts", status.stderr
     assert list(host.home.rglob("*.new")) == []
     unit = host.directory / "etc/systemd/system/gpuhost-resume@.service"
     assert "runner.pyz resume /opt/gpuhost/%i" in unit.read_text()
@@ -77,10 +79,10 @@ def _is_in_place(host: Played, release: Path) -> None:
 
 
 @pytest.mark.parametrize("words", [("-y", "--json", "-vvv"), ("--dry", "-vvv")])
-def test_no_secret_is_shown_or_sent_but_on_stdin(
-    workplace: Workplace, host: Played, words: tuple[str, ...]
+def test_secrets_are_sent_on_stdin_only(
+    workspace: Workspace, host: FakeHost, words: tuple[str, ...]
 ) -> None:
-    status, out = workplace.release(*words)
+    status, out = workspace.release(*words)
     assert status == 0, out
     assert "tts" in out
     seen = "".join([out, (host.directory / "execs").read_text("utf-8"), *host.started])
@@ -94,19 +96,19 @@ def test_no_secret_is_shown_or_sent_but_on_stdin(
         assert host.started
 
 
-def test_the_same_again_is_no_change(workplace: Workplace, host: Played) -> None:
-    host.apps(released(workplace, host))
-    status, out = workplace.release("--dry")
+def test_an_unchanged_app_is_not_released(workspace: Workspace, host: FakeHost) -> None:
+    host.apps(released(workspace, host))
+    status, out = workspace.release("--dry")
     assert (status, host.started) == (0, [])
     assert "would release" not in out
-    status, out = workplace.release()
+    status, out = workspace.release()
     assert (status, host.started) == (0, [])
     assert "No changes" in out
 
 
-def test_a_failure_says_everything_and_exits_1(workplace: Workplace, host: Played) -> None:
-    host.looks({"state": "running", "lines": STAGES[:2]}, FAILED)
-    status, out = workplace.release()
+def test_a_failed_release_is_explained_and_exits_1(workspace: Workspace, host: FakeHost) -> None:
+    host.set_follow_answers({"state": "running", "lines": STAGES[:2]}, FAILED)
+    status, out = workspace.release()
     assert status == 1
     places = positions(
         out, "  source       0 s", "  build        failed after 41 s",
@@ -120,13 +122,15 @@ def test_a_failure_says_everything_and_exits_1(workplace: Workplace, host: Playe
     assert "\x1b[31mred" not in out
 
 
-def test_refused_with_every_reason_before_anything(workplace: Workplace, host: Played) -> None:
-    (workplace.path / "apps/tts.yaml").write_text(
+def test_a_refusal_names_every_reason_before_any_change(
+    workspace: Workspace, host: FakeHost
+) -> None:
+    (workspace.path / "apps/tts.yaml").write_text(
         APP.replace("min_length: 8}", "min_length: 8}\n    OTHER: {env: GONE}")
         + '    ports: ["22:22"]\n'
     )
-    workplace.environment.clear()
-    status, out = workplace.release()
+    workspace.environment.clear()
+    status, out = workspace.release()
     assert status == 1
     assert has_all(out, "PLANTED", "GONE", "app.ports: ", "refused, nothing was changed"), out
     assert host.started == []
@@ -141,10 +145,12 @@ def test_refused_with_every_reason_before_anything(workplace: Workplace, host: P
         ("app=bad", "apps/bad.yaml:2: "),
     ],
 )
-def test_no_app_to_release(workplace: Workplace, host: Played, app: str, says: str) -> None:
-    (workplace.path / "apps/bad.yaml").write_text("x-gpuhost:\n  sources: 1\nservices: {a: {}}\n")
+def test_an_unknown_or_invalid_app(
+    workspace: Workspace, host: FakeHost, app: str, says: str
+) -> None:
+    (workspace.path / "apps/bad.yaml").write_text("x-gpuhost:\n  sources: 1\nservices: {a: {}}\n")
     data = ("--data", app) if app else ()
-    status, out = workplace.run(str(ROOT / "deploys/app.py"), "-y", *data)
+    status, out = workspace.run(str(ROOT / "deploys/app.py"), "-y", *data)
     assert status == 1
     assert says in out
     assert "bad" in app or "tts" in out.split("known here: ")[1].splitlines()[0]

@@ -1,27 +1,27 @@
-"""How often a host is asked, of its own settings."""
+"""How many times a release reads a host."""
 
 from __future__ import annotations
 
 import pytest
 
 from tests.cli.conftest import sshd as sshd
-from tests.release.workplace import APP, Played, Workplace
-from tests.release.workplace import host as host
-from tests.release.workplace import workplace as workplace
+from tests.release.workspace import APP, FakeHost, Workspace
+from tests.release.workspace import host as host
+from tests.release.workspace import workspace as workspace
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("needs", ["logs: {files: [a.log]}", "nginx: {upstream: '127.0.0.1:3000'}"])
-def test_another_data_root_costs_no_second_reading(
-    workplace: Workplace, host: Played, needs: str
+def test_another_data_root_needs_no_second_reading(
+    workspace: Workspace, host: FakeHost, needs: str
 ) -> None:
     app = APP.replace("x-gpuhost:\n", f"x-gpuhost:\n  {needs}\n")
-    (workplace.path / "apps" / "tts.yaml").write_text(app)
-    asked = []
+    (workspace.path / "apps" / "tts.yaml").write_text(app)
+    commands = []
     for settings in ({}, {"docker_data_root": "/data/docker", "swap_path": "/data/swap"}):
-        workplace.settings = dict(settings)
-        status, out = workplace.release("--dry")
+        workspace.settings = dict(settings)
+        status, out = workspace.release("--dry")
         assert status == 0, out
-        asked.append(len((host.directory / "execs").read_text().splitlines()) - sum(asked))
-    assert asked[0] == asked[1]
+        commands.append(len((host.directory / "execs").read_text().splitlines()) - sum(commands))
+    assert commands[0] == commands[1]

@@ -1,4 +1,4 @@
-"""deploys/restore.py as a user runs it, on a host that plays its part."""
+"""deploys/restore.py as a user runs it, on a fake host."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from gpuhost.rollout.draft import Refused
 from gpuhost.snapshot import Probe, Probes
 from gpuhost.snapshot.apps import Apps
 from tests.cli.conftest import sshd as sshd
-from tests.release.workplace import ENDED, RESULT, ROOT, Played, Workplace
-from tests.release.workplace import workplace as workplace
+from tests.release.workspace import ENDED, RESULT, ROOT, FakeHost, Workspace
+from tests.release.workspace import workspace as workspace
 
 pytestmark = pytest.mark.slow
 
@@ -44,29 +44,27 @@ TTS: dict[str, Any] = {
 
 
 @pytest.fixture(autouse=True)
-def played(monkeypatch: pytest.MonkeyPatch) -> None:
-    play = Path(__file__).with_name("played_restore.py")
-    monkeypatch.setattr("tests.release.workplace.PLAY", play)
+def accept_removals(monkeypatch: pytest.MonkeyPatch) -> None:
+    play = Path(__file__).with_name("fake_host_restore.py")
+    monkeypatch.setattr("tests.release.workspace.PLAY", play)
 
 
 @pytest.fixture
-def host(workplace: Workplace) -> Played:
-    played = workplace.hosts[0]
-    played.apps(TTS)
-    # Beginning something looks for what is at it already.
-    played.home.mkdir(parents=True)
-    return played
+def host(workspace: Workspace) -> FakeHost:
+    host = workspace.hosts[0]
+    host.apps(TTS)
+    # The start of an operation looks for a running one in this directory.
+    host.home.mkdir(parents=True)
+    return host
 
 
-def restore(workplace: Workplace, *words: str) -> tuple[int, str]:
+def restore(workspace: Workspace, *words: str) -> tuple[int, str]:
     deploy = str(ROOT / "deploys" / "restore.py")
-    return workplace.run(deploy, "--data", "app=tts", *words)
+    return workspace.run(deploy, "--data", "app=tts", *words)
 
 
-def test_without_a_name_backups_are_listed_and_nothing_is_changed(
-    workplace: Workplace, host: Played
-) -> None:
-    status, out = restore(workplace, "-y")
+def test_without_a_backup_the_backups_are_listed(workspace: Workspace, host: FakeHost) -> None:
+    status, out = restore(workspace, "-y")
     assert status == 0, out
     assert "tts has 2 backups on this host, newest first:" in out
     assert out.index(NEW) < out.index(OLD)
@@ -74,10 +72,10 @@ def test_without_a_name_backups_are_listed_and_nothing_is_changed(
     assert (host.started, (host.directory / "removed").exists()) == ([], False)
 
 
-def test_a_backup_is_restored_and_watched(workplace: Workplace, host: Played) -> None:
+def test_a_restore_is_started_and_followed(workspace: Workspace, host: FakeHost) -> None:
     result = {**RESULT, "id": OLD, "kind": "restore", "revision": "", "backup": OLD}
-    host.looks({**ENDED, "result": result})
-    status, out = restore(workplace, "--data", f"backup={OLD}", "-y")
+    host.set_follow_answers({**ENDED, "result": result})
+    status, out = restore(workspace, "--data", f"backup={OLD}", "-y")
     assert status == 0, out
     assert f"restore {OLD} verified" in out
     verb = host.started.index("restore")
@@ -87,7 +85,7 @@ def test_a_backup_is_restored_and_watched(workplace: Workplace, host: Played) ->
     assert removed == [f"{home}/result.json", f"{home}/log"]
 
 
-def test_a_restore_that_fails_fails_the_run(workplace: Workplace, host: Played) -> None:
+def test_a_failed_restore_fails_the_run(workspace: Workspace, host: FakeHost) -> None:
     result = {
         **RESULT,
         "kind": "restore",
@@ -95,20 +93,20 @@ def test_a_restore_that_fails_fails_the_run(workplace: Workplace, host: Played) 
         "said": "web: exited with 1",
         "restored": RELEASE["id"],
     }
-    host.looks({"state": "ended", "result": result})
-    status, out = restore(workplace, "--data", f"backup={OLD}", "-y")
+    host.set_follow_answers({"state": "ended", "result": result})
+    status, out = restore(workspace, "--data", f"backup={OLD}", "-y")
     assert status == 1, out
     assert "web: exited with 1" in out
 
 
-def test_a_dry_run_restores_nothing(workplace: Workplace, host: Played) -> None:
-    status, out = restore(workplace, "--data", f"backup={OLD}", "--dry")
+def test_a_dry_run_restores_nothing(workspace: Workspace, host: FakeHost) -> None:
+    status, out = restore(workspace, "--data", f"backup={OLD}", "--dry")
     assert (status, f"would restore {OLD}" in out) == (0, True), out
     assert (host.started, (host.directory / "removed").exists()) == ([], False)
 
 
-def test_what_cannot_be_is_refused_and_changes_nothing(workplace: Workplace, host: Played) -> None:
-    status, out = restore(workplace, "--data", f"backup={HALF}", "-y")
+def test_an_incomplete_backup_is_refused(workspace: Workspace, host: FakeHost) -> None:
+    status, out = restore(workspace, "--data", f"backup={HALF}", "-y")
     assert (status, f"{HALF} is not a backup of this app" in out) == (1, True), out
     assert (host.started, (host.directory / "removed").exists()) == ([], False)
 
@@ -121,7 +119,7 @@ def apps(*states: dict[str, Any]) -> Apps:
     return Apps.read(Probes(probes))
 
 
-AT_IT = {"kind": "release", "id": "20260104-000000-cccccccc", "by": "ada@desk", "started": 1}
+ATTEMPT = {"kind": "release", "id": "20260104-000000-cccccccc", "by": "ada@desk", "started": 1}
 
 
 @pytest.mark.parametrize(
@@ -131,18 +129,18 @@ AT_IT = {"kind": "release", "id": "20260104-000000-cccccccc", "by": "ada@desk", 
         (TTS, "../../../etc", "../../../etc is not a backup of this app"),
         ({**TTS, "backups": []}, OLD, "tts has no backup on this host"),
         ({**TTS, "current": None}, OLD, "no release of it was ever verified on this host"),
-        ({**TTS, "attempt": AT_IT, "locked": True}, OLD, "release 20260104-000000-cccccccc is"),
+        ({**TTS, "attempt": ATTEMPT, "locked": True}, OLD, "release 20260104-000000-cccccccc is"),
         ({**TTS, "name": "other"}, OLD, "never released on this host; released apps: other"),
     ],
 )
-def test_every_reason_to_refuse(app: dict[str, Any], backup: str, says: str) -> None:
+def test_reasons_to_refuse(app: dict[str, Any], backup: str, says: str) -> None:
     with pytest.raises(Refused) as raised:
         require_restorable(known_app(apps(app), "tts"), backup)
     assert says in "\n".join(raised.value.lines)
 
 
 def refusal(app: dict[str, Any], backup: str) -> tuple[str, ...]:
-    """Why the backup cannot be restored; (): it can."""
+    """The reasons why the backup cannot be restored; (): none."""
     try:
         require_restorable(known_app(apps(app), "tts"), backup)
     except Refused as refused:
@@ -150,11 +148,11 @@ def refusal(app: dict[str, Any], backup: str) -> tuple[str, ...]:
     return ()
 
 
-def test_what_was_cut_off_is_no_reason() -> None:
-    """An attempt that somebody is still at is one: only the lock tells them apart."""
-    begun = {**TTS, "attempt": {**AT_IT, "kind": "restore"}}
-    assert refusal({**begun, "locked": True}, OLD) == (
+def test_an_interrupted_operation_does_not_refuse_a_restore() -> None:
+    """A running operation does: only the lock shows the difference."""
+    app_with_attempt = {**TTS, "attempt": {**ATTEMPT, "kind": "restore"}}
+    assert refusal({**app_with_attempt, "locked": True}, OLD) == (
         "restore 20260104-000000-cccccccc is under way; wait for it",
     )
-    assert refusal({**begun, "locked": False}, OLD) == ()
-    assert refusal(begun, OLD) == ()
+    assert refusal({**app_with_attempt, "locked": False}, OLD) == ()
+    assert refusal(app_with_attempt, OLD) == ()

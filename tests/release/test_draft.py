@@ -1,4 +1,4 @@
-"""What is to be released on a host, draft up from a reading: a change or none, or refused."""
+"""The draft of a release, from a reading of the host: a change, no change, or refused."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ APP = "x-gpuhost: {secrets: {KEY: {}}}\nservices: {web: {image: 'web:1'}}\n"
 DECLARED = Settings(adopt=True)
 
 
-def _wanted(
+def _resolved_app(
     tmp_path: Path, *, text: str = APP, key: str = "s3cret", revision: str = "a" * 40
 ) -> ResolvedApp:
     (tmp_path / "tts.yaml").write_text(text)
@@ -37,8 +37,8 @@ def _wanted(
     )
 
 
-def _now(*apps: dict[str, Any], at_work: bool = False) -> Snapshot:
-    state = "active" if at_work else "inactive"
+def _snapshot(*apps: dict[str, Any], is_running: bool = False) -> Snapshot:
+    state = "active" if is_running else "inactive"
     return snapshot_of(
         {
             "host": "debian13-docker",
@@ -51,7 +51,7 @@ def _now(*apps: dict[str, Any], at_work: bool = False) -> Snapshot:
 
 
 def _released(draft: Draft, state: str = "verified", **more: Any) -> dict[str, Any]:
-    """A host on which this was released."""
+    """The host's record of this release."""
     release = {
         "id": "20260101-000000-aaaaaaaa", "inputs": draft.plan.inputs, "by": "me@here",
         "revision": draft.plan.revision, "project": "tts", "rollback_of": "",
@@ -64,15 +64,15 @@ def _released(draft: Draft, state: str = "verified", **more: Any) -> dict[str, A
     }  # fmt: skip
 
 
-def test_the_same_again_is_no_change(tmp_path: Path) -> None:
-    wanted = _wanted(tmp_path)
-    first = draft_release(wanted, _now(), DECLARED)
+def test_an_unchanged_app_is_no_change(tmp_path: Path) -> None:
+    resolved = _resolved_app(tmp_path)
+    first = draft_release(resolved, _snapshot(), DECLARED)
     assert not first.is_unchanged
     assert first.sentence == (
         "tts: first release, revision aaaaaaaaaaaa; "
         "without a card (no service needs one); services: web"
     )
-    again = draft_release(wanted, _now(_released(first)), DECLARED)
+    again = draft_release(resolved, _snapshot(_released(first)), DECLARED)
     assert again.is_unchanged
     assert again.plan.inputs == first.plan.inputs
 
@@ -86,9 +86,9 @@ def test_the_same_again_is_no_change(tmp_path: Path) -> None:
     ],
 )
 def test_another_input_is_a_change(tmp_path: Path, changed: dict[str, str]) -> None:
-    first = draft_release(_wanted(tmp_path), _now(), DECLARED)
+    first = draft_release(_resolved_app(tmp_path), _snapshot(), DECLARED)
     assert not draft_release(
-        _wanted(tmp_path, **changed), _now(_released(first)), DECLARED
+        _resolved_app(tmp_path, **changed), _snapshot(_released(first)), DECLARED
     ).is_unchanged
 
 
@@ -101,13 +101,13 @@ def test_another_input_is_a_change(tmp_path: Path, changed: dict[str, str]) -> N
         {"attempt": {"kind": "release", "id": "x", "by": "me@here", "started": 1}},
     ],
 )
-def test_not_good_yet_is_a_change(tmp_path: Path, host: dict[str, Any]) -> None:
-    wanted = _wanted(tmp_path)
-    first = draft_release(wanted, _now(), DECLARED)
-    assert not draft_release(wanted, _now(_released(first, **host)), DECLARED).is_unchanged
+def test_without_a_good_release_it_is_a_change(tmp_path: Path, host: dict[str, Any]) -> None:
+    resolved = _resolved_app(tmp_path)
+    first = draft_release(resolved, _snapshot(), DECLARED)
+    assert not draft_release(resolved, _snapshot(_released(first, **host)), DECLARED).is_unchanged
 
 
-def test_a_port_of_the_containers_nginx_that_is_none_is_a_reason(tmp_path: Path) -> None:
+def test_an_invalid_port_mapping_is_refused(tmp_path: Path) -> None:
     text = """
 x-gpuhost:
   nginx: {where: container, service: web, config: n/d.conf, upstream: "web:3000"}
@@ -115,7 +115,7 @@ x-gpuhost:
 services: {web: {image: "web:1", ports: ["3000:"], volumes: ["./n:/n"]}}
 """
     with pytest.raises(Refused) as caught:
-        draft_release(_wanted(tmp_path, text=text), _now(), DECLARED)
+        draft_release(_resolved_app(tmp_path, text=text), _snapshot(), DECLARED)
     expected = "services.web.ports: '3000:' is not a port mapping; write it like 3000:3000"
     assert caught.value.lines[0] == f"{tmp_path}/tts.yaml: {expected}"
 
@@ -126,37 +126,37 @@ services: {web: {image: "web:1", ports: ["3000:"], volumes: ["./n:/n"]}}
         ([("restore-failed", "2")], False),
         ([("failed", "2")], True),
         ([("restored", "2")], True),
-        # It changed nothing, for the better either.
+        # A failed release changed nothing, so the app is still down.
         ([("failed", "3"), ("restore-failed", "2")], False),
-        # It is known to run since.
+        # A later restore brought the app up.
         ([("restored", "3"), ("restore-failed", "2")], True),
         ([(None, "3"), ("restore-failed", "2")], False),
     ],
 )
-def test_what_did_not_come_back_is_released_again(
+def test_a_release_that_could_not_be_restored_is_released_again(
     tmp_path: Path, newer: list[tuple[str | None, str]], is_unchanged: bool
 ) -> None:
-    wanted = _wanted(tmp_path)
-    host = _released(draft_release(wanted, _now(), DECLARED))
+    resolved = _resolved_app(tmp_path)
+    host = _released(draft_release(resolved, _snapshot(), DECLARED))
     host["releases"] = [
         *({"id": id, "result": state and {"state": state}} for state, id in newer),
         *host["releases"],
     ]
-    assert draft_release(wanted, _now(host), DECLARED).is_unchanged == is_unchanged
+    assert draft_release(resolved, _snapshot(host), DECLARED).is_unchanged == is_unchanged
 
 
 def test_every_reason_is_named(tmp_path: Path) -> None:
     text = APP.replace("'web:1'", "'web:1', ports: ['22:22']")
-    wanted = ResolvedApp(
-        _wanted(tmp_path, text=text).app, GivenSecrets(), None,
+    resolved = ResolvedApp(
+        _resolved_app(tmp_path, text=text).app, GivenSecrets(), None,
         ("secret KEY (environment variable KEY): not set",),
         ("secret KEY (environment variable KEY): not set", "git ls-remote: no; check"),
     )  # fmt: skip
     attempt = {"kind": "release", "id": "x", "by": "ann@desk", "started": 1}
-    host = _released(draft_release(_wanted(tmp_path), _now(), DECLARED), attempt=attempt)
+    host = _released(draft_release(_resolved_app(tmp_path), _snapshot(), DECLARED), attempt=attempt)
     with pytest.raises(Refused) as caught:
-        draft_release(wanted, _now(host, at_work=True), DECLARED)
-    said = "\n".join(caught.value.lines)
+        draft_release(resolved, _snapshot(host, is_running=True), DECLARED)
+    reasons = "\n".join(caught.value.lines)
     for part in (
         "git ls-remote: no; check",
         "app.secrets: ",
@@ -164,19 +164,19 @@ def test_every_reason_is_named(tmp_path: Path) -> None:
         "app.ports: ",
         "ann@",
     ):
-        assert part in said
-    assert said.count("not set") == 1
+        assert part in reasons
+    assert reasons.count("not set") == 1
 
 
-def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
+def test_an_unreadable_host_is_refused(tmp_path: Path) -> None:
     broken = snapshot_of({"host": "debian13-docker", "probes": {"apps": {"out": "no JSON"}}})
     with pytest.raises(Refused, match="not valid JSON"):
-        draft_release(_wanted(tmp_path), broken, DECLARED)
+        draft_release(_resolved_app(tmp_path), broken, DECLARED)
 
 
-def test_what_is_sent(tmp_path: Path) -> None:
-    draft = draft_release(_wanted(tmp_path), _now(), DECLARED)
-    start = draft.start_request(_now())
+def test_the_bundle_that_is_sent(tmp_path: Path) -> None:
+    draft = draft_release(_resolved_app(tmp_path), _snapshot(), DECLARED)
+    start = draft.start_request(_snapshot())
     assert (start.app, start.verb, start.unit) == (
         "tts",
         ("release",),
@@ -184,7 +184,7 @@ def test_what_is_sent(tmp_path: Path) -> None:
     )
     assert start.limit_s > 2 * draft.plan.limit_s
     assert start.bundle is not None
-    assert start.bundle == draft.start_request(_now()).bundle
+    assert start.bundle == draft.start_request(_snapshot()).bundle
     members = _members(start.bundle)
     assert {name: mode for name, (mode, _) in members.items() if mode != 0o600} == {
         "release": 0o700
@@ -205,7 +205,7 @@ def _members(bundle: Bundle) -> dict[str, tuple[int, bytes]]:
         return {
             member.name: (
                 member.mode,
-                found.read() if (found := archive.extractfile(member)) else b"",
+                file.read() if (file := archive.extractfile(member)) else b"",
             )
             for member in archive.getmembers()
         }
@@ -221,6 +221,6 @@ def _members(bundle: Bundle) -> dict[str, tuple[int, bytes]]:
         ("by-hand", "20261121-223646-12345678"),
     ],
 )
-def test_ids_go_up(newest: str | None, id: str) -> None:
+def test_release_ids_increase(newest: str | None, id: str) -> None:
     apps = [{"name": "tts", "releases": [{"id": newest}]}] if newest else []
-    assert release_id(_now(*apps), "tts", "123456789") == id
+    assert release_id(_snapshot(*apps), "tts", "123456789") == id

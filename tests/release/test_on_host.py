@@ -1,4 +1,4 @@
-"""What is rendered, put to the real tools on a host: docker compose and nginx."""
+"""Rendered files, tested with the real tools on a host: docker compose and nginx."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from gpuhost.release.variant import ChosenVariant, choose_variant
 from tests.lab.fixtures import Hosts
 from tests.lab.hosts import LabHost
 from tests.lab.lab import HostSpec
-from tests.release.apps_made import app_of, documents
 from tests.release.cases import CPU, DECLARED, OVERRIDES, P40, app, chosen, golden_files, host
-from tests.release.sites_made import sites
+from tests.release.generated_apps import app_of, documents
+from tests.release.generated_sites import sites
 
 pytestmark = pytest.mark.lab
 
 MADE = 60
-ASK = Path(__file__).with_name("ask_tools.py").read_text()
-# The same every time: what fails here can be looked at.
+ASK = Path(__file__).with_name("run_tools.py").read_text()
+# The same examples every time, so that a failure can be reproduced.
 GENERATED = settings(
     max_examples=MADE, phases=[Phase.generate], database=None, derandomize=True, deadline=None
 )
@@ -38,25 +38,25 @@ GENERATED = settings(
 
 @pytest.fixture(scope="module")
 def tools(hosts: Hosts) -> LabHost:
-    """A host with Compose and nginx, as Debian has them."""
+    """A host with Compose and nginx from Debian."""
     (one,) = hosts(HostSpec("tools", "trixie"))
     install = "apt-get install -y -qq --no-install-recommends docker-compose nginx-light openssl"
     one.run(f"export DEBIAN_FRONTEND=noninteractive; apt-get update -qq; {install}", timeout=600)
     return one
 
 
-def _ask(one: LabHost, what: str, files: Mapping[str, str]) -> dict[str, Any]:
-    """Directory to what the tool said of the files in it: {"rc", "out", "err"}."""
+def _run_tool(one: LabHost, what: str, files: Mapping[str, str]) -> dict[str, Any]:
+    """The tool's output for the files of each directory: {"rc", "out", "err"}."""
     made = io.BytesIO()
     with tarfile.open(fileobj=made, mode="w") as archive:
         for name, text in files.items():
             member = tarfile.TarInfo(name)
             member.size = len(text.encode())
             archive.addfile(member, io.BytesIO(text.encode()))
-    one.put("/root/ask_tools.py", ASK.encode())
-    done = one.run(f"python3 /root/ask_tools.py {what}", stdin=made.getvalue(), timeout=600)
-    said: dict[str, Any] = json.loads(done.stdout)
-    return said
+    one.put("/root/run_tools.py", ASK.encode())
+    done = one.run(f"python3 /root/run_tools.py {what}", stdin=made.getvalue(), timeout=600)
+    outputs: dict[str, Any] = json.loads(done.stdout)
+    return outputs
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,8 @@ class Made:
     text: str
 
 
-def _made_apps() -> list[Made]:
-    found: list[Made] = []
+def _generated_apps() -> list[Made]:
+    apps: list[Made] = []
 
     @GENERATED
     @given(documents())
@@ -78,67 +78,67 @@ def _made_apps() -> list[Made]:
         for on in (CPU, P40):
             choice = choose_variant(one.block, host(on), DECLARED)
             assert isinstance(choice, ChosenVariant)
-            found.append(Made(document, one, choice, render_override(one, choice)))
+            apps.append(Made(document, one, choice, render_override(one, choice)))
 
     collect()
-    return found
+    return apps
 
 
 def test_compose_accepts_every_app_with_its_override(tools: LabHost) -> None:
-    made = _made_apps()
+    made = _generated_apps()
     files = {}
     for number, one in enumerate(made):
         files[f"{number}/compose.yaml"] = one.app.text.decode()
         files[f"{number}/compose.override.yaml"] = one.text
-    said = _ask(tools, "compose", files)
-    assert len(said) == len(made) >= MADE
+    outputs = _run_tool(tools, "compose", files)
+    assert len(outputs) == len(made) >= MADE
     for number, one in enumerate(made):
-        answer = said[str(number)]
+        answer = outputs[str(number)]
         assert answer["rc"] == 0, f"{answer['err']}\n{files[f'{number}/compose.yaml']}\n{one.text}"
-        _judge(json.loads(answer["out"])["services"], one)
+        _assert_as_declared(json.loads(answer["out"])["services"], one)
 
 
-def _judge(services: dict[str, Any], one: Made) -> None:
-    """Compose understands the two files as they are meant."""
+def _assert_as_declared(services: dict[str, Any], one: Made) -> None:
+    """Compose merges the two files as intended."""
     assert set(services) == set(one.document["services"])
-    for name, found in services.items():
-        for port in found.get("ports", ()):
+    for name, service in services.items():
+        for port in service.get("ports", ()):
             assert ip_address(port["host_ip"]).is_loopback, (name, port)
         for key, value in one.choice.environment.get(name, {}).items():
-            # Compose prints a $ twice, so that what it prints can be read by it again.
-            assert found["environment"][key].replace("$$", "$") == value, (name, key)
-        reserved = found.get("deploy", {}).get("resources", {}).get("reservations", {})
+            # Compose prints $ as $$, so that it can read its own output.
+            assert service["environment"][key].replace("$$", "$") == value, (name, key)
+        reserved = service.get("deploy", {}).get("resources", {}).get("reservations", {})
         cards = reserved.get("devices", [])
         if name in one.choice.reservations:
             (card,) = cards
             assert (card["driver"], card["capabilities"]) == ("nvidia", ["gpu"])
         if one.choice.without_card:
             assert not cards
-            assert found.get("runtime") != "nvidia"
-            assert not any("nvidia" in str(device) for device in found.get("devices", ()))
+            assert service.get("runtime") != "nvidia"
+            assert not any("nvidia" in str(device) for device in service.get("devices", ()))
         if name in one.choice.reservations or one.choice.without_card:
-            assert not found.get("gpus")
+            assert not service.get("gpus")
         if name in one.app.block.resources:
-            limits = found["deploy"]["resources"]["limits"]
+            limits = service["deploy"]["resources"]["limits"]
             assert (limits["memory"], float(limits["cpus"])) == ("1610612736", 0.25)
-            assert not {"mem_limit", "cpus"} & set(found)
+            assert not {"mem_limit", "cpus"} & set(service)
         if one.app.block.scale.get(name, 1) > 1:
-            assert "container_name" not in found
-        assert found["logging"]["driver"] in ("local", "json-file")
+            assert "container_name" not in service
+        assert service["logging"]["driver"] in ("local", "json-file")
 
 
-def test_compose_takes_the_hostile_file_for_what_it_says(tools: LabHost) -> None:
+def test_compose_reads_the_hostile_file_as_declared(tools: LabHost) -> None:
     golden = golden_files()
     files = {}
     for name, on in OVERRIDES:
         files[f"{name}.{on}/compose.yaml"] = app(name).text.decode()
         files[f"{name}.{on}/compose.override.yaml"] = golden[f"{name}.{on}.override.yaml"]
-    said = _ask(tools, "compose", files)
-    assert {name: answer["err"] for name, answer in said.items() if answer["rc"]} == {}
-    services = json.loads(said[f"hostile.{P40}"]["out"])["services"]
+    outputs = _run_tool(tools, "compose", files)
+    assert {name: answer["err"] for name, answer in outputs.items() if answer["rc"]} == {}
+    services = json.loads(outputs[f"hostile.{P40}"]["out"])["services"]
     given = chosen(app("hostile"), P40).environment["gpu.worker"]
-    found = services["gpu.worker"]["environment"]
-    assert {key: found[key].replace("$$", "$") for key in given} == given
+    environment = services["gpu.worker"]["environment"]
+    assert {key: environment[key].replace("$$", "$") for key in given} == given
     assert services["gpu.worker"]["build"]["context"] == "/srv/source"
     assert services["child"]["build"]["additional_contexts"] == {
         "shared": "/srv/source/shared",
@@ -147,13 +147,13 @@ def test_compose_takes_the_hostile_file_for_what_it_says(tools: LabHost) -> None
         "image": "docker-image://alpine",
         "other": "/srv/other",
     }
-    world = {
+    published = {
         f"{name}:{port.get('published', port['target'])}"
         for name, service in services.items()
         for port in service.get("ports", ())
         if not port.get("host_ip") or not ip_address(port["host_ip"]).is_loopback
     }
-    assert world == set(app("hostile").block.public)
+    assert published == set(app("hostile").block.public)
 
 
 def test_nginx_accepts_every_site(tools: LabHost) -> None:
@@ -173,7 +173,7 @@ def test_nginx_accepts_every_site(tools: LabHost) -> None:
     golden = {name: text for name, text in golden_files().items() if name.endswith(".nginx.conf")}
     files = {f"{number}/site.conf": text for number, text in enumerate(texts)}
     files |= {f"{name}/site.conf": text for name, text in golden.items()}
-    for name, answer in _ask(tools, "nginx", files).items():
+    for name, answer in _run_tool(tools, "nginx", files).items():
         assert answer["rc"] == 0, f"{answer['err']}\n{files[f'{name}/site.conf']}"
 
 
@@ -183,7 +183,7 @@ SITE = "https://tts.example.com"
 
 @pytest.fixture(scope="module")
 def served(tools: LabHost) -> LabHost:
-    """The site of behind-nginx.yaml before an upstream that answers with what it was asked."""
+    """The site of behind-nginx.yaml, with an upstream that returns the request."""
     tools.put("/root/upstream.py", Path(__file__).with_name("echo_server.py").read_bytes())
     golden = golden_files()
     certificate = "openssl req -x509 -nodes -newkey ec -pkeyopt ec_paramgen_curve:prime256v1"
@@ -203,21 +203,21 @@ def served(tools: LabHost) -> LabHost:
     return tools
 
 
-def _asked(one: LabHost, arguments: str) -> dict[str, Any]:
-    """What the upstream saw of a request."""
-    seen: dict[str, Any] = json.loads(one.run(f"{CURL} {arguments}").stdout)
-    return seen
+def _request(one: LabHost, arguments: str) -> dict[str, Any]:
+    """The request as the upstream received it."""
+    request: dict[str, Any] = json.loads(one.run(f"{CURL} {arguments}").stdout)
+    return request
 
 
-def test_a_post_without_the_last_slash_is_no_redirect(served: LabHost) -> None:
-    """Of a prefix that ends in a slash nginx makes a redirect, and clients a GET of that."""
+def test_a_post_without_a_trailing_slash_is_not_redirected(served: LabHost) -> None:
+    """nginx redirects for a prefix with a trailing slash, and clients follow with a GET."""
     for path in ("/api/auth", "/api/auth/x?y=1", "/live"):
-        seen = _asked(served, f"-d text {SITE}{path}")
-        assert (seen["method"], seen["path"], seen["body"]) == ("POST", path, "text")
+        request = _request(served, f"-d text {SITE}{path}")
+        assert (request["method"], request["path"], request["body"]) == ("POST", path, "text")
 
 
-def test_the_app_is_told_who_asks_and_how(served: LabHost) -> None:
-    headers = _asked(served, f"-H 'X-Forwarded-For: 192.0.2.9' {SITE}/x")["headers"]
+def test_the_app_gets_the_address_and_the_scheme_of_the_client(served: LabHost) -> None:
+    headers = _request(served, f"-H 'X-Forwarded-For: 192.0.2.9' {SITE}/x")["headers"]
     assert headers["host"] == "tts.example.com"
     assert headers["x-forwarded-proto"] == "https"
     assert headers["x-forwarded-for"] == "192.0.2.9, 127.0.0.1"
@@ -226,14 +226,14 @@ def test_the_app_is_told_who_asks_and_how(served: LabHost) -> None:
 
 def test_only_a_websocket_is_upgraded(served: LabHost) -> None:
     ask = "--http1.1 -H 'Connection: Upgrade' -H 'Upgrade: websocket'"
-    live = _asked(served, f"{ask} {SITE}/live/x")["headers"]
+    live = _request(served, f"{ask} {SITE}/live/x")["headers"]
     assert (live["upgrade"], live["connection"]) == ("websocket", "upgrade")
-    plain = _asked(served, f"{ask} {SITE}/x")["headers"]
+    plain = _request(served, f"{ask} {SITE}/x")["headers"]
     assert "upgrade" not in plain
-    assert "upgrade" not in _asked(served, f"{SITE}/live/x")["headers"]
+    assert "upgrade" not in _request(served, f"{SITE}/live/x")["headers"]
 
 
-def test_static_files_are_cached_whatever_the_app_says(served: LabHost) -> None:
+def test_static_files_are_cached_with_any_header_of_the_app(served: LabHost) -> None:
     for path, age in (("/_next/static/a", 31536000), ("/a/b.js", 86400)):
         shown = served.run(f"{CURL} -D- -o /dev/null {SITE}{path}").stdout.lower()
         assert f"cache-control: max-age={age}" in shown
@@ -241,7 +241,7 @@ def test_static_files_are_cached_whatever_the_app_says(served: LabHost) -> None:
     assert "no-store" in served.run(f"{CURL} -D- -o /dev/null {SITE}/x").stdout.lower()
 
 
-def test_too_much_is_refused(served: LabHost) -> None:
+def test_large_bodies_and_high_rates_are_refused(served: LabHost) -> None:
     large = "head -c 53000000 /dev/zero | "
     status = "-o /dev/null -w '%{http_code} %{http_version}'"
     assert served.run(f"{large}{CURL} {status} -T - {SITE}/x").stdout == "413 2"
@@ -249,7 +249,7 @@ def test_too_much_is_refused(served: LabHost) -> None:
     assert set(served.run(many).stdout.split()) == {"200", "429"}
 
 
-def test_port_80_leads_to_tls_but_for_certbot(served: LabHost) -> None:
+def test_port_80_redirects_to_https_except_for_acme_challenges(served: LabHost) -> None:
     plain = "curl -s --max-time 20 -H 'Host: tts.example.com' http://127.0.0.1"
     shown = served.run(f"{plain}/x?y -o /dev/null -w '%{{http_code}} %{{redirect_url}}'").stdout
     assert shown == "301 https://tts.example.com/x?y"
@@ -257,8 +257,8 @@ def test_port_80_leads_to_tls_but_for_certbot(served: LabHost) -> None:
     assert served.run(f"{plain}{challenge}").stdout == "token\n"
 
 
-def test_a_site_for_every_name_stands_before_the_distributions_default(served: LabHost) -> None:
+def test_a_site_for_any_name_wins_over_the_distributions_default(served: LabHost) -> None:
     assert "default_server" in served.run("cat /etc/nginx/sites-enabled/default").stdout
     for name in ("whatever.example.org", "127.0.0.1"):
-        seen = served.run(f"curl -s --max-time 20 -H 'Host: {name}' http://127.0.0.1/x").stdout
-        assert json.loads(seen)["headers"]["host"] == name
+        request = served.run(f"curl -s --max-time 20 -H 'Host: {name}' http://127.0.0.1/x").stdout
+        assert json.loads(request)["headers"]["host"] == name

@@ -1,4 +1,4 @@
-"""The override: what it says of every file, and what it refuses."""
+"""The Compose override: its content for any app file, and what it refuses."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from gpuhost.appfile.loading import load
 from gpuhost.release.override import render_override
 from gpuhost.release.variant import ChosenVariant, choose_variant
 from gpuhost.release.yaml_text import quoted
-from tests.release.apps_made import TEXTS, app_of, documents
 from tests.release.cases import CPU, DECLARED, P40, app, chosen, host
+from tests.release.generated_apps import TEXTS, app_of, documents
 
 
 class _Tagged(yaml.SafeLoader):
@@ -46,7 +46,7 @@ def test_quoted_text_is_read_back(text: str) -> None:
 
 @pytest.mark.slow
 @given(documents())
-def test_every_app_gets_an_override_that_says_what_was_meant(document: dict[str, Any]) -> None:
+def test_the_override_of_any_app_has_what_was_declared(document: dict[str, Any]) -> None:
     with tempfile.TemporaryDirectory() as directory:
         made = app_of(document, Path(directory))
     for on in (CPU, P40):
@@ -54,17 +54,17 @@ def test_every_app_gets_an_override_that_says_what_was_meant(document: dict[str,
         assert isinstance(choice, ChosenVariant)
         text = render_override(made, choice)
         assert text == render_override(made, choice)
-        found = _services(text)
+        services = _services(text)
         for name, written in document["services"].items():
-            one = found.get(name, {})
+            service = services.get(name, {})
             environment = choice.environment.get(name, {})
-            assert one.get("environment", {}) == {
+            assert service.get("environment", {}) == {
                 key: value.replace("$", "$$") for key, value in environment.items()
             }
-            assert ("logging" in one) is ("logging" not in written)
+            assert ("logging" in service) is ("logging" not in written)
             if written.get("ports"):
-                assert one["ports"][0] == "override"
-                assert len(one["ports"][1]) == len(written["ports"])
+                assert service["ports"][0] == "override"
+                assert len(service["ports"][1]) == len(written["ports"])
 
 
 def _of(text: str, directory: Path, on: str = CPU) -> dict[str, Any]:
@@ -92,19 +92,19 @@ services:
 """
 
 
-def test_who_is_started_again(tmp_path: Path) -> None:
-    """Not what ends by itself: it would be run over and over."""
+def test_which_services_get_a_restart_policy(tmp_path: Path) -> None:
+    """Not one-shot services: they would run again and again."""
     for on, expected in ((CPU, {"app", "out"}), (P40, {"app", "worker"})):
         services = _of(ONE_SHOT, tmp_path, on)
         assert {name for name, one in services.items() if "restart" in one} == expected
 
 
-def test_a_file_that_already_says_all_is_left_alone(tmp_path: Path) -> None:
+def test_a_complete_file_needs_no_override(tmp_path: Path) -> None:
     text = "services: {a: {image: x, restart: always, logging: {driver: local}}}"
     assert _of(text, tmp_path) == {}
 
 
-def test_every_mistake_is_said_with_its_service(tmp_path: Path) -> None:
+def test_every_problem_is_named_with_its_service(tmp_path: Path) -> None:
     path = tmp_path / "bad.yaml"
     path.write_text(
         """
@@ -126,8 +126,8 @@ services:
     )
 
 
-def test_a_card_is_not_asked_for_twice() -> None:
-    """The file's own wish, in whatever words, gives way to the block's; or to there being none."""
+def test_a_card_is_reserved_once() -> None:
+    """The block, or a host without a card, replaces reservations of the file in any syntax."""
     for on in (CPU, P40):
         services = _services(render_override(app("hostile"), chosen(app("hostile"), on)))
         assert services["gpu.worker"]["gpus"] == ("reset", None)
@@ -153,35 +153,37 @@ TPU = {"driver": "example", "device_ids": ["a$$b"], "capabilities": ["tpu"]}
         ([{"driver": "amdgpu", "capabilities": ["gpu"]}], None),
     ],
 )
-def test_only_reservations_of_cards_go(tmp_path: Path, written: list[Any], on_cpu: Any) -> None:
+def test_only_reservations_of_cards_are_removed(
+    tmp_path: Path, written: list[Any], on_cpu: Any
+) -> None:
     reservations = {"deploy": {"resources": {"reservations": {"devices": written}}}}
     file = {
         "x-gpuhost": {"gpu": {"a": {}}, "without_gpu": {}},
         "services": {"a": {"image": "x", **reservations}},
     }
-    found = {
+    deploys = {
         on: _of(yaml.safe_dump(file), tmp_path, on)["a"].get("deploy", {}) for on in (CPU, P40)
     }
     kept = on_cpu[1] if on_cpu else written
     reserved = {} if on_cpu is None else {"resources": {"reservations": {"devices": on_cpu}}}
-    assert found[CPU] == reserved
-    cards = found[P40]["resources"]["reservations"]["devices"]
+    assert deploys[CPU] == reserved
+    cards = deploys[P40]["resources"]["reservations"]["devices"]
     assert cards == ("override", [CARD, *kept])
 
 
-def test_devices_of_a_card_go_in_both_syntaxes(tmp_path: Path) -> None:
+def test_devices_of_a_card_are_removed_in_both_syntaxes(tmp_path: Path) -> None:
     fuse = {"source": "/dev/fuse", "target": "/dev/nvidia9"}
     devices = ["/dev/nvidia0", {"source": "/dev/nvidia0", "target": "/dev/x"}, "/dev/sda", fuse]
     file = {
         "x-gpuhost": {"gpu": {"a": {}}, "without_gpu": {}},
         "services": {"a": {"image": "x", "devices": devices}},
     }
-    found = _of(yaml.safe_dump(file), tmp_path)
-    assert found["a"]["devices"] == ("override", ["/dev/sda", fuse])
+    services = _of(yaml.safe_dump(file), tmp_path)
+    assert services["a"]["devices"] == ("override", ["/dev/sda", fuse])
 
 
 @pytest.mark.parametrize(
-    ("check", "is_asked_often"),
+    ("check", "is_added"),
     [
         ("{test: [CMD, 'true'], start_period: 60s}", True),
         ("{test: [CMD, 'true']}", False),
@@ -189,8 +191,8 @@ def test_devices_of_a_card_go_in_both_syntaxes(tmp_path: Path) -> None:
         ("{disable: true, start_period: 60s}", False),
     ],
 )
-def test_health_is_asked_for_often_while_a_service_starts(
-    tmp_path: Path, check: str, is_asked_often: bool
+def test_health_checks_are_frequent_while_a_service_starts(
+    tmp_path: Path, check: str, is_added: bool
 ) -> None:
     file = tmp_path / "one.yaml"
     file.write_text(
@@ -199,5 +201,5 @@ def test_health_is_asked_for_often_while_a_service_starts(
     one = load(file)
     assert (
         "start_interval: 2s" in render_override(one, chosen(one, CPU), start_interval=True)
-    ) is (is_asked_often)
+    ) is (is_added)
     assert "start_interval" not in render_override(one, chosen(one, CPU))

@@ -1,4 +1,4 @@
-"""The plan: what the golden files do not show."""
+"""The plan: cases that the golden files do not cover."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from gpuhost.appfile.errors import BadApp
 from gpuhost.release.planning import plan_release
 from gpuhost.release.variant import ChosenVariant
 from gpuhost.runner.plan import Plan, VerifyStep
-from tests.release.apps_made import app_of
 from tests.release.cases import CPU, DECLARED, P40, app, chosen, host
+from tests.release.generated_apps import app_of
 
 
 def _plan(one: App, on: str = CPU) -> Plan:
@@ -30,19 +30,19 @@ def _steps(
     return _plan(_app(tmp_path, {"verify": {"steps": steps}, **rest}, services)).verify.steps
 
 
-def test_no_migration_without_a_backup_unless_said_so(tmp_path: Path) -> None:
+def test_a_migration_needs_a_backup_or_without_backup(tmp_path: Path) -> None:
     services = {"app": {"image": "x"}, "migrate": {"image": "x"}}
     with pytest.raises(BadApp, match=r"migrate: there is no backup before it; add backup, or"):
         _plan(_app(tmp_path, {"migrate": {"service": "migrate"}}, services))
-    said = {"migrate": {"service": "migrate", "without_backup": True}}
-    migrate = _plan(_app(tmp_path, said, services)).migrate
+    without_backup = {"migrate": {"service": "migrate", "without_backup": True}}
+    migrate = _plan(_app(tmp_path, without_backup, services)).migrate
     assert migrate and migrate.without_backup
     backed_up = {"migrate": {"service": "migrate"}, "backup": {"paths": ["data"]}}
     plan = _plan(_app(tmp_path, backed_up, services))
     assert plan.migrate and not plan.migrate.without_backup
 
 
-def test_an_apps_build_arguments_win_over_the_hosts(tmp_path: Path) -> None:
+def test_build_arguments_of_the_app_win_over_those_of_the_host(tmp_path: Path) -> None:
     assert _plan(_app(tmp_path, {})).build.args == {"PIP_INDEX_URL": "https://pip.example"}
     own = {"build": {"args": {"PIP_INDEX_URL": "own", "X": "1"}}}
     assert _plan(_app(tmp_path, own)).build.args == {"PIP_INDEX_URL": "own", "X": "1"}
@@ -58,7 +58,7 @@ def test_a_directory_is_sent_as_an_archive() -> None:
     assert (source.kind, source.revision, source.git) == ("archive", "r", "")
 
 
-def test_the_deadline_has_room_for_every_part_of_it() -> None:
+def test_the_deadline_is_longer_than_all_limits_together() -> None:
     plan = _plan(app("whole"))
     assert plan.backup and plan.migrate
     builds = 3 * plan.build.step_limit_s
@@ -66,8 +66,8 @@ def test_the_deadline_has_room_for_every_part_of_it() -> None:
     assert plan.limit_s > builds + plan.backup.limit_s + plan.migrate.limit_s + 2 * waits
 
 
-def test_a_plan_holds_no_value_of_a_secret() -> None:
-    """Names only, and templates of names."""
+def test_a_plan_has_no_secret_values() -> None:
+    """Only names, and templates with names."""
     secrets = {one.name: one for one in _plan(app("whole")).secrets}
     assert secrets["REDIS_URL"].value == "redis://:${REDIS_PASSWORD}@redis:6379/0"
     assert {name for name, one in secrets.items() if one.internal} == {
@@ -99,7 +99,7 @@ HEALTH = {"health": {"url": "http://127.0.0.1:3000/api/health"}}
         ),
     ],
 )
-def test_steps_have_names_that_read_well(tmp_path: Path, step: dict[str, Any], name: str) -> None:
+def test_names_of_verify_steps(tmp_path: Path, step: dict[str, Any], name: str) -> None:
     (made,) = _steps(tmp_path, [step])
     assert made.name == name
 
@@ -146,10 +146,10 @@ SITE = {"upstream": "127.0.0.1:3000"}
         ({"paths": {"~ /a": {"max_body": "1m"}}}, "http://127.0.0.1:3000/x", "http://localhost"),
     ],
 )
-def test_what_is_asked_through_nginx_too(
+def test_which_requests_are_repeated_through_nginx(
     tmp_path: Path, nginx: dict[str, Any], url: str, through: str
 ) -> None:
-    """Only what nginx passes on to the same place, at a name that the site answers to."""
+    """Only requests that nginx passes to the same upstream, with a server name of the site."""
     (step,) = _steps(tmp_path, [{"health": {"url": url}}], nginx={**SITE, **nginx})
     assert step.through == through
 
@@ -167,7 +167,7 @@ def test_what_is_asked_through_nginx_too(
         (["8080:80"], [], ""),
     ],
 )
-def test_a_containers_nginx_is_asked_where_its_port_is_published(
+def test_requests_through_a_containers_nginx_use_its_published_port(
     tmp_path: Path, ports: list[Any], of_app: list[Any], through: str
 ) -> None:
     site = {"where": "container", "service": "web", "config": "n/a.conf", "upstream": "app:3000"}
@@ -179,11 +179,11 @@ def test_a_containers_nginx_is_asked_where_its_port_is_published(
     assert step.through == through
 
 
-def test_without_nginx_nothing_is_asked_through_it(tmp_path: Path) -> None:
+def test_without_nginx_no_request_goes_through_it(tmp_path: Path) -> None:
     assert _steps(tmp_path, [HEALTH])[0].through == ""
 
 
-def test_steps_of_the_other_variant_are_not_asked(tmp_path: Path) -> None:
+def test_steps_of_the_other_variant_are_left_out(tmp_path: Path) -> None:
     steps = [
         {"command": {"service": "app", "run": ["a"], "only": "with_gpu"}},
         {"command": {"service": "app", "run": ["b"], "only": "without_gpu"}},
@@ -206,22 +206,24 @@ def test_steps_of_the_other_variant_are_not_asked(tmp_path: Path) -> None:
         "on-gpu": {"image": "x", "profiles": ["gpu"]},
         "on-cpu": {"image": "x", "profiles": ["cpu"]},
         "extra": {"image": "x"},
-        # Nobody switches it on: that is not passed over in silence.
+        # No variant has this profile: the step stays, and fails.
         "forgotten": {"image": "x", "profiles": ["other"]},
     }
     one = _app(tmp_path, block, services)
-    found = {on: [_asked(step) for step in _plan(one, on).verify.steps] for on in (CPU, P40)}
-    assert found == {
+    steps_by_host = {
+        on: [_target(step) for step in _plan(one, on).verify.steps] for on in (CPU, P40)
+    }
+    assert steps_by_host == {
         CPU: ["b", "d", "f", "http://127.0.0.1:2"],
         P40: ["a", "c", "e", "f", "g", "http://127.0.0.1:1"],
     }
 
 
-def _asked(step: VerifyStep) -> str:
+def _target(step: VerifyStep) -> str:
     return step.request.url if step.request else step.log or step.command[0]
 
 
-def test_a_plan_says_what_the_images_gate_is_judged_by() -> None:
+def test_a_plan_has_the_driver_for_the_requirements_of_images() -> None:
     (card,) = _plan(app("whole"), P40).gpu
     assert (card.service, card.driver, card.cuda) == ("worker-gpu", "535.183.01", "12.2")
     assert (card.brand, card.compute_capability) == ("tesla", "6.1")

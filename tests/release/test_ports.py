@@ -1,4 +1,4 @@
-"""Published ports: which address they get, and what cannot be."""
+"""Published ports: the address they get, and what is refused."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from gpuhost.release.ports import BadPort, bind_ports
         ),
     ],
 )
-def test_what_is_not_public_is_loopbacks(entry: Any, expected: Any) -> None:
+def test_a_port_that_is_not_public_is_bound_to_loopback(entry: Any, expected: Any) -> None:
     assert bind_ports("web", [entry], ["other:3000", "web2:3000"]) == [expected]
 
 
@@ -63,9 +63,7 @@ def test_what_is_not_public_is_loopbacks(entry: Any, expected: Any) -> None:
         ({"target": 80, "published": 3000}, ["web:3000"], {"target": 80, "published": 3000}),
     ],
 )
-def test_a_public_port_keeps_the_address_it_was_given(
-    entry: Any, public: list[str], expected: Any
-) -> None:
+def test_a_public_port_keeps_its_address(entry: Any, public: list[str], expected: Any) -> None:
     assert bind_ports("web", [entry], public) == [expected]
 
 
@@ -81,13 +79,13 @@ def test_a_public_port_keeps_the_address_it_was_given(
         ([""], [], "not a port mapping"),
     ],
 )
-def test_what_cannot_be_is_said(entries: list[Any], public: list[str], says: str) -> None:
+def test_invalid_ports_are_refused(entries: list[Any], public: list[str], says: str) -> None:
     with pytest.raises(BadPort, match=says):
         bind_ports("web", entries, public)
 
 
 @given(st.text())
-def test_whatever_is_written_nothing_is_published_beyond_loopback(text: str) -> None:
+def test_any_text_is_bound_to_loopback(text: str) -> None:
     try:
         (entry,) = bind_ports("web", [text], [])
     except BadPort:
@@ -98,7 +96,7 @@ def test_whatever_is_written_nothing_is_published_beyond_loopback(text: str) -> 
 
 
 @given(st.dictionaries(st.text(), st.text() | st.integers() | st.none()))
-def test_the_long_syntax_neither(entry: dict[str, Any]) -> None:
+def test_any_mapping_only_gets_an_address(entry: dict[str, Any]) -> None:
     (made,) = bind_ports("web", [entry], [])
     assert isinstance(made, dict)
     assert {**made, "host_ip": entry.get("host_ip")} == {"host_ip": None, **entry}

@@ -1,4 +1,4 @@
-"""What a person who waits sees: stages with their time, and how it ended."""
+"""Progress of a release on the screen: stages with their times, and the result."""
 
 from __future__ import annotations
 
@@ -21,49 +21,51 @@ class Clock:
         return self.now
 
 
-class Seen:
-    """A progress, and what it says."""
+class Screen:
+    """A Progress, and the lines it prints."""
 
     def __init__(self) -> None:
-        self.said: list[str] = []
+        self.lines: list[str] = []
         self.clock = Clock()
-        self.progress = Progress(self.said.append, self._warned, self.clock)
+        self.progress = Progress(self.lines.append, self._warned, self.clock)
 
     def _warned(self, line: str) -> None:
-        self.said.append(f"! {line}")
+        self.lines.append(f"! {line}")
 
 
-def test_a_stage_is_told_when_it_is_done() -> None:
-    seen = Seen()
-    seen.progress.read(["10:00:00 == source", "10:00:02 fetched", "10:00:02 == build app"])
-    assert seen.said == ["  source       2 s"]
-    seen.progress.read(["10:02:30 Successfully built"])
-    seen.progress.end()
-    assert seen.said[1:] == ["  build app    2 min 28 s"]
+def test_a_stage_is_printed_when_it_has_ended() -> None:
+    screen = Screen()
+    screen.progress.read(["10:00:00 == source", "10:00:02 fetched", "10:00:02 == build app"])
+    assert screen.lines == ["  source       2 s"]
+    screen.progress.read(["10:02:30 Successfully built"])
+    screen.progress.end()
+    assert screen.lines[1:] == ["  build app    2 min 28 s"]
 
 
-def test_what_goes_on_is_heard_of_now_and_then() -> None:
-    seen = Seen()
-    seen.progress.show_running()
-    seen.progress.read(["10:00:00 == build", "10:00:09 \x1b[31m#7 RUN pip\x1b[0m 10%\r#7 50%"])
-    for after, heard in ((14, 0), (2, 1), (14, 1), (2, 2)):
-        seen.clock.now += after
-        seen.progress.show_running()
-        assert len(seen.said) == heard
-    assert seen.said[0] == "  build        16 s …  #7 50%"
-    seen.progress.read([f"10:00:10 {'x' * 1000}"])
-    seen.clock.now += 20
-    seen.progress.show_running()
-    assert seen.said[-1].endswith("x…")
-    assert len(seen.said[-1]) < 130
+def test_a_running_stage_is_printed_at_intervals() -> None:
+    screen = Screen()
+    screen.progress.show_running()
+    screen.progress.read(["10:00:00 == build", "10:00:09 \x1b[31m#7 RUN pip\x1b[0m 10%\r#7 50%"])
+    for after, count in ((14, 0), (2, 1), (14, 1), (2, 2)):
+        screen.clock.now += after
+        screen.progress.show_running()
+        assert len(screen.lines) == count
+    assert screen.lines[0] == "  build        16 s …  #7 50%"
+    screen.progress.read([f"10:00:10 {'x' * 1000}"])
+    screen.clock.now += 20
+    screen.progress.show_running()
+    assert screen.lines[-1].endswith("x…")
+    assert len(screen.lines[-1]) < 130
 
 
-def test_the_stage_that_failed() -> None:
-    seen = Seen()
-    seen.progress.read(["10:00:00 == build", "10:00:41 FAILED in build: no", "10:00:41 == restore"])
-    assert seen.said == ["!   build        failed after 41 s"]
-    seen.progress.end()
-    assert seen.said[1:] == ["  restore      0 s"]
+def test_a_failed_stage() -> None:
+    screen = Screen()
+    screen.progress.read(
+        ["10:00:00 == build", "10:00:41 FAILED in build: no", "10:00:41 == restore"]
+    )
+    assert screen.lines == ["!   build        failed after 41 s"]
+    screen.progress.end()
+    assert screen.lines[1:] == ["  restore      0 s"]
 
 
 @pytest.mark.parametrize(
@@ -74,21 +76,23 @@ def test_the_stage_that_failed() -> None:
         ("10:00:00",) * 2 + ("0 s",),
     ],
 )
-def test_over_midnight_and_a_clock_that_was_set_back(began: str, ended: str, took: str) -> None:
-    seen = Seen()
-    seen.progress.read([f"{began} == up", f"{ended} done"])
-    seen.progress.end()
-    assert seen.said == [f"  up           {took}"]
+def test_durations_over_midnight_and_after_a_clock_change(
+    began: str, ended: str, took: str
+) -> None:
+    screen = Screen()
+    screen.progress.read([f"{began} == up", f"{ended} done"])
+    screen.progress.end()
+    assert screen.lines == [f"  up           {took}"]
 
 
-def test_what_is_no_line_of_a_log_is_passed_over() -> None:
-    seen = Seen()
-    seen.progress.read(["", "== build", "1:2:3 == build", "\x00", "10:00:00 "])
-    seen.progress.end()
-    assert seen.said == []
+def test_invalid_log_lines_are_ignored() -> None:
+    screen = Screen()
+    screen.progress.read(["", "== build", "1:2:3 == build", "\x00", "10:00:00 "])
+    screen.progress.end()
+    assert screen.lines == []
 
 
-def test_nothing_steers_the_terminal() -> None:
+def test_control_characters_are_removed() -> None:
     assert readable("a\x1b[2J\x1b]0;title\x07b\x07\tc\r") == "ab?    c"
     assert [duration(s) for s in (-1, 0.4, 99.4, 100, 3725)] == [
         "0 s", "0 s", "99 s", "1 min 40 s", "62 min 05 s",
@@ -126,22 +130,22 @@ STATES: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-def _said(result: Result) -> list[str]:
-    return [said.text for said in report(result, host="gpu1", home="/opt/gpuhost/tts")]
+def _report(result: Result) -> list[str]:
+    return [line.text for line in report(result, host="gpu1", home="/opt/gpuhost/tts")]
 
 
-def test_a_good_end() -> None:
-    assert _said(GOOD) == [
+def test_the_report_of_a_verified_release() -> None:
+    assert _report(GOOD) == [
         "release 20261122-010203-aabbccdd verified after 41 s (revision ffffffffffff)",
         "the app did not answer for 3.4 s",
     ]
-    assert len(_said(replace(GOOD, gap_s=None))) == len(_said(replace(GOOD, gap_s=0.0))) == 1
+    assert len(_report(replace(GOOD, gap_s=None))) == len(_report(replace(GOOD, gap_s=0.0))) == 1
 
 
 @pytest.mark.parametrize("name", STATES)
-def test_a_bad_end(name: str) -> None:
+def test_the_report_of_a_failed_release(name: str) -> None:
     changed, says = STATES[name]
-    said = _said(replace(BAD, **changed))
+    said = _report(replace(BAD, **changed))
     assert said[0] == (
         "release 20261122-010203-aabbccdd failed in stage up: container tts-web-1 exited (1)"
     )
@@ -155,7 +159,7 @@ def test_a_bad_end(name: str) -> None:
     ]
 
 
-def test_no_restore_is_said_in_words_no_one_can_miss() -> None:
+def test_a_failed_restore_has_a_clear_message() -> None:
     said = list(report(replace(BAD, **STATES["not restored"][0]), host="gpu1", home="/x"))
     loud = [one for one in said if one.colour == "red" and one.bold]
     assert [one.text for one in loud if one.text.startswith("!!!!")] == ["!" * 78] * 2
@@ -163,19 +167,21 @@ def test_no_restore_is_said_in_words_no_one_can_miss() -> None:
 
 
 @pytest.mark.parametrize("backup", ["20261122-010203-release", ""])
-def test_a_migration_that_stays(backup: str) -> None:
-    (said,) = [line for line in _said(replace(BAD, migrated=True, backup=backup)) if "migr" in line]
+def test_a_migration_that_is_not_undone_is_reported(backup: str) -> None:
+    (said,) = [
+        line for line in _report(replace(BAD, migrated=True, backup=backup)) if "migr" in line
+    ]
     where = f"the backup made before it: /opt/gpuhost/tts/backups/{backup}"
     assert said.endswith(where if backup else "there is no backup")
-    assert not any("migration" in line for line in _said(BAD))
+    assert not any("migration" in line for line in _report(BAD))
 
 
 BACKUP = "20261120-033000-schedule"
 OF_DATA = replace(BAD, kind="restore", id=BACKUP, backup=BACKUP, revision="", stage="restore")
 
 
-def test_a_restore_of_data_has_no_revision() -> None:
-    said = _said(replace(OF_DATA, state="verified"))
+def test_the_report_of_a_restore_has_no_revision() -> None:
+    said = _report(replace(OF_DATA, state="verified"))
     assert said[0] == f"restore {BACKUP} verified after 41 s"
 
 
@@ -190,8 +196,8 @@ def test_a_restore_of_data_has_no_revision() -> None:
         ),
     ],
 )
-def test_a_restore_of_data_that_fails(state: str, says: str) -> None:
-    said = _said(replace(OF_DATA, state=state))
+def test_the_report_of_a_failed_restore(state: str, says: str) -> None:
+    said = _report(replace(OF_DATA, state=state))
     assert says in said
     assert said[-1] == f"full log: /opt/gpuhost/tts/backups/{BACKUP}/log on gpu1"
     assert not any("deploys/rollback.py" in line or "previous release" in line for line in said)

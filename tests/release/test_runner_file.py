@@ -1,4 +1,4 @@
-"""The runner as one file: the same bytes every time, and nothing but Python's own library."""
+"""The runner as one file: reproducible, and with the standard library only."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 ALONE = [sys.executable, "-I", "-S"]
 
 
-def test_it_is_the_same_twice() -> None:
+def test_the_file_is_reproducible() -> None:
     runner_file.cache_clear()
     first = runner_file()
     runner_file.cache_clear()
@@ -28,7 +28,7 @@ def test_it_is_the_same_twice() -> None:
     assert first.name == f"runner-{digest[:12]}.pyz"
 
 
-def test_it_holds_the_runner_and_no_more() -> None:
+def test_the_file_has_only_the_runner() -> None:
     names = zipfile.ZipFile(BytesIO(runner_file().data)).namelist()
     modules = [f"gpuhost/runner/{path.relative_to(PACKAGE).as_posix()}" for path in MODULES]
     assert names == sorted(["__main__.py", "gpuhost/__init__.py", *modules])
@@ -49,17 +49,17 @@ def _run(directory: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_it_runs_without_site_packages(tmp_path: Path) -> None:
+def test_the_runner_runs_without_site_packages(tmp_path: Path) -> None:
     done = _run(tmp_path, "status", str(tmp_path / "app"))
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["app"] == "app"
 
 
-def test_wrong_arguments_are_told_by_the_exit_status(tmp_path: Path) -> None:
+def test_invalid_arguments_exit_with_2(tmp_path: Path) -> None:
     assert _run(tmp_path, "dance").returncode == 2
 
 
-def test_every_module_of_it_can_be_imported_alone(tmp_path: Path) -> None:
+def test_every_module_can_be_imported_from_the_file(tmp_path: Path) -> None:
     file = tmp_path / runner_file().name
     file.write_bytes(runner_file().data)
     names = [
@@ -82,20 +82,20 @@ def test_every_module_of_it_can_be_imported_alone(tmp_path: Path) -> None:
 
 
 def _imported(path: Path) -> set[str]:
-    """Every module that a file imports, wherever in it."""
-    found = set()
+    """Every module that a file imports, including imports inside functions."""
+    modules = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            modules |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: a relative import"
             names = {f"{node.module}.{alias.name}" for alias in node.names}
-            found |= names if node.module == "gpuhost" else {str(node.module)}
-    return found
+            modules |= names if node.module == "gpuhost" else {str(node.module)}
+    return modules
 
 
 def test_modules_import_the_standard_library_and_each_other() -> None:
-    strangers = {
+    foreign = {
         f"{path.name}: {name}"
         for path in MODULES
         for name in _imported(path)
@@ -103,4 +103,4 @@ def test_modules_import_the_standard_library_and_each_other() -> None:
         and name != "gpuhost.runner"
         and not name.startswith("gpuhost.runner.")
     }
-    assert strangers == set()
+    assert foreign == set()

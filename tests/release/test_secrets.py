@@ -1,4 +1,4 @@
-"""Secrets are found where the app says, all that are missing are named, and none is ever shown."""
+"""Secrets are read from their declared sources, all missing ones are named, and none is shown."""
 
 from __future__ import annotations
 
@@ -35,15 +35,21 @@ def _python(code: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("secret", "exported"),
     [
-        pytest.param({}, {"KEY": VALUE}, id="by its own name"),
-        pytest.param({"env": "OTHER"}, {"OTHER": VALUE, "KEY": "wrong"}, id="by another name"),
-        pytest.param({"file": "key.txt"}, {}, id="a file beside the app file"),
+        pytest.param({}, {"KEY": VALUE}, id="environment variable of the same name"),
         pytest.param(
-            _python("print(open('key.txt').read(), end='')"), {}, id="a command, run there"
+            {"env": "OTHER"},
+            {"OTHER": VALUE, "KEY": "wrong"},
+            id="environment variable of another name",
+        ),
+        pytest.param({"file": "key.txt"}, {}, id="file beside the app file"),
+        pytest.param(
+            _python("print(open('key.txt').read(), end='')"),
+            {},
+            id="command, run beside the app file",
         ),
     ],
 )
-def test_found(
+def test_sources_of_a_secret(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     secret: dict[str, Any],
@@ -66,20 +72,20 @@ def test_found(
         ("-----BEGIN-----\nline\n-----END-----\n", "-----BEGIN-----\nline\n-----END-----"),
     ],
 )
-def test_one_final_newline_is_not_of_the_secret(tmp_path: Path, written: str, value: str) -> None:
+def test_one_final_newline_is_removed(tmp_path: Path, written: str, value: str) -> None:
     (tmp_path / "key").write_bytes(written.encode())
     printed = _python(f"import sys; sys.stdout.write({written!r})")
     assert _collect(tmp_path, KEY={"file": "key"}).reveal("KEY") == value
     assert _collect(tmp_path, KEY=printed).reveal("KEY") == value
 
 
-def test_a_file_elsewhere(tmp_path: Path) -> None:
+def test_a_file_with_an_absolute_path(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").write_text(VALUE, "utf-8")
     given = _collect(tmp_path / "apps", KEY={"file": str(tmp_path / "elsewhere")})
     assert given.reveal("KEY") == VALUE
 
 
-def test_what_the_host_makes_is_not_looked_for(tmp_path: Path) -> None:
+def test_generated_and_composed_secrets_are_not_read(tmp_path: Path) -> None:
     given = _collect(
         tmp_path, MADE={"generate": "hex"}, URL={"value": "redis://:${MADE}@redis:6379/0"}
     )
@@ -87,23 +93,27 @@ def test_what_the_host_makes_is_not_looked_for(tmp_path: Path) -> None:
     assert given.document() == b"{}\n"
 
 
-# What is wrong, and what the line says: which secret, where it was looked for, and why not.
+# Declaration, environment variable, and the text of the message.
 BAD: dict[str, tuple[dict[str, Any], str | None, str]] = {
     "not exported": ({}, None, "secret KEY (environment variable KEY): not set; export it"),
-    "not exported by its other name": ({"env": "O"}, None, "(environment variable O): not set"),
+    "not exported under its other name": ({"env": "O"}, None, "(environment variable O): not set"),
     "empty": ({}, "", "(environment variable KEY): empty"),
     "blank": ({}, " \n", "(environment variable KEY): empty"),
     "short": ({"min_length": 12}, "elevenchars", "shorter than 12 characters"),
-    "too short for any log": ({}, "abc", "shorter than 4 characters"),
+    "too short to be masked in logs": ({}, "abc", "shorter than 4 characters"),
     "a default": ({"refuse": ["changeme"]}, "changeme", "a default value that `refuse` forb"),
     "a default in capitals": ({"refuse": ["changeme"]}, "ChangeMe ", "default value that `refuse`"),
     "not UTF-8": ({}, "\udcff1234", "not UTF-8 text"),
-    "no file": ({"file": "none"}, None, "/none): No such file or directory"),
-    "a file of nobody's": ({"file": "~nosuchuser/x"}, None, "/~nosuchuser/x): No such file or"),
+    "a missing file": ({"file": "none"}, None, "/none): No such file or directory"),
+    "a file of an unknown user": (
+        {"file": "~nosuchuser/x"},
+        None,
+        "/~nosuchuser/x): No such file or",
+    ),
     "a directory": ({"file": "."}, None, "): Is a directory"),
-    "a file that is no text": ({"file": "binary"}, None, "/binary): not UTF-8 text"),
+    "a binary file": ({"file": "binary"}, None, "/binary): not UTF-8 text"),
     "a file with NUL": ({"file": "nul"}, None, "/nul): it contains a NUL character"),
-    "no command": ({"command": ["no-such-thing"]}, None, "command no-such-thing not found"),
+    "a missing command": ({"command": ["no-such-thing"]}, None, "command no-such-thing not found"),
     "a command with NUL": (
         {"command": ["echo", "Wert1\0"]},
         None,
@@ -114,8 +124,12 @@ BAD: dict[str, tuple[dict[str, Any], str | None, str]] = {
         None,
         "failed (exit 1): not in the store",
     ),
-    "a command that says nothing": (_python("raise SystemExit(3)"), None, "(exit 3): no message"),
-    "a command that prints nothing": (_python(""), None, "): empty"),
+    "a command that fails without a message": (
+        _python("raise SystemExit(3)"),
+        None,
+        "(exit 3): no message",
+    ),
+    "a command without output": (_python(""), None, "): empty"),
     "a command that prints bytes": (
         _python(r"import sys; sys.stdout.buffer.write(b'\xffWert1')"),
         None,
@@ -125,7 +139,9 @@ BAD: dict[str, tuple[dict[str, Any], str | None, str]] = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_missing_or_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_missing_and_invalid_secrets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     secret, exported, says = BAD[name]
     (tmp_path / "binary").write_bytes(b"\xff\xfeWert1")
     (tmp_path / "nul").write_bytes(b"Wert1\0Wert1")
@@ -139,17 +155,17 @@ def test_missing_or_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nam
     assert not exported or exported.strip() in ("", "abc") or exported not in line
 
 
-def test_a_command_has_its_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its children too: one of them would keep its output open."""
+def test_a_command_has_a_time_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its children are killed too: they would keep its output open."""
     monkeypatch.setattr(secrets, "COMMAND_SECONDS", 0.5)
     (line,) = _lines(tmp_path, KEY={"command": ["sh", "-c", "sleep 100 & sleep 100"]})
     assert "no result within" in line
 
 
-def test_a_child_that_went_its_own_way_is_not_waited_for(
+def test_a_child_in_another_session_is_not_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In another session it is not killed with the command, and keeps its output open."""
+    """It is not killed with the command, and keeps its output open."""
     monkeypatch.setattr(secrets, "COMMAND_SECONDS", 0.5)
     began = time.monotonic()
     (line,) = _lines(tmp_path, KEY={"command": ["sh", "-c", "setsid sleep 8 & exit 0"]})
@@ -157,7 +173,7 @@ def test_a_child_that_went_its_own_way_is_not_waited_for(
     assert time.monotonic() - began < 6
 
 
-def test_all_are_named_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_missing_secrets_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("THERE", VALUE)
     monkeypatch.setenv("WEAK", "12345")
     made = {"generate": "hex"}
@@ -166,7 +182,7 @@ def test_all_are_named_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert [line.split()[1] for line in lines] == ["GONE", "FILE", "WEAK"]
 
 
-def test_nothing_shows_a_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_text_shows_a_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KEY", VALUE)
     given = _collect(tmp_path, KEY={})
     shown = f"{given} {given!r} {given.values} {given.values['KEY']} {vars(given)}"
@@ -184,9 +200,9 @@ def test_the_document_is_the_same_for_the_same_secrets() -> None:
     assert one.sha256() != GivenSecrets({"A": SecretValue(VALUE)}).sha256()
 
 
-def test_other_programs_words_are_masked() -> None:
+def test_secrets_in_the_output_of_programs_are_masked() -> None:
     given = GivenSecrets(
         {"KEY": SecretValue("first line\nsecond line"), "LONGER": SecretValue("first line, longer")}
     )
-    said = "fatal: second line refused (first line, longer)"
-    assert given.masked(said) == "fatal: *** refused (***)"
+    output = "fatal: second line refused (first line, longer)"
+    assert given.masked(output) == "fatal: *** refused (***)"

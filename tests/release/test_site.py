@@ -1,4 +1,4 @@
-"""nginx's site: what the golden files do not show."""
+"""nginx's site: cases that the golden files do not cover."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from gpuhost.appfile.errors import BadApp
 from gpuhost.release.mounts import container_path
 from gpuhost.release.site import has_ipv6, nginx_name, render_site
 from tests.recorded import snapshot_of
-from tests.release.apps_made import app_of
 from tests.release.cases import app
+from tests.release.generated_apps import app_of
 
 
 def _site(tmp_path: Path, nginx: dict[str, Any], services: dict[str, Any] | None = None) -> str:
@@ -57,7 +57,7 @@ def test_locations(tmp_path: Path, paths: list[str], expected: list[str]) -> Non
     assert _locations(text) == expected
 
 
-def test_a_location_without_a_rate_has_the_sites_and_may_have_its_own_burst(tmp_path: Path) -> None:
+def test_a_location_without_a_rate_has_that_of_the_site_and_its_own_burst(tmp_path: Path) -> None:
     paths = {"/a": {"burst": 3}, "/b": {"timeout_s": 5}, "/c": {"rate_per_s": 1, "burst": 0}}
     text = _site(tmp_path, {**HOST, "rate_per_s": 9, "paths": paths})
     limits = [line.strip() for line in text.splitlines() if "limit_req zone" in line]
@@ -66,12 +66,12 @@ def test_a_location_without_a_rate_has_the_sites_and_may_have_its_own_burst(tmp_
         "limit_req zone=gpuhost_made_site burst=3 nodelay;",
         "limit_req zone=gpuhost_made_2;",
     ]
-    # A burst of a limit that there is not is nothing.
+    # A burst without a rate has no effect.
     assert "limit_req zone" not in _site(tmp_path, {**HOST, "paths": {"/a": {"burst": 3}}})
 
 
 @given(st.lists(st.from_regex(r"[a-z0-9][a-z0-9_-]{0,6}", fullmatch=True), unique=True))
-def test_no_two_apps_share_a_variable(names: list[str]) -> None:
+def test_apps_have_different_nginx_variables(names: list[str]) -> None:
     made = {nginx_name(name) for name in names}
     assert len(made) == len(names)
     assert all(name.replace("_", "").isalnum() for name in made)
@@ -112,7 +112,7 @@ def _services(*volumes: Any) -> dict[str, Any]:
         ),
     ],
 )
-def test_what_a_containers_nginx_cannot_have_is_said(
+def test_unsupported_sites_of_a_containers_nginx(
     tmp_path: Path, nginx: dict[str, Any], volumes: list[str], says: str
 ) -> None:
     with pytest.raises(BadApp, match=says) as raised:
@@ -120,7 +120,7 @@ def test_what_a_containers_nginx_cannot_have_is_said(
     assert "x-gpuhost.nginx" in raised.value.lines[0]
 
 
-def test_a_containers_nginx_needs_no_more_than_its_file_without_tls(tmp_path: Path) -> None:
+def test_without_tls_a_containers_nginx_needs_only_its_file(tmp_path: Path) -> None:
     text = _site(tmp_path, {**CONTAINER, "config": "a.conf"}, _services("./a.conf:/etc/a.conf:ro"))
     assert "resolver 127.0.0.11" in text
     assert "proxy_pass http://$gpuhost_made_upstream;" in text
@@ -145,7 +145,9 @@ def test_a_containers_nginx_needs_no_more_than_its_file_without_tls(tmp_path: Pa
         ("n/a", [{"type": "volume", "source": "n", "target": "/x"}, {"type": "bind"}], None),
     ],
 )
-def test_where_a_container_sees_a_file(path: str, volumes: list[Any], expected: str | None) -> None:
+def test_the_path_of_a_file_inside_a_container(
+    path: str, volumes: list[Any], expected: str | None
+) -> None:
     assert container_path(path, volumes) == expected
 
 
@@ -163,12 +165,12 @@ SSHD = 'users:(("sshd",pid=119,fd=7))'
         ("", False),
     ],
 )
-def test_ipv6_is_where_sshd_listens_on_it(listeners: str, expected: bool) -> None:
-    """Not what containers publish: a site must not change with the app that it stands before."""
+def test_a_host_has_ipv6_if_sshd_listens_on_it(listeners: str, expected: bool) -> None:
+    """Published ports of containers do not count: a site must not change with its app."""
     probes = {"listeners": {"rc": 0, "out": listeners}}
     assert has_ipv6(snapshot_of({"host": "debian13", "probes": probes})) is expected
 
 
-def test_what_could_not_be_read_is_no_ipv6() -> None:
+def test_without_a_list_of_listeners_there_is_no_ipv6() -> None:
     probes = {"listeners": {"rc": None, "out": ""}}
     assert has_ipv6(snapshot_of({"host": "debian13", "probes": probes})) is False

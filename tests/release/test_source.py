@@ -1,4 +1,4 @@
-"""Which revision is released: asked of real repositories, over HTTP and a stand-in of ssh."""
+"""The revision of a source, resolved from real repositories, over HTTP and a fake ssh."""
 
 from __future__ import annotations
 
@@ -87,14 +87,14 @@ def _refusal(tmp_path: Path, **source: Any) -> str:
         ("refs/tags/annotated", "refs/tags/annotated"),
     ],
 )
-def test_a_branch_or_a_tag(
+def test_branches_and_tags(
     tmp_path: Path, repository: Path, ssh: Path, ref: str, name: str
 ) -> None:
     found = _resolve(tmp_path, git=f"git@git.invalid:{repository}", ref=ref)
     assert found == ResolvedSource(_commit(repository, name))
 
 
-def test_a_whole_commit_is_asked_of_nobody(tmp_path: Path) -> None:
+def test_a_full_commit_hash_needs_no_server(tmp_path: Path) -> None:
     assert _resolve(tmp_path, git="https://nowhere.invalid/a.git", ref=UNKNOWN).revision == UNKNOWN
 
 
@@ -107,7 +107,9 @@ def test_a_whole_commit_is_asked_of_nobody(tmp_path: Path) -> None:
         ("both", r"a branch and a tag 'both'; write refs/heads/both or refs/tags/both"),
     ],
 )
-def test_no_such_revision(tmp_path: Path, repository: Path, ssh: Path, ref: str, says: str) -> None:
+def test_an_unknown_or_ambiguous_revision(
+    tmp_path: Path, repository: Path, ssh: Path, ref: str, says: str
+) -> None:
     with pytest.raises(BadSource, match=says):
         _resolve(tmp_path, git=f"git@git.invalid:{repository}", ref=ref)
 
@@ -124,7 +126,7 @@ def test_no_such_revision(tmp_path: Path, repository: Path, ssh: Path, ref: str,
         ({"directory": "missing"}, "missing is not a directory on this machine"),
     ],
 )
-def test_what_cannot_be_asked(tmp_path: Path, ssh: Path, source: dict[str, str], says: str) -> None:
+def test_invalid_sources(tmp_path: Path, ssh: Path, source: dict[str, str], says: str) -> None:
     assert re.search(says, _refusal(tmp_path, **source))
 
 
@@ -138,7 +140,7 @@ def test_a_directory_beside_the_app_file(tmp_path: Path) -> None:
     assert _resolve(tmp_path, directory="src").revision != one.revision
 
 
-def test_images_only(tmp_path: Path) -> None:
+def test_an_app_without_a_source(tmp_path: Path) -> None:
     one, other = (
         resolve_source(None, GivenSecrets(), path=tmp_path / "app.yaml", text=text)
         for text in (b"1", b"2")
@@ -148,7 +150,7 @@ def test_images_only(tmp_path: Path) -> None:
     assert len(short_revision(one.revision)) == 12
 
 
-def test_a_server_that_says_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_server_times_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(git, "LIMIT_SECONDS", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         said = _refusal(tmp_path, git=f"http://127.0.0.1:{silent.getsockname()[1]}/a.git")
@@ -156,13 +158,13 @@ def test_a_server_that_says_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert said.endswith("check source.git and the network of this machine")
 
 
-def test_without_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_git_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert "install git" in _refusal(tmp_path, git="https://a.invalid/a.git")
 
 
 class Guarded(SimpleHTTPRequestHandler):
-    """A repository as files, for who knows the token; tells where it has seen that."""
+    """A repository as files, with a token; records command lines that contain the token."""
 
     def do_GET(self) -> None:
         user_and_token = base64.b64encode(f"deploy:{TOKEN}".encode()).decode()
@@ -210,7 +212,7 @@ def test_a_token(tmp_path: Path, repository: Path, server: ThreadingHTTPServer) 
 
 
 @pytest.mark.parametrize("source", [{}, {"token": "TOKEN", "user": "other"}])
-def test_no_token_or_a_wrong_one(
+def test_a_missing_or_wrong_token(
     tmp_path: Path, server: ThreadingHTTPServer, source: dict[str, str]
 ) -> None:
     said = _refusal(tmp_path, git=f"http://127.0.0.1:{server.server_port}/app.git", **source)
@@ -234,7 +236,7 @@ eval "exec $last"
 
 @pytest.fixture
 def ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the stand-in of ssh leaves what it has seen."""
+    """The directory in which the fake ssh records its arguments and files."""
     programs, seen = tmp_path / "bin", tmp_path / "seen"
     programs.mkdir()
     seen.mkdir()
@@ -261,33 +263,33 @@ def test_a_deploy_key(tmp_path: Path, repository: Path, ssh: Path) -> None:
     assert not Path(key).parent.exists()
 
 
-def test_ones_own_key(tmp_path: Path, repository: Path, ssh: Path) -> None:
+def test_without_a_deploy_key_the_users_key_is_used(
+    tmp_path: Path, repository: Path, ssh: Path
+) -> None:
     assert _resolve(tmp_path, git=f"git@git.invalid:{repository}").revision
     assert not (ssh / "key").exists()
     arguments = (ssh / "arguments").read_text()
     assert "-oStrictHostKeyChecking=accept-new" in arguments
-    # A master of one's own would keep git's output open.
+    # A ControlMaster of the user would keep git's output open.
     assert "-oControlMaster=no\n-oControlPath=none" in arguments
 
 
 @pytest.mark.parametrize(
-    ("said_by_ssh", "what_to_do"),
+    ("error", "fix"),
     [
         ("git@git.invalid: Permission denied (publickey).", "set source.deploy_key"),
         ("Host key verification failed.", "add the server's line to source.known_hosts"),
         ("ssh: Could not resolve hostname git.invalid", "check source.git and the network"),
     ],
 )
-def test_what_ssh_says_and_what_to_do(
-    tmp_path: Path, ssh: Path, said_by_ssh: str, what_to_do: str
-) -> None:
-    (ssh / "refuse").write_text(f"{said_by_ssh} {KEY.splitlines()[1]}\n")
+def test_errors_of_ssh_have_a_fix(tmp_path: Path, ssh: Path, error: str, fix: str) -> None:
+    (ssh / "refuse").write_text(f"{error} {KEY.splitlines()[1]}\n")
     said = _refusal(tmp_path, git="git@git.invalid:a.git", deploy_key="KEY")
-    assert said_by_ssh in said
-    assert what_to_do in said
+    assert error in said
+    assert fix in said
 
 
-def test_private_files_are_never_open(tmp_path: Path) -> None:
+def test_private_files_have_mode_600(tmp_path: Path) -> None:
     old = os.umask(0)
     try:
         git._private(tmp_path / "file", "x")

@@ -1,4 +1,4 @@
-"""Which variant a host gets: tests/release/variants.yaml."""
+"""The variant that a host gets: tests/release/variants.yaml."""
 
 from __future__ import annotations
 
@@ -56,5 +56,5 @@ def test_variant(case: dict[str, Any]) -> None:
     assert choice.without_card is case.get("without_card", False)
 
 
-def test_no_case_vanished() -> None:
+def test_the_number_of_cases() -> None:
     assert len(CASES) == 33

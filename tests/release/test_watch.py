@@ -1,4 +1,4 @@
-"""Looking at a release from afar: whatever breaks on the way changes nothing on the host."""
+"""Following a release from the controller: a broken connection changes nothing on the host."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ ENDED = _look("ended", "10:00:00 == up", "10:00:05 up", result=RESULT)
 
 
 class FakeHost:
-    """Gives these looks, one after the other; units and journal are what systemd says."""
+    """Returns these answers of `follow` in order; units and journal: systemd's output."""
 
     name = "gpu1"
     print_prefix = "[gpu1] "
@@ -84,7 +84,7 @@ def _output(**buffers: list[str]) -> CommandOutput:
 
 
 @pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("PAUSE_SECONDS", "RECONNECT_PAUSE"):
         monkeypatch.setattr(module, name, 0)
 
@@ -94,7 +94,7 @@ def _watched(*looks: Look, **systemd: str) -> tuple[bool, FakeHost]:
     return watch(host, WATCHED, {"_sudo": True}), host
 
 
-def test_each_look_goes_on_where_the_last_one_ended() -> None:
+def test_each_poll_continues_at_the_last_offset() -> None:
     good, host = _watched(_look(offset=7), _look(offset=9), ENDED)
     assert good
     assert [line.split()[-2] for line in host.asked] == ["0", "7", "9"]
@@ -102,7 +102,7 @@ def test_each_look_goes_on_where_the_last_one_ended() -> None:
     assert host.said[0] == "  up           5 s"
 
 
-def test_a_release_that_is_not_good() -> None:
+def test_a_failed_release() -> None:
     good, host = _watched(_look("ended", result={**RESULT, "state": "restored", "said": "no"}))
     assert not good
     assert any("failed: no" in line for line in host.said)
@@ -114,7 +114,7 @@ def test_a_release_that_is_not_good() -> None:
      {"out": []}, {"out": ["Welcome to gpu1"]}, {"out": ['{"state": "ended"']}, {"out": ["[]"]}],
     ids=lambda broken: repr(broken)[:30],
 )  # fmt: skip
-def test_a_connection_that_breaks_is_made_again(broken: Look) -> None:
+def test_a_broken_connection_is_restored(broken: Look) -> None:
     good, host = _watched(_look(offset=7), broken, broken, ENDED)
     assert good
     assert host.logins == 2
@@ -123,7 +123,7 @@ def test_a_connection_that_breaks_is_made_again(broken: Look) -> None:
     assert host.said[:2] == [lost, "reconnected"]
 
 
-def test_the_host_stays_away(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_host_does_not_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watching, "RECONNECT_SECONDS", -1)
     good, host = _watched(SSHException("x"))
     assert not good
@@ -131,7 +131,7 @@ def test_the_host_stays_away(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "the release may still run on the host; follow it: gpuhost logs " in host.said[1]
 
 
-def test_a_host_that_answers_otherwise_is_not_logged_in_to_again(
+def test_an_error_of_the_command_does_not_reconnect(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     good, host = _watched("python3: not now", ENDED)
@@ -142,7 +142,7 @@ def test_a_host_that_answers_otherwise_is_not_logged_in_to_again(
     assert host.said[0].endswith("python3: not found")
 
 
-def test_cut_off_and_taken_up_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_release_is_resumed(monkeypatch: pytest.MonkeyPatch) -> None:
     good, host = _watched(_look("lost", holder=OURS), _look("lost", holder=OURS), _look(), ENDED)
     assert good
     monkeypatch.setattr(module, "RESUMED_WITHIN_SECONDS", -1)
@@ -153,7 +153,7 @@ def test_cut_off_and_taken_up_again(monkeypatch: pytest.MonkeyPatch) -> None:
     assert host.said[0] == "the release ended without a result: killed"
 
 
-def test_something_else_is_finished_first() -> None:
+def test_another_operation_is_finished_first() -> None:
     lost = _look("lost", holder=OTHER, offset=0)
     good, host = _watched(lost, lost, _look(offset=0), ENDED, units="active")
     assert good
@@ -164,30 +164,30 @@ def test_something_else_is_finished_first() -> None:
     assert sum("what was interrupted" in line for line in host.said) == 1
 
 
-def test_it_never_began() -> None:
+def test_the_release_never_started() -> None:
     good, host = _watched(_look("lost", offset=0), journal="plan.json: format 2\n\x1b[1mbad")
     assert not good
     assert host.said[0] == "the release ended without a result: plan.json: format 2; bad"
 
 
-def test_ctrl_c_is_ours_only_while_a_release_is_watched() -> None:
+def test_sigint_is_handled_only_while_a_release_is_followed() -> None:
     handlers: list[Any] = []
 
     def look() -> None:
         handlers.append(signal.getsignal(signal.SIGINT))
 
     before = signal.getsignal(signal.SIGINT)
-    host: Any = _Looking(ENDED, look=look)
+    host: Any = _HostWithCallback(ENDED, look=look)
     assert watch(host, WATCHED, {"_sudo": True})
     assert handlers == [_print_and_exit]
     assert signal.getsignal(signal.SIGINT) is before
-    failing: Any = _Looking(SSHException("x"), look=_fail)
+    failing: Any = _HostWithCallback(SSHException("x"), look=_fail)
     with pytest.raises(ZeroDivisionError):
         watch(failing, WATCHED, {"_sudo": True})
     assert signal.getsignal(signal.SIGINT) is before
 
 
-class _Looking(FakeHost):
+class _HostWithCallback(FakeHost):
     def __init__(self, *looks: Look, look: Callable[[], None]) -> None:
         super().__init__(*looks)
         self.look = look

@@ -1,4 +1,4 @@
-"""A git server on the loopback interface, as hosting services are: smart HTTP with a password."""
+"""A git server on the loopback interface, like a hosting service: smart HTTP with a password."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BACKEND = "/usr/lib/git-core/git-http-backend"
 
 
 class Smart(BaseHTTPRequestHandler):
-    """Hands a request to git's own program for it."""
+    """Passes a request to git's own CGI program."""
 
     def __init__(self, root: Path, login: str, *rest: object) -> None:
         self.root, self.login = root, login
@@ -41,8 +41,8 @@ class Smart(BaseHTTPRequestHandler):
         return body
 
     def _answer(self, body: bytes) -> None:
-        wanted = "Basic " + base64.b64encode(self.login.encode()).decode()
-        if self.login and self.headers.get("Authorization") != wanted:
+        expected = "Basic " + base64.b64encode(self.login.encode()).decode()
+        if self.login and self.headers.get("Authorization") != expected:
             self.send_response(401)
             self.send_header("WWW-Authenticate", 'Basic realm="git"')
             self.send_header("Content-Length", "0")
@@ -73,7 +73,7 @@ class Smart(BaseHTTPRequestHandler):
 
 
 class Plain(SimpleHTTPRequestHandler):
-    """Files of a repository as they lie there."""
+    """The files of a repository, unchanged: "dumb" HTTP."""
 
     def log_message(self, *_: object) -> None:
         pass
@@ -81,7 +81,7 @@ class Plain(SimpleHTTPRequestHandler):
 
 @contextmanager
 def smart(root: Path, login: str = "") -> Iterator[str]:
-    """Repositories under a directory, over HTTP; login: "user:password" that it asks for."""
+    """Repositories under a directory, over HTTP; login: the "user:password" it requires."""
     with _served(partial(Smart, root, login)) as address:
         yield address
 

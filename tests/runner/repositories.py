@@ -1,4 +1,4 @@
-"""What tests of sources share: a repository, and a host whose own git configuration is none."""
+"""Shared by tests of sources: a repository, and a host without a git configuration."""
 
 from __future__ import annotations
 
@@ -14,11 +14,15 @@ from gpuhost.runner.plan import Source
 
 TOKEN = "tok-3n-$ecret' \"x"
 KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\r\nabc\r\n-----END OPENSSH PRIVATE KEY-----"
-FEW = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1", "PATH": os.environ["PATH"]}
+ENVIRONMENT = {
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "PATH": os.environ["PATH"],
+}
 
 
 class Repository:
-    """A bare repository with two commits, and somebody who pushes to it."""
+    """A bare repository with two commits, and a clone that pushes to it."""
 
     def __init__(self, directory: Path, name: str = "one.git") -> None:
         self.home = directory / name
@@ -33,7 +37,7 @@ class Repository:
         allowed = ("-c", "protocol.file.allow=always")
         command = ("git", *who, *allowed, *words)
         return subprocess.run(
-            command, cwd=where, env=FEW, check=True, stdout=subprocess.PIPE, text=True
+            command, cwd=where, env=ENVIRONMENT, check=True, stdout=subprocess.PIPE, text=True
         ).stdout.strip()
 
     def commit(self, text: str) -> str:
@@ -49,8 +53,8 @@ class Repository:
 
 
 @pytest.fixture(autouse=True)
-def of_the_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing of this machine decides, neither a git configuration nor a proxy."""
+def isolated_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The git configuration and the proxy of this machine have no effect."""
     real = commands.environment
     monkeypatch.setattr(commands, "environment", lambda extra: {**real(extra), "HOME": "/nowhere"})
     monkeypatch.setattr(proxy, "CLIENT", tmp_path / "config.json")
@@ -65,7 +69,7 @@ def from_git(revision: str, url: str, **more: Any) -> Source:
     return Source("git", revision, git=url, **more)
 
 
-def held(home: Path) -> list[Path]:
+def files_with_credentials(home: Path) -> list[Path]:
     """Files that hold the token or the key."""
     files = [path for path in home.rglob("*") if path.is_file()]
     texts = (TOKEN, TOKEN.replace('"', '\\"'), "BEGIN OPENSSH")

@@ -1,4 +1,4 @@
-"""An HTTP server of a test: answers by path, notes what it was asked, and misbehaves on demand."""
+"""An HTTP server for tests: replies by path, records its requests, and misbehaves on demand."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class Asked:
 
 @dataclass
 class Site:
-    """replies: by path; a function is asked anew each time."""
+    """replies: by path; a function is called for each request."""
 
     port: int = 0
     replies: dict[str, Reply | Callable[[], Reply]] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
-    names: list[str | None] = field(default_factory=list)  # that TLS clients asked for
+    names: list[str | None] = field(default_factory=list)  # in the SNI of TLS clients
     scheme: str = "http"
 
     def url(self, path: str = "/") -> str:
@@ -74,7 +74,7 @@ def serve(certificate: Path | None = None, key: Path | None = None) -> Iterator[
         daemon_threads = True
 
         def handle_error(self, *_: object) -> None:
-            """A client that goes away is part of the test."""
+            """A client that disconnects is part of the test."""
 
     server = Quiet(("127.0.0.1", 0), Handler)
     if certificate:
@@ -94,19 +94,19 @@ def serve(certificate: Path | None = None, key: Path | None = None) -> Iterator[
 
 
 @contextmanager
-def rude(behave: Callable[[socket.socket], None]) -> Iterator[int]:
-    """A port whose connections are dealt with by a function, one after the other."""
+def raw_server(behave: Callable[[socket.socket], None]) -> Iterator[int]:
+    """A port whose connections are handled by a function, one after the other."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def accept() -> None:
         while True:
             try:
-                taken, _ = listener.accept()
+                connection, _ = listener.accept()
             except OSError:
                 return
-            with taken:
+            with connection:
                 try:
-                    behave(taken)
+                    behave(connection)
                 except OSError:
                     continue
 

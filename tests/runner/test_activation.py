@@ -1,4 +1,4 @@
-"""A release's containers are started: those of its profiles, as many as the app file says."""
+"""Activation: the containers of a release are started, with their profiles and scale."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gpuhost.runner.docker import containers, watch
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Verify
 from gpuhost.runner.stages import activation
-from tests.runner.at_hand import App, Programs, app, programs
+from tests.runner.host_fixtures import App, Programs, app, programs
 
 __all__ = ["app", "programs"]
 
@@ -29,15 +29,15 @@ def test_services_that_are_left_out_are_not_started(app: App, programs: Programs
     assert ups(programs) == [f"{UP} --scale=worker=3 api worker"]
 
 
-def test_what_this_host_does_not_run_is_not_scaled(app: App, programs: Programs) -> None:
-    """Compose refuses it: "no such service: cpu-worker: disabled"."""
+def test_services_that_do_not_run_on_this_host_are_not_scaled(app: App, programs: Programs) -> None:
+    """Compose would refuse: "no such service: cpu-worker: disabled"."""
     app.paths.shared.mkdir()
     programs.compose({"api": {}, "docs": {}})
     activation.start(app.release(leave_out=("docs",), scale={"cpu-worker": 2, "docs": 2, "api": 2}))
     assert ups(programs) == [f"{UP} --scale=api=2 api"]
 
 
-def test_compose_that_refuses_is_quoted(app: App, programs: Programs) -> None:
+def test_an_error_of_compose_is_quoted(app: App, programs: Programs) -> None:
     app.paths.shared.mkdir()
     programs.compose({"api": {}})
     programs.answer("docker compose * up *", status=1, out="no such image: gpuhost/app/api:0123")
@@ -45,7 +45,7 @@ def test_compose_that_refuses_is_quoted(app: App, programs: Programs) -> None:
         activation.start(app.release())
 
 
-def described(
+def container(
     name: str,
     service: str,
     image: str,
@@ -65,17 +65,17 @@ def described(
     }
 
 
-def test_containers_of_another_variant_make_room_and_those_of_a_person_stay(
+def test_containers_of_another_variant_are_removed_and_manually_started_ones_stay(
     app: App, programs: Programs
 ) -> None:
     app.paths.shared.mkdir()
     programs.compose({"cpu-worker": {}})
-    there = [
-        described("app-cpu-worker-1", "cpu-worker", "gpuhost/app/cpu-worker:aaaaaaaaaaaa"),
-        described("gpu", "gpu-worker", "gpuhost/app/gpu-worker:bbbbbbbbbbbb"),
-        described("app-admin-1", "admin", "app:latest"),
-        described("other", "gpu-worker", "gpuhost/app-two/gpu-worker:bbbbbbbbbbbb"),
-        described(
+    containers_on_host = [
+        container("app-cpu-worker-1", "cpu-worker", "gpuhost/app/cpu-worker:aaaaaaaaaaaa"),
+        container("gpu", "gpu-worker", "gpuhost/app/gpu-worker:bbbbbbbbbbbb"),
+        container("app-admin-1", "admin", "app:latest"),
+        container("other", "gpu-worker", "gpuhost/app-two/gpu-worker:bbbbbbbbbbbb"),
+        container(
             "gpuhost-app-migrate",
             "migrate",
             "gpuhost/app/migrate:cccccccccccc",
@@ -83,53 +83,53 @@ def test_containers_of_another_variant_make_room_and_those_of_a_person_stay(
         ),
     ]
     programs.answer("docker ps *", "some")
-    programs.answer("docker inspect *", json.dumps(there))
+    programs.answer("docker inspect *", json.dumps(containers_on_host))
     activation.start(app.release())
     changes = [line for line in programs.calls if line.startswith(("docker stop", "docker rm"))]
     assert changes == ["docker stop gpu", "docker rm -f gpu"]
     assert programs.calls.index(changes[1]) < programs.calls.index(ups(programs)[0])
 
 
-def test_what_compose_had_half_made_when_it_was_cut_off_makes_room(
+def test_a_container_that_an_interrupted_compose_left_is_removed(
     app: App, programs: Programs
 ) -> None:
-    """It makes a container under a name of the moment, and next time finds that name taken."""
+    """Compose creates a container under a temporary name, and then fails as the name exists."""
     app.paths.shared.mkdir()
     programs.compose({"api": {}})
     image = "gpuhost/app/api:aaaaaaaaaaaa"
-    there = [
-        described("app-api-1", "api", image),
-        described("573ea0d35fa4_app-api-1", "api", image, status="created"),
-        # Started, and so somebody's; and one that only has not been started yet.
-        described("0123456789ab_app-api-1", "api", image),
-        described("app-api-2", "api", image, status="created"),
+    containers_on_host = [
+        container("app-api-1", "api", image),
+        container("573ea0d35fa4_app-api-1", "api", image, status="created"),
+        # Both stay: one was started by a person, the other has only not started yet.
+        container("0123456789ab_app-api-1", "api", image),
+        container("app-api-2", "api", image, status="created"),
     ]
     programs.answer("docker ps *", "some")
-    programs.answer("docker inspect *", json.dumps(there))
+    programs.answer("docker inspect *", json.dumps(containers_on_host))
     activation.start(app.release())
     changes = [line for line in programs.calls if line.startswith(("docker stop", "docker rm"))]
-    half_made = "573ea0d35fa4_app-api-1"
-    assert changes == [f"docker stop {half_made}", f"docker rm -f {half_made}"]
+    temporary = "573ea0d35fa4_app-api-1"
+    assert changes == [f"docker stop {temporary}", f"docker rm -f {temporary}"]
     assert programs.calls.index(changes[1]) < programs.calls.index(ups(programs)[0])
 
 
-def test_where_there_are_no_others_nothing_is_taken_down(app: App, programs: Programs) -> None:
+def test_without_other_containers_nothing_is_removed(app: App, programs: Programs) -> None:
     app.paths.shared.mkdir()
     programs.compose({"api": {}})
     activation.start(app.release())
     assert not [line for line in programs.calls if line.startswith(("docker stop", "docker rm"))]
 
 
-def test_a_terminal_s_codes_are_not_part_of_a_log(app: App, programs: Programs) -> None:
+def test_escape_sequences_are_removed_from_logs(app: App, programs: Programs) -> None:
     app.paths.shared.mkdir()
     programs.compose({"api": {}})
     programs.answer("docker compose * logs *", "\x1b[2Kapi-1  | \x1b[1;31mLoading\x1b[0m model\n")
     assert containers.logs(app.release()) == ("api-1  | Loading model",)
 
 
-LOOPS = described("db", "db", "gpuhost/app/db:aaaaaaaaaaaa", status="restarting", restarts=3)
-ENDED = described("db", "db", "gpuhost/app/db:aaaaaaaaaaaa", status="exited")
-OLD = described("web-before", "web", "gpuhost/app/web:bbbbbbbbbbbb", status="exited")
+LOOPS = container("db", "db", "gpuhost/app/db:aaaaaaaaaaaa", status="restarting", restarts=3)
+ENDED = container("db", "db", "gpuhost/app/db:aaaaaaaaaaaa", status="exited")
+OLD = container("web-before", "web", "gpuhost/app/web:bbbbbbbbbbbb", status="exited")
 
 
 @pytest.fixture
@@ -145,18 +145,20 @@ def starting(app: App, programs: Programs, monkeypatch: pytest.MonkeyPatch) -> P
     return programs
 
 
-def has(programs: Programs, *, before: list[dict[str, Any]], made: list[dict[str, Any]]) -> None:
-    """What there is before `up`, and after it began."""
+def set_containers(
+    programs: Programs, *, before: list[dict[str, Any]], made: list[dict[str, Any]]
+) -> None:
+    """The containers before `up`, and after it has started."""
     programs.answer("docker ps *", "some")
     later = json.dumps([*before, *made])
-    has_begun = f"if grep -q ' up ' {programs.directory}/calls; then echo '{later}'; exit; fi"
-    programs.answer("docker inspect *", then=f"{has_begun}; echo '{json.dumps(before)}'")
+    after_up = f"if grep -q ' up ' {programs.directory}/calls; then echo '{later}'; exit; fi"
+    programs.answer("docker inspect *", then=f"{after_up}; echo '{json.dumps(before)}'")
 
 
-def test_a_restart_loop_ends_compose_that_waits_for_it_and_is_named(
+def test_a_restart_loop_stops_the_wait_of_compose_and_is_named(
     app: App, starting: Programs
 ) -> None:
-    has(starting, before=[OLD], made=[LOOPS])
+    set_containers(starting, before=[OLD], made=[LOOPS])
     with pytest.raises(Failure) as raised:
         activation.start(app.release())
     assert raised.value.said == "docker compose up: db: restart loop, exit 1 each time"
@@ -174,11 +176,11 @@ def test_a_restart_loop_ends_compose_that_waits_for_it_and_is_named(
             "web | no kernel\n",
             "docker compose up: fatal line in its log: web | no kernel",
         ),
-        # What Compose itself has stopped, and what looped before, is not why.
+        # A container that Compose has stopped, or that looped before, is not the cause.
         ([OLD, LOOPS], [], "", "docker compose up: port 80 is published by another container"),
     ],
 )
-def test_what_compose_failed_of_is_asked_of_the_containers_that_it_made(
+def test_the_cause_of_a_failed_compose_is_read_from_the_containers_it_created(
     app: App,
     starting: Programs,
     before: list[dict[str, Any]],
@@ -186,7 +188,7 @@ def test_what_compose_failed_of_is_asked_of_the_containers_that_it_made(
     log: str,
     said: str,
 ) -> None:
-    has(starting, before=before, made=made)
+    set_containers(starting, before=before, made=made)
     taken = "Bind for 0.0.0.0:80 failed: port is already allocated\n"
     starting.answer("docker compose * up *", taken, status=1)
     starting.answer("docker compose * logs *", log)
@@ -197,11 +199,11 @@ def test_what_compose_failed_of_is_asked_of_the_containers_that_it_made(
     assert not starting.called("docker stop")
 
 
-def test_what_compose_waited_for_in_vain_is_named(
+def test_the_container_that_compose_timed_out_on_is_named(
     app: App, starting: Programs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(activation, "SPARE", 0)
-    has(starting, before=[LOOPS], made=[])
+    set_containers(starting, before=[LOOPS], made=[])
     starting.answer("docker compose * up *", "Container db Waiting\n", then="exec sleep 10")
     with pytest.raises(Failure, match="took too long and was stopped; db is restarting"):
         activation.start(app.release(verify=Verify(start_s=1)))

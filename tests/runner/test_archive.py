@@ -13,7 +13,7 @@ from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Source
 from gpuhost.runner.stages import source
 from gpuhost.runner.state.release import Release
-from tests.runner.at_hand import App, app
+from tests.runner.host_fixtures import App, app
 
 __all__ = ["app"]
 
@@ -29,7 +29,7 @@ def a_file(name: str, text: str = "x", mode: int = 0o644) -> Add:
     return add
 
 
-def a_thing(name: str, kind: bytes, link: str = "", mode: int = 0o755) -> Add:
+def a_member(name: str, kind: bytes, link: str = "", mode: int = 0o755) -> Add:
     def add(archive: tarfile.TarFile) -> None:
         member = tarfile.TarInfo(name)
         member.type, member.linkname, member.mode = kind, link, mode
@@ -46,23 +46,23 @@ def archived(app: App, *members: Add) -> Release:
     return release
 
 
-def test_files_directories_and_links(app: App) -> None:
+def test_files_directories_and_links_are_unpacked(app: App) -> None:
     release = archived(
         app,
-        a_thing("./", tarfile.DIRTYPE, mode=0o750),
+        a_member("./", tarfile.DIRTYPE, mode=0o750),
         a_file("./Dockerfile", "FROM scratch\n"),
-        a_thing("bin", tarfile.DIRTYPE, mode=0o000),
+        a_member("bin", tarfile.DIRTYPE, mode=0o000),
         a_file("bin/run", "#!/bin/sh\n", mode=0o4755),
         a_file("deep/without/parents", "deep"),
-        a_thing("link", tarfile.SYMTYPE, "bin/run"),
-        a_thing("models", tarfile.SYMTYPE, "/srv/models"),
-        a_thing("same", tarfile.LNKTYPE, "bin/run"),
+        a_member("link", tarfile.SYMTYPE, "bin/run"),
+        a_member("models", tarfile.SYMTYPE, "/srv/models"),
+        a_member("same", tarfile.LNKTYPE, "bin/run"),
         a_file("empty", ""),
     )
     source.fetch(release)
     made = release.paths.source
     assert (made / "Dockerfile").read_text() == "FROM scratch\n"
-    # No setuid bit comes out of an archive.
+    # The setuid bit is dropped.
     assert (made / "bin/run").stat().st_mode & 0o7777 == 0o755
     assert (made / "bin").stat().st_mode & 0o777 == 0o700
     assert (made / "deep/without/parents").read_text() == "deep"
@@ -76,27 +76,27 @@ EVIL = {
     "a path up": [a_file("../outside")],
     "a path up, later": [a_file("a/../../outside")],
     "an absolute path": [a_file("/tmp/outside")],
-    "through a link": [a_thing("a", tarfile.SYMTYPE, ".."), a_file("a/outside")],
+    "through a link": [a_member("a", tarfile.SYMTYPE, ".."), a_file("a/outside")],
     "through a link to a directory elsewhere": [
-        a_thing("a", tarfile.SYMTYPE, "/etc"),
-        a_thing("a", tarfile.DIRTYPE, mode=0o777),
+        a_member("a", tarfile.SYMTYPE, "/etc"),
+        a_member("a", tarfile.DIRTYPE, mode=0o777),
     ],
-    "over a link": [a_thing("a", tarfile.SYMTYPE, "../outside"), a_file("a")],
-    "a hard link to a file elsewhere": [a_thing("a", tarfile.LNKTYPE, "../outside")],
+    "over a link": [a_member("a", tarfile.SYMTYPE, "../outside"), a_file("a")],
+    "a hard link to a file elsewhere": [a_member("a", tarfile.LNKTYPE, "../outside")],
     "a hard link through a link": [
-        a_thing("a", tarfile.SYMTYPE, "/etc/passwd"),
-        a_thing("b", tarfile.LNKTYPE, "a"),
+        a_member("a", tarfile.SYMTYPE, "/etc/passwd"),
+        a_member("b", tarfile.LNKTYPE, "a"),
     ],
-    "a device": [a_thing("null", tarfile.CHRTYPE)],
-    "a pipe": [a_thing("pipe", tarfile.FIFOTYPE)],
-    "a block device": [a_thing("disk", tarfile.BLKTYPE)],
-    "a hard link to nothing": [a_thing("a", tarfile.LNKTYPE, "b")],
+    "a device": [a_member("null", tarfile.CHRTYPE)],
+    "a pipe": [a_member("pipe", tarfile.FIFOTYPE)],
+    "a block device": [a_member("disk", tarfile.BLKTYPE)],
+    "a hard link to nothing": [a_member("a", tarfile.LNKTYPE, "b")],
     "a file that is a directory too": [a_file("a"), a_file("a/b")],
 }
 
 
 @pytest.mark.parametrize("members", EVIL.values(), ids=EVIL)
-def test_what_does_not_stay_inside_is_refused(app: App, members: list[Add]) -> None:
+def test_a_member_that_leaves_the_directory_is_refused(app: App, members: list[Add]) -> None:
     release = archived(app, a_file("good"), *members)
     before = Path("/etc").stat().st_mode
     with pytest.raises(Failure):
@@ -106,7 +106,7 @@ def test_what_does_not_stay_inside_is_refused(app: App, members: list[Add]) -> N
     assert Path("/etc").stat().st_mode == before
 
 
-def test_an_archive_that_is_not_whole(app: App) -> None:
+def test_a_truncated_or_damaged_archive_is_refused(app: App) -> None:
     release = archived(app, a_file("big", "\n".join(str(n) for n in range(20000))))
     whole = release.paths.archive.read_bytes()
     for content in (whole[: len(whole) // 2], whole[:9], b"", b"no archive at all", whole[::-1]):
@@ -119,7 +119,7 @@ def test_an_archive_that_is_not_whole(app: App) -> None:
     assert (release.paths.source / "big").exists()
 
 
-def test_an_archive_that_did_not_come(app: App) -> None:
+def test_a_missing_archive(app: App) -> None:
     release = app.release(source=Source("archive", "r"))
     with pytest.raises(Failure, match="did not come with the release"):
         source.fetch(release)

@@ -1,4 +1,4 @@
-"""When a backup is taken: before a migration, on a schedule; what has to be there for it."""
+"""When a backup is taken: before a migration and on a schedule; the data it requires."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import write_json
 from gpuhost.runner.plan import Backup, Migrate
 from gpuhost.runner.state import lock, operations
-from tests.runner.at_hand import NEW, OLD, App, Programs, app, programs
-from tests.runner.backup_at_hand import DATABASE, DB, a_database, saved
+from tests.runner.backup_fixtures import DATABASE, DB, a_database, saved
+from tests.runner.host_fixtures import NEW, OLD, App, Programs, app, programs
 
 __all__ = ["app", "programs"]
 
 ALL = Backup(sqlite=(DB,), paths=("data/audio",), postgres=(DATABASE,))
 
 
-def test_nothing_there_yet_is_said_and_no_error(app: App, programs: Programs) -> None:
+def test_without_data_the_log_says_so_and_nothing_fails(app: App, programs: Programs) -> None:
     app.paths.shared.mkdir()
     release = app.release(backup=ALL, migrate=Migrate("migrate"))
     backup.before_migration(release)
@@ -34,7 +34,7 @@ def test_nothing_there_yet_is_said_and_no_error(app: App, programs: Programs) ->
     assert logged.count("does not exist yet") == 3
 
 
-def test_what_is_there_is_saved_though_the_rest_is_not(app: App, programs: Programs) -> None:
+def test_existing_data_is_saved_if_the_rest_is_missing(app: App, programs: Programs) -> None:
     app.data("data/audio/a")
     release = app.release(backup=ALL, migrate=Migrate("migrate"))
     backup.before_migration(release)
@@ -50,7 +50,7 @@ def test_what_is_there_is_saved_though_the_rest_is_not(app: App, programs: Progr
         (Backup(postgres=(DATABASE,)), "db/shop does not exist"),
     ],
 )
-def test_what_a_verified_release_declares_has_to_be_there(
+def test_data_that_a_verified_release_declares_must_exist(
     app: App, programs: Programs, declared: Backup, said: str
 ) -> None:
     app.data("data/file")
@@ -68,7 +68,7 @@ def test_no_backup_without_a_migration(app: App) -> None:
     assert not app.paths.backups.exists()
 
 
-def test_a_stage_that_is_done_again_takes_no_second_one(app: App) -> None:
+def test_a_repeated_stage_takes_no_second_backup(app: App) -> None:
     app.data("data/audio/a")
     release = app.release(backup=Backup(paths=("data",)), migrate=Migrate("migrate"))
     backup.before_migration(release)
@@ -80,7 +80,7 @@ def test_a_stage_that_is_done_again_takes_no_second_one(app: App) -> None:
     assert [one.name for one in stored.complete(app.paths)] == [release.record.backup]
 
 
-def test_backups_are_closed_and_name_what_ran(app: App) -> None:
+def test_a_backup_is_readable_by_root_only_and_names_the_release_that_ran(app: App) -> None:
     app.data("data/file")
     app.release(OLD, is_current=True)
     name = backup.backup(app.release(backup=Backup(paths=("data",))), "release")
@@ -90,7 +90,7 @@ def test_backups_are_closed_and_name_what_ran(app: App) -> None:
     assert stored.find(app.paths, name).manifest.release == OLD
 
 
-def test_a_full_disk_is_said_before_anything_is_written(
+def test_too_little_disk_space_fails_before_anything_is_written(
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app.data("data/file", "x" * 1000)
@@ -104,7 +104,7 @@ def test_a_full_disk_is_said_before_anything_is_written(
     assert backup.backup(release, "release")
 
 
-def test_a_backup_that_takes_too_long_is_given_up(app: App) -> None:
+def test_a_backup_over_its_time_limit_fails(app: App) -> None:
     a_database(app.paths.shared / DB)
     for declared in (Backup(sqlite=(DB,), limit_s=0), Backup(paths=("data",), limit_s=0)):
         with pytest.raises(Failure, match=r"backup\.limit_s is over"):
@@ -112,7 +112,7 @@ def test_a_backup_that_takes_too_long_is_given_up(app: App) -> None:
     assert list(app.paths.backups.iterdir()) == []
 
 
-def test_the_scheduled_one_is_of_the_release_that_runs(app: App) -> None:
+def test_a_scheduled_backup_is_of_the_current_release(app: App) -> None:
     app.data("data/file")
     app.release(OLD, backup=Backup(paths=("data",)), is_current=True)
     app.release(NEW)
@@ -122,7 +122,7 @@ def test_the_scheduled_one_is_of_the_release_that_runs(app: App) -> None:
     assert name in (app.paths.backups / "last.log").read_text()
 
 
-def test_the_scheduled_one_waits_for_a_release_and_then_gives_up(app: App) -> None:
+def test_a_scheduled_backup_waits_for_a_release_up_to_its_limit(app: App) -> None:
     app.data("data/file")
     app.release(OLD, backup=Backup(paths=("data",), limit_s=0), is_current=True)
     with app.paths.lock.open("a") as held:
@@ -132,47 +132,47 @@ def test_the_scheduled_one_waits_for_a_release_and_then_gives_up(app: App) -> No
     assert stored.complete(app.paths) == []
 
 
-def cut_off_in_a_release(app: App) -> None:
+def interrupted_release(app: App) -> None:
     operations.begin(app.paths, Operation("release", NEW, "ada@desk", 0.5))
 
 
-def cut_off_in_a_restore(app: App) -> None:
+def interrupted_restore(app: App) -> None:
     app.paths.restore.mkdir()
     write_json(app.paths.restoring, {"backup": "20260101-000000-release", "aside": "a"})
 
 
 @pytest.mark.parametrize(
-    ("cut_off", "said"),
+    ("interrupt", "said"),
     [
-        (cut_off_in_a_release, f"still in progress: release {NEW} by ada@desk, since 1970-01-01"),
-        (cut_off_in_a_restore, "still in progress: a restore"),
+        (interrupted_release, f"still in progress: release {NEW} by ada@desk, since 1970-01-01"),
+        (interrupted_restore, "still in progress: a restore"),
     ],
 )
-def test_the_scheduled_one_leaves_the_lock_to_whoever_takes_up_what_was_cut_off(
-    app: App, monkeypatch: pytest.MonkeyPatch, cut_off: Callable[[App], None], said: str
+def test_a_scheduled_backup_does_not_take_the_lock_of_an_interrupted_operation(
+    app: App, monkeypatch: pytest.MonkeyPatch, interrupt: Callable[[App], None], said: str
 ) -> None:
     app.data("data/file")
     app.release(OLD, backup=Backup(paths=("data",), limit_s=0), is_current=True)
-    cut_off(app)
+    interrupt(app)
     monkeypatch.setattr(scheduled_backup, "lock", None)
     with pytest.raises(lock.Locked):
         scheduled_backup.run_scheduled(app.paths)
     assert said in (app.paths.backups / "last.log").read_text()
 
 
-def test_the_scheduled_one_sees_what_was_begun_before_it_had_the_lock(
+def test_a_scheduled_backup_refuses_if_an_operation_started_before_it_had_the_lock(
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app.data("data/file")
     app.release(OLD, backup=Backup(paths=("data",), limit_s=0), is_current=True)
 
     @contextmanager
-    def begun_just_before(paths: AppPaths) -> Iterator[None]:
-        cut_off_in_a_release(app)
+    def release_started_just_before(paths: AppPaths) -> Iterator[None]:
+        interrupted_release(app)
         with lock.lock(paths):
             yield
 
-    monkeypatch.setattr(scheduled_backup, "lock", begun_just_before)
+    monkeypatch.setattr(scheduled_backup, "lock", release_started_just_before)
     with pytest.raises(lock.Locked):
         scheduled_backup.run_scheduled(app.paths)
     assert stored.complete(app.paths) == []
@@ -181,7 +181,7 @@ def test_the_scheduled_one_sees_what_was_begun_before_it_had_the_lock(
 @pytest.mark.parametrize(
     ("declared", "said"), [(None, "app declares no backup"), (False, "has no verified release")]
 )
-def test_nothing_to_back_up_on_a_schedule_is_a_failure(
+def test_a_scheduled_backup_without_anything_declared_fails(
     app: App, declared: Backup | None, said: str
 ) -> None:
     if declared is None:

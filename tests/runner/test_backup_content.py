@@ -1,4 +1,4 @@
-"""What is in a backup: SQLite, files, dumps, whole while the app writes, or it is none."""
+"""The content of a backup: SQLite, files, dumps; complete while the app writes, or an error."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ import pytest
 from gpuhost.runner.data import backup, stored
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Backup, Directory
-from tests.runner.at_hand import ME, OLD, App, Programs, app, programs
-from tests.runner.backup_at_hand import DATABASE, DB, a_database, saved
+from tests.runner.backup_fixtures import DATABASE, DB, a_database, saved
+from tests.runner.host_fixtures import ME, OLD, App, Programs, app, programs
 
 __all__ = ["app", "programs"]
 
 RUNNING = "c0ffee running False\n"
-root = pytest.mark.skipif(os.getuid() != 0, reason="only root gives files away")
+root = pytest.mark.skipif(os.getuid() != 0, reason="only root can change the owner of a file")
 
 
 def rows(path: Path, where: str = "1") -> int:
@@ -32,7 +32,7 @@ def rows(path: Path, where: str = "1") -> int:
 
 @contextmanager
 def writer(path: Path) -> Iterator[threading.Event]:
-    """Somebody who changes both columns of every row, in one transaction after the other."""
+    """A writer that changes both columns of every row, in one transaction after the other."""
     stop, wrote = threading.Event(), threading.Event()
 
     def write() -> None:
@@ -55,12 +55,12 @@ def writer(path: Path) -> Iterator[threading.Event]:
 
 
 @pytest.mark.parametrize("mode", ["wal", "delete"])
-def test_a_database_is_consistent_while_somebody_writes(app: App, mode: str) -> None:
+def test_the_copy_of_a_database_is_consistent_during_writes(app: App, mode: str) -> None:
     path = app.paths.shared / DB
     a_database(path, mode=mode, rows=20_000)
     with writer(path) as wrote:
         name = backup.backup(app.release(backup=Backup(sqlite=(DB,))), "release")
-        # The copy let it go on.
+        # The writer is not blocked.
         wrote.clear()
         assert wrote.wait(60)
     copy = saved(app, name)[DB]
@@ -68,19 +68,19 @@ def test_a_database_is_consistent_while_somebody_writes(app: App, mode: str) -> 
     assert (rows(copy), rows(copy, "left != right")) == (20_000, 0)
 
 
-def test_what_is_only_in_the_wal_is_in_the_copy(app: App) -> None:
+def test_rows_that_are_only_in_the_wal_are_copied(app: App) -> None:
     path = app.paths.shared / DB
     a_database(path)
-    with closing(sqlite3.connect(path)) as open_one:
-        open_one.execute("INSERT INTO pairs VALUES (-1, -1)")
-        open_one.commit()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("INSERT INTO pairs VALUES (-1, -1)")
+        connection.commit()
         assert path.with_name("app.db-wal").stat().st_size > 0
         name = backup.backup(app.release(backup=Backup(sqlite=(DB,))), "release")
     assert rows(saved(app, name)[DB]) == 101
 
 
 @root
-def test_the_app_can_write_on_after_root_has_read_its_database(app: App) -> None:
+def test_the_owner_of_the_database_files_stays_the_same(app: App) -> None:
     path = app.paths.shared / DB
     a_database(path)
     for one in (path, path.parent):
@@ -106,22 +106,22 @@ def inconsistent(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "found"),
+    ("damage", "message"),
     [(overwritten, "database disk image is malformed"), (inconsistent, "NULL value in pairs.left")],
 )
-def test_a_damaged_database_is_no_backup(
-    app: App, damage: Callable[[Path], None], found: str
+def test_a_damaged_database_is_refused(
+    app: App, damage: Callable[[Path], None], message: str
 ) -> None:
     path = app.paths.shared / DB
     a_database(path, mode="delete", rows=5000)
     damage(path)
     with pytest.raises(Failure, match=r"data/app\.db is damaged") as raised:
         backup.backup(app.release(backup=Backup(sqlite=(DB,))), "release")
-    assert found in raised.value.output
+    assert message in raised.value.output
     assert list(app.paths.backups.iterdir()) == []
 
 
-def test_something_else_than_a_database_is_no_backup(app: App) -> None:
+def test_a_file_that_is_not_a_database_is_refused(app: App) -> None:
     app.data(DB, "not a database, but long enough to look at " * 100)
     with pytest.raises(Failure, match=r"data/app\.db cannot be copied: file is not a database"):
         backup.backup(app.release(backup=Backup(sqlite=(DB,))), "release")
@@ -129,7 +129,7 @@ def test_something_else_than_a_database_is_no_backup(app: App) -> None:
 
 
 @root
-def test_files_are_packed_with_owners_modes_and_links_but_no_database(app: App) -> None:
+def test_files_are_packed_with_owners_modes_and_links_without_the_database(app: App) -> None:
     file = app.data("data/audio/ü.mp3", "sound")
     os.chown(file, 1001, 1002)
     file.chmod(0o640)
@@ -149,13 +149,15 @@ def test_files_are_packed_with_owners_modes_and_links_but_no_database(app: App) 
     assert members["data/audio/latest"].linkname == "ü.mp3"
 
 
-def test_a_path_in_another_is_packed_once(app: App) -> None:
+def test_a_path_inside_another_is_packed_once(app: App) -> None:
     app.data("public/audio/a", "a")
     declared = Backup(paths=("public/audio", "public", "public/audio/a"))
     assert list(saved(app, backup.backup(app.release(backup=declared), "release"))) == ["public"]
 
 
-def test_a_link_of_a_person_is_followed_and_one_of_the_app_is_not(app: App, tmp_path: Path) -> None:
+def test_a_link_in_shared_is_followed_and_one_that_the_app_can_write_is_not(
+    app: App, tmp_path: Path
+) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
     (disk / "model").write_text("weights")
@@ -171,7 +173,7 @@ def test_a_link_of_a_person_is_followed_and_one_of_the_app_is_not(app: App, tmp_
         backup.backup(release, "release")
 
 
-def test_a_dump_comes_from_the_running_container(app: App, programs: Programs) -> None:
+def test_a_dump_is_taken_in_the_running_container(app: App, programs: Programs) -> None:
     programs.answer("docker ps *", "0ddb0y exited True\n" + RUNNING)
     programs.answer("docker exec c0ffee pg_dump *", "PGDMP and more")
     programs.answer("docker exec c0ffee psql *", "4096\n")
@@ -191,7 +193,7 @@ def test_a_dump_comes_from_the_running_container(app: App, programs: Programs) -
         ({"out": ""}, "is not a dump", ()),
     ],
 )
-def test_a_dump_that_is_none_is_no_backup(
+def test_a_failed_or_invalid_dump_is_refused(
     app: App, programs: Programs, answer: dict[str, Any], said: str, output: tuple[str, ...]
 ) -> None:
     programs.answer("docker ps *", RUNNING)
@@ -203,16 +205,14 @@ def test_a_dump_that_is_none_is_no_backup(
     assert list(app.paths.backups.iterdir()) == []
 
 
-def test_a_database_that_has_stopped_is_a_failure_also_at_first(
-    app: App, programs: Programs
-) -> None:
+def test_a_stopped_database_fails_a_first_backup_too(app: App, programs: Programs) -> None:
     programs.answer("docker ps *", "c0ffee exited False\n")
     with pytest.raises(Failure, match="db is exited: its database cannot be read"):
         backup.backup(app.release(backup=Backup(postgres=(DATABASE,))), "release")
 
 
-def test_a_damaged_plan_of_the_running_release_keeps_nothing_from_being_saved(app: App) -> None:
-    """What it declared is not known: what is there now is saved, and the log says so."""
+def test_a_damaged_plan_of_the_current_release_does_not_prevent_a_backup(app: App) -> None:
+    """Its declared data is unknown: existing data is saved, and the log has a warning."""
     app.data("files/a")
     before = app.release(OLD, is_current=True, backup=Backup(paths=("files", "gone")))
     before.paths.plan.write_text("{")

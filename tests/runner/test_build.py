@@ -1,4 +1,4 @@
-"""Every image of a release is here, built one at a time, and kept."""
+"""The build stage: every image is pulled or built, one at a time, and tagged."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Build, Migrate, Source
 from gpuhost.runner.stages.build import build
 from gpuhost.runner.state.release import Release
-from tests.runner.at_hand import NEW, App, app
-from tests.runner.builds import DEBIAN, a_release, log_of, of_the_host
-from tests.runner.stand_in import Docker, docker
+from tests.runner.build_fixtures import DEBIAN, a_release, isolated_host, log_text
+from tests.runner.fake_tools import Docker, docker
+from tests.runner.host_fixtures import NEW, App, app
 
-__all__ = ["app", "docker", "of_the_host"]
+__all__ = ["app", "docker", "isolated_host"]
 
 
-def test_images_are_pulled_built_recorded_and_kept(app: App, docker: Docker) -> None:
+def test_images_are_pulled_built_recorded_and_tagged(app: App, docker: Docker) -> None:
     docker.services = {
         "web": {"build": {**DEBIAN, "context": "/x"}},
         "cache": {"image": "redis:7"},
@@ -47,7 +47,7 @@ def test_images_are_pulled_built_recorded_and_kept(app: App, docker: Docker) -> 
     assert set(record.build_memory) == {"web", "migrate"}
 
 
-def test_builds_are_told_what_the_plan_says_and_know_no_secret(app: App, docker: Docker) -> None:
+def test_a_build_gets_the_arguments_of_the_plan_and_no_secret(app: App, docker: Docker) -> None:
     docker.services = {"web": {"build": DEBIAN}}
     release = a_release(
         app,
@@ -68,7 +68,7 @@ def test_builds_are_told_what_the_plan_says_and_know_no_secret(app: App, docker:
     assert "DOCKER_CONFIG" not in call["env"]
 
 
-def test_the_same_again_makes_the_same(app: App, docker: Docker) -> None:
+def test_a_second_build_has_the_same_images(app: App, docker: Docker) -> None:
     docker.services = {"web": {"build": DEBIAN}, "cache": {"image": "redis:7"}}
     docker.registry = {"redis:7": {}}
     release = a_release(app, docker)
@@ -78,7 +78,7 @@ def test_the_same_again_makes_the_same(app: App, docker: Docker) -> None:
     second = Release.open(app.paths, NEW).record
     assert (first.images, first.tags) == (second.images, second.tags)
     assert len(docker.called("pull")) == 1
-    assert "redis:7 is already on this host: sha256:" in log_of(release)
+    assert "redis:7 is already on this host: sha256:" in log_text(release)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_when_an_image_is_pulled(
     assert len(docker.called("pull")) == pulls
 
 
-def test_an_image_of_many_services_is_looked_at_once(app: App, docker: Docker) -> None:
+def test_an_image_of_several_services_is_inspected_once(app: App, docker: Docker) -> None:
     docker.services = {"web": {"build": DEBIAN, "image": "all"}}
     docker.services |= {name: {"image": "all"} for name in ("worker", "beat")}
     build(a_release(app, docker))
@@ -121,7 +121,7 @@ def test_an_image_of_many_services_is_looked_at_once(app: App, docker: Docker) -
          "docker load"),
     ],
 )  # fmt: skip
-def test_an_image_that_nobody_has(
+def test_a_missing_image(
     app: App, docker: Docker, service: dict[str, Any], said: str, fix: str
 ) -> None:
     docker.services = {"web": service}
@@ -135,13 +135,13 @@ def an_id(number: int) -> str:
 
 
 @pytest.mark.slow
-def test_a_base_is_built_where_it_is_missing_and_when_what_it_is_made_of_changes(
+def test_a_base_is_built_if_it_is_missing_or_its_inputs_have_changed(
     app: App, docker: Docker
 ) -> None:
     docker.services = {"web": {"build": {"dockerfile_inline": "FROM base:1"}}}
 
-    def built(number: int, revision: str, **more: Any) -> int:
-        """How often the base is built by a release of this revision."""
+    def base_builds(number: int, revision: str, **more: Any) -> int:
+        """How many times a release of this revision builds the base."""
         before = len(docker.called("build"))
         release = a_release(
             app,
@@ -155,19 +155,19 @@ def test_a_base_is_built_where_it_is_missing_and_when_what_it_is_made_of_changes
         docker.read()
         return len(docker.called("build")) - before - 1
 
-    assert built(1, "one") == 1
-    assert built(2, "one") == 0
-    assert built(3, "one", no_cache=True) == 1
-    assert built(4, "two") == 1
-    assert built(5, "two", args={"A": "b"}) == 1
+    assert base_builds(1, "one") == 1
+    assert base_builds(2, "one") == 0
+    assert base_builds(3, "one", no_cache=True) == 1
+    assert base_builds(4, "two") == 1
+    assert base_builds(5, "two", args={"A": "b"}) == 1
     docker.tags.pop("base:1")
-    assert built(6, "two", args={"A": "b"}) == 1
-    # One that somebody loaded is theirs, whatever the source says.
+    assert base_builds(6, "two", args={"A": "b"}) == 1
+    # A base that a person has loaded is kept, even if the source has changed.
     docker.images["sha256:" + "e" * 64] = {"Id": "sha256:" + "e" * 64}
     docker.tags["base:1"] = "sha256:" + "e" * 64
-    assert built(7, "three", no_cache=True) == 0
+    assert base_builds(7, "three", no_cache=True) == 0
     assert docker.tags["base:1"] == "sha256:" + "e" * 64
-    assert "not built by gpuhost: kept" in log_of(Release.open(app.paths, an_id(7)))
+    assert "not built by gpuhost: kept" in log_text(Release.open(app.paths, an_id(7)))
     base = next(words for words in docker.called("build") if "--tag" in words)
     context = app.paths.release(an_id(1)).source
     assert base == ["build", "--progress=plain", "--tag", "base:1", "--file",

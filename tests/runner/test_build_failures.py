@@ -1,4 +1,4 @@
-"""What a build that fails says: which step, and why."""
+"""The message of a failed build: the step and the cause."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Build
 from gpuhost.runner.stages.build import build
 from gpuhost.runner.state.release import Release
-from tests.runner.at_hand import NEW, OLD, App, app
-from tests.runner.builds import DEBIAN, a_release, of_the_host
-from tests.runner.stand_in import Docker, docker
+from tests.runner.build_fixtures import DEBIAN, a_release, isolated_host
+from tests.runner.fake_tools import Docker, docker
+from tests.runner.host_fixtures import NEW, OLD, App, app
 
-__all__ = ["app", "docker", "of_the_host"]
+__all__ = ["app", "docker", "isolated_host"]
 
 OUTPUTS = yaml.safe_load(Path(__file__).with_name("build_outputs.yaml").read_text("utf-8"))
 
@@ -38,12 +38,12 @@ OUTPUTS = yaml.safe_load(Path(__file__).with_name("build_outputs.yaml").read_tex
             "a memory limit was reached, and the kernel killed node (512 MB)",
             "raise the limit",
         ),
-        # Before this build, and something else: neither is its cause.
+        # A kill before this build, and an unrelated line: neither is the cause.
         ("[  9.6] Out of memory: Killed process 7 (old) total-vm:9kB\n", "killed (137)", "dmesg"),
         ("[ 99.6] usb 1-1: new device\n", "killed (137)", "dmesg"),
     ],
 )
-def test_a_build_that_is_killed(app: App, docker: Docker, kernel: str, said: str, fix: str) -> None:
+def test_a_killed_build(app: App, docker: Docker, kernel: str, said: str, fix: str) -> None:
     docker.services = {"web": {"build": DEBIAN}}
     out = '#4 [2/2] RUN make -j8\n#4 ERROR: process "make" did not complete: exit code: 137\n'
     docker.fails = {"build web": {"rc": 17, "out": out, "kernel": kernel}}
@@ -57,7 +57,7 @@ def test_a_build_that_is_killed(app: App, docker: Docker, kernel: str, said: str
     assert "web" in Release.open(app.paths, NEW).record.build_memory
 
 
-def test_a_kill_elsewhere_is_not_what_failed(app: App, docker: Docker) -> None:
+def test_a_kill_of_another_process_is_not_the_cause(app: App, docker: Docker) -> None:
     docker.services = {"web": {"build": DEBIAN}}
     docker.fails = {
         "build web": {
@@ -71,7 +71,7 @@ def test_a_kill_elsewhere_is_not_what_failed(app: App, docker: Docker) -> None:
         build(a_release(app, docker))
 
 
-def test_the_first_build_that_fails_ends_it(app: App, docker: Docker) -> None:
+def test_the_first_failed_build_stops_the_stage(app: App, docker: Docker) -> None:
     docker.services = {"a": {"build": DEBIAN}, "b": {"build": DEBIAN}, "c": {"build": DEBIAN}}
     docker.fails = {"build b": {"rc": 1, "out": "failed to solve: nobody knows why"}}
     with pytest.raises(Failure, match="building b: failed to solve: nobody knows why"):
@@ -80,7 +80,7 @@ def test_the_first_build_that_fails_ends_it(app: App, docker: Docker) -> None:
     assert Release.open(app.paths, NEW).record.images == {}
 
 
-def test_the_disk_is_full_of_what(
+def test_a_full_disk_names_inodes_or_space(
     app: App, docker: Docker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     docker.services = {"web": {"build": DEBIAN}}
@@ -95,7 +95,7 @@ def test_the_disk_is_full_of_what(
 
 
 @pytest.mark.slow
-def test_a_build_that_takes_too_long(app: App, docker: Docker) -> None:
+def test_a_build_over_its_time_limit_is_stopped(app: App, docker: Docker) -> None:
     docker.services = {"web": {"build": DEBIAN}}
     docker.fails = {"build web": {"rc": 0, "out": "#3 [1/1] RUN sleep", "sleep": 60}}
     release = a_release(app, docker, build=Build(step_limit_s=2))
@@ -106,7 +106,7 @@ def test_a_build_that_takes_too_long(app: App, docker: Docker) -> None:
 
 
 @pytest.mark.parametrize("case", OUTPUTS, ids=lambda case: case["name"])
-def test_the_step_that_failed(case: dict[str, Any]) -> None:
+def test_the_failed_step_is_read_from_the_output(case: dict[str, Any]) -> None:
     step = failed_step(case["output"])
     assert (step.title, step.status) == (case["title"], case["status"])
     assert list(step.lines) == case["lines"]

@@ -1,4 +1,4 @@
-"""In which order images are built, and what is refused before anything is."""
+"""The order in which images are built, and what is refused before the first build."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from gpuhost.runner.docker.services import canonical, read
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Build, Migrate, Source
 from gpuhost.runner.state.release import Release
-from tests.runner.at_hand import App, app
-from tests.runner.stand_in import Docker, docker
+from tests.runner.fake_tools import Docker, docker
+from tests.runner.host_fixtures import App, app
 
 __all__ = ["app", "docker"]
 
 CASES = yaml.safe_load(Path(__file__).with_name("build_orders.yaml").read_text("utf-8"))
 
 
-def in_place(case: dict[str, Any], app: App, docker: Docker) -> Release:
-    """The case's Dockerfiles in a release's source, and its services in Compose's words."""
+def prepare(case: dict[str, Any], app: App, docker: Docker) -> Release:
+    """Writes the case's Dockerfiles into a release's source, and sets its services."""
     bases = {tag: (".", file) for tag, file in case.get("bases", {}).items()}
     build = Build(tuple(case.get("order", ())), case.get("args", {}), bases)
     migrate = Migrate(case["migrate"]) if "migrate" in case else None
@@ -45,8 +45,8 @@ def in_place(case: dict[str, Any], app: App, docker: Docker) -> Release:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
-def test_order(case: dict[str, Any], app: App, docker: Docker) -> None:
-    release = in_place(case, app, docker)
+def test_build_order(case: dict[str, Any], app: App, docker: Docker) -> None:
+    release = prepare(case, app, docker)
     if "built" in case:
         assert [step.name for step in steps(release, read(release))] == case["built"]
         return
@@ -69,5 +69,5 @@ def test_order(case: dict[str, Any], app: App, docker: Docker) -> None:
         ("app@sha256:" + "a" * 64, "app@sha256:" + "a" * 64),
     ],
 )
-def test_one_spelling(image: str, full: str) -> None:
+def test_image_names_are_canonical(image: str, full: str) -> None:
     assert canonical(image) == full

@@ -1,4 +1,4 @@
-"""The memory and the disk that builds need: what is left before, and what they took."""
+"""Memory and disk for builds: what is free before them, and what they used."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from gpuhost.runner.building import capacity, memory_peak
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Build
 from gpuhost.runner.stages.build import build
-from tests.runner.at_hand import OLD, App, app
-from tests.runner.builds import DEBIAN, MEMINFO, a_release, log_of, of_the_host
-from tests.runner.stand_in import Docker, docker
+from tests.runner.build_fixtures import DEBIAN, MEMINFO, a_release, isolated_host, log_text
+from tests.runner.fake_tools import Docker, docker
+from tests.runner.host_fixtures import OLD, App, app
 
-__all__ = ["app", "docker", "of_the_host"]
+__all__ = ["app", "docker", "isolated_host"]
 
 
 @pytest.mark.parametrize(
-    ("wanted", "said"),
+    ("required", "message"),
     [
         (
             {"memory_gb": 6.1},
@@ -29,26 +29,26 @@ __all__ = ["app", "docker", "of_the_host"]
         ({"disk_gb": 10_000_000}, r"need 1e\+07 GB of disk space .*, .* has [\d.]+ [GM]B free"),
     ],
 )
-def test_too_little_room_is_said_before_the_first_build(
-    app: App, docker: Docker, wanted: dict[str, float], said: str
+def test_too_little_memory_or_disk_is_refused_before_the_first_build(
+    app: App, docker: Docker, required: dict[str, float], message: str
 ) -> None:
     docker.services = {"web": {"build": DEBIAN}}
-    with pytest.raises(Failure, match=said) as failure:
-        build(a_release(app, docker, build=Build(**wanted)))  # type: ignore[arg-type]
+    with pytest.raises(Failure, match=message) as failure:
+        build(a_release(app, docker, build=Build(**required)))  # type: ignore[arg-type]
     assert failure.value.fix
     assert docker.called("build") == []
 
 
-def test_enough_room_or_nothing_to_build(app: App, docker: Docker) -> None:
+def test_enough_memory_and_disk_or_nothing_to_build(app: App, docker: Docker) -> None:
     docker.services = {"web": {"build": DEBIAN}}
     release = a_release(app, docker, OLD, build=Build(memory_gb=6, disk_gb=0.001))
     build(release)
-    assert "memory free: 6.0 GB" in log_of(release)
+    assert "memory free: 6.0 GB" in log_text(release)
     docker.services, docker.registry = {"web": {"image": "redis:7"}}, {"redis:7": {}}
     build(a_release(app, docker, build=Build(memory_gb=999)))
 
 
-def test_containerds_own_store_is_asked_as_well(
+def test_the_store_of_containerd_counts_too(
     tmp_path: Path, docker: Docker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(capacity, "CONTAINERD", tmp_path)
@@ -60,13 +60,13 @@ def test_containerds_own_store_is_asked_as_well(
     assert capacity.image_directories() == (docker.state.parent, tmp_path)
 
 
-def test_a_disk_is_counted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_disk_is_counted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "statvfs", lambda path: SimpleNamespace(f_bavail=7, f_frsize=1))
     assert capacity.free((tmp_path, tmp_path.parent)) == 7
     assert capacity.free((tmp_path, Path("/proc"))) == 14
 
 
-def test_the_most_memory_is_what_fell_away_meanwhile(tmp_path: Path) -> None:
+def test_the_memory_peak_of_a_build(tmp_path: Path) -> None:
     new = tmp_path / "cgroup/system.slice/docker-2.scope"
     old = tmp_path / "cgroup/system.slice/docker-1.scope"
     old.mkdir(parents=True)

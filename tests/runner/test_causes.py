@@ -1,4 +1,4 @@
-"""Real texts of tools, and what a person is told."""
+"""Recorded output of tools, and the explanation that is shown."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CASES = yaml.safe_load(HERE.with_name("causes.yaml").read_text("utf-8"))
 GIT_CASES = yaml.safe_load(HERE.with_name("git_failures.yaml").read_text("utf-8"))
 
 
-def assert_told(case: dict[str, Any], known: tuple[Signature, ...]) -> None:
+def assert_explained(case: dict[str, Any], known: tuple[Signature, ...]) -> None:
     said, fix = cause(case["lines"], case.get("status", 1), known)
     assert [words for words in case["said"] if words not in said] == [], said
     assert [words for words in case.get("fix", []) if words not in fix] == [], fix
@@ -30,17 +30,17 @@ def assert_told(case: dict[str, Any], known: tuple[Signature, ...]) -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
-def test_texts(case: dict[str, Any]) -> None:
-    assert_told(case, KNOWN)
+def test_causes(case: dict[str, Any]) -> None:
+    assert_explained(case, KNOWN)
 
 
 @pytest.mark.parametrize("case", GIT_CASES, ids=lambda case: case["lines"][-1][:60])
-def test_texts_of_git(case: dict[str, Any]) -> None:
-    assert_told(case, OF_GIT)
+def test_causes_of_git_failures(case: dict[str, Any]) -> None:
+    assert_explained(case, OF_GIT)
 
 
 @pytest.mark.parametrize("known", [KNOWN, OF_GIT])
-def test_a_signature_names_no_group_that_it_does_not_have(known: tuple[Signature, ...]) -> None:
+def test_a_signature_only_uses_its_own_groups(known: tuple[Signature, ...]) -> None:
     for signature in known:
         groups = dict.fromkeys(re.compile(signature.pattern).groupindex, "x")
         assert signature.meaning.format(**groups)
@@ -48,23 +48,23 @@ def test_a_signature_names_no_group_that_it_does_not_have(known: tuple[Signature
 
 
 @pytest.mark.parametrize(("known", "cases"), [(KNOWN, CASES), (OF_GIT, GIT_CASES)])
-def test_every_signature_decides_a_case(
+def test_every_signature_is_the_cause_in_a_case(
     known: tuple[Signature, ...], cases: list[dict[str, Any]]
 ) -> None:
-    """One that never does is hidden by another, or misspelt."""
+    """A signature without a case is hidden by another, or misspelt."""
     decided = {cause(case["lines"], case.get("status", 1), known) for case in cases}
     lines = [
         line for case in cases for line in (*case["lines"], f"exit code: {case.get('status')}")
     ]
     undecided = [
-        one.pattern
-        for one in known
-        if not any(one.match(line.strip()) in decided for line in lines)
+        signature.pattern
+        for signature in known
+        if not any(signature.match(line.strip()) in decided for line in lines)
     ]
     assert undecided == []
 
 
 @given(st.lists(st.text(max_size=60), max_size=4), st.one_of(st.none(), st.integers(0, 255)))
-def test_any_text_gets_an_answer(lines: list[str], status: int | None) -> None:
+def test_any_text_has_a_cause(lines: list[str], status: int | None) -> None:
     said, _ = cause(lines, status)
     assert said

@@ -1,4 +1,4 @@
-"""What Compose makes of an app's files."""
+"""The configuration that Compose makes of an app's files."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from gpuhost.runner.docker.compose import config, section, services_to_start
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Migrate
 from gpuhost.runner.stages.render import render, write_host_files
-from tests.runner.at_hand import App, Programs, app, programs
+from tests.runner.host_fixtures import App, Programs, app, programs
 
 __all__ = ["app", "programs"]
 
 ASK = "docker compose config --format json"
 
 
-def test_compose_is_asked_once_what_it_makes_of_the_files(app: App, programs: Programs) -> None:
+def test_compose_config_runs_once_per_release(app: App, programs: Programs) -> None:
     programs.compose({"web": {}, "docs": {}})
     hidden = {"services": {"migrate": {"image": "web"}}}
     programs.answer("docker compose * json migrate", json.dumps(hidden))
@@ -32,7 +32,7 @@ def test_compose_is_asked_once_what_it_makes_of_the_files(app: App, programs: Pr
     assert [line for line in programs.calls if line.startswith(ASK)] == [ASK, f"{ASK} migrate"]
 
 
-def test_what_compose_refused_is_asked_again(app: App, programs: Programs) -> None:
+def test_a_failed_compose_config_runs_again(app: App, programs: Programs) -> None:
     app.paths.shared.mkdir()
     release = app.release()
     programs.answer("docker compose * config *", status=15, err="services.web is wrong\n")

@@ -1,4 +1,4 @@
-"""What is wrong with an app, from what its engine says."""
+"""Problems of an app's containers, from the state that Docker reports."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gpuhost.runner.docker import containers
 from gpuhost.runner.lib.log import Log
 from gpuhost.runner.plan import Plan, Verify
 from gpuhost.runner.state.release import Release
-from tests.runner.at_hand import App, Programs, app, programs
+from tests.runner.host_fixtures import App, Programs, app, programs
 
 __all__ = ["app", "programs"]
 
@@ -30,7 +30,7 @@ def a_container(
     run: bool = False,
     started: str = "",
 ) -> dict[str, Any]:
-    """As `docker inspect` describes it."""
+    """A container, as `docker inspect` shows it."""
     labels = {"com.docker.compose.service": service, "com.docker.compose.oneoff": str(run)}
     state: dict[str, Any] = {
         "Status": status,
@@ -64,11 +64,11 @@ def engine(
         answers = {"ps": "id\n", "inspect": json.dumps(described), "events": events}
         return answers[words[0]]
 
-    def said(release: Release, lines: int, *services: str) -> tuple[str, ...]:
+    def log_lines(release: Release, lines: int, *services: str) -> tuple[str, ...]:
         return tuple(line for line in log.splitlines() if line.startswith(services))
 
     monkeypatch.setattr(containers, "_docker", docker)
-    monkeypatch.setattr(containers, "_said", said)
+    monkeypatch.setattr(containers, "_said", log_lines)
     monkeypatch.setattr(containers, "services_to_start", lambda release: ("web", "db"))
 
 
@@ -81,7 +81,7 @@ def engine(
         (a_container("restarting", restarts=1, code=1), "die 1\n", None),
         (a_container("exited", policy="no"), "", None),
         (a_container("exited", code=1, run=True), "", None),
-        # A service of another profile, which a person started.
+        # A service of another profile, started by a person.
         (a_container("exited", code=1, service="admin", policy="no"), "", None),
         (a_container("exited", policy="on-failure"), "", None),
         (a_container("exited", code=2, policy="on-failure"), "", "web: exited with 2"),
@@ -98,7 +98,7 @@ def engine(
             "",
             "web: out of memory, the kernel killed it (OOM)",
         ),
-        # It runs again, and its own state knows nothing of how it ended.
+        # It runs again, and its state does not show how it ended.
         (
             a_container(restarts=3),
             "die 1\ndie 1\ndie 1\n",
@@ -112,7 +112,7 @@ def engine(
         (a_container(restarts=4, code=5), "", "web: restart loop, exit 5 each time"),
     ],
 )
-def test_what_is_wrong(
+def test_the_problem_of_a_container(
     release: Release,
     monkeypatch: pytest.MonkeyPatch,
     described: dict[str, Any],
@@ -133,7 +133,7 @@ def long_ago(**how: Any) -> dict[str, Any]:
         (long_ago(restarts=3), long_ago(restarts=3), None),
         (long_ago(restarts=7), long_ago(restarts=9), None),
         (long_ago(restarts=3), long_ago(restarts=6), "db: restart loop, exit 0 each time"),
-        # Compose started it anew, and Docker counts anew.
+        # Compose recreated it, and Docker counts from zero.
         (long_ago(restarts=7), long_ago(restarts=3), "db: restart loop, exit 0 each time"),
         (long_ago(oom=True), long_ago(oom=True), None),
         (
@@ -144,7 +144,7 @@ def long_ago(**how: Any) -> dict[str, Any]:
         (long_ago(), long_ago(oom=True), "db: out of memory, the kernel killed it (OOM)"),
     ],
 )
-def test_what_a_container_did_before_the_start_is_past(
+def test_what_a_container_did_before_the_start_does_not_count(
     release: Release,
     monkeypatch: pytest.MonkeyPatch,
     then: dict[str, Any],
@@ -157,7 +157,7 @@ def test_what_a_container_did_before_the_start_is_past(
     assert containers.find_trouble(release) == says
 
 
-def test_how_it_ended_is_asked_since_the_start_began_or_the_container_was_made(
+def test_events_are_read_since_the_start_or_the_creation_of_the_container(
     app: App, programs: Programs
 ) -> None:
     app.paths.shared.mkdir()
@@ -176,7 +176,7 @@ def test_how_it_ended_is_asked_since_the_start_began_or_the_container_was_made(
     ]
 
 
-def test_a_line_that_is_called_fatal(release: Release, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_that_is_declared_fatal(release: Release, monkeypatch: pytest.MonkeyPatch) -> None:
     engine(monkeypatch, a_container(), log="web-1 | fine\nweb-1 | CUDA out of memory\n")
     assert containers.find_trouble(release) is None
     release.plan = Plan(
@@ -204,23 +204,25 @@ def test_a_line_that_is_called_fatal(release: Release, monkeypatch: pytest.Monke
         (a_container("exited"), False),
     ],
 )
-def test_what_is_up(
+def test_which_containers_are_up(
     release: Release, monkeypatch: pytest.MonkeyPatch, described: dict[str, Any], is_up: bool
 ) -> None:
     engine(monkeypatch, described)
-    (found,) = containers.project_containers(release)
-    assert found.is_up is is_up
+    (container,) = containers.project_containers(release)
+    assert container.is_up is is_up
 
 
 NOISE = "".join(f"redis-1  | {number} ping\n" for number in range(200))
 
 
-def test_a_chatty_container_hides_no_line_of_another(app: App, programs: Programs) -> None:
+def test_a_container_that_logs_a_lot_does_not_hide_lines_of_another(
+    app: App, programs: Programs
+) -> None:
     app.paths.shared.mkdir()
     programs.compose({"web": {}, "redis": {}})
     programs.answer("docker compose * logs *", f"web-1  | loading\nweb-1  | no kernel\n{NOISE}")
-    looked_for = Verify(fatal=("no kernel",), loading=("loading",))
-    release = app.release(verify=looked_for)
+    patterns = Verify(fatal=("no kernel",), loading=("loading",))
+    release = app.release(verify=patterns)
     containers.note_existing(release)
     assert containers.fatal_line(release) == "web-1  | no kernel"
     assert containers.loading_line(release) == "web-1  | loading"
@@ -235,7 +237,7 @@ def numbered(service: str, count: int) -> str:
 
 
 @pytest.mark.parametrize(
-    ("ended", "told"),
+    ("ended", "line_counts"),
     [
         ((), {"web": 12, "db": 6, "redis": 12}),
         (("redis",), {"redis": 30, "web": 0, "db": 0}),
@@ -243,8 +245,8 @@ def numbered(service: str, count: int) -> str:
         (("db", "web"), {"web": 24, "db": 6, "redis": 0}),
     ],
 )
-def test_the_last_words_are_those_of_what_is_broken_and_a_share_of_each(
-    app: App, programs: Programs, ended: tuple[str, ...], told: dict[str, int]
+def test_the_log_excerpt_is_of_broken_containers_or_a_share_of_each(
+    app: App, programs: Programs, ended: tuple[str, ...], line_counts: dict[str, int]
 ) -> None:
     app.paths.shared.mkdir()
     wrote = {"web": 40, "db": 6, "redis": 200}
@@ -256,7 +258,7 @@ def test_the_last_words_are_those_of_what_is_broken_and_a_share_of_each(
     described = [a_container(state, service=service) for service, state in states.items()]
     programs.answer("docker inspect *", json.dumps(described))
     last = containers.logs(app.release())
-    of_each = {service: [one for one in last if one.startswith(service)] for service in wrote}
-    assert {service: len(lines) for service, lines in of_each.items()} == told
+    of_each = {service: [line for line in last if line.startswith(service)] for service in wrote}
+    assert {service: len(lines) for service, lines in of_each.items()} == line_counts
     assert all(lines[-1:] in ([], [f"{name} {wrote[name] - 1}"]) for name, lines in of_each.items())
     assert not ended or last[0].split()[0] in ended

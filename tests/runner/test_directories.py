@@ -1,4 +1,4 @@
-"""Directories: there, with owner and mode; what is in them is untouched, no link trusted."""
+"""Directories exist with owner and mode; their content is unchanged, links are not trusted."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from gpuhost.runner.data.directories import Owner, check, make, owner, restore_o
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Directory
 from gpuhost.runner.state.release import Release
-from tests.runner.at_hand import ME, NEW, App, app
+from tests.runner.host_fixtures import ME, NEW, App, app
 
 __all__ = ["app"]
 
-root = pytest.mark.skipif(os.getuid() != 0, reason="only root gives directories away")
+root = pytest.mark.skipif(os.getuid() != 0, reason="only root can change the owner of a directory")
 
 
 def state(path: Path) -> tuple[int, int, int]:
-    its = path.stat()
-    return its.st_uid, its.st_gid, stat.S_IMODE(its.st_mode)
+    status = path.stat()
+    return status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "expected"),
     [
         ("1001:1002", Owner(1001, 1002)),
         ("root:root", Owner(0, 0)),
@@ -38,12 +38,12 @@ def state(path: Path) -> tuple[int, int, int]:
         ("54321", Owner(54321, 54321)),
     ],
 )
-def test_owners_are_numbers_or_names(text: str, found: Owner) -> None:
-    assert owner(text) == found
+def test_owners_are_numbers_or_names(text: str, expected: Owner) -> None:
+    assert owner(text) == expected
 
 
 @root
-def test_directories_are_made_as_declared_whatever_the_umask_is(app: App) -> None:
+def test_directories_are_created_as_declared_with_any_umask(app: App) -> None:
     before = os.umask(0o077)
     try:
         make(
@@ -62,7 +62,7 @@ def test_directories_are_made_as_declared_whatever_the_umask_is(app: App) -> Non
 
 
 @root
-def test_one_that_is_there_gets_its_owner_and_its_content_keeps_its_own(app: App) -> None:
+def test_an_existing_directory_gets_its_owner_and_its_content_is_unchanged(app: App) -> None:
     file = app.data("data/inner/file", "kept")
     os.chown(file, 33, 33)
     make(app.release(directories=(Directory("data", "1001:1001", "0750"),)))
@@ -71,12 +71,12 @@ def test_one_that_is_there_gets_its_owner_and_its_content_keeps_its_own(app: App
     assert (file.read_text(), state(file)[:2]) == ("kept", (33, 33))
 
 
-def test_a_directory_elsewhere_on_the_host(app: App, tmp_path: Path) -> None:
+def test_a_directory_outside_of_the_app(app: App, tmp_path: Path) -> None:
     make(app.release(directories=(Directory(str(tmp_path / "srv/data"), ME, "0700"),)))
     assert stat.S_IMODE((tmp_path / "srv/data").stat().st_mode) == 0o700
 
 
-def test_a_link_that_a_person_made_in_shared_is_followed(app: App, tmp_path: Path) -> None:
+def test_a_link_in_shared_is_followed(app: App, tmp_path: Path) -> None:
     (tmp_path / "disk").mkdir(mode=0o755)
     app.paths.shared.mkdir(mode=0o755)
     (app.paths.shared / "models").symlink_to(tmp_path / "disk")
@@ -85,7 +85,7 @@ def test_a_link_that_a_person_made_in_shared_is_followed(app: App, tmp_path: Pat
 
 
 @pytest.mark.parametrize("open_to_others", (False, True))
-def test_a_link_where_the_app_can_write_is_not(
+def test_a_link_where_the_app_can_write_is_refused(
     app: App, tmp_path: Path, open_to_others: bool
 ) -> None:
     (tmp_path / "etc").mkdir(mode=0o755)
@@ -101,25 +101,25 @@ def test_a_link_where_the_app_can_write_is_not(
     assert stat.S_IMODE((tmp_path / "etc").stat().st_mode) == 0o755
 
 
-@pytest.mark.parametrize("way", (check, make))
-def test_a_file_in_its_place_is_a_failure(app: App, way: Callable[[Release], None]) -> None:
+@pytest.mark.parametrize("action", (check, make))
+def test_a_file_in_place_of_a_directory_fails(app: App, action: Callable[[Release], None]) -> None:
     app.data("data", "a file")
     with pytest.raises(
         Failure, match="directories: data: something else than a directory is in its place"
     ):
-        way(app.release(directories=(Directory("data", ME),)))
+        action(app.release(directories=(Directory("data", ME),)))
     assert (app.paths.shared / "data").read_text() == "a file"
 
 
-def test_to_look_whether_they_can_be_made_makes_nothing(app: App) -> None:
+def test_the_check_creates_nothing(app: App) -> None:
     app.paths.shared.mkdir()
     check(app.release(directories=(Directory("data/inner", ME),)))
     assert list(app.paths.shared.iterdir()) == []
 
 
 @root
-def test_each_is_put_back_as_it_was_before_the_release(app: App) -> None:
-    """However often the release began, and whatever was made by it only."""
+def test_owners_and_modes_are_restored_after_a_failed_release(app: App) -> None:
+    """Also if the release started more than once, and for directories that it created."""
     data, same = app.data("data/file").parent, app.data("same/file").parent
     os.chown(data, 33, 34)
     data.chmod(0o2775)

@@ -1,4 +1,4 @@
-"""Which images a Dockerfile is FROM."""
+"""The images that a Dockerfile needs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_images(case: dict[str, Any]) -> None:
 
 
 @given(st.lists(PIECES, max_size=30).map("".join), st.text(max_size=80))
-def test_any_text_is_read(pieces: str, text: str) -> None:
+def test_any_text_can_be_read(pieces: str, text: str) -> None:
     for each in (pieces, text):
         read = dockerfile.read(each, {"A": "b"})
         assert len(read.images()) <= 4 * len(each)

@@ -1,4 +1,4 @@
-"""How long an app did not answer, from the first change on."""
+"""The downtime of an app: how long it did not answer since the first change."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from gpuhost.runner.plan import Request, Verify, VerifyStep
 from gpuhost.runner.stages import downtime
 from gpuhost.runner.stages.downtime import Downtime
-from tests.runner.at_hand import App, app
+from tests.runner.host_fixtures import App, app
 from tests.runner.site import Site, serve
 
 __all__ = ["app"]
@@ -29,7 +29,7 @@ def measured(app: App, site: Site) -> Downtime:
     return Downtime(app.release(verify=Verify(steps=(step,))))
 
 
-def test_an_app_is_left_alone_until_something_changes(app: App, site: Site) -> None:
+def test_no_request_is_sent_before_the_first_change(app: App, site: Site) -> None:
     with measured(app, site) as measuring:
         time.sleep(0.1)
         assert site.asked == []
@@ -44,12 +44,12 @@ def test_the_time_without_an_answer_is_counted(app: App, site: Site) -> None:
         measuring.begin()
         site.says("/health", "bad gateway", 502)
         time.sleep(0.3)
-        site.says("/health", "not found, it says itself", 404)
+        site.says("/health", "not found, from the app", 404)
         time.sleep(0.3)
     assert 0.2 <= (measuring.seconds or 0) <= 0.5
 
 
-def test_an_app_that_did_not_answer_before_is_not_missed(app: App, site: Site) -> None:
+def test_an_app_that_did_not_answer_before_has_no_downtime(app: App, site: Site) -> None:
     site.says("/health", "bad gateway", 502)
     with measured(app, site) as measuring:
         measuring.begin()

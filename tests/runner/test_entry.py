@@ -1,4 +1,4 @@
-"""The runner's commands: how each ends, and what it finds to be finished first."""
+"""The runner's commands: their exit statuses, and interrupted operations that they finish first."""
 
 from __future__ import annotations
 
@@ -18,34 +18,34 @@ from gpuhost.runner.state.journal import START, Journal
 from gpuhost.runner.state.lock import lock
 from gpuhost.runner.state.operations import begin
 from gpuhost.runner.state.release import Release
-from tests.runner.at_hand import NEW, OLD, App, app
-from tests.runner.ended import ended
+from tests.runner.ended_result import result_of
+from tests.runner.host_fixtures import NEW, OLD, App, app
 
 __all__ = ["app"]
 
 Run = Callable[..., int]
 
 
-class Carried:
-    """What was carried out, and how it goes."""
+class Transactions:
+    """The transactions that ran, and the errors that they raise."""
 
     def __init__(self) -> None:
         self.ids: list[str] = []
         self.kept: list[str] = []
         self.wrong: dict[str, Exception] = {}
 
-    def out(self, release: Release) -> Result:
+    def run(self, release: Release) -> Result:
         self.ids.append(release.plan.id)
         if release.plan.id in self.wrong:
             raise self.wrong[release.plan.id]
-        results.write(release, ended(release))
-        return ended(release)
+        results.write(release, result_of(release))
+        return result_of(release)
 
 
 @pytest.fixture
-def carried(monkeypatch: pytest.MonkeyPatch) -> Carried:
-    made = Carried()
-    monkeypatch.setattr(entry, "run_transaction", made.out)
+def transactions(monkeypatch: pytest.MonkeyPatch) -> Transactions:
+    made = Transactions()
+    monkeypatch.setattr(entry, "run_transaction", made.run)
     monkeypatch.setattr(entry, "keep", lambda release: made.kept.append(release.plan.id))
     return made
 
@@ -62,61 +62,63 @@ def run(app: App, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 @pytest.fixture
 def a_backup_ends(app: App) -> Iterator[None]:
-    """The lock is held for a moment, by nobody who has begun an attempt."""
-    has_it = threading.Event()
+    """Holds the lock for a moment, without an operation: a backup."""
+    has_lock = threading.Event()
 
     def hold() -> None:
         with lock(app.paths):
-            has_it.set()
+            has_lock.set()
             threading.Event().wait(0.5)
 
     holder = threading.Thread(target=hold)
     holder.start()
-    assert has_it.wait(60)
+    assert has_lock.wait(60)
     yield
     holder.join()
 
 
 @pytest.mark.usefixtures("a_backup_ends")
-def test_a_release_waits_for_a_backup_and_says_so(app: App, run: Run, carried: Carried) -> None:
+def test_a_release_waits_for_a_backup_and_logs_it(
+    app: App, run: Run, transactions: Transactions
+) -> None:
     release = app.release(NEW)
     assert run("release", NEW) == 0
-    assert carried.ids == [NEW]
+    assert transactions.ids == [NEW]
     assert "== wait for a backup" in release.paths.log.read_text()
 
 
 @pytest.mark.usefixtures("a_backup_ends")
-def test_what_was_cut_off_waits_for_a_backup(app: App, run: Run, carried: Carried) -> None:
+def test_resume_waits_for_a_backup(app: App, run: Run, transactions: Transactions) -> None:
     app.release(NEW)
     begin(app.paths, Operation("release", NEW, "ada@desk", 0.0))
     assert run("resume") == 0
-    assert (carried.ids, app.paths.attempt.exists()) == ([NEW], False)
+    assert (transactions.ids, app.paths.attempt.exists()) == ([NEW], False)
 
 
-def test_the_second_of_two_is_refused_with_the_firsts_name(
-    app: App, run: Run, carried: Carried, capsys: pytest.CaptureFixture[str]
+def test_a_second_release_is_refused_and_names_the_first(
+    app: App, run: Run, transactions: Transactions, capsys: pytest.CaptureFixture[str]
 ) -> None:
     app.release(NEW)
     begin(app.paths, Operation("release", OLD, "ada@desk", 0.0))
     with lock(app.paths):
         assert run("release", NEW) == 4
     assert f"locked by release {OLD} by ada@desk" in capsys.readouterr().err
-    assert carried.ids == []
+    assert transactions.ids == []
 
 
 @pytest.mark.parametrize(
     ("state", "is_under_way", "kept"),
     [(VERIFIED, True, [NEW]), (RESTORED, True, []), (VERIFIED, False, [])],
 )
-def test_cut_off_after_its_result_what_follows_from_it_is_done_all_the_same(
-    app: App, run: Run, carried: Carried, state: str, is_under_way: bool, kept: list[str]
+def test_interrupted_after_its_result_a_release_finishes_its_last_steps(
+    app: App, run: Run, transactions: Transactions, state: str, is_under_way: bool, kept: list[str]
 ) -> None:
     release = app.release(NEW)
-    results.write(release, ended(release, state))
+    results.write(release, result_of(release, state))
     if is_under_way:
         begin(app.paths, Operation("release", NEW, "ada@desk", 0.0))
     assert run("release", NEW) == (0 if state == VERIFIED else 1)
-    assert (carried.kept, carried.ids, app.paths.attempt.exists()) == (kept, [], False)
+    assert (transactions.kept, transactions.ids, app.paths.attempt.exists()) == (kept, [], False)
 
 
 def of_another_format(release: Release) -> None:
@@ -128,38 +130,38 @@ def with_a_damaged_record(release: Release) -> None:
     release.paths.record.write_text('{"images": ')
 
 
-def with_a_record_of_another_shape(release: Release) -> None:
+def with_a_record_of_wrong_types(release: Release) -> None:
     release.paths.record.write_text('{"images": 7}')
 
 
 @pytest.mark.parametrize(
-    "damage", [of_another_format, with_a_damaged_record, with_a_record_of_another_shape]
+    "damage", [of_another_format, with_a_damaged_record, with_a_record_of_wrong_types]
 )
-def test_what_was_cut_off_and_cannot_be_opened_is_given_up_loudly(
-    app: App, run: Run, carried: Carried, damage: Callable[[Release], None]
+def test_an_interrupted_release_that_cannot_be_opened_is_abandoned_with_a_clear_message(
+    app: App, run: Run, transactions: Transactions, damage: Callable[[Release], None]
 ) -> None:
-    cut_off = app.release(OLD)
-    damage(cut_off)
+    interrupted = app.release(OLD)
+    damage(interrupted)
     begin(app.paths, Operation("release", OLD, "ada@desk", 7.0))
     app.release(NEW)
     assert run("release", NEW) == 0
-    assert (carried.ids, app.paths.attempt.exists()) == ([NEW], False)
-    told = results.read(cut_off.paths.result)
-    assert told
-    assert (told.state, told.by, told.started) == (RESTORE_FAILED, "ada@desk", 7.0)
-    assert "COULD NOT BE FINISHED OR UNDONE" in cut_off.paths.log.read_text()
+    assert (transactions.ids, app.paths.attempt.exists()) == ([NEW], False)
+    result = results.read(interrupted.paths.result)
+    assert result
+    assert (result.state, result.by, result.started) == (RESTORE_FAILED, "ada@desk", 7.0)
+    assert "COULD NOT BE FINISHED OR UNDONE" in interrupted.paths.log.read_text()
     assert OLD in app.paths.history.read_text()
 
 
-def test_what_cannot_be_opened_any_more_but_had_ended_stays_as_it_ended(
-    app: App, run: Run, carried: Carried
+def test_a_finished_release_that_cannot_be_opened_keeps_its_result(
+    app: App, run: Run, transactions: Transactions
 ) -> None:
-    cut_off = app.release(OLD)
-    results.write(cut_off, ended(cut_off))
-    of_another_format(cut_off)
+    interrupted = app.release(OLD)
+    results.write(interrupted, result_of(interrupted))
+    of_another_format(interrupted)
     begin(app.paths, Operation("release", OLD, "ada@desk", 7.0))
     assert run("resume") == 0
-    assert results.read(cut_off.paths.result) == ended(cut_off)
+    assert results.read(interrupted.paths.result) == result_of(interrupted)
     assert not app.paths.attempt.exists()
 
 
@@ -172,40 +174,40 @@ def test_what_cannot_be_opened_any_more_but_had_ended_stays_as_it_ended(
         (OSError("what is wrong"), 99, entry.UNFORESEEN),
     ],
 )
-def test_what_stays_damaged_is_given_up_and_what_may_pass_is_tried_again(
-    app: App, run: Run, carried: Carried, wrong: Exception, starts: int, status: int
+def test_a_permanent_error_is_abandoned_and_a_temporary_one_is_retried(
+    app: App, run: Run, transactions: Transactions, wrong: Exception, starts: int, status: int
 ) -> None:
     release = app.release(NEW)
-    carried.wrong[NEW] = wrong
+    transactions.wrong[NEW] = wrong
     for _ in range(starts):
         Journal(release.paths.journal).note(START)
     assert run("release", NEW) == status
-    told = results.read(release.paths.result)
+    result = results.read(release.paths.result)
     is_over = status == 3
-    assert (told is not None, app.paths.attempt.exists()) == (is_over, not is_over)
-    if told:
-        assert (told.state, "what is wrong" in told.said) == (RESTORE_FAILED, True)
+    assert (result is not None, app.paths.attempt.exists()) == (is_over, not is_over)
+    if result:
+        assert (result.state, "what is wrong" in result.said) == (RESTORE_FAILED, True)
 
 
-# What systemd does not start a runner again after, in release_begin.sh and gpuhost-resume@.service.
-FOR_GOOD = {1, 2, 3, 4}
+# Statuses after which systemd does not restart a runner: release_begin.sh, gpuhost-resume@.service.
+FINAL = {1, 2, 3, 4}
 
 
-def test_something_unforeseen_is_tried_again_by_systemd(
-    app: App, run: Run, carried: Carried, capsys: pytest.CaptureFixture[str]
+def test_systemd_restarts_the_runner_after_an_unexpected_error(
+    app: App, run: Run, transactions: Transactions, capsys: pytest.CaptureFixture[str]
 ) -> None:
     app.release(NEW)
-    carried.wrong[NEW] = OSError(28, "No space left on device")
-    assert run("release", NEW) not in {0, *FOR_GOOD}
+    transactions.wrong[NEW] = OSError(28, "No space left on device")
+    assert run("release", NEW) not in {0, *FINAL}
     assert "No space left on device" in capsys.readouterr().err
     assert app.paths.attempt.exists()
     script = files("gpuhost.remote").joinpath("release_begin.sh").read_text("utf-8")
-    statuses = " ".join(map(str, sorted(FOR_GOOD)))
+    statuses = " ".join(map(str, sorted(FINAL)))
     assert f'RestartPreventExitStatus="{statuses}"' in script
     assert f"RestartPreventExitStatus={statuses}\n" in resume_unit()
 
 
-def test_a_backup_that_is_not_made_is_no_success(
+def test_a_backup_that_was_not_taken_fails(
     app: App, run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
     app.release(OLD, backup=Backup(paths=("data",), limit_s=0), is_current=True)

@@ -1,4 +1,4 @@
-"""What ${NAME} in the user's own Compose file stands for."""
+"""The env file: the values of ${NAME} in the user's Compose file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Migrate, Secret
 from gpuhost.runner.stages.render import render, write_host_files
 from gpuhost.runner.state.release import Release
-from tests.runner.at_hand import App, Programs, app, programs
+from tests.runner.host_fixtures import App, Programs, app, programs
 from tests.runner.test_render import HOSTILE
 
 __all__ = ["app", "programs"]
@@ -32,15 +32,15 @@ MORE_HOSTILE = (
     "cr\r\nlf\r",
     "'",
 )
-# compose-go's dotenv: in double quotes a backslash takes the quote's meaning away, then escapes
-# become what they stand for, then variables are put in, of which $$ is the dollar.
+# compose-go's dotenv, in double quotes: a backslash escapes the quote, then escape sequences are
+# replaced, then variables, where $$ is a dollar.
 LINE = re.compile(r'([A-Za-z_]\w*)="((?:[^"\\]|\\.)*)"\n', re.DOTALL)
 ESCAPE = re.compile(r'\\(?:[abcfnrtv$"\\]|0\d{0,3})')
 MEANS = {r"\n": "\n", r"\r": "\r", r"\\": "\\", r"\$": "$$"}
 
 
 def as_compose_reads(written: str) -> dict[str, str]:
-    found = {}
+    values = {}
     rest = written.replace("\r\n", "\n")
     while rest:
         line = LINE.match(rest)
@@ -48,13 +48,15 @@ def as_compose_reads(written: str) -> dict[str, str]:
         value = _unquoted(line[2])
         value = ESCAPE.sub(lambda escape: MEANS[escape[0]], value)
         assert not re.search(r"(?<!\$)(?:\$\$)*\$(?!\$)", value), "a variable would be put in"
-        found[line[1]] = value.replace("$$", "$")
+        values[line[1]] = value.replace("$$", "$")
         rest = rest[line.end() :]
-    return found
+    return values
 
 
 def _unquoted(value: str) -> str:
-    return re.sub(r"\\(.)", lambda one: '"' if one[1] == '"' else one[0], value, flags=re.DOTALL)
+    return re.sub(
+        r"\\(.)", lambda match: '"' if match[1] == '"' else match[0], value, flags=re.DOTALL
+    )
 
 
 def env_file(release: Release) -> dict[str, str]:
@@ -62,39 +64,39 @@ def env_file(release: Release) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("value", (*HOSTILE, *MORE_HOSTILE))
-def test_any_value_is_read_as_it_is(value: str) -> None:
+def test_any_value_is_read_back_unchanged(value: str) -> None:
     assert as_compose_reads(text({"B": "after", "A": value})) == {"A": value, "B": "after"}
 
 
-def test_compose_finds_every_secret_but_internal_ones(app: App, programs: Programs) -> None:
+def test_compose_gets_every_secret_except_internal_ones(app: App, programs: Programs) -> None:
     programs.compose({"web": {}})
-    wanted = (
+    declared = (
         Secret("GIVEN"),
         Secret("ONE", services=("web",)),
         Secret("TOKEN", internal=True),
         Secret("MADE", generate="hex"),
         Secret("URL", value="x://${MADE}"),
     )
-    release = app.release(secrets=wanted, given={"GIVEN": "g", "ONE": "1", "TOKEN": "t"})
+    release = app.release(secrets=declared, given={"GIVEN": "g", "ONE": "1", "TOKEN": "t"})
     render(release)
     made = secrets.values(release)["MADE"]
     assert env_file(release) == {"GIVEN": "g", "ONE": "1", "MADE": made, "URL": f"x://{made}"}
     assert stat.S_IMODE(release.paths.env.stat().st_mode) == 0o600
 
 
-def test_it_is_there_when_compose_is_first_asked(app: App, programs: Programs) -> None:
-    """${NAME:?} of the file is refused otherwise."""
+def test_the_env_file_exists_before_compose_first_runs(app: App, programs: Programs) -> None:
+    """Otherwise Compose refuses ${NAME:?}."""
     release = app.release(secrets=(Secret("A", generate="hex"),), given={})
-    there = f"grep -q A= {release.paths.env} || exit 15"
-    programs.answer("docker compose * config *", '{"services": {}}', then=there)
-    for way in (render, write_host_files):
+    if_missing = f"grep -q A= {release.paths.env} || exit 15"
+    programs.answer("docker compose * config *", '{"services": {}}', then=if_missing)
+    for stage in (render, write_host_files):
         release.paths.env.unlink(missing_ok=True)
         asked = len(programs.called("docker"))
-        way(Release.open(app.paths, release.plan.id))
+        stage(Release.open(app.paths, release.plan.id))
         assert len(programs.called("docker")) > asked
 
 
-def test_a_secret_that_was_thought_up_is_the_one_that_is_kept(app: App, programs: Programs) -> None:
+def test_a_generated_secret_is_kept(app: App, programs: Programs) -> None:
     programs.compose({"web": {}})
     release = app.release(secrets=(Secret("A", generate="hex"),))
     render(release)
@@ -118,7 +120,7 @@ def env_files(release: Release, *, pinned: bool) -> list[str]:
 
 
 @pytest.mark.parametrize("pinned", [True, False])
-def test_the_users_own_env_file_is_read_too(app: App, programs: Programs, pinned: bool) -> None:
+def test_the_users_env_file_is_read_too(app: App, programs: Programs, pinned: bool) -> None:
     programs.compose({"web": {}})
     release = app.release(secrets=(Secret("A"),), given={"A": "secret"})
     assert env_files(release, pinned=pinned) == []
@@ -128,7 +130,7 @@ def test_the_users_own_env_file_is_read_too(app: App, programs: Programs, pinned
     assert env_files(release, pinned=pinned) == [str(own), str(release.paths.env)]
 
 
-def test_without_secrets_compose_looks_for_env_files_itself(app: App, programs: Programs) -> None:
+def test_without_secrets_compose_finds_env_files_itself(app: App, programs: Programs) -> None:
     programs.compose({"web": {}})
     app.data(".env", "A=theirs\n")
     release = app.release(secrets=(Secret("T", internal=True),), given={"T": "t"})
@@ -136,10 +138,10 @@ def test_without_secrets_compose_looks_for_env_files_itself(app: App, programs: 
     assert env_files(release, pinned=True) == []
 
 
-def test_no_value_is_an_argument_or_in_the_environment(app: App, programs: Programs) -> None:
+def test_no_secret_is_an_argument_or_in_the_environment(app: App, programs: Programs) -> None:
     value = "planted-value"
-    seen = f"if env | grep -q {value}; then exit 9; fi"
-    programs.answer("docker *", '{"services": {}}', then=seen)
+    fail_if_in_environment = f"if env | grep -q {value}; then exit 9; fi"
+    programs.answer("docker *", '{"services": {}}', then=fail_if_in_environment)
     release = app.release(secrets=(Secret("A"),), given={"A": value}, migrate=Migrate("web"))
     render(release)
     assert programs.calls
@@ -149,16 +151,16 @@ def test_no_value_is_an_argument_or_in_the_environment(app: App, programs: Progr
 @pytest.mark.parametrize(
     ("value", "complaint", "shown"),
     [
-        # As Compose 2.26 complains.
+        # Errors of Compose 2.26.
         ("hostile-1:tail-part/x", "Invalid containerPort: tail-part", "Invalid containerPort: ***"),
         ("hostile-1:tail-part", "undefined volume hostile-1: in", "undefined volume ***: in"),
         ('say "hostile"', 'parsing "say \\"hostile\\"": invalid', 'parsing "***": invalid'),
         ("first-line\rother-line", "invalid\nother-line", "invalid|***"),
-        # What the app file says itself is nobody's secret.
+        # Text of the app file is not a secret.
         ("db-service:hostile", "undefined db-service: hostile", "undefined db-service: ***"),
     ],
 )
-def test_what_compose_complains_of_shows_no_part_of_a_secret(
+def test_errors_of_compose_show_no_part_of_a_secret(
     app: App, programs: Programs, value: str, complaint: str, shown: str
 ) -> None:
     programs.answer("docker compose * config *", status=15, err=complaint + "\n")
@@ -173,7 +175,7 @@ def test_what_compose_complains_of_shows_no_part_of_a_secret(
     assert "tail-part" not in logged
 
 
-def test_what_config_prints_is_never_logged(app: App, programs: Programs) -> None:
+def test_the_output_of_compose_config_is_not_logged(app: App, programs: Programs) -> None:
     programs.answer("docker compose * config *", '{"services": {"a": {"image": "printed"}}}')
     release = app.release(secrets=(Secret("A"),), given={"A": "planted-value"})
     release.log.write("begun")

@@ -1,4 +1,4 @@
-"""What is kept of a release that was verified, and what of it follows when it is put back."""
+"""The fingerprint of a verified release, and its update when the release is restored."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from gpuhost.runner.stages.fingerprint import NAME
 from gpuhost.runner.state import results
 from gpuhost.runner.state.operations import begin
 from gpuhost.runner.state.release import Release
-from tests.runner.at_hand import NEW, App, Programs, app, programs
+from tests.runner.host_fixtures import NEW, App, Programs, app, programs
 
 __all__ = ["app", "programs"]
 
@@ -31,7 +31,7 @@ SITE = "server { listen 80; listen [::]:80; server_name a; }\nserver { listen 44
 def release(
     app: App, programs: Programs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Release:
-    """Everything that a release can have, on disk as after its last stage."""
+    """A release with every file that it can have, as after its last stage."""
     monkeypatch.setattr(schedule, "UNITS", tmp_path / "units")
     (tmp_path / "units").mkdir()
     for name in ("gpuhost-backup-app.timer", "gpuhost-backup-other.timer"):
@@ -59,15 +59,15 @@ def release(
 
 
 def kept(release: Release) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((release.paths.home / NAME).read_text())
-    return found
+    fingerprint_file: dict[str, Any] = json.loads((release.paths.home / NAME).read_text())
+    return fingerprint_file
 
 
 def names(release: Release) -> set[str]:
     return {Path(path).name for path in kept(release)["files"]}
 
 
-def test_every_file_of_it(release: Release) -> None:
+def test_every_file_of_a_release_is_in_the_fingerprint(release: Release) -> None:
     fingerprint.keep(release)
     assert names(release) == {
         "plan.json", "compose.yaml", "compose.override.yaml", "nginx.conf", "given.json",
@@ -79,14 +79,14 @@ def test_every_file_of_it(release: Release) -> None:
     assert kept(release)["listens"] == [80, 443]
 
 
-def test_no_secret_is_in_it_and_nobody_else_reads_it(release: Release) -> None:
+def test_the_fingerprint_has_no_secret_and_is_readable_by_root_only(release: Release) -> None:
     fingerprint.keep(release)
     file = release.paths.home / NAME
     assert SECRET not in file.read_text()
     assert file.stat().st_mode & 0o777 == 0o600
 
 
-def test_put_in_place_again_what_that_wrote_is_good_and_no_other_change_is(
+def test_a_restored_release_accepts_the_files_it_wrote_and_no_other_change(
     app: App, release: Release
 ) -> None:
     fingerprint.keep(release)
@@ -99,7 +99,9 @@ def test_put_in_place_again_what_that_wrote_is_good_and_no_other_change_is(
     assert differing == {"compose.host.json"}
 
 
-def test_secrets_of_a_release_that_failed_are_not_its_own(app: App, release: Release) -> None:
+def test_secrets_of_a_failed_release_do_not_change_the_fingerprint(
+    app: App, release: Release
+) -> None:
     fingerprint.keep(release)
     before = kept(release)
     write_json(app.paths.generated, {"MADE": SECRET, "NEWER": "2"}, mode=0o600)
@@ -111,7 +113,9 @@ def test_secrets_of_a_release_that_failed_are_not_its_own(app: App, release: Rel
 
 
 @pytest.mark.parametrize("text", [None, "", "[]", '{"format": 0}', '{"format": 1}'])
-def test_nothing_is_made_up_for_a_release_that_has_none(release: Release, text: str | None) -> None:
+def test_a_release_without_a_fingerprint_gets_none_when_restored(
+    release: Release, text: str | None
+) -> None:
     file = release.paths.home / NAME
     if text is not None:
         file.write_text(text)
@@ -145,7 +149,7 @@ def test_nothing_is_made_up_for_a_release_that_has_none(release: Release, text: 
         ),
     ],
 )
-def test_a_service(
+def test_the_fingerprint_of_a_service(
     app: App,
     programs: Programs,
     section: dict[str, Any],
@@ -159,7 +163,7 @@ def test_a_service(
     assert runs == ("web", dict(zip(("count", "ports", "ends"), expected, strict=True)))
 
 
-def test_cut_off_after_the_end_it_is_kept_by_the_next_runner(
+def test_the_next_runner_writes_the_fingerprint_of_an_interrupted_release(
     app: App, release: Release, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for step in ("data.schedule.install", "stages.prune.prune", "stages.runner_cleanup.forget"):

@@ -1,4 +1,4 @@
-"""A first release that fails, on a host where somebody had started the app by hand."""
+"""A failed first release, on a host where the app was already started by hand."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ from gpuhost.runner.plan import Migrate
 from gpuhost.runner.stages import transaction
 from gpuhost.runner.stages.first_release import Left, note_existing, undo
 from gpuhost.runner.state.release import Release
-from tests.runner.at_hand import NEW, OLD, App, Programs, app, programs
+from tests.runner.host_fixtures import NEW, OLD, App, Programs, app, programs
 
 __all__ = ["app", "programs"]
 
-TAKING = ("docker stop", "docker rm", "docker compose up", "docker compose down")
+DISRUPTIVE = ("docker stop", "docker rm", "docker compose up", "docker compose down")
 DOWN = "docker compose down --remove-orphans"
 
 
-def one(name: str, image: str, *, status: str = "running", run: bool = False) -> dict[str, Any]:
+def container(
+    name: str, image: str, *, status: str = "running", run: bool = False
+) -> dict[str, Any]:
     labels = {
         "com.docker.compose.service": name,
         "com.docker.compose.project.working_dir": "/srv/tts",
@@ -37,16 +39,19 @@ def one(name: str, image: str, *, status: str = "running", run: bool = False) ->
     }
 
 
-BY_HAND = one("web", "tts:latest"), one("db", "postgres:15")
-OURS = one("web", "gpuhost/app/web:0123456789ab"), one("db", "gpuhost/app/db:0123456789ab")
-MIGRATION = one("gpuhost-app-migrate", "gpuhost/app/migrate:0123456789ab", run=True)
+BY_HAND = container("web", "tts:latest"), container("db", "postgres:15")
+OURS = (
+    container("web", "gpuhost/app/web:0123456789ab"),
+    container("db", "gpuhost/app/db:0123456789ab"),
+)
+MIGRATION = container("gpuhost-app-migrate", "gpuhost/app/migrate:0123456789ab", run=True)
 GONE = "web: image tts:latest (sha256:0123456789ab), of the project in /srv/tts"
 
 
-def there(programs: Programs, *found: dict[str, Any]) -> None:
-    ids = "".join(f"{each['Id']}\n" for each in found)
+def set_containers(programs: Programs, *containers: dict[str, Any]) -> None:
+    ids = "".join(f"{each['Id']}\n" for each in containers)
     programs.answer("docker ps *", ids)
-    programs.answer("docker inspect *", json.dumps(found))
+    programs.answer("docker inspect *", json.dumps(containers))
 
 
 @pytest.fixture
@@ -63,10 +68,10 @@ def changes(programs: Programs) -> list[str]:
 @pytest.mark.parametrize(
     ("before", "after", "done", "left"),
     [
-        # Nothing but its own: all of it goes, networks too.
+        # Only its own containers: all are removed, and networks too.
         ((), (), [DOWN], Left((), ())),
         ((), (*OURS, MIGRATION), [DOWN], Left((), ())),
-        # Only the migration had begun.
+        # Only the migration had started.
         (BY_HAND, BY_HAND, [], Left((), ("db", "web"))),
         (
             BY_HAND,
@@ -74,7 +79,7 @@ def changes(programs: Programs) -> list[str]:
             ["docker stop gpuhost-app-migrate", "docker rm -f gpuhost-app-migrate"],
             Left((), ("db", "web")),
         ),
-        # One had taken its place, the other is as it was.
+        # It had replaced one; the other is unchanged.
         (
             BY_HAND,
             (OURS[0], BY_HAND[1]),
@@ -82,23 +87,23 @@ def changes(programs: Programs) -> list[str]:
             Left((GONE,), ("db",)),
         ),
         (BY_HAND[:1], OURS, [DOWN], Left((GONE,), ())),
-        # Compose had stopped it, and come no further.
+        # Compose had stopped it, and was interrupted.
         (
             BY_HAND[:1],
-            (one("web", "tts:latest", status="exited"),),
+            (container("web", "tts:latest", status="exited"),),
             ["docker start web-of-tts:latest"],
             Left((), ("web",)),
         ),
-        # It did not run before either.
+        # It did not run before.
         (
-            (one("web", "tts:latest", status="exited"),),
-            (one("web", "tts:latest", status="exited"),),
+            (container("web", "tts:latest", status="exited"),),
+            (container("web", "tts:latest", status="exited"),),
             [],
             Left((), ("web",)),
         ),
     ],
 )
-def test_what_it_made_goes_and_what_a_person_started_stays(
+def test_its_containers_are_removed_and_manually_started_ones_stay(
     first: Release,
     programs: Programs,
     before: tuple[dict[str, Any], ...],
@@ -106,46 +111,48 @@ def test_what_it_made_goes_and_what_a_person_started_stays(
     done: list[str],
     left: Left,
 ) -> None:
-    there(programs, *before)
+    set_containers(programs, *before)
     note_existing(first)
-    there(programs, *after)
+    set_containers(programs, *after)
     assert undo(Release.open(first.app, NEW)) == left
     assert changes(programs) == done
 
 
-def test_what_was_there_is_noted_once(first: Release, programs: Programs) -> None:
-    there(programs, *BY_HAND)
+def test_existing_containers_are_recorded_once(first: Release, programs: Programs) -> None:
+    set_containers(programs, *BY_HAND)
     note_existing(first)
-    there(programs, *OURS)
+    set_containers(programs, *OURS)
     note_existing(Release.open(first.app, NEW))
     noted = Release.open(first.app, NEW).record.by_hand
     assert noted is not None
     assert [each.name for each in noted.values()] == ["db", "web"]
 
 
-def test_where_a_release_ran_before_nobody_looks(app: App, programs: Programs) -> None:
+def test_with_a_previous_release_existing_containers_are_not_read(
+    app: App, programs: Programs
+) -> None:
     app.release(OLD, is_current=True)
     note_existing(app.release())
     assert programs.calls == []
 
 
-@pytest.mark.parametrize("silent", ("docker ps *", "docker inspect *"))
-def test_an_engine_that_does_not_say_what_there_is_ends_it_before_anything_is_taken_away(
-    first: Release, programs: Programs, silent: str
+@pytest.mark.parametrize("failing", ("docker ps *", "docker inspect *"))
+def test_if_docker_does_not_list_containers_nothing_is_removed(
+    first: Release, programs: Programs, failing: str
 ) -> None:
-    there(programs, *BY_HAND)
-    programs.answer(silent, status=1, err="Cannot connect to the Docker daemon\n")
-    for way in (note_existing, undo):
+    set_containers(programs, *BY_HAND)
+    programs.answer(failing, status=1, err="Cannot connect to the Docker daemon\n")
+    for action in (note_existing, undo):
         with pytest.raises(Failure):
-            way(first)
+            action(first)
     assert changes(programs) == []
 
 
 @pytest.fixture
 def ends_in_migration(app: App, programs: Programs) -> Result:
-    """A first release over what somebody had started, whose migration fails."""
+    """A first release with a failing migration, on a host with manually started containers."""
     programs.compose({"web": {}, "migrate": {}})
-    there(programs, *BY_HAND)
+    set_containers(programs, *BY_HAND)
     programs.answer("docker image inspect *", json.dumps([{"Id": f"sha256:{'a' * 64}"}]))
     programs.answer("docker info *", '"/" []')
     programs.answer("docker container inspect *", status=1)
@@ -154,11 +161,11 @@ def ends_in_migration(app: App, programs: Programs) -> Result:
     return transaction.run_transaction(release)
 
 
-def test_a_migration_that_fails_costs_what_was_started_by_hand_no_request(
+def test_a_failed_migration_does_not_interrupt_manually_started_containers(
     ends_in_migration: Result, programs: Programs
 ) -> None:
     assert (ends_in_migration.state, ends_in_migration.stage) == ("undone", "migrate")
     assert ends_in_migration.untouched == ("db", "web")
     assert ends_in_migration.replaced == ()
-    taking = [line for line in programs.calls if line.startswith(TAKING)]
-    assert not [line for line in taking if not line.endswith("gpuhost-app-migrate")]
+    disruptive = [line for line in programs.calls if line.startswith(DISRUPTIVE)]
+    assert not [line for line in disruptive if not line.endswith("gpuhost-app-migrate")]

@@ -1,4 +1,4 @@
-"""What a viewer gets of a log, look after look: all of it, whatever its lines are, and the end."""
+"""Following a log in several reads: all of it, with any kind of lines, and its end."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from gpuhost.runner.state import follow as module
 from gpuhost.runner.state import results
 from gpuhost.runner.state.follow import follow
 from gpuhost.runner.state.release import Release
-from tests.runner.at_hand import NEW, App, app
-from tests.runner.ended import ended
+from tests.runner.ended_result import result_of
+from tests.runner.host_fixtures import NEW, App, app
 
 __all__ = ["app"]
 
 
 @pytest.mark.parametrize(
-    ("log", "looks"),
+    ("log", "reads"),
     [
         ("one\ntwo\n", 1),
         ("short\n" + "x" * 25 + "\nthe end\n", 5),
@@ -33,32 +33,34 @@ def test_a_log_is_followed_to_its_end(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
     log: str,
-    looks: int,
+    reads: int,
 ) -> None:
     monkeypatch.setattr(module, "MAX_BYTES", 10)
     release = app.release(NEW)
     release.paths.log.write_text(log)
-    results.write(release, ended(release))
-    assert len(_seen(release, capsys, log)) == looks
+    results.write(release, result_of(release))
+    assert len(_read_all(release, capsys, log)) == reads
 
 
-def _seen(release: Release, capsys: pytest.CaptureFixture[str], log: str) -> list[str]:
-    """The text of each look, until the release has ended."""
-    seen: list[str] = []
+def _read_all(release: Release, capsys: pytest.CaptureFixture[str], log: str) -> list[str]:
+    """The text of each read, until the release has ended."""
+    texts: list[str] = []
     offset = 0
     for _ in range(len(log) + 2):
         follow(release.app, release.plan.id, offset, 0)
         answer, _, text = capsys.readouterr().out.partition("\n")
-        told = json.loads(answer)
-        offset = told["offset"]
-        seen.append(text)
-        if told["state"] == "ended":
+        status = json.loads(answer)
+        offset = status["offset"]
+        texts.append(text)
+        if status["state"] == "ended":
             assert offset == len(log.encode())
-            return seen
-    raise AssertionError(f"it never ended: {seen}")
+            return texts
+    raise AssertionError(f"it never ended: {texts}")
 
 
-def test_half_a_line_comes_when_it_is_whole(app: App, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_partial_line_is_shown_when_it_is_complete(
+    app: App, capsys: pytest.CaptureFixture[str]
+) -> None:
     release = app.release(NEW)
     release.paths.log.write_text("one\nhalf a li")
     follow(app.paths, NEW, 0, 0)

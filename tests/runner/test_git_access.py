@@ -1,4 +1,4 @@
-"""Tokens and keys: they open the repository they are for, and are nowhere else."""
+"""Git tokens and deploy keys: used for their own repository, and stored nowhere else."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from gpuhost.runner.lib import commands
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.stages import source
 from tests.runner import git_server
-from tests.runner.at_hand import App, app
+from tests.runner.fake_tools import put_first_in_path, tool
+from tests.runner.host_fixtures import App, app
 from tests.runner.repositories import (
     KEY,
     TOKEN,
     Repository,
+    files_with_credentials,
     from_git,
-    held,
-    of_the_host,
+    isolated_host,
     repository,
 )
-from tests.runner.stand_in import come_first, tool
 
-__all__ = ["app", "of_the_host", "repository"]
+__all__ = ["app", "isolated_host", "repository"]
 
 
-def test_a_token_opens_the_repository_and_is_nowhere_else(
+def test_a_token_is_used_and_stored_nowhere_else(
     app: App, repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Root's own git stores passwords, and has a hook.
+    # Root's own git configuration stores passwords, and has a hook.
     home = tmp_path / "home"
     hook = tool(home, "post-checkout", f"#!/bin/sh\ntouch {tmp_path}/hooked\n")
     (home / ".gitconfig").write_text(
@@ -48,13 +48,13 @@ def test_a_token_opens_the_repository_and_is_nowhere_else(
         )
         source.fetch(release)
     assert "first" in (release.paths.source / "Dockerfile").read_text()
-    assert held(app.paths.home) == [release.paths.given]
+    assert files_with_credentials(app.paths.home) == [release.paths.given]
     assert sorted(path.name for path in home.iterdir()) == [".gitconfig", "post-checkout"]
     assert not (tmp_path / "hooked").exists()
 
 
 @pytest.mark.parametrize("more", [{}, {"token": "TOKEN", "user": "ada"}])
-def test_a_wrong_token_or_none(app: App, repository: Repository, more: dict[str, str]) -> None:
+def test_a_wrong_or_missing_token(app: App, repository: Repository, more: dict[str, str]) -> None:
     with git_server.smart(repository.home.parent, "ada:another") as address:
         release = app.release(
             given={"TOKEN": TOKEN},
@@ -63,10 +63,10 @@ def test_a_wrong_token_or_none(app: App, repository: Repository, more: dict[str,
         with pytest.raises(Failure, match="authentication failed") as failure:
             source.fetch(release)
     assert "source.token" in failure.value.fix
-    assert held(app.paths.home) == [release.paths.given]
+    assert files_with_credentials(app.paths.home) == [release.paths.given]
 
 
-def test_a_secret_that_was_not_given(app: App, repository: Repository) -> None:
+def test_a_secret_without_a_value(app: App, repository: Repository) -> None:
     release = app.release(source=from_git(repository.first, repository.url, token="TOKEN"))
     with pytest.raises(Failure, match="the secret TOKEN, which was not given"):
         source.fetch(release)
@@ -90,21 +90,21 @@ def test_a_secret_that_was_not_given(app: App, repository: Repository) -> None:
         ("https://git.example/$(id)'a", "Username for 'https://git.example': ", "ada"),
     ],
 )  # fmt: skip
-def test_the_token_is_for_its_own_server_alone(
+def test_the_token_is_sent_to_its_own_server_only(
     tmp_path: Path, url: str, prompt: str, answer: str | None
 ) -> None:
     (tmp_path / "token").write_text(TOKEN)
     script = askpass_script(from_git("", url, user="ada"), tmp_path / "token")
-    said = subprocess.run(
+    result = subprocess.run(
         ["sh", "-c", script, "askpass", prompt], stdout=subprocess.PIPE, text=True
     )
-    assert (said.stdout.strip("\n") or None) == answer
-    assert (said.returncode == 0) == (answer is not None)
+    assert (result.stdout.strip("\n") or None) == answer
+    assert (result.returncode == 0) == (answer is not None)
 
 
 @pytest.fixture
 def ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], dict[str, Any]]:
-    """An ssh that does here what it is asked to do there, and tells how it was called."""
+    """A fake ssh that runs the command locally, and returns how it was called."""
     record = tmp_path / "ssh.json"
     tool(
         tmp_path / "bin",
@@ -117,20 +117,20 @@ def ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], dict[st
         "    if os.path.isfile(path):\n"
         "        mode = oct(os.stat(path).st_mode & 0o7777)\n"
         "        files[name] = (open(path, newline='').read(), mode)\n"
-        f"told = {{'words': sys.argv[1:], 'files': files}}\n"
-        f"json.dump(told, open({str(record)!r}, 'w'))\n"
+        f"call = {{'words': sys.argv[1:], 'files': files}}\n"
+        f"json.dump(call, open({str(record)!r}, 'w'))\n"
         "os.execvp('sh', ['sh', '-c', sys.argv[-1]])\n",
     )
-    come_first(monkeypatch, tmp_path / "bin")
+    put_first_in_path(monkeypatch, tmp_path / "bin")
 
-    def told() -> dict[str, Any]:
+    def recorded_call() -> dict[str, Any]:
         value: dict[str, Any] = json.loads(record.read_text())
         return value
 
-    return told
+    return recorded_call
 
 
-def test_a_deploy_key_is_used_and_nothing_else(
+def test_only_the_deploy_key_is_used(
     app: App, repository: Repository, ssh: Callable[[], dict[str, Any]]
 ) -> None:
     lines = ("git.example ssh-ed25519 AAAA", "git.example ssh-rsa BBBB")
@@ -145,19 +145,19 @@ def test_a_deploy_key_is_used_and_nothing_else(
     )
     source.fetch(release)
     assert "first" in (release.paths.source / "Dockerfile").read_text()
-    told = ssh()
+    call = ssh()
     assert {"IdentitiesOnly=yes", "BatchMode=yes", "StrictHostKeyChecking=yes"} <= set(
-        told["words"]
+        call["words"]
     )
-    key, mode = told["files"]["IdentityFile"]
+    key, mode = call["files"]["IdentityFile"]
     assert key == KEY.replace("\r\n", "\n") + "\n"
     assert mode == "0o600"
-    assert told["files"]["UserKnownHostsFile"] == ["\n".join(lines) + "\n", "0o600"]
-    # Gone with the fetch: the secret's own file is the only one.
-    assert held(app.paths.home) == [release.paths.given]
+    assert call["files"]["UserKnownHostsFile"] == ["\n".join(lines) + "\n", "0o600"]
+    # The fetch has removed its copies: only the file of the secret is left.
+    assert files_with_credentials(app.paths.home) == [release.paths.given]
 
 
-def test_a_host_key_is_taken_at_first_sight_into_the_apps_own_file(
+def test_an_unknown_host_key_is_accepted_and_stored_in_the_apps_file(
     app: App, repository: Repository, ssh: Callable[[], dict[str, Any]]
 ) -> None:
     release = app.release(

@@ -1,4 +1,4 @@
-"""One request: what it sends, what comes back, and how it ends when nothing does."""
+"""One HTTP request: what it sends, its answer, and how it fails without one."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from gpuhost.runner.site.http import MAX_BODY, NoAnswer, ask
-from tests.runner.site import certificate, free_port, rude, serve
+from tests.runner.site import certificate, free_port, raw_server, serve
 
 
-def test_an_answer() -> None:
+def test_the_answer() -> None:
     with serve() as site:
         site.says("/health?deep=1", "all \u00fc good\n", kind="text/plain; charset=utf-8")
         answer = ask(site.url("/health?deep=1"), seconds=10)
@@ -24,7 +24,7 @@ def test_an_answer() -> None:
     assert not answer.clipped
 
 
-def test_what_is_sent() -> None:
+def test_the_request() -> None:
     with serve() as site:
         ask(
             site.url("/tts"),
@@ -39,7 +39,7 @@ def test_what_is_sent() -> None:
     assert asked.headers["Host"] == f"127.0.0.1:{site.port}"
 
 
-def test_a_path_as_a_person_writes_it() -> None:
+def test_a_path_with_special_characters_is_encoded() -> None:
     with serve() as site:
         ask(site.url("/gr\u00fc\u00dfe?a=b%20c&d=[1]"), seconds=10)
     assert site.asked[0].path == "/gr%C3%BC%C3%9Fe?a=b%20c&d=[1]"
@@ -63,7 +63,7 @@ def test_a_long_body_is_clipped() -> None:
     assert (len(just.body), just.clipped) == (MAX_BODY, False)
 
 
-def test_proxies_of_the_environment_are_passed_by(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxies_of_the_environment_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "all_proxy"):
         monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
     monkeypatch.delenv("no_proxy", raising=False)
@@ -73,7 +73,7 @@ def test_proxies_of_the_environment_are_passed_by(monkeypatch: pytest.MonkeyPatc
         assert ask(site.url(), seconds=10).text == "direct"
 
 
-def test_a_site_is_asked_by_its_name_on_another_address() -> None:
+def test_connect_to_keeps_the_host_name() -> None:
     with serve() as site:
         site.says("/", "here")
         url = f"http://app.example.invalid:{site.port}/"
@@ -81,25 +81,25 @@ def test_a_site_is_asked_by_its_name_on_another_address() -> None:
     assert site.asked[0].headers["Host"] == f"app.example.invalid:{site.port}"
 
 
-def test_refused() -> None:
+def test_connection_refused() -> None:
     with pytest.raises(NoAnswer, match=r"^connection refused$"):
         ask(f"http://127.0.0.1:{free_port()}/", seconds=10)
 
 
-def test_closed_before_an_answer() -> None:
-    def close(taken: socket.socket) -> None:
-        taken.recv(4096)
+def test_connection_closed_before_an_answer() -> None:
+    def close(connection: socket.socket) -> None:
+        connection.recv(4096)
 
-    with rude(close) as port, pytest.raises(NoAnswer, match=r"^connection reset before"):
+    with raw_server(close) as port, pytest.raises(NoAnswer, match=r"^connection reset before"):
         ask(f"http://127.0.0.1:{port}/", seconds=10)
 
 
-def test_reset() -> None:
-    def reset(taken: socket.socket) -> None:
-        taken.recv(4096)
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+def test_connection_reset() -> None:
+    def reset(connection: socket.socket) -> None:
+        connection.recv(4096)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
-    with rude(reset) as port, pytest.raises(NoAnswer, match=r"^connection reset before"):
+    with raw_server(reset) as port, pytest.raises(NoAnswer, match=r"^connection reset before"):
         ask(f"http://127.0.0.1:{port}/", seconds=10)
 
 
@@ -111,20 +111,20 @@ def test_reset() -> None:
         b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffff\r\n",
     ],
-    ids=["silent", "in the headers", "in the body", "in a chunk"],
+    ids=["no data", "in the headers", "in the body", "in a chunk"],
 )
 @pytest.mark.slow
-def test_one_that_never_ends_is_ended(beginning: bytes) -> None:
-    """A byte now and then keeps every single read from timing out."""
+def test_an_endless_answer_times_out(beginning: bytes) -> None:
+    """A byte now and then prevents a timeout of each single read."""
     over = threading.Event()
 
-    def drip(taken: socket.socket) -> None:
-        taken.recv(4096)
-        taken.sendall(beginning)
+    def drip(connection: socket.socket) -> None:
+        connection.recv(4096)
+        connection.sendall(beginning)
         while not over.wait(0.05):
-            taken.sendall(b"x")
+            connection.sendall(b"x")
 
-    with rude(drip) as port:
+    with raw_server(drip) as port:
         try:
             with pytest.raises(NoAnswer, match=r"^timed out after 1 s$"):
                 ask(f"http://127.0.0.1:{port}/", seconds=1)
@@ -132,18 +132,18 @@ def test_one_that_never_ends_is_ended(beginning: bytes) -> None:
             over.set()
 
 
-def test_half_an_answer_is_none() -> None:
-    def half(taken: socket.socket) -> None:
-        taken.recv(4096)
-        taken.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
+def test_a_partial_answer_fails() -> None:
+    def half(connection: socket.socket) -> None:
+        connection.recv(4096)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
 
-    with rude(half) as port, pytest.raises(NoAnswer, match="in the middle of the answer"):
+    with raw_server(half) as port, pytest.raises(NoAnswer, match="in the middle of the answer"):
         ask(f"http://127.0.0.1:{port}/", seconds=10)
 
 
-def test_one_that_says_nothing_is_ended() -> None:
+def test_a_silent_server_times_out() -> None:
     over = threading.Event()
-    with rude(lambda taken: over.wait() and None) as port:
+    with raw_server(lambda connection: over.wait() and None) as port:
         try:
             with pytest.raises(NoAnswer, match=r"^timed out after 1 s$"):
                 ask(f"http://127.0.0.1:{port}/", seconds=1)
@@ -154,28 +154,28 @@ def test_one_that_says_nothing_is_ended() -> None:
 @pytest.mark.parametrize(
     "said", [b"no http at all\r\n\r\n", b"\x00\xff" * 40, b"HTTP/1.1 abc\r\n\r\n"]
 )
-def test_what_is_no_http_is_no_answer(said: bytes) -> None:
-    def nonsense(taken: socket.socket) -> None:
-        taken.recv(4096)
-        taken.sendall(said)
+def test_an_answer_that_is_not_http_fails(said: bytes) -> None:
+    def nonsense(connection: socket.socket) -> None:
+        connection.recv(4096)
+        connection.sendall(said)
 
-    with rude(nonsense) as port, pytest.raises(NoAnswer, match="BadStatusLine"):
+    with raw_server(nonsense) as port, pytest.raises(NoAnswer, match="BadStatusLine"):
         ask(f"http://127.0.0.1:{port}/", seconds=10)
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:99999/", "http://127.0.0.1:x/", "http://[::1/"])
-def test_a_url_that_is_none_is_no_answer(url: str) -> None:
+def test_an_invalid_url_fails(url: str) -> None:
     with pytest.raises(NoAnswer):
         ask(url, seconds=10)
 
 
-def test_a_service_of_this_host_is_not_asked_who_it_is(tmp_path: Path) -> None:
+def test_the_certificate_of_a_local_service_is_not_checked(tmp_path: Path) -> None:
     with serve(*certificate(tmp_path, "elsewhere.example.invalid")) as site:
         site.says("/", "private")
         assert ask(site.url(), seconds=10).text == "private"
 
 
-def test_a_site_has_to_show_its_own_certificate(tmp_path: Path) -> None:
+def test_a_site_must_have_its_own_certificate(tmp_path: Path) -> None:
     chain, key = certificate(tmp_path / "ours", "app.example.invalid")
     other, _ = certificate(tmp_path / "other", "app.example.invalid")
     with serve(chain, key) as site:
@@ -188,7 +188,7 @@ def test_a_site_has_to_show_its_own_certificate(tmp_path: Path) -> None:
     assert site.names[0] == "app.example.invalid"
 
 
-def test_a_certificate_for_another_name_is_not_good(tmp_path: Path) -> None:
+def test_a_certificate_for_another_name_fails(tmp_path: Path) -> None:
     chain, key = certificate(tmp_path, "other.example.invalid")
     with serve(chain, key) as site, pytest.raises(NoAnswer, match="certificate is not good"):
         ask(
@@ -199,7 +199,7 @@ def test_a_certificate_for_another_name_is_not_good(tmp_path: Path) -> None:
         )
 
 
-def test_a_certificate_for_another_name_is_good_where_that_is_said(tmp_path: Path) -> None:
+def test_a_certificate_for_another_name_is_accepted_with_any_name(tmp_path: Path) -> None:
     chain, key = certificate(tmp_path / "ours", "other.example.invalid")
     foreign, _ = certificate(tmp_path / "foreign", "other.example.invalid")
     with serve(chain, key) as site:
@@ -211,6 +211,6 @@ def test_a_certificate_for_another_name_is_good_where_that_is_said(tmp_path: Pat
             asked(trusted=foreign)
 
 
-def test_a_certificate_that_is_not_there_is_no_answer(tmp_path: Path) -> None:
+def test_a_missing_certificate_fails(tmp_path: Path) -> None:
     with serve() as site, pytest.raises(NoAnswer):
         ask(f"https://127.0.0.1:{site.port}/", trusted=tmp_path / "none.pem", seconds=10)

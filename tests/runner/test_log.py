@@ -1,4 +1,4 @@
-"""The log of a release, and commands that print into it, on a disk that is full."""
+"""The log of a release, and commands that write to it, on a full disk."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from gpuhost.runner.lib.log import Log
 FULL = Path("/dev/full")
 
 
-def test_a_log_that_cannot_be_written_stops_nothing() -> None:
+def test_a_log_that_cannot_be_written_does_not_stop_a_release() -> None:
     with pytest.raises(OSError, match="No space left"):
-        FULL.write_text("what everybody else is told")
+        FULL.write_text("written without Log")
     log = Log(FULL)
     log.write("no space left on this device")
     log.stage("build")
     assert FULL.is_char_device()
 
 
-def test_a_command_is_read_to_its_end_though_the_log_takes_nothing() -> None:
+def test_the_output_of_a_command_is_read_if_the_log_cannot_be_written() -> None:
     words = ("sh", "-c", "seq 1 50000; echo the reason; exit 7")
     outcome = commands.try_run(Log(FULL), *words, seconds=60)
     assert (outcome.status, outcome.tail[-1]) == (7, "the reason")

@@ -1,4 +1,4 @@
-"""Migrations: with a good backup, leaving what runs alone, and after one that was cut off."""
+"""Migrations: only with a backup, without restarting services, and after an interruption."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Backup, Directory, Migrate, Secret
 from gpuhost.runner.stages.migrate import migrate, stop
 from gpuhost.runner.state.release import Release
-from tests.runner.at_hand import ME, App, Programs, app, programs
+from tests.runner.host_fixtures import ME, App, Programs, app, programs
 
 __all__ = ["app", "programs"]
 
@@ -27,7 +27,7 @@ def with_dependencies(programs: Programs, **needed: dict[str, str]) -> None:
 
 @pytest.fixture
 def quiet(programs: Programs) -> Programs:
-    """No migration is there from before, and none needs anything."""
+    """No migration container exists, and the migration has no dependencies."""
     with_dependencies(programs)
     programs.answer("docker container inspect *", status=1)
     return programs
@@ -35,8 +35,8 @@ def quiet(programs: Programs) -> Programs:
 
 def a_release(app: App, **plan: Any) -> Release:
     app.paths.shared.mkdir(exist_ok=True)
-    least = {"migrate": Migrate("migrate", limit_s=60, without_backup=True)}
-    return app.release(**{**least, **plan})
+    minimal = {"migrate": Migrate("migrate", limit_s=60, without_backup=True)}
+    return app.release(**{**minimal, **plan})
 
 
 def changing(programs: Programs) -> list[str]:
@@ -44,7 +44,7 @@ def changing(programs: Programs) -> list[str]:
     return [line for line in programs.calls if not any(word in line for word in asking)]
 
 
-def test_the_service_is_run_once_with_the_images_that_were_built(app: App, quiet: Programs) -> None:
+def test_the_migration_runs_once_with_the_image_that_was_built(app: App, quiet: Programs) -> None:
     release = a_release(app)
     release.remember(tags={"migrate": "gpuhost/app/migrate:aaaaaaaaaaaa"})
     migrate(release)
@@ -52,9 +52,11 @@ def test_the_service_is_run_once_with_the_images_that_were_built(app: App, quiet
     assert "gpuhost/app/migrate:aaaaaaaaaaaa" in release.paths.host.read_text()
 
 
-def test_it_finds_its_directories_and_secret_files(app: App, quiet: Programs) -> None:
-    there = f"test -d {app.paths.shared}/data && test -e {app.paths.shared}/key.pem || exit 9"
-    quiet.answer("docker compose * run *", then=there)
+def test_directories_and_secret_files_exist_before_the_migration(app: App, quiet: Programs) -> None:
+    fail_if_missing = (
+        f"test -d {app.paths.shared}/data && test -e {app.paths.shared}/key.pem || exit 9"
+    )
+    quiet.answer("docker compose * run *", then=fail_if_missing)
     secret, given = (Secret("KEY", path="key.pem"),), {"KEY": "k"}
     migrate(a_release(app, directories=(Directory("data", ME),), secrets=secret, given=given))
     assert changing(quiet) == [RUN]
@@ -62,19 +64,23 @@ def test_it_finds_its_directories_and_secret_files(app: App, quiet: Programs) ->
     assert (app.paths.shared / "data").is_dir()
 
 
-def test_no_migration_is_no_work(app: App, quiet: Programs) -> None:
+def test_without_a_migration_nothing_runs(app: App, quiet: Programs) -> None:
     migrate(a_release(app, migrate=None))
     assert quiet.calls == []
 
 
-def test_what_it_needs_is_started_and_what_runs_is_left_alone(app: App, quiet: Programs) -> None:
+def test_dependencies_are_started_and_running_ones_are_not_recreated(
+    app: App, quiet: Programs
+) -> None:
     with_dependencies(quiet, db=HEALTHY)
     migrate(a_release(app))
     up = "docker compose up -d --no-build --no-recreate --wait --wait-timeout 60 db"
     assert changing(quiet) == [up, RUN]
 
 
-def test_a_profile_does_not_hide_what_it_needs(app: App, quiet: Programs) -> None:
+def test_dependencies_of_a_migration_in_an_inactive_profile_are_started(
+    app: App, quiet: Programs
+) -> None:
     quiet.compose({"web": {}, "db": {}})
     section = {"services": {"migrate": {"depends_on": {"db": HEALTHY}}, "db": {}}}
     quiet.answer("docker compose * config --format json migrate", json.dumps(section))
@@ -82,7 +88,7 @@ def test_a_profile_does_not_hide_what_it_needs(app: App, quiet: Programs) -> Non
     assert [line.split()[-1] for line in changing(quiet)] == ["db", "migrate"]
 
 
-def test_a_service_that_is_not_there_is_said(app: App, quiet: Programs) -> None:
+def test_an_unknown_service_fails(app: App, quiet: Programs) -> None:
     quiet.compose({"web": {}})
     quiet.answer("docker compose * json migrate", status=1, err="no such service: migrate\n")
     with pytest.raises(Failure, match="docker compose config migrate fails") as raised:
@@ -90,13 +96,13 @@ def test_a_service_that_is_not_there_is_said(app: App, quiet: Programs) -> None:
     assert raised.value.output == ("no such service: migrate",)
 
 
-def test_a_one_shot_that_it_needs_is_left_to_compose(app: App, quiet: Programs) -> None:
+def test_compose_starts_a_one_shot_dependency(app: App, quiet: Programs) -> None:
     with_dependencies(quiet, init=ONE_SHOT)
     migrate(a_release(app))
     assert changing(quiet) == [RUN.replace(" --no-deps", "")]
 
 
-def test_a_dependency_that_does_not_come_up_is_a_failure(app: App, quiet: Programs) -> None:
+def test_a_dependency_that_does_not_start_fails(app: App, quiet: Programs) -> None:
     with_dependencies(quiet, db=HEALTHY)
     quiet.answer("docker compose * up *", status=1, err="container db is unhealthy\n")
     with pytest.raises(Failure, match=r"starting what migrate needs \(db\) failed") as raised:
@@ -105,7 +111,7 @@ def test_a_dependency_that_does_not_come_up_is_a_failure(app: App, quiet: Progra
     assert not quiet.called(" run ")
 
 
-def test_a_migration_that_fails_says_so_in_its_own_words(app: App, quiet: Programs) -> None:
+def test_the_output_of_a_failed_migration_is_quoted(app: App, quiet: Programs) -> None:
     quiet.answer("docker compose * run *", "P3009\nmigrate found failed migrations\n", status=1)
     with pytest.raises(Failure, match=r"migration \(migrate\) failed \(exit 1\)") as raised:
         migrate(a_release(app))
@@ -113,7 +119,9 @@ def test_a_migration_that_fails_says_so_in_its_own_words(app: App, quiet: Progra
 
 
 @pytest.mark.slow
-def test_one_that_takes_too_long_is_ended_container_and_all(app: App, quiet: Programs) -> None:
+def test_a_migration_over_its_time_limit_is_stopped_and_its_container_removed(
+    app: App, quiet: Programs
+) -> None:
     quiet.answer("docker compose * run *", then="exec sleep 600")
     with pytest.raises(Failure, match="did not end within 1 s"):
         migrate(a_release(app, migrate=Migrate("migrate", limit_s=1, without_backup=True)))
@@ -123,7 +131,7 @@ def test_one_that_takes_too_long_is_ended_container_and_all(app: App, quiet: Pro
     ]
 
 
-def test_one_that_was_cut_off_is_waited_for_before_it_is_run_again(
+def test_an_interrupted_migration_is_waited_for_before_it_runs_again(
     app: App, quiet: Programs
 ) -> None:
     quiet.answer("docker container inspect *", "[{}]")
@@ -136,7 +144,7 @@ def test_one_that_was_cut_off_is_waited_for_before_it_is_run_again(
 
 
 @pytest.mark.parametrize(
-    ("is_there", "declared", "done"),
+    ("exists", "declared", "done"),
     [
         (
             True,
@@ -147,10 +155,10 @@ def test_one_that_was_cut_off_is_waited_for_before_it_is_run_again(
         (True, None, []),
     ],
 )
-def test_one_that_outlived_its_runner_does_not_go_on_under_another_release(
-    app: App, quiet: Programs, is_there: bool, declared: Migrate | None, done: list[str]
+def test_a_migration_container_of_an_interrupted_release_is_removed(
+    app: App, quiet: Programs, exists: bool, declared: Migrate | None, done: list[str]
 ) -> None:
-    quiet.answer("docker container inspect *", "[{}]" * is_there, status=int(not is_there))
+    quiet.answer("docker container inspect *", "[{}]" * exists, status=int(not exists))
     release = a_release(app, migrate=declared)
     stop(release)
     assert changing(quiet) == done
@@ -183,7 +191,7 @@ def test_no_migration_with_a_damaged_backup(app: App, quiet: Programs) -> None:
     assert changing(quiet) == []
 
 
-def test_where_there_was_nothing_to_back_up_it_goes_on(app: App, quiet: Programs) -> None:
+def test_with_nothing_to_back_up_the_migration_runs(app: App, quiet: Programs) -> None:
     release = a_release(app, migrate=Migrate("migrate", limit_s=60), backup=Backup(paths=("data",)))
     backup.before_migration(release)
     migrate(release)

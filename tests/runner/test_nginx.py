@@ -1,4 +1,4 @@
-"""The app's site on the host's nginx: judged, taken up, taken back."""
+"""The app's site on the host's nginx: tested, loaded, restored, removed."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import pytest
 
 from gpuhost.runner.site import nginx
 from gpuhost.runner.state.release import Release
-from tests.runner.at_hand import NEW, OLD, App, app, programs
-from tests.runner.nginx_at_hand import RELOAD, START, TEXT, Host, a_release, failure, host
+from tests.runner.host_fixtures import NEW, OLD, App, app, programs
+from tests.runner.nginx_fixtures import RELOAD, START, TEXT, Host, a_release, failure, host
 
 __all__ = ["app", "host", "programs"]
 
 
-def test_a_site_is_judged_and_taken_up(app: App, host: Host) -> None:
+def test_a_site_is_tested_and_loaded(app: App, host: Host) -> None:
     release = a_release(app, host)
     nginx.switch(release)
     assert host.site.read_text() == release.paths.nginx.read_text()
@@ -21,16 +21,16 @@ def test_a_site_is_judged_and_taken_up(app: App, host: Host) -> None:
     assert calls.index("nginx -t") < calls.index(RELOAD)
 
 
-def test_the_same_again_judges_and_reloads_nothing(app: App, host: Host) -> None:
+def test_an_unchanged_site_is_neither_tested_nor_reloaded(app: App, host: Host) -> None:
     release = a_release(app, host)
     nginx.switch(release)
     before = len(host.programs.calls)
     nginx.switch(release)
-    assert host.taken_up() == [RELOAD]
+    assert host.reloads() == [RELOAD]
     assert host.programs.calls[before:] == ["systemctl is-active --quiet nginx"]
 
 
-def test_no_key_is_kept_twice(app: App, host: Host) -> None:
+def test_private_keys_are_not_copied_to_the_apps_directory(app: App, host: Host) -> None:
     nginx.switch(a_release(app, host, OLD, certificate="self-signed"))
     nginx.switch(a_release(app, host, certificate="self-signed"))
     kept = [path.name for path in app.paths.home.glob("*.json")]
@@ -41,7 +41,7 @@ class Cut(BaseException):
     """The runner is killed."""
 
 
-def test_cut_off_before_it_was_taken_up_it_is_taken_up_the_next_time(
+def test_interrupted_before_the_reload_the_next_run_reloads(
     app: App, host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nginx.switch(a_release(app, host, OLD))
@@ -51,36 +51,36 @@ def test_cut_off_before_it_was_taken_up_it_is_taken_up_the_next_time(
         nginx.switch(release)
     assert NEW in host.site.read_text()
     nginx.switch(release)
-    assert host.taken_up() == [RELOAD] * 2
+    assert host.reloads() == [RELOAD] * 2
 
 
 def _killed(release: Release) -> None:
     raise Cut
 
 
-def test_nginx_that_does_not_run_is_started(app: App, host: Host) -> None:
+def test_a_stopped_nginx_is_started(app: App, host: Host) -> None:
     host.programs.answer("systemctl is-active *", status=3)
     nginx.switch(a_release(app, host))
-    assert host.taken_up() == [START]
+    assert host.reloads() == [START]
 
 
-def test_a_refused_site_never_stays(app: App, host: Host) -> None:
+def test_a_refused_site_is_replaced_with_the_previous_one(app: App, host: Host) -> None:
     nginx.switch(a_release(app, host, OLD))
     host.refuses("nonsense")
     failed = failure(a_release(app, host, text="nonsense\n" + TEXT))
     assert failed.said.startswith('nginx refuses the site: nginx: [emerg] unknown directive "non')
     assert OLD in host.site.read_text()
-    assert host.taken_up() == [RELOAD]
+    assert host.reloads() == [RELOAD]
 
 
-def test_a_refused_first_site_leaves_none(app: App, host: Host) -> None:
+def test_a_refused_first_site_is_removed(app: App, host: Host) -> None:
     host.refuses("nonsense")
     failure(a_release(app, host, text="nonsense\n" + TEXT))
     assert not host.site.exists()
-    assert host.taken_up() == []
+    assert host.reloads() == []
 
 
-def test_a_site_that_is_not_taken_up_is_put_back(app: App, host: Host) -> None:
+def test_after_a_failed_reload_the_previous_site_is_restored(app: App, host: Host) -> None:
     nginx.switch(a_release(app, host, OLD))
     host.programs.answer("systemctl reload nginx", err="Job for nginx.service failed.\n", status=1)
     host.programs.answer("journalctl *", "nginx: [emerg] bind() to 0.0.0.0:80 failed\n")
@@ -91,56 +91,56 @@ def test_a_site_that_is_not_taken_up_is_put_back(app: App, host: Host) -> None:
     assert OLD in host.site.read_text()
 
 
-def test_after_a_failed_reload_the_old_site_is_taken_up_anew(app: App, host: Host) -> None:
+def test_after_a_failed_reload_the_previous_release_reloads_nginx(app: App, host: Host) -> None:
     old = a_release(app, host, OLD)
     nginx.switch(old)
     host.programs.answer("systemctl reload nginx", status=1)
     failure(a_release(app, host))
     host.programs.answer("systemctl reload nginx")
-    before = len(host.taken_up())
+    before = len(host.reloads())
     nginx.switch(old)
-    assert host.taken_up()[before:] == [RELOAD]
+    assert host.reloads()[before:] == [RELOAD]
 
 
-def test_what_was_there_before_comes_back(app: App, host: Host) -> None:
+def test_the_site_of_the_previous_release_is_loaded_again(app: App, host: Host) -> None:
     old = a_release(app, host, OLD)
     nginx.switch(old)
     nginx.switch(a_release(app, host))
     nginx.switch(old)
     assert OLD in host.site.read_text()
-    assert host.taken_up() == [RELOAD] * 3
+    assert host.reloads() == [RELOAD] * 3
 
 
-def test_removed(app: App, host: Host) -> None:
+def test_a_site_is_removed_once(app: App, host: Host) -> None:
     release = a_release(app, host)
     nginx.switch(release)
     nginx.remove(release)
     nginx.remove(release)
     assert not host.site.exists()
-    assert host.taken_up() == [RELOAD] * 2
+    assert host.reloads() == [RELOAD] * 2
 
 
-def test_a_release_without_a_site_takes_the_old_one_away(app: App, host: Host) -> None:
+def test_a_release_without_a_site_removes_the_previous_one(app: App, host: Host) -> None:
     nginx.switch(a_release(app, host, OLD))
     nginx.switch(app.release(NEW))
     assert not host.site.exists()
-    assert host.taken_up() == [RELOAD] * 2
+    assert host.reloads() == [RELOAD] * 2
 
 
-def test_an_app_that_never_had_a_site_leaves_nginx_alone(app: App, host: Host) -> None:
+def test_without_a_site_nginx_is_not_touched(app: App, host: Host) -> None:
     release = app.release(NEW)
     nginx.switch(release)
     nginx.remove(release)
     assert host.programs.calls == []
 
 
-def test_no_nginx(app: App, host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nginx_is_not_installed(app: App, host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     (host.programs.directory / "nginx").unlink()
     monkeypatch.setattr("gpuhost.runner.lib.commands.PATH", str(host.programs.directory))
     assert failure(a_release(app, host)).said == "nginx is not installed on this host"
 
 
-def test_nginx_is_broken_already(app: App, host: Host) -> None:
+def test_an_invalid_configuration_of_nginx_before_the_release(app: App, host: Host) -> None:
     complaint = "nginx: [emerg] no such thing in /etc/nginx/sites-enabled/shop:3\n"
     host.programs.answer("nginx -T", err=complaint, status=1)
     failed = failure(a_release(app, host))
@@ -149,13 +149,13 @@ def test_nginx_is_broken_already(app: App, host: Host) -> None:
     assert not host.site.exists()
 
 
-def test_a_broken_site_of_ours_that_a_power_cut_left_is_no_hindrance(app: App, host: Host) -> None:
+def test_an_invalid_site_of_the_app_is_replaced(app: App, host: Host) -> None:
     host.programs.answer("nginx -T", err=f"nginx: [emerg] no in {host.site}:1\n", status=1)
     nginx.switch(a_release(app, host))
     assert NEW in host.site.read_text()
 
 
-def test_another_program_has_the_port(app: App, host: Host) -> None:
+def test_the_port_is_in_use_by_another_program(app: App, host: Host) -> None:
     line = 'LISTEN 0 511 *:80 *:* users:(("apache2",pid=7,fd=4))\n'
     host.programs.answer("ss * :80", line)
     failed = failure(a_release(app, host))

@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from gpuhost.runner.site import nginx
-from tests.runner.at_hand import NEW, OLD, App, app, programs
-from tests.runner.nginx_at_hand import ACME, NAME, RELOAD, TEXT, Host, a_release, failure, host
+from tests.runner.host_fixtures import NEW, OLD, App, app, programs
+from tests.runner.nginx_fixtures import ACME, NAME, RELOAD, TEXT, Host, a_release, failure, host
 from tests.runner.site import certificate
 
 __all__ = ["app", "host", "programs"]
@@ -48,16 +48,18 @@ def test_certificates_from_secrets(app: App, host: Host, tmp_path: Path) -> None
     assert (host.tls.stat().st_mode & 0o777) == 0o700
 
 
-def test_a_new_certificate_alone_is_taken_up(app: App, host: Host, tmp_path: Path) -> None:
+def test_a_new_certificate_reloads_nginx(app: App, host: Host, tmp_path: Path) -> None:
     text = TEXT.replace("RELEASE", "same")
     nginx.switch(a_release(app, host, OLD, text=text, given=pems(tmp_path, NAME), **FILES))
     newer = pems(tmp_path, NAME)
     nginx.switch(a_release(app, host, text=text, given=newer, **FILES))
     assert (host.tls / "fullchain.pem").read_text() == newer["CERT"]
-    assert host.taken_up() == [RELOAD] * 2
+    assert host.reloads() == [RELOAD] * 2
 
 
-def test_a_key_that_does_not_fit_is_taken_back(app: App, host: Host, tmp_path: Path) -> None:
+def test_a_key_that_does_not_match_is_replaced_with_the_previous_files(
+    app: App, host: Host, tmp_path: Path
+) -> None:
     old = pems(tmp_path, NAME)
     nginx.switch(a_release(app, host, OLD, given=old, **FILES))
     host.programs.answer("nginx -t", "nginx: [emerg] SSL_CTX_use_PrivateKey: mismatch\n", status=1)
@@ -76,7 +78,7 @@ def test_a_key_that_does_not_fit_is_taken_back(app: App, host: Host, tmp_path: P
         ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----", "openssl cannot read"),
     ],
 )
-def test_a_certificate_that_is_none(
+def test_an_invalid_certificate(
     app: App, host: Host, tmp_path: Path, chain: str, says: str
 ) -> None:
     given = {**pems(tmp_path, NAME), "CERT": chain}
@@ -85,7 +87,7 @@ def test_a_certificate_that_is_none(
     assert not host.site.exists()
 
 
-def test_an_expired_certificate(app: App, host: Host, tmp_path: Path) -> None:
+def test_an_expired_certificate_is_refused(app: App, host: Host, tmp_path: Path) -> None:
     given = {**pems(tmp_path, NAME), "CERT": expired(NAME)}
     failed = failure(a_release(app, host, given=given, **FILES))
     assert failed.said.startswith("the certificate CERT has expired: ")
@@ -100,7 +102,7 @@ def names_in(chain: Path) -> str:
     ).stdout
 
 
-def test_self_signed_is_made_once(app: App, host: Host) -> None:
+def test_a_self_signed_certificate_is_created_once(app: App, host: Host) -> None:
     nginx.switch(
         a_release(app, host, OLD, certificate="self-signed", server_names=(NAME, "*.x.invalid"))
     )
@@ -110,13 +112,13 @@ def test_self_signed_is_made_once(app: App, host: Host) -> None:
     assert (host.tls / "fullchain.pem").read_text() == chain
 
 
-def test_self_signed_is_made_anew_for_other_names(app: App, host: Host) -> None:
+def test_a_self_signed_certificate_is_renewed_for_other_names(app: App, host: Host) -> None:
     nginx.switch(a_release(app, host, OLD, certificate="self-signed"))
     nginx.switch(a_release(app, host, certificate="self-signed", server_names=("b.invalid",)))
     assert "DNS:b.invalid" in names_in(host.tls / "fullchain.pem")
 
 
-def test_self_signed_is_made_anew_before_it_expires(app: App, host: Host) -> None:
+def test_a_self_signed_certificate_is_renewed_before_it_expires(app: App, host: Host) -> None:
     chain, _ = certificate(host.tls, NAME, days=29)
     before = chain.read_text()
     nginx.switch(a_release(app, host, certificate="self-signed"))
@@ -124,7 +126,7 @@ def test_self_signed_is_made_anew_before_it_expires(app: App, host: Host) -> Non
     assert (host.tls / "privkey.pem").stat().st_mode & 0o777 == 0o600
 
 
-def test_self_signed_for_any_name_and_for_a_long_one(app: App, host: Host) -> None:
+def test_a_self_signed_certificate_for_any_name_and_for_a_long_name(app: App, host: Host) -> None:
     nginx.switch(a_release(app, host, OLD, certificate="self-signed", server_names=("_",)))
     assert "DNS:localhost, IP Address:127.0.0.1" in names_in(host.tls / "fullchain.pem")
     long = f"{'a' * 60}.example.invalid"
@@ -132,58 +134,63 @@ def test_self_signed_for_any_name_and_for_a_long_one(app: App, host: Host) -> No
     assert f"DNS:{long}" in names_in(host.tls / "fullchain.pem")
 
 
-def fetches(host: Host, *names: str) -> Path:
-    """certbot gets a certificate; while it asks, the site is put aside for the test to look at."""
+def certbot_succeeds(host: Host, *names: str) -> Path:
+    """Makes certbot get a certificate; returns a copy of the site as it was at that moment."""
     chain, key = certificate(host.directory / "fetched", *names)
-    live, seen = host.live / "gpuhost-app", host.directory / "seen.conf"
+    live, site_during_request = (
+        host.live / "gpuhost-app",
+        host.directory / "site_during_request.conf",
+    )
     host.programs.answer(
         "certbot certonly *",
-        then=f"cp {host.site} {seen}; mkdir -p {live} && cp {chain} {key} {live}/",
+        then=f"cp {host.site} {site_during_request}; mkdir -p {live} && cp {chain} {key} {live}/",
     )
-    return seen
+    return site_during_request
 
 
-def test_acme(app: App, host: Host) -> None:
-    seen = fetches(host, NAME)
+def test_an_acme_certificate(app: App, host: Host) -> None:
+    site_during_request = certbot_succeeds(host, NAME)
     nginx.switch(a_release(app, host, **ACME))
     (asked,) = host.programs.called("certbot certonly")
     for words in (f"--webroot -w {host.directory}/acme", "-m ada@example.invalid", f"-d {NAME}"):
         assert words in asked
     assert "--deploy-hook systemctl reload nginx" in asked
-    assert seen.read_text() == (
+    assert site_during_request.read_text() == (
         f"server {{\n    listen 80;\n    server_name {NAME};\n"
         '    location ^~ /.well-known/acme-challenge/ { root "/var/lib/gpuhost/acme"; }\n}\n'
     )
     assert NEW in host.site.read_text()
     assert (host.tls / "privkey.pem").resolve() == host.live / "gpuhost-app" / "privkey.pem"
-    assert host.taken_up() == [RELOAD] * 2
+    assert host.reloads() == [RELOAD] * 2
 
 
-def test_acme_again_asks_nobody(app: App, host: Host) -> None:
-    fetches(host, NAME)
+def test_an_acme_certificate_is_requested_once(app: App, host: Host) -> None:
+    certbot_succeeds(host, NAME)
     release = a_release(app, host, **ACME)
     nginx.switch(release)
     nginx.switch(release)
     assert len(host.programs.called("certbot certonly")) == 1
 
 
-def test_acme_for_another_name_leaves_the_old_site_until_it_is_there(app: App, host: Host) -> None:
-    fetches(host, NAME)
+def test_during_an_acme_request_for_another_name_the_previous_site_stays(
+    app: App, host: Host
+) -> None:
+    certbot_succeeds(host, NAME)
     nginx.switch(a_release(app, host, OLD, **ACME))
-    seen = fetches(host, NAME, "b.invalid")
+    site_during_request = certbot_succeeds(host, NAME, "b.invalid")
     nginx.switch(a_release(app, host, server_names=(NAME, "b.invalid"), **ACME))
-    assert OLD in seen.read_text()
+    assert OLD in site_during_request.read_text()
     assert len(host.programs.called("certbot certonly")) == 2
 
 
 def test_acme_after_self_signed(app: App, host: Host) -> None:
     nginx.switch(a_release(app, host, OLD, certificate="self-signed"))
-    fetches(host, NAME)
+    certbot_succeeds(host, NAME)
     nginx.switch(a_release(app, host, **ACME))
     assert (host.tls / "fullchain.pem").is_symlink()
 
 
-def test_acme_that_fails_in_certbots_words(app: App, host: Host) -> None:
+def test_an_error_of_certbot_is_quoted(app: App, host: Host) -> None:
     host.programs.answer(
         "certbot *", "Timeout during connect (likely firewall problem)\n", status=1
     )

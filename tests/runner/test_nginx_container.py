@@ -1,20 +1,20 @@
-"""The app's site on the nginx in one of its containers."""
+"""The app's site on an nginx in one of its containers."""
 
 from __future__ import annotations
 
 from gpuhost.runner.site import nginx
-from tests.runner.at_hand import NEW, OLD, App, app, programs
-from tests.runner.nginx_at_hand import ACME, NAME, Host, a_release, failure, host
+from tests.runner.host_fixtures import NEW, OLD, App, app, programs
+from tests.runner.nginx_fixtures import ACME, NAME, Host, a_release, failure, host
 from tests.runner.site import certificate
 
 __all__ = ["app", "host", "programs"]
 
 INSIDE = {"where": "container", "service": "proxy", "path": "nginx/site.conf"}
 TEST = "docker compose exec -T proxy nginx -t"
-TAKE_UP = "docker compose exec -T proxy nginx -s reload"
+RELOAD = "docker compose exec -T proxy nginx -s reload"
 
 
-def test_a_containers_site_is_there_before_it_starts(app: App, host: Host) -> None:
+def test_the_site_exists_before_the_container_starts(app: App, host: Host) -> None:
     release = a_release(
         app, host, **{**INSIDE, "certificate": "self-signed", "certificate_dir": "nginx/tls"}
     )
@@ -25,18 +25,18 @@ def test_a_containers_site_is_there_before_it_starts(app: App, host: Host) -> No
     assert not host.programs.called("exec")
 
 
-def test_a_running_containers_nginx_takes_it_up(app: App, host: Host) -> None:
+def test_nginx_in_a_running_container_reloads(app: App, host: Host) -> None:
     host.programs.answer("docker compose * ps -q proxy", "abc\n")
     file = app.data("nginx/site.conf", "old")
     same = file.stat().st_ino
     nginx.switch(a_release(app, host, **INSIDE))
     assert NEW in file.read_text()
     assert file.stat().st_ino == same
-    assert [call for call in host.programs.calls if " exec " in call] == [TEST, TAKE_UP]
-    assert host.taken_up() == []
+    assert [call for call in host.programs.calls if " exec " in call] == [TEST, RELOAD]
+    assert host.reloads() == []
 
 
-def test_a_containers_nginx_that_refuses(app: App, host: Host) -> None:
+def test_nginx_in_a_container_refuses_the_site(app: App, host: Host) -> None:
     host.programs.answer("docker compose * ps -q proxy", "abc\n")
     host.programs.answer("docker compose * nginx -t", "nginx: [emerg] no\n", status=1)
     failed = failure(a_release(app, host, **INSIDE))
@@ -45,7 +45,7 @@ def test_a_containers_nginx_that_refuses(app: App, host: Host) -> None:
     assert not host.programs.called("reload")
 
 
-def test_a_site_that_moves_into_a_container_leaves_the_host(app: App, host: Host) -> None:
+def test_a_site_that_moves_to_a_container_is_removed_from_the_host(app: App, host: Host) -> None:
     nginx.switch(a_release(app, host, OLD))
     nginx.switch(a_release(app, host, **INSIDE))
     assert not host.site.exists()

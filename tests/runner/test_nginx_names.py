@@ -1,4 +1,4 @@
-"""The names of the app's site: which of them another site on the host's nginx has."""
+"""Server names of the app's site that another site on the host's nginx uses."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import pytest
 
 from gpuhost.runner.site import nginx
 from gpuhost.runner.site.nginx_sites import Claim, claims, clash
-from tests.runner.at_hand import App, app, programs
-from tests.runner.nginx_at_hand import NAME, TEXT, Host, a_release, failure, host
+from tests.runner.host_fixtures import App, app, programs
+from tests.runner.nginx_fixtures import NAME, TEXT, Host, a_release, failure, host
 
 __all__ = ["app", "host", "programs"]
 
@@ -23,11 +23,11 @@ def test_a_name_of_another_site_is_refused(app: App, host: Host) -> None:
     assert not host.site.exists()
 
 
-def test_our_own_file_and_other_names_are_no_hindrance(app: App, host: Host) -> None:
+def test_the_apps_own_file_is_not_another_site(app: App, host: Host) -> None:
     host.has_other_sites(TEXT, str(host.site))
     nginx.switch(a_release(app, host))
     assert host.site.exists()
-    # Nobody has to know whether the welcome page is as it came.
+    # Without a clash, the welcome page is not verified.
     assert host.programs.called("dpkg") == []
 
 
@@ -39,13 +39,13 @@ def test_another_site_is_found_behind_the_welcome_page(app: App, host: Host) -> 
     assert "/etc/nginx/sites-enabled/shop" in failed.said
 
 
-def test_the_distributions_welcome_page_gives_way(app: App, host: Host) -> None:
+def test_the_distributions_welcome_page_does_not_clash(app: App, host: Host) -> None:
     host.has_other_sites(STOCK, "/etc/nginx/sites-enabled/default")
     nginx.switch(a_release(app, host, text=ANY_SITE, server_names=("_",)))
     assert host.site.exists()
 
 
-def test_but_not_when_somebody_made_a_site_of_it(app: App, host: Host) -> None:
+def test_a_changed_welcome_page_clashes(app: App, host: Host) -> None:
     host.has_other_sites(STOCK, "/etc/nginx/sites-enabled/default")
     changed = f"??5?????? c {nginx.STOCK.resolve()}\n"
     host.programs.answer("dpkg --verify *", changed)
@@ -54,7 +54,7 @@ def test_but_not_when_somebody_made_a_site_of_it(app: App, host: Host) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "expected"),
     [
         ("server { listen 80; server_name a b; }", {("80", "a"), ("80", "b")}),
         ("server { server_name a; }", {("80", "a")}),
@@ -74,8 +74,8 @@ def test_but_not_when_somebody_made_a_site_of_it(app: App, host: Host) -> None:
         ("server { listen; server_name; }", {("80", "_")}),
     ],
 )
-def test_claims(text: str, found: set[tuple[str, str]]) -> None:
-    assert {(claim.port, claim.name) for claim in claims(text)} == found
+def test_claims(text: str, expected: set[tuple[str, str]]) -> None:
+    assert {(claim.port, claim.name) for claim in claims(text)} == expected
 
 
 def test_claims_of_several_files() -> None:

@@ -1,4 +1,4 @@
-"""The host's nginx judges a site before anything is changed for it."""
+"""The trial: nginx tests a site before anything is changed."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import pytest
 
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.site import nginx_trial
-from tests.runner.at_hand import App, app, programs
-from tests.runner.nginx_at_hand import TEXT, Host, a_release, host
+from tests.runner.host_fixtures import App, app, programs
+from tests.runner.nginx_fixtures import TEXT, Host, a_release, host
 
 __all__ = ["app", "host", "programs"]
 
@@ -18,7 +18,7 @@ TLS = TEXT.replace(
 )
 
 
-def test_it_is_judged_elsewhere_and_nothing_is_left(app: App, host: Host) -> None:
+def test_the_site_is_tested_in_a_temporary_directory(app: App, host: Host) -> None:
     kept = host.directory / "seen"
     host.programs.answer("nginx -t -q -c *", then=f"cp -r $(dirname $4) {kept}")
     nginx_trial.try_on_host(a_release(app, host, text=TLS, certificate="files"))
@@ -34,7 +34,7 @@ def test_it_is_judged_elsewhere_and_nothing_is_left(app: App, host: Host) -> Non
     assert not kept.with_name(directory.rpartition("/")[2]).exists()
 
 
-def test_what_it_refuses_is_said_in_its_words(app: App, host: Host) -> None:
+def test_an_error_of_nginx_is_quoted(app: App, host: Host) -> None:
     host.programs.answer(
         "nginx -t -q -c *",
         then='echo "nginx: [emerg] unknown directive \\"x\\" in ${4%/*}/site.conf:3"; exit 1',
@@ -51,12 +51,12 @@ INSIDE = {"where": "container", "service": "proxy", "path": "site.conf"}
 IMAGES = {"proxy": "sha256:1", "web": "sha256:2"}
 
 
-def test_the_hosts_nginx_is_not_asked_for_a_containers(app: App, host: Host) -> None:
+def test_the_hosts_nginx_does_not_test_the_site_of_a_container(app: App, host: Host) -> None:
     nginx_trial.try_on_host(a_release(app, host, **INSIDE))
     assert host.programs.calls == []
 
 
-def test_a_containers_nginx_judges_with_its_own_image(app: App, host: Host) -> None:
+def test_the_site_of_a_container_is_tested_with_its_image(app: App, host: Host) -> None:
     kept = host.directory / "seen"
     host.programs.answer("docker run *", then=f"cp -rp ${{8%%:*}} {kept}")
     release = a_release(app, host, text=TLS, certificate="files", **INSIDE)
@@ -79,8 +79,8 @@ def test_a_containers_nginx_judges_with_its_own_image(app: App, host: Host) -> N
         ('exec: "nginx": executable file not found in $PATH', False),
     ],
 )
-def test_what_a_containers_nginx_says(app: App, host: Host, said: str, refused: bool) -> None:
-    """What only the app's own network tells, or another program, is no reason."""
+def test_only_errors_in_the_site_refuse_it(app: App, host: Host, said: str, refused: bool) -> None:
+    """An upstream that only the app's network resolves, or a missing nginx, does not refuse it."""
     host.programs.answer("docker run *", f"{said}\n", status=1)
     release = a_release(app, host, **INSIDE)
     release.remember(images=IMAGES)
@@ -91,7 +91,7 @@ def test_what_a_containers_nginx_says(app: App, host: Host, said: str, refused: 
         nginx_trial.try_in_container(release)
 
 
-def test_without_a_site_in_a_container_nothing_is_asked(app: App, host: Host) -> None:
+def test_without_a_site_in_a_container_nothing_runs(app: App, host: Host) -> None:
     gone = {**INSIDE, "service": "gone"}
     for release in (
         a_release(app, host),

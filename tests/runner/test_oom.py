@@ -1,4 +1,4 @@
-"""What the kernel killed for want of memory, by its own word."""
+"""Processes that the kernel killed for lack of memory, from its log."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gpuhost.runner.failures import oom
-from tests.runner.stand_in import Docker, docker
+from tests.runner.fake_tools import Docker, docker
 
 __all__ = ["docker"]
 
@@ -30,7 +30,7 @@ def counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
          "killed python3 (1.0 GB)"),
         ("", f"[    0.5] {OLD_KERNEL}\n", "killed my (odd) name"),
         ("[    1.000000] a\n", f"[  100.5] {GROUP}\n", "a memory limit was reached"),
-        # Of two, the last one.
+        # The last of two kills.
         ("", f"[ 1.5] {GROUP}\n[ 2.5] {HOST}\n", "python3"),
         ("", f"[ 1.5] {HOST}\n[ 2.5] {GROUP}\n[ 3.5] usb\n", "node"),
         (f"[  100.5] {HOST}\n", "[  101.0] usb 1-1: new\n", None),
@@ -38,7 +38,9 @@ def counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("", f"{HOST}\n", None),
     ],
 )  # fmt: skip
-def test_the_kernels_word(docker: Docker, before: str, after: str, said: str | None) -> None:
+def test_the_last_kill_in_the_kernel_log(
+    docker: Docker, before: str, after: str, said: str | None
+) -> None:
     docker.kernel_log.write_text(before)
     moment = oom.current_moment()
     docker.kernel_log.write_text(before + after)
@@ -49,7 +51,7 @@ def test_the_kernels_word(docker: Docker, before: str, after: str, said: str | N
         assert found[1]
 
 
-def test_a_log_that_cannot_be_read(docker: Docker, counted: Path) -> None:
+def test_without_a_kernel_log_the_counter_shows_a_kill(docker: Docker, counted: Path) -> None:
     docker.kernel_log.unlink()
     moment = oom.current_moment()
     assert oom.killed_since(moment) is None

@@ -1,4 +1,4 @@
-"""What has to be so when a release begins; each reason ends it before anything is changed."""
+"""Preflight on the host: conditions of a release; each failure stops it before any change."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import pytest
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Secret
 from gpuhost.runner.stages.preflight import check
-from tests.runner.at_hand import App, Programs, app, programs
+from tests.runner.host_fixtures import App, Programs, app, programs
 
 __all__ = ["app", "programs"]
 
 
-def test_an_engine_that_does_not_answer(app: App, programs: Programs) -> None:
+def test_docker_does_not_answer(app: App, programs: Programs) -> None:
     programs.answer("docker version", err="Cannot connect to the Docker daemon\n", status=1)
     with pytest.raises(Failure, match="Docker does not answer") as raised:
         check(app.release())
     assert raised.value.output == ("Cannot connect to the Docker daemon",)
 
 
-def test_secrets_that_are_missing_are_named_all_at_once(app: App, programs: Programs) -> None:
+def test_all_missing_secrets_are_named(app: App, programs: Programs) -> None:
     secrets = (
         Secret("GIVEN"),
         Secret("MISSING"),

@@ -1,4 +1,4 @@
-"""The proxy of root's Docker client, for other programs."""
+"""The proxy of root's Docker client, as other programs use it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from gpuhost.runner.lib.log import Log
         (None, {}),
     ],
 )  # fmt: skip
-def test_the_proxy_of_roots_docker_client_is_gits_too(
+def test_the_proxy_of_roots_docker_client_is_in_the_environment_of_git(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None, expected: dict[str, str]
 ) -> None:
     monkeypatch.setattr(proxy, "CLIENT", tmp_path / "config.json")
@@ -46,13 +46,13 @@ def test_the_proxy_of_roots_docker_client_is_gits_too(
 @pytest.mark.parametrize(
     ("proxies", "said"),
     [
-        # A build that prints its environment.
+        # Output of a build that prints its environment.
         ({"default": {"httpProxy": "http://u:pa55word@p:1"}}, "http_proxy=http://u:pa55word@p:1"),
         ({"default": {"httpsProxy": "http://u:pa55%77ord@p:1"}}, "the password is pa55word"),
         ({"tcp://one:2376": {"httpProxy": "http://u:pa55word@p:1"}}, "Proxy-Auth: u:pa55word"),
     ],
 )
-def test_its_password_is_in_no_log(
+def test_the_password_of_the_proxy_is_not_logged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, proxies: dict[str, object], said: str
 ) -> None:
     monkeypatch.setattr(proxy, "CLIENT", tmp_path / "config.json")
@@ -66,7 +66,7 @@ def test_its_password_is_in_no_log(
     assert secret.endswith(" ***")
 
 
-def test_a_log_without_a_proxy_is_written_as_it_is(
+def test_without_a_proxy_the_log_is_unchanged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(proxy, "CLIENT", tmp_path / "config.json")

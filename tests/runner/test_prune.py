@@ -1,4 +1,4 @@
-"""What older releases leave goes, and nothing that a rollback needs."""
+"""Pruning: old releases are removed, except what a rollback needs."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from gpuhost.runner.contract import Result
 from gpuhost.runner.lib.files import point, write_json
 from gpuhost.runner.stages.prune import Existing, kept_ids, old_failed_ids, prune, trim
 from gpuhost.runner.state.release import Release
-from tests.runner.at_hand import App, app
-from tests.runner.stand_in import Docker, docker
+from tests.runner.fake_tools import Docker, docker
+from tests.runner.host_fixtures import App, app
 
 __all__ = ["app", "docker"]
 
@@ -25,7 +25,7 @@ def an_id(number: int) -> str:
 
 
 def case(letters: str) -> list[Existing]:
-    """Releases in order: v verified, f failed; a digit: a rollback to the one at this place."""
+    """Releases in order: v verified, f failed; a digit: a rollback to the release of this index."""
     return [
         Existing(str(n), letter if letter.isdigit() else str(n), letter != "f")
         for n, letter in enumerate(letters)
@@ -38,25 +38,27 @@ def case(letters: str) -> list[Existing]:
         ("v", 0, 3, "0"),
         ("vvvvv", 4, 3, "234"),
         ("vvvvv", 4, 2, "34"),
-        # An old one runs: it stays, and the one before it.
+        # An old release is current: it is kept, and the one before it.
         ("vvvvv", 1, 2, "0134"),
         ("vvvvv", 0, 2, "034"),
-        # Failures push no good one out, and the last of them stay for their logs.
+        # Failed releases do not replace verified ones; the last ones are kept for their logs.
         ("vvffffff", 1, 2, "0167"),
         ("fff", 2, 2, "012"),
         ("vffvff", 3, 2, "0345"),
-        # A rollback stands for the files of another, which stay.
+        # A rollback uses the files of another release, which is kept.
         ("vvvv0", 4, 2, "034"),
         ("vvv00", 4, 2, "0234"),
         ("vv0000", 5, 2, "0145"),
     ],
 )
-def test_who_stays(letters: str, current: int, keep: int, kept: str) -> None:
+def test_which_releases_are_kept(letters: str, current: int, keep: int, kept: str) -> None:
     assert "".join(sorted(kept_ids(case(letters), str(current), keep))) == kept
 
 
 @given(st.text("vf", min_size=1, max_size=9), st.integers(0, 8), st.integers(2, 4))
-def test_the_current_and_one_to_go_back_to_always_stay(letters: str, place: int, keep: int) -> None:
+def test_the_current_release_and_one_for_a_rollback_are_always_kept(
+    letters: str, place: int, keep: int
+) -> None:
     found, current = case(letters), str(place % len(letters))
     kept = kept_ids(found, current, keep)
     assert current in kept
@@ -87,7 +89,7 @@ def left(app: App, docker: Docker) -> tuple[list[str], list[str]]:
     return sorted(path.name for path in app.paths.releases.iterdir()), sorted(docker.tags)
 
 
-def test_directories_and_tags_go_and_data_stays(app: App, docker: Docker) -> None:
+def test_directories_and_tags_are_removed_and_data_is_kept(app: App, docker: Docker) -> None:
     app.data("data/app.db", "rows")
     (app.paths.backups / "one").mkdir(parents=True)
     states = ("verified", "restored", "verified", "failed", "undone", "failed", "verified")
@@ -117,7 +119,7 @@ def test_directories_and_tags_go_and_data_stays(app: App, docker: Docker) -> Non
     assert not any({"-f", "--force"} & set(call["words"]) for call in docker.calls)
 
 
-def test_an_image_that_a_container_runs_stays(app: App, docker: Docker) -> None:
+def test_an_image_that_a_container_uses_is_kept(app: App, docker: Docker) -> None:
     for number in range(4):
         release = released(app, docker, number)
     tag = f"gpuhost/app/web:{0:012x}"
@@ -129,7 +131,7 @@ def test_an_image_that_a_container_runs_stays(app: App, docker: Docker) -> None:
     assert f"gpuhost/app/web:{1:012x}" not in left(app, docker)[1]
 
 
-def test_a_tag_that_a_kept_release_shares_stays(app: App, docker: Docker) -> None:
+def test_a_tag_that_a_kept_release_shares_is_kept(app: App, docker: Docker) -> None:
     for number in range(4):
         release = released(app, docker, number)
     oldest = f"gpuhost/app/web:{0:012x}"
@@ -139,7 +141,7 @@ def test_a_tag_that_a_kept_release_shares_stays(app: App, docker: Docker) -> Non
     assert oldest in left(app, docker)[1]
 
 
-def test_what_a_rollback_stands_for_stays(app: App, docker: Docker) -> None:
+def test_the_release_that_a_rollback_uses_is_kept(app: App, docker: Docker) -> None:
     for number in range(4):
         released(app, docker, number)
     rollback = released(app, docker, 5, rollback_of=an_id(0))
@@ -149,7 +151,9 @@ def test_what_a_rollback_stands_for_stays(app: App, docker: Docker) -> None:
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"tags": 1}'])
-def test_what_a_release_needs_is_not_known(app: App, docker: Docker, text: str) -> None:
+def test_with_an_unreadable_record_no_image_is_untagged(
+    app: App, docker: Docker, text: str
+) -> None:
     for number in range(4):
         release = released(app, docker, number)
     app.paths.release(an_id(2)).record.write_text(text)
@@ -161,7 +165,7 @@ def test_what_a_release_needs_is_not_known(app: App, docker: Docker, text: str) 
     assert "no image is untagged" in release.paths.log.read_text()
 
 
-def test_a_release_that_never_began_or_cannot_be_read(app: App, docker: Docker) -> None:
+def test_a_release_with_an_unreadable_plan_is_kept(app: App, docker: Docker) -> None:
     release = released(app, docker, 3)
     for number, text in ((1, "{"), (2, json.dumps({"format": 99}))):
         home = app.paths.release(an_id(number)).home
@@ -179,17 +183,19 @@ def test_a_release_that_never_began_or_cannot_be_read(app: App, docker: Docker) 
         ("ff", "", 2, ""),
         ("vvvvvv", "5", 2, ""),
         ("fvfff", "1", 2, "02"),
-        # What runs and what a rollback stands for is left alone, whatever its result says.
+        # The current release, and the one that a rollback uses, keep their sources with any result.
         ("fffff", "0", 2, "12"),
         ("ffff0", "4", 2, "1"),
     ],
 )
-def test_whose_source_goes(letters: str, current: str, keep: int, spent: str) -> None:
+def test_which_sources_are_removed(letters: str, current: str, keep: int, spent: str) -> None:
     assert "".join(old_failed_ids(case(letters), current, keep)) == spent
 
 
 @given(st.text("vf012", min_size=1, max_size=12), st.integers(0, 11), st.integers(2, 4))
-def test_no_source_of_a_verified_release_ever_goes(letters: str, place: int, keep: int) -> None:
+def test_sources_of_verified_releases_are_never_removed(
+    letters: str, place: int, keep: int
+) -> None:
     found, current = case(letters), str(place % len(letters))
     spent = set(old_failed_ids(found, current, keep))
     assert not spent & {one.id for one in found if one.is_verified}
@@ -206,7 +212,9 @@ def with_source(app: App, docker: Docker, number: int, state: str) -> Release:
     return release
 
 
-def test_sources_of_old_failures_go_and_their_logs_stay(app: App, docker: Docker) -> None:
+def test_sources_of_old_failed_releases_are_removed_and_their_logs_kept(
+    app: App, docker: Docker
+) -> None:
     states = ("failed", "verified", "failed", "restored", "undone", "failed")
     releases = [with_source(app, docker, number, state) for number, state in enumerate(states)]
     docker.write()
@@ -214,10 +222,10 @@ def test_sources_of_old_failures_go_and_their_logs_stay(app: App, docker: Docker
     emptied = [n for n, one in enumerate(releases) if not one.paths.source.exists()]
     assert emptied == [0, 2, 3]
     for number, one in enumerate(releases):
-        there = {path.name for path in one.paths.home.iterdir()}
-        assert {"plan.json", "log", "result.json", "record.json"} <= there
+        names = {path.name for path in one.paths.home.iterdir()}
+        assert {"plan.json", "log", "result.json", "record.json"} <= names
         of_source = {"source", ".source.new", "source.tar.gz"}
-        assert there & of_source == (set() if number in emptied else of_source)
+        assert names & of_source == (set() if number in emptied else of_source)
     directories, tags = left(app, docker)
     assert directories == [an_id(number) for number in range(6)]
     assert tags == [f"gpuhost/app/web:{number:012x}" for number in (1, 4, 5)]

@@ -1,4 +1,4 @@
-"""Files as an earlier version wrote them on a host are read, and what it began is finished."""
+"""Files that an earlier version wrote on a host are read, and its operations are finished."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from gpuhost.runner.state.follow import follow
 from gpuhost.runner.state.journal import Journal
 from gpuhost.runner.state.release import Release, read_record
 from gpuhost.runner.state.status import status
-from tests.runner import at_hand, restore_at_hand
-from tests.runner.at_hand import App, Programs, programs
-from tests.runner.restore_at_hand import NOW, THEN, Activation, activated, left_over, state
-from tests.runner.transaction_at_hand import ACTIVATING, NEW, OLD, Stages, stages
+from tests.runner import host_fixtures, restore_fixtures
+from tests.runner.host_fixtures import App, Programs, programs
+from tests.runner.restore_fixtures import NOW, THEN, Activation, activated, left_over, state
+from tests.runner.transaction_fixtures import ACTIVATING, NEW, OLD, Stages, stages
 
 __all__ = ["activated", "programs", "stages"]
 
@@ -32,16 +32,16 @@ HOME = "/opt/gpuhost/app"
 @pytest.fixture
 def app(tmp_path: Path) -> App:
     (tmp_path / "app").mkdir()
-    return App(at_hand.AppPaths(tmp_path / "app"))
+    return App(host_fixtures.AppPaths(tmp_path / "app"))
 
 
 def put(name: str, path: Path, app: App) -> None:
-    """A recorded file in its place on this host."""
+    """Writes a recorded file to its path on this host."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text((RECORDED / name).read_text().replace(HOME, str(app.paths.home)))
 
 
-def test_a_plan_is_read_and_written_as_it_was() -> None:
+def test_a_plan_is_read_and_written_unchanged() -> None:
     plan = load(RECORDED / "plan.json")
     key, url, _ = plan.secrets
     assert (key.bytes, key.path, url.value) == (24, "secrets/key", "redis://:${KEY}@redis/0")
@@ -60,7 +60,7 @@ def test_a_record_is_read() -> None:
 
 
 @pytest.mark.parametrize("name", ["verified", "restored", "restore"])
-def test_a_result_is_read_whole(name: str) -> None:
+def test_every_field_of_a_result_is_read(name: str) -> None:
     path = RECORDED / f"result-{name}.json"
     result, value = results.read(path), json.loads(path.read_text())
     assert result and result == Result.lenient(value)
@@ -70,14 +70,14 @@ def test_a_result_is_read_whole(name: str) -> None:
     assert as_written == value
 
 
-def test_what_is_under_way_is_read(app: App) -> None:
+def test_an_unfinished_operation_is_read(app: App) -> None:
     put("attempt.json", app.paths.attempt, app)
-    found = Operation("release", NEW, "ada@desk", 1795300100.2)
-    assert operations.unfinished(app.paths) == found
-    assert Operation.lenient(json.loads(app.paths.attempt.read_text())) == found
+    operation = Operation("release", NEW, "ada@desk", 1795300100.2)
+    assert operations.unfinished(app.paths) == operation
+    assert Operation.lenient(json.loads(app.paths.attempt.read_text())) == operation
 
 
-def test_status_answers_as_it_did(app: App) -> None:
+def test_the_output_of_status_is_unchanged(app: App) -> None:
     for release, ended in ((OLD, "verified"), (NEW, "restored")):
         put(f"result-{ended}.json", app.paths.release(release).result, app)
     put("attempt.json", app.paths.attempt, app)
@@ -87,14 +87,14 @@ def test_status_answers_as_it_did(app: App) -> None:
     )
 
 
-def test_follow_answers_as_it_did(app: App, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_output_of_follow_is_unchanged(app: App, capsys: pytest.CaptureFixture[str]) -> None:
     answer, _, log = (RECORDED / "follow").read_text().partition("\n")
     name = json.loads(answer)["result"]["id"]
     put("result-restore.json", app.paths.backups / name / "result.json", app)
     (app.paths.backups / name / "log").write_text(log)
     follow(app.paths, name, 0, 0)
-    told, _, shown = capsys.readouterr().out.partition("\n")
-    assert json.loads(told) == {**json.loads(answer), "offset": len(log)}
+    status_line, _, shown = capsys.readouterr().out.partition("\n")
+    assert json.loads(status_line) == {**json.loads(answer), "offset": len(log)}
     assert shown == log
 
 
@@ -104,7 +104,7 @@ def test_a_manifest_is_read(app: App) -> None:
     assert [item.kind for item in backup.manifest.items] == ["sqlite", "path", "path"]
 
 
-def test_a_release_that_was_cut_off_in_a_stage_goes_on(app: App, stages: Stages) -> None:
+def test_a_release_that_was_interrupted_in_a_stage_continues(app: App, stages: Stages) -> None:
     app.release(OLD, is_current=True)
     put("plan.json", app.paths.release(NEW).plan, app)
     plan = app.paths.release(NEW).plan
@@ -115,7 +115,7 @@ def test_a_release_that_was_cut_off_in_a_stage_goes_on(app: App, stages: Stages)
     assert stages.done == ["render", "build", "backup", "migrate", *ACTIVATING]
 
 
-def test_an_undo_that_was_cut_off_goes_on_and_knows_why(app: App, stages: Stages) -> None:
+def test_an_interrupted_undo_continues_and_knows_the_cause(app: App, stages: Stages) -> None:
     app.release(OLD, is_current=True)
     paths = app.paths.release(NEW)
     put("plan.json", paths.plan, app)
@@ -142,27 +142,27 @@ BAD = Failure("web: exited with 1")
         ("done", None, ("verified", THEN)),
     ],
 )
-def test_a_restore_that_was_cut_off_is_finished_or_undone(
+def test_an_interrupted_restore_is_finished_or_undone(
     app: App, programs: Programs, activated: Activation, step: str, wrong: Failure | None,
     outcome: tuple[str, object],
 ) -> None:  # fmt: skip
-    name = _cut_off_at(app, step)
+    name = _interrupted_at(app, step)
     activated.wrong = [wrong] if wrong else []
     ended = restore(app.paths, name, "ada")
     assert (ended.state, state(app)) == outcome
     assert left_over(app) == []
     if step in ("undoing", "undone"):
         assert (ended.said, ended.output) == ("web: exited with 1", ("no such column",))
-        assert (ended.fix, ended.restored) == ("look at it", at_hand.NEW)
+        assert (ended.fix, ended.restored) == ("look at it", host_fixtures.NEW)
 
 
-def _cut_off_at(app: App, step: str) -> str:
-    """The files as they lay when the runner was cut off after it wrote this step."""
+def _interrupted_at(app: App, step: str) -> str:
+    """Writes the files as they were when the runner was interrupted after this step."""
     name = json.loads((RECORDED / f"restore-{step}.json").read_text())["backup"]
-    restore_at_hand.database(app, "now")
+    restore_fixtures.database(app, "now")
     for path in ("public/audio/now.mp3", "settings.json"):
         app.data(path, "now")
-    app.release(at_hand.NEW, is_current=True)
+    app.release(host_fixtures.NEW, is_current=True)
     put(f"restore-{step}.json", app.paths.restoring, app)
     state = json.loads(app.paths.restoring.read_text())
     (app.paths.backups / name).mkdir(parents=True)
@@ -180,9 +180,9 @@ def _cut_off_at(app: App, step: str) -> str:
 def _lay_out(staged: Path, app: App) -> None:
     staged.parent.mkdir(parents=True)
     if staged.name == "app.db":
-        other = App(at_hand.AppPaths(staged.parent / "other"))
-        restore_at_hand.database(other, "then")
-        (other.paths.shared / restore_at_hand.DB).rename(staged)
+        other = App(host_fixtures.AppPaths(staged.parent / "other"))
+        restore_fixtures.database(other, "then")
+        (other.paths.shared / restore_fixtures.DB).rename(staged)
     elif staged.name == "audio":
         staged.mkdir()
         (staged / "then.mp3").write_text("then")

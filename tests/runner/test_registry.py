@@ -1,4 +1,4 @@
-"""Logins to registries: before anything is pulled, and of this release alone."""
+"""Logins to registries: before the first pull, and for this release only."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from gpuhost.runner.lib import proxy
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Registry
 from gpuhost.runner.stages.build import build
-from tests.runner.at_hand import OLD, App, app
-from tests.runner.builds import a_release, log_of, of_the_host
-from tests.runner.stand_in import Docker, docker
+from tests.runner.build_fixtures import a_release, isolated_host, log_text
+from tests.runner.fake_tools import Docker, docker
+from tests.runner.host_fixtures import OLD, App, app
 
-__all__ = ["app", "docker", "of_the_host"]
+__all__ = ["app", "docker", "isolated_host"]
 
 PASSWORD = "p4ss-w0rd-of-the-registry"
 
 
-def test_registries_are_logged_in_to_before_anything_is_pulled(app: App, docker: Docker) -> None:
+def test_the_login_is_before_the_first_pull(app: App, docker: Docker) -> None:
     proxies = {"default": {"httpProxy": "http://10.0.0.1:3128"}}
     proxy.CLIENT.write_text(json.dumps({"proxies": proxies, "auths": {"other": {"auth": "eA=="}}}))
     registry_login.OWN_PLUGINS.mkdir()
@@ -47,13 +47,13 @@ def test_registries_are_logged_in_to_before_anything_is_pulled(app: App, docker:
     }
     assert config.stat().st_mode & 0o777 == 0o600
     assert app.paths.docker.stat().st_mode & 0o777 == 0o700
-    assert PASSWORD not in log_of(release)
-    # A release without registries leaves no login behind.
+    assert PASSWORD not in log_text(release)
+    # A release without registries removes the login.
     build(a_release(app, docker, OLD))
     assert not app.paths.docker.exists()
 
 
-def test_a_login_that_is_refused(app: App, docker: Docker) -> None:
+def test_a_refused_login(app: App, docker: Docker) -> None:
     docker.fails = {
         "login r.example": {
             "rc": 1,
@@ -65,6 +65,6 @@ def test_a_login_that_is_refused(app: App, docker: Docker) -> None:
     release = a_release(app, docker, given={"PW": PASSWORD}, registries=registries)
     with pytest.raises(Failure, match=r"docker login r\.example: .* refuses the login") as failure:
         build(release)
-    assert PASSWORD not in str((failure.value.output, failure.value.said, log_of(release)))
+    assert PASSWORD not in str((failure.value.output, failure.value.said, log_text(release)))
     with pytest.raises(Failure, match="the secret PW was not given"):
         build(a_release(app, docker, OLD, registries=registries))

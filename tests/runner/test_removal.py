@@ -1,4 +1,4 @@
-"""An app off its host: what gpuhost made goes, what the app wrote stays."""
+"""Removing an app from a host: what gpuhost created is removed, data of the app is kept."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gpuhost.runner.lib.files import write_json
 from gpuhost.runner.plan import Nginx
 from gpuhost.runner.site import certificates
 from gpuhost.runner.stages.removal import remove
-from tests.runner.at_hand import NEW, OLD, App, Programs, app, programs
+from tests.runner.host_fixtures import NEW, OLD, App, Programs, app, programs
 
 __all__ = ["app", "programs"]
 
@@ -31,8 +31,8 @@ def units(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def there(app: App, programs: Programs, units: Path, tmp_path: Path) -> App:
-    """Released twice, with a site and a backup by the clock."""
+def installed(app: App, programs: Programs, units: Path, tmp_path: Path) -> App:
+    """An app with two releases, a site and a scheduled backup."""
     site, tls = tmp_path / "sites" / "gpuhost-app.conf", tmp_path / "tls" / "app"
     app.release(OLD)
     app.release(
@@ -59,14 +59,14 @@ def there(app: App, programs: Programs, units: Path, tmp_path: Path) -> App:
     return app
 
 
-def test_what_was_made_goes_and_what_was_written_stays(
-    there: App, programs: Programs, units: Path, tmp_path: Path
+def test_created_files_are_removed_and_data_is_kept(
+    installed: App, programs: Programs, units: Path, tmp_path: Path
 ) -> None:
-    said = remove(there.paths, "ada@desk")
-    names = {path.name for path in there.paths.home.iterdir()}
+    said = remove(installed.paths, "ada@desk")
+    names = {path.name for path in installed.paths.home.iterdir()}
     assert names == {"backups", "generated.json", "history.jsonl", "notes", "remove.log", "shared"}
-    assert (there.paths.shared / "data/app.db").read_text() == "rows"
-    assert (there.paths.backups / "20260101-000000-schedule").is_dir()
+    assert (installed.paths.shared / "data/app.db").read_text() == "rows"
+    assert (installed.paths.backups / "20260101-000000-schedule").is_dir()
     assert not (tmp_path / "sites" / "gpuhost-app.conf").exists()
     assert not (tmp_path / "tls" / "app").exists()
     assert {path.name for path in units.iterdir()} == {
@@ -76,18 +76,18 @@ def test_what_was_made_goes_and_what_was_written_stays(
     text = "\n".join(said)
     assert "containers and networks of app, site, timers, releases, and 2 image tags" in text
     for command in (
-        f"rm -r {there.paths.shared}",
-        f"rm -r {there.paths.backups}",
-        f"rm -r {there.paths.generated}",
+        f"rm -r {installed.paths.shared}",
+        f"rm -r {installed.paths.backups}",
+        f"rm -r {installed.paths.generated}",
         "docker volume rm app_db",
     ):
         assert command in text
-    (line,) = map(json.loads, there.paths.history.read_text().splitlines())
+    (line,) = map(json.loads, installed.paths.history.read_text().splitlines())
     assert (line["kind"], line["by"], line["state"]) == ("remove", "ada@desk", "removed")
 
 
-def test_no_volume_and_nothing_of_another_app_is_named(there: App, programs: Programs) -> None:
-    remove(there.paths, "ada@desk")
+def test_no_command_touches_volumes_or_other_apps(installed: App, programs: Programs) -> None:
+    remove(installed.paths, "ada@desk")
     assert "docker compose -p app down --remove-orphans" in programs.calls
     assert [line.split()[-1] for line in programs.called("image rm")] == [
         "gpuhost/app/db:bbbbbbbbbbbb",
@@ -103,14 +103,14 @@ def test_no_volume_and_nothing_of_another_app_is_named(there: App, programs: Pro
     ]
 
 
-def test_again_changes_nothing(there: App, programs: Programs) -> None:
-    remove(there.paths, "ada@desk")
-    calls, history = programs.calls, there.paths.history.read_text()
-    assert remove(there.paths, "ada@desk") == []
-    assert (programs.calls, there.paths.history.read_text()) == (calls, history)
+def test_a_second_removal_changes_nothing(installed: App, programs: Programs) -> None:
+    remove(installed.paths, "ada@desk")
+    calls, history = programs.calls, installed.paths.history.read_text()
+    assert remove(installed.paths, "ada@desk") == []
+    assert (programs.calls, installed.paths.history.read_text()) == (calls, history)
 
 
-def test_an_app_that_was_never_there_gets_no_directory(
+def test_removing_an_unknown_app_creates_no_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     home = tmp_path / "nobody"
@@ -120,38 +120,36 @@ def test_an_app_that_was_never_there_gets_no_directory(
     assert capsys.readouterr().out == ""
 
 
-def test_what_does_not_go_down_is_a_failure_and_nothing_is_deleted(
-    there: App, programs: Programs
-) -> None:
+def test_if_compose_down_fails_nothing_is_deleted(installed: App, programs: Programs) -> None:
     programs.answer("docker compose * down *", status=1, err="permission denied\n")
     with pytest.raises(Failure, match="docker compose down failed") as raised:
-        remove(there.paths, "ada@desk")
+        remove(installed.paths, "ada@desk")
     assert raised.value.output == ("permission denied",)
-    assert there.paths.current.exists()
-    # Cut off, it goes on.
+    assert installed.paths.current.exists()
+    # A second run continues.
     programs.answer("docker compose * down *")
-    assert remove(there.paths, "ada@desk")
-    assert not there.paths.releases.exists()
+    assert remove(installed.paths, "ada@desk")
+    assert not installed.paths.releases.exists()
 
 
-def test_a_container_that_stays_is_a_failure(there: App, programs: Programs) -> None:
+def test_a_remaining_container_fails(installed: App, programs: Programs) -> None:
     programs.answer("docker ps *", "4711\n")
     with pytest.raises(Failure, match="containers of app are still there"):
-        remove(there.paths, "ada@desk")
-    assert there.paths.releases.is_dir()
+        remove(installed.paths, "ada@desk")
+    assert installed.paths.releases.is_dir()
 
 
-def test_data_that_is_half_restored_is_not_left_behind(there: App, programs: Programs) -> None:
-    (there.paths.home / "restore").mkdir()
-    write_json(there.paths.home / "restore" / "state.json", {"backup": "x"})
+def test_an_unfinished_restore_prevents_removal(installed: App, programs: Programs) -> None:
+    (installed.paths.home / "restore").mkdir()
+    write_json(installed.paths.home / "restore" / "state.json", {"backup": "x"})
     with pytest.raises(Failure, match="a restore of its data has not ended"):
-        remove(there.paths, "ada@desk")
+        remove(installed.paths, "ada@desk")
     assert programs.calls == []
 
 
-def test_releases_that_cannot_be_read_go_too(there: App, programs: Programs) -> None:
-    for path in there.paths.releases.glob("*/plan.json"):
+def test_releases_with_unreadable_plans_are_removed(installed: App, programs: Programs) -> None:
+    for path in installed.paths.releases.glob("*/plan.json"):
         path.write_text("{")
-    assert remove(there.paths, "ada@desk")
+    assert remove(installed.paths, "ada@desk")
     assert "docker compose -p app down --remove-orphans" in programs.calls
-    assert not there.paths.releases.exists()
+    assert not installed.paths.releases.exists()

@@ -1,4 +1,4 @@
-"""What the host writes for Compose, and the order it does it in."""
+"""The render stage: files for Compose, and the order in which they are written."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Backup, Directory, Migrate, Secret
 from gpuhost.runner.stages.render import render, write_host_files
 from gpuhost.runner.state.release import Release
-from tests.runner.at_hand import ME, NEW, OLD, App, Programs, app, programs
+from tests.runner.host_fixtures import ME, NEW, OLD, App, Programs, app, programs
 
 __all__ = ["app", "programs"]
 
@@ -49,20 +49,20 @@ def host_file(release: Release) -> dict[str, Any]:
     return value
 
 
-def started(release: Release) -> None:
-    """What is done before Compose is told to start it."""
+def prepare(release: Release) -> None:
+    """Renders a release, and writes its files as before a start."""
     render(release)
     write_host_files(release)
 
 
 def pinned(tag: str) -> dict[str, str]:
-    """No registry knows it: whatever the user's file says of pulling, Compose is not to."""
+    """No registry has this tag, so Compose must not pull it, whatever the user's file declares."""
     return {"image": tag, "pull_policy": "never"}
 
 
-def test_secrets_go_to_the_services_that_they_are_for(app: App, programs: Programs) -> None:
+def test_each_service_gets_its_secrets(app: App, programs: Programs) -> None:
     programs.compose(SERVICES)
-    wanted = (
+    declared = (
         Secret("ALL"),
         Secret("SOME", services=("web", "elsewhere")),
         Secret("TOKEN", internal=True),
@@ -70,7 +70,7 @@ def test_secrets_go_to_the_services_that_they_are_for(app: App, programs: Progra
         Secret("MADE", services=("db",), generate="hex"),
     )
     given = {"ALL": "a", "SOME": "s", "TOKEN": "t", "FILE": "f"}
-    release = app.release(secrets=wanted, given=given)
+    release = app.release(secrets=declared, given=given)
     render(release)
     made = secrets.values(release)["MADE"]
     write_host_files(release)
@@ -86,7 +86,7 @@ def test_secrets_go_to_the_services_that_they_are_for(app: App, programs: Progra
     assert stat.S_IMODE(release.paths.host.stat().st_mode) == 0o600
 
 
-def test_images_are_pinned_once_they_are_known(app: App, programs: Programs) -> None:
+def test_images_are_pinned_after_the_build(app: App, programs: Programs) -> None:
     programs.compose(SERVICES)
     release = app.release(migrate=Migrate("migrate"))
     render(release)
@@ -98,8 +98,8 @@ def test_images_are_pinned_once_they_are_known(app: App, programs: Programs) -> 
 
 
 @pytest.mark.parametrize("value", HOSTILE)
-def test_any_value_reaches_a_yaml_reader_as_it_is(app: App, programs: Programs, value: str) -> None:
-    """PyYAML reads what Compose's own reader reads; that Compose then undoes $$ is its own rule."""
+def test_any_value_is_valid_in_yaml(app: App, programs: Programs, value: str) -> None:
+    """PyYAML reads the same as Compose's YAML parser; Compose then replaces $$ with $."""
     programs.compose({"web": {}})
     release = app.release(secrets=(Secret("A"),), given={"A": value})
     render(release)
@@ -110,29 +110,29 @@ def test_any_value_reaches_a_yaml_reader_as_it_is(app: App, programs: Programs, 
     assert read.count("$") == 2 * value.count("$")
 
 
-def test_a_migration_that_its_profile_hides_gets_image_and_secrets_too(
+def test_a_migration_in_an_inactive_profile_gets_image_and_secrets(
     app: App, programs: Programs
 ) -> None:
     programs.compose({"web": {}})
-    wanted, given = (Secret("URL", services=("migrate",)),), {"URL": "u"}
-    release = app.release(secrets=wanted, given=given, migrate=Migrate("migrate"))
+    declared, given = (Secret("URL", services=("migrate",)),), {"URL": "u"}
+    release = app.release(secrets=declared, given=given, migrate=Migrate("migrate"))
     release.remember(tags={"migrate": "gpuhost/app/migrate:aaaaaaaaaaaa"})
     render(release)
     image = pinned("gpuhost/app/migrate:aaaaaaaaaaaa")
     assert host_file(release) == {"migrate": {"environment": {"URL": "u"}, **image}}
 
 
-def test_rendering_again_writes_the_same(app: App, programs: Programs) -> None:
+def test_a_second_render_writes_the_same(app: App, programs: Programs) -> None:
     programs.compose(SERVICES)
-    wanted = (Secret("A"), Secret("B", generate="hex"), Secret("F", path="certs/f"))
-    release = app.release(secrets=wanted, given={"A": "$", "F": "f"})
-    started(release)
+    declared = (Secret("A"), Secret("B", generate="hex"), Secret("F", path="certs/f"))
+    release = app.release(secrets=declared, given={"A": "$", "F": "f"})
+    prepare(release)
     first = release.paths.host.read_text()
-    started(release)
+    prepare(release)
     assert release.paths.host.read_text() == first
 
 
-def test_what_the_running_app_uses_is_not_touched_before_it_is_replaced(
+def test_files_of_the_running_app_change_only_when_it_is_replaced(
     app: App, programs: Programs
 ) -> None:
     programs.compose(SERVICES)
@@ -154,7 +154,7 @@ def test_what_the_running_app_uses_is_not_touched_before_it_is_replaced(
     assert (app.paths.shared / "more").is_dir()
 
 
-def test_on_a_full_disk_what_is_there_is_put_in_place_again(
+def test_on_a_full_disk_unchanged_files_are_not_written(
     app: App, programs: Programs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     programs.compose(SERVICES)
@@ -163,7 +163,7 @@ def test_on_a_full_disk_what_is_there_is_put_in_place_again(
         given={"A": "a", "F": "f"},
         directories=(Directory("data", ME),),
     )
-    started(release)
+    prepare(release)
 
     real = os.open
 
@@ -178,7 +178,7 @@ def test_on_a_full_disk_what_is_there_is_put_in_place_again(
         write_host_files(app.release(OLD, secrets=(Secret("A"),), given={"A": "other"}))
 
 
-def test_no_secret_is_in_the_log(app: App, programs: Programs) -> None:
+def test_no_secret_is_logged(app: App, programs: Programs) -> None:
     programs.compose(SERVICES)
     value = "planted-value"
     programs.answer("docker compose * config -q", err=f"invalid: {value}\n", status=1)
@@ -197,26 +197,24 @@ def made_by_rendering(app: App, release: Release) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("what", "said"),
+    ("plan", "message"),
     [
         ({"secrets": (Secret("KEY"), Secret("OTHER"))}, "secrets are missing: KEY, OTHER"),
         ({"directories": (Directory("data", "nobody-here"),)}, "no user nobody-here"),
         ({"directories": (Directory("data", "0:no-such"),)}, "no group no-such"),
     ],
 )
-def test_what_cannot_be_is_a_failure_before_anything_is_made(
-    app: App, programs: Programs, what: dict[str, Any], said: str
+def test_an_impossible_plan_fails_before_anything_is_created(
+    app: App, programs: Programs, plan: dict[str, Any], message: str
 ) -> None:
     programs.compose(SERVICES)
-    release = app.release(**what)
-    with pytest.raises(Failure, match=said):
+    release = app.release(**plan)
+    with pytest.raises(Failure, match=message):
         render(release)
     assert made_by_rendering(app, release) == []
 
 
-def test_what_compose_refuses_is_a_failure_before_anything_is_made(
-    app: App, programs: Programs
-) -> None:
+def test_an_error_of_compose_fails_before_anything_is_created(app: App, programs: Programs) -> None:
     programs.answer("docker compose * config *", status=15, err="services.web.ports is wrong\n")
     release = app.release(
         secrets=(Secret("A", generate="hex"),), directories=(Directory("data", ME),)
@@ -227,7 +225,7 @@ def test_what_compose_refuses_is_a_failure_before_anything_is_made(
     assert made_by_rendering(app, release) == []
 
 
-def test_a_time_that_systemd_does_not_know_is_refused(app: App, programs: Programs) -> None:
+def test_an_invalid_schedule_is_refused(app: App, programs: Programs) -> None:
     programs.compose(SERVICES)
     programs.answer("systemd-analyze calendar *", status=1, err="Failed to parse: often\n")
     release = app.release(backup=Backup(paths=("data",), every="often"))
@@ -237,13 +235,11 @@ def test_a_time_that_systemd_does_not_know_is_refused(app: App, programs: Progra
     assert made_by_rendering(app, release) == []
 
 
-def test_a_release_that_is_brought_back_has_its_own_secret_files(
-    app: App, programs: Programs
-) -> None:
+def test_a_restored_release_has_its_own_secret_files(app: App, programs: Programs) -> None:
     programs.compose({"web": {}})
-    wanted = (Secret("KEY", path="key.pem"),)
-    old = app.release(OLD, secrets=wanted, given={"KEY": "old"})
-    new = app.release(NEW, secrets=wanted, given={"KEY": "new"})
+    declared = (Secret("KEY", path="key.pem"),)
+    old = app.release(OLD, secrets=declared, given={"KEY": "old"})
+    new = app.release(NEW, secrets=declared, given={"KEY": "new"})
     render(old)
     write_host_files(old)
     render(new)
@@ -261,10 +257,10 @@ def _limited(cpus: object) -> dict[str, Any]:
     return {"deploy": {"resources": {"limits": {"cpus": cpus}}}}
 
 
-def test_a_limit_of_more_cores_than_there_are_is_all_of_them(
+def test_a_cpu_limit_above_the_number_of_cores_is_lowered(
     app: App, programs: Programs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Docker's "Range of CPUs is from 0.01 to 2.00" would end the release."""
+    """Otherwise Docker refuses to start: "Range of CPUs is from 0.01 to 2.00"."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
     sections = {"large": _limited(4), "text": _limited("2.5"), "fits": _limited(2), "half": {}}
     programs.compose({**sections, "memory": {"deploy": {"resources": {"limits": {"memory": "1"}}}}})

@@ -1,4 +1,4 @@
-"""Restoring files and SQLite: read back as it was, what was there kept, or nothing changed."""
+"""Restoring files and SQLite: as saved, with the replaced data kept; or nothing is changed."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from gpuhost.runner.plan import Backup, Directory, Migrate
 from gpuhost.runner.stages.restore import paths, restore
 from gpuhost.runner.state import operations, results
 from gpuhost.runner.state.follow import follow
-from tests.runner.at_hand import ME, NEW, App, Programs, app, programs
-from tests.runner.restore_at_hand import (
+from tests.runner.host_fixtures import ME, NEW, App, Programs, app, programs
+from tests.runner.restore_fixtures import (
     ALL,
     DB,
     NOW,
@@ -25,9 +25,9 @@ from tests.runner.restore_at_hand import (
     Activation,
     a_backup,
     activated,
+    app_data,
     database,
     left_over,
-    said,
     set_aside,
     state,
 )
@@ -37,7 +37,7 @@ __all__ = ["activated", "app", "programs"]
 EVERYTHING = Backup(sqlite=(DB,), paths=("data", "settings.json"))
 
 
-def test_the_data_is_as_it_was_and_what_was_there_is_kept(
+def test_data_is_restored_and_the_replaced_data_is_kept(
     app: App, programs: Programs, activated: Activation
 ) -> None:
     name = a_backup(app)
@@ -50,7 +50,7 @@ def test_the_data_is_as_it_was_and_what_was_there_is_kept(
     assert programs.called("docker stop") == ["docker stop -t 30 c0ffee 0ddb0y"]
 
 
-def test_the_result_lies_beside_the_backup_and_in_the_history(
+def test_the_result_is_in_the_directory_of_the_backup_and_in_the_history(
     app: App, activated: Activation
 ) -> None:
     name = a_backup(app)
@@ -62,8 +62,8 @@ def test_the_result_lies_beside_the_backup_and_in_the_history(
     assert [one.name for one in stored.complete(app.paths)] == [name]
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="only root gives files away")
-def test_owners_and_modes_come_back(app: App, activated: Activation) -> None:
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can change the owner of a file")
+def test_owners_and_modes_are_restored(app: App, activated: Activation) -> None:
     database(app, "then")
     file = app.data("public/audio/then.mp3", "then")
     for path, owner, mode in (
@@ -78,18 +78,18 @@ def test_owners_and_modes_come_back(app: App, activated: Activation) -> None:
     name = backup.backup(release, "schedule")
     shutil.rmtree(app.paths.shared)
     assert restore(app.paths, name, "ada").state == "verified"
-    found = {}
+    owners = {}
     for path in (app.paths.shared / DB, file, file.parent):
-        its = path.stat()
-        found[path.name] = (its.st_uid, its.st_gid, its.st_mode & 0o7777)
-    assert found == {
+        status = path.stat()
+        owners[path.name] = (status.st_uid, status.st_gid, status.st_mode & 0o7777)
+    assert owners == {
         "app.db": (1001, 1001, 0o600),
         "then.mp3": (1002, 1002, 0o640),
         "audio": (1003, 1003, 0o2750),
     }
 
 
-def test_data_that_is_gone_altogether_comes_back(app: App, activated: Activation) -> None:
+def test_deleted_data_is_restored(app: App, activated: Activation) -> None:
     name = a_backup(app, directories=(Directory("public", ME, "0711"),))
     shutil.rmtree(app.paths.shared)
     assert restore(app.paths, name, "ada").state == "verified"
@@ -97,19 +97,17 @@ def test_data_that_is_gone_altogether_comes_back(app: App, activated: Activation
     assert (app.paths.shared / "public").stat().st_mode & 0o777 == 0o711
 
 
-def test_a_database_in_a_directory_that_is_restored_as_well(
-    app: App, activated: Activation
-) -> None:
+def test_a_database_inside_a_restored_directory(app: App, activated: Activation) -> None:
     app.data("data/other", "then")
     name = a_backup(app, EVERYTHING)
     app.data("data/other", "now")
     assert restore(app.paths, name, "ada").state == "verified"
-    assert said(app) == "then"
+    assert app_data(app) == "then"
     assert (app.paths.shared / "data/other").read_text() == "then"
     assert set_aside(app) == ["data", "settings.json"]
 
 
-def test_a_directory_behind_a_persons_link_is_exchanged_where_it_is(
+def test_a_directory_behind_a_link_is_exchanged_at_its_target(
     app: App, activated: Activation, tmp_path: Path
 ) -> None:
     (tmp_path / "disk/models").mkdir(parents=True)
@@ -137,7 +135,7 @@ def test_data_on_another_disk_is_set_aside_on_that_disk(
     assert list(app.paths.shared.rglob(".gpuhost-restore-*")) == []
 
 
-def test_the_migration_of_what_runs_brings_older_data_up_to_date(
+def test_the_migration_of_the_current_release_runs_on_restored_data(
     app: App, programs: Programs, activated: Activation
 ) -> None:
     name = a_backup(app, migrate=Migrate("migrate"))
@@ -177,10 +175,10 @@ def test_what_cannot_be_restored_changes_nothing(
     assert ended.state == "failed"
     assert words in ended.said
     assert (activated.seen, programs.called("docker stop"), left_over(app)) == ([], [], [])
-    assert said(app) == "now"
+    assert app_data(app) == "now"
 
 
-def test_a_full_disk_is_said_before_anything_is_laid_out(
+def test_too_little_disk_space_fails_before_anything_is_staged(
     app: App, activated: Activation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = a_backup(app)
@@ -208,25 +206,25 @@ def test_an_unknown_backup_changes_nothing(app: App, activated: Activation) -> N
     assert not (app.paths.home.parent / "etc").exists()
 
 
-def test_it_is_followed_by_the_name_of_its_backup(
+def test_follow_finds_a_restore_by_the_name_of_its_backup(
     app: App, activated: Activation, capsys: pytest.CaptureFixture[str]
 ) -> None:
     name = a_backup(app)
     restore(app.paths, name, "ada")
     follow(app.paths, name, 0, 0)
     answer, *lines = capsys.readouterr().out.splitlines()
-    told = json.loads(answer)
-    assert (told["state"], told["result"]["state"]) == ("ended", "verified")
+    status = json.loads(answer)
+    assert (status["state"], status["result"]["state"]) == ("ended", "verified")
     assert [line[9:] for line in lines if "==" in line] == ["== stage", "== exchange", "== verify"]
 
 
-def test_one_that_had_ended_is_not_done_again(app: App, activated: Activation) -> None:
+def test_a_finished_restore_does_not_run_again(app: App, activated: Activation) -> None:
     name = a_backup(app)
     operations.begin(app.paths, Operation("restore", name, "ada", 1234.5))
     first = restore(app.paths, name, "ada")
     database(app, "later")
     assert restore(app.paths, name, "ada") == first
-    assert said(app) == "later"
+    assert app_data(app) == "later"
     operations.begin(app.paths, Operation("restore", name, "ada", 1300.0))
     restore(app.paths, name, "ada")
-    assert said(app) == "then"
+    assert app_data(app) == "then"

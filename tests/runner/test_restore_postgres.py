@@ -1,4 +1,4 @@
-"""Restoring PostgreSQL: filled beside what is there, swapped by name."""
+"""Restoring PostgreSQL: loaded into a second database, then exchanged by renaming."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import pytest
 from gpuhost.runner.data import backup, postgres
 from gpuhost.runner.plan import Backup, Postgres
 from gpuhost.runner.stages.restore import restore
-from tests.runner.at_hand import NEW, App, Programs, app, programs
-from tests.runner.restore_at_hand import Activation, Cut, activated, database
+from tests.runner.host_fixtures import NEW, App, Programs, app, programs
+from tests.runner.restore_fixtures import Activation, Cut, activated, database
 
 __all__ = ["activated", "app", "programs"]
 
@@ -16,7 +16,7 @@ DATABASE = Backup(postgres=(Postgres("db", "shop", "ada"),))
 
 
 class Postgresql:
-    """A stand-in that knows which databases there are."""
+    """A fake PostgreSQL with a list of databases."""
 
     def __init__(self, programs: Programs) -> None:
         self.programs = programs
@@ -26,11 +26,11 @@ class Postgresql:
         programs.answer("docker exec 0ddb0y pg_dump *", "PGDMP then")
         programs.answer("docker exec 0ddb0y psql *", "4096\n")
         self.sql = programs.directory / "sql"
-        self.there("postgres", "shop")
+        self.set_databases("postgres", "shop")
 
-    def there(self, *databases: str) -> None:
-        known = "\n".join(databases) + "\n"
-        self.programs.answer("docker exec -i 0ddb0y psql *", known, then=f"cat >>{self.sql}")
+    def set_databases(self, *databases: str) -> None:
+        output = "\n".join(databases) + "\n"
+        self.programs.answer("docker exec -i 0ddb0y psql *", output, then=f"cat >>{self.sql}")
 
     @property
     def statements(self) -> list[str]:
@@ -39,7 +39,7 @@ class Postgresql:
         return [line for line in lines if any(word in line for word in words)]
 
 
-def test_a_database_is_filled_beside_and_swapped_by_name(
+def test_a_database_is_loaded_beside_the_old_one_and_renamed(
     app: App, programs: Programs, activated: Activation
 ) -> None:
     database(app, "now")
@@ -61,7 +61,7 @@ def test_a_database_is_filled_beside_and_swapped_by_name(
     assert programs.calls.index(restored[0]) < programs.calls.index(stopped[0])
 
 
-def test_cut_off_after_it_was_verified_it_only_clears_up(
+def test_interrupted_after_verification_a_restore_only_cleans_up(
     app: App, programs: Programs, activated: Activation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     database(app, "now")
@@ -72,7 +72,7 @@ def test_cut_off_after_it_was_verified_it_only_clears_up(
     aside = postgres.Server("", "shop", "", release.log).aside
     with monkeypatch.context() as patched:
         patched.setattr(postgres.Server, "dump", _cut)
-        postgresql.there("shop", aside)
+        postgresql.set_databases("shop", aside)
         patched.setattr(postgres.Server, "has_aside", lambda self: bool(activated.seen))
         with pytest.raises(Cut):
             restore(app.paths, name, "ada")

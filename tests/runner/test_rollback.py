@@ -1,4 +1,4 @@
-"""A release of before, prepared to be put in place again."""
+"""A rollback: an earlier release is prepared to be activated again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gpuhost.runner.plan import BadPlan
 from gpuhost.runner.stages.rollback import prepare
 from gpuhost.runner.state import results
 from gpuhost.runner.state.release import Owned, Record, Release
-from tests.runner.at_hand import NEW, OLD, App, app
+from tests.runner.host_fixtures import NEW, OLD, App, app
 
 __all__ = ["app"]
 
@@ -19,13 +19,15 @@ BACK = "20260103-000000-cccccccc"
 
 
 def verified(release: Release) -> Release:
-    plan, now = release.plan, time.time()
-    ended = Result(plan.id, plan.app, "release", VERIFIED, plan.by, "r", plan.inputs, now, now)
+    plan, ended_at = release.plan, time.time()
+    ended = Result(
+        plan.id, plan.app, "release", VERIFIED, plan.by, "r", plan.inputs, ended_at, ended_at
+    )
     results.write(release, ended)
     return release
 
 
-def test_it_has_the_images_of_the_other_and_none_of_its_doings(app: App) -> None:
+def test_a_rollback_has_the_images_of_the_release_and_nothing_else_of_its_record(app: App) -> None:
     old = verified(app.release(OLD))
     images = {"images": {"web": "sha256:1"}, "tags": {"web": "gpuhost/app/web:1"}}
     old.remember(**images, backup="b", gap_s=3.0, directories={"data": Owned(0, 0, 0o755)})
@@ -35,7 +37,7 @@ def test_it_has_the_images_of_the_other_and_none_of_its_doings(app: App) -> None
     assert (back.record, back.plan.rollback_of) == (Record(**images), OLD)
 
 
-def test_a_damaged_record_is_said(app: App) -> None:
+def test_a_damaged_record_is_refused(app: App) -> None:
     old = verified(app.release(OLD))
     verified(app.release(NEW, is_current=True))
     old.paths.record.write_text("{")

@@ -1,4 +1,4 @@
-"""Runners of older versions go, but for those in use and those that have just come."""
+"""Old runners are removed, except those in use and those that were just delivered."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from gpuhost.runner.stages import runner_cleanup
-from tests.runner.at_hand import App, app
+from tests.runner.host_fixtures import App, app
 
 __all__ = ["app"]
 
@@ -16,12 +16,12 @@ def runner(lib: Path, name: str, *, age_s: float) -> Path:
     lib.mkdir(exist_ok=True)
     file = lib / f"runner-{name}.pyz"
     file.touch()
-    came = time.time() - age_s
-    os.utime(file, (came, came))
+    delivered = time.time() - age_s
+    os.utime(file, (delivered, delivered))
     return file
 
 
-def test_those_that_no_app_uses_go(app: App) -> None:
+def test_runners_that_no_app_uses_are_removed(app: App) -> None:
     apps = app.paths.home.parent
     lib = apps / "lib"
     runner(lib, "ours", age_s=9000)

@@ -1,4 +1,4 @@
-"""Backup timers and log rotation: written once, changed with the app, gone when not declared."""
+"""Backup timers and log rotation: written once, changed with the app, removed if not declared."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from gpuhost.runner.data import logrotate, schedule
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Backup, Directory, Logs
-from tests.runner.at_hand import NEW, OLD, App, Programs, app, programs
+from tests.runner.host_fixtures import NEW, OLD, App, Programs, app, programs
 
 __all__ = ["app", "programs"]
 
@@ -45,7 +45,7 @@ def changing(programs: Programs) -> list[str]:
     return [line for line in programs.called("systemctl") if not any(a in line for a in asking)]
 
 
-def test_a_backup_by_the_clock(app: App, programs: Programs, here: Host) -> None:
+def test_a_scheduled_backup_has_a_timer(app: App, programs: Programs, here: Host) -> None:
     schedule.install(app.release(backup=DAILY))
     assert here.files == [f"{UNIT}.service", f"{UNIT}.timer"]
     service = (here.units / f"{UNIT}.service").read_text()
@@ -63,7 +63,7 @@ def test_a_backup_by_the_clock(app: App, programs: Programs, here: Host) -> None
     ]
 
 
-def test_the_same_again_changes_nothing(app: App, programs: Programs, here: Host) -> None:
+def test_an_unchanged_declaration_changes_nothing(app: App, programs: Programs, here: Host) -> None:
     app.data("logs/a.log")
     declared: dict[str, Any] = {"backup": DAILY, "logs": Logs(("logs/*.log",))}
     schedule.install(app.release(OLD, **declared))
@@ -77,7 +77,7 @@ def test_the_same_again_changes_nothing(app: App, programs: Programs, here: Host
     assert changing(programs) == before
 
 
-def test_a_timer_that_somebody_stopped_runs_again(app: App, programs: Programs, here: Host) -> None:
+def test_a_stopped_timer_is_started(app: App, programs: Programs, here: Host) -> None:
     schedule.install(app.release(OLD, backup=DAILY))
     before = len(changing(programs))
     programs.answer("systemctl is-active *", status=3)
@@ -89,7 +89,7 @@ def test_a_timer_that_somebody_stopped_runs_again(app: App, programs: Programs, 
 
 
 @pytest.mark.parametrize("backup", [None, Backup(paths=("data",))])
-def test_what_is_not_declared_any_more_is_removed(
+def test_units_that_are_no_longer_declared_are_removed(
     app: App, programs: Programs, here: Host, backup: Backup | None
 ) -> None:
     app.data("logs/a.log")
@@ -100,12 +100,12 @@ def test_what_is_not_declared_any_more_is_removed(
     assert programs.calls[-1] == "systemctl daemon-reload"
 
 
-def test_nothing_declared_touches_nothing(app: App, programs: Programs, here: Host) -> None:
+def test_without_declarations_nothing_changes(app: App, programs: Programs, here: Host) -> None:
     schedule.install(app.release())
     assert (here.files, changing(programs)) == ([], [])
 
 
-def test_all_of_it_can_be_removed(app: App, programs: Programs, here: Host) -> None:
+def test_all_units_can_be_removed(app: App, programs: Programs, here: Host) -> None:
     app.data("logs/a.log")
     release = app.release(backup=DAILY, logs=Logs(("logs/*.log",)))
     schedule.install(release)
@@ -113,20 +113,20 @@ def test_all_of_it_can_be_removed(app: App, programs: Programs, here: Host) -> N
     assert here.files == []
 
 
-def test_a_time_is_systemds_to_judge(app: App, programs: Programs, here: Host) -> None:
+def test_systemd_validates_the_schedule(app: App, programs: Programs, here: Host) -> None:
     schedule.check(app.release(OLD, backup=DAILY))
     assert programs.called("systemd-analyze") == ["systemd-analyze calendar -- *-*-* 03:30"]
     schedule.check(app.release("20260103-000000-c"))
     assert len(programs.called("systemd-analyze")) == 1
 
 
-def test_a_time_cannot_bring_lines_of_its_own(app: App, programs: Programs, here: Host) -> None:
+def test_a_schedule_with_a_newline_is_refused(app: App, programs: Programs, here: Host) -> None:
     bad = Backup(paths=("data",), every="daily\nExecStart=/bin/false")
     with pytest.raises(Failure, match="not a time that systemd knows"):
         schedule.check(app.release(backup=bad))
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="only root gives directories away")
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can change the owner of a directory")
 def test_logs_are_rotated_as_the_owner_of_their_directory(app: App) -> None:
     shared = app.paths.shared
     app.data("logs/web/a.log")
@@ -134,13 +134,13 @@ def test_logs_are_rotated_as_the_owner_of_their_directory(app: App) -> None:
     os.chown(shared / "logs/web", 1001, 1002)
     os.chown(shared / "logs", 1001, 1001)
     logs = Logs(("logs/web/*.log", "logs/*/x.log", "other/b.log", "later/*.log"), 10, 3)
-    nobody = "::/:/usr/sbin/nologin"
+    no_login = "::/:/usr/sbin/nologin"
     assert logrotate.files(app.release(logs=logs)) == {
         "conf": "# Logs of app; its releases write this file.\n"
         + block(f'"{shared}/later/*.log" "{shared}/other/b.log"', "root root")
         + block(f'"{shared}/logs/*/x.log"', "app1001 app1001")
         + block(f'"{shared}/logs/web/*.log"', "app1001 app1002"),
-        "passwd": f"root:x:0:0{nobody}\napp1001:x:1001:1002{nobody}\n",
+        "passwd": f"root:x:0:0{no_login}\napp1001:x:1001:1002{no_login}\n",
         "group": "root:x:0:\napp1001:x:1001:\napp1002:x:1002:\n",
     }
 
@@ -152,7 +152,7 @@ def block(files: str, owner: str) -> str:
     )
 
 
-def test_a_rotation_that_fails_is_said_and_tried_again_by_the_next_release(
+def test_a_failed_rotation_is_reported_and_repeated_by_the_next_release(
     app: App, programs: Programs, here: Host
 ) -> None:
     app.data("logs/a.log")
@@ -167,7 +167,7 @@ def test_a_rotation_that_fails_is_said_and_tried_again_by_the_next_release(
     assert "conf" in here.files
 
 
-def test_a_host_without_logrotate_is_said(app: App, programs: Programs, here: Host) -> None:
+def test_logrotate_is_not_installed(app: App, programs: Programs, here: Host) -> None:
     app.data("logs/a.log")
     (programs.directory / "logrotate").unlink()
     with pytest.raises(Failure, match="logrotate is not installed"):

@@ -1,4 +1,4 @@
-"""Secrets on the host: made once, made of others, named when missing, never shown."""
+"""Secrets on the host: generated once, composed of others, named if missing, never shown."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gpuhost.runner.data import secrets
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Directory, Secret
 from gpuhost.runner.state.release import Release
-from tests.runner.at_hand import ME, OLD, App, app
+from tests.runner.host_fixtures import ME, OLD, App, app
 
 __all__ = ["app"]
 
@@ -24,16 +24,16 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_a_generated_secret_is_made_once_and_kept(app: App) -> None:
-    wanted = (Secret("JWT", generate="hex", bytes=16), Secret("KEY", generate="base64"))
-    first = app.release(OLD, secrets=wanted)
+def test_a_secret_is_generated_once_and_kept(app: App) -> None:
+    declared = (Secret("JWT", generate="hex", bytes=16), Secret("KEY", generate="base64"))
+    first = app.release(OLD, secrets=declared)
     secrets.generate(first)
     values = secrets.values(first)
     assert len(bytes.fromhex(values["JWT"])) == 16
     assert len(base64.b64decode(values["KEY"])) == 32
     assert mode(app.paths.generated) == 0o600
 
-    second = app.release(secrets=(*wanted, Secret("NEW", generate="hex")))
+    second = app.release(secrets=(*declared, Secret("NEW", generate="hex")))
     secrets.generate(second)
     assert {**secrets.values(second), "NEW": ""} == {**values, "NEW": ""}
     assert len(secrets.values(second)["NEW"]) == 64
@@ -45,7 +45,7 @@ def test_two_generated_secrets_differ(app: App) -> None:
     assert len(set(secrets.values(release).values())) == 2
 
 
-def test_a_damaged_file_of_generated_secrets_is_not_written_anew(app: App) -> None:
+def test_a_damaged_file_of_generated_secrets_is_not_overwritten(app: App) -> None:
     release = app.release(secrets=(Secret("JWT", generate="hex"),))
     secrets.generate(release)
     damaged = app.paths.generated.read_text()[:20]
@@ -55,53 +55,53 @@ def test_a_damaged_file_of_generated_secrets_is_not_written_anew(app: App) -> No
     assert app.paths.generated.read_text() == damaged
 
 
-def test_a_generated_secret_that_is_gone_is_said(app: App) -> None:
+def test_a_lost_generated_secret_fails(app: App) -> None:
     release = app.release(secrets=(Secret("JWT", generate="hex"),))
     with pytest.raises(Failure, match="made on this host are gone: JWT"):
         secrets.values(release)
 
 
-def test_an_unknown_way_of_generating_is_refused(app: App) -> None:
+def test_an_unknown_generator_is_refused(app: App) -> None:
     release = app.release(secrets=(Secret("A", generate="dice"),))
     with pytest.raises(Failure, match="A: this runner cannot generate 'dice'"):
         secrets.generate(release)
 
 
-def test_every_missing_secret_is_named_at_once(app: App) -> None:
-    wanted = (
+def test_all_missing_secrets_are_named(app: App) -> None:
+    declared = (
         Secret("KEY"),
         Secret("PASSWORD"),
         Secret("THERE"),
         Secret("URL", value="redis://:${NOWHERE}@redis"),
     )
-    release = app.release(secrets=wanted, given={"THERE": "x"})
+    release = app.release(secrets=declared, given={"THERE": "x"})
     with pytest.raises(Failure) as raised:
         secrets.require(release)
     assert raised.value.said == "secrets are missing: KEY, PASSWORD, NOWHERE (in URL)"
 
 
-def test_values_made_of_others_take_them_as_they_are(app: App) -> None:
+def test_a_composed_value_has_the_others_unchanged(app: App) -> None:
     odd = "a${B}$B $$ é\\1"
-    wanted = (
+    declared = (
         Secret("A"),
         Secret("B", generate="hex"),
         Secret("URL", value="x://${A}:${B}@h/$A$$"),
         Secret("MORE", value="<${URL}>"),
     )
-    release = app.release(secrets=wanted, given={"A": odd})
+    release = app.release(secrets=declared, given={"A": odd})
     secrets.generate(release)
     values = secrets.values(release)
     assert values["URL"] == f"x://{odd}:{values['B']}@h/$A$$"
     assert values["MORE"] == f"<{values['URL']}>"
 
 
-def test_values_made_of_each_other_are_refused(app: App) -> None:
+def test_values_that_refer_to_each_other_are_refused(app: App) -> None:
     release = app.release(secrets=(Secret("A", value="${B}"), Secret("B", value="${A}")))
     with pytest.raises(Failure, match="made of each other: A -> B -> A"):
         secrets.values(release)
 
 
-def test_a_nul_is_refused_without_being_shown(app: App) -> None:
+def test_a_nul_is_refused_without_showing_the_value(app: App) -> None:
     release = app.release(secrets=(Secret("A"),), given={"A": "hidden\0value"})
     with pytest.raises(Failure) as raised:
         secrets.values(release)
@@ -109,9 +109,9 @@ def test_a_nul_is_refused_without_being_shown(app: App) -> None:
     assert "hidden" not in raised.value.said
 
 
-def test_no_value_gets_into_the_log(app: App) -> None:
-    wanted = (Secret("A"), Secret("B", generate="hex"), Secret("C", value="both ${A} and ${B}"))
-    release = app.release(secrets=wanted, given={"A": "given-value"})
+def test_no_secret_is_logged(app: App) -> None:
+    declared = (Secret("A"), Secret("B", generate="hex"), Secret("C", value="both ${A} and ${B}"))
+    release = app.release(secrets=declared, given={"A": "given-value"})
     secrets.generate(release)
     for value in secrets.values(release).values():
         release.log.write(f"here it is: {value}!")
@@ -124,19 +124,19 @@ def a_file(app: App, value: str, release_id: str = OLD, path: str = "certs/key.p
     return app.release(release_id, secrets=(Secret("KEY", path=path),), given={"KEY": value})
 
 
-def test_a_secret_file_is_closed_and_owned_like_its_directory(app: App) -> None:
+def test_a_secret_file_is_private_and_has_the_owner_of_its_directory(app: App) -> None:
     release = a_file(app, "-----BEGIN\nKEY-----\n")
     (app.paths.shared / "certs").mkdir(parents=True)
     if os.getuid() == 0:
         os.chown(app.paths.shared / "certs", 1001, 1002)
     secrets.place_files(release)
     file = app.paths.shared / "certs/key.pem"
-    its, directory = file.stat(), file.parent.stat()
+    status, directory = file.stat(), file.parent.stat()
     assert file.read_text() == "-----BEGIN\nKEY-----\n"
-    assert (mode(file), its.st_uid, its.st_gid) == (0o600, directory.st_uid, directory.st_gid)
+    assert (mode(file), status.st_uid, status.st_gid) == (0o600, directory.st_uid, directory.st_gid)
 
 
-def test_the_time_of_a_secret_file_changes_with_its_value_only(app: App) -> None:
+def test_the_mtime_of_a_secret_file_changes_only_with_its_value(app: App) -> None:
     app.paths.shared.mkdir()
     first = secrets.place_files(a_file(app, "one"))
     assert secrets.place_files(a_file(app, "one", "20260102-000000-b")) == first
@@ -144,8 +144,8 @@ def test_the_time_of_a_secret_file_changes_with_its_value_only(app: App) -> None
     assert (app.paths.shared / "certs/key.pem").read_text() == "two"
 
 
-def test_a_release_that_is_brought_back_finds_its_secret_file_as_old_as_it_was(app: App) -> None:
-    """Its containers would be made anew otherwise, though they have run all the while."""
+def test_a_restored_release_has_the_old_mtime_of_its_secret_file(app: App) -> None:
+    """Otherwise its containers would be recreated, although they are still running."""
     app.paths.shared.mkdir()
     first = secrets.place_files(a_file(app, "one"))
     time.sleep(0.01)
@@ -154,7 +154,7 @@ def test_a_release_that_is_brought_back_finds_its_secret_file_as_old_as_it_was(a
     assert (app.paths.shared / "certs/key.pem").read_text() == "one"
 
 
-def test_a_secret_file_that_is_too_open_is_closed_again(app: App) -> None:
+def test_the_mode_of_a_readable_secret_file_is_repaired(app: App) -> None:
     app.paths.shared.mkdir()
     release = a_file(app, "one")
     secrets.place_files(release)
@@ -164,7 +164,9 @@ def test_a_secret_file_that_is_too_open_is_closed_again(app: App) -> None:
     assert mode(file) == 0o600
 
 
-def test_a_link_in_its_place_is_replaced_and_what_it_led_to_stays(app: App, tmp_path: Path) -> None:
+def test_a_link_in_place_of_a_secret_file_is_replaced_and_its_target_unchanged(
+    app: App, tmp_path: Path
+) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.write_text("one")
     (app.paths.shared / "certs").mkdir(parents=True)
@@ -174,9 +176,7 @@ def test_a_link_in_its_place_is_replaced_and_what_it_led_to_stays(app: App, tmp_
     assert (elsewhere.read_text(), mode(elsewhere)) == ("one", 0o644)
 
 
-def test_a_link_on_the_way_that_a_container_could_have_made_is_not_followed(
-    app: App, tmp_path: Path
-) -> None:
+def test_a_link_that_a_container_could_have_made_is_not_followed(app: App, tmp_path: Path) -> None:
     app.data("data/keep")
     (tmp_path / "etc").mkdir()
     (app.paths.shared / "data/certs").symlink_to(tmp_path / "etc")
@@ -190,7 +190,7 @@ def test_a_link_on_the_way_that_a_container_could_have_made_is_not_followed(
     assert list((tmp_path / "etc").iterdir()) == []
 
 
-def test_given_secrets_stay_where_they_are(app: App) -> None:
+def test_given_secrets_are_not_copied(app: App) -> None:
     release = app.release(secrets=(Secret("A"),), given={"A": "value"})
     secrets.generate(release)
     assert not app.paths.generated.exists()

@@ -1,4 +1,4 @@
-"""Build contexts: a commit of a repository, or an archive, whole or not there."""
+"""Build contexts: a commit of a repository or an archive, complete or missing."""
 
 from __future__ import annotations
 
@@ -12,32 +12,39 @@ from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Source
 from gpuhost.runner.stages import source
 from tests.runner import git_server
-from tests.runner.at_hand import NEW, OLD, App, app
-from tests.runner.repositories import KEY, Repository, from_git, held, of_the_host, repository
+from tests.runner.host_fixtures import NEW, OLD, App, app
+from tests.runner.repositories import (
+    KEY,
+    Repository,
+    files_with_credentials,
+    from_git,
+    isolated_host,
+    repository,
+)
 
-__all__ = ["app", "of_the_host", "repository"]
+__all__ = ["app", "isolated_host", "repository"]
 
 
 @pytest.mark.parametrize("which", ["first", "second"])
-def test_a_commit_is_checked_out_whole(app: App, repository: Repository, which: str) -> None:
+def test_a_commit_is_checked_out_completely(app: App, repository: Repository, which: str) -> None:
     revision = getattr(repository, which)
     release = app.release(source=from_git(revision, repository.url))
     source.fetch(release)
     assert which in (release.paths.source / "Dockerfile").read_text()
     assert repository.git(release.paths.source, "rev-parse", "HEAD") == revision
     assert repository.git(release.paths.source, "status", "--porcelain") == ""
-    # Its .git needs nothing from outside: a build may copy it.
+    # Its .git is self-contained: a build may copy it.
     assert not (release.paths.source / ".git/objects/info/alternates").exists()
     assert [path.name for path in release.paths.home.glob(".source*")] == []
 
 
-def test_what_was_fetched_is_not_fetched_again(app: App, repository: Repository) -> None:
+def test_a_fetched_commit_is_not_fetched_again(app: App, repository: Repository) -> None:
     source.fetch(app.release(OLD, source=from_git(repository.second, repository.url)))
     repository.home.rename(repository.home.with_name("away"))
     release = app.release(NEW, source=from_git(repository.second, repository.url))
     source.fetch(release)
     assert "second" in (release.paths.source / "Dockerfile").read_text()
-    # And a release that has it asks for nothing at all.
+    # A release that has its source runs no git at all.
     before = release.log._path.read_text()
     app.paths.git.rename(app.paths.git.with_name("git-away"))
     source.fetch(release)
@@ -45,7 +52,7 @@ def test_what_was_fetched_is_not_fetched_again(app: App, repository: Repository)
 
 
 @pytest.mark.parametrize("left", ["source", "lock", "access", "empty copy"])
-def test_it_is_done_again_after_it_was_cut_off(app: App, repository: Repository, left: str) -> None:
+def test_an_interrupted_fetch_is_repeated(app: App, repository: Repository, left: str) -> None:
     release = app.release(source=from_git(repository.first, repository.url))
     if left == "source":
         (release.paths.home / ".source.new" / ".git").mkdir(parents=True)
@@ -61,11 +68,11 @@ def test_it_is_done_again_after_it_was_cut_off(app: App, repository: Repository,
         (app.paths.git / "objects").mkdir(parents=True)
     source.fetch(release)
     assert "first" in (release.paths.source / "Dockerfile").read_text()
-    assert held(app.paths.home) == []
+    assert files_with_credentials(app.paths.home) == []
 
 
 @pytest.mark.parametrize("damage", ["missing", "empty"])
-def test_a_damaged_copy_is_fetched_anew(app: App, repository: Repository, damage: str) -> None:
+def test_a_damaged_copy_is_fetched_again(app: App, repository: Repository, damage: str) -> None:
     source.fetch(app.release(OLD, source=from_git(repository.second, repository.url)))
     blob = repository.git(repository.work, "rev-parse", "HEAD:Dockerfile")
     for path in app.paths.git.rglob("pack-*"):
@@ -79,7 +86,7 @@ def test_a_damaged_copy_is_fetched_anew(app: App, repository: Repository, damage
     assert "second" in (release.paths.source / "Dockerfile").read_text()
 
 
-def test_a_commit_that_is_gone(app: App, repository: Repository) -> None:
+def test_a_missing_commit(app: App, repository: Repository) -> None:
     release = app.release(source=from_git("0" * 39 + "1", repository.url))
     with pytest.raises(Failure, match="no longer has commit 000000000000") as failure:
         source.fetch(release)
@@ -87,9 +94,7 @@ def test_a_commit_that_is_gone(app: App, repository: Repository) -> None:
     assert not release.paths.source.exists()
 
 
-def test_a_server_of_plain_files_gives_a_commit_that_is_no_tip(
-    app: App, repository: Repository
-) -> None:
+def test_a_dumb_http_server_can_deliver_an_older_commit(app: App, repository: Repository) -> None:
     repository.git(repository.home, "update-server-info")
     with git_server.plain(repository.home.parent) as address:
         release = app.release(source=from_git(repository.first, f"{address}/one.git"))
@@ -100,7 +105,7 @@ def test_a_server_of_plain_files_gives_a_commit_that_is_no_tip(
             source.fetch(gone)
 
 
-def test_a_repository_that_is_not_there(app: App, repository: Repository) -> None:
+def test_a_missing_repository(app: App, repository: Repository) -> None:
     release = app.release(source=from_git(repository.first, f"{repository.url}x"))
     with pytest.raises(Failure, match="no such repository") as failure:
         source.fetch(release)
@@ -108,12 +113,14 @@ def test_a_repository_that_is_not_there(app: App, repository: Repository) -> Non
 
 
 @pytest.mark.parametrize("revision", ["main", "--upload-pack=touch /tmp/x", "abc", "A" * 40, ""])
-def test_only_a_whole_hash_is_a_commit(app: App, repository: Repository, revision: str) -> None:
+def test_only_a_full_hash_is_a_commit(app: App, repository: Repository, revision: str) -> None:
     with pytest.raises(Failure, match="not a commit's whole hash"):
         source.fetch(app.release(source=from_git(revision, repository.url)))
 
 
-def test_no_git(app: App, repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_git_is_not_installed(
+    app: App, repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
     release = app.release(source=from_git(repository.first, repository.url))
     monkeypatch.setattr(commands, "PATH", "/nowhere")
     with pytest.raises(Failure, match="git is not installed on this host") as failure:
@@ -121,19 +128,21 @@ def test_no_git(app: App, repository: Repository, monkeypatch: pytest.MonkeyPatc
     assert failure.value.fix == "run apt-get install git"
 
 
-def test_submodules(app: App, tmp_path: Path, repository: Repository) -> None:
+def test_submodules_are_checked_out_at_their_recorded_commit(
+    app: App, tmp_path: Path, repository: Repository
+) -> None:
     inner = Repository(tmp_path, "inner.git")
     repository.git(repository.work, "submodule", "add", "-q", "../inner.git", "models/inner")
     revision = repository.commit("with a submodule")
     source.fetch(release := app.release(source=from_git(revision, repository.url)))
     assert "second" in (release.paths.source / "models/inner/Dockerfile").read_text()
-    # What the submodule is at, not what its branch is at.
+    # The recorded commit of the submodule, not the tip of its branch.
     inner.commit("third")
     source.fetch(again := app.release(OLD, source=from_git(revision, repository.url)))
     assert "second" in (again.paths.source / "models/inner/Dockerfile").read_text()
 
 
-def test_a_submodule_does_not_reach_into_the_host(
+def test_a_submodule_cannot_read_local_repositories(
     app: App, tmp_path: Path, repository: Repository
 ) -> None:
     inner = Repository(tmp_path, "inner.git")
@@ -146,14 +155,14 @@ def test_a_submodule_does_not_reach_into_the_host(
     assert not release.paths.source.exists()
 
 
-def test_files_under_lfs_are_named(app: App, repository: Repository) -> None:
+def test_git_lfs_files_are_logged(app: App, repository: Repository) -> None:
     (repository.work / ".gitattributes").write_text("*.bin filter=lfs diff=lfs merge=lfs -text\n")
     release = app.release(source=from_git(repository.commit("lfs"), repository.url))
     source.fetch(release)
     assert "under Git LFS are pointers" in release.paths.log.read_text()
 
 
-def test_commits_that_no_release_has_may_go(app: App, repository: Repository) -> None:
+def test_commits_without_a_release_are_forgotten(app: App, repository: Repository) -> None:
     for release_id, revision in ((OLD, repository.first), (NEW, repository.second)):
         source.fetch(release := app.release(release_id, source=from_git(revision, repository.url)))
     checkout.forget(release, {repository.second})
@@ -166,12 +175,12 @@ def test_commits_that_no_release_has_may_go(app: App, repository: Repository) ->
     source.fetch(third)
 
 
-def test_nothing_to_fetch(app: App) -> None:
+def test_a_release_without_a_source(app: App) -> None:
     release = app.release()
     source.fetch(release)
     assert not release.paths.source.exists()
 
 
-def test_a_kind_that_is_not_known(app: App) -> None:
+def test_an_unknown_kind_of_source(app: App) -> None:
     with pytest.raises(Failure, match="'hg'"):
         source.fetch(app.release(source=Source("hg", "x")))

@@ -1,4 +1,4 @@
-"""The order of a release: forward, and on from wherever it was cut off."""
+"""The order of a release's stages, and how an interrupted release continues."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gpuhost.runner.stages.transaction import run_transaction
 from gpuhost.runner.state import results
 from gpuhost.runner.state.journal import Journal
 from gpuhost.runner.state.release import Release
-from tests.runner.transaction_at_hand import (
+from tests.runner.transaction_fixtures import (
     ACTIVATING,
     ALL,
     NEW,
@@ -32,14 +32,12 @@ from tests.runner.transaction_at_hand import (
 __all__ = ["app", "stages"]
 
 
-def test_the_stages_are_those_of_the_design() -> None:
+def test_the_names_and_the_order_of_the_stages() -> None:
     named = (stage.name for stage in (*transaction.PREPARING, *transaction.ACTIVATING))
     assert tuple(named) == ALL
 
 
-def test_a_good_release_goes_through_every_stage_and_becomes_current(
-    app: AppPaths, stages: Stages
-) -> None:
+def test_a_good_release_runs_every_stage_and_becomes_current(app: AppPaths, stages: Stages) -> None:
     with_old(app)
     ended = run_transaction(a_release(app, NEW))
     assert (ended.state, stages.done, current(app)) == ("verified", list(ALL), NEW)
@@ -48,7 +46,7 @@ def test_a_good_release_goes_through_every_stage_and_becomes_current(
 
 
 @pytest.mark.parametrize(("migrates", "after"), [(True, "backup"), (False, "migrate")])
-def test_it_is_looked_what_is_there_before_anything_changes(
+def test_existing_containers_are_recorded_before_the_first_change(
     app: AppPaths, stages: Stages, migrates: bool, after: str
 ) -> None:
     run_transaction(a_release(app, NEW, migrates=migrates))
@@ -56,7 +54,7 @@ def test_it_is_looked_what_is_there_before_anything_changes(
 
 
 @pytest.mark.parametrize("cut", ALL)
-def test_a_release_cut_off_in_a_stage_is_finished_by_the_next_runner(
+def test_a_release_that_was_interrupted_in_a_stage_is_finished_by_the_next_runner(
     app: AppPaths, stages: Stages, cut: str
 ) -> None:
     with_old(app)
@@ -71,7 +69,7 @@ def test_a_release_cut_off_in_a_stage_is_finished_by_the_next_runner(
     assert stages.done == [name for name in ALL if name not in kept]
 
 
-def test_a_release_that_became_current_is_not_undone_for_want_of_a_result(
+def test_a_release_that_became_current_is_not_undone_if_its_result_is_missing(
     app: AppPaths, stages: Stages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with_old(app)
@@ -89,7 +87,9 @@ def test_a_release_that_became_current_is_not_undone_for_want_of_a_result(
     assert (stages.afterwards, history(app)) == (["prune"], [(NEW, "verified")])
 
 
-def test_a_release_that_keeps_ending_its_runner_is_given_up(app: AppPaths, stages: Stages) -> None:
+def test_a_release_that_kills_its_runner_every_time_is_abandoned(
+    app: AppPaths, stages: Stages
+) -> None:
     with_old(app)
     stages.wrong["up"] = Cut()
     release = a_release(app, NEW)
@@ -106,7 +106,7 @@ def test_a_release_has_a_deadline(app: AppPaths, stages: Stages) -> None:
     assert run_transaction(release).said == "the release did not end within -1 s"
 
 
-def test_a_long_power_cut_is_called_by_its_name(app: AppPaths, stages: Stages) -> None:
+def test_a_long_interruption_is_named_as_the_cause(app: AppPaths, stages: Stages) -> None:
     with_old(app)
     stages.wrong["build"] = Cut()
     release = a_release(app, NEW)
@@ -118,7 +118,7 @@ def test_a_long_power_cut_is_called_by_its_name(app: AppPaths, stages: Stages) -
     assert ended.said == "the release did not end within -1 s; its runner was interrupted"
 
 
-def test_a_rollback_builds_and_migrates_nothing(app: AppPaths, stages: Stages) -> None:
+def test_a_rollback_does_not_build_or_migrate(app: AppPaths, stages: Stages) -> None:
     with_old(app)
     release = a_release(app, NEW)
     release.plan = replace(release.plan, rollback_of=OLD)
@@ -126,7 +126,7 @@ def test_a_rollback_builds_and_migrates_nothing(app: AppPaths, stages: Stages) -
     assert (ended.kind, stages.done) == ("rollback", ["preflight", "render", *ACTIVATING])
 
 
-def test_a_half_written_line_of_the_journal_is_not_read(tmp_path: Path) -> None:
+def test_a_partial_line_of_the_journal_is_ignored(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal")
     journal.note("begin", "build")
     with (tmp_path / "journal").open("a") as file:
@@ -135,13 +135,13 @@ def test_a_half_written_line_of_the_journal_is_not_read(tmp_path: Path) -> None:
     assert [(entry.event, entry.stage) for entry in again.entries] == [("begin", "build")]
 
 
-def test_a_result_that_cannot_be_read_is_none(tmp_path: Path) -> None:
+def test_an_unreadable_result_is_none(tmp_path: Path) -> None:
     for text in ("", "[]", '{"id": 1}', "{", "null"):
         (tmp_path / "result.json").write_text(text)
         assert results.read(tmp_path / "result.json") is None
 
 
-def test_a_result_is_read_as_it_was_written(app: AppPaths, stages: Stages) -> None:
+def test_a_result_is_read_back_unchanged(app: AppPaths, stages: Stages) -> None:
     ended = run_transaction(a_release(app, NEW))
     assert results.read(app.release(NEW).result) == ended
     assert isinstance(ended, Result)

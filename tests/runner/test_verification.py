@@ -1,4 +1,4 @@
-"""What proves a release, until when it is asked again, and what a failure says."""
+"""Verify steps: what they accept, how long they retry, and the message of a failure."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from gpuhost.runner.site.http import Answer
 from gpuhost.runner.stages import verification
 from gpuhost.runner.stages.verification import verify
 from gpuhost.runner.state.release import Release
-from tests.runner.at_hand import NEW, OLD, App, Programs, app, programs
-from tests.runner.site import Reply, Site, certificate, free_port, rude, serve
+from tests.runner.host_fixtures import NEW, OLD, App, Programs, app, programs
+from tests.runner.site import Reply, Site, certificate, free_port, raw_server, serve
 
 __all__ = ["app", "programs"]
 
@@ -63,7 +63,7 @@ def in_turn(*replies: Reply) -> Any:
     return lambda: left.pop(0) if len(left) > 1 else left[0]
 
 
-def test_every_step_in_order(app: App, programs: Programs, site: Site) -> None:
+def test_steps_run_in_order(app: App, programs: Programs, site: Site) -> None:
     for path in ("/first", "/second"):
         site.says(path, "good")
     release = a_release(app, asking(site.url("/first")), asking(site.url("/second")))
@@ -72,14 +72,16 @@ def test_every_step_in_order(app: App, programs: Programs, site: Site) -> None:
     assert release.paths.log.read_text().count("verify it answers: good") == 2
 
 
-def test_the_first_step_that_fails_ends_it(app: App, programs: Programs, site: Site) -> None:
+def test_the_first_failed_step_stops_the_verification(
+    app: App, programs: Programs, site: Site
+) -> None:
     site.says("/second", "good")
     failed = failure(a_release(app, asking(site.url("/first")), asking(site.url("/second"))))
     assert failed.said.startswith(f"verify it answers: GET {site.url('/first')}: expected status")
     assert "/second" not in [asked.path for asked in site.asked]
 
 
-def test_a_wrong_answer_is_asked_again_until_it_is_right(
+def test_a_request_is_repeated_until_the_answer_is_good(
     app: App, programs: Programs, site: Site
 ) -> None:
     site.replies["/"] = in_turn((503, {}, b"loading"), (404, {}, b"no"), (200, {}, b"good"))
@@ -108,7 +110,7 @@ def test_a_wrong_answer_is_asked_again_until_it_is_right(
         (Expect(json={"a": "ok"}), ("[1]", 200, "a/b"), 'a to be "ok", got nothing'),
     ],
 )
-def test_what_is_expected_and_what_came(
+def test_the_message_has_the_expected_and_the_actual_answer(
     app: App,
     programs: Programs,
     site: Site,
@@ -131,7 +133,7 @@ def test_what_is_expected_and_what_came(
         Expect(least_bytes=10),
     ],
 )
-def test_what_is_good(expect: Expect) -> None:
+def test_answers_that_are_accepted(expect: Expect) -> None:
     value = {
         "models": [{"name": "kokoro", "size": 3}, {"a": "\u00fc"}],
         "loaded": True,
@@ -143,11 +145,11 @@ def test_what_is_good(expect: Expect) -> None:
 
 
 @pytest.mark.parametrize("path", ["b", "a.1.c", "a.x", "a.0.b.c", "", "a.-1"])
-def test_nothing_is_at_a_path_that_leads_nowhere(path: str) -> None:
+def test_an_invalid_json_path_has_no_value(path: str) -> None:
     assert at({"a": [{"b": "c"}]}, path) is None
 
 
-def test_json_is_sent_as_json_and_what_is_said_stays(
+def test_a_json_body_gets_its_content_type_unless_one_is_declared(
     app: App, programs: Programs, site: Site
 ) -> None:
     site.says("/", "good")
@@ -166,8 +168,8 @@ def test_json_is_sent_as_json_and_what_is_said_stays(
     assert site.asked[2].headers["X-Key"] == "k"
 
 
-@pytest.mark.parametrize("whole", [False, True], ids=["relative", "absolute"])
-def test_what_the_answer_names_is_fetched(
+@pytest.mark.parametrize("whole", [False, True], ids=["relative address", "absolute address"])
+def test_the_address_in_the_answer_is_fetched(
     app: App, programs: Programs, site: Site, whole: bool
 ) -> None:
     path = "/audio/1.wav"
@@ -196,33 +198,37 @@ def test_what_the_answer_names_is_fetched(
         (7, "the answer has no address at audioUrl"),
     ],
 )
-def test_what_the_answer_names_is_not_good(
+def test_an_invalid_address_in_the_answer_fails(
     app: App, programs: Programs, site: Site, named: Any, says: str
 ) -> None:
     site.says_json("/tts", {"audioUrl": named})
     assert says in failure(a_release(app, asking(site.url("/tts"), then="audioUrl"))).said
 
 
-def test_nobody_listens(app: App, programs: Programs) -> None:
+def test_connection_refused(app: App, programs: Programs) -> None:
     failed = failure(a_release(app, asking(f"http://127.0.0.1:{free_port()}/")))
     assert "connection refused (for 0 s)" in failed.said
     assert "0.0.0.0 inside its container" in failed.fix
 
 
 @pytest.mark.slow
-def test_it_never_answers(app: App, programs: Programs) -> None:
-    with rude(lambda taken: taken.recv(1 << 20) and taken.recv(1) and None) as port:
+def test_no_answer_before_the_timeout(app: App, programs: Programs) -> None:
+    with raw_server(
+        lambda connection: connection.recv(1 << 20) and connection.recv(1) and None
+    ) as port:
         failed = failure(a_release(app, asking(f"http://127.0.0.1:{port}/")))
     assert "timed out after 1 s" in failed.said
 
 
-def test_a_container_that_ended_ends_it_at_once(app: App, programs: Programs, site: Site) -> None:
+def test_an_exited_container_fails_without_waiting(
+    app: App, programs: Programs, site: Site
+) -> None:
     programs.answer("docker ps *", "abc\n")
     programs.answer("docker inspect *", json.dumps([GONE]))
     programs.answer("docker compose * logs *", "web | ValueError: no model\n")
     failed = failure(a_release(app, asking(site.url(), within_s=3600)))
     assert failed.said == "verify it answers: web: exited with 3"
-    # The app's last words come with the result, once.
+    # The result already has the log of the app.
     assert failed.output == ()
     assert len(site.asked) == 1
 
@@ -249,7 +255,7 @@ def running(programs: Programs, *started: str) -> None:
     programs.answer("docker inspect -f *", "".join(f"{each}\n" for each in started))
 
 
-def test_a_line_of_the_log_since_the_container_was_started(app: App, programs: Programs) -> None:
+def test_the_log_is_read_since_the_start_of_the_container(app: App, programs: Programs) -> None:
     later = STARTED.replace("00:00:00", "00:01:00")
     running(programs, later, STARTED)
     programs.answer("docker compose * logs *", "loading\nRunning on http://0.0.0.0:7860\n")
@@ -259,7 +265,7 @@ def test_a_line_of_the_log_since_the_container_was_started(app: App, programs: P
     assert called.endswith(" web")
 
 
-def test_a_line_that_does_not_come(app: App, programs: Programs) -> None:
+def test_no_line_of_the_log_matches(app: App, programs: Programs) -> None:
     running(programs, STARTED)
     programs.answer("docker compose * logs *", "loading\nstill loading\n")
     failed = failure(a_release(app, LOG))
@@ -267,13 +273,11 @@ def test_a_line_that_does_not_come(app: App, programs: Programs) -> None:
     assert failed.output == ("loading", "still loading")
 
 
-def test_no_container_to_read_the_log_of(app: App, programs: Programs) -> None:
+def test_the_service_of_a_log_step_does_not_run(app: App, programs: Programs) -> None:
     assert "web does not run" in failure(a_release(app, LOG)).said
 
 
-def test_a_line_that_was_seen_is_good_after_the_log_was_rotated(
-    app: App, programs: Programs
-) -> None:
+def test_a_match_is_remembered_after_the_log_was_rotated(app: App, programs: Programs) -> None:
     running(programs, STARTED)
     programs.answer("docker compose * logs *", "Running on http://0.0.0.0:7860\n")
     verify(a_release(app, LOG, release_id=OLD))
@@ -283,7 +287,7 @@ def test_a_line_that_was_seen_is_good_after_the_log_was_rotated(
     assert "no line" in failure(Release.open(app.paths, NEW)).said
 
 
-def test_a_pattern_that_is_none(app: App, programs: Programs) -> None:
+def test_an_invalid_pattern_fails(app: App, programs: Programs) -> None:
     step = VerifyStep("it listens", 3600, log="(", service="web")
     assert '"(" is not a regular expression' in failure(a_release(app, step)).said
 
@@ -291,14 +295,12 @@ def test_a_pattern_that_is_none(app: App, programs: Programs) -> None:
 COMMAND = VerifyStep("torch sees the GPU", 1, command=("python3", "-c", "assert 0"), service="web")
 
 
-def test_a_command_inside_the_service(app: App, programs: Programs) -> None:
+def test_a_command_runs_in_the_service(app: App, programs: Programs) -> None:
     verify(a_release(app, COMMAND))
     assert programs.called("exec") == ["docker compose exec -T web python3 -c assert 0"]
 
 
-def test_a_command_that_fails_is_said_once_with_its_last_words(
-    app: App, programs: Programs
-) -> None:
+def test_the_output_of_a_failed_command_is_quoted_once(app: App, programs: Programs) -> None:
     programs.answer(
         "docker compose * exec *", "trying\n", err="AssertionError k3y-of-app\n", status=1
     )
@@ -314,7 +316,7 @@ def test_a_command_that_fails_is_said_once_with_its_last_words(
     ("before", "said"), [("AssertionError: ['another']", "exit 1"), ("", "did not end")]
 )
 @pytest.mark.slow
-def test_a_last_try_that_the_deadline_cuts_off_does_not_hide_the_reason(
+def test_a_last_attempt_that_the_deadline_stops_does_not_hide_the_cause(
     app: App, programs: Programs, monkeypatch: pytest.MonkeyPatch, before: str, said: str
 ) -> None:
     cut = Outcome(None, "", ("canceled",))
@@ -326,7 +328,7 @@ def test_a_last_try_that_the_deadline_cuts_off_does_not_hide_the_reason(
 
 
 def behind(release: Release, site: Site, chain: Path | None, name: str) -> Release:
-    """The release with its site on nginx, which the test's server is."""
+    """The release with a site on nginx; the test's server is that nginx."""
     nginx = Nginx("host", path="/nowhere.conf", server_names=(name,))
     if chain:
         nginx = replace(nginx, certificate="files", certificate_dir=str(chain.parent))
@@ -335,7 +337,9 @@ def behind(release: Release, site: Site, chain: Path | None, name: str) -> Relea
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
-def test_through_nginx(app: App, programs: Programs, tmp_path: Path, tls: bool) -> None:
+def test_requests_are_repeated_through_nginx(
+    app: App, programs: Programs, tmp_path: Path, tls: bool
+) -> None:
     chain, key = certificate(tmp_path / "tls", "app.example.invalid") if tls else (None, None)
     with serve(chain, key) as nginx:
         nginx.says("/health?a=b", "good")
@@ -351,7 +355,7 @@ def test_through_nginx(app: App, programs: Programs, tmp_path: Path, tls: bool) 
     assert not programs.called("exec")
 
 
-def test_a_site_for_every_name_may_have_a_certificate_for_any(
+def test_a_site_for_any_name_accepts_a_certificate_for_another_name(
     app: App, programs: Programs, tmp_path: Path
 ) -> None:
     chain, key = certificate(tmp_path / "tls", "app.example.invalid")
@@ -369,7 +373,7 @@ def test_a_site_for_every_name_may_have_a_certificate_for_any(
 @pytest.mark.parametrize(
     ("status", "fix"), [(413, "nginx.max_body"), (502, "nginx.upstream"), (504, "nginx.timeout_s")]
 )
-def test_what_nginx_itself_answers(
+def test_errors_of_nginx_name_their_setting(
     app: App, programs: Programs, site: Site, status: int, fix: str
 ) -> None:
     site.says("/", "<h1>nginx</h1>", status)
@@ -386,7 +390,7 @@ def test_nginx_does_not_listen(app: App, programs: Programs, site: Site) -> None
     assert not site.asked
 
 
-def test_nginx_shows_another_certificate(app: App, programs: Programs, tmp_path: Path) -> None:
+def test_nginx_has_another_certificate(app: App, programs: Programs, tmp_path: Path) -> None:
     ours, _ = certificate(tmp_path / "ours", "app.example.invalid")
     with serve(*certificate(tmp_path / "old", "app.example.invalid")) as nginx:
         step = asking("http://127.0.0.1:1/", through=f"https://app.example.invalid:{nginx.port}")

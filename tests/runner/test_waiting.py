@@ -1,4 +1,4 @@
-"""From started to up: what is waited for, and what ends the waiting at once."""
+"""Waiting until an app is up: containers that are waited for, and failures that end the wait."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from gpuhost.runner.docker.waiting import wait_until_up
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Verify
 from gpuhost.runner.state.release import Release
-from tests.runner.at_hand import App, Programs, app, programs
+from tests.runner.host_fixtures import App, Programs, app, programs
 
 __all__ = ["app", "programs"]
 
 
-def one(service: str, status: str = "running", health: str = "", code: int = 0) -> dict[str, Any]:
+def container(
+    service: str, status: str = "running", health: str = "", code: int = 0
+) -> dict[str, Any]:
     state: dict[str, Any] = {"Status": status, "ExitCode": code}
     if health:
         state["Health"] = {"Status": health}
@@ -40,25 +42,34 @@ def release(app: App, programs: Programs, monkeypatch: pytest.MonkeyPatch) -> Re
     return app.release(verify=Verify(start_s=1, loading=("loading",)))
 
 
-def there(programs: Programs, *found: dict[str, Any]) -> None:
-    programs.answer("docker inspect *", json.dumps(found))
+def set_containers(programs: Programs, *containers: dict[str, Any]) -> None:
+    programs.answer("docker inspect *", json.dumps(containers))
 
 
-def test_each_look_asks_the_engine_once(release: Release, programs: Programs) -> None:
-    there(programs, one("web", health="healthy"), one("db"))
+def test_each_poll_reads_the_containers_once(release: Release, programs: Programs) -> None:
+    set_containers(programs, container("web", health="healthy"), container("db"))
     wait_until_up(release)
     assert (len(programs.called("docker ps")), len(programs.called("docker inspect"))) == (1, 1)
 
 
-def test_what_a_person_started_is_not_waited_for(release: Release, programs: Programs) -> None:
-    there(programs, one("web"), one("admin", "exited", code=1), one("shell", health="starting"))
+def test_manually_started_containers_are_not_waited_for(
+    release: Release, programs: Programs
+) -> None:
+    set_containers(
+        programs,
+        container("web"),
+        container("admin", "exited", code=1),
+        container("shell", health="starting"),
+    )
     wait_until_up(release)
-    assert len(programs.called("docker ps")) == 1, "it did not look twice"
+    assert len(programs.called("docker ps")) == 1, "it polled once"
 
 
 @pytest.mark.slow
-def test_what_loads_is_waited_for_and_said(release: Release, programs: Programs) -> None:
-    there(programs, one("web", health="starting"), one("db"))
+def test_a_starting_container_is_waited_for_and_logged(
+    release: Release, programs: Programs
+) -> None:
+    set_containers(programs, container("web", health="starting"), container("db"))
     programs.answer("docker compose * logs *", "web | loading the model\n")
     with pytest.raises(Failure, match="not up after 1 s: web is starting"):
         wait_until_up(release)
@@ -67,14 +78,14 @@ def test_what_loads_is_waited_for_and_said(release: Release, programs: Programs)
     )
 
 
-def test_what_ended_is_not_waited_for(release: Release, programs: Programs) -> None:
-    there(programs, one("web", "exited", code=3), one("db", health="starting"))
+def test_an_exited_container_fails_without_waiting(release: Release, programs: Programs) -> None:
+    set_containers(programs, container("web", "exited", code=3), container("db", health="starting"))
     with pytest.raises(Failure, match="web: exited with 3"):
         wait_until_up(release)
 
 
 @pytest.mark.slow
-def test_nothing_that_was_started_is_not_up(release: Release, programs: Programs) -> None:
-    there(programs, one("admin"))
+def test_without_containers_of_the_app_waiting_fails(release: Release, programs: Programs) -> None:
+    set_containers(programs, container("admin"))
     with pytest.raises(Failure, match="no container was started"):
         wait_until_up(release)

@@ -24,7 +24,7 @@ from gpuhost.snapshot import Probe, Probes
 from gpuhost.snapshot.app_state import AppState, BackupUnits
 from gpuhost.snapshot.apps import Apps
 from gpuhost.snapshot.apps_details import Details
-from tests.runner.at_hand import NEW, App, Programs, programs
+from tests.runner.host_fixtures import NEW, App, Programs, programs
 from tests.snapshot.test_apps import probe_output
 
 __all__ = ["programs"]

@@ -1,4 +1,4 @@
-"""A transaction whose stages only note that they were carried out, and fail where they are told."""
+"""A transaction with fake stages: they record their runs, and fail if a test sets an error."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Cut(BaseException):
 
 
 class Stages:
-    """What was done, in order, and what goes wrong where."""
+    """Records the stages that ran, in order; `wrong` has the errors to raise."""
 
     def __init__(self) -> None:
         self.done: list[str] = []
@@ -39,12 +39,12 @@ class Stages:
         self.looked: list[str] = []
 
     def stage(self, name: str) -> Callable[[Release], None]:
-        def carry_out(release: Release) -> None:
+        def run(release: Release) -> None:
             self.done.append(name)
             if name in self.wrong:
                 raise self.wrong[name]
 
-        return carry_out
+        return run
 
     def afterwards_of(self, name: str) -> Callable[[Release], None]:
         def note(release: Release) -> None:
@@ -66,8 +66,8 @@ class Stages:
     def note_existing(self, release: Release) -> None:
         self.looked.append(self.done[-1])
 
-    def taken_away(self, release: Release) -> Left:
-        self.stage(f"take away {release.plan.id}")(release)
+    def undone(self, release: Release) -> Left:
+        self.stage(f"undo {release.plan.id}")(release)
         return self.left
 
 
@@ -76,11 +76,11 @@ def stages(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stages]:
     made = Stages()
     for group in ("PREPARING", "ACTIVATING", "PREPARING_ROLLBACK"):
         real: tuple[Stage, ...] = getattr(transaction, group)
-        stood_in = tuple(replace(stage, run=made.stage(stage.name)) for stage in real)
-        monkeypatch.setattr(transaction, group, stood_in)
+        fakes = tuple(replace(stage, run=made.stage(stage.name)) for stage in real)
+        monkeypatch.setattr(transaction, group, fakes)
     monkeypatch.setattr(activation, "activate", made.activated)
     monkeypatch.setattr(first_release, "note_existing", made.note_existing)
-    monkeypatch.setattr(first_release, "undo", made.taken_away)
+    monkeypatch.setattr(first_release, "undo", made.undone)
     monkeypatch.setattr(transaction.migrate, "stop", made.undoing("end of a migration"))
     monkeypatch.setattr(transaction.directories, "restore_owners", made.undoing("directories"))
     monkeypatch.setattr(transaction, "logs", lambda release: ("app | the last line",))

@@ -1,4 +1,4 @@
-"""A release that fails: what ran before goes on, or comes back, and it is said why."""
+"""A failed release: the previous release keeps running or is restored; the result has the cause."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gpuhost.runner.stages.first_release import Left
 from gpuhost.runner.stages.transaction import run_transaction
 from gpuhost.runner.state import journal, results
 from gpuhost.runner.state.release import Release
-from tests.runner.transaction_at_hand import (
+from tests.runner.transaction_fixtures import (
     ACTIVATING,
     ALL,
     NEW,
@@ -35,7 +35,7 @@ __all__ = ["app", "stages"]
 
 
 @pytest.mark.parametrize("failing", PREPARING[:-1])
-def test_a_failure_before_any_change_leaves_what_runs_alone(
+def test_a_failure_before_any_change_does_not_touch_the_running_release(
     app: AppPaths, stages: Stages, failing: str
 ) -> None:
     with_old(app)
@@ -49,7 +49,7 @@ def test_a_failure_before_any_change_leaves_what_runs_alone(
 
 
 @pytest.mark.parametrize("failing", ("migrate", *ACTIVATING))
-def test_a_failure_after_the_first_change_brings_the_old_release_back_and_verifies_it(
+def test_after_a_failure_past_the_first_change_the_previous_release_is_restored_and_verified(
     app: AppPaths, stages: Stages, failing: str
 ) -> None:
     with_old(app)
@@ -63,7 +63,7 @@ def test_a_failure_after_the_first_change_brings_the_old_release_back_and_verifi
     assert "is restored and verified" in app.release(NEW).log.read_text()
 
 
-def test_a_migration_without_a_backup_leaves_nothing_to_speak_of(
+def test_a_migration_without_a_backup_is_not_reported_as_migrated(
     app: AppPaths, stages: Stages
 ) -> None:
     with_old(app)
@@ -74,23 +74,23 @@ def test_a_migration_without_a_backup_leaves_nothing_to_speak_of(
     assert (ended.state, ended.migrated) == ("restored", False)
 
 
-def test_a_migration_that_is_not_declared_changes_nothing(app: AppPaths, stages: Stages) -> None:
+def test_without_a_migration_its_stage_is_not_a_change(app: AppPaths, stages: Stages) -> None:
     with_old(app)
     stages.wrong["migrate"] = Failure("impossible")
     assert run_transaction(a_release(app, NEW, migrates=False)).state == "failed"
 
 
 @pytest.mark.parametrize("failing", ACTIVATING)
-def test_a_first_release_that_fails_leaves_nothing_running(
-    app: AppPaths, stages: Stages, failing: str
-) -> None:
+def test_a_failed_first_release_is_removed(app: AppPaths, stages: Stages, failing: str) -> None:
     stages.wrong[failing] = Failure("never healthy")
     ended = run_transaction(a_release(app, NEW))
-    assert (ended.state, stages.done[-1], current(app)) == ("undone", f"take away {NEW}", None)
+    assert (ended.state, stages.done[-1], current(app)) == ("undone", f"undo {NEW}", None)
     assert (ended.replaced, ended.untouched) == ((), ())
 
 
-def test_what_became_of_a_deployment_made_by_hand_is_said(app: AppPaths, stages: Stages) -> None:
+def test_manually_started_containers_that_were_replaced_are_reported(
+    app: AppPaths, stages: Stages
+) -> None:
     stages.wrong["up"] = Failure("port taken")
     stages.left = Left(("web-1: image web:1 (sha256:1)",), ("db-1",))
     ended = run_transaction(a_release(app, NEW))
@@ -101,9 +101,7 @@ def test_what_became_of_a_deployment_made_by_hand_is_said(app: AppPaths, stages:
     assert "containers started by hand are unchanged: db-1" in log
 
 
-def test_a_restore_that_fails_is_said_in_words_no_one_can_miss(
-    app: AppPaths, stages: Stages
-) -> None:
+def test_a_failed_rollback_has_a_clear_message(app: AppPaths, stages: Stages) -> None:
     with_old(app)
     stages.wrong |= {"up": Failure("port taken"), f"activate {OLD}": Failure("port taken too")}
     ended = run_transaction(a_release(app, NEW))
@@ -120,7 +118,7 @@ def test_a_restore_that_fails_is_said_in_words_no_one_can_miss(
         ("plan.json", None, "plan.json"),
     ],
 )
-def test_a_release_before_that_cannot_be_read_is_said_so_too(
+def test_an_unreadable_previous_release_has_a_clear_message(
     app: AppPaths, stages: Stages, name: str, text: str | None, says: str
 ) -> None:
     with_old(app)
@@ -139,10 +137,10 @@ def test_a_release_before_that_cannot_be_read_is_said_so_too(
     assert results.read(release.paths.result) == ended
 
 
-def test_before_the_old_release_is_back_what_it_would_meet_is_put_right(
+def test_migration_and_directories_are_cleaned_up_before_the_previous_release_starts(
     app: AppPaths, stages: Stages
 ) -> None:
-    """And what cannot be put right does not keep it away."""
+    """An error in the cleanup does not prevent the restore."""
     with_old(app)
     stages.wrong["migrate"] = Failure("the runner was interrupted 4 times")
     ended = run_transaction(a_release(app, NEW))
@@ -154,7 +152,7 @@ def test_before_the_old_release_is_back_what_it_would_meet_is_put_right(
 
 
 @pytest.mark.parametrize("broken", ("draft", "logs", "journal", "record"))
-def test_a_full_disk_does_not_keep_the_old_release_away(
+def test_a_full_disk_does_not_prevent_the_restore(
     app: AppPaths, stages: Stages, monkeypatch: pytest.MonkeyPatch, broken: str
 ) -> None:
     with_old(app)
@@ -177,7 +175,7 @@ def test_a_full_disk_does_not_keep_the_old_release_away(
     assert stages.done[-1] == f"activate {OLD}"
 
 
-def test_an_error_of_our_own_brings_the_old_release_back_too(app: AppPaths, stages: Stages) -> None:
+def test_an_internal_error_restores_the_previous_release(app: AppPaths, stages: Stages) -> None:
     with_old(app)
     stages.wrong["verify"] = KeyError("services")
     ended = run_transaction(a_release(app, NEW))
@@ -185,9 +183,7 @@ def test_an_error_of_our_own_brings_the_old_release_back_too(app: AppPaths, stag
     assert "gpuhost itself failed: KeyError('services')" in ended.said
 
 
-def test_an_undoing_that_was_cut_off_goes_on_and_still_knows_why(
-    app: AppPaths, stages: Stages
-) -> None:
+def test_an_interrupted_undo_continues_and_knows_the_cause(app: AppPaths, stages: Stages) -> None:
     with_old(app)
     stages.wrong |= {"verify": Failure("GPU not used"), f"activate {OLD}": Cut()}
     with pytest.raises(Cut):

@@ -1,4 +1,4 @@
-"""Tools that stand in for the host's, a docker that knows images among them."""
+"""Fake programs of a host, and a fake docker with images."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gpuhost.runner.lib import commands
 
 
 def tool(directory: Path, name: str, text: str) -> Path:
-    """A program that stands in for a tool of the host."""
+    """A fake of a host's program."""
     directory.mkdir(exist_ok=True)
     path = directory / name
     path.write_text(text, encoding="utf-8")
@@ -22,12 +22,12 @@ def tool(directory: Path, name: str, text: str) -> Path:
     return path
 
 
-def come_first(monkeypatch: pytest.MonkeyPatch, directory: Path) -> None:
+def put_first_in_path(monkeypatch: pytest.MonkeyPatch, directory: Path) -> None:
     monkeypatch.setattr(commands, "PATH", f"{directory}:{commands.PATH}")
 
 
 class Docker:
-    """A docker that keeps images in a file, and builds and pulls what it is told that there is."""
+    """A fake docker: its images are in a file, its services and registry are attributes."""
 
     def __init__(self, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.state = directory / "state.json"
@@ -39,13 +39,13 @@ class Docker:
         self.fails: dict[str, dict[str, Any]] = {}
         self.tags: dict[str, str] = {}
         directory.mkdir()
-        program = Path(__file__).with_name("docker_stand_in.py").read_text(encoding="utf-8")
+        program = Path(__file__).with_name("fake_docker.py").read_text(encoding="utf-8")
         shebang = f"#!{sys.executable} -IS\nSTATE = {str(directory)!r}\n"
         tool(directory / "bin", "docker", shebang + program)
         tool(directory / "bin", "dmesg", f"#!/bin/sh\nexec cat {directory}/dmesg\n")
         (directory / "dmesg").write_text("[   10.000000] booted\n")
         self.kernel_log = directory / "dmesg"
-        come_first(monkeypatch, directory / "bin")
+        put_first_in_path(monkeypatch, directory / "bin")
         self.write()
 
     def write(self) -> None:
@@ -63,7 +63,7 @@ class Docker:
         return [json.loads(line) for line in self.calls_made.read_text().splitlines()]
 
     def called(self, verb: str) -> list[list[str]]:
-        """The arguments from this word on, of every call that has it."""
+        """The arguments from this word on, for every call that has it."""
         words = [call["words"] for call in self.calls]
         return [each[each.index(verb) :] for each in words if verb in each]
 

@@ -1,4 +1,4 @@
-"""A directory from which deploys are run as a user runs them, and hosts that play their part."""
+"""A directory from which deploys are run as a user runs them, with fake hosts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.recorded import raw
 
 ROOT = Path(__file__).resolve().parents[2]
 PYINFRA = Path(sys.executable).with_name("pyinfra")
-PLAY = Path(__file__).with_name("played_host.py")
+PLAY = Path(__file__).with_name("fake_host.py")
 SECRET = "s3cret-$'\"`-ß-value"
 APP = """\
 x-gpuhost:
@@ -61,21 +61,21 @@ FAILED = {
 
 
 @dataclass
-class Played:
+class FakeHost:
     """A host of the inventory."""
 
     address: str
     directory: Path
     login: dict[str, Any]
 
-    def looks(self, *looks: dict[str, Any]) -> None:
-        (self.directory / "script.json").write_text(json.dumps(looks))
+    def set_follow_answers(self, *answers: dict[str, Any]) -> None:
+        (self.directory / "script.json").write_text(json.dumps(answers))
 
     def write(self, name: str, text: str) -> None:
         (self.directory / name).write_text(text)
 
     def apps(self, *apps: dict[str, Any], active: bool = False) -> None:
-        """What the host has released. active: something is under way."""
+        """Sets the apps in the host's reading. active: an operation runs."""
         state = "active" if active else "inactive"
         units = "".join(
             f"Id=gpuhost-release-{app['name']}.service\nActiveState={state}\n\n" for app in apps
@@ -106,11 +106,11 @@ class Played:
 
 
 @dataclass
-class Workplace:
+class Workspace:
     """A directory with an inventory and an app, from which pyinfra is run."""
 
     path: Path
-    hosts: list[Played]
+    hosts: list[FakeHost]
     settings: dict[str, Any] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=lambda: {"PLANTED": SECRET})
 
@@ -145,27 +145,27 @@ class Workplace:
 
 
 @pytest.fixture
-def workplace(tmp_path: Path, sshd: Sshd) -> Workplace:
+def workspace(tmp_path: Path, sshd: Sshd) -> Workspace:
     path = tmp_path / "work"
     (path / "apps" / "source").mkdir(parents=True)
     (path / "apps" / "source" / "Dockerfile").write_text("FROM scratch\n")
     (path / "apps" / "tts.yaml").write_text(APP)
-    return Workplace(path, [played(tmp_path, sshd, ADDRESSES[0])])
+    return Workspace(path, [fake_host(tmp_path, sshd, ADDRESSES[0])])
 
 
-def played(tmp_path: Path, sshd: Sshd, address: str) -> Played:
+def fake_host(tmp_path: Path, sshd: Sshd, address: str) -> FakeHost:
     directory = tmp_path / f"host-{address}"
     directory.mkdir()
     words = [sys.executable, "-I", str(PLAY), str(directory)]
-    host = Played(address, directory, sshd.login(" ".join(map(shlex.quote, words))))
+    host = FakeHost(address, directory, sshd.login(" ".join(map(shlex.quote, words))))
     host.apps()
-    host.looks(ENDED)
+    host.set_follow_answers(ENDED)
     return host
 
 
 @pytest.fixture
-def host(workplace: Workplace) -> Iterator[Played]:
-    yield workplace.hosts[0]
+def host(workspace: Workspace) -> Iterator[FakeHost]:
+    yield workspace.hosts[0]
 
 
 def history(*names: str, **results: dict[str, Any]) -> dict[str, Any]:
@@ -184,9 +184,9 @@ def history(*names: str, **results: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def released(workplace: Workplace, host: Played, **more: Any) -> dict[str, Any]:
-    """The host's own account of a release that was verified."""
-    workplace.release()
+def released(workspace: Workspace, host: FakeHost, **more: Any) -> dict[str, Any]:
+    """Releases the app; returns the host's record of that release, as verified."""
+    workspace.release()
     (release,) = host.releases
     plan = json.loads((release / "plan.json").read_text())
     digest = hashlib.sha256((release / "given.json").read_bytes()).hexdigest()
@@ -208,6 +208,6 @@ def has_all(line: str, *words: str) -> bool:
 
 
 def positions(out: str, *parts: str) -> list[int]:
-    """Where each stands; a missing one is an error that shows what is there."""
+    """The position of each part; a missing part fails, and shows the output."""
     assert [part for part in parts if part not in out] == [], out
     return [out.index(part) for part in parts]

@@ -1,4 +1,4 @@
-"""An app with a backup, what happened to its data since, and what a restore made of it."""
+"""An app with a backup and changed data, and what a restore made of it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gpuhost.runner.data import backup
 from gpuhost.runner.plan import Backup
 from gpuhost.runner.stages import activation
 from gpuhost.runner.state.release import Release
-from tests.runner.at_hand import NEW, App, Programs
+from tests.runner.host_fixtures import NEW, App, Programs
 
 DB = "data/app.db"
 ALL = Backup(sqlite=(DB,), paths=("public/audio", "settings.json"))
@@ -26,7 +26,7 @@ class Cut(BaseException):
 
 
 class Activation:
-    """How often the release was put in place, and what the data was then."""
+    """Records the data at each activation of the release."""
 
     def __init__(self, app: App) -> None:
         self.app = app
@@ -34,7 +34,7 @@ class Activation:
         self.wrong: list[Exception] = []
 
     def activate(self, release: Release) -> None:
-        self.seen.append(said(self.app))
+        self.seen.append(app_data(self.app))
         if self.wrong:
             raise self.wrong.pop(0)
 
@@ -48,7 +48,7 @@ def activated(app: App, programs: Programs, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def database(app: App, text: str, *, wal: bool = False) -> None:
-    """The row that is the app's data; left in the write-ahead log as after a crash if so wanted."""
+    """Writes the row that is the app's data; wal: leave it in the write-ahead log, like a crash."""
     path = app.paths.shared / DB
     path.parent.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(path)) as opened:
@@ -65,13 +65,13 @@ def database(app: App, text: str, *, wal: bool = False) -> None:
             Path(f"{path}{ending}.kept").rename(f"{path}{ending}")
 
 
-def said(app: App) -> str:
+def app_data(app: App) -> str:
     with closing(sqlite3.connect(app.paths.shared / DB)) as opened:
         return str(opened.execute("SELECT text FROM said").fetchone()[0])
 
 
 def a_backup(app: App, declared: Backup = ALL, **plan: object) -> str:
-    """An app that runs, its backup, and what happened to its data since."""
+    """An app that runs, with a backup, and data that has changed since."""
     database(app, "then")
     app.data("public/audio/then.mp3", "then")
     app.data("settings.json", "then")
@@ -87,14 +87,14 @@ def a_backup(app: App, declared: Backup = ALL, **plan: object) -> str:
 def state(app: App) -> tuple[str, list[str], str]:
     shared = app.paths.shared
     audio = sorted(path.name for path in (shared / "public/audio").iterdir())
-    return said(app), audio, (shared / "settings.json").read_text()
+    return app_data(app), audio, (shared / "settings.json").read_text()
 
 
 def left_over(app: App) -> list[str]:
-    """What a restore leaves of its own work; what it has set aside is no such thing."""
+    """Temporary files that a restore has left; what it has set aside does not count."""
     shared = app.paths.shared
-    found = [str(path.relative_to(shared)) for path in shared.rglob(".gpuhost*")]
-    return found + (["restore"] if (app.paths.home / "restore").exists() else [])
+    left = [str(path.relative_to(shared)) for path in shared.rglob(".gpuhost*")]
+    return left + (["restore"] if (app.paths.home / "restore").exists() else [])
 
 
 def set_aside(app: App) -> list[str]:

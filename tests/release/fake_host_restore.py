@@ -1,4 +1,4 @@
-"""A played host (played_host.py) that also lets the result of an earlier restore be removed."""
+"""A fake host (fake_host.py) that also accepts the removal of an earlier restore's result."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ words = shlex.split(shlex.split(command)[2])
 if "rm" in words:
     (directory / "removed").write_text(json.dumps(words[words.index("--") + 1 :]))
     sys.exit()
-played = runpy.run_path(str(Path(__file__).with_name("played_host.py")))
-sys.exit(played["main"](directory, command))
+fake_host = runpy.run_path(str(Path(__file__).with_name("fake_host.py")))
+sys.exit(fake_host["main"](directory, command))

@@ -1,4 +1,4 @@
-"""Sites as people might declare them, for nginx itself to judge."""
+"""Generated sites, for a test by nginx itself."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ DIFFERENCES = st.fixed_dictionaries(
 @st.composite
 def paths(draw: st.DrawFn) -> dict[str, Any]:
     plain = draw(st.lists(PREFIXES.map(lambda text: f"/{text}"), unique=True, max_size=5))
-    # nginx itself refuses a location that is given twice.
+    # nginx refuses a location that is declared twice.
     one_each = {draw(st.sampled_from(("", "= ", "^~ "))) + path for path in plain}
     regexes = draw(
         st.lists(st.sampled_from([r for r in REGEXES if "~ /" in r]), unique=True, max_size=2)

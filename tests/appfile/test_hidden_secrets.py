@@ -1,4 +1,4 @@
-"""No mistake shows what may be a secret."""
+"""No message shows a value that may be a secret."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.appfile.files import mistakes
+from tests.appfile.files import problems
 
 HIDDEN = [
     "secrets: {A: PLANTED}",
@@ -41,6 +41,6 @@ HIDDEN = [
 
 @pytest.mark.parametrize("block", HIDDEN)
 def test_no_secret_is_shown(block: str, tmp_path: Path) -> None:
-    said = "\n".join(mistakes(tmp_path, block.replace("PLANTED", "hunter2")))
+    said = "\n".join(problems(tmp_path, block.replace("PLANTED", "hunter2")))
     assert said
     assert "hunter2" not in said

@@ -1,4 +1,4 @@
-"""A restore that is undone as the app is not good with it, and one that was cut off."""
+"""A restore that is undone as the app fails with its data, and a restore that was interrupted."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from gpuhost.runner.stages import activation, restore_stages
 from gpuhost.runner.stages import restore as entry
 from gpuhost.runner.stages.restore import paths, restore
 from gpuhost.runner.state import operations
-from tests.runner.at_hand import NEW, App, Programs, app, programs
-from tests.runner.restore_at_hand import (
+from tests.runner.host_fixtures import NEW, App, Programs, app, programs
+from tests.runner.restore_fixtures import (
     NOW,
     THEN,
     Activation,
     Cut,
     a_backup,
     activated,
+    app_data,
     left_over,
-    said,
     set_aside,
     state,
 )
@@ -36,7 +36,7 @@ __all__ = ["activated", "app", "programs"]
 BAD = Failure("web: exited with 1", output=("no such column",), fix="look at it")
 
 
-def test_an_app_that_is_not_good_with_it_gets_its_data_back(
+def test_if_the_app_fails_with_the_backup_its_data_is_restored(
     app: App, activated: Activation
 ) -> None:
     name = a_backup(app)
@@ -48,7 +48,7 @@ def test_an_app_that_is_not_good_with_it_gets_its_data_back(
     assert (state(app), left_over(app), set_aside(app)) == (NOW, [], [])
 
 
-def test_an_app_that_is_not_good_with_either_is_said_loudly_and_can_be_tried_again(
+def test_if_the_app_fails_with_both_a_clear_message_is_logged_and_it_can_be_retried(
     app: App, activated: Activation
 ) -> None:
     name = a_backup(app)
@@ -79,7 +79,7 @@ def test_a_failed_migration_is_undone_too(
 
 
 class Cutter:
-    """Kills the runner before one of the renamings that a restore is made of."""
+    """Kills the runner before one of the renames of a restore."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
         self.count = 0
@@ -94,7 +94,7 @@ class Cutter:
         monkeypatch.setattr(Path, "rename", rename)
 
 
-def to_the_end(app: App, name: str) -> Result:
+def run_until_finished(app: App, name: str) -> Result:
     while True:
         try:
             return restore(app.paths, name, "ada")
@@ -102,7 +102,7 @@ def to_the_end(app: App, name: str) -> Result:
             continue
 
 
-# How many renamings there are, files that are written among them.
+# The number of renames, including those of written files.
 GOOD, UNDONE = 14, 22
 
 
@@ -110,7 +110,7 @@ GOOD, UNDONE = 14, 22
     ("at", "is_good"),
     [(at, True) for at in range(1, GOOD + 2)] + [(at, False) for at in range(1, UNDONE + 2)],
 )
-def test_it_can_be_cut_off_anywhere(
+def test_a_restore_can_be_interrupted_before_any_rename(
     app: App, activated: Activation, monkeypatch: pytest.MonkeyPatch, at: int, is_good: bool
 ) -> None:
     name = a_backup(app)
@@ -118,8 +118,8 @@ def test_it_can_be_cut_off_anywhere(
     monkeypatch.setattr(activation, "activate", lambda release: _bad_with_then(app, wrong))
     with monkeypatch.context() as patched:
         cutter = Cutter(patched, at)
-        ended = to_the_end(app, name)
-    # The last one of each is cut nowhere: the others were all there are.
+        ended = run_until_finished(app, name)
+    # The last case of each is not interrupted, so the others cover every rename.
     uncut = GOOD if is_good else UNDONE
     assert (cutter.count == uncut) == (at > uncut)
     assert (ended.state, state(app)) == (("verified", THEN) if is_good else ("restored", NOW))
@@ -136,7 +136,7 @@ def test_it_can_be_cut_off_anywhere(
         ("exchanging", [BAD], ("restored", NOW)),
     ],
 )
-def test_the_data_is_whole_again_even_without_the_backup(
+def test_an_interrupted_restore_needs_no_backup_to_finish(
     app: App,
     activated: Activation,
     monkeypatch: pytest.MonkeyPatch,
@@ -155,7 +155,7 @@ def test_the_data_is_whole_again_even_without_the_backup(
     assert ((ended.state, state(app)), left_over(app)) == (expected, [])
 
 
-def test_cut_off_after_the_result_it_is_cleared_away_all_the_same(
+def test_interrupted_after_the_result_a_restore_is_cleaned_up(
     app: App, activated: Activation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = a_backup(app)
@@ -179,11 +179,11 @@ def _killed_after_the_result(path: Path, value: Mapping[str, object], *, mode: i
 
 
 def _bad_with_then(app: App, wrong: Failure | None) -> None:
-    if wrong and said(app) == "then":
+    if wrong and app_data(app) == "then":
         raise wrong
 
 
-def test_a_damaged_state_file_is_not_taken_for_a_restore(app: App, activated: Activation) -> None:
+def test_a_damaged_state_file_is_ignored(app: App, activated: Activation) -> None:
     name = a_backup(app)
     (app.paths.home / "restore").mkdir()
     write(app.paths.home / "restore/state.json", "{}")

@@ -1,4 +1,4 @@
-"""On a host: files by directory come in as a tar, and what a tool says of each goes out as JSON."""
+"""Runs on a host: reads a tar of directories, and prints a tool's output for each as JSON."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def main() -> None:
     tool = {"compose": compose, "nginx": nginx}[sys.argv[1]]
     if tool is nginx:
         subprocess.run(CERTIFICATE.split(), check=True, capture_output=True)
-    said = {}
+    outputs = {}
     with tempfile.TemporaryDirectory() as made:
         with tarfile.open(fileobj=sys.stdin.buffer, mode="r|") as archive:
             archive.extractall(made, filter="data")
@@ -58,8 +58,12 @@ def main() -> None:
                 text=True,
                 check=False,
             )
-            said[directory.name] = {"rc": done.returncode, "out": done.stdout, "err": done.stderr}
-    print(json.dumps(said))
+            outputs[directory.name] = {
+                "rc": done.returncode,
+                "out": done.stdout,
+                "err": done.stderr,
+            }
+    print(json.dumps(outputs))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-# The program behind tests/runner/stand_in.py's Docker; STATE is set in a line before this one.
+# The program that Docker of tests/runner/fake_tools.py runs; it adds a first line that sets STATE.
 import fnmatch
 import hashlib
 import json
@@ -37,15 +37,15 @@ def make(name: str, content: str, env: list[str]) -> None:
     tags[full(name)] = image_id
 
 
-def told_to_fail(name: str) -> None:
-    told = state["fails"].get(name)
-    if told:
-        if "kernel" in told:
+def fail_if_configured(name: str) -> None:
+    failure = state["fails"].get(name)
+    if failure:
+        if "kernel" in failure:
             with (HOME / "dmesg").open("a") as log:
-                log.write(told["kernel"])
-        print(told["out"], flush=True)
-        time.sleep(told.get("sleep", 0))
-        end(told["rc"])
+                log.write(failure["kernel"])
+        print(failure["out"], flush=True)
+        time.sleep(failure.get("sleep", 0))
+        end(failure["rc"])
 
 
 def compose() -> None:
@@ -64,7 +64,7 @@ def compose() -> None:
     name = rest[-1]
     service = {**services, **state["hidden"]}[name]
     image = service.get("image") or f"app-{name}"
-    told_to_fail(f"{verb} {name}")
+    fail_if_configured(f"{verb} {name}")
     if verb == "build":
         make(image, json.dumps(service["build"]), service.get("env", []))
         print("#1 [1/1] FROM scratch\n#1 DONE 0.0s", flush=True)
@@ -79,26 +79,26 @@ def compose() -> None:
 if words[0] == "compose":
     compose()
 elif words[:2] == ["image", "inspect"]:
-    found = images.get(tags.get(full(words[2]), words[2]))
-    if found is None:
+    image = images.get(tags.get(full(words[2]), words[2]))
+    if image is None:
         fail(f"Error response from daemon: No such image: {words[2]}")
-    print(json.dumps([found]))
+    print(json.dumps([image]))
 elif words[:2] == ["image", "tag"]:
     tags[words[3]] = words[2]
 elif words[:2] == ["image", "ls"]:
     pattern = words[-1].removeprefix("reference=")
     print("\n".join(tag for tag in tags if fnmatch.fnmatch(tag.rpartition(":")[0], pattern)))
 elif words[:2] == ["image", "rm"]:
-    told_to_fail(f"rm {words[2]}")
+    fail_if_configured(f"rm {words[2]}")
     del tags[words[2]]
 elif words[0] == "build":
     name = words[words.index("--tag") + 1]
-    told_to_fail(f"build {name}")
+    fail_if_configured(f"build {name}")
     make(name, Path(words[words.index("--file") + 1]).read_text(), [])
 elif words[0] == "login":
-    told_to_fail(f"login {words[-1]}")
+    fail_if_configured(f"login {words[-1]}")
 elif words[0] == "info":
     print(f'"{HOME}" [["Backing Filesystem","extfs"]]')
 else:
-    fail(f"the stand-in does not know {words}")
+    fail(f"the fake docker does not know {words}")
 end()

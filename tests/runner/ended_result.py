@@ -1,4 +1,4 @@
-"""How a release ended."""
+"""The result of a release."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from gpuhost.runner.contract import VERIFIED, Result
 from gpuhost.runner.state.release import Release
 
 
-def ended(release: Release, state: str = VERIFIED) -> Result:
+def result_of(release: Release, state: str = VERIFIED) -> Result:
     plan = release.plan
     return Result(plan.id, plan.app, "release", state, plan.by, "r", plan.inputs, 1.0, 2.0)

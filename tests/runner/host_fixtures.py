@@ -1,4 +1,4 @@
-"""An app's directory as a host has it, and a stand-in for docker that notes how it was called."""
+"""An app's directory on a host, and fake programs that record how they were called."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ class App:
         is_current: bool = False,
         **plan: Any,
     ) -> Release:
-        """A release that has come to the host.
+        """A release that was delivered to the host.
 
-        + plan: what is not as in the least plan
+        + plan: fields that differ from the minimal plan
         """
         home = self.paths.release(release_id).home
         home.mkdir(parents=True)
-        least = {"app": "app", "inputs": release_id, "by": "ada@desk", "project": "app"}
-        write(home / "plan.json", Plan(id=release_id, revision="r", **{**least, **plan}).text())
+        minimal = {"app": "app", "inputs": release_id, "by": "ada@desk", "project": "app"}
+        write(home / "plan.json", Plan(id=release_id, revision="r", **{**minimal, **plan}).text())
         write(home / "compose.yaml", "services: {}\n")
         write(home / "compose.override.yaml", "services: {}\n")
         if given is not None:
@@ -61,7 +61,7 @@ class App:
 
 @dataclass
 class Programs:
-    """Programs of a host: what each prints and how it ends, by its arguments."""
+    """Fake programs: the output and the exit status of each, by its arguments."""
 
     directory: Path
     _rules: dict[str, list[str]] = field(default_factory=dict)
@@ -69,9 +69,9 @@ class Programs:
     def answer(
         self, pattern: str, out: str = "", *, status: int = 0, err: str = "", then: str = ""
     ) -> None:
-        """How a command line that matches is answered; what is said last is asked first.
+        """The output for a command line that matches; the last rule that was added wins.
 
-        + pattern: of sh, over the program's name and its arguments: "docker compose * config *"
+        + pattern: of sh, for the program's name and its arguments: "docker compose * config *"
         + then: further commands of sh
         """
         program = pattern.split()[0]
@@ -92,12 +92,12 @@ class Programs:
         path.chmod(0o755)
 
     def compose(self, services: dict[str, Any]) -> None:
-        """What Compose makes of the app's files."""
+        """The services that `docker compose config` prints."""
         self.answer("docker compose * config *", json.dumps({"services": services}))
 
     @property
     def calls(self) -> list[str]:
-        """Every command line so far, without the words that are the same for all of compose's."""
+        """Every command line so far, without the options that all Compose commands share."""
         if not self._calls.exists():
             return []
         return [_short(line) for line in self._calls.read_text().splitlines()]

@@ -1,4 +1,4 @@
-"""A host whose nginx is a stand-in, and releases that have a site on it."""
+"""A host with a fake nginx, and releases that have a site on it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Nginx
 from gpuhost.runner.site import certificates, nginx
 from gpuhost.runner.state.release import Release
-from tests.runner.at_hand import NEW, App, Programs
+from tests.runner.host_fixtures import NEW, App, Programs
 
 NAME = "app.example.invalid"
 TEXT = """\
@@ -51,12 +51,12 @@ class Host:
     def live(self) -> Path:
         return self.directory / "live"
 
-    def taken_up(self) -> list[str]:
+    def reloads(self) -> list[str]:
         calls = self.programs.calls
         return [call for call in calls if call.startswith("systemctl ") and "is-active" not in call]
 
     def refuses(self, word: str) -> None:
-        """nginx does not like a site with this word in it."""
+        """nginx rejects a site with this word in it."""
         complaint = f'nginx: [emerg] unknown directive "{word}" in {self.site}:1'
         self.programs.answer(
             "nginx -t",

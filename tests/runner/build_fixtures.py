@@ -1,4 +1,4 @@
-"""What tests of builds share: a host of which nothing decides, and a release to be built."""
+"""Shared by tests of builds: an isolated host, and a release to build."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from gpuhost.runner.building import capacity, memory_peak, registry_login
 from gpuhost.runner.lib import proxy
 from gpuhost.runner.plan import Source
 from gpuhost.runner.state.release import Release
-from tests.runner.at_hand import NEW, App
-from tests.runner.stand_in import Docker
+from tests.runner.fake_tools import Docker
+from tests.runner.host_fixtures import NEW, App
 
 DEBIAN = {"dockerfile_inline": "FROM debian:12\n"}
 MEMINFO = "MemTotal: 8000000 kB\nMemAvailable: {} kB\nSwapTotal: 1 kB\nSwapFree: {} kB\n"
 
 
 @pytest.fixture(autouse=True)
-def of_the_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing of this machine decides."""
+def isolated_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings of this machine have no effect."""
     monkeypatch.setattr(proxy, "CLIENT", tmp_path / "config.json")
     monkeypatch.setattr(registry_login, "OWN_PLUGINS", tmp_path / "plugins")
     monkeypatch.setattr(memory_peak, "CGROUPS", tmp_path / "cgroup")
@@ -35,5 +35,5 @@ def a_release(app: App, docker: Docker, release_id: str = NEW, **plan: Any) -> R
     return release
 
 
-def log_of(release: Release) -> str:
+def log_text(release: Release) -> str:
     return release.paths.log.read_text()

@@ -1,4 +1,4 @@
-"""deploys/app.py where a release cannot be begun, or can no longer be watched."""
+"""deploys/app.py if a release cannot be started, or the connection breaks."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import signal
 import pytest
 
 from tests.cli.conftest import sshd as sshd
-from tests.release.workplace import ENDED, ROOT, STAGES, Played, Workplace, has_all, positions
-from tests.release.workplace import host as host
-from tests.release.workplace import workplace as workplace
+from tests.release.workspace import ENDED, ROOT, STAGES, FakeHost, Workspace, has_all, positions
+from tests.release.workspace import host as host
+from tests.release.workspace import workspace as workspace
 
 pytestmark = pytest.mark.slow
 
 
-def test_somebody_else_was_quicker(workplace: Workplace, host: Played) -> None:
-    """Nothing was under way when the host was read; the unit's name decides."""
+def test_another_release_started_after_the_reading(workspace: Workspace, host: FakeHost) -> None:
+    """The reading showed no operation; the name of the unit prevents a second release."""
     host.home.mkdir(parents=True)
     attempt = {"kind": "release", "id": "20260101-000000-ab", "by": "ann@desk", "started": 1.0}
     (host.home / "attempt.json").write_text(json.dumps(attempt))
     host.write("active", "active\n")
-    status, out = workplace.release()
+    status, out = workspace.release()
     assert status == 1
     assert has_all(
         out, "refused, nothing was changed: release 20260101-000000-ab by ann@desk, since 1970-",
@@ -30,17 +30,17 @@ def test_somebody_else_was_quicker(workplace: Workplace, host: Played) -> None:
     assert (host.started, host.releases) == ([], [])
 
 
-def test_it_cannot_be_started(workplace: Workplace, host: Played) -> None:
+def test_systemd_does_not_start_the_runner(workspace: Workspace, host: FakeHost) -> None:
     host.write("refuse", "Failed to connect to bus: No such file or directory\n")
-    status, out = workplace.release()
+    status, out = workspace.release()
     assert status == 1
     assert "it could not be started: Failed to connect to bus: No such file" in out
     assert host.releases == []
 
 
-def test_a_connection_that_breaks(workplace: Workplace, host: Played) -> None:
-    host.looks({"state": "running", "lines": STAGES[:3]}, {"hang up": True}, ENDED)
-    status, out = workplace.release()
+def test_a_broken_connection_is_restored(workspace: Workspace, host: FakeHost) -> None:
+    host.set_follow_answers({"state": "running", "lines": STAGES[:3]}, {"hang up": True}, ENDED)
+    status, out = workspace.release()
     assert status == 0, out
     places = positions(
         out, "  source       2 s", "no answer; the release continues on 127.0.0.2",
@@ -49,9 +49,9 @@ def test_a_connection_that_breaks(workplace: Workplace, host: Played) -> None:
     assert places == sorted(places)
 
 
-def test_ctrl_c_ends_the_watching_only(workplace: Workplace, host: Played) -> None:
-    host.looks({"state": "running", "lines": STAGES[:3], "wait": True})
-    process = workplace.popen(
+def test_ctrl_c_only_detaches(workspace: Workspace, host: FakeHost) -> None:
+    host.set_follow_answers({"state": "running", "lines": STAGES[:3], "wait": True})
+    process = workspace.popen(
         str(ROOT / "deploys/app.py"), "--data", "app=tts", "-y",
     )  # fmt: skip
     assert process.stdout
@@ -74,22 +74,22 @@ def test_ctrl_c_ends_the_watching_only(workplace: Workplace, host: Played) -> No
     assert len(host.releases) == 1
 
 
-def test_a_connection_that_breaks_just_after_it_began(workplace: Workplace, host: Played) -> None:
+def test_the_connection_breaks_just_after_the_start(workspace: Workspace, host: FakeHost) -> None:
     host.write("cut", "")
-    status, out = workplace.release()
+    status, out = workspace.release()
     assert status == 0, out
     assert "the connection was lost while it began; looking whether the host is at it" in out
     assert "verified after" in out
     assert host.started
 
 
-def test_a_connection_that_breaks_before_anything_began(workplace: Workplace, host: Played) -> None:
-    """Nothing is there, and nobody is at it: it is said, and nothing waits."""
+def test_the_connection_breaks_just_before_the_start(workspace: Workspace, host: FakeHost) -> None:
+    """No release exists, and no operation runs: the run fails without waiting."""
     host.write("lost", "")
-    host.looks({"state": "lost", "offset": 0})
+    host.set_follow_answers({"state": "lost", "offset": 0})
     host.write("systemctl", "inactive\n")
     host.write("journalctl", "")
-    status, out = workplace.release()
+    status, out = workspace.release()
     assert status == 1
     assert host.started == []
     assert "the release ended without a result" in out

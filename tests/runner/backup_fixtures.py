@@ -1,4 +1,4 @@
-"""An app's data, and what a backup has of it."""
+"""A database of an app, and the files of a backup."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gpuhost.runner.data import stored
 from gpuhost.runner.plan import Postgres
-from tests.runner.at_hand import App
+from tests.runner.host_fixtures import App
 
 DB = "data/app.db"
 DATABASE = Postgres("db", "shop", "ada")
@@ -23,6 +23,6 @@ def a_database(path: Path, *, mode: str = "wal", rows: int = 100) -> None:
 
 
 def saved(app: App, name: str) -> dict[str, Path]:
-    """Name of an item to its file."""
-    found = stored.find(app.paths, name)
-    return {item.name: found.home / item.file for item in found.manifest.items}
+    """The file of each item of a backup, by the item's name."""
+    backup = stored.find(app.paths, name)
+    return {item.name: backup.home / item.file for item in backup.manifest.items}

@@ -1,4 +1,4 @@
-"""The command that follows a release names the inventory as pyinfra was given it."""
+"""The command that follows a release has the inventory of pyinfra's command line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from gpuhost.rollout.detach import (
     follow_command,
 )
 
-GIVEN = {
+COMMAND_LINES = {
     "inventory.py deploys/app.py --data app=tts": "inventory.py",
     "--data app=tts.py --limit @local -y -- hosts/all.py deploys/app.py": "hosts/all.py",
     "-y --limit gpu 203.0.113.10 deploys/app.py": "203.0.113.10",
@@ -19,15 +19,15 @@ GIVEN = {
 }
 
 
-@pytest.mark.parametrize("words", GIVEN)
-def test_the_inventory(words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("words", COMMAND_LINES)
+def test_the_inventory_of_the_command_line(words: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pyinfra, "is_cli", True)
     monkeypatch.setattr("sys.argv", ["pyinfra", *words.split()])
-    expected = f"gpuhost logs {GIVEN[words]} --limit gpu1 --app tts --follow"
+    expected = f"gpuhost logs {COMMAND_LINES[words]} --limit gpu1 --app tts --follow"
     assert follow_command("gpu1", "tts") == expected
 
 
-def test_a_program_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_outside_of_the_pyinfra_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pyinfra, "is_cli", False)
     monkeypatch.setattr("sys.argv", ["release.py", "production"])
     assert follow_command("gpu1", "tts").startswith("gpuhost logs INVENTORY --limit gpu1")

@@ -1,13 +1,13 @@
-"""A host that plays its part of a release: what a login's forced command runs.
+"""A fake host for releases: the forced command of an SSH login.
 
-    python3 played_host.py DIRECTORY
+    python3 fake_host.py DIRECTORY
 
-It answers a reading with DIRECTORY/reply, and the script that begins a release by running it, in
-DIRECTORY instead of the system's own, with stand-ins of systemctl and systemd-run. What `follow`
-answers comes from DIRECTORY/script.json, a list of looks: {"state", "lines", "result", "holder"};
-{"hang up": true} is a connection that breaks. {"wait": true} is a release that goes on for ever.
-A command with the text of DIRECTORY/fails in it fails. With DIRECTORY/cut the connection breaks
-when a release has just begun, with DIRECTORY/lost just before.
+It answers a reading with DIRECTORY/reply. It runs the script that begins a release, in DIRECTORY
+instead of the system's own directories, with a fake systemctl and systemd-run. The answers of
+`follow` are in DIRECTORY/script.json, a list: {"state", "lines", "result", "holder"};
+{"hang up": true} closes the connection, {"wait": true} is a release that does not end.
+A command that contains the text of DIRECTORY/fails fails. With DIRECTORY/cut the connection is
+closed just after a release has started, with DIRECTORY/lost just before.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def main(directory: Path, command: str) -> int:
     if (directory / "fails").exists() and (directory / "fails").read_text() in command:
         print("E: it cannot be done", file=sys.stderr)
         return 100
-    # A reading's script is read to its end, as a shell would.
+    # The script of a reading is read to its end, like a shell does.
     sys.stdin.buffer.read()
     sys.stdout.write((directory / "reply").read_text())
     return 0
@@ -75,34 +75,34 @@ def _begin(directory: Path, command: str) -> int:
         (directory / place[1:]).mkdir(parents=True, exist_ok=True)
     status = subprocess.run(["sh", "-c", command], env=environment).returncode
     if (directory / "cut").exists():
-        # sshd's own process of this connection.
+        # The sshd process of this connection.
         os.kill(os.getppid(), signal.SIGKILL)
     return status
 
 
 def _follow(directory: Path) -> int:
     script = directory / "script.json"
-    looks = json.loads(script.read_text())
-    look = looks[0]
-    if not look.get("wait"):
-        script.write_text(json.dumps(looks[1:]))
-    if look.get("hang up"):
-        # sshd's own process of this connection.
+    answers = json.loads(script.read_text())
+    next_answer = answers[0]
+    if not next_answer.get("wait"):
+        script.write_text(json.dumps(answers[1:]))
+    if next_answer.get("hang up"):
+        # The sshd process of this connection.
         os.kill(os.getppid(), signal.SIGKILL)
     started = directory / "started"
     words = started.read_text().splitlines() if started.exists() else []
-    result = look.get("result")
+    result = next_answer.get("result")
     if result is not None:
         result = {"id": words[-1] if "release" in words else "ID", **result}
     answer = {
-        "state": look.get("state", "running"),
-        "offset": look.get("offset", 1),
+        "state": next_answer.get("state", "running"),
+        "offset": next_answer.get("offset", 1),
         "result": result,
-        "holder": look.get("holder"),
+        "holder": next_answer.get("holder"),
     }
     print(json.dumps(answer))
-    print("".join(f"{line}\n" for line in look.get("lines", [])), end="", flush=True)
-    return int(look.get("exit", 0))
+    print("".join(f"{line}\n" for line in next_answer.get("lines", [])), end="", flush=True)
+    return int(next_answer.get("exit", 0))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What was changed on the host is put right by releasing the same once more."""
+"""A second release of the same app repairs changes on the host."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ GIVEN = GivenSecrets({"TOKEN": SecretValue("a-long-secret")})
 REVISION = "1f" * 20
 
 
-def drawn(edits: dict[str, Any], directory: Path) -> Draft:
+def draft(edits: dict[str, Any], directory: Path) -> Draft:
     made = case(edits, directory)
     assert made.file.app
-    wanted = ResolvedApp(made.file.app, GIVEN, ResolvedSource(REVISION))
-    return draft_release(wanted, made.snapshot, made.settings)
+    resolved = ResolvedApp(made.file.app, GIVEN, ResolvedSource(REVISION))
+    return draft_release(resolved, made.snapshot, made.settings)
 
 
 def given(edits: dict[str, Any]) -> dict[str, Any]:
-    """The same, with the secrets that the release came with."""
+    """The same edits, with the hash of the release's secrets."""
     sha = {"apps 0 given sha256": GIVEN.sha256()}
     return {**edits, "edit": {**edits.get("edit", {}), **sha}}
 
 
-def mended(made: Case) -> list[str]:
+def repaired(made: Case) -> list[str]:
     return [one.id for one in repaired_by_a_release(made.snapshot, made.settings, "tts")]
 
 
 def test_as_verified_a_release_changes_nothing(tmp_path: Path) -> None:
-    assert drawn(given({}), tmp_path).is_unchanged
+    assert draft(given({}), tmp_path).is_unchanged
 
 
 CHANGED = {
@@ -54,10 +54,10 @@ CHANGED = {
 
 @pytest.mark.parametrize("id", CHANGED)
 def test_what_a_release_repairs_is_a_change(id: str, tmp_path: Path) -> None:
-    found = drawn(given({"edit": CHANGED[id]}), tmp_path)
+    found = draft(given({"edit": CHANGED[id]}), tmp_path)
     assert not found.is_unchanged
     assert f"; {id}: " in found.sentence
-    assert mended(case({"edit": CHANGED[id]}, tmp_path)) == [id]
+    assert repaired(case({"edit": CHANGED[id]}, tmp_path)) == [id]
 
 
 @pytest.mark.parametrize(
@@ -65,13 +65,13 @@ def test_what_a_release_repairs_is_a_change(id: str, tmp_path: Path) -> None:
     [
         {"containers 0 health": "unhealthy"},
         {"containers 1 oom_killed": True},
-        # nginx has to be told, not the app.
+        # nginx needs a reload; a release does not help.
         {"apps 0 details listens": [80, 443, 8443]},
-        # There is no newer one by itself.
+        # A release cannot create this certificate.
         {"apps 0 details certificate there": False, "apps 0 details site certificate": "files"},
         {"engine_started": 1795399990, "containers 1 state": "exited"},
         {"probes": {"docker_inspect": {"rc": None}}},
     ],
 )
 def test_what_it_does_not_repair_is_no_change(edit: dict[str, Any], tmp_path: Path) -> None:
-    assert drawn(given({"edit": edit}), tmp_path).is_unchanged
+    assert draft(given({"edit": edit}), tmp_path).is_unchanged

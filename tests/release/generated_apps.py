@@ -1,4 +1,4 @@
-"""Compose files as people might write them, hostile values included, each with a block."""
+"""Generated Compose files, with hostile values, each with an x-gpuhost block."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ HOSTILE = (
 TEXTS = st.sampled_from(HOSTILE) | st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=30
 )
-# As they are written in a file, where $ begins a variable.
+# As written in a file, where $ starts a variable.
 WRITTEN = TEXTS.map(lambda text: text.replace("$", "$$"))
 NAMES = st.from_regex(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,12}", fullmatch=True)
 VARIABLES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,12}", fullmatch=True)
-# Far from the ports that are public, and from each other.
+# Ports inside and outside of a container.
 PORT = st.integers(1, 65535)
 ADDRESSES = ("", "127.0.0.1:", "0.0.0.0:", "192.0.2.1:", "[::1]:", "[::]:", "${BIND:-0.0.0.0}:")
 PROTOCOL = st.sampled_from(("", "/tcp", "/udp"))
@@ -103,7 +103,7 @@ def services(draw: st.DrawFn) -> dict[str, Any]:
         service["ports"] = draw(st.lists(ports(), max_size=4))
     limits = draw(st.sampled_from(MEMORY))
     if "deploy" in limits:
-        # Compose refuses two limits that differ.
+        # Compose refuses two different limits.
         service.pop("cpus", None)
     service |= limits if "deploy" in limits or draw(st.booleans()) else CARDS
     return service
@@ -111,7 +111,7 @@ def services(draw: st.DrawFn) -> dict[str, Any]:
 
 @st.composite
 def documents(draw: st.DrawFn) -> dict[str, Any]:
-    """An app file's values; every one is an app that Compose takes."""
+    """Values of an app file that Compose accepts."""
     made = draw(st.dictionaries(NAMES, services(), min_size=1, max_size=4))
     names = sorted(made)
     variant = {
@@ -138,7 +138,7 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
 
 
 class _Quoting(yaml.SafeDumper):
-    """PyYAML knows YAML 1.1: what it leaves bare, such as 1e3, others take for a number."""
+    """Quotes every text: PyYAML knows YAML 1.1 and leaves 1e3 bare, which is a number in 1.2."""
 
 
 def _in_quotes(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
