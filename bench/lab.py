@@ -15,7 +15,7 @@ from tests.e2e.commands import ROOT
 from tests.lab.hosts import LabHost
 from tests.lab.images import RELEASES
 from tests.lab.inventory import settings
-from tests.lab.lab import Lab, Wanted, down
+from tests.lab.lab import HostSpec, Lab, down
 from tests.lab.process import this_process
 
 LAB = os.environ.get("GPUHOST_LAB") or "bench"
@@ -52,7 +52,7 @@ def take_down() -> None:
 def blank_host() -> LabHost:
     """A host that is not provisioned, alone in its lab."""
     take_down()
-    (host,) = lab().boot(Wanted("bench-blank", "trixie", card=CARD))
+    (host,) = lab().boot(HostSpec("bench-blank", "trixie", card=CARD))
     return host
 
 
@@ -65,13 +65,13 @@ def ready_hosts(count: int = HOSTS) -> list[LabHost]:
     if len(booted) == count and all(host.name.startswith("ready-") for host in booted):
         return booted
     take_down()
-    firsts = lab().boot(*(Wanted(f"ready-{release}-1", release, CARD) for release in RELEASES))
+    firsts = lab().boot(*(HostSpec(f"ready-{release}-1", release, CARD) for release in RELEASES))
     _provision()
     for host in firsts:
         host.run(f"DEBIAN_FRONTEND=noninteractive apt-get -q -y install {FOR_ANSIBLE}", timeout=600)
     kept = {host.state.release: host.snapshot("ready") for host in firsts}
     turns = range(2, count // len(RELEASES) + 1)
-    more = [Wanted(f"ready-{release}-{turn}", release, CARD, kept[release])
+    more = [HostSpec(f"ready-{release}-{turn}", release, CARD, kept[release])
             for turn in turns for release in RELEASES]  # fmt: skip
     if more:
         lab().boot(*more)

@@ -1,8 +1,8 @@
-"""What every test can use.
+"""Settings for all tests.
 
-pyinfra-testing imports pyinfra's command, which makes threads and locks gevent's: under a running
-pytest-xdist worker that is its end. Nothing that runs in the tests' own process needs it: what
-connects to a host is a process of its own.
+pyinfra-testing imports pyinfra's command, which patches threads and locks for gevent. That stops a
+running pytest-xdist worker, and no code in the process of the tests needs it: connections to hosts
+are made by separate processes.
 """
 
 import pytest
@@ -16,11 +16,11 @@ def _leave_threads_alone(*_: object, **__: object) -> None:
 
 monkey.patch_all = _leave_threads_alone
 
-# A busy machine is no fault of what is tested.
+# No deadlines: a busy machine is slow.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 
-# Files whose hosts take minutes, the longest first: whichever worker is free takes the next one.
+# Files whose hosts take minutes, the longest first: a free worker gets the next one.
 LONG = (
     "killed_controller",
     "nvidia",
@@ -34,7 +34,7 @@ LONG = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes longest, so that no worker is left alone with it at the end."""
+    """Run the longest files first, so that none of them is the last one of a worker."""
     order = {f"test_{name}": place for place, name in enumerate(LONG)}
     items.sort(
         key=lambda item: (

@@ -1,4 +1,4 @@
-"""What a test needs of the machine that it runs on."""
+"""Programs that a test needs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ import pytest
 
 
 def needs(program: str) -> pytest.MarkDecorator:
-    """Skipped where a developer has no such program; in CI it runs, and fails."""
+    """Skip the test if the program is missing; in CI the test runs, and fails."""
     missing = shutil.which(program) is None and not os.environ.get("CI")
     return pytest.mark.skipif(missing, reason=f"needs {program}")

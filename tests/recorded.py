@@ -35,10 +35,9 @@ def _recording(name: str) -> dict[str, Any]:
 def probes(
     host: str, files: dict[str, str | None] | None = None, changed: dict[str, Any] | None = None
 ) -> Probes:
-    """A recorded host with some files (None: not there) and probes (None: not run) replaced.
+    """A recorded host with some files (None: missing) and probes (None: not run) replaced.
 
-    A probe that is replaced by a mapping keeps what the mapping does not name; `rc: null` means
-    that it timed out.
+    A mapping replaces only the named values of a probe; `rc: null` means that it timed out.
     """
     recording = _recording(host)
     texts = {**recording["files"], **(files or {})}
@@ -58,7 +57,7 @@ def probes(
 
 
 def _defaults() -> dict[str, Probe]:
-    """What each probe gives on a host that has nothing of its subject.
+    """The output of each probe on a host without its subject.
 
     A host that was recorded before a probe was added gets this for it, and needs no edit.
     """
@@ -70,7 +69,7 @@ def _defaults() -> dict[str, Probe]:
 
 
 def _grep(texts: dict[str, str | None]) -> str:
-    """What `grep -aH ''` prints of these files."""
+    """The output of `grep -aH ''` for these files."""
     return "".join(
         f"{path}:{line}\n"
         for path, text in texts.items()
@@ -85,7 +84,7 @@ def snapshot_of(case: dict[str, Any]) -> Snapshot:
 
 
 def raw(case: dict[str, Any]) -> dict[str, Any]:
-    """The same as the Snapshot fact returns it."""
+    """The same, as the Snapshot fact returns it."""
     made = probes(case["host"], case.get("files"), case.get("probes"))
     return {n: {"rc": p.rc, "out": p.out, "err": p.err} for n, p in made.by_name.items()}
 

@@ -1,4 +1,4 @@
-"""Every check by id, and how many lab tests there are: what vanishes fails here."""
+"""The id of every check, and the number of lab tests by file: a missing one fails here."""
 
 from __future__ import annotations
 
@@ -142,6 +142,7 @@ LAB_TESTS = {
     "tests/e2e/test_matrix.py": 10,
     "tests/e2e/test_nginx.py": 8,
     "tests/e2e/test_nvidia.py": 28,
+    "tests/e2e/test_old_host.py": 5,
     "tests/e2e/test_ready_host.py": 21,
     "tests/e2e/test_release.py": 11,
     "tests/e2e/test_release_apps.py": 21,
@@ -172,7 +173,7 @@ def test_checks_of_a_deployed_app() -> None:
 
 
 def test_lab_tests_by_file() -> None:
-    """Everything on real hosts, the matrix and the virtual machine included."""
+    """All tests on real hosts, including the matrix and the virtual machine."""
     argv = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-m", "lab or vm", "tests"]
     done = subprocess.run(
         argv, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False, env=_environment()
@@ -182,5 +183,5 @@ def test_lab_tests_by_file() -> None:
 
 
 def _environment() -> dict[str, str]:
-    # What is to be counted is there on every machine, whether or not it could run on this one.
+    # All tests are counted, even if they cannot run on this machine.
     return {key: value for key, value in os.environ.items() if key not in ("CI", "PYTEST_ADDOPTS")}

@@ -1,4 +1,4 @@
-"""Key files as gpg exports them: two kinds of key, binary and armored, whole and broken."""
+"""Key files as gpg exports them: two kinds of key, binary and armored, complete and damaged."""
 
 from __future__ import annotations
 
@@ -50,18 +50,18 @@ def test_carriage_returns_do_not_matter() -> None:
 
 
 @given(st.binary(max_size=400))
-def test_anything_else_is_no_key(data: bytes) -> None:
+def test_other_data_is_not_a_key(data: bytes) -> None:
     with pytest.raises(NoKey):
         fingerprints(b"<html>" + data)
 
 
 @given(st.integers(0, len((KEYS / "rsa2048.gpg").read_bytes()) - 1))
-def test_a_key_cut_short_never_passes_for_another(length: int) -> None:
+def test_a_truncated_key_is_never_another_key(length: int) -> None:
     try:
-        found = fingerprints(binary("rsa2048")[:length])
+        keys = fingerprints(binary("rsa2048")[:length])
     except NoKey:
         return
-    assert found == [FINGERPRINTS["rsa2048"]]
+    assert keys == [FINGERPRINTS["rsa2048"]]
 
 
 def repository(fingerprint: str) -> Repository:

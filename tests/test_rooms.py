@@ -30,25 +30,25 @@ ROOMS = (
     "domain",
     "runner",
 )
-# What the controller and its hosts agree on; the rest of the runner is the hosts' own.
+# The controller shares these with its hosts; it does not import the rest of the runner.
 SHARED_BY_RUNNER = ("contract", "plan")
 
 
 @dataclass(frozen=True)
 class Import:
-    """line: where it stands; name: what is imported, "gpuhost.checks.registry.check"."""
+    """An import. line: its line number; name: "gpuhost.checks.registry.check"."""
 
     file: Path
     line: int
     name: str
 
     @property
-    def above(self) -> str:
+    def importing_package(self) -> str:
         """The package that imports."""
         return self.file.relative_to(PACKAGE).parts[0]
 
     @property
-    def below(self) -> str:
+    def imported_package(self) -> str:
         """The package that is imported."""
         return self.name.split(".")[1]
 
@@ -57,7 +57,7 @@ class Import:
 
 
 def imports_of(file: Path) -> Iterator[Import]:
-    """Every import of gpuhost's in a module, those inside functions too."""
+    """Every import of gpuhost in a module, including imports inside functions."""
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         for name in _names(node):
             if name.startswith("gpuhost."):
@@ -78,11 +78,11 @@ IMPORTS = [
     for room in ROOMS
     for file in sorted((PACKAGE / room).rglob("*.py"))
     for found in imports_of(file)
-    if found.above != found.below
+    if found.importing_package != found.imported_package
 ]
 
 
-def test_the_root_holds_packages_only() -> None:
+def test_the_root_contains_only_packages() -> None:
     modules = {path.name for path in PACKAGE.glob("*.py")}
     packages = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
     assert (modules, packages) == ({"__init__.py"}, set(ROOMS))
@@ -90,27 +90,33 @@ def test_the_root_holds_packages_only() -> None:
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_imports_point_down(room: str) -> None:
-    below = ROOMS[ROOMS.index(room) + 1 :]
-    assert [str(one) for one in IMPORTS if one.above == room and one.below not in below] == []
+    allowed = ROOMS[ROOMS.index(room) + 1 :]
+    assert [
+        str(each)
+        for each in IMPORTS
+        if each.importing_package == room and each.imported_package not in allowed
+    ] == []
 
 
 def test_a_snapshot_does_not_depend_on_settings() -> None:
     """Decisions that depend on settings are in plans/."""
     pair = ("snapshot", "settings")
-    assert [str(one) for one in IMPORTS if (one.above, one.below) == pair] == []
+    assert [
+        str(each) for each in IMPORTS if (each.importing_package, each.imported_package) == pair
+    ] == []
 
 
-def test_of_the_runner_only_what_it_shares_is_imported() -> None:
+def test_only_the_shared_modules_of_the_runner_are_imported() -> None:
     others = [
-        str(one)
-        for one in IMPORTS
-        if one.below == "runner" and one.name.split(".")[2] not in SHARED_BY_RUNNER
+        str(each)
+        for each in IMPORTS
+        if each.imported_package == "runner" and each.name.split(".")[2] not in SHARED_BY_RUNNER
     ]
     assert others == []
 
 
-def test_late_imports_are_seen(tmp_path: Path) -> None:
+def test_late_imports_are_found(tmp_path: Path) -> None:
     late = "def late():\n    import gpuhost.cli.check\n    from gpuhost.drift import trend\n"
     (tmp_path / "module.py").write_text(late)
-    names = [one.name for one in imports_of(tmp_path / "module.py")]
+    names = [each.name for each in imports_of(tmp_path / "module.py")]
     assert names == ["gpuhost.cli.check", "gpuhost.drift.trend"]

@@ -1,4 +1,4 @@
-"""The wheel carries all that a run needs, and works from an empty directory."""
+"""The wheel has all files that a run needs, and works from an empty directory."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def programs(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The programs of an environment with the wheel in it, and with what it depends on."""
+    """The programs of an environment with the wheel and its dependencies."""
     environment = tmp_path_factory.mktemp("environment")
     subprocess.run([sys.executable, "-m", "venv", environment], check=True, timeout=300)
     python = environment / "bin" / "python"
     subprocess.run([python, *PIP, "install", "--no-deps", wheel], check=True, timeout=300)
-    # What it depends on is in the environment of the tests: no download. gpuhost itself comes from
-    # the wheel, and a link to a checkout is not followed from here.
+    # The dependencies come from the environment of the tests, without a download. gpuhost is from
+    # the wheel: a link to a checkout in that environment has no effect here.
     (site,) = environment.glob("lib/python*/site-packages")
     (site / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
     return python.parent
@@ -87,10 +87,10 @@ def test_the_wheel_works_without_the_checkout(programs: Path, tmp_path: Path) ->
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_repository_of_ones_own(programs: Path, tmp_path: Path, sshd: Sshd) -> None:
+def test_a_user_repository(programs: Path, tmp_path: Path, sshd: Sshd) -> None:
     gpuhost, here = programs / "gpuhost", tmp_path / "hosts"
-    said = run(gpuhost, "init", "hosts", cwd=tmp_path).stdout
-    commands = [line.split("  ")[1].split() for line in said.splitlines() if "  gpuhost " in line]
+    output = run(gpuhost, "init", "hosts", cwd=tmp_path).stdout
+    commands = [line.split("  ")[1].split() for line in output.splitlines() if "  gpuhost " in line]
     assert [command[1] for command in commands] == ["check", "provision"]
     for _, *words in commands:
         empty = run(gpuhost, *words, cwd=here)

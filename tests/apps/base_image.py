@@ -1,4 +1,4 @@
-"""Images that stand-ins are built from, and those that apps pull: Debian's packages, cached."""
+"""The base images of stand-ins and the images that apps pull, from Debian's packages, cached."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.lab.process import need, progress, run
 from tests.lab.state import folder, locked
 
 RELEASE = "bookworm"
-# Manuals and translations are half of it.
+# Manuals and translations are half of the size.
 SLIM = (
     "path-exclude=/usr/share/man/*",
     "path-exclude=/usr/share/locale/*",
@@ -41,7 +41,7 @@ class Root:
 
 
 PYTHON = Root("stand-in/python", ("python3", "curl", "ca-certificates"))
-# One for everything that a stand-in needs beyond Python: servers, and Python's clients of them.
+# Servers, and their Python clients, for stand-ins that need more than Python.
 SERVICES = Root(
     "stand-in/services",
     (
@@ -54,10 +54,10 @@ SERVICES = Root(
         "postgresql-15",
         "nginx-light",
     ),
-    # PostgreSQL's compiler of queries is larger than all the rest.
+    # PostgreSQL's query compiler is larger than everything else.
     (*SLIM, "path-exclude=/usr/lib/*/libLLVM*", "path-exclude=/usr/lib/postgresql/*/lib/bitcode/*"),
 )
-# What the app files pull, under the names that they pull it by; each is a directory in images/.
+# The images that the app files pull, by name; each is a directory in images/.
 PULLED = {
     "redis:7-alpine": "redis",
     "postgres:15-alpine": "postgres",
@@ -67,12 +67,12 @@ PULLED = {
 
 
 def load(host: LabHost) -> None:
-    """Have the smallest one in a host's engine."""
+    """Load the smallest base image into a host's engine."""
     _import(host, PYTHON)
 
 
 def load_services(host: LabHost) -> None:
-    """Have the one with servers, and what the app files pull."""
+    """Load the base image with servers, and the images that the app files pull."""
     _import(host, SERVICES)
     for name, directory in PULLED.items():
         context = _context(Path(__file__).parent / "images" / directory)
@@ -87,7 +87,7 @@ def _import(host: LabHost, root: Root) -> None:
 
 def _context(directory: Path) -> bytes:
     stream = io.BytesIO()
-    # Docker takes a tar with newer headers for a Dockerfile.
+    # Docker mistakes a tar with newer headers for a Dockerfile.
     with tarfile.open(fileobj=stream, mode="w", format=tarfile.GNU_FORMAT) as tar:
         tar.add(directory, arcname=".")
     return stream.getvalue()

@@ -1,4 +1,4 @@
-"""The golden cases: a directory each, with the files before, those changed after, and the wish."""
+"""The golden cases: directories with the files before, the changed files after, and the mirror."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ class Case:
 
 
 def read(directory: Path) -> Case:
-    wish = json.loads((directory / "case.json").read_text())
-    distribution = wish["distribution"]
+    case = json.loads((directory / "case.json").read_text())
+    distribution = case["distribution"]
     distribution["foreign_architectures"] = tuple(distribution.get("foreign_architectures", ()))
     return Case(
         name=directory.name,
         distribution=Distribution(**distribution),
-        mirror=mirror_called(wish["mirror"], https=wish.get("https", True)),
-        with_security=wish.get("with_security", False),
+        mirror=mirror_called(case["mirror"], https=case.get("https", True)),
+        with_security=case.get("with_security", False),
         before=_files(directory / "before"),
         changed=_files(directory / "after"),
     )

@@ -1,4 +1,4 @@
-"""What `auto` does with the answers of its candidates; the host is a script of replies."""
+"""How `auto` uses the answers of its candidates; the host is a fake with scripted replies."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CANDIDATES = ("aliyun", "tuna", "ustc")
 
 @dataclass
 class FakeHost:
-    """Answers for each candidate's host name, and the bases with which an update fails."""
+    """A host with an answer for each candidate, and the base URLs with which an update fails."""
 
     answers: dict[str, str]
     broken: tuple[str, ...] = ()
@@ -76,7 +76,7 @@ def switches(host: FakeHost) -> list[str]:
         (DEAD, DEAD, FRESH, ("https://mirrors.ustc.edu.cn",), "", ["aliyun", "tuna", "ustc"]),
     ],
 )
-def test_the_first_that_is_reachable_fresh_and_updates(
+def test_the_first_candidate_that_is_reachable_and_fresh_and_updates(
     aliyun: str,
     tuna: str,
     ustc: str,
@@ -95,30 +95,30 @@ def test_the_first_that_is_reachable_fresh_and_updates(
     ]
 
 
-def test_all_are_asked_in_one_command_for_the_suites_in_use() -> None:
+def test_all_candidates_are_asked_for_the_suites_in_use_in_one_command() -> None:
     host = FakeHost({"mirrors": FRESH})
     choose(host)
-    asked = [line for line in host.commands if "InRelease" in line]
-    assert len(asked) == 1
+    requests = [line for line in host.commands if "InRelease" in line]
+    assert len(requests) == 1
     for name in ("mirrors.aliyun.com", "mirrors.tuna.tsinghua.edu.cn", "mirrors.ustc.edu.cn"):
-        assert f"https://{name}/debian/dists/trixie/InRelease" in asked[0]
-        assert f"https://{name}/debian/dists/trixie-updates/InRelease" in asked[0]
-    assert "trixie-security" not in asked[0]
+        assert f"https://{name}/debian/dists/trixie/InRelease" in requests[0]
+        assert f"https://{name}/debian/dists/trixie-updates/InRelease" in requests[0]
+    assert "trixie-security" not in requests[0]
 
 
-def test_security_is_asked_for_when_it_is_to_come_from_the_mirror() -> None:
+def test_security_is_asked_for_if_it_comes_from_the_mirror() -> None:
     host = FakeHost({"mirrors": FRESH})
     choose(host, apt_mirror_security=True)
     assert "/debian-security/dists/trixie-security/InRelease" in host.commands[0]
 
 
-def test_with_a_broken_update_the_next_one_is_tried_at_once() -> None:
+def test_if_the_update_fails_the_next_candidate_is_tried() -> None:
     host = FakeHost({"mirrors": FRESH}, ("https://mirrors.aliyun.com",))
     assert choose(host)
     assert switches(host) == ["https://mirrors.aliyun.com", "https://mirrors.tuna.tsinghua.edu.cn"]
 
 
-def test_sudo_is_used_where_the_operation_uses_it() -> None:
+def test_sudo_is_used_if_the_operation_uses_it() -> None:
     seen: list[dict[str, Any]] = []
 
     class Sudo(FakeHost):
@@ -130,6 +130,6 @@ def test_sudo_is_used_where_the_operation_uses_it() -> None:
     choose(Sudo({"mirrors": FRESH}, current_op_global_arguments=given))
     assert len(seen) > 2
     assert all(how["_sudo"] and how["_sudo_password"] == "hunter2" for how in seen)
-    # A script's own goes before the operation's.
+    # The input of the script replaces that of the operation.
     assert [how for how in seen if how["_stdin"]]
     assert not any("name" in how for how in seen)

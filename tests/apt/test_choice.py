@@ -1,4 +1,4 @@
-"""Which mirror `auto` takes."""
+"""Which mirror `auto` chooses."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ DEAD = (Release("noble", error="Could not connect"),)
     ],
 )
 def test_a_refusal_says_why(releases: tuple[Release, ...], refusal: str | None) -> None:
-    found = probe("ustc", *releases).refusal(NOW, WEEK)
-    assert (found or "").startswith(refusal or "")
-    assert (found is None) == (refusal is None)
+    reason = probe("ustc", *releases).refusal(NOW, WEEK)
+    assert (reason or "").startswith(refusal or "")
+    assert (reason is None) == (refusal is None)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_the_date_of_a_release_file(text: str, date: datetime | None) -> None:
     assert release_date(text) == date
 
 
-def test_answers_are_told_apart_by_their_url() -> None:
+def test_answers_are_matched_by_url() -> None:
     mirror = mirror_called("ustc", https=True)
     urls = release_urls(mirror, [("ubuntu", "noble"), ("ubuntu", "noble-updates")])
     assert urls == [

@@ -1,4 +1,4 @@
-"""Whatever the files hold, nothing raises, nothing is lost, and twice is once."""
+"""For any content: nothing raises, no line is lost, and a second change is empty."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_a_file_is_its_blocks(content: str) -> None:
 
 @settings(deadline=None)
 @given(contents, distributions, mirrors, st.booleans())
-def test_twice_is_once(
+def test_a_second_change_is_empty(
     files: dict[str, str], distribution: Distribution, mirror, with_security: bool
 ) -> None:
     before = [SourceFile(path, content) for path, content in files.items()]
@@ -113,7 +113,7 @@ def test_twice_is_once(
 
 @settings(deadline=None)
 @given(contents, distributions, mirrors, mirrors, st.booleans())
-def test_the_way_back_is_byte_for_byte(
+def test_the_original_is_restored_byte_for_byte(
     files: dict[str, str], distribution: Distribution, first, second, with_security: bool
 ) -> None:
     host = FakeHost(files, distribution, {})
@@ -124,7 +124,7 @@ def test_the_way_back_is_byte_for_byte(
 
 @settings(deadline=None)
 @given(contents, contents, distributions, mirrors)
-def test_an_edited_host_never_raises_and_settles(
+def test_an_edited_host_raises_nothing_and_becomes_stable(
     files: dict[str, str], edits: dict[str, str], distribution: Distribution, mirror
 ) -> None:
     host = FakeHost(files, distribution, {}).at(mirror)
@@ -144,13 +144,13 @@ json_like = st.recursive(
 
 @settings(deadline=None)
 @given(st.text(max_size=80) | json_like.map(json.dumps))
-def test_garbage_is_no_record(content: str) -> None:
+def test_garbage_is_not_a_record(content: str) -> None:
     assert Record.from_json(content) is None
 
 
 @settings(deadline=None)
 @given(st.text(max_size=60))
-def test_garbage_is_no_date(content: str) -> None:
+def test_garbage_is_not_a_date(content: str) -> None:
     date = release_date(content)
     assert date is None or date.tzinfo is not None
 

@@ -1,4 +1,4 @@
-"""From the original to a mirror, to another, and back."""
+"""Plans from the original to a mirror, to another mirror, and to the original again."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def choice(mirror: Mirror) -> Record:
 
 @dataclass(frozen=True)
 class FakeHost:
-    """The files of a host, and what applying a plan does to them."""
+    """The files of a host, and the effect of a plan on them."""
 
     files: dict[str, str]
     distribution: Distribution
@@ -82,7 +82,7 @@ def test_a_second_run_has_nothing_to_do(case: Case) -> None:
 
 
 @by_name
-def test_the_original_comes_back_byte_for_byte(case: Case) -> None:
+def test_the_original_is_restored_byte_for_byte(case: Case) -> None:
     host = FakeHost.of(case).at(USTC).at(TUNA, with_security=True).at(case.mirror)
     back = host.after(to_original(host.sources))
     assert back == FakeHost.of(case)
@@ -99,7 +99,7 @@ def host_called(name: str) -> FakeHost:
     return FakeHost.of(next(case for case in CASES if case.name == name))
 
 
-def test_a_source_pointed_elsewhere_by_hand_is_pointed_at_the_mirror_again() -> None:
+def test_a_source_changed_by_hand_is_changed_to_the_mirror_again() -> None:
     host = host_called("debian-12-deb822").at(USTC)
     path = "/etc/apt/sources.list.d/debian.sources"
     tampered = host.edited(path, USTC.base, "http://other.example.invalid")
@@ -108,7 +108,7 @@ def test_a_source_pointed_elsewhere_by_hand_is_pointed_at_the_mirror_again() -> 
     assert tampered.after(plan).files == host.files
 
 
-def test_an_edit_made_since_survives_the_way_back() -> None:
+def test_a_later_edit_survives_the_restoration() -> None:
     before = host_called("ubuntu-22.04-one-line")
     added = "deb https://download.docker.com/linux/ubuntu jammy stable\n"
     host = before.at(USTC)
@@ -117,7 +117,7 @@ def test_an_edit_made_since_survives_the_way_back() -> None:
     assert back.files[LIST] == before.files[LIST].replace("/ubuntu/ ", "/ubuntu/ ") + added
 
 
-def test_an_edit_made_since_survives_another_mirror_and_the_way_back() -> None:
+def test_a_later_edit_survives_another_mirror_and_the_restoration() -> None:
     before = host_called("ubuntu-22.04-one-line")
     added = "deb https://download.docker.com/linux/ubuntu jammy stable\n"
     host = before.at(USTC)
@@ -126,7 +126,7 @@ def test_an_edit_made_since_survives_another_mirror_and_the_way_back() -> None:
     assert edited.after(to_original(edited.sources)).files[LIST] == before.files[LIST] + added
 
 
-def test_an_upgraded_release_is_not_taken_back_to_the_old_one() -> None:
+def test_an_upgraded_release_is_not_downgraded() -> None:
     path = "/etc/apt/sources.list.d/debian.sources"
     before = host_called("debian-12-deb822")
     host = before.at(USTC).edited(path, "bookworm", "trixie")
@@ -136,14 +136,14 @@ def test_an_upgraded_release_is_not_taken_back_to_the_old_one() -> None:
     assert back.saved == {}
 
 
-def test_an_edited_mirror_list_goes_back_to_the_kept_one() -> None:
+def test_an_edited_mirror_list_is_replaced_by_the_saved_one() -> None:
     path = "/etc/apt/mirrors/debian.list"
     before = host_called("debian-12-cloud-image")
     host = before.at(USTC).edited(path, "/debian\n", "/debian\n# a note\n")
     assert host.after(to_original(host.sources)).files == before.files
 
 
-def test_a_switched_off_line_is_switched_on_again_in_an_edited_file() -> None:
+def test_a_disabled_line_is_enabled_again_in_an_edited_file() -> None:
     before = host_called("mixed-formats")
     host = before.at(USTC)
     edited = replace(host, files={**host.files, LIST: host.files[LIST] + "# a note\n"})
@@ -152,7 +152,7 @@ def test_a_switched_off_line_is_switched_on_again_in_an_edited_file() -> None:
     assert len(kept) == 3
 
 
-def test_a_file_that_gpuhost_made_at_the_mirror_follows_the_others_back() -> None:
+def test_a_file_of_gpuhost_for_the_mirror_is_changed_to_the_original_too() -> None:
     path = "/etc/apt/sources.list.d/gpuhost-extra.sources"
     before = host_called("debian-12-deb822")
     made = """# Written by gpuhost: more components.
@@ -162,18 +162,18 @@ Suites: bookworm
 Components: non-free
 Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
 """
-    there = before.at(USTC)
+    on_mirror = before.at(USTC)
     at_mirror = made.format(USTC.uri("debian"))
-    there = replace(there, files={**there.files, path: at_mirror})
-    settled = there.at(USTC)
-    assert settled.files == there.files
+    on_mirror = replace(on_mirror, files={**on_mirror.files, path: at_mirror})
+    settled = on_mirror.at(USTC)
+    assert settled.files == on_mirror.files
     assert to_mirror(settled.sources, choice(USTC), with_security=False).is_empty
     back = settled.after(to_original(settled.sources))
     original = made.format("http://archive.example.invalid/debian")
     assert back.files == {**before.files, path: original}
 
 
-def test_a_file_of_a_person_at_the_mirror_stays_there() -> None:
+def test_a_file_of_another_owner_keeps_the_mirror() -> None:
     path = "/etc/apt/sources.list.d/mine.list"
     mine = f"deb {USTC.uri('debian')} bookworm-backports main\n"
     before = host_called("debian-12-deb822")
@@ -182,7 +182,7 @@ def test_a_file_of_a_person_at_the_mirror_stays_there() -> None:
     assert host.after(to_original(host.sources)) == before
 
 
-def test_no_usable_candidate_means_the_original_and_a_record_of_it() -> None:
+def test_without_a_usable_candidate_the_original_is_restored_and_recorded() -> None:
     before = host_called("debian-13-deb822")
     host = before.at(USTC)
     none = Record(setting="auto", mirror="", base="", passed_over={"ustc": "timed out"})
@@ -193,13 +193,13 @@ def test_no_usable_candidate_means_the_original_and_a_record_of_it() -> None:
     assert to_mirror(back.sources, none, with_security=False).is_empty
 
 
-def test_a_lost_record_still_finds_the_way_back() -> None:
+def test_the_original_is_restored_without_a_record() -> None:
     before = host_called("debian-13-deb822")
     host = replace(before.at(USTC), record=None)
     assert host.at(USTC).record == before.at(USTC).record
 
 
-def test_a_file_deleted_since_is_not_brought_back() -> None:
+def test_a_deleted_file_is_not_restored() -> None:
     host = host_called("mixed-formats").at(USTC)
     deleted = replace(host, files={p: t for p, t in host.files.items() if p != LIST})
     back = deleted.after(to_original(deleted.sources))

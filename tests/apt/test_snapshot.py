@@ -1,4 +1,4 @@
-"""apt's sources as the collector brings them home."""
+"""apt's sources in the reply of the collector."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def read(out: str, **changed: dict[str, Any]) -> Snapshot:
     return Snapshot(probes("debian13", {}, {"apt_sources": {"out": out}, **changed}))
 
 
-def test_files_and_their_originals_are_told_apart() -> None:
+def test_files_and_their_originals_are_separate() -> None:
     sources = read(
         f"/etc/apt/sources.list\n:deb a\n:\n{ORIGINAL}/etc/apt/sources.list\n:deb b\n"
         "/etc/apt/mirrors/debian.list\n:http://a\n"
@@ -43,7 +43,7 @@ def test_files_and_their_originals_are_told_apart() -> None:
 @pytest.mark.parametrize(
     "path", ["/etc/apt/sources.list.d/a b.list", "/etc/apt/sources.list.d/x.save", "/etc/passwd"]
 )
-def test_what_apt_does_not_read_counts_for_nothing(path: str) -> None:
+def test_files_that_apt_does_not_read_are_ignored(path: str) -> None:
     assert read(f"{path}\n:deb a b c\n").apt.sources.files == ()
 
 
@@ -97,7 +97,7 @@ def test_sources_that_could_not_be_read(rc: int | None) -> None:
 
 
 def test_passwords_stay_on_the_host(tmp_path: Path) -> None:
-    """The collector itself, whose sed finds these lines instead of the host's."""
+    """The collector itself, with a `sed` that reads these lines."""
     list_ = tmp_path / "list"
     list_.write_text(
         "deb https://user:p@ss@h.invalid/debian x\ndeb [a=b] http://u@h.invalid/a@b x\n"
@@ -115,7 +115,7 @@ listings = text.map(
     lambda content: "/etc/apt/sources.list\n:" + content.replace("\n", "\n:")
 ) | st.text(max_size=100)
 statuses = st.sampled_from([0, 0, 0, 2, 127, None])
-wishes = st.sampled_from(
+declarations = st.sampled_from(
     [
         Settings(),
         Settings(apt_mirror="ustc", apt_mirror_security=True),
@@ -125,8 +125,8 @@ wishes = st.sampled_from(
 
 
 @settings(deadline=None)
-@given(listings, statuses, st.text(max_size=200), st.text(max_size=200), wishes)
-def test_every_check_has_something_to_say(
+@given(listings, statuses, st.text(max_size=200), st.text(max_size=200), declarations)
+def test_every_check_has_a_result(
     listing: str, rc: int | None, releases: str, record: str, settings: Settings
 ) -> None:
     snapshot = Snapshot(

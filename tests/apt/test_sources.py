@@ -1,4 +1,4 @@
-"""What a mirror makes of each kind of host's sources, file by file."""
+"""The sources files of each kind of host, changed to a mirror."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def rewritten(case: Case, files: list[SourceFile] | None = None) -> list[SourceF
     )
 
 
-def test_every_case_is_there() -> None:
+def test_number_of_cases() -> None:
     assert len(CASES) == 31
     assert sum(bool(case.changed) for case in CASES) == 28
 
@@ -39,7 +39,7 @@ def test_the_files_are_as_expected(case: Case) -> None:
 
 
 @by_name
-def test_a_second_rewriting_changes_nothing(case: Case) -> None:
+def test_a_second_rewrite_changes_nothing(case: Case) -> None:
     assert contents(rewritten(case, rewritten(case))) == case.after
 
 
@@ -73,7 +73,7 @@ def test_apt_reads_the_same_indexes_as_before(case: Case, tmp_path: Path) -> Non
 
 
 def indexes(files: dict[str, str], case: Case, root: Path) -> list[tuple[str, str]]:
-    """What this machine's apt would fetch: site, and type, suite, component and architecture."""
+    """The indexes that apt would fetch: site, type, suite, component, architecture."""
     for path, content in files.items():
         target = root / path.removeprefix("/")
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -105,7 +105,7 @@ def indexes(files: dict[str, str], case: Case, root: Path) -> list[tuple[str, st
     return [(site, rest) for site, _, rest in rows]
 
 
-def test_a_security_suite_moves_only_when_asked() -> None:
+def test_a_security_suite_is_changed_only_if_declared() -> None:
     case = next(case for case in CASES if case.name == "debian-12-deb822")
     kept = mirrored(case.files, case.distribution, case.mirror, with_security=False)
     moved = mirrored(case.files, case.distribution, case.mirror, with_security=True)

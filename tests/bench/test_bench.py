@@ -1,4 +1,4 @@
-"""What the benchmarks print and write; how fast anything is, no test says."""
+"""The output of the benchmarks. No test measures speed."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ FOUND = Result(
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing of a test is written into the repository."""
+    """A test writes no file into the repository."""
     monkeypatch.setattr(result, "FOLDER", tmp_path / "results")
     monkeypatch.setattr(page, "PAGE", tmp_path / "performance.md")
     monkeypatch.setattr(measure, "console", Console(file=io.StringIO()))
 
 
-def test_a_goal_says_whether_it_is_met() -> None:
-    assert [one.words for one in FOUND.goals] == [
+def test_a_goal_shows_whether_it_is_met() -> None:
+    assert [goal.words for goal in FOUND.goals] == [
         ("1.50x", "<= 1x", "missed"),
         ("12.00x", ">= 10x", "met"),
     ]
 
 
-def test_what_a_part_found_is_kept_for_the_page() -> None:
+def test_results_of_a_part_are_kept_for_the_page() -> None:
     FOUND.save()
     assert result.load("fleet") == FOUND
     page.write(PARTS)
@@ -53,7 +53,7 @@ def test_what_a_part_found_is_kept_for_the_page() -> None:
     page.show(FOUND)
 
 
-def test_an_unknown_part_is_a_mistake(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_part_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fleets"]) == 1
     assert ", ".join(PARTS) in capsys.readouterr().err
     assert not page.PAGE.exists()
@@ -61,11 +61,11 @@ def test_an_unknown_part_is_a_mistake(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_the_median_of_rounds() -> None:
     times = iter([3.0, 1.0, 2.0])
-    found = run_in_rounds([Contender("one", lambda: Sample(next(times), 0.0, 0))], rounds=3)
-    assert found["one"].seconds == 2.0
+    results = run_in_rounds([Contender("one", lambda: Sample(next(times), 0.0, 0))], rounds=3)
+    assert results["one"].seconds == 2.0
 
 
-def test_a_contender_that_has_not_done_its_work_is_broken(tmp_path: Path) -> None:
+def test_a_contender_that_did_not_do_its_work_is_broken(tmp_path: Path) -> None:
     assert timed(["sh", "-c", "exit 2"], exits=(0, 2)).cpu >= 0
     with pytest.raises(Broken, match=r"(?s)ended with 3.*why"):
         timed(["sh", "-c", "echo why >&2; exit 3"])
@@ -82,7 +82,7 @@ def test_a_login_is_one_line_for_xargs() -> None:
     assert line.split()[-1] == "root@127.1.0.1"
 
 
-def test_the_collector_begins_its_parts_where_the_measure_is_put() -> None:
+def test_the_collector_has_the_lines_that_the_benchmark_changes() -> None:
     from bench.collector import START
 
     assert script(Request()).count(START) == 1
@@ -92,6 +92,6 @@ def test_the_collector_begins_its_parts_where_the_measure_is_put() -> None:
 def test_hosts_on_loopback_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loopback, "SIZES", (2, 3))
     monkeypatch.setattr(loopback, "ROUNDS", {2: 1, 3: 1})
-    found = loopback.loopback()
-    assert len(found.tables[0].rows) == 7
-    assert found.goals
+    hosts = loopback.loopback()
+    assert len(hosts.tables[0].rows) == 7
+    assert hosts.goals

@@ -1,4 +1,4 @@
-"""An app before its release, as data: a recorded host, an edit, the app's file, the findings."""
+"""Checks before a release, as data: a recorded host, edits, the app file, the findings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gpuhost.release.variant import choose_variant
 from gpuhost.settings.merge import Layer, merge_layers
 from tests.recorded import snapshot_of
 
-# As what the recorded hosts were provisioned with.
+# The settings with which the recorded hosts were provisioned.
 PROVISIONED: dict[str, dict[str, Any]] = {
     "debian13-docker": {
         "docker_mirror": "http://10.232.77.12/docker-ce",
@@ -37,21 +37,23 @@ CASES = [
 
 @pytest.mark.parametrize("case", CASES)
 def test_findings(case: dict[str, Any], tmp_path: Path) -> None:
-    """`findings` names the status of every check that is neither ok nor, for this app, skip."""
+    """`findings` has the status of every check that is neither ok nor, for this app, skip."""
     path = tmp_path / "tts.yaml"
     path.write_text(yaml.safe_dump(case["app"], sort_keys=False))
     app, snapshot = load(path), snapshot_of(case)
     values = {**PROVISIONED.get(case["host"], {}), **case.get("settings", {})}
     settings = merge_layers([Layer("the case", values)])
     choice = choose_variant(app.block, snapshot, settings)
-    found = {
+    findings = {
         f.id: f for f in preflight(snapshot, app, choice, settings, secrets=case.get("secrets", []))
     }
-    statuses = {id: finding.status.value for id, finding in found.items()}
+    statuses = {id: finding.status.value for id, finding in findings.items()}
     expected = dict.fromkeys(statuses, "ok")
     assert statuses == expected | case.get("findings", {})
     for id, pattern in case.get("says", {}).items():
-        words = "\n".join((found[id].expected, found[id].actual, found[id].evidence, found[id].fix))
+        words = "\n".join(
+            (findings[id].expected, findings[id].actual, findings[id].evidence, findings[id].fix)
+        )
         assert re.search(pattern, words), f"{id} says:\n{words}"
 
 

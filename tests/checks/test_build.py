@@ -1,4 +1,4 @@
-"""The cache for apt inside builds, on hosts whose files are as rendered, and one step beside."""
+"""The cache for apt inside builds, on hosts with the rendered files, and with one difference."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def a_host(
     address: str = GATEWAY,
     **unit: str,
 ) -> Snapshot:
-    """A host where the cache is as declared, but for what is said.
+    """A host where the cache is as declared, except for the arguments.
 
-    + changed: contents by path; without: a path that is not there; address: docker0's
+    + changed: contents by path; without: a path that is missing; address: docker0's
     """
     texts = {f.path: f.content for f in host_files(settings, GATEWAY) if f.path != without}
     texts |= changed or {}
@@ -75,43 +75,45 @@ def a_host(
 
 
 def test_as_declared() -> None:
-    found = apt_cache.find(a_host(), AUTO)
-    assert (found.status.value, found.actual) == ("ok", "on 172.17.0.1:3142")
+    finding = apt_cache.find(a_host(), AUTO)
+    assert (finding.status.value, finding.actual) == ("ok", "on 172.17.0.1:3142")
 
 
 BROKEN: list[Any] = [
     pytest.param({"changed": {LATE: "Port: 80\n"}}, LATE, id="changed by hand"),
-    pytest.param({"modes": {SCRIPT: "777"}}, SCRIPT, id="anybody may change the script"),
+    pytest.param({"modes": {SCRIPT: "777"}}, SCRIPT, id="the script is writable by all"),
     pytest.param({"modes": {SCRIPT: "644"}}, SCRIPT, id="not executable"),
-    pytest.param({"owner": "ubuntu"}, SCRIPT, id="somebody else's"),
-    pytest.param({"without": MIRRORS}, MIRRORS, id="a file is gone"),
-    pytest.param({"address": "172.18.0.1"}, LATE, id="docker0 has another address now"),
+    pytest.param({"owner": "ubuntu"}, SCRIPT, id="another owner"),
+    pytest.param({"without": MIRRORS}, MIRRORS, id="a file is missing"),
+    pytest.param({"address": "172.18.0.1"}, LATE, id="docker0 has another address"),
     pytest.param({"ActiveState": "failed"}, "active and enabled", id="stopped"),
-    pytest.param({"UnitFileState": "disabled"}, "active and enabled", id="gone at the next boot"),
+    pytest.param({"UnitFileState": "disabled"}, "active and enabled", id="not enabled at boot"),
     pytest.param(
         {"ActiveEnterTimestamp": "Sat 2020-11-21 23:00:00 UTC"},
         "started before",
-        id="not taken up",
+        id="changed after its start",
     ),
 ]
 
 
 @pytest.mark.parametrize(("difference", "says"), BROKEN)
-def test_not_as_declared(difference: dict[str, Any], says: str) -> None:
-    found = apt_cache.find(a_host(**difference), AUTO)
-    assert found.status.value == "fail"
-    assert says in found.expected + found.actual
+def test_each_difference_fails(difference: dict[str, Any], says: str) -> None:
+    finding = apt_cache.find(a_host(**difference), AUTO)
+    assert finding.status.value == "fail"
+    assert says in finding.expected + finding.actual
 
 
 def test_another_mirror_is_declared() -> None:
-    found = apt_cache.find(a_host(), Settings(apt_mirror="ustc"))
-    assert (found.status.value, found.actual) == ("fail", f"differs in {MIRRORS}")
+    finding = apt_cache.find(a_host(), Settings(apt_mirror="ustc"))
+    assert (finding.status.value, finding.actual) == ("fail", f"differs in {MIRRORS}")
 
 
 def test_a_file_that_cannot_be_read_is_unknown() -> None:
-    now = a_host()
+    snapshot = a_host()
     hidden = Snapshot(
-        type(now.probes)({**now.probes.by_name, "hashes": now.probes.get("sudo_user")})
+        type(snapshot.probes)(
+            {**snapshot.probes.by_name, "hashes": snapshot.probes.get("sudo_user")}
+        )
     )
     assert apt_cache.find(hidden, AUTO).status.value == "unknown"
 
@@ -131,7 +133,7 @@ def test_mirrors_in_order(settings: Settings, expected: tuple[str, ...]) -> None
     assert mirrors(settings) == expected
 
 
-def test_what_builds_are_given() -> None:
+def test_builds_get_the_proxy() -> None:
     assert build_proxy(AUTO, a_host()) == "http://172.17.0.1:3142"
     assert build_arguments(AUTO, a_host()) == {
         "http_proxy": "http://172.17.0.1:3142",
@@ -149,7 +151,7 @@ def test_what_builds_are_given() -> None:
         (AUTO, "nonsense"),
     ],
 )
-def test_what_builds_are_not_given(settings: Settings, address: str) -> None:
+def test_builds_get_no_proxy(settings: Settings, address: str) -> None:
     assert build_arguments(settings, a_host(address=address)) == {}
 
 

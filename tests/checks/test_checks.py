@@ -1,4 +1,4 @@
-"""Checks as data: a recorded host, an edit, the findings. One YAML file a noun, cases/NOUN.yaml."""
+"""Checks as data: a recorded host, edits, the findings. Each noun has a file, cases/NOUN.yaml."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gpuhost.checks.registry import all_checks, run_checks
 from gpuhost.settings.merge import Layer, merge_layers
 from tests.recorded import snapshot_of
 
-# Skips for now: the reason is temporary, or another finding reports it.
+# Temporary skips: the reason ends without action, or another finding reports it.
 LATER = re.compile(
     "does not answer|the packages are not as declared|package manager runs: |see [a-z]+[.]"
     "|: see |ufw is |(nginx|certbot) is not installed|the engine is not running"
@@ -32,16 +32,18 @@ def _cases() -> list[Any]:
 
 @pytest.mark.parametrize(("noun", "case"), _cases())
 def test_findings(noun: str, case: dict[str, Any]) -> None:
-    """`findings` names the status of every check that is not ok."""
+    """`findings` has the status of every check that is not ok."""
     settings = merge_layers([Layer("the case", case.get("settings", {}))])
-    found = {f.id: f for f in run_checks(snapshot_of(case), settings, [noun])}
-    expected = dict.fromkeys(found, "ok") | case.get("findings", {})
-    assert {id: f.status.value for id, f in found.items()} == expected
-    assert {id for id, f in found.items() if f.later} == {
-        id for id, f in found.items() if f.status is Status.SKIP and LATER.search(f.actual)
+    findings = {f.id: f for f in run_checks(snapshot_of(case), settings, [noun])}
+    expected = dict.fromkeys(findings, "ok") | case.get("findings", {})
+    assert {id: f.status.value for id, f in findings.items()} == expected
+    assert {id for id, f in findings.items() if f.later} == {
+        id for id, f in findings.items() if f.status is Status.SKIP and LATER.search(f.actual)
     }
     for id, pattern in case.get("says", {}).items():
-        words = "\n".join((found[id].expected, found[id].actual, found[id].evidence, found[id].fix))
+        words = "\n".join(
+            (findings[id].expected, findings[id].actual, findings[id].evidence, findings[id].fix)
+        )
         assert re.search(pattern, words), f"{id} says:\n{words}"
 
 

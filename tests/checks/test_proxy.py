@@ -1,4 +1,4 @@
-"""A proxy's password is seen by the files on the host, and by nothing else."""
+"""A proxy's password is only in the files on the host."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever a person wrote into daemon.json: checks judge it, operations plan or refuse."""
+"""For any daemon.json, checks have a result, and operations plan or refuse."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ KEYS = (
 
 
 @given(st.dictionaries(st.sampled_from(KEYS), odd))
-def test_every_docker_check_judges_it(config: dict[str, Any]) -> None:
+def test_every_docker_check_has_a_result(config: dict[str, Any]) -> None:
     text = json.dumps(config)
     snapshot = Snapshot(probes("debian13-docker", {"/etc/docker/daemon.json": text}))
-    found = run_checks(snapshot, Settings(), ["docker"])
-    assert [f.id for f in found if f.status is Status.UNKNOWN] == []
+    findings = run_checks(snapshot, Settings(), ["docker"])
+    assert [f.id for f in findings if f.status is Status.UNKNOWN] == []

@@ -1,4 +1,4 @@
-"""daemon.json as data, and what must hold for every one."""
+"""daemon.json as data, and properties of all of them."""
 
 from __future__ import annotations
 
@@ -48,20 +48,20 @@ objects = st.dictionaries(
 def test_any_object_can_be_merged_into(
     present: dict[str, Any], gpu: bool, swarm: bool, adopt: bool
 ) -> None:
-    wanted = declared_keys(Settings(docker_features={"cdi": True}), gpu=gpu, swarm=swarm)
-    once = merge(present, wanted, [], adopt=adopt)
-    assert merge(once.values, wanted, once.owned, adopt=adopt).values == once.values
+    declared = declared_keys(Settings(docker_features={"cdi": True}), gpu=gpu, swarm=swarm)
+    once = merge(present, declared, [], adopt=adopt)
+    assert merge(once.values, declared, once.owned, adopt=adopt).values == once.values
     assert json.loads(once.text) == once.values
     if adopt:
-        assert differences(once.values, wanted) == []
-    # Whatever is not named by one of our paths is as it was.
-    ours_top = {path.partition(".")[0] for path in wanted}
+        assert differences(once.values, declared) == []
+    # Keys outside our paths are unchanged.
+    ours_top = {path.partition(".")[0] for path in declared}
     assert {k: v for k, v in once.values.items() if k not in ours_top} == {
         k: v for k, v in present.items() if k not in ours_top
     }
 
 
-def test_swarm_does_without_live_restore() -> None:
+def test_no_live_restore_with_swarm() -> None:
     assert declared_keys(Settings(), gpu=False, swarm=False)["live-restore"] is True
     assert "live-restore" not in declared_keys(Settings(), gpu=False, swarm=True)
 

@@ -1,4 +1,4 @@
-"""Only the step of gpu_host.py that this is about, so that a test need not install an engine."""
+"""Only the step of gpu_host.py for package sources: its test needs no engine."""
 
 from gpuhost.steps import apt
 from gpuhost.steps.start import load_settings_or_stop

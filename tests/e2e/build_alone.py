@@ -1,4 +1,4 @@
-"""The steps of gpu_host.py that apt inside builds has to do with."""
+"""The steps of gpu_host.py for apt inside builds."""
 
 from gpuhost.steps import build, docker
 from gpuhost.steps.start import load_settings_or_stop

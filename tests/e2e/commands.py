@@ -1,4 +1,4 @@
-"""The commands that a user runs, on hosts of the lab: what they print, and how they end."""
+"""The commands that a user runs, on lab hosts: their output and exit status."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Run:
     """A run of a deploy.
 
     + changed: the operations that changed something, with the hosts they changed
-    + failed: the operations that failed, likewise
-    + planned: what `--dry` foretells to change
+    + failed: the operations that failed, with their hosts
+    + planned: the changes that `--dry` plans
     """
 
     status: int
@@ -36,7 +36,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Verdicts:
-    """What `gpuhost check` says of one host: status and whole finding by id."""
+    """The result of `gpuhost check` for one host: statuses and findings by id."""
 
     exit: int
     host: str
@@ -45,14 +45,14 @@ class Verdicts:
 
     @property
     def failing(self) -> set[str]:
-        """What fails or could not be read."""
+        """The ids of checks that fail or could not be read."""
         return {id for id, status in self.status.items() if status in ("fail", "unknown")}
 
 
 def start(
     deploy: str, *hosts: LabHost, options: tuple[str, ...] = ("-y",), **settings: Any
 ) -> subprocess.Popen[str]:
-    """pyinfra with a deploy on these hosts, running; for a test that ends it before its time."""
+    """Start pyinfra with a deploy on these hosts, for a test that kills it."""
     argv = [str(BIN / "pyinfra"), "--json", *options, INVENTORY, deploy]
     argv += [word for host in hosts for word in ("--limit", host.name)]
     return _popen([*argv, *_data(settings)], hosts)
@@ -61,10 +61,10 @@ def start(
 def deploy(
     *hosts: LabHost, deploy: str = "deploys/gpu_host.py", dry: bool = False, **settings: Any
 ) -> Run:
-    """pyinfra with a deploy on these hosts, to its end.
+    """Run pyinfra with a deploy on these hosts to its end.
 
     + dry: only plan
-    + settings: as with --data
+    + settings: for --data
     """
     process = start(deploy, *hosts, options=("--dry",) if dry else ("-y",), **settings)
     try:
@@ -73,7 +73,7 @@ def deploy(
         process.kill()
     if "No host matches" in err:
         raise AssertionError(err)
-    # Where every host fails, pyinfra prints no JSON: what it says on stderr is always there.
+    # If every host fails, pyinfra prints no JSON; its stderr is complete in any case.
     plan = json.loads(out)["plan"] if out.strip() else []
     return Run(
         status=process.returncode,
@@ -87,15 +87,15 @@ def deploy(
 
 
 def _outcomes(stderr: str, outcome: str) -> dict[str, list[str]]:
-    """The operations that ended so, with the hosts they ended so on."""
-    found: dict[str, list[str]] = {}
+    """The operations with this outcome, with their hosts."""
+    hosts_by_operation: dict[str, list[str]] = {}
     operation = ""
     for line in stderr.splitlines():
         if started := re.match(r"--> Starting operation: (.+?)\s*$", line):
             operation = started[1]
         elif ended := re.match(rf"\s+\[(.+?)\]\s+{outcome}\b", line):
-            found.setdefault(operation, []).append(ended[1])
-    return {operation: sorted(hosts) for operation, hosts in found.items()}
+            hosts_by_operation.setdefault(operation, []).append(ended[1])
+    return {operation: sorted(hosts) for operation, hosts in hosts_by_operation.items()}
 
 
 def check(host: LabHost, **settings: Any) -> Verdicts:

@@ -1,4 +1,4 @@
-"""Hosts that a deploy has made ready, shared by every test of the session."""
+"""Hosts that a deploy has provisioned, shared by all tests of the session."""
 
 from __future__ import annotations
 
@@ -10,38 +10,42 @@ from tests.e2e.commands import deploy
 from tests.lab.fixtures import Hosts
 from tests.lab.hosts import LabHost
 from tests.lab.images import RELEASES
-from tests.lab.lab import Wanted
+from tests.lab.lab import HostSpec
 
 HERE = Path(__file__).parent
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """`make test` makes hosts of every release ready, and does all that comes after to the newest
-    one; the same on the others is the matrix."""
+    """`make test` provisions hosts of every release, but runs most tests only on the newest one.
+
+    The same tests on older releases are marked as matrix.
+    """
     for item in items:
-        given = getattr(item, "callspec", None)
-        is_older = given and not set(RELEASES[:-1]).isdisjoint(map(str, given.params.values()))
+        callspec = getattr(item, "callspec", None)
+        is_older = callspec and not set(RELEASES[:-1]).isdisjoint(
+            map(str, callspec.params.values())
+        )
         if is_older and item.path.parent == HERE and not item.get_closest_marker("every_release"):
             item.add_marker(pytest.mark.matrix)
 
 
 @pytest.fixture(scope="session")
 def ready_hosts(hosts: Hosts) -> dict[str, LabHost]:
-    """A host of each release with a P40, from blank to ready. Whoever tampers with one mends it."""
-    found = hosts(*(Wanted(f"ready-{release}", release, card="p40") for release in RELEASES))
-    run = deploy(*found)
+    """A host of each release with a P40, provisioned. A test that changes one repairs it."""
+    booted = hosts(*(HostSpec(f"ready-{release}", release, card="p40") for release in RELEASES))
+    run = deploy(*booted)
     assert run.status == 0, run.stderr
-    return {host.state.release: host for host in found}
+    return {host.state.release: host for host in booted}
 
 
 @pytest.fixture(params=RELEASES)
 def ready(request: pytest.FixtureRequest, ready_hosts: dict[str, LabHost]) -> LabHost:
-    """A ready host, of each release."""
+    """A provisioned host, of each release."""
     return ready_hosts[request.param]
 
 
 @pytest.fixture
 def ready_trixie(ready_hosts: dict[str, LabHost]) -> LabHost:
-    """A ready host, for what does not depend on the release."""
+    """A provisioned host, for tests that do not depend on the release."""
     return ready_hosts["trixie"]

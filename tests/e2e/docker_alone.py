@@ -1,4 +1,4 @@
-"""The steps of gpu_host.py that the engine has to do with."""
+"""The steps of gpu_host.py for the engine."""
 
 from gpuhost.steps import docker
 from gpuhost.steps.start import load_settings_or_stop

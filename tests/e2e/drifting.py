@@ -1,4 +1,4 @@
-"""gpuhost drift as a user calls it, on one host of the lab."""
+"""`gpuhost drift` on one lab host, as a user runs it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,16 @@ from tests.lab.hosts import LabHost
 
 @dataclass(frozen=True)
 class Drift:
-    """What one run told of one host. wrong: id to cause, of what fails, warns or was not read."""
+    """The result of one run for one host.
+
+    + wrong: by id, the cause of each finding that fails, warns or was not read
+    + output: what the run printed
+    """
 
     exit: int
     status: str
     wrong: dict[str, str] = field(repr=False)
-    said: str = field(repr=False)
+    output: str = field(repr=False)
 
 
 def drift(host: LabHost, *options: str, project: Path = ROOT, **settings: Any) -> Drift:
@@ -39,8 +43,8 @@ def drift(host: LabHost, *options: str, project: Path = ROOT, **settings: Any) -
     )
     (row,) = json.loads(done.stdout)["hosts"]
     wrong = {
-        one["id"]: one["cause"] or one["status"]
-        for one in row["findings"]
-        if one["status"] in ("fail", "warn", "unknown")
+        finding["id"]: finding["cause"] or finding["status"]
+        for finding in row["findings"]
+        if finding["status"] in ("fail", "warn", "unknown")
     }
     return Drift(done.returncode, row["status"], wrong, done.stdout)

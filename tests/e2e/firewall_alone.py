@@ -1,4 +1,4 @@
-"""The steps of gpu_host.py that the firewall has to do with."""
+"""The steps of gpu_host.py for the engine and the firewall."""
 
 from gpuhost.steps import docker, firewall
 from gpuhost.steps.start import load_settings_or_stop

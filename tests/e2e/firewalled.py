@@ -1,4 +1,4 @@
-"""Hosts with a firewall as the tests see them: set up, judged, and reached from outside."""
+"""Hosts with a firewall: provision them, check them, and connect from outside."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ ALONE = "tests/e2e/firewall_alone.py"
 STEP = "Firewall"
 PENDING = "/var/lib/gpuhost/firewall/pending"
 ALLOWED, CLOSED, OWN = 8080, 8081, 7777
-# The distributions' own engines, 20.10 and 26.1: with Docker's packages both would be the same.
+# The distributions' own engines are 20.10 and 26.1; Docker's packages have one version for both.
 ENGINE: dict[str, Any] = {"docker_source": "distro"}
 SETTINGS: dict[str, Any] = {"firewall_allow": [f"{ALLOWED}/tcp"], **ENGINE}
 
-# A web server of one file, as a container and as a program of the host.
+# A static web server, for a container and for the host itself.
 IMAGE = """
 set -e
 apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q -y install busybox-static
@@ -28,7 +28,7 @@ cp /bin/busybox /root/web/bin/ && echo served >/root/web/www/index.html
 CONTAINER = (
     "docker run -d --restart=always -p {port}:80 --name web{port} web /bin/busybox httpd -f -h /www"
 )
-# What a change of the firewall could leave behind, without counters and comments.
+# Everything that a change of the firewall can modify, without counters and comments.
 STATE = """
 for tool in iptables ip6tables; do $tool-save | grep -v '^#' | sed 's/ \\[[0-9:]*\\]$//'; done
 echo files:
@@ -42,7 +42,7 @@ def provision(host: LabHost, **settings: Any) -> Run:
     return deploy(host, deploy=ALONE, **{**SETTINGS, **settings})
 
 
-def removed(host: LabHost) -> Run:
+def remove(host: LabHost) -> Run:
     return deploy(host, deploy="deploys/remove.py", remove="firewall")
 
 
@@ -53,19 +53,19 @@ def firewall(host: LabHost, **settings: Any) -> dict[str, str]:
 
 
 def failing(host: LabHost, **settings: Any) -> dict[str, str]:
-    """What the firewall's checks that fail, or could not tell, say; by id."""
-    found = check(host, **{**SETTINGS, **settings}).findings.values()
+    """The actual value of each firewall check that fails or is unknown, by id."""
+    findings = check(host, **{**SETTINGS, **settings}).findings.values()
     return {
         finding["id"]: finding["actual"]
-        for finding in found
+        for finding in findings
         if finding["id"].startswith("firewall.") and finding["status"] in ("fail", "unknown")
     }
 
 
 def state(host: LabHost) -> str:
-    """Tables, files and unit, as they could be left by a change, without tables that do nothing.
+    """Tables, files and the unit that a change can modify; tables without effect are omitted.
 
-    To list a table that is not there, or to go back to one, iptables makes it: empty, and open.
+    iptables creates a missing table, empty and open, when it lists or restores it.
     """
     tables, files = host.run(STATE).stdout.split("files:\n")
     working = [t for t in tables.split("COMMIT\n") if "-A " in t or " -" in t or " DROP" in t]
@@ -73,7 +73,7 @@ def state(host: LabHost) -> str:
 
 
 def answer(host: LabHost, port: int) -> str:
-    """What a server on the host says to another machine; nothing if it cannot be reached."""
+    """The answer of a server on the host to another machine; "" if it cannot be reached."""
     try:
         with socket.create_connection((host.state.address, port), timeout=2) as connection:
             if port not in (22, 2222):
@@ -88,14 +88,14 @@ def is_served(host: LabHost, port: int) -> bool:
 
 
 def serve(host: LabHost, *ports: int) -> None:
-    """Containers that publish these ports."""
+    """Start containers that publish these ports."""
     host.run(IMAGE, timeout=300)
     host.run("tar -c -C /root/web . | docker import - web")
     for port in ports:
         host.run(CONTAINER.format(port=port))
 
 
-def until(is_so: Callable[[], bool], what: str, seconds: float = 60) -> None:
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
     deadline = Deadline(seconds, what)
-    while not is_so():
+    while not condition():
         deadline.pause()

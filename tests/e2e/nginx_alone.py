@@ -1,4 +1,4 @@
-"""The step by which a host gets nginx for an app that is reached through it."""
+"""The step that installs nginx for an app with a site."""
 
 from gpuhost.appfile.model import (
     XGpuhost,

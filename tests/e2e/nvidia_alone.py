@@ -1,4 +1,4 @@
-"""The steps of gpu_host.py that have to do with the NVIDIA driver."""
+"""The steps of gpu_host.py for the NVIDIA driver."""
 
 from gpuhost.steps import apt, nvidia
 from gpuhost.steps.start import load_settings_or_stop

@@ -1,4 +1,4 @@
-"""Remove what gpuhost set up for the NVIDIA driver, and keep the driver."""
+"""Remove the holds and the persistence unit of the NVIDIA driver; the driver stays."""
 
 from gpuhost.steps import nvidia
 from gpuhost.steps.start import load_settings_or_stop

@@ -27,30 +27,30 @@ SECRETS = {
 
 @dataclass(frozen=True)
 class Ended:
-    """A run of pyinfra: its exit status and everything it said."""
+    """A run of pyinfra: its exit status and its output."""
 
     status: int
-    said: str
+    output: str
 
     @property
     def changed_nothing(self) -> bool:
-        return self.status == 0 and bool(re.search(r"Grand total\s+\d+\s+-\s+-\s+\d+", self.said))
+        return self.status == 0 and bool(re.search(r"Grand total\s+\d+\s+-\s+-\s+\d+", self.output))
 
 
 @dataclass
 class App:
-    """A project directory, as a user has it: apps/NAME.yaml beside the sources.
-
-    + behaviour: of the stand-in; `revision` makes another image of it
-    + edits: what is otherwise than in the app file that gpuhost brings, by dotted path
-    """
+    """A project directory of a user: apps/NAME.yaml beside the sources."""
 
     name: str
     project: Path
     environment: Mapping[str, str] = field(default_factory=lambda: dict(SECRETS))
 
     def write(self, *, edits: Mapping[str, Any] | None = None, **behaviour: Any) -> None:
-        """Source and app file; what is not said is as in a good release."""
+        """Write source and app file; the defaults give a good release.
+
+        + edits: changes to the app file of gpuhost, by dotted path; None removes a key
+        + behaviour: of the stand-in; another `revision` gives another image
+        """
         source = self.project / "source"
         shutil.rmtree(source, ignore_errors=True)
         shutil.copytree(STAND_INS / self.name, source)
@@ -66,7 +66,7 @@ class App:
         (self.project / "apps" / f"{self.name}.yaml").write_text(yaml.safe_dump(app))
 
     def command(self, deploy: str = "app.py", options: tuple[str, ...] = ("-y",)) -> list[str]:
-        """What a user types."""
+        """The command that a user types."""
         inventory, file = ROOT / "inventories" / "lab.py", ROOT / "deploys" / deploy
         return ["pyinfra", *options, str(inventory), str(file), "--data", f"app={self.name}"]
 
@@ -77,7 +77,7 @@ class App:
         options: tuple[str, ...] = ("-y",),
         **data: Any,
     ) -> subprocess.Popen[str]:
-        """pyinfra in the project directory, running."""
+        """Start pyinfra in the project directory."""
         program, *argv = self.command(deploy, options)
         argv = [str(BIN / program), *argv]
         argv += [word for host in hosts for word in ("--limit", host.name)]
@@ -100,37 +100,37 @@ class App:
         )
 
     def run(self, *hosts: LabHost, timeout: float = 600, **how: Any) -> Ended:
-        """pyinfra in the project directory, to its end."""
+        """Run pyinfra in the project directory to its end."""
         process = self.start(*hosts, **how)
         try:
-            said, _ = process.communicate(timeout=timeout)
+            output, _ = process.communicate(timeout=timeout)
         finally:
             process.kill()
-        return Ended(process.returncode, said)
+        return Ended(process.returncode, output)
 
     def home(self, *parts: str) -> str:
         return "/".join(("/opt/gpuhost", self.name, *parts))
 
     def status(self, host: LabHost) -> dict[str, Any]:
-        """What the host itself says of the app."""
-        shown = host.run(f"python3 {self.home('runner.pyz')} status {self.home()}").stdout
-        found: dict[str, Any] = json.loads(shown)
-        return found
+        """The status of the app, from the runner on the host."""
+        output = host.run(f"python3 {self.home('runner.pyz')} status {self.home()}").stdout
+        status: dict[str, Any] = json.loads(output)
+        return status
 
     def current(self, host: LabHost) -> str:
         return str(self.status(host)["current"])
 
     def result(self, host: LabHost) -> dict[str, Any]:
-        """How the newest attempt ended."""
+        """The result of the newest release."""
         newest = host.run(f"ls {self.home('releases')} | tail -1").stdout.strip()
-        found: dict[str, Any] = json.loads(
+        result: dict[str, Any] = json.loads(
             host.run(f"cat {self.home('releases', newest, 'result.json')}").stdout
         )
-        return found
+        return result
 
 
 def ask(host: LabHost, path: str, *, post: str | None = None, port: int = 3000) -> Any:
-    """The app's answer, asked on the host itself; None: no answer."""
+    """The app's answer to a request on the host itself; None: no answer."""
     data = f"--data-raw '{post}'" if post is not None else ""
     done = host.run(f"curl -sS -m 10 {data} http://127.0.0.1:{port}{path}", check=False)
     return json.loads(done.stdout) if done.status == 0 and done.stdout else None

@@ -1,4 +1,4 @@
-"""The step of gpu_host.py that swap has to do with."""
+"""The step of gpu_host.py for swap."""
 
 from gpuhost.steps import swap
 from gpuhost.steps.start import load_settings_or_stop

@@ -1,4 +1,4 @@
-"""The steps of gpu_host.py that are about the host itself, so that a test installs no engine."""
+"""The steps of gpu_host.py for the host itself: their tests need no engine."""
 
 from gpuhost.steps import proxy, system
 from gpuhost.steps.start import load_settings_or_stop

@@ -1,4 +1,4 @@
-"""What happens to a host behind gpuhost's back, and what the drift check has to say of it."""
+"""Changes to a host by hand, and the findings that the drift check must report."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ DROP_IN = f"/etc/systemd/system/gpuhost-backup-{APP}.service.d"
 # A disk of this host, in its /etc/fstab.
 MOUNT = "/srv/data"
 FSTAB = f"tmpfs {MOUNT} tmpfs size=16m,nofail 0 0"
-# Where the lab's nvidia-smi looks for what it says instead of everything else.
+# If this file exists, the lab's nvidia-smi prints its content and nothing else.
 FAILURE = "/lab/card/smi/failure"
 SWAP_FILE = f"{SWAP_FOLDER}/swapfile"
-# As the kernel prints it. The lab's hosts share one kernel and its log: what dmesg prints on this
-# host is put in front of it.
+# As the kernel prints it. All lab hosts share one kernel and its log, so a program in front of
+# dmesg prints this line on one host only.
 XID = "NVRM: Xid (PCI:0000:05:00): 79, pid='<unknown>', name=<unknown>, GPU has fallen off the bus."
 DMESG = "/usr/local/sbin/dmesg"
 IMAGE = f"$(docker inspect -f '{{{{.Image}}}}' {APP}-app-1)"
@@ -31,31 +31,32 @@ TAG = (
 
 @dataclass(frozen=True)
 class Tamper:
-    """One thing that is done by hand.
+    """One change by hand.
 
-    + finds: every finding that is new after it, and no other
-    + mend: how a person mends what is not gpuhost's to mend; "": the next run of the deploy does
-    + hides: a finding of every day that cannot be told meanwhile
+    + by: the command that makes it
+    + finds: the ids of all findings that are new after it
+    + repair: the command that undoes what gpuhost does not repair; "": the next deploy repairs it
+    + hides: a usual finding that cannot be determined meanwhile
     """
 
     what: str
     by: str
     finds: frozenset[str]
-    mend: str = ""
+    repair: str = ""
     hides: str = ""
 
 
-def tamper(what: str, by: str, *finds: str, mend: str = "", hides: str = "") -> Tamper:
-    return Tamper(what, by, frozenset(finds), mend, hides)
+def tamper(what: str, by: str, *finds: str, repair: str = "", hides: str = "") -> Tamper:
+    return Tamper(what, by, frozenset(finds), repair, hides)
 
 
 def of_app(*aspects: str) -> Iterator[str]:
     return (f"app.{APP}.{aspect}" for aspect in aspects)
 
 
-# What is in one group is done to the host one after the other, and mended by one run of the deploy.
+# The changes of one group are made one after the other, and repaired by one run of the deploy.
 PACKAGES = (
-    tamper("a hold is taken off", "apt-mark unhold nvidia-container-toolkit", "toolkit.held"),
+    tamper("a hold is removed", "apt-mark unhold nvidia-container-toolkit", "toolkit.held"),
     tamper(
         "a package is removed",
         "dpkg --force-depends --remove docker-buildx-plugin",
@@ -63,7 +64,7 @@ PACKAGES = (
         "docker.packages",
     ),
     tamper(
-        "Docker's repository is gone",
+        "Docker's sources file is deleted",
         "rm /etc/apt/sources.list.d/docker.sources",
         "docker.repository",
     ),
@@ -72,29 +73,31 @@ PACKAGES = (
         "echo '# by hand' >>/etc/apt/sources.list.d/nvidia-container-toolkit.sources",
         "toolkit.repository",
     ),
-    tamper("no updates by themselves", "rm /etc/apt/apt.conf.d/*gpuhost*", "system.updates"),
+    tamper(
+        "automatic updates are not configured", "rm /etc/apt/apt.conf.d/*gpuhost*", "system.updates"
+    ),
     tamper(
         "an apt source is added",
         "echo 'deb [trusted=yes] http://packages.example.invalid/ stable main' "
         ">/etc/apt/sources.list.d/somebodys.list",
         "apt.sources",
-        mend="rm /etc/apt/sources.list.d/somebodys.list",
+        repair="rm /etc/apt/sources.list.d/somebodys.list",
     ),
 )
 ENGINE = (
     tamper(
-        "a key of daemon.json",
+        "a key of daemon.json is changed",
         "sed -i s/10m/20m/ /etc/docker/daemon.json",
         "docker.config",
         "docker.live",
     ),
-    tamper("a file's mode", "chmod 666 /etc/docker/daemon.json", "system.files"),
+    tamper("the mode of a file is changed", "chmod 666 /etc/docker/daemon.json", "system.files"),
     tamper("the engine does not start at boot", "systemctl disable docker", "docker.engine"),
-    tamper("the CDI specification is gone", "rm -f /var/run/cdi/nvidia.yaml", "toolkit.cdi"),
+    tamper("the CDI specification is deleted", "rm -f /var/run/cdi/nvidia.yaml", "toolkit.cdi"),
 )
 LIVE = (
     tamper(
-        "a flag of the running engine",
+        "the running engine has another flag",
         "cp -p /etc/docker/daemon.json /root/kept && "
         "sed -i '/live-restore/s/true/false/' /etc/docker/daemon.json && "
         "systemctl restart docker && cp -p /root/kept /etc/docker/daemon.json",
@@ -106,46 +109,54 @@ FIREWALL = (
         "a rule is added",
         "ufw allow 9999/tcp",
         "firewall.foreign",
-        mend="ufw delete allow 9999/tcp",
+        repair="ufw delete allow 9999/tcp",
     ),
-    tamper("a chain is emptied", "iptables -F DOCKER-USER", "firewall.published"),
-    tamper("it is switched off", "ufw disable", "firewall.enabled"),
+    tamper("a chain is flushed", "iptables -F DOCKER-USER", "firewall.published"),
+    tamper("the firewall is disabled", "ufw disable", "firewall.enabled"),
 )
 SYSTEM = (
-    tamper("its own name", 'sed -i "/$(uname -n)/d" /etc/hosts || :', "system.hostname"),
+    tamper(
+        "the host's name does not resolve",
+        'sed -i "/$(uname -n)/d" /etc/hosts || :',
+        "system.hostname",
+    ),
     tamper(
         "a card falls off the bus",
         f'printf "#!/bin/sh\\necho \\"{XID}\\"\\n" >{DMESG} && chmod +x {DMESG}',
         "nvidia.errors",
-        mend=f"rm {DMESG}",
+        repair=f"rm {DMESG}",
     ),
     tamper(
-        "a reboot is due",
+        "a reboot is required",
         "touch /run/reboot-required",
         "system.reboot",
-        mend="rm /run/reboot-required",
+        repair="rm /run/reboot-required",
     ),
     tamper(
         "a unit has failed",
         "systemd-run --unit=broken --wait false || :",
         "system.units",
-        mend="systemctl reset-failed broken",
+        repair="systemctl reset-failed broken",
     ),
     tamper(
-        "sshd will have another port",
+        "sshd gets another port at its next start",
         "echo Port 2222 >/etc/ssh/sshd_config.d/port.conf",
         "system.ssh",
         "firewall.ssh",
-        mend="rm /etc/ssh/sshd_config.d/port.conf",
+        repair="rm /etc/ssh/sshd_config.d/port.conf",
     ),
-    tamper("persistence mode", "nvidia-smi -pm 0", "nvidia.persistence"),
+    tamper("persistence mode is off", "nvidia-smi -pm 0", "nvidia.persistence"),
     tamper(
         "a disk of fstab is not mounted",
         "mkdir -p /data && echo '/dev/vdz /data ext4 nofail 0 2' >>/etc/fstab",
         "disk.mounts",
-        mend="sed -i /vdz/d /etc/fstab",
+        repair="sed -i /vdz/d /etc/fstab",
     ),
-    tamper("a file's owner", "chown nobody /etc/gpuhost/firewall/published.v4", "system.files"),
+    tamper(
+        "the owner of a file is changed",
+        "chown nobody /etc/gpuhost/firewall/published.v4",
+        "system.files",
+    ),
 )
 TOOLKIT = (
     tamper(
@@ -153,24 +164,30 @@ TOOLKIT = (
         "echo damaged >/etc/apt/keyrings/docker.asc",
         "docker.repository",
     ),
-    tamper("its runtime is removed", "rm /usr/bin/nvidia-container-runtime", "toolkit.runtime"),
     tamper(
-        "the CDI specification is not kept fresh",
+        "the program of the runtime is removed",
+        "rm /usr/bin/nvidia-container-runtime",
+        "toolkit.runtime",
+    ),
+    tamper(
+        "the CDI specification is not refreshed",
         "systemctl disable --now nvidia-cdi-refresh.path",
         "toolkit.cdi",
     ),
-    tamper("its proof is gone", "rm /var/lib/gpuhost/toolkit.json", "toolkit.proof"),
+    tamper(
+        "the record of the GPU test is missing", "rm /var/lib/gpuhost/toolkit.json", "toolkit.proof"
+    ),
 )
 BOOT = (
     tamper(
         "a kernel without the driver's module",
         "mkdir -p /lib/modules/6.1.0-99-amd64 && touch /boot/vmlinuz-6.1.0-99-amd64",
         "nvidia.next_boot",
-        mend="rm -r /lib/modules/6.1.0-99-amd64 /boot/vmlinuz-6.1.0-99-amd64",
+        repair="rm -r /lib/modules/6.1.0-99-amd64 /boot/vmlinuz-6.1.0-99-amd64",
     ),
-    tamper("a mount is taken away", f"umount {MOUNT}", "disk.mounts", mend=f"mount {MOUNT}"),
+    tamper("a file system is unmounted", f"umount {MOUNT}", "disk.mounts", repair=f"mount {MOUNT}"),
     tamper(
-        "the firewall of containers does not come back",
+        "the firewall of containers is not loaded at boot",
         "systemctl disable gpuhost-firewall",
         "firewall.published",
     ),
@@ -178,7 +195,7 @@ BOOT = (
         "sshd's configuration is broken",
         "echo Prot 22 >/etc/ssh/sshd_config.d/a.conf",
         "system.ssh",
-        mend="rm /etc/ssh/sshd_config.d/a.conf",
+        repair="rm /etc/ssh/sshd_config.d/a.conf",
     ),
 )
 DRIVER = (
@@ -186,15 +203,17 @@ DRIVER = (
         "the driver is upgraded while the old one is loaded",
         f"printf '18\nFailed to initialize NVML: Driver/library version mismatch\n' >{FAILURE}",
         "nvidia.driver",
-        mend=f"rm {FAILURE}",
+        repair=f"rm {FAILURE}",
         hides="nvidia.branch",
     ),
 )
 APP_FILES = (
-    tamper("the Compose file", f"echo '# by hand' >>{CURRENT}/compose.yaml", *of_app("files")),
-    tamper("the site", f"echo '# by hand' >>{SITE}", *of_app("site")),
     tamper(
-        "the certificate is near its end",
+        "the Compose file is edited", f"echo '# by hand' >>{CURRENT}/compose.yaml", *of_app("files")
+    ),
+    tamper("the site is edited", f"echo '# by hand' >>{SITE}", *of_app("site")),
+    tamper(
+        "the certificate expires soon",
         f"openssl req -x509 -nodes -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -days 3 -subj "
         f"/CN=x -keyout {CERTIFICATE}/privkey.pem -out {CERTIFICATE}/fullchain.pem",
         *of_app("certificate"),
@@ -205,49 +224,56 @@ APP_FILES = (
         *of_app("backups"),
     ),
 )
-APP_SECRET = (tamper("a secret", f"echo ADDED=1 >>{CURRENT}/secrets.env", *of_app("files")),)
+APP_SECRET = (
+    tamper("a secret is added", f"echo ADDED=1 >>{CURRENT}/secrets.env", *of_app("files")),
+)
 APP_OVERRIDE = (
-    tamper("the override", f"echo '# by hand' >>{CURRENT}/compose.override.yaml", *of_app("files")),
+    tamper(
+        "the override is edited",
+        f"echo '# by hand' >>{CURRENT}/compose.override.yaml",
+        *of_app("files"),
+    ),
     tamper("the site is removed", f"rm {SITE}", *of_app("site")),
     tamper("an image's tag is removed", f"docker image rm -f {TAG}", *of_app("images")),
     tamper("a container is stopped", f"docker stop {APP}-app-1", *of_app("containers", "ports")),
 )
 APP_MODE = (
-    tamper("who may read secrets", f"chmod 644 {CURRENT}/secrets.env", *of_app("files")),
+    tamper("everybody can read the secrets", f"chmod 644 {CURRENT}/secrets.env", *of_app("files")),
     tamper(
         "a backup fails",
         f"mkdir -p {DROP_IN} && printf '[Service]\nExecStart=\nExecStart=/bin/false\n' "
         f">{DROP_IN}/broken.conf && systemctl daemon-reload && "
         f"{{ systemctl start gpuhost-backup-{APP} || :; }}",
         *of_app("backups"),
-        mend=f"rm -r {DROP_IN} && systemctl daemon-reload && systemctl start gpuhost-backup-{APP}",
+        repair=f"rm -r {DROP_IN} && systemctl daemon-reload && "
+        f"systemctl start gpuhost-backup-{APP}",
     ),
-    tamper("a container is gone", f"docker rm -f {APP}-app-1", *of_app("containers", "ports")),
+    tamper("a container is removed", f"docker rm -f {APP}-app-1", *of_app("containers", "ports")),
 )
 APP_CONTAINERS = (
     tamper("an image's tag is moved", f"docker tag stand-in/python {TAG}", *of_app("images")),
     tamper(
-        "a foreign container on a public port",
+        "another container publishes a public port",
         "docker run -d --name foreign -p 8899:8899 stand-in/python sleep 100000",
         "docker.published",
         "firewall.closed",
-        mend="docker rm -f foreign",
+        repair="docker rm -f foreign",
     ),
     tamper(
-        "a container too many",
+        "an additional container of the app",
         f"docker run -d --name extra --label com.docker.compose.project={APP} --label "
         f"com.docker.compose.service=app --label com.docker.compose.oneoff=False {IMAGE} "
         "sleep 100000",
         *of_app("containers"),
-        mend="docker rm -f extra",
+        repair="docker rm -f extra",
     ),
 )
-# The kernel has one swap for all hosts of a machine: tests/e2e/test_swap.py does these.
+# All hosts of a machine share the swap of its kernel: tests/e2e/test_swap.py makes these changes.
 SWAP = (
-    tamper("swap is switched off", f"swapoff {SWAP_FILE}", "swap.size"),
-    tamper("swap is not there after a boot", f"sed -i '\\#{SWAP_FILE}#d' /etc/fstab", "swap.boot"),
-    tamper("who may read swap", f"chmod 644 {SWAP_FILE}", "swap.mode"),
-    tamper("swappiness", "sysctl -q -w vm.swappiness=60", "swap.swappiness"),
+    tamper("swap is off", f"swapoff {SWAP_FILE}", "swap.size"),
+    tamper("swap is not enabled at boot", f"sed -i '\\#{SWAP_FILE}#d' /etc/fstab", "swap.boot"),
+    tamper("everybody can read the swap file", f"chmod 644 {SWAP_FILE}", "swap.mode"),
+    tamper("swappiness is changed", "sysctl -q -w vm.swappiness=60", "swap.swappiness"),
 )
 GROUPS = {
     "packages": PACKAGES,

@@ -1,4 +1,4 @@
-"""Package sources on real hosts: to a mirror, broken by hand, put right, and back as they were."""
+"""Package sources on real hosts: changed to a mirror, changed by hand, repaired, and restored."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from tests.e2e.commands import Run, Verdicts, check, deploy
 from tests.lab.fixtures import Hosts
 from tests.lab.hosts import LabHost
-from tests.lab.lab import Lab, Wanted
+from tests.lab.lab import HostSpec, Lab
 from tests.lab.packages.mirrors import BROKEN, GOOD, STALE
 
 pytestmark = pytest.mark.lab
@@ -24,7 +24,7 @@ WHOLE = "/var/lib/gpuhost/apt/before"
 
 @dataclass(frozen=True)
 class Site:
-    """A blank host, and the mirrors it can reach."""
+    """A blank host, and the URLs of its mirrors."""
 
     host: LabHost
     base: str
@@ -72,7 +72,7 @@ class Site:
         ).stdout
 
     def fetched(self) -> str:
-        """What apt has, after its last update."""
+        """The names of the files that the last `apt-get update` fetched."""
         return self.host.run(f"ls {LISTS}").stdout
 
     def record(self) -> dict[str, Any]:
@@ -81,7 +81,7 @@ class Site:
 
 
 def site(lab: Lab, hosts: Hosts, release: str) -> Site:
-    (host,) = hosts(Wanted(f"apt-{release}", release))
+    (host,) = hosts(HostSpec(f"apt-{release}", release))
     host.reset()
     # Descriptions of packages in other languages are half of what an update downloads.
     host.put("/etc/apt/apt.conf.d/99-lab", b'Acquire::Languages "none";\n')
@@ -100,7 +100,7 @@ def trixie(lab: Lab, hosts: Hosts) -> Site:
 
 
 @pytest.mark.every_release
-def test_to_a_mirror_and_back_byte_for_byte(blank: Site) -> None:
+def test_switch_to_a_mirror_and_restore_byte_for_byte(blank: Site) -> None:
     before = blank.etc_apt()
     blank.provisioned(apt_mirror=blank.good)
     assert f"{blank.good}/debian" in blank.read(blank.sources)
@@ -121,7 +121,7 @@ def test_to_a_mirror_and_back_byte_for_byte(blank: Site) -> None:
     assert "apt.mirror" not in blank.check().failing
 
 
-def test_pointed_elsewhere_by_hand(blank: Site) -> None:
+def test_sources_changed_by_hand_are_repaired(blank: Site) -> None:
     declared = {"apt_mirror": blank.good}
     blank.provisioned(**declared)
     right = blank.etc_apt()
@@ -144,7 +144,7 @@ def test_a_dry_run_changes_nothing(trixie: Site) -> None:
     assert trixie.etc_apt() == before
 
 
-def test_a_mirror_with_which_update_fails_is_put_back_with_apts_own_words(blank: Site) -> None:
+def test_a_mirror_is_rolled_back_with_the_error_of_apt_if_update_fails(blank: Site) -> None:
     before = blank.etc_apt()
     run = blank.provision(apt_mirror=blank.broken)
     assert run.status == 1
@@ -157,7 +157,7 @@ def test_a_mirror_with_which_update_fails_is_put_back_with_apts_own_words(blank:
     assert blank.host.run("cd /tmp && apt-get -q download hostname").status == 0
 
 
-def test_auto_passes_over_what_is_dead_stale_or_broken(trixie: Site) -> None:
+def test_auto_skips_unreachable_stale_and_broken_mirrors(trixie: Site) -> None:
     dead = f"{trixie.base}/no-such-mirror"
     candidates = [dead, trixie.stale, trixie.broken, trixie.good]
     declared = {"apt_mirror": "auto", "apt_mirror_candidates": candidates}
@@ -174,7 +174,7 @@ def test_auto_passes_over_what_is_dead_stale_or_broken(trixie: Site) -> None:
     assert (again.status, again.changed) == (0, {})
 
 
-def test_auto_with_no_usable_candidate_goes_back_to_the_original(trixie: Site) -> None:
+def test_auto_restores_the_original_if_no_candidate_works(trixie: Site) -> None:
     before = trixie.etc_apt()
     trixie.provisioned(apt_mirror=trixie.good)
     declared = {"apt_mirror": "auto", "apt_mirror_candidates": [trixie.stale, trixie.broken]}
@@ -186,7 +186,7 @@ def test_auto_with_no_usable_candidate_goes_back_to_the_original(trixie: Site) -
     assert trixie.provision(**declared).changed == {}
 
 
-def test_what_auto_chose_went_stale_so_it_chooses_again(trixie: Site) -> None:
+def test_auto_chooses_again_if_its_mirror_is_stale(trixie: Site) -> None:
     declared = {
         "apt_mirror": "auto",
         "apt_mirror_candidates": [trixie.good],
@@ -200,7 +200,7 @@ def test_what_auto_chose_went_stale_so_it_chooses_again(trixie: Site) -> None:
     assert trixie.record()["base"] == trixie.good
 
 
-def test_security_comes_from_the_mirror_only_when_asked(trixie: Site) -> None:
+def test_security_suites_use_the_mirror_only_if_declared(trixie: Site) -> None:
     before = trixie.etc_apt()
     declared = {"apt_mirror": trixie.good, "apt_mirror_security": True}
     trixie.provisioned(**declared)
@@ -212,7 +212,7 @@ def test_security_comes_from_the_mirror_only_when_asked(trixie: Site) -> None:
     assert trixie.etc_apt() == before
 
 
-def test_an_archive_defined_in_both_formats_is_active_once(trixie: Site) -> None:
+def test_an_archive_in_both_formats_is_active_once(trixie: Site) -> None:
     stanza = trixie.read(trixie.sources)
     archive = next(line.split()[1] for line in stanza.splitlines() if line.startswith("URIs:"))
     trixie.write("/etc/apt/sources.list", f"deb {archive} trixie main\n")
@@ -225,7 +225,7 @@ def test_an_archive_defined_in_both_formats_is_active_once(trixie: Site) -> None
     assert trixie.etc_apt() == before
 
 
-def test_a_third_partys_trouble_is_not_the_mirrors(trixie: Site) -> None:
+def test_a_broken_third_party_source_does_not_reject_the_mirror(trixie: Site) -> None:
     vendor = "deb [trusted=yes] http://127.0.0.1:9/debian stable main\n"
     trixie.write("/etc/apt/sources.list.d/vendor.list", vendor)
     trixie.provisioned(apt_mirror=trixie.good)
@@ -233,7 +233,7 @@ def test_a_third_partys_trouble_is_not_the_mirrors(trixie: Site) -> None:
     assert trixie.check(apt_mirror=trixie.good).status["apt.mirror"] == "ok"
 
 
-def test_a_cloud_images_list_of_mirrors(trixie: Site) -> None:
+def test_the_mirror_lists_of_a_cloud_image(trixie: Site) -> None:
     stanza = trixie.read(trixie.sources)
     places = [line.split()[1] for line in stanza.splitlines() if line.startswith("URIs:")]
     lists = ["/etc/apt/mirrors/debian.list", "/etc/apt/mirrors/debian-security.list"]
@@ -259,9 +259,9 @@ def test_a_cloud_images_list_of_mirrors(trixie: Site) -> None:
     assert trixie.host.run("ls /etc/cloud/cloud.cfg.d").stdout == ""
 
 
-def test_a_change_that_was_interrupted_is_taken_back_first(trixie: Site) -> None:
+def test_an_interrupted_change_is_rolled_back_first(trixie: Site) -> None:
     original = trixie.etc_apt()
-    # As the power went: the broken mirror is in the file, nothing was tried, all copies are made.
+    # The state after a loss of power: the file has the broken mirror, and all copies are complete.
     copy = f"{WHOLE}{trixie.sources}"
     trixie.host.run(
         f"mkdir -p $(dirname {copy}) && cp -p {trixie.sources} {copy} && "
@@ -276,7 +276,7 @@ def test_a_change_that_was_interrupted_is_taken_back_first(trixie: Site) -> None
     assert "apt.mirror" not in trixie.check().failing
 
 
-def test_another_apt_is_waited_for(trixie: Site) -> None:
+def test_it_waits_for_another_apt(trixie: Site) -> None:
     lock = (
         "import fcntl, time; f = open('/var/lib/apt/lists/lock', 'w'); "
         "fcntl.lockf(f, fcntl.LOCK_EX); time.sleep(8)"
@@ -286,7 +286,7 @@ def test_another_apt_is_waited_for(trixie: Site) -> None:
     assert trixie.host.run("systemctl is-active holds-lock", check=False).stdout != "active\n"
 
 
-def test_another_apt_is_not_waited_for_without_end(trixie: Site) -> None:
+def test_waiting_for_another_apt_has_a_limit(trixie: Site) -> None:
     before = trixie.etc_apt()
     lock = (
         "import fcntl, time; f = open('/var/lib/apt/lists/lock', 'w'); "

@@ -1,4 +1,4 @@
-"""From blank to ready, on both releases: the plan is true, the second run changes nothing."""
+"""A blank host is provisioned, on both releases, as the plan says; a second run changes nothing."""
 
 from __future__ import annotations
 
@@ -10,20 +10,22 @@ from tests.e2e.commands import check, deploy
 from tests.lab.fixtures import Hosts
 from tests.lab.hosts import LabHost
 from tests.lab.images import RELEASES
-from tests.lab.lab import Wanted
+from tests.lab.lab import HostSpec
 
 pytestmark = pytest.mark.lab
 
-# Logged by sshd at VERBOSE: one line a login, one a command.
+# sshd logs these at VERBOSE: a line for each login, and one for each command.
 LOGIN, COMMAND = "Accepted publickey", "Starting session: command"
 
 
-def test_a_dry_run_tells_what_the_run_then_changes(hosts: Hosts) -> None:
-    blank = hosts(*(Wanted(f"blank-{release}", release, card="p40") for release in RELEASES))
-    before = [_files_changed_lately(host) for host in blank]
+def test_a_dry_run_plans_exactly_what_the_run_changes(hosts: Hosts) -> None:
+    blank = hosts(*(HostSpec(f"blank-{release}", release, card="p40") for release in RELEASES))
+    before = [_files_changed_since_boot(host) for host in blank]
     planned = deploy(*blank, dry=True)
     assert planned.status == 0
-    assert [_files_changed_lately(host) for host in blank] == before, "a dry run changes nothing"
+    assert [_files_changed_since_boot(host) for host in blank] == before, (
+        "a dry run changes nothing"
+    )
     run = deploy(*blank)
     assert run.status == 0, run.stderr
     assert run.changed == planned.planned
@@ -31,7 +33,7 @@ def test_a_dry_run_tells_what_the_run_then_changes(hosts: Hosts) -> None:
         assert check(host).failing == set()
 
 
-def _files_changed_lately(host: LabHost) -> str:
+def _files_changed_since_boot(host: LabHost) -> str:
     return host.run("find /etc /usr /var/lib /opt -xdev -newer /proc/1 -type f | sort").stdout
 
 
@@ -41,7 +43,7 @@ def test_a_second_run_changes_nothing(ready_hosts: dict[str, LabHost]) -> None:
     assert deploy(*ready_hosts.values(), dry=True).planned == {}
 
 
-def test_a_second_run_is_one_connection_and_three_execs(ready_trixie: LabHost) -> None:
+def test_a_second_run_uses_one_connection_and_three_commands(ready_trixie: LabHost) -> None:
     ready_trixie.run("echo LogLevel VERBOSE >/etc/ssh/sshd_config.d/verbose.conf")
     ready_trixie.run("systemctl reload ssh")
     try:
@@ -62,8 +64,8 @@ def test_a_second_run_is_one_connection_and_three_execs(ready_trixie: LabHost) -
         ready_trixie.run("rm /etc/ssh/sshd_config.d/verbose.conf && systemctl reload ssh")
 
 
-def test_by_sudo_it_is_the_same(hosts: Hosts) -> None:
-    (host,) = hosts(Wanted("by-sudo", "trixie"))
+def test_sudo_gives_the_same_result(hosts: Hosts) -> None:
+    (host,) = hosts(HostSpec("by-sudo", "trixie"))
     run = deploy(host, ssh_user="ops")
     assert run.status == 0, run.stderr
     assert deploy(host, ssh_user="ops").changed == {}
@@ -71,8 +73,8 @@ def test_by_sudo_it_is_the_same(hosts: Hosts) -> None:
     assert (again.status, again.changed) == (0, {}), "root finds nothing to do after ops"
 
 
-def test_without_root_and_sudo_nothing_is_done(hosts: Hosts) -> None:
-    (host,) = hosts(Wanted("by-sudo", "trixie"))
+def test_without_root_or_sudo_nothing_changes(hosts: Hosts) -> None:
+    (host,) = hosts(HostSpec("by-sudo", "trixie"))
     run = deploy(host, ssh_user="locked")
     assert run.status == 1
     assert run.changed == {}
@@ -80,7 +82,7 @@ def test_without_root_and_sudo_nothing_is_done(hosts: Hosts) -> None:
     assert "NOPASSWD" in run.stderr
 
 
-def test_bad_settings_end_one_host_and_the_others_go_on(
+def test_an_unknown_setting_fails_each_host_unchanged(
     ready_hosts: dict[str, LabHost], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     run = deploy(*ready_hosts.values(), swap_sizegb=4)
@@ -90,7 +92,7 @@ def test_bad_settings_end_one_host_and_the_others_go_on(
     assert "Traceback" not in run.stderr
 
 
-def test_a_failed_step_shows_the_findings(ready_trixie: LabHost) -> None:
+def test_a_failed_verification_prints_its_findings(ready_trixie: LabHost) -> None:
     run = deploy(ready_trixie, memory_min_gb=4000)
     assert run.status == 1
     assert run.failed == {"Verification": [ready_trixie.name]}

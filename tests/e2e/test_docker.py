@@ -1,4 +1,4 @@
-"""The engine on real hosts: configured, broken and mended, and a used one left in peace."""
+"""The engine on real hosts: configured, changed by hand, repaired; one in use is kept."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from tests.e2e.commands import Run, check, deploy
 from tests.lab.fixtures import Hosts
 from tests.lab.hosts import LabHost
 from tests.lab.images import RELEASES
-from tests.lab.lab import Wanted
+from tests.lab.lab import HostSpec
 
 pytestmark = pytest.mark.lab
 
 ALONE = "tests/e2e/docker_alone.py"
 DAEMON_JSON = "/etc/docker/daemon.json"
-# An image of the host's own shell and C library: nothing can be pulled here.
+# An image of the host's own shell and C library: these hosts reach no registry.
 SHELL = (
     "rm -rf /tmp/image && mkdir /tmp/image && cd /tmp/image && cp --parents -L /bin/sh /bin/sleep "
     "$(ldd /bin/sh /bin/sleep | grep -o '/[^ ]*') . 2>/dev/null; tar c . | docker import - shell"
@@ -28,12 +28,12 @@ SERVICE = "docker run -d --name service shell /bin/sleep 100000"
 @pytest.fixture(scope="module")
 def with_engine(hosts: Hosts) -> dict[str, LabHost]:
     """A host of each release with a configured engine and no card."""
-    found = hosts(*(Wanted(f"docker-{release}", release) for release in RELEASES))
-    run = deploy(*found, deploy=ALONE)
+    booted = hosts(*(HostSpec(f"docker-{release}", release) for release in RELEASES))
+    run = deploy(*booted, deploy=ALONE)
     assert run.status == 0, run.stderr
-    for host in found:
+    for host in booted:
         host.run(SHELL)
-    return {host.state.release: host for host in found}
+    return {host.state.release: host for host in booted}
 
 
 @pytest.fixture(params=RELEASES)
@@ -46,7 +46,7 @@ def provision(host: LabHost, **settings: Any) -> Run:
 
 
 def docker(host: LabHost, **settings: Any) -> dict[str, str]:
-    """The checks of the engine that are not ok or skipped, with their status."""
+    """The failing and unknown checks of the engine, with their status."""
     status = check(host, **settings).status
     return {
         id: value
@@ -74,22 +74,22 @@ TAMPERS = {
     "docker.config": "sed -i '/max-size/d' /etc/docker/daemon.json",
     "docker.live": "touch -d '+2 seconds' /etc/docker/daemon.json",
 }
-# A package that is gone is its own fault, and what it did is gone with it.
-WITH_IT = {"docker.packages": {"docker.buildx"}, "docker.config": {"docker.live"}}
+# Checks that may fail too.
+ALSO_FAILS = {"docker.packages": {"docker.buildx"}, "docker.config": {"docker.live"}}
 
 
 @pytest.mark.parametrize("id", TAMPERS)
-def test_tampered_found_mended(host: LabHost, id: str) -> None:
+def test_a_change_by_hand_is_found_and_repaired(host: LabHost, id: str) -> None:
     host.run(TAMPERS[id])
-    found = docker(host)
-    assert found.pop(id) == "fail"
-    assert set(found) <= WITH_IT.get(id, set())
+    statuses = docker(host)
+    assert statuses.pop(id) == "fail"
+    assert set(statuses) <= ALSO_FAILS.get(id, set())
     run = provision(host)
     assert run.status == 0, run.stderr
     assert docker(host) == {}
 
 
-def test_a_key_that_a_person_adds_stays(host: LabHost) -> None:
+def test_a_key_added_by_hand_stays(host: LabHost) -> None:
     values = {**daemon_json(host), "debug": True}
     host.put(DAEMON_JSON, json.dumps(values).encode())
     assert provision(host, docker_log_max_size="20m").status == 0
@@ -100,9 +100,9 @@ def test_a_key_that_a_person_adds_stays(host: LabHost) -> None:
     assert daemon_json(host)["log-opts"]["max-size"] == "10m"
 
 
-def test_a_configuration_that_the_engine_refuses_does_not_stay(host: LabHost) -> None:
+def test_a_configuration_that_the_engine_rejects_is_rolled_back(host: LabHost) -> None:
     before = host.run(f"cat {DAEMON_JSON}").stdout
-    # Both are valid JSON; the first is a value no engine accepts, the second one breaks at start.
+    # Both are valid JSON; the engine rejects the first one, and does not start with the second.
     run = provision(host, docker_features={"no such feature": True}, docker_data_root="/proc/x")
     assert run.status == 1
     assert host.run(f"cat {DAEMON_JSON}").stdout == before
@@ -110,7 +110,7 @@ def test_a_configuration_that_the_engine_refuses_does_not_stay(host: LabHost) ->
     assert docker(host) == {}
 
 
-def test_containers_outlive_a_new_configuration(host: LabHost) -> None:
+def test_containers_survive_a_new_configuration(host: LabHost) -> None:
     host.run(SERVICE)
     try:
         started = host.run("docker inspect -f '{{.State.StartedAt}}' service").stdout
@@ -122,9 +122,9 @@ def test_containers_outlive_a_new_configuration(host: LabHost) -> None:
         host.run("docker rm -f service")
 
 
-def test_a_restart_that_a_lost_connection_ate_comes_at_the_next_run(host: LabHost) -> None:
-    wanted = {**daemon_json(host), "registry-mirrors": ["https://mirror.invalid"]}
-    host.put(DAEMON_JSON, json.dumps(wanted).encode())
+def test_a_missed_restart_is_made_by_the_next_run(host: LabHost) -> None:
+    config = {**daemon_json(host), "registry-mirrors": ["https://mirror.invalid"]}
+    host.put(DAEMON_JSON, json.dumps(config).encode())
     settings = {"docker_registry_mirrors": ["https://mirror.invalid"]}
     assert docker(host, **settings) == {"docker.live": "fail"}
     assert provision(host, **settings).status == 0
@@ -132,13 +132,13 @@ def test_a_restart_that_a_lost_connection_ate_comes_at_the_next_run(host: LabHos
     assert (
         "https://mirror.invalid/" in host.run("docker info -f '{{.RegistryConfig.Mirrors}}'").stdout
     )
-    # Taken back, a setting takes its key back.
+    # Without the setting, its key is removed.
     assert provision(host).status == 0
     assert "registry-mirrors" not in daemon_json(host)
 
 
-def test_another_key_is_refused_and_nothing_is_installed(hosts: Hosts) -> None:
-    (host,) = hosts(Wanted("docker-refused", "trixie"))
+def test_an_undeclared_key_is_refused_and_nothing_is_installed(hosts: Hosts) -> None:
+    (host,) = hosts(HostSpec("docker-refused", "trixie"))
     run = provision(host, docker_key_fingerprint="A" * 40)
     assert run.status == 1
     assert "not the declared AAAAAAAAAA" in run.stderr
@@ -147,9 +147,9 @@ def test_another_key_is_refused_and_nothing_is_installed(hosts: Hosts) -> None:
 
 
 @pytest.fixture
-def used(hosts: Hosts) -> LabHost:
-    """Somebody's server: the distribution's engine, a configuration of their own, a container."""
-    (host,) = hosts(Wanted("docker-used", "trixie"))
+def engine_in_use(hosts: Hosts) -> LabHost:
+    """A server in use: the distribution's engine, its own configuration, a running container."""
+    (host,) = hosts(HostSpec("docker-used", "trixie"))
     host.reset()
     host.put(DAEMON_JSON, b'{"debug": true, "log-driver": "local"}')
     host.run("apt-get -q update")
@@ -160,20 +160,24 @@ def used(hosts: Hosts) -> LabHost:
     return host
 
 
-def test_a_used_engine_is_left_in_peace_until_adopted(used: LabHost) -> None:
-    started = used.run("docker inspect -f '{{.State.StartedAt}}' service").stdout
-    run = provision(used)
+def test_an_engine_in_use_is_not_replaced_without_adopt(engine_in_use: LabHost) -> None:
+    started = engine_in_use.run("docker inspect -f '{{.State.StartedAt}}' service").stdout
+    run = provision(engine_in_use)
     assert "holds containers: service" in run.stderr
-    assert used.run("docker inspect -f '{{.State.StartedAt}}' service").stdout == started
-    assert daemon_json(used)["log-driver"] == "local"
-    assert daemon_json(used)["debug"] is True
-    finding = check(used).findings["docker.packages"]
+    assert engine_in_use.run("docker inspect -f '{{.State.StartedAt}}' service").stdout == started
+    assert daemon_json(engine_in_use)["log-driver"] == "local"
+    assert daemon_json(engine_in_use)["debug"] is True
+    finding = check(engine_in_use).findings["docker.packages"]
     assert "service" in finding["fix"]
     assert "adopt=True" in finding["fix"]
-    adopted = provision(used, adopt=True)
+    adopted = provision(engine_in_use, adopt=True)
     assert adopted.status == 0, adopted.stderr
-    assert used.run("dpkg-query -W -f '${db:Status-Status}' docker-ce").stdout == "installed"
-    assert daemon_json(used)["log-driver"] == "json-file"
-    assert daemon_json(used)["debug"] is True
-    assert used.run("docker ps -a --format '{{.Names}}'").stdout == "service\n", "data is kept"
-    assert docker(used, adopt=True) == {}
+    assert (
+        engine_in_use.run("dpkg-query -W -f '${db:Status-Status}' docker-ce").stdout == "installed"
+    )
+    assert daemon_json(engine_in_use)["log-driver"] == "json-file"
+    assert daemon_json(engine_in_use)["debug"] is True
+    assert engine_in_use.run("docker ps -a --format '{{.Names}}'").stdout == "service\n", (
+        "data is kept"
+    )
+    assert docker(engine_in_use, adopt=True) == {}

@@ -1,4 +1,4 @@
-"""gpuhost drift on a provisioned host with an app: what it finds and what not, who mends it."""
+"""gpuhost drift on a provisioned host with an app: what it finds, and how that is repaired."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tests.e2e.releasing import App
 from tests.e2e.tampers import APP, FSTAB, GROUPS, MOUNT, SWAP, Tamper
 from tests.lab.fixtures import Hosts
 from tests.lab.hosts import LabHost
-from tests.lab.lab import Wanted
+from tests.lab.lab import HostSpec
 
 pytestmark = pytest.mark.lab
 
 SETTLED_S = 180
-# Everything that lasts, but for what the host itself writes all the time.
+# All persistent files, except those that the host itself writes all the time.
 FILES = (
     "find / -xdev \\( -path /proc -o -path /sys -o -path /run -o -path /tmp -o -path /var/log "
     "-o -path /var/lib/docker -o -path /var/lib/containerd -o -path /var/lib/systemd "
@@ -31,7 +31,7 @@ FILES = (
 
 @dataclass(frozen=True)
 class Declared:
-    """A host with an app, from a user's project directory."""
+    """A host with an app, the project directory of its user, and the settings."""
 
     host: LabHost
     app: App
@@ -39,17 +39,17 @@ class Declared:
 
     def provision(self) -> None:
         ended = self.app.run(self.host, deploy="gpu_host.py", **self.settings)
-        assert ended.status == 0, ended.said
+        assert ended.status == 0, ended.output
 
     def drift(self, *options: str, **settings: Any) -> Drift:
-        wanted = {**self.settings, **settings}
-        return drift(self.host, *options, project=self.app.project, **wanted)
+        values = {**self.settings, **settings}
+        return drift(self.host, *options, project=self.app.project, **values)
 
 
 @pytest.fixture(scope="module")
 def declared(hosts: Hosts, tmp_path_factory: pytest.TempPathFactory) -> Declared:
-    """Blank, then provisioned with its app in one run."""
-    (host,) = hosts(Wanted("drift", "trixie", card="l40s-610"))
+    """A blank host that is provisioned, and then provisioned with its app in one run."""
+    (host,) = hosts(HostSpec("drift", "trixie", card="l40s-610"))
     app = App(APP, tmp_path_factory.mktemp("project"))
     app.write(revision="good")
     made = Declared(host, app, {"apps": [APP]})
@@ -63,45 +63,45 @@ def declared(hosts: Hosts, tmp_path_factory: pytest.TempPathFactory) -> Declared
 
 @pytest.fixture(scope="module")
 def usual(declared: Declared) -> dict[str, str]:
-    """What is wrong with a host on which all is well: a warning, perhaps, and no more."""
-    found = declared.drift()
-    assert (found.exit, found.status) == (0, "ok"), found.wrong
-    return found.wrong
+    """The findings of an intact host: warnings at most."""
+    result = declared.drift()
+    assert (result.exit, result.status) == (0, "ok"), result.wrong
+    return result.wrong
 
 
 @pytest.mark.matrix
 def test_a_clean_host_stays_clean(declared: Declared, usual: dict[str, str]) -> None:
-    """Again and again; after a container and the engine restarted, and while logs grow."""
+    """20 times in a row, after restarts of a container and of the engine, and with a large log."""
     for _ in range(20):
-        found = declared.drift()
-        assert (found.exit, found.wrong) == (0, usual)
+        result = declared.drift()
+        assert (result.exit, result.wrong) == (0, usual)
     for what in (
         f"docker restart {APP}-app-1",
         "systemctl restart docker",
         f"head -c 30000000 /dev/zero >>/opt/gpuhost/{APP}/shared/logs/app.log",
     ):
         declared.host.run(what)
-        assert settled(declared, usual) == usual, what
+        assert wait_until_settled(declared, usual) == usual, what
 
 
 @pytest.mark.matrix
-def test_a_host_that_restarts_is_clean(declared: Declared, usual: dict[str, str]) -> None:
+def test_a_rebooted_host_is_clean(declared: Declared, usual: dict[str, str]) -> None:
     declared.host.reboot()
-    assert settled(declared, usual) == usual
+    assert wait_until_settled(declared, usual) == usual
 
 
-def settled(declared: Declared, usual: dict[str, str]) -> dict[str, str]:
-    """What is wrong once everything has started: until then it is loading, and no drift."""
+def wait_until_settled(declared: Declared, usual: dict[str, str]) -> dict[str, str]:
+    """The findings after everything has started; until then, nothing may be reported as drift."""
     deadline = time.monotonic() + SETTLED_S
     while True:
-        found = declared.drift()
-        assert "drift" not in found.wrong.values(), found.wrong
-        if found.wrong == usual or time.monotonic() > deadline:
-            return found.wrong
+        result = declared.drift()
+        assert "drift" not in result.wrong.values(), result.wrong
+        if result.wrong == usual or time.monotonic() > deadline:
+            return result.wrong
         time.sleep(3)
 
 
-def test_it_changes_nothing(declared: Declared) -> None:
+def test_drift_changes_no_file(declared: Declared) -> None:
     before = declared.host.run(FILES).stdout.splitlines()
     declared.drift()
     after = declared.host.run(FILES).stdout.splitlines()
@@ -109,55 +109,59 @@ def test_it_changes_nothing(declared: Declared) -> None:
     assert set(after) ^ set(before) == set()
 
 
-def test_a_stopped_engine_stays_stopped_and_is_named(declared: Declared) -> None:
+def test_a_stopped_engine_is_reported_and_not_started(declared: Declared) -> None:
     declared.host.run("systemctl stop docker.socket docker")
     try:
-        found = declared.drift()
+        result = declared.drift()
         active = declared.host.run("systemctl is-active docker", check=False).stdout.strip()
         assert active == "inactive"
-        assert found.wrong["docker.engine"] == "drift"
-        assert found.exit == 3, "what only the engine knows could not be read"
+        assert result.wrong["docker.engine"] == "drift"
+        assert result.exit == 3, "what only the engine knows could not be read"
     finally:
         declared.host.run("systemctl start docker.socket docker")
 
 
-PLACES = "/run /dev/shm /tmp"
+TEMPORARY = "/run /dev/shm /tmp"
 
 
-def test_a_host_without_room_says_so(declared: Declared, usual: dict[str, str]) -> None:
-    """Nowhere to write: a row with the reason, nothing left behind. One place is enough."""
+def test_a_host_without_free_space_reports_the_reason(
+    declared: Declared, usual: dict[str, str]
+) -> None:
+    """If every directory is full, the row has the reason, and no file is left. One is enough."""
     host = declared.host
     host.run(
         "mount -o remount,size=2m /run && mount -t tmpfs -o size=64k tmpfs /tmp && "
-        f"for place in {PLACES}; do head -c 1G /dev/zero >$place/fill 2>/dev/null || :; done"
+        f"for place in {TEMPORARY}; do head -c 1G /dev/zero >$place/fill 2>/dev/null || :; done"
     )
     try:
         full = declared.drift()
-        left = host.run(f"find {PLACES} -name 'gpuhost.*'").stdout
+        left = host.run(f"find {TEMPORARY} -name 'gpuhost.*'").stdout
         host.run("rm /dev/shm/fill")
-        found = declared.drift()
+        partly_full = declared.drift()
     finally:
         host.run("rm -f /run/fill /dev/shm/fill; umount /tmp; mount -o remount,size=50% /run")
     assert (full.exit, full.status) == (3, "error")
-    assert "no directory to write in: /run, /dev/shm and /tmp are full" in full.said
+    assert "no directory to write in: /run, /dev/shm and /tmp are full" in full.output
     assert left == ""
-    assert (found.exit, found.wrong) == (0, usual)
+    assert (partly_full.exit, partly_full.wrong) == (0, usual)
 
 
-def test_what_the_repository_changed_is_pending(declared: Declared, usual: dict[str, str]) -> None:
-    found = declared.drift(docker_log_max_size="20m")
-    assert (found.exit, found.status) == (0, "pending")
-    assert found.wrong == {**usual, "docker.config": "pending"}
+def test_a_change_in_the_repository_is_pending(declared: Declared, usual: dict[str, str]) -> None:
+    result = declared.drift(docker_log_max_size="20m")
+    assert (result.exit, result.status) == (0, "pending")
+    assert result.wrong == {**usual, "docker.config": "pending"}
     assert declared.drift("--pending-fails", docker_log_max_size="20m").exit == 2
     declared.app.write(revision="good", edits={"x-gpuhost.keep_releases": 4})
     try:
-        found = declared.drift()
+        result = declared.drift()
     finally:
         declared.app.write(revision="good")
-    assert found.wrong == {**usual, f"app.{APP}.release": "pending"}
+    assert result.wrong == {**usual, f"app.{APP}.release": "pending"}
 
 
-def test_what_is_known_is_accepted_until_a_day(declared: Declared, usual: dict[str, str]) -> None:
+def test_a_known_finding_is_accepted_until_its_date(
+    declared: Declared, usual: dict[str, str]
+) -> None:
     declared.host.run("apt-mark unhold nvidia-container-toolkit")
     known = {"id": "toolkit.held", "reason": "an upgrade is tried", "until": "2999-12-31"}
     try:
@@ -180,64 +184,64 @@ print(plan["backup"]["limit_s"], time.clock_gettime(time.CLOCK_BOOTTIME))
 
 
 @pytest.mark.matrix
-def test_an_old_backup_is_told_where_there_was_time_for_a_newer_one(
+def test_an_old_backup_is_drift_once_a_newer_one_was_due(
     declared: Declared, usual: dict[str, str]
 ) -> None:
-    """Of a machine that was off, its timer makes it up first."""
-    host, one = declared.host, f"systemctl start gpuhost-backup-{APP}"
-    host.run(one)
+    """After a machine was off, its timer first makes the missed backup."""
+    host, backup = declared.host, f"systemctl start gpuhost-backup-{APP}"
+    host.run(backup)
     limit, running = host.run("python3 -", stdin=OLDER.encode()).stdout.split()
     is_late = float(running) > SPREAD_S + WAITS_S + float(limit)
     try:
-        found = declared.drift()
-        assert found.wrong == usual | ({f"app.{APP}.backups": "drift"} if is_late else {})
+        result = declared.drift()
+        assert result.wrong == usual | ({f"app.{APP}.backups": "drift"} if is_late else {})
     finally:
-        # A backup is called after its second.
-        host.run(f"sleep 1; {one}")
+        # The name of a backup is its time in seconds.
+        host.run(f"sleep 1; {backup}")
     assert declared.drift().wrong == usual
 
 
 SETTLING = {f"app.{APP}.containers", f"app.{APP}.ports"}
-# In `make test`: one of each kind. The rest is the matrix.
-SPINE = ("app-files",)
+# `make test` runs this group; the rest is the matrix.
+IN_EVERY_RUN = ("app-files",)
 CASES = [
-    pytest.param(group, id=name, marks=() if name in SPINE else (pytest.mark.matrix,))
+    pytest.param(group, id=name, marks=() if name in IN_EVERY_RUN else (pytest.mark.matrix,))
     for name, group in GROUPS.items()
 ]
 
 
 @pytest.mark.parametrize("group", CASES)
-def test_what_is_done_by_hand_is_found_and_mended(
+def test_changes_by_hand_are_found_and_repaired(
     declared: Declared, usual: dict[str, str], group: tuple[Tamper, ...]
 ) -> None:
-    """Each with the right finding and no other, as drift; then the deploy makes it good."""
+    """Each change gives its finding and no other, as drift; then the deploy repairs it."""
     if SETTLING & {id for tamper in group for id in tamper.finds}:
         wait_for_the_engine(declared.host)
     expected = dict(usual)
-    mends: list[str] = []
+    repairs: list[str] = []
     try:
         for tamper in group:
-            mends.append(tamper.mend or "true")
+            repairs.append(tamper.repair or "true")
             declared.host.run(tamper.by)
-            found = declared.drift()
+            result = declared.drift()
             expected |= dict.fromkeys(tamper.finds, "drift")
             expected.pop(tamper.hides, None)
-            assert found.wrong == expected, tamper.what
-            assert found.exit in (0, 2), tamper.what
+            assert result.wrong == expected, tamper.what
+            assert result.exit in (0, 2), tamper.what
     finally:
-        for mend in mends:
-            declared.host.run(mend)
+        for repair in repairs:
+            declared.host.run(repair)
         declared.provision()
-    assert settled(declared, usual) == usual
+    assert wait_until_settled(declared, usual) == usual
 
 
 def wait_for_the_engine(host: LabHost) -> None:
-    """Until it has run so long that a container that is missing is no longer one that starts."""
-    asked = "cat /proc/uptime; systemctl show -p ActiveEnterTimestampMonotonic --value docker"
-    now, started = host.run(asked).stdout.splitlines()
-    time.sleep(max(0, SETTLING_S + 1 - (float(now.split()[0]) - int(started) / 1e6)))
+    """Wait until a missing container no longer counts as starting."""
+    times = "cat /proc/uptime; systemctl show -p ActiveEnterTimestampMonotonic --value docker"
+    uptime, started = host.run(times).stdout.splitlines()
+    time.sleep(max(0, SETTLING_S + 1 - (float(uptime.split()[0]) - int(started) / 1e6)))
 
 
-def test_no_tamper_vanished() -> None:
+def test_number_of_tampers() -> None:
     every = [tamper for group in (*GROUPS.values(), SWAP) for tamper in group]
     assert len(every) == len({tamper.what for tamper in every}) == 50

@@ -1,7 +1,7 @@
-"""The nightly drift check on real hosts: installed, run by systemd, tampered with, taken away.
+"""The nightly drift check on real hosts: installed, run by systemd, changed by hand, removed.
 
-What runs is a stand-in for gpuhost, which tells how it was called; the drift check itself is in
-tests/drift and over SSH in tests/cli.
+The unit runs a stand-in for gpuhost, which records its arguments. The drift check itself is tested
+in tests/drift, and over SSH in tests/cli.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from tests.e2e.commands import Run, check, deploy
 from tests.lab.fixtures import Hosts
 from tests.lab.hosts import LabHost
 from tests.lab.images import RELEASES
-from tests.lab.lab import Wanted
+from tests.lab.lab import HostSpec
 
 pytestmark = [pytest.mark.lab, pytest.mark.matrix]
 
@@ -37,13 +37,13 @@ OK = dict.fromkeys(("drift.account", "drift.command", "drift.reports", "drift.ti
 
 @pytest.fixture(params=RELEASES)
 def host(request: pytest.FixtureRequest, hosts: Hosts, monkeypatch: pytest.MonkeyPatch) -> LabHost:
-    """A host of each release with a checkout, whose check ends well."""
-    (found,) = hosts(Wanted(f"drift-{request.param}", request.param))
-    found.put(f"{CHECKOUT}/.venv/bin/gpuhost", STAND_IN, mode=0o755)
-    found.put(f"{CHECKOUT}/inventory.py", b"gpu = []\n")
-    found.put(f"{CHECKOUT}/exit", b"0\n")
+    """A host of each release with a checkout; its drift check succeeds."""
+    (booted,) = hosts(HostSpec(f"drift-{request.param}", request.param))
+    booted.put(f"{CHECKOUT}/.venv/bin/gpuhost", STAND_IN, mode=0o755)
+    booted.put(f"{CHECKOUT}/inventory.py", b"gpu = []\n")
+    booted.put(f"{CHECKOUT}/exit", b"0\n")
     monkeypatch.setenv("GPUHOST_NOTIFY", NOTIFY)
-    return found
+    return booted
 
 
 def install(host: LabHost) -> Run:
@@ -55,14 +55,14 @@ def verdicts(host: LabHost) -> dict[str, str]:
     return {id: value for id, value in status.items() if id.startswith("drift.")}
 
 
-def nightly(host: LabHost, exit: int) -> str:
-    """What systemd makes of a night on which the check ends so."""
+def run_nightly(host: LabHost, exit: int) -> str:
+    """The result of the unit, if the drift check ends with this exit status."""
     host.put(f"{CHECKOUT}/exit", f"{exit}\n".encode())
     host.run(f"systemctl reset-failed; systemctl start {SERVICE}", check=False)
     return host.run(f"systemctl show -p Result --value {SERVICE}").stdout.strip()
 
 
-def test_installed_and_run(host: LabHost) -> None:
+def test_installation_and_one_run(host: LabHost) -> None:
     run = install(host)
     assert run.status == 0, run.stderr
     public = host.run(f"cat {KEY}.pub").stdout.strip()
@@ -73,21 +73,21 @@ def test_installed_and_run(host: LabHost) -> None:
     assert host.run(f"stat -c '%a %U' {KEY} {SECRETS}").stdout == "600 gpuhost-drift\n600 root\n"
     again = install(host)
     assert (again.status, again.changed) == (0, {})
-    assert nightly(host, 0) == "success"
-    called = host.run(f"cat {HOME}/history/called").stdout.splitlines()
-    assert called[0].startswith("drift inventory.py --history /var/lib/gpuhost-drift/history")
-    assert called[1] == NOTIFY
-    said = host.run(f"journalctl -o cat -u {SERVICE}").stdout
-    assert f"gpuhost-drift\n{CHECKOUT}\n" in said
+    assert run_nightly(host, 0) == "success"
+    arguments = host.run(f"cat {HOME}/history/called").stdout.splitlines()
+    assert arguments[0].startswith("drift inventory.py --history /var/lib/gpuhost-drift/history")
+    assert arguments[1] == NOTIFY
+    journal = host.run(f"journalctl -o cat -u {SERVICE}").stdout
+    assert f"gpuhost-drift\n{CHECKOUT}\n" in journal
 
 
-def test_what_it_finds_is_no_failure_and_its_own_failure_is_told(host: LabHost) -> None:
+def test_findings_do_not_fail_the_unit_and_its_own_failure_is_reported(host: LabHost) -> None:
     install(host)
-    assert [nightly(host, exit) for exit in (2, 3)] == ["success", "success"]
-    assert nightly(host, 1) == "exit-code"
-    told = host.run("sleep 2; journalctl -o cat -p err -u gpuhost-drift-failed.service").stdout
-    assert "the nightly drift check on " in told
-    assert NOTIFY not in told
+    assert [run_nightly(host, exit) for exit in (2, 3)] == ["success", "success"]
+    assert run_nightly(host, 1) == "exit-code"
+    journal = host.run("sleep 2; journalctl -o cat -p err -u gpuhost-drift-failed.service").stdout
+    assert "the nightly drift check on " in journal
+    assert NOTIFY not in journal
 
 
 TAMPERS = {
@@ -99,7 +99,7 @@ TAMPERS = {
 
 
 @pytest.mark.parametrize("id", TAMPERS)
-def test_tampered_found_mended(host: LabHost, id: str) -> None:
+def test_a_change_by_hand_is_found_and_repaired(host: LabHost, id: str) -> None:
     install(host)
     host.run(TAMPERS[id])
     assert verdicts(host) == {**OK, id: "fail"}
@@ -108,7 +108,7 @@ def test_tampered_found_mended(host: LabHost, id: str) -> None:
     assert verdicts(host) == OK
 
 
-def test_taken_away_but_for_its_account(host: LabHost) -> None:
+def test_removal_keeps_the_account(host: LabHost) -> None:
     install(host)
     run = deploy(host, deploy="deploys/remove.py", remove="drift", **SETTINGS)
     assert run.status == 0, run.stderr

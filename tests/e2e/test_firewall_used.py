@@ -1,4 +1,4 @@
-"""The firewall on a machine that was used before: asked first, adopted, and given back."""
+"""The firewall on a machine in use: refused without adopt, applied with it, and removed."""
 
 from __future__ import annotations
 
@@ -13,39 +13,39 @@ from tests.e2e.firewalled import (
     failing,
     is_served,
     provision,
-    removed,
+    remove,
     serve,
     state,
 )
 from tests.lab.fixtures import Hosts
-from tests.lab.lab import Wanted
+from tests.lab.lab import HostSpec
 
 pytestmark = pytest.mark.lab
 
 
-def test_a_used_machine_is_asked_first_and_keeps_its_rules(hosts: Hosts) -> None:
-    (used,) = hosts(Wanted("firewall-used", "bookworm"))
-    assert deploy(used, deploy=ALONE, firewall_enabled=False, **ENGINE).status == 0
-    used.run("apt-get -q -y install ufw", timeout=300)
-    serve(used, CLOSED)
-    used.run("ufw deny 9999/tcp; ufw allow from 192.0.2.7 to any port 5432 proto tcp")
-    used.run("iptables -I DOCKER-USER -s 198.51.100.9 -j DROP")
-    used.run("iptables -A INPUT -p udp --dport 9 -j DROP")
-    before = state(used)
+def test_a_machine_in_use_needs_adopt_and_keeps_its_rules(hosts: Hosts) -> None:
+    (host,) = hosts(HostSpec("firewall-used", "bookworm"))
+    assert deploy(host, deploy=ALONE, firewall_enabled=False, **ENGINE).status == 0
+    host.run("apt-get -q -y install ufw", timeout=300)
+    serve(host, CLOSED)
+    host.run("ufw deny 9999/tcp; ufw allow from 192.0.2.7 to any port 5432 proto tcp")
+    host.run("iptables -I DOCKER-USER -s 198.51.100.9 -j DROP")
+    host.run("iptables -A INPUT -p udp --dport 9 -j DROP")
+    before = state(host)
 
-    refused = provision(used)
+    refused = provision(host)
     assert (refused.status, refused.changed) == (0, {})
-    assert failing(used).keys() == {"firewall.enabled"}
+    assert failing(host).keys() == {"firewall.enabled"}
     for named in (f"{CLOSED}/tcp (container web{CLOSED})", "deny 9999/tcp", "198.51.100.9"):
         assert named in refused.stderr
-    assert state(used) == before
-    assert is_served(used, CLOSED)
+    assert state(host) == before
+    assert is_served(host, CLOSED)
 
-    adopted = provision(used, adopt=True)
-    assert (adopted.status, adopted.changed) == (0, {STEP: [used.name]})
-    assert not is_served(used, CLOSED)
-    assert failing(used) == {}
-    rules = used.run("cat /etc/ufw/user.rules; iptables-save")
+    adopted = provision(host, adopt=True)
+    assert (adopted.status, adopted.changed) == (0, {STEP: [host.name]})
+    assert not is_served(host, CLOSED)
+    assert failing(host) == {}
+    rules = host.run("cat /etc/ufw/user.rules; iptables-save")
     for kept in (
         "deny tcp 9999",
         "192.0.2.7",
@@ -54,15 +54,15 @@ def test_a_used_machine_is_asked_first_and_keeps_its_rules(hosts: Hosts) -> None
     ):
         assert kept in rules.stdout
 
-    taken = removed(used)
-    assert (taken.status, taken.changed) == (0, {"Firewall removed": [used.name]})
-    assert is_served(used, CLOSED)
-    after = state(used)
+    removal = remove(host)
+    assert (removal.status, removal.changed) == (0, {"Firewall removed": [host.name]})
+    assert is_served(host, CLOSED)
+    after = state(host)
     assert "GPUHOST" not in after
-    assert used.run("ufw status").stdout == "Status: inactive\n"
+    assert host.run("ufw status").stdout == "Status: inactive\n"
     for kept in ("-s 198.51.100.9/32 -j DROP", "udp --dport 9 -j DROP"):
         assert kept in after
-    assert "deny tcp 9999" in used.run("cat /etc/ufw/user.rules").stdout
-    left = used.run("ls /usr/local/lib/gpuhost /etc/systemd/system | grep -i firewall", check=False)
+    assert "deny tcp 9999" in host.run("cat /etc/ufw/user.rules").stdout
+    left = host.run("ls /usr/local/lib/gpuhost /etc/systemd/system | grep -i firewall", check=False)
     assert left.stdout == ""
-    assert removed(used).changed == {}
+    assert remove(host).changed == {}

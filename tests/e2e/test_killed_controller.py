@@ -1,4 +1,4 @@
-"""The controller dies in mid-run: SSH stays, and the next run brings the host to rest."""
+"""The controller is killed during a run: SSH still works, and the next run completes the deploy."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import pytest
 from tests.e2e.commands import check, deploy, start
 from tests.lab.hosts import LabHost
 from tests.lab.images import RELEASES
-from tests.lab.lab import Lab, Wanted
+from tests.lab.lab import HostSpec, Lab
 
 pytestmark = pytest.mark.lab
 
-# Where a run is cut off: the operation, and how many seconds into it.
+# When a run is killed: seconds after the start of an operation.
 POINTS = [
     ("Package manager", 0.0),
     ("NVIDIA persistence mode", 0.1),
@@ -30,7 +30,7 @@ POINTS = [
     ("Firewall", 1.0),
     ("Verification", 0.0),
 ]
-# A blank host and three runs each: those where something is half done, and the rest in the matrix.
+# Each case takes a blank host and three runs: `make test` has the riskiest, the matrix the rest.
 IN_EVERY_RUN = {
     ("Engine configuration", 0.1),
     ("Firewall", 1.0),
@@ -52,7 +52,7 @@ SETTINGS = {"firewall_confirm_s": 30}
 )
 def test_the_next_run_converges(lab: Lab, number: int, operation: str, seconds: float) -> None:
     release = RELEASES[number % len(RELEASES)]
-    (host,) = lab.boot(Wanted(f"killed-{release}", release, card="p40"))
+    (host,) = lab.boot(HostSpec(f"killed-{release}", release, card="p40"))
     _run_until(host, operation, seconds)
     assert host.ssh("id -un").stdout == "root\n", "SSH is never lost"
     run = deploy(host, **SETTINGS)
@@ -73,11 +73,11 @@ def _run_until(host: LabHost, operation: str, seconds: float) -> None:
         process.communicate()
 
 
-def _read_until(process: subprocess.Popen[str], words: str) -> None:
+def _read_until(process: subprocess.Popen[str], text: str) -> None:
     assert process.stderr is not None
-    said = []
+    lines = []
     for line in process.stderr:
-        said.append(line)
-        if words in line:
+        lines.append(line)
+        if text in line:
             return
-    raise AssertionError(f"{words!r} never came:\n{''.join(said)}")
+    raise AssertionError(f"{text!r} never came:\n{''.join(lines)}")

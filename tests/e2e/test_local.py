@@ -1,4 +1,4 @@
-"""On the server itself, `pyinfra @local deploys/gpu_host.py` does what it does over SSH."""
+"""`pyinfra @local deploys/gpu_host.py`, on the server itself, does the same as over SSH."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ import pytest
 from tests.lab.fixtures import Hosts
 from tests.lab.hosts import LabHost
 from tests.lab.inventory import settings
-from tests.lab.lab import Lab, Wanted
+from tests.lab.lab import HostSpec, Lab
 from tests.lab.process import run
 
 pytestmark = pytest.mark.lab
 
 ROOT = Path(__file__).resolve().parents[2]
-# Whatever Python runs the tests: the host's own is the one that compiled packages are taken for.
+# Compiled packages are for the host's Python, not for the one that runs the tests.
 RELEASE, PYTHON = "trixie", "3.13"
 LIBRARIES = ("manylinux2014", "manylinux_2_17", "manylinux_2_28", "manylinux_2_34")
 CHECKOUT = ("gpuhost", "deploys", "templates", "config.py")
 
 
 def _packed(folder: Path) -> bytes:
-    """The checkout, and the packages that it needs, as one tar."""
+    """A tar of the checkout and of the packages that it needs."""
     _install(folder)
-    # Which version of gpuhost it is, that of the tests' own installation says.
+    # The version of gpuhost is in the metadata of the tests' own installation.
     (metadata,) = Path(sysconfig.get_path("purelib")).glob("gpuhost-*.dist-info")
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as archive:
@@ -43,12 +43,12 @@ def _packed(folder: Path) -> bytes:
 
 
 def _install(folder: Path) -> None:
-    """What requirements.txt names, for the host's Python."""
+    """Install requirements.txt for the host's Python."""
     platforms = [f"--platform={library}_{platform.machine()}" for library in LIBRARIES]
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile"]
     target = [f"--target={folder}", f"--python-version={PYTHON}", "--only-binary=:all:", *platforms]
-    wanted = ["--no-deps", "--require-hashes", "-r", str(ROOT / "requirements.txt")]
-    run([*pip, *target, *wanted], timeout=300)
+    requirements = ["--no-deps", "--require-hashes", "-r", str(ROOT / "requirements.txt")]
+    run([*pip, *target, *requirements], timeout=300)
 
 
 def _run(host: LabHost, lab: Lab, module: str, *words: str) -> tuple[int, str, str]:
@@ -66,18 +66,18 @@ def _run(host: LabHost, lab: Lab, module: str, *words: str) -> tuple[int, str, s
 
 
 def test_on_the_server_itself(hosts: Hosts, lab: Lab, tmp_path: Path) -> None:
-    (host,) = hosts(Wanted("local", RELEASE, card="p40"))
+    (host,) = hosts(HostSpec("local", RELEASE, card="p40"))
     host.put("/opt/local/packed.tar", _packed(tmp_path))
     host.run("tar x -C /opt/local -f /opt/local/packed.tar", timeout=300)
-    status, _, said = _run(host, lab, "pyinfra_cli.main", "-y", "@local", "deploys/gpu_host.py")
-    assert status == 0, said
+    status, _, err = _run(host, lab, "pyinfra_cli.main", "-y", "@local", "deploys/gpu_host.py")
+    assert status == 0, err
     assert host.run("systemctl is-active docker").stdout == "active\n"
     assert "Status: active" in host.run("ufw status").stdout
-    status, out, said = _run(host, lab, "gpuhost.cli", "check", "@local", "--json")
-    assert status == 0, said
+    status, out, err = _run(host, lab, "gpuhost.cli", "check", "@local", "--json")
+    assert status == 0, err
     (row,) = json.loads(out)["hosts"]
     assert (row["host"], row["status"]) == ("@local", "ok")
-    status, _, said = _run(host, lab, "pyinfra_cli.main", "-y", "@local", "deploys/gpu_host.py")
-    assert status == 0, said
-    assert "] Success" not in said, "a second run changes nothing"
+    status, _, err = _run(host, lab, "pyinfra_cli.main", "-y", "@local", "deploys/gpu_host.py")
+    assert status == 0, err
+    assert "] Success" not in err, "a second run changes nothing"
     assert host.ssh("id -un").stdout == "root\n"

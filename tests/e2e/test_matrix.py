@@ -1,4 +1,4 @@
-"""Settings × cards on both releases: from blank to what can be had there, and then to rest."""
+"""Settings × cards on both releases: a blank host is provisioned, and a second run is stable."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import pytest
 
 from tests.e2e.commands import check, deploy
 from tests.lab.images import RELEASES
-from tests.lab.lab import Lab, Wanted
+from tests.lab.lab import HostSpec, Lab
 
 pytestmark = [pytest.mark.lab, pytest.mark.matrix]
 
-# The cards that a driver works on. Not h200: NVSwitch needs Fabric Manager, which comes with the
-# driver's packages (test_nvidia.py).
+# The cards with a working driver. Not h200: NVSwitch needs Fabric Manager, which is a package of
+# the driver (test_nvidia.py).
 CARDS = ("p40", "p40-470", "a100", "rtx4090", "l40s-610", "inforom")
 USERS = ("root", "ops")
 # Debian 12's own packages have neither plugin.
-NOT_TO_BE_HAD = {("distro", "bookworm"): {"docker.compose", "docker.buildx"}}
+NOT_AVAILABLE = {("distro", "bookworm"): {"docker.compose", "docker.buildx"}}
 
 
 @dataclass(frozen=True)
@@ -45,19 +45,19 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_from_blank_to_rest(lab: Lab, case: Case) -> None:
-    wanted = [Wanted(f"matrix-{release}", release, card=case.card) for release in RELEASES]
-    hosts = lab.boot(*wanted)
+def test_from_blank_to_stable(lab: Lab, case: Case) -> None:
+    specs = [HostSpec(f"matrix-{release}", release, card=case.card) for release in RELEASES]
+    hosts = lab.boot(*specs)
     try:
         first = deploy(*hosts, **case.settings)
-        found = {host.state.release: check(host, **case.settings).failing for host in hosts}
+        failing = {host.state.release: check(host, **case.settings).failing for host in hosts}
         second = deploy(*hosts, **case.settings)
     finally:
         for host in hosts:
             lab.remove(host.name)
-    lacking = {release: NOT_TO_BE_HAD.get((case.source, release), set()) for release in RELEASES}
+    lacking = {release: NOT_AVAILABLE.get((case.source, release), set()) for release in RELEASES}
     failed = [host.name for host in hosts if lacking[host.state.release]]
     assert first.failed == ({"Verification": failed} if failed else {}), first.stderr
-    assert found == lacking
+    assert failing == lacking
     assert second.changed == {}, second.stderr
     assert second.failed == first.failed

@@ -1,4 +1,4 @@
-"""nginx on real hosts: there for an app that needs it, broken by hand and mended."""
+"""nginx on real hosts: installed for an app that needs it, changed by hand and repaired."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.e2e.commands import Run, check, deploy
 from tests.lab.fixtures import Hosts
 from tests.lab.hosts import LabHost
 from tests.lab.images import RELEASES
-from tests.lab.lab import Wanted
+from tests.lab.lab import HostSpec
 
 pytestmark = [pytest.mark.lab, pytest.mark.matrix]
 
@@ -17,13 +17,13 @@ OK = dict.fromkeys(("nginx.package", "nginx.renewal", "nginx.running"), "ok")
 
 @pytest.fixture(scope="module")
 def with_nginx(hosts: Hosts) -> dict[str, LabHost]:
-    """A host of each release with nginx and certbot, as an app needs them."""
-    found = hosts(*(Wanted(f"nginx-{release}", release) for release in RELEASES))
-    for host in found:
+    """A host of each release with nginx and certbot, for an app that needs both."""
+    booted = hosts(*(HostSpec(f"nginx-{release}", release) for release in RELEASES))
+    for host in booted:
         assert set(verdicts(host).values()) == {"skip"}
-    run = deploy(*found, deploy="tests/e2e/nginx_alone.py")
+    run = deploy(*booted, deploy="tests/e2e/nginx_alone.py")
     assert run.status == 0, run.stderr
-    return {host.state.release: host for host in found}
+    return {host.state.release: host for host in booted}
 
 
 @pytest.fixture(params=RELEASES)
@@ -40,7 +40,7 @@ def verdicts(host: LabHost) -> dict[str, str]:
     return {id: value for id, value in status.items() if id.startswith("nginx.")}
 
 
-def test_it_is_there_and_a_second_run_changes_nothing(host: LabHost) -> None:
+def test_it_is_installed_and_a_second_run_changes_nothing(host: LabHost) -> None:
     assert verdicts(host) == OK
     run = provision(host)
     assert (run.status, run.changed) == (0, {})
@@ -54,9 +54,9 @@ TAMPERS = {
 
 
 @pytest.mark.parametrize("id", TAMPERS)
-def test_broken_by_hand_and_mended(host: LabHost, id: str) -> None:
-    command, with_it = TAMPERS[id]
+def test_a_change_by_hand_is_found_and_repaired(host: LabHost, id: str) -> None:
+    command, also = TAMPERS[id]
     host.run(command)
-    assert verdicts(host) == {**OK, id: "fail", **with_it}
+    assert verdicts(host) == {**OK, id: "fail", **also}
     assert provision(host).status == 0
     assert verdicts(host) == OK

@@ -1,4 +1,4 @@
-"""The NVIDIA driver on hosts with simulated cards: every state told apart, installed, kept."""
+"""The NVIDIA driver on hosts with simulated cards: its states, installation, holds and removal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from tests.e2e.commands import Run, Verdicts, check, deploy
 from tests.lab.fixtures import Hosts
 from tests.lab.hosts import LabHost
-from tests.lab.lab import Lab, Wanted
+from tests.lab.lab import HostSpec, Lab
 from tests.lab.packages.mirrors import GOOD
 
 pytestmark = pytest.mark.lab
@@ -39,8 +39,8 @@ def provision(host: LabHost, **settings: Any) -> Run:
     return deploy(host, deploy="tests/e2e/nvidia_alone.py", **settings)
 
 
-def judged(verdicts: Verdicts) -> dict[str, str]:
-    """What warns, fails or is unknown of NVIDIA's."""
+def problems(verdicts: Verdicts) -> dict[str, str]:
+    """The checks of NVIDIA that are neither ok nor skipped, with their status."""
     return {
         id: status
         for id, status in verdicts.status.items()
@@ -49,8 +49,8 @@ def judged(verdicts: Verdicts) -> dict[str, str]:
 
 
 @contextmanager
-def booted_again(host: LabHost) -> Iterator[None]:
-    """Starts the host's container when it stops: a reboot ends it."""
+def restart_when_stopped(host: LabHost) -> Iterator[None]:
+    """Start the host's container again when it stops: a reboot stops it."""
     over = threading.Event()
 
     def watch() -> None:
@@ -68,7 +68,7 @@ def booted_again(host: LabHost) -> Iterator[None]:
         watcher.join(timeout=120)
 
 
-# Tables of tests/checks have them all; on a host, in every run, one of each kind.
+# tests/checks has all states; `make test` runs one of each kind on a host.
 STATES_IN_EVERY_RUN = ("p40", "h200", "mismatch", "nouveau", None)
 STATES: list[tuple[str | None, dict[str, str], str]] = [
     ("p40", {BRANCH: "warn", PERSISTENCE: "fail"}, "driver 535.183.01"),
@@ -98,61 +98,63 @@ STATES: list[tuple[str | None, dict[str, str], str]] = [
 def test_every_state_of_a_card(
     lab: Lab, card: str | None, expected: dict[str, str], says: str
 ) -> None:
-    (host,) = lab.boot(Wanted("card", "trixie", card=card))
+    (host,) = lab.boot(HostSpec("card", "trixie", card=card))
     try:
-        found = check(host)
+        verdicts = check(host)
     finally:
         lab.remove(host.name)
-    assert judged(found) == expected
-    assert re.search(says, found.findings[DRIVER]["actual"])
+    assert problems(verdicts) == expected
+    assert re.search(says, verdicts.findings[DRIVER]["actual"])
 
 
 @pytest.fixture(scope="module")
-def driven(hosts: Hosts) -> LabHost:
-    """A new server whose driver was installed, with the reboot that this took."""
-    (host,) = hosts(Wanted("driven", "trixie", card="undriven"))
+def with_driver(hosts: Hosts) -> LabHost:
+    """A new server whose driver was installed, with its reboot."""
+    (host,) = hosts(HostSpec("driven", "trixie", card="undriven"))
     planned = provision(host, **INSTALLING, nvidia_reboot=True, dry=True).planned
-    with booted_again(host):
+    with restart_when_stopped(host):
         run = provision(host, **INSTALLING, nvidia_reboot=True)
     assert (run.status, run.failed) == (0, {}), run.stderr
     assert set(run.changed) == set(planned) == STEPS
     return host
 
 
-def test_installed_loaded_and_held(driven: LabHost) -> None:
-    assert judged(check(driven, **INSTALLING)) == {}
+def test_driver_is_installed_loaded_and_held(with_driver: LabHost) -> None:
+    assert problems(check(with_driver, **INSTALLING)) == {}
     query = "nvidia-smi --query-gpu=driver_version,persistence_mode --format=csv,noheader"
-    assert driven.ssh(query).stdout == f"{VERSION}, Enabled\n"
-    held = driven.ssh("apt-mark showhold").stdout.split()
+    assert with_driver.ssh(query).stdout == f"{VERSION}, Enabled\n"
+    held = with_driver.ssh("apt-mark showhold").stdout.split()
     assert {"nvidia-driver-cuda", "nvidia-kernel-dkms", "libcuda1"} <= set(held)
     assert not [name for name in held if "container" in name]
-    assert driven.ssh(f"systemctl is-enabled {UNIT}").stdout == "enabled\n"
-    assert "nouveau" in driven.ssh("cat /etc/modprobe.d/gpuhost-nouveau.conf").stdout
+    assert with_driver.ssh(f"systemctl is-enabled {UNIT}").stdout == "enabled\n"
+    assert "nouveau" in with_driver.ssh("cat /etc/modprobe.d/gpuhost-nouveau.conf").stdout
 
 
-def test_a_second_run_changes_nothing(driven: LabHost) -> None:
-    run = provision(driven, **INSTALLING, nvidia_reboot=True)
+def test_a_second_run_changes_nothing(with_driver: LabHost) -> None:
+    run = provision(with_driver, **INSTALLING, nvidia_reboot=True)
     assert (run.status, run.changed, run.failed) == (0, {}, {})
 
 
-def test_apt_goes_on_beside_the_holds(driven: LabHost) -> None:
-    """A newer branch is there, unpinned: upgrades succeed and leave the driver alone."""
+def test_apt_upgrades_work_with_the_holds(with_driver: LabHost) -> None:
+    """With a newer branch available and no pin, upgrades succeed and keep the driver."""
     pin = "/etc/apt/preferences.d/nvidia-driver-pinning-580"
-    driven.run(f"mv {pin} /root/")
+    with_driver.run(f"mv {pin} /root/")
     try:
-        assert "590" in driven.run("apt-cache policy nvidia-driver-cuda | grep Candidate").stdout
-        driven.run("DEBIAN_FRONTEND=noninteractive apt-get -y -q upgrade", timeout=300)
-        driven.run("DEBIAN_FRONTEND=noninteractive apt-get -y -q dist-upgrade", timeout=300)
+        assert (
+            "590" in with_driver.run("apt-cache policy nvidia-driver-cuda | grep Candidate").stdout
+        )
+        with_driver.run("DEBIAN_FRONTEND=noninteractive apt-get -y -q upgrade", timeout=300)
+        with_driver.run("DEBIAN_FRONTEND=noninteractive apt-get -y -q dist-upgrade", timeout=300)
     finally:
-        driven.run(f"mv /root/{pin.rpartition('/')[2]} {pin}")
-    assert VERSION in driven.run("dpkg-query -W nvidia-driver-cuda").stdout
-    dump = driven.run("apt-config dump Unattended-Upgrade::Package-Blacklist").stdout
+        with_driver.run(f"mv /root/{pin.rpartition('/')[2]} {pin}")
+    assert VERSION in with_driver.run("dpkg-query -W nvidia-driver-cuda").stdout
+    dump = with_driver.run("apt-config dump Unattended-Upgrade::Package-Blacklist").stdout
     assert '"nvidia-"' in dump
-    assert judged(check(driven, **INSTALLING)) == {}
+    assert problems(check(with_driver, **INSTALLING)) == {}
 
 
-TAMPERED: dict[str, tuple[str, str]] = {
-    "a package let go": ("apt-mark unhold nvidia-driver-cuda", HOLD),
+TAMPERS: dict[str, tuple[str, str]] = {
+    "a package unheld": ("apt-mark unhold nvidia-driver-cuda", HOLD),
     "the exclusion removed": (f"rm {EXCLUSIONS}", HOLD),
     "persistence off": (
         "systemctl disable --now nvidia-persistenced && nvidia-smi -pm 0",
@@ -169,129 +171,126 @@ TAMPERED: dict[str, tuple[str, str]] = {
 }
 
 
-def faults(host: LabHost) -> set[str]:
-    """What fails, of every noun; but swap belongs to the machine that carries all its hosts."""
+def failing(host: LabHost) -> set[str]:
+    """The failing checks of all nouns, except swap: it is shared by all lab hosts."""
     return {id for id in check(host, **INSTALLING).failing if not id.startswith("swap.")}
 
 
-# The rest is the matrix.
-IN_EVERY_RUN = {"a package let go", "persistence lost at boot"}
+# `make test` runs these; the rest is the matrix.
+IN_EVERY_RUN = {"a package unheld", "persistence lost at boot"}
 
 
 @pytest.mark.parametrize(
     "how",
-    [
-        pytest.param(how, marks=() if how in IN_EVERY_RUN else pytest.mark.matrix)
-        for how in TAMPERED
-    ],
+    [pytest.param(how, marks=() if how in IN_EVERY_RUN else pytest.mark.matrix) for how in TAMPERS],
 )
-def test_broken_by_hand_and_mended(driven: LabHost, how: str) -> None:
-    command, id = TAMPERED[how]
-    before = faults(driven)
-    driven.run(command)
+def test_a_change_by_hand_is_found_and_repaired(with_driver: LabHost, how: str) -> None:
+    command, id = TAMPERS[how]
+    before = failing(with_driver)
+    with_driver.run(command)
     try:
-        assert faults(driven) - before == {id}
-        run = provision(driven, **INSTALLING)
+        assert failing(with_driver) - before == {id}
+        run = provision(with_driver, **INSTALLING)
         assert (run.status, run.failed) == (0, {}), run.stderr
         if id == "nvidia.next_boot":
-            # No DKMS here to build one: it is said, and stays a failure.
+            # Without DKMS no module can be built: this is reported, and the check still fails.
             assert "DKMS is not installed" in run.stderr
             return
         assert len(run.changed) == 1
-        assert faults(driven) == before
+        assert failing(with_driver) == before
     finally:
-        driven.run("rm -rf /boot/vmlinuz-6.1.0-99-amd64 /lib/modules/6.1.0-99-amd64")
+        with_driver.run("rm -rf /boot/vmlinuz-6.1.0-99-amd64 /lib/modules/6.1.0-99-amd64")
 
 
-def test_taken_away_and_given_back(driven: LabHost) -> None:
-    run = deploy(driven, deploy="tests/e2e/nvidia_removed.py")
+def test_removal_and_second_installation(with_driver: LabHost) -> None:
+    run = deploy(with_driver, deploy="tests/e2e/nvidia_removed.py")
     assert (run.status, set(run.changed)) == (
         0,
         {"NVIDIA packages no longer on hold", "NVIDIA persistence mode removed"},
     ), run.stderr
-    assert driven.run("apt-mark showhold").stdout == ""
-    assert driven.run(f"test -e {EXCLUSIONS}", check=False).status == 1
-    assert driven.run(f"systemctl cat {UNIT}", check=False).status == 1
-    assert VERSION in driven.run("nvidia-smi").stdout
-    assert deploy(driven, deploy="tests/e2e/nvidia_removed.py").changed == {}
-    again = provision(driven, **INSTALLING)
+    assert with_driver.run("apt-mark showhold").stdout == ""
+    assert with_driver.run(f"test -e {EXCLUSIONS}", check=False).status == 1
+    assert with_driver.run(f"systemctl cat {UNIT}", check=False).status == 1
+    assert VERSION in with_driver.run("nvidia-smi").stdout
+    assert deploy(with_driver, deploy="tests/e2e/nvidia_removed.py").changed == {}
+    again = provision(with_driver, **INSTALLING)
     assert set(again.changed) == {"NVIDIA packages on hold", "NVIDIA persistence mode"}
-    assert judged(check(driven, **INSTALLING)) == {}
+    assert problems(check(with_driver, **INSTALLING)) == {}
 
 
 @pytest.fixture(scope="module")
-def waiting(hosts: Hosts) -> LabHost:
-    """A new server on which nothing was installed yet."""
-    return hosts(Wanted("waiting", "bookworm", card="undriven"))[0]
+def without_driver(hosts: Hosts) -> LabHost:
+    """A new server without a driver."""
+    return hosts(HostSpec("waiting", "bookworm", card="undriven"))[0]
 
 
-def test_a_key_that_is_not_the_declared_one_is_refused(waiting: LabHost) -> None:
-    run = provision(waiting, **INSTALLING, nvidia_key_fingerprint="A" * 40)
+def test_an_undeclared_key_is_refused(without_driver: LabHost) -> None:
+    run = provision(without_driver, **INSTALLING, nvidia_key_fingerprint="A" * 40)
     assert run.status == 1
     assert set(run.failed) == {"NVIDIA driver"}
     assert f"not the declared {'A' * 40}" in run.stderr
-    assert waiting.run("dpkg -l 'nvidia-*'", check=False).status == 1
-    assert waiting.run("ls /etc/apt/sources.list.d/nvidia.sources", check=False).status != 0
-    waiting.run("apt-get -q update", timeout=300)
+    assert without_driver.run("dpkg -l 'nvidia-*'", check=False).status == 1
+    assert without_driver.run("ls /etc/apt/sources.list.d/nvidia.sources", check=False).status != 0
+    without_driver.run("apt-get -q update", timeout=300)
 
 
-def test_a_branch_that_does_not_drive_the_card_is_refused(waiting: LabHost) -> None:
-    run = provision(waiting, **INSTALLING, nvidia_branch='"590"')
+def test_a_branch_without_support_for_the_card_is_refused(without_driver: LabHost) -> None:
+    run = provision(without_driver, **INSTALLING, nvidia_branch='"590"')
     assert (run.status, run.changed) == (0, {}), run.stderr
-    assert "driver branch 590 was asked for" in run.stderr
-    assert judged(check(waiting, **INSTALLING, nvidia_branch='"590"')) == {DRIVER: "fail"}
+    assert "driver branch 590 is declared, but" in run.stderr
+    assert problems(check(without_driver, **INSTALLING, nvidia_branch='"590"')) == {DRIVER: "fail"}
 
 
-def test_it_never_reboots_unasked(waiting: LabHost) -> None:
-    began = waiting.run("stat -c %Y /proc/1").stdout
-    run = provision(waiting, **INSTALLING)
+def test_it_never_reboots_without_permission(without_driver: LabHost) -> None:
+    began = without_driver.run("stat -c %Y /proc/1").stdout
+    run = provision(without_driver, **INSTALLING)
     assert (run.status, run.failed) == (0, {}), run.stderr
     assert "a reboot is needed" in run.stderr
-    assert waiting.run("stat -c %Y /proc/1").stdout == began
-    found = check(waiting, **INSTALLING)
-    # The archive may have been switched on by the run that a wrong key ended.
+    assert without_driver.run("stat -c %Y /proc/1").stdout == began
+    verdicts = check(without_driver, **INSTALLING)
+    # The run that failed with a wrong key may have enabled the archive.
     archive = {"Archive components of the NVIDIA driver"}
     assert set(run.changed) | archive == STEPS - {"NVIDIA driver loaded"}
-    assert judged(found) == {DRIVER: "fail"}
-    assert found.findings[DRIVER]["fix"] == "reboot, or set nvidia_reboot=True"
-    again = provision(waiting, **INSTALLING)
+    assert problems(verdicts) == {DRIVER: "fail"}
+    assert verdicts.findings[DRIVER]["fix"] == "reboot, or set nvidia_reboot=True"
+    again = provision(without_driver, **INSTALLING)
     assert (again.status, again.changed) == (0, {}), "an installed driver is not installed again"
-    waiting.reboot()
-    assert provision(waiting, **INSTALLING).changed == {}
-    assert judged(check(waiting, **INSTALLING)) == {}
+    without_driver.reboot()
+    assert provision(without_driver, **INSTALLING).changed == {}
+    assert problems(check(without_driver, **INSTALLING)) == {}
 
 
-def test_a_mirror_takes_over_what_the_driver_needs_of_the_archive(
-    lab: Lab, waiting: LabHost
+def test_the_archive_components_of_the_driver_follow_the_mirror(
+    lab: Lab, without_driver: LabHost
 ) -> None:
     components = "/etc/apt/sources.list.d/gpuhost-nvidia-components.sources"
-    provision(waiting, **INSTALLING)
-    original = waiting.run(f"cat {components}").stdout
+    provision(without_driver, **INSTALLING)
+    original = without_driver.run(f"cat {components}").stdout
     assert original.count("Components: contrib") == 3, "release, updates, security"
     mirror = f"{lab.repository.base}/{GOOD}"
-    run = provision(waiting, **INSTALLING, apt_mirror=mirror)
+    run = provision(without_driver, **INSTALLING, apt_mirror=mirror)
     assert (run.status, set(run.changed)) == (0, {"Package sources"}), run.stderr
-    assert mirror in waiting.run(f"cat {components}").stdout
-    assert provision(waiting, **INSTALLING, apt_mirror=mirror).changed == {}
-    assert set(provision(waiting, **INSTALLING).changed) == {"Package sources"}
-    assert waiting.run(f"cat {components}").stdout == original
+    assert mirror in without_driver.run(f"cat {components}").stdout
+    assert provision(without_driver, **INSTALLING, apt_mirror=mirror).changed == {}
+    assert set(provision(without_driver, **INSTALLING).changed) == {"Package sources"}
+    assert without_driver.run(f"cat {components}").stdout == original
 
 
-def test_fabric_manager_of_the_drivers_own_version(hosts: Hosts) -> None:
-    (host,) = hosts(Wanted("switched", "bookworm", card="undriven-h200"))
-    with booted_again(host):
+def test_fabric_manager_has_the_version_of_the_driver(hosts: Hosts) -> None:
+    (host,) = hosts(HostSpec("switched", "bookworm", card="undriven-h200"))
+    with restart_when_stopped(host):
         run = provision(host, **INSTALLING, nvidia_reboot=True, cuda='"13.0"', gpu_count=8)
     assert (run.status, run.failed) == (0, {}), run.stderr
     assert host.run("systemctl is-active nvidia-fabricmanager").stdout == "active\n"
     assert VERSION in host.run("dpkg-query -W nvidia-fabricmanager").stdout
     declared = {**INSTALLING, "cuda": '"13.0"', "gpu_count": 8}
-    assert judged(check(host, **declared)) == {}
+    assert problems(check(host, **declared)) == {}
     assert provision(host, **declared).changed == {}
     host.run(
         "apt-get -y -q install --allow-change-held-packages --allow-downgrades "
         "nvidia-fabricmanager=580.95.05-1 && apt-mark hold nvidia-fabricmanager; "
         "systemctl restart nvidia-fabricmanager || true"
     )
-    assert judged(check(host, **declared)) == {"nvidia.fabric_manager": "fail"}
+    assert problems(check(host, **declared)) == {"nvidia.fabric_manager": "fail"}
     assert set(provision(host, **declared).changed) >= {"NVIDIA Fabric Manager"}
-    assert judged(check(host, **declared)) == {}
+    assert problems(check(host, **declared)) == {}

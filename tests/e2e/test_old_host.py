@@ -1,8 +1,7 @@
-"""A host that an older gpuhost provisioned and released to is known to this one.
+"""A host that an older gpuhost provisioned, with an app that it released, works with this one.
 
-The older code is that of a commit, run as it was. What it left on the host (settings, records,
-releases, backups) is read, checked, compared, released again, rolled back and restored by the
-code of today.
+The older code is run from a commit. The current code reads its settings, records, releases and
+backups on the host, and checks, compares, releases, rolls back and restores them.
 """
 
 from __future__ import annotations
@@ -21,11 +20,11 @@ from tests.e2e.drifting import drift
 from tests.e2e.releasing import App, ask
 from tests.lab.fixtures import Hosts
 from tests.lab.hosts import LabHost
-from tests.lab.lab import Wanted
+from tests.lab.lab import HostSpec
 
 pytestmark = pytest.mark.lab
 
-# The last commit of the layout before packages had an order.
+# The last commit before the packages of gpuhost were ordered.
 REVISION = "18b6705"
 NAME = "english-listening-trainer"
 APPS: dict[str, Any] = {"apps": [NAME]}
@@ -33,7 +32,10 @@ APPS: dict[str, Any] = {"apps": [NAME]}
 
 @dataclass(frozen=True)
 class OldHost:
-    """host: released to twice by the old code, the second time with a row in its database."""
+    """A host on which the old code released an app twice.
+
+    + first, second: the ids of the releases
+    """
 
     host: LabHost
     app: App
@@ -53,7 +55,7 @@ def old_code(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run_old(code: Path, host: LabHost, project: App, deploy: str, **data: str) -> None:
-    """A deploy of the old code, with its own package, templates and inventory."""
+    """Run a deploy of the old code, with its own package, templates and inventory."""
     argv = [str(BIN / "pyinfra"), "-y", str(code / "inventories" / "lab.py")]
     argv += [str(code / "deploys" / deploy), "--limit", host.name]
     argv += [word for key, value in data.items() for word in ("--data", f"{key}={value}")]
@@ -72,7 +74,7 @@ def run_old(code: Path, host: LabHost, project: App, deploy: str, **data: str) -
 
 @pytest.fixture(scope="module")
 def old(hosts: Hosts, old_code: Path, tmp_path_factory: pytest.TempPathFactory) -> OldHost:
-    (host,) = hosts(Wanted("old-host", "trixie", card="p40"))
+    (host,) = hosts(HostSpec("old-host", "trixie", card="p40"))
     app = App(NAME, tmp_path_factory.mktemp("project"))
     app.write(revision="first")
     run_old(old_code, host, app, "gpu_host.py")
@@ -88,10 +90,10 @@ def old(hosts: Hosts, old_code: Path, tmp_path_factory: pytest.TempPathFactory) 
     return OldHost(host, app, first, second)
 
 
-def test_it_is_known_and_as_declared(old: OldHost) -> None:
+def test_it_is_as_declared_and_has_no_drift(old: OldHost) -> None:
     assert check(old.host).failing == set()
-    found = drift(old.host, project=old.app.project, **APPS)
-    assert (found.exit, found.status) == (0, "ok"), found.said
+    result = drift(old.host, project=old.app.project, **APPS)
+    assert (result.exit, result.status) == (0, "ok"), result.output
 
 
 def test_provisioning_it_again_changes_nothing(old: OldHost) -> None:
@@ -101,31 +103,31 @@ def test_provisioning_it_again_changes_nothing(old: OldHost) -> None:
 
 def test_the_same_release_again_changes_nothing(old: OldHost) -> None:
     again = old.app.run(old.host)
-    assert again.changed_nothing, again.said
+    assert again.changed_nothing, again.output
     assert old.app.current(old.host) == old.second
 
 
-def test_its_change_is_drift(old: OldHost) -> None:
+def test_a_change_by_hand_is_drift(old: OldHost) -> None:
     compose = old.app.home("current/compose.yaml")
     old.host.run(f"cp -p {compose} /root/kept && echo '# by hand' >>{compose}")
-    found = drift(old.host, project=old.app.project, **APPS)
-    of_apps = {id: cause for id, cause in found.wrong.items() if id.startswith("app.")}
-    assert of_apps == {f"app.{NAME}.files": "drift"}, found.said
+    result = drift(old.host, project=old.app.project, **APPS)
+    of_apps = {id: cause for id, cause in result.wrong.items() if id.startswith("app.")}
+    assert of_apps == {f"app.{NAME}.files": "drift"}, result.output
     old.host.run(f"cp -p /root/kept {compose}")
 
 
-def test_it_is_released_rolled_back_and_restored(old: OldHost) -> None:
+def test_release_rollback_and_restore(old: OldHost) -> None:
     host, app = old.host, old.app
     app.write(revision="third")
     assert app.run(host).status == 0
     assert ask(host, "/api/health")["revision"] == "third"
     assert ask(host, "/rows") == ["written by the old code"]
     back = app.run(host, deploy="rollback.py", release=old.first)
-    assert back.status == 0, back.said
+    assert back.status == 0, back.output
     assert ask(host, "/api/health")["revision"] == "first"
     ask(host, "/rows", post="written since")
     (backup, *_) = host.run(f"ls -r {app.home('backups')} | grep -v before").stdout.split()
     restored = app.run(host, deploy="restore.py", backup=backup)
-    assert restored.status == 0, restored.said
+    assert restored.status == 0, restored.output
     assert ask(host, "/rows") == ["written by the old code"]
     assert check(host).failing == set()

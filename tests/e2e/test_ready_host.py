@@ -1,4 +1,4 @@
-"""A ready host, as testinfra sees it over SSH: what a user relies on, on the real thing."""
+"""A provisioned host over SSH, through testinfra: what a user relies on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from testinfra.host import Host
 
 from tests.e2e.commands import check, deploy
-from tests.e2e.seen import as_testinfra_sees
+from tests.e2e.testinfra_host import connect_testinfra
 from tests.lab.hosts import LabHost
 from tests.lab.images import RELEASES
 
@@ -23,59 +23,61 @@ SHELL = (
 
 
 @pytest.fixture(params=RELEASES)
-def seen(request: pytest.FixtureRequest, ready_hosts: dict[str, LabHost], tmp_path: Path) -> Host:
-    """A ready host of each release, through OpenSSH."""
-    return as_testinfra_sees(ready_hosts[request.param], tmp_path)
+def server(request: pytest.FixtureRequest, ready_hosts: dict[str, LabHost], tmp_path: Path) -> Host:
+    """A provisioned host of each release, over OpenSSH."""
+    return connect_testinfra(ready_hosts[request.param], tmp_path)
 
 
-def test_the_engine_runs_from_the_declared_source(seen: Host) -> None:
+def test_the_engine_runs_from_the_declared_source(server: Host) -> None:
     for package in ("docker-ce", "docker-ce-cli", "containerd.io", "docker-compose-plugin"):
-        assert seen.package(package).is_installed
-    service = seen.service("docker")
+        assert server.package(package).is_installed
+    service = server.service("docker")
     assert service.is_running
     assert service.is_enabled
 
 
-def test_docker_info_shows_log_rotation_and_the_runtime(seen: Host) -> None:
-    info = json.loads(seen.check_output("docker info -f '{{json .}}'"))
+def test_docker_info_shows_log_rotation_and_the_runtime(server: Host) -> None:
+    info = json.loads(server.check_output("docker info -f '{{json .}}'"))
     assert info["LoggingDriver"] == "json-file"
     assert "nvidia" in info["Runtimes"]
     assert info["LiveRestoreEnabled"] is True
-    config = json.loads(seen.file("/etc/docker/daemon.json").content_string)
+    config = json.loads(server.file("/etc/docker/daemon.json").content_string)
     assert config["log-opts"] == {"max-size": "10m", "max-file": "3"}
 
 
-def test_a_new_container_has_its_logs_rotated(seen: Host) -> None:
-    seen.check_output(SHELL)
-    seen.check_output("docker create --name logged shell /bin/sh")
-    shown = seen.check_output("docker inspect -f '{{json .HostConfig.LogConfig}}' logged")
-    seen.check_output("docker rm logged")
+def test_a_new_container_has_its_logs_rotated(server: Host) -> None:
+    server.check_output(SHELL)
+    server.check_output("docker create --name logged shell /bin/sh")
+    shown = server.check_output("docker inspect -f '{{json .HostConfig.LogConfig}}' logged")
+    server.check_output("docker rm logged")
     assert json.loads(shown) == {
         "Type": "json-file",
         "Config": {"max-size": "10m", "max-file": "3"},
     }
 
 
-def test_a_container_is_killed_at_its_memory_limit_and_the_host_goes_on(seen: Host) -> None:
-    seen.check_output(SHELL)
+def test_a_container_is_killed_at_its_memory_limit_and_the_host_survives(server: Host) -> None:
+    server.check_output(SHELL)
     eat = "a=xxxxxxxxxxxxxxxx; while :; do a=$a$a; done"
-    seen.run(f"docker run --name eater -m 32m shell /bin/sh -c '{eat}'")
-    state = seen.check_output("docker inspect -f '{{.State.OOMKilled}} {{.State.ExitCode}}' eater")
-    seen.check_output("docker rm eater")
+    server.run(f"docker run --name eater -m 32m shell /bin/sh -c '{eat}'")
+    state = server.check_output(
+        "docker inspect -f '{{.State.OOMKilled}} {{.State.ExitCode}}' eater"
+    )
+    server.check_output("docker rm eater")
     assert state == "true 137"
-    assert seen.service("docker").is_running
+    assert server.service("docker").is_running
 
 
-def test_ssh_is_open_and_the_rest_is_closed(seen: Host) -> None:
-    status = seen.check_output("ufw status verbose")
+def test_ssh_is_open_and_the_rest_is_closed(server: Host) -> None:
+    status = server.check_output("ufw status verbose")
     assert "Status: active" in status
     assert "deny (incoming)" in status
     assert "22/tcp" in status
 
 
-def test_the_toolkit_is_whole_and_held(seen: Host) -> None:
+def test_the_toolkit_is_complete_and_held(server: Host) -> None:
     versions = {
-        seen.package(name).version
+        server.package(name).version
         for name in (
             "nvidia-container-toolkit",
             "nvidia-container-toolkit-base",
@@ -84,12 +86,12 @@ def test_the_toolkit_is_whole_and_held(seen: Host) -> None:
         )
     }
     assert versions == {"1.20.0-1"}
-    assert "nvidia-container-toolkit" in seen.check_output("apt-mark showhold").split()
-    assert seen.run("apt-get -q -y upgrade").rc == 0, "a hold never makes an upgrade fail"
+    assert "nvidia-container-toolkit" in server.check_output("apt-mark showhold").split()
+    assert server.run("apt-get -q -y upgrade").rc == 0, "a hold never makes an upgrade fail"
 
 
-def test_security_updates_are_on_without_the_driver_and_the_engine(seen: Host) -> None:
-    config = seen.check_output("apt-config dump")
+def test_security_updates_exclude_the_driver_and_the_engine(server: Host) -> None:
+    config = server.check_output("apt-config dump")
     assert 'APT::Periodic::Unattended-Upgrade "1";' in config
     for prefix in ("nvidia-", "docker", "containerd"):
         assert f'Unattended-Upgrade::Package-Blacklist:: "{prefix}' in config
@@ -105,18 +107,18 @@ TAMPERS: dict[str, Callable[[LabHost], object]] = {
 
 
 @pytest.mark.parametrize("id", TAMPERS)
-def test_one_tamper_is_one_finding_in_the_whole_table(ready_trixie: LabHost, id: str) -> None:
-    """Over all nouns: nothing else new, and the whole deploy mends it."""
+def test_one_change_by_hand_gives_one_finding(ready_trixie: LabHost, id: str) -> None:
+    """No check of another noun fails, and the whole deploy repairs it."""
     assert check(ready_trixie).failing == set()
     TAMPERS[id](ready_trixie)
-    found = check(ready_trixie)
-    assert (found.exit, found.failing - {"docker.live"}) == (2, {id})
+    verdicts = check(ready_trixie)
+    assert (verdicts.exit, verdicts.failing - {"docker.live"}) == (2, {id})
     run = deploy(ready_trixie)
     assert run.status == 0, run.stderr
     assert check(ready_trixie).failing == set()
 
 
-def test_everything_is_taken_away_again_and_comes_back(ready_trixie: LabHost) -> None:
+def test_everything_is_removed_and_applied_again(ready_trixie: LabHost) -> None:
     nouns = "firewall,toolkit,docker,system,swap,nvidia,proxy,apt"
     run = deploy(ready_trixie, deploy="deploys/remove.py", remove=nouns)
     assert run.status == 0, run.stderr
@@ -131,7 +133,7 @@ def test_everything_is_taken_away_again_and_comes_back(ready_trixie: LabHost) ->
     assert check(ready_trixie).failing == set()
 
 
-def test_what_cannot_be_removed_is_said(ready_trixie: LabHost) -> None:
+def test_an_unknown_noun_is_refused(ready_trixie: LabHost) -> None:
     run = deploy(ready_trixie, deploy="deploys/remove.py", remove="everything")
     assert run.status == 1
     assert run.changed == {}

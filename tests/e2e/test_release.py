@@ -1,4 +1,4 @@
-"""A stateful app with a card, SQLite, a migration and nginx: its life from the first release on."""
+"""Releases and rollbacks of an app with a card, a SQLite database, a migration and nginx."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ from tests.lab.hosts import LabHost
 
 pytestmark = pytest.mark.lab
 NAME = "english-listening-trainer"
-# What the host keeps and says, without the 0600 files that secrets live in.
-# What an app's own containers are given is theirs: of the processes, those of the host alone,
-# which are in the name space of its init; of the files, none in which the engine keeps how it runs
-# a container.
-PLACES = {
+# Commands that search the journal, processes and files of the host for a pattern. The 0600 files of
+# secrets are excluded, and what belongs to the app's own containers: their processes, which have
+# another PID namespace, and containerd's files about them.
+SEARCHES = {
     "journal": "journalctl --no-pager -o cat | grep -aF -f /run/gpuhost-pattern",
     "processes": "ps -eww -o pidns=,pid=,args= e | grep \"^ *$(ps -o pidns= -p 1 | tr -d ' ') \""
     " | grep -aF -f /run/gpuhost-pattern",
@@ -37,22 +36,22 @@ def host(hosts: Hosts) -> LabHost:
 
 @pytest.fixture(scope="module")
 def app(host: LabHost, tmp_path_factory: pytest.TempPathFactory) -> App:
-    """Released once, and verified."""
+    """The app, released once and verified."""
     made = App(NAME, tmp_path_factory.mktemp("project"))
     made.write(revision=1)
     ended = made.run(host)
-    assert ended.status == 0, ended.said
+    assert ended.status == 0, ended.output
     return made
 
 
 @pytest.fixture
 def good(app: App, host: LabHost) -> str:
-    """The release that is current when a test begins."""
+    """The current release before the test."""
     assert ask(host, "/api/health") is not None
     return app.current(host)
 
 
-def test_the_first_release_is_live_and_as_declared(app: App, host: LabHost) -> None:
+def test_the_first_release_runs_as_declared(app: App, host: LabHost) -> None:
     assert ask(host, "/api/health") == {"status": "healthy", "revision": 1}
     seen = host.run(f"stat -c '%a %u:%g' {app.home('shared/data')}").stdout
     assert seen == "750 1001:1001\n"
@@ -65,14 +64,14 @@ def test_the_first_release_is_live_and_as_declared(app: App, host: LabHost) -> N
     assert host.run(f"cat {app.home('current/compose.yaml')}").stdout == shipped
 
 
-def test_nginx_answers_with_tls_and_sends_plain_http_there(app: App, host: LabHost) -> None:
+def test_nginx_answers_with_tls_and_redirects_http(app: App, host: LabHost) -> None:
     plain = host.run("curl -sS -o /dev/null -w '%{http_code} %{redirect_url}' http://localhost/x")
     assert plain.stdout == "301 https://localhost/x"
     secure = host.run("curl -sSk https://localhost/api/health")
     assert json.loads(secure.stdout)["status"] == "healthy"
 
 
-def test_secrets_arrive_whole_and_those_generated_are_kept(app: App, host: LabHost) -> None:
+def test_secrets_arrive_unchanged_and_generated_ones_are_kept(app: App, host: LabHost) -> None:
     lengths = ask(host, "/environment")
     assert lengths["ADMIN_PASSWORD"] == len(SECRETS["ADMIN_PASSWORD"])
     assert lengths["JWT_SECRET"] == 64
@@ -85,17 +84,19 @@ def test_secrets_arrive_whole_and_those_generated_are_kept(app: App, host: LabHo
 def test_the_same_again_changes_nothing(app: App, host: LabHost, good: str) -> None:
     started = host.run(f"docker inspect -f '{{{{.State.StartedAt}}}}' {NAME}-app-1").stdout
     again = app.run(host)
-    assert again.changed_nothing, again.said
+    assert again.changed_nothing, again.output
     assert app.current(host) == good
     assert host.run(f"docker inspect -f '{{{{.State.StartedAt}}}}' {NAME}-app-1").stdout == started
 
 
-def test_a_dry_run_tells_and_does_nothing(app: App, host: LabHost, good: str) -> None:
+def test_a_dry_run_shows_the_release_and_changes_nothing(
+    app: App, host: LabHost, good: str
+) -> None:
     app.write(revision="dry")
     before = host.run("ls -R /opt/gpuhost | grep -v '^total' | sha256sum").stdout
     dry = app.run(host, options=("--dry",))
-    assert dry.status == 0, dry.said
-    assert f"Release {NAME}" in dry.said
+    assert dry.status == 0, dry.output
+    assert f"Release {NAME}" in dry.output
     assert host.run("ls -R /opt/gpuhost | grep -v '^total' | sha256sum").stdout == before
 
 
@@ -105,23 +106,23 @@ def test_data_survives_releases_and_a_rollback(app: App, host: LabHost, good: st
     for revision in ("two", "three"):
         app.write(revision=revision)
         ended = app.run(host)
-        assert ended.status == 0, ended.said
+        assert ended.status == 0, ended.output
         assert ask(host, "/api/health")["revision"] == revision
         assert ask(host, "/rows") == rows
     back = app.run(host, deploy="rollback.py")
-    assert back.status == 0, back.said
+    assert back.status == 0, back.output
     assert ask(host, "/api/health")["revision"] == "two"
     assert ask(host, "/rows") == rows
     assert app.result(host)["kind"] == "rollback"
 
 
-def test_a_release_whose_function_fails_is_taken_back(app: App, host: LabHost, good: str) -> None:
+def test_a_release_whose_function_fails_is_rolled_back(app: App, host: LabHost, good: str) -> None:
     before = ask(host, "/api/health")
     app.write(revision="bad", broken="function")
     ended = app.run(host)
-    assert ended.status == 1, ended.said
-    assert "synthesis failed: no such voice af_heart" in ended.said
-    assert good in ended.said
+    assert ended.status == 1, ended.output
+    assert "synthesis failed: no such voice af_heart" in ended.output
+    assert good in ended.output
     result = app.result(host)
     assert (result["state"], result["stage"], result["restored"]) == ("restored", "verify", good)
     assert ask(host, "/api/health") == before
@@ -129,18 +130,18 @@ def test_a_release_whose_function_fails_is_taken_back(app: App, host: LabHost, g
     assert host.run(f"ls {app.home('backups')}/*/manifest.json").stdout
 
 
-def test_a_migration_that_fails_costs_no_request(app: App, host: LabHost, good: str) -> None:
+def test_a_failed_migration_causes_no_downtime(app: App, host: LabHost, good: str) -> None:
     started = host.run(f"docker inspect -f '{{{{.State.StartedAt}}}}' {NAME}-app-1").stdout
     app.write(revision="bad", broken="migrate")
     ended = app.run(host)
     assert ended.status == 1
-    assert "P3009 migrate found failed migrations" in ended.said
-    assert "/backups/" in ended.said
+    assert "P3009 migrate found failed migrations" in ended.output
+    assert "/backups/" in ended.output
     assert app.current(host) == good
     assert host.run(f"docker inspect -f '{{{{.State.StartedAt}}}}' {NAME}-app-1").stdout == started
 
 
-def test_secrets_that_are_missing_or_must_not_stay_are_all_named_before_anything(
+def test_missing_and_default_secrets_are_all_reported_before_a_change(
     app: App, host: LabHost, good: str
 ) -> None:
     app.write(revision="secrets")
@@ -152,12 +153,12 @@ def test_secrets_that_are_missing_or_must_not_stay_are_all_named_before_anything
         app.environment = dict(SECRETS)
     assert ended.status == 1
     for name in ("ADMIN_PASSWORD", "CEREBRAS_API_KEY", "ADMIN_EMAIL"):
-        assert name in ended.said
-    assert "ChangeThisPassword123!" not in ended.said
+        assert name in ended.output
+    assert "ChangeThisPassword123!" not in ended.output
     assert host.run(f"ls {app.home('releases')} | wc -l").stdout == attempts
 
 
-def test_a_secret_that_changes_is_a_release(app: App, host: LabHost, good: str) -> None:
+def test_a_changed_secret_is_a_new_release(app: App, host: LabHost, good: str) -> None:
     app.environment = {**SECRETS, "CEREBRAS_API_KEY": "csk-planted-other-key"}
     app.write(revision="secret")
     assert app.run(host).status == 0
@@ -168,14 +169,14 @@ def test_a_secret_that_changes_is_a_release(app: App, host: LabHost, good: str) 
     assert ask(host, "/environment")["CEREBRAS_API_KEY"] == len(SECRETS["CEREBRAS_API_KEY"])
 
 
-def test_no_secret_is_anywhere_but_in_its_own_files(
+def test_secrets_are_only_in_their_own_files(
     app: App, host: LabHost, good: str, tmp_path: Path
 ) -> None:
-    said = []
+    outputs = []
     for broken in (None, "function"):
         app.write(revision="grep", broken=broken)
-        said.append(app.run(host, options=("-y", "-vvv")).said)
-        said.append(app.run(host, options=("--dry", "--diff")).said)
+        outputs.append(app.run(host, options=("-y", "-vvv")).output)
+        outputs.append(app.run(host, options=("--dry", "--diff")).output)
     kept = (
         "-name given.json -o -name generated.json -o -name compose.host.json -o -name secrets.env"
     )
@@ -187,8 +188,8 @@ def test_no_secret_is_anywhere_but_in_its_own_files(
     planted.remove(SECRETS["ADMIN_EMAIL"])
     generated = json.loads(host.run(f"cat {app.home('generated.json')}").stdout)
     for value in (*planted, *generated.values()):
-        assert not [text for text in said if value in text]
+        assert not [text for text in outputs if value in text]
         host.put("/run/gpuhost-pattern", value.encode() + b"\n", mode=0o600)
-        found = {place: host.run(look, check=False).stdout for place, look in PLACES.items()}
+        matches = {place: host.run(look, check=False).stdout for place, look in SEARCHES.items()}
         host.run("rm /run/gpuhost-pattern")
-        assert found == {"journal": "", "processes": "", "files": ""}
+        assert matches == {"journal": "", "processes": "", "files": ""}

@@ -1,4 +1,4 @@
-"""The apps that come with gpuhost, each through its life on a lab host, as stand-ins."""
+"""The app files of gpuhost: releases and rollbacks of their stand-ins on a lab host."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from tests.e2e.commands import deploy
 from tests.e2e.releasing import App, ask
 from tests.lab.fixtures import Hosts
 from tests.lab.hosts import LabHost
-from tests.lab.lab import Wanted
+from tests.lab.lab import HostSpec
 
 pytestmark = [pytest.mark.lab, pytest.mark.matrix]
-# A converted document is there after this long, or something is wrong.
-CONVERTED_S = 60
+# The longest time for the conversion of a document.
+CONVERSION_S = 60
 
 
 @pytest.fixture(scope="module")
 def ready(hosts: Hosts) -> dict[str, LabHost]:
-    """By card: one that has all that the apps ask for, one that is too old for MinerU's worker."""
+    """Hosts by card: one that supports all apps, and one that is too old for MinerU's worker."""
     cards = ("l40s-610", "p40")
-    booted = hosts(*(Wanted(f"apps-{card}", "trixie", card=card) for card in cards))
+    booted = hosts(*(HostSpec(f"apps-{card}", "trixie", card=card) for card in cards))
     run = deploy(*booted)
     assert run.status == 0, run.stderr
     for host in booted:
@@ -34,7 +34,7 @@ def ready(hosts: Hosts) -> dict[str, LabHost]:
 
 
 class Released:
-    """An app on a host of its own card; what is its own is in its class."""
+    """An app on a host with its card; each subclass has the properties of one app."""
 
     name: ClassVar[str]
     health: ClassVar[str]
@@ -42,7 +42,7 @@ class Released:
     port: ClassVar[int] = 8000
     project: ClassVar[str] = ""
     secrets: ClassVar[dict[str, str]] = {}
-    # What others may reach.
+    # The ports that other machines can reach.
     public: ClassVar[set[int]] = set()
 
     @pytest.fixture(scope="class")
@@ -53,16 +53,16 @@ class Released:
     @pytest.fixture(scope="class")
     @classmethod
     def app(cls, host: LabHost, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-        """Released once, and verified; taken away at the end, its ports are those of others."""
+        """The app, released once and verified; removed at the end, because others use its ports."""
         made = App(cls.name, tmp_path_factory.mktemp("project"), dict(cls.secrets))
         made.write(revision="one")
         ended = made.run(host)
-        assert ended.status == 0, ended.said
+        assert ended.status == 0, ended.output
         yield made
-        _take_away(host, cls.name, cls.project or cls.name)
+        _remove(host, cls.name, cls.project or cls.name)
 
     def revision(self, host: LabHost) -> Any:
-        """What the release that answers says of itself."""
+        """The revision of the release that answers."""
         return ask(host, self.health, port=self.port)["revision"]
 
     def containers(self, host: LabHost) -> list[dict[str, Any]]:
@@ -70,9 +70,11 @@ class Released:
 
 
 class Life(Released):
-    """What every app goes through."""
+    """The tests of every app."""
 
-    def test_the_first_release_is_live_and_kept_from_others(self, app: App, host: LabHost) -> None:
+    def test_the_first_release_runs_and_only_public_ports_are_open(
+        self, app: App, host: LabHost
+    ) -> None:
         assert self.revision(host) == "one"
         running = self.containers(host)
         assert {container["State"]["Status"] for container in running} == {"running"}
@@ -88,19 +90,19 @@ class Life(Released):
     def test_the_same_again_changes_nothing(self, app: App, host: LabHost) -> None:
         started = [container["State"]["StartedAt"] for container in self.containers(host)]
         again = app.run(host)
-        assert again.changed_nothing, again.said
-        assert [one["State"]["StartedAt"] for one in self.containers(host)] == started
+        assert again.changed_nothing, again.output
+        assert [container["State"]["StartedAt"] for container in self.containers(host)] == started
 
     def test_data_survives_releases_and_a_rollback(self, app: App, host: LabHost) -> None:
         ask(host, "/rows", post="written before", port=self.port)
         for revision in ("two", "three"):
             app.write(revision=revision)
             ended = app.run(host)
-            assert ended.status == 0, ended.said
+            assert ended.status == 0, ended.output
             assert self.revision(host) == revision
             assert ask(host, "/rows", port=self.port) == ["written before"]
         back = app.run(host, deploy="rollback.py")
-        assert back.status == 0, back.said
+        assert back.status == 0, back.output
         assert self.revision(host) == "two"
         assert ask(host, "/rows", port=self.port) == ["written before"]
 
@@ -110,29 +112,27 @@ class TestMineru(Life):
     project = "mineru"
     health = "/api/v1/health"
 
-    def test_its_worker_has_the_card_and_does_the_work(self, app: App, host: LabHost) -> None:
+    def test_its_worker_uses_the_card(self, app: App, host: LabHost) -> None:
         (worker,) = _of_service(self.containers(host), "mineru-worker-gpu")
         assert worker["HostConfig"]["DeviceRequests"][0]["Capabilities"] == [["gpu"]]
         assert _converted(host) == {"status": "completed", "device": "cuda", "markdown": "# Hello"}
 
-    def test_a_worker_on_another_queue_is_found_out(self, app: App, host: LabHost) -> None:
+    def test_a_worker_on_another_queue_fails_the_release(self, app: App, host: LabHost) -> None:
         soon = {"x-gpuhost.verify.steps.2.command.within_s": 15}
         app.write(revision="bad", edits=soon, broken="queue")
         ended = app.run(host)
-        assert ended.status == 1, ended.said
-        assert "AssertionError: ['another']" in ended.said
+        assert ended.status == 1, ended.output
+        assert "AssertionError: ['another']" in ended.output
         assert self.revision(host) == "two"
 
 
-class TestMineruOnACardTooOldForIt(Released):
+class TestMineruOnAnUnsupportedCard(Released):
     name = "mineru-api"
     project = "mineru"
     health = "/api/v1/health"
     card = "p40"
 
-    def test_it_says_why_and_two_workers_without_a_card_share_the_work(
-        self, app: App, host: LabHost
-    ) -> None:
+    def test_two_cpu_workers_run_and_the_log_says_why(self, app: App, host: LabHost) -> None:
         log = host.run(f"cat {app.home('current/log')}").stdout
         assert "compute capability 6.1 of Tesla P40 < 7.0" in log
         workers = _of_service(self.containers(host), "mineru-worker-cpu")
@@ -152,20 +152,20 @@ class TestVoiceprint(Life):
         "SECRET_KEY": "planted-0123456789abcdef0123456789abcdef",
     }
 
-    def test_an_image_without_a_model_does_not_stay(self, app: App, host: LabHost) -> None:
-        # What is in an image does not get better with time.
+    def test_a_release_without_its_model_is_rolled_back(self, app: App, host: LabHost) -> None:
+        # The content of an image does not change, so a short limit is enough.
         app.write(revision="bad", edits={"x-gpuhost.verify.steps.0.command.within_s": 5})
         with (app.project / "source" / "Dockerfile").open("a") as file:
             file.write("RUN rm pretrained_models/spkrec-ecapa-voxceleb/*\n")
         ended = app.run(host)
-        assert ended.status == 1, ended.said
-        assert "no spkrec-ecapa-voxceleb" in ended.said
+        assert ended.status == 1, ended.output
+        assert "no spkrec-ecapa-voxceleb" in ended.output
         assert self.revision(host) == "two"
 
-    def test_without_a_card_it_is_the_same_service(self, app: App, host: LabHost) -> None:
+    def test_without_a_card_the_service_is_the_same(self, app: App, host: LabHost) -> None:
         app.write(revision="cpu")
         ended = app.run(host, gpu="none")
-        assert ended.status == 0, ended.said
+        assert ended.status == 0, ended.output
         assert self.revision(host) == "cpu"
         (container,) = self.containers(host)
         assert container["HostConfig"]["DeviceRequests"] is None
@@ -194,13 +194,13 @@ class TestZPulse(Life):
         visits = [host.run("curl -sSk https://localhost/api/visits").stdout for _ in range(2)]
         assert visits == ["1", "2"]
 
-    def test_a_backup_brings_its_rows_back(self, app: App, host: LabHost) -> None:
+    def test_a_backup_restores_its_rows(self, app: App, host: LabHost) -> None:
         host.run(f"systemctl start gpuhost-backup-{self.name}.service")
         newest = host.run(f"cd {app.home('backups')} && ls -d *-schedule").stdout.split()[-1]
         ask(host, "/rows", post="written after", port=self.port)
         assert ask(host, "/rows", port=self.port) == ["written before", "written after"]
         restored = app.run(host, deploy="restore.py", backup=newest)
-        assert restored.status == 0, restored.said
+        assert restored.status == 0, restored.output
         assert ask(host, "/rows", port=self.port) == ["written before"]
         assert host.run("curl -sSk https://localhost/").status == 0
 
@@ -210,17 +210,17 @@ class TestAutoVoiceCollation(Life):
     health = "/"
     port = 7860
 
-    def test_models_are_there_before_it_starts(self, app: App, host: LabHost) -> None:
-        found = host.run(f"ls {app.home('shared/models/iic')}").stdout.split()
-        assert len(found) == 2
+    def test_models_are_downloaded_before_it_starts(self, app: App, host: LabHost) -> None:
+        models = host.run(f"ls {app.home('shared/models/iic')}").stdout.split()
+        assert len(models) == 2
         (container,) = self.containers(host)
         assert container["Name"] == "/avc-webui"
         assert container["HostConfig"]["DeviceRequests"][0]["Capabilities"] == [["gpu"]]
 
-    def test_without_a_card_the_lighter_one_takes_its_place(self, app: App, host: LabHost) -> None:
+    def test_without_a_card_the_cpu_service_runs(self, app: App, host: LabHost) -> None:
         app.write(revision="cpu")
         ended = app.run(host, gpu="none")
-        assert ended.status == 0, ended.said
+        assert ended.status == 0, ended.output
         (container,) = self.containers(host)
         assert container["Name"] == "/avc-webui-cpu"
         assert ask(host, "/", port=self.port)["device"] == "cpu"
@@ -228,7 +228,7 @@ class TestAutoVoiceCollation(Life):
 
 
 def _containers(host: LabHost, project: str) -> list[dict[str, Any]]:
-    """All of the project, running or not, in the order of their names."""
+    """All containers of the project, running or not, sorted by name."""
     listed = host.run(f"docker ps -aq --filter label=com.docker.compose.project={project}").stdout
     if not listed:
         return []
@@ -247,22 +247,22 @@ def _of_service(containers: list[dict[str, Any]], service: str) -> list[dict[str
 
 
 def _converted(host: LabHost) -> dict[str, str]:
-    """What becomes of a document that is sent in."""
+    """Send a document, and wait for the result."""
     tasks = "http://127.0.0.1:8000/api/v1/tasks"
     host.put("/root/hello.txt", b"Hello")
     sent = host.run(f"curl -sS -F file=@/root/hello.txt {tasks}/submit").stdout
     task = json.loads(sent)["task_id"]
-    deadline = time.monotonic() + CONVERTED_S
+    deadline = time.monotonic() + CONVERSION_S
     while True:
-        found: dict[str, str] = json.loads(host.run(f"curl -sS {tasks}/{task}").stdout)
-        found.pop("revision", None)
-        if found["status"] != "pending" or time.monotonic() > deadline:
-            return found
+        task_state: dict[str, str] = json.loads(host.run(f"curl -sS {tasks}/{task}").stdout)
+        task_state.pop("revision", None)
+        if task_state["status"] != "pending" or time.monotonic() > deadline:
+            return task_state
         time.sleep(0.5)
 
 
-def _take_away(host: LabHost, name: str, project: str) -> None:
-    """Nothing of it is left but its images."""
+def _remove(host: LabHost, name: str, project: str) -> None:
+    """Remove everything of the app except its images."""
     mine = f"-q --filter label=com.docker.compose.project={project}"
     host.run(
         f"systemctl disable --now 'gpuhost-*{name}.timer' gpuhost-resume@{name}.service;"

@@ -1,4 +1,4 @@
-"""Releases broken in many ways: the old one stays or comes back, and the cause is said."""
+"""Broken releases: the previous release stays or is restored, and the cause is printed."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ BLOCK = "x-gpuhost"
 class Broken:
     """One way to break a release.
 
-    + says: what the run has to say, each of them
-    + stage: where it ends; "": before anything was begun
-    + state: what becomes of it; "": no attempt is made at all
+    + says: texts that the run must print
+    + stage: the stage that fails; "": before the release starts
+    + state: of the result; "": refused, there is no release
     + behaviour: of the stand-in
     + edits: of the app file
     + dockerfile: lines added to its end
-    + before, after: done by hand on the host, and taken back
+    + before, after: commands on the host before and after the run
     """
 
     name: str
@@ -92,7 +92,7 @@ BROKEN = (
         ("137", "memory"),
         "build",
         "failed",
-        # As the kernel ends it; a real one would be the memory of the machine that carries the lab.
+        # Killed as by the kernel; a real OOM kill would use up the memory of the lab's machine.
         dockerfile="RUN sh -c 'kill -9 $$'; exit $?\n",
     ),
     Broken(
@@ -131,7 +131,7 @@ BROKEN = (
         ("nginx would refuse the site", "pcre2_compile() failed"),
         "preflight",
         "failed",
-        # What gpuhost by itself does not know to be wrong.
+        # gpuhost itself does not validate regular expressions.
         edits={f"{BLOCK}.nginx.paths": {"~ /[[:nope:]]": {"timeout_s": 5}}},
     ),
     Broken(
@@ -175,7 +175,7 @@ def app(host: LabHost, tmp_path_factory: pytest.TempPathFactory) -> App:
     made = App(NAME, tmp_path_factory.mktemp("project"))
     made.write(revision="good")
     ended = made.run(host)
-    assert ended.status == 0, ended.said
+    assert ended.status == 0, ended.output
     return made
 
 
@@ -190,9 +190,9 @@ def test_a_broken_release(app: App, host: LabHost, case: Broken) -> None:
         ended = app.run(host)
     finally:
         host.run(case.after)
-    assert ended.status == 1, ended.said
+    assert ended.status == 1, ended.output
     for words in case.says:
-        assert words in ended.said, ended.said
+        assert words in ended.output, ended.output
     if case.state:
         result = app.result(host)
         assert (result["stage"], result["state"]) == (case.stage, case.state), result
@@ -202,11 +202,11 @@ def test_a_broken_release(app: App, host: LabHost, case: Broken) -> None:
     assert ask(host, "/api/health")["revision"] == "good"
 
 
-def test_slow_but_good(app: App, host: LabHost) -> None:
+def test_a_slow_start_is_not_a_failure(app: App, host: LabHost) -> None:
     app.write(revision="good", loads_s=25, note="slow")
     ended = app.run(host)
-    assert ended.status == 0, ended.said
-    assert "still loading" in ended.said
+    assert ended.status == 0, ended.output
+    assert "still loading" in ended.output
 
 
 def _attempts(app: App, host: LabHost) -> str:

@@ -1,4 +1,4 @@
-"""A release that is cut off at any stage, in any way, converges: nothing is lost or stuck."""
+"""A release that is interrupted at any stage completes: no data is lost, and nothing hangs."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from tests.lab.hosts import LabHost
 pytestmark = pytest.mark.lab
 STAGES = [stage.name for stage in (*transaction.PREPARING, *transaction.ACTIVATING)]
 PORT = 3010
-# Long enough for a host that boots, and its engine, to finish what was cut off.
+# Enough for a host to boot, and to finish an interrupted release.
 CONVERGES_S = 120
 
-# Waits for a stage of a release that is newer than this script, then cuts.
+# Waits until a release that is newer than this script begins a stage, then runs the command.
 CUT = """
 import glob, os, subprocess, sys, time
 stage, cut, began = sys.argv[1], sys.argv[2], time.time()
@@ -47,19 +47,19 @@ def app(host: LabHost, tmp_path_factory: pytest.TempPathFactory) -> App:
     made = App("two-second", tmp_path_factory.mktemp("project"), {})
     made.write(revision="first", loads_s=0)
     ended = made.run(host)
-    assert ended.status == 0, ended.said
+    assert ended.status == 0, ended.output
     ask(host, "/rows", post="kept", port=PORT)
     return made
 
 
 @contextlib.contextmanager
-def at(host: LabHost, stage: str, cut: str) -> Iterator[None]:
-    """Cut when the next release has begun a stage; in this block it is started."""
-    said: list[str] = []
+def cut_at(host: LabHost, stage: str, cut: str) -> Iterator[None]:
+    """Run a command when the next release begins a stage; the block starts that release."""
+    errors: list[str] = []
 
     def wait() -> None:
         done = host.run(f"python3 - {stage} '{cut}'", stdin=CUT.encode(), timeout=100, check=False)
-        said.append(done.stderr if done.status else "")
+        errors.append(done.stderr if done.status else "")
 
     waiting = threading.Thread(target=wait)
     waiting.start()
@@ -67,11 +67,11 @@ def at(host: LabHost, stage: str, cut: str) -> Iterator[None]:
         yield
     finally:
         waiting.join()
-    assert said == [""]
+    assert errors == [""]
 
 
 def assert_converged(app: App, host: LabHost, revision: str) -> None:
-    """The release is there, alone, with the data of before."""
+    """The release runs with its previous data, and no operation is unfinished."""
     deadline = time.monotonic() + CONVERGES_S
     while app.status(host)["attempt"] is not None or ask(host, "/api/health", port=PORT) is None:
         assert time.monotonic() < deadline, app.status(host)
@@ -80,74 +80,72 @@ def assert_converged(app: App, host: LabHost, revision: str) -> None:
     assert answers == revision, app.result(host)
     assert "kept" in ask(host, "/rows", port=PORT)
     again = app.run(host)
-    assert again.changed_nothing, again.said
+    assert again.changed_nothing, again.output
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_runner_that_is_killed_is_taken_up_again_by_systemd(
-    app: App, host: LabHost, stage: str
-) -> None:
+def test_systemd_restarts_a_killed_runner(app: App, host: LabHost, stage: str) -> None:
     app.write(revision=f"runner-{stage}", loads_s=1, migrates_s=1)
-    with at(host, stage, KILL_RUNNER):
+    with cut_at(host, stage, KILL_RUNNER):
         ended = app.run(host)
-    assert ended.status == 0, ended.said
+    assert ended.status == 0, ended.output
     assert_converged(app, host, f"runner-{stage}")
 
 
 @pytest.mark.parametrize("stage", ("build", "migrate", "up"))
-def test_a_controller_that_is_killed_is_not_needed(app: App, host: LabHost, stage: str) -> None:
+def test_a_release_continues_without_its_controller(app: App, host: LabHost, stage: str) -> None:
     app.write(revision=f"controller-{stage}", loads_s=1, migrates_s=1)
     process = app.start(host)
-    with at(host, stage, "true"):
+    with cut_at(host, stage, "true"):
         pass
-    assert killed(process)
+    assert kill(process)
     assert_converged(app, host, f"controller-{stage}")
 
 
 @pytest.mark.parametrize("stage", ("build", "verify"))
-def test_a_connection_that_drops_is_made_again(app: App, host: LabHost, stage: str) -> None:
+def test_a_dropped_connection_is_opened_again(app: App, host: LabHost, stage: str) -> None:
     app.write(revision=f"ssh-{stage}", loads_s=3)
-    with at(host, stage, "pkill -9 -f sshd.*notty"):
+    with cut_at(host, stage, "pkill -9 -f sshd.*notty"):
         ended = app.run(host)
-    assert ended.status == 0, ended.said
+    assert ended.status == 0, ended.output
     assert_converged(app, host, f"ssh-{stage}")
 
 
 @pytest.mark.parametrize("stage", ("build", "up"))
-def test_a_host_that_restarts_finishes_at_boot(app: App, host: LabHost, stage: str) -> None:
+def test_a_rebooted_host_finishes_the_release(app: App, host: LabHost, stage: str) -> None:
     app.write(revision=f"boot-{stage}", loads_s=2)
     process = app.start(host)
-    with at(host, stage, "true"):
+    with cut_at(host, stage, "true"):
         pass
-    assert killed(process)
+    assert kill(process)
     host.engine.docker("kill", host.state.container)
     host.start()
     assert_converged(app, host, f"boot-{stage}")
 
 
-def test_the_second_operator_is_told_who_is_at_it(app: App, host: LabHost) -> None:
+def test_a_second_operator_is_refused_while_a_release_is_under_way(app: App, host: LabHost) -> None:
     app.write(revision="two-operators", loads_s=8)
     first = app.start(host)
-    with at(host, "up", "true"):
+    with cut_at(host, "up", "true"):
         pass
     second = app.run(host)
-    assert second.status == 1, second.said
-    assert "gpuhost logs" in second.said
-    assert "under way" in second.said
-    said, _ = first.communicate(timeout=120)
-    assert first.returncode == 0, said
+    assert second.status == 1, second.output
+    assert "gpuhost logs" in second.output
+    assert "under way" in second.output
+    output, _ = first.communicate(timeout=120)
+    assert first.returncode == 0, output
     assert_converged(app, host, "two-operators")
 
 
 def test_ctrl_c_detaches_and_says_how_to_follow(app: App, host: LabHost) -> None:
     app.write(revision="detached", loads_s=6)
     ended = _interrupted(app, host, lambda: None)
-    assert "gpuhost logs" in ended.said
+    assert "gpuhost logs" in ended.output
     assert_converged(app, host, "detached")
 
 
-def killed(process: subprocess.Popen[str]) -> bool:
-    """Whether the controller was still at it when it was killed."""
+def kill(process: subprocess.Popen[str]) -> bool:
+    """Kill the controller; whether it was still running."""
     process.send_signal(signal.SIGKILL)
     process.communicate()
     return process.returncode == -signal.SIGKILL
@@ -155,8 +153,8 @@ def killed(process: subprocess.Popen[str]) -> bool:
 
 def _interrupted(app: App, host: LabHost, before: Callable[[], None]) -> Ended:
     process = app.start(host)
-    with at(host, "up", "true"):
+    with cut_at(host, "up", "true"):
         before()
     process.send_signal(signal.SIGINT)
-    said, _ = process.communicate(timeout=60)
-    return Ended(process.returncode, said)
+    output, _ = process.communicate(timeout=60)
+    return Ended(process.returncode, output)

@@ -1,4 +1,4 @@
-"""What else happens to an app: several hosts, restored data, a deployment made by hand, removal."""
+"""More about apps: several hosts, restored data, removal, and a deployment made by hand."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def app(two: tuple[LabHost, LabHost], tmp_path_factory: pytest.TempPathFactory) 
     made = App("two-second", tmp_path_factory.mktemp("project"), {})
     made.write(revision="good", loads_s=0)
     ended = made.run(*two)
-    assert ended.status == 0, ended.said
+    assert ended.status == 0, ended.output
     return made
 
 
@@ -44,7 +44,7 @@ def revisions(*hosts: LabHost) -> list[str]:
     return [ask(host, "/api/health", port=PORT)["revision"] for host in hosts]
 
 
-def test_hosts_are_released_one_after_the_other_and_the_first_bad_one_stops_the_rest(
+def test_a_failed_host_stops_the_rollout_before_the_next_host(
     app: App, two: tuple[LabHost, LabHost]
 ) -> None:
     assert revisions(*two) == ["good", "good"]
@@ -52,7 +52,7 @@ def test_hosts_are_released_one_after_the_other_and_the_first_bad_one_stops_the_
     app.write(revision="bad", broken="exit")
     ended = app.run(*two)
     assert ended.status == 1
-    assert re.search(rf"{two[1].name}\].*not attempted", ended.said), ended.said
+    assert re.search(rf"{two[1].name}\].*not attempted", ended.output), ended.output
     assert revisions(*two) == ["good", "good"]
     assert two[1].run(f"ls {app.home('releases')}").stdout == before
     app.write(revision="better", loads_s=0)
@@ -60,7 +60,7 @@ def test_hosts_are_released_one_after_the_other_and_the_first_bad_one_stops_the_
     assert revisions(*two) == ["better", "better"]
 
 
-def test_data_is_put_back_as_a_backup_has_it(app: App, two: tuple[LabHost, LabHost]) -> None:
+def test_data_is_restored_from_a_backup(app: App, two: tuple[LabHost, LabHost]) -> None:
     host = two[0]
     ask(host, "/rows", post="before", port=PORT)
     app.write(revision="restore", loads_s=0)
@@ -68,21 +68,21 @@ def test_data_is_put_back_as_a_backup_has_it(app: App, two: tuple[LabHost, LabHo
     ask(host, "/rows", post="after", port=PORT)
     assert ask(host, "/rows", port=PORT)[-2:] == ["before", "after"]
     listed = app.run(host, deploy="restore.py")
-    names = re.findall(r"\d{8}-\d{6}-release", listed.said)
-    assert listed.status == 0, listed.said
+    names = re.findall(r"\d{8}-\d{6}-release", listed.output)
+    assert listed.status == 0, listed.output
     assert names
     ended = app.run(host, deploy="restore.py", backup=max(names))
-    assert ended.status == 0, ended.said
+    assert ended.status == 0, ended.output
     assert ask(host, "/rows", port=PORT)[-1] == "before"
     assert ask(host, "/api/health", port=PORT)["revision"] == "restore"
 
 
-def test_a_deployment_made_by_hand_is_taken_over_only_when_allowed(
+def test_a_deployment_made_by_hand_is_taken_over_only_with_adopt(
     app: App, two: tuple[LabHost, LabHost]
 ) -> None:
     host = two[1]
     removed = app.run(host, deploy="remove.py", remove="app")
-    assert removed.status == 0, removed.said
+    assert removed.status == 0, removed.output
     assert (
         host.run("docker ps -aq --filter label=com.docker.compose.project=two-second").stdout == ""
     )
@@ -92,10 +92,10 @@ def test_a_deployment_made_by_hand_is_taken_over_only_when_allowed(
     host.run("docker compose --project-directory /srv/two-second up -d")
     refused = app.run(host)
     assert refused.status == 1
-    assert "app.project" in refused.said
-    assert "adopt" in refused.said
-    assert "two-second-app-1" in refused.said
+    assert "app.project" in refused.output
+    assert "adopt" in refused.output
+    assert "two-second-app-1" in refused.output
     assert host.run("docker ps -q --filter name=two-second-app-1").stdout
-    taken = app.run(host, adopt=True)
-    assert taken.status == 0, taken.said
+    adopted = app.run(host, adopt=True)
+    assert adopted.status == 0, adopted.output
     assert revisions(host) == ["restore"]

@@ -1,4 +1,4 @@
-"""Swap on real hosts. The kernel has one swap for all of them: all about it is in this file."""
+"""Swap on real hosts. They share the swap of one kernel, so all tests of it are in this file."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import pytest
 
 from tests.e2e.commands import Run, check, deploy
 from tests.e2e.drifting import drift
-from tests.e2e.seen import as_testinfra_sees
 from tests.e2e.tampers import SWAP
+from tests.e2e.testinfra_host import connect_testinfra
 from tests.lab.fixtures import Hosts
 from tests.lab.hosts import LabHost
 from tests.lab.images import RELEASES
-from tests.lab.lab import Wanted
+from tests.lab.lab import HostSpec
 
 pytestmark = pytest.mark.lab
 
@@ -26,10 +26,10 @@ SIZE = 256 * 1024 * 1024
 
 @pytest.fixture(params=RELEASES)
 def host(request: pytest.FixtureRequest, hosts: Hosts) -> Iterator[LabHost]:
-    """A host of each release; its swap is given back after the test."""
-    (found,) = hosts(Wanted(f"swap-{request.param}", request.param))
-    yield found
-    found.run(f"swapoff {found.state.swap_path}; rm -f {found.state.swap_path}", check=False)
+    """A host of each release; its swap is removed after the test."""
+    (booted,) = hosts(HostSpec(f"swap-{request.param}", request.param))
+    yield booted
+    booted.run(f"swapoff {booted.state.swap_path}; rm -f {booted.state.swap_path}", check=False)
 
 
 def provision(host: LabHost, **settings: Any) -> Run:
@@ -50,7 +50,7 @@ def active(host: LabHost) -> str:
 
 
 @pytest.mark.every_release
-def test_from_none_to_declared_and_nothing_more(host: LabHost) -> None:
+def test_swap_is_created_and_a_second_run_changes_nothing(host: LabHost) -> None:
     path = host.state.swap_path
     assert provision(host).status == 0
     assert active(host).split() == [path, str(SIZE - 4096)]
@@ -63,25 +63,25 @@ def test_from_none_to_declared_and_nothing_more(host: LabHost) -> None:
     assert (again.status, again.changed) == (0, {})
 
 
-def test_the_whole_deploy_makes_it_and_testinfra_sees_it(hosts: Hosts, tmp_path: Path) -> None:
-    (host,) = hosts(Wanted("swap-whole", "trixie", card="p40"))
+def test_the_whole_deploy_creates_it(hosts: Hosts, tmp_path: Path) -> None:
+    (host,) = hosts(HostSpec("swap-whole", "trixie", card="p40"))
     path = host.state.swap_path
     try:
         run = deploy(host, **SETTINGS)
         assert run.status == 0, run.stderr
-        seen = as_testinfra_sees(host, tmp_path)
+        seen = connect_testinfra(host, tmp_path)
         assert seen.file("/proc/swaps").contains(f"^{path} ")
         assert seen.file("/etc/fstab").contains(f"^{path} none swap sw 0 0$")
         assert seen.sysctl("vm.swappiness") == 10
         assert check(host, **SETTINGS).failing == set()
         again = deploy(host, **SETTINGS)
         assert (again.status, again.changed) == (0, {})
-        _tampered_is_drift(host)
+        _changes_by_hand_are_drift(host)
     finally:
         host.run(f"swapoff {path}", check=False)
 
 
-def _tampered_is_drift(host: LabHost) -> None:
+def _changes_by_hand_are_drift(host: LabHost) -> None:
     usual = drift(host, **SETTINGS).wrong
     expected = dict(usual)
     for tamper in SWAP:
@@ -101,7 +101,7 @@ TAMPERS = {
 
 
 @pytest.mark.parametrize("id", TAMPERS)
-def test_tampered_found_mended(host: LabHost, id: str) -> None:
+def test_a_change_by_hand_is_found_and_repaired(host: LabHost, id: str) -> None:
     provision(host)
     host.run(TAMPERS[id].format(path=host.state.swap_path))
     assert swap(host) == {**OK, id: "fail"}
@@ -109,7 +109,7 @@ def test_tampered_found_mended(host: LabHost, id: str) -> None:
     assert swap(host) == OK
 
 
-def test_another_size_makes_another_file(host: LabHost) -> None:
+def test_a_changed_size_replaces_the_file(host: LabHost) -> None:
     provision(host)
     assert swap(host, swap_size_gb=0.125)["swap.size"] == "fail"
     assert provision(host, swap_size_gb=0.125).status == 0
@@ -117,7 +117,7 @@ def test_another_size_makes_another_file(host: LabHost) -> None:
     assert host.run("grep -c swapfile /etc/fstab").stdout == "1\n"
 
 
-def test_a_half_made_file_of_a_run_that_was_cut_off_is_no_trouble(host: LabHost) -> None:
+def test_the_partial_file_of_an_interrupted_run_is_replaced(host: LabHost) -> None:
     path = host.state.swap_path
     host.run(f"echo half >{path}.gpuhost-new; rm -f {path}")
     assert provision(host).status == 0
@@ -126,7 +126,7 @@ def test_a_half_made_file_of_a_run_that_was_cut_off_is_no_trouble(host: LabHost)
 
 
 def test_other_lines_of_fstab_stay_byte_for_byte(host: LabHost) -> None:
-    # Two bytes of GBK, as an editor in China writes them: no UTF-8.
+    # Two bytes of GBK, as from an editor in China: not UTF-8.
     host.run("printf '# mine \\265\\330\\nLABEL=data /data ext4 noauto 0 2\\n' >/etc/fstab")
     mine = "head -n 2 /etc/fstab | sha256sum"
     before = host.run(mine).stdout
@@ -140,7 +140,7 @@ def test_other_lines_of_fstab_stay_byte_for_byte(host: LabHost) -> None:
     assert host.run("ls /etc/sysctl.d/60-gpuhost-swap.conf", check=False).status != 0
 
 
-def test_a_file_that_is_no_swap_is_never_touched(host: LabHost) -> None:
+def test_a_file_that_is_not_swap_is_not_changed(host: LabHost) -> None:
     path = host.state.swap_path
     host.run(f"echo precious >{path}")
     for settings in ({}, {"swap_size_gb": 0}):
@@ -152,7 +152,7 @@ def test_a_file_that_is_no_swap_is_never_touched(host: LabHost) -> None:
     assert host.run(f"cat {path}").stdout == "precious\n"
 
 
-def test_where_no_swap_file_can_be_it_is_refused_with_the_reason(host: LabHost) -> None:
+def test_a_file_system_without_swap_files_is_refused(host: LabHost) -> None:
     run = provision(host, swap_path="/swapfile")
     assert run.changed == {}
     assert "a swap file on overlay is not possible (/swapfile)" in run.stderr
@@ -161,7 +161,7 @@ def test_where_no_swap_file_can_be_it_is_refused_with_the_reason(host: LabHost) 
     assert swap(host, swap_path="/swapfile")["swap.size"] == "fail"
 
 
-def test_more_than_the_disk_has_is_refused(host: LabHost) -> None:
+def test_a_size_larger_than_the_disk_is_refused(host: LabHost) -> None:
     run = provision(host, swap_size_gb=100000)
     assert run.changed == {}
     assert "100000.0 GB needed" in run.stderr

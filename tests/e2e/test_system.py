@@ -1,4 +1,4 @@
-"""The host itself on real hosts: broken by hand, found, mended; a busy apt; a proxy; sudo."""
+"""The host itself: changes by hand are found and repaired; a busy apt; a proxy; sudo."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from tests.e2e.commands import Run, check, deploy
 from tests.lab.fixtures import Hosts
 from tests.lab.hosts import LabHost
 from tests.lab.images import RELEASES
-from tests.lab.lab import Wanted
+from tests.lab.lab import HostSpec
 
 pytestmark = pytest.mark.lab
 
 PASSWORD = "s3cret-0f-the-proxy"
-# Our own, inside the host; 127.0.0.1 is never reached through another proxy.
+# A listener in the host itself: no other proxy is used for 127.0.0.1.
 PROXY = f"http://gpu:{PASSWORD}@127.0.0.1:3128"
 PROXY_SETTINGS: dict[str, Any] = {
     "proxy_http": PROXY,
@@ -40,12 +40,12 @@ def provision(host: LabHost, **settings: Any) -> Run:
 
 @pytest.fixture(scope="module")
 def provisioned(hosts: Hosts) -> dict[str, LabHost]:
-    """One host of each release, its own part ready. Whoever tampers with one mends it."""
-    found = hosts(*(Wanted(f"system-{release}", release) for release in RELEASES))
-    run = deploy(*found, deploy="tests/e2e/system_alone.py")
+    """A provisioned host of each release. A test that changes one repairs it."""
+    booted = hosts(*(HostSpec(f"system-{release}", release) for release in RELEASES))
+    run = deploy(*booted, deploy="tests/e2e/system_alone.py")
     assert run.status == 0, run.stderr
-    assert run.changed == {"Security updates": sorted(host.name for host in found)}
-    return {host.state.release: host for host in found}
+    assert run.changed == {"Security updates": sorted(host.name for host in booted)}
+    return {host.state.release: host for host in booted}
 
 
 @pytest.fixture(params=RELEASES)
@@ -55,7 +55,7 @@ def host(request: pytest.FixtureRequest, provisioned: dict[str, LabHost]) -> Lab
 
 @pytest.fixture
 def trixie(provisioned: dict[str, LabHost]) -> LabHost:
-    """For what does not depend on the release."""
+    """A host for tests that do not depend on the release."""
     return provisioned["trixie"]
 
 
@@ -73,16 +73,16 @@ printf '%s\\n' 'Package: gpuhost-half' 'Version: 1' 'Architecture: all' 'Maintai
 dpkg-deb -b /tmp/half /tmp/half.deb
 dpkg --unpack /tmp/half.deb
 """
-PAIRS = {
+TAMPERS = {
     "system.hostname": ("sed -i /$(uname -n)/d /etc/hosts", "Host name"),
     "system.dpkg": (HALF_INSTALLED, "Package manager"),
     "system.updates": (f"rm {UPDATES_FILE}", "Security updates"),
 }
 
 
-@pytest.mark.parametrize("id", PAIRS)
-def test_tampered_found_mended(host: LabHost, id: str) -> None:
-    tamper, step = PAIRS[id]
+@pytest.mark.parametrize("id", TAMPERS)
+def test_a_change_by_hand_is_found_and_repaired(host: LabHost, id: str) -> None:
+    tamper, step = TAMPERS[id]
     before = check(host).failing
     assert id not in before
     host.run(tamper)
@@ -97,15 +97,15 @@ def test_a_stopped_timer_is_found_and_started(trixie: LabHost) -> None:
     trixie.run(
         "systemctl disable --now apt-daily-upgrade.timer; systemctl mask --now apt-daily.timer"
     )
-    said = check(trixie).findings["system.updates"]["actual"]
-    assert said == "stopped: apt-daily.timer, apt-daily-upgrade.timer"
+    actual = check(trixie).findings["system.updates"]["actual"]
+    assert actual == "stopped: apt-daily.timer, apt-daily-upgrade.timer"
     assert provision(trixie).changed == {"Security updates": [trixie.name]}
     assert check(trixie).status["system.updates"] == "ok"
     enabled = trixie.run("systemctl is-enabled apt-daily.timer apt-daily-upgrade.timer").stdout
     assert enabled == "enabled\nenabled\n"
 
 
-def test_foreign_lines_of_etc_hosts_are_kept_byte_for_byte(trixie: LabHost) -> None:
+def test_other_lines_of_etc_hosts_are_kept_byte_for_byte(trixie: LabHost) -> None:
     own = trixie.run("cat /etc/hosts").stdout
     foreign = b"# caf\xe9\r\n10.0.0.9\tdb.example.com db\n192.0.2.1 without-newline"
     trixie.put("/etc/hosts", foreign)
@@ -115,20 +115,20 @@ def test_foreign_lines_of_etc_hosts_are_kept_byte_for_byte(trixie: LabHost) -> N
     trixie.put("/etc/hosts", own.encode())
 
 
-def test_unattended_upgrades_itself_leaves_our_packages_alone(host: LabHost) -> None:
-    """What it reads from apt's configuration, asked of the program that does the upgrades."""
-    said = host.run("unattended-upgrade --dry-run --debug 2>&1", timeout=300).stdout
-    blacklist = next(line for line in said.splitlines() if "blacklist" in line)
+def test_unattended_upgrades_excludes_our_packages(host: LabHost) -> None:
+    """The program itself prints the exclusions that it reads from apt's configuration."""
+    output = host.run("unattended-upgrade --dry-run --debug 2>&1", timeout=300).stdout
+    blacklist = next(line for line in output.splitlines() if "blacklist" in line)
     for pattern in ("nvidia-", "libnvidia-", "docker", "containerd", "runc"):
         assert pattern in blacklist
 
 
-def test_a_reboot_that_is_due_is_a_warning(trixie: LabHost) -> None:
+def test_a_required_reboot_is_a_warning(trixie: LabHost) -> None:
     trixie.run("echo linux-image-amd64 >/run/reboot-required.pkgs; : >/run/reboot-required")
     try:
-        found = check(trixie)
-        assert found.status["system.reboot"] == "warn"
-        assert "linux-image-amd64" in found.findings["system.reboot"]["evidence"]
+        verdicts = check(trixie)
+        assert verdicts.status["system.reboot"] == "warn"
+        assert "linux-image-amd64" in verdicts.findings["system.reboot"]["evidence"]
     finally:
         trixie.run("rm /run/reboot-required /run/reboot-required.pkgs")
     assert check(trixie).status["system.reboot"] == "ok"
@@ -136,7 +136,7 @@ def test_a_reboot_that_is_due_is_a_warning(trixie: LabHost) -> None:
 
 @contextmanager
 def locked(host: LabHost, path: str) -> Iterator[str]:
-    """Somebody holds a lock of the package manager, as apt does; yields his process number."""
+    """A process holds a lock of the package manager, as apt does; yields its pid."""
     hold = (
         "import fcntl, os, time\n"
         f"lock = open({path!r}, 'w')\n"
@@ -158,14 +158,14 @@ def locked(host: LabHost, path: str) -> Iterator[str]:
 @pytest.mark.parametrize(
     ("release", "path"), [("bookworm", LOCK), ("trixie", "/var/lib/apt/lists/lock")]
 )
-def test_a_busy_apt_is_waited_for_and_its_owner_named(
+def test_it_waits_for_a_busy_apt_and_names_the_process(
     provisioned: dict[str, LabHost], release: str, path: str
 ) -> None:
     host = provisioned[release]
     with locked(host, path) as pid:
-        found = check(host)
-        assert found.status["system.apt_idle"] == "warn"
-        assert found.findings["system.apt_idle"]["actual"] == f"python3 (pid {pid}) holds {path}"
+        verdicts = check(host)
+        assert verdicts.status["system.apt_idle"] == "warn"
+        assert verdicts.findings["system.apt_idle"]["actual"] == f"python3 (pid {pid}) holds {path}"
         release_once_waited_for = (
             f"until pgrep -f '[s]h -s -- 300'; do sleep 0.2; done; sleep 7; kill {pid}"
         )
@@ -173,15 +173,15 @@ def test_a_busy_apt_is_waited_for_and_its_owner_named(
         run = provision(host)
     assert run.status == 0, run.stderr
     assert run.changed == {"Package manager": [host.name]}
-    said = f"waiting for python3 (pid {pid}), which holds {path}: "
-    shown = [line.partition(said)[2] for line in run.stderr.splitlines() if said in line]
+    message = f"waiting for python3 (pid {pid}), which holds {path}: "
+    shown = [line.partition(message)[2] for line in run.stderr.splitlines() if message in line]
     waited = [int(words.removesuffix(" of 300 s")) for words in shown]
     assert waited == sorted(waited)
     assert waited[0] < 5 <= waited[-1], "progress is shown while waiting"
     assert check(host).status["system.apt_idle"] == "ok"
 
 
-def test_an_apt_that_stays_busy_fails_with_its_owner(trixie: LabHost) -> None:
+def test_an_apt_that_stays_busy_fails_and_the_process_is_named(trixie: LabHost) -> None:
     with locked(trixie, LOCK) as pid:
         run = provision(trixie, apt_lock_timeout_s=4)
         assert run.status == 1
@@ -201,7 +201,7 @@ http.server.HTTPServer(("127.0.0.1", 3128), Proxy).serve_forever()
 
 @pytest.fixture
 def proxied(trixie: LabHost) -> Iterator[LabHost]:
-    """A host with a proxy declared, and before that a Docker configuration of somebody's own."""
+    """A host with a proxy declared, and before that a other Docker configuration."""
     trixie.run("mkdir -p /root/.docker")
     trixie.put(CLIENT_FILE, json.dumps(FOREIGN).encode(), mode=0o600)
     run = provision(trixie, **PROXY_SETTINGS)
@@ -218,21 +218,21 @@ FOREIGN = {
 }
 
 
-def test_a_proxy_is_in_every_place_and_foreign_keys_stay(proxied: LabHost) -> None:
-    found = check(proxied, **PROXY_SETTINGS)
-    assert {found.status[f"proxy.{place}"] for place in ("apt", "engine", "client")} == {"ok"}
+def test_a_proxy_is_configured_everywhere_and_other_keys_stay(proxied: LabHost) -> None:
+    verdicts = check(proxied, **PROXY_SETTINGS)
+    assert {verdicts.status[f"proxy.{place}"] for place in ("apt", "engine", "client")} == {"ok"}
     assert provision(proxied, **PROXY_SETTINGS).changed == {}
     client = json.loads(proxied.run(f"cat {CLIENT_FILE}").stdout)
     ours = {"httpProxy": PROXY, "httpsProxy": PROXY, "noProxy": "localhost,.lab"}
     default = {**FOREIGN["proxies"]["default"], **ours}
     assert client == {**FOREIGN, "proxies": {**FOREIGN["proxies"], "default": default}}
-    # What systemd makes of the engine's file.
+    # The environment that systemd reads from the engine's file.
     seen = proxied.run(f"systemd-run -q --wait --pipe -p EnvironmentFile={ENGINE_FILE} env").stdout
     assert f"HTTP_PROXY={PROXY}\n" in seen
     assert "NO_PROXY=localhost,.lab\n" in seen
 
 
-def test_apt_asks_the_proxy_with_the_password(proxied: LabHost) -> None:
+def test_apt_uses_the_proxy_with_the_password(proxied: LabHost) -> None:
     proxied.put("/root/listener.py", LISTENER.encode())
     proxied.run("systemd-run -q --unit=proxy python3 /root/listener.py")
     proxied.run("until ss -Hltn | grep -q 127.0.0.1:3128; do sleep 0.1; done")
@@ -244,15 +244,15 @@ def test_apt_asks_the_proxy_with_the_password(proxied: LabHost) -> None:
             "-o Dir::Etc::SourceParts=/dev/null -o Dir::State::Lists=/root/lists",
             check=False,
         )
-        asked = proxied.run("cat /root/asked").stdout
+        requests = proxied.run("cat /root/asked").stdout
     finally:
         proxied.run("systemctl stop proxy; rm -rf /root/asked /root/lists")
-    assert "http://packages.example.com/" in asked
-    assert "Basic Z3B1OnMzY3JldC0wZi10aGUtcHJveHk=" in asked
+    assert "http://packages.example.com/" in requests
+    assert "Basic Z3B1OnMzY3JldC0wZi10aGUtcHJveHk=" in requests
 
 
-def test_the_proxys_password_is_where_it_has_to_be_and_nowhere_else(trixie: LabHost) -> None:
-    """As a user with sudo, whose every command line is in the journal."""
+def test_the_proxy_password_is_only_in_its_files(trixie: LabHost) -> None:
+    """As a user with sudo, whose command lines are all in the journal."""
     as_ops: dict[str, Any] = {"ssh_user": "ops", **PROXY_SETTINGS}
     try:
         planned = deploy(trixie, deploy="tests/e2e/system_alone.py", dry=True, **as_ops)
@@ -260,8 +260,13 @@ def test_the_proxys_password_is_where_it_has_to_be_and_nowhere_else(trixie: LabH
         run = provision(trixie, **as_ops)
         assert run.status == 0, run.stderr
         assert run.changed == {"HTTP proxy": [trixie.name]}
-        found = check(trixie, **as_ops)
-        for text in (planned.stderr, json.dumps(planned.planned), run.stderr, repr(found.findings)):
+        verdicts = check(trixie, **as_ops)
+        for text in (
+            planned.stderr,
+            json.dumps(planned.planned),
+            run.stderr,
+            repr(verdicts.findings),
+        ):
             assert PASSWORD not in text
         journal = trixie.run("journalctl -q").stdout
         assert "COMMAND=" in journal
@@ -281,17 +286,17 @@ def test_the_proxys_password_is_where_it_has_to_be_and_nowhere_else(trixie: LabH
         provision(trixie)
 
 
-def test_another_password_is_found_and_written(proxied: LabHost) -> None:
+def test_a_changed_password_is_found_and_written(proxied: LabHost) -> None:
     other = PROXY.replace(PASSWORD, "changed")
     declared: dict[str, Any] = {**PROXY_SETTINGS, "proxy_http": other, "proxy_https": other}
     before = check(proxied, **PROXY_SETTINGS).failing
-    found = check(proxied, **declared)
-    assert found.failing == before | {"proxy.apt", "proxy.engine", "proxy.client"}
+    verdicts = check(proxied, **declared)
+    assert verdicts.failing == before | {"proxy.apt", "proxy.engine", "proxy.client"}
     assert provision(proxied, **declared).changed == {"HTTP proxy": [proxied.name]}
     assert check(proxied, **declared).failing == before
 
 
-def test_removed_is_as_before(proxied: LabHost) -> None:
+def test_removal_restores_the_previous_state(proxied: LabHost) -> None:
     run = deploy(proxied, deploy="deploys/remove.py", remove="proxy,system", **PROXY_SETTINGS)
     assert run.status == 0, run.stderr
     assert set(run.changed) == {"HTTP proxy", "Security updates"}
@@ -302,15 +307,15 @@ def test_removed_is_as_before(proxied: LabHost) -> None:
 
 
 def test_sudo_with_a_password_through_pyinfras_own_options(hosts: Hosts) -> None:
-    """The same checks and the same end, for a user whom sudo asks for a password."""
+    """Checks and deploy work for a user whose sudo needs a password."""
     with_password: dict[str, Any] = {
         "ssh_user": "locked",
         "_sudo": True,
         "_sudo_password": "locked",
     }
-    (blank,) = hosts(Wanted("system-password", "trixie", card="p40"))
-    found = check(blank, **with_password)
-    assert found.findings["system.privileges"]["actual"] == "root by sudo"
+    (blank,) = hosts(HostSpec("system-password", "trixie", card="p40"))
+    verdicts = check(blank, **with_password)
+    assert verdicts.findings["system.privileges"]["actual"] == "root by sudo"
     run = deploy(blank, **with_password)
     assert run.status == 0, run.stderr
     assert {"Container engine", "Container toolkit", "Firewall"} <= run.changed.keys()
@@ -318,7 +323,7 @@ def test_sudo_with_a_password_through_pyinfras_own_options(hosts: Hosts) -> None
     assert deploy(blank, **with_password).changed == {}
 
 
-def test_without_the_password_nothing_is_changed_and_the_reason_said(trixie: LabHost) -> None:
+def test_without_the_password_nothing_changes_and_the_reason_is_printed(trixie: LabHost) -> None:
     trixie.run(f"rm {UPDATES_FILE}")
     run = provision(trixie, ssh_user="locked")
     assert run.status == 1
@@ -332,7 +337,7 @@ CHANGED = "find / -xdev -newercm /root/mark -printf '%p\\n' 2>/dev/null | sort"
 
 
 def test_reading_changes_no_file_of_the_host(host: LabHost) -> None:
-    """Nor leaves anything in the places where it may write."""
+    """It leaves no file in the directories that it writes in."""
     text = script(request_for(Settings())).encode()
     temporary = "ls -A /run /tmp /dev/shm /var/tmp"
     host.run("sh", stdin=text)
@@ -340,6 +345,6 @@ def test_reading_changes_no_file_of_the_host(host: LabHost) -> None:
     host.run("touch /root/mark; sleep 1; touch /root/seen")
     assert len(host.run("sh", stdin=text).stdout) > 1000
     changed = host.run(CHANGED).stdout.split()
-    # /run is another file system, in memory, where the reading had its folder.
+    # /run is a tmpfs; the reading had its directory in it.
     assert set(changed) - {"/run"} == {"/root", "/root/seen"}
     assert host.run(temporary).stdout == before

@@ -1,4 +1,4 @@
-"""The container toolkit on real hosts: from blank to a GPU in a container, broken and mended."""
+"""The container toolkit on real hosts: a GPU in a container, changes by hand, repair, removal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.e2e.commands import Run, check, deploy
 from tests.lab.fixtures import Hosts
 from tests.lab.hosts import LabHost
 from tests.lab.images import RELEASES
-from tests.lab.lab import Lab, Wanted
+from tests.lab.lab import HostSpec, Lab
 
 pytestmark = pytest.mark.lab
 
@@ -45,12 +45,12 @@ def provision(*hosts: LabHost, **settings: Any) -> Run:
 
 @pytest.fixture(scope="module")
 def provisioned(hosts: Hosts) -> dict[str, LabHost]:
-    """A host of each release with a P40 and, from the blank, a GPU in a container."""
-    found = hosts(*(Wanted(f"toolkit-{release}", release, card="p40") for release in RELEASES))
-    run = provision(*found)
+    """A host of each release with a P40, provisioned to run containers with a GPU."""
+    booted = hosts(*(HostSpec(f"toolkit-{release}", release, card="p40") for release in RELEASES))
+    run = provision(*booted)
     assert (run.status, run.failed) == (0, {}), run.stderr
     assert {STEP, ENGINE, PROOF} <= set(run.changed)
-    return {host.state.release: host for host in found}
+    return {host.state.release: host for host in booted}
 
 
 @pytest.fixture(params=RELEASES)
@@ -73,15 +73,15 @@ def findings(host: LabHost, **settings: Any) -> dict[str, str]:
     return {id: status for id, status in status.items() if id.startswith("toolkit.")}
 
 
-WELL = dict.fromkeys(
+OK = dict.fromkeys(
     (f"toolkit.{part}" for part in ("cdi", "held", "packages", "proof", "repository", "runtime")),
     "ok",
 )
 
 
 @pytest.mark.every_release
-def test_a_blank_host_that_can_pull_nothing_gets_its_gpu_into_a_container(each: LabHost) -> None:
-    assert findings(each) == WELL
+def test_a_blank_host_without_a_registry_runs_a_gpu_container(each: LabHost) -> None:
+    assert findings(each) == OK
     record = json.loads(each.run(f"cat {RECORD}").stdout)
     assert (record["gpus"], record["failure"], record["driver"]) == (1, "", "535.183.01")
     assert "nvidia" in json.loads(each.run("docker info -f '{{json .Runtimes}}'").stdout)
@@ -93,7 +93,7 @@ def test_a_second_run_changes_nothing(provisioned: dict[str, LabHost]) -> None:
     assert (run.status, run.changed, run.failed) == (0, {}, {})
 
 
-def test_the_image_made_on_the_host_is_small_and_has_a_working_c_library(each: LabHost) -> None:
+def test_the_image_built_on_the_host_is_small_and_has_a_working_c_library(each: LabHost) -> None:
     name = image(each)
     size = int(each.run(f"docker image inspect -f '{{{{.Size}}}}' {name}").stdout)
     assert 1_000_000 < size < 10_000_000
@@ -129,7 +129,7 @@ TAMPERS = {
         "toolkit.proof",
     ),
 }
-# The rest is the matrix.
+# `make test` runs these; the rest is the matrix.
 IN_EVERY_RUN = {"key", "runtime", "driver"}
 
 
@@ -140,20 +140,18 @@ IN_EVERY_RUN = {"key", "runtime", "driver"}
         for id, case in TAMPERS.items()
     ],
 )
-def test_what_is_broken_by_hand_is_named_and_mended(
-    trixie: LabHost, tamper: str, fails: str
-) -> None:
+def test_a_change_by_hand_is_found_and_repaired(trixie: LabHost, tamper: str, fails: str) -> None:
     before = check(trixie)
     trixie.run(tamper)
     after = check(trixie)
     assert after.failing - before.failing == {fails}
     assert after.findings[fails]["fix"]
     assert provision(trixie).status == 0
-    assert findings(trixie) == WELL
+    assert findings(trixie) == OK
     assert check(trixie).failing == before.failing
 
 
-def test_a_list_that_older_instructions_wrote_is_moved_aside(trixie: LabHost, lab: Lab) -> None:
+def test_a_sources_list_of_older_instructions_is_moved_aside(trixie: LabHost, lab: Lab) -> None:
     before = check(trixie)
     uri = f"{lab.repository.base}/libnvidia-container/stable/deb/$(ARCH)"
     line = f"deb [signed-by=/usr/share/keyrings/nvidia.gpg] {uri} /\n"
@@ -162,18 +160,15 @@ def test_a_list_that_older_instructions_wrote_is_moved_aside(trixie: LabHost, la
     assert "Conflicting values set for option Signed-By" in update.stdout, "the clash is a real one"
     after = check(trixie)
     assert "toolkit.repository" in after.failing - before.failing
-    assert (
-        "also defined in .*libnvidia-container.list"
-        in after.findings["toolkit.repository"]["actual"]
-    )
+    assert after.findings["toolkit.repository"]["actual"] == f"also defined in {CLASHING}"
     assert provision(trixie).status == 0
-    assert findings(trixie) == WELL
+    assert findings(trixie) == OK
     trixie.run("apt-get update")
     kept = trixie.run("cat /var/lib/gpuhost/apt/clashing/libnvidia-container.list").stdout
     assert kept == line
 
 
-def test_the_runtime_taken_out_of_daemon_json_is_one_finding_and_comes_back(
+def test_a_runtime_missing_in_daemon_json_is_one_finding_and_is_restored(
     trixie: LabHost,
 ) -> None:
     trixie.run("sed -i s/nvidia-container-runtime/other-runtime/ /etc/docker/daemon.json")
@@ -182,11 +177,13 @@ def test_the_runtime_taken_out_of_daemon_json_is_one_finding_and_comes_back(
     assert not {id for id in verdicts.failing if id.startswith("toolkit.")}
     run = provision(trixie, adopt=True)
     assert (run.status, set(run.changed)) == (0, {ENGINE})
-    assert findings(trixie) == WELL
+    assert findings(trixie) == OK
     assert check(trixie).status["docker.config"] == "ok"
 
 
-def test_packages_removed_by_hand_come_back_and_the_engine_learns_of_them(trixie: LabHost) -> None:
+def test_packages_removed_by_hand_are_installed_and_the_engine_knows_the_runtime(
+    trixie: LabHost,
+) -> None:
     trixie.run(f"apt-get purge -y -q --allow-change-held-packages {PACKAGES}")
     trixie.run("systemctl restart docker")
     refused = trixie.run(
@@ -197,14 +194,14 @@ def test_packages_removed_by_hand_come_back_and_the_engine_learns_of_them(trixie
     run = provision(trixie)
     assert (run.status, run.failed) == (0, {}), run.stderr
     assert set(run.changed) == {STEP, PROOF}
-    assert findings(trixie) == WELL
+    assert findings(trixie) == OK
     seen = trixie.run(
         f"docker run --rm --network none --gpus all --entrypoint nvidia-smi {image(trixie)} -L"
     )
     assert "Tesla P40" in seen.stdout
 
 
-def test_a_failed_proof_keeps_the_words_and_says_what_to_do(trixie: LabHost) -> None:
+def test_a_failed_gpu_test_records_its_output_and_a_fix(trixie: LabHost) -> None:
     trixie.run(f"mv {HOOK} {HOOK}.away && systemctl restart docker && rm {RECORD}")
     try:
         run = provision(trixie)
@@ -217,10 +214,10 @@ def test_a_failed_proof_keeps_the_words_and_says_what_to_do(trixie: LabHost) -> 
         trixie.run(f"mv {HOOK}.away {HOOK}")
     trixie.run("systemctl restart docker")
     assert provision(trixie).changed == {PROOF: [trixie.name]}
-    assert findings(trixie) == WELL
+    assert findings(trixie) == OK
 
 
-def test_a_declared_image_whose_gate_refuses_the_driver_says_so(trixie: LabHost) -> None:
+def test_an_image_that_requires_a_newer_driver_is_reported(trixie: LabHost) -> None:
     gate = "-c 'ENV NVIDIA_REQUIRE_CUDA=cuda>=13.0'"
     trixie.run(
         f"docker create --name gate {image(trixie)} x && docker export gate "
@@ -236,15 +233,17 @@ def test_a_declared_image_whose_gate_refuses_the_driver_says_so(trixie: LabHost)
     finding = check(trixie, toolkit_test_image=missing).findings["toolkit.proof"]
     assert "cannot be pulled on this host" in finding["actual"]
     assert provision(trixie).status == 0
-    assert findings(trixie) == WELL
+    assert findings(trixie) == OK
 
 
 @pytest.mark.matrix
-def test_another_release_is_installed_whole_and_mixed_ones_are_made_one(trixie: LabHost) -> None:
+def test_another_version_is_installed_completely_and_mixed_versions_become_one(
+    trixie: LabHost,
+) -> None:
     old = {"toolkit_version": "1.17.8"}
     assert findings(trixie, **old)["toolkit.packages"] == "fail"
     assert provision(trixie, **old).status == 0
-    assert findings(trixie, **old) == WELL
+    assert findings(trixie, **old) == OK
     assert "/etc/cdi/nvidia.yaml" in check(trixie, **old).findings["toolkit.cdi"]["actual"]
     assert provision(trixie).changed == {}, "what is there and whole is not upgraded unasked"
     trixie.run("apt-get install -y -q --allow-change-held-packages libnvidia-container1=1.20.0-1")
@@ -253,12 +252,12 @@ def test_another_release_is_installed_whole_and_mixed_ones_are_made_one(trixie: 
     assert "libnvidia-container1 1.20.0-1" in mixed.findings["toolkit.packages"]["actual"]
     assert {id for id in mixed.failing if id.startswith("toolkit.")} == {"toolkit.packages"}
     assert provision(trixie, **old).status == 0, "down again"
-    assert findings(trixie, **old) == WELL
+    assert findings(trixie, **old) == OK
     assert provision(trixie, toolkit_version="1.20.0").status == 0
-    assert findings(trixie) == WELL
+    assert findings(trixie) == OK
 
 
-def test_it_is_taken_away_and_comes_back(trixie: LabHost) -> None:
+def test_removal_and_second_installation(trixie: LabHost) -> None:
     run = deploy(trixie, deploy="deploys/remove.py", remove="toolkit")
     assert run.status == 0, run.stderr
     left = trixie.run(
@@ -270,13 +269,13 @@ def test_it_is_taken_away_and_comes_back(trixie: LabHost) -> None:
     assert set(left.stdout.split()) <= {"rc", "un"}
     assert deploy(trixie, deploy="deploys/remove.py", remove="toolkit").changed == {}
     assert provision(trixie).status == 0
-    assert findings(trixie) == WELL
+    assert findings(trixie) == OK
 
 
 def test_a_key_with_another_fingerprint_is_refused_and_nothing_is_installed(
     hosts: Hosts, lab: Lab, tmp_path: Path
 ) -> None:
-    (host,) = hosts(Wanted("toolkit-keys", "trixie", card="p40"))
+    (host,) = hosts(HostSpec("toolkit-keys", "trixie", card="p40"))
     alone = "tests/e2e/toolkit_packages_alone.py"
     theirs = host.run(f"cat {SOURCES} {KEY}; dpkg -l | grep -c nvidia", check=False).stdout
     assert theirs == "0\n", "the host is blank"
@@ -298,27 +297,29 @@ def test_a_key_with_another_fingerprint_is_refused_and_nothing_is_installed(
     run = deploy(host, deploy=alone, toolkit_key_file=str(key))
     assert run.status == 0, run.stderr
     host.run("chmod +x /usr/lib/apt/apt-helper")
-    found = findings(host)
-    assert {id: found[id] for id in ("toolkit.repository", "toolkit.packages", "toolkit.held")} == {
+    statuses = findings(host)
+    assert {
+        id: statuses[id] for id in ("toolkit.repository", "toolkit.packages", "toolkit.held")
+    } == {
         "toolkit.repository": "ok",
         "toolkit.packages": "ok",
         "toolkit.held": "ok",
     }
 
 
-def test_a_driver_that_does_not_work_is_one_finding_and_the_toolkit_is_there(hosts: Hosts) -> None:
-    (host,) = hosts(Wanted("toolkit-undriven", "bookworm", card="not-loaded"))
+def test_a_broken_driver_is_one_finding_and_the_toolkit_is_installed(hosts: Hosts) -> None:
+    (host,) = hosts(HostSpec("toolkit-undriven", "bookworm", card="not-loaded"))
     run = provision(host, ssh_user="ops")
     assert (run.status, run.failed) == (0, {}), run.stderr
     assert PROOF not in run.changed
     verdicts = check(host)
     assert verdicts.status["nvidia.driver"] == "fail"
-    assert findings(host) == WELL | {"toolkit.cdi": "skip", "toolkit.proof": "skip"}
+    assert findings(host) == OK | {"toolkit.cdi": "skip", "toolkit.proof": "skip"}
 
 
 def test_without_a_card_everything_is_skipped_with_the_reason(debians: list[LabHost]) -> None:
     for host in debians:
         verdicts = check(host)
-        found = {id: f for id, f in verdicts.findings.items() if id.startswith("toolkit.")}
-        assert {id: f["status"] for id, f in found.items()} == dict.fromkeys(WELL, "skip")
-        assert {f["actual"] for f in found.values()} == {"no NVIDIA card on the PCI bus"}
+        by_id = {id: f for id, f in verdicts.findings.items() if id.startswith("toolkit.")}
+        assert {id: f["status"] for id, f in by_id.items()} == dict.fromkeys(OK, "skip")
+        assert {f["actual"] for f in by_id.values()} == {"no NVIDIA card on the PCI bus"}

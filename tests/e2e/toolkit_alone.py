@@ -1,4 +1,4 @@
-"""Only the steps of gpu_host.py that containers with a GPU need."""
+"""The steps of gpu_host.py for containers with a GPU."""
 
 from gpuhost.steps import docker, toolkit
 from gpuhost.steps.start import load_settings_or_stop

@@ -1,4 +1,4 @@
-"""Only the step of gpu_host.py that installs the toolkit: a test of it needs no engine."""
+"""Only the step of gpu_host.py that installs the toolkit: its test needs no engine."""
 
 from gpuhost.steps import toolkit
 from gpuhost.steps.start import load_settings_or_stop

@@ -1,4 +1,4 @@
-"""Facts as data, tests/facts/MODULE.FACT/*.yaml, and what they make of output that is none."""
+"""Facts as data, tests/facts/MODULE.FACT/*.yaml, and their errors for invalid output."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ TestSwap = make_fact_tests("gpuhost.facts", "swap.Swap", HERE / "swap.Swap")
 @given(output=st.lists(st.text(), min_size=1, max_size=5))
 def test_nonsense_is_a_fact_process_error(fact: type[FactBase[Any]], output: list[str]) -> None:
     with suppress(FactProcessError):
-        found = fact().process(output)
-        assert json.loads(json.dumps(found)) == found, "plain data, as the command line prints it"
+        value = fact().process(output)
+        assert json.loads(json.dumps(value)) == value, "plain data, as the command line prints it"
 
 
 @pytest.mark.parametrize("fact", FACTS, ids=lambda fact: fact.name)
@@ -47,8 +47,8 @@ def test_truncated_output_is_a_fact_process_error_or_less(fact: type[FactBase[An
         output = yaml.safe_load(file.read_text())["output"]
         for end in range(1, len(output), 7):
             with suppress(FactProcessError):
-                found = fact().process(output[:end].splitlines())
-                assert json.loads(json.dumps(found)) == found
+                value = fact().process(output[:end].splitlines())
+                assert json.loads(json.dumps(value)) == value
 
 
 @pytest.mark.parametrize("fact", FACTS, ids=lambda fact: fact.name)
@@ -76,7 +76,7 @@ TAIL = "[N/A], Enabled, Enabled, 00000000:3B:00.0, 24, 0, 9.90"
 @pytest.mark.parametrize(
     ("script", "status", "capability"),
     [
-        # Before R510 the first query is refused, on stdout, and the second is asked.
+        # Before R510 the first query is rejected, on stdout, and the second one is run.
         (
             'case $1 in *compute_cap*) echo "Field \\"compute_cap\\" is not a valid field to '
             f'query."; exit 2;; esac; echo "{ROW}, {TAIL}"',
@@ -96,16 +96,16 @@ def test_the_command_of_gpus(
 
 
 def test_a_broken_driver_fails_the_fact(tmp_path: Path) -> None:
-    said = "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver."
-    done = _nvidia_smi(tmp_path, f'echo "{said}"; exit 9')
+    error = "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver."
+    done = _nvidia_smi(tmp_path, f'echo "{error}"; exit 9')
     assert done.returncode != 0
     with pytest.raises(FactProcessError, match="couldn't communicate"):
-        Gpus().process([said])
+        Gpus().process([error])
 
 
 @pytest.mark.slow
 def test_from_the_command_line(tmp_path: Path) -> None:
-    """`pyinfra HOST fact …`, on this machine, whatever it has."""
+    """`pyinfra HOST fact …`, on this machine, with any hardware."""
     pyinfra = Path(sys.executable).with_name("pyinfra")
     names = ["gpuhost.facts.swap.Swap", "gpuhost.facts.nvidia.Gpus", "gpuhost.facts.docker.Engine"]
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Bring the recorded hosts up to date with the guard and units that gpuhost installs:
+"""Update the recorded hosts to the guard and units that gpuhost installs:
 
 python -m tests.firewall.rehash
 """
@@ -13,8 +13,8 @@ from gpuhost.plans.firewall_files import host_files
 RECORDING = Path(__file__).parents[1] / "fixtures" / "hosts" / "firewall-guarded.yaml"
 
 
-def rehashed(text: str) -> str:
-    """The recording with the hashes that the files have now."""
+def with_current_hashes(text: str) -> str:
+    """The recording with the hashes of the current files."""
     for file in host_files():
         text = re.sub(
             rf"\b[0-9a-f]{{64}}  {re.escape(file.path)}$",
@@ -26,4 +26,4 @@ def rehashed(text: str) -> str:
 
 
 if __name__ == "__main__":
-    RECORDING.write_text(rehashed(RECORDING.read_text("utf-8")), "utf-8")
+    RECORDING.write_text(with_current_hashes(RECORDING.read_text("utf-8")), "utf-8")

@@ -1,4 +1,4 @@
-"""The login that confirms a change: a new one, on the same connection data, or the change goes."""
+"""The login that confirms a change: a new one with the same data, or the change is reverted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Output:
 
 
 class FakeConnector:
-    """A login; `broken` says what goes wrong: the connecting, or the command."""
+    """A login; `broken` is the part that fails: connect, command or disconnect."""
 
     broken = ""
     ran: list[str]
@@ -61,13 +61,13 @@ class FakeHost:
         return True, Output()
 
 
-def asked(broken: str) -> tuple[bool, FakeHost]:
+def confirmed(broken: str) -> tuple[bool, FakeHost]:
     host: Any = FakeHost(broken)
     return confirm(host, host), host
 
 
-def test_a_fresh_login_confirms_and_the_old_one_does_nothing() -> None:
-    done, host = asked("")
+def test_a_new_login_confirms_and_the_old_one_does_nothing() -> None:
+    done, host = confirmed("")
     assert done
     assert host.ran_afresh == [f"LC_ALL=C timeout -k 5 60 {GUARD} confirm True"]
     assert host.ran == []
@@ -75,7 +75,7 @@ def test_a_fresh_login_confirms_and_the_old_one_does_nothing() -> None:
 
 
 def test_a_logout_that_fails_changes_nothing() -> None:
-    done, host = asked("disconnect")
+    done, host = confirmed("disconnect")
     assert done
     assert host.ran == []
     assert host.logged_out == ["disconnect"]
@@ -84,8 +84,8 @@ def test_a_logout_that_fails_changes_nothing() -> None:
 @pytest.mark.parametrize(
     ("broken", "says"), [("connect", "timed out"), ("command", "nothing to confirm")]
 )
-def test_without_it_the_old_login_undoes_the_change(broken: str, says: str) -> None:
-    done, host = asked(broken)
+def test_if_it_fails_the_old_login_reverts_the_change(broken: str, says: str) -> None:
+    done, host = confirmed(broken)
     assert not done
     assert says in host.said
     assert host.ran == [f"LC_ALL=C timeout -k 5 300 {GUARD} revert True"]

@@ -1,4 +1,4 @@
-"""What ufw, iptables, ss and sshd print, read: recorded, spelled differently, and broken."""
+"""The parsers for ufw, iptables, ss and sshd: recorded, equivalent, and damaged outputs."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from gpuhost.domain.firewall.rule import FirewallRule
 from gpuhost.domain.firewall.tables import Chain, Tables, options, parse_nft_tables
 from gpuhost.domain.firewall.ufw import parse_kernel, parse_user_rules
 from gpuhost.snapshot import NotRead, Probe, Probes, Snapshot
-from tests.firewall.rehash import RECORDING, rehashed
+from tests.firewall.rehash import RECORDING, with_current_hashes
 from tests.recorded import snapshot_of
 
 RECORDED: dict[str, Any] = yaml.safe_load(RECORDING.read_text("utf-8"))
 
 
-def test_the_recording_has_the_hashes_of_todays_files() -> None:
+def test_the_recording_has_the_hashes_of_the_current_files() -> None:
     text = RECORDING.read_text("utf-8")
-    assert rehashed(text) == text, "run python -m tests.firewall.rehash"
+    assert with_current_hashes(text) == text, "run python -m tests.firewall.rehash"
 
 
 def rule(text: str, family: int = 4) -> FirewallRule:
@@ -57,9 +57,9 @@ TUPLES = [
 def test_rules_of_ufw(
     line: str, action: str, matches: tuple[str, ...], interface: str | None
 ) -> None:
-    (found,) = parse_user_rules(f"### tuple ### {line}\n-A ufw-user-input -j ACCEPT\n", 4)
-    assert (found.action, found.interface) == (action, interface)
-    assert found.matches == tuple(map(rule, matches))
+    (parsed,) = parse_user_rules(f"### tuple ### {line}\n-A ufw-user-input -j ACCEPT\n", 4)
+    assert (parsed.action, parsed.interface) == (action, interface)
+    assert parsed.matches == tuple(map(rule, matches))
 
 
 @pytest.mark.parametrize(
@@ -71,17 +71,17 @@ def test_rules_of_ufw(
         "",
     ],
 )
-def test_rules_that_let_nothing_in_are_left_out(line: str) -> None:
+def test_rules_that_allow_nothing_are_ignored(line: str) -> None:
     assert parse_user_rules(f"### tuple ### {line}\n", 4) == ()
 
 
-def test_a_comment_says_whose_a_rule_is() -> None:
+def test_a_comment_shows_the_owner_of_a_rule() -> None:
     text = RECORDED["files"]["/etc/ufw/user.rules"]
-    comments = [found.comment for found in parse_user_rules(text, 4)]
+    comments = [rule.comment for rule in parse_user_rules(text, 4)]
     assert comments == [*["gpuhost-containers"] * 2, "gpuhost-ssh", "gpuhost", "gpuhost"]
 
 
-def test_the_kernels_rules_are_those_of_the_files() -> None:
+def test_rules_of_the_kernel_equal_rules_of_the_files() -> None:
     for family, name, path in (
         (4, "iptables_save", "user.rules"),
         (6, "ip6tables_save", "user6.rules"),
@@ -95,12 +95,12 @@ def test_the_kernels_rules_are_those_of_the_files() -> None:
         assert len(live) >= 5
 
 
-def test_a_limit_lets_in_too() -> None:
+def test_a_limit_allows_too() -> None:
     lines = (
         "-p tcp -m tcp --dport 22 -m conntrack --ctstate NEW -m recent --set --name DEFAULT",
         "-p tcp -m tcp --dport 22 -j ufw-user-limit-accept",
     )
-    assert [found.matches for found in parse_kernel(Chain("-", lines), 4)] == [(rule("22/tcp"),)]
+    assert [parsed.matches for parsed in parse_kernel(Chain("-", lines), 4)] == [(rule("22/tcp"),)]
 
 
 SPELLINGS = [
@@ -159,7 +159,7 @@ SOCKETS = [
 
 @pytest.mark.parametrize(("line", "listener"), SOCKETS)
 def test_a_socket_is_a_listener_or_a_clients(line: str, listener: str | None) -> None:
-    assert [str(found) for found in parse_ss(line)] == ([listener] if listener else [])
+    assert [str(parsed) for parsed in parse_ss(line)] == ([listener] if listener else [])
 
 
 def test_published_ports_of_docker_ps() -> None:
@@ -175,17 +175,17 @@ def test_published_ports_of_docker_ps() -> None:
 
 def test_every_way_to_find_sshs_port() -> None:
     socket = "Listen=[::]:2022 (Stream)\nListen=10.0.0.1:2023 (Stream)\nId=ssh.socket\n"
-    found = ssh_ports(
+    ports = ssh_ports(
         "port 22\nport 2222\nlistenaddress [::]:22\n",
         f"{socket}ActiveState=active\n",
         "192.0.2.1 50000 192.0.2.2 10022\n",
         [Listener(24, "tcp", "sshd"), Listener(25, "tcp", "master")],
     )
-    assert found == [22, 24, 2022, 2023, 2222, 10022]
+    assert ports == [22, 24, 2022, 2023, 2222, 10022]
     assert ssh_ports("", f"{socket}ActiveState=inactive\n", "", []) == []
 
 
-def test_bridges_that_only_sound_like_dockers() -> None:
+def test_bridges_with_names_like_those_of_docker() -> None:
     names = ["lo", "eth0", "docker0", "docker_gwbridge", "br-0123456789ab", "br-lan", "br-ex"]
     assert foreign_bridges(names) == ["br-ex", "br-lan"]
 
@@ -199,7 +199,7 @@ junk = st.one_of(st.text(), st.binary().map(lambda raw: raw.decode("utf-8", "rep
 
 
 @given(junk, st.sampled_from([4, 6]))
-def test_no_text_breaks_a_parser(text: str, family: Any) -> None:
+def test_no_text_makes_a_parser_raise(text: str, family: Any) -> None:
     parse_user_rules(text, family)
     parse_user_rules(f"### tuple ### {text}", family)
     parse_kernel(Chain("-", (text, f"-p tcp {text} -j ACCEPT")), family)
@@ -220,7 +220,7 @@ PROBES = (
 
 @given(st.data())
 def test_no_reading_raises_anything_but_not_read(data: st.DataObject) -> None:
-    """Any probe cut short, hung, failed or full of rubbish."""
+    """Any probe can be truncated, timed out, failed, or garbage."""
     made = {}
     for name in PROBES:
         whole = str(RECORDED["probes"].get(name, {}).get("out", ""))
@@ -247,7 +247,7 @@ SERVER = 'udp UNCONN 0 0 0.0.0.0:53 0.0.0.0:* users:(("dnsmasq",pid=1,fd=4))\n'
         (None, [53, 46180, 51820]),
     ],
 )
-def test_a_clients_socket_that_was_there_for_a_moment_is_no_listener(
+def test_a_short_lived_client_socket_is_not_a_listener(
     again: dict[str, str] | None, ports: list[int]
 ) -> None:
     read = {"listeners": {"out": GONE + TUNNEL + SERVER}}

@@ -1,4 +1,4 @@
-"""Entries of firewall_allow: what they mean, and what is said of those that mean nothing."""
+"""Entries of firewall_allow: their meaning, and the error for invalid ones."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(("text", "says"), MISTAKES)
-def test_a_mistake_is_named_in_one_line(text: str, says: str) -> None:
+def test_an_error_is_one_line(text: str, says: str) -> None:
     with pytest.raises(ValueError) as error:
         FirewallRule.parse(text)
     assert says in str(error.value)
@@ -97,19 +97,19 @@ rules = st.builds(
 
 
 @given(rules)
-def test_what_is_written_is_what_is_read(rule: FirewallRule) -> None:
+def test_a_formatted_entry_parses_to_the_same_rule(rule: FirewallRule) -> None:
     assert FirewallRule.parse(str(rule)) == rule
     assert rule.covers(rule)
 
 
 @given(rules, rules)
-def test_covering_each_other_is_being_the_same(one: FirewallRule, other: FirewallRule) -> None:
+def test_rules_that_cover_each_other_are_equal(one: FirewallRule, other: FirewallRule) -> None:
     if one.covers(other) and other.covers(one):
         assert one == other
 
 
 @given(st.text())
-def test_any_text_is_a_rule_or_a_mistake(text: str) -> None:
+def test_any_text_is_a_rule_or_an_error(text: str) -> None:
     try:
         assert FirewallRule.parse(str(FirewallRule.parse(text)))
     except ValueError as error:
@@ -141,12 +141,12 @@ def test_a_source_of_one_version_of_ip_is_in_that_file_only() -> None:
     assert "3000" not in render([rule], [], 6)
 
 
-def test_everything_from_a_network() -> None:
+def test_all_ports_for_a_network() -> None:
     rule = FirewallRule.parse("from 10.0.0.0/8")
     assert "-A GPUHOST-ALLOWED -s 10.0.0.0/8 -j RETURN" in render([rule], [], 4).splitlines()
 
 
-def test_a_bridge_of_the_host_is_asked_for_ports_and_forwards_as_before() -> None:
+def test_a_bridge_of_the_host() -> None:
     lines = render([], ["br-lan"], 4).splitlines()
     outside, containers = (
         lines.index("-A GPUHOST-PUBLISHED -i br-lan -g GPUHOST-ALLOWED"),

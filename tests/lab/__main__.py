@@ -48,7 +48,7 @@ def up(count: int, card: str | None, release: str) -> None:
     with lab.removed_on_failure(name):
         lab.remove_hosts(name)
         booted = lab.Lab(name).boot(
-            *(lab.Wanted(host, of, card) for host, of in lab.names_for(count, releases))
+            *(lab.HostSpec(host, of, card) for host, of in lab.names_for(count, releases))
         )
     for host in booted:
         click.echo(f"{host.name:14} {host.state.address:15} {host.state.release:9} {card or '-'}")

@@ -1,4 +1,4 @@
-"""What this machine needs to reach its package archives, copied to each new host."""
+"""The proxy and the certificates of this machine's package archives, copied to each new host."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The container of a host: create it, name its disks, and find what was left behind."""
+"""The container of a host: create it, name its disks, and find abandoned ones."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def swap_volume(container: str) -> str:
 
 
 def labels(lab: str, owner: str | None, address: str | None = None) -> list[str]:
-    """Labels by which `down` and the next run find everything."""
+    """The labels that `down` and the next run search for."""
     given = {
         LABEL: f"{lab}-{cache_id()}",
         CACHE: cache_id(),
@@ -56,7 +56,7 @@ def labels(lab: str, owner: str | None, address: str | None = None) -> list[str]
 
 
 def create(engine: Engine, lab: str, state: HostState, image: str, owner: str | None) -> None:
-    """Make the container and its disks, stopped, with keys, card and carried files in it."""
+    """Create the stopped container and its disks, with keys, card and copied files."""
     for volume in (engine_volume(state.container), swap_volume(state.container)):
         engine.docker("volume", "create", *labels(lab, owner), volume)
     engine.docker(
@@ -91,7 +91,7 @@ def create(engine: Engine, lab: str, state: HostState, image: str, owner: str | 
 
 
 def run_once(engine: Engine, image: str, script: str, mounts: dict[Path, str]) -> str:
-    """The output of a shell script in a container that reaches the package archives.
+    """Run a shell script in a container with access to the package archives; return its output.
 
     + mounts: folders of this machine, by their path inside
     """
@@ -118,7 +118,7 @@ def run_once(engine: Engine, image: str, script: str, mounts: dict[Path, str]) -
 
 
 def remove(engine: Engine, container: str) -> None:
-    """Remove a container and its disks, as far as they exist."""
+    """Remove a container and its disks, if they exist."""
     engine.run("rm", "-f", "-v", container, check=False)
     swap_off(engine, swap_volume(container))
     for volume in (engine_volume(container), swap_volume(container)):
@@ -126,7 +126,7 @@ def remove(engine: Engine, container: str) -> None:
 
 
 def swap_off(engine: Engine, *volumes: str) -> None:
-    """Switch off the swap files in volumes: the kernel still uses them after the host is gone."""
+    """Disable the swap files in volumes: the kernel still uses them after the host is removed."""
     shown = engine.run("volume", "inspect", "-f", "{{.Mountpoint}}", *volumes, check=False)
     for folder in map(Path, shown.stdout.split()):
         for file in folder.glob("swapfile*"):
@@ -134,7 +134,7 @@ def swap_off(engine: Engine, *volumes: str) -> None:
 
 
 def remove_labelled(engine: Engine, label: str) -> int:
-    """Remove every container, volume and snapshot with a label; the number of containers."""
+    """Remove every container, volume and snapshot with a label; return how many containers."""
     containers = engine.ids("ps", "-aq", "--filter", f"label={label}")
     if containers:
         engine.docker("rm", "-f", "-v", *containers, timeout=300)
@@ -149,7 +149,7 @@ def remove_labelled(engine: Engine, label: str) -> int:
 
 
 def any_host(engine: Engine) -> bool:
-    """Whether a host of this state folder's labs is left, stopped ones included."""
+    """Whether a host of a lab of this state folder exists, running or stopped."""
     here = ("--filter", f"label={CACHE}={cache_id()}")
     addressed = engine.ids("ps", "-aq", *here, "--filter", f"label={network.ADDRESS}")
     served = engine.ids("ps", "-aq", *here, "--filter", f"label={REPOSITORY}")
@@ -157,7 +157,7 @@ def any_host(engine: Engine) -> bool:
 
 
 def remove_abandoned(engine: Engine) -> int:
-    """Remove what belongs to processes that have ended; the number of containers."""
+    """Remove everything that belongs to processes that have ended; return how many containers."""
     owners: set[str] = set()
     for listing in (("ps", "-a"), ("volume", "ls")):
         owners |= set(

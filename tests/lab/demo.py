@@ -16,7 +16,7 @@ from tests.apps import base_image
 from tests.e2e.commands import ROOT
 from tests.e2e.releasing import App
 from tests.lab.hosts import LabHost
-from tests.lab.lab import Lab, Wanted, down
+from tests.lab.lab import HostSpec, Lab, down
 from tests.lab.process import LabError, this_process
 
 BIN = Path(sys.executable).parent
@@ -33,7 +33,7 @@ def main() -> int:
     began = time.monotonic()
     try:
         lab = Lab(LAB, owner=this_process())
-        (host,) = lab.boot(Wanted("demo", "trixie", card="p40"))
+        (host,) = lab.boot(HostSpec("demo", "trixie", card="p40"))
         status = _story(host)
     except LabError as error:
         console.print(f"[bold red]The demo cannot run here:[/] {error}")

@@ -1,4 +1,4 @@
-"""The container engine of the lab: one that answers, or a private dockerd."""
+"""The container engine of the lab: a running one, or a private dockerd."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LABEL = "gpuhost-lab"
 
 @dataclass(frozen=True)
 class Engine:
-    """An engine that answers.
+    """A running engine.
 
     + socket: as in DOCKER_HOST
     """
@@ -44,7 +44,7 @@ class Engine:
 
 
 def why_not() -> str | None:
-    """Why the lab cannot run on this machine; None when it can. Changes nothing."""
+    """Why the lab cannot run on this machine; None if it can. Changes nothing."""
     if os.geteuid() != 0:
         return "not root: the lab builds root file systems and boots hosts"
     if _answering() is not None:
@@ -55,7 +55,7 @@ def why_not() -> str | None:
 
 
 def ensure() -> Engine:
-    """An engine that answers; if there is none, a private dockerd is installed and started."""
+    """A running engine; if none runs, install and start a private dockerd."""
     reason = why_not()
     if reason is not None:
         raise LabError(reason)
@@ -66,14 +66,14 @@ def ensure() -> Engine:
 
 
 def _allow_many_systemds() -> None:
-    """Every systemd uses inotify instances of the machine's root: 128 are enough for ten hosts."""
+    """Every systemd uses inotify instances of this machine: 128 are enough for ten hosts."""
     limit = Path("/proc/sys/fs/inotify/max_user_instances")
     if int(limit.read_text()) < INOTIFY_INSTANCES:
         limit.write_text(f"{INOTIFY_INSTANCES}\n")
 
 
 def existing() -> Engine | None:
-    """An engine that answers already, without starting one."""
+    """The running engine, or None; none is started."""
     return _answering() if shutil.which("docker") is not None else None
 
 
@@ -135,14 +135,14 @@ def _start() -> Engine:
     deadline = Deadline(60, f"starting dockerd (its log: {where / 'log'})")
     while not _answers(engine.socket):
         if daemon.poll() is not None:
-            said = (where / "log").read_text(errors="replace").strip().splitlines()[-3:]
-            raise LabError("dockerd does not start here: " + " / ".join(said))
+            lines = (where / "log").read_text(errors="replace").strip().splitlines()[-3:]
+            raise LabError("dockerd does not start here: " + " / ".join(lines))
         deadline.pause(0.2)
     return engine
 
 
 def _forget_dead(pidfile: Path) -> None:
-    """After a crash the number in the file may be another process's: dockerd would not start."""
+    """After a crash another process may have the pid of the file, and dockerd would not start."""
     if not pidfile.exists():
         return
     command = Path(f"/proc/{pidfile.read_text().strip()}/comm")

@@ -13,7 +13,7 @@ import pytest
 
 from tests.lab import engine
 from tests.lab.hosts import LabHost
-from tests.lab.lab import Lab, Wanted, down
+from tests.lab.lab import HostSpec, Lab, down
 from tests.lab.process import LabError, this_process
 
 Hosts = Callable[..., list[LabHost]]
@@ -22,7 +22,7 @@ NO_LAB = "no lab: "
 
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Lab]:
-    """The lab of this test session; removed at its end, or by the next session after a crash."""
+    """The lab of this test session; removed at its end, or after a crash by the next session."""
     try:
         engine.ensure()
     except LabError as error:
@@ -42,16 +42,16 @@ def hosts(lab: Lab) -> Hosts:
 
     .. code:: python
 
-        one, two = hosts(Wanted("web", "trixie"), Wanted("gpu", "bookworm", card="p40"))
+        one, two = hosts(HostSpec("web", "trixie"), HostSpec("gpu", "bookworm", card="p40"))
     """
-    known: dict[str, Wanted] = {}
+    booted: dict[str, HostSpec] = {}
 
-    def get(*wanted: Wanted) -> list[LabHost]:
-        for one in wanted:
-            if known.setdefault(one.name, one) != one:
-                raise LabError(f"{one.name} is up already, as {known[one.name]}")
-        lab.boot(*(one for one in wanted if one.name not in lab.hosts))
-        return [lab.hosts[one.name] for one in wanted]
+    def get(*specs: HostSpec) -> list[LabHost]:
+        for spec in specs:
+            if booted.setdefault(spec.name, spec) != spec:
+                raise LabError(f"{spec.name} is up already, as {booted[spec.name]}")
+        lab.boot(*(spec for spec in specs if spec.name not in lab.hosts))
+        return [lab.hosts[spec.name] for spec in specs]
 
     return get
 
@@ -59,12 +59,12 @@ def hosts(lab: Lab) -> Hosts:
 @pytest.fixture(scope="session")
 def debians(hosts: Hosts) -> list[LabHost]:
     """One shared host of each release, without a card."""
-    return hosts(Wanted("plain-bookworm", "bookworm"), Wanted("plain-trixie", "trixie"))
+    return hosts(HostSpec("plain-bookworm", "bookworm"), HostSpec("plain-trixie", "trixie"))
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip the lab's tests if it cannot run; in CI end the run instead."""
+    """If the lab cannot run, skip its tests; in CI, fail the run."""
     needing = [item for item in items if item.get_closest_marker("lab")]
     reason = engine.why_not() if needing else None
     if reason is None:
@@ -76,7 +76,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say at the end what was not tested."""
+    """Report at the end which tests were skipped."""
     reasons = _skipped(terminalreporter)
     if reasons:
         line = f"NOT TESTED on real hosts: {len(reasons)} lab tests were skipped: {reasons[0]}"
@@ -93,9 +93,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 def _skipped(reporter: pytest.TerminalReporter) -> list[str]:
     """The reason of every lab test that was skipped because there is no lab."""
-    said = [report.longrepr for report in reporter.stats.get("skipped", [])]
-    reasons = [text[2].partition(NO_LAB) for text in said if isinstance(text, tuple)]
-    return [reason for _, found, reason in reasons if found]
+    details = [report.longrepr for report in reporter.stats.get("skipped", [])]
+    reasons = [text[2].partition(NO_LAB) for text in details if isinstance(text, tuple)]
+    return [reason for _, separator, reason in reasons if separator]
 
 
 def _in_ci() -> bool:

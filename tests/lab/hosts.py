@@ -38,7 +38,7 @@ class LabHost:
     + engine: the engine that runs it
     + lab: the lab it belongs to
     + state: how to reach it
-    + owner: the process after whose end it is removed; None: it stays until `down`
+    + owner: it is removed after the end of this process; None: it stays until `down`
 
     **Example:**
 
@@ -60,12 +60,12 @@ class LabHost:
     def run(
         self, command: str, *, timeout: float = 120, stdin: bytes | None = None, check: bool = True
     ) -> Completed:
-        """A command of the host's shell as root, without SSH: also when SSH is broken.
+        """Run a shell command on the host as root, without SSH: works even if SSH does not.
 
         + command: for ``sh -c``
-        + timeout: seconds
-        + stdin: what it reads
-        + check: raise LabError when it fails
+        + timeout: in seconds
+        + stdin: its input
+        + check: raise LabError if it fails
         """
         argv = ("exec", "-i", self.state.container, "sh", "-c", command)
         done = self.engine.run(*argv, timeout=timeout, stdin=stdin, check=check)
@@ -74,12 +74,12 @@ class LabHost:
     def ssh(
         self, command: str, *, user: str | None = None, timeout: float = 120, check: bool = True
     ) -> Completed:
-        """A command over SSH, with the host key checked strictly."""
+        """Run a command over SSH, with a strict check of the host key."""
         done = run(["ssh", *self.ssh_arguments(user), command], timeout=timeout, check=check)
         return Completed(done.returncode, done.stdout, done.stderr)
 
     def ssh_arguments(self, user: str | None = None) -> list[str]:
-        """What the OpenSSH client needs to log in."""
+        """The arguments of the OpenSSH client for a login."""
         options = {
             "IdentityFile": self.state.key,
             "IdentitiesOnly": "yes",
@@ -101,12 +101,12 @@ class LabHost:
         self.engine.docker(*argv, stdin=stream.close())
 
     def wait(self, seconds: float = BOOT_SECONDS) -> None:
-        """Until systemd has finished booting and SSH answers."""
+        """Wait until systemd has finished booting and SSH answers."""
         deadline = Deadline(seconds, f"{self.name}: booting")
         while not self._booted():
             if not self._is_running():
-                said = self.engine.run("logs", "--tail=20", self.state.container, check=False)
-                raise LabError(f"{self.name} stopped while booting: {said.stdout}{said.stderr}")
+                logs = self.engine.run("logs", "--tail=20", self.state.container, check=False)
+                raise LabError(f"{self.name} stopped while booting: {logs.stdout}{logs.stderr}")
             deadline.pause()
         while not _speaks_ssh(self.state.address, self.state.port):
             deadline.pause()
@@ -130,7 +130,7 @@ class LabHost:
         containers.remove(self.engine, self.state.container)
 
     def snapshot(self, label: str) -> Snapshot:
-        """Keep the disks as they are now; the host reboots.
+        """Save the disks in their current state; the host reboots.
 
         + label: names the snapshot among this host's
         """
@@ -152,7 +152,7 @@ class LabHost:
     def reset(self, snapshot: Snapshot | None = None) -> None:
         """Reset to a snapshot, or to a blank host; name, address, keys and card stay."""
         # Between the old container and the new one the address is unused.
-        with network.nobody_takes_addresses():
+        with network.addresses_reserved():
             self.destroy()
             self._install(snapshot)
         self.start()
@@ -174,10 +174,10 @@ class LabHost:
         )  # fmt: skip
 
     def _booted(self) -> bool:
-        said = self.engine.run(
+        state = self.engine.run(
             "exec", self.state.container, "systemctl", "is-system-running", check=False
         )
-        return said.stdout.strip() in ("running", "degraded")
+        return state.stdout.strip() in ("running", "degraded")
 
     def _is_running(self) -> bool:
         shown = self.engine.docker("inspect", "-f", "{{.State.Running}}", self.state.container)

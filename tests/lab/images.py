@@ -13,7 +13,7 @@ from tests.lab.state import folder, locked
 RELEASES = ("bookworm", "trixie")
 NUMBER_OF = {"bookworm": "12", "trixie": "13"}
 
-# What a cloud server has before anyone logs in, and no more: no engine, no ufw, no gpg, no lspci.
+# The packages of a new cloud server, and no others: no engine, no ufw, no gpg, no lspci.
 INCLUDED = (
     "systemd",
     "systemd-sysv",
@@ -66,7 +66,7 @@ def _import(engine: Engine, release: str) -> None:
         "images", "--format", "{{.Repository}}:{{.Tag}}", f"gpuhost-lab/{release}"
     ).split()
     for old in set(names) - {image}:
-        # Stays while a host of another checkout is made from it.
+        # The image is needed while a host of another checkout is created from it.
         engine.run("rmi", old, check=False)
 
 
@@ -85,7 +85,7 @@ def _build(release: str, tar: Path) -> None:
 
 
 def archives(release: str) -> list[str]:
-    """The Debian archives that this machine uses itself; none: mmdebstrap's own choice."""
+    """The Debian archives of this machine; if it has none, mmdebstrap uses its own."""
     listed = run(
         ["apt-get", "indextargets", "--format", "$(LABEL)|$(REPO_URI)", "Created-By: Packages"],
         timeout=60,
@@ -103,7 +103,7 @@ def archives(release: str) -> list[str]:
 
 
 def check_release(release: str) -> str:
-    """A release of the lab, or LabError that lists them."""
+    """Return the release; LabError lists the known ones if it is unknown."""
     if release not in RELEASES:
         raise LabError(f"release {release!r}: use one of {', '.join(RELEASES)}")
     return release

@@ -14,7 +14,7 @@ from tests.lab.state import folder, locked
 
 @dataclass(frozen=True)
 class KeyPair:
-    """An ed25519 key in OpenSSH's format; the public half lies beside, with ``.pub``."""
+    """An ed25519 key in OpenSSH's format; the public key is beside it, with ``.pub``."""
 
     private: Path
 

@@ -1,4 +1,4 @@
-"""A lab: hosts brought up together and taken down together."""
+"""A lab: hosts that are booted together and removed together."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.lab.process import LabError, progress
 
 
 @dataclass(frozen=True)
-class Wanted:
+class HostSpec:
     """A host to boot.
 
     + name: its host name, in lower case
@@ -33,7 +33,7 @@ class Lab:
     """The hosts of one name on one engine.
 
     + name: labs of different names share an engine and its repository
-    + owner: the process whose end makes the hosts garbage; None: they stay until `down`
+    + owner: after the end of this process the hosts are removed; None: they stay until `down`
     """
 
     def __init__(self, name: str, owner: str | None = None) -> None:
@@ -46,11 +46,11 @@ class Lab:
         self.repository = repository.ensure(self.engine)
         self.hosts: dict[str, LabHost] = {}
 
-    def boot(self, *wanted: Wanted) -> list[LabHost]:
-        """Boot hosts, two at a time; a host of that name that is up already is replaced."""
-        progress(f"booting {', '.join(one.name for one in wanted)}")
+    def boot(self, *specs: HostSpec) -> list[LabHost]:
+        """Boot hosts, two at a time; an existing host of the same name is replaced."""
+        progress(f"booting {', '.join(spec.name for spec in specs)}")
         with ThreadPoolExecutor(max_workers=2) as pool:
-            booted = list(pool.map(self._boot, wanted))
+            booted = list(pool.map(self._boot, specs))
         self.hosts |= {host.name: host for host in booted}
         self.save()
         return booted
@@ -62,7 +62,7 @@ class Lab:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What ``inventories/lab.py`` needs to read this lab."""
+        """The environment for ``inventories/lab.py`` to read this lab."""
         return {"GPUHOST_LAB": self.name}
 
     def save(self) -> state.LabState:
@@ -77,21 +77,21 @@ class Lab:
         kept.save()
         return kept
 
-    def _boot(self, wanted: Wanted) -> LabHost:
+    def _boot(self, spec: HostSpec) -> LabHost:
         return boot(
             self.engine,
             self.name,
-            wanted.name,
-            wanted.release,
-            card=wanted.card,
-            snapshot=wanted.snapshot,
+            spec.name,
+            spec.release,
+            card=spec.card,
+            snapshot=spec.snapshot,
             owner=self.owner,
         )
 
 
 @contextmanager
 def removed_on_failure(name: str) -> Iterator[None]:
-    """Take the lab down when what is in this block fails or is interrupted."""
+    """Remove the lab if the block fails or is interrupted."""
     try:
         yield
     except BaseException:
@@ -106,23 +106,23 @@ def label_of(name: str) -> str:
 
 
 def remove_hosts(name: str) -> int:
-    """Remove a lab's hosts, and keep what the next ones need; how many there were."""
+    """Remove a lab's hosts, and keep what the next ones need; return how many."""
     carrier = engine.existing()
     state.path_of(name).unlink(missing_ok=True)
     return containers.remove_labelled(carrier, label_of(name)) if carrier else 0
 
 
 def host(name: str, lab: str) -> LabHost:
-    """A host that is up, by name; LabError names those there are."""
+    """A booted host by name; LabError lists the booted ones if it is unknown."""
     kept = state.load(lab)
-    hosts = {one.name: one for one in kept.hosts} if kept else {}
+    hosts = {each.name: each for each in kept.hosts} if kept else {}
     if kept is None or name not in hosts:
         raise LabError(f"no host {name!r} in lab {lab!r}; there is: {', '.join(hosts) or 'none'}")
     return LabHost(Engine(kept.engine), lab, hosts[name])
 
 
 def down(lab: str) -> int:
-    """Remove a lab, crashed ones too, and what no lab needs any more; how many hosts it had.
+    """Remove a lab, even after a crash, and what no lab needs any more; return the number of hosts.
 
     + lab: its name
     """
@@ -142,6 +142,6 @@ def down(lab: str) -> int:
 
 
 def names_for(count: int, releases: Sequence[str]) -> list[tuple[str, str]]:
-    """Names and releases of so many hosts, the releases taken in turn."""
+    """Names and releases for a number of hosts; the releases alternate."""
     turns = [divmod(number, len(releases)) for number in range(count)]
     return [(f"{releases[index]}-{turn + 1}", releases[index]) for turn, index in turns]

@@ -1,4 +1,4 @@
-"""The network of the lab: fixed addresses, so that known_hosts stays true after a reboot."""
+"""The network of the lab: fixed addresses, so that known_hosts is still valid after a reboot."""
 
 from __future__ import annotations
 
@@ -17,19 +17,21 @@ NAME = "gpuhost-lab"
 ADDRESS = f"{LABEL}.address"
 # Labs of every state folder share the network.
 LOCKS = Path(tempfile.gettempdir())
-# Outside the pools that engines take for their own networks, the hosts' engines too.
+# Outside the pools that engines use for their own networks, also those of the hosts.
 CANDIDATES = tuple(f"10.{second}.77.0/24" for second in range(231, 251))
 HOSTS = range(10, 240)
 
 
 def _ensure(engine: Engine) -> ipaddress.IPv4Network:
-    """The lab's network, made where it is missing, in a range that this machine does not use."""
-    there = _subnet(engine)
-    if there is not None:
-        return there
-    taken = {line.split()[0] for line in run(["ip", "-4", "route"], timeout=10).stdout.splitlines()}
+    """Create the lab's network if it is missing, in a range that this machine does not use."""
+    existing = _subnet(engine)
+    if existing is not None:
+        return existing
+    in_use = {
+        line.split()[0] for line in run(["ip", "-4", "route"], timeout=10).stdout.splitlines()
+    }
     for candidate in CANDIDATES:
-        if candidate in taken:
+        if candidate in in_use:
             continue
         made = engine.run(
             "network", "create", "--label", f"{LABEL}=network", "--subnet", candidate,
@@ -43,20 +45,20 @@ def _ensure(engine: Engine) -> ipaddress.IPv4Network:
 
 @contextmanager
 def free_address(engine: Engine) -> Iterator[str]:
-    """An address that nothing has, stopped hosts included; to be taken before the block ends."""
+    """A free address; no host, not even a stopped one, has it. Use it before the block ends."""
     with locked("addresses", where=LOCKS):
         yield _free_address(engine, _ensure(engine))
 
 
 @contextmanager
-def nobody_takes_addresses() -> Iterator[None]:
-    """While this block runs no other lab of this machine takes an address."""
+def addresses_reserved() -> Iterator[None]:
+    """Reserve addresses: during this block no other lab of this machine gets one."""
     with locked("addresses", where=LOCKS):
         yield
 
 
 def addresses(engine: Engine, *filters: str) -> list[str]:
-    """Addresses that are taken, by stopped hosts too.
+    """The addresses in use, also those of stopped hosts.
 
     + filters: labels to look for
     """
@@ -67,15 +69,15 @@ def addresses(engine: Engine, *filters: str) -> list[str]:
 
 
 def _free_address(engine: Engine, network: ipaddress.IPv4Network) -> str:
-    taken = set(addresses(engine))
+    in_use = set(addresses(engine))
     for number in HOSTS:
-        if str(network[number]) not in taken:
+        if str(network[number]) not in in_use:
             return str(network[number])
     raise LabError("no free address left in the lab's network: python -m tests.lab down")
 
 
 def ensure(engine: Engine) -> None:
-    """Have the lab's network."""
+    """Create the lab's network if it is missing."""
     with locked("addresses", where=LOCKS):
         _ensure(engine)
 
@@ -95,7 +97,7 @@ def _subnet(engine: Engine) -> ipaddress.IPv4Network | None:
 
 
 def _mtu() -> int:
-    """What fits through this machine's own uplink."""
+    """The MTU of this machine's uplink."""
     for line in run(["ip", "-4", "route", "show", "default"], timeout=10).stdout.splitlines():
         device = re.search(r"\bdev (\S+)", line)
         if device:
@@ -104,7 +106,7 @@ def _mtu() -> int:
 
 
 def remove(engine: Engine) -> None:
-    """Remove the lab's network, unless something is left on it."""
+    """Remove the lab's network, unless a container uses it."""
     with locked("addresses", where=LOCKS):
         if not addresses(engine):
             engine.run("network", "rm", NAME, check=False)

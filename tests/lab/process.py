@@ -10,8 +10,8 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-# What `apt-get install` brings a command, where it is not there. Debian 13 and Ubuntu split the
-# client from docker.io.
+# The packages that provide a missing command. Debian 13 and Ubuntu have the client of docker.io in
+# its own package.
 PACKAGES_OF = {
     "dockerd": ("docker.io", "iptables"),
     "docker": ("docker-cli", "docker.io"),
@@ -24,11 +24,11 @@ PACKAGES_OF = {
 
 
 class LabError(RuntimeError):
-    """The lab cannot do what was asked; the message is for a person."""
+    """The lab cannot do what was requested; the message is for a person."""
 
 
 def progress(message: str) -> None:
-    """One line on stderr, so that nothing slow is silent."""
+    """Print a line on stderr before a slow step."""
     print(f"lab: {message}", file=sys.stderr, flush=True)
 
 
@@ -44,9 +44,9 @@ def run(
 
     + argv: the command and its arguments
     + timeout: seconds
-    + stdin: what it reads; nothing by default
+    + stdin: its input; empty by default
     + env: added to this process's environment
-    + check: raise LabError when it fails
+    + check: raise LabError if it fails
     """
     try:
         done = subprocess.run(
@@ -68,20 +68,20 @@ def run(
         done.stderr.decode(errors="replace"),
     )
     if check and result.returncode != 0:
-        said = (result.stderr.strip() or result.stdout.strip())[-2000:]
-        raise LabError(f"{' '.join(argv[:6])} … ended with {result.returncode}: {said}")
+        output = (result.stderr.strip() or result.stdout.strip())[-2000:]
+        raise LabError(f"{' '.join(argv[:6])} … ended with {result.returncode}: {output}")
     return result
 
 
 def need(*commands: str) -> None:
-    """Install what brings these commands, where they are missing (Debian and Ubuntu, root)."""
+    """Install the packages of these commands, if they are missing (Debian and Ubuntu, root)."""
     missing = [command for command in commands if shutil.which(command) is None]
     if not missing:
         return
-    wanted = sorted({package for command in missing for package in PACKAGES_OF[command]})
-    progress(f"installing {' '.join(wanted)} (for {', '.join(missing)})")
+    packages = sorted({package for command in missing for package in PACKAGES_OF[command]})
+    progress(f"installing {' '.join(packages)} (for {', '.join(missing)})")
     run(["apt-get", "update", "-q"], timeout=300)
-    known = [name for name in wanted if _in_apt(name)]
+    known = [name for name in packages if _in_apt(name)]
     run(
         ["apt-get", "install", "-y", "-q", "--no-install-recommends", *known],
         timeout=900,
@@ -97,12 +97,12 @@ def _in_apt(package: str) -> bool:
 
 
 def this_process() -> str:
-    """An owner that no later process is taken for: the number and the start time."""
+    """This process as an owner: pid and start time, so that no later process is mistaken for it."""
     return _identity(str(os.getpid()))
 
 
 def is_alive(owner: str) -> bool:
-    """Whether the process that `this_process` named still runs."""
+    """Whether the process that `this_process` identified still runs."""
     return _identity(owner.partition(".")[0]) == owner
 
 
@@ -115,7 +115,7 @@ def _identity(pid: str) -> str:
 
 
 class Deadline:
-    """A moment after which a wait is given up.
+    """The end of a wait.
 
     + seconds: from now
     + what: named in the error
@@ -127,7 +127,7 @@ class Deadline:
         self._what = what
 
     def pause(self, seconds: float = 0.1) -> None:
-        """Sleep a little, or raise LabError when time is up."""
+        """Sleep a little, or raise LabError if the time is over."""
         if time.monotonic() >= self._end:
             raise LabError(f"{self._what}: not within {self._seconds:.0f} s")
         time.sleep(seconds)

@@ -34,13 +34,13 @@ def lab_name() -> str:
 
 
 def cache_id() -> str:
-    """Tells labs of different state folders apart on one engine."""
+    """An id of the state folder: labs of several folders can use one engine."""
     return hashlib.sha256(str(folder()).encode()).hexdigest()[:6]
 
 
 @contextmanager
 def locked(name: str, *, where: Path | None = None) -> Iterator[None]:
-    """One process at a time; the kernel frees the lock when its holder dies.
+    """A lock for one process at a time; the kernel frees it when its holder ends.
 
     + where: the folder of the lock; None: the state folder
     """
@@ -51,7 +51,10 @@ def locked(name: str, *, where: Path | None = None) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class RepositoryState:
-    """The lab's apt repositories, as hosts reach them; fingerprints are 40 upper-case digits."""
+    """The base URL of the lab's apt repositories, and the fingerprints of their keys.
+
+    Fingerprints are 40 upper-case digits.
+    """
 
     base: str
     docker_key_fingerprint: str
@@ -61,7 +64,7 @@ class RepositoryState:
 
 @dataclass(frozen=True)
 class HostState:
-    """One booted host, as pyinfra needs to reach it."""
+    """One booted host, with everything that a connection needs."""
 
     name: str
     release: str
@@ -77,7 +80,7 @@ class HostState:
 
 @dataclass(frozen=True)
 class LabState:
-    """What `up` made: read by the inventory, rewritten by `down`."""
+    """The state of a lab: written by `up` and `down`, read by the inventory."""
 
     lab: str
     engine: str
@@ -103,13 +106,13 @@ def known_hosts_of(lab: str) -> Path:
 
 
 def forget(lab: str) -> None:
-    """Remove what a lab left in the state folder."""
+    """Remove the files of a lab in the state folder."""
     path_of(lab).unlink(missing_ok=True)
     known_hosts_of(lab).unlink(missing_ok=True)
 
 
 def forget_abandoned() -> None:
-    """The same for labs whose owner is gone."""
+    """Remove the files of labs whose owner has ended."""
     for path in folder().glob("*.json"):
         kept = load(path.stem)
         if kept and kept.owner and not is_alive(kept.owner):
@@ -117,7 +120,7 @@ def forget_abandoned() -> None:
 
 
 def load(lab: str) -> LabState | None:
-    """What `up` left behind; None when nothing is up."""
+    """The state that `up` saved; None if no lab is up."""
     path = path_of(lab)
     if not path.exists():
         return None

@@ -6,10 +6,10 @@ import pytest
 
 from tests.lab import images
 from tests.lab.hosts import LabHost
-from tests.lab.lab import Lab, Wanted
+from tests.lab.lab import HostSpec, Lab
 from tests.lab.packages.nvidia import KEY_FILES
 
-# The lab itself: what stands in for repositories hardly changes.
+# These test the lab itself: its simulated repositories hardly change.
 pytestmark = [pytest.mark.lab, pytest.mark.matrix]
 
 NEWEST = "590.48.01"
@@ -30,7 +30,7 @@ def install(host: LabHost, lab: Lab, *packages: str) -> None:
 
 @pytest.mark.parametrize("release", images.RELEASES)
 def test_a_driver_loads_at_the_next_boot(lab: Lab, release: str) -> None:
-    (host,) = lab.boot(Wanted("driver", release, card="undriven"))
+    (host,) = lab.boot(HostSpec("driver", release, card="undriven"))
     install(host, lab, "nvidia-driver-pinning-580", "nvidia-driver-cuda nvidia-kernel-dkms")
     assert host.run("nvidia-smi", check=False).status == 9
     assert host.run("systemctl is-active nvidia-persistenced", check=False).stdout != "active\n"
@@ -46,7 +46,7 @@ def test_a_driver_loads_at_the_next_boot(lab: Lab, release: str) -> None:
 
 
 def test_the_wrong_modules_find_no_device(lab: Lab) -> None:
-    (host,) = lab.boot(Wanted("modules", "trixie", card="nouveau"))
+    (host,) = lab.boot(HostSpec("modules", "trixie", card="nouveau"))
     install(host, lab, "nvidia-open")
     host.reboot()
     smi = host.run("nvidia-smi", check=False)
@@ -58,14 +58,14 @@ def test_the_wrong_modules_find_no_device(lab: Lab) -> None:
 
 
 def test_fabric_manager_needs_the_drivers_own_version(lab: Lab) -> None:
-    (host,) = lab.boot(Wanted("fabric", "bookworm", card="undriven-h200"))
+    (host,) = lab.boot(HostSpec("fabric", "bookworm", card="undriven-h200"))
     install(host, lab, "nvidia-open nvidia-fabricmanager=580.95.05-1")
     host.reboot()
     assert host.run("nvidia-smi -L").stdout.count("NVIDIA H200") == 8
     start = "systemctl start nvidia-fabricmanager"
     assert host.run(start, check=False).status == 1
-    said = host.run("journalctl --sync && journalctl -u nvidia-fabricmanager").stdout
-    assert "don't match with driver version 590.48.01" in said
+    journal = host.run("journalctl --sync && journalctl -u nvidia-fabricmanager").stdout
+    assert "don't match with driver version 590.48.01" in journal
     host.run("apt-get -q install -y nvidia-fabricmanager")
     host.run(start)
     assert host.run("systemctl is-active nvidia-fabricmanager").stdout == "active\n"

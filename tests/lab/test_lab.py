@@ -1,4 +1,4 @@
-"""The lab itself: what it boots is a server, and what it simulates behaves as the real thing."""
+"""The lab itself: its hosts are like servers, and simulated cards behave like real ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.lab.fixtures import Hosts
 from tests.lab.hosts import LabHost
 from tests.lab.inventory import pyinfra_hosts
 from tests.lab.keys import host_key
-from tests.lab.lab import Lab, Wanted
+from tests.lab.lab import HostSpec, Lab
 from tests.lab.process import LabError
 
 pytestmark = pytest.mark.lab
@@ -44,7 +44,7 @@ def test_a_host_is_blank(host: LabHost) -> None:
     assert host.run("id -nG ops").stdout.split() == ["ops"]
 
 
-def test_users_have_the_sudo_they_are_named_for(host: LabHost) -> None:
+def test_sudo_rights_of_each_user(host: LabHost) -> None:
     assert host.ssh("id -un").stdout == "root\n"
     assert host.ssh("sudo -n id -un", user="ops").stdout == "root\n"
     refused = host.ssh("sudo -n id -un", user="locked", check=False)
@@ -69,9 +69,9 @@ def test_packages_can_be_installed(host: LabHost) -> None:
 
 
 def test_hosts_reach_each_other(debians: list[LabHost]) -> None:
-    one, two = debians
-    banner = f"exec 3<>/dev/tcp/{two.state.address}/22; head -c 4 <&3"
-    assert one.run(f"bash -c '{banner}'").stdout == "SSH-"
+    first, second = debians
+    banner = f"exec 3<>/dev/tcp/{second.state.address}/22; head -c 4 <&3"
+    assert first.run(f"bash -c '{banner}'").stdout == "SSH-"
 
 
 def test_pyinfra_gets_the_hosts(lab: Lab, host: LabHost) -> None:
@@ -102,29 +102,29 @@ def test_a_mirror_is_good_stale_or_broken(lab: Lab, host: LabHost) -> None:
         options = "-o Dir::Etc::sourcelist=/tmp/one.list -o Dir::Etc::sourceparts=/dev/null"
         options += f" -o Dir::State::lists=/tmp/lists-{name} --error-on=any"
         host.run(f"mkdir -p /tmp/lists-{name}/partial; echo '{line}' >/tmp/one.list")
-        said = host.run(f"apt-get {options} update", check=False)
-        assert (said.status == 0) is works, f"{name}: {said.stdout}{said.stderr}"
+        update = host.run(f"apt-get {options} update", check=False)
+        assert (update.status == 0) is works, f"{name}: {update.stdout}{update.stderr}"
 
 
-def test_a_host_goes_back_to_a_snapshot_and_to_blank(lab: Lab) -> None:
-    (host,) = lab.boot(Wanted("copied", "trixie"))
+def test_a_host_is_reset_to_a_snapshot_and_to_blank(lab: Lab) -> None:
+    (host,) = lab.boot(HostSpec("copied", "trixie"))
     host.run("echo kept >/root/mark && echo layer >/var/lib/docker/layer")
     kept = host.snapshot("marked")
     host.run("rm /root/mark /var/lib/docker/layer; echo later >/root/later")
     host.reset(kept)
     assert host.run("cat /root/mark /var/lib/docker/layer").stdout == "kept\nlayer\n"
     assert host.run("ls /root/later", check=False).status != 0
-    (twin,) = lab.boot(Wanted("twin", "trixie", snapshot=kept))
+    (twin,) = lab.boot(HostSpec("twin", "trixie", snapshot=kept))
     assert twin.ssh("hostname; cat /root/mark").stdout == "twin\nkept\n"
     assert twin.state.address != host.state.address
     host.reset()
     assert host.run("ls /root/mark /var/lib/docker/layer", check=False).stdout == ""
-    for one in (host, twin):
-        lab.remove(one.name)
+    for each in (host, twin):
+        lab.remove(each.name)
 
 
 def test_a_reboot_keeps_disks_and_forgets_kernel_state(lab: Lab) -> None:
-    (host,) = lab.boot(Wanted("rebooted", "bookworm", card="p40"))
+    (host,) = lab.boot(HostSpec("rebooted", "bookworm", card="p40"))
     host.run("echo '10.9.8.7 elsewhere' >>/etc/hosts && iptables -A INPUT -s 192.0.2.9 -j DROP")
     booted = host.run("cut -d' ' -f22 /proc/1/stat").stdout
     host.reboot()
@@ -138,23 +138,23 @@ def test_a_reboot_keeps_disks_and_forgets_kernel_state(lab: Lab) -> None:
 
 ABANDONING = """
 import os, signal
-from tests.lab.lab import Lab, Wanted
+from tests.lab.lab import Lab, HostSpec
 from tests.lab.process import this_process
 
 lab = Lab("abandoned", owner=this_process())
-lab.boot(Wanted("orphan", "trixie"))
+lab.boot(HostSpec("orphan", "trixie"))
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def test_what_a_killed_process_leaves_is_removed(lab: Lab) -> None:
+def test_leftovers_of_a_killed_process_are_removed(lab: Lab) -> None:
     killed = subprocess.run([sys.executable, "-c", ABANDONING], timeout=120, check=False)
     assert killed.returncode == -9
 
     def left() -> list[str]:
-        found = lab.engine.docker("ps", "-a", "--format", "{{.Names}}")
-        found += lab.engine.docker("volume", "ls", "--format", "{{.Name}}")
-        return sorted(name for name in found.split() if name.endswith(("orphan", "orphan-swap")))
+        names = lab.engine.docker("ps", "-a", "--format", "{{.Names}}")
+        names += lab.engine.docker("volume", "ls", "--format", "{{.Name}}")
+        return sorted(name for name in names.split() if name.endswith(("orphan", "orphan-swap")))
 
     assert len(left()) == 2
     assert containers.remove_abandoned(lab.engine) == 1
@@ -169,7 +169,7 @@ def test_what_a_killed_process_leaves_is_removed(lab: Lab) -> None:
     ],
 )
 def test_a_card_answers_as_recorded(lab: Lab, card: str) -> None:
-    (host,) = lab.boot(Wanted("carded", "trixie", card=card))
+    (host,) = lab.boot(HostSpec("carded", "trixie", card=card))
     data = cards.load(card)
     shown = host.run("cat /proc/driver/nvidia/version", check=False).stdout
     assert shown == data.get("proc_version", "")
@@ -189,7 +189,7 @@ def test_a_card_answers_as_recorded(lab: Lab, card: str) -> None:
 
 
 def test_a_query_answers_fields_in_any_order(hosts: Hosts) -> None:
-    (host,) = hosts(Wanted("queried", "trixie", card="rtx4090"))
+    (host,) = hosts(HostSpec("queried", "trixie", card="rtx4090"))
     query = "nvidia-smi --query-gpu"
     plain = host.run(f"{query}=memory.total,index,compute_cap --format=csv,noheader,nounits")
     assert plain.stdout == "24564, 0, 8.9\n24564, 1, 8.9\n"
@@ -201,7 +201,7 @@ def test_a_query_answers_fields_in_any_order(hosts: Hosts) -> None:
 
 
 def test_persistence_can_be_switched_on(hosts: Hosts) -> None:
-    (host,) = hosts(Wanted("queried", "trixie", card="rtx4090"))
+    (host,) = hosts(HostSpec("queried", "trixie", card="rtx4090"))
     query = "nvidia-smi --query-gpu=persistence_mode --format=csv,noheader"
     assert host.run(query).stdout == "Disabled\nDisabled\n"
     host.run("nvidia-smi -pm 1")

@@ -1,4 +1,4 @@
-"""The lab's packages: an engine that runs, limits and kills; a toolkit that shows the card."""
+"""The lab's packages: an engine that enforces memory limits, and a toolkit with a card."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import pytest
 from tests.lab import cards, images
 from tests.lab.fixtures import Hosts
 from tests.lab.hosts import LabHost, Snapshot
-from tests.lab.lab import Lab, Wanted
+from tests.lab.lab import HostSpec, Lab
 
-# The lab itself: what stands in for repositories hardly changes.
+# These test the lab itself: its simulated repositories hardly change.
 pytestmark = [pytest.mark.lab, pytest.mark.matrix]
 
 NO_DRIVER = 'could not select device driver "" with capabilities: [[gpu]]'
@@ -53,18 +53,18 @@ def install_toolkit(host: LabHost, base: str, version: str) -> None:
     line = f"deb [signed-by={key}] {uri}/stable/deb/$(ARCH) /"
     host.run(f"curl -fsS {uri}/gpgkey -o {key}")
     host.put("/etc/apt/sources.list.d/nvidia.list", f"{line}\n".encode())
-    wanted = " ".join(f"{package}={version}-1" for package in TOOLKIT.split())
-    host.run(f"apt-get -q update && apt-get -q install -y {wanted}")
+    packages = " ".join(f"{package}={version}-1" for package in TOOLKIT.split())
+    host.run(f"apt-get -q update && apt-get -q install -y {packages}")
 
 
 @pytest.fixture(scope="module")
 def with_engine(hosts: Hosts, lab: Lab) -> dict[str, LabHost]:
     """A host of each release with an engine, an image named "shell", a card and no toolkit."""
-    found = hosts(*(Wanted(f"engine-{name}", name, card="rtx4090") for name in images.RELEASES))
-    for host in found:
+    booted = hosts(*(HostSpec(f"engine-{name}", name, card="rtx4090") for name in images.RELEASES))
+    for host in booted:
         install_engine(host, lab.repository.base)
         host.run(IMPORT)
-    return {host.state.release: host for host in found}
+    return {host.state.release: host for host in booted}
 
 
 @pytest.fixture(params=images.RELEASES)
@@ -99,12 +99,12 @@ def test_a_container_is_killed_at_its_memory_limit(host: LabHost) -> None:
 
 
 @pytest.mark.parametrize("version", ["1.17.8", "1.20.0"])
-def test_containers_see_the_card_with_the_toolkit_only(
+def test_containers_see_the_card_only_with_the_toolkit(
     host: LabHost, lab: Lab, version: str
 ) -> None:
     host.run(f"apt-get -q purge -y {TOOLKIT}; {RESTART}")
-    asked = "docker run --rm --gpus all shell nvidia-smi -L"
-    without = host.run(asked, check=False)
+    command = "docker run --rm --gpus all shell nvidia-smi -L"
+    without = host.run(command, check=False)
     assert without.status == 125
     assert NO_DRIVER in without.stderr
     install_toolkit(host, lab.repository.base, version)
@@ -112,9 +112,9 @@ def test_containers_see_the_card_with_the_toolkit_only(
     host.run(RESTART)
     on_host = host.run("nvidia-smi -L").stdout
     assert on_host.count("GPU-") == 2
-    assert host.run(asked).stdout == on_host
-    one = host.run("docker run --rm --gpus device=1 shell nvidia-smi -L").stdout
-    assert one == on_host.splitlines(keepends=True)[1]
+    assert host.run(command).stdout == on_host
+    second_card = host.run("docker run --rm --gpus device=1 shell nvidia-smi -L").stdout
+    assert second_card == on_host.splitlines(keepends=True)[1]
     refused = host.run(
         "docker run --rm --gpus all -e NVIDIA_REQUIRE_CUDA='cuda>=12.8' shell nvidia-smi",
         check=False,
@@ -147,18 +147,18 @@ def with_toolkit(with_engine: dict[str, LabHost], lab: Lab) -> Snapshot:
 
 
 @pytest.mark.parametrize(
-    ("card", "said"),
+    ("card", "error"),
     [
         ("undriven", "load library failed: libnvidia-ml.so.1: cannot open shared object file"),
         ("not-loaded", "nvidia-container-cli: initialization error: nvml error: driver not loaded"),
         ("mismatch", "nvml error: driver/library version mismatch"),
     ],
 )
-def test_the_hook_fails_as_the_real_one_where_the_card_does(
-    lab: Lab, with_toolkit: Snapshot, card: str, said: str
+def test_the_hook_fails_like_the_real_one_if_the_card_does(
+    lab: Lab, with_toolkit: Snapshot, card: str, error: str
 ) -> None:
-    (host,) = lab.boot(Wanted(f"broken-{card}", "trixie", card=card, snapshot=with_toolkit))
+    (host,) = lab.boot(HostSpec(f"broken-{card}", "trixie", card=card, snapshot=with_toolkit))
     failed = host.run("docker run --rm --gpus all shell nvidia-smi", check=False)
     lab.remove(host.name)
     assert failed.status != 0
-    assert said in failed.stderr
+    assert error in failed.stderr

@@ -1,8 +1,8 @@
-"""A full virtual machine, for what a container cannot show: its own kernel, and a real reboot.
+"""A virtual machine, for what needs its own kernel or a real reboot.
 
-QEMU emulates it (TCG: nested KVM hangs), so it is many times slower than a lab host, the more so
-beside other work; by its own clock it is as fast as any server. It is reached as a lab host is, by
-SSH and by `inventories/lab.py`, on ports of the loopback interface.
+QEMU emulates it (TCG: nested KVM hangs), so it is many times slower than a lab host, and more so on
+a busy machine; measured by its own clock it is as fast as a server. SSH and `inventories/lab.py`
+reach it like a lab host, on ports of the loopback interface.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from tests.lab.state import HostState, known_hosts_of
 
 QEMU = "qemu-system-x86_64"
 PACKAGES = ("qemu-system-x86", "seabios")
-# A minute or two on an idle machine, several beside other work.
+# One or two minutes on an idle machine, more on a busy one.
 BOOT_SECONDS = 900
 MACHINE = (
     "-nodefaults", "-no-user-config", "-display", "none",
-    # The guest's time is counted in instructions: it runs slow, and nothing in it times out.
+    # The guest's clock counts instructions: it runs slowly, and nothing in the guest times out.
     "-accel", "tcg,thread=single,tb-size=512", "-icount", "shift=0,sleep=on",
     "-cpu", "max,la57=off", "-smp", "1", "-m", "3G",
     "-device", "virtio-rng-pci",
@@ -43,10 +43,10 @@ MACHINE = (
 class VirtualMachine:
     """A booted virtual machine.
 
-    + host: as the commands of a user know it; only what goes over SSH works
-    + ports: this machine's loopback port, by the guest's port that it leads to
+    + host: for the commands of a user; only what uses SSH works
+    + ports: the loopback port of this machine, by port of the guest
     + process: QEMU
-    + folder: of QEMU's monitor and the console's output
+    + folder: with the socket of QEMU's monitor, and the output of the console
     """
 
     host: LabHost
@@ -55,12 +55,12 @@ class VirtualMachine:
     folder: Path
 
     def run(self, command: str, *, timeout: float = 300, stdin: bytes = b"") -> str:
-        """What a command prints, run as root over SSH; LabError when it fails."""
+        """Run a command as root over SSH; return its output. LabError if it fails."""
         argv = ["ssh", *self.host.ssh_arguments(), command]
         return run(argv, timeout=timeout, stdin=stdin).stdout
 
     def boot_id(self) -> str:
-        """Another one after each boot."""
+        """The id of this boot; each boot has another one."""
         return self.run("cat /proc/sys/kernel/random/boot_id").strip()
 
     def reboot(self) -> None:
@@ -70,7 +70,7 @@ class VirtualMachine:
         self.wait(after=booted)
 
     def reset(self) -> None:
-        """Press the reset button: nothing is stopped, and what is not on the disk yet is lost."""
+        """Press the reset button: no unit is stopped, and unwritten data is lost."""
         with socket.socket(socket.AF_UNIX) as monitor, ExitStack() as stack:
             monitor.settimeout(20)
             monitor.connect(str(self.folder / "monitor"))
@@ -82,33 +82,33 @@ class VirtualMachine:
                     pass
 
     def wait(self, after: str = "") -> None:
-        """Until everything that starts at boot has started.
+        """Wait until everything that starts at boot has started.
 
-        + after: the boot that is over
+        + after: the id of the previous boot
         """
         deadline = Deadline(BOOT_SECONDS, "booting the virtual machine")
-        asked = "cat /proc/sys/kernel/random/boot_id; systemctl is-system-running --wait"
+        command = "cat /proc/sys/kernel/random/boot_id; systemctl is-system-running --wait"
         while True:
             if self.process.poll() is not None:
                 raise LabError(f"the virtual machine ended: {self.console()}")
             if _speaks_ssh(self.ports[22]):
-                said = self.host.ssh(asked, check=False, timeout=BOOT_SECONDS).stdout.split()
-                if len(said) == 2 and said[0] != after and said[1] in ("running", "degraded"):
+                words = self.host.ssh(command, check=False, timeout=BOOT_SECONDS).stdout.split()
+                if len(words) == 2 and words[0] != after and words[1] in ("running", "degraded"):
                     return
             deadline.pause(1)
 
     def console(self) -> str:
-        """The last lines of the serial console, and what QEMU says."""
+        """The last lines of the serial console and of QEMU."""
         texts = [(self.folder / name).read_text(errors="replace") for name in ("console", "qemu")]
         return "\n".join(text[-3000:] for text in texts)
 
 
 @contextmanager
 def booted(lab: Lab, *ports: int) -> Iterator[VirtualMachine]:
-    """A blank virtual machine, listed among the lab's hosts, gone after the block.
+    """A blank virtual machine; it is a host of the lab, and removed after the block.
 
-    + lab: whose package repositories it uses
-    + ports: of the guest, to be reached from outside; SSH's is always among them
+    + lab: the lab with its package repositories
+    + ports: ports of the guest that are reachable from outside, besides that of SSH
     """
     need_qemu()
     image = vm_image.ensure()
@@ -153,8 +153,8 @@ def _command(image: vm_image.Image, folder: Path, ports: Mapping[int, int]) -> l
 
 @contextmanager
 def _running(command: list[str], folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    with (folder / "qemu").open("wb") as said:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
+    with (folder / "qemu").open("wb") as log:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         try:
             yield process
         finally:
@@ -187,16 +187,16 @@ def _carried(lab: Lab) -> bytes:
 
 
 def _free_ports(count: int) -> Iterable[int]:
-    """Ports that nothing listens on; all are taken before one is given back."""
+    """Free ports; all are bound before one is released, so they differ."""
     with ExitStack() as stack:
-        taken = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in taken:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
             each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in taken]
+        return [each.getsockname()[1] for each in sockets]
 
 
 def _speaks_ssh(port: int) -> bool:
-    """QEMU takes the connection itself: only a greeting shows that somebody is there."""
+    """QEMU accepts every connection itself: only a greeting shows that SSH answers."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
             return connection.recv(4) == b"SSH-"

@@ -18,7 +18,7 @@ def recordings(kind: str) -> list[Path]:
 
 
 def recorded(path: Path) -> tuple[str, dict[str, Any]]:
-    """The output, as a transport that replaces what is not UTF-8 delivers it; what is expected."""
+    """The output, in which other bytes than UTF-8 are replaced, and the expected values."""
     text = path.read_bytes().decode("utf-8", errors="replace")
     return text, yaml.safe_load(path.with_suffix(".yaml").read_text(encoding="utf-8"))
 
@@ -28,9 +28,9 @@ def table(name: str) -> list[dict[str, Any]]:
 
 
 def cards(models: list[str]) -> list[Card]:
-    found = [card_named(model) for model in models]
-    assert None not in found, models
-    return [card for card in found if card]
+    named = [card_named(model) for model in models]
+    assert None not in named, models
+    return [card for card in named if card]
 
 
 def driver(text: str | None) -> DriverVersion | None:

@@ -40,7 +40,7 @@ def test_card_by_pci_id(row: list[Any]) -> None:
     assert (str(card) if card else None) == row[1]
 
 
-def test_no_row_vanished() -> None:
+def test_number_of_rows() -> None:
     assert (len(NAMES), len(DEVICES)) == (61, 48)
     named = {row[2] for row in NAMES if row[1]}
     assert named >= {str(row) for row in ARCHITECTURES} - {"Maxwell (5.0)"}
@@ -68,18 +68,18 @@ def test_architectures_are_consistent() -> None:
         assert (row.last_cuda is None) == (row.last_branch is None)
 
 
-def test_the_compute_capability_is_a_better_witness_than_the_name() -> None:
+def test_the_compute_capability_overrules_the_name() -> None:
     card = identify("NVIDIA RTX 6000 Something New", "12.0")
     assert card is not None and card.architecture.capability == ComputeCapability(12, 0)
     assert not card.data_center
 
 
 @pytest.mark.parametrize("capability", [None, "", "[N/A]", "99.9", "8.0"])
-def test_a_known_name_stands_when_the_capability_says_nothing_new(capability: str | None) -> None:
+def test_a_known_name_is_kept_if_the_capability_agrees(capability: str | None) -> None:
     assert identify("NVIDIA A100-SXM4-80GB", capability) == card_named("A100")
 
 
-def test_nothing_is_made_up_for_what_is_not_known() -> None:
+def test_unknown_names_and_ids_give_nothing() -> None:
     assert identify(None) is None
     assert identify("NVIDIA Experimental Board", None) is None
     assert identify("NVIDIA Experimental Board", "99.9") is None
@@ -117,7 +117,7 @@ def test_fabric_manager(devices: list[PciDevice], expected: FabricManager) -> No
     assert needed_fabric_manager(devices) is expected
 
 
-def test_the_audio_function_of_a_card_is_no_card() -> None:
+def test_the_audio_function_of_a_card_is_not_a_card() -> None:
     assert H100.is_gpu and _device("0300", "2684").is_gpu
     assert not _device("0403", "22ba").is_gpu
     assert not _device("0302", "2330", vendor="1002").is_gpu

@@ -1,4 +1,4 @@
-"""The CUDA decision and what it rests on, against tables of facts."""
+"""The CUDA decision and its facts, compared with tables."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def _name(row: dict[str, Any]) -> str:
 
 @pytest.mark.parametrize("row", DECISIONS, ids=_name)
 def test_decision(row: dict[str, Any]) -> None:
-    wanted = CudaVersion.parse(row["wanted"])
-    decision = decide(driver(row["driver"]), cards(row["cards"]), wanted)
+    cuda = CudaVersion.parse(row["wanted"])
+    decision = decide(driver(row["driver"]), cards(row["cards"]), cuda)
     actual = {
         "rule": decision.rule.name,
         "offer": str(decision.offer) if decision.offer else None,
@@ -42,7 +42,7 @@ def test_decision(row: dict[str, Any]) -> None:
         assert any(part in note for note in decision.notes), decision.notes
 
 
-def test_no_row_of_the_decision_table_vanished() -> None:
+def test_number_of_rows_of_the_decision_table() -> None:
     rules = Counter(row["rule"] for row in DECISIONS)
     assert len(DECISIONS) == 245
     assert set(rules) == {rule.name for rule in Rule}
@@ -76,12 +76,12 @@ CARD_LISTS = st.lists(st.sampled_from(list(CARDS.values())), max_size=4)
 
 @given(DRIVERS, CARD_LISTS, CUDAS)
 def test_a_decision_holds_for_any_host(
-    version: DriverVersion, some: list[Any], wanted: CudaVersion
+    version: DriverVersion, some: list[Any], cuda: CudaVersion
 ) -> None:
-    decision = decide(version, some, wanted)
+    decision = decide(version, some, cuda)
     assert decision.reason.endswith(".")
     if decision.rule is Rule.NATIVE:
-        minimum = minimum_driver(wanted)
+        minimum = minimum_driver(cuda)
         assert minimum is not None and version >= minimum
     if decision.rule.runs and decision.offer:
         own = driver_cuda(version)
@@ -89,9 +89,9 @@ def test_a_decision_holds_for_any_host(
 
 
 @given(CARD_LISTS.filter(bool), CUDAS)
-def test_the_driver_that_is_named_would_do(some: list[Any], wanted: CudaVersion) -> None:
-    without = decide(None, some, wanted)
+def test_the_recommended_driver_is_sufficient(some: list[Any], cuda: CudaVersion) -> None:
+    without = decide(None, some, cuda)
     if without.needed is not None:
-        assert decide(without.needed, some, wanted).rule.runs
-    assert without.needed in (None, needed_driver(some, wanted))
-    assert without.branch in (None, recommended_branch(some, wanted))
+        assert decide(without.needed, some, cuda).rule.runs
+    assert without.needed in (None, needed_driver(some, cuda))
+    assert without.branch in (None, recommended_branch(some, cuda))

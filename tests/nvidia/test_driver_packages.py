@@ -1,4 +1,4 @@
-"""The packages of a driver, and the repository that they come from."""
+"""The packages of a driver, and their repository."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_packages(row: dict[str, Any]) -> None:
     assert all(part in note for part, note in zip(row.get("notes", []), plan.notes, strict=True))
 
 
-def test_no_row_vanished() -> None:
+def test_number_of_rows() -> None:
     assert len(PLANS) == 35
     assert sum("refused" in row for row in PLANS) == 11
 
@@ -99,18 +99,18 @@ BASE = "https://developer.download.nvidia.com/compute/cuda/repos"
     ],
 )
 def test_repository(system: System, url: str, key: str, fingerprint_end: str) -> None:
-    found = repository(system)
-    assert found.url == f"{BASE}/{url}"
-    assert found.key_url == f"{BASE}/{url}{key}"
-    assert found.key_fingerprint.endswith(fingerprint_end)
+    archive = repository(system)
+    assert archive.url == f"{BASE}/{url}"
+    assert archive.key_url == f"{BASE}/{url}{key}"
+    assert archive.key_fingerprint.endswith(fingerprint_end)
 
 
 def test_a_mirror_is_the_same_below_its_base() -> None:
-    found = repository(System("debian", "12"), "https://mirrors.aliyun.com/nvidia-cuda/")
-    assert found.url == "https://mirrors.aliyun.com/nvidia-cuda/debian12/x86_64/"
+    archive = repository(System("debian", "12"), "https://mirrors.aliyun.com/nvidia-cuda/")
+    assert archive.url == "https://mirrors.aliyun.com/nvidia-cuda/debian12/x86_64/"
 
 
-def test_fingerprints_are_whole() -> None:
+def test_fingerprints_are_complete() -> None:
     assert len(KEYS) == 5
     for file, fingerprint in KEYS.values():
         assert len(fingerprint) == 40 and set(fingerprint) <= set("0123456789ABCDEF")

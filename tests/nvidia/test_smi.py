@@ -1,4 +1,4 @@
-"""nvidia-smi's outputs, recorded: what is read from them and which state they show."""
+"""Recorded outputs of nvidia-smi: the values that are read, and the state of the driver."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_version_of_the_kernel_module(path: Path) -> None:
     assert (module.is_open if module else None) == expected["open"]
 
 
-def test_no_recording_vanished_and_each_state_has_one() -> None:
+def test_number_of_recordings_and_one_for_each_state() -> None:
     states = {recorded(path)[1]["state"] for path in OUTPUTS}
     assert len(OUTPUTS) == 61
     assert len(MODULES) == 8
@@ -57,12 +57,12 @@ def test_no_recording_vanished_and_each_state_has_one() -> None:
     assert set(SENTENCES) == set(DriverState)
 
 
-def test_only_the_inforom_warning_works_besides_working() -> None:
+def test_working_states() -> None:
     working = {state for state in DriverState if state.works}
     assert working == {DriverState.WORKING, DriverState.INFOROM_WARNING}
 
 
-def test_the_second_query_asks_all_but_the_compute_capability() -> None:
+def test_the_second_query_omits_the_compute_capability() -> None:
     first, second = QUERIES
     assert set(first) - set(second) == {"compute_cap"}
     assert (len(first), len(second)) == (14, 13)

@@ -1,4 +1,4 @@
-"""Whatever a host prints: what is read of the driver is data, or NotRead."""
+"""For any output of a host, the driver is read, or raises NotRead."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NAMES = (
     "units",
 )
 WHOLE = probes("nvidia-installed")
-# Pieces of what these probes print, so that garbage comes close to the real thing.
+# Pieces of real outputs, so that garbage resembles them.
 PIECES = st.sampled_from(
     [
         *(line for name in NAMES if name in WHOLE for line in WHOLE.get(name).out.splitlines()),
@@ -80,20 +80,22 @@ DECLARED = st.sampled_from(
     ),
     settings=DECLARED,
 )
-def test_no_output_ends_a_run(changed: dict[str, Probe], record: str, settings: Settings) -> None:
+def test_no_output_raises_anything_but_not_read(
+    changed: dict[str, Probe], record: str, settings: Settings
+) -> None:
     whole = probes("nvidia-installed", {NVIDIA_RECORD: record})
-    found = run_checks(Snapshot(Probes({**whole.by_name, **changed})), settings, ["nvidia"])
-    assert len(found) == 13
-    assert all(finding.actual for finding in found)
+    findings = run_checks(Snapshot(Probes({**whole.by_name, **changed})), settings, ["nvidia"])
+    assert len(findings) == 13
+    assert all(finding.actual for finding in findings)
 
 
 @pytest.mark.parametrize("missing", NAMES)
-def test_a_probe_that_did_not_run_is_unknown_or_does_not_matter(missing: str) -> None:
+def test_a_probe_that_did_not_run_is_unknown_or_irrelevant(missing: str) -> None:
     whole = probes("nvidia-installed", changed={missing: None})
-    found = run_checks(Snapshot(whole), Settings(), ["nvidia"])
-    assert len(found) == 13
+    findings = run_checks(Snapshot(whole), Settings(), ["nvidia"])
+    assert len(findings) == 13
     assert not [
-        f.actual for f in found if f.status.value == "unknown" and "did not" not in f.actual
+        f.actual for f in findings if f.status.value == "unknown" and "did not" not in f.actual
     ]
 
 

@@ -18,7 +18,7 @@ def test_driver_versions_order_by_number() -> None:
 @pytest.mark.parametrize(
     "text", ["", "580", "580.", "x.1", "580.65.06.1", "５８０.65", "1.2", "-1.2"]
 )
-def test_what_is_no_driver_version_is_refused(text: str) -> None:
+def test_an_invalid_driver_version_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="not a driver version"):
         DriverVersion.parse(text)
 
@@ -31,7 +31,7 @@ def test_cuda_versions_order_by_number() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "12", "12.x", "12.1.1.1", "v12.1"])
-def test_what_is_no_cuda_version_is_refused(text: str) -> None:
+def test_an_invalid_cuda_version_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="not a CUDA version"):
         CudaVersion.parse(text)
 

@@ -1,4 +1,4 @@
-"""An app is removed by the runner of this gpuhost, whatever version the host has."""
+"""The runner of this gpuhost removes an app, also if the host has another version of it."""
 
 from __future__ import annotations
 

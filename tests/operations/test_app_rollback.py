@@ -1,4 +1,4 @@
-"""To which release a rollback goes, and why there is none."""
+"""The target of a rollback, and the reasons for none."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def _release(id: str, result: Result | None = GOOD, of: str = "") -> ReleaseStat
 
 
 def _apps(*releases: ReleaseState, **more: Any) -> Apps:
-    current = next((one.id for one in releases if one.verified), None)
+    current = next((release.id for release in releases if release.verified), None)
     state = _app({"name": "tts"}, {})
     state = replace(state, current=current, releases=releases)
     return Apps({"tts": replace(state, **more)}, ())
 
 
 @pytest.mark.parametrize(
-    ("releases", "wanted", "target"),
+    ("releases", "requested", "target"),
     [
         ([_release("3"), _release("2"), _release("1")], None, "2"),
         ([_release("3"), _release("2", BAD), _release("1")], None, "1"),
@@ -47,17 +47,17 @@ def _apps(*releases: ReleaseState, **more: Any) -> Apps:
         ([_release("2"), _release("1")], "2", "2"),
     ],
 )
-def test_target(releases: list[ReleaseState], wanted: str | None, target: str) -> None:
-    current, found = from_and_to(_apps(*releases), "tts", wanted)
-    assert found.id == target
-    assert current and current.id == next(one.id for one in releases if one.verified)
+def test_target(releases: list[ReleaseState], requested: str | None, target: str) -> None:
+    current, chosen = from_and_to(_apps(*releases), "tts", requested)
+    assert chosen.id == target
+    assert current and current.id == next(release.id for release in releases if release.verified)
 
 
 DOWN = Result.lenient({"state": "restore-failed"})
 
 
 @pytest.mark.parametrize(
-    ("releases", "wanted", "expected"),
+    ("releases", "requested", "expected"),
     [
         # The current release, which did not start again, is the target.
         ([_release("3", DOWN), _release("2"), _release("1")], None, "rolls back to 2 ("),
@@ -70,12 +70,12 @@ DOWN = Result.lenient({"state": "restore-failed"})
 def test_a_release_that_did_not_start_again_is_the_target(
     monkeypatch: pytest.MonkeyPatch,
     releases: list[ReleaseState],
-    wanted: str | None,
+    requested: str | None,
     expected: str | None,
 ) -> None:
-    now = SimpleNamespace(apps=_apps(*releases))
-    monkeypatch.setattr(app_rollback, "read", lambda settings: now)
-    decided = app_rollback.decide("tts", Settings(), wanted)
+    snapshot = SimpleNamespace(apps=_apps(*releases))
+    monkeypatch.setattr(app_rollback, "read", lambda settings: snapshot)
+    decided = app_rollback.decide("tts", Settings(), requested)
     if expected is None:
         assert isinstance(decided, NoChange)
         assert "is already running" in decided.why
@@ -85,7 +85,7 @@ def test_a_release_that_did_not_start_again_is_the_target(
 
 
 @pytest.mark.parametrize(
-    ("apps", "wanted", "says"),
+    ("apps", "requested", "says"),
     [
         (Apps({}, ()), None, "it was never released on this host; released apps: none"),
         (_apps(_release("1", BAD)), None, "no release of it was ever verified on this host"),
@@ -101,6 +101,6 @@ def test_a_release_that_did_not_start_again_is_the_target(
         ),
     ],
 )
-def test_every_reason_to_refuse(apps: Apps, wanted: str | None, says: str) -> None:
+def test_every_reason_to_refuse(apps: Apps, requested: str | None, says: str) -> None:
     with pytest.raises(Refused, match=says):
-        from_and_to(apps, "tts", wanted)
+        from_and_to(apps, "tts", requested)

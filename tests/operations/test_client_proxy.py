@@ -1,4 +1,4 @@
-"""The program that the host's python3 runs for a proxy: root's config.json, and the record."""
+"""The program for a proxy on the host: root's config.json, and the record."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ VENDOR = Repository(
 
 
 class FakeHost:
-    """Answers every command with the key; `seen` has the arguments of each."""
+    """A host that answers every command with the key; `seen` has the arguments of each."""
 
     def __init__(self) -> None:
         self.current_op_global_arguments = GIVEN

@@ -31,7 +31,9 @@ def _cases() -> list[Any]:
 def test_commands(operation: str, case: dict[str, Any]) -> None:
     """Exactly these commands, or `noop` if there is nothing to do."""
     commands, noop = _outcome(operation, case)
-    assert commands == [_or_any(w, c) for w, c in zip_longest(case.get("commands", []), commands)]
+    assert commands == [
+        _replace_any(w, c) for w, c in zip_longest(case.get("commands", []), commands)
+    ]
     if "noop" in case:
         assert noop == case["noop"]
     else:
@@ -95,7 +97,7 @@ def _shown(command: Any) -> Any:
         line = _plain(str(command["command"]))
         if line == "python3 -I -":
             return {"python": command["_stdin"].rstrip().splitlines()[-1]}
-        # A case spells out the content of a file, but not the text of a script.
+        # A case has the content of a file, but not the text of a script.
         if " apt-get " in f" {line} ":
             return line.partition("apt-get ")[1] + line.partition("apt-get ")[2]
         if " sh -s -- " in f" {line} " or line.startswith("sh -s"):
@@ -104,8 +106,8 @@ def _shown(command: Any) -> Any:
     return _plain(command) if isinstance(command, str) else command
 
 
-def _or_any(expected: Any, command: Any) -> Any:
-    """ANY stands for a content or arguments that another case spells out."""
+def _replace_any(expected: Any, command: Any) -> Any:
+    """ANY matches a content or arguments that another case has in full."""
     has_any = isinstance(expected, dict) and expected.get("content") == "ANY"
     if has_any and isinstance(command, dict):
         return {**expected, "content": command.get("content")}

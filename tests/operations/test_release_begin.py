@@ -1,4 +1,4 @@
-"""The script that puts a release on its host: whole or not at all, and one at a time."""
+"""The script that installs a release on its host: completely or not at all, one at a time."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BUNDLE = bundle(
 
 @dataclass
 class Machine:
-    """A host's directories, and stand-ins of systemd's commands."""
+    """The directories of a host, with stand-ins for systemd's commands."""
 
     root: Path
 
@@ -67,7 +67,7 @@ def machine(tmp_path: Path) -> Machine:
 
 
 @pytest.mark.parametrize("umask", [0, 0o022, 0o077])
-def test_whole(machine: Machine, umask: int) -> None:
+def test_a_complete_transfer(machine: Machine, umask: int) -> None:
     done = machine.begin(umask=umask)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     release = machine.home / "releases" / ID
@@ -111,7 +111,7 @@ def test_a_locked_app_is_not_changed(machine: Machine) -> None:
     assert machine.tree() == before
 
 
-def test_another_release_starts_a_moment_earlier(machine: Machine) -> None:
+def test_a_release_that_starts_first_wins(machine: Machine) -> None:
     (machine.root / "active after").write_text("activating\n")
     (machine.root / "refuse").write_text("already loaded\n")
     done = machine.begin()

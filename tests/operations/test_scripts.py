@@ -1,4 +1,4 @@
-"""The scripts that are sent to hosts: a daemon that hangs blocks none of them."""
+"""The scripts that are sent to hosts: no daemon that hangs can block them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SCRIPTS = {
     for file in files("gpuhost.remote").iterdir()
     if file.name.endswith(".sh")
 }
-# Where a command begins, and those that wait for a daemon or for the kernel.
+# The start of a command, and the commands that wait for a daemon or for the kernel.
 BEGINS = r"(?:^|[|&;({]|\b(?:if|then|do|else|xargs(?: -r)?)\b)[ \t]*"
 WAITS = (
     r"(?:docker|systemctl|journalctl|timedatectl|modprobe|ldconfig|mkswap|swapon|swapoff|blkid)[ ]"
@@ -27,17 +27,17 @@ def unbounded(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", sorted(SCRIPTS))
-def test_every_wait_is_bounded(name: str) -> None:
+def test_every_wait_has_a_limit(name: str) -> None:
     assert unbounded(SCRIPTS[name]) == []
 
 
-def test_the_search_finds_bounded_waits() -> None:
-    found = [
+def test_bounded_waits_are_accepted() -> None:
+    waits = [
         line
         for text in SCRIPTS.values()
         for line in re.findall(rf"timeout(?: -k \d+)? \S+ {WAITS}", text)
     ]
-    assert len(found) >= 26
+    assert len(waits) >= 26
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The steps of the deploy pass the declared settings to every operation that takes them."""
+"""The steps of the deploy pass declared settings to the operations that have them."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from gpuhost.release.site import render_site
 from gpuhost.release.variant import ChosenVariant, choose_variant
 from tests.lab.fixtures import Hosts
 from tests.lab.hosts import LabHost
-from tests.lab.lab import Wanted
+from tests.lab.lab import HostSpec
 from tests.release.cases import CPU, DECLARED, OVERRIDES, P40, app, chosen, golden_files, host
 from tests.release.generated_apps import app_of, documents
 from tests.release.generated_sites import sites
@@ -39,7 +39,7 @@ GENERATED = settings(
 @pytest.fixture(scope="module")
 def tools(hosts: Hosts) -> LabHost:
     """A host with Compose and nginx from Debian."""
-    (one,) = hosts(Wanted("tools", "trixie"))
+    (one,) = hosts(HostSpec("tools", "trixie"))
     install = "apt-get install -y -qq --no-install-recommends docker-compose nginx-light openssl"
     one.run(f"export DEBIAN_FRONTEND=noninteractive; apt-get update -qq; {install}", timeout=600)
     return one

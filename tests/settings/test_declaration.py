@@ -1,4 +1,4 @@
-"""From what a person wrote to Settings: what is refused, in which words, and where it was set."""
+"""From declared values to Settings: refused values, the messages, and where a value was set."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gpuhost.settings import Settings, fields
 from gpuhost.settings.allowed_values import describe_allowed, unit_of
 from gpuhost.settings.merge import BadSettings, Layer, describe_value, merge_layers, settings_of
 
-# What is written, and what the one line says of it.
+# A declared value, and the text that its one line contains.
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"gpu": "yes"}, 'gpu = \'yes\' (here): one of "auto", "required", "none"'),
     ({"adopt": "yes"}, "adopt = 'yes' (here): True or False"),
@@ -110,7 +110,7 @@ def test_refused_in_one_line(values: dict[str, Any], says: str) -> None:
 
 
 @pytest.mark.parametrize(("written", "meant"), NEAR_MISSES.items())
-def test_near_misses(written: str, meant: str) -> None:
+def test_close_matches(written: str, meant: str) -> None:
     assert refused({written: 1}) == f"unknown setting {written} (here): did you mean {meant}?"
 
 
@@ -126,16 +126,16 @@ def test_images(image: str) -> None:
     assert merge_layers([Layer("here", {"toolkit_test_image": image})]).toolkit_test_image == image
 
 
-def test_a_setting_without_its_unit_is_a_near_miss() -> None:
+def test_a_setting_without_its_unit_is_a_close_match() -> None:
     assert {"swap_size", "apt_mirror_max_age", "firewall_confirm"} <= NEAR_MISSES.keys()
     assert len([name for name, field in fields().items() if unit_of(field)]) == 7
 
 
-def test_data_of_others_is_left_alone() -> None:
+def test_other_data_is_ignored() -> None:
     assert merge_layers([Layer("here", OF_OTHERS)]) == Settings()
 
 
-def test_every_mistake_is_named_at_once() -> None:
+def test_all_errors_are_reported_at_once() -> None:
     with pytest.raises(BadSettings) as error:
         merge_layers([Layer("here", {"gpu": "yes", "cuda": 12.1, "swap_sizegb": 1})])
     assert len(error.value.lines) == 3
@@ -209,7 +209,7 @@ def test_a_mirror_has_no_login(key: str, url: str) -> None:
 
 
 def test_only_proxies_have_a_login() -> None:
-    """URLS are all the settings that take a URL, but for the proxies."""
+    """URLS are all settings that take a URL, except the proxies."""
 
     def taking(url: str) -> set[str]:
         return {key for key in fields() if _is_taken(key, _value(key, url))}
@@ -251,7 +251,7 @@ def a_host(**data: Any) -> Inventory:
         ("everybody", "group_data/all.py"),
     ],
 )
-def test_where_it_was_set(layer: str, where: str) -> None:
+def test_where_a_value_was_set(layer: str, where: str) -> None:
     host = a_host(**{layer: {"gpu": "yes"}}).get_host("gpu1")
     with pytest.raises(BadSettings, match=r"^gpu = 'yes' \((.*)\): one of") as error:
         settings_of(host)
@@ -266,7 +266,7 @@ def test_layers_win_as_in_pyinfra() -> None:
         assert settings_of(host).gpu_count == host.data.gpu_count == upto
 
 
-def test_in_words_hides_passwords() -> None:
+def test_formatted_values_hide_passwords() -> None:
     host = a_host(own={"ssh_password": "hunter2"}, first={"ssh_port": "22"}).get_host("gpu1")
     assert describe_value(host, "ssh_password") == "ssh_password = *** (the inventory, host gpu1)"
     assert describe_value(host, "ssh_port") == "ssh_port = '22' (group first)"
@@ -297,7 +297,7 @@ THEIR_KEYS = st.one_of(st.text(), st.integers(), st.tuples(st.integers()))
 
 @settings(max_examples=300)
 @given(values=st.dictionaries(st.one_of(OUR_KEYS, THEIR_KEYS), ANYTHING, max_size=4))
-def test_arbitrary_values_raise_nothing_else(values: dict[Any, Any]) -> None:
+def test_any_value_is_accepted_or_refused(values: dict[Any, Any]) -> None:
     with suppress(BadSettings):
         assert isinstance(merge_layers([Layer("here", values)]), Settings)
 
@@ -313,7 +313,7 @@ def test_a_refusal_names_the_key_and_the_place(key: str, value: Any) -> None:
 
 
 @given(key=OUR_KEYS)
-def test_what_is_allowed_can_be_said_of_every_setting(key: str) -> None:
+def test_every_setting_describes_its_allowed_values(key: str) -> None:
     words = describe_allowed(fields()[key])
     assert words
     assert not any(jargon in words for jargon in ("typing", "class", "Annotated", "Literal"))

@@ -1,4 +1,4 @@
-"""What the documents name is there."""
+"""Everything that the documents name exists."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DOCUMENTS = sorted(
     str(path.relative_to(ROOT)) for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"))
 )
 READMES = ("README.md", "README.zh-CN.md")
-# Not settings, though they look like one.
+# Names that look like settings.
 OTHERS = {
     "gpu_host",
     "drift_timer",
@@ -28,7 +28,7 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
-def test_links_lead_somewhere(document: str) -> None:
+def test_links_have_a_target(document: str) -> None:
     text = (ROOT / document).read_text()
     links = [link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link]
     missing = [link for link in links if not (ROOT / document).parent.joinpath(link).exists()]
@@ -36,7 +36,7 @@ def test_links_lead_somewhere(document: str) -> None:
 
 
 @pytest.mark.parametrize("document", READMES)
-def test_settings_that_are_named_exist(document: str) -> None:
+def test_named_settings_exist(document: str) -> None:
     text = (ROOT / document).read_text()
     named = set(re.findall(rf"\b(?:{'|'.join(nouns())})_[a-z_]+\b(?!\*)", text))
     assert len(named) > 10
@@ -44,11 +44,13 @@ def test_settings_that_are_named_exist(document: str) -> None:
 
 
 def test_both_readmes_have_the_same_parts() -> None:
-    """The Chinese one has a part of its own for mirrors; commands and tables are the same."""
+    """The Chinese one has an additional part about mirrors; commands and tables are the same."""
     english, chinese = ((ROOT / name).read_text() for name in READMES)
     assert chinese.count("\n## ") == english.count("\n## ") + 1
     blocks = [re.findall(r"```(\w+)\n(.*?)```", text, re.DOTALL) for text in (english, chinese)]
-    shell = [[code for language, code in found if language == "sh"] for found in blocks]
+    shell = [
+        [code for language, code in blocks_of_page if language == "sh"] for blocks_of_page in blocks
+    ]
     assert shell[0] == shell[1] != []
 
 

@@ -1,4 +1,4 @@
-"""The generated pages say what the code says."""
+"""The generated pages agree with the code."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("page", pages.PAGES)
-def test_no_page_is_stale(page: str) -> None:
+def test_pages_are_up_to_date(page: str) -> None:
     assert page not in pages.stale(ROOT), f"{page}: run `make docs`"
 
 
@@ -49,7 +49,7 @@ def test_operations_have_an_example_and_a_meaning_for_every_argument() -> None:
                 assert re.search(rf"^- `[^`]*\b{argument}\b.*`: ", section, re.MULTILINE)
 
 
-def test_check_names_what_is_stale(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_lists_stale_pages(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "gpuhost" / "settings").mkdir(parents=True)
     (tmp_path / "gpuhost" / "settings" / "settings.py").touch()
     assert main(["--check"], tmp_path) == 1

@@ -1,4 +1,4 @@
-"""Bad settings in a real pyinfra run: that host ends with one line, the others go on."""
+"""Invalid settings in a real pyinfra run: one line, and only that host is skipped."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FIRST, SECOND = "@fake/first", "@fake/second"
 def plan(
     directory: Path, first: dict[str, Any], *options: str
 ) -> tuple[int, dict[str, Any], list[str]]:
-    """Exit status, JSON plan and what was said of a dry run on two recorded hosts.
+    """Exit status, JSON plan and messages of a dry run on two recorded hosts.
 
     + first: the data of the first host; the second has none
     """
@@ -41,8 +41,8 @@ def plan(
         timeout=120,
     )
     assert "Traceback" not in done.stderr, done.stderr
-    said = [line.strip() for line in done.stderr.splitlines() if "settings:" in line]
-    return done.returncode, json.loads(done.stdout), said
+    messages = [line.strip() for line in done.stderr.splitlines() if "settings:" in line]
+    return done.returncode, json.loads(done.stdout), messages
 
 
 def planned(document: dict[str, Any]) -> set[str]:
@@ -56,28 +56,28 @@ def planned(document: dict[str, Any]) -> set[str]:
         ({"swap_sizegb": 16}, "unknown setting swap_sizegb (the inventory, host @fake/first): did"),
     ],
 )
-def test_other_hosts_go_on(tmp_path: Path, data: dict[str, Any], says: str) -> None:
-    status, document, said = plan(tmp_path, data)
+def test_other_hosts_continue(tmp_path: Path, data: dict[str, Any], says: str) -> None:
+    status, document, messages = plan(tmp_path, data)
     assert status == 1
     assert planned(document) == {SECOND}
-    (line,) = said
+    (line,) = messages
     assert line.startswith(f"[{FIRST}]  settings: {says}")
 
 
 def test_group_data_is_named(tmp_path: Path) -> None:
     (tmp_path / "group_data").mkdir()
     (tmp_path / "group_data" / "hosts.py").write_text('gpu = "yes"\n')
-    status, document, said = plan(tmp_path, {"gpu": "none"})
+    status, document, messages = plan(tmp_path, {"gpu": "none"})
     assert status == 1
     assert planned(document) == {FIRST}
-    (line,) = said
+    (line,) = messages
     assert "gpu = 'yes' (group hosts): one of" in line
 
 
-def test_the_data_of_others_is_left_alone(tmp_path: Path) -> None:
+def test_other_data_is_ignored(tmp_path: Path) -> None:
     others = {"app_name": "tts", "ssh_user": "root", "_shell_executable": "sh", "owner": "me"}
-    status, document, said = plan(tmp_path, others)
-    assert (status, said) == (0, [])
+    status, document, messages = plan(tmp_path, others)
+    assert (status, messages) == (0, [])
     assert planned(document) == {FIRST, SECOND}
 
 

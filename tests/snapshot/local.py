@@ -1,4 +1,4 @@
-"""The collector on this machine, with commands of a test's own in front of the real ones."""
+"""The collector on this machine, with commands of a test that replace real ones."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from gpuhost.snapshot import Probes, Snapshot
 from gpuhost.snapshot.collector import script
 from gpuhost.snapshot.transport import decode
 
-# What the collector sets for itself: tests put a folder in front of it, or in its place.
+# The PATH that the collector sets. Tests put a folder before it, or replace it.
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 ASSIGNMENT = f"PATH={PATH}\n"
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What came home: exit status, both outputs as they were."""
+    """The exit status and both outputs of the collector."""
 
     status: int
     out: bytes
@@ -39,16 +39,16 @@ def collect(
     *,
     commands: Path | None = None,
     nothing_else: bool = False,
-    nobody: bool = False,
+    unprivileged: bool = False,
     settings: Settings | None = None,
     timeout: float = 60,
 ) -> Reply:
     """Run the collector as a host's shell does, from stdin.
 
-    + commands: a folder of commands that come first
-    + nothing_else: the folder's commands are the only ones
-    + nobody: as an unprivileged user (if this is root; otherwise it is one already)
-    + timeout: seconds for the whole
+    + commands: a folder of commands that are found first
+    + nothing_else: no other commands are found
+    + unprivileged: run as an unprivileged user, if this user is root
+    + timeout: seconds for the whole run
     """
     text = script(request_for(settings or Settings()))
     if text.count(ASSIGNMENT) != 1:
@@ -56,7 +56,7 @@ def collect(
     if commands is not None:
         path = str(commands) if nothing_else else f"{commands}:{PATH}"
         text = text.replace(ASSIGNMENT, f"PATH={path}\n")
-    unprivileged = nobody and os.geteuid() == 0
+    drop = unprivileged and os.geteuid() == 0
     done = subprocess.run(
         ["/bin/sh"],
         input=text.encode(),
@@ -64,15 +64,15 @@ def collect(
         timeout=timeout,
         cwd="/",
         env={"HOME": "/", "PATH": PATH},
-        user=65534 if unprivileged else None,
-        group=65534 if unprivileged else None,
-        extra_groups=[] if unprivileged else None,
+        user=65534 if drop else None,
+        group=65534 if drop else None,
+        extra_groups=[] if drop else None,
     )
     return Reply(done.returncode, done.stdout, done.stderr)
 
 
 def command(folder: Path, name: str, body: str) -> None:
-    """A command of a test's own, a shell script."""
+    """Create a command for a test, a shell script."""
     folder.mkdir(exist_ok=True)
     folder.chmod(0o755)
     path = folder / name

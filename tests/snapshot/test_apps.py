@@ -1,4 +1,4 @@
-"""What a host tells of its apps: the probe on a directory like /opt/gpuhost, and its parser."""
+"""The apps of a host: the probe on a directory like /opt/gpuhost, and its parser."""
 
 from __future__ import annotations
 
@@ -60,19 +60,19 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def told(root: Path) -> str:
+def probe_output(root: Path) -> str:
     words = [sys.executable, "-I", "-S", ON_HOST, root]
     return subprocess.run(words, capture_output=True, text=True, check=True).stdout
 
 
 def read(root: Path, units: str = "") -> Apps:
-    return Apps.read(Probes({"apps": Probe(0, told(root)), "app_units": Probe(0, units)}))
+    return Apps.read(Probes({"apps": Probe(0, probe_output(root)), "app_units": Probe(0, units)}))
 
 
 def tts(root: Path, units: str = "") -> AppState:
-    found = read(root, units).get("tts")
-    assert found
-    return found
+    state = read(root, units).get("tts")
+    assert state
+    return state
 
 
 def test_an_app(root: Path) -> None:
@@ -101,11 +101,11 @@ def test_given_secrets_are_compared_by_hash(root: Path) -> None:
 
 
 def test_no_secret_and_no_log_leaves_the_host(root: Path) -> None:
-    assert SECRET not in told(root)
+    assert SECRET not in probe_output(root)
 
 
 @pytest.mark.parametrize("state", ["active", "activating", "deactivating"])
-def test_its_unit_runs(root: Path, state: str) -> None:
+def test_under_way_while_its_unit_runs(root: Path, state: str) -> None:
     other = "Id=gpuhost-release-other.service\nActiveState=active\n"
     units = f"{other}\nId=gpuhost-release-tts.service\nActiveState={state}\n"
     app = tts(root, units)
@@ -113,22 +113,22 @@ def test_its_unit_runs(root: Path, state: str) -> None:
 
 
 @pytest.mark.parametrize("units", ["", "Id=gpuhost-release-tts.service\nActiveState=failed\n"])
-def test_cut_off(root: Path, units: str) -> None:
+def test_interrupted_if_its_unit_does_not_run(root: Path, units: str) -> None:
     app = tts(root, units)
     assert app.under_way is None and app.cut_off == app.attempt
 
 
-def test_whoever_holds_the_lock_is_at_it(root: Path) -> None:
+def test_under_way_while_a_process_holds_the_lock(root: Path) -> None:
     with (root / "tts" / "lock").open() as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         assert tts(root).under_way
-        # A backup by the clock is no attempt: a release waits for it.
+        # A scheduled backup is not an operation: a release waits for it.
         (root / "tts" / "attempt.json").unlink()
         assert tts(root).under_way is None
 
 
 @pytest.mark.parametrize("text", ["", "[", "[]", "null", '{"state": 5}', "[" * 100_000])
-def test_files_that_are_not_what_they_should_be(root: Path, text: str) -> None:
+def test_invalid_files(root: Path, text: str) -> None:
     for file in root.glob("tts/**/*.json"):
         file.write_text(text)
     app = tts(root)
@@ -136,7 +136,7 @@ def test_files_that_are_not_what_they_should_be(root: Path, text: str) -> None:
     assert app.current_release and not app.current_release.verified
 
 
-def test_odd_things_in_its_directories(root: Path) -> None:
+def test_unexpected_files_in_its_directories(root: Path) -> None:
     for directory in ("releases", "backups"):
         (root / "tts" / directory / "a file").touch()
         (root / "tts" / directory / ".beside.new").mkdir()
@@ -147,37 +147,37 @@ def test_odd_things_in_its_directories(root: Path) -> None:
     assert len(apps.by_name["tts"].releases) == len(apps.by_name["tts"].backups) == 2
 
 
-def test_current_points_nowhere(root: Path) -> None:
+def test_current_is_a_dangling_link(root: Path) -> None:
     shutil.rmtree(root / "tts" / "releases" / OLD)
     app = tts(root)
     assert (app.current, app.current_release, app.given) == (OLD, None, None)
 
 
-def test_no_directory_for_apps_is_no_app() -> None:
+def test_no_directory_means_no_apps() -> None:
     snapshot = Snapshot(probes("debian13"))
     assert snapshot.apps == Apps({}, ())
     assert snapshot.networks.by_name == {}
 
 
 @pytest.mark.parametrize(
-    ("probe", "said"),
+    ("probe", "reason"),
     [
         (Probe(None), "timed out"),
         (Probe(127, "", "timeout: failed to run command 'python3'"), "python3"),
         (Probe(0, '{"apps": ['), "not valid JSON"),
     ],
 )
-def test_what_cannot_be_read_is_not_no_app(probe: Probe, said: str) -> None:
-    with pytest.raises(NotRead, match=said):
+def test_an_unreadable_probe_is_not_read(probe: Probe, reason: str) -> None:
+    with pytest.raises(NotRead, match=reason):
         Apps.read(Probes({"apps": probe, "app_units": Probe(0)}))
 
 
 def test_the_collector_runs_it(root: Path) -> None:
-    """As it goes to a host, with another place instead of /opt/gpuhost."""
+    """The script for a host, with another directory instead of /opt/gpuhost."""
     text = script(Request()).replace("/opt/gpuhost", str(root))
     done = subprocess.run(["/bin/sh"], input=text, capture_output=True, text=True, timeout=60)
     sent = decode(done.stdout.splitlines())
-    assert sent.output("apps") == told(root)
+    assert sent.output("apps") == probe_output(root)
     assert "app_units" in sent
 
 
@@ -211,7 +211,7 @@ def test_only_not_read_is_raised(value: Any, units: str) -> None:
         assert app.project == app.project and app.current_release in (None, *app.releases)
 
 
-def test_ports_that_are_taken() -> None:
+def test_ports_in_use() -> None:
     snapshot = Snapshot(
         probes(
             "debian13-docker",
@@ -245,7 +245,7 @@ def test_ports_that_are_taken() -> None:
         ("Restarting (1) 5 seconds ago", "", None),
     ],
 )
-def test_how_a_container_is(status: str, health: str, exit_status: int | None) -> None:
+def test_state_of_a_container(status: str, health: str, exit_status: int | None) -> None:
     row = f"1f\tweb\trunning\tx\t\tshop\tweb\t/srv\tFalse\t{status}\t/data\n"
     snapshot = Snapshot(probes("debian13-docker", changed={"docker_containers": {"out": row}}))
     (container,) = snapshot.docker.containers

@@ -1,4 +1,4 @@
-"""What a host tells of a release that was verified: the probe on a directory, and its parser."""
+"""The details of a verified release: the probe on a directory, and its parser."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from gpuhost.snapshot.app_state import AppState, BackupUnits
 from gpuhost.snapshot.apps import Apps
 from gpuhost.snapshot.apps_details import Details
 from tests.runner.host_fixtures import NEW, App, Programs, programs
-from tests.snapshot.test_apps import told
+from tests.snapshot.test_apps import probe_output
 
 __all__ = ["programs"]
 
@@ -35,7 +35,7 @@ RUNNER = "runner-{}.pyz"
 
 @pytest.fixture
 def release(tmp_path: Path, programs: Programs, monkeypatch: pytest.MonkeyPatch) -> Release:
-    """A verified release, as its last stage leaves it."""
+    """A verified release, after its last stage."""
     monkeypatch.setattr(schedule, "UNITS", tmp_path / "units")
     root = tmp_path / "gpuhost"
     app = App(AppPaths(root / "tts"))
@@ -64,39 +64,39 @@ def release(tmp_path: Path, programs: Programs, monkeypatch: pytest.MonkeyPatch)
 
 def app(release: Release, units: str = "") -> AppState:
     root = release.app.home.parent
-    probes = Probes({"apps": Probe(0, told(root)), "app_units": Probe(0, units)})
-    found = Apps.read(probes).get("tts")
-    assert found
-    return found
+    probes = Probes({"apps": Probe(0, probe_output(root)), "app_units": Probe(0, units)})
+    state = Apps.read(probes).get("tts")
+    assert state
+    return state
 
 
 def details(release: Release) -> Details:
-    found = app(release).details
-    assert isinstance(found, Details), found
-    return found
+    parsed = app(release).details
+    assert isinstance(parsed, Details), parsed
+    return parsed
 
 
 def complaints(release: Release) -> list[str]:
-    found = details(release)
-    files = (*found.files, *([found.site_file] if found.site_file else []))
+    verified = details(release)
+    files = (*verified.files, *([verified.site_file] if verified.site_file else []))
     return sorted(file.complaint.replace(str(release.app.home), "") for file in files)
 
 
 def test_as_it_was_verified(release: Release) -> None:
-    found = details(release)
+    verified = details(release)
     assert set(complaints(release)) == {""}
-    assert found.kept and found.runner_is_intact and not found.with_gpu
-    assert (found.images, found.tags) == ({"web": "sha256:1"}, {"web": "gpuhost/a:1"})
-    web = found.services["web"]
+    assert verified.kept and verified.runner_is_intact and not verified.with_gpu
+    assert (verified.images, verified.tags) == ({"web": "sha256:1"}, {"web": "gpuhost/a:1"})
+    web = verified.services["web"]
     assert (web.count, web.ports, web.ends) == (1, ("80/tcp",), False)
-    assert found.start_s == 90
-    assert found.site and found.site_file
-    assert found.site.file == found.site_file.path == str(release.app.shared / "site/a.conf")
-    assert set(found.rendered) == {"compose.yaml", "compose.override.yaml", "nginx.conf"}
+    assert verified.start_s == 90
+    assert verified.site and verified.site_file
+    assert verified.site.file == verified.site_file.path == str(release.app.shared / "site/a.conf")
+    assert set(verified.rendered) == {"compose.yaml", "compose.override.yaml", "nginx.conf"}
 
 
 @pytest.mark.parametrize(
-    ("file", "said"),
+    ("file", "complaint"),
     [
         ("releases/ID/compose.yaml", "/releases/ID/compose.yaml is changed"),
         ("releases/ID/given.json", "/releases/ID/given.json is changed"),
@@ -104,18 +104,18 @@ def test_as_it_was_verified(release: Release) -> None:
         ("generated.json", "/generated.json is changed"),
     ],
 )
-def test_a_file_that_was_edited(release: Release, file: str, said: str) -> None:
+def test_an_edited_file(release: Release, file: str, complaint: str) -> None:
     path = release.app.home / file.replace("ID", NEW)
     path.write_text('{"MADE": "another"}')
-    assert [one for one in complaints(release) if one] == [said.replace("ID", NEW)]
+    assert [each for each in complaints(release) if each] == [complaint.replace("ID", NEW)]
 
 
-def test_what_else_is_made_on_the_host_is_no_change(release: Release) -> None:
+def test_a_later_generated_secret_is_no_change(release: Release) -> None:
     write_json(release.app.generated, {"MADE": SECRET, "LATER": "x"}, mode=0o600)
     assert set(complaints(release)) == {""}
 
 
-def test_a_file_that_is_gone_or_nobodys_or_no_file(release: Release) -> None:
+def test_a_missing_file_a_changed_mode_and_a_special_file(release: Release) -> None:
     paths = release.paths
     paths.compose.unlink()
     paths.given.chmod(0o644)
@@ -125,7 +125,7 @@ def test_a_file_that_is_gone_or_nobodys_or_no_file(release: Release) -> None:
     paths.override.symlink_to("there")
     owner = f"{os.getuid()}:{os.getgid()}"
     home = f"/releases/{NEW}"
-    assert [one for one in complaints(release) if one] == [
+    assert [each for each in complaints(release) if each] == [
         f"{home}/compose.override.yaml is changed",
         f"{home}/compose.yaml is missing",
         f"{home}/given.json is {owner} 0644, not {owner} 0600",
@@ -133,25 +133,25 @@ def test_a_file_that_is_gone_or_nobodys_or_no_file(release: Release) -> None:
     ]
 
 
-def test_a_runner_that_somebody_has_changed(release: Release) -> None:
+def test_a_changed_runner(release: Release) -> None:
     (release.app.home / "runner.pyz").resolve().write_bytes(b"another")
     assert not details(release).runner_is_intact
 
 
-def test_a_release_of_before_there_were_fingerprints(release: Release) -> None:
+def test_a_release_without_a_fingerprint(release: Release) -> None:
     (release.paths.home / fingerprint.NAME).unlink()
-    found = details(release)
-    assert (found.kept, found.files, found.services) == (False, (), {})
-    assert found.images
+    verified = details(release)
+    assert (verified.kept, verified.files, verified.services) == (False, (), {})
+    assert verified.images
 
 
-def test_no_secret_leaves_the_host_nor_its_hash(release: Release) -> None:
-    text = told(release.app.home.parent)
+def test_no_secret_and_no_hash_of_one_leaves_the_host(release: Release) -> None:
+    text = probe_output(release.app.home.parent)
     assert SECRET not in text
     kept = json.loads((release.paths.home / fingerprint.NAME).read_text())["files"]
-    # given.json's is asked for by the next release, and always was told.
+    # The next release needs the hash of given.json, so the probe sends it.
     for name in ("generated.json", "plan.json"):
-        (seen,) = (one for path, one in kept.items() if path.endswith(name))
+        (seen,) = (entry for path, entry in kept.items() if path.endswith(name))
         assert seen["sha256"] not in text
 
 
@@ -187,12 +187,12 @@ def test_when_a_backup_is_due(release: Release) -> None:
     take("20261119-100000-schedule", 1795082400.0)
     take("20261120-100000-schedule", 1795168800.5)
     (release.app.backups / "20261121-100000-schedule").mkdir()
-    found = details(release).schedule
-    assert found and found.every == "daily" and found.limit_s == 600 and found.has_data
-    assert not found.complaint
-    # The next midnight, by this machine's clock, which may be that of any place.
-    assert found.due and 0 < found.due - 1795168800 <= 86400
-    assert [one.taken for one in app(release).backups] == [None, 1795168800, 1795082400]
+    schedule = details(release).schedule
+    assert schedule and schedule.every == "daily" and schedule.limit_s == 600 and schedule.has_data
+    assert not schedule.complaint
+    # The next midnight in this machine's time zone, which can be any.
+    assert schedule.due and 0 < schedule.due - 1795168800 <= 86400
+    assert [backup.taken for backup in app(release).backups] == [None, 1795168800, 1795082400]
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ def test_units_of_backups(release: Release, units: str, expected: BackupUnits) -
     assert app(release, units).backup_units == expected
 
 
-def test_the_last_thing_that_ended(release: Release) -> None:
+def test_the_last_operation(release: Release) -> None:
     assert details(release).last == {}
     lines = [{"kind": "release", "state": "verified"}, {"kind": "restore", "state": "failed"}]
     text = "".join(f"{json.dumps({**line, 'said': SECRET})}\n" for line in lines)
@@ -226,7 +226,9 @@ def test_the_last_thing_that_ended(release: Release) -> None:
 
 @pytest.mark.parametrize("text", ["[]", "null", '{"files": 1}', '{"files": {"/x": []}}'])
 @pytest.mark.parametrize("name", ["fingerprint", "plan", "record"])
-def test_odd_files_of_one_app_are_its_own_affair(release: Release, name: str, text: str) -> None:
+def test_invalid_files_of_one_app_do_not_affect_others(
+    release: Release, name: str, text: str
+) -> None:
     (release.paths.home / f"{name}.json").write_text(text)
     assert app(release).current == NEW
     assert app(release).details != ""
@@ -244,8 +246,8 @@ values = st.recursive(
 
 
 @given(value=values)
-def test_whatever_comes_it_is_details_or_a_reason(value: Any) -> None:
-    told = {"apps": [{"name": "tts", "current": "x", "details": value}]}
-    probes = Probes({"apps": Probe(0, json.dumps(told)), "app_units": Probe(0)})
-    found = Apps.read(probes).by_name["tts"].details
-    assert isinstance(found, Details) or found
+def test_any_json_is_details_or_a_reason(value: Any) -> None:
+    probe_output = {"apps": [{"name": "tts", "current": "x", "details": value}]}
+    probes = Probes({"apps": Probe(0, json.dumps(probe_output)), "app_units": Probe(0)})
+    parsed = Apps.read(probes).by_name["tts"].details
+    assert isinstance(parsed, Details) or parsed

@@ -1,4 +1,4 @@
-"""Whatever a host prints about its cache and its nginx, it is data."""
+"""Any output of a host about its apt cache and its nginx is data."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ def test_docker0(out: str, gateway: str | None) -> None:
         ("[" * 100_000, True, False),
     ],
 )
-def test_what_apps_need(record: str | None, needed: bool, certificates: bool) -> None:
-    found = snapshot_of({"host": "debian13", "files": {RECORD: record}}).nginx
-    assert (found.needed, found.certificates) == (needed, certificates)
+def test_needs_of_apps(record: str | None, needed: bool, certificates: bool) -> None:
+    nginx = snapshot_of({"host": "debian13", "files": {RECORD: record}}).nginx
+    assert (nginx.needed, nginx.certificates) == (needed, certificates)
 
 
 @given(TEXT, TEXT, TEXT, TEXT)
-def test_nothing_but_not_read(docker0: str, packages: str, units: str, record: str) -> None:
+def test_only_not_read_is_raised(docker0: str, packages: str, units: str, record: str) -> None:
     probes = Probes(
         {
             "docker0": Probe(0, docker0, ""),

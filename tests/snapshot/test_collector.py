@@ -1,4 +1,4 @@
-"""The collector on this machine: bounded, harmless, and content with what it is given."""
+"""The collector on this machine: it ends in time, changes nothing, and needs few commands."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ESSENTIAL = (
 FREEZER = Path("/sys/fs/cgroup/freezer")
 
 
-def test_a_reading_is_whole() -> None:
+def test_a_reading_is_complete() -> None:
     reply = collect()
     assert reply.status == 0
     assert reply.err == b""
@@ -39,8 +39,8 @@ def test_a_reading_is_whole() -> None:
 
 
 @pytest.mark.parametrize("body", ["sleep 300", "trap '' TERM; sleep 300 & wait; sleep 300"])
-def test_a_command_that_hangs_is_given_up(tmp_path: Path, body: str) -> None:
-    """Whether it listens to SIGTERM or not, the others come home, and nothing is left behind."""
+def test_a_command_that_hangs_times_out(tmp_path: Path, body: str) -> None:
+    """With or without a handler of SIGTERM: other probes succeed, and no process is left."""
     mark = f"gpuhost-{uuid4()}"
     command(tmp_path / "bin", "df", f"exec sh -c '{body.replace(chr(39), chr(34))}' {mark}")
     began = time.monotonic()
@@ -55,7 +55,7 @@ def test_a_command_that_hangs_is_given_up(tmp_path: Path, body: str) -> None:
 
 @pytest.fixture
 def frozen(tmp_path: Path) -> Iterator[Path]:
-    """A `df` that freezes itself: like a process in D state, not even SIGKILL ends it."""
+    """A `df` that freezes itself: like a process in D state, even SIGKILL does not end it."""
     cell = FREEZER / f"gpuhost-{uuid4()}"
     try:
         cell.mkdir()
@@ -75,7 +75,7 @@ def frozen(tmp_path: Path) -> Iterator[Path]:
     assert left, "the command ended after all"
 
 
-def test_a_command_that_cannot_be_killed_is_given_up(frozen: Path) -> None:
+def test_a_command_that_cannot_be_killed_times_out(frozen: Path) -> None:
     began = time.monotonic()
     snapshot = collect(commands=frozen).snapshot
     assert time.monotonic() - began < HUNG_SECONDS
@@ -89,8 +89,8 @@ def test_a_command_that_cannot_be_killed_is_given_up(frozen: Path) -> None:
     assert set(statuses.values()) == {Status.UNKNOWN}
 
 
-def test_what_is_not_installed_is_data(tmp_path: Path) -> None:
-    """With next to nothing installed every check still has something to say."""
+def test_missing_commands_are_data(tmp_path: Path) -> None:
+    """With almost no command installed, every check still has a result."""
     (tmp_path / "bin").mkdir()
     for name in ESSENTIAL:
         real = shutil.which(name)
@@ -107,7 +107,7 @@ def test_what_is_not_installed_is_data(tmp_path: Path) -> None:
     assert findings["disk.free"].status is Status.UNKNOWN
 
 
-def test_containers_that_cannot_be_listed_are_not_no_containers(tmp_path: Path) -> None:
+def test_containers_that_cannot_be_listed_are_not_read(tmp_path: Path) -> None:
     command(tmp_path / "bin", "systemctl", "exit 0")
     fails = "case $1 in ps) echo 'the engine is overloaded' >&2; exit 1;; esac"
     command(tmp_path / "bin", "docker", fails)
@@ -118,20 +118,20 @@ def test_containers_that_cannot_be_listed_are_not_no_containers(tmp_path: Path) 
 @pytest.mark.parametrize("ids", ["", "5f\n6a\n"])
 def test_every_container_is_described(tmp_path: Path, ids: str) -> None:
     command(tmp_path / "bin", "systemctl", "exit 0")
-    one = r"""for id; do case $id in 5f|6a) echo "{\"name\": \"/$id\"}";; esac; done"""
-    listed = f"case $1 in ps) printf '{ids}';; container) {one};; esac"
+    script = r"""for id; do case $id in 5f|6a) echo "{\"name\": \"/$id\"}";; esac; done"""
+    listed = f"case $1 in ps) printf '{ids}';; container) {script};; esac"
     command(tmp_path / "bin", "docker", listed.replace("\n", "\\n"))
-    found = collect(commands=tmp_path / "bin").snapshot.containers.all
-    assert [one.name for one in found] == ids.split()
+    described = collect(commands=tmp_path / "bin").snapshot.containers.all
+    assert [script.name for script in described] == ids.split()
 
 
-def test_bytes_that_are_not_text_come_home(tmp_path: Path) -> None:
+def test_bytes_that_are_not_text_are_transferred(tmp_path: Path) -> None:
     command(tmp_path / "bin", "uname", r"printf 'Linux g\351nial\377 6.1 x86_64\n'")
     assert collect(commands=tmp_path / "bin").snapshot.system.hostname == "g\ufffdnial\ufffd"
 
 
-def test_an_unprivileged_user_reads_what_he_may() -> None:
-    reply = collect(nobody=True)
+def test_an_unprivileged_user_reads_a_part() -> None:
+    reply = collect(unprivileged=True)
     assert reply.status == 0
     assert not reply.snapshot.system.root
     assert reply.snapshot.memory.total > 0
@@ -140,7 +140,7 @@ def test_an_unprivileged_user_reads_what_he_may() -> None:
     assert findings["memory.total"].status in (Status.OK, Status.FAIL)
 
 
-def test_nowhere_to_write_is_an_error_with_a_reason(tmp_path: Path) -> None:
+def test_no_writable_directory_is_an_error_with_a_reason(tmp_path: Path) -> None:
     command(tmp_path / "bin", "mktemp", "exit 1")
     reply = collect(commands=tmp_path / "bin")
     assert reply.status == 70
@@ -149,15 +149,15 @@ def test_nowhere_to_write_is_an_error_with_a_reason(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("first", ["/run", "/dev/shm"])
-def test_another_place_to_write_is_found(tmp_path: Path, first: str) -> None:
+def test_another_writable_directory_is_used(tmp_path: Path, first: str) -> None:
     real = shutil.which("mktemp")
     refuse = f'case $2 in {first}/*) exit 1;; esac; exec {real} "$@"'
     command(tmp_path / "bin", "mktemp", refuse)
     assert collect(commands=tmp_path / "bin").snapshot.memory.total > 0
 
 
-def test_nothing_is_left_behind(tmp_path: Path) -> None:
-    """Not even when a command hung: the folder it wrote into is gone."""
+def test_no_file_is_left_behind(tmp_path: Path) -> None:
+    """The collector removes its folder, even after a command hung."""
     made = tmp_path / "made"
     command(tmp_path / "bin", "date", "sleep 300")
     command(tmp_path / "bin", "mktemp", f'{shutil.which("mktemp")} "$@" | tee -a {made}')
@@ -171,7 +171,7 @@ PR_SET_CHILD_SUBREAPER = 36
 
 
 def test_a_reading_costs_less_than_half_a_second_of_processor(tmp_path: Path) -> None:
-    """All of it: orphans too, which this process inherits to count them."""
+    """Including orphans: this process inherits them, and counts their time."""
     libc = ctypes.CDLL(None)
     pid = os.fork()
     if pid == 0:
@@ -191,12 +191,12 @@ def test_a_reading_costs_less_than_half_a_second_of_processor(tmp_path: Path) ->
 
 
 def _running(mark: str) -> list[str]:
-    found = []
+    processes = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             line = (process / "cmdline").read_bytes().decode(errors="replace")
         except OSError:
             continue
         if mark in line and process.name != str(os.getpid()):
-            found.append(line)
-    return found
+            processes.append(line)
+    return processes

@@ -1,4 +1,4 @@
-"""Containers as `docker inspect` describes them, in the words that the collector asks for."""
+"""Containers from `docker inspect`, in the format that the collector requests."""
 
 from __future__ import annotations
 
@@ -37,25 +37,25 @@ def read(*rows: dict[str, Any], rc: int = 0, images: str = "") -> Containers:
 
 
 def test_a_container() -> None:
-    (one,) = read(ROW).all
-    assert one == InspectedContainer(
+    (container,) = read(ROW).all
+    assert container == InspectedContainer(
         "tts-web-1", "sha256:aa", "running", "tts", "web", "/opt/gpuhost/tts/shared",
         health="healthy", restarts=2, started=1795324988,
         declared=frozenset({Binding("", "8080", "tcp"), Binding("::1", "53", "udp")}),
         bound=frozenset({Binding("", "8080", "tcp")}),
     )  # fmt: skip
-    assert one.running
+    assert container.running
 
 
-def test_one_that_was_never_started_and_is_not_started_again() -> None:
+def test_a_container_that_was_never_started_and_is_not_restarted() -> None:
     row = {**ROW, "state": "created", "started": "0001-01-01T00:00:00Z", "policy": "no"}
-    (one,) = read({**row, "health": "none"}).all
-    assert (one.started, one.ends, one.health) == (None, True, "")
+    (container,) = read({**row, "health": "none"}).all
+    assert (container.started, container.ends, container.health) == (None, True, "")
 
 
-def test_what_is_run_once_is_not_of_the_project() -> None:
-    found = read(ROW, {**ROW, "name": "/run", "one_off": "True"}, {**ROW, "project": "other"})
-    assert [one.name for one in found.of_project("tts")] == ["tts-web-1"]
+def test_one_off_containers_are_not_part_of_the_project() -> None:
+    containers = read(ROW, {**ROW, "name": "/run", "one_off": "True"}, {**ROW, "project": "other"})
+    assert [container.name for container in containers.of_project("tts")] == ["tts-web-1"]
 
 
 def test_tags() -> None:
@@ -73,20 +73,20 @@ def test_tags() -> None:
         ("0.0.0.0:81-90/tcp", Binding("", "81-90", "tcp")),
     ],
 )
-def test_a_port_in_words(words: str, binding: Binding) -> None:
+def test_parse_a_port(words: str, binding: Binding) -> None:
     assert Binding.parse(words) == binding
 
 
-def test_in_words_again() -> None:
+def test_format_a_port() -> None:
     assert str(Binding("::1", "53", "udp")) == "[::1]:53/udp"
     assert str(Binding("", "53", "udp")) == "53/udp"
 
 
-def test_one_that_was_gone_a_moment_later_hides_no_other() -> None:
+def test_a_container_that_vanishes_hides_no_other() -> None:
     assert len(read(ROW, rc=123).all) == 1
 
 
-def test_an_engine_that_went_away_meanwhile_is_not_no_container() -> None:
+def test_an_engine_that_stops_meanwhile_is_not_read() -> None:
     gone = "Error response from daemon: No such container: 5f"
     away = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock."
     images = Probe(0)
@@ -100,7 +100,7 @@ def test_an_engine_that_went_away_meanwhile_is_not_no_container() -> None:
 
 
 @pytest.mark.parametrize("probe", [Probe(None), Probe(1, "", "no daemon"), Probe(0, "{")])
-def test_what_cannot_be_read_is_not_no_container(probe: Probe) -> None:
+def test_an_unreadable_probe_is_not_read(probe: Probe) -> None:
     with pytest.raises(NotRead):
         Containers.read(Probes({"docker_inspect": probe, "docker_images": Probe(0)}))
 
@@ -119,5 +119,5 @@ values = st.recursive(
 
 
 @given(row=st.fixed_dictionaries(dict.fromkeys(ROW, values)))
-def test_whatever_is_in_a_row(row: dict[str, Any]) -> None:
+def test_any_row_is_containers_or_not_read(row: dict[str, Any]) -> None:
     assert len(read(row).all) == 1

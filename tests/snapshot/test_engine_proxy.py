@@ -1,4 +1,4 @@
-"""The proxy of the running engine, whatever `docker info` and our own record hold."""
+"""The proxy of the running engine, for any `docker info` and any record of gpuhost."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_any_text_is_a_proxy_or_none(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", "null", "no", '{"ServerVersion": "29.1.0"}'])
-def test_what_says_nothing_of_a_proxy(text: str) -> None:
+def test_output_without_a_proxy(text: str) -> None:
     assert EngineProxy.running(_info(text)) is None
 
 
@@ -62,7 +62,7 @@ def test_an_engine_that_does_not_answer() -> None:
         ("http://[2001:db8::1]:3128", "http://[2001:db8::1]:3128"),
     ],
 )
-def test_declared_and_shown_by_docker_are_the_same(declared: str, shown_by_docker: str) -> None:
+def test_a_declared_proxy_matches_what_docker_prints(declared: str, shown_by_docker: str) -> None:
     info = {"HttpProxy": shown_by_docker, "HttpsProxy": "", "NoProxy": "localhost,.lab"}
     running = EngineProxy.running(_info(json.dumps(info)))
     no_proxy = ("localhost", ".lab")
@@ -81,6 +81,6 @@ def test_no_login_is_kept(url: str) -> None:
     assert "s3cret" not in repr(EngineProxy.running(_info(info)))
 
 
-def test_a_record_that_nobody_may_read_says_nothing() -> None:
+def test_an_unreadable_record_gives_nothing() -> None:
     err = f"grep: {PROXY_RECORD}: Permission denied"
     assert taken_from_engine(Probes({"files": Probe(2, "", err)})) is None

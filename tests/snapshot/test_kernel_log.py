@@ -1,4 +1,4 @@
-"""The kernel's log on the host: little of it travels, and each error of a card once."""
+"""The kernel's log: the host sends only errors of cards, each of them once."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ STORM = "2026-11-21T20:01:0%d,000001+00:00 NVRM: Xid (PCI:0000:05:00): 31, pid=%
 
 
 @pytest.mark.slow
-def test_each_error_once_with_how_often(tmp_path: Path) -> None:
+def test_each_error_once_with_its_count(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_text("".join(STORM % (second % 10, second) for second in range(1000)) + LOG)
     command(tmp_path / "bin", "nvidia-smi", "exit 9")
     command(tmp_path / "bin", "dmesg", f"cat {log}")
     reply = collect(commands=tmp_path / "bin")
-    found = reply.snapshot.kernel_log.card_errors
-    assert [(one.card, one.name, one.times, one.last[-9:]) for one in found] == [
+    errors = reply.snapshot.kernel_log.card_errors
+    assert [(error.card, error.name, error.times, error.last[-9:]) for error in errors] == [
         ("0000:05:00", "Xid 31", 1000, "20:01 UTC"),
         ("0000:01:00", "Xid 94", 1, "20:02 UTC"),
         ("0000:b3:00", "Xid 79", 1, "20:03 UTC"),
@@ -40,7 +40,7 @@ def test_each_error_once_with_how_often(tmp_path: Path) -> None:
         ("0000:c1:00", "SXid 12028", 1, "20:06 UTC"),
         ("0000:03:00", "Xid 13", 1, "20:07 UTC"),
     ]
-    assert found[0].text.endswith("pid=999, name=python3")
+    assert errors[0].text.endswith("pid=999, name=python3")
     assert len(reply.probes.get("kernel_log").out) < 1000
 
 
@@ -50,7 +50,7 @@ def test_a_host_without_the_driver_is_not_asked(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("line", ["", "\t", "x\ty z", "1\t", "1\tmoment", "²\ta NVRM: Xid (a): 1"])
-def test_what_is_no_counted_line_is_passed_over(line: str) -> None:
+def test_other_lines_are_ignored(line: str) -> None:
     assert parse(f"{line}\n1\t- NVRM: Xid (PCI:0000:84:00): 13, a\n") == (
         CardError("0000:84:00", 13, 1, "an unknown time", "NVRM: Xid (PCI:0000:84:00): 13, a"),
     )

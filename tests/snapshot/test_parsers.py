@@ -1,4 +1,4 @@
-"""Whatever a host prints: a part is read, or says why not. Nothing else is raised."""
+"""For any output of a host, each part is read, or raises NotRead with the reason."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_no_reading_at_all(part: str) -> None:
 
 
 def test_lock_owner() -> None:
-    """A lock on the right inode; waiters (`->`), readers and other inodes are none."""
+    """Only a write lock on the same inode counts; waiters (`->`) and readers do not."""
     snapshot = Snapshot(
         probes(
             "debian13",

@@ -1,4 +1,4 @@
-"""What readers declare: it is what they ask for, it becomes one script, recordings need no edit."""
+"""The requests of readers: they are complete, become one script, and recordings need no edit."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ SETTINGS = [
 
 
 @dataclass(frozen=True)
-class Watched(Probes):
-    """Probes that note what is asked of them."""
+class RecordingProbes(Probes):
+    """Probes that record which of them are read."""
 
     names: set[str] = field(default_factory=set, compare=False)
     paths: set[str] = field(default_factory=set, compare=False)
@@ -58,8 +58,8 @@ class Watched(Probes):
 
 
 @dataclass(frozen=True)
-class WatchedPaths(Paths):
-    """Paths that note which of them are asked for."""
+class RecordingPaths(Paths):
+    """Paths that record which of them are read."""
 
     asked: set[str] = field(default_factory=set, compare=False)
 
@@ -71,9 +71,9 @@ class WatchedPaths(Paths):
 @pytest.mark.parametrize("settings", SETTINGS)
 @pytest.mark.parametrize("host", RECORDED)
 def test_checks_ask_only_for_what_is_declared(host: str, settings: Settings) -> None:
-    watched = Watched(probes(host).by_name)
+    watched = RecordingProbes(probes(host).by_name)
     snapshot = Snapshot(watched)
-    snapshot.paths = paths = WatchedPaths(snapshot.paths.known)
+    snapshot.paths = paths = RecordingPaths(snapshot.paths.known)
     assert run_checks(snapshot, settings)
     request = readers_request() | request_for(settings)
     assert watched.names - {probe.name for probe in request.probes} == set()
@@ -98,8 +98,8 @@ def test_the_script_is_posix_sh(settings: Settings) -> None:
     assert done.returncode == 0, done.stdout
 
 
-def started(tmp_path: Path, *commands: str, is_running: bool = False) -> list[str]:
-    """The probes that the script starts, in its order, on a host with these commands only."""
+def started_probes(tmp_path: Path, *commands: str, is_running: bool = False) -> list[str]:
+    """The probes that the script starts, in order, on a host with only these commands."""
     for name in commands:
         (tmp_path / name).write_text("#!/bin/sh\n")
         (tmp_path / name).chmod(0o755)
@@ -119,18 +119,18 @@ run_last_probes
 
 
 def test_a_condition_decides_whether_a_probe_is_run(tmp_path: Path) -> None:
-    bare = started(tmp_path)
+    bare = started_probes(tmp_path)
     assert not {"nvidia_smi", "nvidia_query", "kernel_log", "docker_info"} & set(bare)
-    engine = started(tmp_path, is_running=True)
+    engine = started_probes(tmp_path, is_running=True)
     assert {"docker_info", "docker_inspect"} <= set(engine) - set(bare)
-    card = started(tmp_path, "nvidia-smi")
+    card = started_probes(tmp_path, "nvidia-smi")
     assert set(card) - set(bare) == {"nvidia_smi", "nvidia_query", "nvidia_query_old", "kernel_log"}
     assert card[0] == "nvidia_smi", "what may take longest begins first"
     assert bare[-2:] == ["then", "listeners_again"]
 
 
 def test_a_list_that_is_empty_starts_no_probe(tmp_path: Path) -> None:
-    assert "swap_types" not in started(tmp_path)
+    assert "swap_types" not in started_probes(tmp_path)
     assert "probe swap_types 10 blkid -p -o value -s TYPE /swapfile\n" in script(
         Request(swap_files=("/swapfile",))
     )
@@ -140,7 +140,7 @@ def test_a_list_that_is_empty_starts_no_probe(tmp_path: Path) -> None:
 def test_a_new_probe_needs_no_edit_of_a_recording(
     host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A recording that was made before the probe was added gets what the probe declares."""
+    """An older recording gets the value that the new probe declares as `absent`."""
     new = Request(
         probes=(
             ProbeCommand("new", "new-tool --list"),

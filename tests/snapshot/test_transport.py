@@ -1,4 +1,4 @@
-"""The way home: what is cut, foreign or not text is an error or data, never a wrong reading."""
+"""The reply of the collector: truncated, foreign or binary data never gives a wrong reading."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ def head(*, size: bytes = b"00000000000", magic: bytes = b"ustar ") -> bytes:
 WHOLE = {"kernel.rc": b"0\n", "kernel.out": b"Linux spine 6.12 x86_64\n", "kernel.err": b""}
 
 
-def test_a_whole_reply() -> None:
+def test_a_complete_reply() -> None:
     assert decode(reply(WHOLE)).get("kernel") == Probe(0, "Linux spine 6.12 x86_64\n", "")
 
 
 def test_a_reply_that_is_cut_anywhere_is_an_error() -> None:
-    """Byte by byte: no truncation passes for a smaller host."""
+    """At every byte: a truncated reply never looks like a smaller host."""
     text = "".join(reply(WHOLE))
     for length in range(len(text)):
         with pytest.raises(BadReply):
@@ -62,26 +62,26 @@ def test_a_reply_that_is_cut_anywhere_is_an_error() -> None:
 @pytest.mark.parametrize(
     "archive",
     [
-        pytest.param(b"hello" * 200, id="no tar"),
-        pytest.param(head(size=b"-0000001000"), id="of a negative size, which would never end"),
-        pytest.param(head(size=b"zzzzzzzzzzz"), id="of no size"),
-        pytest.param(head(size=b""), id="of an empty size"),
-        pytest.param(head(magic=b"cpio  "), id="of another kind"),
+        pytest.param(b"hello" * 200, id="not a tar"),
+        pytest.param(head(size=b"-0000001000"), id="negative size"),
+        pytest.param(head(size=b"zzzzzzzzzzz"), id="no size"),
+        pytest.param(head(size=b""), id="empty size"),
+        pytest.param(head(magic=b"cpio  "), id="another kind"),
     ],
 )
-def test_what_is_compressed_and_no_tar_is_an_error(archive: bytes) -> None:
+def test_compressed_data_that_is_not_a_tar_is_an_error(archive: bytes) -> None:
     with pytest.raises(BadReply):
         decode([base64.b64encode(gzip.compress(archive)).decode()])
 
 
 @given(st.binary(max_size=3000))
-def test_whatever_is_compressed_ends(archive: bytes) -> None:
+def test_any_compressed_data_terminates(archive: bytes) -> None:
     with pytest.raises(BadReply):
         decode([base64.b64encode(gzip.compress(archive)).decode()])
 
 
-def test_what_tars_hold_beside_files_is_passed_over() -> None:
-    """GNU tar's directories, and files of every length around a block's."""
+def test_other_tar_entries_are_ignored() -> None:
+    """Directories of GNU tar, and files of about the length of a block."""
     with tempfile.TemporaryDirectory() as folder:
         for length in (0, 1, 511, 512, 513, 5000):
             Path(folder, f"of{length}.rc").write_text("0\n")
@@ -93,13 +93,13 @@ def test_what_tars_hold_beside_files_is_passed_over() -> None:
             timeout=30,
             check=True,
         )
-    found = decode(made.stdout.splitlines())
-    assert {name: len(one.out) for name, one in found.by_name.items()} == {
+    decoded = decode(made.stdout.splitlines())
+    assert {name: len(probe.out) for name, probe in decoded.by_name.items()} == {
         f"of{length}": length for length in (0, 1, 511, 512, 513, 5000)
     }
 
 
-def test_a_reply_that_lost_a_line_is_an_error() -> None:
+def test_a_reply_without_one_line_is_an_error() -> None:
     noise = bytes(range(256)) * 40
     lines = reply({**WHOLE, "noise.rc": b"0\n", "noise.out": noise}, width=60)
     assert len(lines) > 5
@@ -113,14 +113,14 @@ def test_a_reply_that_lost_a_line_is_an_error() -> None:
     [
         pytest.param([], id="nothing"),
         pytest.param(["sh: 1: tar: not found"], id="an error message"),
-        pytest.param(["Welcome to Ubuntu!", *reply(WHOLE)], id="a shell that greets"),
-        pytest.param(["aGVsbG8="], id="base64 of something else"),
+        pytest.param(["Welcome to Ubuntu!", *reply(WHOLE)], id="a greeting of the shell"),
+        pytest.param(["aGVsbG8="], id="base64 of other data"),
         pytest.param(["\ufffd" * 10], id="not ASCII"),
-        pytest.param(reply({}), id="a tar with nothing in it"),
-        pytest.param(reply({"kernel.out": b"x"}), id="no probe ended"),
+        pytest.param(reply({}), id="an empty tar"),
+        pytest.param(reply({"kernel.out": b"x"}), id="no probe that ended"),
     ],
 )
-def test_what_is_not_a_reply_is_an_error(lines: list[str]) -> None:
+def test_other_text_is_an_error(lines: list[str]) -> None:
     with pytest.raises(BadReply):
         decode(lines)
     with pytest.raises(FactProcessError):
@@ -134,7 +134,7 @@ def test_any_reply_is_a_reading_or_an_error(lines: list[str]) -> None:
 
 
 @given(out=st.binary(max_size=300), err=st.binary(max_size=300), status=st.binary(max_size=10))
-def test_any_bytes_of_a_probe_come_home(out: bytes, err: bytes, status: bytes) -> None:
+def test_any_bytes_of_a_probe_are_transferred(out: bytes, err: bytes, status: bytes) -> None:
     probe = decode(reply({"p.rc": status, "p.out": out, "p.err": err})).get("p")
     assert probe.out == out.decode("utf-8", "replace")
     assert probe.err == err.decode("utf-8", "replace")
@@ -145,15 +145,15 @@ def test_any_bytes_of_a_probe_come_home(out: bytes, err: bytes, status: bytes) -
     [("0\n", 0), ("127\n", 127), ("124\n", None), ("137\n", None), ("", None), ("²\n", None)],
 )
 def test_status(status: str, rc: int | None) -> None:
-    """No status, or timeout's own: the probe ran into its limit."""
+    """No status, or that of `timeout`: the probe timed out."""
     assert decode(reply({"p.rc": status.encode()})).get("p").rc == rc
 
 
 NASTY = ["/a b", "/a'b", "/$(reboot)", "/`reboot`", "/a\nb", '/"', "/-rf", "/*", "/ü", "/;exit 9"]
 
 
-def test_paths_travel_as_data() -> None:
-    """The script, parsed by a real shell, hands every path to the probe as it is."""
+def test_paths_are_sent_as_data() -> None:
+    """A real shell parses the script, and passes every path to the probe unchanged."""
     text = script(Request(managed=tuple(NASTY)))
     show = """at_once() { :; }
 probe() { [ "$1" != hashes ] || { shift 3; printf '%s\\0' "$@"; }; }
@@ -164,8 +164,8 @@ probe() { [ "$1" != hashes ] || { shift 3; printf '%s\\0' "$@"; }; }
 
 
 def test_requests_add_up() -> None:
-    one, two = Request(managed=("/a",)), Request(plain=("/b",))
-    both = one | two
-    assert both.covers(one)
-    assert both.covers(two)
-    assert not one.covers(both)
+    first, second = Request(managed=("/a",)), Request(plain=("/b",))
+    both = first | second
+    assert both.covers(first)
+    assert both.covers(second)
+    assert not first.covers(both)

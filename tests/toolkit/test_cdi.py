@@ -1,4 +1,4 @@
-"""CDI specifications, by way of the very grep that the collector runs."""
+"""CDI specifications, read by the grep that the collector runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SAMPLE = Path(__file__).parents[1] / "fixtures" / "toolkit" / "cdi.yaml"
 
 
 def _grep(path: Path) -> str:
-    """The reader's own probe, run on one file that stands for the real one."""
+    """Run the reader's own probe on a file in place of the real one."""
     (command,) = (probe.command for probe in REQUEST.probes if probe.name == "cdi")
     words = shlex.split(command)
     assert words[-2:] == [REFRESHED, STATIC]
@@ -25,17 +25,17 @@ def _grep(path: Path) -> str:
 
 
 def test_driver_and_devices_of_a_specification() -> None:
-    found = specifications(_grep(SAMPLE))
-    assert list(found) == [REFRESHED]
-    assert found[REFRESHED].drivers == {"535.183.01"}
-    assert found[REFRESHED].devices == {
+    specs = specifications(_grep(SAMPLE))
+    assert list(specs) == [REFRESHED]
+    assert specs[REFRESHED].drivers == {"535.183.01"}
+    assert specs[REFRESHED].devices == {
         "0",
         "1:0",
         "MIG-c7384736-a75d-5afc-978f-d2f1294409fd",
         "GPU-b7b23dc6-5fc9-42f4-925c-f99621e9ad17",
         "all",
     }
-    assert found[REFRESHED].mig_instances == 1
+    assert specs[REFRESHED].mig_instances == 1
 
 
 def test_a_specification_as_json(tmp_path: Path) -> None:
@@ -45,8 +45,8 @@ def test_a_specification_as_json(tmp_path: Path) -> None:
 
 
 def test_two_files_are_kept_apart() -> None:
-    found = specifications(f"{REFRESHED}:libcuda.so.580.65.06\n{STATIC}:libcuda.so.470.57.02\n")
-    assert {path: set(one.drivers) for path, one in found.items()} == {
+    specs = specifications(f"{REFRESHED}:libcuda.so.580.65.06\n{STATIC}:libcuda.so.470.57.02\n")
+    assert {path: set(spec.drivers) for path, spec in specs.items()} == {
         REFRESHED: {"580.65.06"},
         STATIC: {"470.57.02"},
     }

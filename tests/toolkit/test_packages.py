@@ -1,4 +1,4 @@
-"""The repository by mirror, and which version the installing script takes."""
+"""The repository by mirror, and the version that the installing script chooses."""
 
 from __future__ import annotations
 
@@ -44,18 +44,18 @@ echo "$@" >"$CALLED"
     ],
 )
 def test_the_repository_by_mirror(mirror: str, base: str) -> None:
-    found = repository(Settings(toolkit_mirror=mirror), "arm64")
-    assert found.key_url == f"{base}/gpgkey"
-    assert found.sources.splitlines()[1:] == [
+    archive = repository(Settings(toolkit_mirror=mirror), "arm64")
+    assert archive.key_url == f"{base}/gpgkey"
+    assert archive.sources.splitlines()[1:] == [
         "Types: deb",
         f"URIs: {base}/stable/deb/arm64",
         "Suites: /",
         "Architectures: arm64",
         "Signed-By: /etc/apt/keyrings/nvidia-container-toolkit.asc",
     ]
-    assert found.fingerprint == "C95B321B61E88C1809C4F759DDCAE044F796ECB0"
-    assert len(found.clashes) == 4
-    assert found.sources_path not in found.clashes
+    assert archive.fingerprint == "C95B321B61E88C1809C4F759DDCAE044F796ECB0"
+    assert len(archive.clashes) == 4
+    assert archive.sources_path not in archive.clashes
 
 
 def test_the_release_of_a_package_version() -> None:
@@ -68,7 +68,7 @@ def test_the_release_of_a_package_version() -> None:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How the script ended: what apt-get was asked to install, None if nothing."""
+    """The result of the script: the packages for apt-get to install; None: no installation."""
 
     status: int
     installed: list[str] | None
@@ -77,7 +77,7 @@ class Outcome:
 
 
 def _run(folder: Path, release: str, offered: dict[str, str], candidate: str = "(none)") -> Outcome:
-    """The script with an apt that offers these versions, apart by space, newest first."""
+    """Run the script with an apt that offers these versions: separated by spaces, newest first."""
     for name, text in (("apt-cache", APT_CACHE), ("apt-get", APT_GET)):
         (folder / name).write_text(text)
         (folder / name).chmod(0o755)
@@ -109,7 +109,7 @@ ALL = dict.fromkeys(PACKAGES, "1.20.0-1 1.19.1-1 1.17.8-2 1.17.8-1 1.9.0-1")
 
 
 @pytest.mark.parametrize(
-    ("asked", "offered", "candidate", "version"),
+    ("requested", "offered", "candidate", "version"),
     [
         ("", ALL, "1.20.0-1", "1.20.0-1"),
         ("", ALL, "1.17.8-1", "1.17.8-1"),
@@ -122,7 +122,7 @@ ALL = dict.fromkeys(PACKAGES, "1.20.0-1 1.19.1-1 1.17.8-2 1.17.8-1 1.9.0-1")
     ],
     ids=[
         "apt's candidate",
-        "a candidate that someone pinned",
+        "a pinned candidate",
         "a candidate that is only installed",
         "a mirror that lags behind with one package",
         "two repositories with the same packages",
@@ -131,10 +131,10 @@ ALL = dict.fromkeys(PACKAGES, "1.20.0-1 1.19.1-1 1.17.8-2 1.17.8-1 1.9.0-1")
         "the declared release",
     ],
 )
-def test_all_packages_at_one_version(
-    tmp_path: Path, asked: str, offered: dict[str, str], candidate: str, version: str
+def test_all_packages_have_one_version(
+    tmp_path: Path, requested: str, offered: dict[str, str], candidate: str, version: str
 ) -> None:
-    outcome = _run(tmp_path, asked, offered, candidate)
+    outcome = _run(tmp_path, requested, offered, candidate)
     assert (outcome.status, outcome.stderr) == (0, "")
     assert outcome.installed == [f"{package}={version}" for package in PACKAGES]
     assert {"--allow-downgrades", "--allow-change-held-packages"} <= set(outcome.options)
@@ -142,19 +142,19 @@ def test_all_packages_at_one_version(
 
 
 @pytest.mark.parametrize(
-    ("asked", "offered", "says"),
+    ("requested", "offered", "says"),
     [
         ("1.18.0", ALL, r"at one version 1.18.0; versions that all have: 1.9.0-1 1.17.8-1"),
         ("1.2", ALL, r"at one version 1.2; "),
         ("", ALL | {PACKAGES[2]: "1.16.0-1"}, r"versions that all have: none"),
         ("", {}, r"versions that all have: none"),
     ],
-    ids=["no such release", "half a release", "no version in common", "no repository"],
+    ids=["no such release", "an incomplete release", "no version in common", "no repository"],
 )
-def test_nothing_is_installed_where_no_version_fits(
-    tmp_path: Path, asked: str, offered: dict[str, str], says: str
+def test_nothing_is_installed_if_no_version_fits(
+    tmp_path: Path, requested: str, offered: dict[str, str], says: str
 ) -> None:
-    outcome = _run(tmp_path, asked, offered)
+    outcome = _run(tmp_path, requested, offered)
     assert outcome.status == 1
     assert outcome.installed is None
     assert says in outcome.stderr

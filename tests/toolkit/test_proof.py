@@ -1,4 +1,4 @@
-"""The record of the proof, the image it runs in, and what failures mean."""
+"""The record of the GPU test, its image, and the causes of failures."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_failures_have_a_cause_and_a_fix(failure: dict[str, str]) -> None:
     assert re.search(failure["fix"], known.fix)
 
 
-def test_every_known_failure_is_tried() -> None:
+def test_every_known_failure_has_a_case() -> None:
     hit = {id(cause_of(failure["text"])) for failure in FAILURES}
     assert {id(cause) for _, cause in CAUSES} - hit == set()
     assert len(CAUSES) == 13
@@ -70,17 +70,17 @@ def test_any_values_never_raise(text: str) -> None:
     assert made is None or isinstance(made.gpus, int)
 
 
-def test_differences_name_what_changed_and_nothing_else() -> None:
+def test_differences_list_only_what_changed() -> None:
     before = Circumstances("535.183.01", "1.20.0-1", "26.1.5", "a")
-    now = Circumstances("550.54.14", "1.20.0-1", "29.2.0", "a")
-    assert before.differences(now) == [
+    current = Circumstances("550.54.14", "1.20.0-1", "29.2.0", "a")
+    assert before.differences(current) == [
         "driver 535.183.01, now 550.54.14",
         "engine 26.1.5, now 29.2.0",
     ]
     assert before.differences(before) == []
 
 
-def test_the_own_image_is_named_after_the_c_library() -> None:
+def test_the_tag_of_the_own_image_has_the_version_of_the_c_library() -> None:
     assert image_for(None, "2.41-12+deb13u4") == "gpuhost/gpu-test:2.41-12-deb13u4-r1"
     assert image_for("nvidia/cuda:12.2.2-base", "2.41-12") == "nvidia/cuda:12.2.2-base"
 

@@ -1,4 +1,4 @@
-"""The toolkit's part of a reading, whatever the host prints."""
+"""The toolkit's part of a reading, for any output of the host."""
 
 from __future__ import annotations
 
@@ -39,25 +39,25 @@ TEXTS = st.text() | st.sampled_from(
 )
 def test_any_output_is_read_or_not_read(by_name: dict[str, Probe]) -> None:
     try:
-        found = Toolkit.read(Probes(by_name))
+        toolkit = Toolkit.read(Probes(by_name))
     except NotRead:
         return
-    assert set(found.packages) <= set(PACKAGES)
-    assert found.held <= set(PACKAGES)
+    assert set(toolkit.packages) <= set(PACKAGES)
+    assert toolkit.held <= set(PACKAGES)
 
 
 def test_the_recorded_host() -> None:
-    found = Toolkit.read(probes("debian13-p40"))
-    assert found.packages == dict.fromkeys(PACKAGES, "1.20.0-1")
-    assert found.held == set(PACKAGES)
-    assert found.libc == "2.41-12+deb13u4"
-    assert found.refresh is not None
-    assert (found.refresh.enabled, found.refresh.active) == (True, True)
-    assert found.proof is not None
-    assert found.proof.circumstances.image == "gpuhost/gpu-test:2.41-12-deb13u4-r1"
+    toolkit = Toolkit.read(probes("debian13-p40"))
+    assert toolkit.packages == dict.fromkeys(PACKAGES, "1.20.0-1")
+    assert toolkit.held == set(PACKAGES)
+    assert toolkit.libc == "2.41-12+deb13u4"
+    assert toolkit.refresh is not None
+    assert (toolkit.refresh.enabled, toolkit.refresh.active) == (True, True)
+    assert toolkit.proof is not None
+    assert toolkit.proof.circumstances.image == "gpuhost/gpu-test:2.41-12-deb13u4-r1"
 
 
-def test_what_is_read_lies_where_it_is_written() -> None:
+def test_the_reader_and_the_writer_use_the_same_paths() -> None:
     written = repository(Settings(), "amd64")
     assert (written.sources_path, written.key_path) == (SOURCES, KEY)
     assert RUNTIME.startswith("/usr/bin/")

@@ -1,4 +1,4 @@
-"""The virtual machine of these tests, made ready by the deploy; without QEMU they are skipped."""
+"""The virtual machine of these tests; without QEMU they are skipped."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.vm.served import ALLOWED, CLOSED
 
 @pytest.fixture(scope="session")
 def machine(lab: Lab) -> Iterator[VirtualMachine]:
-    """A blank virtual machine, two of whose ports are reached from outside."""
+    """A blank virtual machine, with two ports that are reachable from outside."""
     try:
         vm.need_qemu()
     except LabError as error:

@@ -1,4 +1,4 @@
-"""A container that publishes two ports, one of them allowed, and what is seen of it outside."""
+"""A container that publishes two ports, one of them allowed, and requests to it from outside."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from tests.lab.process import Deadline
 from tests.lab.vm import VirtualMachine
 
 ALLOWED, CLOSED = 8080, 8081
-# Emulated, an answer takes a good part of a second.
+# An answer of the emulated machine takes almost a second.
 ANSWER_SECONDS = 15
-# One container: which of two gets which address at boot is chance. With --init it ends when it is
-# told to: the engine leaves its containers to the shutdown, which waits 90 seconds for others.
+# One container: two would get addresses in random order at boot. With --init it ends on SIGTERM;
+# the shutdown waits 90 seconds for a container that does not.
 SERVE = f"""
 set -e
 mkdir -p /root/web/bin /root/web/www
@@ -25,7 +25,7 @@ docker run -d --init --restart=always -p {ALLOWED}:80 -p {CLOSED}:80 --name web 
 
 
 def is_served(machine: VirtualMachine, port: int) -> bool:
-    """Whether a web server in the machine answers another one.
+    """Whether a web server in the machine answers this machine.
 
     + port: of the guest
     """
@@ -38,18 +38,18 @@ def is_served(machine: VirtualMachine, port: int) -> bool:
         return False
 
 
-def until_served(machine: VirtualMachine) -> float:
-    """Wait for the container; how long its answer then takes, in seconds."""
+def wait_until_served(machine: VirtualMachine) -> float:
+    """Wait for the container; return how long its answer then takes, in seconds."""
     deadline = Deadline(300, f"port {ALLOWED} is reached")
     while True:
-        asked = time.monotonic()
+        started = time.monotonic()
         if is_served(machine, ALLOWED):
-            return time.monotonic() - asked
+            return time.monotonic() - started
         deadline.pause()
 
 
-def assert_closed_but_for_the_allowed(machine: VirtualMachine) -> None:
-    """The closed port answers inside, and the allowed one outside: else silence proves nothing."""
+def assert_only_the_allowed_port_is_open(machine: VirtualMachine) -> None:
+    """Only the allowed port answers outside; inside, the closed one answers too."""
     assert machine.run(f"curl -sS -m 60 http://127.0.0.1:{CLOSED}/") == "served\n"
-    assert until_served(machine) < ANSWER_SECONDS / 2
+    assert wait_until_served(machine) < ANSWER_SECONDS / 2
     assert not is_served(machine, CLOSED)

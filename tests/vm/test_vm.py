@@ -1,7 +1,7 @@
-"""What only a machine with its own kernel shows: cgroup v2, and what a real reboot leaves.
+"""What needs a machine with its own kernel: cgroup v2, and a real reboot.
 
-One machine goes through these tests in their order: from blank to ready, rebooted, and reset in
-the middle of a change of its firewall.
+One machine is used for these tests in this order: it is provisioned, rebooted, and reset during a
+change of its firewall.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from tests.vm.served import (
     ALLOWED,
     CLOSED,
     SERVE,
-    assert_closed_but_for_the_allowed,
+    assert_only_the_allowed_port_is_open,
     is_served,
-    until_served,
+    wait_until_served,
 )
 
 pytestmark = [pytest.mark.lab, pytest.mark.vm]
@@ -38,7 +38,7 @@ PROVISION_SECONDS = 2400
 EAT = "a=xxxxxxxxxxxxxxxx; while :; do a=$a$a; done"
 GUARD_LOCK = "/run/gpuhost-firewall.lock"
 ARMED = f"timeout 250 sh -c 'until [ -d {PENDING} ]; do sleep 0.05; done'"
-# The guard is held where one of the files is written already; [c] keeps this shell out of it.
+# The guard is stopped when one of the files is already written; [c] excludes this shell.
 HALF_MADE = f"""
 timeout 250 sh -c 'until grep -q {CLOSED} /etc/ufw/user.rules; do sleep 0.05; done'
 pkill -STOP -f '{GUARD} [c]hange'
@@ -49,23 +49,23 @@ sync
 
 @pytest.fixture(scope="module")
 def ready(machine: VirtualMachine) -> VirtualMachine:
-    """The machine, from blank to ready, with a container that publishes two ports."""
+    """The provisioned machine, with a container that publishes two ports."""
     process = start("deploys/gpu_host.py", machine.host, **SETTINGS)
     try:
-        _, said = process.communicate(timeout=PROVISION_SECONDS)
+        _, err = process.communicate(timeout=PROVISION_SECONDS)
     finally:
         process.kill()
-    assert process.returncode == 0, said
+    assert process.returncode == 0, err
     machine.run(SERVE)
     return machine
 
 
-def test_it_is_what_containers_are_not(ready: VirtualMachine) -> None:
+def test_it_is_a_virtual_machine_with_cgroup_v2(ready: VirtualMachine) -> None:
     assert ready.run("systemd-detect-virt || true").strip() == "qemu"
     assert ready.run("stat -fc %T /sys/fs/cgroup").strip() == "cgroup2fs"
 
 
-def test_every_check_is_right_about_cgroup_v2(ready: VirtualMachine) -> None:
+def test_checks_under_cgroup_v2(ready: VirtualMachine) -> None:
     limits = "{{.CgroupVersion}} {{.CgroupDriver}} {{.MemoryLimit}} {{.SwapLimit}}"
     assert ready.run(f"docker info -f '{limits}'").strip() == "2 systemd true true"
     verdicts = check(ready.host, **SETTINGS)
@@ -73,7 +73,7 @@ def test_every_check_is_right_about_cgroup_v2(ready: VirtualMachine) -> None:
     assert verdicts.findings["docker.swap_accounting"]["actual"] == "cgroup v2"
     assert verdicts.findings["docker.memory"]["actual"] == format_size(_ram(ready) + _swap(ready))
     assert verdicts.findings["memory.total"]["actual"] == format_size(_ram(ready))
-    # No time server is reached from here, and one of two published ports is closed.
+    # The machine reaches no time server, and one of two published ports is closed.
     warned = {id for id, status in verdicts.status.items() if status == "warn"}
     assert warned == {"system.clock", "firewall.closed"}
 
@@ -93,19 +93,19 @@ def test_a_container_is_killed_at_its_memory_limit(ready: VirtualMachine) -> Non
     assert ready.boot_id(), "the machine itself lives"
 
 
-def test_only_the_allowed_port_is_reached(ready: VirtualMachine) -> None:
-    assert_closed_but_for_the_allowed(ready)
+def test_only_the_allowed_port_is_reachable(ready: VirtualMachine) -> None:
+    assert_only_the_allowed_port_is_open(ready)
 
 
 @pytest.fixture(scope="module")
 def rebooted(ready: VirtualMachine) -> VirtualMachine:
     """The machine after an orderly reboot."""
     ready.reboot()
-    until_served(ready)
+    wait_until_served(ready)
     return ready
 
 
-def test_swap_is_there_after_a_reboot(rebooted: VirtualMachine) -> None:
+def test_swap_is_active_after_a_reboot(rebooted: VirtualMachine) -> None:
     (active,) = rebooted.run("swapon --show=NAME,SIZE --bytes --noheadings").splitlines()
     name, size = active.split()
     assert name == "/swapfile"
@@ -114,24 +114,24 @@ def test_swap_is_there_after_a_reboot(rebooted: VirtualMachine) -> None:
     assert rebooted.run("sysctl -n vm.swappiness") == "10\n"
 
 
-def test_the_firewall_is_there_after_a_reboot(rebooted: VirtualMachine) -> None:
+def test_the_firewall_is_active_after_a_reboot(rebooted: VirtualMachine) -> None:
     assert rebooted.run("ufw status").startswith("Status: active")
     for tool in ("iptables", "ip6tables"):
         rules = rebooted.run(f"{tool} -S")
         assert "-P INPUT DROP" in rules
         assert "-A DOCKER-USER -j GPUHOST-PUBLISHED" in rules
-    assert_closed_but_for_the_allowed(rebooted)
+    assert_only_the_allowed_port_is_open(rebooted)
 
 
-def test_all_is_well_after_a_reboot_and_a_run_changes_nothing(rebooted: VirtualMachine) -> None:
+def test_checks_pass_after_a_reboot_and_a_run_changes_nothing(rebooted: VirtualMachine) -> None:
     assert rebooted.run("systemctl --failed --plain --no-legend") == ""
     assert check(rebooted.host, **SETTINGS).failing == set()
     run = deploy(rebooted.host, **SETTINGS)
     assert (run.status, run.changed) == (0, {})
 
 
-@pytest.mark.parametrize("made", [False, True], ids=["half made", "made, not confirmed"])
-def test_a_reset_in_the_middle_of_a_change_undoes_it(rebooted: VirtualMachine, made: bool) -> None:
+@pytest.mark.parametrize("made", [False, True], ids=["partly written", "complete, not confirmed"])
+def test_a_reset_during_a_change_reverts_it(rebooted: VirtualMachine, made: bool) -> None:
     rebooted.run(f"rm -f {UNDONE}")
     before = rebooted.run(STATE)
     booted = rebooted.boot_id()
@@ -142,18 +142,18 @@ def test_a_reset_in_the_middle_of_a_change_undoes_it(rebooted: VirtualMachine, m
     assert rebooted.run(STATE) != before
     rebooted.reset()
     rebooted.wait(after=booted)
-    until_served(rebooted)
+    wait_until_served(rebooted)
     assert rebooted.run(STATE) == before
-    assert_closed_but_for_the_allowed(rebooted)
+    assert_only_the_allowed_port_is_open(rebooted)
     verdicts = check(rebooted.host, **SETTINGS)
     assert verdicts.failing == set()
     assert verdicts.status["firewall.confirmed"] == "warn", "it says that a change was undone"
 
 
 def _change_without_confirming(machine: VirtualMachine, moment: str) -> None:
-    """The controller dies at that moment of its change, before it could log in afresh.
+    """Kill the controller at a moment of its change, before its new login.
 
-    + moment: a command that ends then
+    + moment: a command that ends at that moment
     """
     declared = {**SETTINGS, "firewall_allow": MORE_ALLOWED, "firewall_confirm_s": 3600}
     process = start(ALONE, machine.host, **declared)

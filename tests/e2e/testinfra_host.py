@@ -1,4 +1,4 @@
-"""A lab host as testinfra sees it, over OpenSSH."""
+"""A lab host for testinfra, over OpenSSH."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from testinfra.host import Host
 from tests.lab.hosts import LabHost
 
 
-def as_testinfra_sees(host: LabHost, folder: Path) -> Host:
-    """The host through its own ssh_config, which is written to a folder."""
+def connect_testinfra(host: LabHost, folder: Path) -> Host:
+    """Connect with an ssh_config for this host, which is written to the folder."""
     config = folder / "ssh_config"
     config.write_text(
         f"Host {host.name}\n HostName {host.state.address}\n Port {host.state.port}\n"
