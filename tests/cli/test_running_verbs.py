@@ -60,7 +60,7 @@ ERRORS = {
     "provision inventory.py --limit hosts --limit gpu9": "gpuhost: --limit gpu9 matches no host",
     "provision inventory.py --exclude *": "gpuhost: --limit and --exclude leave no host",
     "deploy inventory.py ttss": "Error: apps/ttss.yaml: no such file: did you mean tts?",
-    "deploy inventory.py ../tts": "Error: app = '../tts': invalid name: use lowercase letters, digits",
+    "deploy inventory.py ../tts": "Error: app = '../tts': invalid name: use lowercase",
     "rollback inventory.py ../tts": "Error: invalid app name '../tts': use lowercase letters",
     "restore inventory.py Tts": "Error: invalid app name 'Tts': use lowercase letters",
     "remove inventory.py swapp": "Error: cannot remove swapp: give apt, build, docker, drift, ",
