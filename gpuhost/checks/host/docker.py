@@ -17,7 +17,7 @@ from gpuhost.plans.docker_packages import (
     version,
 )
 from gpuhost.settings import Settings
-from gpuhost.snapshot import Snapshot
+from gpuhost.snapshot import NotRead, Snapshot
 from gpuhost.snapshot.docker import DAEMON_JSON
 
 AGAIN = "run the deploy again"
@@ -52,7 +52,11 @@ def _install_fix(snapshot: Snapshot, settings: Settings) -> str:
     """How to get the packages: some networks cannot reach Docker's archive."""
     if settings.docker_source != "docker-ce":
         return AGAIN
-    return fix_for(repository(settings, snapshot.system), snapshot, DOCKER)
+    try:
+        return fix_for(repository(settings, snapshot.system), snapshot, DOCKER)
+    except NotRead:
+        # Without it the engine is still known to be missing: only the fix is less exact.
+        return AGAIN
 
 
 @check("docker.packages", "The engine, compose and buildx come from `docker_source`.")
