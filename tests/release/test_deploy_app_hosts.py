@@ -52,8 +52,10 @@ def test_host_after_host_or_all_at_once(workplace: Workplace, three: list[Played
         assert status == 0, out
         assert out.count("verified after") == 3
         if batch == 1:
-            said = re.findall(r"\[([0-9.]+)\] release \S+ (began|verified)", out)
-            run_action = [(host.address, word) for host in three for word in ("began", "verified")]
+            said = re.findall(r"\[([0-9.]+)\] release \S+ (started|verified)", out)
+            run_action = [
+                (host.address, word) for host in three for word in ("started", "verified")
+            ]
             assert said == run_action
 
 
