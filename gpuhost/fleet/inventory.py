@@ -192,6 +192,6 @@ def _matching(inventory: Inventory, pattern: str, option: str) -> list[Host]:
         return hosts
     groups = sorted(group for group, members in inventory.groups.items() if members)
     raise BadInventory(
-        f"{option} {pattern} matches no host: groups are {', '.join(groups) or 'none'}, "
-        f"hosts {', '.join(sorted(inventory.hosts)[:10])}"
+        f"{option} {pattern} matches no host; groups: {', '.join(groups) or 'none'}; "
+        f"hosts: {', '.join(sorted(inventory.hosts)[:10])}"
     )

@@ -41,9 +41,9 @@ NO_INVENTORY = {
     "empty.py": "empty.py names no host: name your hosts in it, such as gpu = [",
     "broken.py": "broken.py, line 1: '[' was never closed",
     "raises.py": "raises.py: KeyError: 'GPU_HOSTS'",
-    "fake.py --limit gpu9": "--limit gpu9 matches no host: groups are @fake, fake, hosts, some, ",
+    "fake.py --limit gpu9": "--limit gpu9 matches no host; groups: @fake, fake, hosts, some; ",
     "fake.py --exclude *": "--limit and --exclude leave no host",
-    "production.py --limit x": "--limit x matches no host: groups are china, cpu, inference, prod",
+    "production.py --limit x": "--limit x matches no host; groups: china, cpu, inference, prod",
 }
 USAGE_ERRORS = (
     "",

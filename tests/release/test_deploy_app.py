@@ -37,7 +37,7 @@ def test_a_release_is_delivered_started_and_followed(workspace: Workspace, host:
     places = positions(
         out, "tts: first release, revision ", "without a card (no service needs one)",
         "services: web",
-        "began; Ctrl-C detaches; the release continues on the host",
+        "started; Ctrl-C detaches; the release continues on the host",
         "  source       2 s", "  build        98 s",
         "  up           5 s", "verified after 1 min 45 s", "did not answer for 3.4 s", "Success",
     )  # fmt: skip

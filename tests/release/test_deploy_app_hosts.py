@@ -54,8 +54,8 @@ def test_hosts_one_after_another_or_in_one_batch(
         assert status == 0, out
         assert out.count("verified after") == 3
         if batch == 1:
-            events = re.findall(r"\[([0-9.]+)\] release \S+ (began|verified)", out)
-            expected = [(host.address, word) for host in three for word in ("began", "verified")]
+            events = re.findall(r"\[([0-9.]+)\] release \S+ (started|verified)", out)
+            expected = [(host.address, word) for host in three for word in ("started", "verified")]
             assert events == expected
 
 
