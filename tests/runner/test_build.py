@@ -167,7 +167,7 @@ def test_a_base_is_built_if_it_is_missing_or_its_inputs_have_changed(
     docker.tags["base:1"] = "sha256:" + "e" * 64
     assert base_builds(7, "three", no_cache=True) == 0
     assert docker.tags["base:1"] == "sha256:" + "e" * 64
-    assert "not built by gpuhost: kept" in log_text(Release.open(app.paths, an_id(7)))
+    assert "kept, gpuhost did not build it" in log_text(Release.open(app.paths, an_id(7)))
     base = next(words for words in docker.called("build") if "--tag" in words)
     context = app.paths.release(an_id(1)).source
     assert base == ["build", "--progress=plain", "--tag", "base:1", "--file",

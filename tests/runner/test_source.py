@@ -90,7 +90,7 @@ def test_a_missing_commit(app: App, repository: Repository) -> None:
     release = app.release(source=from_git("0" * 39 + "1", repository.url))
     with pytest.raises(Failure, match="no longer has commit 000000000000") as failure:
         source.fetch(release)
-    assert "source.ref anew" in failure.value.fix
+    assert "resolves source.ref" in failure.value.fix
     assert not release.paths.source.exists()
 
 

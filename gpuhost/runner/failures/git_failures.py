@@ -5,7 +5,7 @@ from __future__ import annotations
 from gpuhost.runner.failures.signature import Signature
 
 GONE = (
-    "push the commit, or release again to resolve source.ref anew: the branch may have been "
+    "push the commit, or release again, which resolves source.ref again: the branch may have been "
     "rewritten since the plan was made"
 )
 
