@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bench.measure import Broken, bin, console, timed
 from bench.openssh import Login
-from gpuhost.plans.reading import request_for
+from gpuhost.plans.request import request_for
 from gpuhost.settings import Settings
 from gpuhost.settings.merge import Layer, merge_layers
 from gpuhost.snapshot.collector import script

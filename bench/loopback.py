@@ -11,7 +11,7 @@ from bench.measure import Contender, Sample, bin, console, run_in_rounds, timed
 from bench.openssh import PARALLEL, everywhere
 from bench.played import Played, played
 from bench.result import Goal, Result, Table
-from gpuhost.plans.reading import request_for
+from gpuhost.plans.request import request_for
 from gpuhost.settings import Settings
 from gpuhost.snapshot.collector import script
 

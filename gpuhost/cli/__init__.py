@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 # First the streams, then pyinfra_cli: it patches the standard library for parallel connections.
-from gpuhost.cli import streams
+from gpuhost.cli.common import streams
 
 # isort: split
 import pyinfra_cli  # type: ignore[import-untyped]  # noqa: F401
@@ -25,7 +25,7 @@ from gpuhost.fleet.inventory import BadInventory
 
 
 class Commands(click.Group):
-    """A verb is a module of this package with a command of its own name.
+    """A verb is a module of this package with a command of its own name; `common` has no verb.
 
     Only the module of the verb that is called is imported, so that commands start fast.
     """

@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from gpuhost.cli.hosts import (
+from gpuhost.cli.common.hosts import (
     ReadOptions,
     json_option,
     open_fleet,

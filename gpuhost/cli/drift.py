@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
-from gpuhost.cli.drift_outputs import Delivered, Outputs, with_outputs
-from gpuhost.cli.hosts import (
+from gpuhost.cli.common.drift_outputs import Delivered, Outputs, with_outputs
+from gpuhost.cli.common.hosts import (
     ReadOptions,
     json_option,
     open_fleet,

@@ -10,7 +10,7 @@ from shlex import quote
 
 import click
 
-from gpuhost.cli.streams import say
+from gpuhost.cli.common.streams import say
 
 TREE = Path(__file__).parents[1] / "templates" / "repository"
 

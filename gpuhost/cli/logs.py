@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 import click
 from pyinfra.api.host import Host
 
-from gpuhost.cli.completion import apps
-from gpuhost.cli.hosts import ReadOptions, open_fleet, report_output, with_read_options
+from gpuhost.cli.common.completion import apps
+from gpuhost.cli.common.hosts import ReadOptions, open_fleet, report_output, with_read_options
 from gpuhost.domain.exit_status import Exit
 from gpuhost.domain.plain_text import plain
 from gpuhost.fleet.host_pool import HostError, HostResults, on_each_host, with_host

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from gpuhost.cli.pyinfra_run import RunOptions, adopt_option, run_deploy, with_run_options
+from gpuhost.cli.common.pyinfra_run import RunOptions, adopt_option, run_deploy, with_run_options
 
 
 @click.command()

@@ -7,15 +7,15 @@ import sys
 
 import click
 
-from gpuhost.cli.completion import apps
-from gpuhost.cli.hosts import (
+from gpuhost.cli.common.completion import apps
+from gpuhost.cli.common.hosts import (
     ReadOptions,
     json_option,
     open_fleet,
     report_output,
     with_read_options,
 )
-from gpuhost.cli.streams import say
+from gpuhost.cli.common.streams import say
 from gpuhost.fleet.releases import FleetApps, read_apps
 from gpuhost.outputs.releases import print_releases
 from gpuhost.outputs.table import console

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import click
 
-from gpuhost.cli.apps import require_name
-from gpuhost.cli.completion import apps, nouns
-from gpuhost.cli.pyinfra_run import RunOptions, run_deploy, with_run_options
+from gpuhost.cli.common.apps import require_name
+from gpuhost.cli.common.completion import apps, nouns
+from gpuhost.cli.common.pyinfra_run import RunOptions, run_deploy, with_run_options
 
 
 @click.command()

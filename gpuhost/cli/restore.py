@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import click
 
-from gpuhost.cli.apps import app_argument, require_name
-from gpuhost.cli.pyinfra_run import RunOptions, run_deploy, with_run_options
+from gpuhost.cli.common.apps import app_argument, require_name
+from gpuhost.cli.common.pyinfra_run import RunOptions, run_deploy, with_run_options
 
 
 @click.command()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from gpuhost.cli.apps import app_argument, require_name
-from gpuhost.cli.pyinfra_run import RunOptions, run_deploy, with_run_options
+from gpuhost.cli.common.apps import app_argument, require_name
+from gpuhost.cli.common.pyinfra_run import RunOptions, run_deploy, with_run_options
 
 
 @click.command()

@@ -7,8 +7,8 @@ import sys
 
 import click
 
-from gpuhost.cli.completion import apps
-from gpuhost.cli.hosts import ReadOptions, json_option, report_output, with_read_options
+from gpuhost.cli.common.completion import apps
+from gpuhost.cli.common.hosts import ReadOptions, json_option, report_output, with_read_options
 from gpuhost.cli.releases import read
 from gpuhost.outputs.releases import print_status
 from gpuhost.outputs.table import console

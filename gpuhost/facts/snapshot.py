@@ -8,11 +8,7 @@ from pyinfra.api import FactBase
 from pyinfra.api.exceptions import FactProcessError
 from typing_extensions import override
 
-from gpuhost.snapshot.transport import (
-    ELEVATED_SHELL,
-    BadReply,
-    decode,
-)
+from gpuhost.snapshot.transport import ELEVATED_SHELL, BadReply, decode
 
 
 class RawProbe(TypedDict):

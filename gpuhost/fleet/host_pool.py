@@ -12,14 +12,7 @@ from pyinfra.api.host import Host
 from gpuhost.fleet.host_status import HostStatus
 from gpuhost.fleet.interruption import interruption_reaches_this_greenlet
 from gpuhost.fleet.inventory import Fleet
-from gpuhost.fleet.reading import (
-    ReadFailed,
-    Unreachable,
-    connect,
-    disconnect,
-    one_line,
-    read,
-)
+from gpuhost.fleet.reading import ReadFailed, Unreachable, connect, disconnect, one_line, read
 from gpuhost.settings import Settings
 from gpuhost.settings.merge import BadSettings, settings_of
 from gpuhost.snapshot import NotRead, Snapshot

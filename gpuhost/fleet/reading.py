@@ -14,18 +14,11 @@ from pyinfra.api.host import Host
 from pyinfra.connectors.util import CommandOutput
 
 from gpuhost.fleet.host_keys import HostKeyRefused
-from gpuhost.plans.reading import request_for
+from gpuhost.plans.request import request_for
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
-from gpuhost.snapshot.collector import (
-    PATIENCE,
-    script,
-)
-from gpuhost.snapshot.transport import (
-    ELEVATED_SHELL,
-    BadReply,
-    decode,
-)
+from gpuhost.snapshot.collector import PATIENCE, script
+from gpuhost.snapshot.transport import ELEVATED_SHELL, BadReply, decode
 
 # Longer than the collector's slowest probe: anything beyond that hangs.
 READ_TIMEOUT = 150

@@ -85,7 +85,7 @@ def driver(
     """
     Install a driver that supports the cards. A working driver is replaced only if it is not of the
     declared branch or cannot run the declared CUDA version; while containers run, only with
-    `adopt`. This operation never reboots: `loaded` does.
+    `adopt`. This operation never reboots: `load` does.
 
     + gpu: "none": do nothing; "auto" and "required": the cards on the PCI bus decide
     + install: False: only check
@@ -186,7 +186,7 @@ def _repair(snapshot: Snapshot, settings: Settings) -> Commands:
 
 
 @operation
-def loaded(
+def load(
     gpu: Gpu = "auto",
     install: bool = True,
     reboot_when_needed: bool = False,
@@ -209,7 +209,7 @@ def loaded(
     .. code:: python
 
         from gpuhost.operations import nvidia
-        nvidia.loaded(name="NVIDIA driver loaded", reboot_when_needed=True)
+        nvidia.load(name="NVIDIA driver loaded", reboot_when_needed=True)
     """
     settings = driver_settings(
         gpu,

@@ -20,7 +20,7 @@ from pyinfra.context import ctx_host, ctx_state
 
 from gpuhost.facts.snapshot import Snapshot as SnapshotFact
 from gpuhost.operations.refuse import refuse
-from gpuhost.plans.reading import request_for
+from gpuhost.plans.request import request_for
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Probe, Probes, Snapshot
 from gpuhost.snapshot.collector import script

@@ -70,7 +70,7 @@ def _command_step(command: declared.Command) -> plan.VerifyStep:
 def _request_step(
     name: str, declaration: declared.Health | declared.Request, app: App
 ) -> plan.VerifyStep:
-    request = convert(plan.Request, declaration)
+    request = convert(plan.HttpRequest, declaration)
     through = _site_address(declaration.url, app)
     return convert(plan.VerifyStep, declaration, name=name, request=request, through=through)
 

@@ -52,7 +52,7 @@ class StartRequest:
         return release_unit(self.app)
 
 
-def resume_unit() -> str:
+def resume_unit_text() -> str:
     """The service that resumes an interrupted release at boot; one file for all apps."""
     return render("systemd/gpuhost-resume@.service.j2", apps=APPS)
 

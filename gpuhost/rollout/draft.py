@@ -16,12 +16,17 @@ from gpuhost.checks.finding import Finding, Status
 from gpuhost.checks.preflight import preflight
 from gpuhost.checks.preflight.proposal import Proposal
 from gpuhost.domain.plain_text import plain
-from gpuhost.release.planning import RenderedFiles, plan_release, render_files
+from gpuhost.release.planning import (
+    RELEASE_AND_RESTORE,
+    RenderedFiles,
+    plan_release,
+    render_files,
+)
 from gpuhost.release.resolved_app import ResolvedApp
 from gpuhost.release.source import short_revision
 from gpuhost.release.variant import ChosenVariant, NoVariant, choose_variant
 from gpuhost.rollout.bundle import Bundle, bundle
-from gpuhost.rollout.deliver import StartRequest, resume_unit
+from gpuhost.rollout.deliver import StartRequest, resume_unit_text
 from gpuhost.rollout.runner_file import runner_file
 from gpuhost.runner.contract import FAILED, RESTORE_FAILED
 from gpuhost.runner.plan import Plan
@@ -29,8 +34,7 @@ from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
 from gpuhost.snapshot.app_state import AppState
 
-# A release may take its limit, and restoring the previous one as long again.
-RELEASE_AND_RESTORE = 2
+# Beyond the limit of the release and of restoring the previous one.
 SPARE_SECONDS = 600
 STAMP = "%Y%m%d-%H%M%S"
 STAMP_LENGTH = len("20261122-010203")
@@ -117,7 +121,7 @@ class Draft:
             nginx=self.files.nginx,
             archive=source.archive if source else None,
             runner=runner_file().data,
-            unit=resume_unit(),
+            unit=resume_unit_text(),
         )
 
 

@@ -13,12 +13,7 @@ from dataclasses import dataclass
 
 import gevent  # type: ignore[import-untyped]
 
-from gpuhost.rollout.connection import (
-    ROUND_TRIP_SECONDS,
-    CommandFailed,
-    Connection,
-    ConnectionLost,
-)
+from gpuhost.rollout.connection import ROUND_TRIP_SECONDS, CommandFailed, Connection, ConnectionLost
 from gpuhost.rollout.progress import readable
 from gpuhost.runner.contract import APPS, Operation, Result, from_json, release_unit, resume_unit
 

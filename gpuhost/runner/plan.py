@@ -7,7 +7,7 @@ secrets, never a value.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import Field, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,9 @@ STORED = {
     "nginx": {"server_names": "names"},
 }
 WITHOUT_BACKUP = "migrate_without_backup"
+# For `field(default=…, metadata=LATER)`: a field that the first plan.json did not have. At its
+# default it is left out, and changes no app's inputs: no host has to release again for it.
+LATER = {"later": True}
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,7 @@ class Expect:
 
 
 @dataclass(frozen=True)
-class Request:
+class HttpRequest:
     url: str  # http://127.0.0.1:3000/…
     method: str = "GET"
     headers: dict[str, str] = field(default_factory=dict)
@@ -143,7 +146,7 @@ class VerifyStep:
 
     name: str
     within_s: int = 60
-    request: Request | None = None
+    request: HttpRequest | None = None
     log: str = ""  # a regular expression that a line of `service`'s log matches
     command: tuple[str, ...] = ()  # exits 0 inside `service`
     service: str = ""
@@ -240,11 +243,25 @@ def load(path: Path) -> Plan:
 
 def as_json(plan: Plan) -> dict[str, Any]:
     """A plan with the names of plan.json."""
-    values = asdict(plan)
+    values = _values(plan)
     for key, names in STORED.items():
         values[key] = _rename_keys(values[key], names)
     migrate = values["migrate"]
     return {**values, WITHOUT_BACKUP: bool(migrate and migrate.pop("without_backup"))}
+
+
+def _values(part: Any) -> Any:
+    """As `asdict`, without later fields at their default."""
+    if is_dataclass(part):
+        kept = (one for one in fields(part) if not _is_unused(one, getattr(part, one.name)))
+        return {one.name: _values(getattr(part, one.name)) for one in kept}
+    if isinstance(part, (list, tuple)):
+        return [_values(item) for item in part]
+    return dict(part) if isinstance(part, dict) else part
+
+
+def _is_unused(later: Field[Any], value: object) -> bool:
+    return "later" in later.metadata and value == later.default
 
 
 def _from_stored(stored: dict[str, Any]) -> dict[str, Any]:

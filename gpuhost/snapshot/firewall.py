@@ -19,13 +19,13 @@ from gpuhost.snapshot.units import Unit, read_units
 
 UFW_DEFAULTS = "/etc/default/ufw"
 UFW_CONF = "/etc/ufw/ufw.conf"
-UNDONE = "/var/lib/gpuhost/firewall/reverted"
+REVERTED_FILE = "/var/lib/gpuhost/firewall/reverted"
 PENDING = "/var/lib/gpuhost/firewall/pending"
 SAVED: dict[Family, str] = {4: "iptables_save", 6: "ip6tables_save"}
 NO_SUCH_COMMAND = 127
 EPOCH = re.compile(r"[0-9]{1,11}")
 REQUEST = Request(
-    files=(UFW_DEFAULTS, UFW_CONF, UNDONE, *USER_RULES.values(), *RULES.values()),
+    files=(UFW_DEFAULTS, UFW_CONF, REVERTED_FILE, *USER_RULES.values(), *RULES.values()),
     packages=("ufw",),
     units=("ufw.service", "firewalld.service"),
     plain=(PENDING,),
@@ -84,7 +84,7 @@ class Firewall:
     def read(cls, probes: Probes) -> Firewall:
         units = read_units(probes)
         listeners = _lasting(probes)
-        undone = (probes.file(UNDONE) or "").strip()
+        undone = (probes.file(REVERTED_FILE) or "").strip()
         return cls(
             ufw=_ufw(probes, units),
             kernel=_kernel(probes),

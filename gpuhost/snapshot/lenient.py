@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-# The end of the year 9999, the last that datetime knows.
-LAST_SECOND = 253402300800
+from gpuhost.runner.contract import LAST_SECOND
 
 
 def text(value: object) -> str:

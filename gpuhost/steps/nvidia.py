@@ -36,7 +36,7 @@ def apply(settings: Settings) -> None:
         present=settings.nvidia_hold,
         **sudo_args(settings),
     )
-    nvidia.loaded(
+    nvidia.load(
         name="NVIDIA driver loaded",
         reboot_when_needed=settings.nvidia_reboot,
         adopt=settings.adopt,

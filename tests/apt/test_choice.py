@@ -6,23 +6,23 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from gpuhost.domain.apt.choice import Probe, Release, answered, release_date, release_urls
+from gpuhost.domain.apt.choice import Probe, SuiteRelease, answered, release_date, release_urls
 from gpuhost.domain.apt.mirrors import mirror_called
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=timezone.utc)
 WEEK = timedelta(days=7)
 
 
-def probe(name: str, *releases: Release) -> Probe:
+def probe(name: str, *releases: SuiteRelease) -> Probe:
     return Probe(mirror_called(name, https=True), releases)
 
 
-def release(suite: str, days: float) -> Release:
-    return Release(suite, NOW - timedelta(days=days))
+def release(suite: str, days: float) -> SuiteRelease:
+    return SuiteRelease(suite, NOW - timedelta(days=days))
 
 
 FRESH = (release("noble", 900), release("noble-updates", 0.2))
-DEAD = (Release("noble", error="Could not connect"),)
+DEAD = (SuiteRelease("noble", error="Could not connect"),)
 
 
 @pytest.mark.parametrize(
@@ -32,15 +32,15 @@ DEAD = (Release("noble", error="Could not connect"),)
         ((release("noble-updates", 7),), None),
         ((release("noble-updates", 7.1),), "7 days old, at most 7 are allowed"),
         ((release("noble-updates", -1),), None),
-        ((*FRESH, Release("noble-backports", error="404  Not Found")), "noble-backports: 404"),
+        ((*FRESH, SuiteRelease("noble-backports", error="404  Not Found")), "noble-backports: 404"),
         ((*FRESH, release("noble-security", 1)), None),
         ((*FRESH, release("noble-security", 9)), "9 days old, at most 7 are allowed"),
-        ((*FRESH, Release("noble-security")), "its Release files have no date"),
-        ((Release("noble"),), "its Release files have no date"),
+        ((*FRESH, SuiteRelease("noble-security")), "its Release files have no date"),
+        ((SuiteRelease("noble"),), "its Release files have no date"),
         ((), "its Release files have no date"),
     ],
 )
-def test_a_refusal_says_why(releases: tuple[Release, ...], refusal: str | None) -> None:
+def test_a_refusal_says_why(releases: tuple[SuiteRelease, ...], refusal: str | None) -> None:
     reason = probe("ustc", *releases).refusal(NOW, WEEK)
     assert (reason or "").startswith(refusal or "")
     assert (reason is None) == (refusal is None)
@@ -72,8 +72,8 @@ def test_answers_are_matched_by_url() -> None:
 garbage
 """
     assert answered(mirror, urls, answers).releases == (
-        Release("noble", NOW),
-        Release("noble-updates", error="E: 404  Not Found"),
+        SuiteRelease("noble", NOW),
+        SuiteRelease("noble-updates", error="E: 404  Not Found"),
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from gpuhost.checks.finding import Finding, Status
-from gpuhost.cli import hosts
+from gpuhost.cli.common import hosts
 from gpuhost.drift.since import Change, Changes
 from gpuhost.fleet.host_pool import HostError
 from gpuhost.fleet.host_status import HostStatus

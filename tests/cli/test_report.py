@@ -10,9 +10,7 @@ import pytest
 from rich.console import Console
 
 from gpuhost.checks.finding import Finding, Status
-from gpuhost.domain.exit_status import (
-    Exit,
-)
+from gpuhost.domain.exit_status import Exit
 from gpuhost.fleet.host_status import HostStatus
 from gpuhost.fleet.report import FleetReport, HostReport
 from gpuhost.outputs.fleet import print_report

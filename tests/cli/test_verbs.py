@@ -16,7 +16,7 @@ from gpuhost.cli import cli
 READING = ("check", "drift", "logs", "releases", "status")
 RUNNING = ("deploy", "provision", "remove", "restore", "rollback")
 VERBS = sorted((*READING, *RUNNING, "init"))
-NO_VERBS = ("hosts", "streams", "_status", "__main__", "drift_outputs", "os.path", "no-verb", "")
+NO_VERBS = ("common", "_status", "__main__", "os.path", "no-verb", "")
 
 
 def shown(*arguments: str) -> str:

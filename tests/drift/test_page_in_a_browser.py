@@ -73,7 +73,7 @@ def test_the_page_fits_and_is_readable(tmp_path: Path, width: int, dark: bool) -
     # Only the grid is wider than a phone, and it scrolls in its own box.
     assert found["grids"] == [width == PHONE]
     for said in (
-        "5 of 10 hosts need somebody",
+        "5 of 10 hosts need attention",
         "nvidia.driver",
         "Failed to initialize NVML: Driver/library version mismatch",
         "then hold the NVIDIA packages, so that automatic upgrades cannot do it again.",
@@ -86,7 +86,7 @@ def test_the_page_fits_and_is_readable(tmp_path: Path, width: int, dark: bool) -
 def test_a_host_can_neither_run_anything_nor_break_the_page(tmp_path: Path, width: int) -> None:
     text = page(pages.hostile())
     found = Browser(tmp_path, width).measure(text, LOOK)
-    assert found["title"].startswith("3 of 3 hosts need somebody")
+    assert found["title"].startswith("3 of 3 hosts need attention")
     # The only script is the one that measures.
     assert found["planted"] == 1
     assert "<script>document.title = 'taken'</script>" in found["text"]

@@ -8,9 +8,7 @@ from typing import Any
 import pytest
 
 from gpuhost.checks.deployed import repaired_by_a_release
-from gpuhost.release.resolved_app import (
-    ResolvedApp,
-)
+from gpuhost.release.resolved_app import ResolvedApp
 from gpuhost.release.secrets import GivenSecrets, SecretValue
 from gpuhost.release.source import ResolvedSource
 from gpuhost.rollout.draft import Draft, draft_release

@@ -1,8 +1,6 @@
 """The step that installs nginx for an app with a site."""
 
-from gpuhost.appfile.model import (
-    XGpuhost,
-)
+from gpuhost.appfile.model import XGpuhost
 from gpuhost.steps import nginx
 from gpuhost.steps.start import load_settings_or_stop
 

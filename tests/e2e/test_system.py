@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from gpuhost.plans.proxy import APT_FILE, CLIENT_FILE, ENGINE_DROPIN, ENGINE_FILE
-from gpuhost.plans.reading import request_for
+from gpuhost.plans.request import request_for
 from gpuhost.plans.system import UPDATES_FILE
 from gpuhost.settings import Settings
 from gpuhost.snapshot.collector import script

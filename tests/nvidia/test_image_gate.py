@@ -9,11 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpuhost.domain.nvidia.card_models import Brand
-from gpuhost.domain.nvidia.image_gate import (
-    PUBLISHED_GATES,
-    image_gate,
-    published_requirement,
-)
+from gpuhost.domain.nvidia.image_gate import PUBLISHED_GATES, image_gate, published_requirement
 from gpuhost.domain.nvidia.toolkits import driver_cuda
 from gpuhost.domain.nvidia.version import CudaVersion, DriverVersion
 from gpuhost.runner.contract import Facts, environment_gate

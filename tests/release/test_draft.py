@@ -12,9 +12,7 @@ from typing import Any
 import pytest
 
 from gpuhost.appfile.loading import load
-from gpuhost.release.resolved_app import (
-    ResolvedApp,
-)
+from gpuhost.release.resolved_app import ResolvedApp
 from gpuhost.release.secrets import GivenSecrets, SecretValue
 from gpuhost.release.source import ResolvedSource
 from gpuhost.rollout.bundle import Bundle

@@ -5,9 +5,7 @@ from __future__ import annotations
 import pyinfra
 import pytest
 
-from gpuhost.rollout.detach import (
-    follow_command,
-)
+from gpuhost.rollout.detach import follow_command
 
 COMMAND_LINES = {
     "inventory.py deploys/app.py --data app=tts": "inventory.py",

@@ -9,9 +9,7 @@ import pytest
 
 from gpuhost.rollout.outcome import report
 from gpuhost.rollout.progress import Progress, duration, readable
-from gpuhost.runner.contract import (
-    Result,
-)
+from gpuhost.runner.contract import Result
 
 
 class Clock:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gpuhost.runner.plan import Request, Verify, VerifyStep
+from gpuhost.runner.plan import HttpRequest, Verify, VerifyStep
 from gpuhost.runner.stages import downtime
 from gpuhost.runner.stages.downtime import Downtime
 from tests.runner.host_fixtures import App, app
@@ -25,7 +25,7 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
 
 
 def measured(app: App, site: Site) -> Downtime:
-    step = VerifyStep("it answers", request=Request(site.url("/health")))
+    step = VerifyStep("it answers", request=HttpRequest(site.url("/health")))
     return Downtime(app.release(verify=Verify(steps=(step,))))
 
 

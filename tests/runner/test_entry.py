@@ -9,7 +9,7 @@ from importlib.resources import files
 
 import pytest
 
-from gpuhost.rollout.deliver import resume_unit
+from gpuhost.rollout.deliver import resume_unit_text
 from gpuhost.runner import __main__ as entry
 from gpuhost.runner.contract import RESTORE_FAILED, RESTORED, VERIFIED, Operation, Result
 from gpuhost.runner.plan import Backup, BadPlan
@@ -204,7 +204,7 @@ def test_systemd_restarts_the_runner_after_an_unexpected_error(
     script = files("gpuhost.remote").joinpath("release_begin.sh").read_text("utf-8")
     statuses = " ".join(map(str, sorted(FINAL)))
     assert f'RestartPreventExitStatus="{statuses}"' in script
-    assert f"RestartPreventExitStatus={statuses}\n" in resume_unit()
+    assert f"RestartPreventExitStatus={statuses}\n" in resume_unit_text()
 
 
 def test_a_backup_that_was_not_taken_fails(

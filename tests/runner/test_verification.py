@@ -12,7 +12,7 @@ import pytest
 
 from gpuhost.runner.lib.commands import Outcome
 from gpuhost.runner.lib.failure import Failure
-from gpuhost.runner.plan import Expect, Nginx, Request, Verify, VerifyStep
+from gpuhost.runner.plan import Expect, HttpRequest, Nginx, Verify, VerifyStep
 from gpuhost.runner.site.answers import at, mismatch
 from gpuhost.runner.site.http import Answer
 from gpuhost.runner.stages import verification
@@ -49,7 +49,7 @@ def a_release(app: App, *steps: VerifyStep, release_id: str = NEW, **plan: Any) 
 
 
 def asking(url: str, within_s: int = 0, through: str = "", **request: Any) -> VerifyStep:
-    return VerifyStep("it answers", within_s, request=Request(url, **request), through=through)
+    return VerifyStep("it answers", within_s, request=HttpRequest(url, **request), through=through)
 
 
 def failure(release: Release, through: bool = False) -> Failure:

@@ -7,7 +7,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from gpuhost.plans.reading import request_for
+from gpuhost.plans.request import request_for
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Probes, Snapshot
 from gpuhost.snapshot.collector import script

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gpuhost.checks.registry import run_checks
-from gpuhost.plans.reading import request_for
+from gpuhost.plans.request import request_for
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Probe, Probes, Snapshot
 from gpuhost.snapshot.collector import readers_request, script

@@ -10,13 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from gpuhost.domain.toolkit.packages import (
-    PACKAGES,
-)
-from gpuhost.plans.toolkit_packages import (
-    release,
-    repository,
-)
+from gpuhost.domain.toolkit.packages import PACKAGES
+from gpuhost.plans.toolkit_packages import release, repository
 from gpuhost.settings import Settings
 
 SCRIPT = files("gpuhost.remote").joinpath("toolkit_packages.sh").read_text("utf-8")

@@ -5,13 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpuhost.domain.toolkit.packages import (
-    PACKAGES,
-)
-from gpuhost.plans.toolkit_packages import (
-    OLDER_LISTS,
-    repository,
-)
+from gpuhost.domain.toolkit.packages import PACKAGES
+from gpuhost.plans.toolkit_packages import OLDER_LISTS, repository
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Probe, Probes
 from gpuhost.snapshot.toolkit import KEY, RUNTIME, SOURCES, Toolkit

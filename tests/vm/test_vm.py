@@ -12,7 +12,7 @@ import pytest
 
 from gpuhost.domain.sizes import format_size
 from gpuhost.plans.firewall_files import GUARD
-from gpuhost.snapshot.firewall import UNDONE
+from gpuhost.snapshot.firewall import REVERTED_FILE
 from tests.e2e.commands import check, deploy, start
 from tests.e2e.firewalled import ALONE, PENDING, STATE
 from tests.lab.vm import VirtualMachine
@@ -132,7 +132,7 @@ def test_checks_pass_after_a_reboot_and_a_run_changes_nothing(rebooted: VirtualM
 
 @pytest.mark.parametrize("made", [False, True], ids=["partly written", "complete, not confirmed"])
 def test_a_reset_during_a_change_reverts_it(rebooted: VirtualMachine, made: bool) -> None:
-    rebooted.run(f"rm -f {UNDONE}")
+    rebooted.run(f"rm -f {REVERTED_FILE}")
     before = rebooted.run(STATE)
     booted = rebooted.boot_id()
     _change_without_confirming(rebooted, ARMED if made else HALF_MADE)

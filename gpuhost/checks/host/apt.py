@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 from gpuhost.checks.finding import Verdict, fail, later, ok, skip, warn
 from gpuhost.checks.registry import check
 from gpuhost.domain.apt.archive import is_security
-from gpuhost.domain.apt.choice import Release, newest_age
+from gpuhost.domain.apt.choice import SuiteRelease, newest_age
 from gpuhost.domain.apt.documents import entries, own_archives
 from gpuhost.domain.apt.duplicates import duplicates
 from gpuhost.domain.apt.mirrors import ARCHIVES, Mirror
@@ -128,7 +128,7 @@ def _age_at_last_update(snapshot: Snapshot, chosen: Mirror) -> timedelta | None:
     own = own_archives(sources.files, sources.distribution, known)
     dates = {release.file: release.date for release in snapshot.apt.releases}
     releases = [
-        Release(suite, date=dates[name])
+        SuiteRelease(suite, date=dates[name])
         for _, entry in entries(sources.files)
         if own.has(entry)
         for uri in entry.uris

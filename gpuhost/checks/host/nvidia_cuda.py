@@ -11,11 +11,7 @@ from gpuhost.domain.nvidia.branches import recommended_branch
 from gpuhost.domain.nvidia.cuda import Decision
 from gpuhost.domain.nvidia.toolkits import BRANCH_END, support_ended
 from gpuhost.plans.gpu import reason_without_driver
-from gpuhost.plans.nvidia import (
-    cuda_decision,
-    install_plan,
-    wrong_branch,
-)
+from gpuhost.plans.nvidia import cuda_decision, install_plan, wrong_branch
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
 

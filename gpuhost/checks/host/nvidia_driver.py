@@ -9,11 +9,7 @@ from gpuhost.checks.unreachable import NVIDIA, fix_for
 from gpuhost.domain.nvidia.branches import recommended_branch
 from gpuhost.domain.nvidia.driver_state import SENTENCES, DriverState
 from gpuhost.plans.gpu import reason_without_driver
-from gpuhost.plans.nvidia import (
-    install_plan,
-    reboot_reason,
-    wrong_modules,
-)
+from gpuhost.plans.nvidia import install_plan, reboot_reason, wrong_modules
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 

@@ -12,7 +12,7 @@ from gpuhost.domain.apt.mirrors import Archive, Mirror
 
 
 @dataclass(frozen=True)
-class Release:
+class SuiteRelease:
     """One suite of a mirror, as the host fetched it.
 
     + date: `Date` of its InRelease file; None: not read.
@@ -29,7 +29,7 @@ class Probe:
     """The answer of one candidate for the suites that the host uses."""
 
     mirror: Mirror
-    releases: tuple[Release, ...]
+    releases: tuple[SuiteRelease, ...]
 
     def refusal(self, now: datetime, max_age: timedelta) -> str | None:
         """Why the mirror is not suitable; None: it is.
@@ -52,7 +52,7 @@ class Probe:
         return None
 
 
-def newest_age(releases: Iterable[Release], now: datetime) -> timedelta | None:
+def newest_age(releases: Iterable[SuiteRelease], now: datetime) -> timedelta | None:
     """How old the newest of some suites is; None if none has a date."""
     dates = [release.date for release in releases if release.date]
     return now - max(dates) if dates else None
@@ -74,13 +74,13 @@ def answered(mirror: Mirror, urls: Iterable[tuple[str, str]], answers: str) -> P
     return Probe(mirror, tuple(_release(suite, by_url.get(url)) for suite, url in urls))
 
 
-def _release(suite: str, answer: tuple[str, str] | None) -> Release:
+def _release(suite: str, answer: tuple[str, str] | None) -> SuiteRelease:
     if answer is None:
-        return Release(suite, error="no answer")
+        return SuiteRelease(suite, error="no answer")
     result, text = answer
     if result == "ok":
-        return Release(suite, date=release_date(text))
-    return Release(suite, error=text.strip() or "could not be fetched")
+        return SuiteRelease(suite, date=release_date(text))
+    return SuiteRelease(suite, error=text.strip() or "could not be fetched")
 
 
 def release_date(text: str) -> datetime | None:

@@ -11,11 +11,7 @@ from gpuhost.domain.nvidia.cards import Card, module_conflict
 from gpuhost.domain.nvidia.cuda_notes import notes_for, refusing_card
 from gpuhost.domain.nvidia.cuda_rule import Rule, are_data_center, crosses_major
 from gpuhost.domain.nvidia.image_gate import PUBLISHED_GATES
-from gpuhost.domain.nvidia.toolkits import (
-    MINOR_VERSION_FLOOR,
-    driver_cuda,
-    minimum_driver,
-)
+from gpuhost.domain.nvidia.toolkits import MINOR_VERSION_FLOOR, driver_cuda, minimum_driver
 from gpuhost.domain.nvidia.version import CudaVersion, DriverVersion
 
 

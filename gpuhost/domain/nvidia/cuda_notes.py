@@ -7,11 +7,7 @@ from collections.abc import Sequence
 from gpuhost.domain.nvidia.architectures import Modules
 from gpuhost.domain.nvidia.cards import Card
 from gpuhost.domain.nvidia.cuda_rule import Rule, are_data_center, crosses_major
-from gpuhost.domain.nvidia.image_gate import (
-    Gate,
-    image_gate,
-    published_requirement,
-)
+from gpuhost.domain.nvidia.image_gate import Gate, image_gate, published_requirement
 from gpuhost.domain.nvidia.version import ComputeCapability, CudaVersion, DriverVersion
 
 

@@ -10,12 +10,7 @@ from dataclasses import dataclass
 from gpuhost.domain.nvidia.card_models import Brand
 from gpuhost.domain.nvidia.toolkits import driver_cuda
 from gpuhost.domain.nvidia.version import CudaVersion, DriverVersion
-from gpuhost.runner.contract import (
-    Facts,
-    Gate,
-    GateResult,
-    requirement_gate,
-)
+from gpuhost.runner.contract import Facts, Gate, GateResult, requirement_gate
 
 __all__ = [
     "PUBLISHED_GATES",

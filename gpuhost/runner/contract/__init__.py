@@ -3,6 +3,7 @@
 Other packages import only this and `plan` of the runner.
 """
 
+from gpuhost.runner.contract.decode import LAST_SECOND as LAST_SECOND
 from gpuhost.runner.contract.decode import from_json as from_json
 from gpuhost.runner.contract.image_gate import Facts as Facts
 from gpuhost.runner.contract.image_gate import Gate as Gate

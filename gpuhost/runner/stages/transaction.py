@@ -6,14 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from gpuhost.runner.contract import (
-    RELEASE,
-    RESTORED,
-    ROLLBACK,
-    UNDONE,
-    Operation,
-    Result,
-)
+from gpuhost.runner.contract import RELEASE, RESTORED, ROLLBACK, UNDONE, Operation, Result
 from gpuhost.runner.data import backup, directories, schedule
 from gpuhost.runner.docker.containers import logs
 from gpuhost.runner.lib.files import point

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, replace
 from urllib.parse import urljoin, urlsplit
 
-from gpuhost.runner.plan import Expect, Request, VerifyStep
+from gpuhost.runner.plan import Expect, HttpRequest, VerifyStep
 from gpuhost.runner.site import certificates
 from gpuhost.runner.site.answers import at, mismatch
 from gpuhost.runner.site.http import Answer, NoAnswer, ask, origin
@@ -53,7 +53,7 @@ def verify_request(
 
 
 def _verify_then(
-    release: Release, request: Request, answer: Answer, through: bool, seconds: float
+    release: Release, request: HttpRequest, answer: Answer, through: bool, seconds: float
 ) -> Problem | None:
     """The second request, to the address in the first answer."""
     address = _address(answer, request.then)
@@ -64,7 +64,7 @@ def _verify_then(
     if url is None:
         reason = f"{request.url}: the address at {request.then} is on another server, {address}"
         return Problem(reason, shown)
-    second = _send(release, Request(url=url), through, seconds)
+    second = _send(release, HttpRequest(url=url), through, seconds)
     return _check("GET", url, second, request.then_expect, through)
 
 
@@ -92,7 +92,9 @@ def _at_site(url: str, site: str) -> str:
     return f"{site.rstrip('/')}{parts.path or '/'}{query}"
 
 
-def _send(release: Release, request: Request, through: bool, seconds: float) -> Answer | Problem:
+def _send(
+    release: Release, request: HttpRequest, through: bool, seconds: float
+) -> Answer | Problem:
     headers = dict(request.headers)
     if _is_json(request.body) and not any(name.lower() == "content-type" for name in headers):
         headers["Content-Type"] = "application/json"

@@ -16,7 +16,7 @@ from pyinfra_cli.util import parse_cli_arg  # type: ignore[import-untyped]
 from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
-from gpuhost.cli import streams
+from gpuhost.cli.common import streams
 from gpuhost.domain.exit_status import Exit
 from gpuhost.domain.plain_text import plain
 from gpuhost.fleet.host_keys import refuse_unknown_host_keys

@@ -19,13 +19,13 @@ from typing import Any, NoReturn
 
 import click
 
-from gpuhost.cli import streams
-from gpuhost.cli.hosts import INVENTORY_OPTIONS, Selection, load_fleet
+from gpuhost.cli.common import streams
+from gpuhost.cli.common.hosts import INVENTORY_OPTIONS, Selection, load_fleet
 from gpuhost.domain.exit_status import Exit
 from gpuhost.fleet.inventory import BadInventory
 
 OWN = Path("deploys")
-PACKAGED = Path(__file__).parents[1] / "deploys"
+PACKAGED = Path(__file__).parents[2] / "deploys"
 
 
 @dataclass(frozen=True)

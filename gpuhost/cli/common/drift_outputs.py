@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from gpuhost.cli.streams import say
+from gpuhost.cli.common.streams import say
 from gpuhost.drift.files import write_problem
 from gpuhost.drift.history import History, Run
 from gpuhost.drift.report import DriftReport

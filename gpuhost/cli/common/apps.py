@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from gpuhost.cli.completion import apps
+from gpuhost.cli.common.completion import apps
 
 app_argument = click.argument("app", shell_complete=apps)
 
