@@ -22,6 +22,7 @@ from gpuhost.domain.exit_status import Exit
 from gpuhost.drift.fleet import check_drift
 from gpuhost.drift.report import DriftReport
 from gpuhost.drift.since import Changes
+from gpuhost.fleet.interruption import interruption_reaches_this_greenlet
 from gpuhost.outputs.drift import print_changes, print_drift
 from gpuhost.outputs.table import console
 
@@ -86,7 +87,8 @@ def drift(
         took = time.monotonic() - started
     # Before the report is printed, because its reader may be slow or stop early.
     try:
-        delivered = outputs.deliver(report, took, fleet.names)
+        with interruption_reaches_this_greenlet():
+            delivered = outputs.deliver(report, took, fleet.names)
     except KeyboardInterrupt:
         report, delivered = replace(report, interrupted=True), Delivered(None, written=False)
     with report_output():

@@ -163,9 +163,24 @@ def test_of_two_parallel_runs_one_notifies(nights: Nights, receiver: Receiver) -
     assert len(list((nights.workplace.path / "runs").iterdir())) == 3
 
 
-def test_ctrl_c_while_waiting_for_another_run(workplace: Workplace, sshd: Sshd) -> None:
+# Python raises KeyboardInterrupt in the thread that runs: with gevent, that may be any.
+BUSY_THREAD = """
+import threading, time
+
+def work():
+    while True:
+        sum(range(100_000))
+        time.sleep(0)
+
+threading.Thread(target=work, daemon=True).start()
+"""
+
+
+@pytest.mark.parametrize("more", ["", BUSY_THREAD], ids=["alone", "busy thread"])
+def test_ctrl_c_while_waiting_for_another_run(workplace: Workplace, sshd: Sshd, more: str) -> None:
     """The results are still shown."""
-    workplace.inventory({GOOD: drifting(sshd, "drift-awaits")})
+    inventory = workplace.inventory({GOOD: drifting(sshd, "drift-awaits")})
+    inventory.write_text(inventory.read_text() + more)
     runs = workplace.path / "runs"
     runs.mkdir()
     with run_lock(runs, print):
@@ -179,6 +194,8 @@ def test_ctrl_c_while_waiting_for_another_run(workplace: Workplace, sshd: Sshd) 
         )
         assert process.stderr is not None
         assert process.stderr.readline().startswith("gpuhost: waiting for another run")
+        # The busy thread runs now.
+        time.sleep(0.5)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)
     assert (process.returncode, err) == (130, "")
