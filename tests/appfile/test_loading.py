@@ -109,6 +109,7 @@ def test_an_apps_own_file_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 NOT_FOUND = {
     "z-puls": "apps/z-puls.yaml: no such file: did you mean z-pulse?",
     "qqq": "apps/qqq.yaml: no such file; known: autovoicecollation, english-l",
+    "x" * 300: f"apps/{'x' * 300}.yaml: no such file; known: autovoicecollation",
     "old": "apps/old.yml: app files end in .yaml; rename it",
     "../etc": "app = '../etc': a name of lowercase letters, digits, - and _, starting",
     "TTS": "app = 'TTS': a name of lowercase letters",
