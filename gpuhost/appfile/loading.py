@@ -41,12 +41,19 @@ def find(name: str) -> Path:
         raise BadApp([f"app = {shown((), name)}: invalid name: use {NAME_RULE}"])
     for directory in (OWN, PACKAGED):
         path = directory / f"{name}.yaml"
-        if path.is_file():
+        if _is_file(path):
             return path
-    if (OWN / f"{name}.yml").is_file():
+    if _is_file(OWN / f"{name}.yml"):
         raise BadApp([f"{OWN / name}.yml: app files end in .yaml; rename it"])
     known = sorted({path.stem for path in (*OWN.glob("*.yaml"), *PACKAGED.glob("*.yaml"))})
     raise BadApp([f"apps/{name}.yaml: no such file{suggestion(name, known)}"])
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # the name is too long
+        return False
 
 
 def load(path: Path) -> App:

@@ -111,6 +111,7 @@ def test_a_file_of_the_user_wins_over_a_packaged_one(
 NOT_FOUND = {
     "z-puls": "apps/z-puls.yaml: no such file: did you mean z-pulse?",
     "qqq": "apps/qqq.yaml: no such file; known: autovoicecollation, english-l",
+    "x" * 300: f"apps/{'x' * 300}.yaml: no such file; known: autovoicecollation",
     "old": "apps/old.yml: app files end in .yaml; rename it",
     "../etc": "app = '../etc': invalid name: use lowercase letters, digits, - and _, starting",
     "TTS": "app = 'TTS': invalid name: use lowercase letters",
