@@ -10,13 +10,14 @@ from shlex import quote
 
 import click
 
+from gpuhost.cli.common.non_empty_path import NonEmptyPath
 from gpuhost.cli.common.streams import say
 
 TREE = Path(__file__).parents[1] / "templates" / "repository"
 
 
 @click.command()
-@click.argument("directory", default=".", type=click.Path(path_type=Path))
+@click.argument("directory", default=".", type=NonEmptyPath(path_type=Path))
 def init(directory: Path) -> None:
     """Write a repository for your own servers and apps.
 

@@ -76,6 +76,15 @@ def test_nothing_is_overwritten(made: Path) -> None:
     assert written(made) == {"apps/hello.yaml": b"mine"}
 
 
+def test_an_unset_shell_variable_is_not_the_current_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ended = init("")
+    assert (ended.exit_code, list(tmp_path.iterdir())) == (1, [])
+    assert "directory is empty: give a path, or omit it" in ended.output
+
+
 @pytest.mark.parametrize("path", ["", "deploys", ".github/workflows"])
 def test_a_file_in_place_of_a_directory(tmp_path: Path, path: str) -> None:
     blocked = tmp_path / "hosts" / path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Collection
 from contextlib import nullcontext
@@ -13,6 +12,7 @@ from typing import Any
 
 import click
 
+from gpuhost.cli.common.non_empty_path import NonEmptyPath
 from gpuhost.cli.common.streams import say
 from gpuhost.drift.files import write_problem
 from gpuhost.drift.history import History, Run
@@ -164,17 +164,7 @@ def _try_write(option: str, write: Callable[[], None]) -> bool:
     return True
 
 
-class _NonEmptyPath(click.Path):
-    """A path. An empty one is an unset shell variable, not the current directory."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if not os.fspath(value):
-            option = param.opts[0] if param else "a path"
-            raise click.ClickException(f"{option} is empty: give a path, or omit the option")
-        return super().convert(value, param, ctx)
-
-
-FILE = _NonEmptyPath(path_type=Path)
+FILE = NonEmptyPath(path_type=Path)
 OPTIONS = (
     click.option("--html", type=FILE, metavar="FILE", help="Write the report as a web page."),
     click.option(
