@@ -126,7 +126,7 @@ def test_release_rollback_and_restore(old: OldHost) -> None:
     assert back.status == 0, back.output
     assert ask(host, "/api/health")["revision"] == "first"
     ask(host, "/rows", post="written since")
-    (backup, *_) = host.run(f"ls -r {app.home('backups')} | grep -v before").stdout.split()
+    (backup, *_) = host.run(f"ls -r {app.home('backups')} | grep -- -release").stdout.split()
     restored = app.run(host, deploy="restore.py", backup=backup)
     assert restored.status == 0, restored.output
     assert ask(host, "/rows") == ["written by the old code"]
