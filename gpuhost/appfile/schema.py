@@ -58,7 +58,7 @@ def file_schema() -> str:
 
 
 def schema_at(key_path: KeyPath) -> dict[str, Any] | None:
-    """The schema of a key path in the block; None if there is no such key."""
+    """The schema of a key path in the block; None for an unknown key."""
     schema: dict[str, Any] | None = block_schema()
     for step in key_path:
         if schema is None:

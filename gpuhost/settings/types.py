@@ -136,7 +136,7 @@ DriverBranch = Annotated[
 ToolkitVersion = Annotated[
     str, StringConstraints(pattern=r"^\d+\.\d+\.\d+$"), Kind('a version, such as "1.20.0"')
 ]
-# The first letter prevents that it is read as an option.
+# The first character cannot be a hyphen, which would make it an option.
 ImageName = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_./:@-]*$"),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from shlex import quote
 
+from gpuhost.domain.nvidia.held_packages import HELD
 from gpuhost.domain.nvidia.version import DriverVersion
 from gpuhost.snapshot.packages import QUERY
 from gpuhost.snapshot.probes import NotRead, Probe, Probes
@@ -23,14 +24,7 @@ DRIVER_PACKAGES = (
 # The driver's packages, the kernels that it is built for, and dkms, which builds its modules.
 PACKAGES = (
     "*nvidia*",
-    "cuda-drivers*",
-    "cuda-compat-*",
-    "libcuda1*",
-    "libcudadebugger1",
-    "libnvcuvid1",
-    "libnvsdm*",
-    "libxnvctrl*",
-    "nvlsm",
+    *(pattern for pattern in HELD if "nvidia" not in pattern),
     "dkms",
     "linux-image-*",
     "linux-headers-*",

@@ -1,7 +1,7 @@
 """Only root owns and can change the files that gpuhost writes.
 
 The check of a noun compares the content of its files. Firewall, proxy, apt cache and apps also
-compare owner and mode of theirs.
+compare the owner and mode of their files.
 """
 
 from __future__ import annotations
