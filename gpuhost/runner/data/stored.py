@@ -13,7 +13,7 @@ from pathlib import Path
 
 from gpuhost.runner.contract import AppPaths, from_json
 from gpuhost.runner.lib.failure import Failure
-from gpuhost.runner.lib.files import write_json
+from gpuhost.runner.lib.files import read_json, write_json
 from gpuhost.runner.lib.log import Log
 
 # YYYYMMDD-HHMMSS-REASON. Data that a restore moved aside has other names, and is never removed.
@@ -149,14 +149,8 @@ def _read(home: Path) -> Stored | None:
 
 
 def _referred_to(app: AppPaths) -> set[str]:
-    names = set()
     files = (*app.releases.glob("*/result.json"), *app.releases.glob("*/record.json"))
-    for path in (app.restoring, *files):
-        try:
-            names.add(str(json.loads(path.read_text(encoding="utf-8")).get("backup", "")))
-        except (OSError, ValueError, AttributeError):
-            continue
-    return names
+    return {str(read_json(path).get("backup", "")) for path in (app.restoring, *files)}
 
 
 def _sync(path: Path) -> None:

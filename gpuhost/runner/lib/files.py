@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 
 def write(path: Path, text: str, *, mode: int = 0o644) -> None:
@@ -38,6 +39,15 @@ def holds(path: Path, text: str, *, mode: int) -> bool:
 def write_json(path: Path, value: Mapping[str, object], *, mode: int = 0o644) -> None:
     # Without escapes, so that a YAML parser reads it too.
     write(path, json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n", mode=mode)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a file; {} if it is missing or damaged."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 def append(path: Path, line: str, *, mode: int = 0o644) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
+
+from gpuhost.runner.lib.files import read_json
 
 CLIENT = Path("/root/.docker/config.json")
 # Docker's keys -> the environment variables.
@@ -19,11 +20,7 @@ NAMES = {
 
 def client() -> dict[str, Any]:
     """config.json of root's Docker client; {} if it is missing or damaged."""
-    try:
-        value = json.loads(CLIENT.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
+    return read_json(CLIENT)
 
 
 def environment() -> dict[str, str]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from gpuhost.runner.lib.files import write_json
+from gpuhost.runner.lib.files import read_json, write_json
 from gpuhost.runner.state.release import Release
 
 # Path -> text; None: no file.
@@ -26,29 +25,21 @@ class State:
     @property
     def path(self) -> Path | None:
         """The site's file, even if the current release has no site."""
-        path = _load(self._file).get("path")
+        path = read_json(self._file).get("path")
         return Path(path) if isinstance(path, str) else None
 
     @property
     def loaded(self) -> str:
         """The digest of the files that nginx has loaded; "": unknown."""
-        return str(_load(self._file).get("loaded", ""))
+        return str(read_json(self._file).get("loaded", ""))
 
     def set_loading(self, path: Path) -> None:
         """The loaded files are unknown until set_loaded."""
         write_json(self._file, {"path": str(path), "loaded": ""}, mode=0o600)
 
     def set_loaded(self, digest: str) -> None:
-        write_json(self._file, {**_load(self._file), "loaded": digest}, mode=0o600)
+        write_json(self._file, {**read_json(self._file), "loaded": digest}, mode=0o600)
 
     @property
     def _file(self) -> Path:
         return self.home / "nginx.json"
-
-
-def _load(path: Path) -> dict[str, object]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}

@@ -9,7 +9,6 @@ import hashlib
 import json
 import re
 import time
-from typing import Any
 
 from gpuhost.runner.building import capacity, registry_login
 from gpuhost.runner.building.build_order import Base, Step, steps
@@ -22,7 +21,7 @@ from gpuhost.runner.failures import oom
 from gpuhost.runner.failures.causes import cause
 from gpuhost.runner.lib.commands import Outcome, try_run
 from gpuhost.runner.lib.failure import Failure
-from gpuhost.runner.lib.files import write_json
+from gpuhost.runner.lib.files import read_json, write_json
 from gpuhost.runner.site import nginx_trial
 from gpuhost.runner.state.release import Release
 
@@ -69,7 +68,7 @@ def _build_base(release: Release, step: Step, base: Base) -> None:
     image changes, so images FROM it are rebuilt only if it does.
     """
     inputs = _inputs(release, base)
-    image, known = images.find(step.name), _bases(release).get(step.name, {})
+    image, known = images.find(step.name), read_json(release.app.bases).get(step.name, {})
     is_ours = image is not None and known.get("id") == image.id
     if image is not None and not is_ours:
         release.log.write(f"base {step.name}: kept, gpuhost did not build it ({image.id})")
@@ -84,7 +83,7 @@ def _build_base(release: Release, step: Step, base: Base) -> None:
     image = images.find(step.name)
     if image is not None:
         entry = {"id": image.id, "from": inputs}
-        write_json(release.app.bases, {**_bases(release), step.name: entry})
+        write_json(release.app.bases, {**read_json(release.app.bases), step.name: entry})
 
 
 def _inputs(release: Release, base: Base) -> str:
@@ -96,14 +95,6 @@ def _inputs(release: Release, base: Base) -> str:
     paths = [str(path).removeprefix(str(root)) for path in (base.context, base.dockerfile)]
     inputs = [revision, *paths, sorted(plan.build.args.items())]
     return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()
-
-
-def _bases(release: Release) -> dict[str, dict[str, Any]]:
-    try:
-        value = json.loads(release.app.bases.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def _arguments(release: Release) -> tuple[str, ...]:

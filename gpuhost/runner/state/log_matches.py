@@ -6,10 +6,9 @@ printed at its start may be missing.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-from gpuhost.runner.lib.files import write_json
+from gpuhost.runner.lib.files import read_json, write_json
 from gpuhost.runner.plan import VerifyStep
 from gpuhost.runner.state.release import Release
 
@@ -19,11 +18,11 @@ def is_known(release: Release, step: VerifyStep, started: tuple[str, ...]) -> bo
 
     + started: the start time of each container
     """
-    return _load(_path(release)).get(_key(step)) == list(started)
+    return read_json(_path(release)).get(_key(step)) == list(started)
 
 
 def remember(release: Release, step: VerifyStep, started: tuple[str, ...]) -> None:
-    matches = {**_load(_path(release)), _key(step): list(started)}
+    matches = {**read_json(_path(release)), _key(step): list(started)}
     write_json(_path(release), matches, mode=0o600)
 
 
@@ -33,11 +32,3 @@ def _path(release: Release) -> Path:
 
 def _key(step: VerifyStep) -> str:
     return f"{step.service}: {step.log}"
-
-
-def _load(path: Path) -> dict[str, object]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
