@@ -10,7 +10,7 @@ from tests.lab import cards, carried, network
 from tests.lab.engine import LABEL, Engine
 from tests.lab.keys import host_key, login_key, remember_host
 from tests.lab.process import is_alive, run, this_process
-from tests.lab.state import HostState, cache_id
+from tests.lab.state import HostState, cache_id, locked
 
 INIT = Path(__file__).with_name("init.sh")
 SWAP_FOLDER = "/srv/swap"
@@ -158,15 +158,19 @@ def any_host(engine: Engine) -> bool:
 
 def remove_abandoned(engine: Engine) -> int:
     """Remove everything that belongs to processes that have ended; return how many containers."""
-    owners: set[str] = set()
-    for listing in (("ps", "-a"), ("volume", "ls")):
-        owners |= set(
-            engine.docker(
-                *listing, "--filter", f"label={OWNER}", "--format", f'{{{{.Label "{OWNER}"}}}}'
-            ).split()
-        )
-    dead = [owner for owner in owners if not is_alive(owner)]
-    return sum(remove_labelled(engine, f"{OWNER}={owner}") for owner in dead)
+    # Docker refuses to remove what another process is removing.
+    with locked("abandoned", where=network.LOCKS):
+        dead = [owner for owner in _owners(engine) if not is_alive(owner)]
+        return sum(remove_labelled(engine, f"{OWNER}={owner}") for owner in dead)
+
+
+def _owners(engine: Engine) -> set[str]:
+    shown = ("--filter", f"label={OWNER}", "--format", f'{{{{.Label "{OWNER}"}}}}')
+    return {
+        owner
+        for listing in (("ps", "-a"), ("volume", "ls"))
+        for owner in engine.docker(*listing, *shown).split()
+    }
 
 
 class Stream:
