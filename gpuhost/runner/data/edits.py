@@ -1,4 +1,4 @@
-"""Applies `source.edits` to the source of a release: each anchor occurs exactly once, or none is."""
+"""Applies `source.edits` to the source of a release: all of them, or none."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 
 
 def through_link(source: Path, name: str) -> str | None:
@@ -11,10 +11,12 @@ def through_link(source: Path, name: str) -> str | None:
     for part in [*reversed(path.parents), path][1:]:
         if (source / part).is_symlink():
             target = (source / part).readlink()
-            return f"{shown(path)} goes through a link of the source, {shown(part)} -> {shown(target)}"
+            return (
+                f"{shown(path)} goes through a link of the source, {shown(part)} -> {shown(target)}"
+            )
     return None
 
 
-def shown(path: PurePosixPath | str) -> str:
+def shown(path: PurePath | str) -> str:
     """For a message: file names need not be UTF-8."""
     return str(path).encode("utf-8", "backslashreplace").decode("utf-8")

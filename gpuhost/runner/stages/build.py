@@ -99,7 +99,7 @@ def _inputs(release: Release, base: Base) -> str:
 
 
 def _patches(source: Source | None) -> tuple[object, ...]:
-    """Empty without an overlay and edits: then a base has the same inputs as before they existed."""
+    """Empty without an overlay and edits, so that no base is built again for a new gpuhost."""
     if source is None or not (source.overlay or source.edits):
         return ()
     edits = [(edit.file, edit.find, edit.replace) for edit in source.edits]
