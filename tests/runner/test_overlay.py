@@ -156,8 +156,7 @@ def test_names_need_not_be_utf_8(app: App) -> None:
     write_archive(release.paths.overlay, a_member(name, tarfile.SYMTYPE, "/etc"))
     with pytest.raises(Failure) as failure:
         source.fetch(release)
-    assert r"caf\xe9.txt -> /etc" in failure.value.said.replace("udce9", "xe9")
-    failure.value.said.encode("utf-8")
+    assert r"caf\xe9.txt -> /etc" in failure.value.said
 
 
 def test_over_a_commit(app: App, repository: Repository) -> None:
