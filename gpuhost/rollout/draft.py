@@ -117,7 +117,6 @@ class Draft:
             plan,
             self.resolved.secrets,
             compose=self.files.compose,
-            override=self.files.override,
             nginx=self.files.nginx,
             archive=source.archive if source else None,
             runner=runner_file().data,
@@ -138,7 +137,7 @@ def draft_release(resolved: ResolvedApp, snapshot: Snapshot, settings: Settings)
     Raises Refused, with every reason.
     """
     app = resolved.app
-    variant = choose_variant(app.block, snapshot, settings)
+    variant = choose_variant(app, snapshot, settings)
     draft: Draft | None = None
     errors = [line for line in resolved.errors if line not in resolved.secret_errors]
     try:
@@ -173,7 +172,7 @@ def _draft(
         resolved,
         variant,
         plan_release(app, variant, settings, snapshot, revision=revision, by=by),
-        render_files(app, variant, snapshot),
+        render_files(app, snapshot),
         state,
         tuple(Proposal(snapshot, app, variant, settings).services),
     )

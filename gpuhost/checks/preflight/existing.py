@@ -16,6 +16,14 @@ from gpuhost.snapshot.docker import Container
 @app_check("app.project", "The app's Compose project is its own, or may be taken over (`adopt`).")
 def project(proposal: Proposal) -> Verdict:
     name = proposal.app.project
+    current = proposal.state.current_release if proposal.state else None
+    if current and current.project and current.project != name:
+        return fail(
+            f"project {name}, as for the release that runs",
+            f"it runs as project {current.project}: another name has other volumes and networks, "
+            "and its data would seem lost",
+            fix=f"set x-gpuhost.project: {current.project}; or remove the app first",
+        )
     foreign = [
         container
         for container in proposal.snapshot.docker.containers
@@ -86,15 +94,10 @@ def _written_paths(proposal: Proposal) -> Iterator[str]:
     yield proposal.directory
     yield from (path for path in proposal.app.block.directories if path.startswith("/"))
     for service in proposal.services.values():
-        for volume in service.volumes:
-            if isinstance(volume, str):
-                source, _, rest = volume.partition(":")
-                read_only = "ro" in rest.partition(":")[2].split(",")
-            else:
-                source, read_only = str(volume.get("source") or ""), bool(volume.get("read_only"))
-            of_the_host = any(_inside(source, path) for path in SYSTEM_DIRECTORIES)
-            if source.startswith("/") and not read_only and not of_the_host:
-                yield source
+        for mount in service.mounts:
+            of_the_host = any(_inside(mount.source, path) for path in SYSTEM_DIRECTORIES)
+            if mount.source.startswith("/") and not mount.read_only and not of_the_host:
+                yield mount.source
 
 
 def _overlap(path: str, other: str) -> bool:
