@@ -101,17 +101,7 @@ def _app(
     problems += (problem for problem in of_block if problem.key_path not in reported)
     directory = source_directory(block, path)
     local = LocalFiles(directory) if directory else NoFiles()
-    beside = path.name if block.source is None else ""
-    named = _named(block, path.stem)
-    project = read_project(
-        files or local, named, documents, app_file=str(path), beside=beside
-    )
-    # Its own name, once it is known, is ${COMPOSE_PROJECT_NAME}.
-    if project.name and not block.project:
-        named = replace(named, project=project.name)
-        project = read_project(
-            files or local, named, documents, app_file=str(path), beside=beside
-        )
+    project = _project(files or local, block, path, whole, documents)
     is_complete = bool(directory or files) or not _needs_repository(block, project)
     if is_complete:
         # A value is wrong for one reason, and the names of an invalid section are not known.
@@ -126,6 +116,24 @@ def _app(
     if is_complete:
         block = placed(block, project.directory)
     return App(path.stem, path, text, project, block, documents, is_complete)
+
+
+def _project(
+    files: ProjectFiles,
+    block: XGpuhost,
+    path: Path,
+    whole: Document,
+    documents: Sequence[Document],
+) -> ComposeProject:
+    named = _named(block, path.stem)
+    app_file = (str(path), whole.line((KEY, "compose")))
+    beside = path.name if block.source is None else ""
+    project = read_project(files, named, documents, app_file=app_file, beside=beside)
+    if block.project or not project.name:
+        return project
+    # Its own name, now known, is ${COMPOSE_PROJECT_NAME}.
+    named = replace(named, project=project.name)
+    return read_project(files, named, documents, app_file=app_file, beside=beside)
 
 
 def _bad_app(

@@ -40,15 +40,24 @@ class Unset:
 
 @dataclass(frozen=True)
 class Filled:
+    """is_bad: Compose refuses the text."""
+
     text: str
     unset: tuple[Unset, ...] = ()
+    is_bad: bool = False
+
+
+class _BadVariable(Exception):
+    """${…} that Compose refuses."""
 
 
 def fill_in(text: str, lookup: Lookup) -> Filled:
     """The text with its variables filled in, and those that are unset."""
     unset: list[Unset] = []
-    parts = list(_parts(text, lookup, unset))
-    return Filled("".join(parts), tuple(unset))
+    try:
+        return Filled("".join(_parts(text, lookup, unset)), tuple(unset))
+    except _BadVariable:
+        return Filled(text, tuple(unset), is_bad=True)
 
 
 def _parts(text: str, lookup: Lookup, unset: list[Unset]) -> Iterator[str]:
@@ -66,7 +75,6 @@ def _parts(text: str, lookup: Lookup, unset: list[Unset]) -> Iterator[str]:
             yield _plain(match[0], text[start : match.end()], lookup, unset)
             at = match.end()
         else:
-            # Compose refuses it, on the host.
             yield "$"
             at = start + 1
     yield text[at:]
@@ -93,7 +101,7 @@ def _braced(written: str, lookup: Lookup, unset: list[Unset]) -> str:
     rest = inside[len(name) :]
     operator = next((sign for sign in OPERATORS if rest.startswith(sign)), "")
     if not name or (rest and not operator) or not written.endswith("}"):
-        return written
+        raise _BadVariable
     other = rest[len(operator) :]
     value = lookup(name)
     is_set = value is not None and (value != "" or not operator.startswith(":"))

@@ -65,12 +65,12 @@ def read_project(
     named: Named,
     documents: Sequence[Document],
     *,
-    app_file: str,
+    app_file: tuple[str, int],
     beside: str = "",
 ) -> ComposeProject:
     """Every error is in the result.
 
-    + app_file: the app's file, for messages
+    + app_file: the app's file, and the line that names the project's files, for messages
     + beside: its name, if it is in the project's directory itself
     """
     inline = any(_has_services(document) for document in documents)
@@ -81,10 +81,10 @@ def read_project(
     if not files and not inline:
         message = f"services: none here, and no {', '.join(NAMES)} in {project.shown('.')}"
         fix = "name the project's own files in x-gpuhost.compose"
-        return ComposeProject(errors=(FileError(app_file, 1, f"{message}; {fix}"),))
+        return ComposeProject(errors=(FileError(*app_file, f"{message}; {fix}"),))
     variables = _variables(project, reader, named, directory)
-    app = AppDocuments(app_file, documents) if inline else None
-    compose = ComposeFile.of(reader.model(files, app, directory, variables.lookup))
+    app = AppDocuments(app_file[0], documents) if inline else None
+    compose = ComposeFile.of(reader.model(files, app, directory, variables.lookup, app_file))
     uses = reader.found()
     return ComposeProject(
         compose,
@@ -96,7 +96,7 @@ def read_project(
         _profiles(variables),
         uses,
         {use.name: example_of(project, directory, use.name) for use in uses.all},
-        (*reader.errors, *_outside(compose, reader)),
+        tuple(dict.fromkeys((*reader.errors, *_outside(compose, reader)))),
     )
 
 

@@ -77,16 +77,23 @@ class Reader:
         return (self._shown(self._places[-1][0]), 1) if self._places else ("", 0)
 
     def model(
-        self, paths: Iterable[str], app: AppDocuments | None, base: str, lookup: Lookup
+        self,
+        paths: Sequence[str],
+        app: AppDocuments | None,
+        base: str,
+        lookup: Lookup,
+        named_at: tuple[str, int],
     ) -> dict[str, Any]:
         """The merged values of the files, each for itself filled in.
 
+        + named_at: file and line that name the files
         + app: read after the files, if it has services
         + base: the project directory
         """
         model = _Model()
+        self._open += paths
         for path in paths:
-            self._add(model, path, self._documents(path, "", 0), base, lookup)
+            self._add(model, path, self._documents(path, *named_at), base, lookup)
         if app:
             self._add(model, app.shown, app.documents, base, lookup)
         for entry, file, line in model.includes:
@@ -123,8 +130,7 @@ class Reader:
             documents = read_all(self.project.read(path))
             self.read[path] = None
         except Unreadable as error:
-            said = f"{shown}: {error}" if at else str(error)
-            self.errors.append(FileError(at or shown, line, said))
+            self.errors.append(FileError(at, line, f"{shown}: {error}"))
         except BadYaml as error:
             self.errors.append(FileError(shown, error.line, error.message))
         self._cache[path] = documents
@@ -161,8 +167,12 @@ class Reader:
     def _prepared(self, file: str, document: Document, base: str, lookup: Lookup) -> Any:
         shown = self._shown(file)
         self._places.append((file, document))
-        value, unset = filled(document.value, lookup)
-        for key_path, one in unset:
+        value, found = filled(document.value, lookup)
+        for key_path in found.bad:
+            name = ".".join(map(str, key_path))
+            said = f"{name}: not a variable of Compose; write $$ for a literal $"
+            self._error(file, document, key_path, said)
+        for key_path, one in found.unset:
             owner = (file, str(key_path[1])) if key_path[:1] == ("services",) else None
             self.uses.append(
                 Use(
