@@ -79,7 +79,7 @@ FILES: list[tuple[bytes, list[str]]] = [
     ),
     (
         b"services:\n  a:\n    volumes: ['../b:/b']",
-        [":3: services.a.volumes: ./../b leads out of the source; set x-gpuhost.source to a dir"],
+        [":3: services.a.volumes: ../b leads out of the source; set x-gpuhost.source to a dir"],
     ),
     (b"services:\n  a: \xff", [":2: not UTF-8"]),
     (b"\xff\xfes\x00", [":1: not UTF-8"]),

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gpuhost.appfile.compose.default_files import NAMES, default_files
 from gpuhost.appfile.compose.interpolation import OnHost
 from gpuhost.appfile.compose.model import ComposeFile
+from gpuhost.appfile.compose.mounts import is_of_source
 from gpuhost.appfile.compose.paths import leads_out
-from gpuhost.appfile.compose.project_files import ProjectFiles, Unreadable
+from gpuhost.appfile.compose.project_files import Kind, NoFiles, ProjectFiles, Unreadable
 from gpuhost.appfile.compose.reader import AppDocuments, Reader
 from gpuhost.appfile.compose.sources import FileError, Place, Sources
 from gpuhost.appfile.compose.uses import Uses
@@ -41,6 +42,7 @@ class ComposeProject:
     + read: every file that was read here
     + env_files: that an `include` names
     + profiles: of COMPOSE_PROFILES in .env
+    + kinds: what the source has of the paths that services mount or read; empty if not known
     + examples: what .env.example says of unset variables
     """
 
@@ -52,6 +54,7 @@ class ComposeProject:
     env_files: tuple[str, ...] = ()
     profiles: tuple[str, ...] = ()
     uses: Uses = field(default_factory=Uses)
+    kinds: Mapping[str, Kind] = field(default_factory=dict)
     examples: Mapping[str, str] = field(default_factory=dict)
     errors: tuple[FileError, ...] = ()
 
@@ -97,6 +100,7 @@ def read_project(
         tuple(reader.env_files),
         _profiles(variables),
         uses,
+        dict(_kinds(compose, project)),
         {use.name: example_of(project, directory, use.name) for use in uses.all},
         tuple(dict.fromkeys((*sources.errors, *_outside(compose, sources)))),
     )
@@ -137,6 +141,15 @@ def _profiles(variables: Variables) -> tuple[str, ...]:
     return tuple(name.strip() for name in names if name.strip())
 
 
+def _kinds(compose: ComposeFile, project: ProjectFiles) -> Iterator[tuple[str, Kind]]:
+    if isinstance(project, NoFiles):
+        return
+    for service in compose.services.values():
+        paths = (*(one.source for one in service.mounts), *(f.path for f in service.env_files))
+        for path in filter(is_of_source, paths):
+            yield path, project.kind(posixpath.normpath(path))
+
+
 def _outside(compose: ComposeFile, sources: Sources) -> list[FileError]:
     """Paths that lead out of the source, which is all that the host gets."""
     errors = []
@@ -152,7 +165,7 @@ def _outside(compose: ComposeFile, sources: Sources) -> list[FileError]:
         for path, key in paths:
             if leads_out(path):
                 file, line = sources.place((*key_path, key))
-                said = f"services.{name}.{key}: {path} leads out of the source"
+                said = f"services.{name}.{key}: {path.removeprefix('./')} leads out of the source"
                 fix = "set x-gpuhost.source to a directory that contains it"
                 errors.append(FileError(file, line, f"{said}; {fix}"))
     return errors
