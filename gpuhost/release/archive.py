@@ -15,12 +15,14 @@ from functools import partial
 from pathlib import Path
 
 from gpuhost.release.build_context import BuildContext, included_files
+from gpuhost.release.selection import Selection
 
 EXCLUDED = ".git"
 # pip compiles what it installs, also the overlays of packaged apps.
 COMPILED = "__pycache__"
 # As in git: other permission bits depend on this machine's umask.
-EXECUTABLE, PLAIN = 0o755, 0o644
+EXECUTABLE, PLAIN, PRIVATE = 0o755, 0o644, 0o600
+EVERYTHING = Selection()
 
 
 class BadDirectory(ValueError):
@@ -42,24 +44,30 @@ class _Kind:
     key: str
     remedy: str
     included: Callable[[Path], Callable[[str], bool]]
+    selection: Selection = EVERYTHING
 
 
-def pack(directory: Path, contexts: Iterable[BuildContext] = ()) -> Archive:
+def pack(
+    directory: Path, contexts: Iterable[BuildContext] = (), selection: Selection = EVERYTHING
+) -> Archive:
     """A directory without .git and what .dockerignore excludes from every image.
 
     + contexts: each has its own .dockerignore; if empty, the directory itself is the context
+    + selection: what is sent anyway, and what is not
 
     Raises BadDirectory.
     """
-    return _pack(directory, _source(contexts))
+    return _pack(directory, _source(contexts, selection))
 
 
-def revision_of(directory: Path, contexts: Iterable[BuildContext] = ()) -> str:
+def revision_of(
+    directory: Path, contexts: Iterable[BuildContext] = (), selection: Selection = EVERYTHING
+) -> str:
     """The revision that `pack` would give, without compressing anything.
 
     Raises BadDirectory.
     """
-    return _hashed(directory, _source(contexts))
+    return _hashed(directory, _source(contexts, selection))
 
 
 def pack_overlay(directory: Path) -> Archive:
@@ -70,9 +78,10 @@ def pack_overlay(directory: Path) -> Archive:
     return _pack(directory, _Kind("source.overlay", "remove it", lambda _: _is_written))
 
 
-def _source(contexts: Iterable[BuildContext]) -> _Kind:
-    included = partial(included_files, contexts=contexts)
-    return _Kind("source.directory", "remove it or add it to .dockerignore", included)
+def _source(contexts: Iterable[BuildContext], selection: Selection) -> _Kind:
+    included = partial(included_files, contexts=contexts, selection=selection)
+    remedy = "remove it or add it to .dockerignore"
+    return _Kind("source.directory", remedy, included, selection)
 
 
 def _is_written(name: str) -> bool:
@@ -118,10 +127,15 @@ class _HashingStream:
 
 def _write(directory: Path, kind: _Kind, stream: _HashingStream) -> None:
     is_included = kind.included(directory)
+    enter = is_included if kind.selection.only_named else _enter_all
     with tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT) as archive:  # type: ignore[call-overload]
-        for name in sorted(_names(directory), key=os.fsencode):
+        for name in sorted(_names(directory, enter), key=os.fsencode):
             if is_included(name):
                 _add(archive, directory, name, kind)
+
+
+def _enter_all(_: str) -> bool:
+    return True
 
 
 def _add(archive: tarfile.TarFile, directory: Path, name: str, kind: _Kind) -> None:
@@ -138,6 +152,8 @@ def _add(archive: tarfile.TarFile, directory: Path, name: str, kind: _Kind) -> N
         archive.addfile(member)
     elif stat.S_ISREG(status.st_mode):
         member.size = status.st_size
+        if name in kind.selection.private:
+            member.mode = PRIVATE
         with path.open("rb") as file:
             archive.addfile(member, file)
     # Sockets, pipes and devices are left out, as by Docker.
@@ -155,15 +171,22 @@ def _link_target(path: Path, name: str, kind: _Kind) -> str:
     return target
 
 
-def _names(directory: Path) -> Iterator[str]:
-    """Every entry except .git, relative, with /."""
+def _names(directory: Path, enter: Callable[[str], bool]) -> Iterator[str]:
+    """Every entry except .git, relative, with /.
+
+    + enter: whether to look into a directory
+    """
 
     def fail(error: OSError) -> None:
         raise error
 
     for parent, directories, files in os.walk(directory, onerror=fail):
-        directories[:] = [name for name in directories if name != EXCLUDED]
         base = Path(parent).relative_to(directory).as_posix()
+        directories[:] = [
+            name
+            for name in directories
+            if name != EXCLUDED and enter(posixpath.normpath(posixpath.join(base, name)))
+        ]
         for name in [*directories, *files]:
             if name != EXCLUDED:
                 yield posixpath.normpath(posixpath.join(base, name))

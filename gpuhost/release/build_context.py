@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gpuhost.release.dockerignore import DockerIgnore
+from gpuhost.release.selection import Selection
 
 
 @dataclass(frozen=True)
@@ -18,19 +19,25 @@ class BuildContext:
     dockerfile: str = "Dockerfile"
 
 
-def included_files(directory: Path, contexts: Iterable[BuildContext]) -> Callable[[str], bool]:
+def included_files(
+    directory: Path, contexts: Iterable[BuildContext], selection: Selection
+) -> Callable[[str], bool]:
     """Whether a file of the directory is sent: no context's .dockerignore may exclude it from all.
 
     + contexts: each has its own .dockerignore; if empty, the directory itself is the context
+    + selection: what is sent anyway, and what is not
     """
-    rules = [_rules(directory, context) for context in contexts] or [
-        _rules(directory, BuildContext())
-    ]
+    default = [] if selection.only_named else [_rules(directory, BuildContext())]
+    rules = [_rules(directory, context) for context in contexts] or default
     kept = {name for rule in rules for name in rule.kept}
+    roots = {rule.root for rule in rules} | kept
 
     def is_included(name: str) -> bool:
         if name in kept:
             return True
+        decided = selection.decides(name, roots)
+        if decided is not None:
+            return decided
         applying = [rule for rule in rules if rule.relative(name) is not None]
         # Files outside every context are included: a build may use an additional context.
         return not applying or any(

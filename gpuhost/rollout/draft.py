@@ -16,6 +16,7 @@ from gpuhost.checks.finding import Finding, Status
 from gpuhost.checks.preflight import preflight
 from gpuhost.checks.preflight.proposal import Proposal
 from gpuhost.domain.plain_text import plain
+from gpuhost.release.notes import notes
 from gpuhost.release.overlay import patches_in_words
 from gpuhost.release.planning import (
     RELEASE_AND_RESTORE,
@@ -83,6 +84,11 @@ class Draft:
         )
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What differs from Compose in the project's own directory, a line each."""
+        return tuple(map(plain, notes(self.resolved.app, self.variant)))
+
+    @property
     def sentence(self) -> str:
         """The revisions, the variant, the services, the patches, and what it repairs."""
         current = self.state.current_release if self.state else None
@@ -124,7 +130,6 @@ class Draft:
             plan,
             self.resolved.secrets,
             compose=self.files.compose,
-            override=self.files.override,
             nginx=self.files.nginx,
             archive=source.archive if source else None,
             overlay=source.overlay.content if source and source.overlay else None,
@@ -146,7 +151,7 @@ def draft_release(resolved: ResolvedApp, snapshot: Snapshot, settings: Settings)
     Raises Refused, with every reason.
     """
     app = resolved.app
-    variant = choose_variant(app.block, snapshot, settings)
+    variant = choose_variant(app, snapshot, settings)
     draft: Draft | None = None
     errors = [line for line in resolved.errors if line not in resolved.secret_errors]
     try:
@@ -189,7 +194,7 @@ def _draft(
             overlay=source.overlay.revision if source.overlay else "",
             by=by,
         ),
-        render_files(app, variant, snapshot),
+        render_files(app, snapshot),
         state,
         tuple(Proposal(snapshot, app, variant, settings).services),
     )
