@@ -26,6 +26,7 @@ class Problem:
     + output: the evidence
     + fix: what a person does about it
     + is_final: do not repeat the step: the app itself answered, and the request may change data
+    + is_error: the app itself answered, with the status of an error
     + is_timeout: the step was stopped before it had a result
     """
 
@@ -34,6 +35,7 @@ class Problem:
     fix: str = ""
     is_final: bool = False
     is_timeout: bool = False
+    is_error: bool = False
 
 
 def verify_request(
@@ -132,9 +134,13 @@ def _check(
     if reason is None:
         return None
     shown = f"the answer begins: {answer.beginning}" if answer.body else "the answer is empty"
-    is_final = method != "GET" and answer.status not in NOT_YET
+    is_by_app = answer.status not in NOT_YET
     return Problem(
-        f"{method} {url}: {reason}", (shown,), _fix(str(answer.status), through), is_final
+        f"{method} {url}: {reason}",
+        (shown,),
+        _fix(str(answer.status), through),
+        is_final=is_by_app and method != "GET",
+        is_error=is_by_app and answer.status >= 400 and answer.status != expect.status,
     )
 
 
