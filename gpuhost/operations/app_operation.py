@@ -35,11 +35,13 @@ class Action:
 
     + does, would: the action in words, during the run and in a plan
     + start: returns what to start on the host; raises Refused
+    + first: an interrupted operation that the host finishes or undoes before this one
     """
 
     does: str
     would: str
     start: Callable[[Host], StartRequest]
+    first: Operation | None = None
 
 
 @dataclass(frozen=True)
@@ -70,9 +72,18 @@ def run_action(app: str, decide: Callable[[], Action | NoChange]) -> Commands:
         yield FunctionCommand(_skip, (app, failed), {})
     elif isinstance(decision, Action):
         host.log(decision.does if executing() else decision.would)
+        if decision.first:
+            host.log(_announce(app, decision.first))
         yield FunctionCommand(_carry_out, (app, decision.start), {})
     else:
         yield from refuse_app(app, decision)
+
+
+def _announce(app: str, first: Operation) -> str:
+    return (
+        f"{app}: first finishes or undoes {first.sentence}, which was interrupted; to undo it "
+        f"instead, run gpuhost abort INVENTORY {app} before"
+    )
 
 
 def known_app(apps: Apps, app: str) -> AppState:
@@ -94,7 +105,9 @@ def verified_release(state: AppState) -> ReleaseState:
 def require_idle(state: AppState) -> None:
     """Raises Refused while another operation on the app is in progress."""
     if under_way := state.under_way:
-        raise Refused([f"{under_way.kind} {under_way.id} is under way; wait for it"])
+        end_it = f"gpuhost abort INVENTORY {state.name}"
+        reason = f"{under_way.kind} {under_way.id} is under way; wait for it, or end it: {end_it}"
+        raise Refused([reason])
 
 
 def explain(error: Exception) -> tuple[str, ...]:

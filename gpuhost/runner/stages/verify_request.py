@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, replace
 from urllib.parse import urljoin, urlsplit
 
+from gpuhost.runner.lib import abort
 from gpuhost.runner.plan import Expect, HttpRequest, VerifyStep
 from gpuhost.runner.site import certificates
 from gpuhost.runner.site.answers import at, mismatch
@@ -101,15 +102,18 @@ def _send(
     if _is_json(request.body) and not any(name.lower() == "content-type" for name in headers):
         headers["Content-Type"] = "application/json"
     try:
-        return ask(
-            request.url,
-            method=request.method,
-            headers=headers,
-            body=request.body,
-            seconds=seconds,
-            connect_to=LOOPBACK if through else "",
-            trusted=certificates.trusted(release) if through else None,
-            any_name=_has_any_name(release),
+        trusted = certificates.trusted(release) if through else None
+        return abort.in_background(
+            lambda: ask(
+                request.url,
+                method=request.method,
+                headers=headers,
+                body=request.body,
+                seconds=seconds,
+                connect_to=LOOPBACK if through else "",
+                trusted=trusted,
+                any_name=_has_any_name(release),
+            )
         )
     except NoAnswer as error:
         reason = f"{request.method} {request.url}: {error}"
