@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 from pyinfra import host, logger
 from pyinfra.api import FunctionCommand, State, StringCommand
@@ -24,6 +25,7 @@ from gpuhost.runner.contract import (
     RESTORED,
     UNDONE,
     Operation,
+    Result,
     from_json,
     release_unit,
     resume_unit,
@@ -47,7 +49,10 @@ def commands(app: str, settings: Settings) -> Commands:
         return
     operation = (state.under_way or state.cut_off) if state else None
     if operation is None:
-        host.noop(f"{app}: nothing is in progress")
+        nothing = f"{app}: nothing is in progress"
+        host.noop(nothing)
+        # pyinfra shows the above only with -v.
+        host.log(nothing)
         return
     what = operation.sentence if operation.id else "an operation that has just started"
     host.log(f"{app}: {'aborts' if executing() else 'would abort'} {what}")
@@ -57,7 +62,8 @@ def commands(app: str, settings: Settings) -> Commands:
 def _abort(state: State, host: Host, app: str) -> bool:
     forget()
     arguments = connector_arguments(host)
-    done, output = host.run_shell_command(command(app), **arguments, _stdin=encoded_runner())
+    sending = {**arguments, "_stdin": encoded_runner()}
+    done, output = host.run_shell_command(command(app), **sending)
     if not done:
         lines = output.stderr_lines or ["the connection was lost; run this again"]
         for line in lines:
@@ -65,13 +71,20 @@ def _abort(state: State, host: Host, app: str) -> bool:
         return False
     operation = _operation(output.stdout_lines)
     if operation is None:
-        _log_error(host, f"{app}: it has ended, or has not begun yet: gpuhost status shows which")
+        _log_error(host, f"{app}: it has just ended, or waits for a backup and has not begun yet")
         return False
     host.log(f"asked for the end of {operation.sentence}; it stops at the next safe point")
     target = FollowTarget(app, operation.id, "abort", host.name)
-    good = watch(host, target, arguments, lambda result: result.state in UNDONE_STATES)
+    good = watch(host, target, arguments, partial(_is_undone, host))
     forget()
     return good
+
+
+def _is_undone(host: Host, result: Result) -> bool:
+    if result.verified:
+        back = f"gpuhost rollback INVENTORY {result.app}"
+        _log_error(host, f"it was verified before it could be aborted; to go back: {back}")
+    return result.state in UNDONE_STATES
 
 
 def _operation(lines: list[str]) -> Operation | None:
