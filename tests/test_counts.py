@@ -145,6 +145,7 @@ LAB_TESTS = {
     "tests/e2e/test_old_host.py": 5,
     "tests/e2e/test_ready_host.py": 21,
     "tests/e2e/test_release.py": 11,
+    "tests/e2e/test_release_abort.py": 5,
     "tests/e2e/test_release_apps.py": 21,
     "tests/e2e/test_release_broken.py": 16,
     "tests/e2e/test_release_cut.py": 18,

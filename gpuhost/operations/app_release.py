@@ -27,6 +27,7 @@ def decide(app: str, settings: Settings) -> Action | NoChange:
         f"would release {planned.sentence}",
         partial(_start, planned, snapshot),
         planned.notes,
+        planned.state.cut_off if planned.state else None,
     )
 
 

@@ -114,6 +114,11 @@ class AppPaths:
         return self.home / "attempt.json"
 
     @property
+    def abort(self) -> Path:
+        """A person has asked to end that operation; missing otherwise."""
+        return self.home / "abort.json"
+
+    @property
     def generated(self) -> Path:
         """Secrets generated once on this host, name to value; 0600."""
         return self.home / "generated.json"

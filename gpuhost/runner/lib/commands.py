@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from collections import deque
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from gpuhost.runner.lib import abort
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.log import Log
 
@@ -53,7 +55,10 @@ def try_run(
     + env: added to the common environment
     + stdin: text given to the command; secrets travel here, never in words
     + quiet: stdout is not logged
+
+    Raises Aborted.
     """
+    abort.check()
     try:
         process = subprocess.Popen(
             words,
@@ -165,15 +170,27 @@ class _Running:
             reader.start()
         if stdin is not None:
             threading.Thread(target=self._feed, args=(stdin,), daemon=True).start()
-        try:
-            status: int | None = self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            self._kill()
-            status = None
+        status = self._wait(time.monotonic() + seconds)
         for reader in readers:
             # A child that still runs may keep the pipe open: use the output so far.
             reader.join(5)
         return Outcome(status, "".join(self.out), tuple(self.tail))
+
+    def _wait(self, deadline: float) -> int | None:
+        """The exit status; None: stopped after the time limit. Raises Aborted."""
+        while True:
+            left = max(0.0, deadline - time.monotonic())
+            try:
+                return self.process.wait(min(left, abort.LOOK_S))
+            except subprocess.TimeoutExpired:
+                if left <= abort.LOOK_S:
+                    self._kill()
+                    return None
+            try:
+                abort.check()
+            except abort.Aborted:
+                self._kill()
+                raise
 
     def _read(self, stream: object, shown: bool) -> None:
         for line in stream:  # type: ignore[attr-defined]
