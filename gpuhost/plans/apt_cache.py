@@ -57,11 +57,14 @@ def _named_in_dockerfiles(settings: Settings, archive: Archive) -> str:
     """URLs of an archive that the cache answers from any mirror, separated by spaces.
 
     Every mirror that `apt_mirror` can name, not only the declared ones: a Dockerfile may name
-    another, which may be the one that does not answer.
+    another, which may be the one that does not answer. Without a declared mirror: none.
     """
+    declared = mirrors(settings)
+    if not declared:
+        return ""
     bases = [f"http://{host}" for host in ALL_HOSTS]
     # HTTPS is passed on as it is, and the cache refuses ports other than 80.
-    bases += [base for base in mirrors(settings) if PLAIN.match(base)]
+    bases += [base for base in declared if PLAIN.match(base)]
     return " ".join(Mirror(base, base).uri(archive) for base in dict.fromkeys(bases))
 
 

@@ -93,7 +93,8 @@ class BuildOutput:
     def failed_step(self) -> FailedStep:
         """What failed, once the build has ended."""
         step = self._steps.get(self._failed or "", _Step())
-        errors = [*([f"ERROR: {self._error}"] if self._error else []), *self._ends]
+        is_repeated = not self._error or any(self._error in end for end in self._ends)
+        errors = [*([] if is_repeated else [f"ERROR: {self._error}"]), *self._ends]
         shown = [*step.lines, *_without_command(errors)] if self._failed or errors else self._last
         exits = EXIT.findall("\n".join(errors))
         status = int(exits[-1]) if exits else None

@@ -51,10 +51,10 @@ def explain(last_lines: Iterable[str], status: int | None, output: Matches) -> C
     exit_line = [] if status in (None, 0, 1) else [f"exit code: {status}"]
     end = Matches(output.known, (*printed, *exit_line))
     strong = end.first(weak=False) or output.first(weak=False)
-    weak = end.first(weak=True) or output.first(weak=True)
     if strong:
-        return Cause(_with_consequence(strong, weak), strong.fix, strong.line)
-    if weak:
+        consequence = output.first(weak=True) or end.first(weak=True)
+        return Cause(_with_consequence(strong, consequence), strong.fix, strong.line)
+    if weak := end.first(weak=True) or output.first(weak=True):
         return Cause(weak.meaning, weak.fix, weak.line)
     if status is None:
         return Cause("it took too long and was stopped")

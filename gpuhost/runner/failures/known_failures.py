@@ -108,6 +108,20 @@ _APP = (
 )
 _STATUS = (
     Signature(
+        r"sh: (?:line )?\d+: (?P<path>\.?/\S+): not found",
+        "there is no {path}, or not what its first line names (127)",
+        "if the file is there, it has Windows line endings (`sed -i 's/\\r$//' FILE`), or the "
+        "image lacks the program after #!",
+        weak=True,
+    ),
+    Signature(
+        r"sh: (?:line )?\d+: (?P<command>[\w.+-]+): (?:command )?not found|"
+        r"exec: \"(?P<other>[^\"]+)\": executable file not found",
+        "the image has no command {command}{other} (127)",
+        "install it in this stage, or correct its name",
+        weak=True,
+    ),
+    Signature(
         r"exit (?:code|status):? 139|exited \(139\)|[Ss]egmentation fault",
         "a program crashed (139, SIGSEGV)",
         "use library versions that match each other and the driver",
