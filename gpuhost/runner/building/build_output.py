@@ -56,7 +56,7 @@ class _Step:
     def read(self, text: str) -> None:
         if not self.title and TITLE.match(text):
             self.title = text
-        else:
+        elif text != self.title:  # it is repeated when the output of two steps alternates
             self.lines.append(text)
             self.matches.read_earlier(text)
 
