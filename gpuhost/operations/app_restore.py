@@ -38,7 +38,7 @@ def decide(app: str, settings: Settings, backup: str | None) -> Action | NoChang
         f"{app}: would restore {backup}",
         partial(_start, app, backup),
         # Of this backup itself: the same restore continues.
-        state.cut_off if state.cut_off and state.cut_off.id != backup else None,
+        first=state.cut_off if state.cut_off and state.cut_off.id != backup else None,
     )
 
 

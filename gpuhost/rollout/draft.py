@@ -212,7 +212,9 @@ def _sentences(findings: Iterable[Finding]) -> Iterator[str]:
         if finding.status in (Status.FAIL, Status.UNKNOWN):
             expected = f" (expected: {finding.expected})" if finding.expected else ""
             fix = f"; {finding.fix}" if finding.fix else ""
-            yield f"{finding.id}: {finding.actual}{expected}{fix}"
+            *first, last = finding.actual.splitlines() or [""]
+            yield from (f"{finding.id}: {line}" for line in first)
+            yield f"{finding.id}: {last}{expected}{fix}"
 
 
 def release_id(snapshot: Snapshot, app: str, inputs: str) -> str:

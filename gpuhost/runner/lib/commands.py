@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TextIO
 
 from gpuhost.runner.lib import abort
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.log import Log
 
 TAIL = 30
+# Characters of a line. The output of a build is anything, also a gigabyte without a line end.
+LONGEST_LINE = 1 << 16
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Exit status (None: stopped after its time limit) and output of a command."""
+    """Exit status (None: stopped after its time limit) and output of a command.
+
+    + out: stdout of a quiet command; what is logged may be large, and is not kept
+    """
 
     status: int | None
     out: str
@@ -48,13 +54,17 @@ def try_run(
     stdin: str | None = None,
     cwd: Path | None = None,
     quiet: bool = False,
+    on_line: Callable[[str], None] | None = None,
+    noise: re.Pattern[str] | None = None,
 ) -> Outcome:
     """Run a command; stop it after the time limit.
 
     + seconds: the time limit
     + env: added to the common environment
     + stdin: text given to the command; secrets travel here, never in words
-    + quiet: stdout is not logged
+    + quiet: stdout is not logged, and returned
+    + on_line: called with each line that is logged, secrets masked
+    + noise: lines that are logged only
 
     Raises Aborted.
     """
@@ -75,7 +85,7 @@ def try_run(
         )
     except OSError as error:
         return Outcome(127, "", (f"{words[0]}: {error.strerror}",))
-    return _Running(process, log, quiet).finish(stdin, seconds)
+    return _Running(process, log, quiet, on_line, noise).finish(stdin, seconds)
 
 
 def run(
@@ -88,7 +98,7 @@ def run(
     cwd: Path | None = None,
     quiet: bool = False,
 ) -> str:
-    """Run a command that must succeed, and return its output.
+    """Run a command that must succeed; return its stdout if it is quiet.
 
     + what: names the command in the failure, "docker compose config"
 
@@ -150,10 +160,19 @@ def _create(path: Path) -> BinaryIO:
 
 
 class _Running:
-    def __init__(self, process: subprocess.Popen[str], log: Log, quiet: bool) -> None:
+    def __init__(
+        self,
+        process: subprocess.Popen[str],
+        log: Log,
+        quiet: bool,
+        on_line: Callable[[str], None] | None = None,
+        noise: re.Pattern[str] | None = None,
+    ) -> None:
         self.process = process
         self.log = log
         self.quiet = quiet
+        self.on_line = on_line
+        self.noise = noise
         self.out: list[str] = []
         self.tail: deque[str] = deque(maxlen=TAIL)
 
@@ -192,13 +211,17 @@ class _Running:
                 self._kill()
                 raise
 
-    def _read(self, stream: object, shown: bool) -> None:
-        for line in stream:  # type: ignore[attr-defined]
-            if stream is self.process.stdout:
-                self.out.append(line)
-            if shown or stream is not self.process.stdout:
-                self.log.write(line.rstrip("\n"))
-                self.tail.append(self.log.masked(line.rstrip("\n")))
+    def _read(self, stream: TextIO, shown: bool) -> None:
+        if stream is self.process.stdout and not shown:
+            self.out += stream
+            return
+        for line in _lines(stream, self.log):
+            self.log.write(line)
+            if self.noise and self.noise.search(line):
+                continue
+            self.tail.append(line)
+            if self.on_line:
+                self.on_line(line)
 
     def _feed(self, text: str) -> None:
         assert self.process.stdin is not None
@@ -217,3 +240,13 @@ class _Running:
                 return
             except (ProcessLookupError, subprocess.TimeoutExpired):
                 continue
+
+
+def _lines(stream: TextIO, log: Log) -> Iterator[str]:
+    """Each line, secrets masked; of a very long one the beginning."""
+    while line := stream.readline(LONGEST_LINE):
+        rest = line
+        while rest and not rest.endswith("\n"):
+            rest = stream.readline(LONGEST_LINE)
+        is_whole = rest is line or (not rest and len(line) < LONGEST_LINE)
+        yield log.masked(line.rstrip("\n")) if is_whole else log.masked_start(line)

@@ -12,13 +12,12 @@ import time
 
 from gpuhost.runner.building import capacity, registry_login
 from gpuhost.runner.building.build_order import Base, Step, steps
-from gpuhost.runner.building.build_output import failed_step
+from gpuhost.runner.building.build_output import BuildOutput
 from gpuhost.runner.building.memory_peak import MemoryPeak
 from gpuhost.runner.docker import images
 from gpuhost.runner.docker.compose import environment, words
 from gpuhost.runner.docker.services import read
 from gpuhost.runner.failures import oom
-from gpuhost.runner.failures.causes import cause
 from gpuhost.runner.lib.commands import Outcome, try_run
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import read_json, write_json
@@ -115,21 +114,27 @@ def _run(release: Release, name: str, command: tuple[str, ...]) -> None:
     log, limit = release.log, release.plan.build.step_limit_s
     log.write(f"building {name}")
     began, before = time.monotonic(), oom.current_moment()
+    output = BuildOutput()
     with MemoryPeak() as peak:
         outcome = try_run(
-            log, *command, seconds=limit, env={**environment(release), "DOCKER_BUILDKIT": "1"}
+            log,
+            *command,
+            seconds=limit,
+            env={**environment(release), "DOCKER_BUILDKIT": "1"},
+            on_line=output.read,
         )
     took = time.monotonic() - began
     release.remember(build_memory={**release.record.build_memory, name: peak.host})
     log.write(f"{name}: {took:.0f} s; peak memory {peak}")
     if not outcome.ok:
-        raise _failure(release, name, outcome, before)
+        raise _failure(release, name, outcome, output, before)
 
 
-def _failure(release: Release, name: str, outcome: Outcome, before: oom.Moment) -> Failure:
+def _failure(
+    release: Release, name: str, outcome: Outcome, output: BuildOutput, before: oom.Moment
+) -> Failure:
     """With the output of the failed step; the kernel's log shows whether memory was full."""
-    step = failed_step(release.log.masked(outcome.out))
-    where = f"{name}, step {step.title}" if step.title else name
+    step = output.failed_step()
     if outcome.status is None:
         limit = release.plan.build.step_limit_s
         return Failure(
@@ -137,7 +142,9 @@ def _failure(release: Release, name: str, outcome: Outcome, before: oom.Moment) 
             output=step.lines,
             fix="see the log for the last step; raise build.step_limit_s in the app file",
         )
-    reason, fix = cause(step.lines, step.status or 1)
+    place = f" ({step.place})" if step.place else ""
+    where = f"{name}, step {step.title}{place}" if step.title else f"{name}{place}"
+    reason, fix = step.cause.said, step.cause.fix
     if any(OUT_OF_MEMORY.search(line) for line in step.lines) and (
         killed := oom.killed_since(before)
     ):
