@@ -9,7 +9,6 @@ import pytest
 
 from gpuhost.runner.data import secrets
 from gpuhost.runner.data.env_file import text
-from gpuhost.runner.docker.compose import words
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Migrate, Secret
 from gpuhost.runner.stages.render import render, write_host_files
@@ -112,30 +111,6 @@ def test_a_nul_is_refused_and_nothing_is_written(app: App, programs: Programs) -
     with pytest.raises(Failure, match="A contains a NUL"):
         render(release)
     assert not release.paths.env.exists()
-
-
-def env_files(release: Release, *, pinned: bool) -> list[str]:
-    line = words(release, "config", pinned=pinned)
-    return [line[at + 1] for at, word in enumerate(line) if word == "--env-file"]
-
-
-@pytest.mark.parametrize("pinned", [True, False])
-def test_the_users_env_file_is_read_too(app: App, programs: Programs, pinned: bool) -> None:
-    programs.compose({"web": {}})
-    release = app.release(secrets=(Secret("A"),), given={"A": "secret"})
-    assert env_files(release, pinned=pinned) == []
-    render(release)
-    assert env_files(release, pinned=pinned) == [str(release.paths.env)]
-    own = app.data(".env", "A=theirs\n")
-    assert env_files(release, pinned=pinned) == [str(own), str(release.paths.env)]
-
-
-def test_without_secrets_compose_finds_env_files_itself(app: App, programs: Programs) -> None:
-    programs.compose({"web": {}})
-    app.data(".env", "A=theirs\n")
-    release = app.release(secrets=(Secret("T", internal=True),), given={"T": "t"})
-    render(release)
-    assert env_files(release, pinned=True) == []
 
 
 def test_no_secret_is_an_argument_or_in_the_environment(app: App, programs: Programs) -> None:

@@ -152,7 +152,8 @@ def test_a_submodule_cannot_read_local_repositories(
         release = app.release(source=from_git(revision, f"{address}/one.git"))
         with pytest.raises(Failure, match="the protocol file, which is not allowed"):
             source.fetch(release)
-    assert not release.paths.source.exists()
+    source.fetch(release)
+    assert list(release.paths.source.iterdir()) == []
 
 
 def test_git_lfs_files_are_logged(app: App, repository: Repository) -> None:

@@ -115,7 +115,7 @@ def config(release: Release) -> Model:
         try:
             model = json.loads(release.paths.resolved.read_text(encoding="utf-8"))
             _mask(release, model)
-        except (OSError, ValueError, LookupError, AttributeError) as error:
+        except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
             raise Failure(
                 f"{release.paths.resolved}: {getattr(error, 'strerror', None) or 'damaged'}",
                 fix="release the app again",

@@ -37,7 +37,7 @@ class Answer:
 def ask_compose(release: Release) -> Answer:
     """Raises Failure, with the paths of the source."""
     outcome = _config(release, "--format", "json")
-    model = _plain(json.loads(outcome.out))
+    model = _plain(outcome)
     migration = release.plan.migrate
     if migration and migration.service not in model["services"]:
         model = _with_hidden(release, model, migration.service)
@@ -47,7 +47,7 @@ def ask_compose(release: Release) -> Answer:
 def _with_hidden(release: Release, model: Model, service: str) -> Model:
     """A migration in a profile that is not active, with what it needs."""
     fix = "set migrate.service in x-gpuhost to a service of the Compose files"
-    hidden = _plain(json.loads(_config(release, "--format", "json", service, fix=fix).out))
+    hidden = _plain(_config(release, "--format", "json", service, fix=fix))
     merged = {k: {**(hidden.get(k) or {}), **(model.get(k) or {})} for k in MERGED}
     return {**model, **{key: value for key, value in merged.items() if value}}
 
@@ -139,8 +139,12 @@ def _place(release: Release) -> dict[str, Any]:
     return {"cwd": directory, "env": {**environment(release), "PWD": str(directory)}}
 
 
-def _plain(model: Model) -> Model:
-    """Without the user's own x- keys."""
+def _plain(outcome: Outcome) -> Model:
+    """The printed model, without the user's own x- keys."""
+    try:
+        model = json.loads(outcome.out)
+    except ValueError:
+        raise Failure("docker compose config printed no JSON", output=outcome.tail) from None
     kept = {key: value for key, value in model.items() if not key.startswith("x-") or key == KEY}
     return {**kept, "services": dict(kept.get("services") or {})}
 
