@@ -152,5 +152,5 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
     directory.mkdir()
     monkeypatch.setattr(commands, "PATH", f"{directory}:{commands.PATH}")
     made = Programs(directory)
-    made.answer("docker nothing")
+    made.answer("docker image inspect *", status=1)
     return made

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gpuhost.runner.contract import LEAST_MASKED
-from gpuhost.runner.docker.resolved_model import Model, running
+from gpuhost.runner.docker.resolved_model import Model, notes, running
 from gpuhost.runner.lib.commands import Outcome, run, try_run
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import keep
@@ -105,7 +105,7 @@ def store(release: Release, model: Model) -> None:
 
 def write_model(path: Path, model: Mapping[str, Any]) -> None:
     """Write a model (0600) unless it is the same; a YAML parser reads it too."""
-    text = json.dumps(model, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    text = json.dumps(model, indent=1, ensure_ascii=False) + "\n"
     keep(path, NOT_IN_YAML.sub(lambda match: f"\\u{ord(match[0]):04x}", text), mode=0o600)
 
 
@@ -136,11 +136,10 @@ def section(release: Release, service: str) -> Mapping[str, Any]:
 
 
 def services_to_start(release: Release) -> tuple[str, ...]:
-    """The services of the release, without its migration."""
-    migrate = release.plan.migrate
-    return tuple(
-        name for name in running(config(release)) if migrate is None or name != migrate.service
-    )
+    """The services of the release, without its migration and what only this needs."""
+    model, migrate = config(release), release.plan.migrate
+    others = {*notes(model).of_migration, migrate.service if migrate else ""}
+    return tuple(name for name in running(model) if name not in others)
 
 
 def _mask(release: Release, model: Model) -> None:
