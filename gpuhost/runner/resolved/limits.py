@@ -75,7 +75,6 @@ def _say_once(section: dict[str, Any]) -> None:
     for key, (part, name) in TWICE.items():
         if resources.get(part) and key in section:
             resources[part].setdefault(name, section.pop(key))
-            section.pop(key, None)
 
 
 def _bytes(gb: float) -> str:
