@@ -20,6 +20,7 @@ from gpuhost.runner.state import results
 from gpuhost.runner.state.operations import begin
 from gpuhost.runner.state.release import Release
 from tests.runner.host_fixtures import NEW, App, Programs, app, programs
+from tests.runner.test_activation import container
 
 __all__ = ["app", "programs"]
 
@@ -160,6 +161,22 @@ def test_the_fingerprint_of_a_service(
     fingerprint.keep(release)
     (runs,) = kept(release)["services"].items()
     assert runs == ("web", dict(zip(("count", "ports", "ends"), expected, strict=True)))
+
+
+def test_a_service_that_has_ended_may_stay_so(app: App, programs: Programs) -> None:
+    """Whatever its policy: an unless-stopped was added to those that still run."""
+    programs.compose({"init": {}, "web": {}, "fails": {"restart": "on-failure"}})
+    made = [
+        container("init", "init", "x", status="exited"),
+        container("web", "web", "x"),
+        container("fails", "fails", "x", status="exited"),
+    ]
+    programs.answer("docker ps *", "some")
+    programs.answer("docker inspect *", json.dumps(made))
+    release = app.release()
+    fingerprint.keep(release)
+    ends = {name: state["ends"] for name, state in kept(release)["services"].items()}
+    assert ends == {"init": True, "web": False, "fails": True}
 
 
 def test_the_next_runner_writes_the_fingerprint_of_an_interrupted_release(
