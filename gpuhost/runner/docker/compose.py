@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gpuhost.runner.contract import LEAST_MASKED
 from gpuhost.runner.docker.resolved_model import Model, notes, running
 from gpuhost.runner.lib.commands import Outcome, run, try_run
 from gpuhost.runner.lib.failure import Failure
@@ -20,6 +19,8 @@ QUICK = 60
 # Characters that are valid in JSON, but line ends or invalid in YAML.
 NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff\ufffe\uffff]")
 # Variables whose values are masked in logs.
+# Shorter ones are words like "true" more often than secrets.
+LEAST_GUESSED = 6
 SECRET = re.compile(r"PASS(WORD|WD)?$|SECRET|TOKEN$|KEY$|CREDENTIAL", re.IGNORECASE)
 
 
@@ -143,11 +144,13 @@ def services_to_start(release: Release) -> tuple[str, ...]:
 
 
 def _mask(release: Release, model: Model) -> None:
-    """Values of .env and of env files that are named like secrets."""
-    for service in model["services"].values():
-        values = service.get("environment") or {}
-        release.log.mask(
-            str(value).replace("$$", "$")
-            for name, value in values.items()
-            if value is not None and len(str(value)) >= LEAST_MASKED and SECRET.search(name)
-        )
+    """Values of .env and of env files that are named like secrets.
+
+    Not those that are names in the model too, like "postgres": its log would be unreadable.
+    """
+    services: dict[str, dict[str, Any]] = model["services"]
+    public = " ".join([*services, *(str(s.get("image") or "") for s in services.values())])
+    for service in services.values():
+        values = (service.get("environment") or {}).items()
+        texts = (str(value).replace("$$", "$") for name, value in values if SECRET.search(name))
+        release.log.mask(t for t in texts if len(t) >= LEAST_GUESSED and t not in public)

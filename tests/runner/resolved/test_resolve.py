@@ -99,16 +99,20 @@ def test_values_of_env_files_that_are_named_like_secrets_are_masked(
 ) -> None:
     environment = {
         "API_KEY": "from$$env",
+        "POSTGRES_PASSWORD": "postgres",
+        "USE_KEY": "true",
         "DB_PASSWORD": "hunter22",
         "LIMIT": "1000",
         "X_TOKEN": "",
     }
-    programs.compose({"web": {"environment": environment}})
+    programs.compose({"web": {"environment": environment, "image": "postgres:15"}})
     release = a_release(app)
     render(release)
     for opened in (release, Release.open(app.paths, release.plan.id)):
         config(opened)
-        assert opened.log.masked("from$env hunter22 1000") == "*** *** 1000"
+        assert opened.log.masked("from$env hunter22 1000 true postgres") == (
+            "*** *** 1000 true postgres"
+        )
 
 
 def test_unset_variables_are_refused_all_at_once(app: App, programs: Programs) -> None:
