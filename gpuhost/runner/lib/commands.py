@@ -22,6 +22,8 @@ from gpuhost.runner.lib.log import Log
 TAIL = 30
 # Characters of a line. The output of a build is anything, also a gigabyte without a line end.
 LONGEST_LINE = 1 << 16
+# Lines of stderr that are kept.
+MOST_LINES = 10_000
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -35,6 +37,7 @@ class Outcome:
     status: int | None
     out: str
     tail: tuple[str, ...]  # the last lines of both streams, in order, secrets masked
+    err: tuple[str, ...] = ()  # the lines of stderr of a quiet command, not masked
 
     @property
     def ok(self) -> bool:
@@ -175,6 +178,7 @@ class _Running:
         self.noise = noise
         self.out: list[str] = []
         self.tail: deque[str] = deque(maxlen=TAIL)
+        self.err: deque[str] = deque(maxlen=MOST_LINES)
 
     def finish(self, stdin: str | None, seconds: float) -> Outcome:
         readers = [
@@ -193,7 +197,7 @@ class _Running:
         for reader in readers:
             # A child that still runs may keep the pipe open: use the output so far.
             reader.join(5)
-        return Outcome(status, "".join(self.out), tuple(self.tail))
+        return Outcome(status, "".join(self.out), tuple(self.tail), tuple(self.err))
 
     def _wait(self, deadline: float) -> int | None:
         """The exit status; None: stopped after the time limit. Raises Aborted."""
@@ -217,6 +221,8 @@ class _Running:
             return
         for line in _lines(stream, self.log):
             self.log.write(line)
+            if stream is self.process.stderr:
+                self.err.append(line)
             if self.noise and self.noise.search(line):
                 continue
             self.tail.append(line)

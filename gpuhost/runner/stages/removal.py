@@ -32,6 +32,7 @@ CREATED = (
     "attempt.json",
     "bases.json",
     "docker",
+    "files",
     "git",
     "known_hosts",
     "nginx.json",

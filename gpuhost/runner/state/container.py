@@ -36,11 +36,14 @@ class Container:
     is_run: bool = False  # made by `docker compose run`: a migration, or a command of a person
     health_check: HealthCheck | None = None
     ports: tuple[int, ...] = ()  # on the host
+    must_end: bool = False  # the app is up only after it has ended
 
     @property
     def is_up(self) -> bool:
         if self.one_shot and self.state == "exited":
             return self.exit_code == 0
+        if self.must_end:
+            return False
         return self.state == "running" and self.health in ("", "healthy")
 
     @property
