@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from gpuhost.runner.data import secrets
@@ -32,7 +33,8 @@ def resolve(release: Release) -> Changed:
         changed = change_old(answer.model, release.plan, facts(release, answer))
     else:
         _refuse_unset(release, answer.unset)
-        changed = change(answer.model, release.plan, facts(release, answer))
+        found = replace(facts(release, answer), copied=tuple(release.record.copied))
+        changed = change(answer.model, release.plan, found)
     _write_environment(release, answer)
     return changed
 
