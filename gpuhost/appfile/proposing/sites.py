@@ -1,0 +1,44 @@
+"""nginx and public: how people reach the app."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gpuhost.appfile.proposing.health import Published, facing, published
+from gpuhost.appfile.proposing.project import Project
+from gpuhost.appfile.proposing.proposal import Note, Proposal, Proposed, Value
+
+OF_SITES = (80, 443)
+
+
+def proposals(project: Project) -> Iterator[Proposed]:
+    own = [
+        port
+        for name, _ in project.services()
+        for port in published(project, name)
+        if port.host in OF_SITES
+    ]
+    if own:
+        yield from _public(own)
+        return
+    ports = facing(project)
+    if ports:
+        value: dict[str, Value] = {
+            "upstream": f"127.0.0.1:{ports[0].host}",
+            "server_names": (f"{project.name.replace('_', '-')}.example.com",),
+            "tls": {"kind": "self-signed"},
+        }
+        said = f"{ports[0].place}: a site of the host's nginx; without it only the host reaches it"
+        yield Proposal(("nginx",), value, said, suggested=True)
+
+
+def _public(own: list[Published]) -> Iterator[Proposed]:
+    names = dict.fromkeys(port.service for port in own)
+    yield Note(
+        "public",
+        f"{' and '.join(names)} publishes {', '.join(sorted({str(port.host) for port in own}))} "
+        f"({own[0].place}): a proxy of the project's own. gpuhost publishes on loopback only, "
+        "unless a port is here; firewall_allow must have it too",
+    )
+    value = tuple(f"{port.service}:{port.host}" for port in own)
+    yield Proposal(("public",), value, "", suggested=True)
