@@ -8,11 +8,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from gpuhost.appfile.compose.default_files import NAMES, OVERRIDES, default_files
+from gpuhost.appfile.compose.project_files import Kind
 from gpuhost.appfile.document import BadYaml, read_all
 from gpuhost.appfile.proposing.proposal import Note, Proposal, Proposed
 from gpuhost.appfile.proposing.tree import Tree
 
-COMPOSE = re.compile(r"(?:[a-z0-9-]+[.-])?(?:docker-)?compose(?:[.\-_][^/]*)?\.ya?ml")
+COMPOSE = re.compile(r"(?:docker-)?compose(?:[.\-_][^/]*)?\.ya?ml")
+# What a file for developers has.
+DEVELOPING = frozenset(("develop", "watch"))
 GPU_WORDS = frozenset(("gpu", "cuda", "nvidia"))
 PRODUCTION = frozenset(("prod", "production", "deploy", "deployment", "release"))
 # A file of this name is not the one that runs on a server.
@@ -30,11 +33,17 @@ MAX_SHOWN = 6
 
 @dataclass(frozen=True)
 class Chosen:
-    """files: as for `-f`; named: they must be in the app file."""
+    """+ files: as for `-f`
+
+    + named: why they must be in the app file; "": Compose finds them
+    + others: the best first
+    + equal: others that are as good
+    """
 
     files: tuple[str, ...]
-    named: bool
+    named: str
     others: tuple[str, ...]
+    equal: tuple[str, ...] = ()
 
 
 def words_of(path: str) -> frozenset[str]:
@@ -47,12 +56,37 @@ def choose(tree: Tree, environment: Mapping[str, object]) -> Chosen | None:
     candidates = sorted(filter(_is_candidate, tree.names), key=_rank)
     if files := default_files(tree, environment):
         others = tuple(path for path in candidates if path not in files)
-        return Chosen(files, named=False, others=others)
-    best = next((path for path in candidates if _is_compose_file(tree, path)), None)
+        if (
+            len(files) == 2
+            and files[1] in OVERRIDES
+            and (sign := _sign_of_developing(tree, files[1]))
+        ):
+            return Chosen(
+                files[:1], f"without {files[1]}, which is for development: {sign}", others
+            )
+        return Chosen(files, "", others)
+    files_of_compose = (path for path in candidates if _is_compose_file(tree, path))
+    best = next(files_of_compose, None)
     if best is None:
         return None
     others = tuple(path for path in candidates if path != best)
-    return Chosen((best, *_override(tree, best)), named=True, others=others)
+    equal = tuple(path for path in others if _rank(path)[:-1] == _rank(best)[:-1])
+    said = "Compose finds no file at the root of the project"
+    return Chosen((best, *_override(tree, best)), said, others, equal)
+
+
+def _sign_of_developing(tree: Tree, path: str) -> str:
+    """A service of an override that watches its sources, or mounts them."""
+    for name, service in services_in(tree, path).items():
+        written = service if isinstance(service, dict) else {}
+        if DEVELOPING & written.keys():
+            return f"{name} has develop"
+        volumes = written.get("volumes")
+        for entry in volumes if isinstance(volumes, list) else ():
+            source = str(entry).partition(":")[0]
+            if source.startswith(".") and tree.kind(posixpath.normpath(source)) is Kind.DIRECTORY:
+                return f"{name} mounts {source}"
+    return ""
 
 
 def _override(tree: Tree, path: str) -> tuple[str, ...]:
@@ -65,6 +99,8 @@ def _override(tree: Tree, path: str) -> tuple[str, ...]:
 
 
 def _is_candidate(path: str) -> bool:
+    if path.startswith(".github/") or "/.github/" in path:
+        return False
     return path.count("/") <= DEEPEST and COMPOSE.fullmatch(posixpath.basename(path)) is not None
 
 
@@ -97,21 +133,26 @@ def _is_compose_file(tree: Tree, path: str) -> bool:
 
 
 def proposals(tree: Tree, chosen: Chosen) -> Iterator[Proposed]:
+    if chosen.equal:
+        shown = ", ".join(chosen.equal[:MAX_SHOWN])
+        yield Note("compose", f"the first of several by name; as good: {shown}", todo=True)
     if chosen.named:
         value = chosen.files if len(chosen.files) > 1 else chosen.files[0]
-        yield Proposal(("compose",), value, "Compose finds no file at the root of the project")
+        yield Proposal(("compose",), value, chosen.named)
     else:
-        yield Note("compose", f"{' and '.join(chosen.files)}: Compose finds it by itself")
-        if len(chosen.files) > 1:
-            yield Proposal(
-                ("compose",), chosen.files[0], f"without {chosen.files[1]}", suggested=True
-            )
+        finds = "finds them by itself" if len(chosen.files) > 1 else "finds it by itself"
+        yield Note("compose", f"{' and '.join(chosen.files)}: Compose {finds}")
+    if not chosen.named and len(chosen.files) > 1:
+        said = f"without {', '.join(chosen.files[1:])}"
+        yield Proposal(("compose",), chosen.files[0], said, suggested=True)
     yield from _alternatives(tree, chosen)
 
 
 def _alternatives(tree: Tree, chosen: Chosen) -> Iterator[Proposed]:
     production = [path for path in chosen.others if words_of(path) & PRODUCTION]
-    cards = [path for path in chosen.others if words_of(path) & GPU_WORDS and path not in production]
+    cards = [
+        path for path in chosen.others if words_of(path) & GPU_WORDS and path not in production
+    ]
     shown = [path for path in (*production, *cards) if not words_of(path) & OTHERS][:MAX_SHOWN]
     for path in shown:
         said = "for production, by its name" if path in production else "for a card, by its name"
@@ -120,7 +161,8 @@ def _alternatives(tree: Tree, chosen: Chosen) -> Iterator[Proposed]:
             files = (chosen.files[0], path)
             said += "; it changes services of the other file"
         yield Proposal(("compose",), files, said, suggested=True)
-    if rest := [path for path in chosen.others if path not in shown]:
+    said_already = {*shown, *chosen.equal}
+    if rest := [path for path in chosen.others if path not in said_already]:
         more = f" and {len(rest) - MAX_SHOWN} more" if len(rest) > MAX_SHOWN else ""
         yield Note("compose", f"not used: {', '.join(rest[:MAX_SHOWN])}{more}")
 

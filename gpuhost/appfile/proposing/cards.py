@@ -53,9 +53,7 @@ def evidence(project: Project, name: str) -> Evidence | None:
                 return Evidence(cuda_version(base.text), f"{base.place}: FROM {base.text}")
     image = service.image or ""
     if NEEDS_CARD.search(image) and not NOT_A_CARD.search(image):
-        return Evidence(
-            cuda_version(image), f"{project.place('services', name, 'image')}: {image}"
-        )
+        return Evidence(cuda_version(image), f"{project.place('services', name, 'image')}: {image}")
     return None
 
 

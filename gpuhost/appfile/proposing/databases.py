@@ -30,7 +30,8 @@ SQLITE = re.compile(r"(?:sqlite[a-z0-9+]*:/{2,3}|file:)(/?[^?\s:]+)")
 SQLITE_FILE = re.compile(r"/\S+\.(?:db|sqlite3?)")
 # Downloaded again, or made again.
 NOT_WORTH = re.compile(
-    r"cache|models?|weights|checkpoints|hf|huggingface|logs?|te?mp|downloads|pgdata|ollama", re.IGNORECASE
+    r"cache|models?|weights|checkpoints|hf|huggingface|logs?|te?mp|downloads|pgdata|ollama",
+    re.IGNORECASE,
 )
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
@@ -100,7 +101,7 @@ def _postgres(project: Project, name: str) -> Iterator[Proposed]:
     given = project.environment(name)
     user = given.get("POSTGRES_USER") or given.get("POSTGRESQL_USERNAME") or "postgres"
     database = given.get("POSTGRES_DB") or given.get("POSTGRESQL_DATABASE") or user
-    place = project.line_of(name, "environment", "POSTGRES_DB" if "POSTGRES_DB" in given else "")
+    place = project.place_of(name, "POSTGRES_DB" if "POSTGRES_DB" in given else "")
     if not (NAME.fullmatch(user) and NAME.fullmatch(database)):
         said = f"{name} ({place}): which database and user is not known here; set both"
         yield Note("backup", said, todo=True)
@@ -126,7 +127,7 @@ def _sqlite(project: Project) -> Iterator[tuple[str, str]]:
                 ):
                     path = posixpath.normpath(f"{mount.source}/{inside[len(target) :]}")
                     if (named := project.in_directory(path)) not in (None, "."):
-                        yield str(named), project.line_of(name, "environment", variable)
+                        yield str(named), project.place_of(name, variable)
 
 
 def _paths(project: Project, kinds: Mapping[str, str], sqlite: list[str]) -> Iterator[Proposed]:
@@ -147,16 +148,19 @@ def _paths(project: Project, kinds: Mapping[str, str], sqlite: list[str]) -> Ite
 
 
 def _volumes(project: Project, kinds: Mapping[str, str]) -> Iterator[Proposed]:
+    """Volumes with data, once: gpuhost backs up databases and bind mounts."""
+    found: dict[str, str] = {}
     for name, _ in project.services():
-        if kinds.get(name) == "postgres":
-            continue
-        mounts = project.raw(name).get("volumes")
+        mounts = project.raw(name).get("volumes") if kinds.get(name) != "postgres" else None
         for entry in mounts if isinstance(mounts, list) else ():
             if not isinstance(entry, str | Mapping):
                 continue
             volume, target = _named(entry)
             if volume in project.compose.volumes and not NOT_WORTH.search(f"{volume}{target}"):
-                yield Note("backup", f"not in any backup: the volume {volume} of {name} ({target})")
+                found.setdefault(volume, name)
+    if found:
+        shown = ", ".join(f"{volume} of {service}" for volume, service in found.items())
+        yield Note("backup", f"volumes are in no backup: {shown}")
 
 
 def _named(entry: str | Mapping[str, object]) -> tuple[str, str]:

@@ -110,7 +110,9 @@ def _missing(project: Project, bind: Bind) -> str:
     examples = [
         name
         for name in project.tree.names
-        if re.fullmatch(rf"{re.escape(bind.path)}[.\-](?:example|sample|template|dist|default)", name)
+        if re.fullmatch(
+            rf"{re.escape(bind.path)}[.\-](?:example|sample|template|dist|default)", name
+        )
     ]
     hint = f"; {examples[0]} shows what is in it" if examples else ""
     return (

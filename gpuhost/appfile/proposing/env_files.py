@@ -34,7 +34,8 @@ class MissingFile:
     @property
     def secret(self) -> str:
         name = re.sub(r"[^A-Z0-9]+", "_", (self.inside or self.path).upper()).strip("_")
-        return "ENV_FILE" if self.inside == DOTENV else f"ENV_FILE_{name.removeprefix('ENV_')}"
+        name = name.removeprefix("ENV_").removesuffix("_ENV")
+        return "ENV_FILE" if self.inside == DOTENV else f"ENV_FILE_{name}"
 
     def file(self, app: str) -> str:
         """Beside the app file; `*.env` is not committed."""

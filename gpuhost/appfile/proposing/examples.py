@@ -13,7 +13,9 @@ from gpuhost.appfile.proposing.tree import Tree
 
 WORDS = "example|sample|template|tmpl|dist|default"
 EXAMPLE = re.compile(rf"\.?(?:[a-z0-9]+[.\-_])*env(?:[.\-_][a-z0-9]+)*[.\-_](?:{WORDS})s?")
-EXAMPLE_FIRST = re.compile(rf"\.?(?:{WORDS})s?[.\-_]env|\.?env[.\-_](?:{WORDS})s?(?:[.\-_][a-z0-9]+)*")
+EXAMPLE_FIRST = re.compile(
+    rf"\.?(?:{WORDS})s?[.\-_]env|\.?env[.\-_](?:{WORDS})s?(?:[.\-_][a-z0-9]+)*"
+)
 COMMENTED = re.compile(r"\s*#+\s*(?=[A-Za-z_][A-Za-z0-9_]*=\S)")
 
 
@@ -52,10 +54,13 @@ def is_example(name: str) -> bool:
 def example_for(tree: Tree, path: str) -> str | None:
     """The example of one env file: ".env.api" has .env.api.example, or .env.example."""
     directory, name = posixpath.split(path)
-    files = [file for file in example_files(tree, directory) if posixpath.dirname(file) == directory]
+    files = [
+        file for file in example_files(tree, directory) if posixpath.dirname(file) == directory
+    ]
     stem = name.strip(".").removesuffix(".env")
     of_that = [file for file in files if stem in posixpath.basename(file)]
-    return next(iter(of_that), files[0] if name in (".env", "env") and files else None)
+    is_only = name in (".env", "env") or len(files) == 1
+    return next(iter(of_that), files[0] if is_only and files else None)
 
 
 def read(tree: Tree, path: str) -> dict[str, Example]:

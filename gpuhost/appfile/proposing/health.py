@@ -26,13 +26,33 @@ NOT_HTTP = frozenset(
 # What people open first.
 FACING = frozenset(
     (
-        *("web", "webui", "ui", "frontend", "front", "client", "nginx", "proxy", "gateway", "caddy"),
+        *(
+            "web",
+            "webui",
+            "ui",
+            "frontend",
+            "front",
+            "client",
+            "nginx",
+            "proxy",
+            "gateway",
+            "caddy",
+        ),
         *("traefik", "app", "site", "portal", "dashboard", "server"),
     )
 )
 TOOLS = frozenset(
     (
-        *("pgadmin", "adminer", "mailhog", "mailpit", "flower", "grafana", "prometheus", "phpmyadmin"),
+        *(
+            "pgadmin",
+            "adminer",
+            "mailhog",
+            "mailpit",
+            "flower",
+            "grafana",
+            "prometheus",
+            "phpmyadmin",
+        ),
         *("redisinsight", "exporter", "commander", "jaeger", "minio", "monitoring", "watchtower"),
         *("mongo", "express", "admin", "debug", "loki", "tempo", "otel", "collector", "portainer"),
     )
@@ -102,7 +122,9 @@ def proposals(project: Project) -> Iterator[Proposed]:
 def _of_health_checks(project: Project) -> Iterator[Proposal]:
     for name, _ in project.services():
         found = _test(project, name)
-        if found is None:
+        is_tool = TOOLS & words_of(name) or kind_of(project.compose.services[name], project, name)
+        if found is None or is_tool:
+            # That the health check itself is good is required anyway.
             continue
         text, place = found
         match = URL.search(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -9,6 +10,8 @@ from gpuhost.appfile.proposing.project import Project
 from gpuhost.appfile.proposing.secret_names import is_secret
 from gpuhost.appfile.proposing.used import VARIABLE
 
+# One variable with its default: a URL that is a secret itself.
+IS_VARIABLE = re.compile(r"\$\{[^}]*\}")
 # Shorter text is found everywhere.
 LEAST = 4
 
@@ -38,7 +41,7 @@ def literals(project: Project) -> Iterator[Literal]:
             name,
             by_service[first],
             tuple(by_service),
-            project.line_of(first, "environment", name),
+            project.place_of(first, name),
             elsewhere=len(values) > 1 or _is_elsewhere(project, name, by_service[first]),
         )
 
@@ -54,14 +57,16 @@ def _is_elsewhere(project: Project, name: str, value: str) -> bool:
     )
 
 
-def written_elsewhere(project: Project, name: str, values: Sequence[str]) -> str:
+def written_elsewhere(project: Project, values: Sequence[str]) -> str:
     """A place where a value of the secret is written out in a URL; "" if there is none."""
     logins = [f":{value}@" for value in values if value]
     for service, _ in project.services():
         for other, text in project.written_environment(service).items():
-            if any(login in text for login in logins):
-                return project.line_of(service, "environment", other)
-    for other, dotenv in project.dotenv.items():
-        if isinstance(dotenv, str) and any(login in dotenv for login in logins):
+            if not IS_VARIABLE.fullmatch(text) and any(login in text for login in logins):
+                return project.place_of(service, other)
+    used = {use.name for use in project.uses}
+    for other, value in project.dotenv.items():
+        written = value if isinstance(value, str) and other in used else ""
+        if any(login in written for login in logins):
             return f".env ({other})"
     return ""

@@ -10,6 +10,7 @@ from typing import Any
 from gpuhost.appfile.compose.interpolation import Lookup, OnHost
 from gpuhost.appfile.compose.merging import merged
 from gpuhost.appfile.compose.model import ComposeFile, ComposeService
+from gpuhost.appfile.compose.mounts import is_of_source
 from gpuhost.appfile.compose.paths import leads_out
 from gpuhost.appfile.compose.reader import FileError, Reader
 from gpuhost.appfile.compose.short_forms import BadPort, PublishedPort
@@ -57,20 +58,47 @@ class Project:
         return _service(self.model, service)
 
     def environment(self, service: str) -> Mapping[str, str]:
-        return _environment(self.raw(service))
+        """What a container gets, as far as it is known: env files of the source too."""
+        own = _environment(self.raw(service))
+        passed = {name: self._passed(name) for name, value in own.items() if value is None}
+        of_files = {name: one.value for name, one in self.of_env_files(service).items()}
+        return {**of_files, **_known(own), **_known(passed)}
 
     def written_environment(self, service: str) -> Mapping[str, str]:
         """With its variables as they are written."""
-        return _environment(_service(self.written, service))
+        of_files = self.of_env_files(service).items()
+        own = _environment(_service(self.written, service))
+        return {**{name: one.composed or one.value for name, one in of_files}, **_known(own)}
+
+    def of_env_files(self, service: str) -> dict[str, Example]:
+        """Variables of its env files in the source, but not of those that are private."""
+        paths = [path for path in self._env_files(service) if not self.tree.is_private(path)]
+        return _variables_in(self.tree, paths)
+
+    def names_in_env_files(self, service: str) -> set[str]:
+        """Also of private ones: their names are no secret."""
+        return set(_variables_in(self.tree, self._env_files(service)))
+
+    def _env_files(self, service: str) -> list[str]:
+        files = self.compose.services[service].env_files
+        return [posixpath.normpath(file.path) for file in files if is_of_source(file.path)]
+
+    def _passed(self, name: str) -> str | None:
+        value = self.dotenv.get(name)
+        example = self.examples.get(name)
+        return value if isinstance(value, str) else example.value if example else None
 
     def place(self, *key_path: str | int) -> str:
         """ "compose.yaml:12": where a key is set last."""
         file, line = self.reader.place(key_path)
         return f"{file}:{line}"
 
-    def line_of(self, service: str, key: str, name: str) -> str:
-        """The place of NAME in a mapping, or in a list of NAME=value."""
-        value = self.raw(service).get(key)
+    def place_of(self, service: str, name: str) -> str:
+        """Where a variable of its environment is set."""
+        of_file = self.of_env_files(service).get(name)
+        if of_file and name not in _environment(self.raw(service)):
+            return of_file.place
+        key, value = "environment", self.raw(service).get("environment")
         if isinstance(value, list):
             starts = (str(item).partition("=")[0] == name for item in value)
             index = next((n for n, is_it in enumerate(starts) if is_it), 0)
@@ -169,19 +197,28 @@ def _documents(tree: Tree, path: str) -> list[Document]:
     return read_all(tree.text(path) or "")
 
 
+def _variables_in(tree: Tree, paths: Sequence[str]) -> dict[str, Example]:
+    known: dict[str, Example] = {}
+    for path in paths:
+        known |= examples.read(tree, path)
+    return {name: one for name, one in known.items() if not one.commented}
+
+
 def _service(model: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     services = model.get("services")
     value = services.get(name) if isinstance(services, dict) else None
     return value if isinstance(value, dict) else {}
 
 
-def _environment(service: Mapping[str, Any]) -> Mapping[str, str]:
+def _environment(service: Mapping[str, Any]) -> dict[str, str | None]:
     value = merged({}, service.get("environment") or {}, "environment")
     pairs = value.items() if isinstance(value, dict) else ()
-    return {name: _text(given) for name, given in pairs if given is not None}
+    return {name: None if given is None else _text(given) for name, given in pairs}
+
+
+def _known(values: Mapping[str, str | None]) -> dict[str, str]:
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-

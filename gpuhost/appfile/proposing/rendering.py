@@ -45,23 +45,32 @@ def _keys(
     """The lines of proposals that have the same first keys; a suggestion is a comment."""
     for name in dict.fromkeys(one.path[depth] for one in proposals if one.path[depth] != ITEM):
         below = [one for one in proposals if one.path[depth] == name]
-        leaves = [one for one in below if len(one.path) == depth + 1]
-        for leaf in leaves:
+        for leaf in (one for one in below if len(one.path) == depth + 1):
             yield from _leaf(f"{flow(name)}: ", leaf, indent, is_comment=is_comment)
         deeper = [one for one in below if len(one.path) > depth + 1]
-        if not deeper:
-            continue
-        suggested = all(one.suggested for one in deeper)
-        start, inner = _started(indent, is_comment=is_comment or suggested)
-        yield f"{start}{flow(name)}:"
-        yield from _keys(
-            deeper, depth + 1, f"{inner}  ", is_comment=is_comment or suggested
-        )
-    for item in proposals:
-        if item.path[depth] == ITEM:
-            kind, value = _only(item.value)
-            inner = replace(item, value=value)
-            yield from _leaf(f"- {kind}: ", inner, indent, is_comment=is_comment)
+        if deeper:
+            starts = not is_comment and all(one.suggested for one in deeper)
+            within = f"{indent}# " if starts else indent
+            yield f"{within}{flow(name)}:"
+            yield from _keys(deeper, depth + 1, f"{within}  ", is_comment=is_comment or starts)
+    for item in (one for one in proposals if one.path[depth] == ITEM):
+        kind, value = _only(item.value)
+        inner = replace(item, value=value)
+        yield from _leaf(f"- {kind}: ", inner, indent, is_comment=is_comment)
+
+
+def _leaf(key: str, proposal: Proposal, indent: str, *, is_comment: bool) -> Iterator[str]:
+    """+ is_comment: the indentation has the # already"""
+    start = f"{indent}# " if proposal.suggested and not is_comment else indent
+    line = f"{start}{key}{flow(proposal.value)}"
+    reason = one_line(proposal.reason)
+    if not reason:
+        yield line
+    elif len(line) + len(reason) + 4 <= WIDTH:
+        yield f"{line}  # {reason}"
+    else:
+        yield from _comment(reason, indent)
+        yield line
 
 
 def _only(value: Value) -> tuple[str, Value]:

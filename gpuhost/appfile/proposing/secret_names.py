@@ -15,9 +15,32 @@ SECRET = frozenset(
 # One of these words, and it is a setting about a secret.
 SETTING = frozenset(
     (
-        *("PUBLIC", "URL", "URI", "LIMIT", "MAX", "MIN", "COUNT", "SIZE", "LENGTH", "TTL", "EXPIRE"),
+        *(
+            "PUBLIC",
+            "URL",
+            "URI",
+            "LIMIT",
+            "MAX",
+            "MIN",
+            "COUNT",
+            "SIZE",
+            "LENGTH",
+            "TTL",
+            "EXPIRE",
+        ),
         *("EXPIRES", "EXPIRED", "EXPIRATION", "EXPIRY", "TIMEOUT", "LIFETIME", "LIFESPAN", "AGE"),
-        *("SECONDS", "MINUTES", "HOURS", "DAYS", "NAME", "PATH", "FILE", "DIR", "ENABLED", "ENABLE"),
+        *(
+            "SECONDS",
+            "MINUTES",
+            "HOURS",
+            "DAYS",
+            "NAME",
+            "PATH",
+            "FILE",
+            "DIR",
+            "ENABLED",
+            "ENABLE",
+        ),
         *("DISABLE", "DISABLED", "TYPE", "ALGORITHM", "HEADER", "PREFIX", "POLICY", "ROUNDS"),
         *("REQUIRED", "REQUIRE", "ALLOW", "MODE", "VERSION", "FORMAT", "PER", "BUDGET", "ROTATION"),
         *("INTERVAL", "HOST", "PORT", "ENDPOINT", "USE", "HAS", "IS", "COST", "PRICE", "WINDOW"),
@@ -29,9 +52,41 @@ THIRD_PARTY = frozenset(
     (
         *("API", "APIKEY", "CLIENT", "AWS", "GCP", "GOOGLE", "AZURE", "GITHUB", "GITLAB", "OPENAI"),
         *("ANTHROPIC", "HF", "HUGGINGFACE", "HUGGING", "SMTP", "MAIL", "EMAIL", "STRIPE", "TWILIO"),
-        *("SLACK", "DISCORD", "TELEGRAM", "BOT", "OAUTH", "OIDC", "SAML", "LDAP", "S3", "R2", "OSS"),
-        *("COS", "WECHAT", "DINGTALK", "FEISHU", "LARK", "FACEBOOK", "APPLE", "MICROSOFT", "LICENSE"),
-        *("LICENCE", "SENTRY", "CLOUDFLARE", "CF", "TUNNEL", "NGROK", "RECAPTCHA", "CAPTCHA", "VAPID"),
+        *(
+            "SLACK",
+            "DISCORD",
+            "TELEGRAM",
+            "BOT",
+            "OAUTH",
+            "OIDC",
+            "SAML",
+            "LDAP",
+            "S3",
+            "R2",
+            "OSS",
+        ),
+        *(
+            "COS",
+            "WECHAT",
+            "DINGTALK",
+            "FEISHU",
+            "LARK",
+            "FACEBOOK",
+            "APPLE",
+            "MICROSOFT",
+            "LICENSE",
+        ),
+        *(
+            "LICENCE",
+            "SENTRY",
+            "CLOUDFLARE",
+            "CF",
+            "TUNNEL",
+            "NGROK",
+            "RECAPTCHA",
+            "CAPTCHA",
+            "VAPID",
+        ),
         *("PROXY", "MAILGUN", "SENDGRID", "ADMIN", "SUPERUSER", "ROOTUSER", "OPERATOR", "FERNET"),
     )
 )
@@ -47,6 +102,7 @@ OWN = re.compile(
     r"JWT|SESSION|COOKIE|NEXTAUTH|AUTH_SECRET|ENCRYPT|SALT|SIGNING|CSRF|HASHING"
     r"|(?:^|_)SECRET_KEY(?:_BASE)?$|^SECRET$|^APP_SECRET$|INTERNAL|INNER|SECRET_BASE"
 )
+VAGUE = re.compile(r"change|your|replace|example|todo|xxx|<|\*\*|placeholder|insert", re.IGNORECASE)
 LOGIN_IN_URL = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s:@]*:[^/\s@]+@", re.IGNORECASE)
 # Keys of known services.
 REAL = re.compile(
@@ -80,15 +136,32 @@ def is_of_a_store(name: str) -> bool:
     return bool(STORES.intersection(_words(name))) and is_secret(name)
 
 
+def is_of_a_client(name: str) -> bool:
+    """Of a store, or of what speaks its protocol: S3."""
+    return bool((STORES | {"S3", "AWS", "ACCESS"}).intersection(_words(name))) and is_secret(name)
+
+
+def is_password(name: str) -> bool:
+    """What stands in a URL, before the @."""
+    return bool({"PASSWORD", "PASSWD", "PASS", "PWD", "DBPASS"}.intersection(_words(name)))
+
+
+def is_address(name: str) -> bool:
+    """A URL or the like: it cannot be generated."""
+    return bool({"URL", "URI", "DSN", "ADDRESS", "CONNECTION"}.intersection(_words(name)))
+
+
 def is_own(name: str, stores: Collection[str]) -> bool:
     """Whether only this deployment must agree on it with itself.
 
     + stores: the kinds of store that the project runs itself: its secrets are its own
     """
-    if name in ("APP_KEY", "MASTER_KEY", "RAILS_MASTER_KEY"):
-        # Of a form of their own.
-        return False
     words = set(_words(name))
+    of_a_form = (
+        name in ("APP_KEY", "MASTER_KEY", "RAILS_MASTER_KEY") or {"TLS", "SSL", "PEM"} & words
+    )
+    if of_a_form or is_address(name):
+        return False
     if words & STORES:
         return bool(stores)
     return not words & THIRD_PARTY and OWN.search(name.upper()) is not None
@@ -96,6 +169,11 @@ def is_own(name: str, stores: Collection[str]) -> bool:
 
 def is_third_party(name: str) -> bool:
     return bool(THIRD_PARTY.intersection(_words(name)))
+
+
+def is_vague(value: str) -> bool:
+    """A placeholder that unrelated secrets share: "changeme"."""
+    return len(value) < 4 or VAGUE.search(value) is not None
 
 
 def looks_real(value: str) -> bool:

@@ -14,8 +14,10 @@ from gpuhost.appfile.proposing.project import Project
 from gpuhost.appfile.proposing.proposal import Note, Proposal, Proposed, Value
 from gpuhost.appfile.proposing.secret_names import (
     LOGIN_IN_URL,
+    is_address,
     is_of_a_store,
     is_own,
+    is_password,
     is_secret,
     is_third_party,
     looks_real,
@@ -56,8 +58,13 @@ def variables(project: Project) -> list[Variable]:
     return [
         Variable(name, tuple(uses), tuple(_services(project, uses)))
         for name, uses in by_name.items()
-        if is_secret(name, _known_value(project, name, uses))
+        if is_secret(name, _known_value(project, name, uses)) and not _is_path(uses)
     ]
+
+
+def _is_path(uses: Sequence[Use]) -> bool:
+    """By their default."""
+    return any(use.default and use.default.startswith(("/", "./")) for use in uses)
 
 
 def _known_value(project: Project, name: str, uses: Sequence[Use]) -> str:
@@ -71,8 +78,12 @@ def _known_value(project: Project, name: str, uses: Sequence[Use]) -> str:
 
 
 def _services(project: Project, uses: Sequence[Use]) -> Iterator[str]:
-    used = {name for use in uses for name in use.services}
-    yield from (name for name in project.compose.services if name in used)
+    """Also those that read it from an env file."""
+    used = {service for use in uses for service in use.services}
+    names = {use.name for use in uses}
+    for service in project.compose.services:
+        if service in used or names & project.names_in_env_files(service):
+            yield service
 
 
 def proposals(project: Project, *, dotenv_is_secret: bool) -> Iterator[Proposed]:
@@ -82,13 +93,10 @@ def proposals(project: Project, *, dotenv_is_secret: bool) -> Iterator[Proposed]
     if not dotenv_is_secret:
         for variable in variables(project):
             found += _of_variable(project, variable, bool(own))
-    known = {one.path[1] for one in found if isinstance(one, Proposal)}
-    found += (
-        one for literal in literals(project) if literal.name not in known
-        for one in _of_literal(project, literal, own)
-    )
+    found += _of_literals(project, found, own)
     found += _of_files(project, own)
-    yield from composed(project, found)
+    defaults = {} if dotenv_is_secret else _defaults(project)
+    yield from composed(project, found, defaults)
     if any(isinstance(one, Proposal) and "generate" in str(one.value) for one in found):
         yield Note(
             "secrets",
@@ -97,51 +105,65 @@ def proposals(project: Project, *, dotenv_is_secret: bool) -> Iterator[Proposed]
         )
 
 
+def _defaults(project: Project) -> dict[str, list[str]]:
+    return {one.name: known_values(project, one) for one in variables(project)}
+
+
 def _of_variable(project: Project, variable: Variable, own_stores: bool) -> Iterator[Proposed]:
-    name = variable.name
+    name, of_dotenv = variable.name, project.dotenv.get(variable.name)
+    if isinstance(of_dotenv, str) and of_dotenv and looks_real(of_dotenv):
+        # It is set; a real value of this machine is not touched.
+        return
+    reason, values = _origin(project, variable), known_values(project, variable)
+    limited = _limited(project, variable.services)
+    is_optional = not variable.is_needed or of_dotenv == ""
+    is_unset = is_optional and not (any(variable.defaults) or of_dotenv)
+    given: dict[str, Value] = {**limited, **_refused(values)}
+    if is_own(name, ("store",) if own_stores else ()) or _is_shared(variable):
+        clash = written_elsewhere(project, values) if is_password(name) else ""
+        if not clash:
+            value: dict[str, Value] = {"generate": "hex", **limited}
+            # `NAME:` without a value is one that the project asks for.
+            is_left = is_unset and not any(use.passed for use in variable.uses)
+            said = f"{reason}; optional" if is_left else reason
+            yield Proposal(("secrets", name), value, said, suggested=is_left)
+            return
+        yield Note(
+            "secrets",
+            f"{name} ({reason}): its value is also written in {clash}, and must be the same there",
+            todo=not is_optional,
+        )
+    elif is_unset:
+        reason += "; optional"
+    elif is_optional:
+        reason += "; the project's own default is public: give another"
+    yield Proposal(("secrets", name), given, reason, suggested=is_optional)
+
+
+def _origin(project: Project, variable: Variable) -> str:
+    """The places that it was read from."""
     places = list(dict.fromkeys(use.place for use in variable.uses))
     reason = ", ".join(places[:MAX_PLACES])
     reason += f" and {len(places) - MAX_PLACES} more" if len(places) > MAX_PLACES else ""
-    example = project.examples.get(name)
-    of_dotenv = project.dotenv.get(name)
-    values = [*variable.defaults, *([example.value] if example else [])]
+    of_dotenv, example = project.dotenv.get(variable.name), project.examples.get(variable.name)
     if isinstance(of_dotenv, str):
-        if of_dotenv and looks_real(of_dotenv):
-            # It is set; and a real value of this machine is not touched.
-            return
-        reason += "; .env has a placeholder" if of_dotenv else "; .env leaves it empty"
-        values.append(of_dotenv)
-    elif example:
-        reason += f"; {example.place}"
-    refuse = _refused(values)
-    value: dict[str, Value] = {}
-    if is_own(name, ("store",) if own_stores else ()) or _is_shared(variable):
-        value = {"generate": "hex", **_limited(project, variable.services)}
-        if clash := written_elsewhere(project, name, values):
-            yield Note(
-                "secrets",
-                f"{name} ({reason}): its example value is also written in {clash}; give both, "
-                "or change the project to use the variable there",
-                todo=True,
-            )
-            value = {**_limited(project, variable.services), **refuse}
-        yield Proposal(("secrets", name), value, reason)
-        return
-    value = {**_limited(project, variable.services), **refuse}
-    is_optional = not variable.is_needed or of_dotenv == ""
-    has_default = bool(variable.defaults or of_dotenv)
-    if is_optional and has_default:
-        reason += "; the project's own default is public: give another"
-    elif is_optional:
-        reason += "; optional"
-    yield Proposal(("secrets", name), value, reason, suggested=is_optional)
+        return f"{reason}; .env {'has a placeholder' if of_dotenv else 'leaves it empty'}"
+    return f"{reason}; {example.place}" if example else reason
+
+
+def known_values(project: Project, variable: Variable) -> list[str]:
+    """Its defaults and placeholders, in the files and in .env."""
+    example, of_dotenv = project.examples.get(variable.name), project.dotenv.get(variable.name)
+    values = [*variable.defaults, example.value if example else ""]
+    return [*values, of_dotenv if isinstance(of_dotenv, str) else ""]
 
 
 def _is_shared(variable: Variable) -> bool:
     """Services of the project that must agree, on a secret of nobody else."""
-    if is_third_party(variable.name) or is_of_a_store(variable.name):
+    name = variable.name
+    if is_third_party(name) or is_of_a_store(name) or is_address(name):
         return False
-    return len(variable.services) > 1 and variable.name.upper().endswith(("SECRET", "PASSWORD"))
+    return len(variable.services) > 1 and name.upper().endswith(("SECRET", "PASSWORD"))
 
 
 def _limited(project: Project, services: Sequence[str]) -> dict[str, Value]:
@@ -158,27 +180,37 @@ def _refused(values: Sequence[str]) -> dict[str, Value]:
     return {"refuse": tuple(shown)} if shown else {}
 
 
-def _of_literal(project: Project, literal: Literal, own: set[str]) -> Iterator[Proposed]:
-    """A value that the Compose file itself has."""
-    name, value = literal.name, literal.value
-    if LOGIN_IN_URL.search(value) or is_of_a_store(name) or literal.elsewhere:
+def _of_literals(project: Project, found: Sequence[Proposed], own: set[str]) -> Iterator[Proposed]:
+    """Values that the project's files have themselves."""
+    known = {one.path[1] for one in found if isinstance(one, Proposal)}
+    kept = []
+    for literal in literals(project):
+        name, value = literal.name, literal.value
+        if name in known:
+            continue
+        if LOGIN_IN_URL.search(value) or is_of_a_store(name) or literal.elsewhere:
+            kept.append(f"{name} ({literal.place})")
+        else:
+            yield _of_literal(project, literal, own)
+    if kept:
         yield Note(
             "secrets",
-            f"{name} ({literal.place}): the Compose file has its value. To use another one, change "
-            "every place that must agree with it to a variable, and add that variable here.",
+            f"the project's files have the values of {', '.join(kept)}. To use others, change every "
+            "place that must agree to a variable, and add that variable here.",
         )
-        return
-    given = {**_limited(project, literal.services), **_refused((value,))}
-    if is_own(name, own):
-        of_own: dict[str, Value] = {"generate": "hex", **_limited(project, literal.services)}
-        yield Proposal(
-            ("secrets", name), of_own, f"{literal.place} has a value, which is no secret any more"
-        )
-    elif not value or looks_real(value):
+
+
+def _of_literal(project: Project, literal: Literal, own: set[str]) -> Proposal:
+    limited, value = _limited(project, literal.services), literal.value
+    path = ("secrets", literal.name)
+    if value and is_own(literal.name, own):
+        said = f"{literal.place} has a value, which is no secret any more"
+        return Proposal(path, {"generate": "hex", **limited}, said)
+    given = {**limited, **_refused((value,))}
+    if not value or looks_real(value):
         said = "is empty" if not value else "has a value"
-        yield Proposal(("secrets", name), given, f"{literal.place} {said}", suggested=True)
-    else:
-        yield Proposal(("secrets", name), given, f"{literal.place} has a placeholder")
+        return Proposal(path, given, f"{literal.place} {said}", suggested=True)
+    return Proposal(path, given, f"{literal.place} has a placeholder")
 
 
 def _of_files(project: Project, own: set[str]) -> Iterator[Proposed]:

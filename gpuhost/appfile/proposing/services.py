@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from gpuhost.appfile.proposing.candidates import words_of
 from gpuhost.appfile.proposing.databases import command_of, is_migration
+from gpuhost.appfile.proposing.dockerfiles import Found
 from gpuhost.appfile.proposing.project import Project
 from gpuhost.appfile.proposing.proposal import Note, Proposal, Proposed
 
@@ -15,8 +16,12 @@ ENDS = re.compile(
     r"^(?:/bin/)?(?:true|exit 0)$|^(?:/bin/)?(?:ba)?sh -\w*c\s+(?:chown|chmod|mkdir|cp|true|exit)\b(?!.*sleep)"
     r"|^(?:chown|chmod|mkdir|cp)\s|\bmc\s+(?:alias|mb|config)\b"
 )
-SETUP = frozenset(("init", "setup", "bootstrap", "provision", "createbuckets", "initializer", "seed"))
-BASE = re.compile(r"[a-z0-9_.-]*base[a-z0-9_.-]*(?::[A-Za-z0-9_.-]+)?")
+SETUP = frozenset(
+    ("init", "setup", "bootstrap", "provision", "createbuckets", "initializer", "seed")
+)
+# Files that may say how an image is built.
+TELLS = re.compile(r"(?:^|/)(?:Makefile|README\.md|[^/]*\.sh)$")
+MAX_TEXTS = 20
 
 
 def proposals(project: Project) -> Iterator[Proposed]:
@@ -49,31 +54,64 @@ def _waited_for(project: Project) -> Iterator[str]:
 
 
 def _bases(project: Project) -> Iterator[Proposed]:
-    """Images that a Dockerfile is FROM, that nothing builds, and that have a Dockerfile."""
-    built = {(service.image or "").partition(":")[0] for service in project.compose.services.values()}
+    """Images that a Dockerfile is FROM, that no service builds, and that have a Dockerfile."""
+    built = {_name(service.image or "") for service in project.compose.services.values()}
     seen = set()
     for name, _ in project.services():
         dockerfile = project.dockerfile(name)
         for base in dockerfile.bases if dockerfile else ():
-            image = base.text.partition(":")[0]
-            if image in built or image in seen or not BASE.fullmatch(base.text):
+            image = _name(base.text)
+            if "/" in image or image in built or image in seen:
                 continue
             seen.add(image)
-            yield from _base(project, base.text, base.place)
+            yield from _base(project, base)
 
 
-def _base(project: Project, image: str, place: str) -> Iterator[Proposed]:
+def _name(image: str) -> str:
+    return image.partition("@")[0].partition(":")[0]
+
+
+def _base(project: Project, base: Found) -> Iterator[Proposed]:
+    """A base image with the Dockerfile that the project's words or the name say."""
+    said = f"{base.place}: FROM {base.text}, which no service builds"
+    if command := _build_command(project, _name(base.text)):
+        text, place = command
+        file = re.search(r"(?:-f|--file)[ =](\S+)", text)
+        path = posixpath.normpath(file[1]) if file else "Dockerfile"
+        beside = posixpath.normpath(posixpath.join(posixpath.dirname(place), path))
+        found = next((one for one in (path, beside) if one in project.tree.names), None)
+        if found:
+            value = {} if found == "Dockerfile" else {"dockerfile": found}
+            yield Proposal(("build", "bases", base.text), value, f"{said}; {place} shows how")
+            return
+    named = words_of(base.text) - {"latest"}
+    if "base" not in named:
+        return
     files = [
         path
         for path in project.tree.names
-        if "base" in words_of(posixpath.basename(path)) and "dockerfile" in words_of(path)
+        if {"base", "dockerfile"} <= words_of(posixpath.basename(path))
     ]
-    named = words_of(image) - {"latest", "base"}
     files.sort(key=lambda path: (-len(named & words_of(path)), path.count("/"), path))
-    if not files:
-        return
-    directory, name = posixpath.split(files[0])
-    value = {"context": directory, "dockerfile": name} if directory else {"dockerfile": name}
-    yield Proposal(("build", "bases", image), value, f"{place}: FROM {image}, which no service builds")
+    for path in files[:1]:
+        yield Proposal(("build", "bases", base.text), {"dockerfile": path}, said)
     if len(files) > 1:
-        yield Note("build", f"{image} may be another one of {', '.join(files)}", todo=True)
+        yield Note("build", f"{base.text} is one of {', '.join(files)}", todo=True)
+
+
+def _build_command(project: Project, image: str) -> tuple[str, str] | None:
+    """A line `docker build … -t IMAGE` of the project, and its file."""
+    build = re.compile(
+        rf"docker (?:buildx )?build\b[^\n]*(?:-t|--tag)[ =]{re.escape(image)}(?![\w/-])[^\n]*"
+    )
+    places = {posixpath.dirname(path) for path in project.files} | {""}
+    texts = [
+        path
+        for path in project.tree.names
+        if path in project.files or (posixpath.dirname(path) in places and TELLS.search(path))
+    ]
+    for path in texts[:MAX_TEXTS]:
+        match = build.search((project.tree.text(path) or "").replace("\\\n", " "))
+        if match:
+            return match[0], path
+    return None

@@ -36,7 +36,7 @@ def _public(own: list[Published]) -> Iterator[Proposed]:
     names = dict.fromkeys(port.service for port in own)
     yield Note(
         "public",
-        f"{' and '.join(names)} publishes {', '.join(sorted({str(port.host) for port in own}))} "
+        f"{' and '.join(names)} {'publishes' if len(names) == 1 else 'publish'} {', '.join(sorted({str(port.host) for port in own}))} "
         f"({own[0].place}): a proxy of the project's own. gpuhost publishes on loopback only, "
         "unless a port is here; firewall_allow must have it too",
     )

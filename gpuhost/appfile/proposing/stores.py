@@ -17,7 +17,9 @@ POSTGRES = re.compile(
 STORES = {
     "postgres": POSTGRES,
     "mysql": re.compile(r"(?:^|/)(?:mysql|mariadb|percona)(?:-server)?(?:[:@]|$)"),
-    "redis": re.compile(r"(?:^|/)(?:redis|redis-stack(?:-server)?|valkey|keydb|dragonfly)(?:[:@]|$)"),
+    "redis": re.compile(
+        r"(?:^|/)(?:redis|redis-stack(?:-server)?|valkey|keydb|dragonfly)(?:[:@]|$)"
+    ),
     "mongo": re.compile(r"(?:^|/)(?:mongo|mongodb|mongodb-community-server)(?:[:@]|$)"),
     "rabbitmq": re.compile(r"(?:^|/)rabbitmq(?:[:@]|$)"),
     "minio": re.compile(r"(?:^|/)minio(?:[:@]|$)"),

@@ -6,7 +6,8 @@ import posixpath
 from dataclasses import dataclass
 
 from gpuhost.appfile.compose.paths import leads_out
-from gpuhost.appfile.compose.project_files import Kind, ProjectFiles, Unreadable
+from gpuhost.appfile.compose.project_files import Kind, LocalFiles, ProjectFiles, Unreadable
+from gpuhost.appfile.compose.variables import DOTENV
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,11 @@ class Tree:
             return self.read(path) if self.kind(path) is Kind.FILE else None
         except Unreadable:
             return None
+
+    def is_private(self, path: str) -> bool:
+        """Whether a file is of this machine, not of the project: its values are the user's."""
+        is_local = isinstance(self.files, LocalFiles)
+        return self._is_ignored(path) or (is_local and posixpath.basename(path) == DOTENV)
 
     def _is_ignored(self, path: str) -> bool:
         parts = posixpath.normpath(path).split("/")

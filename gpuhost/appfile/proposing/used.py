@@ -82,14 +82,16 @@ def _passed_in_mappings(path: str, document: Document, owners: Owners) -> Iterat
                 owning = owners.get((path, service), ())
                 if owning:
                     yield Use(
-                        name, f"{path}:{place}", services=owning, key="environment", entry=name,
+                        name,
+                        f"{path}:{place}",
+                        services=owning,
+                        key="environment",
+                        entry=name,
                         passed=True,
                     )
 
 
-def _owner(
-    path: str, key_path: KeyPath, owners: Owners
-) -> tuple[tuple[str, ...] | None, str]:
+def _owner(path: str, key_path: KeyPath, owners: Owners) -> tuple[tuple[str, ...] | None, str]:
     """The services, and the key; None: nothing that runs is made of it."""
     if str(key_path[0] if key_path else "").startswith("x-"):
         # What an anchor of it gives to a service is found there too.

@@ -8,7 +8,7 @@ from gpuhost.appfile.compose.variables import OF_THE_HOST
 from gpuhost.appfile.proposing import secrets
 from gpuhost.appfile.proposing.project import Project
 from gpuhost.appfile.proposing.proposal import Note, Proposal, Proposed
-from gpuhost.appfile.proposing.secret_names import looks_real
+from gpuhost.appfile.proposing.secret_names import LOGIN_IN_URL
 from gpuhost.appfile.proposing.used import MAY_BE_EMPTY, Use
 
 
@@ -33,8 +33,10 @@ def _of(project: Project, name: str, uses: list[Use]) -> Iterator[Proposed]:
     if example and (example.value or not _must_be_set(uses)):
         if is_passed and (example.commented or not example.value):
             return
-        if looks_real(example.value) and "://" in example.value:
-            yield Note("variables", f"{name} ({place}): {example.place} has a login in it", todo=True)
+        if LOGIN_IN_URL.search(example.value):
+            yield Note(
+                "variables", f"{name} ({place}): {example.place} has a login in it", todo=True
+            )
             return
         yield Proposal(("variables", name), example.value, f"{place}; {example.place}")
     elif is_passed:

@@ -40,8 +40,18 @@ def variants(project: Project) -> Variants:
                 for_card[profile] = None
             elif name not in needing and words & CPU_WORDS:
                 for_cpu[profile] = None
-    card, *others = for_card or ("",)
-    return Variants(card, next(iter(for_cpu), "") if card else "", tuple(others))
+    card, *others = sorted(for_card, key=_plainness) or ("",)
+    cpu = next((one for one in for_cpu if _stem(one) == _stem(card)), next(iter(for_cpu), ""))
+    return Variants(card, cpu if card else "", tuple(others))
+
+
+def _plainness(profile: str) -> tuple[int, str]:
+    """ "gpu" before "gpu-nvidia", and both before "tei-gpu"."""
+    return len(words_of(profile) - GPU_WORDS), profile
+
+
+def _stem(profile: str) -> frozenset[str]:
+    return words_of(profile) - GPU_WORDS - CPU_WORDS - {"only"}
 
 
 def active(project: Project) -> frozenset[str]:
@@ -54,6 +64,8 @@ def proposals(project: Project) -> Iterator[Proposed]:
     found = variants(project)
     if not started(project, found.profiles):
         yield from _no_service_runs(project)
+    else:
+        yield from _hidden(project, found)
     services = project.compose.services
     needing = card_services(project)
     if found.card:
@@ -74,11 +86,11 @@ def _by_name(project: Project, needing: list[str]) -> Iterator[Proposed]:
     """Suggestions: only the names of the services say it."""
     running = project.active
     for_card = [
-        name for name in needing if name in running and is_for_card(name, project.compose.services[name])
+        name
+        for name in needing
+        if name in running and is_for_card(name, project.compose.services[name])
     ]
-    for_cpu = [
-        name for name, service in project.services() if is_for_cpu(name, service)
-    ]
+    for_cpu = [name for name, service in project.services() if is_for_cpu(name, service)]
     if for_card and for_cpu:
         said = "by their names; with a card, and without one"
         yield Proposal(("with_gpu",), {"leave_out": tuple(for_cpu)}, said, suggested=True)
@@ -86,6 +98,22 @@ def _by_name(project: Project, needing: list[str]) -> Iterator[Proposed]:
     elif any(name in running for name in needing):
         said = "if the app works without a card too; else a host without one is refused"
         yield Proposal(("without_gpu",), {}, said, suggested=True)
+
+
+def _hidden(project: Project, found: Variants) -> Iterator[Proposed]:
+    """Profiles that nothing enables."""
+    always = project.dotenv.get("COMPOSE_PROFILES")
+    if found.card and isinstance(always, str) and CPU_WORDS & words_of(always):
+        said = ".env enables a profile for the CPU on every host (COMPOSE_PROFILES): set it here"
+        yield Note("variables", said, todo=True)
+    hidden = set(project.compose.services) - project.active
+    profiles = sorted(
+        {one for name in hidden for one in project.compose.services[name].profiles}
+        - {*found.profiles, *found.others}
+    )
+    if profiles:
+        said = "what the project has beside; a profile of this list is always on"
+        yield Proposal(("profiles",), tuple(profiles), said, suggested=True)
 
 
 def _no_service_runs(project: Project) -> Iterator[Proposed]:
