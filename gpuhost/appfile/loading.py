@@ -87,9 +87,7 @@ def complete(app: App, files: ProjectFiles) -> App:
     return _app(app.path, app.text, app.documents, files)
 
 
-def _app(
-    path: Path, text: bytes, documents: Sequence[Document], files: ProjectFiles | None
-) -> App:
+def _app(path: Path, text: bytes, documents: Sequence[Document], files: ProjectFiles | None) -> App:
     whole = _as_one(documents)
     problems = list(_of_file(whole.value))
     if problems:
@@ -169,9 +167,10 @@ def _named(block: XGpuhost, app: str) -> Named:
 def _needs_repository(block: XGpuhost, project: ComposeProject) -> bool:
     """Whether what is known without the files of the repository is not enough."""
     return bool(
-        block.compose or not project.inline or project.errors or any(
-            not use.maybe and not use.is_extension for use in project.uses.all
-        )
+        block.compose
+        or not project.inline
+        or project.errors
+        or any(not use.maybe and not use.is_extension for use in project.uses.all)
     )
 
 
@@ -194,9 +193,11 @@ def _block(given: Any) -> tuple[XGpuhost, bool, list[Problem]]:
     except ValidationError as error:
         problems = list(problems_of(error, given))
     wrong = {str(problem.key_path[1]) for problem in problems if len(problem.key_path) > 1}
-    rest = {key: value for key, value in given.items() if key not in wrong} if (
-        isinstance(given, dict)
-    ) else {}
+    rest = (
+        {key: value for key, value in given.items() if key not in wrong}
+        if (isinstance(given, dict))
+        else {}
+    )
     for key in ("secrets", "gpu"):
         section = given.get(key) if isinstance(given, dict) else None
         if key in wrong and isinstance(section, dict):

@@ -85,8 +85,7 @@ class XGpuhost(Section):
     ) = None
     """Compose project; default: `name` of the project's own files, else the app's name."""
     compose: ComposePaths = ()
-    """The project's own Compose files, as for `-f`; default: as Compose finds them, if the app
-    file has no services."""
+    """The project's own Compose files, as for `-f`; default: those that Compose would find."""
     variables: dict[VariableName, Text] = {}
     """Variables of the Compose files; they win over the project's .env."""
     profiles: tuple[Profile, ...] = ()

@@ -172,9 +172,11 @@ def _not_public(ports: list[PublishedPort], number: int, name: str, block: XGpuh
         of_file = f"; it publishes {', '.join(known)}" if known else ""
         is_known = not any(port.is_open for port in ports)
         return f"the service publishes no such port{of_file}" if is_known else ""
-    public = {int(port) for service, _, port in (
-        entry.rpartition(":") for entry in block.public
-    ) if service == name}
+    public = {
+        int(port)
+        for service, _, port in (entry.rpartition(":") for entry in block.public)
+        if service == name
+    }
     missing = min(named[0].ports - public, default=None)
     if missing is not None:
         return f"{name}:{missing} is missing, of the range {named[0].host}"
@@ -184,7 +186,7 @@ def _not_public(ports: list[PublishedPort], number: int, name: str, block: XGpuh
 
 
 def _picked(port: PublishedPort) -> frozenset[int]:
-    """A port that the engine publishes on a number of its choice: it is named as in the container."""
+    """A port for which the engine picks a number: it is named as in the container."""
     inside = port.container
     return frozenset((int(inside),)) if not port.host and inside.isdecimal() else frozenset()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -31,8 +31,8 @@ def commit_files(source: Source, secrets: GivenSecrets, commit: str) -> Iterator
         TemporaryDirectory(prefix="gpuhost-git-") as directory,
         login(source, secrets, url) as (options, environment),
     ):
-        git = _Git(Path(directory), tuple(options), environment, secrets, url)
-        _fetch(git, commit)
+        copy = Path(directory) / "single"
+        git = _fetch(_Git(copy, tuple(options), environment, secrets, url), commit)
         yield GitFiles(git, commit, _entries(git, commit))
 
 
@@ -63,18 +63,25 @@ class _Git:
         return result
 
 
-def _fetch(git: _Git, commit: str) -> None:
+def _fetch(git: _Git, commit: str) -> _Git:
     """The commit alone, without the content of its files; or, from a simple server, everything."""
+    _init(git)
+    single = ("fetch", "-q", "--no-tags", "--filter=blob:none", "--depth=1", "origin", commit)
+    if git.run(*single, seconds=FETCH_SECONDS).status == 0:
+        return git
+    # Another copy: in the first one git would ask a server that cannot send single objects.
+    whole = replace(git, directory=git.directory.with_name("whole"))
+    _init(whole)
+    names = (f"+{name}" for name in NAMES)
+    whole.require("fetch", "-q", "--no-tags", "origin", *names, seconds=FETCH_SECONDS)
+    if whole.run("cat-file", "-e", f"{commit}^{{commit}}").status:
+        raise BadGit(f"{git.url}: it has no commit {commit}; check source.ref")
+    return whole
+
+
+def _init(git: _Git) -> None:
     git.require("init", "-q", "--bare", str(git.directory))
     git.require("config", "remote.origin.url", git.url)
-    fetch = ("fetch", "-q", "--no-tags", "--filter=blob:none")
-    single = git.run(*fetch, "--depth=1", "origin", commit, seconds=FETCH_SECONDS)
-    if single.status == 0:
-        return
-    git.require(*fetch, "origin", *(f"+{name}" for name in NAMES), seconds=FETCH_SECONDS)
-    if git.run("cat-file", "-e", f"{commit}^{{commit}}").status:
-        said = f"it has no commit {commit}"
-        raise BadGit(f"{git.url}: {said}; check source.ref")
 
 
 def _entries(git: _Git, commit: str) -> dict[str, str]:

@@ -14,8 +14,8 @@ from gpuhost.appfile.nginx import Tls
 from gpuhost.domain.nvidia.toolkits import driver_cuda
 from gpuhost.plans.apt_cache import build_arguments
 from gpuhost.release.cards import compute_capability
-from gpuhost.release.conversion import convert
 from gpuhost.release.compose_plan import compose_fields, refused_variables
+from gpuhost.release.conversion import convert
 from gpuhost.release.shipping import has_files
 from gpuhost.release.site import SitePaths, has_ipv6, render_site, site_paths
 from gpuhost.release.variant import ChosenVariant, Reservation

@@ -51,7 +51,7 @@ def resolve_app(state: State, name: str) -> ResolvedApp:
     run = _runs.setdefault(state, _Run())
     with run.lock:
         if name not in run.apps:
-            run.apps[name] = _resolve(load(find(name)))
+            run.apps[name] = resolve(load(find(name)))
         return run.apps[name]
 
 
@@ -60,7 +60,8 @@ def known_apps() -> list[str]:
     return sorted({path.stem for place in (OWN, PACKAGED) for path in place.glob("*.yaml")})
 
 
-def _resolve(app: App) -> ResolvedApp:
+def resolve(app: App) -> ResolvedApp:
+    """Its secrets, the revision of its source, and the files there. Raises BadApp."""
     errors: tuple[str, ...] = ()
     try:
         secrets = collect_secrets(app.block, app.path)

@@ -91,11 +91,12 @@ def _inside(path: str) -> str:
 
 def _ignored(directory: Path, paths: list[str]) -> set[str]:
     """Those that git ignores in its work tree; none where there is no work tree."""
-    if not paths:
-        return set()
-    command = ["git", "-C", str(directory), "check-ignore", "-z", "--", *sorted(paths)]
+    return {path for path in paths if _is_ignored(directory, path)}
+
+
+def _is_ignored(directory: Path, path: str) -> bool:
+    command = ["git", "-C", str(directory), "check-ignore", "-q", "--", path]
     try:
-        result = run_local(command, seconds=GIT_SECONDS)
+        return run_local(command, seconds=GIT_SECONDS).status == 0
     except LocalCommandError:
-        return set()
-    return set(filter(None, result.out.decode("utf-8", "surrogateescape").split("\0")))
+        return False

@@ -62,9 +62,7 @@ class NoVariant:
     reason: str
 
 
-def choose_variant(
-    app: App, snapshot: Snapshot, settings: Settings
-) -> ChosenVariant | NoVariant:
+def choose_variant(app: App, snapshot: Snapshot, settings: Settings) -> ChosenVariant | NoVariant:
     """The variant for a host.
 
     `with_gpu` if the cards fit every service that needs one; else `without_gpu` if the app has it;

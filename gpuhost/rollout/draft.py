@@ -16,6 +16,7 @@ from gpuhost.checks.finding import Finding, Status
 from gpuhost.checks.preflight import preflight
 from gpuhost.checks.preflight.proposal import Proposal
 from gpuhost.domain.plain_text import plain
+from gpuhost.release.notes import notes
 from gpuhost.release.planning import (
     RELEASE_AND_RESTORE,
     RenderedFiles,
@@ -80,6 +81,11 @@ class Draft:
             and not restore_failed(state)
             and not self.drifted
         )
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What differs from Compose in the project's own directory, a line each."""
+        return tuple(map(plain, notes(self.resolved.app, self.variant)))
 
     @property
     def sentence(self) -> str:

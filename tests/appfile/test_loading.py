@@ -54,7 +54,10 @@ def test_a_compose_file_of_images_is_an_app(block: str, tmp_path: Path) -> None:
 FILES: list[tuple[bytes, list[str]]] = [
     (b"", [":1: a Compose file must be a mapping with services"]),
     (b"- a", [":1: a Compose file must be a mapping with services"]),
-    (b"x-a: 1", [":1: services: none here, and no compose.yaml, compose.yml, docker-compose.yml, do"]),
+    (
+        b"x-a: 1",
+        [":1: services: none here, and no compose.yaml, compose.yml, docker-compose.yml, do"],
+    ),
     (b"a: 1\nservices: {}", [":2: services: must be a mapping with at least one service"]),
     (b"services: [a]", [":1: services: must be a mapping with at least one service"]),
     (b"services: {a: {}}\nx-gpuhosts: {}", [":2: x-gpuhosts: did you mean x-gpuhost?"]),
@@ -76,7 +79,7 @@ FILES: list[tuple[bytes, list[str]]] = [
     ),
     (
         b"services:\n  a:\n    volumes: ['../b:/b']",
-        [":3: services.a.volumes: ./../b leads out of the source; set x-gpuhost.source to a dir"],
+        [":3: services.a.volumes: ../b leads out of the source; set x-gpuhost.source to a dir"],
     ),
     (b"services:\n  a: \xff", [":2: not UTF-8"]),
     (b"\xff\xfes\x00", [":1: not UTF-8"]),

@@ -1,4 +1,4 @@
-"""NVIDIA cards that a service of the Compose file reserves itself, in each form that Compose has."""
+"""NVIDIA cards that a service of the Compose file reserves, in each form that Compose has."""
 
 from __future__ import annotations
 

@@ -74,4 +74,4 @@ def _value(written: str, quote: str, lookup: Lookup) -> str | OnHost:
 def _unescaped(match: re.Match[str]) -> str:
     if match[1] == "$":
         return "$$"
-    return ESCAPES.get(match[1], match[1] if match[1] in "\"\\" else match[0])
+    return ESCAPES.get(match[1], match[1] if match[1] in '"\\' else match[0])

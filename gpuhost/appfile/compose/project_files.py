@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from enum import Enum
 from pathlib import Path
 from typing import Protocol
@@ -47,7 +46,7 @@ class LocalFiles:
         try:
             inside = self.directory / path
             if inside.is_dir():
-                is_empty = all(name in PLACEHOLDERS for name in os.listdir(inside))
+                is_empty = all(path.name in PLACEHOLDERS for path in inside.iterdir())
                 return Kind.EMPTY if is_empty else Kind.DIRECTORY
             return Kind.FILE if inside.exists() else Kind.ABSENT
         except (OSError, ValueError):

@@ -12,7 +12,14 @@ from gpuhost.appfile.compose.project_files import Kind, ProjectFiles, Unreadable
 
 # Set on the host, in the environment of Compose.
 OF_THE_HOST = ("HOME", "PWD", "PATH", "GPUHOST_SOURCE", "GPUHOST_RELEASE")
-EXAMPLES = (".env.example", ".env.sample", ".env.template", ".env.dist", "env.example", "example.env")
+EXAMPLES = (
+    ".env.example",
+    ".env.sample",
+    ".env.template",
+    ".env.dist",
+    "env.example",
+    "example.env",
+)
 DOTENV = ".env"
 
 
@@ -48,7 +55,7 @@ def read_dotenv(project: ProjectFiles, path: str, lookup: Lookup) -> dict[str, s
 
 
 def example_of(project: ProjectFiles, directory: str, name: str) -> str:
-    """What an example file beside .env says of a variable: ".env.example has DATA=./data"; or ""."""
+    """What an example file beside .env says of a variable: ".env.example has DATA=."; or ""."""
     for file in EXAMPLES:
         path = posixpath.normpath(posixpath.join(directory, file))
         try:

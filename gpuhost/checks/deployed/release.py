@@ -13,7 +13,6 @@ from gpuhost.checks.finding import Verdict, fail, later, ok, unknown, warn
 from gpuhost.release.planning import plan_release, render_files
 from gpuhost.release.source import short_revision
 from gpuhost.release.variant import NoVariant, choose_variant
-from gpuhost.snapshot import NotRead
 from gpuhost.snapshot.app_state import AppState, ReleaseState
 
 NOT_COMPARED = "not compared: the newest revision of {}, and secrets"

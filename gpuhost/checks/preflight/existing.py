@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import PurePosixPath
 
 from gpuhost.appfile.host_paths import SYSTEM_DIRECTORIES
@@ -10,19 +11,20 @@ from gpuhost.checks.finding import Verdict, fail, ok, warn
 from gpuhost.checks.preflight import app_check
 from gpuhost.checks.preflight.proposal import Proposal
 from gpuhost.runner.contract import APPS
+from gpuhost.snapshot import NotRead
 from gpuhost.snapshot.docker import Container
 
 
 @app_check("app.project", "The app's Compose project is its own, or may be taken over (`adopt`).")
 def project(proposal: Proposal) -> Verdict:
     name = proposal.app.project
-    current = proposal.state.current_release if proposal.state else None
-    if current and current.project and current.project != name:
+    running = _running_project(proposal)
+    if running not in ("", name):
         return fail(
             f"project {name}, as for the release that runs",
-            f"it runs as project {current.project}: another name has other volumes and networks, "
-            "and its data would seem lost",
-            fix=f"set x-gpuhost.project: {current.project}; or remove the app first",
+            f"it runs as project {running}: another name has other volumes and networks, and its "
+            "data would seem lost",
+            fix=f"set x-gpuhost.project: {running}; or remove the app first",
         )
     foreign = [
         container
@@ -52,6 +54,15 @@ def project(proposal: Proposal) -> Verdict:
         fix="set adopt=True to take them over. Data stays where it is: use absolute paths, "
         f"or move it to {proposal.directory}, which is ./ in the app file",
     )
+
+
+def _running_project(proposal: Proposal) -> str:
+    """The project of the current release; "" if there is none."""
+    # app.busy reports what cannot be read.
+    with suppress(NotRead):
+        current = proposal.state.current_release if proposal.state else None
+        return current.project if current else ""
+    return ""
 
 
 def _app_of(container: Container) -> str:

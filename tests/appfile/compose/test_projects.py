@@ -72,7 +72,9 @@ def _assert_service(app: App, name: str, attributes: dict[str, Any]) -> None:
     for key, value in attributes.items():
         actual = getattr(service, key)
         if key == "build":
-            value = ComposeBuild(**{k: tuple(v) if isinstance(v, list) else v for k, v in value.items()})
+            value = ComposeBuild(
+                **{k: tuple(v) if isinstance(v, list) else v for k, v in value.items()}
+            )
         assert actual == (tuple(value) if isinstance(value, list) else value), (name, key)
 
 
