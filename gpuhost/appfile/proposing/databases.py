@@ -24,8 +24,10 @@ MIGRATION = re.compile(
 )
 NAMES = frozenset(("migrate", "migration", "migrations", "migrator", "dbmigrate"))
 # What starts a server afterwards.
-SERVER = re.compile(r"(?:&&|;|\|\|)\s*(?:exec\s+)?\S*(?:gunicorn|uvicorn|node|npm|yarn|pnpm|python|rails"
-                    r"|next|daphne|celery|hypercorn|java|php|\./)")  # fmt: skip
+SERVER = re.compile(
+    r"(?:&&|;|\|\|)\s*(?:exec\s+)?\S*(?:gunicorn|uvicorn|node|npm|yarn|pnpm|python|rails|next"
+    r"|daphne|celery|hypercorn|java|php|\./)"
+)
 SQLITE = re.compile(r"(?:sqlite[a-z0-9+]*:/{2,3}|file:)(/?[^?\s:]+)")
 SQLITE_FILE = re.compile(r"/\S+\.(?:db|sqlite3?)")
 # Downloaded again, or made again.

@@ -116,8 +116,8 @@ def _missing(project: Project, bind: Bind) -> str:
     ]
     hint = f"; {examples[0]} shows what is in it" if examples else ""
     return (
-        f"{bind.place} mounts the file {bind.path}, which is not in the source{hint}: put it in the "
-        "source, make it a secret with `path`, or create it on the host, in shared/"
+        f"{bind.place} mounts the file {bind.path}, which is not in the source{hint}: put it in "
+        "the source, make it a secret with `path`, or create it on the host, in shared/"
     )
 
 
@@ -127,8 +127,8 @@ def _of_content(project: Project, bind: Bind) -> Iterator[Proposed]:
         if path == ".":
             yield Note(
                 "directories",
-                f"{bind.place} mounts the whole source at {bind.mount.target}, read-only here: that "
-                "is for development",
+                f"{bind.place} mounts the whole source at {bind.mount.target}, read-only here: "
+                "that is for development",
             )
         return
     if DATA.fullmatch(posixpath.basename(bind.path).lower()):

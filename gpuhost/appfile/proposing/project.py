@@ -7,20 +7,18 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gpuhost.appfile.compose.interpolation import Lookup, OnHost
+from gpuhost.appfile.compose.interpolation import OnHost
 from gpuhost.appfile.compose.merging import merged
 from gpuhost.appfile.compose.model import ComposeFile, ComposeService
 from gpuhost.appfile.compose.mounts import is_of_source
 from gpuhost.appfile.compose.paths import leads_out
-from gpuhost.appfile.compose.reader import FileError, Reader
 from gpuhost.appfile.compose.short_forms import BadPort, PublishedPort
-from gpuhost.appfile.compose.variables import DOTENV, Variables, read_dotenv
-from gpuhost.appfile.document import Document, read_all
+from gpuhost.appfile.compose.sources import FileError, Sources
 from gpuhost.appfile.proposing import dockerfiles, examples
 from gpuhost.appfile.proposing.dockerfiles import Dockerfile
 from gpuhost.appfile.proposing.examples import Example
 from gpuhost.appfile.proposing.tree import Tree
-from gpuhost.appfile.proposing.used import Use, uses_in
+from gpuhost.appfile.proposing.used import Use
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ class Project:
     dotenv: Mapping[str, str | OnHost]
     examples: Mapping[str, Example]
     errors: tuple[FileError, ...]
-    reader: Reader = field(repr=False)
+    sources: Sources = field(repr=False)
     active: frozenset[str] = frozenset()
 
     def services(self) -> Iterator[tuple[str, ComposeService]]:
@@ -90,7 +88,7 @@ class Project:
 
     def place(self, *key_path: str | int) -> str:
         """ "compose.yaml:12": where a key is set last."""
-        file, line = self.reader.place(key_path)
+        file, line = self.sources.place(key_path)
         return f"{file}:{line}"
 
     def place_of(self, service: str, name: str) -> str:
@@ -134,32 +132,6 @@ class Project:
         return None if leads_out(path) else path
 
 
-def read(tree: Tree, files: Sequence[str], name: str) -> Project:
-    """A project. Every error of its files is in the result."""
-    directory = posixpath.dirname(files[0]) or "."
-    dotenv = dotenv_of(tree, directory)
-    known = examples.read_all(tree, examples.example_files(tree, directory))
-    base = Variables(dotenv=dotenv, project=name)
-    _, first = _model(tree, files, directory, base.lookup)
-    uses = tuple(_uses(tree, first))
-    unset = {use.name for use in uses if use.default is None and not use.passed}
-
-    def lookup(variable: str) -> str | OnHost | None:
-        value = base.lookup(variable)
-        if value is not None or variable not in unset:
-            return value
-        example = known.get(variable)
-        return example.value if example and example.value else OnHost.SET
-
-    model, reader = _model(tree, files, directory, lookup)
-    written, _ = _model(tree, files, directory, lambda _: OnHost.SET)
-    compose = ComposeFile.of(model)
-    return Project(
-        name, tree, tuple(files), directory, model, written, compose, uses, dotenv, known,
-        tuple(reader.errors), reader, frozenset(compose.services),
-    )  # fmt: skip
-
-
 def started(project: Project, profiles: Collection[str]) -> frozenset[str]:
     """Services that run with these profiles and those of .env."""
     of_env = project.dotenv.get("COMPOSE_PROFILES")
@@ -168,33 +140,6 @@ def started(project: Project, profiles: Collection[str]) -> frozenset[str]:
     return frozenset(
         name for name, service in project.compose.services.items() if service.is_started(active)
     )
-
-
-def dotenv_of(tree: Tree, directory: str) -> Mapping[str, str | OnHost]:
-    path = posixpath.normpath(posixpath.join(directory, DOTENV))
-    return {} if tree.text(path) is None else read_dotenv(tree, path, lambda _: None)
-
-
-def _model(
-    tree: Tree, files: Sequence[str], directory: str, lookup: Lookup
-) -> tuple[dict[str, Any], Reader]:
-    reader = Reader(tree)
-    return reader.model(files, None, directory, lookup, (files[0], 0)), reader
-
-
-def _uses(tree: Tree, reader: Reader) -> Iterator[Use]:
-    owners: dict[tuple[str, str], tuple[str, ...]] = {}
-    for service, parts in (reader.found().owners or {}).items():
-        for owner in parts:
-            owners[owner] = (*owners.get(owner, ()), service)
-    for path in reader.read:
-        if path.endswith((".yml", ".yaml")):
-            for document in _documents(tree, path):
-                yield from uses_in(path, document, owners)
-
-
-def _documents(tree: Tree, path: str) -> list[Document]:
-    return read_all(tree.text(path) or "")
 
 
 def _variables_in(tree: Tree, paths: Sequence[str]) -> dict[str, Example]:

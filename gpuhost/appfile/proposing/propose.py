@@ -25,8 +25,9 @@ from gpuhost.appfile.proposing import (
     variables,
     variants,
 )
-from gpuhost.appfile.proposing.project import Project, dotenv_of, read
+from gpuhost.appfile.proposing.project import Project
 from gpuhost.appfile.proposing.proposal import Note, Proposed
+from gpuhost.appfile.proposing.reading import dotenv_of, read
 from gpuhost.appfile.proposing.rendering import rendered
 from gpuhost.appfile.proposing.tree import Tree
 

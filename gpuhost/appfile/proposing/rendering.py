@@ -87,19 +87,6 @@ def _started(indent: str, *, is_comment: bool) -> tuple[str, str]:
     return f"{indent}# ", f"{indent}# "
 
 
-def _leaf(key: str, proposal: Proposal, indent: str, *, is_comment: bool) -> Iterator[str]:
-    start, _ = _started(indent, is_comment=is_comment or proposal.suggested)
-    line = f"{start}{key}{flow(proposal.value)}"
-    reason = one_line(proposal.reason)
-    if not reason:
-        yield line
-    elif len(line) + len(reason) + 4 <= WIDTH:
-        yield f"{line}  # {reason}"
-    else:
-        yield from _comment(reason, indent.partition("#")[0])
-        yield line
-
-
 def _comment(text: str, indent: str) -> list[str]:
     start = f"{indent}# "
     return textwrap.wrap(

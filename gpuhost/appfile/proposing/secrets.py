@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import posixpath
-import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
-from gpuhost.appfile.compose.mounts import is_of_source
-from gpuhost.appfile.compose.project_files import Kind
+from gpuhost.appfile.proposing import secret_files
 from gpuhost.appfile.proposing.literals import Literal, literals, written_elsewhere
 from gpuhost.appfile.proposing.project import Project
 from gpuhost.appfile.proposing.proposal import Note, Proposal, Proposed, Value
@@ -18,72 +14,14 @@ from gpuhost.appfile.proposing.secret_names import (
     is_of_a_store,
     is_own,
     is_password,
-    is_secret,
     is_third_party,
     looks_real,
 )
+from gpuhost.appfile.proposing.secret_variables import Variable, known_values, variables
 from gpuhost.appfile.proposing.stores import stores
 from gpuhost.appfile.proposing.urls import composed
-from gpuhost.appfile.proposing.used import Use
 
 MAX_PLACES = 2
-
-
-@dataclass(frozen=True)
-class Variable:
-    """A variable of the Compose files that is named like a secret.
-
-    + uses: empty, if the files give its value themselves
-    """
-
-    name: str
-    uses: tuple[Use, ...]
-    services: tuple[str, ...]
-
-    @property
-    def is_needed(self) -> bool:
-        return any(use.default is None and not use.passed for use in self.uses)
-
-    @property
-    def defaults(self) -> tuple[str, ...]:
-        return tuple(use.default for use in self.uses if use.default)
-
-
-def variables(project: Project) -> list[Variable]:
-    """Those that are named like secrets, of what runs."""
-    by_name: dict[str, list[Use]] = {}
-    for use in project.uses:
-        if not use.services or project.active.intersection(use.services):
-            by_name.setdefault(use.name, []).append(use)
-    return [
-        Variable(name, tuple(uses), tuple(_services(project, uses)))
-        for name, uses in by_name.items()
-        if is_secret(name, _known_value(project, name, uses)) and not _is_path(uses)
-    ]
-
-
-def _is_path(uses: Sequence[Use]) -> bool:
-    """By their default."""
-    return any(use.default and use.default.startswith(("/", "./")) for use in uses)
-
-
-def _known_value(project: Project, name: str, uses: Sequence[Use]) -> str:
-    example = project.examples.get(name)
-    return " ".join(
-        (
-            (example.value or example.composed) if example else "",
-            *(use.default or "" for use in uses),
-        )
-    )
-
-
-def _services(project: Project, uses: Sequence[Use]) -> Iterator[str]:
-    """Also those that read it from an env file."""
-    used = {service for use in uses for service in use.services}
-    names = {use.name for use in uses}
-    for service in project.compose.services:
-        if service in used or names & project.names_in_env_files(service):
-            yield service
 
 
 def proposals(project: Project, *, dotenv_is_secret: bool) -> Iterator[Proposed]:
@@ -94,7 +32,7 @@ def proposals(project: Project, *, dotenv_is_secret: bool) -> Iterator[Proposed]
         for variable in variables(project):
             found += _of_variable(project, variable, bool(own))
     found += _of_literals(project, found, own)
-    found += _of_files(project, own)
+    found += secret_files.proposals(project, own)
     defaults = {} if dotenv_is_secret else _defaults(project)
     yield from composed(project, found, defaults)
     if any(isinstance(one, Proposal) and "generate" in str(one.value) for one in found):
@@ -151,13 +89,6 @@ def _origin(project: Project, variable: Variable) -> str:
     return f"{reason}; {example.place}" if example else reason
 
 
-def known_values(project: Project, variable: Variable) -> list[str]:
-    """Its defaults and placeholders, in the files and in .env."""
-    example, of_dotenv = project.examples.get(variable.name), project.dotenv.get(variable.name)
-    values = [*variable.defaults, example.value if example else ""]
-    return [*values, of_dotenv if isinstance(of_dotenv, str) else ""]
-
-
 def _is_shared(variable: Variable) -> bool:
     """Services of the project that must agree, on a secret of nobody else."""
     name = variable.name
@@ -195,8 +126,8 @@ def _of_literals(project: Project, found: Sequence[Proposed], own: set[str]) -> 
     if kept:
         yield Note(
             "secrets",
-            f"the project's files have the values of {', '.join(kept)}. To use others, change every "
-            "place that must agree to a variable, and add that variable here.",
+            f"the project's files have the values of {', '.join(kept)}. To use others, change "
+            "every place that must agree to a variable, and add that variable here.",
         )
 
 
@@ -211,24 +142,3 @@ def _of_literal(project: Project, literal: Literal, own: set[str]) -> Proposal:
         said = "is empty" if not value else "has a value"
         return Proposal(path, given, f"{literal.place} {said}", suggested=True)
     return Proposal(path, given, f"{literal.place} has a placeholder")
-
-
-def _of_files(project: Project, own: set[str]) -> Iterator[Proposed]:
-    """`secrets: {NAME: {file: …}}` that the source lacks."""
-    for name, secret in project.compose.secrets.items():
-        path = posixpath.normpath(secret.file or ".")
-        is_lacking = secret.file and is_of_source(secret.file)
-        if not is_lacking or project.tree.kind(path) is not Kind.ABSENT:
-            continue
-        said = f"{project.place('secrets', name)}: {path} is not in the source"
-        inside = project.in_directory(path)
-        if inside is None:
-            text = f"{said}, and is above the directory of the Compose file: move it below"
-            yield Note("secrets", text, todo=True)
-            continue
-        variable = re.sub(r"[^A-Z0-9]+", "_", name.upper()).strip("_")
-        variable = f"SECRET_{variable}" if not re.match(r"[A-Z]", variable) else variable
-        value: dict[str, Value] = {"path": inside}
-        if is_own(variable, own):
-            value = {"generate": "hex", **value}
-        yield Proposal(("secrets", variable), value, said)

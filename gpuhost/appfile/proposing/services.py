@@ -13,7 +13,8 @@ from gpuhost.appfile.proposing.project import Project
 from gpuhost.appfile.proposing.proposal import Note, Proposal, Proposed
 
 ENDS = re.compile(
-    r"^(?:/bin/)?(?:true|exit 0)$|^(?:/bin/)?(?:ba)?sh -\w*c\s+(?:chown|chmod|mkdir|cp|true|exit)\b(?!.*sleep)"
+    r"^(?:/bin/)?(?:true|exit 0)$"
+    r"|^(?:/bin/)?(?:ba)?sh -\w*c\s+(?:chown|chmod|mkdir|cp|true|exit)\b(?!.*sleep)"
     r"|^(?:chown|chmod|mkdir|cp)\s|\bmc\s+(?:alias|mb|config)\b"
 )
 SETUP = frozenset(

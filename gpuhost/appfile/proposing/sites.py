@@ -34,11 +34,12 @@ def proposals(project: Project) -> Iterator[Proposed]:
 
 def _public(own: list[Published]) -> Iterator[Proposed]:
     names = dict.fromkeys(port.service for port in own)
+    ports = ", ".join(sorted({str(port.host) for port in own}))
+    publish = "publishes" if len(names) == 1 else "publish"
     yield Note(
         "public",
-        f"{' and '.join(names)} {'publishes' if len(names) == 1 else 'publish'} {', '.join(sorted({str(port.host) for port in own}))} "
-        f"({own[0].place}): a proxy of the project's own. gpuhost publishes on loopback only, "
-        "unless a port is here; firewall_allow must have it too",
+        f"{' and '.join(names)} {publish} {ports} ({own[0].place}): a proxy of the project's own. "
+        "gpuhost publishes on loopback only, unless a port is here; firewall_allow must have it too",
     )
     value = tuple(f"{port.service}:{port.host}" for port in own)
     yield Proposal(("public",), value, "", suggested=True)

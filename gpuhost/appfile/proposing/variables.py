@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gpuhost.appfile.compose.variables import OF_THE_HOST
-from gpuhost.appfile.proposing import secrets
 from gpuhost.appfile.proposing.project import Project
 from gpuhost.appfile.proposing.proposal import Note, Proposal, Proposed
 from gpuhost.appfile.proposing.secret_names import LOGIN_IN_URL
+from gpuhost.appfile.proposing.secret_variables import variables as secret_variables
 from gpuhost.appfile.proposing.used import MAY_BE_EMPTY, Use
 
 
 def proposals(project: Project, *, dotenv_is_secret: bool) -> Iterator[Proposed]:
     if dotenv_is_secret:
         return
-    of_secrets = {variable.name for variable in secrets.variables(project)}
+    of_secrets = {variable.name for variable in secret_variables(project)}
     by_name: dict[str, list[Use]] = {}
     for use in project.uses:
         is_running = not use.services or project.active.intersection(use.services)
