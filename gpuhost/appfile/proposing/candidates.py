@@ -149,7 +149,7 @@ def proposals(tree: Tree, chosen: Chosen) -> Iterator[Proposed]:
 
 
 def _alternatives(tree: Tree, chosen: Chosen) -> Iterator[Proposed]:
-    production = [path for path in chosen.others if words_of(path) & PRODUCTION]
+    production = [path for path in chosen.others if _is_for_production(path, chosen.files[0])]
     cards = [
         path for path in chosen.others if words_of(path) & GPU_WORDS and path not in production
     ]
@@ -165,6 +165,14 @@ def _alternatives(tree: Tree, chosen: Chosen) -> Iterator[Proposed]:
     if rest := [path for path in chosen.others if path not in said_already]:
         more = f" and {len(rest) - MAX_SHOWN} more" if len(rest) > MAX_SHOWN else ""
         yield Note("compose", f"not used: {', '.join(rest[:MAX_SHOWN])}{more}")
+
+
+def _is_for_production(path: str, chosen: str) -> bool:
+    """By its name, or as the file of a directory of that name."""
+    directory, name = posixpath.split(path)
+    is_of_directory = name in NAMES and bool(words_of(directory) & PRODUCTION)
+    is_beside = directory == posixpath.dirname(chosen)
+    return bool(words_of(name) & PRODUCTION) or (is_of_directory and not is_beside)
 
 
 def _is_overlay(tree: Tree, path: str) -> bool:

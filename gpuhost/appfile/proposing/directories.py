@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from gpuhost.appfile.compose.mounts import is_of_source
@@ -60,10 +60,11 @@ def data(project: Project) -> Iterator[Bind]:
             yield bind
 
 
-def proposals(project: Project) -> Iterator[Proposed]:
+def proposals(project: Project, placed: Collection[str]) -> Iterator[Proposed]:
+    """+ placed: files that secrets write"""
     for bind in data(project):
         yield from _of_data(project, bind)
-    seen = set()
+    seen = set(placed)
     for bind in binds(project):
         if bind.path in seen:
             continue

@@ -46,6 +46,16 @@ class Project:
     sources: Sources = field(repr=False)
     active: frozenset[str] = frozenset()
 
+    def left_out(self, name: str) -> str:
+        """Why an example shows that a variable is optional; "" if it does not."""
+        example = self.examples.get(name)
+        if example is None:
+            file = (
+                next(iter(self.examples.values())).place.partition(":")[0] if self.examples else ""
+            )
+            return f"{file} has not got it" if file else ""
+        return f"{example.place} leaves it out" if example.commented else ""
+
     def services(self) -> Iterator[tuple[str, ComposeService]]:
         """Those that run."""
         for name, service in self.compose.services.items():

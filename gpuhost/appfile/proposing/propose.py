@@ -26,7 +26,7 @@ from gpuhost.appfile.proposing import (
     variants,
 )
 from gpuhost.appfile.proposing.project import Project
-from gpuhost.appfile.proposing.proposal import Note, Proposed
+from gpuhost.appfile.proposing.proposal import Note, Proposal, Proposed
 from gpuhost.appfile.proposing.reading import dotenv_of, read
 from gpuhost.appfile.proposing.rendering import rendered
 from gpuhost.appfile.proposing.tree import Tree
@@ -53,7 +53,7 @@ def propose(name: str, path: Path, tree: Tree, source: Sequence[Proposed]) -> Pr
     """
     chosen = candidates.choose(tree, dotenv_of(tree, "."))
     if chosen is None:
-        raise BadApp(["it has no Compose file"])
+        raise BadApp(["it has no Compose file; write one, or an app file with services of its own"])
     project = read(tree, chosen.files, name)
     if project.errors:
         raise BadApp([str(error) for error in project.errors])
@@ -75,15 +75,19 @@ def propose(name: str, path: Path, tree: Tree, source: Sequence[Proposed]) -> Pr
 
 
 def _of_project(project: Project, missing: list[env_files.MissingFile]) -> list[Proposed]:
-    is_secret = env_files.has_dotenv(missing)
+    # What the .env of a secret sets is not known here.
+    by_file = env_files.has_dotenv(missing)
+    of_secrets = list(secrets.proposals(project, dotenv_is_secret=by_file))
+    given = {one.path[1] for one in of_secrets if isinstance(one, Proposal) and not one.suggested}
+    placed = [file.path for file in missing]
     return [
-        *variables.proposals(project, dotenv_is_secret=is_secret),
+        *([] if by_file else variables.proposals(project, given)),
         *env_files.proposals(project, missing),
-        *secrets.proposals(project, dotenv_is_secret=is_secret),
+        *of_secrets,
         *services.proposals(project),
         *cards.proposals(project),
         *variants.proposals(project),
-        *directories.proposals(project),
+        *directories.proposals(project, placed),
         *databases.proposals(project),
         *health.proposals(project),
         *sites.proposals(project),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
+from gpuhost.appfile.compose.variables import OF_THE_HOST
+
 SECRET = frozenset(
     (
         *("KEY", "KEYS", "APIKEY", "APIKEYS", "SECRET", "SECRETS", "PASSWORD", "PASSWORDS"),
@@ -44,7 +46,8 @@ SETTING = frozenset(
         *("DISABLE", "DISABLED", "TYPE", "ALGORITHM", "HEADER", "PREFIX", "POLICY", "ROUNDS"),
         *("REQUIRED", "REQUIRE", "ALLOW", "MODE", "VERSION", "FORMAT", "PER", "BUDGET", "ROTATION"),
         *("INTERVAL", "HOST", "PORT", "ENDPOINT", "USE", "HAS", "IS", "COST", "PRICE", "WINDOW"),
-        *("HASH", "USER", "USERNAME", "EMAIL", "PATTERN", "SCOPE", "ISSUER", "AUDIENCE", "SITE"),
+        *("REGION", "DOMAIN", "DOMAINS", "ALLOWED", "FIELDS", "PROVIDER", "STRATEGY", "DEFAULT"),
+        *("USER", "USERNAME", "EMAIL", "PATTERN", "SCOPE", "ISSUER", "AUDIENCE", "SITE"),
     )
 )
 # Of somebody else: it cannot be generated.
@@ -125,6 +128,8 @@ def is_secret(name: str, value: str = "") -> bool:
     """
     if LOGIN_IN_URL.search(value):
         return True
+    if name in OF_THE_HOST:
+        return False
     words = _words(name)
     if "ID" in words and not {"ACCESS", "KEY"} <= set(words):
         return False

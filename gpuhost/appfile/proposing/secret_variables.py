@@ -72,3 +72,9 @@ def known_values(project: Project, variable: Variable) -> list[str]:
     example, of_dotenv = project.examples.get(variable.name), project.dotenv.get(variable.name)
     values = [*variable.defaults, example.value if example else ""]
     return [*values, of_dotenv if isinstance(of_dotenv, str) else ""]
+
+
+def is_left_out(project: Project, variable: Variable) -> bool:
+    """Whether the project itself runs without it, by its example."""
+    is_required = any(use.required for use in variable.uses)
+    return not is_required and bool(project.left_out(variable.name))

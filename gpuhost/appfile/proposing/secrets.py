@@ -17,7 +17,12 @@ from gpuhost.appfile.proposing.secret_names import (
     is_third_party,
     looks_real,
 )
-from gpuhost.appfile.proposing.secret_variables import Variable, known_values, variables
+from gpuhost.appfile.proposing.secret_variables import (
+    Variable,
+    is_left_out,
+    known_values,
+    variables,
+)
 from gpuhost.appfile.proposing.stores import stores
 from gpuhost.appfile.proposing.urls import composed
 
@@ -54,7 +59,7 @@ def _of_variable(project: Project, variable: Variable, own_stores: bool) -> Iter
         return
     reason, values = _origin(project, variable), known_values(project, variable)
     limited = _limited(project, variable.services)
-    is_optional = not variable.is_needed or of_dotenv == ""
+    is_optional = not variable.is_needed or of_dotenv == "" or is_left_out(project, variable)
     is_unset = is_optional and not (any(variable.defaults) or of_dotenv)
     given: dict[str, Value] = {**limited, **_refused(values)}
     if is_own(name, ("store",) if own_stores else ()) or _is_shared(variable):
@@ -62,7 +67,8 @@ def _of_variable(project: Project, variable: Variable, own_stores: bool) -> Iter
         if not clash:
             value: dict[str, Value] = {"generate": "hex", **limited}
             # `NAME:` without a value is one that the project asks for.
-            is_left = is_unset and not any(use.passed for use in variable.uses)
+            is_asked = variable.is_needed or any(use.passed for use in variable.uses)
+            is_left = is_unset and not is_asked
             said = f"{reason}; optional" if is_left else reason
             yield Proposal(("secrets", name), value, said, suggested=is_left)
             return

@@ -62,7 +62,7 @@ def _bases(project: Project) -> Iterator[Proposed]:
         dockerfile = project.dockerfile(name)
         for base in dockerfile.bases if dockerfile else ():
             image = _name(base.text)
-            if "/" in image or image in built or image in seen:
+            if "/" in image or "$" in image or image in built or image in seen:
                 continue
             seen.add(image)
             yield from _base(project, base)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gpuhost.appfile.proposing.health import Published, facing, published
-from gpuhost.appfile.proposing.project import Project
+from gpuhost.appfile.proposing.project import Project, started
 from gpuhost.appfile.proposing.proposal import Note, Proposal, Proposed, Value
 
 OF_SITES = (80, 443)
 
 
 def proposals(project: Project) -> Iterator[Proposed]:
+    yield from _clashes(project)
     own = [
         port
         for name, _ in project.services()
@@ -32,6 +33,21 @@ def proposals(project: Project) -> Iterator[Proposed]:
         yield Proposal(("nginx",), value, said, suggested=True)
 
 
+def _clashes(project: Project) -> Iterator[Proposed]:
+    """Services that always run, on one port: they are meant as a choice."""
+    always = started(project, ())
+    by_port: dict[int, dict[str, None]] = {}
+    for name, _ in project.services():
+        for port in published(project, name) if name in always else ():
+            by_port.setdefault(port.host, {})[name] = None
+    names = {tuple(services): port for port, services in by_port.items() if len(services) > 1}
+    for services, number in names.items():
+        said = f"{', '.join(services)} publish the same port {number}: leave all but one out"
+        yield Note("with_gpu", said, todo=True)
+        value = {"leave_out": services[1:]}
+        yield Proposal(("with_gpu",), value, "", suggested=True)
+
+
 def _public(own: list[Published]) -> Iterator[Proposed]:
     names = dict.fromkeys(port.service for port in own)
     ports = ", ".join(sorted({str(port.host) for port in own}))
@@ -39,7 +55,7 @@ def _public(own: list[Published]) -> Iterator[Proposed]:
     yield Note(
         "public",
         f"{' and '.join(names)} {publish} {ports} ({own[0].place}): a proxy of the project's own. "
-        "gpuhost publishes on loopback only, unless a port is here; firewall_allow must have it too",
+        "gpuhost publishes on loopback only, unless a port is here; firewall_allow needs it too",
     )
     value = tuple(f"{port.service}:{port.host}" for port in own)
     yield Proposal(("public",), value, "", suggested=True)

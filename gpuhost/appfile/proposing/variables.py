@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from gpuhost.appfile.compose.variables import OF_THE_HOST
 from gpuhost.appfile.proposing.project import Project
 from gpuhost.appfile.proposing.proposal import Note, Proposal, Proposed
-from gpuhost.appfile.proposing.secret_names import LOGIN_IN_URL
-from gpuhost.appfile.proposing.secret_variables import variables as secret_variables
+from gpuhost.appfile.proposing.secret_names import is_secret
 from gpuhost.appfile.proposing.used import MAY_BE_EMPTY, Use
 
 
-def proposals(project: Project, *, dotenv_is_secret: bool) -> Iterator[Proposed]:
-    if dotenv_is_secret:
-        return
-    of_secrets = {variable.name for variable in secret_variables(project)}
+def proposals(project: Project, given: Collection[str]) -> Iterator[Proposed]:
+    """+ given: names that are secrets"""
     by_name: dict[str, list[Use]] = {}
     for use in project.uses:
         is_running = not use.services or project.active.intersection(use.services)
-        if is_running and use.default is None and use.name not in of_secrets:
+        if is_running and use.default is None and use.name not in given:
             by_name.setdefault(use.name, []).append(use)
     for name, uses in by_name.items():
         is_known = name in project.dotenv or name in OF_THE_HOST or name.startswith("COMPOSE_")
@@ -30,15 +27,14 @@ def proposals(project: Project, *, dotenv_is_secret: bool) -> Iterator[Proposed]
 def _of(project: Project, name: str, uses: list[Use]) -> Iterator[Proposed]:
     example, place = project.examples.get(name), uses[0].place
     is_passed = all(use.passed for use in uses)
-    if example and (example.value or not _must_be_set(uses)):
-        if is_passed and (example.commented or not example.value):
+    value = example.value if example and not is_secret(name, example.value) else ""
+    if example and (value or not _must_be_set(uses)):
+        if is_passed and (example.commented or not value):
             return
-        if LOGIN_IN_URL.search(example.value):
-            yield Note(
-                "variables", f"{name} ({place}): {example.place} has a login in it", todo=True
-            )
-            return
-        yield Proposal(("variables", name), example.value, f"{place}; {example.place}")
+        # What is a comment there is off; but a port or a path is needed.
+        is_off = example.commented and not _must_be_set(uses)
+        said = f"{place}; {example.place}" + (" leaves it out" if is_off else "")
+        yield Proposal(("variables", name), "" if is_off else value, said)
     elif is_passed:
         return
     elif _must_be_set(uses):
@@ -46,8 +42,8 @@ def _of(project: Project, name: str, uses: list[Use]) -> Iterator[Proposed]:
         yield Note("variables", f"{said}; a release is refused without it", todo=True)
         yield Proposal(("variables", name), "", place, suggested=True)
     else:
-        said = "nothing says what it is; without it Compose would take an empty text too"
-        yield Proposal(("variables", name), "", f"{place}; {said}")
+        said = project.left_out(name) or "nothing says what it is"
+        yield Proposal(("variables", name), "", f"{place}; {said}: empty, as for Compose")
 
 
 def _must_be_set(uses: list[Use]) -> bool:
