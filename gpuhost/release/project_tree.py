@@ -19,7 +19,7 @@ from gpuhost.release.git import BadGit, resolve_ref
 from gpuhost.release.git_files import commit_files
 from gpuhost.release.local_command import LocalCommandError, run_local
 from gpuhost.release.secrets import GivenSecrets
-from gpuhost.release.source import BadSource, short_revision
+from gpuhost.release.source import BadSource
 
 URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|[A-Za-z0-9_.-]+@[A-Za-z0-9.-]+:")
 MAX_FILES = 20_000
@@ -79,10 +79,14 @@ def _refusal(url: str, ref: str, error: ValidationError) -> str:
 
 
 def _git(url: str, ref: str, commit: str) -> list[Proposal]:
-    said = "the commit that was given" if ref == commit else f"the newest of {ref or 'its branch'}"
+    said = (
+        "the commit that was given"
+        if ref == commit
+        else f"the newest of {ref or 'its branch'} when this was written"
+    )
     return [
         Proposal(("source", "git"), url, ""),
-        Proposal(("source", "ref"), commit, f"{said}; was read at {short_revision(commit)}"),
+        Proposal(("source", "ref"), commit, said),
     ]
 
 

@@ -19,7 +19,9 @@ VERSIONS = (
     re.compile(r"cuda[-_]?(\d+)\.(\d+)", re.IGNORECASE),
     re.compile(r"(?<![a-z])cu(1[0-9])(\d)(?!\d)", re.IGNORECASE),
 )
-NEEDS_CARD = re.compile(r"nvidia/cuda|(?<![a-z])(?:cuda|gpu|nvidia)(?![a-z])", re.IGNORECASE)
+NEEDS_CARD = re.compile(
+    r"nvidia/cuda|(?<![a-z])(?:cuda|gpu|nvidia)(?![a-z])|(?<![a-z])cu1[0-9]\d(?!\d)", re.IGNORECASE
+)
 NOT_A_CARD = re.compile(r"(?<![a-z])(?:cpu|rocm|amd|exporter|prometheus)(?![a-z])", re.IGNORECASE)
 
 

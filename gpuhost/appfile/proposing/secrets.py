@@ -79,6 +79,8 @@ def _of_variable(project: Project, variable: Variable, own_stores: bool) -> Iter
         )
     elif is_unset:
         reason += "; optional"
+    elif not any(values):
+        reason += f'; if the app runs without it, `variables: {{{name}: ""}}` instead'
     elif is_optional:
         reason += "; the project's own default is public: give another"
     yield Proposal(("secrets", name), given, reason, suggested=is_optional)

@@ -42,10 +42,8 @@ def _clashes(project: Project) -> Iterator[Proposed]:
             by_port.setdefault(port.host, {})[name] = None
     names = {tuple(services): port for port, services in by_port.items() if len(services) > 1}
     for services, number in names.items():
-        said = f"{', '.join(services)} publish the same port {number}: leave all but one out"
-        yield Note("with_gpu", said, todo=True)
-        value = {"leave_out": services[1:]}
-        yield Proposal(("with_gpu",), value, "", suggested=True)
+        said = f"{', '.join(services)} publish the same port {number}: leave all but one out, with"
+        yield Note("with_gpu", f"{said} leave_out of with_gpu and without_gpu", todo=True)
 
 
 def _public(own: list[Published]) -> Iterator[Proposed]:

@@ -24,6 +24,9 @@ def write_app(name: str, project: str) -> None:
     from gpuhost.release.source import BadSource
 
     require_name(name)
+    if not project:
+        # An unset variable of the shell.
+        raise click.ClickException("--from is empty: give a directory or a git URL")
     path = OWN / f"{name}.yaml"
     if os.path.lexists(path):
         say(f"nothing was written: already exists: {path}")

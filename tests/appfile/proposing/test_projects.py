@@ -1,0 +1,97 @@
+"""From a project to its app file, as data: tests/appfile/proposing/projects.yaml."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from gpuhost.appfile.compose.project_files import LocalFiles
+from gpuhost.appfile.errors import BadApp
+from gpuhost.appfile.loading import load
+from gpuhost.appfile.proposing.proposal import Proposal
+from gpuhost.appfile.proposing.propose import ProposedApp, propose
+from gpuhost.appfile.proposing.tree import Tree
+
+CASES = yaml.safe_load(Path(__file__).with_name("projects.yaml").read_text("utf-8"))
+# The files of other tests are projects too.
+OTHERS = yaml.safe_load(
+    (Path(__file__).parents[1] / "compose" / "projects.yaml").read_text("utf-8")
+)
+SOURCE = [Proposal(("source", "directory"), "../project", "")]
+
+
+def written(files: dict[str, str], directory: Path) -> Tree:
+    """The project, on disk."""
+    for name, text in files.items():
+        file = directory / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    names = (path for path in directory.rglob("*") if path.is_file())
+    return Tree(LocalFiles(directory), tuple(sorted(str(n.relative_to(directory)) for n in names)))
+
+
+def flat(text: str) -> str:
+    """Without line breaks, and without what makes a line a comment."""
+    return " ".join(" ".join(line.strip().lstrip("# ") for line in text.splitlines()).split())
+
+
+def proposed(files: dict[str, str], directory: Path) -> ProposedApp:
+    tree = written(files, directory / "project")
+    return propose("tts", Path("apps/tts.yaml"), tree, SOURCE)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: str(case["name"]))
+def test_project(case: dict[str, Any], tmp_path: Path) -> None:
+    app = proposed(case["files"], tmp_path)
+    block = yaml.safe_load(app.text)["x-gpuhost"]
+    assert block.pop("source") == {"directory": "../project"}
+    assert block == case["block"]
+    for line in case.get("says", []):
+        assert flat(line) in flat(app.text), line
+    for text in case.get("never", []):
+        assert text not in app.text
+    assert app.todo == case.get("todo", 0)
+    if "files_to_write" in case:
+        assert dict(app.files) == case["files_to_write"]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: str(case["name"]))
+def test_the_file_is_loaded_as_it_was_checked(case: dict[str, Any], tmp_path: Path) -> None:
+    text = proposed(case["files"], tmp_path).text
+    file = tmp_path / "apps" / "tts.yaml"
+    file.parent.mkdir()
+    file.write_text(text, encoding="utf-8")
+    app = load(file)
+    assert set(app.block.secrets) == set(case["block"].get("secrets", {}))
+
+
+SUGGESTION = re.compile(r"( +)# ([A-Za-z0-9_./\"-]+: (?:[\[{\"].*|\S+(?:  #.*)?)|- .*)")
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: str(case["name"]))
+def test_each_suggestion_is_valid(case: dict[str, Any], tmp_path: Path) -> None:
+    tree = written(case["files"], tmp_path / "project")
+    text = propose("tts", Path("apps/tts.yaml"), tree, SOURCE).text
+    (tmp_path / "apps").mkdir()
+    for line in text.splitlines():
+        match = SUGGESTION.fullmatch(line)
+        key = match[2].partition(":")[0] if match else ""
+        if match and f"\n{match[1]}{key}:" not in text:
+            file = tmp_path / "apps" / "tts.yaml"
+            file.write_text(text.replace(line, f"{match[1]}{match[2]}"), encoding="utf-8")
+            load(file)
+
+
+@pytest.mark.parametrize("case", OTHERS, ids=lambda case: str(case["name"]))
+def test_no_project_gives_an_invalid_file(case: dict[str, Any], tmp_path: Path) -> None:
+    """A project is refused for what is wrong with its own files only."""
+    try:
+        app = proposed(case["files"], tmp_path)
+    except BadApp as error:
+        assert not [line for line in error.lines if line.startswith("apps/")]
+        return
+    assert "x-gpuhost" in yaml.safe_load(app.text)
