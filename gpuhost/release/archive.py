@@ -182,7 +182,7 @@ def _is_included(
     default = [] if selection.only_named else [_rules(directory, BuildContext())]
     rules = [_rules(directory, context) for context in contexts] or default
     kept = {name for rule in rules for name in rule.kept}
-    roots = [rule.root for rule in rules]
+    roots = {rule.root for rule in rules} | kept
 
     def is_included(name: str) -> bool:
         if name in kept:

@@ -80,6 +80,25 @@ REFUSED: list[tuple[str, list[str]]] = [
     ),
     ("backup: {every: daily}", ["2: x-gpuhost.backup: give sqlite, postgres or paths"]),
     ("backup: {paths: [../x]}", ["2: x-gpuhost.backup.paths[0] = '../x': a path without .."]),
+    (
+        "compose: [/etc/x.yml, ../c.yml]\nprofiles: ['']\none_shots: [app, y]",
+        [
+            "2: x-gpuhost.compose[0] = '/etc/x.yml': a path relative to the source",
+            "2: x-gpuhost.compose[1] = '../c.yml': a path without ..",
+            "3: x-gpuhost.profiles[0] = '': a profile's name",
+            "4: x-gpuhost.one_shots[1] = 'y': no such service in the Compose file; known: app",
+        ],
+    ),
+    ("compose: 5", ["2: x-gpuhost.compose = 5: a path relative to the source, or a list of paths"]),
+    (
+        "variables: {A-B: x, C: [s3cret], D: 1.10}",
+        [
+            "2: x-gpuhost.variables.A-B: the name must be a variable's name",
+            "2: x-gpuhost.variables.C = a list: text",
+            "2: x-gpuhost.variables.D = ***: text, in quotes",
+        ],
+    ),
+    ("profiles: [gpus]", ["2: x-gpuhost.profiles[0] = 'gpus': no service has this profile: did"]),
     # Keys.
     (
         "nginx: {upstream: '127.0.0.1:3000', max-body: 50m}",
