@@ -72,6 +72,7 @@ def _profile_words(service: ComposeService) -> frozenset[str]:
 
 
 def proposals(project: Project) -> Iterator[Proposed]:
+    reserves = any(service.cards for service in project.compose.services.values())
     for name, service in project.services():
         found = None if is_for_cpu(name, service) else evidence(project, name)
         if service.cards is not None:
@@ -81,7 +82,8 @@ def proposals(project: Project) -> Iterator[Proposed]:
                 yield Proposal(("gpu", name), {"cuda": found.cuda}, found.text)
             else:
                 yield Note("gpu", said)
-        elif found:
+        elif found and not reserves:
+            # A project that reserves cards does it for each service that needs one.
             value = {"cuda": found.cuda} if found.cuda else {}
             said = f"{found.text}, and no card is reserved: it gets all"
             yield Proposal(("gpu", name), value, said)
@@ -97,9 +99,11 @@ def _shown(cards: FileCards) -> str:
 
 def card_services(project: Project) -> list[str]:
     """Of all services, also those that a profile hides."""
+    services = project.compose.services
+    if reserving := [name for name, service in services.items() if service.cards is not None]:
+        return reserving
     return [
         name
-        for name, service in project.compose.services.items()
-        if service.cards is not None
-        or (not is_for_cpu(name, service) and evidence(project, name) is not None)
+        for name, service in services.items()
+        if not is_for_cpu(name, service) and evidence(project, name) is not None
     ]

@@ -89,29 +89,35 @@ def _why(project: Project, name: str) -> str:
 
 def _backup(project: Project) -> Iterator[Proposed]:
     kinds = dict(stores(project))
-    for name, kind in kinds.items():
-        if kind == "postgres":
-            yield from _postgres(project, name)
-    files = list(dict.fromkeys(_sqlite(project)))
-    for path, place in files:
-        yield Proposal(("backup", "sqlite"), (path,), place)
-    yield from _paths(project, kinds, [path for path, _ in files])
+    databases: list[tuple[Value, str]] = []
+    for name in (name for name, kind in kinds.items() if kind == "postgres"):
+        database, place, is_known = _postgres(project, name)
+        databases.append((database, place))
+        if not is_known:
+            said = f"{name} ({place}): which database and user is not known here; set both"
+            yield Note("backup", said, todo=True)
+    if databases:
+        values, places = zip(*databases, strict=True)
+        said = f"{', '.join(places)}: PostgreSQL"
+        yield Proposal(("backup", "postgres"), tuple(values), said)
+    files = dict(_sqlite(project))
+    if files:
+        yield Proposal(("backup", "sqlite"), tuple(files), ", ".join(dict.fromkeys(files.values())))
+    yield from _paths(project, kinds, list(files))
     yield from _volumes(project, kinds)
 
 
-def _postgres(project: Project, name: str) -> Iterator[Proposed]:
+def _postgres(project: Project, name: str) -> tuple[Value, str, bool]:
+    """The database, where it was read, and whether its names are known."""
     given = project.environment(name)
     user = given.get("POSTGRES_USER") or given.get("POSTGRESQL_USERNAME") or "postgres"
     database = given.get("POSTGRES_DB") or given.get("POSTGRESQL_DATABASE") or user
     place = project.place_of(name, "POSTGRES_DB" if "POSTGRES_DB" in given else "")
-    if not (NAME.fullmatch(user) and NAME.fullmatch(database)):
-        said = f"{name} ({place}): which database and user is not known here; set both"
-        yield Note("backup", said, todo=True)
+    is_known = bool(NAME.fullmatch(user) and NAME.fullmatch(database))
+    if not is_known:
         user, database = "postgres", "postgres"
     value: dict[str, Value] = {"service": name, "database": database}
-    if user != "postgres":
-        value["user"] = user
-    yield Proposal(("backup", "postgres"), (value,), f"{place}: PostgreSQL")
+    return (value if user == "postgres" else {**value, "user": user}), place, is_known
 
 
 def _sqlite(project: Project) -> Iterator[tuple[str, str]]:

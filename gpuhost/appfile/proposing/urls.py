@@ -44,7 +44,7 @@ def composed(
             yield replace(one, reason=one.reason + more)
             continue
         kept = {key: item for key, item in _mapping(one).items() if key == "services"}
-        made = f"{one.reason.partition('; the project')[0]}; it must agree with the other secret"
+        made = f"{one.reason.partition('; the project')[0]}; made of the other secret, so that both agree"
         yield replace(one, value={"value": value, **kept}, reason=made, suggested=False)
 
 

@@ -95,3 +95,34 @@ def test_no_project_gives_an_invalid_file(case: dict[str, Any], tmp_path: Path) 
         assert not [line for line in error.lines if line.startswith("apps/")]
         return
     assert "x-gpuhost" in yaml.safe_load(app.text)
+
+
+ONE_FILE = [case["files"] for case in CASES if "compose.yaml" in case["files"]]
+
+
+@pytest.mark.parametrize("index", range(len(ONE_FILE)))
+def test_two_projects_in_one(index: int, tmp_path: Path) -> None:
+    """What is proposed for one service does not depend on what is proposed for another."""
+    for step in (1, 2, 5):
+        first, second = ONE_FILE[index], ONE_FILE[(index + step) % len(ONE_FILE)]
+        compose: dict[str, Any] = {}
+        for files in (second, first):
+            for key, value in yaml.safe_load(files["compose.yaml"]).items():
+                is_mapping = isinstance(value, dict)
+                compose[key] = {**compose.get(key, {}), **value} if is_mapping else value
+        files = {**second, **first, "compose.yaml": yaml.safe_dump(compose, sort_keys=False)}
+        app = proposed(files, tmp_path / str(step))
+        assert app.text.startswith("# tts: made by")
+
+
+def test_the_example_of_the_page(tmp_path: Path) -> None:
+    """Every line of the page is of the file, but for the repository, which is not there."""
+    page = (Path(__file__).parents[3] / "docs" / "apps.md").read_text("utf-8")
+    shown = page.partition("Of the file, shortened:")[2].split("```")[1].removeprefix("yaml\n")
+    before, _, after = shown.partition("    git: ")
+    files = next(case["files"] for case in CASES if case["name"] == "the example of docs/apps.md")
+    lines = proposed(files, tmp_path).text.splitlines()
+    of_project = (*before.splitlines(), *after.splitlines()[2:])
+    assert [line for line in of_project if line not in lines] == []
+    said = page.partition("Of the file, shortened:")[0]
+    assert "1 marked TODO" in said
