@@ -24,9 +24,32 @@ OTHERS = frozenset(
         *("dev", "develop", "development", "devcontainer", "test", "tests", "testing", "ci", "e2e"),
         *("override", "local", "debug", "example", "examples", "sample", "samples", "docs"),
         *("cpu", "amd", "rocm", "intel", "mac", "apple", "arm64", "github", "integration"),
-        *("benchmark", "benchmarks", "template", "templates", "fixtures", "vendor", "modules"),
+        *(
+            "profiling",
+            "monitoring",
+            "metrics",
+            "observability",
+            "tools",
+            "scripts",
+            "windows",
+            "win",
+        ),
+        *(
+            "npu",
+            "macos",
+            "airgap",
+            "benchmark",
+            "benchmarks",
+            "template",
+            "templates",
+            "fixtures",
+            "vendor",
+            "modules",
+        ),
     )
 )
+# Directories that hold what is deployed.
+PLACES = frozenset(("docker", "compose", "infra", "infrastructure", "server")) | PRODUCTION
 DEEPEST = 3
 MAX_SHOWN = 6
 
@@ -104,11 +127,12 @@ def _is_candidate(path: str) -> bool:
     return path.count("/") <= DEEPEST and COMPOSE.fullmatch(posixpath.basename(path)) is not None
 
 
-def _rank(path: str) -> tuple[int, int, int, str]:
-    words = words_of(path)
+def _rank(path: str) -> tuple[int, bool, int, int, str]:
+    words, directory = words_of(path), posixpath.dirname(path)
+    is_elsewhere = bool(directory) and not words_of(directory) & PLACES
     is_plain = posixpath.basename(path) in NAMES
     kind = 0 if is_plain else 1 if words & (GPU_WORDS | PRODUCTION) else 2
-    return (len(words & OTHERS), path.count("/"), kind, path)
+    return (len(words & OTHERS), is_elsewhere, path.count("/"), kind, path)
 
 
 def services_in(tree: Tree, path: str) -> dict[str, object]:

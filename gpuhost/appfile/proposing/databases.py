@@ -139,13 +139,13 @@ def _sqlite(project: Project) -> Iterator[tuple[str, str]]:
 
 
 def _paths(project: Project, kinds: Mapping[str, str], sqlite: list[str]) -> Iterator[Proposed]:
-    paths, places = [], []
+    paths, places, of_stores = [], [], []
     for bind in data(project):
         path = project.in_directory(bind.path)
-        if path is None or bind.service in kinds:
-            if path:
-                said = f"{path} of {bind.service} is not: files of a running database"
-                yield Note("backup", said)
+        if path is None:
+            continue
+        if bind.service in kinds:
+            of_stores.append(f"{path} of {bind.service}")
         elif bind.mount.read_only:
             continue
         elif not NOT_WORTH.search(path) and not any(one.startswith(f"{path}/") for one in sqlite):
@@ -153,6 +153,9 @@ def _paths(project: Project, kinds: Mapping[str, str], sqlite: list[str]) -> Ite
             places.append(bind.place)
     if paths:
         yield Proposal(("backup", "paths"), tuple(paths), ", ".join(places))
+    if of_stores:
+        said = f"not in paths: {', '.join(of_stores)}: a copy of a running database is no backup"
+        yield Note("backup", said)
 
 
 def _volumes(project: Project, kinds: Mapping[str, str]) -> Iterator[Proposed]:

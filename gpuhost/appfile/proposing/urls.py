@@ -44,7 +44,8 @@ def composed(
             yield replace(one, reason=one.reason + more)
             continue
         kept = {key: item for key, item in _mapping(one).items() if key == "services"}
-        made = f"{one.reason.partition('; the project')[0]}; made of the other secret, so that both agree"
+        origin = one.reason.partition("; the project")[0]
+        made = f"{origin}; made of the other secret, so that both agree"
         yield replace(one, value={"value": value, **kept}, reason=made, suggested=False)
 
 
