@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,8 +29,12 @@ from gpuhost.appfile.proposing import (
 from gpuhost.appfile.proposing.project import Project
 from gpuhost.appfile.proposing.proposal import Note, Proposal, Proposed
 from gpuhost.appfile.proposing.reading import dotenv_of, read
-from gpuhost.appfile.proposing.rendering import rendered
+from gpuhost.appfile.proposing.rendering import one_line, rendered
 from gpuhost.appfile.proposing.tree import Tree
+
+# Compose's own rules.
+SERVICE = re.compile(r"[a-zA-Z0-9._-]+")
+PROFILE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,8 @@ def propose(name: str, path: Path, tree: Tree, source: Sequence[Proposed]) -> Pr
         raise BadApp([str(error) for error in project.errors])
     if not project.compose.services:
         raise BadApp([f"{', '.join(chosen.files)}: it has no services"])
+    if refused := list(_refused_names(project)):
+        raise BadApp(refused)
     project = replace(project, active=variants.active(project))
     missing = env_files.missing_files(project)
     proposed = (*source, *candidates.proposals(tree, chosen), *_of_project(project, missing))
@@ -72,6 +79,19 @@ def propose(name: str, path: Path, tree: Tree, source: Sequence[Proposed]) -> Pr
     files = [(file.file(name), file.example) for file in missing if file.required and file.inside]
     todo = sum(isinstance(one, Note) and one.todo for one in proposed)
     return ProposedApp(text, tuple(given), tuple(files), todo)
+
+
+def _refused_names(project: Project) -> Iterator[str]:
+    """Names that Compose refuses; the block could not hold them either."""
+    for name, service in project.compose.services.items():
+        place = project.place("services", name)
+        if not SERVICE.fullmatch(name):
+            said = "a service's name has only letters, digits, ., _ and -"
+            yield f"{place}: services.{one_line(name)}: {said}"
+        for profile in service.profiles:
+            if profile and not PROFILE.fullmatch(profile):
+                said = f"profiles: {one_line(profile)}: not a name"
+                yield f"{place}: services.{one_line(name)}.{said}"
 
 
 def _of_project(project: Project, missing: list[env_files.MissingFile]) -> list[Proposed]:

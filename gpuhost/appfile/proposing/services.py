@@ -23,6 +23,8 @@ SETUP = frozenset(
 # Files that may say how an image is built.
 TELLS = re.compile(r"(?:^|/)(?:Makefile|README\.md|[^/]*\.sh)$")
 MAX_TEXTS = 20
+# Of no registry, and without a variable that is not known.
+IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:@-]*")
 
 
 def proposals(project: Project) -> Iterator[Proposed]:
@@ -62,7 +64,7 @@ def _bases(project: Project) -> Iterator[Proposed]:
         dockerfile = project.dockerfile(name)
         for base in dockerfile.bases if dockerfile else ():
             image = _name(base.text)
-            if "/" in image or "$" in image or image in built or image in seen:
+            if not IMAGE.fullmatch(base.text) or image in built or image in seen:
                 continue
             seen.add(image)
             yield from _base(project, base)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -113,6 +114,52 @@ def test_two_projects_in_one(index: int, tmp_path: Path) -> None:
         files = {**second, **first, "compose.yaml": yaml.safe_dump(compose, sort_keys=False)}
         app = proposed(files, tmp_path / str(step))
         assert app.text.startswith("# tts: made by")
+
+
+JUNK = (
+    *(None, "", 0, -1, 1.5, True, [], {}, "a:b", "$", "${", "${X:-${Y}}", "\u2028x", "7" * 99),
+    *("'\"", ["a", None, {}], {"a": None}, "99999999:1", "./x:/y:z:w", "sqlite:///"),
+    "http://localhost:0/x",
+)  # fmt: skip
+NAMES = ("x-y", "a b", "é", "\u2028", "cpu", "gpu")
+
+
+def mutated(value: Any, chance: Random) -> Any:
+    if chance.random() < 0.04:
+        return chance.choice(JUNK)
+    if isinstance(value, dict):
+        return {
+            key if chance.random() > 0.02 else chance.choice(NAMES): mutated(item, chance)
+            for key, item in value.items()
+        }
+    return [mutated(item, chance) for item in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_a_damaged_project_is_read_or_refused(seed: int, tmp_path: Path) -> None:
+    """Every error is one of the project's own files."""
+    chance = Random(seed)
+    files = dict(chance.choice(CASES)["files"])
+    for name in files:
+        if name.endswith((".yml", ".yaml")):
+            value = mutated(yaml.safe_load(files[name]), chance)
+            files[name] = yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
+    try:
+        app = proposed(files, tmp_path)
+    except BadApp as error:
+        assert not [line for line in error.lines if line.startswith("apps/")]
+        return
+    assert "x-gpuhost" in yaml.safe_load(app.text)
+
+
+def test_names_that_compose_refuses(tmp_path: Path) -> None:
+    text = "services:\n  a b: {image: a}\n  c: {image: c, profiles: ['x y']}\n"
+    with pytest.raises(BadApp) as raised:
+        proposed({"compose.yaml": text}, tmp_path)
+    assert raised.value.lines == (
+        "compose.yaml:2: services.a b: a service's name has only letters, digits, ., _ and -",
+        "compose.yaml:3: services.c.profiles: x y: not a name",
+    )
 
 
 def test_the_example_of_the_page(tmp_path: Path) -> None:
