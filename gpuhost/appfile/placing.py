@@ -6,8 +6,11 @@ In the block a path is relative to the directory of the first Compose file, as i
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Iterator
 from typing import Any
 
+from gpuhost.appfile.compose.paths import leads_out
+from gpuhost.appfile.document import KeyPath
 from gpuhost.appfile.model import XGpuhost
 
 
@@ -33,3 +36,30 @@ def placed(block: XGpuhost, directory: str) -> XGpuhost:
     if block.nginx and block.nginx.config:
         update["nginx"] = block.nginx.model_copy(update={"config": inside(block.nginx.config)})
     return block.model_copy(update=update)
+
+
+def paths_outside(block: XGpuhost, directory: str) -> Iterator[tuple[KeyPath, str]]:
+    """Key and path of what leads out of the source: shared/ mirrors no more than that.
+
+    + directory: of the first Compose file, in the source
+    """
+    for key_path, path in _relative_paths(block):
+        if not path.startswith("/") and leads_out(posixpath.normpath(f"{directory}/{path}")):
+            yield key_path, path
+
+
+def _relative_paths(block: XGpuhost) -> Iterator[tuple[KeyPath, str]]:
+    yield from ((("directories", path), path) for path in block.directories)
+    yield from _listed(("logs", "files"), block.logs.files)
+    if block.backup:
+        yield from _listed(("backup", "sqlite"), block.backup.sqlite)
+        yield from _listed(("backup", "paths"), block.backup.paths)
+    for name, secret in block.secrets.items():
+        if secret.path:
+            yield ("secrets", name, "path"), secret.path
+    if block.nginx and block.nginx.config:
+        yield ("nginx", "config"), block.nginx.config
+
+
+def _listed(key_path: KeyPath, paths: tuple[str, ...]) -> Iterator[tuple[KeyPath, str]]:
+    yield from (((*key_path, index), path) for index, path in enumerate(paths))

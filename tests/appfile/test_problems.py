@@ -106,7 +106,9 @@ REFUSED: list[tuple[str, list[str]]] = [
         ],
     ),
     ("backup: {every: daily}", ["2: x-gpuhost.backup: give sqlite, postgres or paths"]),
-    ("backup: {paths: [../x]}", ["2: x-gpuhost.backup.paths[0] = '../x': a path without .."]),
+    ("backup: {paths: [a/../x]}", ["2: x-gpuhost.backup.paths[0] = 'a/../x': a path without .."]),
+    ("secrets: {B: {path: ../x}}", ["2: x-gpuhost.secrets.B.path = ***: it leads out of the so"]),
+    ("backup: {paths: [../x]}", ["2: x-gpuhost.backup.paths[0] = '../x': it leads out of"]),
     (
         "compose: [/etc/x.yml, ../c.yml]\nprofiles: ['']\none_shots: [app, y]",
         [
@@ -138,7 +140,8 @@ REFUSED: list[tuple[str, list[str]]] = [
         "secrets: {A-B: {}}",
         ["2: x-gpuhost.secrets.A-B: the name must be a secret's name, such as API_KEY"],
     ),
-    ("directories: {../x: {}}", ["2: x-gpuhost.directories.../x: the name must be a path wit"]),
+    ("directories: {x/..: {}}", ["2: x-gpuhost.directories.x/..: the name must be a path wit"]),
+    ("directories: {../x: {}}", ["2: x-gpuhost.directories.../x: it leads out of the source"]),
     *(
         (
             f"directories: {{'{path}': {{mode: '0700'}}}}",
@@ -151,7 +154,7 @@ REFUSED: list[tuple[str, list[str]]] = [
         ["2: x-gpuhost.nginx.config = '/etc/cron.d/x': a path relative to the project directory"],
     ),
     (
-        "secrets: {A: {path: /etc/passwd}, B: {path: ../x}}",
+        "secrets: {A: {path: /etc/passwd}, B: {path: x/../../y}}",
         [
             "2: x-gpuhost.secrets.A.path = ***: a path relative to the project directory",
             "2: x-gpuhost.secrets.B.path = ***: a path without ..",
