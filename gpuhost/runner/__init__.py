@@ -16,5 +16,6 @@ git        a commit of the app's repository
 building   Dockerfiles, build order, capacity, registry login
 data       backups, secrets, directories, schedule, log rotation
 site       nginx, certificates, HTTP
+resolved   what the app's Compose files mean on this host
 stages     the steps of a release, a rollback, a restore and a removal
 """

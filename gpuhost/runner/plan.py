@@ -7,7 +7,7 @@ secrets, never a value.
 from __future__ import annotations
 
 import json
-from dataclasses import Field, dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -187,6 +187,19 @@ class Gpu:
     cuda: str = ""  # the CUDA that this driver brings, "12.2"
     brand: str = ""
     compute_capability: str = ""
+    # Set only where gpuhost decides; otherwise the cards that the Compose files reserve.
+    count: int | None = field(default=None, metadata=LATER)
+    device_ids: tuple[str, ...] = field(default=(), metadata=LATER)
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Limits of a service; 0: none."""
+
+    service: str
+    memory_gb: float = 0
+    shm_gb: float = 0
+    cpus: float = 0
 
 
 @dataclass(frozen=True)
@@ -218,6 +231,28 @@ class Plan:
     keep_releases: int = 3
     limit_s: int = 7200  # the whole release; a restore has as long again
     format: int = FORMAT
+    # The Compose files, and what is changed in what they mean.
+    # The project's own files, relative to the source, in order.
+    compose: tuple[str, ...] = field(default=(), metadata=LATER)
+    # compose.yaml (the app file) has services: it is the last file.
+    inline: bool = field(default=True, metadata=LATER)
+    # For Compose; they win over .env.
+    variables: dict[str, str] = field(default_factory=dict, metadata=LATER)
+    # Files that Compose reads, relative to the source.
+    env_files: tuple[str, ...] = field(default=(), metadata=LATER)
+    # Unset variables that are only in services that do not run.
+    optional: tuple[str, ...] = field(default=(), metadata=LATER)
+    # "service:target" of binds that the file declares writable.
+    writable: tuple[str, ...] = field(default=(), metadata=LATER)
+    # "service:port" of ports that keep their address; the others are on the loopback interface.
+    public: tuple[str, ...] = field(default=(), metadata=LATER)
+    resources: tuple[Resources, ...] = field(default=(), metadata=LATER)
+    # Of the variant, by service.
+    environment: dict[str, dict[str, str]] = field(default_factory=dict, metadata=LATER)
+    # Services that must end with 0.
+    one_shots: tuple[str, ...] = field(default=(), metadata=LATER)
+    # Cards are taken away from every service.
+    without_card: bool = field(default=False, metadata=LATER)
 
     def text(self) -> str:
         """The text of plan.json; the same plan gives the same text."""
@@ -261,7 +296,9 @@ def _values(part: Any) -> Any:
 
 
 def _is_unused(later: Field[Any], value: object) -> bool:
-    return "later" in later.metadata and value == later.default
+    factory = later.default_factory
+    default = later.default if factory is MISSING else factory()
+    return "later" in later.metadata and value == default
 
 
 def _from_stored(stored: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import gpuhost.runner
 PACKAGE = Path(gpuhost.runner.__file__).parent
 ORDER = (
     *("contract", "plan", "lib", "failures", "state", "docker", "git", "building", "data"),
-    *("site", "stages", "__main__"),
+    *("site", "resolved", "stages", "__main__"),
 )
 OUTSIDE = sorted(
     path.relative_to(PACKAGE.parent)

@@ -24,13 +24,33 @@ class ReleasePaths:
         return self.home / "compose.yaml"
 
     @property
+    def resolved(self) -> Path:
+        """What Compose resolved the app's files to, changed for this host; 0600."""
+        return self.home / "resolved.json"
+
+    @property
+    def runs(self) -> Path:
+        """The same with secrets and image ids: what runs; 0600, never sent anywhere."""
+        return self.home / "compose.json"
+
+    @property
+    def variables(self) -> Path:
+        """The plan's variables for Compose; 0600."""
+        return self.home / "variables.env"
+
+    @property
+    def run_env(self) -> Path:
+        """Values of configs and secrets that are from the environment; 0600."""
+        return self.home / "run.env"
+
+    @property
     def override(self) -> Path:
-        """What gpuhost adds for this host; without secrets."""
+        """Only in a release of an older gpuhost: what it added for this host."""
         return self.home / "compose.override.yaml"
 
     @property
     def host(self) -> Path:
-        """Secrets and image ids; 0600, never sent anywhere."""
+        """Only in a release of an older gpuhost: secrets and image ids; 0600."""
         return self.home / "compose.host.json"
 
     @property
@@ -122,6 +142,11 @@ class AppPaths:
     def known_hosts(self) -> Path:
         """SSH host keys that were accepted at the first connection."""
         return self.home / "known_hosts"
+
+    @property
+    def files(self) -> Path:
+        """Files of the project that containers mount, by content; 0700."""
+        return self.home / "files"
 
     @property
     def bases(self) -> Path:

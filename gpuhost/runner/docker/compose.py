@@ -1,49 +1,70 @@
-"""Runs docker compose, always with the same project, directory and files."""
+"""Runs docker compose with the one file of a release that says what runs, compose.json."""
 
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from gpuhost.runner.contract import LEAST_MASKED
+from gpuhost.runner.docker.resolved_model import Model, running
 from gpuhost.runner.lib.commands import Outcome, run, try_run
 from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.files import keep
 from gpuhost.runner.state.release import Release
 
 QUICK = 60
+# Characters that are valid in JSON, but line ends or invalid in YAML.
+NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff\ufffe\uffff]")
+# Variables whose values are masked in logs.
+SECRET = re.compile(r"PASS(WORD|WD)?$|SECRET|TOKEN$|KEY$|CREDENTIAL", re.IGNORECASE)
 
 
 def words(release: Release, *arguments: str, pinned: bool = True) -> tuple[str, ...]:
     """A compose command line.
 
-    + pinned: use the recorded image ids, and pass secrets; not for builds, whose images get the
-      names in the user's file
+    + pinned: with recorded image ids and secrets; not for builds, whose images get the names in the
+      user's files
     """
-    plan = release.plan
-    files = [release.paths.compose, release.paths.override]
-    if pinned and release.paths.host.exists():
-        files.append(release.paths.host)
+    file = release.paths.runs if pinned and release.paths.runs.exists() else release.paths.resolved
+    if not file.exists():
+        # An older gpuhost made the release, and it was not activated since.
+        return (*legacy_words(release, pinned=pinned), *arguments)
+    env = release.paths.run_env if release.paths.run_env.exists() else Path(os.devnull)
     return (
-        "docker",
-        "compose",
-        "-p",
-        plan.project,
-        "--project-directory",
-        str(release.app.shared),
-        *(word for file in _env_files(release) for word in ("--env-file", str(file))),
-        *(word for file in files for word in ("-f", str(file))),
-        *(word for profile in plan.profiles for word in ("--profile", profile)),
+        *("docker", "compose", "-p", release.plan.project),
+        # The same for every release: Compose writes it to a label.
+        *("--project-directory", str(release.app.shared)),
+        *("--env-file", str(env), "-f", str(file)),
         *arguments,
     )
 
 
-def _env_files(release: Release) -> tuple[Path, ...]:
-    """The user's .env must be named too: with --env-file Compose does not look for it."""
-    if not release.paths.env.exists():
-        return ()
+def legacy_words(release: Release, *, pinned: bool) -> tuple[str, ...]:
+    """For the two or three files of a release that an older gpuhost made."""
+    plan, paths = release.plan, release.paths
+    files = [paths.compose, paths.override]
+    if pinned and paths.host.exists():
+        files.append(paths.host)
     own = release.app.shared / ".env"
-    return (own, release.paths.env) if own.exists() else (release.paths.env,)
+    # With --env-file Compose does not look for .env.
+    env = [file for file in (own, paths.env) if paths.env.exists() and file.exists()]
+    return (
+        *("docker", "compose", "-p", plan.project),
+        *("--project-directory", str(release.app.shared)),
+        *(word for file in env for word in ("--env-file", str(file))),
+        *(word for file in files for word in ("-f", str(file))),
+        *(word for profile in plan.profiles for word in ("--profile", profile)),
+    )
+
+
+def project_directory(release: Release) -> Path:
+    """Where relative paths of the Compose files start."""
+    first = release.plan.compose[0] if release.plan.compose else ""
+    return Path(os.path.normpath((release.source / first).parent if first else release.source))
 
 
 def environment(release: Release) -> dict[str, str]:
@@ -75,40 +96,59 @@ def ask(release: Release, *arguments: str, pinned: bool = True, seconds: float =
     return try_run(log, *command, seconds=seconds, env=environment(release), quiet=True)
 
 
-def config(release: Release) -> dict[str, Any]:
-    """`docker compose config` with the image names of the user's file; run once.
+def store(release: Release, model: Model) -> None:
+    """Write resolved.json."""
+    write_model(release.paths.resolved, model)
+    release.composed = model
+    _mask(release, model)
 
-    Raises Failure.
-    """
-    return _composed(release, "", "docker compose config refuses the app's files")
+
+def write_model(path: Path, model: Mapping[str, Any]) -> None:
+    """Write a model (0600) unless it is the same; a YAML parser reads it too."""
+    text = json.dumps(model, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    keep(path, NOT_IN_YAML.sub(lambda match: f"\\u{ord(match[0]):04x}", text), mode=0o600)
+
+
+def config(release: Release) -> Model:
+    """The resolved model, with the image names of the user's files. Raises Failure."""
+    if release.composed is None:
+        try:
+            model = json.loads(release.paths.resolved.read_text(encoding="utf-8"))
+            _mask(release, model)
+        except (OSError, ValueError, LookupError, AttributeError) as error:
+            raise Failure(
+                f"{release.paths.resolved}: {getattr(error, 'strerror', None) or 'damaged'}",
+                fix="release the app again",
+            ) from None
+        release.composed = model
+    return release.composed
 
 
 def section(release: Release, service: str) -> Mapping[str, Any]:
-    """A service in `config`, also one in a profile that is not active.
-
-    Raises Failure.
-    """
+    """A service of the release. Raises Failure."""
     result: Mapping[str, Any] | None = config(release)["services"].get(service)
     if result is None:
-        failing = f"docker compose config {service} fails"
-        fix = "set migrate.service in x-gpuhost to a service of the Compose file"
-        result = dict(_composed(release, service, failing, fix)["services"][service])
+        raise Failure(
+            f"the Compose files have no service {service}",
+            fix="set migrate.service in x-gpuhost to a service of the Compose files",
+        )
     return result
 
 
-def _composed(release: Release, service: str, failing: str, fix: str = "") -> dict[str, Any]:
-    if service not in release.composed:
-        named = (service,) if service else ()
-        outcome = ask(release, "config", "--format", "json", *named, pinned=False)
-        if not outcome.ok:
-            raise Failure(failing, output=outcome.tail, fix=fix)
-        release.composed[service] = json.loads(outcome.out)
-    return release.composed[service]
-
-
 def services_to_start(release: Release) -> tuple[str, ...]:
-    """The services of the active profiles, without those that are left out."""
-    left_out = set(release.plan.leave_out)
-    if release.plan.migrate:
-        left_out.add(release.plan.migrate.service)
-    return tuple(name for name in config(release)["services"] if name not in left_out)
+    """The services of the release, without its migration."""
+    migrate = release.plan.migrate
+    return tuple(
+        name for name in running(config(release)) if migrate is None or name != migrate.service
+    )
+
+
+def _mask(release: Release, model: Model) -> None:
+    """Values of .env and of env files that are named like secrets."""
+    for service in model["services"].values():
+        values = service.get("environment") or {}
+        release.log.mask(
+            str(value).replace("$$", "$")
+            for name, value in values.items()
+            if value is not None and len(str(value)) >= LEAST_MASKED and SECRET.search(name)
+        )

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 
-from gpuhost.runner.docker.compose import ask, services_to_start
+from gpuhost.runner.docker.compose import ask, config, services_to_start
 from gpuhost.runner.docker.images import OURS
+from gpuhost.runner.docker.resolved_model import notes
 from gpuhost.runner.lib.commands import run, try_run
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.state.container import Before, Container, from_inspect
@@ -65,8 +66,11 @@ def note_existing(release: Release) -> tuple[Container, ...]:
 def release_containers(release: Release) -> tuple[Container, ...]:
     """Containers of the services that this release starts, with what they did since the start."""
     services = services_to_start(release)
+    must_end = notes(config(release)).one_shots
     containers = (
-        container for container in project_containers(release) if container.service in services
+        replace(container, must_end=container.service in must_end)
+        for container in project_containers(release)
+        if container.service in services
     )
     return tuple(map(release.before.since, containers))
 

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from gpuhost.runner.contract import Facts, Gate, environment_gate
 from gpuhost.runner.docker.compose import environment, words
@@ -19,17 +20,31 @@ from gpuhost.runner.state.release import Release
 
 QUICK = 60
 OURS = "gpuhost"
+MILLISECOND = 1_000_000
 ID_CHARACTERS = 12
 # pull_policy values with which a tag is pulled again.
 FOLLOWING = re.compile(r"always|daily|weekly|every_.+")
 
 
 @dataclass(frozen=True)
+class ImageCheck:
+    """HEALTHCHECK of an image; times in nanoseconds, 0: not set."""
+
+    test: tuple[str, ...]
+    interval: int = 0
+    timeout: int = 0
+    start_period: int = 0
+    start_interval: int = 0
+    retries: int = 0
+
+
+@dataclass(frozen=True)
 class Image:
-    """An image on this host: its id, sha256:…, and its environment, NAME=value."""
+    """An image on this host: its id, sha256:…, its environment, NAME=value, and health check."""
 
     id: str
     environment: tuple[str, ...]
+    check: ImageCheck | None = None
 
 
 def find(name: str) -> Image | None:
@@ -39,7 +54,16 @@ def find(name: str) -> Image | None:
         return None
     described = json.loads(outcome.out)[0]
     config = described.get("Config") or {}
-    return Image(described["Id"], tuple(config.get("Env") or ()))
+    return Image(described["Id"], tuple(config.get("Env") or ()), _check(config))
+
+
+def _check(config: dict[str, Any]) -> ImageCheck | None:
+    declared = config.get("Healthcheck") or {}
+    test = tuple(declared.get("Test") or ())
+    if not test or test[0] == "NONE":
+        return None
+    keys = ("Interval", "Timeout", "StartPeriod", "StartInterval", "Retries")
+    return ImageCheck(test, *(int(declared.get(key) or 0) for key in keys))
 
 
 def pull(release: Release, services: Iterable[Service], built: Collection[str]) -> None:

@@ -1,4 +1,4 @@
-"""The services of a release: their images and builds, from `docker compose config`."""
+"""The services of a release: their images and builds, from its resolved model."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from gpuhost.runner.docker.compose import config, section
+from gpuhost.runner.docker.compose import config
+from gpuhost.runner.docker.resolved_model import is_left_out
 from gpuhost.runner.state.release import Release
 
 
@@ -29,14 +30,11 @@ class Service:
 
 
 def read(release: Release) -> dict[str, Service]:
-    """By name; also those that are left out, whose images others may be FROM.
+    """By name; also builds of those that are left out: others may be FROM their images.
 
     Raises Failure.
     """
-    sections = dict(config(release)["services"])
-    migrate = release.plan.migrate
-    if migrate and migrate.service not in sections:
-        sections[migrate.service] = section(release, migrate.service)
+    sections = config(release)["services"]
     return {name: _service(release, name, written) for name, written in sections.items()}
 
 
@@ -48,14 +46,18 @@ def canonical(image: str) -> str:
     return image if has_tag else f"{image}:latest"
 
 
+def image_of(project: str, service: str, section: Mapping[str, Any]) -> str:
+    """The image's name in the user's file, or Compose's default name."""
+    return str(section.get("image") or f"{project}-{service}")
+
+
 def _service(release: Release, name: str, written: Mapping[str, Any]) -> Service:
     plan, section = release.plan, _unescape(written)
-    is_migration = plan.migrate is not None and plan.migrate.service == name
     values = section.get("environment") or {}
     return Service(
         name=name,
-        image=canonical(section.get("image") or f"{plan.project}-{name}"),
-        is_run=is_migration or name not in plan.leave_out,
+        image=canonical(image_of(plan.project, name, section)),
+        is_run=not is_left_out(section),
         build=section.get("build"),
         pull_policy=section.get("pull_policy") or "",
         environment={key: value for key, value in values.items() if value is not None},

@@ -17,6 +17,8 @@ from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.log import Log
 
 TAIL = 30
+# Lines of stderr that are kept.
+MOST_LINES = 10_000
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -27,6 +29,7 @@ class Outcome:
     status: int | None
     out: str
     tail: tuple[str, ...]  # the last lines of both streams, in order, secrets masked
+    err: tuple[str, ...] = ()  # the lines of stderr of a quiet command, not masked
 
     @property
     def ok(self) -> bool:
@@ -151,6 +154,7 @@ class _Running:
         self.quiet = quiet
         self.out: list[str] = []
         self.tail: deque[str] = deque(maxlen=TAIL)
+        self.err: deque[str] = deque(maxlen=MOST_LINES)
 
     def finish(self, stdin: str | None, seconds: float) -> Outcome:
         readers = [
@@ -173,12 +177,14 @@ class _Running:
         for reader in readers:
             # A child that still runs may keep the pipe open: use the output so far.
             reader.join(5)
-        return Outcome(status, "".join(self.out), tuple(self.tail))
+        return Outcome(status, "".join(self.out), tuple(self.tail), tuple(self.err))
 
     def _read(self, stream: object, shown: bool) -> None:
         for line in stream:  # type: ignore[attr-defined]
             if stream is self.process.stdout:
                 self.out.append(line)
+            else:
+                self.err.append(line.rstrip("\n"))
             if shown or stream is not self.process.stdout:
                 self.log.write(line.rstrip("\n"))
                 self.tail.append(self.log.masked(line.rstrip("\n")))

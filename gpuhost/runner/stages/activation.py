@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 
+from gpuhost.runner.docker.compose import config, services_to_start, words
 from gpuhost.runner.docker.compose import environment as compose_environment
-from gpuhost.runner.docker.compose import services_to_start, words
 from gpuhost.runner.docker.containers import (
     find_trouble,
     is_ours,
@@ -17,10 +17,11 @@ from gpuhost.runner.docker.containers import (
     note_existing,
     release_containers,
 )
+from gpuhost.runner.docker.resolved_model import notes
 from gpuhost.runner.docker.waiting import in_words, wait_until_up
 from gpuhost.runner.docker.watch import Watch
 from gpuhost.runner.failures.causes import cause
-from gpuhost.runner.lib.commands import Outcome, try_run
+from gpuhost.runner.lib.commands import Outcome, run, try_run
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.site import nginx
 from gpuhost.runner.stages import fingerprint, verification
@@ -51,24 +52,16 @@ def up(release: Release) -> None:
     nginx.place(release)
     start(release)
     wait_until_up(release)
+    keep_running(release)
 
 
 def start(release: Release) -> None:
     """Run `docker compose up` with images by id; remove containers of other releases."""
+    # Not --remove-orphans: the file has only the services of this release.
     running, present = services_to_start(release), note_existing(release)
     _remove_others(release, running, present)
     _remove_half_created(release, present)
-    # Compose refuses to scale what a profile hides.
-    scale = (f"--scale={name}={n}" for name, n in release.plan.scale.items() if name in running)
-    command = words(
-        release,
-        "up",
-        "-d",
-        "--no-build",
-        "--remove-orphans",
-        *scale,
-        *running,
-    )
+    command = words(release, "up", "-d", "--no-build", *running)
     limit = release.plan.verify.start_s + SPARE
     with Watch(release) as watch:
         outcome = try_run(release.log, *command, seconds=limit, env=compose_environment(release))
@@ -77,6 +70,22 @@ def start(release: Release) -> None:
     if not outcome.ok:
         reason, fix = _reason(release, outcome)
         raise Failure(f"docker compose up: {reason}", output=outcome.tail, fix=fix)
+
+
+def keep_running(release: Release) -> None:
+    """Give a restart policy to containers that run and have none: they are no one-shots."""
+    lasting = notes(config(release)).lasting
+    containers = [
+        container
+        for container in release_containers(release)
+        if container.service in lasting and container.state == "running" and container.one_shot
+    ]
+    if not containers:
+        return
+    names = [container.name for container in containers]
+    release.log.write(f"restart: unless-stopped for {', '.join(names)}")
+    update = ("docker", "update", "--restart", "unless-stopped", *names)
+    run(release.log, *update, seconds=SPARE, what="docker update --restart", quiet=True)
 
 
 def _reason(release: Release, failed: Outcome) -> tuple[str, str]:
@@ -96,12 +105,15 @@ def _remove_others(
 ) -> None:
     """Containers of another variant, or of a failed release, would keep their ports.
 
-    --remove-orphans keeps those of inactive profiles. Containers started by hand are kept.
+    So would those of services that the files no longer have. Containers that a person started of
+    a service that is not in this release are kept.
     """
+    known = {*config(release)["services"], *notes(config(release)).inactive}
     others = [
         container.name
         for container in present
-        if container.service not in running and is_ours(release, container)
+        if container.service not in running
+        and (is_ours(release, container) or container.service not in known)
     ]
     if others:
         release.log.write(f"containers of other releases removed: {', '.join(others)}")

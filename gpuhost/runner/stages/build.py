@@ -90,7 +90,7 @@ def _inputs(release: Release, base: Base) -> str:
     """A hash of the revision, the paths and the arguments."""
     plan = release.plan
     revision = plan.source.revision if plan.source else plan.revision
-    root = release.source if plan.source else release.app.shared
+    root = release.app.shared if release.is_old and not plan.source else release.source
     # Relative to the release, whose directory has another name each time.
     paths = [str(path).removeprefix(str(root)) for path in (base.context, base.dockerfile)]
     inputs = [revision, *paths, sorted(plan.build.args.items())]

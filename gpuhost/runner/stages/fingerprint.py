@@ -19,8 +19,11 @@ from gpuhost.runner.contract import from_json
 from gpuhost.runner.data import schedule
 from gpuhost.runner.data.safe_paths import locate
 from gpuhost.runner.docker.compose import config, services_to_start
+from gpuhost.runner.docker.containers import release_containers
+from gpuhost.runner.docker.resolved_model import restart_policy
 from gpuhost.runner.lib.files import write_json
-from gpuhost.runner.site.nginx_sites import claims
+from gpuhost.runner.resolved.host import site_ports
+from gpuhost.runner.state.container import Container
 from gpuhost.runner.state.release import Release
 
 FORMAT = 1
@@ -69,7 +72,7 @@ def keep(release: Release) -> None:
     fingerprint = Fingerprint(
         files=dict(_states(release, (*_delivered(release), *_written(release), *_timers(release)))),
         services=_services(release),
-        listens=_listens(release),
+        listens=site_ports(release),
     )
     _write(release, fingerprint)
 
@@ -94,7 +97,9 @@ def _delivered(release: Release) -> Iterator[Path]:
 
 def _written(release: Release) -> Iterator[Path]:
     """Files that each activation writes, without certificates, which are renewed."""
-    yield from (release.paths.host, release.paths.env, release.app.generated)
+    paths = release.paths
+    yield from (paths.host, paths.resolved, paths.runs, paths.variables, paths.run_env)
+    yield from (paths.env, release.app.generated)
     yield from (locate(release, secret.path) for secret in release.plan.secrets if secret.path)
     if release.plan.nginx:
         yield locate(release, release.plan.nginx.path)
@@ -139,17 +144,22 @@ def _sha256(content: bytes, keys: tuple[str, ...]) -> str:
 
 def _services(release: Release) -> dict[str, ServiceState]:
     sections = config(release)["services"]
-    return {name: _service(release, name, sections[name]) for name in services_to_start(release)}
+    containers = release_containers(release)
+    return {
+        name: _service(sections[name], [c for c in containers if c.service == name])
+        for name in services_to_start(release)
+    }
 
 
-def _service(release: Release, name: str, section: Mapping[str, Any]) -> ServiceState:
+def _service(section: Mapping[str, Any], containers: list[Container]) -> ServiceState:
+    """+ containers: its own, after the release was verified: whether they have really ended"""
     deploy = section.get("deploy") or {}
     count = section.get("scale", deploy.get("replicas"))
-    policy = (deploy.get("restart_policy") or {}).get("condition") or section.get("restart")
+    has_ended = all(container.state == "exited" for container in containers)
     return ServiceState(
-        count=int(release.plan.scale.get(name, 1 if count is None else count)),
+        count=1 if count is None else int(count),
         ports=tuple(sorted(filter(None, map(_port, section.get("ports") or ())))),
-        ends=policy in (None, "", "no", "none"),
+        ends=has_ended if containers else restart_policy(section) in ("", "no", "none"),
     )
 
 
@@ -161,14 +171,6 @@ def _port(entry: Mapping[str, Any]) -> str:
     address = str(entry.get("host_ip") or "")
     prefix = "" if address in ("", "0.0.0.0", "::") else f"{address}:"  # noqa: S104
     return f"{prefix}{published}/{entry.get('protocol') or 'tcp'}"
-
-
-def _listens(release: Release) -> tuple[int, ...]:
-    site = release.plan.nginx
-    if site is None or site.where != "host":
-        return ()
-    site_claims = claims(release.paths.nginx.read_text(encoding="utf-8"))
-    return tuple(sorted({int(claim.port) for claim in site_claims}))
 
 
 def _write(release: Release, fingerprint: Fingerprint) -> None:

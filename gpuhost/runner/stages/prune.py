@@ -20,6 +20,7 @@ from gpuhost.runner.lib.commands import try_run
 from gpuhost.runner.lib.log import NOWHERE
 from gpuhost.runner.lib.sizes import format_size
 from gpuhost.runner.plan import BadPlan, Plan, load
+from gpuhost.runner.resolved import project_files
 from gpuhost.runner.state import results
 from gpuhost.runner.state.release import Release
 
@@ -51,6 +52,7 @@ def prune(release: Release) -> None:
         shutil.rmtree(release.app.release(id_).home)
     untagged = untag(release, kept)
     checkout.forget(release, _commits(release, kept))
+    project_files.forget(release.app, kept)
     freed = max(capacity.free(directories) - free_before, 0)
     release.log.write(
         f"kept {len(kept)} releases; removed {_listed(removed)}; untagged {_listed(untagged)}; "
@@ -72,6 +74,7 @@ def trim(release: Release) -> None:
     kept = {r.id for r in releases} - set(old)
     untagged = untag(release, kept)
     checkout.forget(release, _commits(release, kept))
+    project_files.forget(release.app, kept)
     release.log.write(
         f"sources of failed releases, except the last {keep}: removed "
         f"{_listed(emptied)}; untagged {_listed(untagged)}"

@@ -31,6 +31,7 @@ CREATED = (
     "attempt.json",
     "bases.json",
     "docker",
+    "files",
     "git",
     "known_hosts",
     "nginx.json",

@@ -1,31 +1,30 @@
-"""The stage `render`: writes the files that need secrets and the state of the host."""
+"""The stage `render`: asks Compose what the app's files mean, and refuses what cannot run.
+
+It writes the files that need secrets and the state of the host.
+"""
 
 from __future__ import annotations
 
-import json
-import os
-import re
 from collections.abc import Mapping
-from typing import Any
 
-from gpuhost.runner.data import directories, schedule, secrets
+from gpuhost.runner.data import directories, schedule, secrets, seed
 from gpuhost.runner.data.env_file import write_env_file
-from gpuhost.runner.docker.compose import ask, config
+from gpuhost.runner.docker import images
+from gpuhost.runner.docker.compose import ask, config, write_model
+from gpuhost.runner.docker.resolved_model import notes, running
 from gpuhost.runner.lib.failure import Failure
-from gpuhost.runner.lib.files import keep
+from gpuhost.runner.resolved.health import of_images
+from gpuhost.runner.resolved.host import engine
+from gpuhost.runner.resolved.pins import pins
+from gpuhost.runner.resolved.resolve import resolve, store
 from gpuhost.runner.state.release import Release
-
-# Compose recreates a container if a label changes, but not if the content of a file changes.
-FILES_LABEL = "gpuhost.secret-files"
-# Characters that are valid in JSON, but line ends or invalid in YAML.
-NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff\ufffe\uffff]")
 
 
 def render(release: Release) -> None:
     """Write and check everything that Compose needs to start the release.
 
     No file of the running app is changed, and nothing is created before all secrets exist and
-    Compose accepts the files.
+    Compose accepts the files. It is repeated after an interruption.
 
     Raises Failure.
     """
@@ -34,17 +33,30 @@ def render(release: Release) -> None:
     secrets.draw(release)
     write_env_file(release)
     release.app.shared.mkdir(parents=True, exist_ok=True)
-    config(release)
-    schedule.check(release)
-    directories.check(release)
+    if not _has_target_model(release):
+        changed = resolve(release)
+        schedule.check(release)
+        directories.check(release)
+        for note in changed.notes:
+            release.log.write(note)
+        store(release, changed)
     secrets.generate(release)
-    _write_host_file(release, {})
+    _write_runs(release, {})
     outcome = ask(release, "config", "-q")
     if not outcome.ok:
         raise Failure(
             "docker compose config refuses the app's files with its secrets",
             output=outcome.tail,
+            fix="correct the service that it names: a value of the plan or a secret does not fit",
         )
+
+
+def ensure_resolved(release: Release) -> None:
+    """Resolve a release of an older gpuhost, before it is activated again. Raises Failure."""
+    if not release.paths.resolved.exists():
+        write_env_file(release)
+        release.app.shared.mkdir(parents=True, exist_ok=True)
+        store(release, resolve(release))
 
 
 def write_host_files(release: Release) -> None:
@@ -54,74 +66,39 @@ def write_host_files(release: Release) -> None:
 
     Raises Failure.
     """
+    ensure_resolved(release)
     directories.make(release)
-    _write_host_file(release, secrets.place_files(release))
+    for path in notes(config(release)).copies:
+        seed.seed(release, path)
+    _write_runs(release, secrets.place_files(release))
 
 
-def _write_host_file(release: Release, changed: Mapping[str, int]) -> None:
-    """Write secrets.env, and compose.host.json (0600): secrets, image ids, possible CPU limits.
+def _has_target_model(release: Release) -> bool:
+    """A rollback runs what ran: it has a copy of its target's model."""
+    return release.plan.rollback_of is not None and release.paths.resolved.exists()
+
+
+def _write_runs(release: Release, changed: Mapping[str, int]) -> None:
+    """Write secrets.env, and compose.json: the model with secrets and image ids.
 
     + changed: secrets that are files, with modification time
     """
     write_env_file(release)
-    values = secrets.values(release)
-    services = _sections(release)
-    entries: dict[str, dict[str, object]] = {
-        name: {
-            **_image(release, name),
-            **_environment(release, name, values),
-            **_label(release, name, changed),
-            **_cpus(section),
-        }
-        for name, section in services.items()
-    }
-    value = {"services": {name: entry for name, entry in entries.items() if entry}}
-    text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-    keep(release.paths.host, NOT_IN_YAML.sub(_escaped, text), mode=0o600)
+    tags, values = release.record.tags, secrets.values(release)
+    model = pins(config(release), release.plan, tags, values, changed)
+    checks = _image_checks(release)
+    start_s = release.plan.verify.start_s
+    checked = of_images(model, checks, engine() if checks else 0, start_s)
+    write_model(release.paths.runs, checked)
 
 
-def _sections(release: Release) -> dict[str, Mapping[str, Any]]:
-    """Services of the active profiles, and the migration, whose profile may be inactive."""
-    migrate = release.plan.migrate
-    hidden: dict[str, Mapping[str, Any]] = {migrate.service: {}} if migrate else {}
-    return {**hidden, **config(release)["services"]}
-
-
-def _cpus(section: Mapping[str, Any]) -> dict[str, object]:
-    """Lower a limit above the cores of this host: the engine would refuse the container."""
-    value: Any = section
-    for key in ("deploy", "resources", "limits"):
-        value = value.get(key) or {}
-    cores = len(os.sched_getaffinity(0))
-    if float(value.get("cpus") or 0) <= cores:
+def _image_checks(release: Release) -> dict[str, images.ImageCheck]:
+    """HEALTHCHECK of the recorded images, for services without a check of their own."""
+    if release.is_old:
         return {}
-    return {"deploy": {"resources": {"limits": {"cpus": str(cores)}}}}
-
-
-def _image(release: Release, service: str) -> dict[str, object]:
-    """The image by id, which cannot be pulled."""
-    tag = release.record.tags.get(service)
-    return {"image": tag, "pull_policy": "never"} if tag else {}
-
-
-def _environment(release: Release, service: str, values: dict[str, str]) -> dict[str, object]:
-    environment = {
-        s.name: values[s.name].replace("$", "$$")  # Compose expands a single $
-        for s in release.plan.secrets
-        if not s.internal and not s.path and (not s.services or service in s.services)
+    found = {
+        name: images.find(release.record.tags[name])
+        for name, section in running(config(release)).items()
+        if name in release.record.tags and not section.get("healthcheck")
     }
-    return {"environment": environment} if environment else {}
-
-
-def _label(release: Release, service: str, changed: Mapping[str, int]) -> dict[str, object]:
-    """The modification time of the newest secret file of a service."""
-    times = [
-        changed[s.name]
-        for s in release.plan.secrets
-        if s.name in changed and (not s.services or service in s.services)
-    ]
-    return {"labels": {FILES_LABEL: str(max(times))}} if times else {}
-
-
-def _escaped(match: re.Match[str]) -> str:
-    return f"\\u{ord(match[0]):04x}"
+    return {name: image.check for name, image in found.items() if image and image.check}

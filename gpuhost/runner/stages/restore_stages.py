@@ -17,6 +17,7 @@ from gpuhost.runner.lib.files import write_json
 from gpuhost.runner.stages import activation
 from gpuhost.runner.stages.engine import Stage, Work, best_effort
 from gpuhost.runner.stages.migrate import run_migration
+from gpuhost.runner.stages.render import ensure_resolved
 from gpuhost.runner.stages.restore_state import DONE, State, StateJournal
 from gpuhost.runner.state.journal import END
 from gpuhost.runner.state.release import Release
@@ -86,6 +87,7 @@ class Restore(Work):
 
 def _stage(work: Restore) -> None:
     stored.require_intact(work.backup)
+    ensure_resolved(work.release)
     clear(work.app.restore)
     work.app.restore.mkdir(mode=0o700)
     write_json(work.app.restoring, asdict(work.state), mode=0o600)

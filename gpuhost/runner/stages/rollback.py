@@ -11,7 +11,10 @@ from gpuhost.runner.plan import load
 from gpuhost.runner.state.release import Record, read_record
 from gpuhost.runner.state.results import read
 
-COPIED = ("compose.yaml", "compose.override.yaml", "nginx.conf", "given.json")
+COPIED = (
+    *("compose.yaml", "compose.override.yaml", "nginx.conf", "given.json"),
+    *("resolved.json", "variables.env", "run.env"),
+)
 
 
 class NoTarget(ValueError):

@@ -13,11 +13,12 @@ from gpuhost.runner.state.release import Release
 
 def fetch(release: Release) -> None:
     """Check out the commit or unpack the archive. Raises Failure."""
-    source = release.plan.source
+    source, target = release.plan.source, release.paths.source
     if source is None:
+        # Compose files may name paths in it.
+        target.mkdir(exist_ok=True)
         release.log.write("no source: images only")
         return
-    target = release.paths.source
     if target.exists():
         release.log.write(f"{source.revision} is already on this host")
         return

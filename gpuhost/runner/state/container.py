@@ -32,11 +32,14 @@ class Container:
     created: str = ""
     started: str = ""
     is_run: bool = False  # made by `docker compose run`: a migration, or a command of a person
+    must_end: bool = False  # the app is up only after it has ended
 
     @property
     def is_up(self) -> bool:
         if self.one_shot and self.state == "exited":
             return self.exit_code == 0
+        if self.must_end:
+            return False
         return self.state == "running" and self.health in ("", "healthy")
 
     @property

@@ -60,6 +60,8 @@ class Record:
     # Secret -> modification time of its file, nanoseconds.
     secret_files: dict[str, int] = field(default_factory=dict)
     backup: str = ""
+    # Path whose content in the source is copied into shared/ -> whether the copy is complete.
+    copied: dict[str, bool] = field(default_factory=dict)
     # There was no data yet to back up.
     nothing_to_back_up: bool = False
     # Seconds without an answer of the app during the switch.
@@ -77,8 +79,8 @@ class Release:
     record: Record = field(default_factory=Record)
     # The containers before its start.
     before: Before = field(default_factory=Before)
-    # Output of `docker compose config`, by the service that it was asked for ("": all).
-    composed: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)
+    # The content of resolved.json, once it was read.
+    composed: dict[str, Any] | None = field(default=None, repr=False)
 
     @classmethod
     def open(cls, app: AppPaths, release_id: str, log: Log | None = None) -> Release:
@@ -104,8 +106,13 @@ class Release:
 
     @property
     def source(self) -> Path:
-        """Build contexts; a rollback uses those of its target."""
+        """The project; a rollback uses that of its target."""
         return self.app.release(self.plan.rollback_of or self.plan.id).source
+
+    @property
+    def is_old(self) -> bool:
+        """Whether an older gpuhost made it, with a second Compose file."""
+        return self.paths.override.exists()
 
     @cached_property
     def secrets(self) -> dict[str, str]:

@@ -1,0 +1,83 @@
+"""Copies content of the source into shared/, once: the beginning of the app's data."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+from gpuhost.runner.data.safe_paths import locate, open_directory
+from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.state.release import Release
+
+INTO = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+
+
+def seed(release: Release, path: str) -> None:
+    """Copy a file or directory that shared/ does not have yet; an interrupted copy continues.
+
+    It gets the owner of the directory that it is copied into.
+
+    Raises Failure.
+    """
+    copied = release.record.copied
+    if copied.get(path) or (path not in copied and _exists(release, path)):
+        return
+    release.remember(copied={**copied, path: False})
+    source = release.source / path
+    try:
+        if source.is_dir():
+            with open_directory(release, path, make=True) as handle:
+                _copy_content(source, handle, os.fstat(handle))
+        else:
+            with open_directory(release, posixpath.dirname(path) or ".", make=True) as handle:
+                _copy(source, handle, source.name, os.fstat(handle))
+    except OSError as error:
+        raise Failure(f"copying {path} of the source to shared/: {error.strerror}") from None
+    release.remember(copied={**release.record.copied, path: True})
+    release.log.write(f"{path}: copied from the source to shared/")
+
+
+def _exists(release: Release, path: str) -> bool:
+    target = locate(release, path)
+    if target.is_dir() and not target.is_symlink():
+        return any(target.iterdir())
+    return os.path.lexists(target)
+
+
+def _copy_content(source: Path, into: int, owner: os.stat_result) -> None:
+    for entry in sorted(source.iterdir()):
+        _copy(entry, into, entry.name, owner)
+
+
+def _copy(source: Path, into: int, name: str, owner: os.stat_result) -> None:
+    """By handles: a container may write to the directory meanwhile."""
+    if source.is_symlink():
+        with suppress(FileExistsError):
+            os.symlink(source.readlink(), name, dir_fd=into)
+    elif source.is_dir():
+        with suppress(FileExistsError):
+            os.mkdir(name, dir_fd=into)
+        handle = os.open(name, INTO, dir_fd=into)
+        try:
+            os.fchown(handle, owner.st_uid, owner.st_gid)
+            os.fchmod(handle, source.stat().st_mode & 0o777)
+            _copy_content(source, handle, owner)
+        finally:
+            os.close(handle)
+    else:
+        _copy_file(source, into, name, owner)
+
+
+def _copy_file(source: Path, into: int, name: str, owner: os.stat_result) -> None:
+    try:
+        handle = os.open(name, NEW, 0o600, dir_fd=into)
+    except FileExistsError:
+        return
+    with source.open("rb") as content, os.fdopen(handle, "wb") as file:
+        shutil.copyfileobj(content, file)
+        os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
+        os.fchmod(file.fileno(), source.stat().st_mode & 0o777)

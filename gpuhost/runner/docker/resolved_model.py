@@ -1,0 +1,60 @@
+"""resolved.json: what Compose resolved the app's files to, as gpuhost changed it.
+
+It is Compose's own JSON, a dict, with one more key for what Compose has no word for.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from gpuhost.runner.contract import from_json
+
+Model = dict[str, Any]
+KEY = "x-gpuhost-release"
+# The profile of a service that is left out: only its image is built, for others that are FROM it.
+LEFT_OUT = "gpuhost-left-out"
+
+
+@dataclass(frozen=True)
+class Notes:
+    """What the runner knows beside the model.
+
+    + inactive: services of the files that are not in this release
+    + lasting: services without a restart policy: those that still run when the app is up get one
+    + one_shots: services that must end with 0
+    + copies: paths whose content in the source is copied into shared/, if that has none yet
+    """
+
+    inactive: tuple[str, ...] = ()
+    lasting: tuple[str, ...] = ()
+    one_shots: tuple[str, ...] = ()
+    copies: tuple[str, ...] = ()
+
+
+def notes(model: Mapping[str, Any]) -> Notes:
+    return from_json(Notes, model.get(KEY) or {})
+
+
+def with_notes(model: Mapping[str, Any], kept: Notes) -> Model:
+    # As it is after reading the file: with lists.
+    return {**model, KEY: json.loads(json.dumps(asdict(kept)))}
+
+
+def is_left_out(section: Mapping[str, Any]) -> bool:
+    return LEFT_OUT in (section.get("profiles") or ())
+
+
+def running(model: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The services that are not left out, the migration among them."""
+    services: Mapping[str, dict[str, Any]] = model.get("services") or {}
+    return {name: section for name, section in services.items() if not is_left_out(section)}
+
+
+def restart_policy(section: Mapping[str, Any]) -> str:
+    """The policy of a service as the files declare it; "": none declared."""
+    deploy = section.get("deploy") or {}
+    declared = (deploy.get("restart_policy") or {}).get("condition") or section.get("restart")
+    return str(declared or "")

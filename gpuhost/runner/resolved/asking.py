@@ -1,0 +1,154 @@
+"""Asks Compose what the app's files mean, in the project's directory."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gpuhost.runner.docker.compose import environment, legacy_words, project_directory
+from gpuhost.runner.docker.resolved_model import KEY, Model
+from gpuhost.runner.lib.commands import Outcome, try_run
+from gpuhost.runner.lib.log import NOWHERE
+from gpuhost.runner.resolved.refusals import refusal
+from gpuhost.runner.state.release import Release
+
+SECONDS = 60
+UNSET = re.compile(r'The \\?"([^"\\]+)\\?" variable is not set')
+MERGED = ("services", "networks", "volumes", "configs", "secrets")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """+ unset: variables without a value and a default
+    + inactive: services of the files that are in no active profile; None: unknown
+    + environment: what configs and secrets with `environment` take
+    """
+
+    model: Model
+    unset: tuple[str, ...]
+    inactive: tuple[str, ...]
+    environment: Mapping[str, str]
+
+
+def ask_compose(release: Release) -> Answer:
+    """Raises Failure, with the paths of the source."""
+    outcome = _config(release, "--format", "json")
+    model = _plain(json.loads(outcome.out))
+    migration = release.plan.migrate
+    if migration and migration.service not in model["services"]:
+        model = _with_hidden(release, model, migration.service)
+    return Answer(model, _unset(outcome), _inactive(release, model), _environment(release, model))
+
+
+def _with_hidden(release: Release, model: Model, service: str) -> Model:
+    """A migration in a profile that is not active, with what it needs."""
+    fix = "set migrate.service in x-gpuhost to a service of the Compose files"
+    hidden = _plain(json.loads(_config(release, "--format", "json", service, fix=fix).out))
+    merged = {k: {**(hidden.get(k) or {}), **(model.get(k) or {})} for k in MERGED}
+    return {**model, **{key: value for key, value in merged.items() if value}}
+
+
+def _inactive(release: Release, model: Model) -> tuple[str, ...]:
+    words = (*_words(release), "--profile", "*", "config", "--services")
+    outcome = try_run(NOWHERE, *words, seconds=SECONDS, **_place(release), quiet=True)
+    names = outcome.out.split() if outcome.ok else ()
+    return tuple(sorted(set(names) - model["services"].keys()))
+
+
+def _environment(release: Release, model: Model) -> dict[str, str]:
+    """Values that the resolved model refers to by name: Compose reads them when it runs."""
+    resources = [r for kind in ("configs", "secrets") for r in (model.get(kind) or {}).values()]
+    names = {str(r["environment"]) for r in resources if r.get("environment")}
+    if not names:
+        return {}
+    service = {"image": "none", "environment": {name: f"${{{name}-}}" for name in names}}
+    probe = release.paths.home / ".probe.json"
+    probe.write_text(json.dumps({"services": {"probe": service}}), encoding="utf-8")
+    try:
+        words = _words(release, (probe,))
+        outcome = try_run(
+            NOWHERE, *words, "config", "--format", "json", seconds=SECONDS, **_place(release),
+            quiet=True,
+        )  # fmt: skip
+    finally:
+        probe.unlink()
+    found = json.loads(outcome.out)["services"]["probe"]["environment"] if outcome.ok else {}
+    return {name: str(value).replace("$$", "$") for name, value in found.items()}
+
+
+def _config(release: Release, *arguments: str, fix: str = "") -> Outcome:
+    known = "\n".join(
+        file.read_text(encoding="utf-8", errors="replace")
+        for file in files(release)
+        if file.is_file()
+    )
+    outcome = try_run(
+        NOWHERE, *_words(release), "config", *arguments, seconds=SECONDS, **_place(release),
+        quiet=True,
+    )  # fmt: skip
+    log = release.log.in_pieces(known)
+    said = [
+        log.masked(line).replace(f"{release.source}/", "") for line in dict.fromkeys(outcome.err)
+    ]
+    for line in said:
+        log.write(line)
+    if outcome.ok:
+        return outcome
+    if outcome.status is None:
+        said.append(f"it did not end within {SECONDS} s")
+    raise refusal(tuple(said[-30:]), release.source, fix)
+
+
+def _words(release: Release, named: tuple[Path, ...] = ()) -> tuple[str, ...]:
+    if release.is_old:
+        return legacy_words(release, pinned=False)
+    directory = project_directory(release)
+    return (
+        *("docker", "compose", "-p", release.plan.project),
+        *("--project-directory", str(directory)),
+        *(word for file in env_files(release) for word in ("--env-file", str(file))),
+        *(word for file in named or files(release) for word in ("-f", str(file))),
+        *(word for profile in release.plan.profiles for word in ("--profile", profile)),
+    )
+
+
+def files(release: Release) -> tuple[Path, ...]:
+    """The Compose files, in order."""
+    own = tuple(release.source / name for name in release.plan.compose)
+    return (*own, release.paths.compose) if release.plan.inline or not own else own
+
+
+def env_files(release: Release) -> tuple[Path, ...]:
+    """The later one wins. The project's own must be named too: Compose would not look for it."""
+    candidates = (
+        project_directory(release) / ".env",
+        release.paths.variables,
+        release.paths.env,
+    )
+    return tuple(file for file in candidates if file.is_file())
+
+
+def _place(release: Release) -> dict[str, Any]:
+    if release.is_old:
+        return {"env": environment(release)}
+    directory = project_directory(release)
+    return {"cwd": directory, "env": {**environment(release), "PWD": str(directory)}}
+
+
+def _plain(model: Model) -> Model:
+    """Without the user's own x- keys."""
+    kept = {key: value for key, value in model.items() if not key.startswith("x-") or key == KEY}
+    return {**kept, "services": dict(kept.get("services") or {})}
+
+
+def _unset(outcome: Outcome) -> tuple[str, ...]:
+    return tuple(sorted(set(_matches(outcome))))
+
+
+def _matches(outcome: Outcome) -> Iterator[str]:
+    for line in outcome.err:
+        yield from UNSET.findall(line)

@@ -1,0 +1,74 @@
+"""Chains the pure functions: Compose's answer becomes the model of a release."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from gpuhost.runner.docker import resolved_model
+from gpuhost.runner.docker.resolved_model import Model, with_notes
+from gpuhost.runner.plan import Plan
+from gpuhost.runner.resolved import external
+from gpuhost.runner.resolved.cards import cards
+from gpuhost.runner.resolved.health import of_files
+from gpuhost.runner.resolved.limits import host_cpus, limits
+from gpuhost.runner.resolved.paths import paths
+from gpuhost.runner.resolved.places import Place, Roots
+from gpuhost.runner.resolved.ports import ports
+from gpuhost.runner.resolved.services import services
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the functions must know.
+
+    + places: by path in the source, for each that the model names
+    + inactive: services of the files that are in no active profile
+    + engine: major version of Docker; cores: of the host
+    + site: ports of the app's site on the host's nginx
+    + volumes, networks: names on the host
+    """
+
+    roots: Roots
+    places: Mapping[str, Place] = field(default_factory=dict)
+    inactive: tuple[str, ...] = ()
+    engine: int = 0
+    cores: int = 1
+    site: tuple[int, ...] = ()
+    volumes: frozenset[str] = frozenset()
+    networks: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Changed:
+    """+ notes: for the log
+    + files: see paths.Placed
+    """
+
+    model: Model
+    notes: tuple[str, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
+def change(model: Model, plan: Plan, facts: Facts) -> Changed:
+    """Everything that the plan and the host change. Raises Failure."""
+    started, of_services = services(model, plan, facts.inactive)
+    external.refuse_unsupported(started)
+    external.refuse_missing(started, "volume", facts.volumes)
+    external.refuse_missing(started, "network", facts.networks)
+    placed = paths(started, plan, facts.roots, facts.places)
+    published, of_ports = ports(placed.model, plan, facts.site)
+    with_cards, of_cards = cards(published, plan)
+    limited, of_limits = limits(with_cards, plan, facts.cores)
+    checked = of_files(limited, facts.engine)
+    kept = replace(resolved_model.notes(checked), copies=placed.copies)
+    said = (*of_services, *placed.notes, *of_ports, *of_cards, *of_limits)
+    return Changed(with_notes(checked, kept), said, placed.files)
+
+
+def change_old(model: Model, plan: Plan, facts: Facts) -> Changed:
+    """A release of an older gpuhost: its second Compose file has made the other changes."""
+    started, _ = services(model, plan, facts.inactive)
+    lowered, said = host_cpus(started, facts.cores)
+    # It gave every lasting service a restart policy.
+    return Changed(with_notes(lowered, replace(resolved_model.notes(lowered), lasting=())), said)

@@ -1,0 +1,55 @@
+"""What Compose does not create, and what gpuhost cannot run."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from gpuhost.runner.docker.resolved_model import Model, running
+from gpuhost.runner.lib.failure import Failure
+
+KINDS = {"volume": "volumes", "network": "networks"}
+
+
+def refuse_unsupported(model: Model) -> None:
+    """Raises Failure for what runs outside of containers."""
+    for name, section in running(model).items():
+        if provider := section.get("provider"):
+            kind = provider.get("type") if isinstance(provider, dict) else provider
+            raise Failure(
+                f"service {name} is not a container: provider {kind} is another program, which "
+                "gpuhost cannot pin, verify or roll back",
+                fix=f"leave {name} out (leave_out), and run what it provides beside the app",
+            )
+        if section.get("models"):
+            raise Failure(
+                f"service {name} uses models: they are run by Docker Model Runner, not in a "
+                "container, and not every Compose hands them on",
+                fix="run the model in a service of its own, and give its address by environment",
+            )
+    if model.get("models"):
+        raise Failure(
+            "models: they are run by Docker Model Runner, not in a container",
+            fix="run each model in a service of its own",
+        )
+
+
+def refuse_missing(model: Model, kind: str, present: Collection[str]) -> None:
+    """Raises Failure if an external volume or network does not exist.
+
+    + kind: "volume" or "network"
+    + present: names on this host
+    """
+    missing = [name for name in external(model, kind) if name not in present]
+    if missing:
+        commands = "; ".join(f"docker {kind} create {name}" for name in missing)
+        raise Failure(
+            f"external {kind} {', '.join(missing)}: not on this host, and Compose does not create "
+            f"an external {kind}",
+            fix=f"on the host: {commands}",
+        )
+
+
+def external(model: Model, kind: str) -> tuple[str, ...]:
+    """The names on the host of external volumes or networks."""
+    declared = (model.get(KINDS[kind]) or {}).items()
+    return tuple(str(v.get("name") or key) for key, v in declared if (v or {}).get("external"))

@@ -1,0 +1,169 @@
+"""Paths of the project: its own files, which are mounted read-only, and data in shared/."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+
+from gpuhost.runner.docker.resolved_model import Model
+from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.plan import Plan
+from gpuhost.runner.resolved.places import (
+    ABSENT,
+    DIRECTORY,
+    EMPTY,
+    FILE,
+    Place,
+    Roots,
+    Use,
+    is_beneath,
+    uses,
+)
+
+# A name with a suffix is a file, except conf.d and version numbers.
+SUFFIX = re.compile(r"\.(?!d$)[A-Za-z][A-Za-z0-9]{0,9}$")
+DOT_ENV = ".env"
+
+
+@dataclass(frozen=True)
+class Placed:
+    """The model with the paths of this host.
+
+    + files: paths of the source that are mounted from files/, with their digests
+    + copies: paths whose content in the source is copied into shared/
+    """
+
+    model: Model
+    notes: tuple[str, ...]
+    files: Mapping[str, str]
+    copies: tuple[str, ...]
+
+
+def paths(model: Model, plan: Plan, roots: Roots, places: Mapping[str, Place]) -> Placed:
+    """+ places: by path in the source, for each that the model names
+
+    Raises Failure.
+    """
+    return _Placing(deepcopy(model), plan, roots, places).run()
+
+
+class _Placing:
+    def __init__(self, model: Model, plan: Plan, roots: Roots, places: Mapping[str, Place]) -> None:
+        self.model, self.plan, self.roots, self.places = model, plan, roots, places
+        self.directories = [posixpath.normpath(d.path) for d in plan.directories]
+        self.named = [*self.directories, *_written(plan)]
+        self.notes: dict[str, None] = {}
+        self.files: dict[str, str] = {}
+        self.copies: dict[str, None] = {}
+
+    def run(self) -> Placed:
+        for use in uses(self.model):
+            path = self.roots.relative(use.path)
+            if path is not None:
+                self._place(use, path, self.places[path])
+            elif self.roots.is_of_apps(use.path):
+                raise Failure(
+                    f"{use.where}: its path leads out of the source, to {use.path}",
+                    fix="use an absolute path of the host outside /opt/gpuhost",
+                )
+        return Placed(self.model, tuple(self.notes), self.files, tuple(self.copies))
+
+    def _place(self, use: Use, path: str, place: Place) -> None:
+        if place.leads_out:
+            raise Failure(
+                f"{use.where}: {path} is a link that leads out of the source",
+                fix="replace the link by the file, or use an absolute path of the host",
+            )
+        if use.kind == "volume" or self._is_data(path, place):
+            self._place_data(use, path, place)
+            return
+        if place.shared in (FILE, DIRECTORY) and not self._holds_others(path):
+            raise _both(use, path, place)
+        if f"{use.name}:{use.target}" in self.plan.writable:
+            self._note(
+                f"{use.where}: {path} of the source, writable; a release begins anew with it"
+            )
+            return
+        self.files[path] = place.digest
+        # The project directory itself has no name of its own.
+        name = "source" if path == "." else posixpath.basename(path)
+        use.holder[use.key] = f"{self.roots.files}/{place.digest}/{name}"
+        if use.kind == "bind":
+            use.holder["read_only"] = True
+            # A missing file is an error, not a new directory.
+            use.holder["bind"] = {**(use.holder.get("bind") or {}), "create_host_path": False}
+
+    def _place_data(self, use: Use, path: str, place: Place) -> None:
+        in_source = place.source in (FILE, DIRECTORY)
+        is_new = place.shared in (ABSENT, EMPTY)
+        is_named = any(is_beneath(path, name) for name in self.named)
+        if is_new and in_source and not any(is_beneath(path, name) for name in _written(self.plan)):
+            self.copies[path] = None
+            self._note(f"{use.where}: {path} is data; its content in the source is copied once")
+        elif place.shared == ABSENT and not is_named and (reason := _not_made(use)):
+            raise _missing(use, path, place, reason)
+        elif not is_named:
+            self._note(f"{use.where}: {path} is data, in shared/{path}")
+        use.holder[use.key] = posixpath.normpath(f"{self.roots.shared}/{path}")
+
+    def _is_data(self, path: str, place: Place) -> bool:
+        if place.source in (ABSENT, EMPTY):
+            return True
+        return any(is_beneath(path, name) for name in self.named)
+
+    def _holds_others(self, path: str) -> bool:
+        """Data in it has a place of its own in shared/: then shared/ has the directory too."""
+        if is_beneath(self.roots.base, path):
+            return True
+        others = {*self.places, *self.named} - {path}
+        return any(is_beneath(other, path) for other in others)
+
+    def _note(self, text: str) -> None:
+        self.notes[text] = None
+
+
+def _written(plan: Plan) -> Iterator[str]:
+    """Files that gpuhost itself writes to shared/."""
+    yield from (posixpath.normpath(s.path) for s in plan.secrets if s.path)
+    if plan.nginx and plan.nginx.where == "container":
+        yield from map(posixpath.normpath, filter(None, (plan.nginx.path,)))
+        yield from map(posixpath.normpath, filter(None, (plan.nginx.certificate_dir,)))
+
+
+def _not_made(use: Use) -> str:
+    """Why Docker would not make the missing directory that the app means; "": it would."""
+    if use.kind != "bind":
+        return f"{use.kind}s are not made"
+    if not (use.holder.get("bind") or {}).get("create_host_path"):
+        return "the Compose file does not let Docker make it"
+    if _is_like_a_file(use.path) and _is_like_a_file(use.target):
+        return "it looks like a file, and Docker would make a directory"
+    return ""
+
+
+def _is_like_a_file(path: str) -> bool:
+    name = posixpath.basename(path)
+    return name.startswith(DOT_ENV) or bool(SUFFIX.search(name.lstrip(".")))
+
+
+def _missing(use: Use, path: str, place: Place, reason: str) -> Failure:
+    example = f"; the source has {', '.join(place.examples)}" if place.examples else ""
+    directory = "; if it is a directory, name it in x-gpuhost.directories"
+    return Failure(
+        f"{use.where}: neither the source nor shared/ has {path}: {reason}{example}",
+        fix=f"create shared/{path} on the host, or declare it as a secret (x-gpuhost.secrets, "
+        f"path: {path}), or add it to the source (source.overlay)"
+        f"{directory if use.kind in ('bind', 'volume') else ''}",
+    )
+
+
+def _both(use: Use, path: str, place: Place) -> Failure:
+    what = "a file" if place.source == FILE else "a directory with content"
+    return Failure(
+        f"{use.where}: {path} is {what} of the source, and shared/{path} exists too",
+        fix=f"if it is data, name it in x-gpuhost.directories; if it is the project's, move "
+        f"shared/{path} on the host away",
+    )

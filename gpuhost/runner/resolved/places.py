@@ -1,0 +1,110 @@
+"""Facts about paths that the Compose files name, in the source of a release and in shared/."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from gpuhost.runner.docker.resolved_model import Model, running
+
+ABSENT, FILE, DIRECTORY, EMPTY = "absent", "file", "directory", "empty"
+
+
+@dataclass(frozen=True)
+class Roots:
+    """Absolute directories.
+
+    + apps: of all apps; files: see tree.py
+    + base: the project directory, relative to the source
+    """
+
+    source: str
+    shared: str
+    files: str
+    apps: str
+    base: str = "."
+
+    def relative(self, path: str) -> str | None:
+        """The path in the source; None if it is outside."""
+        return _inside(path, self.source)
+
+    def is_of_apps(self, path: str) -> bool:
+        """In gpuhost's own directories, and not data."""
+        return _inside(path, self.apps) is not None and _inside(path, self.shared) is None
+
+
+@dataclass(frozen=True)
+class Place:
+    """A path of the source, and the same path of shared/.
+
+    + source, shared: ABSENT, FILE, DIRECTORY, or EMPTY for a directory that has nothing but files
+      like .gitkeep
+    + digest: of the content in the source
+    + examples: files of the source like NAME.example
+    + leads_out: it is a link to a path outside the source
+    """
+
+    source: str = ABSENT
+    shared: str = ABSENT
+    digest: str = ""
+    examples: tuple[str, ...] = ()
+    leads_out: bool = False
+
+
+@dataclass(frozen=True)
+class Use:
+    """Where the model names a path of the host.
+
+    + holder, key: the dict and its key that has the path
+    + kind: "bind", "config", "secret", or "volume" for a named volume with a directory of its own
+    + service, target: of a bind
+    """
+
+    holder: dict[str, Any]
+    key: str
+    kind: str
+    name: str
+    target: str = ""
+
+    @property
+    def path(self) -> str:
+        return posixpath.normpath(str(self.holder[self.key]))
+
+    @property
+    def where(self) -> str:
+        return f"{self.name}:{self.target}" if self.kind == "bind" else f"{self.kind} {self.name}"
+
+
+def uses(model: Model) -> Iterator[Use]:
+    """Every path of the host in the model, except build contexts."""
+    for name, section in running(model).items():
+        for volume in section.get("volumes") or ():
+            if volume.get("type") == "bind":
+                yield Use(volume, "source", "bind", name, str(volume.get("target")))
+    for kind in ("config", "secret"):
+        for name, resource in (model.get(f"{kind}s") or {}).items():
+            if resource.get("file"):
+                yield Use(resource, "file", kind, name)
+    for name, volume in (model.get("volumes") or {}).items():
+        options = volume.get("driver_opts") or {}
+        if str(options.get("device") or "").startswith("/") and "bind" in str(options.get("o")):
+            yield Use(options, "device", "volume", name)
+
+
+def mentioned(model: Model, roots: Roots) -> tuple[str, ...]:
+    """The paths of the source that the model names, relative to it."""
+    paths = (roots.relative(use.path) for use in uses(model))
+    return tuple(sorted({path for path in paths if path is not None}))
+
+
+def is_beneath(path: str, directory: str) -> bool:
+    """Whether it is the directory, or in it."""
+    return directory == "." or path == directory or path.startswith(f"{directory}/")
+
+
+def _inside(path: str, root: str) -> str | None:
+    if path == root:
+        return "."
+    return path[len(root) + 1 :] if path.startswith(f"{root}/") else None

@@ -1,0 +1,28 @@
+"""Removes files of the project that no kept release mounts."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
+
+from gpuhost.runner.contract import AppPaths
+
+
+def forget(app: AppPaths, kept: Iterable[str]) -> tuple[str, ...]:
+    """+ kept: ids of releases
+
+    Returns the digests that are removed.
+
+    Raises OSError if the model of a kept release cannot be read: nothing is removed then.
+    """
+    if not app.files.is_dir():
+        return ()
+    models = [app.release(id_).resolved for id_ in kept]
+    used = "".join(model.read_text(encoding="utf-8") for model in models if model.exists())
+    removed = []
+    for entry in sorted(app.files.iterdir()):
+        # Its path is in the model of each release that mounts it.
+        if f"{app.files}/{entry.name}/" not in used:
+            shutil.rmtree(entry)
+            removed.append(entry.name)
+    return tuple(removed)

@@ -1,0 +1,96 @@
+"""Makes resolved.json of a release: once, in the stage `render`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from gpuhost.runner.data import secrets
+from gpuhost.runner.data.env_file import text
+from gpuhost.runner.docker import compose
+from gpuhost.runner.docker.compose import project_directory
+from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.files import keep
+from gpuhost.runner.resolved import tree
+from gpuhost.runner.resolved.asking import Answer, ask_compose
+from gpuhost.runner.resolved.change import Changed, change, change_old
+from gpuhost.runner.resolved.host import facts
+from gpuhost.runner.resolved.placing import placed
+from gpuhost.runner.state.release import Release
+
+EXAMPLES = (".env.example", ".env.sample", ".env.template", "env.example", ".env.dist")
+
+
+def resolve(release: Release) -> Changed:
+    """Ask Compose, and change its answer for this host. Nothing of the app is changed.
+
+    Raises Failure for everything that can be refused.
+    """
+    answer = _ask(release)
+    if release.is_old:
+        changed = change_old(answer.model, release.plan, facts(release, answer.model, ()))
+    else:
+        _refuse_unset(release, answer.unset)
+        found = facts(release, answer.model, answer.inactive)
+        changed = change(answer.model, release.plan, found)
+    _write_environment(release, answer)
+    return changed
+
+
+def store(release: Release, changed: Changed) -> None:
+    """Write resolved.json, and keep the project's files that containers mount."""
+    for path, digest in changed.files.items():
+        tree.keep(release.source, path, digest, release.app.files)
+    compose.store(release, changed.model)
+
+
+def _ask(release: Release) -> Answer:
+    if release.is_old:
+        return ask_compose(release)
+    release.source.mkdir(exist_ok=True)
+    directory = project_directory(release)
+    if not directory.is_dir():
+        raise Failure(
+            f"the source has no directory {Path(release.plan.compose[0]).parent}",
+            fix="correct x-gpuhost.compose",
+        )
+    if release.plan.variables:
+        keep(release.paths.variables, text(release.plan.variables), mode=0o600)
+    values = secrets.values(release)
+    of_files = {s.path: values[s.name] for s in release.plan.secrets if s.path}
+    own = str((directory / ".env").relative_to(release.source))
+    data = tuple(dict.fromkeys((*release.plan.env_files, own)))
+    with placed(release, of_files, data):
+        return ask_compose(release)
+
+
+def _refuse_unset(release: Release, unset: tuple[str, ...]) -> None:
+    missing = [name for name in unset if name not in release.plan.optional]
+    if not missing:
+        return
+    hints = "; ".join(_hints(release, missing))
+    raise Failure(
+        f"variables without a value and without a default: {', '.join(missing)}"
+        f"{f' ({hints})' if hints else ''}",
+        fix="give each a value: x-gpuhost.variables, a secret of that name (x-gpuhost.secrets), or "
+        "a line in shared/.env on the host",
+    )
+
+
+def _hints(release: Release, names: list[str]) -> Iterator[str]:
+    for example in EXAMPLES:
+        file = project_directory(release) / example
+        if not file.is_file():
+            continue
+        content = file.read_text(encoding="utf-8", errors="replace")
+        known = [
+            n for n in names if re.search(rf"^\s*(?:export\s+)?{n}\s*=", content, re.MULTILINE)
+        ]
+        if known:
+            yield f"{example} has {', '.join(known)}"
+
+
+def _write_environment(release: Release, answer: Answer) -> None:
+    if answer.environment:
+        keep(release.paths.run_env, text(answer.environment), mode=0o600)
