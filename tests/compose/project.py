@@ -10,11 +10,12 @@ Keys of a project:
 + shell: variables of the shell for Compose alone, where the block has `variables`
 + profiles: with and without a card, for Compose alone: {card: […], none: […]}
 + refused: a pattern of the reason why gpuhost refuses the project
-+ without_card: the same, on a host without a card
++ refused_without_card: the same, on a host without a card
 + alone: a pattern of the reason why Compose alone refuses it
++ trixie, sid: the same, for the Compose of that release only
 + again: a pattern of the reason why Compose refuses its own answer
-+ trixie, sid: the same as alone, for the Compose of that release only
-+ differs: names of differences that gpuhost may make, beside those of every project
++ becomes: what gpuhost changes: service -> key -> value, null for what goes
++ card_becomes, without_card_becomes: the same, on a host with a card, or without one
 """
 
 from __future__ import annotations
@@ -40,12 +41,14 @@ class Project:
     shell: Mapping[str, str] = field(default_factory=dict)
     profiles: Mapping[str, list[str]] = field(default_factory=dict)
     refused: str = ""
-    without_card: str = ""
+    refused_without_card: str = ""
     alone: str = ""
-    again: str = ""
     trixie: str = ""
     sid: str = ""
-    differs: tuple[str, ...] = ()
+    again: str = ""
+    becomes: Mapping[str, Any] = field(default_factory=dict)
+    card_becomes: Mapping[str, Any] = field(default_factory=dict)
+    without_card_becomes: Mapping[str, Any] = field(default_factory=dict)
 
     def write(self, directory: Path, *, brought: bool) -> None:
         """Write its files. brought: also those that secrets bring."""
@@ -70,9 +73,7 @@ def load_projects() -> dict[str, Project]:
     for path in sorted(PROJECTS.glob("*.yaml")):
         for name, described in yaml.safe_load(path.read_text(encoding="utf-8")).items():
             assert name not in found, f"{name}: in two files"
-            found[name] = Project(
-                name, **{**described, "differs": tuple(described.get("differs", ()))}
-            )
+            found[name] = Project(name, **described)
     return found
 
 
