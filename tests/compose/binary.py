@@ -43,7 +43,9 @@ def ask_alone(
 ) -> Answer:
     """What Compose makes of a project in its own directory, as its user runs it."""
     profiles = [*project.block.get("profiles", ()), *profiles]
-    options = [word for file in project.compose_files for word in ("-f", file)]
+    # Without a name, gpuhost takes the app's; Compose takes the directory's of the first file.
+    options = [] if project.has_own_name else ["-p", project.name]
+    options += [word for file in project.compose_files for word in ("-f", file)]
     options += [word for profile in profiles for word in ("--profile", profile)]
     in_files = {one["path"] for one in project.block.get("secrets", {}).values() if "path" in one}
     exported = {} if in_files else project.secrets

@@ -144,7 +144,8 @@ def _same(one: Path, other: Path) -> bool:
     if one.is_file():
         return other.is_file() and one.read_bytes() == other.read_bytes()
     compared = filecmp.dircmp(one, other, ignore=[])
-    names = compared.left_only + compared.right_only + compared.funny_files
+    # The app file may be in the project, or be its Compose file.
+    names = {*compared.left_only, *compared.right_only} - {"compose.yaml", f"{other.name}.yaml"}
     return not names and all(_same(one / name, other / name) for name in compared.common)
 
 

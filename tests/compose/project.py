@@ -63,6 +63,12 @@ class Project:
         named = self.block.get("compose", ())
         return (named,) if isinstance(named, str) else tuple(named)
 
+    @property
+    def has_own_name(self) -> bool:
+        """Whether a file says what the Compose project is called."""
+        texts = "".join(f"\n{text}" for text in self.files.values())
+        return "\nname:" in texts or "\nCOMPOSE_PROJECT_NAME=" in texts
+
     def refused_by(self, release: str) -> str:
         """Why the Compose of that release refuses it, a pattern; "" if it does not."""
         return self.alone or {"trixie": self.trixie, "sid": self.sid}[release]
