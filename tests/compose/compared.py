@@ -111,9 +111,9 @@ def _ports(
     if expected:
         other["ports"] = expected
     for port in service.get("ports") or ():
-        if port.get("host_ip", "0.0.0.0") not in (LOOPBACK, "::1"):  # noqa: S104
-            if f"{name}:{port.get('published')}" not in public:
-                yield f"{name}: port {port} is not on a loopback address"
+        is_public = f"{name}:{port.get('published')}" in public
+        if not is_public and port.get("host_ip") not in (LOOPBACK, "::1"):
+            yield f"{name}: port {port} is not on a loopback address"
 
 
 def _undo_file(volume: dict[str, Any], declared: dict[str, Any], rendered: Rendered) -> None:
@@ -131,16 +131,16 @@ def _undo_file(volume: dict[str, Any], declared: dict[str, Any], rendered: Rende
                 one.pop("bind", None)
 
 
-def _undo_resource(
-    resource: dict[str, Any], declared: dict[str, Any], rendered: Rendered
-) -> None:
+def _undo_resource(resource: dict[str, Any], declared: dict[str, Any], rendered: Rendered) -> None:
     file = str(resource.get("file"))
-    if file.startswith(f"{rendered.release.app.files}/"):
-        if _same(Path(file), Path(declared["file"])):
-            resource["file"] = declared["file"]
+    is_of_project = file.startswith(f"{rendered.release.app.files}/")
+    if is_of_project and _same(Path(file), Path(declared["file"])):
+        resource["file"] = declared["file"]
 
 
 def _same(one: Path, other: Path) -> bool:
+    if one.is_symlink():
+        return other.is_symlink() and one.readlink() == other.readlink()
     if one.is_file():
         return other.is_file() and one.read_bytes() == other.read_bytes()
     compared = filecmp.dircmp(one, other, ignore=[])

@@ -27,6 +27,8 @@ from tests.compose.project import Project
 from tests.recorded import snapshot_of
 
 CARD, NO_CARD = "debian13-p40", "debian13-docker"
+# What every host has.
+NETWORKS = {"docker_networks": {"out": "proxy\tbridge\t\t\n"}}
 RELEASE = "20260101-000000-aaaaaaaa"
 # Where the app file is: apart from the project, beside its files, or it is the Compose file itself.
 APART, BESIDE, INLINE = "apart", "beside", "inline"
@@ -74,7 +76,7 @@ def _write_app(project: Project, place: str, directory: Path) -> Path:
 
 def _planned(app: App, host: str, scratch: Path) -> Planned:
     """Raises BadApp or BadSource."""
-    snapshot = snapshot_of({"host": host})
+    snapshot = snapshot_of({"host": host, "probes": NETWORKS})
     settings = merge_layers([Layer("the test", dict(PROVISIONED[host]))])
     secrets = collect_secrets(app.block, app.path)
     source = resolve_source(app, secrets)

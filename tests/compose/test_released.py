@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 OF_CARDS = frozenset(yaml.safe_load((PROJECTS / "cards.yaml").read_text(encoding="utf-8")))
 # Where the app file is, the host, and whose Compose the host has.
 WAYS = ((APART, CARD, "sid"), (BESIDE, NO_CARD, "trixie"), (INLINE, CARD, "trixie"))
-EXTERNAL = {"volumes": ("models",), "networks": ("bridge",)}
+EXTERNAL = {"volumes": ("models",), "networks": ("proxy",)}
 CORES = len(os.sched_getaffinity(0))
 VALUES = {"CORES": CORES, "CORES, as text": str(CORES)}
 
@@ -63,9 +63,7 @@ def test_it_is_as_compose_alone_makes_it(
     if planned.plan:
         home = tmp_path / "opt" / project.name
         values = {secret.name: project.secrets[secret.name] for secret in planned.plan.secrets}
-        rendered = render_on_host(
-            home, planned.plan, planned.app_file, planned.source, values
-        )
+        rendered = render_on_host(home, planned.plan, planned.app_file, planned.source, values)
         said = rendered.refused
     assert bool(said) is bool(expected), said
     assert re.search(expected, said), said
