@@ -1,7 +1,7 @@
-"""An app file's YAML: the values by YAML 1.2, and the line of each.
+"""A Compose file's YAML: the values by YAML 1.2, and the line of each.
 
-Compose's own tags (`!reset`, `!override`) are ignored, and merge keys are followed. A duplicate key
-is an error.
+Merge keys are followed, and a duplicate key is an error. Compose's own tags (`!reset`, `!override`)
+are kept for the merge with other files.
 """
 
 from __future__ import annotations
@@ -11,34 +11,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from yaml.composer import Composer
 from yaml.error import MarkedYAMLError, YAMLError
-from yaml.events import AliasEvent
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
-from yaml.parser import Parser
-from yaml.reader import Reader
-from yaml.scanner import Scanner
+
+from gpuhost.appfile.yaml_nodes import TAG, NodeReader, core_kind
 
 KeyPath = tuple[str | int, ...]
 
 # A few aliases can expand to millions of values.
 MAX_VALUES = 50_000
-TAG = "tag:yaml.org,2002:"
+RESET, OVERRIDE = "!reset", "!override"
 # Text that PyYAML's messages quote from the file, which may be a secret. Not '<stream end>'.
 QUOTED = re.compile(r"""'(?!<)[^'\\][^']+'|"(?!<)[^"\\][^"]+\"""")
-# https://yaml.org/spec/1.2.2, "Core Schema": yes, no, on, off and 22:22 are text.
-CORE: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("null", re.compile(r"(?:~|null|Null|NULL|)")),
-    ("bool", re.compile(r"true|True|TRUE|false|False|FALSE")),
-    ("int", re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")),
-    (
-        "float",
-        re.compile(
-            r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
-            r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
-        ),
-    ),
-)
 
 
 class BadYaml(ValueError):
@@ -51,7 +35,17 @@ class BadYaml(ValueError):
 
 
 @dataclass(frozen=True)
+class Tagged:
+    """A value with a tag of Compose: RESET removes a key, OVERRIDE replaces instead of merging."""
+
+    tag: str
+    value: Any
+
+
+@dataclass(frozen=True)
 class Document:
+    """value: with Tagged values inside."""
+
     value: Any
     lines: dict[KeyPath, int]
 
@@ -63,34 +57,11 @@ class Document:
         return 1
 
 
-class _NodeReader(Reader, Scanner, Parser, Composer):
-    """From text to nodes, without PyYAML's YAML 1.1 rules for plain scalars."""
-
-    def __init__(self, text: str) -> None:
-        Reader.__init__(self, text)
-        Scanner.__init__(self)
-        Parser.__init__(self)
-        Composer.__init__(self)
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        # An anchor may be defined again; the last definition counts.
-        if not self.check_event(AliasEvent):
-            self.anchors.pop(self.peek_event().anchor, None)  # type: ignore[no-untyped-call]
-        return super().compose_node(parent, index)
-
-    def descend_resolver(self, *_: object) -> None: ...
-
-    def ascend_resolver(self) -> None: ...
-
-    def resolve(self, kind: type[Node], value: str, implicit: Any) -> str:
-        return TAG + _core(value) if kind is ScalarNode and implicit[0] else f"{TAG}str"
-
-
-def read(text: str) -> Document:
-    """Raises BadYaml: not YAML, not one document, a key twice, an alias inside itself."""
+def read_all(text: str) -> list[Document]:
+    """The documents of a file. Raises BadYaml: not YAML, a key twice, an alias inside itself."""
     try:
-        node = _NodeReader(text).get_single_node()
-        return _DocumentBuilder().document(node)
+        builder = _DocumentBuilder()
+        return [builder.document(node) for node in NodeReader(text).documents()]
     except MarkedYAMLError as error:
         # Without the excerpt of the file, which may show a secret.
         mark = error.problem_mark or error.context_mark
@@ -117,10 +88,14 @@ class _DocumentBuilder:
         self._open_nodes: list[int] = []
 
     def document(self, node: Any) -> Document:
-        value = None if node is None else self._value(node, ())
-        return Document(value, self._lines)
+        self._lines = {}
+        return Document(self._value(node, ()), self._lines)
 
     def _value(self, node: Node, key_path: KeyPath) -> Any:
+        value = self._untagged(node, key_path)
+        return Tagged(node.tag, value) if node.tag in (RESET, OVERRIDE) else value
+
+    def _untagged(self, node: Node, key_path: KeyPath) -> Any:
         self._values_left -= 1
         if self._values_left < 0:
             raise BadYaml(_line(node), f"more than {MAX_VALUES} values, with aliases expanded")
@@ -169,7 +144,7 @@ class _DocumentBuilder:
     def _merge(self, own: dict[str, Any], mapping: MappingNode, key_path: KeyPath) -> None:
         # Build separately: the lines of existing keys must stay.
         lines, self._lines = self._lines, {}
-        values = self._value(mapping, key_path)
+        values = self._untagged(mapping, key_path)
         merged_lines, self._lines = self._lines, lines
         for name, value in values.items():
             if name not in own:
@@ -197,14 +172,10 @@ def _scalar(node: ScalarNode) -> Any:
     text, kind = _text(node), node.tag.removeprefix(TAG)
     if not node.tag.startswith(TAG):
         # A tag of Compose, or an unknown one.
-        kind = _core(text) if node.style is None else "str"
-    if kind in ("null", "bool", "int", "float") and _core(text) == kind:
+        kind = core_kind(text) if node.style is None else "str"
+    if kind in ("null", "bool", "int", "float") and core_kind(text) == kind:
         return _PLAIN[kind](text)
     return text
-
-
-def _core(text: str) -> str:
-    return next((kind for kind, form in CORE if form.fullmatch(text)), "str")
 
 
 def _integer(text: str) -> int | str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from gpuhost.appfile import references
-from gpuhost.appfile.app import App
-from gpuhost.appfile.compose_file import ComposeFile
-from gpuhost.appfile.document import BadYaml, Document, KeyPath, read
+from gpuhost.appfile.app import App, source_directory
+from gpuhost.appfile.compose.merging import merged, untagged
+from gpuhost.appfile.compose.project import ComposeProject, Named, read_project
+from gpuhost.appfile.compose.project_files import LocalFiles, NoFiles, ProjectFiles
+from gpuhost.appfile.document import BadYaml, Document, KeyPath, read_all
 from gpuhost.appfile.errors import BadApp
 from gpuhost.appfile.model import XGpuhost
+from gpuhost.appfile.placing import placed
 from gpuhost.appfile.problems import Problem, key_name, problems_of, shown, suggestion
 from gpuhost.appfile.schema import KEY
 
@@ -57,23 +61,117 @@ def _is_file(path: Path) -> bool:
 
 
 def load(path: Path) -> App:
-    """An app from its file. Raises BadApp with every error: file, line, key, what is allowed."""
+    """An app from its file. Raises BadApp with every error: file, line, key, what is allowed.
+
+    If files of a git repository must be read first, the app is not complete.
+    """
     if not NAME.fullmatch(path.stem):
         raise BadApp([f"{path}: the file name is the app's name; use {NAME_RULE}"])
     text = _bytes(path)
     try:
-        document = read(text.decode("utf-8"))
+        documents = read_all(text.decode("utf-8"))
     except UnicodeDecodeError as error:
         line = text.count(b"\n", 0, error.start) + 1
         raise BadApp([f"{path}:{line}: not UTF-8"]) from None
     except BadYaml as error:
         line_of = f":{error.line}" if error.line else ""
         raise BadApp([f"{path}{line_of}: {error.message}"]) from None
-    compose, block, problems = _parts(document)
-    if problems or block is None:
-        lines = sorted({(document.line(one.key_path), one.message) for one in problems})
-        raise BadApp([f"{path}:{line}: {message}" for line, message in lines])
-    return App(path.stem, path, text, compose, block)
+    return _app(path, text, documents, None)
+
+
+def complete(app: App, files: ProjectFiles) -> App:
+    """An app with the files of its repository.
+
+    Raises BadApp with every error, of these files too.
+    """
+    return _app(app.path, app.text, app.documents, files)
+
+
+def _app(path: Path, text: bytes, documents: Sequence[Document], files: ProjectFiles | None) -> App:
+    whole = _as_one(documents)
+    problems = list(_of_file(whole.value))
+    if problems:
+        raise _bad_app(path, whole, problems)
+    given = whole.value.get(KEY)
+    problems = list(_variables(given, (KEY,)))
+    block, is_valid, of_block = _block(_frozen({} if given is None else given))
+    reported = {problem.key_path for problem in problems}
+    problems += (problem for problem in of_block if problem.key_path not in reported)
+    directory = source_directory(block, path)
+    local = LocalFiles(directory) if directory else NoFiles()
+    project = _project(files or local, block, path, whole, documents)
+    is_complete = bool(directory or files) or not _needs_repository(block, project)
+    if is_complete:
+        # A value is wrong for one reason, and the names of an invalid section are not known.
+        wrong = {problem.key_path if is_valid else problem.key_path[:2] for problem in problems}
+        for problem in references.check(block, project):
+            if problem.key_path not in wrong and problem.key_path[:2] not in wrong:
+                problems.append(problem)
+    lines = list(map(str, project.errors)) if is_complete else []
+    if problems or lines:
+        raise _bad_app(path, whole, problems, lines)
+    block = _with_internal_secrets(block)
+    if is_complete:
+        block = placed(block, project.directory)
+    return App(path.stem, path, text, project, block, documents, is_complete)
+
+
+def _project(
+    files: ProjectFiles,
+    block: XGpuhost,
+    path: Path,
+    whole: Document,
+    documents: Sequence[Document],
+) -> ComposeProject:
+    named = _named(block, path.stem)
+    app_file = (str(path), whole.line((KEY, "compose")))
+    beside = path.name if block.source is None else ""
+    project = read_project(files, named, documents, app_file=app_file, beside=beside)
+    if block.project or not project.name:
+        return project
+    # Its own name, now known, is ${COMPOSE_PROJECT_NAME}.
+    named = replace(named, project=project.name)
+    return read_project(files, named, documents, app_file=app_file, beside=beside)
+
+
+def _bad_app(
+    path: Path, document: Document, problems: Sequence[Problem], others: Sequence[str] = ()
+) -> BadApp:
+    lines = sorted({(document.line(one.key_path), one.message) for one in problems})
+    return BadApp([*(f"{path}:{line}: {message}" for line, message in lines), *others])
+
+
+def _as_one(documents: Sequence[Document]) -> Document:
+    """The documents of the app file merged, as Compose merges them."""
+    value: Any = None
+    lines: dict[KeyPath, int] = {}
+    for document in documents:
+        is_mapping = isinstance(value, dict) and isinstance(document.value, dict)
+        value = merged(value, document.value) if is_mapping else untagged(document.value)
+        lines |= document.lines
+    return Document(value, lines)
+
+
+def _named(block: XGpuhost, app: str) -> Named:
+    files = {secret.path for secret in block.secrets.values() if secret.path}
+    secrets = _with_internal_secrets(block).secrets
+    return Named(
+        block.compose,
+        block.variables,
+        frozenset(name for name, secret in secrets.items() if not secret.internal),
+        frozenset(posixpath.normpath(path) for path in files),
+        block.project or app,
+    )
+
+
+def _needs_repository(block: XGpuhost, project: ComposeProject) -> bool:
+    """Whether what is known without the files of the repository is not enough."""
+    return bool(
+        block.compose
+        or not project.inline
+        or project.errors
+        or any(not use.maybe and not use.is_extension for use in project.uses.all)
+    )
 
 
 def _bytes(path: Path) -> bytes:
@@ -88,75 +186,40 @@ def _bytes(path: Path) -> bytes:
     return text
 
 
-def _parts(document: Document) -> tuple[ComposeFile, XGpuhost | None, list[Problem]]:
-    written = document.value
-    if not isinstance(written, dict):
-        return ComposeFile(), None, [Problem((), "a Compose file must be a mapping with services")]
-    compose = ComposeFile.of(written)
-    problems = list(_of_compose(written))
-    given = written.get(KEY)
-    problems += _variables(given, (KEY,))
-    block, of_block = _block(_frozen({} if given is None else given), compose)
-    reported = {problem.key_path for problem in problems}
-    return compose, block, [*problems, *(one for one in of_block if one.key_path not in reported)]
-
-
-def _block(given: Any, compose: ComposeFile) -> tuple[XGpuhost | None, list[Problem]]:
+def _block(given: Any) -> tuple[XGpuhost, bool, list[Problem]]:
+    """The block, whether it is valid, and its problems; an invalid one without wrong sections."""
     try:
-        block = XGpuhost.model_validate(given, strict=True)
+        return XGpuhost.model_validate(given, strict=True), True, []
     except ValidationError as error:
         problems = list(problems_of(error, given))
-        wrong = {str(problem.key_path[1]) for problem in problems if len(problem.key_path) > 1}
-        if isinstance(given, dict):
-            problems += _of_valid_sections(given, wrong, compose)
-        return None, problems
-    return _with_internal_secrets(block), list(references.check(block, compose))
-
-
-def _of_valid_sections(
-    given: dict[str, Any], wrong: set[str], compose: ComposeFile
-) -> Iterator[Problem]:
-    """References to unknown names, in the sections that are valid."""
-    rest = {key: value for key, value in given.items() if key not in wrong}
+    wrong = {str(problem.key_path[1]) for problem in problems if len(problem.key_path) > 1}
+    rest = (
+        {key: value for key, value in given.items() if key not in wrong}
+        if (isinstance(given, dict))
+        else {}
+    )
     for key in ("secrets", "gpu"):
-        section = given.get(key)
+        section = given.get(key) if isinstance(given, dict) else None
         if key in wrong and isinstance(section, dict):
             # The names are valid, even if a value is not.
             rest[key] = {name: {} for name in section}
-    with suppress(ValidationError):
-        for problem in references.check(XGpuhost.model_validate(rest, strict=True), compose):
-            if problem.key_path[1] not in wrong:
-                yield problem
+    try:
+        return XGpuhost.model_validate(rest, strict=True), False, problems
+    except ValidationError:
+        return XGpuhost(), False, problems
 
 
-def _of_compose(written: Mapping[str, Any]) -> Iterator[Problem]:
-    """The few rules for Compose's own keys; Compose checks the rest on the host."""
+def _of_file(written: Any) -> Iterator[Problem]:
+    """The few rules for the file as a whole; Compose checks its own keys on the host."""
+    if not isinstance(written, dict):
+        yield Problem((), "a Compose file must be a mapping with services")
+        return
     services = written.get("services")
-    if not isinstance(services, dict) or not services:
+    if "services" in written and (not isinstance(services, dict) or not services):
         yield Problem(("services",), "services: must be a mapping with at least one service")
-    for key in ("include", "extends"):
-        if key in written:
-            yield Problem((key,), f"{key}: not supported; put its services into this file")
-    for name, service in services.items() if isinstance(services, dict) else ():
-        if isinstance(service, dict):
-            yield from _of_service(name, service)
     for key in written:
         if key != KEY and get_close_matches(key.lower().replace("_", "-"), [KEY], cutoff=0.85):
             yield Problem((key,), f"{shown((), key)[1:-1]}: did you mean {KEY}?")
-
-
-def _of_service(name: str, service: Mapping[str, Any]) -> Iterator[Problem]:
-    extends, build = service.get("extends"), service.get("build")
-    if isinstance(extends, dict) and "file" in extends:
-        message = "not supported; put the service into this file"
-        yield Problem(
-            ("services", name, "extends", "file"), f"services.{name}.extends.file: {message}"
-        )
-    others = build.get("additional_contexts") if isinstance(build, dict) else None
-    if not isinstance(others, dict | list | None):
-        key = f"services.{name}.build.additional_contexts"
-        key_path = ("services", name, "build", "additional_contexts")
-        yield Problem(key_path, f"{key}: must be a mapping, or a list of NAME=PATH")
 
 
 def _variables(value: Any, key_path: KeyPath) -> Iterator[Problem]:

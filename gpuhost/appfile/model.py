@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import posixpath
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from gpuhost.appfile.build import Build
 from gpuhost.appfile.data import Backup, Directory, Logs, Migrate
@@ -12,7 +13,17 @@ from gpuhost.appfile.gpu import Gpu, Variant
 from gpuhost.appfile.host_paths import DirectoryPath
 from gpuhost.appfile.nginx import Nginx
 from gpuhost.appfile.secret import Secret
-from gpuhost.appfile.section import MAX_GB, SecretName, Section, Service, with_port
+from gpuhost.appfile.section import (
+    MAX_GB,
+    Profile,
+    SecretName,
+    Section,
+    Service,
+    Text,
+    VariableName,
+    stays_inside,
+    with_port,
+)
 from gpuhost.appfile.source import Registry, Source
 from gpuhost.appfile.verify import Verify
 
@@ -25,6 +36,32 @@ ServicePort = Annotated[
         pattern=r"^[a-zA-Z0-9._-]+:[0-9]{1,5}$", title='a service and its port, such as "app:3000"'
     ),
     AfterValidator(with_port),
+]
+
+
+def _as_list(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+def _normalized(path: str) -> str:
+    return posixpath.normpath(stays_inside(path))
+
+
+ComposePath = Annotated[
+    str,
+    Field(pattern=r"^[^/~\x00-\x1f\x7f][^\x00-\x1f\x7f]*$", title="a path relative to the source"),
+    AfterValidator(_normalized),
+]
+ComposePaths = Annotated[
+    tuple[ComposePath, ...],
+    BeforeValidator(_as_list),
+    WithJsonSchema(
+        {
+            "type": ["string", "array"],
+            "items": {"type": "string", "title": "a path relative to the source"},
+            "title": "a path relative to the source, or a list of paths",
+        }
+    ),
 ]
 
 
@@ -46,9 +83,17 @@ class XGpuhost(Section):
     project: (
         Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", title="a project's name")] | None
     ) = None
-    """Compose project; default: the app's name. Set it to take over a manual deployment."""
+    """Compose project; default: `name` of the project's own files, else the app's name."""
+    compose: ComposePaths = ()
+    """The project's own Compose files, as for `-f`; default: those that Compose would find."""
+    variables: dict[VariableName, Text] = {}
+    """Variables of the Compose files; they win over the project's .env."""
+    profiles: tuple[Profile, ...] = ()
+    """Compose profiles that are always enabled."""
+    one_shots: tuple[Service, ...] = ()
+    """Services that end by themselves, with exit status 0."""
     source: Source | None = None
-    """Where build contexts come from; default: no builds, images only."""
+    """Where the project's files are; default: beside the app file."""
     registries: dict[RegistryHost, Registry] = {}
     """Private registries, by host name."""
     build: Build = Build()

@@ -22,7 +22,7 @@ MAX_LENGTH = 60
 MASKED = frozenset(
     (
         *("secrets", "password", "token", "deploy_key", "key", "certificate"),
-        *("headers", "body", "environment", "args"),
+        *("headers", "body", "environment", "args", "variables"),
     )
 )
 

@@ -1,4 +1,4 @@
-"""Names in x-gpuhost that must exist elsewhere in the file: services, profiles, secrets."""
+"""Names in x-gpuhost that must exist elsewhere in the files: services, profiles, ports, secrets."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from gpuhost.appfile.compose_file import ComposeFile, ComposeService
+from gpuhost.appfile.compose.model import ComposeFile, ComposeService
+from gpuhost.appfile.compose.project import ComposeProject
+from gpuhost.appfile.compose.short_forms import BadPort, PublishedPort
 from gpuhost.appfile.document import KeyPath
 from gpuhost.appfile.model import XGpuhost
 from gpuhost.appfile.problems import Problem, key_name, shown, suggestion
@@ -15,14 +17,16 @@ from gpuhost.appfile.schema import KEY
 REFERENCE = re.compile(r"\$\{([^}]*)\}")
 
 
-def check(block: XGpuhost, compose: ComposeFile) -> Iterator[Problem]:
+def check(block: XGpuhost, project: ComposeProject) -> Iterator[Problem]:
     """Check what one section of the block cannot check alone."""
-    yield from _variants(block)
+    compose = project.compose
+    yield from _variants(block, compose)
     yield from _services(block, compose)
     yield from _profiles(block, compose)
     yield from _secrets(block)
     yield from _builds(block, compose)
     yield from _scaled(block, compose)
+    yield from _public(block, compose)
     yield from _upstreams(block, compose)
 
 
@@ -31,9 +35,10 @@ def _problem(key_path: KeyPath, message: str, value: Any = None) -> Problem:
     return Problem((KEY, *key_path), f"{key_name(key_path)}{of}: {message}")
 
 
-def _variants(block: XGpuhost) -> Iterator[Problem]:
-    if "with_gpu" in block.model_fields_set and not block.gpu:
-        yield _problem(("with_gpu",), "unused: no service is in x-gpuhost.gpu")
+def _variants(block: XGpuhost, compose: ComposeFile) -> Iterator[Problem]:
+    reserves = any(service.cards for service in compose.services.values())
+    if "with_gpu" in block.model_fields_set and not block.gpu and not reserves:
+        yield _problem(("with_gpu",), "unused: no service is in x-gpuhost.gpu, or reserves a card")
 
 
 def _services(block: XGpuhost, compose: ComposeFile) -> Iterator[Problem]:
@@ -56,6 +61,7 @@ def _service_names(block: XGpuhost) -> Iterator[tuple[KeyPath, str, bool]]:
         if variant:
             yield from _listed((key, "leave_out"), variant.leave_out)
             yield from (((key, "environment", name), name, True) for name in variant.environment)
+    yield from _listed(("one_shots",), block.one_shots)
     yield from _listed(("build", "order"), block.build.order)
     for secret, given in block.secrets.items():
         yield from _listed(("secrets", secret, "services"), given.services)
@@ -79,11 +85,14 @@ def _listed(key_path: KeyPath, names: tuple[str, ...]) -> Iterator[tuple[KeyPath
 
 def _profiles(block: XGpuhost, compose: ComposeFile) -> Iterator[Problem]:
     known = sorted(compose.profiles)
+    listed: list[tuple[KeyPath, tuple[str, ...]]] = [(("profiles",), block.profiles)]
     for key, variant in (("with_gpu", block.with_gpu), ("without_gpu", block.without_gpu)):
-        for index, name in enumerate(variant.profiles if variant else ()):
+        listed.append(((key, "profiles"), variant.profiles if variant else ()))
+    for key_path, names in listed:
+        for index, name in enumerate(names):
             if name not in known:
                 message = "no service has this profile" + suggestion(name, known)
-                yield _problem((key, "profiles", index), message, name)
+                yield _problem((*key_path, index), message, name)
 
 
 def secret_names(block: XGpuhost) -> Iterator[tuple[KeyPath, str]]:
@@ -122,10 +131,6 @@ def _builds(block: XGpuhost, compose: ComposeFile) -> Iterator[Problem]:
         if name in compose.services and name not in building:
             message = "this service has no build" + suggestion("", list(building))
             yield _problem(("build", "order", index), message, name)
-    of_source = [name for name, build in building.items() if build.is_of_source]
-    if block.source is None and (of_source or block.build.bases):
-        what = ", ".join(of_source) or "build.bases"
-        yield _problem(("source",), f"required: {what} is built from it")
 
 
 def _scaled(block: XGpuhost, compose: ComposeFile) -> Iterator[Problem]:
@@ -138,13 +143,52 @@ def _scaled(block: XGpuhost, compose: ComposeFile) -> Iterator[Problem]:
 
 def _publishes(service: ComposeService) -> bool:
     """Whether it publishes a fixed port of the host: not a range, not chosen by the engine."""
-    for port in service.ports:
-        # ${PORT:-3000} contains a colon too.
-        text = port if isinstance(port, str) else f"{port.get('published', '')}:"
-        published = REFERENCE.sub("1", text).partition("/")[0].rpartition(":")[0]
-        if published.rpartition(":")[2].isdigit():
-            return True
-    return False
+    return any(len(port.ports) == 1 for port in _ports(service))
+
+
+def _ports(service: ComposeService) -> Iterator[PublishedPort]:
+    for entry in service.ports:
+        try:
+            yield PublishedPort.parse(entry)
+        except BadPort:
+            # Compose refuses it, on the host.
+            continue
+
+
+def _public(block: XGpuhost, compose: ComposeFile) -> Iterator[Problem]:
+    for index, entry in enumerate(block.public):
+        name, _, port = entry.rpartition(":")
+        if name in compose.services:
+            message = _not_public(list(_ports(compose.services[name])), int(port), name, block)
+            if message:
+                yield _problem(("public", index), message, entry)
+
+
+def _not_public(ports: list[PublishedPort], number: int, name: str, block: XGpuhost) -> str:
+    """Why a port cannot be public as declared; "" if it can, or if only the host can tell."""
+    named = [port for port in ports if number in (port.ports or _picked(port))]
+    if not named:
+        known = sorted({str(n) for port in ports for n in port.ports}, key=int)
+        of_file = f"; it publishes {', '.join(known)}" if known else ""
+        is_known = not any(port.is_open for port in ports)
+        return f"the service publishes no such port{of_file}" if is_known else ""
+    public = {
+        int(port)
+        for service, _, port in (entry.rpartition(":") for entry in block.public)
+        if service == name
+    }
+    missing = min(named[0].ports - public, default=None)
+    if missing is not None:
+        return f"{name}:{missing} is missing, of the range {named[0].host}"
+    if all(port.is_loopback for port in named):
+        return f"the file binds it to {named[0].address}"
+    return ""
+
+
+def _picked(port: PublishedPort) -> frozenset[int]:
+    """A port for which the engine picks a number: it is named as in the container."""
+    inside = port.container
+    return frozenset((int(inside),)) if not port.host and inside.isdecimal() else frozenset()
 
 
 def _upstreams(block: XGpuhost, compose: ComposeFile) -> Iterator[Problem]:

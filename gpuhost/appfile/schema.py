@@ -47,11 +47,10 @@ def file_schema() -> str:
             "services": {
                 "type": "object",
                 "minProperties": 1,
-                "description": "Compose's own keys.",
+                "description": "Compose's own keys; without them the project's own files are used.",
             },
             KEY: {"$ref": "#/$defs/XGpuhost"},
         },
-        "required": ["services"],
         "$defs": dict(sorted(definitions.items())),
     }
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"

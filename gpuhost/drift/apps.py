@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
-from pathlib import Path
 
-from gpuhost.appfile.app import App
 from gpuhost.appfile.errors import BadApp
 from gpuhost.appfile.loading import find, load
 from gpuhost.checks.deployed import deployed_apps, findings, host_checks
@@ -14,9 +11,8 @@ from gpuhost.checks.deployed.deployed_app import AppFile, DeployedApp
 from gpuhost.checks.finding import Finding
 from gpuhost.checks.registry import run_checks
 from gpuhost.drift.difference import Cause, Difference, explain, with_acceptance
-from gpuhost.release.archive import BadDirectory, revision_of
-from gpuhost.release.git import COMMIT
-from gpuhost.release.resolved_app import build_contexts
+from gpuhost.release.archive import BadDirectory
+from gpuhost.release.source import local_revision
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 
@@ -74,19 +70,8 @@ def _cause(finding: Finding, app: DeployedApp) -> Cause:
 def _read(name: str) -> AppFile:
     try:
         app = load(find(name))
-        return AppFile(app, _revision(app))
+        return AppFile(app, local_revision(app))
     except BadApp as error:
         return AppFile(errors=tuple(error.lines))
     except BadDirectory as error:
         return AppFile(errors=(str(error),))
-
-
-def _revision(app: App) -> str | None:
-    """The revision of its source; None if only a git server knows it."""
-    source = app.block.source
-    if source is None:
-        return hashlib.sha256(app.text).hexdigest()
-    if source.git is not None:
-        return source.ref if COMMIT.fullmatch(source.ref) else None
-    directory = app.path.parent / Path(source.directory or ".").expanduser()
-    return revision_of(directory, tuple(build_contexts(app)))

@@ -35,11 +35,13 @@ class Action:
 
     + does, would: the action in words, during the run and in a plan
     + start: returns what to start on the host; raises Refused
+    + notes: more lines of a plan
     """
 
     does: str
     would: str
     start: Callable[[Host], StartRequest]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,8 @@ def run_action(app: str, decide: Callable[[], Action | NoChange]) -> Commands:
         yield FunctionCommand(_skip, (app, failed), {})
     elif isinstance(decision, Action):
         host.log(decision.does if executing() else decision.would)
+        for line in () if executing() else decision.notes:
+            host.log(f"  {line}")
         yield FunctionCommand(_carry_out, (app, decision.start), {})
     else:
         yield from refuse_app(app, decision)

@@ -23,7 +23,10 @@ def decide(app: str, settings: Settings) -> Action | NoChange:
     if planned.is_unchanged:
         return NoChange(f"{planned.sentence}: released and verified")
     return Action(
-        planned.sentence, f"would release {planned.sentence}", partial(_start, planned, snapshot)
+        planned.sentence,
+        f"would release {planned.sentence}",
+        partial(_start, planned, snapshot),
+        planned.notes,
     )
 
 

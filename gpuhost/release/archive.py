@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gpuhost.release.dockerignore import DockerIgnore
+from gpuhost.release.selection import Selection
 
 EXCLUDED = ".git"
 # As in git: other permission bits depend on this machine's umask.
-EXECUTABLE, PLAIN = 0o755, 0o644
+EXECUTABLE, PLAIN, PRIVATE = 0o755, 0o644, 0o600
+EVERYTHING = Selection()
 
 
 class BadDirectory(ValueError):
@@ -40,10 +42,13 @@ class Archive:
     content: bytes
 
 
-def pack(directory: Path, contexts: Iterable[BuildContext] = ()) -> Archive:
+def pack(
+    directory: Path, contexts: Iterable[BuildContext] = (), selection: Selection = EVERYTHING
+) -> Archive:
     """A directory without .git and what .dockerignore excludes from every image.
 
     + contexts: each has its own .dockerignore; if empty, the directory itself is the context
+    + selection: what is sent anyway, and what is not
 
     Raises BadDirectory.
     """
@@ -51,17 +56,19 @@ def pack(directory: Path, contexts: Iterable[BuildContext] = ()) -> Archive:
     compressed = io.BytesIO()
     # No name and no time in gzip's header; level 6 is tar's default.
     with gzip.GzipFile("", "wb", 6, compressed, mtime=0) as packed:
-        revision = _hashed(directory, contexts, packed)
+        revision = _hashed(directory, contexts, selection, packed)
     return Archive(revision, compressed.getvalue())
 
 
-def revision_of(directory: Path, contexts: Iterable[BuildContext] = ()) -> str:
+def revision_of(
+    directory: Path, contexts: Iterable[BuildContext] = (), selection: Selection = EVERYTHING
+) -> str:
     """The revision that `pack` would give, without compressing anything.
 
     Raises BadDirectory.
     """
     _require_directory(directory)
-    return _hashed(directory, contexts)
+    return _hashed(directory, contexts, selection)
 
 
 def _require_directory(directory: Path) -> None:
@@ -73,11 +80,14 @@ def _require_directory(directory: Path) -> None:
 
 
 def _hashed(
-    directory: Path, contexts: Iterable[BuildContext], into: gzip.GzipFile | None = None
+    directory: Path,
+    contexts: Iterable[BuildContext],
+    selection: Selection,
+    into: gzip.GzipFile | None = None,
 ) -> str:
     stream = _HashingStream(into)
     try:
-        _write(directory, _is_included(directory, contexts), stream)
+        _write(directory, _is_included(directory, contexts, selection), selection, stream)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         raise BadDirectory(
@@ -98,14 +108,24 @@ class _HashingStream:
         return self.into.write(content) if self.into else len(content)
 
 
-def _write(directory: Path, is_included: Callable[[str], bool], stream: _HashingStream) -> None:
+def _write(
+    directory: Path,
+    is_included: Callable[[str], bool],
+    selection: Selection,
+    stream: _HashingStream,
+) -> None:
     with tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT) as archive:  # type: ignore[call-overload]
-        for name in sorted(_names(directory), key=os.fsencode):
+        enter = is_included if selection.only_named else _enter_all
+        for name in sorted(_names(directory, enter), key=os.fsencode):
             if is_included(name):
-                _add(archive, directory, name)
+                _add(archive, directory, name, private=name in selection.private)
 
 
-def _add(archive: tarfile.TarFile, directory: Path, name: str) -> None:
+def _enter_all(_: str) -> bool:
+    return True
+
+
+def _add(archive: tarfile.TarFile, directory: Path, name: str, *, private: bool) -> None:
     path = directory / name
     status = path.lstat()
     member = tarfile.TarInfo(name)
@@ -117,7 +137,7 @@ def _add(archive: tarfile.TarFile, directory: Path, name: str) -> None:
         member.type, member.linkname, member.mode = tarfile.SYMTYPE, _link_target(path, name), 0o777
         archive.addfile(member)
     elif stat.S_ISREG(status.st_mode):
-        member.size = status.st_size
+        member.size, member.mode = status.st_size, PRIVATE if private else member.mode
         with path.open("rb") as file:
             archive.addfile(member, file)
     # Sockets, pipes and devices are left out, as by Docker.
@@ -135,29 +155,41 @@ def _link_target(path: Path, name: str) -> str:
     return target
 
 
-def _names(directory: Path) -> Iterator[str]:
-    """Every entry except .git, relative, with /."""
+def _names(directory: Path, enter: Callable[[str], bool]) -> Iterator[str]:
+    """Every entry except .git, relative, with /.
+
+    + enter: whether to look into a directory
+    """
 
     def fail(error: OSError) -> None:
         raise error
 
     for parent, directories, files in os.walk(directory, onerror=fail):
-        directories[:] = [name for name in directories if name != EXCLUDED]
         base = Path(parent).relative_to(directory).as_posix()
+        directories[:] = [
+            name
+            for name in directories
+            if name != EXCLUDED and enter(posixpath.normpath(posixpath.join(base, name)))
+        ]
         for name in [*directories, *files]:
             if name != EXCLUDED:
                 yield posixpath.normpath(posixpath.join(base, name))
 
 
-def _is_included(directory: Path, contexts: Iterable[BuildContext]) -> Callable[[str], bool]:
-    rules = [_rules(directory, context) for context in contexts] or [
-        _rules(directory, BuildContext())
-    ]
+def _is_included(
+    directory: Path, contexts: Iterable[BuildContext], selection: Selection
+) -> Callable[[str], bool]:
+    default = [] if selection.only_named else [_rules(directory, BuildContext())]
+    rules = [_rules(directory, context) for context in contexts] or default
     kept = {name for rule in rules for name in rule.kept}
+    roots = [rule.root for rule in rules]
 
     def is_included(name: str) -> bool:
         if name in kept:
             return True
+        decided = selection.decides(name, roots)
+        if decided is not None:
+            return decided
         applying = [rule for rule in rules if rule.relative(name) is not None]
         # Files outside every context are included: a build may use an additional context.
         return not applying or any(

@@ -85,19 +85,23 @@ def _check_login(url: str, source: Source) -> None:
 
 def _ls_remote(source: Source, secrets: GivenSecrets, url: str, names: list[str]) -> dict[str, str]:
     """Which of these names the server has, with their commits. Raises BadGit."""
-    with _login(source, secrets, url) as (options, environment):
+    with login(source, secrets, url) as (options, environment):
         command = ["git", *options, "ls-remote", "--", url, *names]
         try:
             result = run_local(command, seconds=LIMIT_SECONDS, environment=environment)
         except LocalCommandError as error:
-            raise BadGit(f"git ls-remote {url}: {error}; {_fix(str(error))}") from None
+            raise failure(f"git ls-remote {url}", str(error), secrets) from None
     if result.status:
-        message = secrets.masked(result.err)
-        lines = [line.strip() for line in message.splitlines() if line.strip()]
-        words = "; ".join(lines[:MAX_LINES]) or f"exit {result.status}"
-        raise BadGit(f"git ls-remote {url}: {words}; {_fix(message)}")
+        raise failure(f"git ls-remote {url}", result.err or f"exit {result.status}", secrets)
     pairs = (line.split("\t") for line in result.out.decode("utf-8", "replace").splitlines())
     return {pair[1]: pair[0] for pair in pairs if len(pair) == 2 and COMMIT.fullmatch(pair[0])}
+
+
+def failure(what: str, message: str, secrets: GivenSecrets) -> BadGit:
+    """An error with git's own words, without secrets, and the fix."""
+    message = secrets.masked(message)
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    return BadGit(f"{what}: {'; '.join(lines[:MAX_LINES])}; {_fix(message)}")
 
 
 def _fix(message: str) -> str:
@@ -110,7 +114,7 @@ def _fix(message: str) -> str:
 
 
 @contextmanager
-def _login(
+def login(
     source: Source, secrets: GivenSecrets, url: str
 ) -> Iterator[tuple[list[str], dict[str, str]]]:
     """git's options and environment. Secrets are in files of a private temporary directory."""

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gpuhost.appfile import source as app_source
 from gpuhost.appfile.app import App
 from gpuhost.appfile.errors import BadApp
 from gpuhost.appfile.nginx import Tls
 from gpuhost.domain.nvidia.toolkits import driver_cuda
 from gpuhost.plans.apt_cache import build_arguments
 from gpuhost.release.cards import compute_capability
+from gpuhost.release.compose_plan import compose_fields, refused_variables
 from gpuhost.release.conversion import convert
-from gpuhost.release.override import render_override
+from gpuhost.release.shipping import has_files
 from gpuhost.release.site import SitePaths, has_ipv6, render_site, site_paths
 from gpuhost.release.variant import ChosenVariant, Reservation
 from gpuhost.release.verify_steps import verify_steps
@@ -27,8 +28,6 @@ from gpuhost.snapshot import Snapshot
 SPARE_S = 3600
 # The previous release is verified too, when it is restored.
 RELEASE_AND_RESTORE = 2
-# Docker's first version with healthcheck.start_interval.
-START_INTERVAL_SINCE = 25
 # Not in the hash of inputs: who, when, `adopt` and the driver do not change the release.
 NOT_INPUTS = ("id", "by", "inputs", "adopt", "variant", "gpu")
 
@@ -38,24 +37,12 @@ class RenderedFiles:
     """The files of a release. nginx: None for an app without a site."""
 
     compose: bytes
-    override: str
     nginx: str | None
 
 
-def render_files(app: App, variant: ChosenVariant, snapshot: Snapshot) -> RenderedFiles:
-    """The same files for the same app, variant and host. Raises BadApp."""
-    engine = snapshot.docker.engine
-    early = engine is not None and _major(engine.version) >= START_INTERVAL_SINCE
-    return RenderedFiles(
-        app.text,
-        render_override(app, variant, start_interval=early),
-        render_site(app, ipv6=has_ipv6(snapshot)),
-    )
-
-
-def _major(version: str) -> int:
-    number = version.partition(".")[0]
-    return int(number) if number.isdigit() else 0
+def render_files(app: App, snapshot: Snapshot) -> RenderedFiles:
+    """The same files for the same app and host. Raises BadApp."""
+    return RenderedFiles(app.text, render_site(app, ipv6=has_ipv6(snapshot)))
 
 
 def plan_release(
@@ -77,7 +64,9 @@ def plan_release(
     Raises BadApp: the app file asks for something impossible.
     """
     block = app.block
-    _refuse_unsafe_migration(app)
+    errors = [*_unsafe_migration(app), *refused_variables(app, variant)]
+    if errors:
+        raise BadApp(errors)
     release = convert(
         plan.Plan,
         block,
@@ -87,7 +76,7 @@ def plan_release(
         by=by,
         project=app.project,
         revision=revision,
-        source=_source(block.source, revision),
+        source=_source(app, revision),
         variant=variant.sentence,
         profiles=variant.profiles,
         leave_out=variant.leave_out,
@@ -96,31 +85,32 @@ def plan_release(
         verify=convert(plan.Verify, block.verify, steps=verify_steps(app, variant)),
         nginx=_nginx(app),
         adopt=settings.adopt,
+        **compose_fields(app, variant),
     )
     release = replace(release, limit_s=_limit(release, app))
     # Added after the hash: another proxy or mirror makes no new release.
     build_args = {**build_arguments(settings, snapshot), **release.build.args}
     return replace(
         release,
-        inputs=_inputs(release, render_files(app, variant, snapshot)),
+        inputs=_inputs(release, render_files(app, snapshot)),
         build=replace(release.build, args=build_args),
     )
 
 
-def _refuse_unsafe_migration(app: App) -> None:
+def _unsafe_migration(app: App) -> Iterator[str]:
     migrate = app.block.migrate
     if migrate and not migrate.without_backup and app.block.backup is None:
-        raise BadApp(
-            [
-                f"{app.path}: x-gpuhost.migrate: no backup before it: add backup, or set "
-                "migrate.without_backup: true"
-            ]
+        yield (
+            f"{app.path}: x-gpuhost.migrate: no backup before it: add backup, or set "
+            "migrate.without_backup: true"
         )
 
 
-def _source(source: app_source.Source | None, revision: str) -> plan.Source | None:
+def _source(app: App, revision: str) -> plan.Source | None:
+    source = app.block.source
     if source is None:
-        return None
+        # Files that the Compose files name, if there are any.
+        return plan.Source("archive", revision) if has_files(app) else None
     if source.git is None:
         return plan.Source("archive", revision)
     return convert(plan.Source, source, kind="git", revision=revision)
@@ -145,6 +135,8 @@ def _gpu(service: str, reserved: Reservation) -> plan.Gpu:
         cuda=str(cuda) if cuda else "",
         brand=card.card.brand.value if card.card else "",
         compute_capability=str(capability) if capability else "",
+        count=reserved.count if reserved.is_decided else None,
+        device_ids=reserved.device_ids if reserved.is_decided else (),
     )
 
 
@@ -186,10 +178,10 @@ def _inputs(release: plan.Plan, files: RenderedFiles) -> str:
     # The names in plan.json: a field that is renamed in Python makes no new release.
     values: dict[str, Any] = plan.as_json(release)
     inputs = {name: value for name, value in values.items() if name not in NOT_INPUTS}
+    inputs["cards"] = [[gpu.service, gpu.count, gpu.device_ids] for gpu in release.gpu]
     parts = (
         json.dumps(inputs, sort_keys=True, ensure_ascii=False).encode(),
         files.compose,
-        files.override.encode(),
         (files.nginx or "").encode(),
     )
     return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from threading import Lock
 from weakref import WeakKeyDictionary
@@ -11,9 +9,10 @@ from weakref import WeakKeyDictionary
 from pyinfra.api import State
 
 from gpuhost.appfile.app import App
-from gpuhost.appfile.loading import OWN, PACKAGED, find, load
-from gpuhost.release.archive import BuildContext
-from gpuhost.release.contexts import additional_contexts
+from gpuhost.appfile.errors import BadApp
+from gpuhost.appfile.loading import OWN, PACKAGED, complete, find, load
+from gpuhost.release.git import BadGit
+from gpuhost.release.git_files import commit_files
 from gpuhost.release.secrets import BadSecrets, GivenSecrets, collect_secrets
 from gpuhost.release.source import BadSource, ResolvedSource, resolve_source
 
@@ -52,7 +51,7 @@ def resolve_app(state: State, name: str) -> ResolvedApp:
     run = _runs.setdefault(state, _Run())
     with run.lock:
         if name not in run.apps:
-            run.apps[name] = _resolve(load(find(name)))
+            run.apps[name] = resolve(load(find(name)))
         return run.apps[name]
 
 
@@ -61,7 +60,8 @@ def known_apps() -> list[str]:
     return sorted({path.stem for place in (OWN, PACKAGED) for path in place.glob("*.yaml")})
 
 
-def _resolve(app: App) -> ResolvedApp:
+def resolve(app: App) -> ResolvedApp:
+    """Its secrets, the revision of its source, and the files there. Raises BadApp."""
     errors: tuple[str, ...] = ()
     try:
         secrets = collect_secrets(app.block, app.path)
@@ -72,25 +72,20 @@ def _resolve(app: App) -> ResolvedApp:
         # Without its secret, the repository would only answer that a login is needed.
         return ResolvedApp(app, secrets, None, errors, errors)
     try:
-        source = resolve_source(
-            app.block.source,
-            secrets,
-            path=app.path,
-            text=app.text,
-            contexts=tuple(build_contexts(app)),
-        )
+        source = resolve_source(app, secrets)
+        app = app if app.is_complete else _with_repository(app, secrets, source.revision)
     except BadSource as error:
         return ResolvedApp(app, secrets, None, errors, (*errors, str(error)))
+    except BadApp as error:
+        raise BadApp([*error.lines, *errors]) from None
     return ResolvedApp(app, secrets, source, errors, errors)
 
 
-def build_contexts(app: App) -> Iterator[BuildContext]:
-    """The directories of the source that images are built from."""
-    for base in app.block.build.bases.values():
-        yield BuildContext(base.context, base.dockerfile)
-    for service in app.compose.services.values():
-        if service.build and service.build.is_of_source:
-            yield BuildContext(service.build.context, service.build.dockerfile)
-        others = additional_contexts(service.written.get("build"))
-        # Each has its own .dockerignore.
-        yield from (BuildContext(posixpath.normpath(path)) for path in others.values())
+def _with_repository(app: App, secrets: GivenSecrets, commit: str) -> App:
+    """Raises BadSource or BadApp."""
+    assert app.block.source
+    try:
+        with commit_files(app.block.source, secrets, commit) as files:
+            return complete(app, files)
+    except BadGit as error:
+        raise BadSource(str(error)) from error

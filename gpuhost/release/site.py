@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gpuhost.appfile.app import App
+from gpuhost.appfile.compose.mounts import container_path
+from gpuhost.appfile.compose.short_forms import BadPort, PublishedPort
 from gpuhost.appfile.errors import BadApp
 from gpuhost.appfile.location import split_location
 from gpuhost.appfile.nginx import Nginx, PathOptions
 from gpuhost.domain.rendering import render
-from gpuhost.release.mounts import container_path
-from gpuhost.release.ports import BadPort, parse_ports
 from gpuhost.snapshot import NotRead, Snapshot
 
 HOST_SITES = "/etc/nginx/conf.d"
@@ -119,8 +119,8 @@ def site_paths(app: App) -> SitePaths:
         raise _error(app, "acme needs the host's nginx; use files or self-signed, or where: host")
     directory = posixpath.dirname(site.config)
     certificates = posixpath.join(directory, TLS_DIRECTORY)
-    volumes = app.compose.services[site.service].volumes
-    mounted = {path: container_path(path, volumes) for path in (site.config, certificates)}
+    mounts = app.compose.services[site.service].mounts
+    mounted = {path: container_path(path, mounts) for path in (site.config, certificates)}
     for path in (site.config, *((certificates,) if site.tls else ())):
         if mounted[path] is None:
             raise _error(
@@ -149,11 +149,11 @@ def public_port(app: App, port: int) -> int | None:
 def published_ports(app: App, service: str, port: int) -> Iterator[frozenset[int]]:
     """The host's ports for a port of a service. Raises BadApp."""
     try:
-        entries = parse_ports(service, app.compose.services[service].ports)
+        ports = [PublishedPort.parse(entry) for entry in app.compose.services[service].ports]
     except BadPort as error:
-        raise BadApp([f"{app.path}: {error}"]) from None
-    for one in entries:
-        if one.host and one.container.partition("/")[0] == str(port):
+        raise BadApp([f"{app.path}: services.{service}.ports: {error}"]) from None
+    for one in ports:
+        if one.host and one.container == str(port):
             yield one.ports
 
 

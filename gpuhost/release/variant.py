@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from gpuhost.appfile.app import App
+from gpuhost.appfile.compose.model import ComposeFile
 from gpuhost.appfile.gpu import Gpu as GpuNeed
 from gpuhost.appfile.gpu import Variant
 from gpuhost.appfile.model import XGpuhost
@@ -22,11 +24,13 @@ class Reservation:
     """The cards of a service: a count (None: all) or device IDs.
 
     + card: the first of them, as nvidia-smi reported it
+    + is_decided: they replace what the service's own file reserves
     """
 
     card: Gpu
     count: int | None = None
     device_ids: tuple[str, ...] = ()
+    is_decided: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,18 +62,52 @@ class NoVariant:
     reason: str
 
 
-def choose_variant(
-    block: XGpuhost, snapshot: Snapshot, settings: Settings
-) -> ChosenVariant | NoVariant:
+def choose_variant(app: App, snapshot: Snapshot, settings: Settings) -> ChosenVariant | NoVariant:
     """The variant for a host.
 
     `with_gpu` if the cards fit every service that needs one; else `without_gpu` if the app has it;
     else none. With `gpu = "required"`, a host without a working card has no variant either. Cards
-    that could not be read never select `without_gpu`.
+    that could not be read never select `without_gpu`. A card that the Compose files reserve counts
+    as one in `gpu`.
     """
-    needed = {
-        name: need for name, need in block.gpu.items() if name not in block.with_gpu.leave_out
-    }
+    always = (*app.files.profiles, *app.block.profiles)
+    choice = _choice(app.block, snapshot, settings, _needed(app.block, app.compose, always))
+    if isinstance(choice, NoVariant):
+        return choice
+    return replace(choice, profiles=tuple(dict.fromkeys((*always, *choice.profiles))))
+
+
+def _needed(
+    block: XGpuhost, compose: ComposeFile, profiles: tuple[str, ...]
+) -> dict[str, tuple[GpuNeed, bool]]:
+    """What services need of cards, and whether the block says which cards they get."""
+    active = {*profiles, *block.with_gpu.profiles}
+    needed = {}
+    for name in {**block.gpu, **compose.services}:
+        service, declared = compose.services.get(name), block.gpu.get(name)
+        cards = service.cards if service and service.is_started(active) else None
+        if name in block.with_gpu.leave_out or (declared is None and cards is None):
+            continue
+        need = declared or GpuNeed()
+        is_decided = need.count is not None or bool(need.device_ids)
+        if cards and not is_decided:
+            update = {"count": cards.count, "device_ids": _known(cards.device_ids)}
+            need = need.model_copy(update=update)
+        needed[name] = need, is_decided
+    return needed
+
+
+def _known(device_ids: tuple[str, ...]) -> tuple[str, ...]:
+    """Only the host can tell what a variable is."""
+    return () if any("$" in device for device in device_ids) else device_ids
+
+
+def _choice(
+    block: XGpuhost,
+    snapshot: Snapshot,
+    settings: Settings,
+    needed: dict[str, tuple[GpuNeed, bool]],
+) -> ChosenVariant | NoVariant:
     if not needed:
         return _chosen(block.without_gpu or Variant(), with_gpu=False, why="no service needs one")
     try:
@@ -125,14 +163,17 @@ def _no_cards(snapshot: Snapshot, settings: Settings) -> str:
     return "" if snapshot.nvidia.answering else "nvidia-smi lists no card"
 
 
-def _reservations(needed: dict[str, GpuNeed], snapshot: Snapshot) -> dict[str, Reservation] | str:
+def _reservations(
+    needed: dict[str, tuple[GpuNeed, bool]], snapshot: Snapshot
+) -> dict[str, Reservation] | str:
     """By service, or the first reason why not."""
     reservations = {}
-    for service, need in needed.items():
+    for service, (need, is_decided) in needed.items():
         reserved = _reservation(need, snapshot)
         if isinstance(reserved, str):
             return f"{reserved} required by service {service}"
-        reservations[service] = reserved
+        is_other = reserved.device_ids != need.device_ids
+        reservations[service] = replace(reserved, is_decided=is_decided or is_other)
     return reservations
 
 

@@ -39,8 +39,10 @@ def _is_started(service: str, app: App, variant: ChosenVariant) -> bool:
     """False for a service that is left out, or whose profile only the other variant enables."""
     block = app.block
     known = {*block.with_gpu.profiles, *(block.without_gpu.profiles if block.without_gpu else ())}
-    profiles = set(app.compose.services[service].profiles)
-    is_enabled = not profiles & known or bool(profiles & set(variant.profiles))
+    of_service = app.compose.services[service]
+    is_enabled = not known.intersection(of_service.profiles) or of_service.is_started(
+        variant.profiles
+    )
     return is_enabled and service not in variant.leave_out
 
 

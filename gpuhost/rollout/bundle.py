@@ -43,7 +43,6 @@ def bundle(
     secrets: GivenSecrets,
     *,
     compose: bytes,
-    override: str,
     nginx: str | None,
     archive: bytes | None,
     runner: bytes,
@@ -60,7 +59,6 @@ def bundle(
     files = {
         f"{RELEASE}/plan.json": plan.text().encode(),
         f"{RELEASE}/compose.yaml": compose,
-        f"{RELEASE}/compose.override.yaml": override.encode(),
         f"{RELEASE}/given.json": secrets.document(),
         RUNNER: runner,
         UNIT: unit.encode(),

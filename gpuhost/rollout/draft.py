@@ -16,6 +16,7 @@ from gpuhost.checks.finding import Finding, Status
 from gpuhost.checks.preflight import preflight
 from gpuhost.checks.preflight.proposal import Proposal
 from gpuhost.domain.plain_text import plain
+from gpuhost.release.notes import notes
 from gpuhost.release.planning import (
     RELEASE_AND_RESTORE,
     RenderedFiles,
@@ -82,6 +83,11 @@ class Draft:
         )
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What differs from Compose in the project's own directory, a line each."""
+        return tuple(map(plain, notes(self.resolved.app, self.variant)))
+
+    @property
     def sentence(self) -> str:
         """The revisions, the variant, the services, and what it repairs."""
         current = self.state.current_release if self.state else None
@@ -117,7 +123,6 @@ class Draft:
             plan,
             self.resolved.secrets,
             compose=self.files.compose,
-            override=self.files.override,
             nginx=self.files.nginx,
             archive=source.archive if source else None,
             runner=runner_file().data,
@@ -138,7 +143,7 @@ def draft_release(resolved: ResolvedApp, snapshot: Snapshot, settings: Settings)
     Raises Refused, with every reason.
     """
     app = resolved.app
-    variant = choose_variant(app.block, snapshot, settings)
+    variant = choose_variant(app, snapshot, settings)
     draft: Draft | None = None
     errors = [line for line in resolved.errors if line not in resolved.secret_errors]
     try:
@@ -173,7 +178,7 @@ def _draft(
         resolved,
         variant,
         plan_release(app, variant, settings, snapshot, revision=revision, by=by),
-        render_files(app, variant, snapshot),
+        render_files(app, snapshot),
         state,
         tuple(Proposal(snapshot, app, variant, settings).services),
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gpuhost.appfile.document import BadYaml, read
+from gpuhost.appfile.document import OVERRIDE, RESET, BadYaml, Document, Tagged, read_all
 
 # https://yaml.org/spec/1.2.2, "Core Schema".
 TEXT = (
@@ -36,14 +36,19 @@ SCALARS: dict[str, Any] = {
     "!!str 22": "22",
     "!!int '3'": 3,
     "!!int x": "x",
-    "!reset null": None,
-    "!override 5": 5,
-    '!override "5"': "5",
+    "!reset null": Tagged(RESET, None),
+    "!override 5": Tagged(OVERRIDE, 5),
+    '!override "5"': Tagged(OVERRIDE, "5"),
     "!unknown yes": "yes",
     "!!binary aGk=": "aGk=",
     "!!timestamp 2026-11-22": "2026-11-22",
     "!<tag:x,1:y> 1": 1,
 }
+
+
+def read(text: str) -> Document:
+    (document,) = read_all(text)
+    return document
 
 
 @pytest.mark.parametrize(("written", "expected"), SCALARS.items())
@@ -54,8 +59,10 @@ def test_scalars(written: str, expected: Any) -> None:
 
 
 DOCUMENTS: list[tuple[str, Any]] = [
-    ("", None),
-    ("a: !reset []\nb: !override {c: 1}", {"a": [], "b": {"c": 1}}),
+    (
+        "a: !reset []\nb: !override {c: 1}",
+        {"a": Tagged(RESET, []), "b": Tagged(OVERRIDE, {"c": 1})},
+    ),
     ("a: &x {b: 1, c: 2}\nd: {<<: *x, c: 3}", {"a": {"b": 1, "c": 2}, "d": {"b": 1, "c": 3}}),
     ("d: {c: 3, <<: [{b: 1, c: 4}, {b: 2}]}", {"d": {"c": 3, "b": 1}}),
     ('d: {"<<": 1}', {"d": {"<<": 1}}),
@@ -72,6 +79,34 @@ def test_documents(text: str, expected: Any) -> None:
     assert read(text).value == expected
 
 
+# Read by Compose 2.26 and 2.40 alike.
+TABS: list[tuple[str, Any]] = [
+    ("a:\tb\t# c", {"a": "b"}),
+    ("a: b\tc", {"a": "b\tc"}),
+    ("a: {b:\t1,\tc: 2}", {"a": {"b": 1, "c": 2}}),
+    ("a: x \t # y\nb: 1", {"a": "x", "b": 1}),
+    ("a:\t[1,\n\t2]", {"a": [1, 2]}),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), TABS)
+def test_tabs_between_tokens(text: str, expected: Any) -> None:
+    assert read(text).value == expected
+
+
+@pytest.mark.parametrize("text", ["a:\n- \t- b", "a:\n\tb: 1", "a: 1\n\t\nb: 2"])
+def test_a_tab_is_no_indentation(text: str) -> None:
+    with pytest.raises(BadYaml, match="cannot start any token"):
+        read(text)
+
+
+def test_several_documents() -> None:
+    documents = read_all("---\na: 1\n---\n# nothing\n---\nb:\n  c: 2\n...\n")
+    assert [document.value for document in documents] == [{"a": 1}, None, {"b": {"c": 2}}]
+    assert documents[2].line(("b", "c")) == 7
+    assert read_all("") == []
+
+
 BAD: list[tuple[str, int, str]] = [
     ("a: 1\nb: 2\na: 3", 3, "a is given twice, first in line 1"),
     ("s:\n  x: {k: 1,\n   k: 2}", 3, "s.x.k is given twice, first in line 2"),
@@ -83,7 +118,6 @@ BAD: list[tuple[str, int, str]] = [
     ("? [a]\n: b", 1, "a key must not be a list or a mapping"),
     ("a: &x [*x]", 1, "an alias that contains itself"),
     ("a: &x {<<: *x}", 1, "an alias that contains itself"),
-    ("a: 1\n---\nb: 2", 2, "not YAML: expected a single document"),
     ("a: 1\n b: 2", 2, "not YAML: mapping values are not allowed"),
     ("a: [1", 1, "not YAML: while parsing a flow sequence"),
     ("a: *base", 1, "not YAML: found undefined alias '…'"),

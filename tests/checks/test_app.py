@@ -43,7 +43,7 @@ def test_findings(case: dict[str, Any], tmp_path: Path) -> None:
     app, snapshot = load(path), snapshot_of(case)
     values = {**PROVISIONED.get(case["host"], {}), **case.get("settings", {})}
     settings = merge_layers([Layer("the case", values)])
-    choice = choose_variant(app.block, snapshot, settings)
+    choice = choose_variant(app, snapshot, settings)
     findings = {
         f.id: f for f in preflight(snapshot, app, choice, settings, secrets=case.get("secrets", []))
     }

@@ -79,12 +79,11 @@ def _released(made: dict[str, Any], file: AppFile, snapshot: Snapshot, then: Set
     """Sets what a release of this file left: the hash of its inputs, and those of its files."""
     app = file.app
     assert app
-    choice = choose_variant(app.block, snapshot, then)
+    choice = choose_variant(app, snapshot, then)
     assert isinstance(choice, ChosenVariant)
-    texts = render_files(app, choice, snapshot)
+    texts = render_files(app, snapshot)
     rendered = {
         "compose.yaml": texts.compose,
-        "compose.override.yaml": texts.override.encode(),
         "nginx.conf": (texts.nginx or "").encode(),
     }
     for one in made["apps"]:

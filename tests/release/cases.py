@@ -11,7 +11,6 @@ from pathlib import Path
 
 from gpuhost.appfile.app import App
 from gpuhost.appfile.loading import PACKAGED, load
-from gpuhost.release.override import render_override
 from gpuhost.release.planning import plan_release
 from gpuhost.release.site import render_site
 from gpuhost.release.variant import ChosenVariant, choose_variant
@@ -27,7 +26,6 @@ P40 = "nvidia-p40"
 DECLARED = merge_layers(
     [Layer("the test", {"build_args": {"PIP_INDEX_URL": "https://pip.example"}})]
 )
-OVERRIDES = [(name, host) for name in ("hostile", "plain", "whole") for host in (CPU, P40)]
 SITES = ("behind-nginx", "own_nginx", "whole")
 # Every app of this repository: its plan, and its hash of inputs, must not change.
 PLANNED = sorted([*APPS.glob("*.yaml"), *PACKAGED.glob("*.yaml")])
@@ -42,7 +40,7 @@ def host(name: str) -> Snapshot:
 
 
 def chosen(of: App, on: str) -> ChosenVariant:
-    choice = choose_variant(of.block, host(on), DECLARED)
+    choice = choose_variant(of, host(on), DECLARED)
     assert isinstance(choice, ChosenVariant), choice
     return choice
 
@@ -50,14 +48,12 @@ def chosen(of: App, on: str) -> ChosenVariant:
 def golden_files() -> dict[str, str]:
     """Every golden file, rendered by the current code."""
     made = {}
-    for name, on in OVERRIDES:
-        made[f"{name}.{on}.override.yaml"] = render_override(app(name), chosen(app(name), on))
     for name in SITES:
         made[f"{name}.nginx.conf"] = render_site(app(name), ipv6=name == "whole") or ""
     for path in PLANNED:
         one = load(path)
         for on in (CPU, P40):
-            choice = choose_variant(one.block, host(on), DECLARED)
+            choice = choose_variant(one, host(on), DECLARED)
             if isinstance(choice, ChosenVariant):
                 made[f"{one.name}.{on}.plan.json"] = _plan(one, choice, on)
     return made

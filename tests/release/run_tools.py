@@ -23,10 +23,8 @@ CERTIFICATE = (
 
 
 def compose(directory: Path) -> tuple[list[str], dict[str, str]]:
-    files = ("compose.yaml", "compose.override.yaml")
     words = ["docker-compose", "-p", "made", "--project-directory", "/srv", "--profile", "*"]
-    words += [word for name in files for word in ("-f", str(directory / name))]
-    return [*words, "config", "--format", "json"], {"GPUHOST_SOURCE": "/srv/source"}
+    return [*words, "-f", str(directory / "compose.yaml"), "config", "--format", "json"], {}
 
 
 def nginx(directory: Path) -> tuple[list[str], dict[str, str]]:

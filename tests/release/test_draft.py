@@ -188,7 +188,7 @@ def test_the_bundle_that_is_sent(tmp_path: Path) -> None:
         "release": 0o700
     }
     assert set(members) == {
-        "release", "release/plan.json", "release/compose.yaml", "release/compose.override.yaml",
+        "release", "release/plan.json", "release/compose.yaml",
         "release/given.json", "release/source.tar.gz", "runner.pyz", "resume.service",
     }  # fmt: skip
     assert members["release/compose.yaml"][1] == APP.encode()

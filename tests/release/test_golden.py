@@ -29,10 +29,7 @@ def test_the_runner_reads_the_plan_unchanged() -> None:
 
 def test_a_release_has_the_users_file_unchanged() -> None:
     app_file = app("hostile")
-    assert (
-        render_files(app_file, chosen(app_file, CPU), host(CPU)).compose
-        == app_file.path.read_bytes()
-    )
+    assert render_files(app_file, host(CPU)).compose == app_file.path.read_bytes()
 
 
 def _inputs(*, revision: str = "a", by: str = "x", release_id: str = "1", on: str = CPU) -> str:
@@ -88,3 +85,16 @@ def test_a_newer_driver_does_not_change_the_inputs() -> None:
     ]
     assert plans[0].gpu != plans[1].gpu
     assert plans[0].inputs == plans[1].inputs
+
+
+def test_other_cards_change_the_inputs() -> None:
+    app_file, snapshot = app("whole"), host(P40)
+    choice = chosen(app_file, P40)
+    (service, reserved), *_ = choice.reservations.items()
+    other = replace(reserved, device_ids=("GPU-1",), is_decided=True)
+    after = replace(choice, reservations={service: other})
+    plans = [
+        plan_release(app_file, c, DECLARED, snapshot, revision="a", by="x") for c in (choice, after)
+    ]
+    assert plans[1].gpu[0].device_ids == ("GPU-1",)
+    assert plans[0].inputs != plans[1].inputs

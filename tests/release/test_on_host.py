@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import posixpath
 import tarfile
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +15,13 @@ import pytest
 from hypothesis import Phase, given, settings
 
 from gpuhost.appfile.app import App
-from gpuhost.release.override import render_override
+from gpuhost.appfile.compose.model import ComposeService
+from gpuhost.appfile.compose.short_forms import PublishedPort
 from gpuhost.release.site import render_site
-from gpuhost.release.variant import ChosenVariant, choose_variant
 from tests.lab.fixtures import Hosts
 from tests.lab.hosts import LabHost
 from tests.lab.lab import HostSpec
-from tests.release.cases import CPU, DECLARED, OVERRIDES, P40, app, chosen, golden_files, host
+from tests.release.cases import app, golden_files
 from tests.release.generated_apps import app_of, documents
 from tests.release.generated_sites import sites
 
@@ -59,101 +58,45 @@ def _run_tool(one: LabHost, what: str, files: Mapping[str, str]) -> dict[str, An
     return outputs
 
 
-@dataclass(frozen=True)
-class Made:
-    document: dict[str, Any]
-    app: App
-    choice: ChosenVariant
-    text: str
-
-
-def _generated_apps() -> list[Made]:
-    apps: list[Made] = []
+def test_compose_reads_every_file_as_it_is_read_here(tools: LabHost) -> None:
+    """Compose's own reading of generated files, compared with that before a release."""
+    made: list[App] = []
 
     @GENERATED
     @given(documents())
     def collect(document: dict[str, Any]) -> None:
         with tempfile.TemporaryDirectory() as directory:
-            one = app_of(document, Path(directory))
-        for on in (CPU, P40):
-            choice = choose_variant(one.block, host(on), DECLARED)
-            assert isinstance(choice, ChosenVariant)
-            apps.append(Made(document, one, choice, render_override(one, choice)))
+            made.append(app_of(document, Path(directory)))
 
     collect()
-    return apps
-
-
-def test_compose_accepts_every_app_with_its_override(tools: LabHost) -> None:
-    made = _generated_apps()
-    files = {}
-    for number, one in enumerate(made):
-        files[f"{number}/compose.yaml"] = one.app.text.decode()
-        files[f"{number}/compose.override.yaml"] = one.text
+    files = {f"{number}/compose.yaml": one.text.decode() for number, one in enumerate(made)}
     outputs = _run_tool(tools, "compose", files)
     assert len(outputs) == len(made) >= MADE
     for number, one in enumerate(made):
         answer = outputs[str(number)]
-        assert answer["rc"] == 0, f"{answer['err']}\n{files[f'{number}/compose.yaml']}\n{one.text}"
-        _assert_as_declared(json.loads(answer["out"])["services"], one)
+        assert answer["rc"] == 0, f"{answer['err']}\n{files[f'{number}/compose.yaml']}"
+        services = json.loads(answer["out"])["services"]
+        assert set(services) == set(one.compose.services)
+        for name, service in one.compose.services.items():
+            _assert_same(services[name], service, name)
 
 
-def _assert_as_declared(services: dict[str, Any], one: Made) -> None:
-    """Compose merges the two files as intended."""
-    assert set(services) == set(one.document["services"])
-    for name, service in services.items():
-        for port in service.get("ports", ()):
-            assert ip_address(port["host_ip"]).is_loopback, (name, port)
-        for key, value in one.choice.environment.get(name, {}).items():
-            # Compose prints $ as $$, so that it can read its own output.
-            assert service["environment"][key].replace("$$", "$") == value, (name, key)
-        reserved = service.get("deploy", {}).get("resources", {}).get("reservations", {})
-        cards = reserved.get("devices", [])
-        if name in one.choice.reservations:
-            (card,) = cards
-            assert (card["driver"], card["capabilities"]) == ("nvidia", ["gpu"])
-        if one.choice.without_card:
-            assert not cards
-            assert service.get("runtime") != "nvidia"
-            assert not any("nvidia" in str(device) for device in service.get("devices", ()))
-        if name in one.choice.reservations or one.choice.without_card:
-            assert not service.get("gpus")
-        if name in one.app.block.resources:
-            limits = service["deploy"]["resources"]["limits"]
-            assert (limits["memory"], float(limits["cpus"])) == ("1610612736", 0.25)
-            assert not {"mem_limit", "cpus"} & set(service)
-        if one.app.block.scale.get(name, 1) > 1:
-            assert "container_name" not in service
-        assert service["logging"]["driver"] in ("local", "json-file")
-
-
-def test_compose_reads_the_hostile_file_as_declared(tools: LabHost) -> None:
-    golden = golden_files()
-    files = {}
-    for name, on in OVERRIDES:
-        files[f"{name}.{on}/compose.yaml"] = app(name).text.decode()
-        files[f"{name}.{on}/compose.override.yaml"] = golden[f"{name}.{on}.override.yaml"]
-    outputs = _run_tool(tools, "compose", files)
-    assert {name: answer["err"] for name, answer in outputs.items() if answer["rc"]} == {}
-    services = json.loads(outputs[f"hostile.{P40}"]["out"])["services"]
-    given = chosen(app("hostile"), P40).environment["gpu.worker"]
-    environment = services["gpu.worker"]["environment"]
-    assert {key: environment[key].replace("$$", "$") for key in given} == given
-    assert services["gpu.worker"]["build"]["context"] == "/srv/source"
-    assert services["child"]["build"]["additional_contexts"] == {
-        "shared": "/srv/source/shared",
-        "x": "/srv/source/x",
-        "assets": "/srv/source/assets",
-        "image": "docker-image://alpine",
-        "other": "/srv/other",
-    }
-    published = {
-        f"{name}:{port.get('published', port['target'])}"
-        for name, service in services.items()
-        for port in service.get("ports", ())
-        if not port.get("host_ip") or not ip_address(port["host_ip"]).is_loopback
-    }
-    assert published == set(app("hostile").block.public)
+def _assert_same(of_compose: dict[str, Any], service: ComposeService, name: str) -> None:
+    published = set()
+    for entry in service.ports:
+        port = PublishedPort.parse(entry)
+        if not port.is_picked_from_range:
+            published |= {(str(number), port.protocol) for number in port.ports}
+    assert published == {
+        (port["published"], port["protocol"])
+        for port in of_compose.get("ports", ())
+        if port.get("published") and "-" not in port["published"]
+    }, name
+    assert service.container_name == of_compose.get("container_name"), name
+    assert service.profiles == tuple(of_compose.get("profiles", ())), name
+    context = of_compose["build"]["context"] if "build" in of_compose else None
+    expected = posixpath.normpath(f"/srv/{service.build.context}") if service.build else None
+    assert context == expected, name
 
 
 def test_nginx_accepts_every_site(tools: LabHost) -> None:

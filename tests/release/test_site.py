@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gpuhost.appfile.compose.mounts import container_path
+from gpuhost.appfile.compose.short_forms import volume_of
 from gpuhost.appfile.errors import BadApp
-from gpuhost.release.mounts import container_path
 from gpuhost.release.site import has_ipv6, nginx_name, render_site
 from tests.recorded import snapshot_of
 from tests.release.cases import app
@@ -140,7 +141,7 @@ def test_without_tls_a_containers_nginx_needs_only_its_file(tmp_path: Path) -> N
         ("/srv/n/a", ["/:/host"], "/host/srv/n/a"),
         ("/srv/n/a", ["./:/x"], None),
         ("nginx/tls", ["./nginx2:/x", "nginx:/y", "./ngin:/z", "/anonymous"], None),
-        ("nginx/tls", ["./nginx:${WHERE}", "${SRC:-./nginx}:/x"], None),
+        ("nginx/tls", ["./nginx:${WHERE}", "${SRC}/nginx:/x"], None),
         ("n/a", [{"type": "bind", "source": "./n", "target": "/x"}], "/x/a"),
         ("n/a", [{"type": "volume", "source": "n", "target": "/x"}, {"type": "bind"}], None),
     ],
@@ -148,7 +149,7 @@ def test_without_tls_a_containers_nginx_needs_only_its_file(tmp_path: Path) -> N
 def test_the_path_of_a_file_inside_a_container(
     path: str, volumes: list[Any], expected: str | None
 ) -> None:
-    assert container_path(path, volumes) == expected
+    assert container_path(path, map(volume_of, volumes)) == expected
 
 
 SSHD = 'users:(("sshd",pid=119,fd=7))'

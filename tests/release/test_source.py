@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import re
 import socket
@@ -17,7 +18,8 @@ from typing import Any
 
 import pytest
 
-from gpuhost.appfile.source import Source
+from gpuhost.appfile.app import App
+from gpuhost.appfile.loading import load
 from gpuhost.release import git
 from gpuhost.release.secrets import GivenSecrets, SecretValue
 from gpuhost.release.source import BadSource, ResolvedSource, resolve_source, short_revision
@@ -61,8 +63,15 @@ def _commit(repository: Path, name: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
+def _app(directory: Path, source: dict[str, Any] | None, image: str = "a") -> App:
+    block = {"source": source, "secrets": {"TOKEN": {}, "KEY": {}}} if source else {}
+    path = directory / "app.yaml"
+    path.write_text(json.dumps({"x-gpuhost": block, "services": {"a": {"image": image}}}))
+    return load(path)
+
+
 def _resolve(tmp_path: Path, **source: Any) -> ResolvedSource:
-    return resolve_source(Source(**source), GIVEN, path=tmp_path / "app.yaml", text=b"")
+    return resolve_source(_app(tmp_path, source), GIVEN)
 
 
 def _refusal(tmp_path: Path, **source: Any) -> str:
@@ -142,8 +151,7 @@ def test_a_directory_beside_the_app_file(tmp_path: Path) -> None:
 
 def test_an_app_without_a_source(tmp_path: Path) -> None:
     one, other = (
-        resolve_source(None, GivenSecrets(), path=tmp_path / "app.yaml", text=text)
-        for text in (b"1", b"2")
+        resolve_source(_app(tmp_path, None, image), GivenSecrets()) for image in ("a", "b")
     )
     assert one.archive is None
     assert one.revision != other.revision

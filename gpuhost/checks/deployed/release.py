@@ -12,8 +12,7 @@ from gpuhost.checks.deployed.deployed_app import DeployedApp
 from gpuhost.checks.finding import Verdict, fail, later, ok, unknown, warn
 from gpuhost.release.planning import plan_release, render_files
 from gpuhost.release.source import short_revision
-from gpuhost.release.variant import ChosenVariant, NoVariant, choose_variant
-from gpuhost.snapshot import NotRead
+from gpuhost.release.variant import NoVariant, choose_variant
 from gpuhost.snapshot.app_state import AppState, ReleaseState
 
 NOT_COMPARED = "not compared: the newest revision of {}, and secrets"
@@ -56,7 +55,9 @@ def _never_released(state: AppState | None) -> str:
 
 def _compare(deployed: DeployedApp, app: App, current: ReleaseState) -> Verdict:
     snapshot, settings = deployed.snapshot, deployed.settings
-    choice = choose_variant(app.block, snapshot, settings)
+    if not app.is_complete:
+        return later(f"its Compose files are in {_repository(app)}: --dry compares them")
+    choice = choose_variant(app, snapshot, settings)
     if isinstance(choice, NoVariant):
         return later(f"the next release is not known: {choice.reason}")
     by_host = choice.without_card and settings.gpu != "none"
@@ -70,26 +71,19 @@ def _compare(deployed: DeployedApp, app: App, current: ReleaseState) -> Verdict:
     evidence = _not_compared(deployed, app)
     if plan.inputs == current.inputs:
         return ok(f"revision {short_revision(current.revision)}", evidence=evidence)
-    differing = list(_differing(deployed, app, choice, current))
-    if not differing and snapshot.docker.engine is None:
-        # The difference may come from the engine's version.
-        raise NotRead(snapshot.docker.engine_complaint)
+    differing = list(_differing(deployed, app, current))
     actual = f"the repository differs: {', '.join(differing or ['its settings or host'])}"
     if current.rollback_of:
         actual = f"rolled back to {current.rollback_of}; {actual}"
     return fail("as in the repository", actual, evidence=evidence, fix=deployed.release_command)
 
 
-def _differing(
-    deployed: DeployedApp, app: App, choice: ChosenVariant, current: ReleaseState
-) -> Iterator[str]:
+def _differing(deployed: DeployedApp, app: App, current: ReleaseState) -> Iterator[str]:
     if deployed.file.revision not in (None, current.revision):
         revision = short_revision(str(deployed.file.revision))
         yield f"revision {short_revision(current.revision)} -> {revision}"
-    texts = render_files(app, choice, deployed.snapshot)
+    texts = render_files(app, deployed.snapshot)
     rendered = {"compose.yaml": texts.compose, "nginx.conf": (texts.nginx or "").encode()}
-    if deployed.snapshot.docker.engine is not None:
-        rendered["compose.override.yaml"] = texts.override.encode()
     for name, text in rendered.items():
         released = deployed.details.rendered.get(name, "")
         if released != (hashlib.sha256(text).hexdigest() if text else ""):
@@ -99,4 +93,9 @@ def _differing(
 def _not_compared(deployed: DeployedApp, app: App) -> str:
     if deployed.file.revision is not None or app.block.source is None:
         return "secrets were not compared" if app.block.secrets else ""
-    return NOT_COMPARED.format(f"{app.block.source.ref} of {app.block.source.git}")
+    return NOT_COMPARED.format(_repository(app))
+
+
+def _repository(app: App) -> str:
+    source = app.block.source
+    return f"{source.ref} of {source.git}" if source else ""

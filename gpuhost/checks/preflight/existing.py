@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import PurePosixPath
 
 from gpuhost.appfile.host_paths import SYSTEM_DIRECTORIES
@@ -10,12 +11,21 @@ from gpuhost.checks.finding import Verdict, fail, ok, warn
 from gpuhost.checks.preflight import app_check
 from gpuhost.checks.preflight.proposal import Proposal
 from gpuhost.runner.contract import APPS
+from gpuhost.snapshot import NotRead
 from gpuhost.snapshot.docker import Container
 
 
 @app_check("app.project", "The app's Compose project is its own, or may be taken over (`adopt`).")
 def project(proposal: Proposal) -> Verdict:
     name = proposal.app.project
+    running = _running_project(proposal)
+    if running not in ("", name):
+        return fail(
+            f"project {name}, as for the release that runs",
+            f"it runs as project {running}: another name has other volumes and networks, and its "
+            "data would seem lost",
+            fix=f"set x-gpuhost.project: {running}; or remove the app first",
+        )
     foreign = [
         container
         for container in proposal.snapshot.docker.containers
@@ -44,6 +54,15 @@ def project(proposal: Proposal) -> Verdict:
         fix="set adopt=True to take them over. Data stays where it is: use absolute paths, "
         f"or move it to {proposal.directory}, which is ./ in the app file",
     )
+
+
+def _running_project(proposal: Proposal) -> str:
+    """The project of the current release; "" if there is none."""
+    # app.busy reports what cannot be read.
+    with suppress(NotRead):
+        current = proposal.state.current_release if proposal.state else None
+        return current.project if current else ""
+    return ""
 
 
 def _app_of(container: Container) -> str:
@@ -86,15 +105,10 @@ def _written_paths(proposal: Proposal) -> Iterator[str]:
     yield proposal.directory
     yield from (path for path in proposal.app.block.directories if path.startswith("/"))
     for service in proposal.services.values():
-        for volume in service.volumes:
-            if isinstance(volume, str):
-                source, _, rest = volume.partition(":")
-                read_only = "ro" in rest.partition(":")[2].split(",")
-            else:
-                source, read_only = str(volume.get("source") or ""), bool(volume.get("read_only"))
-            of_the_host = any(_inside(source, path) for path in SYSTEM_DIRECTORIES)
-            if source.startswith("/") and not read_only and not of_the_host:
-                yield source
+        for mount in service.mounts:
+            of_the_host = any(_inside(mount.source, path) for path in SYSTEM_DIRECTORIES)
+            if mount.source.startswith("/") and not mount.read_only and not of_the_host:
+                yield mount.source
 
 
 def _overlap(path: str, other: str) -> bool:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from gpuhost.appfile.compose.short_forms import BadPort, PublishedPort
 from gpuhost.checks.finding import Verdict, fail, ok, skip
 from gpuhost.checks.preflight import app_check
 from gpuhost.checks.preflight.proposal import Proposal
-from gpuhost.release.ports import BadPort, PublishedPort, bind_ports
 from gpuhost.snapshot.ports import UsedPort, plain_address
 
-ALL_ADDRESSES = ""
+ALL_ADDRESSES, LOOPBACK = "", "127.0.0.1"
 NO_ENGINE = "the engine does not answer"
 # The program that listens for every site on the host.
 NGINX = "nginx"
@@ -46,6 +46,8 @@ def ports(proposal: Proposal) -> Verdict:
         return fail("ports as Compose writes them", str(error), fix=f"correct {proposal.app.path}")
     if not needed:
         return skip("it publishes no port")
+    if twice := list(_twice(needed)):
+        return fail("each port once", "; ".join(twice), fix=_remedy(needed, proposal))
     clashes = [f"{port}: {used.holder}" for port in needed for used in _holders(port, proposal)]
     numbers = ", ".join(str(port.port) for port in needed)
     if not clashes:
@@ -58,17 +60,43 @@ def ports(proposal: Proposal) -> Verdict:
 
 
 def _published(proposal: Proposal) -> Iterator[NeededPort]:
+    """Raises BadPort."""
     for name, service in proposal.services.items():
-        for entry in bind_ports(name, service.ports, proposal.app.block.public):
+        for entry in service.ports:
             published = PublishedPort.parse(entry)
-            inside, _, protocol = published.container.partition("/")
-            if published.long:
-                protocol = str(published.long.get("protocol") or "")
-            # No number, or a range for one port: the engine chooses a free one.
-            if not published.host or (len(published.ports) > 1 and "-" not in inside):
+            # Only the host can tell what a variable is; and a port of the engine's choice is free.
+            if published.is_open or published.is_picked_from_range:
                 continue
             for port in sorted(published.ports):
-                yield NeededPort(port, protocol or "tcp", plain_address(published.address), name)
+                address = _address(published, f"{name}:{port}" in proposal.app.block.public)
+                yield NeededPort(port, published.protocol, address, name)
+
+
+def _address(published: PublishedPort, is_public: bool) -> str:
+    """Where it is published: on loopback, unless it is public."""
+    if is_public or published.is_loopback:
+        return plain_address(published.address)
+    return LOOPBACK
+
+
+def _twice(needed: list[NeededPort]) -> Iterator[str]:
+    """Ports that two need on the same address, or on all."""
+    for index, port in enumerate(needed):
+        for other in needed[:index]:
+            same = (port.port, port.protocol) == (other.port, other.protocol)
+            if same and (port.address == other.address or "" in (port.address, other.address)):
+                yield f"{port.port}/{port.protocol} is for {other.user} and for {port.user}"
+
+
+def _remedy(needed: list[NeededPort], proposal: Proposal) -> str:
+    site = proposal.app.block.nginx
+    if site and any(port.is_site for port in needed):
+        return (
+            "let one of them have another port: x-gpuhost.nginx.port, or the service's; if the "
+            "project's own proxy serves the site, remove x-gpuhost.nginx and list its ports in "
+            "x-gpuhost.public"
+        )
+    return "publish one of them on another port"
 
 
 def _of_nginx(proposal: Proposal) -> Iterator[NeededPort]:
@@ -154,7 +182,7 @@ def _networks(proposal: Proposal) -> Iterator[tuple[str, str, bool]]:
     declared = proposal.app.compose.networks
     used = {key for service in proposal.services.values() for key in service.networks}
     if any(
-        not service.networks and "network_mode" not in service.written
+        not service.networks and service.network_mode is None
         for service in proposal.services.values()
     ):
         used.add("default")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from gpuhost.appfile.app import App
-from gpuhost.appfile.compose_file import ComposeService
+from gpuhost.appfile.compose.model import ComposeService
 from gpuhost.release.variant import ChosenVariant, NoVariant
 from gpuhost.runner.contract import APPS
 from gpuhost.settings import Settings
@@ -44,14 +44,15 @@ class Proposal:
     def services(self) -> Mapping[str, ComposeService]:
         """The services that would be started; without a variant, those without a profile."""
         chosen = self.choice if isinstance(self.choice, ChosenVariant) else None
-        profiles = set(chosen.profiles if chosen else ())
+        of_app = (*self.app.files.profiles, *self.app.block.profiles)
+        profiles = set(chosen.profiles if chosen else of_app)
         left_out = set(chosen.leave_out if chosen else ())
         if self.app.block.migrate:
             left_out.add(self.app.block.migrate.service)
         return {
             name: service
             for name, service in self.app.compose.services.items()
-            if name not in left_out and (not service.profiles or profiles & set(service.profiles))
+            if name not in left_out and service.is_started(profiles)
         }
 
     @property

@@ -1,17 +1,18 @@
-"""The parts of a Compose file that are needed where pyinfra runs.
+"""What the Compose files of an app say, as far as it is needed where pyinfra runs.
 
-Parsed leniently, in Compose's short and long forms; ${PORT:-3000} stays as written. Unexpected
-values are ignored: Compose itself checks the file, on the host.
+Compose's short and long forms. Unexpected values are ignored: Compose itself checks the files, on
+the host.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-# A port or volume, in the short (text) or long (mapping) form.
-Raw = str | Mapping[str, Any]
+from gpuhost.appfile.compose.cards import FileCards, reserved_cards
+from gpuhost.appfile.compose.short_forms import Raw, Volume, volume_of
+
 # Prefixes of build contexts that are not a directory relative to the file.
 NOT_RELATIVE = ("/", "~", "$", "git@", "github.com/", "service:")
 
@@ -23,13 +24,27 @@ def is_beside(context: str) -> bool:
 
 @dataclass(frozen=True)
 class ComposeBuild:
+    """context, additional: relative to the source, if they are directories of it.
+
+    + dockerfile: "" if it is inline
+    """
+
     context: str = "."
     dockerfile: str = "Dockerfile"
     target: str | None = None
+    additional: tuple[str, ...] = ()
 
     @property
     def is_of_source(self) -> bool:
         return is_beside(self.context)
+
+
+@dataclass(frozen=True)
+class EnvFile:
+    """path: "./x" in the source, or as written. required: Compose refuses a file without it."""
+
+    path: str
+    required: bool = True
 
 
 @dataclass(frozen=True)
@@ -46,71 +61,62 @@ class ComposeService:
     # Names only.
     environment: tuple[str, ...] = ()
     depends_on: tuple[str, ...] = ()
-    # The whole service as in the file, `extends` included.
-    written: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    env_files: tuple[EnvFile, ...] = ()
+    network_mode: str | None = None
+    # NVIDIA's, that the file reserves; None: no card.
+    cards: FileCards | None = None
+
+    @property
+    def mounts(self) -> tuple[Volume, ...]:
+        return tuple(map(volume_of, self.volumes))
+
+    def is_started(self, profiles: Collection[str]) -> bool:
+        """Whether one of the active profiles starts it; an empty profile is always active."""
+        active = {"", *profiles}
+        return not self.profiles or "*" in active or not active.isdisjoint(self.profiles)
 
 
 @dataclass(frozen=True)
 class ComposeResource:
-    """A network or volume of the file's top level."""
+    """A network, volume, config or secret of the files' top level.
+
+    + file: of a config or secret, "./x" in the source
+    """
 
     external: bool = False
     name: str | None = None
+    file: str | None = None
 
 
 @dataclass(frozen=True)
 class ComposeFile:
+    """The files of an app as one."""
+
     services: Mapping[str, ComposeService] = field(default_factory=dict)
     networks: Mapping[str, ComposeResource] = field(default_factory=dict)
     volumes: Mapping[str, ComposeResource] = field(default_factory=dict)
+    configs: Mapping[str, ComposeResource] = field(default_factory=dict)
+    secrets: Mapping[str, ComposeResource] = field(default_factory=dict)
+    name: str | None = None
 
     @classmethod
     def of(cls, value: Mapping[str, Any]) -> ComposeFile:
-        """From the values of a Document."""
-        written = _mapping(value.get("services"))
+        """From the merged values of the files."""
         return cls(
-            services={name: _service(_extended(name, written)) for name in written},
+            services={
+                name: _service(_mapping(service))
+                for name, service in _mapping(value.get("services")).items()
+            },
             networks=_resources(value.get("networks")),
             volumes=_resources(value.get("volumes")),
+            configs=_resources(value.get("configs")),
+            secrets=_resources(value.get("secrets")),
+            name=_text(value.get("name")),
         )
 
     @property
     def profiles(self) -> frozenset[str]:
         return frozenset(name for service in self.services.values() for name in service.profiles)
-
-
-def _extended(
-    name: str, services: Mapping[str, Any], extending: tuple[str, ...] = ()
-) -> dict[str, Any]:
-    """A service merged with the one of the same file that it extends."""
-    own = dict(_mapping(services.get(name)))
-    other = own.get("extends")
-    base = _text(_mapping(other).get("service")) if isinstance(other, dict) else _text(other)
-    if base is None or base not in services or base in (*extending, name):
-        return own
-    return _merged(_extended(base, services, (*extending, name)), own)
-
-
-def _merged(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """Two mappings as Compose merges them: lists are concatenated, mappings merged."""
-    merged = {**base, **own}
-    for key in base.keys() & own.keys():
-        before, after = _long_form(base[key], own[key]), _long_form(own[key], base[key])
-        if isinstance(before, list) and isinstance(after, list):
-            merged[key] = [*before, *after]
-        elif isinstance(before, dict) and isinstance(after, dict):
-            merged[key] = _merged(before, after)
-    return merged
-
-
-def _long_form(value: Any, other: Any) -> Any:
-    """Compose's short forms as mappings, if the other is one: "NAME=value", and build: ./api."""
-    if not isinstance(other, dict):
-        return value
-    if isinstance(value, list):
-        pairs = (_text(item) for item in value)
-        return {name: text for pair in pairs if pair for name, _, text in [pair.partition("=")]}
-    return {"context": value} if isinstance(value, str) else value
 
 
 def _service(written: Mapping[str, Any]) -> ComposeService:
@@ -127,16 +133,39 @@ def _service(written: Mapping[str, Any]) -> ComposeService:
         volumes=_raw(written.get("volumes")),
         environment=tuple(name.partition("=")[0] for name in _names(written.get("environment"))),
         depends_on=_names(written.get("depends_on")),
-        written=written,
+        env_files=_env_files(written.get("env_file")),
+        network_mode=_text(written.get("network_mode")),
+        cards=reserved_cards(written),
     )
 
 
 def _build(value: Any) -> ComposeBuild | None:
     if isinstance(value, dict):
         context, dockerfile = _text(value.get("context")), _text(value.get("dockerfile"))
-        return ComposeBuild(context or ".", dockerfile or "Dockerfile", _text(value.get("target")))
+        file = "" if "dockerfile_inline" in value else dockerfile or "Dockerfile"
+        others = _pairs(value.get("additional_contexts")).values()
+        additional = tuple(path for path in others if is_beside(path))
+        return ComposeBuild(context or ".", file, _text(value.get("target")), additional)
     context = _text(value)
     return None if context is None else ComposeBuild(context)
+
+
+def _pairs(value: Any) -> dict[str, str]:
+    if isinstance(value, dict):
+        return {name: text for name, item in value.items() if (text := _text(item)) is not None}
+    pairs = (item.partition("=") for item in _names(value))
+    return {name: text for name, sign, text in pairs if sign}
+
+
+def _env_files(value: Any) -> tuple[EnvFile, ...]:
+    entries = value if isinstance(value, list) else [value]
+    return tuple(file for entry in entries if (file := _env_file(entry)))
+
+
+def _env_file(entry: Any) -> EnvFile | None:
+    path = _text(entry.get("path")) if isinstance(entry, dict) else _text(entry)
+    required = not isinstance(entry, dict) or entry.get("required") is not False
+    return EnvFile(path, required) if path else None
 
 
 def _resources(value: Any) -> dict[str, ComposeResource]:
@@ -147,7 +176,8 @@ def _resource(written: Mapping[str, Any]) -> ComposeResource:
     external = written.get("external")
     # Compose's older form names the network inside `external`.
     name = _text(written.get("name")) or _text(_mapping(external).get("name"))
-    return ComposeResource(external is True or isinstance(external, dict), name)
+    is_external = external in (True, "true") or isinstance(external, dict)
+    return ComposeResource(is_external, name, _text(written.get("file")))
 
 
 def _mapping(value: Any) -> dict[str, Any]:

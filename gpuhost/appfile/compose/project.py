@@ -1,0 +1,171 @@
+"""The Compose project of an app: its files, found and read."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from gpuhost.appfile.compose.default_files import NAMES, default_files
+from gpuhost.appfile.compose.interpolation import OnHost
+from gpuhost.appfile.compose.model import ComposeFile
+from gpuhost.appfile.compose.mounts import is_of_source
+from gpuhost.appfile.compose.paths import leads_out
+from gpuhost.appfile.compose.project_files import Kind, NoFiles, ProjectFiles, Unreadable
+from gpuhost.appfile.compose.reader import AppDocuments, Reader
+from gpuhost.appfile.compose.sources import FileError, Place, Sources
+from gpuhost.appfile.compose.uses import Uses
+from gpuhost.appfile.compose.variables import DOTENV, Variables, example_of, read_dotenv
+from gpuhost.appfile.document import Document
+
+
+@dataclass(frozen=True)
+class Named:
+    """What the block x-gpuhost says of the project's files.
+
+    + secrets: variables on the host
+    + secret_files: paths in the project directory
+    """
+
+    compose: tuple[str, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
+    secrets: frozenset[str] = frozenset()
+    secret_files: frozenset[str] = frozenset()
+    project: str | None = None
+
+
+@dataclass(frozen=True)
+class ComposeProject:
+    """+ files: the project's own files, as for `-f`; paths are relative to the source
+    + inline: the app file has services, and is the last file
+    + directory: of the first file: the project directory
+    + read: every file that was read here
+    + env_files: that an `include` names
+    + profiles: of COMPOSE_PROFILES in .env
+    + kinds: what the source has of the paths that services mount or read; empty if not known
+    + examples: what .env.example says of unset variables
+    """
+
+    compose: ComposeFile = field(default_factory=ComposeFile)
+    files: tuple[str, ...] = ()
+    inline: bool = True
+    directory: str = "."
+    read: tuple[str, ...] = ()
+    env_files: tuple[str, ...] = ()
+    profiles: tuple[str, ...] = ()
+    uses: Uses = field(default_factory=Uses)
+    kinds: Mapping[str, Kind] = field(default_factory=dict)
+    examples: Mapping[str, str] = field(default_factory=dict)
+    errors: tuple[FileError, ...] = ()
+
+    @property
+    def name(self) -> str | None:
+        """`name:` of the project's own files."""
+        return self.compose.name if self.files else None
+
+
+def read_project(
+    project: ProjectFiles,
+    named: Named,
+    documents: Sequence[Document],
+    *,
+    app_file: Place,
+    beside: str = "",
+) -> ComposeProject:
+    """Every error is in the result.
+
+    + app_file: the app's file, and the line that names the project's files, for messages
+    + beside: its name, if it is in the project's directory itself
+    """
+    inline = any(_has_services(document) for document in documents)
+    sources = Sources(project)
+    root = _dotenv(project, sources, DOTENV, Variables(named.variables, named.secrets))
+    files = named.compose or (() if inline else default_files(project, root, but=beside))
+    directory = (posixpath.dirname(files[0]) or ".") if files else "."
+    if not files and not inline:
+        message = f"services: none here, and no {', '.join(NAMES)} in {project.shown('.')}"
+        fix = "name the project's own files in x-gpuhost.compose"
+        return ComposeProject(errors=(FileError(*app_file, f"{message}; {fix}"),))
+    variables = _variables(project, sources, named, directory)
+    reader = Reader(sources)
+    app = AppDocuments(app_file[0], documents) if inline else None
+    compose = ComposeFile.of(reader.model(files, app, directory, variables.lookup, app_file))
+    uses = reader.found()
+    return ComposeProject(
+        compose,
+        files,
+        inline,
+        directory,
+        tuple(sources.read),
+        tuple(reader.env_files),
+        _profiles(variables),
+        uses,
+        dict(_kinds(compose, project)),
+        {use.name: example_of(project, directory, use.name) for use in uses.all},
+        tuple(dict.fromkeys((*sources.errors, *_outside(compose, sources)))),
+    )
+
+
+def _has_services(document: Document) -> bool:
+    value = document.value
+    return isinstance(value, dict) and any(not key.startswith("x-") for key in value)
+
+
+def _variables(project: ProjectFiles, sources: Sources, named: Named, directory: str) -> Variables:
+    given = Variables(
+        named.variables,
+        named.secrets,
+        dotenv_of_host=DOTENV in named.secret_files,
+        project=named.project,
+    )
+    dotenv = _dotenv(project, sources, posixpath.normpath(f"{directory}/{DOTENV}"), given)
+    return Variables(given.given, given.secrets, dotenv, given.dotenv_of_host, given.project)
+
+
+def _dotenv(
+    project: ProjectFiles, sources: Sources, path: str, variables: Variables
+) -> Mapping[str, str | OnHost]:
+    try:
+        values = read_dotenv(project, path, variables.lookup)
+    except Unreadable as error:
+        sources.errors.append(FileError(project.shown(path), 0, str(error)))
+        return {}
+    if values:
+        sources.read[path] = None
+    return values
+
+
+def _profiles(variables: Variables) -> tuple[str, ...]:
+    value = variables.lookup("COMPOSE_PROFILES")
+    names = value.split(",") if isinstance(value, str) else []
+    return tuple(name.strip() for name in names if name.strip())
+
+
+def _kinds(compose: ComposeFile, project: ProjectFiles) -> Iterator[tuple[str, Kind]]:
+    if isinstance(project, NoFiles):
+        return
+    for service in compose.services.values():
+        paths = (*(one.source for one in service.mounts), *(f.path for f in service.env_files))
+        for path in filter(is_of_source, paths):
+            yield path, project.kind(posixpath.normpath(path))
+
+
+def _outside(compose: ComposeFile, sources: Sources) -> list[FileError]:
+    """Paths that lead out of the source, which is all that the host gets."""
+    errors = []
+    for name, service in compose.services.items():
+        build, key_path = service.build, ("services", name)
+        paths: list[tuple[str, str]] = [(one.source, "volumes") for one in service.mounts]
+        paths += [(one.path, "env_file") for one in service.env_files]
+        if build:
+            contexts = (
+                (build.context, *build.additional) if build.is_of_source else build.additional
+            )
+            paths += [(path, "build") for path in contexts]
+        for path, key in paths:
+            if leads_out(path):
+                file, line = sources.place((*key_path, key))
+                said = f"services.{name}.{key}: {path.removeprefix('./')} leads out of the source"
+                fix = "set x-gpuhost.source to a directory that contains it"
+                errors.append(FileError(file, line, f"{said}; {fix}"))
+    return errors

@@ -1,0 +1,88 @@
+"""The files of an app's project: a directory of this machine, or a commit of a repository."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Protocol
+
+MAX_BYTES = 1024 * 1024
+# A directory of only these is kept for its name: what it holds is data.
+PLACEHOLDERS = frozenset((".gitkeep", ".gitignore", ".keep"))
+
+
+class Kind(Enum):
+    """What a path of the project is. EMPTY: a directory with nothing but placeholders."""
+
+    FILE = "a file"
+    DIRECTORY = "a directory"
+    EMPTY = "an empty directory"
+    ABSENT = "absent"
+
+
+class Unreadable(Exception):
+    """Why a file cannot be read: "no such file", "not UTF-8"."""
+
+
+class ProjectFiles(Protocol):
+    """Paths are relative to the source, with /, normalized, and lead out of it never."""
+
+    def kind(self, path: str) -> Kind: ...
+
+    def read(self, path: str) -> str:
+        """The text of a file. Raises Unreadable."""
+
+    def shown(self, path: str) -> str:
+        """The path in messages."""
+
+
+class LocalFiles:
+    """A directory of this machine."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def kind(self, path: str) -> Kind:
+        try:
+            inside = self.directory / path
+            if inside.is_dir():
+                is_empty = all(path.name in PLACEHOLDERS for path in inside.iterdir())
+                return Kind.EMPTY if is_empty else Kind.DIRECTORY
+            return Kind.FILE if inside.exists() else Kind.ABSENT
+        except (OSError, ValueError):
+            return Kind.ABSENT
+
+    def read(self, path: str) -> str:
+        try:
+            with (self.directory / path).open("rb") as file:
+                content = file.read(MAX_BYTES + 1)
+        except (OSError, ValueError) as error:
+            words = getattr(error, "strerror", None) or "not a path"
+            raise Unreadable(f"cannot be read: {words}") from None
+        return decoded(content)
+
+    def shown(self, path: str) -> str:
+        return str(self.directory / path)
+
+
+class NoFiles:
+    """The files of a repository that were not read."""
+
+    def kind(self, path: str) -> Kind:  # noqa: ARG002
+        return Kind.ABSENT
+
+    def read(self, path: str) -> str:  # noqa: ARG002
+        raise Unreadable("not read yet")
+
+    def shown(self, path: str) -> str:
+        return path
+
+
+def decoded(content: bytes) -> str:
+    """The text of a file of the project. Raises Unreadable."""
+    if len(content) > MAX_BYTES:
+        raise Unreadable(f"larger than {MAX_BYTES} bytes")
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        raise Unreadable("not UTF-8") from None
