@@ -229,8 +229,8 @@ APP_SECRET = (
 )
 APP_OVERRIDE = (
     tamper(
-        "the override is edited",
-        f"echo '# by hand' >>{CURRENT}/compose.override.yaml",
+        "what runs is edited",
+        f"echo >>{CURRENT}/compose.json",
         *of_app("files"),
     ),
     tamper("the site is removed", f"rm {SITE}", *of_app("site")),

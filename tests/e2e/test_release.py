@@ -24,7 +24,7 @@ SEARCHES = {
     "files": "find /opt/gpuhost /tmp /var/tmp /var/log /run /etc /root -xdev "
     "-path /run/containerd -prune -o -type f "
     "-not -name given.json -not -name generated.json -not -name secrets.env "
-    "-not -name compose.host.json -not -name gpuhost-pattern "
+    "-not -name compose.json -not -name resolved.json -not -name gpuhost-pattern "
     "-exec grep -laF -f /run/gpuhost-pattern {} +",
 }
 
@@ -177,9 +177,8 @@ def test_secrets_are_only_in_their_own_files(
         app.write(revision="grep", broken=broken)
         outputs.append(app.run(host, options=("-y", "-vvv")).output)
         outputs.append(app.run(host, options=("--dry", "--diff")).output)
-    kept = (
-        "-name given.json -o -name generated.json -o -name compose.host.json -o -name secrets.env"
-    )
+    names = ("given.json", "generated.json", "compose.json", "resolved.json", "secrets.env")
+    kept = " -o ".join(f"-name {name}" for name in names)
     modes = host.run(
         f"find /opt/gpuhost \\( {kept} \\) -exec stat -c '%a %U' {{}} + | sort -u"
     ).stdout

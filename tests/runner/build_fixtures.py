@@ -12,7 +12,7 @@ from gpuhost.runner.lib import proxy
 from gpuhost.runner.plan import Source
 from gpuhost.runner.state.release import Release
 from tests.runner.fake_tools import Docker
-from tests.runner.host_fixtures import NEW, App
+from tests.runner.host_fixtures import NEW, App, as_resolved
 
 DEBIAN = {"dockerfile_inline": "FROM debian:12\n"}
 MEMINFO = "MemTotal: 8000000 kB\nMemAvailable: {} kB\nSwapTotal: 1 kB\nSwapFree: {} kB\n"
@@ -32,6 +32,7 @@ def a_release(app: App, docker: Docker, release_id: str = NEW, **plan: Any) -> R
     docker.write()
     release = app.release(release_id, **{"source": Source("archive", release_id), **plan})
     release.paths.source.mkdir()
+    as_resolved(release, {**docker.services, **docker.hidden})
     return release
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,21 @@ from typing import Any
 import pytest
 
 from gpuhost.runner.contract import AppPaths
+from gpuhost.runner.docker.compose import write_model
 from gpuhost.runner.lib import commands
 from gpuhost.runner.lib.files import point, write, write_json
 from gpuhost.runner.plan import Plan
+from gpuhost.runner.resolved.services import services as started
 from gpuhost.runner.state.release import Release
 
 OLD, NEW = "20260101-000000-aaaaaaaa", "20260102-000000-bbbbbbbb"
 ME = f"{os.getuid()}:{os.getgid()}"
+
+
+def as_resolved(release: Release, services: dict[str, Any], inactive: Sequence[str] = ()) -> None:
+    """Writes resolved.json of a release, as the stage `render` does."""
+    model, _ = started({"services": services}, release.plan, inactive)
+    write_model(release.paths.resolved, model)
 
 
 @dataclass
@@ -44,12 +53,14 @@ class App:
         minimal = {"app": "app", "inputs": release_id, "by": "ada@desk", "project": "app"}
         write(home / "plan.json", Plan(id=release_id, revision="r", **{**minimal, **plan}).text())
         write(home / "compose.yaml", "services: {}\n")
-        write(home / "compose.override.yaml", "services: {}\n")
         if given is not None:
             write_json(home / "given.json", given, mode=0o600)
         if is_current:
             point(self.paths.current, f"releases/{release_id}")
-        return Release.open(self.paths, release_id)
+        release = Release.open(self.paths, release_id)
+        if (services := self.paths.home.with_name("services.json")).exists():
+            as_resolved(release, *json.loads(services.read_text()))
+        return release
 
     def data(self, path: str, text: str = "") -> Path:
         """A file under shared/."""
@@ -91,9 +102,16 @@ class Programs:
         path.write_text("\n".join(lines) + "\n")
         path.chmod(0o755)
 
-    def compose(self, services: dict[str, Any]) -> None:
-        """The services that `docker compose config` prints."""
+    def compose(self, services: dict[str, Any], inactive: Sequence[str] = ()) -> None:
+        """The services that `docker compose config` prints; releases have the same resolved.
+
+        + inactive: services of the files in profiles that are not active
+        """
         self.answer("docker compose * config *", json.dumps({"services": services}))
+        self.answer("docker compose * config --services", "\n".join([*services, *inactive]))
+        self.directory.with_name("services.json").write_text(json.dumps([services, inactive]))
+        for home in self.directory.with_name("app").glob("releases/*"):
+            as_resolved(Release.open(AppPaths(home.parent.parent), home.name), services, inactive)
 
     @property
     def calls(self) -> list[str]:
@@ -134,5 +152,5 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
     directory.mkdir()
     monkeypatch.setattr(commands, "PATH", f"{directory}:{commands.PATH}")
     made = Programs(directory)
-    made.answer("docker nothing")
+    made.answer("docker image inspect *", status=1)
     return made

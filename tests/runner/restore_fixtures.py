@@ -41,6 +41,7 @@ class Activation:
 
 @pytest.fixture
 def activated(app: App, programs: Programs, monkeypatch: pytest.MonkeyPatch) -> Activation:
+    programs.compose({"web": {}, "db": {}, "migrate": {}})
     programs.answer("docker ps *", "c0ffee web\n0ddb0y db\n")
     made = Activation(app)
     monkeypatch.setattr(activation, "activate", made.activate)

@@ -1,4 +1,4 @@
-"""Activation: the containers of a release are started, with their profiles and scale."""
+"""Activation: the containers of a release are started, and those of others are removed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,12 @@ from tests.runner.host_fixtures import App, Programs, app, programs
 
 __all__ = ["app", "programs"]
 
-UP = "docker compose up -d --no-build --remove-orphans"
+COMPLETED = "service_completed_successfully"
+ENDED_WELL = {
+    "State": {"Status": "exited", "ExitCode": 0},
+    "HostConfig": {"RestartPolicy": {"Name": "no"}},
+}
+UP = "docker compose up -d --no-build"
 
 
 def ups(programs: Programs) -> list[str]:
@@ -25,16 +30,8 @@ def ups(programs: Programs) -> list[str]:
 def test_services_that_are_left_out_are_not_started(app: App, programs: Programs) -> None:
     app.paths.shared.mkdir()
     programs.compose({"api": {}, "worker": {}, "docs": {}})
-    activation.start(app.release(leave_out=("docs",), scale={"worker": 3}))
-    assert ups(programs) == [f"{UP} --scale=worker=3 api worker"]
-
-
-def test_services_that_do_not_run_on_this_host_are_not_scaled(app: App, programs: Programs) -> None:
-    """Compose would refuse: "no such service: cpu-worker: disabled"."""
-    app.paths.shared.mkdir()
-    programs.compose({"api": {}, "docs": {}})
-    activation.start(app.release(leave_out=("docs",), scale={"cpu-worker": 2, "docs": 2, "api": 2}))
-    assert ups(programs) == [f"{UP} --scale=api=2 api"]
+    activation.start(app.release(leave_out=("docs",)))
+    assert ups(programs) == [f"{UP} api worker"]
 
 
 def test_an_error_of_compose_is_quoted(app: App, programs: Programs) -> None:
@@ -69,11 +66,12 @@ def test_containers_of_another_variant_are_removed_and_manually_started_ones_sta
     app: App, programs: Programs
 ) -> None:
     app.paths.shared.mkdir()
-    programs.compose({"cpu-worker": {}})
+    programs.compose({"cpu-worker": {}}, inactive=("gpu-worker", "admin"))
     containers_on_host = [
         container("app-cpu-worker-1", "cpu-worker", "gpuhost/app/cpu-worker:aaaaaaaaaaaa"),
         container("gpu", "gpu-worker", "gpuhost/app/gpu-worker:bbbbbbbbbbbb"),
         container("app-admin-1", "admin", "app:latest"),
+        container("app-orphan-1", "orphan", "app:latest"),
         container("other", "gpu-worker", "gpuhost/app-two/gpu-worker:bbbbbbbbbbbb"),
         container(
             "gpuhost-app-migrate",
@@ -86,7 +84,7 @@ def test_containers_of_another_variant_are_removed_and_manually_started_ones_sta
     programs.answer("docker inspect *", json.dumps(containers_on_host))
     activation.start(app.release())
     changes = [line for line in programs.calls if line.startswith(("docker stop", "docker rm"))]
-    assert changes == ["docker stop gpu", "docker rm -f gpu"]
+    assert changes == ["docker stop app-orphan-1 gpu", "docker rm -f app-orphan-1 gpu"]
     assert programs.calls.index(changes[1]) < programs.calls.index(ups(programs)[0])
 
 
@@ -207,3 +205,37 @@ def test_the_container_that_compose_timed_out_on_is_named(
     starting.answer("docker compose * up *", "Container db Waiting\n", then="exec sleep 10")
     with pytest.raises(Failure, match="took too long and was stopped; db is restarting"):
         activation.start(app.release(verify=Verify(start_s=1)))
+
+
+def test_what_still_runs_without_a_restart_policy_gets_one(app: App, programs: Programs) -> None:
+    app.paths.shared.mkdir()
+    services: dict[str, Any] = {
+        "web": {}, "init": {}, "always": {"restart": "always"}, "no": {"restart": "no"},
+        "seed": {}, "waits": {"depends_on": {"seed": {"condition": COMPLETED}}},
+    }  # fmt: skip
+    programs.compose(services)
+    image = "gpuhost/app/x:aaaaaaaaaaaa"
+    made = [container(name, name, image) for name in services]
+    for each in made:
+        each["HostConfig"]["RestartPolicy"]["Name"] = "no"
+    made[1]["State"] = {"Status": "exited", "ExitCode": 0}
+    programs.answer("docker ps *", "some")
+    programs.answer("docker inspect *", json.dumps(made))
+    activation.keep_running(app.release())
+    assert programs.called("docker update") == [
+        "docker update --restart unless-stopped waits web",
+    ]
+
+
+def test_a_one_shot_must_end(app: App, programs: Programs) -> None:
+    programs.compose({"init": {}})
+    made = container("init", "init", "gpuhost/app/x:aaaaaaaaaaaa")
+    programs.answer("docker ps *", "some")
+    programs.answer("docker inspect *", json.dumps([made]))
+    release = app.release(one_shots=("init",))
+    (running,) = containers.release_containers(release)
+    assert not running.is_up
+    programs.answer("docker inspect *", json.dumps([{**made, **ENDED_WELL}]))
+    (ended,) = containers.release_containers(release)
+    assert ended.is_up
+    assert ended.trouble is None

@@ -52,18 +52,17 @@ def test_a_build_gets_the_arguments_of_the_plan_and_no_secret(app: App, docker: 
     release = a_release(
         app,
         docker,
-        profiles=("gpu",),
         build=Build(args={"PIP": "https://i.example/simple", "B": "x y"}, no_cache=True),
     )
-    release.paths.host.write_text("{}")
+    release.paths.runs.write_text("{}")
     build(release)
     call = next(call for call in docker.calls if "build" in call["words"])
     words = call["words"]
     assert words[-6:] == ["--no-cache", "--build-arg", "B=x y", "--build-arg",
                           "PIP=https://i.example/simple", "web"]  # fmt: skip
     assert words.index("--progress=plain") < words.index("build")
-    assert words[words.index("--profile") :][:2] == ["--profile", "gpu"]
-    assert str(release.paths.host) not in words
+    assert words[words.index("-f") + 1] == str(release.paths.resolved)
+    assert str(release.paths.runs) not in words
     assert call["env"]["GPUHOST_SOURCE"] == str(release.paths.source)
     assert "DOCKER_CONFIG" not in call["env"]
 

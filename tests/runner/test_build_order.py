@@ -14,7 +14,7 @@ from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Build, Migrate, Source
 from gpuhost.runner.state.release import Release
 from tests.runner.fake_tools import Docker, docker
-from tests.runner.host_fixtures import App, app
+from tests.runner.host_fixtures import App, app, as_resolved
 
 __all__ = ["app", "docker"]
 
@@ -41,6 +41,7 @@ def prepare(case: dict[str, Any], app: App, docker: Docker) -> Release:
                 section["build"].setdefault("context", str(release.paths.source))
     docker.services, docker.hidden = case["services"], case.get("hidden", {})
     docker.write()
+    as_resolved(release, {**docker.services, **docker.hidden})
     return release
 
 

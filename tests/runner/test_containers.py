@@ -70,6 +70,7 @@ def engine(
     monkeypatch.setattr(containers, "_docker", docker)
     monkeypatch.setattr(containers, "_log_lines", log_lines)
     monkeypatch.setattr(containers, "services_to_start", lambda release: ("web", "db"))
+    monkeypatch.setattr(containers, "config", lambda release: {"services": {}})
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,9 @@ import pytest
 
 from gpuhost.runner.data import secrets
 from gpuhost.runner.data.env_file import text
-from gpuhost.runner.docker.compose import words
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Migrate, Secret
-from gpuhost.runner.stages.render import render, write_host_files
+from gpuhost.runner.stages.render import render
 from gpuhost.runner.state.release import Release
 from tests.runner.host_fixtures import App, Programs, app, programs
 from tests.runner.test_render import HOSTILE
@@ -89,10 +88,10 @@ def test_the_env_file_exists_before_compose_first_runs(app: App, programs: Progr
     release = app.release(secrets=(Secret("A", generate="hex"),), given={})
     if_missing = f"grep -q A= {release.paths.env} || exit 15"
     programs.answer("docker compose * config *", '{"services": {}}', then=if_missing)
-    for stage in (render, write_host_files):
+    for _ in range(2):
         release.paths.env.unlink(missing_ok=True)
         asked = len(programs.called("docker"))
-        stage(Release.open(app.paths, release.plan.id))
+        render(Release.open(app.paths, release.plan.id))
         assert len(programs.called("docker")) > asked
 
 
@@ -112,30 +111,6 @@ def test_a_nul_is_refused_and_nothing_is_written(app: App, programs: Programs) -
     with pytest.raises(Failure, match="A contains a NUL"):
         render(release)
     assert not release.paths.env.exists()
-
-
-def env_files(release: Release, *, pinned: bool) -> list[str]:
-    line = words(release, "config", pinned=pinned)
-    return [line[at + 1] for at, word in enumerate(line) if word == "--env-file"]
-
-
-@pytest.mark.parametrize("pinned", [True, False])
-def test_the_users_env_file_is_read_too(app: App, programs: Programs, pinned: bool) -> None:
-    programs.compose({"web": {}})
-    release = app.release(secrets=(Secret("A"),), given={"A": "secret"})
-    assert env_files(release, pinned=pinned) == []
-    render(release)
-    assert env_files(release, pinned=pinned) == [str(release.paths.env)]
-    own = app.data(".env", "A=theirs\n")
-    assert env_files(release, pinned=pinned) == [str(own), str(release.paths.env)]
-
-
-def test_without_secrets_compose_finds_env_files_itself(app: App, programs: Programs) -> None:
-    programs.compose({"web": {}})
-    app.data(".env", "A=theirs\n")
-    release = app.release(secrets=(Secret("T", internal=True),), given={"T": "t"})
-    render(release)
-    assert env_files(release, pinned=True) == []
 
 
 def test_no_secret_is_an_argument_or_in_the_environment(app: App, programs: Programs) -> None:

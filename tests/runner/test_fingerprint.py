@@ -20,6 +20,7 @@ from gpuhost.runner.state import results
 from gpuhost.runner.state.operations import begin
 from gpuhost.runner.state.release import Release
 from tests.runner.host_fixtures import NEW, App, Programs, app, programs
+from tests.runner.test_activation import container
 
 __all__ = ["app", "programs"]
 
@@ -51,7 +52,7 @@ def release(
     for path in (made.paths.nginx, Path(site.path)):
         path.parent.mkdir(exist_ok=True)
         path.write_text(SITE)
-    write_json(made.paths.host, {"services": {}}, mode=0o600)
+    write_json(made.paths.runs, {"services": {}}, mode=0o600)
     write_json(app.paths.generated, {"MADE": SECRET, "OF_ANOTHER": "1"}, mode=0o600)
     app.data("token", SECRET)
     programs.compose({"web": {"restart": "always"}})
@@ -70,8 +71,8 @@ def names(release: Release) -> set[str]:
 def test_every_file_of_a_release_is_in_the_fingerprint(release: Release) -> None:
     fingerprint.keep(release)
     assert names(release) == {
-        "plan.json", "compose.yaml", "compose.override.yaml", "nginx.conf", "given.json",
-        "compose.host.json", "generated.json", "token", "gpuhost-app.conf",
+        "plan.json", "compose.yaml", "nginx.conf", "given.json",
+        "resolved.json", "compose.json", "generated.json", "token", "gpuhost-app.conf",
         "gpuhost-backup-app.timer", "conf", "passwd", "group",
     }  # fmt: skip
     seen = kept(release)["files"][str(release.paths.given)]
@@ -91,12 +92,12 @@ def test_a_restored_release_accepts_the_files_it_wrote_and_no_other_change(
 ) -> None:
     fingerprint.keep(release)
     before = kept(release)["files"]
-    for path in (release.paths.compose, release.paths.host):
+    for path in (release.paths.compose, release.paths.runs):
         path.write_text("changed")
     fingerprint.update(release)
     after = kept(release)["files"]
     differing = {Path(path).name for path in before if before[path] != after[path]}
-    assert differing == {"compose.host.json"}
+    assert differing == {"compose.json"}
 
 
 def test_secrets_of_a_failed_release_do_not_change_the_fingerprint(
@@ -132,7 +133,6 @@ def test_a_release_without_a_fingerprint_gets_none_when_restored(
         ({"deploy": {"restart_policy": {"condition": "any"}}}, {}, (1, [], False)),
         ({"scale": 3, "restart": "always"}, {}, (3, [], False)),
         ({"deploy": {"replicas": 0}, "restart": "always"}, {}, (0, [], False)),
-        ({"scale": 3, "restart": "always"}, {"scale": {"web": 2}}, (2, [], False)),
         (
             {
                 "restart": "always",
@@ -161,6 +161,22 @@ def test_the_fingerprint_of_a_service(
     fingerprint.keep(release)
     (runs,) = kept(release)["services"].items()
     assert runs == ("web", dict(zip(("count", "ports", "ends"), expected, strict=True)))
+
+
+def test_a_service_that_has_ended_may_stay_so(app: App, programs: Programs) -> None:
+    """Whatever its policy: an unless-stopped was added to those that still run."""
+    programs.compose({"init": {}, "web": {}, "fails": {"restart": "on-failure"}})
+    made = [
+        container("init", "init", "x", status="exited"),
+        container("web", "web", "x"),
+        container("fails", "fails", "x", status="exited"),
+    ]
+    programs.answer("docker ps *", "some")
+    programs.answer("docker inspect *", json.dumps(made))
+    release = app.release()
+    fingerprint.keep(release)
+    ends = {name: state["ends"] for name, state in kept(release)["services"].items()}
+    assert ends == {"init": True, "web": False, "fails": True}
 
 
 def test_the_next_runner_writes_the_fingerprint_of_an_interrupted_release(

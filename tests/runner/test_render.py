@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from gpuhost.runner.data import secrets
+from gpuhost.runner.docker.compose import services_to_start
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Backup, Directory, Migrate, Secret
 from gpuhost.runner.stages.render import render, write_host_files
@@ -21,6 +22,8 @@ from tests.runner.host_fixtures import ME, NEW, OLD, App, Programs, app, program
 
 __all__ = ["app", "programs"]
 
+# Of a service that declares none.
+LOGGING = {"logging": {"driver": "json-file", "options": {"max-size": "20m", "max-file": "5"}}}
 SERVICES: dict[str, Any] = {"web": {}, "db": {}, "migrate": {}}
 HOSTILE = (
     "plain",
@@ -45,7 +48,7 @@ HOSTILE = (
 
 
 def host_file(release: Release) -> dict[str, Any]:
-    value: dict[str, Any] = json.loads(release.paths.host.read_text())["services"]
+    value: dict[str, Any] = json.loads(release.paths.runs.read_text())["services"]
     return value
 
 
@@ -76,25 +79,28 @@ def test_each_service_gets_its_secrets(app: App, programs: Programs) -> None:
     write_host_files(release)
     changed = str((app.paths.shared / "key.pem").stat().st_mtime_ns)
     assert host_file(release) == {
-        "web": {"environment": {"ALL": "a", "SOME": "s"}},
+        "web": {"image": "app-web", "environment": {"ALL": "a", "SOME": "s"}, **LOGGING},
         "db": {
+            "image": "app-db",
             "environment": {"ALL": "a", "MADE": made},
             "labels": {"gpuhost.secret-files": changed},
+            **LOGGING,
         },
-        "migrate": {"environment": {"ALL": "a"}},
+        "migrate": {"image": "app-migrate", "environment": {"ALL": "a"}, **LOGGING},
     }
-    assert stat.S_IMODE(release.paths.host.stat().st_mode) == 0o600
+    assert stat.S_IMODE(release.paths.runs.stat().st_mode) == 0o600
 
 
 def test_images_are_pinned_after_the_build(app: App, programs: Programs) -> None:
     programs.compose(SERVICES)
     release = app.release(migrate=Migrate("migrate"))
     render(release)
-    assert host_file(release) == {}
+    assert host_file(release)["web"]["image"] == "app-web"
     tags = {"web": "gpuhost/app/web:aaaaaaaaaaaa", "gone": "gpuhost/app/gone:bbbbbbbbbbbb"}
     release.remember(tags=tags)
     write_host_files(release)
-    assert host_file(release) == {"web": pinned("gpuhost/app/web:aaaaaaaaaaaa")}
+    assert host_file(release)["web"] == {**pinned("gpuhost/app/web:aaaaaaaaaaaa"), **LOGGING}
+    assert host_file(release)["db"] == {"image": "app-db", **LOGGING}
 
 
 @pytest.mark.parametrize("value", HOSTILE)
@@ -103,7 +109,7 @@ def test_any_value_is_valid_in_yaml(app: App, programs: Programs, value: str) ->
     programs.compose({"web": {}})
     release = app.release(secrets=(Secret("A"),), given={"A": value})
     render(release)
-    text = release.paths.host.read_text()
+    text = release.paths.runs.read_text()
     read = yaml.safe_load(text)["services"]["web"]["environment"]["A"]
     assert read == json.loads(text)["services"]["web"]["environment"]["A"]
     assert read.replace("$$", "$") == value
@@ -114,12 +120,28 @@ def test_a_migration_in_an_inactive_profile_gets_image_and_secrets(
     app: App, programs: Programs
 ) -> None:
     programs.compose({"web": {}})
+    hidden = {"migrate": {"profiles": ["tools"], "depends_on": {"db": {}}}, "db": {}}
+    answer = json.dumps({"services": hidden, "volumes": {}})
+    programs.answer("docker compose * config --format json migrate", answer)
     declared, given = (Secret("URL", services=("migrate",)),), {"URL": "u"}
     release = app.release(secrets=declared, given=given, migrate=Migrate("migrate"))
     release.remember(tags={"migrate": "gpuhost/app/migrate:aaaaaaaaaaaa"})
     render(release)
     image = pinned("gpuhost/app/migrate:aaaaaaaaaaaa")
-    assert host_file(release) == {"migrate": {"environment": {"URL": "u"}, **image}}
+    services = host_file(release)
+    expected = {"depends_on": {"db": {}}, "environment": {"URL": "u"}, **image, **LOGGING}
+    assert services["migrate"] == expected
+    assert set(services) == {"web", "migrate", "db"}
+    assert "web" in services_to_start(release)
+    assert "migrate" not in services_to_start(release)
+
+
+def test_a_migration_that_the_files_do_not_have(app: App, programs: Programs) -> None:
+    programs.compose({"web": {}})
+    programs.answer("docker compose * json migrate", status=1, err="no such service: migrate\n")
+    with pytest.raises(Failure, match="no such service: migrate") as raised:
+        render(app.release(migrate=Migrate("migrate")))
+    assert "migrate.service" in raised.value.fix
 
 
 def test_a_second_render_writes_the_same(app: App, programs: Programs) -> None:
@@ -127,9 +149,9 @@ def test_a_second_render_writes_the_same(app: App, programs: Programs) -> None:
     declared = (Secret("A"), Secret("B", generate="hex"), Secret("F", path="certs/f"))
     release = app.release(secrets=declared, given={"A": "$", "F": "f"})
     prepare(release)
-    first = release.paths.host.read_text()
+    first = release.paths.runs.read_text()
     prepare(release)
-    assert release.paths.host.read_text() == first
+    assert release.paths.runs.read_text() == first
 
 
 def test_files_of_the_running_app_change_only_when_it_is_replaced(
@@ -186,13 +208,14 @@ def test_no_secret_is_logged(app: App, programs: Programs) -> None:
     with pytest.raises(Failure) as raised:
         render(release)
     assert raised.value.output == ("invalid: ***",)
+    assert raised.value.fix
     assert value not in release.paths.log.read_text()
     assert not any(value in call for call in programs.calls)
 
 
 def made_by_rendering(app: App, release: Release) -> list[str]:
     shared = sorted(path.name for path in app.paths.shared.glob("*"))
-    other = (release.paths.host, app.paths.generated)
+    other = (release.paths.runs, app.paths.generated, app.paths.files)
     return shared + [path.name for path in other if path.exists()]
 
 
@@ -265,5 +288,9 @@ def test_a_cpu_limit_above_the_number_of_cores_is_lowered(
     sections = {"large": _limited(4), "text": _limited("2.5"), "fits": _limited(2), "half": {}}
     programs.compose({**sections, "memory": {"deploy": {"resources": {"limits": {"memory": "1"}}}}})
     release = app.release()
-    write_host_files(release)
-    assert host_file(release) == {"large": _limited("2"), "text": _limited("2")}
+    render(release)
+    services = host_file(release)
+    assert services["large"]["deploy"] == _limited("2")["deploy"]
+    assert services["text"]["deploy"] == _limited("2")["deploy"]
+    assert services["fits"]["deploy"] == _limited(2)["deploy"]
+    assert services["half"] == {"image": "app-half", **LOGGING}

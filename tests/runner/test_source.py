@@ -178,7 +178,8 @@ def test_commits_without_a_release_are_forgotten(app: App, repository: Repositor
 def test_a_release_without_a_source(app: App) -> None:
     release = app.release()
     source.fetch(release)
-    assert not release.paths.source.exists()
+    source.fetch(release)
+    assert list(release.paths.source.iterdir()) == []
 
 
 def test_an_unknown_kind_of_source(app: App) -> None:

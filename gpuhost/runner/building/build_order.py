@@ -77,7 +77,8 @@ def _possible(release: Release, services: Mapping[str, Service]) -> dict[str, St
 
 
 def _base(release: Release, context: str, file: str) -> Base:
-    root = release.source if release.plan.source else release.app.shared
+    is_beside_data = release.is_old and not release.plan.source
+    root = release.app.shared if is_beside_data else release.source
     return Base(root / context, root / context / file)
 
 

@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gpuhost.runner.contract import LEAST_MASKED
-from gpuhost.runner.docker.resolved_model import Model, running
+from gpuhost.runner.docker.resolved_model import Model, notes, running
 from gpuhost.runner.lib.commands import Outcome, run, try_run
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import keep
@@ -20,6 +19,8 @@ QUICK = 60
 # Characters that are valid in JSON, but line ends or invalid in YAML.
 NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff\ufffe\uffff]")
 # Variables whose values are masked in logs.
+# Shorter ones are words like "true" more often than secrets.
+LEAST_GUESSED = 6
 SECRET = re.compile(r"PASS(WORD|WD)?$|SECRET|TOKEN$|KEY$|CREDENTIAL", re.IGNORECASE)
 
 
@@ -105,7 +106,7 @@ def store(release: Release, model: Model) -> None:
 
 def write_model(path: Path, model: Mapping[str, Any]) -> None:
     """Write a model (0600) unless it is the same; a YAML parser reads it too."""
-    text = json.dumps(model, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    text = json.dumps(model, indent=1, ensure_ascii=False) + "\n"
     keep(path, NOT_IN_YAML.sub(lambda match: f"\\u{ord(match[0]):04x}", text), mode=0o600)
 
 
@@ -115,7 +116,7 @@ def config(release: Release) -> Model:
         try:
             model = json.loads(release.paths.resolved.read_text(encoding="utf-8"))
             _mask(release, model)
-        except (OSError, ValueError, LookupError, AttributeError) as error:
+        except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
             raise Failure(
                 f"{release.paths.resolved}: {getattr(error, 'strerror', None) or 'damaged'}",
                 fix="release the app again",
@@ -136,19 +137,20 @@ def section(release: Release, service: str) -> Mapping[str, Any]:
 
 
 def services_to_start(release: Release) -> tuple[str, ...]:
-    """The services of the release, without its migration."""
-    migrate = release.plan.migrate
-    return tuple(
-        name for name in running(config(release)) if migrate is None or name != migrate.service
-    )
+    """The services of the release, without its migration and what only this needs."""
+    model, migrate = config(release), release.plan.migrate
+    others = {*notes(model).of_migration, migrate.service if migrate else ""}
+    return tuple(name for name in running(model) if name not in others)
 
 
 def _mask(release: Release, model: Model) -> None:
-    """Values of .env and of env files that are named like secrets."""
-    for service in model["services"].values():
-        values = service.get("environment") or {}
-        release.log.mask(
-            str(value).replace("$$", "$")
-            for name, value in values.items()
-            if value is not None and len(str(value)) >= LEAST_MASKED and SECRET.search(name)
-        )
+    """Values of .env and of env files that are named like secrets.
+
+    Not those that are names in the model too, like "postgres": its log would be unreadable.
+    """
+    services: dict[str, dict[str, Any]] = model["services"]
+    public = " ".join([*services, *(str(s.get("image") or "") for s in services.values())])
+    for service in services.values():
+        values = (service.get("environment") or {}).items()
+        texts = (str(value).replace("$$", "$") for name, value in values if SECRET.search(name))
+        release.log.mask(t for t in texts if len(t) >= LEAST_GUESSED and t not in public)

@@ -25,12 +25,14 @@ class Notes:
     + inactive: services of the files that are not in this release
     + lasting: services without a restart policy: those that still run when the app is up get one
     + one_shots: services that must end with 0
+    + of_migration: services that only the migration needs: `up` does not start them
     + copies: paths whose content in the source is copied into shared/, if that has none yet
     """
 
     inactive: tuple[str, ...] = ()
     lasting: tuple[str, ...] = ()
     one_shots: tuple[str, ...] = ()
+    of_migration: tuple[str, ...] = ()
     copies: tuple[str, ...] = ()
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from gpuhost.runner.docker.compose import environment, legacy_words, project_directory
 from gpuhost.runner.docker.resolved_model import KEY, Model
 from gpuhost.runner.lib.commands import Outcome, try_run
+from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.log import NOWHERE
 from gpuhost.runner.resolved.refusals import refusal
 from gpuhost.runner.state.release import Release
@@ -23,31 +24,41 @@ MERGED = ("services", "networks", "volumes", "configs", "secrets")
 
 @dataclass(frozen=True)
 class Answer:
-    """+ unset: variables without a value and a default
-    + inactive: services of the files that are in no active profile; None: unknown
+    """What Compose says.
+
+    + unset: variables without a value and a default
+    + inactive: services of the files that are in no active profile
+    + hidden: those of them that are in the model nevertheless: the migration, and what it needs
     + environment: what configs and secrets with `environment` take
     """
 
     model: Model
-    unset: tuple[str, ...]
-    inactive: tuple[str, ...]
-    environment: Mapping[str, str]
+    unset: tuple[str, ...] = ()
+    inactive: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 def ask_compose(release: Release) -> Answer:
     """Raises Failure, with the paths of the source."""
     outcome = _config(release, "--format", "json")
-    model = _plain(json.loads(outcome.out))
+    model, active = _plain(outcome), set(_plain(outcome)["services"])
     migration = release.plan.migrate
-    if migration and migration.service not in model["services"]:
+    if migration and migration.service not in active:
         model = _with_hidden(release, model, migration.service)
-    return Answer(model, _unset(outcome), _inactive(release, model), _environment(release, model))
+    return Answer(
+        model,
+        _unset(outcome),
+        _inactive(release, model),
+        tuple(name for name in model["services"] if name not in active),
+        _environment(release, model),
+    )
 
 
 def _with_hidden(release: Release, model: Model, service: str) -> Model:
-    """A migration in a profile that is not active, with what it needs."""
+    """With a migration in a profile that is not active, and what it needs."""
     fix = "set migrate.service in x-gpuhost to a service of the Compose files"
-    hidden = _plain(json.loads(_config(release, "--format", "json", service, fix=fix).out))
+    hidden = _plain(_config(release, "--format", "json", service, fix=fix))
     merged = {k: {**(hidden.get(k) or {}), **(model.get(k) or {})} for k in MERGED}
     return {**model, **{key: value for key, value in merged.items() if value}}
 
@@ -139,8 +150,12 @@ def _place(release: Release) -> dict[str, Any]:
     return {"cwd": directory, "env": {**environment(release), "PWD": str(directory)}}
 
 
-def _plain(model: Model) -> Model:
-    """Without the user's own x- keys."""
+def _plain(outcome: Outcome) -> Model:
+    """The printed model, without the user's own x- keys."""
+    try:
+        model = json.loads(outcome.out)
+    except ValueError:
+        raise Failure("docker compose config printed no JSON", output=outcome.tail) from None
     kept = {key: value for key, value in model.items() if not key.startswith("x-") or key == KEY}
     return {**kept, "services": dict(kept.get("services") or {})}
 

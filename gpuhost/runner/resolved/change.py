@@ -24,6 +24,7 @@ class Facts:
 
     + places: by path in the source, for each that the model names
     + inactive: services of the files that are in no active profile
+    + hidden: services that are in the model only for the migration
     + engine: major version of Docker; cores: of the host
     + site: ports of the app's site on the host's nginx
     + volumes, networks: names on the host
@@ -32,6 +33,7 @@ class Facts:
     roots: Roots
     places: Mapping[str, Place] = field(default_factory=dict)
     inactive: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
     engine: int = 0
     cores: int = 1
     site: tuple[int, ...] = ()
@@ -52,7 +54,7 @@ class Changed:
 
 def change(model: Model, plan: Plan, facts: Facts) -> Changed:
     """Everything that the plan and the host change. Raises Failure."""
-    started, of_services = services(model, plan, facts.inactive)
+    started, of_services = services(model, plan, facts.inactive, facts.hidden)
     external.refuse_unsupported(started)
     external.refuse_missing(started, "volume", facts.volumes)
     external.refuse_missing(started, "network", facts.networks)
@@ -68,7 +70,7 @@ def change(model: Model, plan: Plan, facts: Facts) -> Changed:
 
 def change_old(model: Model, plan: Plan, facts: Facts) -> Changed:
     """A release of an older gpuhost: its second Compose file has made the other changes."""
-    started, _ = services(model, plan, facts.inactive)
+    started, _ = services(model, plan, facts.inactive, facts.hidden)
     lowered, said = host_cpus(started, facts.cores)
     # It gave every lasting service a restart policy.
     return Changed(with_notes(lowered, replace(resolved_model.notes(lowered), lasting=())), said)

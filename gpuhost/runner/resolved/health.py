@@ -1,7 +1,7 @@
 """Health checks: asked often while a container starts, seldom afterwards.
 
-Docker's default interval of 30 s would make each release up to 30 s longer than needed; the interval
-of an hour that some images have, an hour.
+Docker's default interval of 30 s would make each release up to 30 s longer than needed. Some images
+have an interval of an hour.
 """
 
 from __future__ import annotations

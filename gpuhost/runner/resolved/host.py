@@ -10,6 +10,7 @@ from gpuhost.runner.docker.resolved_model import Model
 from gpuhost.runner.lib.commands import run, try_run
 from gpuhost.runner.lib.log import NOWHERE
 from gpuhost.runner.resolved import tree
+from gpuhost.runner.resolved.asking import Answer
 from gpuhost.runner.resolved.change import Facts
 from gpuhost.runner.resolved.external import external
 from gpuhost.runner.resolved.places import Roots, mentioned
@@ -19,14 +20,16 @@ from gpuhost.runner.state.release import Release
 SECONDS = 60
 
 
-def facts(release: Release, model: Model, inactive: tuple[str, ...]) -> Facts:
+def facts(release: Release, answer: Answer) -> Facts:
     """Raises Failure if Docker does not answer."""
+    model = answer.model
     roots = roots_of(release)
     paths = mentioned(model, roots)
     return Facts(
         roots,
         tree.read(release.source, release.app.shared, paths),
-        inactive,
+        answer.inactive,
+        answer.hidden,
         engine(),
         len(os.sched_getaffinity(0)),
         site_ports(release),

@@ -11,6 +11,13 @@ from gpuhost.runner.docker.resolved_model import Model, running
 from gpuhost.runner.lib.sizes import GB
 from gpuhost.runner.plan import Plan, Resources
 
+# Keys of a service -> the part and the key of deploy.resources that say the same.
+TWICE = {
+    "mem_limit": ("limits", "memory"),
+    "cpus": ("limits", "cpus"),
+    "pids_limit": ("limits", "pids"),
+    "mem_reservation": ("reservations", "memory"),
+}
 LOGGING = {"driver": "json-file", "options": {"max-size": "20m", "max-file": "5"}}
 
 
@@ -28,6 +35,7 @@ def limits(model: Model, plan: Plan, cores: int) -> tuple[Model, tuple[str, ...]
             escaped = {key: value.replace("$", "$$") for key, value in values.items()}
             section["environment"] = {**(section.get("environment") or {}), **escaped}
         section.setdefault("logging", deepcopy(LOGGING))
+        _say_once(section)
     lowered, notes = host_cpus(changed, cores)
     return lowered, (*said, *notes)
 
@@ -46,21 +54,27 @@ def host_cpus(model: Model, cores: int) -> tuple[Model, tuple[str, ...]]:
 
 
 def _limit(section: dict[str, Any], resources: Resources) -> None:
-    """Keys that say the same go: Compose refuses different values."""
     added = {}
     if resources.memory_gb:
         added["memory"] = _bytes(resources.memory_gb)
-        for key in ("mem_limit", "memswap_limit"):
-            section.pop(key, None)
+        # The limit of swap depends on that of memory.
+        section.pop("memswap_limit", None)
     if resources.cpus:
         added["cpus"] = format(Decimal(str(resources.cpus)), "f")
-        section.pop("cpus", None)
     if added:
         deploy = section["deploy"] = section.get("deploy") or {}
         part = deploy["resources"] = deploy.get("resources") or {}
         part["limits"] = {**(part.get("limits") or {}), **added}
     if resources.shm_gb:
         section["shm_size"] = _bytes(resources.shm_gb)
+
+
+def _say_once(section: dict[str, Any]) -> None:
+    """Compose refuses a limit outside of `deploy` beside any limit in it: they move there."""
+    resources = (section.get("deploy") or {}).get("resources") or {}
+    for key, (part, name) in TWICE.items():
+        if resources.get(part) and key in section:
+            resources[part].setdefault(name, section.pop(key))
 
 
 def _bytes(gb: float) -> str:

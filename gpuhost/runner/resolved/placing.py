@@ -6,8 +6,10 @@ they are removed afterwards, also after an interruption.
 
 from __future__ import annotations
 
+import errno
 import os
 import posixpath
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -110,6 +112,8 @@ def _read(release: Release, path: str) -> bytes | None:
         with open_directory(release, parent or ".") as directory:
             flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
             with os.fdopen(os.open(name, flags, dir_fd=directory), "rb") as file:
+                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                    raise OSError(errno.EINVAL, "not a regular file")
                 return file.read(MAX_BYTES)
     except FileNotFoundError:
         return None

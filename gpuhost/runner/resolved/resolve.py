@@ -29,11 +29,10 @@ def resolve(release: Release) -> Changed:
     """
     answer = _ask(release)
     if release.is_old:
-        changed = change_old(answer.model, release.plan, facts(release, answer.model, ()))
+        changed = change_old(answer.model, release.plan, facts(release, answer))
     else:
         _refuse_unset(release, answer.unset)
-        found = facts(release, answer.model, answer.inactive)
-        changed = change(answer.model, release.plan, found)
+        changed = change(answer.model, release.plan, facts(release, answer))
     _write_environment(release, answer)
     return changed
 

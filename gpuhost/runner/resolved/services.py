@@ -25,10 +25,13 @@ DROPPED = ("profiles", "develop")
 RESOURCES = ("volumes", "networks", "configs", "secrets")
 
 
-def services(model: Model, plan: Plan, inactive: Iterable[str]) -> tuple[Model, tuple[str, ...]]:
+def services(
+    model: Model, plan: Plan, inactive: Iterable[str], hidden: Iterable[str] = ()
+) -> tuple[Model, tuple[str, ...]]:
     """The model with the services of this release, and notes for the log.
 
     + inactive: services of the files that are in no active profile
+    + hidden: services of the model that are there only for the migration
 
     Raises Failure.
     """
@@ -49,11 +52,12 @@ def services(model: Model, plan: Plan, inactive: Iterable[str]) -> tuple[Model, 
     for name in plan.one_shots:
         if name in started:
             _end_once(started[name])
-    ending = {*plan.one_shots, *waited_for, migration}
+    ending = {*plan.one_shots, *waited_for, *hidden, migration}
     lasting = [n for n, section in started.items() if n not in ending and not _has_policy(section)]
     _drop_unused(changed)
     gone = tuple(dict.fromkeys((*inactive, *left_out)))
-    kept = Notes(gone, tuple(lasting), tuple(n for n in plan.one_shots if n in started))
+    one_shots = tuple(name for name in plan.one_shots if name in started)
+    kept = Notes(gone, tuple(lasting), one_shots, tuple(hidden))
     return with_notes(changed, kept), tuple(_said(left_out, kept))
 
 

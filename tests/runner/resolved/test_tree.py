@@ -1,0 +1,119 @@
+"""Facts about paths of the source, and copies of files that containers mount."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from gpuhost.runner.contract import AppPaths
+from gpuhost.runner.resolved import tree
+from gpuhost.runner.resolved.places import ABSENT, DIRECTORY, EMPTY, FILE
+from gpuhost.runner.resolved.project_files import forget
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    root = tmp_path / "source"
+    for name, text in {
+        "conf/a": "1", "conf/sub/b": "2", "keep/.gitkeep": "", "keep/sub/.gitignore": "*",
+        "x.conf.example": "", ".git/index": "now",
+    }.items():  # fmt: skip
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    (tmp_path / "shared" / "data").mkdir(parents=True)
+    (tmp_path / "shared" / "file").write_text("")
+    return root
+
+
+def kinds(source: Path, path: str) -> tuple[str, str]:
+    place = tree.read(source, source.with_name("shared"), [path])[path]
+    return place.source, place.shared
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("conf", (DIRECTORY, ABSENT)),
+        ("conf/a", (FILE, ABSENT)),
+        ("keep", (EMPTY, ABSENT)),
+        ("data", (ABSENT, EMPTY)),
+        ("file", (ABSENT, FILE)),
+        ("conf/a/below", (ABSENT, ABSENT)),
+    ],
+)
+def test_what_is_at_a_path(source: Path, path: str, expected: tuple[str, str]) -> None:
+    assert kinds(source, path) == expected
+
+
+def test_an_example_of_a_missing_file_is_found(source: Path) -> None:
+    place = tree.read(source, source.with_name("shared"), ["x.conf"])["x.conf"]
+    assert place.examples == ("x.conf.example",)
+
+
+def test_a_link_is_followed_inside_the_source_only(source: Path, tmp_path: Path) -> None:
+    (source / "in").symlink_to("conf")
+    (source / "out").symlink_to("/etc")
+    (tmp_path / "source-other").mkdir()
+    (source / "beside").symlink_to("../source-other")
+    places = tree.read(source, source.with_name("shared"), ["in", "out", "beside", "out/passwd"])
+    assert {path: place.leads_out for path, place in places.items()} == {
+        "in": False, "out": True, "beside": True, "out/passwd": True,
+    }  # fmt: skip
+    assert places["in"].source == DIRECTORY
+
+
+def test_the_digest_is_of_names_modes_and_content(source: Path, tmp_path: Path) -> None:
+    first = tree.digest(source / "conf")
+    os.utime(source / "conf/a", (1, 1))
+    assert tree.digest(source / "conf") == first
+    seen = {first}
+    for change in (
+        lambda: (source / "conf/a").write_text("other"),
+        lambda: (source / "conf/a").chmod(0o755),
+        lambda: (source / "conf/a").rename(source / "conf/c"),
+        lambda: (source / "conf/link").symlink_to("c"),
+    ):
+        change()
+        seen.add(tree.digest(source / "conf"))
+    assert len(seen) == 5
+
+
+def test_a_checkout_of_git_changes_no_digest(source: Path) -> None:
+    before = tree.read(source, source, ["."])["."].digest
+    (source / ".git/index").write_text("later")
+    assert tree.read(source, source, ["."])["."].digest == before
+    (source / "conf/a").write_text("other")
+    assert tree.read(source, source, ["."])["."].digest != before
+
+
+def test_a_copy_is_kept_by_content(source: Path, tmp_path: Path) -> None:
+    files = tmp_path / "files"
+    (source / "conf/link").symlink_to("/etc/passwd")
+    (source / "conf/a").chmod(0o640)
+    tree.keep(source, "conf", "d1", files)
+    tree.keep(source, "conf/a", "d2", files)
+    tree.keep(source, ".", "d3", files)
+    assert (files / "d1/conf/sub/b").read_text() == "2"
+    assert (files / "d1/conf/link").readlink() == Path("/etc/passwd")
+    assert (files / "d2/a").stat().st_mode & 0o777 == 0o640
+    assert (files / "d3/source/conf/a").exists()
+    assert not (files / "d3/source/.git").exists()
+    assert files.stat().st_mode & 0o777 == 0o700
+    kept = (files / "d2/a").stat().st_ino
+    (files / ".d2.new").mkdir()
+    tree.keep(source, "conf/a", "d2", files)
+    assert (files / "d2/a").stat().st_ino == kept
+
+
+def test_files_of_releases_that_are_removed_go(source: Path, tmp_path: Path) -> None:
+    app = AppPaths(tmp_path)
+    for digest in ("d1", "d2", "d3"):
+        tree.keep(source, "conf/a", digest, app.files)
+    (app.files / ".d4.new").mkdir()
+    for id_, digest in (("1", "d1"), ("2", "d2")):
+        app.release(id_).home.mkdir(parents=True)
+        app.release(id_).resolved.write_text(f'"{app.files}/{digest}/a"')
+    assert forget(app, ["2", "without-a-model"]) == (".d4.new", "d1", "d3")
+    assert sorted(path.name for path in app.files.iterdir()) == ["d2"]
