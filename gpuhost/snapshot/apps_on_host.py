@@ -23,7 +23,7 @@ NOT_OF_THE_RESULT = ("logs", "output")
 OF_THE_HISTORY = ("id", "kind", "state", "ended")
 OF_THE_SITE = ("where", "service", "certificate")
 # Printed with their hashes: drift compares them with what the repository renders now.
-RENDERED = ("compose.yaml", "compose.override.yaml", "nginx.conf")
+RENDERED = ("compose.yaml", "nginx.conf")
 SECONDS = 5
 
 

@@ -24,7 +24,7 @@ from gpuhost.snapshot import Probe, Probes
 from gpuhost.snapshot.app_state import AppState, BackupUnits
 from gpuhost.snapshot.apps import Apps
 from gpuhost.snapshot.apps_details import Details
-from tests.runner.host_fixtures import NEW, App, Programs, programs
+from tests.runner.host_fixtures import NEW, App, Programs, as_resolved, programs
 from tests.snapshot.test_apps import probe_output
 
 __all__ = ["programs"]
@@ -57,7 +57,7 @@ def release(tmp_path: Path, programs: Programs, monkeypatch: pytest.MonkeyPatch)
     digest = hashlib.sha256(b"runner").hexdigest()[:12]
     (root / "lib" / RUNNER.format(digest)).write_bytes(b"runner")
     point(app.paths.home / "runner.pyz", f"../lib/{RUNNER.format(digest)}")
-    programs.compose({"web": {"restart": "always", "ports": [{"target": 1, "published": "80"}]}})
+    as_resolved(made, {"web": {"restart": "always", "ports": [{"target": 1, "published": "80"}]}})
     fingerprint.keep(made)
     return made
 
@@ -92,7 +92,7 @@ def test_as_it_was_verified(release: Release) -> None:
     assert verified.start_s == 90
     assert verified.site and verified.site_file
     assert verified.site.file == verified.site_file.path == str(release.app.shared / "site/a.conf")
-    assert set(verified.rendered) == {"compose.yaml", "compose.override.yaml", "nginx.conf"}
+    assert set(verified.rendered) == {"compose.yaml", "nginx.conf"}
 
 
 @pytest.mark.parametrize(
@@ -121,15 +121,15 @@ def test_a_missing_file_a_changed_mode_and_a_special_file(release: Release) -> N
     paths.given.chmod(0o644)
     paths.nginx.unlink()
     os.mkfifo(paths.nginx)
-    paths.override.rename(paths.home / "there")
-    paths.override.symlink_to("there")
+    paths.resolved.rename(paths.home / "there")
+    paths.resolved.symlink_to("there")
     owner = f"{os.getuid()}:{os.getgid()}"
     home = f"/releases/{NEW}"
     assert [each for each in complaints(release) if each] == [
-        f"{home}/compose.override.yaml is changed",
         f"{home}/compose.yaml is missing",
         f"{home}/given.json is {owner} 0644, not {owner} 0600",
         f"{home}/nginx.conf is changed",
+        f"{home}/resolved.json is changed",
     ]
 
 
