@@ -130,7 +130,7 @@ DEPLOYED_CHECKS = [
 LAB_TESTS = {
     "tests/e2e/test_apt.py": 17,
     "tests/e2e/test_bootstrap.py": 7,
-    "tests/e2e/test_build_cache.py": 18,
+    "tests/e2e/test_build_cache.py": 28,
     "tests/e2e/test_docker.py": 22,
     "tests/e2e/test_drift.py": 22,
     "tests/e2e/test_drift_timer.py": 14,
@@ -145,6 +145,7 @@ LAB_TESTS = {
     "tests/e2e/test_old_host.py": 5,
     "tests/e2e/test_ready_host.py": 21,
     "tests/e2e/test_release.py": 11,
+    "tests/e2e/test_release_abort.py": 5,
     "tests/e2e/test_release_apps.py": 21,
     "tests/e2e/test_release_broken.py": 16,
     "tests/e2e/test_release_cut.py": 18,

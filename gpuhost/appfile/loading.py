@@ -10,10 +10,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from gpuhost.appfile import references
 from gpuhost.appfile.app import App, source_directory
+from gpuhost.appfile.block import frozen, parse_block, variable_problems, with_internal_secrets
 from gpuhost.appfile.compose.merging import merged, untagged
 from gpuhost.appfile.compose.project import ComposeProject, Named, read_project
 from gpuhost.appfile.compose.project_files import LocalFiles, NoFiles, ProjectFiles
@@ -21,7 +20,7 @@ from gpuhost.appfile.document import BadYaml, Document, KeyPath, read_all
 from gpuhost.appfile.errors import BadApp
 from gpuhost.appfile.model import XGpuhost
 from gpuhost.appfile.placing import placed
-from gpuhost.appfile.problems import Problem, key_name, problems_of, shown, suggestion
+from gpuhost.appfile.problems import Problem, shown, suggestion
 from gpuhost.appfile.schema import KEY
 
 # Where `--data app=NAME` is looked up: the user's own apps, then the packaged ones.
@@ -30,10 +29,6 @@ PACKAGED = Path(__file__).parents[1] / "apps"
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 NAME_RULE = "lowercase letters, digits, - and _, starting with a letter or digit"
 MAX_BYTES = 1024 * 1024
-# Compose's variables, $NAME and ${…}: they are not replaced inside x-gpuhost.
-VARIABLE = re.compile(r"(?<!\$)(?:\$\$)*\$[A-Za-z_{]")
-# A $ in a secret's `value` that does not start ${NAME}.
-BAD_REFERENCE = re.compile(r"(?<!\$)(?:\$\$)*\$(?:[A-Za-z_]|\{(?![A-Za-z_]\w*\}))", re.ASCII)
 
 
 def find(name: str) -> Path:
@@ -93,8 +88,8 @@ def _app(path: Path, text: bytes, documents: Sequence[Document], files: ProjectF
     if problems:
         raise _bad_app(path, whole, problems)
     given = whole.value.get(KEY)
-    problems = list(_variables(given, (KEY,)))
-    block, is_valid, of_block = _block(_frozen({} if given is None else given))
+    problems = list(variable_problems(given, (KEY,)))
+    block, is_valid, of_block = parse_block(frozen({} if given is None else given))
     reported = {problem.key_path for problem in problems}
     problems += (problem for problem in of_block if problem.key_path not in reported)
     directory = source_directory(block, path)
@@ -110,7 +105,7 @@ def _app(path: Path, text: bytes, documents: Sequence[Document], files: ProjectF
     lines = list(map(str, project.errors)) if is_complete else []
     if problems or lines:
         raise _bad_app(path, whole, problems, lines)
-    block = _with_internal_secrets(block)
+    block = with_internal_secrets(block)
     if is_complete:
         block = placed(block, project.directory)
     return App(path.stem, path, text, project, block, documents, is_complete)
@@ -154,7 +149,7 @@ def _as_one(documents: Sequence[Document]) -> Document:
 
 def _named(block: XGpuhost, app: str) -> Named:
     files = {secret.path for secret in block.secrets.values() if secret.path}
-    secrets = _with_internal_secrets(block).secrets
+    secrets = with_internal_secrets(block).secrets
     return Named(
         block.compose,
         block.variables,
@@ -186,29 +181,6 @@ def _bytes(path: Path) -> bytes:
     return text
 
 
-def _block(given: Any) -> tuple[XGpuhost, bool, list[Problem]]:
-    """The block, whether it is valid, and its problems; an invalid one without wrong sections."""
-    try:
-        return XGpuhost.model_validate(given, strict=True), True, []
-    except ValidationError as error:
-        problems = list(problems_of(error, given))
-    wrong = {str(problem.key_path[1]) for problem in problems if len(problem.key_path) > 1}
-    rest = (
-        {key: value for key, value in given.items() if key not in wrong}
-        if (isinstance(given, dict))
-        else {}
-    )
-    for key in ("secrets", "gpu"):
-        section = given.get(key) if isinstance(given, dict) else None
-        if key in wrong and isinstance(section, dict):
-            # The names are valid, even if a value is not.
-            rest[key] = {name: {} for name in section}
-    try:
-        return XGpuhost.model_validate(rest, strict=True), False, problems
-    except ValidationError:
-        return XGpuhost(), False, problems
-
-
 def _of_file(written: Any) -> Iterator[Problem]:
     """The few rules for the file as a whole; Compose checks its own keys on the host."""
     if not isinstance(written, dict):
@@ -220,46 +192,3 @@ def _of_file(written: Any) -> Iterator[Problem]:
     for key in written:
         if key != KEY and get_close_matches(key.lower().replace("_", "-"), [KEY], cutoff=0.85):
             yield Problem((key,), f"{shown((), key)[1:-1]}: did you mean {KEY}?")
-
-
-def _variables(value: Any, key_path: KeyPath) -> Iterator[Problem]:
-    if isinstance(value, str):
-        yield from _in_text(value, key_path)
-    elif isinstance(value, dict | list):
-        for step, item in value.items() if isinstance(value, dict) else enumerate(value):
-            below = (*key_path, step)
-            if isinstance(step, str) and VARIABLE.search(step):
-                yield Problem(
-                    below, f"{key_name(below[1:])}: variables are not supported in a name"
-                )
-            yield from _variables(item, below)
-
-
-def _in_text(text: str, key_path: KeyPath) -> Iterator[Problem]:
-    is_template = key_path[1:2] == ("secrets",) and key_path[3:] == ("value",)
-    if is_template and BAD_REFERENCE.search(text):
-        message = "only secrets are filled in, as ${NAME}; write $$ for a $"
-        yield Problem(key_path, f"{key_name(key_path[1:])}: {message}")
-    if not is_template and VARIABLE.search(text):
-        message = "variables are not supported here: write the value, and $$ for a $"
-        yield Problem(key_path, f"{key_name(key_path[1:])}: {message}")
-
-
-def _frozen(value: Any) -> Any:
-    """Tuples for lists, as in the models; and $ for $$, as everywhere in a Compose file."""
-    if isinstance(value, str):
-        return value.replace("$$", "$")
-    if isinstance(value, dict):
-        return {key: _frozen(item) for key, item in value.items()}
-    return tuple(map(_frozen, value)) if isinstance(value, list) else value
-
-
-def _with_internal_secrets(block: XGpuhost) -> XGpuhost:
-    """A deploy key or a registry's password goes to no service, unless the file names some."""
-    used = {name for _, name in references.secret_names(block)}
-    internal = {
-        name: secret.model_copy(update={"internal": True})
-        for name, secret in block.secrets.items()
-        if name in used and not secret.services
-    }
-    return block.model_copy(update={"secrets": {**block.secrets, **internal}})

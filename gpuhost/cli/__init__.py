@@ -57,7 +57,7 @@ def cli() -> None:
     gpuhost status inventory.py            show the apps; changes nothing
     gpuhost drift inventory.py             show what has changed since; changes nothing
 
-    provision, deploy, rollback, restore and remove run pyinfra with the files of deploys/:
+    provision, deploy, rollback, restore, abort and remove run pyinfra with the files of deploys/:
     `pyinfra inventory.py deploys/gpu_host.py` does the same.
 
     \b

@@ -12,6 +12,7 @@ from gpuhost.checks.finding import Finding
 from gpuhost.checks.registry import run_checks
 from gpuhost.drift.difference import Cause, Difference, explain, with_acceptance
 from gpuhost.release.archive import BadDirectory
+from gpuhost.release.overlay import read_overlay
 from gpuhost.release.source import local_revision
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
@@ -70,7 +71,8 @@ def _cause(finding: Finding, app: DeployedApp) -> Cause:
 def _read(name: str) -> AppFile:
     try:
         app = load(find(name))
-        return AppFile(app, local_revision(app))
+        overlay = read_overlay(app)
+        return AppFile(app, local_revision(app), overlay.revision if overlay else "")
     except BadApp as error:
         return AppFile(errors=tuple(error.lines))
     except BadDirectory as error:

@@ -1,4 +1,4 @@
-"""Operations on apps: release, roll back, restore, remove."""
+"""Operations on apps: release, roll back, restore, abort, remove."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from functools import partial
 
 from pyinfra.api import operation
 
-from gpuhost.operations import app_release, app_removal, app_restore, app_rollback
+from gpuhost.operations import app_abort, app_release, app_removal, app_restore, app_rollback
 from gpuhost.operations.app_operation import run_action
 from gpuhost.operations.reading import Commands
 from gpuhost.settings import Settings
@@ -76,6 +76,25 @@ def restore(app: str, settings: Settings, backup: str | None = None) -> Commands
         )
     """
     yield from run_action(app, partial(app_restore.decide, app, settings, backup))
+
+
+@operation()
+def abort(app: str, settings: Settings) -> Commands:
+    """
+    End the release, rollback or restore in progress on an app at the next safe point, and undo what
+    it has changed: the previous release, or the previous data, is restored and verified. One that
+    was interrupted is undone now. If none is in progress, nothing is changed.
+
+    + app: the name of the app
+    + settings: the settings of this host
+
+    **Example:**
+
+    .. code:: python
+
+        app.abort(name="Abort tts", app="tts", settings=settings)
+    """
+    yield from app_abort.commands(app, settings)
 
 
 @operation()

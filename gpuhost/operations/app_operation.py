@@ -36,12 +36,14 @@ class Action:
     + does, would: the action in words, during the run and in a plan
     + start: returns what to start on the host; raises Refused
     + notes: more lines of a plan
+    + first: an interrupted operation that the host finishes or undoes before this one
     """
 
     does: str
     would: str
     start: Callable[[Host], StartRequest]
     notes: tuple[str, ...] = ()
+    first: Operation | None = None
 
 
 @dataclass(frozen=True)
@@ -74,9 +76,18 @@ def run_action(app: str, decide: Callable[[], Action | NoChange]) -> Commands:
         host.log(decision.does if executing() else decision.would)
         for line in () if executing() else decision.notes:
             host.log(f"  {line}")
+        if decision.first:
+            host.log(_announce(app, decision.first))
         yield FunctionCommand(_carry_out, (app, decision.start), {})
     else:
         yield from refuse_app(app, decision)
+
+
+def _announce(app: str, first: Operation) -> str:
+    return (
+        f"{app}: first finishes or undoes {first.sentence}, which was interrupted; to undo it "
+        f"instead, run gpuhost abort INVENTORY {app} before"
+    )
 
 
 def known_app(apps: Apps, app: str) -> AppState:
@@ -98,7 +109,9 @@ def verified_release(state: AppState) -> ReleaseState:
 def require_idle(state: AppState) -> None:
     """Raises Refused while another operation on the app is in progress."""
     if under_way := state.under_way:
-        raise Refused([f"{under_way.kind} {under_way.id} is under way; wait for it"])
+        end_it = f"gpuhost abort INVENTORY {state.name}"
+        reason = f"{under_way.kind} {under_way.id} is under way; wait for it, or end it: {end_it}"
+        raise Refused([reason])
 
 
 def explain(error: Exception) -> tuple[str, ...]:

@@ -26,7 +26,8 @@ def decide(app: str, settings: Settings) -> Action | NoChange:
         planned.sentence,
         f"would release {planned.sentence}",
         partial(_start, planned, snapshot),
-        planned.notes,
+        notes=planned.notes,
+        first=planned.state.cut_off if planned.state else None,
     )
 
 

@@ -37,6 +37,8 @@ def decide(app: str, settings: Settings, backup: str | None) -> Action | NoChang
         f"{app}: restores {backup}",
         f"{app}: would restore {backup}",
         partial(_start, app, backup),
+        # Of this backup itself: the same restore continues.
+        first=state.cut_off if state.cut_off and state.cut_off.id != backup else None,
     )
 
 

@@ -42,6 +42,7 @@ def decide(app: str, settings: Settings, release: str | None) -> Action | NoChan
         f"{app}: rolls back {change}",
         f"{app}: would roll back {change}",
         partial(_start, app, target, snapshot),
+        first=known_app(snapshot.apps, app).cut_off,
     )
 
 

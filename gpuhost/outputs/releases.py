@@ -104,7 +104,10 @@ def _notes(app: AppReport) -> Iterator[str]:
     if operation := app.state.under_way:
         yield f"in progress: {operation.sentence}"
     if operation := app.state.cut_off:
-        yield (f"interrupted: {operation.sentence}; the next run or reboot finishes or undoes it")
+        yield (
+            f"interrupted: {operation.sentence}; the next run or reboot finishes or undoes it; "
+            f"gpuhost abort INVENTORY {app.state.name} undoes it now"
+        )
     if (failed := app.failed) and failed.id != app.state.current:
         yield f"the last release, {failed.id}, {describe_result(failed, app.state)}"
 
@@ -117,7 +120,9 @@ def describe_result(release: ReleaseState, state: AppState) -> str:
         return "in progress" if operation and operation.id == release.id else "interrupted"
     if result.state == VERIFIED:
         return VERIFIED
-    parts = [f"failed in {result.stage or 'an unknown stage'}: {result.said or result.state}"]
+    stage = result.stage or "an unknown stage"
+    failed = f"failed in {stage}: {result.said or result.state}"
+    parts = [f"aborted by {result.aborted_by} in {stage}" if result.aborted_by else failed]
     if result.restored:
         parts.append(f"rolled back to {result.restored}")
     if result.state == UNDONE:

@@ -1,16 +1,18 @@
 """apt-cacher-ng on docker0: builds get packages from the mirrors, without a change of a Dockerfile.
 
-Every RUN has `http_proxy` without an ARG, and apt uses it. Programs that read `NO_PROXY` do not use
-the cache; apt does not read that name in capitals. The cache forwards the requests of all other
-programs, such as wget, to port 80 of their servers.
+Every RUN has `http_proxy` without an ARG, and apt uses it, for HTTPS archives too: as a tunnel,
+which the cache passes on to port 443. Programs that read `NO_PROXY` do not use the cache; apt does
+not read that name in capitals. The cache forwards the requests of all other programs, such as wget,
+to port 80 of their servers.
 """
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from importlib.resources import files
 
-from gpuhost.domain.apt.mirrors import HOSTS, mirror_called
+from gpuhost.domain.apt.mirrors import ALL_HOSTS, HOSTS, Archive, Mirror, mirror_called
 from gpuhost.domain.rendering import render
 from gpuhost.plans.host_file import HostFile
 from gpuhost.settings import Settings
@@ -28,6 +30,7 @@ MIRRORS = "/etc/gpuhost/build/mirrors"
 # Written by the script, for the archive of that name.
 SECURITY_LIST = "/etc/apt-cacher-ng/backends_gpuhost_security"
 PATHS = (EARLY, LATE, DROPIN, SCRIPT, MIRRORS)
+PLAIN = re.compile(r"http://[^:/@]+(?:/|$)")
 ESSENTIAL = ("Release", ".deb", ".xz", *"0123456789abcdef")
 
 
@@ -50,6 +53,21 @@ def mirrors(settings: Settings) -> tuple[str, ...]:
     return tuple(mirror_called(name, https=name not in HOSTS).base for name in names)
 
 
+def _named_in_dockerfiles(settings: Settings, archive: Archive) -> str:
+    """URLs of an archive that the cache answers from any mirror, separated by spaces.
+
+    Every mirror that `apt_mirror` can name, not only the declared ones: a Dockerfile may name
+    another, which may be the one that does not answer. Without a declared mirror: none.
+    """
+    declared = mirrors(settings)
+    if not declared:
+        return ""
+    bases = [f"http://{host}" for host in ALL_HOSTS]
+    # HTTPS is passed on as it is, and the cache refuses ports other than 80.
+    bases += [base for base in declared if PLAIN.match(base)]
+    return " ".join(Mirror(base, base).uri(archive) for base in dict.fromkeys(bases))
+
+
 def host_files(settings: Settings, address: str) -> tuple[HostFile, ...]:
     """Every file that gpuhost writes for the cache.
 
@@ -58,7 +76,13 @@ def host_files(settings: Settings, address: str) -> tuple[HostFile, ...]:
     keyfiles = " ".join(f"keyfile={end}" for end in ESSENTIAL)
     early = render("apt-cacher-ng/00_gpuhost.conf.j2", security=settings.apt_mirror_security)
     late = render(
-        "apt-cacher-ng/zzz_gpuhost.conf.j2", address=address, port=PORT, keyfiles=keyfiles
+        "apt-cacher-ng/zzz_gpuhost.conf.j2",
+        address=address,
+        port=PORT,
+        keyfiles=keyfiles,
+        debian=_named_in_dockerfiles(settings, "debian"),
+        ubuntu=_named_in_dockerfiles(settings, "ubuntu"),
+        security=_named_in_dockerfiles(settings, "debian-security"),
     )
     dropin = render("apt-cacher-ng/service.conf.j2", script=SCRIPT, address=address)
     return (

@@ -52,12 +52,14 @@ def plan_release(
     snapshot: Snapshot,
     *,
     revision: str,
+    overlay: str = "",
     by: str,
     release_id: str = "",
 ) -> plan.Plan:
     """The plan of a release.
 
     + revision: of the source, resolved
+    + overlay: the hash of its overlay; "": it has none
     + by: who releases, user@machine
     + release_id: known when the release starts; not part of `inputs`
 
@@ -76,7 +78,7 @@ def plan_release(
         by=by,
         project=app.project,
         revision=revision,
-        source=_source(app, revision),
+        source=_source(app, revision, overlay),
         variant=variant.sentence,
         profiles=variant.profiles,
         leave_out=variant.leave_out,
@@ -106,14 +108,15 @@ def _unsafe_migration(app: App) -> Iterator[str]:
         )
 
 
-def _source(app: App, revision: str) -> plan.Source | None:
+def _source(app: App, revision: str, overlay: str) -> plan.Source | None:
     source = app.block.source
     if source is None:
         # Files that the Compose files name, if there are any.
         return plan.Source("archive", revision) if has_files(app) else None
-    if source.git is None:
-        return plan.Source("archive", revision)
-    return convert(plan.Source, source, kind="git", revision=revision)
+    from_git = convert(plan.Source, source, kind="git", revision=revision, overlay=overlay)
+    if source.git is not None:
+        return from_git
+    return plan.Source("archive", revision, overlay=overlay, edits=from_git.edits)
 
 
 def _build(app: App, settings: Settings) -> plan.Build:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Lock
 from weakref import WeakKeyDictionary
 
@@ -11,8 +11,10 @@ from pyinfra.api import State
 from gpuhost.appfile.app import App
 from gpuhost.appfile.errors import BadApp
 from gpuhost.appfile.loading import OWN, PACKAGED, complete, find, load
+from gpuhost.release.archive import BadDirectory
 from gpuhost.release.git import BadGit
 from gpuhost.release.git_files import commit_files
+from gpuhost.release.overlay import read_overlay
 from gpuhost.release.secrets import BadSecrets, GivenSecrets, collect_secrets
 from gpuhost.release.source import BadSource, ResolvedSource, resolve_source
 
@@ -72,13 +74,14 @@ def resolve(app: App) -> ResolvedApp:
         # Without its secret, the repository would only answer that a login is needed.
         return ResolvedApp(app, secrets, None, errors, errors)
     try:
+        overlay = read_overlay(app)
         source = resolve_source(app, secrets)
         app = app if app.is_complete else _with_repository(app, secrets, source.revision)
-    except BadSource as error:
+    except (BadSource, BadDirectory) as error:
         return ResolvedApp(app, secrets, None, errors, (*errors, str(error)))
     except BadApp as error:
         raise BadApp([*error.lines, *errors]) from None
-    return ResolvedApp(app, secrets, source, errors, errors)
+    return ResolvedApp(app, secrets, replace(source, overlay=overlay), errors, errors)
 
 
 def _with_repository(app: App, secrets: GivenSecrets, commit: str) -> App:

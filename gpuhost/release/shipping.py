@@ -10,7 +10,7 @@ from gpuhost.appfile.app import App
 from gpuhost.appfile.compose.mounts import is_of_source
 from gpuhost.appfile.compose.paths import leads_out
 from gpuhost.appfile.compose.variables import DOTENV
-from gpuhost.release.archive import BuildContext
+from gpuhost.release.build_context import BuildContext
 from gpuhost.release.local_command import LocalCommandError, run_local
 from gpuhost.release.selection import Selection
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from gpuhost.appfile.app import App
 from gpuhost.release import git
 from gpuhost.release.archive import BadDirectory, pack, revision_of
+from gpuhost.release.overlay import Overlay
 from gpuhost.release.secrets import GivenSecrets
 from gpuhost.release.shipping import build_contexts, has_files, selection
 
@@ -21,10 +22,14 @@ class BadSource(ValueError):
 
 @dataclass(frozen=True)
 class ResolvedSource:
-    """revision: a commit, or a hash; archive: of a directory, sent with the release."""
+    """revision: a commit, or a hash; archive: of a directory, sent with the release.
+
+    + overlay: what is put over it on the host
+    """
 
     revision: str
     archive: bytes | None = field(default=None, repr=False)
+    overlay: Overlay | None = None
 
 
 def resolve_source(app: App, secrets: GivenSecrets) -> ResolvedSource:

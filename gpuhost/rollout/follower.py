@@ -55,13 +55,17 @@ class FollowTarget:
 
 @dataclass(frozen=True)
 class Poll:
-    """state: running, ended, or lost (interrupted, and not resumed yet)."""
+    """state: running, ended, or lost (interrupted, and not resumed yet).
+
+    + first: another operation that the host finishes or undoes before
+    """
 
     state: str
     offset: int
     result: Result | None
     holder: Operation | None
     lines: tuple[str, ...]
+    first: Operation | None = None
 
 
 class LogFollower:
@@ -90,6 +94,8 @@ class LogFollower:
         """Every poll; the last one has the state `ended`. Raises FollowError."""
         while True:
             poll = self.poll(WAIT_SECONDS)
+            if poll.first:
+                self._announce(poll.first)
             yield poll
             if poll.state == "ended":
                 return
@@ -133,14 +139,12 @@ class LogFollower:
         )  # fmt: skip
         try:
             answer = json.loads(lines[0])
-            result, holder = answer["result"], answer["holder"]
-            return Poll(
-                str(answer["state"]),
-                int(answer["offset"]),
-                from_json(Result, result) if result else None,
-                from_json(Operation, holder) if holder else None,
-                tuple(lines[1:]),
-            )
+            result = from_json(Result, answer["result"]) if answer["result"] else None
+            holder = from_json(Operation, answer["holder"]) if answer["holder"] else None
+            state, offset = str(answer["state"]), int(answer["offset"])
+            is_other = state == "lost" and holder is not None and holder.id != target.id
+            first = holder if is_other else None
+            return Poll(state, offset, result, holder, tuple(lines[1:]), first)
         except (LookupError, ValueError, TypeError):
             # A login banner, part of an answer, or nothing.
             reason = f"unexpected answer: {readable(lines[0])}" if lines else ""
@@ -165,18 +169,20 @@ class LogFollower:
             self._connection.reconnect()
         return lost_at
 
+    def _announce(self, first: Operation) -> None:
+        if self._announced != first.id:
+            self._announced = first.id
+            self._notify(f"the host first finishes or undoes an interrupted {first.sentence}")
+
     def _wait_for_resume(self, poll: Poll) -> None:
         """Nothing runs: systemd resumes it soon, or the host first finishes another operation."""
-        holder = poll.holder
-        other = holder if holder and holder.id != self._target.id else None
-        if other and self._announced != other.id:
-            self._announced = other.id
-            self._notify(f"the host first finishes or undoes an interrupted {other.sentence}")
         now = time.monotonic()
         self._interrupted_at = self._interrupted_at or now
         if self._unit_is_active():
             self._interrupted_at = now
-        elif now - self._interrupted_at > RESUMED_WITHIN_SECONDS or not (holder or self._offset):
+        elif now - self._interrupted_at > RESUMED_WITHIN_SECONDS or not (
+            poll.holder or self._offset
+        ):
             raise FollowError(self._reason_without_result())
 
     def _unit_is_active(self) -> bool:

@@ -39,10 +39,7 @@ def report(result: Result, *, host: str, home: str) -> Iterator[ReportLine]:
         yield ReportLine(_verified(result), "green")
         yield from _downtime(result)
         return
-    where = f" in stage {result.stage}" if result.stage else ""
-    yield ReportLine(
-        f"{result.kind} {result.id} failed{where}: {readable(result.said)}", "red", True
-    )
+    yield _failed(result)
     yield from _quoted("", result.output)
     yield from _quoted("the app's last log lines:", result.logs)
     yield from _running_now(result, host)
@@ -60,6 +57,15 @@ def _verified(result: Result) -> str:
     took = duration(result.ended - result.started)
     revision = f" (revision {short_revision(result.revision)})" if result.revision else ""
     return f"{result.kind} {result.id} verified after {took}{revision}"
+
+
+def _failed(result: Result) -> ReportLine:
+    where = f" in stage {result.stage}" if result.stage else ""
+    if result.aborted_by:
+        by = readable(result.aborted_by)
+        return ReportLine(f"{result.kind} {result.id} aborted by {by}{where}", "yellow", True)
+    text = f"{result.kind} {result.id} failed{where}: {readable(result.said)}"
+    return ReportLine(text, "red", True)
 
 
 def _running_now(result: Result, host: str) -> Iterator[ReportLine]:

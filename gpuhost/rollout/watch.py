@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import gevent  # type: ignore[import-untyped]
@@ -22,13 +24,18 @@ from gpuhost.rollout.connection import (
 )
 from gpuhost.rollout.detach import detach_on_interrupt, follow_command
 from gpuhost.rollout.follower import RECONNECT_SECONDS, FollowError, FollowTarget, LogFollower
-from gpuhost.rollout.outcome import report
+from gpuhost.rollout.outcome import ReportLine, report
 from gpuhost.rollout.progress import Progress, readable
 from gpuhost.runner.contract import VERIFIED, Result
 
 
-def watch(host: Host, target: FollowTarget, arguments: dict[str, Any]) -> bool:
-    """Show a release until it has ended. Returns whether it is verified.
+def watch(
+    host: Host,
+    target: FollowTarget,
+    arguments: dict[str, Any],
+    is_good: Callable[[Result], bool] = lambda result: result.state == VERIFIED,
+) -> bool:
+    """Show a release until it has ended. Returns whether its result is good.
 
     + arguments: pyinfra's connector arguments: sudo and the rest
     """
@@ -40,9 +47,8 @@ def watch(host: Host, target: FollowTarget, arguments: dict[str, Any]) -> bool:
             command = follow_command(host.name, target.app)
             host.log(f"the {target.kind} may still run on the host; follow it: {command}")
             return False
-    for line in report(result, host=host.name, home=target.home):
-        host.log_styled(line.text, fg=line.colour, bold=line.bold)
-    return result.state == VERIFIED
+    _show(host, report(result, host=host.name, home=target.home))
+    return is_good(result)
 
 
 def _follow(host: Host, target: FollowTarget, arguments: dict[str, Any]) -> Result:
@@ -56,12 +62,32 @@ def _follow(host: Host, target: FollowTarget, arguments: dict[str, Any]) -> Resu
     )
     for poll in follower.until_end():
         progress.read(poll.lines)
-        if poll.state != "ended":
-            progress.show_running()
-        elif poll.result:
+        if poll.state == "ended":
             progress.end()
-            return poll.result
+            if poll.result:
+                return poll.result
+        elif poll.first:
+            first = replace(target, id=poll.first.id, kind=poll.first.kind)
+            _watch_first(host, first, arguments)
+        else:
+            progress.show_running()
     raise FollowError(f"the {target.kind} ended, but its result cannot be read")
+
+
+def _watch_first(host: Host, first: FollowTarget, arguments: dict[str, Any]) -> None:
+    """Show an interrupted operation that the host finishes or undoes before the one watched."""
+    try:
+        result = _follow(host, first, arguments)
+    except FollowError as error:
+        # The one watched may continue.
+        host.log_styled(f"{error}", fg="yellow")
+    else:
+        _show(host, report(result, host=host.name, home=first.home))
+
+
+def _show(host: Host, lines: Iterable[ReportLine]) -> None:
+    for line in lines:
+        host.log_styled(line.text, fg=line.colour, bold=line.bold)
 
 
 class _OperationConnection(Connection):

@@ -1,4 +1,4 @@
-"""python3 runner.pyz release|resume|rollback|backup|restore|remove|follow|status APP_HOME …"""
+"""python3 runner.pyz VERB APP_HOME …: what systemd and the controller run on a host."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import asdict
 from pathlib import Path
 
 from gpuhost.runner.contract import (
@@ -30,12 +31,12 @@ from gpuhost.runner.stages import restore as restore_stages
 from gpuhost.runner.stages.abandon import DAMAGED, abandon
 from gpuhost.runner.stages.engine import MAX_STARTS
 from gpuhost.runner.stages.transaction import keep, run_transaction
+from gpuhost.runner.state import abort_request, results
 from gpuhost.runner.state.follow import follow
 from gpuhost.runner.state.journal import Journal
 from gpuhost.runner.state.lock import PATIENCE_S, Locked, lock
 from gpuhost.runner.state.operations import begin, end, unfinished
 from gpuhost.runner.state.release import Release
-from gpuhost.runner.state.results import read
 from gpuhost.runner.state.status import status
 
 # Exit statuses after which systemd does not restart the runner…
@@ -48,24 +49,33 @@ def run_release(arguments: argparse.Namespace) -> int:
     app = AppPaths(arguments.app)
     log = Log(app.release(arguments.id).log)
     with lock(app, patience=PATIENCE_S, waits=lambda: log.stage("wait for a backup")):
-        _resume_other(app, arguments.id)
+        aborted_by = _resume_other(app, arguments.id, log)
         release = Release.open(app, arguments.id)
-        return _run_transaction(release, ROLLBACK if release.plan.rollback_of else RELEASE)
+        kind = ROLLBACK if release.plan.rollback_of else RELEASE
+        return _run_transaction(release, kind, aborted_by)
 
 
 def run_rollback(arguments: argparse.Namespace) -> int:
     app = AppPaths(arguments.app)
     with _lock(app):
-        _resume_other(app, arguments.id)
+        aborted_by = _resume_other(app, arguments.id)
         if not app.release(arguments.id).home.exists():
             rollback.prepare(app, arguments.id, arguments.to, arguments.by)
-        return _run_transaction(Release.open(app, arguments.id), ROLLBACK)
+        return _run_transaction(Release.open(app, arguments.id), ROLLBACK, aborted_by)
 
 
 def run_resume(arguments: argparse.Namespace) -> int:
     app = AppPaths(arguments.app)
     with _lock(app):
         _resume_other(app, "")
+    return GOOD
+
+
+def request_abort(arguments: argparse.Namespace) -> int:
+    """Print the operation that will end; nothing if there is none."""
+    operation = abort_request.request(AppPaths(arguments.app), arguments.by)
+    if operation:
+        print(json.dumps(asdict(operation), ensure_ascii=False))
     return GOOD
 
 
@@ -81,8 +91,8 @@ def run_backup(arguments: argparse.Namespace) -> int:
 def run_restore(arguments: argparse.Namespace) -> int:
     app = AppPaths(arguments.app)
     with _lock(app):
-        _resume_other(app, arguments.backup)
-        return _restore(app, arguments.backup, arguments.by)
+        aborted_by = _resume_other(app, arguments.backup)
+        return _restore(app, arguments.backup, arguments.by, aborted_by)
 
 
 def run_remove(arguments: argparse.Namespace) -> int:
@@ -116,11 +126,11 @@ def _lock(app: AppPaths) -> AbstractContextManager[None]:
     return lock(app, patience=PATIENCE_S, waits=lambda: print(words, file=sys.stderr, flush=True))
 
 
-def _run_transaction(release: Release, kind: str) -> int:
-    result = read(release.paths.result)
+def _run_transaction(release: Release, kind: str, aborted_by: str = "") -> int:
+    """+ aborted_by: who has aborted this one before it began; "": nobody"""
+    result = results.read(release.paths.result)
     if result is None:
-        operation = Operation(kind, release.plan.id, release.plan.by, time.time())
-        begin(release.app, operation)
+        operation = _begin(release.app, kind, release.plan.id, release.plan.by, aborted_by)
         try:
             result = run_transaction(release)
         except DAMAGED as error:
@@ -136,11 +146,38 @@ def _run_transaction(release: Release, kind: str) -> int:
     return _exit_status(result)
 
 
-def _resume_other(app: AppPaths, own_id: str) -> None:
-    """Finish or undo an interrupted operation before the own one."""
+def _begin(app: AppPaths, kind: str, id: str, by: str, aborted_by: str) -> Operation:
+    """Note the start of an operation; an interrupted one continues, with the time of its start."""
+    operation = unfinished(app)
+    if operation is None or (operation.kind, operation.id) != (kind, id):
+        operation = Operation(kind, id, by, time.time())
+        begin(app, operation)
+    if aborted_by:
+        abort_request.request(app, aborted_by)
+    return operation
+
+
+def _resume_other(app: AppPaths, own_id: str, log: Log | None = None) -> str:
+    """Finish or undo an interrupted operation before the own one.
+
+    + log: of the own one
+
+    Returns who has aborted it meanwhile: the own one is aborted too; "": nobody.
+    """
     operation = unfinished(app)
     if operation is None or operation.id == own_id:
-        return
+        return ""
+    was_aborted = abort_request.requested_by(app)
+    if log:
+        log.stage(f"first the interrupted {operation.kind}")
+        what = "undoing" if was_aborted else "finishing or undoing"
+        log.write(f"{what} {operation.sentence}; its log: {app.operation(operation.id).log}")
+    _resume(app, operation)
+    result = results.read(app.operation(operation.id).result)
+    return result.aborted_by if result and not was_aborted else ""
+
+
+def _resume(app: AppPaths, operation: Operation) -> None:
     if operation.kind == RESTORE:
         _restore(app, operation.id, operation.by)
         return
@@ -156,11 +193,9 @@ def _resume_other(app: AppPaths, own_id: str) -> None:
     _run_transaction(release, operation.kind)
 
 
-def _restore(app: AppPaths, name: str, by: str) -> int:
-    operation = unfinished(app)
+def _restore(app: AppPaths, name: str, by: str, aborted_by: str = "") -> int:
     # An interrupted restore continues: a new start would overwrite newer data.
-    if operation is None or (operation.kind, operation.id) != (RESTORE, name):
-        begin(app, Operation(RESTORE, name, by, time.time()))
+    _begin(app, RESTORE, name, by, aborted_by)
     result = restore_stages.restore(app, name, by)
     end(app)
     return _exit_status(result)
@@ -186,6 +221,7 @@ def _arguments() -> argparse.Namespace:
     command.add_argument("id")
     command.add_argument("--to", required=True)
     command.add_argument("--by", required=True)
+    verb("abort", request_abort).add_argument("--by", required=True)
     verb("backup", run_backup)
     command = verb("restore", run_restore)
     command.add_argument("backup")

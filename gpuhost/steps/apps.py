@@ -1,4 +1,4 @@
-"""The apps of a host: deploy, roll back, remove."""
+"""The apps of a host: deploy, roll back, abort, remove."""
 
 from __future__ import annotations
 
@@ -77,6 +77,11 @@ def roll_back(settings: Settings, name: str) -> None:
         release=None if release is None else str(release),
         **_in_batches(settings),
     )
+
+
+def abort(settings: Settings, name: str) -> None:
+    """End the operation in progress on an app, and undo it. On all hosts at once."""
+    app.abort(name=f"Abort {name}", app=name, settings=settings, **sudo_args(settings))
 
 
 def remove(settings: Settings) -> None:

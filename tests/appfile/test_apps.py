@@ -228,11 +228,25 @@ def _places(value: object, place: tuple[str | int, ...]) -> list[tuple[str | int
 
 def test_examples_of_the_documentation_are_valid(tmp_path: Path) -> None:
     text = (ROOT / "docs" / "apps.md").read_text()
-    (whole,) = re.findall(r"```yaml\n(x-gpuhost:\n.*?)```", text, re.DOTALL)
-    path = tmp_path / "tts.yaml"
+    short, several, whole = re.findall(r"```yaml\n(x-gpuhost:\n.*?)```", text, re.DOTALL)
+    path = tmp_path / "apps" / "tts.yaml"
+    path.parent.mkdir()
     path.write_text(whole)
     assert list(load(path).compose.services) == ["app"]
-    assert len(whole.partition("services:")[0].splitlines()) < 10
+    path.write_text(short)
+    assert len(short.splitlines()) == 5
+    assert not load(path).is_complete
+    for name, services in {
+        "compose.yml": "{web: {image: w, profiles: [web]}, init: {image: i}}",
+        "compose.prod.yml": "{llm: {image: l, gpus: all, volumes: ['./models:/m']}}",
+    }.items():
+        file = tmp_path / "tts" / "docker" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"services: {services}")
+    path.write_text(several)
+    app = load(path)
+    assert list(app.compose.services) == ["web", "init", "llm"]
+    assert list(app.block.directories) == ["docker/models"]
     (images,) = re.findall(r"```yaml\n(x-gpuhost: .*?)```", text, re.DOTALL)
     path.write_text(images)
     app = load(path)
@@ -244,3 +258,9 @@ def test_examples_of_the_documentation_are_valid(tmp_path: Path) -> None:
     head = "services: {app: {image: 'a:1'}}\nx-gpuhost:\n  "
     path.write_text(f"{head}{indented.rstrip()}\n    REDIS_PASSWORD: {{}}\n")
     assert "GIT_KEY" in load(path).block.secrets
+    (patched,) = re.findall(r"```yaml\n(source:\n.*?)```", text, re.DOTALL)
+    path.write_text(head + patched.replace("\n  ", "\n    "))
+    source = load(path).block.source
+    assert source
+    assert source.overlay == "tts.overlay"
+    assert source.edits[0].replace == 'db.execute(text("SELECT 1"))'

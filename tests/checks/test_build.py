@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from gpuhost.checks.host.build import apt_cache
+from gpuhost.domain.apt.mirrors import ALL_HOSTS, HOSTS
 from gpuhost.plans.apt_cache import (
     LATE,
     MIRRORS,
@@ -158,3 +159,32 @@ def test_builds_get_no_proxy(settings: Settings, address: str) -> None:
 def test_files_do_not_depend_on_the_run() -> None:
     assert host_files(AUTO, GATEWAY) == host_files(AUTO, GATEWAY)
     assert tuple(file.path for file in host_files(AUTO, GATEWAY)) == PATHS
+
+
+def mapped(settings: Settings, name: str) -> list[str]:
+    """The URLs that the cache answers from the mirrors' archive of this name."""
+    (late,) = (file.content for file in host_files(settings, GATEWAY) if file.path == LATE)
+    lines = [line for line in late.splitlines() if line.startswith(f"Remap-{name}: ")]
+    words = lines[0].partition(": ")[2].partition(" ; ")[0].split() if lines else []
+    return [word for word in words if word.startswith("http")]
+
+
+@pytest.mark.parametrize(
+    ("name", "archive"),
+    [("debrep", "debian"), ("uburep", "ubuntu"), ("mirsec", "debian-security")],
+)
+def test_every_mirror_is_mapped_whichever_is_declared(name: str, archive: str) -> None:
+    settings = Settings(apt_mirror="http://mirror.example/debian")
+    urls = [f"http://{host}/{archive}" for host in (*ALL_HOSTS, "mirror.example")]
+    assert mapped(settings, name) == urls
+    assert set(HOSTS.values()) < set(ALL_HOSTS)
+
+
+@pytest.mark.parametrize("mirror", ["https://mirror.example", "http://mirror.example:8081"])
+def test_what_the_cache_cannot_map_is_left_out(mirror: str) -> None:
+    assert not [url for url in mapped(Settings(apt_mirror=mirror), "debrep") if "example" in url]
+
+
+def test_without_a_mirror_a_dockerfile_gets_the_one_that_it_names() -> None:
+    settings = Settings(build_apt_cache=True)
+    assert [mapped(settings, name) for name in ("debrep", "uburep", "mirsec")] == [[], [], []]

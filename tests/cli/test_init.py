@@ -48,7 +48,7 @@ def test_written_files(made: Path) -> None:
 def test_printed_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     said = init("my hosts").output.splitlines()
-    assert said[0] == "16 files written. Add your servers to my hosts/inventory.py, then run"
+    assert said[0] == "17 files written. Add your servers to my hosts/inventory.py, then run"
     assert said[1] == "  cd 'my hosts'"
     assert [line.split("  ")[1] for line in said[2:]] == [
         "gpuhost check inventory.py",

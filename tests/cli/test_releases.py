@@ -180,9 +180,13 @@ def test_status_shows_what_is_in_progress_interrupted_and_failed() -> None:
     assert f"in progress: rollback {NEW} by bob@desk, since 2026-11-21 22:26" in unfolded(
         in_progress
     )
-    assert "interrupted" in printed_status(on("gpu1", told))
+    interrupted = unfolded(printed_status(on("gpu1", told)))
+    assert "gpuhost abort INVENTORY tts undoes it now" in interrupted
     failed = unfolded(printed_status(on("gpu1", apps(FAILED, VERIFIED))))
     assert f"the last release, {NEW}, failed in build: exit 137; rolled back to {OLD}" in failed
+    ended = result("restored", stage="up", said="x", restored=OLD, aborted_by="bob@desk")
+    aborted = unfolded(printed_status(on("gpu1", apps(release(NEW, ended), VERIFIED))))
+    assert f"{NEW}, aborted by bob@desk in up; rolled back to {OLD}" in aborted
 
 
 def test_releases_table() -> None:

@@ -28,7 +28,7 @@ from pyinfra import host
 given = {{key: host.data.get(key) for key in {KEYS!r}}}
 print(json.dumps([host.name, {{key: value for key, value in given.items() if value is not None}}]))
 """
-DEPLOYS = ("gpu_host", "app", "rollback", "restore", "remove")
+DEPLOYS = ("gpu_host", "app", "rollback", "restore", "abort", "remove")
 INVENTORY = 'hosts = [("@fake/a", {"fake_delay": 0}), ("@fake/b", {"fake_delay": 0})]\n'
 PASSED_DATA = {
     "provision inventory.py": {},
@@ -45,6 +45,7 @@ PASSED_DATA = {
     "rollback inventory.py 123 --to 12345e7": {"app": "123", "release": "12345e7"},
     "restore inventory.py true": {"app": "true"},
     "restore inventory.py tts 20261121-033000": {"app": "tts", "backup": "20261121-033000"},
+    "abort inventory.py tts": {"app": "tts"},
     "remove inventory.py swap firewall": {"remove": "swap,firewall"},
     "remove inventory.py swap --app tts": {"remove": "swap,app", "app": "tts"},
     "remove inventory.py --app tts": {"remove": "app", "app": "tts"},
@@ -62,6 +63,7 @@ ERRORS = {
     "deploy inventory.py ttss": "Error: apps/ttss.yaml: no such file: did you mean tts?",
     "deploy inventory.py ../tts": "Error: app = '../tts': invalid name: use lowercase letters",
     "rollback inventory.py ../tts": "Error: invalid app name '../tts': use lowercase letters",
+    "abort inventory.py ../tts": "Error: invalid app name '../tts': use lowercase letters",
     "restore inventory.py Tts": "Error: invalid app name 'Tts': use lowercase letters",
     "remove inventory.py swapp": "Error: cannot remove swapp: give apt, build, docker, drift, ",
     "remove inventory.py swap app": "Error: cannot remove app: give apt, build, docker, drift, ",

@@ -14,7 +14,7 @@ import gpuhost.cli
 from gpuhost.cli import cli
 
 READING = ("check", "drift", "logs", "releases", "status")
-RUNNING = ("deploy", "provision", "remove", "restore", "rollback")
+RUNNING = ("abort", "deploy", "provision", "remove", "restore", "rollback")
 VERBS = sorted((*READING, *RUNNING, "init"))
 NO_VERBS = ("common", "_status", "__main__", "os.path", "no-verb", "")
 

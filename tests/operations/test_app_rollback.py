@@ -97,7 +97,7 @@ def test_a_release_that_did_not_start_again_is_the_target(
         (
             _apps(_release("2"), at_work=True, attempt=Operation("restore", "b1", "ann@desk", 0)),
             None,
-            "restore b1 is under way; wait for it",
+            "restore b1 is under way; wait for it, or end it: gpuhost abort INVENTORY tts",
         ),
     ],
 )

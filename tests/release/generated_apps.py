@@ -77,7 +77,7 @@ MEMORY = (
 EXTRAS = st.fixed_dictionaries(
     {},
     optional={
-        "container_name": NAMES,
+        "container_name": st.from_regex(r"[a-zA-Z0-9][a-zA-Z0-9._-]{1,12}", fullmatch=True),
         "restart": st.sampled_from(("no", "always", "on-failure:3")),
         "logging": st.just({"driver": "local"}),
         "cpus": st.sampled_from((1, 0.5, "2")),

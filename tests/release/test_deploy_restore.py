@@ -152,7 +152,8 @@ def test_an_interrupted_operation_does_not_refuse_a_restore() -> None:
     """A running operation does: only the lock shows the difference."""
     app_with_attempt = {**TTS, "attempt": {**ATTEMPT, "kind": "restore"}}
     assert refusal({**app_with_attempt, "locked": True}, OLD) == (
-        "restore 20260104-000000-cccccccc is under way; wait for it",
+        "restore 20260104-000000-cccccccc is under way; wait for it, or end it: "
+        "gpuhost abort INVENTORY tts",
     )
     assert refusal({**app_with_attempt, "locked": False}, OLD) == ()
     assert refusal(app_with_attempt, OLD) == ()

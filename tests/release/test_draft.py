@@ -166,6 +166,16 @@ def test_every_reason_is_named(tmp_path: Path) -> None:
     assert reasons.count("not set") == 1
 
 
+def test_missing_secrets_are_a_line_each(tmp_path: Path) -> None:
+    missing = tuple(f"secret {name} (environment variable {name}): not set" for name in "ABC")
+    resolved = ResolvedApp(_resolved_app(tmp_path).app, GivenSecrets(), None, missing, missing)
+    with pytest.raises(Refused) as caught:
+        draft_release(resolved, _snapshot(), DECLARED)
+    lines = [line for line in caught.value.lines if line.startswith("app.secrets: ")]
+    assert lines[:2] == [f"app.secrets: {line}" for line in missing[:2]]
+    assert lines[2].startswith(f"app.secrets: {missing[2]} (expected: every secret set); set them")
+
+
 def test_an_unreadable_host_is_refused(tmp_path: Path) -> None:
     broken = snapshot_of({"host": "debian13-docker", "probes": {"apps": {"out": "no JSON"}}})
     with pytest.raises(Refused, match="not valid JSON"):

@@ -183,6 +183,24 @@ def test_without_nginx_no_request_goes_through_it(tmp_path: Path) -> None:
     assert _steps(tmp_path, [HEALTH])[0].through == ""
 
 
+def test_every_reason_against_a_plan_is_named(tmp_path: Path) -> None:
+    """A variable without a value, and a migration without a backup."""
+    services = {
+        "app": {"image": "x:${TAG}", "environment": {"A": "${KEY}", "B": "${TAG}"}},
+        "migrate": {"image": "x"},
+        "off": {"image": "${OFF}", "profiles": ["off"]},
+    }
+    one = _app(tmp_path, {"migrate": {"service": "migrate"}}, services)
+    with pytest.raises(BadApp) as raised:
+        _plan(one)
+    expected = ["x-gpuhost.migrate: no backup before it", "${TAG} is not set", "${KEY} is not set"]
+    assert len(raised.value.lines) == 3
+    assert all(text in line for text, line in zip(expected, raised.value.lines, strict=True))
+    set_here = {"variables": {"TAG": "1", "KEY": "k"}}
+    plan = _plan(_app(tmp_path, set_here, {"app": services["app"], "off": services["off"]}))
+    assert (plan.variables, plan.optional) == ({"TAG": "1", "KEY": "k"}, ("OFF",))
+
+
 def test_steps_of_the_other_variant_are_left_out(tmp_path: Path) -> None:
     steps = [
         {"command": {"service": "app", "run": ["a"], "only": "with_gpu"}},

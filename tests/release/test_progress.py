@@ -157,6 +157,19 @@ def test_the_report_of_a_failed_release(name: str) -> None:
     ]
 
 
+@pytest.mark.parametrize("state", ["restored", "failed", "undone"])
+def test_the_report_of_an_aborted_release(state: str) -> None:
+    aborted = replace(
+        BAD, state=state, aborted_by="bob\x1b[31m@desk", said="aborted by bob", output=(), logs=()
+    )
+    said = _report(replace(aborted, fix=""))
+    assert said[:2] == [
+        "release 20261122-010203-aabbccdd aborted by bob@desk in stage up",
+        STATES[state][1],
+    ]
+    assert not any("failed" in line for line in said)
+
+
 def test_a_failed_restore_has_a_clear_message() -> None:
     said = list(report(replace(BAD, **STATES["not restored"][0]), host="gpu1", home="/x"))
     loud = [one for one in said if one.colour == "red" and one.bold]

@@ -112,6 +112,16 @@ def test_every_named_file_changes_the_revision(name: str, tmp_path: Path) -> Non
     assert local_revision(app) != before
 
 
+def test_a_dockerfile_outside_its_context(tmp_path: Path) -> None:
+    build = {"context": "app", "dockerfile": "../conf/app.conf"}
+    compose = {"services": {"a": {"build": build}, "b": {"build": {"dockerfile_inline": "FROM x"}}}}
+    compose["services"]["b"]["build"]["context"] = "lib"
+    assert set(_members(_app(tmp_path, {}, compose))) == {
+        *(".env", "app/.dockerignore", "app/Dockerfile", "app/a.py", "compose.yaml"),
+        *("conf/app.conf", "lib/c.py"),
+    }
+
+
 def test_an_app_of_images_sends_nothing(tmp_path: Path) -> None:
     path = tmp_path / "tts.yaml"
     path.write_text("services: {a: {image: a, volumes: ['./data:/data', 'v:/v', '/srv:/s']}}")

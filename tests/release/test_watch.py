@@ -108,6 +108,12 @@ def test_a_failed_release() -> None:
     assert any("failed: no" in line for line in host.said)
 
 
+def test_a_result_that_is_good_for_the_caller() -> None:
+    host: Any = FakeHost(_look("ended", result={**RESULT, "state": "restored", "said": "no"}))
+    target = FollowTarget("tts", WATCHED.id, "abort", "gpu1")
+    assert watch(host, target, {"_sudo": True}, lambda result: result.state == "restored")
+
+
 @pytest.mark.parametrize(
     "broken",
     [SSHException("x"), EOFError(), OSError("Socket is closed"), TimeoutError(), "",
@@ -153,15 +159,39 @@ def test_an_interrupted_release_is_resumed(monkeypatch: pytest.MonkeyPatch) -> N
     assert host.said[0] == "the release ended without a result: killed"
 
 
-def test_another_operation_is_finished_first() -> None:
+def test_another_operation_is_finished_first_and_its_progress_is_shown() -> None:
     lost = _look("lost", holder=OTHER, offset=0)
-    good, host = _watched(lost, lost, _look(offset=0), ENDED, units="active")
-    assert good
-    assert host.said[0] == (
-        "the host first finishes or undoes an interrupted release other by ann@desk, since "
-        "1970-01-01 00:00:01 UTC"
+    other_result = {**RESULT, "id": "other", "by": "ann@desk"}
+    good, host = _watched(
+        lost,
+        _look("lost", holder=OTHER, offset=0),
+        _look("running", "10:00:00 == build", "10:09:00 == up", holder=OTHER),
+        _look("ended", "10:09:05 == keep", result=other_result),
+        _look(offset=0),
+        ENDED,
+        units="active",
     )
+    assert good
+    follows = [line.split()[-3] for line in host.asked if "follow" in line]
+    assert follows == [WATCHED.id, "other", "other", "other", WATCHED.id, WATCHED.id]
+    assert host.said[:5] == [
+        "the host first finishes or undoes an interrupted release other by ann@desk, since "
+        "1970-01-01 00:00:01 UTC",
+        "  build        9 min 00 s",
+        "  up           5 s",
+        "  keep         0 s",
+        "release other verified after 41 s (revision aaaaaaaaaaaa)",
+    ]
     assert sum("an interrupted release" in line for line in host.said) == 1
+
+
+def test_the_watched_release_goes_on_if_the_other_cannot_be_followed() -> None:
+    """The other one was damaged: it has no result."""
+    gone = _look("lost", offset=0)
+    lost = _look("lost", holder=OTHER, offset=0)
+    good, host = _watched(lost, gone, _look(offset=0), ENDED, journal="damaged")
+    assert good
+    assert "the release ended without a result: damaged" in host.said
 
 
 def test_the_release_never_started() -> None:

@@ -31,7 +31,7 @@ class Activation:
     def __init__(self, app: App) -> None:
         self.app = app
         self.seen: list[str] = []
-        self.wrong: list[Exception] = []
+        self.wrong: list[BaseException] = []
 
     def activate(self, release: Release) -> None:
         self.seen.append(app_data(self.app))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +12,7 @@ import pytest
 import yaml
 
 from gpuhost.runner.building import capacity
-from gpuhost.runner.building.build_output import failed_step
+from gpuhost.runner.building.build_output import BuildOutput
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Build
 from gpuhost.runner.stages.build import build
@@ -105,8 +108,71 @@ def test_a_build_over_its_time_limit_is_stopped(app: App, docker: Docker) -> Non
     assert failure.value.output == ("#3 [1/1] RUN sleep",)
 
 
+def lines_of(output: str) -> Iterator[str]:
+    """With the repetitions that the file abbreviates."""
+    for line in output.splitlines():
+        if repeated := re.match(r"@(\d+) (.*)", line):
+            yield from (f"{repeated[2]}{number}" for number in range(1, int(repeated[1]) + 1))
+        else:
+            yield line
+
+
 @pytest.mark.parametrize("case", OUTPUTS, ids=lambda case: case["name"])
-def test_the_failed_step_is_read_from_the_output(case: dict[str, Any]) -> None:
-    step = failed_step(case["output"])
-    assert (step.title, step.status) == (case["title"], case["status"])
-    assert list(step.lines) == case["lines"]
+def test_the_failed_step_and_its_cause_are_read_from_the_output(case: dict[str, Any]) -> None:
+    output = BuildOutput()
+    for line in lines_of(case["output"]):
+        output.read(line)
+    step = output.failed_step()
+    assert (step.title, step.place, step.status) == (
+        case["title"],
+        case.get("place", ""),
+        case["status"],
+    )
+    if "lines" in case:
+        assert list(step.lines) == case["lines"]
+    assert list(step.lines[: len(case.get("first_lines", ()))]) == case.get("first_lines", [])
+    assert [part for part in case.get("said", ()) if part not in step.cause.said] == [], step.cause
+    assert [part for part in case.get("fix", ()) if part not in step.cause.fix] == [], step.cause
+    if case.get("fix") == []:
+        assert step.cause.fix == ""
+
+
+def test_a_failure_says_the_command_once(app: App, docker: Docker) -> None:
+    (case,) = (one for one in OUTPUTS if one["name"] == "a dead mirror, long before the end")
+    docker.services = {"api": {"build": DEBIAN}}
+    docker.fails = {"build api": {"rc": 17, "out": "\n".join(lines_of(case["output"]))}}
+    with pytest.raises(Failure) as failure:
+        build(a_release(app, docker))
+    said = failure.value.said
+    assert said.startswith(
+        f"building api, step {case['title']} (backend/Dockerfile:12): apt cannot"
+    )
+    everything = "\n".join((said, *failure.value.output, failure.value.fix))
+    assert everything.count("apt-get install") == 1
+
+
+def test_a_long_command_is_cut() -> None:
+    output = BuildOutput()
+    output.read(f"#4 [2/2] RUN {'apt-get -y install && ' * 40}")
+    output.read("#4 ERROR: process did not complete successfully: exit code: 1")
+    assert output.failed_step().title.endswith("…")
+    assert len(output.failed_step().title) < 130
+
+
+def test_the_memory_of_an_endless_output_is_bounded() -> None:
+    output = BuildOutput()
+    tracemalloc.start()
+    for step in range(1, 4):
+        output.read(f"#{step} [{step}/3] RUN make")
+        for number in range(500):
+            output.read(f"#{step} {number}.1 {'line ' * 200}{number}")
+        if step < 3:
+            output.read(f"#{step} DONE 1.0s")
+    used, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    # Of 1.5 MB; no more than the last lines of one step.
+    assert used < 200_000
+    output.read("#3 ERROR: process did not complete successfully: exit code: 1")
+    step = output.failed_step()
+    assert step.title == "[3/3] RUN make"
+    assert step.lines[-2].endswith("499")

@@ -9,7 +9,7 @@ import pytest
 
 from gpuhost.runner.plan import HttpRequest, Verify, VerifyStep
 from gpuhost.runner.stages import downtime
-from gpuhost.runner.stages.downtime import Downtime
+from gpuhost.runner.stages.downtime import Downtime, union_s
 from tests.runner.host_fixtures import App, app
 from tests.runner.site import Site, serve
 
@@ -47,6 +47,47 @@ def test_the_time_without_an_answer_is_counted(app: App, site: Site) -> None:
         site.says("/health", "not found, from the app", 404)
         time.sleep(0.3)
     assert 0.2 <= (measuring.seconds or 0) <= 0.5
+
+
+def test_every_health_address_counts(app: App, site: Site) -> None:
+    """Two addresses are down one after the other; one did not answer before, one is no GET."""
+    site.says("/ready", "good")
+    site.says("/new", "bad gateway", 502)
+    site.says("/audio", "{}")
+    urls = [HttpRequest(site.url(path)) for path in ("/health", "/ready", "/new", "/health")]
+    urls += [HttpRequest(site.url("/audio"), then="url"), HttpRequest(site.url("/say"), "POST")]
+    steps = tuple(VerifyStep("it answers", request=request) for request in urls)
+    release = app.release(verify=Verify(steps=steps))
+    with Downtime(release) as measuring:
+        measuring.begin()
+        for path in ("/health", "/ready"):
+            site.says(path, "bad gateway", 502)
+            time.sleep(0.3)
+            site.says(path, "good")
+        time.sleep(0.1)
+    assert 0.4 <= (measuring.seconds or 0) <= 0.9
+    assert {asked.path for asked in site.asked} == {"/health", "/ready", "/new"}
+    assert len([asked for asked in site.asked if asked.path == "/new"]) == 1
+    (line,) = release.paths.log.read_text().splitlines()
+    assert f"{site.url('/health')} 0." in line
+    assert f"{site.url('/ready')} 0." in line
+    assert "/new" not in line
+
+
+@pytest.mark.parametrize(
+    ("intervals", "seconds"),
+    [
+        ([], 0),
+        ([(1, 2)], 1),
+        ([(1, 2), (2, 3)], 2),
+        ([(5, 6), (1, 4), (2, 3)], 4),
+        ([(1, 3), (1, 3), (2, 5)], 4),
+    ],
+)
+def test_time_without_an_answer_counts_once(
+    intervals: list[tuple[float, float]], seconds: float
+) -> None:
+    assert union_s(intervals) == seconds
 
 
 def test_an_app_that_did_not_answer_before_has_no_downtime(app: App, site: Site) -> None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 
 import pytest
 
+from gpuhost.runner.contract import Operation
 from gpuhost.runner.state import follow as module
 from gpuhost.runner.state import results
 from gpuhost.runner.state.follow import follow
+from gpuhost.runner.state.lock import lock
+from gpuhost.runner.state.operations import begin
 from gpuhost.runner.state.release import Release
 from tests.runner.ended_result import result_of
-from tests.runner.host_fixtures import NEW, App, app
+from tests.runner.host_fixtures import NEW, OLD, App, app
 
 __all__ = ["app"]
 
@@ -56,6 +60,24 @@ def _read_all(release: Release, capsys: pytest.CaptureFixture[str], log: str) ->
             assert offset == len(log.encode())
             return texts
     raise AssertionError(f"it never ended: {texts}")
+
+
+@pytest.mark.parametrize(
+    ("locked", "ended", "state"),
+    [(True, False, "lost"), (True, True, "ended"), (False, False, "running")],
+)
+def test_a_release_that_waits_for_an_interrupted_one(
+    app: App, capsys: pytest.CaptureFixture[str], locked: bool, ended: bool, state: str
+) -> None:
+    """It is lost at once, although its directory is new: the follower then shows the other one."""
+    release = app.release(NEW)
+    if ended:
+        results.write(release, result_of(release))
+    begin(app.paths, Operation("release", OLD, "ada@desk", 7.0))
+    with lock(app.paths) if locked else nullcontext():
+        follow(app.paths, NEW, 0, 0)
+    answer = json.loads(capsys.readouterr().out.partition("\n")[0])
+    assert (answer["state"], answer["holder"]["id"]) == (state, OLD)
 
 
 def test_a_partial_line_is_shown_when_it_is_complete(

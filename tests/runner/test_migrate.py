@@ -104,6 +104,23 @@ def test_the_output_of_a_failed_migration_is_quoted(app: App, quiet: Programs) -
     with pytest.raises(Failure, match=r"migration \(migrate\) failed \(exit 1\)") as raised:
         migrate(a_release(app))
     assert raised.value.output == ("P3009", "migrate found failed migrations")
+    assert "an earlier migration failed" in raised.value.said
+    assert "prisma migrate resolve" in raised.value.fix
+
+
+def test_the_cause_of_a_failed_migration_may_stand_long_before_its_end(
+    app: App, quiet: Programs
+) -> None:
+    reason = "Error: P1001: Can't reach database server at `db`:`5432`"
+    out = "".join(f"{line}\n" for line in (reason, *(f"  at frame {n}" for n in range(60))))
+    progress = " Container app-db-1  Running\n"
+    quiet.answer("docker compose * run *", f"{progress}{out}", status=1)
+    with pytest.raises(
+        Failure, match=r"\(exit 1\): the database does not answer at db 5432"
+    ) as raised:
+        migrate(a_release(app))
+    assert "service_healthy" in raised.value.fix
+    assert "Container app-db-1" not in "".join(raised.value.output)
 
 
 @pytest.mark.slow

@@ -10,13 +10,15 @@ from pathlib import Path
 import pytest
 
 from gpuhost.runner.contract import Operation, Result
+from gpuhost.runner.lib.commands import try_run
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import write, write_json
 from gpuhost.runner.plan import Migrate
 from gpuhost.runner.stages import activation, restore_stages
 from gpuhost.runner.stages import restore as entry
 from gpuhost.runner.stages.restore import paths, restore
-from gpuhost.runner.state import operations
+from gpuhost.runner.state import abort_request, operations
+from gpuhost.runner.state.release import Release
 from tests.runner.host_fixtures import NEW, App, Programs, app, programs
 from tests.runner.restore_fixtures import (
     NOW,
@@ -63,6 +65,39 @@ def test_if_the_app_fails_with_both_a_clear_message_is_logged_and_it_can_be_retr
     other = restore(app.paths, "20260101-000000-schedule", "ada")
     assert (other.state, name in other.said) == ("failed", True)
     assert restore(app.paths, name, "ada").state == "restored"
+    assert (state(app), left_over(app)) == (NOW, [])
+
+
+def test_an_aborted_restore_is_undone(
+    app: App, activated: Activation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = a_backup(app)
+    operations.begin(app.paths, Operation("restore", name, "ada@desk", 7.0))
+
+    def activate(release: Release) -> None:
+        """As an activation that runs commands: the next one is not started."""
+        activated.activate(release)
+        if activated.seen == ["then"]:
+            abort_request.request(app.paths, "bob@desk")
+        try_run(release.log, "true", seconds=60)
+
+    monkeypatch.setattr(activation, "activate", activate)
+    ended = restore(app.paths, name, "ada@desk")
+    assert (ended.state, ended.aborted_by) == ("restored", "bob@desk")
+    assert activated.seen == ["then", "now"]
+    assert (state(app), left_over(app), set_aside(app)) == (NOW, [], [])
+
+
+def test_an_interrupted_restore_that_is_aborted_is_undone(app: App, activated: Activation) -> None:
+    name = a_backup(app)
+    operations.begin(app.paths, Operation("restore", name, "ada@desk", 7.0))
+    activated.wrong = [KeyboardInterrupt()]
+    with pytest.raises(KeyboardInterrupt):
+        restore(app.paths, name, "ada@desk")
+    abort_request.request(app.paths, "bob@desk")
+    ended = restore(app.paths, name, "ada@desk")
+    assert (ended.state, ended.aborted_by) == ("restored", "bob@desk")
+    assert activated.seen == ["then", "now"]
     assert (state(app), left_over(app)) == (NOW, [])
 
 

@@ -127,7 +127,8 @@ def busy(proposal: Proposal) -> Verdict:
     return fail(
         "none in progress",
         attempt.sentence,
-        fix=f"gpuhost logs INVENTORY --app {proposal.app.name} --follow; start after it has ended",
+        fix=f"gpuhost logs INVENTORY --app {proposal.app.name} --follow; start after it has ended, "
+        f"or end it: gpuhost abort INVENTORY {proposal.app.name}",
     )
 
 
@@ -139,5 +140,6 @@ def unfinished(proposal: Proposal) -> Verdict:
     return warn(
         "none was interrupted",
         f"interrupted: {attempt.sentence}",
-        fix="nothing to do: the next release first finishes or undoes it",
+        fix="nothing to do: the next release first finishes or undoes it; to undo it: "
+        f"gpuhost abort INVENTORY {proposal.app.name}",
     )

@@ -139,7 +139,7 @@ def secrets(proposal: Proposal) -> Verdict:
     if proposal.secrets:
         return fail(
             "every secret set",
-            "; ".join(proposal.secrets),
+            "\n".join(proposal.secrets),
             fix=f"set them where pyinfra runs; {proposal.app.path} names the source of each",
         )
     return ok(f"{len(proposal.app.block.secrets)} secrets")

@@ -119,7 +119,7 @@ def _holders(needed: NeededPort, proposal: Proposal) -> Iterator[UsedPort]:
             yield used
 
 
-@app_check("app.names", "No container of another project has one of the app's container names.")
+@app_check("app.names", "The app's container names are its own, and each is given once.")
 def names(proposal: Proposal) -> Verdict:
     if proposal.snapshot.docker.engine is None:
         return skip(NO_ENGINE)
@@ -131,6 +131,14 @@ def names(proposal: Proposal) -> Verdict:
     ]
     if not needed:
         return skip("it sets no container name")
+    # A name with a variable is known on the host only.
+    twice = sorted({name for name in needed if needed.count(name) > 1 and "$" not in name})
+    if twice:
+        return fail(
+            "each container name once",
+            f"{', '.join(twice)}: two services of the app have it",
+            fix="give each service its own container_name, or none",
+        )
     taken = [container for container in proposal.foreign if container.name in needed]
     if not taken:
         return ok(", ".join(needed))

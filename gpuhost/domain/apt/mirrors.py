@@ -20,6 +20,8 @@ HOSTS = {
     "tencent": "mirrors.tencent.com",
     "huawei": "mirrors.huaweicloud.com",
 }
+# Other names of the same servers, which Dockerfiles use.
+ALL_HOSTS = (*HOSTS.values(), "mirrors.cloud.tencent.com", "repo.huaweicloud.com")
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,16 @@ class ReleasePaths:
         return self.home / "source.tar.gz"
 
     @property
+    def overlay(self) -> Path:
+        """Files to put over the source."""
+        return self.home / "overlay.tar.gz"
+
+    @property
+    def unpacked_overlay(self) -> Path:
+        """Deleted when its files are in the source."""
+        return self.home / ".overlay.new"
+
+    @property
     def source(self) -> Path:
         return self.home / "source"
 
@@ -122,6 +132,11 @@ class AppPaths:
     def attempt(self) -> Path:
         """The operation in progress; missing if there is none."""
         return self.home / "attempt.json"
+
+    @property
+    def abort(self) -> Path:
+        """A person has asked to end that operation; missing otherwise."""
+        return self.home / "abort.json"
 
     @property
     def generated(self) -> Path:

@@ -37,6 +37,7 @@ class Result:
     + untouched: containers started by hand that still exist
     + migrated: a migration that may have changed data had begun
     + gap_s: how long the app did not answer
+    + aborted_by: who ended it with `gpuhost abort`; "": nobody
     """
 
     id: str
@@ -60,6 +61,7 @@ class Result:
     migrated: bool = False
     backup: str = ""
     gap_s: float | None = None
+    aborted_by: str = ""
 
     @classmethod
     def of(cls, operation: Operation, app: str, state: str, **more: Any) -> Result:

@@ -20,7 +20,7 @@ REGISTRY = (
         "an image that is built here, declare a service or build.bases",
     ),
     Signature(
-        r"manifest for (?P<image>\S+) not found|(?P<name>\S+): not found: manifest unknown",
+        r"manifest for (?P<image>\S+) not found|(?:^|\s)(?P<name>\S+): not found: manifest unknown",
         "the registry has no {image}{name}",
         "correct the tag, or push it",
     ),
@@ -162,6 +162,8 @@ START = (
         "started the container",
         "remove the empty directory, and put the file there",
     ),
+)
+ENGINE = (
     Signature(
         r"Cannot connect to the Docker daemon|failed to connect to the docker API",
         "Docker does not answer",

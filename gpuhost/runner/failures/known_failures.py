@@ -6,9 +6,13 @@ sources of the tools (the kernel, PyTorch, nginx) and from users' reports.
 
 from __future__ import annotations
 
-from gpuhost.runner.failures.build_failures import APT, BUILD
-from gpuhost.runner.failures.engine_failures import REGISTRY, START
+from gpuhost.runner.failures.apt_failures import KNOWN as APT
+from gpuhost.runner.failures.build_failures import KNOWN as DOCKERFILE
+from gpuhost.runner.failures.database_failures import KNOWN as DATABASE
+from gpuhost.runner.failures.download_failures import KNOWN as DOWNLOADS
+from gpuhost.runner.failures.engine_failures import ENGINE, REGISTRY, START
 from gpuhost.runner.failures.signature import Signature
+from gpuhost.runner.failures.tool_failures import KNOWN as TOOLS
 
 _DISK = (
     Signature(
@@ -71,6 +75,26 @@ _APP = (
         "set WORKER_POOL=threads (or solo)",
     ),
     Signature(
+        r"Field required \[type=missing|"
+        r"\d+ validation errors? for (?P<model>\w*(?:Settings|Config)\w*)",
+        "a required setting of the app is not set {model}",
+        "the output names it: set it in environment of the service, or declare it as a secret",
+    ),
+    Signature(
+        r"(?:EACCES: permission denied, \w+|PermissionError: \[Errno 13\] Permission denied:) "
+        r"'(?P<path>[^']+)'",
+        "the user of the container may not write {path}",
+        "declare the directory in x-gpuhost.directories with the owner (UID:GID) of that user; "
+        "in a build use COPY --chown",
+    ),
+    Signature(
+        r"ModuleNotFoundError: No module named (?P<module>'[^']+')|"
+        r"Error: Cannot find module (?P<other>'[^']+')",
+        "the image has no module {module}{other}",
+        "add it to the requirements or package.json; if it is a file of the app, commit it and "
+        "COPY it to this stage",
+    ),
+    Signature(
         r"client intended to send too large body: (?P<size>\d+) bytes",
         "nginx refused a request of {size} bytes (413)",
         "raise nginx.max_body in the app file",
@@ -84,41 +108,77 @@ _APP = (
 )
 _STATUS = (
     Signature(
+        r"sh: (?:line )?\d+: (?P<path>\.?/\S+): not found",
+        "there is no {path}, or not what its first line names (127)",
+        "if the file is there, it has Windows line endings (`sed -i 's/\\r$//' FILE`), or the "
+        "image lacks the program after #!",
+        weak=True,
+    ),
+    Signature(
+        r"sh: (?:line )?\d+: (?P<command>[\w.+-]+): (?:command )?not found|"
+        r"exec: \"(?P<other>[^\"]+)\": executable file not found",
+        "the image has no command {command}{other} (127)",
+        "install it in this stage, or correct its name",
+        weak=True,
+    ),
+    Signature(
         r"exit (?:code|status):? 139|exited \(139\)|[Ss]egmentation fault",
         "a program crashed (139, SIGSEGV)",
         "use library versions that match each other and the driver",
+        weak=True,
     ),
     Signature(
         r"exit (?:code|status):? 134|exited \(134\)",
         "a program aborted (134, SIGABRT)",
         "read its last lines: they show the reason",
+        weak=True,
     ),
     Signature(
         r"exit (?:code|status):? 127|exited \(127\)",
         "a command was not found (127)",
         "install it in this stage, or correct its name",
+        weak=True,
     ),
     Signature(
         r"exit (?:code|status):? 126|exited \(126\)",
         "a file could not be executed (126)",
         "run chmod +x before COPY; use a program of the right processor architecture",
+        weak=True,
     ),
     Signature(
         r"container (?P<name>\S+) exited \((?P<code>\d+)\)",
         "{name} exited with {code}",
         "run `docker logs {name}`: its log has the reason",
+        weak=True,
     ),
 )
 
 
-# An exit status alone is the least specific.
+# An exit status alone is the least specific. The registries have the network's words that downloads
+# have too.
 KNOWN: tuple[Signature, ...] = (
     *_DISK,
+    *ENGINE,
     *START,
     *_MEMORY,
     *APT,
+    *DOWNLOADS,
     *REGISTRY,
-    *BUILD,
+    *DOCKERFILE,
+    *TOOLS,
+    *DATABASE,
+    *_APP,
+    *_STATUS,
+)
+# All of a build's output is read, in which the words of a start would be a chance.
+OF_BUILDS: tuple[Signature, ...] = tuple(one for one in KNOWN if one not in (*START, *DATABASE))
+# A server that refuses connections is the database, not a registry.
+OF_MIGRATIONS: tuple[Signature, ...] = (
+    *_DISK,
+    *ENGINE,
+    *START,
+    *_MEMORY,
+    *DATABASE,
     *_APP,
     *_STATUS,
 )

@@ -13,16 +13,19 @@ class Signature:
     + pattern: a regular expression; `meaning` and `fix` may contain its named groups as {name}
     + meaning: one line, for a person who does not know the tool
     + fix: one instruction
+    + weak: often only the consequence of something that was printed earlier, which then decides
     """
 
     pattern: str
     meaning: str
     fix: str
+    weak: bool = False
 
     def match(self, line: str) -> tuple[str, str] | None:
         match = re.search(self.pattern, line)
         if match is None:
             return None
         groups = {name: value or "" for name, value in match.groupdict().items()}
-        # A group without a match leaves a double space.
-        return " ".join(self.meaning.format(**groups).split()), self.fix.format(**groups)
+        # A group without a match leaves a double space, or nothing after a colon.
+        words = " ".join(self.meaning.format(**groups).split()).rstrip(": ")
+        return words, self.fix.format(**groups)

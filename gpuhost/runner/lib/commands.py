@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import threading
+import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TextIO
 
+from gpuhost.runner.lib import abort
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.log import Log
 
 TAIL = 30
+# Characters of a line. The output of a build is anything, also a gigabyte without a line end.
+LONGEST_LINE = 1 << 16
 # Lines of stderr that are kept.
 MOST_LINES = 10_000
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -24,7 +29,10 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 @dataclass(frozen=True)
 class Outcome:
-    """Exit status (None: stopped after its time limit) and output of a command."""
+    """Exit status (None: stopped after its time limit) and output of a command.
+
+    + out: stdout of a quiet command; what is logged may be large, and is not kept
+    """
 
     status: int | None
     out: str
@@ -49,14 +57,21 @@ def try_run(
     stdin: str | None = None,
     cwd: Path | None = None,
     quiet: bool = False,
+    on_line: Callable[[str], None] | None = None,
+    noise: re.Pattern[str] | None = None,
 ) -> Outcome:
     """Run a command; stop it after the time limit.
 
     + seconds: the time limit
     + env: added to the common environment
     + stdin: text given to the command; secrets travel here, never in words
-    + quiet: stdout is not logged
+    + quiet: stdout is not logged, and returned
+    + on_line: called with each line that is logged, secrets masked
+    + noise: lines that are logged only
+
+    Raises Aborted.
     """
+    abort.check()
     try:
         process = subprocess.Popen(
             words,
@@ -73,7 +88,7 @@ def try_run(
         )
     except OSError as error:
         return Outcome(127, "", (f"{words[0]}: {error.strerror}",))
-    return _Running(process, log, quiet).finish(stdin, seconds)
+    return _Running(process, log, quiet, on_line, noise).finish(stdin, seconds)
 
 
 def run(
@@ -86,7 +101,7 @@ def run(
     cwd: Path | None = None,
     quiet: bool = False,
 ) -> str:
-    """Run a command that must succeed, and return its output.
+    """Run a command that must succeed; return its stdout if it is quiet.
 
     + what: names the command in the failure, "docker compose config"
 
@@ -148,10 +163,19 @@ def _create(path: Path) -> BinaryIO:
 
 
 class _Running:
-    def __init__(self, process: subprocess.Popen[str], log: Log, quiet: bool) -> None:
+    def __init__(
+        self,
+        process: subprocess.Popen[str],
+        log: Log,
+        quiet: bool,
+        on_line: Callable[[str], None] | None = None,
+        noise: re.Pattern[str] | None = None,
+    ) -> None:
         self.process = process
         self.log = log
         self.quiet = quiet
+        self.on_line = on_line
+        self.noise = noise
         self.out: list[str] = []
         self.tail: deque[str] = deque(maxlen=TAIL)
         self.err: deque[str] = deque(maxlen=MOST_LINES)
@@ -169,25 +193,41 @@ class _Running:
             reader.start()
         if stdin is not None:
             threading.Thread(target=self._feed, args=(stdin,), daemon=True).start()
-        try:
-            status: int | None = self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            self._kill()
-            status = None
+        status = self._wait(time.monotonic() + seconds)
         for reader in readers:
             # A child that still runs may keep the pipe open: use the output so far.
             reader.join(5)
         return Outcome(status, "".join(self.out), tuple(self.tail), tuple(self.err))
 
-    def _read(self, stream: object, shown: bool) -> None:
-        for line in stream:  # type: ignore[attr-defined]
-            if stream is self.process.stdout:
-                self.out.append(line)
-            else:
-                self.err.append(line.rstrip("\n"))
-            if shown or stream is not self.process.stdout:
-                self.log.write(line.rstrip("\n"))
-                self.tail.append(self.log.masked(line.rstrip("\n")))
+    def _wait(self, deadline: float) -> int | None:
+        """The exit status; None: stopped after the time limit. Raises Aborted."""
+        while True:
+            left = max(0.0, deadline - time.monotonic())
+            try:
+                return self.process.wait(min(left, abort.LOOK_S))
+            except subprocess.TimeoutExpired:
+                if left <= abort.LOOK_S:
+                    self._kill()
+                    return None
+            try:
+                abort.check()
+            except abort.Aborted:
+                self._kill()
+                raise
+
+    def _read(self, stream: TextIO, shown: bool) -> None:
+        if stream is self.process.stdout and not shown:
+            self.out += stream
+            return
+        for line in _lines(stream, self.log):
+            self.log.write(line)
+            if stream is self.process.stderr:
+                self.err.append(line)
+            if self.noise and self.noise.search(line):
+                continue
+            self.tail.append(line)
+            if self.on_line:
+                self.on_line(line)
 
     def _feed(self, text: str) -> None:
         assert self.process.stdin is not None
@@ -206,3 +246,13 @@ class _Running:
                 return
             except (ProcessLookupError, subprocess.TimeoutExpired):
                 continue
+
+
+def _lines(stream: TextIO, log: Log) -> Iterator[str]:
+    """Each line, secrets masked; of a very long one the beginning."""
+    while line := stream.readline(LONGEST_LINE):
+        rest = line
+        while rest and not rest.endswith("\n"):
+            rest = stream.readline(LONGEST_LINE)
+        is_whole = rest is line or (not rest and len(line) < LONGEST_LINE)
+        yield log.masked(line.rstrip("\n")) if is_whole else log.masked_start(line)

@@ -53,6 +53,11 @@ class Log:
             text = text.replace(value, "***")
         return text
 
+    def masked_start(self, text: str) -> str:
+        """Of a text that was cut; its end, which may be the beginning of a secret, is left out."""
+        longest = len(self._masked[0]) if self._masked else 0
+        return f"{self.masked(text)[: -longest or None]} …"
+
     def stage(self, name: str) -> None:
         self.write(f"{STAGE}{name}")
 

@@ -17,6 +17,7 @@ from gpuhost.runner.docker.containers import (
     note_existing,
     release_containers,
 )
+from gpuhost.runner.docker.progress_lines import PROGRESS
 from gpuhost.runner.docker.resolved_model import notes
 from gpuhost.runner.docker.waiting import in_words, wait_until_up
 from gpuhost.runner.docker.watch import Watch
@@ -64,7 +65,8 @@ def start(release: Release) -> None:
     command = words(release, "up", "-d", "--no-build", *running)
     limit = release.plan.verify.start_s + SPARE
     with Watch(release) as watch:
-        outcome = try_run(release.log, *command, seconds=limit, env=compose_environment(release))
+        env = compose_environment(release)
+        outcome = try_run(release.log, *command, seconds=limit, env=env, noise=PROGRESS)
     if watch.trouble:
         raise Failure(f"docker compose up: {watch.trouble}", output=outcome.tail)
     if not outcome.ok:

@@ -12,16 +12,16 @@ import time
 
 from gpuhost.runner.building import capacity, registry_login
 from gpuhost.runner.building.build_order import Base, Step, steps
-from gpuhost.runner.building.build_output import failed_step
+from gpuhost.runner.building.build_output import BuildOutput
 from gpuhost.runner.building.memory_peak import MemoryPeak
 from gpuhost.runner.docker import images
 from gpuhost.runner.docker.compose import environment, words
 from gpuhost.runner.docker.services import read
 from gpuhost.runner.failures import oom
-from gpuhost.runner.failures.causes import cause
 from gpuhost.runner.lib.commands import Outcome, try_run
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import read_json, write_json
+from gpuhost.runner.plan import Source
 from gpuhost.runner.site import nginx_trial
 from gpuhost.runner.state.release import Release
 
@@ -87,14 +87,22 @@ def _build_base(release: Release, step: Step, base: Base) -> None:
 
 
 def _inputs(release: Release, base: Base) -> str:
-    """A hash of the revision, the paths and the arguments."""
+    """A hash of the source, the paths and the arguments."""
     plan = release.plan
     revision = plan.source.revision if plan.source else plan.revision
     root = release.app.shared if release.is_old and not plan.source else release.source
     # Relative to the release, whose directory has another name each time.
     paths = [str(path).removeprefix(str(root)) for path in (base.context, base.dockerfile)]
-    inputs = [revision, *paths, sorted(plan.build.args.items())]
+    inputs = [revision, *paths, sorted(plan.build.args.items()), *_patches(plan.source)]
     return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()
+
+
+def _patches(source: Source | None) -> tuple[object, ...]:
+    """Empty without an overlay and edits, so that no base is built again for a new gpuhost."""
+    if source is None or not (source.overlay or source.edits):
+        return ()
+    edits = [(edit.file, edit.find, edit.replace) for edit in source.edits]
+    return source.overlay, edits
 
 
 def _arguments(release: Release) -> tuple[str, ...]:
@@ -106,21 +114,27 @@ def _run(release: Release, name: str, command: tuple[str, ...]) -> None:
     log, limit = release.log, release.plan.build.step_limit_s
     log.write(f"building {name}")
     began, before = time.monotonic(), oom.current_moment()
+    output = BuildOutput()
     with MemoryPeak() as peak:
         outcome = try_run(
-            log, *command, seconds=limit, env={**environment(release), "DOCKER_BUILDKIT": "1"}
+            log,
+            *command,
+            seconds=limit,
+            env={**environment(release), "DOCKER_BUILDKIT": "1"},
+            on_line=output.read,
         )
     took = time.monotonic() - began
     release.remember(build_memory={**release.record.build_memory, name: peak.host})
     log.write(f"{name}: {took:.0f} s; peak memory {peak}")
     if not outcome.ok:
-        raise _failure(release, name, outcome, before)
+        raise _failure(release, name, outcome, output, before)
 
 
-def _failure(release: Release, name: str, outcome: Outcome, before: oom.Moment) -> Failure:
+def _failure(
+    release: Release, name: str, outcome: Outcome, output: BuildOutput, before: oom.Moment
+) -> Failure:
     """With the output of the failed step; the kernel's log shows whether memory was full."""
-    step = failed_step(release.log.masked(outcome.out))
-    where = f"{name}, step {step.title}" if step.title else name
+    step = output.failed_step()
     if outcome.status is None:
         limit = release.plan.build.step_limit_s
         return Failure(
@@ -128,7 +142,9 @@ def _failure(release: Release, name: str, outcome: Outcome, before: oom.Moment) 
             output=step.lines,
             fix="see the log for the last step; raise build.step_limit_s in the app file",
         )
-    reason, fix = cause(step.lines, step.status or 1)
+    place = f" ({step.place})" if step.place else ""
+    where = f"{name}, step {step.title}{place}" if step.title else f"{name}{place}"
+    reason, fix = step.cause.said, step.cause.fix
     if any(OUT_OF_MEMORY.search(line) for line in step.lines) and (
         killed := oom.killed_since(before)
     ):

@@ -1,4 +1,4 @@
-"""Runs the stages of a release or a restore, and undoes them if one fails.
+"""Runs the stages of a release or a restore, and undoes them if one fails or a person aborts it.
 
 `run_or_restore` is the only way in, also after an interruption: it skips the stages that the
 journal records as ended, and continues an undo that has begun.
@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gpuhost.runner.contract import FAILED, RESTORE_FAILED, STAGE_FAILED, VERIFIED, Result
+from gpuhost.runner.lib import abort
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.log import Log
 from gpuhost.runner.plan import BadPlan
@@ -52,6 +53,10 @@ class Work(ABC):
     limit_s: float = math.inf
     undo_stage: str
     undo_warning: tuple[str, ...]
+
+    @abstractmethod
+    def aborted_by(self) -> str:
+        """Who has asked to abort it; "": nobody."""
 
     @abstractmethod
     def is_done(self) -> bool:
@@ -97,11 +102,15 @@ def run_or_restore(work: Work) -> Result:
     try:
         if work.journal.starts > MAX_STARTS:
             raise Failure(f"the runner was interrupted {work.journal.starts - 1} times")
-        for stage in work.stages:
-            _run(stage, work)
+        with abort.abortable(work.aborted_by):
+            for stage in work.stages:
+                abort.check()
+                _run(stage, work)
         work.finish()
     except Exception as error:  # whatever it is, the previous state is restored
-        return _undo(work, as_failure(error))
+        # A command that was ended for the abort may have failed in its own words.
+        by = work.aborted_by()
+        return _undo(work, abort.Aborted(by) if by else as_failure(error))
     return work.result(VERIFIED)
 
 
@@ -151,11 +160,13 @@ def _undo(work: Work, failure: Failure) -> Result:
 def _failed(work: Work, failure: Failure) -> Result:
     stage, said = work.journal.last_begun, work.log.masked(failure.said)
     work.log.write(f"{STAGE_FAILED}{stage}: {said}")
+    details = {"stage": stage, "said": said, "fix": failure.fix, "output": failure.output}
+    if isinstance(failure, abort.Aborted):
+        return work.result(FAILED, **details, aborted_by=failure.by)
     lines: tuple[str, ...] = ()
     if _has_changed(work):
         with best_effort(work.log):
             lines = work.last_lines()
-    details = {"stage": stage, "said": said, "fix": failure.fix, "output": failure.output}
     return work.result(FAILED, **details, logs=lines)
 
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from gpuhost.runner.data import stored
 from gpuhost.runner.docker.compose import compose, environment, section, words
+from gpuhost.runner.docker.progress_lines import PROGRESS
+from gpuhost.runner.failures.causes import explain
+from gpuhost.runner.failures.known_failures import OF_MIGRATIONS
+from gpuhost.runner.failures.matches import Matches
 from gpuhost.runner.lib.commands import try_run
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.log import NOWHERE
@@ -43,7 +47,15 @@ def run_migration(release: Release) -> None:
         name,
         migration.service,
     )
-    outcome = try_run(release.log, *command, seconds=migration.limit_s, env=environment(release))
+    matches = Matches(OF_MIGRATIONS)
+    outcome = try_run(
+        release.log,
+        *command,
+        seconds=migration.limit_s,
+        env=environment(release),
+        on_line=matches.read_earlier,
+        noise=PROGRESS,
+    )
     if outcome.ok:
         return
     # The container may still run after Compose's client has ended.
@@ -54,8 +66,11 @@ def run_migration(release: Release) -> None:
             output=outcome.tail,
             fix="if the migration needs more time, raise migrate.limit_s in the app file",
         )
+    found = explain(outcome.tail, outcome.status, matches)
     raise Failure(
-        f"the migration ({migration.service}) failed (exit {outcome.status})", output=outcome.tail
+        f"the migration ({migration.service}) failed (exit {outcome.status}): {found.said}",
+        output=outcome.tail,
+        fix=found.fix,
     )
 
 

@@ -28,6 +28,7 @@ DOWN_S = 600
 PROJECT = "label=com.docker.compose.project="
 # Created by gpuhost; other files are kept. The order matters.
 CREATED = (
+    "abort.json",
     "attempt.json",
     "bases.json",
     "docker",

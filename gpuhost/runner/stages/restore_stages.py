@@ -19,6 +19,7 @@ from gpuhost.runner.stages.engine import Stage, Work, best_effort
 from gpuhost.runner.stages.migrate import run_migration
 from gpuhost.runner.stages.render import ensure_resolved
 from gpuhost.runner.stages.restore_state import DONE, State, StateJournal
+from gpuhost.runner.state import abort_request
 from gpuhost.runner.state.journal import END
 from gpuhost.runner.state.release import Release
 
@@ -52,6 +53,9 @@ class Restore(Work):
         """Stored with the next note in the journal."""
         self.journal.state = replace(self.state, **changed)  # type: ignore[arg-type]
 
+    def aborted_by(self) -> str:
+        return abort_request.requested_by(self.app)
+
     def is_done(self) -> bool:
         return self.state.step == DONE
 
@@ -67,11 +71,17 @@ class Restore(Work):
         return restore_result(self.operation, self.app, state, gap_s=self.gap, **more)
 
     def write_draft(self, bad: Result) -> None:
-        self.change_state(said=bad.said, output=bad.output, fix=bad.fix)
+        self.change_state(said=bad.said, output=bad.output, fix=bad.fix, aborted_by=bad.aborted_by)
 
     def read_draft(self) -> Result | None:
         state = self.state
-        return self.result(FAILED, said=state.said, output=state.output, fix=state.fix)
+        return self.result(
+            FAILED,
+            said=state.said,
+            output=state.output,
+            fix=state.fix,
+            aborted_by=state.aborted_by,
+        )
 
     def undo(self, bad: Result) -> Result:
         """Move the previous data back, and verify the app with it."""

@@ -45,6 +45,7 @@ class State:
     said: str = ""  # why it is undone
     output: tuple[str, ...] = ()
     fix: str = ""
+    aborted_by: str = ""
 
 
 class StateJournal(Journal):

@@ -24,7 +24,7 @@ from gpuhost.runner.stages import (
 from gpuhost.runner.stages.downtime import Downtime
 from gpuhost.runner.stages.engine import Stage, Work, best_effort, run_or_restore
 from gpuhost.runner.stages.preflight import check
-from gpuhost.runner.state import results
+from gpuhost.runner.state import abort_request, results
 from gpuhost.runner.state.journal import BEGIN, Journal
 from gpuhost.runner.state.release import Release
 
@@ -83,6 +83,9 @@ class _Transaction(Work):
         self.stages = stages_of(release)
         self.limit_s = release.plan.limit_s
         self._downtime = downtime
+
+    def aborted_by(self) -> str:
+        return abort_request.requested_by(self._release.app)
 
     def is_done(self) -> bool:
         return self._release.app.current.resolve() == self._release.paths.home.resolve()

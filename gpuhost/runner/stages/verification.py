@@ -1,7 +1,8 @@
 """Verifies a release: requests, log lines and commands, each repeated until its deadline.
 
 An app that still starts may answer wrongly for a while. A container that exited, restarts again and
-again, or ran out of memory ends the verification at once.
+again, or ran out of memory ends the verification at once; an error that a healthy app answers
+steadily ends it after a minute.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from gpuhost.runner.lib.commands import try_run
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.log import Log
 from gpuhost.runner.plan import VerifyStep
+from gpuhost.runner.stages import steady_error
+from gpuhost.runner.stages.steady_error import SteadyError
 from gpuhost.runner.stages.verify_request import Problem, verify_request
 from gpuhost.runner.state.log_matches import is_known, remember
 from gpuhost.runner.state.release import Release
@@ -45,6 +48,7 @@ def _repeat(release: Release, step: VerifyStep, through: bool) -> None:
     logged, logged_at = "", began
     last: Problem | None = None
     label = f"{step.name}, through nginx" if through else step.name
+    steady = SteadyError(release, step, through)
     while True:
         left = began + step.within_s - time.monotonic()
         problem = _try(release, step, through, max(left, 1.0))
@@ -58,19 +62,25 @@ def _repeat(release: Release, step: VerifyStep, through: bool) -> None:
             last = problem
         if problem.is_final or elapsed >= step.within_s:
             raise _failure(release, label, step, last)
+        if steady.is_final(problem):
+            duration = f"the same answer for {steady_error.STEADY_S:.0f} s"
+            raise _failure(release, label, step, problem, duration)
         if problem.reason != logged or began + elapsed - logged_at >= LOG_EVERY_S:
             logged, logged_at = problem.reason, began + elapsed
             release.log.write(f"verify {label}: {elapsed:.0f} s of {step.within_s}: {logged}")
         time.sleep(PAUSE)
 
 
-def _failure(release: Release, label: str, step: VerifyStep, problem: Problem) -> Failure:
-    duration = "" if problem.is_final else f" (for {step.within_s} s)"
+def _failure(
+    release: Release, label: str, step: VerifyStep, problem: Problem, steady: str = ""
+) -> Failure:
+    """+ steady: how long the app has answered the same error; "": the step ended otherwise"""
+    duration = "" if problem.is_final else f" ({steady or f'for {step.within_s} s'})"
     masked = release.log.masked
     return Failure(
         masked(f"verify {label}: {problem.reason}{duration}"),
         output=tuple(map(masked, problem.output)),
-        fix=problem.fix,
+        fix=problem.fix or (steady_error.FIX if steady else ""),
     )
 
 

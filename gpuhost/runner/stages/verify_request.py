@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, replace
 from urllib.parse import urljoin, urlsplit
 
+from gpuhost.runner.lib import abort
 from gpuhost.runner.plan import Expect, HttpRequest, VerifyStep
 from gpuhost.runner.site import certificates
 from gpuhost.runner.site.answers import at, mismatch
@@ -26,6 +27,7 @@ class Problem:
     + output: the evidence
     + fix: what a person does about it
     + is_final: do not repeat the step: the app itself answered, and the request may change data
+    + is_error: the app itself answered, with the status of an error
     + is_timeout: the step was stopped before it had a result
     """
 
@@ -34,6 +36,7 @@ class Problem:
     fix: str = ""
     is_final: bool = False
     is_timeout: bool = False
+    is_error: bool = False
 
 
 def verify_request(
@@ -99,15 +102,18 @@ def _send(
     if _is_json(request.body) and not any(name.lower() == "content-type" for name in headers):
         headers["Content-Type"] = "application/json"
     try:
-        return ask(
-            request.url,
-            method=request.method,
-            headers=headers,
-            body=request.body,
-            seconds=seconds,
-            connect_to=LOOPBACK if through else "",
-            trusted=certificates.trusted(release) if through else None,
-            any_name=_has_any_name(release),
+        trusted = certificates.trusted(release) if through else None
+        return abort.in_background(
+            lambda: ask(
+                request.url,
+                method=request.method,
+                headers=headers,
+                body=request.body,
+                seconds=seconds,
+                connect_to=LOOPBACK if through else "",
+                trusted=trusted,
+                any_name=_has_any_name(release),
+            )
         )
     except NoAnswer as error:
         reason = f"{request.method} {request.url}: {error}"
@@ -132,9 +138,13 @@ def _check(
     if reason is None:
         return None
     shown = f"the answer begins: {answer.beginning}" if answer.body else "the answer is empty"
-    is_final = method != "GET" and answer.status not in NOT_YET
+    is_by_app = answer.status not in NOT_YET
     return Problem(
-        f"{method} {url}: {reason}", (shown,), _fix(str(answer.status), through), is_final
+        f"{method} {url}: {reason}",
+        (shown,),
+        _fix(str(answer.status), through),
+        is_final=is_by_app and method != "GET",
+        is_error=is_by_app and answer.status >= 400 and answer.status != expect.status,
     )
 
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from gpuhost.runner.state.health import HealthCheck, read_health_check
+
 # Fewer are normal: an app that waits for its database may exit once or twice.
 RESTARTS = 3
 SIGKILL = 137
@@ -32,6 +34,8 @@ class Container:
     created: str = ""
     started: str = ""
     is_run: bool = False  # made by `docker compose run`: a migration, or a command of a person
+    health_check: HealthCheck | None = None
+    ports: tuple[int, ...] = ()  # on the host
     must_end: bool = False  # the app is up only after it has ended
 
     @property
@@ -102,7 +106,15 @@ def from_inspect(value: Mapping[str, Any]) -> Container:
         created=value.get("Created", ""),
         started=state.get("StartedAt", ""),
         is_run=labels.get("com.docker.compose.oneoff") == "True",
+        health_check=read_health_check(value["Config"], state),
+        ports=_ports(value),
     )
+
+
+def _ports(value: Mapping[str, Any]) -> tuple[int, ...]:
+    bindings = ((value.get("NetworkSettings") or {}).get("Ports") or {}).values()
+    ports = {binding.get("HostPort", "") for bound in bindings for binding in bound or ()}
+    return tuple(sorted(int(port) for port in ports if port.isdigit()))
 
 
 def _exit_text(code: int) -> str:

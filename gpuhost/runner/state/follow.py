@@ -64,6 +64,9 @@ def _state(app: AppPaths, release_id: str) -> str:
         return "running" if is_locked(app) else "lost"
     if results.read(app.operation(release_id).result):
         return "ended"
+    if operation and is_locked(app):
+        # The host finishes or undoes this one first.
+        return "lost"
     # Without a result, a new directory means that its runner is starting.
     home = app.operation(release_id).home
     is_new = home.exists() and time.time() - home.stat().st_mtime < START_S

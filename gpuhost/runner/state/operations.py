@@ -22,4 +22,5 @@ def begin(app: AppPaths, operation: Operation) -> None:
 
 
 def end(app: AppPaths) -> None:
+    app.abort.unlink(missing_ok=True)
     app.attempt.unlink(missing_ok=True)
