@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from gpuhost.appfile.section import Line, Path, Seconds, Section, Service
+from gpuhost.appfile.section import Line, ProjectPath, Seconds, Section, Service
 
 
 class Directory(Section):
@@ -29,7 +29,7 @@ class Directory(Section):
 class Logs(Section):
     """Log files that the app writes into bind mounts, rotated on the host."""
 
-    files: tuple[Path, ...] = ()
+    files: tuple[ProjectPath, ...] = ()
     """Relative to the project directory; * allowed."""
     max_size_mb: Annotated[int, Field(ge=1)] = 50
     """Rotate when larger than this, and daily."""
@@ -68,11 +68,11 @@ class Postgres(Section):
 class Backup(Section):
     """Made before each migration and on schedule; restored by deploys/restore.py."""
 
-    sqlite: tuple[Path, ...] = ()
+    sqlite: tuple[ProjectPath, ...] = ()
     """SQLite databases; copied consistently while the app runs."""
     postgres: tuple[Postgres, ...] = ()
     """PostgreSQL databases."""
-    paths: tuple[Path, ...] = ()
+    paths: tuple[ProjectPath, ...] = ()
     """Files and directories, relative to the project directory."""
     every: Annotated[Line, Field(min_length=1)] | None = None
     """Schedule, a systemd OnCalendar: "daily", "*-*-* 03:30"; default: only before migrations."""

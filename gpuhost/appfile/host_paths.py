@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from gpuhost.appfile.section import Path, stays_inside
+from gpuhost.appfile.section import ProjectPath
 
 # Refused with everything in them: they hold system files, no data of an app.
 SYSTEM_DIRECTORIES = (
@@ -31,13 +31,12 @@ def _refuse_system_directories(path: str) -> str:
 
 
 # Absolute, or relative to the project directory.
-DirectoryPath = Annotated[Path, AfterValidator(_refuse_system_directories)]
-# A file that gpuhost writes: in the project directory only.
+DirectoryPath = Annotated[ProjectPath, AfterValidator(_refuse_system_directories)]
+# A file that gpuhost writes: in the source only.
 OwnPath = Annotated[
     str,
     Field(
         pattern=r"^[^/\x00-\x1f\x7f][^\x00-\x1f\x7f]*$",
         title="a path relative to the project directory",
     ),
-    AfterValidator(stays_inside),
 ]

@@ -6,9 +6,34 @@ In the block a path is relative to the directory of the first Compose file, as i
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Iterator
 from typing import Any
 
+from gpuhost.appfile.compose.paths import leads_out
+from gpuhost.appfile.document import KeyPath
 from gpuhost.appfile.model import XGpuhost
+
+
+def leading_out(block: XGpuhost, directory: str) -> Iterator[tuple[KeyPath, str | None]]:
+    """Paths of the block that are outside of the source: the key, and the value if it has one."""
+    for key_path, path, is_key in _paths(block):
+        if not path.startswith("/") and leads_out(f"{directory}/{path}"):
+            yield key_path, None if is_key else path
+
+
+def _paths(block: XGpuhost) -> Iterator[tuple[KeyPath, str, bool]]:
+    for path in block.directories:
+        yield ("directories", path), path, True
+    for name, secret in block.secrets.items():
+        if secret.path:
+            yield ("secrets", name, "path"), secret.path, False
+    for index, path in enumerate(block.logs.files):
+        yield ("logs", "files", index), path, False
+    for key in ("sqlite", "paths"):
+        for index, path in enumerate(getattr(block.backup, key) if block.backup else ()):
+            yield ("backup", key, index), path, False
+    if block.nginx and block.nginx.config:
+        yield ("nginx", "config"), block.nginx.config, False
 
 
 def placed(block: XGpuhost, directory: str) -> XGpuhost:

@@ -11,6 +11,7 @@ from gpuhost.appfile.compose.project import ComposeProject
 from gpuhost.appfile.compose.short_forms import BadPort, PublishedPort
 from gpuhost.appfile.document import KeyPath
 from gpuhost.appfile.model import XGpuhost
+from gpuhost.appfile.placing import leading_out
 from gpuhost.appfile.problems import Problem, key_name, shown, suggestion
 from gpuhost.appfile.schema import KEY
 
@@ -28,6 +29,8 @@ def check(block: XGpuhost, project: ComposeProject) -> Iterator[Problem]:
     yield from _scaled(block, compose)
     yield from _public(block, compose)
     yield from _upstreams(block, compose)
+    for key_path, path in leading_out(block, project.directory):
+        yield _problem(key_path, "leads out of the source", path)
 
 
 def _problem(key_path: KeyPath, message: str, value: Any = None) -> Problem:

@@ -80,12 +80,7 @@ def _undo(
     check, as_declared = service.get("healthcheck") or {}, other.get("healthcheck") or {}
     if check.get("start_period") and "start_interval" not in as_declared:
         check.pop("start_interval", None)
-    for key, value in (other.get("ulimits") or {}).items():
-        # Compose leaves out zeros, and does not read what it wrote.
-        if value == {}:
-            other["ulimits"][key] = 0
-        elif isinstance(value, dict):
-            other["ulimits"][key] = {"soft": 0, "hard": 0, **value}
+    _as_written(other)
     needed = other.get("depends_on", {})
     for missing in needed.keys() - rendered.resolved["services"].keys():
         # A name that may be missing stays in Compose's answer.
@@ -96,6 +91,21 @@ def _undo(
         service.get("volumes") or (), other.get("volumes") or (), strict=False
     ):
         _undo_file(volume, declared, rendered)
+
+
+def _as_written(service: dict[str, Any]) -> None:
+    """What Compose does not read of its own answer, and a limit that the file says twice."""
+    limits = service.get("ulimits") or {}
+    for name, value in limits.items():
+        if isinstance(value, dict):
+            limits[name] = {"soft": 0, "hard": 0, **value} if value else 0
+    for entries in (service.get("blkio_config") or {}).values():
+        for entry in entries if isinstance(entries, list) else ():
+            for key in list(entry):
+                entry[key.lower()] = entry.pop(key)
+    limited = service.get("deploy", {}).get("resources", {}).get("limits", {})
+    if service.get("mem_limit") == limited.get("memory"):
+        service.pop("mem_limit", None)
 
 
 def _ports(
