@@ -6,8 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from gpuhost.appfile.host_paths import ProjectPath
-from gpuhost.appfile.section import Line, Seconds, Section, Service
+from gpuhost.appfile.section import Line, ProjectPath, Seconds, Section, Service
 
 
 class Directory(Section):

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import posixpath
-import re
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from gpuhost.appfile.section import stays_inside
+from gpuhost.appfile.section import ProjectPath
 
 # Refused with everything in them: they hold system files, no data of an app.
 SYSTEM_DIRECTORIES = (
@@ -31,25 +30,13 @@ def _refuse_system_directories(path: str) -> str:
     return path
 
 
-def _leads_up_only_first(path: str) -> str:
-    """../data of a Compose file in a subdirectory. placing.py refuses what leaves the source."""
-    stays_inside(re.sub(r"^(\.\./)+", "", path))
-    return path
-
-
 # Absolute, or relative to the project directory.
-ProjectPath = Annotated[
-    str,
-    Field(pattern=r"^[^\x00-\x1f\x7f]+$", title="a path"),
-    AfterValidator(_leads_up_only_first),
-]
 DirectoryPath = Annotated[ProjectPath, AfterValidator(_refuse_system_directories)]
-# A file that gpuhost writes: never absolute.
+# A file that gpuhost writes: in the source only.
 OwnPath = Annotated[
     str,
     Field(
         pattern=r"^[^/\x00-\x1f\x7f][^\x00-\x1f\x7f]*$",
         title="a path relative to the project directory",
     ),
-    AfterValidator(_leads_up_only_first),
 ]

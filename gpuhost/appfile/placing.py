@@ -14,10 +14,30 @@ from gpuhost.appfile.document import KeyPath
 from gpuhost.appfile.model import XGpuhost
 
 
+def leading_out(block: XGpuhost, directory: str) -> Iterator[tuple[KeyPath, str | None]]:
+    """Paths of the block that are outside of the source: the key, and the value if it has one."""
+    for key_path, path, is_key in _paths(block):
+        if not path.startswith("/") and leads_out(f"{directory}/{path}"):
+            yield key_path, None if is_key else path
+
+
+def _paths(block: XGpuhost) -> Iterator[tuple[KeyPath, str, bool]]:
+    for path in block.directories:
+        yield ("directories", path), path, True
+    for name, secret in block.secrets.items():
+        if secret.path:
+            yield ("secrets", name, "path"), secret.path, False
+    for index, path in enumerate(block.logs.files):
+        yield ("logs", "files", index), path, False
+    for key in ("sqlite", "paths"):
+        for index, path in enumerate(getattr(block.backup, key) if block.backup else ()):
+            yield ("backup", key, index), path, False
+    if block.nginx and block.nginx.config:
+        yield ("nginx", "config"), block.nginx.config, False
+
+
 def placed(block: XGpuhost, directory: str) -> XGpuhost:
-    """The block with its paths in the source; the same block if that is the project directory."""
-    if directory == ".":
-        return block
+    """The block with its paths in the source, without . and .. in them."""
 
     def inside(path: str) -> str:
         return path if path.startswith("/") else posixpath.normpath(f"{directory}/{path}")
@@ -36,30 +56,3 @@ def placed(block: XGpuhost, directory: str) -> XGpuhost:
     if block.nginx and block.nginx.config:
         update["nginx"] = block.nginx.model_copy(update={"config": inside(block.nginx.config)})
     return block.model_copy(update=update)
-
-
-def paths_outside(block: XGpuhost, directory: str) -> Iterator[tuple[KeyPath, str]]:
-    """Key and path of what leads out of the source: shared/ mirrors no more than that.
-
-    + directory: of the first Compose file, in the source
-    """
-    for key_path, path in _relative_paths(block):
-        if not path.startswith("/") and leads_out(posixpath.normpath(f"{directory}/{path}")):
-            yield key_path, path
-
-
-def _relative_paths(block: XGpuhost) -> Iterator[tuple[KeyPath, str]]:
-    yield from ((("directories", path), path) for path in block.directories)
-    yield from _listed(("logs", "files"), block.logs.files)
-    if block.backup:
-        yield from _listed(("backup", "sqlite"), block.backup.sqlite)
-        yield from _listed(("backup", "paths"), block.backup.paths)
-    for name, secret in block.secrets.items():
-        if secret.path:
-            yield ("secrets", name, "path"), secret.path
-    if block.nginx and block.nginx.config:
-        yield ("nginx", "config"), block.nginx.config
-
-
-def _listed(key_path: KeyPath, paths: tuple[str, ...]) -> Iterator[tuple[KeyPath, str]]:
-    yield from (((*key_path, index), path) for index, path in enumerate(paths))

@@ -11,7 +11,7 @@ from gpuhost.appfile.compose.project import ComposeProject
 from gpuhost.appfile.compose.short_forms import BadPort, PublishedPort
 from gpuhost.appfile.document import KeyPath
 from gpuhost.appfile.model import XGpuhost
-from gpuhost.appfile.placing import paths_outside
+from gpuhost.appfile.placing import leading_out
 from gpuhost.appfile.problems import Problem, key_name, shown, suggestion
 from gpuhost.appfile.schema import KEY
 
@@ -29,7 +29,10 @@ def check(block: XGpuhost, project: ComposeProject) -> Iterator[Problem]:
     yield from _scaled(block, compose)
     yield from _public(block, compose)
     yield from _upstreams(block, compose)
-    yield from _outside(block, project.directory)
+    for key_path, path in leading_out(block, project.directory):
+        yield _problem(
+            key_path, "leads out of the source; use a path in it, or an absolute path", path
+        )
 
 
 def _problem(key_path: KeyPath, message: str, value: Any = None) -> Problem:
@@ -213,10 +216,3 @@ def _upstreams(block: XGpuhost, compose: ComposeFile) -> Iterator[Problem]:
                 "the host's nginx cannot reach a service; use a published port, 127.0.0.1:PORT"
             )
             yield _problem(key_path, message, upstream)
-
-
-def _outside(block: XGpuhost, directory: str) -> Iterator[Problem]:
-    for key_path, path in paths_outside(block, directory):
-        is_name = key_path[0] == "directories"
-        message = "it leads out of the source; use a path in it, or an absolute path"
-        yield _problem(key_path, message, None if is_name else path)

@@ -31,7 +31,18 @@ def stays_inside(path: str) -> str:
     return path
 
 
-# Absolute, or relative to the project directory, without ..
+def stays_inside_if_absolute(path: str) -> str:
+    return stays_inside(path) if path.startswith("/") else path
+
+
+# Absolute, or relative to the project directory. It may be above that; references.py checks that
+# it does not lead out of the source.
+ProjectPath = Annotated[
+    str,
+    Field(pattern=r"^[^\x00-\x1f\x7f]+$", title="a path"),
+    AfterValidator(stays_inside_if_absolute),
+]
+# Absolute, or relative to the source, without ..
 Path = Annotated[
     str,
     Field(pattern=r"^[^\x00-\x1f\x7f]+$", title="a path"),

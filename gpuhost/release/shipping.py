@@ -15,6 +15,8 @@ from gpuhost.release.local_command import LocalCommandError, run_local
 from gpuhost.release.selection import Selection
 
 GIT_SECONDS = 30
+# A file that is missing may have one of these beside it: the host names it in its message.
+EXAMPLES = (".example", ".sample", ".template", ".dist")
 
 
 def selection(app: App) -> Selection:
@@ -23,8 +25,11 @@ def selection(app: App) -> Selection:
     binds = {path for path in _binds(app) if path not in _directories(app)}
     ignored = _ignored(directory, [path for path in binds if (directory / path).is_dir()])
     private = frozenset((*_secret_files(app), _dotenv(app)))
+    read = set(_read_by_compose(app))
+    missing = (path for path in (*read, *binds) if not (directory / path).exists())
+    shown = (f"{path}{suffix}" for path in missing for suffix in EXAMPLES)
     return Selection(
-        frozenset((*_read_by_compose(app), *private, *(binds - ignored))),
+        frozenset((*read, *private, *shown, *(binds - ignored))),
         private,
         frozenset(ignored),
         only_named=app.block.source is None,
@@ -78,6 +83,9 @@ def _binds(app: App) -> Iterator[str]:
         for mount in service.mounts:
             if is_of_source(mount.source):
                 yield _inside(mount.source)
+    for volume in app.compose.volumes.values():
+        if volume.device and is_of_source(volume.device):
+            yield _inside(volume.device)
 
 
 def _directories(app: App) -> set[str]:

@@ -106,9 +106,7 @@ REFUSED: list[tuple[str, list[str]]] = [
         ],
     ),
     ("backup: {every: daily}", ["2: x-gpuhost.backup: give sqlite, postgres or paths"]),
-    ("backup: {paths: [a/../x]}", ["2: x-gpuhost.backup.paths[0] = 'a/../x': a path without .."]),
-    ("secrets: {B: {path: ../x}}", ["2: x-gpuhost.secrets.B.path = ***: it leads out of the so"]),
-    ("backup: {paths: [../x]}", ["2: x-gpuhost.backup.paths[0] = '../x': it leads out of"]),
+    ("backup: {paths: [../x]}", ["2: x-gpuhost.backup.paths[0] = '../x': leads out of the source"]),
     (
         "compose: [/etc/x.yml, ../c.yml]\nprofiles: ['']\none_shots: [app, y]",
         [
@@ -140,8 +138,7 @@ REFUSED: list[tuple[str, list[str]]] = [
         "secrets: {A-B: {}}",
         ["2: x-gpuhost.secrets.A-B: the name must be a secret's name, such as API_KEY"],
     ),
-    ("directories: {x/..: {}}", ["2: x-gpuhost.directories.x/..: the name must be a path wit"]),
-    ("directories: {../x: {}}", ["2: x-gpuhost.directories.../x: it leads out of the source"]),
+    ("directories: {../x: {}}", ["2: x-gpuhost.directories.../x: leads out of the source"]),
     *(
         (
             f"directories: {{'{path}': {{mode: '0700'}}}}",
@@ -154,12 +151,10 @@ REFUSED: list[tuple[str, list[str]]] = [
         ["2: x-gpuhost.nginx.config = '/etc/cron.d/x': a path relative to the project directory"],
     ),
     (
-        "secrets: {A: {path: /etc/passwd}, B: {path: x/../../y}}",
-        [
-            "2: x-gpuhost.secrets.A.path = ***: a path relative to the project directory",
-            "2: x-gpuhost.secrets.B.path = ***: a path without ..",
-        ],
+        "secrets: {A: {path: /etc/passwd}}",
+        ["2: x-gpuhost.secrets.A.path = ***: a path relative to the project directory"],
     ),
+    ("secrets: {B: {path: ../x}}", ["2: x-gpuhost.secrets.B.path = ***: leads out of the source"]),
     # Unknown names.
     ("gpu: {ap: {}}", ["2: x-gpuhost.gpu.ap: no such service in the Compose file: did you mean"]),
     ("resources: {x: {}}", ["2: x-gpuhost.resources.x: no such service in the Compose file; kno"]),

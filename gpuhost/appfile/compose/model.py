@@ -81,11 +81,13 @@ class ComposeResource:
     """A network, volume, config or secret of the files' top level.
 
     + file: of a config or secret, "./x" in the source
+    + device: of a volume, a path or what its driver takes
     """
 
     external: bool = False
     name: str | None = None
     file: str | None = None
+    device: str | None = None
 
 
 @dataclass(frozen=True)
@@ -177,7 +179,8 @@ def _resource(written: Mapping[str, Any]) -> ComposeResource:
     # Compose's older form names the network inside `external`.
     name = _text(written.get("name")) or _text(_mapping(external).get("name"))
     is_external = external in (True, "true") or isinstance(external, dict)
-    return ComposeResource(is_external, name, _text(written.get("file")))
+    device = _mapping(written.get("driver_opts")).get("device")
+    return ComposeResource(is_external, name, _text(written.get("file")), _text(device))
 
 
 def _mapping(value: Any) -> dict[str, Any]:

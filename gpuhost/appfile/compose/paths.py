@@ -51,7 +51,13 @@ def with_paths(document: Any, base: str) -> Any:
         value = _at(value, "env_file", lambda items: _env_file(items, dotted))
         return _at(value, "build", lambda build: _build(build, context))
 
+    def volume(value: Any) -> Any:
+        options = value.get("driver_opts") if isinstance(value, dict) else None
+        is_bind = isinstance(options, dict) and "bind" in str(options.get("o"))
+        return {**value, "driver_opts": _at(options, "device", dotted)} if is_bind else value
+
     document = _at(document, "services", lambda services: _values(services, service))
+    document = _at(document, "volumes", lambda volumes: _values(volumes, volume))
     for key in ("configs", "secrets"):
         document = _at(
             document, key, lambda items: _values(items, lambda item: _at(item, "file", dotted))

@@ -43,6 +43,7 @@ class ComposeProject:
     + env_files: that an `include` names
     + profiles: of COMPOSE_PROFILES in .env
     + kinds: what the source has of the paths that services mount or read; empty if not known
+    + own_name: COMPOSE_PROJECT_NAME of .env
     + examples: what .env.example says of unset variables
     """
 
@@ -55,13 +56,14 @@ class ComposeProject:
     profiles: tuple[str, ...] = ()
     uses: Uses = field(default_factory=Uses)
     kinds: Mapping[str, Kind] = field(default_factory=dict)
+    own_name: str | None = None
     examples: Mapping[str, str] = field(default_factory=dict)
     errors: tuple[FileError, ...] = ()
 
     @property
     def name(self) -> str | None:
-        """`name:` of the project's own files."""
-        return self.compose.name if self.files else None
+        """COMPOSE_PROJECT_NAME or `name:` of the project's own files."""
+        return (self.own_name or self.compose.name) if self.files else None
 
 
 def read_project(
@@ -101,6 +103,7 @@ def read_project(
         _profiles(variables),
         uses,
         dict(_kinds(compose, project)),
+        _own_name(variables),
         {use.name: example_of(project, directory, use.name) for use in uses.all},
         tuple(dict.fromkeys((*sources.errors, *_outside(compose, sources)))),
     )
@@ -133,6 +136,11 @@ def _dotenv(
     if values:
         sources.read[path] = None
     return values
+
+
+def _own_name(variables: Variables) -> str | None:
+    name = variables.dotenv.get("COMPOSE_PROJECT_NAME")
+    return name if isinstance(name, str) and name else None
 
 
 def _profiles(variables: Variables) -> tuple[str, ...]:

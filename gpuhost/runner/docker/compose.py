@@ -68,6 +68,11 @@ def project_directory(release: Release) -> Path:
     return Path(os.path.normpath((release.source / first).parent if first else release.source))
 
 
+def project_base(release: Release) -> str:
+    """The project directory, relative to the source."""
+    return os.path.relpath(project_directory(release), release.source)
+
+
 def environment(release: Release) -> dict[str, str]:
     """Variables for the Compose files, and the location of the app's registry logins."""
     logins = {"DOCKER_CONFIG": str(release.app.docker)} if release.app.docker.exists() else {}

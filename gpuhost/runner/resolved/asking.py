@@ -9,11 +9,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gpuhost.runner.docker.compose import environment, legacy_words, project_directory
+from gpuhost.runner.docker.compose import (
+    environment,
+    legacy_words,
+    project_base,
+    project_directory,
+)
 from gpuhost.runner.docker.resolved_model import KEY, Model
 from gpuhost.runner.lib.commands import Outcome, try_run
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.log import NOWHERE
+from gpuhost.runner.resolved.read_back import readable
 from gpuhost.runner.resolved.refusals import refusal
 from gpuhost.runner.state.release import Release
 
@@ -102,16 +108,18 @@ def _config(release: Release, *arguments: str, fix: str = "") -> Outcome:
         quiet=True,
     )  # fmt: skip
     log = release.log.in_pieces(known)
-    said = [
-        log.masked(line).replace(f"{release.source}/", "") for line in dict.fromkeys(outcome.err)
-    ]
-    for line in said:
+    said = {
+        line.replace(f"{release.source}/", ""): log.masked(line).replace(f"{release.source}/", "")
+        for line in outcome.err
+    }
+    for line in said.values():
         log.write(line)
     if outcome.ok:
         return outcome
     if outcome.status is None:
-        said.append(f"it did not end within {SECONDS} s")
-    raise refusal(tuple(said[-30:]), release.source, fix)
+        late = f"it did not end within {SECONDS} s"
+        said[late] = late
+    raise refusal(said, release.source, project_base(release), fix)
 
 
 def _words(release: Release, named: tuple[Path, ...] = ()) -> tuple[str, ...]:
@@ -151,13 +159,15 @@ def _place(release: Release) -> dict[str, Any]:
 
 
 def _plain(outcome: Outcome) -> Model:
-    """The printed model, without the user's own x- keys."""
+    """The printed model as Compose reads it, without the user's own x- keys."""
     try:
         model = json.loads(outcome.out)
     except ValueError:
         raise Failure("docker compose config printed no JSON", output=outcome.tail) from None
     kept = {key: value for key, value in model.items() if not key.startswith("x-") or key == KEY}
-    return {**kept, "services": dict(kept.get("services") or {})}
+    services = dict(kept.get("services") or {})
+    readable(services.values())
+    return {**kept, "services": services}
 
 
 def _unset(outcome: Outcome) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 
-from gpuhost.runner.docker.compose import project_directory
+from gpuhost.runner.docker.compose import project_base
 from gpuhost.runner.docker.resolved_model import Model
 from gpuhost.runner.lib.commands import run, try_run
 from gpuhost.runner.lib.log import NOWHERE
@@ -39,7 +39,7 @@ def facts(release: Release, answer: Answer) -> Facts:
 
 
 def roots_of(release: Release) -> Roots:
-    base = os.path.relpath(project_directory(release), release.source)
+    base = project_base(release)
     app = release.app
     return Roots(str(release.source), str(app.shared), str(app.files), str(app.home.parent), base)
 

@@ -20,6 +20,7 @@ from gpuhost.runner.resolved.places import (
     Roots,
     Use,
     is_beneath,
+    mount_points,
     uses,
 )
 
@@ -82,11 +83,12 @@ class _Placing:
             return
         if place.shared in (FILE, DIRECTORY) and not self._holds_others(path):
             raise _both(use, path, place)
-        if f"{use.name}:{use.target}" in self.plan.writable:
+        if self._is_writable(use, path):
             self._note(
                 f"{use.where}: {path} of the source, writable; a release begins anew with it"
             )
             return
+        self._refuse_hidden_secrets(use, path)
         self.files[path] = place.digest
         # The project directory itself has no name of its own.
         name = "source" if path == "." else posixpath.basename(path)
@@ -96,6 +98,31 @@ class _Placing:
             # A missing file is an error, not a new directory.
             use.holder["bind"] = {**(use.holder.get("bind") or {}), "create_host_path": False}
 
+    def _is_writable(self, use: Use, path: str) -> bool:
+        """Declared so; or the engine has to make mount points in it."""
+        if f"{use.name}:{use.target}" in self.plan.writable:
+            return True
+        if use.kind != "bind" or use.holder.get("read_only"):
+            return False
+        points = mount_points(self.model, use, path)
+        return any(self.places[point].source == ABSENT for point in points)
+
+    def _refuse_hidden_secrets(self, use: Use, path: str) -> None:
+        """A secret's file is in shared/, not in a directory of the source."""
+        hidden = [s.path for s in self.plan.secrets if s.path and is_beneath(s.path, path)]
+        said = (
+            f"{use.where}: {path} of the source is mounted, without the secret {', '.join(hidden)}"
+        )
+        if hidden and is_beneath(self.roots.base, path):
+            self._note(said)
+        elif hidden:
+            own = posixpath.relpath(path, self.roots.base)
+            raise Failure(
+                said,
+                fix=f"name {own} in x-gpuhost.directories: then it is data, with the secret, and "
+                "its content in the source is copied once",
+            )
+
     def _place_data(self, use: Use, path: str, place: Place) -> None:
         in_source = place.source in (FILE, DIRECTORY)
         is_new = place.shared in (ABSENT, EMPTY)
@@ -104,7 +131,9 @@ class _Placing:
             self.copies[path] = None
             self._note(f"{use.where}: {path} is data; its content in the source is copied once")
         elif place.shared == ABSENT and not is_named and (reason := _not_made(use)):
-            raise _missing(use, path, place, reason)
+            if place.source != EMPTY:
+                raise _missing(use, path, place, reason, self.roots.base)
+            self.copies[path] = None  # an empty directory of the project: it is made
         elif not is_named:
             self._note(f"{use.where}: {path} is data, in shared/{path}")
         use.holder[use.key] = posixpath.normpath(f"{self.roots.shared}/{path}")
@@ -118,7 +147,8 @@ class _Placing:
         """Data in it has a place of its own in shared/: then shared/ has the directory too."""
         if is_beneath(self.roots.base, path):
             return True
-        others = {*self.places, *self.named} - {path}
+        used = {self.roots.relative(use.path) for use in uses(self.model)}
+        others = {other for other in (*used, *self.named) if other and other != path}
         return any(is_beneath(other, path) for other in others)
 
     def _note(self, text: str) -> None:
@@ -149,13 +179,14 @@ def _is_like_a_file(path: str) -> bool:
     return name.startswith(DOT_ENV) or bool(SUFFIX.search(name.lstrip(".")))
 
 
-def _missing(use: Use, path: str, place: Place, reason: str) -> Failure:
+def _missing(use: Use, path: str, place: Place, reason: str, base: str) -> Failure:
+    """+ base: the project directory, where paths in x-gpuhost start"""
     example = f"; the source has {', '.join(place.examples)}" if place.examples else ""
     directory = "; if it is a directory, name it in x-gpuhost.directories"
     return Failure(
         f"{use.where}: neither the source nor shared/ has {path}: {reason}{example}",
         fix=f"create shared/{path} on the host, or declare it as a secret (x-gpuhost.secrets, "
-        f"path: {path}), or add it to the source (source.overlay)"
+        f"path: {posixpath.relpath(path, base)}), or add it to the source (source.overlay)"
         f"{directory if use.kind in ('bind', 'volume') else ''}",
     )
 

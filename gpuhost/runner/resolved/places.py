@@ -94,9 +94,25 @@ def uses(model: Model) -> Iterator[Use]:
 
 
 def mentioned(model: Model, roots: Roots) -> tuple[str, ...]:
-    """The paths of the source that the model names, relative to it."""
-    paths = (roots.relative(use.path) for use in uses(model))
-    return tuple(sorted({path for path in paths if path is not None}))
+    """The paths of the source that the model names, relative to it; and mount points in them."""
+    paths = [(use, roots.relative(use.path)) for use in uses(model)]
+    named = {path for _, path in paths if path is not None}
+    points = (mount_points(model, use, path) for use, path in paths if path is not None)
+    return tuple(sorted(named.union(*points)))
+
+
+def mount_points(model: Model, use: Use, path: str) -> set[str]:
+    """Paths in a bind's directory where other mounts of its service are.
+
+    + path: of the bind, in the source
+    """
+    if use.kind != "bind":
+        return set()
+    section = model["services"][use.name]
+    targets = [str(volume.get("target")) for volume in section.get("volumes") or ()]
+    targets += [str(entry).partition(":")[0] for entry in section.get("tmpfs") or ()]
+    inside = (posixpath.relpath(t, use.target) for t in targets if is_beneath(t, use.target))
+    return {posixpath.normpath(posixpath.join(path, name)) for name in inside if name != "."}
 
 
 def is_beneath(path: str, directory: str) -> bool:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from pathlib import Path
 
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.resolved.tree import examples
 
-# A message of Compose -> what to do. {0} is the first group.
+# A message of Compose -> what to do. {0} is the first group, {1} as a path in x-gpuhost.
 KNOWN = (
     (
         r"env file (\S+) not found|[Cc]ouldn't find env file: (\S+)",
         "create shared/{0} on the host; or declare it as a secret (x-gpuhost.secrets, "
-        "path: {0}), or add it to the source (source.overlay)",
+        "path: {1}), or add it to the source (source.overlay)",
     ),
     (
         r"required variable (\w+) is missing a value",
@@ -43,24 +44,30 @@ KNOWN = (
         "the source lacks {0}: add it (source.overlay), or correct the path in the Compose file",
     ),
 )
+LINES = 30
 NOT_KNOWN = "correct the Compose file: `docker compose config` in the project says the same"
 
 
-def refusal(said: tuple[str, ...], source: Path, fix: str = "") -> Failure:
+def refusal(lines: dict[str, str], source: Path, base: str = ".", fix: str = "") -> Failure:
     """The failure for Compose's output.
 
-    + said: its lines, the paths relative to the source
+    + lines: its lines as they are -> as they are shown; the paths are relative to the source
+    + base: the project directory, relative to the source
     + fix: for a failure that is not known
     """
-    for line in reversed(said):
+    said = tuple(lines.values())[-LINES:]
+    for line in reversed(lines):
         for pattern, known in KNOWN:
             if match := re.search(pattern, line):
                 value = next(group for group in match.groups() if group)
+                if value not in lines[line]:
+                    continue  # it has a secret in it
+                own = value if value.startswith("/") else posixpath.relpath(value, base)
                 hint = _hint(source, value)
                 return Failure(
-                    f"docker compose config refuses the app's files: {line}{hint}",
+                    f"docker compose config refuses the app's files: {lines[line]}{hint}",
                     output=said,
-                    fix=fix or known.format(value),
+                    fix=fix or known.format(value, own),
                 )
     last = f": {said[-1]}" if said else ""
     return Failure(

@@ -44,8 +44,9 @@ def render(release: Release) -> None:
     _write_runs(release, {})
     outcome = ask(release, "config", "-q")
     if not outcome.ok:
+        last = f": {outcome.tail[-1]}" if outcome.tail else ""
         raise Failure(
-            "docker compose config refuses the app's files with its secrets",
+            f"docker compose config refuses the app's files with its secrets{last}",
             output=outcome.tail,
             fix="correct the service that it names: a value of the plan or a secret does not fit",
         )

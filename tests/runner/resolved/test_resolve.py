@@ -133,7 +133,7 @@ def test_unset_variables_are_refused_all_at_once(app: App, programs: Programs) -
     ("error", "said", "fix"),
     [
         ("env file {}/docker/.env not found: stat …", "env file docker/.env", "create shared/"),
-        ("env file {}/docker/.env not found: stat …", ".env.example", "path: docker/.env"),
+        ("env file {}/docker/.env not found: stat …", ".env.example", "path: .env"),
         ("Couldn't find env file: {}/a.env", "a.env", "create shared/a.env"),
         ('required variable TAG is missing a value: give one', "TAG", "give TAG a value"),
         ("services.p Additional property provider is not allowed", "provider", "leave_out"),

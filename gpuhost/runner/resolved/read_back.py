@@ -1,0 +1,31 @@
+"""Compose's answer in a form that Compose reads: it is asked once, and given its answer to run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+# Lists of blkio_config, with keys that Compose writes in another case.
+DEVICES = (
+    "weight_device",
+    "device_read_bps",
+    "device_read_iops",
+    "device_write_bps",
+    "device_write_iops",
+)
+
+
+def readable(sections: Iterable[dict[str, Any]]) -> None:
+    """Correct the services of an answer.
+
+    Compose 2.26 to 2.40 leaves out a limit of 0, which it then misses.
+    """
+    for section in sections:
+        limits = section.get("ulimits") or {}
+        for name, value in limits.items():
+            if isinstance(value, dict):
+                limits[name] = {"soft": 0, "hard": 0, **value} if value else 0
+        for key in DEVICES:
+            for entry in (section.get("blkio_config") or {}).get(key) or ():
+                for name in [name for name in entry if not name.islower()]:
+                    entry[name.lower()] = entry.pop(name)
