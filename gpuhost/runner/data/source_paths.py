@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path, PurePath, PurePosixPath
 
 
@@ -19,4 +20,4 @@ def through_link(source: Path, name: str) -> str | None:
 
 def shown(path: PurePath | str) -> str:
     """For a message: file names need not be UTF-8."""
-    return str(path).encode("utf-8", "backslashreplace").decode("utf-8")
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
