@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
-from gpuhost.appfile.section import Line, SecretName, Section
+from gpuhost.appfile.section import Line, SecretName, Section, stays_inside
 
 
 def _without_login(url: str) -> str:
@@ -31,6 +31,36 @@ Ref = Annotated[
 ]
 
 
+SourcePath = Annotated[
+    str,
+    Field(pattern=r"^[^/\x00-\x1f\x7f][^\x00-\x1f\x7f]*$", title="a path relative to the source"),
+    AfterValidator(stays_inside),
+]
+Reason = Annotated[
+    str,
+    Field(pattern=r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$", title="a sentence"),
+]
+
+
+class Edit(Section):
+    """A replacement in a file of the source, on the host; UTF-8 text, and a $ is written $$."""
+
+    file: SourcePath
+    """The file, relative to the source."""
+    find: Annotated[str, Field(min_length=1)]
+    """The text to replace; it must occur exactly once, else the release ends in `source`."""
+    replace: str
+    """The new text; "" removes what was found."""
+    reason: Reason
+    """Why: the plan, the log and a failure show it."""
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> Edit:
+        if self.find == self.replace:
+            raise ValueError("find and replace are the same; remove the edit")
+        return self
+
+
 class Source(Section):
     """A git repository or a local directory."""
 
@@ -48,6 +78,10 @@ class Source(Section):
     """The server's lines of known_hosts; default: trust its key on first use."""
     directory: Annotated[Line, Field(min_length=1)] | None = None
     """A directory where pyinfra runs, relative to the app file; .dockerignore applies."""
+    overlay: Annotated[Line, Field(min_length=1)] | None = None
+    """A directory beside the app file, whose files are added to the source or replace its own."""
+    edits: tuple[Edit, ...] = ()
+    """Replacements in files of the source, after the overlay, in this order."""
 
     @model_validator(mode="after")
     def _one_origin(self) -> Source:

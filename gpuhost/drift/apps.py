@@ -16,6 +16,7 @@ from gpuhost.checks.registry import run_checks
 from gpuhost.drift.difference import Cause, Difference, explain, with_acceptance
 from gpuhost.release.archive import BadDirectory, revision_of
 from gpuhost.release.git import COMMIT
+from gpuhost.release.overlay import read_overlay
 from gpuhost.release.resolved_app import build_contexts
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
@@ -74,7 +75,8 @@ def _cause(finding: Finding, app: DeployedApp) -> Cause:
 def _read(name: str) -> AppFile:
     try:
         app = load(find(name))
-        return AppFile(app, _revision(app))
+        overlay = read_overlay(app)
+        return AppFile(app, _revision(app), overlay.revision if overlay else "")
     except BadApp as error:
         return AppFile(errors=tuple(error.lines))
     except BadDirectory as error:

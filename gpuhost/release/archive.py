@@ -11,25 +11,20 @@ import stat
 import tarfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from gpuhost.release.dockerignore import DockerIgnore
+from gpuhost.release.build_context import BuildContext, included_files
 
 EXCLUDED = ".git"
+# pip compiles what it installs, also the overlays of packaged apps.
+COMPILED = "__pycache__"
 # As in git: other permission bits depend on this machine's umask.
 EXECUTABLE, PLAIN = 0o755, 0o644
 
 
 class BadDirectory(ValueError):
-    """One sentence: what is wrong with a source directory, and what to do."""
-
-
-@dataclass(frozen=True)
-class BuildContext:
-    """directory: relative to the source; dockerfile: relative to the directory."""
-
-    directory: str = "."
-    dockerfile: str = "Dockerfile"
+    """One sentence: what is wrong with a directory, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +35,15 @@ class Archive:
     content: bytes
 
 
+@dataclass(frozen=True)
+class _Kind:
+    """key: what the app file calls the directory. remedy: for a file that cannot be sent."""
+
+    key: str
+    remedy: str
+    included: Callable[[Path], Callable[[str], bool]]
+
+
 def pack(directory: Path, contexts: Iterable[BuildContext] = ()) -> Archive:
     """A directory without .git and what .dockerignore excludes from every image.
 
@@ -47,12 +51,7 @@ def pack(directory: Path, contexts: Iterable[BuildContext] = ()) -> Archive:
 
     Raises BadDirectory.
     """
-    _require_directory(directory)
-    compressed = io.BytesIO()
-    # No name and no time in gzip's header; level 6 is tar's default.
-    with gzip.GzipFile("", "wb", 6, compressed, mtime=0) as packed:
-        revision = _hashed(directory, contexts, packed)
-    return Archive(revision, compressed.getvalue())
+    return _pack(directory, _source(contexts))
 
 
 def revision_of(directory: Path, contexts: Iterable[BuildContext] = ()) -> str:
@@ -60,28 +59,47 @@ def revision_of(directory: Path, contexts: Iterable[BuildContext] = ()) -> str:
 
     Raises BadDirectory.
     """
-    _require_directory(directory)
-    return _hashed(directory, contexts)
+    return _hashed(directory, _source(contexts))
 
 
-def _require_directory(directory: Path) -> None:
+def pack_overlay(directory: Path) -> Archive:
+    """Every file of a directory: a .dockerignore in it is for the source that it is put over.
+
+    Raises BadDirectory.
+    """
+    return _pack(directory, _Kind("source.overlay", "remove it", lambda _: _is_written))
+
+
+def _source(contexts: Iterable[BuildContext]) -> _Kind:
+    included = partial(included_files, contexts=contexts)
+    return _Kind("source.directory", "remove it or add it to .dockerignore", included)
+
+
+def _is_written(name: str) -> bool:
+    return COMPILED not in name.split("/")
+
+
+def _pack(directory: Path, kind: _Kind) -> Archive:
+    compressed = io.BytesIO()
+    # No name and no time in gzip's header; level 6 is tar's default.
+    with gzip.GzipFile("", "wb", 6, compressed, mtime=0) as packed:
+        revision = _hashed(directory, kind, packed)
+    return Archive(revision, compressed.getvalue())
+
+
+def _hashed(directory: Path, kind: _Kind, into: gzip.GzipFile | None = None) -> str:
     if not directory.is_dir():
         raise BadDirectory(
-            f"source.directory {directory} is not a directory on this machine; it is relative to "
+            f"{kind.key} {directory} is not a directory on this machine; it is relative to "
             "the app file"
         )
-
-
-def _hashed(
-    directory: Path, contexts: Iterable[BuildContext], into: gzip.GzipFile | None = None
-) -> str:
     stream = _HashingStream(into)
     try:
-        _write(directory, _is_included(directory, contexts), stream)
+        _write(directory, kind, stream)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         raise BadDirectory(
-            f"source.directory {directory} cannot be read: {place}{error.strerror or error}"
+            f"{kind.key} {directory} cannot be read: {place}{error.strerror or error}"
         ) from error
     return stream.digest.hexdigest()
 
@@ -98,14 +116,15 @@ class _HashingStream:
         return self.into.write(content) if self.into else len(content)
 
 
-def _write(directory: Path, is_included: Callable[[str], bool], stream: _HashingStream) -> None:
+def _write(directory: Path, kind: _Kind, stream: _HashingStream) -> None:
+    is_included = kind.included(directory)
     with tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT) as archive:  # type: ignore[call-overload]
         for name in sorted(_names(directory), key=os.fsencode):
             if is_included(name):
-                _add(archive, directory, name)
+                _add(archive, directory, name, kind)
 
 
-def _add(archive: tarfile.TarFile, directory: Path, name: str) -> None:
+def _add(archive: tarfile.TarFile, directory: Path, name: str, kind: _Kind) -> None:
     path = directory / name
     status = path.lstat()
     member = tarfile.TarInfo(name)
@@ -114,7 +133,8 @@ def _add(archive: tarfile.TarFile, directory: Path, name: str) -> None:
         member.type, member.mode = tarfile.DIRTYPE, EXECUTABLE
         archive.addfile(member)
     elif stat.S_ISLNK(status.st_mode):
-        member.type, member.linkname, member.mode = tarfile.SYMTYPE, _link_target(path, name), 0o777
+        member.type, member.mode = tarfile.SYMTYPE, 0o777
+        member.linkname = _link_target(path, name, kind)
         archive.addfile(member)
     elif stat.S_ISREG(status.st_mode):
         member.size = status.st_size
@@ -123,14 +143,14 @@ def _add(archive: tarfile.TarFile, directory: Path, name: str) -> None:
     # Sockets, pipes and devices are left out, as by Docker.
 
 
-def _link_target(path: Path, name: str) -> str:
+def _link_target(path: Path, name: str, kind: _Kind) -> str:
     # A Path would drop a leading ./
     target = os.readlink(path)  # noqa: PTH115
     resolved = posixpath.normpath(posixpath.join(posixpath.dirname(name), target))
     if target.startswith("/") or resolved == ".." or resolved.startswith("../"):
         raise BadDirectory(
-            f"source.directory: the link {name} points outside, to {target}, which the host "
-            "does not have; remove it or add it to .dockerignore"
+            f"{kind.key}: the link {name} points outside, to {target}, which the host "
+            f"does not have; {kind.remedy}"
         )
     return target
 
@@ -147,51 +167,3 @@ def _names(directory: Path) -> Iterator[str]:
         for name in [*directories, *files]:
             if name != EXCLUDED:
                 yield posixpath.normpath(posixpath.join(base, name))
-
-
-def _is_included(directory: Path, contexts: Iterable[BuildContext]) -> Callable[[str], bool]:
-    rules = [_rules(directory, context) for context in contexts] or [
-        _rules(directory, BuildContext())
-    ]
-    kept = {name for rule in rules for name in rule.kept}
-
-    def is_included(name: str) -> bool:
-        if name in kept:
-            return True
-        applying = [rule for rule in rules if rule.relative(name) is not None]
-        # Files outside every context are included: a build may use an additional context.
-        return not applying or any(
-            not rule.ignore.ignores(inside)
-            for rule in applying
-            if (inside := rule.relative(name)) is not None
-        )
-
-    return is_included
-
-
-@dataclass(frozen=True)
-class _Rules:
-    """The rules of one context. kept: files the build needs, which no rule excludes."""
-
-    root: str
-    ignore: DockerIgnore
-    kept: frozenset[str]
-
-    def relative(self, name: str) -> str | None:
-        if self.root == ".":
-            return name
-        inside = name.removeprefix(f"{self.root}/")
-        return inside if inside != name else None
-
-
-def _rules(directory: Path, context: BuildContext) -> _Rules:
-    root = posixpath.normpath(context.directory)
-    dockerfile = posixpath.normpath(posixpath.join(root, context.dockerfile))
-    # A Dockerfile's own .dockerignore takes precedence over its context's.
-    names = [
-        f"{dockerfile}.dockerignore",
-        posixpath.normpath(posixpath.join(root, ".dockerignore")),
-    ]
-    files = [name for name in names if (directory / name).is_file()]
-    text = (directory / files[0]).read_text("utf-8", "replace") if files else ""
-    return _Rules(root, DockerIgnore.parse(text), frozenset({dockerfile, *files}))

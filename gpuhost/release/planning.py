@@ -65,12 +65,14 @@ def plan_release(
     snapshot: Snapshot,
     *,
     revision: str,
+    overlay: str = "",
     by: str,
     release_id: str = "",
 ) -> plan.Plan:
     """The plan of a release.
 
     + revision: of the source, resolved
+    + overlay: the hash of its overlay; "": it has none
     + by: who releases, user@machine
     + release_id: known when the release starts; not part of `inputs`
 
@@ -87,7 +89,7 @@ def plan_release(
         by=by,
         project=app.project,
         revision=revision,
-        source=_source(block.source, revision),
+        source=_source(block.source, revision, overlay),
         variant=variant.sentence,
         profiles=variant.profiles,
         leave_out=variant.leave_out,
@@ -118,12 +120,13 @@ def _refuse_unsafe_migration(app: App) -> None:
         )
 
 
-def _source(source: app_source.Source | None, revision: str) -> plan.Source | None:
+def _source(source: app_source.Source | None, revision: str, overlay: str) -> plan.Source | None:
     if source is None:
         return None
-    if source.git is None:
-        return plan.Source("archive", revision)
-    return convert(plan.Source, source, kind="git", revision=revision)
+    from_git = convert(plan.Source, source, kind="git", revision=revision, overlay=overlay)
+    if source.git is not None:
+        return from_git
+    return plan.Source("archive", revision, overlay=overlay, edits=from_git.edits)
 
 
 def _build(app: App, settings: Settings) -> plan.Build:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Lock
 from weakref import WeakKeyDictionary
 
@@ -12,8 +12,10 @@ from pyinfra.api import State
 
 from gpuhost.appfile.app import App
 from gpuhost.appfile.loading import OWN, PACKAGED, find, load
-from gpuhost.release.archive import BuildContext
+from gpuhost.release.archive import BadDirectory
+from gpuhost.release.build_context import BuildContext
 from gpuhost.release.contexts import additional_contexts
+from gpuhost.release.overlay import read_overlay
 from gpuhost.release.secrets import BadSecrets, GivenSecrets, collect_secrets
 from gpuhost.release.source import BadSource, ResolvedSource, resolve_source
 
@@ -72,6 +74,7 @@ def _resolve(app: App) -> ResolvedApp:
         # Without its secret, the repository would only answer that a login is needed.
         return ResolvedApp(app, secrets, None, errors, errors)
     try:
+        overlay = read_overlay(app)
         source = resolve_source(
             app.block.source,
             secrets,
@@ -79,9 +82,9 @@ def _resolve(app: App) -> ResolvedApp:
             text=app.text,
             contexts=tuple(build_contexts(app)),
         )
-    except BadSource as error:
+    except (BadSource, BadDirectory) as error:
         return ResolvedApp(app, secrets, None, errors, (*errors, str(error)))
-    return ResolvedApp(app, secrets, source, errors, errors)
+    return ResolvedApp(app, secrets, replace(source, overlay=overlay), errors, errors)
 
 
 def build_contexts(app: App) -> Iterator[BuildContext]:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from gpuhost.appfile.source import Source
 from gpuhost.release import git
-from gpuhost.release.archive import BadDirectory, BuildContext, pack
+from gpuhost.release.archive import BadDirectory, pack
+from gpuhost.release.build_context import BuildContext
+from gpuhost.release.overlay import Overlay
 from gpuhost.release.secrets import GivenSecrets
 
 SHORT = 12
@@ -21,10 +23,14 @@ class BadSource(ValueError):
 
 @dataclass(frozen=True)
 class ResolvedSource:
-    """revision: a commit, or a hash; archive: of a directory, sent with the release."""
+    """revision: a commit, or a hash; archive: of a directory, sent with the release.
+
+    + overlay: what is put over it on the host
+    """
 
     revision: str
     archive: bytes | None = field(default=None, repr=False)
+    overlay: Overlay | None = None
 
 
 def resolve_source(

@@ -46,6 +46,7 @@ def bundle(
     override: str,
     nginx: str | None,
     archive: bytes | None,
+    overlay: bytes | None,
     runner: bytes,
     unit: str,
 ) -> Bundle:
@@ -54,6 +55,7 @@ def bundle(
     + compose: the user's file, byte for byte
     + nginx: None where the app has no site
     + archive: of a local source directory, compressed
+    + overlay: of the files to put over the source, compressed
     + runner: the zip application that runs the release
     + unit: the service that resumes an interrupted release at boot
     """
@@ -69,6 +71,8 @@ def bundle(
         files[f"{RELEASE}/nginx.conf"] = nginx.encode()
     if archive is not None:
         files[f"{RELEASE}/source.tar.gz"] = archive
+    if overlay is not None:
+        files[f"{RELEASE}/overlay.tar.gz"] = overlay
     content = _tar(files)
     return Bundle(content, hashlib.sha256(content).hexdigest())
 

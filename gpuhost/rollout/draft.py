@@ -16,6 +16,7 @@ from gpuhost.checks.finding import Finding, Status
 from gpuhost.checks.preflight import preflight
 from gpuhost.checks.preflight.proposal import Proposal
 from gpuhost.domain.plain_text import plain
+from gpuhost.release.overlay import patches_in_words
 from gpuhost.release.planning import (
     RELEASE_AND_RESTORE,
     RenderedFiles,
@@ -23,7 +24,7 @@ from gpuhost.release.planning import (
     render_files,
 )
 from gpuhost.release.resolved_app import ResolvedApp
-from gpuhost.release.source import short_revision
+from gpuhost.release.source import ResolvedSource, short_revision
 from gpuhost.release.variant import ChosenVariant, NoVariant, choose_variant
 from gpuhost.rollout.bundle import Bundle, bundle
 from gpuhost.rollout.deliver import StartRequest, resume_unit_text
@@ -83,7 +84,7 @@ class Draft:
 
     @property
     def sentence(self) -> str:
-        """The revisions, the variant, the services, and what it repairs."""
+        """The revisions, the variant, the services, the patches, and what it repairs."""
         current = self.state.current_release if self.state else None
         new = short_revision(self.plan.revision)
         change = (
@@ -95,8 +96,14 @@ class Draft:
             f"{self.plan.app}: {change}; "
             f"{self.variant.sentence}; "
             f"services: {', '.join(self.services)}"
+            + "".join(f"; {words}" for words in self._patches)
             + "".join(f"; {one.id}: {one.actual}" for one in self.drifted)
         )
+
+    @property
+    def _patches(self) -> tuple[str, ...]:
+        overlay = self.resolved.source.overlay if self.resolved.source else None
+        return patches_in_words(overlay, self.plan.source.edits if self.plan.source else ())
 
     def start_request(self, snapshot: Snapshot) -> StartRequest:
         """What to send to the host; the id is made from the host's own clock."""
@@ -120,6 +127,7 @@ class Draft:
             override=self.files.override,
             nginx=self.files.nginx,
             archive=source.archive if source else None,
+            overlay=source.overlay.content if source and source.overlay else None,
             runner=runner_file().data,
             unit=resume_unit_text(),
         )
@@ -144,7 +152,7 @@ def draft_release(resolved: ResolvedApp, snapshot: Snapshot, settings: Settings)
     try:
         state = snapshot.apps.get(app.name)
         if isinstance(variant, ChosenVariant) and resolved.source:
-            draft = _draft(resolved, resolved.source.revision, variant, state, snapshot, settings)
+            draft = _draft(resolved, resolved.source, variant, state, snapshot, settings)
     except BadApp as error:
         errors += error.lines
     except NotRead as error:
@@ -161,7 +169,7 @@ def draft_release(resolved: ResolvedApp, snapshot: Snapshot, settings: Settings)
 
 def _draft(
     resolved: ResolvedApp,
-    revision: str,
+    source: ResolvedSource,
     variant: ChosenVariant,
     state: AppState | None,
     snapshot: Snapshot,
@@ -172,7 +180,15 @@ def _draft(
     draft = Draft(
         resolved,
         variant,
-        plan_release(app, variant, settings, snapshot, revision=revision, by=by),
+        plan_release(
+            app,
+            variant,
+            settings,
+            snapshot,
+            revision=source.revision,
+            overlay=source.overlay.revision if source.overlay else "",
+            by=by,
+        ),
         render_files(app, variant, snapshot),
         state,
         tuple(Proposal(snapshot, app, variant, settings).services),

@@ -28,6 +28,16 @@ LATER = {"later": True}
 
 
 @dataclass(frozen=True)
+class Edit:
+    """A replacement in a file of the source. find: occurs exactly once in it."""
+
+    file: str  # relative to the source
+    find: str
+    replace: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Source:
     """Where build contexts come from: a commit of a repository, or an archive in the release."""
 
@@ -40,6 +50,9 @@ class Source:
     user: str = "git"
     # Lines of known_hosts; without them the first key of a host is accepted and stored.
     known_hosts: tuple[str, ...] = ()
+    # The hash of the files that are put over the source; "": none. Then the edits are applied.
+    overlay: str = field(default="", metadata=LATER)
+    edits: tuple[Edit, ...] = field(default=(), metadata=LATER)
 
 
 @dataclass(frozen=True)

@@ -78,6 +78,33 @@ REFUSED: list[tuple[str, list[str]]] = [
         "source: {git: 'https://x/y', ref: '-x'}",
         ["2: x-gpuhost.source.ref = '-x': a branch, tag or commit"],
     ),
+    (
+        "source: {overlay: tts.overlay, edits: [{file: a, find: b, replace: c, reason: d}]}",
+        ["2: x-gpuhost.source: give either git or directory"],
+    ),
+    ("source: {directory: ., overlay: ''}", ["2: x-gpuhost.source.overlay = '': text on one line"]),
+    (
+        "source:\n  directory: .\n  edits:\n"
+        "  - {file: /etc/passwd, find: '', replace: 1, reason: ' '}\n"
+        '  - {file: ../x, find: a, replace: c, reason: "a\\nb"}\n'
+        "  - {file: a, find: b, replace: b, reason: c}\n"
+        "  - {file: a, find: b, count: 2}\n"
+        "  - {file: a, find: '${B}', replace: $B, reason: c}",
+        [
+            "5: x-gpuhost.source.edits[0].file = '/etc/passwd': a path relative to the source",
+            "5: x-gpuhost.source.edits[0].find = '': text, not empty",
+            "5: x-gpuhost.source.edits[0].reason = ' ': a sentence",
+            "5: x-gpuhost.source.edits[0].replace = 1: text, in quotes",
+            "6: x-gpuhost.source.edits[1].file = '../x': a path without ..",
+            "6: x-gpuhost.source.edits[1].reason = 'a\\nb': a sentence",
+            "7: x-gpuhost.source.edits[2]: find and replace are the same; remove the edit",
+            "8: x-gpuhost.source.edits[3].count: unknown key; known: file, find, replace, reason",
+            "8: x-gpuhost.source.edits[3].reason is missing: Why: the plan, the log and a failure",
+            "8: x-gpuhost.source.edits[3].replace is missing: The new text",
+            "9: x-gpuhost.source.edits[4].find: variables are not supported here: write the value",
+            "9: x-gpuhost.source.edits[4].replace: variables are not supported here: write the va",
+        ],
+    ),
     ("backup: {every: daily}", ["2: x-gpuhost.backup: give sqlite, postgres or paths"]),
     ("backup: {paths: [../x]}", ["2: x-gpuhost.backup.paths[0] = '../x': a path without .."]),
     # Keys.

@@ -52,11 +52,13 @@ def case(edits: dict[str, Any], directory: Path) -> Case:
     settings = merge_layers([Layer("the case", {**made["settings"], **edits.get("settings", {})})])
     then = merge_layers([Layer("as it was released", BASE["settings"])])
     text = BASE["app_file"]
-    _released(made, _file(text, directory, None), _snapshot(BASE), then)
+    _released(made, _file(text, directory), _snapshot(BASE), then)
     for old, new in edits.get("app_file", {}).items():
         assert old in text
         text = text.replace(old, new)
-    return Case(_snapshot(made), settings, _file(text, directory, made["ref_is"]))
+    return Case(
+        _snapshot(made), settings, _file(text, directory, made["ref_is"], made["overlay_is"])
+    )
 
 
 def _edit(value: Any, path: list[str], new: Any) -> None:
@@ -69,10 +71,10 @@ def _edit(value: Any, path: list[str], new: Any) -> None:
         value[last] = new
 
 
-def _file(text: str, directory: Path, ref_is: str | None) -> AppFile:
+def _file(text: str, directory: Path, ref_is: str | None = None, overlay_is: str = "") -> AppFile:
     path = directory / "tts.yaml"
     path.write_text(text, encoding="utf-8")
-    return AppFile(load(path), ref_is)
+    return AppFile(load(path), ref_is, overlay_is)
 
 
 def _released(made: dict[str, Any], file: AppFile, snapshot: Snapshot, then: Settings) -> None:

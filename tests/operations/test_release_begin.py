@@ -20,7 +20,7 @@ ID = "20261122-010203-aabbccdd"
 BUNDLE = bundle(
     Plan("tts", ID, "i", "me@here", "tts", "r"), GivenSecrets({"KEY": SecretValue("s3cret")}),
     compose=b"services: {}\n", override="", nginx="server {}\n", archive=os.urandom(300_000),
-    runner=b"runner", unit="[Unit]\n",
+    overlay=None, runner=b"runner", unit="[Unit]\n",
 )  # fmt: skip
 
 

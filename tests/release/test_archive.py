@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from gpuhost.release.archive import Archive, BadDirectory, BuildContext, pack
+from gpuhost.release.archive import Archive, BadDirectory, pack
+from gpuhost.release.build_context import BuildContext
 
 
 def _members(archive: Archive) -> dict[str, tarfile.TarInfo]:

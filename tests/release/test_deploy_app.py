@@ -96,6 +96,26 @@ def test_secrets_are_sent_on_stdin_only(
         assert host.started
 
 
+def test_patches_of_the_source_are_shown_and_sent(workspace: Workspace, host: FakeHost) -> None:
+    overlay = workspace.path / "apps/tts.overlay"
+    (overlay / "lib").mkdir(parents=True)
+    (overlay / "lib/api.ts").write_text("export {}\n")
+    edits = "[{file: app.py, find: a, replace: b, reason: no health route}]"
+    source = f"source: {{directory: source, overlay: tts.overlay, edits: {edits}}}"
+    text = APP.replace("source: {directory: source}", source)
+    (workspace.path / "apps/tts.yaml").write_text(text)
+    status, out = workspace.release("--dry")
+    assert status == 0, out
+    line = next(line for line in out.splitlines() if "would release tts" in line)
+    assert "; overlay: 1 file (lib/api.ts); edits: app.py: no health route" in line
+    assert host.started == []
+    status, out = workspace.release()
+    assert status == 0, out
+    (release,) = host.releases
+    with tarfile.open(release / "overlay.tar.gz") as archive:
+        assert archive.getnames() == ["lib", "lib/api.ts"]
+
+
 def test_an_unchanged_app_is_not_released(workspace: Workspace, host: FakeHost) -> None:
     host.apps(released(workspace, host))
     status, out = workspace.release("--dry")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import tarfile
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,36 +11,15 @@ from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Source
 from gpuhost.runner.stages import source
 from gpuhost.runner.state.release import Release
+from tests.runner.archives import Add, a_file, a_member, write_archive
 from tests.runner.host_fixtures import App, app
 
 __all__ = ["app"]
 
-Add = Callable[[tarfile.TarFile], None]
-
-
-def a_file(name: str, text: str = "x", mode: int = 0o644) -> Add:
-    def add(archive: tarfile.TarFile) -> None:
-        member = tarfile.TarInfo(name)
-        member.size, member.mode = len(text.encode()), mode
-        archive.addfile(member, io.BytesIO(text.encode()))
-
-    return add
-
-
-def a_member(name: str, kind: bytes, link: str = "", mode: int = 0o755) -> Add:
-    def add(archive: tarfile.TarFile) -> None:
-        member = tarfile.TarInfo(name)
-        member.type, member.linkname, member.mode = kind, link, mode
-        archive.addfile(member)
-
-    return add
-
 
 def archived(app: App, *members: Add) -> Release:
     release = app.release(source=Source("archive", "r"))
-    with tarfile.open(release.paths.archive, "w:gz") as archive:
-        for add in members:
-            add(archive)
+    write_archive(release.paths.archive, *members)
     return release
 
 

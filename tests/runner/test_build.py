@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gpuhost.runner.lib.failure import Failure
-from gpuhost.runner.plan import Build, Migrate, Source
+from gpuhost.runner.plan import Build, Edit, Migrate, Source
 from gpuhost.runner.stages.build import build
 from gpuhost.runner.state.release import Release
 from tests.runner.build_fixtures import DEBIAN, a_release, isolated_host, log_text
@@ -140,14 +140,16 @@ def test_a_base_is_built_if_it_is_missing_or_its_inputs_have_changed(
 ) -> None:
     docker.services = {"web": {"build": {"dockerfile_inline": "FROM base:1"}}}
 
-    def base_builds(number: int, revision: str, **more: Any) -> int:
+    def base_builds(
+        number: int, revision: str, *, overlay: str = "", edits: tuple[Edit, ...] = (), **more: Any
+    ) -> int:
         """How many times a release of this revision builds the base."""
         before = len(docker.called("build"))
         release = a_release(
             app,
             docker,
             an_id(number),
-            source=Source("archive", revision),
+            source=Source("archive", revision, overlay=overlay, edits=edits),
             build=Build(bases={"base:1": (".", "base")}, **more),
         )
         (release.paths.source / "base").write_text(f"FROM debian:{revision}")
@@ -162,6 +164,13 @@ def test_a_base_is_built_if_it_is_missing_or_its_inputs_have_changed(
     assert base_builds(5, "two", args={"A": "b"}) == 1
     docker.tags.pop("base:1")
     assert base_builds(6, "two", args={"A": "b"}) == 1
+    laid: dict[str, Any] = {"args": {"A": "b"}, "overlay": "1"}
+    assert [base_builds(n, "two", **laid) for n in (8, 9)] == [1, 0]
+    assert base_builds(10, "two", **{**laid, "overlay": "2"}) == 1
+    edited = {**laid, "overlay": "2", "edits": (Edit("base", "a", "b", "why"),)}
+    assert [base_builds(n, "two", **edited) for n in (11, 12)] == [1, 0]
+    edited["edits"] = (Edit("base", "a", "c", "why"),)
+    assert base_builds(13, "two", **edited) == 1
     # A base that a person has loaded is kept, even if the source has changed.
     docker.images["sha256:" + "e" * 64] = {"Id": "sha256:" + "e" * 64}
     docker.tags["base:1"] = "sha256:" + "e" * 64

@@ -205,9 +205,11 @@ def test_sources_of_verified_releases_are_never_removed(
 
 def with_source(app: App, docker: Docker, number: int, state: str) -> Release:
     release = released(app, docker, number, state)
-    for path in (release.paths.source / "src", release.paths.unfinished / "src"):
-        path.mkdir(parents=True)
-    release.paths.archive.write_text("packed")
+    paths = release.paths
+    for directory in (paths.source, paths.unfinished, paths.unpacked_overlay):
+        (directory / "src").mkdir(parents=True)
+    for archive in (paths.archive, paths.overlay):
+        archive.write_text("packed")
     release.log.write("what happened")
     return release
 
@@ -224,7 +226,7 @@ def test_sources_of_old_failed_releases_are_removed_and_their_logs_kept(
     for number, one in enumerate(releases):
         names = {path.name for path in one.paths.home.iterdir()}
         assert {"plan.json", "log", "result.json", "record.json"} <= names
-        of_source = {"source", ".source.new", "source.tar.gz"}
+        of_source = {"source", ".source.new", "source.tar.gz", ".overlay.new", "overlay.tar.gz"}
         assert names & of_source == (set() if number in emptied else of_source)
     directories, tags = left(app, docker)
     assert directories == [an_id(number) for number in range(6)]

@@ -17,11 +17,13 @@ class AppFile:
     """The app's file in the repository; empty if `apps` does not list the app.
 
     + revision: of its source; None: it is a branch or tag, and its server was not queried
+    + overlay: the hash of its source's overlay; "": it has none
     + errors: why it could not be read, a line each
     """
 
     app: App | None = None
     revision: str | None = None
+    overlay: str = ""
     errors: tuple[str, ...] = ()
 
 

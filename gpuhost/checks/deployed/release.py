@@ -66,7 +66,8 @@ def _compare(deployed: DeployedApp, app: App, current: ReleaseState) -> Verdict:
         # The site differs on a host with IPv6, which its sockets show.
         snapshot.probes.output("listeners")
     revision = deployed.file.revision or current.revision
-    plan = plan_release(app, choice, settings, snapshot, revision=revision, by="")
+    overlay = deployed.file.overlay
+    plan = plan_release(app, choice, settings, snapshot, revision=revision, overlay=overlay, by="")
     evidence = _not_compared(deployed, app)
     if plan.inputs == current.inputs:
         return ok(f"revision {short_revision(current.revision)}", evidence=evidence)
@@ -74,7 +75,8 @@ def _compare(deployed: DeployedApp, app: App, current: ReleaseState) -> Verdict:
     if not differing and snapshot.docker.engine is None:
         # The difference may come from the engine's version.
         raise NotRead(snapshot.docker.engine_complaint)
-    actual = f"the repository differs: {', '.join(differing or ['its settings or host'])}"
+    others = "its overlay, settings or host" if overlay else "its settings or host"
+    actual = f"the repository differs: {', '.join(differing or [others])}"
     if current.rollback_of:
         actual = f"rolled back to {current.rollback_of}; {actual}"
     return fail("as in the repository", actual, evidence=evidence, fix=deployed.release_command)

@@ -52,6 +52,16 @@ class ReleasePaths:
         return self.home / "source.tar.gz"
 
     @property
+    def overlay(self) -> Path:
+        """Files to put over the source."""
+        return self.home / "overlay.tar.gz"
+
+    @property
+    def unpacked_overlay(self) -> Path:
+        """Deleted when its files are in the source."""
+        return self.home / ".overlay.new"
+
+    @property
     def source(self) -> Path:
         return self.home / "source"
 

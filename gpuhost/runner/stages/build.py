@@ -22,6 +22,7 @@ from gpuhost.runner.failures.causes import cause
 from gpuhost.runner.lib.commands import Outcome, try_run
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import read_json, write_json
+from gpuhost.runner.plan import Source
 from gpuhost.runner.site import nginx_trial
 from gpuhost.runner.state.release import Release
 
@@ -87,14 +88,22 @@ def _build_base(release: Release, step: Step, base: Base) -> None:
 
 
 def _inputs(release: Release, base: Base) -> str:
-    """A hash of the revision, the paths and the arguments."""
+    """A hash of the source, the paths and the arguments."""
     plan = release.plan
     revision = plan.source.revision if plan.source else plan.revision
     root = release.source if plan.source else release.app.shared
     # Relative to the release, whose directory has another name each time.
     paths = [str(path).removeprefix(str(root)) for path in (base.context, base.dockerfile)]
-    inputs = [revision, *paths, sorted(plan.build.args.items())]
+    inputs = [revision, *paths, sorted(plan.build.args.items()), *_patches(plan.source)]
     return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()
+
+
+def _patches(source: Source | None) -> tuple[object, ...]:
+    """Empty without an overlay and edits, so that no base is built again for a new gpuhost."""
+    if source is None or not (source.overlay or source.edits):
+        return ()
+    edits = [(edit.file, edit.find, edit.replace) for edit in source.edits]
+    return source.overlay, edits
 
 
 def _arguments(release: Release) -> tuple[str, ...]:

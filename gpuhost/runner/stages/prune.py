@@ -91,7 +91,8 @@ def old_failed_ids(releases: Sequence[Existing], current: str, keep: int) -> lis
 
 def _remove_source(paths: ReleasePaths) -> bool:
     """Whether there was a source."""
-    sources = [path for path in (paths.source, paths.unfinished, paths.archive) if path.exists()]
+    made = (paths.source, paths.unfinished, paths.unpacked_overlay)
+    sources = [path for path in (*made, paths.archive, paths.overlay) if path.exists()]
     for path in sources:
         if path.is_dir():
             shutil.rmtree(path)

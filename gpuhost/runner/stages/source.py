@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 
 from gpuhost.runner.data import archive
+from gpuhost.runner.data.edits import apply_edits
+from gpuhost.runner.data.overlay import lay_over
 from gpuhost.runner.git import checkout
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import sync_directory
@@ -12,7 +14,7 @@ from gpuhost.runner.state.release import Release
 
 
 def fetch(release: Release) -> None:
-    """Check out the commit or unpack the archive. Raises Failure."""
+    """Check out the commit or unpack the archive, with its overlay and edits. Raises Failure."""
     source = release.plan.source
     if source is None:
         release.log.write("no source: images only")
@@ -29,6 +31,9 @@ def fetch(release: Release) -> None:
         archive.unpack(release.paths.archive, temporary)
     else:
         raise Failure(f"plan.json: source.kind is {source.kind!r}, not git or archive")
+    if source.overlay:
+        lay_over(release, temporary)
+    apply_edits(source.edits, temporary, release.log)
     # Before the rename: after a power cut `source` must not contain empty files.
     os.sync()
     temporary.rename(target)
