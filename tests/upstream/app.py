@@ -1,0 +1,69 @@
+"""The app file of gpuhost for a temporary repository, and its releases."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.commands import ROOT
+from tests.e2e.releasing import App, Ended
+from tests.lab.hosts import LabHost
+from tests.upstream.checkout import with_source
+from tests.upstream.system import System
+
+# A first release builds everything: pip and npm install all that upstream wants.
+RELEASE_S = 5400
+
+
+@dataclass
+class UpstreamApp:
+    """A project directory with the app file, its overlay, and the source's URL."""
+
+    system: System
+    app: App
+    url: str
+
+    @classmethod
+    def made(cls, system: System, project: Path, url: str) -> UpstreamApp:
+        return cls(system, App(system.name, project, dict(system.secrets)), url)
+
+    def use(self, revision: str) -> None:
+        """Write the app file as it is shipped, with this revision."""
+        shipped = ROOT / "apps"
+        apps = self.app.project / "apps"
+        apps.mkdir(exist_ok=True)
+        text = (shipped / f"{self.system.name}.yaml").read_text()
+        (apps / f"{self.system.name}.yaml").write_text(with_source(text, self.url, revision))
+        beside = shipped / self.system.name
+        if beside.is_dir():
+            shutil.copytree(beside, apps / beside.name, dirs_exist_ok=True)
+
+    def release(self, host: LabHost, **data: Any) -> Ended:
+        return self.app.run(host, timeout=RELEASE_S, **{**self.system.settings, **data})
+
+    def roll_back(self, host: LabHost) -> Ended:
+        return self.app.run(host, timeout=RELEASE_S, deploy="rollback.py", **self.system.settings)
+
+    def restore(self, host: LabHost, backup: str) -> Ended:
+        data = {**self.system.settings, "backup": backup}
+        return self.app.run(host, timeout=RELEASE_S, deploy="restore.py", **data)
+
+    def revision(self, host: LabHost) -> str:
+        """The commit that runs."""
+        plan = json.loads(host.run(f"cat {self.app.home('current/plan.json')}").stdout)
+        return str(plan["source"]["revision"])
+
+    def containers(self, host: LabHost) -> dict[str, str]:
+        """Start times of the running containers, by id."""
+        label = f"label=com.docker.compose.project={self._project(host)}"
+        ids = host.run(f"docker ps -q --no-trunc --filter {label}").stdout.split()
+        shown = "docker inspect -f '{{.Id}} {{.State.StartedAt}}'"
+        lines = host.run(f"{shown} {' '.join(ids)}").stdout.splitlines() if ids else []
+        return dict(line.split(" ", 1) for line in lines)
+
+    def _project(self, host: LabHost) -> str:
+        plan = json.loads(host.run(f"cat {self.app.home('current/plan.json')}").stdout)
+        return str(plan["project"])

@@ -1,0 +1,84 @@
+"""How this machine's pip and npm reach their registries, for builds in an image.
+
+The settings are read when the images are made, and written nowhere else.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.lab.process import run
+
+PLACE = "/usr/local/share/upstream"
+BUNDLE = f"{PLACE}/ca.crt"
+WHEELS = f"{PLACE}/wheels"
+CONSTRAINTS = f"{PLACE}/constraints.txt"
+# Variables with a file of certificate authorities, for the clients that builds use.
+CA_NAMES = ("PIP_CERT", "NODE_EXTRA_CA_CERTS", "npm_config_cafile", "SSL_CERT_FILE")
+CA_NAMES += ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO")
+PROXIES = ("http_proxy", "https_proxy", "no_proxy")
+MACHINE_CA = Path("/etc/ssl/certs/ca-certificates.crt")
+
+
+@dataclass(frozen=True)
+class Registries:
+    """The settings as environment, and the files that they name.
+
+    + files: content by path in the image
+    """
+
+    environment: dict[str, str] = field(default_factory=dict, repr=False)
+    files: dict[str, bytes] = field(default_factory=dict, repr=False)
+
+
+def read() -> Registries:
+    """The settings of this machine."""
+    found = Registries()
+    for name in PROXIES:
+        value = os.environ.get(name) or os.environ.get(name.upper())
+        if value:
+            found.environment[name] = found.environment[name.upper()] = value
+    _pip(found)
+    _npm(found)
+    if MACHINE_CA.exists():
+        found.files[BUNDLE] = MACHINE_CA.read_bytes()
+        found.environment.update(dict.fromkeys(CA_NAMES, BUNDLE))
+    return found
+
+
+def _pip(found: Registries) -> None:
+    listed = run(["pip", "config", "list"], timeout=60).stdout
+    settings = dict(re.findall(r"^[^.]+\.([a-z-]+)='(.*)'$", listed, re.MULTILINE))
+    for name in ("index-url", "trusted-host", "proxy", "timeout", "default-timeout"):
+        if name in settings:
+            found.environment[f"PIP_{name.upper().replace('-', '_')}"] = settings[name]
+    extra = [url for url in settings.get("extra-index-url", "").split() if "://" in url]
+    if remote := [url for url in extra if not url.startswith("file:")]:
+        found.environment["PIP_EXTRA_INDEX_URL"] = " ".join(remote)
+    _wheels(found, settings.get("find-links", "").split())
+
+
+def _wheels(found: Registries, links: list[str]) -> None:
+    """Wheels in directories of this machine; PyTorch without CUDA is the one that is needed."""
+    for link in links:
+        for wheel in sorted(Path(link.removeprefix("file://")).glob("*.whl")):
+            found.files[f"{WHEELS}/{wheel.name}"] = wheel.read_bytes()
+            name, version = wheel.name.split("-")[:2]
+            if version.endswith("+cpu"):
+                found.files[CONSTRAINTS] = f"{name}=={version}\n".encode()
+                found.environment["PIP_CONSTRAINT"] = CONSTRAINTS
+            found.environment["PIP_FIND_LINKS"] = WHEELS
+
+
+def _npm(found: Registries) -> None:
+    for name in ("registry", "proxy", "https-proxy", "noproxy", "strict-ssl"):
+        value = run(["npm", "config", "get", name], timeout=60, check=False).stdout.strip()
+        if value not in ("", "null", "undefined"):
+            found.environment[f"npm_config_{name.replace('-', '_')}"] = value
+    # Lock files name mirrors that this machine may not reach.
+    found.environment["npm_config_replace_registry_host"] = "always"
+    found.environment["npm_config_nodedir"] = "/usr/local"
+    found.environment["npm_config_update_notifier"] = "false"

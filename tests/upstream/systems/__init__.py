@@ -1,0 +1,8 @@
+"""The systems, by the names of their app files."""
+
+from __future__ import annotations
+
+from tests.upstream.system import System
+from tests.upstream.systems.english_listening_trainer import EnglishListeningTrainer
+
+SYSTEMS: tuple[type[System], ...] = (EnglishListeningTrainer,)
