@@ -73,7 +73,9 @@ def choose_variant(
         name: need for name, need in block.gpu.items() if name not in block.with_gpu.leave_out
     }
     if not needed:
-        return _chosen(block, block.without_gpu or Variant(), with_gpu=False, why="no service needs one")
+        return _chosen(
+            block, block.without_gpu or Variant(), with_gpu=False, why="no service needs one"
+        )
     try:
         absent = _no_cards(snapshot, settings)
         reservations = absent or _reservations(needed, snapshot)
@@ -81,9 +83,7 @@ def choose_variant(
         return NoVariant(f"the cards could not be read: {error}")
     if not isinstance(reservations, str):
         why = "; ".join(f"{name}: {_described(one)}" for name, one in reservations.items())
-        return _chosen(
-            block, block.with_gpu, with_gpu=True, why=why, reservations=reservations
-        )
+        return _chosen(block, block.with_gpu, with_gpu=True, why=why, reservations=reservations)
     if block.without_gpu is None:
         return NoVariant(f"{reservations}, and the app has no variant without_gpu")
     if absent and settings.gpu == "required":

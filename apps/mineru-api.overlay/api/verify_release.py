@@ -76,7 +76,10 @@ def pdf() -> bytes:
     table = b"".join(b"%010d 00000 n \n" % place for place in places)
     count, start = len(objects) + 1, len(content)
     content += b"xref\n0 %d\n0000000000 65535 f \n%s" % (count, table)
-    return content + b"trailer << /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n" % (count, start)
+    return content + b"trailer << /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n" % (
+        count,
+        start,
+    )
 
 
 if __name__ == "__main__":

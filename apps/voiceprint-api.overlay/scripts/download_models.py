@@ -21,11 +21,12 @@ MODELS = ROOT / "pretrained_models"
 
 def main() -> None:
     voiceprint, emotion = settings.VOICEPRINT_MODEL, settings.EMOTION_MODEL
-    names = (voiceprint.split("/")[-1], f"emotion_recognition_{emotion.split('/')[-1]}")
-    for kind, source, name in zip((SpeakerRecognition, EmotionModel), (voiceprint, emotion), names):
-        kind.from_hparams(
-            source=source, savedir=str(MODELS / name), run_opts={"device": "cpu"}
-        )
+    for kind, source, prefix in (
+        (SpeakerRecognition, voiceprint, ""),
+        (EmotionModel, emotion, "emotion_recognition_"),
+    ):
+        directory = MODELS / f"{prefix}{source.split('/')[-1]}"
+        kind.from_hparams(source=source, savedir=str(directory), run_opts={"device": "cpu"})
     print(f"loaded {voiceprint} and {emotion}")
 
 

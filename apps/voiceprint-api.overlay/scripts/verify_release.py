@@ -17,12 +17,12 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import httpx  # noqa: E402
-import numpy as np  # noqa: E402
-from app.core.config import settings  # noqa: E402
-from app.core.minio_client import minio_client  # noqa: E402
-from app.core.security import get_password_hash  # noqa: E402
-from app.models import (  # noqa: E402
+import httpx
+import numpy as np
+from app.core.config import settings
+from app.core.minio_client import minio_client
+from app.core.security import get_password_hash
+from app.models import (
     AsyncSessionLocal,
     EmotionDetectionModel,
     EmployeeModel,
@@ -31,7 +31,7 @@ from app.models import (  # noqa: E402
     VoiceprintModel,
     engine,
 )
-from sqlalchemy import delete, select  # noqa: E402
+from sqlalchemy import delete, select
 
 NAME = "gpuhost-verify"
 API = "http://127.0.0.1:8000"
@@ -54,9 +54,7 @@ async def main() -> None:
     print("a voice was registered and recognised, and its emotion detected")
 
 
-async def use(
-    client: httpx.AsyncClient, employee: int, password: str, audio: list[str]
-) -> None:
+async def use(client: httpx.AsyncClient, employee: int, password: str, audio: list[str]) -> None:
     login = await client.post("/api/auth/login", json={"username": NAME, "password": password})
     client.headers["Authorization"] = f"Bearer {answer('login', login)['access_token']}"
     register = {"employee_id": employee, "sample_index": 1}
@@ -64,7 +62,8 @@ async def use(
     answer("registration", sent)
     audio += await stored(employee)
     # The same voice, recorded once more.
-    found = answer("recognition", await client.post("/api/voiceprint/recognize", files=voice(seed=2)))
+    sent = await client.post("/api/voiceprint/recognize", files=voice(seed=2))
+    found = answer("recognition", sent)
     audio.append(found["audio_url"])
     person = found["identified_employee"] or {}
     if not found["success"] or person.get("employee_id") != employee:

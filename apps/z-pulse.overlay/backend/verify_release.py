@@ -87,7 +87,7 @@ def write_feed(path: str) -> None:
 def summarise(writer: AIWorker, article: Article) -> str:
     summary = writer._generate_summary_with_qwen(f"[1] {article.title}\n{article.content}", PROMPT)
     if not summary:
-        sys.exit("the language model gave no summary: see the lines above; is DASHSCOPE_API_KEY valid?")
+        sys.exit("the language model gave no summary: is DASHSCOPE_API_KEY valid?")
     return summary
 
 
