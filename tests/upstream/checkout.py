@@ -13,8 +13,10 @@ from tests.lab.hosts import LabHost
 from tests.lab.process import LabError, run
 from tests.upstream.system import Change, System
 
-GIT = ("git", "-c", "user.name=upstream", "-c", "user.email=upstream@example.com")
-GIT += ("-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0")
+GIT = (
+    *("git", "-c", "user.name=upstream", "-c", "user.email=upstream@example.com"),
+    *("-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0"),
+)
 PORT = 8418
 SERVED = "/srv/upstream"
 
@@ -100,16 +102,20 @@ def _tar(directory: Path) -> bytes:
 def _commit(tree: Path, message: str, changes: tuple[Change, ...]) -> None:
     for change in changes:
         path = tree / change.file
-        text = path.read_text() if change.find else change.find
-        if text.count(change.find) != 1 and change.find:
-            raise LabError(f"{change.file}: {change.find[:60]!r} is not there exactly once")
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(
-            text.replace(change.find, change.replace) if change.find else change.replace
-        )
+        path.write_text(_changed(path, change))
     if changes:
         _git(tree, "add", "-f", *(change.file for change in changes))
         _git(tree, "commit", "-q", "-m", message)
+
+
+def _changed(path: Path, change: Change) -> str:
+    if not change.find:
+        return change.replace
+    text = path.read_text()
+    if text.count(change.find) != 1:
+        raise LabError(f"{change.file}: {change.find[:60]!r} is not there exactly once")
+    return text.replace(change.find, change.replace)
 
 
 def _head(tree: Path) -> str:

@@ -20,8 +20,10 @@ BUNDLE = f"{PLACE}/ca.crt"
 WHEELS = f"{PLACE}/wheels"
 CONSTRAINTS = f"{PLACE}/constraints.txt"
 # Variables with a file of certificate authorities, for the clients that builds use.
-CA_NAMES = ("PIP_CERT", "NODE_EXTRA_CA_CERTS", "npm_config_cafile", "SSL_CERT_FILE")
-CA_NAMES += ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO")
+CA_NAMES = (
+    *("PIP_CERT", "NODE_EXTRA_CA_CERTS", "npm_config_cafile", "SSL_CERT_FILE"),
+    *("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO"),
+)
 PROXIES = ("http_proxy", "https_proxy", "no_proxy")
 MACHINE_CA = Path("/etc/ssl/certs/ca-certificates.crt")
 

@@ -57,7 +57,9 @@ class System(ABC):
     card_ends: ClassVar[str] = ""
     real: ClassVar[str]
 
-    def prepare(self, host: LabHost, source: Path, registries: Registries) -> None:
+    def prepare(  # noqa: B027  most systems need nothing
+        self, host: LabHost, source: Path, registries: Registries
+    ) -> None:
         """Put on the host what an operator would: model files, for example.
 
         + source: a checkout of the repository
