@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -23,10 +24,43 @@ ROOT = Path(__file__).resolve().parents[1]
 PIP = ["-m", "pip", "-q", "--disable-pip-version-check"]
 
 
+# What a wheel is built from.
+PARTS = ("apps", "deploys", "gpuhost", "group_data", "templates")
+FILES = ("LICENSE", "README.md", "config.py", "inventory.py", "pyproject.toml")
+APP = """\
+x-gpuhost: {source: {git: "https://git.example.invalid/a.git", overlay: patched.overlay}}
+services: {web: {image: "web:1"}}
+"""
+READ_OVERLAY = """\
+from gpuhost.appfile.loading import find, load
+from gpuhost.release.overlay import read_overlay
+found = read_overlay(load(find("patched")))
+print(found.revision, *found.files)
+"""
+
+
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the checkout, with a packaged app that has an overlay."""
+    made = tmp_path_factory.mktemp("checkout")
+    for name in PARTS:
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / name, made / name, symlinks=True, ignore=ignored)
+    for name in FILES:
+        shutil.copy(ROOT / name, made)
+    overlay = made / "apps" / "patched.overlay"
+    for name in ("Dockerfile", ".dockerignore", "lib/.hidden/x", "lib/__init__.py", "lib/run.sh"):
+        (overlay / name).parent.mkdir(parents=True, exist_ok=True)
+        (overlay / name).write_text("")
+    (overlay / "lib/run.sh").chmod(0o755)
+    (made / "apps" / "patched.yaml").write_text(APP)
+    return made
+
+
+@pytest.fixture(scope="module")
+def wheel(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("wheel")
-    build = [*PIP, "wheel", "--no-deps", "--no-build-isolation", "-w", str(made), str(ROOT)]
+    build = [*PIP, "wheel", "--no-deps", "--no-build-isolation", "-w", str(made), str(checkout)]
     subprocess.run([sys.executable, *build], check=True, cwd=made, timeout=300)
     (wheel,) = made.glob("*.whl")
     return wheel
@@ -85,6 +119,18 @@ def test_the_wheel_works_without_the_checkout(programs: Path, tmp_path: Path) ->
     assert row["host"] == "@local"
     assert len(row["findings"]) > 40
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_overlay_is_the_same_in_the_wheel(
+    programs: Path, checkout: Path, tmp_path: Path
+) -> None:
+    """The installed files, which pip has compiled, have the revision of the checkout's."""
+    installed = run(programs / "python", "-c", READ_OVERLAY, cwd=tmp_path).stdout
+    assert list(programs.parent.glob("lib/python*/site-packages/gpuhost/apps/*/lib/__pycache__"))
+    assert installed.split()[1:] == [
+        ".dockerignore", "Dockerfile", "lib/.hidden/x", "lib/__init__.py", "lib/run.sh",
+    ]  # fmt: skip
+    assert run(sys.executable, "-c", READ_OVERLAY, cwd=checkout).stdout == installed
 
 
 def test_a_user_repository(programs: Path, tmp_path: Path, sshd: Sshd) -> None:

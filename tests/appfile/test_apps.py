@@ -244,3 +244,9 @@ def test_examples_of_the_documentation_are_valid(tmp_path: Path) -> None:
     head = "services: {app: {image: 'a:1'}}\nx-gpuhost:\n  "
     path.write_text(f"{head}{indented.rstrip()}\n    REDIS_PASSWORD: {{}}\n")
     assert "GIT_KEY" in load(path).block.secrets
+    (patched,) = re.findall(r"```yaml\n(source:\n.*?)```", text, re.DOTALL)
+    path.write_text(head + patched.replace("\n  ", "\n    "))
+    source = load(path).block.source
+    assert source
+    assert source.overlay == "tts.overlay"
+    assert source.edits[0].replace == 'db.execute(text("SELECT 1"))'
