@@ -10,8 +10,8 @@ from tempfile import TemporaryDirectory
 import click
 
 from tests.e2e.commands import deploy
+from tests.lab import lab, state
 from tests.lab.hosts import LabHost
-from tests.lab.lab import HostSpec, Lab, down
 from tests.lab.process import LabError, this_process
 from tests.upstream import bases, checkout, registries
 from tests.upstream.app import UpstreamApp
@@ -27,7 +27,7 @@ NAMES = [system.name for system in SYSTEMS]
 @click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("names", nargs=-1, type=click.Choice(NAMES))
 @click.option("--lab", "lab_name", default="upstream", show_default=True, help="Its host is new.")
-@click.option("--keep", is_flag=True, help="Keep the host; otherwise it is removed at the end.")
+@click.option("--keep", is_flag=True, help="Keep the host; the next run with --keep uses it.")
 def main(directory: Path, names: tuple[str, ...], lab_name: str, keep: bool) -> None:
     """Release the packaged apps from clones of their repositories, on one lab host.
 
@@ -37,14 +37,22 @@ def main(directory: Path, names: tuple[str, ...], lab_name: str, keep: bool) -> 
     systems = [system() for system in SYSTEMS if system.name in (names or NAMES)]
     clones = {system.name: checkout.find(directory, system.repository) for system in systems}
     try:
-        lab = Lab(lab_name, owner=None if keep else this_process())
-        (host,) = lab.boot(HostSpec(f"{lab_name}-1", "trixie", card="p40"))
-        results = _run(host, systems, clones)
+        results = _run(_host(lab_name, keep), systems, clones)
     finally:
         if not keep:
-            down(lab_name)
+            lab.down(lab_name)
     click.echo("\n" + table(results))
     sys.exit(any(result.failed is not None for result in results))
+
+
+def _host(lab_name: str, keep: bool) -> LabHost:
+    name = f"{lab_name}-1"
+    kept = state.load(lab_name) if keep else None
+    if kept is not None and any(host.name == name for host in kept.hosts):
+        return lab.host(name, lab_name)
+    made = lab.Lab(lab_name, owner=None if keep else this_process())
+    (host,) = made.boot(lab.HostSpec(name, "trixie", card="p40"))
+    return host
 
 
 def _run(host: LabHost, systems: list[System], clones: dict[str, Path]) -> list[Result]:
@@ -85,9 +93,9 @@ def _prepare(
     revisions = checkout.make(clone, repository, system, ref)
     result.pinned = revisions.pinned
     url = checkout.serve(host, repository, system.name)
-    system.prepare(host)
-    app = UpstreamApp.made(system, project, url)
-    return Story(system, app, host, revisions, result, _say, log)
+    system.prepare(host, repository, settings)
+    app = UpstreamApp.made(system, project, url, log)
+    return Story(system, app, host, revisions, result, _say)
 
 
 def _say(words: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,15 +21,19 @@ RELEASE_S = 5400
 
 @dataclass
 class UpstreamApp:
-    """A project directory with the app file, its overlay, and the source's URL."""
+    """A project directory with the app file, its overlay, and the source's URL.
+
+    + log: the output of every release goes there
+    """
 
     system: System
     app: App
     url: str
+    log: Path
 
     @classmethod
-    def made(cls, system: System, project: Path, url: str) -> UpstreamApp:
-        return cls(system, App(system.name, project, dict(system.secrets)), url)
+    def made(cls, system: System, project: Path, url: str, log: Path) -> UpstreamApp:
+        return cls(system, App(system.name, project, dict(system.secrets)), url, log)
 
     def use(self, revision: str) -> None:
         """Write the app file as it is shipped, with this revision."""
@@ -42,14 +47,32 @@ class UpstreamApp:
             shutil.copytree(beside, apps / beside.name, dirs_exist_ok=True)
 
     def release(self, host: LabHost, **data: Any) -> Ended:
-        return self.app.run(host, timeout=RELEASE_S, **{**self.system.settings, **data})
+        return self._run(host, **data)
 
     def roll_back(self, host: LabHost) -> Ended:
-        return self.app.run(host, timeout=RELEASE_S, deploy="rollback.py", **self.system.settings)
+        return self._run(host, deploy="rollback.py")
 
     def restore(self, host: LabHost, backup: str) -> Ended:
-        data = {**self.system.settings, "backup": backup}
-        return self.app.run(host, timeout=RELEASE_S, deploy="restore.py", **data)
+        return self._run(host, deploy="restore.py", backup=backup)
+
+    def _run(self, host: LabHost, **how: Any) -> Ended:
+        """Run pyinfra to its end; its output goes to the log as it comes."""
+        process = self.app.start(host, **{**self.system.settings, **how})
+        limit = threading.Timer(RELEASE_S, process.kill)
+        limit.start()
+        lines = []
+        assert process.stdout is not None
+        try:
+            with self.log.open("a") as log:
+                for line in process.stdout:
+                    lines.append(line)
+                    print(line, end="", file=log, flush=True)
+                status = process.wait()
+                print(f"(exit status {status})\n", file=log, flush=True)
+        finally:
+            process.kill()
+            limit.cancel()
+        return Ended(status, "".join(lines))
 
     def revision(self, host: LabHost) -> str:
         """The commit that runs."""

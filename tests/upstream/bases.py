@@ -57,7 +57,7 @@ def python(tag: str) -> Base:
     """python:TAG, with Debian 12's Python 3.11 whatever the tag says."""
     # As in the official image: pip may write into the system.
     remove = "RUN rm -f /usr/lib/python3*/EXTERNALLY-MANAGED"
-    link = "RUN ln -s /usr/bin/python3 /usr/bin/pip* /usr/local/bin/; ln -s python3 /usr/local/bin/python"
+    link = "RUN cd /usr/local/bin && ln -s /usr/bin/python3 /usr/bin/pip* . && ln -s python3 python"
     return Base(f"python:{tag}", PYTHON, "Debian 12 with Python 3.11", instructions=(remove, link))
 
 
@@ -65,6 +65,15 @@ def load(host: LabHost, base: Base, registries: Registries) -> None:
     """Build a base image on the host."""
     load_root(host, base.root)
     host.run(f"docker build -q -t {base.tag} -", stdin=_context(base, registries), timeout=600)
+
+
+def context(files: Mapping[str, bytes]) -> bytes:
+    """A build context of these files."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w", format=tarfile.GNU_FORMAT) as tar:
+        for name, content in files.items():
+            _add(tar, name, content)
+    return stream.getvalue()
 
 
 def _context(base: Base, registries: Registries) -> bytes:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import re
+import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +13,10 @@ from tests.lab.hosts import LabHost
 from tests.lab.process import LabError, run
 from tests.upstream.system import Change, System
 
-GIT = ("git", "-c", "user.name=upstream", "-c", "user.email=upstream@example.com")
-GIT += ("-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0")
+GIT = (
+    *("git", "-c", "user.name=upstream", "-c", "user.email=upstream@example.com"),
+    *("-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0"),
+)
 PORT = 8418
 SERVED = "/srv/upstream"
 
@@ -74,34 +78,44 @@ def make(clone: Path, into: Path, system: System, ref: str) -> Revisions:
 
 def serve(host: LabHost, repository: Path, name: str) -> str:
     """Serve the repository on the host over HTTP; return its URL."""
-    bundle = repository.with_suffix(".bundle")
+    bare = repository.with_name(f"{name}.git")
     _git(repository, "branch", "-f", "upstream-test")
-    _git(repository, "bundle", "create", "-q", str(bundle), "upstream-test")
-    host.run(f"mkdir -p {SERVED}; cat >{SERVED}/{name}.bundle", stdin=bundle.read_bytes())
-    host.run(
-        f"cd {SERVED} && rm -rf {name}.git && git clone -q --mirror {name}.bundle {name}.git &&"
-        f" git -C {name}.git update-server-info && rm {name}.bundle",
-        timeout=300,
-    )
+    run([*GIT, "clone", "-q", "--mirror", str(repository), str(bare)], timeout=300)
+    _git(bare, "update-server-info")
+    host.run(f"mkdir -p {SERVED} && rm -rf {SERVED}/{bare.name}")
+    host.run(f"tar -x -C {SERVED}", stdin=_tar(bare), timeout=300)
     serving = f"python3 -m http.server -b 127.0.0.1 -d {SERVED} {PORT}"
     host.run(
         "systemctl is-active -q upstream-git ||"
         f" systemd-run -q --unit=upstream-git {serving} 2>/dev/null"
     )
-    return f"http://127.0.0.1:{PORT}/{name}.git"
+    return f"http://127.0.0.1:{PORT}/{bare.name}"
+
+
+def _tar(directory: Path) -> bytes:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as tar:
+        tar.add(directory, arcname=directory.name)
+    return stream.getvalue()
 
 
 def _commit(tree: Path, message: str, changes: tuple[Change, ...]) -> None:
     for change in changes:
         path = tree / change.file
-        text = path.read_text() if change.find else change.find
-        if text.count(change.find) != 1 and change.find:
-            raise LabError(f"{change.file}: {change.find[:60]!r} is not there exactly once")
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text.replace(change.find, change.replace) if change.find else change.replace)
+        path.write_text(_changed(path, change))
     if changes:
         _git(tree, "add", "-f", *(change.file for change in changes))
         _git(tree, "commit", "-q", "-m", message)
+
+
+def _changed(path: Path, change: Change) -> str:
+    if not change.find:
+        return change.replace
+    text = path.read_text()
+    if text.count(change.find) != 1:
+        raise LabError(f"{change.file}: {change.find[:60]!r} is not there exactly once")
+    return text.replace(change.find, change.replace)
 
 
 def _head(tree: Path) -> str:

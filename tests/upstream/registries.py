@@ -10,15 +10,20 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pip._internal.models.index import PyPI
+
 from tests.lab.process import run
+from tests.upstream.torchaudio import torchaudio_without_cuda
 
 PLACE = "/usr/local/share/upstream"
 BUNDLE = f"{PLACE}/ca.crt"
 WHEELS = f"{PLACE}/wheels"
 CONSTRAINTS = f"{PLACE}/constraints.txt"
 # Variables with a file of certificate authorities, for the clients that builds use.
-CA_NAMES = ("PIP_CERT", "NODE_EXTRA_CA_CERTS", "npm_config_cafile", "SSL_CERT_FILE")
-CA_NAMES += ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO")
+CA_NAMES = (
+    *("PIP_CERT", "NODE_EXTRA_CA_CERTS", "npm_config_cafile", "SSL_CERT_FILE"),
+    *("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO"),
+)
 PROXIES = ("http_proxy", "https_proxy", "no_proxy")
 MACHINE_CA = Path("/etc/ssl/certs/ca-certificates.crt")
 
@@ -52,25 +57,30 @@ def read() -> Registries:
 def _pip(found: Registries) -> None:
     listed = run(["pip", "config", "list"], timeout=60).stdout
     settings = dict(re.findall(r"^[^.]+\.([a-z-]+)='(.*)'$", listed, re.MULTILINE))
+    # Dockerfiles set indexes of their own, which an explicit setting overrides.
+    settings.setdefault("index-url", PyPI.simple_url)
     for name in ("index-url", "trusted-host", "proxy", "timeout", "default-timeout"):
         if name in settings:
             found.environment[f"PIP_{name.upper().replace('-', '_')}"] = settings[name]
     extra = [url for url in settings.get("extra-index-url", "").split() if "://" in url]
     if remote := [url for url in extra if not url.startswith("file:")]:
         found.environment["PIP_EXTRA_INDEX_URL"] = " ".join(remote)
-    _wheels(found, settings.get("find-links", "").split())
-
-
-def _wheels(found: Registries, links: list[str]) -> None:
-    """Wheels in directories of this machine; PyTorch without CUDA is the one that is needed."""
-    for link in links:
+    for link in settings.get("find-links", "").split():
         for wheel in sorted(Path(link.removeprefix("file://")).glob("*.whl")):
-            found.files[f"{WHEELS}/{wheel.name}"] = wheel.read_bytes()
-            name, version = wheel.name.split("-")[:2]
-            if version.endswith("+cpu"):
-                found.files[CONSTRAINTS] = f"{name}=={version}\n".encode()
-                found.environment["PIP_CONSTRAINT"] = CONSTRAINTS
-            found.environment["PIP_FIND_LINKS"] = WHEELS
+            _add_wheel(found, wheel.name, wheel.read_bytes())
+
+
+def _add_wheel(found: Registries, name: str, content: bytes) -> None:
+    """A wheel that pip prefers; those without CUDA are the only ones that it may take."""
+    found.files[f"{WHEELS}/{name}"] = content
+    found.environment["PIP_FIND_LINKS"] = WHEELS
+    package, version = name.split("-")[:2]
+    if version.endswith("+cpu"):
+        before = found.files.get(CONSTRAINTS, b"")
+        found.files[CONSTRAINTS] = before + f"{package}=={version}\n".encode()
+        found.environment["PIP_CONSTRAINT"] = CONSTRAINTS
+        if package == "torch":
+            _add_wheel(found, *torchaudio_without_cuda())
 
 
 def _npm(found: Registries) -> None:

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from tests.e2e.releasing import Ended
 from tests.lab.hosts import LabHost
@@ -42,7 +41,6 @@ class Story:
     """The steps, in order.
 
     + say: called with a line of progress
-    + log: the output of every release goes there
     """
 
     system: System
@@ -51,7 +49,6 @@ class Story:
     revisions: Revisions
     result: Result
     say: Say
-    log: Path
 
     def tell(self) -> None:
         """All steps. Raises NotHeld at the first that does not hold."""
@@ -71,7 +68,6 @@ class Story:
     def again(self) -> None:
         started = self.app.containers(self.host)
         ended = self.app.release(self.host)
-        self._log(ended)
         _hold(ended.changed_nothing, "the same again changed something", ended)
         _hold(self.app.containers(self.host) == started, "containers were restarted", ended)
 
@@ -89,7 +85,6 @@ class Story:
 
     def rollback(self) -> None:
         ended = self.app.roll_back(self.host)
-        self._log(ended)
         _hold(ended.status == 0, "the rollback failed", ended)
         self._runs(self.revisions.good)
         self.system.prove(self.host)
@@ -104,7 +99,6 @@ class Story:
         _hold(int(self.host.run(size).stdout) > 1, f"the backup {newest} is empty")
         self.system.write(self.host, "written after")
         ended = self.app.restore(self.host, newest)
-        self._log(ended)
         _hold(ended.status == 0, "the restore failed", ended)
         self._keeps("written before")
         self.system.prove(self.host)
@@ -113,7 +107,6 @@ class Story:
         """With the simulated card, up to where only a real one could go on."""
         self.app.use(self.revisions.next)
         ended = self.app.release(self.host, gpu="auto")
-        self._log(ended)
         words = self.system.card_ends
         _hold(ended.status == 1 and words in ended.output, f"did not end with {words!r}", ended)
         self._keeps("written before")
@@ -121,7 +114,6 @@ class Story:
     def _release(self, revision: str, *, status: int) -> Ended:
         self.app.use(revision)
         ended = self.app.release(self.host)
-        self._log(ended)
         _hold(ended.status == status, f"exit status {ended.status}, not {status}", ended)
         return ended
 
@@ -132,10 +124,6 @@ class Story:
     def _keeps(self, *texts: str) -> None:
         found = self.system.kept(self.host)
         _hold(found == list(texts), f"the data is {found}, not {list(texts)}")
-
-    def _log(self, ended: Ended) -> None:
-        with self.log.open("a") as log:
-            log.write(f"{ended.output}\n(exit status {ended.status})\n\n")
 
     @contextmanager
     def _step(self, name: str) -> Iterator[None]:

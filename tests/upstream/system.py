@@ -5,10 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 from tests.lab.hosts import LabHost
 from tests.upstream.bases import Base
+from tests.upstream.registries import Registries
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,14 @@ class System(ABC):
     card_ends: ClassVar[str] = ""
     real: ClassVar[str]
 
-    def prepare(self, host: LabHost) -> None:
-        """Put on the host what an operator would: model files, for example."""
+    def prepare(  # noqa: B027  most systems need nothing
+        self, host: LabHost, source: Path, registries: Registries
+    ) -> None:
+        """Put on the host what an operator would: model files, for example.
+
+        + source: a checkout of the repository
+        + registries: for images that are built for it
+        """
 
     @abstractmethod
     def prove(self, host: LabHost) -> str:
@@ -69,3 +77,13 @@ class System(ABC):
     @abstractmethod
     def kept(self, host: LabHost) -> list[str]:
         """All texts that the system keeps."""
+
+
+def put(host: LabHost, path: str, content: bytes) -> None:
+    """Write a file of any size on the host."""
+    host.run(f"mkdir -p $(dirname {path}) && cat >{path}", stdin=content, timeout=300)
+
+
+def unpack(host: LabHost, directory: str, tar: bytes) -> None:
+    """Unpack a tar on the host."""
+    host.run(f"mkdir -p {directory} && tar -x -C {directory}", stdin=tar, timeout=300)

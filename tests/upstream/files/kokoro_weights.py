@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """Random weights in the shape of Kokoro-82M: speech without words, made by the real code."""
 
-import sys
 from pathlib import Path
 
 import torch
@@ -10,13 +9,13 @@ from kokoro.model import KModel
 PARTS = ("bert", "bert_encoder", "predictor", "decoder", "text_encoder")
 
 
-def main(config: Path, target: Path) -> None:
+def main() -> None:
+    config = Path(__file__).with_name("config.json")
     torch.manual_seed(0)
     load, torch.load = torch.load, lambda *_, **__: {}
     model = KModel(repo_id="hexgrad/Kokoro-82M", config=str(config), model="none")
     torch.load = load
-    target.parent.mkdir(parents=True, exist_ok=True)
-    torch.save({part: getattr(model, part).state_dict() for part in PARTS}, target)
+    torch.save({part: getattr(model, part).state_dict() for part in PARTS}, "kokoro-v1_0.pth")
 
 
-main(Path(sys.argv[1]), Path(sys.argv[2]))
+main()

@@ -42,7 +42,9 @@ class Table:
         mapped = re.search(r'@@map\("(\w+)"\)', body)
         self.name = mapped[1] if mapped else model
         self.column, self.kind = {}, {}
-        for field, kind, rest in re.findall(r"^  (\w+) +(\w+)\??(?![\[\w])(.*)$", body, re.MULTILINE):
+        for field, kind, rest in re.findall(
+            r"^  (\w+) +(\w+)\??(?![\[\w])(.*)$", body, re.MULTILINE
+        ):
             if kind in ("String", "Int", "Float", "Boolean", "DateTime"):
                 found = re.search(r'@map\("(\w+)"\)', rest)
                 self.column[field], self.kind[field] = found[1] if found else field, kind
@@ -158,8 +160,21 @@ class Engine(BaseHTTPRequestHandler):
                 self.send({"data": answer(query)})
         except Exception as error:
             message = f"stand-in of the query engine: {type(error).__name__}: {error}"
-            self.send({"errors": [{"error": message, "user_facing_error": {
-                "is_panic": False, "message": message, "error_code": "P2010", "meta": {}}}]})
+            self.send(
+                {
+                    "errors": [
+                        {
+                            "error": message,
+                            "user_facing_error": {
+                                "is_panic": False,
+                                "message": message,
+                                "error_code": "P2010",
+                                "meta": {},
+                            },
+                        }
+                    ]
+                }
+            )
 
     def send(self, value):
         body = json.dumps(value).encode()
@@ -176,8 +191,12 @@ class Engine(BaseHTTPRequestHandler):
 def serve():
     server = ThreadingHTTPServer(("127.0.0.1", 0), Engine)
     fields = {"message": "Started query engine http server on it", "ip": "127.0.0.1"}
-    started = {"timestamp": "", "level": "INFO", "target": "query_engine::server",
-               "fields": {**fields, "port": str(server.server_port)}}
+    started = {
+        "timestamp": "",
+        "level": "INFO",
+        "target": "query_engine::server",
+        "fields": {**fields, "port": str(server.server_port)},
+    }
     print(json.dumps(started), flush=True)
     server.serve_forever()
 
@@ -201,7 +220,9 @@ def migrate(parameters):
             now = int(datetime.now(timezone.utc).timestamp() * 1000)
             connection.execute(
                 "INSERT INTO _prisma_migrations (id, checksum, finished_at, migration_name,"
-                " applied_steps_count) VALUES (?, '', ?, ?, 1)", (secrets.token_hex(16), now, name))
+                " applied_steps_count) VALUES (?, '', ?, ?, 1)",
+                (secrets.token_hex(16), now, name),
+            )
             applied.append(name)
     return {"appliedMigrationNames": applied}
 
@@ -228,8 +249,11 @@ def answer_rpc():
             reply["result"] = RPC[request["method"]](request.get("params") or {})
         except Exception as error:
             message = f"stand-in of the schema engine: {type(error).__name__}: {error}"
-            reply["error"] = {"code": 4466, "message": message, "data": {
-                "is_panic": False, "message": message, "backtrace": None}}
+            reply["error"] = {
+                "code": 4466,
+                "message": message,
+                "data": {"is_panic": False, "message": message, "backtrace": None},
+            }
         print(json.dumps(reply), flush=True)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.upstream.system import System
+from tests.upstream.systems.autovoicecollation import AutoVoiceCollation
 from tests.upstream.systems.english_listening_trainer import EnglishListeningTrainer
 
-SYSTEMS: tuple[type[System], ...] = (EnglishListeningTrainer,)
+SYSTEMS: tuple[type[System], ...] = (EnglishListeningTrainer, AutoVoiceCollation)
