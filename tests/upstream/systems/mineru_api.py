@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from tests.apps.base_image import SERVICES
 from tests.lab.hosts import LabHost
 from tests.upstream.bases import FILES, Base, python
+from tests.upstream.registries import Registries
 from tests.upstream.system import Change, Stub, System, put
 
 API = "http://127.0.0.1:8000/api/v1/tasks"
@@ -55,7 +56,7 @@ class MineruApi(System):
     broken = Change("shared/pdf_models.py", "TEXT, LINE = 1, 15", "TEXT, LINE = 2, 16")
     has_backup = False
 
-    def prepare(self, host: LabHost, source: Path) -> None:
+    def prepare(self, host: LabHost, source: Path, registries: Registries) -> None:
         host.run(f"rm -f {KEPT}")
 
     def prove(self, host: LabHost) -> str:

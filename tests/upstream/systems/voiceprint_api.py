@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from tests.apps.base_image import Root, load_root
 from tests.lab.hosts import LabHost
 from tests.upstream.bases import FILES, PLAIN, context, python
-from tests.upstream.registries import BUNDLE
+from tests.upstream.registries import BUNDLE, Registries
 from tests.upstream.system import Change, Stub, System
 
 API = "http://127.0.0.1:8000/api"
@@ -17,7 +17,7 @@ PASSWORD = "planted-Passw0rd"
 DATABASE_PASSWORD = "planted-5b1c"
 NETWORK = "voiceprint-api_default"
 MARIADB = Root("upstream/mariadb", (*PLAIN.included, "mariadb-server"))
-# The base image again, with the certificate of the storage, and PyTorch's models with random weights.
+# The base image again, with the certificate of the storage, and models with random weights.
 PYTHON = """FROM python:3.10-slim
 COPY tls.crt voice_models.py /upstream/
 RUN cat /upstream/tls.crt >> {bundle}
@@ -35,7 +35,8 @@ CERTIFICATE = (
     "openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=minio"
     " -addext subjectAltName=DNS:minio -keyout /root/tls.key -out /root/tls.crt 2>/dev/null"
 )
-START = "mariadb-install-db --user=mysql >/dev/null && exec mariadbd --user=mysql --bind-address=0.0.0.0"
+MAKE = "mariadb-install-db --user=mysql >/dev/null"
+START = f"{MAKE} && exec mariadbd --user=mysql --bind-address=0.0.0.0"
 ACCOUNT = (
     "CREATE DATABASE IF NOT EXISTS voiceprint; "
     f"CREATE USER IF NOT EXISTS voiceprint@'%' IDENTIFIED BY '{DATABASE_PASSWORD}'; "
@@ -87,8 +88,8 @@ class VoiceprintApi(System):
     )
     has_backup = False
 
-    def prepare(self, host: LabHost, source: Path) -> None:
-        """The base image with the models; the database and the storage, as if they ran elsewhere."""
+    def prepare(self, host: LabHost, source: Path, registries: Registries) -> None:
+        """The base image with the models; the database and the storage as if elsewhere."""
         host.run(CERTIFICATE)
         tls = {
             f"tls.{end}": host.run(f"cat /root/tls.{end}").stdout.encode() for end in ("crt", "key")
@@ -115,15 +116,16 @@ class VoiceprintApi(System):
         return "a voice registered and recognised, its emotion detected"
 
     def write(self, host: LabHost, text: str) -> None:
-        _post(host, "register", {"username": text, "password": PASSWORD})
+        _post(host, "register", _account(text))
 
     def kept(self, host: LabHost) -> list[str]:
         """The accounts that can log in, of those that may have been written."""
         texts = ("written before", "written after")
-        logins = {
-            text: _post(host, "login", {"username": text, "password": PASSWORD}) for text in texts
-        }
-        return [text for text in texts if "access_token" in logins[text]]
+        return [text for text in texts if "access_token" in _post(host, "login", _account(text))]
+
+
+def _account(name: str) -> dict[str, str]:
+    return {"username": name, "password": PASSWORD}
 
 
 def _build(host: LabHost, tag: str, dockerfile: str, files: dict[str, bytes]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 from typing import Any, ClassVar
 
 from tests.apps.base_image import SERVICES
@@ -17,6 +16,7 @@ SITE = "https://localhost"
 BRIDGE = "/opt/gpuhost/z-pulse/shared/werss/werss.db"
 FEED = "upstream-feed"
 PASSWORD = "planted-Passw0rd"
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 BEIJING = timezone(timedelta(hours=8))
 # The worker looks for jobs once a minute.
 REPORT_S = 240
@@ -29,7 +29,7 @@ POSTGRES = Base(
         "/usr/local/bin/docker-entrypoint.sh": "../../apps/images/postgres/docker-entrypoint.sh"
     },
     environment={
-        "PATH": "/usr/lib/postgresql/15/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "PATH": f"/usr/lib/postgresql/15/bin:{PATH}",
         "PGDATA": "/var/lib/postgresql/data",
     },
     instructions=(
@@ -102,9 +102,6 @@ class ZPulse(System):
     broken = Change(
         "shared/config/settings.py", "    POSTGRES_PORT:", "    NOT_SET: str\n    POSTGRES_PORT:"
     )
-
-    def prepare(self, host: LabHost, source: Path) -> None:
-        """Nothing."""
 
     def prove(self, host: LabHost) -> str:
         token = _login(host)
