@@ -26,7 +26,7 @@ class App(server.Handler):
         with server.database() as database:
             return database.execute("SELECT email, length FROM administrators").fetchall()
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802
         if self.path.startswith("/api/audio/"):
             self.send(200, (AUDIO / self.path.rpartition("/")[2]).read_bytes(), "audio/wav")
         else:
