@@ -60,6 +60,7 @@ SERVICES = Root(
 # The images that the app files pull, by name; each is a directory in images/.
 PULLED = {
     "redis:7-alpine": "redis",
+    "redis:8-alpine": "redis",
     "postgres:15-alpine": "postgres",
     "nginx:1.28-alpine": "nginx",
     "rachelos/we-mp-rss:latest": "we-mp-rss",
@@ -68,18 +69,18 @@ PULLED = {
 
 def load(host: LabHost) -> None:
     """Load the smallest base image into a host's engine."""
-    _import(host, PYTHON)
+    load_root(host, PYTHON)
 
 
 def load_services(host: LabHost) -> None:
     """Load the base image with servers, and the images that the app files pull."""
-    _import(host, SERVICES)
+    load_root(host, SERVICES)
     for name, directory in PULLED.items():
         context = _context(Path(__file__).parent / "images" / directory)
         host.run(f"docker build -q -t {name} -", stdin=context, timeout=180)
 
 
-def _import(host: LabHost, root: Root) -> None:
+def load_root(host: LabHost, root: Root) -> None:
     if host.run(f"docker image inspect {root.name}", check=False).status == 0:
         return
     host.run(f"docker import - {root.name}", stdin=_tar(root).read_bytes(), timeout=300)
