@@ -22,10 +22,10 @@ def contradictions(release: Released, facts: Facts) -> list[str]:
 
 
 def revision(release: Released, facts: Facts) -> Iterator[str]:
-    for unusable, why in facts.unusable.items():
-        if release.ref.startswith(unusable):
-            yield f"{unusable[:7]} cannot be released: {why}"
-    if release.ref != facts.revision:
+    why = [why for one, why in facts.unusable.items() if release.ref.startswith(one)]
+    if why:
+        yield f"{release.ref[:7]} cannot be released: {why[0]}"
+    elif release.ref != facts.revision:
         yield f"the facts are of {facts.revision[:7]}, not of {release.ref[:7]}"
 
 
