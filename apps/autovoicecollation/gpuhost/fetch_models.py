@@ -9,7 +9,9 @@ MODELS = Path("/app/models")
 # src/services/asr wants these revisions.
 WANTED = {
     "paraformer-zh": (
-        "iic/speech_seaco_paraformer_large_asr_nat-zh-cn-16k-common-vocab8404-pytorch", "v2.0.4"),
+        "iic/speech_seaco_paraformer_large_asr_nat-zh-cn-16k-common-vocab8404-pytorch",
+        "v2.0.4",
+    ),
     "fsmn-vad": ("iic/speech_fsmn_vad_zh-cn-16k-common-pytorch", "v2.0.4"),
     "ct-punc-c": ("iic/punc_ct-transformer_zh-cn-common-vocab272727-pytorch", "v2.0.4"),
     "SenseVoiceSmall": ("iic/SenseVoiceSmall", "master"),

@@ -19,7 +19,8 @@ def main() -> None:
     try:
         # webui.py, upload_process_wrapper; the other settings of the form keep their defaults.
         text, *_ = client.predict(
-            audio_file=handle_file(str(RECORDING)), text_only=True,
+            audio_file=handle_file(str(RECORDING)),
+            text_only=True,
             api_name="/upload_process_wrapper",
         )
     finally:
