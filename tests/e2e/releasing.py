@@ -60,6 +60,8 @@ class App:
         shipped = ROOT / "apps" / f"{self.name}.yaml"
         app = yaml.safe_load((own if own.exists() else shipped).read_text())
         app["x-gpuhost"]["source"] = {"directory": "../source"}
+        if (overlay := ROOT / "apps" / self.name).is_dir():
+            app["x-gpuhost"]["source"]["overlay"] = str(overlay)
         for path, value in (edits or {}).items():
             _put(app, path.split("."), value)
         (self.project / "apps").mkdir(exist_ok=True)

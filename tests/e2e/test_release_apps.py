@@ -224,8 +224,9 @@ class TestAutoVoiceCollation(Life):
     port = 7860
 
     def test_models_are_downloaded_before_it_starts(self, app: App, host: LabHost) -> None:
-        models = host.run(f"ls {app.home('shared/models/iic')}").stdout.split()
-        assert len(models) == 2
+        models = host.run(f"ls {app.home('shared/models')}").stdout.split()
+        assert models == ["SenseVoiceSmall", "ct-punc-c", "fsmn-vad", "paraformer-zh"]
+        assert host.run(f"cat {app.home('shared/settings/.env')}").stdout.startswith("DISABLE_LLM")
         (container,) = self.containers(host)
         assert container["Name"] == "/avc-webui"
         assert container["HostConfig"]["DeviceRequests"][0]["Capabilities"] == [["gpu"]]
