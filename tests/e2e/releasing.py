@@ -138,6 +138,19 @@ def ask(host: LabHost, path: str, *, post: str | None = None, port: int = 3000) 
     return json.loads(done.stdout) if done.status == 0 and done.stdout else None
 
 
+def remove(host: LabHost, name: str, project: str) -> None:
+    """Remove everything of the app except its images."""
+    mine = f"-q --filter label=com.docker.compose.project={project}"
+    host.run(
+        f"systemctl disable --now 'gpuhost-*{name}.timer' gpuhost-resume@{name}.service;"
+        f"docker ps -a {mine} | xargs -r docker rm -f;"
+        f"docker volume ls {mine} | xargs -r docker volume rm;"
+        f"docker network ls {mine} | xargs -r docker network rm;"
+        f"rm -rf /opt/gpuhost/{name} /etc/nginx/conf.d/gpuhost-{name}.conf;"
+        "if systemctl is-active -q nginx; then systemctl reload nginx; fi"
+    )
+
+
 def _put(value: Any, path: list[str], new: Any) -> None:
     for key in path[:-1]:
         value = value[int(key)] if isinstance(value, list) else value.setdefault(key, {})

@@ -93,8 +93,9 @@ def _prepare(
     revisions = checkout.make(clone, repository, system, ref)
     result.pinned = revisions.pinned
     url = checkout.serve(host, repository, system.name)
-    system.prepare(host, repository, settings)
     app = UpstreamApp.made(system, project, url, log)
+    app.forget(host)
+    system.prepare(host, repository, settings)
     return Story(system, app, host, revisions, result, _say)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.e2e.commands import ROOT
-from tests.e2e.releasing import App, Ended
+from tests.e2e.releasing import App, Ended, remove
 from tests.lab.hosts import LabHost
 from tests.upstream.checkout import with_source
 from tests.upstream.system import System
@@ -35,6 +35,13 @@ class UpstreamApp:
     @classmethod
     def made(cls, system: System, project: Path, url: str, log: Path) -> UpstreamApp:
         return cls(system, App(system.name, project, dict(system.secrets)), url, log)
+
+    def forget(self, host: LabHost) -> None:
+        """Remove the app of an earlier run, with its data; what was built is kept."""
+        plans = self.app.home("releases/*/plan.json")
+        found = host.run(f"cat $(ls -t {plans} | head -1)", check=False).stdout
+        project = json.loads(found)["project"] if found else self.system.name
+        remove(host, self.system.name, project)
 
     def use(self, revision: str) -> None:
         """Write the app file as it is shipped, with this revision."""
