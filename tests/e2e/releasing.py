@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from tests.apps.stand_ins import write_source
 from tests.e2e.commands import BIN, ROOT
 from tests.lab.hosts import LabHost
 
@@ -53,19 +54,27 @@ class App:
         """
         source = self.project / "source"
         shutil.rmtree(source, ignore_errors=True)
-        shutil.copytree(STAND_INS / self.name, source)
-        shutil.copytree(STAND_INS / "stand_in", source, dirs_exist_ok=True)
+        write_source(self.name, source)
         (source / "stand-in.json").write_text(json.dumps(behaviour))
         own = STAND_INS / self.name / "app.yaml"
         shipped = ROOT / "apps" / f"{self.name}.yaml"
         app = yaml.safe_load((own if own.exists() else shipped).read_text())
-        app["x-gpuhost"]["source"] = {"directory": "../source"}
-        if (overlay := ROOT / "apps" / self.name).is_dir():
-            app["x-gpuhost"]["source"]["overlay"] = str(overlay)
+        app["x-gpuhost"]["source"] = self._source(app["x-gpuhost"]["source"])
         for path, value in (edits or {}).items():
             _put(app, path.split("."), value)
         (self.project / "apps").mkdir(exist_ok=True)
         (self.project / "apps" / f"{self.name}.yaml").write_text(yaml.safe_dump(app))
+
+    def _source(self, shipped: Mapping[str, Any]) -> dict[str, Any]:
+        """The stand-in as the source, with the overlay and the edits of the app file."""
+        kept = {key: shipped[key] for key in ("overlay", "edits") if key in shipped}
+        if name := kept.get("overlay"):
+            overlay = self.project / "apps" / name
+            shutil.copytree(ROOT / "apps" / name, overlay, dirs_exist_ok=True)
+            # What needs the real libraries.
+            if (own := STAND_INS / "overlays" / self.name).is_dir():
+                shutil.copytree(own, overlay, dirs_exist_ok=True)
+        return {"directory": "../source", **kept}
 
     def command(self, deploy: str = "app.py", options: tuple[str, ...] = ("-y",)) -> list[str]:
         """The command that a user types."""

@@ -112,6 +112,15 @@ class Life(Released):
         assert self.revision(host) == "two"
         assert self.kept(host) == ["written before"]
 
+    def test_no_container_prints_a_secret(self, app: App, host: LabHost) -> None:
+        values = set[str]()
+        for file in ("generated.json", "current/given.json"):
+            text = host.run(f"cat {app.home(file)}", check=False).stdout
+            values |= set(json.loads(text or "{}").values())
+        for container in self.containers(host):
+            printed = host.run(f"docker logs {container['Name']} 2>&1").stdout
+            assert not [value for value in values if value in printed], container["Name"]
+
 
 class TestMineru(Life):
     name = "mineru-api"

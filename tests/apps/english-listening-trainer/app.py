@@ -28,6 +28,16 @@ def directory(file: str) -> Path:
     return HERE.joinpath(*re.findall(r"'([^']+)'", joined[1]))
 
 
+def voice() -> None:
+    """kokoro_wrapper_offline.py:182 and :243."""
+    is_there = all((FILES / name).exists() for name in WANTED)
+    server.say(
+        "🚀 Kokoro TTS service is ready (offline mode)"
+        if is_there
+        else "❌ Model initialization failed: Local model file not found"
+    )
+
+
 class App(server.Handler):
     def health(self) -> dict[str, object]:
         return {"status": "healthy", "services": {"database": "connected"}}
@@ -53,7 +63,6 @@ class App(server.Handler):
             return None
         json.loads(body)["text"]
         if not all((FILES / name).exists() for name in WANTED):
-            server.say("Model initialization failed: Local model file not found")
             return {"error": "not ready"}
         name = f"tts_audio_{time.time_ns()}.wav"
         (directory("lib/kokoro-service-gpu.ts") / name).write_bytes(b"RIFF" + bytes(20_000))
@@ -66,4 +75,5 @@ if __name__ == "__main__":
         sys.exit("Error: CEREBRAS_API_KEY is not set")
     if os.environ.get("CEREBRAS_PROXY_URL") != "":
         sys.exit("all requests would go through the author's proxy")
+    voice()
     server.main(App)
