@@ -140,6 +140,13 @@ class App:
         return result
 
 
+def edits_without(name: str, *texts: str) -> list[dict[str, str]]:
+    """The edits of an app file, but for those with one of these texts: upstream as it is there."""
+    app = yaml.safe_load((ROOT / "apps" / f"{name}.yaml").read_text())
+    edits = app["x-gpuhost"]["source"]["edits"]
+    return [edit for edit in edits if not any(text in edit["find"] for text in texts)]
+
+
 def ask(host: LabHost, path: str, *, post: str | None = None, port: int = 3000) -> Any:
     """The app's answer to a request on the host itself; None: no answer."""
     data = f"--data-raw '{post}'" if post is not None else ""

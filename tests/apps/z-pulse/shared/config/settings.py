@@ -15,7 +15,8 @@ REQUIRED = (
 )
 
 if missing := [name for name in REQUIRED if name not in os.environ]:
-    sys.exit(f"{len(missing)} validation errors for Settings: {', '.join(missing)}: Field required")
+    errors = f"{len(missing)} validation error{'s' * (len(missing) > 1)} for Settings"
+    sys.exit(f"{errors}: {', '.join(missing)}: Field required")
 
 
 class Settings:
