@@ -14,6 +14,7 @@ from gpuhost.appfile import references
 from gpuhost.appfile.app import App, source_directory
 from gpuhost.appfile.block import frozen, parse_block, variable_problems, with_internal_secrets
 from gpuhost.appfile.compose.merging import merged, untagged
+from gpuhost.appfile.compose.patched_files import patched
 from gpuhost.appfile.compose.project import ComposeProject, Named, read_project
 from gpuhost.appfile.compose.project_files import LocalFiles, NoFiles, ProjectFiles
 from gpuhost.appfile.document import BadYaml, Document, KeyPath, read_all
@@ -94,7 +95,7 @@ def _app(path: Path, text: bytes, documents: Sequence[Document], files: ProjectF
     problems += (problem for problem in of_block if problem.key_path not in reported)
     directory = source_directory(block, path)
     local = LocalFiles(directory) if directory else NoFiles()
-    project = _project(files or local, block, path, whole, documents)
+    project = _project(patched(files or local, block.source, path), block, path, whole, documents)
     is_complete = bool(directory or files) or not _needs_repository(block, project)
     if is_complete:
         # A value is wrong for one reason, and the names of an invalid section are not known.

@@ -37,9 +37,7 @@ def _paths(block: XGpuhost) -> Iterator[tuple[KeyPath, str, bool]]:
 
 
 def placed(block: XGpuhost, directory: str) -> XGpuhost:
-    """The block with its paths in the source; the same block if that is the project directory."""
-    if directory == ".":
-        return block
+    """The block with its paths in the source, without . and .. in them."""
 
     def inside(path: str) -> str:
         return path if path.startswith("/") else posixpath.normpath(f"{directory}/{path}")

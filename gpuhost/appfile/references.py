@@ -30,7 +30,9 @@ def check(block: XGpuhost, project: ComposeProject) -> Iterator[Problem]:
     yield from _public(block, compose)
     yield from _upstreams(block, compose)
     for key_path, path in leading_out(block, project.directory):
-        yield _problem(key_path, "leads out of the source", path)
+        yield _problem(
+            key_path, "leads out of the source; use a path in it, or an absolute path", path
+        )
 
 
 def _problem(key_path: KeyPath, message: str, value: Any = None) -> Problem:

@@ -10,6 +10,7 @@ from shlex import quote
 
 import click
 
+from gpuhost.cli.common.app_from_project import write_app
 from gpuhost.cli.common.non_empty_path import NonEmptyPath
 from gpuhost.cli.common.streams import say
 
@@ -17,24 +18,42 @@ TREE = Path(__file__).parents[1] / "templates" / "repository"
 
 
 @click.command()
-@click.argument("directory", default=".", type=NonEmptyPath(path_type=Path))
-def init(directory: Path) -> None:
-    """Write a repository for your own servers and apps.
+@click.argument("directory", required=False, type=NonEmptyPath(path_type=Path))
+@click.option("--app", metavar="NAME", help="Write only apps/NAME.yaml, for the project of --from.")
+@click.option(
+    "--from", "project", metavar="PROJECT", help="A directory, or a git URL, with #REF or without."
+)
+def init(directory: Path | None, app: str | None, project: str | None) -> None:
+    """Write a repository for your own servers and apps, or the file of one app.
 
     DIRECTORY: where to write it; default: the current directory. It has an inventory, group_data
     with every setting, an example app, the deploys, a .gitignore that excludes secrets, and a
     nightly drift check for GitHub Actions. No file is overwritten: if one of them exists, nothing
     is written.
 
+    With --app and --from, it reads the Compose files, Dockerfiles and .env.example of a project,
+    and writes apps/NAME.yaml in the current directory, with the reason for each line.
+
     \b
     gpuhost init
     gpuhost init hosts
+    gpuhost init --app tts --from ../tts
+    gpuhost init --app tts --from https://git.example.com/me/tts.git#main
 
     \b
     Exit status:
-      1  a file already exists, or cannot be written
+      1  a file already exists, or cannot be written; a project that cannot be read
       0  the files are written
     """
+    if app is not None or project is not None:
+        if app is None or project is None or directory is not None:
+            raise click.UsageError("--app and --from need each other, and no DIRECTORY")
+        write_app(app, project)
+        return
+    _write_repository(directory or Path())
+
+
+def _write_repository(directory: Path) -> None:
     files = {directory / path: TREE / path for path in sorted(_files(TREE))}
     if existing := _existing(files):
         say(f"nothing was written: already exists: {', '.join(map(str, existing))}")

@@ -228,11 +228,13 @@ def _places(value: object, place: tuple[str | int, ...]) -> list[tuple[str | int
 
 def test_examples_of_the_documentation_are_valid(tmp_path: Path) -> None:
     text = (ROOT / "docs" / "apps.md").read_text()
-    short, several, whole = re.findall(r"```yaml\n(x-gpuhost:\n.*?)```", text, re.DOTALL)
+    proposed, short, several, whole = re.findall(r"```yaml\n(x-gpuhost:\n.*?)```", text, re.DOTALL)
     path = tmp_path / "apps" / "tts.yaml"
     path.parent.mkdir()
     path.write_text(whole)
     assert list(load(path).compose.services) == ["app"]
+    path.write_text(proposed)
+    assert set(load(path).block.secrets) == {"OPENAI_API_KEY", "DATABASE_URL", "DB_PASSWORD"}
     path.write_text(short)
     assert len(short.splitlines()) == 5
     assert not load(path).is_complete

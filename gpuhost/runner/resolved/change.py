@@ -28,6 +28,7 @@ class Facts:
     + engine: major version of Docker; cores: of the host
     + site: ports of the app's site on the host's nginx
     + volumes, networks: names on the host
+    + copied: copies that this release has begun before an interruption
     """
 
     roots: Roots
@@ -39,6 +40,7 @@ class Facts:
     site: tuple[int, ...] = ()
     volumes: frozenset[str] = frozenset()
     networks: frozenset[str] = frozenset()
+    copied: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,8 @@ def change(model: Model, plan: Plan, facts: Facts) -> Changed:
     with_cards, of_cards = cards(published, plan)
     limited, of_limits = limits(with_cards, plan, facts.cores)
     checked = of_files(limited, facts.engine)
-    kept = replace(resolved_model.notes(checked), copies=placed.copies)
+    copies = tuple(dict.fromkeys((*placed.copies, *facts.copied)))
+    kept = replace(resolved_model.notes(checked), copies=copies)
     said = (*of_services, *placed.notes, *of_ports, *of_cards, *of_limits)
     return Changed(with_notes(checked, kept), said, placed.files)
 

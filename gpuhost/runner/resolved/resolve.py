@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from gpuhost.runner.data import secrets
@@ -33,7 +34,8 @@ def resolve(release: Release) -> Changed:
         changed = change_old(answer.model, release.plan, facts(release, answer))
     else:
         _refuse_unset(release, answer.unset)
-        changed = change(answer.model, release.plan, facts(release, answer))
+        found = replace(facts(release, answer), copied=tuple(release.record.copied))
+        changed = change(answer.model, release.plan, found)
     _write_environment(release, answer)
     return changed
 
