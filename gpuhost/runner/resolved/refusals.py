@@ -9,7 +9,8 @@ from pathlib import Path
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.resolved.tree import examples
 
-# A message of Compose -> what to do. {0} is the first group, {1} as a path in x-gpuhost, {2} is the project's .env.
+# A message of Compose -> what to do. {0} is the first group, {1} the same as a path in x-gpuhost,
+# {2} the project's .env.
 KNOWN = (
     (
         r"env file (\S+) not found|[Cc]ouldn't find env file: (\S+)",
