@@ -1,6 +1,7 @@
 # make setup    the environment for `pyinfra` and `gpuhost`, in .venv
 # make demo     one disposable host: from blank to verified, broken by hand and repaired
 # make bench    how fast it is, compared with other tools (PARTS=loopback: one part): docs/performance.md
+# make upstream the packaged apps from clones of their repositories: DIR=… [NAMES=…]: docs/systems.md
 # make test     all tests except the matrix and the VM (make unit: the fast part; make test-all: all)
 SHELL := /bin/sh
 PYTHON ?= python3
@@ -9,7 +10,7 @@ BIN := .venv/bin
 WORKERS ?= 4
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: setup dev demo test unit lab test-all lint docs lock bench clean
+.PHONY: setup dev demo test unit lab test-all upstream lint docs lock bench clean
 
 setup: .venv/.setup
 dev: .venv/.dev
@@ -52,6 +53,9 @@ test: .venv/.dev
 
 test-all: .venv/.dev
 	$(PYTEST) tests
+
+upstream: .venv/.dev
+	@$(BIN)/python -m tests.upstream $(DIR) $(NAMES)
 
 lint: .venv/.dev
 	$(BIN)/ruff check .

@@ -68,18 +68,18 @@ PULLED = {
 
 def load(host: LabHost) -> None:
     """Load the smallest base image into a host's engine."""
-    _import(host, PYTHON)
+    load_root(host, PYTHON)
 
 
 def load_services(host: LabHost) -> None:
     """Load the base image with servers, and the images that the app files pull."""
-    _import(host, SERVICES)
+    load_root(host, SERVICES)
     for name, directory in PULLED.items():
         context = _context(Path(__file__).parent / "images" / directory)
         host.run(f"docker build -q -t {name} -", stdin=context, timeout=180)
 
 
-def _import(host: LabHost, root: Root) -> None:
+def load_root(host: LabHost, root: Root) -> None:
     if host.run(f"docker image inspect {root.name}", check=False).status == 0:
         return
     host.run(f"docker import - {root.name}", stdin=_tar(root).read_bytes(), timeout=300)

@@ -60,6 +60,8 @@ class App:
         shipped = ROOT / "apps" / f"{self.name}.yaml"
         app = yaml.safe_load((own if own.exists() else shipped).read_text())
         app["x-gpuhost"]["source"] = {"directory": "../source"}
+        if (overlay := ROOT / "apps" / self.name).is_dir():
+            app["x-gpuhost"]["source"]["overlay"] = str(overlay)
         for path, value in (edits or {}).items():
             _put(app, path.split("."), value)
         (self.project / "apps").mkdir(exist_ok=True)
@@ -134,6 +136,19 @@ def ask(host: LabHost, path: str, *, post: str | None = None, port: int = 3000) 
     data = f"--data-raw '{post}'" if post is not None else ""
     done = host.run(f"curl -sS -m 10 {data} http://127.0.0.1:{port}{path}", check=False)
     return json.loads(done.stdout) if done.status == 0 and done.stdout else None
+
+
+def remove(host: LabHost, name: str, project: str) -> None:
+    """Remove everything of the app except its images."""
+    mine = f"-q --filter label=com.docker.compose.project={project}"
+    host.run(
+        f"systemctl disable --now 'gpuhost-*{name}.timer' gpuhost-resume@{name}.service;"
+        f"docker ps -a {mine} | xargs -r docker rm -f;"
+        f"docker volume ls {mine} | xargs -r docker volume rm;"
+        f"docker network ls {mine} | xargs -r docker network rm;"
+        f"rm -rf /opt/gpuhost/{name} /etc/nginx/conf.d/gpuhost-{name}.conf;"
+        "if systemctl is-active -q nginx; then systemctl reload nginx; fi"
+    )
 
 
 def _put(value: Any, path: list[str], new: Any) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.apps import base_image
 from tests.e2e.commands import deploy
-from tests.e2e.releasing import App, ask
+from tests.e2e.releasing import App, ask, remove
 from tests.lab.fixtures import Hosts
 from tests.lab.hosts import LabHost
 from tests.lab.lab import HostSpec
@@ -59,7 +59,7 @@ class Released:
         ended = made.run(host)
         assert ended.status == 0, ended.output
         yield made
-        _remove(host, cls.name, cls.project or cls.name)
+        remove(host, cls.name, cls.project or cls.name)
 
     def revision(self, host: LabHost) -> Any:
         """The revision of the release that answers."""
@@ -211,8 +211,9 @@ class TestAutoVoiceCollation(Life):
     port = 7860
 
     def test_models_are_downloaded_before_it_starts(self, app: App, host: LabHost) -> None:
-        models = host.run(f"ls {app.home('shared/models/iic')}").stdout.split()
-        assert len(models) == 2
+        models = host.run(f"ls {app.home('shared/models')}").stdout.split()
+        assert models == ["SenseVoiceSmall", "ct-punc-c", "fsmn-vad", "paraformer-zh"]
+        assert host.run(f"cat {app.home('shared/settings/.env')}").stdout.startswith("DISABLE_LLM")
         (container,) = self.containers(host)
         assert container["Name"] == "/avc-webui"
         assert container["HostConfig"]["DeviceRequests"][0]["Capabilities"] == [["gpu"]]
@@ -259,16 +260,3 @@ def _converted(host: LabHost) -> dict[str, str]:
         if task_state["status"] != "pending" or time.monotonic() > deadline:
             return task_state
         time.sleep(0.5)
-
-
-def _remove(host: LabHost, name: str, project: str) -> None:
-    """Remove everything of the app except its images."""
-    mine = f"-q --filter label=com.docker.compose.project={project}"
-    host.run(
-        f"systemctl disable --now 'gpuhost-*{name}.timer' gpuhost-resume@{name}.service;"
-        f"docker ps -a {mine} | xargs -r docker rm -f;"
-        f"docker volume ls {mine} | xargs -r docker volume rm;"
-        f"docker network ls {mine} | xargs -r docker network rm;"
-        f"rm -rf /opt/gpuhost/{name} /etc/nginx/conf.d/gpuhost-{name}.conf;"
-        "if systemctl is-active -q nginx; then systemctl reload nginx; fi"
-    )

@@ -1,12 +1,10 @@
-"""Stand-in for ModelScope: a model is a file in its cache, and stays once it is there."""
+"""Stand-in for ModelScope: a model is a file, and stays once it is there."""
 
-import os
 from pathlib import Path
 
 
-def snapshot_download(model: str, revision: str | None = None) -> str:
-    place = Path(os.environ["MODELSCOPE_CACHE"]) / model
-    if not place.exists():
-        place.mkdir(parents=True)
-        (place / "model.pt").write_text(f"{model} {revision}\n")
-    return str(place)
+def snapshot_download(model: str, revision: str, local_dir: str) -> None:
+    place = Path(local_dir)
+    place.mkdir(parents=True, exist_ok=True)
+    for name in ("model.pt", "configuration.json"):
+        (place / name).write_text(f"{model} {revision}\n")
