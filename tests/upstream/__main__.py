@@ -72,6 +72,8 @@ def _release(host: LabHost, system: System, clone: Path) -> Result:
         try:
             story = _prepare(host, system, clone, Path(temporary), result, log)
             story.tell()
+            # The next one uses the same ports.
+            story.app.forget(host)
         except (NotHeld, LabError) as error:
             result.failed = str(error)
             _say(f"{system.name} FAILED in {error}\n(all output: {log})")
