@@ -9,7 +9,8 @@ from pathlib import Path
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.resolved.tree import examples
 
-# A message of Compose -> what to do. {0} is the first group, {1} as a path in x-gpuhost.
+# A message of Compose -> what to do. {0} is the first group, {1} the same as a path in x-gpuhost,
+# {2} the project's .env.
 KNOWN = (
     (
         r"env file (\S+) not found|[Cc]ouldn't find env file: (\S+)",
@@ -19,7 +20,7 @@ KNOWN = (
     (
         r"required variable (\w+) is missing a value",
         "give {0} a value: x-gpuhost.variables, a secret {0} (x-gpuhost.secrets), or a line in "
-        "shared/.env on the host",
+        "shared/{2} on the host",
     ),
     (
         r"(?i)additional propert(?:y|ies) '?(provider|models)'? (?:is|are|not)",
@@ -67,7 +68,7 @@ def refusal(lines: dict[str, str], source: Path, base: str = ".", fix: str = "")
                 return Failure(
                     f"docker compose config refuses the app's files: {lines[line]}{hint}",
                     output=said,
-                    fix=fix or known.format(value, own),
+                    fix=fix or known.format(value, own, posixpath.normpath(f"{base}/.env")),
                 )
     last = f": {said[-1]}" if said else ""
     return Failure(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,7 +11,7 @@ from pathlib import Path
 from gpuhost.runner.data import secrets
 from gpuhost.runner.data.env_file import text
 from gpuhost.runner.docker import compose
-from gpuhost.runner.docker.compose import project_directory
+from gpuhost.runner.docker.compose import project_base, project_directory
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import keep
 from gpuhost.runner.resolved import tree
@@ -71,11 +72,12 @@ def _refuse_unset(release: Release, unset: tuple[str, ...]) -> None:
     if not missing:
         return
     hints = "; ".join(_hints(release, missing))
+    dotenv = posixpath.normpath(f"{project_base(release)}/.env")
     raise Failure(
         f"variables without a value and without a default: {', '.join(missing)}"
         f"{f' ({hints})' if hints else ''}",
         fix="give each a value: x-gpuhost.variables, a secret of that name (x-gpuhost.secrets), or "
-        "a line in shared/.env on the host",
+        f"a line in shared/{dotenv} on the host",
     )
 
 
