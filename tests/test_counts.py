@@ -156,7 +156,7 @@ LAB_TESTS = {
     "tests/lab/test_driver_packages.py": 4,
     "tests/lab/test_lab.py": 35,
     "tests/lab/test_packages.py": 15,
-    "tests/release/test_on_host.py": 10,
+    "tests/release/test_on_host.py": 9,
     "tests/vm/test_vm.py": 10,
 }
 
