@@ -60,6 +60,10 @@ class App:
         shipped = ROOT / "apps" / f"{self.name}.yaml"
         app = yaml.safe_load((own if own.exists() else shipped).read_text())
         app["x-gpuhost"]["source"] = self._source(app["x-gpuhost"]["source"])
+        # What the real images need is more than a machine for tests may have.
+        for part in ("build", "with_gpu", "without_gpu"):
+            if "disk_gb" in (app["x-gpuhost"].get(part) or {}):
+                app["x-gpuhost"][part]["disk_gb"] = 1
         for path, value in (edits or {}).items():
             _put(app, path.split("."), value)
         (self.project / "apps").mkdir(exist_ok=True)
