@@ -19,6 +19,7 @@ from gpuhost.runner.docker.resolved_model import KEY, Model
 from gpuhost.runner.lib.commands import Outcome, try_run
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.log import NOWHERE
+from gpuhost.runner.resolved.env_values import guessed_secrets
 from gpuhost.runner.resolved.read_back import readable
 from gpuhost.runner.resolved.refusals import refusal
 from gpuhost.runner.state.release import Release
@@ -103,6 +104,8 @@ def _config(release: Release, *arguments: str, fix: str = "") -> Outcome:
         for file in files(release)
         if file.is_file()
     )
+    read = (*env_files(release), *(release.source / name for name in release.plan.env_files))
+    release.log.mask(guessed_secrets(read, known))
     outcome = try_run(
         NOWHERE, *_words(release), "config", *arguments, seconds=SECONDS, **_place(release),
         quiet=True,

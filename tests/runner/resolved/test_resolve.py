@@ -115,6 +115,31 @@ def test_values_of_env_files_that_are_named_like_secrets_are_masked(
         )
 
 
+def test_a_value_of_an_env_file_that_compose_refuses_is_masked(
+    app: App, programs: Programs
+) -> None:
+    programs.answer("docker compose * json", err="Invalid hostPort: hunter22, rosebud1", status=1)
+    release = a_release(app, env_files=("app.env",))
+    (release.source / "docker/.env").write_text("export DB_PASSWORD = 'hunter22' # old\n")
+    (release.source / "app.env").write_text("API_KEY=rosebud1\nMODE=Invalid\n")
+    with pytest.raises(Failure, match=r"Invalid hostPort: \*\*\*, \*\*\*") as raised:
+        render(release)
+    assert "hunter22" not in f"{raised.value.output}{release.paths.log.read_text()}"
+
+
+@pytest.mark.parametrize("name", ["docker/.env", "app.env", "docker/compose.yaml"])
+def test_a_link_to_a_file_of_the_host_is_not_read(
+    app: App, programs: Programs, tmp_path: Path, name: str
+) -> None:
+    programs.compose({"web": {}})
+    (tmp_path / "of-root").write_text("PRIVATE=1")
+    release = a_release(app, env_files=("app.env",))
+    (release.source / name).symlink_to(tmp_path / "of-root")
+    with pytest.raises(Failure, match=f"{name} is a link that leads out of the source"):
+        render(release)
+    assert not (programs.directory / "calls").exists()
+
+
 def test_unset_variables_are_refused_all_at_once(app: App, programs: Programs) -> None:
     names = ("CONFIG", "PORT", "OTHER", "CONFIG")
     warnings = "".join(f"{WARNING.format(name)}\n" for name in names)
