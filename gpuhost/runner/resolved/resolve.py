@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -62,8 +63,21 @@ def _ask(release: Release) -> Answer:
     of_files = {s.path: values[s.name] for s in release.plan.secrets if s.path}
     own = str((directory / ".env").relative_to(release.source))
     data = tuple(dict.fromkeys((*release.plan.env_files, own)))
+    read = [path for path in (*release.plan.compose, *data) if path not in of_files]
+    _refuse_links_out(release.source, read)
     with placed(release, of_files, data):
         return ask_compose(release)
+
+
+def _refuse_links_out(source: Path, paths: Iterable[str]) -> None:
+    """Compose would read a file of the host, as root."""
+    root = Path(os.path.realpath(source))
+    for path in paths:
+        if not Path(os.path.realpath(source / path)).is_relative_to(root):
+            raise Failure(
+                f"{path} is a link that leads out of the source",
+                fix="replace the link in the source by the file",
+            )
 
 
 def _refuse_unset(release: Release, unset: tuple[str, ...]) -> None:
