@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from gpuhost.runner.data import secrets
+from gpuhost.runner.data import secrets, seed
 from gpuhost.runner.data.env_file import text
 from gpuhost.runner.docker import compose
 from gpuhost.runner.docker.compose import project_directory
@@ -34,7 +34,7 @@ def resolve(release: Release) -> Changed:
         changed = change_old(answer.model, release.plan, facts(release, answer))
     else:
         _refuse_unset(release, answer.unset)
-        found = replace(facts(release, answer), copied=tuple(release.record.copied))
+        found = replace(facts(release, answer), copied=tuple(_copies(release)))
         changed = change(answer.model, release.plan, found)
     _write_environment(release, answer)
     return changed
@@ -67,6 +67,13 @@ def _ask(release: Release) -> Answer:
     _refuse_links_out(release.source, read)
     with placed(release, of_files, data):
         return ask_compose(release)
+
+
+def _copies(release: Release) -> Iterator[str]:
+    """Copies that this release has begun, or that an earlier one could not end."""
+    yield from release.record.copied
+    left = seed.unfinished(release.app)
+    yield from (path for path in left if os.path.lexists(release.source / path))
 
 
 def _refuse_links_out(source: Path, paths: Iterable[str]) -> None:
