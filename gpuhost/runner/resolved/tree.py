@@ -11,6 +11,7 @@ import os
 import shutil
 import stat
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from gpuhost.runner.lib.files import sync_directory
@@ -20,6 +21,7 @@ from gpuhost.runner.resolved.places import ABSENT, DIRECTORY, EMPTY, FILE, Place
 KEEPERS = frozenset({".gitkeep", ".gitignore", ".keep"})
 EXAMPLES = (".example", ".sample", ".template", ".dist")
 DIGITS = 16
+BLOCK = 1 << 20
 # Not the project's content, and different in each checkout.
 GIT = ".git"
 
@@ -78,11 +80,16 @@ def _kind(path: Path) -> str:
 
 
 def _has_content(directory: Path) -> bool:
-    return any(
-        entry.name not in KEEPERS if not entry.is_dir(follow_symlinks=False)
-        else _has_content(Path(entry.path))
-        for entry in os.scandir(directory)
-    )  # fmt: skip
+    """Not by recursion: a container may have made any depth of directories."""
+    left = [os.fspath(directory)]
+    while left:
+        with suppress(FileNotFoundError), os.scandir(left.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    left.append(entry.path)
+                elif entry.name not in KEEPERS:
+                    return True
+    return False
 
 
 def examples(path: Path) -> tuple[str, ...]:
@@ -92,23 +99,26 @@ def examples(path: Path) -> tuple[str, ...]:
 
 
 def digest(path: Path, *, is_root: bool = False) -> str:
-    """A hash of names, modes and content, without times and owners."""
+    """A hash of names, modes and content, without times and owners. A file may be large."""
     whole = hashlib.sha256(path.name.encode(errors="surrogateescape"))
     for part in _parts(path, "", skip=(GIT,) if is_root else ()):
-        whole.update(hashlib.sha256(part).digest())
+        whole.update(part)
     return whole.hexdigest()[:DIGITS]
 
 
 def _parts(path: Path, name: str, skip: tuple[str, ...] = ()) -> Iterator[bytes]:
     state = path.lstat()
-    yield f"{name} {stat.S_IFMT(state.st_mode):o} {stat.S_IMODE(state.st_mode):o}".encode(
-        errors="surrogateescape"
-    )
+    said = f"{name} {stat.S_IFMT(state.st_mode):o} {stat.S_IMODE(state.st_mode):o}"
+    yield hashlib.sha256(said.encode(errors="surrogateescape")).digest()
     if stat.S_ISDIR(state.st_mode):
         for entry in sorted(path.iterdir()):
             if entry.name not in skip:
                 yield from _parts(entry, f"{name}/{entry.name}", skip)
     elif stat.S_ISLNK(state.st_mode):
-        yield os.fsencode(path.readlink())
+        yield hashlib.sha256(os.fsencode(path.readlink())).digest()
     elif stat.S_ISREG(state.st_mode):
-        yield path.read_bytes()
+        content = hashlib.sha256()
+        with path.open("rb") as file:
+            while block := file.read(BLOCK):
+                content.update(block)
+        yield content.digest()

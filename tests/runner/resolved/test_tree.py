@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,28 @@ def kinds(source: Path, path: str) -> tuple[str, str]:
 )
 def test_what_is_at_a_path(source: Path, path: str, expected: tuple[str, str]) -> None:
     assert kinds(source, path) == expected
+
+
+def test_directories_of_any_depth(source: Path) -> None:
+    """A container can make them in shared/."""
+    deepest = source.with_name("shared") / "data"
+    made = [deepest := deepest / "d" for _ in range(1100)]
+    for directory in made:
+        directory.mkdir()
+    assert kinds(source, "data") == (ABSENT, EMPTY)
+    for directory in reversed(made):
+        directory.rmdir()
+
+
+def test_a_large_file_is_not_read_at_once(source: Path) -> None:
+    large = source / "conf/large"
+    with large.open("wb") as file:
+        file.truncate(200_000_000)
+    tracemalloc.start()
+    tree.digest(large)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 20_000_000
 
 
 def test_an_example_of_a_missing_file_is_found(source: Path) -> None:
