@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator
 from typing import Any
 
@@ -58,7 +59,8 @@ def _writable(app: App) -> Iterator[str]:
     for name, service in app.compose.services.items():
         for mount in service.mounts:
             if mount.writable and is_of_source(mount.source):
-                yield f"{name}:{mount.target}"
+                # As Compose writes it: "/etc/conf/" is "/etc/conf".
+                yield f"{name}:{posixpath.normpath(mount.target)}"
 
 
 def refused_variables(app: App, variant: ChosenVariant) -> list[str]:
