@@ -20,7 +20,7 @@ from gpuhost.runner.lib.commands import Outcome, try_run
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.log import NOWHERE
 from gpuhost.runner.resolved.env_values import guessed_secrets
-from gpuhost.runner.resolved.read_back import readable
+from gpuhost.runner.resolved.read_back import readable, with_own_keys
 from gpuhost.runner.resolved.refusals import refusal
 from gpuhost.runner.state.release import Release
 
@@ -164,7 +164,7 @@ def _place(release: Release) -> dict[str, Any]:
 def _plain(outcome: Outcome) -> Model:
     """The printed model as Compose reads it, without the user's own x- keys."""
     try:
-        model = json.loads(outcome.out)
+        model = with_own_keys(json.loads(outcome.out))
     except ValueError:
         raise Failure("docker compose config printed no JSON", output=outcome.tail) from None
     kept = {key: value for key, value in model.items() if not key.startswith("x-") or key == KEY}

@@ -15,6 +15,13 @@ DEVICES = (
 )
 
 
+def with_own_keys(value: Any) -> Any:
+    """Compose doubles every $ of its answer, but reads keys as they are."""
+    if isinstance(value, dict):
+        return {key.replace("$$", "$"): with_own_keys(item) for key, item in value.items()}
+    return [with_own_keys(item) for item in value] if isinstance(value, list) else value
+
+
 def readable(sections: Iterable[dict[str, Any]]) -> None:
     """Correct the services of an answer.
 

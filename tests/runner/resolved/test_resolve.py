@@ -68,6 +68,16 @@ def test_compose_is_asked_in_the_directory_of_the_project(app: App, programs: Pr
     assert home.variables.read_text() == 'A="b"\n'
 
 
+def test_compose_doubles_the_dollars_of_keys_and_does_not_read_them_so(
+    app: App, programs: Programs
+) -> None:
+    programs.compose({"web": {"labels": {"a$$b": "c$$d"}, "environment": {"E$$": "1"}}})
+    release = a_release(app)
+    render(release)
+    web = json.loads(release.paths.runs.read_text())["services"]["web"]
+    assert (web["labels"], web["environment"]) == ({"a$b": "c$$d"}, {"E$": "1"})
+
+
 def test_an_app_file_without_services_is_not_asked_for(app: App, programs: Programs) -> None:
     programs.compose({"web": {}})
     release = a_release(app, inline=False)
