@@ -20,7 +20,7 @@ from gpuhost.runner.lib.commands import Outcome, try_run
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.log import NOWHERE
 from gpuhost.runner.resolved.env_values import guessed_secrets
-from gpuhost.runner.resolved.read_back import readable, with_own_keys
+from gpuhost.runner.resolved.read_back import readable, with_absolute_profiles, with_own_keys
 from gpuhost.runner.resolved.refusals import refusal
 from gpuhost.runner.state.release import Release
 
@@ -49,10 +49,13 @@ class Answer:
 def ask_compose(release: Release) -> Answer:
     """Raises Failure, with the paths of the source."""
     outcome = _config(release, "--format", "json")
-    model, active = _plain(outcome), set(_plain(outcome)["services"])
+    model = _plain(outcome)
+    active = set(model["services"])
     migration = release.plan.migrate
     if migration and migration.service not in active:
         model = _with_hidden(release, model, migration.service)
+    directory = release.app.shared if release.is_old else project_directory(release)
+    with_absolute_profiles(model["services"].values(), str(directory))
     return Answer(
         model,
         _unset(outcome),

@@ -68,6 +68,18 @@ def test_compose_is_asked_in_the_directory_of_the_project(app: App, programs: Pr
     assert home.variables.read_text() == 'A="b"\n'
 
 
+def test_a_seccomp_profile_is_found_in_the_project(app: App, programs: Programs) -> None:
+    options = ["seccomp:./chrome.json", "seccomp=unconfined", "no-new-privileges:true"]
+    programs.compose({"web": {"security_opt": options}})
+    release = a_release(app)
+    (release.source / "docker/chrome.json").write_text("{}")
+    render(release)
+    first, *rest = json.loads(release.paths.runs.read_text())["services"]["web"]["security_opt"]
+    assert Path(first.removeprefix("seccomp=")).is_relative_to(app.paths.files)
+    assert Path(first.removeprefix("seccomp=")).read_text() == "{}"
+    assert rest == options[1:]
+
+
 def test_compose_doubles_the_dollars_of_keys_and_does_not_read_them_so(
     app: App, programs: Programs
 ) -> None:
