@@ -32,6 +32,7 @@ def compose_fields(app: App, variant: ChosenVariant) -> dict[str, Any]:
         "compose": files.files,
         "inline": files.inline,
         "env_files": tuple(_env_files(app)),
+        "root_dotenv": files.root_dotenv,
         "optional": files.uses.optional(started(app, variant)),
         "writable": tuple(_writable(app)),
         "resources": tuple(

@@ -151,6 +151,7 @@ def env_files(release: Release) -> tuple[Path, ...]:
     """The later one wins. The project's own must be named too: Compose would not look for it."""
     candidates = (
         project_directory(release) / ".env",
+        *((release.source / ".env",) if release.plan.root_dotenv else ()),
         release.paths.variables,
         release.paths.env,
     )

@@ -62,7 +62,8 @@ def _ask(release: Release) -> Answer:
     values = secrets.values(release)
     of_files = {s.path: values[s.name] for s in release.plan.secrets if s.path}
     own = str((directory / ".env").relative_to(release.source))
-    data = tuple(dict.fromkeys((*release.plan.env_files, own)))
+    root = (".env",) if release.plan.root_dotenv else ()
+    data = tuple(dict.fromkeys((*release.plan.env_files, own, *root)))
     read = [path for path in (*release.plan.compose, *data) if path not in of_files]
     _refuse_links_out(release.source, read)
     with placed(release, of_files, data):
