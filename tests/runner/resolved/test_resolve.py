@@ -182,6 +182,7 @@ def test_unset_variables_are_refused_all_at_once(app: App, programs: Programs) -
         ("env file {}/docker/.env not found: stat …", "env file docker/.env", "create shared/"),
         ("env file {}/docker/.env not found: stat …", ".env.example", "path: .env"),
         ("Couldn't find env file: {}/a.env", "a.env", "create shared/a.env"),
+        ("env file /srv/a.env not found: stat …", "/srv/a.env", "create /srv/a.env on the host"),
         ('required variable TAG is missing a value: give one', "TAG", "give TAG a value"),
         ("services.p Additional property provider is not allowed", "provider", "leave_out"),
         ("services.p additional properties 'models' not allowed", "models", "leave_out"),
