@@ -43,7 +43,11 @@ def resolve(release: Release) -> Changed:
 def store(release: Release, changed: Changed) -> None:
     """Write resolved.json, and keep the project's files that containers mount."""
     for path, digest in changed.files.items():
-        tree.keep(release.source, path, digest, release.app.files)
+        if tree.keep(release.source, path, digest, release.app.files):
+            release.log.write(
+                f"{path}: its copy {release.app.files / digest} had been changed by hand; replaced "
+                "by the source's, which a container reads when it starts again"
+            )
     compose.store(release, changed.model)
 
 

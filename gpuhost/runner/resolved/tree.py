@@ -10,7 +10,7 @@ import hashlib
 import os
 import shutil
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -31,25 +31,42 @@ def read(source: Path, shared: Path, paths: Iterable[str]) -> dict[str, Place]:
     return {path: _place(source, shared, path) for path in paths}
 
 
-def keep(source: Path, path: str, digest: str, files: Path) -> None:
-    """Copy a file or directory of the source to files/, unless it is there."""
-    target = files / digest
-    if target.exists():
-        return
+def keep(source: Path, path: str, digest: str, files: Path) -> bool:
+    """Copy a file or directory of the source to files/, unless it is there.
+
+    Returns whether the copy that was there had been changed by hand; it is replaced.
+    """
+    target, real = files / digest, Path(os.path.realpath(source / path))
+    name = _name(path)
+    has_copy = (target / name).exists()
+    if has_copy and digest_of(target / name, name) == digest:
+        return False
     files.mkdir(mode=0o700, exist_ok=True)
-    temporary = files / f".{digest}.new"
+    temporary, old = files / f".{digest}.new", files / f".{digest}.old"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
-    real = Path(os.path.realpath(source / path))
-    name = "source" if path == "." else Path(path).name
     if real.is_dir():
-        skipped = shutil.ignore_patterns(GIT) if _is_root(source, real) else None
+        skipped = _without_git(real) if _is_root(source, real) else None
         shutil.copytree(real, temporary / name, symlinks=True, ignore=skipped)
     else:
         shutil.copy2(real, temporary / name)
     os.sync()
+    if target.exists():
+        shutil.rmtree(old, ignore_errors=True)
+        target.rename(old)
     temporary.rename(target)
     sync_directory(files)
+    shutil.rmtree(old, ignore_errors=True)
+    return has_copy
+
+
+def _name(path: str) -> str:
+    """In files/; the source itself has no name of its own."""
+    return "source" if path == "." else Path(path).name
+
+
+def _without_git(root: Path) -> Callable[[str, list[str]], set[str]]:
+    return lambda directory, _: {GIT} if Path(directory) == root else set()
 
 
 def _is_root(source: Path, real: Path) -> bool:
@@ -64,7 +81,7 @@ def _place(source: Path, shared: Path, path: str) -> Place:
     return Place(
         kind,
         _kind(shared / path),
-        digest(real, is_root=_is_root(source, real)) if kind in (FILE, DIRECTORY) else "",
+        digest_of(real, _name(path), is_root=_is_root(source, real)) if kind in (FILE, DIRECTORY) else "",
         examples(source / path) if kind == ABSENT else (),
     )
 
@@ -98,9 +115,12 @@ def examples(path: Path) -> tuple[str, ...]:
     return tuple(name.name for name in names if name.is_file())
 
 
-def digest(path: Path, *, is_root: bool = False) -> str:
-    """A hash of names, modes and content, without times and owners. A file may be large."""
-    whole = hashlib.sha256(path.name.encode(errors="surrogateescape"))
+def digest_of(path: Path, name: str, *, is_root: bool = False) -> str:
+    """A hash of names, modes and content, without times and owners. A file may be large.
+
+    + name: its own; that of a link to it is another
+    """
+    whole = hashlib.sha256(name.encode(errors="surrogateescape"))
     for part in _parts(path, "", skip=(GIT,) if is_root else ()):
         whole.update(part)
     return whole.hexdigest()[:DIGITS]
