@@ -17,7 +17,6 @@ from gpuhost.appfile.compose.uses import Owner, Uses
 from gpuhost.appfile.compose.variables import DOTENV, read_dotenv
 from gpuhost.appfile.document import Document, Tagged
 
-
 # Files that include each other twice double with every level.
 MAX_INCLUDES = 1000
 

@@ -23,7 +23,8 @@ NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 def seed(release: Release, path: str) -> None:
     """Copy a file or directory that shared/ does not have yet.
 
-    An interrupted copy continues, and so does one that an earlier release could not end. It gets the owner of the directory that it is copied into.
+    An interrupted copy continues, and so does one that an earlier release could not end. It gets
+    the owner of the directory that it is copied into.
 
     Raises Failure.
     """

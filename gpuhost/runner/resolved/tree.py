@@ -77,11 +77,12 @@ def _place(source: Path, shared: Path, path: str) -> Place:
     real = Path(os.path.realpath(source / path))
     if not real.is_relative_to(os.path.realpath(source)):
         return Place(leads_out=True)
-    kind = _kind(real)
+    kind, is_root = _kind(real), _is_root(source, real)
+    has_content = kind in (FILE, DIRECTORY)
     return Place(
         kind,
         _kind(shared / path),
-        digest_of(real, _name(path), is_root=_is_root(source, real)) if kind in (FILE, DIRECTORY) else "",
+        digest_of(real, _name(path), is_root=is_root) if has_content else "",
         examples(source / path) if kind == ABSENT else (),
     )
 
