@@ -152,11 +152,13 @@ def test_two_links_to_a_file_have_a_copy_each(source: Path, tmp_path: Path) -> N
 
 def test_files_of_releases_that_are_removed_go(source: Path, tmp_path: Path) -> None:
     app = AppPaths(tmp_path)
-    for digest in ("d1", "d2", "d3"):
+    for digest in ("d1", "d2", "d3", "d5"):
         tree.keep(source, "conf/a", digest, app.files)
     (app.files / ".d4.new").mkdir()
     for id_, digest in (("1", "d1"), ("2", "d2")):
         app.release(id_).home.mkdir(parents=True)
         app.release(id_).resolved.write_text(f'"{app.files}/{digest}/a"')
-    assert forget(app, ["2", "without-a-model"]) == (".d4.new", "d1", "d3")
-    assert sorted(path.name for path in app.files.iterdir()) == ["d2"]
+    app.release("lost").home.mkdir()
+    app.release("lost").runs.write_text(f'"{app.files}/d5/a"')
+    assert forget(app, ["2", "without-a-model", "lost"]) == (".d4.new", "d1", "d3")
+    assert sorted(path.name for path in app.files.iterdir()) == ["d2", "d5"]
