@@ -79,7 +79,9 @@ def _bind(name: str, entry: dict[str, Any], public: set[int]) -> Iterator[str]:
         entry["host_ip"] = LOOPBACK
         if published:
             port = entry["published"]
-            yield f'{name}: port {port} on {LOOPBACK}; public: ["{name}:{port}"] opens it'
+            first = f'"{name}:{published.start}"'
+            lines = f"[{first}]" if len(published) == 1 else f"[{first}, …], each port of the range,"
+            yield f"{name}: port {port} on {LOOPBACK}; public: {lines} opens it"
         return
     if missing := set(published) - public:
         raise Failure(
