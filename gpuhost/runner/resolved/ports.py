@@ -80,7 +80,8 @@ def _bind(name: str, entry: dict[str, Any], public: set[int]) -> Iterator[str]:
         if published:
             port = entry["published"]
             first = f'"{name}:{published.start}"'
-            lines = f"[{first}]" if len(published) == 1 else f"[{first}, …], each port of the range,"
+            more = "" if len(published) == 1 else ", …], each port of the range,"
+            lines = f"[{first}{more or ']'}"
             yield f"{name}: port {port} on {LOOPBACK}; public: {lines} opens it"
         return
     if missing := set(published) - public:
