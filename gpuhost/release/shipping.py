@@ -24,7 +24,8 @@ def selection(app: App) -> Selection:
     directory = app.directory or Path()
     binds = {path for path in _binds(app) if path not in _directories(app)}
     ignored = _ignored(directory, [path for path in binds if (directory / path).is_dir()])
-    private = frozenset((*_secret_files(app), _dotenv(app)))
+    root = (DOTENV,) if app.files.root_dotenv else ()
+    private = frozenset((*_secret_files(app), _dotenv(app), *root))
     read = set(_read_by_compose(app))
     missing = (path for path in (*read, *binds) if not (directory / path).exists())
     shown = (f"{path}{suffix}" for path in missing for suffix in EXAMPLES)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gpuhost.runner.resolved.limits import LOGGING
+from gpuhost.runner.resolved.read_back import with_own_keys
 from tests.compose.on_host import Rendered
 
 LOOPBACK = "127.0.0.1"
@@ -34,7 +35,7 @@ def differences(
     + becomes: service -> key -> the value on the host, or None: not there; service -> None
     + public: "service:port"
     """
-    mine, theirs = deepcopy(dict(rendered.resolved)), deepcopy(dict(alone))
+    mine, theirs = deepcopy(dict(rendered.resolved)), with_own_keys(dict(alone))
     mine.pop("x-gpuhost-release", None)
     for key in [key for key in theirs if key.startswith("x-")]:
         del theirs[key]

@@ -41,6 +41,8 @@ class ComposeProject:
     + directory: of the first file: the project directory
     + read: every file that was read here
     + env_files: that an `include` names
+    + root_dotenv: COMPOSE_FILE of the .env at the root names files of another directory; both .env
+      count, and the one at the root wins
     + profiles: of COMPOSE_PROFILES in .env
     + kinds: what the source has of the paths that services mount or read; empty if not known
     + own_name: COMPOSE_PROJECT_NAME of .env
@@ -53,6 +55,7 @@ class ComposeProject:
     directory: str = "."
     read: tuple[str, ...] = ()
     env_files: tuple[str, ...] = ()
+    root_dotenv: bool = False
     profiles: tuple[str, ...] = ()
     uses: Uses = field(default_factory=Uses)
     kinds: Mapping[str, Kind] = field(default_factory=dict)
@@ -88,7 +91,8 @@ def read_project(
         message = f"services: none here, and no {', '.join(NAMES)} in {project.shown('.')}"
         fix = "name the project's own files in x-gpuhost.compose"
         return ComposeProject(errors=(FileError(*app_file, f"{message}; {fix}"),))
-    variables = _variables(project, sources, named, directory)
+    root_dotenv = bool(files) and not named.compose and directory != "."
+    variables = _variables(project, sources, named, directory, root if root_dotenv else {})
     reader = Reader(sources)
     app = AppDocuments(app_file[0], documents) if inline else None
     compose = ComposeFile.of(reader.model(files, app, directory, variables.lookup, app_file))
@@ -100,6 +104,7 @@ def read_project(
         directory,
         tuple(sources.read),
         tuple(reader.env_files),
+        root_dotenv,
         _profiles(variables),
         uses,
         dict(_kinds(compose, project)),
@@ -114,7 +119,14 @@ def _has_services(document: Document) -> bool:
     return isinstance(value, dict) and any(not key.startswith("x-") for key in value)
 
 
-def _variables(project: ProjectFiles, sources: Sources, named: Named, directory: str) -> Variables:
+def _variables(
+    project: ProjectFiles,
+    sources: Sources,
+    named: Named,
+    directory: str,
+    root: Mapping[str, str | OnHost],
+) -> Variables:
+    """+ root: of the .env at the root, if it counts too"""
     given = Variables(
         named.variables,
         named.secrets,
@@ -122,6 +134,7 @@ def _variables(project: ProjectFiles, sources: Sources, named: Named, directory:
         project=named.project,
     )
     dotenv = _dotenv(project, sources, posixpath.normpath(f"{directory}/{DOTENV}"), given)
+    dotenv = {**dotenv, **root}
     return Variables(given.given, given.secrets, dotenv, given.dotenv_of_host, given.project)
 
 

@@ -164,6 +164,11 @@ class AppPaths:
         return self.home / "files"
 
     @property
+    def copying(self) -> Path:
+        """Copies of the source's content into shared/ that have not ended: path to release."""
+        return self.home / "copying.json"
+
+    @property
     def bases(self) -> Path:
         """Base images that were built here: tag to image id and hash of the build inputs."""
         return self.home / "bases.json"

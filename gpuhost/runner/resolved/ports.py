@@ -79,7 +79,10 @@ def _bind(name: str, entry: dict[str, Any], public: set[int]) -> Iterator[str]:
         entry["host_ip"] = LOOPBACK
         if published:
             port = entry["published"]
-            yield f'{name}: port {port} on {LOOPBACK}; public: ["{name}:{port}"] opens it'
+            first = f'"{name}:{published.start}"'
+            more = "" if len(published) == 1 else ", …], each port of the range,"
+            lines = f"[{first}{more or ']'}"
+            yield f"{name}: port {port} on {LOOPBACK}; public: {lines} opens it"
         return
     if missing := set(published) - public:
         raise Failure(

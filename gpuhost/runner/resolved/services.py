@@ -54,6 +54,9 @@ def services(
             _end_once(started[name])
     ending = {*plan.one_shots, *waited_for, *hidden, migration}
     lasting = [n for n, section in started.items() if n not in ending and not _has_policy(section)]
+    for name in lasting:
+        # It may wait for its database by ending with an error.
+        started[name]["restart"] = "on-failure"
     _drop_unused(changed)
     gone = tuple(dict.fromkeys((*inactive, *left_out)))
     one_shots = tuple(name for name in plan.one_shots if name in started)
@@ -66,8 +69,9 @@ def _said(left_out: list[str], kept: Notes) -> Iterator[str]:
         yield f"left out here: {', '.join(left_out)}"
     if kept.lasting:
         yield (
-            f"{', '.join(kept.lasting)}: no restart policy in the file. One that ends with 0 is "
-            "done; one that still runs when the app is up gets unless-stopped"
+            f"{', '.join(kept.lasting)}: no restart policy in the file: on-failure until the app "
+            "is up. One that ends with 0 is done; one that runs then gets unless-stopped. Name it "
+            "in x-gpuhost.one_shots if it ends later"
         )
 
 

@@ -75,7 +75,7 @@ def start(release: Release) -> None:
 
 
 def keep_running(release: Release) -> None:
-    """Give a restart policy to containers that run and have none: they are no one-shots."""
+    """Keep containers running whose file has no restart policy: they are no one-shots."""
     lasting = notes(config(release)).lasting
     containers = [
         container
