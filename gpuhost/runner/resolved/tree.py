@@ -13,12 +13,10 @@ import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from gpuhost.runner.contract import EXAMPLE_SUFFIXES, PLACEHOLDERS
 from gpuhost.runner.lib.files import sync_directory
 from gpuhost.runner.resolved.places import ABSENT, DIRECTORY, EMPTY, FILE, Place
 
-# They keep an empty directory in git.
-KEEPERS = frozenset({".gitkeep", ".gitignore", ".keep"})
-EXAMPLES = (".example", ".sample", ".template", ".dist")
 DIGITS = 16
 # Not the project's content, and different in each checkout.
 GIT = ".git"
@@ -79,7 +77,7 @@ def _kind(path: Path) -> str:
 
 def _has_content(directory: Path) -> bool:
     return any(
-        entry.name not in KEEPERS if not entry.is_dir(follow_symlinks=False)
+        entry.name not in PLACEHOLDERS if not entry.is_dir(follow_symlinks=False)
         else _has_content(Path(entry.path))
         for entry in os.scandir(directory)
     )  # fmt: skip
@@ -87,7 +85,7 @@ def _has_content(directory: Path) -> bool:
 
 def examples(path: Path) -> tuple[str, ...]:
     """Files beside a missing one that show what it should contain."""
-    names = (path.with_name(f"{path.name}{suffix}") for suffix in EXAMPLES)
+    names = (path.with_name(f"{path.name}{suffix}") for suffix in EXAMPLE_SUFFIXES)
     return tuple(name.name for name in names if name.is_file())
 
 
