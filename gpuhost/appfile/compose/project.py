@@ -85,9 +85,10 @@ def read_project(
     files = named.compose or (() if inline else default_files(project, root, but=beside))
     directory = (posixpath.dirname(files[0]) or ".") if files else "."
     if not files and not inline:
-        message = f"services: none here, and no {', '.join(NAMES)} in {project.shown('.')}"
-        fix = "name the project's own files in x-gpuhost.compose"
-        return ComposeProject(errors=(FileError(*app_file, f"{message}; {fix}"),))
+        message = f"no services here, and no {', '.join(NAMES)} in {project.shown('.')}"
+        fix = "set x-gpuhost.source to where the project is, or name its files in x-gpuhost.compose"
+        errors = (FileError(*app_file, f"{message}; {fix}"),)
+        return ComposeProject(errors=errors, inline=False)
     variables = _variables(project, sources, named, directory)
     reader = Reader(sources)
     app = AppDocuments(app_file[0], documents) if inline else None
