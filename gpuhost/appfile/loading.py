@@ -99,7 +99,8 @@ def _app(path: Path, text: bytes, documents: Sequence[Document], files: ProjectF
     is_complete = bool(directory or files) or not _needs_repository(block, project)
     lines: list[str] = []
     if is_complete:
-        more, lines = of_project(block, project, directory, problems, is_valid=is_valid)
+        here = None if files else directory
+        more, lines = of_project(block, project, here, problems, is_valid=is_valid)
         problems += more
     if problems or lines:
         raise _bad_app(path, whole, problems, lines)

@@ -22,7 +22,7 @@ def of_project(
 ) -> tuple[list[Problem], list[str]]:
     """Problems of the names in the block, and errors of the project's files.
 
-    + directory: of the project on this machine, if it is there
+    + directory: of the project on this machine; None: its files are given, or in a repository
     + problems: of the block itself
     + is_valid: whether every section of the block is valid
     """

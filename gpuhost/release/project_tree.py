@@ -74,7 +74,7 @@ def _refusal(url: str, ref: str, error: ValidationError) -> str:
     if said["loc"][:1] == ("ref",):
         return f"{ref!r} is not a branch, tag or commit"
     if said["type"] == "value_error":
-        return f"the URL {said['msg'].removeprefix('Value error, ')}"
+        return "the URL must not contain a login; clone the repository, and give its directory"
     return f"{url}: not a git URL; use https://…, ssh://… or git@host:path, or a directory"
 
 

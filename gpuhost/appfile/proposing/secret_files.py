@@ -23,7 +23,7 @@ def proposals(project: Project, own: set[str]) -> Iterator[Proposed]:
         said = f"{project.place('secrets', name)}: {path} is not in the source"
         inside = project.in_directory(path)
         if inside is None:
-            text = f"{said}, and is above the directory of the Compose file: move it below"
+            text = f"{said}, and leads out of it: set source to a directory that contains it"
             yield Note("secrets", text, todo=True)
             continue
         variable = re.sub(r"[^A-Z0-9]+", "_", name.upper()).strip("_")
