@@ -83,6 +83,13 @@ FILES: list[tuple[bytes, list[str]]] = [
         b"services:\n  a:\n    volumes: ['../b:/b']",
         [":3: services.a.volumes: ../b leads out of the source; set x-gpuhost.source to a dir"],
     ),
+    (
+        b"services:\n  a: {image: a}\nconfigs:\n  b: {file: ../b}\nsecrets:\n  c: {file: ../c}",
+        [
+            ":4: configs.b.file: ../b leads out of the source; set x-gpuhost.source to a dir",
+            ":6: secrets.c.file: ../c leads out of the source; set x-gpuhost.source to a dir",
+        ],
+    ),
     (b"services:\n  a: \xff", [":2: not UTF-8"]),
     (b"\xff\xfes\x00", [":1: not UTF-8"]),
     (b"a: [", [":1: not YAML: while parsing a flow node: expected the node content, but found '"]),
