@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +42,7 @@ class PatchedFiles:
             text = self.files.read(path)
         for edit in self.edits:
             # The host refuses an edit that does not fit.
-            if edit.file == path and text.count(edit.find) == 1:
+            if posixpath.normpath(edit.file) == path and text.count(edit.find) == 1:
                 text = text.replace(edit.find, edit.replace)
         return text
 
