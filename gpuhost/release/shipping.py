@@ -13,10 +13,9 @@ from gpuhost.appfile.compose.variables import DOTENV
 from gpuhost.release.build_context import BuildContext
 from gpuhost.release.local_command import LocalCommandError, run_local
 from gpuhost.release.selection import Selection
+from gpuhost.runner.contract import EXAMPLE_SUFFIXES
 
 GIT_SECONDS = 30
-# A file that is missing may have one of these beside it: the host names it in its message.
-EXAMPLES = (".example", ".sample", ".template", ".dist")
 
 
 def selection(app: App) -> Selection:
@@ -28,7 +27,8 @@ def selection(app: App) -> Selection:
     private = frozenset((*_secret_files(app), _dotenv(app), *root))
     read = set(_read_by_compose(app))
     missing = (path for path in (*read, *binds) if not (directory / path).exists())
-    shown = (f"{path}{suffix}" for path in missing for suffix in EXAMPLES)
+    # The host names them in its message about a missing file.
+    shown = (f"{path}{suffix}" for path in missing for suffix in EXAMPLE_SUFFIXES)
     return Selection(
         frozenset((*read, *private, *shown, *(binds - ignored))),
         private,

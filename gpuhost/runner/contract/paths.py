@@ -116,7 +116,7 @@ class AppPaths:
 
     @property
     def shared(self) -> Path:
-        """The project directory of every release: `./data` is the same in all of them."""
+        """The app's data, the same in every release, at the same paths as in the source."""
         return self.home / "shared"
 
     @property

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-from gpuhost.runner.docker.resolved_model import Model, notes, running
+from gpuhost.runner.docker.resolved_model import Model, extension, running
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Plan
 
@@ -51,7 +51,7 @@ def ports(model: Model, plan: Plan, site: Iterable[int]) -> tuple[Model, tuple[s
     changed = deepcopy(model)
     said: list[str] = []
     services = running(changed)
-    _refuse_unknown(plan.public, services, notes(changed).inactive)
+    _refuse_unknown(plan.public, services, extension(changed).inactive)
     for name, section in services.items():
         bound: list[dict[str, Any]] = []
         for entry in section.get("ports") or ():

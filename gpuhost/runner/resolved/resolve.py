@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from gpuhost.runner.contract import ENV_EXAMPLES
 from gpuhost.runner.data import secrets, seed
 from gpuhost.runner.data.env_file import text
 from gpuhost.runner.docker import compose
@@ -20,8 +21,6 @@ from gpuhost.runner.resolved.change import Changed, change, change_old
 from gpuhost.runner.resolved.host import facts
 from gpuhost.runner.resolved.placing import placed
 from gpuhost.runner.state.release import Release
-
-EXAMPLES = (".env.example", ".env.sample", ".env.template", "env.example", ".env.dist")
 
 
 def resolve(release: Release) -> Changed:
@@ -105,7 +104,7 @@ def _refuse_unset(release: Release, unset: tuple[str, ...]) -> None:
 
 
 def _hints(release: Release, names: list[str]) -> Iterator[str]:
-    for example in EXAMPLES:
+    for example in ENV_EXAMPLES:
         file = project_directory(release) / example
         if not file.is_file():
             continue

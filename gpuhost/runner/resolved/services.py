@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
 from gpuhost.runner.docker.resolved_model import (
     LEFT_OUT,
+    Extension,
     Model,
-    Notes,
     restart_policy,
     running,
-    with_notes,
+    with_extension,
 )
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Plan
@@ -60,16 +60,16 @@ def services(
     _drop_unused(changed)
     gone = tuple(dict.fromkeys((*inactive, *left_out)))
     one_shots = tuple(name for name in plan.one_shots if name in started)
-    kept = Notes(gone, tuple(lasting), one_shots, tuple(hidden))
-    return with_notes(changed, kept), tuple(_said(left_out, kept))
+    extension = Extension(gone, tuple(lasting), one_shots, tuple(hidden))
+    return with_extension(changed, extension), tuple(_notes(left_out, extension.lasting))
 
 
-def _said(left_out: list[str], kept: Notes) -> Iterator[str]:
+def _notes(left_out: Sequence[str], lasting: Sequence[str]) -> Iterator[str]:
     if left_out:
         yield f"left out here: {', '.join(left_out)}"
-    if kept.lasting:
+    if lasting:
         yield (
-            f"{', '.join(kept.lasting)}: no restart policy in the file: on-failure until the app "
+            f"{', '.join(lasting)}: no restart policy in the file: on-failure until the app "
             "is up. One that ends with 0 is done; one that runs then gets unless-stopped. Name it "
             "in x-gpuhost.one_shots if it ends later"
         )

@@ -14,12 +14,10 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from gpuhost.runner.contract import EXAMPLE_SUFFIXES, PLACEHOLDERS
 from gpuhost.runner.lib.files import sync_directory
 from gpuhost.runner.resolved.places import ABSENT, DIRECTORY, EMPTY, FILE, Place
 
-# They keep an empty directory in git.
-KEEPERS = frozenset({".gitkeep", ".gitignore", ".keep"})
-EXAMPLES = (".example", ".sample", ".template", ".dist")
 DIGITS = 16
 BLOCK = 1 << 20
 # Not the project's content, and different in each checkout.
@@ -105,14 +103,14 @@ def _has_content(directory: Path) -> bool:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
                     left.append(entry.path)
-                elif entry.name not in KEEPERS:
+                elif entry.name not in PLACEHOLDERS:
                     return True
     return False
 
 
 def examples(path: Path) -> tuple[str, ...]:
     """Files beside a missing one that show what it should contain."""
-    names = (path.with_name(f"{path.name}{suffix}") for suffix in EXAMPLES)
+    names = (path.with_name(f"{path.name}{suffix}") for suffix in EXAMPLE_SUFFIXES)
     return tuple(name.name for name in names if name.is_file())
 
 
