@@ -12,6 +12,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+from gpuhost.runner.docker.resolved_model import restart_policy
 from gpuhost.runner.resolved.limits import LOGGING
 from gpuhost.runner.resolved.read_back import with_own_keys
 from tests.compose.on_host import Rendered
@@ -78,6 +79,8 @@ def _undo(
 ) -> Iterator[str]:
     if "logging" not in other and service.get("logging") == LOGGING:
         del service["logging"]
+    if restart_policy(other) == "" and service.get("restart") == "on-failure":
+        del service["restart"]
     check, as_declared = service.get("healthcheck") or {}, other.get("healthcheck") or {}
     if check.get("start_period") and "start_interval" not in as_declared:
         check.pop("start_interval", None)

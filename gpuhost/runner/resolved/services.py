@@ -10,6 +10,7 @@ from gpuhost.runner.docker.resolved_model import (
     LEFT_OUT,
     Extension,
     Model,
+    extension,
     restart_policy,
     running,
     with_extension,
@@ -54,14 +55,19 @@ def services(
             _end_once(started[name])
     ending = {*plan.one_shots, *waited_for, *hidden, migration}
     lasting = [n for n, section in started.items() if n not in ending and not _has_policy(section)]
-    for name in lasting:
-        # It may wait for its database by ending with an error.
-        started[name]["restart"] = "on-failure"
     _drop_unused(changed)
     gone = tuple(dict.fromkeys((*inactive, *left_out)))
     one_shots = tuple(name for name in plan.one_shots if name in started)
-    extension = Extension(gone, tuple(lasting), one_shots, tuple(hidden))
-    return with_extension(changed, extension), tuple(_notes(left_out, extension.lasting))
+    own = Extension(gone, tuple(lasting), one_shots, tuple(hidden))
+    return with_extension(changed, own), tuple(_notes(left_out, lasting))
+
+
+def restart_until_up(model: Model) -> Model:
+    """Services without a restart policy: they may wait for a database by ending with an error."""
+    changed = deepcopy(model)
+    for name in extension(changed).lasting:
+        changed["services"][name]["restart"] = "on-failure"
+    return changed
 
 
 def _notes(left_out: Sequence[str], lasting: Sequence[str]) -> Iterator[str]:
