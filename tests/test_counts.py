@@ -146,7 +146,7 @@ LAB_TESTS = {
     "tests/e2e/test_ready_host.py": 21,
     "tests/e2e/test_release.py": 11,
     "tests/e2e/test_release_abort.py": 5,
-    "tests/e2e/test_release_apps.py": 21,
+    "tests/e2e/test_release_apps.py": 28,
     "tests/e2e/test_release_broken.py": 16,
     "tests/e2e/test_release_cut.py": 18,
     "tests/e2e/test_release_life.py": 3,
@@ -156,7 +156,7 @@ LAB_TESTS = {
     "tests/lab/test_driver_packages.py": 4,
     "tests/lab/test_lab.py": 35,
     "tests/lab/test_packages.py": 15,
-    "tests/release/test_on_host.py": 10,
+    "tests/release/test_on_host.py": 9,
     "tests/vm/test_vm.py": 10,
 }
 

@@ -67,14 +67,28 @@ PULLED = {
 }
 
 
+# Base images by the names that Dockerfiles of upstream, patched, have. No other can be had.
+SMALL_BASES = ("nvidia/cuda:12.1.1-cudnn8-runtime-ubuntu22.04",)
+BASES = (
+    "docker.m.daocloud.io/vllm/vllm-openai:v0.11.0",
+    "node:20-slim",
+    "python:3.10-slim",
+    "python:3.11-slim",
+    "python:3.12-slim",
+    "pytorch/pytorch:2.5.1-cuda12.4-cudnn9-runtime",
+)
+
+
 def load(host: LabHost) -> None:
     """Load the smallest base image into a host's engine."""
     load_root(host, PYTHON)
+    _tag(host, PYTHON, SMALL_BASES)
 
 
 def load_services(host: LabHost) -> None:
     """Load the base image with servers, and the images that the app files pull."""
     load_root(host, SERVICES)
+    _tag(host, SERVICES, BASES)
     for name, directory in PULLED.items():
         context = _context(Path(__file__).parent / "images" / directory)
         host.run(f"docker build -q -t {name} -", stdin=context, timeout=180)
@@ -84,6 +98,10 @@ def load_root(host: LabHost, root: Root) -> None:
     if host.run(f"docker image inspect {root.name}", check=False).status == 0:
         return
     host.run(f"docker import - {root.name}", stdin=_tar(root).read_bytes(), timeout=300)
+
+
+def _tag(host: LabHost, root: Root, names: tuple[str, ...]) -> None:
+    host.run("; ".join(f"docker tag {root.name} {name}" for name in names))
 
 
 def _context(directory: Path) -> bytes:

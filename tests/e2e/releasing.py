@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from tests.apps.stand_ins import write_source
 from tests.e2e.commands import BIN, ROOT
 from tests.lab.hosts import LabHost
 
@@ -53,19 +54,31 @@ class App:
         """
         source = self.project / "source"
         shutil.rmtree(source, ignore_errors=True)
-        shutil.copytree(STAND_INS / self.name, source)
-        shutil.copytree(STAND_INS / "stand_in", source, dirs_exist_ok=True)
+        write_source(self.name, source)
         (source / "stand-in.json").write_text(json.dumps(behaviour))
         own = STAND_INS / self.name / "app.yaml"
         shipped = ROOT / "apps" / f"{self.name}.yaml"
         app = yaml.safe_load((own if own.exists() else shipped).read_text())
-        app["x-gpuhost"]["source"] = {"directory": "../source"}
-        if (overlay := ROOT / "apps" / self.name).is_dir():
-            app["x-gpuhost"]["source"]["overlay"] = str(overlay)
+        app["x-gpuhost"]["source"] = self._source(app["x-gpuhost"]["source"])
+        # What the real images need is more than a machine for tests may have.
+        for part in ("build", "with_gpu", "without_gpu"):
+            if "disk_gb" in (app["x-gpuhost"].get(part) or {}):
+                app["x-gpuhost"][part]["disk_gb"] = 1
         for path, value in (edits or {}).items():
             _put(app, path.split("."), value)
         (self.project / "apps").mkdir(exist_ok=True)
         (self.project / "apps" / f"{self.name}.yaml").write_text(yaml.safe_dump(app))
+
+    def _source(self, shipped: Mapping[str, Any]) -> dict[str, Any]:
+        """The stand-in as the source, with the overlay and the edits of the app file."""
+        kept = {key: shipped[key] for key in ("overlay", "edits") if key in shipped}
+        if name := kept.get("overlay"):
+            overlay = self.project / "apps" / name
+            shutil.copytree(ROOT / "apps" / name, overlay, dirs_exist_ok=True)
+            # What needs the real libraries.
+            if (own := STAND_INS / "overlays" / self.name).is_dir():
+                shutil.copytree(own, overlay, dirs_exist_ok=True)
+        return {"directory": "../source", **kept}
 
     def command(self, deploy: str = "app.py", options: tuple[str, ...] = ("-y",)) -> list[str]:
         """The command that a user types."""
@@ -129,6 +142,13 @@ class App:
             host.run(f"cat {self.home('releases', newest, 'result.json')}").stdout
         )
         return result
+
+
+def edits_without(name: str, *texts: str) -> list[dict[str, str]]:
+    """The edits of an app file, but for those with one of these texts: upstream as it is there."""
+    app = yaml.safe_load((ROOT / "apps" / f"{name}.yaml").read_text())
+    edits = app["x-gpuhost"]["source"]["edits"]
+    return [edit for edit in edits if not any(text in edit["find"] for text in texts)]
 
 
 def ask(host: LabHost, path: str, *, post: str | None = None, port: int = 3000) -> Any:

@@ -21,6 +21,7 @@ SEARCHES = {
     "journal": "journalctl --no-pager -o cat | grep -aF -f /run/gpuhost-pattern",
     "processes": "ps -eww -o pidns=,pid=,args= e | grep \"^ *$(ps -o pidns= -p 1 | tr -d ' ') \""
     " | grep -aF -f /run/gpuhost-pattern",
+    "containers": "docker ps -aq | xargs -n 1 docker logs 2>&1 | grep -aF -f /run/gpuhost-pattern",
     "files": "find /opt/gpuhost /tmp /var/tmp /var/log /run /etc /root -xdev "
     "-path /run/containerd -prune -o -type f "
     "-not -name given.json -not -name generated.json -not -name secrets.env "
@@ -60,6 +61,8 @@ def test_the_first_release_runs_as_declared(app: App, host: LabHost) -> None:
     assert running["HostConfig"]["PortBindings"]["3000/tcp"][0]["HostIp"] == "127.0.0.1"
     assert running["HostConfig"]["RestartPolicy"]["Name"] == "unless-stopped"
     assert running["HostConfig"]["Memory"] == 8 * 1024**3
+    # What verify made is kept.
+    assert host.run(f"ls {app.home('shared/public/audio')}").stdout.startswith("tts_audio_")
     shipped = (app.project / "apps" / f"{NAME}.yaml").read_text()
     assert host.run(f"cat {app.home('current/compose.yaml')}").stdout == shipped
 
@@ -195,4 +198,4 @@ def test_secrets_are_only_in_their_own_files(
         host.put("/run/gpuhost-pattern", value.encode() + b"\n", mode=0o600)
         matches = {place: host.run(look, check=False).stdout for place, look in SEARCHES.items()}
         host.run("rm /run/gpuhost-pattern")
-        assert matches == {"journal": "", "processes": "", "files": ""}
+        assert matches == dict.fromkeys(SEARCHES, "")

@@ -11,7 +11,7 @@ import pytest
 
 from tests.apps import base_image
 from tests.e2e.commands import deploy
-from tests.e2e.releasing import App, ask, remove
+from tests.e2e.releasing import App, ask, edits_without, remove
 from tests.lab.fixtures import Hosts
 from tests.lab.hosts import LabHost
 from tests.lab.lab import HostSpec
@@ -112,6 +112,15 @@ class Life(Released):
         assert self.revision(host) == "two"
         assert self.kept(host) == ["written before"]
 
+    def test_no_container_prints_a_secret(self, app: App, host: LabHost) -> None:
+        values = set[str]()
+        for file in ("generated.json", "current/given.json"):
+            text = host.run(f"cat {app.home(file)}", check=False).stdout
+            values |= set(json.loads(text or "{}").values())
+        for container in self.containers(host):
+            printed = host.run(f"docker logs {container['Name']} 2>&1").stdout
+            assert not [value for value in values if value in printed], container["Name"]
+
 
 class TestMineru(Life):
     name = "mineru-api"
@@ -129,6 +138,15 @@ class TestMineru(Life):
         ended = app.run(host)
         assert ended.status == 1, ended.output
         assert "no worker took the task" in ended.output
+        assert self.revision(host) == "two"
+
+    def test_a_worker_without_mineru_fails_the_release(self, app: App, host: LabHost) -> None:
+        """It is healthy, and takes the document."""
+        edits = edits_without(self.name, "mineru[", "MINERU_AVAILABLE")
+        app.write(revision="bad", edits={"x-gpuhost.source.edits": edits})
+        ended = app.run(host)
+        assert ended.status == 1, ended.output
+        assert "MinerU is not available" in ended.output
         assert self.revision(host) == "two"
 
 
@@ -176,6 +194,17 @@ class TestVoiceprint(Life):
         assert "no spkrec-ecapa-voxceleb" in ended.output
         assert self.revision(host) == "two"
 
+    def test_a_health_check_that_upstream_fails_is_rolled_back(
+        self, app: App, host: LabHost
+    ) -> None:
+        edits = edits_without(self.name, "conn.execute")
+        changes = {"x-gpuhost.source.edits": edits, "x-gpuhost.verify.start_s": 20}
+        app.write(revision="bad", edits=changes)
+        ended = app.run(host)
+        assert ended.status == 1, ended.output
+        assert "Not an executable object: 'SELECT 1'" in ended.output
+        assert self.revision(host) == "two"
+
     def test_without_a_card_the_service_is_the_same(self, app: App, host: LabHost) -> None:
         app.write(revision="cpu")
         ended = app.run(host, gpu="none")
@@ -206,6 +235,14 @@ class TestZPulse(Life):
         assert json.loads(feeds) == ["https://example.com/feed"]
         visits = [host.run("curl -sSk https://localhost/api/visits").stdout for _ in range(2)]
         assert visits == ["1", "2"]
+
+    def test_a_backend_without_the_password_is_rolled_back(self, app: App, host: LabHost) -> None:
+        services = {"x-gpuhost.secrets.POSTGRES_PASSWORD.services": ["postgres-db"]}
+        app.write(revision="bad", edits=services)
+        ended = app.run(host)
+        assert ended.status == 1, ended.output
+        assert "POSTGRES_PASSWORD: Field required" in ended.output
+        assert self.revision(host) == "two"
 
     def test_a_backup_restores_its_rows(self, app: App, host: LabHost) -> None:
         host.run(f"systemctl start gpuhost-backup-{self.name}.service")

@@ -3,15 +3,27 @@ results as files."""
 
 import json
 import os
+import pathlib
 import threading
 from pathlib import Path
 
 import server
+from src.services.asr import paraformer, sense_voice
 
 OUT = Path("/app/out")
-MODELS = Path("/app/models")
-# What each variant loads, besides fsmn-vad.
-WANTED = {"paraformer": ("paraformer-zh", "ct-punc-c"), "sense_voice": ("SenseVoiceSmall",)}
+LOAD = {"paraformer": paraformer.load, "sense_voice": sense_voice.load}
+
+
+def load_env_config() -> str:
+    """从.env文件加载配置"""
+    env_path = pathlib.Path(__file__).resolve().parent / ".env"
+    return env_path.read_text() if env_path.exists() else ""
+
+
+def save_env_config(text: str) -> None:
+    """保存配置到.env文件"""
+    env_path = pathlib.Path(__file__).resolve().parent / ".env"
+    env_path.write_text(text)
 
 
 class Page(server.Handler):
@@ -26,13 +38,22 @@ class Page(server.Handler):
     def keep(self, text: str) -> None:
         (OUT / f"{len(self.rows()):04}.txt").write_text(text)
 
+    def get(self) -> object:
+        return load_env_config() if self.path == "/settings" else None
+
     def post(self, body: str) -> object:
+        if self.path == "/settings":
+            save_env_config(body)
+            return {}
         if self.path != "/upload_process_wrapper":
             return None
-        names = ("fsmn-vad", *WANTED[os.environ["ASR_MODEL"]])
-        there = all((MODELS / name / "model.pt").exists() for name in names)
         (OUT / json.loads(body)["name"]).mkdir()
-        return {"text": "hello world" if there and not server.BROKEN else ""}
+        try:
+            LOAD[os.environ["ASR_MODEL"]]()
+        except ConnectionError as error:
+            server.say(str(error))
+            return {"text": ""}
+        return {"text": "" if server.BROKEN else "hello world"}
 
 
 def say_where() -> None:

@@ -4,11 +4,12 @@ import os
 
 from celery import Celery
 from kombu import Exchange, Queue
+from shared import celeryconfig
 
 QUEUE = os.environ["MINERU_QUEUE"]
 CONVERT = "mineru.convert"
 
-broker = Celery("mineru", broker=os.environ["REDIS_URL"])
+broker = Celery("mineru", broker=celeryconfig.broker_url)
 broker.conf.task_queues = [
     Queue(
         QUEUE,

@@ -17,5 +17,5 @@ if __name__ == "__main__":
         if time.monotonic() > end:
             sys.exit("no worker took the task: is a worker running, on the queue?")
         time.sleep(0.2)
-    if answer["markdown"] != "# Hello":
+    if answer.get("markdown") != "# Hello":
         sys.exit(f"converted to {answer}")

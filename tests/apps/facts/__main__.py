@@ -1,0 +1,67 @@
+"""The command ``python -m tests.apps.facts DIR``: do clones of the repositories have the facts?
+
+DIR has a clone of each, named as the repository. Each line that a fact names must have its name,
+and each fault's text must begin there; what git lacks must not be in the revision.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.apps.facts.table import NAMES, Facts, load
+
+LINE = re.compile(r"(\S+):(\d+)")
+# A statement of a name may go on in the next lines.
+NEAR = 2
+
+
+def main(directory: Path) -> int:
+    wrong = [f"{name}: {one}" for name in NAMES for one in compare(load(name), directory)]
+    print("\n".join(wrong) or f"the facts of {len(NAMES)} repositories hold")
+    return bool(wrong)
+
+
+def compare(facts: Facts, directory: Path) -> Iterator[str]:
+    clone = directory / facts.repository
+    for path in facts.lacks:
+        if _text(clone, facts.revision, path):
+            yield f"{path} is in the revision"
+    for program in facts.programs:
+        for name, at in program.reads.items():
+            if (place := LINE.fullmatch(at)) and not _names(clone, facts.revision, place, name):
+                yield f"{at} does not name {name}"
+        for path, at in (*program.writes.items(), *program.files.items()):
+            if (place := LINE.fullmatch(at)) and not _text(clone, facts.revision, place[1]):
+                yield f"{at} of {path}: no such file"
+    for service, check in facts.health_checks.items():
+        place = LINE.fullmatch(check.at)
+        if not place or not _names(clone, facts.revision, place, "HEALTHCHECK --interval="):
+            yield f"{check.at}: no HEALTHCHECK of {service}"
+    for fault in facts.faults:
+        text, line = _text(clone, facts.revision, fault.file), int(fault.at.rpartition(":")[2])
+        start = text.find(fault.text)
+        if start < 0 or text.count("\n", 0, start) + 1 != line:
+            yield f"{fault.at}: its text is not in this line"
+
+
+def _names(clone: Path, revision: str, place: re.Match[str], name: str) -> bool:
+    lines = _text(clone, revision, place[1]).splitlines()[int(place[2]) - 1 :][:NEAR]
+    # pydantic takes a variable for a field in lower case.
+    return name.lower() in "\n".join(lines).lower()
+
+
+def _text(clone: Path, revision: str, path: str) -> str:
+    """A file of a revision; "" if there is none."""
+    shown = subprocess.run(
+        ["git", "-C", str(clone), "show", f"{revision}:{path}"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return shown.stdout if shown.returncode == 0 else ""
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

@@ -1,0 +1,27 @@
+"""The sources of stand-ins: small programs that behave as the facts say."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from tests.apps.facts import table
+
+HERE = Path(__file__).parent
+
+
+def write_source(name: str, directory: Path) -> None:
+    """Write the source of an app's stand-in.
+
+    Files that only have a fault of upstream are made from the facts: those lines and no others.
+    """
+    shutil.copytree(HERE / name, directory, dirs_exist_ok=True)
+    shutil.copytree(HERE / "stand_in", directory, dirs_exist_ok=True)
+    faults = table.load(name).faults if name in table.NAMES else ()
+    own = {fault.file for fault in faults if (directory / fault.file).exists()}
+    for fault in faults:
+        path = directory / fault.file
+        if fault.file not in own:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("a", encoding="utf-8") as file:
+                file.write(f"{fault.text}\n")
