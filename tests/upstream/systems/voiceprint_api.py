@@ -22,7 +22,8 @@ PYTHON = """FROM python:3.10-slim
 COPY tls.crt voice_models.py /upstream/
 RUN cat /upstream/tls.crt >> {bundle}
 RUN python -m venv /venv && /venv/bin/pip install "setuptools<81" "numpy<2" torch \\
-    speechbrain==1.0.3 soundfile && PIP_CONSTRAINT= /venv/bin/pip install --no-deps torchaudio==2.6.0 \\
+    speechbrain==1.0.3 soundfile \\
+ && PIP_CONSTRAINT= /venv/bin/pip install --no-deps torchaudio==2.6.0 \\
  && rm /venv/lib/python3*/site-packages/torchaudio/lib/*.so \\
  && /venv/bin/python /upstream/voice_models.py /app/pretrained_models && rm -r /venv
 """
