@@ -57,3 +57,5 @@ class Variant(Section):
     """Services that are not started."""
     environment: dict[Service, dict[str, Text]] = {}
     """Environment variables by service; they win over the Compose file."""
+    disk_gb: Annotated[float, Field(ge=0, le=MAX_GB)] | None = None
+    """Free disk that the builds need; default: build.disk_gb."""

@@ -93,7 +93,7 @@ def plan_release(
         variant=variant.sentence,
         profiles=variant.profiles,
         leave_out=variant.leave_out,
-        build=_build(app, settings),
+        build=_build(app, settings, variant.disk_gb),
         gpu=tuple(_gpu(service, one) for service, one in variant.reservations.items()),
         verify=convert(plan.Verify, block.verify, steps=verify_steps(app, variant)),
         nginx=_nginx(app),
@@ -129,13 +129,14 @@ def _source(source: app_source.Source | None, revision: str, overlay: str) -> pl
     return plan.Source("archive", revision, overlay=overlay, edits=from_git.edits)
 
 
-def _build(app: App, settings: Settings) -> plan.Build:
+def _build(app: App, settings: Settings, disk_gb: float) -> plan.Build:
     build = app.block.build
     return convert(
         plan.Build,
         build,
         args={**settings.build_args, **build.args},
         bases={tag: (base.context, base.dockerfile) for tag, base in build.bases.items()},
+        disk_gb=disk_gb,
     )
 
 

@@ -35,6 +35,7 @@ class ChosenVariant:
 
     + why: for the plan and the log
     + without_card: remove the cards that the user's file reserves
+    + disk_gb: free disk that the builds need
     """
 
     with_gpu: bool
@@ -44,6 +45,7 @@ class ChosenVariant:
     environment: dict[str, dict[str, str]] = field(default_factory=dict)
     reservations: dict[str, Reservation] = field(default_factory=dict)
     without_card: bool = False
+    disk_gb: float = 0
 
     @property
     def sentence(self) -> str:
@@ -71,7 +73,9 @@ def choose_variant(
         name: need for name, need in block.gpu.items() if name not in block.with_gpu.leave_out
     }
     if not needed:
-        return _chosen(block.without_gpu or Variant(), with_gpu=False, why="no service needs one")
+        return _chosen(
+            block, block.without_gpu or Variant(), with_gpu=False, why="no service needs one"
+        )
     try:
         absent = _no_cards(snapshot, settings)
         reservations = absent or _reservations(needed, snapshot)
@@ -79,16 +83,17 @@ def choose_variant(
         return NoVariant(f"the cards could not be read: {error}")
     if not isinstance(reservations, str):
         why = "; ".join(f"{name}: {_described(one)}" for name, one in reservations.items())
-        return _chosen(block.with_gpu, with_gpu=True, why=why, reservations=reservations)
+        return _chosen(block, block.with_gpu, with_gpu=True, why=why, reservations=reservations)
     if block.without_gpu is None:
         return NoVariant(f"{reservations}, and the app has no variant without_gpu")
     if absent and settings.gpu == "required":
         return NoVariant(f'{reservations}, and gpu is "required"')
-    chosen = _chosen(block.without_gpu, with_gpu=False, why=reservations)
+    chosen = _chosen(block, block.without_gpu, with_gpu=False, why=reservations)
     return replace(chosen, without_card=True)
 
 
 def _chosen(
+    block: XGpuhost,
     variant: Variant,
     *,
     with_gpu: bool,
@@ -102,6 +107,7 @@ def _chosen(
         variant.leave_out,
         variant.environment,
         reservations or {},
+        disk_gb=block.build.disk_gb if variant.disk_gb is None else variant.disk_gb,
     )
 
 

@@ -60,6 +60,7 @@ SERVICES = Root(
 # The images that the app files pull, by name; each is a directory in images/.
 PULLED = {
     "redis:7-alpine": "redis",
+    "redis:8-alpine": "redis",
     "postgres:15-alpine": "postgres",
     "nginx:1.28-alpine": "nginx",
     "rachelos/we-mp-rss:latest": "we-mp-rss",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import threading
 from dataclasses import dataclass
@@ -42,9 +43,8 @@ class UpstreamApp:
         apps.mkdir(exist_ok=True)
         text = (shipped / f"{self.system.name}.yaml").read_text()
         (apps / f"{self.system.name}.yaml").write_text(with_source(text, self.url, revision))
-        beside = shipped / self.system.name
-        if beside.is_dir():
-            shutil.copytree(beside, apps / beside.name, dirs_exist_ok=True)
+        if overlay := re.search(r"(?m)^    overlay: (\S+)", text):
+            shutil.copytree(shipped / overlay[1], apps / overlay[1], dirs_exist_ok=True)
 
     def release(self, host: LabHost, **data: Any) -> Ended:
         return self._run(host, **data)

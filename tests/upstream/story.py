@@ -57,6 +57,8 @@ class Story:
         ):  # fmt: skip
             if step == self.card and not self.system.card_ends:
                 continue
+            if step == self.backup and not self.system.has_backup:
+                continue
             with self._step(step.__name__):
                 step()
 

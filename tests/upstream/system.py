@@ -44,6 +44,7 @@ class System(ABC):
     + secrets: the environment of the release
     + settings: of the release, as with --data
     + broken: makes the source a revision that must be rolled back
+    + has_backup: the app file declares one
     + card_ends: the words with which a release on the simulated card ends; empty: no such release
     """
 
@@ -55,6 +56,7 @@ class System(ABC):
     stubs: ClassVar[tuple[Stub, ...]] = ()
     broken: ClassVar[Change]
     card_ends: ClassVar[str] = ""
+    has_backup: ClassVar[bool] = True
     real: ClassVar[str]
 
     def prepare(  # noqa: B027  most systems need nothing

@@ -78,7 +78,10 @@ def cuda(proposal: Proposal) -> Verdict:
 
 @app_check("app.disk", "`build.disk_gb` is free where images and apps are stored.")
 def disk(proposal: Proposal) -> Verdict:
-    needed = proposal.app.block.build.disk_gb
+    choice = proposal.choice
+    if isinstance(choice, NoVariant):
+        return skip("see app.variant")
+    needed = choice.disk_gb
     if not needed:
         return skip("build.disk_gb is not set")
     disks = disks_by_directory(proposal.snapshot, proposal.settings)
@@ -91,7 +94,7 @@ def disk(proposal: Proposal) -> Verdict:
         expected,
         f"{format_size(least.free)} free under {path}",
         evidence=f"{least.mounted_on}, {format_size(least.size)} in all",
-        fix="docker system df; docker builder prune; or lower build.disk_gb",
+        fix="docker system df; docker builder prune; or lower disk_gb in the app file",
     )
 
 

@@ -3,6 +3,7 @@
 import os
 import sqlite3
 
+import psycopg2
 import redis
 import server
 from shared.database import TABLE, connect
@@ -12,8 +13,12 @@ class Api(server.Handler):
     health_path = "/health"
 
     def health(self) -> dict[str, object]:
-        # As the real one, whatever became of its database.
-        return {"status": "running"}
+        # As the real one: it answers 200 whatever became of its database.
+        try:
+            connect().close()
+        except psycopg2.Error:
+            return {"status": "running", "database": "unhealthy"}
+        return {"status": "running", "database": "healthy"}
 
     def rows(self) -> list[str]:
         with connect() as database, database.cursor() as cursor:
@@ -28,10 +33,10 @@ class Api(server.Handler):
         if self.path == "/api/reports/":
             return [{"title": text} for text in self.rows()]
         if self.path == "/api/visits":
-            return redis.from_url(os.environ["REDIS_URL"]).incr("visits")
+            return redis.Redis("redis", password=os.environ["REDIS_PASSWORD"]).incr("visits")
         if self.path == "/api/feeds":
             with sqlite3.connect(os.environ["WERSS_DB_PATH"]) as bridge:
-                return [row[0] for row in bridge.execute("SELECT url FROM feeds")]
+                return [row[0] for row in bridge.execute("SELECT url FROM articles")]
         return None
 
 

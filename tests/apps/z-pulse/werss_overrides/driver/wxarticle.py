@@ -1,0 +1,1 @@
+"""Mounted over a file of the bridge."""
