@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from gpuhost.appfile.compose.model import ComposeFile
 from gpuhost.appfile.compose.project import ComposeProject
 from gpuhost.appfile.document import Document
+from gpuhost.appfile.local_path import local_path
 from gpuhost.appfile.model import XGpuhost
 
 
@@ -54,8 +54,4 @@ def source_directory(block: XGpuhost, path: Path) -> Path | None:
         return path.parent
     if source.git is not None:
         return None
-    directory = Path(source.directory or ".")
-    # The ~ of an unknown user stays: then the directory does not exist.
-    with suppress(RuntimeError):
-        directory = directory.expanduser()
-    return path.parent / directory
+    return local_path(source.directory or ".", path)

@@ -10,7 +10,6 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from gpuhost.appfile import references
 from gpuhost.appfile.app import App, source_directory
 from gpuhost.appfile.block import frozen, parse_block, variable_problems, with_internal_secrets
 from gpuhost.appfile.compose.merging import merged, untagged
@@ -22,6 +21,7 @@ from gpuhost.appfile.errors import BadApp
 from gpuhost.appfile.model import XGpuhost
 from gpuhost.appfile.placing import placed
 from gpuhost.appfile.problems import Problem, shown, suggestion
+from gpuhost.appfile.project_problems import of_project
 from gpuhost.appfile.schema import KEY
 
 # Where `--data app=NAME` is looked up: the user's own apps, then the packaged ones.
@@ -97,13 +97,11 @@ def _app(path: Path, text: bytes, documents: Sequence[Document], files: ProjectF
     local = LocalFiles(directory) if directory else NoFiles()
     project = _project(patched(files or local, block.source, path), block, path, whole, documents)
     is_complete = bool(directory or files) or not _needs_repository(block, project)
+    lines: list[str] = []
     if is_complete:
-        # A value is wrong for one reason, and the names of an invalid section are not known.
-        wrong = {problem.key_path if is_valid else problem.key_path[:2] for problem in problems}
-        for problem in references.check(block, project):
-            if problem.key_path not in wrong and problem.key_path[:2] not in wrong:
-                problems.append(problem)
-    lines = list(map(str, project.errors)) if is_complete else []
+        here = None if files else directory
+        more, lines = of_project(block, project, here, problems, is_valid=is_valid)
+        problems += more
     if problems or lines:
         raise _bad_app(path, whole, problems, lines)
     block = with_internal_secrets(block)
@@ -185,7 +183,7 @@ def _bytes(path: Path) -> bytes:
 def _of_file(written: Any) -> Iterator[Problem]:
     """The few rules for the file as a whole; Compose checks its own keys on the host."""
     if not isinstance(written, dict):
-        yield Problem((), "a Compose file must be a mapping with services")
+        yield Problem((), "an app file must be a mapping, with x-gpuhost, services or both")
         return
     services = written.get("services")
     if "services" in written and (not isinstance(services, dict) or not services):

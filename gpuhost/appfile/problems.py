@@ -132,6 +132,9 @@ def _shortened(step: str) -> str:
 
 def _value_at(block: Any, key_path: KeyPath) -> Any:
     for step in key_path:
+        if isinstance(block, str):
+            # One value in place of a list of them.
+            return block
         try:
             block = block[step]
         except (KeyError, IndexError, TypeError):

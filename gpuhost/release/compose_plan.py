@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,6 +32,7 @@ def compose_fields(app: App, variant: ChosenVariant) -> dict[str, Any]:
         "compose": files.files,
         "inline": files.inline,
         "env_files": tuple(_env_files(app)),
+        "root_dotenv": files.root_dotenv,
         "optional": files.uses.optional(started(app, variant)),
         "writable": tuple(_writable(app)),
         "resources": tuple(
@@ -58,7 +60,8 @@ def _writable(app: App) -> Iterator[str]:
     for name, service in app.compose.services.items():
         for mount in service.mounts:
             if mount.writable and is_of_source(mount.source):
-                yield f"{name}:{mount.target}"
+                # As Compose writes it: "/etc/conf/" is "/etc/conf".
+                yield f"{name}:{posixpath.normpath(mount.target)}"
 
 
 def refused_variables(app: App, variant: ChosenVariant) -> list[str]:

@@ -9,14 +9,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from gpuhost.appfile.compose.project_files import PLACEHOLDERS, Kind, Unreadable, decoded
+from gpuhost.appfile.compose.project_files import Kind, Unreadable, decoded
 from gpuhost.appfile.source import Source
 from gpuhost.release.git import BadGit, failure, login
 from gpuhost.release.local_command import Completed, LocalCommandError, run_local
 from gpuhost.release.secrets import GivenSecrets
+from gpuhost.runner.contract import PLACEHOLDERS
 
 FETCH_SECONDS = 300
 READ_SECONDS = 60
+TREE = "040000"
 # A link to a file is a file, as for Compose; its text is that of its target.
 LINK = "120000"
 MAX_LINKS = 8
@@ -112,10 +114,11 @@ class GitFiles:
             return Kind.ABSENT
         if mode == "160000":
             return Kind.DIRECTORY
-        if mode != "040000":
+        if mode != TREE:
             return Kind.FILE
-        inside = [name for name in self.entries if name.startswith(f"{path}/")]
-        is_empty = all(name.removeprefix(f"{path}/") in PLACEHOLDERS for name in inside)
+        inside = (name for name in self.entries if name.startswith(f"{path}/"))
+        files = (name for name in inside if self.entries[name] != TREE)
+        is_empty = all(posixpath.basename(name) in PLACEHOLDERS for name in files)
         return Kind.EMPTY if is_empty else Kind.DIRECTORY
 
     def read(self, path: str) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gpuhost.appfile.app import App
+from gpuhost.appfile.local_path import local_path
 from gpuhost.release.archive import BadDirectory, pack_overlay
 from gpuhost.runner.plan import Edit
 
@@ -30,7 +31,7 @@ def read_overlay(app: App) -> Overlay | None:
     source = app.block.source
     if source is None or source.overlay is None:
         return None
-    directory = app.path.parent / Path(source.overlay).expanduser()
+    directory = local_path(source.overlay, app.path)
     _refuse_app_files(directory, app.path)
     packed = pack_overlay(directory)
     with tarfile.open(fileobj=io.BytesIO(packed.content)) as opened:

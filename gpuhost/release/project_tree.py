@@ -16,7 +16,7 @@ from gpuhost.appfile.proposing.proposal import Proposal
 from gpuhost.appfile.proposing.tree import Tree
 from gpuhost.appfile.source import Source
 from gpuhost.release.git import BadGit, resolve_ref
-from gpuhost.release.git_files import commit_files
+from gpuhost.release.git_files import TREE, commit_files
 from gpuhost.release.local_command import LocalCommandError, run_local
 from gpuhost.release.secrets import GivenSecrets
 from gpuhost.release.source import BadSource
@@ -62,7 +62,7 @@ def _of_git(named: str) -> Iterator[NamedProject]:
     try:
         commit = resolve_ref(source, secrets)
         with commit_files(source, secrets, commit) as files:
-            names = tuple(name for name, mode in files.entries.items() if mode != "040000")
+            names = tuple(name for name, mode in files.entries.items() if mode != TREE)
             yield NamedProject(Tree(files, tuple(sorted(names))), _git(url, ref, commit))
     except BadGit as error:
         raise BadSource(str(error)) from None
@@ -74,7 +74,7 @@ def _refusal(url: str, ref: str, error: ValidationError) -> str:
     if said["loc"][:1] == ("ref",):
         return f"{ref!r} is not a branch, tag or commit"
     if said["type"] == "value_error":
-        return f"the URL {said['msg'].removeprefix('Value error, ')}"
+        return "the URL must not contain a login; clone the repository, and give its directory"
     return f"{url}: not a git URL; use https://…, ssh://… or git@host:path, or a directory"
 
 

@@ -9,10 +9,10 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gpuhost.appfile.local_path import local_path
 from gpuhost.appfile.model import XGpuhost
 from gpuhost.appfile.secret import Secret
 from gpuhost.release.local_command import LocalCommandError, run_local
@@ -110,7 +110,7 @@ def place(name: str, secret: Secret, path: Path) -> str:
     if secret.command:
         return f"command {secret.command[0]}"
     if secret.file is not None:
-        return f"file {_file(secret.file, path)}"
+        return f"file {local_path(secret.file, path)}"
     return f"environment variable {secret.env or name}"
 
 
@@ -118,7 +118,7 @@ def _read_secret(name: str, secret: Secret, path: Path) -> str:
     if secret.command:
         return _without_final_newline(_command_output(secret.command, path.parent))
     if secret.file is not None:
-        return _without_final_newline(_read(_file(secret.file, path)))
+        return _without_final_newline(_read(local_path(secret.file, path)))
     value = os.environ.get(secret.env or name)
     if value is None:
         raise _Unusable("not set; export it in the shell that runs pyinfra")
@@ -158,14 +158,6 @@ def _is_utf_8(value: str) -> bool:
 def _normalized(value: str) -> str:
     """An example's password in capitals, or with spaces around it, is the same password."""
     return value.strip().casefold()
-
-
-def _file(name: str, path: Path) -> Path:
-    file = Path(name)
-    # The ~ of an unknown user stays: then the file does not exist.
-    with suppress(RuntimeError):
-        file = file.expanduser()
-    return path.parent / file
 
 
 def _read(file: Path) -> str:

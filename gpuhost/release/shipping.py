@@ -13,10 +13,9 @@ from gpuhost.appfile.compose.variables import DOTENV
 from gpuhost.release.build_context import BuildContext
 from gpuhost.release.local_command import LocalCommandError, run_local
 from gpuhost.release.selection import Selection
+from gpuhost.runner.contract import EXAMPLE_SUFFIXES
 
 GIT_SECONDS = 30
-# A file that is missing may have one of these beside it: the host names it in its message.
-EXAMPLES = (".example", ".sample", ".template", ".dist")
 
 
 def selection(app: App) -> Selection:
@@ -24,10 +23,12 @@ def selection(app: App) -> Selection:
     directory = app.directory or Path()
     binds = {path for path in _binds(app) if path not in _directories(app)}
     ignored = _ignored(directory, [path for path in binds if (directory / path).is_dir()])
-    private = frozenset((*_secret_files(app), _dotenv(app)))
+    root = (DOTENV,) if app.files.root_dotenv else ()
+    private = frozenset((*_secret_files(app), _dotenv(app), *root))
     read = set(_read_by_compose(app))
     missing = (path for path in (*read, *binds) if not (directory / path).exists())
-    shown = (f"{path}{suffix}" for path in missing for suffix in EXAMPLES)
+    # The host names them in its message about a missing file.
+    shown = (f"{path}{suffix}" for path in missing for suffix in EXAMPLE_SUFFIXES)
     return Selection(
         frozenset((*read, *private, *shown, *(binds - ignored))),
         private,

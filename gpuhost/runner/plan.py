@@ -253,6 +253,8 @@ class Plan:
     variables: dict[str, str] = field(default_factory=dict, metadata=LATER)
     # Files that Compose reads, relative to the source.
     env_files: tuple[str, ...] = field(default=(), metadata=LATER)
+    # The .env at the root of the source counts too, before that of the project directory.
+    root_dotenv: bool = field(default=False, metadata=LATER)
     # Unset variables that are only in services that do not run.
     optional: tuple[str, ...] = field(default=(), metadata=LATER)
     # "service:target" of binds that the file declares writable.

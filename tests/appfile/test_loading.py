@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from gpuhost.appfile.errors import BadApp
 from gpuhost.appfile.loading import MAX_BYTES, PACKAGED, find, load
 from gpuhost.appfile.schema import block_schema
+from gpuhost.release.archive import BadDirectory
+from gpuhost.release.overlay import read_overlay
 from tests.appfile.files import SERVICES, file_of
 
 GOOD = (PACKAGED / "english-listening-trainer.yaml").read_bytes()
@@ -52,11 +54,11 @@ def test_a_compose_file_of_images_is_an_app(block: str, tmp_path: Path) -> None:
 
 
 FILES: list[tuple[bytes, list[str]]] = [
-    (b"", [":1: a Compose file must be a mapping with services"]),
-    (b"- a", [":1: a Compose file must be a mapping with services"]),
+    (b"", [":1: an app file must be a mapping, with x-gpuhost, services or both"]),
+    (b"- a", [":1: an app file must be a mapping, with x-gpuhost, services or both"]),
     (
         b"x-a: 1",
-        [":1: services: none here, and no compose.yaml, compose.yml, docker-compose.yml, do"],
+        [":1: no services here, and no compose.yaml, compose.yml, docker-compose.yml, docker-co"],
     ),
     (b"a: 1\nservices: {}", [":2: services: must be a mapping with at least one service"]),
     (b"services: [a]", [":1: services: must be a mapping with at least one service"]),
@@ -81,6 +83,13 @@ FILES: list[tuple[bytes, list[str]]] = [
         b"services:\n  a:\n    volumes: ['../b:/b']",
         [":3: services.a.volumes: ../b leads out of the source; set x-gpuhost.source to a dir"],
     ),
+    (
+        b"services:\n  a: {image: a}\nconfigs:\n  b: {file: ../b}\nsecrets:\n  c: {file: ../c}",
+        [
+            ":4: configs.b.file: ../b leads out of the source; set x-gpuhost.source to a dir",
+            ":6: secrets.c.file: ../c leads out of the source; set x-gpuhost.source to a dir",
+        ],
+    ),
     (b"services:\n  a: \xff", [":2: not UTF-8"]),
     (b"\xff\xfes\x00", [":1: not UTF-8"]),
     (b"a: [", [":1: not YAML: while parsing a flow node: expected the node content, but found '"]),
@@ -97,6 +106,45 @@ def test_invalid_files(text: bytes, said: list[str], tmp_path: Path) -> None:
     assert len(lines) == len(said)
     for line, beginning in zip(lines, said, strict=True):
         assert line.replace(str(tmp_path), "TMP").startswith(beginning)
+
+
+# One mistake in where the project is, and the only line about it.
+WHERE: dict[str, tuple[str, str]] = {
+    "a source that is missing": (
+        "source: {directory: ../gone}\n  gpu: {web: {}}",
+        ":2: x-gpuhost.source.directory = '../gone': no such directory on this machine; it is "
+        "relative to the app file",
+    ),
+    "the home of an unknown user": (
+        "source: {directory: '~nobody-here/x'}",
+        ":2: x-gpuhost.source.directory = '~nobody-here/x': no such directory on this machine; it "
+        "is relative to the app file",
+    ),
+    "a misspelt key": ("surce: {directory: .}", ":2: x-gpuhost.surce: unknown key: did you mean "),
+    "an invalid source": (
+        "source: {directory: ., git: 'https://a/b'}\n  one_shots: [web]",
+        ":2: x-gpuhost.source: give either git or directory",
+    ),
+    "a path that leads out": (
+        "compose: ../compose.yml\n  one_shots: [web]",
+        ":2: x-gpuhost.compose[0] = '../compose.yml': a path without ..",
+    ),
+}
+
+
+@pytest.mark.parametrize(("block", "expected"), WHERE.values(), ids=WHERE)
+def test_a_project_that_is_elsewhere_is_one_error(
+    block: str, expected: str, tmp_path: Path
+) -> None:
+    (line,) = refused(file_of(tmp_path, f"x-gpuhost:\n  {block}\n"))
+    assert line.startswith(expected)
+
+
+def test_an_overlay_in_the_home_of_an_unknown_user_is_absent(tmp_path: Path) -> None:
+    block = "x-gpuhost: {source: {directory: ., overlay: '~nobody-here/x'}}\n"
+    app = load(file_of(tmp_path, f"{block}{SERVICES}"))
+    with pytest.raises(BadDirectory, match=r"source\.overlay .*~nobody-here/x is not a directory"):
+        read_overlay(app)
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:

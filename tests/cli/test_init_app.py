@@ -131,7 +131,7 @@ def refused(here: Path, *arguments: str | Path) -> str:
         ("nowhere", "nowhere: no such directory; give a directory, or a git URL (https://…)"),
         ("../my project/Dockerfile", "Dockerfile: is not a directory"),
         ("file:///tmp/x", "file:///tmp/x: not a git URL; use https://…, ssh://… or git@host:path"),
-        ("https://me:hunter2@git.invalid/x", "must not contain a password or token"),
+        ("https://me:hunter2@git.invalid/x", "must not contain a login; clone the repository"),
         ("https://git.invalid/x#-x", "'-x' is not a branch, tag or commit"),
         ("", "--from is empty: give a directory or a git URL"),
         (".", "it has no Compose file"),
@@ -153,7 +153,7 @@ def test_a_compose_file_that_is_wrong(here: Path, project: Path) -> None:
     (project / "compose.yaml").write_text("services: {}\n")
     assert "it has no services" in refused(here, "--app", "tts", "--from", project)
     (project / "compose.yaml").write_bytes(b"\xff")
-    assert "not UTF-8" in refused(here, "--app", "tts", "--from", project)
+    assert "\n  compose.yaml: not UTF-8" in refused(here, "--app", "tts", "--from", project)
 
 
 def test_a_file_is_not_overwritten(here: Path, project: Path) -> None:

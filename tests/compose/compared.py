@@ -12,7 +12,9 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+from gpuhost.runner.docker.resolved_model import restart_policy
 from gpuhost.runner.resolved.limits import LOGGING
+from gpuhost.runner.resolved.read_back import with_own_keys
 from tests.compose.on_host import Rendered
 
 LOOPBACK = "127.0.0.1"
@@ -34,7 +36,7 @@ def differences(
     + becomes: service -> key -> the value on the host, or None: not there; service -> None
     + public: "service:port"
     """
-    mine, theirs = deepcopy(dict(rendered.resolved)), deepcopy(dict(alone))
+    mine, theirs = deepcopy(dict(rendered.resolved)), with_own_keys(dict(alone))
     mine.pop("x-gpuhost-release", None)
     for key in [key for key in theirs if key.startswith("x-")]:
         del theirs[key]
@@ -77,6 +79,8 @@ def _undo(
 ) -> Iterator[str]:
     if "logging" not in other and service.get("logging") == LOGGING:
         del service["logging"]
+    if restart_policy(other) == "" and service.get("restart") == "on-failure":
+        del service["restart"]
     check, as_declared = service.get("healthcheck") or {}, other.get("healthcheck") or {}
     if check.get("start_period") and "start_interval" not in as_declared:
         check.pop("start_interval", None)

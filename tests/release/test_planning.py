@@ -248,3 +248,9 @@ def test_a_plan_has_the_driver_for_the_requirements_of_images() -> None:
     choice = chosen(app("whole"), CPU)
     assert isinstance(choice, ChosenVariant)
     assert _plan(app("whole")).gpu == ()
+
+
+def test_a_writable_bind_is_named_as_compose_names_it(tmp_path: Path) -> None:
+    volumes = ["./conf/:/etc/conf/:rw", "./other:/other"]
+    plan = _plan(_app(tmp_path, {}, {"app": {"image": "x", "volumes": volumes}}))
+    assert plan.writable == ("app:/etc/conf",)

@@ -33,6 +33,7 @@ FILES = {
     "docker/.env": "PORT=8080\n",
     "lib/base.yml": "services: {base: {restart: always}}\n",
     "kept/.gitkeep": "",
+    "nested/sub/.gitkeep": "",
     "binary": "\udcff",
 }
 
@@ -117,14 +118,12 @@ def _resolved(directory: Path, url: str, **more: Any) -> ResolvedApp:
 def test_the_files_of_a_commit(repository: Path, url: str) -> None:
     commit = _git(repository, "rev-parse", "first")
     with commit_files(Source(git=url), GivenSecrets(), commit) as files:
-        kinds = {
-            path: files.kind(path)
-            for path in (".", "docker", "kept", "binary", "gone", "link", "link/compose.yml")
-        }
-        assert kinds == {
+        expected = {
             ".": Kind.DIRECTORY, "docker": Kind.DIRECTORY, "kept": Kind.EMPTY, "gone": Kind.ABSENT,
-            "binary": Kind.FILE, "link": Kind.DIRECTORY, "link/compose.yml": Kind.FILE,
+            "nested": Kind.EMPTY, "binary": Kind.FILE, "link": Kind.DIRECTORY,
+            "link/compose.yml": Kind.FILE,
         }  # fmt: skip
+        assert {path: files.kind(path) for path in expected} == expected
         assert files.read("docker/.env") == files.read("link/.env") == "PORT=8080\n"
         with pytest.raises(Unreadable, match="not UTF-8"):
             files.read("binary")

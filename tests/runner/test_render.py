@@ -23,7 +23,11 @@ from tests.runner.host_fixtures import ME, NEW, OLD, App, Programs, app, program
 __all__ = ["app", "programs"]
 
 # Of a service that declares none.
-LOGGING = {"logging": {"driver": "json-file", "options": {"max-size": "20m", "max-file": "5"}}}
+# What every service gets whose file does not say it.
+ADDED = {
+    "logging": {"driver": "json-file", "options": {"max-size": "20m", "max-file": "5"}},
+    "restart": "on-failure",
+}
 SERVICES: dict[str, Any] = {"web": {}, "db": {}, "migrate": {}}
 HOSTILE = (
     "plain",
@@ -79,14 +83,14 @@ def test_each_service_gets_its_secrets(app: App, programs: Programs) -> None:
     write_host_files(release)
     changed = str((app.paths.shared / "key.pem").stat().st_mtime_ns)
     assert host_file(release) == {
-        "web": {"image": "app-web", "environment": {"ALL": "a", "SOME": "s"}, **LOGGING},
+        "web": {"image": "app-web", "environment": {"ALL": "a", "SOME": "s"}, **ADDED},
         "db": {
             "image": "app-db",
             "environment": {"ALL": "a", "MADE": made},
             "labels": {"gpuhost.secret-files": changed},
-            **LOGGING,
+            **ADDED,
         },
-        "migrate": {"image": "app-migrate", "environment": {"ALL": "a"}, **LOGGING},
+        "migrate": {"image": "app-migrate", "environment": {"ALL": "a"}, **ADDED},
     }
     assert stat.S_IMODE(release.paths.runs.stat().st_mode) == 0o600
 
@@ -99,8 +103,8 @@ def test_images_are_pinned_after_the_build(app: App, programs: Programs) -> None
     tags = {"web": "gpuhost/app/web:aaaaaaaaaaaa", "gone": "gpuhost/app/gone:bbbbbbbbbbbb"}
     release.remember(tags=tags)
     write_host_files(release)
-    assert host_file(release)["web"] == {**pinned("gpuhost/app/web:aaaaaaaaaaaa"), **LOGGING}
-    assert host_file(release)["db"] == {"image": "app-db", **LOGGING}
+    assert host_file(release)["web"] == {**pinned("gpuhost/app/web:aaaaaaaaaaaa"), **ADDED}
+    assert host_file(release)["db"] == {"image": "app-db", **ADDED}
 
 
 @pytest.mark.parametrize("value", HOSTILE)
@@ -129,7 +133,8 @@ def test_a_migration_in_an_inactive_profile_gets_image_and_secrets(
     render(release)
     image = pinned("gpuhost/app/migrate:aaaaaaaaaaaa")
     services = host_file(release)
-    expected = {"depends_on": {"db": {}}, "environment": {"URL": "u"}, **image, **LOGGING}
+    of_it = {"depends_on": {"db": {}}, "environment": {"URL": "u"}, "logging": ADDED["logging"]}
+    expected = {**of_it, **image}
     assert services["migrate"] == expected
     assert set(services) == {"web", "migrate", "db"}
     assert "web" in services_to_start(release)
@@ -293,4 +298,4 @@ def test_a_cpu_limit_above_the_number_of_cores_is_lowered(
     assert services["large"]["deploy"] == _limited("2")["deploy"]
     assert services["text"]["deploy"] == _limited("2")["deploy"]
     assert services["fits"]["deploy"] == _limited(2)["deploy"]
-    assert services["half"] == {"image": "app-half", **LOGGING}
+    assert services["half"] == {"image": "app-half", **ADDED}

@@ -14,7 +14,7 @@ from tests.lab import lab, state
 from tests.lab.hosts import LabHost
 from tests.lab.process import LabError, this_process
 from tests.upstream import bases, checkout, registries
-from tests.upstream.app import UpstreamApp
+from tests.upstream.app import UpstreamApp, forget
 from tests.upstream.story import NotHeld, Result, Story
 from tests.upstream.system import System
 from tests.upstream.systems import SYSTEMS
@@ -72,8 +72,6 @@ def _release(host: LabHost, system: System, clone: Path) -> Result:
         try:
             story = _prepare(host, system, clone, Path(temporary), result, log)
             story.tell()
-            # The next one uses the same ports.
-            story.app.forget(host)
         except (NotHeld, LabError) as error:
             result.failed = str(error)
             _say(f"{system.name} FAILED in {error}\n(all output: {log})")
@@ -96,7 +94,9 @@ def _prepare(
     result.pinned = revisions.pinned
     url = checkout.serve(host, repository, system.name)
     app = UpstreamApp.made(system, project, url, log)
-    app.forget(host)
+    # Apps share ports and the site of unknown names.
+    for name in NAMES:
+        forget(host, name)
     system.prepare(host, repository, settings)
     return Story(system, app, host, revisions, result, _say)
 

@@ -36,13 +36,6 @@ class UpstreamApp:
     def made(cls, system: System, project: Path, url: str, log: Path) -> UpstreamApp:
         return cls(system, App(system.name, project, dict(system.secrets)), url, log)
 
-    def forget(self, host: LabHost) -> None:
-        """Remove the app of an earlier run, with its data; what was built is kept."""
-        plans = self.app.home("releases/*/plan.json")
-        found = host.run(f"cat $(ls -t {plans} | head -1)", check=False).stdout
-        project = json.loads(found)["project"] if found else self.system.name
-        remove(host, self.system.name, project)
-
     def use(self, revision: str) -> None:
         """Write the app file as it is shipped, with this revision."""
         shipped = ROOT / "apps"
@@ -97,3 +90,10 @@ class UpstreamApp:
     def _project(self, host: LabHost) -> str:
         plan = json.loads(host.run(f"cat {self.app.home('current/plan.json')}").stdout)
         return str(plan["project"])
+
+
+def forget(host: LabHost, name: str) -> None:
+    """Remove an app of an earlier run with its data and its site; what was built is kept."""
+    plans = f"/opt/gpuhost/{name}/releases/*/plan.json"
+    found = host.run(f"cat $(ls -t {plans} | head -1)", check=False).stdout
+    remove(host, name, json.loads(found)["project"] if found else name)

@@ -18,6 +18,7 @@ GIT = (
     *("-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0"),
 )
 PORT = 8418
+BRANCH = "upstream-test"
 SERVED = "/srv/upstream"
 
 
@@ -66,6 +67,9 @@ def make(clone: Path, into: Path, system: System, ref: str) -> Revisions:
     run([*GIT, "clone", "-q", "--no-checkout", str(clone), str(into)], timeout=300)
     _git(into, "checkout", "-q", "--detach", ref)
     pinned = _head(into)
+    # Without history: a clone may lack large files of other revisions.
+    _git(into, "checkout", "-q", "--orphan", BRANCH)
+    _git(into, "commit", "-q", "--allow-empty", "-m", f"upstream's {pinned}")
     for stub in system.stubs:
         _commit(into, stub.what, stub.changes)
     good = _head(into)
@@ -79,8 +83,8 @@ def make(clone: Path, into: Path, system: System, ref: str) -> Revisions:
 def serve(host: LabHost, repository: Path, name: str) -> str:
     """Serve the repository on the host over HTTP; return its URL."""
     bare = repository.with_name(f"{name}.git")
-    _git(repository, "branch", "-f", "upstream-test")
-    run([*GIT, "clone", "-q", "--mirror", str(repository), str(bare)], timeout=300)
+    run([*GIT, "init", "-q", "--bare", "-b", BRANCH, str(bare)], timeout=60)
+    _git(repository, "push", "-q", str(bare), BRANCH)
     _git(bare, "update-server-info")
     host.run(f"mkdir -p {SERVED} && rm -rf {SERVED}/{bare.name}")
     host.run(f"tar -x -C {SERVED}", stdin=_tar(bare), timeout=300)

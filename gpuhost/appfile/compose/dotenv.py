@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from gpuhost.appfile.compose.interpolation import Lookup, OnHost, fill_in
 
 LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_.\[\]-]*)\s*[=:]\s?(.*)", re.DOTALL)
-BARE = re.compile(r"\s*(?:export\s+)?[A-Za-z_][A-Za-z0-9_]*\s*$")
 COMMENT = re.compile(r"\s+#.*$")
 ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from gpuhost.appfile.compose.project_files import Kind, LocalFiles, ProjectFiles
+from gpuhost.appfile.local_path import local_path
 from gpuhost.appfile.source import Edit, Source
 
 
@@ -17,7 +19,7 @@ def patched(files: ProjectFiles, source: Source | None, app_file: Path) -> Proje
     """
     if source is None or not (source.overlay or source.edits):
         return files
-    overlay = app_file.parent / Path(source.overlay).expanduser() if source.overlay else None
+    overlay = local_path(source.overlay, app_file) if source.overlay else None
     return PatchedFiles(files, LocalFiles(overlay) if overlay else None, source.edits)
 
 
@@ -40,7 +42,7 @@ class PatchedFiles:
             text = self.files.read(path)
         for edit in self.edits:
             # The host refuses an edit that does not fit.
-            if edit.file == path and text.count(edit.find) == 1:
+            if posixpath.normpath(edit.file) == path and text.count(edit.find) == 1:
                 text = text.replace(edit.find, edit.replace)
         return text
 

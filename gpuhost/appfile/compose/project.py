@@ -41,6 +41,8 @@ class ComposeProject:
     + directory: of the first file: the project directory
     + read: every file that was read here
     + env_files: that an `include` names
+    + root_dotenv: COMPOSE_FILE of the .env at the root names files of another directory; both .env
+      count, and the one at the root wins
     + profiles: of COMPOSE_PROFILES in .env
     + kinds: what the source has of the paths that services mount or read; empty if not known
     + own_name: COMPOSE_PROJECT_NAME of .env
@@ -53,6 +55,7 @@ class ComposeProject:
     directory: str = "."
     read: tuple[str, ...] = ()
     env_files: tuple[str, ...] = ()
+    root_dotenv: bool = False
     profiles: tuple[str, ...] = ()
     uses: Uses = field(default_factory=Uses)
     kinds: Mapping[str, Kind] = field(default_factory=dict)
@@ -85,10 +88,12 @@ def read_project(
     files = named.compose or (() if inline else default_files(project, root, but=beside))
     directory = (posixpath.dirname(files[0]) or ".") if files else "."
     if not files and not inline:
-        message = f"services: none here, and no {', '.join(NAMES)} in {project.shown('.')}"
-        fix = "name the project's own files in x-gpuhost.compose"
-        return ComposeProject(errors=(FileError(*app_file, f"{message}; {fix}"),))
-    variables = _variables(project, sources, named, directory)
+        message = f"no services here, and no {', '.join(NAMES)} in {project.shown('.')}"
+        fix = "set x-gpuhost.source to where the project is, or name its files in x-gpuhost.compose"
+        errors = (FileError(*app_file, f"{message}; {fix}"),)
+        return ComposeProject(errors=errors, inline=False)
+    root_dotenv = bool(files) and not named.compose and directory != "."
+    variables = _variables(project, sources, named, directory, root if root_dotenv else {})
     reader = Reader(sources)
     app = AppDocuments(app_file[0], documents) if inline else None
     compose = ComposeFile.of(reader.model(files, app, directory, variables.lookup, app_file))
@@ -100,6 +105,7 @@ def read_project(
         directory,
         tuple(sources.read),
         tuple(reader.env_files),
+        root_dotenv,
         _profiles(variables),
         uses,
         dict(_kinds(compose, project)),
@@ -114,7 +120,14 @@ def _has_services(document: Document) -> bool:
     return isinstance(value, dict) and any(not key.startswith("x-") for key in value)
 
 
-def _variables(project: ProjectFiles, sources: Sources, named: Named, directory: str) -> Variables:
+def _variables(
+    project: ProjectFiles,
+    sources: Sources,
+    named: Named,
+    directory: str,
+    root: Mapping[str, str | OnHost],
+) -> Variables:
+    """+ root: of the .env at the root, if it counts too"""
     given = Variables(
         named.variables,
         named.secrets,
@@ -122,6 +135,7 @@ def _variables(project: ProjectFiles, sources: Sources, named: Named, directory:
         project=named.project,
     )
     dotenv = _dotenv(project, sources, posixpath.normpath(f"{directory}/{DOTENV}"), given)
+    dotenv = {**dotenv, **root}
     return Variables(given.given, given.secrets, dotenv, given.dotenv_of_host, given.project)
 
 
@@ -158,22 +172,22 @@ def _kinds(compose: ComposeFile, project: ProjectFiles) -> Iterator[tuple[str, K
             yield path, project.kind(posixpath.normpath(path))
 
 
-def _outside(compose: ComposeFile, sources: Sources) -> list[FileError]:
+def _outside(compose: ComposeFile, sources: Sources) -> Iterator[FileError]:
     """Paths that lead out of the source, which is all that the host gets."""
-    errors = []
+    for key_path, path in _paths(compose):
+        if leads_out(path):
+            said = f"{'.'.join(key_path)}: {path.removeprefix('./')} leads out of the source"
+            fix = "set x-gpuhost.source to a directory that contains it"
+            yield FileError(*sources.place(key_path), f"{said}; {fix}")
+
+
+def _paths(compose: ComposeFile) -> Iterator[tuple[tuple[str, ...], str]]:
     for name, service in compose.services.items():
-        build, key_path = service.build, ("services", name)
-        paths: list[tuple[str, str]] = [(one.source, "volumes") for one in service.mounts]
-        paths += [(one.path, "env_file") for one in service.env_files]
+        key_path, build = ("services", name), service.build
+        yield from (((*key_path, "volumes"), one.source) for one in service.mounts)
+        yield from (((*key_path, "env_file"), one.path) for one in service.env_files)
         if build:
-            contexts = (
-                (build.context, *build.additional) if build.is_of_source else build.additional
-            )
-            paths += [(path, "build") for path in contexts]
-        for path, key in paths:
-            if leads_out(path):
-                file, line = sources.place((*key_path, key))
-                said = f"services.{name}.{key}: {path.removeprefix('./')} leads out of the source"
-                fix = "set x-gpuhost.source to a directory that contains it"
-                errors.append(FileError(file, line, f"{said}; {fix}"))
-    return errors
+            own = (build.context,) if build.is_of_source else ()
+            yield from (((*key_path, "build"), path) for path in (*own, *build.additional))
+    for key, resources in (("configs", compose.configs), ("secrets", compose.secrets)):
+        yield from (((key, name, "file"), one.file) for name, one in resources.items() if one.file)

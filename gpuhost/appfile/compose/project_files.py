@@ -6,13 +6,16 @@ from enum import Enum
 from pathlib import Path
 from typing import Protocol
 
+from gpuhost.runner.contract import PLACEHOLDERS
+
 MAX_BYTES = 1024 * 1024
-# A directory of only these is kept for its name: what it holds is data.
-PLACEHOLDERS = frozenset((".gitkeep", ".gitignore", ".keep"))
 
 
 class Kind(Enum):
-    """What a path of the project is. EMPTY: a directory with nothing but placeholders."""
+    """What a path of the project is.
+
+    EMPTY: a directory that has no files but placeholders, also in its directories.
+    """
 
     FILE = "a file"
     DIRECTORY = "a directory"
@@ -46,8 +49,7 @@ class LocalFiles:
         try:
             inside = self.directory / path
             if inside.is_dir():
-                is_empty = all(path.name in PLACEHOLDERS for path in inside.iterdir())
-                return Kind.EMPTY if is_empty else Kind.DIRECTORY
+                return Kind.DIRECTORY if _has_content(inside) else Kind.EMPTY
             return Kind.FILE if inside.exists() else Kind.ABSENT
         except (OSError, ValueError):
             return Kind.ABSENT
@@ -63,6 +65,16 @@ class LocalFiles:
 
     def shown(self, path: str) -> str:
         return str(self.directory / path)
+
+
+def _has_content(directory: Path) -> bool:
+    """Whether it has a file that is no placeholder. Links are not followed."""
+    return any(
+        _has_content(entry)
+        if entry.is_dir() and not entry.is_symlink()
+        else entry.name not in PLACEHOLDERS
+        for entry in directory.iterdir()
+    )
 
 
 class NoFiles:

@@ -17,6 +17,9 @@ from gpuhost.appfile.compose.uses import Owner, Uses
 from gpuhost.appfile.compose.variables import DOTENV, read_dotenv
 from gpuhost.appfile.document import Document, Tagged
 
+# Files that include each other twice double with every level.
+MAX_INCLUDES = 1000
+
 
 @dataclass(frozen=True)
 class AppDocuments:
@@ -45,6 +48,7 @@ class Reader:
     env_files: dict[str, None] = field(default_factory=dict)
     _owners: dict[str, set[Owner]] = field(default_factory=dict)
     _open: list[str] = field(default_factory=list)
+    _included_times: int = 0
 
     def __post_init__(self) -> None:
         self._extending = Extending(self.sources)
@@ -114,6 +118,12 @@ class Reader:
         self, entry: dict[str, Any], paths: list[str], place: Place, base: str, lookup: Lookup
     ) -> dict[str, Any]:
         """Another project in this one, with its own directory and env file."""
+        self._included_times += 1
+        if self._included_times > MAX_INCLUDES:
+            said = f"more than {MAX_INCLUDES} files are included, each as often as it is named"
+            if self._included_times == MAX_INCLUDES + 1:
+                self.sources.errors.append(FileError(*place, said))
+            return {}
         given = entry.get("project_directory")
         first = posixpath.dirname(paths[0]) or "."
         directory = in_source(given, base) if isinstance(given, str) else first

@@ -72,7 +72,10 @@ class Sources:
             self._cache[path] = read_all(self.project.read(path))
             self.read[path] = None
         except Unreadable as error:
-            self.errors.append(FileError(*named_at, f"{shown}: {error}"))
+            is_named = shown != named_at[0]
+            self.errors.append(
+                FileError(*named_at, f"{shown}: {error}" if is_named else str(error))
+            )
         except BadYaml as error:
             self.errors.append(FileError(shown, error.line, error.message))
         return self._cache[path]

@@ -9,17 +9,11 @@ from dataclasses import dataclass, field
 from gpuhost.appfile.compose.dotenv import parse
 from gpuhost.appfile.compose.interpolation import Lookup, OnHost
 from gpuhost.appfile.compose.project_files import Kind, ProjectFiles, Unreadable
+from gpuhost.runner.contract import ENV_EXAMPLES
 
-# Set on the host, in the environment of Compose.
+# Set on the host, in the environment of Compose. GPUHOST_…: for app files that use them; files of
+# the source need them no more.
 OF_THE_HOST = ("HOME", "PWD", "PATH", "GPUHOST_SOURCE", "GPUHOST_RELEASE")
-EXAMPLES = (
-    ".env.example",
-    ".env.sample",
-    ".env.template",
-    ".env.dist",
-    "env.example",
-    "example.env",
-)
 DOTENV = ".env"
 
 
@@ -56,7 +50,7 @@ def read_dotenv(project: ProjectFiles, path: str, lookup: Lookup) -> dict[str, s
 
 def example_of(project: ProjectFiles, directory: str, name: str) -> str:
     """What an example file beside .env says of a variable: ".env.example has DATA=."; or ""."""
-    for file in EXAMPLES:
+    for file in ENV_EXAMPLES:
         path = posixpath.normpath(posixpath.join(directory, file))
         try:
             text = project.read(path) if project.kind(path) is Kind.FILE else ""

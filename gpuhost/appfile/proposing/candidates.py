@@ -159,7 +159,9 @@ def _is_compose_file(tree: Tree, path: str) -> bool:
 def proposals(tree: Tree, chosen: Chosen) -> Iterator[Proposed]:
     if chosen.equal:
         shown = ", ".join(chosen.equal[:MAX_SHOWN])
-        yield Note("compose", f"the first of several by name; as good: {shown}", todo=True)
+        yield Note(
+            "compose", f"the first of several by name; these fit as well: {shown}", todo=True
+        )
     if chosen.named:
         value = chosen.files if len(chosen.files) > 1 else chosen.files[0]
         yield Proposal(("compose",), value, chosen.named)

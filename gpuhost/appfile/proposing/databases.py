@@ -57,7 +57,7 @@ def proposals(project: Project) -> Iterator[Proposed]:
             yield Note("migrate", f"{place}: {name} migrates by itself when it starts")
     yield from backup
     if has_backup:
-        said = "else only before a migration" if migrations else "else there would be none"
+        said = "without it only before a migration" if migrations else "without it there is none"
         yield Proposal(("backup", "every"), "daily", said)
 
 

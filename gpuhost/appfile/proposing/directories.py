@@ -80,7 +80,7 @@ def _of_data(project: Project, bind: Bind) -> Iterator[Proposed]:
     state = "empty in the source" if bind.kind is Kind.EMPTY else "not in the source"
     said = f"{bind.place}: {bind.path} is {state}: data"
     if bind.mount.read_only:
-        said += ", which the app only reads: put its files there, in shared/ on the host"
+        said += f", which the app only reads; put its files into shared/{bind.path} on the host"
     if path is None:
         yield Note("directories", f"{said}; it needs no entry here")
         return

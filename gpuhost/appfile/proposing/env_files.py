@@ -18,28 +18,33 @@ from gpuhost.appfile.proposing.secret_names import is_secret
 
 @dataclass(frozen=True)
 class MissingFile:
-    """+ path: in the source; inside: as the block names it, None if it cannot
+    """+ path: in the source; inside: as the block names it
 
     + required: Compose refuses the project without it
     + example: a file of the source that shows what is in it
     """
 
     path: str
-    inside: str | None
+    inside: str
     required: bool
     services: tuple[str, ...]
     place: str
     example: str | None
 
     @property
+    def _label(self) -> str:
+        """Another one for .env and ../.env."""
+        return re.sub(r"^(?:\.\./)+", "source/", self.inside)
+
+    @property
     def secret(self) -> str:
-        name = re.sub(r"[^A-Z0-9]+", "_", (self.inside or self.path).upper()).strip("_")
+        name = re.sub(r"[^A-Z0-9]+", "_", self._label.upper()).strip("_")
         name = name.removeprefix("ENV_").removesuffix("_ENV")
         return "ENV_FILE" if self.inside == DOTENV else f"ENV_FILE_{name}"
 
     def file(self, app: str) -> str:
         """Beside the app file; `*.env` is not committed."""
-        middle = re.sub(r"[^a-z0-9]+", "-", (self.inside or "").lower()).strip("-")
+        middle = re.sub(r"[^a-z0-9]+", "-", self._label.lower()).strip("-")
         middle = re.sub(r"^env-|-env$|^env$", "", middle)
         return f"{app}.{middle}.env" if middle else f"{app}.env"
 
@@ -49,12 +54,15 @@ def missing_files(project: Project) -> list[MissingFile]:
     for name, service in project.services():
         for file in service.env_files:
             path = posixpath.normpath(file.path)
-            if not is_of_source(file.path) or project.tree.kind(path) is not Kind.ABSENT:
+            inside = project.in_directory(path)
+            is_absent = project.tree.kind(path) is Kind.ABSENT
+            # One that leads out of the source is refused with the project.
+            if not is_of_source(file.path) or inside is None or not is_absent:
                 continue
             known = found.get(path)
             found[path] = MissingFile(
                 path,
-                project.in_directory(path),
+                inside,
                 file.required or bool(known and known.required),
                 (*(known.services if known else ()), name),
                 known.place if known else project.place("services", name, "env_file"),
@@ -74,14 +82,6 @@ def proposals(project: Project, missing: list[MissingFile]) -> Iterator[Proposed
             continue
         shows = f"; {file.example} shows what is in it" if file.example else ""
         said = f"{file.place}: env_file {file.path} is not in the source{shows}"
-        if file.inside is None:
-            yield Note(
-                "secrets",
-                f"{said}. It is above the directory of the Compose file, where a secret cannot be "
-                f"written: change env_file in the project to a path below {project.directory}",
-                todo=True,
-            )
-            continue
         value = {"file": file.file(project.name), "path": file.inside}
         yield Proposal(("secrets", file.secret), value, said)
         if names := _to_give(project, file):

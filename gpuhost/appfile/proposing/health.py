@@ -115,7 +115,7 @@ def proposals(project: Project) -> Iterator[Proposed]:
     for name in card_services(project)[:1]:
         if name in project.active:
             command = {"service": name, "run": ("nvidia-smi", "-L"), "only": "with_gpu"}
-            said = "that the card is there; better: that the app uses it"
+            said = "tests that the card is there; better: test that the app uses it"
             yield Proposal(("verify", "steps", ITEM), {"command": command}, said, suggested=True)
 
 

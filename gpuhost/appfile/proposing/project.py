@@ -137,9 +137,8 @@ class Project:
         return ports
 
     def in_directory(self, path: str) -> str | None:
-        """A path of the source, as the block names it; None: it is not below the project's."""
-        path = posixpath.relpath(path, self.directory)
-        return None if leads_out(path) else path
+        """A path of the source, as the block names it; None: it leads out of the source."""
+        return None if leads_out(path) else posixpath.relpath(path, self.directory)
 
 
 def started(project: Project, profiles: Collection[str]) -> frozenset[str]:

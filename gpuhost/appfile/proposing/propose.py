@@ -76,7 +76,7 @@ def propose(name: str, path: Path, tree: Tree, source: Sequence[Proposed]) -> Pr
         for secret, of in app.block.secrets.items()
         if not of.generate and of.value is None and of.file is None
     ]
-    files = [(file.file(name), file.example) for file in missing if file.required and file.inside]
+    files = [(file.file(name), file.example) for file in missing if file.required]
     todo = sum(isinstance(one, Note) and one.todo for one in proposed)
     return ProposedApp(text, tuple(given), tuple(files), todo)
 

@@ -92,7 +92,7 @@ def _by_name(project: Project, needing: list[str]) -> Iterator[Proposed]:
     ]
     for_cpu = [name for name, service in project.services() if is_for_cpu(name, service)]
     if for_card and for_cpu:
-        said = "by their names; with a card, and without one"
+        said = "a guess from the names of the services"
         yield Proposal(("with_gpu",), {"leave_out": tuple(for_cpu)}, said, suggested=True)
         yield Proposal(("without_gpu",), {"leave_out": tuple(for_card)}, said, suggested=True)
     elif any(name in running for name in needing):
@@ -112,7 +112,7 @@ def _hidden(project: Project, found: Variants) -> Iterator[Proposed]:
         - {*found.profiles, *found.others}
     )
     if profiles:
-        said = "what the project has beside; a profile of this list is always on"
+        said = "another profile of the project; one in this list is always active"
         yield Proposal(("profiles",), tuple(profiles), said, suggested=True)
 
 

@@ -1,10 +1,13 @@
-"""What the controller and the runner share: paths, unit names, states, file formats.
+"""What the controller and the runner share: paths, unit and file names, states, file formats.
 
 Other packages import only this and `plan` of the runner.
 """
 
 from gpuhost.runner.contract.decode import LAST_SECOND as LAST_SECOND
 from gpuhost.runner.contract.decode import from_json as from_json
+from gpuhost.runner.contract.file_names import ENV_EXAMPLES as ENV_EXAMPLES
+from gpuhost.runner.contract.file_names import EXAMPLE_SUFFIXES as EXAMPLE_SUFFIXES
+from gpuhost.runner.contract.file_names import PLACEHOLDERS as PLACEHOLDERS
 from gpuhost.runner.contract.image_gate import Facts as Facts
 from gpuhost.runner.contract.image_gate import Gate as Gate
 from gpuhost.runner.contract.image_gate import GateResult as GateResult

@@ -116,7 +116,7 @@ class AppPaths:
 
     @property
     def shared(self) -> Path:
-        """The project directory of every release: `./data` is the same in all of them."""
+        """The app's data, the same in every release, at the same paths as in the source."""
         return self.home / "shared"
 
     @property
@@ -162,6 +162,11 @@ class AppPaths:
     def files(self) -> Path:
         """Files of the project that containers mount, by content; 0700."""
         return self.home / "files"
+
+    @property
+    def copying(self) -> Path:
+        """Copies of the source's content into shared/ that have not ended: path to release."""
+        return self.home / "copying.json"
 
     @property
     def bases(self) -> Path:

@@ -8,24 +8,31 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
+from gpuhost.runner.contract import AppPaths
 from gpuhost.runner.data.safe_paths import locate, open_directory
 from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.files import read_json, write_json
 from gpuhost.runner.state.release import Release
 
 INTO = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# A file that is not complete.
+PART = ".gpuhost-part"
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 
 
 def seed(release: Release, path: str) -> None:
-    """Copy a file or directory that shared/ does not have yet; an interrupted copy continues.
+    """Copy a file or directory that shared/ does not have yet.
 
-    It gets the owner of the directory that it is copied into.
+    An interrupted copy continues, and so does one that an earlier release could not end. It gets
+    the owner of the directory that it is copied into.
 
     Raises Failure.
     """
-    copied = release.record.copied
-    if copied.get(path) or (path not in copied and _exists(release, path)):
+    copied, app = release.record.copied, release.app
+    has_begun = path in copied or path in unfinished(app)
+    if copied.get(path) or (not has_begun and _exists(release, path)):
         return
+    write_json(app.copying, {**unfinished(app), path: release.plan.id})
     release.remember(copied={**copied, path: False})
     source = release.source / path
     try:
@@ -37,8 +44,15 @@ def seed(release: Release, path: str) -> None:
                 _copy(source, handle, source.name, os.fstat(handle))
     except OSError as error:
         raise Failure(f"copying {path} of the source to shared/: {error.strerror}") from None
+    os.sync()
     release.remember(copied={**release.record.copied, path: True})
+    write_json(app.copying, {key: id_ for key, id_ in unfinished(app).items() if key != path})
     release.log.write(f"{path}: copied from the source to shared/")
+
+
+def unfinished(app: AppPaths) -> dict[str, str]:
+    """Paths whose copy has not ended: path to the release that began it."""
+    return read_json(app.copying)
 
 
 def _exists(release: Release, path: str) -> bool:
@@ -73,11 +87,16 @@ def _copy(source: Path, into: int, name: str, owner: os.stat_result) -> None:
 
 
 def _copy_file(source: Path, into: int, name: str, owner: os.stat_result) -> None:
-    try:
-        handle = os.open(name, NEW, 0o600, dir_fd=into)
-    except FileExistsError:
-        return
+    """Under another name first: a file with its own name is complete."""
+    with suppress(FileNotFoundError):
+        os.unlink(PART, dir_fd=into)
+    handle = os.open(PART, NEW, 0o600, dir_fd=into)
     with source.open("rb") as content, os.fdopen(handle, "wb") as file:
         shutil.copyfileobj(content, file)
         os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
         os.fchmod(file.fileno(), source.stat().st_mode & 0o777)
+        file.flush()
+        os.fsync(file.fileno())
+    with suppress(FileExistsError):
+        os.link(PART, name, src_dir_fd=into, dst_dir_fd=into, follow_symlinks=False)
+    os.unlink(PART, dir_fd=into)

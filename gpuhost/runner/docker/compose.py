@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gpuhost.runner.docker.resolved_model import Model, notes, running
+from gpuhost.runner.docker.resolved_model import Model, extension, running
 from gpuhost.runner.lib.commands import Outcome, run, try_run
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import keep
@@ -144,7 +144,7 @@ def section(release: Release, service: str) -> Mapping[str, Any]:
 def services_to_start(release: Release) -> tuple[str, ...]:
     """The services of the release, without its migration and what only this needs."""
     model, migrate = config(release), release.plan.migrate
-    others = {*notes(model).of_migration, migrate.service if migrate else ""}
+    others = {*extension(model).of_migration, migrate.service if migrate else ""}
     return tuple(name for name in running(model) if name not in others)
 
 

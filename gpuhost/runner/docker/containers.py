@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 
 from gpuhost.runner.docker.compose import ask, config, services_to_start
 from gpuhost.runner.docker.images import OURS
-from gpuhost.runner.docker.resolved_model import notes
+from gpuhost.runner.docker.resolved_model import extension
 from gpuhost.runner.lib.commands import run, try_run
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.state.container import Before, Container, from_inspect
@@ -66,7 +66,7 @@ def note_existing(release: Release) -> tuple[Container, ...]:
 def release_containers(release: Release) -> tuple[Container, ...]:
     """Containers of the services that this release starts, with what they did since the start."""
     services = services_to_start(release)
-    must_end = notes(config(release)).one_shots
+    must_end = extension(config(release)).one_shots
     containers = (
         replace(container, must_end=container.service in must_end)
         for container in project_containers(release)

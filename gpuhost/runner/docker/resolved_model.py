@@ -19,8 +19,8 @@ LEFT_OUT = "gpuhost-left-out"
 
 
 @dataclass(frozen=True)
-class Notes:
-    """What the runner knows beside the model.
+class Extension:
+    """The key x-gpuhost-release: what the runner knows beside the model.
 
     + inactive: services of the files that are not in this release
     + lasting: services without a restart policy: those that still run when the app is up get one
@@ -36,13 +36,13 @@ class Notes:
     copies: tuple[str, ...] = ()
 
 
-def notes(model: Mapping[str, Any]) -> Notes:
-    return from_json(Notes, model.get(KEY) or {})
+def extension(model: Mapping[str, Any]) -> Extension:
+    return from_json(Extension, model.get(KEY) or {})
 
 
-def with_notes(model: Mapping[str, Any], kept: Notes) -> Model:
+def with_extension(model: Mapping[str, Any], own: Extension) -> Model:
     # As it is after reading the file: with lists.
-    return {**model, KEY: json.loads(json.dumps(asdict(kept)))}
+    return {**model, KEY: json.loads(json.dumps(asdict(own)))}
 
 
 def is_left_out(section: Mapping[str, Any]) -> bool:

@@ -19,7 +19,8 @@ from gpuhost.runner.docker.resolved_model import KEY, Model
 from gpuhost.runner.lib.commands import Outcome, try_run
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.log import NOWHERE
-from gpuhost.runner.resolved.read_back import readable
+from gpuhost.runner.resolved.env_values import guessed_secrets
+from gpuhost.runner.resolved.read_back import readable, with_absolute_profiles, with_own_keys
 from gpuhost.runner.resolved.refusals import refusal
 from gpuhost.runner.state.release import Release
 
@@ -48,10 +49,13 @@ class Answer:
 def ask_compose(release: Release) -> Answer:
     """Raises Failure, with the paths of the source."""
     outcome = _config(release, "--format", "json")
-    model, active = _plain(outcome), set(_plain(outcome)["services"])
+    model = _plain(outcome)
+    active = set(model["services"])
     migration = release.plan.migrate
     if migration and migration.service not in active:
         model = _with_hidden(release, model, migration.service)
+    directory = release.app.shared if release.is_old else project_directory(release)
+    with_absolute_profiles(model["services"].values(), str(directory))
     return Answer(
         model,
         _unset(outcome),
@@ -103,6 +107,8 @@ def _config(release: Release, *arguments: str, fix: str = "") -> Outcome:
         for file in files(release)
         if file.is_file()
     )
+    read = (*env_files(release), *(release.source / name for name in release.plan.env_files))
+    release.log.mask(guessed_secrets(read, known))
     outcome = try_run(
         NOWHERE, *_words(release), "config", *arguments, seconds=SECONDS, **_place(release),
         quiet=True,
@@ -145,6 +151,7 @@ def env_files(release: Release) -> tuple[Path, ...]:
     """The later one wins. The project's own must be named too: Compose would not look for it."""
     candidates = (
         project_directory(release) / ".env",
+        *((release.source / ".env",) if release.plan.root_dotenv else ()),
         release.paths.variables,
         release.paths.env,
     )
@@ -161,7 +168,7 @@ def _place(release: Release) -> dict[str, Any]:
 def _plain(outcome: Outcome) -> Model:
     """The printed model as Compose reads it, without the user's own x- keys."""
     try:
-        model = json.loads(outcome.out)
+        model = with_own_keys(json.loads(outcome.out))
     except ValueError:
         raise Failure("docker compose config printed no JSON", output=outcome.tail) from None
     kept = {key: value for key, value in model.items() if not key.startswith("x-") or key == KEY}

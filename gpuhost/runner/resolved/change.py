@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from gpuhost.runner.docker import resolved_model
-from gpuhost.runner.docker.resolved_model import Model, with_notes
+from gpuhost.runner.docker.resolved_model import Model, with_extension
 from gpuhost.runner.plan import Plan
 from gpuhost.runner.resolved import external
 from gpuhost.runner.resolved.cards import cards
@@ -15,7 +15,7 @@ from gpuhost.runner.resolved.limits import host_cpus, limits
 from gpuhost.runner.resolved.paths import paths
 from gpuhost.runner.resolved.places import Place, Roots
 from gpuhost.runner.resolved.ports import ports
-from gpuhost.runner.resolved.services import services
+from gpuhost.runner.resolved.services import restart_until_up, services
 
 
 @dataclass(frozen=True)
@@ -64,11 +64,11 @@ def change(model: Model, plan: Plan, facts: Facts) -> Changed:
     published, of_ports = ports(placed.model, plan, facts.site)
     with_cards, of_cards = cards(published, plan)
     limited, of_limits = limits(with_cards, plan, facts.cores)
-    checked = of_files(limited, facts.engine)
+    checked = of_files(restart_until_up(limited), facts.engine)
     copies = tuple(dict.fromkeys((*placed.copies, *facts.copied)))
-    kept = replace(resolved_model.notes(checked), copies=copies)
+    extension = replace(resolved_model.extension(checked), copies=copies)
     said = (*of_services, *placed.notes, *of_ports, *of_cards, *of_limits)
-    return Changed(with_notes(checked, kept), said, placed.files)
+    return Changed(with_extension(checked, extension), said, placed.files)
 
 
 def change_old(model: Model, plan: Plan, facts: Facts) -> Changed:
@@ -76,4 +76,5 @@ def change_old(model: Model, plan: Plan, facts: Facts) -> Changed:
     started, _ = services(model, plan, facts.inactive, facts.hidden)
     lowered, said = host_cpus(started, facts.cores)
     # It gave every lasting service a restart policy.
-    return Changed(with_notes(lowered, replace(resolved_model.notes(lowered), lasting=())), said)
+    extension = replace(resolved_model.extension(lowered), lasting=())
+    return Changed(with_extension(lowered, extension), said)

@@ -92,7 +92,7 @@ class _Placing:
         self.files[path] = place.digest
         # The project directory itself has no name of its own.
         name = "source" if path == "." else posixpath.basename(path)
-        use.holder[use.key] = f"{self.roots.files}/{place.digest}/{name}"
+        use.put(f"{self.roots.files}/{place.digest}/{name}")
         if use.kind == "bind":
             use.holder["read_only"] = True
             # A missing file is an error, not a new directory.
@@ -136,7 +136,7 @@ class _Placing:
             self.copies[path] = None  # an empty directory of the project: it is made
         elif not is_named:
             self._note(f"{use.where}: {path} is data, in shared/{path}")
-        use.holder[use.key] = posixpath.normpath(f"{self.roots.shared}/{path}")
+        use.put(posixpath.normpath(f"{self.roots.shared}/{path}"))
 
     def _is_data(self, path: str, place: Place) -> bool:
         if place.source in (ABSENT, EMPTY):

@@ -10,6 +10,7 @@ from typing import Any
 from gpuhost.runner.docker.resolved_model import Model, running
 
 ABSENT, FILE, DIRECTORY, EMPTY = "absent", "file", "directory", "empty"
+SECCOMP, PROFILE = "seccomp=", "seccomp profile"
 
 
 @dataclass(frozen=True)
@@ -58,19 +59,28 @@ class Use:
     """Where the model names a path of the host.
 
     + holder, key: the dict and its key that has the path
-    + kind: "bind", "config", "secret", or "volume" for a named volume with a directory of its own
+    + kind: "bind", "config", "secret", PROFILE, or "volume" for a named volume with a directory of
+      its own
     + service, target: of a bind
+    + prefix: text before the path
     """
 
-    holder: dict[str, Any]
-    key: str
+    holder: Any
+    key: str | int
     kind: str
     name: str
     target: str = ""
+    prefix: str = ""
 
     @property
     def path(self) -> str:
-        return posixpath.normpath(str(self.holder[self.key]))
+        text = str(self.holder[self.key]).removeprefix(self.prefix)
+        return posixpath.normpath(text.replace("$$", "$"))
+
+    def put(self, path: str) -> None:
+        """Name another path."""
+        # Compose expands a single $.
+        self.holder[self.key] = f"{self.prefix}{path.replace('$', '$$')}"
 
     @property
     def where(self) -> str:
@@ -83,6 +93,10 @@ def uses(model: Model) -> Iterator[Use]:
         for volume in section.get("volumes") or ():
             if volume.get("type") == "bind":
                 yield Use(volume, "source", "bind", name, str(volume.get("target")))
+        options = section.get("security_opt") or []
+        for index, option in enumerate(options):
+            if str(option).startswith(f"{SECCOMP}/"):
+                yield Use(options, index, PROFILE, name, prefix=SECCOMP)
     for kind in ("config", "secret"):
         for name, resource in (model.get(f"{kind}s") or {}).items():
             if resource.get("file"):

@@ -19,6 +19,7 @@ from gpuhost.runner.contract import from_json
 from gpuhost.runner.data.safe_paths import open_directory
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import read_json, write_json
+from gpuhost.runner.resolved.places import is_beneath
 from gpuhost.runner.state.release import Release
 
 MAX_BYTES = 1 << 20
@@ -36,7 +37,8 @@ class _Placed:
 @contextmanager
 def placed(release: Release, secrets: Mapping[str, str], data: tuple[str, ...]) -> Iterator[None]:
     """+ secrets: path in the source -> content
-    + data: paths that are placed if shared/ has them and the source lacks them
+    + data: paths that are placed if shared/ has them and the source lacks them, or if a directory
+      of data has them
 
     Raises Failure.
     """
@@ -44,10 +46,9 @@ def placed(release: Release, secrets: Mapping[str, str], data: tuple[str, ...]) 
     remove_placed(source)
     files = {_normal(path): text.encode() for path, text in secrets.items()}
     for path in data:
-        if path not in files and not os.path.lexists(source / path):
-            content = _read(release, path)
-            if content is not None:
-                files[path] = content
+        content = None if path in files else _read(release, path)
+        if content is not None and _is_of_host(release, path, content):
+            files[path] = content
     try:
         _place(source, files)
         yield
@@ -61,12 +62,14 @@ def remove_placed(source: Path) -> None:
     if not record.exists():
         return
     present = from_json(_Placed, read_json(record))
+    asides = {path: _aside(source, number) for number, path in enumerate(present.moved)}
     for path in present.files:
+        aside = asides.get(path)
+        if aside and not os.path.lexists(aside):
+            continue  # not moved yet, or put back already: it is the source's
         with suppress(FileNotFoundError, NotADirectoryError):
             (source / path).unlink()
-    for number, path in enumerate(present.moved):
-        aside = _aside(source, number)
-        if os.path.lexists(aside):
+        if aside:
             aside.rename(source / path)
     for path in present.directories:
         with suppress(OSError):
@@ -103,6 +106,32 @@ def _require_inside(source: Path, path: str) -> None:
             f"{path}: a directory of it is a link that leads out of the source",
             fix="replace the link in the source, or declare another path",
         )
+    for above in Path(path).parents:
+        if os.path.lexists(source / above) and not (source / above).is_dir():
+            raise Failure(
+                f"{path}: {above} is a file of the source, not a directory",
+                fix="declare another path, or move the file in the source",
+            )
+
+
+def _is_of_host(release: Release, path: str, content: bytes) -> bool:
+    """Whether the file of shared/ counts. Raises Failure if that and the source's could be meant.
+
+    + content: of the file in shared/
+    """
+    own = release.source / path
+    if not os.path.lexists(own):
+        return True
+    directories = (_normal(directory.path) for directory in release.plan.directories)
+    if any(is_beneath(path, directory) for directory in directories):
+        return True
+    if own.is_file() and own.read_bytes() != content:
+        raise Failure(
+            f"{path} is a file of the source, and shared/{path} on the host differs from it",
+            fix=f"move shared/{path} away if the source's is right; else remove {path} from the "
+            "source, or send the right one as a secret (x-gpuhost.secrets, path)",
+        )
+    return False
 
 
 def _read(release: Release, path: str) -> bytes | None:

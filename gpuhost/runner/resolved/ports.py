@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-from gpuhost.runner.docker.resolved_model import Model, notes, running
+from gpuhost.runner.docker.resolved_model import Model, extension, running
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Plan
 
@@ -51,7 +51,7 @@ def ports(model: Model, plan: Plan, site: Iterable[int]) -> tuple[Model, tuple[s
     changed = deepcopy(model)
     said: list[str] = []
     services = running(changed)
-    _refuse_unknown(plan.public, services, notes(changed).inactive)
+    _refuse_unknown(plan.public, services, extension(changed).inactive)
     for name, section in services.items():
         bound: list[dict[str, Any]] = []
         for entry in section.get("ports") or ():
@@ -79,7 +79,10 @@ def _bind(name: str, entry: dict[str, Any], public: set[int]) -> Iterator[str]:
         entry["host_ip"] = LOOPBACK
         if published:
             port = entry["published"]
-            yield f'{name}: port {port} on {LOOPBACK}; public: ["{name}:{port}"] opens it'
+            first = f'"{name}:{published.start}"'
+            more = "" if len(published) == 1 else ", …], each port of the range,"
+            lines = f"[{first}{more or ']'}"
+            yield f"{name}: port {port} on {LOOPBACK}; public: {lines} opens it"
         return
     if missing := set(published) - public:
         raise Failure(

@@ -17,7 +17,9 @@ def forget(app: AppPaths, kept: Iterable[str]) -> tuple[str, ...]:
     """
     if not app.files.is_dir():
         return ()
-    models = [app.release(id_).resolved for id_ in kept]
+    releases = [app.release(id_) for id_ in kept]
+    # What runs counts too, if the model is lost.
+    models = [model for one in releases for model in (one.resolved, one.runs)]
     used = "".join(model.read_text(encoding="utf-8") for model in models if model.exists())
     removed = []
     for entry in sorted(app.files.iterdir()):

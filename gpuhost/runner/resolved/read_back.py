@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
+# Compose reads the file where it runs; "unconfined" and "builtin" are none.
+PROFILE = re.compile(r"seccomp[=:](?!(?:unconfined|builtin)$)([^/~].*)")
 # Lists of blkio_config, with keys that Compose writes in another case.
 DEVICES = (
     "weight_device",
@@ -13,6 +16,13 @@ DEVICES = (
     "device_write_bps",
     "device_write_iops",
 )
+
+
+def with_own_keys(value: Any) -> Any:
+    """Compose doubles every $ of its answer, but reads keys as they are."""
+    if isinstance(value, dict):
+        return {key.replace("$$", "$"): with_own_keys(item) for key, item in value.items()}
+    return [with_own_keys(item) for item in value] if isinstance(value, list) else value
 
 
 def readable(sections: Iterable[dict[str, Any]]) -> None:
@@ -29,3 +39,18 @@ def readable(sections: Iterable[dict[str, Any]]) -> None:
             for entry in (section.get("blkio_config") or {}).get(key) or ():
                 for name in [name for name in entry if not name.islower()]:
                     entry[name.lower()] = entry.pop(name)
+
+
+def with_absolute_profiles(sections: Iterable[dict[str, Any]], directory: str) -> None:
+    """Compose leaves the paths of seccomp profiles relative.
+
+    + directory: of the project
+    """
+    for section in sections:
+        if options := section.get("security_opt"):
+            section["security_opt"] = [
+                f"seccomp={directory}/{match[1]}"
+                if (match := PROFILE.fullmatch(str(option)))
+                else option
+                for option in options
+            ]

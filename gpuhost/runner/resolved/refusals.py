@@ -9,18 +9,17 @@ from pathlib import Path
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.resolved.tree import examples
 
-# A message of Compose -> what to do. {0} is the first group, {1} the same as a path in x-gpuhost,
-# {2} the project's .env.
+# A message of Compose -> what to do. {0} is the first group, {1} as a path in x-gpuhost, {2} on the
+# host.
 KNOWN = (
     (
         r"env file (\S+) not found|[Cc]ouldn't find env file: (\S+)",
-        "create shared/{0} on the host; or declare it as a secret (x-gpuhost.secrets, "
+        "create {2} on the host; or declare it as a secret (x-gpuhost.secrets, "
         "path: {1}), or add it to the source (source.overlay)",
     ),
     (
         r"required variable (\w+) is missing a value",
-        "give {0} a value: x-gpuhost.variables, a secret {0} (x-gpuhost.secrets), or a line in "
-        "shared/{2} on the host",
+        "give {0} a value: x-gpuhost.variables, or a secret {0} (x-gpuhost.secrets)",
     ),
     (
         r"(?i)additional propert(?:y|ies) '?(provider|models)'? (?:is|are|not)",
@@ -64,11 +63,12 @@ def refusal(lines: dict[str, str], source: Path, base: str = ".", fix: str = "")
                 if value not in lines[line]:
                     continue  # it has a secret in it
                 own = value if value.startswith("/") else posixpath.relpath(value, base)
+                on_host = value if value.startswith("/") else f"shared/{value}"
                 hint = _hint(source, value)
                 return Failure(
                     f"docker compose config refuses the app's files: {lines[line]}{hint}",
                     output=said,
-                    fix=fix or known.format(value, own, posixpath.normpath(f"{base}/.env")),
+                    fix=fix or known.format(value, own, on_host),
                 )
     last = f": {said[-1]}" if said else ""
     return Failure(

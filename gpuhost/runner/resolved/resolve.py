@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import posixpath
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from gpuhost.runner.data import secrets
+from gpuhost.runner.contract import ENV_EXAMPLES
+from gpuhost.runner.data import secrets, seed
 from gpuhost.runner.data.env_file import text
 from gpuhost.runner.docker import compose
-from gpuhost.runner.docker.compose import project_base, project_directory
+from gpuhost.runner.docker.compose import project_directory
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import keep
 from gpuhost.runner.resolved import tree
@@ -20,8 +21,6 @@ from gpuhost.runner.resolved.change import Changed, change, change_old
 from gpuhost.runner.resolved.host import facts
 from gpuhost.runner.resolved.placing import placed
 from gpuhost.runner.state.release import Release
-
-EXAMPLES = (".env.example", ".env.sample", ".env.template", "env.example", ".env.dist")
 
 
 def resolve(release: Release) -> Changed:
@@ -34,7 +33,7 @@ def resolve(release: Release) -> Changed:
         changed = change_old(answer.model, release.plan, facts(release, answer))
     else:
         _refuse_unset(release, answer.unset)
-        found = replace(facts(release, answer), copied=tuple(release.record.copied))
+        found = replace(facts(release, answer), copied=tuple(_copies(release)))
         changed = change(answer.model, release.plan, found)
     _write_environment(release, answer)
     return changed
@@ -43,7 +42,11 @@ def resolve(release: Release) -> Changed:
 def store(release: Release, changed: Changed) -> None:
     """Write resolved.json, and keep the project's files that containers mount."""
     for path, digest in changed.files.items():
-        tree.keep(release.source, path, digest, release.app.files)
+        if tree.keep(release.source, path, digest, release.app.files):
+            release.log.write(
+                f"{path}: its copy {release.app.files / digest} had been changed by hand; replaced "
+                "by the source's, which a container reads when it starts again"
+            )
     compose.store(release, changed.model)
 
 
@@ -62,9 +65,30 @@ def _ask(release: Release) -> Answer:
     values = secrets.values(release)
     of_files = {s.path: values[s.name] for s in release.plan.secrets if s.path}
     own = str((directory / ".env").relative_to(release.source))
-    data = tuple(dict.fromkeys((*release.plan.env_files, own)))
+    root = (".env",) if release.plan.root_dotenv else ()
+    data = tuple(dict.fromkeys((*release.plan.env_files, own, *root)))
+    read = [path for path in (*release.plan.compose, *data) if path not in of_files]
+    _refuse_links_out(release.source, read)
     with placed(release, of_files, data):
         return ask_compose(release)
+
+
+def _copies(release: Release) -> Iterator[str]:
+    """Copies that this release has begun, or that an earlier one could not end."""
+    yield from release.record.copied
+    left = seed.unfinished(release.app)
+    yield from (path for path in left if os.path.lexists(release.source / path))
+
+
+def _refuse_links_out(source: Path, paths: Iterable[str]) -> None:
+    """Compose would read a file of the host, as root."""
+    root = Path(os.path.realpath(source))
+    for path in paths:
+        if not Path(os.path.realpath(source / path)).is_relative_to(root):
+            raise Failure(
+                f"{path} is a link that leads out of the source",
+                fix="replace the link in the source by the file",
+            )
 
 
 def _refuse_unset(release: Release, unset: tuple[str, ...]) -> None:
@@ -72,17 +96,15 @@ def _refuse_unset(release: Release, unset: tuple[str, ...]) -> None:
     if not missing:
         return
     hints = "; ".join(_hints(release, missing))
-    dotenv = posixpath.normpath(f"{project_base(release)}/.env")
     raise Failure(
         f"variables without a value and without a default: {', '.join(missing)}"
         f"{f' ({hints})' if hints else ''}",
-        fix="give each a value: x-gpuhost.variables, a secret of that name (x-gpuhost.secrets), or "
-        f"a line in shared/{dotenv} on the host",
+        fix="give each a value: x-gpuhost.variables, or a secret of that name (x-gpuhost.secrets)",
     )
 
 
 def _hints(release: Release, names: list[str]) -> Iterator[str]:
-    for example in EXAMPLES:
+    for example in ENV_EXAMPLES:
         file = project_directory(release) / example
         if not file.is_file():
             continue

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
 from gpuhost.runner.docker.resolved_model import (
     LEFT_OUT,
+    Extension,
     Model,
-    Notes,
+    extension,
     restart_policy,
     running,
-    with_notes,
+    with_extension,
 )
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Plan
@@ -57,17 +58,26 @@ def services(
     _drop_unused(changed)
     gone = tuple(dict.fromkeys((*inactive, *left_out)))
     one_shots = tuple(name for name in plan.one_shots if name in started)
-    kept = Notes(gone, tuple(lasting), one_shots, tuple(hidden))
-    return with_notes(changed, kept), tuple(_said(left_out, kept))
+    own = Extension(gone, tuple(lasting), one_shots, tuple(hidden))
+    return with_extension(changed, own), tuple(_notes(left_out, lasting))
 
 
-def _said(left_out: list[str], kept: Notes) -> Iterator[str]:
+def restart_until_up(model: Model) -> Model:
+    """Services without a restart policy: they may wait for a database by ending with an error."""
+    changed = deepcopy(model)
+    for name in extension(changed).lasting:
+        changed["services"][name]["restart"] = "on-failure"
+    return changed
+
+
+def _notes(left_out: Sequence[str], lasting: Sequence[str]) -> Iterator[str]:
     if left_out:
         yield f"left out here: {', '.join(left_out)}"
-    if kept.lasting:
+    if lasting:
         yield (
-            f"{', '.join(kept.lasting)}: no restart policy in the file. One that ends with 0 is "
-            "done; one that still runs when the app is up gets unless-stopped"
+            f"{', '.join(lasting)}: no restart policy in the file: on-failure until the app "
+            "is up. One that ends with 0 is done; one that runs then gets unless-stopped. Name it "
+            "in x-gpuhost.one_shots if it ends later"
         )
 
 

@@ -10,16 +10,16 @@ import hashlib
 import os
 import shutil
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
+from gpuhost.runner.contract import EXAMPLE_SUFFIXES, PLACEHOLDERS
 from gpuhost.runner.lib.files import sync_directory
 from gpuhost.runner.resolved.places import ABSENT, DIRECTORY, EMPTY, FILE, Place
 
-# They keep an empty directory in git.
-KEEPERS = frozenset({".gitkeep", ".gitignore", ".keep"})
-EXAMPLES = (".example", ".sample", ".template", ".dist")
 DIGITS = 16
+BLOCK = 1 << 20
 # Not the project's content, and different in each checkout.
 GIT = ".git"
 
@@ -29,25 +29,42 @@ def read(source: Path, shared: Path, paths: Iterable[str]) -> dict[str, Place]:
     return {path: _place(source, shared, path) for path in paths}
 
 
-def keep(source: Path, path: str, digest: str, files: Path) -> None:
-    """Copy a file or directory of the source to files/, unless it is there."""
-    target = files / digest
-    if target.exists():
-        return
+def keep(source: Path, path: str, digest: str, files: Path) -> bool:
+    """Copy a file or directory of the source to files/, unless it is there.
+
+    Returns whether the copy that was there had been changed by hand; it is replaced.
+    """
+    target, real = files / digest, Path(os.path.realpath(source / path))
+    name = _name(path)
+    has_copy = (target / name).exists()
+    if has_copy and digest_of(target / name, name) == digest:
+        return False
     files.mkdir(mode=0o700, exist_ok=True)
-    temporary = files / f".{digest}.new"
+    temporary, old = files / f".{digest}.new", files / f".{digest}.old"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
-    real = Path(os.path.realpath(source / path))
-    name = "source" if path == "." else Path(path).name
     if real.is_dir():
-        skipped = shutil.ignore_patterns(GIT) if _is_root(source, real) else None
+        skipped = _without_git(real) if _is_root(source, real) else None
         shutil.copytree(real, temporary / name, symlinks=True, ignore=skipped)
     else:
         shutil.copy2(real, temporary / name)
     os.sync()
+    if target.exists():
+        shutil.rmtree(old, ignore_errors=True)
+        target.rename(old)
     temporary.rename(target)
     sync_directory(files)
+    shutil.rmtree(old, ignore_errors=True)
+    return has_copy
+
+
+def _name(path: str) -> str:
+    """In files/; the source itself has no name of its own."""
+    return "source" if path == "." else Path(path).name
+
+
+def _without_git(root: Path) -> Callable[[str, list[str]], set[str]]:
+    return lambda directory, _: {GIT} if Path(directory) == root else set()
 
 
 def _is_root(source: Path, real: Path) -> bool:
@@ -58,11 +75,12 @@ def _place(source: Path, shared: Path, path: str) -> Place:
     real = Path(os.path.realpath(source / path))
     if not real.is_relative_to(os.path.realpath(source)):
         return Place(leads_out=True)
-    kind = _kind(real)
+    kind, is_root = _kind(real), _is_root(source, real)
+    has_content = kind in (FILE, DIRECTORY)
     return Place(
         kind,
         _kind(shared / path),
-        digest(real, is_root=_is_root(source, real)) if kind in (FILE, DIRECTORY) else "",
+        digest_of(real, _name(path), is_root=is_root) if has_content else "",
         examples(source / path) if kind == ABSENT else (),
     )
 
@@ -78,37 +96,48 @@ def _kind(path: Path) -> str:
 
 
 def _has_content(directory: Path) -> bool:
-    return any(
-        entry.name not in KEEPERS if not entry.is_dir(follow_symlinks=False)
-        else _has_content(Path(entry.path))
-        for entry in os.scandir(directory)
-    )  # fmt: skip
+    """Not by recursion: a container may have made any depth of directories."""
+    left = [os.fspath(directory)]
+    while left:
+        with suppress(FileNotFoundError), os.scandir(left.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    left.append(entry.path)
+                elif entry.name not in PLACEHOLDERS:
+                    return True
+    return False
 
 
 def examples(path: Path) -> tuple[str, ...]:
     """Files beside a missing one that show what it should contain."""
-    names = (path.with_name(f"{path.name}{suffix}") for suffix in EXAMPLES)
+    names = (path.with_name(f"{path.name}{suffix}") for suffix in EXAMPLE_SUFFIXES)
     return tuple(name.name for name in names if name.is_file())
 
 
-def digest(path: Path, *, is_root: bool = False) -> str:
-    """A hash of names, modes and content, without times and owners."""
-    whole = hashlib.sha256(path.name.encode(errors="surrogateescape"))
+def digest_of(path: Path, name: str, *, is_root: bool = False) -> str:
+    """A hash of names, modes and content, without times and owners. A file may be large.
+
+    + name: its own; that of a link to it is another
+    """
+    whole = hashlib.sha256(name.encode(errors="surrogateescape"))
     for part in _parts(path, "", skip=(GIT,) if is_root else ()):
-        whole.update(hashlib.sha256(part).digest())
+        whole.update(part)
     return whole.hexdigest()[:DIGITS]
 
 
 def _parts(path: Path, name: str, skip: tuple[str, ...] = ()) -> Iterator[bytes]:
     state = path.lstat()
-    yield f"{name} {stat.S_IFMT(state.st_mode):o} {stat.S_IMODE(state.st_mode):o}".encode(
-        errors="surrogateescape"
-    )
+    said = f"{name} {stat.S_IFMT(state.st_mode):o} {stat.S_IMODE(state.st_mode):o}"
+    yield hashlib.sha256(said.encode(errors="surrogateescape")).digest()
     if stat.S_ISDIR(state.st_mode):
         for entry in sorted(path.iterdir()):
             if entry.name not in skip:
                 yield from _parts(entry, f"{name}/{entry.name}", skip)
     elif stat.S_ISLNK(state.st_mode):
-        yield os.fsencode(path.readlink())
+        yield hashlib.sha256(os.fsencode(path.readlink())).digest()
     elif stat.S_ISREG(state.st_mode):
-        yield path.read_bytes()
+        content = hashlib.sha256()
+        with path.open("rb") as file:
+            while block := file.read(BLOCK):
+                content.update(block)
+        yield content.digest()

@@ -18,7 +18,7 @@ from gpuhost.runner.docker.containers import (
     release_containers,
 )
 from gpuhost.runner.docker.progress_lines import PROGRESS
-from gpuhost.runner.docker.resolved_model import notes
+from gpuhost.runner.docker.resolved_model import extension
 from gpuhost.runner.docker.waiting import in_words, wait_until_up
 from gpuhost.runner.docker.watch import Watch
 from gpuhost.runner.failures.causes import cause
@@ -75,8 +75,8 @@ def start(release: Release) -> None:
 
 
 def keep_running(release: Release) -> None:
-    """Give a restart policy to containers that run and have none: they are no one-shots."""
-    lasting = notes(config(release)).lasting
+    """Keep containers running whose file has no restart policy: they are no one-shots."""
+    lasting = extension(config(release)).lasting
     containers = [
         container
         for container in release_containers(release)
@@ -110,7 +110,7 @@ def _remove_others(
     So would those of services that the files no longer have. Containers that a person started of
     a service that is not in this release are kept.
     """
-    known = {*config(release)["services"], *notes(config(release)).inactive}
+    known = {*config(release)["services"], *extension(config(release)).inactive}
     others = [
         container.name
         for container in present

@@ -23,7 +23,7 @@ from gpuhost.runner.docker.containers import release_containers
 from gpuhost.runner.docker.resolved_model import restart_policy
 from gpuhost.runner.lib.files import write_json
 from gpuhost.runner.resolved.host import site_ports
-from gpuhost.runner.state.container import Container
+from gpuhost.runner.state.container import ENDING, Container
 from gpuhost.runner.state.release import Release
 
 FORMAT = 1
@@ -159,7 +159,7 @@ def _service(section: Mapping[str, Any], containers: list[Container]) -> Service
     return ServiceState(
         count=1 if count is None else int(count),
         ports=tuple(sorted(filter(None, map(_port, section.get("ports") or ())))),
-        ends=has_ended if containers else restart_policy(section) in ("", "no", "none"),
+        ends=has_ended if containers else restart_policy(section) in (*ENDING, "none"),
     )
 
 

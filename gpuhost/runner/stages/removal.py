@@ -31,6 +31,7 @@ CREATED = (
     "abort.json",
     "attempt.json",
     "bases.json",
+    "copying.json",
     "docker",
     "files",
     "git",

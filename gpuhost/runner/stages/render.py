@@ -11,7 +11,7 @@ from gpuhost.runner.data import directories, schedule, secrets, seed
 from gpuhost.runner.data.env_file import write_env_file
 from gpuhost.runner.docker import images
 from gpuhost.runner.docker.compose import ask, config, write_model
-from gpuhost.runner.docker.resolved_model import notes, running
+from gpuhost.runner.docker.resolved_model import extension, running
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.resolved.health import of_images
 from gpuhost.runner.resolved.host import engine
@@ -69,7 +69,7 @@ def write_host_files(release: Release) -> None:
     """
     ensure_resolved(release)
     directories.make(release)
-    for path in notes(config(release)).copies:
+    for path in extension(config(release)).copies:
         seed.seed(release, path)
     _write_runs(release, secrets.place_files(release))
 

@@ -17,7 +17,7 @@ x-gpuhost:
     directory: ../project
     overlay: tts.overlay
     edits:
-      - {file: compose.yaml, find: "profiles: [gpu]", replace: "", reason: it always runs}
+      - {file: ./compose.yaml, find: "profiles: [gpu]", replace: "", reason: it always runs}
   one_shots: [init]
   directories: {data: {}}
 """

@@ -86,3 +86,15 @@ def _assert_lines(lines: Any, expected: list[str], path: Path) -> None:
     assert len(shown) == len(expected), shown
     for line, beginning in zip(shown, expected, strict=True):
         assert line.startswith(beginning), shown
+
+
+def test_files_that_include_each_other_again_and_again_are_refused(tmp_path: Path) -> None:
+    """Each level twice: 30 levels are a thousand million files."""
+    for level in range(30):
+        next_one = f"level{level + 1}.yaml"
+        text = f"include: [{next_one}, ./{next_one}]\nservices: {{s{level}: {{image: a}}}}\n"
+        (tmp_path / f"level{level}.yaml").write_text(text)
+    (tmp_path / "level30.yaml").write_text("services: {z: {image: a}}\n")
+    (tmp_path / "app.yaml").write_text("x-gpuhost: {compose: level0.yaml}\n")
+    with pytest.raises(BadApp, match="more than 1000 files are included"):
+        load(tmp_path / "app.yaml")

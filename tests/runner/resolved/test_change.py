@@ -85,7 +85,7 @@ def test_a_model_becomes(case: dict[str, Any]) -> None:
     for kind, expected in case.get("others_become", {}).items():
         assert changed.model.get(kind) == expected
     assert not set(case.get("gone", ())) & set(resolved_model.running(changed.model))
-    kept = vars(resolved_model.notes(changed.model))
+    kept = vars(resolved_model.extension(changed.model))
     for key, expected in case.get("kept", {}).items():
         assert list(kept[key]) == expected
     assert changed.files == case.get("files", changed.files)

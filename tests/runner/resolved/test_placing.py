@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.files import write_json
+from gpuhost.runner.plan import Directory
 from gpuhost.runner.resolved.placing import placed
 from gpuhost.runner.state.release import Release
-from tests.runner.host_fixtures import App, app
+from tests.runner.host_fixtures import ME, App, app
 
 __all__ = ["app"]
 
@@ -30,7 +32,7 @@ def files(release: Release) -> dict[str, str]:
 
 def test_they_are_removed_with_the_directories_that_were_made(app: App, release: Release) -> None:
     app.data("conf/app.env", "DATA")
-    app.data(".env", "not taken: the source has it")
+    app.data(".env", "OWN")
     (release.source / ".env").write_text("OWN")
     with placed(release, {"a/b/key": "SECRET"}, ("conf/app.env", ".env", "missing.env")):
         assert files(release) == {"a/b/key": "SECRET", "conf/app.env": "DATA", ".env": "OWN"}
@@ -85,3 +87,45 @@ def test_data_must_be_a_regular_file(app: App, release: Release, tmp_path: Path,
         pass
     assert raised.value.fix
     assert files(release) == {}
+
+
+def test_a_file_of_the_source_survives_a_power_cut(release: Release) -> None:
+    """Before it is set aside; or when it is back, but the record is still there."""
+    (release.source / ".env").write_text("OWN")
+    record = {"files": [".env", "key"], "directories": [], "moved": [".env"]}
+    write_json(release.source.with_name("placed.json"), record)
+    (release.source / "key").write_text("SECRET")
+    with placed(release, {".env": "SECRET"}, ()):
+        assert files(release) == {".env": "SECRET"}
+    assert files(release) == {".env": "OWN"}
+
+
+def test_a_file_in_the_way_of_a_directory_is_refused(release: Release) -> None:
+    (release.source / "conf").write_text("a file")
+    with (
+        pytest.raises(Failure, match="conf/key: conf is a file of the source"),
+        placed(release, {"conf/key": "SECRET"}, ()),
+    ):
+        pass
+    assert files(release) == {"conf": "a file"}
+
+
+def test_a_file_of_the_source_and_another_on_the_host_are_refused(
+    app: App, release: Release
+) -> None:
+    (release.source / ".env").write_text("PASSWORD=of-development")
+    app.data(".env", "PASSWORD=of-production")
+    with pytest.raises(Failure, match=r"shared/\.env .* differs") as raised:
+        placed(release, {}, (".env",)).__enter__()
+    assert "of-production" not in f"{raised.value.said}{raised.value.output}"
+    assert files(release) == {".env": "PASSWORD=of-development"}
+
+
+def test_in_a_directory_of_data_the_file_of_the_host_counts(app: App) -> None:
+    release = app.release(directories=(Directory("data", ME),))
+    (release.source / "data").mkdir(parents=True)
+    (release.source / "data/app.env").write_text("OWN")
+    app.data("data/app.env", "DATA")
+    with placed(release, {}, ("data/app.env",)):
+        assert files(release) == {"data/app.env": "DATA"}
+    assert files(release) == {"data/app.env": "OWN"}

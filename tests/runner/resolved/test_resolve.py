@@ -68,6 +68,28 @@ def test_compose_is_asked_in_the_directory_of_the_project(app: App, programs: Pr
     assert home.variables.read_text() == 'A="b"\n'
 
 
+def test_a_seccomp_profile_is_found_in_the_project(app: App, programs: Programs) -> None:
+    options = ["seccomp:./chrome.json", "seccomp=unconfined", "no-new-privileges:true"]
+    programs.compose({"web": {"security_opt": options}})
+    release = a_release(app)
+    (release.source / "docker/chrome.json").write_text("{}")
+    render(release)
+    first, *rest = json.loads(release.paths.runs.read_text())["services"]["web"]["security_opt"]
+    assert Path(first.removeprefix("seccomp=")).is_relative_to(app.paths.files)
+    assert Path(first.removeprefix("seccomp=")).read_text() == "{}"
+    assert rest == options[1:]
+
+
+def test_compose_doubles_the_dollars_of_keys_and_does_not_read_them_so(
+    app: App, programs: Programs
+) -> None:
+    programs.compose({"web": {"labels": {"a$$b": "c$$d"}, "environment": {"E$$": "1"}}})
+    release = a_release(app)
+    render(release)
+    web = json.loads(release.paths.runs.read_text())["services"]["web"]
+    assert (web["labels"], web["environment"]) == ({"a$b": "c$$d"}, {"E$": "1"})
+
+
 def test_an_app_file_without_services_is_not_asked_for(app: App, programs: Programs) -> None:
     programs.compose({"web": {}})
     release = a_release(app, inline=False)
@@ -115,6 +137,31 @@ def test_values_of_env_files_that_are_named_like_secrets_are_masked(
         )
 
 
+def test_a_value_of_an_env_file_that_compose_refuses_is_masked(
+    app: App, programs: Programs
+) -> None:
+    programs.answer("docker compose * json", err="Invalid hostPort: hunter22, rosebud1", status=1)
+    release = a_release(app, env_files=("app.env",))
+    (release.source / "docker/.env").write_text("export DB_PASSWORD = 'hunter22' # old\n")
+    (release.source / "app.env").write_text("API_KEY=rosebud1\nMODE=Invalid\n")
+    with pytest.raises(Failure, match=r"Invalid hostPort: \*\*\*, \*\*\*") as raised:
+        render(release)
+    assert "hunter22" not in f"{raised.value.output}{release.paths.log.read_text()}"
+
+
+@pytest.mark.parametrize("name", ["docker/.env", "app.env", "docker/compose.yaml"])
+def test_a_link_to_a_file_of_the_host_is_not_read(
+    app: App, programs: Programs, tmp_path: Path, name: str
+) -> None:
+    programs.compose({"web": {}})
+    (tmp_path / "of-root").write_text("PRIVATE=1")
+    release = a_release(app, env_files=("app.env",))
+    (release.source / name).symlink_to(tmp_path / "of-root")
+    with pytest.raises(Failure, match=f"{name} is a link that leads out of the source"):
+        render(release)
+    assert not (programs.directory / "calls").exists()
+
+
 def test_unset_variables_are_refused_all_at_once(app: App, programs: Programs) -> None:
     names = ("CONFIG", "PORT", "OTHER", "CONFIG")
     warnings = "".join(f"{WARNING.format(name)}\n" for name in names)
@@ -135,6 +182,7 @@ def test_unset_variables_are_refused_all_at_once(app: App, programs: Programs) -
         ("env file {}/docker/.env not found: stat …", "env file docker/.env", "create shared/"),
         ("env file {}/docker/.env not found: stat …", ".env.example", "path: .env"),
         ("Couldn't find env file: {}/a.env", "a.env", "create shared/a.env"),
+        ("env file /srv/a.env not found: stat …", "/srv/a.env", "create /srv/a.env on the host"),
         ('required variable TAG is missing a value: give one', "TAG", "give TAG a value"),
         ("services.p Additional property provider is not allowed", "provider", "leave_out"),
         ("services.p additional properties 'models' not allowed", "models", "leave_out"),

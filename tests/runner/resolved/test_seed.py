@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
@@ -14,6 +16,7 @@ from gpuhost.runner.state.release import Release
 from tests.runner.host_fixtures import ME, App, app
 
 __all__ = ["app"]
+LATER = "20260103-000000-cccccccc"
 
 
 def a_release(app: App, **files: str) -> Release:
@@ -86,3 +89,42 @@ def test_a_link_that_a_container_made_is_not_followed(app: App, tmp_path: Path) 
     with pytest.raises(Failure, match="copying data of the source"):
         seed.seed(release, "data")
     assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_a_file_that_was_cut_off_is_copied_whole(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    release = a_release(app, model="0123456789")
+
+    def cut(_: BinaryIO, into: BinaryIO) -> None:
+        into.write(b"0123")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "copyfileobj", cut)
+        with pytest.raises(KeyboardInterrupt):
+            seed.seed(release, "data")
+    seed.seed(Release.open(app.paths, release.plan.id), "data")
+    assert content(app.paths.shared / "data") == {"model": "0123456789"}
+
+
+def test_after_a_full_disk_the_next_release_copies_the_rest(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = a_release(app, a="1", b="2")
+    real = shutil.copyfileobj
+
+    def full(source: BinaryIO, into: BinaryIO) -> None:
+        if source.name.endswith("b"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(source, into)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "copyfileobj", full)
+        with pytest.raises(Failure, match="No space left"):
+            seed.seed(release, "data")
+    assert content(app.paths.shared / "data")["a"] == "1"
+    later = app.release(LATER, directories=(Directory("data", ME),))
+    shutil.copytree(release.source, later.source)
+    assert seed.unfinished(app.paths) == {"data": release.plan.id}
+    seed.seed(later, "data")
+    assert content(app.paths.shared / "data") == {"a": "1", "b": "2"}
+    assert seed.unfinished(app.paths) == {}

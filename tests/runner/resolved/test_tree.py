@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,28 @@ def test_what_is_at_a_path(source: Path, path: str, expected: tuple[str, str]) -
     assert kinds(source, path) == expected
 
 
+def test_directories_of_any_depth(source: Path) -> None:
+    """A container can make them in shared/."""
+    deepest = source.with_name("shared") / "data"
+    made = [deepest := deepest / "d" for _ in range(1100)]
+    for directory in made:
+        directory.mkdir()
+    assert kinds(source, "data") == (ABSENT, EMPTY)
+    for directory in reversed(made):
+        directory.rmdir()
+
+
+def test_a_large_file_is_not_read_at_once(source: Path) -> None:
+    large = source / "conf/large"
+    with large.open("wb") as file:
+        file.truncate(200_000_000)
+    tracemalloc.start()
+    tree.digest_of(large, "large")
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 20_000_000
+
+
 def test_an_example_of_a_missing_file_is_found(source: Path) -> None:
     place = tree.read(source, source.with_name("shared"), ["x.conf"])["x.conf"]
     assert place.examples == ("x.conf.example",)
@@ -65,9 +88,9 @@ def test_a_link_is_followed_inside_the_source_only(source: Path, tmp_path: Path)
 
 
 def test_the_digest_is_of_names_modes_and_content(source: Path, tmp_path: Path) -> None:
-    first = tree.digest(source / "conf")
+    first = tree.digest_of(source / "conf", "conf")
     os.utime(source / "conf/a", (1, 1))
-    assert tree.digest(source / "conf") == first
+    assert tree.digest_of(source / "conf", "conf") == first
     seen = {first}
     for change in (
         lambda: (source / "conf/a").write_text("other"),
@@ -76,7 +99,7 @@ def test_the_digest_is_of_names_modes_and_content(source: Path, tmp_path: Path) 
         lambda: (source / "conf/link").symlink_to("c"),
     ):
         change()
-        seen.add(tree.digest(source / "conf"))
+        seen.add(tree.digest_of(source / "conf", "conf"))
     assert len(seen) == 5
 
 
@@ -101,19 +124,41 @@ def test_a_copy_is_kept_by_content(source: Path, tmp_path: Path) -> None:
     assert (files / "d3/source/conf/a").exists()
     assert not (files / "d3/source/.git").exists()
     assert files.stat().st_mode & 0o777 == 0o700
-    kept = (files / "d2/a").stat().st_ino
-    (files / ".d2.new").mkdir()
-    tree.keep(source, "conf/a", "d2", files)
-    assert (files / "d2/a").stat().st_ino == kept
+
+
+def test_a_copy_is_made_once_and_again_if_it_was_changed(source: Path, tmp_path: Path) -> None:
+    files = tmp_path / "files"
+    digest = tree.read(source, source, ["conf"])["conf"].digest
+    assert not tree.keep(source, "conf", digest, files)
+    copy = files / digest / "conf/a"
+    kept = copy.stat().st_ino
+    (files / f".{digest}.new").mkdir()
+    assert not tree.keep(source, "conf", digest, files)
+    assert copy.stat().st_ino == kept
+    copy.write_text("by hand")
+    assert tree.keep(source, "conf", digest, files)
+    assert copy.read_text() == "1"
+    assert [path.name for path in files.iterdir() if path.name != f".{digest}.new"] == [digest]
+
+
+def test_two_links_to_a_file_have_a_copy_each(source: Path, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (source / name).symlink_to("conf/a")
+    places = tree.read(source, source, ["one", "two", "conf/a"])
+    for path, place in places.items():
+        tree.keep(source, path, place.digest, tmp_path / "files")
+        assert (tmp_path / "files" / place.digest / Path(path).name).read_text() == "1"
 
 
 def test_files_of_releases_that_are_removed_go(source: Path, tmp_path: Path) -> None:
     app = AppPaths(tmp_path)
-    for digest in ("d1", "d2", "d3"):
+    for digest in ("d1", "d2", "d3", "d5"):
         tree.keep(source, "conf/a", digest, app.files)
     (app.files / ".d4.new").mkdir()
     for id_, digest in (("1", "d1"), ("2", "d2")):
         app.release(id_).home.mkdir(parents=True)
         app.release(id_).resolved.write_text(f'"{app.files}/{digest}/a"')
-    assert forget(app, ["2", "without-a-model"]) == (".d4.new", "d1", "d3")
-    assert sorted(path.name for path in app.files.iterdir()) == ["d2"]
+    app.release("lost").home.mkdir()
+    app.release("lost").runs.write_text(f'"{app.files}/d5/a"')
+    assert forget(app, ["2", "without-a-model", "lost"]) == (".d4.new", "d1", "d3")
+    assert sorted(path.name for path in app.files.iterdir()) == ["d2", "d5"]

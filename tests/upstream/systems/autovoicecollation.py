@@ -23,6 +23,7 @@ print(Client("http://127.0.0.1:7860", verbose=False).predict(
     audio_file=handle_file("/tmp/{name}.wav"), text_only=True,
     api_name="/upload_process_wrapper")[0])
 """
+MIRROR = "RUN if [ -f /etc/apt/sources.list ]; then"
 PYTORCH = Base(
     "pytorch/pytorch:2.5.1-cuda12.4-cudnn9-runtime",
     PYTHON,
@@ -45,6 +46,13 @@ class AutoVoiceCollation(System):
                     "torch torchaudio --index-url https://download.pytorch.org/whl/cpu\n",
                     "torch torchaudio\n",
                 ),
+            ),
+        ),
+        Stub(
+            "a mirror of Debian in China: this machine's archive",
+            (
+                Change("Dockerfile", MIRROR, f"RUN true || {MIRROR[4:]}"),
+                Change("Dockerfile.cpu", MIRROR, f"RUN true || {MIRROR[4:]}"),
             ),
         ),
         Stub("weights of SenseVoiceSmall and fsmn-vad: small ones that hear one word"),

@@ -22,7 +22,8 @@ PYTHON = """FROM python:3.10-slim
 COPY tls.crt voice_models.py /upstream/
 RUN cat /upstream/tls.crt >> {bundle}
 RUN python -m venv /venv && /venv/bin/pip install "setuptools<81" "numpy<2" torch \\
-    speechbrain==1.0.3 soundfile && /venv/bin/pip install --no-deps torchaudio==2.6.0 \\
+    speechbrain==1.0.3 soundfile \\
+ && PIP_CONSTRAINT= /venv/bin/pip install --no-deps torchaudio==2.6.0 \\
  && rm /venv/lib/python3*/site-packages/torchaudio/lib/*.so \\
  && /venv/bin/python /upstream/voice_models.py /app/pretrained_models && rm -r /venv
 """
@@ -31,6 +32,16 @@ RUN pip install 'moto[server]'
 COPY tls.crt tls.key /
 CMD ["moto_server", "-H", "0.0.0.0", "-p", "9000", "-s", "-c", "/tls.crt", "-k", "/tls.key"]
 """
+TORCHAUDIO = (
+    "    && pip install --no-cache-dir torchaudio==2.6.0"
+    " --index-url https://download.pytorch.org/whl/cu118 \\\n"
+)
+LAST = "--upgrade librosa soundfile scipy"
+# SpeechBrain 1.0.3 needs an older one than the packages above would bring.
+OLDER_TORCHAUDIO = (
+    "    && PIP_CONSTRAINT= pip install --no-cache-dir --no-deps torchaudio==2.6.0 \\\n"
+    "    && rm /usr/local/lib/python3*/dist-packages/torchaudio/lib/*.so"
+)
 CERTIFICATE = (
     "openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=minio"
     " -addext subjectAltName=DNS:minio -keyout /root/tls.key -out /root/tls.crt 2>/dev/null"
@@ -66,12 +77,8 @@ class VoiceprintApi(System):
                     "https://download.pytorch.org/whl/cu118",
                     "torch",
                 ),
-                Change(
-                    "Dockerfile",
-                    "torchaudio==2.6.0 --index-url https://download.pytorch.org/whl/cu118",
-                    "--no-deps torchaudio==2.6.0"
-                    " && rm /usr/local/lib/python3*/dist-packages/torchaudio/lib/*.so",
-                ),
+                Change("Dockerfile", TORCHAUDIO, ""),
+                Change("Dockerfile", LAST, f"{LAST} \\\n{OLDER_TORCHAUDIO}"),
                 Change("requirements.txt", "torch==2.6.0\n", "torch\n"),
                 Change("requirements.txt", "torchvision==0.21.0\n", ""),
                 Change("requirements.txt", "torchaudio==2.6.0\n", ""),
