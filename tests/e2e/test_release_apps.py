@@ -143,7 +143,8 @@ class TestMineru(Life):
     def test_a_worker_without_mineru_fails_the_release(self, app: App, host: LabHost) -> None:
         """It is healthy, and takes the document."""
         edits = edits_without(self.name, "mineru[", "MINERU_AVAILABLE")
-        app.write(revision="bad", edits={"x-gpuhost.source.edits": edits})
+        soon = {"x-gpuhost.verify.steps.2.command.within_s": 15}
+        app.write(revision="bad", edits={"x-gpuhost.source.edits": edits, **soon})
         ended = app.run(host)
         assert ended.status == 1, ended.output
         assert "MinerU is not available" in ended.output
