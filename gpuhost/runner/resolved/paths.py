@@ -85,7 +85,8 @@ class _Placing:
             raise _both(use, path, place)
         if self._is_writable(use, path):
             self._note(
-                f"{use.where}: {path} of the source, writable; a release begins anew with it"
+                f"{use.where}: {path} of the source, writable; each release starts with the "
+                "source's own copy"
             )
             return
         self._refuse_hidden_secrets(use, path)

@@ -57,7 +57,7 @@ def placed(release: Release, secrets: Mapping[str, str], data: tuple[str, ...]) 
 
 
 def remove_placed(source: Path) -> None:
-    """Remove what is placed, and put back what was there."""
+    """Remove what was placed, and restore the files that were there."""
     record = _record(source)
     if not record.exists():
         return
@@ -66,7 +66,7 @@ def remove_placed(source: Path) -> None:
     for path in present.files:
         aside = asides.get(path)
         if aside and not os.path.lexists(aside):
-            continue  # not moved yet, or put back already: it is the source's
+            continue  # not moved yet, or already restored: it is the source's
         with suppress(FileNotFoundError, NotADirectoryError):
             (source / path).unlink()
         if aside:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -70,21 +71,32 @@ def test_the_file_is_loaded_as_it_was_checked(case: dict[str, Any], tmp_path: Pa
     assert set(app.block.secrets) == set(case["block"].get("secrets", {}))
 
 
+# A change of the projects or of the words may not leave the test without any.
+LEAST_SUGGESTIONS = 20
 SUGGESTION = re.compile(r"( +)# ([A-Za-z0-9_./\"-]+: (?:[\[{\"].*|\S+(?:  #.*)?)|- .*)")
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: str(case["name"]))
-def test_each_suggestion_is_valid(case: dict[str, Any], tmp_path: Path) -> None:
-    tree = written(case["files"], tmp_path / "project")
-    text = propose("tts", Path("apps/tts.yaml"), tree, SOURCE).text
-    (tmp_path / "apps").mkdir()
+def test_each_suggestion_is_valid_and_changes_the_app(tmp_path: Path) -> None:
+    tried = 0
+    for number, case in enumerate(CASES):
+        file = tmp_path / str(number) / "apps" / "tts.yaml"
+        file.parent.mkdir(parents=True)
+        text = proposed(case["files"], tmp_path / str(number)).text
+        file.write_text(text, encoding="utf-8")
+        as_proposed = load(file).block
+        for line, enabled in _suggestions(text):
+            file.write_text(text.replace(line, enabled), encoding="utf-8")
+            assert load(file).block != as_proposed, (case["name"], line)
+            tried += 1
+    assert tried >= LEAST_SUGGESTIONS
+
+
+def _suggestions(text: str) -> Iterator[tuple[str, str]]:
+    """Each commented line that is a suggestion, and the line without its comment sign."""
     for line in text.splitlines():
         match = SUGGESTION.fullmatch(line)
-        key = match[2].partition(":")[0] if match else ""
-        if match and f"\n{match[1]}{key}:" not in text:
-            file = tmp_path / "apps" / "tts.yaml"
-            file.write_text(text.replace(line, f"{match[1]}{match[2]}"), encoding="utf-8")
-            load(file)
+        if match and f"\n{match[1]}{match[2].partition(':')[0]}:" not in text:
+            yield line, f"{match[1]}{match[2]}"
 
 
 @pytest.mark.parametrize("case", OTHERS, ids=lambda case: str(case["name"]))
