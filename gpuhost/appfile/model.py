@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
@@ -19,9 +18,9 @@ from gpuhost.appfile.section import (
     SecretName,
     Section,
     Service,
+    SourcePath,
     Text,
     VariableName,
-    stays_inside,
     with_port,
 )
 from gpuhost.appfile.source import Registry, Source
@@ -43,17 +42,8 @@ def _as_list(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
-def _normalized(path: str) -> str:
-    return posixpath.normpath(stays_inside(path))
-
-
-ComposePath = Annotated[
-    str,
-    Field(pattern=r"^[^/~\x00-\x1f\x7f][^\x00-\x1f\x7f]*$", title="a path relative to the source"),
-    AfterValidator(_normalized),
-]
 ComposePaths = Annotated[
-    tuple[ComposePath, ...],
+    tuple[SourcePath, ...],
     BeforeValidator(_as_list),
     WithJsonSchema(
         {

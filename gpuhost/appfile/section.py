@@ -5,6 +5,7 @@ A type's `title` names it in error messages and in the JSON Schema.
 
 from __future__ import annotations
 
+import posixpath
 import re
 from typing import Annotated, Any
 
@@ -47,6 +48,18 @@ Path = Annotated[
     str,
     Field(pattern=r"^[^\x00-\x1f\x7f]+$", title="a path"),
     AfterValidator(stays_inside),
+]
+
+
+def _normalized(path: str) -> str:
+    return posixpath.normpath(stays_inside(path))
+
+
+# A file of the source.
+SourcePath = Annotated[
+    str,
+    Field(pattern=r"^[^/~\x00-\x1f\x7f][^\x00-\x1f\x7f]*$", title="a path relative to the source"),
+    AfterValidator(_normalized),
 ]
 
 

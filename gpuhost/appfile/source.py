@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
-from gpuhost.appfile.section import Line, SecretName, Section, stays_inside
+from gpuhost.appfile.section import Line, SecretName, Section, SourcePath
 
 
 def _without_login(url: str) -> str:
@@ -31,11 +31,6 @@ Ref = Annotated[
 ]
 
 
-SourcePath = Annotated[
-    str,
-    Field(pattern=r"^[^/\x00-\x1f\x7f][^\x00-\x1f\x7f]*$", title="a path relative to the source"),
-    AfterValidator(stays_inside),
-]
 Reason = Annotated[
     str,
     Field(pattern=r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$", title="a sentence"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from gpuhost.appfile.compose.project_files import Kind, LocalFiles, ProjectFiles
 from gpuhost.appfile.local_path import local_path
 from gpuhost.appfile.source import Edit, Source
+from gpuhost.runner.contract import replace_once
 
 
 def patched(files: ProjectFiles, source: Source | None, app_file: Path) -> ProjectFiles:
@@ -42,8 +42,8 @@ class PatchedFiles:
             text = self.files.read(path)
         for edit in self.edits:
             # The host refuses an edit that does not fit.
-            if posixpath.normpath(edit.file) == path and text.count(edit.find) == 1:
-                text = text.replace(edit.find, edit.replace)
+            if edit.file == path:
+                text, _ = replace_once(text, edit.find, edit.replace)
         return text
 
     def shown(self, path: str) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from gpuhost.runner.contract import replace_once
 from gpuhost.runner.data.source_paths import through_link
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.log import Log
@@ -18,7 +18,6 @@ FIX = (
 )
 # How much of an anchor a failure shows.
 ANCHOR_LINES = 10
-LINE_END = r"(?:\r\n|(?<!\r)\n)"
 
 
 class _DoesNotFit(Exception):
@@ -78,25 +77,12 @@ def _read(source: Path, name: str) -> str:
 
 
 def _replaced(text: str, edit: Edit) -> str:
-    """Raises _DoesNotFit. The new lines end as those of the place that they are put in."""
-    lines = edit.find.replace("\r\n", "\n").split("\n")
-    anchor = LINE_END.join(map(re.escape, lines))
-    # Also occurrences that overlap: any of them could be meant.
-    found = [(match.start(), match.end(1)) for match in re.finditer(f"(?=({anchor}))", text)]
-    if len(found) != 1:
-        often = f"occurs {len(found)} times in" if found else "does not occur in"
+    """Raises _DoesNotFit."""
+    new, count = replace_once(text, edit.find, edit.replace)
+    if count != 1:
+        often = f"occurs {count} times in" if count else "does not occur in"
         raise _DoesNotFit(f"its anchor {often} {edit.file}")
-    ((start, end),) = found
-    new = edit.replace.replace("\r\n", "\n").replace("\n", _line_end(text, start))
-    return text[:start] + new + text[end:]
-
-
-def _line_end(text: str, at: int) -> str:
-    r"""`\n` or `\r\n`: how the line at this place ends, or the one before it."""
-    newline = text.find("\n", at)
-    if newline < 0:
-        newline = text.rfind("\n")
-    return "\r\n" if newline > 0 and text[newline - 1] == "\r" else "\n"
+    return new
 
 
 def _write(path: Path, text: str) -> None:

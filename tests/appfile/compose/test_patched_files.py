@@ -45,6 +45,16 @@ def test_an_edit_counts(app_file: Path) -> None:
     assert load(app_file).compose.services["web"].profiles == ()
 
 
+def test_an_edit_of_several_lines_fits_as_on_the_host(app_file: Path) -> None:
+    compose = app_file.parents[1] / "project/compose.yaml"
+    compose.write_bytes(b"services:\r\n  web:\r\n    image: w\r\n    profiles: [gpu]\r\n")
+    edit = '{file: ./compose.yaml, find: "w\\n    profiles: [gpu]", replace: v, reason: r}'
+    old = '{file: ./compose.yaml, find: "profiles: [gpu]", replace: "", reason: it always runs}'
+    app_file.write_text(APP.replace(old, edit), encoding="utf-8")
+    web = load(app_file).compose.services["web"]
+    assert (web.image, web.profiles) == ("v", ())
+
+
 def test_a_file_of_the_overlay_is_named_in_messages(app_file: Path) -> None:
     override = app_file.parent / "tts.overlay/compose.override.yaml"
     override.write_text("services: [\n", encoding="utf-8")
