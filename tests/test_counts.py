@@ -148,6 +148,7 @@ LAB_TESTS = {
     "tests/e2e/test_release_abort.py": 5,
     "tests/e2e/test_release_apps.py": 28,
     "tests/e2e/test_release_broken.py": 16,
+    "tests/e2e/test_release_compose.py": 5,
     "tests/e2e/test_release_cut.py": 18,
     "tests/e2e/test_release_life.py": 3,
     "tests/e2e/test_swap.py": 23,

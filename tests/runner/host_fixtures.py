@@ -24,9 +24,14 @@ OLD, NEW = "20260101-000000-aaaaaaaa", "20260102-000000-bbbbbbbb"
 ME = f"{os.getuid()}:{os.getgid()}"
 
 
-def as_resolved(release: Release, services: dict[str, Any], inactive: Sequence[str] = ()) -> None:
-    """Writes resolved.json of a release, as the stage `render` does."""
-    model, _ = started({"services": services}, release.plan, inactive)
+def as_resolved(
+    release: Release, services: dict[str, Any], inactive: Sequence[str] = (), **top: dict[str, Any]
+) -> None:
+    """Writes resolved.json of a release, as the stage `render` does.
+
+    + top: other keys of the model, such as secrets
+    """
+    model, _ = started({"services": services, **top}, release.plan, inactive)
     write_model(release.paths.resolved, model)
 
 

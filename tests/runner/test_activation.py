@@ -207,24 +207,29 @@ def test_the_container_that_compose_timed_out_on_is_named(
         activation.start(app.release(verify=Verify(start_s=1)))
 
 
-def test_what_still_runs_without_a_restart_policy_gets_one(app: App, programs: Programs) -> None:
+def test_a_server_without_a_restart_policy_gets_one(app: App, programs: Programs) -> None:
     app.paths.shared.mkdir()
     services: dict[str, Any] = {
         "web": {}, "init": {}, "always": {"restart": "always"}, "no": {"restart": "no"},
-        "seed": {}, "waits": {"depends_on": {"seed": {"condition": COMPLETED}}},
+        "seed": {}, "waits": {"depends_on": {"seed": {"condition": COMPLETED}}}, "pull": {},
     }  # fmt: skip
     programs.compose(services)
     image = "gpuhost/app/x:aaaaaaaaaaaa"
     made = [container(name, name, image) for name in services]
     for each in made:
         each["HostConfig"]["RestartPolicy"]["Name"] = "no"
+    made[0]["Config"]["ExposedPorts"] = {"80/tcp": {}}
     made[1]["State"] = {"Status": "exited", "ExitCode": 0}
+    made[5]["Config"]["Healthcheck"] = {"Test": ["CMD", "true"]}
     programs.answer("docker ps *", "some")
     programs.answer("docker inspect *", json.dumps(made))
-    activation.keep_running(app.release())
+    release = app.release()
+    activation.keep_running(release)
     assert programs.called("docker update") == [
         "docker update --restart unless-stopped waits web",
     ]
+    notes = [line for line in release.paths.log.read_text().splitlines() if "one_shots" in line]
+    assert [note.split(" still runs")[0].split()[-1] for note in notes] == ["pull"]
 
 
 def test_a_one_shot_must_end(app: App, programs: Programs) -> None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from gpuhost.runner.lib.failure import Failure
-from gpuhost.runner.plan import Build, Edit, Migrate, Source
+from gpuhost.runner.plan import Build, Edit, Migrate, Secret, Source
 from gpuhost.runner.stages.build import build
 from gpuhost.runner.state.release import Release
 from tests.runner.build_fixtures import DEBIAN, a_release, isolated_host, log_text
 from tests.runner.fake_tools import Docker, docker
-from tests.runner.host_fixtures import NEW, App, app
+from tests.runner.host_fixtures import NEW, App, app, as_resolved
 
 __all__ = ["app", "docker", "isolated_host"]
 
@@ -65,6 +66,29 @@ def test_a_build_gets_the_arguments_of_the_plan_and_no_secret(app: App, docker: 
     assert str(release.paths.runs) not in words
     assert call["env"]["GPUHOST_SOURCE"] == str(release.paths.source)
     assert "DOCKER_CONFIG" not in call["env"]
+
+
+def test_a_build_reads_a_secret_file_before_it_is_in_place(app: App, docker: Docker) -> None:
+    docker.services = {
+        "web": {"build": {**DEBIAN, "secrets": [{"source": "npmrc"}, {"source": "other"}]}}
+    }
+    at_rest = str(app.paths.shared / "conf/npmrc")
+    declared = (Secret("NPMRC", path="./conf/npmrc"), Secret("UNUSED", path="unused"))
+    given = {"NPMRC": "first line\nsecond $line", "UNUSED": "u"}
+    release = a_release(app, docker, secrets=declared, given=given)
+    files = {"npmrc": {"file": at_rest}, "other": {"file": "/etc/other"}}
+    as_resolved(release, docker.services, secrets=files)
+    build(release)
+    call = next(call for call in docker.calls if "build" in call["words"])
+    assert call["words"][call["words"].index("-f") + 1] == str(release.paths.builds)
+    assert json.loads(release.paths.builds.read_text())["secrets"] == {
+        "npmrc": {"environment": "GPUHOST_BUILD_SECRET_NPMRC"},
+        "other": {"file": "/etc/other"},
+    }
+    assert call["env"]["GPUHOST_BUILD_SECRET_NPMRC"] == "first line\nsecond $line"
+    assert "GPUHOST_BUILD_SECRET_UNUSED" not in call["env"]
+    assert "second" not in release.paths.builds.read_text() + " ".join(call["words"])
+    assert not app.paths.shared.joinpath("conf/npmrc").exists()
 
 
 def test_a_second_build_has_the_same_images(app: App, docker: Docker) -> None:

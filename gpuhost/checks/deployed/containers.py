@@ -36,7 +36,10 @@ def containers(app: DeployedApp) -> Verdict:
     ]
     total = sum(service.count for service in services.values() if not service.ends)
     if faults:
-        return fail(f"{total} containers running", "; ".join(faults), fix=app.release_command)
+        is_ended = any(fault.endswith("exited (0)") for fault in faults)
+        ends = "; if it ends by itself, name it in x-gpuhost.one_shots" if is_ended else ""
+        fix = f"{app.release_command}{ends}"
+        return fail(f"{total} containers running", "; ".join(faults), fix=fix)
     extra = [
         container.name
         for container in existing

@@ -29,6 +29,11 @@ class ReleasePaths:
         return self.home / "resolved.json"
 
     @property
+    def builds(self) -> Path:
+        """The same for builds that read secret files, without their values; 0600."""
+        return self.home / "build.json"
+
+    @property
     def runs(self) -> Path:
         """The same with secrets and image ids: what runs; 0600, never sent anywhere."""
         return self.home / "compose.json"

@@ -24,13 +24,18 @@ LEAST_GUESSED = 6
 SECRET = re.compile(r"PASS(WORD|WD)?$|SECRET|TOKEN$|KEY$|CREDENTIAL", re.IGNORECASE)
 
 
-def words(release: Release, *arguments: str, pinned: bool = True) -> tuple[str, ...]:
+def words(
+    release: Release, *arguments: str, pinned: bool = True, file: Path | None = None
+) -> tuple[str, ...]:
     """A compose command line.
 
     + pinned: with recorded image ids and secrets; not for builds, whose images get the names in the
       user's files
+    + file: another model of the release
     """
-    file = release.paths.runs if pinned and release.paths.runs.exists() else release.paths.resolved
+    if file is None:
+        is_pinned = pinned and release.paths.runs.exists()
+        file = release.paths.runs if is_pinned else release.paths.resolved
     if not file.exists():
         # An older gpuhost made the release, and it was not activated since.
         return (*legacy_words(release, pinned=pinned), *arguments)

@@ -15,7 +15,7 @@ from gpuhost.runner.resolved.limits import host_cpus, limits
 from gpuhost.runner.resolved.paths import paths
 from gpuhost.runner.resolved.places import Place, Roots
 from gpuhost.runner.resolved.ports import ports
-from gpuhost.runner.resolved.services import restart_until_up, services
+from gpuhost.runner.resolved.services import restart_after_errors, services
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def change(model: Model, plan: Plan, facts: Facts) -> Changed:
     published, of_ports = ports(placed.model, plan, facts.site)
     with_cards, of_cards = cards(published, plan)
     limited, of_limits = limits(with_cards, plan, facts.cores)
-    checked = of_files(restart_until_up(limited), facts.engine)
+    checked = of_files(restart_after_errors(limited), facts.engine)
     copies = tuple(dict.fromkeys((*placed.copies, *facts.copied)))
     extension = replace(resolved_model.extension(checked), copies=copies)
     said = (*of_services, *placed.notes, *of_ports, *of_cards, *of_limits)

@@ -62,7 +62,7 @@ def services(
     return with_extension(changed, own), tuple(_notes(left_out, lasting))
 
 
-def restart_until_up(model: Model) -> Model:
+def restart_after_errors(model: Model) -> Model:
     """Services without a restart policy: they may wait for a database by ending with an error."""
     changed = deepcopy(model)
     for name in extension(changed).lasting:
@@ -75,9 +75,8 @@ def _notes(left_out: Sequence[str], lasting: Sequence[str]) -> Iterator[str]:
         yield f"left out here: {', '.join(left_out)}"
     if lasting:
         yield (
-            f"{', '.join(lasting)}: no restart policy in the file: on-failure until the app "
-            "is up. One that ends with 0 is done; one that runs then gets unless-stopped. Name it "
-            "in x-gpuhost.one_shots if it ends later"
+            f"{', '.join(lasting)}: no restart policy in the file: on-failure. One that ends with "
+            "0 is done; one with a port or a health check gets unless-stopped when the app is up"
         )
 
 

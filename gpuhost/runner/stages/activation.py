@@ -75,19 +75,26 @@ def start(release: Release) -> None:
 
 
 def keep_running(release: Release) -> None:
-    """Keep containers running whose file has no restart policy: they are no one-shots."""
+    """Keep servers running whose file has no restart policy. Others may be long one-shots."""
     lasting = extension(config(release)).lasting
     containers = [
         container
         for container in release_containers(release)
         if container.service in lasting and container.state == "running" and container.one_shot
     ]
-    if not containers:
-        return
-    names = [container.name for container in containers]
-    release.log.write(f"restart: unless-stopped for {', '.join(names)}")
-    update = ("docker", "update", "--restart", "unless-stopped", *names)
-    run(release.log, *update, seconds=SPARE, what="docker update --restart", quiet=True)
+    servers = [container.name for container in containers if container.serves]
+    if servers:
+        release.log.write(f"restart: unless-stopped for {', '.join(servers)}")
+        update = ("docker", "update", "--restart", "unless-stopped", *servers)
+        run(release.log, *update, seconds=SPARE, what="docker update --restart", quiet=True)
+    for container in containers:
+        if not container.serves:
+            release.log.write(
+                f"{container.service} still runs, without a restart policy, a port and a health "
+                "check: it is not started again after an exit with 0, nor at boot. Set `restart` "
+                "in the Compose file if it must run always; name it in x-gpuhost.one_shots if it "
+                "ends by itself"
+            )
 
 
 def _reason(release: Release, failed: Outcome) -> tuple[str, str]:

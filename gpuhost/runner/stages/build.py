@@ -9,13 +9,16 @@ import hashlib
 import json
 import re
 import time
+from collections.abc import Mapping
 
 from gpuhost.runner.building import capacity, registry_login
 from gpuhost.runner.building.build_order import Base, Step, steps
 from gpuhost.runner.building.build_output import BuildOutput
+from gpuhost.runner.building.build_secrets import by_environment
 from gpuhost.runner.building.memory_peak import MemoryPeak
+from gpuhost.runner.data import secrets
 from gpuhost.runner.docker import images
-from gpuhost.runner.docker.compose import environment, words
+from gpuhost.runner.docker.compose import config, environment, words, write_model
 from gpuhost.runner.docker.services import read
 from gpuhost.runner.failures import oom
 from gpuhost.runner.lib.commands import Outcome, try_run
@@ -45,20 +48,35 @@ def build(release: Release) -> None:
     if todo:
         release.log.write(f"builds: {', '.join(step.name for step in todo)}")
         capacity.check(release)
+    variables = _secret_variables(release) if todo else {}
     for step in todo:
-        _build(release, step)
+        _build(release, step, variables)
     kept = images.keep(release, running)
     images.require_cuda(release, running, kept)
     nginx_trial.try_in_container(release)
 
 
-def _build(release: Release, step: Step) -> None:
+def _secret_variables(release: Release) -> dict[str, str]:
+    """Variables with the secrets that builds read as files; build.json names them."""
+    declared = tuple(secret for secret in release.plan.secrets if secret.path)
+    if not declared:
+        return {}
+    model, variables = by_environment(
+        config(release), declared, str(release.app.shared), secrets.values(release)
+    )
+    if variables:
+        write_model(release.paths.builds, model)
+    return variables
+
+
+def _build(release: Release, step: Step, variables: Mapping[str, str]) -> None:
     if step.base is not None:
         _build_base(release, step, step.base)
         return
     no_cache = ("--no-cache",) if release.plan.build.no_cache else ()
     what = ("--progress=plain", "build", *no_cache, *_arguments(release), step.name)
-    _run(release, step.name, words(release, *what, pinned=False))
+    file = release.paths.builds if variables else None
+    _run(release, step.name, words(release, *what, pinned=False, file=file), variables)
 
 
 def _build_base(release: Release, step: Step, base: Base) -> None:
@@ -79,7 +97,7 @@ def _build_base(release: Release, step: Step, base: Base) -> None:
     no_cache = ("--no-cache",) if release.plan.build.no_cache else ()
     where = ("--tag", step.name, "--file", str(base.dockerfile), str(base.context))
     command = ("docker", "build", "--progress=plain", *no_cache, *_arguments(release), *where)
-    _run(release, step.name, command)
+    _run(release, step.name, command, {})
     image = images.find(step.name)
     if image is not None:
         entry = {"id": image.id, "from": inputs}
@@ -110,7 +128,9 @@ def _arguments(release: Release) -> tuple[str, ...]:
     return tuple(word for name in sorted(args) for word in ("--build-arg", f"{name}={args[name]}"))
 
 
-def _run(release: Release, name: str, command: tuple[str, ...]) -> None:
+def _run(
+    release: Release, name: str, command: tuple[str, ...], variables: Mapping[str, str]
+) -> None:
     log, limit = release.log, release.plan.build.step_limit_s
     log.write(f"building {name}")
     began, before = time.monotonic(), oom.current_moment()
@@ -120,7 +140,7 @@ def _run(release: Release, name: str, command: tuple[str, ...]) -> None:
             log,
             *command,
             seconds=limit,
-            env={**environment(release), "DOCKER_BUILDKIT": "1"},
+            env={**environment(release), **variables, "DOCKER_BUILDKIT": "1"},
             on_line=output.read,
         )
     took = time.monotonic() - began

@@ -37,6 +37,7 @@ class Container:
     health_check: HealthCheck | None = None
     ports: tuple[int, ...] = ()  # on the host
     must_end: bool = False  # the app is up only after it has ended
+    serves: bool = False  # it has a port, published or not, or a health check
 
     @property
     def is_up(self) -> bool:
@@ -108,6 +109,7 @@ def from_inspect(value: Mapping[str, Any]) -> Container:
         is_run=labels.get("com.docker.compose.oneoff") == "True",
         health_check=read_health_check(value["Config"], state),
         ports=_ports(value),
+        serves=bool(value["Config"].get("ExposedPorts") or value["Config"].get("Healthcheck")),
     )
 
 
