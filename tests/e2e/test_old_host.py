@@ -6,13 +6,16 @@ backups on the host, and checks, compares, releases, rolls back and restores the
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.apps import base_image
 from tests.e2e.commands import BIN, ROOT, check, deploy
@@ -72,17 +75,30 @@ def run_old(code: Path, host: LabHost, project: App, deploy: str, **data: str) -
     assert done.returncode == 0, done.stderr
 
 
+def write_old(code: Path, app: App, revision: str) -> None:
+    """Write the app file and the source of the old code."""
+    source = app.project / "source"
+    shutil.rmtree(source, ignore_errors=True)
+    for part in (NAME, "stand_in"):
+        shutil.copytree(code / "tests" / "apps" / part, source, dirs_exist_ok=True)
+    (source / "stand-in.json").write_text(json.dumps({"revision": revision}))
+    declared = yaml.safe_load((code / "apps" / f"{NAME}.yaml").read_text())
+    declared["x-gpuhost"]["source"] = {"directory": "../source"}
+    (app.project / "apps").mkdir(exist_ok=True)
+    (app.project / "apps" / f"{NAME}.yaml").write_text(yaml.safe_dump(declared))
+
+
 @pytest.fixture(scope="module")
 def old(hosts: Hosts, old_code: Path, tmp_path_factory: pytest.TempPathFactory) -> OldHost:
     (host,) = hosts(HostSpec("old-host", "trixie", card="p40"))
     app = App(NAME, tmp_path_factory.mktemp("project"))
-    app.write(revision="first")
+    write_old(old_code, app, "first")
     run_old(old_code, host, app, "gpu_host.py")
     base_image.load(host)
     run_old(old_code, host, app, "app.py", app=NAME)
     first = app.current(host)
     ask(host, "/rows", post="written by the old code")
-    app.write(revision="second")
+    write_old(old_code, app, "second")
     run_old(old_code, host, app, "app.py", app=NAME)
     second = app.current(host)
     assert second != first
@@ -127,6 +143,7 @@ def test_the_same_release_again_is_made_once(old: OldHost) -> None:
 
 
 def test_release_rollback_and_restore(old: OldHost) -> None:
+    """The release has the app file of today, with overlay and edits."""
     host, app = old.host, old.app
     app.write(revision="third")
     assert app.run(host).status == 0

@@ -87,7 +87,7 @@ def test_the_env_file_exists_before_compose_first_runs(app: App, programs: Progr
     """Otherwise Compose refuses ${NAME:?}."""
     release = app.release(secrets=(Secret("A", generate="hex"),), given={})
     if_missing = f"grep -q A= {release.paths.env} || exit 15"
-    programs.answer("docker compose * config *", '{"services": {}}', then=if_missing)
+    programs.answer("docker compose * config *", '{"services": {"web": {}}}', then=if_missing)
     for _ in range(2):
         release.paths.env.unlink(missing_ok=True)
         asked = len(programs.called("docker"))
@@ -116,8 +116,9 @@ def test_a_nul_is_refused_and_nothing_is_written(app: App, programs: Programs) -
 def test_no_secret_is_an_argument_or_in_the_environment(app: App, programs: Programs) -> None:
     value = "planted-value"
     fail_if_in_environment = f"if env | grep -q {value}; then exit 9; fi"
-    programs.answer("docker *", '{"services": {}}', then=fail_if_in_environment)
-    release = app.release(secrets=(Secret("A"),), given={"A": value}, migrate=Migrate("web"))
+    services = '{"services": {"web": {}, "migrate": {}}}'
+    programs.answer("docker *", services, then=fail_if_in_environment)
+    release = app.release(secrets=(Secret("A"),), given={"A": value}, migrate=Migrate("migrate"))
     render(release)
     assert programs.calls
     assert not any(value in call for call in programs.calls)

@@ -57,6 +57,7 @@ class Changed:
 def change(model: Model, plan: Plan, facts: Facts) -> Changed:
     """Everything that the plan and the host change. Raises Failure."""
     started, of_services = services(model, plan, facts.inactive, facts.hidden)
+    external.refuse_nothing(started, plan.migrate.service if plan.migrate else None)
     external.refuse_unsupported(started)
     external.refuse_missing(started, "volume", facts.volumes)
     external.refuse_missing(started, "network", facts.networks)

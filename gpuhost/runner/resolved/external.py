@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from gpuhost.runner.docker.resolved_model import Model, running
+from gpuhost.runner.docker.resolved_model import Model, extension, running
 from gpuhost.runner.lib.failure import Failure
 
 KINDS = {"volume": "volumes", "network": "networks"}
@@ -30,6 +30,20 @@ def refuse_unsupported(model: Model) -> None:
         raise Failure(
             "models: they are run by Docker Model Runner, not in a container",
             fix="run each model in a service of its own",
+        )
+
+
+def refuse_nothing(model: Model, migration: str | None) -> None:
+    """Raises Failure if no service is left to run: the old containers would only be removed.
+
+    + migration: the service of the migration, which does not stay
+    """
+    hidden = {*extension(model).of_migration, migration}
+    if not running(model).keys() - hidden:
+        raise Failure(
+            "no service is left to run on this host: each is left out, or in a profile that is not "
+            "active",
+            fix="correct profiles and leave_out in x-gpuhost, with_gpu and without_gpu included",
         )
 
 

@@ -47,7 +47,7 @@ def test_compose_is_asked_in_the_directory_of_the_project(app: App, programs: Pr
     in_project = (
         f'[ "$PWD" = {project} ] && [ "$HOME" = /root ] && [ -z "$COMPOSE_FILE" ] || exit 9'
     )
-    programs.answer("docker compose * json", '{"services": {}}', then=in_project)
+    programs.answer("docker compose * json", '{"services": {"web": {}}}', then=in_project)
     release = a_release(
         app,
         compose=("docker/compose.yaml", "over.yaml"),
