@@ -39,12 +39,15 @@ class Archive:
 
 @dataclass(frozen=True)
 class _Kind:
-    """key: what the app file calls the directory. remedy: for a file that cannot be sent."""
+    """+ key: what the app file calls the directory
+    + links_out: links may point out of it, as in a clone: a build sees them as Docker's does, and
+      the host refuses to mount one
+    """
 
     key: str
-    remedy: str
     included: Callable[[Path], Callable[[str], bool]]
     selection: Selection = EVERYTHING
+    links_out: bool = True
 
 
 def pack(
@@ -75,13 +78,12 @@ def pack_overlay(directory: Path) -> Archive:
 
     Raises BadDirectory.
     """
-    return _pack(directory, _Kind("source.overlay", "remove it", lambda _: _is_written))
+    return _pack(directory, _Kind("source.overlay", lambda _: _is_written, links_out=False))
 
 
 def _source(contexts: Iterable[BuildContext], selection: Selection) -> _Kind:
     included = partial(included_files, contexts=contexts, selection=selection)
-    remedy = "remove it or add it to .dockerignore"
-    return _Kind("source.directory", remedy, included, selection)
+    return _Kind("source.directory", included, selection)
 
 
 def _is_written(name: str) -> bool:
@@ -162,11 +164,13 @@ def _add(archive: tarfile.TarFile, directory: Path, name: str, kind: _Kind) -> N
 def _link_target(path: Path, name: str, kind: _Kind) -> str:
     # A Path would drop a leading ./
     target = os.readlink(path)  # noqa: PTH115
+    if kind.links_out:
+        return target
     resolved = posixpath.normpath(posixpath.join(posixpath.dirname(name), target))
     if target.startswith("/") or resolved == ".." or resolved.startswith("../"):
         raise BadDirectory(
             f"{kind.key}: the link {name} points outside, to {target}, which the host "
-            f"does not have; {kind.remedy}"
+            "does not have; remove it"
         )
     return target
 

@@ -177,7 +177,8 @@ def _outside(compose: ComposeFile, sources: Sources) -> Iterator[FileError]:
     for key_path, path in _paths(compose):
         if leads_out(path):
             said = f"{'.'.join(key_path)}: {path.removeprefix('./')} leads out of the source"
-            fix = "set x-gpuhost.source to a directory that contains it"
+            fix = "set x-gpuhost.source to a directory that contains it, or change the path with "
+            fix += "source.edits"
             yield FileError(*sources.place(key_path), f"{said}; {fix}")
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 # A service of one file: the file's path and the service's name.
 Owner = tuple[str, str]
+# Many files hand these on. Without a value there is no proxy, as a program expects.
+PROXIES = {"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "FTP_PROXY"}
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,8 @@ class Uses:
 
     @staticmethod
     def _matters(use: Use, running: Collection[Owner]) -> bool:
+        if use.name.upper() in PROXIES:
+            return use.required
         if use.owner is None:
             return use.required or not use.is_extension
         return use.required or use.owner in running

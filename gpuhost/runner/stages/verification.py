@@ -63,10 +63,11 @@ def _repeat(release: Release, step: VerifyStep, through: bool) -> None:
         if problem.is_final or elapsed >= step.within_s:
             raise _failure(release, label, step, last)
         if steady.is_final(problem):
-            duration = f"the same answer for {steady_error.STEADY_S:.0f} s"
+            duration = f"the same for {steady_error.STEADY_S:.0f} s"
             raise _failure(release, label, step, problem, duration)
-        if problem.reason != logged or began + elapsed - logged_at >= LOG_EVERY_S:
-            logged, logged_at = problem.reason, began + elapsed
+        shown = _with_last_line(step, problem)
+        if shown != logged or began + elapsed - logged_at >= LOG_EVERY_S:
+            logged, logged_at = shown, began + elapsed
             release.log.write(f"verify {label}: {elapsed:.0f} s of {step.within_s}: {logged}")
         time.sleep(PAUSE)
 
@@ -74,7 +75,7 @@ def _repeat(release: Release, step: VerifyStep, through: bool) -> None:
 def _failure(
     release: Release, label: str, step: VerifyStep, problem: Problem, steady: str = ""
 ) -> Failure:
-    """+ steady: how long the app has answered the same error; "": the step ended otherwise"""
+    """+ steady: how long the error has been the same; "": the step ended otherwise"""
     duration = "" if problem.is_final else f" ({steady or f'for {step.within_s} s'})"
     masked = release.log.masked
     return Failure(
@@ -130,8 +131,16 @@ def _verify_command(release: Release, step: VerifyStep, seconds: float) -> Probl
     if outcome.ok:
         return None
     ended = "did not end" if outcome.status is None else f"exit {outcome.status}"
-    reason = f"{_shorten(step.command)} in {step.service}: {ended}"
-    return Problem(reason, outcome.tail, is_timeout=outcome.status is None)
+    shown = _shorten(step.command)
+    reason = ended if shown in step.name else f"{shown} in {step.service}: {ended}"
+    stopped = outcome.status is None
+    return Problem(reason, outcome.tail, is_timeout=stopped, is_error=not stopped)
+
+
+def _with_last_line(step: VerifyStep, problem: Problem) -> str:
+    """What a command printed last says more than its exit status."""
+    last = problem.output[-1].strip() if step.command and problem.output else ""
+    return f"{problem.reason}: {last}" if last else problem.reason
 
 
 def _shorten(command: tuple[str, ...]) -> str:
