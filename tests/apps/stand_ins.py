@@ -17,7 +17,11 @@ def write_source(name: str, directory: Path) -> None:
     """
     shutil.copytree(HERE / name, directory, dirs_exist_ok=True)
     shutil.copytree(HERE / "stand_in", directory, dirs_exist_ok=True)
-    faults = table.load(name).faults if name in table.NAMES else ()
+    facts = table.load(name) if name in table.NAMES else None
+    for file, text in facts.has.items() if facts else ():
+        (directory / file).parent.mkdir(parents=True, exist_ok=True)
+        (directory / file).write_text(f"{text}\n", encoding="utf-8")
+    faults = facts.faults if facts else ()
     own = {fault.file for fault in faults if (directory / fault.file).exists()}
     for fault in faults:
         path = directory / fault.file

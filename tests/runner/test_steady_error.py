@@ -1,4 +1,4 @@
-"""An error that is the same each time ends a step of a healthy app; a loading app is asked again."""
+"""An error that is always the same ends a step of a healthy app; a loading app is asked again."""
 
 from __future__ import annotations
 
@@ -144,7 +144,8 @@ def test_a_post_with_an_error_is_sent_once(app: App, programs: Programs, site: S
 def command(app: App, programs: Programs, *printed: str, service: str = "web") -> None:
     """Verify a command that prints these lines in turn and fails, and passes after PATIENT."""
     asked = "docker compose * exec *"
-    lines = "; ".join(f"[ $(($n % {len(printed)})) != {i} ] || echo {p}" for i, p in enumerate(printed))
+    turn = f"$((n % {len(printed)}))"
+    lines = "; ".join(f"[ {turn} != {i} ] || echo {line}" for i, line in enumerate(printed))
     count = app.paths.home / "count"
     then = f"n=$(cat {count} 2>/dev/null || echo 0); echo $((n + 1)) >{count}; {lines}; "
     programs.answer(asked, "", then=f"{then}[ $n -ge {PATIENT} ] || exit 1")

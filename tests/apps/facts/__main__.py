@@ -30,6 +30,9 @@ def compare(facts: Facts, directory: Path) -> Iterator[str]:
     for path in facts.lacks:
         if _text(clone, facts.revision, path):
             yield f"{path} is in the revision"
+    for path, text in facts.has.items():
+        if text not in _text(clone, facts.revision, path):
+            yield f"{path} lacks {text!r}"
     for program in facts.programs:
         for name, at in program.reads.items():
             if (place := LINE.fullmatch(at)) and not _names(clone, facts.revision, place, name):

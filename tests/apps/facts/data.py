@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any
 
+from gpuhost.runner.docker.resolved_model import extension
 from tests.apps.facts.released import Released
 from tests.apps.facts.table import Facts
 
@@ -28,6 +29,10 @@ def data(release: Released, facts: Facts) -> Iterator[str]:
             if not any(_is_in(path, volume["target"]) for path in known):
                 yield f"{name}: nothing uses {volume['target']}"
     yield from _backed_up(release, used)
+    for path in extension(release.model).copies:
+        yield from (
+            f"{file} of the source is copied into data" for file in facts.has if _is_in(file, path)
+        )
 
 
 def _backed_up(release: Released, used: set[str]) -> Iterator[str]:

@@ -11,6 +11,7 @@ Keys of NAME.yaml:
 + unusable: other revisions -> why they cannot be released
 + programs: code that services run, see Program
 + lacks: paths that git does not have -> who needs them
++ has: paths that git has -> a text in them; they must not be copied into data
 + faults: texts of the code that must not be in what is built, see Fault
 + same: "service.NAME" twice: variables that must have one value
 + routes: service -> "METHOD /path", what it answers; a final * is any rest
@@ -89,6 +90,7 @@ class Facts:
     programs: tuple[Program, ...]
     unusable: dict[str, str] = field(default_factory=dict)
     lacks: dict[str, str] = field(default_factory=dict)
+    has: dict[str, str] = field(default_factory=dict)
     faults: tuple[Fault, ...] = ()
     same: tuple[tuple[str, str], ...] = ()
     routes: dict[str, tuple[str, ...]] = field(default_factory=dict)
