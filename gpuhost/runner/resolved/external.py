@@ -38,12 +38,13 @@ def refuse_nothing(model: Model, migration: str | None) -> None:
 
     + migration: the service of the migration, which does not stay
     """
-    hidden = {*extension(model).of_migration, migration}
-    if not running(model).keys() - hidden:
+    own = extension(model)
+    if not running(model).keys() - {*own.of_migration, migration}:
+        names = ", ".join(sorted(own.inactive)) or "the files have none"
         raise Failure(
-            "no service is left to run on this host: each is left out, or in a profile that is not "
-            "active",
-            fix="correct profiles and leave_out in x-gpuhost, with_gpu and without_gpu included",
+            f"no service is left to run on this host; left out, or in no active profile: {names}",
+            fix="set profiles in x-gpuhost, or correct leave_out; with_gpu and without_gpu have "
+            "them too",
         )
 
 
