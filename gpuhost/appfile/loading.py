@@ -12,6 +12,7 @@ from typing import Any
 
 from gpuhost.appfile.app import App, source_directory
 from gpuhost.appfile.block import frozen, parse_block, variable_problems, with_internal_secrets
+from gpuhost.appfile.block_paths import in_source
 from gpuhost.appfile.compose.merging import merged, untagged
 from gpuhost.appfile.compose.patched_files import patched
 from gpuhost.appfile.compose.project import ComposeProject, Named, read_project
@@ -19,7 +20,6 @@ from gpuhost.appfile.compose.project_files import LocalFiles, NoFiles, ProjectFi
 from gpuhost.appfile.document import BadYaml, Document, KeyPath, read_all
 from gpuhost.appfile.errors import BadApp
 from gpuhost.appfile.model import XGpuhost
-from gpuhost.appfile.placing import placed
 from gpuhost.appfile.problems import Problem, shown, suggestion
 from gpuhost.appfile.project_problems import of_project
 from gpuhost.appfile.schema import KEY
@@ -106,7 +106,7 @@ def _app(path: Path, text: bytes, documents: Sequence[Document], files: ProjectF
         raise _bad_app(path, whole, problems, lines)
     block = with_internal_secrets(block)
     if is_complete:
-        block = placed(block, project.directory)
+        block = in_source(block, project.directory)
     return App(path.stem, path, text, project, block, documents, is_complete)
 
 

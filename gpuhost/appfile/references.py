@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from gpuhost.appfile.block_paths import leading_out
 from gpuhost.appfile.compose.model import ComposeFile, ComposeService
 from gpuhost.appfile.compose.project import ComposeProject
 from gpuhost.appfile.compose.short_forms import BadPort, PublishedPort
 from gpuhost.appfile.document import KeyPath
 from gpuhost.appfile.model import XGpuhost
-from gpuhost.appfile.placing import leading_out
 from gpuhost.appfile.problems import Problem, key_name, shown, suggestion
 from gpuhost.appfile.schema import KEY
 

@@ -71,7 +71,7 @@ def refused_variables(app: App, variant: ChosenVariant) -> list[str]:
         example = app.files.examples.get(use.name)
         hint = f" ({example})" if example else ""
         lines.append(
-            f"{use.place}: ${{{use.name}}} is not set{hint}; set it in x-gpuhost.variables, as a "
+            f"{use.where}: ${{{use.name}}} is not set{hint}; set it in x-gpuhost.variables, as a "
             f"secret, or in {DOTENV} beside the Compose file"
         )
     return lines

@@ -9,7 +9,7 @@ from typing import Any
 
 from gpuhost.appfile.compose.merging import merged, untagged
 from gpuhost.appfile.compose.paths import in_source
-from gpuhost.appfile.compose.sources import FileError, OneDocument, Place, Sources
+from gpuhost.appfile.compose.sources import FileError, FileLine, OneDocument, Sources
 from gpuhost.appfile.compose.uses import Owner
 
 Services = Mapping[str, Any]
@@ -75,8 +75,8 @@ class Extending:
         if isinstance(of_file, str):
             path = in_source(of_file, one.base)
             self._extended.setdefault((one.file, name), set()).add((path, other))
-            place = (self.sources.shown(one.file), one.line(*key_path, "file"))
-            return self._of_other_file(path, other, place, one, extending)
+            where = (self.sources.shown(one.file), one.line(*key_path, "file"))
+            return self._of_other_file(path, other, where, one, extending)
         self._extended.setdefault((one.file, name), set()).add((one.file, other))
         known = services if other in services else earlier
         if other not in known:
@@ -86,10 +86,15 @@ class Extending:
         return self.service(other, known, one, earlier, extending)
 
     def _of_other_file(
-        self, path: str, name: str, place: Place, by: OneDocument, extending: tuple[Owner, ...]
+        self,
+        path: str,
+        name: str,
+        where: FileLine,
+        by: OneDocument,
+        extending: tuple[Owner, ...],
     ) -> Any:
         result: Any = None
-        documents = self.sources.documents(path, place)
+        documents = self.sources.documents(path, where)
         for document in documents:
             one = OneDocument(path, document, posixpath.dirname(path) or ".", by.lookup)
             value = self.sources.values(one)
@@ -98,5 +103,5 @@ class Extending:
                 result = merged(result, self.service(name, services, one, {}, extending))
         if documents and result is None:
             said = f"{self.sources.shown(path)} has no service {name}"
-            self.sources.errors.append(FileError(*place, said))
+            self.sources.errors.append(FileError(*where, said))
         return result

@@ -13,7 +13,7 @@ from gpuhost.appfile.compose.mounts import is_of_source
 from gpuhost.appfile.compose.paths import leads_out
 from gpuhost.appfile.compose.project_files import Kind, NoFiles, ProjectFiles, Unreadable
 from gpuhost.appfile.compose.reader import AppDocuments, Reader
-from gpuhost.appfile.compose.sources import FileError, Place, Sources
+from gpuhost.appfile.compose.sources import FileError, FileLine, Sources
 from gpuhost.appfile.compose.uses import Uses
 from gpuhost.appfile.compose.variables import DOTENV, Variables, example_of, read_dotenv
 from gpuhost.appfile.document import Document
@@ -74,7 +74,7 @@ def read_project(
     named: Named,
     documents: Sequence[Document],
     *,
-    app_file: Place,
+    app_file: FileLine,
     beside: str = "",
 ) -> ComposeProject:
     """Every error is in the result.
@@ -179,7 +179,7 @@ def _outside(compose: ComposeFile, sources: Sources) -> Iterator[FileError]:
             said = f"{'.'.join(key_path)}: {path.removeprefix('./')} leads out of the source"
             fix = "set x-gpuhost.source to a directory that contains it, or change the path with "
             fix += "source.edits"
-            yield FileError(*sources.place(key_path), f"{said}; {fix}")
+            yield FileError(*sources.where(key_path), f"{said}; {fix}")
 
 
 def _paths(compose: ComposeFile) -> Iterator[tuple[tuple[str, ...], str]]:

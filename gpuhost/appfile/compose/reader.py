@@ -12,7 +12,7 @@ from gpuhost.appfile.compose.interpolation import Lookup, OnHost
 from gpuhost.appfile.compose.merging import merged, untagged
 from gpuhost.appfile.compose.paths import in_source
 from gpuhost.appfile.compose.project_files import Unreadable
-from gpuhost.appfile.compose.sources import FileError, OneDocument, Place, Sources
+from gpuhost.appfile.compose.sources import FileError, FileLine, OneDocument, Sources
 from gpuhost.appfile.compose.uses import Owner, Uses
 from gpuhost.appfile.compose.variables import DOTENV, read_dotenv
 from gpuhost.appfile.document import Document, Tagged
@@ -37,7 +37,7 @@ class _Model:
     """
 
     value: dict[str, Any] = field(default_factory=dict)
-    includes: list[tuple[Any, Place]] = field(default_factory=list)
+    includes: list[tuple[Any, FileLine]] = field(default_factory=list)
 
 
 @dataclass
@@ -59,7 +59,7 @@ class Reader:
         app: AppDocuments | None,
         base: str,
         lookup: Lookup,
-        named_at: Place,
+        named_at: FileLine,
     ) -> dict[str, Any]:
         """The merged values of the files.
 
@@ -89,8 +89,8 @@ class Reader:
                 self.sources.error(one, (), "a Compose file must be a mapping")
             return
         for index, entry in enumerate(_list(value.pop("include", None))):
-            place = (self.sources.shown(one.file), one.line("include", index))
-            model.includes.append((untagged(entry), place))
+            where = (self.sources.shown(one.file), one.line("include", index))
+            model.includes.append((untagged(entry), where))
         services = value.get("services")
         if isinstance(services, dict):
             earlier = model.value.get("services") or {}
@@ -102,43 +102,48 @@ class Reader:
         model.value = merged(model.value, value)
 
     def _include_all(self, model: _Model, base: str, lookup: Lookup) -> None:
-        for entry, place in model.includes:
+        for entry, where in model.includes:
             entry = entry if isinstance(entry, dict) else {"path": entry}
             paths = [in_source(path, base) for path in _texts(entry.get("path"))]
             repeated = next((path for path in paths if path in self._open), None)
             if repeated:
                 said = f"include: {repeated} includes itself"
-                self.sources.errors.append(FileError(*place, said))
+                self.sources.errors.append(FileError(*where, said))
             elif paths:
-                included = self._included(entry, paths, place, base, lookup)
+                included = self._included(entry, paths, where, base, lookup)
                 # What the including files say has precedence.
                 model.value = merged(included, model.value)
 
     def _included(
-        self, entry: dict[str, Any], paths: list[str], place: Place, base: str, lookup: Lookup
+        self,
+        entry: dict[str, Any],
+        paths: list[str],
+        where: FileLine,
+        base: str,
+        lookup: Lookup,
     ) -> dict[str, Any]:
         """Another project in this one, with its own directory and env file."""
         self._included_times += 1
         if self._included_times > MAX_INCLUDES:
             said = f"more than {MAX_INCLUDES} files are included, each as often as it is named"
             if self._included_times == MAX_INCLUDES + 1:
-                self.sources.errors.append(FileError(*place, said))
+                self.sources.errors.append(FileError(*where, said))
             return {}
         given = entry.get("project_directory")
         first = posixpath.dirname(paths[0]) or "."
         directory = in_source(given, base) if isinstance(given, str) else first
         named = [in_source(path, base) for path in _texts(entry.get("env_file"))]
-        within = self._with_env(named, directory, place, lookup)
+        within = self._with_env(named, directory, where, lookup)
         model = _Model()
         self._open += paths
         for path in paths:
-            for document in self.sources.documents(path, place):
+            for document in self.sources.documents(path, where):
                 self._add(model, OneDocument(path, document, directory, within))
         self._include_all(model, directory, within)
         del self._open[-len(paths) :]
         return model.value
 
-    def _with_env(self, named: list[str], directory: str, place: Place, outer: Lookup) -> Lookup:
+    def _with_env(self, named: list[str], directory: str, where: FileLine, outer: Lookup) -> Lookup:
         """Variables of an include: those of the project have precedence."""
         values: dict[str, str | OnHost] = {}
         for path in named or [posixpath.normpath(posixpath.join(directory, DOTENV))]:
@@ -146,7 +151,7 @@ class Reader:
                 values |= read_dotenv(self.sources.project, path, outer)
             except Unreadable as error:
                 said = f"{self.sources.project.shown(path)}: {error}"
-                self.sources.errors.append(FileError(*place, said))
+                self.sources.errors.append(FileError(*where, said))
             if named:
                 self.env_files[path] = None
             elif values:

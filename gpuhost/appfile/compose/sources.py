@@ -15,7 +15,7 @@ from gpuhost.appfile.document import BadYaml, Document, KeyPath, read_all
 
 MAX_FILES = 200
 # A file and a line in it.
-Place = tuple[str, int]
+FileLine = tuple[str, int]
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class FileError:
     message: str
 
     def __str__(self) -> str:
-        place = f"{self.file}:{self.line}" if self.line else self.file
-        return f"{place}: {self.message}"
+        where = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{where}: {self.message}"
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Sources:
     _cache: dict[str, list[Document]] = field(default_factory=dict)
     _documents: list[tuple[str, Document]] = field(default_factory=list)
 
-    def documents(self, path: str, named_at: Place) -> Sequence[Document]:
+    def documents(self, path: str, named_at: FileLine) -> Sequence[Document]:
         """The documents of a file of the project; none if it cannot be read, which is an error."""
         if path in self._cache:
             return self._cache[path]
@@ -110,7 +110,7 @@ class Sources:
             self.uses[use] = None
         return with_paths(value, one.base)
 
-    def place(self, key_path: KeyPath) -> Place:
+    def where(self, key_path: KeyPath) -> FileLine:
         """File and line of a key, or of the nearest key that contains it: where it is set last."""
         for end in range(len(key_path), 0, -1):
             for file, document in reversed(self._documents):

@@ -15,7 +15,7 @@ PROXIES = {"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "FTP_PROXY"}
 class Use:
     """A variable without value and default.
 
-    + place: file and line, for messages
+    + where: file and line, for messages
     + owner: the service; None: outside of services
     + is_extension: under a key x-…, which only the services see that use it
     + required: ${NAME:?}, which Compose refuses in every service
@@ -23,7 +23,7 @@ class Use:
     """
 
     name: str
-    place: str
+    where: str
     owner: Owner | None = None
     is_extension: bool = False
     required: bool = False

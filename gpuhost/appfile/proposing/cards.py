@@ -52,10 +52,10 @@ def evidence(project: Project, name: str) -> Evidence | None:
         # What is built later counts: the last stage on CUDA.
         for base in reversed(dockerfile.bases):
             if NEEDS_CARD.search(base.text):
-                return Evidence(cuda_version(base.text), f"{base.place}: FROM {base.text}")
+                return Evidence(cuda_version(base.text), f"{base.where}: FROM {base.text}")
     image = service.image or ""
     if NEEDS_CARD.search(image) and not NOT_A_CARD.search(image):
-        return Evidence(cuda_version(image), f"{project.place('services', name, 'image')}: {image}")
+        return Evidence(cuda_version(image), f"{project.where('services', name, 'image')}: {image}")
     return None
 
 
@@ -76,8 +76,8 @@ def proposals(project: Project) -> Iterator[Proposed]:
     for name, service in project.services():
         found = None if is_for_cpu(name, service) else evidence(project, name)
         if service.cards is not None:
-            place = project.place("services", name)
-            said = f"{name} ({place}) reserves {_shown(service.cards)}; that counts by itself"
+            where = project.where("services", name)
+            said = f"{name} ({where}) reserves {_shown(service.cards)}; that counts by itself"
             if found and found.cuda:
                 yield Proposal(("gpu", name), {"cuda": found.cuda}, found.text)
             else:

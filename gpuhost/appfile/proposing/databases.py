@@ -43,7 +43,7 @@ def proposals(project: Project) -> Iterator[Proposed]:
     has_backup = any(isinstance(one, Proposal) and not one.suggested for one in backup)
     migrations = [name for name in project.compose.services if is_migration(project, name)]
     for name in migrations[:1]:
-        reason = f"{project.place('services', name)}: {_why(project, name)}"
+        reason = f"{project.where('services', name)}: {_why(project, name)}"
         value: dict[str, Value] = {"service": name}
         if not has_backup:
             value["without_backup"] = True
@@ -53,8 +53,8 @@ def proposals(project: Project) -> Iterator[Proposed]:
         yield Note("migrate", f"{name} is named like a migration too; only one is possible here")
     for name, _ in project.services():
         if name not in migrations and MIGRATION.search(command_of(project, name)):
-            place = project.place("services", name, "command")
-            yield Note("migrate", f"{place}: {name} migrates by itself when it starts")
+            where = project.where("services", name, "command")
+            yield Note("migrate", f"{where}: {name} migrates by itself when it starts")
     yield from backup
     if has_backup:
         said = "without it only before a migration" if migrations else "without it there is none"
@@ -91,14 +91,14 @@ def _backup(project: Project) -> Iterator[Proposed]:
     kinds = dict(stores(project))
     databases: list[tuple[Value, str]] = []
     for name in (name for name, kind in kinds.items() if kind == "postgres"):
-        database, place, is_known = _postgres(project, name)
-        databases.append((database, place))
+        database, where, is_known = _postgres(project, name)
+        databases.append((database, where))
         if not is_known:
-            said = f"{name} ({place}): which database and user is not known here; set both"
+            said = f"{name} ({where}): which database and user is not known here; set both"
             yield Note("backup", said, todo=True)
     if databases:
-        values, places = zip(*databases, strict=True)
-        said = f"{', '.join(places)}: PostgreSQL"
+        values, lines = zip(*databases, strict=True)
+        said = f"{', '.join(lines)}: PostgreSQL"
         yield Proposal(("backup", "postgres"), tuple(values), said)
     files = dict(_sqlite(project))
     if files:
@@ -112,12 +112,12 @@ def _postgres(project: Project, name: str) -> tuple[Value, str, bool]:
     given = project.environment(name)
     user = given.get("POSTGRES_USER") or given.get("POSTGRESQL_USERNAME") or "postgres"
     database = given.get("POSTGRES_DB") or given.get("POSTGRESQL_DATABASE") or user
-    place = project.place_of(name, "POSTGRES_DB" if "POSTGRES_DB" in given else "")
+    where = project.where_of(name, "POSTGRES_DB" if "POSTGRES_DB" in given else "")
     is_known = bool(NAME.fullmatch(user) and NAME.fullmatch(database))
     if not is_known:
         user, database = "postgres", "postgres"
     value: dict[str, Value] = {"service": name, "database": database}
-    return (value if user == "postgres" else {**value, "user": user}), place, is_known
+    return (value if user == "postgres" else {**value, "user": user}), where, is_known
 
 
 def _sqlite(project: Project) -> Iterator[tuple[str, str]]:
@@ -135,11 +135,11 @@ def _sqlite(project: Project) -> Iterator[tuple[str, str]]:
                 ):
                     path = posixpath.normpath(f"{mount.source}/{inside[len(target) :]}")
                     if (named := project.in_directory(path)) not in (None, "."):
-                        yield str(named), project.place_of(name, variable)
+                        yield str(named), project.where_of(name, variable)
 
 
 def _paths(project: Project, kinds: Mapping[str, str], sqlite: list[str]) -> Iterator[Proposed]:
-    paths, places, of_stores = [], [], []
+    paths, lines, of_stores = [], [], []
     for bind in data(project):
         path = project.in_directory(bind.path)
         if path is None:
@@ -150,9 +150,9 @@ def _paths(project: Project, kinds: Mapping[str, str], sqlite: list[str]) -> Ite
             continue
         elif not NOT_WORTH.search(path) and not any(one.startswith(f"{path}/") for one in sqlite):
             paths.append(path)
-            places.append(bind.place)
+            lines.append(bind.where)
     if paths:
-        yield Proposal(("backup", "paths"), tuple(paths), ", ".join(places))
+        yield Proposal(("backup", "paths"), tuple(paths), ", ".join(lines))
     if of_stores:
         said = f"not in paths: {', '.join(of_stores)}: a copy of a running database is no backup"
         yield Note("backup", said)

@@ -29,7 +29,7 @@ class Bind:
     service: str
     path: str
     mount: Volume
-    place: str
+    where: str
     kind: Kind
 
     @property
@@ -46,8 +46,8 @@ def binds(project: Project) -> Iterator[Bind]:
         for index, mount in enumerate(service.mounts):
             if is_of_source(mount.source):
                 path = posixpath.normpath(mount.source)
-                place = project.place("services", name, "volumes", index)
-                yield Bind(name, path, mount, place, project.tree.kind(path))
+                where = project.where("services", name, "volumes", index)
+                yield Bind(name, path, mount, where, project.tree.kind(path))
 
 
 def data(project: Project) -> Iterator[Bind]:
@@ -60,11 +60,11 @@ def data(project: Project) -> Iterator[Bind]:
             yield bind
 
 
-def proposals(project: Project, placed: Collection[str]) -> Iterator[Proposed]:
-    """+ placed: files that secrets write"""
+def proposals(project: Project, secret_files: Collection[str]) -> Iterator[Proposed]:
+    """+ secret_files: files that secrets write"""
     for bind in data(project):
         yield from _of_data(project, bind)
-    seen = set(placed)
+    seen = set(secret_files)
     for bind in binds(project):
         if bind.path in seen:
             continue
@@ -78,7 +78,7 @@ def proposals(project: Project, placed: Collection[str]) -> Iterator[Proposed]:
 def _of_data(project: Project, bind: Bind) -> Iterator[Proposed]:
     path = project.in_directory(bind.path)
     state = "empty in the source" if bind.kind is Kind.EMPTY else "not in the source"
-    said = f"{bind.place}: {bind.path} is {state}: data"
+    said = f"{bind.where}: {bind.path} is {state}: data"
     if bind.mount.read_only:
         said += f", which the app only reads; put its files into shared/{bind.path} on the host"
     if path is None:
@@ -92,19 +92,19 @@ def _of_data(project: Project, bind: Bind) -> Iterator[Proposed]:
 def _owner(project: Project, service: str) -> tuple[str, str]:
     """The owner, and why; "" for root."""
     user = project.raw(service).get("user")
-    place = project.place("services", service, "user")
+    where = project.where("services", service, "user")
     if user is None and (dockerfile := project.dockerfile(service)) and dockerfile.user:
-        user, place = dockerfile.user.text, dockerfile.user.place
+        user, where = dockerfile.user.text, dockerfile.user.where
     if user is None or kind_of(project.compose.services[service]):
         return "", ""
     text = str(user)
     if NUMBER.fullmatch(text):
         number, _, group = text.partition(":")
         owner = f"{int(number)}:{int(group or number)}"
-        return ("", "") if owner == "0:0" else (owner, f"; {place}: user {text}")
+        return ("", "") if owner == "0:0" else (owner, f"; {where}: user {text}")
     if text in ("root", "root:root") or "$" in text:
         return "", ""
-    return "", f"; {place} runs as {text}: set owner to the number that it has in the image"
+    return "", f"; {where} runs as {text}: set owner to the number that it has in the image"
 
 
 def _missing(project: Project, bind: Bind) -> str:
@@ -117,7 +117,7 @@ def _missing(project: Project, bind: Bind) -> str:
     ]
     hint = f"; {examples[0]} shows what is in it" if examples else ""
     return (
-        f"{bind.place} mounts the file {bind.path}, which is not in the source{hint}: put it in "
+        f"{bind.where} mounts the file {bind.path}, which is not in the source{hint}: put it in "
         "the source, make it a secret with `path`, or create it on the host, in shared/"
     )
 
@@ -128,10 +128,10 @@ def _of_content(project: Project, bind: Bind) -> Iterator[Proposed]:
         if path == ".":
             yield Note(
                 "directories",
-                f"{bind.place} mounts the whole source at {bind.mount.target}, read-only here: "
+                f"{bind.where} mounts the whole source at {bind.mount.target}, read-only here: "
                 "that is for development",
             )
         return
     if DATA.fullmatch(posixpath.basename(bind.path).lower()):
-        said = f"{bind.place}: if the app writes there; what the source has is copied once"
+        said = f"{bind.where}: if the app writes there; what the source has is copied once"
         yield Proposal(("directories", str(path)), {}, said, suggested=True)

@@ -14,10 +14,10 @@ FROM = re.compile(r"(?:--\S+\s+)*(\S+)(?:\s+[Aa][Ss]\s+(\S+))?")
 
 @dataclass(frozen=True)
 class Found:
-    """A text of a file. place: "Dockerfile:12"."""
+    """A text of a file. where: "Dockerfile:12"."""
 
     text: str
-    place: str
+    where: str
 
 
 @dataclass

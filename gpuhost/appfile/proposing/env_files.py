@@ -28,7 +28,7 @@ class MissingFile:
     inside: str
     required: bool
     services: tuple[str, ...]
-    place: str
+    where: str
     example: str | None
 
     @property
@@ -65,7 +65,7 @@ def missing_files(project: Project) -> list[MissingFile]:
                 inside,
                 file.required or bool(known and known.required),
                 (*(known.services if known else ()), name),
-                known.place if known else project.place("services", name, "env_file"),
+                known.where if known else project.where("services", name, "env_file"),
                 examples.example_for(project.tree, path),
             )
     return list(found.values())
@@ -81,7 +81,7 @@ def proposals(project: Project, missing: list[MissingFile]) -> Iterator[Proposed
         if not file.required:
             continue
         shows = f"; {file.example} shows what is in it" if file.example else ""
-        said = f"{file.place}: env_file {file.path} is not in the source{shows}"
+        said = f"{file.where}: env_file {file.path} is not in the source{shows}"
         value = {"file": file.file(project.name), "path": file.inside}
         yield Proposal(("secrets", file.secret), value, said)
         if names := _to_give(project, file):

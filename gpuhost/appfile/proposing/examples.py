@@ -21,7 +21,7 @@ COMMENTED = re.compile(r"\s*#+\s*(?=[A-Za-z_][A-Za-z0-9_]*=\S)")
 
 @dataclass(frozen=True)
 class Example:
-    """+ place: "file:line"
+    """+ where: "file:line"
 
     + commented: the line is a comment: the variable is optional
     + composed: the value is made of other variables, as it is written
@@ -29,21 +29,21 @@ class Example:
 
     name: str
     value: str
-    place: str
+    where: str
     commented: bool = False
     composed: str = ""
 
 
 def example_files(tree: Tree, directory: str) -> list[str]:
     """Example files in the project's directory and at the root of the source, the best first."""
-    places = list(dict.fromkeys((posixpath.normpath(directory or "."), ".")))
+    directories = list(dict.fromkeys((posixpath.normpath(directory or "."), ".")))
     found = [
         path
         for path in tree.names
-        if (posixpath.dirname(path) or ".") in places and is_example(posixpath.basename(path))
+        if (posixpath.dirname(path) or ".") in directories and is_example(posixpath.basename(path))
     ]
     return sorted(
-        found, key=lambda path: (places.index(posixpath.dirname(path) or "."), len(path), path)
+        found, key=lambda path: (directories.index(posixpath.dirname(path) or "."), len(path), path)
     )
 
 

@@ -66,23 +66,23 @@ class Published:
     service: str
     host: int
     container: int
-    place: str
+    where: str
 
 
 def published(project: Project, service: str) -> Iterator[Published]:
     if project.compose.services[service].network_mode == "host":
         return
     for index, port in enumerate(project.ports(service)):
-        place = project.place("services", service, "ports", index)
-        yield from _pairs(service, port, place)
+        where = project.where("services", service, "ports", index)
+        yield from _pairs(service, port, where)
 
 
-def _pairs(service: str, port: PublishedPort, place: str) -> Iterator[Published]:
+def _pairs(service: str, port: PublishedPort, where: str) -> Iterator[Published]:
     hosts = sorted(port.ports)
     if port.protocol != "tcp" or len(hosts) != 1 or not port.container.isdecimal():
         return
     if 0 < int(port.container) <= 65535 and hosts[0] > 0:
-        yield Published(service, hosts[0], int(port.container), place)
+        yield Published(service, hosts[0], int(port.container), where)
 
 
 def facing(project: Project) -> list[Published]:
@@ -126,7 +126,7 @@ def _of_health_checks(project: Project) -> Iterator[Proposal]:
         if found is None or is_tool:
             # That the health check itself is good is required anyway.
             continue
-        text, place = found
+        text, where = found
         match = URL.search(text)
         if match is None:
             continue
@@ -135,20 +135,20 @@ def _of_health_checks(project: Project) -> Iterator[Proposal]:
         port = next((one for one in published(project, name) if one.container == inside), None)
         if port:
             url = f"{scheme}://127.0.0.1:{port.host}{path}"
-            said = f"{place}: the health check of {name}"
+            said = f"{where}: the health check of {name}"
             yield Proposal(("verify", "steps", ITEM), {"health": _health(project, name, url)}, said)
 
 
 def _test(project: Project, name: str) -> tuple[str, str] | None:
-    """The command of a health check and its place: of the Compose file, else of the image."""
+    """The command of a health check and its line: of the Compose file, else of the image."""
     written = project.raw(name).get("healthcheck")
     test = written.get("test") if isinstance(written, Mapping) else None
     if test:
         text = " ".join(map(str, test)) if isinstance(test, list) else str(test)
-        return text, project.place("services", name, "healthcheck", "test")
+        return text, project.where("services", name, "healthcheck", "test")
     dockerfile = project.dockerfile(name)
     if dockerfile and dockerfile.health:
-        return dockerfile.health.text, dockerfile.health.place
+        return dockerfile.health.text, dockerfile.health.where
     return None
 
 
@@ -172,11 +172,11 @@ def _guess(project: Project) -> Iterator[Proposed]:
         return
     port = ports[0]
     said = (
-        f"the address is a guess: {port.service} publishes {port.host} ({port.place}). It must "
+        f"the address is a guess: {port.service} publishes {port.host} ({port.where}). It must "
         "answer 200. Better: its health address, or a `request` that proves what the app is for"
     )
     yield Note("verify", said, todo=True)
     scheme = "https" if port.container in (443, 8443) else "http"
     url = f"{scheme}://127.0.0.1:{port.host}/"
     health = _health(project, port.service, url)
-    yield Proposal(("verify", "steps", ITEM), {"health": health}, port.place)
+    yield Proposal(("verify", "steps", ITEM), {"health": health}, port.where)

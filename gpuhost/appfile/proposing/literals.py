@@ -23,7 +23,7 @@ class Literal:
     name: str
     value: str = field(repr=False)
     services: tuple[str, ...]
-    place: str
+    where: str
     elsewhere: bool = False
 
 
@@ -41,7 +41,7 @@ def literals(project: Project) -> Iterator[Literal]:
             name,
             by_service[first],
             tuple(by_service),
-            project.place_of(first, name),
+            project.where_of(first, name),
             elsewhere=len(values) > 1 or _is_elsewhere(project, name, by_service[first]),
         )
 
@@ -58,12 +58,12 @@ def _is_elsewhere(project: Project, name: str, value: str) -> bool:
 
 
 def written_elsewhere(project: Project, values: Sequence[str]) -> str:
-    """A place where a value of the secret is written out in a URL; "" if there is none."""
+    """A line where a value of the secret is written out in a URL; "" if there is none."""
     logins = [f":{value}@" for value in values if value]
     for service, _ in project.services():
         for other, text in project.written_environment(service).items():
             if not IS_VARIABLE.fullmatch(text) and any(login in text for login in logins):
-                return project.place_of(service, other)
+                return project.where_of(service, other)
     used = {use.name for use in project.uses}
     for other, value in project.dotenv.items():
         written = value if isinstance(value, str) and other in used else ""

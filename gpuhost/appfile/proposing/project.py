@@ -51,10 +51,10 @@ class Project:
         example = self.examples.get(name)
         if example is None:
             file = (
-                next(iter(self.examples.values())).place.partition(":")[0] if self.examples else ""
+                next(iter(self.examples.values())).where.partition(":")[0] if self.examples else ""
             )
             return f"{file} has not got it" if file else ""
-        return f"{example.place} leaves it out" if example.commented else ""
+        return f"{example.where} leaves it out" if example.commented else ""
 
     def services(self) -> Iterator[tuple[str, ComposeService]]:
         """Those that run."""
@@ -96,22 +96,22 @@ class Project:
         example = self.examples.get(name)
         return value if isinstance(value, str) else example.value if example else None
 
-    def place(self, *key_path: str | int) -> str:
+    def where(self, *key_path: str | int) -> str:
         """ "compose.yaml:12": where a key is set last."""
-        file, line = self.sources.place(key_path)
+        file, line = self.sources.where(key_path)
         return f"{file}:{line}"
 
-    def place_of(self, service: str, name: str) -> str:
+    def where_of(self, service: str, name: str) -> str:
         """Where a variable of its environment is set."""
         of_file = self.of_env_files(service).get(name)
         if of_file and name not in _environment(self.raw(service)):
-            return of_file.place
+            return of_file.where
         key, value = "environment", self.raw(service).get("environment")
         if isinstance(value, list):
             starts = (str(item).partition("=")[0] == name for item in value)
             index = next((n for n, is_it in enumerate(starts) if is_it), 0)
-            return self.place("services", service, key, index)
-        return self.place("services", service, key, name)
+            return self.where("services", service, key, index)
+        return self.where("services", service, key, name)
 
     def dockerfile(self, service: str) -> Dockerfile | None:
         build = self.compose.services[service].build

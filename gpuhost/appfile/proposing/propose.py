@@ -84,14 +84,14 @@ def propose(name: str, path: Path, tree: Tree, source: Sequence[Proposed]) -> Pr
 def _refused_names(project: Project) -> Iterator[str]:
     """Names that Compose refuses; the block could not hold them either."""
     for name, service in project.compose.services.items():
-        place = project.place("services", name)
+        where = project.where("services", name)
         if not SERVICE.fullmatch(name):
             said = "a service's name has only letters, digits, ., _ and -"
-            yield f"{place}: services.{one_line(name)}: {said}"
+            yield f"{where}: services.{one_line(name)}: {said}"
         for profile in service.profiles:
             if profile and not PROFILE.fullmatch(profile):
                 said = f"profiles: {one_line(profile)}: not a name"
-                yield f"{place}: services.{one_line(name)}.{said}"
+                yield f"{where}: services.{one_line(name)}.{said}"
 
 
 def _of_project(project: Project, missing: list[env_files.MissingFile]) -> list[Proposed]:
@@ -99,7 +99,7 @@ def _of_project(project: Project, missing: list[env_files.MissingFile]) -> list[
     by_file = env_files.has_dotenv(missing)
     of_secrets = list(secrets.proposals(project, dotenv_is_secret=by_file))
     given = {one.path[1] for one in of_secrets if isinstance(one, Proposal) and not one.suggested}
-    placed = [file.path for file in missing]
+    secret_files = [file.path for file in missing]
     return [
         *([] if by_file else variables.proposals(project, given)),
         *env_files.proposals(project, missing),
@@ -107,7 +107,7 @@ def _of_project(project: Project, missing: list[env_files.MissingFile]) -> list[
         *services.proposals(project),
         *cards.proposals(project),
         *variants.proposals(project),
-        *directories.proposals(project, placed),
+        *directories.proposals(project, secret_files),
         *databases.proposals(project),
         *health.proposals(project),
         *sites.proposals(project),

@@ -22,7 +22,7 @@ def proposals(project: Project, own: set[str]) -> Iterator[Proposed]:
         # One that leads out of the source is refused with the project.
         if inside is None or not is_lacking or project.tree.kind(path) is not Kind.ABSENT:
             continue
-        said = f"{project.place('secrets', name)}: {path} is not in the source"
+        said = f"{project.where('secrets', name)}: {path} is not in the source"
         variable = re.sub(r"[^A-Z0-9]+", "_", name.upper()).strip("_")
         variable = f"SECRET_{variable}" if not re.match(r"[A-Z]", variable) else variable
         value: dict[str, Value] = {"path": inside}

@@ -26,7 +26,7 @@ from gpuhost.appfile.proposing.secret_variables import (
 from gpuhost.appfile.proposing.stores import stores
 from gpuhost.appfile.proposing.urls import composed
 
-MAX_PLACES = 2
+MAX_LINES = 2
 
 
 def proposals(project: Project, *, dotenv_is_secret: bool) -> Iterator[Proposed]:
@@ -87,14 +87,14 @@ def _of_variable(project: Project, variable: Variable, own_stores: bool) -> Iter
 
 
 def _origin(project: Project, variable: Variable) -> str:
-    """The places that it was read from."""
-    places = list(dict.fromkeys(use.place for use in variable.uses))
-    reason = ", ".join(places[:MAX_PLACES])
-    reason += f" and {len(places) - MAX_PLACES} more" if len(places) > MAX_PLACES else ""
+    """The lines that it was read from."""
+    lines = list(dict.fromkeys(use.where for use in variable.uses))
+    reason = ", ".join(lines[:MAX_LINES])
+    reason += f" and {len(lines) - MAX_LINES} more" if len(lines) > MAX_LINES else ""
     of_dotenv, example = project.dotenv.get(variable.name), project.examples.get(variable.name)
     if isinstance(of_dotenv, str):
         return f"{reason}; .env {'has a placeholder' if of_dotenv else 'leaves it empty'}"
-    return f"{reason}; {example.place}" if example else reason
+    return f"{reason}; {example.where}" if example else reason
 
 
 def _is_shared(variable: Variable) -> bool:
@@ -128,7 +128,7 @@ def _of_literals(project: Project, found: Sequence[Proposed], own: set[str]) -> 
         if name in known:
             continue
         if LOGIN_IN_URL.search(value) or is_of_a_store(name) or literal.elsewhere:
-            kept.append(f"{name} ({literal.place})")
+            kept.append(f"{name} ({literal.where})")
         else:
             yield _of_literal(project, literal, own)
     if kept:
@@ -143,10 +143,10 @@ def _of_literal(project: Project, literal: Literal, own: set[str]) -> Proposal:
     limited, value = _limited(project, literal.services), literal.value
     path = ("secrets", literal.name)
     if value and is_own(literal.name, own):
-        said = f"{literal.place} has a value, which is no secret any more"
+        said = f"{literal.where} has a value, which is no secret any more"
         return Proposal(path, {"generate": "hex", **limited}, said)
     given = {**limited, **_refused((value,))}
     if not value or looks_real(value):
         said = "is empty" if not value else "has a value"
-        return Proposal(path, given, f"{literal.place} {said}", suggested=True)
-    return Proposal(path, given, f"{literal.place} has a placeholder")
+        return Proposal(path, given, f"{literal.where} {said}", suggested=True)
+    return Proposal(path, given, f"{literal.where} has a placeholder")

@@ -38,12 +38,12 @@ def proposals(project: Project) -> Iterator[Proposed]:
         if ENDS.search(command_of(project, name)):
             ends.append(name)
         elif SETUP & words_of(name):
-            place = project.place("services", name)
-            said = f"{name} ({place}) is named like a service that ends: if so, add it"
+            where = project.where("services", name)
+            said = f"{name} ({where}) is named like a service that ends: if so, add it"
             yield Note("one_shots", said)
     if ends:
-        places = ", ".join(project.place("services", name) for name in ends)
-        yield Proposal(("one_shots",), tuple(ends), f"{places}: the command ends")
+        lines = ", ".join(project.where("services", name) for name in ends)
+        yield Proposal(("one_shots",), tuple(ends), f"{lines}: the command ends")
 
 
 def _waited_for(project: Project) -> Iterator[str]:
@@ -76,16 +76,16 @@ def _name(image: str) -> str:
 
 def _base(project: Project, base: Found) -> Iterator[Proposed]:
     """A base image with the Dockerfile that the project's words or the name say."""
-    said = f"{base.place}: FROM {base.text}, which no service builds"
+    said = f"{base.where}: FROM {base.text}, which no service builds"
     if command := _build_command(project, _name(base.text)):
-        text, place = command
+        text, where = command
         file = re.search(r"(?:-f|--file)[ =](\S+)", text)
         path = posixpath.normpath(file[1]) if file else "Dockerfile"
-        beside = posixpath.normpath(posixpath.join(posixpath.dirname(place), path))
+        beside = posixpath.normpath(posixpath.join(posixpath.dirname(where), path))
         found = next((one for one in (path, beside) if one in project.tree.names), None)
         if found:
             value = {} if found == "Dockerfile" else {"dockerfile": found}
-            yield Proposal(("build", "bases", base.text), value, f"{said}; {place} shows how")
+            yield Proposal(("build", "bases", base.text), value, f"{said}; {where} shows how")
             return
     named = words_of(base.text) - {"latest"}
     if "base" not in named:
@@ -107,11 +107,11 @@ def _build_command(project: Project, image: str) -> tuple[str, str] | None:
     build = re.compile(
         rf"docker (?:buildx )?build\b[^\n]*(?:-t|--tag)[ =]{re.escape(image)}(?![\w/-])[^\n]*"
     )
-    places = {posixpath.dirname(path) for path in project.files} | {""}
+    directories = {posixpath.dirname(path) for path in project.files} | {""}
     texts = [
         path
         for path in project.tree.names
-        if path in project.files or (posixpath.dirname(path) in places and TELLS.search(path))
+        if path in project.files or (posixpath.dirname(path) in directories and TELLS.search(path))
     ]
     for path in texts[:MAX_TEXTS]:
         match = build.search((project.tree.text(path) or "").replace("\\\n", " "))

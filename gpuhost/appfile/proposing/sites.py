@@ -29,7 +29,7 @@ def proposals(project: Project) -> Iterator[Proposed]:
             "server_names": (f"{project.name.replace('_', '-')}.example.com",),
             "tls": {"kind": "self-signed"},
         }
-        said = f"{ports[0].place}: a site of the host's nginx; without it only the host reaches it"
+        said = f"{ports[0].where}: a site of the host's nginx; without it only the host reaches it"
         yield Proposal(("nginx",), value, said, suggested=True)
 
 
@@ -52,7 +52,7 @@ def _public(own: list[Published]) -> Iterator[Proposed]:
     publish = "publishes" if len(names) == 1 else "publish"
     yield Note(
         "public",
-        f"{' and '.join(names)} {publish} {ports} ({own[0].place}): a proxy of the project's own. "
+        f"{' and '.join(names)} {publish} {ports} ({own[0].where}): a proxy of the project's own. "
         "gpuhost publishes on loopback only, unless a port is here; firewall_allow needs it too",
     )
     value = tuple(f"{port.service}:{port.host}" for port in own)

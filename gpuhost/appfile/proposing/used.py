@@ -21,7 +21,7 @@ MAY_BE_EMPTY = ("environment", "labels", "args", "command")
 class Use:
     """${name…} in a file.
 
-    + place: "compose.yaml:12"
+    + where: "compose.yaml:12"
     + default: None: there is none
     + required: Compose refuses the file if it is not set
     + services: of the project, which are made of that part of the file
@@ -30,7 +30,7 @@ class Use:
     """
 
     name: str
-    place: str
+    where: str
     default: str | None = None
     required: bool = False
     services: tuple[str, ...] = ()
@@ -48,12 +48,12 @@ def uses_in(path: str, document: Document, owners: Owners) -> Iterator[Use]:
         services, key = _owner(path, key_path, owners)
         if services is None:
             continue
-        place = f"{path}:{document.line(key_path)}"
+        where = f"{path}:{document.line(key_path)}"
         is_passed = key == "environment" and len(key_path) == 4
         if is_passed and isinstance(key_path[3], int) and NAME.fullmatch(text):
-            yield Use(text, place, services=services, key=key, passed=True)
+            yield Use(text, where, services=services, key=key, passed=True)
         for name, default, required in variables_in(text):
-            yield Use(name, place, default, required, services, key, _entry(key_path, text))
+            yield Use(name, where, default, required, services, key, _entry(key_path, text))
     yield from _passed_in_mappings(path, document, owners)
 
 
@@ -78,12 +78,12 @@ def _passed_in_mappings(path: str, document: Document, owners: Owners) -> Iterat
         environment = written.get("environment") if isinstance(written, dict) else None
         for name, given in environment.items() if isinstance(environment, dict) else ():
             if given is None and NAME.fullmatch(name):
-                place = document.line(("services", service, "environment", name))
+                where = document.line(("services", service, "environment", name))
                 owning = owners.get((path, service), ())
                 if owning:
                     yield Use(
                         name,
-                        f"{path}:{place}",
+                        f"{path}:{where}",
                         services=owning,
                         key="environment",
                         entry=name,

@@ -25,7 +25,7 @@ def proposals(project: Project, given: Collection[str]) -> Iterator[Proposed]:
 
 
 def _of(project: Project, name: str, uses: list[Use]) -> Iterator[Proposed]:
-    example, place = project.examples.get(name), uses[0].place
+    example, where = project.examples.get(name), uses[0].where
     is_passed = all(use.passed for use in uses)
     value = example.value if example and not is_secret(name, example.value) else ""
     if example and (value or not _must_be_set(uses)):
@@ -33,17 +33,17 @@ def _of(project: Project, name: str, uses: list[Use]) -> Iterator[Proposed]:
             return
         # What is a comment there is off; but a port or a path is needed.
         is_off = example.commented and not _must_be_set(uses)
-        said = f"{place}; {example.place}" + (" leaves it out" if is_off else "")
+        said = f"{where}; {example.where}" + (" leaves it out" if is_off else "")
         yield Proposal(("variables", name), "" if is_off else value, said)
     elif is_passed:
         return
     elif _must_be_set(uses):
-        said = f"{name} ({place}) has no default, and no example says what it is"
+        said = f"{name} ({where}) has no default, and no example says what it is"
         yield Note("variables", f"{said}; a release is refused without it", todo=True)
-        yield Proposal(("variables", name), "", place, suggested=True)
+        yield Proposal(("variables", name), "", where, suggested=True)
     else:
         said = project.left_out(name) or "nothing says what it is"
-        yield Proposal(("variables", name), "", f"{place}; {said}: empty, as for Compose")
+        yield Proposal(("variables", name), "", f"{where}; {said}: empty, as for Compose")
 
 
 def _must_be_set(uses: list[Use]) -> bool:

@@ -71,13 +71,13 @@ def proposals(project: Project) -> Iterator[Proposed]:
     if found.card:
         name = next(one for one in needing if found.card in services[one].profiles)
         value = {"profiles": (found.card,)}
-        yield Proposal(("with_gpu",), value, project.place("services", name, "profiles"))
+        yield Proposal(("with_gpu",), value, project.where("services", name, "profiles"))
         for other in found.others:
             yield Note("with_gpu", f"or the profile {other}")
     if found.cpu:
         name = next(one for one in services if found.cpu in services[one].profiles)
         value = {"profiles": (found.cpu,)}
-        yield Proposal(("without_gpu",), value, project.place("services", name, "profiles"))
+        yield Proposal(("without_gpu",), value, project.where("services", name, "profiles"))
     elif needing:
         yield from _by_name(project, needing)
 

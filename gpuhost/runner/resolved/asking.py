@@ -75,7 +75,7 @@ def _with_hidden(release: Release, model: Model, service: str) -> Model:
 
 def _inactive(release: Release, model: Model) -> tuple[str, ...]:
     words = (*_words(release), "--profile", "*", "config", "--services")
-    outcome = try_run(NOWHERE, *words, seconds=SECONDS, **_place(release), quiet=True)
+    outcome = try_run(NOWHERE, *words, seconds=SECONDS, **_where(release), quiet=True)
     names = outcome.out.split() if outcome.ok else ()
     return tuple(sorted(set(names) - model["services"].keys()))
 
@@ -92,7 +92,7 @@ def _environment(release: Release, model: Model) -> dict[str, str]:
     try:
         words = _words(release, (probe,))
         outcome = try_run(
-            NOWHERE, *words, "config", "--format", "json", seconds=SECONDS, **_place(release),
+            NOWHERE, *words, "config", "--format", "json", seconds=SECONDS, **_where(release),
             quiet=True,
         )  # fmt: skip
     finally:
@@ -110,7 +110,7 @@ def _config(release: Release, *arguments: str, fix: str = "") -> Outcome:
     read = (*env_files(release), *(release.source / name for name in release.plan.env_files))
     release.log.mask(guessed_secrets(read, known))
     outcome = try_run(
-        NOWHERE, *_words(release), "config", *arguments, seconds=SECONDS, **_place(release),
+        NOWHERE, *_words(release), "config", *arguments, seconds=SECONDS, **_where(release),
         quiet=True,
     )  # fmt: skip
     log = release.log.in_pieces(known)
@@ -158,7 +158,7 @@ def env_files(release: Release) -> tuple[Path, ...]:
     return tuple(file for file in candidates if file.is_file())
 
 
-def _place(release: Release) -> dict[str, Any]:
+def _where(release: Release) -> dict[str, Any]:
     if release.is_old:
         return {"env": environment(release)}
     directory = project_directory(release)

@@ -12,8 +12,8 @@ from gpuhost.runner.resolved import external
 from gpuhost.runner.resolved.cards import cards
 from gpuhost.runner.resolved.health import of_files
 from gpuhost.runner.resolved.limits import host_cpus, limits
+from gpuhost.runner.resolved.path_facts import PathFacts, Roots
 from gpuhost.runner.resolved.paths import paths
-from gpuhost.runner.resolved.places import Place, Roots
 from gpuhost.runner.resolved.ports import ports
 from gpuhost.runner.resolved.services import restart_after_errors, services
 
@@ -22,7 +22,7 @@ from gpuhost.runner.resolved.services import restart_after_errors, services
 class Facts:
     """What the functions must know.
 
-    + places: by path in the source, for each that the model names
+    + paths: by path in the source, for each that the model names
     + inactive: services of the files that are in no active profile
     + hidden: services that are in the model only for the migration
     + engine: major version of Docker; cores: of the host
@@ -32,7 +32,7 @@ class Facts:
     """
 
     roots: Roots
-    places: Mapping[str, Place] = field(default_factory=dict)
+    paths: Mapping[str, PathFacts] = field(default_factory=dict)
     inactive: tuple[str, ...] = ()
     hidden: tuple[str, ...] = ()
     engine: int = 0
@@ -61,15 +61,15 @@ def change(model: Model, plan: Plan, facts: Facts) -> Changed:
     external.refuse_unsupported(started)
     external.refuse_missing(started, "volume", facts.volumes)
     external.refuse_missing(started, "network", facts.networks)
-    placed = paths(started, plan, facts.roots, facts.places)
-    published, of_ports = ports(placed.model, plan, facts.site)
+    with_paths = paths(started, plan, facts.roots, facts.paths)
+    published, of_ports = ports(with_paths.model, plan, facts.site)
     with_cards, of_cards = cards(published, plan)
     limited, of_limits = limits(with_cards, plan, facts.cores)
     checked = of_files(restart_after_errors(limited), facts.engine)
-    copies = tuple(dict.fromkeys((*placed.copies, *facts.copied)))
+    copies = tuple(dict.fromkeys((*with_paths.copies, *facts.copied)))
     extension = replace(resolved_model.extension(checked), copies=copies)
-    said = (*of_services, *placed.notes, *of_ports, *of_cards, *of_limits)
-    return Changed(with_extension(checked, extension), said, placed.files)
+    said = (*of_services, *with_paths.notes, *of_ports, *of_cards, *of_limits)
+    return Changed(with_extension(checked, extension), said, with_paths.files)
 
 
 def change_old(model: Model, plan: Plan, facts: Facts) -> Changed:

@@ -13,7 +13,7 @@ from gpuhost.runner.resolved import tree
 from gpuhost.runner.resolved.asking import Answer
 from gpuhost.runner.resolved.change import Facts
 from gpuhost.runner.resolved.external import external
-from gpuhost.runner.resolved.places import Roots, mentioned
+from gpuhost.runner.resolved.path_facts import Roots, mentioned
 from gpuhost.runner.site.nginx_sites import claims
 from gpuhost.runner.state.release import Release
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from gpuhost.runner.docker.resolved_model import Model
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Plan
-from gpuhost.runner.resolved.places import (
+from gpuhost.runner.resolved.path_facts import (
     ABSENT,
     DIRECTORY,
     EMPTY,
     FILE,
-    Place,
+    PathFacts,
     Roots,
     Use,
     is_beneath,
@@ -30,7 +30,7 @@ DOT_ENV = ".env"
 
 
 @dataclass(frozen=True)
-class Placed:
+class WithPaths:
     """The model with the paths of this host.
 
     + files: paths of the source that are mounted from files/, with their digests
@@ -43,46 +43,48 @@ class Placed:
     copies: tuple[str, ...]
 
 
-def paths(model: Model, plan: Plan, roots: Roots, places: Mapping[str, Place]) -> Placed:
-    """+ places: by path in the source, for each that the model names
+def paths(model: Model, plan: Plan, roots: Roots, facts: Mapping[str, PathFacts]) -> WithPaths:
+    """+ facts: by path in the source, for each that the model names
 
     Raises Failure.
     """
-    return _Placing(deepcopy(model), plan, roots, places).run()
+    return _Paths(deepcopy(model), plan, roots, facts).run()
 
 
-class _Placing:
-    def __init__(self, model: Model, plan: Plan, roots: Roots, places: Mapping[str, Place]) -> None:
-        self.model, self.plan, self.roots, self.places = model, plan, roots, places
+class _Paths:
+    def __init__(
+        self, model: Model, plan: Plan, roots: Roots, facts: Mapping[str, PathFacts]
+    ) -> None:
+        self.model, self.plan, self.roots, self.facts = model, plan, roots, facts
         self.directories = [posixpath.normpath(d.path) for d in plan.directories]
         self.named = [*self.directories, *_written(plan)]
         self.notes: dict[str, None] = {}
         self.files: dict[str, str] = {}
         self.copies: dict[str, None] = {}
 
-    def run(self) -> Placed:
+    def run(self) -> WithPaths:
         for use in uses(self.model):
             path = self.roots.relative(use.path)
             if path is not None:
-                self._place(use, path, self.places[path])
+                self._change(use, path, self.facts[path])
             elif self.roots.is_of_apps(use.path):
                 raise Failure(
                     f"{use.where}: its path leads out of the source, to {use.path}",
                     fix="use an absolute path of the host outside /opt/gpuhost",
                 )
-        return Placed(self.model, tuple(self.notes), self.files, tuple(self.copies))
+        return WithPaths(self.model, tuple(self.notes), self.files, tuple(self.copies))
 
-    def _place(self, use: Use, path: str, place: Place) -> None:
-        if place.leads_out:
+    def _change(self, use: Use, path: str, facts: PathFacts) -> None:
+        if facts.leads_out:
             raise Failure(
                 f"{use.where}: {path} is a link that leads out of the source",
                 fix="replace the link by the file, or use an absolute path of the host",
             )
-        if use.kind == "volume" or self._is_data(path, place):
-            self._place_data(use, path, place)
+        if use.kind == "volume" or self._is_data(path, facts):
+            self._to_data(use, path, facts)
             return
-        if place.shared in (FILE, DIRECTORY) and not self._holds_others(path):
-            raise _both(use, path, place)
+        if facts.shared in (FILE, DIRECTORY) and not self._holds_others(path):
+            raise _both(use, path, facts)
         if self._is_writable(use, path):
             self._note(
                 f"{use.where}: {path} of the source, writable; each release starts with the "
@@ -90,10 +92,10 @@ class _Placing:
             )
             return
         self._refuse_hidden_secrets(use, path)
-        self.files[path] = place.digest
+        self.files[path] = facts.digest
         # The project directory itself has no name of its own.
         name = "source" if path == "." else posixpath.basename(path)
-        use.put(f"{self.roots.files}/{place.digest}/{name}")
+        use.put(f"{self.roots.files}/{facts.digest}/{name}")
         if use.kind == "bind":
             use.holder["read_only"] = True
             # A missing file is an error, not a new directory.
@@ -106,7 +108,7 @@ class _Placing:
         if use.kind != "bind" or use.holder.get("read_only"):
             return False
         points = mount_points(self.model, use, path)
-        return any(self.places[point].source == ABSENT for point in points)
+        return any(self.facts[point].source == ABSENT for point in points)
 
     def _refuse_hidden_secrets(self, use: Use, path: str) -> None:
         """A secret's file is in shared/, not in a directory of the source."""
@@ -124,23 +126,23 @@ class _Placing:
                 "its content in the source is copied once",
             )
 
-    def _place_data(self, use: Use, path: str, place: Place) -> None:
-        in_source = place.source in (FILE, DIRECTORY)
-        is_new = place.shared in (ABSENT, EMPTY)
+    def _to_data(self, use: Use, path: str, facts: PathFacts) -> None:
+        in_source = facts.source in (FILE, DIRECTORY)
+        is_new = facts.shared in (ABSENT, EMPTY)
         is_named = any(is_beneath(path, name) for name in self.named)
         if is_new and in_source and not any(is_beneath(path, name) for name in _written(self.plan)):
             self.copies[path] = None
             self._note(f"{use.where}: {path} is data; its content in the source is copied once")
-        elif place.shared == ABSENT and not is_named and (reason := _not_made(use)):
-            if place.source != EMPTY:
-                raise _missing(use, path, place, reason, self.roots.base)
+        elif facts.shared == ABSENT and not is_named and (reason := _not_made(use)):
+            if facts.source != EMPTY:
+                raise _missing(use, path, facts, reason, self.roots.base)
             self.copies[path] = None  # an empty directory of the project: it is made
         elif not is_named:
             self._note(f"{use.where}: {path} is data, in shared/{path}")
         use.put(posixpath.normpath(f"{self.roots.shared}/{path}"))
 
-    def _is_data(self, path: str, place: Place) -> bool:
-        if place.source in (ABSENT, EMPTY):
+    def _is_data(self, path: str, facts: PathFacts) -> bool:
+        if facts.source in (ABSENT, EMPTY):
             return True
         return any(is_beneath(path, name) for name in self.named)
 
@@ -180,9 +182,9 @@ def _is_like_a_file(path: str) -> bool:
     return name.startswith(DOT_ENV) or bool(SUFFIX.search(name.lstrip(".")))
 
 
-def _missing(use: Use, path: str, place: Place, reason: str, base: str) -> Failure:
+def _missing(use: Use, path: str, facts: PathFacts, reason: str, base: str) -> Failure:
     """+ base: the project directory, where paths in x-gpuhost start"""
-    example = f"; the source has {', '.join(place.examples)}" if place.examples else ""
+    example = f"; the source has {', '.join(facts.examples)}" if facts.examples else ""
     directory = "; if it is a directory, name it in x-gpuhost.directories"
     return Failure(
         f"{use.where}: neither the source nor shared/ has {path}: {reason}{example}",
@@ -192,8 +194,8 @@ def _missing(use: Use, path: str, place: Place, reason: str, base: str) -> Failu
     )
 
 
-def _both(use: Use, path: str, place: Place) -> Failure:
-    what = "a file" if place.source == FILE else "a directory with content"
+def _both(use: Use, path: str, facts: PathFacts) -> Failure:
+    what = "a file" if facts.source == FILE else "a directory with content"
     return Failure(
         f"{use.where}: {path} is {what} of the source, and shared/{path} exists too",
         fix=f"if it is data, name it in x-gpuhost.directories; if it is the project's, move "

@@ -19,7 +19,7 @@ from gpuhost.runner.resolved import tree
 from gpuhost.runner.resolved.asking import Answer, ask_compose
 from gpuhost.runner.resolved.change import Changed, change, change_old
 from gpuhost.runner.resolved.host import facts
-from gpuhost.runner.resolved.placing import placed
+from gpuhost.runner.resolved.temporary_files import temporary_files
 from gpuhost.runner.state.release import Release
 
 
@@ -69,7 +69,7 @@ def _ask(release: Release) -> Answer:
     data = tuple(dict.fromkeys((*release.plan.env_files, own, *root)))
     read = [path for path in (*release.plan.compose, *data) if path not in of_files]
     _refuse_links_out(release.source, read)
-    with placed(release, of_files, data):
+    with temporary_files(release, of_files, data):
         return ask_compose(release)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from gpuhost.runner.contract import EXAMPLE_SUFFIXES, PLACEHOLDERS
 from gpuhost.runner.lib.files import sync_directory
-from gpuhost.runner.resolved.places import ABSENT, DIRECTORY, EMPTY, FILE, Place
+from gpuhost.runner.resolved.path_facts import ABSENT, DIRECTORY, EMPTY, FILE, PathFacts
 
 DIGITS = 16
 BLOCK = 1 << 20
@@ -24,9 +24,9 @@ BLOCK = 1 << 20
 GIT = ".git"
 
 
-def read(source: Path, shared: Path, paths: Iterable[str]) -> dict[str, Place]:
+def read(source: Path, shared: Path, paths: Iterable[str]) -> dict[str, PathFacts]:
     """+ paths: relative to both"""
-    return {path: _place(source, shared, path) for path in paths}
+    return {path: _facts(source, shared, path) for path in paths}
 
 
 def keep(source: Path, path: str, digest: str, files: Path) -> bool:
@@ -71,13 +71,13 @@ def _is_root(source: Path, real: Path) -> bool:
     return Path(os.path.realpath(source)) == real
 
 
-def _place(source: Path, shared: Path, path: str) -> Place:
+def _facts(source: Path, shared: Path, path: str) -> PathFacts:
     real = Path(os.path.realpath(source / path))
     if not real.is_relative_to(os.path.realpath(source)):
-        return Place(leads_out=True)
+        return PathFacts(leads_out=True)
     kind, is_root = _kind(real), _is_root(source, real)
     has_content = kind in (FILE, DIRECTORY)
-    return Place(
+    return PathFacts(
         kind,
         _kind(shared / path),
         digest_of(real, _name(path), is_root=is_root) if has_content else "",

@@ -20,7 +20,7 @@ from gpuhost.runner.docker import resolved_model
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Plan
 from gpuhost.runner.resolved.change import Changed, Facts, change
-from gpuhost.runner.resolved.places import Place, Roots, mentioned
+from gpuhost.runner.resolved.path_facts import PathFacts, Roots, mentioned
 
 HOME = "/opt/gpuhost/app"
 DIRECTORIES = {
@@ -59,10 +59,10 @@ def facts_of(case: dict[str, Any], model: dict[str, Any]) -> Facts:
         DIRECTORIES["SOURCE"], DIRECTORIES["SHARED"], DIRECTORIES["FILES"], "/opt/gpuhost",
         given.pop("base", "."),
     )  # fmt: skip
-    known = {path: from_json(Place, place) for path, place in given.pop("places", {}).items()}
-    places = {path: known.get(path, Place()) for path in mentioned(model, roots)}
+    known = {path: from_json(PathFacts, one) for path, one in given.pop("paths", {}).items()}
+    paths = {path: known.get(path, PathFacts()) for path in mentioned(model, roots)}
     return replace(
-        Facts(roots, places, engine=26, cores=8),
+        Facts(roots, paths, engine=26, cores=8),
         **{key: frozenset(v) if key in ("volumes", "networks") else v for key, v in given.items()},
     )
 

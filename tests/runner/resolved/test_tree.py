@@ -10,7 +10,7 @@ import pytest
 
 from gpuhost.runner.contract import AppPaths
 from gpuhost.runner.resolved import tree
-from gpuhost.runner.resolved.places import ABSENT, DIRECTORY, EMPTY, FILE
+from gpuhost.runner.resolved.path_facts import ABSENT, DIRECTORY, EMPTY, FILE
 from gpuhost.runner.resolved.project_files import forget
 
 
@@ -29,8 +29,8 @@ def source(tmp_path: Path) -> Path:
 
 
 def kinds(source: Path, path: str) -> tuple[str, str]:
-    place = tree.read(source, source.with_name("shared"), [path])[path]
-    return place.source, place.shared
+    facts = tree.read(source, source.with_name("shared"), [path])[path]
+    return facts.source, facts.shared
 
 
 @pytest.mark.parametrize(
@@ -71,8 +71,8 @@ def test_a_large_file_is_not_read_at_once(source: Path) -> None:
 
 
 def test_an_example_of_a_missing_file_is_found(source: Path) -> None:
-    place = tree.read(source, source.with_name("shared"), ["x.conf"])["x.conf"]
-    assert place.examples == ("x.conf.example",)
+    facts = tree.read(source, source.with_name("shared"), ["x.conf"])["x.conf"]
+    assert facts.examples == ("x.conf.example",)
 
 
 def test_a_link_is_followed_inside_the_source_only(source: Path, tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_a_link_is_followed_inside_the_source_only(source: Path, tmp_path: Path)
     (tmp_path / "source-other").mkdir()
     (source / "beside").symlink_to("../source-other")
     places = tree.read(source, source.with_name("shared"), ["in", "out", "beside", "out/passwd"])
-    assert {path: place.leads_out for path, place in places.items()} == {
+    assert {path: facts.leads_out for path, facts in places.items()} == {
         "in": False, "out": True, "beside": True, "out/passwd": True,
     }  # fmt: skip
     assert places["in"].source == DIRECTORY
@@ -145,9 +145,9 @@ def test_two_links_to_a_file_have_a_copy_each(source: Path, tmp_path: Path) -> N
     for name in ("one", "two"):
         (source / name).symlink_to("conf/a")
     places = tree.read(source, source, ["one", "two", "conf/a"])
-    for path, place in places.items():
-        tree.keep(source, path, place.digest, tmp_path / "files")
-        assert (tmp_path / "files" / place.digest / Path(path).name).read_text() == "1"
+    for path, facts in places.items():
+        tree.keep(source, path, facts.digest, tmp_path / "files")
+        assert (tmp_path / "files" / facts.digest / Path(path).name).read_text() == "1"
 
 
 def test_files_of_releases_that_are_removed_go(source: Path, tmp_path: Path) -> None:

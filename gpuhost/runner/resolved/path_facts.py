@@ -37,7 +37,7 @@ class Roots:
 
 
 @dataclass(frozen=True)
-class Place:
+class PathFacts:
     """A path of the source, and the same path of shared/.
 
     + source, shared: ABSENT, FILE, DIRECTORY, or EMPTY for a directory that has nothing but files

@@ -36,7 +36,7 @@ def _paths(block: XGpuhost) -> Iterator[tuple[KeyPath, str, bool]]:
         yield ("nginx", "config"), block.nginx.config, False
 
 
-def placed(block: XGpuhost, directory: str) -> XGpuhost:
+def in_source(block: XGpuhost, directory: str) -> XGpuhost:
     """The block with its paths in the source, without . and .. in them."""
 
     def inside(path: str) -> str:

@@ -10,7 +10,7 @@ import pytest
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import write_json
 from gpuhost.runner.plan import Directory
-from gpuhost.runner.resolved.placing import placed
+from gpuhost.runner.resolved.temporary_files import temporary_files
 from gpuhost.runner.state.release import Release
 from tests.runner.host_fixtures import ME, App, app
 
@@ -34,7 +34,7 @@ def test_they_are_removed_with_the_directories_that_were_made(app: App, release:
     app.data("conf/app.env", "DATA")
     app.data(".env", "OWN")
     (release.source / ".env").write_text("OWN")
-    with placed(release, {"a/b/key": "SECRET"}, ("conf/app.env", ".env", "missing.env")):
+    with temporary_files(release, {"a/b/key": "SECRET"}, ("conf/app.env", ".env", "missing.env")):
         assert files(release) == {"a/b/key": "SECRET", "conf/app.env": "DATA", ".env": "OWN"}
         assert (release.source / "a/b/key").stat().st_mode & 0o777 == 0o600
     assert files(release) == {".env": "OWN"}
@@ -44,23 +44,23 @@ def test_they_are_removed_with_the_directories_that_were_made(app: App, release:
 
 def test_a_file_of_the_source_is_put_back(release: Release) -> None:
     (release.source / ".env").write_text("OWN")
-    with placed(release, {"./.env": "SECRET"}, ()):
+    with temporary_files(release, {"./.env": "SECRET"}, ()):
         assert files(release) == {".env": "SECRET"}
     assert files(release) == {".env": "OWN"}
 
 
 def test_after_an_interruption_the_next_one_clears_up(release: Release) -> None:
     (release.source / ".env").write_text("OWN")
-    interrupted = placed(release, {".env": "OLD", "a/key": "OLD"}, ())
+    interrupted = temporary_files(release, {".env": "OLD", "a/key": "OLD"}, ())
     interrupted.__enter__()
-    with placed(release, {".env": "NEW"}, ()):
+    with temporary_files(release, {".env": "NEW"}, ()):
         assert files(release) == {".env": "NEW"}
     assert files(release) == {".env": "OWN"}
     del interrupted
 
 
 def test_after_a_failure_nothing_stays(release: Release) -> None:
-    with pytest.raises(Failure), placed(release, {"key": "SECRET"}, ()):
+    with pytest.raises(Failure), temporary_files(release, {"key": "SECRET"}, ()):
         raise Failure("refused")
     assert files(release) == {}
 
@@ -70,7 +70,7 @@ def test_a_link_of_the_source_is_not_followed(release: Release, tmp_path: Path) 
     (release.source / "conf").symlink_to(tmp_path / "host")
     with (
         pytest.raises(Failure, match="link that leads out"),
-        placed(release, {"conf/key": "SECRET"}, ()),
+        temporary_files(release, {"conf/key": "SECRET"}, ()),
     ):
         pass
     assert list((tmp_path / "host").iterdir()) == []
@@ -83,7 +83,7 @@ def test_data_must_be_a_regular_file(app: App, release: Release, tmp_path: Path,
         (app.paths.shared / ".env").symlink_to(tmp_path / "host")
     else:
         os.mkfifo(app.paths.shared / ".env")
-    with pytest.raises(Failure, match="env: ") as raised, placed(release, {}, (".env",)):
+    with pytest.raises(Failure, match="env: ") as raised, temporary_files(release, {}, (".env",)):
         pass
     assert raised.value.fix
     assert files(release) == {}
@@ -95,7 +95,7 @@ def test_a_file_of_the_source_survives_a_power_cut(release: Release) -> None:
     record = {"files": [".env", "key"], "directories": [], "moved": [".env"]}
     write_json(release.source.with_name("placed.json"), record)
     (release.source / "key").write_text("SECRET")
-    with placed(release, {".env": "SECRET"}, ()):
+    with temporary_files(release, {".env": "SECRET"}, ()):
         assert files(release) == {".env": "SECRET"}
     assert files(release) == {".env": "OWN"}
 
@@ -104,7 +104,7 @@ def test_a_file_in_the_way_of_a_directory_is_refused(release: Release) -> None:
     (release.source / "conf").write_text("a file")
     with (
         pytest.raises(Failure, match="conf/key: conf is a file of the source"),
-        placed(release, {"conf/key": "SECRET"}, ()),
+        temporary_files(release, {"conf/key": "SECRET"}, ()),
     ):
         pass
     assert files(release) == {"conf": "a file"}
@@ -116,7 +116,7 @@ def test_a_file_of_the_source_and_another_on_the_host_are_refused(
     (release.source / ".env").write_text("PASSWORD=of-development")
     app.data(".env", "PASSWORD=of-production")
     with pytest.raises(Failure, match=r"shared/\.env .* differs") as raised:
-        placed(release, {}, (".env",)).__enter__()
+        temporary_files(release, {}, (".env",)).__enter__()
     assert "of-production" not in f"{raised.value.said}{raised.value.output}"
     assert files(release) == {".env": "PASSWORD=of-development"}
 
@@ -126,6 +126,6 @@ def test_in_a_directory_of_data_the_file_of_the_host_counts(app: App) -> None:
     (release.source / "data").mkdir(parents=True)
     (release.source / "data/app.env").write_text("OWN")
     app.data("data/app.env", "DATA")
-    with placed(release, {}, ("data/app.env",)):
+    with temporary_files(release, {}, ("data/app.env",)):
         assert files(release) == {"data/app.env": "DATA"}
     assert files(release) == {"data/app.env": "OWN"}

@@ -19,7 +19,7 @@ from gpuhost.runner.contract import from_json
 from gpuhost.runner.data.safe_paths import open_directory
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import read_json, write_json
-from gpuhost.runner.resolved.places import is_beneath
+from gpuhost.runner.resolved.path_facts import is_beneath
 from gpuhost.runner.state.release import Release
 
 MAX_BYTES = 1 << 20
@@ -35,7 +35,9 @@ class _Placed:
 
 
 @contextmanager
-def placed(release: Release, secrets: Mapping[str, str], data: tuple[str, ...]) -> Iterator[None]:
+def temporary_files(
+    release: Release, secrets: Mapping[str, str], data: tuple[str, ...]
+) -> Iterator[None]:
     """+ secrets: path in the source -> content
     + data: paths that are placed if shared/ has them and the source lacks them, or if a directory
       of data has them
@@ -50,7 +52,7 @@ def placed(release: Release, secrets: Mapping[str, str], data: tuple[str, ...]) 
         if content is not None and _is_of_host(release, path, content):
             files[path] = content
     try:
-        _place(source, files)
+        _put(source, files)
         yield
     finally:
         remove_placed(source)
@@ -77,7 +79,7 @@ def remove_placed(source: Path) -> None:
     record.unlink()
 
 
-def _place(source: Path, files: Mapping[str, bytes]) -> None:
+def _put(source: Path, files: Mapping[str, bytes]) -> None:
     for path in files:
         _require_inside(source, path)
     moved = tuple(path for path in files if os.path.lexists(source / path))
