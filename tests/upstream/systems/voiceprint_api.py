@@ -22,7 +22,7 @@ PYTHON = """FROM python:3.10-slim
 COPY tls.crt voice_models.py /upstream/
 RUN cat /upstream/tls.crt >> {bundle}
 RUN python -m venv /venv && /venv/bin/pip install "setuptools<81" "numpy<2" torch \\
-    speechbrain==1.0.3 soundfile \\
+    speechbrain==1.0.3 requests soundfile \\
  && PIP_CONSTRAINT= /venv/bin/pip install --no-deps torchaudio==2.6.0 \\
  && rm /venv/lib/python3*/site-packages/torchaudio/lib/*.so \\
  && /venv/bin/python /upstream/voice_models.py /app/pretrained_models && rm -r /venv
@@ -46,7 +46,10 @@ CERTIFICATE = (
     "openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=minio"
     " -addext subjectAltName=DNS:minio -keyout /root/tls.key -out /root/tls.crt 2>/dev/null"
 )
-MAKE = "mariadb-install-db --user=mysql >/dev/null"
+MAKE = (
+    "install -d -o mysql /run/mysqld"
+    " && { test -d /var/lib/mysql/mysql || mariadb-install-db --user=mysql >/dev/null; }"
+)
 START = f"{MAKE} && exec mariadbd --user=mysql --bind-address=0.0.0.0"
 ACCOUNT = (
     "CREATE DATABASE IF NOT EXISTS voiceprint; "

@@ -117,9 +117,10 @@ class ZPulse(System):
         token = _login(host)
         _account(host, token, FEED)
         now = datetime.now(BEIJING)
-        # A report covers the 24 hours before 09:45.
-        day = now.date() if (now.hour, now.minute) < (9, 45) else now.date() + timedelta(days=1)
-        _publish(host, now - timedelta(minutes=30))
+        # The report of a day covers the 24 hours before 09:45, and is not written in advance.
+        day = now.date()
+        end = min(now, now.replace(hour=9, minute=45))
+        _publish(host, end - timedelta(minutes=30))
         _api(host, "admin/articles/collect", token, post={})
         _until(lambda: FEED in _api(host, "admin/articles", token), 60)
         job = json.loads(_api(host, f"admin/reports/daily/{day}/regenerate?force=true", token, {}))
