@@ -110,6 +110,7 @@ class VoiceprintApi(System):
         load_root(host, MARIADB)
         labels = "com.docker.compose.project=voiceprint-api", "com.docker.compose.network=default"
         host.run(f"docker network create --label {' --label '.join(labels)} {NETWORK}", check=False)
+        host.run("docker rm -fv mysql minio", check=False)  # of an earlier run
         run = f"docker run -d --restart unless-stopped --network {NETWORK}"
         host.run(f"{run} --name mysql {MARIADB.name} sh -c '{START}'")
         host.run(f"{run} --name minio upstream/storage")
