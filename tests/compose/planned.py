@@ -51,14 +51,14 @@ def plan_project(
         monkeypatch.setenv(name, value)
     directory = scratch / "project"
     project.write(directory, brought=False)
-    app_file = _write_app(project, place, directory)
+    app_file = write_app(project, place, directory)
     try:
         return _planned(load(app_file), host, scratch)
     except (BadApp, BadSource) as error:
         return Planned(refused=str(error))
 
 
-def _write_app(project: Project, place: str, directory: Path) -> Path:
+def write_app(project: Project, place: str, directory: Path) -> Path:
     block: dict[str, Any] = dict(project.block)
     text = ""
     if place == INLINE:
