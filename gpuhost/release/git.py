@@ -34,7 +34,14 @@ HELPER = '!f() { test "$1" = get && cat "$GPUHOST_CREDENTIAL"; }; f'
 
 
 class BadGit(ValueError):
-    """One sentence: what failed, with git's message, and what to do."""
+    """One sentence: what failed, with git's message, and what to do.
+
+    + failed: without what to do, which names keys of the app file
+    """
+
+    def __init__(self, failed: str, fix: str = "") -> None:
+        super().__init__(f"{failed}; {fix}" if fix else failed)
+        self.failed = failed
 
 
 def resolve_ref(source: Source, secrets: GivenSecrets) -> str:
@@ -62,15 +69,15 @@ def _pick(url: str, ref: str, refs: dict[str, str]) -> str:
     if not refs:
         problem = f"{url} has no branch or tag {ref!r}"
         if ABBREVIATED.fullmatch(ref):
-            raise BadGit(f"{problem}; write a commit with all its 40 digits in source.ref")
-        raise BadGit(f"{problem}; check source.ref")
+            raise BadGit(problem, "write a commit with all its 40 digits in source.ref")
+        raise BadGit(problem, "check source.ref")
     branch = refs.pop(f"refs/heads/{ref}", None)
     # The peeled name is first, as in _full_names.
     tag = next(iter(refs.values()), None)
     if branch and tag and branch != tag:
         raise BadGit(
-            f"{url} has a branch and a tag {ref!r}; write refs/heads/{ref} or refs/tags/{ref} "
-            "in source.ref"
+            f"{url} has a branch and a tag {ref!r}",
+            f"write refs/heads/{ref} or refs/tags/{ref} in source.ref",
         )
     return branch or tag or ""
 
@@ -101,7 +108,7 @@ def failure(what: str, message: str, secrets: GivenSecrets) -> BadGit:
     """An error with git's own words, without secrets, and the fix."""
     message = secrets.masked(message)
     lines = [line.strip() for line in message.splitlines() if line.strip()]
-    return BadGit(f"{what}: {'; '.join(lines[:MAX_LINES])}; {_fix(message)}")
+    return BadGit(f"{what}: {'; '.join(lines[:MAX_LINES])}", _fix(message))
 
 
 def _fix(message: str) -> str:

@@ -77,7 +77,7 @@ def _fetch(git: _Git, commit: str) -> _Git:
     names = (f"+{name}" for name in NAMES)
     whole.require("fetch", "-q", "--no-tags", "origin", *names, seconds=FETCH_SECONDS)
     if whole.run("cat-file", "-e", f"{commit}^{{commit}}").status:
-        raise BadGit(f"{git.url}: it has no commit {commit}; check source.ref")
+        raise BadGit(f"{git.url}: it has no commit {commit}", "check source.ref")
     return whole
 
 

@@ -22,6 +22,7 @@ from gpuhost.release.secrets import GivenSecrets
 from gpuhost.release.source import BadSource
 
 URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|[A-Za-z0-9_.-]+@[A-Za-z0-9.-]+:")
+OTHERWISE = "check the URL, the part after #, and the network; or clone it, and give its directory"
 MAX_FILES = 20_000
 GIT_SECONDS = 30
 # What tools make; a project's own files are elsewhere.
@@ -65,7 +66,7 @@ def _of_git(named: str) -> Iterator[NamedProject]:
             names = tuple(name for name, mode in files.entries.items() if mode != TREE)
             yield NamedProject(Tree(files, tuple(sorted(names))), _git(url, ref, commit))
     except BadGit as error:
-        raise BadSource(str(error)) from None
+        raise BadSource(f"{error.failed}; {OTHERWISE}") from None
 
 
 def _refusal(url: str, ref: str, error: ValidationError) -> str:

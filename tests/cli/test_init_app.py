@@ -109,6 +109,14 @@ def test_a_repository(here: Path, project: Path, repository: str) -> None:
     assert "the newest of its branch" in (here / "apps" / "head.yaml").read_text()
 
 
+def test_a_branch_that_is_not_there(here: Path, repository: str) -> None:
+    """The advice is about what was typed: there is no app file yet."""
+    result = init("--app", "tts", "--from", f"{repository}#new")
+    assert result.exit_code == 1
+    assert "has no branch or tag 'new'; check the URL, the part after #," in result.output
+    assert "source." not in result.output
+
+
 def test_the_branch_is_read(here: Path, repository: str) -> None:
     assert "it has no Compose file" in refused(here, "--app", "tts", "--from", f"{repository}#old")
     said = refused(here, "--app", "tts", "--from", f"{repository}#nothing")
