@@ -70,8 +70,11 @@ def refused_variables(app: App, variant: ChosenVariant) -> list[str]:
     for use in app.files.uses.refused(started(app, variant)):
         example = app.files.examples.get(use.name)
         hint = f" ({example})" if example else ""
-        lines.append(
-            f"{use.where}: ${{{use.name}}} is not set{hint}; set it in x-gpuhost.variables, as a "
-            f"secret, or in {DOTENV} beside the Compose file"
+        lines.append(f"{use.where}: ${{{use.name}}} is not set{hint}")
+    if lines:
+        each = "them" if len(lines) > 1 else "it"
+        lines[-1] += (
+            f"; set {each} in x-gpuhost.variables, as a secret, or in {DOTENV} beside the Compose "
+            "file"
         )
     return lines
