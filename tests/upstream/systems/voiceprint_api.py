@@ -17,8 +17,10 @@ PASSWORD = "planted-Passw0rd"
 DATABASE_PASSWORD = "planted-5b1c"
 NETWORK = "voiceprint-api_default"
 MARIADB = Root("upstream/mariadb", (*PLAIN.included, "mariadb-server"))
-# The base image again, with the certificate of the storage, and models with random weights.
+# The base image again, with Python's headers as in the official one, the certificate of the
+# storage, and models with random weights.
 PYTHON = """FROM python:3.10-slim
+RUN apt-get update -qq && apt-get install -yqq --no-install-recommends libpython3-dev >/dev/null
 COPY tls.crt voice_models.py /upstream/
 RUN cat /upstream/tls.crt >> {bundle}
 RUN python -m venv /venv && /venv/bin/pip install "setuptools<81" "numpy<2" torch \\
