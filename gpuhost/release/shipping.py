@@ -68,6 +68,8 @@ def _read_by_compose(app: App) -> Iterator[str]:
     yield from app.files.env_files
     for service in app.compose.services.values():
         yield from (_inside(file.path) for file in service.env_files if is_of_source(file.path))
+        # Unlike other paths, also of a service in another directory's file.
+        yield from (_inside(f"{app.files.directory}/{p}") for p in service.seccomp_profiles)
     for config in app.compose.configs.values():
         if config.file and is_of_source(config.file):
             yield _inside(config.file)

@@ -48,6 +48,7 @@ def differences(
         for key in ("profiles", "develop"):
             other.pop(key, None)
         found += _undo(name, service, other, rendered, public)
+        _undo_profiles(service, other, directory)
     for kind in ("configs", "secrets"):
         for name, resource in mine.get(kind, {}).items():
             _undo_resource(resource, theirs[kind][name], rendered)
@@ -95,6 +96,16 @@ def _undo(
         service.get("volumes") or (), other.get("volumes") or (), strict=False
     ):
         _undo_file(volume, declared, rendered)
+
+
+def _undo_profiles(service: dict[str, Any], other: dict[str, Any], directory: Path) -> None:
+    """A seccomp profile of the project is mounted from a copy."""
+    options = service.get("security_opt") or []
+    for index, declared in enumerate(other.get("security_opt") or ()):
+        path = directory / declared.removeprefix("seccomp:")
+        copy = Path(options[index].removeprefix("seccomp="))
+        if path.is_file() and copy.is_file() and filecmp.cmp(path, copy, shallow=False):
+            options[index] = declared
 
 
 def _as_written(service: dict[str, Any]) -> None:

@@ -6,7 +6,8 @@ the host.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,6 +63,8 @@ class ComposeService:
     environment: tuple[str, ...] = ()
     depends_on: tuple[str, ...] = ()
     env_files: tuple[EnvFile, ...] = ()
+    # Files in the project directory.
+    seccomp_profiles: tuple[str, ...] = ()
     network_mode: str | None = None
     # NVIDIA's, that the file reserves; None: no card.
     cards: FileCards | None = None
@@ -136,6 +139,7 @@ def _service(written: Mapping[str, Any]) -> ComposeService:
         environment=tuple(name.partition("=")[0] for name in _names(written.get("environment"))),
         depends_on=_names(written.get("depends_on")),
         env_files=_env_files(written.get("env_file")),
+        seccomp_profiles=tuple(_seccomp_profiles(written.get("security_opt"))),
         network_mode=_text(written.get("network_mode")),
         cards=reserved_cards(written),
     )
@@ -157,6 +161,14 @@ def _pairs(value: Any) -> dict[str, str]:
         return {name: text for name, item in value.items() if (text := _text(item)) is not None}
     pairs = (item.partition("=") for item in _names(value))
     return {name: text for name, sign, text in pairs if sign}
+
+
+def _seccomp_profiles(value: Any) -> Iterator[str]:
+    for option in _names(value):
+        kind, profile = re.split("[=:]", f"{option}=", maxsplit=1)
+        profile = profile.removesuffix("=")
+        if kind == "seccomp" and is_beside(profile) and profile not in ("unconfined", "builtin"):
+            yield profile
 
 
 def _env_files(value: Any) -> tuple[EnvFile, ...]:
