@@ -5,6 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from gpuhost.appfile.app import App
+from gpuhost.appfile.compose.project_files import LocalFiles
+from gpuhost.appfile.loading import PACKAGED, complete, load
 from tests.apps.facts import table
 
 HERE = Path(__file__).parent
@@ -29,3 +32,9 @@ def write_source(name: str, directory: Path) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("a", encoding="utf-8") as file:
                 file.write(f"{fault.text}\n")
+
+
+def load_packaged(name: str) -> App:
+    """A packaged app, as it is shipped; Compose files of its repository are its stand-in's."""
+    app = load(PACKAGED / f"{name}.yaml")
+    return app if app.is_complete else complete(app, LocalFiles(HERE / name))

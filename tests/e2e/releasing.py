@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from tests import app_yaml
 from tests.apps.stand_ins import write_source
 from tests.e2e.commands import BIN, ROOT
 from tests.lab.hosts import LabHost
@@ -58,7 +57,7 @@ class App:
         (source / "stand-in.json").write_text(json.dumps(behaviour))
         own = STAND_INS / self.name / "app.yaml"
         shipped = ROOT / "apps" / f"{self.name}.yaml"
-        app = yaml.safe_load((own if own.exists() else shipped).read_text())
+        app = app_yaml.read((own if own.exists() else shipped).read_text())
         app["x-gpuhost"]["source"] = self._source(app["x-gpuhost"]["source"])
         # What the real images need is more than a machine for tests may have.
         for part in ("build", "with_gpu", "without_gpu"):
@@ -67,7 +66,7 @@ class App:
         for path, value in (edits or {}).items():
             _put(app, path.split("."), value)
         (self.project / "apps").mkdir(exist_ok=True)
-        (self.project / "apps" / f"{self.name}.yaml").write_text(yaml.safe_dump(app))
+        (self.project / "apps" / f"{self.name}.yaml").write_text(app_yaml.write(app))
 
     def _source(self, shipped: Mapping[str, Any]) -> dict[str, Any]:
         """The stand-in as the source, with the overlay and the edits of the app file."""
@@ -146,7 +145,7 @@ class App:
 
 def edits_without(name: str, *texts: str) -> list[dict[str, str]]:
     """The edits of an app file, but for those with one of these texts: upstream as it is there."""
-    app = yaml.safe_load((ROOT / "apps" / f"{name}.yaml").read_text())
+    app = app_yaml.read((ROOT / "apps" / f"{name}.yaml").read_text())
     edits = app["x-gpuhost"]["source"]["edits"]
     return [edit for edit in edits if not any(text in edit["find"] for text in texts)]
 

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from gpuhost.appfile.document import RESET, Tagged
 from tests.apps import base_image
 from tests.e2e.commands import deploy
 from tests.e2e.releasing import App, ask, edits_without, remove
@@ -238,8 +239,11 @@ class TestZPulse(Life):
         assert visits == ["1", "2"]
 
     def test_a_backend_without_the_password_is_rolled_back(self, app: App, host: LabHost) -> None:
-        services = {"x-gpuhost.secrets.POSTGRES_PASSWORD.services": ["postgres-db"]}
-        app.write(revision="bad", edits=services)
+        edits = {
+            "x-gpuhost.secrets.POSTGRES_PASSWORD.services": ["postgres-db"],
+            "services.api-backend.environment.POSTGRES_PASSWORD": Tagged(RESET, None),
+        }
+        app.write(revision="bad", edits=edits)
         ended = app.run(host)
         assert ended.status == 1, ended.output
         assert "POSTGRES_PASSWORD: Field required" in ended.output

@@ -16,6 +16,7 @@ from gpuhost.release.site import render_site
 from gpuhost.release.variant import ChosenVariant, choose_variant
 from gpuhost.settings.merge import Layer, merge_layers
 from gpuhost.snapshot import Snapshot
+from tests.apps.stand_ins import load_packaged
 from tests.recorded import snapshot_of
 
 HERE = Path(__file__).parent
@@ -51,7 +52,7 @@ def golden_files() -> dict[str, str]:
     for name in SITES:
         made[f"{name}.nginx.conf"] = render_site(app(name), ipv6=name == "whole") or ""
     for path in PLANNED:
-        one = load(path)
+        one = load(path) if path.parent == APPS else load_packaged(path.stem)
         for on in (CPU, P40):
             choice = choose_variant(one, host(on), DECLARED)
             if isinstance(choice, ChosenVariant):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -70,8 +71,8 @@ def _release(host: LabHost, system: System, clone: Path) -> Result:
     log.unlink(missing_ok=True)
     with TemporaryDirectory(prefix="upstream-") as temporary:
         try:
-            story = _prepare(host, system, clone, Path(temporary), result, log)
-            story.tell()
+            with checkout.served_here(Path(temporary)) as git:
+                _prepare(host, system, clone, Path(temporary), result, log, git).tell()
         except (NotHeld, LabError) as error:
             result.failed = str(error)
             _say(f"{system.name} FAILED in {error}\n(all output: {log})")
@@ -79,7 +80,13 @@ def _release(host: LabHost, system: System, clone: Path) -> Result:
 
 
 def _prepare(
-    host: LabHost, system: System, clone: Path, temporary: Path, result: Result, log: Path
+    host: LabHost,
+    system: System,
+    clone: Path,
+    temporary: Path,
+    result: Result,
+    log: Path,
+    git: Mapping[str, str],
 ) -> Story:
     for stub in system.stubs:
         _say(f"{system.name}: stubbed: {stub.what}")
@@ -93,7 +100,7 @@ def _prepare(
     revisions = checkout.make(clone, repository, system, ref)
     result.pinned = revisions.pinned
     url = checkout.serve(host, repository, system.name)
-    app = UpstreamApp.made(system, project, url, log)
+    app = UpstreamApp.made(system, project, url, log, git)
     # Apps share ports and the site of unknown names.
     for name in NAMES:
         forget(host, name)

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,8 +34,11 @@ class UpstreamApp:
     log: Path
 
     @classmethod
-    def made(cls, system: System, project: Path, url: str, log: Path) -> UpstreamApp:
-        return cls(system, App(system.name, project, dict(system.secrets)), url, log)
+    def made(
+        cls, system: System, project: Path, url: str, log: Path, git: Mapping[str, str]
+    ) -> UpstreamApp:
+        """+ git: the environment of git on this machine"""
+        return cls(system, App(system.name, project, {**system.secrets, **git}), url, log)
 
     def use(self, revision: str) -> None:
         """Write the app file as it is shipped, with this revision."""

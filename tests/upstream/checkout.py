@@ -5,8 +5,13 @@ from __future__ import annotations
 import io
 import re
 import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 from tests.e2e.commands import ROOT
 from tests.lab.hosts import LabHost
@@ -94,6 +99,34 @@ def serve(host: LabHost, repository: Path, name: str) -> str:
         f" systemd-run -q --unit=upstream-git {serving} 2>/dev/null"
     )
     return f"http://127.0.0.1:{PORT}/{bare.name}"
+
+
+@contextmanager
+def served_here(directory: Path) -> Iterator[dict[str, str]]:
+    """Serve the repositories in a directory on this machine too, for the controller.
+
+    Yields the environment with which git asks here for what the host serves itself.
+    """
+    handler = partial(_Files, directory=str(directory))
+    serving = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = Thread(target=serving.serve_forever)
+    thread.start()
+    here = f"http://127.0.0.1:{serving.server_port}/"
+    try:
+        yield {
+            "GIT_CONFIG_COUNT": "1",
+            "GIT_CONFIG_KEY_0": f"url.{here}.insteadOf",
+            "GIT_CONFIG_VALUE_0": f"http://127.0.0.1:{PORT}/",
+        }
+    finally:
+        serving.shutdown()
+        thread.join()
+        serving.server_close()
+
+
+class _Files(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Requests are not logged."""
 
 
 def _tar(directory: Path) -> bytes:

@@ -1,7 +1,8 @@
 """The command ``python -m tests.apps.facts DIR``: do clones of the repositories have the facts?
 
 DIR has a clone of each, named as the repository. Each line that a fact names must have its name,
-and each fault's text must begin there; what git lacks must not be in the revision.
+and each fault's text must begin there; what git lacks must not be in the revision. What a
+stand-in's Compose file says must be in the one of the revision.
 """
 
 from __future__ import annotations
@@ -12,21 +13,28 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.apps.facts.table import NAMES, Facts, load
+from tests.apps.facts import compose_part
+from tests.apps.facts.table import HERE, NAMES, load
 
 LINE = re.compile(r"(\S+):(\d+)")
 # A statement of a name may go on in the next lines.
 NEAR = 2
+COMPOSE = "docker-compose.yml"
 
 
 def main(directory: Path) -> int:
-    wrong = [f"{name}: {one}" for name in NAMES for one in compare(load(name), directory)]
+    wrong = [f"{name}: {one}" for name in NAMES for one in compare(name, directory)]
     print("\n".join(wrong) or f"the facts of {len(NAMES)} repositories hold")
     return bool(wrong)
 
 
-def compare(facts: Facts, directory: Path) -> Iterator[str]:
+def compare(name: str, directory: Path) -> Iterator[str]:
+    facts = load(name)
     clone = directory / facts.repository
+    own = HERE.parent / name / COMPOSE
+    if own.is_file():
+        theirs = _text(clone, facts.revision, COMPOSE)
+        yield from compose_part.differences(own.read_text(encoding="utf-8"), theirs)
     for path in facts.lacks:
         if _text(clone, facts.revision, path):
             yield f"{path} is in the revision"
@@ -34,9 +42,9 @@ def compare(facts: Facts, directory: Path) -> Iterator[str]:
         if text not in _text(clone, facts.revision, path):
             yield f"{path} lacks {text!r}"
     for program in facts.programs:
-        for name, at in program.reads.items():
-            if (place := LINE.fullmatch(at)) and not _names(clone, facts.revision, place, name):
-                yield f"{at} does not name {name}"
+        for word, at in (*program.reads.items(), *program.avoids.items()):
+            if (place := LINE.fullmatch(at)) and not _names(clone, facts.revision, place, word):
+                yield f"{at} does not name {word}"
         for path, at in (*program.writes.items(), *program.files.items()):
             if (place := LINE.fullmatch(at)) and not _text(clone, facts.revision, place[1]):
                 yield f"{at} of {path}: no such file"

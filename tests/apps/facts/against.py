@@ -48,6 +48,9 @@ def services(release: Released, facts: Facts) -> Iterator[str]:
         for words in program.commands:
             if words not in command:
                 yield f"{name}: its command lacks {words!r}"
+        for words, where in program.avoids.items():
+            if words in command:
+                yield f"{name}: its command has {words!r} ({where})"
         targets = {volume["target"] for volume in section.get("volumes") or ()}
         for path in program.mounts:
             if path not in targets:
@@ -57,11 +60,12 @@ def services(release: Released, facts: Facts) -> Iterator[str]:
 
 
 def environment(release: Released, facts: Facts) -> Iterator[str]:
+    """What the app file gives is read; what is needed is there, whoever gives it."""
     for name in release.services:
         program, values = facts.of(name), release.environment(name)
         if program is None:
             continue
-        for variable in values.keys() - program.reads.keys():
+        for variable in release.given(name) - program.reads.keys():
             yield f"{name}: nothing reads {variable}"
         for variable, pattern in program.needs.items():
             if variable not in values:

@@ -37,8 +37,10 @@ def data(release: Released, facts: Facts) -> Iterator[str]:
 
 def _backed_up(release: Released, used: set[str]) -> Iterator[str]:
     backup = release.plan.backup
+    # A named volume is not in `shared`.
+    directories = [source.partition("/shared/")[2] for source in used if "/shared/" in source]
     for path in (*backup.sqlite, *backup.paths) if backup else ():
-        if not any(_is_in(f"/{path}", f"/{source.partition('/shared/')[2]}") for source in used):
+        if not any(_is_in(path, directory) for directory in directories):
             yield f"backup: nothing writes {path}"
 
 

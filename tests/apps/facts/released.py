@@ -6,7 +6,6 @@ real Compose. No engine and no host.
 
 from __future__ import annotations
 
-import copy
 import json
 import shutil
 from collections.abc import Mapping, Sequence
@@ -15,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from gpuhost.appfile.app import App
 from gpuhost.appfile.loading import PACKAGED, load
@@ -29,6 +27,7 @@ from gpuhost.runner.plan import Plan
 from gpuhost.runner.stages import source as source_stage
 from gpuhost.runner.stages.render import render
 from gpuhost.runner.state.release import Release
+from tests import app_yaml
 from tests.apps.stand_ins import write_source
 from tests.compose.on_host import SITE
 from tests.release.cases import DECLARED, chosen, host
@@ -84,6 +83,17 @@ class Released:
         declared = self.services[service].get("environment") or {}
         return {name: str(value) for name, value in declared.items() if value is not None}
 
+    def given(self, service: str) -> set[str]:
+        """Variables that the app file gives it. The repository's Compose files may give others."""
+        own = app_yaml.read(self.app.text)["services"].get(service, {}).get("environment", {})
+        variant = self.plan.environment.get(service, {})
+        secrets = {
+            secret.name
+            for secret in self.plan.secrets
+            if not secret.internal and service in (secret.services or (service,))
+        }
+        return {*own, *variant, *secrets} & self.environment(service).keys()
+
 
 def release(
     name: str,
@@ -97,7 +107,7 @@ def release(
     write_source(name, before)
     (before / "stand-in.json").write_text("{}")
     app_file, ref = _write_app(name, scratch / "apps", mistake or Mistake())
-    for secret in yaml.safe_load(app_file.read_text())["x-gpuhost"].get("secrets", ()):
+    for secret in app_yaml.read(app_file.read_text())["x-gpuhost"].get("secrets", ()):
         monkeypatch.setenv(secret, GIVEN.get(secret, f"planted-{secret}@example.com-0123456789"))
     app = load(app_file)
     opened = _opened(app, HOSTS[variant], scratch / "opt" / name)
@@ -132,8 +142,7 @@ def _opened(app: App, on: str, home: Path) -> Release:
 
 def _write_app(name: str, directory: Path, mistake: Mistake) -> tuple[Path, str]:
     """The app file as it is shipped, but for the mistake and the place of its source."""
-    # Not the same object twice, as aliases are.
-    app = copy.deepcopy(json.loads(json.dumps(_read(PACKAGED / f"{name}.yaml"))))
+    app = app_yaml.read((PACKAGED / f"{name}.yaml").read_text(encoding="utf-8"))
     for path, value in mistake.put.items():
         _section(app, path)[_last(path)] = value
     for path in mistake.drop:
@@ -150,12 +159,8 @@ def _write_app(name: str, directory: Path, mistake: Mistake) -> tuple[Path, str]
     source["directory"] = "../project"
     directory.mkdir(exist_ok=True)
     path = directory / f"{name}.yaml"
-    path.write_text(yaml.safe_dump(app, allow_unicode=True), encoding="utf-8")
+    path.write_text(app_yaml.write(app), encoding="utf-8")
     return path, str(ref)
-
-
-def _read(path: Path) -> Any:
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
 def _edits(edits: Sequence[Any], dropped: Sequence[str]) -> list[Any]:

@@ -43,6 +43,7 @@ class Program:
     + writes: directories of data -> the line
     + files: read at run time and not in the image -> the line
     + commands: words of the command that starts it
+    + avoids: words that upstream has in it, and that must not be there -> the line
     + mounts: where something must be mounted
     """
 
@@ -51,6 +52,7 @@ class Program:
     needs: dict[str, str] = field(default_factory=dict)
     writes: dict[str, str] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
+    avoids: dict[str, str] = field(default_factory=dict)
     commands: tuple[str, ...] = ()
     mounts: tuple[str, ...] = ()
 
@@ -113,7 +115,7 @@ class Facts:
                     for program in programs
                     for key, value in getattr(program, name).items()
                 }
-                for name in ("reads", "needs", "writes", "files")
+                for name in ("reads", "needs", "writes", "files", "avoids")
             ),
             tuple(words for program in programs for words in program.commands),
             tuple(path for program in programs for path in program.mounts),

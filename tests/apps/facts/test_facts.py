@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
-import yaml
 
 from gpuhost.runner.resolved.health import LEAST_ENGINE
+from tests import app_yaml
 from tests.apps.facts import table
 from tests.apps.facts.against import contradictions
 from tests.apps.facts.probes import probes
@@ -19,7 +19,7 @@ from tests.compose.on_host import put_docker
 pytestmark = pytest.mark.slow
 MISTAKES = {
     name: Mistake(**one)
-    for name, one in yaml.safe_load((table.HERE / "mistakes.yaml").read_text("utf-8")).items()
+    for name, one in app_yaml.read((table.HERE / "mistakes.yaml").read_text("utf-8")).items()
 }
 
 

@@ -133,7 +133,7 @@ class ZPulse(System):
         assert "_next/static" in page, page[:300]
         docs = host.run(f"curl -fsSk -m 30 {SITE}/openapi.json").stdout
         assert "/api/reports/" in docs, docs[:300]
-        log = host.run("docker logs z-pulse-rss-bridge-1 2>&1").stdout
+        log = host.run("docker logs zpulse-rss 2>&1").stdout
         assert self.secrets["WERSS_ADMIN_PASSWORD"] not in log, "the bridge logs its password"
         return "an article collected, a daily report written from it and served through nginx"
 
