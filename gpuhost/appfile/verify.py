@@ -155,6 +155,7 @@ class Verify(Section):
     loading: tuple[Regex, ...] = ()
     """Log lines (regular expressions) of an app that is loading; shown while waiting."""
     fatal: tuple[Regex, ...] = ()
-    """Log lines (regular expressions) of an app that cannot start: the release fails at once."""
+    """Lines (regular expressions) of an app that cannot start, in its log or in the output of a
+    command of `steps`: the release fails at once."""
     steps: tuple[Step, ...] = ()
     """Steps, in this order."""

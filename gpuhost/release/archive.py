@@ -9,7 +9,7 @@ import os
 import posixpath
 import stat
 import tarfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -40,14 +40,14 @@ class Archive:
 @dataclass(frozen=True)
 class _Kind:
     """+ key: what the app file calls the directory
-    + links_out: links may point out of it, as in a clone: a build sees them as Docker's does, and
-      the host refuses to mount one
+    + must_be_inside: whether a link must not point out of it. Others may: a build and a container
+      see them as they do where the project is developed.
     """
 
     key: str
     included: Callable[[Path], Callable[[str], bool]]
+    must_be_inside: Callable[[str], bool]
     selection: Selection = EVERYTHING
-    links_out: bool = True
 
 
 def pack(
@@ -78,12 +78,25 @@ def pack_overlay(directory: Path) -> Archive:
 
     Raises BadDirectory.
     """
-    return _pack(directory, _Kind("source.overlay", lambda _: _is_written, links_out=False))
+    return _pack(directory, _Kind("source.overlay", lambda _: _is_written, lambda _: True))
 
 
 def _source(contexts: Iterable[BuildContext], selection: Selection) -> _Kind:
+    contexts = tuple(contexts)
     included = partial(included_files, contexts=contexts, selection=selection)
-    return _Kind("source.directory", included, selection)
+    used = {*selection.named, *_paths(contexts)}
+    return _Kind("source.directory", included, partial(_leads_to, used), selection)
+
+
+def _paths(contexts: Iterable[BuildContext]) -> Iterator[str]:
+    for context in contexts:
+        yield posixpath.normpath(context.directory)
+        yield posixpath.normpath(f"{context.directory}/{context.dockerfile}")
+
+
+def _leads_to(used: Collection[str], name: str) -> bool:
+    """Whether the Compose files use the path, or one below it."""
+    return any(path == name or path.startswith(f"{name}/") for path in used)
 
 
 def _is_written(name: str) -> bool:
@@ -164,13 +177,13 @@ def _add(archive: tarfile.TarFile, directory: Path, name: str, kind: _Kind) -> N
 def _link_target(path: Path, name: str, kind: _Kind) -> str:
     # A Path would drop a leading ./
     target = os.readlink(path)  # noqa: PTH115
-    if kind.links_out:
+    if not kind.must_be_inside(name):
         return target
     resolved = posixpath.normpath(posixpath.join(posixpath.dirname(name), target))
     if target.startswith("/") or resolved == ".." or resolved.startswith("../"):
         raise BadDirectory(
             f"{kind.key}: the link {name} points outside, to {target}, which the host "
-            "does not have; remove it"
+            "does not have; replace it by what it points to, or remove it"
         )
     return target
 

@@ -13,6 +13,7 @@ import pytest
 
 from gpuhost.release.archive import Archive, BadDirectory, pack
 from gpuhost.release.build_context import BuildContext
+from gpuhost.release.selection import Selection
 
 
 def _members(archive: Archive) -> dict[str, tarfile.TarInfo]:
@@ -145,6 +146,17 @@ def test_links_to_outside_are_sent_as_they_are(tmp_path: Path, target: str) -> N
     link = _members(pack(directory))["link"]
     assert link.issym()
     assert link.linkname == target
+
+
+@pytest.mark.parametrize("used", ["link", "link/below", "link/Dockerfile"])
+def test_a_link_to_outside_that_the_compose_files_use_is_refused(tmp_path: Path, used: str) -> None:
+    _write(tmp_path / "source", "a")
+    (tmp_path / "source" / "link").symlink_to("../other")
+    contexts, named = (), Selection(frozenset({used}))
+    if used.endswith("Dockerfile"):
+        contexts, named = (BuildContext("link"),), Selection()
+    with pytest.raises(BadDirectory, match=r"the link link points outside, to \.\./other"):
+        pack(tmp_path / "source", contexts, named)
 
 
 def test_sockets_and_pipes_are_left_out(tmp_path: Path) -> None:

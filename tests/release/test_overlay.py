@@ -108,7 +108,7 @@ def test_overlays_that_cannot_be_used(apps: Path) -> None:
         assert said.endswith("such as tts.overlay")
     assert refusal(apps, "linked") == (
         "source.overlay: the link x points outside, to ../source/app.py, which the host does not "
-        "have; remove it"
+        "have; replace it by what it points to, or remove it"
     )
 
 

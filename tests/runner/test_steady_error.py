@@ -1,4 +1,4 @@
-"""An error that is always the same ends a step of a healthy app; a loading app is asked again."""
+"""An error that a healthy app answers each time ends a step; a loading app is asked again."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_a_healthy_app_with_a_steady_error_fails_early(
     programs.answer("docker inspect *", json.dumps([container(site.port)]))
     with pytest.raises(Failure) as raised:
         step(app, site, status)
-    assert f"expected status 200, got {status} (the same for 0 s)" in raised.value.said
+    assert f"expected status 200, got {status} (the same answer for 0 s)" in raised.value.said
     assert "add a line of its log to verify.loading" in raised.value.fix
     assert raised.value.output[0].startswith("the answer begins: request ")
 
@@ -84,7 +84,7 @@ def test_a_healthy_app_with_a_steady_error_fails_early(
 def test_a_steady_error_of_nginx_fails_early(app: App, programs: Programs, site: Site) -> None:
     """The step has passed without nginx: no container is asked."""
     programs.answer("docker inspect *", json.dumps([container(1, health=None)]))
-    with pytest.raises(Failure, match=r"through nginx: .* got 404 .the same for"):
+    with pytest.raises(Failure, match=r"through nginx: .* got 404 .the same answer"):
         step(app, site, 404, through=True)
 
 
@@ -139,39 +139,3 @@ def test_a_post_with_an_error_is_sent_once(app: App, programs: Programs, site: S
     with pytest.raises(Failure, match=r"got 500$"):
         verify(release)
     assert len(site.asked) == 1
-
-
-def command(app: App, programs: Programs, *printed: str, service: str = "web") -> None:
-    """Verify a command that prints these lines in turn and fails, and passes after PATIENT."""
-    asked = "docker compose * exec *"
-    turn = f"$((n % {len(printed)}))"
-    lines = "; ".join(f"[ {turn} != {i} ] || echo {line}" for i, line in enumerate(printed))
-    count = app.paths.home / "count"
-    then = f"n=$(cat {count} 2>/dev/null || echo 0); echo $((n + 1)) >{count}; {lines}; "
-    programs.answer(asked, "", then=f"{then}[ $n -ge {PATIENT} ] || exit 1")
-    made = VerifyStep("check, in web", 600, command=("check",), service=service)
-    verify(app.release(verify=Verify(steps=(made,), loading=("Loading model",))))
-
-
-def test_a_steady_command_fails_early(app: App, programs: Programs) -> None:
-    programs.answer("docker inspect *", json.dumps([container(1)]))
-    with pytest.raises(Failure) as raised:
-        command(app, programs, "no-such-voice")
-    assert raised.value.said == "verify check, in web: exit 1 (the same for 0 s)"
-    assert raised.value.output == ("no-such-voice",)
-
-
-@pytest.mark.parametrize(
-    ("health", "service", "printed"),
-    [
-        pytest.param("healthy", "web", ("1-of-9", "2-of-9"), id="it gets on"),
-        pytest.param("starting", "web", ("no",), id="not healthy yet"),
-        pytest.param("healthy", "worker", ("no",), id="another service is healthy"),
-    ],
-)
-def test_a_command_that_may_still_pass_is_run_again(
-    app: App, programs: Programs, health: str, service: str, printed: tuple[str, ...]
-) -> None:
-    programs.answer("docker inspect *", json.dumps([container(1, health)]))
-    command(app, programs, *printed, service=service)
-    assert len(programs.called("exec")) == PATIENT + 1

@@ -312,6 +312,15 @@ def test_the_output_of_a_failed_command_is_quoted(app: App, programs: Programs) 
     assert len(programs.called("exec")) > 1
 
 
+def test_a_fatal_line_of_a_command_ends_the_step(app: App, programs: Programs) -> None:
+    programs.answer("docker compose * exec *", "the worker failed: no model\n", status=1)
+    step = replace(COMMAND, within_s=600)
+    declared = Verify(steps=(step,), fatal=("^the worker failed",))
+    failed = failure(app.release(verify=declared))
+    assert failed.said.endswith("exit 1, and a fatal line: the worker failed: no model")
+    assert len(programs.called("exec")) == 1
+
+
 @pytest.mark.parametrize(
     ("before", "said"), [("AssertionError: ['another']", "exit 1"), ("", "did not end")]
 )

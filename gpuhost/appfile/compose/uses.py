@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from gpuhost.runner.contract import is_proxy
+
 # A service of one file: the file's path and the service's name.
 Owner = tuple[str, str]
-# Many files hand these on. Without a value there is no proxy, as a program expects.
-PROXIES = {"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "FTP_PROXY"}
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,8 @@ class Uses:
 
     @staticmethod
     def _matters(use: Use, running: Collection[Owner]) -> bool:
-        if use.name.upper() in PROXIES:
+        # Many files hand proxies on. Without a value the host's own count.
+        if is_proxy(use.name):
             return use.required
         if use.owner is None:
             return use.required or not use.is_extension

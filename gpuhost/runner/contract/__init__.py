@@ -24,6 +24,7 @@ from gpuhost.runner.contract.operation import Operation as Operation
 from gpuhost.runner.contract.paths import APPS as APPS
 from gpuhost.runner.contract.paths import AppPaths as AppPaths
 from gpuhost.runner.contract.paths import ReleasePaths as ReleasePaths
+from gpuhost.runner.contract.proxy_names import is_proxy as is_proxy
 from gpuhost.runner.contract.replace_once import replace_once as replace_once
 from gpuhost.runner.contract.result import FAILED as FAILED
 from gpuhost.runner.contract.result import RESTORE_FAILED as RESTORE_FAILED

@@ -126,6 +126,11 @@ def fatal_line(release: Release) -> str | None:
     )
 
 
+def first_fatal(release: Release, lines: Iterable[str]) -> str | None:
+    """The first of these lines that matches verify.fatal."""
+    return _first_match(lines, release.plan.verify.fatal)
+
+
 def loading_line(release: Release) -> str | None:
     """The last log line that matches verify.loading."""
     patterns = release.plan.verify.loading

@@ -15,6 +15,7 @@ from gpuhost.runner.resolved.limits import host_cpus, limits
 from gpuhost.runner.resolved.path_facts import PathFacts, Roots
 from gpuhost.runner.resolved.paths import paths
 from gpuhost.runner.resolved.ports import ports
+from gpuhost.runner.resolved.proxies import without_unset_proxies
 from gpuhost.runner.resolved.services import restart_after_errors, services
 
 
@@ -46,7 +47,7 @@ class Facts:
 @dataclass(frozen=True)
 class Changed:
     """+ notes: for the log
-    + files: see paths.Placed
+    + files: see paths.WithPaths
     """
 
     model: Model
@@ -58,6 +59,7 @@ def change(model: Model, plan: Plan, facts: Facts) -> Changed:
     """Everything that the plan and the host change. Raises Failure."""
     started, of_services = services(model, plan, facts.inactive, facts.hidden)
     external.refuse_nothing(started, plan.migrate.service if plan.migrate else None)
+    started, of_proxies = without_unset_proxies(started, plan.optional)
     external.refuse_unsupported(started)
     external.refuse_missing(started, "volume", facts.volumes)
     external.refuse_missing(started, "network", facts.networks)
@@ -68,7 +70,7 @@ def change(model: Model, plan: Plan, facts: Facts) -> Changed:
     checked = of_files(restart_after_errors(limited), facts.engine)
     copies = tuple(dict.fromkeys((*with_paths.copies, *facts.copied)))
     extension = replace(resolved_model.extension(checked), copies=copies)
-    said = (*of_services, *with_paths.notes, *of_ports, *of_cards, *of_limits)
+    said = (*of_services, *of_proxies, *with_paths.notes, *of_ports, *of_cards, *of_limits)
     return Changed(with_extension(checked, extension), said, with_paths.files)
 
 

@@ -40,9 +40,13 @@ def refuse_nothing(model: Model, migration: str | None) -> None:
     """
     own = extension(model)
     if not running(model).keys() - {*own.of_migration, migration}:
-        names = ", ".join(sorted(own.inactive)) or "the files have none"
+        kinds = {
+            "left out, or in no active profile": sorted(own.inactive),
+            "for the migration": sorted(filter(None, {*own.of_migration, migration})),
+        }
+        names = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in kinds.items() if names)
         raise Failure(
-            f"no service is left to run on this host; left out, or in no active profile: {names}",
+            f"no service is left to run on this host ({names or 'the files have none'})",
             fix="set profiles in x-gpuhost, or correct leave_out; with_gpu and without_gpu have "
             "them too",
         )

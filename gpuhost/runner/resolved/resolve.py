@@ -13,6 +13,7 @@ from gpuhost.runner.data import secrets, seed
 from gpuhost.runner.data.env_file import text
 from gpuhost.runner.docker import compose
 from gpuhost.runner.docker.compose import project_directory
+from gpuhost.runner.docker.resolved_model import Model
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import keep
 from gpuhost.runner.resolved import tree
@@ -33,6 +34,7 @@ def resolve(release: Release) -> Changed:
         changed = change_old(answer.model, release.plan, facts(release, answer))
     else:
         _refuse_unset(release, answer.unset)
+        _refuse_links_out(release.source, _contexts(release, answer.model))
         found = replace(facts(release, answer), copied=tuple(_copies(release)))
         changed = change(answer.model, release.plan, found)
     _write_environment(release, answer)
@@ -80,8 +82,22 @@ def _copies(release: Release) -> Iterator[str]:
     yield from (path for path in left if os.path.lexists(release.source / path))
 
 
+def _contexts(release: Release, model: Model) -> Iterator[str]:
+    """What builds read, as far as it is in the source."""
+    found = [Path(context) / file for context, file in release.plan.build.bases.values()]
+    for section in model["services"].values():
+        build = section.get("build") or {}
+        context = Path(build.get("context") or ".")
+        found += [context, context / (build.get("dockerfile") or "")]
+        found += map(Path, (build.get("additional_contexts") or {}).values())
+    inside = (release.source / path for path in found)
+    yield from (
+        str(p.relative_to(release.source)) for p in inside if p.is_relative_to(release.source)
+    )
+
+
 def _refuse_links_out(source: Path, paths: Iterable[str]) -> None:
-    """Compose would read a file of the host, as root."""
+    """Compose or a build would read files of the host, as root."""
     root = Path(os.path.realpath(source))
     for path in paths:
         if not Path(os.path.realpath(source / path)).is_relative_to(root):

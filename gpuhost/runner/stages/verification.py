@@ -1,8 +1,8 @@
 """Verifies a release: requests, log lines and commands, each repeated until its deadline.
 
 An app that still starts may answer wrongly for a while. A container that exited, restarts again and
-again, or ran out of memory ends the verification at once; an error that a healthy app answers
-steadily ends it after a minute.
+again, or ran out of memory ends the verification at once, as does a line of verify.fatal that a
+command prints; an error that a healthy app answers steadily ends it after a minute.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 import time
 
 from gpuhost.runner.docker.compose import ask, environment, words
-from gpuhost.runner.docker.containers import find_trouble
+from gpuhost.runner.docker.containers import find_trouble, first_fatal
 from gpuhost.runner.lib.commands import try_run
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.log import Log
@@ -63,19 +63,19 @@ def _repeat(release: Release, step: VerifyStep, through: bool) -> None:
         if problem.is_final or elapsed >= step.within_s:
             raise _failure(release, label, step, last)
         if steady.is_final(problem):
-            duration = f"the same for {steady_error.STEADY_S:.0f} s"
+            duration = f"the same answer for {steady_error.STEADY_S:.0f} s"
             raise _failure(release, label, step, problem, duration)
-        shown = _with_last_line(step, problem)
-        if shown != logged or began + elapsed - logged_at >= LOG_EVERY_S:
-            logged, logged_at = shown, began + elapsed
-            release.log.write(f"verify {label}: {elapsed:.0f} s of {step.within_s}: {logged}")
+        if problem.reason != logged or began + elapsed - logged_at >= LOG_EVERY_S:
+            logged, logged_at = problem.reason, began + elapsed
+            shown = _with_last_line(step, problem)
+            release.log.write(f"verify {label}: {elapsed:.0f} s of {step.within_s}: {shown}")
         time.sleep(PAUSE)
 
 
 def _failure(
     release: Release, label: str, step: VerifyStep, problem: Problem, steady: str = ""
 ) -> Failure:
-    """+ steady: how long the error has been the same; "": the step ended otherwise"""
+    """+ steady: how long the app has answered the same error; "": the step ended otherwise"""
     duration = "" if problem.is_final else f" ({steady or f'for {step.within_s} s'})"
     masked = release.log.masked
     return Failure(
@@ -133,19 +133,23 @@ def _verify_command(release: Release, step: VerifyStep, seconds: float) -> Probl
     ended = "did not end" if outcome.status is None else f"exit {outcome.status}"
     shown = _shorten(step.command)
     reason = ended if shown in step.name else f"{shown} in {step.service}: {ended}"
-    stopped = outcome.status is None
-    return Problem(reason, outcome.tail, is_timeout=stopped, is_error=not stopped)
+    if line := first_fatal(release, outcome.tail):
+        return Problem(f"{reason}, and a fatal line: {_cut(line)}", outcome.tail, is_final=True)
+    return Problem(reason, outcome.tail, is_timeout=outcome.status is None)
 
 
 def _with_last_line(step: VerifyStep, problem: Problem) -> str:
     """What a command printed last says more than its exit status."""
     last = problem.output[-1].strip() if step.command and problem.output else ""
-    return f"{problem.reason}: {last}" if last else problem.reason
+    return f"{problem.reason}: {_cut(last)}" if last else problem.reason
 
 
 def _shorten(command: tuple[str, ...]) -> str:
     """One line: the beginning is enough to recognize a script."""
-    line = " ".join(" ".join(command).split())
+    return _cut(" ".join(" ".join(command).split()))
+
+
+def _cut(line: str) -> str:
     return line if len(line) <= SHOWN else f"{line[:SHOWN]}…"
 
 

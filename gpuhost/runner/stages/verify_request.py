@@ -27,7 +27,7 @@ class Problem:
     + output: the evidence
     + fix: what a person does about it
     + is_final: do not repeat the step: the app itself answered, and the request may change data
-    + is_error: the app itself answered, with the status of an error; or a command ended with one
+    + is_error: the app itself answered, with the status of an error
     + is_timeout: the step was stopped before it had a result
     """
 

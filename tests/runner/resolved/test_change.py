@@ -106,5 +106,5 @@ def test_a_model_is_refused(case: dict[str, Any]) -> None:
 
 def test_every_function_has_cases() -> None:
     assert {file.stem for file in FILES} == {
-        "services", "ports", "cards", "limits", "health", "paths", "external",
+        "services", "ports", "cards", "limits", "health", "paths", "external", "proxies",
     }  # fmt: skip

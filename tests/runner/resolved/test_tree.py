@@ -80,11 +80,11 @@ def test_a_link_is_followed_inside_the_source_only(source: Path, tmp_path: Path)
     (source / "out").symlink_to("/etc")
     (tmp_path / "source-other").mkdir()
     (source / "beside").symlink_to("../source-other")
-    places = tree.read(source, source.with_name("shared"), ["in", "out", "beside", "out/passwd"])
-    assert {path: facts.leads_out for path, facts in places.items()} == {
+    facts = tree.read(source, source.with_name("shared"), ["in", "out", "beside", "out/passwd"])
+    assert {path: one.leads_out for path, one in facts.items()} == {
         "in": False, "out": True, "beside": True, "out/passwd": True,
     }  # fmt: skip
-    assert places["in"].source == DIRECTORY
+    assert facts["in"].source == DIRECTORY
 
 
 def test_the_digest_is_of_names_modes_and_content(source: Path, tmp_path: Path) -> None:
@@ -144,10 +144,10 @@ def test_a_copy_is_made_once_and_again_if_it_was_changed(source: Path, tmp_path:
 def test_two_links_to_a_file_have_a_copy_each(source: Path, tmp_path: Path) -> None:
     for name in ("one", "two"):
         (source / name).symlink_to("conf/a")
-    places = tree.read(source, source, ["one", "two", "conf/a"])
-    for path, facts in places.items():
-        tree.keep(source, path, facts.digest, tmp_path / "files")
-        assert (tmp_path / "files" / facts.digest / Path(path).name).read_text() == "1"
+    facts = tree.read(source, source, ["one", "two", "conf/a"])
+    for path, one in facts.items():
+        tree.keep(source, path, one.digest, tmp_path / "files")
+        assert (tmp_path / "files" / one.digest / Path(path).name).read_text() == "1"
 
 
 def test_files_of_releases_that_are_removed_go(source: Path, tmp_path: Path) -> None:
