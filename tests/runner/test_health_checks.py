@@ -166,16 +166,17 @@ def test_a_test_that_is_far_away_is_run_by_hand(release: Release, programs: Prog
 def test_a_test_by_hand_is_repeated_until_it_passes(release: Release, programs: Programs) -> None:
     release = _with_time(release)
     programs.answer("docker inspect *", json.dumps([inspected("hour", started=time.time())]))
+    shown = "last answer curl: (22) 503 (exit 22), 2 times the same"
+    # The third run passes once the log has the two before it.
     programs.answer(
         "docker exec *",
         then=f'[ "$(grep -c "docker exec" "{programs.directory}/calls")" -ge 3 ] || '
-        "{ echo 'curl: (22) 503' >&2; exit 22; }",
+        "{ echo 'curl: (22) 503' >&2; exit 22; }; "
+        f"until grep -qF '{shown}' {release.paths.log}; do sleep 0.01; done",
     )
     wait_until_up(release)
     assert len(programs.called("docker exec")) == 3
-    assert "last answer curl: (22) 503 (exit 22), 2 times the same" in (
-        release.paths.log.read_text()
-    )
+    assert shown in release.paths.log.read_text()
 
 
 @pytest.mark.slow
