@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from gpuhost.runner.lib import commands
 from gpuhost.runner.lib.commands import Outcome
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Expect, HttpRequest, Nginx, Verify, VerifyStep
@@ -310,6 +311,16 @@ def test_the_output_of_a_failed_command_is_quoted(app: App, programs: Programs) 
     assert failed.output == ("trying", "AssertionError ***")
     assert "web: exit 1: AssertionError ***\n" in release.paths.log.read_text()
     assert len(programs.called("exec")) > 1
+
+
+def test_a_secret_in_a_long_line_that_is_cut(
+    app: App, programs: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commands, "LONGEST_LINE", 1000)
+    programs.answer("docker compose * exec *", f"{'x' * 995}k3y-of-app\n", status=1)
+    failed = failure(a_release(app, COMMAND, given={"KEY": "k3y-of-app"}))
+    assert failed.output
+    assert "k3y" not in str(failed.output)
 
 
 def test_a_fatal_line_of_a_command_ends_the_step(app: App, programs: Programs) -> None:

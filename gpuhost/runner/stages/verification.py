@@ -162,5 +162,8 @@ class _SilentLog(Log):
     def masked(self, text: str) -> str:
         return self._log.masked(text)
 
+    def masked_start(self, text: str) -> str:
+        return self._log.masked_start(text)
+
     def write(self, text: str) -> None:  # noqa: ARG002
         return

@@ -99,6 +99,7 @@ class VoiceprintApi(System):
         '"missing"',
     )
     has_backup = False
+    card_ends: ClassVar = "torch.cuda.is_available()"
 
     def prepare(self, host: LabHost, source: Path, registries: Registries) -> None:
         """The base image with the models; the database and the storage as if elsewhere."""
