@@ -108,7 +108,8 @@ class _Paths:
         if use.kind != "bind" or use.holder.get("read_only"):
             return False
         points = mount_points(self.model, use, path)
-        return any(self.facts[point].source == ABSENT for point in points)
+        facts = (self.facts[point] for point in points)
+        return any(one.source == ABSENT and not one.leads_out for one in facts)
 
     def _refuse_hidden_secrets(self, use: Use, path: str) -> None:
         """A secret's file is in shared/, not in a directory of the source."""

@@ -78,8 +78,9 @@ def _ask(release: Release) -> Answer:
 def _copies(release: Release) -> Iterator[str]:
     """Copies that this release has begun, or that an earlier one could not end."""
     yield from release.record.copied
-    left = seed.unfinished(release.app)
-    yield from (path for path in left if os.path.lexists(release.source / path))
+    for path in seed.unfinished(release.app):
+        if os.path.lexists(release.source / path) and not _leads_out(release.source, path):
+            yield path
 
 
 def _contexts(release: Release, model: Model) -> Iterator[str]:
@@ -98,13 +99,17 @@ def _contexts(release: Release, model: Model) -> Iterator[str]:
 
 def _refuse_links_out(source: Path, paths: Iterable[str]) -> None:
     """Compose or a build would read files of the host, as root."""
-    root = Path(os.path.realpath(source))
     for path in paths:
-        if not Path(os.path.realpath(source / path)).is_relative_to(root):
+        if _leads_out(source, path):
             raise Failure(
                 f"{path} is a link that leads out of the source",
                 fix="replace the link in the source by the file",
             )
+
+
+def _leads_out(source: Path, path: str) -> bool:
+    real = Path(os.path.realpath(source / path))
+    return not real.is_relative_to(os.path.realpath(source))
 
 
 def _refuse_unset(release: Release, unset: tuple[str, ...]) -> None:
