@@ -6,101 +6,21 @@ import re
 from collections.abc import Collection
 
 from gpuhost.appfile.compose.variables import OF_THE_HOST
+from gpuhost.runner.contract import is_secret_name, words_in, words_of_name
 
-SECRET = frozenset(
-    (
-        *("KEY", "KEYS", "APIKEY", "APIKEYS", "SECRET", "SECRETS", "PASSWORD", "PASSWORDS"),
-        *("PASSWD", "PASS", "PASSPHRASE", "PWD", "TOKEN", "CREDENTIAL", "CREDENTIALS", "SALT"),
-        *("SECRETKEY", "ACCESSKEY", "DBPASS", "USERPASS"),
-    )
-)
-# One of these words, and it is a setting about a secret.
-SETTING = frozenset(
-    (
-        *(
-            "PUBLIC",
-            "URL",
-            "URI",
-            "LIMIT",
-            "MAX",
-            "MIN",
-            "COUNT",
-            "SIZE",
-            "LENGTH",
-            "TTL",
-            "EXPIRE",
-        ),
-        *("EXPIRES", "EXPIRED", "EXPIRATION", "EXPIRY", "TIMEOUT", "LIFETIME", "LIFESPAN", "AGE"),
-        *(
-            "SECONDS",
-            "MINUTES",
-            "HOURS",
-            "DAYS",
-            "NAME",
-            "PATH",
-            "FILE",
-            "DIR",
-            "ENABLED",
-            "ENABLE",
-        ),
-        *("DISABLE", "DISABLED", "TYPE", "ALGORITHM", "HEADER", "PREFIX", "POLICY", "ROUNDS"),
-        *("REQUIRED", "REQUIRE", "ALLOW", "MODE", "VERSION", "FORMAT", "PER", "BUDGET", "ROTATION"),
-        *("INTERVAL", "HOST", "PORT", "ENDPOINT", "USE", "HAS", "IS", "COST", "PRICE", "WINDOW"),
-        *("REGION", "DOMAIN", "DOMAINS", "ALLOWED", "FIELDS", "PROVIDER", "STRATEGY", "DEFAULT"),
-        *("USER", "USERNAME", "EMAIL", "PATTERN", "SCOPE", "ISSUER", "AUDIENCE", "SITE"),
-    )
-)
 # Of somebody else: it cannot be generated.
-THIRD_PARTY = frozenset(
-    (
-        *("API", "APIKEY", "CLIENT", "AWS", "GCP", "GOOGLE", "AZURE", "GITHUB", "GITLAB", "OPENAI"),
-        *("ANTHROPIC", "HF", "HUGGINGFACE", "HUGGING", "SMTP", "MAIL", "EMAIL", "STRIPE", "TWILIO"),
-        *(
-            "SLACK",
-            "DISCORD",
-            "TELEGRAM",
-            "BOT",
-            "OAUTH",
-            "OIDC",
-            "SAML",
-            "LDAP",
-            "S3",
-            "R2",
-            "OSS",
-        ),
-        *(
-            "COS",
-            "WECHAT",
-            "DINGTALK",
-            "FEISHU",
-            "LARK",
-            "FACEBOOK",
-            "APPLE",
-            "MICROSOFT",
-            "LICENSE",
-        ),
-        *(
-            "LICENCE",
-            "SENTRY",
-            "CLOUDFLARE",
-            "CF",
-            "TUNNEL",
-            "NGROK",
-            "RECAPTCHA",
-            "CAPTCHA",
-            "VAPID",
-        ),
-        *("PROXY", "MAILGUN", "SENDGRID", "ADMIN", "SUPERUSER", "ROOTUSER", "OPERATOR", "FERNET"),
-    )
-)
-STORES = frozenset(
-    (
-        *("DB", "DATABASE", "POSTGRES", "POSTGRESQL", "PG", "PGSQL", "MYSQL", "MARIADB", "REDIS"),
-        *("MONGO", "MONGODB", "RABBITMQ", "RABBIT", "AMQP", "MINIO", "CLICKHOUSE", "ELASTIC"),
-        *("ELASTICSEARCH", "OPENSEARCH", "QDRANT", "MEILI", "MEILISEARCH", "NEO4J", "VALKEY"),
-        *("KEYDB", "WEAVIATE", "SURREAL", "COUCHDB", "INFLUXDB", "TYPESENSE", "DRAGONFLY"),
-    )
-)
+THIRD_PARTY = words_in("""
+    API APIKEY CLIENT AWS GCP GOOGLE AZURE GITHUB GITLAB OPENAI ANTHROPIC HF HUGGINGFACE HUGGING
+    SMTP MAIL EMAIL STRIPE TWILIO SLACK DISCORD TELEGRAM BOT OAUTH OIDC SAML LDAP S3 R2 OSS COS
+    WECHAT DINGTALK FEISHU LARK FACEBOOK APPLE MICROSOFT LICENSE LICENCE SENTRY CLOUDFLARE CF
+    TUNNEL NGROK RECAPTCHA CAPTCHA VAPID PROXY MAILGUN SENDGRID ADMIN SUPERUSER ROOTUSER
+    OPERATOR FERNET
+""")
+STORES = words_in("""
+    DB DATABASE POSTGRES POSTGRESQL PG PGSQL MYSQL MARIADB REDIS MONGO MONGODB RABBITMQ RABBIT
+    AMQP MINIO CLICKHOUSE ELASTIC ELASTICSEARCH OPENSEARCH QDRANT MEILI MEILISEARCH NEO4J VALKEY
+    KEYDB WEAVIATE SURREAL COUCHDB INFLUXDB TYPESENSE DRAGONFLY
+""")
 OWN = re.compile(
     r"JWT|SESSION|COOKIE|NEXTAUTH|AUTH_SECRET|ENCRYPT|SALT|SIGNING|CSRF|HASHING"
     r"|(?:^|_)SECRET_KEY(?:_BASE)?$|^SECRET$|^APP_SECRET$|INTERNAL|INNER|SECRET_BASE"
@@ -130,30 +50,29 @@ def is_secret(name: str, value: str = "") -> bool:
         return True
     if name in OF_THE_HOST:
         return False
-    words = _words(name)
-    if "ID" in words and not {"ACCESS", "KEY"} <= set(words):
-        return False
-    return bool(SECRET.intersection(words)) and not SETTING.intersection(words)
+    return is_secret_name(name)
 
 
 def is_of_a_store(name: str) -> bool:
     """The password of a database or of another store."""
-    return bool(STORES.intersection(_words(name))) and is_secret(name)
+    return bool(STORES.intersection(words_of_name(name))) and is_secret(name)
 
 
 def is_of_a_client(name: str) -> bool:
     """Of a store, or of what speaks its protocol: S3."""
-    return bool((STORES | {"S3", "AWS", "ACCESS"}).intersection(_words(name))) and is_secret(name)
+    return bool((STORES | {"S3", "AWS", "ACCESS"}).intersection(words_of_name(name))) and is_secret(
+        name
+    )
 
 
 def is_password(name: str) -> bool:
     """What stands in a URL, before the @."""
-    return bool({"PASSWORD", "PASSWD", "PASS", "PWD", "DBPASS"}.intersection(_words(name)))
+    return bool({"PASSWORD", "PASSWD", "PASS", "PWD", "DBPASS"}.intersection(words_of_name(name)))
 
 
 def is_address(name: str) -> bool:
     """A URL or the like: it cannot be generated."""
-    return bool({"URL", "URI", "DSN", "ADDRESS", "CONNECTION"}.intersection(_words(name)))
+    return bool({"URL", "URI", "DSN", "ADDRESS", "CONNECTION"}.intersection(words_of_name(name)))
 
 
 def is_own(name: str, stores: Collection[str]) -> bool:
@@ -161,7 +80,7 @@ def is_own(name: str, stores: Collection[str]) -> bool:
 
     + stores: the kinds of store that the project runs itself: its secrets are its own
     """
-    words = set(_words(name))
+    words = set(words_of_name(name))
     of_a_form = (
         name in ("APP_KEY", "MASTER_KEY", "RAILS_MASTER_KEY") or {"TLS", "SSL", "PEM"} & words
     )
@@ -173,7 +92,7 @@ def is_own(name: str, stores: Collection[str]) -> bool:
 
 
 def is_third_party(name: str) -> bool:
-    return bool(THIRD_PARTY.intersection(_words(name)))
+    return bool(THIRD_PARTY.intersection(words_of_name(name)))
 
 
 def is_vague(value: str) -> bool:
@@ -196,9 +115,3 @@ def looks_real(value: str) -> bool:
 
 def _is_mixed(value: str) -> bool:
     return bool(re.search(r"[0-9]", value) and re.search(r"[A-Za-z]", value))
-
-
-def _words(name: str) -> list[str]:
-    # "apiKey" has two words.
-    split = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
-    return [word for word in re.split(r"[^A-Z0-9]+", split.upper()) if word]

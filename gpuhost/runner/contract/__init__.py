@@ -33,6 +33,9 @@ from gpuhost.runner.contract.result import UNDONE as UNDONE
 from gpuhost.runner.contract.result import UNKNOWN as UNKNOWN
 from gpuhost.runner.contract.result import VERIFIED as VERIFIED
 from gpuhost.runner.contract.result import Result as Result
+from gpuhost.runner.contract.secret_names import is_secret_name as is_secret_name
+from gpuhost.runner.contract.secret_names import words_in as words_in
+from gpuhost.runner.contract.secret_names import words_of_name as words_of_name
 from gpuhost.runner.contract.units import RESUME_UNIT_FILE as RESUME_UNIT_FILE
 from gpuhost.runner.contract.units import UNITS as UNITS
 from gpuhost.runner.contract.units import backup_unit as backup_unit

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from gpuhost.runner.contract import is_secret_name
 from gpuhost.runner.docker.resolved_model import Model, extension, running
 from gpuhost.runner.lib.commands import Outcome, run, try_run
 from gpuhost.runner.lib.failure import Failure
@@ -18,10 +19,9 @@ from gpuhost.runner.state.release import Release
 QUICK = 60
 # Characters that are valid in JSON, but line ends or invalid in YAML.
 NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff\ufffe\uffff]")
-# Variables whose values are masked in logs.
-# Shorter ones are words like "true" more often than secrets.
+# Characters of a value that is masked for its variable's name: shorter ones are words like "true"
+# more often than secrets.
 LEAST_GUESSED = 6
-SECRET = re.compile(r"PASS(WORD|WD)?$|SECRET|TOKEN$|KEY$|CREDENTIAL", re.IGNORECASE)
 
 
 def words(
@@ -162,5 +162,5 @@ def _mask(release: Release, model: Model) -> None:
     public = " ".join([*services, *(str(s.get("image") or "") for s in services.values())])
     for service in services.values():
         values = (service.get("environment") or {}).items()
-        texts = (str(value).replace("$$", "$") for name, value in values if SECRET.search(name))
+        texts = (str(value).replace("$$", "$") for name, value in values if is_secret_name(name))
         release.log.mask(t for t in texts if len(t) >= LEAST_GUESSED and t not in public)

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from gpuhost.runner.docker.compose import LEAST_GUESSED, SECRET
+from gpuhost.runner.contract import is_secret_name
+from gpuhost.runner.docker.compose import LEAST_GUESSED
 
 LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_.-]*)\s*[=:]\s*(.*?)\s*")
 
@@ -18,7 +19,7 @@ def guessed_secrets(files: Iterable[Path], public: str) -> Iterator[str]:
             continue
         for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
             match = LINE.fullmatch(line)
-            if match is None or not SECRET.search(match[1]):
+            if match is None or not is_secret_name(match[1]):
                 continue
             value = match[2]
             if value[:1] in ("'", '"'):
