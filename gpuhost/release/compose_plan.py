@@ -1,4 +1,4 @@
-"""What the plan says of the Compose files: for the runner, which asks Compose what they mean."""
+"""The plan's fields about the Compose files: for the runner, which asks Compose what they mean."""
 
 from __future__ import annotations
 

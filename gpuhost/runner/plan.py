@@ -255,7 +255,7 @@ class Plan:
     env_files: tuple[str, ...] = field(default=(), metadata=LATER)
     # The .env at the root of the source counts too, before that of the project directory.
     root_dotenv: bool = field(default=False, metadata=LATER)
-    # Unset variables that are only in services that do not run.
+    # Variables that may stay unset: proxies, and those that are only in services that do not run.
     optional: tuple[str, ...] = field(default=(), metadata=LATER)
     # "service:target" of binds that the file declares writable.
     writable: tuple[str, ...] = field(default=(), metadata=LATER)

@@ -164,6 +164,16 @@ def test_a_compose_file_that_is_wrong(here: Path, project: Path) -> None:
     assert "\n  compose.yaml: not UTF-8" in refused(here, "--app", "tts", "--from", project)
 
 
+def test_a_file_of_secrets_is_kept_out_of_git(here: Path, project: Path) -> None:
+    (project / ".env.example").rename(project / ".env.sample")
+    line = "  echo '*.env' >>.gitignore   # it holds secrets"
+    assert line not in init("--app", "tts", "--from", project).output.splitlines()
+    git(here, "init", "-q")
+    assert line in init("--app", "asr", "--from", project).output.splitlines()
+    (here / ".gitignore").write_text("*.env\n")
+    assert line not in init("--app", "ocr", "--from", project).output.splitlines()
+
+
 def test_a_file_is_not_overwritten(here: Path, project: Path) -> None:
     (here / "apps").mkdir()
     (here / "apps" / "tts.yaml").write_text("mine")

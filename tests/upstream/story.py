@@ -133,9 +133,7 @@ class Story:
         began = time.monotonic()
         try:
             yield
-        except (AssertionError, LabError) as error:
-            raise NotHeld(f"{name}: {error}") from error
-        except NotHeld as error:
+        except (AssertionError, LabError, NotHeld) as error:
             raise NotHeld(f"{name}: {error}") from error
         self.result.steps[name] = time.monotonic() - began
         self.say(f"{self.system.name}: {name} held, {self.result.steps[name]:.0f} s")

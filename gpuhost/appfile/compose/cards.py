@@ -38,7 +38,11 @@ def _reservations(service: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         value = value.get(key) if isinstance(value, Mapping) else None
     gpus = service.get("gpus")
     # `gpus` has the same form; each is for a GPU, also without capabilities.
-    own = [{"capabilities": ["gpu"], **one} for one in _list(gpus) if isinstance(one, Mapping)]
+    own = [
+        {**one, "capabilities": ["gpu", *_list(one.get("capabilities"))]}
+        for one in _list(gpus)
+        if isinstance(one, Mapping)
+    ]
     yield from (one for one in (*_list(value), *own) if isinstance(one, Mapping))
 
 

@@ -6,7 +6,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Protocol
 
-from gpuhost.runner.contract import PLACEHOLDERS
+from gpuhost.runner.contract import has_content
 
 MAX_BYTES = 1024 * 1024
 
@@ -28,7 +28,7 @@ class Unreadable(Exception):
 
 
 class ProjectFiles(Protocol):
-    """Paths are relative to the source, with /, normalized, and lead out of it never."""
+    """Paths are relative to the source, with /, normalized, and never leave it."""
 
     def kind(self, path: str) -> Kind: ...
 
@@ -49,7 +49,7 @@ class LocalFiles:
         try:
             inside = self.directory / path
             if inside.is_dir():
-                return Kind.DIRECTORY if _has_content(inside) else Kind.EMPTY
+                return Kind.DIRECTORY if has_content(inside) else Kind.EMPTY
             return Kind.FILE if inside.exists() else Kind.ABSENT
         except (OSError, ValueError):
             return Kind.ABSENT
@@ -65,16 +65,6 @@ class LocalFiles:
 
     def shown(self, path: str) -> str:
         return str(self.directory / path)
-
-
-def _has_content(directory: Path) -> bool:
-    """Whether it has a file that is no placeholder. Links are not followed."""
-    return any(
-        _has_content(entry)
-        if entry.is_dir() and not entry.is_symlink()
-        else entry.name not in PLACEHOLDERS
-        for entry in directory.iterdir()
-    )
 
 
 class NoFiles:

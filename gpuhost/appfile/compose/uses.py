@@ -51,7 +51,7 @@ class Uses:
 
     @staticmethod
     def _matters(use: Use, running: Collection[Owner]) -> bool:
-        # Many files hand proxies on. Without a value the host's own count.
+        # Many files pass proxies through. Without a value, the host's are used.
         if is_proxy(use.name):
             return use.required
         if use.owner is None:

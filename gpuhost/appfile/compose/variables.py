@@ -12,7 +12,7 @@ from gpuhost.appfile.compose.project_files import Kind, ProjectFiles, Unreadable
 from gpuhost.runner.contract import ENV_EXAMPLES
 
 # Set on the host, in the environment of Compose. GPUHOST_…: for app files that use them; files of
-# the source need them no more.
+# the source no longer need them.
 OF_THE_HOST = ("HOME", "PWD", "PATH", "GPUHOST_SOURCE", "GPUHOST_RELEASE")
 DOTENV = ".env"
 

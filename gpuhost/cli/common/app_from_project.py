@@ -14,6 +14,7 @@ from gpuhost.cli.common.apps import require_name
 from gpuhost.cli.common.streams import say
 
 OWN = Path("apps")
+GIT_SECONDS = 10
 
 
 def write_app(name: str, project: str) -> None:
@@ -61,5 +62,18 @@ def _next(
         else:
             shown = f", as {example} of the project shows" if example else ""
             yield f"  $EDITOR {target}   # write it{shown}"
+        if not _is_kept_out_of_git(target):
+            yield f"  echo '*{target.suffix}' >>.gitignore   # it holds secrets"
     yield from (f"  export {secret}=…" for secret in given)
     yield f"  gpuhost deploy inventory.py {name} --dry"
+
+
+def _is_kept_out_of_git(file: Path) -> bool:
+    """Or the directory is in no repository, or git is not here."""
+    from gpuhost.release.local_command import LocalCommandError, run_local
+
+    try:
+        asked = run_local(["git", "check-ignore", "-q", "--", str(file)], seconds=GIT_SECONDS)
+    except LocalCommandError:
+        return True
+    return asked.status != 1

@@ -58,7 +58,7 @@ class Changed:
 def change(model: Model, plan: Plan, facts: Facts) -> Changed:
     """Everything that the plan and the host change. Raises Failure."""
     started, of_services = services(model, plan, facts.inactive, facts.hidden)
-    external.refuse_nothing(started, plan.migrate.service if plan.migrate else None)
+    external.require_a_service(started, plan.migrate.service if plan.migrate else None)
     started, of_proxies = without_unset_proxies(started, plan.optional)
     external.refuse_unsupported(started)
     external.refuse_missing(started, "volume", facts.volumes)

@@ -23,7 +23,7 @@ def refuse_unsupported(model: Model) -> None:
         if section.get("models"):
             raise Failure(
                 f"service {name} uses models: they are run by Docker Model Runner, not in a "
-                "container, and not every Compose hands them on",
+                "container, and not every version of Compose supports them",
                 fix="run the model in a service of its own, and give its address by environment",
             )
     if model.get("models"):
@@ -33,7 +33,7 @@ def refuse_unsupported(model: Model) -> None:
         )
 
 
-def refuse_nothing(model: Model, migration: str | None) -> None:
+def require_a_service(model: Model, migration: str | None) -> None:
     """Raises Failure if no service is left to run: the old containers would only be removed.
 
     + migration: the service of the migration, which does not stay

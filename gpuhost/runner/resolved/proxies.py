@@ -1,4 +1,4 @@
-"""Proxies that are not set: an empty value would take the host's own away."""
+"""Proxies that are not set: an empty value would hide the host's own."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ def without_unset_proxies(model: Model, unset: Collection[str]) -> tuple[Model, 
 
     + unset: variables without a value
     """
-    if not any(map(is_proxy, unset)):
+    names = {name.upper() for name in unset if is_proxy(name)}
+    if not names:
         return model, ()
     changed, notes = deepcopy(model), []
     for name, section in running(changed).items():
         build = section.get("build") or {}
         dropped: set[str] = set()
         for values in (section.get("environment") or {}, build.get("args") or {}):
-            empty = [key for key, value in values.items() if is_proxy(key) and not value]
+            empty = [key for key, value in values.items() if key.upper() in names and not value]
             dropped.update(empty)
             for key in empty:
                 del values[key]
         if dropped:
-            notes.append(f"{name}: {', '.join(sorted(dropped))}: not set; as on the host itself")
+            notes.append(f"{name}: {', '.join(sorted(dropped))}: not set: the host's value is used")
     return changed, tuple(notes)

@@ -11,10 +11,9 @@ import os
 import shutil
 import stat
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
-from gpuhost.runner.contract import EXAMPLE_SUFFIXES, PLACEHOLDERS
+from gpuhost.runner.contract import EXAMPLE_SUFFIXES, has_content
 from gpuhost.runner.lib.files import sync_directory
 from gpuhost.runner.resolved.path_facts import ABSENT, DIRECTORY, EMPTY, FILE, PathFacts
 
@@ -92,20 +91,7 @@ def _kind(path: Path) -> str:
         return ABSENT
     if not stat.S_ISDIR(state.st_mode):
         return FILE
-    return DIRECTORY if _has_content(path) else EMPTY
-
-
-def _has_content(directory: Path) -> bool:
-    """Not by recursion: a container may have made any depth of directories."""
-    left = [os.fspath(directory)]
-    while left:
-        with suppress(FileNotFoundError), os.scandir(left.pop()) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    left.append(entry.path)
-                elif entry.name not in PLACEHOLDERS:
-                    return True
-    return False
+    return DIRECTORY if has_content(path) else EMPTY
 
 
 def examples(path: Path) -> tuple[str, ...]:

@@ -1,8 +1,9 @@
 """The command ``python -m tests.apps.facts DIR``: do clones of the repositories have the facts?
 
-DIR has a clone of each, named as the repository. Each line that a fact names must have its name,
-and each fault's text must begin there; what git lacks must not be in the revision. What a
-stand-in's Compose file says must be in the one of the revision.
+DIR has a clone of each, named as the repository or owner+name. Each line that names what is read
+must have the name, and a line of what is written must be in a file that exists. Each fault's text
+must begin at its line. What git lacks must not be in the revision, and what a stand-in's Compose
+file says must be in the one of the revision.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from pathlib import Path
 
 from tests.apps.facts import compose_part
 from tests.apps.facts.table import HERE, NAMES, load
+from tests.lab.process import LabError
+from tests.upstream import checkout
 
 LINE = re.compile(r"(\S+):(\d+)")
 # A statement of a name may go on in the next lines.
@@ -30,7 +33,14 @@ def main(directory: Path) -> int:
 
 def compare(name: str, directory: Path) -> Iterator[str]:
     facts = load(name)
-    clone = directory / facts.repository
+    try:
+        clone = checkout.find(directory, facts.repository)
+    except LabError as error:
+        yield str(error)
+        return
+    if not _has(clone, facts.revision):
+        yield f"{clone} lacks the revision {facts.revision}"
+        return
     own = HERE.parent / name / COMPOSE
     if own.is_file():
         theirs = _text(clone, facts.revision, COMPOSE)
@@ -57,6 +67,11 @@ def compare(name: str, directory: Path) -> Iterator[str]:
         start = text.find(fault.text)
         if start < 0 or text.count("\n", 0, start) + 1 != line:
             yield f"{fault.at}: its text is not in this line"
+
+
+def _has(clone: Path, revision: str) -> bool:
+    command = ["git", "-C", str(clone), "cat-file", "-e", f"{revision}^{{commit}}"]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def _names(clone: Path, revision: str, place: re.Match[str], name: str) -> bool:

@@ -6,7 +6,7 @@ Every fact names the line of upstream's code, at the revision that the app file 
 
 Keys of NAME.yaml:
 
-+ repository: its name
++ repository: owner/name
 + revision: where the facts were read
 + unusable: other revisions -> why they cannot be released
 + programs: code that services run, see Program
