@@ -7,19 +7,23 @@ What remains is a fault.
 from __future__ import annotations
 
 import filecmp
-from collections.abc import Iterator, Mapping
+import posixpath
+from collections.abc import Collection, Iterator, Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+from gpuhost.runner.contract import has_content
 from gpuhost.runner.docker.resolved_model import restart_policy
+from gpuhost.runner.plan import Plan
 from gpuhost.runner.resolved.limits import LOGGING
+from gpuhost.runner.resolved.path_facts import is_beneath
 from gpuhost.runner.resolved.read_back import with_own_keys
 from tests.compose.on_host import Rendered
 
 LOOPBACK = "127.0.0.1"
-# Stands for the project directory.
-HERE = "<project>"
+# Stand for the project directory, and for the release's source and shared/ on the host.
+HERE, SOURCE, DATA = "<project>", "<source>", "<data>"
 TOP = ("networks", "volumes", "configs", "secrets")
 
 
@@ -53,8 +57,9 @@ def differences(
         for name, resource in mine.get(kind, {}).items():
             _undo_resource(resource, theirs[kind][name], rendered)
     release = rendered.release
-    roots = {str(release.source): HERE, str(release.app.shared): HERE, str(directory): HERE}
+    roots = {str(release.source): SOURCE, str(release.app.shared): DATA, str(directory): HERE}
     mine, theirs = _moved(mine, roots), _moved(theirs, {str(directory): HERE})
+    mine = _as_project(mine, directory, _named_data(release.plan))
     _drop_unused(mine, theirs)
     return [*found, *_unequal("", mine, theirs)]
 
@@ -183,6 +188,29 @@ def _moved(value: Any, roots: Mapping[str, str]) -> Any:
         for root, name in roots.items():
             value = value.replace(root, name)
     return value
+
+
+def _named_data(plan: Plan) -> list[str]:
+    paths = (*(one.path for one in plan.directories), *(s.path for s in plan.secrets if s.path))
+    return [posixpath.normpath(path) for path in paths]
+
+
+def _as_project(value: Any, directory: Path, named: Collection[str]) -> Any:
+    """Paths of the source or of shared/ as paths of the project, if they are where they must be.
+
+    What the project has is in the source; what it lacks, or `named` has, is data.
+    """
+    if isinstance(value, dict):
+        return {key: _as_project(item, directory, named) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_as_project(item, directory, named) for item in value]
+    root = next((one for one in (SOURCE, DATA) if isinstance(value, str) and one in value), None)
+    if root is None:
+        return value
+    path = posixpath.normpath(value.partition(root)[2].partition(":")[0].lstrip("/"))
+    is_there = (directory / path).is_file() or has_content(directory / path)
+    is_data = any(is_beneath(path, name) for name in named) or not is_there
+    return value.replace(root, HERE) if is_data is (root == DATA) else value
 
 
 def _drop_unused(mine: dict[str, Any], theirs: dict[str, Any]) -> None:
