@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from gpuhost.appfile.compose.default_files import NAMES, default_files
 from gpuhost.appfile.compose.interpolation import OnHost
 from gpuhost.appfile.compose.model import ComposeFile
+from gpuhost.appfile.compose.model_reading import compose_file
 from gpuhost.appfile.compose.mounts import is_of_source
 from gpuhost.appfile.compose.paths import leads_out
 from gpuhost.appfile.compose.project_files import Kind, NoFiles, ProjectFiles, Unreadable
@@ -96,7 +97,7 @@ def read_project(
     variables = _variables(project, sources, named, directory, root if root_dotenv else {})
     reader = Reader(sources)
     app = AppDocuments(app_file[0], documents) if inline else None
-    compose = ComposeFile.of(reader.model(files, app, directory, variables.lookup, app_file))
+    compose = compose_file(reader.model(files, app, directory, variables.lookup, app_file))
     uses = reader.found()
     return ComposeProject(
         compose,

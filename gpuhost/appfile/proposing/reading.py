@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from gpuhost.appfile.compose.interpolation import Lookup, OnHost
-from gpuhost.appfile.compose.model import ComposeFile
+from gpuhost.appfile.compose.model_reading import compose_file
 from gpuhost.appfile.compose.reader import Reader
 from gpuhost.appfile.compose.sources import Sources
 from gpuhost.appfile.compose.variables import DOTENV, Variables, read_dotenv
@@ -37,7 +37,7 @@ def read(tree: Tree, files: Sequence[str], name: str) -> Project:
 
     model, reader = _model(tree, files, directory, lookup)
     written, _ = _model(tree, files, directory, lambda _: OnHost.SET)
-    compose = ComposeFile.of(model)
+    compose = compose_file(model)
     return Project(
         name, tree, tuple(files), directory, model, written, compose, uses, dotenv, known,
         tuple(reader.sources.errors), reader.sources, frozenset(compose.services),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from gpuhost.runner.docker.resolved_model import Model
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Plan
+from gpuhost.runner.resolved import path_refusals
 from gpuhost.runner.resolved.path_facts import (
     ABSENT,
     DIRECTORY,
@@ -23,10 +23,6 @@ from gpuhost.runner.resolved.path_facts import (
     mount_points,
     uses,
 )
-
-# A name with a suffix is a file, except conf.d and version numbers.
-SUFFIX = re.compile(r"\.(?!d$)[A-Za-z][A-Za-z0-9]{0,9}$")
-DOT_ENV = ".env"
 
 
 @dataclass(frozen=True)
@@ -84,7 +80,7 @@ class _Paths:
             self._to_data(use, path, facts)
             return
         if facts.shared in (FILE, DIRECTORY) and not self._holds_others(path):
-            raise _both(use, path, facts)
+            raise path_refusals.both(use, path, facts)
         if self._is_writable(use, path):
             self._note(
                 f"{use.where}: {path} of the source, writable; each release starts with the "
@@ -134,9 +130,9 @@ class _Paths:
         if is_new and in_source and not any(is_beneath(path, name) for name in _written(self.plan)):
             self.copies[path] = None
             self._note(f"{use.where}: {path} is data; its content in the source is copied once")
-        elif facts.shared == ABSENT and not is_named and (reason := _not_made(use)):
+        elif facts.shared == ABSENT and not is_named and (reason := path_refusals.not_made(use)):
             if facts.source != EMPTY:
-                raise _missing(use, path, facts, reason, self.roots.base)
+                raise path_refusals.missing(use, path, facts, reason, self.roots.base)
             self.copies[path] = None  # an empty directory of the project: it is made
         elif not is_named:
             self._note(f"{use.where}: {path} is data, in shared/{path}")
@@ -165,40 +161,3 @@ def _written(plan: Plan) -> Iterator[str]:
     if plan.nginx and plan.nginx.where == "container":
         yield from map(posixpath.normpath, filter(None, (plan.nginx.path,)))
         yield from map(posixpath.normpath, filter(None, (plan.nginx.certificate_dir,)))
-
-
-def _not_made(use: Use) -> str:
-    """Why Docker would not make the missing directory that the app means; "": it would."""
-    if use.kind != "bind":
-        return f"{use.kind}s are not made"
-    if not (use.holder.get("bind") or {}).get("create_host_path"):
-        return "the Compose file does not let Docker make it"
-    if _is_like_a_file(use.path) and _is_like_a_file(use.target):
-        return "it looks like a file, and Docker would make a directory"
-    return ""
-
-
-def _is_like_a_file(path: str) -> bool:
-    name = posixpath.basename(path)
-    return name.startswith(DOT_ENV) or bool(SUFFIX.search(name.lstrip(".")))
-
-
-def _missing(use: Use, path: str, facts: PathFacts, reason: str, base: str) -> Failure:
-    """+ base: the project directory, where paths in x-gpuhost start"""
-    example = f"; the source has {', '.join(facts.examples)}" if facts.examples else ""
-    directory = "; if it is a directory, name it in x-gpuhost.directories"
-    return Failure(
-        f"{use.where}: neither the source nor shared/ has {path}: {reason}{example}",
-        fix=f"create shared/{path} on the host, or declare it as a secret (x-gpuhost.secrets, "
-        f"path: {posixpath.relpath(path, base)}), or add it to the source (source.overlay)"
-        f"{directory if use.kind in ('bind', 'volume') else ''}",
-    )
-
-
-def _both(use: Use, path: str, facts: PathFacts) -> Failure:
-    what = "a file" if facts.source == FILE else "a directory with content"
-    return Failure(
-        f"{use.where}: {path} is {what} of the source, and shared/{path} exists too",
-        fix=f"if it is data, name it in x-gpuhost.directories; if it is the project's, move "
-        f"shared/{path} on the host away",
-    )

@@ -11,11 +11,11 @@ from gpuhost.appfile.compose.cards import FileCards
 from gpuhost.appfile.compose.merging import untagged
 from gpuhost.appfile.compose.model import (
     ComposeBuild,
-    ComposeFile,
     ComposeResource,
     ComposeService,
     EnvFile,
 )
+from gpuhost.appfile.compose.model_reading import compose_file
 from gpuhost.appfile.document import read_all
 
 
@@ -25,7 +25,7 @@ def values(text: str) -> Any:
 
 
 def services(text: str) -> dict[str, ComposeService]:
-    return dict(ComposeFile.of({"services": values(text)}).services)
+    return dict(compose_file({"services": values(text)}).services)
 
 
 FORMS: list[tuple[str, str, Any]] = [
@@ -81,7 +81,7 @@ def test_an_invalid_service(written: str) -> None:
 
 
 def test_networks_volumes_configs_and_the_name() -> None:
-    file = ComposeFile.of(
+    file = compose_file(
         values(
             """
             name: tts
