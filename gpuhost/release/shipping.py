@@ -67,7 +67,8 @@ def _read_by_compose(app: App) -> Iterator[str]:
     yield from app.files.read
     yield from app.files.env_files
     for service in app.compose.services.values():
-        yield from (_inside(file.path) for file in service.env_files if is_of_source(file.path))
+        named = (*(file.path for file in service.env_files), *service.label_files)
+        yield from (_inside(path) for path in named if is_of_source(path))
         # Unlike other paths, also of a service in another directory's file.
         yield from (_inside(f"{app.files.directory}/{p}") for p in service.seccomp_profiles)
     for config in app.compose.configs.values():

@@ -57,6 +57,7 @@ class ComposeService:
     environment: tuple[str, ...] = ()
     depends_on: tuple[str, ...] = ()
     env_files: tuple[EnvFile, ...] = ()
+    label_files: tuple[str, ...] = ()
     # Files in the project directory.
     seccomp_profiles: tuple[str, ...] = ()
     network_mode: str | None = None

@@ -52,6 +52,7 @@ def _service(written: Mapping[str, Any]) -> ComposeService:
         environment=tuple(name.partition("=")[0] for name in _names(written.get("environment"))),
         depends_on=_names(written.get("depends_on")),
         env_files=_env_files(written.get("env_file")),
+        label_files=tuple(file.path for file in _env_files(written.get("label_file"))),
         seccomp_profiles=tuple(_seccomp_profiles(written.get("security_opt"))),
         network_mode=_text(written.get("network_mode")),
         cards=reserved_cards(written),

@@ -48,7 +48,8 @@ def with_paths(document: Any, base: str) -> Any:
 
     def service(value: Any) -> Any:
         value = _at(value, "volumes", lambda items: _each(items, _volume(dotted)))
-        value = _at(value, "env_file", lambda items: _env_file(items, dotted))
+        for key in ("env_file", "label_file"):
+            value = _at(value, key, lambda items: _env_file(items, dotted))
         return _at(value, "build", lambda build: _build(build, context))
 
     def volume(value: Any) -> Any:
