@@ -73,7 +73,7 @@ def test_a_starting_container_is_waited_for_and_logged(
     programs.answer("docker compose * logs *", "web | loading the model\n")
     with pytest.raises(Failure, match="not up after 1 s: web is starting"):
         wait_until_up(release)
-    assert "web is starting; still loading: web | loading the model" in (
+    assert "still loading: web | loading the model; web is starting" in (
         release.paths.log.read_text()
     )
 

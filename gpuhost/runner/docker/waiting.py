@@ -52,8 +52,9 @@ def _progress(
     release: Release, waiting: list[Container], seconds: float, tests: HealthTests
 ) -> str:
     loading = loading_line(release)
-    tail = f"; still loading: {loading.strip()}" if loading else ""
-    return f"waiting, {seconds:.0f} s: {in_words(waiting, tests)}{tail}"
+    # First: the end of a long line is not shown where pyinfra runs.
+    first = f"still loading: {loading.strip()}; " if loading else ""
+    return f"waiting, {seconds:.0f} s: {first}{in_words(waiting, tests)}"
 
 
 def in_words(containers: Sequence[Container], tests: HealthTests | None = None) -> str:
