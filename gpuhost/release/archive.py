@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from gpuhost.appfile.compose.paths import leads_out
 from gpuhost.release.build_context import BuildContext, included_files
 from gpuhost.release.selection import Selection
 
@@ -179,8 +180,7 @@ def _link_target(path: Path, name: str, kind: _Kind) -> str:
     target = os.readlink(path)  # noqa: PTH115
     if not kind.must_be_inside(name):
         return target
-    resolved = posixpath.normpath(posixpath.join(posixpath.dirname(name), target))
-    if target.startswith("/") or resolved == ".." or resolved.startswith("../"):
+    if target.startswith("/") or leads_out(posixpath.join(posixpath.dirname(name), target)):
         raise BadDirectory(
             f"{kind.key}: the link {name} points outside, to {target}, which the host "
             "does not have; replace it by what it points to, or remove it"

@@ -40,20 +40,14 @@ server {
 
 @dataclass(frozen=True)
 class Rendered:
-    """Either the models, or a refusal.
+    """Either the model, or a refusal.
 
-    + resolved: with the names of images in the user's files; runs: what is started
+    + resolved: with the names of images in the user's files
     """
 
     release: Release
     resolved: Mapping[str, Any]
-    runs: Mapping[str, Any]
     refused: str = ""
-
-    @property
-    def log(self) -> str:
-        path = self.release.paths.log
-        return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
 def put_docker(
@@ -97,8 +91,8 @@ def render_on_host(
     try:
         render(release)
     except Failure as failure:
-        return Rendered(release, {}, {}, f"{failure} {failure.fix}")
-    return Rendered(release, _read(paths.resolved), _read(paths.runs))
+        return Rendered(release, {}, f"{failure} {failure.fix}")
+    return Rendered(release, _read(paths.resolved))
 
 
 def _read(path: Path) -> Mapping[str, Any]:

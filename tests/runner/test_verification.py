@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gpuhost.runner.lib import commands
 from gpuhost.runner.lib.commands import Outcome
-from gpuhost.runner.lib.failure import Failure
-from gpuhost.runner.plan import Expect, HttpRequest, Nginx, Verify, VerifyStep
+from gpuhost.runner.plan import Expect, Verify, VerifyStep
 from gpuhost.runner.site.answers import at, mismatch
 from gpuhost.runner.site.http import Answer
 from gpuhost.runner.stages import verification
 from gpuhost.runner.stages.verification import verify
 from gpuhost.runner.state.release import Release
 from tests.runner.host_fixtures import NEW, OLD, App, Programs, app, programs
-from tests.runner.site import Reply, Site, certificate, free_port, raw_server, serve
+from tests.runner.site import Reply, Site, free_port, raw_server
+from tests.runner.verification_fixtures import (
+    COMMAND,
+    LOG,
+    a_release,
+    asking,
+    failure,
+    quick,
+    site,
+)
 
-__all__ = ["app", "programs"]
+__all__ = ["app", "programs", "quick", "site"]
 
 STARTED = "2026-01-01T00:00:00.5Z"
 GONE = {
@@ -31,32 +37,6 @@ GONE = {
     "State": {"Status": "exited", "ExitCode": 3, "OOMKilled": False},
     "HostConfig": {"RestartPolicy": {"Name": "always"}},
 }
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch, programs: Programs) -> None:
-    monkeypatch.setattr(verification, "PAUSE", 0.01)
-    programs.compose({"web": {}})
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    with serve() as made:
-        yield made
-
-
-def a_release(app: App, *steps: VerifyStep, release_id: str = NEW, **plan: Any) -> Release:
-    return app.release(release_id, verify=Verify(steps=steps), **plan)
-
-
-def asking(url: str, within_s: int = 0, through: str = "", **request: Any) -> VerifyStep:
-    return VerifyStep("it answers", within_s, request=HttpRequest(url, **request), through=through)
-
-
-def failure(release: Release, through: bool = False) -> Failure:
-    with pytest.raises(Failure) as raised:
-        verify(release, through)
-    return raised.value
 
 
 def in_turn(*replies: Reply) -> Any:
@@ -246,9 +226,6 @@ def test_secrets_are_masked(app: App, programs: Programs, site: Site) -> None:
     assert failed.output == ("the answer begins: the key is ***",)
 
 
-LOG = VerifyStep("it listens", 0, log=r"Running on http://\S+:7860", service="web")
-
-
 def running(programs: Programs, *started: str) -> None:
     programs.answer(
         "docker compose * ps -q web*", "".join(f"id{i}\n" for i, _ in enumerate(started))
@@ -291,9 +268,6 @@ def test_a_match_is_remembered_after_the_log_was_rotated(app: App, programs: Pro
 def test_an_invalid_pattern_fails(app: App, programs: Programs) -> None:
     step = VerifyStep("it listens", 3600, log="(", service="web")
     assert '"(" is not a regular expression' in failure(a_release(app, step)).said
-
-
-COMMAND = VerifyStep("torch sees the GPU", 1, command=("python3", "-c", "assert 0"), service="web")
 
 
 def test_a_command_runs_in_the_service(app: App, programs: Programs) -> None:
@@ -345,76 +319,3 @@ def test_a_last_attempt_that_the_deadline_stops_does_not_hide_the_cause(
     failed = failure(a_release(app, COMMAND))
     assert f"in web: {said} (for 1 s)" in failed.said
     assert failed.output == (before or "canceled",)
-
-
-def behind(release: Release, site: Site, chain: Path | None, name: str) -> Release:
-    """The release with a site on nginx; the test's server is that nginx."""
-    nginx = Nginx("host", path="/nowhere.conf", server_names=(name,))
-    if chain:
-        nginx = replace(nginx, certificate="files", certificate_dir=str(chain.parent))
-    release.plan = replace(release.plan, nginx=nginx)
-    return release
-
-
-@pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
-def test_requests_are_repeated_through_nginx(
-    app: App, programs: Programs, tmp_path: Path, tls: bool
-) -> None:
-    chain, key = certificate(tmp_path / "tls", "app.example.invalid") if tls else (None, None)
-    with serve(chain, key) as nginx:
-        nginx.says("/health?a=b", "good")
-        at_nginx = f"{nginx.scheme}://app.example.invalid:{nginx.port}"
-        steps = [asking("http://127.0.0.1:1/health?a=b", through=at_nginx), COMMAND, LOG]
-        steps.append(asking("http://127.0.0.1:1/not-at-nginx"))
-        verify(behind(a_release(app, *steps), nginx, chain, "app.example.invalid"), through=True)
-    (asked,) = nginx.asked
-    assert (asked.path, asked.headers["Host"]) == (
-        "/health?a=b",
-        f"app.example.invalid:{nginx.port}",
-    )
-    assert not programs.called("exec")
-
-
-def test_a_site_for_any_name_accepts_a_certificate_for_another_name(
-    app: App, programs: Programs, tmp_path: Path
-) -> None:
-    chain, key = certificate(tmp_path / "tls", "app.example.invalid")
-    with serve(chain, key) as nginx:
-        nginx.says("/", "good")
-        step = asking("http://127.0.0.1:1/", through=f"https://localhost:{nginx.port}")
-        release = a_release(app, step)
-        verify(behind(release, nginx, chain, "_"), through=True)
-        assert "not valid" in failure(behind(release, nginx, chain, "localhost"), through=True).said
-        other, _ = certificate(tmp_path / "other", "app.example.invalid")
-        assert "not valid" in failure(behind(release, nginx, other, "_"), through=True).said
-    assert len(nginx.asked) == 1
-
-
-@pytest.mark.parametrize(
-    ("status", "fix"), [(413, "nginx.max_body"), (502, "nginx.upstream"), (504, "nginx.timeout_s")]
-)
-def test_errors_of_nginx_name_their_setting(
-    app: App, programs: Programs, site: Site, status: int, fix: str
-) -> None:
-    site.says("/", "<h1>nginx</h1>", status)
-    step = asking("http://127.0.0.1:1/", through=site.url().rstrip("/"))
-    failed = failure(behind(a_release(app, step), site, None, "_"), through=True)
-    assert failed.said.startswith("verify it answers, through nginx: ")
-    assert fix in failed.fix
-
-
-def test_nginx_does_not_listen(app: App, programs: Programs, site: Site) -> None:
-    step = asking(site.url(), through=f"http://127.0.0.1:{free_port()}")
-    failed = failure(behind(a_release(app, step), site, None, "_"), through=True)
-    assert "systemctl status nginx" in failed.fix
-    assert not site.asked
-
-
-def test_nginx_has_another_certificate(app: App, programs: Programs, tmp_path: Path) -> None:
-    ours, _ = certificate(tmp_path / "ours", "app.example.invalid")
-    with serve(*certificate(tmp_path / "old", "app.example.invalid")) as nginx:
-        step = asking("http://127.0.0.1:1/", through=f"https://app.example.invalid:{nginx.port}")
-        failed = failure(
-            behind(a_release(app, step), nginx, ours, "app.example.invalid"), through=True
-        )
-    assert "the certificate is not valid" in failed.said

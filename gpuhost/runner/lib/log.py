@@ -48,6 +48,12 @@ class Log:
         log.mask(piece for piece in pieces if piece not in known)
         return log
 
+    def silent(self) -> Log:
+        """A log that masks the same, and writes nothing."""
+        log = Log(Path(os.devnull))
+        log.mask(self._masked)
+        return log
+
     def masked(self, text: str) -> str:
         for value in self._masked:
             text = text.replace(value, "***")

@@ -14,7 +14,6 @@ from gpuhost.runner.docker.compose import ask, environment, words
 from gpuhost.runner.docker.containers import find_trouble, first_fatal
 from gpuhost.runner.lib.commands import try_run
 from gpuhost.runner.lib.failure import Failure
-from gpuhost.runner.lib.log import Log
 from gpuhost.runner.plan import VerifyStep
 from gpuhost.runner.stages import steady_error
 from gpuhost.runner.stages.steady_error import SteadyError
@@ -125,8 +124,9 @@ def _start_times(release: Release, service: str) -> tuple[str, ...]:
 
 def _verify_command(release: Release, step: VerifyStep, seconds: float) -> Problem | None:
     command = words(release, "exec", "-T", step.service, *step.command)
+    # It is repeated: its last output is in the failure, once.
     outcome = try_run(
-        _SilentLog(release.log), *command, seconds=max(seconds, 5), env=environment(release)
+        release.log.silent(), *command, seconds=max(seconds, 5), env=environment(release)
     )
     if outcome.ok:
         return None
@@ -151,19 +151,3 @@ def _shorten(command: tuple[str, ...]) -> str:
 
 def _cut(line: str) -> str:
     return line if len(line) <= SHOWN else f"{line[:SHOWN]}…"
-
-
-class _SilentLog(Log):
-    """For a repeated command: its last output is in the failure, once."""
-
-    def __init__(self, log: Log) -> None:
-        self._log = log
-
-    def masked(self, text: str) -> str:
-        return self._log.masked(text)
-
-    def masked_start(self, text: str) -> str:
-        return self._log.masked_start(text)
-
-    def write(self, text: str) -> None:  # noqa: ARG002
-        return

@@ -63,8 +63,7 @@ class Released:
     """+ ref: of the app file
     + variant: "with_gpu" or "without_gpu"
     + model: what is started, with secrets
-    + before: the source without overlay and edits
-    + source: with them
+    + source: with overlay and edits
     """
 
     ref: str
@@ -72,7 +71,6 @@ class Released:
     app: App
     plan: Plan
     model: Mapping[str, Any]
-    before: Path
     source: Path
 
     @property
@@ -114,7 +112,7 @@ def release(
     source_stage.fetch(opened)
     render(opened)
     model = json.loads(opened.paths.runs.read_text(encoding="utf-8"))
-    return Released(ref, variant, app, opened.plan, model, before, opened.source)
+    return Released(ref, variant, app, opened.plan, model, opened.source)
 
 
 def _opened(app: App, on: str, home: Path) -> Release:
