@@ -22,6 +22,7 @@ CHECKS = [
     "apt.duplicates",
     "apt.fresh",
     "apt.mirror",
+    "apt.readable",
     "apt.sources",
     "build.apt_cache",
     "disk.free",
