@@ -8,11 +8,10 @@ from gpuhost.snapshot.probes import NotRead, Probes
 from gpuhost.snapshot.request import ProbeCommand, Request
 
 CAP_SYS_ADMIN = 1 << 21
-SYSCTL_FILE = "/etc/sysctl.d/60-gpuhost-swap.conf"
 SWAPS, SWAPPINESS = "/proc/swaps", "/proc/sys/vm/swappiness"
 FSTAB, STATUS = "/etc/fstab", "/proc/self/status"
 REQUEST = Request(
-    files=(SWAPS, SWAPPINESS, FSTAB, SYSCTL_FILE, STATUS),
+    files=(SWAPS, SWAPPINESS, FSTAB, STATUS),
     probes=(ProbeCommand("swap_types", "blkid -p -o value -s TYPE", arguments="swap_files"),),
 )
 
@@ -38,7 +37,6 @@ class Swap:
     areas: tuple[SwapArea, ...]
     fstab: str
     swappiness: int | None
-    sysctl: str
     formatted: bool
     permitted: bool
 
@@ -62,7 +60,6 @@ class Swap:
             areas=tuple(_areas(table)),
             fstab=probes.file(FSTAB) or "",
             swappiness=int(swappiness) if swappiness.isdigit() else None,
-            sysctl=probes.file(SYSCTL_FILE) or "",
             formatted=_is_formatted(probes),
             permitted=_may_swapon(probes.file(STATUS) or ""),
         )
