@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from gpuhost.snapshot.probes import NotRead, Probes
@@ -25,6 +26,11 @@ class SwapArea:
     size: int
     used: int
 
+    @property
+    def is_ram(self) -> bool:
+        """Whether it is compressed RAM (zram) or a RAM disk, and so adds nothing to RAM."""
+        return bool(re.fullmatch(r"/dev/z?ram\d+", self.path))
+
 
 @dataclass(frozen=True)
 class Swap:
@@ -42,7 +48,8 @@ class Swap:
 
     @property
     def total(self) -> int:
-        return sum(area.size for area in self.areas)
+        """On disks."""
+        return sum(area.size for area in self.areas if not area.is_ram)
 
     def area(self, path: str) -> SwapArea | None:
         return next((area for area in self.areas if area.path == path), None)
@@ -57,7 +64,7 @@ class Swap:
             raise NotRead("/proc/swaps does not exist: the kernel has no swap")
         swappiness = (probes.file(SWAPPINESS) or "").strip()
         return cls(
-            areas=tuple(_areas(table)),
+            areas=tuple(swap_areas(table)),
             fstab=probes.file(FSTAB) or "",
             swappiness=int(swappiness) if swappiness.isdigit() else None,
             formatted=_is_formatted(probes),
@@ -74,13 +81,15 @@ def _is_formatted(probes: Probes) -> bool:
     return probe.out.strip() == "swap"
 
 
-def _areas(table: str) -> list[SwapArea]:
+def swap_areas(table: str) -> list[SwapArea]:
+    """The lines of /proc/swaps."""
     areas = []
     for line in table.splitlines()[1:]:
         words = line.split()
-        if len(words) >= 4 and words[2].isdigit() and words[3].isdigit():
+        if len(words) >= 4 and words[2].isdecimal() and words[3].isdecimal():
             path = words[0].replace("\\040", " ")
-            areas.append(SwapArea(path, words[1], int(words[2]) * 1024, int(words[3]) * 1024))
+            size, used = int(words[2]) * 1024, int(words[3]) * 1024
+            areas.append(SwapArea(path, words[1], size, used))
     return areas
 
 

@@ -8,6 +8,7 @@ from gpuhost.domain.sizes import format_size
 from gpuhost.plans.swap import overriding, plan, present_size
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
+from gpuhost.snapshot.swap import SwapArea
 from gpuhost.snapshot.sysctl import OURS, SWAP_FILE, SWAPPINESS
 
 FILE_MODE = "0600"
@@ -85,7 +86,9 @@ def swappiness(snapshot: Snapshot, settings: Settings) -> Verdict:
 
 
 def _in_words(snapshot: Snapshot) -> str:
-    return (
-        ", ".join(f"{area.path} {format_size(area.size)}" for area in snapshot.swap.areas)
-        or "no active swap"
-    )
+    return ", ".join(map(_area_in_words, snapshot.swap.areas)) or "no active swap"
+
+
+def _area_in_words(area: SwapArea) -> str:
+    kind = " (compressed RAM, not counted)" if area.is_ram else ""
+    return f"{area.path} {format_size(area.size)}{kind}"
