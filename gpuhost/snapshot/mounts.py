@@ -14,7 +14,7 @@ from gpuhost.snapshot.request import ProbeCommand, Request
 LINKS = {"/var/run": "/run", "/var/lock": "/run/lock"}
 FSTAB = "/etc/fstab"
 MOUNTINFO = "/proc/self/mountinfo"
-# mount(8) follows links in the path of a mount point: where each target of fstab leads, in its order.
+# mount(8) follows links: where each target of fstab leads, in the order of its lines.
 # printf %b reads \\040 as a space.
 RESOLVED = (
     'set -f; set --; while read -r source target rest || [ "$source" ]; do case $source in "#"*) ;;'
