@@ -159,8 +159,8 @@ def test_a_sources_list_of_older_instructions_is_moved_aside(trixie: LabHost, la
     update = trixie.run("apt-get update 2>&1", check=False)
     assert "Conflicting values set for option Signed-By" in update.stdout, "the clash is a real one"
     after = check(trixie)
-    assert "toolkit.repository" in after.failing - before.failing
-    assert after.findings["toolkit.repository"]["actual"] == f"also defined in {CLASHING}"
+    assert after.failing - before.failing == {"apt.readable", "toolkit.repository"}
+    assert after.findings["toolkit.repository"]["actual"] == f"also defined in {CLASHING}:1"
     assert provision(trixie).status == 0
     assert findings(trixie) == OK
     trixie.run("apt-get update")
