@@ -36,8 +36,9 @@ def put_aside(snapshot: Snapshot, repository: Repository) -> list[str]:
 def owner(entry: Entry, own: OwnArchives, snapshot: Snapshot) -> str:
     """Whose archive a definition is of."""
     distribution = snapshot.apt.sources.distribution
-    if own.has(entry):
-        return f"{distribution.id.capitalize()}'s own archive"
+    if own.recognises(entry):
+        login = "" if own.has(entry) else ", with a password"
+        return f"{distribution.id.capitalize()}'s own archive{login}"
     for uri in entry.uris:
         origin = distribution.origins.get(archive_key(uri), "")
         for suite in entry.suites:

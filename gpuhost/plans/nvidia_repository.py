@@ -60,7 +60,7 @@ def components_file(snapshot: Snapshot, components: tuple[str, ...]) -> SourceFi
     """
     sources = snapshot.apt.sources
     own = distribution_archives(snapshot)
-    known = [entry for _, entry in entries(sources.files) if own.has(entry)]
+    known = [entry for _, entry in entries(sources.files) if own.recognises(entry)]
     if not components:
         return None
     if not any("main" in entry.components for entry in known):
@@ -72,6 +72,11 @@ def components_file(snapshot: Snapshot, components: tuple[str, ...]) -> SourceFi
     stanzas = list(_stanzas(known, components))
     if not stanzas:
         return None
+    if any("@" in stanza for stanza in stanzas):
+        raise NoDriverPackagesError(
+            f"a URI of {system_of(snapshot)}'s own archive holds a password, which belongs in "
+            f"/etc/apt/auth.conf.d: add {' '.join(components)} by hand"
+        )
     head = "# Written by gpuhost: where the NVIDIA driver comes from.\n"
     before = next((f.content for f in sources.files if f.path == ARCHIVE_SOURCES), head)
     return SourceFile(ARCHIVE_SOURCES, before + "\n" + "\n".join(stanzas))

@@ -40,6 +40,7 @@ _SUITE = re.compile(
     r"(?P<release>[a-z]+)"
     r"(?:[-/](?:updates|security|backports|backports-sloppy|proposed|proposed-updates))?"
 )
+_LOGIN = re.compile(r"//[^/@]*@")
 # Directories above an archive on a mirror; anything else above it is a third party's layout.
 _ABOVE = frozenset(
     ["", "pub", "linux", "mirror", "mirrors", "os", "distros", "distributions", "archive"]
@@ -133,18 +134,25 @@ class OwnArchives:
         self._distribution = distribution
         self._mirror_lists = mirror_lists
         self._keys = {archive_key(uri) for uri in known}
-        candidates = [
+        recognised = [
             (uri, entry)
             for path, entry in entries
             for uri in entry.uris
             if self._is_own(path, uri, entry)
         ]
+        self._recognised = {entry for _, entry in recognised}
+        # A URI with a password is not moved: it should be in /etc/apt/auth.conf.d.
+        candidates = [(uri, entry) for uri, entry in recognised if "@" not in uri]
         with_main = {archive_key(uri) for uri, entry in candidates if "main" in entry.components}
         self._keys |= with_main
 
     def has(self, entry: Entry) -> bool:
         """Whether the definition is of the distribution's own archive, wholly or in part."""
         return any(self.archive(uri, entry) for uri in entry.uris)
+
+    def recognises(self, entry: Entry) -> bool:
+        """Whether it is of the distribution's own archive, even with a password in its URI."""
+        return entry in self._recognised or self.has(entry)
 
     def archive(self, uri: str, entry: Entry) -> Archive | None:
         """The archive behind one URI of a definition, if it is the distribution's own."""
@@ -159,7 +167,7 @@ class OwnArchives:
 
     def _is_own(self, path: str, uri: str, entry: Entry) -> bool:
         id = self._distribution.id
-        if id not in KEYRINGS or not self._suites_fit(entry) or "@" in uri:
+        if id not in KEYRINGS or not self._suites_fit(entry):
             return False
         origin = self._distribution.origins.get(archive_key(uri), "")
         if origin or any(archive_of(uri, suite) for suite in entry.suites):
@@ -179,7 +187,7 @@ class OwnArchives:
         if uri.startswith("mirror"):
             listed = self._mirror_lists.get(mirror_list_path(uri) or "", ())
             return (known_file or others) and all(archive_at(location) for location in listed)
-        parts = _path_parts(uri)
+        parts = _path_parts(_LOGIN.sub("//", uri))
         if parts is None or not parts[1].startswith(self._distribution.id):
             return False
         return others or (known_file and all(name.lower() in _ABOVE for name in parts[0]))
