@@ -11,7 +11,8 @@ from pyinfra.api import FunctionCommand, QuoteString, State, StringCommand
 from pyinfra.api.host import Host
 
 from gpuhost.domain.apt.clashes import aside, conflicting, mark
-from gpuhost.domain.apt.conflicts import Definition
+from gpuhost.domain.apt.conflicts import Definition, malformed
+from gpuhost.domain.apt.entry import SourceFile
 from gpuhost.domain.apt.openpgp import NoKey, armor, fingerprints
 from gpuhost.domain.apt.record import RECORD
 from gpuhost.domain.apt.repository import ORIGINALS, Repository, key_path, sources_path
@@ -33,9 +34,9 @@ LARGEST_KEY = 1 << 20
 @operation
 def drop_broken(settings: Settings | None = None) -> Commands:
     """
-    Remove repositories that gpuhost added and whose key is missing or damaged, and put aside other
-    definitions of them with another key: with one of either, every apt command fails. The operation
-    that needs a removed repository adds it again.
+    Remove repositories that gpuhost added and whose file or key is missing or damaged, and put aside
+    other definitions of them with another key: with one of either, every apt command fails. The
+    operation that needs a removed repository adds it again.
 
     + settings: the settings with which the deploy has read this host, to avoid a second reading
 
@@ -59,8 +60,11 @@ def drop_broken(settings: Settings | None = None) -> Commands:
 
 
 def _is_broken(snapshot: Snapshot, name: str) -> bool:
-    if snapshot.probes.file(sources_path(name)) is None:
+    text = snapshot.probes.file(sources_path(name))
+    if text is None:
         return False
+    if malformed([SourceFile(sources_path(name), text)]):
+        return True
     try:
         fingerprints((snapshot.probes.file(key_path(name)) or "").encode())
     except NoKey:
