@@ -34,9 +34,9 @@ LARGEST_KEY = 1 << 20
 @operation
 def drop_broken(settings: Settings | None = None) -> Commands:
     """
-    Remove repositories that gpuhost added and whose file or key is missing or damaged, and put aside
-    other definitions of them with another key: with one of either, every apt command fails. The
-    operation that needs a removed repository adds it again.
+    Remove repositories that gpuhost added and whose file or key is damaged, and put aside other
+    definitions of them with another key: with one of either, every apt command fails. The operation
+    that needs a removed repository adds it again.
 
     + settings: the settings with which the deploy has read this host, to avoid a second reading
 

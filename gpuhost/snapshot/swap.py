@@ -55,7 +55,13 @@ class Swap:
         return next((area for area in self.areas if area.path == path), None)
 
     def in_fstab(self, path: str) -> bool:
-        return any(words[0] == path and words[2] == "swap" for words in _fstab_lines(self.fstab))
+        """Whether its line switches it on at boot."""
+        return any(
+            words[0] == path
+            and words[2] == "swap"
+            and "noauto" not in ",".join(words[3:4]).split(",")
+            for words in _fstab_lines(self.fstab)
+        )
 
     @classmethod
     def read(cls, probes: Probes) -> Swap:
