@@ -32,6 +32,7 @@ from gpuhost.snapshot.probes import NotRead, Probe, Probes
 from gpuhost.snapshot.proxy import ClientProxy
 from gpuhost.snapshot.ssh import Ssh
 from gpuhost.snapshot.swap import Swap
+from gpuhost.snapshot.sysctl import Sysctl
 from gpuhost.snapshot.system import Clock, Hostname, Reboot, System
 from gpuhost.snapshot.toolkit import Toolkit
 from gpuhost.snapshot.units import Units
@@ -67,6 +68,7 @@ class Snapshot:
     filesystems = part(Filesystems.read)
     mounts = part(Mounts.read)
     swap = part(Swap.read)
+    sysctl = part(Sysctl.read)
     nvidia = part(Nvidia.read)
     kernels = part(Kernels.read)
     secure_boot = part(SecureBoot.read)

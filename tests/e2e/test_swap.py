@@ -62,7 +62,7 @@ def test_swap_is_created_and_a_second_run_changes_nothing(host: LabHost) -> None
     assert active(host) == [path, str(SIZE - 4096)]
     assert f"{path} none swap sw 0 0\n" in host.run("cat /etc/fstab").stdout
     assert host.run(f"stat -c '%a %U %s' {path}").stdout == f"600 root {SIZE}\n"
-    assert host.run("cat /etc/sysctl.d/60-gpuhost-swap.conf").stdout == "vm.swappiness = 10\n"
+    assert host.run("cat /etc/sysctl.d/zz-gpuhost-swap.conf").stdout == "vm.swappiness = 10\n"
     assert host.run("cat /proc/sys/vm/swappiness").stdout == "10\n"
     assert swap(host) == OK
     again = provision(host)
@@ -143,7 +143,7 @@ def test_other_lines_of_fstab_stay_byte_for_byte(host: LabHost) -> None:
     assert host.run(mine).stdout == before
     assert host.run("wc -l </etc/fstab").stdout == "2\n"
     assert active(host) == []
-    assert host.run("ls /etc/sysctl.d/60-gpuhost-swap.conf", check=False).status != 0
+    assert host.run("ls /etc/sysctl.d/zz-gpuhost-swap.conf", check=False).status != 0
 
 
 def test_a_file_that_is_not_swap_is_not_changed(host: LabHost) -> None:
