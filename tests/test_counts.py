@@ -118,6 +118,7 @@ DEPLOYED_CHECKS = [
     "app.NAME.files",
     "app.NAME.health",
     "app.NAME.images",
+    "app.NAME.live",
     "app.NAME.oom",
     "app.NAME.ports",
     "app.NAME.release",

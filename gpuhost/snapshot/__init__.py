@@ -21,6 +21,7 @@ from gpuhost.snapshot.dpkg import Dpkg, Updates
 from gpuhost.snapshot.firewall import Firewall
 from gpuhost.snapshot.kernel_log import KernelLog
 from gpuhost.snapshot.kernels import Kernels, SecureBoot
+from gpuhost.snapshot.live import LiveContainers
 from gpuhost.snapshot.memory import Memory
 from gpuhost.snapshot.mounts import Mounts
 from gpuhost.snapshot.networks import Networks
@@ -79,6 +80,7 @@ class Snapshot:
     apt = part(Apt.read)
     applied = part(Applied.read)
     apps = part(Apps.read)
+    live = part(LiveContainers.read)
     ports = part(Ports.read)
     build = part(Build.read)
     nginx = part(Nginx.read)

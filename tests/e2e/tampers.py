@@ -223,9 +223,19 @@ APP_FILES = (
         f"systemctl stop gpuhost-backup-{APP}.timer",
         *of_app("backups"),
     ),
+    tamper(
+        "a container gets another memory limit",
+        f"docker update --memory 64m --memory-swap 64m {APP}-app-1",
+        *of_app("live"),
+    ),
 )
 APP_SECRET = (
     tamper("a secret is added", f"echo ADDED=1 >>{CURRENT}/secrets.env", *of_app("files")),
+    tamper(
+        "a container joins another network",
+        f"docker network connect bridge {APP}-app-1",
+        *of_app("live"),
+    ),
 )
 APP_OVERRIDE = (
     tamper(
@@ -235,6 +245,11 @@ APP_OVERRIDE = (
     ),
     tamper("the site is removed", f"rm {SITE}", *of_app("site")),
     tamper("an image's tag is removed", f"docker image rm -f {TAG}", *of_app("images")),
+    tamper(
+        "a container does not start at boot",
+        f"docker update --restart no {APP}-app-1",
+        *of_app("live"),
+    ),
     tamper("a container is stopped", f"docker stop {APP}-app-1", *of_app("containers", "ports")),
 )
 APP_MODE = (
@@ -264,7 +279,7 @@ APP_CONTAINERS = (
         f"docker run -d --name extra --label com.docker.compose.project={APP} --label "
         f"com.docker.compose.service=app --label com.docker.compose.oneoff=False {IMAGE} "
         "sleep 100000",
-        *of_app("containers"),
+        *of_app("containers", "live"),
         repair="docker rm -f extra",
     ),
 )

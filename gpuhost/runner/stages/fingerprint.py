@@ -11,11 +11,11 @@ import json
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from gpuhost.runner.contract import from_json
+from gpuhost.runner.contract import CONTAINER_FORMAT, from_json
 from gpuhost.runner.data import schedule
 from gpuhost.runner.data.safe_paths import locate
 from gpuhost.runner.docker.compose import config, services_to_start
@@ -58,12 +58,21 @@ class ServiceState:
 
 
 @dataclass(frozen=True)
+class ContainerStates:
+    """Service -> how its containers were made, by made_with(); format 0: not recorded."""
+
+    services: dict[str, dict[str, str]] = field(default_factory=dict)
+    format: int = 0
+
+
+@dataclass(frozen=True)
 class Fingerprint:
-    """+ listens: the ports of the site on the host's nginx"""
+    """+ listens: the ports of the site on the host's nginx; containers: how they were made"""
 
     files: dict[str, FileState]
     services: dict[str, ServiceState]
     listens: tuple[int, ...] = ()
+    containers: ContainerStates = field(default_factory=ContainerStates)
     format: int = FORMAT
 
 
@@ -73,12 +82,13 @@ def keep(release: Release) -> None:
         files=dict(_states(release, (*_delivered(release), *_written(release), *_timers(release)))),
         services=_services(release),
         listens=site_ports(release),
+        containers=_containers(release),
     )
     _write(release, fingerprint)
 
 
 def update(release: Release) -> None:
-    """After the release was activated again: update the files that this has written.
+    """After the release was activated again: update the files and the containers that this made.
 
     All other changes stay visible as drift.
     """
@@ -86,7 +96,9 @@ def update(release: Release) -> None:
     if before is None:
         return
     files = {**before.files, **dict(_states(release, _written(release)))}
-    _write(release, replace(before, files=files))
+    # `up` has replaced every container that was not as recorded.
+    containers = _containers(release) if before.containers.format else before.containers
+    _write(release, replace(before, files=files, containers=containers))
 
 
 def _delivered(release: Release) -> Iterator[Path]:
@@ -149,6 +161,12 @@ def _services(release: Release) -> dict[str, ServiceState]:
         name: _service(sections[name], [c for c in containers if c.service == name])
         for name in services_to_start(release)
     }
+
+
+def _containers(release: Release) -> ContainerStates:
+    """The containers of one service are made alike."""
+    states = {c.service: dict(c.made_with) for c in release_containers(release)}
+    return ContainerStates(states, CONTAINER_FORMAT)
 
 
 def _service(section: Mapping[str, Any], containers: list[Container]) -> ServiceState:
