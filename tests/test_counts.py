@@ -81,6 +81,7 @@ CHECKS = [
     "system.files",
     "system.hostname",
     "system.init",
+    "system.masked",
     "system.privileges",
     "system.python",
     "system.reboot",
@@ -94,6 +95,8 @@ CHECKS = [
     "toolkit.proof",
     "toolkit.repository",
     "toolkit.runtime",
+    "watch.engine_units",
+    "watch.files",
 ]
 PREFLIGHT_CHECKS = [
     "app.binds",
@@ -133,7 +136,7 @@ LAB_TESTS = {
     "tests/e2e/test_bootstrap.py": 7,
     "tests/e2e/test_build_cache.py": 28,
     "tests/e2e/test_docker.py": 22,
-    "tests/e2e/test_drift.py": 22,
+    "tests/e2e/test_drift.py": 23,
     "tests/e2e/test_drift_timer.py": 14,
     "tests/e2e/test_firewall.py": 24,
     "tests/e2e/test_firewall_undone.py": 4,

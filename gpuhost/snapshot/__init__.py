@@ -36,6 +36,7 @@ from gpuhost.snapshot.swap import Swap
 from gpuhost.snapshot.system import Clock, Hostname, Reboot, System
 from gpuhost.snapshot.toolkit import Toolkit
 from gpuhost.snapshot.units import Units
+from gpuhost.snapshot.watched import Watched
 
 __all__ = ["NotRead", "Probe", "Probes", "Snapshot"]
 
@@ -58,6 +59,7 @@ class Snapshot:
     hostname = part(Hostname.read)
     reboot = part(Reboot.read)
     units = part(Units.read)
+    watched = part(Watched.read)
     ssh = part(Ssh.read)
     dpkg = part(Dpkg.read)
     updates = part(Updates.read)
