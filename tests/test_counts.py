@@ -118,6 +118,7 @@ DEPLOYED_CHECKS = [
     "app.NAME.backups",
     "app.NAME.certificate",
     "app.NAME.containers",
+    "app.NAME.directories",
     "app.NAME.files",
     "app.NAME.health",
     "app.NAME.images",

@@ -243,6 +243,11 @@ APP_FILES = (
         f"docker update --memory 64m --memory-swap 64m {APP}-app-1",
         *of_app("live"),
     ),
+    tamper(
+        "the owner of a data directory is changed",
+        f"chown 12345:12345 {HOME}/shared/data",
+        *of_app("directories"),
+    ),
     tamper("nginx is stopped", "systemctl stop nginx", "nginx.running"),
 )
 APP_SECRET = (

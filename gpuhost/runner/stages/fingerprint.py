@@ -11,6 +11,7 @@ import json
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -67,12 +68,19 @@ class ContainerStates:
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """+ listens: the ports of the site on the host's nginx; containers: how they were made"""
+    """The state of a verified release.
+
+    + listens: the ports of the site on the host's nginx
+    + containers: how they were made
+    + directories: path of a declared directory -> owner and mode, "1001:1001 0750"; an app may
+      have changed what is declared. None: not recorded
+    """
 
     files: dict[str, FileState]
     services: dict[str, ServiceState]
     listens: tuple[int, ...] = ()
     containers: ContainerStates = field(default_factory=ContainerStates)
+    directories: dict[str, str] | None = None
     format: int = FORMAT
 
 
@@ -83,6 +91,7 @@ def keep(release: Release) -> None:
         services=_services(release),
         listens=site_ports(release),
         containers=_containers(release),
+        directories=dict(_directories(release)),
     )
     _write(release, fingerprint)
 
@@ -121,6 +130,16 @@ def _timers(release: Release) -> Iterator[Path]:
     yield from schedule.unit_files(release.plan.app)
     # Not `state`, which logrotate changes.
     yield from (release.app.home / "logrotate" / name for name in ("conf", "passwd", "group"))
+
+
+def _directories(release: Release) -> Iterator[tuple[str, str]]:
+    for directory in release.plan.directories:
+        path = locate(release, directory.path)
+        with suppress(OSError):
+            state = path.stat()
+            if stat.S_ISDIR(state.st_mode):
+                owner = f"{state.st_uid}:{state.st_gid}"
+                yield str(path), f"{owner} {stat.S_IMODE(state.st_mode):04o}"
 
 
 def _states(release: Release, paths: Iterable[Path]) -> Iterator[tuple[str, FileState]]:
