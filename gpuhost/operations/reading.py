@@ -20,6 +20,7 @@ from pyinfra.api.host import Host
 from pyinfra.context import ctx_host, ctx_state
 
 from gpuhost.facts.snapshot import Snapshot as SnapshotFact
+from gpuhost.operations.failures import lacks_packages, skip_reason
 from gpuhost.operations.refuse import refuse
 from gpuhost.plans.request import request_for
 from gpuhost.settings import Settings
@@ -62,7 +63,10 @@ def read(settings: Settings) -> Snapshot:
     if last:
         request |= last.request
     began = time.monotonic()
-    raw = host.get_fact(SnapshotFact, _stdin=script(request), _timeout=READ_SECONDS)
+    # Of a host that cannot be read, nothing more can be done, whatever the operation ignores.
+    raw = host.get_fact(
+        SnapshotFact, _stdin=script(request), _timeout=READ_SECONDS, _ignore_errors=False
+    )
     snapshot = Snapshot(Probes({name: Probe(**probe) for name, probe in (raw or {}).items()}))
     if raw:
         _readings[host] = _Reading(began, changes, request, snapshot)
@@ -93,11 +97,16 @@ def executing() -> bool:
 def operation(function: Callable[P, Commands]) -> PyinfraOperation[P]:
     """pyinfra's `@operation()`, for an operation that decides by a reading and changes the host."""
     noun = function.__module__.rpartition(".")[2]
+    key = f"{noun}.{function.__name__}"
 
     @wraps(function)
     def generator(*args: P.args, **kwargs: P.kwargs) -> Commands:
+        if executing() and skip_reason(ctx_state.get(), ctx_host.get(), key):
+            return
         try:
             for command in function(*args, **kwargs):
+                if executing() and lacks_packages(ctx_state.get(), ctx_host.get(), command):
+                    return
                 forget()
                 yield command
         except NotRead as reason:

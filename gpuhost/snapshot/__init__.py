@@ -21,6 +21,7 @@ from gpuhost.snapshot.dpkg import Dpkg, Updates
 from gpuhost.snapshot.firewall import Firewall
 from gpuhost.snapshot.kernel_log import KernelLog
 from gpuhost.snapshot.kernels import Kernels, SecureBoot
+from gpuhost.snapshot.live import LiveContainers
 from gpuhost.snapshot.memory import Memory
 from gpuhost.snapshot.mounts import Mounts
 from gpuhost.snapshot.networks import Networks
@@ -36,6 +37,7 @@ from gpuhost.snapshot.sysctl import Sysctl
 from gpuhost.snapshot.system import Clock, Hostname, Reboot, System
 from gpuhost.snapshot.toolkit import Toolkit
 from gpuhost.snapshot.units import Units
+from gpuhost.snapshot.watched import Watched
 
 __all__ = ["NotRead", "Probe", "Probes", "Snapshot"]
 
@@ -58,6 +60,7 @@ class Snapshot:
     hostname = part(Hostname.read)
     reboot = part(Reboot.read)
     units = part(Units.read)
+    watched = part(Watched.read)
     ssh = part(Ssh.read)
     dpkg = part(Dpkg.read)
     updates = part(Updates.read)
@@ -81,6 +84,7 @@ class Snapshot:
     apt = part(Apt.read)
     applied = part(Applied.read)
     apps = part(Apps.read)
+    live = part(LiveContainers.read)
     ports = part(Ports.read)
     build = part(Build.read)
     nginx = part(Nginx.read)

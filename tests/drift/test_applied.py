@@ -208,7 +208,7 @@ def test_recorded_settings_are_restored() -> None:
 
 def test_every_setting_that_describes_a_host_is_recorded() -> None:
     left_out = set(fields()) - set(to_record(Settings()))
-    assert left_out == {"adopt", "app_batch", "apps", "drift_ignore"}
+    assert left_out == {"adopt", "app_batch", "apps", "drift_ignore", "drift_watch"}
 
 
 def test_an_invalid_record() -> None:

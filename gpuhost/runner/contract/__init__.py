@@ -3,6 +3,11 @@
 Other packages import only this and `plan` of the runner.
 """
 
+from gpuhost.runner.contract.container_state import CONFIG_HASH as CONFIG_HASH
+from gpuhost.runner.contract.container_state import CONTAINER_FORMAT as CONTAINER_FORMAT
+from gpuhost.runner.contract.container_state import differences as differences
+from gpuhost.runner.contract.container_state import made_with as made_with
+from gpuhost.runner.contract.container_state import recorded_containers as recorded_containers
 from gpuhost.runner.contract.decode import LAST_SECOND as LAST_SECOND
 from gpuhost.runner.contract.decode import from_json as from_json
 from gpuhost.runner.contract.file_names import ENV_EXAMPLES as ENV_EXAMPLES

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from gpuhost.runner.contract import made_with
 from gpuhost.runner.state.health import HealthCheck, read_health_check
 
 # Fewer are normal: an app that waits for its database may exit once or twice.
@@ -38,6 +39,7 @@ class Container:
     ports: tuple[int, ...] = ()  # on the host
     must_end: bool = False  # the app is up only after it has ended
     serves: bool = False  # it has a port, published or not, or a health check
+    made_with: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def is_up(self) -> bool:
@@ -110,6 +112,7 @@ def from_inspect(value: Mapping[str, Any]) -> Container:
         health_check=read_health_check(value["Config"], state),
         ports=_ports(value),
         serves=bool(value["Config"].get("ExposedPorts") or value["Config"].get("Healthcheck")),
+        made_with=made_with(value),
     )
 
 
