@@ -11,6 +11,7 @@ from gpuhost.checks.finding import Status
 from gpuhost.checks.registry import finding_of
 from gpuhost.domain.apt.repository import Repository
 from gpuhost.domain.nvidia.held_packages import held
+from gpuhost.domain.nvidia.kernel import Maker, maker
 from gpuhost.operations import repository as apt_repositories
 from gpuhost.operations.nvidia_reboot import is_this_machine, reboot
 from gpuhost.operations.nvidia_record import put_record
@@ -187,10 +188,10 @@ def _build(snapshot: Snapshot, settings: Settings, kernel: str) -> Commands:
     if why_not:
         refuse("nvidia", f"kernel {kernel} has no NVIDIA module, and {why_not}")
         return
-    if kernel not in snapshot.kernels.buildable:
-        yield from apt_update_install(
-            [headers_of(kernel)], lock_timeout_s=settings.apt_lock_timeout_s
-        )
+    # Also when they are there: apt finishes what a failed build has left half configured.
+    if maker(kernel) is not Maker.OTHER:
+        headers = [headers_of(kernel)]
+        yield from apt_update_install(headers, lock_timeout_s=settings.apt_lock_timeout_s)
     yield run("dkms", "autoinstall", "-k", kernel, seconds=BUILD_SECONDS)
 
 

@@ -22,7 +22,7 @@ from gpuhost.domain.nvidia.driver_state import DriverState
 from gpuhost.domain.nvidia.repository import UnknownRepositoryError
 from gpuhost.domain.nvidia.version import CudaVersion
 from gpuhost.domain.nvidia.vgpu import GRID_DRIVER
-from gpuhost.plans.nvidia_kernel import available_headers, kernel_to_build_for
+from gpuhost.plans.nvidia_kernel import headers_to_install, kernel_to_build_for
 from gpuhost.plans.nvidia_loading import blocked_by
 from gpuhost.plans.nvidia_repository import components_file, repository_for, system_of
 from gpuhost.settings import Settings
@@ -176,7 +176,8 @@ def _packages(snapshot: Snapshot, settings: Settings) -> InstallPlan:
         if without_display(cards) == cards:
             raise
         packages = _choose(snapshot, settings, without_display(cards))
-    packages = replace(packages, headers=available_headers(snapshot, packages.headers))
+    headers = headers_to_install(snapshot, kernel_to_build_for(snapshot), packages.headers)
+    packages = replace(packages, headers=tuple(headers))
     ours = repository_for(snapshot, settings) if settings.nvidia_source == "nvidia" else None
     return InstallPlan("", packages, ours, components_file(snapshot, packages.components))
 

@@ -8,10 +8,16 @@ from gpuhost.snapshot import Snapshot
 
 
 def kernel_to_build_for(snapshot: Snapshot) -> Kernel:
-    """The running kernel. Raises NoDriverPackagesError if no driver can be built for it."""
-    release, packages = snapshot.system.kernel, snapshot.nvidia.packages
+    """The running kernel, or the next one if the running one is not on disk any more.
+
+    Raises NoDriverPackagesError if no driver can be built for it.
+    """
+    kernels, packages = snapshot.kernels, snapshot.nvidia.packages
+    release = snapshot.system.kernel
+    if release not in kernels.installed:
+        release = kernels.next or release
     why_not = why_not_buildable(snapshot, release)
-    if why_not and release in snapshot.kernels.installed:
+    if why_not and release in kernels.installed:
         raise NoDriverPackagesError(f"kernel {release}: {why_not}")
     versions = {name: package.version for name, package in packages.items()}
     return Kernel(release, kernel_flavour(packages, release, versions))
@@ -30,22 +36,26 @@ def why_not_buildable(snapshot: Snapshot, release: str) -> str:
     return ""
 
 
-def available_headers(snapshot: Snapshot, headers: tuple[str, ...]) -> tuple[str, ...]:
-    """Headers of kernels that come from packages: apt does not know one built by hand."""
-    release = snapshot.system.kernel
-    if maker(release) is Maker.PROXMOX:
-        return headers if release in snapshot.kernels.installed else ()
-    if maker(release) is Maker.OTHER and release in snapshot.kernels.buildable:
-        return ()
-    return tuple(
-        name
-        for name in headers
-        if {
-            name.replace("headers", "image", 1),
-            name.replace("headers", "image-unsigned", 1),
-        }
-        & snapshot.nvidia.packages.keys()
-    )
+def headers_to_install(snapshot: Snapshot, kernel: Kernel, headers: tuple[str, ...]) -> list[str]:
+    """The headers of the kernel and of the next boot's, as far as apt knows them.
+
+    + headers: the kernel's, which a plan needs; empty if its modules come ready-made
+    """
+    following = snapshot.kernels.next
+    if not headers:
+        return []
+    wanted = [*headers, *([headers_of(following)] if following else [])]
+    return [name for name in dict.fromkeys(wanted) if _is_known(snapshot, kernel, name)]
+
+
+def _is_known(snapshot: Snapshot, kernel: Kernel, headers: str) -> bool:
+    """apt does not know the headers of a kernel that was built by hand."""
+    if maker(kernel.release) is Maker.PROXMOX:
+        return kernel.release in snapshot.kernels.installed
+    if maker(kernel.release) is Maker.OTHER and kernel.release in snapshot.kernels.buildable:
+        return False
+    images = {headers.replace("headers", word, 1) for word in ("image", "image-unsigned")}
+    return bool(images & snapshot.nvidia.packages.keys())
 
 
 def headers_of(release: str) -> str:
