@@ -20,7 +20,7 @@ from gpuhost.snapshot.docker import Docker
 from gpuhost.snapshot.dpkg import Dpkg, Updates
 from gpuhost.snapshot.firewall import Firewall
 from gpuhost.snapshot.kernel_log import KernelLog
-from gpuhost.snapshot.kernels import Kernels, SecureBoot
+from gpuhost.snapshot.kernels import Kernels
 from gpuhost.snapshot.live import LiveContainers
 from gpuhost.snapshot.memory import Memory
 from gpuhost.snapshot.mounts import Mounts
@@ -31,6 +31,7 @@ from gpuhost.snapshot.paths import Paths
 from gpuhost.snapshot.ports import Ports
 from gpuhost.snapshot.probes import NotRead, Probe, Probes
 from gpuhost.snapshot.proxy import ClientProxy
+from gpuhost.snapshot.secure_boot import SecureBoot
 from gpuhost.snapshot.ssh import Ssh
 from gpuhost.snapshot.swap import Swap
 from gpuhost.snapshot.sysctl import Sysctl
