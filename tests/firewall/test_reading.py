@@ -16,9 +16,10 @@ from gpuhost.domain.firewall.listeners import (
     parse_ss,
     ssh_ports,
 )
+from gpuhost.domain.firewall.nftables import parse_nft_tables, parse_rule
 from gpuhost.domain.firewall.published import fault, foreign_bridges
 from gpuhost.domain.firewall.rule import FirewallRule
-from gpuhost.domain.firewall.tables import Chain, Tables, options, parse_nft_tables
+from gpuhost.domain.firewall.tables import Chain, Tables, options
 from gpuhost.domain.firewall.ufw import parse_kernel, parse_user_rules
 from gpuhost.snapshot import NotRead, Probe, Probes, Snapshot
 from tests.firewall.rehash import RECORDING, with_current_hashes
@@ -192,7 +193,7 @@ def test_bridges_with_names_like_those_of_docker() -> None:
 
 def test_tables_that_only_nftables_shows() -> None:
     listed = "table ip filter\ntable ip6 nat\ntable inet filter\ntable ip docker-bridges\n"
-    assert parse_nft_tables(listed) == ["inet filter"]
+    assert [table.name for table in parse_nft_tables(listed)] == ["inet filter"]
 
 
 junk = st.one_of(st.text(), st.binary().map(lambda raw: raw.decode("utf-8", "replace")))
@@ -205,7 +206,8 @@ def test_no_text_makes_a_parser_raise(text: str, family: Any) -> None:
     parse_kernel(Chain("-", (text, f"-p tcp {text} -j ACCEPT")), family)
     options(text)
     fault(text, Tables.parse(f"*filter\n{text}"))
-    assert all(isinstance(table, str) for table in parse_nft_tables(text))
+    parse_nft_tables(f"table inet filter {{\n\tchain input {{\n{text}")
+    parse_rule(text)
     parse_ss(text)
     parse_ss(f"tcp LISTEN 0 0 {text}:22 *:* {text}")
     list(parse_published(text, "web"))
