@@ -10,10 +10,14 @@ from gpuhost.domain.firewall.rule import Family, FirewallRule
 from gpuhost.domain.firewall.tables import Tables
 from gpuhost.domain.firewall.ufw import CHAINS, UfwRule, arguments, let_in, parse_kernel, ufw_rules
 from gpuhost.settings import Settings
-from gpuhost.snapshot.firewall import Firewall
+from gpuhost.snapshot import Snapshot
+from gpuhost.snapshot.firewall import AFTER_INIT, Firewall
 
 COMMENT = "gpuhost"
 SSH_COMMENT = "gpuhost-ssh"
+OWNER_RUNS = 0o100
+# Our line in after.init: firewall_guard.sh.
+FOLLOWING = "# gpuhost: begin"
 CONTAINERS_COMMENT = "gpuhost-containers"
 
 
@@ -143,7 +147,23 @@ def denies(firewall: Firewall) -> bool:
 def published_files(firewall: Firewall, settings: Settings) -> dict[Family, str]:
     """The files with the rules for published ports, as they must be."""
     rules = allowed_rules(settings)
-    return {family: render(rules, firewall.foreign_bridges, family) for family in RULES}
+    return {
+        family: render(rules, firewall.foreign_bridges, family, final=is_final(firewall, family))
+        for family in RULES
+    }
+
+
+def is_final(firewall: Firewall, family: Family) -> bool:
+    """Whether ufw's files fill DOCKER-USER with rules that follow ours, such as ufw-docker's."""
+    return any(path.endswith("6.rules") == (family == 6) for path in firewall.docker_user)
+
+
+def follows_ufw(snapshot: Snapshot) -> bool:
+    """Whether a start of ufw loads our rules again, where it removes them."""
+    firewall = snapshot.firewall
+    state = snapshot.paths.get(AFTER_INIT)
+    runs = state is not None and int(state.mode, 8) & OWNER_RUNS
+    return not firewall.docker_user or bool(runs and FOLLOWING in (firewall.after_init or ""))
 
 
 def change(firewall: Firewall, settings: Settings) -> str:

@@ -54,6 +54,10 @@ def foreign_rules(firewall: Firewall, settings: Settings) -> tuple[Foreign, ...]
                 for rule in tables.chain(chain).rules
                 if not _is_known(chain, rule)
             ]
+    rules += [
+        Foreign(f"{path} fills DOCKER-USER whenever ufw starts, as ufw-docker does", False)
+        for path in firewall.docker_user
+    ]
     rules += [Foreign(f"nftables: table {name}", False) for name in firewall.nft_tables]
     return tuple(dict.fromkeys(rules))
 

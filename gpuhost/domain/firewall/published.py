@@ -31,16 +31,19 @@ def foreign_bridges(interfaces: Iterable[str]) -> list[str]:
     return sorted(name for name in alike if not DOCKERS_OWN.fullmatch(name))
 
 
-def render(rules: Iterable[FirewallRule], foreign: Iterable[str], family: Family) -> str:
+def render(
+    rules: Iterable[FirewallRule], foreign: Iterable[str], family: Family, final: bool = False
+) -> str:
     """The file for `iptables-restore --noflush`, one version of IP.
 
     + rules: what may come in
     + foreign: interfaces with such a name that are not Docker's
+    + final: what may come in is accepted at once: rules that follow in DOCKER-USER would drop it
     """
     lines = ["*filter", f":{PUBLISHED} - [0:0]", f":{ALLOWED} - [0:0]"]
     outside = list(foreign)
     lines += [f"-A {PUBLISHED} {rule}" for rule in _published(outside)]
-    lines += [f"-A {ALLOWED} {rule}" for rule in _allowed(rules, outside, family)]
+    lines += [f"-A {ALLOWED} {rule}" for rule in _allowed(rules, outside, family, final)]
     return "\n".join([*lines, "COMMIT", ""])
 
 
@@ -54,14 +57,16 @@ def _published(foreign: list[str]) -> Iterator[str]:
     yield f"-g {ALLOWED}"
 
 
-def _allowed(rules: Iterable[FirewallRule], foreign: list[str], family: Family) -> Iterator[str]:
+def _allowed(
+    rules: Iterable[FirewallRule], foreign: list[str], family: Family, final: bool
+) -> Iterator[str]:
     """Traffic that is neither allowed nor for a container is foreign, and passes.
 
     The second half closes containers to neighbours that route directly to their addresses.
     """
     for rule in rules:
         if family in rule.families:
-            yield from _returns(rule)
+            yield from _returns(rule, final)
     yield "-m conntrack --ctstate DNAT -j DROP"
     for bridge in foreign:
         yield f"-o {bridge} -j RETURN"
@@ -69,13 +74,15 @@ def _allowed(rules: Iterable[FirewallRule], foreign: list[str], family: Family) 
         yield f"-o {bridge} -j DROP"
 
 
-def _returns(rule: FirewallRule) -> Iterator[str]:
+def _returns(rule: FirewallRule, final: bool) -> Iterator[str]:
     source = f"-s {rule.source} " if rule.source and rule.source.prefixlen else ""
+    state, target = ("--ctstate DNAT ", "ACCEPT") if final else ("", "RETURN")
     if rule.first is None:
-        yield f"{source}-j RETURN"
+        yield f"{source}{f'-m conntrack {state}' if state else ''}-j {target}"
         return
     for protocol in rule.protocols:
-        yield f"{source}-p {protocol} -m conntrack --ctorigdstport {rule.ports} -j RETURN"
+        ports = f"--ctorigdstport {rule.ports}"
+        yield f"{source}-p {protocol} -m conntrack {state}{ports} -j {target}"
 
 
 def fault(expected: str, kernel: Tables) -> str:
