@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 
@@ -26,12 +28,9 @@ class Guard:
         (directory / "run").mkdir()
         text = GUARD.replace("/run/", f"{directory}/run/").replace("/etc/ufw", f"{self.ufw}")
         text = text.replace("/var/lib/gpuhost", str(directory))
-        text = text.replace(
-            "\nload() {", f"\nload() {{ echo loaded >>{directory}/loaded; return 0;"
-        )
-        self.text = text.replace("longest_change=300", "longest_change=-59").replace(
-            "lock 120", "lock 1"
-        )
+        text = text.replace("\nload() {", f"\nload() {{ echo >{directory}/loaded; return 0;")
+        text = text.replace("longest_change=300", "longest_change=-59")
+        self.text = text.replace("lock 120", "lock 1")
         self.path = directory / "guard"
         self.path.write_text(self.text, "utf-8")
         self.path.chmod(0o755)
@@ -64,20 +63,19 @@ def guard(tmp_path: Path) -> Guard:
     return Guard(tmp_path)
 
 
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Somebody holds the lock, and does not let go."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 @pytest.fixture
 def held(guard: Guard) -> Iterator[Guard]:
-    """Somebody holds the lock, and does not let go."""
     guard.lock.parent.mkdir(parents=True)
-    holder = subprocess.Popen(
-        ["flock", guard.lock, "sh", "-c", "echo held; exec sleep 1000"], stdout=subprocess.PIPE
-    )
-    assert holder.stdout
-    holder.stdout.readline()
-    try:
+    with locked(guard.lock):
         yield guard
-    finally:
-        holder.kill()
-        holder.wait()
 
 
 def test_only_its_owner_reaches_the_lock(guard: Guard) -> None:
@@ -93,16 +91,8 @@ def test_only_its_owner_reaches_the_lock(guard: Guard) -> None:
 def test_who_has_the_old_lock_open_blocks_nothing(guard: Guard) -> None:
     old = guard.directory / "run" / "gpuhost-firewall.lock"
     old.touch(0o644)
-    holder = subprocess.Popen(
-        ["flock", old, "sh", "-c", "echo held; exec sleep 1000"], stdout=subprocess.PIPE
-    )
-    assert holder.stdout
-    holder.stdout.readline()
-    try:
+    with locked(old):
         assert guard.run("load").returncode == 0
-    finally:
-        holder.kill()
-        holder.wait()
 
 
 @pytest.mark.parametrize("verb", ["load", "confirm"])
