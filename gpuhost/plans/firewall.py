@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from gpuhost.domain.firewall.published import CONTAINERS, RULES, render
+from gpuhost.domain.firewall.published import RULES, render
 from gpuhost.domain.firewall.rule import Family, FirewallRule
 from gpuhost.domain.firewall.tables import Tables
 from gpuhost.domain.firewall.ufw import CHAINS, UfwRule, arguments, let_in, parse_kernel, ufw_rules
@@ -43,9 +43,7 @@ def openings(firewall: Firewall, settings: Settings) -> tuple[Opening, ...]:
     """SSH first, then containers (they reach each other's published ports through the host)."""
     ssh = [Opening(FirewallRule(p, p, "tcp"), SSH_COMMENT) for p in firewall.ssh_ports]
     containers = [
-        Opening(FirewallRule(), CONTAINERS_COMMENT, bridge)
-        for bridge in CONTAINERS
-        if not (bridge == "br-+" and firewall.foreign_bridges)
+        Opening(FirewallRule(), CONTAINERS_COMMENT, bridge) for bridge in firewall.bridges.trusted
     ]
     known = {opening.rule for opening in ssh}
     declared_too = [Opening(r, COMMENT) for r in allowed_rules(settings) if r not in known]
@@ -148,7 +146,7 @@ def published_files(firewall: Firewall, settings: Settings) -> dict[Family, str]
     """The files with the rules for published ports, as they must be."""
     rules = allowed_rules(settings)
     return {
-        family: render(rules, firewall.foreign_bridges, family, final=is_final(firewall, family))
+        family: render(rules, firewall.bridges, family, final=is_final(firewall, family))
         for family in RULES
     }
 

@@ -7,10 +7,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import ip_network
 
-from gpuhost.domain.firewall.listeners import PublishedPort, parse_published
+from gpuhost.domain.firewall.listeners import (
+    DOCKER_PROXY,
+    Listener,
+    PublishedPort,
+    parse_published,
+)
 from gpuhost.domain.firewall.packet import Match, Network, Packet, Rule
 from gpuhost.domain.firewall.ports import PROTOCOLS, UNNAMED_PORT, named_ports
-from gpuhost.domain.firewall.rule import Family, FirewallRule
+from gpuhost.domain.firewall.rule import Family, FirewallRule, Protocol
 from gpuhost.domain.firewall.tables import options
 from gpuhost.domain.firewall.ufw import UfwRule
 from gpuhost.plans.firewall import Opening, all_rules, allowed_rules, is_ours, not_loaded, openings
@@ -106,17 +111,36 @@ def _source(rule: str, family: Family) -> Network | None:
         return None
 
 
-def ports_to_close(firewall: Firewall, settings: Settings) -> list[str]:
-    """Listeners that are reachable now, and that the firewall would close."""
+def ports_to_close(
+    firewall: Firewall, settings: Settings, published: Iterable[PublishedPort]
+) -> list[str]:
+    """Listeners that are reachable now, and that the firewall would close.
+
+    + published: ports of containers, whose docker-proxy is not listed again
+    """
     if firewall.ufw.enabled and not not_loaded(firewall, ()):
         return []
     expected = [opening.rule for opening in openings(firewall, settings) if not opening.interface]
     kept = [m for _, r in all_rules(firewall) if r.lets_in for m in r.matches] + expected
+    known = list(published)
     return [
         str(listener)
         for listener in firewall.listeners
-        if not any(rule.mentions(listener.port, listener.port, listener.protocol) for rule in kept)
+        if not any(_stays_open(rule, listener) for rule in kept)
+        and not (listener.process == DOCKER_PROXY and any(_is_of(listener, p) for p in known))
     ]
+
+
+def _stays_open(rule: FirewallRule, listener: Listener) -> bool:
+    """Ports without a protocol are those of TCP and UDP; no port at all is every protocol."""
+    if listener.protocol not in PROTOCOLS:
+        return (rule.first, rule.protocol, rule.source) == (None, None, None)
+    protocol: Protocol = "udp" if listener.protocol == "udp" else "tcp"
+    return rule.mentions(listener.port, listener.port, protocol)
+
+
+def _is_of(listener: Listener, port: PublishedPort) -> bool:
+    return listener.protocol == port.protocol and port.first <= listener.port <= port.last
 
 
 def closed_ports(published: Iterable[PublishedPort], settings: Settings) -> list[str]:
@@ -143,9 +167,9 @@ def refusal(snapshot: Snapshot, settings: Settings) -> Refusal | None:
         return rival
     if settings.adopt or is_in_place(snapshot.firewall):
         return None
-    closing = ports_to_close(snapshot.firewall, settings) + closed_ports(
-        published_ports(snapshot), settings
-    )
+    published = list(published_ports(snapshot))
+    closing = ports_to_close(snapshot.firewall, settings, published)
+    closing += closed_ports(published, settings)
     foreign = [rule.text for rule in foreign_rules(snapshot.firewall, settings)]
     if not closing and not foreign:
         return None

@@ -148,7 +148,7 @@ def _candidates(firewall: Firewall, ruleset: Ruleset) -> Iterator[tuple[Packet, 
         sent = replace(packet, asked_port=port, rewritten=True, local=False, destinations=())
         yield replace(sent, out="docker0"), False
     ports = named_ports(foreign)
-    ports |= {(listener.port, listener.protocol) for listener in firewall.listeners}
+    ports |= {(x.port, p) for x in firewall.listeners for p in PROTOCOLS if x.protocol == p}
     for port, protocol in sorted(ports)[:MOST_PORTS]:
         yield _packet(firewall, ruleset.family, protocol, port), True
 

@@ -6,18 +6,20 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
+from shlex import quote
 
 from gpuhost.domain.firewall.journey import Ruleset
 from gpuhost.domain.firewall.listeners import Listener, may_be_a_client, parse_ss, ssh_ports
 from gpuhost.domain.firewall.packet import Address
-from gpuhost.domain.firewall.published import RULES, foreign_bridges
+from gpuhost.domain.firewall.published import CONTAINERS, RULES, Bridges
 from gpuhost.domain.firewall.rule import Family
 from gpuhost.domain.firewall.tables import Tables
 from gpuhost.domain.firewall.ufw import USER_RULES, UfwRule, parse_user_rules
 from gpuhost.snapshot.netfilter import Netfilter, Outside
+from gpuhost.snapshot.networks import Networks
 from gpuhost.snapshot.packages import installed_packages
 from gpuhost.snapshot.ports import LISTENERS
-from gpuhost.snapshot.probes import Probes
+from gpuhost.snapshot.probes import NotRead, Probes
 from gpuhost.snapshot.request import ProbeCommand, Request
 from gpuhost.snapshot.units import Unit, read_units
 
@@ -39,6 +41,12 @@ RUNNING_RIVALS = (
 LOADING_RIVALS = ("nftables.service", "netfilter-persistent.service", "iptables.service")
 REVERTED_FILE = "/var/lib/gpuhost/firewall/reverted"
 PENDING = "/var/lib/gpuhost/firewall/pending"
+# Raw, SCTP and DCCP sockets; newer ss has no DCCP.
+OTHER_LISTENERS = "ss -HlnpwSd || ss -HlnpwS"
+HAS_OTHER = (
+    "[ -e /proc/net/sctp ] || [ -e /proc/sys/net/dccp ]"
+    " || grep -q '^ *[0-9][0-9]*: ' /proc/net/raw /proc/net/raw6 2>/dev/null"
+)
 DOCKER_USER_FILLED = re.compile(r"^(:|-[AIF] )DOCKER-USER\b", re.MULTILINE)
 EPOCH = re.compile(r"[0-9]{1,11}")
 REQUEST = Request(
@@ -51,6 +59,7 @@ REQUEST = Request(
     plain=(PENDING, AFTER_INIT),
     probes=(
         ProbeCommand("interfaces", "ls /sys/class/net", at_once=True),
+        ProbeCommand("listeners_other", f"sh -c {quote(OTHER_LISTENERS)}", only_if=HAS_OTHER),
         # A socket that no longer exists at the second reading belonged to a client.
         ProbeCommand("listeners_again", LISTENERS.command, last=True, absent=None),
     ),
@@ -87,7 +96,7 @@ class Firewall:
     + docker_user: files of ufw that fill DOCKER-USER at every reload, such as ufw-docker's
     + after_init: /etc/ufw/after.init; None: no file
     + boot_rules: the files of netfilter-persistent, by path
-    + foreign_bridges: interfaces with names like containers' bridges that are not Docker's
+    + bridges: those of containers, and those with names like them that are not Docker's
     + undone: time of the last revert of an unconfirmed change, epoch seconds
     """
 
@@ -104,17 +113,18 @@ class Firewall:
     docker_user: tuple[str, ...]
     after_init: str | None
     boot_rules: Mapping[str, str]
-    foreign_bridges: tuple[str, ...]
+    bridges: Bridges
     undone: int | None
 
     @classmethod
     def read(cls, probes: Probes) -> Firewall:
         units = read_units(probes)
         netfilter = Netfilter.read(probes)
+        ufw = _ufw(probes, units)
         listeners = _lasting(probes)
         undone = (probes.file(REVERTED_FILE) or "").strip()
         return cls(
-            ufw=_ufw(probes, units),
+            ufw=ufw,
             kernel=netfilter.kernel,
             rulesets=netfilter.rulesets,
             outside=netfilter.outside,
@@ -127,7 +137,7 @@ class Firewall:
             docker_user=tuple(p for p in UFW_EXTRA if DOCKER_USER_FILLED.search(_text(probes, p))),
             after_init=probes.file(AFTER_INIT),
             boot_rules={path: _text(probes, path) for path in BOOT_RULES},
-            foreign_bridges=tuple(foreign_bridges(probes.output("interfaces").split())),
+            bridges=_bridges(probes, ufw, netfilter.outside.interface),
             undone=int(undone) if EPOCH.fullmatch(undone) else None,
         )
 
@@ -149,6 +159,19 @@ def _ufw(probes: Probes, units: Mapping[str, Unit]) -> Ufw:
     )
 
 
+def _bridges(probes: Probes, ufw: Ufw, outside: str | None) -> Bridges:
+    """If the engine does not say which are its own, what was allowed stays so."""
+    interfaces = probes.output("interfaces").split()
+    try:
+        own = Networks.read(probes).bridges
+    except NotRead:
+        own = ()
+    is_allowed = any(rule.interface == CONTAINERS[1] and rule.lets_in for rule in ufw.rules[4])
+    if not own and is_allowed:
+        interfaces = [name for name in interfaces if name == outside]
+    return Bridges.of(own, interfaces, outside)
+
+
 def _assignments(text: str) -> dict[str, str]:
     pairs = (line.partition("=") for line in text.splitlines() if not line.startswith("#"))
     return {
@@ -159,12 +182,12 @@ def _assignments(text: str) -> dict[str, str]:
 def _lasting(probes: Probes) -> tuple[Listener, ...]:
     """The listening sockets, without those of clients that were closed a moment later."""
     listeners = parse_ss(probes.output("listeners"))
-    if "listeners_again" not in probes:
-        return listeners
-    again = parse_ss(probes.output("listeners_again"))
-    return tuple(
-        listener for listener in listeners if listener in again or not may_be_a_client(listener)
-    )
+    if "listeners_again" in probes:
+        again = parse_ss(probes.output("listeners_again"))
+        listeners = tuple(x for x in listeners if x in again or not may_be_a_client(x))
+    if "listeners_other" in probes:
+        listeners += parse_ss(probes.output("listeners_other"))
+    return listeners
 
 
 def _ssh_ports(probes: Probes, listeners: tuple[Listener, ...]) -> list[int]:
