@@ -50,6 +50,7 @@ CHECKS = [
     "firewall.foreign",
     "firewall.loaded",
     "firewall.published",
+    "firewall.reached",
     "firewall.ssh",
     "memory.available",
     "memory.total",
