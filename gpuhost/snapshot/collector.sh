@@ -1,7 +1,7 @@
 # Reads one host and changes nothing on it: every probe is one command under a time limit, all of them
 # run at once, and what they printed goes home as a tar. Sent on stdin with the probes that the
 # readers declare: run_probes, run_last_probes and $patience, the seconds for what may take long.
-# shellcheck shell=sh disable=SC2016,SC2154,SC2329
+# shellcheck shell=sh disable=SC2016,SC2154,SC2254,SC2329
 
 # probe NAME SECONDS COMMAND...: leaves NAME.out, NAME.err and NAME.rc; no rc says that it timed out.
 # `timeout` cannot end a process in D state, so whoever waits for the rc gives up on its own.
@@ -25,6 +25,19 @@ at_once() {
 # Asking Docker's socket would start a stopped engine: systemd knows without doing so.
 is_running() {
     timeout 3 systemctl is-active --quiet "$1" </dev/null >/dev/null 2>&1
+}
+
+# A bridge with another name than Docker gives: docker0, docker_gwbridge, br-<12 hexadecimal digits>.
+has_named_bridge() {
+    hex='[0-9a-f]' && hex=$hex$hex$hex$hex
+    for bridge in /sys/class/net/*/bridge; do
+        bridge=${bridge%/bridge}
+        case ${bridge##*/} in
+            '*' | docker0 | docker_gwbridge | br-$hex$hex$hex) ;;
+            *) return 0 ;;
+        esac
+    done
+    return 1
 }
 
 main() {
