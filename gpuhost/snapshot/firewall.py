@@ -12,7 +12,7 @@ from gpuhost.domain.firewall.rule import Family
 from gpuhost.domain.firewall.tables import Tables, parse_nft_tables
 from gpuhost.domain.firewall.ufw import USER_RULES, UfwRule, parse_user_rules
 from gpuhost.snapshot.packages import installed_packages
-from gpuhost.snapshot.ports import LISTENERS
+from gpuhost.snapshot.ports import LISTENERS, published_ports
 from gpuhost.snapshot.probes import NotRead, Probes
 from gpuhost.snapshot.request import ProbeCommand, Request
 from gpuhost.snapshot.units import Unit, read_units
@@ -140,10 +140,11 @@ def _kernel(probes: Probes) -> dict[Family, Tables]:
 
 def _lasting(probes: Probes) -> tuple[Listener, ...]:
     """The listening sockets, without those of clients that were closed a moment later."""
-    listeners = parse_ss(probes.output("listeners"))
+    published = published_ports(probes)
+    listeners = parse_ss(probes.output("listeners"), published)
     if "listeners_again" not in probes:
         return listeners
-    again = parse_ss(probes.output("listeners_again"))
+    again = parse_ss(probes.output("listeners_again"), published)
     return tuple(
         listener for listener in listeners if listener in again or not may_be_a_client(listener)
     )

@@ -140,10 +140,10 @@ def test_the_kernel_against_the_file(line: str, instead: str, says: str) -> None
 
 
 def test_listeners_that_others_can_reach() -> None:
-    assert parse_ss(RECORDED["probes"]["listeners"]["out"]) == (
-        Listener(22, "tcp", "sshd"),
-        Listener(7777, "tcp", "busybox"),
-    )
+    ss = RECORDED["probes"]["listeners"]["out"]
+    programs = (Listener(22, "tcp", "sshd"), Listener(7777, "tcp", "busybox"))
+    assert parse_ss(ss, {(8080, "tcp"), (8081, "tcp")}) == programs
+    assert parse_ss(ss, {(8081, "tcp")}) == (*programs, Listener(8080, "tcp", "docker-proxy"))
 
 
 SOCKETS = [

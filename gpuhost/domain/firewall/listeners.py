@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from ipaddress import ip_address
 
@@ -51,8 +51,12 @@ class PublishedPort:
         return f"{ports}/{self.protocol} (container {self.container})"
 
 
-def parse_ss(output: str) -> tuple[Listener, ...]:
-    """`ss -Hltnup`, without loopback, without clients' sockets and without docker-proxy."""
+def parse_ss(output: str, published: Container[tuple[int, str]] = ()) -> tuple[Listener, ...]:
+    """`ss -Hltnup`, without loopback and clients' sockets.
+
+    + published: ports and protocols of containers that were read: their docker-proxy is left out.
+      One that is not among them belongs to an engine that nobody has read
+    """
     listeners = set()
     for line in output.splitlines():
         words = line.split(None, 6)
@@ -64,7 +68,8 @@ def parse_ss(output: str) -> tuple[Listener, ...]:
             continue
         process = PROCESS.search(words[6]) if len(words) > 6 else None
         listener = Listener(int(port), protocol, process[1] if process else "")
-        if listener.process != DOCKER_PROXY and not _is_client(listener):
+        is_known = (listener.port, protocol) in published
+        if not (is_known and listener.process == DOCKER_PROXY) and not _is_client(listener):
             listeners.add(listener)
     return tuple(sorted(listeners))
 
