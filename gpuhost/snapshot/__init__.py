@@ -17,7 +17,9 @@ from gpuhost.snapshot.build import Build
 from gpuhost.snapshot.containers import Containers
 from gpuhost.snapshot.disks import Disks, Filesystems
 from gpuhost.snapshot.docker import Docker
+from gpuhost.snapshot.docker_unit import DockerUnit
 from gpuhost.snapshot.dpkg import Dpkg, Updates
+from gpuhost.snapshot.engines import Engines
 from gpuhost.snapshot.firewall import Firewall
 from gpuhost.snapshot.kernel_log import KernelLog
 from gpuhost.snapshot.kernels import Kernels
@@ -78,6 +80,8 @@ class Snapshot:
     secure_boot = part(SecureBoot.read)
     kernel_log = part(KernelLog.read)
     docker = part(Docker.read)
+    docker_unit = part(DockerUnit.read)
+    engines = part(Engines.read)
     containers = part(Containers.read)
     networks = part(Networks.read)
     toolkit = part(Toolkit.read)
