@@ -23,7 +23,8 @@ SECURE_BOOT = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e0
 # Lines of modprobe.d(5) that keep a driver from being loaded.
 NOUVEAU_LINE = "^[[:space:]]*(blacklist|install|alias)[[:space:]]+nouveau"
 DRIVER_LINE = (
-    "^[[:space:]]*install[[:space:]]+nvidia[a-z0-9_-]*[[:space:]]+(/usr)?/bin/(false|true)"
+    "^[[:space:]]*(install[[:space:]]+nvidia[a-z0-9_-]*[[:space:]]+(/usr)?/bin/(false|true)"
+    "|alias[[:space:]]+nvidia[a-z0-9_-]*[[:space:]]+off)"
 )
 REQUEST = Request(
     files=(CMDLINE,),
@@ -112,6 +113,7 @@ class Kernels:
     + chosen: the boot entry that GRUB is configured for, number or title; "": the newest
     + nouveau_off: nouveau is blacklisted
     + driver_off: the line of modprobe's configuration that blocks NVIDIA's driver; "": none
+    + uvm_off: the line that blocks its module for CUDA, or the driver itself
     """
 
     running: str
@@ -121,6 +123,7 @@ class Kernels:
     chosen: str
     nouveau_off: bool
     driver_off: str = ""
+    uvm_off: str = ""
 
     @cached_property
     def next(self) -> str | None:
@@ -148,6 +151,8 @@ class Kernels:
             nouveau_off=any(_about(line).startswith("nouveau") for line in options)
             or "blacklist=nouveau" in (probes.file(CMDLINE) or ""),
             driver_off=next((line.strip() for line in options if _is_driver(_about(line))), ""),
+            uvm_off=next((line.strip() for line in options if _is_uvm(_about(line))), "")
+            or _blacklisted(probes.file(CMDLINE) or ""),
         )
 
 
@@ -155,6 +160,17 @@ def _about(line: str) -> str:
     """The module that a line of modprobe's configuration is about."""
     words = line.split()
     return words[1].replace("_", "-") if len(words) > 1 else ""
+
+
+def _is_uvm(name: str) -> bool:
+    return name == "nvidia-uvm" or _is_driver(name)
+
+
+def _blacklisted(cmdline: str) -> str:
+    """The word of the kernel's command line that keeps the driver's modules away."""
+    words = (word for word in cmdline.split() if word.startswith("module_blacklist="))
+    names = ((word, word.partition("=")[2].replace("_", "-").split(",")) for word in words)
+    return next((word for word, off in names if any(map(_is_uvm, off))), "")
 
 
 def _modules(listing: str) -> Iterator[tuple[str, str]]:
