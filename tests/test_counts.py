@@ -115,6 +115,7 @@ PREFLIGHT_CHECKS = [
 ]
 DEPLOYED_CHECKS = [
     "app.NAME.backups",
+    "app.NAME.cards",
     "app.NAME.certificate",
     "app.NAME.containers",
     "app.NAME.files",

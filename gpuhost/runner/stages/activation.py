@@ -26,6 +26,7 @@ from gpuhost.runner.lib.commands import Outcome, run, try_run
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.site import nginx
 from gpuhost.runner.stages import fingerprint, verification
+from gpuhost.runner.stages.lost_cards import require_cards, without_cards
 from gpuhost.runner.stages.render import write_host_files
 from gpuhost.runner.state.container import Container
 from gpuhost.runner.state.release import Release
@@ -62,7 +63,14 @@ def start(release: Release) -> None:
     running, present = services_to_start(release), note_existing(release)
     _remove_others(release, running, present)
     _remove_half_created(release, present)
-    command = words(release, "up", "-d", "--no-build", *running)
+    if lost := without_cards(release, running, present):
+        # Not removed before: Compose keeps the anonymous volumes of a container that it replaces.
+        _compose_up(release, "--force-recreate", *lost)
+    _compose_up(release, *running)
+
+
+def _compose_up(release: Release, *arguments: str) -> None:
+    command = words(release, "up", "-d", "--no-build", *arguments)
     limit = release.plan.verify.start_s + SPARE
     with Watch(release) as watch:
         env = compose_environment(release)
@@ -146,6 +154,7 @@ def remove_containers(release: Release, names: Collection[str]) -> None:
 
 
 def verify(release: Release) -> None:
+    require_cards(release)
     verification.verify(release)
 
 
