@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gpuhost.domain.nvidia.compute_mode import PROHIBITED, compute_modes
 from gpuhost.domain.nvidia.fabric_manager import FabricManager, fabric_manager
 from gpuhost.domain.toolkit.cdi import REFRESHED, STATIC
 from gpuhost.domain.toolkit.cuda_causes import CudaConditions
@@ -53,6 +54,12 @@ def gives_by_cdi(snapshot: Snapshot) -> bool | None:
 def mig_is_on(snapshot: Snapshot) -> bool:
     """CUDA then sees one instance, or only the cards without MIG."""
     return any(gpu.mig for gpu in snapshot.nvidia.answering)
+
+
+def prohibited_cards(snapshot: Snapshot) -> list[str]:
+    """Cards on which CUDA starts, and no program can use it: nvidia-smi -c 2."""
+    modes = compute_modes(snapshot.probes.get("nvidia_smi").out)
+    return [str(index) for index, mode in enumerate(modes) if mode == PROHIBITED]
 
 
 def cuda_conditions(snapshot: Snapshot, *, in_container: bool) -> CudaConditions:

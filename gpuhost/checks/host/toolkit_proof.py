@@ -10,7 +10,7 @@ from gpuhost.checks.registry import check
 from gpuhost.domain.toolkit.cuda_answer import CudaAnswer
 from gpuhost.domain.toolkit.cuda_causes import NO_CGROUPS, cuda_cause
 from gpuhost.domain.toolkit.proof import NO_ACCESS, Proof, cause_of
-from gpuhost.plans.toolkit import cards, circumstances, cuda_conditions, mig_is_on
+from gpuhost.plans.toolkit import cards, circumstances, cuda_conditions, mig_is_on, prohibited_cards
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.toolkit import INSTALLED
@@ -74,6 +74,13 @@ def _failure(snapshot: Snapshot, last: Proof, expected: str) -> Verdict | None:
                 evidence=answer.words,
                 fix="nvidia-smi -L; dmesg | grep -e NVRM -e Xid; then run the deploy again",
             )
+    if cards_off := prohibited_cards(snapshot):
+        names = ", ".join(cards_off)
+        return fail(
+            "CUDA programs may use every card",
+            f"compute mode Prohibited on card {names}: CUDA starts, and no program can use it",
+            fix=f"nvidia-smi -i {','.join(cards_off)} -c 0; remove what sets it at boot",
+        )
     return None
 
 
