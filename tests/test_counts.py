@@ -157,7 +157,7 @@ LAB_TESTS = {
     "tests/e2e/test_release_life.py": 3,
     "tests/e2e/test_swap.py": 23,
     "tests/e2e/test_system.py": 25,
-    "tests/e2e/test_toolkit.py": 33,
+    "tests/e2e/test_toolkit.py": 34,
     "tests/lab/test_driver_packages.py": 4,
     "tests/lab/test_lab.py": 35,
     "tests/lab/test_packages.py": 15,

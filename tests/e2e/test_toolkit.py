@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -300,6 +301,31 @@ def test_no_cgroups_is_named_from_the_toolkits_own_file(trixie: LabHost) -> None
     assert finding["status"] == "fail"
     assert "no-cgroups = true" in finding["actual"]
     assert findings(trixie) == OK
+
+
+CARDS_INSIDE = files("gpuhost.runner.contract").joinpath("cards_inside.py").read_bytes()
+PID = "$(docker inspect -f '{{.State.Pid}}' node)"
+
+
+@pytest.mark.matrix
+def test_a_device_that_the_cgroup_takes_away_is_seen_without_nvidia_smi(trixie: LabHost) -> None:
+    """With the kernel's own rules for devices; /dev/null is the device behind the node."""
+    trixie.put("/root/cards_inside.py", CARDS_INSIDE)
+    ask = (
+        "cd /root && python3 -c 'import sys, cards_inside; "
+        f'print(*cards_inside.ask_for_cards("node", int(sys.argv[1])))\' {PID}'
+    )
+    trixie.run(
+        "docker run -d --name node --network none --device /dev/null:/dev/nvidiactl "
+        f"-v /usr/bin/sleep:/usr/bin/sleep:ro --entrypoint /usr/bin/sleep {image(trixie)} 1000"
+    )
+    try:
+        assert trixie.run(ask).stdout.strip() == "has"
+        rules = f"/sys/fs/cgroup/devices$(sed -n 's/^[0-9]*:devices://p' /proc/{PID}/cgroup)"
+        trixie.run(f"echo 'c 1:3 rwm' >{rules}/devices.deny")
+        assert trixie.run(ask).stdout == "lost /dev/nvidiactl: Operation not permitted\n"
+    finally:
+        trixie.run("docker rm -f node")
 
 
 def test_an_image_that_requires_a_newer_driver_is_reported(trixie: LabHost) -> None:

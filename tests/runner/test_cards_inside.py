@@ -192,3 +192,23 @@ def test_a_new_container_without_its_card_is_not_verified(app: App, programs: Pr
     programs.answer("docker exec one nvidia-smi -L", UNKNOWN_ERROR, status=255)
     with pytest.raises(Failure, match=r"api: its container cannot use its cards: .*Unknown Error"):
         activation.verify(app.release())
+
+
+def test_cards_that_a_reload_after_the_verification_took_are_given_again(
+    app: App, programs: Programs, tmp_path: Path
+) -> None:
+    """Its scheduled backups are changed last, which makes systemd reload its units."""
+    app.paths.shared.mkdir()
+    programs.compose({"api": {}})
+    up = tmp_path / "up"
+    programs.answer("docker ps *", "one")
+    programs.answer("docker inspect *", inspected("one"))
+    listed, lost = f"echo '{LISTED}'", f"echo '{UNKNOWN_ERROR}'; exit 255"
+    programs.answer("docker exec one *", then=f"if [ -e {up} ]; then {listed}; else {lost}; fi")
+    programs.answer("docker compose * up *", then=f"touch {up}")
+    release = app.release()
+    activation.restore_cards(release)
+    recreated = [call for call in programs.calls if "--force-recreate api" in call]
+    assert len(recreated) == 1
+    activation.restore_cards(release)
+    assert [call for call in programs.calls if "--force-recreate" in call] == recreated

@@ -26,7 +26,7 @@ from gpuhost.runner.lib.commands import Outcome, run, try_run
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.site import nginx
 from gpuhost.runner.stages import fingerprint, verification
-from gpuhost.runner.stages.lost_cards import require_cards, without_cards
+from gpuhost.runner.stages.lost_cards import lost_cards, require_cards, without_cards
 from gpuhost.runner.stages.render import write_host_files
 from gpuhost.runner.state.container import Container
 from gpuhost.runner.state.release import Release
@@ -156,6 +156,13 @@ def remove_containers(release: Release, names: Collection[str]) -> None:
 def verify(release: Release) -> None:
     require_cards(release)
     verification.verify(release)
+
+
+def restore_cards(release: Release) -> None:
+    """After systemd was reloaded for a changed timer: on some hosts this takes the cards."""
+    if lost_cards(release_containers(release)):
+        up(release)
+        verify(release)
 
 
 def switch_nginx(release: Release) -> None:

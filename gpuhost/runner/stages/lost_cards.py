@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 
 from gpuhost.runner.contract import CARDS_LOST, ask_for_cards
 from gpuhost.runner.docker.containers import release_containers
@@ -16,7 +16,7 @@ def without_cards(
     release: Release, running: Collection[str], present: Iterable[Container]
 ) -> tuple[str, ...]:
     """The services to recreate although nothing in their files has changed; the log says why."""
-    lost = dict(_lost(container for container in present if container.service in running))
+    lost = lost_cards(container for container in present if container.service in running)
     for service, evidence in lost.items():
         release.log.write(
             f"{service}: its containers are replaced: they lost their cards: {evidence}"
@@ -26,17 +26,19 @@ def without_cards(
 
 def require_cards(release: Release) -> None:
     """Raises Failure if a new container cannot use the cards that it was given."""
-    for service, evidence in _lost(release_containers(release)):
+    for service, evidence in lost_cards(release_containers(release)).items():
         raise Failure(
             f"{service}: its container cannot use its cards: {evidence}",
             fix="gpuhost check: the checks of nvidia and toolkit say why",
         )
 
 
-def _lost(containers: Iterable[Container]) -> Iterator[tuple[str, str]]:
-    """Service and evidence."""
+def lost_cards(containers: Iterable[Container]) -> dict[str, str]:
+    """Services whose running containers lost their cards, and the evidence."""
+    lost = {}
     for container in containers:
         if container.uses_card and container.state == "running":
             state, evidence = ask_for_cards(container.id, container.pid, environment())
             if state == CARDS_LOST:
-                yield container.service, evidence
+                lost[container.service] = evidence
+    return lost
