@@ -5,7 +5,7 @@ from __future__ import annotations
 from gpuhost.domain.nvidia.compute_mode import PROHIBITED, compute_modes
 from gpuhost.domain.nvidia.fabric_manager import FabricManager, fabric_manager
 from gpuhost.domain.toolkit.cdi import REFRESHED, STATIC
-from gpuhost.domain.toolkit.cuda_causes import CudaConditions
+from gpuhost.domain.toolkit.cuda_causes import BY_CDI, CudaConditions
 from gpuhost.domain.toolkit.packages import PACKAGES
 from gpuhost.domain.toolkit.proof import Circumstances, image_for
 from gpuhost.plans.gpu import needs_gpu
@@ -48,12 +48,21 @@ def gives_by_cdi(snapshot: Snapshot) -> bool | None:
     """
     last = snapshot.toolkit.proof
     given = last.container.given if last and last.container else None
-    return None if given is None else given == "void"
+    return None if given is None else given == BY_CDI
 
 
 def mig_is_on(snapshot: Snapshot) -> bool:
     """CUDA then sees one instance, or only the cards without MIG."""
     return any(gpu.mig for gpu in snapshot.nvidia.answering)
+
+
+def kept_away(snapshot: Snapshot) -> str:
+    """What keeps nvidia_uvm from being loaded, whatever the last test said; "": nothing, or it is
+    loaded."""
+    modules = snapshot.probes.output("loaded_modules", allow=(0, 1, 2)).splitlines()
+    is_loaded = any(line.startswith("nvidia_uvm ") for line in modules)
+    line = snapshot.kernels.uvm_off
+    return line if "uvm" in line and not is_loaded else ""
 
 
 def prohibited_cards(snapshot: Snapshot) -> list[str]:

@@ -151,8 +151,7 @@ class Kernels:
             nouveau_off=any(_about(line).startswith("nouveau") for line in options)
             or "blacklist=nouveau" in (probes.file(CMDLINE) or ""),
             driver_off=next((line.strip() for line in options if _is_driver(_about(line))), ""),
-            uvm_off=next((line.strip() for line in options if _is_uvm(_about(line))), "")
-            or _blacklisted(probes.file(CMDLINE) or ""),
+            uvm_off=_blacklisted(probes.file(CMDLINE) or "") or _uvm_off(options),
         )
 
 
@@ -164,6 +163,12 @@ def _about(line: str) -> str:
 
 def _is_uvm(name: str) -> bool:
     return name == "nvidia-uvm" or _is_driver(name)
+
+
+def _uvm_off(options: list[str]) -> str:
+    """The line about the module itself goes first."""
+    lines = [line.strip() for line in options if _is_uvm(_about(line))]
+    return max(lines, key=lambda line: "uvm" in line, default="")
 
 
 def _blacklisted(cmdline: str) -> str:

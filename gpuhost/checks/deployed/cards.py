@@ -12,6 +12,7 @@ from gpuhost.plans.toolkit import gives_by_cdi
 from gpuhost.runner.contract import CARDS_HELD, CARDS_LOST, CARDS_UNKNOWN
 
 EXPECTED = "each container can use its cards"
+NONE = "none of its running containers has a card"
 # What the driver's libraries of another version say.
 OTHER_DRIVER = "mismatch"
 # What a cgroup that does not allow the devices gives.
@@ -22,7 +23,7 @@ REFUSED = re.compile("Unknown Error|not permitted")
 def cards(app: DeployedApp) -> Verdict:
     using = [container for container, _ in app.running if container.uses_card]
     if not using:
-        return ok("none of its running containers has a card")
+        return ok(NONE)
     if not app.snapshot.nvidia.works:
         return later("the driver does not work: see nvidia.driver")
     answers = app.snapshot.cards_inside.by_id
@@ -37,7 +38,8 @@ def cards(app: DeployedApp) -> Verdict:
     if silent:
         return unknown("; ".join(silent))
     held = [name for name, state, _ in asked if state == CARDS_HELD]
-    return ok(f"{len(held)} containers can", expected=EXPECTED)
+    # A runtime "nvidia" by default is no card yet.
+    return ok(f"{len(held)} containers can", expected=EXPECTED) if held else ok(NONE)
 
 
 def _cause(app: DeployedApp, texts: tuple[str, ...]) -> tuple[str, str]:

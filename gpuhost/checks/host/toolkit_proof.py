@@ -10,7 +10,14 @@ from gpuhost.checks.registry import check
 from gpuhost.domain.toolkit.cuda_answer import CudaAnswer
 from gpuhost.domain.toolkit.cuda_causes import NO_CGROUPS, cuda_cause
 from gpuhost.domain.toolkit.proof import NO_ACCESS, Proof, cause_of
-from gpuhost.plans.toolkit import cards, circumstances, cuda_conditions, mig_is_on, prohibited_cards
+from gpuhost.plans.toolkit import (
+    cards,
+    circumstances,
+    cuda_conditions,
+    kept_away,
+    mig_is_on,
+    prohibited_cards,
+)
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.toolkit import INSTALLED
@@ -74,6 +81,13 @@ def _failure(snapshot: Snapshot, last: Proof, expected: str) -> Verdict | None:
                 evidence=answer.words,
                 fix="nvidia-smi -L; dmesg | grep -e NVRM -e Xid; then run the deploy again",
             )
+    if line := kept_away(snapshot):
+        return fail(
+            "CUDA starts on the host",
+            f"nvidia_uvm is not loaded, and cannot be: {line}",
+            fix="grep -rn nvidia /etc/modprobe.d /lib/modprobe.d /proc/cmdline: remove the line; "
+            "then modprobe nvidia_uvm",
+        )
     if cards_off := prohibited_cards(snapshot):
         names = ", ".join(cards_off)
         return fail(

@@ -22,6 +22,8 @@ from gpuhost.domain.toolkit.cuda_answer import (
 from gpuhost.domain.toolkit.proof import Cause, cause_of
 
 MISSING = re.compile(r"(\S+): cannot open shared object file", re.ASCII)
+# Of NVIDIA_VISIBLE_DEVICES, where the engine gives cards by CDI.
+BY_CDI = "void"
 REFUSED = ("EPERM", "EACCES")
 LOOK = "dmesg | grep -e NVRM -e Xid"
 # More than 128: ended by a signal. A file that is cut off gives SIGBUS.
@@ -171,7 +173,13 @@ def _closed(answer: CudaAnswer, known: CudaConditions) -> Cause | None:
     if answer.nodes.get(UVM) in (None, *REFUSED) and answer.uvm is not False:
         return _nodes(answer.nodes)
     if known.in_container:
-        return Cause(f"the toolkit did not put {UVM} into the container", CAPABILITIES)
+        by_cdi = answer.given == BY_CDI
+        missing = f"the CDI specification has no {UVM}: it is older than the loaded nvidia_uvm"
+        return (
+            Cause(missing, "systemctl restart nvidia-cdi-refresh, or nvidia-ctk cdi generate")
+            if by_cdi
+            else Cause(f"the toolkit did not put {UVM} into the container", CAPABILITIES)
+        )
     if known.modprobe_line:
         return Cause(
             f"modprobe's configuration keeps nvidia_uvm away: {known.modprobe_line}",

@@ -138,6 +138,22 @@ CAUSES: tuple[tuple[str, Cause], ...] = (
         ),
     ),
     (
+        r"failed to stat CDI host device",
+        Cause(
+            "the CDI specification names a device node that is not there",
+            "modprobe nvidia_uvm && nvidia-modprobe -u -c 0; systemctl restart nvidia-cdi-refresh, "
+            "or nvidia-ctk cdi generate; then run the deploy again",
+        ),
+    ),
+    (
+        r"ldcache error: process \S*ldconfig",
+        Cause(
+            "the toolkit's hook could not run ldconfig for the container",
+            'ldconfig in /etc/nvidia-container-runtime/config.toml: "@/sbin/ldconfig" on Debian, '
+            '"@/sbin/ldconfig.real" on Ubuntu',
+        ),
+    ),
+    (
         r"unresolvable CDI devices|CDI device injection failed",
         Cause(
             "no CDI specification of these cards exists",
