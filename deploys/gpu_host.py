@@ -19,11 +19,12 @@ from gpuhost.steps import (
     toolkit,
 )
 from gpuhost.steps.start import load_settings_or_stop
-from gpuhost.steps.verification import verify
+from gpuhost.steps.verification import conclude, verify
 
 # None: invalid settings or an unsupported system. The reason is printed; other hosts continue.
-if settings := load_settings_or_stop():
+if settings := load_settings_or_stop(keep_going=True):
     system.wait_for_package_manager(settings)
+    system.unmask(settings)
     proxy.apply(settings)
     nvidia.add_archive_components(settings)
     apt.apply(settings)
@@ -39,5 +40,7 @@ if settings := load_settings_or_stop():
     system.enable_security_updates(settings)
     system.repair(settings)
     drift.apply(settings)
+    apps.prepare(settings)
     verify(settings)
     apps.deploy_all(settings)
+    conclude()

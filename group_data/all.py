@@ -242,3 +242,7 @@ drift_metrics = None
 # Known differences: accepted until that day, but still shown. Allowed: a list, each item {"id":
 # "swap.size", "reason": "the new disk comes", "until": "2026-12-31"}.
 drift_ignore = []
+
+# More files whose change is told, with patterns: "/etc/myapp/*.conf". Those of sshd, sudo, cron,
+# systemd and root's keys always are. Allowed: a list, each item an absolute path.
+drift_watch = []

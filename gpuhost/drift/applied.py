@@ -27,7 +27,7 @@ HASH = re.compile("sha256:[0-9a-f]{64}")
 # Replaces a recorded proxy that has only a hash: most checks only ask whether a proxy is set.
 SOME_PROXY = "http://proxy.invalid"
 # Settings that control runs and reports, not the state of a host.
-NOT_RECORDED = ("adopt", "app", "apps", "drift_ignore")
+NOT_RECORDED = ("adopt", "app", "apps", "drift_ignore", "drift_watch")
 GOOD = (Status.OK, Status.SKIP)
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from functools import partial
 
 from pyinfra.api import operation
+from pyinfra.context import ctx_host, ctx_state
 
 from gpuhost.operations import app_abort, app_release, app_removal, app_restore, app_rollback
 from gpuhost.operations.app_operation import run_action
-from gpuhost.operations.reading import Commands
+from gpuhost.operations.failures import skip_reason
+from gpuhost.operations.reading import Commands, executing
 from gpuhost.settings import Settings
 
 
@@ -29,6 +31,8 @@ def release(app: str, settings: Settings) -> Commands:
 
         app.release(name="Release tts", app="tts", settings=settings)
     """
+    if executing() and skip_reason(ctx_state.get(), ctx_host.get(), "app.release"):
+        return
     yield from run_action(app, partial(app_release.decide, app, settings))
 
 

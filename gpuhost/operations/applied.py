@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
-from pyinfra import host
+from pyinfra import host, logger
 
 from gpuhost.checks.registry import run_checks
 from gpuhost.drift.applied import document, document_without
-from gpuhost.operations.reading import Commands, operation, read
-from gpuhost.plans import apt_sources, gpu
+from gpuhost.operations.reading import Commands, executing, operation, read
+from gpuhost.plans import apt_sources, gpu, watched
 from gpuhost.plans.system_files import SECRET
 from gpuhost.remote.commands import put, run
 from gpuhost.rollout.draft import current_user
@@ -37,6 +37,10 @@ def record(settings: Settings) -> Commands:
     """
     snapshot = read(settings)
     findings = run_checks(snapshot, settings)
+    for finding in findings if executing() else ():
+        # From now on this is what was applied: whoever runs the deploy must see it.
+        if finding.id in watched.CHECKS and finding.needs_attention:
+            logger.warning(f"{host.print_prefix}recorded as it is now: {finding.actual}")
     text = document(
         snapshot.applied,
         settings,
@@ -91,4 +95,6 @@ def _facts(snapshot: Snapshot, settings: Settings) -> dict[str, Any]:
     }
     with suppress(NotRead):
         facts |= gpu.on_record(snapshot, settings)
+    with suppress(NotRead):
+        facts |= watched.on_record(snapshot, settings)
     return facts

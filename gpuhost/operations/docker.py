@@ -22,7 +22,7 @@ from gpuhost.plans.docker_packages import (
     repository,
 )
 from gpuhost.remote.apt import LOCK_TIMEOUT_S, apt_remove, apt_update_install
-from gpuhost.remote.commands import put, remove, run, script
+from gpuhost.remote.commands import put, run, script
 from gpuhost.settings import DOCKER_KEY_FINGERPRINT, Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.docker import DAEMON_JSON, DOCKER_RECORD
@@ -134,8 +134,8 @@ def daemon_json(
     + gpu: register the nvidia runtime: "auto" (if there is a card), "required", or "none"
     + restart: restart the engine: "idle" (if no container would stop), "always", or "never"
     + adopt: replace keys that have another value
-    + present: False: remove gpuhost's keys from daemon.json, and Docker's repository from apt; the
-      engine, its images, containers and volumes stay
+    + present: False: remove gpuhost's keys from daemon.json, and Docker's repository from apt (what
+      was put aside for it is restored); the engine, its images, containers and volumes stay
 
     **Example:**
 
@@ -177,8 +177,7 @@ def _remove(snapshot: Snapshot, settings: Settings) -> Commands:
         host.noop("gpuhost has set nothing in daemon.json or in apt's sources")
         return
     if has_repository:
-        repo = repository(settings, snapshot.system)
-        yield remove(repo.sources_path, repo.key_path)
+        yield from apt_repositories.delete(repository(settings, snapshot.system), snapshot)
     if config.owned:
         others = keys.merge(config.values, {}, config.owned, adopt=False)
         yield from _activate(snapshot, others, restart=_may_restart(snapshot, settings))

@@ -1,11 +1,12 @@
-"""One reading of each host per phase, shared by all operations of a run.
+"""One reading of each host, shared by all operations of a run.
 
-pyinfra does not cache facts. A reading is valid in the phase in which it was made (prepare,
-execute), until an operation is about to change the host.
+pyinfra does not cache facts. A reading is valid for a minute, until an operation of anybody
+changes the host: a run that changes nothing reads each host once.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import wraps
@@ -19,6 +20,7 @@ from pyinfra.api.host import Host
 from pyinfra.context import ctx_host, ctx_state
 
 from gpuhost.facts.snapshot import Snapshot as SnapshotFact
+from gpuhost.operations.failures import lacks_packages, skip_reason
 from gpuhost.operations.refuse import refuse
 from gpuhost.plans.request import request_for
 from gpuhost.settings import Settings
@@ -29,13 +31,17 @@ from gpuhost.snapshot.request import Request
 # Longer than the collector's slowest probe: this limit is for a connection that hangs.
 READ_SECONDS = 150
 
+# A person may take long to confirm what pyinfra has prepared.
+VALID_SECONDS = 60
+
 Commands = Generator[PyinfraCommand | str, None, None]
 P = ParamSpec("P")
 
 
 @dataclass
 class _Reading:
-    executing: bool
+    made: float
+    changes: int
     request: Request
     snapshot: Snapshot
 
@@ -51,15 +57,30 @@ def read(settings: Settings) -> Snapshot:
     host: Host = ctx_host.get()
     request = request_for(settings)
     last = _readings.get(host)
-    if last and last.executing == executing() and last.request.covers(request):
+    changes = _changes(host)
+    if last and _is_valid(last, changes) and last.request.covers(request):
         return last.snapshot
     if last:
         request |= last.request
-    raw = host.get_fact(SnapshotFact, _stdin=script(request), _timeout=READ_SECONDS)
+    began = time.monotonic()
+    # Of a host that cannot be read, nothing more can be done, whatever the operation ignores.
+    raw = host.get_fact(
+        SnapshotFact, _stdin=script(request), _timeout=READ_SECONDS, _ignore_errors=False
+    )
     snapshot = Snapshot(Probes({name: Probe(**probe) for name, probe in (raw or {}).items()}))
     if raw:
-        _readings[host] = _Reading(executing(), request, snapshot)
+        _readings[host] = _Reading(began, changes, request, snapshot)
     return snapshot
+
+
+def _is_valid(last: _Reading, changes: int) -> bool:
+    return last.changes == changes and time.monotonic() - last.made < VALID_SECONDS
+
+
+def _changes(host: Host) -> int:
+    """The number of operations that have executed commands on this host."""
+    operations = ctx_state.get().ops[host].values()
+    return sum(operation.operation_meta.executed for operation in operations)
 
 
 def forget() -> None:
@@ -76,11 +97,16 @@ def executing() -> bool:
 def operation(function: Callable[P, Commands]) -> PyinfraOperation[P]:
     """pyinfra's `@operation()`, for an operation that decides by a reading and changes the host."""
     noun = function.__module__.rpartition(".")[2]
+    key = f"{noun}.{function.__name__}"
 
     @wraps(function)
     def generator(*args: P.args, **kwargs: P.kwargs) -> Commands:
+        if executing() and skip_reason(ctx_state.get(), ctx_host.get(), key):
+            return
         try:
             for command in function(*args, **kwargs):
+                if executing() and lacks_packages(ctx_state.get(), ctx_host.get(), command):
+                    return
                 forget()
                 yield command
         except NotRead as reason:

@@ -8,7 +8,7 @@ from gpuhost.operations.reading import Commands, operation, read
 from gpuhost.operations.refuse import refuse
 from gpuhost.plans.firewall_files import LOAD_UNIT
 from gpuhost.plans.system_files import faults
-from gpuhost.plans.system_units import broken_units
+from gpuhost.plans.system_units import broken_units, masked_units
 from gpuhost.remote.commands import run
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
@@ -17,6 +17,28 @@ from gpuhost.snapshot import Snapshot
 STARTED = ("containerd.service", "ufw.service", LOAD_UNIT)
 # They need a loaded driver.
 NEED_DRIVER = ("nvidia-", "gpuhost-nvidia-")
+
+
+@operation
+def unmask(settings: Settings | None = None) -> Commands:
+    """
+    Unmask the units that this host needs. Their own operations enable and start them.
+
+    + settings: the settings of this host
+
+    **Example:**
+
+    .. code:: python
+
+        from gpuhost.operations import system_upkeep
+        system_upkeep.unmask(name="Masked units")
+    """
+    settings = settings or Settings()
+    if names := masked_units(read(settings), settings):
+        yield run("systemctl", "unmask", *names)
+        yield run("systemctl", "unmask", "--runtime", *names)
+    else:
+        host.noop("no unit that this host needs is masked")
 
 
 @operation

@@ -6,9 +6,9 @@ import re
 
 from gpuhost.domain.apt.mirrors import HOSTS
 from gpuhost.domain.apt.repository import Repository
+from gpuhost.domain.apt.vendors import Archive
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
-from gpuhost.snapshot.request import Request
 from gpuhost.snapshot.system import System
 
 OFFICIAL = "https://download.docker.com"
@@ -19,11 +19,6 @@ DOCKER_CE = (
     "containerd.io",
     "docker-buildx-plugin",
     "docker-compose-plugin",
-)
-# Lists that older instructions wrote: two of them for one repository stop apt.
-OLDER_LISTS = (
-    "/etc/apt/sources.list.d/docker.list",
-    "/etc/apt/sources.list.d/docker-ce.list",
 )
 # Debian calls the plugin docker-compose since 13; before, that name was the old Python program.
 DISTRO = {
@@ -58,7 +53,7 @@ def repository(settings: Settings, system: System) -> Repository:
         architecture=system.architecture,
         key_url=f"{uri}/gpg",
         fingerprint=settings.docker_key_fingerprint,
-        clashes=OLDER_LISTS,
+        archive=Archive("docker", f"{system.distribution} {system.codename}"),
     )
 
 
@@ -97,7 +92,3 @@ def has_unknown_engine(snapshot: Snapshot, settings: Settings) -> bool:
 def missing_packages(snapshot: Snapshot, settings: Settings) -> list[str]:
     """Packages of the declared source that are not installed."""
     return [p for p in packages_of(settings, snapshot.system) if p not in snapshot.docker.packages]
-
-
-def request(settings: Settings) -> Request:
-    return Request(plain=OLDER_LISTS)

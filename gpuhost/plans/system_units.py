@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from gpuhost.domain.nvidia.fabric_manager import FabricManager, fabric_manager
+from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
+from gpuhost.snapshot.nginx import RENEWAL
+from gpuhost.snapshot.nginx import UNIT as NGINX
 from gpuhost.snapshot.units import CONTAINERD, ENGINE, Units
 
 # What containers and this host's settings depend on.
@@ -10,6 +14,8 @@ OURS = (
     *("gpuhost-", "docker.", "containerd.", "ufw.", "nginx."),
     *("nvidia-persistenced.", "nvidia-fabricmanager.", "nvidia-cdi-refresh."),
 )
+CDI_REFRESH = "nvidia-cdi-refresh."
+FABRIC_MANAGER = "nvidia-fabricmanager."
 # The checks of an app report the results of these.
 OF_APPS = ("gpuhost-backup-", "gpuhost-release-")
 
@@ -21,6 +27,24 @@ def broken_units(snapshot: Snapshot) -> tuple[str, ...]:
         for name in (*snapshot.units.failed, *_stopped_units(snapshot.units))
         if name.startswith(OURS) and not name.startswith(OF_APPS)
     )
+
+
+def masked_units(snapshot: Snapshot, settings: Settings) -> tuple[str, ...]:
+    """Masked units that this host needs: nothing starts them.
+
+    Of the timers of apt, system.updates reports and repairs it.
+    """
+    with_cards = bool(snapshot.nvidia.gpus) and settings.gpu != "none"
+    need = fabric_manager(snapshot.nvidia.devices)
+    needed = (
+        *("gpuhost-", "docker.", "containerd."),
+        *(("ufw.",) if settings.firewall_enabled else ()),
+        *((NGINX,) if snapshot.nginx.needed else ()),
+        *((RENEWAL,) if snapshot.nginx.certificates else ()),
+        *((CDI_REFRESH,) if with_cards else ()),
+        *((FABRIC_MANAGER,) if with_cards and need is FabricManager.NEEDED else ()),
+    )
+    return tuple(name for name in snapshot.units.masked if name.startswith(needed))
 
 
 def _stopped_units(units: Units) -> tuple[str, ...]:

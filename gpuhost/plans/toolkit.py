@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gpuhost.domain.modprobe import Block
 from gpuhost.domain.nvidia.compute_mode import PROHIBITED, compute_modes
 from gpuhost.domain.nvidia.fabric_manager import FabricManager, fabric_manager
 from gpuhost.domain.toolkit.cdi import REFRESHED, STATIC
@@ -59,10 +60,10 @@ def mig_is_on(snapshot: Snapshot) -> bool:
 def kept_away(snapshot: Snapshot) -> str:
     """What keeps nvidia_uvm from being loaded, whatever the last test said; "": nothing, or it is
     loaded."""
-    modules = snapshot.probes.output("loaded_modules", allow=(0, 1, 2)).splitlines()
-    is_loaded = any(line.startswith("nvidia_uvm ") for line in modules)
-    line = snapshot.kernels.uvm_off
-    return line if "uvm" in line and not is_loaded else ""
+    if "nvidia_uvm" in snapshot.nvidia.loaded_modules:
+        return ""
+    lines = (line for line in snapshot.kernels.driver_blocks if line.block is Block.ALWAYS)
+    return next((str(line) for line in lines if line.module.endswith("_uvm")), "")
 
 
 def prohibited_cards(snapshot: Snapshot) -> list[str]:
@@ -77,7 +78,7 @@ def cuda_conditions(snapshot: Snapshot, *, in_container: bool) -> CudaConditions
     return CudaConditions(
         in_container=in_container,
         driver=working_driver(snapshot) or "",
-        modprobe_line=snapshot.kernels.uvm_off,
+        modprobe_line=snapshot.kernels.driver_off,
         fabric_manager=needs_fabric and not snapshot.nvidia.unit(FABRIC_UNIT).active,
         mig_is_empty=mig_is_on(snapshot) and not snapshot.toolkit.mig_instances,
         no_cgroups=snapshot.toolkit.config.no_cgroups,

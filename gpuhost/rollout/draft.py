@@ -56,6 +56,7 @@ class Draft:
 
     + state: of the app on the host; None: never released on it
     + drifted: failed checks of the current release that the same release would repair
+    + recreate: services whose containers are replaced although nothing of them has changed
     """
 
     resolved: ResolvedApp
@@ -65,6 +66,7 @@ class Draft:
     state: AppState | None
     services: tuple[str, ...]
     drifted: tuple[Finding, ...] = ()
+    recreate: tuple[str, ...] = ()
 
     @property
     def is_unchanged(self) -> bool:
@@ -113,7 +115,8 @@ class Draft:
 
     def start_request(self, snapshot: Snapshot) -> StartRequest:
         """What to send to the host; the id is made from the host's own clock."""
-        plan = replace(self.plan, id=release_id(snapshot, self.plan.app, self.plan.inputs))
+        id = release_id(snapshot, self.plan.app, self.plan.inputs)
+        plan = replace(self.plan, id=id, recreate=self.recreate)
         return StartRequest(
             app=plan.app,
             id=plan.id,

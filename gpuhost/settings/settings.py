@@ -262,6 +262,12 @@ class Settings(BaseModel):
         (), "Known differences: accepted until that day, but still shown."
     )
 
+    drift_watch: tuple[HostPath, ...] = setting(
+        (),
+        'More files whose change is told, with patterns: "/etc/myapp/*.conf". Those of sshd, sudo, '
+        "cron, systemd and root's keys always are.",
+    )
+
     @model_validator(mode="after")
     def _refuse_conflicts(self) -> Settings:
         conflicts = [

@@ -21,7 +21,8 @@ from gpuhost.snapshot.docker import Docker
 from gpuhost.snapshot.dpkg import Dpkg, Updates
 from gpuhost.snapshot.firewall import Firewall
 from gpuhost.snapshot.kernel_log import KernelLog
-from gpuhost.snapshot.kernels import Kernels, SecureBoot
+from gpuhost.snapshot.kernels import Kernels
+from gpuhost.snapshot.live import LiveContainers
 from gpuhost.snapshot.memory import Memory
 from gpuhost.snapshot.mounts import Mounts
 from gpuhost.snapshot.networks import Networks
@@ -31,11 +32,14 @@ from gpuhost.snapshot.paths import Paths
 from gpuhost.snapshot.ports import Ports
 from gpuhost.snapshot.probes import NotRead, Probe, Probes
 from gpuhost.snapshot.proxy import ClientProxy
+from gpuhost.snapshot.secure_boot import SecureBoot
 from gpuhost.snapshot.ssh import Ssh
 from gpuhost.snapshot.swap import Swap
+from gpuhost.snapshot.sysctl import Sysctl
 from gpuhost.snapshot.system import Clock, Hostname, Reboot, System
 from gpuhost.snapshot.toolkit import Toolkit
 from gpuhost.snapshot.units import Units
+from gpuhost.snapshot.watched import Watched
 
 __all__ = ["NotRead", "Probe", "Probes", "Snapshot"]
 
@@ -58,6 +62,7 @@ class Snapshot:
     hostname = part(Hostname.read)
     reboot = part(Reboot.read)
     units = part(Units.read)
+    watched = part(Watched.read)
     ssh = part(Ssh.read)
     dpkg = part(Dpkg.read)
     updates = part(Updates.read)
@@ -68,6 +73,7 @@ class Snapshot:
     filesystems = part(Filesystems.read)
     mounts = part(Mounts.read)
     swap = part(Swap.read)
+    sysctl = part(Sysctl.read)
     nvidia = part(Nvidia.read)
     kernels = part(Kernels.read)
     secure_boot = part(SecureBoot.read)
@@ -81,6 +87,7 @@ class Snapshot:
     apt = part(Apt.read)
     applied = part(Applied.read)
     apps = part(Apps.read)
+    live = part(LiveContainers.read)
     ports = part(Ports.read)
     build = part(Build.read)
     nginx = part(Nginx.read)

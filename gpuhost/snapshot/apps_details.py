@@ -43,6 +43,20 @@ class FileState:
 
 
 @dataclass(frozen=True)
+class DirectoryState:
+    """A declared directory, at the verified release and now.
+
+    + was, now: owner and mode, "1001:1001 0750"; now is "" if it is no directory any more
+    + inside: entries in it have the new owner too
+    """
+
+    path: str
+    was: str
+    now: str
+    inside: bool
+
+
+@dataclass(frozen=True)
 class ReleasedService:
     """ports: on the host, "127.0.0.1:3000/tcp"; ends: it may exit when its work is done."""
 
@@ -96,6 +110,7 @@ class Details:
     + images, tags: service -> the id of its image, and the local tag that keeps the image
     + services: the services that must run; listens: ports of its site on the host's nginx
     + site_file: the file of its site, which nginx reads; not in `files`
+    + directories: declared ones; None: not recorded
     + rendered: hashes of the rendered files at the release, by file name
     + start_s: the longest time that the app may take to start
     + last: id, kind and state of the last operation that ended, also of a restore
@@ -108,6 +123,7 @@ class Details:
     listens: tuple[int, ...]
     files: tuple[FileState, ...]
     site_file: FileState | None
+    directories: tuple[DirectoryState, ...] | None
     runner_is_intact: bool
     rendered: Mapping[str, str]
     start_s: int
@@ -136,6 +152,7 @@ class Details:
             listens=wholes(value.get("listens")),
             files=tuple(file for file in files if file not in of_site),
             site_file=of_site[0] if of_site else None,
+            directories=_directories(value.get("directories")),
             runner_is_intact=value.get("runner_is_intact") is True,
             rendered=_texts_by_name(value.get("rendered")),
             start_s=whole(value.get("start_s")),
@@ -149,6 +166,20 @@ class Details:
 
 def _file(value: Mapping[str, Any]) -> FileState:
     return FileState(*(text(value.get(key)) for key in ("path", "state", "was", "now")))
+
+
+def _directories(value: object) -> tuple[DirectoryState, ...] | None:
+    if not isinstance(value, list):
+        return None
+    return tuple(
+        DirectoryState(
+            text(one.get("path")),
+            text(one.get("was")),
+            text(one.get("now")),
+            one.get("inside") is True,
+        )
+        for one in mappings(value)
+    )
 
 
 def _service(value: Mapping[str, Any]) -> ReleasedService:

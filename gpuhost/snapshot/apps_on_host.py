@@ -6,6 +6,7 @@ fingerprint here, on the host.
 """
 
 import hashlib
+import itertools
 import json
 import os
 import pwd
@@ -84,6 +85,22 @@ def compare(path: str, seen: dict[str, Any]) -> dict[str, str]:
     return {"path": path, "state": "same" if same else "changed", "was": was, "now": now}
 
 
+def compare_directory(path: str, was: str) -> dict[str, Any]:
+    """A declared directory: owner and mode then and now; whether entries have the new owner too."""
+    try:
+        status = Path(path).stat()
+        if not stat.S_ISDIR(status.st_mode):
+            raise NotADirectoryError(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return {"path": path, "was": was, "now": "", "inside": False}
+    owner, inside = f"{status.st_uid}:{status.st_gid}", False
+    if owner != was.split()[0]:
+        states = (entry.lstat() for entry in itertools.islice(Path(path).iterdir(), MOST))
+        inside = any((one.st_uid, one.st_gid) == (status.st_uid, status.st_gid) for one in states)
+    now = f"{owner} {stat.S_IMODE(status.st_mode):04o}"
+    return {"path": path, "was": was, "now": now, "inside": inside}
+
+
 def runner_is_intact(link: Path) -> bool:
     """Whether its content has the hash in its name: backups run it as root."""
     digest = link.resolve().stem.rpartition("-")[2]
@@ -155,6 +172,7 @@ def details(home: Path, backups: list[dict[str, Any]]) -> dict[str, Any]:
     plan, record = (small_json(current / f"{name}.json") or {} for name in ("plan", "record"))
     kept = small_json(current / "fingerprint.json")
     files: dict[str, Any] = (kept or {}).get("files") or {}
+    owned: dict[str, str] | None = (kept or {}).get("directories")
     site, backup = plan.get("nginx") or {}, plan.get("backup") or {}
     taken = [one["manifest"]["taken"] for one in backups if (one["manifest"] or {}).get("taken")]
     return {
@@ -164,6 +182,9 @@ def details(home: Path, backups: list[dict[str, Any]]) -> dict[str, Any]:
         "services": (kept or {}).get("services"),
         "listens": (kept or {}).get("listens"),
         "files": [compare(path, seen) for path, seen in sorted(files.items())],
+        "directories": None
+        if owned is None
+        else [compare_directory(path, was) for path, was in sorted(owned.items())],
         "runner_is_intact": runner_is_intact(home / "runner.pyz"),
         "rendered": {
             Path(path).name: seen.get("sha256")

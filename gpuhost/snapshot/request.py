@@ -13,7 +13,9 @@ from typing import Literal
 from gpuhost.snapshot.probes import Probe
 
 NOTHING = Probe(0)
-List = Literal["files", "packages", "units", "managed", "plain", "directories", "swap_files"]
+List = Literal[
+    "files", "packages", "units", "managed", "plain", "directories", "swap_files", "watched"
+]
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class Request:
     + plain: other paths; owner and mode
     + directories: the free space of their file systems
     + swap_files: whether they are swap
+    + watched: patterns of files; their hashes
     + probes: commands of the reader's own
     """
 
@@ -60,6 +63,7 @@ class Request:
     plain: tuple[str, ...] = ()
     directories: tuple[str, ...] = ()
     swap_files: tuple[str, ...] = ()
+    watched: tuple[str, ...] = ()
     probes: tuple[ProbeCommand, ...] = ()
 
     def __or__(self, other: Request) -> Request:

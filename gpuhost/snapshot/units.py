@@ -28,6 +28,13 @@ REQUEST = Request(
             "failed_units",
             "systemctl list-units --state=failed --plain --full --no-legend --no-pager",
         ),
+        # A masked unit is a link to /dev/null, or an empty file, in one of these (systemd.unit(5)).
+        ProbeCommand(
+            "masked_units",
+            "find /etc/systemd/system /run/systemd/system -maxdepth 1 -name '*.*' "
+            "'(' -lname /dev/null -o -type f -empty ')' -printf '%f\\n'",
+            at_once=True,
+        ),
     ),
 )
 
@@ -85,13 +92,15 @@ def _epoch(timestamp: str) -> int | None:
 
 @dataclass(frozen=True)
 class Units:
-    """failed: every unit, by name; declared: the declared ones, whatever their state."""
+    """failed, masked: every unit, by name; declared: the declared ones, whatever their state."""
 
     failed: tuple[str, ...]
     declared: Mapping[str, Unit]
+    masked: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, probes: Probes) -> Units:
         lines = (line.split() for line in probes.output("failed_units").splitlines())
         failed = tuple(sorted(words[0] for words in lines if words[2:3] == ["failed"]))
-        return cls(failed, read_units(probes))
+        masked = tuple(sorted(set(probes.output("masked_units").splitlines())))
+        return cls(failed, read_units(probes), masked)

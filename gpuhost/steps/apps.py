@@ -55,11 +55,15 @@ def deploy(settings: Settings, name: str) -> None:
         _release(settings, name)
 
 
+def prepare(settings: Settings) -> None:
+    """Install and start what the apps of this host's `apps` need beside the engine."""
+    _install_tools(settings, _blocks(settings.apps))
+
+
 def deploy_all(settings: Settings) -> None:
     """Release the apps of this host's `apps`. The host may not be prepared yet: the release itself
     checks what needs a prepared host; other reasons are printed now.
     """
-    _install_tools(settings, _blocks(settings.apps))
     # The same list on every host: pyinfra identifies an operation by its position in it.
     for name in host.loop(_apps_of_all_hosts()):
         if name in settings.apps:

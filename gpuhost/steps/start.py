@@ -6,10 +6,11 @@ from functools import partial
 from typing import Any
 
 from pyinfra import host, logger, state
+from pyinfra.context import ctx_host, ctx_state
 
 from gpuhost.checks.finding import Status
 from gpuhost.checks.registry import finding_of
-from gpuhost.operations.on_failure import show_findings_on_failure
+from gpuhost.operations.failures import continue_after_failures, continues
 from gpuhost.operations.reading import read
 from gpuhost.settings import Settings
 from gpuhost.settings.merge import BadSettings, settings_of
@@ -20,9 +21,11 @@ from gpuhost.steps.no_terminal import never_ask_without_terminal
 GATE = ("system.privileges", "system.supported", "system.init")
 
 
-def load_settings_or_stop() -> Settings | None:
+def load_settings_or_stop(*, keep_going: bool = False) -> Settings | None:
     """The settings of this host. If they are invalid, or gpuhost does not support the host, print
     why and end the deploy for this host only: None.
+
+    + keep_going: a failed operation stops only those that need it; the deploy ends with `conclude`
 
     **Example:**
 
@@ -42,7 +45,8 @@ def load_settings_or_stop() -> Settings | None:
     if refusals:
         _end(refusals)
         return None
-    show_findings_on_failure(state)
+    if keep_going:
+        continue_after_failures(ctx_state.get(), ctx_host.get())
     return settings
 
 
@@ -62,9 +66,11 @@ def _end(lines: list[str]) -> None:
 def sudo_args(settings: Settings) -> dict[str, Any]:
     """`_sudo` for operations, if the login user is not root but may use sudo.
 
-    For root, `_sudo` would fail on a host without sudo.
+    For root, `_sudo` would fail on a host without sudo. In a deploy that continues after failures
+    also `_ignore_errors`: its end fails the host.
     """
+    more = {"_ignore_errors": True} if continues(ctx_host.get()) else {}
     try:
-        return {"_sudo": True} if read(settings).system.sudo else {}
+        return {"_sudo": True, **more} if read(settings).system.sudo else more
     except NotRead:
-        return {}
+        return more

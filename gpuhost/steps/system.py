@@ -15,6 +15,11 @@ def wait_for_package_manager(settings: Settings) -> None:
     )
 
 
+def unmask(settings: Settings) -> None:
+    """Unmask the units that this host needs, before anything is started."""
+    system_upkeep.unmask(name="Masked units", settings=settings, **sudo_args(settings))
+
+
 def apply(settings: Settings) -> None:
     """Install python3, make the host name resolve, and synchronise the clock."""
     lock_timeout_s = settings.apt_lock_timeout_s

@@ -24,9 +24,7 @@ def apply(settings: Settings) -> None:
         lock_timeout_s=settings.apt_lock_timeout_s,
         **sudo_args(settings),
     )
-    toolkit.cdi(
-        name="CDI specification", gpu=settings.gpu, _ignore_errors=True, **sudo_args(settings)
-    )
+    toolkit.cdi(name="CDI specification", gpu=settings.gpu, **sudo_args(settings))
 
 
 def test_gpu_container(settings: Settings) -> None:
@@ -36,7 +34,6 @@ def test_gpu_container(settings: Settings) -> None:
         image=settings.toolkit_test_image,
         gpu=settings.gpu,
         restart=settings.docker_restart,
-        _ignore_errors=True,
         **sudo_args(settings),
     )
 

@@ -109,6 +109,7 @@ def _snapshot(made: dict[str, Any]) -> Snapshot:
         "docker_inspect": {"out": "\n".join(rows)},
         "docker_images": {"out": "".join(tags)},
         "listeners": {"out": made["listeners"]},
+        "live_containers": {"out": json.dumps(made["live"])},
         "units": {"out": _units(made)},
         **made["probes"],
     }

@@ -167,6 +167,7 @@ def commands(operation: Any, text: str | None, mode: str) -> list[str]:
         "probes": {"paths": paths if text else {}},
     }
     host = create_host(state, facts={"snapshot.Snapshot": raw(case)})
+    state.ops = {host: {}}
     with ctx_state.use(state), ctx_host.use(host):
         return [one.get_raw_value() for one in operation._inner(settings=Settings())]
 
@@ -207,7 +208,7 @@ def test_recorded_settings_are_restored() -> None:
 
 def test_every_setting_that_describes_a_host_is_recorded() -> None:
     left_out = set(fields()) - set(to_record(Settings()))
-    assert left_out == {"adopt", "app_batch", "apps", "drift_ignore"}
+    assert left_out == {"adopt", "app_batch", "apps", "drift_ignore", "drift_watch"}
 
 
 def test_an_invalid_record() -> None:

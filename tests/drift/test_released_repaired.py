@@ -44,6 +44,8 @@ CHANGED = {
     "app.tts.site": {"apps 0 details files 2 state": "missing"},
     "app.tts.images": {"containers 0 image": "sha256:dddddddddddddddd"},
     "app.tts.containers": {"containers 1": None},
+    "app.tts.directories": {"apps 0 details directories 0 now": "0:0 0755"},
+    "app.tts.live": {"live 0 differences": [["web", "memory", "2", "1"]]},
     "app.tts.ports": {"containers 0 bound": {}},
     "app.tts.backups": {"units gpuhost-backup-tts.timer": None},
     "app.tts.certificate": {"apps 0 details certificate there": False},

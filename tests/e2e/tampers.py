@@ -12,6 +12,7 @@ HOME = f"/opt/gpuhost/{APP}"
 CURRENT = f"{HOME}/current"
 SITE = f"/etc/nginx/conf.d/gpuhost-{APP}.conf"
 CERTIFICATE = f"/etc/gpuhost/tls/{APP}"
+ENGINE_DROP_IN = "/etc/systemd/system/docker.service.d"
 DROP_IN = f"/etc/systemd/system/gpuhost-backup-{APP}.service.d"
 # A disk of this host, in its /etc/fstab.
 MOUNT = "/srv/data"
@@ -92,6 +93,18 @@ ENGINE = (
         "docker.live",
     ),
     tamper("the mode of a file is changed", "chmod 666 /etc/docker/daemon.json", "system.files"),
+    tamper(
+        "the engine gets a drop-in",
+        f"mkdir -p {ENGINE_DROP_IN} && printf '[Service]\nNice=1\n' >{ENGINE_DROP_IN}/a.conf",
+        "watch.engine_units",
+        repair=f"rm {ENGINE_DROP_IN}/a.conf; systemctl daemon-reload",
+    ),
+    tamper(
+        "an account can use the engine",
+        "useradd -G docker somebody",
+        "watch.files",
+        repair="userdel somebody",
+    ),
     tamper("the engine does not start at boot", "systemctl disable docker", "docker.engine"),
     tamper("the CDI specification is deleted", "rm -f /var/run/cdi/nvidia.yaml", "toolkit.cdi"),
 )
@@ -143,6 +156,7 @@ SYSTEM = (
         "echo Port 2222 >/etc/ssh/sshd_config.d/port.conf",
         "system.ssh",
         "firewall.ssh",
+        "watch.files",
         repair="rm /etc/ssh/sshd_config.d/port.conf",
     ),
     tamper("persistence mode is off", "nvidia-smi -pm 0", "nvidia.persistence"),
@@ -195,6 +209,7 @@ BOOT = (
         "sshd's configuration is broken",
         "echo Prot 22 >/etc/ssh/sshd_config.d/a.conf",
         "system.ssh",
+        "watch.files",
         repair="rm /etc/ssh/sshd_config.d/a.conf",
     ),
 )
@@ -223,9 +238,25 @@ APP_FILES = (
         f"systemctl stop gpuhost-backup-{APP}.timer",
         *of_app("backups"),
     ),
+    tamper(
+        "a container gets another memory limit",
+        f"docker update --memory 64m --memory-swap 64m {APP}-app-1",
+        *of_app("live"),
+    ),
+    tamper(
+        "the owner of a data directory is changed",
+        f"chown 12345:12345 {HOME}/shared/data",
+        *of_app("directories"),
+    ),
+    tamper("nginx is stopped", "systemctl stop nginx", "nginx.running"),
 )
 APP_SECRET = (
     tamper("a secret is added", f"echo ADDED=1 >>{CURRENT}/secrets.env", *of_app("files")),
+    tamper(
+        "a container joins another network",
+        f"docker network connect bridge {APP}-app-1",
+        *of_app("live"),
+    ),
 )
 APP_OVERRIDE = (
     tamper(
@@ -235,6 +266,11 @@ APP_OVERRIDE = (
     ),
     tamper("the site is removed", f"rm {SITE}", *of_app("site")),
     tamper("an image's tag is removed", f"docker image rm -f {TAG}", *of_app("images")),
+    tamper(
+        "a container does not start at boot",
+        f"docker update --restart no {APP}-app-1",
+        *of_app("live"),
+    ),
     tamper("a container is stopped", f"docker stop {APP}-app-1", *of_app("containers", "ports")),
 )
 APP_MODE = (
@@ -245,8 +281,15 @@ APP_MODE = (
         f">{DROP_IN}/broken.conf && systemctl daemon-reload && "
         f"{{ systemctl start gpuhost-backup-{APP} || :; }}",
         *of_app("backups"),
+        "watch.files",
         repair=f"rm -r {DROP_IN} && systemctl daemon-reload && "
         f"systemctl start gpuhost-backup-{APP}",
+    ),
+    tamper(
+        "nginx is masked",
+        "systemctl mask --now nginx",
+        "nginx.running",
+        "system.masked",
     ),
     tamper("a container is removed", f"docker rm -f {APP}-app-1", *of_app("containers", "ports")),
 )
@@ -264,7 +307,7 @@ APP_CONTAINERS = (
         f"docker run -d --name extra --label com.docker.compose.project={APP} --label "
         f"com.docker.compose.service=app --label com.docker.compose.oneoff=False {IMAGE} "
         "sleep 100000",
-        *of_app("containers"),
+        *of_app("containers", "live"),
         repair="docker rm -f extra",
     ),
 )

@@ -235,6 +235,38 @@ def test_changes_by_hand_are_found_and_repaired(
     assert wait_until_settled(declared, usual) == usual
 
 
+DOCKERD = "/usr/bin/dockerd"
+BREAK = f"mv {DOCKERD} {DOCKERD}.kept && systemctl stop docker.socket docker"
+
+REPAIR = (
+    f"mv {DOCKERD}.kept {DOCKERD}; systemctl reset-failed docker.socket docker; "
+    "systemctl start docker.socket docker || { journalctl -n 30 -u docker; exit 1; }"
+)
+
+
+@pytest.mark.matrix
+def test_what_does_not_need_the_broken_engine_is_repaired(
+    declared: Declared, usual: dict[str, str]
+) -> None:
+    """One deploy repairs firewall, updates and nginx, and says what it has skipped; it is red."""
+    host = declared.host
+    host.run(f"{BREAK} && ufw --force disable && systemctl stop nginx")
+    host.run("rm /etc/apt/apt.conf.d/*gpuhost*")
+    try:
+        ended = declared.app.run(host, deploy="gpu_host.py", **declared.settings)
+        found = declared.drift().wrong
+    finally:
+        host.run(REPAIR)
+    assert ended.status == 1, ended.output
+    assert "failed: Container engine" in ended.output
+    assert f"skipped: Release {APP}: Container engine failed" in ended.output
+    assert "skipped: GPU in a container: Container engine failed" in ended.output
+    assert not {"firewall.enabled", "system.updates", "nginx.running"} & found.keys()
+    assert found["docker.engine"] == "drift"
+    declared.provision()
+    assert wait_until_settled(declared, usual) == usual
+
+
 def wait_for_the_engine(host: LabHost) -> None:
     """Wait until a missing container no longer counts as starting."""
     times = "cat /proc/uptime; systemctl show -p ActiveEnterTimestampMonotonic --value docker"
@@ -244,4 +276,4 @@ def wait_for_the_engine(host: LabHost) -> None:
 
 def test_number_of_tampers() -> None:
     every = [tamper for group in (*GROUPS.values(), SWAP) for tamper in group]
-    assert len(every) == len({tamper.what for tamper in every}) == 50
+    assert len(every) == len({tamper.what for tamper in every}) == 58

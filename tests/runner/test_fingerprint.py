@@ -100,6 +100,24 @@ def test_a_restored_release_accepts_the_files_it_wrote_and_no_other_change(
     assert differing == {"compose.json"}
 
 
+def test_how_containers_were_made_is_recorded_and_follows_a_restored_release(
+    release: Release, programs: Programs
+) -> None:
+    made = container("app-web-1", "web", "gpuhost/app/web:aaaaaaaaaaaa")
+    made["HostConfig"]["Memory"] = 5
+    programs.answer("docker ps *", "some")
+    programs.answer("docker inspect *", json.dumps([made]))
+    fingerprint.keep(release)
+    recorded = kept(release)["containers"]
+    assert recorded["format"] == 1
+    assert recorded["services"]["web"]["memory"] == "5"
+    # `up` has made it again.
+    made["HostConfig"]["Memory"] = 6
+    programs.answer("docker inspect *", json.dumps([made]))
+    fingerprint.update(release)
+    assert kept(release)["containers"]["services"]["web"]["memory"] == "6"
+
+
 def test_secrets_of_a_failed_release_do_not_change_the_fingerprint(
     app: App, release: Release
 ) -> None:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from gpuhost.runner.contract import AppPaths
 from gpuhost.runner.data import schedule
 from gpuhost.runner.lib.files import point, write_json
-from gpuhost.runner.plan import Backup, Nginx, Secret, Verify
+from gpuhost.runner.plan import Backup, Directory, Nginx, Secret, Verify
 from gpuhost.runner.stages import fingerprint
 from gpuhost.runner.state.release import Release
 from gpuhost.snapshot import Probe, Probes
@@ -47,6 +47,7 @@ def release(tmp_path: Path, programs: Programs, monkeypatch: pytest.MonkeyPatch)
                     certificate_dir="site/tls"),
         backup=Backup(paths=("data",), every="daily", limit_s=600),
         verify=Verify(start_s=90),
+        directories=(Directory("data"), Directory("gone")),
     )  # fmt: skip
     write_json(made.paths.record, {"images": {"web": "sha256:1"}, "tags": {"web": "gpuhost/a:1"}})
     write_json(app.paths.generated, {"MADE": SECRET}, mode=0o600)
@@ -93,6 +94,41 @@ def test_as_it_was_verified(release: Release) -> None:
     assert verified.site and verified.site_file
     assert verified.site.file == verified.site_file.path == str(release.app.shared / "site/a.conf")
     assert set(verified.rendered) == {"compose.yaml", "nginx.conf"}
+
+
+def directories(release: Release) -> list[tuple[str, str, str, bool]]:
+    states = details(release).directories or ()
+    return [(Path(one.path).name, one.was, one.now, one.inside) for one in states]
+
+
+def test_owner_and_mode_of_directories_are_as_the_app_left_them(release: Release) -> None:
+    """Not as they are declared: a container may set its own owner at each start."""
+    data = release.app.shared / "data"
+    was = f"{os.getuid()}:{os.getgid()} {data.stat().st_mode & 0o7777:04o}"
+    assert directories(release) == [("data", was, was, False)]
+    data.chmod(0o700)
+    assert directories(release) == [("data", was, f"{was.split()[0]} 0700", False)]
+    data.rename(data.with_name("moved"))
+    assert directories(release) == [("data", was, "", False)]
+    data.write_text("")
+    assert directories(release) == [("data", was, "", False)]
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root changes owners")
+def test_what_is_in_a_directory_may_have_the_new_owner_too(release: Release) -> None:
+    data = release.app.shared / "data"
+    os.chown(data, 12345, 12345)
+    assert directories(release)[0][2:] == ("12345:12345 0755", False)
+    os.chown(data / "file", 12345, 12345)
+    assert directories(release)[0][2:] == ("12345:12345 0755", True)
+
+
+def test_an_older_record_has_no_directories(release: Release) -> None:
+    file = release.paths.home / "fingerprint.json"
+    kept = json.loads(file.read_text())
+    del kept["directories"]
+    file.write_text(json.dumps(kept))
+    assert details(release).directories is None
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from gpuhost.checks.registry import check
 from gpuhost.checks.unreachable import DOCKER, fix_for
 from gpuhost.domain.docker import daemon_json
 from gpuhost.domain.sizes import GB, format_size
+from gpuhost.plans.apt_archives import clashing
 from gpuhost.plans.docker import keys_for, keys_not_live, merged_config, restart_stops
 from gpuhost.plans.docker_packages import (
     MIN_COMPOSE,
@@ -42,9 +43,8 @@ def apt_repository(snapshot: Snapshot, settings: Settings) -> Verdict:
     refusal = repo.refused_key(snapshot.docker.key.encode())
     if refusal:
         return fail(f"the key {repo.fingerprint}", refusal, fix=f"rm {repo.key_path}; {AGAIN}")
-    clashes = [path for path in repo.clashes if snapshot.paths.get(path)]
-    if clashes:
-        return fail("one source file", f"also defined in {', '.join(clashes)}", fix=AGAIN)
+    if others := clashing(snapshot, repo):
+        return fail("one source", f"also defined in {', '.join(map(str, others))}", fix=AGAIN)
     return ok(repo.uri)
 
 

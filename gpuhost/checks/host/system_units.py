@@ -6,7 +6,7 @@ from shlex import quote
 
 from gpuhost.checks.finding import Verdict, fail, ok, warn
 from gpuhost.checks.registry import check
-from gpuhost.plans.system_units import OURS, broken_units
+from gpuhost.plans.system_units import OURS, broken_units, masked_units
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 
@@ -35,3 +35,25 @@ def units(snapshot: Snapshot, settings: Settings) -> Verdict:
             f"systemctl reset-failed {quote(others[0])}",
         )
     return ok("none", expected="no failed unit")
+
+
+# Its name differs between distributions.
+SSH = ("ssh.service", "ssh.socket", "sshd.service", "sshd.socket")
+
+
+@check("system.masked", "No systemd unit that this host needs is masked.")
+def masked(snapshot: Snapshot, settings: Settings) -> Verdict:
+    needed = masked_units(snapshot, settings)
+    if needed:
+        return fail(
+            "no masked unit",
+            f"{', '.join(needed)} masked: nothing can start it",
+            fix=f"{AGAIN}, or systemctl unmask {' '.join(map(quote, needed))}",
+        )
+    if ssh := [name for name in snapshot.units.masked if name in SSH]:
+        return warn(
+            "no masked unit",
+            f"{', '.join(ssh)} masked: no SSH after the next boot",
+            fix=f"systemctl unmask {' '.join(ssh)}, unless another service gives access",
+        )
+    return ok("none", expected="no masked unit")

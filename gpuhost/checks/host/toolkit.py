@@ -6,6 +6,7 @@ from gpuhost.checks.finding import Status, Verdict, fail, later, ok, skip
 from gpuhost.checks.registry import check, finding_of
 from gpuhost.checks.unreachable import TOOLKIT, fix_for
 from gpuhost.domain.toolkit.packages import PACKAGES
+from gpuhost.plans.apt_archives import clashing
 from gpuhost.plans.toolkit import reason_not_needed, specification_path, working_driver
 from gpuhost.plans.toolkit_packages import release, repository
 from gpuhost.settings import Settings
@@ -37,9 +38,8 @@ def apt_repository(snapshot: Snapshot, settings: Settings) -> Verdict:
     if reason:
         return skip(reason)
     repo = repository(settings, snapshot.system.architecture)
-    clashes = [path for path in repo.clashes if snapshot.paths.get(path)]
-    if clashes:
-        return fail("one source file", f"also defined in {', '.join(clashes)}", fix=AGAIN)
+    if others := clashing(snapshot, repo):
+        return fail("one source", f"also defined in {', '.join(map(str, others))}", fix=AGAIN)
     if snapshot.toolkit.sources != repo.sources:
         state = "differs" if snapshot.toolkit.sources else "does not exist"
         fix = _install_fix(snapshot, settings)

@@ -8,6 +8,11 @@ from gpuhost.runner.contract.cards_inside import CARDS_LOST as CARDS_LOST
 from gpuhost.runner.contract.cards_inside import CARDS_UNKNOWN as CARDS_UNKNOWN
 from gpuhost.runner.contract.cards_inside import ask_for_cards as ask_for_cards
 from gpuhost.runner.contract.cards_inside import asks_for_card as asks_for_card
+from gpuhost.runner.contract.container_state import CONFIG_HASH as CONFIG_HASH
+from gpuhost.runner.contract.container_state import CONTAINER_FORMAT as CONTAINER_FORMAT
+from gpuhost.runner.contract.container_state import differences as differences
+from gpuhost.runner.contract.container_state import made_with as made_with
+from gpuhost.runner.contract.container_state import recorded_containers as recorded_containers
 from gpuhost.runner.contract.decode import LAST_SECOND as LAST_SECOND
 from gpuhost.runner.contract.decode import from_json as from_json
 from gpuhost.runner.contract.file_names import ENV_EXAMPLES as ENV_EXAMPLES

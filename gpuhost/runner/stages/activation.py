@@ -26,6 +26,7 @@ from gpuhost.runner.lib.commands import Outcome, run, try_run
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.site import nginx
 from gpuhost.runner.stages import fingerprint, verification
+from gpuhost.runner.stages.changed import to_recreate
 from gpuhost.runner.stages.lost_cards import lost_cards, require_cards, without_cards
 from gpuhost.runner.stages.render import write_host_files
 from gpuhost.runner.state.container import Container
@@ -63,9 +64,13 @@ def start(release: Release) -> None:
     running, present = services_to_start(release), note_existing(release)
     _remove_others(release, running, present)
     _remove_half_created(release, present)
-    if lost := without_cards(release, running, present):
+    changed = (
+        *to_recreate(release, running, present),
+        *without_cards(release, running, present),
+    )
+    if changed:
         # Not removed before: Compose keeps the anonymous volumes of a container that it replaces.
-        _compose_up(release, "--force-recreate", *lost)
+        _compose_up(release, "--force-recreate", *dict.fromkeys(changed))
     _compose_up(release, *running)
 
 

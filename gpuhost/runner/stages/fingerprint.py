@@ -11,11 +11,12 @@ import json
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from gpuhost.runner.contract import from_json
+from gpuhost.runner.contract import CONTAINER_FORMAT, from_json
 from gpuhost.runner.data import schedule
 from gpuhost.runner.data.safe_paths import locate
 from gpuhost.runner.docker.compose import config, services_to_start
@@ -58,12 +59,28 @@ class ServiceState:
 
 
 @dataclass(frozen=True)
+class ContainerStates:
+    """Service -> how its containers were made, by made_with(); format 0: not recorded."""
+
+    services: dict[str, dict[str, str]] = field(default_factory=dict)
+    format: int = 0
+
+
+@dataclass(frozen=True)
 class Fingerprint:
-    """+ listens: the ports of the site on the host's nginx"""
+    """The state of a verified release.
+
+    + listens: the ports of the site on the host's nginx
+    + containers: how they were made
+    + directories: path of a declared directory -> owner and mode, "1001:1001 0750"; an app may
+      have changed what is declared. None: not recorded
+    """
 
     files: dict[str, FileState]
     services: dict[str, ServiceState]
     listens: tuple[int, ...] = ()
+    containers: ContainerStates = field(default_factory=ContainerStates)
+    directories: dict[str, str] | None = None
     format: int = FORMAT
 
 
@@ -73,12 +90,14 @@ def keep(release: Release) -> None:
         files=dict(_states(release, (*_delivered(release), *_written(release), *_timers(release)))),
         services=_services(release),
         listens=site_ports(release),
+        containers=_containers(release),
+        directories=dict(_directories(release)),
     )
     _write(release, fingerprint)
 
 
 def update(release: Release) -> None:
-    """After the release was activated again: update the files that this has written.
+    """After the release was activated again: update the files and the containers that this made.
 
     All other changes stay visible as drift.
     """
@@ -86,7 +105,9 @@ def update(release: Release) -> None:
     if before is None:
         return
     files = {**before.files, **dict(_states(release, _written(release)))}
-    _write(release, replace(before, files=files))
+    # `up` has replaced every container that was not as recorded.
+    containers = _containers(release) if before.containers.format else before.containers
+    _write(release, replace(before, files=files, containers=containers))
 
 
 def _delivered(release: Release) -> Iterator[Path]:
@@ -109,6 +130,16 @@ def _timers(release: Release) -> Iterator[Path]:
     yield from schedule.unit_files(release.plan.app)
     # Not `state`, which logrotate changes.
     yield from (release.app.home / "logrotate" / name for name in ("conf", "passwd", "group"))
+
+
+def _directories(release: Release) -> Iterator[tuple[str, str]]:
+    for directory in release.plan.directories:
+        path = locate(release, directory.path)
+        with suppress(OSError):
+            state = path.stat()
+            if stat.S_ISDIR(state.st_mode):
+                owner = f"{state.st_uid}:{state.st_gid}"
+                yield str(path), f"{owner} {stat.S_IMODE(state.st_mode):04o}"
 
 
 def _states(release: Release, paths: Iterable[Path]) -> Iterator[tuple[str, FileState]]:
@@ -149,6 +180,12 @@ def _services(release: Release) -> dict[str, ServiceState]:
         name: _service(sections[name], [c for c in containers if c.service == name])
         for name in services_to_start(release)
     }
+
+
+def _containers(release: Release) -> ContainerStates:
+    """The containers of one service are made alike."""
+    states = {c.service: dict(c.made_with) for c in release_containers(release)}
+    return ContainerStates(states, CONTAINER_FORMAT)
 
 
 def _service(section: Mapping[str, Any], containers: list[Container]) -> ServiceState:

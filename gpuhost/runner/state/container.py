@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from gpuhost.runner.contract import asks_for_card
+from gpuhost.runner.contract import asks_for_card, made_with
 from gpuhost.runner.state.health import HealthCheck, read_health_check
 
 # Fewer are normal: an app that waits for its database may exit once or twice.
@@ -41,6 +41,7 @@ class Container:
     serves: bool = False  # it has a port, published or not, or a health check
     uses_card: bool = False  # it was given NVIDIA cards
     pid: int = 0  # of its first process, on the host
+    made_with: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def is_up(self) -> bool:
@@ -120,6 +121,7 @@ def from_inspect(value: Mapping[str, Any]) -> Container:
             devices=host.get("Devices"),
         ),
         pid=state.get("Pid", 0),
+        made_with=made_with(value),
     )
 
 

@@ -1,0 +1,72 @@
+"""The containers of apps, compared on the host with how they were made when they were verified."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files as resources
+from shlex import quote
+
+from gpuhost.runner.contract import APPS
+from gpuhost.snapshot.apps import HAS_APPS
+from gpuhost.snapshot.engine import ENGINE_RUNS
+from gpuhost.snapshot.lenient import mappings, text
+from gpuhost.snapshot.probes import NotRead, Probe, Probes
+from gpuhost.snapshot.request import ProbeCommand, Request
+
+# The runner imports the same file, so that record and reading have one form.
+PROGRAM = (
+    resources("gpuhost.runner.contract").joinpath("container_state.py").read_text(encoding="utf-8")
+)
+REQUEST = Request(
+    probes=(
+        ProbeCommand(
+            "live_containers",
+            f"python3 -I -S -c {quote(PROGRAM)} {APPS}",
+            seconds=20,
+            only_if=f"{HAS_APPS} && {ENGINE_RUNS}",
+            absent=Probe(0, "[]"),
+        ),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Changed:
+    """A field of a service's containers, then and now; hashed values begin with "sha256:"."""
+
+    service: str
+    field: str
+    was: str
+    now: str
+
+
+@dataclass(frozen=True)
+class LiveContainers:
+    """By app, what is not as recorded; an app without a record, of an older gpuhost, is missing."""
+
+    changed: Mapping[str, tuple[Changed, ...]]
+
+    @classmethod
+    def read(cls, probes: Probes) -> LiveContainers:
+        """Raises NotRead."""
+        output = probes.output("live_containers")
+        try:
+            apps = mappings(json.loads(output))
+        except (ValueError, RecursionError) as error:
+            raise NotRead(f"live_containers: not valid JSON: {error}") from error
+        return cls(
+            {
+                text(app.get("name")): _changes(app.get("differences"))
+                for app in apps
+                if app.get("kept") is True
+            }
+        )
+
+
+def _changes(value: object) -> tuple[Changed, ...]:
+    rows = value if isinstance(value, list) else []
+    return tuple(
+        Changed(*map(text, row)) for row in rows if isinstance(row, list) and len(row) == 4
+    )
