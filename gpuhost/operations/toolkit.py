@@ -165,8 +165,9 @@ def proof(
     restart: Restart = "idle",
 ) -> Commands:
     """
-    Test that nvidia-smi sees every GPU inside a container, and record the result on the host. The
-    test is repeated after a change of the driver, the toolkit, the engine or the image.
+    Test that CUDA starts on the host, and that a container sees every GPU with nvidia-smi and CUDA.
+    The result is recorded on the host, and the test is repeated after a change of the driver, the
+    toolkit, the engine or the image.
 
     + image: the image for the test; None: one that is built on the host, without a pull
     + gpu: test: "auto" (if there is a card), "required", or "none"
@@ -202,6 +203,7 @@ def proof(
         "no" if image else "yes",
         "yes" if _engine_is_older(snapshot) and _may_restart(snapshot, restart) else "no",
         seconds=PROOF_SECONDS,
+        program="cuda_call.py",
     )
 
 

@@ -14,6 +14,7 @@ from gpuhost.snapshot.applied import Applied
 from gpuhost.snapshot.apps import Apps
 from gpuhost.snapshot.apt import Apt
 from gpuhost.snapshot.build import Build
+from gpuhost.snapshot.cards_inside import CardsInside
 from gpuhost.snapshot.containers import Containers
 from gpuhost.snapshot.disks import Disks, Filesystems
 from gpuhost.snapshot.docker import Docker
@@ -83,6 +84,7 @@ class Snapshot:
     docker_unit = part(DockerUnit.read)
     engines = part(Engines.read)
     containers = part(Containers.read)
+    cards_inside = part(CardsInside.read)
     networks = part(Networks.read)
     toolkit = part(Toolkit.read)
     firewall = part(Firewall.read)

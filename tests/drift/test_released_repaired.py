@@ -57,6 +57,14 @@ CHANGED = {
     "app.tts.ports": {"containers 0 bound": {}},
     "app.tts.backups": {"units gpuhost-backup-tts.timer": None},
     "app.tts.certificate": {"apps 0 details certificate there": False},
+    "app.tts.cards": {
+        "containers 0 id": "one",
+        "containers 0 requests": [{"Driver": "nvidia", "Count": -1, "Capabilities": [["gpu"]]}],
+        "probes": {
+            "nvidia_smi": {"rc": 0, "out": "GPU 0: Tesla P40 (UUID: GPU-b7b23dc6)\n"},
+            "cards_inside": {"rc": 0, "out": '{"one": ["lost", "No devices were found"]}'},
+        },
+    },
 }
 
 
