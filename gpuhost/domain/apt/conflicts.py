@@ -59,7 +59,7 @@ def conflicts(files: Iterable[SourceFile], architecture: str, apt_version: str) 
     + architecture: apt writes it in place of `$(ARCH)`
     + apt_version: "" if it is not known
     """
-    numbers = tuple(map(int, re.findall(r"\d+", apt_version)[:3]))
+    numbers = tuple(map(int, re.findall(r"[0-9]{1,9}", apt_version)[:3]))
     is_strict = bool(numbers) and numbers < ACCEPTS_NO_KEY
     found: dict[str, Conflict] = {}
     first: dict[str, Definition] = {}
