@@ -34,6 +34,7 @@ class SwapState(TypedDict):
 class Swap(FactBase[SwapState | None]):
     """
     Active swap, files and partitions alike, and the kernel's swappiness (proc(5), swapon(8)).
+    `total` is on disks: zram is RAM.
 
     **Example:**
 

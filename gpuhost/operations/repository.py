@@ -49,8 +49,9 @@ def drop_broken(settings: Settings | None = None) -> Commands:
     """
     snapshot = read(settings or Settings())
     broken = [name for name in NAMES if _is_broken(snapshot, name)]
-    sources, architecture = snapshot.apt.sources, snapshot.system.architecture
-    others = {name: conflicting(sources.files, name, architecture) for name in NAMES}
+    files, version = snapshot.apt.sources.files, snapshot.apt.version
+    architecture = snapshot.system.architecture
+    others = {name: conflicting(files, name, architecture, version) for name in NAMES}
     if not broken and not any(others.values()):
         this_host.noop("every repository has its key")
     for name in broken:

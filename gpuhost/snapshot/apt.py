@@ -39,7 +39,7 @@ NOT_UTF8 = "\ufffd"
 _HARMLESS = ("No such file or directory", "Is a directory", "not a regular file")
 REQUEST = Request(
     files=(RECORD, CLOUD_INIT_APT, ARCHITECTURES),
-    packages=("ca-certificates",),
+    packages=("apt", "ca-certificates"),
     plain=(CLOUD_INIT, INTERRUPTED, UPDATED),
     probes=(
         # Passwords in URLs stay on the host.
@@ -74,6 +74,7 @@ class Apt:
 
     + sources: what apt reads, and the originals that gpuhost saved
     + aside: files that clashed with gpuhost's, under the paths that they came from
+    + version: of apt; "" if dpkg does not know it
     + certificates: the host can verify https: ca-certificates is installed
     + releases: what apt fetched at its last update
     + updated: time of that update, epoch seconds; None: never
@@ -83,6 +84,7 @@ class Apt:
 
     sources: HostSources
     aside: tuple[SourceFile, ...]
+    version: str
     certificates: bool
     releases: tuple[FetchedRelease, ...]
     updated: int | None
@@ -113,6 +115,7 @@ class Apt:
                 for file in files
                 if file.path.startswith(f"{CLASHING}/")
             ),
+            version=installed_packages(probes).get("apt", ""),
             certificates="ca-certificates" in installed_packages(probes),
             releases=releases,
             updated=updated.modified if updated else None,

@@ -23,7 +23,8 @@ OWN = tuple(f"{path}: " for path in OWN_FILES)
 def readable(snapshot: Snapshot, settings: Settings) -> Verdict:
     sources = snapshot.apt.sources
     broken = malformed(sources.files)
-    twice = conflicts(sources.files, sources.distribution.architecture)
+    architecture = sources.distribution.architecture
+    twice = conflicts(sources.files, architecture, snapshot.apt.version)
     if not broken and not twice:
         return ok(f"{len(definitions(snapshot))} sources")
     reasons = [f"{place} cannot be read" for place in broken]

@@ -40,6 +40,8 @@ _SUITE = re.compile(
     r"(?P<release>[a-z]+)"
     r"(?:[-/](?:updates|security|backports|backports-sloppy|proposed|proposed-updates))?"
 )
+# Keys that a user gave cloud-init for the archive.
+_GIVEN_KEYS = "/etc/apt/cloud-init.gpg.d/"
 _LOGIN = re.compile(r"//[^/@]*@")
 # Directories above an archive on a mirror; anything else above it is a third party's layout.
 _ABOVE = frozenset(
@@ -183,7 +185,8 @@ class OwnArchives:
     def _location_fits(self, path: str, uri: str, entry: Entry) -> bool:
         """Whether the path is its archive's, if neither a known key nor a Release file says so."""
         others = {"main"} < set(entry.components) <= _COMPONENTS[self._distribution.id]
-        known_file = path in OWN_FILES and entry.signed_by is None
+        given = (entry.signed_by or _GIVEN_KEYS).startswith(_GIVEN_KEYS)
+        known_file = path in OWN_FILES and given
         if uri.startswith("mirror"):
             listed = self._mirror_lists.get(mirror_list_path(uri) or "", ())
             return (known_file or others) and all(archive_at(location) for location in listed)

@@ -67,17 +67,28 @@ def clashes(
     ]
 
 
-def conflicting(files: Iterable[SourceFile], name: str, architecture: str) -> list[Definition]:
+def conflicting(
+    files: Iterable[SourceFile], name: str, architecture: str, apt_version: str
+) -> list[Definition]:
     """Definitions because of which apt refuses the sources file that gpuhost wrote.
 
     + name: of the repository
     """
     files = list(files)
-    if not any(_is_ours(file, name) for file in files):
-        return []
-    pairs = [{c.one, c.other} for c in conflicts(files, architecture)]
-    ours = [pair for pair in pairs if any(d.path == sources_path(name) for d in pair)]
-    return sorted({d for pair in ours for d in pair if d.path != sources_path(name)}, key=str)
+    refused = {conflict.release_file for conflict in conflicts(files, architecture, apt_version)}
+    ours = {
+        list_file(*release)
+        for definition in definitions(file for file in files if _is_ours(file, name))
+        for release in releases(definition.entry, architecture)
+    }
+    return [
+        definition
+        for definition in definitions(file for file in files if not _is_ours(file, name))
+        if any(
+            list_file(*release) in refused & ours
+            for release in releases(definition.entry, architecture)
+        )
+    ]
 
 
 def aside(sources: HostSources, name: str, theirs: Iterable[Definition]) -> Aside:

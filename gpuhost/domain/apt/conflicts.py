@@ -11,6 +11,10 @@ from gpuhost.domain.apt.documents import blocks
 from gpuhost.domain.apt.entry import Entry, SourceFile
 from gpuhost.domain.apt.release_files import list_file
 
+# Debian's changelog of apt: an empty Signed-By is no error any more, and no other key. Until Debian
+# 12 and Ubuntu 24.04 a definition without a key must not follow one with a key.
+ACCEPTS_NO_KEY = (2, 9, 8)
+
 
 @dataclass(frozen=True)
 class Definition:
@@ -29,12 +33,13 @@ class Definition:
 class Conflict:
     """Two definitions of one archive that apt does not accept together.
 
-    + archive: its URI and suite; option: what differs
+    + archive: its URI and suite; release_file: the name of its list; option: what differs
     """
 
     one: Definition
     other: Definition
     archive: str
+    release_file: str
     option: str
 
 
@@ -48,22 +53,25 @@ def definitions(files: Iterable[SourceFile]) -> list[Definition]:
     ]
 
 
-def conflicts(files: Iterable[SourceFile], architecture: str) -> list[Conflict]:
+def conflicts(files: Iterable[SourceFile], architecture: str, apt_version: str) -> list[Conflict]:
     """Each archive with the first two definitions that differ.
 
     + architecture: apt writes it in place of `$(ARCH)`
+    + apt_version: "" if it is not known
     """
+    numbers = tuple(map(int, re.findall(r"[0-9]{1,9}", apt_version)[:3]))
+    is_strict = bool(numbers) and numbers < ACCEPTS_NO_KEY
     found: dict[str, Conflict] = {}
     first: dict[str, Definition] = {}
     for definition in definitions(files):
         for uri, suite in releases(definition.entry, architecture):
             name = list_file(uri, suite)
             before = first.setdefault(name, definition)
-            if option := _differs(definition.entry, before.entry):
-                conflict = Conflict(before, definition, f"{uri} {suite}", option)
+            if option := _differs(definition.entry, before.entry, is_strict=is_strict):
+                conflict = Conflict(before, definition, f"{uri} {suite}", name, option)
                 found.setdefault(name, conflict)
             elif not _key(before.entry):
-                # apt accepts a key after definitions without one, and not the other way round.
+                # Every apt accepts a key after definitions without one.
                 first[name] = definition
     return list(found.values())
 
@@ -106,9 +114,9 @@ def _key(entry: Entry) -> str:
     return " ".join((entry.signed_by or "").replace(",", " ").split())
 
 
-def _differs(entry: Entry, before: Entry) -> str | None:
+def _differs(entry: Entry, before: Entry, *, is_strict: bool) -> str | None:
     """The option that apt would complain of; None: nothing."""
-    if _key(before) and _key(entry) != _key(before):
+    if _key(before) and (_key(entry) or is_strict) and _key(entry) != _key(before):
         return "Signed-By"
     ours, theirs = dict(entry.trust), dict(before.trust)
     names = (name for name in (*ours, *theirs) if ours.get(name) != theirs.get(name))

@@ -11,9 +11,9 @@ OFF = "# switched off by gpuhost, defined elsewhere: "
 
 _LINE = re.compile(
     r"(?P<indent>\s*)(?P<type>deb|deb-src)(?P<before_options>\s+)"
-    r"(?P<options>\[[^\]]*\])?(?P<gap>\s*)"
+    r"(?:(?P<options>\[[^\]]*\])(?P<gap>\s*))?"
     # cdrom:[Debian GNU/Linux 12]/ is one word.
-    r"(?P<uri>[^\s#\[](?:\[[^\]]*\]|[^\s#])*)(?P<before_suite>\s+)(?P<suite>[^\s#]+)"
+    r"(?P<uri>[^\s#\[](?:\[[^\]]*\]|[^\s#\[])*)(?P<before_suite>\s+)(?P<suite>[^\s#]+)"
     r"(?P<components>(?:\s+[^\s#]+)*)(?P<tail>\s*(?:#.*)?)",
     re.DOTALL,
 )
