@@ -37,7 +37,7 @@ FILES = (
     "/etc/systemd/system/gpuhost-firewall.service",
     "/etc/systemd/system/gpuhost-firewall-revert.service",
     "/etc/systemd/system/gpuhost-nvidia-persistence.service",
-    "/etc/sysctl.d/60-gpuhost-swap.conf",
+    "/etc/sysctl.d/zz-gpuhost-swap.conf",
     "/usr/local/lib/gpuhost/firewall",
 )
 TASKS = re.compile(r"^\s+- name: ", re.MULTILINE)

@@ -27,6 +27,7 @@ from gpuhost.plans.apt import (
     refusal,
     time_of,
 )
+from gpuhost.plans.apt_archives import owners
 from gpuhost.remote.apt import LOCK_TIMEOUT_S
 from gpuhost.remote.commands import connector_arguments, put, remove, run, script
 from gpuhost.settings import Settings
@@ -85,7 +86,9 @@ def mirror(
         wrong = failing_ids(snapshot, settings, "apt")
     target = None if "apt.fresh" in wrong else plan(snapshot, settings)
     if present and not snapshot.apt.sources.own_suites():
-        refuse("apt", f"no source of {snapshot.system.distribution}'s own archive is active")
+        known = "; ".join(owners(snapshot)) or "apt has no sources"
+        distribution = snapshot.system.distribution
+        refuse("apt", f"no source is recognised as {distribution}'s own archive: {known}")
         return
     if why := refusal(snapshot, target):
         refuse("apt", why)

@@ -25,6 +25,8 @@ from gpuhost.snapshot import Snapshot
 # ufw needs half a second for each rule.
 CHANGE_SECONDS = 300
 CONFIRM_SECONDS = 60
+# What rules of others do: a person decides about them.
+BY_HAND = {"firewall.reached", "firewall.foreign"}
 
 
 @operation
@@ -70,7 +72,7 @@ def _close(snapshot: Snapshot, settings: Settings) -> Commands:
     if problem := refusal(snapshot, settings):
         refuse("firewall", problem.reason)
         return
-    if not failing_ids(snapshot, settings, "firewall"):
+    if not failing_ids(snapshot, settings, "firewall") - BY_HAND:
         host.noop("the firewall is as declared")
         return
     if not snapshot.firewall.ufw.installed:

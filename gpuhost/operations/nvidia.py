@@ -11,6 +11,7 @@ from gpuhost.checks.finding import Status
 from gpuhost.checks.registry import finding_of
 from gpuhost.domain.apt.repository import Repository
 from gpuhost.domain.nvidia.held_packages import held
+from gpuhost.domain.nvidia.kernel import Maker, maker
 from gpuhost.operations import repository as apt_repositories
 from gpuhost.operations.nvidia_reboot import is_this_machine, reboot
 from gpuhost.operations.nvidia_record import put_record
@@ -19,6 +20,8 @@ from gpuhost.operations.reading import Commands, executing, operation, read
 from gpuhost.operations.refuse import refuse
 from gpuhost.plans.gpu import reason_without_driver
 from gpuhost.plans.nvidia import InstallPlan, install_plan, reboot_reason
+from gpuhost.plans.nvidia_kernel import headers_of, why_not_buildable
+from gpuhost.plans.nvidia_loading import rivals_to_block
 from gpuhost.plans.nvidia_repository import preferences, repository_for
 from gpuhost.plans.nvidia_upkeep import BLACKLIST, BLACKLIST_TEXT, installation
 from gpuhost.remote.apt import (
@@ -161,28 +164,35 @@ def _repair(snapshot: Snapshot, settings: Settings) -> Commands:
         return
     kernels = snapshot.kernels
     kernel = kernels.next if kernels.next not in kernels.nvidia else None
-    nouveau_is_wrong = finding_of("nvidia.nouveau", snapshot, settings).status in (
-        Status.FAIL,
-        Status.WARN,
-    )
-    nouveau_may_load = nouveau_is_wrong and not kernels.nouveau_off
+    rival_may_load = rivals_to_block(snapshot)
     repository_is_missing = (
         finding_of("nvidia.repository", snapshot, settings).status is Status.FAIL
     )
-    if not kernel and not nouveau_may_load and not repository_is_missing:
+    if not kernel and not rival_may_load and not repository_is_missing:
         host.noop("no driver has to be installed")
         return
     if repository_is_missing:
         yield from _add_repository(snapshot, repository_for(snapshot, settings))
-    if nouveau_may_load:
+    if rival_may_load:
         yield put(BLACKLIST, BLACKLIST_TEXT)
         yield script("nvidia_load.sh", seconds=LOAD_SECONDS)
-    if kernel and "dkms" in snapshot.nvidia.packages:
-        headers = [f"linux-headers-{kernel}"]
+    if kernel:
+        yield from _build(snapshot, settings, kernel)
+
+
+def _build(snapshot: Snapshot, settings: Settings, kernel: str) -> Commands:
+    """Build the driver's modules for a kernel."""
+    why_not = why_not_buildable(snapshot, kernel)
+    if "dkms" not in snapshot.nvidia.packages:
+        why_not = "DKMS is not installed"
+    if why_not:
+        refuse("nvidia", f"kernel {kernel} has no NVIDIA module, and {why_not}")
+        return
+    # Also when they are there: apt finishes what a failed build has left half configured.
+    if maker(kernel) is not Maker.OTHER:
+        headers = [headers_of(kernel)]
         yield from apt_update_install(headers, lock_timeout_s=settings.apt_lock_timeout_s)
-        yield run("dkms", "autoinstall", "-k", kernel, seconds=BUILD_SECONDS)
-    elif kernel:
-        refuse("nvidia", f"kernel {kernel} has no NVIDIA module, and DKMS is not installed")
+    yield run("dkms", "autoinstall", "-k", kernel, seconds=BUILD_SECONDS)
 
 
 @operation

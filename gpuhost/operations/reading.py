@@ -1,11 +1,12 @@
-"""One reading of each host per phase, shared by all operations of a run.
+"""One reading of each host, shared by all operations of a run.
 
-pyinfra does not cache facts. A reading is valid in the phase in which it was made (prepare,
-execute), until an operation is about to change the host.
+pyinfra does not cache facts. A reading is valid for a minute, until an operation of anybody
+changes the host: a run that changes nothing reads each host once.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import wraps
@@ -30,13 +31,17 @@ from gpuhost.snapshot.request import Request
 # Longer than the collector's slowest probe: this limit is for a connection that hangs.
 READ_SECONDS = 150
 
+# A person may take long to confirm what pyinfra has prepared.
+VALID_SECONDS = 60
+
 Commands = Generator[PyinfraCommand | str, None, None]
 P = ParamSpec("P")
 
 
 @dataclass
 class _Reading:
-    executing: bool
+    made: float
+    changes: int
     request: Request
     snapshot: Snapshot
 
@@ -52,18 +57,30 @@ def read(settings: Settings) -> Snapshot:
     host: Host = ctx_host.get()
     request = request_for(settings)
     last = _readings.get(host)
-    if last and last.executing == executing() and last.request.covers(request):
+    changes = _changes(host)
+    if last and _is_valid(last, changes) and last.request.covers(request):
         return last.snapshot
     if last:
         request |= last.request
+    began = time.monotonic()
     # Of a host that cannot be read, nothing more can be done, whatever the operation ignores.
     raw = host.get_fact(
         SnapshotFact, _stdin=script(request), _timeout=READ_SECONDS, _ignore_errors=False
     )
     snapshot = Snapshot(Probes({name: Probe(**probe) for name, probe in (raw or {}).items()}))
     if raw:
-        _readings[host] = _Reading(executing(), request, snapshot)
+        _readings[host] = _Reading(began, changes, request, snapshot)
     return snapshot
+
+
+def _is_valid(last: _Reading, changes: int) -> bool:
+    return last.changes == changes and time.monotonic() - last.made < VALID_SECONDS
+
+
+def _changes(host: Host) -> int:
+    """The number of operations that have executed commands on this host."""
+    operations = ctx_state.get().ops[host].values()
+    return sum(operation.operation_meta.executed for operation in operations)
 
 
 def forget() -> None:

@@ -10,9 +10,15 @@ from pyinfra import host as this_host
 from pyinfra.api import FunctionCommand, QuoteString, State, StringCommand
 from pyinfra.api.host import Host
 
+from gpuhost.domain.apt.clashes import aside, conflicting, mark
+from gpuhost.domain.apt.conflicts import Definition, malformed
+from gpuhost.domain.apt.entry import SourceFile
 from gpuhost.domain.apt.openpgp import NoKey, armor, fingerprints
+from gpuhost.domain.apt.record import RECORD
 from gpuhost.domain.apt.repository import ORIGINALS, Repository, key_path, sources_path
+from gpuhost.domain.apt.repository import put_aside as aside_path
 from gpuhost.operations.reading import Commands, operation, read
+from gpuhost.plans.apt_archives import clashing, put_aside
 from gpuhost.plans.docker_packages import NAME as DOCKER
 from gpuhost.plans.nvidia_repository import NAME as NVIDIA
 from gpuhost.plans.toolkit_packages import NAME as TOOLKIT
@@ -20,6 +26,7 @@ from gpuhost.remote.commands import connector_arguments, put, remove, run
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 
+NAMES = (DOCKER, TOOLKIT, NVIDIA)
 FETCH_SECONDS = 120
 LARGEST_KEY = 1 << 20
 
@@ -27,8 +34,9 @@ LARGEST_KEY = 1 << 20
 @operation
 def drop_broken(settings: Settings | None = None) -> Commands:
     """
-    Remove repositories that gpuhost added and whose key is missing or damaged: with one of them,
-    every `apt-get update` fails. The operation that needs the repository adds it again.
+    Remove repositories that gpuhost added and whose file or key is damaged, and put aside other
+    definitions of them with another key: with one of either, every apt command fails. The operation
+    that needs a removed repository adds it again.
 
     + settings: the settings with which the deploy has read this host, to avoid a second reading
 
@@ -40,16 +48,23 @@ def drop_broken(settings: Settings | None = None) -> Commands:
         repository.drop_broken(name="Broken repositories")
     """
     snapshot = read(settings or Settings())
-    broken = [name for name in (DOCKER, TOOLKIT, NVIDIA) if _is_broken(snapshot, name)]
-    if not broken:
+    broken = [name for name in NAMES if _is_broken(snapshot, name)]
+    sources, architecture = snapshot.apt.sources, snapshot.system.architecture
+    others = {name: conflicting(sources.files, name, architecture) for name in NAMES}
+    if not broken and not any(others.values()):
         this_host.noop("every repository has its key")
     for name in broken:
         yield remove(sources_path(name))
+    for name, theirs in others.items():
+        yield from _put_aside(snapshot, name, theirs)
 
 
 def _is_broken(snapshot: Snapshot, name: str) -> bool:
-    if snapshot.probes.file(sources_path(name)) is None:
+    text = snapshot.probes.file(sources_path(name))
+    if text is None:
         return False
+    if malformed([SourceFile(sources_path(name), text)]):
+        return True
     try:
         fingerprints((snapshot.probes.file(key_path(name)) or "").encode())
     except NoKey:
@@ -58,16 +73,39 @@ def _is_broken(snapshot: Snapshot, name: str) -> bool:
 
 
 def add(repository: Repository, snapshot: Snapshot, key_file: str | None = None) -> Commands:
-    """Install the key and the sources file, and move clashing sources files aside.
+    """Install the key and the sources file, and put clashing definitions aside.
 
     + key_file: the key as a file on this machine; None: the host downloads it
     """
     yield FunctionCommand(_install_key, (repository, key_file), {})
-    for path in repository.clashes:
-        if snapshot.paths.get(path):
-            yield run("mkdir", "-p", ORIGINALS)
-            yield run("mv", "-f", path, f"{ORIGINALS}/")
+    yield from _put_aside(snapshot, repository.name, clashing(snapshot, repository))
     yield put(repository.sources_path, repository.sources)
+
+
+def delete(repository: Repository, snapshot: Snapshot, *others: str) -> Commands:
+    """Remove the sources file and the key, and restore what was put aside for them.
+
+    + others: more files to remove
+    """
+    yield remove(repository.sources_path, repository.key_path, *others)
+    for path in put_aside(snapshot, repository):
+        yield run("mv", "-f", aside_path(path), path)
+    marked = mark(repository.name)
+    for file in snapshot.apt.sources.files:
+        if f"\n{marked}" in f"\n{file.content}":
+            yield run("sed", "--follow-symlinks", "-i", f"s|^{marked}||", file.path)
+
+
+def _put_aside(snapshot: Snapshot, name: str, theirs: list[Definition]) -> Commands:
+    change = aside(snapshot.apt.sources, name, theirs)
+    if change.moved:
+        yield run("mkdir", "-p", ORIGINALS)
+        yield run("mv", "-f", "--", *change.moved, f"{ORIGINALS}/")
+    for path, lines in change.edited.items():
+        edits = "; ".join(f"{first},{last}s|^|{mark(name)}|" for first, last in lines)
+        yield run("sed", "--follow-symlinks", "-i", edits, path)
+    if change.record:
+        yield put(RECORD, change.record.to_json())
 
 
 def _install_key(state: State, host: Host, repository: Repository, key_file: str | None) -> bool:

@@ -9,10 +9,11 @@ from pyinfra import host
 from gpuhost.operations.findings import failing_ids
 from gpuhost.operations.reading import Commands, operation, read
 from gpuhost.operations.refuse import refuse
-from gpuhost.plans.swap import plan, sysctl_text
+from gpuhost.plans.swap import overriding, plan, sysctl_text
 from gpuhost.remote.commands import put, remove, run, script
 from gpuhost.settings import Settings
-from gpuhost.snapshot.swap import SYSCTL_FILE
+from gpuhost.snapshot import Snapshot
+from gpuhost.snapshot.sysctl import OLDER_SWAP_FILE, OURS, SWAP_FILE, SWAPPINESS
 
 # Enough to write 64 GB of zeros to a slow disk, where fallocate is not possible.
 CREATE_SECONDS = 3600
@@ -23,6 +24,7 @@ def file(
     path: str = "/swapfile",
     size_gb: Literal["auto"] | float = "auto",
     swappiness: int = 10,
+    adopt: bool = False,
     present: bool = True,
 ) -> Commands:
     """
@@ -34,6 +36,7 @@ def file(
     + path: the path of the file
     + size_gb: total swap in GB, or "auto": by RAM and free disk space
     + swappiness: `vm.swappiness`, now and at boot
+    + adopt: switch off lines of others that set it and are read after gpuhost's file
     + present: False: remove the file, its line in fstab, and the setting of `vm.swappiness`
 
     **Example:**
@@ -44,7 +47,10 @@ def file(
         swap.file(name="8 GB of swap", path="/swapfile", size_gb=8)
     """
     settings = Settings(
-        swap_path=path, swap_size_gb=size_gb if present else 0, swap_swappiness=swappiness
+        swap_path=path,
+        swap_size_gb=size_gb if present else 0,
+        swap_swappiness=swappiness,
+        adopt=adopt,
     )
     snapshot = read(settings)
     wrong = failing_ids(snapshot, settings, "swap")
@@ -64,12 +70,20 @@ def file(
         line = [f"{path} none swap sw 0 0"] if target.size else []
         yield script("swap_fstab.sh", path, *line, seconds=30)
     if "swap.swappiness" in wrong or "swap.size" in wrong:
-        yield from _swappiness(settings)
+        yield from _swappiness(snapshot, settings)
 
 
-def _swappiness(settings: Settings) -> Commands:
+def _swappiness(snapshot: Snapshot, settings: Settings) -> Commands:
     if settings.swap_size_gb == 0:
-        yield remove(SYSCTL_FILE)
+        yield remove(*OURS)
         return
-    yield put(SYSCTL_FILE, sysctl_text(settings))
-    yield run("sysctl", "-q", "-w", f"vm.swappiness={settings.swap_swappiness}")
+    others = overriding(snapshot, settings)
+    if others and not settings.adopt:
+        lines = ", ".join(map(str, others))
+        refuse("swap", f"{SWAPPINESS} is set again at boot by {lines}: remove it or set adopt=True")
+    yield put(SWAP_FILE, sysctl_text(settings))
+    yield remove(OLDER_SWAP_FILE)
+    yield run("sysctl", "-q", "-w", f"{SWAPPINESS}={settings.swap_swappiness}")
+    for other in others if settings.adopt else []:
+        edit = f"{other.line}s|^|# switched off by gpuhost: |"
+        yield run("sed", "--follow-symlinks", "-i", edit, other.path)

@@ -8,7 +8,6 @@ from pyinfra import host
 
 from gpuhost.checks.finding import Status
 from gpuhost.checks.registry import finding_of
-from gpuhost.domain.apt.repository import put_aside
 from gpuhost.domain.toolkit.cdi import REFRESHED, STATIC
 from gpuhost.domain.toolkit.packages import PACKAGES, RUNTIME_PACKAGE
 from gpuhost.domain.toolkit.proof import OWN_IMAGE, RECORD, Circumstances
@@ -17,14 +16,15 @@ from gpuhost.operations.docker import Restart
 from gpuhost.operations.findings import failing_ids
 from gpuhost.operations.nvidia_settings import Gpu
 from gpuhost.operations.reading import Commands, executing, operation, read
+from gpuhost.plans.apt_archives import put_aside
 from gpuhost.plans.docker import restart_stops
 from gpuhost.plans.toolkit import circumstances, reason_not_needed, specification_path
-from gpuhost.plans.toolkit_packages import OLDER_LISTS, repository
+from gpuhost.plans.toolkit_packages import repository
 from gpuhost.remote.apt import CHANGE_HELD, LOCK_TIMEOUT_S, apt_install, apt_remove, apt_update
-from gpuhost.remote.commands import remove, run, script
+from gpuhost.remote.commands import run, script
 from gpuhost.settings import TOOLKIT_KEY_FINGERPRINT, Settings
 from gpuhost.snapshot import Snapshot
-from gpuhost.snapshot.toolkit import INSTALLED, KEY, REFRESH_UNIT, RUNTIME, SOURCES
+from gpuhost.snapshot.toolkit import INSTALLED, REFRESH_UNIT, RUNTIME
 
 INSTALL_SECONDS = 1800
 # Includes the pull of an image of several gigabytes.
@@ -115,7 +115,8 @@ def packages(
 def _remove(snapshot: Snapshot, lock_timeout_s: int) -> Commands:
     toolkit = snapshot.toolkit
     installed = sorted(toolkit.packages)
-    aside = [path for path in OLDER_LISTS if snapshot.paths.get(put_aside(path))]
+    repo = repository(Settings(), snapshot.system.architecture)
+    aside = put_aside(snapshot, repo)
     if not (installed or aside or toolkit.sources or toolkit.key or toolkit.proof):
         host.noop("the toolkit is not installed")
         return
@@ -125,9 +126,7 @@ def _remove(snapshot: Snapshot, lock_timeout_s: int) -> Commands:
     image = toolkit.proof.circumstances.image if toolkit.proof else ""
     if image.startswith(f"{OWN_IMAGE}:") and snapshot.docker.engine:
         yield run("docker", "image", "rm", "-f", image, seconds=60)
-    yield remove(SOURCES, KEY, RECORD, REFRESHED, STATIC)
-    for path in aside:
-        yield run("mv", "-f", put_aside(path), path)
+    yield from apt_repositories.delete(repo, snapshot, RECORD, REFRESHED, STATIC)
 
 
 @operation
@@ -166,8 +165,9 @@ def proof(
     restart: Restart = "idle",
 ) -> Commands:
     """
-    Test that nvidia-smi sees every GPU inside a container, and record the result on the host. The
-    test is repeated after a change of the driver, the toolkit, the engine or the image.
+    Test that CUDA starts on the host, and that a container sees every GPU with nvidia-smi and CUDA.
+    The result is recorded on the host, and the test is repeated after a change of the driver, the
+    toolkit, the engine or the image.
 
     + image: the image for the test; None: one that is built on the host, without a pull
     + gpu: test: "auto" (if there is a card), "required", or "none"
@@ -203,6 +203,7 @@ def proof(
         "no" if image else "yes",
         "yes" if _engine_is_older(snapshot) and _may_restart(snapshot, restart) else "no",
         seconds=PROOF_SECONDS,
+        program="cuda_call.py",
     )
 
 

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from gpuhost.domain.firewall.published import CONTAINERS, RULES, render
+from gpuhost.domain.firewall.published import RULES, render
 from gpuhost.domain.firewall.rule import Family, FirewallRule
 from gpuhost.domain.firewall.tables import Tables
 from gpuhost.domain.firewall.ufw import CHAINS, UfwRule, arguments, let_in, parse_kernel, ufw_rules
 from gpuhost.settings import Settings
-from gpuhost.snapshot.firewall import Firewall
+from gpuhost.snapshot import Snapshot
+from gpuhost.snapshot.firewall import AFTER_INIT, Firewall
 
 COMMENT = "gpuhost"
 SSH_COMMENT = "gpuhost-ssh"
+OWNER_RUNS = 0o100
+# Our line in after.init: firewall_guard.sh.
+FOLLOWING = "# gpuhost: begin"
 CONTAINERS_COMMENT = "gpuhost-containers"
 
 
@@ -39,9 +43,7 @@ def openings(firewall: Firewall, settings: Settings) -> tuple[Opening, ...]:
     """SSH first, then containers (they reach each other's published ports through the host)."""
     ssh = [Opening(FirewallRule(p, p, "tcp"), SSH_COMMENT) for p in firewall.ssh_ports]
     containers = [
-        Opening(FirewallRule(), CONTAINERS_COMMENT, bridge)
-        for bridge in CONTAINERS
-        if not (bridge == "br-+" and firewall.foreign_bridges)
+        Opening(FirewallRule(), CONTAINERS_COMMENT, bridge) for bridge in firewall.bridges.trusted
     ]
     known = {opening.rule for opening in ssh}
     declared_too = [Opening(r, COMMENT) for r in allowed_rules(settings) if r not in known]
@@ -143,7 +145,23 @@ def denies(firewall: Firewall) -> bool:
 def published_files(firewall: Firewall, settings: Settings) -> dict[Family, str]:
     """The files with the rules for published ports, as they must be."""
     rules = allowed_rules(settings)
-    return {family: render(rules, firewall.foreign_bridges, family) for family in RULES}
+    return {
+        family: render(rules, firewall.bridges, family, final=is_final(firewall, family))
+        for family in RULES
+    }
+
+
+def is_final(firewall: Firewall, family: Family) -> bool:
+    """Whether ufw's files fill DOCKER-USER with rules that follow ours, such as ufw-docker's."""
+    return any(path.endswith("6.rules") == (family == 6) for path in firewall.docker_user)
+
+
+def follows_ufw(snapshot: Snapshot) -> bool:
+    """Whether a start of ufw loads our rules again, where it removes them."""
+    firewall = snapshot.firewall
+    state = snapshot.paths.get(AFTER_INIT)
+    runs = state is not None and int(state.mode, 8) & OWNER_RUNS
+    return not firewall.docker_user or bool(runs and FOLLOWING in (firewall.after_init or ""))
 
 
 def change(firewall: Firewall, settings: Settings) -> str:

@@ -15,19 +15,34 @@ rules=/etc/gpuhost/firewall
 state=/var/lib/gpuhost/firewall
 pending=$state/pending
 armed=/run/gpuhost-firewall-armed
+# Only root reaches what is in it: whoever can open a lock file can hold its lock for ever.
+locks=/run/gpuhost-firewall
+after_init=/etc/ufw/after.init
 undo=gpuhost-firewall-revert
 ours='^(ufw6?|GPUHOST)-'
 # Seconds; whoever calls ends the change by then.
 longest_change=300
 
 main() {
-    exec 9>/run/gpuhost-firewall.lock
-    flock 9
     case ${1-} in
-        change) change "$2" ;;
-        confirm | revert | load) "$1" ;;
+        change | confirm) lock 120 || fail "locked: another change takes longer than 120 s" ;;
+        # ufw, run by a change, runs after.init, which runs this: the change itself loads at its end.
+        load) [ -z "${GPUHOST_FIREWALL_CHANGES-}" ] || exit 0
+            lock 120 || fail "locked: another change takes longer than 120 s" ;;
+        # By then a change has ended or hangs: nothing may keep a host closed that nobody reaches.
+        revert) lock "$((longest_change + 60))" || echo "firewall: the lock is held; reverted anyway" ;;
         *) fail "usage: change SECONDS, confirm, revert or load" ;;
     esac
+    "$@"
+}
+
+# lock SECONDS: waits no longer for it.
+lock() {
+    rm -f /run/gpuhost-firewall.lock
+    mkdir -p "$locks"
+    chmod 0700 "$locks"
+    exec 9>"$locks/lock"
+    flock -w "$1" 9
 }
 
 fail() {
@@ -125,6 +140,34 @@ turn() {
             for (i = 1; i < count; i++)
                 if (!index(those, lines[i] "\n")) { sub(/^-A/, verb, lines[i]); print lines[i] }
         }' before=1 "$3" before=0 - | restore "$1"
+}
+
+# --- ufw's own starts ----------------------------------------------------------------------
+
+# Rules of others around ufw's, such as ufw-docker's, empty DOCKER-USER whenever ufw starts: then
+# ufw loads ours again, by after.init. If that was not executable, what it has stays inert.
+follow_ufw() {
+    unfollow_ufw
+    grep -Eqs '^(:|-[AIF] )DOCKER-USER' /etc/ufw/before*.rules /etc/ufw/after*.rules || return 0
+    [ -s "$after_init" ] || echo '#!/bin/sh' >"$after_init"
+    case $(sed -n 1p "$after_init") in '#!'*sh | '#!'*sh' '*) ;; *) return 0 ;; esac
+    {
+        sed -n 1p "$after_init"
+        echo '# gpuhost: begin'
+        echo "[ \"\$1\" != start ] || [ ! -x $0 ] || $0 load"
+        [ -x "$after_init" ] || echo 'exit 0'
+        echo '# gpuhost: end'
+        sed 1d "$after_init"
+    } >"$after_init.new"
+    chmod 0750 "$after_init.new"
+    mv "$after_init.new" "$after_init"
+}
+
+unfollow_ufw() {
+    ours_in_it=$(sed -n '/^# gpuhost: begin/,/^# gpuhost: end/p' "$after_init" 2>/dev/null) || return 0
+    [ "$ours_in_it" ] || return 0
+    sed -i '/^# gpuhost: begin/,/^# gpuhost: end/d' "$after_init"
+    case $ours_in_it in *exit*) chmod 0640 "$after_init" ;; esac
 }
 
 # --- the undo ------------------------------------------------------------------------------
@@ -244,7 +287,7 @@ rebuild() {
 run_ufw() {
     set -f
     # shellcheck disable=SC2086
-    timeout 60 ufw $1 9>&-
+    GPUHOST_FIREWALL_CHANGES=1 timeout 60 ufw $1 9>&-
     set +f
 }
 
@@ -254,14 +297,17 @@ put() {
         sed -n "s/^$version //p" "$state/change" >"$rules/new"
         mv "$rules/new" "$rules/published.v$version"
     done
-    load
+    follow_ufw
     run_ufw "--force enable"
+    # After ufw: it may have emptied DOCKER-USER.
+    load
     timeout 20 systemctl enable --quiet ufw.service
 }
 
 # ufw goes off only when it was gpuhost that switched it on.
 take_away() {
     rm -rf "$rules"
+    unfollow_ufw
     load
     [ -e "$state/switched-on" ] || return 0
     run_ufw disable

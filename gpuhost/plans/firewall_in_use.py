@@ -5,14 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from ipaddress import ip_network
 
-from gpuhost.domain.firewall.listeners import PublishedPort, parse_published
-from gpuhost.domain.firewall.rule import Family
+from gpuhost.domain.firewall.listeners import (
+    DOCKER_PROXY,
+    Listener,
+    PublishedPort,
+    parse_published,
+)
+from gpuhost.domain.firewall.packet import Match, Network, Packet, Rule
+from gpuhost.domain.firewall.ports import PROTOCOLS, UNNAMED_PORT, named_ports
+from gpuhost.domain.firewall.rule import Family, FirewallRule, Protocol
+from gpuhost.domain.firewall.tables import options
 from gpuhost.domain.firewall.ufw import UfwRule
 from gpuhost.plans.firewall import Opening, all_rules, allowed_rules, is_ours, not_loaded, openings
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
-from gpuhost.snapshot.firewall import Firewall
+from gpuhost.snapshot.firewall import LOADING_RIVALS, RUNNING_RIVALS, Firewall
 
 KNOWN_CHAINS = re.compile(r"(ufw6?|DOCKER|GPUHOST)(-.*)?")
 DOCKERS_INTERFACE = re.compile(r"-[io] (docker\S*|br-[0-9a-f]{12})( |$)")
@@ -46,10 +55,14 @@ def foreign_rules(firewall: Firewall, settings: Settings) -> tuple[Foreign, ...]
         tool = "iptables" if family == 4 else "ip6tables"
         for chain in FIREWALLS_CHAINS:
             rules += [
-                Foreign(f"{tool}: {chain} {rule}", _opens(chain, rule))
+                Foreign(f"{tool}: {chain} {rule}", _opens(chain, rule, expected, family))
                 for rule in tables.chain(chain).rules
                 if not _is_known(chain, rule)
             ]
+    rules += [
+        Foreign(f"{path} fills DOCKER-USER whenever ufw starts, as ufw-docker does", False)
+        for path in firewall.docker_user
+    ]
     rules += [Foreign(f"nftables: table {name}", False) for name in firewall.nft_tables]
     return tuple(dict.fromkeys(rules))
 
@@ -74,21 +87,60 @@ def _is_known(chain: str, rule: str) -> bool:
     return chain == "FORWARD" and bool(DOCKERS_INTERFACE.search(rule))
 
 
-def _opens(chain: str, rule: str) -> bool:
-    return chain in ("INPUT", "DOCKER-USER") and rule.endswith("-j ACCEPT") and "-i lo" not in rule
+def _opens(chain: str, rule: str, expected: tuple[Opening, ...], family: Family) -> bool:
+    """Whether it accepts new connections from outside that nothing declares."""
+    parsed = Rule.parse(rule)
+    if chain not in ("INPUT", "DOCKER-USER") or parsed.target != "ACCEPT":
+        return False
+    declared = [o.rule.in_family(family) for o in expected if o.interface is None]
+    source = _source(rule, family)
+    for port, protocol in named_ports([rule]) or {(UNNAMED_PORT, name) for name in PROTOCOLS}:
+        packet = Packet(family, protocol, port, source)
+        opened = FirewallRule(port, port, protocol, source).in_family(family)
+        if parsed.match(packet) is not Match.NO and not any(d.covers(opened) for d in declared):
+            return True
+    return False
 
 
-def ports_to_close(firewall: Firewall, settings: Settings) -> list[str]:
-    """Listeners that are reachable now, and that the firewall would close."""
+def _source(rule: str, family: Family) -> Network | None:
+    """The network to which the rule is limited; None: to none."""
+    texts = [option[1] for option in options(rule) if option[0] == "-s"]
+    try:
+        return ip_network(texts[0], strict=False) if texts else None
+    except ValueError:
+        return None
+
+
+def ports_to_close(
+    firewall: Firewall, settings: Settings, published: Iterable[PublishedPort]
+) -> list[str]:
+    """Listeners that are reachable now, and that the firewall would close.
+
+    + published: ports of containers, whose docker-proxy is not listed again
+    """
     if firewall.ufw.enabled and not not_loaded(firewall, ()):
         return []
     expected = [opening.rule for opening in openings(firewall, settings) if not opening.interface]
     kept = [m for _, r in all_rules(firewall) if r.lets_in for m in r.matches] + expected
+    known = list(published)
     return [
         str(listener)
         for listener in firewall.listeners
-        if not any(rule.mentions(listener.port, listener.port, listener.protocol) for rule in kept)
+        if not any(_stays_open(rule, listener) for rule in kept)
+        and not (listener.process == DOCKER_PROXY and any(_is_of(listener, p) for p in known))
     ]
+
+
+def _stays_open(rule: FirewallRule, listener: Listener) -> bool:
+    """Ports without a protocol are those of TCP and UDP; no port at all is every protocol."""
+    if listener.protocol not in PROTOCOLS:
+        return (rule.first, rule.protocol, rule.source) == (None, None, None)
+    protocol: Protocol = "udp" if listener.protocol == "udp" else "tcp"
+    return rule.mentions(listener.port, listener.port, protocol)
+
+
+def _is_of(listener: Listener, port: PublishedPort) -> bool:
+    return listener.protocol == port.protocol and port.first <= listener.port <= port.last
 
 
 def closed_ports(published: Iterable[PublishedPort], settings: Settings) -> list[str]:
@@ -111,17 +163,13 @@ class Refusal:
 
 def refusal(snapshot: Snapshot, settings: Settings) -> Refusal | None:
     """Why gpuhost must not close ports yet; None: it may."""
-    units = snapshot.firewall.units
-    if "firewalld.service" in units and units["firewalld.service"].active:
-        return Refusal(
-            "firewalld is running, and two firewalls conflict",
-            "systemctl disable --now firewalld, or set firewall_enabled=False",
-        )
+    if rival := _rival(snapshot.firewall):
+        return rival
     if settings.adopt or is_in_place(snapshot.firewall):
         return None
-    closing = ports_to_close(snapshot.firewall, settings) + closed_ports(
-        published_ports(snapshot), settings
-    )
+    published = list(published_ports(snapshot))
+    closing = ports_to_close(snapshot.firewall, settings, published)
+    closing += closed_ports(published, settings)
     foreign = [rule.text for rule in foreign_rules(snapshot.firewall, settings)]
     if not closing and not foreign:
         return None
@@ -131,6 +179,26 @@ def refusal(snapshot: Snapshot, settings: Settings) -> Refusal | None:
         f"a used machine: {'; '.join(reasons)}",
         "add to firewall_allow what must stay open, then set adopt=True",
     )
+
+
+def _rival(firewall: Firewall) -> Refusal | None:
+    """Another firewall: both would take each other's rules away."""
+    units = firewall.units
+    for name in RUNNING_RIVALS:
+        if name in units and units[name].active:
+            program = name.removesuffix(".service")
+            return Refusal(
+                f"{program} is running, and two firewalls conflict",
+                f"systemctl disable --now {program}, or set firewall_enabled=False",
+            )
+    for name in LOADING_RIVALS:
+        if name in units and units[name].enabled:
+            return Refusal(
+                f"{name} loads rules of its own at boot, in place of ufw's",
+                f"allow in firewall_allow what they allow, then systemctl disable {name}"
+                " (not --now: to stop it can open the host at once)",
+            )
+    return None
 
 
 def published_ports(snapshot: Snapshot) -> Iterable[PublishedPort]:

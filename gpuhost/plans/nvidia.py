@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from gpuhost.domain.apt import repository as apt
 from gpuhost.domain.apt.entry import SourceFile
 from gpuhost.domain.nvidia.architectures import Modules
-from gpuhost.domain.nvidia.cards import module_conflict
+from gpuhost.domain.nvidia.cards import Card, module_conflict
 from gpuhost.domain.nvidia.cuda import Decision, decide
 from gpuhost.domain.nvidia.cuda_rule import Rule
+from gpuhost.domain.nvidia.display import without_display
 from gpuhost.domain.nvidia.driver_choice import NoDriverPackagesError
 from gpuhost.domain.nvidia.driver_packages import (
     DriverPackages,
@@ -17,9 +19,11 @@ from gpuhost.domain.nvidia.driver_packages import (
     nvidia_packages,
 )
 from gpuhost.domain.nvidia.driver_state import DriverState
-from gpuhost.domain.nvidia.kernel import Kernel, kernel_flavour
 from gpuhost.domain.nvidia.repository import UnknownRepositoryError
 from gpuhost.domain.nvidia.version import CudaVersion
+from gpuhost.domain.nvidia.vgpu import GRID_DRIVER
+from gpuhost.plans.nvidia_kernel import headers_to_install, kernel_to_build_for
+from gpuhost.plans.nvidia_loading import blocked_by
 from gpuhost.plans.nvidia_repository import components_file, repository_for, system_of
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
@@ -109,11 +113,19 @@ def wrong_modules(snapshot: Snapshot) -> str:
 def reboot_reason(snapshot: Snapshot) -> str:
     """Why a reboot would load the installed driver; empty if it would not, or if the driver is
     loaded already."""
-    state, kernels = snapshot.nvidia.diagnosis.state, snapshot.kernels
+    state, kernels, rival = (
+        snapshot.nvidia.diagnosis.state,
+        snapshot.kernels,
+        snapshot.nvidia.rival,
+    )
     if kernels.next and kernels.next not in kernels.nvidia:
         return ""
-    if snapshot.nvidia.installed and not snapshot.nvidia.works and snapshot.nvidia.nouveau:
-        return "nouveau uses the card"
+    if kernels.boot.unknown and set(kernels.installed) - kernels.nvidia.keys():
+        return ""
+    if blocked_by(snapshot):
+        return ""
+    if snapshot.nvidia.installed and not snapshot.nvidia.works and rival:
+        return f"{rival.driver} uses the card"
     if state is DriverState.LIBRARY_MISMATCH:
         return "another version of its kernel module is loaded"
     if state is DriverState.MODULE_NOT_LOADED:
@@ -132,13 +144,21 @@ def too_old(snapshot: Snapshot, settings: Settings) -> str:
 
 
 def cuda_decision(snapshot: Snapshot, settings: Settings) -> Decision | None:
-    """Whether the declared CUDA runs on this host; None: none is declared, or no card is known."""
-    if settings.cuda is None or not snapshot.nvidia.cards:
+    """Whether the declared CUDA runs on this host; None: none is declared, or no card is known.
+
+    A display card beside other cards does not decide.
+    """
+    driver, cards = snapshot.nvidia.driver, snapshot.nvidia.cards
+    if settings.cuda is None or not cards:
         return None
-    return decide(snapshot.nvidia.driver, snapshot.nvidia.cards, CudaVersion.parse(settings.cuda))
+    cuda = CudaVersion.parse(settings.cuda)
+    decision = decide(driver, cards, cuda)
+    return decision if decision.rule.runs else decide(driver, without_display(cards), cuda)
 
 
 def _packages(snapshot: Snapshot, settings: Settings) -> InstallPlan:
+    if vgpus := snapshot.nvidia.vgpus:
+        raise NoDriverPackagesError(f"{', '.join(vgpus)}: {GRID_DRIVER}")
     unknown = snapshot.nvidia.unknown_cards
     if unknown:
         raise NoDriverPackagesError(
@@ -148,29 +168,37 @@ def _packages(snapshot: Snapshot, settings: Settings) -> InstallPlan:
         raise NoDriverPackagesError(
             "the installed driver does not come from packages: run nvidia-uninstall first"
         )
-    system = system_of(snapshot)
-    choose = nvidia_packages if settings.nvidia_source == "nvidia" else distribution_packages
+    cards = snapshot.nvidia.cards
     try:
-        packages = choose(
-            system,
-            snapshot.nvidia.cards,
-            _kernel(snapshot),
+        packages = _choose(snapshot, settings, cards)
+    except NoDriverPackagesError:
+        # A card for the console must not keep the others from their driver.
+        if without_display(cards) == cards:
+            raise
+        packages = _choose(snapshot, settings, without_display(cards))
+    headers = headers_to_install(snapshot, kernel_to_build_for(snapshot), packages.headers)
+    packages = replace(packages, headers=tuple(headers))
+    ours = repository_for(snapshot, settings) if settings.nvidia_source == "nvidia" else None
+    return InstallPlan("", packages, ours, components_file(snapshot, packages.components))
+
+
+def _choose(snapshot: Snapshot, settings: Settings, cards: Sequence[Card]) -> DriverPackages:
+    choose = nvidia_packages if settings.nvidia_source == "nvidia" else distribution_packages
+    kernel = kernel_to_build_for(snapshot)
+    try:
+        return choose(
+            system_of(snapshot),
+            cards,
+            kernel,
             branch=int(settings.nvidia_branch) if settings.nvidia_branch else None,
             cuda=CudaVersion.parse(settings.cuda) if settings.cuda else None,
             secure_boot=_secure_boot(snapshot),
         )
     except NoDriverPackagesError as error:
-        if module_conflict(snapshot.nvidia.cards):
+        if module_conflict(cards):
             raise
         other = "nvidia" if settings.nvidia_source == "distro" else "distro"
         raise NoDriverPackagesError(f'{error}; try nvidia_source="{other}"') from error
-    packages = replace(packages, headers=_available(snapshot, packages.headers))
-    ours = repository_for(snapshot, settings) if settings.nvidia_source == "nvidia" else None
-    return InstallPlan("", packages, ours, components_file(snapshot, packages.components))
-
-
-def _kernel(snapshot: Snapshot) -> Kernel:
-    return Kernel(snapshot.system.kernel, kernel_flavour(snapshot.nvidia.packages))
 
 
 def _secure_boot(snapshot: Snapshot) -> bool:
@@ -178,16 +206,3 @@ def _secure_boot(snapshot: Snapshot) -> bool:
         return snapshot.secure_boot.on
     except NotRead:
         return False
-
-
-def _available(snapshot: Snapshot, headers: tuple[str, ...]) -> tuple[str, ...]:
-    """Headers of kernels that come from packages: apt does not know one built by hand."""
-    return tuple(
-        name
-        for name in headers
-        if {
-            name.replace("headers", "image", 1),
-            name.replace("headers", "image-unsigned", 1),
-        }
-        & snapshot.nvidia.packages.keys()
-    )

@@ -5,27 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gpuhost.domain.apt import repository as apt
-from gpuhost.domain.apt.documents import entries, own_archives
+from gpuhost.domain.apt.documents import entries
 from gpuhost.domain.apt.entry import Entry, SourceFile
-from gpuhost.domain.apt.mirrors import ARCHIVES
+from gpuhost.domain.apt.vendors import Archive
 from gpuhost.domain.nvidia.driver_choice import NoDriverPackagesError
-from gpuhost.domain.nvidia.repository import ARCHITECTURES, BASE, KEYS, System, repository
+from gpuhost.domain.nvidia.repository import BASE, System, repository
+from gpuhost.plans.apt_archives import distribution_archives, owners
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
-from gpuhost.snapshot.request import Request
 
 ARCHIVE_SOURCES = "/etc/apt/sources.list.d/gpuhost-nvidia-components.sources"
-# Left behind by older instructions and NVIDIA's cuda-keyring package: other files that name the
-# same repository with another key stop apt.
-OTHER_LISTS = (
-    *(
-        f"/etc/apt/sources.list.d/cuda-{name}-{machine}.{ending}"
-        for name in KEYS
-        for machine in ARCHITECTURES.values()
-        for ending in ("list", "sources")
-    ),
-    "/etc/apt/sources.list.d/cuda.list",
-)
 
 
 def system_of(snapshot: Snapshot) -> System:
@@ -54,7 +43,7 @@ def repository_for(snapshot: Snapshot, settings: Settings) -> apt.Repository:
         architecture=system.architecture,
         key_url=theirs.key_url,
         fingerprint=settings.nvidia_key_fingerprint or theirs.key_fingerprint,
-        clashes=OTHER_LISTS,
+        archive=Archive("nvidia-cuda", theirs.name),
     )
 
 
@@ -70,20 +59,24 @@ def components_file(snapshot: Snapshot, components: tuple[str, ...]) -> SourceFi
     None: nothing is missing. Raises NoDriverPackagesError if the archive is not found.
     """
     sources = snapshot.apt.sources
-    mirror = sources.record.chosen() if sources.record else None
-    at_mirror = [mirror.uri(archive) for archive in ARCHIVES] if mirror else []
-    own = own_archives(sources.files, sources.distribution, at_mirror)
-    known = [entry for _, entry in entries(sources.files) if own.has(entry)]
+    own = distribution_archives(snapshot)
+    known = [entry for _, entry in entries(sources.files) if own.recognises(entry)]
     if not components:
         return None
     if not any("main" in entry.components for entry in known):
         raise NoDriverPackagesError(
-            f"apt's sources do not show where {system_of(snapshot)} comes from: "
-            f"add {' '.join(components)} to them by hand"
+            f"no source is recognised as {system_of(snapshot)}'s own archive "
+            f"({'; '.join(owners(snapshot)) or 'apt has no sources'}): add one with "
+            f"{' '.join(components)} by hand"
         )
     stanzas = list(_stanzas(known, components))
     if not stanzas:
         return None
+    if any("@" in stanza for stanza in stanzas):
+        raise NoDriverPackagesError(
+            f"a URI of {system_of(snapshot)}'s own archive holds a password, which belongs in "
+            f"/etc/apt/auth.conf.d: add {' '.join(components)} by hand"
+        )
     head = "# Written by gpuhost: where the NVIDIA driver comes from.\n"
     before = next((f.content for f in sources.files if f.path == ARCHIVE_SOURCES), head)
     return SourceFile(ARCHIVE_SOURCES, before + "\n" + "\n".join(stanzas))
@@ -96,7 +89,7 @@ def _stanzas(known: list[Entry], components: tuple[str, ...]) -> Iterator[str]:
         present = {
             component
             for other in known
-            if set(entry.suites) <= set(other.suites) and set(entry.uris) & set(other.uris)
+            if set(entry.suites) <= set(other.suites) and "deb" in other.types
             for component in other.components
         }
         missing = [component for component in components if component not in present]
@@ -106,7 +99,3 @@ def _stanzas(known: list[Entry], components: tuple[str, ...]) -> Iterator[str]:
                 f"Types: deb\nURIs: {' '.join(entry.uris)}\nSuites: {' '.join(entry.suites)}\n"
                 f"Components: {' '.join(missing)}\n{signed}"
             )
-
-
-def request(settings: Settings) -> Request:
-    return Request(plain=OTHER_LISTS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gpuhost.domain.nvidia.held_packages import held
+from gpuhost.domain.nvidia.rivals import MODULES
 from gpuhost.snapshot.nvidia import Nvidia
 from gpuhost.snapshot.nvidia_packages import Package
 
@@ -37,7 +38,11 @@ EXCLUSIONS_TEXT = (
 )
 
 BLACKLIST = "/etc/modprobe.d/gpuhost-nouveau.conf"
-BLACKLIST_TEXT = "# Written by gpuhost.\nblacklist nouveau\noptions nouveau modeset=0\n"
+BLACKLIST_TEXT = (
+    "# Written by gpuhost.\n"
+    + "".join(f"blacklist {module}\n" for module in MODULES)
+    + "options nouveau modeset=0\n"
+)
 
 
 def packages_to_hold(nvidia: Nvidia) -> tuple[Package, ...]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from gpuhost.domain.apt.release_files import list_file
 from gpuhost.domain.apt.repository import Repository
 from gpuhost.snapshot import NotRead, Snapshot
-from gpuhost.snapshot.apt import list_file
 
 
 def is_fetched(repository: Repository, snapshot: Snapshot) -> bool:

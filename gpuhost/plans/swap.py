@@ -10,6 +10,7 @@ from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.disks import ancestry
 from gpuhost.snapshot.request import Request
+from gpuhost.snapshot.sysctl import OLDER_SWAP_FILE, SWAP_FILE, SWAPPINESS, Assignment
 
 # mkswap takes a page for its header, and partitions are never of round size.
 TOLERANCE = 16 * MB
@@ -105,6 +106,16 @@ def _refusal(
 def sysctl_text(settings: Settings) -> str:
     """The file that sets swappiness at boot."""
     return f"vm.swappiness = {settings.swap_swappiness}\n"
+
+
+def overriding(snapshot: Snapshot, settings: Settings) -> list[Assignment]:
+    """Lines of others that would win at boot although gpuhost's file is read last but them."""
+    files, found = snapshot.sysctl.with_file(OLDER_SWAP_FILE, ""), []
+    files = files.with_file(SWAP_FILE, sysctl_text(settings))
+    while (line := files.winner(SWAPPINESS)) and line.path != SWAP_FILE:
+        found.append(line)
+        files = files.without(line)
+    return found
 
 
 def request(settings: Settings) -> Request:

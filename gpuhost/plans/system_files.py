@@ -29,13 +29,13 @@ from gpuhost.snapshot.nvidia_record import NVIDIA_RECORD
 from gpuhost.snapshot.paths import PathState
 from gpuhost.snapshot.proxy import PROXY_RECORD
 from gpuhost.snapshot.request import Request
-from gpuhost.snapshot.swap import SYSCTL_FILE
+from gpuhost.snapshot.sysctl import OURS as SYSCTL_FILES
 
 # Entirely gpuhost's. Others must read them, such as apt under a user of its own.
 OURS = frozenset(
     {
         *(UPDATES_FILE, EXCLUSIONS, CLOUD_INIT_APT, PREFERENCES, ARCHIVE_SOURCES),
-        *(SYSCTL_FILE, BLACKLIST, PERSISTENCE_UNIT),
+        *(*SYSCTL_FILES, BLACKLIST, PERSISTENCE_UNIT),
         *(APT_RECORD, DOCKER_RECORD, NVIDIA_RECORD, NGINX_RECORD),
         *(
             path

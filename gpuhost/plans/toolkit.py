@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from gpuhost.domain.modprobe import Block
+from gpuhost.domain.nvidia.compute_mode import PROHIBITED, compute_modes
+from gpuhost.domain.nvidia.fabric_manager import FabricManager, fabric_manager
 from gpuhost.domain.toolkit.cdi import REFRESHED, STATIC
+from gpuhost.domain.toolkit.cuda_causes import BY_CDI, CudaConditions
 from gpuhost.domain.toolkit.packages import PACKAGES
 from gpuhost.domain.toolkit.proof import Circumstances, image_for
 from gpuhost.plans.gpu import needs_gpu
+from gpuhost.plans.nvidia_upkeep import FABRIC_UNIT
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.toolkit import Toolkit
@@ -35,6 +40,49 @@ def working_driver(snapshot: Snapshot) -> str | None:
 def cards(snapshot: Snapshot) -> int:
     """How many cards a container must see: all of the host's."""
     return len(snapshot.nvidia.gpus or snapshot.nvidia.answering)
+
+
+def gives_by_cdi(snapshot: Snapshot) -> bool | None:
+    """Whether --gpus gave the GPUs of the last test by CDI, not by the hook; None: not known.
+
+    An engine of 29.2 or later does, if it has a specification: the test's container shows it.
+    """
+    last = snapshot.toolkit.proof
+    given = last.container.given if last and last.container else None
+    return None if given is None else given == BY_CDI
+
+
+def mig_is_on(snapshot: Snapshot) -> bool:
+    """CUDA then sees one instance, or only the cards without MIG."""
+    return any(gpu.mig for gpu in snapshot.nvidia.answering)
+
+
+def kept_away(snapshot: Snapshot) -> str:
+    """What keeps nvidia_uvm from being loaded, whatever the last test said; "": nothing, or it is
+    loaded."""
+    if "nvidia_uvm" in snapshot.nvidia.loaded_modules:
+        return ""
+    lines = (line for line in snapshot.kernels.driver_blocks if line.block is Block.ALWAYS)
+    return next((str(line) for line in lines if line.module.endswith("_uvm")), "")
+
+
+def prohibited_cards(snapshot: Snapshot) -> list[str]:
+    """Cards on which CUDA starts, and no program can use it: nvidia-smi -c 2."""
+    modes = compute_modes(snapshot.probes.get("nvidia_smi").out)
+    return [str(index) for index, mode in enumerate(modes) if mode == PROHIBITED]
+
+
+def cuda_conditions(snapshot: Snapshot, *, in_container: bool) -> CudaConditions:
+    """What may keep CUDA from starting on this host, as it is now."""
+    needs_fabric = fabric_manager(snapshot.nvidia.devices) is not FabricManager.NOT_NEEDED
+    return CudaConditions(
+        in_container=in_container,
+        driver=working_driver(snapshot) or "",
+        modprobe_line=snapshot.kernels.driver_off,
+        fabric_manager=needs_fabric and not snapshot.nvidia.unit(FABRIC_UNIT).active,
+        mig_is_empty=mig_is_on(snapshot) and not snapshot.toolkit.mig_instances,
+        no_cgroups=snapshot.toolkit.config.no_cgroups,
+    )
 
 
 def specification_path(toolkit: Toolkit) -> str:

@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-from gpuhost.domain.apt.repository import Repository, put_aside
+from gpuhost.domain.apt.repository import Repository
+from gpuhost.domain.apt.vendors import Archive
 from gpuhost.settings import Settings
-from gpuhost.snapshot.request import Request
 
 # docs.nvidia.com/datacenter/cloud-native/container-toolkit, "Installing with apt".
 OFFICIAL = "https://nvidia.github.io/libnvidia-container"
 # mirrors.ustc.edu.cn/help/libnvidia-container.html. Its .list still names nvidia.github.io.
 USTC = "https://mirrors.ustc.edu.cn/libnvidia-container"
-# Lists that NVIDIA's instructions wrote over the years: two definitions of one repository with
-# different keys stop apt ("Conflicting values set for option Signed-By").
-OLDER_LISTS = tuple(
-    f"/etc/apt/sources.list.d/{name}.list"
-    for name in (
-        "nvidia-container-toolkit",
-        "libnvidia-container",
-        "nvidia-container-runtime",
-        "nvidia-docker",
-    )
-)
-
-
 # Of the repository's files.
 NAME = "nvidia-container-toolkit"
 
@@ -43,14 +30,10 @@ def repository(settings: Settings, architecture: str) -> Repository:
         architecture=architecture,
         key_url=f"{base}/gpgkey",
         fingerprint=settings.toolkit_key_fingerprint,
-        clashes=OLDER_LISTS,
+        archive=Archive("nvidia-container-toolkit", "stable"),
     )
 
 
 def release(version: str) -> str:
     """The release that a package version is of: "1.20.0-1" -> "1.20.0"."""
     return version.rpartition("-")[0] or version
-
-
-def request(settings: Settings) -> Request:
-    return Request(plain=(*OLDER_LISTS, *map(put_aside, OLDER_LISTS)))

@@ -24,9 +24,15 @@ def run(*words: str | int | float, seconds: int = QUICK) -> StringCommand:
     return _limited(seconds, *_quoted(words))
 
 
-def script(name: str, *arguments: str | int, seconds: int) -> StringCommand:
-    """One of the scripts in gpuhost/remote, sent on stdin, with its arguments."""
-    return _limited(seconds, "sh", "-s", "--", *_quoted(arguments), stdin=script_text(name))
+def script(name: str, *arguments: str | int, seconds: int, program: str = "") -> StringCommand:
+    """One of the scripts in gpuhost/remote, sent on stdin, with its arguments.
+
+    + program: another file of gpuhost/remote, which takes the place of @PROGRAM@ in the script
+    """
+    text = script_text(name)
+    if program:
+        text = text.replace("@PROGRAM@", script_text(program).rstrip())
+    return _limited(seconds, "sh", "-s", "--", *_quoted(arguments), stdin=text)
 
 
 def inline_script(name: str, *arguments: str | int, seconds: int) -> StringCommand:

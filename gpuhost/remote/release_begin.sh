@@ -59,13 +59,15 @@ install_runner() {
 
 install_resume() {
     if ! cmp -s "$new/resume.service" "$resume"; then
+        [ -e "$resume" ] && is_loaded=yes || is_loaded=no
         chmod 0644 "$new/resume.service"
         mv -f "$new/resume.service" "$resume"
-        timeout 60 systemctl daemon-reload
+        # On some hosts a reload takes the cards from running containers, and a new file needs none.
+        if [ "$is_loaded" = yes ]; then timeout 60 systemctl daemon-reload; fi
     fi
     instance="gpuhost-resume@${home##*/}.service"
     if ! timeout 60 systemctl is-enabled --quiet -- "$instance" 2>/dev/null; then
-        timeout 60 systemctl enable --quiet -- "$instance"
+        timeout 60 systemctl enable --no-reload --quiet -- "$instance"
     fi
 }
 

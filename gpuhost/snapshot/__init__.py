@@ -14,13 +14,16 @@ from gpuhost.snapshot.applied import Applied
 from gpuhost.snapshot.apps import Apps
 from gpuhost.snapshot.apt import Apt
 from gpuhost.snapshot.build import Build
+from gpuhost.snapshot.cards_inside import CardsInside
 from gpuhost.snapshot.containers import Containers
 from gpuhost.snapshot.disks import Disks, Filesystems
 from gpuhost.snapshot.docker import Docker
+from gpuhost.snapshot.docker_unit import DockerUnit
 from gpuhost.snapshot.dpkg import Dpkg, Updates
+from gpuhost.snapshot.engines import Engines
 from gpuhost.snapshot.firewall import Firewall
 from gpuhost.snapshot.kernel_log import KernelLog
-from gpuhost.snapshot.kernels import Kernels, SecureBoot
+from gpuhost.snapshot.kernels import Kernels
 from gpuhost.snapshot.live import LiveContainers
 from gpuhost.snapshot.memory import Memory
 from gpuhost.snapshot.mounts import Mounts
@@ -31,8 +34,10 @@ from gpuhost.snapshot.paths import Paths
 from gpuhost.snapshot.ports import Ports
 from gpuhost.snapshot.probes import NotRead, Probe, Probes
 from gpuhost.snapshot.proxy import ClientProxy
+from gpuhost.snapshot.secure_boot import SecureBoot
 from gpuhost.snapshot.ssh import Ssh
 from gpuhost.snapshot.swap import Swap
+from gpuhost.snapshot.sysctl import Sysctl
 from gpuhost.snapshot.system import Clock, Hostname, Reboot, System
 from gpuhost.snapshot.toolkit import Toolkit
 from gpuhost.snapshot.units import Units
@@ -70,12 +75,16 @@ class Snapshot:
     filesystems = part(Filesystems.read)
     mounts = part(Mounts.read)
     swap = part(Swap.read)
+    sysctl = part(Sysctl.read)
     nvidia = part(Nvidia.read)
     kernels = part(Kernels.read)
     secure_boot = part(SecureBoot.read)
     kernel_log = part(KernelLog.read)
     docker = part(Docker.read)
+    docker_unit = part(DockerUnit.read)
+    engines = part(Engines.read)
     containers = part(Containers.read)
+    cards_inside = part(CardsInside.read)
     networks = part(Networks.read)
     toolkit = part(Toolkit.read)
     firewall = part(Firewall.read)

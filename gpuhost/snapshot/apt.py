@@ -13,6 +13,8 @@ from gpuhost.domain.apt.documents import entries
 from gpuhost.domain.apt.entry import SourceFile
 from gpuhost.domain.apt.plan import HostSources
 from gpuhost.domain.apt.record import DIRECTORY, ORIGINALS, RECORD, Record
+from gpuhost.domain.apt.release_files import list_file
+from gpuhost.domain.apt.repository import ORIGINALS as CLASHING
 from gpuhost.snapshot.packages import installed_packages
 from gpuhost.snapshot.paths import Paths
 from gpuhost.snapshot.probes import NotRead, Probe, Probes
@@ -45,11 +47,12 @@ REQUEST = Request(
             "apt_sources",
             "sed -s -n -E -e 1F -e 's#://[^/[:space:]]*@#://***@#g; s/^/:/p'"
             f" {LIST} {LIST}.d/*.list {LIST}.d/*.sources /etc/apt/mirrors/*"
-            f" {ORIGINALS}/etc/apt/sources.list {ORIGINALS}/etc/apt/*/*",
+            f" {ORIGINALS}/etc/apt/sources.list {ORIGINALS}/etc/apt/*/* {CLASHING}/*",
         ),
         ProbeCommand(
             "apt_releases",
-            f"grep -asH -m 2 -E '^(Origin|Date):' {LISTS}*_InRelease",
+            # An archive without InRelease has Release and Release.gpg.
+            f"grep -asH -m 2 -E '^(Origin|Date):' {LISTS}*_InRelease {LISTS}*_Release",
             absent=Probe(1),
         ),
     ),
@@ -70,6 +73,7 @@ class Apt:
     """The sources of packages.
 
     + sources: what apt reads, and the originals that gpuhost saved
+    + aside: files that clashed with gpuhost's, under the paths that they came from
     + certificates: the host can verify https: ca-certificates is installed
     + releases: what apt fetched at its last update
     + updated: time of that update, epoch seconds; None: never
@@ -78,6 +82,7 @@ class Apt:
     """
 
     sources: HostSources
+    aside: tuple[SourceFile, ...]
     certificates: bool
     releases: tuple[FetchedRelease, ...]
     updated: int | None
@@ -103,6 +108,11 @@ class Apt:
                 record=Record.from_json(probes.file(RECORD) or ""),
                 distribution=_distribution(probes, files, releases),
             ),
+            aside=tuple(
+                replace(file, path=f"{LIST}.d/{file.path.removeprefix(f'{CLASHING}/')}")
+                for file in files
+                if file.path.startswith(f"{CLASHING}/")
+            ),
             certificates="ca-certificates" in installed_packages(probes),
             releases=releases,
             updated=updated.modified if updated else None,
@@ -110,17 +120,6 @@ class Apt:
             cloud_init=paths.get(CLOUD_INIT) is not None,
             keeps_sources=probes.file(CLOUD_INIT_APT),
         )
-
-
-def list_file(uri: str, suite: str) -> str:
-    """The name under which apt keeps the InRelease of a suite (apt-pkg's URItoFileName).
-
-    + suite: "/" for a flat repository
-    """
-    place = re.sub(r"^[a-z+]+:(?://)?(?:[^/@]*@)?", "", uri.rstrip("/"))
-    quoted = re.sub(r'[\\|{}\[\]<>"^~_=!@#$%&*]', lambda char: f"%{ord(char[0]):02x}", place)
-    directory = quoted if suite == "/" else f"{quoted}/dists/{suite}"
-    return f"{directory}/InRelease".replace("/", "_")
 
 
 def _files(probes: Probes) -> Iterable[SourceFile]:
@@ -151,7 +150,8 @@ def _releases(probes: Probes) -> Iterable[FetchedRelease]:
     for line in probes.output("apt_releases", allow=(0, 1, 2)).splitlines():
         path, _, head = line.partition(":")
         name, _, value = head.partition(":")
-        heads.setdefault(path.removeprefix(LISTS), {}).setdefault(name, value.strip())
+        file = path.removeprefix(LISTS).replace("_Release", "_InRelease")
+        heads.setdefault(file, {}).setdefault(name, value.strip())
     return (
         FetchedRelease(file, head.get("Origin", ""), release_date(head.get("Date", "")))
         for file, head in heads.items()

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache, lru_cache, reduce
 from importlib import import_module
 from importlib.resources import files
+from itertools import groupby
 from math import inf
 from operator import or_
 from pkgutil import iter_modules
@@ -15,6 +16,8 @@ from gpuhost import snapshot
 from gpuhost.snapshot.request import ProbeCommand, Request
 
 PATIENCE = 60
+# Seconds for all that is read at once, together.
+AT_ONCE = 10
 
 
 @cache
@@ -49,12 +52,30 @@ def _collector() -> str:
 
 def _render(request: Request, probes: Iterable[ProbeCommand]) -> Iterator[str]:
     """Lines of shell. What may take longest begins first; a condition is tested once."""
-    groups: dict[str, list[str]] = {}
-    for probe in sorted(probes, key=lambda probe: probe.seconds or inf, reverse=True):
-        if line := _render_line(request, probe):
-            groups.setdefault(probe.only_if, []).append(line)
-    for condition, lines in groups.items():
-        yield "\n".join([f"if {condition}; then", *lines, "fi"] if condition else lines)
+    lines = [(probe, line) for probe in probes if (line := _render_line(request, probe))]
+    conditions = list(dict.fromkeys(probe.only_if for probe, _ in lines if probe.only_if))
+    for number, condition in enumerate(conditions):
+        yield f"only_{number}=; if {condition}; then only_{number}=1; fi"
+    ordered = sorted(lines, key=lambda pair: _order(pair[0]))
+    for (at_once, _), group in groupby(ordered, key=lambda pair: _order(pair[0])[:2]):
+        pairs = list(group)
+        body = "\n".join(_conditional(pairs, conditions))
+        seconds = AT_ONCE if at_once else pairs[0][0].seconds
+        limit = "$patience" if seconds is None else str(seconds)
+        if at_once:
+            body = f"expect {' '.join(probe.name for probe, _ in pairs)}\n{{\n{body}\n}} &"
+        yield f'limit={limit}\n{{\n{body}\n}} | expire "$limit" &'
+
+
+def _order(probe: ProbeCommand) -> tuple[bool, float, str]:
+    return probe.at_once, -(probe.seconds or inf) if not probe.at_once else 0, probe.only_if
+
+
+def _conditional(pairs: Iterable[tuple[ProbeCommand, str]], conditions: list[str]) -> Iterator[str]:
+    for condition, same in groupby(pairs, key=lambda pair: pair[0].only_if):
+        body = "\n".join(line for _, line in same)
+        number = conditions.index(condition) if condition else None
+        yield body if number is None else f'if [ "$only_{number}" ]; then\n{body}\nfi'
 
 
 def _render_line(request: Request, probe: ProbeCommand) -> str:
@@ -62,6 +83,5 @@ def _render_line(request: Request, probe: ProbeCommand) -> str:
     words = getattr(request, probe.arguments) if probe.arguments else ()
     if probe.arguments and not words:
         return ""
-    limit = '"$patience"' if probe.seconds is None else str(probe.seconds)
-    head = f"at_once {probe.name}" if probe.at_once else f"probe {probe.name} {limit}"
-    return " ".join([head, probe.command, *map(quote, sorted(words))])
+    how = "at_once" if probe.at_once else "probe"
+    return " ".join([how, probe.name, probe.command, *map(quote, sorted(words))])

@@ -1,20 +1,28 @@
 # Reads one host and changes nothing on it: every probe is one command under a time limit, all of them
 # run at once, and what they printed goes home as a tar. Sent on stdin with the probes that the
 # readers declare: run_probes, run_last_probes and $patience, the seconds for what may take long.
-# shellcheck shell=sh disable=SC2016,SC2154,SC2329
+# shellcheck shell=sh disable=SC2016,SC2154,SC2254,SC2329
 
-# probe NAME SECONDS COMMAND...: leaves NAME.out, NAME.err and NAME.rc; no rc says that it timed out.
-# `timeout` cannot end a process in D state, so whoever waits for the rc gives up on its own.
+# probe NAME COMMAND...: leaves NAME.out, NAME.err and NAME.rc. It holds the pipe to `expire` open
+# until it has ended.
 probe() {
-    name=$1 limit=$2
-    shift 2
-    { {
+    name=$1
+    shift
+    expect "$name"
+    {
         timeout -k 1 "$limit" "$@" </dev/null >"$work/$name.out" 2>"$work/$name.err"
-        echo $?
-    } & } 2>/dev/null | timeout $((limit + 2)) cat >"$work/$name.rc" &
+        echo $? >"$work/$name.rc"
+    } 2>/dev/null &
 }
 
-# at_once NAME COMMAND...: for what only asks the kernel, and cannot hang; a tenth of a probe's cost.
+# PROBES | expire SECONDS: ends when all probes have ended. `timeout` cannot end a process in D state:
+# whoever waits for one gives up on its own.
+expire() {
+    timeout $(($1 + 2)) cat >/dev/null
+}
+
+# at_once NAME COMMAND...: for what only reads small files and asks the kernel: one after another, a
+# tenth of a probe's cost. What comes after one that hangs has timed out too.
 at_once() {
     name=$1
     shift
@@ -22,9 +30,33 @@ at_once() {
     echo $? >"$work/$name.rc"
 }
 
+# expect NAME...: until they have ended, their exit status is empty, which says that they timed out.
+expect() {
+    for name; do : >"$work/$name.rc"; done
+}
+
 # Asking Docker's socket would start a stopped engine: systemd knows without doing so.
 is_running() {
     timeout 3 systemctl is-active --quiet "$1" </dev/null >/dev/null 2>&1
+}
+
+# By what the probe `units` has printed: a service that ended with an error, or is tried again.
+has_failed() {
+    sed -n "/^Id=$1\$/,/^\$/p" "$work/units.out" 2>/dev/null \
+        | grep -qE '^(ActiveState=failed|SubState=auto-restart)$' 2>/dev/null
+}
+
+# A bridge with another name than Docker gives: docker0, docker_gwbridge, br-<12 hexadecimal digits>.
+has_named_bridge() {
+    hex='[0-9a-f]' && hex=$hex$hex$hex$hex
+    for bridge in /sys/class/net/*/bridge; do
+        bridge=${bridge%/bridge}
+        case ${bridge##*/} in
+            '*' | docker0 | docker_gwbridge | br-$hex$hex$hex) ;;
+            *) return 0 ;;
+        esac
+    done
+    return 1
 }
 
 main() {

@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from shlex import quote
 from typing import Any
 
+from gpuhost.runner.contract import asks_for_card
 from gpuhost.snapshot.engine import ENGINE_RUNS
 from gpuhost.snapshot.lenient import mapping, mappings, text, whole
 from gpuhost.snapshot.ports import plain_address
@@ -22,7 +23,9 @@ GONE = "no such container"
 NEVER = "0001-01-01"
 # Only these fields of a container: its environment, command and labels may hold secrets.
 DESCRIPTION = (
-    '{"name":{{json .Name}},"image":{{json .Image}},"state":{{json .State.Status}},'
+    '{"id":{{json .Id}},"pid":{{.State.Pid}},"requests":{{json .HostConfig.DeviceRequests}},'
+    '"runtime":{{json .HostConfig.Runtime}},"devices":{{json .HostConfig.Devices}},'
+    '"name":{{json .Name}},"image":{{json .Image}},"state":{{json .State.Status}},'
     '"health":{{if .State.Health}}{{json .State.Health.Status}}{{else}}""{{end}},'
     '"exit_code":{{json .State.ExitCode}},"oom_killed":{{json .State.OOMKilled}},'
     '"started":{{json .State.StartedAt}},"restarts":{{json .RestartCount}},'
@@ -79,12 +82,13 @@ class Binding:
 class InspectedContainer:
     """A container.
 
-    + image: the id of the image that it was made from
+    + image: the id of the image that it was made from; id: its own
     + project, service, directory, one_off: from the labels of Compose
     + health: healthy, unhealthy, starting; "" without a health check
     + restarts: how often the engine restarted it since its last manual start
     + ends: the engine does not start it again
     + started: epoch seconds, of its last start
+    + uses_card: it was given NVIDIA cards
     + declared: the ports that it was created with; bound: the ports that it publishes while it runs
     """
 
@@ -103,6 +107,8 @@ class InspectedContainer:
     started: int | None = None
     declared: frozenset[Binding] = frozenset()
     bound: frozenset[Binding] = frozenset()
+    id: str = ""
+    uses_card: bool = False
 
     @property
     def running(self) -> bool:
@@ -172,6 +178,12 @@ def _container(value: Mapping[str, Any]) -> InspectedContainer:
         started=_epoch(text(value.get("started"))),
         declared=frozenset(_bindings(value.get("declared"))),
         bound=frozenset(_bindings(value.get("bound"))),
+        id=text(value.get("id")),
+        uses_card=asks_for_card(
+            requests=value.get("requests"),
+            runtime=value.get("runtime"),
+            devices=value.get("devices"),
+        ),
     )
 
 

@@ -101,7 +101,27 @@ class Filesystems:
         if probe.rc != 0 and not probe.out:
             raise NotRead(f"df: {probe.complaint}")
         read_only = _read_only_mounts(probes.file(MOUNTINFO) or "")
-        return cls(tuple(_disk(row, read_only) for row in _rows(probe.out, _ROW)))
+        every = (_disk(row, read_only) for row in _rows(probe.out, _ROW))
+        return cls(tuple(disk for disk in every if not _is_image(disk)))
+
+
+# File systems of packed images: always full, never written. Others mount them too: snapd uses
+# fuse.snapfuse in containers, AppImages have a fuse type of their own.
+_IMAGES = frozenset({"squashfs", "erofs", "cramfs", "romfs", "iso9660", "composefs"})
+# Only the firmware reads it, and only a new boot loader is written to it.
+_EFI = frozenset({"/boot/efi", "/efi"})
+
+
+def _is_image(disk: Disk) -> bool:
+    """Whether a file system is no disk that programs store data on."""
+    packed = disk.fstype.startswith("fuse.") or disk.fstype in ("overlay", "udf")
+    loop = disk.source.startswith("/dev/loop")
+    snapshot = disk.fstype == "zfs" and "@" in disk.source
+    return (
+        disk.fstype in _IMAGES
+        or disk.mounted_on in _EFI
+        or (disk.read_only and (packed or loop or snapshot))
+    )
 
 
 # FILE (if it was requested), then these. Names may hold spaces; btrfs counts no inodes (`-`).

@@ -29,6 +29,7 @@ class Engine:
     live_restore: bool
     address_pools: tuple[str, ...]
     cgroup_version: str
+    cgroup_driver: str
     warnings: tuple[str, ...]
     swarm: bool
     plugins: dict[str, str]
@@ -62,6 +63,7 @@ def _from_info(info: dict[str, Any]) -> Engine:
         live_restore=bool(info.get("LiveRestoreEnabled")),
         address_pools=tuple(f"{pool.get('Base')}#{pool.get('Size')}" for pool in pools),
         cgroup_version=str(info.get("CgroupVersion") or ""),
+        cgroup_driver=str(info.get("CgroupDriver") or ""),
         warnings=tuple(info.get("Warnings") or ()),
         swarm=(info.get("Swarm") or {}).get("LocalNodeState") == "active",
         plugins={

@@ -5,12 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
+from shlex import quote
 
+from gpuhost.domain.firewall.journey import Ruleset
 from gpuhost.domain.firewall.listeners import Listener, may_be_a_client, parse_ss, ssh_ports
-from gpuhost.domain.firewall.published import RULES, foreign_bridges
+from gpuhost.domain.firewall.packet import Address
+from gpuhost.domain.firewall.published import CONTAINERS, RULES, Bridges
 from gpuhost.domain.firewall.rule import Family
-from gpuhost.domain.firewall.tables import Tables, parse_nft_tables
+from gpuhost.domain.firewall.tables import Tables
 from gpuhost.domain.firewall.ufw import USER_RULES, UfwRule, parse_user_rules
+from gpuhost.snapshot.netfilter import Netfilter, Outside
+from gpuhost.snapshot.networks import Networks
 from gpuhost.snapshot.packages import installed_packages
 from gpuhost.snapshot.ports import LISTENERS
 from gpuhost.snapshot.probes import NotRead, Probes
@@ -19,21 +25,41 @@ from gpuhost.snapshot.units import Unit, read_units
 
 UFW_DEFAULTS = "/etc/default/ufw"
 UFW_CONF = "/etc/ufw/ufw.conf"
+# Rules that ufw loads around its own; ufw-docker adds its block to after.rules.
+UFW_EXTRA = tuple(
+    f"/etc/ufw/{when}{six}.rules" for when in ("before", "after") for six in ("", "6")
+)
+# Runs at the end of every start and reload of ufw, if it is executable (ufw-framework(8)).
+AFTER_INIT = "/etc/ufw/after.init"
+# What netfilter-persistent loads at boot.
+BOOT_RULES = ("/etc/iptables/rules.v4", "/etc/iptables/rules.v6")
+# Other firewalls: those that run, and those whose unit loads rules at boot, before or after ufw.
+RUNNING_RIVALS = (
+    *("firewalld.service", "shorewall.service", "shorewall6.service", "ferm.service"),
+    *("csf.service", "lfd.service"),
+)
+LOADING_RIVALS = ("nftables.service", "netfilter-persistent.service", "iptables.service")
 REVERTED_FILE = "/var/lib/gpuhost/firewall/reverted"
 PENDING = "/var/lib/gpuhost/firewall/pending"
-SAVED: dict[Family, str] = {4: "iptables_save", 6: "ip6tables_save"}
-NO_SUCH_COMMAND = 127
+# Raw, SCTP and DCCP sockets; newer ss has no DCCP.
+OTHER_LISTENERS = "ss -HlnpwSd || ss -HlnpwS"
+HAS_OTHER = (
+    "[ -e /proc/net/sctp ] || [ -e /proc/sys/net/dccp ]"
+    " || grep -q '^ *[0-9][0-9]*: ' /proc/net/raw /proc/net/raw6 2>/dev/null"
+)
+DOCKER_USER_FILLED = re.compile(r"^(:|-[AIF] )DOCKER-USER\b", re.MULTILINE)
 EPOCH = re.compile(r"[0-9]{1,11}")
 REQUEST = Request(
-    files=(UFW_DEFAULTS, UFW_CONF, REVERTED_FILE, *USER_RULES.values(), *RULES.values()),
+    files=(
+        *(UFW_DEFAULTS, UFW_CONF, REVERTED_FILE, AFTER_INIT),
+        *(*UFW_EXTRA, *BOOT_RULES, *USER_RULES.values(), *RULES.values()),
+    ),
     packages=("ufw",),
-    units=("ufw.service", "firewalld.service"),
-    plain=(PENDING,),
+    units=("ufw.service", *RUNNING_RIVALS, *LOADING_RIVALS),
+    plain=(PENDING, AFTER_INIT),
     probes=(
-        ProbeCommand(SAVED[4], "iptables-save -t filter", seconds=20),
-        ProbeCommand(SAVED[6], "ip6tables-save -t filter", seconds=20),
-        ProbeCommand("nft_tables", "nft list tables"),
         ProbeCommand("interfaces", "ls /sys/class/net", at_once=True),
+        ProbeCommand("listeners_other", f"sh -c {quote(OTHER_LISTENERS)}", only_if=HAS_OTHER),
         # A socket that no longer exists at the second reading belonged to a client.
         ProbeCommand("listeners_again", LISTENERS.command, last=True, absent=None),
     ),
@@ -63,37 +89,55 @@ class Firewall:
     """Everything that decides which connections may come in.
 
     + kernel: the tables per version of IP; no 6 if the kernel has no IPv6
+    + rulesets: every rule that a packet from outside meets; outside: where it comes in
     + nft_tables: tables of nftables that iptables does not show, such as "inet filter"
     + published: our files with the rules for published ports; None: no file
-    + ssh_ports: where SSH listens
-    + foreign_bridges: interfaces with names like containers' bridges that are not Docker's
+    + ssh_ports: where SSH listens; login_client: where this login comes from, None: unknown
+    + docker_user: files of ufw that fill DOCKER-USER at every reload, such as ufw-docker's
+    + after_init: /etc/ufw/after.init; None: no file
+    + boot_rules: the files of netfilter-persistent, by path
+    + bridges: those of containers, and those with names like them that are not Docker's
     + undone: time of the last revert of an unconfirmed change, epoch seconds
     """
 
     ufw: Ufw
     kernel: Mapping[Family, Tables]
+    rulesets: Mapping[Family, Ruleset]
+    outside: Outside
     nft_tables: tuple[str, ...]
     published: Mapping[Family, str | None]
     units: Mapping[str, Unit]
     listeners: tuple[Listener, ...]
     ssh_ports: tuple[int, ...]
-    foreign_bridges: tuple[str, ...]
+    login_client: Address | None
+    docker_user: tuple[str, ...]
+    after_init: str | None
+    boot_rules: Mapping[str, str]
+    bridges: Bridges
     undone: int | None
 
     @classmethod
     def read(cls, probes: Probes) -> Firewall:
         units = read_units(probes)
+        netfilter = Netfilter.read(probes)
+        ufw = _ufw(probes, units)
         listeners = _lasting(probes)
         undone = (probes.file(REVERTED_FILE) or "").strip()
         return cls(
-            ufw=_ufw(probes, units),
-            kernel=_kernel(probes),
-            nft_tables=tuple(parse_nft_tables(probes.get("nft_tables").out)),
+            ufw=ufw,
+            kernel=netfilter.kernel,
+            rulesets=netfilter.rulesets,
+            outside=netfilter.outside,
+            nft_tables=tuple(table.name for table in netfilter.nft),
             published={family: probes.file(path) for family, path in RULES.items()},
             units=units,
             listeners=listeners,
             ssh_ports=tuple(_ssh_ports(probes, listeners)),
-            foreign_bridges=tuple(foreign_bridges(probes.output("interfaces").split())),
+            login_client=_login_client(probes.get("ssh_connection").out),
+            docker_user=tuple(p for p in UFW_EXTRA if DOCKER_USER_FILLED.search(_text(probes, p))),
+            after_init=probes.file(AFTER_INIT),
+            boot_rules={path: _text(probes, path) for path in BOOT_RULES},
+            bridges=_bridges(probes, ufw, netfilter.outside.interface),
             undone=int(undone) if EPOCH.fullmatch(undone) else None,
         )
 
@@ -115,6 +159,19 @@ def _ufw(probes: Probes, units: Mapping[str, Unit]) -> Ufw:
     )
 
 
+def _bridges(probes: Probes, ufw: Ufw, outside: str | None) -> Bridges:
+    """If the engine does not say which are its own, what was allowed stays so."""
+    interfaces = probes.output("interfaces").split()
+    try:
+        own = Networks.read(probes).bridges
+    except NotRead:
+        own = ()
+    is_allowed = any(rule.interface == CONTAINERS[1] and rule.lets_in for rule in ufw.rules[4])
+    if not own and is_allowed:
+        interfaces = [name for name in interfaces if name == outside]
+    return Bridges.of(own, interfaces, outside)
+
+
 def _assignments(text: str) -> dict[str, str]:
     pairs = (line.partition("=") for line in text.splitlines() if not line.startswith("#"))
     return {
@@ -122,33 +179,29 @@ def _assignments(text: str) -> dict[str, str]:
     }
 
 
-def _kernel(probes: Probes) -> dict[Family, Tables]:
-    """Without iptables on the host, or IPv6 in the kernel, there are no rules."""
-    tables: dict[Family, Tables] = {}
-    for family, name in SAVED.items():
-        probe = probes.get(name)
-        if probe.rc is None:
-            raise NotRead(f"{name.replace('_', '-')} timed out")
-        if probe.rc == 0:
-            tables[family] = Tables.parse(probe.out)
-        elif probe.rc == NO_SUCH_COMMAND:
-            tables[family] = Tables({})
-        elif family == 4:
-            raise NotRead(f"iptables-save: {probe.complaint}")
-    return tables
-
-
 def _lasting(probes: Probes) -> tuple[Listener, ...]:
     """The listening sockets, without those of clients that were closed a moment later."""
     listeners = parse_ss(probes.output("listeners"))
-    if "listeners_again" not in probes:
-        return listeners
-    again = parse_ss(probes.output("listeners_again"))
-    return tuple(
-        listener for listener in listeners if listener in again or not may_be_a_client(listener)
-    )
+    if "listeners_again" in probes:
+        again = parse_ss(probes.output("listeners_again"))
+        listeners = tuple(x for x in listeners if x in again or not may_be_a_client(x))
+    if "listeners_other" in probes:
+        listeners += parse_ss(probes.output("listeners_other"))
+    return listeners
 
 
 def _ssh_ports(probes: Probes, listeners: tuple[Listener, ...]) -> list[int]:
     sshd, units, connection = (probes.get(n).out for n in ("sshd", "units", "ssh_connection"))
     return ssh_ports(sshd, units, connection, listeners)
+
+
+def _login_client(connection: str) -> Address | None:
+    """The client of SSH_CONNECTION: client, port, server, port."""
+    try:
+        return ip_address(connection.split()[0].partition("%")[0])
+    except (ValueError, IndexError):
+        return None
+
+
+def _text(probes: Probes, path: str) -> str:
+    return probes.file(path) or ""

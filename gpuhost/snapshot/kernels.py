@@ -4,53 +4,40 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
+from gpuhost.domain import modprobe
+from gpuhost.domain.modprobe import Block, module_name
+from gpuhost.domain.nvidia.rivals import MODULES
+from gpuhost.snapshot.boot_entry import BootEntry, read_boot_entry
 from gpuhost.snapshot.probes import NotRead, Probe, Probes
 from gpuhost.snapshot.request import ProbeCommand, Request
 
 MODULE_LISTS = re.compile(r"/(?:usr/)?lib/modules/([^/]+)/modules\.dep:([^:]+):")
 # Companions of the driver's module, and modules with a similar name.
 COMPANIONS = ("-uvm", "-modeset", "-drm", "-peermem", "-backlight", "fb")
+UVM = "-uvm"
 # Where DKMS and NVIDIA's installer put the modules that they build on the host, unsigned by others.
 BUILT_HERE = ("updates/", "extra/", "kernel/drivers/video/nvidia")
 CMDLINE = "/proc/cmdline"
-# A machine owner key of this host signs the modules that DKMS builds here (mokutil(1)).
-OWNER_KEYS = ("/var/lib/dkms/mok.pub", "/var/lib/shim-signed/mok/MOK.der")
-KEYS = tuple(f"key_{path.rpartition('/')[2]}" for path in OWNER_KEYS)
-SECURE_BOOT = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
-# Lines of modprobe.d(5) that keep a driver from being loaded.
-NOUVEAU_LINE = "^[[:space:]]*(blacklist|install|alias)[[:space:]]+nouveau"
-DRIVER_LINE = (
-    "^[[:space:]]*install[[:space:]]+nvidia[a-z0-9_-]*[[:space:]]+(/usr)?/bin/(false|true)"
-)
+CONFIGURED = " ".join(f"{directory}/modprobe.d/*.conf" for directory in modprobe.DIRECTORIES)
+BLOCKING_LINE = "^[[:space:]]*(blacklist|install|alias)[[:space:]]+(nouveau|nova|nvidia)"
+BUILD = re.compile(r"/lib/modules/([^/]+)/build/Makefile")
 REQUEST = Request(
     files=(CMDLINE,),
     probes=(
         ProbeCommand("kernels", r"find /boot -maxdepth 1 -name 'vmlinuz-*' -printf '%f\n'"),
         ProbeCommand(
             "kernel_modules",
-            r"grep -sHoE '^[^:]*/(nvidia[a-z0-9-]*|nouveau)\.ko[^:]*:' /lib/modules/*/modules.dep",
+            r"grep -sHoE '^[^:]*/(nvidia[a-z0-9-]*|nouveau|nova[a-z_-]*)\.ko[^:]*:'"
+            " /lib/modules/*/modules.dep",
             absent=Probe(1),
         ),
-        ProbeCommand(
-            "boot_entry",
-            "grep -sHE '^ *(GRUB_DEFAULT|saved_entry|next_entry)=' /etc/default/grub"
-            " /etc/default/grub.d/*.cfg /boot/grub/grubenv",
-            absent=Probe(2),
-        ),
-        ProbeCommand(
-            "nouveau_off",
-            f"grep -shE -e '{NOUVEAU_LINE}' -e '{DRIVER_LINE}'"
-            " /etc/modprobe.d/*.conf /run/modprobe.d/*.conf /lib/modprobe.d/*.conf",
-            absent=Probe(1),
-        ),
-        ProbeCommand("secure_boot", f"od -An -v -tu1 {SECURE_BOOT}", absent=Probe(1)),
-        *(
-            ProbeCommand(name, f"mokutil --test-key {path}", seconds=5, only_if=f"[ -e {path} ]")
-            for name, path in zip(KEYS, OWNER_KEYS, strict=True)
-        ),
+        # The kernels with headers on disk: printf is the shell's own.
+        ProbeCommand("kernel_builds", r"printf '%s\n' /lib/modules/*/build/Makefile", at_once=True),
+        ProbeCommand("nouveau_off", f"grep -sHE '{BLOCKING_LINE}' {CONFIGURED}", absent=Probe(1)),
+        ProbeCommand("modprobe_files", rf"printf '%s\n' {CONFIGURED}", at_once=True),
     ),
 )
 
@@ -62,44 +49,13 @@ class Module:
     path: str
 
     @property
+    def name(self) -> str:
+        return module_name(_stem(self.path))
+
+    @property
     def built_here(self) -> bool:
         """Built on the host by DKMS or an installer, not signed by the distribution."""
         return self.path.startswith(BUILT_HERE)
-
-
-@dataclass(frozen=True)
-class SecureBoot:
-    """Whether the firmware refuses unsigned modules, and what it accepts.
-
-    + on: the firmware enforces it; False without UEFI
-    + enrolled: the firmware accepts the key of modules that are built here; None: unknown, because
-      mokutil is missing
-    + key: such a key exists
-    """
-
-    on: bool
-    enrolled: bool | None
-    key: bool
-
-    @classmethod
-    def read(cls, probes: Probes) -> SecureBoot:
-        if "secure_boot" not in probes:
-            raise NotRead("the collector did not read the state of Secure Boot")
-        probe = probes.get("secure_boot")
-        if probe.rc is None:
-            raise NotRead("reading the state of Secure Boot timed out")
-        # Four bytes of attributes, then the value (UEFI specification, "Global Variables").
-        on = probe.rc == 0 and probe.out.split()[4:5] == ["1"]
-        tests = [probes.get(name) for name in KEYS if name in probes]
-        enrolled = [_is_enrolled(test.out + test.err) for test in tests]
-        known = None if None in enrolled else False
-        return cls(on, True if True in enrolled else known, bool(tests))
-
-
-def _is_enrolled(output: str) -> bool | None:
-    if "already enrolled" in output:
-        return True
-    return False if "not enrolled" in output else None
 
 
 @dataclass(frozen=True)
@@ -108,53 +64,91 @@ class Kernels:
 
     + running: `uname -r`
     + nvidia: the NVIDIA module of each kernel that has one
-    + nouveau: the kernels that could load nouveau
-    + chosen: the boot entry that GRUB is configured for, number or title; "": the newest
-    + nouveau_off: nouveau is blacklisted
-    + driver_off: the line of modprobe's configuration that blocks NVIDIA's driver; "": none
+    + without_uvm: the kernels that have the driver's other modules, and not nvidia-uvm
+    + rivals: the modules of each kernel that could take a card from NVIDIA's driver
+    + boot: the kernel of the next boot
+    + blocks: what keeps a module of NVIDIA or of a rival from being loaded
+    + buildable: the kernels whose headers are on disk
     """
 
     running: str
     installed: tuple[str, ...]
     nvidia: dict[str, Module]
-    nouveau: frozenset[str]
-    chosen: str
-    nouveau_off: bool
-    driver_off: str = ""
+    without_uvm: frozenset[str]
+    rivals: dict[str, frozenset[str]]
+    boot: BootEntry
+    blocks: tuple[modprobe.Line, ...] = ()
+    buildable: frozenset[str] = field(default_factory=frozenset)
+
+    @property
+    def next(self) -> str | None:
+        """The kernel of the next boot; None if no kernel is on disk, or if it is unknown."""
+        return self.boot.release
 
     @cached_property
-    def next(self) -> str | None:
-        """The kernel of the next boot; None if no kernel is on disk, as in a container."""
-        named = [release for release in self.installed if release in self.chosen]
-        if named:
-            return max(named, key=len)
-        return self.installed[-1] if self.installed else None
+    def blocked(self) -> frozenset[str]:
+        """The modules that are not loaded for a device by themselves."""
+        return frozenset(line.module for line in self.blocks)
+
+    @cached_property
+    def driver_blocks(self) -> tuple[modprobe.Line, ...]:
+        """The lines that keep what CUDA needs, nvidia and nvidia-uvm, from being loaded."""
+        own = {module.name for module in self.nvidia.values()} | {"nvidia"}
+        names = own | {f"{name}_uvm" for name in own}
+        return tuple(line for line in self.blocks if line.module in names)
+
+    @property
+    def driver_off(self) -> str:
+        """The line of modprobe's configuration that blocks NVIDIA's driver; "": none does."""
+        lines = (line for line in self.driver_blocks if line.block is Block.ALWAYS)
+        return next(map(str, lines), "")
+
+    @property
+    def driver_not_automatic(self) -> str:
+        """The line that only keeps it from being loaded for a card by itself; "": none does."""
+        return next(
+            (str(line) for line in self.driver_blocks if not line.module.endswith("_uvm")), ""
+        )
 
     @classmethod
     def read(cls, probes: Probes) -> Kernels:
         words = probes.output("kernel").split()
         if len(words) != 4:
             raise NotRead("uname did not print four words")
-        options = probes.output("nouveau_off", allow=(0, 1, 2)).splitlines()
         modules = list(_modules(probes.output("kernel_modules", allow=(0, 1, 2))))
         names = probes.output("kernels", allow=(0, 1)).splitlines()
         releases = {name.removeprefix("vmlinuz-") for name in names if name.startswith("vmlinuz-")}
+        installed = tuple(sorted(releases, key=_by_version))
+        nvidia = {release: Module(path) for release, path in modules if _is_driver(path)}
+        companions = {(release, _stem(path)) for release, path in modules if _is_companion(path)}
         return cls(
             running=words[2],
-            installed=tuple(sorted(releases, key=_by_version)),
-            nvidia={release: Module(path) for release, path in modules if _is_driver(path)},
-            nouveau=frozenset(release for release, path in modules if "/nouveau.ko" in path),
-            chosen=_chosen(probes.output("boot_entry", allow=(0, 1, 2))),
-            nouveau_off=any(_about(line).startswith("nouveau") for line in options)
-            or "blacklist=nouveau" in (probes.file(CMDLINE) or ""),
-            driver_off=next((line.strip() for line in options if _is_driver(_about(line))), ""),
+            installed=installed,
+            nvidia=nvidia,
+            without_uvm=frozenset(
+                release
+                for release, _ in companions
+                if release in nvidia and not _has_uvm(release, companions)
+            ),
+            rivals=_rivals(modules),
+            boot=read_boot_entry(probes, installed),
+            blocks=_blocks(probes),
+            buildable=frozenset(_buildable(probes)),
         )
 
 
-def _about(line: str) -> str:
-    """The module that a line of modprobe's configuration is about."""
-    words = line.split()
-    return words[1].replace("_", "-") if len(words) > 1 else ""
+def _blocks(probes: Probes) -> tuple[modprobe.Line, ...]:
+    listing = probes.output("nouveau_off", allow=(0, 1, 2))
+    paths = probes.get("modprobe_files").out.split() if "modprobe_files" in probes else ()
+    command_line = modprobe.from_command_line(probes.file(CMDLINE) or "")
+    return (*modprobe.parse(listing, paths), *command_line)
+
+
+def _buildable(probes: Probes) -> Iterator[str]:
+    listing = probes.get("kernel_builds").out if "kernel_builds" in probes else ""
+    for path in listing.splitlines():
+        if (match := BUILD.fullmatch(path)) and match[1] != "*":
+            yield match[1]
 
 
 def _modules(listing: str) -> Iterator[tuple[str, str]]:
@@ -163,20 +157,30 @@ def _modules(listing: str) -> Iterator[tuple[str, str]]:
             yield match[1], match[2]
 
 
+def _rivals(modules: list[tuple[str, str]]) -> dict[str, frozenset[str]]:
+    found: dict[str, set[str]] = {}
+    for release, path in modules:
+        if module_name(_stem(path)) in MODULES:
+            found.setdefault(release, set()).add(module_name(_stem(path)))
+    return {release: frozenset(names) for release, names in found.items()}
+
+
+def _stem(path: str) -> str:
+    return path.rpartition("/")[2].partition(".ko")[0]
+
+
 def _is_driver(path: str) -> bool:
-    name = path.rpartition("/")[2].partition(".ko")[0]
+    name = _stem(path)
     return name.startswith("nvidia") and not name.endswith(COMPANIONS)
 
 
-def _chosen(assignments: str) -> str:
-    """GRUB's entry: the one set by `grub-reboot`, else the saved one, else GRUB_DEFAULT."""
-    values = {}
-    for line in assignments.splitlines():
-        key, _, value = line.rpartition(":")[2].strip().partition("=")
-        values[key] = value.strip().strip("\"'")
-    default = values.get("GRUB_DEFAULT", "")
-    saved = values.get("saved_entry", "") if default == "saved" else default
-    return values.get("next_entry") or saved
+def _is_companion(path: str) -> bool:
+    """A module that is built together with the driver's."""
+    return _stem(path).startswith("nvidia") and _stem(path).endswith(COMPANIONS[:4])
+
+
+def _has_uvm(release: str, companions: set[tuple[str, str]]) -> bool:
+    return any(kernel == release and name.endswith(UVM) for kernel, name in companions)
 
 
 def _by_version(release: str) -> list[tuple[int, int, str]]:

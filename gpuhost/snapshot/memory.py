@@ -6,18 +6,22 @@ from dataclasses import dataclass
 
 from gpuhost.snapshot.probes import NotRead, Probes
 from gpuhost.snapshot.request import Request
+from gpuhost.snapshot.swap import SWAPS, swap_areas
 
 # cgroup v1 writes "no limit" as the largest multiple of a page below 2**63.
 NO_LIMIT_V1 = 1 << 60
 MEMINFO = "/proc/meminfo"
 LIMIT_V2 = "/sys/fs/cgroup/memory.max"
 LIMIT_V1 = "/sys/fs/cgroup/memory/memory.limit_in_bytes"
-REQUEST = Request(files=(MEMINFO, LIMIT_V2, LIMIT_V1))
+REQUEST = Request(files=(MEMINFO, LIMIT_V2, LIMIT_V1, SWAPS))
 
 
 @dataclass(frozen=True)
 class Memory:
-    """All in bytes. limit: of the host's own control group; None: no limit."""
+    """All in bytes. Swap is on disks: zram is RAM, which MemAvailable counts already.
+
+    + limit: of the host's own control group; None: no limit
+    """
 
     total: int
     available: int
@@ -36,11 +40,13 @@ class Memory:
         values = _kilobytes(probes.file(MEMINFO) or "")
         if "MemTotal" not in values:
             raise NotRead("/proc/meminfo has no MemTotal")
+        in_ram = [area for area in swap_areas(probes.file(SWAPS) or "") if area.is_ram]
+        size, used = sum(area.size for area in in_ram), sum(area.used for area in in_ram)
         return cls(
             total=values["MemTotal"],
             available=values.get("MemAvailable", values.get("MemFree", 0)),
-            swap_total=values.get("SwapTotal", 0),
-            swap_free=values.get("SwapFree", 0),
+            swap_total=max(0, values.get("SwapTotal", 0) - size),
+            swap_free=max(0, values.get("SwapFree", 0) - (size - used)),
             limit=_limit(probes.file(LIMIT_V2) or probes.file(LIMIT_V1)),
         )
 

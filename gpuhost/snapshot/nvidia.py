@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
+from gpuhost.domain.modprobe import module_name
 from gpuhost.domain.nvidia.cards import Card
-from gpuhost.domain.nvidia.driver_diagnosis import classify
+from gpuhost.domain.nvidia.display import is_served, left_out
+from gpuhost.domain.nvidia.driver_diagnosis import classify, lacks_libcuda
 from gpuhost.domain.nvidia.driver_state import Diagnosis, DriverState
-from gpuhost.domain.nvidia.pci import PciDevice, card_of_device
+from gpuhost.domain.nvidia.pci import NVIDIA_DRIVER, PciDevice, card_of_device
+from gpuhost.domain.nvidia.rivals import RIVALS, Rival, may_claim, rival_of
 from gpuhost.domain.nvidia.smi import (
     QUERY_FIELDS,
     QUERY_FIELDS_BEFORE_R510,
@@ -21,6 +24,7 @@ from gpuhost.domain.nvidia.smi import (
     parse_query,
 )
 from gpuhost.domain.nvidia.version import DriverVersion
+from gpuhost.domain.nvidia.vgpu import profile
 from gpuhost.snapshot.nvidia_packages import Package, driver_on_disk, read_packages
 from gpuhost.snapshot.nvidia_record import NVIDIA_RECORD, NvidiaRecord
 from gpuhost.snapshot.probes import NotRead, Probe, Probes
@@ -30,7 +34,6 @@ from gpuhost.snapshot.units import Unit, read_unit
 EXCLUSIONS = "/etc/apt/apt.conf.d/60gpuhost-nvidia"
 PREFERENCES = "/etc/apt/preferences.d/gpuhost-nvidia"
 PERSISTENCE_UNIT = "/etc/systemd/system/gpuhost-nvidia-persistence.service"
-VFIO = "vfio-pci"
 HAS_NVIDIA_SMI = "command -v nvidia-smi >/dev/null 2>&1"
 
 
@@ -64,7 +67,7 @@ REQUEST = Request(
         ProbeCommand("nvidia_version", "cat /proc/driver/nvidia/version", absent=Probe(1)),
         ProbeCommand(
             "loaded_modules",
-            "grep -E '^(nvidia|nouveau)' /proc/modules",
+            "grep -E '^(nvidia|nouveau|nova)' /proc/modules",
             at_once=True,
             absent=Probe(1),
         ),
@@ -88,9 +91,47 @@ class Nvidia:
         return _devices(self.probes)
 
     @cached_property
+    def on_bus(self) -> tuple[PciDevice, ...]:
+        """The cards on the bus that this host may use: not those of virtual machines."""
+        return tuple(gpu for gpu in self.devices if gpu.is_gpu and not gpu.is_passed_through)
+
+    @cached_property
     def gpus(self) -> tuple[PciDevice, ...]:
-        """The cards on the bus, without those that are passed to virtual machines."""
-        return tuple(device for device in self.devices if device.is_gpu and device.driver != VFIO)
+        """The cards that must work: on the bus, and not left out."""
+        return tuple(device for device in self.on_bus if device not in self.left_out)
+
+    @cached_property
+    def left_out(self) -> tuple[PciDevice, ...]:
+        """The cards that no driver serves, or not the one in use that serves the others."""
+        cards = [card_of_device(device.device) for device in self.on_bus]
+        if not self.works:
+            return tuple(self.on_bus[position] for position in sorted(left_out(cards)))
+        answer = {gpu.bus_id.lower()[-12:] for gpu in self._answering_if_read()}
+        return tuple(
+            device
+            for device, card in zip(self.on_bus, cards, strict=True)
+            if card and answer and device.slot[-12:] not in answer and not self._serves(card)
+        )
+
+    def _answering_if_read(self) -> tuple[Gpu, ...]:
+        try:
+            return self.answering
+        except NotRead:
+            return ()
+
+    def _serves(self, card: Card) -> bool:
+        driver, module = self.driver, self.module
+        return driver is None or is_served(card, driver.branch, module.is_open if module else None)
+
+    @cached_property
+    def passed_through(self) -> tuple[PciDevice, ...]:
+        """The cards that virtual machines have."""
+        return tuple(gpu for gpu in self.devices if gpu.is_gpu and gpu.is_passed_through)
+
+    @property
+    def held_by_others(self) -> tuple[PciDevice, ...]:
+        """The cards that must work and that another driver than NVIDIA's holds."""
+        return tuple(gpu for gpu in self.gpus if gpu.driver not in (None, NVIDIA_DRIVER))
 
     @cached_property
     def diagnosis(self) -> Diagnosis:
@@ -109,6 +150,11 @@ class Nvidia:
         """A driver is on disk, loaded or not."""
         return self.diagnosis.state is not DriverState.ABSENT
 
+    @property
+    def lacks_libcuda(self) -> bool:
+        """The driver works, but CUDA cannot start."""
+        return self.works and lacks_libcuda(self.probes.get("nvidia_smi").out)
+
     @cached_property
     def header(self) -> Header:
         return parse_header(self.probes.get("nvidia_smi").out if self.works else "")
@@ -124,7 +170,8 @@ class Nvidia:
         for name in ("nvidia_query", "nvidia_query_old"):
             gpus = parse_query(self.probes.get(name).out) if name in self.probes else ()
             if gpus:
-                return gpus
+                cuda = self.header.cuda
+                return tuple(replace(gpu, driver=replace(gpu.driver, cuda=cuda)) for gpu in gpus)
         raise NotRead(f"nvidia-smi's query: {self.probes.get('nvidia_query').complaint}")
 
     @property
@@ -148,6 +195,11 @@ class Nvidia:
             return tuple(gpu.name for gpu in self.answering if gpu.card is None)
         return tuple(f"10de:{g.device}" for g in self.gpus if card_of_device(g.device) is None)
 
+    @property
+    def vgpus(self) -> tuple[str, ...]:
+        """The cards that are virtual GPUs: only NVIDIA's GRID guest driver drives them."""
+        return tuple(gpu.name for gpu in self._answering_if_read() if profile(gpu.name))
+
     @cached_property
     def module(self) -> KernelModule | None:
         """The loaded kernel module, also if nvidia-smi fails."""
@@ -158,7 +210,9 @@ class Nvidia:
     def driver(self) -> DriverVersion | None:
         """The version of the working driver, else of the one that the next boot loads."""
         loaded = self.module.version if self.module else None
-        return self.header.driver or self.on_disk or loaded
+        if self.header.driver:
+            return replace(self.header.driver, cuda=self.header.cuda)
+        return self.on_disk or loaded
 
     @property
     def on_disk(self) -> DriverVersion | None:
@@ -166,11 +220,22 @@ class Nvidia:
         return driver_on_disk(self.packages)
 
     @cached_property
-    def nouveau(self) -> bool:
-        """nouveau is loaded or is bound to a card."""
-        modules = self.probes.output("loaded_modules", allow=(0, 1, 2)).splitlines()
-        loaded = any(line.split()[:1] == ["nouveau"] for line in modules)
-        return loaded or any(gpu.driver == "nouveau" for gpu in self.gpus)
+    def loaded_modules(self) -> frozenset[str]:
+        """The loaded modules of NVIDIA and its rivals, with underscores."""
+        lines = self.probes.output("loaded_modules", allow=(0, 1, 2)).splitlines()
+        return frozenset(module_name(line.split()[0]) for line in lines if line.split())
+
+    @cached_property
+    def rival(self) -> Rival | None:
+        """A driver that keeps NVIDIA's off a card: it holds one, or waits for one."""
+        holding = (rival_of(gpu.driver) for gpu in self.held_by_others if gpu.driver)
+        known = [card_of_device(gpu.device) for gpu in self.gpus]
+        loaded = (
+            rival
+            for rival in RIVALS
+            if rival.modules[0] in self.loaded_modules and may_claim(rival, known)
+        )
+        return next((rival for rival in holding if rival), None) or next(loaded, None)
 
     @cached_property
     def packages(self) -> Mapping[str, Package]:
@@ -201,12 +266,12 @@ def _devices(probes: Probes) -> tuple[PciDevice, ...]:
         path, slash, assignment = line.partition("/uevent:")
         key, equals, value = assignment.partition("=")
         if slash and equals:
-            by_path.setdefault(path, {})[key] = value.strip().lower()
+            by_path.setdefault(path, {})[key] = value.strip()
     devices = []
     for path, values in by_path.items():
-        vendor, _, device = values.get("PCI_ID", "").partition(":")
+        vendor, _, device = values.get("PCI_ID", "").lower().partition(":")
         if vendor == "10de":
-            pci_class = values.get("PCI_CLASS", "").zfill(6)[:4]
+            pci_class = values.get("PCI_CLASS", "").lower().zfill(6)[:4]
             slot = path.rpartition("/")[2]
             devices.append(PciDevice(slot, pci_class, vendor, device, values.get("DRIVER")))
     return tuple(devices)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from gpuhost.snapshot.probes import NotRead, Probes
 from gpuhost.snapshot.request import ProbeCommand, Request
 
 CAP_SYS_ADMIN = 1 << 21
-SYSCTL_FILE = "/etc/sysctl.d/60-gpuhost-swap.conf"
 SWAPS, SWAPPINESS = "/proc/swaps", "/proc/sys/vm/swappiness"
 FSTAB, STATUS = "/etc/fstab", "/proc/self/status"
 REQUEST = Request(
-    files=(SWAPS, SWAPPINESS, FSTAB, SYSCTL_FILE, STATUS),
+    files=(SWAPS, SWAPPINESS, FSTAB, STATUS),
     probes=(ProbeCommand("swap_types", "blkid -p -o value -s TYPE", arguments="swap_files"),),
 )
 
@@ -26,6 +26,11 @@ class SwapArea:
     size: int
     used: int
 
+    @property
+    def is_ram(self) -> bool:
+        """Whether it is compressed RAM (zram) or a RAM disk, and so adds nothing to RAM."""
+        return bool(re.fullmatch(r"/dev/z?ram\d+", self.path))
+
 
 @dataclass(frozen=True)
 class Swap:
@@ -38,19 +43,25 @@ class Swap:
     areas: tuple[SwapArea, ...]
     fstab: str
     swappiness: int | None
-    sysctl: str
     formatted: bool
     permitted: bool
 
     @property
     def total(self) -> int:
-        return sum(area.size for area in self.areas)
+        """On disks."""
+        return sum(area.size for area in self.areas if not area.is_ram)
 
     def area(self, path: str) -> SwapArea | None:
         return next((area for area in self.areas if area.path == path), None)
 
     def in_fstab(self, path: str) -> bool:
-        return any(words[0] == path and words[2] == "swap" for words in _fstab_lines(self.fstab))
+        """Whether its line switches it on at boot."""
+        return any(
+            words[0] == path
+            and words[2] == "swap"
+            and "noauto" not in ",".join(words[3:4]).split(",")
+            for words in _fstab_lines(self.fstab)
+        )
 
     @classmethod
     def read(cls, probes: Probes) -> Swap:
@@ -59,10 +70,9 @@ class Swap:
             raise NotRead("/proc/swaps does not exist: the kernel has no swap")
         swappiness = (probes.file(SWAPPINESS) or "").strip()
         return cls(
-            areas=tuple(_areas(table)),
+            areas=tuple(swap_areas(table)),
             fstab=probes.file(FSTAB) or "",
             swappiness=int(swappiness) if swappiness.isdigit() else None,
-            sysctl=probes.file(SYSCTL_FILE) or "",
             formatted=_is_formatted(probes),
             permitted=_may_swapon(probes.file(STATUS) or ""),
         )
@@ -77,13 +87,15 @@ def _is_formatted(probes: Probes) -> bool:
     return probe.out.strip() == "swap"
 
 
-def _areas(table: str) -> list[SwapArea]:
+def swap_areas(table: str) -> list[SwapArea]:
+    """The lines of /proc/swaps."""
     areas = []
     for line in table.splitlines()[1:]:
         words = line.split()
-        if len(words) >= 4 and words[2].isdigit() and words[3].isdigit():
+        if len(words) >= 4 and words[2].isdecimal() and words[3].isdecimal():
             path = words[0].replace("\\040", " ")
-            areas.append(SwapArea(path, words[1], int(words[2]) * 1024, int(words[3]) * 1024))
+            size, used = int(words[2]) * 1024, int(words[3]) * 1024
+            areas.append(SwapArea(path, words[1], size, used))
     return areas
 
 

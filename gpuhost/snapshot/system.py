@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gpuhost.snapshot.packages import installed_packages
 from gpuhost.snapshot.probes import NotRead, Probe, Probes
 from gpuhost.snapshot.request import ProbeCommand, Request
 from gpuhost.snapshot.units import read_units
@@ -22,6 +23,7 @@ UNSYNCHRONISED = 16_000_000
 REBOOT_REQUIRED = "/run/reboot-required"
 OS_RELEASE, HOSTS = "/etc/os-release", "/etc/hosts"
 FIRST_PROCESS, CONTAINER = "/proc/1/comm", "/run/systemd/container"
+PROXMOX_PACKAGES = ("proxmox-ve", "pve-manager")
 TEGRA = "/etc/nv_tegra_release"
 BOARD_MODEL, BOARD_COMPATIBLE = "/proc/device-tree/model", "/proc/device-tree/compatible"
 REBOOT_PACKAGES = f"{REBOOT_REQUIRED}.pkgs"
@@ -35,7 +37,7 @@ REQUEST = Request(
         *(OS_RELEASE, HOSTS, FIRST_PROCESS, CONTAINER, TEGRA),
         *(BOARD_MODEL, BOARD_COMPATIBLE, REBOOT_REQUIRED, REBOOT_PACKAGES),
     ),
-    packages=("python3",),
+    packages=("python3", *PROXMOX_PACKAGES),
     units=TIME_SERVICES,
     plain=(REBOOT_REQUIRED,),
     probes=(
@@ -57,6 +59,7 @@ class System:
     + board: the model of a single-board computer; "": a server
     + init: the command of process 1; "": it could not be read
     + container: the kind of container that the host is ("lxc", "docker"); "": it is a machine
+    + proxmox: packages of Proxmox VE are installed
     + now: the host's clock, epoch seconds
     + root: the user is root
     + sudo: the user became root with sudo
@@ -73,6 +76,7 @@ class System:
     hostname: str
     init: str
     container: str
+    proxmox: bool
     now: int
     root: bool
     sudo: bool
@@ -91,6 +95,7 @@ class System:
         if len(words) != 4:
             raise NotRead("uname did not print four words")
         _, hostname, kernel, machine = words
+        installed = installed_packages(probes) if "packages" in probes else {}
         return cls(
             distribution=release["ID"],
             version=release.get("VERSION_ID", ""),
@@ -103,6 +108,7 @@ class System:
             hostname=hostname,
             init=(probes.file(FIRST_PROCESS) or "").strip(),
             container=(probes.file(CONTAINER) or "").strip(),
+            proxmox=any(name in installed for name in PROXMOX_PACKAGES),
             now=_seconds(probes.output("clock")),
             root=probes.output("identity").strip() == "0",
             sudo=bool(probes.output("sudo_user", allow=(0, 1)).strip()),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gpuhost.domain.toolkit.cdi import REFRESHED, STATIC, Specification, specifications
+from gpuhost.domain.toolkit.config import CONFIG, ToolkitConfig, parse_config
 from gpuhost.domain.toolkit.packages import PACKAGES
 from gpuhost.domain.toolkit.proof import RECORD, Proof, parse
 from gpuhost.snapshot.packages import installed_packages
@@ -19,7 +20,7 @@ RUNTIME = "/usr/bin/nvidia-container-runtime"
 INSTALLED = "/var/lib/dpkg/info/nvidia-container-toolkit.list"
 REFRESH_UNIT = "nvidia-cdi-refresh.path"
 REQUEST = Request(
-    files=(SOURCES, KEY, RECORD),
+    files=(SOURCES, KEY, RECORD, CONFIG),
     packages=("nvidia-container-toolkit*", "libnvidia-container*", "libc6"),
     units=(REFRESH_UNIT,),
     plain=(INSTALLED, RUNTIME),
@@ -51,6 +52,7 @@ class Toolkit:
     + specifications: CDI files by path
     + mig_instances: how many the driver has now
     + proof: the last test of the GPUs in a container
+    + config: its own configuration
     """
 
     packages: dict[str, str]
@@ -62,6 +64,7 @@ class Toolkit:
     specifications: dict[str, Specification]
     mig_instances: int
     proof: Proof | None
+    config: ToolkitConfig
 
     @classmethod
     def read(cls, probes: Probes) -> Toolkit:
@@ -76,6 +79,7 @@ class Toolkit:
             specifications=specifications(probes.output("cdi", allow=(0, 1, 2))),
             mig_instances=_mig_instances(probes),
             proof=parse(probes.file(RECORD) or ""),
+            config=parse_config(probes.file(CONFIG)),
         )
 
 

@@ -14,6 +14,7 @@ def apply(settings: Settings) -> None:
         path=settings.swap_path,
         size_gb=settings.swap_size_gb,
         swappiness=settings.swap_swappiness,
+        adopt=settings.adopt,
         present=settings.swap_size_gb != 0,
         **sudo_args(settings),
     )

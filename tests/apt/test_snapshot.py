@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from gpuhost.checks.registry import run_checks
 from gpuhost.domain.apt.documents import entries, own_archives
+from gpuhost.domain.apt.release_files import list_file
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
-from gpuhost.snapshot.apt import RECORD, list_file
+from gpuhost.snapshot.apt import RECORD
 from tests.apt.test_hostile import text
 from tests.recorded import HOSTS, probes
 from tests.snapshot.local import collect, command
@@ -136,7 +137,7 @@ def test_every_check_has_a_result(
             {"apt_sources": {"rc": rc, "out": listing}, "apt_releases": {"out": releases}},
         )
     )
-    assert len(run_checks(snapshot, settings, ["apt"])) == 5
+    assert len(run_checks(snapshot, settings, ["apt"])) == 6
 
 
 RECORDED = [p.stem for p in sorted(HOSTS.glob("*.yaml")) if "apt_sources" in probes(p.stem)]

@@ -29,8 +29,8 @@ def rewritten(case: Case, files: list[SourceFile] | None = None) -> list[SourceF
 
 
 def test_number_of_cases() -> None:
-    assert len(CASES) == 31
-    assert sum(bool(case.changed) for case in CASES) == 28
+    assert len(CASES) == 32
+    assert sum(bool(case.changed) for case in CASES) == 29
 
 
 @by_name

@@ -167,6 +167,7 @@ def commands(operation: Any, text: str | None, mode: str) -> list[str]:
         "probes": {"paths": paths if text else {}},
     }
     host = create_host(state, facts={"snapshot.Snapshot": raw(case)})
+    state.ops = {host: {}}
     with ctx_state.use(state), ctx_host.use(host):
         return [one.get_raw_value() for one in operation._inner(settings=Settings())]
 

@@ -93,6 +93,7 @@ def commands(case: dict[str, Any]) -> list[StringCommand | FunctionCommand]:
     """The commands of the operation on that host."""
     state = FakeState()
     host = create_host(state, facts={"snapshot.Snapshot": raw(case)})
+    state.ops = {host: {}}
     with ctx_state.use(state), ctx_host.use(host):
         generator = drift.timer._inner(
             directory="/srv/gpuhost", html=DECLARED.drift_html, metrics=DECLARED.drift_metrics

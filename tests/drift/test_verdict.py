@@ -33,6 +33,7 @@ def outcome(
     state.is_executing = executing
     case = {"host": "debian13", "files": {APPLIED: record}}
     host = create_host(state, facts={"snapshot.Snapshot": raw(case)})
+    state.ops = {host: {}}
     found = [Finding(status, id="memory.total", actual="24 GB") for status in statuses]
     with pytest.MonkeyPatch.context() as patch, ctx_state.use(state), ctx_host.use(host):
         patch.setattr(apps, "run_checks", lambda snapshot, settings: found)

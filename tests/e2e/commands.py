@@ -59,16 +59,21 @@ def start(
 
 
 def deploy(
-    *hosts: LabHost, deploy: str = "deploys/gpu_host.py", dry: bool = False, **settings: Any
+    *hosts: LabHost,
+    deploy: str = "deploys/gpu_host.py",
+    dry: bool = False,
+    seconds: float = 600,
+    **settings: Any,
 ) -> Run:
     """Run pyinfra with a deploy on these hosts to its end.
 
     + dry: only plan
+    + seconds: how long it may take
     + settings: for --data
     """
     process = start(deploy, *hosts, options=("--dry",) if dry else ("-y",), **settings)
     try:
-        out, err = process.communicate(timeout=600)
+        out, err = process.communicate(timeout=seconds)
     finally:
         process.kill()
     if "No host matches" in err:

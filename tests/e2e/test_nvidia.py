@@ -74,7 +74,7 @@ STATES: list[tuple[str | None, dict[str, str], str]] = [
     ("p40", {BRANCH: "warn", PERSISTENCE: "fail"}, "driver 535.183.01"),
     ("p40-470", {BRANCH: "warn", PERSISTENCE: "fail"}, "driver 470.256.02"),
     ("a100", {BRANCH: "warn", PERSISTENCE: "fail"}, "driver 525.125.06"),
-    ("rtx4090", {PERSISTENCE: "fail"}, "driver 550.90.07"),
+    ("rtx4090", {BRANCH: "warn", PERSISTENCE: "fail"}, "driver 550.90.07"),
     ("h200", {PERSISTENCE: "fail", "nvidia.fabric_manager": "fail"}, "driver 580.95.05"),
     ("l40s-610", {BRANCH: "warn", PERSISTENCE: "fail"}, "driver 610.57.04"),
     ("inforom", {BRANCH: "warn", PERSISTENCE: "fail", DRIVER: "warn"}, "infoROM"),

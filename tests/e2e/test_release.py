@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.app_host import ready_for_apps
+from tests.e2e.drifting import drift
 from tests.e2e.releasing import SECRETS, App, ask
 from tests.lab.fixtures import Hosts
 from tests.lab.hosts import LabHost
@@ -94,6 +95,36 @@ def test_the_same_again_changes_nothing(app: App, host: LabHost, good: str) -> N
     assert again.changed_nothing, again.output
     assert app.current(host) == good
     assert host.run(f"docker inspect -f '{{{{.State.StartedAt}}}}' {NAME}-app-1").stdout == started
+
+
+# As systemd's daemon-reload leaves it: the stand-in's nvidia-smi fails in this container only.
+LOSE_THE_CARD = (
+    f"cd /proc/$(docker inspect -f '{{{{.State.Pid}}}}' {NAME}-app-1)/root/lab/card/smi && "
+    "printf '255\nFailed to initialize NVML: Unknown Error\n' >failure"
+)
+
+
+@pytest.mark.matrix
+def test_a_running_container_that_lost_its_card_is_found_and_recreated(
+    app: App, host: LabHost, good: str
+) -> None:
+    def look() -> dict[str, str]:
+        found = drift(host, project=app.project, apps=[NAME]).wrong
+        return {id: cause for id, cause in found.items() if id.startswith("app.")}
+
+    id_before = host.run(f"docker inspect -f '{{{{.Id}}}}' {NAME}-app-1").stdout
+    usual = look()
+    host.run(LOSE_THE_CARD)
+    assert look() == {**usual, f"app.{NAME}.cards": "drift"}
+    dry = app.run(host, options=("--dry",))
+    assert f"app.{NAME}.cards: {NAME}-app-1 cannot use its cards any more" in dry.output
+    ended = app.run(host)
+    assert ended.status == 0, ended.output
+    assert "app: its containers are replaced: they lost their cards" in ended.output
+    assert host.run(f"docker inspect -f '{{{{.Id}}}}' {NAME}-app-1").stdout != id_before
+    assert "Tesla P40" in host.run(f"docker exec {NAME}-app-1 nvidia-smi -L").stdout
+    assert look() == usual
+    assert app.run(host).changed_nothing
 
 
 def test_a_dry_run_shows_the_release_and_changes_nothing(

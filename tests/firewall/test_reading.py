@@ -16,9 +16,10 @@ from gpuhost.domain.firewall.listeners import (
     parse_ss,
     ssh_ports,
 )
-from gpuhost.domain.firewall.published import fault, foreign_bridges
+from gpuhost.domain.firewall.nftables import parse_nft_tables, parse_rule
+from gpuhost.domain.firewall.published import Bridges, fault
 from gpuhost.domain.firewall.rule import FirewallRule
-from gpuhost.domain.firewall.tables import Chain, Tables, options, parse_nft_tables
+from gpuhost.domain.firewall.tables import Chain, Tables, options
 from gpuhost.domain.firewall.ufw import parse_kernel, parse_user_rules
 from gpuhost.snapshot import NotRead, Probe, Probes, Snapshot
 from tests.firewall.rehash import RECORDING, with_current_hashes
@@ -142,18 +143,62 @@ def test_the_kernel_against_the_file(line: str, instead: str, says: str) -> None
 def test_listeners_that_others_can_reach() -> None:
     assert parse_ss(RECORDED["probes"]["listeners"]["out"]) == (
         Listener(22, "tcp", "sshd"),
+        Listener(5353, "udp", "docker-proxy"),
         Listener(7777, "tcp", "busybox"),
+        Listener(8080, "tcp", "docker-proxy"),
+        Listener(8081, "tcp", "docker-proxy"),
     )
 
 
 SOCKETS = [
     ("udp UNCONN 0 0 0.0.0.0:68 0.0.0.0:*", None),
+    ('udp UNCONN 0 0 [fe80::1%eth0]:546 [::]:* users:(("dhclient",pid=1,fd=1))', None),
     ('udp UNCONN 0 0 0.0.0.0:41000 0.0.0.0:* users:(("avahi-daemon",pid=1,fd=1))', None),
+    ('udp UNCONN 0 0 0.0.0.0:5353 0.0.0.0:* users:(("avahi-daemon",pid=1,fd=1))', None),
+    ('udp UNCONN 0 0 0.0.0.0:5353 0.0.0.0:* users:(("coredns",pid=1,fd=1))', "5353/udp (coredns)"),
+    ('udp UNCONN 0 0 0.0.0.0:5355 0.0.0.0:* users:(("systemd-resolve",pid=1,fd=1))', None),
     ("udp UNCONN 0 0 0.0.0.0:51820 0.0.0.0:*", "51820/udp (kernel)"),
+    (
+        'udp UNCONN 0 0 0.0.0.0:41641 0.0.0.0:* users:(("tailscaled",pid=1,fd=1))',
+        "41641/udp (tailscaled; perhaps only a client)",
+    ),
+    # Bound to an address, or to a port that the kernel gives to nobody: a server.
+    (
+        'udp UNCONN 0 0 198.51.100.2:49160 0.0.0.0:* users:(("turnserver",pid=1,fd=1))',
+        "49160/udp (turnserver)",
+    ),
+    (
+        'udp UNCONN 0 0 198.51.100.2:40000 0.0.0.0:* users:(("named",pid=1,fd=1))',
+        "40000/udp (named)",
+    ),
+    (
+        'udp UNCONN 0 0 *:61001 *:* users:(("mosh-server",pid=1,fd=1))',
+        "61001/udp (mosh-server)",
+    ),
+    (
+        'udp UNCONN 0 0 0.0.0.0:123 0.0.0.0:* users:(("ntpd",pid=1,fd=1))',
+        "123/udp (ntpd; to set its own clock it needs no open port)",
+    ),
     ('tcp LISTEN 0 128 127.0.0.53%lo:53 0.0.0.0:* users:(("systemd-resolve",pid=1,fd=1))', None),
     ("tcp LISTEN 0 128 [::1]:631 [::]:*", None),
     ('tcp LISTEN 0 5 10.0.0.5%eth0:9100 0.0.0.0:* users:(("node",pid=1,fd=1))', "9100/tcp (node)"),
     ('tcp LISTEN 0 128 *:111 *:* users:(("rpcbind",pid=1,fd=1))', "111/tcp (rpcbind)"),
+    ('sctp LISTEN 0 5 0.0.0.0:36412 0.0.0.0:* users:(("amf",pid=1,fd=1))', "36412/sctp (amf)"),
+    ('dccp LISTEN 0 5 *:5001 *:* users:(("relay",pid=1,fd=1))', "5001/dccp (relay)"),
+    (
+        'raw UNCONN 0 0 0.0.0.0:112 0.0.0.0:* users:(("keepalived",pid=1,fd=1))',
+        "IP protocol 112, VRRP (keepalived)",
+    ),
+    (
+        'raw UNCONN 0 0 0.0.0.0:97 0.0.0.0:* users:(("etherip",pid=1,fd=1))',
+        "IP protocol 97 (etherip)",
+    ),
+    ('raw UNCONN 0 0 *:58 *:* users:(("systemd-network",pid=1,fd=1))', None),
+    ('raw UNCONN 0 0 0.0.0.0:255 0.0.0.0:* users:(("sender",pid=1,fd=1))', None),
+    (
+        'tcp LISTEN 0 4096 0.0.0.0:8000 0.0.0.0:* users:(("docker-proxy",pid=1,fd=1))',
+        "8000/tcp (docker-proxy, of an engine that gpuhost does not read)",
+    ),
 ]
 
 
@@ -185,14 +230,60 @@ def test_every_way_to_find_sshs_port() -> None:
     assert ssh_ports("", f"{socket}ActiveState=inactive\n", "", []) == []
 
 
-def test_bridges_with_names_like_those_of_docker() -> None:
-    names = ["lo", "eth0", "docker0", "docker_gwbridge", "br-0123456789ab", "br-lan", "br-ex"]
-    assert foreign_bridges(names) == ["br-ex", "br-lan"]
+BRIDGES: list[tuple[tuple[str, ...], str, str | None, tuple[str, ...], tuple[str, ...]]] = [
+    (
+        ("docker0",),
+        "lo eth0 docker0 docker_gwbridge br-0123456789ab",
+        "eth0",
+        (),
+        ("docker+", "br-+"),
+    ),
+    # mailcow's network names its bridge; so do others, and `dockerd -b`.
+    (("docker0", "br-mailcow"), "eth0 br-mailcow", "eth0", (), ("docker+", "br-+")),
+    (("lan0", "mail"), "eth0 lan0 mail", "eth0", (), ("docker+", "br-+", "lan0", "mail")),
+    # A bridge of the host's own: the pattern would open it, so each of the engine's is named.
+    (
+        ("docker0", "br-0123456789ab", "br-mailcow"),
+        "br-0123456789ab br-lan br-mailcow",
+        "eth0",
+        ("br-lan",),
+        ("docker+", "br-0123456789ab", "br-mailcow"),
+    ),
+    ((), "br-ex br-lan", None, ("br-ex", "br-lan"), ("docker+",)),
+    # Docker on the bridge through which other machines come in.
+    (("br0",), "br0 eth0", "br0", (), ("docker+", "br-+")),
+    (("br-ex",), "br-ex eth0", "br-ex", ("br-ex",), ("docker+",)),
+    (("a name", "-x;reboot"), "eth0", "eth0", (), ("docker+", "br-+")),
+]
+
+
+@pytest.mark.parametrize(("own", "interfaces", "outside", "foreign", "trusted"), BRIDGES)
+def test_bridges_are_the_engines_or_the_hosts_own(
+    own: tuple[str, ...],
+    interfaces: str,
+    outside: str | None,
+    foreign: tuple[str, ...],
+    trusted: tuple[str, ...],
+) -> None:
+    bridges = Bridges.of(own, interfaces.split(), outside)
+    assert bridges.foreign == foreign
+    assert bridges.trusted == trusted
+
+
+def test_an_engine_that_does_not_run_takes_no_rule_away() -> None:
+    """Its bridges stay, but nobody says that they are its own."""
+    probes = {"interfaces": {"out": "eth0\ndocker0\nbr-mailcow\n"}}
+    stopped = {**probes, "docker_networks": None}
+    assert (
+        snapshot_of({"host": "firewall-guarded", "probes": stopped}).firewall.bridges.foreign == ()
+    )
+    fresh = {"host": "firewall-used", "probes": stopped}
+    assert snapshot_of(fresh).firewall.bridges.foreign == ("br-mailcow",)
 
 
 def test_tables_that_only_nftables_shows() -> None:
     listed = "table ip filter\ntable ip6 nat\ntable inet filter\ntable ip docker-bridges\n"
-    assert parse_nft_tables(listed) == ["inet filter"]
+    assert [table.name for table in parse_nft_tables(listed)] == ["inet filter"]
 
 
 junk = st.one_of(st.text(), st.binary().map(lambda raw: raw.decode("utf-8", "replace")))
@@ -205,7 +296,8 @@ def test_no_text_makes_a_parser_raise(text: str, family: Any) -> None:
     parse_kernel(Chain("-", (text, f"-p tcp {text} -j ACCEPT")), family)
     options(text)
     fault(text, Tables.parse(f"*filter\n{text}"))
-    assert all(isinstance(table, str) for table in parse_nft_tables(text))
+    parse_nft_tables(f"table inet filter {{\n\tchain input {{\n{text}")
+    parse_rule(text)
     parse_ss(text)
     parse_ss(f"tcp LISTEN 0 0 {text}:22 *:* {text}")
     list(parse_published(text, "web"))

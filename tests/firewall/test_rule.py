@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpuhost.domain.firewall.published import render
+from gpuhost.domain.firewall.published import Bridges, render
 from gpuhost.domain.firewall.rule import FirewallRule, Protocol
 from gpuhost.domain.firewall.ufw import arguments
 
@@ -137,17 +137,17 @@ def test_one_rule_covers_another(wide: str, narrow: str, covers: bool) -> None:
 def test_a_source_of_one_version_of_ip_is_in_that_file_only() -> None:
     rule = FirewallRule.parse("3000/tcp from 10.0.0.0/8")
     line = "-A GPUHOST-ALLOWED -s 10.0.0.0/8 -p tcp -m conntrack --ctorigdstport 3000 -j RETURN"
-    assert line in render([rule], [], 4).splitlines()
-    assert "3000" not in render([rule], [], 6)
+    assert line in render([rule], Bridges(), 4).splitlines()
+    assert "3000" not in render([rule], Bridges(), 6)
 
 
 def test_all_ports_for_a_network() -> None:
     rule = FirewallRule.parse("from 10.0.0.0/8")
-    assert "-A GPUHOST-ALLOWED -s 10.0.0.0/8 -j RETURN" in render([rule], [], 4).splitlines()
+    assert "-A GPUHOST-ALLOWED -s 10.0.0.0/8 -j RETURN" in render([rule], Bridges(), 4).splitlines()
 
 
 def test_a_bridge_of_the_host() -> None:
-    lines = render([], ["br-lan"], 4).splitlines()
+    lines = render([], Bridges(foreign=("br-lan",)), 4).splitlines()
     outside, containers = (
         lines.index("-A GPUHOST-PUBLISHED -i br-lan -g GPUHOST-ALLOWED"),
         lines.index("-A GPUHOST-PUBLISHED -i br-+ -j RETURN"),

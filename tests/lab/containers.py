@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.lab import cards, carried, network
 from tests.lab.engine import LABEL, Engine
 from tests.lab.keys import host_key, login_key, remember_host
-from tests.lab.process import is_alive, run, this_process
+from tests.lab.process import Deadline, is_alive, run, this_process
 from tests.lab.state import HostState, cache_id, locked
 
 INIT = Path(__file__).with_name("init.sh")
@@ -135,9 +135,14 @@ def swap_off(engine: Engine, *volumes: str) -> None:
 
 def remove_labelled(engine: Engine, label: str) -> int:
     """Remove every container, volume and snapshot with a label; return how many containers."""
-    containers = engine.ids("ps", "-aq", "--filter", f"label={label}")
+    listing = ("ps", "-aq", "--filter", f"label={label}")
+    containers = engine.ids(*listing)
     if containers:
-        engine.docker("rm", "-f", "-v", *containers, timeout=300)
+        removed = engine.run("rm", "-f", "-v", *containers, timeout=300, check=False)
+        # The engine may still be removing for a process that has ended.
+        deadline = Deadline(120, f"removing the hosts of {label}: {removed.stderr.strip()}")
+        while engine.ids(*listing):
+            deadline.pause(0.5)
     volumes = engine.ids("volume", "ls", "-q", "--filter", f"label={label}")
     if volumes:
         swap_off(engine, *volumes)

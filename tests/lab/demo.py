@@ -17,12 +17,13 @@ from tests.e2e.commands import ROOT
 from tests.e2e.releasing import App
 from tests.lab.hosts import LabHost
 from tests.lab.lab import HostSpec, Lab, down
+from tests.lab.machine_swap import machine_swap_gb
 from tests.lab.process import LabError, this_process
 
 BIN = Path(sys.executable).parent
 LAB = "demo"
 INVENTORY = "inventories/lab.py"
-SWAP = ("--data", "swap_size_gb=0.25")
+SWAP = ("--data", f"swap_size_gb={machine_swap_gb() + 0.25:g}")
 DEPLOY = ("pyinfra", "-y", INVENTORY, "deploys/gpu_host.py", *SWAP)
 CHECK = ("gpuhost", "check", INVENTORY, *SWAP)
 

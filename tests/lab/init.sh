@@ -15,7 +15,7 @@ if [ -e /lab/new ]; then
     cat /lab/resolv.conf >/etc/resolv.conf
     # A copied disk may have another card in it.
     if [ -e /lab/card/nvidia-smi ]; then
-        rm -f /usr/bin/nvidia-smi
+        rm -f /usr/bin/nvidia-smi /usr/lib/*-linux-gnu/libcuda.so.1
     fi
     rm -rf /lab/card
     if [ -d /lab/next ]; then
@@ -23,6 +23,7 @@ if [ -e /lab/new ]; then
     fi
     if [ -e /lab/card/nvidia-smi ]; then
         cp /lab/card/nvidia-smi /usr/bin/nvidia-smi
+        cp /lab/card/libcuda.so.1 "/usr/lib/$(uname -m)-linux-gnu/"
     fi
     rm /lab/new
 fi

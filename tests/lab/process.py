@@ -80,7 +80,7 @@ def need(*commands: str) -> None:
         return
     packages = sorted({package for command in missing for package in PACKAGES_OF[command]})
     progress(f"installing {' '.join(packages)} (for {', '.join(missing)})")
-    run(["apt-get", "update", "-q"], timeout=300)
+    update_lists()
     known = [name for name in packages if _in_apt(name)]
     run(
         ["apt-get", "install", "-y", "-q", "--no-install-recommends", *known],
@@ -90,6 +90,19 @@ def need(*commands: str) -> None:
     still = [command for command in missing if shutil.which(command) is None]
     if still:
         raise LabError(f"{', '.join(still)}: not there after installing {' '.join(known)}")
+
+
+def update_lists() -> None:
+    """apt-get update, as soon as no other process updates: it has no option to wait for that."""
+    deadline = Deadline(600, "waiting for another apt-get update of this machine")
+    while True:
+        done = run(["apt-get", "update", "-q"], timeout=300, env={"LC_ALL": "C"}, check=False)
+        if "Could not get lock" not in done.stderr:
+            break
+        progress("another process updates apt's lists: waiting")
+        deadline.pause(2)
+    if done.returncode != 0:
+        raise LabError(f"apt-get update ended with {done.returncode}: {done.stderr.strip()}")
 
 
 def _in_apt(package: str) -> bool:

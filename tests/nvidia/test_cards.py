@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 
 from gpuhost.domain.nvidia.architectures import ARCHITECTURES
 from gpuhost.domain.nvidia.cards import CARDS, card_named, identify
+from gpuhost.domain.nvidia.display import is_served, left_out
 from gpuhost.domain.nvidia.fabric_manager import FabricManager
 from gpuhost.domain.nvidia.fabric_manager import fabric_manager as needed_fabric_manager
 from gpuhost.domain.nvidia.pci import BLOCKS, MODELS, PciDevice, card_of_device
 from gpuhost.domain.nvidia.version import ComputeCapability
+from gpuhost.domain.nvidia.vgpu import profile
 from tests.nvidia.fixtures import table
 
 NAMES: list[Any] = table("cards")
@@ -41,14 +43,14 @@ def test_card_by_pci_id(row: list[Any]) -> None:
 
 
 def test_number_of_rows() -> None:
-    assert (len(NAMES), len(DEVICES)) == (61, 48)
+    assert (len(NAMES), len(DEVICES)) == (77, 58)
     named = {row[2] for row in NAMES if row[1]}
     assert named >= {str(row) for row in ARCHITECTURES} - {"Maxwell (5.0)"}
 
 
 def test_every_pci_model_is_a_card_and_has_its_own_ids() -> None:
     ids = [device for devices in MODELS.values() for device in devices.split()]
-    assert len(ids) == len(set(ids)) == 88
+    assert len(ids) == len(set(ids)) == 130
     assert all(card_named(model) for model in MODELS)
     assert all(len(device) == 4 and int(device, 16) for device in ids)
 
@@ -60,7 +62,7 @@ def test_blocks_of_ids_do_not_overlap() -> None:
 
 
 def test_architectures_are_consistent() -> None:
-    assert len({row.capability for row in ARCHITECTURES}) == len(ARCHITECTURES) == 16
+    assert len({row.capability for row in ARCHITECTURES}) == len(ARCHITECTURES) == 19
     for row in ARCHITECTURES:
         assert row.runs_from <= row.first_cuda
         assert row.last_cuda is None or row.first_cuda <= row.last_cuda
@@ -124,5 +126,57 @@ def test_the_audio_function_of_a_card_is_not_a_card() -> None:
 
 
 def test_every_model_is_found_by_its_own_name() -> None:
-    assert len(CARDS) == 165
+    assert len(CARDS) == 204
     assert all(card_named(card.model) == card for card in CARDS.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "vgpu"),
+    [
+        ("GRID V100D-8C", "V100D-8C"),
+        ("GRID T4-16Q", "T4-16Q"),
+        ("NVIDIA A100-1-5CME", "A100-1-5CME"),
+        ("GRID M10-2B4", "M10-2B4"),
+        ("NVIDIA RTX PRO 6000 Blackwell DC-4-96Q", "RTX PRO 6000 Blackwell DC-4-96Q"),
+        ("NVIDIA X999-8C", "X999-8C"),
+        ("NVIDIA A100-SXM4-80GB", ""),
+        ("NVIDIA A100-PCIE-40GB", ""),
+        ("NVIDIA A100-SXM4-80GB MIG 1g.10gb", ""),
+        ("NVIDIA H20-3e", ""),
+        ("GRID K520", ""),
+        ("Tesla V100-SXM2-32GB", ""),
+    ],
+)
+def test_a_virtual_gpu_is_known_by_the_profile_in_its_name(name: str, vgpu: str) -> None:
+    assert profile(name) == vgpu
+    card = card_named(name)
+    assert card is None or card.vgpu == vgpu
+
+
+SETS = table("left_out")
+
+
+@pytest.mark.parametrize("row", SETS, ids=lambda row: ", ".join(row["cards"]))
+def test_cards_that_are_left_out(row: dict[str, Any]) -> None:
+    named = [card_named(name) for name in row["cards"]]
+    assert [row["cards"][i] for i in sorted(left_out(named))] == row["left out"]
+
+
+@pytest.mark.parametrize(
+    ("card", "branch", "is_open", "served"),
+    [
+        ("K80", 470, None, True),
+        ("K80", 535, None, False),
+        ("P40", 580, False, True),
+        ("P40", 580, True, False),
+        ("P40", 590, False, False),
+        ("RTX 5090", 580, True, True),
+        ("RTX 5090", 580, False, False),
+        ("GT 1030", 580, None, True),
+    ],
+)
+def test_cards_that_a_driver_serves(
+    card: str, branch: int, is_open: bool | None, served: bool
+) -> None:
+    known = card_named(card)
+    assert known and is_served(known, branch, is_open) is served

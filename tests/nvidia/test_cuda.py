@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -61,7 +62,20 @@ def test_support_of_a_branch_ends_on_its_day() -> None:
     assert support_ended(535, date(2026, 6, 30)) is False
     assert support_ended(535, date(2026, 7, 1)) is True
     assert support_ended(580, date(2026, 11, 21)) is False
-    assert support_ended(550, date(2026, 11, 21)) is None
+    today = date(2026, 11, 30)
+    ended = (470, 525, 530, 535, 545, 550, 555, 560, 565, 570, 575, 610)
+    assert all(support_ended(branch, today) for branch in ended)
+    assert [support_ended(branch, today) for branch in (580, 595, 620)] == [False] * 3
+    assert [support_ended(branch, today) for branch in (590, 615, 640)] == [None] * 3
+
+
+def test_what_a_driver_reports_goes_before_the_table() -> None:
+    silent = DriverVersion.parse("620.70.06")
+    assert driver_cuda(silent) == CudaVersion(13, 4)
+    reported = replace(silent, cuda=CudaVersion(13, 5))
+    assert driver_cuda(reported) == CudaVersion(13, 5)
+    assert decide(reported, cards(["L40S"]), CudaVersion(13, 5)).rule is Rule.NATIVE
+    assert decide(reported, cards(["L40S"]), CudaVersion(13, 6)).rule is Rule.MINOR_COMPAT
 
 
 DRIVERS = st.builds(

@@ -14,7 +14,7 @@ from gpuhost.domain.nvidia.driver_packages import (
 )
 from gpuhost.domain.nvidia.fabric_manager import fabric_manager_package
 from gpuhost.domain.nvidia.held_packages import held
-from gpuhost.domain.nvidia.kernel import Kernel, kernel_flavour
+from gpuhost.domain.nvidia.kernel import Kernel, is_real_time, kernel_flavour, maker
 from gpuhost.domain.nvidia.repository import KEYS, System, UnknownRepositoryError, repository
 from gpuhost.domain.nvidia.version import CudaVersion, DriverVersion
 from tests.nvidia.fixtures import cards, table
@@ -147,6 +147,21 @@ def test_the_driver_is_held_and_the_container_toolkit_is_not() -> None:
         "linux-modules-nvidia-580-server-open-generic",
         "nvidia-driver-cuda",
     )
+
+
+KERNELS_BY_RELEASE = table("kernels")
+
+
+@pytest.mark.parametrize("row", KERNELS_BY_RELEASE, ids=lambda row: row["release"])
+def test_a_kernel_by_its_release(row: dict[str, Any]) -> None:
+    release = row["release"]
+    versions = row.get("installed", {})
+    kernel = Kernel(release, kernel_flavour(versions, release, versions))
+    assert maker(release).name == row["maker"]
+    assert kernel.flavour == row.get("flavour")
+    assert kernel.signed_flavour == row.get("signed")
+    assert list(kernel.headers) == row["headers"]
+    assert is_real_time(release) == row.get("real time", False)
 
 
 @pytest.mark.parametrize(

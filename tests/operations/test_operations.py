@@ -80,6 +80,7 @@ def _outcome(operation: str, case: dict[str, Any], **more: Any) -> tuple[list[An
     """The commands as the cases write them, and the text of a noop."""
     state = FakeState()
     host = create_host(state, facts={"snapshot.Snapshot": raw(case), **case.get("facts", {})})
+    state.ops = {host: {}}
     with ctx_state.use(state), ctx_host.use(host):
         generator = _function(operation)._inner(**{**_arguments(case), **more})
         commands = [_shown(command) for command in parse_commands(list(generator))]

@@ -132,10 +132,21 @@ def test_an_existing_directory_is_not_overwritten(machine: Machine) -> None:
 def test_the_boot_unit_is_installed_once(machine: Machine) -> None:
     assert machine.begin().returncode == 0
     calls = (machine.root / "calls").read_text()
-    assert calls.count("daemon-reload") == calls.count("enable --quiet") == 1
+    assert calls.count("enable --no-reload --quiet") == 1
+    assert "daemon-reload" not in calls, "it would take the cards from running containers"
     (machine.root / "calls").unlink()
     (machine.home / "releases" / ID).rename(machine.home / "releases" / "older")
     assert machine.begin().returncode == 0
     calls = (machine.root / "calls").read_text()
     assert "daemon-reload" not in calls
-    assert "enable --quiet" not in calls
+    assert "enable" not in calls.replace("is-enabled", "")
+
+
+def test_a_boot_unit_of_another_version_is_loaded_again(machine: Machine) -> None:
+    assert machine.begin().returncode == 0
+    (unit,) = (path for path in machine.root.rglob("gpuhost-resume@.service"))
+    unit.write_text("# older\n")
+    (machine.home / "releases" / ID).rename(machine.home / "releases" / "older")
+    (machine.root / "calls").unlink()
+    assert machine.begin().returncode == 0
+    assert (machine.root / "calls").read_text().count("daemon-reload") == 1

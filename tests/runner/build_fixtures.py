@@ -25,6 +25,7 @@ def isolated_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry_login, "OWN_PLUGINS", tmp_path / "plugins")
     monkeypatch.setattr(memory_peak, "CGROUPS", tmp_path / "cgroup")
     monkeypatch.setattr(capacity, "MEMINFO", tmp_path / "meminfo")
+    monkeypatch.setattr(capacity, "SWAPS", tmp_path / "swaps")
     capacity.MEMINFO.write_text(MEMINFO.format(4 << 20, 2 << 20))
 
 

@@ -66,6 +66,14 @@ def test_each_disk_is_counted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert capacity.free((tmp_path, Path("/proc"))) == 14
 
 
+def test_zram_is_no_memory_beside_ram(tmp_path: Path) -> None:
+    capacity.MEMINFO.write_text(MEMINFO.format(4 << 20, 6 << 20))
+    head = "Filename Type Size Used Priority\n/swapfile file 2097152 0 -2\n"
+    capacity.SWAPS.write_text(f"{head}/dev/zram0 partition {5 << 20} {1 << 20} 100\n")
+    memory = capacity.read_memory()
+    assert (memory.available >> 30, memory.swap_free >> 30) == (4, 2)
+
+
 def test_the_memory_peak_of_a_build(tmp_path: Path) -> None:
     new = tmp_path / "cgroup/system.slice/docker-2.scope"
     old = tmp_path / "cgroup/system.slice/docker-1.scope"

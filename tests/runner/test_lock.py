@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -61,3 +62,17 @@ def test_is_locked_does_not_take_the_lock(app: App, monkeypatch: pytest.MonkeyPa
         assert is_locked(app.paths)
     monkeypatch.setattr("fcntl.flock", None)
     assert not is_locked(app.paths)
+
+
+@pytest.mark.parametrize("before", [None, 0o644, 0o666])
+def test_only_root_can_open_the_lock(app: App, before: int | None) -> None:
+    app.paths.home.mkdir(parents=True, exist_ok=True)
+    if before is not None:
+        app.paths.lock.touch()
+        app.paths.lock.chmod(before)
+    umask = os.umask(0)
+    try:
+        with lock(app.paths):
+            assert app.paths.lock.stat().st_mode & 0o777 == 0o600
+    finally:
+        os.umask(umask)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,10 +58,31 @@ def test_a_scheduled_backup_has_a_timer(app: App, programs: Programs, here: Host
     for line in ("OnCalendar=*-*-* 03:30", "RandomizedDelaySec=15min", "Persistent=true"):
         assert f"{line}\n" in timer
     assert changing(programs) == [
+        f"systemctl enable --no-reload --quiet {UNIT}.timer",
+        f"systemctl restart {UNIT}.timer",
+    ], "a reload would take the cards from running containers"
+
+
+def test_a_changed_timer_is_loaded_again(app: App, programs: Programs, here: Host) -> None:
+    schedule.install(app.release(OLD, backup=DAILY))
+    before = len(changing(programs))
+    schedule.install(app.release(NEW, backup=replace(DAILY, every="weekly")))
+    assert changing(programs)[before:] == [
         "systemctl daemon-reload",
-        f"systemctl enable --quiet {UNIT}.timer",
+        f"systemctl enable --no-reload --quiet {UNIT}.timer",
         f"systemctl restart {UNIT}.timer",
     ]
+
+
+def test_a_systemd_that_does_not_look_for_new_files_is_reloaded(
+    app: App, programs: Programs, here: Host
+) -> None:
+    loaded = here.units / "loaded"
+    programs.answer("systemctl daemon-reload", then=f"touch {loaded}")
+    programs.answer("systemctl restart *", then=f"[ -e {loaded} ] || exit 5")
+    schedule.install(app.release(backup=DAILY))
+    restart = f"systemctl restart {UNIT}.timer"
+    assert changing(programs)[-3:] == [restart, "systemctl daemon-reload", restart]
 
 
 def test_an_unchanged_declaration_changes_nothing(app: App, programs: Programs, here: Host) -> None:
@@ -83,7 +105,7 @@ def test_a_stopped_timer_is_started(app: App, programs: Programs, here: Host) ->
     programs.answer("systemctl is-active *", status=3)
     schedule.install(app.release(NEW, backup=DAILY))
     assert changing(programs)[before:] == [
-        f"systemctl enable --quiet {UNIT}.timer",
+        f"systemctl enable --no-reload --quiet {UNIT}.timer",
         f"systemctl restart {UNIT}.timer",
     ]
 
@@ -96,7 +118,7 @@ def test_units_that_are_no_longer_declared_are_removed(
     schedule.install(app.release(OLD, backup=DAILY, logs=Logs(("logs/*.log",))))
     schedule.install(app.release(NEW, backup=backup))
     assert here.files == []
-    assert f"systemctl disable --now --quiet {UNIT}.timer" in programs.calls
+    assert f"systemctl disable --now --no-reload --quiet {UNIT}.timer" in programs.calls
     assert programs.calls[-1] == "systemctl daemon-reload"
 
 

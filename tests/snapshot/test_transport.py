@@ -156,9 +156,11 @@ def test_paths_are_sent_as_data() -> None:
     """A real shell parses the script, and passes every path to the probe unchanged."""
     text = script(Request(managed=tuple(NASTY)))
     show = """at_once() { :; }
-probe() { [ "$1" != hashes ] || { shift 3; printf '%s\\0' "$@"; }; }
+expect() { :; }
+expire() { cat; }
+probe() { [ "$1" != hashes ] || { shift 2; printf '%s\\0' "$@"; }; }
 """
-    shown = text.replace("main </dev/null\n", f"{show}run_probes\n")
+    shown = text.replace("main </dev/null\n", f"{show}run_probes\nwait\n")
     done = subprocess.run(["/bin/sh"], input=shown.encode(), capture_output=True, check=True)
     assert set(NASTY) < set(done.stdout.decode().split("\0"))
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from gpuhost.domain.apt.vendors import Archive
 from gpuhost.domain.toolkit.packages import PACKAGES
 from gpuhost.plans.toolkit_packages import release, repository
 from gpuhost.settings import Settings
@@ -49,8 +50,7 @@ def test_the_repository_by_mirror(mirror: str, base: str) -> None:
         "Signed-By: /etc/apt/keyrings/nvidia-container-toolkit.asc",
     ]
     assert archive.fingerprint == "C95B321B61E88C1809C4F759DDCAE044F796ECB0"
-    assert len(archive.clashes) == 4
-    assert archive.sources_path not in archive.clashes
+    assert archive.archive == Archive("nvidia-container-toolkit", "stable")
 
 
 def test_the_release_of_a_package_version() -> None:

@@ -22,7 +22,10 @@ OLDER = "released by an older gpuhost, which did not record its state; the next 
 # For this long after its start the engine may still be starting containers.
 SETTLING_S = 120
 # Aspects that another release of the same app repairs.
-REPAIRED = ("backups", "containers", "directories", "files", "images", "live", "ports", "site")
+REPAIRED = (
+    *("backups", "cards", "containers", "directories", "files", "images", "live", "ports"),
+    "site",
+)
 
 Judge = Callable[[DeployedApp], Verdict]
 DEPLOYED: Registry[[DeployedApp]] = Registry(__name__)

@@ -12,10 +12,12 @@ from gpuhost.domain.apt.documents import entries, own_archives
 from gpuhost.domain.apt.duplicates import duplicates
 from gpuhost.domain.apt.mirrors import ARCHIVES, Mirror
 from gpuhost.domain.apt.record import Record
+from gpuhost.domain.apt.release_files import list_file
 from gpuhost.plans.apt import CLOUD_INIT_TEXT, keeps_sources, plan, refusal
+from gpuhost.plans.apt_archives import owners
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
-from gpuhost.snapshot.apt import CLOUD_INIT_APT, list_file
+from gpuhost.snapshot.apt import CLOUD_INIT_APT
 
 ORIGINAL = "the original sources"
 AGAIN = "run the deploy again"
@@ -31,8 +33,10 @@ def mirror(snapshot: Snapshot, settings: Settings) -> Verdict:
     if settings.apt_mirror and not snapshot.apt.sources.own_suites():
         return fail(
             settings.apt_mirror,
-            f"no source of {snapshot.system.distribution}'s own archive is active",
-            fix="add one to /etc/apt/sources.list.d, then run the deploy again",
+            f"no source is recognised as {snapshot.system.distribution}'s own archive",
+            evidence="; ".join(owners(snapshot)) or "apt has no sources",
+            fix="add one to /etc/apt/sources.list.d with the distribution's keyring as Signed-By, "
+            "then run the deploy again",
         )
     if changes is None:
         return fail(

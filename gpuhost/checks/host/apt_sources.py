@@ -1,21 +1,41 @@
-"""Package sources that were added or removed since the last deploy."""
+"""Whether apt can read its sources, and which were added or removed since the last deploy."""
 
 from __future__ import annotations
 
 from datetime import datetime, timezone
 
-from gpuhost.checks.finding import Verdict, later, ok, skip, warn
+from gpuhost.checks.finding import Verdict, fail, later, ok, skip, warn
 from gpuhost.checks.registry import check
-from gpuhost.domain.apt.archive import OWN_FILES, OwnArchives
-from gpuhost.domain.apt.documents import own_archives
-from gpuhost.domain.apt.mirrors import ARCHIVES
+from gpuhost.domain.apt.archive import OWN_FILES
+from gpuhost.domain.apt.conflicts import conflicts, malformed
+from gpuhost.domain.redact import redact_credentials
 from gpuhost.plans.apt import plan
+from gpuhost.plans.apt_archives import distribution_archives
 from gpuhost.plans.apt_sources import FACT, definitions
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 
 # A removed source matters only in the distribution's own files: security updates.
 OWN = tuple(f"{path}: " for path in OWN_FILES)
+
+
+@check("apt.readable", "apt can read its sources: each line, and no archive with two keys.")
+def readable(snapshot: Snapshot, settings: Settings) -> Verdict:
+    sources = snapshot.apt.sources
+    broken = malformed(sources.files)
+    twice = conflicts(sources.files, sources.distribution.architecture)
+    if not broken and not twice:
+        return ok(f"{len(definitions(snapshot))} sources")
+    reasons = [f"{place} cannot be read" for place in broken]
+    reasons += [f"{c.one} and {c.other}: {c.archive} with another {c.option}" for c in twice]
+    places = broken or [str(c.other) for c in twice]
+    return fail(
+        "apt reads its sources",
+        "apt refuses every source",
+        evidence="; ".join(map(redact_credentials, reasons)),
+        fix=f"run the deploy again, which removes what clashes with gpuhost's own sources; or "
+        f"correct {places[0]} by hand",
+    )
 
 
 @check(
@@ -34,7 +54,7 @@ def sources(snapshot: Snapshot, settings: Settings) -> Verdict:
     gone = [str(text) for text in before if text not in defined and str(text).startswith(OWN)]
     if settings.apt_mirror:
         # apt.mirror checks the distribution's own sources.
-        own = _own(snapshot)
+        own = distribution_archives(snapshot)
         added, gone = [text for text in added if not own.has(defined[text])], []
     differences = [f"added: {text}" for text in added] + [f"removed: {text}" for text in gone]
     when = f"{datetime.fromtimestamp(snapshot.applied.at, timezone.utc):%Y-%m-%d}"
@@ -47,10 +67,3 @@ def sources(snapshot: Snapshot, settings: Settings) -> Verdict:
         fix="undo the change, because packages run programs as root; or run the deploy again to "
         "accept it",
     )
-
-
-def _own(snapshot: Snapshot) -> OwnArchives:
-    sources = snapshot.apt.sources
-    mirror = sources.record.chosen() if sources.record else None
-    known = [mirror.uri(archive) for archive in ARCHIVES] if mirror else []
-    return own_archives(sources.files, sources.distribution, known)

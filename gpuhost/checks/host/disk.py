@@ -57,15 +57,15 @@ def inodes(snapshot: Snapshot, settings: Settings) -> Verdict:
     )
 
 
-@check("disk.writable", "No disk of this host is read-only.")
+@check("disk.writable", "No disk of this host is read-only, unless /etc/fstab says so.")
 def writable(snapshot: Snapshot, settings: Settings) -> Verdict:
     needed = sorted(
         {d.mounted_on for d in disks_by_directory(snapshot, settings).values() if d.read_only}
     )
     if needed:
         return fail("read-write", f"read-only: {', '.join(needed)}", fix=REPAIR)
-    others = sorted({d.mounted_on for d in snapshot.filesystems.local if d.read_only})
-    if others:
+    read_only = {d.mounted_on for d in snapshot.filesystems.local if d.read_only}
+    if read_only and (others := sorted(read_only - snapshot.mounts.read_only)):
         return warn("read-write", f"read-only: {', '.join(others)}", fix=REPAIR)
     return ok("read-write")
 

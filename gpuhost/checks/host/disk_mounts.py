@@ -29,6 +29,6 @@ def mounts(snapshot: Snapshot, settings: Settings) -> Verdict:
 
 def _is_needed(mount: Mount, snapshot: Snapshot, settings: Settings) -> bool:
     """Whether images, data, apps or swap are stored below it."""
-    below = f"{mount.target.rstrip('/')}/"
+    below = tuple(f"{path.rstrip('/')}/" for path in (mount.target, mount.resolved))
     paths = (*disks_by_directory(snapshot, settings), settings.swap_path)
     return any(f"{path}/".startswith(below) for path in paths if path != "/")

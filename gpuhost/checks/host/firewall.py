@@ -18,12 +18,12 @@ from gpuhost.plans.firewall import (
     openings,
     stale_rules,
 )
-from gpuhost.plans.firewall_in_use import foreign_rules, refusal
+from gpuhost.plans.firewall_advice import AGAIN
+from gpuhost.plans.firewall_in_use import refusal
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.firewall import PENDING
 
-AGAIN = "run the deploy again"
 Judge = Callable[[Snapshot, Settings], Verdict]
 
 
@@ -137,19 +137,3 @@ def confirmed(snapshot: Snapshot, settings: Settings) -> Verdict:
             fix=f"test that you can log in to the host, then {AGAIN}",
         )
     return ok("every change is confirmed")
-
-
-@check("firewall.foreign", "No foreign rule opens a port that is not declared.")
-@where_enabled
-def foreign(snapshot: Snapshot, settings: Settings) -> Verdict:
-    rules = foreign_rules(snapshot.firewall, settings)
-    opening = [rule.text for rule in rules if rule.opens]
-    if opening:
-        return warn(
-            "only firewall_allow opens ports",
-            f"{len(opening)} foreign rules open ports",
-            evidence="\n".join(opening),
-            fix="add them to firewall_allow, or delete them",
-        )
-    number = f"{len(rules)} foreign rules, kept" if rules else "none"
-    return ok(number, evidence="\n".join(rule.text for rule in rules))

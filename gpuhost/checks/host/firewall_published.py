@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from gpuhost.checks.finding import Verdict, fail, ok, warn
-from gpuhost.checks.host.firewall import AGAIN, where_enabled
+from gpuhost.checks.host.firewall import where_enabled
 from gpuhost.checks.registry import check
 from gpuhost.domain.firewall.published import fault
-from gpuhost.plans.firewall import published_files
+from gpuhost.plans.firewall import follows_ufw, published_files
+from gpuhost.plans.firewall_advice import AGAIN
 from gpuhost.plans.firewall_files import LOAD_UNIT, UNDO_UNIT, host_files
 from gpuhost.plans.firewall_in_use import closed_ports, published_ports
 from gpuhost.settings import Settings
@@ -26,11 +27,12 @@ def published(snapshot: Snapshot, settings: Settings) -> Verdict:
             "Docker's nftables backend has no DOCKER-USER chain",
             fix="remove firewall-backend from /etc/docker/daemon.json and restart Docker",
         )
-    problem = _published_fault(snapshot, settings)
+    problem = published_fault(snapshot, settings)
     return fail(expected, problem, fix=AGAIN) if problem else ok(expected)
 
 
-def _published_fault(snapshot: Snapshot, settings: Settings) -> str:
+def published_fault(snapshot: Snapshot, settings: Settings) -> str:
+    """What of our rules for published ports is missing; "": nothing."""
     for file in host_files():
         if not file.is_on(snapshot):
             exists = snapshot.paths.get(file.path)
@@ -38,6 +40,8 @@ def _published_fault(snapshot: Snapshot, settings: Settings) -> str:
     for name in (LOAD_UNIT, UNDO_UNIT):
         if name not in snapshot.firewall.units or not snapshot.firewall.units[name].enabled:
             return f"{name} is not enabled: the rules are lost at the next boot"
+    if not follows_ufw(snapshot):
+        return f"{', '.join(snapshot.firewall.docker_user)}: every start of ufw removes the rules"
     for family, text in published_files(snapshot.firewall, settings).items():
         if snapshot.firewall.published[family] != text:
             return f"the rules for IPv{family} differ from firewall_allow"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from gpuhost.checks.finding import Verdict, fail, later, ok, skip
+from gpuhost.checks.finding import Verdict, fail, later, ok, skip, warn
 from gpuhost.checks.registry import check
+from gpuhost.domain.nvidia.display import is_obsolete, why_left_out
 from gpuhost.domain.nvidia.pci import PciDevice, card_of_device
 from gpuhost.plans.gpu import cards_on_record, reason_without_driver
 from gpuhost.settings import Settings
@@ -21,23 +22,51 @@ REBOOT = "reboot, or set nvidia_reboot=True"
 def card(snapshot: Snapshot, settings: Settings) -> Verdict:
     if settings.gpu == "none":
         return skip('gpu is "none"')
-    names = ", ".join(map(_name, snapshot.nvidia.gpus)) or ", ".join(
+    names = ", ".join(map(name_of, snapshot.nvidia.gpus)) or ", ".join(
         gpu.name for gpu in snapshot.nvidia.answering
     )
+    others = _others(snapshot)
     if names:
-        return ok(names)
+        wasted = [device for device in snapshot.nvidia.left_out if _computes(device)]
+        if wasted:
+            return warn(
+                "every card has a driver",
+                "; ".join((names, *others)),
+                fix="no driver serves all of them: put the cards into different hosts",
+            )
+        return ok("; ".join((names, *others)))
     recorded = cards_on_record(snapshot)
     if settings.gpu == "auto" and not recorded:
-        return ok("none", expected="any or none")
+        return ok("; ".join(("none", *others)), expected="any or none")
     return fail(
         f"the {recorded} card(s) of the last deploy" if recorded else "an NVIDIA card",
-        "none on the PCI bus",
+        "; ".join(
+            ("none on the PCI bus for this host" if others else "none on the PCI bus", *others)
+        ),
         fix="if lspci -nn -d 10de: lists nothing, check the seating, or pass the card through to "
         'this VM; set gpu="none" if it was removed',
     )
 
 
-def _name(device: PciDevice) -> str:
+def _others(snapshot: Snapshot) -> list[str]:
+    """The cards that are on the bus and that this host does not use, with the reason."""
+    found = []
+    for device in snapshot.nvidia.left_out:
+        known = card_of_device(device.device)
+        why = f" ({why_left_out(known)})" if known else ""
+        found.append(f"left out: {name_of(device)}{why}")
+    for device in snapshot.nvidia.passed_through:
+        found.append(f"passed to virtual machines: {name_of(device)} ({device.driver})")
+    vgpus = snapshot.nvidia.vgpus if snapshot.nvidia.works else ()
+    return [*found, *(f"a vGPU: {name}" for name in vgpus)]
+
+
+def _computes(device: PciDevice) -> bool:
+    known = card_of_device(device.device)
+    return known is not None and not known.display and not is_obsolete(known)
+
+
+def name_of(device: PciDevice) -> str:
     known = card_of_device(device.device)
     return f"{known.model if known else f'10de:{device.device}'} at {device.slot}"
 
@@ -66,7 +95,7 @@ def count(snapshot: Snapshot, settings: Settings) -> Verdict:
 def _silent(snapshot: Snapshot) -> list[str]:
     """The cards that are on the bus and do not answer."""
     answer = {gpu.bus_id.lower()[-12:] for gpu in snapshot.nvidia.answering}
-    return [_name(gpu) for gpu in snapshot.nvidia.gpus if gpu.slot.lower()[-12:] not in answer]
+    return [name_of(gpu) for gpu in snapshot.nvidia.gpus if gpu.slot.lower()[-12:] not in answer]
 
 
 def reason_not_working(snapshot: Snapshot) -> str:

@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from gpuhost.checks.finding import Verdict, fail, later, ok, skip, unknown, warn
 from gpuhost.checks.registry import check
 from gpuhost.domain.nvidia.driver_state import DriverState
 from gpuhost.plans.gpu import reason_without_driver
+from gpuhost.plans.nvidia_kernel import headers_of
+from gpuhost.plans.nvidia_loading import blocked_by, rivals_at_next_boot, strange_holders
 from gpuhost.plans.nvidia_upkeep import BLACKLIST
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
+from gpuhost.snapshot.kernels import Kernels
+from gpuhost.snapshot.secure_boot import Key
 
 ENROL = (
     "mokutil --import /var/lib/dkms/mok.pub, reboot, and confirm the key at the console; "
     "or disable Secure Boot"
+)
+REFUSED = {
+    Key.PENDING: (
+        "the key of the modules waits to be confirmed at the console",
+        'reboot, and at the console choose "Enroll MOK" within its ten seconds, then enter the '
+        "password that was given to mokutil",
+    ),
+    Key.BLOCKED: ("the key of the modules is blocked", f"make another key, then {ENROL}"),
+    Key.MISSING: ("the key of the modules is not enrolled", ENROL),
+    Key.NONE: ("no key signs the modules", ENROL),
+}
+UNBLOCK = (
+    "remove the line (grep -rnE 'nvidia' /etc/modprobe.d /lib/modprobe.d finds it; after "
+    "prime-select: prime-select nvidia); update-initramfs -u; modprobe nvidia; modprobe nvidia-uvm"
 )
 
 
@@ -24,24 +44,38 @@ def _is_loaded(snapshot: Snapshot) -> bool:
     return snapshot.nvidia.works or snapshot.nvidia.module is not None
 
 
-@check("nvidia.nouveau", "The driver nouveau is not loaded, and will not be at the next boot.")
+@check("nvidia.nouveau", "No other driver, such as nouveau, holds a card, now or at the next boot.")
 def nouveau(snapshot: Snapshot, settings: Settings) -> Verdict:
     if reason := reason_without_driver(snapshot, settings) or _no_driver(snapshot):
         return skip(reason)
-    if snapshot.nvidia.nouveau and not _is_loaded(snapshot):
+    if strangers := strange_holders(snapshot):
         return fail(
-            "not loaded",
-            "it uses the card, so NVIDIA's driver cannot",
-            fix=f"echo blacklist nouveau >{BLACKLIST}; update-initramfs -u; reboot",
+            "NVIDIA's driver, or none",
+            f"{strangers}: gpuhost does not know this driver, and leaves it alone",
+            fix="lspci -nnk -d 10de: shows what holds the card; release it, or bind it to vfio-pci "
+            "if it belongs to a virtual machine",
         )
-    next_boot = snapshot.kernels.next
-    if next_boot in snapshot.kernels.nouveau and not snapshot.kernels.nouveau_off:
+    rival = snapshot.nvidia.rival
+    held = [gpu.slot for gpu in snapshot.nvidia.held_by_others]
+    where = f" at {', '.join(held)}" if held else ""
+    if rival and (held or not _is_loaded(snapshot)):
+        return fail(
+            "no other driver",
+            f"{rival.driver}: it uses the card{where}, so NVIDIA's driver cannot",
+            fix=_keep_off(rival.modules, "; reboot"),
+        )
+    if waiting := rivals_at_next_boot(snapshot):
         return warn(
             "blacklisted",
-            f"kernel {next_boot} may load it before NVIDIA's",
-            fix=f"echo blacklist nouveau >{BLACKLIST}; update-initramfs -u",
+            f"kernel {snapshot.kernels.next} may load {waiting[0]} before NVIDIA's driver",
+            fix=_keep_off(waiting, ""),
         )
-    return ok("not loaded")
+    return ok("no other driver")
+
+
+def _keep_off(modules: Sequence[str], then: str) -> str:
+    lines = " ".join(f"'blacklist {module}'" for module in modules)
+    return f"printf '%s\\n' {lines} >>{BLACKLIST}; update-initramfs -u{then}"
 
 
 @check(
@@ -56,29 +90,41 @@ def secure_boot(snapshot: Snapshot, settings: Settings) -> Verdict:
     module = snapshot.kernels.nvidia.get(snapshot.kernels.next or snapshot.kernels.running)
     if module and not module.built_here:
         return ok("on; the distribution signed the modules")
-    if state.enrolled:
+    if state.key is Key.ENROLLED:
         return ok("on; the key of the modules is enrolled")
     if _is_loaded(snapshot):
         return ok("on; the modules are loaded anyway")
-    if state.enrolled is None:
-        return unknown("mokutil is not installed: the enrolled keys are unknown")
-    key = "the key of the modules is not enrolled" if state.key else "no key signs the modules"
-    return fail("off, or the key enrolled", f"on, and {key}", fix=ENROL)
+    if state.key is Key.UNKNOWN:
+        return unknown(
+            f"{state.unknown}: the enrolled keys are unknown", fix="mokutil --list-enrolled"
+        )
+    actual, fix = REFUSED[state.key]
+    return fail("off, or the key enrolled", f"on, and {actual}", fix=fix)
 
 
-@check("nvidia.next_boot", "The kernel of the next boot has the driver's module, and may load it.")
+@check(
+    "nvidia.next_boot", "The kernel of the next boot has the driver's modules, and may load them."
+)
 def next_boot(snapshot: Snapshot, settings: Settings) -> Verdict:
     if reason := reason_without_driver(snapshot, settings) or _no_driver(snapshot):
         return skip(reason)
     kernels = snapshot.kernels
-    if kernels.driver_off:
+    if blocked := blocked_by(snapshot):
         return fail(
             "the driver is loaded at boot",
-            f"modprobe blocks it: {kernels.driver_off}",
-            fix="grep -rE 'install +nvidia' /etc/modprobe.d; remove the line; update-initramfs -u",
+            f"modprobe blocks it: {blocked}",
+            fix=UNBLOCK,
         )
+    if kernels.boot.unknown:
+        return _any_kernel(kernels)
     if kernels.next is None:
         return skip("no kernel in /boot: a container, or booted from another disk")
+    if kernels.next in kernels.without_uvm and kernels.next in kernels.nvidia:
+        return fail(
+            f"nvidia and nvidia-uvm for {kernels.next}",
+            "nvidia-uvm is missing: CUDA cannot start",
+            fix=_rebuild(kernels.next),
+        )
     if kernels.next in kernels.nvidia:
         return ok(f"{kernels.next}: {kernels.nvidia[kernels.next].path}")
     not_loaded = snapshot.nvidia.diagnosis.state is DriverState.MODULE_NOT_LOADED
@@ -89,5 +135,21 @@ def next_boot(snapshot: Snapshot, settings: Settings) -> Verdict:
         f"a module for {kernels.next}",
         "none: the next boot has no driver",
         evidence=f"modules exist for: {have}",
-        fix=f"apt-get install linux-headers-{kernels.next}; dkms autoinstall -k {kernels.next}",
+        fix=_rebuild(kernels.next),
     )
+
+
+def _any_kernel(kernels: Kernels) -> Verdict:
+    """The verdict while the kernel of the next boot is unknown."""
+    without = [release for release in kernels.installed if release not in kernels.nvidia]
+    if not without:
+        return ok("every installed kernel has a module")
+    return unknown(
+        f"which kernel boots next is unknown ({kernels.boot.unknown}), and there is no module for "
+        f"{', '.join(without)}",
+        fix=_rebuild(without[-1]),
+    )
+
+
+def _rebuild(release: str) -> str:
+    return f"apt-get install {headers_of(release)}; dkms autoinstall -k {release}"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
-from gpuhost.checks.finding import Verdict, fail, later, ok, skip, warn
+from gpuhost.checks.finding import Verdict, fail, later, ok, skip, unknown, warn
 from gpuhost.checks.host.nvidia import AGAIN, INSTALL, reason_not_working
 from gpuhost.checks.registry import check
 from gpuhost.domain.nvidia.branches import recommended_branch
 from gpuhost.domain.nvidia.cuda import Decision
 from gpuhost.domain.nvidia.toolkits import BRANCH_END, support_ended
+from gpuhost.domain.nvidia.vgpu import GRID_DRIVER
 from gpuhost.plans.gpu import reason_without_driver
 from gpuhost.plans.nvidia import cuda_decision, install_plan, wrong_branch
 from gpuhost.settings import Settings
@@ -22,6 +23,8 @@ def cuda(snapshot: Snapshot, settings: Settings) -> Verdict:
         return skip(reason)
     if settings.cuda is None:
         return skip("no cuda is declared")
+    if snapshot.nvidia.lacks_libcuda:
+        return later("libcuda.so.1 is missing: see nvidia.driver")
     decision = cuda_decision(snapshot, settings)
     if decision is None:
         raise NotRead(f"gpuhost does not know {', '.join(snapshot.nvidia.unknown_cards)}")
@@ -36,8 +39,8 @@ def cuda(snapshot: Snapshot, settings: Settings) -> Verdict:
             f"CUDA {settings.cuda}, NVIDIA's images too",
             actual,
             evidence=evidence,
-            fix=f"set NVIDIA_DISABLE_REQUIRE=1 on the containers, or {INSTALL} and "
-            f'nvidia_branch="{decision.branch}"',
+            fix="set NVIDIA_DISABLE_REQUIRE=1 on the containers, or "
+            + _upgrade(snapshot, decision),
         )
     if decision.rule.runs:
         return ok(actual, expected=f"CUDA {settings.cuda}", evidence=evidence)
@@ -49,6 +52,12 @@ def cuda(snapshot: Snapshot, settings: Settings) -> Verdict:
     )
 
 
+def _upgrade(snapshot: Snapshot, decision: Decision) -> str:
+    if snapshot.nvidia.vgpus:
+        return f"upgrade the driver: {GRID_DRIVER}"
+    return f'{INSTALL} and nvidia_branch="{decision.branch}"'
+
+
 def _would_do(decision: Decision) -> str:
     return f"{decision.needed} or later is needed, best from branch {decision.branch}"
 
@@ -57,6 +66,8 @@ def _cuda_fix(snapshot: Snapshot, settings: Settings, decision: Decision) -> str
     plan = install_plan(snapshot, settings)
     if plan and plan.refusal:
         return plan.refusal
+    if snapshot.nvidia.vgpus:
+        return GRID_DRIVER
     if decision.needed is None:
         offer = f'set cuda="{decision.offer}" or lower, or ' if decision.offer else ""
         return f"{offer}use other cards: no driver changes this"
@@ -83,7 +94,14 @@ def branch(snapshot: Snapshot, settings: Settings) -> Verdict:
             fix=plan.refusal if plan and plan.refusal else replace_driver,
         )
     today = datetime.fromtimestamp(snapshot.system.now, timezone.utc).date()
-    if support_ended(driver_version.branch, today):
+    ended = support_ended(driver_version.branch, today)
+    if ended is None:
+        return unknown(
+            f"branch {driver_version.branch}: NVIDIA's end of support is not known to gpuhost",
+            fix='docs.nvidia.com/datacenter/tesla/drivers, "Supported drivers and CUDA toolkit '
+            'versions"',
+        )
+    if ended:
         best = recommended_branch(snapshot.nvidia.cards)
         return warn(
             "a branch that NVIDIA supports",
@@ -91,6 +109,10 @@ def branch(snapshot: Snapshot, settings: Settings) -> Verdict:
             evidence=f"ended {BRANCH_END[driver_version.branch]}"
             if driver_version.branch in BRANCH_END
             else "",
-            fix=f'{INSTALL} and nvidia_branch="{best}"' if best else "replace the card",
+            fix=GRID_DRIVER if snapshot.nvidia.vgpus else _newer(best),
         )
     return ok(f"branch {driver_version.branch}")
+
+
+def _newer(best: int | None) -> str:
+    return f'{INSTALL} and nvidia_branch="{best}"' if best else "replace the card"

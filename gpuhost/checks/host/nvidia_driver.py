@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from gpuhost.checks.finding import Status, Verdict, fail, later, ok, skip, unknown, warn
 from gpuhost.checks.host.nvidia import AGAIN, INSTALL, REBOOT
+from gpuhost.checks.host.nvidia_boot import UNBLOCK
 from gpuhost.checks.registry import check, finding_of
 from gpuhost.checks.unreachable import NVIDIA, fix_for
 from gpuhost.domain.nvidia.branches import recommended_branch
 from gpuhost.domain.nvidia.driver_state import SENTENCES, DriverState
 from gpuhost.plans.gpu import reason_without_driver
 from gpuhost.plans.nvidia import install_plan, reboot_reason, wrong_modules
+from gpuhost.plans.nvidia_libcuda import without_libcuda
+from gpuhost.plans.nvidia_loading import blocked_by, strange_holders
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 
@@ -22,6 +25,14 @@ def driver(snapshot: Snapshot, settings: Settings) -> Verdict:
     if reason := reason_without_driver(snapshot, settings):
         return skip(reason)
     diagnosis = snapshot.nvidia.diagnosis
+    if snapshot.nvidia.lacks_libcuda:
+        cause, remedy = without_libcuda(snapshot)
+        return fail(
+            "a driver that CUDA starts on",
+            f"driver {snapshot.nvidia.driver}: {cause}",
+            evidence="nvidia-smi: CUDA Version: N/A",
+            fix=remedy,
+        )
     if diagnosis.state is DriverState.WORKING:
         return ok(
             f"driver {snapshot.nvidia.driver}", evidence=f"CUDA {snapshot.nvidia.header.cuda}"
@@ -53,11 +64,16 @@ def _cause(snapshot: Snapshot) -> str:
         if kernels.running not in kernels.nvidia:
             others = ", ".join(kernels.nvidia) or "no other kernel"
             return f"no module for the running kernel {kernels.running} (only for: {others})"
+        if blocked := blocked_by(snapshot):
+            return f"modprobe blocks it: {blocked}"
         return f"the module for {kernels.running} exists, but is not loaded: reboot?"
     if state is DriverState.NO_DEVICES and wrong_modules(snapshot):
         return wrong_modules(snapshot)
-    if state is DriverState.ABSENT and snapshot.nvidia.nouveau:
-        return "no NVIDIA driver is installed; nouveau, which cannot run CUDA, uses the card"
+    if state is DriverState.ABSENT and (strangers := strange_holders(snapshot)):
+        return f"no NVIDIA driver is installed, and {strangers}, which gpuhost leaves alone"
+    if state is DriverState.ABSENT and snapshot.nvidia.rival:
+        rival = snapshot.nvidia.rival.driver
+        return f"no NVIDIA driver is installed; {rival}, which cannot run CUDA, uses the card"
     if state is DriverState.LIBRARY_MISMATCH and snapshot.nvidia.module:
         on_disk = snapshot.nvidia.on_disk
         libraries = f", the libraries are {on_disk}" if on_disk else ""
@@ -77,6 +93,8 @@ def _fix(snapshot: Snapshot, settings: Settings) -> str:
     if state is DriverState.ABSENT:
         branch = recommended_branch(snapshot.nvidia.cards)
         return f"{INSTALL} (branch {branch})" if branch else INSTALL
+    if state is DriverState.MODULE_NOT_LOADED and blocked_by(snapshot):
+        return UNBLOCK
     if reboot_reason(snapshot) and settings.nvidia_driver == "install":
         return REBOOT
     return SENTENCES[state][1]

@@ -6,6 +6,7 @@ from gpuhost.checks.finding import Verdict, fail, ok, skip
 from gpuhost.checks.registry import check
 from gpuhost.checks.unreachable import NVIDIA, fix_for
 from gpuhost.domain.nvidia.repository import UnknownRepositoryError
+from gpuhost.plans.apt_archives import clashing
 from gpuhost.plans.gpu import reason_without_driver
 from gpuhost.plans.nvidia_repository import preferences, repository_for
 from gpuhost.settings import Settings
@@ -39,6 +40,8 @@ def apt_repository(snapshot: Snapshot, settings: Settings) -> Verdict:
         return fail(f"the key {repo.fingerprint}", f"no {repo.key_path}", fix=fix)
     if refusal := repo.refused_key(key.encode()):
         return fail(f"the key {repo.fingerprint}", refusal, fix=f"rm {repo.key_path}; {AGAIN}")
+    if others := clashing(snapshot, repo):
+        return fail("one source", f"also defined in {', '.join(map(str, others))}", fix=AGAIN)
     if pins != preferences():
         return fail("preferred to the distribution's", f"{PREFERENCES} {_state(pins)}", fix=AGAIN)
     return ok(repo.uri)

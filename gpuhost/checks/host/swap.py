@@ -5,10 +5,11 @@ from __future__ import annotations
 from gpuhost.checks.finding import Verdict, fail, ok, skip
 from gpuhost.checks.registry import check
 from gpuhost.domain.sizes import format_size
-from gpuhost.plans.swap import plan, present_size, sysctl_text
+from gpuhost.plans.swap import overriding, plan, present_size
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
-from gpuhost.snapshot.swap import SYSCTL_FILE
+from gpuhost.snapshot.swap import SwapArea
+from gpuhost.snapshot.sysctl import OURS, SWAP_FILE, SWAPPINESS
 
 FILE_MODE = "0600"
 
@@ -69,13 +70,25 @@ def swappiness(snapshot: Snapshot, settings: Settings) -> Verdict:
         return fail(
             declared, str(snapshot.swap.swappiness), fix=f"sysctl -w vm.swappiness={declared}"
         )
-    if snapshot.swap.sysctl != sysctl_text(settings):
-        return fail(f"{declared} at boot too", f"not in {SYSCTL_FILE}", fix="run the deploy again")
-    return ok(declared)
+    line = snapshot.sysctl.at_boot(SWAPPINESS)
+    if line and line.value == declared:
+        return ok(declared, evidence="" if line.path in OURS else f"set by {line}")
+    others = overriding(snapshot, settings)
+    actual = f"{line.value} by {line}" if line else f"no file of sysctl.d sets {SWAPPINESS}"
+    return fail(
+        f"{declared} at boot too",
+        actual,
+        evidence=f"read after {SWAP_FILE}: {', '.join(map(str, others))}" if others else "",
+        fix=f"remove {SWAPPINESS} from {others[0]}, or set adopt=True"
+        if others
+        else f"run the deploy again: it writes {SWAP_FILE}, which is read last",
+    )
 
 
 def _in_words(snapshot: Snapshot) -> str:
-    return (
-        ", ".join(f"{area.path} {format_size(area.size)}" for area in snapshot.swap.areas)
-        or "no active swap"
-    )
+    return ", ".join(map(_area_in_words, snapshot.swap.areas)) or "no active swap"
+
+
+def _area_in_words(area: SwapArea) -> str:
+    kind = " (compressed RAM, not counted)" if area.is_ram else ""
+    return f"{area.path} {format_size(area.size)}{kind}"

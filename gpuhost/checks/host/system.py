@@ -6,6 +6,7 @@ from hashlib import sha256
 
 from gpuhost.checks.finding import Verdict, fail, later, ok, skip, warn
 from gpuhost.checks.registry import check
+from gpuhost.domain.nvidia.kernel import Maker, maker
 from gpuhost.plans.system import BLOCKED, UPDATES_FILE, updates_text
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
@@ -16,6 +17,8 @@ SUPPORTED = {
     "debian": ("12", "13"),
     "ubuntu": ("22.04", "24.04", "25.10", "26.04"),
 }
+# Marks in `uname -r` of products whose os-release is Debian's.
+PRODUCTS = {"+truenas": "TrueNAS", "+rpt-rpi": "Raspberry Pi OS"}
 MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -39,12 +42,18 @@ def supported(snapshot: Snapshot, settings: Settings) -> Verdict:
     unsupported = _reason_unsupported(system)
     known = system.version in SUPPORTED.get(system.distribution, ())
     if known and system.machine in MACHINES and not unsupported:
-        return ok(actual, expected=expected)
+        return ok(actual, expected=expected, evidence=_strange_kernel(system))
     if unsupported:
         actual += f": {unsupported}"
     if settings.system_allow_unsupported:
         return warn(expected, actual, fix="use a supported system")
     return fail(expected, actual, fix="set system_allow_unsupported=True to continue anyway")
+
+
+def _strange_kernel(system: System) -> str:
+    if system.container or maker(system.kernel) is Maker.DISTRIBUTION:
+        return ""
+    return f"kernel {system.kernel} is not the distribution's"
 
 
 def _reason_unsupported(system: System) -> str:
@@ -55,9 +64,26 @@ def _reason_unsupported(system: System) -> str:
         return f"{system.board}: its driver comes with JetPack"
     if system.board:
         return f"{system.board}: a single-board computer"
-    parents = [name for name in system.like if name in SUPPORTED]
-    if parents and system.distribution not in SUPPORTED:
-        return f"a distribution derived from {parents[0]}, with packages of its own"
+    if product := _product(system):
+        return product
+    if system.distribution not in SUPPORTED:
+        parents = [name for name in system.like if name in SUPPORTED]
+        own = "with packages of its own"
+        return f"a distribution derived from {parents[0]}, {own}" if parents else ""
+    if not system.pretty_name.lower().startswith(system.distribution):
+        # Armbian and others keep their parent's ID.
+        return f"derived from {system.distribution}, although it has its ID"
+    return ""
+
+
+def _product(system: System) -> str:
+    """Another product that has the os-release of its parent: its kernel or its packages name it."""
+    # A container has the kernel of its host.
+    if not system.container and (system.proxmox or maker(system.kernel) is Maker.PROXMOX):
+        return f"Proxmox VE (kernel {system.kernel}), a hypervisor with packages of its own"
+    for mark, name in PRODUCTS.items():
+        if mark in system.kernel and not system.container:
+            return f"{name} (kernel {system.kernel}), with packages of its own"
     return ""
 
 

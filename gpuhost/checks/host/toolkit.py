@@ -1,25 +1,17 @@
-"""The NVIDIA Container Toolkit: installed, complete, used by the engine, tested in a container."""
+"""The NVIDIA Container Toolkit: installed, complete, and known to the engine."""
 
 from __future__ import annotations
-
-from datetime import datetime, timezone
 
 from gpuhost.checks.finding import Status, Verdict, fail, later, ok, skip
 from gpuhost.checks.registry import check, finding_of
 from gpuhost.checks.unreachable import TOOLKIT, fix_for
 from gpuhost.domain.toolkit.packages import PACKAGES
-from gpuhost.domain.toolkit.proof import cause_of
-from gpuhost.plans.toolkit import (
-    cards,
-    circumstances,
-    reason_not_needed,
-    specification_path,
-    working_driver,
-)
+from gpuhost.plans.apt_archives import clashing
+from gpuhost.plans.toolkit import reason_not_needed, specification_path, working_driver
 from gpuhost.plans.toolkit_packages import release, repository
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
-from gpuhost.snapshot.toolkit import INSTALLED, RUNTIME
+from gpuhost.snapshot.toolkit import RUNTIME
 
 AGAIN = "run the deploy again"
 NO_DRIVER = "the driver does not work: see the nvidia checks"
@@ -29,7 +21,7 @@ def _fails(id: str, snapshot: Snapshot, settings: Settings) -> bool:
     return finding_of(id, snapshot, settings).status is Status.FAIL
 
 
-def _not_installed(snapshot: Snapshot, settings: Settings) -> Verdict | None:
+def not_installed(snapshot: Snapshot, settings: Settings) -> Verdict | None:
     """Why the check is skipped; None if the packages are as declared."""
     if reason := reason_not_needed(snapshot, settings):
         return skip(reason)
@@ -46,9 +38,8 @@ def apt_repository(snapshot: Snapshot, settings: Settings) -> Verdict:
     if reason:
         return skip(reason)
     repo = repository(settings, snapshot.system.architecture)
-    clashes = [path for path in repo.clashes if snapshot.paths.get(path)]
-    if clashes:
-        return fail("one source file", f"also defined in {', '.join(clashes)}", fix=AGAIN)
+    if others := clashing(snapshot, repo):
+        return fail("one source", f"also defined in {', '.join(map(str, others))}", fix=AGAIN)
     if snapshot.toolkit.sources != repo.sources:
         state = "differs" if snapshot.toolkit.sources else "does not exist"
         fix = _install_fix(snapshot, settings)
@@ -95,7 +86,7 @@ def packages(snapshot: Snapshot, settings: Settings) -> Verdict:
     "toolkit.held", "The toolkit's packages are on hold (`nvidia_hold`): no upgrade changes them."
 )
 def held(snapshot: Snapshot, settings: Settings) -> Verdict:
-    if verdict := _not_installed(snapshot, settings):
+    if verdict := not_installed(snapshot, settings):
         return verdict
     on_hold = [package for package in PACKAGES if package in snapshot.toolkit.held]
     if not settings.nvidia_hold:
@@ -110,7 +101,7 @@ def held(snapshot: Snapshot, settings: Settings) -> Verdict:
 
 @check("toolkit.runtime", "The engine has the runtime `nvidia`, and its program exists.")
 def runtime(snapshot: Snapshot, settings: Settings) -> Verdict:
-    if verdict := _not_installed(snapshot, settings):
+    if verdict := not_installed(snapshot, settings):
         return verdict
     if snapshot.paths.get(RUNTIME) is None:
         return fail(RUNTIME, "it does not exist, although its package is installed", fix=AGAIN)
@@ -126,7 +117,7 @@ def runtime(snapshot: Snapshot, settings: Settings) -> Verdict:
 
 @check("toolkit.cdi", "The CDI specification matches the loaded driver, and is kept up to date.")
 def cdi(snapshot: Snapshot, settings: Settings) -> Verdict:
-    if verdict := _not_installed(snapshot, settings):
+    if verdict := not_installed(snapshot, settings):
         return verdict
     toolkit, driver = snapshot.toolkit, working_driver(snapshot)
     if driver is None:
@@ -148,45 +139,3 @@ def cdi(snapshot: Snapshot, settings: Settings) -> Verdict:
             fix=AGAIN,
         )
     return ok(f"{path} for driver {driver}")
-
-
-@check(
-    "toolkit.proof", "A container has used every GPU, with the current driver, toolkit and engine."
-)
-def proof(snapshot: Snapshot, settings: Settings) -> Verdict:
-    if verdict := _not_installed(snapshot, settings):
-        return verdict
-    if not snapshot.nvidia.works:
-        return later(NO_DRIVER)
-    current = circumstances(snapshot, settings)
-    if current is None:
-        return later("the engine does not answer")
-    expected = f"{cards(snapshot)} GPU(s) in a container"
-    last = snapshot.toolkit.proof
-    if last is None:
-        return fail(expected, "not tested yet", fix=AGAIN)
-    changes = last.circumstances.differences(current)
-    installed = snapshot.paths.get(INSTALLED)
-    if installed and installed.modified > last.time:
-        # The engine looks for the toolkit when it starts: it may not know this version.
-        changes.append("the toolkit was installed again")
-    if changes:
-        return fail(expected, f"not tested since a change: {'; '.join(changes)}", fix=AGAIN)
-    if last.failure:
-        known = cause_of(last.failure)
-        fix = known.fix.format(image=last.circumstances.image)
-        return fail(expected, known.cause or "it failed", evidence=last.failure, fix=fix)
-    if last.gpus != cards(snapshot):
-        return fail(
-            expected,
-            f"{last.gpus} GPU(s) in a container",
-            fix="nvidia-smi -L, on the host and in a container; then run the deploy again",
-        )
-    return ok(f"{last.gpus} GPU(s) in {last.circumstances.image} on {_day(last.time)}")
-
-
-def _day(time: int) -> str:
-    try:
-        return datetime.fromtimestamp(time, timezone.utc).strftime("%Y-%m-%d")
-    except (OverflowError, OSError, ValueError):
-        return "an unknown day"

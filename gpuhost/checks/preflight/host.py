@@ -16,7 +16,9 @@ PROVISION = "pyinfra INVENTORY deploys/gpu_host.py"
 # app.engine reports these.
 OF_THE_ENGINE = ("docker.engine", "docker.compose", "docker.buildx")
 # Without these no container can use the card.
-NEEDED_FOR_A_CARD = ("toolkit.packages", "toolkit.runtime", "toolkit.cdi", "toolkit.proof")
+NEEDED_FOR_A_CARD = tuple(
+    f"toolkit.{part}" for part in ("packages", "runtime", "cdi", "config", "proof")
+)
 
 
 @app_check(

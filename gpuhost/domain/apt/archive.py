@@ -1,7 +1,7 @@
 """Which definitions are the distribution's own archive, whatever server they come from.
 
-The server's name is ignored: hosts are installed from mirrors of every name. What counts is
-the key that signs the archive, its path, its suites and its components.
+The names of servers are ignored: hosts are installed from mirrors of every name. What counts, in
+this order: what the Release file says that apt fetched, the key, the path with the components.
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
+from gpuhost.domain.apt.archive_keys import KEYRINGS, names_key_of
 from gpuhost.domain.apt.entry import Entry
 from gpuhost.domain.apt.mirrors import ARCHIVES, Archive
+from gpuhost.domain.apt.vendors import archive_of
 
 LIST = "/etc/apt/sources.list"
 # What the installers and images of the two distributions write.
@@ -26,16 +27,26 @@ OWN_FILES = frozenset(
         "/etc/apt/sources.list.d/ubuntu.list",
     ]
 )
-_KEYRINGS = {"debian": "debian-archive-", "ubuntu": "ubuntu-archive-"}
-_ORIGINS = {"debian": "Debian", "ubuntu": "Ubuntu"}
+# `Origin` of their Release files; Debian's backports have one of their own.
+ORIGINS = {"debian": ("Debian", "Debian Backports"), "ubuntu": ("Ubuntu",)}
+# What only the distributions divide their archives into: other vendors have `main` at most.
+_COMPONENTS = {
+    "debian": frozenset(["main", "contrib", "non-free", "non-free-firmware"]),
+    "ubuntu": frozenset(["main", "restricted", "universe", "multiverse"]),
+}
 # Suites that follow the releases.
 _ALIASES = ("stable", "oldstable", "testing", "unstable", "sid", "devel")
 _SUITE = re.compile(
     r"(?P<release>[a-z]+)"
-    r"(?:-(?:updates|security|backports|backports-sloppy|proposed|proposed-updates))?"
+    r"(?:[-/](?:updates|security|backports|backports-sloppy|proposed|proposed-updates))?"
 )
+_LOGIN = re.compile(r"//[^/@]*@")
 # Directories above an archive on a mirror; anything else above it is a third party's layout.
-_ABOVE = frozenset(["", "pub", "linux", "mirror", "mirrors", "os", "distros", "distributions"])
+_ABOVE = frozenset(
+    ["", "pub", "linux", "mirror", "mirrors", "os", "distros", "distributions", "archive"]
+)
+# Below it: Hetzner has ubuntu/packages and debian/security, snapshots of Debian a time.
+_BELOW = re.compile(r"packages|security|\d{8}T\d{6}Z")
 
 
 @dataclass(frozen=True)
@@ -66,7 +77,7 @@ class Distribution:
 
 
 def is_security(suite: str) -> bool:
-    return suite.endswith("-security")
+    return suite.endswith(("-security", "/security"))
 
 
 def mirror_list_path(uri: str) -> str | None:
@@ -83,14 +94,27 @@ def archive_key(uri: str) -> str:
 def archive_at(uri: str) -> Archive | None:
     """The archive that a URI's path names; None for other schemes, paths and for a URI that carries
     a password (gpuhost does not move it: it should be in /etc/apt/auth.conf.d)."""
+    path = _path_parts(uri)
+    if path is None:
+        return None
+    _, archive, below = path
+    return "debian-security" if (archive, below) == ("debian", ["security"]) else archive
+
+
+def _path_parts(uri: str) -> tuple[list[str], Archive, list[str]] | None:
+    """The directories above the archive's own, the archive, and those below it."""
     try:
         parts = urlsplit(uri)
     except ValueError:
         return None
     if parts.scheme not in ("http", "https") or "@" in parts.netloc:
         return None
-    last = PurePosixPath(parts.path).name
-    return next((archive for archive in ARCHIVES if archive == last), None)
+    names = parts.path.strip("/").split("/")
+    at = next((n for n in reversed(range(len(names))) if names[n] in ARCHIVES), None)
+    archive = next((a for a in ARCHIVES if at is not None and a == names[at]), None)
+    if at is None or archive is None or not all(map(_BELOW.fullmatch, names[at + 1 :])):
+        return None
+    return names[:at], archive, names[at + 1 :]
 
 
 class OwnArchives:
@@ -110,21 +134,25 @@ class OwnArchives:
         self._distribution = distribution
         self._mirror_lists = mirror_lists
         self._keys = {archive_key(uri) for uri in known}
-        candidates = [
+        recognised = [
             (uri, entry)
             for path, entry in entries
-            if self._may_be_own(path, entry)
             for uri in entry.uris
-            if self._looks_own(uri, entry)
+            if self._is_own(path, uri, entry)
         ]
+        self._recognised = {entry for _, entry in recognised}
+        # A URI with a password is not moved: it should be in /etc/apt/auth.conf.d.
+        candidates = [(uri, entry) for uri, entry in recognised if "@" not in uri]
         with_main = {archive_key(uri) for uri, entry in candidates if "main" in entry.components}
         self._keys |= with_main
 
     def has(self, entry: Entry) -> bool:
         """Whether the definition is of the distribution's own archive, wholly or in part."""
-        return self._signed_by_distribution(entry) is not False and any(
-            self.archive(uri, entry) for uri in entry.uris
-        )
+        return any(self.archive(uri, entry) for uri in entry.uris)
+
+    def recognises(self, entry: Entry) -> bool:
+        """Whether it is of the distribution's own archive, even with a password in its URI."""
+        return entry in self._recognised or self.has(entry)
 
     def archive(self, uri: str, entry: Entry) -> Archive | None:
         """The archive behind one URI of a definition, if it is the distribution's own."""
@@ -137,35 +165,29 @@ class OwnArchives:
         security = all(map(is_security, entry.suites))
         return self._distribution.security_archive if security else self._distribution.main_archive
 
-    def _may_be_own(self, path: str, entry: Entry) -> bool:
-        if self._distribution.id not in _KEYRINGS:
+    def _is_own(self, path: str, uri: str, entry: Entry) -> bool:
+        id = self._distribution.id
+        if id not in KEYRINGS or not self._suites_fit(entry):
             return False
-        signed = self._signed_by_distribution(entry)
-        return signed is True or (signed is None and path in OWN_FILES)
-
-    def _signed_by_distribution(self, entry: Entry) -> bool | None:
-        """None: the definition names no key."""
-        if entry.signed_by is None:
-            return None
-        prefix = _KEYRINGS.get(self._distribution.id)
-        return prefix is not None and PurePosixPath(entry.signed_by).name.startswith(prefix)
-
-    def _looks_own(self, uri: str, entry: Entry) -> bool:
-        origin = self._distribution.origins.get(archive_key(uri))
-        if origin is not None and origin != _ORIGINS[self._distribution.id]:
-            return False
-        return self._suites_fit(entry) and self._location_fits(uri, entry)
+        origin = self._distribution.origins.get(archive_key(uri), "")
+        if origin or any(archive_of(uri, suite) for suite in entry.suites):
+            return origin in ORIGINS[id]
+        if entry.signed_by and names_key_of(id, entry.signed_by):
+            return True
+        return self._location_fits(path, uri, entry)
 
     def _suites_fit(self, entry: Entry) -> bool:
         releases = [match["release"] for s in entry.suites if (match := _SUITE.fullmatch(s))]
         return any(r in (self._distribution.codename, *_ALIASES) for r in releases)
 
-    def _location_fits(self, uri: str, entry: Entry) -> bool:
+    def _location_fits(self, path: str, uri: str, entry: Entry) -> bool:
+        """Whether the path is its archive's, if neither a known key nor a Release file says so."""
+        others = {"main"} < set(entry.components) <= _COMPONENTS[self._distribution.id]
+        known_file = path in OWN_FILES and entry.signed_by is None
         if uri.startswith("mirror"):
             listed = self._mirror_lists.get(mirror_list_path(uri) or "", ())
-            return bool(entry.signed_by) or all(archive_at(location) for location in listed)
-        archive = archive_at(uri)
-        if archive is None or not archive.startswith(self._distribution.id):
+            return (known_file or others) and all(archive_at(location) for location in listed)
+        parts = _path_parts(_LOGIN.sub("//", uri))
+        if parts is None or not parts[1].startswith(self._distribution.id):
             return False
-        above = urlsplit(uri).path.strip("/").lower().split("/")[:-1]
-        return bool(entry.signed_by) or all(name in _ABOVE for name in above)
+        return others or (known_file and all(name.lower() in _ABOVE for name in parts[0]))

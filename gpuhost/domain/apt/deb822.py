@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from gpuhost.domain.apt.entry import Entry
+from gpuhost.domain.apt.entry import TRUST, Entry
 
 _FIELD = re.compile(r"(?P<name>[!-9;-~]+)\s*:(?P<gap>[ \t]*)(?P<value>.*?)(?P<end>\r?)", re.DOTALL)
 # apt's StringToBool: everything it takes for "no".
@@ -43,6 +43,7 @@ class Stanza:
             components=_words(fields, "components"),
             architectures=_words(fields, "architectures"),
             signed_by=_word(fields, "signed-by") or None,
+            trust=tuple((n, _word(fields, n).lower()) for n in TRUST if _word(fields, n)),
         )
         return entry if entry.types and entry.uris and entry.suites else None
 

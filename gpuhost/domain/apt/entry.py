@@ -14,10 +14,17 @@ class SourceFile:
     content: str
 
 
+# sources.list(5); apt compares these between all definitions of one archive.
+TRUST = (
+    *("trusted", "check-valid-until", "valid-until-min", "valid-until-max"),
+    *("check-date", "date-max-future", "inrelease-path"),
+)
+
+
 @dataclass(frozen=True)
 class Entry:
     """One definition. `architectures` empty: all of the host's; `signed_by` None: any key that apt
-    trusts."""
+    trusts; `trust`: other options about what apt believes, which must agree too, by name."""
 
     types: tuple[str, ...]
     uris: tuple[str, ...]
@@ -25,6 +32,7 @@ class Entry:
     components: tuple[str, ...]
     architectures: tuple[str, ...] = ()
     signed_by: str | None = None
+    trust: tuple[tuple[str, str], ...] = ()
 
 
 class Block(Protocol):

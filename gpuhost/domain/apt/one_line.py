@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from gpuhost.domain.apt.entry import Entry
+from gpuhost.domain.apt.entry import TRUST, Entry
 
 OFF = "# switched off by gpuhost, defined elsewhere: "
 
 _LINE = re.compile(
     r"(?P<indent>\s*)(?P<type>deb|deb-src)(?P<before_options>\s+)"
     r"(?P<options>\[[^\]]*\])?(?P<gap>\s*)"
-    r"(?P<uri>[^\s#\[][^\s#]*)(?P<before_suite>\s+)(?P<suite>[^\s#]+)"
+    # cdrom:[Debian GNU/Linux 12]/ is one word.
+    r"(?P<uri>[^\s#\[](?:\[[^\]]*\]|[^\s#])*)(?P<before_suite>\s+)(?P<suite>[^\s#]+)"
     r"(?P<components>(?:\s+[^\s#]+)*)(?P<tail>\s*(?:#.*)?)",
     re.DOTALL,
 )
@@ -40,6 +41,7 @@ class Line:
             components=tuple(match["components"].split()),
             architectures=tuple(filter(None, options.get("arch", "").split(","))),
             signed_by=options.get("signed-by"),
+            trust=tuple((name, options[name].lower()) for name in TRUST if name in options),
         )
 
     @property

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from gpuhost.domain.apt.openpgp import NoKey, fingerprints
+from gpuhost.domain.apt.vendors import Archive
 from gpuhost.domain.rendering import render
 
 # Clashing lists are kept here, out of apt's way.
@@ -35,7 +36,7 @@ class Repository:
     + architecture: in dpkg's words, "amd64"
     + key_url: where the host fetches the key
     + fingerprint: the only key that is accepted
-    + clashes: lists that older instructions left behind and that name the same repository
+    + archive: whose it is; other definitions of it clash with this one
     """
 
     name: str
@@ -45,7 +46,7 @@ class Repository:
     architecture: str
     key_url: str
     fingerprint: str
-    clashes: tuple[str, ...] = ()
+    archive: Archive | None = None
 
     @property
     def sources_path(self) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from gpuhost.domain.firewall.rule import Family, FirewallRule
 from gpuhost.domain.firewall.tables import Tables, options
@@ -23,59 +24,93 @@ RULES: dict[Family, str] = {
 # The bridges that Docker makes: docker0, docker_gwbridge, br-<12 hexadecimal digits>.
 CONTAINERS = ("docker+", "br-+")
 DOCKERS_OWN = re.compile(r"docker.*|br-[0-9a-f]{12}")
+# The kernel takes nearly any name; ufw and iptables do not.
+INTERFACE = re.compile(r"[A-Za-z0-9_.-]{1,15}")
 
 
-def foreign_bridges(interfaces: Iterable[str]) -> list[str]:
-    """Interfaces with a name like Docker's bridges that are not Docker's, such as br-lan."""
-    alike = (name for name in interfaces if name.startswith("br-"))
-    return sorted(name for name in alike if not DOCKERS_OWN.fullmatch(name))
+@dataclass(frozen=True)
+class Bridges:
+    """The bridges of containers, and those that only look like them.
+
+    + own: as the engine names them
+    + foreign: interfaces with a name like Docker's bridges that are not Docker's, such as br-lan
+    """
+
+    own: tuple[str, ...] = ()
+    foreign: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, own: Iterable[str], interfaces: Iterable[str], outside: str | None) -> Bridges:
+        """outside: where other machines come in: never a container's, though Docker may use it."""
+        known = {name for name in own if INTERFACE.fullmatch(name) and name != outside}
+        alike = (name for name in interfaces if name.startswith("br-"))
+        foreign = (n for n in alike if n == outside or not (n in known or DOCKERS_OWN.fullmatch(n)))
+        return cls(tuple(sorted(known)), tuple(sorted(foreign)))
+
+    @property
+    def unusual(self) -> tuple[str, ...]:
+        """Those of the engine that the patterns for Docker's names do not match."""
+        return tuple(name for name in self.own if not name.startswith(("docker", "br-")))
+
+    @property
+    def trusted(self) -> tuple[str, ...]:
+        """Names and patterns from which everything reaches the host."""
+        if not self.foreign:
+            return (*CONTAINERS, *self.unusual)
+        return (CONTAINERS[0], *(name for name in self.own if not name.startswith("docker")))
 
 
-def render(rules: Iterable[FirewallRule], foreign: Iterable[str], family: Family) -> str:
+def render(
+    rules: Iterable[FirewallRule], bridges: Bridges, family: Family, final: bool = False
+) -> str:
     """The file for `iptables-restore --noflush`, one version of IP.
 
     + rules: what may come in
-    + foreign: interfaces with such a name that are not Docker's
+    + bridges: of containers, and those with such a name that are not
+    + final: what may come in is accepted at once: rules that follow in DOCKER-USER would drop it
     """
     lines = ["*filter", f":{PUBLISHED} - [0:0]", f":{ALLOWED} - [0:0]"]
-    outside = list(foreign)
-    lines += [f"-A {PUBLISHED} {rule}" for rule in _published(outside)]
-    lines += [f"-A {ALLOWED} {rule}" for rule in _allowed(rules, outside, family)]
+    lines += [f"-A {PUBLISHED} {rule}" for rule in _published(bridges)]
+    lines += [f"-A {ALLOWED} {rule}" for rule in _allowed(rules, bridges, family, final)]
     return "\n".join([*lines, "COMMIT", ""])
 
 
-def _published(foreign: list[str]) -> Iterator[str]:
+def _published(bridges: Bridges) -> Iterator[str]:
     """Accepts replies and traffic from containers; the rest is checked by port."""
     yield "-m conntrack --ctstate RELATED,ESTABLISHED -j RETURN"
-    for bridge in foreign:
+    for bridge in bridges.foreign:
         yield f"-i {bridge} -g {ALLOWED}"
-    for bridge in CONTAINERS:
+    for bridge in (*CONTAINERS, *bridges.unusual):
         yield f"-i {bridge} -j RETURN"
     yield f"-g {ALLOWED}"
 
 
-def _allowed(rules: Iterable[FirewallRule], foreign: list[str], family: Family) -> Iterator[str]:
+def _allowed(
+    rules: Iterable[FirewallRule], bridges: Bridges, family: Family, final: bool
+) -> Iterator[str]:
     """Traffic that is neither allowed nor for a container is foreign, and passes.
 
     The second half closes containers to neighbours that route directly to their addresses.
     """
     for rule in rules:
         if family in rule.families:
-            yield from _returns(rule)
+            yield from _returns(rule, final)
     yield "-m conntrack --ctstate DNAT -j DROP"
-    for bridge in foreign:
+    for bridge in bridges.foreign:
         yield f"-o {bridge} -j RETURN"
-    for bridge in CONTAINERS:
+    for bridge in (*CONTAINERS, *bridges.unusual):
         yield f"-o {bridge} -j DROP"
 
 
-def _returns(rule: FirewallRule) -> Iterator[str]:
+def _returns(rule: FirewallRule, final: bool) -> Iterator[str]:
     source = f"-s {rule.source} " if rule.source and rule.source.prefixlen else ""
+    state, target = ("--ctstate DNAT ", "ACCEPT") if final else ("", "RETURN")
     if rule.first is None:
-        yield f"{source}-j RETURN"
+        yield f"{source}{f'-m conntrack {state}' if state else ''}-j {target}"
         return
     for protocol in rule.protocols:
-        yield f"{source}-p {protocol} -m conntrack --ctorigdstport {rule.ports} -j RETURN"
+        ports = f"--ctorigdstport {rule.ports}"
+        yield f"{source}-p {protocol} -m conntrack {state}{ports} -j {target}"
 
 
 def fault(expected: str, kernel: Tables) -> str:

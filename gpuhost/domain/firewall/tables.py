@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
 
 CHAIN = re.compile(r":(\S+) (\S+)")
 RULE = re.compile(r"-A (\S+)(?: (.*))?")
@@ -23,52 +24,59 @@ class Chain:
         return any(rule in (f"-j {chain}", f"-g {chain}") for rule in self.rules)
 
 
+Chains = Mapping[str, Chain]
+
+
 @dataclass(frozen=True)
 class Tables:
-    """The chains of the filter table, by name."""
+    """The chains of the filter table, by name; others: those of nat, mangle and raw."""
 
-    filter: Mapping[str, Chain]
+    filter: Chains
+    others: Mapping[str, Chains] = field(default_factory=dict)
 
     def chain(self, name: str) -> Chain:
         return self.filter.get(name, Chain())
 
+    def table(self, name: str) -> Chains:
+        return self.filter if name == "filter" else self.others.get(name, {})
+
+    def rules(self) -> Iterator[tuple[str, str, str]]:
+        """Every rule: its table, its chain and its text."""
+        for table in ("filter", *self.others):
+            for name, chain in self.table(table).items():
+                for rule in chain.rules:
+                    yield table, name, rule
+
     @classmethod
     def parse(cls, saved: str) -> Tables:
         """Read what `iptables-save` printed; lines it does not know are left out."""
-        policies: dict[str, str] = {}
-        rules: dict[str, list[str]] = {}
+        policies: dict[str, dict[str, str]] = {"filter": {}}
+        rules: dict[str, dict[str, list[str]]] = {"filter": {}}
         table = ""
         for line in saved.splitlines():
             if line.startswith("*"):
-                table = line.strip()
-            elif table != "*filter":
+                table = line.strip()[1:]
+                policies.setdefault(table, {})
+                rules.setdefault(table, {})
+            elif not table:
                 continue
             elif match := CHAIN.match(line):
-                policies[match[1]] = match[2]
+                policies[table][match[1]] = match[2]
             elif match := RULE.fullmatch(line.rstrip()):
-                rules.setdefault(match[1], []).append(match[2] or "")
-        names = policies.keys() | rules.keys()
-        return cls({n: Chain(policies.get(n, "-"), tuple(rules.get(n, ()))) for n in names})
+                rules[table].setdefault(match[1], []).append(match[2] or "")
+        chains = {table: _chains(policies[table], rules[table]) for table in policies}
+        return cls(chains.pop("filter"), chains)
 
 
-NFT_TABLE = re.compile(r"^table (\w+) (\S+)$", re.MULTILINE)
-IPTABLES_OWN = {"filter", "nat", "mangle", "raw", "security"}
-# Docker's own, with its nftables backend.
-DOCKER_TABLE = "docker-bridges"
-
-
-def parse_nft_tables(listed: str) -> list[str]:
-    """`nft list tables`, without those behind iptables and without Docker's."""
-    return [
-        f"{family} {name}"
-        for family, name in NFT_TABLE.findall(listed)
-        if not (family in ("ip", "ip6") and name in IPTABLES_OWN) and name != DOCKER_TABLE
-    ]
+def _chains(policies: Mapping[str, str], rules: Mapping[str, list[str]]) -> Chains:
+    names = policies.keys() | rules.keys()
+    return {n: Chain(policies.get(n, "-"), tuple(rules.get(n, ()))) for n in names}
 
 
 Option = tuple[str, ...]
 
 
+@lru_cache(maxsize=4096)
 def options(rule: str) -> frozenset[Option]:
     """A rule's conditions and target, so that two spellings of one rule are equal.
 
@@ -76,7 +84,7 @@ def options(rule: str) -> frozenset[Option]:
     """
     groups: list[list[str]] = []
     negated = False
-    for word in _words(rule):
+    for word in words(rule):
         if word == "!":
             negated = True
         elif word.startswith("-"):
@@ -87,7 +95,8 @@ def options(rule: str) -> frozenset[Option]:
     return frozenset(tuple(group) for group in groups if group[0] != "-m")
 
 
-def _words(rule: str) -> list[str]:
+def words(rule: str) -> list[str]:
+    """A rule's words, without their quotes."""
     try:
         return shlex.split(rule)
     except ValueError:

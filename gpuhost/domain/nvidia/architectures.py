@@ -63,11 +63,16 @@ def _row(
 
 # Capabilities: developer.nvidia.com/cuda-gpus and /cuda-legacy-gpus.
 # Last CUDA: CUDA 13.0 release notes, "offline compilation and library support for Maxwell, Pascal
-# and Volta removed"; CUDA 12.0 release notes, the same for Kepler (3.0: CUDA 11.0).
-# Last branch: NVIDIA's Unix driver release schedule (R470 for Kepler; R580 for Maxwell, Pascal and
-# Volta). First branch: the driver of the first CUDA that knows the chip (release notes, table 3).
+# and Volta removed"; CUDA 12.0 release notes, the same for Kepler (3.0: CUDA 11.0); CUDA 9.0 for
+# Fermi, 7.0 for the Tesla architecture.
+# Last branch: NVIDIA's Unix driver release schedule (R340 for the Tesla architecture, R390 for
+# Fermi, R470 for Kepler; R580 for Maxwell, Pascal and Volta). First branch: the driver of the first
+# CUDA that knows the chip (release notes, table 3).
 # Modules: NVIDIA technical blog, "Transitions fully towards open-source GPU kernel modules" (2024).
 ARCHITECTURES = (
+    _row("Tesla", "1.0", ("1.0", "1.0", "6.5"), (100, 340), Modules.PROPRIETARY),
+    _row("Fermi", "2.0", ("3.0", "3.0", "8.0"), (195, 390), Modules.PROPRIETARY),
+    _row("Kepler", "3.0", ("4.2", "4.2", "10.2"), (295, 470), Modules.PROPRIETARY),
     _row("Kepler", "3.5", ("5.0", "5.0", "11.8"), (304, 470), Modules.PROPRIETARY),
     _row("Kepler", "3.7", ("6.5", "5.0", "11.8"), (340, 470), Modules.PROPRIETARY),
     _row("Maxwell", "5.0", ("6.0", "6.0", "12.9"), (331, 580), Modules.PROPRIETARY),

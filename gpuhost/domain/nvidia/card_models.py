@@ -36,9 +36,18 @@ def _models(names: str) -> tuple[str, ...]:
 # NVIDIA technical blog, "Transitions fully towards open-source GPU kernel modules": Grace Hopper
 # and Blackwell must use the open modules.
 OPEN_ONLY = frozenset({"GH200"})
+# Cards for consoles and monitors, with about two gigabytes. They decide nothing beside others.
+DISPLAY = frozenset(
+    {
+        *("210", "8400 GS", "GT 610", "GT 640", "GT 710", "GT 720", "GT 730", "GT 740"),
+        *("GT 1010", "GT 1030", "NVS 310", "NVS 315", "NVS 510", "NVS 810"),
+        *("600", "K420", "K600", "K620", "K1200", "K2000", "K2000D", "P400", "P600", "P620"),
+    }
+)
 # NVIDIA CUDA Compatibility, "Forward compatibility": data-center GPUs only. Which cards are:
 # NVIDIA data-center driver documentation, "Supported NVIDIA GPU products".
 DATA_CENTER = (
+    Family("3.0", Brand.TESLA, _models("K10, K1, K2, K340, K520")),
     Family("3.5", Brand.TESLA, _models("K20, K20c, K20m, K20X, K20Xm, K40, K40c, K40m")),
     Family("3.7", Brand.TESLA, _models("K80")),
     Family("5.0", Brand.TESLA, _models("M10")),
@@ -57,6 +66,14 @@ DATA_CENTER = (
 )
 # Capabilities: developer.nvidia.com/cuda-gpus and /cuda-legacy-gpus.
 WORKSTATION = (
+    Family("2.0", Brand.QUADRO, _models("NVS 310, NVS 315, 600, 2000, 4000")),
+    Family(
+        "3.0",
+        Brand.QUADRO,
+        _models("NVS 510, K420, K600, K2000, K2000D, K4000, K4200, K5000"),
+    ),
+    Family("3.5", Brand.QUADRO, _models("K5200, K6000")),
+    Family("5.0", Brand.QUADRO, _models("NVS 810")),
     Family("5.0", Brand.QUADRO, _models("K620, K1200, K2200, M2000M")),
     Family("5.2", Brand.QUADRO, _models("M2000, M4000, M5000, M6000")),
     Family("6.0", Brand.QUADRO, _models("GP100")),
@@ -92,8 +109,16 @@ WORKSTATION = (
         ),
     ),
     Family("12.1", Brand.NVIDIA, _models("GB10")),
+    # Cards for mining: no display, the chips of other cards.
+    Family("7.5", Brand.NVIDIA, _models("CMP 30HX, CMP 40HX, CMP 50HX")),
+    Family("8.0", Brand.NVIDIA, _models("CMP 170HX")),
+    Family("8.6", Brand.NVIDIA, _models("CMP 70HX, CMP 90HX")),
 )
 CONSUMER = (
+    Family("1.0", Brand.GEFORCE, _models("210, 8400 GS")),
+    Family("2.0", Brand.GEFORCE, _models("GT 610")),
+    Family("3.0", Brand.GEFORCE, _models("GT 640, GT 740, GTX 680")),
+    Family("3.5", Brand.GEFORCE, _models("GT 710, GT 720, GT 730, GTX 780, GTX 780 Ti")),
     Family("5.0", Brand.GEFORCE, _models("GTX 750, GTX 750 Ti, 940MX")),
     Family(
         "5.2", Brand.GEFORCE, _models("GTX 950, GTX 960, GTX 970, GTX 980, GTX 980 Ti, GTX TITAN X")
@@ -102,7 +127,8 @@ CONSUMER = (
         "6.1",
         Brand.GEFORCE,
         _models(
-            "GT 1030, GTX 1050, GTX 1050 Ti, GTX 1060, GTX 1070, GTX 1070 Ti, GTX 1080, GTX 1080 Ti"
+            "GT 1010, GT 1030, GTX 1050, GTX 1050 Ti, GTX 1060, GTX 1070, GTX 1070 Ti, GTX 1080,"
+            "GTX 1080 Ti"
         ),
     ),
     Family("6.1", Brand.TITAN, _models("TITAN X, TITAN Xp")),

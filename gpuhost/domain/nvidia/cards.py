@@ -8,11 +8,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gpuhost.domain.nvidia.architectures import Architecture, Modules, architecture
-from gpuhost.domain.nvidia.card_models import CONSUMER, DATA_CENTER, OPEN_ONLY, WORKSTATION, Brand
+from gpuhost.domain.nvidia.card_models import (
+    CONSUMER,
+    DATA_CENTER,
+    DISPLAY,
+    OPEN_ONLY,
+    WORKSTATION,
+    Brand,
+)
 from gpuhost.domain.nvidia.version import ComputeCapability
+from gpuhost.domain.nvidia.vgpu import models, profile
 
 PREFIXES = frozenset({"NVIDIA", "TESLA", "GEFORCE", "QUADRO", "GRID"})
 
@@ -23,12 +31,19 @@ class Card:
 
     + model: its name without prefixes, memory size and form factor, such as "A100" or "RTX 4090"
     + data_center: NVIDIA lists it as a data-center GPU; only these may use forward compatibility
+    + vgpu: the type of a virtual GPU, such as "V100D-8C"; "": the whole card
     """
 
     model: str
     architecture: Architecture
     brand: Brand = Brand.UNKNOWN
     data_center: bool = False
+    vgpu: str = ""
+
+    @property
+    def display(self) -> bool:
+        """It is made for monitors; too small to be bought for CUDA."""
+        return self.model in DISPLAY
 
     @property
     def modules(self) -> Modules:
@@ -36,7 +51,8 @@ class Card:
         return Modules.OPEN if self.model in OPEN_ONLY else self.architecture.modules
 
     def __str__(self) -> str:
-        return f"{self.model} ({self.architecture.name}, {self.architecture.capability})"
+        name = f"{self.vgpu}, a vGPU of the {self.model}" if self.vgpu else self.model
+        return f"{name} ({self.architecture.name}, {self.architecture.capability})"
 
 
 def _cards() -> dict[tuple[str, ...], Card]:
@@ -63,8 +79,16 @@ CARDS = _cards()
 def card_named(name: str) -> Card | None:
     """The card of a name that nvidia-smi or lspci prints; None when no known model begins it.
 
-    **Example:** ``card_named("NVIDIA A800-SXM4-80GB")`` is the A800.
+    **Example:** ``card_named("NVIDIA A800-SXM4-80GB")`` is the A800, and that of "GRID V100D-8C"
+    is a virtual GPU of the V100.
     """
+    if vgpu := profile(name):
+        known = next((card for card in map(_longest, models(name)) if card), None)
+        return replace(known, vgpu=vgpu) if known else None
+    return _longest(name)
+
+
+def _longest(name: str) -> Card | None:
     words = _words(name)
     for length in range(len(words), 0, -1):
         if card := CARDS.get(words[:length]):
@@ -88,7 +112,7 @@ def identify(name: str | None, compute_capability: str | None = None) -> Card | 
         return known
     if reported is None or (known is not None and known.architecture == reported):
         return known
-    return Card(name or str(reported), reported)
+    return Card(name or str(reported), reported, vgpu=profile(name or ""))
 
 
 def module_conflict(cards: Sequence[Card]) -> tuple[Card, Card] | None:

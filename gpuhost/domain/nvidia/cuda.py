@@ -144,7 +144,10 @@ def _would_do(cards: Sequence[Card], requested: CudaVersion) -> str:
 
 def _is_native(driver: DriverVersion, requested: CudaVersion) -> bool:
     minimum = minimum_driver(requested)
-    return minimum is not None and driver >= minimum
+    if minimum is None:
+        # Newer than the table: what the driver reports decides.
+        return driver.cuda is not None and driver.cuda >= requested.release
+    return driver >= minimum
 
 
 def _is_forward_compatible(

@@ -61,6 +61,8 @@ CODES = {
 }
 INFOROM_CODE = 14
 INFOROM_TEXT = re.compile(r"infoROM is corrupt", re.IGNORECASE)
+# nvidia-smi loads libcuda.so.1 for this value; "ERR!" is another fault: it is there and fails.
+NO_LIBCUDA = re.compile(r"CUDA(?: UMD)? Version:\s*N/A")
 LISTED_GPU = re.compile(r"^GPU \d+: .+\(UUID: GPU-", re.MULTILINE | re.ASCII)
 
 
@@ -92,6 +94,11 @@ def classify(rc: int | None, output: str, *, timed_out: bool = False) -> Diagnos
     return _diagnosis(state, _first_line(text))
 
 
+def lacks_libcuda(output: str) -> bool:
+    """Whether the driver answers, and nvidia-smi did not find libcuda.so.1: "CUDA Version: N/A"."""
+    return NO_LIBCUDA.search(clean(output)) is not None
+
+
 def _diagnosis(state: DriverState, evidence: str = "") -> Diagnosis:
     cause, action = SENTENCES[state]
     return Diagnosis(state, cause, action, evidence)
@@ -100,7 +107,10 @@ def _diagnosis(state: DriverState, evidence: str = "") -> Diagnosis:
 def _has_output(text: str) -> bool:
     header = parse_header(text)
     complete = header.driver is not None and header.cuda is not None
-    return complete or bool(parse_query(text)) or LISTED_GPU.search(text) is not None
+    without_cuda = header.driver is not None and lacks_libcuda(text)
+    return (
+        complete or without_cuda or bool(parse_query(text)) or LISTED_GPU.search(text) is not None
+    )
 
 
 def _line_at(text: str, position: int) -> str:

@@ -146,9 +146,11 @@ def _ubuntu(branch: int, flavour: Flavour, kernel: Kernel, secure_boot: bool) ->
     # with each kernel; DKMS follows the kernel even while the driver is held.
     server = f"{branch}-server"
     modules = f"{server}-open" if flavour is Flavour.OPEN else server
-    signed = secure_boot and kernel.flavour is not None
+    signed = secure_boot and kernel.signed_flavour is not None
     kernel_package = (
-        f"linux-modules-nvidia-{modules}-{kernel.flavour}" if signed else f"nvidia-dkms-{modules}"
+        f"linux-modules-nvidia-{modules}-{kernel.signed_flavour}"
+        if signed
+        else f"nvidia-dkms-{modules}"
     )
     notes = _unsigned_note(secure_boot and not signed)
     if signed:

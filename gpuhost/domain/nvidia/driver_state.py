@@ -83,10 +83,10 @@ SENTENCES: dict[DriverState, tuple[str, str]] = {
         "Maxwell, Pascal and Volta need the proprietary module and driver branch 580 or older.",
     ),
     DriverState.NO_DEVICE_ACCESS: (
-        "The driver is loaded but nvidia-smi may not use its devices: in a container, systemd's "
-        "daemon-reload took them from its cgroup.",
-        "Recreate the container; to prevent it, give the card by CDI "
-        "(`--device nvidia.com/gpu=all`). On the host itself, check /dev/nvidia* and `dmesg`.",
+        "The driver is loaded but nvidia-smi may not use its devices: their mode, or, if this host "
+        "is itself a container, the rules of its cgroup.",
+        "Read `ls -l /dev/nvidia*` and `dmesg`; if this host is a container (LXC), its "
+        "configuration must allow the devices.",
     ),
     DriverState.PERMISSION: (
         "This user may not use the driver, or may not run nvidia-smi.",

@@ -9,9 +9,15 @@ from gpuhost.domain.nvidia.cards import Card, card_named
 from gpuhost.domain.nvidia.version import ComputeCapability
 
 VENDOR = "10de"
-# PCI class codes: 0300 VGA controller, 0302 3D controller, 0680 bridge.
-DISPLAY_CLASSES = ("0300", "0302")
+# PCI class codes: 03 display (0300 VGA, 0302 3D, 0380 other), 0680 bridge. The other functions of
+# a card, audio (0403), USB (0c03) and its UCSI controller (0c80), are no cards.
+DISPLAY_CLASS = "03"
 BRIDGE_CLASS = "0680"
+# Drivers that hold a card for virtual machines.
+PASSING_DRIVERS = frozenset(
+    {"vfio-pci", "nvgrace-gpu-vfio-pci", "pci-stub", "pciback", "xen-pciback"}
+)
+NVIDIA_DRIVER = "nvidia"
 
 
 @dataclass(frozen=True)
@@ -20,7 +26,7 @@ class PciDevice:
 
     + slot: such as "0000:84:00.0"
     + pci_class, vendor, device: four lower-case hexadecimal digits, such as "0302", "10de", "1b38"
-    + driver: the kernel's driver that uses it, such as "nvidia" or "nouveau"; None: none does
+    + driver: the kernel's driver that holds it, such as "nvidia" or "NovaCore"; None: none does
     """
 
     slot: str
@@ -31,7 +37,12 @@ class PciDevice:
 
     @property
     def is_gpu(self) -> bool:
-        return self.vendor == VENDOR and self.pci_class in DISPLAY_CLASSES
+        return self.vendor == VENDOR and self.pci_class.startswith(DISPLAY_CLASS)
+
+    @property
+    def is_passed_through(self) -> bool:
+        """It belongs to a virtual machine, on purpose."""
+        return self.driver in PASSING_DRIVERS
 
     @property
     def is_nvswitch(self) -> bool:
@@ -42,6 +53,41 @@ class PciDevice:
 # The PCI ID repository (pci-ids.ucw.cz, 2026-08) for Volta and earlier; the "Compatible GPUs" table
 # of NVIDIA's open-gpu-kernel-modules README (595.45.04) for Turing and later.
 MODELS = {
+    "210": "0a23 0a65",
+    "NVS 310": "107d",
+    "NVS 315": "107c",
+    "NVS 510": "0ffd",
+    "NVS 810": "13b9",
+    "GT 610": "0de7 0f03 104a",
+    "GT 710": "1281 1289 128b",
+    "GT 720": "1286 1288",
+    "GT 730": "1287",
+    "GT 1010": "1d02",
+    "GT 1030": "1d01",
+    "K420": "0ff3",
+    "K600": "0ffa",
+    "K2000": "0ffe",
+    "K4000": "11fa",
+    "K4200": "11b4",
+    "K5000": "11ba",
+    "K5200": "103c",
+    "K6000": "103a",
+    "K620": "13bb",
+    "K1200": "13bc",
+    "K2200": "13ba",
+    "P400": "1cb3",
+    "P600": "1cb2",
+    "P620": "1cb6",
+    "P1000": "1cb1",
+    "K10": "118f",
+    "K1": "0ff2",
+    "K2": "11bf",
+    "K520": "118a",
+    "K20": "101f",
+    "K20X": "101e 1020",
+    "K20Xm": "1021",
+    "K20c": "1022",
+    "K20m": "1028",
     "K40m": "1023",
     "K40c": "1024",
     "K80": "102d",
@@ -101,10 +147,33 @@ MODELS = {
 }
 
 # Blocks of device ids that hold one chip generation and nothing else in the PCI ID repository
-# (2026-08): a card that is not named above is known by its chip. Kepler and Maxwell share blocks
-# among several capabilities and are left out.
+# (2026-08; their audio functions apart): a card that is not named above is known by its chip.
 BLOCKS = (
+    ("0190", "019e", "1.0"),
+    ("0400", "042f", "1.0"),
+    ("05e0", "065f", "1.0"),
+    ("06c0", "06df", "2.0"),
+    ("06e0", "06ff", "1.0"),
+    ("0a20", "0a7c", "1.0"),
+    ("0ca0", "0cbc", "1.0"),
+    ("0dc0", "0e09", "2.0"),
+    ("0e22", "0f06", "2.0"),
+    ("0fc0", "0fff", "3.0"),
+    ("1001", "102a", "3.5"),
+    ("102d", "102d", "3.7"),
+    ("102e", "103f", "3.5"),
+    ("1040", "109b", "2.0"),
+    ("10c0", "10d8", "1.0"),
+    ("1140", "1140", "2.0"),
+    ("1180", "11fc", "3.0"),
+    ("1200", "1251", "2.0"),
+    ("1280", "12ba", "3.5"),
+    ("1340", "13bd", "5.0"),
+    ("13c0", "1436", "5.2"),
     ("15c2", "15ff", "6.0"),
+    ("1617", "1667", "5.2"),
+    ("174d", "179c", "5.0"),
+    ("17c2", "17fd", "5.2"),
     ("1b00", "1d56", "6.1"),
     ("1d81", "1df6", "7.0"),
     ("1e02", "1ff9", "7.5"),

@@ -34,11 +34,13 @@ class System:
 class Repository:
     """Where the packages are and who signs them.
 
+    + name: the directories of the release and the machine: "debian13/x86_64"
     + url: a flat repository: the suite is "/"
     + key_url: the armoured key
     + key_fingerprint: of its primary key
     """
 
+    name: str
     url: str
     key_url: str
     key_fingerprint: str
@@ -76,5 +78,6 @@ def repository(system: System, base: str = BASE) -> Repository:
         raise UnknownRepositoryError(
             f"NVIDIA's repository has nothing for {system} on {system.architecture}"
         )
-    url = f"{base.rstrip('/')}/{system.repository_name}/{machine}/"
-    return Repository(url, url + key[0], key[1])
+    name = f"{system.repository_name}/{machine}"
+    url = f"{base.rstrip('/')}/{name}/"
+    return Repository(name, url, url + key[0], key[1])

@@ -92,14 +92,19 @@ _LOWEST_DRIVER = {
     CudaVersion(13, 4): DriverVersion((615,), "615"),
 }
 
-# NVIDIA data-center driver documentation (v615), "Supported drivers and CUDA toolkit versions": the
-# last month of support.
+# NVIDIA data-center driver documentation (v615, v620), "Supported drivers and CUDA toolkit
+# versions": the last month of support. 570: the v590 edition.
 BRANCH_END = {
     535: date(2026, 6, 30),
+    570: date(2026, 2, 28),
     580: date(2028, 6, 30),
     595: date(2027, 3, 31),
     610: date(2026, 8, 31),
+    620: date(2029, 9, 30),
 }
+# The same documentation's v580 edition (2025-08) no longer supports them. New feature branches,
+# such as 590 and 615, have no date there: their end is not known.
+BRANCHES_ENDED = frozenset({545, 550, 555, 560, 565, 575})
 
 # What to install, best first: the branch with the longest support, then those for a newer CUDA.
 # 470 is Kepler's last and no longer supported.
@@ -109,9 +114,12 @@ RECOMMENDED_BRANCHES = (580, 595, 615, 470)
 def driver_cuda(driver: DriverVersion) -> CudaVersion | None:
     """The CUDA that a driver brings; None before CUDA 11.
 
-    A driver of a branch that is older than the branch's first CUDA release counts as the branch
+    What the driver itself reports goes before the table: the table ends at its newest branch. A
+    driver of a branch that is older than the branch's first CUDA release counts as the branch
     before: 525.60.12 brings 11.8.
     """
+    if driver.cuda is not None:
+        return driver.cuda
     brought = [cuda for cuda, lowest in _LOWEST_DRIVER.items() if driver >= lowest]
     return max(brought, default=None)
 
@@ -145,5 +153,6 @@ def support_ended(branch: int, on: date) -> bool | None:
 
     A branch older than all of the table ended before them.
     """
-    end = BRANCH_END.get(branch, min(BRANCH_END.values()) if branch < min(BRANCH_END) else None)
-    return None if end is None else on > end
+    if branch in BRANCH_END:
+        return on > BRANCH_END[branch]
+    return True if branch in BRANCHES_ENDED or branch < min(BRANCH_END) else None

@@ -11,35 +11,6 @@ CAPABILITY = re.compile(r"\s*(\d{1,2})\.(\d)\s*", re.ASCII)
 
 
 @dataclass(frozen=True, order=True)
-class DriverVersion:
-    """A driver version such as 535.183.01; the first number is its branch.
-
-    Two-part versions exist ("580.178", as NVML prints its own) and sort before any release that
-    they abbreviate.
-
-    **Example:** ``DriverVersion.parse("535.183.01") > DriverVersion.parse("535.54.03")``
-    """
-
-    numbers: tuple[int, ...]
-    text: str = field(compare=False)
-
-    @classmethod
-    def parse(cls, text: str) -> DriverVersion:
-        """Raise ValueError when the text is not a driver version."""
-        match = DRIVER.fullmatch(text)
-        if match is None:
-            raise ValueError(f"not a driver version: {text!r}")
-        return cls(tuple(int(part) for part in match.groups() if part is not None), text.strip())
-
-    @property
-    def branch(self) -> int:
-        return self.numbers[0]
-
-    def __str__(self) -> str:
-        return self.text
-
-
-@dataclass(frozen=True, order=True)
 class CudaVersion:
     """A CUDA version: 12.2 is its first release, 12.2.1 and 12.2.2 are Update 1 and Update 2."""
 
@@ -64,6 +35,38 @@ class CudaVersion:
     def __str__(self) -> str:
         text = f"{self.major}.{self.minor}"
         return f"{text}.{self.patch}" if self.patch else text
+
+
+@dataclass(frozen=True, order=True)
+class DriverVersion:
+    """A driver version such as 535.183.01; the first number is its branch.
+
+    Two-part versions exist ("580.178", as NVML prints its own) and sort before any release that
+    they abbreviate.
+
+    + cuda: the CUDA that this driver reports on its host; None: nothing was asked, or it has none
+
+    **Example:** ``DriverVersion.parse("535.183.01") > DriverVersion.parse("535.54.03")``
+    """
+
+    numbers: tuple[int, ...]
+    text: str = field(compare=False)
+    cuda: CudaVersion | None = field(default=None, compare=False)
+
+    @classmethod
+    def parse(cls, text: str) -> DriverVersion:
+        """Raise ValueError when the text is not a driver version."""
+        match = DRIVER.fullmatch(text)
+        if match is None:
+            raise ValueError(f"not a driver version: {text!r}")
+        return cls(tuple(int(part) for part in match.groups() if part is not None), text.strip())
+
+    @property
+    def branch(self) -> int:
+        return self.numbers[0]
+
+    def __str__(self) -> str:
+        return self.text
 
 
 @dataclass(frozen=True, order=True)

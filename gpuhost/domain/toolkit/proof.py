@@ -10,6 +10,8 @@ import json
 import re
 from dataclasses import dataclass
 
+from gpuhost.domain.toolkit.cuda_answer import CudaAnswer, parse_answer
+
 RECORD = "/var/lib/gpuhost/toolkit.json"
 OWN_IMAGE = "gpuhost/gpu-test"
 # Of toolkit_prove.sh: raise it when the image is made in another way.
@@ -51,12 +53,16 @@ class Proof:
     + gpus: how many cards nvidia-smi listed in the container
     + time: epoch seconds
     + failure: the message of docker or nvidia-smi; empty if the container got the GPUs
+    + host, container: what CUDA answered there; None: an older gpuhost made the test, or the
+      container did not start
     """
 
     circumstances: Circumstances
     gpus: int
     time: int
     failure: str
+    host: CudaAnswer | None = None
+    container: CudaAnswer | None = None
 
 
 def parse(record: str) -> Proof | None:
@@ -68,9 +74,15 @@ def parse(record: str) -> Proof | None:
             gpus=int(values["gpus"]),
             time=int(values["time"]),
             failure=str(values["failure"]),
+            host=_answer(values.get("cuda_host")),
+            container=_answer(values.get("cuda_container")),
         )
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return None
+
+
+def _answer(output: object) -> CudaAnswer | None:
+    return parse_answer(output) if isinstance(output, str) and output else None
 
 
 def image_for(declared: str | None, libc: str) -> str:
@@ -90,6 +102,12 @@ class Cause:
     fix: str
 
 
+# A new container: what a daemon-reload takes from old ones, it has not lost yet.
+NO_ACCESS = Cause(
+    "the container may not open the device nodes /dev/nvidia*",
+    "docker info | grep -i -e cgroup -e rootless; "
+    "cat /etc/nvidia-container-runtime/config.toml; then run the deploy again",
+)
 # Messages of moby, nvidia-container-toolkit and libnvidia-container; the first match decides.
 CAUSES: tuple[tuple[str, Cause], ...] = (
     (
@@ -120,6 +138,22 @@ CAUSES: tuple[tuple[str, Cause], ...] = (
         ),
     ),
     (
+        r"failed to stat CDI host device",
+        Cause(
+            "the CDI specification names a device node that is not there",
+            "modprobe nvidia_uvm && nvidia-modprobe -u -c 0; systemctl restart nvidia-cdi-refresh, "
+            "or nvidia-ctk cdi generate; then run the deploy again",
+        ),
+    ),
+    (
+        r"ldcache error: process \S*ldconfig",
+        Cause(
+            "the toolkit's hook could not run ldconfig for the container",
+            'ldconfig in /etc/nvidia-container-runtime/config.toml: "@/sbin/ldconfig" on Debian, '
+            '"@/sbin/ldconfig.real" on Ubuntu',
+        ),
+    ),
+    (
         r"unresolvable CDI devices|CDI device injection failed",
         Cause(
             "no CDI specification of these cards exists",
@@ -128,10 +162,22 @@ CAUSES: tuple[tuple[str, Cause], ...] = (
         ),
     ),
     (
-        r"Failed to initialize NVML: Unknown Error",
+        r"Failed to initialize NVML: (Unknown Error|Insufficient Permissions)",
+        NO_ACCESS,
+    ),
+    (
+        r"invoking the NVIDIA Container Runtime Hook directly",
         Cause(
-            "systemd took the devices from the container's cgroup (daemon-reload)",
-            "run the deploy again; recreate the containers with the same error",
+            "mode in the toolkit's config.toml does not allow what the engine calls for --gpus",
+            'set mode = "auto" in /etc/nvidia-container-runtime/config.toml',
+        ),
+    ),
+    (
+        r"insufficient privileges to read device list",
+        Cause(
+            "accept-nvidia-visible-devices-envvar-when-unprivileged = false in the toolkit's "
+            "config.toml, which the engine needs for --gpus",
+            "set it to true in /etc/nvidia-container-runtime/config.toml",
         ),
     ),
     (

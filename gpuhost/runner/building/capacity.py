@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ MEMINFO = Path("/proc/meminfo")
 # Here are the images if Docker uses containerd's image store, the default of Docker 29.
 CONTAINERD = Path("/var/lib/containerd")
 CONTAINERD_STORE = "io.containerd.snapshotter"
+SWAPS = Path("/proc/swaps")
 DEFAULT_ROOT = "/var/lib/docker"
 FEW_INODES = 1000
 LITTLE_DISK = 64 << 20
@@ -42,7 +44,15 @@ class Memory:
 def read_memory() -> Memory:
     lines = (line.split() for line in MEMINFO.read_text(encoding="ascii").splitlines())
     kib = {words[0].rstrip(":"): int(words[1]) for words in lines if len(words) > 1}
-    return Memory(kib["MemAvailable"] * 1024, kib["SwapFree"] * 1024)
+    # zram is RAM, which MemAvailable counts already.
+    table = SWAPS.read_text(encoding="utf-8", errors="replace") if SWAPS.exists() else ""
+    swap = (line.split() for line in table.splitlines())
+    in_ram = sum(
+        int(words[2]) - int(words[3])
+        for words in swap
+        if len(words) > 3 and re.fullmatch(r"/dev/z?ram\d+", words[0])
+    )
+    return Memory(kib["MemAvailable"] * 1024, max(0, kib["SwapFree"] - in_ram) * 1024)
 
 
 def check(release: Release) -> None:

@@ -132,19 +132,36 @@ def _install(log: Log, job: Job) -> bool:
         if (path := UNITS / f"{job.unit}.{ending}").exists() and path not in units
     ]
     if stale:
-        try_run(log, "systemctl", "disable", "--now", "--quiet", timer, seconds=QUICK)
+        disable = ("systemctl", "disable", "--now", "--no-reload", "--quiet", timer)
+        try_run(log, *disable, seconds=QUICK)
         for path in stale:
             path.unlink()
     changed = [path for path, text in units.items() if not _has_text(path, text)]
+    # On some hosts a reload takes the cards from running containers (cards_inside.py), and systemd
+    # finds new files without it.
+    is_loaded = any(path.exists() for path in changed)
     for path in changed:
         write(path, units[path])
-    if stale or changed:
-        run(log, "systemctl", "daemon-reload", seconds=QUICK, what="systemctl daemon-reload")
+    if stale or is_loaded:
+        _reload(log)
     if units and (changed or not _is_active(log, timer)):
-        run(log, "systemctl", "enable", "--quiet", timer, seconds=QUICK, what=f"enabling {timer}")
-        run(log, "systemctl", "restart", timer, seconds=QUICK, what=f"starting {timer}")
+        enable = ("systemctl", "enable", "--no-reload", "--quiet", timer)
+        run(log, *enable, seconds=QUICK, what=f"enabling {timer}")
+        _start(log, timer)
         log.write(f"{timer}: enabled")
     return bool(stale or changed)
+
+
+def _reload(log: Log) -> None:
+    run(log, "systemctl", "daemon-reload", seconds=QUICK, what="systemctl daemon-reload")
+
+
+def _start(log: Log, timer: str) -> None:
+    restart = ("systemctl", "restart", timer)
+    if not try_run(log, *restart, seconds=QUICK).ok:
+        # Before systemd 246 it does not look for new files.
+        _reload(log)
+        run(log, *restart, seconds=QUICK, what=f"starting {timer}")
 
 
 def _is_active(log: Log, timer: str) -> bool:

@@ -27,6 +27,7 @@ from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.site import nginx
 from gpuhost.runner.stages import fingerprint, verification
 from gpuhost.runner.stages.changed import to_recreate
+from gpuhost.runner.stages.lost_cards import lost_cards, require_cards, without_cards
 from gpuhost.runner.stages.render import write_host_files
 from gpuhost.runner.state.container import Container
 from gpuhost.runner.state.release import Release
@@ -63,9 +64,13 @@ def start(release: Release) -> None:
     running, present = services_to_start(release), note_existing(release)
     _remove_others(release, running, present)
     _remove_half_created(release, present)
-    if changed := to_recreate(release, running, present):
+    changed = (
+        *to_recreate(release, running, present),
+        *without_cards(release, running, present),
+    )
+    if changed:
         # Not removed before: Compose keeps the anonymous volumes of a container that it replaces.
-        _compose_up(release, "--force-recreate", *changed)
+        _compose_up(release, "--force-recreate", *dict.fromkeys(changed))
     _compose_up(release, *running)
 
 
@@ -154,7 +159,15 @@ def remove_containers(release: Release, names: Collection[str]) -> None:
 
 
 def verify(release: Release) -> None:
+    require_cards(release)
     verification.verify(release)
+
+
+def restore_cards(release: Release) -> None:
+    """After systemd was reloaded for a changed timer: on some hosts this takes the cards."""
+    if lost_cards(release_containers(release)):
+        up(release)
+        verify(release)
 
 
 def switch_nginx(release: Release) -> None:

@@ -142,7 +142,8 @@ class _Transaction(Work):
 def keep(release: Release) -> None:
     """What follows a verified release; an error in it does not make the release fail."""
     release.log.stage("keep")
-    _run_each(release, schedule.install, prune.prune, runner_cleanup.forget, fingerprint.keep)
+    steps = (schedule.install, activation.restore_cards, prune.prune, runner_cleanup.forget)
+    _run_each(release, *steps, fingerprint.keep)
     release.log.write(f"verified: {release.plan.app} {release.plan.id}")
 
 

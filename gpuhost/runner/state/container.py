@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from gpuhost.runner.contract import made_with
+from gpuhost.runner.contract import asks_for_card, made_with
 from gpuhost.runner.state.health import HealthCheck, read_health_check
 
 # Fewer are normal: an app that waits for its database may exit once or twice.
@@ -39,6 +39,8 @@ class Container:
     ports: tuple[int, ...] = ()  # on the host
     must_end: bool = False  # the app is up only after it has ended
     serves: bool = False  # it has a port, published or not, or a health check
+    uses_card: bool = False  # it was given NVIDIA cards
+    pid: int = 0  # of its first process, on the host
     made_with: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
@@ -91,7 +93,8 @@ class Before:
 def from_inspect(value: Mapping[str, Any]) -> Container:
     """From the output of `docker inspect`."""
     state, labels = value["State"], value["Config"].get("Labels") or {}
-    policy = value["HostConfig"].get("RestartPolicy") or {}
+    host = value["HostConfig"]
+    policy = host.get("RestartPolicy") or {}
     name = value["Name"].lstrip("/")
     return Container(
         name=name,
@@ -112,6 +115,12 @@ def from_inspect(value: Mapping[str, Any]) -> Container:
         health_check=read_health_check(value["Config"], state),
         ports=_ports(value),
         serves=bool(value["Config"].get("ExposedPorts") or value["Config"].get("Healthcheck")),
+        uses_card=asks_for_card(
+            requests=host.get("DeviceRequests"),
+            runtime=host.get("Runtime"),
+            devices=host.get("Devices"),
+        ),
+        pid=state.get("Pid", 0),
         made_with=made_with(value),
     )
 

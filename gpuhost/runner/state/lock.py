@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 from gpuhost.runner.contract import AppPaths, Operation
 from gpuhost.runner.state.operations import unfinished
@@ -41,7 +41,7 @@ def lock(
     """
     app.home.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
-    with app.lock.open("a") as file:
+    with _opened(app.lock) as file:
         is_waiting = False
         while not _try_lock(file):
             holder = unfinished(app)
@@ -54,7 +54,18 @@ def lock(
         yield
 
 
-def _try_lock(file: IO[str]) -> bool:
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    """The file of the lock, for root only: whoever can open it can hold the lock."""
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.fchmod(file, 0o600)
+        yield file
+    finally:
+        os.close(file)
+
+
+def _try_lock(file: int) -> bool:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

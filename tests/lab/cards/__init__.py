@@ -6,6 +6,7 @@ One YAML file a card; its comment says what it stands for.
 from __future__ import annotations
 
 import hashlib
+import platform
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,9 @@ from tests.lab.state import folder, locked
 
 HERE = Path(__file__).parent
 PROGRAM = HERE / "nvidia-smi.c"
+CUDA = HERE / "libcuda.c"
+# Where the distribution has it, and where the dynamic linker looks.
+LIBRARY = f"/usr/lib/{platform.machine()}-linux-gnu/libcuda.so.1"
 # init.sh moves it to /lab/card at the first boot.
 ROOT = "/lab/next"
 
@@ -50,6 +54,7 @@ def files(card: str) -> list[CardFile]:
     parts = _below(f"{ROOT}/now", data)
     if data.get("nvidia_smi", True):
         parts.append(CardFile(f"{ROOT}/nvidia-smi", program(), 0o755))
+        parts.append(CardFile(f"{ROOT}/libcuda.so.1", library()))
     if "driven" in data:
         # What the card becomes at the boot after a driver was installed.
         parts += _below(f"{ROOT}/driven", load(data["driven"]["as"]))
@@ -60,15 +65,24 @@ def files(card: str) -> list[CardFile]:
 
 def program() -> bytes:
     """The stand-in of nvidia-smi, compiled."""
-    source = PROGRAM.read_bytes()
-    built = folder() / "cards" / f"nvidia-smi-{hashlib.sha256(source).hexdigest()[:12]}"
+    return _compiled(PROGRAM, "-static")
+
+
+def library() -> bytes:
+    """The stand-in of libcuda.so.1, compiled."""
+    return _compiled(CUDA, "-shared", "-fPIC", "-Wl,-soname,libcuda.so.1")
+
+
+def _compiled(source: Path, *options: str) -> bytes:
+    digest = hashlib.sha256(source.read_bytes()).hexdigest()[:12]
+    built = folder() / "cards" / f"{source.stem}-{digest}"
     with locked("cards"):
         if not built.exists():
             need("gcc")
             built.parent.mkdir(exist_ok=True)
             beside = built.with_suffix(".part")
-            argv = ["gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-static", "-s"]
-            run([*argv, "-o", str(beside), str(PROGRAM)], timeout=120)
+            argv = ["gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-s", *options]
+            run([*argv, "-o", str(beside), str(source)], timeout=120)
             beside.replace(built)
     return built.read_bytes()
 

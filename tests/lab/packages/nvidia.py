@@ -53,7 +53,7 @@ def _of(driver: Driver) -> list[Package]:
     return [
         _modules("nvidia-kernel-dkms", "proprietary", "nvidia-kernel-open-dkms", driver),
         _modules("nvidia-kernel-open-dkms", "open", "nvidia-kernel-dkms", driver),
-        Package("libcuda1", revision),
+        Package("libcuda1", revision, files={cards.LIBRARY: Content(cards.library())}),
         Package("libnvidia-ml1", revision),
         Package(
             "nvidia-driver-cuda",

@@ -7,6 +7,8 @@ from pathlib import Path
 
 SMI = Path("/lab/card/smi")
 PROGRAM = Path("/usr/bin/nvidia-smi")
+# What a container gets, by the capability that it has to have.
+CAPABILITIES = "compute,utility"
 # By nvidia-smi's exit status: what nvidia-container-cli says in that state.
 BROKEN = {
     6: "initialization error: nvml error: gpu not found",
@@ -35,6 +37,16 @@ def gpus() -> "list[dict[str, str]]":
         raise CardError(BROKEN.get(done.returncode, done.stdout.strip()))
     rows = [line.split(", ") for line in done.stdout.splitlines() if line.count(", ") == 3]
     return [dict(zip(("index", "uuid", "name", "bus_id"), row, strict=True)) for row in rows]
+
+
+def mounts(capabilities: str = CAPABILITIES) -> "list[str]":
+    """The driver's files that a container gets."""
+    names = capabilities.split(",")
+    libraries = map(str, Path("/usr/lib").glob("*-linux-gnu/libcuda.so.1"))
+    return [
+        *([str(PROGRAM)] if {"utility", "all"} & {*names} else []),
+        *(libraries if {"compute", "all"} & {*names} else []),
+    ]
 
 
 def chosen(visible: str) -> "list[dict[str, str]]":

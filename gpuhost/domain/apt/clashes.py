@@ -1,0 +1,128 @@
+"""Other definitions of an archive that gpuhost defines itself, and how they are put aside.
+
+Two definitions of one archive with different keys stop apt: "Conflicting values set for option
+Signed-By". A file with nothing else in it is moved away; in a file with others the lines of the
+definition become comments, so that nothing of it is lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from gpuhost.domain.apt.archive import LIST, archive_key
+from gpuhost.domain.apt.conflicts import Definition, conflicts, definitions, releases
+from gpuhost.domain.apt.entry import SourceFile
+from gpuhost.domain.apt.originals import OURS
+from gpuhost.domain.apt.plan import HostSources
+from gpuhost.domain.apt.record import Record, digest, saved_path
+from gpuhost.domain.apt.release_files import list_file
+from gpuhost.domain.apt.repository import Repository, sources_path
+from gpuhost.domain.apt.vendors import archive_of
+
+Lines = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Aside:
+    """What is done with clashing definitions.
+
+    + moved: files that are moved away whole
+    + edited: files with the first and last lines that become comments; the mirror's kept originals
+      are among them
+    + record: of the mirror, where it has to know the new contents; None: it stays
+    """
+
+    moved: tuple[str, ...]
+    edited: Mapping[str, tuple[Lines, ...]]
+    record: Record | None
+
+
+def clashes(
+    files: Iterable[SourceFile], repository: Repository, origins: Mapping[str, str]
+) -> list[Definition]:
+    """Every other definition of the repository's archive: the same to apt, or the vendor's same
+    archive on another server.
+
+    + origins: `Origin` of each archive that apt has fetched, by its URI (`archive_key`)
+    """
+    ours = list_file(repository.uri, repository.suite)
+
+    declared = repository.archive
+
+    def is_same(uri: str, suite: str) -> bool:
+        theirs = archive_of(uri, suite, origins.get(archive_key(uri), ""))
+        return list_file(uri, suite) == ours or bool(
+            declared
+            and theirs
+            and declared.vendor == theirs.vendor
+            # Behind a proxy only the suite is known.
+            and declared.part.endswith(theirs.part)
+        )
+
+    return [
+        definition
+        for definition in definitions(file for file in files if not _is_ours(file, repository.name))
+        if any(is_same(*r) for r in releases(definition.entry, repository.architecture))
+    ]
+
+
+def conflicting(files: Iterable[SourceFile], name: str, architecture: str) -> list[Definition]:
+    """Definitions because of which apt refuses the sources file that gpuhost wrote.
+
+    + name: of the repository
+    """
+    files = list(files)
+    if not any(_is_ours(file, name) for file in files):
+        return []
+    pairs = [{c.one, c.other} for c in conflicts(files, architecture)]
+    ours = [pair for pair in pairs if any(d.path == sources_path(name) for d in pair)]
+    return sorted({d for pair in ours for d in pair if d.path != sources_path(name)}, key=str)
+
+
+def aside(sources: HostSources, name: str, theirs: Iterable[Definition]) -> Aside:
+    """How to put definitions aside for the repository of this name."""
+    theirs = list(theirs)
+    moved: list[str] = []
+    edited: dict[str, tuple[Lines, ...]] = {}
+    record = sources.record
+    saved = {file.path: file for file in sources.saved}
+    for file in sources.files:
+        here = [d for d in theirs if d.path == file.path]
+        if not here:
+            continue
+        is_whole = len(here) == len(definitions([file])) and file.path not in (LIST, *saved)
+        # A file of the name that gpuhost's has is replaced by it.
+        if is_whole or file.path == sources_path(name):
+            moved.append(file.path)
+            continue
+        edited[file.path] = _lines(here)
+        if record and record.written.get(file.path) == digest(file.content):
+            after = digest(_marked(file.content, edited[file.path], name))
+            record = replace(record, written={**record.written, file.path: after})
+        if file.path in saved:
+            entries = [d.entry for d in here]
+            kept = [d for d in definitions([saved[file.path]]) if d.entry in entries]
+            edited |= {saved_path(file.path): _lines(kept)} if kept else {}
+    return Aside(tuple(moved), edited, record if record != sources.record else None)
+
+
+def mark(name: str) -> str:
+    """What a line begins with that is put aside for the repository of this name."""
+    return f"# put aside by gpuhost, {name}.sources has it: "
+
+
+def _is_ours(file: SourceFile, name: str) -> bool:
+    return file.path == sources_path(name) and file.content.startswith(OURS)
+
+
+def _lines(those: Iterable[Definition]) -> tuple[Lines, ...]:
+    return tuple((definition.first, definition.last) for definition in those)
+
+
+def _marked(content: str, lines: Iterable[Lines], name: str) -> str:
+    numbers = {number for first, last in lines for number in range(first, last + 1)}
+    return "\n".join(
+        mark(name) + line if number in numbers else line
+        for number, line in enumerate(content.split("\n"), 1)
+    )

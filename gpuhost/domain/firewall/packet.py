@@ -1,0 +1,387 @@
+"""The first packet of a connection from outside, and whether a rule's conditions match it.
+
+A condition that cannot be judged matches MAYBE. Of a packet without a known source the address is
+one that nobody lists: a rule for one network, for addresses seen before (`recent`), or for many
+connections at once (`connlimit`) does not match it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import lru_cache, partial
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
+
+from gpuhost.domain.firewall.rule import Family
+from gpuhost.domain.firewall.tables import words
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+NUMBERS = {"6": "tcp", "17": "udp", "132": "sctp", "33": "dccp"}
+# The port that a client's own socket gets.
+CLIENT_PORTS = (32768, 60999)
+# Where no other machine's connection comes in.
+INSIDE = re.compile(r"lo|(docker|br-|veth|virbr|tailscale|wg|tun|tap|cni|flannel|cali|lxd|lxc).*")
+# A network as wide as this may hold any address.
+WIDE: dict[Family, int] = {4: 7, 6: 15}
+
+
+class Match(IntEnum):
+    """Ordered: all conditions together match as the lowest of them."""
+
+    NO = 0
+    MAYBE = 1
+    YES = 2
+
+    def inverted(self) -> Match:
+        return Match(2 - self)
+
+
+def _match(yes: bool) -> Match:
+    return Match.YES if yes else Match.NO
+
+
+@dataclass(frozen=True)
+class Packet:
+    """A new connection, at one place of its way.
+
+    + port: the destination's, after a rewrite
+    + source: where it comes from; None: from an address that no rule lists
+    + interface: where it arrives; None: not known, but from outside
+    + destinations: addresses, of which it has one; empty: not known
+    + asked_port: the port before a rewrite; rewritten: whether DNAT changed the destination
+    + local: it is for the host itself
+    + out: the interface through which it is forwarded; None: not known
+    """
+
+    family: Family
+    protocol: str
+    port: int
+    source: Network | None = None
+    interface: str | None = None
+    destinations: tuple[Address, ...] = ()
+    asked_port: int = 0
+    rewritten: bool = False
+    local: bool = True
+    out: str | None = None
+    marked: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.asked_port or self.port}/{self.protocol} over IPv{self.family}"
+
+
+Condition = Callable[[Packet], Match]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule of iptables as a packet meets it.
+
+    + target: its name, "" for a rule that only counts; jumps: "-j" or "-g"
+    + arguments: what follows the target
+    + lists: names of the sets that say from which sources it applies
+    """
+
+    text: str
+    conditions: tuple[Condition, ...]
+    target: str
+    jump: str
+    arguments: tuple[str, ...]
+    lists: tuple[str, ...]
+
+    def match(self, packet: Packet) -> Match:
+        result = Match.YES
+        for condition in self.conditions:
+            result = min(result, condition(packet))
+            if result is Match.NO:
+                break
+        return result
+
+    def matches_listed(self, packet: Packet) -> bool:
+        """Whether it may match the same packet from a source in its sets."""
+        others = (condition for condition in self.conditions if condition is not is_listed)
+        return bool(self.lists) and all(condition(packet) is not Match.NO for condition in others)
+
+    @classmethod
+    @lru_cache(maxsize=8192)
+    def parse(cls, text: str) -> Rule:
+        """Read a rule as `iptables-save` prints it: the target and its options are last."""
+        before, jump, after = _split(words(text))
+        grouped = [
+            o for o in _grouped(before) if not (o[1] == "-m" and o[2] and o[2][0] in MODULES)
+        ]
+        return cls(
+            text=text,
+            conditions=tuple(condition(*option) for option in grouped),
+            target=after[0] if after else "",
+            jump=jump,
+            arguments=tuple(after[1:]),
+            lists=tuple(o[2][0] for o in grouped if o[1] == "--match-set" and _is_source_set(*o)),
+        )
+
+
+def _split(rule: list[str]) -> tuple[list[str], str, list[str]]:
+    for at, word in enumerate(rule):
+        if word in ("-j", "-g") and (at == 0 or rule[at - 1] != "--comment"):
+            return rule[:at], word, rule[at + 1 :]
+    return rule, "", []
+
+
+Option = tuple[bool, str, tuple[str, ...]]
+
+
+def _grouped(rule: list[str]) -> Iterable[Option]:
+    """Each option: whether it is negated, its name, its words."""
+    at, negated = 0, False
+    while at < len(rule):
+        word, at = rule[at], at + 1
+        if word == "!":
+            negated = True
+            continue
+        end = at + 1 if word == "--comment" else at
+        while end < len(rule) and not rule[end].startswith("-") and rule[end] != "!":
+            end += 1
+        yield negated, word, tuple(rule[at:end])
+        at, negated = end, False
+
+
+def _is_known_module(option: Option) -> bool:
+    return option[1] == "-m" and option[2][:1] != () and option[2][0] in MODULES
+
+
+def condition(negated: bool, name: str, values: tuple[str, ...]) -> Condition:
+    """The test of one option of iptables, as `iptables-save` prints it."""
+    if _is_source_set(negated, name, values):
+        return is_listed
+    test = TESTS.get(name)
+    if test is None or not (values or name in ALONE):
+        return cannot_tell
+    judge = partial(_judge, test, values)
+    return partial(_inverted, judge) if negated else judge
+
+
+def _judge(test: Test, values: tuple[str, ...], packet: Packet) -> Match:
+    try:
+        return test(values, packet)
+    except ValueError:
+        return Match.MAYBE
+
+
+def _inverted(condition: Condition, packet: Packet) -> Match:
+    return condition(packet).inverted()
+
+
+def cannot_tell(packet: Packet) -> Match:
+    return Match.MAYBE
+
+
+def _is_source_set(negated: bool, name: str, values: tuple[str, ...]) -> bool:
+    return name == "--match-set" and not negated and len(values) == 2 and values[1] == "src"
+
+
+def is_listed(packet: Packet) -> Match:
+    """One known source may be in a set; of many, an address that nobody lists is meant."""
+    source = packet.source
+    return Match.NO if source is None or source.num_addresses > 1 else Match.MAYBE
+
+
+# --- one test per option -------------------------------------------------------------------
+
+Test = Callable[[tuple[str, ...], Packet], Match]
+
+
+def _protocol(values: tuple[str, ...], packet: Packet) -> Match:
+    name = NUMBERS.get(values[0], values[0]).lower()
+    return _match(name in ("all", "0", packet.protocol))
+
+
+@lru_cache(maxsize=1024)
+def _network(text: str) -> Network:
+    return ip_network(text, strict=False)
+
+
+def _source(values: tuple[str, ...], packet: Packet) -> Match:
+    network = _network(values[0])
+    if network.prefixlen == 0:
+        return Match.YES
+    if packet.source is None:
+        return Match.MAYBE if network.prefixlen <= WIDE[packet.family] else Match.NO
+    return _match(_contains(network, packet.source))
+
+
+def _contains(network: Network, other: Network) -> bool:
+    if isinstance(network, IPv4Network):
+        return isinstance(other, IPv4Network) and other.subnet_of(network)
+    return isinstance(other, IPv6Network) and other.subnet_of(network)
+
+
+def _destination(values: tuple[str, ...], packet: Packet) -> Match:
+    network = _network(values[0])
+    if network.prefixlen == 0:
+        return Match.YES
+    if network.is_multicast or network.is_loopback or str(network) == "255.255.255.255/32":
+        return Match.NO
+    inside = [address in network for address in packet.destinations]
+    if not inside or (any(inside) and not all(inside)):
+        return Match.MAYBE
+    return _match(all(inside))
+
+
+def _interface(values: tuple[str, ...], packet: Packet) -> Match:
+    if packet.interface is not None:
+        return _match(_is_named(values[0], packet.interface))
+    if values[0] == "+":
+        return Match.YES
+    return Match.NO if INSIDE.fullmatch(values[0]) else Match.MAYBE
+
+
+def _out(values: tuple[str, ...], packet: Packet) -> Match:
+    if packet.local:
+        return Match.NO
+    return Match.MAYBE if packet.out is None else _match(_is_named(values[0], packet.out))
+
+
+def _is_named(pattern: str, name: str) -> bool:
+    return name.startswith(pattern[:-1]) if pattern.endswith("+") else name == pattern
+
+
+@lru_cache(maxsize=1024)
+def _ranges(text: str) -> list[tuple[int, int]]:
+    """Ports as iptables prints them: 80, 8000:8100, 22,80,8000:8100."""
+    ranges = []
+    for part in text.split(","):
+        first, colon, last = part.partition(":")
+        ranges.append((int(first or 0), int(last or 65535) if colon else int(first)))
+    return ranges
+
+
+def _in_ranges(port: int, text: str) -> Match:
+    return _match(any(first <= port <= last for first, last in _ranges(text)))
+
+
+def _port(values: tuple[str, ...], packet: Packet) -> Match:
+    return _in_ranges(packet.port, values[0])
+
+
+def _asked_port(values: tuple[str, ...], packet: Packet) -> Match:
+    return _in_ranges(packet.asked_port or packet.port, values[0])
+
+
+def _source_port(values: tuple[str, ...], packet: Packet) -> Match:
+    return max(_overlap(first, last) for first, last in _ranges(values[0]))
+
+
+def _overlap(first: int, last: int) -> Match:
+    low, high = CLIENT_PORTS
+    if first <= low and high <= last:
+        return Match.YES
+    # A client that binds a well-known port is not meant.
+    return Match.NO if last < low or first > high or first == last else Match.MAYBE
+
+
+def _either_port(values: tuple[str, ...], packet: Packet) -> Match:
+    return max(_port(values, packet), _source_port(values, packet))
+
+
+def _state(values: tuple[str, ...], packet: Packet) -> Match:
+    states = values[0].split(",")
+    if "NEW" in states or ("DNAT" in states and packet.rewritten):
+        return Match.YES
+    return Match.MAYBE if "UNTRACKED" in states or "SNAT" in states else Match.NO
+
+
+def _direction(values: tuple[str, ...], packet: Packet) -> Match:
+    return _match(values[0] == "ORIGINAL")
+
+
+def _flags(values: tuple[str, ...], packet: Packet) -> Match:
+    """The first packet of a TCP connection has SYN, and no other flag."""
+    mask, compared = values
+    all_flags = mask == "ALL" or "SYN" in mask.split(",")
+    return _match(set(compared.split(",")) - {"NONE"} == ({"SYN"} if all_flags else set()))
+
+
+def _destination_type(values: tuple[str, ...], packet: Packet) -> Match:
+    return _match(("LOCAL" if packet.local else "UNICAST") in values[0].split(","))
+
+
+def _source_type(values: tuple[str, ...], packet: Packet) -> Match:
+    return _match("UNICAST" in values[0].split(","))
+
+
+def _mark(values: tuple[str, ...], packet: Packet) -> Match:
+    if packet.marked:
+        return Match.MAYBE
+    value, _, mask = values[0].partition("/")
+    return _match(int(value, 0) & int(mask or "0xffffffff", 0) == 0)
+
+
+def _source_range(values: tuple[str, ...], packet: Packet) -> Match:
+    return Match.NO if packet.source is None else Match.MAYBE
+
+
+def _yes(values: tuple[str, ...], packet: Packet) -> Match:
+    return Match.YES
+
+
+def _no(values: tuple[str, ...], packet: Packet) -> Match:
+    return Match.NO
+
+
+def _syn(values: tuple[str, ...], packet: Packet) -> Match:
+    return _match(packet.protocol == "tcp")
+
+
+# Modules whose options are judged below; of any other module nobody can tell.
+MODULES = {
+    *("tcp", "udp", "sctp", "dccp", "icmp", "icmp6", "ipv6-icmp", "multiport", "conntrack"),
+    *("state", "comment", "addrtype", "limit", "hashlimit", "connlimit", "recent", "mark"),
+    *("set", "iprange", "rt", "frag", "ah", "esp"),
+}
+# The options that stand without a value.
+ALONE = {
+    *("--syn", "--set", "--rcheck", "--update", "--remove"),
+    *("--rsource", "--rdest", "--rttl", "--reap", "--connlimit-saddr", "--connlimit-daddr"),
+}
+# The limits of a rate are those of ordinary traffic: this connection is within them, and the first
+# of its source (iptables-extensions(8): limit, hashlimit, connlimit, recent).
+TESTS: dict[str, Test] = {
+    "-p": _protocol,
+    "-s": _source,
+    "-d": _destination,
+    "-i": _interface,
+    "-o": _out,
+    **dict.fromkeys(("--dport", "--dports"), _port),
+    **dict.fromkeys(("--sport", "--sports"), _source_port),
+    "--ports": _either_port,
+    **dict.fromkeys(("--ctstate", "--state"), _state),
+    "--ctorigdstport": _asked_port,
+    "--ctdir": _direction,
+    "--ctproto": _protocol,
+    "--tcp-flags": _flags,
+    "--syn": _syn,
+    "--dst-type": _destination_type,
+    "--src-type": _source_type,
+    "--mark": _mark,
+    "--src-range": _source_range,
+    **dict.fromkeys(("--icmp-type", "--icmpv6-type", "--comment"), _yes),
+    **dict.fromkeys(("--limit", "--limit-burst", "--hashlimit", "--hashlimit-upto"), _yes),
+    **dict.fromkeys(("--connlimit-upto", "--connlimit-mask"), _yes),
+    **dict.fromkeys(("--connlimit-saddr", "--connlimit-daddr"), _yes),
+    **dict.fromkeys(("--connlimit-above", "--hashlimit-above"), _no),
+    **{
+        f"--hashlimit-{option}": _yes
+        for option in (
+            *("burst", "mode", "name", "srcmask", "dstmask", "htable-size", "htable-max"),
+            *("htable-expire", "htable-gcinterval", "rate-match", "rate-interval"),
+        )
+    },
+    **dict.fromkeys(("--set", "--name", "--seconds", "--hitcount", "--mask"), _yes),
+    **dict.fromkeys(("--rsource", "--rdest", "--rttl", "--reap"), _yes),
+    **dict.fromkeys(("--rcheck", "--update", "--remove"), _no),
+    # Headers that a first packet does not have: of routing, fragments and IPsec.
+    **dict.fromkeys(("--rt-type", "--fragid", "--ahspi", "--espspi"), _no),
+}

@@ -1,0 +1,59 @@
+"""Whose archive each of apt's sources is, and which of them clash with gpuhost's own."""
+
+from __future__ import annotations
+
+from gpuhost.domain.apt.archive import OwnArchives, archive_key
+from gpuhost.domain.apt.clashes import clashes
+from gpuhost.domain.apt.conflicts import Definition, definitions
+from gpuhost.domain.apt.documents import own_archives
+from gpuhost.domain.apt.entry import Entry
+from gpuhost.domain.apt.mirrors import ARCHIVES
+from gpuhost.domain.apt.repository import Repository
+from gpuhost.domain.apt.vendors import NAMES, archive_of
+from gpuhost.domain.redact import redact_credentials
+from gpuhost.snapshot import Snapshot
+
+
+def distribution_archives(snapshot: Snapshot) -> OwnArchives:
+    """The definitions of the distribution's own archive, on its servers or on any mirror."""
+    sources = snapshot.apt.sources
+    mirror = sources.record.chosen() if sources.record else None
+    known = [mirror.uri(archive) for archive in ARCHIVES] if mirror else []
+    return own_archives(sources.files, sources.distribution, known)
+
+
+def clashing(snapshot: Snapshot, repository: Repository) -> list[Definition]:
+    """Other definitions of an archive that gpuhost defines itself."""
+    sources = snapshot.apt.sources
+    return clashes(sources.files, repository, sources.distribution.origins)
+
+
+def put_aside(snapshot: Snapshot, repository: Repository) -> list[str]:
+    """Paths of the files that were moved away because of a repository."""
+    return list(dict.fromkeys(d.path for d in clashes(snapshot.apt.aside, repository, {})))
+
+
+def owner(entry: Entry, own: OwnArchives, snapshot: Snapshot) -> str:
+    """Whose archive a definition is of."""
+    distribution = snapshot.apt.sources.distribution
+    if own.recognises(entry):
+        login = "" if own.has(entry) else ", with a password"
+        return f"{distribution.id.capitalize()}'s own archive{login}"
+    for uri in entry.uris:
+        origin = distribution.origins.get(archive_key(uri), "")
+        for suite in entry.suites:
+            if archive := archive_of(uri, suite, origin):
+                return NAMES[archive.vendor]
+        if origin:
+            return f"of {origin}"
+    return "not recognised"
+
+
+def owners(snapshot: Snapshot) -> list[str]:
+    """Every active source with its owner, for people."""
+    own = distribution_archives(snapshot)
+    return [
+        f"{d}: {' '.join((*map(redact_credentials, d.entry.uris), *d.entry.suites))}"
+        f" ({owner(d.entry, own, snapshot)})"
+        for d in definitions(snapshot.apt.sources.files)
+    ]

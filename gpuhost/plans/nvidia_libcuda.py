@@ -1,0 +1,53 @@
+"""A driver that answers without libcuda.so.1: why, and which package has it."""
+
+from __future__ import annotations
+
+import re
+
+from gpuhost.snapshot import Snapshot
+
+# Packages of nvidia-smi by archive, and those of libcuda.so.1 beside them: Debian's package pages
+# (libcuda1; nvidia-tesla-470-smi and libnvidia-tesla-470-cuda1), Ubuntu's (nvidia-utils-580-server
+# and libnvidia-compute-580-server), NVIDIA's repository (nvidia-driver-cuda and libcuda1).
+COMPANIONS = (
+    (re.compile(r"nvidia-utils-(\d+(?:-server)?)"), "libnvidia-compute-{}"),
+    (re.compile(r"nvidia-(tesla|tesla-\d+|legacy-\d+xx)-smi"), "libnvidia-{}-cuda1"),
+    (re.compile(r"nvidia-smi()"), "libcuda1"),
+    (re.compile(r"nvidia-driver-cuda()"), "libcuda1"),
+)
+# vGPU's host driver has nvidia-smi and no CUDA; its cards belong to virtual machines.
+VGPU_HOST = "nvidia_vgpu_vfio"
+CAPABILITIES = (
+    'give this container the driver capability "compute": '
+    "`lxc config set NAME nvidia.driver.capabilities compute,utility`, or "
+    "NVIDIA_DRIVER_CAPABILITIES=compute,utility"
+)
+
+
+def without_libcuda(snapshot: Snapshot) -> tuple[str, str]:
+    """The cause, and what to do."""
+    if VGPU_HOST in snapshot.nvidia.loaded_modules:
+        return (
+            "it is vGPU's driver for hypervisors, which has no CUDA",
+            'set gpu="none" here, and run containers in virtual machines with a vGPU',
+        )
+    if remedy := _install(snapshot):
+        return "libcuda.so.1 is missing", remedy
+    if snapshot.system.container:
+        return "libcuda.so.1 is missing: it comes from the host of this container", CAPABILITIES
+    return (
+        "libcuda.so.1 is missing",
+        "run the installer of the same driver again (it does not come from packages); if the "
+        "library is there, run ldconfig",
+    )
+
+
+def _install(snapshot: Snapshot) -> str:
+    """The command for the package, at the version of nvidia-smi's; empty: not from packages."""
+    for name, package in snapshot.nvidia.packages.items():
+        for pattern, companion in COMPANIONS:
+            if match := pattern.fullmatch(name):
+                library = companion.format(match[1])
+                again = "--reinstall " if library in snapshot.nvidia.packages else ""
+                return f"apt-get install {again}{library}={package.version}"
+    return ""

@@ -1,0 +1,197 @@
+"""Whether a running container can still use the NVIDIA cards that it was given.
+
+The runner asks before and after it starts a release. A reading sends this file to the host as a
+program of its own, so it imports nothing of gpuhost.
+
+systemd's daemon-reload takes the devices from the cgroups of running containers if the toolkit's
+hook gave them; a new container has them again (nvidia-container-toolkit, issue 48). A driver that
+is changed under a container has the same effect.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+import subprocess
+import sys
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+SECONDS = 8
+AT_ONCE, MOST = 8, 32
+LONGEST = 300
+APPS = "/opt/gpuhost/"
+# has: it can use them; lost: it could, and cannot any more; none: it has none; gone: it has stopped
+# since; unknown: no answer.
+CARDS_HELD, CARDS_LOST, NO_CARDS, CARDS_GONE, CARDS_UNKNOWN = (
+    "has",
+    "lost",
+    "none",
+    "gone",
+    "unknown",
+)
+LOST_TEXT = re.compile(
+    r"Failed to initialize NVML: (?:Unknown Error|Driver Not Loaded)|No devices were found"
+    r"|Driver/library version mismatch|couldn.?t communicate with the NVIDIA driver",
+    re.IGNORECASE,
+)
+# Other checks report these.
+GONE = re.compile(r"is not running|no such container|is restarting|is paused", re.IGNORECASE)
+# nvidia-smi is not in the image, and the toolkit did not put it there.
+NO_PROGRAM = re.compile(r"executable file not found|no such file or directory", re.IGNORECASE)
+LISTED = re.compile(r"^GPU \d+: ", re.MULTILINE | re.ASCII)
+CONTROL = "dev/nvidiactl"
+CDI_KIND = "nvidia.com/gpu"
+
+
+def asks_for_card(*, requests: object, runtime: object, devices: object) -> bool:
+    """Whether a container was given NVIDIA's cards.
+
+    + requests, runtime, devices: DeviceRequests, Runtime and Devices of the engine's HostConfig
+    """
+    return (
+        runtime == "nvidia"
+        or any(map(_is_nvidia, _mappings(requests)))
+        or any(str(d.get("PathOnHost")).startswith("/dev/nvidia") for d in _mappings(devices))
+    )
+
+
+def _mappings(value: object) -> list[Mapping[str, Any]]:
+    entries = value if isinstance(value, list) else []
+    return [entry for entry in entries if isinstance(entry, dict)]
+
+
+def _is_nvidia(request: Mapping[str, Any]) -> bool:
+    driver = request.get("Driver")
+    if driver == "cdi":
+        return CDI_KIND in str(request.get("DeviceIDs"))
+    # For Docker that is also "gpu" without a driver.
+    return driver == "nvidia" or (not driver and "'gpu'" in str(request.get("Capabilities")))
+
+
+def judge(status: int | None, output: str) -> tuple[str, str]:
+    """What `nvidia-smi -L` in the container says; status None: it did not end in time."""
+    text = " ".join(output.split())[:LONGEST]
+    if status is None:
+        return CARDS_UNKNOWN, f"nvidia-smi did not end within {SECONDS} s in it"
+    if match := LOST_TEXT.search(output):
+        return CARDS_LOST, match[0]
+    # 14: a card's infoROM is corrupt, which is a warning.
+    if status in (0, 14) and LISTED.search(output):
+        return CARDS_HELD, ""
+    if GONE.search(output):
+        return CARDS_GONE, text
+    return (NO_CARDS if NO_PROGRAM.search(output) else CARDS_UNKNOWN), text
+
+
+def ask_for_cards(
+    container: str, pid: int, environment: Mapping[str, str] | None = None
+) -> tuple[str, str]:
+    """A running container: has, lost, none, gone or unknown, and the evidence.
+
+    + pid: of its first process, on the host
+    + environment: of the docker command; None: this process's
+    """
+    words = ("docker", "exec", container, "nvidia-smi", "-L")
+    try:
+        done = subprocess.run(
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            timeout=SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return judge(None, "")
+    except OSError as error:
+        return CARDS_UNKNOWN, str(error)
+    found = judge(done.returncode, done.stdout.decode(errors="replace"))
+    return _open_node(pid) if found[0] == NO_CARDS else found
+
+
+def _open_node(pid: int) -> tuple[str, str]:
+    """For an image without nvidia-smi: open its device node under the rules of its cgroup."""
+    node, group = Path(f"/proc/{pid}/root") / CONTROL, _cgroup(pid)
+    try:
+        if not stat.S_ISCHR(node.lstat().st_mode):
+            return NO_CARDS, ""
+    except OSError:
+        return NO_CARDS, ""
+    if group is None:
+        return CARDS_UNKNOWN, "its cgroup was not found"
+    child = os.fork()
+    if child == 0:
+        os._exit(_open_in(group, node))
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if status == 0:
+        return CARDS_HELD, ""
+    text = f"/{CONTROL}: {os.strerror(status) if 0 < status < 255 else 'not opened'}"
+    return (CARDS_LOST if status == 1 else CARDS_UNKNOWN), text
+
+
+def _open_in(group: Path, node: Path) -> int:
+    """The error of opening it, 0 for none; 255: this process could not join the cgroup."""
+    try:
+        (group / "cgroup.procs").write_text(str(os.getpid()))
+    except OSError:
+        return 255
+    try:
+        # Whoever is root in the container could put a link there.
+        os.close(os.open(node, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK))
+    except OSError as error:
+        return error.errno or 255
+    return 0
+
+
+def _cgroup(pid: int) -> Path | None:
+    """The directory that decides on devices: of cgroup v1's controller, else of v2."""
+    root, found = Path("/sys/fs/cgroup"), None
+    try:
+        lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
+    except OSError:
+        return None
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if "devices" in controllers.split(","):
+            return root / "devices" / path.lstrip("/")
+        if not controllers:
+            found = root / path.lstrip("/")
+    return found
+
+
+def _running(inspected: Path) -> list[tuple[str, int]]:
+    """The containers of apps with cards, from what docker_inspect printed: a line for each."""
+    found = []
+    for line in inspected.read_text(errors="replace").splitlines():
+        value = json.loads(line)
+        config = {key: value.get(key) for key in ("requests", "runtime", "devices")}
+        is_ours = str(value.get("directory")).startswith(APPS)
+        if is_ours and value.get("state") == "running" and asks_for_card(**config):
+            found.append((str(value["id"]), int(value["pid"])))
+    return found[:MOST]
+
+
+def main(reading: Path) -> None:
+    """Prints the answers by id.
+
+    + reading: the directory of the reading, with what its other probes printed
+    """
+    # 14: see judge. A driver that hangs would leave a process in each container at each reading.
+    driver_works = (reading / "nvidia_smi.rc").read_text().strip() in ("0", "14")
+    containers = _running(reading / "docker_inspect.out") if driver_works else []
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        answers = list(pool.map(lambda each: ask_for_cards(*each), containers))
+    print(json.dumps({each[0]: answer for each, answer in zip(containers, answers)}))  # noqa: B905
+
+
+if __name__ == "__main__" and sys.argv[1:]:
+    try:
+        main(Path(sys.argv[1]))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        sys.exit(f"the cards of containers: {error}")

@@ -1,0 +1,97 @@
+"""Whose archive a source is: by URI, key and what apt has fetched, never by a file name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from gpuhost.domain.apt.archive import archive_key
+from gpuhost.domain.apt.clashes import clashes
+from gpuhost.domain.apt.conflicts import definitions, releases
+from gpuhost.domain.apt.entry import SourceFile
+from gpuhost.domain.apt.release_files import list_file
+from gpuhost.domain.apt.repository import Repository
+from gpuhost.domain.apt.vendors import Archive
+from gpuhost.domain.nvidia.driver_choice import NoDriverPackagesError
+from gpuhost.plans.apt_archives import distribution_archives, owner
+from gpuhost.plans.nvidia_repository import components_file
+from gpuhost.snapshot import Snapshot
+from tests.recorded import probes
+
+CASES = yaml.safe_load((Path(__file__).parent / "owners.yaml").read_text())
+by_name = pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
+
+
+def snapshot_of(case: dict[str, Any]) -> Snapshot:
+    id, codename, *architecture = case["host"].split()
+    name = architecture[0] if architecture else "amd64"
+    listing = "".join(
+        f"{path}\n" + "".join(f":{line}\n" for line in text.splitlines())
+        for path, text in case["files"].items()
+    )
+    files = {"/etc/os-release": f'ID={id}\nVERSION_ID="24.04"\nVERSION_CODENAME={codename}\n'}
+    changed: dict[str, Any] = {"apt_sources": {"rc": 0, "out": listing}}
+    changed["apt_releases"] = {"rc": 0, "out": _heads(case, name)}
+    machine = {"amd64": "x86_64", "arm64": "aarch64"}[name]
+    changed["kernel"] = {"rc": 0, "out": f"Linux host 6.8.0-1-generic {machine}\n"}
+    return Snapshot(probes("debian13", files, changed))
+
+
+def _heads(case: dict[str, Any], architecture: str) -> str:
+    """What grep finds in apt's lists, for the files that a case says were fetched."""
+    files = [SourceFile(path, text) for path, text in case["files"].items()]
+    names = [
+        list_file(uri, suite)
+        for definition in definitions(files)
+        for uri, suite in releases(definition.entry, architecture)
+    ]
+    return "".join(
+        f"/var/lib/apt/lists/{name}:Origin: {origin}\n"
+        for start, origin in case.get("fetched", {}).items()
+        for name in names
+        if name.startswith(start)
+    )
+
+
+@by_name
+def test_the_owner_of_each_source(case: dict[str, Any]) -> None:
+    snapshot = snapshot_of(case)
+    own = distribution_archives(snapshot)
+    every = definitions(snapshot.apt.sources.files)
+    assert [owner(d.entry, own, snapshot) for d in every] == case["owners"]
+
+
+@by_name
+def test_what_a_driver_needs_is_there_added_or_refused_by_name(case: dict[str, Any]) -> None:
+    snapshot = snapshot_of(case)
+    wanted = ("restricted", "multiverse") if "ubuntu" in case["host"] else ("contrib", "non-free")
+    if "refused" in case:
+        with pytest.raises(NoDriverPackagesError, match=case["refused"]):
+            components_file(snapshot, wanted)
+        return
+    added = components_file(snapshot, wanted)
+    lines = added.content.splitlines() if added else []
+    needed = [line.split()[1:] for line in lines if line.startswith("Components:")]
+    assert sorted({word for words in needed for word in words}) == sorted(case["missing"])
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if "archives" in c], ids=lambda c: c["name"])
+def test_which_of_its_archives_it_is(case: dict[str, Any]) -> None:
+    suites = snapshot_of(case).apt.sources.own_suites()
+    assert [f"{archive} {suite}" for archive, suite in suites] == case["archives"]
+
+
+def test_a_proxy_of_dockers_archive_is_known_by_what_was_fetched() -> None:
+    case = next(c for c in CASES if c["name"].startswith("a proxy without a key"))
+    docker = Repository(
+        "docker", "https://a.invalid/linux/ubuntu", "noble", "stable", "amd64", "", "",
+        archive=Archive("docker", "ubuntu noble"),
+    )  # fmt: skip
+    snapshot = snapshot_of(case)
+    sources = snapshot.apt.sources
+    found = clashes(sources.files, docker, sources.distribution.origins)
+    assert [str(d) for d in found] == ["/etc/apt/sources.list.d/company.list:2"]
+    assert archive_key(found[0].entry.uris[0]) in sources.distribution.origins

@@ -1,0 +1,95 @@
+"""A run reads each host once, until something changes the host or a minute is over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from pyinfra.context import ctx_host, ctx_state
+from pyinfra_testing.util import FakeState, create_host
+
+from gpuhost.operations import reading
+from gpuhost.settings import Settings
+from tests.recorded import raw
+
+
+@dataclass
+class Run:
+    """A run on one host, and the requests of its readings."""
+
+    state: Any
+    host: Any
+    clock: float = 1000.0
+    scripts: list[str] = field(default_factory=list)
+
+    def read(self, **settings: Any) -> int:
+        """The number of readings after one more operation has asked for the host's state."""
+        reading.read(Settings(**settings))
+        return len(self.scripts)
+
+    def execute(self, *commands: str) -> None:
+        """An operation that is not gpuhost's has ended."""
+        done = SimpleNamespace(executed=bool(commands))
+        self.state.ops[self.host][str(len(self.state.ops[self.host]))] = SimpleNamespace(
+            operation_meta=done
+        )
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+    state = FakeState()
+    state.is_executing = False
+    host = create_host(state, facts={"snapshot.Snapshot": raw({"host": "debian13"})})
+    state.ops = {host: {}}
+    made = Run(state, host)
+    answer = host.get_fact
+
+    def get_fact(fact: Any, *, _stdin: str, **arguments: Any) -> Any:
+        made.scripts.append(_stdin)
+        return answer(fact)
+
+    monkeypatch.setattr(host, "get_fact", get_fact)
+    monkeypatch.setattr(reading.time, "monotonic", lambda: made.clock)
+    with ctx_state.use(state), ctx_host.use(host):
+        yield made
+
+
+def test_a_run_that_changes_nothing_reads_once(run: Run) -> None:
+    assert run.read() == 1
+    run.state.is_executing = True
+    run.execute()
+    run.clock += reading.VALID_SECONDS - 1
+    assert run.read() == 1
+
+
+def test_a_change_of_ours_ends_a_reading(run: Run) -> None:
+    run.read()
+    reading.forget()
+    assert run.read() == 1, "while operations only plan, nothing changes"
+    run.state.is_executing = True
+    reading.forget()
+    assert run.read() == 2
+
+
+def test_a_change_by_another_operation_ends_a_reading(run: Run) -> None:
+    run.read()
+    run.state.is_executing = True
+    run.execute("swapoff -a")
+    assert run.read() == 2
+    assert run.read() == 2
+
+
+def test_a_reading_that_waited_for_a_person_is_old(run: Run) -> None:
+    run.read()
+    run.clock += reading.VALID_SECONDS
+    assert run.read() == 2
+
+
+def test_other_paths_are_read_once_more_and_with_the_first(run: Run) -> None:
+    run.read()
+    assert run.read(swap_path="/data/swapfile") == 2
+    assert "/data/swapfile" in run.scripts[1]
+    assert run.read() == 2
