@@ -94,6 +94,7 @@ def test_the_deploy_installs_it_once() -> None:
         case = {"host": "debian13", "probes": {"stat": {"out": rows}, "hashes": {"out": hashes}}}
         state = FakeState()
         host = create_host(state, facts={"snapshot.Snapshot": raw(case)})
+        state.ops = {host: {}}
         with ctx_state.use(state), ctx_host.use(host):
             assert len(list(drift.reading._inner(settings=settings))) == count
 
