@@ -1,4 +1,4 @@
-# /usr/local/lib/gpuhost/read, the forced command of the nightly drift check's key:
+# The forced command of the nightly drift check's key, /usr/local/lib/gpuhost/read:
 #   restrict,command="/usr/local/lib/gpuhost/read" ssh-ed25519 …
 # The key can do nothing but send a reading, and only that of the last deploy is run: the deploy has
 # left its hash in a file that only root can write.
