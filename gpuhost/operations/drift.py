@@ -29,7 +29,9 @@ from gpuhost.plans.drift import (
     unwritable_reports,
     wrong_files,
 )
+from gpuhost.plans.drift_reading import ALLOWED, COMMAND, key_options, reading_files
 from gpuhost.plans.host_file import HostFile
+from gpuhost.plans.request import request_for
 from gpuhost.remote.commands import connector_arguments, put, remove, run, script
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
@@ -95,9 +97,34 @@ def timer(
     yield FunctionCommand(print_key, (), {})
 
 
+@operation
+def reading(settings: Settings) -> Commands:
+    """
+    Let the key of the nightly check read this host: install the key's forced command, and the hash
+    of the one reading that it runs. Whoever has the key can do nothing else here.
+
+    + settings: the settings of this host
+
+    **Example:**
+
+    .. code:: python
+
+        from gpuhost.operations import drift
+        drift.reading(name="Reading of the nightly check", settings=settings)
+    """
+    snapshot = read(settings)
+    wrong = [file for file in reading_files(request_for(settings)) if not file.is_on(snapshot)]
+    for file in wrong:
+        yield put(file.path, file.content, mode=file.mode)
+    if not wrong:
+        host.noop("the nightly check may read this host")
+
+
 def _why_not(snapshot: Snapshot, settings: Settings) -> str:
     """Why the check cannot be installed; empty if it can."""
     finding = finding_of("drift.command", snapshot, settings)
+    if finding.status is Status.OK:
+        finding = finding_of("drift.checkout", snapshot, settings)
     if finding.status is not Status.OK:
         return f"{finding.actual}; {finding.fix}" if finding.fix else finding.actual
     if snapshot.paths.get(SSH_KEYGEN) is None:
@@ -156,7 +183,8 @@ def print_key(state: State, host: Host) -> bool:
     for line in (
         "the nightly check logs in to the fleet with this key: add it to authorized_keys of the",
         "account that the inventory names (root, or one with sudo), on every host:",
-        f"    restrict {output.stdout.strip()}",
+        f"    {key_options()} {output.stdout.strip()}",
+        "so it can only read them; each host runs only the reading of its last deploy.",
         f"it accepts only the host keys in {HOME}/.ssh/known_hosts. Try it:",
         f"    systemctl start {SERVICE}; journalctl -u {SERVICE} -n 50",
         "its output shows how to accept the key of each host.",
@@ -166,7 +194,7 @@ def print_key(state: State, host: Host) -> bool:
 
 
 def _remove(snapshot: Snapshot) -> Commands:
-    installed = [path for path in (*PATHS, SECRETS) if snapshot.paths.get(path)]
+    installed = [path for path in (*PATHS, SECRETS, COMMAND, ALLOWED) if snapshot.paths.get(path)]
     if not installed:
         host.noop("the nightly drift check is not installed")
         return

@@ -5,16 +5,18 @@ from __future__ import annotations
 from functools import cache
 from importlib.resources import files
 from posixpath import dirname
+from typing import TypeGuard
 
 from gpuhost.domain.rendering import render
 from gpuhost.plans.host_file import HostFile
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
+from gpuhost.snapshot.checkout import ACCOUNT as ACCOUNT
+from gpuhost.snapshot.checkout import CHECKOUTS
 from gpuhost.snapshot.paths import PathState
 from gpuhost.snapshot.request import Request
 from gpuhost.snapshot.units import Unit, read_unit
 
-ACCOUNT = "gpuhost-drift"
 HOME = "/var/lib/gpuhost-drift"
 KEY = f"{HOME}/.ssh/id_ed25519"
 TIMER = "gpuhost-drift.timer"
@@ -106,7 +108,33 @@ def request(settings: Settings) -> Request:
         plain |= {dirname(KEY), SSH_KEYGEN, settings.drift_directory, *looked_for}
         plain |= {*report_directories(settings)}
         plain |= {step for path in looked_for for step in way_to(path)}
-    return Request(units=(TIMER,), managed=(*PATHS, SECRETS), plain=tuple(sorted(plain)))
+    return Request(
+        units=(TIMER,),
+        managed=(*PATHS, SECRETS),
+        plain=tuple(sorted(plain)),
+        checkouts=(settings.drift_directory,) if settings.drift_directory else (),
+    )
+
+
+def writable_by_others(snapshot: Snapshot, settings: Settings) -> list[str]:
+    """Paths of the checkout, or above it, that others than root and the account can change.
+
+    Raises NotRead.
+    """
+    above = [snapshot.paths.get(path) for path in way_to(f"{settings.drift_directory}/x")]
+    wrong = [f"{state.path} ({state.owner} {state.mode})" for state in above if _is_open(state)]
+    # 1: a file was removed meanwhile, or the checkout does not exist.
+    found = snapshot.probes.output(CHECKOUTS, allow=(0, 1)).splitlines()
+    return list(dict.fromkeys((*wrong, *found)))
+
+
+def _is_open(state: PathState | None) -> TypeGuard[PathState]:
+    """In a directory with the sticky bit, others cannot replace what is not theirs."""
+    if state is None:
+        return False
+    special, _, group, others = (int(digit) for digit in state.mode.zfill(4)[-4:])
+    by_others = others & 2 or (group & 2 and state.group != "root")
+    return state.owner not in ("root", ACCOUNT) or bool(by_others and not special & 1)
 
 
 def wrong_files(snapshot: Snapshot, settings: Settings) -> list[str]:

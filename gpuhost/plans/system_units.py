@@ -32,12 +32,12 @@ def broken_units(snapshot: Snapshot) -> tuple[str, ...]:
 def masked_units(snapshot: Snapshot, settings: Settings) -> tuple[str, ...]:
     """Masked units that this host needs: nothing starts them.
 
-    Of the timers of apt, system.updates reports and repairs it.
+    Of the engine's units docker.engine reports and repairs it, of apt's timers system.updates.
     """
     with_cards = bool(snapshot.nvidia.gpus) and settings.gpu != "none"
     need = fabric_manager(snapshot.nvidia.devices)
     needed = (
-        *("gpuhost-", "docker.", "containerd."),
+        "gpuhost-",
         *(("ufw.",) if settings.firewall_enabled else ()),
         *((NGINX,) if snapshot.nginx.needed else ()),
         *((RENEWAL,) if snapshot.nginx.certificates else ()),

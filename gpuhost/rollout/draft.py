@@ -56,7 +56,6 @@ class Draft:
 
     + state: of the app on the host; None: never released on it
     + drifted: failed checks of the current release that the same release would repair
-    + recreate: services whose containers are replaced although nothing of them has changed
     """
 
     resolved: ResolvedApp
@@ -66,7 +65,6 @@ class Draft:
     state: AppState | None
     services: tuple[str, ...]
     drifted: tuple[Finding, ...] = ()
-    recreate: tuple[str, ...] = ()
 
     @property
     def is_unchanged(self) -> bool:
@@ -115,8 +113,7 @@ class Draft:
 
     def start_request(self, snapshot: Snapshot) -> StartRequest:
         """What to send to the host; the id is made from the host's own clock."""
-        id = release_id(snapshot, self.plan.app, self.plan.inputs)
-        plan = replace(self.plan, id=id, recreate=self.recreate)
+        plan = replace(self.plan, id=release_id(snapshot, self.plan.app, self.plan.inputs))
         return StartRequest(
             app=plan.app,
             id=plan.id,

@@ -268,9 +268,6 @@ class Plan:
     one_shots: tuple[str, ...] = field(default=(), metadata=LATER)
     # Cards are taken away from every service.
     without_card: bool = field(default=False, metadata=LATER)
-    # Services whose containers are replaced although Compose would keep them. Not an input of the
-    # release: set when it starts.
-    recreate: tuple[str, ...] = field(default=(), metadata=LATER)
 
     def text(self) -> str:
         """The text of plan.json; the same plan gives the same text."""

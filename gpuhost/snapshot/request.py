@@ -14,7 +14,15 @@ from gpuhost.snapshot.probes import Probe
 
 NOTHING = Probe(0)
 List = Literal[
-    "files", "packages", "units", "managed", "plain", "directories", "swap_files", "watched"
+    "files",
+    "packages",
+    "units",
+    "managed",
+    "plain",
+    "directories",
+    "swap_files",
+    "watched",
+    "checkouts",
 ]
 
 
@@ -53,6 +61,7 @@ class Request:
     + directories: the free space of their file systems
     + swap_files: whether they are swap
     + watched: patterns of files; their hashes
+    + checkouts: directories; what in them others can change
     + probes: commands of the reader's own
     """
 
@@ -64,6 +73,7 @@ class Request:
     directories: tuple[str, ...] = ()
     swap_files: tuple[str, ...] = ()
     watched: tuple[str, ...] = ()
+    checkouts: tuple[str, ...] = ()
     probes: tuple[ProbeCommand, ...] = ()
 
     def __or__(self, other: Request) -> Request:

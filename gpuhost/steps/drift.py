@@ -15,7 +15,12 @@ def report_drift(settings: Settings) -> None:
 
 
 def apply(settings: Settings) -> None:
-    """Install the nightly check, if `drift_directory` is set."""
+    """Let the nightly check read this host; install the check, if `drift_directory` is set."""
+    drift.reading(name="Reading of the nightly check", settings=settings, **sudo_args(settings))
+    _install(settings)
+
+
+def _install(settings: Settings) -> None:
     if settings.drift_directory is None:
         return
     drift.timer(
@@ -34,7 +39,7 @@ def install(settings: Settings) -> None:
     if settings.drift_directory is None:
         logger.info(f"{host.print_prefix}drift_directory is not set: no nightly check is installed")
         return
-    apply(settings)
+    _install(settings)
     drift_installed.record(name="Record", settings=settings, **sudo_args(settings))
     drift_installed.verify(
         name="Verification of the nightly drift check", settings=settings, **sudo_args(settings)

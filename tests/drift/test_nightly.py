@@ -32,7 +32,9 @@ DECLARED = Settings(
 )
 URL = "feishu://s3cret-token"
 OTHER = "dingtalk://another-s3cret"
-OK = dict.fromkeys(("drift.account", "drift.command", "drift.reports", "drift.timer"), "ok")
+OK = dict.fromkeys(
+    ("drift.account", "drift.checkout", "drift.command", "drift.reports", "drift.timer"), "ok"
+)
 ROOT = Path(__file__).resolve().parents[2]
 
 

@@ -32,7 +32,9 @@ if touch /usr/drift /srv/gpuhost/drift 2>/dev/null; then exit 72; fi
 exit "$(cat /srv/gpuhost/exit)"
 """
 NOTIFY = "json://127.0.0.1:9/s3cret"
-OK = dict.fromkeys(("drift.account", "drift.command", "drift.reports", "drift.timer"), "ok")
+OK = dict.fromkeys(
+    ("drift.account", "drift.checkout", "drift.command", "drift.reports", "drift.timer"), "ok"
+)
 
 
 @pytest.fixture(params=RELEASES)
@@ -67,7 +69,7 @@ def test_installation_and_one_run(host: LabHost) -> None:
     assert run.status == 0, run.stderr
     public = host.run(f"cat {KEY}.pub").stdout.strip()
     assert public.endswith(f"gpuhost-drift@{host.name}")
-    assert f"restrict {public}" in run.stderr
+    assert f'restrict,command="/usr/local/lib/gpuhost/read" {public}' in run.stderr
     assert NOTIFY not in run.stderr
     assert verdicts(host) == OK
     assert host.run(f"stat -c '%a %U' {KEY} {SECRETS}").stdout == "600 gpuhost-drift\n600 root\n"
@@ -96,6 +98,19 @@ TAMPERS = {
     "drift.reports": "rm -r /srv/www",
     "drift.timer": f"systemctl disable --now {TIMER}",
 }
+
+
+def test_a_checkout_that_others_can_change_is_not_run(host: LabHost) -> None:
+    """Whoever can change it has the key of the fleet."""
+    host.run(f"useradd ada && chown ada {CHECKOUT}/.venv/bin/gpuhost")
+    refused = install(host)
+    assert refused.status == 1
+    assert f"{CHECKOUT}/.venv/bin/gpuhost (ada 755)" in refused.stderr
+    assert host.run(f"test -e {KEY}", check=False).returncode == 1
+    host.run(f"chown root {CHECKOUT}/.venv/bin/gpuhost")
+    assert install(host).status == 0
+    host.run(f"chmod o+w {CHECKOUT}/inventory.py")
+    assert verdicts(host) == {**OK, "drift.checkout": "fail"}
 
 
 @pytest.mark.parametrize("id", TAMPERS)

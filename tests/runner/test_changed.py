@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +11,6 @@ import pytest
 from gpuhost.runner.contract import made_with
 from gpuhost.runner.lib.files import point, write_json
 from gpuhost.runner.stages import activation
-from gpuhost.runner.state.journal import START, Journal
 from gpuhost.runner.state.release import Release
 from tests.runner.host_fixtures import NEW, App, Programs, app, programs
 
@@ -91,18 +89,6 @@ def test_the_log_names_the_fields_and_no_value(release: Release, programs: Progr
     log = release.paths.log.read_text()
     assert "web: its containers are replaced: no longer as verified: env A, env B" in log
     assert "hunter2" not in log
-
-
-def test_a_release_replaces_what_it_was_asked_to_once(release: Release, programs: Programs) -> None:
-    asked = replace(release, plan=replace(release.plan, recreate=("web",)))
-    Journal(release.paths.journal).note(START)
-    host_has(programs)
-    activation.start(asked)
-    assert ups(programs) == ["--force-recreate web", "web db"]
-    # The release was interrupted, and continues: the container is its own.
-    host_has(programs, Created="2999-01-01T00:00:00.5Z")
-    activation.start(asked)
-    assert ups(programs)[2:] == ["web db"]
 
 
 @pytest.mark.parametrize("text", [None, "{", "[]", "{}", '{"containers": {"format": 0}}'])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from posixpath import dirname
+from shlex import quote
 
 from gpuhost.checks.finding import Verdict, fail, ok, skip
 from gpuhost.checks.registry import check
@@ -21,10 +22,11 @@ from gpuhost.plans.drift import (
     timer_unit,
     unwritable_reports,
     way_to,
+    writable_by_others,
     wrong_files,
 )
 from gpuhost.settings import Settings
-from gpuhost.snapshot import Snapshot
+from gpuhost.snapshot import NotRead, Snapshot
 from gpuhost.snapshot.paths import PathState
 
 NOT_HERE = "no drift_directory: this host runs no nightly drift check"
@@ -64,6 +66,26 @@ def _blocking_path(snapshot: Snapshot, program: str, listed: str) -> PathState |
     needed += [(program, "x"), (listed, "r")]
     states = ((snapshot.paths.get(path), letter) for path, letter in needed)
     return next((state for state, letter in states if state and not may(state, letter)), None)
+
+
+@check(
+    "drift.checkout",
+    "Only root and its own account can change the checkout that the nightly drift check runs.",
+)
+def checkout(snapshot: Snapshot, settings: Settings) -> Verdict:
+    if settings.drift_directory is None:
+        return skip(NOT_HERE)
+    if not snapshot.system.root:
+        raise NotRead("only root can read its owners")
+    if others := writable_by_others(snapshot, settings):
+        directory = quote(settings.drift_directory)
+        return fail(
+            f"only root and {ACCOUNT} can change it",
+            f"others can: {', '.join(others)}; what it runs has the key of the fleet",
+            fix=f"chown -R root: {directory} && chmod -R go-w {directory}; the same for a "
+            "directory above it, or move it to /srv/gpuhost",
+        )
+    return ok(settings.drift_directory)
 
 
 @check(

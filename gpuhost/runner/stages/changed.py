@@ -7,14 +7,10 @@ Compose compares only the hash of the configuration that it made a container fro
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from datetime import datetime, timezone
 
 from gpuhost.runner.contract import CONFIG_HASH, differences, recorded_containers
 from gpuhost.runner.state.container import Container
-from gpuhost.runner.state.journal import Journal
 from gpuhost.runner.state.release import Release
-
-SECONDS = len("2026-11-21T21:55:03")
 
 
 def to_recreate(
@@ -29,17 +25,9 @@ def to_recreate(
 
 def _reasons(release: Release, present: list[Container]) -> Iterator[tuple[str, str]]:
     verified = recorded_containers(release.app.current) or {}
-    # Those that this release has made itself, before an interruption, are new.
-    started = datetime.fromtimestamp(Journal(release.paths.journal).started, timezone.utc)
     for container in present:
-        changed = _changed(verified.get(container.service), container)
-        if changed:
+        if changed := _changed(verified.get(container.service), container):
             yield container.service, f"no longer as verified: {', '.join(changed)}"
-        elif (
-            container.service in release.plan.recreate
-            and container.created[:SECONDS] < started.isoformat()[:SECONDS]
-        ):
-            yield container.service, "asked for by this release"
 
 
 def _changed(verified: Mapping[str, str] | None, container: Container) -> list[str]:
