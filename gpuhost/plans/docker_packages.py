@@ -96,7 +96,8 @@ def conflicting_packages(snapshot: Snapshot, settings: Settings) -> list[str]:
     installed = snapshot.docker.packages
     others = OTHERS[settings.docker_source]
     conflicting = [package for package in others if package in installed]
-    if settings.docker_source == "docker-ce" and not {"docker.io", "moby-engine"} & set(installed):
+    theirs = {"docker.io", "moby-engine", "containerd.io"} & set(installed)
+    if settings.docker_source == "docker-ce" and not theirs:
         conflicting += [package for package in RUNTIMES if package in installed]
     return conflicting
 

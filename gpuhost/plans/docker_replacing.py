@@ -16,7 +16,12 @@ KEEP = 'or docker_source="present" to keep it'
 
 
 def to_stop(snapshot: Snapshot) -> list[ForeignEngine]:
-    """Engines that cannot run beside ours: they share its socket, its bridge and its chains."""
+    """Engines that cannot run beside ours: they share its socket, its bridge and its chains.
+
+    One that runs while ours answers has its own, or both are in use as they are.
+    """
+    if snapshot.docker.engine:
+        return []
     return [engine for engine in foreign_engines(snapshot) if engine.kind == "docker"]
 
 
@@ -25,7 +30,7 @@ def stopped(snapshot: Snapshot, settings: Settings) -> list[str]:
     conflicting = conflicting_packages(snapshot, settings)
     names = [each.name for each in snapshot.docker.containers if conflicting]
     engines = foreign_engines(snapshot)
-    names += [f"all containers of {engine}" for engine in engines if engine.kind == "docker"]
+    names += [f"all containers of {engine}" for engine in to_stop(snapshot)]
     if set(conflicting) & {*RUNTIMES, "containerd.io", "moby-containerd"}:
         names += [str(each) for each in engines if each.kind in ("kubernetes", "containerd")]
     return names
@@ -38,10 +43,9 @@ def refusal(snapshot: Snapshot, settings: Settings) -> str:
             "the running engine was not installed from a known package; set adopt=True to replace "
             f"it, {KEEP}"
         )
-    engines = foreign_engines(snapshot)
-    sharing = [engine for engine in engines if engine.kind == "docker"]
+    sharing = to_stop(snapshot)
     if not sharing and missing_packages(snapshot, settings):
-        sharing = list(engines)
+        sharing = list(foreign_engines(snapshot))
     conflicting = conflicting_packages(snapshot, settings)
     if sharing:
         return _beside(sharing, conflicting, stopped(snapshot, settings))

@@ -2,12 +2,17 @@
 #   engine_stop.sh PID...
 # shellcheck shell=sh
 set -u
-for pid; do
+is_engine() {
     # Between the reading and now, the number may have gone to another process.
-    case $(cat "/proc/$pid/comm" 2>/dev/null) in
-        dockerd | balena*) kill "$pid" ;;
+    case $(cat "/proc/$1/comm" 2>/dev/null) in
+        dockerd | balena*) return 0 ;;
     esac
+    return 1
+}
+
+for pid; do
+    if is_engine "$pid"; then kill "$pid"; fi
 done
 for pid; do
-    while kill -0 "$pid" 2>/dev/null; do sleep 1; done
+    while is_engine "$pid"; do sleep 1; done
 done

@@ -17,34 +17,53 @@ PROGRAM = "dockerd"
 VARIABLE = re.compile(r"\$(?:\{([A-Za-z_]\w*)\}|([A-Za-z_]\w*))")
 ARGUMENTS = re.compile(r"^ExecStart=.*? ; argv\[\]=(.*?) ; ignore_errors=", re.MULTILINE)
 # systemd's environment may hold a proxy's password: only variables that the command names leave the
-# host, and what looks like a secret in them does not.
+# host, and what looks like a secret in them does not. The shell's own words: a process costs more.
 SHOWN = rf"""
-mask() {{
-    sed -E 's#://[^/@" ]*@#://***@#g; s/((token|passw[a-z]*|secret)[a-z_-]*=)[^" ]*/\1***/g'
-}}
 shown=$(systemctl show --no-pager -p ExecStart -p Environment -p EnvironmentFiles -p FragmentPath \
     -p DropInPaths -p NeedDaemonReload {ENGINE}) || exit
-list() {{ printf '%s\n' "$shown" | sed -nE "s/^($1)=//p"; }}
-printf '%s\n' "$shown" | grep -v '^Environment=' | mask
-units="$(list FragmentPath) $(list DropInPaths)"
-[ "$units" != ' ' ] || exit 0
-grep -slE '^[[:space:]]*ExecStart[[:space:]]*=[[:space:]]*[^[:space:]]' $units | sed 's/^/in /'
-for path in /etc/systemd/system /run/systemd/system /usr/local/lib/systemd/system \
-    /usr/lib/systemd/system /lib/systemd/system; do
-    for file in "$path"/{ENGINE}.d/*.conf; do
-        [ ! -e "$file" ] || printf 'drop-in %s\n' "$file"
+prefix() {{ while IFS= read -r line; do printf '%s %s\n' "$1" "$line"; done; }}
+variables() {{
+    printf '%s\n' "$environment" \
+        | grep -oE "\"($names)=(\\\\.|[^\"\\\\])*\"|(^| )($names)=[^ \"]*" | prefix set
+    grep -soHE "(^|[\"' =])($names)=" "$@" | prefix from
+    for file in $files; do
+        [ ! -r "$file" ] || sed -e :a -e '/\\$/N; s/\\\n//; ta' "$file" \
+            | grep -E "^[[:space:]]*($names)=" | prefix "file $file"
     done
-done
-for name in $(list ExecStart | grep -oE '[$][{{]?[A-Za-z_][A-Za-z0-9_]*' | tr -d '${{'); do
-    list Environment | grep -oE "\"$name=(\\\\.|[^\"\\\\])*\"|(^| )$name=[^ \"]*" | mask \
-        | sed 's/^/set /'
-    grep -slE "(^|[\"' =])$name=" $units | sed "s/^/from $name /"
-    for file in $(list EnvironmentFiles | sed 's/ (ignore_errors=.*//'); do
-        sed -e :a -e '/\\$/N; s/\\\n//; ta' "$file" 2>/dev/null | grep -E "^[[:space:]]*$name=" \
-            | mask | sed "s#^#file $file #"
+}}
+unit() {{
+    environment='' files='' names='' fragment='' drop_ins=''
+    while IFS= read -r line; do
+        value=${{line#*=}}
+        case $line in
+            Environment=*) environment=$value && continue ;;
+            EnvironmentFiles=*) files="$files ${{value% (ignore_errors=*}}" ;;
+            FragmentPath=*) fragment=$value ;;
+            DropInPaths=*) drop_ins=$value ;;
+            ExecStart=*'$'*)
+                while value=${{value#*'$'}} && value=${{value#'{{'}}; do
+                    case $value in [A-Za-z_]*) names="$names|${{value%%[!A-Za-z0-9_]*}}" ;; esac
+                    case $value in *'$'*) ;; *) break ;; esac
+                done ;;
+        esac
+        printf '%s\n' "$line"
+    done <<END
+$shown
+END
+    set -- $fragment $drop_ins
+    [ $# -gt 0 ] || return
+    grep -slE '^[[:space:]]*ExecStart[[:space:]]*=[[:space:]]*[^[:space:]]' "$@" | prefix in
+    for path in /etc /run /usr/local/lib /usr/lib /lib; do
+        for file in "$path"/systemd/system/{ENGINE}.d/*.conf; do
+            [ ! -e "$file" ] || printf 'drop-in %s\n' "$file"
+        done
     done
-done
-exit 0"""
+    names=${{names#|}}
+    [ ! "$names" ] || variables "$@"
+}}
+unit | sed -E 's#://[^/@" ]*@#://***@#g; s/((token|passw[a-z]*|secret)[a-z_-]*=)[^" ]*/\1***/g'
+"""
+SET_IN = re.compile(r"^(.*):[\"' =]?(\w+)=$")
 REQUEST = Request(probes=(ProbeCommand("docker_unit", f"sh -c {quote(SHOWN)}"),))
 
 
@@ -112,8 +131,8 @@ class _Variables:
                 name, _, value = _plain(rest.strip()).partition("=")
                 values[name] = value
             elif kind == "from":
-                name, _, path = rest.partition(" ")
-                files[name] = path
+                if place := SET_IN.match(rest):
+                    files[place[2]] = place[1]
             elif kind == "file":  # read after Environment=, and wins
                 path, _, assignment = rest.partition(" ")
                 name, _, value = assignment.strip().partition("=")

@@ -26,10 +26,8 @@ def draft(edits: dict[str, Any], directory: Path) -> Draft:
 
 
 # `docker ps` of the same containers: docker-proxy holds the port for one of them.
-LISTED = {
-    "out": "1f\ttts-web-1\trunning\tweb\t127.0.0.1:3000->3000/tcp\ttts\tweb\t"
-    "/opt/gpuhost/tts/shared\n"
-}
+COLUMNS = ("1f", "tts-web-1", "running", "web", "127.0.0.1:3000->3000/tcp", "tts", "web")
+LISTED = {"out": "\t".join((*COLUMNS, "/opt/gpuhost/tts/shared")) + "\n"}
 
 
 def given(edits: dict[str, Any]) -> dict[str, Any]:

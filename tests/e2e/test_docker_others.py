@@ -9,6 +9,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from gpuhost.plans.request import request_for
+from gpuhost.settings import Settings
+from gpuhost.snapshot import Snapshot
+from gpuhost.snapshot.collector import script
+from gpuhost.snapshot.transport import decode
 from tests.e2e.commands import Run, Verdicts, check, deploy
 from tests.e2e.test_docker import ALONE, DAEMON_JSON, SERVICE, SHELL
 from tests.lab.fixtures import Hosts
@@ -167,12 +172,6 @@ def test_bridges_have_the_names_that_the_engine_gives_them(used: LabHost) -> Non
 
 
 def bridges(host: LabHost) -> set[str]:
-    from gpuhost.plans.request import request_for
-    from gpuhost.settings import Settings
-    from gpuhost.snapshot import Snapshot
-    from gpuhost.snapshot.collector import script
-    from gpuhost.snapshot.transport import decode
-
     host.put("/tmp/read.sh", script(request_for(Settings())).encode())
     reply = host.run("sh </tmp/read.sh; rm /tmp/read.sh").stdout
     return set(Snapshot(decode(reply.splitlines())).networks.bridges)
@@ -198,8 +197,17 @@ def test_podman_and_a_nodes_containerd(hosts: Hosts) -> None:
     (host,) = hosts(HostSpec("docker-podman", "trixie"))
     host.reset()
     host.run(f"{INSTALL} podman podman-docker", timeout=300)
-    assert "podman" in check(host).findings["docker.engines"]["actual"]
-    assert "podman" in deploy(host, deploy=ALONE).stderr
+    # Debian 12 starts the socket with the package, Debian 13 does not.
+    host.run("systemctl stop podman.socket", check=False)
+    found = check(host)
+    assert found.status["docker.engines"] == "ok"
+    assert "podman-docker installed" in found.findings["docker.packages"]["actual"]
+    assert "podman-docker" in deploy(host, deploy=ALONE).stderr
+    host.run("systemctl start podman.socket")
+    assert "/run/podman/podman.sock" in check(host).findings["docker.engines"]["actual"]
+    run = deploy(host, deploy=ALONE)
+    assert "/run/podman/podman.sock" in run.stderr
+    assert "adopt=True" in run.stderr
     host.run("DEBIAN_FRONTEND=noninteractive apt-get -q -y purge podman podman-docker")
     host.run(f"{INSTALL} containerd runc", timeout=300)
     run = deploy(host, deploy=ALONE)

@@ -11,6 +11,7 @@ from gpuhost.plans.docker_replacing import to_stop
 from gpuhost.plans.engines import ForeignEngine, foreign_engines
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
+from gpuhost.snapshot.units import ENGINE_SOCKET
 
 
 @check(
@@ -29,7 +30,12 @@ def engines(snapshot: Snapshot, settings: Settings) -> Verdict:
             evidence="two engines take each other's bridge and rules away",
             fix=_stopping(sharing, settings),
         )
-    if settings.adopt or not missing_packages(snapshot, settings):
+    if settings.adopt:
+        return ok(f"beside Docker: {names}")
+    if snapshot.docker.engine and any(engine.kind == "docker" for engine in others):
+        fix = "stop it, or give it a bridge, a socket and a data-root of its own and set adopt=True"
+        return warn("no second engine", names, fix=fix)
+    if not missing_packages(snapshot, settings):
         return ok(f"beside Docker: {names}")
     return fail("no other engine", names, fix="set adopt=True to share the host with it")
 
@@ -80,4 +86,5 @@ def _names(found: list[Endpoint]) -> str:
 def _fix(found: list[Endpoint]) -> str:
     places = [each.source for each in found if each.source]
     what = f"remove {', '.join(places)}, then systemctl daemon-reload and " if places else ""
-    return f"{what}systemctl restart docker; DOCKER_HOST=ssh://USER@HOST needs no open port"
+    units = "docker.socket docker" if any(ENGINE_SOCKET in place for place in places) else "docker"
+    return f"{what}systemctl restart {units}; DOCKER_HOST=ssh://USER@HOST needs no open port"
