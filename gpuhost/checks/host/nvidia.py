@@ -58,9 +58,10 @@ def card(snapshot: Snapshot, settings: Settings) -> Verdict:
 def _others(snapshot: Snapshot) -> list[str]:
     """The cards that are on the bus and that this host does not use, with the reason."""
     found = []
+    driver = snapshot.nvidia.driver
     for device in snapshot.nvidia.left_out:
         known = card_of_device(device.device)
-        why = f" ({why_left_out(known)})" if known else ""
+        why = f" ({why_left_out(known, driver.branch if driver else None)})" if known else ""
         found.append(f"left out: {name_of(device)}{why}")
     for device in snapshot.nvidia.passed_through:
         found.append(f"passed to virtual machines: {name_of(device)} ({device.driver})")
