@@ -15,13 +15,15 @@ COMMAND_LINE = "/proc/cmdline"
 
 
 class Block(Enum):
-    """How far a module is kept away.
+    """How far a line keeps a module away (tried with kmod 30).
 
-    + AUTOMATIC: not loaded for a device; whoever asks for the module by name still gets it
-    + ALWAYS: not loaded by name either
+    + BY_DEVICE: `blacklist`: not loaded for a device; `modprobe NAME` still loads it
+    + BY_NAME: `alias NAME off`: `modprobe NAME` does nothing; for a device it is still loaded
+    + ALWAYS: `install NAME /bin/false`, module_blacklist=: neither
     """
 
-    AUTOMATIC = "not loaded for its device"
+    BY_DEVICE = "not loaded for a device"
+    BY_NAME = "not loaded by its name"
     ALWAYS = "never loaded"
 
 
@@ -63,7 +65,7 @@ def from_command_line(text: str) -> Iterator[Line]:
     for word in text.split():
         key, _, names = word.partition("=")
         # The kernel itself refuses the modules of module_blacklist (kernel-parameters.txt).
-        block = {"modprobe.blacklist": Block.AUTOMATIC, "module_blacklist": Block.ALWAYS}.get(key)
+        block = {"modprobe.blacklist": Block.BY_DEVICE, "module_blacklist": Block.ALWAYS}.get(key)
         if block:
             for name in names.split(","):
                 yield Line(module_name(name), block, word, COMMAND_LINE)
@@ -80,8 +82,10 @@ def _line(text: str) -> Line | None:
     value = words[2].strip() if len(words) > 2 else ""
     block = None
     if verb == "blacklist":
-        block = Block.AUTOMATIC
-    elif (verb == "alias" and value == "off") or (verb == "install" and DOES_NOTHING.match(value)):
+        block = Block.BY_DEVICE
+    elif verb == "alias" and value == "off":
+        block = Block.BY_NAME
+    elif verb == "install" and DOES_NOTHING.match(value):
         block = Block.ALWAYS
     return Line(module, block, rest.strip(), path) if block else None
 

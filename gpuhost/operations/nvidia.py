@@ -23,7 +23,13 @@ from gpuhost.plans.nvidia import InstallPlan, install_plan, reboot_reason
 from gpuhost.plans.nvidia_kernel import headers_of, why_not_buildable
 from gpuhost.plans.nvidia_loading import rivals_to_block
 from gpuhost.plans.nvidia_repository import preferences, repository_for
-from gpuhost.plans.nvidia_upkeep import BLACKLIST, BLACKLIST_TEXT, installation
+from gpuhost.plans.nvidia_upkeep import (
+    BLACKLIST,
+    BLACKLIST_TEXT,
+    NO_LEGACY_CHECK,
+    NO_LEGACY_CHECK_TEXT,
+    installation,
+)
 from gpuhost.remote.apt import (
     CHANGE_HELD,
     LOCK_TIMEOUT_S,
@@ -141,6 +147,9 @@ def _install(snapshot: Snapshot, plan: InstallPlan, lock_timeout_s: int) -> Comm
     if plan.archive:
         yield put(plan.archive.path, plan.archive.content)
     yield put(BLACKLIST, BLACKLIST_TEXT)
+    if snapshot.nvidia.left_out and plan.repository is None and _is_debian(snapshot):
+        yield put(NO_LEGACY_CHECK, NO_LEGACY_CHECK_TEXT)
+        yield run("debconf-set-selections", NO_LEGACY_CHECK)
     yield put_record(replace(snapshot.nvidia.record, packages=packages.packages))
     yield apt_update(lock_timeout_s=lock_timeout_s)
     options = (CHANGE_HELD, "--allow-downgrades") if plan.replaces else (CHANGE_HELD,)
@@ -149,6 +158,10 @@ def _install(snapshot: Snapshot, plan: InstallPlan, lock_timeout_s: int) -> Comm
     names = [*packages.headers, *packages.packages]
     yield apt_install(names, *options, lock_timeout_s=lock_timeout_s)
     yield script("nvidia_load.sh", seconds=LOAD_SECONDS)
+
+
+def _is_debian(snapshot: Snapshot) -> bool:
+    return snapshot.system.distribution == "debian"
 
 
 def _add_repository(snapshot: Snapshot, repository: Repository) -> Commands:

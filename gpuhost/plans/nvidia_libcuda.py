@@ -31,12 +31,14 @@ def without_libcuda(snapshot: Snapshot) -> tuple[str, str]:
             "it is vGPU's driver for hypervisors, which has no CUDA",
             'set gpu="none" here, and run containers in virtual machines with a vGPU',
         )
+    fails = snapshot.nvidia.libcuda_fault == "ERR!"
+    cause = "libcuda.so.1 does not start" if fails else "libcuda.so.1 is missing"
     if remedy := _install(snapshot):
-        return "libcuda.so.1 is missing", remedy
+        return cause, remedy
     if snapshot.system.container:
-        return "libcuda.so.1 is missing: it comes from the host of this container", CAPABILITIES
+        return f"{cause}: it comes from the host of this container", CAPABILITIES
     return (
-        "libcuda.so.1 is missing",
+        cause,
         "run the installer of the same driver again (it does not come from packages); if the "
         "library is there, run ldconfig",
     )

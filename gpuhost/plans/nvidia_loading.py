@@ -43,8 +43,8 @@ def rivals_to_block(snapshot: Snapshot) -> bool:
 def blocked_by(snapshot: Snapshot) -> str:
     """The line of modprobe's configuration that keeps the driver away; "": none does.
 
-    A blacklist alone does not while something loads the driver by name, as nvidia-modprobe does.
+    A line that closes only one of two ways does so while the driver is not loaded.
     """
     kernels, nvidia = snapshot.kernels, snapshot.nvidia
     is_loaded = nvidia.works or nvidia.module is not None
-    return kernels.driver_off or ("" if is_loaded else kernels.driver_not_automatic)
+    return kernels.driver_off or ("" if is_loaded else kernels.driver_not_by_itself)

@@ -44,6 +44,11 @@ BLACKLIST_TEXT = (
     + "options nouveau modeset=0\n"
 )
 
+# Debian's nvidia-legacy-check asks whether to install a driver that does not serve every card on
+# the bus; without a terminal it answers no, and the installation ends. gpuhost has decided already.
+NO_LEGACY_CHECK = "/var/lib/gpuhost/nvidia.debconf"
+NO_LEGACY_CHECK_TEXT = "nvidia-legacy-check nvidia-driver/check-for-unsupported-gpu boolean false\n"
+
 
 def packages_to_hold(nvidia: Nvidia) -> tuple[Package, ...]:
     """The packages whose upgrade would break running containers."""

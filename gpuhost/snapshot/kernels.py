@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from gpuhost.domain import modprobe
-from gpuhost.domain.modprobe import Block, module_name
+from gpuhost.domain.modprobe import Block, Line, module_name
 from gpuhost.domain.nvidia.rivals import MODULES
 from gpuhost.snapshot.boot_entry import BootEntry, read_boot_entry
 from gpuhost.snapshot.probes import NotRead, Probe, Probes
@@ -77,7 +77,7 @@ class Kernels:
     without_uvm: frozenset[str]
     rivals: dict[str, frozenset[str]]
     boot: BootEntry
-    blocks: tuple[modprobe.Line, ...] = ()
+    blocks: tuple[Line, ...] = ()
     buildable: frozenset[str] = field(default_factory=frozenset)
 
     @property
@@ -87,28 +87,40 @@ class Kernels:
 
     @cached_property
     def blocked(self) -> frozenset[str]:
-        """The modules that are not loaded for a device by themselves."""
-        return frozenset(line.module for line in self.blocks)
+        """The modules that are not loaded for a device."""
+        lines = (line for line in self.blocks if line.block is not Block.BY_NAME)
+        return frozenset(line.module for line in lines)
 
     @cached_property
-    def driver_blocks(self) -> tuple[modprobe.Line, ...]:
-        """The lines that keep what CUDA needs, nvidia and nvidia-uvm, from being loaded."""
+    def driver_blocks(self) -> tuple[Line, ...]:
+        """The lines about what CUDA needs: nvidia, and nvidia-uvm, which belongs to no device."""
         own = {module.name for module in self.nvidia.values()} | {"nvidia"}
         names = own | {f"{name}_uvm" for name in own}
         return tuple(line for line in self.blocks if line.module in names)
 
     @property
     def driver_off(self) -> str:
-        """The line of modprobe's configuration that blocks NVIDIA's driver; "": none does."""
-        lines = (line for line in self.driver_blocks if line.block is Block.ALWAYS)
-        return next(map(str, lines), "")
+        """The line that keeps the driver or nvidia-uvm from being loaded at all; "": none does."""
+        lines = self.driver_blocks
+        by_device = {line.module for line in lines if line.block is Block.BY_DEVICE}
+        total = (
+            line
+            for line in lines
+            if line.block is Block.ALWAYS
+            or (line.block is Block.BY_NAME and (_is_uvm(line) or line.module in by_device))
+        )
+        return next(map(str, total), "")
 
     @property
-    def driver_not_automatic(self) -> str:
-        """The line that only keeps it from being loaded for a card by itself; "": none does."""
-        return next(
-            (str(line) for line in self.driver_blocks if not line.module.endswith("_uvm")), ""
-        )
+    def driver_not_by_itself(self) -> str:
+        """A line that only keeps one way of loading the driver closed; "": there is none."""
+        return next((str(line) for line in self.driver_blocks if not _is_uvm(line)), "")
+
+    @property
+    def driver_not_by_name(self) -> str:
+        """The line that keeps those from it who load it by name, as containers do; "": none."""
+        lines = (line for line in self.driver_blocks if line.block is Block.BY_NAME)
+        return next(map(str, lines), "")
 
     @classmethod
     def read(cls, probes: Probes) -> Kernels:
@@ -137,7 +149,11 @@ class Kernels:
         )
 
 
-def _blocks(probes: Probes) -> tuple[modprobe.Line, ...]:
+def _is_uvm(line: Line) -> bool:
+    return line.module.endswith("_uvm")
+
+
+def _blocks(probes: Probes) -> tuple[Line, ...]:
     listing = probes.output("nouveau_off", allow=(0, 1, 2))
     paths = probes.get("modprobe_files").out.split() if "modprobe_files" in probes else ()
     command_line = modprobe.from_command_line(probes.file(CMDLINE) or "")

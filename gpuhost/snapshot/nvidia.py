@@ -9,7 +9,7 @@ from functools import cached_property
 from gpuhost.domain.modprobe import module_name
 from gpuhost.domain.nvidia.cards import Card
 from gpuhost.domain.nvidia.display import is_served, left_out
-from gpuhost.domain.nvidia.driver_diagnosis import classify, lacks_libcuda
+from gpuhost.domain.nvidia.driver_diagnosis import classify, libcuda_fault
 from gpuhost.domain.nvidia.driver_state import Diagnosis, DriverState
 from gpuhost.domain.nvidia.pci import NVIDIA_DRIVER, PciDevice, card_of_device
 from gpuhost.domain.nvidia.rivals import RIVALS, Rival, may_claim, rival_of
@@ -27,6 +27,7 @@ from gpuhost.domain.nvidia.version import DriverVersion
 from gpuhost.domain.nvidia.vgpu import profile
 from gpuhost.snapshot.nvidia_packages import Package, driver_on_disk, read_packages
 from gpuhost.snapshot.nvidia_record import NVIDIA_RECORD, NvidiaRecord
+from gpuhost.snapshot.pci import read_devices
 from gpuhost.snapshot.probes import NotRead, Probe, Probes
 from gpuhost.snapshot.request import ProbeCommand, Request
 from gpuhost.snapshot.units import Unit, read_unit
@@ -61,9 +62,6 @@ REQUEST = Request(
         ProbeCommand("nvidia_smi", "nvidia-smi", seconds=None, only_if=HAS_NVIDIA_SMI),
         _query("nvidia_query", QUERY_FIELDS),
         _query("nvidia_query_old", QUERY_FIELDS_BEFORE_R510),
-        ProbeCommand(
-            "pci", "grep -sHE '^(DRIVER|PCI_ID|PCI_CLASS)=' /sys/bus/pci/devices/*/uevent"
-        ),
         ProbeCommand("nvidia_version", "cat /proc/driver/nvidia/version", absent=Probe(1)),
         ProbeCommand(
             "loaded_modules",
@@ -88,7 +86,7 @@ class Nvidia:
     @cached_property
     def devices(self) -> tuple[PciDevice, ...]:
         """NVIDIA's functions on the PCI bus, with or without a driver."""
-        return _devices(self.probes)
+        return read_devices(self.probes)
 
     @cached_property
     def on_bus(self) -> tuple[PciDevice, ...]:
@@ -151,9 +149,9 @@ class Nvidia:
         return self.diagnosis.state is not DriverState.ABSENT
 
     @property
-    def lacks_libcuda(self) -> bool:
-        """The driver works, but CUDA cannot start."""
-        return self.works and lacks_libcuda(self.probes.get("nvidia_smi").out)
+    def libcuda_fault(self) -> str:
+        """What a working driver prints instead of its CUDA version: N/A, ERR!; "": it has one."""
+        return libcuda_fault(self.probes.get("nvidia_smi").out) if self.works else ""
 
     @cached_property
     def header(self) -> Header:
@@ -255,23 +253,3 @@ class Nvidia:
     def unit(self, name: str) -> Unit:
         """A systemd unit of the driver; a missing one is neither active nor enabled."""
         return read_unit(self.probes, name)
-
-
-def _devices(probes: Probes) -> tuple[PciDevice, ...]:
-    probe = probes.get("pci")
-    if probe.rc is None:
-        raise NotRead("reading the PCI bus timed out")
-    by_path: dict[str, dict[str, str]] = {}
-    for line in probe.out.splitlines():
-        path, slash, assignment = line.partition("/uevent:")
-        key, equals, value = assignment.partition("=")
-        if slash and equals:
-            by_path.setdefault(path, {})[key] = value.strip()
-    devices = []
-    for path, values in by_path.items():
-        vendor, _, device = values.get("PCI_ID", "").lower().partition(":")
-        if vendor == "10de":
-            pci_class = values.get("PCI_CLASS", "").lower().zfill(6)[:4]
-            slot = path.rpartition("/")[2]
-            devices.append(PciDevice(slot, pci_class, vendor, device, values.get("DRIVER")))
-    return tuple(devices)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from gpuhost.snapshot.mounts import MOUNTINFO
 from gpuhost.snapshot.probes import NotRead, Probe, Probes
 from gpuhost.snapshot.request import ProbeCommand, Request
+from gpuhost.snapshot.system import CONTAINER
 
 # A machine owner key of this host signs the modules that DKMS builds here (mokutil(1)).
 OWNER_KEYS = ("/var/lib/dkms/mok.pub", "/var/lib/shim-signed/mok/MOK.der")
@@ -16,7 +18,10 @@ SECURE_BOOT = f"{VARIABLES}/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 # 1: a person switched shim's validation off (mokutil --disable-validation): the kernel then takes
 # Secure Boot for off (linux drivers/firmware/efi/libstub/secureboot.c).
 NO_VALIDATION = f"{VARIABLES}/MokSBStateRT-605dab50-e046-4300-abb6-3dd810dd8b23"
+# It is there on every machine that was booted by UEFI, whether its variables can be read or not.
+UEFI = "/sys/firmware/efi/fw_platform_size"
 REQUEST = Request(
+    files=(UEFI,),
     probes=(
         ProbeCommand("secure_boot", f"od -An -v -tu1 {SECURE_BOOT}", absent=Probe(1)),
         ProbeCommand(
@@ -72,6 +77,8 @@ class SecureBoot:
         probe = probes.get("secure_boot")
         if probe.rc is None:
             raise NotRead("reading the state of Secure Boot timed out")
+        if probe.rc != 0 and _is_hidden(probes):
+            raise NotRead("efivarfs is not mounted: the state of Secure Boot is unknown")
         tests = [probes.get(name) for name in KEYS if name in probes]
         states = [_state(test) for test in tests]
         key = next((state for state in BEST_FIRST if state in states), Key.NONE)
@@ -82,6 +89,12 @@ class SecureBoot:
             key,
             _why(unread) if key is Key.UNKNOWN and unread else "",
         )
+
+
+def _is_hidden(probes: Probes) -> bool:
+    """Whether the firmware's variables are out of sight; in a container they always are."""
+    mounts = probes.file(MOUNTINFO) or ""
+    return bool(probes.file(UEFI) and not probes.file(CONTAINER) and " efivarfs " not in mounts)
 
 
 def _is_one(variable: Probe) -> bool:

@@ -14,7 +14,8 @@ from gpuhost.domain.nvidia.cards import CARDS, card_named, identify
 from gpuhost.domain.nvidia.display import is_served, left_out
 from gpuhost.domain.nvidia.fabric_manager import FabricManager
 from gpuhost.domain.nvidia.fabric_manager import fabric_manager as needed_fabric_manager
-from gpuhost.domain.nvidia.pci import BLOCKS, MODELS, PciDevice, card_of_device
+from gpuhost.domain.nvidia.pci import PciDevice, card_of_device
+from gpuhost.domain.nvidia.pci_ids import BLOCKS, MODELS
 from gpuhost.domain.nvidia.version import ComputeCapability
 from gpuhost.domain.nvidia.vgpu import profile
 from tests.nvidia.fixtures import table

@@ -12,6 +12,14 @@ from gpuhost.snapshot import Snapshot
 
 AGAIN = "run the deploy again"
 INSTALL = 'set nvidia_driver="install"'
+MISSING = (
+    "if lspci -nn -d 10de: lists nothing, check the seating, or pass the card through to this VM; "
+    'set gpu="none" if it was removed'
+)
+RELEASE = (
+    "if it is meant for this host, take its id out of vfio-pci.ids (kernel command line, "
+    '/etc/modprobe.d), update-initramfs -u and reboot; otherwise set gpu="none"'
+)
 REBOOT = "reboot, or set nvidia_reboot=True"
 
 
@@ -43,17 +51,17 @@ def card(snapshot: Snapshot, settings: Settings) -> Verdict:
         "; ".join(
             ("none on the PCI bus for this host" if others else "none on the PCI bus", *others)
         ),
-        fix="if lspci -nn -d 10de: lists nothing, check the seating, or pass the card through to "
-        'this VM; set gpu="none" if it was removed',
+        fix=RELEASE if snapshot.nvidia.passed_through else MISSING,
     )
 
 
 def _others(snapshot: Snapshot) -> list[str]:
     """The cards that are on the bus and that this host does not use, with the reason."""
     found = []
+    driver = snapshot.nvidia.driver
     for device in snapshot.nvidia.left_out:
         known = card_of_device(device.device)
-        why = f" ({why_left_out(known)})" if known else ""
+        why = f" ({why_left_out(known, driver.branch if driver else None)})" if known else ""
         found.append(f"left out: {name_of(device)}{why}")
     for device in snapshot.nvidia.passed_through:
         found.append(f"passed to virtual machines: {name_of(device)} ({device.driver})")

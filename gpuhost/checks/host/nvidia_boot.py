@@ -125,6 +125,12 @@ def next_boot(snapshot: Snapshot, settings: Settings) -> Verdict:
             "nvidia-uvm is missing: CUDA cannot start",
             fix=_rebuild(kernels.next),
         )
+    if kernels.next in kernels.nvidia and kernels.driver_not_by_name:
+        return warn(
+            "whoever loads the driver by name gets it",
+            f"modprobe does nothing: {kernels.driver_not_by_name}",
+            fix=UNBLOCK,
+        )
     if kernels.next in kernels.nvidia:
         return ok(f"{kernels.next}: {kernels.nvidia[kernels.next].path}")
     not_loaded = snapshot.nvidia.diagnosis.state is DriverState.MODULE_NOT_LOADED

@@ -9,6 +9,7 @@ from gpuhost.checks.host.nvidia import AGAIN, INSTALL, reason_not_working
 from gpuhost.checks.registry import check
 from gpuhost.domain.nvidia.branches import recommended_branch
 from gpuhost.domain.nvidia.cuda import Decision
+from gpuhost.domain.nvidia.driver_choice import UBUNTU_BRANCHES
 from gpuhost.domain.nvidia.toolkits import BRANCH_END, support_ended
 from gpuhost.domain.nvidia.vgpu import GRID_DRIVER
 from gpuhost.plans.gpu import reason_without_driver
@@ -23,8 +24,8 @@ def cuda(snapshot: Snapshot, settings: Settings) -> Verdict:
         return skip(reason)
     if settings.cuda is None:
         return skip("no cuda is declared")
-    if snapshot.nvidia.lacks_libcuda:
-        return later("libcuda.so.1 is missing: see nvidia.driver")
+    if snapshot.nvidia.libcuda_fault:
+        return later("libcuda.so.1 is missing or fails: see nvidia.driver")
     decision = cuda_decision(snapshot, settings)
     if decision is None:
         raise NotRead(f"gpuhost does not know {', '.join(snapshot.nvidia.unknown_cards)}")
@@ -109,10 +110,15 @@ def branch(snapshot: Snapshot, settings: Settings) -> Verdict:
             evidence=f"ended {BRANCH_END[driver_version.branch]}"
             if driver_version.branch in BRANCH_END
             else "",
-            fix=GRID_DRIVER if snapshot.nvidia.vgpus else _newer(best),
+            fix=GRID_DRIVER if snapshot.nvidia.vgpus else _newer(snapshot, best),
         )
     return ok(f"branch {driver_version.branch}")
 
 
-def _newer(best: int | None) -> str:
-    return f'{INSTALL} and nvidia_branch="{best}"' if best else "replace the card"
+def _newer(snapshot: Snapshot, best: int | None) -> str:
+    if best is None:
+        return "replace the card"
+    system = snapshot.system
+    offered = UBUNTU_BRANCHES.get(system.version, ()) if system.distribution == "ubuntu" else ()
+    source = "" if best in offered else ', nvidia_source="nvidia"'
+    return f'{INSTALL}, nvidia_branch="{best}"{source}'

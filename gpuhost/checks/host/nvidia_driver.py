@@ -25,12 +25,12 @@ def driver(snapshot: Snapshot, settings: Settings) -> Verdict:
     if reason := reason_without_driver(snapshot, settings):
         return skip(reason)
     diagnosis = snapshot.nvidia.diagnosis
-    if snapshot.nvidia.lacks_libcuda:
+    if fault := snapshot.nvidia.libcuda_fault:
         cause, remedy = without_libcuda(snapshot)
         return fail(
             "a driver that CUDA starts on",
             f"driver {snapshot.nvidia.driver}: {cause}",
-            evidence="nvidia-smi: CUDA Version: N/A",
+            evidence=f"nvidia-smi: CUDA Version: {fault}",
             fix=remedy,
         )
     if diagnosis.state is DriverState.WORKING:

@@ -56,7 +56,12 @@ def _driven_together(cards: Iterable[Card]) -> bool:
     return allowed.last is None or allowed.first <= allowed.last
 
 
-def why_left_out(card: Card) -> str:
+def why_left_out(card: Card, branch: int | None) -> str:
+    """The reason in a few words.
+
+    + branch: that of the driver in use; None: there is none
+    """
     last = card.architecture.last_branch
-    limit = f": driver branch {last} is its last" if last is not None else ""
-    return f"{card.architecture.name}{limit}"
+    if last is not None and (is_obsolete(card) or (branch or 0) > last):
+        return f"{card.architecture.name}: driver branch {last} is its last"
+    return f"{card.architecture.name}: no driver serves it together with the other cards"

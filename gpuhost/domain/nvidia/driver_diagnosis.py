@@ -61,8 +61,8 @@ CODES = {
 }
 INFOROM_CODE = 14
 INFOROM_TEXT = re.compile(r"infoROM is corrupt", re.IGNORECASE)
-# nvidia-smi loads libcuda.so.1 for this value; "ERR!" is another fault: it is there and fails.
-NO_LIBCUDA = re.compile(r"CUDA(?: UMD)? Version:\s*N/A")
+# nvidia-smi loads libcuda.so.1 for this value: N/A if there is none, ERR! if it does not start.
+LIBCUDA = re.compile(r"CUDA(?: UMD)? Version:\s*(N/A|ERR!)")
 LISTED_GPU = re.compile(r"^GPU \d+: .+\(UUID: GPU-", re.MULTILINE | re.ASCII)
 
 
@@ -94,9 +94,10 @@ def classify(rc: int | None, output: str, *, timed_out: bool = False) -> Diagnos
     return _diagnosis(state, _first_line(text))
 
 
-def lacks_libcuda(output: str) -> bool:
-    """Whether the driver answers, and nvidia-smi did not find libcuda.so.1: "CUDA Version: N/A"."""
-    return NO_LIBCUDA.search(clean(output)) is not None
+def libcuda_fault(output: str) -> str:
+    """What a driver that answers prints for its CUDA version without one; "": it has one."""
+    match = LIBCUDA.search(clean(output))
+    return match[1] if match else ""
 
 
 def _diagnosis(state: DriverState, evidence: str = "") -> Diagnosis:
@@ -106,11 +107,9 @@ def _diagnosis(state: DriverState, evidence: str = "") -> Diagnosis:
 
 def _has_output(text: str) -> bool:
     header = parse_header(text)
-    complete = header.driver is not None and header.cuda is not None
-    without_cuda = header.driver is not None and lacks_libcuda(text)
-    return (
-        complete or without_cuda or bool(parse_query(text)) or LISTED_GPU.search(text) is not None
-    )
+    answers_for_cuda = header.cuda is not None or libcuda_fault(text) != ""
+    complete = header.driver is not None and answers_for_cuda
+    return complete or bool(parse_query(text)) or LISTED_GPU.search(text) is not None
 
 
 def _line_at(text: str, position: int) -> str:

@@ -77,10 +77,11 @@ SENTENCES: dict[DriverState, tuple[str, str]] = {
     ),
     DriverState.NO_DEVICES: (
         "The driver is loaded but drives no card: the card is too old for this driver or for the "
-        "open kernel module (Pascal and Volta), its GSP firmware failed, or a virtual machine has "
-        "no card.",
+        "open kernel module (Pascal and Volta), its GSP firmware failed, it is a vGPU, or a VM "
+        "has no card.",
         "Compare `lspci -nn -d 10de:` with what the driver supports and read `dmesg` for NVRM; "
-        "Maxwell, Pascal and Volta need the proprietary module and driver branch 580 or older.",
+        "Maxwell, Pascal and Volta need the proprietary module and driver branch 580 or older, a "
+        "vGPU NVIDIA's GRID guest driver.",
     ),
     DriverState.NO_DEVICE_ACCESS: (
         "The driver is loaded but nvidia-smi may not use its devices: their mode, or, if this host "
