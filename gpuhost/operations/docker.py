@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Literal
 
 from pyinfra import host
@@ -11,24 +10,22 @@ from gpuhost.checks.finding import Status
 from gpuhost.checks.registry import finding_of
 from gpuhost.domain.docker import daemon_json as keys
 from gpuhost.operations import repository as apt_repositories
+from gpuhost.operations.docker_activation import activate, record, repair, stop_engines
 from gpuhost.operations.findings import failing_ids
 from gpuhost.operations.reading import Commands, executing, operation, read
-from gpuhost.operations.refuse import refuse
+from gpuhost.operations.refuse import refuse, tell
 from gpuhost.plans.docker import keys_not_live, merged_config, restart_stops
-from gpuhost.plans.docker_packages import (
-    conflicting_packages,
-    has_unknown_engine,
-    missing_packages,
-    repository,
-)
+from gpuhost.plans.docker_flags import unit_fault, untried
+from gpuhost.plans.docker_packages import conflicting_packages, missing_packages, repository
+from gpuhost.plans.docker_replacing import refusal, stopped, to_stop
 from gpuhost.remote.apt import LOCK_TIMEOUT_S, apt_remove, apt_update_install
-from gpuhost.remote.commands import put, run, script
+from gpuhost.remote.commands import put, run
 from gpuhost.settings import DOCKER_KEY_FINGERPRINT, Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.docker import DAEMON_JSON, DOCKER_RECORD
+from gpuhost.snapshot.units import CONTAINERD, ENGINE, ENGINE_SOCKET
 
-RESTART_SECONDS = 400
-NOT_AN_OBJECT = f"{DAEMON_JSON} is not a JSON object: repair it first"
+UNITS = (CONTAINERD, ENGINE_SOCKET, ENGINE)
 
 Restart = Literal["idle", "always", "never"]
 
@@ -70,40 +67,49 @@ def engine(
     )
     snapshot = read(settings)
     wrong = failing_ids(snapshot, settings, "docker")
-    if not wrong & {"docker.repository", "docker.packages", "docker.engine"}:
+    if not wrong & {"docker.repository", "docker.packages", "docker.engine", "docker.engines"}:
         host.noop("the engine runs, from the declared source")
         return
-    foreign = conflicting_packages(snapshot, settings)
-    reason = _why_not_replaced(snapshot, settings, foreign)
+    reason = refusal(snapshot, settings)
     if reason and not adopt:
         refuse("docker", reason)
         return
+    if snapshot.docker.engine is None and _is_somebody_elses_mistake(snapshot):
+        refuse("docker", _repair_first(snapshot))
+        return
+    if stops := stopped(snapshot, settings):
+        tell("docker", f"stops {', '.join(stops)}")
+    yield from stop_engines(to_stop(snapshot))
     if finding_of("docker.repository", snapshot, settings).status is Status.FAIL:
         yield from apt_repositories.add(repository(settings, snapshot.system), snapshot, key_file)
-    if foreign:
+    if foreign := conflicting_packages(snapshot, settings):
         yield apt_remove(foreign, lock_timeout_s=lock_timeout_s)
+    if snapshot.docker.engine is None:
+        yield from repair(snapshot)
     if packages := missing_packages(snapshot, settings):
         yield from apt_update_install(packages, lock_timeout_s=lock_timeout_s)
-    yield run("systemctl", "enable", "--now", "docker.service", seconds=120)
+    yield from _start(snapshot)
 
 
-def _why_not_replaced(snapshot: Snapshot, settings: Settings, foreign: list[str]) -> str:
-    """Why the installed engine is not replaced without `adopt`; empty if it holds nothing."""
-    if has_unknown_engine(snapshot, settings):
-        return (
-            "the running engine was not installed from a known package; set adopt=True to replace "
-            'it, or docker_source="present" to keep it'
-        )
-    if not foreign:
-        return ""
-    packages = " ".join(foreign)
-    if snapshot.docker.engine is None:
-        return (
-            f"{packages} does not answer, so its containers are unknown; "
-            "set adopt=True to replace it"
-        )
-    names = ", ".join(container.name for container in snapshot.docker.containers)
-    return f"{packages} holds containers: {names}" if names else ""
+def _start(snapshot: Snapshot) -> Commands:
+    units = [snapshot.units.declared.get(name) for name in UNITS]
+    masked = [unit.name for unit in units if unit and unit.masked]
+    if masked:
+        yield run("systemctl", "unmask", *masked)
+        # A mask until the next boot is another link.
+        yield run("systemctl", "unmask", "--runtime", *masked)
+    if any(unit and unit.failed for unit in units):
+        yield run("systemctl", "reset-failed", ENGINE)
+    yield run("systemctl", "enable", "--now", ENGINE, seconds=120)
+
+
+def _is_somebody_elses_mistake(snapshot: Snapshot) -> bool:
+    config = snapshot.docker.config
+    return config.values is None and not config.is_ours_and_broken
+
+
+def _repair_first(snapshot: Snapshot) -> str:
+    return f"{DAEMON_JSON} is {snapshot.docker.config.fault}: repair it first"
 
 
 @operation
@@ -161,16 +167,16 @@ def daemon_json(
         yield from _remove(snapshot, settings)
     elif snapshot.docker.engine is None and executing():
         refuse("docker", f"the engine does not answer: {snapshot.docker.engine_complaint}")
-    elif snapshot.docker.config.values is None:
-        refuse("docker", NOT_AN_OBJECT)
+    elif _is_somebody_elses_mistake(snapshot):
+        refuse("docker", _repair_first(snapshot))
     else:
         yield from _merge(snapshot, settings)
 
 
 def _remove(snapshot: Snapshot, settings: Settings) -> Commands:
     config = snapshot.docker.config
-    if config.values is None:
-        refuse("docker", NOT_AN_OBJECT)
+    if _is_somebody_elses_mistake(snapshot):
+        refuse("docker", _repair_first(snapshot))
         return
     has_repository = snapshot.docker.sources is not None or snapshot.docker.key is not None
     if not config.owned and not has_repository:
@@ -179,8 +185,8 @@ def _remove(snapshot: Snapshot, settings: Settings) -> Commands:
     if has_repository:
         yield from apt_repositories.delete(repository(settings, snapshot.system), snapshot)
     if config.owned:
-        others = keys.merge(config.values, {}, config.owned, adopt=False)
-        yield from _activate(snapshot, others, restart=_may_restart(snapshot, settings))
+        others = keys.merge(config.usable, {}, config.owned, adopt=False)
+        yield from activate(snapshot, others, restart=_may_restart(snapshot, settings))
 
 
 def _may_restart(snapshot: Snapshot, settings: Settings) -> bool:
@@ -191,33 +197,21 @@ def _may_restart(snapshot: Snapshot, settings: Settings) -> bool:
 def _merge(snapshot: Snapshot, settings: Settings) -> Commands:
     merged = merged_config(snapshot, settings)
     may_restart = _may_restart(snapshot, settings)
-    if merged.values == snapshot.docker.config.values and snapshot.docker.engine:
+    is_written = merged.values == snapshot.docker.config.values and not snapshot.docker.config.fault
+    if is_written and snapshot.docker.engine:
         if not keys_not_live(snapshot, settings):
             if merged.owned == snapshot.docker.config.owned:
                 host.noop("daemon.json is as declared, and active")
                 return
-            yield put(DOCKER_RECORD, _record(merged))
+            yield put(DOCKER_RECORD, record(merged))
             return
         if not may_restart:
             stops = restart_stops(snapshot)
             refuse("docker", f"daemon.json needs a restart, which stops {', '.join(stops)}")
             return
-    yield from _activate(snapshot, merged, restart=may_restart)
-
-
-def _activate(snapshot: Snapshot, merged: keys.Merge, *, restart: bool) -> Commands:
-    # Other keys may hold a proxy's password: the file keeps its mode.
-    file = snapshot.paths.get(DAEMON_JSON)
-    yield put(f"{DAEMON_JSON}.gpuhost-new", merged.text, mode=file.mode if file else "0644")
-    yield put(f"{DOCKER_RECORD}.gpuhost-new", _record(merged))
-    yield script(
-        "docker_config.sh",
-        DAEMON_JSON,
-        DOCKER_RECORD,
-        "yes" if restart else "no",
-        seconds=RESTART_SECONDS,
-    )
-
-
-def _record(merged: keys.Merge) -> str:
-    return json.dumps({"daemon_json": merged.owned}) + "\n"
+    if fault := unit_fault(snapshot, merged.values):
+        refuse("docker", f"{fault.reason}; {fault.fix}")
+    elif (reason := untried(snapshot)) and not may_restart:
+        refuse("docker", f"{reason}, and no restart may try {DAEMON_JSON} now")
+    else:
+        yield from activate(snapshot, merged, restart=may_restart)

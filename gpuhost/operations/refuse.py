@@ -1,4 +1,4 @@
-"""Refuse a change, and print the reason."""
+"""Refuse a change and print the reason, or print what a change stops."""
 
 from __future__ import annotations
 
@@ -11,3 +11,8 @@ def refuse(noun: str, reason: str) -> None:
     """
     logger.warning(f"{host.print_prefix}{noun}: not changed: {reason}")
     host.noop(f"{noun}: {reason}")
+
+
+def tell(noun: str, effect: str) -> None:
+    """Print what a change that was allowed stops, with the plan and when it is made."""
+    logger.warning(f"{host.print_prefix}{noun}: {effect}")

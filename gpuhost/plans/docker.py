@@ -58,7 +58,7 @@ def merged_config(snapshot: Snapshot, settings: Settings) -> daemon_json.Merge:
     if hidden:
         del keys["data-root"]
     present = snapshot.docker.config
-    merged = daemon_json.merge(present.values or {}, keys, present.owned, adopt=settings.adopt)
+    merged = daemon_json.merge(present.usable, keys, present.owned, adopt=settings.adopt)
     return replace(merged, conflicts=merged.conflicts + hidden)
 
 
@@ -87,7 +87,7 @@ def _engine(snapshot: Snapshot) -> Engine:
 def keys_not_live(snapshot: Snapshot, settings: Settings) -> list[str]:
     """Keys of daemon.json that the running engine does not use."""
     running = _engine(snapshot)
-    values = snapshot.docker.config.values or {}
+    values = snapshot.docker.config.usable
     differ = [
         key
         for key, file, live in (

@@ -9,6 +9,7 @@ from gpuhost.domain.apt.repository import Repository
 from gpuhost.domain.apt.vendors import Archive
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
+from gpuhost.snapshot.docker import ENGINE_PACKAGES
 from gpuhost.snapshot.system import System
 
 OFFICIAL = "https://download.docker.com"
@@ -20,6 +21,18 @@ DOCKER_CE = (
     "docker-buildx-plugin",
     "docker-compose-plugin",
 )
+# Microsoft's build, on its cloud's images.
+MOBY = ("moby-engine", "moby-cli", "moby-containerd", "moby-runc", "moby-buildx", "moby-compose")
+# Packages that apt would remove for those of a source.
+OTHERS = {
+    "docker-ce": (
+        *("docker.io", "docker-compose", "docker-compose-v2", "docker-buildx"),
+        *("podman-docker", "docker-engine", *MOBY),
+    ),
+    "distro": ("docker-ce", "docker-ce-cli", "containerd.io", "podman-docker", *MOBY),
+}
+# containerd.io conflicts with both and provides both.
+RUNTIMES = ("containerd", "runc")
 # Debian calls the plugin docker-compose since 13; before, that name was the old Python program.
 DISTRO = {
     "debian": ("docker.io", "docker-cli", "docker-compose", "docker-buildx"),
@@ -74,19 +87,25 @@ def version(text: str) -> tuple[int, ...]:
 
 
 def conflicting_packages(snapshot: Snapshot, settings: Settings) -> list[str]:
-    """Installed packages that conflict with those of the declared source."""
-    if settings.docker_source != "docker-ce":
+    """Installed packages that conflict with those of the declared source.
+
+    containerd and runc without an engine of theirs serve somebody else: Kubernetes, podman.
+    """
+    if settings.docker_source == "present":
         return []
-    engines = ("docker.io", "docker-compose", "docker-compose-v2", "docker-buildx", "podman-docker")
-    return [package for package in engines if package in snapshot.docker.packages]
+    installed = snapshot.docker.packages
+    others = OTHERS[settings.docker_source]
+    conflicting = [package for package in others if package in installed]
+    if settings.docker_source == "docker-ce" and not {"docker.io", "moby-engine"} & set(installed):
+        conflicting += [package for package in RUNTIMES if package in installed]
+    return conflicting
 
 
 def has_unknown_engine(snapshot: Snapshot, settings: Settings) -> bool:
     """Whether an engine answers that comes neither from the declared source nor a known package."""
     if settings.docker_source == "present" or snapshot.docker.engine is None:
         return False
-    known = {packages_of(settings, snapshot.system)[0], *conflicting_packages(snapshot, settings)}
-    return not known & snapshot.docker.packages.keys()
+    return not set(ENGINE_PACKAGES) & set(snapshot.docker.packages)
 
 
 def missing_packages(snapshot: Snapshot, settings: Settings) -> list[str]:

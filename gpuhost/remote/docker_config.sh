@@ -1,18 +1,19 @@
 # Activate the new daemon.json; if the engine does not start with it, restore the previous one.
-#   docker_config.sh FILE RECORD RESTART
+#   docker_config.sh FILE RECORD RESTART FLAG...
 # FILE, RECORD: the configuration, and the record of gpuhost's keys in it; FILE.gpuhost-new and
-# RECORD.gpuhost-new are the new ones. RESTART: yes or no.
+# RECORD.gpuhost-new are the new ones. RESTART: yes or no. FLAGs: those that the unit gives dockerd.
 # Prints nothing before the end: a lost connection does not stop it.
 # shellcheck shell=sh
 set -u
 file=$1 record=$2 restart=$3
+shift 3
 new=$file.gpuhost-new
 kept=/var/lib/gpuhost/docker
 mkdir -p "$kept"
 
 # Engines before 23.0 have no --validate: "unknown flag".
-output=$(timeout 20 dockerd --validate --config-file="$new" 2>&1) || case $output in
-    *'unknown flag'*) ;;
+output=$(timeout 20 dockerd --validate --config-file="$new" "$@" 2>&1) || case $output in
+    *'unknown flag: --validate'*) ;;
     *)
         echo "dockerd rejects the new $file; the previous one stays: $output" >&2
         rm -f "$new" "$record.gpuhost-new"
@@ -33,8 +34,11 @@ keep "$file" daemon.json.before
 keep "$record" record.before
 mv "$new" "$file"
 mv "$record.gpuhost-new" "$record"
-[ "$restart" = yes ] || exit 0
-if restart_engine; then exit 0; fi
+[ "$restart" = yes ] || { cp -p "$file" "$kept/daemon.json.applied"; exit 0; }
+if restart_engine; then
+    cp -p "$file" "$kept/daemon.json.applied"
+    exit 0
+fi
 
 why=$(timeout 20 journalctl -u docker -n 20 --no-pager -o cat 2>/dev/null \
     | grep -iE 'fail|error|unable' | tail -n 1)

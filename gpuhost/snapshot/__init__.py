@@ -18,7 +18,9 @@ from gpuhost.snapshot.cards_inside import CardsInside
 from gpuhost.snapshot.containers import Containers
 from gpuhost.snapshot.disks import Disks, Filesystems
 from gpuhost.snapshot.docker import Docker
+from gpuhost.snapshot.docker_unit import DockerUnit
 from gpuhost.snapshot.dpkg import Dpkg, Updates
+from gpuhost.snapshot.engines import Engines
 from gpuhost.snapshot.firewall import Firewall
 from gpuhost.snapshot.kernel_log import KernelLog
 from gpuhost.snapshot.kernels import Kernels
@@ -79,6 +81,8 @@ class Snapshot:
     secure_boot = part(SecureBoot.read)
     kernel_log = part(KernelLog.read)
     docker = part(Docker.read)
+    docker_unit = part(DockerUnit.read)
+    engines = part(Engines.read)
     containers = part(Containers.read)
     cards_inside = part(CardsInside.read)
     networks = part(Networks.read)

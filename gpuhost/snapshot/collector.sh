@@ -40,6 +40,12 @@ is_running() {
     timeout 3 systemctl is-active --quiet "$1" </dev/null >/dev/null 2>&1
 }
 
+# By what the probe `units` has printed: a service that ended with an error, or is tried again.
+has_failed() {
+    sed -n "/^Id=$1\$/,/^\$/p" "$work/units.out" 2>/dev/null \
+        | grep -qE '^(ActiveState=failed|SubState=auto-restart)$' 2>/dev/null
+}
+
 # A bridge with another name than Docker gives: docker0, docker_gwbridge, br-<12 hexadecimal digits>.
 has_named_bridge() {
     hex='[0-9a-f]' && hex=$hex$hex$hex$hex

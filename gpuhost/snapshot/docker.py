@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from gpuhost.domain.docker.daemon_file import major_version
+from gpuhost.domain.redact import redact_credentials
+from gpuhost.snapshot.daemon_config import DAEMON_JSON as DAEMON_JSON
+from gpuhost.snapshot.daemon_config import DOCKER_RECORD as DOCKER_RECORD
+from gpuhost.snapshot.daemon_config import DaemonConfig, read_daemon_config
 from gpuhost.snapshot.engine import ENGINE_RUNS, Engine, read_engine
 from gpuhost.snapshot.packages import installed_packages
 from gpuhost.snapshot.probes import Probes
 from gpuhost.snapshot.request import ProbeCommand, Request
-from gpuhost.snapshot.units import ENGINE, Unit, read_unit
+from gpuhost.snapshot.units import ENGINE, ENGINE_SOCKET, Unit, read_unit
 
-DAEMON_JSON = "/etc/docker/daemon.json"
-DOCKER_RECORD = "/var/lib/gpuhost/docker.json"
 SOURCES = "/etc/apt/sources.list.d/docker.sources"
 KEY = "/etc/apt/keyrings/docker.asc"
 COMPOSE = "com.docker.compose"
@@ -33,18 +34,29 @@ CONTAINER_COLUMNS = (
     "{{.Mounts}}",
 )
 TAB = r"\t"
+ENGINE_PACKAGES = ("docker-ce", "docker.io", "moby-engine")
 REQUEST = Request(
-    files=(DAEMON_JSON, DOCKER_RECORD, SOURCES, KEY),
-    packages=("docker*", "containerd*", "podman-docker", "runc"),
-    managed=(DAEMON_JSON,),
+    files=(SOURCES, KEY),
+    packages=("docker*", "containerd*", "podman-docker", "runc", "moby-*"),
     probes=(
         ProbeCommand(
             "docker_containers",
             f"docker ps -a --no-trunc --format '{TAB.join(CONTAINER_COLUMNS)}'",
             only_if=ENGINE_RUNS,
         ),
+        ProbeCommand(
+            "docker_journal",
+            f"journalctl -u {ENGINE} -n 20 --no-pager -o cat",
+            only_if=f"has_failed {ENGINE}",
+            last=True,
+        ),
     ),
 )
+# What dockerd says last is why; systemd's own lines say only that it ended.
+REASON = re.compile(
+    r"unable to|level=(?:fatal|error)|failed to (?!start docker)|invalid|cannot", re.I
+)
+LONGEST_REASON = 400
 
 
 @dataclass(frozen=True)
@@ -86,31 +98,23 @@ class Container:
 
 
 @dataclass(frozen=True)
-class DaemonConfig:
-    """daemon.json.
-
-    + text: None if there is no file
-    + values: None if it is not a JSON object
-    + owned: paths of the keys that gpuhost wrote, "log-opts.max-size"
-    """
-
-    text: str | None
-    values: dict[str, Any] | None
-    owned: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Docker:
-    """The engine and its containers; engine: None if it does not answer."""
+    """The engine and its containers.
+
+    + engine: None if it does not answer
+    + last_words: of the journal of an engine that has failed
+    """
 
     packages: Mapping[str, str]
     service: Unit
+    socket: Unit
     engine: Engine | None
     engine_complaint: str
     containers: tuple[Container, ...]
     config: DaemonConfig
     sources: str | None
     key: str | None
+    last_words: str = ""
 
     @property
     def running_containers(self) -> tuple[Container, ...]:
@@ -119,15 +123,18 @@ class Docker:
     @classmethod
     def read(cls, probes: Probes) -> Docker:
         engine, complaint = read_engine(probes)
+        packages = installed_packages(probes)
         return cls(
-            packages=installed_packages(probes),
+            packages=packages,
             service=read_unit(probes, ENGINE),
+            socket=read_unit(probes, ENGINE_SOCKET),
             engine=engine,
             engine_complaint=complaint,
             containers=_containers(probes),
-            config=_daemon_config(probes),
+            config=read_daemon_config(probes, _major(engine, packages)),
             sources=probes.file(SOURCES),
             key=probes.file(KEY),
+            last_words=_last_words(probes),
         )
 
 
@@ -138,20 +145,15 @@ def _containers(probes: Probes) -> tuple[Container, ...]:
     return tuple(Container(*row[:11]) for row in rows if len(row) >= 6)
 
 
-def _daemon_config(probes: Probes) -> DaemonConfig:
-    text = probes.file(DAEMON_JSON)
-    return DaemonConfig(text, _json_object(text or "{}"), _owned(probes.file(DOCKER_RECORD)))
+def _last_words(probes: Probes) -> str:
+    if "docker_journal" not in probes:
+        return ""
+    lines = probes.get("docker_journal").out.splitlines()
+    reasons = [line.strip() for line in lines if REASON.search(line)]
+    return redact_credentials(reasons[-1][:LONGEST_REASON]) if reasons else ""
 
 
-def _owned(record: str | None) -> tuple[str, ...]:
-    values = _json_object(record or "{}") or {}
-    keys = values.get("daemon_json")
-    return tuple(str(key) for key in keys) if isinstance(keys, list) else ()
-
-
-def _json_object(text: str) -> dict[str, Any] | None:
-    try:
-        values = json.loads(text)
-    except ValueError:
-        return None
-    return values if isinstance(values, dict) else None
+def _major(engine: Engine | None, packages: Mapping[str, str]) -> int | None:
+    """The major version of the engine; of one that does not run, that of its package."""
+    installed = (packages[name] for name in ENGINE_PACKAGES if name in packages)
+    return major_version(engine.version if engine else next(installed, ""))

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 
 from gpuhost.domain.firewall.listeners import DOCKER_PROXY, PORT, PROCESS, PUBLISHED
 from gpuhost.snapshot.docker import Container, Docker
-from gpuhost.snapshot.probes import Probes
+from gpuhost.snapshot.probes import NotRead, Probes
 from gpuhost.snapshot.request import ProbeCommand, Request
 
 ANY = ("", "*", "0.0.0.0", "::")  # noqa: S104
@@ -37,9 +37,14 @@ class UsedPort:
 
 @dataclass(frozen=True)
 class Ports:
-    """Every port that a program listens on or a container publishes."""
+    """Every port that a program listens on or a container publishes.
+
+    + proxied: ports with their protocol on which docker-proxy listens for an engine that was not
+      read: no known container publishes them
+    """
 
     taken: tuple[UsedPort, ...]
+    proxied: tuple[tuple[int, str], ...] = ()
 
     def of(self, port: int, protocol: str) -> tuple[UsedPort, ...]:
         return tuple(used for used in self.taken if (used.port, used.protocol) == (port, protocol))
@@ -49,8 +54,23 @@ class Ports:
         published = frozenset(
             used for container in Docker.read(probes).containers for used in _published(container)
         )
-        listening = frozenset(_listening(probes.output("listeners")))
-        return cls(tuple(sorted(published | listening)))
+        known = {(used.port, used.protocol) for used in published}
+        listening = {
+            used
+            for used in _listening(probes.output("listeners"))
+            if used.holder != DOCKER_PROXY or (used.port, used.protocol) not in known
+        }
+        proxied = {(u.port, u.protocol) for u in listening if u.holder == DOCKER_PROXY}
+        return cls(tuple(sorted(published | listening)), tuple(sorted(proxied)))
+
+
+def published_ports(probes: Probes) -> frozenset[tuple[int, str]]:
+    """Ports and protocols of every container that was read, on any address; none if none was."""
+    try:
+        containers = Docker.read(probes).containers
+    except NotRead:
+        return frozenset()
+    return frozenset((u.port, u.protocol) for each in containers for u in _published(each))
 
 
 def plain_address(text: str) -> str:
@@ -68,7 +88,7 @@ def plain_address(text: str) -> str:
 
 
 def _listening(ss: str) -> Iterator[UsedPort]:
-    """`ss -Hltnup`, without docker-proxy: its ports are listed with the containers."""
+    """`ss -Hltnup`."""
     for line in ss.splitlines():
         words = line.split(None, 6)
         if len(words) < 6 or words[0] not in ("tcp", "udp"):
@@ -76,7 +96,7 @@ def _listening(ss: str) -> Iterator[UsedPort]:
         address, _, port = words[4].rpartition(":")
         process = PROCESS.search(words[6]) if len(words) > 6 else None
         name = process[1] if process else ""
-        if PORT.fullmatch(port) and name != DOCKER_PROXY:
+        if PORT.fullmatch(port):
             yield UsedPort(int(port), words[0], plain_address(address), name or "the kernel")
 
 

@@ -14,9 +14,10 @@ from gpuhost.snapshot.request import ProbeCommand, Request
 
 CONTAINERD = "containerd.service"
 ENGINE = "docker.service"
+ENGINE_SOCKET = "docker.socket"
 
 REQUEST = Request(
-    units=(ENGINE, CONTAINERD),
+    units=(ENGINE, ENGINE_SOCKET, CONTAINERD),
     probes=(
         ProbeCommand(
             "units",
@@ -45,6 +46,10 @@ class Unit:
 
     + started: epoch seconds when it became active; None: it is not active
     + began: when that start began; None also in old recordings
+    + masked: nothing can start it
+    + refused: systemd found a mistake in its files: the next start fails
+    + failed: it ended with an error, also if systemd tries again
+    + listens: addresses of a socket unit, as systemd writes them
     """
 
     name: str
@@ -53,6 +58,10 @@ class Unit:
     enabled: bool
     started: int | None
     began: int | None = None
+    masked: bool = False
+    refused: bool = False
+    failed: bool = False
+    listens: tuple[str, ...] = ()
 
 
 def read_units(probes: Probes) -> Mapping[str, Unit]:
@@ -69,7 +78,8 @@ def read_unit(probes: Probes, name: str) -> Unit:
 def _units(output: str) -> Mapping[str, Unit]:
     units = {}
     for block in output.split("\n\n"):
-        values = dict(line.partition("=")[::2] for line in block.splitlines())
+        pairs = [line.partition("=")[::2] for line in block.splitlines()]
+        values = dict(pairs)
         if values.get("Id"):
             units[values["Id"]] = Unit(
                 name=values["Id"],
@@ -78,6 +88,11 @@ def _units(output: str) -> Mapping[str, Unit]:
                 enabled=values.get("UnitFileState") in ("enabled", "static", "alias", "generated"),
                 started=_epoch(values.get("ActiveEnterTimestamp", "")),
                 began=_epoch(values.get("InactiveExitTimestamp", "")),
+                masked=values.get("LoadState") == "masked",
+                refused=values.get("LoadState") in ("bad-setting", "error"),
+                failed=values.get("ActiveState") == "failed"
+                or values.get("SubState") == "auto-restart",
+                listens=tuple(text for key, text in pairs if key == "Listen"),
             )
     return MappingProxyType(units)
 

@@ -30,7 +30,7 @@ def test_merge(case: dict[str, Any]) -> None:
 
 
 def test_number_of_cases() -> None:
-    assert len(CASES) == 13
+    assert len(CASES) == 16
 
 
 json_values = st.recursive(

@@ -5,10 +5,8 @@ from __future__ import annotations
 from gpuhost.checks.finding import Verdict, fail, later, ok, skip, warn
 from gpuhost.checks.registry import check
 from gpuhost.checks.unreachable import DOCKER, fix_for
-from gpuhost.domain.docker import daemon_json
 from gpuhost.domain.sizes import GB, format_size
 from gpuhost.plans.apt_archives import clashing
-from gpuhost.plans.docker import keys_for, keys_not_live, merged_config, restart_stops
 from gpuhost.plans.docker_packages import (
     MIN_COMPOSE,
     conflicting_packages,
@@ -17,9 +15,10 @@ from gpuhost.plans.docker_packages import (
     repository,
     version,
 )
+from gpuhost.plans.docker_replacing import refusal, stopped
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
-from gpuhost.snapshot.docker import DAEMON_JSON
+from gpuhost.snapshot.units import CONTAINERD, ENGINE, ENGINE_SOCKET
 
 AGAIN = "run the deploy again"
 # As for RAM: firmware and the kernel reserve a part.
@@ -68,42 +67,61 @@ def packages(snapshot: Snapshot, settings: Settings) -> Verdict:
         conflicting_packages(snapshot, settings),
     )
     expected = " ".join(packages_of(settings, snapshot.system))
-    if conflicting:
+    if conflicting or absent:
+        reason = refusal(snapshot, settings)
+        stops = stopped(snapshot, settings)
         return fail(
-            expected, f"{' '.join(conflicting)} installed", fix=_replacing(snapshot, conflicting)
-        )
-    if absent:
-        return fail(
-            expected, f"not installed: {' '.join(absent)}", fix=_install_fix(snapshot, settings)
+            expected,
+            f"{' '.join(conflicting)} installed"
+            if conflicting
+            else f"not installed: {' '.join(absent)}",
+            evidence=f"it would stop {', '.join(stops)}" if stops else "",
+            fix=_replacing(conflicting, stops)
+            if reason and not settings.adopt
+            else AGAIN
+            if conflicting
+            else _install_fix(snapshot, settings),
         )
     main = packages_of(settings, snapshot.system)[0]
     return ok(f"{main} {snapshot.docker.packages[main]}")
 
 
-def _replacing(snapshot: Snapshot, conflicting: list[str]) -> str:
-    names = [container.name for container in snapshot.docker.containers]
-    if names:
-        return (
-            f"set adopt=True to replace {' '.join(conflicting)} and stop {', '.join(names)}, "
-            'or docker_source="present" to keep it'
-        )
-    return AGAIN
+def _replacing(conflicting: list[str], stops: list[str]) -> str:
+    what = f"replace {' '.join(conflicting)}" if conflicting else "install beside another engine"
+    effect = f" and stop {', '.join(stops)}" if stops else ""
+    return f'set adopt=True to {what}{effect}, or docker_source="present" to keep it'
 
 
 @check("docker.engine", "The engine runs, answers, and starts at boot.")
 def engine(snapshot: Snapshot, settings: Settings) -> Verdict:
-    service = snapshot.docker.service
-    if snapshot.docker.engine is None:
+    docker = snapshot.docker
+    units = [snapshot.units.declared.get(name) for name in (ENGINE, ENGINE_SOCKET, CONTAINERD)]
+    masked = [unit.name for unit in units if unit and unit.masked]
+    if masked:
+        state = "running, but" if docker.engine else "not running:"
+        return fail("can be started", f"{state} {', '.join(masked)} masked", fix=AGAIN)
+    if docker.service.refused:
+        return fail(
+            "can be started",
+            f"systemd refuses {ENGINE}: a mistake in its files",
+            fix=f"systemd-analyze verify {ENGINE}; correct it, then systemctl daemon-reload",
+        )
+    if docker.engine is None:
+        fix = "journalctl -u docker -n 50"
         return fail(
             "running",
-            snapshot.docker.engine_complaint,
-            fix="journalctl -u docker -n 50"
-            if service.loaded
-            else _install_fix(snapshot, settings),
+            docker.engine_complaint,
+            evidence=docker.last_words,
+            fix=fix if docker.service.loaded else _install_fix(snapshot, settings),
         )
-    if not service.enabled:
-        return fail("starts at boot", "does not start at boot", fix="systemctl enable docker")
-    return ok(f"running, {snapshot.docker.engine.version}")
+    if not docker.service.enabled:
+        by_socket = (
+            f": {ENGINE_SOCKET} starts it when somebody asks" if docker.socket.enabled else ""
+        )
+        return fail(
+            "starts at boot", f"does not start at boot{by_socket}", fix="systemctl enable docker"
+        )
+    return ok(f"running, {docker.engine.version}")
 
 
 @check("docker.compose", "The compose plugin is at least 2.24.4, which supports `!override`.")
@@ -127,47 +145,6 @@ def _plugin(snapshot: Snapshot, name: str, minimum: tuple[int, ...]) -> Verdict:
     if version(installed) < minimum:
         return fail(expected, installed, fix='set docker_source="docker-ce", or upgrade the plugin')
     return ok(installed, expected=expected)
-
-
-@check("docker.config", "daemon.json has the declared keys; other keys are kept.")
-def config(snapshot: Snapshot, settings: Settings) -> Verdict:
-    current = snapshot.docker.config
-    if current.values is None:
-        return fail(
-            "a JSON object",
-            f"{DAEMON_JSON} is not a JSON object",
-            fix=f"correct or move {DAEMON_JSON}",
-        )
-    merged = merged_config(snapshot, settings)
-    if merged.conflicts:
-        return fail(
-            "as declared",
-            f"not set by gpuhost: {'; '.join(merged.conflicts)}",
-            fix="set adopt=True to replace it, or declare the same value",
-        )
-    if merged.values != current.values:
-        different = daemon_json.differences(current.values, keys_for(snapshot, settings))
-        stale = sorted(set(current.owned) - set(merged.owned))
-        return fail("as declared", f"differs: {', '.join(different + stale)}", fix=AGAIN)
-    return ok(f"{len(merged.owned)} keys as declared")
-
-
-@check("docker.live", "The running engine uses the configuration in daemon.json.")
-def live(snapshot: Snapshot, settings: Settings) -> Verdict:
-    if snapshot.docker.engine is None:
-        return later("the engine does not answer")
-    differ = keys_not_live(snapshot, settings)
-    if not differ:
-        return ok("in force")
-    stopped = restart_stops(snapshot)
-    effect = f"a restart would stop {', '.join(stopped)}" if stopped else ""
-    judge = warn if settings.docker_restart == "never" else fail
-    return judge(
-        "in force",
-        f"not in force: {', '.join(differ)}",
-        evidence=effect,
-        fix='systemctl restart docker, or docker_restart="always"' if stopped else AGAIN,
-    )
 
 
 @check("docker.memory", "Containers can use `docker_min_memory_gb` of RAM and swap.")

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from posixpath import normpath
 from typing import Any
 
 from gpuhost.domain.redact import redact_credentials
@@ -32,7 +34,15 @@ class Merge:
 
     @property
     def text(self) -> str:
-        return json.dumps(self.values, indent=4, ensure_ascii=False) + "\n"
+        return render(self.values)
+
+
+def render(values: Values) -> str:
+    """daemon.json's text; half of a character, which JSON can write, stays escaped."""
+    text = json.dumps(values, indent=4, ensure_ascii=False) + "\n"
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        return json.dumps(values, indent=4) + "\n"
+    return text
 
 
 def merge(present: Values, declared: dict[str, Any], owned: Iterable[str], *, adopt: bool) -> Merge:
@@ -54,6 +64,9 @@ def merge(present: Values, declared: dict[str, Any], owned: Iterable[str], *, ad
         if path.startswith("log-opts.") and any(c.startswith("log-driver") for c in conflicts):
             continue
         exists, actual = _look_up(values, path)
+        if exists and actual != value and is_same(path, actual, value):
+            written += [path] if path in before else []
+            continue
         if exists and actual != value and path not in before and not adopt:
             text = json.dumps(actual, ensure_ascii=False)
             conflicts.append(f"{path} is {redact_credentials(text)}")
@@ -65,7 +78,36 @@ def merge(present: Values, declared: dict[str, Any], owned: Iterable[str], *, ad
 
 def differences(present: Values, declared: dict[str, Any]) -> list[str]:
     """The paths that are missing or differ."""
-    return [path for path, value in declared.items() if _look_up(present, path) != (True, value)]
+    looked_up = ((path, value, *_look_up(present, path)) for path, value in declared.items())
+    return [
+        path
+        for path, value, exists, actual in looked_up
+        if not exists or not is_same(path, actual, value)
+    ]
+
+
+def is_same(path: str, actual: Any, declared: Any) -> bool:
+    """Whether both mean the same to dockerd, however they are written."""
+    return bool(_meaning(path, actual) == _meaning(path, declared))
+
+
+def _meaning(path: str, value: Any) -> Any:
+    if path == "data-root" and isinstance(value, str):
+        return normpath(value)
+    if path == "registry-mirrors" and isinstance(value, list):
+        return [each.rstrip("/") if isinstance(each, str) else each for each in value]
+    if path.startswith("runtimes.") and isinstance(value, dict):
+        # moby reads `runtimeArgs`; `args`, which nvidia-ctk writes, is none of its keys. A bare
+        # name is looked up in PATH.
+        settings = {
+            key: each
+            for key, each in value.items()
+            if key != "args" and each not in (None, [], {}, "")
+        }
+        if isinstance(settings.get("path"), str):
+            settings["path"] = re.sub("^/(usr/)?bin/", "", settings["path"])
+        return settings
+    return value
 
 
 def _steps(path: str) -> Iterator[str]:

@@ -1,0 +1,115 @@
+"""Where the engine's API answers over the network, by what listens and by what is configured."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from ipaddress import ip_address
+
+from gpuhost.snapshot import Snapshot
+from gpuhost.snapshot.docker import DAEMON_JSON
+from gpuhost.snapshot.ports import plain_address
+from gpuhost.snapshot.units import ENGINE_SOCKET
+
+PROGRAMS = ("dockerd", "podman", "balenad", "balena-engine-d")
+# opts.ParseHost: without a scheme an address is TCP; without a port 2375, with TLS 2376.
+ADDRESS = re.compile(r"^(?:tcp://)?(\[[^]]*\]|[^:/\[\]]*)(?::(\d{1,5}))?(?:/.*)?$")
+PLAIN, TLS = 2375, 2376
+STREAM = re.compile(r"^(.*):(\d{1,5}) \(Stream\)$")
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """An address of the API.
+
+    + address: "" for all of the host's
+    + verified: a client needs a certificate
+    + source: what configures it; "" if it only listens
+    """
+
+    address: str
+    port: int
+    verified: bool
+    source: str = ""
+
+    @property
+    def loopback(self) -> bool:
+        try:
+            return ip_address(self.address).is_loopback
+        except ValueError:
+            return self.address == "localhost"
+
+    def __str__(self) -> str:
+        where = f"{self.address or 'all addresses'}:{self.port}"
+        return f"tcp {where} ({self.source or 'listens now'})"
+
+
+def endpoints(snapshot: Snapshot) -> list[Endpoint]:
+    """Every address, the configured ones first."""
+    verified = _is_set(snapshot, "tlsverify")
+    configured = list(dict.fromkeys(_configured(snapshot)))
+    ports = {each.port for each in configured}
+    live = [each for each in _live(snapshot) if each.port not in ports]
+    return [replace(each, verified=verified) for each in (*configured, *live)]
+
+
+def relays(snapshot: Snapshot) -> list[str]:
+    """Programs and containers on the port that is Docker's API without TLS: they may pass it on."""
+    return [
+        f"tcp {used.address or 'all addresses'}:{used.port} ({used.holder})"
+        for used in snapshot.ports.taken
+        if (used.port, used.protocol) == (PLAIN, "tcp")
+        and used.holder not in (*PROGRAMS, "systemd")
+    ]
+
+
+def _configured(snapshot: Snapshot) -> Iterator[Endpoint]:
+    default = TLS if _is_set(snapshot, "tls") or _is_set(snapshot, "tlsverify") else PLAIN
+    for each in snapshot.docker_unit.flags or ():
+        if each.flag.name == "host":
+            yield from _parse(each.flag.value, default, str(each))
+    hosts = (snapshot.docker.config.values or {}).get("hosts")
+    for host in hosts if isinstance(hosts, list) else ():
+        yield from _parse(str(host), default, f'"hosts" in {DAEMON_JSON}')
+    if snapshot.docker.socket.active or snapshot.docker.socket.enabled:
+        for listens in snapshot.docker.socket.listens:
+            if match := STREAM.match(listens):
+                source = f"ListenStream of {ENGINE_SOCKET}"
+                yield Endpoint(plain_address(match[1]), int(match[2]), False, source)
+
+
+def _parse(host: str, default: int, source: str) -> Iterator[Endpoint]:
+    if not host.strip() or ("://" in host and not host.startswith("tcp://")):
+        return
+    match = ADDRESS.match(host.strip())
+    if match:
+        # tcp:// alone is localhost; with a port alone, all addresses.
+        address = "localhost" if not match[1] and not match[2] else plain_address(match[1])
+        yield Endpoint(address, int(match[2] or default), False, source)
+
+
+def _live(snapshot: Snapshot) -> Iterator[Endpoint]:
+    engine = snapshot.docker.engine
+    metrics = _metrics_port(snapshot)
+    for used in snapshot.ports.taken:
+        if used.holder not in PROGRAMS or used.protocol != "tcp" or str(used.port) == metrics:
+            continue
+        # A node of a swarm listens for other nodes and for published services.
+        if engine and engine.swarm and used.port not in (PLAIN, TLS):
+            continue
+        yield Endpoint(used.address, used.port, False)
+
+
+def _metrics_port(snapshot: Snapshot) -> str:
+    values = snapshot.docker.config.values or {}
+    address = snapshot.docker_unit.value("metrics-addr") or str(values.get("metrics-addr") or "")
+    return address.rpartition(":")[2]
+
+
+def _is_set(snapshot: Snapshot, name: str) -> bool:
+    """A switch, by its flag or its key: dockerd does not start with both."""
+    flag = snapshot.docker_unit.value(name)
+    if flag is not None:
+        return flag.lower() in ("", "1", "t", "true")
+    return (snapshot.docker.config.values or {}).get(name) is True

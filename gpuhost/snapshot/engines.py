@@ -1,0 +1,99 @@
+"""Container engines by what runs: their processes, the units that hold these, their sockets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from shlex import quote
+
+from gpuhost.snapshot.probes import Probe, Probes
+from gpuhost.snapshot.request import ProbeCommand, Request
+
+# Names as the kernel keeps them: 15 characters. conmon holds a container of podman or CRI-O.
+PROGRAMS = (
+    "dockerd", "containerd", "podman", "conmon", "crio", "cri-dockerd", "kubelet", "kubelite",
+    "k3s", "k3s-server", "k3s-agent", "rke2", "k0s", "balenad", "balena-engine-d",
+)  # fmt: skip
+SOCKETS = "docker|podman|containerd|crio|cri-dockerd|balena-engine"
+# ps needs ten times as long as grep to find a few processes by name.
+PROCESSES = f"""found=$(grep -lxsE "{"|".join(PROGRAMS)}" /proc/[0-9]*/comm)
+[ "$found" ] || exit 0
+for comm in $found; do
+    of=${{comm%/comm}}
+    set -- "$@" "$comm" "$of/cgroup"
+    namespaces="$namespaces $of/ns/pid $of/ns/net"
+done
+grep -asH "" "$@"
+stat -c %N /proc/self/ns/pid /proc/self/ns/net $namespaces 2>/dev/null
+exit 0"""
+LISTENING = re.compile(rf" 00010000 .* (/\S*/(?:{SOCKETS})\.sock)$", re.MULTILINE)
+COMM = re.compile(r"^/proc/(\d+)/comm:(.+)$", re.MULTILINE)
+# Of cgroup v2, or of systemd's own hierarchy in v1.
+CGROUP = re.compile(r"^/proc/(\d+)/cgroup:\d+:(?:name=systemd)?:(/.*)$", re.MULTILINE)
+UNIT = re.compile(r"[^/]+\.(?:service|scope)(?=/|$)")
+USERS = "user@"
+NAMESPACE = re.compile(r"^'/proc/(\w+)/ns/(pid|net)' -> '(.*)'$", re.MULTILINE)
+REQUEST = Request(
+    probes=(
+        ProbeCommand("engines", f"sh -c {quote(PROCESSES)}", at_once=True),
+        # Sockets of other network namespaces are not in it: those of engines inside containers.
+        ProbeCommand(
+            "engine_sockets",
+            rf"grep -aE ' 00010000 .*/({SOCKETS})\.sock$' /proc/net/unix",
+            at_once=True,
+            absent=Probe(1),
+        ),
+    )
+)
+
+
+@dataclass(frozen=True, order=True)
+class EngineProcess:
+    """A process of a container engine.
+
+    + unit: of systemd that holds it; "" without one
+    + rootless: of a user, in a network of its own
+    """
+
+    program: str
+    unit: str
+    pid: int
+    rootless: bool
+
+
+@dataclass(frozen=True)
+class Engines:
+    """+ processes: of this host, not those inside its containers
+    + sockets: on which an engine answers
+    """
+
+    processes: tuple[EngineProcess, ...]
+    sockets: tuple[str, ...]
+
+    @classmethod
+    def read(cls, probes: Probes) -> Engines:
+        sockets = LISTENING.findall(probes.output("engine_sockets", allow=(0, 1)))
+        return cls(tuple(sorted(_processes(probes.output("engines")))), tuple(sorted(set(sockets))))
+
+
+def _processes(text: str) -> Iterator[EngineProcess]:
+    namespaces = {(pid, kind): name for pid, kind, name in NAMESPACE.findall(text)}
+    units = {pid: unit for pid, cgroup in CGROUP.findall(text) if (unit := _unit(cgroup))}
+
+    def elsewhere(pid: str, kind: str) -> bool:
+        own, its = namespaces.get(("self", kind)), namespaces.get((pid, kind))
+        return own is not None and its is not None and own != its
+
+    for pid, program in COMM.findall(text):
+        if not elsewhere(pid, "pid"):
+            unit = units.get(pid, "")
+            rootless = unit.startswith(USERS) or elsewhere(pid, "net")
+            yield EngineProcess(program, unit, int(pid), rootless)
+
+
+def _unit(cgroup: str) -> str:
+    """The unit of systemd; of what a user's own systemd started, that user's."""
+    units: list[str] = UNIT.findall(cgroup)
+    users = [unit for unit in units if unit.startswith(USERS)]
+    return users[0] if users else units[-1] if units else ""
