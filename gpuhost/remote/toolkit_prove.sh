@@ -78,7 +78,7 @@ answer_of() {
     case $1 in
         124 | 137) echo "CUDA did not start within $limit seconds" ;;
         0) cat "$tools/answer" ;;
-        *) echo "exit status $1: $(tail -n 3 "$tools/errors" "$tools/answer")" ;;
+        *) echo "exit status $1: $(cat "$tools/errors" "$tools/answer" | tail -n 3)" ;;
     esac
 }
 

@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from shlex import quote
 from typing import Any
 
-from gpuhost.runner.contract import asks_for_card
+from gpuhost.runner.contract import card_use
 from gpuhost.snapshot.engine import ENGINE_RUNS
 from gpuhost.snapshot.lenient import mapping, mappings, text, whole
 from gpuhost.snapshot.ports import plain_address
@@ -179,10 +179,12 @@ def _container(value: Mapping[str, Any]) -> InspectedContainer:
         declared=frozenset(_bindings(value.get("declared"))),
         bound=frozenset(_bindings(value.get("bound"))),
         id=text(value.get("id")),
-        uses_card=asks_for_card(
-            requests=value.get("requests"),
-            runtime=value.get("runtime"),
-            devices=value.get("devices"),
+        uses_card=bool(
+            card_use(
+                requests=value.get("requests"),
+                runtime=value.get("runtime"),
+                devices=value.get("devices"),
+            )
         ),
     )
 

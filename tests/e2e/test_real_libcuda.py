@@ -25,8 +25,9 @@ WITH_NON_FREE = (
     r"find /etc/apt -name '*.list' -o -name '*.sources' | xargs sed -i -E "
     r"'/^(deb|Components)/s/ main( .*)?$/ main contrib non-free/'"
 )
+# Alternatives replace no file by their link, so the simulated library has to go first.
 INSTALL = (
-    "apt-get update -q && DEBIAN_FRONTEND=noninteractive "
+    "rm /usr/lib/*-linux-gnu/libcuda.so.1 && apt-get update -q && DEBIAN_FRONTEND=noninteractive "
     "apt-get install -y -q --no-install-recommends libcuda1"
 )
 FILE = "$(realpath /usr/lib/*-linux-gnu/libcuda.so.1)"

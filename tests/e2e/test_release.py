@@ -120,7 +120,8 @@ def test_a_running_container_that_lost_its_card_is_found_and_recreated(
     assert f"app.{NAME}.cards: {NAME}-app-1 cannot use its cards any more" in dry.output
     ended = app.run(host)
     assert ended.status == 0, ended.output
-    assert "app: its containers are replaced: they lost their cards" in ended.output
+    log = host.run(f"cat {app.home('current/log')}").stdout
+    assert "app: its containers are replaced: they lost their cards" in log
     assert host.run(f"docker inspect -f '{{{{.Id}}}}' {NAME}-app-1").stdout != id_before
     assert "Tesla P40" in host.run(f"docker exec {NAME}-app-1 nvidia-smi -L").stdout
     assert look() == usual

@@ -317,7 +317,7 @@ def test_a_device_that_the_cgroup_takes_away_is_seen_without_nvidia_smi(trixie: 
     trixie.put("/root/cards_inside.py", CARDS_INSIDE)
     ask = (
         "cd /root && python3 -c 'import sys, cards_inside; "
-        f'print(*cards_inside.ask_for_cards("node", int(sys.argv[1])))\' {PID}'
+        f'print(*cards_inside.ask_for_cards("node", int(sys.argv[1]), "reserved"))\' {PID}'
     )
     trixie.run(
         "docker run -d --name node --network none --device /dev/null:/dev/nvidiactl "

@@ -15,10 +15,10 @@ from gpuhost.runner.contract import (
     CARDS_LOST,
     CARDS_UNKNOWN,
     ask_for_cards,
-    asks_for_card,
+    card_use,
     cards_inside,
 )
-from gpuhost.runner.contract.cards_inside import CARDS_GONE, NO_CARDS, judge
+from gpuhost.runner.contract.cards_inside import BY_RUNTIME, CARDS_GONE, NO_CARDS, RESERVED, judge
 from gpuhost.runner.lib.commands import environment
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.stages import activation
@@ -76,8 +76,15 @@ def test_what_nvidia_smi_says(status: int | None, output: str, state: str) -> No
     ],
 )
 def test_who_was_given_a_card(host: dict[str, Any], uses: bool) -> None:
-    found = asks_for_card(**{"requests": None, "runtime": None, "devices": None, **host})
-    assert found is uses
+    found = card_use(**{"requests": None, "runtime": None, "devices": None, **host})
+    assert bool(found) is uses
+
+
+def test_the_runtime_alone_gives_only_what_the_environment_names() -> None:
+    assert card_use(requests=None, runtime="nvidia", devices=None) == BY_RUNTIME
+    assert card_use(requests=ALL, runtime="nvidia", devices=None) == RESERVED
+    assert judge(6, "No devices were found\n", BY_RUNTIME)[0] == NO_CARDS
+    assert judge(255, UNKNOWN_ERROR, BY_RUNTIME)[0] == CARDS_LOST
 
 
 def line(**values: Any) -> str:
@@ -122,7 +129,7 @@ def test_a_reading_asks_the_running_containers_of_apps_at_once(
 
 def test_a_container_without_nvidia_smi_and_without_a_node_has_no_card(programs: Programs) -> None:
     programs.answer("docker exec *", NOT_THERE, status=126)
-    assert ask_for_cards("one", 0, environment()) == (NO_CARDS, "")
+    assert ask_for_cards("one", 0, RESERVED, environment()) == (NO_CARDS, "")
 
 
 @pytest.mark.parametrize(
@@ -137,7 +144,7 @@ def test_without_nvidia_smi_its_device_node_is_opened(
     monkeypatch.setattr(cards_inside, "CONTROL", "dev/null")
     monkeypatch.setattr(cards_inside, "_open_in", lambda group, node: opened)
     monkeypatch.setattr(cards_inside, "_cgroup", lambda pid: Path("/nowhere"))
-    answer = ask_for_cards("one", "self", environment())  # type: ignore[arg-type]
+    answer = ask_for_cards("one", "self", RESERVED, environment())  # type: ignore[arg-type]
     assert answer[0] == state
     assert state != CARDS_LOST or answer[1] == "/dev/null: Operation not permitted"
 

@@ -99,7 +99,7 @@ def test_no_command_touches_volumes_or_other_apps(installed: App, programs: Prog
         assert "volume rm" not in line
     assert programs.called("disable") == [
         "systemctl disable gpuhost-resume@app.service",
-        "systemctl disable --now --quiet gpuhost-backup-app.timer",
+        "systemctl disable --now --no-reload --quiet gpuhost-backup-app.timer",
     ]
 
 

@@ -71,7 +71,7 @@ def reload(snapshot: Snapshot, settings: Settings) -> Verdict:
     return warn(
         "GPUs given by CDI, or a cgroup driver that systemd does not manage",
         "the engine's hook gives them, and systemd manages the cgroups: each daemon-reload takes "
-        "the GPUs from every running container",
+        "the GPUs from the containers that --gpus or a reservation of Compose gave them",
         evidence=f"engine {engine.version}, cgroup driver {engine.cgroup_driver}",
         fix="use an engine of 29.2 or later, whose --gpus uses CDI; or give a service its GPUs by "
         'CDI (devices: ["nvidia.com/gpu=all"]); or put "exec-opts": '

@@ -28,8 +28,12 @@ REFUSED = ("EPERM", "EACCES")
 LOOK = "dmesg | grep -e NVRM -e Xid"
 # More than 128: ended by a signal. A file that is cut off gives SIGBUS.
 KILLED = re.compile(r"exit status (129|13\d|14\d)\b", re.ASCII)
+SIGBUS = "135"
 DAMAGED = "reinstall the package that dpkg -S libcuda.so names; then run the deploy again"
+# Of toolkit_prove.sh.
+NO_PYTHON = "python3 with ctypes cannot be used"
 PYTHON = "apt-get install python3; then run the deploy again"
+UNCALLED = "journalctl -u docker -n 50; then run the deploy again"
 CAPABILITIES = (
     "NVIDIA_DRIVER_CAPABILITIES of the image must have compute; "
     "nvidia-container-cli list | grep libcuda"
@@ -88,10 +92,13 @@ def cuda_cause(answer: CudaAnswer, known: CudaConditions) -> Cause:
 def _not_called(failure: str) -> Cause:
     if "did not start within" in failure:
         return Cause("CUDA hangs", f"nvidia-smi; {LOOK}")
-    if KILLED.search(failure):
-        return Cause("libcuda.so.1 crashed: its file is damaged", DAMAGED)
+    if killed := KILLED.search(failure):
+        damaged = ": its file is damaged" if killed[1] == SIGBUS else ""
+        return Cause(f"libcuda.so.1 crashed{damaged}", f"{DAMAGED}; {LOOK}")
+    if NO_PYTHON in failure:
+        return Cause("CUDA could not be called: python3 is missing, or has no ctypes", PYTHON)
     known = cause_of(failure)
-    return known if known.cause else Cause("CUDA could not be called with python3", PYTHON)
+    return known if known.cause else Cause("CUDA could not be called", UNCALLED)
 
 
 def _not_loaded(answer: CudaAnswer, known: CudaConditions) -> Cause:

@@ -44,20 +44,23 @@ GONE = re.compile(r"is not running|no such container|is restarting|is paused", r
 # nvidia-smi is not in the image, and the toolkit did not put it there.
 NO_PROGRAM = re.compile(r"executable file not found|no such file or directory", re.IGNORECASE)
 LISTED = re.compile(r"^GPU \d+: ", re.MULTILINE | re.ASCII)
+# By the runtime alone a container gets only what its environment names, perhaps nothing.
+RESERVED, BY_RUNTIME = "reserved", "runtime"
+NO_DEVICES = "no devices were found"
+NODES = "/dev/nvidia"
 CONTROL = "dev/nvidiactl"
 CDI_KIND = "nvidia.com/gpu"
 
 
-def asks_for_card(*, requests: object, runtime: object, devices: object) -> bool:
-    """Whether a container was given NVIDIA's cards.
+def card_use(*, requests: object, runtime: object, devices: object) -> str:
+    """How a container was given NVIDIA's cards: RESERVED, BY_RUNTIME, or "" for not at all.
 
     + requests, runtime, devices: DeviceRequests, Runtime and Devices of the engine's HostConfig
     """
-    return (
-        runtime == "nvidia"
-        or any(map(_is_nvidia, _mappings(requests)))
-        or any(str(d.get("PathOnHost")).startswith("/dev/nvidia") for d in _mappings(devices))
-    )
+    paths = [str(device.get("PathOnHost")) for device in _mappings(devices)]
+    if any(map(_is_nvidia, _mappings(requests))) or any(p.startswith(NODES) for p in paths):
+        return RESERVED
+    return BY_RUNTIME if runtime == "nvidia" else ""
 
 
 def _mappings(value: object) -> list[Mapping[str, Any]]:
@@ -73,11 +76,13 @@ def _is_nvidia(request: Mapping[str, Any]) -> bool:
     return driver == "nvidia" or (not driver and "'gpu'" in str(request.get("Capabilities")))
 
 
-def judge(status: int | None, output: str) -> tuple[str, str]:
+def judge(status: int | None, output: str, use: str = RESERVED) -> tuple[str, str]:
     """What `nvidia-smi -L` in the container says; status None: it did not end in time."""
     text = " ".join(output.split())[:LONGEST]
     if status is None:
         return CARDS_UNKNOWN, f"nvidia-smi did not end within {SECONDS} s in it"
+    if use == BY_RUNTIME and NO_DEVICES in output.lower():
+        return NO_CARDS, ""
     if match := LOST_TEXT.search(output):
         return CARDS_LOST, match[0]
     # 14: a card's infoROM is corrupt, which is a warning.
@@ -89,11 +94,12 @@ def judge(status: int | None, output: str) -> tuple[str, str]:
 
 
 def ask_for_cards(
-    container: str, pid: int, environment: Mapping[str, str] | None = None
+    container: str, pid: int, use: str, environment: Mapping[str, str] | None = None
 ) -> tuple[str, str]:
     """A running container: has, lost, none, gone or unknown, and the evidence.
 
     + pid: of its first process, on the host
+    + use: of card_use()
     + environment: of the docker command; None: this process's
     """
     words = ("docker", "exec", container, "nvidia-smi", "-L")
@@ -111,7 +117,7 @@ def ask_for_cards(
         return judge(None, "")
     except OSError as error:
         return CARDS_UNKNOWN, str(error)
-    found = judge(done.returncode, done.stdout.decode(errors="replace"))
+    found = judge(done.returncode, done.stdout.decode(errors="replace"), use)
     return _open_node(pid) if found[0] == NO_CARDS else found
 
 
@@ -165,15 +171,16 @@ def _cgroup(pid: int) -> Path | None:
     return found
 
 
-def _running(inspected: Path) -> list[tuple[str, int]]:
+def _running(inspected: Path) -> list[tuple[str, int, str]]:
     """The containers of apps with cards, from what docker_inspect printed: a line for each."""
     found = []
     for line in inspected.read_text(errors="replace").splitlines():
         value = json.loads(line)
         config = {key: value.get(key) for key in ("requests", "runtime", "devices")}
         is_ours = str(value.get("directory")).startswith(APPS)
-        if is_ours and value.get("state") == "running" and asks_for_card(**config):
-            found.append((str(value["id"]), int(value["pid"])))
+        use = card_use(**config) if is_ours and value.get("state") == "running" else ""
+        if use:
+            found.append((str(value["id"]), int(value["pid"]), use))
     return found[:MOST]
 
 

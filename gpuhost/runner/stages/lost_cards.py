@@ -37,8 +37,9 @@ def lost_cards(containers: Iterable[Container]) -> dict[str, str]:
     """Services whose running containers lost their cards, and the evidence."""
     lost = {}
     for container in containers:
-        if container.uses_card and container.state == "running":
-            state, evidence = ask_for_cards(container.id, container.pid, environment())
+        use = container.card_use
+        if use and container.state == "running":
+            state, evidence = ask_for_cards(container.id, container.pid, use, environment())
             if state == CARDS_LOST:
                 lost[container.service] = evidence
     return lost

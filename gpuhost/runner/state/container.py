@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from gpuhost.runner.contract import asks_for_card, made_with
+from gpuhost.runner.contract import card_use, made_with
 from gpuhost.runner.state.health import HealthCheck, read_health_check
 
 # Fewer are normal: an app that waits for its database may exit once or twice.
@@ -39,7 +39,7 @@ class Container:
     ports: tuple[int, ...] = ()  # on the host
     must_end: bool = False  # the app is up only after it has ended
     serves: bool = False  # it has a port, published or not, or a health check
-    uses_card: bool = False  # it was given NVIDIA cards
+    card_use: str = ""  # how it was given NVIDIA cards; "": it was not
     pid: int = 0  # of its first process, on the host
     made_with: Mapping[str, str] = field(default_factory=dict, repr=False)
 
@@ -115,7 +115,7 @@ def from_inspect(value: Mapping[str, Any]) -> Container:
         health_check=read_health_check(value["Config"], state),
         ports=_ports(value),
         serves=bool(value["Config"].get("ExposedPorts") or value["Config"].get("Healthcheck")),
-        uses_card=asks_for_card(
+        card_use=card_use(
             requests=host.get("DeviceRequests"),
             runtime=host.get("Runtime"),
             devices=host.get("Devices"),
