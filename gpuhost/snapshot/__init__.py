@@ -26,6 +26,7 @@ from gpuhost.snapshot.mounts import Mounts
 from gpuhost.snapshot.networks import Networks
 from gpuhost.snapshot.nginx import Nginx
 from gpuhost.snapshot.nvidia import Nvidia
+from gpuhost.snapshot.nvidia_health import NvidiaHealth
 from gpuhost.snapshot.paths import Paths
 from gpuhost.snapshot.ports import Ports
 from gpuhost.snapshot.probes import NotRead, Probe, Probes
@@ -68,6 +69,7 @@ class Snapshot:
     mounts = part(Mounts.read)
     swap = part(Swap.read)
     nvidia = part(Nvidia.read)
+    nvidia_health = part(NvidiaHealth.read)
     kernels = part(Kernels.read)
     secure_boot = part(SecureBoot.read)
     kernel_log = part(KernelLog.read)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from gpuhost.snapshot.lenient import mapping, mappings, text, texts, whole, wholes
+from gpuhost.snapshot.lenient import mapping, mappings, number, text, texts, whole, wholes
 from gpuhost.snapshot.probes import NotRead
 
 SAME, CHANGED, MISSING = "same", "changed", "missing"
@@ -49,6 +49,15 @@ class ReleasedService:
     count: int
     ports: tuple[str, ...]
     ends: bool
+
+
+@dataclass(frozen=True)
+class UsedVram:
+    """Memory that a service declares on each of its cards, by their or their MIG devices' UUID."""
+
+    service: str
+    gb: float
+    places: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -97,6 +106,7 @@ class Details:
     + services: the services that must run; listens: ports of its site on the host's nginx
     + site_file: the file of its site, which nginx reads; not in `files`
     + rendered: hashes of the rendered files at the release, by file name
+    + vram: memory of cards that its services declare
     + start_s: the longest time that the app may take to start
     + last: id, kind and state of the last operation that ended, also of a restore
     """
@@ -112,6 +122,7 @@ class Details:
     rendered: Mapping[str, str]
     start_s: int
     with_gpu: bool
+    vram: tuple[UsedVram, ...]
     site: Site | None
     certificate: Certificate | None
     schedule: Schedule | None
@@ -140,6 +151,7 @@ class Details:
             rendered=_texts_by_name(value.get("rendered")),
             start_s=whole(value.get("start_s")),
             with_gpu=value.get("with_gpu") is True,
+            vram=tuple(_vram(item) for item in mappings(value.get("vram"))),
             site=site,
             certificate=_certificate(mapping(value.get("certificate"))),
             schedule=_schedule(mapping(value.get("schedule"))),
@@ -155,6 +167,11 @@ def _service(value: Mapping[str, Any]) -> ReleasedService:
     return ReleasedService(
         whole(value.get("count")), texts(value.get("ports")), value.get("ends") is True
     )
+
+
+def _vram(value: Mapping[str, Any]) -> UsedVram:
+    gb = max(number(value.get("vram_gb")) or 0, 0)
+    return UsedVram(text(value.get("service")), gb, texts(value.get("places")))
 
 
 def _site(value: Mapping[str, Any]) -> Site | None:

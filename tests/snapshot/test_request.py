@@ -124,7 +124,8 @@ def test_a_condition_decides_whether_a_probe_is_run(tmp_path: Path) -> None:
     engine = started_probes(tmp_path, is_running=True)
     assert {"docker_info", "docker_inspect"} <= set(engine) - set(bare)
     card = started_probes(tmp_path, "nvidia-smi")
-    assert set(card) - set(bare) == {"nvidia_smi", "nvidia_query", "nvidia_query_old", "kernel_log"}
+    asked = {"nvidia_smi", "nvidia_query", "nvidia_query_old", "nvidia_details"}
+    assert set(card) - set(bare) == {*asked, "nvidia_stuck", "kernel_log"}
     assert card[0] == "nvidia_smi", "what may take longest begins first"
     assert bare[-2:] == ["then", "listeners_again"]
 
