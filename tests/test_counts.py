@@ -66,6 +66,7 @@ CHECKS = [
     "nvidia.hold",
     "nvidia.link",
     "nvidia.memory",
+    "nvidia.mig",
     "nvidia.next_boot",
     "nvidia.nouveau",
     "nvidia.nvlink",
