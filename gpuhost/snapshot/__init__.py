@@ -18,6 +18,7 @@ from gpuhost.snapshot.containers import Containers
 from gpuhost.snapshot.disks import Disks, Filesystems
 from gpuhost.snapshot.docker import Docker
 from gpuhost.snapshot.dpkg import Dpkg, Updates
+from gpuhost.snapshot.engine_limits import EngineLimits
 from gpuhost.snapshot.firewall import Firewall
 from gpuhost.snapshot.kernel_log import KernelLog
 from gpuhost.snapshot.kernels import Kernels, SecureBoot
@@ -74,6 +75,7 @@ class Snapshot:
     secure_boot = part(SecureBoot.read)
     kernel_log = part(KernelLog.read)
     docker = part(Docker.read)
+    engine_limits = part(EngineLimits.read)
     containers = part(Containers.read)
     networks = part(Networks.read)
     toolkit = part(Toolkit.read)

@@ -54,6 +54,7 @@ def test_findings(case: dict[str, Any], tmp_path: Path) -> None:
     of_cards = {
         "app.cards": "ok" if with_card else "skip",
         "app.vram": "ok" if with_vram else "skip",
+        "app.limits": "ok" if with_card else "skip",
     }
     expected = dict.fromkeys(statuses, "ok") | of_cards
     assert statuses == expected | case.get("findings", {})

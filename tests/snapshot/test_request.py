@@ -125,7 +125,7 @@ def test_a_condition_decides_whether_a_probe_is_run(tmp_path: Path) -> None:
     assert {"docker_info", "docker_inspect"} <= set(engine) - set(bare)
     card = started_probes(tmp_path, "nvidia-smi")
     asked = {"nvidia_smi", "nvidia_query", "nvidia_query_old", "nvidia_details"}
-    assert set(card) - set(bare) == {*asked, "nvidia_stuck", "kernel_log"}
+    assert set(card) - set(bare) == {*asked, "nvidia_stuck", "engine_limits", "kernel_log"}
     assert card[0] == "nvidia_smi", "what may take longest begins first"
     assert bare[-2:] == ["then", "listeners_again"]
 
