@@ -18,6 +18,8 @@ from gpuhost.domain.nvidia.smi_xml import Report
 from gpuhost.domain.nvidia.xid import CardError
 from gpuhost.snapshot import NotRead, Snapshot
 
+NVLINK_FIX = "reset all cards of the board, or reboot; if it comes back, reseat or replace it"
+
 
 @dataclass(frozen=True)
 class CardFault:
@@ -50,6 +52,16 @@ def faults_of_reports(
         card = names.get(report.bus_id, report.bus_id)
         for fault in faults_of(report):
             yield CardFault(report.bus_id, card, fault)
+
+
+def faults_of_nvlinks(snapshot: Snapshot) -> Iterator[CardFault]:
+    """Raises NotRead."""
+    for gpu in snapshot.nvidia.answering:
+        if gpu.index in snapshot.nvidia_health.fewer_links:
+            used, most = snapshot.nvidia_health.fewer_links[gpu.index]
+            what = f"{used} of {most} NVLinks are active: programs on several cards are slower"
+            fault = Fault(what, Action.INSPECT, "nvidia-smi nvlink -s", fix=NVLINK_FIX)
+            yield CardFault(_place(gpu), f"card {gpu.index} ({gpu.name})", fault)
 
 
 def state_faults(snapshot: Snapshot) -> Iterator[CardFault]:
@@ -97,7 +109,7 @@ def _errors(snapshot: Snapshot) -> Iterator[CardFault]:
 def is_settled(error: CardError, snapshot: Snapshot) -> bool:
     """Whether the driver says that the card needs no recovery: it knows more than a table.
 
-    Drivers before R565 do not say.
+    Drivers before R570 do not say.
     """
     if error.of_switch or not error.card:
         return False

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from gpuhost.domain.nvidia.mig import MigDevice, parse_devices
+from gpuhost.domain.nvidia.nvlink import fewer_links
 from gpuhost.domain.nvidia.smi_xml import BadXmlError, Report, parse_reports
 from gpuhost.snapshot.nvidia import HAS_NVIDIA_SMI
 from gpuhost.snapshot.probes import NotRead, Probe, Probes
@@ -48,6 +49,13 @@ REQUEST = Request(
             only_if=HAS_NVIDIA_SMI,
         ),
         ProbeCommand("nvidia_mig", "nvidia-smi -L", seconds=30, only_if=HAS_MIG),
+        # On boards with NVSwitch every card uses the same number of links.
+        ProbeCommand(
+            "nvidia_nvlink",
+            "nvidia-smi nvlink -s",
+            seconds=30,
+            only_if=f"{HAS_NVIDIA_SMI} && [ -e /dev/nvidia-nvswitch0 ]",
+        ),
         ProbeCommand("nvidia_stuck", f"sh -c '{STUCK}'", only_if=HAS_NVIDIA_SMI),
         ProbeCommand(
             "nvidia_links",
@@ -86,6 +94,13 @@ class NvidiaHealth:
             return parse_reports(probe.out)
         except BadXmlError as error:
             raise NotRead(f"nvidia-smi -q -x: {error}") from error
+
+    @cached_property
+    def fewer_links(self) -> Mapping[int, tuple[int, int]]:
+        """Cards that use fewer NVLinks than the others; none without NVSwitch. Raises NotRead."""
+        if "nvidia_nvlink" not in self.probes:
+            return {}
+        return fewer_links(self.probes.output("nvidia_nvlink", allow=(0, 14)))
 
     @cached_property
     def slot_widths(self) -> Mapping[str, int]:

@@ -19,6 +19,7 @@ from gpuhost.domain.nvidia.card_faults import (
     faults_of_memory,
     faults_of_state,
 )
+from gpuhost.domain.nvidia.nvlink import active_links, fewer_links
 from gpuhost.domain.nvidia.smi_xml import LARGEST, BadXmlError, Report, parse_reports
 from gpuhost.snapshot.nvidia_health import WITHOUT_LISTS
 from tests.nvidia.details import LISTS, details
@@ -127,3 +128,26 @@ def test_no_value_makes_a_rule_raise(text: str, other: str) -> None:
     paths = {path: text for card in CARDS for path in card["texts"]}
     for report in (Report("", paths), Report("", dict.fromkeys(paths, other))):
         assert all(fault.remedy for _, fault in _faults(report, 16))
+
+
+MIXED = """\
+GPU 0: NVIDIA H100 80GB HBM3 (UUID: GPU-00000000-0000-0000-0000-000000000000)
+Nvlink queries are not supported for Devices in MIG mode
+GPU 1: NVIDIA H100 80GB HBM3 (UUID: GPU-00000000-0000-0000-0000-000000000001)
+\t Link 0: 26.562 GB/s
+\t Link 1: 26.562 GB/s
+GPU 2: NVIDIA H100 80GB HBM3 (UUID: GPU-00000000-0000-0000-0000-000000000002)
+         Link 0: 26.562 GB/s
+         Link 1: <inactive>
+GPU 3: NVIDIA H100 80GB HBM3 (UUID: GPU-00000000-0000-0000-0000-000000000003)
+"""
+
+
+def test_cards_with_fewer_links_than_the_others() -> None:
+    assert active_links(MIXED) == {1: 2, 2: 1, 3: 0}
+    assert fewer_links(MIXED) == {2: (1, 2), 3: (0, 2)}
+
+
+def test_cards_without_links_are_silent() -> None:
+    assert fewer_links("GPU 0: NVIDIA A10 (UUID: GPU-1)\nGPU 1: NVIDIA A10 (UUID: GPU-2)\n") == {}
+    assert fewer_links("") == {}

@@ -34,6 +34,7 @@ NAMES = (
     "nvidia_details",
     "nvidia_links",
     "nvidia_mig",
+    "nvidia_nvlink",
     "nvidia_stuck",
 )
 WHOLE = probes("nvidia-installed")

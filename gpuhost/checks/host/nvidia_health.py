@@ -16,7 +16,12 @@ from gpuhost.domain.nvidia.card_faults import (
 )
 from gpuhost.domain.nvidia.smi_xml import Report
 from gpuhost.plans.gpu import reason_without_driver
-from gpuhost.plans.nvidia_health import CardFault, faults_of_reports, state_faults
+from gpuhost.plans.nvidia_health import (
+    CardFault,
+    faults_of_nvlinks,
+    faults_of_reports,
+    state_faults,
+)
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 
@@ -89,11 +94,14 @@ def link(snapshot: Snapshot, settings: Settings) -> Verdict:
     return _check_reports(snapshot, settings, faults_of, "links as wide as card and slot")
 
 
-@check("nvidia.nvlink", "The NVLink fabric of cards with NVSwitch is complete and healthy.")
+@check("nvidia.nvlink", "With NVSwitch, the fabric is complete, and every card has its NVLinks.")
 def nvlink(snapshot: Snapshot, settings: Settings) -> Verdict:
     if finding_of("nvidia.fabric_manager", snapshot, settings).status is Status.FAIL:
         return later("Fabric Manager sets it up: see nvidia.fabric_manager")
-    return _check_reports(snapshot, settings, faults_of_fabric, "a complete fabric, or none")
+    if verdict := _reason(snapshot, settings):
+        return verdict
+    faults = [*faults_of_reports(snapshot, faults_of_fabric), *faults_of_nvlinks(snapshot)]
+    return _verdict(faults, "a complete fabric, or none")
 
 
 @check("nvidia.stuck", "No process waits for the driver without an end (state D).")
