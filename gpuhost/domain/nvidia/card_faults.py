@@ -22,6 +22,8 @@ OF_PLACEHOLDERS = {
     Meaning.LOST: Action.REPLACE,
     Meaning.FAULT: Action.REBOOT,
 }
+SENSORS = ("temperature", "power", "utilization", "fan")
+LOOK_AGAIN = "check again; if it stays, reboot"
 # Anywhere in the report: the driver answers so for every value.
 GONE = (Meaning.RESET, Meaning.LOST)
 WRONG_RESULTS = "programs may have stopped, or computed with wrong values"
@@ -49,13 +51,18 @@ class Fault:
 
 def faults_of_values(bad: tuple[BadValue, ...]) -> Iterator[Fault]:
     """Faults of a card whose row in a query holds placeholders."""
-    for bad_value in bad:
-        if bad_value.meaning.is_fault:
-            what = f"{bad_value.meaning.value}: programs cannot use it"
-            yield Fault(what, OF_PLACEHOLDERS[bad_value.meaning], str(bad_value))
-            return
-    if bad:
-        yield Fault("values cannot be read", Action.INSPECT, str(bad[0]), unknown=True)
+    faults = [one for one in bad if one.meaning.is_fault]
+    if not faults:
+        if bad:
+            yield Fault("values cannot be read", Action.INSPECT, str(bad[0]), unknown=True)
+        return
+    worst = max(faults, key=lambda one: OF_PLACEHOLDERS[one.meaning].value)
+    if len(faults) == 1 and worst.meaning is Meaning.FAULT and worst.field.startswith(SENSORS):
+        # Seen on working cards, and gone a moment later.
+        yield Fault("a sensor could not be read", Action.INSPECT, str(worst), fix=LOOK_AGAIN)
+        return
+    what = f"{worst.meaning.value}: programs cannot use it"
+    yield Fault(what, OF_PLACEHOLDERS[worst.meaning], str(worst))
 
 
 def faults_of_state(report: Report) -> Iterator[Fault]:
