@@ -94,6 +94,10 @@ nvidia_hold = True
 # Keep the driver loaded while no process uses the card.
 nvidia_persistence = True
 
+# MIG devices of cards: by index or "all", {} switches MIG off; a card that is not named is left as
+# it is. Allowed: profiles and how many, by card, such as {"0": {"3g.40gb": 2}}.
+nvidia_mig = {}
+
 # NVIDIA Container Toolkit ------------------------------------------------------------------------
 
 # Repository of the NVIDIA Container Toolkit: NVIDIA's own or a mirror. Allowed: "nvidia" or "ustc"

@@ -15,9 +15,11 @@ from typing import Any
 
 import yaml
 
+from gpuhost.domain.nvidia.smi import QUERIES
 from gpuhost.snapshot import Probe, Probes, Snapshot
 from gpuhost.snapshot.collector import readers_request
 from gpuhost.snapshot.transport import decode
+from tests.nvidia.details import details, details_of_query
 
 HOSTS = Path(__file__).parent / "fixtures" / "hosts"
 
@@ -51,9 +53,29 @@ def probes(
         if values is not None
     }
     made |= {name: probe for name, probe in _defaults().items() if name not in by_name}
+    made |= _details(made, by_name.get("nvidia_details"))
     if "files" not in made:
         made["files"] = Probe(0, _grep(texts))
     return Probes(made)
+
+
+def _details(made: dict[str, Probe], change: dict[str, Any] | None) -> dict[str, Probe]:
+    """The cards' own reports, healthy but for the values in `texts`, where nvidia-smi works.
+
+    Hosts were recorded without them; a case may still give the whole output, or none.
+    """
+    asked = made.get("nvidia_smi", Probe(127)).rc in (0, 14)
+    if not asked:
+        return {}
+    stuck = made.get("nvidia_stuck", Probe(0))
+    if change and "texts" not in change:
+        return {"nvidia_stuck": stuck}
+    for probe, fields in (("nvidia_query", QUERIES[0]), ("nvidia_query_old", QUERIES[1])):
+        if probe in made and made[probe].rc in (0, 14):
+            texts = (change or {}).get("texts")
+            report = Probe(0, details_of_query(made[probe].out, fields, texts))
+            return {"nvidia_stuck": stuck, "nvidia_details": report}
+    return {"nvidia_stuck": stuck, "nvidia_details": Probe(0, details([]))}
 
 
 def _defaults() -> dict[str, Probe]:

@@ -39,7 +39,7 @@ class Gpu(Section):
     ) = None
     """Minimum compute capability, "7.0"."""
     vram_gb: Annotated[float, Field(gt=0, le=MAX_GB)] | None = None
-    """Minimum memory of each card."""
+    """Memory on each card; a release is refused if all apps together declare more than it has."""
 
     @model_validator(mode="after")
     def _count_or_ids(self) -> Gpu:

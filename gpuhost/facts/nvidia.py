@@ -20,9 +20,10 @@ INFOROM_WARNING = 14
 class Gpus(FactBase[list[dict[str, Any]]]):
     """
     The cards that nvidia-smi lists, in its order: name, driver, memory (MiB), compute capability,
-    temperature (degrees Celsius), power (W), modes. None where a card has no such value. An empty
-    list if nvidia-smi is not installed; a driver that does not work fails the fact, with what
-    nvidia-smi says. Fields: ``nvidia-smi --help-query-gpu``.
+    temperature (degrees Celsius), power (W), modes. None where a card has no such value; `bad` has
+    those that could not be read, "memory.total: [GPU requires reset]". An empty list if nvidia-smi
+    is not installed; a driver that does not work fails the fact, with what nvidia-smi says. Fields:
+    ``nvidia-smi --help-query-gpu``.
 
     **Example:**
 
@@ -70,4 +71,9 @@ def _query(fields: tuple[str, ...]) -> str:
 def _plain(gpu: Gpu) -> dict[str, Any]:
     """As JSON can hold it."""
     architecture = gpu.card.architecture.name if gpu.card else None
-    return {**asdict(gpu), "driver": str(gpu.driver), "architecture": architecture}
+    plain = {
+        "driver": str(gpu.driver),
+        "bad": list(map(str, gpu.bad)),
+        "architecture": architecture,
+    }
+    return {**asdict(gpu), **plain}

@@ -11,4 +11,6 @@ from gpuhost.snapshot.nvidia_record import NVIDIA_RECORD, NvidiaRecord
 
 
 def put_record(record: NvidiaRecord) -> StringCommand:
-    return put(NVIDIA_RECORD, json.dumps(vars(record), indent=1, sort_keys=True) + "\n")
+    # A host without MIG has the record that it always had.
+    values = {name: value for name, value in vars(record).items() if name != "mig" or value}
+    return put(NVIDIA_RECORD, json.dumps(values, indent=1, sort_keys=True) + "\n")

@@ -32,6 +32,19 @@ def has_id(gpu: Gpu, device: str) -> bool:
     return device.lower() == gpu.uuid.lower()
 
 
+def cards_of(count: int | None, device_ids: tuple[str, ...], snapshot: Snapshot) -> list[Gpu]:
+    """The cards that Docker gives: those of the IDs, or the first ones, or all."""
+    gpus = snapshot.nvidia.answering
+    if not device_ids:
+        return list(gpus[:count])
+    mig = {
+        device.card for device in snapshot.nvidia_health.mig_devices if device.uuid in device_ids
+    }
+    return [
+        gpu for gpu in gpus if gpu.index in mig or any(has_id(gpu, device) for device in device_ids)
+    ]
+
+
 def compute_capability(gpu: Gpu) -> ComputeCapability | None:
     """The value that the card reports, else the known value of its model."""
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,9 +21,10 @@ from gpuhost.release.shipping import has_files
 from gpuhost.release.site import SitePaths, has_ipv6, render_site, site_paths
 from gpuhost.release.variant import ChosenVariant, Reservation
 from gpuhost.release.verify_steps import verify_steps
+from gpuhost.release.vram import Demand, demands
 from gpuhost.runner import plan
 from gpuhost.settings import Settings
-from gpuhost.snapshot import Snapshot
+from gpuhost.snapshot import NotRead, Snapshot
 
 # For stages without their own limit: fetch, pull, nginx, cleanup.
 SPARE_S = 3600
@@ -83,7 +85,7 @@ def plan_release(
         profiles=variant.profiles,
         leave_out=variant.leave_out,
         build=_build(app, settings, variant.disk_gb),
-        gpu=tuple(_gpu(service, one) for service, one in variant.reservations.items()),
+        gpu=_gpus(app, variant, snapshot),
         verify=convert(plan.Verify, block.verify, steps=verify_steps(app, variant)),
         nginx=_nginx(app),
         adopt=settings.adopt,
@@ -130,7 +132,18 @@ def _build(app: App, settings: Settings, disk_gb: float) -> plan.Build:
     )
 
 
-def _gpu(service: str, reserved: Reservation) -> plan.Gpu:
+def _gpus(app: App, variant: ChosenVariant, snapshot: Snapshot) -> tuple[plan.Gpu, ...]:
+    wanted: dict[str, Demand] = {}
+    # Without the MIG devices no release is made: app.vram refuses it.
+    with suppress(NotRead):
+        wanted = {demand.service: demand for demand in demands(app, variant, snapshot)}
+    return tuple(
+        _gpu(service, reserved, wanted.get(service))
+        for service, reserved in variant.reservations.items()
+    )
+
+
+def _gpu(service: str, reserved: Reservation, demand: Demand | None) -> plan.Gpu:
     card = reserved.card
     cuda, capability = driver_cuda(card.driver), compute_capability(card)
     return plan.Gpu(
@@ -141,6 +154,8 @@ def _gpu(service: str, reserved: Reservation) -> plan.Gpu:
         compute_capability=str(capability) if capability else "",
         count=reserved.count if reserved.is_decided else None,
         device_ids=reserved.device_ids if reserved.is_decided else (),
+        vram_gb=demand.gb if demand else 0,
+        places=demand.places if demand else (),
     )
 
 

@@ -203,6 +203,9 @@ class Gpu:
     # Set only where gpuhost decides; otherwise the cards that the Compose files reserve.
     count: int | None = field(default=None, metadata=LATER)
     device_ids: tuple[str, ...] = field(default=(), metadata=LATER)
+    # The memory that its containers need on each of these cards or MIG devices, by UUID.
+    vram_gb: float = field(default=0, metadata=LATER)
+    places: tuple[str, ...] = field(default=(), metadata=LATER)
 
 
 @dataclass(frozen=True)

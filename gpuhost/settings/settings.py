@@ -24,6 +24,7 @@ from gpuhost.settings.types import (
     HostPath,
     ImageName,
     LogSize,
+    MigLayouts,
     ProxyException,
     ProxyUrl,
     RelativePath,
@@ -136,6 +137,12 @@ class Settings(BaseModel):
     )
     nvidia_persistence: bool = setting(
         True, "Keep the driver loaded while no process uses the card."
+    )
+
+    nvidia_mig: MigLayouts = setting(
+        {},
+        'MIG devices of cards: by index or "all", {} switches MIG off; a card that is not named is '
+        "left as it is.",
     )
 
     toolkit_mirror: Literal["nvidia", "ustc"] | Url = setting(
@@ -274,6 +281,10 @@ class Settings(BaseModel):
             (
                 self.gpu == "none" and self.gpu_count is not None,
                 'gpu_count needs gpu other than "none"',
+            ),
+            (
+                self.gpu == "none" and bool(self.nvidia_mig),
+                'nvidia_mig needs gpu other than "none"',
             ),
             (self.gpu == "none" and self.cuda is not None, 'cuda needs gpu other than "none"'),
             (

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 # The type of pydantic's error for a URL that is valid except for its login.
@@ -132,6 +132,13 @@ CudaVersion = Annotated[
 ]
 DriverBranch = Annotated[
     str, StringConstraints(pattern=r"^\d{3}$"), Kind('a driver branch in quotes, such as "580"')
+]
+# Cards as nvidia-smi numbers them; profiles as `nvidia-smi mig -lgip` lists them.
+MigCard = Annotated[str, StringConstraints(pattern=r"^(all|\d{1,3})$")]
+MigProfile = Annotated[str, StringConstraints(pattern=r"^[1-9]g\.[1-9]\d{0,3}gb([+-][a-z.]+)*$")]
+MigLayouts = Annotated[
+    dict[MigCard, dict[MigProfile, Annotated[int, Field(ge=1, le=7)]]],
+    Kind('profiles and how many, by card, such as {"0": {"3g.40gb": 2}}'),
 ]
 ToolkitVersion = Annotated[
     str, StringConstraints(pattern=r"^\d+\.\d+\.\d+$"), Kind('a version, such as "1.20.0"')

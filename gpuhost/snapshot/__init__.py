@@ -20,6 +20,7 @@ from gpuhost.snapshot.disks import Disks, Filesystems
 from gpuhost.snapshot.docker import Docker
 from gpuhost.snapshot.docker_unit import DockerUnit
 from gpuhost.snapshot.dpkg import Dpkg, Updates
+from gpuhost.snapshot.engine_limits import EngineLimits
 from gpuhost.snapshot.engines import Engines
 from gpuhost.snapshot.firewall import Firewall
 from gpuhost.snapshot.kernel_log import KernelLog
@@ -30,6 +31,7 @@ from gpuhost.snapshot.mounts import Mounts
 from gpuhost.snapshot.networks import Networks
 from gpuhost.snapshot.nginx import Nginx
 from gpuhost.snapshot.nvidia import Nvidia
+from gpuhost.snapshot.nvidia_health import NvidiaHealth
 from gpuhost.snapshot.paths import Paths
 from gpuhost.snapshot.ports import Ports
 from gpuhost.snapshot.probes import NotRead, Probe, Probes
@@ -77,12 +79,14 @@ class Snapshot:
     swap = part(Swap.read)
     sysctl = part(Sysctl.read)
     nvidia = part(Nvidia.read)
+    nvidia_health = part(NvidiaHealth.read)
     kernels = part(Kernels.read)
     secure_boot = part(SecureBoot.read)
     kernel_log = part(KernelLog.read)
     docker = part(Docker.read)
     docker_unit = part(DockerUnit.read)
     engines = part(Engines.read)
+    engine_limits = part(EngineLimits.read)
     containers = part(Containers.read)
     cards_inside = part(CardsInside.read)
     networks = part(Networks.read)

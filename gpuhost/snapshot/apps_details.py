@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from gpuhost.snapshot.lenient import mapping, mappings, text, texts, whole, wholes
+from gpuhost.snapshot.lenient import mapping, mappings, number, text, texts, whole, wholes
 from gpuhost.snapshot.probes import NotRead
 
 SAME, CHANGED, MISSING = "same", "changed", "missing"
@@ -66,6 +66,15 @@ class ReleasedService:
 
 
 @dataclass(frozen=True)
+class UsedVram:
+    """Memory that a service declares on each of its cards, by their or their MIG devices' UUID."""
+
+    service: str
+    gb: float
+    places: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Site:
     """file: the path that nginx reads; certificate: "", "files", "self-signed" or "acme"."""
 
@@ -112,6 +121,7 @@ class Details:
     + site_file: the file of its site, which nginx reads; not in `files`
     + directories: declared ones; None: not recorded
     + rendered: hashes of the rendered files at the release, by file name
+    + vram: memory of cards that its services declare
     + start_s: the longest time that the app may take to start
     + last: id, kind and state of the last operation that ended, also of a restore
     """
@@ -128,6 +138,7 @@ class Details:
     rendered: Mapping[str, str]
     start_s: int
     with_gpu: bool
+    vram: tuple[UsedVram, ...]
     site: Site | None
     certificate: Certificate | None
     schedule: Schedule | None
@@ -157,6 +168,7 @@ class Details:
             rendered=_texts_by_name(value.get("rendered")),
             start_s=whole(value.get("start_s")),
             with_gpu=value.get("with_gpu") is True,
+            vram=tuple(_vram(item) for item in mappings(value.get("vram"))),
             site=site,
             certificate=_certificate(mapping(value.get("certificate"))),
             schedule=_schedule(mapping(value.get("schedule"))),
@@ -186,6 +198,11 @@ def _service(value: Mapping[str, Any]) -> ReleasedService:
     return ReleasedService(
         whole(value.get("count")), texts(value.get("ports")), value.get("ends") is True
     )
+
+
+def _vram(value: Mapping[str, Any]) -> UsedVram:
+    gb = max(number(value.get("vram_gb")) or 0, 0)
+    return UsedVram(text(value.get("service")), gb, texts(value.get("places")))
 
 
 def _site(value: Mapping[str, Any]) -> Site | None:

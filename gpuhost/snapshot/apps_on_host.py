@@ -22,6 +22,7 @@ MOST = 50
 OF_THE_PLAN = ("by", "inputs", "project", "revision", "rollback_of")
 NOT_OF_THE_RESULT = ("logs", "output")
 OF_THE_HISTORY = ("id", "kind", "state", "ended")
+OF_THE_CARDS = ("service", "vram_gb", "places")
 OF_THE_SITE = ("where", "service", "certificate")
 # Printed with their hashes: drift compares them with what the repository renders now.
 RENDERED = ("compose.yaml", "nginx.conf")
@@ -193,6 +194,11 @@ def details(home: Path, backups: list[dict[str, Any]]) -> dict[str, Any]:
         },
         "start_s": (plan.get("verify") or {}).get("start_s"),
         "with_gpu": bool(plan.get("gpu")),
+        "vram": [
+            {key: one.get(key) for key in OF_THE_CARDS}
+            for one in plan.get("gpu") or ()
+            if one.get("vram_gb")
+        ],
         "site": describe_site(home, site) if site else None,
         "certificate": certificate(home, site),
         "schedule": schedule(home, backup, max(taken, default=None)),

@@ -16,6 +16,10 @@ function say(key, line) {
     count[key]++
     last[key] = substr(line, 1, 400)
 }
+# An SXid is followed by lines of its severity and data, with the same number.
+/SXid .*, (Severity|Data) / && match($0, /SXid \([^)]*\): [0-9]+/) {
+    if (substr($0, RSTART, RLENGTH) in count) next
+}
 /Xid \(/ && match($0, /S?Xid \([^)]*\): [0-9]+/) { say(substr($0, RSTART, RLENGTH), $0); next }
 /NVRM: The NVIDIA GPU / { card = $6 }
 /NVRM: fallen off the bus/ {

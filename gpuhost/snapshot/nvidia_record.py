@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from gpuhost.snapshot.request import Request
 
@@ -17,12 +18,14 @@ class NvidiaRecord:
 
     + packages: the driver packages that gpuhost installed, or began to install
     + held: the packages that gpuhost put on hold
+    + mig: the layout that gpuhost made on each card, by UUID: "3g.40gb,3g.40gb"
     + rebooted_for: the installed packages for which gpuhost rebooted (plans.nvidia_upkeep)
     """
 
     packages: tuple[str, ...] = ()
     held: tuple[str, ...] = ()
     rebooted_for: str = ""
+    mig: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_json(cls, text: str) -> NvidiaRecord:
@@ -36,8 +39,13 @@ class NvidiaRecord:
             _names(values.get("packages")),
             _names(values.get("held")),
             str(values.get("rebooted_for") or ""),
+            _texts(values.get("mig")),
         )
 
 
 def _names(value: object) -> tuple[str, ...]:
     return tuple(str(item) for item in value) if isinstance(value, list) else ()
+
+
+def _texts(value: object) -> dict[str, str]:
+    return {str(k): str(v) for k, v in value.items()} if isinstance(value, dict) else {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gpuhost.operations import nvidia, nvidia_upkeep
+from gpuhost.operations import nvidia, nvidia_mig, nvidia_upkeep
 from gpuhost.settings import Settings
 from gpuhost.steps.start import sudo_args
 
@@ -58,6 +58,15 @@ def apply(settings: Settings) -> None:
         present=settings.nvidia_persistence,
         **sudo_args(settings),
     )
+    # A card in use keeps its layout: the verification says so, and the deploy continues.
+    nvidia_mig.layout(
+        name="MIG layout of the cards",
+        mig=settings.nvidia_mig,
+        gpu=settings.gpu,
+        adopt=settings.adopt,
+        _ignore_errors=True,
+        **sudo_args(settings),
+    )
 
 
 def remove(settings: Settings) -> None:
@@ -68,6 +77,7 @@ def remove(settings: Settings) -> None:
     nvidia_upkeep.persistence(
         name="NVIDIA persistence mode removed", present=False, **sudo_args(settings)
     )
+    nvidia_mig.layout(name="MIG layout removed", present=False, **sudo_args(settings))
 
 
 def _driver(settings: Settings) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -294,3 +295,40 @@ def test_fabric_manager_has_the_version_of_the_driver(hosts: Hosts) -> None:
     assert problems(check(host, **declared)) == {"nvidia.fabric_manager": "fail"}
     assert set(provision(host, **declared).changed) >= {"NVIDIA Fabric Manager"}
     assert problems(check(host, **declared)) == {}
+
+
+def devices(host: LabHost) -> list[str]:
+    lines = host.ssh("nvidia-smi -L").stdout.splitlines()
+    return [line.split()[1] for line in lines if line.startswith("  MIG ")]
+
+
+@pytest.mark.matrix
+def test_mig_layouts_are_made_brought_back_at_boot_and_removed(hosts: Hosts) -> None:
+    (host,) = hosts(HostSpec("mig", "trixie", card="a100"))
+    program = (Path(__file__).parent / "mig_smi.sh").read_bytes()
+    host.put("/usr/local/sbin/nvidia-smi", program, mode=0o755)
+    wanted = {"nvidia_mig": {"all": {"3g.20gb": 1, "1g.5gb": 2}}}
+    run = provision(host, **wanted)
+    assert "MIG layout of the cards" in run.changed, run.stderr
+    assert devices(host) == ["3g.20gb", "1g.5gb", "1g.5gb"]
+    assert "nvidia.mig" not in problems(check(host, **wanted))
+    assert provision(host, **wanted).changed == {}
+
+    host.reboot()
+    assert devices(host) == ["3g.20gb", "1g.5gb", "1g.5gb"]
+    assert "nvidia.mig" not in problems(check(host, **wanted))
+
+    host.ssh("nvidia-smi mig -dci && nvidia-smi mig -dgi")
+    assert problems(check(host, **wanted))["nvidia.mig"] == "fail"
+    host.ssh("touch /run/mig-used")
+    provision(host, **wanted)
+    assert devices(host) == []
+    host.ssh("rm /run/mig-used")
+    provision(host, **wanted)
+    assert devices(host) == ["3g.20gb", "1g.5gb", "1g.5gb"]
+
+    run = provision(host)
+    assert "MIG layout of the cards" in run.changed, run.stderr
+    assert devices(host) == []
+    assert not host.ssh("ls /usr/local/lib/gpuhost 2>/dev/null", check=False).stdout.strip()
+    assert "nvidia.mig" not in problems(check(host))

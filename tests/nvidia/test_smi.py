@@ -26,6 +26,9 @@ def _text(value: object) -> str | None:
 def _fields(gpu: Gpu) -> dict[str, Any]:
     fields = asdict(gpu) | {"driver": str(gpu.driver), "card": _text(gpu.card)}
     fields.pop("uuid")
+    fields["bad"] = [str(bad) for bad in gpu.bad]
+    if not gpu.bad:
+        fields.pop("bad")
     return fields
 
 

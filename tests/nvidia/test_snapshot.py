@@ -31,6 +31,11 @@ NAMES = (
     "key_mok.pub",
     "kernel_log",
     "units",
+    "nvidia_details",
+    "nvidia_links",
+    "nvidia_mig",
+    "nvidia_nvlink",
+    "nvidia_stuck",
 )
 WHOLE = probes("nvidia-installed")
 # Pieces of real outputs, so that garbage resembles them.
@@ -85,7 +90,7 @@ def test_no_output_raises_anything_but_not_read(
 ) -> None:
     whole = probes("nvidia-installed", {NVIDIA_RECORD: record})
     findings = run_checks(Snapshot(Probes({**whole.by_name, **changed})), settings, ["nvidia"])
-    assert len(findings) == 13
+    assert len(findings) == 20
     assert all(finding.actual for finding in findings)
 
 
@@ -93,7 +98,7 @@ def test_no_output_raises_anything_but_not_read(
 def test_a_probe_that_did_not_run_is_unknown_or_irrelevant(missing: str) -> None:
     whole = probes("nvidia-installed", changed={missing: None})
     findings = run_checks(Snapshot(whole), Settings(), ["nvidia"])
-    assert len(findings) == 13
+    assert len(findings) == 20
     assert not [
         f.actual for f in findings if f.status.value == "unknown" and "did not" not in f.actual
     ]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gpuhost.operations import nvidia_upkeep, repository, system_upkeep
+from gpuhost.operations import nvidia_mig, nvidia_upkeep, repository, system_upkeep
 from gpuhost.settings import Settings
 from gpuhost.steps import apt, docker, firewall, nvidia, system, toolkit
 
@@ -50,7 +50,7 @@ def _recorded(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, Any]]:
     for module in WITH_A_STEP:
         monkeypatch.setattr(module, "sudo_args", lambda settings: {})
     written = [vars(module)[module.__name__.rpartition(".")[2]] for module in WITH_A_STEP]
-    for module in (*written, nvidia_upkeep, repository, system_upkeep):
+    for module in (*written, nvidia_mig, nvidia_upkeep, repository, system_upkeep):
         noun = module.__name__.rpartition(".")[2]
         for name, value in list(vars(module).items()):
             if hasattr(value, "_inner"):

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from gpuhost.appfile.compose.cards import FileCards
+from gpuhost.appfile.compose.limits import DeclaredLimits
 from gpuhost.appfile.compose.short_forms import Raw, Volume, volume_of
 
 # Prefixes of build contexts that are not a directory relative to the file.
@@ -63,6 +64,7 @@ class ComposeService:
     network_mode: str | None = None
     # NVIDIA's, that the file reserves; None: no card.
     cards: FileCards | None = None
+    limits: DeclaredLimits = field(default_factory=DeclaredLimits)
 
     @property
     def mounts(self) -> tuple[Volume, ...]:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gpuhost.appfile.compose.cards import reserved_cards
+from gpuhost.appfile.compose.limits import declared_limits
 from gpuhost.appfile.compose.model import (
     ComposeBuild,
     ComposeFile,
@@ -56,6 +57,7 @@ def _service(written: Mapping[str, Any]) -> ComposeService:
         seccomp_profiles=tuple(_seccomp_profiles(written.get("security_opt"))),
         network_mode=_text(written.get("network_mode")),
         cards=reserved_cards(written),
+        limits=declared_limits(written),
     )
 
 

@@ -9,10 +9,12 @@ from gpuhost.checks.registry import check
 from gpuhost.domain.nvidia.pci import card_of_device
 from gpuhost.domain.nvidia.xid import CardError
 from gpuhost.plans.gpu import reason_without_driver
+from gpuhost.plans.nvidia_health import is_settled
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
 
 SHOWN = 5
+SETTLED = "the driver requests no recovery of the card now; restart programs that failed"
 EXPECTED = "no error of a card since the boot"
 
 
@@ -23,19 +25,22 @@ def errors(snapshot: Snapshot, settings: Settings) -> Verdict:
     if not snapshot.nvidia.installed:
         return skip("no driver is installed")
     try:
-        card_errors = sorted(_current(snapshot), key=lambda error: error.meaning.harmless)
+        current = _current(snapshot)
+        over = {error for error in current if is_settled(error, snapshot)}
+        card_errors = sorted(current, key=lambda error: (error.meaning.harmless, error in over))
     except NotRead:
         if snapshot.system.container and "kernel_log" in snapshot.probes:
             return skip("the kernel's log belongs to the host of this container")
         raise
     if not card_errors:
         return ok("none", expected=EXPECTED)
-    judge = warn if card_errors[0].meaning.harmless else fail
+    worst = card_errors[0]
+    judge = warn if worst.meaning.harmless or worst in over else fail
     return judge(
         EXPECTED,
         "; ".join(_in_words(error, snapshot) for error in card_errors[:SHOWN]) + _more(card_errors),
         evidence="\n".join(error.text for error in card_errors[:SHOWN]),
-        fix=_fix(card_errors[:SHOWN]),
+        fix=_fix(card_errors[:SHOWN], over),
     )
 
 
@@ -76,11 +81,14 @@ def _more(card_errors: list[CardError]) -> str:
     return f"; and {rest} more" if rest > 0 else ""
 
 
-def _fix(card_errors: Iterable[CardError]) -> str:
+def _fix(card_errors: Iterable[CardError], over: set[CardError]) -> str:
     """What to do about each error, once."""
     steps: dict[str, list[str]] = {}
     for error in card_errors:
-        fix = error.meaning.fix.replace("CARD", f"{error.card}.0" if error.card else "CARD")
+        if error in over and not error.meaning.harmless:
+            steps.setdefault(SETTLED, []).append(error.name)
+            continue
+        fix = error.meaning.remedy.replace("CARD", f"{error.card}.0" if error.card else "CARD")
         steps.setdefault(fix, []).append(error.name)
     texts = [f"{', '.join(dict.fromkeys(names))}: {fix}" for fix, names in steps.items()]
     return f"{'. '.join(texts)}. After a repair without a reboot: dmesg --clear"

@@ -124,6 +124,9 @@ def cdi(snapshot: Snapshot, settings: Settings) -> Verdict:
         return later(NO_DRIVER)
     if toolkit.refresh and not (toolkit.refresh.enabled and toolkit.refresh.active):
         return fail("refreshed with the driver", f"{toolkit.refresh.name} is off", fix=AGAIN)
+    no_instances = toolkit.mig_instances == 0 and any(one.mig for one in snapshot.nvidia.answering)
+    if no_instances and _fails("nvidia.mig", snapshot, settings):
+        return later("MIG is on without instances: see nvidia.mig")
     path = specification_path(toolkit)
     specification = toolkit.specifications.get(path)
     if specification is None:

@@ -16,8 +16,9 @@ PROVISION = "pyinfra INVENTORY deploys/gpu_host.py"
 # app.engine reports these.
 OF_THE_ENGINE = ("docker.engine", "docker.compose", "docker.buildx")
 # Without these no container can use the card.
-NEEDED_FOR_A_CARD = tuple(
-    f"toolkit.{part}" for part in ("packages", "runtime", "cdi", "config", "proof")
+NEEDED_FOR_A_CARD = (
+    *(f"toolkit.{part}" for part in ("packages", "runtime", "cdi", "config", "proof")),
+    "nvidia.mig",
 )
 
 
@@ -125,6 +126,8 @@ def host(proposal: Proposal) -> Verdict:
     with_card = not isinstance(choice, NoVariant) and choice.with_gpu
     nouns = ("docker", "toolkit") if with_card else ("docker",)
     findings = run_checks(proposal.snapshot, proposal.settings, nouns)
+    if with_card:
+        findings.append(finding_of("nvidia.mig", proposal.snapshot, proposal.settings))
     failing = [f for f in findings if f.status is Status.FAIL and f.id not in OF_THE_ENGINE]
     blocking = [finding for finding in failing if finding.id in NEEDED_FOR_A_CARD]
     expected = f"{' and '.join(nouns)} as declared"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from gpuhost.domain.nvidia.cards import Card, identify
+from gpuhost.domain.nvidia.placeholders import BadValue, bad_value
 from gpuhost.domain.nvidia.version import CudaVersion, DriverVersion
 
 # One field that the driver does not know fails the whole query, and `compute_cap` is missing before
@@ -41,6 +42,7 @@ KERNEL_MODULE = re.compile(
 )
 UUID = re.compile(r"GPU-[0-9a-fA-F-]{8,}", re.ASCII)
 BUS_ID = re.compile(r"[0-9a-fA-F]{4,8}:[0-9a-fA-F]{2}:[0-9a-fA-F]{2}\.[0-7]", re.ASCII)
+CAPABILITY = re.compile(r"\d{1,2}\.\d", re.ASCII)
 NUMBER = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)\s*(?:MiB|GiB|W|C|%)?", re.ASCII)
 
 
@@ -69,6 +71,7 @@ class Gpu:
     + temperature_c: degrees Celsius
     + utilization_percent: percent of the last sample period
     + power_w: watts
+    + bad: the values that are missing because of a fault, or for an unknown reason
     """
 
     index: int
@@ -85,6 +88,7 @@ class Gpu:
     temperature_c: int | None = None
     utilization_percent: int | None = None
     power_w: float | None = None
+    bad: tuple[BadValue, ...] = ()
 
     @property
     def card(self) -> Card | None:
@@ -159,19 +163,28 @@ def _gpu_of(columns: dict[str, str]) -> Gpu | None:
         bus_id=bus_id,
         memory_total_mib=_whole(columns["memory.total"]),
         memory_used_mib=_whole(columns["memory.used"]),
-        compute_capability=_value(columns.get("compute_cap", "")),
+        compute_capability=_capability(columns.get("compute_cap", "")),
         mig=_mode(columns["mig.mode.current"]),
         ecc=_mode(columns["ecc.mode.current"]),
         persistence=_mode(columns["persistence_mode"]),
         temperature_c=_whole(columns["temperature.gpu"]),
         utilization_percent=_whole(columns["utilization.gpu"]),
         power_w=_number(columns["power.draw"]),
+        bad=tuple(_bad_values(columns)),
     )
 
 
-def _value(cell: str) -> str | None:
-    """None for the placeholders: [N/A], N/A, [Not Supported], [Unknown Error], [Insufficient …]."""
-    return None if cell in ("", "N/A") or cell.startswith("[") else cell
+def _bad_values(columns: dict[str, str]) -> Iterator[BadValue]:
+    """The cells that hold no value, and no harmless placeholder."""
+    for field, read in READ_AS.items():
+        cell = columns.get(field, "")
+        bad = bad_value(field, cell) if read(cell) is None else None
+        if bad:
+            yield bad
+
+
+def _capability(cell: str) -> str | None:
+    return cell if CAPABILITY.fullmatch(cell) else None
 
 
 def _number(cell: str) -> float | None:
@@ -186,6 +199,19 @@ def _whole(cell: str) -> int | None:
 
 def _mode(cell: str) -> bool | None:
     return {"enabled": True, "disabled": False}.get(cell.lower())
+
+
+READ_AS: dict[str, Callable[[str], object]] = {
+    "memory.total": _whole,
+    "memory.used": _whole,
+    "compute_cap": _capability,
+    "mig.mode.current": _mode,
+    "ecc.mode.current": _mode,
+    "persistence_mode": _mode,
+    "temperature.gpu": _whole,
+    "utilization.gpu": _whole,
+    "power.draw": _number,
+}
 
 
 def _driver(text: str) -> DriverVersion | None:

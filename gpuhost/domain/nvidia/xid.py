@@ -1,7 +1,6 @@
-"""Errors of cards in the kernel's log: NVIDIA's numbers (Xid), their meaning, what to do.
+"""Errors of cards in the kernel's log, with NVIDIA's numbers (Xid).
 
-Meanings and actions: NVIDIA, "Xid Errors", docs.nvidia.com/deploy/xid-errors. The forms of the
-lines are those of the driver's own source (kernel_rc.c, rmapi/nv.c).
+The forms of the lines are those of the driver's own source (kernel_rc.c, rmapi/nv.c).
 """
 
 from __future__ import annotations
@@ -9,21 +8,21 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from gpuhost.domain.nvidia.actions import Action, recovery
+from gpuhost.domain.nvidia.xid_catalogue import (
+    ESCALATED,
+    KNOWN,
+    MEMORY,
+    NVLINK,
+    NVLINK_FATAL,
+    NVLINK_HARMLESS,
+    OFTEN,
+    UNKNOWN,
+    Meaning,
+)
+
 OFF_THE_BUS = 79
 RECOVERY = 154
-
-
-@dataclass(frozen=True)
-class Meaning:
-    """An error in words.
-
-    + fix: what a person does about it
-    + harmless: the card continues to work: a fault of a program, or one that was corrected
-    """
-
-    what: str
-    fix: str
-    harmless: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,61 +56,29 @@ class CardError:
         if self.number is None:
             return _NOT_STARTED
         if self.number == RECOVERY:
-            return Meaning("the driver requests a recovery", _recovery(self.text))
-        return KNOWN.get(self.number, _UNKNOWN)
+            action = recovery_in(self.text) or Action.RESET
+            return Meaning("the driver requests a recovery", action)
+        if self.number in NVLINK:
+            return NVLINK_HARMLESS if "Nonfatal" in self.text else NVLINK_FATAL
+        known = KNOWN.get(self.number, UNKNOWN)
+        if self.number in MEMORY and self.times >= OFTEN:
+            return ESCALATED.get(known.action, known)
+        return known
 
 
-RESTART = "restart the program that used the card; if other programs fail too, test the card"
-RESET = "stop what uses the card and reset it (nvidia-smi --gpu-reset -i CARD), or reboot"
-REBOOT = "reboot"
-REPLACE = "reboot; if it comes back, check power, temperature and seating, then replace the card"
-LATER = "reset the card, or reboot, when convenient: until then the card continues to work"
-
-_UNKNOWN = Meaning("see NVIDIA's list of Xid errors", RESET)
 _NOT_STARTED = Meaning(
     "its firmware or memory did not start",
+    Action.REBOOT,
     "reboot; if it stays, compare the driver's branch and module flavour with the card",
 )
-_SWITCH = Meaning("an NVSwitch has a fault", "reboot; if it comes back, replace the baseboard")
-_SWITCH_HARMLESS = Meaning(
-    "an NVSwitch had a fault and continues to work", "watch it", harmless=True
+_SWITCH = Meaning(
+    "an NVSwitch has a fault",
+    Action.REBOOT,
+    "reboot; if it comes back, replace the baseboard",
 )
-
-KNOWN: dict[int, Meaning] = {
-    8: Meaning("the card stopped processing", RESET),
-    13: Meaning("a program made the card compute something invalid", RESTART, harmless=True),
-    31: Meaning("a program accessed memory that is not its own", RESTART, harmless=True),
-    38: Meaning("the driver's firmware failed", RESET),
-    43: Meaning("a program's work was stopped because of its own error", RESTART, harmless=True),
-    45: Meaning("a program's work was cleaned up after it ended", RESTART, harmless=True),
-    48: Meaning(
-        "the card's memory has an error that ECC cannot correct",
-        f"{RESET}; if it comes back, replace the card",
-    ),
-    61: Meaning("the card's controller stopped", RESET),
-    62: Meaning("the card's controller halted", RESET),
-    63: Meaning("faulty memory was disabled", LATER, harmless=True),
-    64: Meaning(
-        "faulty memory could not be disabled",
-        f"{RESET}; if it comes back, replace the card",
-    ),
-    69: Meaning("a program gave the card an invalid command", RESTART, harmless=True),
-    74: Meaning(
-        "an NVLink between cards has a fault", f"{RESET}; if it comes back, reseat or replace it"
-    ),
-    79: Meaning("the card fell off the bus", REPLACE),
-    92: Meaning("ECC corrects unusually many errors of the card's memory", LATER, harmless=True),
-    94: Meaning(
-        "a memory error that ECC cannot correct ended one program",
-        f"restart that program, then {LATER}",
-    ),
-    95: Meaning("a memory error that ECC cannot correct may have reached every program", RESET),
-    109: Meaning("the card did not change to another program's work in time", RESET),
-    119: Meaning("the card's own processor (GSP) did not answer", RESET),
-    120: Meaning("the card's own processor (GSP) failed", RESET),
-    140: Meaning("the card's memory has errors that ECC could not correct", RESET),
-    143: Meaning("the card could not be initialised", REPLACE),
-}
+_SWITCH_HARMLESS = Meaning(
+    "an NVSwitch had a fault and continues to work", Action.IGNORE, harmless=True
+)
 
 # `NVRM: Xid (PCI:0000:01:00 GPU-I:05): 94, pid=7194, …`; old drivers leave `PCI:` out.
 _XID = re.compile(
@@ -142,7 +109,7 @@ def parse(counted: str) -> tuple[CardError, ...]:
 def _error(text: str, times: int, last: str) -> CardError | None:
     if match := _XID.search(text):
         number = int(match["number"])
-        if number == RECOVERY and _recovery(text) == "":
+        if number == RECOVERY and recovery_in(text) is Action.IGNORE:
             return None
         return CardError(_slot(match["card"]), number, times, last, text, bool(match["switch"]))
     if "NVRM" not in text:
@@ -165,12 +132,7 @@ def _moment(iso: str) -> str:
     return f"{match[1]} {match[2]} UTC" if match else "an unknown time"
 
 
-def _recovery(text: str) -> str:
-    """The action that Xid 154 requests; "": it withdraws its earlier request."""
+def recovery_in(text: str) -> Action | None:
+    """The action that Xid 154 requests; IGNORE: it withdraws its earlier request."""
     match = _ASKS.search(text)
-    action = match["action"] if match else text
-    if action == "None":
-        return ""
-    if "Reboot" in action:
-        return REBOOT
-    return RESET
+    return recovery(match["action"]) if match else None

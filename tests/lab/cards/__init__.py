@@ -15,6 +15,7 @@ import yaml
 
 from tests.lab.process import LabError, need, run
 from tests.lab.state import folder, locked
+from tests.nvidia.details import details_of_query
 
 HERE = Path(__file__).parent
 PROGRAM = HERE / "nvidia-smi.c"
@@ -145,13 +146,20 @@ def _recorded(data: dict[str, Any]) -> list[CardFile]:
     ]
     if "query" in data:
         parts.append(CardFile(f"{smi}/query.csv", data["query"].encode()))
-    for name, text in data.get("answers", {}).items():
+    for name, text in {**_details(data), **data.get("answers", {})}.items():
         parts.append(CardFile(f"{smi}/answers/{name}", _answer(0, text)))
     if "driver" in data:
         parts.append(CardFile(f"{smi}/driver", f"{data['driver']}\n".encode()))
     if "cuda" in data:
         parts.append(CardFile(f"{smi}/cuda", f"{data['cuda']}\n".encode()))
     return parts
+
+
+def _details(data: dict[str, Any]) -> dict[str, str]:
+    """`nvidia-smi -q -x`: a healthy report of every card in the query."""
+    head, _, rows = data.get("query", "").partition("\n")
+    fields = [name.partition(" [")[0] for name in head.split(", ")]
+    return {"-q_-x": details_of_query(rows, fields)} if rows else {}
 
 
 def _answer(status: int, text: str) -> bytes:
