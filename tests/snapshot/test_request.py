@@ -130,15 +130,10 @@ def test_a_condition_decides_whether_a_probe_is_run(tmp_path: Path) -> None:
     engine = started_probes(tmp_path, is_running=True)
     assert {"docker_info", "docker_inspect"} <= set(engine) - set(bare)
     card = started_probes(tmp_path, "nvidia-smi")
-<<<<<<< HEAD
-    assert set(card) - set(bare) == {"nvidia_smi", "nvidia_query", "nvidia_query_old", "kernel_log"}
-    started = re.findall(r"^(?:probe|at_once) (\w+)", script(Request()), re.MULTILINE)
-    assert started[0] == "nvidia_smi", "what may take longest begins first"
-=======
     asked = {"nvidia_smi", "nvidia_query", "nvidia_query_old", "nvidia_details"}
     assert set(card) - set(bare) == {*asked, "nvidia_stuck", "engine_limits", "kernel_log"}
-    assert card[0] == "nvidia_smi", "what may take longest begins first"
->>>>>>> health
+    started = re.findall(r"^(?:probe|at_once) (\w+)", script(Request()), re.MULTILINE)
+    assert started[0] == "nvidia_smi", "what may take longest begins first"
     assert bare[-2:] == ["then", "listeners_again"]
 
 
