@@ -1,8 +1,8 @@
 """Tries packets against the kernel: run as root on a lab host, with Python and nothing else.
 
-Reads a JSON list of rulesets from stdin: tool, rules, packets (port, protocol). Each gets a host, a
-neighbour and a container, which are network namespaces, and its rules; every port is served. Prints
-what became of each packet.
+Reads a JSON list of rulesets from stdin: tool, family, rules, packets (port, protocol). Each gets a
+host, a neighbour and a container, which are network namespaces, and its rules; each port is served.
+Prints what became of each packet.
 """
 
 from __future__ import annotations
@@ -127,8 +127,7 @@ def try_all(ruleset: dict[str, Any]) -> list[str]:
     served = sorted({*packets, ("tcp", 8083)})
     children = [serve(HOST, served), serve(CONTAINER, [("tcp", 80)])]
     try:
-        family = 6 if ruleset["tool"] == "ip6tables" else 4
-        return ask_all(family, packets)
+        return ask_all(ruleset["family"], packets)
     finally:
         for child in children:
             os.kill(child, signal.SIGKILL)
