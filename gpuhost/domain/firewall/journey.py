@@ -35,10 +35,14 @@ class Ruleset:
     networks: tuple[tuple[str, Network], ...] = ()
 
     def outcome(self, packet: Packet) -> Outcome:
-        """What becomes of the first packet of a connection from outside."""
+        """What becomes of the first packet of a connection from outside.
+
+        One that is not for the host is on its way to be forwarded already.
+        """
         journey = Journey(self, packet)
-        journey.enter_all("PREROUTING", ("raw", "mangle"))
-        journey.rewrite()
+        if packet.local:
+            journey.enter_all("PREROUTING", ("raw", "mangle"))
+            journey.rewrite()
         journey.enter_all(
             "INPUT" if journey.packet.local else "FORWARD", ("mangle", "filter", "security")
         )
