@@ -1,4 +1,4 @@
-"""The first packet of a connection from outside, and whether a rule's conditions match it.
+"""A packet of a connection from outside, and whether a rule's conditions match it.
 
 A condition that cannot be judged matches MAYBE. Of a packet without a known source the address is
 one that nobody lists: a rule for one network, for addresses seen before (`recent`), or for many
@@ -55,6 +55,7 @@ class Packet:
     + asked_port: the port before a rewrite; rewritten: whether DNAT changed the destination
     + local: it is for the host itself
     + out: the interface through which it is forwarded; None: not known
+    + established: it is not the first one any more; untracked: the kernel does not follow it
     """
 
     family: Family
@@ -68,6 +69,8 @@ class Packet:
     local: bool = True
     out: str | None = None
     marked: bool = False
+    established: bool = False
+    untracked: bool = False
 
     def __str__(self) -> str:
         return f"{self.asked_port or self.port}/{self.protocol} over IPv{self.family}"
@@ -288,9 +291,10 @@ def _either_port(values: tuple[str, ...], packet: Packet) -> Match:
 
 def _state(values: tuple[str, ...], packet: Packet) -> Match:
     states = values[0].split(",")
-    if "NEW" in states or ("DNAT" in states and packet.rewritten):
-        return Match.YES
-    return Match.MAYBE if "UNTRACKED" in states or "SNAT" in states else Match.NO
+    now = "ESTABLISHED" if packet.established else "NEW"
+    if packet.untracked:
+        now = "UNTRACKED"
+    return _match(now in states or ("DNAT" in states and packet.rewritten))
 
 
 def _direction(values: tuple[str, ...], packet: Packet) -> Match:
@@ -298,10 +302,11 @@ def _direction(values: tuple[str, ...], packet: Packet) -> Match:
 
 
 def _flags(values: tuple[str, ...], packet: Packet) -> Match:
-    """The first packet of a TCP connection has SYN, and no other flag."""
+    """The first packet of a TCP connection has SYN, and no other flag; the next has ACK."""
     mask, compared = values
-    all_flags = mask == "ALL" or "SYN" in mask.split(",")
-    return _match(set(compared.split(",")) - {"NONE"} == ({"SYN"} if all_flags else set()))
+    its = "ACK" if packet.established else "SYN"
+    expected = {its} if mask == "ALL" or its in mask.split(",") else set()
+    return _match(set(compared.split(",")) - {"NONE"} == expected)
 
 
 def _destination_type(values: tuple[str, ...], packet: Packet) -> Match:
@@ -332,7 +337,7 @@ def _no(values: tuple[str, ...], packet: Packet) -> Match:
 
 
 def _syn(values: tuple[str, ...], packet: Packet) -> Match:
-    return _match(packet.protocol == "tcp")
+    return _match(packet.protocol == "tcp" and not packet.established)
 
 
 def _set(values: tuple[str, ...], packet: Packet) -> Match:
