@@ -113,9 +113,9 @@ class Rule:
     def parse(cls, text: str) -> Rule:
         """Read a rule as `iptables-save` prints it: the target and its options are last."""
         before, jump, after = _split(words(text))
-        grouped = [
-            o for o in _grouped(before) if not (o[1] == "-m" and o[2] and o[2][0] in MODULES)
-        ]
+        grouped = [option for option in _grouped(before) if not _is_known_module(option)]
+        # Most rules are about another protocol or port: asked first.
+        grouped.sort(key=lambda option: option[1] not in FIRST)
         return cls(
             text=text,
             conditions=tuple(condition(*option) for option in grouped),
@@ -152,7 +152,8 @@ def _grouped(rule: list[str]) -> Iterable[Option]:
 
 
 def _is_known_module(option: Option) -> bool:
-    return option[1] == "-m" and option[2][:1] != () and option[2][0] in MODULES
+    _, name, values = option
+    return name == "-m" and bool(values) and values[0] in MODULES
 
 
 def condition(negated: bool, name: str, values: tuple[str, ...]) -> Condition:
@@ -352,6 +353,7 @@ MODULES = {
     *("state", "comment", "addrtype", "limit", "hashlimit", "connlimit", "recent", "mark"),
     *("set", "iprange", "rt", "frag", "ah", "esp"),
 }
+FIRST = ("-p", "--dport", "--dports")
 # The options that stand without a value.
 ALONE = {
     *("--syn", "--set", "--rcheck", "--update", "--remove"),
