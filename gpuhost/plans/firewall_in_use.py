@@ -15,6 +15,7 @@ from gpuhost.domain.firewall.listeners import (
 )
 from gpuhost.domain.firewall.packet import Match, Network, Packet, Rule
 from gpuhost.domain.firewall.ports import PROTOCOLS, UNNAMED_PORT, named_ports
+from gpuhost.domain.firewall.published import DOCKERS_OWN
 from gpuhost.domain.firewall.rule import Family, FirewallRule, Protocol
 from gpuhost.domain.firewall.tables import options
 from gpuhost.domain.firewall.ufw import UfwRule
@@ -24,7 +25,8 @@ from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.firewall import LOADING_RIVALS, RUNNING_RIVALS, Firewall
 
 KNOWN_CHAINS = re.compile(r"(ufw6?|DOCKER|GPUHOST)(-.*)?")
-DOCKERS_INTERFACE = re.compile(r"-[io] (docker\S*|br-[0-9a-f]{12})( |$)")
+# Of Docker 28.0: the networks of its bridges.
+DOCKERS_SET = "--match-set docker-ext-bridges-v"
 FIREWALLS_CHAINS = ("INPUT", "FORWARD", "OUTPUT", "DOCKER-USER")
 
 
@@ -57,7 +59,7 @@ def foreign_rules(firewall: Firewall, settings: Settings) -> tuple[Foreign, ...]
             rules += [
                 Foreign(f"{tool}: {chain} {rule}", _opens(chain, rule, expected, family))
                 for rule in tables.chain(chain).rules
-                if not _is_known(chain, rule)
+                if not _is_known(chain, rule, firewall.bridges.own)
             ]
     rules += [
         Foreign(f"{path} fills DOCKER-USER whenever ufw starts, as ufw-docker does", False)
@@ -78,13 +80,17 @@ def _is_asked_for(rule: UfwRule, expected: tuple[Opening, ...], family: Family) 
     )
 
 
-def _is_known(chain: str, rule: str) -> bool:
+def _is_known(chain: str, rule: str, bridges: tuple[str, ...]) -> bool:
     if chain == "DOCKER-USER" and rule == "-j RETURN":
         return True
     target = re.search(r"-[jg] (\S+)$", rule)
     if target and KNOWN_CHAINS.fullmatch(target[1]):
         return True
-    return chain == "FORWARD" and bool(DOCKERS_INTERFACE.search(rule))
+    interfaces = re.findall(r"-[io] (\S+)", rule)
+    return chain == "FORWARD" and (
+        any(DOCKERS_OWN.fullmatch(name) or name in bridges for name in interfaces)
+        or DOCKERS_SET in rule
+    )
 
 
 def _opens(chain: str, rule: str, expected: tuple[Opening, ...], family: Family) -> bool:

@@ -6,13 +6,14 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from tests.e2e.commands import Run, check, deploy
+from tests.e2e.commands import Run, check, deploy, start
 from tests.lab.hosts import LabHost
 from tests.lab.process import Deadline
 
 ALONE = "tests/e2e/firewall_alone.py"
 STEP = "Firewall"
 PENDING = "/var/lib/gpuhost/firewall/pending"
+LOCK = "/run/gpuhost-firewall/lock"
 ALLOWED, CLOSED, OWN = 8080, 8081, 7777
 # The distributions' own engines are 20.10 and 26.1; Docker's packages have one version for both.
 ENGINE: dict[str, Any] = {"docker_source": "distro"}
@@ -40,6 +41,22 @@ systemctl is-enabled ufw.service
 
 def provision(host: LabHost, **settings: Any) -> Run:
     return deploy(host, deploy=ALONE, **{**SETTINGS, **settings})
+
+
+def change_without_confirming(host: LabHost, seconds: int) -> None:
+    """Kill the controller as soon as the revert timer runs, long before its new login."""
+    process = start(ALONE, host, **SETTINGS, adopt=True, firewall_confirm_s=seconds)
+    try:
+        host.run(f"timeout 100 sh -c 'until [ -d {PENDING} ]; do sleep 0.05; done'")
+    finally:
+        process.kill()
+        process.communicate()
+    wait_until(lambda: not is_changing(host), "the change is made")
+
+
+def is_changing(host: LabHost) -> bool:
+    """Whether the guard is still changing rules: it holds its lock meanwhile."""
+    return host.run(f"flock -n {LOCK} true", check=False).status != 0
 
 
 def remove(host: LabHost) -> Run:

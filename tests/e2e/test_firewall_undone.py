@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from tests.e2e.commands import deploy, start
+from gpuhost.plans.firewall_files import GUARD
+from tests.e2e.commands import deploy
 from tests.e2e.firewalled import (
     ALONE,
     ENGINE,
+    LOCK,
     PENDING,
-    SETTINGS,
     STEP,
+    change_without_confirming,
     failing,
     firewall,
     provision,
@@ -53,8 +55,7 @@ def test_a_failed_new_login_reverts_the_change_at_once(open_host: LabHost) -> No
 
 def test_a_change_is_reverted_if_the_controller_dies(open_host: LabHost) -> None:
     before = state(open_host)
-    _change_without_confirming(open_host, seconds=60)
-    wait_until(lambda: _is_changing(open_host), "the change is made")
+    change_without_confirming(open_host, seconds=60)
     timers = open_host.run("systemctl list-timers 'gpuhost-firewall-revert-*'").stdout
     assert timers.count("gpuhost-firewall-revert-") == 2, "one timer, and what it activates"
     assert open_host.run("ufw status").stdout.startswith("Status: active")
@@ -64,11 +65,25 @@ def test_a_change_is_reverted_if_the_controller_dies(open_host: LabHost) -> None
     assert open_host.ssh("id -un").stdout == "root\n"
 
 
+def test_nobody_else_keeps_a_change_from_being_reverted(open_host: LabHost) -> None:
+    """A file that everybody could open was the lock of earlier versions."""
+    old = "/run/gpuhost-firewall.lock"
+    open_host.run(f"touch {old} && chmod 644 {old}")
+    hold = "setpriv --reuid=65534 --clear-groups flock"
+    open_host.run(f"systemd-run --unit=holder {hold} {old} sleep 600")
+    before = state(open_host)
+    change_without_confirming(open_host, seconds=3600)
+    barred = open_host.run(f"{hold} -n {LOCK} true", check=False)
+    assert "Permission denied" in barred.stderr
+    open_host.run(f"{GUARD} revert", timeout=60)
+    assert state(open_host) == before
+    open_host.run("systemctl stop holder")
+
+
 def test_a_reboot_during_a_change_reverts_it(open_host: LabHost) -> None:
     open_host.reboot()
     before = state(open_host)
-    _change_without_confirming(open_host, seconds=3600)
-    wait_until(lambda: _is_changing(open_host), "the change is made")
+    change_without_confirming(open_host, seconds=3600)
     open_host.reboot()
     assert not _is_pending(open_host)
     assert state(open_host) == before
@@ -76,7 +91,7 @@ def test_a_reboot_during_a_change_reverts_it(open_host: LabHost) -> None:
 
 def test_the_next_run_continues_from_an_unconfirmed_change(open_host: LabHost) -> None:
     before = state(open_host)
-    _change_without_confirming(open_host, seconds=3600)
+    change_without_confirming(open_host, seconds=3600)
     run = provision(open_host, adopt=True)
     assert run.status == 0, run.stderr
     assert failing(open_host) == {}
@@ -85,20 +100,5 @@ def test_the_next_run_continues_from_an_unconfirmed_change(open_host: LabHost) -
     assert state(open_host) == before
 
 
-def _change_without_confirming(host: LabHost, seconds: int) -> None:
-    """Kill the controller as soon as the revert timer runs, long before its new login."""
-    process = start(ALONE, host, **SETTINGS, adopt=True, firewall_confirm_s=seconds)
-    try:
-        host.run(f"timeout 100 sh -c 'until [ -d {PENDING} ]; do sleep 0.05; done'")
-    finally:
-        process.kill()
-        process.communicate()
-
-
 def _is_pending(host: LabHost) -> bool:
     return host.run(f"[ -d {PENDING} ]", check=False).status == 0
-
-
-def _is_changing(host: LabHost) -> bool:
-    """Whether the guard is still changing rules: it holds its lock meanwhile."""
-    return host.run("flock -n /run/gpuhost-firewall.lock true", check=False).status == 0

@@ -9,6 +9,7 @@ import pytest
 
 from gpuhost.checks.finding import Finding
 from gpuhost.checks.registry import run_checks
+from gpuhost.plans.firewall_in_use import foreign_rules
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from tests.firewall.test_reading import RECORDED
@@ -247,6 +248,15 @@ CASES = [
         },
     ),
     Case(
+        "Docker 28 and later keep others from containers' own addresses",
+        HEALTHY,
+        (),
+        {
+            "behind": "*raw\n:PREROUTING ACCEPT [0:0]\n"
+            "-A PREROUTING -d 172.17.0.2/32 ! -i docker0 -j DROP\nCOMMIT\n"
+        },
+    ),
+    Case(
         "words of a host in a command to paste",
         {"firewall.reached": "fail"},
         ("--comment '$(reboot)'",),
@@ -266,6 +276,24 @@ def test_rules_of_others_on_a_closed_host(case: Case) -> None:
     assert [words for words in case.says if words not in text] == [], text
     unlisted = {id for id, f in found.items() if f.status.value in ("fail", "unknown")}
     assert unlisted <= case.status.keys(), text
+
+
+DOCKERS = [
+    "-m set --match-set docker-ext-bridges-v4 dst -m conntrack --ctstate ESTABLISHED -j ACCEPT",
+    "-i br-mailcow ! -o br-mailcow -j ACCEPT",
+    "-o docker0 -j DOCKER",
+]
+
+
+@pytest.mark.parametrize("rule", DOCKERS)
+def test_rules_of_the_engine_are_no_rules_of_others(rule: str) -> None:
+    probes = {
+        "docker_networks": {"out": "mail\tbridge\t\t\teeeeeeeeeeee00\n"},
+        "docker_bridges": {"out": "eeeeeeeeeeee00 br-mailcow\n"},
+        "interfaces": {"out": "eth0\nbr-mailcow\n"},
+    }
+    host = snapshot(before_docker=f"-A FORWARD {rule}\n", probes=probes)
+    assert foreign_rules(host.firewall, SETTINGS) == ()
 
 
 def test_no_advice_takes_ssh_away() -> None:

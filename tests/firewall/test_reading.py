@@ -9,6 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gpuhost.domain.firewall.journey import Ruleset
 from gpuhost.domain.firewall.listeners import (
     Listener,
     PublishedPort,
@@ -17,6 +18,7 @@ from gpuhost.domain.firewall.listeners import (
     ssh_ports,
 )
 from gpuhost.domain.firewall.nftables import parse_nft_tables, parse_rule
+from gpuhost.domain.firewall.packet import Packet
 from gpuhost.domain.firewall.published import Bridges, fault
 from gpuhost.domain.firewall.rule import FirewallRule
 from gpuhost.domain.firewall.tables import Chain, Tables, options
@@ -289,6 +291,30 @@ def test_tables_that_only_nftables_shows() -> None:
 junk = st.one_of(st.text(), st.binary().map(lambda raw: raw.decode("utf-8", "replace")))
 
 
+WORDS = """
+! -s -d -i -o -p -m -j -g tcp udp 10.0.0.0/33 ::1/200 10.0.0.0/8 fd00::/8 eth0 + --dport --dports
+--sport 99999 a:b : 80: 22,80 --tcp-flags SYN,ACK SYN --ctstate NEW --match-set src x --mark 0x/
+--comment --limit ACCEPT DROP RETURN DNAT REDIRECT MARK CT --notrack --to-destination [::1]:80
+--to-ports 80-90 a dport saddr ip ip6 meta l4proto ct state vmap { } , @x != iifname "e*" fib
+daddr type local accept drop jump goto limit rate over 3/minute log prefix counter icmp comment
+"""
+rules_of_words = st.lists(st.sampled_from(WORDS.split()) | junk, max_size=8).map(" ".join)
+
+
+@given(rules_of_words, rules_of_words, st.sampled_from([4, 6]))
+def test_any_rule_can_be_walked(one: str, other: str, family: Any) -> None:
+    rules = [f"-A {chain} {r}" for chain in ("PREROUTING", "INPUT", "a") for r in (one, other)]
+    chains = [":PREROUTING ACCEPT [0:0]", f":INPUT {one} [0:0]", ":a - [0:0]", *rules]
+    saved = "\n".join("\n".join([f"*{table}", *chains]) for table in ("raw", "nat", "filter"))
+    nft = (
+        f"table inet x {{\n\tchain a {{\n\t\t{other}\n\t}}\n\tchain i {{\n"
+        f"\t\ttype filter hook input priority 0; policy drop;\n\t\t{one}\n"
+    )
+    ruleset = Ruleset(family, (Tables.parse(saved),), parse_nft_tables(nft))
+    for packet in (Packet(family, "tcp", 80), Packet(family, "udp", 80, interface="eth0")):
+        assert ruleset.outcome(packet).rule
+
+
 @given(junk, st.sampled_from([4, 6]))
 def test_no_text_makes_a_parser_raise(text: str, family: Any) -> None:
     parse_user_rules(text, family)
@@ -306,7 +332,8 @@ def test_no_text_makes_a_parser_raise(text: str, family: Any) -> None:
 
 PROBES = (
     "files", "packages", "units", "listeners", "interfaces", "sshd", "ssh_connection",
-    "iptables_save", "ip6tables_save", "nft_tables",
+    "iptables_save", "ip6tables_save", "nft_tables", "iptables_other", "addresses",
+    "listeners_other", "docker_networks",
 )  # fmt: skip
 
 

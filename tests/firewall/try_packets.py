@@ -1,8 +1,8 @@
 """Tries packets against the kernel: run as root on a lab host, with Python and nothing else.
 
-Reads a JSON list of rulesets from stdin: tool, rules, packets (port, protocol). Each gets a host, a
-neighbour and a container, which are network namespaces, and its rules; every port is served. Prints
-what became of each packet.
+Reads a JSON list of rulesets from stdin: tool, family, rules, packets (port, protocol). Each gets a
+host, a neighbour and a container, which are network namespaces, and its rules; each port is served.
+Prints what became of each packet.
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ $C address add 172.17.0.2/16 dev eth0
 for link in lo eth0 to0 docker0; do $H link set $link up; done
 for link in lo eth0; do $N link set $link up; $C link set $link up; done
 $H route add default via 198.51.100.9; $C route add default via 172.17.0.1
-ip netns exec {HOST} sysctl -q -w net.ipv4.ip_forward=1
+in_host="ip netns exec {HOST} sysctl -q -w"
+$in_host net.ipv4.ip_forward=1
+$in_host net.ipv4.icmp_ratelimit=0; $in_host net.ipv6.icmp.ratelimit=0
 """
 REMOVE = f"for n in {HOST} {NEIGHBOUR} {CONTAINER}; do ip netns del $n 2>/dev/null; done; true"
 
@@ -72,10 +74,14 @@ def serve(name: str, ports: list[tuple[str, int]]) -> int:
             datagrams.append(listener)
     os.write(write, b"1")
     while True:
-        for ready in select.select(datagrams, [], [])[0]:
-            data, sender = ready.recvfrom(64)
+        for ready in select.select([*datagrams, *streams], [], [])[0]:
             with suppress(OSError):
-                ready.sendto(data, sender)
+                if ready in streams:
+                    connection, _ = ready.accept()
+                    connection.send(b"!")
+                    connection.close()
+                else:
+                    ready.sendto(*ready.recvfrom(64))
 
 
 def ask(family: int, protocol: str, port: int) -> str:
@@ -86,8 +92,7 @@ def ask(family: int, protocol: str, port: int) -> str:
             client.connect((ADDRESS[family], port))
             if protocol == "udp":
                 client.send(b"?")
-                client.recv(8)
-            return "accept"
+            return "accept" if client.recv(8) else "reject"
         except TimeoutError:
             return "drop"
         except OSError:
@@ -127,8 +132,7 @@ def try_all(ruleset: dict[str, Any]) -> list[str]:
     served = sorted({*packets, ("tcp", 8083)})
     children = [serve(HOST, served), serve(CONTAINER, [("tcp", 80)])]
     try:
-        family = 6 if ruleset["tool"] == "ip6tables" else 4
-        return ask_all(family, packets)
+        return ask_all(ruleset["family"], packets)
     finally:
         for child in children:
             os.kill(child, signal.SIGKILL)

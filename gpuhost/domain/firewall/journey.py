@@ -15,6 +15,8 @@ from gpuhost.domain.firewall.tables import Chains, Tables
 from gpuhost.domain.firewall.walk import CLOSING, REWRITING, Step, Walk
 
 Verdict = Literal["accept", "drop", "reject", "unknown"]
+BEFORE_ROUTING = ("raw", "mangle")
+AFTER_ROUTING = ("mangle", "filter", "security")
 TOOLS: dict[Family, str] = {4: "iptables", 6: "ip6tables"}
 
 
@@ -35,14 +37,21 @@ class Ruleset:
     networks: tuple[tuple[str, Network], ...] = ()
 
     def outcome(self, packet: Packet) -> Outcome:
-        """What becomes of the first packet of a connection from outside."""
+        """What becomes of a new connection from outside: of its first packet, and of TCP's next.
+
+        One that is not for the host is on its way to be forwarded already.
+        """
         journey = Journey(self, packet)
-        journey.enter_all("PREROUTING", ("raw", "mangle"))
-        journey.rewrite()
-        journey.enter_all(
-            "INPUT" if journey.packet.local else "FORWARD", ("mangle", "filter", "security")
-        )
-        return journey.outcome()
+        if packet.local:
+            journey.enter_all("PREROUTING", BEFORE_ROUTING)
+            journey.rewrite()
+        journey.enter_all(journey.hook, AFTER_ROUTING)
+        first = journey.outcome()
+        if first.verdict != "accept" or packet.protocol != "tcp":
+            return first
+        journey.follow(packet)
+        later = journey.outcome()
+        return replace(first, lists=later.lists) if later.verdict == "accept" else later
 
 
 @dataclass(frozen=True)
@@ -73,6 +82,18 @@ class Journey:
         self.unknown = [Outcome("unknown", text) for text in ruleset.unread]
         self.accepted = Outcome("accept", "no rule")
         self.lists: list[str] = []
+
+    @property
+    def hook(self) -> str:
+        return "INPUT" if self.packet.local else "FORWARD"
+
+    def follow(self, arriving: Packet) -> None:
+        """The next packet of the connection, which is rewritten as the first was."""
+        sent, self.packet = self.packet, replace(arriving, established=True)
+        if arriving.local:
+            self.enter_all("PREROUTING", BEFORE_ROUTING)
+        self.packet = replace(sent, established=True)
+        self.enter_all(self.hook, AFTER_ROUTING)
 
     def outcome(self) -> Outcome:
         result = self.closed or next(iter(self.unknown), self.accepted)

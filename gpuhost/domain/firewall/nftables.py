@@ -26,6 +26,7 @@ from gpuhost.domain.firewall.tables import Chain, words
 TABLE = re.compile(r"table (\w+) (\S+)(?: \{)?")
 BLOCK = re.compile(r"\s*(\w+) (\S+) \{")
 HOOK = re.compile(r"\s*type \w+ hook (\w+) .*?priority [^;]*;(?: policy (\w+);)?")
+STATE_MAP = re.compile(r"ct state vmap \{([^}]*)\}")
 IPTABLES_OWN = {"filter", "nat", "mangle", "raw", "security"}
 # Docker's own, with its nftables backend.
 DOCKER_TABLE = "docker-bridges"
@@ -72,7 +73,7 @@ def parse_nft_tables(listed: str) -> tuple[NftTable, ...]:
         elif chain and (match := HOOK.match(line)):
             hooks[table][chain] = (match[1], match[2] or "accept")
         elif chain and line.strip():
-            chains[table][chain].append(line.strip())
+            chains[table][chain] += _without_map(line.strip())
     return tuple(_table(name, chains[name], hooks[name]) for name in chains if not _is_known(name))
 
 
@@ -85,6 +86,16 @@ def _joined(listed: str) -> Iterator[str]:
         pending = whole if is_open and len(whole) < 20000 else ""
         if not pending:
             yield whole
+
+
+def _without_map(rule: str) -> list[str]:
+    """`ct state vmap { new : accept, invalid : drop }` is a rule for each state."""
+    match = STATE_MAP.search(rule)
+    if match is None:
+        return [rule]
+    entries = (entry.split(":") for entry in match[1].split(",") if entry.count(":") == 1)
+    before = rule[: match.start()]
+    return [f"{before}ct state {state.strip()} {verdict.strip()}" for state, verdict in entries]
 
 
 def _is_known(name: str) -> bool:
@@ -127,9 +138,8 @@ UPPER = {"--ctstate", "--dst-type", "--src-type"}
 ENDS = {"accept": "ACCEPT", "drop": "DROP", "reject": "REJECT", "return": "RETURN"}
 JUMPS = {"jump": "-j", "goto": "-g"}
 # Statements that decide nothing, with the number of words that follow.
-SILENT = {"counter": 0, "packets": 1, "bytes": 1, "comment": 1, "continue": 0, "notrack": 0}
+SILENT = {"counter": 0, "packets": 1, "bytes": 1, "comment": 1, "continue": 0}
 RATE = re.compile(r"rate|burst|packets|bytes|[kmg]?bytes/\w+|\d+(/\w+)?")
-STATE_MAP = re.compile(r"ct state vmap \{([^}]*)\}$")
 WITH_PORTS = ("tcp", "udp")
 ICMP = ("icmp", "icmpv6")
 
@@ -137,15 +147,16 @@ ICMP = ("icmp", "icmpv6")
 @lru_cache(maxsize=4096)
 def parse_rule(text: str) -> Rule:
     """A rule of nftables, as a packet meets it."""
-    if (states := STATE_MAP.match(text)) and "new" not in states[1]:
-        return Rule(text, (_never,), "", "-j", (), ())
     tokens = _tokens(text)
     conditions: list[Condition] = []
     lists: list[str] = []
     while tokens:
         word = tokens.pop(0)
         if word in ENDS:
+            conditions += REJECTING.get(" ".join(tokens[:2]), ())
             return Rule(text, tuple(conditions), ENDS[word], "-j", (), tuple(lists))
+        if word == "notrack":
+            return Rule(text, tuple(conditions), "NOTRACK", "-j", (), ())
         if word in JUMPS:
             target = tokens[0] if tokens else "?"
             return Rule(text, tuple(conditions), target, JUMPS[word], (), tuple(lists))
@@ -239,5 +250,9 @@ def _is_of(family: Family, packet: Packet) -> Match:
     return Match.YES if packet.family == family else Match.NO
 
 
-def _never(packet: Packet) -> Match:
-    return Match.NO
+# A rule that rejects with one protocol is about this protocol.
+REJECTING: dict[str, tuple[Condition, ...]] = {
+    "with icmp": (partial(_is_of, 4),),
+    "with icmpv6": (partial(_is_of, 6),),
+    "with tcp": (condition(False, "-p", ("tcp",)),),
+}

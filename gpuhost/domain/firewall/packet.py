@@ -1,4 +1,4 @@
-"""The first packet of a connection from outside, and whether a rule's conditions match it.
+"""A packet of a connection from outside, and whether a rule's conditions match it.
 
 A condition that cannot be judged matches MAYBE. Of a packet without a known source the address is
 one that nobody lists: a rule for one network, for addresses seen before (`recent`), or for many
@@ -55,6 +55,7 @@ class Packet:
     + asked_port: the port before a rewrite; rewritten: whether DNAT changed the destination
     + local: it is for the host itself
     + out: the interface through which it is forwarded; None: not known
+    + established: it is not the first one any more; untracked: the kernel does not follow it
     """
 
     family: Family
@@ -68,6 +69,8 @@ class Packet:
     local: bool = True
     out: str | None = None
     marked: bool = False
+    established: bool = False
+    untracked: bool = False
 
     def __str__(self) -> str:
         return f"{self.asked_port or self.port}/{self.protocol} over IPv{self.family}"
@@ -110,9 +113,9 @@ class Rule:
     def parse(cls, text: str) -> Rule:
         """Read a rule as `iptables-save` prints it: the target and its options are last."""
         before, jump, after = _split(words(text))
-        grouped = [
-            o for o in _grouped(before) if not (o[1] == "-m" and o[2] and o[2][0] in MODULES)
-        ]
+        grouped = [option for option in _grouped(before) if not _is_known_module(option)]
+        # Most rules are about another protocol or port: asked first.
+        grouped.sort(key=lambda option: option[1] not in FIRST)
         return cls(
             text=text,
             conditions=tuple(condition(*option) for option in grouped),
@@ -149,7 +152,8 @@ def _grouped(rule: list[str]) -> Iterable[Option]:
 
 
 def _is_known_module(option: Option) -> bool:
-    return option[1] == "-m" and option[2][:1] != () and option[2][0] in MODULES
+    _, name, values = option
+    return name == "-m" and bool(values) and values[0] in MODULES
 
 
 def condition(negated: bool, name: str, values: tuple[str, ...]) -> Condition:
@@ -288,9 +292,10 @@ def _either_port(values: tuple[str, ...], packet: Packet) -> Match:
 
 def _state(values: tuple[str, ...], packet: Packet) -> Match:
     states = values[0].split(",")
-    if "NEW" in states or ("DNAT" in states and packet.rewritten):
-        return Match.YES
-    return Match.MAYBE if "UNTRACKED" in states or "SNAT" in states else Match.NO
+    now = "ESTABLISHED" if packet.established else "NEW"
+    if packet.untracked:
+        now = "UNTRACKED"
+    return _match(now in states or ("DNAT" in states and packet.rewritten))
 
 
 def _direction(values: tuple[str, ...], packet: Packet) -> Match:
@@ -298,10 +303,11 @@ def _direction(values: tuple[str, ...], packet: Packet) -> Match:
 
 
 def _flags(values: tuple[str, ...], packet: Packet) -> Match:
-    """The first packet of a TCP connection has SYN, and no other flag."""
+    """The first packet of a TCP connection has SYN, and no other flag; the next has ACK."""
     mask, compared = values
-    all_flags = mask == "ALL" or "SYN" in mask.split(",")
-    return _match(set(compared.split(",")) - {"NONE"} == ({"SYN"} if all_flags else set()))
+    its = "ACK" if packet.established else "SYN"
+    expected = {its} if mask == "ALL" or its in mask.split(",") else set()
+    return _match(set(compared.split(",")) - {"NONE"} == expected)
 
 
 def _destination_type(values: tuple[str, ...], packet: Packet) -> Match:
@@ -332,7 +338,13 @@ def _no(values: tuple[str, ...], packet: Packet) -> Match:
 
 
 def _syn(values: tuple[str, ...], packet: Packet) -> Match:
-    return _match(packet.protocol == "tcp")
+    return _match(packet.protocol == "tcp" and not packet.established)
+
+
+def _set(values: tuple[str, ...], packet: Packet) -> Match:
+    """Docker 28.0's set of the networks of its bridges; nobody knows what is in another one."""
+    is_dockers = values[0].startswith("docker-ext-bridges-v") and values[1:] == ("dst",)
+    return _match(not packet.local) if is_dockers else Match.MAYBE
 
 
 # Modules whose options are judged below; of any other module nobody can tell.
@@ -341,6 +353,7 @@ MODULES = {
     *("state", "comment", "addrtype", "limit", "hashlimit", "connlimit", "recent", "mark"),
     *("set", "iprange", "rt", "frag", "ah", "esp"),
 }
+FIRST = ("-p", "--dport", "--dports")
 # The options that stand without a value.
 ALONE = {
     *("--syn", "--set", "--rcheck", "--update", "--remove"),
@@ -367,6 +380,7 @@ TESTS: dict[str, Test] = {
     "--src-type": _source_type,
     "--mark": _mark,
     "--src-range": _source_range,
+    "--match-set": _set,
     **dict.fromkeys(("--icmp-type", "--icmpv6-type", "--comment"), _yes),
     **dict.fromkeys(("--limit", "--limit-burst", "--hashlimit", "--hashlimit-upto"), _yes),
     **dict.fromkeys(("--connlimit-upto", "--connlimit-mask"), _yes),

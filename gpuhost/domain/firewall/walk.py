@@ -15,7 +15,7 @@ ENDING = {"ACCEPT", "RETURN", *CLOSING}
 PASSING = {
     *("", "LOG", "NFLOG", "ULOG", "AUDIT", "TRACE", "CHECKSUM", "TCPMSS", "TTL", "HL", "TOS"),
     *("DSCP", "ECN", "CLASSIFY", "SET", "SECMARK", "CONNSECMARK", "TEE", "RATEEST", "LED"),
-    *("TCPOPTSTRIP", "IDLETIMER", "NFACCT", "CT", "MARK", "CONNMARK"),
+    *("TCPOPTSTRIP", "IDLETIMER", "NFACCT", "CT", "NOTRACK", "MARK", "CONNMARK"),
 }
 MARKING = {"MARK", "CONNMARK"}
 REWRITING = {"DNAT", "REDIRECT"}
@@ -85,6 +85,8 @@ class Walk:
         text = f"{chain} {rule.text}"
         if rule.target in MARKING:
             self.packet = replace(self.packet, marked=True)
+        if rule.target == "NOTRACK" or "--notrack" in rule.arguments:
+            self.packet = replace(self.packet, untracked=True)
         if rule.target in PASSING:
             return [], True
         if rule.target in ENDING:
