@@ -85,7 +85,7 @@ card() {
 
 # Containers get devices by the CDI specification, which names them.
 refresh_cdi() {
-    if systemctl cat nvidia-cdi-refresh.service >/dev/null 2>&1; then
+    if timeout 20 systemctl cat nvidia-cdi-refresh.service >/dev/null 2>&1; then
         timeout 120 systemctl restart --no-block nvidia-cdi-refresh.service
     elif [ -e /etc/cdi/nvidia.yaml ] && command -v nvidia-ctk >/dev/null; then
         timeout 120 nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml >/dev/null 2>&1

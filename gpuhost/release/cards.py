@@ -25,6 +25,16 @@ def mismatch(gpu: Gpu, need: GpuNeed, snapshot: Snapshot) -> str:
     )
 
 
+def unread(gpu: Gpu, need: GpuNeed) -> str:
+    """A value that the need is about, and that the card did not give; "" if there is none.
+
+    A card without such a value is something else.
+    """
+    needed = {"memory.total": need.vram_gb, "compute_cap": need.compute_capability}
+    bad = [one for one in gpu.bad if needed.get(one.field)]
+    return f"{gpu.name}, {bad[0]}" if bad else ""
+
+
 def has_id(gpu: Gpu, device: str) -> bool:
     """Whether a device ID, an index or a UUID, is this card's."""
     if device.isascii() and device.isdigit():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from gpuhost.appfile.app import App
@@ -11,7 +12,7 @@ from gpuhost.appfile.gpu import Variant
 from gpuhost.appfile.model import XGpuhost
 from gpuhost.domain.nvidia.driver_state import SENTENCES
 from gpuhost.domain.nvidia.smi import Gpu
-from gpuhost.release.cards import has_id, mismatch
+from gpuhost.release.cards import has_id, mismatch, unread
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
 
@@ -187,8 +188,10 @@ def _reservation(need: GpuNeed, snapshot: Snapshot) -> Reservation | str:
     if need.device_ids:
         return _by_id(need, snapshot)
     cards = snapshot.nvidia.answering
-    reasons = {gpu.index: mismatch(gpu, need, snapshot) for gpu in cards}
+    reasons = {gpu.index: unread(gpu, need) or mismatch(gpu, need, snapshot) for gpu in cards}
     fitting = [gpu for gpu in cards if not reasons[gpu.index]]
+    if not fitting or len(fitting) < (need.count or 0):
+        _refuse_unread(cards, need)
     if not fitting:
         return next(reason for reason in reasons.values() if reason)
     if need.count is not None and need.count > len(fitting):
@@ -199,6 +202,12 @@ def _reservation(need: GpuNeed, snapshot: Snapshot) -> Reservation | str:
         return Reservation(reserved[0], need.count)
     # With a count Docker would take the first cards, which may not fit.
     return Reservation(reserved[0], None, tuple(gpu.uuid for gpu in reserved))
+
+
+def _refuse_unread(cards: Iterable[Gpu], need: GpuNeed) -> None:
+    """Raises NotRead: what could not be read must not decide that the app runs without a card."""
+    if unknown := [text for gpu in cards if (text := unread(gpu, need))]:
+        raise NotRead(unknown[0])
 
 
 def _by_id(need: GpuNeed, snapshot: Snapshot) -> Reservation | str:
@@ -213,6 +222,7 @@ def _by_id(need: GpuNeed, snapshot: Snapshot) -> Reservation | str:
         cards.append(matching[0])
         # A MIG device has less memory than its card.
         required = need if not device.startswith(MIG) else need.model_copy(update={"vram_gb": None})
+        _refuse_unread(matching[:1], required)
         if reason := mismatch(matching[0], required, snapshot):
             return reason
     return Reservation(cards[0], None, need.device_ids)
