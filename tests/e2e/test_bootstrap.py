@@ -95,7 +95,8 @@ def test_an_unknown_setting_fails_each_host_unchanged(
 def test_a_failed_verification_prints_its_findings(ready_trixie: LabHost) -> None:
     run = deploy(ready_trixie, memory_min_gb=4000)
     assert run.status == 1
-    assert run.failed == {"Verification": [ready_trixie.name]}
+    assert run.failed == {name: [ready_trixie.name] for name in ("Verification", "Result")}
+    assert "failed: Verification" in run.stderr
     assert "memory.total" in run.stderr
     verdicts = check(ready_trixie, memory_min_gb=4000)
     assert (verdicts.exit, verdicts.host, verdicts.failing) == (2, "fail", {"memory.total"})

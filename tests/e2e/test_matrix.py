@@ -57,7 +57,8 @@ def test_from_blank_to_stable(lab: Lab, case: Case) -> None:
             lab.remove(host.name)
     lacking = {release: NOT_AVAILABLE.get((case.source, release), set()) for release in RELEASES}
     failed = [host.name for host in hosts if lacking[host.state.release]]
-    assert first.failed == ({"Verification": failed} if failed else {}), first.stderr
+    steps = ("Verification", "Result") if failed else ()
+    assert first.failed == dict.fromkeys(steps, failed), first.stderr
     assert failing == lacking
     assert second.changed == {}, second.stderr
     assert second.failed == first.failed

@@ -88,11 +88,13 @@ def made_with(value: Mapping[str, Any]) -> dict[str, str]:
     host, config = value.get("HostConfig") or {}, value.get("Config") or {}
     labels = config.get("Labels") or {}
     own = (str(value.get("Id"))[:12], str(value.get("Name")).lstrip("/"))
-    hostname = str(config.get("Hostname") or "")
+    mode, hostname = str(host.get("NetworkMode") or ""), str(config.get("Hostname") or "")
+    # In another's network the engine sets that one's name at each start.
+    is_default = SHORT_ID.fullmatch(hostname) or mode == "host" or mode.startswith("container:")
     fields = {
         "image": value.get("Image"),
         CONFIG_HASH: labels.get(f"{COMPOSE}.config-hash"),
-        "hostname": "" if SHORT_ID.fullmatch(hostname) else hostname,
+        "hostname": "" if is_default else hostname,
         "restart": _restart(host.get("RestartPolicy") or {}),
         "logs": _hash(host.get("LogConfig")),
         **{name: host.get(key) for name, key in HOST.items()},
