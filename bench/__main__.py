@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from importlib import import_module
 
-from bench import page
+from bench import lab, page
 from bench.measure import Broken, console
 from bench.result import Result
 from tests.e2e.commands import ROOT
@@ -25,7 +25,11 @@ def main(parts: list[str]) -> int:
         return 1
     # As after a first command: Python has compiled its imports.
     compileall.compile_dir(ROOT / "gpuhost", quiet=1)
-    failed = [name for name in parts or PARTS if not _run(name)]
+    try:
+        failed = [name for name in parts or PARTS if not _run(name)]
+    finally:
+        # Also if a part failed, or Ctrl-C: leftover hosts would be in the way of tests.
+        lab.take_down()
     page.write(PARTS)
     console.print(f"written: {page.PAGE}")
     return 1 if failed else 0

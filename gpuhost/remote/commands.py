@@ -10,6 +10,8 @@ from pyinfra.api import Host, QuoteString, State, StringCommand
 from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS, ConnectorArguments
 
 QUICK = 30
+# If no answer arrives this long after a command's own limit, the connection is lost.
+ROUND_TRIP_SECONDS = 30
 PUT = (
     'set -e; umask 022; mkdir -p "$(dirname "$1")"; umask 077; '
     'cat >"$1.gpuhost-new"; chmod "$2" "$1.gpuhost-new"; mv -f "$1.gpuhost-new" "$1"'
@@ -82,7 +84,10 @@ def script_text(name: str) -> str:
 
 
 def _limited(seconds: int, *bits: str | QuoteString, stdin: str | None = None) -> StringCommand:
-    connector: dict[str, Any] = {} if stdin is None else {"_stdin": stdin}
+    """The host ends it; if the host does not answer, this side does."""
+    connector: dict[str, Any] = {"_timeout": seconds + ROUND_TRIP_SECONDS}
+    if stdin is not None:
+        connector["_stdin"] = stdin
     return StringCommand("LC_ALL=C", "timeout", "-k", "5", str(seconds), *bits, **connector)
 
 

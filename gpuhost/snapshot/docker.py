@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gpuhost.domain import host_json
 from gpuhost.snapshot.engine import ENGINE_RUNS, Engine, read_engine
 from gpuhost.snapshot.packages import installed_packages
 from gpuhost.snapshot.probes import Probes
@@ -151,7 +151,7 @@ def _owned(record: str | None) -> tuple[str, ...]:
 
 def _json_object(text: str) -> dict[str, Any] | None:
     try:
-        values = json.loads(text)
+        values = host_json.parse(text)
     except ValueError:
         return None
     return values if isinstance(values, dict) else None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 
+from gpuhost.domain import host_json
 from gpuhost.snapshot.request import Request
 
 NVIDIA_RECORD = "/var/lib/gpuhost/nvidia.json"
@@ -27,7 +27,7 @@ class NvidiaRecord:
     @classmethod
     def from_json(cls, text: str) -> NvidiaRecord:
         try:
-            values = json.loads(text)
+            values = host_json.parse(text)
         except (ValueError, RecursionError):
             return cls()
         if not isinstance(values, dict):

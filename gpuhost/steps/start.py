@@ -11,10 +11,10 @@ from gpuhost.checks.finding import Status
 from gpuhost.checks.registry import finding_of
 from gpuhost.operations.on_failure import show_findings_on_failure
 from gpuhost.operations.reading import read
+from gpuhost.remote.controller import protect_controller
 from gpuhost.settings import Settings
 from gpuhost.settings.merge import BadSettings, settings_of
 from gpuhost.snapshot import NotRead, Snapshot
-from gpuhost.steps.no_terminal import never_ask_without_terminal
 
 # Without these no other step is possible.
 GATE = ("system.privileges", "system.supported", "system.init")
@@ -31,7 +31,7 @@ def load_settings_or_stop() -> Settings | None:
         if settings := load_settings_or_stop():
             swap.apply(settings)
     """
-    never_ask_without_terminal()
+    protect_controller()
     try:
         settings = settings_of(host)
     except BadSettings as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from shlex import quote
+
 from gpuhost.checks.finding import Verdict, fail, later, ok, skip, unknown, warn
 from gpuhost.checks.registry import check
 from gpuhost.domain.nvidia.driver_state import DriverState
@@ -84,10 +86,10 @@ def next_boot(snapshot: Snapshot, settings: Settings) -> Verdict:
     not_loaded = snapshot.nvidia.diagnosis.state is DriverState.MODULE_NOT_LOADED
     if kernels.next == kernels.running and not_loaded:
         return later("the running kernel has none either: see nvidia.driver")
-    have = ", ".join(kernels.nvidia) or "no kernel"
+    have, kernel = ", ".join(kernels.nvidia) or "no kernel", quote(str(kernels.next))
     return fail(
         f"a module for {kernels.next}",
         "none: the next boot has no driver",
         evidence=f"modules exist for: {have}",
-        fix=f"apt-get install linux-headers-{kernels.next}; dkms autoinstall -k {kernels.next}",
+        fix=f"apt-get install linux-headers-{kernel}; dkms autoinstall -k {kernel}",
     )
