@@ -90,7 +90,7 @@ def test_an_unreachable_host(workplace: Workplace, sshd: Sshd, closed_port: int)
     for one in (dry, run):
         assert not asked(one)
         assert UNREACHABLE in one.err
-        assert f"[{GOOD}] Connected" in one.err
+        assert f"1 ({GOOD})" in one.err
     assert run.err.splitlines()[-1].endswith(ENDS_WITH)
 
 
