@@ -63,9 +63,14 @@ def _safe(value: Any) -> Any:
 
 
 def _safe_fields(value: Any) -> Any:
+    values = [(name, getattr(value, name)) for name in _names(value.__class__)]
+    # Most texts need no change: one look at all of them together is enough.
+    together = "".join([one for _, one in values if type(one) is str])
+    texts_are_safe = len(together) <= MAX_TEXT and together.isprintable()
     changed = {}
-    for name in _names(value.__class__):
-        now = getattr(value, name)
+    for name, now in values:
+        if texts_are_safe and type(now) is str:
+            continue
         if (new := _safe(now)) is not now:
             changed[name] = new
     return replace(value, **changed) if changed else value

@@ -14,8 +14,7 @@ from gpuhost.operations.app_operation import explain, refuse_app
 from gpuhost.operations.app_removal import encoded_runner
 from gpuhost.operations.app_restore import LIMIT_SECONDS
 from gpuhost.operations.reading import Commands, executing, forget, read
-from gpuhost.remote.commands import connector_arguments, inline_script
-from gpuhost.rollout.connection import CONNECTION_ERRORS
+from gpuhost.remote.commands import connector_arguments, inline_script, run_on
 from gpuhost.rollout.draft import current_user
 from gpuhost.rollout.follower import FollowTarget
 from gpuhost.rollout.progress import readable
@@ -64,12 +63,7 @@ def commands(app: str, settings: Settings) -> Commands:
 def _abort(state: State, host: Host, app: str) -> bool:
     forget()
     arguments = connector_arguments(host)
-    sending = {**arguments, "_stdin": encoded_runner()}
-    try:
-        done, output = host.run_shell_command(command(app), **sending)
-    except CONNECTION_ERRORS as error:
-        _log_error(host, f"{app}: {error or 'the connection was lost'}; run this again")
-        return False
+    done, output = run_on(host, command(app), _stdin=encoded_runner())
     if not done:
         lines = output.stderr_lines or ["the connection was lost; run this again"]
         for line in lines:

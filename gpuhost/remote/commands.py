@@ -6,8 +6,10 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from paramiko import SSHException
 from pyinfra.api import Host, QuoteString, State, StringCommand
 from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS, ConnectorArguments
+from pyinfra.connectors.util import CommandOutput, OutputLine
 
 QUICK = 30
 # If no answer arrives this long after a command's own limit, the connection is lost.
@@ -75,6 +77,19 @@ def connector_arguments(host: Host) -> dict[str, Any]:
     """
     arguments: Any = host.current_op_global_arguments or {}
     return {key: arguments[key] for key in CONNECTOR_ARGUMENT_KEYS if key in arguments}
+
+
+def run_on(host: Host, command: StringCommand, **more: Any) -> tuple[bool, CommandOutput]:
+    """Run a command in a function among an operation's commands. A broken connection is a failure,
+    with the reason as its error output: an exception would be shown with a traceback.
+
+    + more: arguments that take precedence
+    """
+    arguments = {**connector_arguments(host), **command.connector_arguments, **more}
+    try:
+        return host.run_shell_command(command, **arguments)
+    except (SSHException, EOFError, OSError) as error:
+        return False, CommandOutput([OutputLine("stderr", str(error) or "the connection was lost")])
 
 
 @cache

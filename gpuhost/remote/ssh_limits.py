@@ -5,7 +5,7 @@ long the connection may be silent. pyinfra waits for ever for a host that stops 
 from __future__ import annotations
 
 import codecs
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -168,12 +168,13 @@ class _Output:
             while chunk := receive(CHUNK_BYTES):
                 self._count(chunk)
                 *ends, rest = decoder.decode(chunk).split("\n")
-                for end in ends:
-                    self._add(name, "".join([*begun, end]))
+                if ends:
+                    ends[0] = "".join([*begun, ends[0]])
                     begun.clear()
+                    self._add(name, ends)
                 begun.append(rest)
             if last := "".join([*begun, decoder.decode(b"", True)]):
-                self._add(name, last)
+                self._add(name, [last])
         except Exception as error:
             # Of a greenlet it would only be printed.
             self.error = self.error or error
@@ -184,9 +185,9 @@ class _Output:
             self.channel.close()
             raise TooMuchOutput("it printed more than is read")
 
-    def _add(self, name: str, line: str) -> None:
-        self.lines.append(OutputLine(name, line))
-        if self.print_prefix is not None:
+    def _add(self, name: str, lines: Sequence[str]) -> None:
+        self.lines += [OutputLine(name, line) for line in lines]
+        for line in lines if self.print_prefix is not None else ():
             shown = plain(line)
             text = format_text(shown, "red") if name == "stderr" else shown
             echo(f"{self.print_prefix}{text}", err=True)

@@ -23,6 +23,7 @@ from gpuhost.fleet.host_keys import refuse_unknown_host_keys
 from gpuhost.fleet.host_pool import OnDone
 from gpuhost.fleet.inventory import Fleet, load
 from gpuhost.fleet.reading import REPLY_BYTES, disable_password_prompts
+from gpuhost.fleet.spared_work import spare_work
 from gpuhost.remote.ssh_limits import limit_ssh
 
 TIMEOUT = 180
@@ -120,6 +121,7 @@ def open_fleet(options: ReadOptions) -> Iterator[tuple[Fleet, OnDone]]:
     refuse_unknown_host_keys()
     disable_password_prompts()
     limit_ssh(REPLY_BYTES)
+    spare_work()
     # What the user's inventory prints must not end up in the JSON.
     with redirect_stdout(sys.stderr):
         fleet = load_fleet(options)

@@ -29,4 +29,6 @@ for _name in _without:
 def is_over() -> None:
     """Collect garbage from now on, but never what was imported: worker processes share it."""
     gc.freeze()
+    # Hosts leave little in cycles; the default looks for it every 700 objects.
+    gc.set_threshold(20_000)
     gc.enable()
