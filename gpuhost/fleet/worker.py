@@ -87,8 +87,9 @@ def _step_by_step(work: Callable[[], Iterable[None]]) -> None:
 def _limit_memory() -> None:
     """Raises nothing: a system without /proc or the limit works without it."""
     with suppress(OSError, ValueError):
-        pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
+        # Not all of the address space: threads reserve much of it, and use little.
+        pages = int(Path("/proc/self/statm").read_text("ascii").split()[5])
         limit = pages * resource.getpagesize() + MEMORY
-        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
         if hard == resource.RLIM_INFINITY or limit < hard:
-            resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+            resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))

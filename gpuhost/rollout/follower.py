@@ -23,6 +23,8 @@ STATES = {state: state for state in ("running", "ended", "lost")}
 # The host waits this long for more of the log before it answers.
 WAIT_SECONDS = 10
 PAUSE_SECONDS = 1.0
+# For a log that nothing is written to any more.
+AVAILABLE_SECONDS = 600
 # A server that reboots is back within this time. After it, following stops.
 RECONNECT_SECONDS = 600
 RECONNECT_PAUSE = 3.0
@@ -116,8 +118,10 @@ class LogFollower:
 
     def available(self) -> Iterator[Poll]:
         """What the log holds at present. Raises FollowError."""
-        before = None
+        before, end = None, time.monotonic() + AVAILABLE_SECONDS
         while before != self._offset:
+            if time.monotonic() > end:
+                raise FollowError(f"its log did not end within {AVAILABLE_SECONDS} s")
             before = self._offset
             yield self.poll(0)
 

@@ -13,6 +13,7 @@ from pyinfra.connectors.util import CommandOutput, OutputLine
 
 from gpuhost.rollout import follower as module
 from gpuhost.rollout import watch as watching
+from gpuhost.rollout.connection import Connection
 from gpuhost.rollout.detach import _print_and_exit
 from gpuhost.rollout.follower import FollowTarget
 from gpuhost.rollout.watch import watch
@@ -269,3 +270,21 @@ def test_a_release_that_never_ends_is_left_after_its_limit(
     assert not watch(host, target, {"_sudo": True})
     assert any("its limit of 3600 s has passed twice" in line for line in host.said)
     assert len(host.looks) > 800
+
+
+def test_a_log_without_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(0, 10**6, 10))
+    monkeypatch.setattr(module.time, "monotonic", lambda: float(next(clock)))
+    offsets = iter(range(1, 10**6))
+
+    class Endless(Connection):
+        def run(self, *words: str | int, seconds: int) -> list[str]:
+            return list(_look(offset=next(offsets))["out"])
+
+        def reconnect(self) -> None:
+            raise AssertionError
+
+    follower = module.LogFollower(Endless(), WATCHED, lambda _: None, patience=0)
+    with pytest.raises(module.FollowError, match="its log did not end within 600 s"):
+        for _ in follower.available():
+            pass
