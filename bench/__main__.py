@@ -28,6 +28,7 @@ def main(parts: list[str]) -> int:
     try:
         failed = [name for name in parts or PARTS if not _run(name)]
     finally:
+        # Also if a part failed, or Ctrl-C: leftover hosts would be in the way of tests.
         lab.take_down()
     page.write(PARTS)
     console.print(f"written: {page.PAGE}")

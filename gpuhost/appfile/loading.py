@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
@@ -23,12 +22,11 @@ from gpuhost.appfile.model import XGpuhost
 from gpuhost.appfile.problems import Problem, shown, suggestion
 from gpuhost.appfile.project_problems import of_project
 from gpuhost.appfile.schema import KEY
+from gpuhost.domain.app_name import NAME, NAME_RULE
 
 # Where `--data app=NAME` is looked up: the user's own apps, then the packaged ones.
 OWN = Path("apps")
 PACKAGED = Path(__file__).parents[1] / "apps"
-NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
-NAME_RULE = "lowercase letters, digits, - and _, starting with a letter or digit"
 MAX_BYTES = 1024 * 1024
 
 

@@ -9,6 +9,7 @@ from pkgutil import iter_modules
 from typing import Generic, ParamSpec
 
 from gpuhost.checks.finding import Finding, Status, Verdict, unknown
+from gpuhost.domain.plain_text import safe
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
 
@@ -34,12 +35,15 @@ class Check(Generic[Subject]):
             verdict = self.judge(*args, **kwargs)
         except NotRead as reason:
             verdict = unknown(str(reason))
+        except MemoryError:
+            # Of the whole host, not of this check.
+            raise
         except Exception as error:
             # A fault of one check on one odd host must not end the run of a whole fleet.
             verdict = unknown(
                 f"this check failed with an error in gpuhost: {error!r}", fix="please report this"
             )
-        return Finding(**vars(verdict), id=self.id)
+        return safe(Finding(**vars(verdict), id=self.id))
 
 
 class Registry(Generic[Subject]):

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-# First the streams, then pyinfra_cli: it patches the standard library for parallel connections.
-from gpuhost.cli.common import streams
-
-# isort: split
-import pyinfra_cli  # type: ignore[import-untyped]  # noqa: F401
+from gpuhost.cli.common import startup
 
 # isort: split
 import errno
@@ -20,6 +16,7 @@ from typing import NoReturn
 
 import click
 
+from gpuhost.cli.common import streams
 from gpuhost.domain.exit_status import Exit
 from gpuhost.fleet.inventory import BadInventory
 
@@ -66,6 +63,8 @@ def cli() -> None:
       zsh    eval "$(_GPUHOST_COMPLETE=zsh_source gpuhost)"
       fish   _GPUHOST_COMPLETE=fish_source gpuhost | source
     """
+    # The verb's module is imported.
+    startup.is_over()
 
 
 def main() -> NoReturn:

@@ -14,9 +14,10 @@ from gpuhost.cli.common.completion import apps
 from gpuhost.cli.common.hosts import ReadOptions, open_fleet, report_output, with_read_options
 from gpuhost.domain.exit_status import Exit
 from gpuhost.domain.plain_text import plain
-from gpuhost.fleet.host_pool import HostError, HostResults, on_each_host, with_host
+from gpuhost.fleet.host_pool import HostError, HostResults, on_each_host
 from gpuhost.fleet.inventory import Fleet
 from gpuhost.fleet.logs import NoLog, Target, find_log, stream_log
+from gpuhost.fleet.workers import read_hosts
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 
@@ -59,14 +60,11 @@ def logs(options: ReadOptions, app: str, release: str | None, follow: bool, as_j
       0    the log was printed, also if the release failed
     """
 
-    def find(snapshot: Snapshot, settings: Settings) -> Target | NoLog:
+    def find(host: str, snapshot: Snapshot, settings: Settings) -> Target | NoLog:
         return find_log(snapshot, app, release)
 
-    def find_on(host: Host) -> Target | NoLog | HostError:
-        return with_host(fleet, host, options.timeout, find)
-
     with open_fleet(options) as (fleet, on_done):
-        targets: Targets = on_each_host(fleet, find_on, on_done)
+        targets: Targets = read_hosts(fleet, options.timeout, find, on_done)
     shown = targets
     with report_output():
         shown = _show(fleet, targets, follow, as_json)
@@ -96,7 +94,7 @@ def _show(fleet: Fleet, targets: Targets, follow: bool, as_json: bool) -> Target
         write = _json_writer(host.name, target) if as_json else _writer(lead)
         return stream_log(host, target, follow=follow, write=write, notify=notify) or target
 
-    return on_each_host(fleet, show, lambda _: None)
+    return on_each_host(fleet, show)
 
 
 def _writer(lead: str) -> Callable[[str], None]:

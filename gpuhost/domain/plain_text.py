@@ -1,8 +1,81 @@
-"""Text from a host, safe to print."""
+"""Words and numbers of a host, safe to show: on a terminal, in JSON, on a page, in a message.
+
+A hostile host can send control characters, which control the terminal; bidirectional and invisible
+ones, which show another text than there is; texts without end; numbers that no JSON has.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
+from enum import Enum
+from functools import cache
+from math import isfinite
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+# Characters of one text. The longest of an honest host, a list of files that differ, is shorter.
+MAX_TEXT = 4000
+# What a signed number of 64 bits can be: more than any size, time or count of a host.
+MAX_NUMBER = 2**63 - 1
+
 
 def plain(text: str) -> str:
-    """Replace control characters, with which a hostile host could control the terminal."""
-    return "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
+    """Replace characters that are not printable. Line breaks stay, other white space is a space."""
+    if text.isprintable():
+        return text
+    return "".join(
+        c if c.isprintable() or c == "\n" else " " if c.isspace() and c != "\r" else "?"
+        for c in text.replace("\r\n", "\n")
+    )
+
+
+def cut(text: str, length: int = MAX_TEXT) -> str:
+    """At most this many characters, and how many are left out."""
+    if len(text) <= length:
+        return text
+    return f"{text[:length]}… ({len(text) - length} more characters)"
+
+
+def safe(value: T) -> T:
+    """The same value, in dataclasses and collections too: its texts plain, its numbers finite."""
+    return _safe(value)  # type: ignore[no-any-return]
+
+
+def _safe(value: Any) -> Any:
+    """A text or a dataclass that needs no change stays the same object."""
+    kind = type(value)
+    if kind is str:
+        return value if len(value) <= MAX_TEXT and value.isprintable() else plain(cut(value))
+    if value is None or kind is bool or isinstance(value, Enum):
+        return value
+    if kind is float:
+        return value if isfinite(value) else 0.0
+    if kind is int:
+        return value if abs(value) <= MAX_NUMBER else MAX_NUMBER if value > 0 else -MAX_NUMBER
+    if isinstance(value, (tuple, list, set, frozenset)):
+        return kind(map(_safe, value))
+    if isinstance(value, Mapping):
+        return {_safe(key): _safe(item) for key, item in value.items()}
+    if is_dataclass(value):
+        return _safe_fields(value)
+    return plain(cut(str(value))) if isinstance(value, str) else value
+
+
+def _safe_fields(value: Any) -> Any:
+    values = [(name, getattr(value, name)) for name in _names(value.__class__)]
+    # Most texts need no change: one look at all of them together is enough.
+    together = "".join([one for _, one in values if type(one) is str])
+    texts_are_safe = len(together) <= MAX_TEXT and together.isprintable()
+    changed = {}
+    for name, now in values:
+        if texts_are_safe and type(now) is str:
+            continue
+        if (new := _safe(now)) is not now:
+            changed[name] = new
+    return replace(value, **changed) if changed else value
+
+
+@cache
+def _names(kind: Any) -> tuple[str, ...]:
+    return tuple(one.name for one in fields(kind) if one.init)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from enum import Enum
 from fnmatch import fnmatchcase
 from typing import Any
 
-from gpuhost.checks.finding import Finding, Status
+from gpuhost.checks.finding import Finding, Status, unknown
 from gpuhost.checks.registry import finding_of
 from gpuhost.drift.applied import proxy_changed, recorded_settings
 from gpuhost.drift.unread_paths import for_settings_of
@@ -19,6 +20,9 @@ from gpuhost.settings.types import Ignored
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.applied import Applied
 
+# Of one host: the checks of the host and of eighty apps.
+MAX_FINDINGS = 1000
+TOO_MANY = "repair or remove what is listed; then the others are shown"
 WRONG = (Status.FAIL, Status.WARN)
 
 
@@ -90,6 +94,17 @@ class Difference:
     def is_pending(self) -> bool:
         """The next deploy repairs it."""
         return self.is_failure and self.cause in (Cause.PENDING, Cause.NEVER_APPLIED)
+
+
+def bounded(differences: Sequence[Difference]) -> list[Difference]:
+    """At most MAX_FINDINGS, the worst ones, and one that says how many others there are."""
+    if len(differences) <= MAX_FINDINGS:
+        return list(differences)
+    worst = sorted(differences, key=lambda one: KINDS.index(one.kind))
+    kept, left_out = worst[:MAX_FINDINGS], worst[MAX_FINDINGS:]
+    counts = Counter(one.kind for one in left_out)
+    more = f"and {len(left_out)} more: {', '.join(f'{counts[kind]} {kind}' for kind in counts)}"
+    return [*kept, Difference(Finding(**vars(unknown(more, fix=TOO_MANY)), id="host.findings"))]
 
 
 def explain(finding: Finding, snapshot: Snapshot, settings: Settings, *, at: int) -> Difference:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-
-from pyinfra.api.host import Host
 
 from gpuhost.checks.registry import loading
 from gpuhost.drift.apps import AppFiles, all_differences
-from gpuhost.drift.difference import Cause, Difference, with_acceptance
+from gpuhost.drift.difference import Cause, Difference, bounded, with_acceptance
 from gpuhost.drift.report import DriftReport, HostDrift
 from gpuhost.drift.trend import Reading, disk_trend, free_by_mount
-from gpuhost.fleet.host_pool import HostError, on_each_host, with_host
+from gpuhost.fleet.host_pool import HostError, OnDone
 from gpuhost.fleet.inventory import Fleet
+from gpuhost.fleet.workers import read_hosts
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 
@@ -33,7 +31,7 @@ def check_drift(
     *,
     seconds: float,
     deadline: float,
-    on_done: Callable[[str], None],
+    on_done: OnDone,
     pending_fails: bool = False,
     disks: Mapping[str, Sequence[Reading]] | None = None,
 ) -> DriftReport:
@@ -41,16 +39,14 @@ def check_drift(
 
     + seconds: for one host, from connecting to the last check
     + deadline: seconds for all hosts together
-    + on_done: called with the name of each host as soon as it is done
     + disks: by host, the free space in earlier runs
     """
     at, files = int(time.time()), AppFiles()
 
-    def compare_host(host: Host) -> _Result | HostError:
-        earlier = (disks or {}).get(host.name, ())
-        return with_host(fleet, host, seconds, partial(_compare, at, earlier, files))
+    def compare(name: str, snapshot: Snapshot, settings: Settings) -> _Result:
+        return _compare(at, (disks or {}).get(name, ()), files, snapshot, settings)
 
-    results = on_each_host(fleet, compare_host, on_done, deadline=deadline, meanwhile=loading())
+    results = read_hosts(fleet, seconds, compare, on_done, deadline=deadline, meanwhile=loading)
     hosts = tuple(_host_drift(name, result) for name, result in results.by_host.items())
     return DriftReport(hosts, at, results.interrupted, pending_fails)
 
@@ -65,7 +61,7 @@ def _compare(
         differences.append(with_acceptance(filling, Cause.DRIFT, settings, at=at))
     applied = snapshot.applied
     return _Result(
-        differences,
+        bounded(differences),
         applied.at if applied else None,
         applied.by if applied else "",
         free,

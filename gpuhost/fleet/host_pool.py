@@ -1,10 +1,10 @@
-"""All hosts in parallel: no host waits for another, or fails because of another."""
+"""The result of one host, or why it has none; and work for all hosts in this process."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import gevent  # type: ignore[import-untyped]
 from pyinfra.api.host import Host
@@ -12,13 +12,26 @@ from pyinfra.api.host import Host
 from gpuhost.fleet.host_status import HostStatus
 from gpuhost.fleet.interruption import interruption_reaches_this_greenlet
 from gpuhost.fleet.inventory import Fleet
-from gpuhost.fleet.reading import ReadFailed, Unreachable, connect, disconnect, one_line, read
+from gpuhost.fleet.reading import (
+    ReadFailed,
+    Unreachable,
+    connect,
+    disconnect,
+    one_line,
+    read,
+    unpack,
+)
 from gpuhost.settings import Settings
 from gpuhost.settings.merge import BadSettings, settings_of
-from gpuhost.snapshot import NotRead, Snapshot
+
+if TYPE_CHECKING:
+    from gpuhost.snapshot import Snapshot
 
 T = TypeVar("T")
-Evaluate = Callable[[Snapshot, Settings], T]
+# Called with the name of a host, what was read, and its settings; may raise NotRead.
+Evaluate = Callable[[str, "Snapshot", Settings], T]
+# Called with the name of each host that is done, and with None about every second.
+OnDone = Callable[[str | None], None]
 
 
 @dataclass(frozen=True)
@@ -50,57 +63,40 @@ class HostTimeout(BaseException):
     """The time limit of one host. Not an Exception: no handler in between may swallow it."""
 
 
-def on_each_host(
-    fleet: Fleet,
-    work: Callable[[Host], T | HostError],
-    on_done: Callable[[str], None],
-    *,
-    deadline: float | None = None,
-    meanwhile: Iterable[None] = (),
-) -> HostResults[T]:
-    """Run `work` for every host, in parallel. Ctrl-C ends it with the results so far.
+def on_each_host(fleet: Fleet, work: Callable[[Host], T | HostError]) -> HostResults[T]:
+    """Run `work` for every host in this process. Ctrl-C ends it with the results so far.
 
     + work: has its own time limit, and raises nothing
-    + on_done: called with the name of each host as soon as it is done
-    + deadline: seconds for all hosts together; None: each has only its own limit
-    + meanwhile: steps of other work, done while the hosts answer
     """
     results: dict[str, T | HostError] = {}
     interrupted = False
 
-    def run(host: Host) -> str:
+    def run(host: Host) -> None:
         results[host.name] = work(host)
-        return str(host.name)
 
     pool = fleet.state.pool
-    gevent.spawn(_step_by_step, meanwhile)
-    # It waits for free slots itself, so this greenlet gets each host as soon as it is done.
+    # It waits for free slots itself, so this greenlet can be interrupted.
     finished = pool.imap_unordered(run, fleet.hosts)
     try:
-        with interruption_reaches_this_greenlet(), gevent.Timeout(deadline, False):
-            for name in finished:
-                on_done(name)
+        with interruption_reaches_this_greenlet():
+            for _ in finished:
+                pass
     except KeyboardInterrupt:
         interrupted = True
     finished.kill(block=False)
     pool.kill(block=False)
-    late = deadline is not None and not interrupted
-    why = f"the run's limit of {deadline:g} s was reached" if late else "interrupted"
-    unfinished = HostError(HostStatus.ERROR, f"{why} before it was done")
+    unfinished = HostError(HostStatus.ERROR, "interrupted before it was done")
     names = [host.name for host in fleet.hosts]
     return HostResults({name: results.get(name, unfinished) for name in names}, interrupted)
 
 
-def _step_by_step(work: Iterable[None]) -> None:
-    for _ in work:
-        gevent.sleep(0)
-
-
-def with_host(fleet: Fleet, host: Host, seconds: float, evaluate: Evaluate[T]) -> T | HostError:
+def with_host(
+    fleet: Fleet, host: Host, seconds: float, evaluate: Evaluate[T], begin: Callable[[], None]
+) -> T | HostError:
     """Log in, read the host, evaluate the snapshot, log out. An error is this host's result.
 
     + seconds: from connecting to the end of `evaluate`
-    + evaluate: may raise NotRead
+    + begin: called before the reply is unpacked and evaluated, which nothing interrupts
     """
     phase = "connecting"
     if host.name in fleet.refused:
@@ -110,17 +106,18 @@ def with_host(fleet: Fleet, host: Host, seconds: float, evaluate: Evaluate[T]) -
         with gevent.Timeout(seconds, HostTimeout):
             connect(host)
             phase = "reading"
-            snapshot = read(host, settings, seconds)
+            reply = read(host, settings, seconds)
             phase = "checking"
-            return evaluate(snapshot, settings)
+            begin()
+            return _evaluate(evaluate, host.name, unpack(reply), settings)
     except BadSettings as error:
         return _bad_settings(str(error))
     except Unreachable as error:
         return HostError(HostStatus.UNREACHABLE, str(error), error.fix)
     except ReadFailed as error:
         return HostError(HostStatus.ERROR, str(error), error.fix)
-    except NotRead as reason:
-        return HostError(HostStatus.ERROR, f"could not be read: {reason}")
+    except MemoryError:
+        return HostError(HostStatus.ERROR, f"{phase}: its reply needs more memory than is allowed")
     except HostTimeout:
         status = HostStatus.UNREACHABLE if phase == "connecting" else HostStatus.ERROR
         return HostError(status, f"{phase}: no answer within {seconds:g} s")
@@ -129,6 +126,18 @@ def with_host(fleet: Fleet, host: Host, seconds: float, evaluate: Evaluate[T]) -
         return HostError(HostStatus.ERROR, one_line(f"{phase}: {type(error).__name__}: {error}"))
     finally:
         leave(host)
+
+
+def _evaluate(
+    evaluate: Evaluate[T], name: str, snapshot: Snapshot, settings: Settings
+) -> T | HostError:
+    # Imported with the first reply: connections do not wait for it.
+    from gpuhost.snapshot import NotRead
+
+    try:
+        return evaluate(name, snapshot, settings)
+    except NotRead as reason:
+        return HostError(HostStatus.ERROR, f"could not be read: {reason}")
 
 
 def _bad_settings(reason: str) -> HostError:

@@ -13,7 +13,8 @@ from typing_extensions import override
 from gpuhost.fleet.host_pool import HostError, HostTimeout, leave
 from gpuhost.fleet.host_status import HostStatus
 from gpuhost.fleet.reading import NoReply, ReadFailed, Unreachable, ask, connect, one_line
-from gpuhost.rollout.connection import ROUND_TRIP_SECONDS, CommandFailed, Connection, ConnectionLost
+from gpuhost.remote.commands import ROUND_TRIP_SECONDS
+from gpuhost.rollout.connection import CommandFailed, Connection, ConnectionLost
 from gpuhost.rollout.follower import RECONNECT_SECONDS, FollowError, FollowTarget, LogFollower
 from gpuhost.snapshot import Snapshot
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import pyinfra.connectors.util
 from paramiko import AuthenticationException, SSHException
@@ -13,18 +13,22 @@ from pyinfra.api.exceptions import ConnectError, PyinfraError
 from pyinfra.api.host import Host
 from pyinfra.connectors.util import CommandOutput
 
+from gpuhost.domain.sizes import MB
 from gpuhost.fleet.host_keys import HostKeyRefused
-from gpuhost.plans.request import request_for
+from gpuhost.remote.ssh_limits import TooMuchOutput
 from gpuhost.settings import Settings
-from gpuhost.snapshot import Snapshot
-from gpuhost.snapshot.collector import PATIENCE, script
-from gpuhost.snapshot.transport import ELEVATED_SHELL, BadReply, decode
+
+if TYPE_CHECKING:
+    from gpuhost.snapshot import Snapshot
 
 # Longer than the collector's slowest probe: anything beyond that hangs.
 READ_TIMEOUT = 150
 # Reserved of a host's time limit: for the login, and for everything but slow cards.
 RESERVED, LEAST_PATIENCE = 10, 5
-MAX_LENGTH = 200
+# What a command may print. A reading of a large host has a twentieth of it.
+REPLY_BYTES = 8 * MB
+# Characters of a reason, and of the foreign text in which it is looked for.
+MAX_LENGTH, MAX_RAW = 200, 4000
 
 
 class Unreachable(Exception):
@@ -86,20 +90,31 @@ def _unreachable(host: Host, error: Exception) -> Unreachable:
     return Unreachable(one_line(str(error)).replace("[Errno None] ", ""))
 
 
-def read(host: Host, settings: Settings, seconds: float = READ_TIMEOUT) -> Snapshot:
-    """Run the collector, in one exec.
+def read(host: Host, settings: Settings, seconds: float = READ_TIMEOUT) -> CommandOutput:
+    """Run the collector, in one exec. Returns what it printed.
 
     + seconds: the limit of the host; a hanging card must not use all of it
 
     Raises ReadFailed.
     """
+    # Imported when the first host has logged in: connections do not wait for it.
+    from gpuhost.plans.request import request_for
+    from gpuhost.snapshot.collector import PATIENCE, script
+
     patience = min(PATIENCE, max(LEAST_PATIENCE, int(seconds) - RESERVED))
     commands = script(request_for(settings), patience)
-    output = ask(host, commands, READ_TIMEOUT, "the reading")
+    return ask(host, commands, READ_TIMEOUT, "the reading")
+
+
+def unpack(reply: CommandOutput) -> Snapshot:
+    """The snapshot in the collector's reply. Raises ReadFailed."""
+    from gpuhost.snapshot import Snapshot
+    from gpuhost.snapshot.transport import BadReply, decode
+
     try:
-        return Snapshot(decode(output.stdout_lines))
+        return Snapshot(decode(reply.stdout_lines))
     except BadReply as error:
-        last = _last_line(output.output_lines) or "none"
+        last = _last_line(reply.output_lines) or "none"
         raise ReadFailed(f"{error}; last line of its output: {last}") from error
 
 
@@ -111,6 +126,8 @@ def ask(host: Host, commands: str, seconds: int, what: str) -> CommandOutput:
 
     Raises NoReply; ReadFailed also if the commands fail.
     """
+    from gpuhost.snapshot.transport import ELEVATED_SHELL
+
     given = {"_stdin": commands, "_timeout": seconds}
     arguments, _ = pop_global_arguments(host.state, host, given)
     known = {key: value for key, value in arguments.items() if key in CONNECTOR_ARGUMENT_KEYS}
@@ -122,6 +139,8 @@ def ask(host: Host, commands: str, seconds: int, what: str) -> CommandOutput:
         ) from error
     except TimeoutError as error:
         raise NoReply(f"no reply within {seconds} s") from error
+    except TooMuchOutput as error:
+        raise ReadFailed(f"{what} printed more than {REPLY_BYTES // MB} MB") from error
     except (OSError, EOFError, SSHException) as error:
         raise NoReply(f"the connection was lost: {one_line(str(error))}") from error
     if not succeeded:
@@ -146,5 +165,5 @@ def _last_line(lines: Sequence[str]) -> str:
 
 def one_line(text: str) -> str:
     """Foreign text as one printable line of limited length."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    line = " ".join("".join(c if c.isprintable() else " " for c in text[:MAX_RAW]).split())
     return line if len(line) <= MAX_LENGTH else f"{line[: MAX_LENGTH - 1]}…"

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any
 
 from gpuhost.domain.exit_status import Exit
-from gpuhost.fleet.host_pool import HostError, on_each_host, with_host
+from gpuhost.fleet.host_pool import HostError, OnDone
 from gpuhost.fleet.host_status import HostStatus
 from gpuhost.fleet.inventory import Fleet
+from gpuhost.fleet.workers import read_hosts
 from gpuhost.runner.contract import RESTORE_FAILED, Operation, Result
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
@@ -156,20 +157,17 @@ class FleetApps:
         return {"schema": SCHEMA, "app": self.name, "hosts": hosts}
 
 
-def read_apps(
-    fleet: Fleet, name: str | None, seconds: float, on_done: Callable[[str], None]
-) -> FleetApps:
+def read_apps(fleet: Fleet, name: str | None, seconds: float, on_done: OnDone) -> FleetApps:
     """Read every host, in parallel, one exec each. Ctrl-C ends it with the results so far.
 
     + name: only this app
     + seconds: for one host
-    + on_done: called with the name of each host as soon as it is done
     """
 
-    def report(snapshot: Snapshot, settings: Settings) -> tuple[AppReport, ...]:
+    def report(host: str, snapshot: Snapshot, settings: Settings) -> tuple[AppReport, ...]:
         return app_reports(snapshot, name)
 
-    results = on_each_host(fleet, lambda host: with_host(fleet, host, seconds, report), on_done)
+    results = read_hosts(fleet, seconds, report, on_done)
     hosts = (
         HostApps(host, error=result) if isinstance(result, HostError) else HostApps(host, result)
         for host, result in results.by_host.items()

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 
 from pyinfra import host, logger
 from pyinfra.api import FunctionCommand, State, StringCommand
 from pyinfra.api.host import Host
 
+from gpuhost.domain import host_json
+from gpuhost.domain.plain_text import safe
 from gpuhost.operations.app_operation import explain, refuse_app
 from gpuhost.operations.app_removal import encoded_runner
 from gpuhost.operations.app_restore import LIMIT_SECONDS
 from gpuhost.operations.reading import Commands, executing, forget, read
-from gpuhost.remote.commands import connector_arguments, inline_script
+from gpuhost.remote.commands import connector_arguments, inline_script, run_on
 from gpuhost.rollout.draft import current_user
 from gpuhost.rollout.follower import FollowTarget
 from gpuhost.rollout.progress import readable
@@ -62,8 +63,7 @@ def commands(app: str, settings: Settings) -> Commands:
 def _abort(state: State, host: Host, app: str) -> bool:
     forget()
     arguments = connector_arguments(host)
-    sending = {**arguments, "_stdin": encoded_runner()}
-    done, output = host.run_shell_command(command(app), **sending)
+    done, output = run_on(host, command(app), _stdin=encoded_runner())
     if not done:
         lines = output.stderr_lines or ["the connection was lost; run this again"]
         for line in lines:
@@ -74,7 +74,7 @@ def _abort(state: State, host: Host, app: str) -> bool:
         _log_error(host, f"{app}: it has just ended, or waits for a backup and has not begun yet")
         return False
     host.log(f"asked for the end of {operation.sentence}; it stops at the next safe point")
-    target = FollowTarget(app, operation.id, "abort", host.name)
+    target = FollowTarget(app, operation.id, "abort", host.name, LIMIT_SECONDS)
     good = watch(host, target, arguments, partial(_is_undone, host))
     forget()
     return good
@@ -89,7 +89,7 @@ def _is_undone(host: Host, result: Result) -> bool:
 
 def _operation(lines: list[str]) -> Operation | None:
     try:
-        return from_json(Operation, json.loads(lines[0])) if lines else None
+        return safe(from_json(Operation, host_json.parse(lines[0]))) if lines else None
     except (ValueError, TypeError):
         return None
 

@@ -172,7 +172,8 @@ def _start_and_watch(host: Host, start: StartRequest) -> bool:
         _log_error(host, _locked(host, start.app, holder))
         return False
     host.log(f"{kind} {start.id} started; Ctrl-C detaches; the {kind} continues on the host")
-    return watch(host, FollowTarget(start.app, start.id, kind, host.name), arguments)
+    target = FollowTarget(start.app, start.id, kind, host.name, start.limit_s)
+    return watch(host, target, arguments)
 
 
 def _locked(host: Host, app: str, holder: Operation) -> str:

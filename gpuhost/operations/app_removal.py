@@ -10,7 +10,7 @@ from pyinfra.api.host import Host
 
 from gpuhost.operations.app_operation import explain, refuse_app, require_idle
 from gpuhost.operations.reading import Commands, executing, forget, read
-from gpuhost.remote.commands import connector_arguments, inline_script
+from gpuhost.remote.commands import inline_script, run_on
 from gpuhost.rollout.draft import current_user
 from gpuhost.rollout.progress import readable
 from gpuhost.rollout.runner_file import runner_file
@@ -42,8 +42,7 @@ def commands(app: str, settings: Settings) -> Commands:
 
 def _remove(state: State, host: Host, app: str) -> bool:
     forget()
-    arguments = {**connector_arguments(host), "_stdin": encoded_runner()}
-    done, output = host.run_shell_command(command(app), **arguments)
+    done, output = run_on(host, command(app), _stdin=encoded_runner())
     for line in output.stdout_lines:
         host.log(f"{app}: {readable(line)}")
     errors = [] if done else output.stderr_lines or ["the connection was lost; run this again"]

@@ -29,7 +29,7 @@ from gpuhost.plans.apt import (
 )
 from gpuhost.plans.apt_archives import owners
 from gpuhost.remote.apt import LOCK_TIMEOUT_S
-from gpuhost.remote.commands import connector_arguments, put, remove, run, script
+from gpuhost.remote.commands import put, remove, run, run_on, script
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.apt import CLOUD_INIT_APT
@@ -196,5 +196,4 @@ def _try_plan(host: Host, target: Plan, snapshot: Snapshot, settings: Settings) 
 
 
 def _run(host: Host, command: StringCommand) -> tuple[bool, CommandOutput]:
-    arguments = {**connector_arguments(host), **command.connector_arguments}
-    return host.run_shell_command(command, **arguments)
+    return run_on(host, command)

@@ -32,7 +32,7 @@ from gpuhost.plans.drift import (
 from gpuhost.plans.drift_reading import ALLOWED, COMMAND, key_options, reading_files
 from gpuhost.plans.host_file import HostFile
 from gpuhost.plans.request import request_for
-from gpuhost.remote.commands import connector_arguments, put, remove, run, script
+from gpuhost.remote.commands import put, remove, run, run_on, script
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 
@@ -177,7 +177,7 @@ def _install_units(snapshot: Snapshot, settings: Settings) -> Commands:
 def print_key(state: State, host: Host) -> bool:
     """Print the public key, and where to install it."""
     show = run("runuser", "-u", ACCOUNT, "--", "cat", f"{KEY}.pub")
-    done, output = host.run_shell_command(show, **connector_arguments(host))
+    done, output = run_on(host, show)
     if not done:
         return False
     for line in (

@@ -13,7 +13,7 @@ from pyinfra.api import State, StringCommand
 from pyinfra.api.host import Host
 from pyinfra.connectors.util import clear_askpass_cache
 
-from gpuhost.remote.commands import connector_arguments, run
+from gpuhost.remote.commands import connector_arguments, run, run_on
 
 # Self-tests of a server with much memory and many cards take more than ten minutes.
 BACK_SECONDS = 1800
@@ -45,7 +45,7 @@ def reboot(state: State, host: Host, reason: str) -> bool:
         "systemd-run", "--quiet", "--on-active=2", "--timer-property=AccuracySec=100ms",
         "systemctl", "reboot",
     )  # fmt: skip
-    done, output = host.run_shell_command(command, **arguments)
+    done, output = run_on(host, command)
     if not done:
         return _fail(host, f"the reboot failed: {output.stderr}")
     clear_askpass_cache(host)

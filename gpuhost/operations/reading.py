@@ -23,6 +23,7 @@ from gpuhost.facts.snapshot import Snapshot as SnapshotFact
 from gpuhost.operations.failures import lacks_packages, skip_reason
 from gpuhost.operations.refuse import refuse
 from gpuhost.plans.request import request_for
+from gpuhost.remote.controller import protect_controller
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Probe, Probes, Snapshot
 from gpuhost.snapshot.collector import script
@@ -54,6 +55,8 @@ def read(settings: Settings) -> Snapshot:
 
     + settings: they name the paths to read
     """
+    # An operation may run without a deploy of gpuhost, and without its config.py.
+    protect_controller()
     host: Host = ctx_host.get()
     request = request_for(settings)
     last = _readings.get(host)

@@ -22,7 +22,7 @@ from gpuhost.plans.apt_archives import clashing, put_aside
 from gpuhost.plans.docker_packages import NAME as DOCKER
 from gpuhost.plans.nvidia_repository import NAME as NVIDIA
 from gpuhost.plans.toolkit_packages import NAME as TOOLKIT
-from gpuhost.remote.commands import connector_arguments, put, remove, run
+from gpuhost.remote.commands import put, remove, run, run_on
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 
@@ -121,9 +121,7 @@ def _install_key(state: State, host: Host, repository: Repository, key_file: str
             f"{repository.name}: {refusal} (from {origin}); "
             "nothing from this repository was installed",
         )
-    command = put(repository.key_path, armor(key))
-    arguments = {**connector_arguments(host), **command.connector_arguments}
-    done, output = host.run_shell_command(command, **arguments)
+    done, output = run_on(host, put(repository.key_path, armor(key)))
     return bool(done) or _fail(host, f"{repository.key_path}: {output.stderr}")
 
 
@@ -141,7 +139,7 @@ def _download(host: Host, repository: Repository) -> bytes:
         "sh",
         QuoteString(repository.key_url),
     )
-    done, output = host.run_shell_command(command, **connector_arguments(host))
+    done, output = run_on(host, command)
     if not done:
         raise ValueError(output.stderr or "the download failed")
     text = "".join(output.stdout_lines)

@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from gpuhost.domain.plain_text import plain
+from gpuhost.domain.plain_text import cut, plain
 from gpuhost.drift.difference import Cause
 from gpuhost.drift.files import replace
 from gpuhost.drift.report import STATUSES, DriftReport
@@ -19,8 +19,6 @@ from gpuhost.outputs.clock import minute
 from gpuhost.outputs.drift import summarize_findings
 from gpuhost.outputs.drift_grid import SIGNS, New, cell_kind, headline, nouns, rows, spread, totals
 
-# The page shows this many characters of a text; `--json` has all of it.
-MAX_TEXT = 4000
 # With more hosts, those that are ok and most details are folded.
 SMALL = 20
 
@@ -81,9 +79,7 @@ def _clean(value: Any) -> Any:
     """Every text on the page: without control characters, and of limited length."""
     if isinstance(value, Markup) or not isinstance(value, str):
         return value
-    if len(value) > MAX_TEXT:
-        value = value[:MAX_TEXT] + " … (shortened; --json has all of it)"
-    return plain(value.replace("\r\n", "\n").replace("\t", " "))
+    return plain(cut(value))
 
 
 def write(path: Path, text: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
+from gpuhost.domain.plain_text import plain
 from gpuhost.drift.difference import KINDS
 from gpuhost.drift.files import replace
 from gpuhost.drift.report import STATUSES, DriftReport, HostDrift
@@ -47,10 +48,11 @@ def _of_hosts(report: DriftReport, registry: CollectorRegistry) -> None:
         registry=registry,
     )
     for host in report.hosts:
+        name = plain(host.host)
         for candidate in STATUSES:
-            status.labels(host.host, candidate.value).set(candidate is host.status)
+            status.labels(name, candidate.value).set(candidate is host.status)
         for kind, count in _counts(host):
-            findings.labels(host.host, kind).set(count)
+            findings.labels(name, kind).set(count)
 
 
 def _counts(host: HostDrift) -> list[tuple[str, int]]:

@@ -22,6 +22,7 @@ SECONDS = 30
 LINES = 20
 # The directory of the package, installed or a checkout.
 ROOT = Path(gpuhost.drift.__file__).parents[2]
+LOOK_ALIKE = str.maketrans("<>@&*`[]~|#", "‹›＠＆∗ˋ［］∼¦♯")
 ANSWER = re.compile(r"(\d+) ok", re.ASCII)
 
 
@@ -37,7 +38,7 @@ class Message:
 def message(report: DriftReport, changes: Changes) -> Message:
     """Hosts, ids and kinds, but no values: it goes to a chat."""
     lines = [
-        f"{word} {describe_change(one)}"
+        f"{word} {_literal(describe_change(one))}"
         for word, part in (("new", changes.new), ("gone", changes.gone))
         for one in part
     ]
@@ -47,6 +48,13 @@ def message(report: DriftReport, changes: Changes) -> Message:
         "\n".join([*lines[:LINES], *more, "", summarize_hosts(report)]),
         "warning" if changes.new else "success",
     )
+
+
+def _literal(text: str) -> str:
+    """Without mentions and markup of Slack, DingTalk, Feishu, Markdown and HTML: `<!channel>`,
+    `@all`, `[text](address)`. Characters that look alike replace them.
+    """
+    return text.translate(LOOK_ALIKE)
 
 
 def unusable(urls: Sequence[str], seconds: float = SECONDS) -> list[int]:

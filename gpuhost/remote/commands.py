@@ -6,10 +6,14 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from paramiko import SSHException
 from pyinfra.api import Host, QuoteString, State, StringCommand
 from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS, ConnectorArguments
+from pyinfra.connectors.util import CommandOutput, OutputLine
 
 QUICK = 30
+# If no answer arrives this long after a command's own limit, the connection is lost.
+ROUND_TRIP_SECONDS = 30
 PUT = (
     'set -e; umask 022; mkdir -p "$(dirname "$1")"; umask 077; '
     'cat >"$1.gpuhost-new"; chmod "$2" "$1.gpuhost-new"; mv -f "$1.gpuhost-new" "$1"'
@@ -81,6 +85,19 @@ def connector_arguments(host: Host) -> dict[str, Any]:
     return {key: arguments[key] for key in CONNECTOR_ARGUMENT_KEYS if key in arguments}
 
 
+def run_on(host: Host, command: StringCommand, **more: Any) -> tuple[bool, CommandOutput]:
+    """Run a command in a function among an operation's commands. A broken connection is a failure,
+    with the reason as its error output: an exception would be shown with a traceback.
+
+    + more: arguments that take precedence
+    """
+    arguments = {**connector_arguments(host), **command.connector_arguments, **more}
+    try:
+        return host.run_shell_command(command, **arguments)
+    except (SSHException, EOFError, OSError) as error:
+        return False, CommandOutput([OutputLine("stderr", str(error) or "the connection was lost")])
+
+
 @cache
 def script_text(name: str) -> str:
     """The text of a file in gpuhost/remote."""
@@ -88,7 +105,10 @@ def script_text(name: str) -> str:
 
 
 def _limited(seconds: int, *bits: str | QuoteString, stdin: str | None = None) -> StringCommand:
-    connector: dict[str, Any] = {} if stdin is None else {"_stdin": stdin}
+    """The host ends it; if the host does not answer, this side does."""
+    connector: dict[str, Any] = {"_timeout": seconds + ROUND_TRIP_SECONDS}
+    if stdin is not None:
+        connector["_stdin"] = stdin
     return StringCommand("LC_ALL=C", "timeout", "-k", "5", str(seconds), *bits, **connector)
 
 

@@ -7,8 +7,6 @@ from typing import Protocol
 from paramiko import SSHException
 from pyinfra.api.exceptions import ConnectError
 
-# If no answer arrives this long after a command's own limit, the connection is lost.
-ROUND_TRIP_SECONDS = 30
 # What SSH libraries raise when a connection breaks.
 CONNECTION_ERRORS = (SSHException, EOFError, OSError, ConnectError)
 

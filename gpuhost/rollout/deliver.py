@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -12,10 +11,14 @@ import gevent  # type: ignore[import-untyped]
 from pyinfra.api import QuoteString, StringCommand
 from pyinfra.api.host import Host
 
+from gpuhost.domain import host_json
+from gpuhost.domain.plain_text import safe
 from gpuhost.domain.rendering import render
+from gpuhost.remote.commands import ROUND_TRIP_SECONDS
 from gpuhost.rollout.bundle import Bundle
-from gpuhost.rollout.connection import CONNECTION_ERRORS, ROUND_TRIP_SECONDS, RoundTripTimeout
-from gpuhost.runner.contract import APPS, RESUME_UNIT_FILE, Operation, from_json, release_unit
+from gpuhost.rollout.connection import CONNECTION_ERRORS, RoundTripTimeout
+from gpuhost.rollout.progress import readable
+from gpuhost.runner.contract import APPS, RESUME_UNIT_FILE, Operation, release_unit
 
 SCRIPT = "release_begin.sh"
 BUSY = 75
@@ -78,7 +81,9 @@ def start_release(host: Host, request: StartRequest, arguments: dict[str, Any]) 
         # An interrupted session prints nothing.
         _warn_connection_lost(host)
         return None
-    raise NotStarted(f"it could not be started: {'; '.join(output.stderr_lines[-5:])}")
+    raise NotStarted(
+        f"it could not be started: {'; '.join(map(readable, output.stderr_lines[-5:]))}"
+    )
 
 
 def _warn_connection_lost(host: Host) -> None:
@@ -125,8 +130,8 @@ def _stdin(request: StartRequest) -> dict[str, Any]:
 def _holder(lines: list[str]) -> Operation:
     """The operation that locks the app; the script prints nothing else."""
     try:
-        return from_json(Operation, {"kind": "release", "id": "", "by": "", **json.loads(lines[0])})
-    except (ValueError, TypeError):
+        return safe(Operation.lenient(host_json.parse(lines[0])))
+    except ValueError:
         # It has just started and has not written its file yet.
         return Operation("release", "", "", 0)
 

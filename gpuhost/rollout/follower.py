@@ -6,20 +6,25 @@ connection changes nothing on the host: the follower reconnects and continues.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import gevent  # type: ignore[import-untyped]
 
-from gpuhost.rollout.connection import ROUND_TRIP_SECONDS, CommandFailed, Connection, ConnectionLost
+from gpuhost.domain import host_json
+from gpuhost.domain.plain_text import safe
+from gpuhost.remote.commands import ROUND_TRIP_SECONDS
+from gpuhost.rollout.connection import CommandFailed, Connection, ConnectionLost
 from gpuhost.rollout.progress import readable
-from gpuhost.runner.contract import APPS, Operation, Result, from_json, release_unit, resume_unit
+from gpuhost.runner.contract import APPS, Operation, Result, release_unit, resume_unit
 
+STATES = {state: state for state in ("running", "ended", "lost")}
 # The host waits this long for more of the log before it answers.
 WAIT_SECONDS = 10
 PAUSE_SECONDS = 1.0
+# For a log that nothing is written to any more.
+AVAILABLE_SECONDS = 600
 # A server that reboots is back within this time. After it, following stops.
 RECONNECT_SECONDS = 600
 RECONNECT_PAUSE = 3.0
@@ -37,12 +42,14 @@ class FollowTarget:
 
     + id: of a release; for a restore the name of the backup, which is where its log is
     + kind: "release", "rollback", "restore"
+    + limit_s: after this time the host ends it; None: unknown. Another operation may come first
     """
 
     app: str
     id: str
     kind: str
     host: str
+    limit_s: int | None = None
 
     @property
     def home(self) -> str:
@@ -92,6 +99,8 @@ class LogFollower:
 
     def until_end(self) -> Iterator[Poll]:
         """Every poll; the last one has the state `ended`. Raises FollowError."""
+        limit = self._target.limit_s
+        end = None if limit is None else time.monotonic() + 2 * limit + self._patience
         while True:
             poll = self.poll(WAIT_SECONDS)
             if poll.first:
@@ -99,6 +108,8 @@ class LogFollower:
             yield poll
             if poll.state == "ended":
                 return
+            if end is not None and time.monotonic() > end:
+                raise FollowError(f"it has not ended, and its limit of {limit} s has passed twice")
             if poll.state == "lost":
                 self._wait_for_resume(poll)
             else:
@@ -107,8 +118,10 @@ class LogFollower:
 
     def available(self) -> Iterator[Poll]:
         """What the log holds at present. Raises FollowError."""
-        before = None
+        before, end = None, time.monotonic() + AVAILABLE_SECONDS
         while before != self._offset:
+            if time.monotonic() > end:
+                raise FollowError(f"its log did not end within {AVAILABLE_SECONDS} s")
             before = self._offset
             yield self.poll(0)
 
@@ -138,14 +151,14 @@ class LogFollower:
             target.id, self._offset, wait, seconds=wait + ROUND_TRIP_SECONDS,
         )  # fmt: skip
         try:
-            answer = json.loads(lines[0])
-            result = from_json(Result, answer["result"]) if answer["result"] else None
-            holder = from_json(Operation, answer["holder"]) if answer["holder"] else None
-            state, offset = str(answer["state"]), int(answer["offset"])
+            answer = host_json.parse(lines[0])
+            result = safe(Result.lenient(answer["result"])) if answer["result"] else None
+            holder = safe(Operation.lenient(answer["holder"])) if answer["holder"] else None
+            state, offset = STATES[answer["state"]], int(answer["offset"])
             is_other = state == "lost" and holder is not None and holder.id != target.id
             first = holder if is_other else None
             return Poll(state, offset, result, holder, tuple(lines[1:]), first)
-        except (LookupError, ValueError, TypeError):
+        except (LookupError, ValueError, TypeError, OverflowError):
             # A login banner, part of an answer, or nothing.
             reason = f"unexpected answer: {readable(lines[0])}" if lines else ""
             raise ConnectionLost(reason) from None

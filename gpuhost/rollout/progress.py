@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Callable, Iterable
 
-from gpuhost.domain.plain_text import plain
+from gpuhost.domain.plain_text import cut, plain
 from gpuhost.runner.contract import STAGE, STAGE_FAILED
 
 LINE = re.compile(r"(\d\d):(\d\d):(\d\d) (.*)")
@@ -23,7 +23,7 @@ def readable(text: str) -> str:
     """Output of a host as one terminal line."""
     words = ESCAPES.sub("", text).replace("\t", "    ")
     # A progress bar overwrites itself: only its last state counts.
-    return plain(words.rstrip("\r").rpartition("\r")[2])
+    return plain(cut(words.rstrip("\r").rpartition("\r")[2]))
 
 
 def duration(seconds: float) -> str:

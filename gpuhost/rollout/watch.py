@@ -13,10 +13,9 @@ from pyinfra.api.host import Host
 from pyinfra.connectors.util import clear_askpass_cache
 from typing_extensions import override
 
-from gpuhost.remote.commands import run
+from gpuhost.remote.commands import ROUND_TRIP_SECONDS, run
 from gpuhost.rollout.connection import (
     CONNECTION_ERRORS,
-    ROUND_TRIP_SECONDS,
     CommandFailed,
     Connection,
     ConnectionLost,

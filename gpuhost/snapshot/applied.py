@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from gpuhost.domain import host_json
 from gpuhost.snapshot.probes import NotRead, Probes
 from gpuhost.snapshot.request import Request
 
@@ -54,7 +54,7 @@ class Applied:
         """
         text = _text(probes)
         try:
-            document = json.loads(text or "null")
+            document = host_json.parse(text or "null")
             if document["format"] != FORMAT:
                 return None
             settings = tuple(dict(values) for values in document["settings"])

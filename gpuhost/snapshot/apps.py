@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files as resources
 from shlex import quote
 from typing import Any
 
+from gpuhost.domain import host_json
+from gpuhost.domain.app_name import NAME
 from gpuhost.runner.contract import APPS, Operation, Result, backup_unit, release_unit
 from gpuhost.snapshot.app_state import AppState, Backup, BackupUnits, Given, ReleaseState
 from gpuhost.snapshot.apps_details import Details
@@ -16,6 +17,10 @@ from gpuhost.snapshot.lenient import mapping, mappings, seconds, text, texts
 from gpuhost.snapshot.probes import NotRead, Probes
 from gpuhost.snapshot.request import ProbeCommand, Request
 
+# More than a server has room for.
+MAX_APPS = 200
+# Of a directory's name.
+MAX_NAME = 255
 AT_WORK = ("active", "activating", "reloading", "deactivating")
 Units = Mapping[str, Mapping[str, str]]
 PROGRAM = resources("gpuhost.snapshot").joinpath("apps_on_host.py").read_text(encoding="utf-8")
@@ -59,16 +64,26 @@ class Apps:
             return cls({}, ())
         document = mapping(_parsed(probes.output("apps")))
         units = dict(_units(probes))
-        apps = [_app(value, units) for value in mappings(document.get("apps"))]
+        apps = [_app(value, units) for value in _bounded(mappings(document.get("apps")))]
         booted = seconds(document.get("booted"))
         return cls({app.name: app for app in apps}, texts(document.get("runners")), booted)
 
 
 def _parsed(text: str) -> Any:
     try:
-        return json.loads(text)
+        return host_json.parse(text)
     except (ValueError, RecursionError) as error:
         raise NotRead(f"apps: not valid JSON: {error}") from error
+
+
+def _bounded(apps: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Raises NotRead for names that no app can have, and for more apps than there can be."""
+    if len(apps) > MAX_APPS:
+        raise NotRead(f"apps: the host names {len(apps)} apps; at most {MAX_APPS} are read")
+    for app in apps:
+        if not NAME.fullmatch(name := text(app.get("name"))) or len(name) > MAX_NAME:
+            raise NotRead(f"apps: no valid name of an app: {name[:MAX_NAME]!r}")
+    return apps
 
 
 def _units(probes: Probes) -> Iterator[tuple[str, Mapping[str, str]]]:

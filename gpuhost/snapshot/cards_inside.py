@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from shlex import quote
 from typing import Any
 
+from gpuhost.domain import host_json
 from gpuhost.runner.contract import APPS, CARDS_UNKNOWN
 from gpuhost.snapshot.lenient import mapping, texts
 from gpuhost.snapshot.probes import NotRead, Probes
@@ -55,6 +55,6 @@ def _answer(value: object) -> tuple[str, str]:
 
 def _parsed(text: str) -> Any:
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
+        return host_json.parse(text)
+    except ValueError as error:
         raise NotRead(f"cards_inside: not valid JSON: {error}") from error

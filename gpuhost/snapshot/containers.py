@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from shlex import quote
 from typing import Any
 
+from gpuhost.domain import host_json
 from gpuhost.runner.contract import card_use
 from gpuhost.snapshot.engine import ENGINE_RUNS
 from gpuhost.snapshot.lenient import mapping, mappings, text, whole
@@ -156,7 +156,7 @@ def _inspected(probes: Probes) -> list[str]:
 def _parsed(lines: list[str]) -> Iterator[Mapping[str, Any]]:
     for line in lines:
         try:
-            yield mapping(json.loads(line))
+            yield mapping(host_json.parse(line))
         except (ValueError, RecursionError) as error:
             raise NotRead(f"docker inspect did not print JSON: {error}") from error
 

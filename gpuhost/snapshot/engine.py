@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
+from gpuhost.domain import host_json
 from gpuhost.snapshot.probes import Probes
 from gpuhost.snapshot.request import ProbeCommand, Request
 from gpuhost.snapshot.units import ENGINE
@@ -43,7 +43,7 @@ def read_engine(probes: Probes) -> tuple[Engine | None, str]:
     if probe.rc != 0:
         return None, probe.complaint
     try:
-        info = json.loads(probe.out)
+        info = host_json.parse(probe.out)
         return _from_info(info), ""
     except (ValueError, TypeError, AttributeError):
         return None, "docker info did not print JSON"

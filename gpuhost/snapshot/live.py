@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files as resources
 from shlex import quote
 
+from gpuhost.domain import host_json
 from gpuhost.runner.contract import APPS
 from gpuhost.snapshot.apps import HAS_APPS
 from gpuhost.snapshot.engine import ENGINE_RUNS
@@ -53,8 +53,8 @@ class LiveContainers:
         """Raises NotRead."""
         output = probes.output("live_containers")
         try:
-            apps = mappings(json.loads(output))
-        except (ValueError, RecursionError) as error:
+            apps = mappings(host_json.parse(output))
+        except ValueError as error:
             raise NotRead(f"live_containers: not valid JSON: {error}") from error
         return cls(
             {

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 
+from gpuhost.domain import host_json
 from gpuhost.snapshot.packages import installed_packages
 from gpuhost.snapshot.probes import Probes
 from gpuhost.snapshot.request import Request
@@ -47,7 +47,7 @@ def _record(text: str | None) -> dict[str, object] | None:
     if text is None:
         return None
     try:
-        value = json.loads(text)
+        value = host_json.parse(text)
     except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from gpuhost.domain import host_json
 from gpuhost.snapshot.request import Request
 
 NVIDIA_RECORD = "/var/lib/gpuhost/nvidia.json"
@@ -30,7 +30,7 @@ class NvidiaRecord:
     @classmethod
     def from_json(cls, text: str) -> NvidiaRecord:
         try:
-            values = json.loads(text)
+            values = host_json.parse(text)
         except (ValueError, RecursionError):
             return cls()
         if not isinstance(values, dict):

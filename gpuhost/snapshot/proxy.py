@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
+from gpuhost.domain import host_json
 from gpuhost.domain.redact import mask_login
 from gpuhost.snapshot.probes import NotRead, Probes
 from gpuhost.snapshot.request import ProbeCommand, Request
@@ -94,7 +94,7 @@ def taken_from_engine(probes: Probes) -> int | None:
 
 def _json_object(text: str) -> dict[str, Any]:
     try:
-        values = json.loads(text)
+        values = host_json.parse(text)
     except (ValueError, RecursionError):
         return {}
     return values if isinstance(values, dict) else {}

@@ -7,12 +7,16 @@ log it. The reply is one tar, compressed and in base64.
 from __future__ import annotations
 
 import base64
-import gzip
 import zlib
 from collections.abc import Iterable, Iterator
 
+from gpuhost.domain.sizes import MB
 from gpuhost.snapshot.probes import Probe, Probes
 
+# What a reply may unpack to: a host with a thousand mounts and three thousand packages sends a
+# twentieth of it.
+MAX_UNPACKED = 32 * MB
+GZIP = 16 + zlib.MAX_WBITS
 # Of a tar: its unit of length, and the type of a file.
 BLOCK, REGULAR = 512, b"0"
 # Root runs the script as it is; others use sudo if it needs no password, else their own rights.
@@ -28,6 +32,10 @@ class BadReply(ValueError):
     """The host's reply is incomplete, or it is not a reply of the collector."""
 
 
+class TooLarge(BadReply):
+    """The reply unpacks to more than is read."""
+
+
 def decode(reply: Iterable[str]) -> Probes:
     """Unpack the reply of the collector.
 
@@ -36,13 +44,25 @@ def decode(reply: Iterable[str]) -> Probes:
     try:
         packed = base64.b64decode("".join(line.strip() for line in reply), validate=True)
         # Unpack the whole first: only the checksum at the end shows that the reply was cut.
-        texts = dict(_members(gzip.decompress(packed)))
+        texts = dict(_members(_unpack(packed)))
+    except TooLarge:
+        raise
     except (zlib.error, EOFError, OSError, ValueError) as error:
         raise BadReply(f"the host's reply is incomplete: {error}") from error
     names = sorted(name[:-3] for name in texts if name.endswith(".rc"))
     if not names:
         raise BadReply("the host's reply is incomplete: it holds no probe")
     return Probes({name: _probe(texts, name) for name in names})
+
+
+def _unpack(packed: bytes) -> bytes:
+    unpacking = zlib.decompressobj(GZIP)
+    archive = unpacking.decompress(packed, MAX_UNPACKED)
+    if unpacking.eof:
+        return archive
+    if len(archive) < MAX_UNPACKED:
+        raise EOFError("it ends too early")
+    raise TooLarge(f"the host's reply unpacks to more than {MAX_UNPACKED // MB} MB")
 
 
 def _members(archive: bytes) -> Iterator[tuple[str, str]]:

@@ -9,8 +9,8 @@ from typing import Any
 from pyinfra import host, logger, state
 from pyinfra.context import ctx_host, ctx_state
 
-from gpuhost.appfile.loading import NAME
 from gpuhost.appfile.model import XGpuhost
+from gpuhost.domain.app_name import NAME
 from gpuhost.operations import app
 from gpuhost.operations.app_operation import explain
 from gpuhost.operations.reading import read

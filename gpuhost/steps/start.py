@@ -12,10 +12,10 @@ from gpuhost.checks.finding import Status
 from gpuhost.checks.registry import finding_of
 from gpuhost.operations.failures import continue_after_failures, continues
 from gpuhost.operations.reading import read
+from gpuhost.remote.controller import protect_controller
 from gpuhost.settings import Settings
 from gpuhost.settings.merge import BadSettings, settings_of
 from gpuhost.snapshot import NotRead, Snapshot
-from gpuhost.steps.no_terminal import never_ask_without_terminal
 
 # Without these no other step is possible.
 GATE = ("system.privileges", "system.supported", "system.init")
@@ -34,7 +34,7 @@ def load_settings_or_stop(*, keep_going: bool = False) -> Settings | None:
         if settings := load_settings_or_stop():
             swap.apply(settings)
     """
-    never_ask_without_terminal()
+    protect_controller()
     try:
         settings = settings_of(host)
     except BadSettings as error:

@@ -68,6 +68,20 @@ def test_a_run_ends_with_one_line(place: Workplace, sshd: Sshd) -> None:
     assert "Beginning operation run" not in run.err
 
 
+def test_an_operation_without_a_deploy(workplace: Workplace, sshd: Sshd) -> None:
+    """It has no settings to load, and the directory no config.py; one host cannot be read."""
+    good = hosts(sshd)[GOOD]
+    inventory = str(workplace.inventory({GOOD: good, BAD: sshd.login("exec yes")}))
+    words = [str(PYINFRA), inventory, "gpuhost.operations.swap.file"]
+    dry, run = (workplace.run(*words, *more, timeout=120) for more in (["--dry"], []))
+    assert (dry.exit, run.exit) == (1, 1)
+    for one in (dry, run):
+        assert not asked(one)
+        assert f"[{BAD}] Command socket/SSH error: TooMuchOutput" in one.err
+        assert f"[{GOOD}] Connected" in one.err
+    assert run.err.splitlines()[-1].endswith(ENDS_WITH)
+
+
 def test_an_unreachable_host(workplace: Workplace, sshd: Sshd, closed_port: int) -> None:
     shutil.copy(ROOT / "config.py", workplace.path)
     inventory = hosts(sshd, ssh_port=closed_port)

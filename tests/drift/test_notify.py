@@ -68,7 +68,7 @@ def test_the_message_has_no_secret() -> None:
 
 def test_a_hosts_name_is_on_one_line() -> None:
     body = message_of([], [host("gpu1\nnew gpu2\x1b[2J", a_b="drift")]).body
-    assert body.startswith("new gpu1?new gpu2?[2J: a.b (drift)\n\n")
+    assert body.startswith("new gpu1?new gpu2?［2J: a.b (drift)\n\n")
 
 
 @pytest.mark.slow
@@ -138,3 +138,11 @@ def test_a_token_is_not_in_the_argument_list(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_scheme() -> None:
     assert scheme("MailTo://ada:pw@example.com") == "mailto"
+
+
+def test_a_name_mentions_nobody_and_has_no_markup() -> None:
+    """Of Slack, DingTalk, Feishu and WeCom, of Markdown and HTML."""
+    name = "<!channel> @all <at user_id=all> [x](http://evil.example) **x** `x` ~x~ <b># "
+    body = message_of([], [host(name, a_b="drift")]).body
+    assert not set(body) & set("<>@[]*`~#|&")
+    assert "channel" in body

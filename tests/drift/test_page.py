@@ -143,7 +143,7 @@ def test_text_from_hosts_is_escaped() -> None:
     assert "&lt;script&gt;document.title" in text
     assert all(character.isprintable() or character == "\n" for character in text)
     assert "a?b?[31mc?d?e?f?g?h j\nk" in text
-    assert "shortened" in text
+    assert "more characters)" in text
     assert "x" * 4001 not in text
     assert "Interrupted." in text
 

@@ -94,6 +94,8 @@ def _arguments(case: dict[str, Any]) -> dict[str, Any]:
 
 def _shown(command: Any) -> Any:
     """A command as the cases write it: without environment and time limit."""
+    if isinstance(command, dict) and "_stdin" not in command:
+        command = command["command"]
     if isinstance(command, dict):
         line = _plain(str(command["command"]))
         if line == "python3 -I -":

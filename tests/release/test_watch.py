@@ -13,6 +13,7 @@ from pyinfra.connectors.util import CommandOutput, OutputLine
 
 from gpuhost.rollout import follower as module
 from gpuhost.rollout import watch as watching
+from gpuhost.rollout.connection import Connection
 from gpuhost.rollout.detach import _print_and_exit
 from gpuhost.rollout.follower import FollowTarget
 from gpuhost.rollout.watch import watch
@@ -229,3 +230,61 @@ class _HostWithCallback(FakeHost):
 
 def _fail() -> None:
     raise ZeroDivisionError
+
+
+CONTROL = "\x1b]0;owned\x07\x9b31m\u202egnp\u200b"
+HOSTILE = {
+    "control": _look("ended", CONTROL, result=dict.fromkeys(RESULT, CONTROL)),
+    "numbers": _look("ended", result={**RESULT, "started": 10**300, "ended": -5.5, "gap_s": 1e308}),
+    "long": _look("ended", result={**RESULT, "state": "failed", "said": "x" * 10**6}),
+    "types": _look("ended", result={name: [{}] for name in RESULT}),
+    "holder": _look("lost", holder={**OTHER, "started": 1e200, "by": CONTROL}),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_status_files(name: str) -> None:
+    good, host = _watched(HOSTILE[name], HOSTILE[name], ENDED, ENDED)
+    assert good == (name in ("numbers", "holder"))
+    assert all(line.isprintable() and len(line) < 10_000 for line in host.said), host.said
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"state": NaN}', '{"offset": 1e999}', "[" * 10**5, '{"state": "nonsense", "offset": 1}',
+     '{"state": "ended", "offset": {}, "result": 0, "holder": 0}', "9" * 10**5],
+    ids=lambda text: text[:20],
+)  # fmt: skip
+def test_hostile_answers_are_no_answers(text: str) -> None:
+    good, _ = _watched({"out": [text]}, ENDED)
+    assert good
+
+
+def test_a_release_that_never_ends_is_left_after_its_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = iter(range(0, 10**6, 100))
+    monkeypatch.setattr(module.time, "monotonic", lambda: float(next(clock)))
+    host: Any = FakeHost(*[_look()] * 1000)
+    target = FollowTarget("tts", WATCHED.id, "release", "gpu1", limit_s=3600)
+    assert not watch(host, target, {"_sudo": True})
+    assert any("its limit of 3600 s has passed twice" in line for line in host.said)
+    assert len(host.looks) > 800
+
+
+def test_a_log_without_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(0, 10**6, 10))
+    monkeypatch.setattr(module.time, "monotonic", lambda: float(next(clock)))
+    offsets = iter(range(1, 10**6))
+
+    class Endless(Connection):
+        def run(self, *words: str | int, seconds: int) -> list[str]:
+            return list(_look(offset=next(offsets))["out"])
+
+        def reconnect(self) -> None:
+            raise AssertionError
+
+    follower = module.LogFollower(Endless(), WATCHED, lambda _: None, patience=0)
+    with pytest.raises(module.FollowError, match="its log did not end within 600 s"):
+        for _ in follower.available():
+            pass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from shlex import join, quote
 
 from gpuhost.checks.deployed import OLDER, deployed_check
 from gpuhost.checks.deployed.deployed_app import DeployedApp
@@ -49,7 +50,7 @@ def containers(app: DeployedApp) -> Verdict:
         return warn(
             "only containers of the release",
             f"{', '.join(extra)} of its project, not part of the release",
-            fix=f"docker rm -f {' '.join(extra)} if it is not needed",
+            fix=f"docker rm -f {join(extra)} if it is not needed",
         )
     return ok(f"{total} containers running")
 
@@ -82,7 +83,7 @@ def health(app: DeployedApp) -> Verdict:
     faults = [container for container in unhealthy if app.since(container.started) > limit]
     if faults:
         names = ", ".join(f"{container.name} is {container.health}" for container in faults)
-        return fail("healthy", names, fix=f"docker logs {faults[0].name} says why")
+        return fail("healthy", names, fix=f"docker logs {quote(faults[0].name)} says why")
     loading = [container.name for container in unhealthy]
     return ok(f"loading: {', '.join(loading)}" if loading else f"{len(checked)} healthy")
 
@@ -99,7 +100,7 @@ def restarts(app: DeployedApp) -> Verdict:
         return ok("none")
     actual = ", ".join(f"{container.name} {container.restarts} times" for container in restarted)
     judge = fail if looping else warn
-    name = (looping or restarted)[0].name
+    name = quote((looping or restarted)[0].name)
     fix = f"docker logs {name} says why; docker restart {name} resets the counter"
     return judge("none restarted", f"restarted: {actual}", fix=fix)
 

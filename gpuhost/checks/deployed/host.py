@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from ipaddress import ip_address
+from shlex import join
 
 from gpuhost.checks.finding import Verdict, fail, later, ok
 from gpuhost.checks.registry import Check
@@ -26,7 +27,7 @@ def published(snapshot: Snapshot, settings: Settings) -> Verdict:
     ports = sorted(_published(snapshot, settings))
     if not ports:
         return ok("all are declared")
-    names = " ".join(dict.fromkeys(name for name, _ in ports))
+    names = join(dict.fromkeys(name for name, _ in ports))
     return fail(
         "ports of apps, and those of firewall_allow",
         "; ".join(f"{name} publishes {port}" for name, port in ports),

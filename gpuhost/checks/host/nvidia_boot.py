@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from shlex import quote
 
 from gpuhost.checks.finding import Verdict, fail, later, ok, skip, unknown, warn
 from gpuhost.checks.registry import check
@@ -158,4 +159,5 @@ def _any_kernel(kernels: Kernels) -> Verdict:
 
 
 def _rebuild(release: str) -> str:
-    return f"apt-get install {headers_of(release)}; dkms autoinstall -k {release}"
+    headers = quote(headers_of(release))
+    return f"apt-get install {headers}; dkms autoinstall -k {quote(release)}"

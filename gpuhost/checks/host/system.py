@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hashlib import sha256
+from shlex import quote
 
 from gpuhost.checks.finding import Verdict, fail, later, ok, skip, warn
 from gpuhost.checks.registry import check
@@ -108,7 +109,9 @@ def hostname(snapshot: Snapshot, settings: Settings) -> Verdict:
     name, address = snapshot.system.hostname, snapshot.hostname.address
     if address:
         return ok(f"{name} is {address}")
-    return fail(f"{name} resolves", "it does not", fix=f"echo '127.0.1.1 {name}' >>/etc/hosts")
+    return fail(
+        f"{name} resolves", "it does not", fix=f"echo {quote(f'127.0.1.1 {name}')} >>/etc/hosts"
+    )
 
 
 @check("system.clock", "The clock is synchronised with a time server.")

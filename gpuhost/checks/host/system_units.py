@@ -22,10 +22,11 @@ def units(snapshot: Snapshot, settings: Settings) -> Verdict:
             f"{name} {'failed' if name in snapshot.units.failed else 'stopped'}" for name in broken
         ]
         lines += [f"{name} failed" for name in others]
+        first = quote(broken[0])
         return fail(
             "no failed unit",
             ", ".join(lines),
-            fix=f"journalctl -b -u {broken[0]}; then systemctl start {broken[0]}, or {AGAIN}",
+            fix=f"journalctl -b -u {first}; then systemctl start {first}, or {AGAIN}",
         )
     if others:
         return warn(

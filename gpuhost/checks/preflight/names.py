@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from shlex import join
 
 from gpuhost.appfile.compose.short_forms import BadPort, PublishedPort
 from gpuhost.checks.finding import Verdict, fail, ok, skip
@@ -146,7 +147,7 @@ def names(proposal: Proposal) -> Verdict:
     return fail(
         f"{', '.join(needed)} free",
         f"taken: {', '.join(described)}",
-        fix=f"docker rm -f {' '.join(box.name for box in taken)}; or, to take over that "
+        fix=f"docker rm -f {join(box.name for box in taken)}; or, to take over that "
         "deployment, set x-gpuhost.project to its project, and adopt=True",
     )
 
@@ -169,11 +170,10 @@ def networks(proposal: Proposal) -> Verdict:
             )
             conflicting.append((name, made))
     if conflicting:
-        clashing = ", ".join(name for name, _ in conflicting)
         return fail(
             f"networks of project {project}",
             "; ".join(f"{name} exists, made by {made}" for name, made in conflicting),
-            fix=f"docker network rm {clashing.replace(',', '')} if it is not used, or "
+            fix=f"docker network rm {join(name for name, _ in conflicting)} if it is not used, or "
             "declare it external: true",
         )
     if missing:

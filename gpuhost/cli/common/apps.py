@@ -25,7 +25,7 @@ def require_name(app: str) -> None:
 
     Raises click.ClickException.
     """
-    from gpuhost.appfile.loading import NAME, NAME_RULE
+    from gpuhost.domain.app_name import NAME, NAME_RULE
 
     if not NAME.fullmatch(app):
         raise click.ClickException(f"invalid app name {app!r}: use {NAME_RULE}")

@@ -20,11 +20,13 @@ from gpuhost.cli.common import streams
 from gpuhost.domain.exit_status import Exit
 from gpuhost.domain.plain_text import plain
 from gpuhost.fleet.host_keys import refuse_unknown_host_keys
+from gpuhost.fleet.host_pool import OnDone
 from gpuhost.fleet.inventory import Fleet, load
-from gpuhost.fleet.reading import disable_password_prompts
+from gpuhost.fleet.reading import REPLY_BYTES, disable_password_prompts
+from gpuhost.fleet.spared_work import spare_work
+from gpuhost.remote.ssh_limits import limit_ssh
 
 TIMEOUT = 180
-OnDone = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -111,13 +113,15 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON i
 
 @contextmanager
 def open_fleet(options: ReadOptions) -> Iterator[tuple[Fleet, OnDone]]:
-    """The hosts, and a function to call with the name of each host that is done. Never asks.
+    """The hosts, and a function that shows the progress. Never asks.
 
     Raises BadInventory, and click's own errors.
     """
     _silence_libraries()
     refuse_unknown_host_keys()
     disable_password_prompts()
+    limit_ssh(REPLY_BYTES)
+    spare_work()
     # What the user's inventory prints must not end up in the JSON.
     with redirect_stdout(sys.stderr):
         fleet = load_fleet(options)
@@ -192,12 +196,15 @@ def _progress(hosts: Sequence[Host]) -> Iterator[OnDone]:
     names = TextColumn("{task.description}", markup=False)
     remaining = [host.name for host in hosts]
     # Created here, on the terminal itself: the inventory's stdout is redirected to stderr.
-    with Progress(*columns, names, **_on_terminal()) as bar:
+    # Without a thread of its own, which worker processes would inherit.
+    with Progress(*columns, names, auto_refresh=False, **_on_terminal()) as bar:
         task = bar.add_task(_waiting_for(remaining), total=len(hosts))
 
-        def on_done(host: str) -> None:
-            remaining.remove(host)
-            bar.update(task, advance=1, description=_waiting_for(remaining))
+        def on_done(host: str | None) -> None:
+            if host is not None:
+                remaining.remove(host)
+                bar.update(task, advance=1, description=_waiting_for(remaining))
+            bar.refresh()
 
         yield on_done
 

@@ -86,7 +86,8 @@ def run_deploy(options: RunOptions, deploy: str, **data: str | bool) -> NoReturn
     fleet = load_fleet(options)
     for host, problem in fleet.refused.items():
         raise BadInventory(f"{host}: {problem}")
-    from gpuhost.steps.no_terminal import WHAT_TO_DO, has_terminal, never_ask_without_terminal
+    from gpuhost.remote.controller import protect_controller
+    from gpuhost.remote.no_terminal import WHAT_TO_DO, has_terminal
 
     if not (options.yes or options.dry or has_terminal()):
         raise click.ClickException(f"there is no terminal to confirm on: {WHAT_TO_DO}")
@@ -96,7 +97,7 @@ def run_deploy(options: RunOptions, deploy: str, **data: str | bool) -> NoReturn
     # Do not load it a second time: an inventory may ask a cloud for its hosts.
     pyinfra_cli.cli.make_inventory = lambda *_, **__: fleet.state.inventory
     pyinfra_cli.main.cli = _interruptible_cli
-    never_ask_without_terminal()
+    protect_controller()
     sys.argv = ["pyinfra", options.inventory, str(deploy_file(deploy)), *_arguments(options)]
     pyinfra_cli.main.main()
     raise AssertionError("pyinfra's command ends with an exit status")

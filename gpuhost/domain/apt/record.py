@@ -7,6 +7,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from gpuhost.domain import host_json
 from gpuhost.domain.apt.mirrors import Mirror
 
 DIRECTORY = "/var/lib/gpuhost/apt"
@@ -55,7 +56,7 @@ class Record:
     def from_json(cls, text: str) -> Record | None:
         """None for text that is not a record: after a lost record only the choice is repeated."""
         try:
-            values = json.loads(text)
+            values = host_json.parse(text)
             record = cls(**values)
         except (ValueError, TypeError, RecursionError):
             return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -28,6 +27,8 @@ RESULTS = {
 NO_DEVICE, STUB, NOT_READY, MISMATCH, COMPAT = 100, 34, 802, 803, 804
 UVM, CONTROL = "/dev/nvidia-uvm", "/dev/nvidiactl"
 LIBRARY_VERSION = re.compile(r"libcuda\.so\.(\d{3,4}(?:\.\d+){1,2})", re.ASCII)
+
+from gpuhost.domain import host_json
 
 
 @dataclass(frozen=True)
@@ -85,9 +86,9 @@ class CudaAnswer:
 def parse_answer(output: str) -> CudaAnswer:
     """The answer in an output; what is none of it is why CUDA was not asked. Never raises."""
     try:
-        values = json.loads(output)
+        values = host_json.parse(output)
         numbers = {key: _number(values.get(key)) for key in ("result", "version", "count")}
-    except (ValueError, AttributeError, TypeError, OverflowError, RecursionError):
+    except (ValueError, AttributeError, TypeError, OverflowError):
         return CudaAnswer(failure=output.strip() or "it printed nothing")
     if not {"load", "result", "count"} & set(values):
         return CudaAnswer(failure=output.strip())

@@ -6,10 +6,10 @@ of them changes, the test must be repeated.
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 
+from gpuhost.domain import host_json
 from gpuhost.domain.toolkit.cuda_answer import CudaAnswer, parse_answer
 
 RECORD = "/var/lib/gpuhost/toolkit.json"
@@ -68,7 +68,7 @@ class Proof:
 def parse(record: str) -> Proof | None:
     """The proof that the host keeps; None if it is not one."""
     try:
-        values = json.loads(record)
+        values = host_json.parse(record)
         return Proof(
             Circumstances(*(str(values[k]) for k in ("driver", "toolkit", "engine", "image"))),
             gpus=int(values["gpus"]),

@@ -1,0 +1,34 @@
+"""Imported first: later imports may print, and pyinfra_cli patches the standard library for
+parallel connections. The rest is for a fast start.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+
+# What imports create is never garbage.
+gc.disable()
+
+from gpuhost.cli.common import streams  # noqa: E402, F401
+
+# isort: split
+import pyinfra_cli  # type: ignore[import-untyped]  # noqa: E402, F401
+
+# paramiko imports it for `Match exec` in an ssh_config, where pyinfra puts its own in place of it.
+_without: dict[str, None] = {} if "invoke" in sys.modules else {"invoke": None}
+sys.modules.update(_without)  # type: ignore[arg-type]
+
+# isort: split
+import pyinfra.connectors.sshuserclient  # noqa: E402, F401
+
+for _name in _without:
+    del sys.modules[_name]
+
+
+def is_over() -> None:
+    """Collect garbage from now on, but never what was imported: worker processes share it."""
+    gc.freeze()
+    # Hosts leave little in cycles; the default looks for it every 700 objects.
+    gc.set_threshold(20_000)
+    gc.enable()

@@ -1,0 +1,95 @@
+"""A worker process: connects to hosts, reads them and evaluates what they reply, many at a time.
+
+It is forked from the command before anything is connected. Its memory is limited, and it ends by
+itself, by the kernel's alarm, if one evaluation blocks it: the command then knows which host did
+that.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import traceback
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NoReturn
+
+import gevent  # type: ignore[import-untyped]
+from gevent.os import make_nonblocking, nb_read  # type: ignore[import-untyped]
+
+from gpuhost.domain.sizes import GB
+from gpuhost.fleet import channel
+
+# Seconds in which a worker may do nothing but evaluate one host: a hundred times what it takes.
+BLOCKED_SECONDS = 10
+# In addition to what a worker has when it starts.
+MEMORY = 1 * GB
+NUMBER_BYTES = 4
+
+# Evaluates the host with this number; calls the function just before, to say that it begins.
+Task = Callable[[int, Callable[[], None]], Any]
+
+
+def work(
+    orders: int, replies: int, task: Task, meanwhile: Callable[[], Iterable[None]]
+) -> NoReturn:
+    """Do what arrives on `orders`, numbers of hosts, until the command closes it or ends.
+
+    + replies: a message (NUMBER, None) when the evaluation of a host begins; then its result,
+      (NUMBER, (RESULT,))
+    + meanwhile: other work, done while hosts answer
+    """
+    try:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+        signal.alarm(BLOCKED_SECONDS)
+        gevent.reinit()
+        gevent.get_hub().exception_stream = None
+        _limit_memory()
+        gevent.spawn(_stay_alive)
+        gevent.spawn(_step_by_step, meanwhile)
+        make_nonblocking(orders)
+        while number := nb_read(orders, NUMBER_BYTES):
+            gevent.spawn(_one, int.from_bytes(number, "big"), task, replies)
+    except BaseException:
+        # A bug: the command replaces this process, or reports its hosts.
+        traceback.print_exc()
+        os._exit(1)
+    # Not sys.exit: what the command has buffered must not be written a second time.
+    os._exit(0)
+
+
+def _one(number: int, task: Task, replies: int) -> None:
+    def begin() -> None:
+        signal.alarm(BLOCKED_SECONDS)
+        channel.write(replies, channel.pack((number, None)))
+
+    # Without a reader the command has ended.
+    with suppress(OSError):
+        channel.write(replies, channel.pack((number, (task(number, begin),))))
+
+
+def _stay_alive() -> None:
+    """Postpone the alarm; a worker that is blocked does not get here."""
+    while True:
+        signal.alarm(BLOCKED_SECONDS)
+        gevent.sleep(1)
+
+
+def _step_by_step(work: Callable[[], Iterable[None]]) -> None:
+    for _ in work():
+        gevent.sleep(0)
+
+
+def _limit_memory() -> None:
+    """Raises nothing: a system without /proc or the limit works without it."""
+    with suppress(OSError, ValueError):
+        # Not all of the address space: threads reserve much of it, and use little.
+        pages = int(Path("/proc/self/statm").read_text("ascii").split()[5])
+        limit = pages * resource.getpagesize() + MEMORY
+        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        if hard == resource.RLIM_INFINITY or limit < hard:
+            resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
