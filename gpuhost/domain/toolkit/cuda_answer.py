@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from gpuhost.domain import host_json
+
 # Results of CUDA's driver API (CUresult in cuda.h).
 RESULTS = {
     3: "not initialized",
@@ -27,8 +29,6 @@ RESULTS = {
 NO_DEVICE, STUB, NOT_READY, MISMATCH, COMPAT = 100, 34, 802, 803, 804
 UVM, CONTROL = "/dev/nvidia-uvm", "/dev/nvidiactl"
 LIBRARY_VERSION = re.compile(r"libcuda\.so\.(\d{3,4}(?:\.\d+){1,2})", re.ASCII)
-
-from gpuhost.domain import host_json
 
 
 @dataclass(frozen=True)
