@@ -48,12 +48,14 @@ REQUEST = Request(
             "sed -s -n -E -e 1F -e 's#://[^/[:space:]]*@#://***@#g; s/^/:/p'"
             f" {LIST} {LIST}.d/*.list {LIST}.d/*.sources /etc/apt/mirrors/*"
             f" {ORIGINALS}/etc/apt/sources.list {ORIGINALS}/etc/apt/*/* {CLASHING}/*",
+            at_once=True,
         ),
         ProbeCommand(
             "apt_releases",
             # An archive without InRelease has Release and Release.gpg.
             f"grep -asH -m 2 -E '^(Origin|Date):' {LISTS}*_InRelease {LISTS}*_Release",
             absent=Probe(1),
+            at_once=True,
         ),
     ),
 )

@@ -28,6 +28,7 @@ REQUEST = Request(
             f"grep -m 2000 -sHE -e '{VARIABLES}' -e '{grub.LINES}' {SETTINGS} {SETTINGS}.d/*.cfg"
             f" /boot/grub/grubenv {GRUB_CFG} {' '.join(LOADERS)}",
             absent=Probe(2),
+            at_once=True,
         ),
     )
 )

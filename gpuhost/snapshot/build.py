@@ -15,7 +15,9 @@ CACHE, CACHE_UNIT = "apt-cacher-ng", "apt-cacher-ng.service"
 REQUEST = Request(
     packages=(CACHE,),
     units=(CACHE_UNIT,),
-    probes=(ProbeCommand("docker0", "ip -4 -o address show dev docker0", absent=Probe(1)),),
+    probes=(
+        ProbeCommand("docker0", "ip -4 -o address show dev docker0", absent=Probe(1), at_once=True),
+    ),
 )
 
 

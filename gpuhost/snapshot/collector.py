@@ -63,7 +63,9 @@ def _render(request: Request, probes: Iterable[ProbeCommand]) -> Iterator[str]:
         seconds = AT_ONCE if at_once else pairs[0][0].seconds
         limit = "$patience" if seconds is None else str(seconds)
         if at_once:
-            body = f"expect {' '.join(probe.name for probe, _ in pairs)}\n{{\n{body}\n}} &"
+            body = (
+                f"expect {' '.join(probe.name for probe, _ in pairs)}\n{{\n{body}\n}} 2>/dev/null &"
+            )
         yield f'limit={limit}\n{{\n{body}\n}} | expire "$limit" &'
 
 

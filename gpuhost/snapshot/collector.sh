@@ -36,9 +36,13 @@ expect() {
 }
 
 # Asking Docker's socket would start a stopped engine: systemd knows without doing so.
-is_running() {
-    timeout 3 systemctl is-active --quiet "$1" </dev/null >/dev/null 2>&1
-}
+engine_runs() {
+    [ "${engine+asked}" ] || {
+        timeout 3 systemctl is-active --quiet docker.service </dev/null
+        engine=$?
+    }
+    return "$engine"
+} >/dev/null 2>&1
 
 # By what the probe `units` has printed: a service that ended with an error, or is tried again.
 has_failed() {

@@ -32,7 +32,10 @@ REQUEST = Request(
             " -x erofs -x efivarfs",
         ),
         ProbeCommand(
-            "containerd_root", "grep -E '^ *root *=' /etc/containerd/config.toml", absent=Probe(2)
+            "containerd_root",
+            "grep -E '^ *root *=' /etc/containerd/config.toml",
+            absent=Probe(2),
+            at_once=True,
         ),
     ),
 )

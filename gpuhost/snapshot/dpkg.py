@@ -29,10 +29,13 @@ REQUEST = Request(
     units=TIMERS,
     probes=(
         ProbeCommand("processes", "ps -e -o pid=,comm="),
-        ProbeCommand("apt_locks", f"stat -c '%d %i %n' {' '.join(LOCKS)}"),
-        ProbeCommand("dpkg_updates", "find /var/lib/dpkg/updates -type f"),
+        ProbeCommand("apt_locks", f"stat -c '%d %i %n' {' '.join(LOCKS)}", at_once=True),
+        ProbeCommand("dpkg_updates", "find /var/lib/dpkg/updates -type f", at_once=True),
         ProbeCommand(
-            "dpkg_unfinished", f"grep -B1 -E '{UNFINISHED}' /var/lib/dpkg/status", absent=Probe(1)
+            "dpkg_unfinished",
+            f"grep -B1 -E '{UNFINISHED}' /var/lib/dpkg/status",
+            absent=Probe(1),
+            at_once=True,
         ),
         ProbeCommand("apt_config", f"apt-config dump --no-empty {PERIODIC} {BLACKLIST}"),
     ),

@@ -8,10 +8,9 @@ from typing import Any
 from gpuhost.domain import host_json
 from gpuhost.snapshot.probes import Probes
 from gpuhost.snapshot.request import ProbeCommand, Request
-from gpuhost.snapshot.units import ENGINE
 
 # A request to Docker's socket would start a stopped engine.
-ENGINE_RUNS = f"is_running {ENGINE}"
+ENGINE_RUNS = "engine_runs"
 REQUEST = Request(
     probes=(ProbeCommand("docker_info", "docker info --format '{{json .}}'", only_if=ENGINE_RUNS),)
 )

@@ -27,16 +27,24 @@ BUILD = re.compile(r"/lib/modules/([^/]+)/build/Makefile")
 REQUEST = Request(
     files=(CMDLINE,),
     probes=(
-        ProbeCommand("kernels", r"find /boot -maxdepth 1 -name 'vmlinuz-*' -printf '%f\n'"),
+        ProbeCommand(
+            "kernels", r"find /boot -maxdepth 1 -name 'vmlinuz-*' -printf '%f\n'", at_once=True
+        ),
         ProbeCommand(
             "kernel_modules",
             r"grep -sHoE '^[^:]*/(nvidia[a-z0-9-]*|nouveau|nova[a-z_-]*)\.ko[^:]*:'"
             " /lib/modules/*/modules.dep",
             absent=Probe(1),
+            at_once=True,
         ),
         # The kernels with headers on disk: printf is the shell's own.
         ProbeCommand("kernel_builds", r"printf '%s\n' /lib/modules/*/build/Makefile", at_once=True),
-        ProbeCommand("nouveau_off", f"grep -sHE '{BLOCKING_LINE}' {CONFIGURED}", absent=Probe(1)),
+        ProbeCommand(
+            "nouveau_off",
+            f"grep -sHE '{BLOCKING_LINE}' {CONFIGURED}",
+            absent=Probe(1),
+            at_once=True,
+        ),
         ProbeCommand("modprobe_files", rf"printf '%s\n' {CONFIGURED}", at_once=True),
     ),
 )

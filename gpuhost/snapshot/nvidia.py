@@ -62,7 +62,9 @@ REQUEST = Request(
         ProbeCommand("nvidia_smi", "nvidia-smi", seconds=None, only_if=HAS_NVIDIA_SMI),
         _query("nvidia_query", QUERY_FIELDS),
         _query("nvidia_query_old", QUERY_FIELDS_BEFORE_R510),
-        ProbeCommand("nvidia_version", "cat /proc/driver/nvidia/version", absent=Probe(1)),
+        ProbeCommand(
+            "nvidia_version", "cat /proc/driver/nvidia/version", absent=Probe(1), at_once=True
+        ),
         ProbeCommand(
             "loaded_modules",
             "grep -E '^(nvidia|nouveau|nova)' /proc/modules",

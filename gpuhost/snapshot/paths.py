@@ -10,9 +10,9 @@ from gpuhost.snapshot.request import ProbeCommand, Request
 STAT = "stat -c '%a %U %G %s %Y %F %n'"
 REQUEST = Request(
     probes=(
-        ProbeCommand("files", "grep -aH ''", arguments="files"),
+        ProbeCommand("files", "grep -aH ''", arguments="files", at_once=True),
         ProbeCommand("stat", STAT, arguments="managed"),
-        ProbeCommand("hashes", "sha256sum", arguments="managed"),
+        ProbeCommand("hashes", "sha256sum", arguments="managed", at_once=True),
         ProbeCommand("paths", STAT, arguments="plain"),
     ),
 )

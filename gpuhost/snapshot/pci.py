@@ -9,7 +9,9 @@ from gpuhost.snapshot.request import ProbeCommand, Request
 REQUEST = Request(
     probes=(
         ProbeCommand(
-            "pci", "grep -sHE '^(DRIVER|PCI_ID|PCI_CLASS)=' /sys/bus/pci/devices/*/uevent"
+            "pci",
+            "grep -sHE '^(DRIVER|PCI_ID|PCI_CLASS)=' /sys/bus/pci/devices/*/uevent",
+            at_once=True,
         ),
     )
 )

@@ -34,7 +34,8 @@ class ProbeCommand:
     + seconds: its time limit; None: the patience of the reading, for what many cards make slow
     + arguments: the list of `Request` that follows the command; nothing is run for an empty list
     + only_if: a shell condition, without which it is not run
-    + at_once: it only reads from the kernel and cannot hang: run without a limit, ten times faster
+    + at_once: it only asks the kernel and reads small files of the system: one after another, with
+      one limit for all of them, and much cheaper
     + last: run after all others have ended
     + absent: its result on a host without the thing that it reads; None: it is not run
     """

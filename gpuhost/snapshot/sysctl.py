@@ -36,6 +36,7 @@ REQUEST = Request(
             "sysctl_files",
             f"find -L {' '.join(DIRECTORIES)} -maxdepth 1 -name '*.conf' -printf '%s\\t%p\\n'"
             " -exec grep -aHnE 'swappiness|^[^#;=]*[*?[]' {} +",
+            at_once=True,
         ),
     ),
 )

@@ -30,11 +30,13 @@ REQUEST = Request(
             r"""grep -soHE 'lib(cuda|nvidia-ml)\.so\.[0-9.]+|^[[:space:]-]*"?name"?:.*'"""
             f" {REFRESHED} {STATIC}",
             absent=Probe(2),
+            at_once=True,
         ),
         ProbeCommand(
             "mig_instances",
             "find /proc/driver/nvidia/capabilities -path '*/mig/gi*/ci*/access'",
             absent=Probe(1),
+            at_once=True,
         ),
     ),
 )

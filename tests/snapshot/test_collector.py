@@ -167,6 +167,16 @@ def test_no_file_is_left_behind(tmp_path: Path) -> None:
     assert not Path(folders[0]).exists()
 
 
+def test_what_is_read_at_once_times_out_together(tmp_path: Path) -> None:
+    """Nothing ends what hangs with a disk: neither the reading nor its connection waits."""
+    command(tmp_path / "bin", "printenv", "exec sleep 40")
+    began = time.monotonic()
+    snapshot = collect(commands=tmp_path / "bin").snapshot
+    assert time.monotonic() - began < HUNG_SECONDS
+    assert snapshot.probes.get("sudo_user").rc is None
+    assert snapshot.disks.under("/").size > 0
+
+
 PR_SET_CHILD_SUBREAPER = 36
 
 

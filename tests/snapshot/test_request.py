@@ -99,7 +99,7 @@ def test_the_script_is_posix_sh(settings: Settings) -> None:
     assert done.returncode == 0, done.stdout
 
 
-def started_probes(tmp_path: Path, *commands: str, is_running: bool = False) -> list[str]:
+def started_probes(tmp_path: Path, *commands: str, engine_runs: bool = False) -> list[str]:
     """The probes that the script starts, in order, on a host with only these commands."""
     for name in commands:
         (tmp_path / name).write_text("#!/bin/sh\n")
@@ -109,7 +109,7 @@ at_once() {{ echo "$1" >&3; }}
 expect() {{ :; }}
 expire() {{ while read -r _; do :; done; }}
 uname() {{ :; }}
-is_running() {{ {str(is_running).lower()}; }}
+engine_runs() {{ {str(engine_runs).lower()}; }}
 PATH={tmp_path}
 exec 3>&1
 run_probes
@@ -127,7 +127,7 @@ wait
 def test_a_condition_decides_whether_a_probe_is_run(tmp_path: Path) -> None:
     bare = started_probes(tmp_path)
     assert not {"nvidia_smi", "nvidia_query", "kernel_log", "docker_info"} & set(bare)
-    engine = started_probes(tmp_path, is_running=True)
+    engine = started_probes(tmp_path, engine_runs=True)
     assert {"docker_info", "docker_inspect"} <= set(engine) - set(bare)
     card = started_probes(tmp_path, "nvidia-smi")
     asked = {"nvidia_smi", "nvidia_query", "nvidia_query_old", "nvidia_details"}

@@ -155,10 +155,10 @@ NASTY = ["/a b", "/a'b", "/$(reboot)", "/`reboot`", "/a\nb", '/"', "/-rf", "/*",
 def test_paths_are_sent_as_data() -> None:
     """A real shell parses the script, and passes every path to the probe unchanged."""
     text = script(Request(managed=tuple(NASTY)))
-    show = """at_once() { :; }
+    show = """probe() { :; }
 expect() { :; }
 expire() { cat; }
-probe() { [ "$1" != hashes ] || { shift 2; printf '%s\\0' "$@"; }; }
+at_once() { [ "$1" != hashes ] || { shift 2; printf '%s\\0' "$@"; }; }
 """
     shown = text.replace("main </dev/null\n", f"{show}run_probes\nwait\n")
     done = subprocess.run(["/bin/sh"], input=shown.encode(), capture_output=True, check=True)
