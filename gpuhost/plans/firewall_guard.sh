@@ -193,9 +193,10 @@ keep() {
     timeout 5 systemctl is-enabled ufw.service >"$pending.new/ufw-unit" 2>/dev/null || true
     ufw_is_on || : >"$pending.new/was-off"
     # On disk before it counts, and counted before anything changes: a reset may come at any time.
-    timeout 30 sync
+    # Only these files: what else the host has to write may take minutes.
+    timeout 60 sync "$pending.new"/* "$pending.new"
     mv "$pending.new" "$pending"
-    timeout 30 sync
+    timeout 60 sync "$state"
 }
 
 stop_timers() { timeout 20 systemctl stop "$undo-*.timer" 2>/dev/null || true; }

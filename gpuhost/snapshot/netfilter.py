@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_interface
@@ -19,6 +20,8 @@ SAVED: dict[Family, str] = {4: "iptables_save", 6: "ip6tables_save"}
 OTHER: dict[Family, str] = {4: "iptables_other", 6: "ip6tables_other"}
 TOOLS: dict[Family, str] = {4: "iptables", 6: "ip6tables"}
 NO_SUCH_COMMAND = 127
+# iptables-save of 1.8 about chains that nft made in a table with one of iptables' names.
+INCOMPATIBLE = re.compile(r"Table `(\w+)' (?:contains incompatible|is incompatible)")
 ROUTES = "/proc/net/route"
 DEFAULT_ROUTE = "00000000"
 # The rules of the other backend of iptables, which the kernel asks too. The legacy one has rules
@@ -94,7 +97,7 @@ class Netfilter:
                 family,
                 (tables, other) if other else (tables,),
                 tuple(table for table in nft if table.filters(family)),
-                (*unread, *_unread_nft(probes)),
+                (*unread, *_unread_chains(probes, family), *_unread_nft(probes)),
                 tuple((name, network) for name, _, network in addresses),
             )
         return cls(kernel, rulesets, nft, _outside(probes, addresses))
@@ -125,6 +128,12 @@ def _other_backend(probes: Probes, family: Family) -> tuple[Tables | None, tuple
         return None, (f"the other backend of {TOOLS[family]}: {probe.complaint}",)
     tables = Tables.parse(probe.out)
     return (tables if any(tables.rules()) else None), ()
+
+
+def _unread_chains(probes: Probes, family: Family) -> tuple[str, ...]:
+    probe = probes.get(SAVED[family])
+    tables = dict.fromkeys(INCOMPATIBLE.findall(probe.out + probe.err))
+    return tuple(f"chains of the table {name} that only nft lists" for name in tables)
 
 
 def _unread_nft(probes: Probes) -> tuple[str, ...]:
