@@ -64,7 +64,7 @@ def test_a_healthy_card_is_silent(card: dict[str, Any]) -> None:
 
 
 def test_kinds_of_cards_and_drivers() -> None:
-    assert len(CARDS) == 24
+    assert len(CARDS) == 25
     branches = {card["driver"].partition(".")[0] for card in CARDS}
     assert {"470", "525", "535", "550", "580", "590", "595"} <= branches
 
@@ -102,6 +102,7 @@ def test_arguments_of_processes_stay_on_the_host() -> None:
             '<nvidia_smi_log><!DOCTYPE a [<!ENTITY b "c">]><gpu>&b;</gpu></nvidia_smi_log>',
             "not valid",
         ),
+        (f"<nvidia_smi_log>{'<gpu/>' * 200}</nvidia_smi_log>", "more than 128 cards"),
         (f"<nvidia_smi_log>{'a' * LARGEST}</nvidia_smi_log>", "more than"),
         (f"<nvidia_smi_log><gpu>{'<a>' * 50}{'</a>' * 50}</gpu></nvidia_smi_log>", "too deeply"),
         (

@@ -16,7 +16,7 @@ from gpuhost.domain.nvidia.card_paths import RECOVERY
 from gpuhost.domain.nvidia.placeholders import BadValue, Meaning, bad_value, meaning
 
 # Eight cards are about 100 kB without their lists of clocks.
-LARGEST, DEEPEST, MOST_VALUES = 2_000_000, 8, 2_000
+LARGEST, DEEPEST, MOST_VALUES, MOST_CARDS = 2_000_000, 8, 2_000, 128
 LOG, END = "<nvidia_smi_log>", "</nvidia_smi_log>"
 NUMBER = re.compile(r"(-?\d{1,12}(?:\.\d{1,6})?)\s*(?:x|C|W|%|MiB|us|bank\(s\))?", re.ASCII)
 WORDS = {"yes": True, "no": False, "active": True, "not active": False}
@@ -102,7 +102,10 @@ def parse_reports(text: str) -> tuple[Report, ...]:
         root = ET.fromstring(text[start : end + len(END)])  # noqa: S314
     except (ET.ParseError, ValueError, RecursionError, MemoryError) as error:
         raise BadXmlError(f"its XML is not valid: {error}") from error
-    return tuple(_report(gpu) for gpu in root.findall("gpu"))
+    gpus = root.findall("gpu")
+    if len(gpus) > MOST_CARDS:
+        raise BadXmlError(f"more than {MOST_CARDS} cards")
+    return tuple(_report(gpu) for gpu in gpus)
 
 
 def _report(gpu: ET.Element) -> Report:
