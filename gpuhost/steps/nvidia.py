@@ -64,7 +64,6 @@ def apply(settings: Settings) -> None:
         mig=settings.nvidia_mig,
         gpu=settings.gpu,
         adopt=settings.adopt,
-        _ignore_errors=True,
         **sudo_args(settings),
     )
 

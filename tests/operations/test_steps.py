@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from inspect import signature
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -67,3 +68,12 @@ def _recorder(calls: dict[str, dict[str, Any]], operation: str, of: Any) -> Call
         calls[operation] = of.bind(**own).arguments
 
     return record
+
+
+def test_no_step_repeats_an_argument_of_sudo_args() -> None:
+    """In a deploy that continues after failures, a second `_ignore_errors` is a TypeError."""
+    for path in Path(toolkit.__file__).parent.glob("*.py"):
+        if path.name != "start.py":
+            text = path.read_text(encoding="utf-8")
+            assert "_ignore_errors=" not in text, path.name
+            assert "_sudo=" not in text, path.name
