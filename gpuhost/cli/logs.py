@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from collections.abc import Callable, Mapping
 
@@ -13,16 +12,13 @@ from pyinfra.api.host import Host
 from gpuhost.cli.common.completion import apps
 from gpuhost.cli.common.hosts import ReadOptions, open_fleet, report_output, with_read_options
 from gpuhost.domain.exit_status import Exit
-from gpuhost.domain.plain_text import plain
+from gpuhost.domain.plain_text import cut, plain, without_escapes
 from gpuhost.fleet.host_pool import HostError, HostResults, on_each_host
 from gpuhost.fleet.inventory import Fleet
 from gpuhost.fleet.logs import NoLog, Target, find_log, stream_log
 from gpuhost.fleet.workers import read_hosts
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
-
-# Colours and cursor movements in the output of tools.
-ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|\][^\x07\x1b]*(?:\x07|\x1b\\))")
 
 
 @click.command()
@@ -99,15 +95,20 @@ def _show(fleet: Fleet, targets: Targets, follow: bool, as_json: bool) -> Target
 
 def _writer(lead: str) -> Callable[[str], None]:
     def write(line: str) -> None:
-        text = ESCAPES.sub("", line).replace("\t", "    ")
-        click.echo(plain(f"{lead}{text}".rstrip("\r")))
+        text = without_escapes(line).replace("\t", "    ")
+        click.echo(plain(cut(f"{lead}{text}".rstrip("\r"))))
 
     return write
 
 
 def _json_writer(host: str, target: Target) -> Callable[[str], None]:
     known = {"host": host, "app": target.app, "release": target.release}
-    return lambda line: click.echo(json.dumps({**known, "line": line}, ensure_ascii=False))
+
+    def write(line: str) -> None:
+        text = plain(cut(without_escapes(line)))
+        click.echo(json.dumps({**known, "line": text}, ensure_ascii=False))
+
+    return write
 
 
 def _notifier(host: str) -> Callable[[str], None]:

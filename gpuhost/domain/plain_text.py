@@ -6,6 +6,7 @@ ones, which show another text than there is; texts without end; numbers that no 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 from enum import Enum
@@ -14,6 +15,7 @@ from math import isfinite
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|\][^\x07\x1b]*(?:\x07|\x1b\\))")
 # Characters of one text. The longest of an honest host, a list of files that differ, is shorter.
 MAX_TEXT = 4000
 # What a signed number of 64 bits can be: more than any size, time or count of a host.
@@ -28,6 +30,11 @@ def plain(text: str) -> str:
         c if c.isprintable() or c == "\n" else " " if c.isspace() and c != "\r" else "?"
         for c in text.replace("\r\n", "\n")
     )
+
+
+def without_escapes(text: str) -> str:
+    """Without colours and cursor movements, which the output of honest tools has too."""
+    return ESCAPES.sub("", text)
 
 
 def cut(text: str, length: int = MAX_TEXT) -> str:
@@ -46,7 +53,7 @@ def _safe(value: Any) -> Any:
     """A text or a dataclass that needs no change stays the same object."""
     kind = type(value)
     if kind is str:
-        return value if len(value) <= MAX_TEXT and value.isprintable() else plain(cut(value))
+        return value if len(value) <= MAX_TEXT and value.isprintable() else _printable(value)
     if value is None or kind is bool or isinstance(value, Enum):
         return value
     if kind is float:
@@ -59,7 +66,11 @@ def _safe(value: Any) -> Any:
         return {_safe(key): _safe(item) for key, item in value.items()}
     if is_dataclass(value):
         return _safe_fields(value)
-    return plain(cut(str(value))) if isinstance(value, str) else value
+    return _printable(str(value)) if isinstance(value, str) else value
+
+
+def _printable(text: str) -> str:
+    return plain(cut(without_escapes(text)))
 
 
 def _safe_fields(value: Any) -> Any:

@@ -22,6 +22,7 @@ from gevent.monkey import get_original  # type: ignore[import-untyped]
 from gpuhost.fleet import channel, worker
 from gpuhost.fleet.host_pool import Evaluate, HostError, HostResults, OnDone, with_host
 from gpuhost.fleet.host_status import HostStatus
+from gpuhost.fleet.interruption import interruption_reaches_this_greenlet
 from gpuhost.fleet.inventory import Fleet
 from gpuhost.fleet.safe_result import safe_result
 
@@ -63,7 +64,8 @@ def read_hosts(
     run: _Run[T] = _Run(names, task, meanwhile, fleet.state.config.PARALLEL, on_done)
     interrupted = False
     try:
-        run.until_done(None if deadline is None else time.monotonic() + deadline)
+        with interruption_reaches_this_greenlet():
+            run.until_done(None if deadline is None else time.monotonic() + deadline)
     except KeyboardInterrupt:
         interrupted = True
     finally:

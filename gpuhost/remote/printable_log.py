@@ -11,7 +11,7 @@ from typing_extensions import override
 from gpuhost.domain.plain_text import plain
 
 # Colours, as pyinfra writes them; they move nothing and hide nothing.
-COLOUR = re.compile(r"(\x1b\[(?:0|1|3[1-7])m)")
+COLOUR = re.compile(r"(\x1b\[(?:0|1|22|3[1-7])m)")
 
 
 class _Printable(logging.Filter):

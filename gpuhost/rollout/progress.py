@@ -6,12 +6,10 @@ import re
 import time
 from collections.abc import Callable, Iterable
 
-from gpuhost.domain.plain_text import cut, plain
+from gpuhost.domain.plain_text import cut, plain, without_escapes
 from gpuhost.runner.contract import STAGE, STAGE_FAILED
 
 LINE = re.compile(r"(\d\d):(\d\d):(\d\d) (.*)")
-# Colours and cursor movements in the output of tools.
-ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|\][^\x07\x1b]*(?:\x07|\x1b\\))")
 DAY = 86400
 # How often a running stage is shown.
 RUNNING_SECONDS = 15
@@ -21,7 +19,7 @@ MAX_LENGTH = 100
 
 def readable(text: str) -> str:
     """Output of a host as one terminal line."""
-    words = ESCAPES.sub("", text).replace("\t", "    ")
+    words = without_escapes(text).replace("\t", "    ")
     # A progress bar overwrites itself: only its last state counts.
     return plain(cut(words.rstrip("\r").rpartition("\r")[2]))
 

@@ -70,8 +70,7 @@ BAD = {
     "closed": ("unreachable", r"^Could not connect \("),
     "silent": ("unreachable", r"^connecting: no answer within 9 s"),
     "hangs": ("error", r"^reading: no answer within 9 s"),
-    # No output: pyinfra drops what is not UTF-8.
-    "garbage": ("error", "^the host's reply is incomplete: it holds no probe"),
+    "garbage": ("error", "^the host's reply is incomplete: string argument should contain only"),
     "no login": ("error", "its output: This account is currently not available.$"),
     "no /tmp": ("error", "^the reading failed: mktemp: "),
     "full": ("error", "^the reading failed: no directory to write in: /run, /dev/shm and /tmp"),

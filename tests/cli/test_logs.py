@@ -139,7 +139,7 @@ def test_as_json(logs: Callable[..., Run]) -> None:
     assert run.exit == 0
     lines = [json.loads(line) for line in run.out.splitlines()]
     assert lines[0] == {"host": GOOD, "app": "tts", "release": NEW, "line": "01:02:03 == build"}
-    assert lines[1]["line"] == "01:02:04 \x1b[32mgr\x1b]0;t\x07\x9büß\tnew\x1b[0m"
+    assert lines[1]["line"] == "01:02:04 gr?üß new"
     assert len(lines) == 2
 
 

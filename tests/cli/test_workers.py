@@ -149,7 +149,7 @@ def test_a_result_that_is_too_large_is_an_error(read: Callable[..., HostResults[
 def test_texts_leave_a_process_safe(read: Callable[..., HostResults[Any]]) -> None:
     results = read(lambda name, begin: (f"\x1b[2J{name}\u202e", float("nan"), "x" * 10**6, 10**30))
     text, number, long, large = results.by_host["gpu0"]
-    assert (text, number, large) == ("?[2Jgpu0?", 0.0, 2**63 - 1)
+    assert (text, number, large) == ("gpu0?", 0.0, 2**63 - 1)
     assert len(long) < 5000
 
 
