@@ -273,7 +273,11 @@ def test_invalid_files_of_one_app_do_not_affect_others(
 KEYS = ("kept", "services", "listens", "files", "site", "certificate", "schedule", "said", "out",
         "count", "ports", "ends", "last", "state", "there")  # fmt: skip
 values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=5),
     lambda inner: (
         st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=5)
     ),
