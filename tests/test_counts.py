@@ -183,7 +183,7 @@ LAB_TESTS = {
     "tests/e2e/test_system.py": 25,
     "tests/e2e/test_toolkit.py": 34,
     "tests/lab/test_driver_packages.py": 4,
-    "tests/lab/test_lab.py": 37,
+    "tests/lab/test_lab.py": 38,
     "tests/lab/test_packages.py": 15,
     "tests/lab/test_real_driver.py": 32,
     "tests/release/test_on_host.py": 9,
