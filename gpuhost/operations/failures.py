@@ -22,12 +22,13 @@ from gpuhost.checks.finding import Finding, Status
 # starting.
 NEEDS: dict[str, tuple[str, ...]] = {
     "nvidia.load": ("nvidia.driver",),
+    "nvidia_mig.layout": ("nvidia.driver", "nvidia.load"),
     "nvidia_upkeep.fabric_manager": ("nvidia.driver",),
     "nvidia_upkeep.persistence": ("nvidia.driver",),
     "toolkit.cdi": ("nvidia.driver", "nvidia.load", "toolkit.packages"),
     "toolkit.proof": ("docker", "nvidia.driver", "nvidia.load", "toolkit.packages"),
     "build.apt_cache": ("docker",),
-    "app.release": ("docker", "nvidia", "toolkit", "nginx", "app_tools"),
+    "app.release": ("docker", "nvidia", "nvidia_mig", "toolkit", "nginx", "app_tools"),
 }
 # Operations that need these skip what uses apt: each would wait for the same lock.
 PACKAGES = "system.packages"

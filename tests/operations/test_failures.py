@@ -90,7 +90,8 @@ def run(
 
 
 ALL = (
-    *("system.packages", "nvidia.driver", "nvidia_upkeep.hold", "nvidia.load", "docker.engine"),
+    *("system.packages", "nvidia.driver", "nvidia_upkeep.hold", "nvidia.load", "nvidia_mig.layout"),
+    "docker.engine",
     *("toolkit.packages", "toolkit.cdi", "docker.daemon_json", "build.apt_cache", "toolkit.proof"),
     *("firewall.rules", "system.security_updates", "nginx.packages", "app.release"),
 )
@@ -109,9 +110,13 @@ def without(*skipped: str) -> list[str]:
     ("fails", "skipped"),
     [
         ("docker.engine", ("build.apt_cache", "toolkit.proof", "app.release")),
-        ("nvidia.driver", ("nvidia.load", "toolkit.cdi", "toolkit.proof", "app.release")),
+        (
+            "nvidia.driver",
+            ("nvidia.load", "nvidia_mig.layout", "toolkit.cdi", "toolkit.proof", "app.release"),
+        ),
         ("toolkit.packages", ("toolkit.cdi", "toolkit.proof", "app.release")),
         ("nginx.packages", ("app.release",)),
+        ("nvidia_mig.layout", ("app.release",)),
         ("firewall.rules", ()),
         ("nvidia_upkeep.hold", ()),
         ("system.packages", ()),
