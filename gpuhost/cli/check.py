@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 
 import click
@@ -16,6 +15,7 @@ from gpuhost.cli.common.hosts import (
 )
 from gpuhost.fleet.check import check_fleet
 from gpuhost.outputs.fleet import print_report
+from gpuhost.outputs.json_text import json_text
 from gpuhost.outputs.table import console
 
 
@@ -49,7 +49,7 @@ def check(options: ReadOptions, as_json: bool, show_all: bool) -> None:
         report = check_fleet(fleet, options.timeout, on_done)
     with report_output():
         if as_json:
-            click.echo(json.dumps(report.to_json(), indent=2))
+            click.echo(json_text(report.to_json()))
         else:
             print_report(report, console(sys.stdout), show_all=show_all)
     sys.exit(report.exit)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from dataclasses import replace
@@ -24,6 +23,7 @@ from gpuhost.drift.report import DriftReport
 from gpuhost.drift.since import Changes
 from gpuhost.fleet.interruption import interruption_reaches_this_greenlet
 from gpuhost.outputs.drift import print_changes, print_drift
+from gpuhost.outputs.json_text import json_text
 from gpuhost.outputs.table import console
 
 TIMEOUT = 30
@@ -98,7 +98,7 @@ def drift(
 
 def _show(report: DriftReport, changes: Changes | None, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(document(report, changes), indent=2, ensure_ascii=False))
+        click.echo(json_text(document(report, changes)))
         return
     out = console(sys.stdout)
     if changes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 
 import click
@@ -17,6 +16,7 @@ from gpuhost.cli.common.hosts import (
 )
 from gpuhost.cli.common.streams import say
 from gpuhost.fleet.releases import FleetApps, read_apps
+from gpuhost.outputs.json_text import json_text
 from gpuhost.outputs.releases import print_releases
 from gpuhost.outputs.table import console
 
@@ -45,7 +45,7 @@ def releases(options: ReadOptions, app: str, as_json: bool) -> None:
     fleet_apps = read(options, app)
     with report_output():
         if as_json:
-            click.echo(json.dumps(fleet_apps.releases_json(), indent=2))
+            click.echo(json_text(fleet_apps.releases_json()))
         else:
             print_releases(fleet_apps, console(sys.stdout))
     sys.exit(fleet_apps.exit(fail_if_down=False))

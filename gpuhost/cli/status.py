@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 
 import click
@@ -10,6 +9,7 @@ import click
 from gpuhost.cli.common.completion import apps
 from gpuhost.cli.common.hosts import ReadOptions, json_option, report_output, with_read_options
 from gpuhost.cli.releases import read
+from gpuhost.outputs.json_text import json_text
 from gpuhost.outputs.releases import print_status
 from gpuhost.outputs.table import console
 
@@ -40,7 +40,7 @@ def status(options: ReadOptions, app: str | None, as_json: bool) -> None:
     fleet_apps = read(options, app)
     with report_output():
         if as_json:
-            click.echo(json.dumps(fleet_apps.status_json(), indent=2))
+            click.echo(json_text(fleet_apps.status_json()))
         else:
             print_status(fleet_apps, console(sys.stdout))
     sys.exit(fleet_apps.exit(fail_if_down=True))

@@ -16,6 +16,7 @@ from pyinfra import logger
 
 from gpuhost.domain import host_json
 from gpuhost.domain.plain_text import MAX_TEXT, cut, plain, safe
+from gpuhost.outputs.json_text import json_text
 from gpuhost.remote.printable_log import print_only_printable, printable
 
 # What it is, and what is shown: terminals act on some, readers do not see the others.
@@ -142,3 +143,37 @@ def test_what_pyinfra_prints(caplog: pytest.LogCaptureFixture) -> None:
     finally:
         logger.filters[:] = filters
     assert printable("\x1b[31mred\x1b[0m \x1b[5mblink 100%") == "\x1b[31mred\x1b[0m ?[5mblink 100%"
+
+
+leaves = st.none() | st.booleans() | st.text() | st.integers()
+
+
+@given(
+    st.recursive(
+        leaves, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=12
+    )
+)
+def test_json_text_is_the_same_document(value: Any) -> None:
+    assert json.loads(json_text(value)) == value
+
+
+TEXT = """\
+{
+  "schema": 1,
+  "hosts": [
+    {
+      "host": "gpu1",
+      "findings": [
+        {"id": "swap.size", "status": "ok"},
+        {"id": "swap.size", "status": "ok"}
+      ]
+    }
+  ],
+  "none": []
+}"""
+
+
+def test_a_finding_is_one_line_of_json() -> None:
+    finding = {"id": "swap.size", "status": "ok"}
+    host = {"host": "gpu1", "findings": [finding, finding]}
+    assert json_text({"schema": 1, "hosts": [host], "none": []}) == TEXT
