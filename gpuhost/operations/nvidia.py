@@ -176,7 +176,8 @@ def _repair(snapshot: Snapshot, settings: Settings) -> Commands:
         host.noop("no driver has to be installed")
         return
     kernels = snapshot.kernels
-    kernel = kernels.next if kernels.next not in kernels.nvidia else None
+    complete = kernels.nvidia.keys() - kernels.without_uvm
+    kernel = kernels.next if kernels.next not in complete else None
     rival_may_load = rivals_to_block(snapshot)
     repository_is_missing = (
         finding_of("nvidia.repository", snapshot, settings).status is Status.FAIL
@@ -205,7 +206,10 @@ def _build(snapshot: Snapshot, settings: Settings, kernel: str) -> Commands:
     if maker(kernel) is not Maker.OTHER:
         headers = [headers_of(kernel)]
         yield from apt_update_install(headers, lock_timeout_s=settings.apt_lock_timeout_s)
-    yield run("dkms", "autoinstall", "-k", kernel, seconds=BUILD_SECONDS)
+    if kernel in snapshot.kernels.buildable:
+        yield script("nvidia_build.sh", kernel, seconds=BUILD_SECONDS)
+    else:
+        yield run("dkms", "autoinstall", "-k", kernel, seconds=BUILD_SECONDS)
 
 
 @operation

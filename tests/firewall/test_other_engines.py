@@ -8,6 +8,7 @@ from gpuhost.plans.firewall_in_use import refusal
 from gpuhost.settings import Settings
 from tests.recorded import snapshot_of
 
+UNREAD = "8000/tcp (docker-proxy, of an engine that gpuhost does not read)"
 PROXY = 'tcp LISTEN 0 4096 0.0.0.0:8000 0.0.0.0:* users:(("docker-proxy",pid=990,fd=7))\n'
 LISTENS = {"listeners": {"rc": 0, "out": PROXY}}
 ROW = "1f\tweb\trunning\tnginx\t0.0.0.0:8000->80/tcp\tshop\n"
@@ -16,7 +17,11 @@ ROW = "1f\tweb\trunning\tnginx\t0.0.0.0:8000->80/tcp\tshop\n"
 @pytest.mark.parametrize(
     ("host", "probes", "listed"),
     [
-        ("debian13", LISTENS, "would close 8000/tcp (docker-proxy)"),
+        (
+            "debian13",
+            LISTENS,
+            f"would close {UNREAD}",
+        ),
         (
             "debian13-docker",
             {**LISTENS, "docker_containers": {"rc": 0, "out": ROW}},
@@ -25,7 +30,7 @@ ROW = "1f\tweb\trunning\tnginx\t0.0.0.0:8000->80/tcp\tshop\n"
         (
             "debian13-docker",
             {**LISTENS, "docker_containers": {"rc": 0, "out": ROW.replace("8000", "8001")}},
-            "would close 8000/tcp (docker-proxy), 8001/tcp (container web)",
+            f"would close {UNREAD}, 8001/tcp (container web)",
         ),
     ],
 )

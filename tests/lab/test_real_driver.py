@@ -119,7 +119,7 @@ def driven(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Driven]:
     try:
         host.run("apt-get -q update")
         # What a server has: a kernel, and GRUB's setting of what boots.
-        install(host, "linux-image-amd64")
+        install(host, "linux-image-amd64", "python3")
         host.put("/etc/default/grub", b"GRUB_DEFAULT=0\n")
         host.run("dpkg-divert --local --divert /usr/bin/lspci.real --add /usr/bin/lspci")
         host.put("/usr/bin/lspci", LSPCI, mode=0o755)

@@ -124,7 +124,7 @@ def next_boot(snapshot: Snapshot, settings: Settings) -> Verdict:
         return fail(
             f"nvidia and nvidia-uvm for {kernels.next}",
             "nvidia-uvm is missing: CUDA cannot start",
-            fix=_rebuild(kernels.next),
+            fix=_rebuild(kernels, kernels.next),
         )
     if kernels.next in kernels.nvidia and kernels.driver_not_by_name:
         return warn(
@@ -142,7 +142,7 @@ def next_boot(snapshot: Snapshot, settings: Settings) -> Verdict:
         f"a module for {kernels.next}",
         "none: the next boot has no driver",
         evidence=f"modules exist for: {have}",
-        fix=_rebuild(kernels.next),
+        fix=_rebuild(kernels, kernels.next),
     )
 
 
@@ -154,10 +154,12 @@ def _any_kernel(kernels: Kernels) -> Verdict:
     return unknown(
         f"which kernel boots next is unknown ({kernels.boot.unknown}), and there is no module for "
         f"{', '.join(without)}",
-        fix=_rebuild(without[-1]),
+        fix=_rebuild(kernels, without[-1]),
     )
 
 
-def _rebuild(release: str) -> str:
-    headers = quote(headers_of(release))
-    return f"apt-get install {headers}; dkms autoinstall -k {quote(release)}"
+def _rebuild(kernels: Kernels, release: str) -> str:
+    kernel = quote(release)
+    if release in kernels.buildable:
+        return f"dkms install --force -k {kernel} MODULE/VERSION, as dkms status names the module"
+    return f"apt-get install {quote(headers_of(release))}; dkms autoinstall -k {kernel}"
