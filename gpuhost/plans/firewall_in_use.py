@@ -7,13 +7,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import ip_network
 
+from gpuhost.domain.firewall.iptables_rule import Rule
 from gpuhost.domain.firewall.listeners import (
     DOCKER_PROXY,
     Listener,
     PublishedPort,
     parse_published,
 )
-from gpuhost.domain.firewall.packet import Match, Network, Packet, Rule
+from gpuhost.domain.firewall.packet import Match, Network, Packet
 from gpuhost.domain.firewall.ports import PROTOCOLS, UNNAMED_PORT, named_ports
 from gpuhost.domain.firewall.published import DOCKERS_OWN
 from gpuhost.domain.firewall.rule import Family, FirewallRule, Protocol

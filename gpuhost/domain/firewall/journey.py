@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import Literal
 
+from gpuhost.domain.firewall.iptables_rule import Rule
 from gpuhost.domain.firewall.nftables import NftTable
 from gpuhost.domain.firewall.nftables import parse_rule as parse_nft_rule
-from gpuhost.domain.firewall.packet import Address, Network, Packet, Rule
+from gpuhost.domain.firewall.packet import Address, Network, Packet
 from gpuhost.domain.firewall.rule import Family
 from gpuhost.domain.firewall.tables import Chains, Tables
 from gpuhost.domain.firewall.walk import CLOSING, REWRITING, Step, Walk

@@ -11,15 +11,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 
-from gpuhost.domain.firewall.packet import (
-    Condition,
-    Match,
-    Packet,
-    Rule,
-    cannot_tell,
-    condition,
-    is_listed,
-)
+from gpuhost.domain.firewall.conditions import Condition, cannot_tell, condition_of, is_listed
+from gpuhost.domain.firewall.iptables_rule import Rule
+from gpuhost.domain.firewall.packet import Match, Packet
 from gpuhost.domain.firewall.rule import Family
 from gpuhost.domain.firewall.tables import Chain, words
 
@@ -207,7 +201,7 @@ def _phrase(word: str, tokens: list[str], lists: list[str]) -> Condition:
     if key not in KEYS:
         tokens[:0] = [part for part in key[1:] if part in ENDS or part in JUMPS]
         _skip_to_verdict(tokens)
-        return condition(False, "-p", (word,)) if word in ICMP else cannot_tell
+        return condition_of(False, "-p", (word,)) if word in ICMP else cannot_tell
     negated = bool(tokens) and tokens[0] == "!="
     if tokens and tokens[0] in ("!=", "=="):
         del tokens[0]
@@ -221,7 +215,7 @@ def _compared(key: tuple[str, ...], negated: bool, value: str, lists: list[str])
         return is_listed
     if value.startswith("@") or value in ("", "vmap", "&"):
         return cannot_tell
-    needed = [condition(False, "-p", (key[0],))] if key[0] in WITH_PORTS else []
+    needed = [condition_of(False, "-p", (key[0],))] if key[0] in WITH_PORTS else []
     if key[0] in FAMILY:
         needed.append(partial(_is_of, FAMILY[key[0]]))
     values = [_one(option, part) for part in value.strip("{}").split(",")]
@@ -236,7 +230,7 @@ def _one(option: str, value: str) -> Condition:
         value = value.upper()
     elif option.endswith("port"):
         value = value.replace("-", ":")
-    return condition(False, option, (value,))
+    return condition_of(False, option, (value,))
 
 
 def _any_of(
@@ -254,5 +248,5 @@ def _is_of(family: Family, packet: Packet) -> Match:
 REJECTING: dict[str, tuple[Condition, ...]] = {
     "with icmp": (partial(_is_of, 4),),
     "with icmpv6": (partial(_is_of, 6),),
-    "with tcp": (condition(False, "-p", ("tcp",)),),
+    "with tcp": (condition_of(False, "-p", ("tcp",)),),
 }

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from gpuhost.domain.firewall.packet import Match, Packet, Rule
+from gpuhost.domain.firewall.iptables_rule import Rule
+from gpuhost.domain.firewall.packet import Match, Packet
 from gpuhost.domain.firewall.tables import Chains
 
 # The targets that end a way, and what they mean for the packet.
