@@ -67,7 +67,7 @@ install_resume() {
     fi
     instance="gpuhost-resume@${home##*/}.service"
     if ! timeout 60 systemctl is-enabled --quiet -- "$instance" 2>/dev/null; then
-        timeout 60 systemctl enable --no-reload --quiet -- "$instance"
+        timeout 60 systemctl enable --root=/ --quiet -- "$instance"
     fi
 }
 

@@ -132,7 +132,7 @@ def test_an_existing_directory_is_not_overwritten(machine: Machine) -> None:
 def test_the_boot_unit_is_installed_once(machine: Machine) -> None:
     assert machine.begin().returncode == 0
     calls = (machine.root / "calls").read_text()
-    assert calls.count("enable --no-reload --quiet") == 1
+    assert calls.count("enable --root=/ --quiet") == 1
     assert "daemon-reload" not in calls, "it would take the cards from running containers"
     (machine.root / "calls").unlink()
     (machine.home / "releases" / ID).rename(machine.home / "releases" / "older")

@@ -73,7 +73,7 @@ def _assert_delivered(host: FakeHost, release: Path) -> None:
         *host.started
     }
     assert (
-        "systemctl enable --no-reload --quiet -- gpuhost-resume@tts.service"
+        "systemctl enable --root=/ --quiet -- gpuhost-resume@tts.service"
         in (host.directory / "calls").read_text()
     )
 

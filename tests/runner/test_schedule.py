@@ -58,7 +58,7 @@ def test_a_scheduled_backup_has_a_timer(app: App, programs: Programs, here: Host
     for line in ("OnCalendar=*-*-* 03:30", "RandomizedDelaySec=15min", "Persistent=true"):
         assert f"{line}\n" in timer
     assert changing(programs) == [
-        f"systemctl enable --no-reload --quiet {UNIT}.timer",
+        f"systemctl enable --root=/ --quiet {UNIT}.timer",
         f"systemctl restart {UNIT}.timer",
     ], "a reload would take the cards from running containers"
 
@@ -69,7 +69,7 @@ def test_a_changed_timer_is_loaded_again(app: App, programs: Programs, here: Hos
     schedule.install(app.release(NEW, backup=replace(DAILY, every="weekly")))
     assert changing(programs)[before:] == [
         "systemctl daemon-reload",
-        f"systemctl enable --no-reload --quiet {UNIT}.timer",
+        f"systemctl enable --root=/ --quiet {UNIT}.timer",
         f"systemctl restart {UNIT}.timer",
     ]
 
@@ -105,7 +105,7 @@ def test_a_stopped_timer_is_started(app: App, programs: Programs, here: Host) ->
     programs.answer("systemctl is-active *", status=3)
     schedule.install(app.release(NEW, backup=DAILY))
     assert changing(programs)[before:] == [
-        f"systemctl enable --no-reload --quiet {UNIT}.timer",
+        f"systemctl enable --root=/ --quiet {UNIT}.timer",
         f"systemctl restart {UNIT}.timer",
     ]
 

@@ -145,7 +145,8 @@ def _install(log: Log, job: Job) -> bool:
     if stale or is_loaded:
         _reload(log)
     if units and (changed or not _is_active(log, timer)):
-        enable = ("systemctl", "enable", "--no-reload", "--quiet", timer)
+        # Without --root, systemd asks for a reload of every unit until there is one.
+        enable = ("systemctl", "enable", "--root=/", "--quiet", timer)
         run(log, *enable, seconds=QUICK, what=f"enabling {timer}")
         _start(log, timer)
         log.write(f"{timer}: enabled")
