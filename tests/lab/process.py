@@ -23,6 +23,10 @@ PACKAGES_OF = {
 }
 
 
+# Workers of one test run may install at the same time.
+LOCK_WAIT = ("-o", "DPkg::Lock::Timeout=600")
+
+
 class LabError(RuntimeError):
     """The lab cannot do what was requested; the message is for a person."""
 
@@ -83,7 +87,7 @@ def need(*commands: str) -> None:
     update_lists()
     known = [name for name in packages if _in_apt(name)]
     run(
-        ["apt-get", "install", "-y", "-q", "--no-install-recommends", *known],
+        [*("apt-get", "install", "-y", "-q", "--no-install-recommends"), *LOCK_WAIT, *known],
         timeout=900,
         env={"DEBIAN_FRONTEND": "noninteractive"},
     )

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from gpuhost.domain.toolkit.cuda_answer import CudaAnswer, parse_answer
 from gpuhost.domain.toolkit.cuda_causes import CudaConditions, cuda_cause
 from tests.lab.cards import CUDA
+from tests.lab.process import need
 
 PROGRAM = files("gpuhost.remote").joinpath("cuda_call.py").read_text("utf-8")
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "toolkit"
@@ -37,6 +38,7 @@ def smi(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (home / "answers" / "-L").write_text(CARDS)
     (home / "cuda").write_text("12.2\n")
     define, output = f'-DSMI="{home}"', str(home.parent / "libcuda.so.1")
+    need("gcc")
     subprocess.run(["gcc", "-shared", "-fPIC", define, "-o", output, str(CUDA)], check=True)
     return home
 
