@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from pyinfra import host, logger
 
+from gpuhost.checks.finding import Finding, Status
 from gpuhost.checks.registry import run_checks
 from gpuhost.drift.applied import document, document_without
 from gpuhost.operations.reading import Commands, executing, operation, read
@@ -36,11 +38,7 @@ def record(settings: Settings) -> Commands:
         applied.record(name="Record", settings=settings)
     """
     snapshot = read(settings)
-    findings = run_checks(snapshot, settings)
-    for finding in findings if executing() else ():
-        # From now on this is what was applied: whoever runs the deploy must see it.
-        if finding.id in watched.CHECKS and finding.needs_attention:
-            logger.warning(f"{host.print_prefix}recorded as it is now: {finding.actual}")
+    findings = [_as_recorded(finding) for finding in run_checks(snapshot, settings)]
     text = document(
         snapshot.applied,
         settings,
@@ -50,6 +48,15 @@ def record(settings: Settings) -> Commands:
         facts=_facts(snapshot, settings),
     )
     yield from write_record(snapshot, text, otherwise="the record of what is applied is up to date")
+
+
+def _as_recorded(finding: Finding) -> Finding:
+    """What is watched is as recorded from now on: whoever runs the deploy must see it."""
+    if finding.id not in watched.CHECKS or not finding.needs_attention:
+        return finding
+    if executing():
+        logger.warning(f"{host.print_prefix}recorded as it is now: {finding.actual}")
+    return replace(finding, status=Status.OK)
 
 
 @operation
