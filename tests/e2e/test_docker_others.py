@@ -22,6 +22,8 @@ from tests.lab.lab import HostSpec
 
 pytestmark = [pytest.mark.lab, pytest.mark.matrix]
 
+# Without the reset, systemd refuses what is restarted this often.
+RESTART = "systemctl reset-failed docker; systemctl restart docker"
 DROP_IN = "/etc/systemd/system/docker.service.d/90-others.conf"
 PRESENT = {"docker_source": "present", "gpu": "none", "docker_min_memory_gb": 0.1}
 INSTALL = (
@@ -47,7 +49,7 @@ def used(engine: LabHost) -> Iterator[LabHost]:
     engine.run(
         f"docker rm -f service; rm -f {DROP_IN} {DAEMON_JSON} /var/lib/gpuhost/docker.json;"
         "systemctl unmask docker.service docker.socket; systemctl daemon-reload;"
-        "systemctl reset-failed docker; systemctl restart docker"
+        f"{RESTART}"
     )
 
 
@@ -56,7 +58,7 @@ def drop_in(host: LabHost, flags: str, *, restart: bool = True) -> None:
     host.run(f"mkdir -p {DROP_IN.rpartition('/')[0]}")
     host.put(DROP_IN, text.encode())
     if restart:
-        host.run("systemctl daemon-reload && systemctl restart docker && docker start service")
+        host.run(f"systemctl daemon-reload; {RESTART} && docker start service")
 
 
 def provision(host: LabHost) -> Run:
@@ -84,7 +86,7 @@ def test_a_flag_of_a_drop_in_is_not_set_again_in_daemon_json(used: LabHost) -> N
     assert used.run("docker inspect -f '{{.State.StartedAt}}' service").stdout == started
     # The real dockerd does not start with both; with what is there it does.
     used.put(DAEMON_JSON, b'{"log-opts": {"max-file": "3"}}')
-    assert used.run("systemctl restart docker", check=False).status != 0
+    assert used.run(RESTART, check=False).status != 0
     used.run(f"rm {DAEMON_JSON}; systemctl reset-failed docker; systemctl restart docker")
     # What the finding says to do helps.
     used.run(f"rm {DROP_IN}; systemctl daemon-reload; systemctl restart docker")
@@ -97,7 +99,7 @@ def test_a_flag_in_debians_default_file(used: LabHost) -> None:
     used.put(
         "/etc/default/docker", b'# DOCKER_OPTS="--dns 192.0.2.1"\nDOCKER_OPTS="--live-restore"\n'
     )
-    used.run("systemctl restart docker && docker start service")
+    used.run(f"{RESTART} && docker start service")
     try:
         finding = verdicts(used).findings["docker.config"]
         assert finding["status"] == "fail"
@@ -122,9 +124,9 @@ def test_an_api_on_the_network(used: LabHost) -> None:
     assert DROP_IN in finding["actual"]
     drop_in(used, "-H tcp://127.0.0.1:2375")
     assert verdicts(used).status["docker.listens"] == "warn"
-    used.run(f"rm {DROP_IN}; systemctl daemon-reload")
+    used.run(f"rm {DROP_IN}; systemctl daemon-reload; systemctl reset-failed docker")
     assert verdicts(used).status["docker.listens"] == "warn", "it still listens"
-    used.run("systemctl restart docker")
+    used.run(RESTART)
     assert verdicts(used).status["docker.listens"] == "ok"
 
 
@@ -145,7 +147,7 @@ def test_a_broken_daemon_json_of_ours_is_put_back(used: LabHost) -> None:
     assert provision(used).status == 0
     applied = json.loads(used.run(f"cat {DAEMON_JSON}").stdout)
     used.put(DAEMON_JSON, b"{\n")
-    used.run("systemctl restart docker", check=False)
+    used.run(RESTART, check=False)
     found = verdicts(used)
     assert found.status["docker.engine"] == found.status["docker.config"] == "fail"
     assert "unexpected end of JSON input" in found.findings["docker.engine"]["evidence"]
