@@ -1,4 +1,4 @@
-"""daemon.json put in place, or put back, and other engines stopped."""
+"""Write or restore daemon.json, and stop other engines."""
 
 from __future__ import annotations
 

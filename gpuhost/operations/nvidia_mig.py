@@ -42,7 +42,7 @@ def layout(
     """
     Divide cards into MIG devices, now and at every boot: the driver forgets instances, and since
     Hopper the mode too. A card that programs use is left as it is. Containers get the devices by
-    the CDI specification, which is made anew.
+    the CDI specification, which is generated again.
 
     + mig: profiles and how many, by the index of a card or "all"; {} for a card: MIG off
     + gpu: "auto" (if there is a card), "required", or "none"

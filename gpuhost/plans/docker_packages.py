@@ -89,7 +89,7 @@ def version(text: str) -> tuple[int, ...]:
 def conflicting_packages(snapshot: Snapshot, settings: Settings) -> list[str]:
     """Installed packages that conflict with those of the declared source.
 
-    containerd and runc without an engine of theirs serve somebody else: Kubernetes, podman.
+    containerd and runc without a Docker engine belong to Kubernetes or podman.
     """
     if settings.docker_source == "present":
         return []

@@ -3,7 +3,7 @@
 #
 #   firewall change SECONDS   arm the undo, then make the change described on standard input
 #   firewall confirm          the change is good: disarm the undo
-#   firewall revert           put back exactly what was there before the change
+#   firewall revert           restore exactly what was there before the change
 #   firewall load             put the rules for published container ports into the kernel
 #
 # A change, line by line: "rebuild" makes ufw's chains anew, "ufw ARGUMENTS" runs ufw, "4 LINE" and
@@ -106,7 +106,7 @@ unhook() {
 drop() { turn "$1" "$2" /dev/null; }
 
 # turn TOOL CHAINS SAVED: makes the chains whose names match what they are in SAVED, with the jumps
-# into them and the policies, in one transaction. Any other chain is put back as a whole if nobody
+# into them and the policies, in one transaction. Any other chain is restored as a whole if nobody
 # touched it since; else only the jumps in it are put right: what Docker changed stays changed.
 turn() {
     saved "$1" | awk -v ours="$2" '

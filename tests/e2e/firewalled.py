@@ -47,10 +47,13 @@ def change_without_confirming(host: LabHost, seconds: int) -> None:
     """Kill the controller as soon as the revert timer runs, long before its new login."""
     process = start(ALONE, host, **SETTINGS, adopt=True, firewall_confirm_s=seconds)
     try:
-        host.run(f"timeout 100 sh -c 'until [ -d {PENDING} ]; do sleep 0.05; done'")
+        begun = host.run(
+            f"timeout 60 sh -c 'until [ -d {PENDING} ]; do sleep 0.05; done'", check=False
+        )
     finally:
         process.kill()
-        process.communicate()
+        output = process.communicate()
+    assert begun.status == 0, output
     wait_until(lambda: not is_changing(host), "the change is made")
 
 

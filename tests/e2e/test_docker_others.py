@@ -1,5 +1,5 @@
 """Engines that others set up, with real dockerd, systemd, podman and containerd: what clashes is
-refused before anything changes, what is ours is put back.
+refused before anything changes, what is ours is restored.
 """
 
 from __future__ import annotations

@@ -59,9 +59,10 @@ COMMIT
 # END UFW AND DOCKER
 """
 WITH_OWN: dict[str, Any] = {"firewall_allow": [f"{ALLOWED}/tcp", f"{OWN}/tcp"], "adopt": True}
-# As on a host on which nobody has set up a firewall.
+# As on a host on which nobody has set up a firewall: of chains that are left, ufw adds no jumps.
 OPEN = """
 ufw disable
+/lib/ufw/ufw-init flush-all
 for tool in iptables ip6tables; do
     $tool -P INPUT ACCEPT; $tool -F INPUT; $tool -F DOCKER-USER
 done

@@ -49,7 +49,7 @@ def trixie(hosts: Hosts) -> LabHost:
 
 
 def test_dockers_archive_in_a_file_of_another_name(host: LabHost, lab: Lab) -> None:
-    """Never does apt refuse its sources because of gpuhost; nothing of theirs is lost."""
+    """apt never refuses its sources because of gpuhost, and nothing of others is lost."""
     release = host.state.release
     docker = f"deb [arch=amd64] {lab.repository.base}/docker-ce/linux/debian/ {release} stable"
     theirs = f"{docker}\n".encode()

@@ -17,12 +17,12 @@ from gpuhost.domain.firewall.listeners import (
     parse_ss,
     ssh_ports,
 )
-from gpuhost.domain.firewall.nftables import parse_nft_tables, parse_rule
+from gpuhost.domain.firewall.nftables import NftTable, parse_nft_tables, parse_rule
 from gpuhost.domain.firewall.packet import Packet
 from gpuhost.domain.firewall.published import Bridges, fault
 from gpuhost.domain.firewall.rule import FirewallRule
 from gpuhost.domain.firewall.tables import Chain, Tables, options
-from gpuhost.domain.firewall.ufw import parse_kernel, parse_user_rules
+from gpuhost.domain.firewall.ufw import UfwRule, parse_kernel, parse_user_rules
 from gpuhost.snapshot import NotRead, Probe, Probes, Snapshot
 from tests.firewall.rehash import RECORDING, with_current_hashes
 from tests.recorded import snapshot_of
@@ -317,17 +317,19 @@ def test_any_rule_can_be_walked(one: str, other: str, family: Any) -> None:
 
 @given(junk, st.sampled_from([4, 6]))
 def test_no_text_makes_a_parser_raise(text: str, family: Any) -> None:
-    parse_user_rules(text, family)
-    parse_user_rules(f"### tuple ### {text}", family)
-    parse_kernel(Chain("-", (text, f"-p tcp {text} -j ACCEPT")), family)
-    options(text)
-    fault(text, Tables.parse(f"*filter\n{text}"))
-    parse_nft_tables(f"table inet filter {{\n\tchain input {{\n{text}")
-    parse_rule(text)
-    parse_ss(text)
-    parse_ss(f"tcp LISTEN 0 0 {text}:22 *:* {text}")
-    list(parse_published(text, "web"))
-    ssh_ports(text, f"Id=ssh.socket\nActiveState=active\n{text}", text, [])
+    tuples = parse_user_rules(f"{text}\n### tuple ### {text}", family)
+    rules = (*tuples, *parse_kernel(Chain("-", (text, f"-p tcp {text} -j ACCEPT")), family))
+    assert all(isinstance(rule, UfwRule) for rule in rules)
+    assert isinstance(options(text), frozenset)
+    assert isinstance(fault(text, Tables.parse(f"*filter\n{text}")), str)
+    listed = parse_nft_tables(f"table inet filter {{\n\tchain input {{\n{text}")
+    assert all(isinstance(table, NftTable) for table in listed)
+    assert parse_rule(text).text == text
+    listeners = (*parse_ss(text), *parse_ss(f"tcp LISTEN 0 0 {text}:22 *:* {text}"))
+    assert all(0 <= listener.port < 10**5 for listener in listeners)
+    assert all(port.container == "web" for port in parse_published(text, "web"))
+    ports = ssh_ports(text, f"Id=ssh.socket\nActiveState=active\n{text}", text, [])
+    assert all(0 < port < 10**5 for port in ports)
 
 
 PROBES = (

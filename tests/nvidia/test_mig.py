@@ -188,4 +188,5 @@ def test_refused_settings(mig: Any) -> None:
 
 
 def test_profiles_as_nvidia_smi_lists_them() -> None:
-    Settings(nvidia_mig={"all": {"1g.5gb+me": 1, "1g.24gb-me": 1, "2g.48gb+gfx": 1}, "1": {}})
+    layouts = {"all": {"1g.5gb+me": 1, "1g.24gb-me": 1, "2g.48gb+gfx": 1}, "1": {}}
+    assert Settings(nvidia_mig=layouts).nvidia_mig == layouts

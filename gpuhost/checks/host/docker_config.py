@@ -25,7 +25,7 @@ def config(snapshot: Snapshot, settings: Settings) -> Verdict:
             "a file that the engine reads",
             f"{DAEMON_JSON}: {current.fault}",
             evidence="the engine does not start with it",
-            fix=f"{AGAIN}: it keeps the file as {DAEMON_JSON}.broken and puts back the settings"
+            fix=f"{AGAIN}: it keeps the file as {DAEMON_JSON}.broken and restores the settings"
             if repaired
             else f"correct or move {DAEMON_JSON}",
         )

@@ -52,7 +52,7 @@ def parse(text: str | None, major: int | None = None) -> DaemonFile:
         values = _load(content)
     except (ValueError, RecursionError) as error:
         return DaemonFile(None, f"{NOT_AN_OBJECT}: {error}")
-    if values is None:  # `null` is no setting at all
+    if values is None:  # `null` sets nothing
         return DaemonFile({}, fault)
     if not isinstance(values, dict):
         return DaemonFile(None, NOT_AN_OBJECT)

@@ -10,6 +10,6 @@ MODE = re.compile(r"\|\s*(?:\d+%|N/A|ERR!)\s+(Default|E\. Process|E\. Thread|Pro
 
 
 def compute_modes(table: str) -> tuple[str, ...]:
-    """In the order of the cards; none if the text is no such table."""
+    """In the order of the cards; empty if the text is not such a table."""
     matches = (MODE.search(line) for line in table.splitlines())
     return tuple(match[1] for match in matches if match)
