@@ -41,7 +41,6 @@ MAX_GENERATION = "pci/pci_gpu_link_info/pcie_gen/max_link_gen"
 WIDTH = "pci/pci_gpu_link_info/link_widths/current_link_width"
 LOAD = "utilization/gpu_util"
 PERFORMANCE = "performance_state"
-VIRTUALIZATION = "gpu_virtualization_mode/virtualization_mode"
 
 FABRIC_STATE = "fabric/state"
 FABRIC_STATUS = "fabric/status"
