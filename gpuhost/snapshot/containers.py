@@ -21,9 +21,11 @@ STOPPED = "docker.service is not running"
 SOME_GONE = 123
 GONE = "no such container"
 NEVER = "0001-01-01"
-# Only these fields of a container: its environment, command and labels may hold secrets.
+# Only these fields of a container: its environment, command and labels may hold secrets. They have
+# the names of the client's own structure. For one that has not (`.Id`), the client falls back to
+# the engine's JSON, where a container without a health check has no `.State.Health` at all.
 DESCRIPTION = (
-    '{"id":{{json .Id}},"pid":{{.State.Pid}},"requests":{{json .HostConfig.DeviceRequests}},'
+    '{"id":{{json .ID}},"pid":{{.State.Pid}},"requests":{{json .HostConfig.DeviceRequests}},'
     '"runtime":{{json .HostConfig.Runtime}},"devices":{{json .HostConfig.Devices}},'
     '"name":{{json .Name}},"image":{{json .Image}},"state":{{json .State.Status}},'
     '"health":{{if .State.Health}}{{json .State.Health.Status}}{{else}}""{{end}},'

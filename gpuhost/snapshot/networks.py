@@ -22,7 +22,7 @@ NETWORK_COLUMNS = (
 # dockerd's own); without it the name is made of the id. macvlan and ipvlan have no bridge.
 BRIDGE_OPTION = "com.docker.network.bridge.name"
 DEFAULT_BRIDGE = "docker0"
-BRIDGE_FORMAT = f'{{{{.Id}}}} {{{{with index .Options "{BRIDGE_OPTION}"}}}}{{{{.}}}}{{{{end}}}}'
+BRIDGE_FORMAT = f'{{{{.ID}}}} {{{{with index .Options "{BRIDGE_OPTION}"}}}}{{{{.}}}}{{{{end}}}}'
 # Asked only where the kernel has a bridge of another name than Docker's own.
 # 2: the list failed. 1: a network is gone since; the others are printed.
 BRIDGES = f"""ids=$(docker network ls -q --no-trunc --filter driver=bridge) || exit 2

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.commands import Run, check, deploy
+from tests.e2e.drifting import drift
 from tests.lab.fixtures import Hosts
 from tests.lab.hosts import LabHost
 from tests.lab.images import RELEASES
@@ -118,6 +119,9 @@ def test_containers_survive_a_new_configuration(host: LabHost) -> None:
         assert host.run("docker inspect -f '{{.State.StartedAt}}' service").stdout == started
         assert docker(host, docker_log_max_file=5) == {}
         assert provision(host).status == 0
+        assert not [id for id, cause in drift(host).wrong.items() if cause == "unknown"], (
+            "containers without a health check are read too"
+        )
     finally:
         host.run("docker rm -f service")
 
