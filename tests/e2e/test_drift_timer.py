@@ -106,7 +106,7 @@ def test_a_checkout_that_others_can_change_is_not_run(host: LabHost) -> None:
     refused = install(host)
     assert refused.status == 1
     assert f"{CHECKOUT}/.venv/bin/gpuhost (ada 755)" in refused.stderr
-    assert host.run(f"test -e {KEY}", check=False).returncode == 1
+    assert host.run(f"test -e {KEY}", check=False).status == 1
     host.run(f"chown root {CHECKOUT}/.venv/bin/gpuhost")
     assert install(host).status == 0
     host.run(f"chmod o+w {CHECKOUT}/inventory.py")
