@@ -20,6 +20,7 @@ from gpuhost.plans.docker_packages import conflicting_packages, missing_packages
 from gpuhost.plans.docker_replacing import refusal, stopped, to_stop
 from gpuhost.remote.apt import LOCK_TIMEOUT_S, apt_remove, apt_update_install
 from gpuhost.remote.commands import put, run
+from gpuhost.remote.units import enable_now
 from gpuhost.settings import DOCKER_KEY_FINGERPRINT, Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.docker import DAEMON_JSON, DOCKER_RECORD
@@ -100,7 +101,7 @@ def _start(snapshot: Snapshot) -> Commands:
         yield run("systemctl", "unmask", "--runtime", *masked)
     if any(unit and unit.failed for unit in units):
         yield run("systemctl", "reset-failed", ENGINE)
-    yield run("systemctl", "enable", "--now", ENGINE, seconds=120)
+    yield from enable_now(ENGINE, seconds=120)
 
 
 def _is_somebody_elses_mistake(snapshot: Snapshot) -> bool:

@@ -9,7 +9,8 @@ from pyinfra import host
 from gpuhost.operations.reading import Commands, operation, read
 from gpuhost.plans.nginx import is_up, missing_packages
 from gpuhost.remote.apt import LOCK_TIMEOUT_S, apt_update_install
-from gpuhost.remote.commands import put, run
+from gpuhost.remote.commands import put
+from gpuhost.remote.units import enable_now
 from gpuhost.settings import Settings
 from gpuhost.snapshot.nginx import RECORD
 
@@ -49,4 +50,4 @@ def packages(
     if not is_recorded:
         yield put(RECORD, json.dumps({"certbot": certificates}) + "\n")
     if down:
-        yield run("systemctl", "enable", "--now", *down, seconds=90)
+        yield from enable_now(*down, seconds=90)

@@ -22,6 +22,7 @@ from gpuhost.plans.toolkit import circumstances, reason_not_needed, specificatio
 from gpuhost.plans.toolkit_packages import repository
 from gpuhost.remote.apt import CHANGE_HELD, LOCK_TIMEOUT_S, apt_install, apt_remove, apt_update
 from gpuhost.remote.commands import run, script
+from gpuhost.remote.units import enable_now
 from gpuhost.settings import TOOLKIT_KEY_FINGERPRINT, Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.toolkit import INSTALLED, REFRESH_UNIT, RUNTIME
@@ -152,7 +153,7 @@ def cdi(gpu: Gpu = "auto") -> Commands:
         host.noop(f"CDI: {finding.actual}")
         return
     if snapshot.toolkit.refresh:
-        yield run("systemctl", "enable", "--now", REFRESH_UNIT, seconds=60)
+        yield from enable_now(REFRESH_UNIT, seconds=60)
     path = specification_path(snapshot.toolkit)
     yield run("mkdir", "-p", str(PurePosixPath(path).parent))
     yield run("nvidia-ctk", "cdi", "generate", f"--output={path}", seconds=120)

@@ -9,7 +9,7 @@ from shlex import quote
 from typing import Any
 
 from gpuhost.domain import host_json
-from gpuhost.runner.contract import card_use
+from gpuhost.runner.contract import by_hook, card_use
 from gpuhost.snapshot.engine import ENGINE_RUNS
 from gpuhost.snapshot.lenient import mapping, mappings, text, whole
 from gpuhost.snapshot.ports import plain_address
@@ -90,7 +90,7 @@ class InspectedContainer:
     + restarts: how often the engine restarted it since its last manual start
     + ends: the engine does not start it again
     + started: epoch seconds, of its last start
-    + uses_card: it was given NVIDIA cards
+    + uses_card: it was given NVIDIA cards; by_hook: by the toolkit's hook or runtime
     + declared: the ports that it was created with; bound: the ports that it publishes while it runs
     """
 
@@ -111,6 +111,7 @@ class InspectedContainer:
     bound: frozenset[Binding] = frozenset()
     id: str = ""
     uses_card: bool = False
+    by_hook: bool = False
 
     @property
     def running(self) -> bool:
@@ -135,7 +136,7 @@ class Containers:
     @classmethod
     def read(cls, probes: Probes) -> Containers:
         """Raises NotRead, also if no engine runs."""
-        if "docker_inspect" not in probes:
+        if not is_listed(probes):
             raise NotRead(STOPPED)
         lines = _inspected(probes)
         rows = (line.split("\t") for line in probes.output("docker_images").splitlines())
@@ -143,6 +144,11 @@ class Containers:
             tuple(sorted(map(_container, _parsed(lines)), key=lambda container: container.name)),
             {row[0]: row[1] for row in rows if len(row) == 2},
         )
+
+
+def is_listed(probes: Probes) -> bool:
+    """Whether the engine's unit was active, so that it was asked."""
+    return "docker_inspect" in probes
 
 
 def _inspected(probes: Probes) -> list[str]:
@@ -188,6 +194,7 @@ def _container(value: Mapping[str, Any]) -> InspectedContainer:
                 devices=value.get("devices"),
             )
         ),
+        by_hook=by_hook(requests=value.get("requests"), runtime=value.get("runtime")),
     )
 
 
