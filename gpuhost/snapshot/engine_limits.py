@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from gpuhost.domain.docker.ulimits import Limit, amount, limit
-from gpuhost.snapshot.nvidia import HAS_NVIDIA_SMI
+from gpuhost.snapshot.engine import ENGINE_RUNS
 from gpuhost.snapshot.probes import Probes
 from gpuhost.snapshot.request import ProbeCommand, Request
 from gpuhost.snapshot.units import CONTAINERD, ENGINE, read_unit
@@ -19,7 +19,7 @@ REQUEST = Request(
             "engine_limits",
             "sh -c 'cd \"/proc/$(pidof -s containerd)\" && cat limits uid_map status'",
             at_once=True,
-            only_if=HAS_NVIDIA_SMI,
+            only_if=ENGINE_RUNS,
         ),
     ),
 )
