@@ -8,6 +8,7 @@ from pyinfra import host
 
 from gpuhost.checks.finding import Status
 from gpuhost.checks.registry import finding_of
+from gpuhost.domain.apt.vendor_keys import DOCKER_KEY
 from gpuhost.domain.docker import daemon_json as keys
 from gpuhost.operations import repository as apt_repositories
 from gpuhost.operations.docker_activation import activate, record, repair, stop_engines
@@ -21,7 +22,7 @@ from gpuhost.plans.docker_replacing import refusal, stopped, to_stop
 from gpuhost.remote.apt import LOCK_TIMEOUT_S, apt_remove, apt_update_install
 from gpuhost.remote.commands import put, run
 from gpuhost.remote.units import enable_now
-from gpuhost.settings import DOCKER_KEY_FINGERPRINT, Settings
+from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.docker import DAEMON_JSON, DOCKER_RECORD
 from gpuhost.snapshot.units import CONTAINERD, ENGINE, ENGINE_SOCKET
@@ -35,7 +36,7 @@ Restart = Literal["idle", "always", "never"]
 def engine(
     source: Literal["docker-ce", "distro", "present"] = "docker-ce",
     mirror: str = "docker",
-    key_fingerprint: str = DOCKER_KEY_FINGERPRINT,
+    key_fingerprint: str = DOCKER_KEY,
     key_file: str | None = None,
     adopt: bool = False,
     lock_timeout_s: int = LOCK_TIMEOUT_S,

@@ -8,6 +8,7 @@ from pyinfra import host
 
 from gpuhost.checks.finding import Status
 from gpuhost.checks.registry import finding_of
+from gpuhost.domain.apt.vendor_keys import TOOLKIT_KEY
 from gpuhost.domain.toolkit.cdi import REFRESHED, STATIC
 from gpuhost.domain.toolkit.packages import PACKAGES, RUNTIME_PACKAGE
 from gpuhost.domain.toolkit.proof import OWN_IMAGE, RECORD, Circumstances
@@ -23,7 +24,7 @@ from gpuhost.plans.toolkit_packages import repository
 from gpuhost.remote.apt import CHANGE_HELD, LOCK_TIMEOUT_S, apt_install, apt_remove, apt_update
 from gpuhost.remote.commands import run, script
 from gpuhost.remote.units import enable_now
-from gpuhost.settings import TOOLKIT_KEY_FINGERPRINT, Settings
+from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.toolkit import INSTALLED, REFRESH_UNIT, RUNTIME
 
@@ -39,7 +40,7 @@ PACKAGE_CHECKS = {"toolkit.repository", "toolkit.packages", "toolkit.held"}
 def packages(
     mirror: str = "nvidia",
     version: str | None = None,
-    key_fingerprint: str = TOOLKIT_KEY_FINGERPRINT,
+    key_fingerprint: str = TOOLKIT_KEY,
     key_file: str | None = None,
     hold: bool = True,
     gpu: Gpu = "auto",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gpuhost.domain.apt.archive import OwnArchives, archive_key
+from gpuhost.domain.apt.archive import OwnArchives
 from gpuhost.domain.apt.clashes import clashes
 from gpuhost.domain.apt.conflicts import Definition, definitions
 from gpuhost.domain.apt.documents import own_archives
@@ -25,12 +25,14 @@ def distribution_archives(snapshot: Snapshot) -> OwnArchives:
 def clashing(snapshot: Snapshot, repository: Repository) -> list[Definition]:
     """Other definitions of an archive that gpuhost defines itself."""
     sources = snapshot.apt.sources
-    return clashes(sources.files, repository, sources.distribution.origins)
+    return clashes(sources.files, repository, sources.distribution)
 
 
 def put_aside(snapshot: Snapshot, repository: Repository) -> list[str]:
     """Paths of the files that were moved away because of a repository."""
-    return list(dict.fromkeys(d.path for d in clashes(snapshot.apt.aside, repository, {})))
+    apt = snapshot.apt
+    theirs = clashes(apt.aside, repository, apt.sources.distribution)
+    return list(dict.fromkeys(definition.path for definition in theirs))
 
 
 def owner(entry: Entry, own: OwnArchives, snapshot: Snapshot) -> str:
@@ -40,12 +42,12 @@ def owner(entry: Entry, own: OwnArchives, snapshot: Snapshot) -> str:
         login = "" if own.has(entry) else ", with a password"
         return f"{distribution.id.capitalize()}'s own archive{login}"
     for uri in entry.uris:
-        origin = distribution.origins.get(archive_key(uri), "")
+        published = distribution.published(uri, entry)
         for suite in entry.suites:
-            if archive := archive_of(uri, suite, origin):
+            if archive := archive_of(uri, suite, published):
                 return NAMES[archive.vendor]
-        if origin:
-            return f"of {origin}"
+        if published.origin:
+            return f"of {published.origin}"
     return "not recognised"
 
 
