@@ -167,7 +167,7 @@ def proof(
     """
     Test that CUDA starts on the host, and that a container sees every GPU with nvidia-smi and CUDA.
     The result is recorded on the host, and the test is repeated after a change of the driver, the
-    toolkit, the engine or the image.
+    toolkit, the engine, their configuration or the image.
 
     + image: the image for the test; None: one that is built on the host, without a pull
     + gpu: test: "auto" (if there is a card), "required", or "none"
@@ -200,6 +200,8 @@ def proof(
         current.toolkit,
         current.engine,
         current.image,
+        current.config,
+        current.settings,
         "no" if image else "yes",
         "yes" if _engine_is_older(snapshot) and _may_restart(snapshot, restart) else "no",
         seconds=PROOF_SECONDS,
