@@ -83,6 +83,7 @@ def engine(
     if finding_of("docker.repository", snapshot, settings).status is Status.FAIL:
         yield from apt_repositories.add(repository(settings, snapshot.system), snapshot, key_file)
     if foreign := conflicting_packages(snapshot, settings):
+        tell("docker", f"replaces {' '.join(foreign)}")
         yield apt_remove(foreign, lock_timeout_s=lock_timeout_s)
     if snapshot.docker.engine is None:
         yield from repair(snapshot)
