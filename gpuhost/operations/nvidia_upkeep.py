@@ -9,6 +9,7 @@ from pyinfra import host
 
 from gpuhost.domain.nvidia.driver_choice import NoDriverPackagesError
 from gpuhost.domain.nvidia.fabric_manager import fabric_manager_package
+from gpuhost.domain.nvidia.held_packages import OF_DRIVERS
 from gpuhost.operations.findings import failing_ids
 from gpuhost.operations.nvidia import planned_packages
 from gpuhost.operations.nvidia_record import put_record
@@ -127,6 +128,7 @@ def fabric_manager(
             [f"{package}={version}-*"],
             CHANGE_HELD,
             "--allow-downgrades",
+            replaces=OF_DRIVERS,
             lock_timeout_s=lock_timeout_s,
         )
         if hold:

@@ -26,10 +26,13 @@ MOBY = ("moby-engine", "moby-cli", "moby-containerd", "moby-runc", "moby-buildx"
 # Packages that cannot be installed beside those of a source.
 OTHERS = {
     "docker-ce": (
-        *("docker.io", "docker-compose", "docker-compose-v2", "docker-buildx"),
+        *("docker.io", "docker-cli", "docker-compose", "docker-compose-v2", "docker-buildx"),
         *("podman-docker", "docker-engine", *MOBY),
     ),
-    "distro": ("docker-ce", "docker-ce-cli", "containerd.io", "podman-docker", *MOBY),
+    "distro": (
+        *("docker-ce", "docker-ce-cli", "docker-ce-rootless-extras", "containerd.io"),
+        *("podman-docker", *MOBY),
+    ),
 }
 # containerd.io conflicts with both and provides both.
 RUNTIMES = ("containerd", "runc")
@@ -116,6 +119,15 @@ def conflicting_packages(snapshot: Snapshot, settings: Settings) -> list[str]:
     if settings.docker_source == "docker-ce" and not theirs:
         conflicting += [package for package in RUNTIMES if package in installed]
     return conflicting
+
+
+def replaced_packages(snapshot: Snapshot, settings: Settings) -> list[str]:
+    """Those, and the runtimes of the engine that goes with them."""
+    conflicting = conflicting_packages(snapshot, settings)
+    if not conflicting or settings.docker_source != "docker-ce":
+        return conflicting
+    installed = snapshot.docker.packages
+    return list(dict.fromkeys([*conflicting, *(p for p in RUNTIMES if p in installed)]))
 
 
 def _same_plugins(snapshot: Snapshot, settings: Settings) -> list[str]:

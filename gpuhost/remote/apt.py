@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from pyinfra.api import QuoteString, StringCommand
 
@@ -21,26 +21,49 @@ def apt_update(*, lock_timeout_s: int = LOCK_TIMEOUT_S) -> StringCommand:
 
 
 def apt_install(
-    packages: Iterable[str], *options: str, lock_timeout_s: int = LOCK_TIMEOUT_S
+    packages: Iterable[str],
+    *options: str,
+    replaces: Sequence[str] = (),
+    lock_timeout_s: int = LOCK_TIMEOUT_S,
 ) -> StringCommand:
-    """Install packages, `name` or `name=version`; configuration files that were edited are kept."""
+    """Install packages, `name` or `name=version`; configuration files that were edited are kept.
+
+    + replaces: globs of the packages that may be removed for them; if apt would remove another, it
+      does nothing, and the failure names that one
+    """
     words = (*options, *packages)
-    return _apt_get("install", *words, seconds=INSTALL_SECONDS, lock_timeout_s=lock_timeout_s)
+    return _apt_get(
+        "install",
+        *words,
+        seconds=INSTALL_SECONDS,
+        lock_timeout_s=lock_timeout_s,
+        may_remove=replaces,
+    )
 
 
 def apt_update_install(
-    packages: Iterable[str], *options: str, lock_timeout_s: int = LOCK_TIMEOUT_S
+    packages: Iterable[str],
+    *options: str,
+    replaces: Sequence[str] = (),
+    lock_timeout_s: int = LOCK_TIMEOUT_S,
 ) -> tuple[StringCommand, StringCommand]:
     """Read the package lists again, then install packages."""
     return (
         apt_update(lock_timeout_s=lock_timeout_s),
-        apt_install(packages, *options, lock_timeout_s=lock_timeout_s),
+        apt_install(packages, *options, replaces=replaces, lock_timeout_s=lock_timeout_s),
     )
 
 
-def apt_remove(packages: Iterable[str], *, lock_timeout_s: int = LOCK_TIMEOUT_S) -> StringCommand:
-    """Remove packages; their configuration files stay."""
-    return _apt_get("remove", *packages, seconds=INSTALL_SECONDS, lock_timeout_s=lock_timeout_s)
+def apt_remove(packages: Sequence[str], *, lock_timeout_s: int = LOCK_TIMEOUT_S) -> StringCommand:
+    """Remove packages; their configuration files stay. If apt would remove others too, it does
+    nothing, and the failure names them."""
+    return _apt_get(
+        "remove",
+        *packages,
+        seconds=INSTALL_SECONDS,
+        lock_timeout_s=lock_timeout_s,
+        may_remove=packages,
+    )
 
 
 def wait_for_apt(lock_timeout_s: int) -> WithOutput:
@@ -50,16 +73,22 @@ def wait_for_apt(lock_timeout_s: int) -> WithOutput:
     return with_output(script("apt_idle.sh", lock_timeout_s, seconds=lock_timeout_s + QUICK))
 
 
-def _apt_get(verb: str, *words: str, seconds: int, lock_timeout_s: int) -> StringCommand:
+def _apt_get(
+    verb: str, *words: str, seconds: int, lock_timeout_s: int, may_remove: Sequence[str] = ()
+) -> StringCommand:
     """apt-get, after apt_idle.sh: apt itself waits for only one of the four locks."""
-    quoted = (QuoteString(word) for word in words)
+    options = {
+        "update": "-o APT::Update::Error-Mode=any",
+        "install": f"--no-install-recommends{'' if may_remove else ' --no-remove'}",
+    }
+    environment = "LC_ALL=C DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 MAY_REMOVE="
     return StringCommand(
-        "LC_ALL=C DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1",
+        StringCommand(environment, QuoteString(" ".join(may_remove)), _separator=""),
         f"timeout -k 5 {seconds + lock_timeout_s} sh -s -- {lock_timeout_s} apt-get -q -y",
         f"-o DPkg::Lock::Timeout={lock_timeout_s}",
         "-o Dpkg::Options::=--force-confold -o Dpkg::Options::=--force-confdef",
-        "-o APT::Update::Error-Mode=any" if verb == "update" else "--no-install-recommends",
+        *([options[verb]] if verb in options else []),
         verb,
-        *quoted,
+        *(QuoteString(word) for word in words),
         _stdin=script_text("apt_idle.sh"),
     )

@@ -1,0 +1,100 @@
+"""No package is removed that gpuhost has not named: the real command, a stand-in of apt."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from pyinfra.api import StringCommand
+
+from gpuhost.domain.nvidia.held_packages import OF_DRIVERS
+from gpuhost.remote.apt import apt_install, apt_remove, apt_update
+
+# As apt 3.0.3 does: `Remv NAME [VERSION]` in a simulation, and exit status 100 with --no-remove.
+APT_GET = """#!/bin/sh
+case " $* " in
+    *' -s '*) for package in $WOULD_REMOVE; do echo "Remv $package [1.0]"; done; exit ;;
+    *' --no-remove '*)
+        if [ "$WOULD_REMOVE" ]; then
+            echo 'E: Packages need to be removed but remove is disabled.' >&2
+            exit 100
+        fi ;;
+esac
+echo "$*" >>"$CALLED"
+exit "${STATUS:-0}"
+"""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """+ called: apt-get was run for more than a simulation, and changed something."""
+
+    status: int
+    called: bool
+    stderr: str
+
+
+def outcome(directory: Path, command: StringCommand, would_remove: str, status: int = 0) -> Outcome:
+    program, called = directory / "apt-get", directory / "called"
+    program.write_text(APT_GET)
+    program.chmod(0o755)
+    environment = {
+        "PATH": f"{directory}:{os.environ['PATH']}",
+        "WOULD_REMOVE": would_remove,
+        "CALLED": str(called),
+        "STATUS": str(status),
+    }
+    stdin = str(command.connector_arguments["_stdin"])
+    done = subprocess.run(
+        ["sh", "-c", str(command)], input=stdin, env=environment, capture_output=True, text=True
+    )
+    return Outcome(done.returncode, called.exists(), done.stderr)
+
+
+PERSISTENT = "iptables-persistent netfilter-persistent"
+UFW = apt_install(["ufw"])
+DRIVER = apt_install(["nvidia-driver"], replaces=OF_DRIVERS)
+ENGINE = apt_remove(["docker.io", "runc"])
+
+
+@pytest.mark.parametrize(
+    ("command", "would_remove", "named"),
+    [
+        (UFW, PERSISTENT, f"would also remove {PERSISTENT}; if nothing needs that, apt-get remove"),
+        (apt_install(["systemd-timesyncd"]), "ntpd-rs", "would also remove ntpd-rs;"),
+        (DRIVER, "libnvidia-gl-535 cuda-12-2 nvidia-utils-535", "would also remove cuda-12-2;"),
+        (ENGINE, "docker.io runc podman", "would also remove podman;"),
+    ],
+)
+def test_what_would_be_removed_is_named_and_nothing_changes(
+    tmp_path: Path, command: StringCommand, would_remove: str, named: str
+) -> None:
+    made = outcome(tmp_path, command, would_remove)
+    assert made.status != 0
+    assert not made.called
+    assert named in made.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "would_remove"),
+    [
+        (UFW, ""),
+        (DRIVER, ""),
+        (DRIVER, "libnvidia-gl-535:i386 libegl-nvidia0 libcuda1 glx-alternative-nvidia"),
+        (ENGINE, "docker.io runc"),
+        # Nothing is removed by it.
+        (apt_update(), PERSISTENT),
+    ],
+)
+def test_what_is_named_may_be_removed(
+    tmp_path: Path, command: StringCommand, would_remove: str
+) -> None:
+    assert outcome(tmp_path, command, would_remove) == Outcome(0, called=True, stderr="")
+
+
+@pytest.mark.parametrize("command", [UFW, DRIVER, ENGINE])
+def test_another_failure_stays_as_it_is(tmp_path: Path, command: StringCommand) -> None:
+    assert outcome(tmp_path, command, "", status=100) == Outcome(100, called=True, stderr="")
