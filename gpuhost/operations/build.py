@@ -6,6 +6,7 @@ from pyinfra import host
 
 from gpuhost.operations.reading import Commands, operation, read
 from gpuhost.operations.refuse import refuse
+from gpuhost.plans.apt_archives import optional_archives
 from gpuhost.plans.apt_cache import (
     DROPIN,
     PACKAGE,
@@ -64,7 +65,7 @@ def apt_cache(
         refuse("build", "docker0 has no address: start the engine first")
         return
     if snapshot.build.cache is None:
-        yield apt_update(lock_timeout_s=lock_timeout_s)
+        yield apt_update(optional_archives(snapshot), lock_timeout_s=lock_timeout_s)
     wrong = wrong_files(snapshot, settings)
     service = snapshot.build.service
     if not wrong and service.active and service.enabled and not is_stale(snapshot):

@@ -14,6 +14,7 @@ from gpuhost.operations.docker_activation import activate, record, repair, stop_
 from gpuhost.operations.findings import failing_ids
 from gpuhost.operations.reading import Commands, executing, operation, read
 from gpuhost.operations.refuse import refuse, tell
+from gpuhost.plans.apt_archives import optional_archives
 from gpuhost.plans.docker import keys_not_live, merged_config, restart_stops
 from gpuhost.plans.docker_flags import unit_fault, untried
 from gpuhost.plans.docker_packages import missing_packages, replaced_packages, repository
@@ -84,7 +85,7 @@ def engine(
         yield from apt_repositories.add(repository(settings, snapshot.system), snapshot, key_file)
     if packages:
         # Before anything stops: the archive may be out of reach.
-        yield apt_update(lock_timeout_s=lock_timeout_s)
+        yield apt_update(optional_archives(snapshot), lock_timeout_s=lock_timeout_s)
     yield from stop_engines(to_stop(snapshot))
     if replaced := replaced_packages(snapshot, settings):
         tell("docker", f"replaces {' '.join(replaced)}")

@@ -18,6 +18,7 @@ from gpuhost.operations.nvidia_record import put_record
 from gpuhost.operations.nvidia_settings import Gpu, Source, driver_settings
 from gpuhost.operations.reading import Commands, executing, operation, read
 from gpuhost.operations.refuse import refuse, tell
+from gpuhost.plans.apt_archives import optional_archives
 from gpuhost.plans.gpu import reason_without_driver
 from gpuhost.plans.nvidia import InstallPlan, install_plan, reboot_reason
 from gpuhost.plans.nvidia_kernel import headers_of, why_not_buildable
@@ -153,7 +154,7 @@ def _install(snapshot: Snapshot, plan: InstallPlan, lock_timeout_s: int) -> Comm
         yield put(NO_LEGACY_CHECK, NO_LEGACY_CHECK_TEXT)
         yield run("debconf-set-selections", NO_LEGACY_CHECK)
     yield put_record(replace(snapshot.nvidia.record, packages=packages.packages))
-    yield apt_update(lock_timeout_s=lock_timeout_s)
+    yield apt_update(optional_archives(snapshot), lock_timeout_s=lock_timeout_s)
     options = (CHANGE_HELD, "--allow-downgrades") if plan.replaces else (CHANGE_HELD,)
     # The pin first: it decides the versions of the others.
     for names in ([packages.pin] if packages.pin else [], [*packages.headers, *packages.packages]):
@@ -207,7 +208,11 @@ def _build(snapshot: Snapshot, settings: Settings, kernel: str) -> Commands:
     # Also when they are there: apt finishes what a failed build has left half configured.
     if maker(kernel) is not Maker.OTHER:
         headers = [headers_of(kernel)]
-        yield from apt_update_install(headers, lock_timeout_s=settings.apt_lock_timeout_s)
+        yield from apt_update_install(
+            headers,
+            optional=optional_archives(snapshot),
+            lock_timeout_s=settings.apt_lock_timeout_s,
+        )
     if kernel in snapshot.kernels.buildable:
         yield script("nvidia_build.sh", kernel, seconds=BUILD_SECONDS)
     else:

@@ -16,6 +16,7 @@ from gpuhost.operations.nvidia_record import put_record
 from gpuhost.operations.nvidia_settings import Gpu, Source, driver_settings
 from gpuhost.operations.reading import Commands, operation, read
 from gpuhost.operations.refuse import refuse
+from gpuhost.plans.apt_archives import optional_archives
 from gpuhost.plans.gpu import reason_without_driver
 from gpuhost.plans.nvidia_repository import system_of
 from gpuhost.plans.nvidia_upkeep import (
@@ -128,6 +129,7 @@ def fabric_manager(
             [f"{package}={version}-*"],
             CHANGE_HELD,
             "--allow-downgrades",
+            optional=optional_archives(snapshot),
             replaces=OF_DRIVERS,
             lock_timeout_s=lock_timeout_s,
         )

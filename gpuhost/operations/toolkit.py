@@ -16,7 +16,7 @@ from gpuhost.operations.docker import Restart
 from gpuhost.operations.findings import failing_ids
 from gpuhost.operations.nvidia_settings import Gpu
 from gpuhost.operations.reading import Commands, executing, operation, read
-from gpuhost.plans.apt_archives import put_aside
+from gpuhost.plans.apt_archives import optional_archives, put_aside
 from gpuhost.plans.docker import restart_stops
 from gpuhost.plans.toolkit import circumstances, reason_not_needed, specification_path
 from gpuhost.plans.toolkit_packages import repository
@@ -91,7 +91,7 @@ def packages(
         repo = repository(settings, snapshot.system.architecture)
         yield from apt_repositories.add(repo, snapshot, key_file)
     if "toolkit.packages" in wrong:
-        yield apt_update(lock_timeout_s=lock_timeout_s)
+        yield apt_update(optional_archives(snapshot), lock_timeout_s=lock_timeout_s)
         yield script(
             "toolkit_packages.sh",
             lock_timeout_s,

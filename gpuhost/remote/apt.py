@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from pyinfra.api import QuoteString, StringCommand
 
@@ -15,9 +15,21 @@ UPDATE_SECONDS = 600
 INSTALL_SECONDS = 1800
 
 
-def apt_update(*, lock_timeout_s: int = LOCK_TIMEOUT_S) -> StringCommand:
-    """Read the package lists again."""
-    return _apt_get("update", seconds=UPDATE_SECONDS, lock_timeout_s=lock_timeout_s)
+def apt_update(
+    optional: Sequence[str] = (), *, lock_timeout_s: int = LOCK_TIMEOUT_S
+) -> StringCommand:
+    """Read the package lists again.
+
+    + optional: URIs of sources, without logins, that may fail: it is printed then
+    """
+    return with_output(
+        _apt_get(
+            "update",
+            seconds=UPDATE_SECONDS,
+            lock_timeout_s=lock_timeout_s,
+            environment={"OPTIONAL": "\n".join(optional)},
+        )
+    )
 
 
 def apt_install(
@@ -37,19 +49,20 @@ def apt_install(
         *words,
         seconds=INSTALL_SECONDS,
         lock_timeout_s=lock_timeout_s,
-        may_remove=replaces,
+        environment={"MAY_REMOVE": " ".join(replaces)},
     )
 
 
 def apt_update_install(
     packages: Iterable[str],
     *options: str,
+    optional: Sequence[str] = (),
     replaces: Sequence[str] = (),
     lock_timeout_s: int = LOCK_TIMEOUT_S,
 ) -> tuple[StringCommand, StringCommand]:
     """Read the package lists again, then install packages."""
     return (
-        apt_update(lock_timeout_s=lock_timeout_s),
+        apt_update(optional, lock_timeout_s=lock_timeout_s),
         apt_install(packages, *options, replaces=replaces, lock_timeout_s=lock_timeout_s),
     )
 
@@ -62,7 +75,7 @@ def apt_remove(packages: Sequence[str], *, lock_timeout_s: int = LOCK_TIMEOUT_S)
         *packages,
         seconds=INSTALL_SECONDS,
         lock_timeout_s=lock_timeout_s,
-        may_remove=packages,
+        environment={"MAY_REMOVE": " ".join(packages)},
     )
 
 
@@ -74,21 +87,25 @@ def wait_for_apt(lock_timeout_s: int) -> WithOutput:
 
 
 def _apt_get(
-    verb: str, *words: str, seconds: int, lock_timeout_s: int, may_remove: Sequence[str] = ()
+    verb: str, *words: str, seconds: int, lock_timeout_s: int, environment: Mapping[str, str]
 ) -> StringCommand:
-    """apt-get, after apt_idle.sh: apt itself waits for only one of the four locks."""
+    """apt-get, after apt_idle.sh: apt itself waits for only one of the four locks.
+
+    + environment: of apt_run.sh; what is empty is left out
+    """
+    given = {name: value for name, value in environment.items() if value}
     options = {
         "update": "-o APT::Update::Error-Mode=any",
-        "install": f"--no-install-recommends{'' if may_remove else ' --no-remove'}",
+        "install": f"--no-install-recommends{'' if given else ' --no-remove'}",
     }
-    environment = "LC_ALL=C DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 MAY_REMOVE="
     return StringCommand(
-        StringCommand(environment, QuoteString(" ".join(may_remove)), _separator=""),
+        "LC_ALL=C DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1",
+        *(StringCommand(f"{n}=", QuoteString(v), _separator="") for n, v in given.items()),
         f"timeout -k 5 {seconds + lock_timeout_s} sh -s -- {lock_timeout_s} apt-get -q -y",
         f"-o DPkg::Lock::Timeout={lock_timeout_s}",
         "-o Dpkg::Options::=--force-confold -o Dpkg::Options::=--force-confdef",
         *([options[verb]] if verb in options else []),
         verb,
         *(QuoteString(word) for word in words),
-        _stdin=script_text("apt_idle.sh"),
+        _stdin=script_text("apt_idle.sh") + script_text("apt_run.sh"),
     )

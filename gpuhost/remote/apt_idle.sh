@@ -1,8 +1,6 @@
-# Wait until no process holds a lock of apt or dpkg, then run COMMAND if there is one.
-#   apt_idle.sh SECONDS [COMMAND...]
+# Wait until no process holds a lock of apt or dpkg.
+#   apt_idle.sh SECONDS
 # Prints the process that holds a lock every few seconds; after SECONDS it fails with status 75.
-# MAY_REMOVE in the environment: globs of the packages that COMMAND, an apt-get, may remove. If it would
-# remove others, it is not run, and they are named; the same with the option --no-remove.
 # shellcheck shell=sh
 set -eu
 limit=$1
@@ -37,37 +35,3 @@ while owner=$(holder); do
     left=$((limit - waited))
     sleep $((left < 5 ? left : 5))
 done
-[ $# -gt 0 ] || exit 0
-
-# The packages that the command would remove, although MAY_REMOVE does not name them.
-removals() {
-    set -f
-    "$@" -s -o APT::Get::Remove=true </dev/null 2>/dev/null | awk '$1 ~ /^(Remv|Purg)$/ { print $2 }' \
-        | while read -r package; do
-            for glob in ${MAY_REMOVE-}; do
-                # shellcheck disable=SC2254
-                case $package in $glob) continue 2 ;; esac
-            done
-            printf ' %s' "$package"
-        done
-}
-
-explain_removals() {
-    gone=$(removals "$@")
-    [ "$gone" ] || return 1
-    echo "not installed or removed: apt would also remove$gone; if nothing needs that," \
-        "apt-get remove$gone, then run the deploy again" >&2
-}
-
-if [ "${MAY_REMOVE-}" ]; then
-    ! explain_removals "$@" || exit 1
-else
-    case " $* " in *' --no-remove '*)
-        status=0
-        "$@" </dev/null || status=$?
-        [ "$status" = 0 ] || explain_removals "$@" || true
-        exit "$status"
-        ;;
-    esac
-fi
-exec "$@" </dev/null

@@ -16,7 +16,7 @@ from gpuhost.domain.apt.release_files import list_file
 from gpuhost.domain.apt.repository import Repository
 from gpuhost.domain.apt.vendors import Archive
 from gpuhost.domain.nvidia.driver_choice import NoDriverPackagesError
-from gpuhost.plans.apt_archives import distribution_archives, owner
+from gpuhost.plans.apt_archives import distribution_archives, optional_archives, owner
 from gpuhost.plans.nvidia_repository import components_file
 from gpuhost.snapshot import Snapshot
 from tests.recorded import probes
@@ -95,3 +95,29 @@ def test_a_proxy_of_dockers_archive_is_known_by_what_was_fetched() -> None:
     found = clashes(sources.files, docker, sources.distribution.origins)
     assert [str(d) for d in found] == ["/etc/apt/sources.list.d/company.list:2"]
     assert archive_key(found[0].entry.uris[0]) in sources.distribution.origins
+
+
+def test_sources_without_which_an_installation_goes_on() -> None:
+    """The distribution's own, and those of the vendors that gpuhost installs from, are not among
+    them; no login is in an argument list."""
+    sources = (
+        "deb http://near.example.invalid/debian bookworm main",
+        "deb http://near.example.invalid/deb bookworm main",
+        "deb http://ada:secret@files.example.invalid/tools/ stable main",
+        "deb https://download.docker.com/linux/debian bookworm stable",
+        "deb https://ppa.launchpadcontent.net/ada/tools/ubuntu jammy main",
+        "deb cdrom:[Debian GNU/Linux 12.5.0 _Bookworm_ - Official amd64 NETINST]/ bookworm main",
+        "deb [trusted=yes] file:/srv/packages ./",
+    )
+    text = "\n".join(sources) + "\n"
+    case = {
+        "host": "debian bookworm",
+        "files": {"/etc/apt/sources.list": text},
+        "fetched": {"near.example.invalid_debian_dists_bookworm_": "Debian"},
+    }
+    assert set(optional_archives(snapshot_of(case))) == {
+        "http://files.example.invalid/tools",
+        "https://ppa.launchpadcontent.net/ada/tools/ubuntu",
+        "cdrom:",
+        "file:/srv/packages",
+    }

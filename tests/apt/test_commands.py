@@ -1,4 +1,7 @@
-"""No package is removed that gpuhost has not named: the real command, a stand-in of apt."""
+"""No package is removed that gpuhost has not named, and a source that nothing needs may fail.
+
+The real commands, with a stand-in of apt.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,7 @@ case " $* " in
             exit 100
         fi ;;
 esac
+[ ! "${SAYS-}" ] || printf '%s\n' "$SAYS"
 echo "$*" >>"$CALLED"
 exit "${STATUS:-0}"
 """
@@ -35,9 +39,12 @@ class Outcome:
     status: int
     called: bool
     stderr: str
+    stdout: str = ""
 
 
-def outcome(directory: Path, command: StringCommand, would_remove: str, status: int = 0) -> Outcome:
+def outcome(
+    directory: Path, command: StringCommand, would_remove: str, status: int = 0, says: str = ""
+) -> Outcome:
     program, called = directory / "apt-get", directory / "called"
     program.write_text(APT_GET)
     program.chmod(0o755)
@@ -46,12 +53,13 @@ def outcome(directory: Path, command: StringCommand, would_remove: str, status: 
         "WOULD_REMOVE": would_remove,
         "CALLED": str(called),
         "STATUS": str(status),
+        "SAYS": says,
     }
     stdin = str(command.connector_arguments["_stdin"])
     done = subprocess.run(
         ["sh", "-c", str(command)], input=stdin, env=environment, capture_output=True, text=True
     )
-    return Outcome(done.returncode, called.exists(), done.stderr)
+    return Outcome(done.returncode, called.exists(), done.stderr, done.stdout)
 
 
 PERSISTENT = "iptables-persistent netfilter-persistent"
@@ -98,3 +106,33 @@ def test_what_is_named_may_be_removed(
 @pytest.mark.parametrize("command", [UFW, DRIVER, ENGINE])
 def test_another_failure_stays_as_it_is(tmp_path: Path, command: StringCommand) -> None:
     assert outcome(tmp_path, command, "", status=100) == Outcome(100, called=True, stderr="")
+
+
+# Words of apt 2.6 and 3.0, with two sources that may fail.
+UPDATE = apt_update(["http://127.0.0.1:9/dead", "https://old.example.invalid/apt"])
+DEAD = "E: Failed to fetch http://127.0.0.1:9/dead/dists/stable/InRelease  Connection refused"
+OLD = "E: The repository 'https://old.example.invalid/apt x Release' does not have a Release file."
+OWN = "E: Failed to fetch http://near.example.invalid/debian/dists/trixie/InRelease  404"
+SOME = "E: Some index files failed to download. They have been ignored, or old ones used instead."
+LOCK = "E: Unable to lock directory /var/lib/apt/lists/"
+
+
+@pytest.mark.parametrize("says", [f"{DEAD}\n{SOME}", f"Err:1 x\n{OLD}\nW: y\n{DEAD}\n{SOME}"])
+def test_a_source_of_others_does_not_stop_an_installation(tmp_path: Path, says: str) -> None:
+    made = outcome(tmp_path, UPDATE, "", status=100, says=says)
+    assert made.status == 0
+    assert "continues without the sources that fail: E: " in made.stdout
+    assert DEAD in made.stdout
+
+
+@pytest.mark.parametrize("says", [f"{DEAD}\n{OWN}\n{SOME}", f"{OWN}\n{SOME}", LOCK, "", SOME])
+def test_any_other_failure_of_an_update_does(tmp_path: Path, says: str) -> None:
+    made = outcome(tmp_path, UPDATE, "", status=100, says=says)
+    assert made.status == 100
+    assert made.stderr.strip() == says
+    assert outcome(tmp_path, apt_update(), "", status=100, says=DEAD).status == 100
+
+
+def test_an_update_that_succeeds_prints_nothing(tmp_path: Path) -> None:
+    made = outcome(tmp_path, UPDATE, "", says="Hit:1 http://near.example.invalid/debian trixie")
+    assert (made.status, made.stdout, made.stderr) == (0, "", "")
