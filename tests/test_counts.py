@@ -179,7 +179,7 @@ LAB_TESTS = {
     "tests/e2e/test_release_compose.py": 5,
     "tests/e2e/test_release_cut.py": 18,
     "tests/e2e/test_release_life.py": 3,
-    "tests/e2e/test_set_up_by_others.py": 9,
+    "tests/e2e/test_set_up_by_others.py": 10,
     "tests/e2e/test_swap.py": 23,
     "tests/e2e/test_system.py": 25,
     "tests/e2e/test_toolkit.py": 26,

@@ -7,6 +7,7 @@ from pyinfra import host
 from gpuhost.operations.reading import Commands, operation, read
 from gpuhost.operations.refuse import refuse
 from gpuhost.operations.units import enable_missing, is_refused, write_files
+from gpuhost.plans.apt_archives import optional_archives
 from gpuhost.plans.apt_cache import (
     PACKAGE,
     SECURITY_LIST,
@@ -72,7 +73,7 @@ def apt_cache(
     if is_refused("build", snapshot, [file.path for file in wrong], adopt=adopt):
         return
     if snapshot.build.cache is None:
-        yield apt_update(lock_timeout_s=lock_timeout_s)
+        yield apt_update(optional_archives(snapshot), lock_timeout_s=lock_timeout_s)
     yield from write_files(snapshot, wrong)
     if snapshot.build.cache is None:
         # Its files come first, so that it never listens on another address.

@@ -15,11 +15,12 @@ from gpuhost.operations.docker_activation import activate, record, repair, stop_
 from gpuhost.operations.findings import failing_ids
 from gpuhost.operations.reading import Commands, executing, operation, read
 from gpuhost.operations.refuse import refuse, tell
+from gpuhost.plans.apt_archives import optional_archives
 from gpuhost.plans.docker import keys_not_live, merged_config, restart_stops
 from gpuhost.plans.docker_flags import unit_fault, untried
-from gpuhost.plans.docker_packages import conflicting_packages, missing_packages, repository
+from gpuhost.plans.docker_packages import missing_packages, replaced_packages, repository
 from gpuhost.plans.docker_replacing import refusal, stopped, to_stop
-from gpuhost.remote.apt import LOCK_TIMEOUT_S, apt_remove, apt_update_install
+from gpuhost.remote.apt import LOCK_TIMEOUT_S, apt_install, apt_remove, apt_update
 from gpuhost.remote.commands import put, run
 from gpuhost.remote.units import enable_now
 from gpuhost.settings import Settings
@@ -81,15 +82,20 @@ def engine(
         return
     if stops := stopped(snapshot, settings):
         tell("docker", f"stops {', '.join(stops)}")
-    yield from stop_engines(to_stop(snapshot))
+    packages = missing_packages(snapshot, settings)
     if finding_of("docker.repository", snapshot, settings).status is Status.FAIL:
         yield from apt_repositories.add(repository(settings, snapshot.system), snapshot, key_file)
-    if foreign := conflicting_packages(snapshot, settings):
-        yield apt_remove(foreign, lock_timeout_s=lock_timeout_s)
+    if packages:
+        # Before anything stops: the archive may be out of reach.
+        yield apt_update(optional_archives(snapshot), lock_timeout_s=lock_timeout_s)
+    yield from stop_engines(to_stop(snapshot))
+    if replaced := replaced_packages(snapshot, settings):
+        tell("docker", f"replaces {' '.join(replaced)}")
+        yield apt_remove(replaced, lock_timeout_s=lock_timeout_s)
     if snapshot.docker.engine is None:
         yield from repair(snapshot)
-    if packages := missing_packages(snapshot, settings):
-        yield from apt_update_install(packages, lock_timeout_s=lock_timeout_s)
+    if packages:
+        yield apt_install(packages, lock_timeout_s=lock_timeout_s)
     yield from _start(snapshot)
 
 

@@ -15,6 +15,7 @@ from gpuhost.operations.findings import failing_ids
 from gpuhost.operations.reading import Commands, operation, read
 from gpuhost.operations.refuse import refuse
 from gpuhost.operations.units import enable_missing, is_refused, write_files
+from gpuhost.plans.apt_archives import optional_archives
 from gpuhost.plans.firewall import change, removal
 from gpuhost.plans.firewall_files import GUARD, LOAD_UNIT, UNDO_UNIT, host_files
 from gpuhost.plans.firewall_in_use import is_in_place, refusal
@@ -85,7 +86,11 @@ def _close(snapshot: Snapshot, settings: Settings) -> Commands:
     if is_refused("firewall", snapshot, [file.path for file in guard], adopt=settings.adopt):
         return
     if not snapshot.firewall.ufw.installed:
-        yield from apt_update_install(["ufw"], lock_timeout_s=settings.apt_lock_timeout_s)
+        yield from apt_update_install(
+            ["ufw"],
+            optional=optional_archives(snapshot),
+            lock_timeout_s=settings.apt_lock_timeout_s,
+        )
     yield from _install_guard(snapshot)
     yield from _change(change(snapshot.firewall, settings), settings)
     if not read_unit(snapshot.probes, LOAD_UNIT).active:

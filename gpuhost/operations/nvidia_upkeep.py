@@ -9,6 +9,7 @@ from pyinfra import host
 
 from gpuhost.domain.nvidia.driver_choice import NoDriverPackagesError
 from gpuhost.domain.nvidia.fabric_manager import fabric_manager_package
+from gpuhost.domain.nvidia.held_packages import OF_DRIVERS
 from gpuhost.operations.findings import failing_ids
 from gpuhost.operations.nvidia import planned_packages
 from gpuhost.operations.nvidia_record import put_record
@@ -16,6 +17,7 @@ from gpuhost.operations.nvidia_settings import Gpu, Source, driver_settings
 from gpuhost.operations.reading import Commands, operation, read
 from gpuhost.operations.refuse import refuse
 from gpuhost.operations.units import enable_missing, is_refused, write_files
+from gpuhost.plans.apt_archives import optional_archives
 from gpuhost.plans.gpu import reason_without_driver
 from gpuhost.plans.host_file import HostFile
 from gpuhost.plans.nvidia_repository import system_of
@@ -130,6 +132,8 @@ def fabric_manager(
             [f"{package}={version}-*"],
             CHANGE_HELD,
             "--allow-downgrades",
+            optional=optional_archives(snapshot),
+            replaces=OF_DRIVERS,
             lock_timeout_s=lock_timeout_s,
         )
         if hold:

@@ -17,7 +17,7 @@ from gpuhost.operations.docker import Restart
 from gpuhost.operations.findings import failing_ids
 from gpuhost.operations.nvidia_settings import Gpu
 from gpuhost.operations.reading import Commands, executing, operation, read
-from gpuhost.plans.apt_archives import put_aside
+from gpuhost.plans.apt_archives import optional_archives, put_aside
 from gpuhost.plans.docker import restart_stops
 from gpuhost.plans.toolkit import circumstances, reason_not_needed, specification_path
 from gpuhost.plans.toolkit_packages import repository
@@ -93,7 +93,7 @@ def packages(
         repo = repository(settings, snapshot.system.architecture)
         yield from apt_repositories.add(repo, snapshot, key_file)
     if "toolkit.packages" in wrong:
-        yield apt_update(lock_timeout_s=lock_timeout_s)
+        yield apt_update(optional_archives(snapshot), lock_timeout_s=lock_timeout_s)
         yield script(
             "toolkit_packages.sh",
             lock_timeout_s,
@@ -169,7 +169,7 @@ def proof(
     """
     Test that CUDA starts on the host, and that a container sees every GPU with nvidia-smi and CUDA.
     The result is recorded on the host, and the test is repeated after a change of the driver, the
-    toolkit, the engine or the image.
+    toolkit, the engine, their configuration or the image.
 
     + image: the image for the test; None: one that is built on the host, without a pull
     + gpu: test: "auto" (if there is a card), "required", or "none"
@@ -202,6 +202,8 @@ def proof(
         current.toolkit,
         current.engine,
         current.image,
+        current.config,
+        current.settings,
         "no" if image else "yes",
         "yes" if _engine_is_older(snapshot) and _may_restart(snapshot, restart) else "no",
         seconds=PROOF_SECONDS,

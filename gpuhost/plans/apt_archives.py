@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from gpuhost.domain.apt.archive import OwnArchives
 from gpuhost.domain.apt.clashes import clashes
-from gpuhost.domain.apt.conflicts import Definition, definitions
+from gpuhost.domain.apt.conflicts import Definition, definitions, releases
 from gpuhost.domain.apt.documents import own_archives
 from gpuhost.domain.apt.entry import Entry
 from gpuhost.domain.apt.mirrors import ARCHIVES
 from gpuhost.domain.apt.repository import Repository
 from gpuhost.domain.apt.vendors import NAMES, archive_of
-from gpuhost.domain.redact import redact_credentials
-from gpuhost.snapshot import Snapshot
+from gpuhost.domain.redact import LOGIN, redact_credentials
+from gpuhost.snapshot import NotRead, Snapshot
+
+# Vendors whose packages gpuhost installs.
+INSTALLED_FROM = ("docker", "nvidia-container-toolkit", "nvidia-cuda")
 
 
 def distribution_archives(snapshot: Snapshot) -> OwnArchives:
@@ -20,6 +23,33 @@ def distribution_archives(snapshot: Snapshot) -> OwnArchives:
     mirror = sources.record.chosen() if sources.record else None
     known = [mirror.uri(archive) for archive in ARCHIVES] if mirror else []
     return own_archives(sources.files, sources.distribution, known)
+
+
+def optional_archives(snapshot: Snapshot) -> tuple[str, ...]:
+    """URIs of sources that nothing of gpuhost's comes from, as apt's errors have them: neither the
+    distribution's own, nor of a vendor that gpuhost installs from."""
+    try:
+        own, architecture = distribution_archives(snapshot), snapshot.system.architecture
+        optional: dict[str, bool] = {}
+        for definition in definitions(snapshot.apt.sources.files):
+            for uri, suite in releases(definition.entry, architecture):
+                archive = archive_of(uri, suite)
+                is_needed = own.recognises(definition.entry) or (
+                    archive is not None and archive.vendor in INSTALLED_FROM
+                )
+                # apt has one word for a medium, whatever its name.
+                is_medium = archive is not None and archive.vendor == "medium"
+                name = "cdrom:" if is_medium else LOGIN.sub("//", uri.rstrip("/"))
+                optional[name] = optional.get(name, True) and not is_needed
+    except NotRead:
+        return ()
+    needed = [name for name, may_fail in optional.items() if not may_fail]
+    # apt's error is found by its URI: one that another URI begins with would hide that one's.
+    return tuple(
+        name
+        for name, may_fail in optional.items()
+        if may_fail and not any(other.startswith(name) for other in needed)
+    )
 
 
 def clashing(snapshot: Snapshot, repository: Repository) -> list[Definition]:

@@ -1,10 +1,10 @@
 # Use every GPU in a container, with nvidia-smi and with CUDA, and write the result to RECORD, as JSON.
-#   toolkit_prove.sh RECORD DRIVER TOOLKIT ENGINE IMAGE OWN RESTART
-# DRIVER TOOLKIT ENGINE IMAGE: recorded with the result. OWN: yes builds IMAGE from this host's C
-# library, because registries may be unreachable. RESTART: yes restarts the engine first.
+#   toolkit_prove.sh RECORD DRIVER TOOLKIT ENGINE IMAGE CONFIG SETTINGS OWN RESTART
+# DRIVER TOOLKIT ENGINE IMAGE CONFIG SETTINGS: recorded with the result. OWN: yes builds IMAGE from
+# this host's C library, because registries may be unreachable. RESTART: yes restarts the engine first.
 # shellcheck shell=sh
 set -u
-record=$1 driver=$2 toolkit=$3 engine=$4 image=$5 own=$6 restart=$7
+record=$1 driver=$2 toolkit=$3 engine=$4 image=$5 config=$6 settings=$7 own=$8 restart=$9
 limit=120
 container=gpuhost-gpu-test
 tools=
@@ -122,8 +122,8 @@ if output=$(have_image 2>&1); then
 fi
 
 failure=$(echo "$output" | quote 1500)
-printf '{"driver": "%s", "toolkit": "%s", "engine": "%s", "image": "%s", "gpus": %d, "time": %d, "failure": "%s", "cuda_host": "%s", "cuda_container": "%s"}\n' \
-    "$driver" "$toolkit" "$engine" "$image" "$gpus" "$(date +%s)" "$failure" \
+printf '{"driver": "%s", "toolkit": "%s", "engine": "%s", "image": "%s", "config": "%s", "settings": "%s", "gpus": %d, "time": %d, "failure": "%s", "cuda_host": "%s", "cuda_container": "%s"}\n' \
+    "$driver" "$toolkit" "$engine" "$image" "$config" "$settings" "$gpus" "$(date +%s)" "$failure" \
     "$(echo "$host" | quote 4000)" "$(echo "$inside" | quote 4000)" >"$record.gpuhost-new"
 mv -f "$record.gpuhost-new" "$record"
 for answer in "$output" "$host" "$inside"; do

@@ -18,7 +18,10 @@ REQUEST = Request(
 
 @dataclass(frozen=True)
 class Engine:
-    """A running engine (`docker info`)."""
+    """A running engine (`docker info`).
+
+    + isolation: what it applies to every container, "name=userns"
+    """
 
     version: str
     root: str
@@ -32,6 +35,7 @@ class Engine:
     warnings: tuple[str, ...]
     swarm: bool
     plugins: dict[str, str]
+    isolation: tuple[str, ...]
 
 
 def read_engine(probes: Probes) -> tuple[Engine | None, str]:
@@ -69,4 +73,5 @@ def _from_info(info: dict[str, Any]) -> Engine:
             str(plugin.get("Name")): str(plugin.get("Version") or "").lstrip("v")
             for plugin in plugins
         },
+        isolation=tuple(map(str, info.get("SecurityOptions") or ())),
     )

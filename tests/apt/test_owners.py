@@ -17,7 +17,7 @@ from gpuhost.domain.apt.repository import Repository
 from gpuhost.domain.apt.vendor_keys import CUDA_KEYS, DOCKER_KEY, TOOLKIT_KEY
 from gpuhost.domain.apt.vendors import Archive
 from gpuhost.domain.nvidia.driver_choice import NoDriverPackagesError
-from gpuhost.plans.apt_archives import distribution_archives, owner
+from gpuhost.plans.apt_archives import distribution_archives, optional_archives, owner
 from gpuhost.plans.nvidia_repository import components_file
 from gpuhost.snapshot import Snapshot
 from tests.recorded import probes
@@ -124,3 +124,29 @@ def test_which_of_them_are_dockers_own_once_more(case: dict[str, Any]) -> None:
     sources = snapshot_of(case).apt.sources
     found = clashes(sources.files, docker, sources.distribution)
     assert [str(d) for d in found] == case["clashing"]
+
+
+def test_sources_without_which_an_installation_goes_on() -> None:
+    """The distribution's own, and those of the vendors that gpuhost installs from, are not among
+    them; no login is in an argument list."""
+    sources = (
+        "deb http://near.example.invalid/debian bookworm main",
+        "deb http://near.example.invalid/deb bookworm main",
+        "deb http://ada:secret@files.example.invalid/tools/ stable main",
+        "deb https://download.docker.com/linux/debian bookworm stable",
+        "deb https://ppa.launchpadcontent.net/ada/tools/ubuntu jammy main",
+        "deb cdrom:[Debian GNU/Linux 12.5.0 _Bookworm_ - Official amd64 NETINST]/ bookworm main",
+        "deb [trusted=yes] file:/srv/packages ./",
+    )
+    text = "\n".join(sources) + "\n"
+    case = {
+        "host": "debian bookworm",
+        "files": {"/etc/apt/sources.list": text},
+        "fetched": {"near.example.invalid_debian_dists_bookworm_": "Debian"},
+    }
+    assert set(optional_archives(snapshot_of(case))) == {
+        "http://files.example.invalid/tools",
+        "https://ppa.launchpadcontent.net/ada/tools/ubuntu",
+        "cdrom:",
+        "file:/srv/packages",
+    }
