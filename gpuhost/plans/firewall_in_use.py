@@ -10,6 +10,7 @@ from ipaddress import ip_network
 from gpuhost.domain.firewall.iptables_rule import Rule
 from gpuhost.domain.firewall.listeners import (
     DOCKER_PROXY,
+    ENGINE_PROGRAM,
     Listener,
     PublishedPort,
     parse_published,
@@ -26,11 +27,14 @@ from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.firewall import LOADING_RIVALS, RUNNING_RIVALS, Firewall
 
+PUBLISHERS = (DOCKER_PROXY, ENGINE_PROGRAM)
 KNOWN_CHAINS = re.compile(r"(ufw6?|DOCKER|GPUHOST)(-.*)?")
 # Of Docker 28.0: the networks of its bridges.
 DOCKERS_SET = "--match-set docker-ext-bridges-v"
-# Ends at which only our change closes: without rules, by the policy, by a rule of `ufw allow`.
-OURS_TO_CLOSE = re.compile(r"^no rule$|the policy ACCEPT of INPUT$|: ufw6?-user-input .*-j ACCEPT$")
+# What our change closes: it is let in without rules, by a policy, by `ufw allow`, by Docker.
+OURS_TO_CLOSE = re.compile(
+    r"^no rule$|the policy ACCEPT of \w+$|: (ufw6?-user-input|DOCKER[A-Z0-9-]*) .*-j ACCEPT$"
+)
 # Docker's own end of the chain; the host to itself, which ufw also writes with IPV6=no.
 HARMLESS = {
     ("DOCKER-USER", "-j RETURN"),
@@ -138,7 +142,7 @@ def ports_to_close(
 ) -> list[str]:
     """Listeners that are reachable now, and that the firewall would close.
 
-    + published: ports of containers, whose docker-proxy is not listed again
+    + published: ports of containers, whose docker-proxy or dockerd is not listed again
     """
     kept = [opening.rule for opening in openings(firewall, settings) if not opening.interface]
     kept += [
@@ -153,7 +157,7 @@ def ports_to_close(
         str(listener)
         for listener in firewall.listeners
         if not any(_stays_open(rule, listener) for rule in kept)
-        and not (listener.process == DOCKER_PROXY and any(_is_of(listener, p) for p in known))
+        and not (listener.process in PUBLISHERS and any(_is_of(listener, p) for p in known))
         and _depends_on_us(firewall, listener)
     ]
 
@@ -163,8 +167,6 @@ def _depends_on_us(firewall: Firewall, listener: Listener) -> bool:
 
     Rules of others, and those around `ufw allow` in ufw's files, stay.
     """
-    if listener.process == DOCKER_PROXY:
-        return True
     for family, ruleset in firewall.rulesets.items():
         outcome = ruleset.outcome(packet_to(firewall, family, listener.protocol, listener.port))
         if outcome.verdict == "unknown" or OURS_TO_CLOSE.search(outcome.rule):

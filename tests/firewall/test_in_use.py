@@ -17,7 +17,7 @@ tcp LISTEN 0 9 0.0.0.0:7777 0.0.0.0:* users:(("postgres",pid=2276,fd=3))
 tcp LISTEN 0 9 [::]:7777 [::]:* users:(("postgres",pid=2276,fd=4))
 tcp LISTEN 0 128 0.0.0.0:22 0.0.0.0:* users:(("sshd",pid=123,fd=6))
 """
-PROXY = 'tcp LISTEN 0 9 0.0.0.0:8000 0.0.0.0:* users:(("docker-proxy",pid=990,fd=7))\n'
+PROXY = 'tcp LISTEN 0 9 0.0.0.0:8000 0.0.0.0:* users:(("{}",pid=990,fd=7))\n'
 # As ufw loads them, without its logging and ICMP.
 CHAINS = """\
 *filter
@@ -47,6 +47,19 @@ COMMIT
 OPEN = "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\nCOMMIT\n"
 TUPLE = "### tuple ### "
 POSTGRES = "would close 7777/tcp (postgres)"
+PUBLISHED = """\
+*nat
+:PREROUTING ACCEPT [0:0]
+:DOCKER - [0:0]
+-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER
+-A DOCKER ! -i docker0 -p tcp -m tcp --dport 8000 -j DNAT --to-destination 172.17.0.2:80
+COMMIT
+*filter
+:DOCKER - [0:0]
+-A FORWARD -o docker0 -j DOCKER
+-A DOCKER -d 172.17.0.2/32 ! -i docker0 -o docker0 -p tcp -m tcp --dport 80 -j ACCEPT
+COMMIT
+"""
 UFW = "rules that gpuhost did not make: ufw: allow 7777/tcp from "
 DNAT = "PREROUTING -i eth0 -p tcp -m tcp --dport 2222 -j DNAT --to-destination 10.0.3.7:22"
 DOCKERS = "PREROUTING -m addrtype --dst-type LOCAL -j DOCKER"
@@ -115,8 +128,16 @@ CASES = {
         "rules that gpuhost did not make: iptables: INPUT -p tcp -m tcp --dport 7777 -j ACCEPT",
     ),
     "what an engine that was not read publishes passes by ufw": (
-        host(listens=PROXY),
+        host(listens=PROXY.format("docker-proxy"), more=PUBLISHED),
         "would close 8000/tcp (docker-proxy, of an engine that gpuhost does not read)",
+    ),
+    "the same without Docker's userland proxy": (
+        host(listens=PROXY.format("dockerd"), more=PUBLISHED),
+        "would close 8000/tcp (dockerd)",
+    ),
+    "a proxy without Docker's rules does not pass by ufw": (
+        host(listens=PROXY.format("docker-proxy")),
+        "",
     ),
     "what is sent on to another machine": (
         host(more=f"*nat\n:PREROUTING ACCEPT [0:0]\n-A {DNAT}\nCOMMIT\n"),
