@@ -73,9 +73,19 @@ def _hidden_by_new_root(snapshot: Snapshot, settings: Settings) -> tuple[str, ..
 
 def restart_stops(snapshot: Snapshot) -> list[str]:
     """The containers that a restart of the engine would stop: none if they outlive it."""
-    if snapshot.docker.engine and snapshot.docker.engine.live_restore:
+    docker = snapshot.docker
+    if docker.engine.live_restore if docker.engine else _was_to_live_restore(snapshot):
         return []
-    return [container.name for container in snapshot.docker.running_containers]
+    return docker.names(running=True)
+
+
+def _was_to_live_restore(snapshot: Snapshot) -> bool:
+    """Whether an engine that does not answer was started with live-restore."""
+    file, started = snapshot.paths.get(DAEMON_JSON), snapshot.docker.service.started
+    if snapshot.docker_unit.value("live-restore") in ("", "true"):
+        return True
+    is_read = bool(file and started and file.modified <= started)
+    return is_read and snapshot.docker.config.usable.get("live-restore") is True
 
 
 def _engine(snapshot: Snapshot) -> Engine:

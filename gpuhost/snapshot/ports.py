@@ -51,9 +51,11 @@ class Ports:
 
     @classmethod
     def read(cls, probes: Probes) -> Ports:
-        published = frozenset(
-            used for container in Docker.read(probes).containers for used in _published(container)
-        )
+        docker = Docker.read(probes)
+        if docker.engine is None and isinstance(docker.listed, str):
+            # What it publishes is unknown, and no other engine's either.
+            return cls(tuple(sorted(set(_listening(probes.output("listeners"))))))
+        published = frozenset(used for each in docker.containers for used in _published(each))
         known = {(used.port, used.protocol) for used in published}
         # Without its userland proxy the engine itself holds what containers publish (moby#28589).
         itself = {(used.port, used.protocol, used.address, ENGINE_PROGRAM) for used in published}
