@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from gpuhost.domain.docker import daemon_json
+from gpuhost.plans.docker_flags import switch
 from gpuhost.plans.gpu import needs_gpu
 from gpuhost.plans.proxy import engine_is_behind
 from gpuhost.settings import Settings
@@ -82,10 +83,9 @@ def restart_stops(snapshot: Snapshot) -> list[str]:
 def _was_to_live_restore(snapshot: Snapshot) -> bool:
     """Whether an engine that does not answer was started with live-restore."""
     file, started = snapshot.paths.get(DAEMON_JSON), snapshot.docker.service.started
-    if snapshot.docker_unit.value("live-restore") in ("", "true"):
-        return True
+    setting = switch(snapshot, "live-restore")
     is_read = bool(file and started and file.modified <= started)
-    return is_read and snapshot.docker.config.usable.get("live-restore") is True
+    return is_read and setting is not None and setting.on
 
 
 def _engine(snapshot: Snapshot) -> Engine:

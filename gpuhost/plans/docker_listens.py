@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 
+from gpuhost.plans.docker_flags import switch
 from gpuhost.snapshot import NotRead, Snapshot
 from gpuhost.snapshot.docker import DAEMON_JSON
 from gpuhost.snapshot.ports import plain_address
@@ -113,10 +114,8 @@ def _live(snapshot: Snapshot, known: set[int]) -> Iterator[Endpoint]:
 
 def _may_publish(snapshot: Snapshot) -> bool:
     """Whether dockerd itself holds published ports: without its userland proxy."""
-    flag = snapshot.docker_unit.value("userland-proxy")
-    if flag is not None:
-        return flag.lower() in ("0", "f", "false")
-    return (snapshot.docker.config.values or {}).get("userland-proxy") is False
+    proxy = switch(snapshot, "userland-proxy")
+    return proxy is not None and not proxy.on
 
 
 def _metrics_port(snapshot: Snapshot) -> str:
@@ -126,8 +125,5 @@ def _metrics_port(snapshot: Snapshot) -> str:
 
 
 def _is_set(snapshot: Snapshot, name: str) -> bool:
-    """A switch, by its flag or its key: dockerd does not start with both."""
-    flag = snapshot.docker_unit.value(name)
-    if flag is not None:
-        return flag.lower() in ("", "1", "t", "true")
-    return (snapshot.docker.config.values or {}).get(name) is True
+    setting = switch(snapshot, name)
+    return setting is not None and setting.on

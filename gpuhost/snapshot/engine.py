@@ -19,7 +19,7 @@ REQUEST = Request(
 
 @dataclass(frozen=True)
 class Engine:
-    """A running engine (`docker info`)."""
+    """A running engine (`docker info`). forwards: the kernel forwards IPv4, for its containers."""
 
     version: str
     root: str
@@ -33,6 +33,7 @@ class Engine:
     warnings: tuple[str, ...]
     swarm: bool
     plugins: dict[str, str]
+    forwards: bool = True
 
 
 def read_engine(probes: Probes) -> tuple[Engine | None, str]:
@@ -74,4 +75,5 @@ def _from_info(info: dict[str, Any]) -> Engine:
             str(plugin.get("Name")): str(plugin.get("Version") or "").lstrip("v")
             for plugin in plugins
         },
+        forwards=info.get("IPv4Forwarding") is not False,
     )
