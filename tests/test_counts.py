@@ -38,6 +38,7 @@ CHECKS = [
     "docker.listens",
     "docker.live",
     "docker.memory",
+    "docker.network",
     "docker.packages",
     "docker.repository",
     "docker.swap_accounting",

@@ -130,7 +130,7 @@ def driver(
     if plan is None:
         yield from _repair(snapshot, settings)
         return
-    running = [container.name for container in snapshot.docker.running_containers]
+    running = snapshot.docker.names(running=True)
     if plan.refusal:
         refuse("nvidia", f"{plan.why}; no driver can be installed: {plan.refusal}")
     elif plan.replaces and running and not adopt:
@@ -272,7 +272,7 @@ def load(
 
 def _why_not_rebooted(snapshot: Snapshot, settings: Settings) -> str:
     """Why the host is not rebooted; empty if it is."""
-    running = [container.name for container in snapshot.docker.running_containers]
+    running = snapshot.docker.names(running=True)
     if not settings.nvidia_reboot:
         return "reboot the host, or set nvidia_reboot=True"
     if is_this_machine(host):

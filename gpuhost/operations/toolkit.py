@@ -14,6 +14,7 @@ from gpuhost.domain.toolkit.packages import PACKAGES, RUNTIME_PACKAGE
 from gpuhost.domain.toolkit.proof import OWN_IMAGE, RECORD, Circumstances
 from gpuhost.operations import repository as apt_repositories
 from gpuhost.operations.docker import Restart
+from gpuhost.operations.docker_activation import restart_engine
 from gpuhost.operations.findings import failing_ids
 from gpuhost.operations.nvidia_settings import Gpu
 from gpuhost.operations.reading import Commands, executing, operation, read
@@ -195,6 +196,9 @@ def proof(
         host.noop(f"GPU in a container: {finding.actual}")
         return
     current = circumstances(snapshot, settings) or Circumstances("", "", "", "")
+    # dockerd looks for the toolkit's hook only when it starts.
+    if _engine_is_older(snapshot) and _may_restart(snapshot, restart):
+        yield from restart_engine()
     yield script(
         "toolkit_prove.sh",
         RECORD,
@@ -205,7 +209,6 @@ def proof(
         current.config,
         current.settings,
         "no" if image else "yes",
-        "yes" if _engine_is_older(snapshot) and _may_restart(snapshot, restart) else "no",
         seconds=PROOF_SECONDS,
         program="cuda_call.py",
     )

@@ -10,13 +10,12 @@ from typing import Any
 
 from gpuhost.domain import host_json
 from gpuhost.runner.contract import by_hook, card_use
-from gpuhost.snapshot.engine import ENGINE_RUNS
+from gpuhost.snapshot.engine import ENGINE_RUNS, NOT_RUNNING
 from gpuhost.snapshot.lenient import mapping, mappings, text, whole
 from gpuhost.snapshot.ports import plain_address
 from gpuhost.snapshot.probes import NotRead, Probes
 from gpuhost.snapshot.request import ProbeCommand, Request
 
-STOPPED = "docker.service is not running"
 # The status of xargs if a container was removed before it was inspected; the others are listed.
 SOME_GONE = 123
 GONE = "no such container"
@@ -137,7 +136,7 @@ class Containers:
     def read(cls, probes: Probes) -> Containers:
         """Raises NotRead, also if no engine runs."""
         if not is_listed(probes):
-            raise NotRead(STOPPED)
+            raise NotRead(NOT_RUNNING)
         lines = _inspected(probes)
         rows = (line.split("\t") for line in probes.output("docker_images").splitlines())
         return cls(
