@@ -66,7 +66,11 @@ def _render(request: Request, probes: Iterable[ProbeCommand]) -> Iterator[str]:
             body = (
                 f"expect {' '.join(probe.name for probe, _ in pairs)}\n{{\n{body}\n}} 2>/dev/null &"
             )
-        yield f'limit={limit}\n{{\n{body}\n}} | expire "$limit" &'
+        group = f'limit={limit}\n{{\n{body}\n}} | expire "$limit" &'
+        if all(probe.only_if for probe, _ in pairs):
+            numbers = sorted({conditions.index(probe.only_if) for probe, _ in pairs})
+            group = f'if [ "{"".join(f"$only_{n}" for n in numbers)}" ]; then\n{group}\nfi'
+        yield group
 
 
 def _order(probe: ProbeCommand) -> tuple[bool, float, str]:

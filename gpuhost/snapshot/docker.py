@@ -130,7 +130,7 @@ class Docker:
             socket=read_unit(probes, ENGINE_SOCKET),
             engine=engine,
             engine_complaint=complaint,
-            containers=_containers(probes),
+            containers=read_containers(probes),
             config=read_daemon_config(probes, _major(engine, packages)),
             sources=probes.file(SOURCES),
             key=probes.file(KEY),
@@ -138,7 +138,8 @@ class Docker:
         )
 
 
-def _containers(probes: Probes) -> tuple[Container, ...]:
+def read_containers(probes: Probes) -> tuple[Container, ...]:
+    """Raises NotRead."""
     if "docker_containers" not in probes:
         return ()
     rows = (line.split("\t") for line in probes.output("docker_containers").splitlines())

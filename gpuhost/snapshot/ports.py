@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from gpuhost.domain.firewall.listeners import DOCKER_PROXY, PORT, PROCESS, PUBLISHED
-from gpuhost.snapshot.docker import Container, Docker
+from gpuhost.snapshot.docker import Container, read_containers
 from gpuhost.snapshot.probes import NotRead, Probes
 from gpuhost.snapshot.request import ProbeCommand, Request
 
@@ -52,7 +52,7 @@ class Ports:
     @classmethod
     def read(cls, probes: Probes) -> Ports:
         published = frozenset(
-            used for container in Docker.read(probes).containers for used in _published(container)
+            used for container in read_containers(probes) for used in _published(container)
         )
         known = {(used.port, used.protocol) for used in published}
         listening = {
@@ -67,7 +67,7 @@ class Ports:
 def published_ports(probes: Probes) -> frozenset[tuple[int, str]]:
     """Ports and protocols of every container that was read, on any address; none if none was."""
     try:
-        containers = Docker.read(probes).containers
+        containers = read_containers(probes)
     except NotRead:
         return frozenset()
     return frozenset((u.port, u.protocol) for each in containers for u in _published(each))
