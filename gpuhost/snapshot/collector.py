@@ -66,11 +66,12 @@ def _render(request: Request, probes: Iterable[ProbeCommand]) -> Iterator[str]:
             body = (
                 f"expect {' '.join(probe.name for probe, _ in pairs)}\n{{\n{body}\n}} 2>/dev/null &"
             )
-        group = f'limit={limit}\n{{\n{body}\n}} | expire "$limit" &'
+        bounded = f'limit={limit}\n{{\n{body}\n}} | expire "$limit" &'
         if all(probe.only_if for probe, _ in pairs):
             numbers = sorted({conditions.index(probe.only_if) for probe, _ in pairs})
-            group = f'if [ "{"".join(f"$only_{n}" for n in numbers)}" ]; then\n{group}\nfi'
-        yield group
+            any_of = "".join(f"$only_{number}" for number in numbers)
+            bounded = f'if [ "{any_of}" ]; then\n{bounded}\nfi'
+        yield bounded
 
 
 def _order(probe: ProbeCommand) -> tuple[bool, float, str]:
