@@ -66,7 +66,12 @@ def _render(request: Request, probes: Iterable[ProbeCommand]) -> Iterator[str]:
             body = (
                 f"expect {' '.join(probe.name for probe, _ in pairs)}\n{{\n{body}\n}} 2>/dev/null &"
             )
-        yield f'limit={limit}\n{{\n{body}\n}} | expire "$limit" &'
+        bounded = f'limit={limit}\n{{\n{body}\n}} | expire "$limit" &'
+        if all(probe.only_if for probe, _ in pairs):
+            numbers = sorted({conditions.index(probe.only_if) for probe, _ in pairs})
+            any_of = "".join(f"$only_{number}" for number in numbers)
+            bounded = f'if [ "{any_of}" ]; then\n{bounded}\nfi'
+        yield bounded
 
 
 def _order(probe: ProbeCommand) -> tuple[bool, float, str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from gpuhost.domain import host_json
 from gpuhost.runner.contract import by_hook, card_use
+from gpuhost.snapshot.apps import HAS_APPS
 from gpuhost.snapshot.engine import ENGINE_RUNS, NOT_RUNNING
 from gpuhost.snapshot.lenient import mapping, mappings, text, whole
 from gpuhost.snapshot.ports import plain_address
@@ -45,15 +46,16 @@ REQUEST = Request(
         ProbeCommand(
             "docker_inspect",
             f"sh -c {quote(INSPECT_ALL)} sh {quote(DESCRIPTION)}",
-            seconds=15,
+            seconds=20,
             only_if=ENGINE_RUNS,
         ),
+        # Only releases have such images.
         ProbeCommand(
             "docker_images",
             "docker image ls --no-trunc --filter 'reference=gpuhost/*/*'"
             r" --format '{{.Repository}}:{{.Tag}}\t{{.ID}}'",
-            seconds=15,
-            only_if=ENGINE_RUNS,
+            seconds=20,
+            only_if=f"{HAS_APPS} && {ENGINE_RUNS}",
         ),
     ),
 )
@@ -138,7 +140,8 @@ class Containers:
         if not is_listed(probes):
             raise NotRead(NOT_RUNNING)
         lines = _inspected(probes)
-        rows = (line.split("\t") for line in probes.output("docker_images").splitlines())
+        images = probes.output("docker_images") if "docker_images" in probes else ""
+        rows = (line.split("\t") for line in images.splitlines())
         return cls(
             tuple(sorted(map(_container, _parsed(lines)), key=lambda container: container.name)),
             {row[0]: row[1] for row in rows if len(row) == 2},

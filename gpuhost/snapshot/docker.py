@@ -152,7 +152,7 @@ class Docker:
             socket=read_unit(probes, ENGINE_SOCKET),
             engine=engine,
             engine_complaint=complaint,
-            listed=_containers(probes),
+            listed=read_containers(probes),
             config=read_daemon_config(probes, _major(engine, packages)),
             sources=probes.file(SOURCES),
             key=probes.file(KEY),
@@ -160,7 +160,8 @@ class Docker:
         )
 
 
-def _containers(probes: Probes) -> tuple[Container, ...] | str:
+def read_containers(probes: Probes) -> tuple[Container, ...] | str:
+    """The containers, or why they are unknown."""
     if "docker_containers" not in probes:
         return ()
     try:

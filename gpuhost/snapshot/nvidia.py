@@ -37,6 +37,8 @@ PREFERENCES = "/etc/apt/preferences.d/gpuhost-nvidia"
 PERSISTENCE_UNIT = "/etc/systemd/system/gpuhost-nvidia-persistence.service"
 HAS_NVIDIA_SMI = "command -v nvidia-smi >/dev/null 2>&1"
 
+WAS_REFUSED = 'grep -q "is not a valid field" "$work"/nvidia_query.??? 2>/dev/null'
+
 
 def _query(name: str, fields: tuple[str, ...]) -> ProbeCommand:
     command = f"nvidia-smi --format=csv,noheader,nounits --query-gpu={','.join(fields)}"
@@ -57,11 +59,13 @@ REQUEST = Request(
         "gpuhost-nvidia-persistence.service",
     ),
     probes=(
-        # Without persistence each call wakes every card: tens of seconds on eight of them. Drivers
-        # before R510 refuse a query for compute_cap, so two queries are sent, with and without it.
+        # Without persistence each call wakes every card: tens of seconds on eight of them.
         ProbeCommand("nvidia_smi", "nvidia-smi", seconds=None, only_if=HAS_NVIDIA_SMI),
         _query("nvidia_query", QUERY_FIELDS),
-        _query("nvidia_query_old", QUERY_FIELDS_BEFORE_R510),
+        # Drivers before R510 refuse a query for compute_cap, and look at no card for that.
+        replace(
+            _query("nvidia_query_old", QUERY_FIELDS_BEFORE_R510), only_if=WAS_REFUSED, last=True
+        ),
         ProbeCommand(
             "nvidia_version", "cat /proc/driver/nvidia/version", absent=Probe(1), at_once=True
         ),

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from gpuhost.domain.firewall.listeners import DOCKER_PROXY, ENGINE_PROGRAM, PORT, PROCESS, PUBLISHED
-from gpuhost.snapshot.docker import Container, Docker
+from gpuhost.snapshot.docker import Container, read_containers
+from gpuhost.snapshot.engine import read_engine
 from gpuhost.snapshot.probes import NotRead, Probes
 from gpuhost.snapshot.request import ProbeCommand, Request
 
@@ -51,11 +52,13 @@ class Ports:
 
     @classmethod
     def read(cls, probes: Probes) -> Ports:
-        docker = Docker.read(probes)
-        if docker.engine is None and isinstance(docker.listed, str):
+        listed = read_containers(probes)
+        if isinstance(listed, str):
+            if read_engine(probes)[0]:
+                raise NotRead(listed)
             # What it publishes is unknown, and no other engine's either.
             return cls(tuple(sorted(set(_listening(probes.output("listeners"))))))
-        published = frozenset(used for each in docker.containers for used in _published(each))
+        published = frozenset(used for container in listed for used in _published(container))
         known = {(used.port, used.protocol) for used in published}
         # Without its userland proxy the engine itself holds what containers publish (moby#28589).
         itself = {(used.port, used.protocol, used.address, ENGINE_PROGRAM) for used in published}
@@ -71,10 +74,8 @@ class Ports:
 
 def published_ports(probes: Probes) -> frozenset[tuple[int, str]]:
     """Ports and protocols of every container that was read, on any address; none if none was."""
-    try:
-        containers = Docker.read(probes).containers
-    except NotRead:
-        return frozenset()
+    listed = read_containers(probes)
+    containers = () if isinstance(listed, str) else listed
     return frozenset((u.port, u.protocol) for each in containers for u in _published(each))
 
 

@@ -45,8 +45,8 @@ REQUEST = Request(
         ProbeCommand("identity", "id -u", at_once=True),
         ProbeCommand("sudo_user", "printenv SUDO_USER", at_once=True, absent=Probe(1)),
         ProbeCommand("kernel", "uname -srmn", at_once=True),
-        ProbeCommand("clock", "date +%s"),
-        ProbeCommand("clock_error", f"python3 -I -c '{CLOCK_ERROR}'"),
+        ProbeCommand("clock", "date +%s", at_once=True),
+        ProbeCommand("clock_error", f"python3 -I -S -c '{CLOCK_ERROR}'"),
         ProbeCommand("resolved_hostname", 'getent hosts "$(uname -n)"', absent=Probe(2)),
     ),
 )

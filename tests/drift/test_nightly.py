@@ -15,7 +15,8 @@ from pyinfra_testing.util import FakeState, create_host
 
 from gpuhost.checks.registry import run_checks
 from gpuhost.drift.applied import document
-from gpuhost.drift.difference import Cause, explain
+from gpuhost.drift.causes import explain
+from gpuhost.drift.difference import Cause
 from gpuhost.operations import drift
 from gpuhost.operations.drift import NOTIFY
 from gpuhost.plans.drift import HOME, KEY, SECRETS, TIMER, UNITS, host_files, secrets_text
