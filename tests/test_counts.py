@@ -188,7 +188,7 @@ LAB_TESTS = {
     "tests/lab/test_driver_packages.py": 4,
     "tests/lab/test_lab.py": 38,
     "tests/lab/test_packages.py": 15,
-    "tests/lab/test_real_driver.py": 12,
+    "tests/lab/test_real_driver.py": 18,
     "tests/release/test_on_host.py": 9,
     "tests/vm/test_vm.py": 10,
 }

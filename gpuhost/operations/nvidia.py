@@ -207,16 +207,12 @@ def _build(snapshot: Snapshot, settings: Settings, kernel: str) -> Commands:
         return
     # Also when they are there: apt finishes what a failed build has left half configured.
     if maker(kernel) is not Maker.OTHER:
-        headers = [headers_of(kernel)]
         yield from apt_update_install(
-            headers,
+            headers_of(snapshot, kernel),
             optional=optional_archives(snapshot),
             lock_timeout_s=settings.apt_lock_timeout_s,
         )
-    if kernel in snapshot.kernels.buildable:
-        yield script("nvidia_build.sh", kernel, seconds=BUILD_SECONDS)
-    else:
-        yield run("dkms", "autoinstall", "-k", kernel, seconds=BUILD_SECONDS)
+    yield script("nvidia_build.sh", kernel, seconds=BUILD_SECONDS)
 
 
 @operation

@@ -62,8 +62,8 @@ def _cause(snapshot: Snapshot) -> str:
     kernels = snapshot.kernels
     if state is DriverState.MODULE_NOT_LOADED and kernels.installed:
         if kernels.running not in kernels.nvidia:
-            others = ", ".join(kernels.nvidia) or "no other kernel"
-            return f"no module for the running kernel {kernels.running} (only for: {others})"
+            have = f"only for: {', '.join(kernels.nvidia)}" if kernels.nvidia else "nor for another"
+            return f"no module for the running kernel {kernels.running} ({have})"
         if blocked := blocked_by(snapshot):
             return f"modprobe blocks it: {blocked}"
         return f"the module for {kernels.running} exists, but is not loaded: reboot?"
