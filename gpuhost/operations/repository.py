@@ -32,13 +32,11 @@ LARGEST_KEY = 1 << 20
 
 
 @operation
-def drop_broken(settings: Settings | None = None) -> Commands:
+def drop_broken() -> Commands:
     """
     Remove repositories that gpuhost added and whose file or key is damaged, and put aside other
     definitions of them with another key: with one of either, every apt command fails. The operation
     that needs a removed repository adds it again.
-
-    + settings: the settings with which the deploy has read this host, to avoid a second reading
 
     **Example:**
 
@@ -47,7 +45,7 @@ def drop_broken(settings: Settings | None = None) -> Commands:
         from gpuhost.operations import repository
         repository.drop_broken(name="Broken repositories")
     """
-    snapshot = read(settings or Settings())
+    snapshot = read(Settings())
     broken = [name for name in NAMES if _is_broken(snapshot, name)]
     files, version = snapshot.apt.sources.files, snapshot.apt.version
     architecture = snapshot.system.architecture

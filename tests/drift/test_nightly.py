@@ -33,9 +33,12 @@ DECLARED = Settings(
 )
 URL = "feishu://s3cret-token"
 OTHER = "dingtalk://another-s3cret"
-OK = dict.fromkeys(
-    ("drift.account", "drift.checkout", "drift.command", "drift.reports", "drift.timer"), "ok"
-)
+OK = {
+    **dict.fromkeys(
+        ("drift.account", "drift.checkout", "drift.command", "drift.reports", "drift.timer"), "ok"
+    ),
+    "drift.key": "skip",
+}
 ROOT = Path(__file__).resolve().parents[2]
 
 
