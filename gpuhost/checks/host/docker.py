@@ -21,6 +21,8 @@ from gpuhost.snapshot import NotRead, Snapshot
 from gpuhost.snapshot.units import CONTAINERD, ENGINE, ENGINE_SOCKET
 
 AGAIN = "run the deploy again"
+# Its files have no section [Install]: it cannot be enabled.
+START_STATIC = f"systemctl add-wants multi-user.target {ENGINE}"
 # As for RAM: firmware and the kernel reserve a part.
 RESERVED_SHARE = 0.06
 
@@ -118,9 +120,8 @@ def engine(snapshot: Snapshot, settings: Settings) -> Verdict:
         by_socket = (
             f": {ENGINE_SOCKET} starts it when somebody asks" if docker.socket.enabled else ""
         )
-        return fail(
-            "starts at boot", f"does not start at boot{by_socket}", fix="systemctl enable docker"
-        )
+        fix = START_STATIC if docker.service.static else "systemctl enable docker"
+        return fail("starts at boot", f"does not start at boot{by_socket}", fix=fix)
     return ok(f"running, {docker.engine.version}")
 
 
