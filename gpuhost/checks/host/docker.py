@@ -5,6 +5,7 @@ from __future__ import annotations
 from gpuhost.checks.finding import Verdict, fail, later, ok, skip, warn
 from gpuhost.checks.registry import check
 from gpuhost.checks.unreachable import DOCKER, fix_for
+from gpuhost.domain.advice import AGAIN
 from gpuhost.domain.sizes import GB, format_size
 from gpuhost.plans.apt_archives import clashing
 from gpuhost.plans.docker_packages import (
@@ -20,7 +21,6 @@ from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
 from gpuhost.snapshot.units import CONTAINERD, ENGINE, ENGINE_SOCKET
 
-AGAIN = "run the deploy again"
 # Its files have no section [Install]: it cannot be enabled.
 START_STATIC = f"systemctl add-wants multi-user.target {ENGINE}"
 # As for RAM: firmware and the kernel reserve a part.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from gpuhost.checks.finding import Status, Verdict, fail, later, ok, skip, unknown
 from gpuhost.checks.registry import check, finding_of
 from gpuhost.checks.unreachable import TOOLKIT, fix_for
+from gpuhost.domain.advice import AGAIN
 from gpuhost.domain.toolkit.packages import PACKAGES
 from gpuhost.plans.apt_archives import clashing
 from gpuhost.plans.toolkit import reason_not_needed, specification_path, working_driver
@@ -13,7 +14,6 @@ from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.toolkit import RUNTIME
 
-AGAIN = "run the deploy again"
 NO_DRIVER = "the driver does not work: see the nvidia checks"
 
 

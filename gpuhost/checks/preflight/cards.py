@@ -22,7 +22,7 @@ def cards(proposal: Proposal) -> Verdict:
     if not choice.reservations:
         return skip(NO_CARD)
     gpus = {
-        gpu.bus_id.lower()[-12:]: service
+        gpu.slot: service
         for service, reserved in choice.reservations.items()
         for gpu in cards_of(reserved.count, reserved.device_ids, snapshot)
     }
