@@ -204,7 +204,6 @@ def proof(
         "no" if image else "yes",
         "yes" if _engine_is_older(snapshot) and _may_restart(snapshot, restart) else "no",
         seconds=PROOF_SECONDS,
-        program="cuda_call.py",
     )
 
 
