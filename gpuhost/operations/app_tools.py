@@ -29,13 +29,14 @@ def packages(
         from gpuhost.operations import app_tools
         app_tools.packages(name="Tools of apps", packages=("git", "logrotate"))
     """
-    installed = installed_packages(read(Settings()).probes)
+    snapshot = read(Settings())
+    installed = installed_packages(snapshot.probes)
     missing = [name for name in packages if name not in installed]
     if not missing:
         host.noop(f"{' and '.join(packages)}: installed")
         return
     yield from apt_update_install(
         missing,
-        optional=optional_archives(read(settings or Settings())),
+        optional=optional_archives(snapshot),
         lock_timeout_s=lock_timeout_s,
     )

@@ -210,7 +210,6 @@ def proof(
         current.settings,
         "no" if image else "yes",
         seconds=PROOF_SECONDS,
-        program="cuda_call.py",
     )
 
 

@@ -11,7 +11,7 @@ from gpuhost.domain.nvidia.cards import Card
 from gpuhost.domain.nvidia.display import is_served, left_out
 from gpuhost.domain.nvidia.driver_diagnosis import classify, libcuda_fault
 from gpuhost.domain.nvidia.driver_state import Diagnosis, DriverState
-from gpuhost.domain.nvidia.pci import NVIDIA_DRIVER, PciDevice, card_of_device
+from gpuhost.domain.nvidia.pci import NVIDIA_DRIVER, PciDevice, card_of_device, slot_of
 from gpuhost.domain.nvidia.rivals import RIVALS, Rival, may_claim, rival_of
 from gpuhost.domain.nvidia.smi import (
     QUERY_FIELDS,
@@ -110,11 +110,11 @@ class Nvidia:
         cards = [card_of_device(device.device) for device in self.on_bus]
         if not self.works:
             return tuple(self.on_bus[position] for position in sorted(left_out(cards)))
-        answer = {gpu.bus_id.lower()[-12:] for gpu in self._answering_if_read()}
+        answer = {gpu.slot for gpu in self._answering_if_read()}
         return tuple(
             device
             for device, card in zip(self.on_bus, cards, strict=True)
-            if card and answer and device.slot[-12:] not in answer and not self._serves(card)
+            if card and answer and slot_of(device.slot) not in answer and not self._serves(card)
         )
 
     def _answering_if_read(self) -> tuple[Gpu, ...]:

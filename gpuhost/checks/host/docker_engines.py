@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gpuhost.checks.finding import Verdict, fail, ok, warn
 from gpuhost.checks.registry import check
-from gpuhost.checks.unreachable import AGAIN
+from gpuhost.domain.advice import AGAIN
 from gpuhost.plans.docker_listens import PLAIN, Endpoint, endpoints, relays
 from gpuhost.plans.docker_packages import missing_packages
 from gpuhost.plans.docker_replacing import to_stop

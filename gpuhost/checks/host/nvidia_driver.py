@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from gpuhost.checks.finding import Status, Verdict, fail, later, ok, skip, unknown, warn
-from gpuhost.checks.host.nvidia import AGAIN, INSTALL, REBOOT
+from gpuhost.checks.host.nvidia import INSTALL, REBOOT
 from gpuhost.checks.host.nvidia_boot import UNBLOCK
 from gpuhost.checks.registry import check, finding_of
 from gpuhost.checks.unreachable import NVIDIA, fix_for
+from gpuhost.domain.advice import AGAIN
 from gpuhost.domain.nvidia.branches import recommended_branch
 from gpuhost.domain.nvidia.driver_state import SENTENCES, DriverState
 from gpuhost.plans.gpu import reason_without_driver

@@ -5,6 +5,7 @@ from __future__ import annotations
 from gpuhost.checks.finding import Verdict, fail, ok, skip
 from gpuhost.checks.registry import check
 from gpuhost.checks.unreachable import NVIDIA, fix_for
+from gpuhost.domain.advice import AGAIN
 from gpuhost.domain.nvidia.repository import UnknownRepositoryError
 from gpuhost.plans.apt_archives import clashing
 from gpuhost.plans.gpu import reason_without_driver
@@ -12,8 +13,6 @@ from gpuhost.plans.nvidia_repository import preferences, repository_for
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.nvidia import PREFERENCES
-
-AGAIN = "run the deploy again"
 
 
 @check(
