@@ -82,7 +82,8 @@ def engine(
         tell("docker", f"stops {', '.join(stops)}")
     packages = missing_packages(snapshot, settings)
     if finding_of("docker.repository", snapshot, settings).status is Status.FAIL:
-        yield from apt_repositories.add(repository(settings, snapshot.system), snapshot, key_file)
+        repo = repository(settings, snapshot.system)
+        yield from apt_repositories.add(repo, snapshot, key_file, adopt=adopt)
     if packages:
         # Before anything stops: the archive may be out of reach.
         yield apt_update(optional_archives(snapshot), lock_timeout_s=lock_timeout_s)

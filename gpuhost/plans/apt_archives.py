@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from gpuhost.domain.apt.archive import OwnArchives, archive_key
-from gpuhost.domain.apt.clashes import clashes
+from gpuhost.domain.apt.clashes import clashes, conflicting, rest
 from gpuhost.domain.apt.conflicts import Definition, definitions, releases
 from gpuhost.domain.apt.documents import own_archives
-from gpuhost.domain.apt.entry import Entry
+from gpuhost.domain.apt.entry import Entry, SourceFile
 from gpuhost.domain.apt.mirrors import ARCHIVES
 from gpuhost.domain.apt.repository import Repository
 from gpuhost.domain.apt.vendors import NAMES, archive_of
@@ -52,15 +52,39 @@ def optional_archives(snapshot: Snapshot) -> tuple[str, ...]:
     )
 
 
+SPLIT = "give the rest a definition of its own, or set adopt=True to put it aside"
+
+
 def clashing(snapshot: Snapshot, repository: Repository) -> list[Definition]:
-    """Other definitions of an archive that gpuhost defines itself."""
-    sources = snapshot.apt.sources
-    return clashes(sources.files, repository, sources.distribution.origins)
+    """Other definitions of an archive that gpuhost defines itself.
+
+    One that has other archives too stays, if apt accepts it beside ours.
+    """
+    files = snapshot.apt.sources.files
+    ours = SourceFile(repository.sources_path, repository.sources)
+    others = [file for file in files if file.path != ours.path]
+    refused = conflicting(
+        [*others, ours], repository.name, repository.architecture, snapshot.apt.version
+    )
+    found = clashes(files, repository)
+    return [each for each in found if each in refused or not rest(each, repository)]
+
+
+def shared(snapshot: Snapshot, repository: Repository) -> str:
+    """Those that have more than the archive, which would be lost with them, for a person."""
+    found = {str(each): rest(each, repository) for each in clashing(snapshot, repository)}
+    return "; ".join(
+        f"{place} has {', '.join(map(redact_credentials, words))} too"
+        for place, words in found.items()
+        if words
+    )
 
 
 def put_aside(snapshot: Snapshot, repository: Repository) -> list[str]:
     """Paths of the files that were moved away because of a repository."""
-    return list(dict.fromkeys(d.path for d in clashes(snapshot.apt.aside, repository, {})))
+    return list(
+        dict.fromkeys(d.path for d in clashes(snapshot.apt.aside, repository, anywhere=True))
+    )
 
 
 def owner(entry: Entry, own: OwnArchives, snapshot: Snapshot) -> str:

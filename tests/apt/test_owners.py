@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import yaml
 
-from gpuhost.domain.apt.archive import archive_key
 from gpuhost.domain.apt.clashes import clashes
 from gpuhost.domain.apt.conflicts import definitions, releases
 from gpuhost.domain.apt.entry import SourceFile
@@ -84,17 +83,16 @@ def test_which_of_its_archives_it_is(case: dict[str, Any]) -> None:
     assert [f"{archive} {suite}" for archive, suite in suites] == case["archives"]
 
 
-def test_a_proxy_of_dockers_archive_is_known_by_what_was_fetched() -> None:
+def test_a_proxy_of_dockers_archive_stays_beside_ours() -> None:
     case = next(c for c in CASES if c["name"].startswith("a proxy without a key"))
     docker = Repository(
         "docker", "https://a.invalid/linux/ubuntu", "noble", "stable", "amd64", "", "",
         archive=Archive("docker", "ubuntu noble"),
     )  # fmt: skip
     snapshot = snapshot_of(case)
-    sources = snapshot.apt.sources
-    found = clashes(sources.files, docker, sources.distribution.origins)
-    assert [str(d) for d in found] == ["/etc/apt/sources.list.d/company.list:2"]
-    assert archive_key(found[0].entry.uris[0]) in sources.distribution.origins
+    assert clashes(snapshot.apt.sources.files, docker) == []
+    proxy = definitions(snapshot.apt.sources.files)[1]
+    assert owner(proxy.entry, distribution_archives(snapshot), snapshot) == "Docker's archive"
 
 
 def test_sources_without_which_an_installation_goes_on() -> None:
