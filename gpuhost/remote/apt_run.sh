@@ -23,7 +23,7 @@ removals() {
 explain_removals() {
     gone=$(removals "$@")
     [ "$gone" ] || return 1
-    echo "not installed or removed: apt would also remove$gone; if nothing needs that," \
+    echo "refused: apt would also remove$gone; if nothing needs that," \
         "apt-get remove$gone, then run the deploy again" >&2
 }
 
