@@ -96,12 +96,12 @@ def test_a_proxy_of_dockers_archive_stays_beside_ours() -> None:
 
 
 def test_sources_without_which_an_installation_goes_on() -> None:
-    """The distribution's own, and those of the vendors that gpuhost installs from, are not among
-    them; no login is in an argument list."""
+    """The distribution's own and gpuhost's are not among them."""
     sources = (
         "deb http://near.example.invalid/debian bookworm main",
         "deb http://near.example.invalid/deb bookworm main",
         "deb http://ada:secret@files.example.invalid/tools/ stable main",
+        "deb https://nvidia.github.io/nvidia-docker/debian10/amd64 /",
         "deb https://download.docker.com/linux/debian bookworm stable",
         "deb https://ppa.launchpadcontent.net/ada/tools/ubuntu jammy main",
         "deb cdrom:[Debian GNU/Linux 12.5.0 _Bookworm_ - Official amd64 NETINST]/ bookworm main",
@@ -110,12 +110,18 @@ def test_sources_without_which_an_installation_goes_on() -> None:
     text = "\n".join(sources) + "\n"
     case = {
         "host": "debian bookworm",
-        "files": {"/etc/apt/sources.list": text},
+        "files": {
+            "/etc/apt/sources.list": text,
+            "/etc/apt/sources.list.d/docker.sources": "# Written by gpuhost; changes are "
+            "overwritten.\nTypes: deb\nURIs: https://download.docker.com/linux/debian\n"
+            "Suites: bookworm\nComponents: stable\n",
+        },
         "fetched": {"near.example.invalid_debian_dists_bookworm_": "Debian"},
     }
     assert set(optional_archives(snapshot_of(case))) == {
         "http://files.example.invalid/tools",
         "https://ppa.launchpadcontent.net/ada/tools/ubuntu",
         "cdrom:",
+        "https://nvidia.github.io/nvidia-docker/debian10/amd64",
         "file:/srv/packages",
     }
