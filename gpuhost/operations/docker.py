@@ -99,7 +99,8 @@ def engine(
     if stops := stopped(snapshot, settings):
         tell("docker", f"stops {', '.join(stops)}")
     if finding_of("docker.repository", snapshot, settings).status is Status.FAIL:
-        yield from apt_repositories.add(repository(settings, snapshot.system), snapshot, key_file)
+        repo = repository(settings, snapshot.system)
+        yield from apt_repositories.add(repo, snapshot, key_file, adopt=adopt)
     if missing:
         # Before anything stops: the archive may be out of reach.
         yield apt_update(optional_archives(snapshot), lock_timeout_s=lock_timeout_s)

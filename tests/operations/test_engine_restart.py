@@ -109,7 +109,7 @@ def test_a_configuration_with_which_the_engine_does_not_start(
     for name, text in (("daemon.json", "old"), ("record", "was")):
         (tmp_path / name).write_text(text)
         (tmp_path / f"{name}.gpuhost-new").write_text("new")
-    sent = script("docker_config.sh", seconds=9, program="engine_restart.sh")
+    sent = script("docker_config.sh", seconds=9)
     text = str(sent.connector_arguments["_stdin"])
     done = subprocess.run(
         ["sh", "-s", "--", "daemon.json", "record", "yes"],
