@@ -92,6 +92,16 @@ table inet vpn {
 	}
 }
 """
+NETBIRD = """\
+table ip netbird
+table ip netbird {
+	chain netbird-acl-input-filter {
+		type filter hook input priority filter; policy accept;
+		iifname "wt0" ip saddr 100.64.0.0/10 ip daddr 100.64.0.0/10 accept
+		iifname "wt0" drop
+	}
+}
+"""
 CHAIN = "*filter\n:{name} - [0:0]\n{rules}COMMIT\n"
 CASES = [
     Case("nothing", HEALTHY),
@@ -152,6 +162,15 @@ CASES = [
         {"firewall.reached": "ok", "firewall.foreign": "ok"},
         (),
         {"probes": {"nft_tables": {"rc": 0, "out": VPN}}},
+    ),
+    Case(
+        "netbird, on a host without a default route",
+        HEALTHY,
+        (),
+        {
+            "files": {"/proc/net/route": "Iface\n"},
+            "probes": {"nft_tables": {"rc": 0, "out": NETBIRD}},
+        },
     ),
     Case(
         "one port for one source, in a chain of its own",

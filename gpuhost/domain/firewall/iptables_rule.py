@@ -60,7 +60,7 @@ class Rule:
             target=after[0] if after else "",
             jump=jump,
             arguments=tuple(after[1:]),
-            lists=tuple(o[2][0] for o in every if o[1] == "--match-set" and is_source_set(*o)),
+            lists=tuple(o[2][0] for o in every if is_source_set(*o)),
         )
 
 
