@@ -10,12 +10,11 @@ from gpuhost.domain.firewall.listeners import (
     DOCKER_PROXY,
     ENGINE_PROGRAM,
     Listener,
-    PublishedPort,
-    parse_published,
 )
 from gpuhost.domain.firewall.ports import PROTOCOLS
 from gpuhost.domain.firewall.published import DOCKERS_OWN
 from gpuhost.domain.firewall.rule import Family, FirewallRule, Protocol
+from gpuhost.domain.firewall.sockets import PublishedPort, is_loopback, parse_published
 from gpuhost.domain.firewall.tables import Chain
 from gpuhost.domain.firewall.ufw import UfwRule
 from gpuhost.plans.firewall import Opening, all_rules, allowed_rules, is_ours, openings
@@ -150,8 +149,11 @@ def _stays_open(rule: FirewallRule, listener: Listener) -> bool:
     """Ports without a protocol are those of TCP and UDP; no port at all is every protocol."""
     if listener.protocol not in PROTOCOLS:
         return (rule.first, rule.protocol, rule.source) == (None, None, None)
-    protocol: Protocol = "udp" if listener.protocol == "udp" else "tcp"
-    return rule.mentions(listener.port, listener.port, protocol)
+    return rule.mentions(listener.port, listener.port, _protocol(listener.protocol))
+
+
+def _protocol(name: str) -> Protocol:
+    return "udp" if name == "udp" else "tcp"
 
 
 def _is_of(listener: Listener, port: PublishedPort) -> bool:
@@ -164,7 +166,7 @@ def closed_ports(published: Iterable[PublishedPort], settings: Settings) -> list
     return [
         str(port)
         for port in sorted(set(published))
-        if not any(rule.mentions(port.first, port.last, port.protocol) for rule in rules)
+        if not any(rule.mentions(port.first, port.last, _protocol(port.protocol)) for rule in rules)
     ]
 
 
@@ -182,7 +184,7 @@ def refusal(snapshot: Snapshot, settings: Settings) -> Refusal | None:
         return rival
     if settings.adopt or is_in_place(snapshot.firewall):
         return None
-    published = list(published_ports(snapshot))
+    published = published_ports(snapshot)
     closing = ports_to_close(snapshot.firewall, settings, published)
     closing += closed_ports(published, settings)
     foreign = [rule.text for rule in foreign_rules(snapshot.firewall, settings)]
@@ -216,9 +218,11 @@ def _rival(firewall: Firewall) -> Refusal | None:
     return None
 
 
-def published_ports(snapshot: Snapshot) -> Iterable[PublishedPort]:
+def published_ports(snapshot: Snapshot) -> list[PublishedPort]:
+    """Those of running containers beyond the host itself."""
     return [
         port
         for container in snapshot.docker.running_containers
         for port in parse_published(container.ports, container.name)
+        if port.protocol in PROTOCOLS and not is_loopback(port.address)
     ]
