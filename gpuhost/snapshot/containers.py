@@ -9,11 +9,11 @@ from shlex import quote
 from typing import Any
 
 from gpuhost.domain import host_json
+from gpuhost.domain.firewall.sockets import plain_address
 from gpuhost.runner.contract import by_hook, card_use
 from gpuhost.snapshot.apps import HAS_APPS
 from gpuhost.snapshot.engine import ENGINE_RUNS, NOT_RUNNING
 from gpuhost.snapshot.lenient import mapping, mappings, text, whole
-from gpuhost.snapshot.ports import plain_address
 from gpuhost.snapshot.probes import NotRead, Probes
 from gpuhost.snapshot.request import ProbeCommand, Request
 
