@@ -21,6 +21,7 @@ from gpuhost.snapshot.docker import Docker
 from gpuhost.snapshot.docker_unit import DockerUnit
 from gpuhost.snapshot.dpkg import Dpkg, Updates
 from gpuhost.snapshot.engine_limits import EngineLimits
+from gpuhost.snapshot.engine_sockets import EngineSockets
 from gpuhost.snapshot.engines import Engines
 from gpuhost.snapshot.firewall import Firewall
 from gpuhost.snapshot.kernel_log import KernelLog
@@ -86,6 +87,7 @@ class Snapshot:
     docker = part(Docker.read)
     docker_unit = part(DockerUnit.read)
     engines = part(Engines.read)
+    engine_sockets = part(EngineSockets.read)
     engine_limits = part(EngineLimits.read)
     containers = part(Containers.read)
     cards_inside = part(CardsInside.read)

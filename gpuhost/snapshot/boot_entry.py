@@ -75,9 +75,7 @@ def _output(probes: Probes) -> str:
     return probes.output("boot_entry", allow=(0, 1, 2))
 
 
-def _from_menu(
-    menu: grub.Menu, values: dict[str, str], installed: Sequence[str]
-) -> BootEntry:
+def _from_menu(menu: grub.Menu, values: dict[str, str], installed: Sequence[str]) -> BootEntry:
     entry = menu.boots(values.get("saved_entry", ""), values.get("next_entry", ""))
     if entry is None:
         return BootEntry(None, f"GRUB's default entry depends on the machine: {menu.default}")

@@ -48,7 +48,7 @@ engine_runs() {
 # one of them is newer than the file with dockerd's pid.
 engine_is_behind() {
     pid=$1
-    [ -s "$2" ] || return 1
+    [ -s "$2" ] && command -v dockerd >/dev/null || return 1
     engine_runs && [ -e "$pid" ] || return 0
     [ ! "$2" -nt "$pid" ] || return 0
     while IFS= read -r line; do

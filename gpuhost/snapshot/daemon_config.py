@@ -37,7 +37,7 @@ REQUEST = Request(
         ProbeCommand(
             "docker_validation",
             f'sh -c {quote(VALIDATE)} sh "$work/docker_unit.out"',
-            only_if=f"command -v dockerd && engine_is_behind /run/docker.pid {DAEMON_JSON}",
+            only_if=f"engine_is_behind /run/docker.pid {DAEMON_JSON}",
             last=True,
         ),
     ),

@@ -32,10 +32,15 @@ def is_asked(tmp_path: Path, *, runs: bool, newer: str = "", pid: bool = True) -
     (tmp_path / "docker_unit.out").write_text(
         f"FragmentPath={tmp_path}/docker.service\nDropInPaths=/missing.conf {tmp_path}/a.conf\n"
     )
+    command(tmp_path / "bin", "dockerd", "exit 0")
     test = f"{COLLECTOR}\nengine_is_behind {tmp_path}/docker.pid {tmp_path}/daemon.json"
-    environment = {"PATH": PATH, "work": str(tmp_path), "engine": "0" if runs else "3"}
+    environment = {
+        "PATH": f"{tmp_path}/bin:{PATH}",
+        "work": str(tmp_path),
+        "engine": "0" if runs else "3",
+    }
     done = subprocess.run(["sh", "-c", test], capture_output=True, text=True, env=environment)
-    assert done.stderr == ""
+    assert (done.stdout, done.stderr) == ("", "")
     return done.returncode == 0
 
 
@@ -49,7 +54,9 @@ def test_it_is_asked_only_about_what_the_engine_has_not_started_with(tmp_path: P
 
 def test_without_a_file_nothing_is_asked(tmp_path: Path) -> None:
     test = f"{COLLECTOR}\nengine=3; engine_is_behind {tmp_path}/pid {tmp_path}/daemon.json"
-    assert subprocess.run(["sh", "-c", test], env={"PATH": PATH}).returncode == 1
+    command(tmp_path / "bin", "dockerd", "exit 0")
+    environment = {"PATH": f"{tmp_path}/bin:{PATH}"}
+    assert subprocess.run(["sh", "-c", test], env=environment).returncode == 1
 
 
 @pytest.mark.parametrize(
@@ -81,10 +88,15 @@ def test_the_flags_of_the_unit_are_given(tmp_path: Path, shown: str, flags: str)
     ("rc", "err", "refused", "untried"),
     [
         (0, "", "", False),
-        (1, "unable to configure: http://ada:s3cret@p\n", "unable to configure: http://***@p", False),
+        (
+            1,
+            "unable to configure: http://ada:s3cret@p\n",
+            "unable to configure: http://***@p",
+            False,
+        ),
         (125, "Status: unknown flag: --validate\nSee 'dockerd --help'., Code: 125\n", "", True),
         (125, "unknown flag: --no-such\n", "unknown flag: --no-such", False),
-        (1, '"dockerd" accepts no arguments.\nSee \'dockerd --help\'.\n', "", False),
+        (1, "\"dockerd\" accepts no arguments.\nSee 'dockerd --help'.\n", "", False),
         (None, "", "", True),
         (124, "", "", True),
         (2, "fatal error: out of memory\n", "", True),

@@ -17,7 +17,7 @@ from tests.recorded import HOSTS, probes
 PARTS = (
     "system", "clock", "hostname", "reboot", "dpkg", "updates", "client_proxy",
     "memory", "paths", "disks", "filesystems", "kernel_log",
-    "units", "ssh", "mounts", "sysctl", "swap", "docker_unit", "engines",
+    "units", "ssh", "mounts", "sysctl", "swap", "docker_unit", "engines", "engine_sockets",
 )  # fmt: skip
 FILES = (
     "/etc/os-release", "/etc/hosts", "/etc/fstab", "/proc/meminfo", "/proc/locks",
