@@ -5,6 +5,7 @@ from __future__ import annotations
 from pyinfra import host
 
 from gpuhost.operations.reading import Commands, operation, read
+from gpuhost.plans.apt_archives import optional_archives
 from gpuhost.remote.apt import LOCK_TIMEOUT_S, apt_update_install
 from gpuhost.settings import Settings
 from gpuhost.snapshot.packages import installed_packages
@@ -35,4 +36,8 @@ def packages(
     if not missing:
         host.noop(f"{' and '.join(packages)}: installed")
         return
-    yield from apt_update_install(missing, lock_timeout_s=lock_timeout_s)
+    yield from apt_update_install(
+        missing,
+        optional=optional_archives(read(settings or Settings())),
+        lock_timeout_s=lock_timeout_s,
+    )

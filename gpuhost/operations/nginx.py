@@ -7,9 +7,11 @@ import json
 from pyinfra import host
 
 from gpuhost.operations.reading import Commands, operation, read
+from gpuhost.plans.apt_archives import optional_archives
 from gpuhost.plans.nginx import is_up, missing_packages
 from gpuhost.remote.apt import LOCK_TIMEOUT_S, apt_update_install
-from gpuhost.remote.commands import put, run
+from gpuhost.remote.commands import put
+from gpuhost.remote.units import enable_now
 from gpuhost.settings import Settings
 from gpuhost.snapshot.nginx import RECORD
 
@@ -45,8 +47,10 @@ def packages(
         host.noop("nginx is installed and runs")
         return
     if missing:
-        yield from apt_update_install(missing, lock_timeout_s=lock_timeout_s)
+        yield from apt_update_install(
+            missing, optional=optional_archives(snapshot), lock_timeout_s=lock_timeout_s
+        )
     if not is_recorded:
         yield put(RECORD, json.dumps({"certbot": certificates}) + "\n")
     if down:
-        yield run("systemctl", "enable", "--now", *down, seconds=90)
+        yield from enable_now(*down, seconds=90)

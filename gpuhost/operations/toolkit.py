@@ -8,21 +8,24 @@ from pyinfra import host
 
 from gpuhost.checks.finding import Status
 from gpuhost.checks.registry import finding_of
+from gpuhost.domain.apt.vendor_keys import TOOLKIT_KEY
 from gpuhost.domain.toolkit.cdi import REFRESHED, STATIC
 from gpuhost.domain.toolkit.packages import PACKAGES, RUNTIME_PACKAGE
 from gpuhost.domain.toolkit.proof import OWN_IMAGE, RECORD, Circumstances
 from gpuhost.operations import repository as apt_repositories
 from gpuhost.operations.docker import Restart
+from gpuhost.operations.docker_activation import restart_engine
 from gpuhost.operations.findings import failing_ids
 from gpuhost.operations.nvidia_settings import Gpu
 from gpuhost.operations.reading import Commands, executing, operation, read
-from gpuhost.plans.apt_archives import put_aside
+from gpuhost.plans.apt_archives import optional_archives, put_aside
 from gpuhost.plans.docker import restart_stops
 from gpuhost.plans.toolkit import circumstances, reason_not_needed, specification_path
 from gpuhost.plans.toolkit_packages import repository
 from gpuhost.remote.apt import CHANGE_HELD, LOCK_TIMEOUT_S, apt_install, apt_remove, apt_update
 from gpuhost.remote.commands import run, script
-from gpuhost.settings import TOOLKIT_KEY_FINGERPRINT, Settings
+from gpuhost.remote.units import enable_now
+from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.toolkit import INSTALLED, REFRESH_UNIT, RUNTIME
 
@@ -38,7 +41,7 @@ PACKAGE_CHECKS = {"toolkit.repository", "toolkit.packages", "toolkit.held"}
 def packages(
     mirror: str = "nvidia",
     version: str | None = None,
-    key_fingerprint: str = TOOLKIT_KEY_FINGERPRINT,
+    key_fingerprint: str = TOOLKIT_KEY,
     key_file: str | None = None,
     hold: bool = True,
     gpu: Gpu = "auto",
@@ -91,7 +94,7 @@ def packages(
         repo = repository(settings, snapshot.system.architecture)
         yield from apt_repositories.add(repo, snapshot, key_file)
     if "toolkit.packages" in wrong:
-        yield apt_update(lock_timeout_s=lock_timeout_s)
+        yield apt_update(optional_archives(snapshot), lock_timeout_s=lock_timeout_s)
         yield script(
             "toolkit_packages.sh",
             lock_timeout_s,
@@ -152,7 +155,7 @@ def cdi(gpu: Gpu = "auto") -> Commands:
         host.noop(f"CDI: {finding.actual}")
         return
     if snapshot.toolkit.refresh:
-        yield run("systemctl", "enable", "--now", REFRESH_UNIT, seconds=60)
+        yield from enable_now(REFRESH_UNIT, seconds=60)
     path = specification_path(snapshot.toolkit)
     yield run("mkdir", "-p", str(PurePosixPath(path).parent))
     yield run("nvidia-ctk", "cdi", "generate", f"--output={path}", seconds=120)
@@ -167,7 +170,7 @@ def proof(
     """
     Test that CUDA starts on the host, and that a container sees every GPU with nvidia-smi and CUDA.
     The result is recorded on the host, and the test is repeated after a change of the driver, the
-    toolkit, the engine or the image.
+    toolkit, the engine, their configuration or the image.
 
     + image: the image for the test; None: one that is built on the host, without a pull
     + gpu: test: "auto" (if there is a card), "required", or "none"
@@ -193,6 +196,9 @@ def proof(
         host.noop(f"GPU in a container: {finding.actual}")
         return
     current = circumstances(snapshot, settings) or Circumstances("", "", "", "")
+    # dockerd looks for the toolkit's hook only when it starts.
+    if _engine_is_older(snapshot) and _may_restart(snapshot, restart):
+        yield from restart_engine()
     yield script(
         "toolkit_prove.sh",
         RECORD,
@@ -200,8 +206,9 @@ def proof(
         current.toolkit,
         current.engine,
         current.image,
+        current.config,
+        current.settings,
         "no" if image else "yes",
-        "yes" if _engine_is_older(snapshot) and _may_restart(snapshot, restart) else "no",
         seconds=PROOF_SECONDS,
         program="cuda_call.py",
     )

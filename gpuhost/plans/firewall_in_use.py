@@ -10,6 +10,7 @@ from ipaddress import ip_network
 from gpuhost.domain.firewall.iptables_rule import Rule
 from gpuhost.domain.firewall.listeners import (
     DOCKER_PROXY,
+    ENGINE_PROGRAM,
     Listener,
     PublishedPort,
     parse_published,
@@ -18,16 +19,28 @@ from gpuhost.domain.firewall.packet import Match, Network, Packet
 from gpuhost.domain.firewall.ports import PROTOCOLS, UNNAMED_PORT, named_ports
 from gpuhost.domain.firewall.published import DOCKERS_OWN
 from gpuhost.domain.firewall.rule import Family, FirewallRule, Protocol
-from gpuhost.domain.firewall.tables import options
+from gpuhost.domain.firewall.tables import Chain, options
 from gpuhost.domain.firewall.ufw import UfwRule
-from gpuhost.plans.firewall import Opening, all_rules, allowed_rules, is_ours, not_loaded, openings
+from gpuhost.plans.firewall import Opening, all_rules, allowed_rules, is_ours, openings
+from gpuhost.plans.firewall_walk import packet_to
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.firewall import LOADING_RIVALS, RUNNING_RIVALS, Firewall
 
+PUBLISHERS = (DOCKER_PROXY, ENGINE_PROGRAM)
 KNOWN_CHAINS = re.compile(r"(ufw6?|DOCKER|GPUHOST)(-.*)?")
 # Of Docker 28.0: the networks of its bridges.
 DOCKERS_SET = "--match-set docker-ext-bridges-v"
+# What our change closes: it is let in without rules, by a policy, by `ufw allow`, by Docker.
+OURS_TO_CLOSE = re.compile(
+    r"^no rule$|the policy ACCEPT of \w+$|: (ufw6?-user-input|DOCKER[A-Z0-9-]*) .*-j ACCEPT$"
+)
+# Docker's own end of the chain; the host to itself, which ufw also writes with IPV6=no.
+HARMLESS = {
+    ("DOCKER-USER", "-j RETURN"),
+    ("INPUT", "-i lo -j ACCEPT"),
+    ("OUTPUT", "-o lo -j ACCEPT"),
+}
 FIREWALLS_CHAINS = ("INPUT", "FORWARD", "OUTPUT", "DOCKER-USER")
 
 
@@ -62,6 +75,12 @@ def foreign_rules(firewall: Firewall, settings: Settings) -> tuple[Foreign, ...]
                 for rule in tables.chain(chain).rules
                 if not _is_known(chain, rule, firewall.bridges.own)
             ]
+        # What is sent on to another machine or port: our rules close it if it is not declared.
+        rules += [
+            Foreign(f"{tool} -t nat: PREROUTING {rule}", False)
+            for rule in tables.table("nat").get("PREROUTING", Chain()).rules
+            if not _is_known("PREROUTING", rule, firewall.bridges.own)
+        ]
     rules += [
         Foreign(f"{path} fills DOCKER-USER whenever ufw starts, as ufw-docker does", False)
         for path in firewall.docker_user
@@ -82,7 +101,7 @@ def _is_asked_for(rule: UfwRule, expected: tuple[Opening, ...], family: Family) 
 
 
 def _is_known(chain: str, rule: str, bridges: tuple[str, ...]) -> bool:
-    if chain == "DOCKER-USER" and rule == "-j RETURN":
+    if (chain, rule) in HARMLESS:
         return True
     target = re.search(r"-[jg] (\S+)$", rule)
     if target and KNOWN_CHAINS.fullmatch(target[1]):
@@ -123,19 +142,36 @@ def ports_to_close(
 ) -> list[str]:
     """Listeners that are reachable now, and that the firewall would close.
 
-    + published: ports of containers, whose docker-proxy is not listed again
+    + published: ports of containers, whose docker-proxy or dockerd is not listed again
     """
-    if firewall.ufw.enabled and not not_loaded(firewall, ()):
-        return []
-    expected = [opening.rule for opening in openings(firewall, settings) if not opening.interface]
-    kept = [m for _, r in all_rules(firewall) if r.lets_in for m in r.matches] + expected
+    kept = [opening.rule for opening in openings(firewall, settings) if not opening.interface]
+    kept += [
+        match.from_anywhere()
+        for _, rule in all_rules(firewall)
+        if rule.lets_in and rule.interface is None
+        for match in rule.matches
+        if not (match.source and match.source.prefixlen)
+    ]
     known = list(published)
     return [
         str(listener)
         for listener in firewall.listeners
         if not any(_stays_open(rule, listener) for rule in kept)
-        and not (listener.process == DOCKER_PROXY and any(_is_of(listener, p) for p in known))
+        and not (listener.process in PUBLISHERS and any(_is_of(listener, p) for p in known))
+        and _depends_on_us(firewall, listener)
     ]
+
+
+def _depends_on_us(firewall: Firewall, listener: Listener) -> bool:
+    """Whether what we change lets it in now: the policy, Docker, a rule that only the kernel has.
+
+    Rules of others, and those around `ufw allow` in ufw's files, stay.
+    """
+    for family, ruleset in firewall.rulesets.items():
+        outcome = ruleset.outcome(packet_to(firewall, family, listener.protocol, listener.port))
+        if outcome.verdict == "unknown" or OURS_TO_CLOSE.search(outcome.rule):
+            return True
+    return False
 
 
 def _stays_open(rule: FirewallRule, listener: Listener) -> bool:

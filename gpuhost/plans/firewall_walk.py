@@ -49,7 +49,7 @@ def _walked(firewall: Firewall, opening: Opening, family: Family) -> Iterator[Wa
     ruleset = firewall.rulesets[family]
     for protocol in opening.rule.protocols:
         for port in _ports_of(opening.rule, foreign_texts(ruleset)):
-            packet = _packet(firewall, family, protocol, port, opening.rule.source)
+            packet = packet_to(firewall, family, protocol, port, opening.rule.source)
             outcome = ruleset.outcome(packet)
             if opening.comment == SSH_COMMENT and outcome.verdict != "accept":
                 outcome = _from_login(firewall, ruleset, packet) or outcome
@@ -64,9 +64,10 @@ def _from_login(firewall: Firewall, ruleset: Ruleset, packet: Packet) -> Outcome
     return ruleset.outcome(replace(packet, source=ip_network(client)))
 
 
-def _packet(
+def packet_to(
     firewall: Firewall, family: Family, protocol: str, port: int, source: Network | None = None
 ) -> Packet:
+    """A new connection from outside; without a source, from an address that no rule lists."""
     anywhere = source is None or source.prefixlen == 0
     outside = firewall.outside
     return Packet(
@@ -142,7 +143,7 @@ def _candidates(firewall: Firewall, ruleset: Ruleset) -> Iterator[tuple[Packet, 
     foreign = foreign_texts(ruleset)
     port = unnamed_port(foreign)
     for protocol in PROTOCOLS:
-        packet = _packet(firewall, ruleset.family, protocol, port)
+        packet = packet_to(firewall, ruleset.family, protocol, port)
         yield packet, False
         # To a container: the address is not known.
         sent = replace(packet, asked_port=port, rewritten=True, local=False, destinations=())
@@ -150,7 +151,7 @@ def _candidates(firewall: Firewall, ruleset: Ruleset) -> Iterator[tuple[Packet, 
     ports = named_ports(foreign)
     ports |= {(x.port, p) for x in firewall.listeners for p in PROTOCOLS if x.protocol == p}
     for port, protocol in sorted(ports)[:MOST_PORTS]:
-        yield _packet(firewall, ruleset.family, protocol, port), True
+        yield packet_to(firewall, ruleset.family, protocol, port), True
 
 
 def _covers(rule: FirewallRule, packet: Packet) -> bool:

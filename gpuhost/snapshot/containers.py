@@ -9,14 +9,13 @@ from shlex import quote
 from typing import Any
 
 from gpuhost.domain import host_json
-from gpuhost.runner.contract import card_use
-from gpuhost.snapshot.engine import ENGINE_RUNS
+from gpuhost.runner.contract import by_hook, card_use
+from gpuhost.snapshot.engine import ENGINE_RUNS, NOT_RUNNING
 from gpuhost.snapshot.lenient import mapping, mappings, text, whole
 from gpuhost.snapshot.ports import plain_address
 from gpuhost.snapshot.probes import NotRead, Probes
 from gpuhost.snapshot.request import ProbeCommand, Request
 
-STOPPED = "docker.service is not running"
 # The status of xargs if a container was removed before it was inspected; the others are listed.
 SOME_GONE = 123
 GONE = "no such container"
@@ -90,7 +89,7 @@ class InspectedContainer:
     + restarts: how often the engine restarted it since its last manual start
     + ends: the engine does not start it again
     + started: epoch seconds, of its last start
-    + uses_card: it was given NVIDIA cards
+    + uses_card: it was given NVIDIA cards; by_hook: by the toolkit's hook or runtime
     + declared: the ports that it was created with; bound: the ports that it publishes while it runs
     """
 
@@ -111,6 +110,7 @@ class InspectedContainer:
     bound: frozenset[Binding] = frozenset()
     id: str = ""
     uses_card: bool = False
+    by_hook: bool = False
 
     @property
     def running(self) -> bool:
@@ -135,14 +135,19 @@ class Containers:
     @classmethod
     def read(cls, probes: Probes) -> Containers:
         """Raises NotRead, also if no engine runs."""
-        if "docker_inspect" not in probes:
-            raise NotRead(STOPPED)
+        if not is_listed(probes):
+            raise NotRead(NOT_RUNNING)
         lines = _inspected(probes)
         rows = (line.split("\t") for line in probes.output("docker_images").splitlines())
         return cls(
             tuple(sorted(map(_container, _parsed(lines)), key=lambda container: container.name)),
             {row[0]: row[1] for row in rows if len(row) == 2},
         )
+
+
+def is_listed(probes: Probes) -> bool:
+    """Whether the engine's unit was active, so that it was asked."""
+    return "docker_inspect" in probes
 
 
 def _inspected(probes: Probes) -> list[str]:
@@ -188,6 +193,7 @@ def _container(value: Mapping[str, Any]) -> InspectedContainer:
                 devices=value.get("devices"),
             )
         ),
+        by_hook=by_hook(requests=value.get("requests"), runtime=value.get("runtime")),
     )
 
 

@@ -11,7 +11,7 @@ from shlex import quote
 from gpuhost.domain.firewall.journey import Ruleset
 from gpuhost.domain.firewall.listeners import Listener, may_be_a_client, parse_ss, ssh_ports
 from gpuhost.domain.firewall.packet import Address
-from gpuhost.domain.firewall.published import CONTAINERS, RULES, Bridges
+from gpuhost.domain.firewall.published import CONTAINERS, CONTAINERS_COMMENT, RULES, Bridges
 from gpuhost.domain.firewall.rule import Family
 from gpuhost.domain.firewall.tables import Tables
 from gpuhost.domain.firewall.ufw import USER_RULES, UfwRule, parse_user_rules
@@ -166,9 +166,12 @@ def _bridges(probes: Probes, ufw: Ufw, outside: str | None) -> Bridges:
         own = Networks.read(probes).bridges
     except NotRead:
         own = ()
-    is_allowed = any(rule.interface == CONTAINERS[1] and rule.lets_in for rule in ufw.rules[4])
-    if not own and is_allowed:
-        interfaces = [name for name in interfaces if name == outside]
+    if not own:
+        allowed = [r.interface for r in ufw.rules[4] if r.interface and r.lets_in]
+        ours = [r.interface for r in ufw.rules[4] if r.comment == CONTAINERS_COMMENT]
+        own = tuple(name for name in ours if name and name not in CONTAINERS)
+        if CONTAINERS[1] in allowed:
+            interfaces = [name for name in interfaces if name == outside]
     return Bridges.of(own, interfaces, outside)
 
 

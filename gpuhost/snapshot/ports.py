@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-from gpuhost.domain.firewall.listeners import DOCKER_PROXY, PORT, PROCESS, PUBLISHED
+from gpuhost.domain.firewall.listeners import DOCKER_PROXY, ENGINE_PROGRAM, PORT, PROCESS, PUBLISHED
 from gpuhost.snapshot.docker import Container, Docker
 from gpuhost.snapshot.probes import NotRead, Probes
 from gpuhost.snapshot.request import ProbeCommand, Request
@@ -51,14 +51,19 @@ class Ports:
 
     @classmethod
     def read(cls, probes: Probes) -> Ports:
-        published = frozenset(
-            used for container in Docker.read(probes).containers for used in _published(container)
-        )
+        docker = Docker.read(probes)
+        if docker.engine is None and isinstance(docker.listed, str):
+            # What it publishes is unknown, and no other engine's either.
+            return cls(tuple(sorted(set(_listening(probes.output("listeners"))))))
+        published = frozenset(used for each in docker.containers for used in _published(each))
         known = {(used.port, used.protocol) for used in published}
+        # Without its userland proxy the engine itself holds what containers publish (moby#28589).
+        itself = {(used.port, used.protocol, used.address, ENGINE_PROGRAM) for used in published}
         listening = {
             used
             for used in _listening(probes.output("listeners"))
-            if used.holder != DOCKER_PROXY or (used.port, used.protocol) not in known
+            if (used.holder != DOCKER_PROXY or (used.port, used.protocol) not in known)
+            and (used.port, used.protocol, used.address, used.holder) not in itself
         }
         proxied = {(u.port, u.protocol) for u in listening if u.holder == DOCKER_PROXY}
         return cls(tuple(sorted(published | listening)), tuple(sorted(proxied)))

@@ -16,6 +16,7 @@ TIME_SERVICES = (
     "ntp.service",
     "ntpsec.service",
     "openntpd.service",
+    "ntpd-rs.service",
 )
 # The kernel's largest error in microseconds (NTP_PHASE_LIMIT): the clock is not synchronised.
 # timedatectl uses the same number.

@@ -9,6 +9,7 @@ from datetime import datetime
 from functools import lru_cache
 from types import MappingProxyType
 
+from gpuhost.domain.docker.ulimits import Limit, limit
 from gpuhost.snapshot.probes import Probes
 from gpuhost.snapshot.request import ProbeCommand, Request
 
@@ -22,7 +23,8 @@ REQUEST = Request(
         ProbeCommand(
             "units",
             "systemctl show --no-pager -p Id -p LoadState -p ActiveState -p SubState"
-            " -p UnitFileState -p ActiveEnterTimestamp -p InactiveExitTimestamp -p Listen",
+            " -p UnitFileState -p ActiveEnterTimestamp -p InactiveExitTimestamp -p Listen"
+            " -p LimitNOFILE -p LimitNOFILESoft",
             arguments="units",
         ),
         ProbeCommand(
@@ -50,6 +52,7 @@ class Unit:
     + refused: systemd found a mistake in its files: the next start fails
     + failed: it ended with an error, also if systemd tries again
     + listens: addresses of a socket unit, as systemd writes them
+    + nofile: open files of its processes; None also in old recordings
     """
 
     name: str
@@ -62,6 +65,7 @@ class Unit:
     refused: bool = False
     failed: bool = False
     listens: tuple[str, ...] = ()
+    nofile: Limit | None = None
 
 
 def read_units(probes: Probes) -> Mapping[str, Unit]:
@@ -93,6 +97,7 @@ def _units(output: str) -> Mapping[str, Unit]:
                 failed=values.get("ActiveState") == "failed"
                 or values.get("SubState") == "auto-restart",
                 listens=tuple(text for key, text in pairs if key == "Listen"),
+                nofile=limit(values.get("LimitNOFILESoft"), values.get("LimitNOFILE")),
             )
     return MappingProxyType(units)
 

@@ -23,6 +23,8 @@ from gpuhost.domain.firewall.published import Bridges, fault
 from gpuhost.domain.firewall.rule import FirewallRule
 from gpuhost.domain.firewall.tables import Chain, Tables, options
 from gpuhost.domain.firewall.ufw import UfwRule, parse_kernel, parse_user_rules
+from gpuhost.plans.firewall import change
+from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Probe, Probes, Snapshot
 from tests.firewall.rehash import RECORDING, with_current_hashes
 from tests.recorded import snapshot_of
@@ -281,6 +283,21 @@ def test_an_engine_that_does_not_run_takes_no_rule_away() -> None:
     )
     fresh = {"host": "firewall-used", "probes": stopped}
     assert snapshot_of(fresh).firewall.bridges.foreign == ("br-mailcow",)
+
+
+def test_bridges_of_an_engine_that_does_not_answer_stay_allowed() -> None:
+    """A name that only the engine gave: without it, the rules for it must not be removed."""
+    tuples = {
+        f"/etc/ufw/user{six}.rules": RECORDED["files"][f"/etc/ufw/user{six}.rules"]
+        + f"### tuple ### allow any any {anywhere} any {anywhere} in_mailnet0"
+        f" comment={b'gpuhost-containers'.hex()}\n"
+        for six, anywhere in (("", "0.0.0.0/0"), ("6", "::/0"))
+    }
+    silent = {"rc": 1, "out": "", "err": "Cannot connect to the Docker daemon"}
+    probes = {"docker_networks": silent, "docker_containers": silent, "docker_info": silent}
+    firewall = snapshot_of({"host": "firewall-guarded", "files": tuples, "probes": probes}).firewall
+    assert firewall.bridges.own == ("mailnet0",)
+    assert "on mailnet0" not in change(firewall, Settings())
 
 
 def test_tables_that_only_nftables_shows() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 
 from gpuhost.checks.finding import Verdict, fail, later, ok, skip, warn
 from gpuhost.checks.registry import check
@@ -13,6 +13,7 @@ from gpuhost.domain.apt.duplicates import duplicates
 from gpuhost.domain.apt.mirrors import ARCHIVES, Mirror
 from gpuhost.domain.apt.record import Record
 from gpuhost.domain.apt.release_files import list_file
+from gpuhost.domain.moment import utc
 from gpuhost.plans.apt import CLOUD_INIT_TEXT, keeps_sources, plan, refusal
 from gpuhost.plans.apt_archives import owners
 from gpuhost.settings import Settings
@@ -141,7 +142,7 @@ def _age_at_last_update(snapshot: Snapshot, chosen: Mirror) -> timedelta | None:
     ]
     if snapshot.apt.updated is None:
         return None
-    return newest_age(releases, datetime.fromtimestamp(snapshot.apt.updated, timezone.utc))
+    return newest_age(releases, utc(snapshot.apt.updated))
 
 
 def _reasons(record: Record) -> str:

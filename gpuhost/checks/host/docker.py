@@ -108,6 +108,8 @@ def engine(snapshot: Snapshot, settings: Settings) -> Verdict:
         )
     if docker.engine is None:
         fix = "journalctl -u docker -n 50"
+        if docker.is_stuck:
+            fix = f"systemctl restart docker; {fix}"
         return fail(
             "running",
             docker.engine_complaint,

@@ -9,11 +9,11 @@ from gpuhost.checks.host.nvidia import reason_not_working
 from gpuhost.checks.registry import check, finding_of
 from gpuhost.domain.nvidia.card_faults import (
     Fault,
-    faults_of_clocks,
     faults_of_fabric,
     faults_of_link,
     faults_of_memory,
 )
+from gpuhost.domain.nvidia.card_heat import faults_of_clocks
 from gpuhost.domain.nvidia.smi_xml import Report
 from gpuhost.plans.gpu import reason_without_driver
 from gpuhost.plans.nvidia_health import (

@@ -25,8 +25,10 @@ def not_installed(snapshot: Snapshot, settings: Settings) -> Verdict | None:
     """Why the check is skipped; None if the packages are as declared."""
     if reason := reason_not_needed(snapshot, settings):
         return skip(reason)
-    failing = _fails("toolkit.packages", snapshot, settings)
-    return later("the packages are not as declared") if failing else None
+    status = finding_of("toolkit.packages", snapshot, settings).status
+    if status is Status.UNKNOWN:
+        return later("see toolkit.packages")
+    return later("the packages are not as declared") if status is Status.FAIL else None
 
 
 @check(

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from gpuhost.domain.apt.archive import LIST, archive_key
+from gpuhost.domain.apt.archive import LIST, Distribution
 from gpuhost.domain.apt.conflicts import Definition, conflicts, definitions, releases
-from gpuhost.domain.apt.entry import SourceFile
+from gpuhost.domain.apt.entry import Entry, SourceFile
 from gpuhost.domain.apt.originals import OURS
 from gpuhost.domain.apt.plan import HostSources
 from gpuhost.domain.apt.record import Record, digest, saved_path
@@ -39,19 +39,17 @@ class Aside:
 
 
 def clashes(
-    files: Iterable[SourceFile], repository: Repository, origins: Mapping[str, str]
+    files: Iterable[SourceFile], repository: Repository, distribution: Distribution
 ) -> list[Definition]:
     """Every other definition of the repository's archive: the same to apt, or the vendor's same
     archive on another server.
-
-    + origins: `Origin` of each archive that apt has fetched, by its URI (`archive_key`)
     """
     ours = list_file(repository.uri, repository.suite)
 
     declared = repository.archive
 
-    def is_same(uri: str, suite: str) -> bool:
-        theirs = archive_of(uri, suite, origins.get(archive_key(uri), ""))
+    def is_same(entry: Entry, uri: str, suite: str) -> bool:
+        theirs = archive_of(uri, suite, distribution.published(uri, entry))
         return list_file(uri, suite) == ours or bool(
             declared
             and theirs
@@ -63,7 +61,10 @@ def clashes(
     return [
         definition
         for definition in definitions(file for file in files if not _is_ours(file, repository.name))
-        if any(is_same(*r) for r in releases(definition.entry, repository.architecture))
+        if any(
+            is_same(definition.entry, *release)
+            for release in releases(definition.entry, repository.architecture)
+        )
     ]
 
 

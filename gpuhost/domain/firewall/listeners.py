@@ -31,6 +31,7 @@ CLIENTS = {
     *("dhclient", "dhcpcd", "NetworkManager", "rsyslogd", "dnsmasq", "named", "unbound", "snmpd"),
 }
 DOCKER_PROXY = "docker-proxy"
+ENGINE_PROGRAM = "dockerd"
 # IP protocols of raw sockets that need no open port: ICMP, TCP, UDP, and 255, which only sends.
 HARMLESS_RAW = {1, 6, 17, 58, 255}
 RAW_NAMES = {2: "IGMP", 47: "GRE", 50: "ESP", 89: "OSPF", 103: "PIM", 112: "VRRP"}

@@ -23,6 +23,8 @@ HELD = (
     "libxnvctrl*",
     "nvlsm",
 )
+# Of any driver: what another one, or its Fabric Manager, takes the place of.
+OF_DRIVERS = (*HELD, "*-nvidia*", "libcuda*", "libnv*")
 # The container toolkit has its own settings, and its versions must move together.
 NOT_HELD = ("nvidia-container-*", "libnvidia-container*", "nvidia-docker*")
 
