@@ -30,7 +30,7 @@ PROBES = (
     "units", "disks", "filesystems", "containerd_root", "stat", "hashes", "paths",
     "kernel_log", "failed_units", "sshd", "listeners", "ssh_connection",
     "sysctl_files", "fstab_targets",
-    "docker_unit", "engines", "engine_sockets", "docker_validation",
+    "docker_unit", "engines", "engine_sockets", "docker_validation", "dgx_release",
 )  # fmt: skip
 
 _recorded: dict[str, Any] = yaml.safe_load((HOSTS / "debian13.yaml").read_text("utf-8"))
