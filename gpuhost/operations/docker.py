@@ -88,7 +88,8 @@ def engine(
     if reason and not adopt:
         refuse("docker", reason)
         return
-    if snapshot.docker.engine is None and _is_somebody_elses_mistake(snapshot):
+    mistake = _is_somebody_elses_mistake(snapshot) or bool(snapshot.docker.config.refused)
+    if snapshot.docker.engine is None and mistake:
         refuse("docker", _repair_first(snapshot))
         return
     missing = missing_packages(snapshot, settings)
@@ -146,7 +147,10 @@ def _restart_first(snapshot: Snapshot) -> str:
 
 
 def _repair_first(snapshot: Snapshot) -> str:
-    return f"{DAEMON_JSON} is {snapshot.docker.config.fault}: repair it first"
+    config = snapshot.docker.config
+    if config.refused:
+        return f"dockerd refuses {DAEMON_JSON}: {config.refused}: repair it first"
+    return f"{DAEMON_JSON} is {config.fault}: repair it first"
 
 
 @operation
@@ -235,6 +239,9 @@ def _merge(snapshot: Snapshot, settings: Settings) -> Commands:
     merged = merged_config(snapshot, settings)
     may_restart = _may_restart(snapshot, settings)
     is_written = merged.values == snapshot.docker.config.values and not snapshot.docker.config.fault
+    if is_written and snapshot.docker.config.refused:
+        refuse("docker", _repair_first(snapshot))
+        return
     if is_written and snapshot.docker.engine:
         if not keys_not_live(snapshot, settings):
             if merged.owned == snapshot.docker.config.owned:

@@ -22,6 +22,7 @@ from gpuhost.snapshot.docker_unit import DockerUnit
 from gpuhost.snapshot.dpkg import Dpkg, Updates
 from gpuhost.snapshot.drift_keys import read_drift_keys
 from gpuhost.snapshot.engine_limits import EngineLimits
+from gpuhost.snapshot.engine_sockets import EngineSockets
 from gpuhost.snapshot.engines import Engines
 from gpuhost.snapshot.firewall import Firewall
 from gpuhost.snapshot.kernel_log import KernelLog
@@ -88,6 +89,7 @@ class Snapshot:
     docker_unit = part(DockerUnit.read)
     drift_keys = part(read_drift_keys)
     engines = part(Engines.read)
+    engine_sockets = part(EngineSockets.read)
     engine_limits = part(EngineLimits.read)
     containers = part(Containers.read)
     cards_inside = part(CardsInside.read)

@@ -110,7 +110,7 @@ class Filesystems:
 
 
 # File systems of packed images: always full, never written. Others mount them too: snapd uses
-# fuse.snapfuse in containers, AppImages have a fuse type of their own.
+# fuse.snapfuse in containers, AppImages have a fuse type of their own, CVMFS has none.
 _IMAGES = frozenset({"squashfs", "erofs", "cramfs", "romfs", "iso9660", "composefs"})
 # Only the firmware reads it, and only a new boot loader is written to it.
 _EFI = frozenset({"/boot/efi", "/efi"})
@@ -118,7 +118,7 @@ _EFI = frozenset({"/boot/efi", "/efi"})
 
 def _is_image(disk: Disk) -> bool:
     """Whether a file system is no disk that programs store data on."""
-    packed = disk.fstype.startswith("fuse.") or disk.fstype in ("overlay", "udf")
+    packed = disk.fstype.startswith("fuse.") or disk.fstype in ("fuse", "overlay", "udf")
     loop = disk.source.startswith("/dev/loop")
     snapshot = disk.fstype == "zfs" and "@" in disk.source
     return (

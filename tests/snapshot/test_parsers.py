@@ -17,7 +17,8 @@ from tests.recorded import HOSTS, probes
 PARTS = (
     "system", "clock", "hostname", "reboot", "dpkg", "updates", "client_proxy",
     "memory", "paths", "disks", "filesystems", "kernel_log",
-    "units", "ssh", "mounts", "sysctl", "swap", "docker_unit", "engines", "drift_keys",
+    "units", "ssh", "mounts", "sysctl", "swap", "docker_unit", "engines", "engine_sockets",
+    "drift_keys",
 )  # fmt: skip
 FILES = (
     "/etc/os-release", "/etc/hosts", "/etc/fstab", "/proc/meminfo", "/proc/locks",
@@ -30,7 +31,7 @@ PROBES = (
     "units", "disks", "filesystems", "containerd_root", "stat", "hashes", "paths",
     "kernel_log", "failed_units", "sshd", "listeners", "ssh_connection",
     "sysctl_files", "fstab_targets",
-    "docker_unit", "engines", "engine_sockets", "drift_keys",
+    "docker_unit", "engines", "engine_sockets", "drift_keys", "docker_validation", "dgx_release",
 )  # fmt: skip
 
 _recorded: dict[str, Any] = yaml.safe_load((HOSTS / "debian13.yaml").read_text("utf-8"))

@@ -54,10 +54,14 @@ def _current(snapshot: Snapshot) -> list[CardError]:
 
 
 def _answers(card: str, snapshot: Snapshot) -> bool:
+    """Older drivers do not say which card it was: then all must answer."""
     try:
-        return any(gpu.slot[:-2] == card for gpu in snapshot.nvidia.answering)
+        answering = snapshot.nvidia.answering
     except NotRead:
         return False
+    if not card:
+        return bool(answering) and len(answering) >= len(snapshot.nvidia.gpus)
+    return any(gpu.slot[:-2] == card for gpu in answering)
 
 
 def _in_words(error: CardError, snapshot: Snapshot) -> str:

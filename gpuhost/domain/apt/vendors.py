@@ -86,13 +86,21 @@ _BY_KEY: Mapping[str, Vendor] = {
 }
 
 
+def _place(rest: str) -> str:
+    """`//USER@SERVER:PORT//PATH` without login and port. Letters of the server's name have no case;
+    servers take several slashes for one."""
+    server, _, path = re.sub(r"^//(?:[^/@]*@)?", "", rest).partition("/")
+    server = re.sub(r"\.?(?::\d*)?$", "", server.lower())
+    return f"{server}/{re.sub('/{2,}', '/', path).lstrip('/')}"
+
+
 def archive_of(uri: str, suite: str, published: Published | None = None) -> Archive | None:
     """The vendor's archive behind a URI and a suite; None: it is no known vendor's."""
     published = published or Published()
     scheme, _, place = uri.partition(":")
-    place = re.sub(r"^//(?:[^/@]*@)?", "", place)
-    if scheme == "cdrom":
+    if scheme.lower() == "cdrom":
         return Archive("medium")
+    place = _place(place)
     # A flat repository may have a part of its path as its suite.
     path = f"{place.rstrip('/')}/{suite.strip('./')}" if suite.endswith("/") else place
     if match := _DOCKER.search(place):
