@@ -38,14 +38,16 @@ DESCRIPTION = (
     '"one_off":{{json (index .Config.Labels "com.docker.compose.oneoff")}},'
     '"declared":{{json .HostConfig.PortBindings}},"bound":{{json .NetworkSettings.Ports}}}'
 )
-# A list that fails is not an empty list: a pipe would hide the failure.
-INSPECT_ALL = """ids=$(docker ps -aq --no-trunc) || exit
-printf "%s\\n" "$ids" | xargs -r docker container inspect --format "$1\""""
+# Those that the probe docker_containers lists. A list that fails is not an empty list.
+INSPECT_ALL = """listed=$2/docker_containers
+until [ -s "$listed.rc" ]; do sleep 0.1; done
+[ "$(cat "$listed.rc")" = 0 ] || { cat "$listed.err" >&2; exit 1; }
+cut -f 1 "$listed.out" | xargs -r docker container inspect --format "$1\""""
 REQUEST = Request(
     probes=(
         ProbeCommand(
             "docker_inspect",
-            f"sh -c {quote(INSPECT_ALL)} sh {quote(DESCRIPTION)}",
+            f'sh -c {quote(INSPECT_ALL)} sh {quote(DESCRIPTION)} "$work"',
             seconds=20,
             only_if=ENGINE_RUNS,
         ),

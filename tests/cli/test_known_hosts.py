@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from paramiko import Ed25519Key, HostKeys
 
-from gpuhost.fleet.known_hosts import KnownHosts
+from gpuhost.remote.known_hosts import KnownHosts
 from tests.cli.sshd import public_key
 
 NAMES = ("203.0.113.7", "[203.0.113.7]:2222", "gpu-1.example", "alias", "hashed.example", "absent")

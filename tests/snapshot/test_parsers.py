@@ -84,7 +84,15 @@ def test_no_reading_at_all(part: str) -> None:
         getattr(Snapshot(Probes({})), part)
 
 
-def test_lock_owner() -> None:
+@pytest.mark.parametrize(
+    "processes",
+    [
+        "/proc/7/comm:sh\n/proc/8/comm:apt-get\n/proc/9/comm:apt-get\n",
+        "    7 sh\n    8 apt-get\n    9 apt-get\n",
+    ],
+    ids=["grep", "ps"],
+)
+def test_lock_owner(processes: str) -> None:
     """Only a write lock on the same inode counts; waiters (`->`) and readers do not."""
     snapshot = Snapshot(
         probes(
@@ -95,7 +103,7 @@ def test_lock_owner() -> None:
                 "2: -> POSIX  ADVISORY  WRITE 9 00:87:2449639 0 EOF\n"
                 "3: FLOCK  ADVISORY  WRITE 10 00:87:99 0 EOF\n"
             },
-            {"processes": {"out": "    7 sh\n    8 apt-get\n    9 apt-get\n"}},
+            {"processes": {"out": processes}},
         )
     )
     assert snapshot.dpkg.locks == (Lock("/var/lib/apt/lists/lock", 8, "apt-get"),)

@@ -22,9 +22,8 @@ from gpuhost.domain.plain_text import plain
 from gpuhost.fleet.host_keys import refuse_unknown_host_keys
 from gpuhost.fleet.host_pool import OnDone
 from gpuhost.fleet.inventory import Fleet, load
-from gpuhost.fleet.known_hosts import index_known_hosts
 from gpuhost.fleet.reading import REPLY_BYTES, disable_password_prompts
-from gpuhost.fleet.spared_work import spare_work
+from gpuhost.remote.spared_work import spare_work
 from gpuhost.remote.ssh_limits import limit_ssh
 
 TIMEOUT = 180
@@ -120,7 +119,6 @@ def open_fleet(options: ReadOptions) -> Iterator[tuple[Fleet, OnDone]]:
     """
     _silence_libraries()
     refuse_unknown_host_keys()
-    index_known_hosts()
     disable_password_prompts()
     limit_ssh(REPLY_BYTES)
     spare_work()
