@@ -14,6 +14,7 @@ from gpuhost.operations.docker_activation import activate, record, repair, stop_
 from gpuhost.operations.findings import failing_ids
 from gpuhost.operations.reading import Commands, executing, operation, read
 from gpuhost.operations.refuse import refuse, tell
+from gpuhost.operations.units import may_reload
 from gpuhost.plans.docker import keys_not_live, merged_config, restart_stops
 from gpuhost.plans.docker_flags import unit_fault, untried
 from gpuhost.plans.docker_packages import conflicting_packages, missing_packages, repository
@@ -78,6 +79,8 @@ def engine(
     if snapshot.docker.engine is None and _is_somebody_elses_mistake(snapshot):
         refuse("docker", _repair_first(snapshot))
         return
+    if _masked(snapshot) and not may_reload("docker", snapshot, adopt=adopt):
+        return
     if stops := stopped(snapshot, settings):
         tell("docker", f"stops {', '.join(stops)}")
     yield from stop_engines(to_stop(snapshot))
@@ -94,14 +97,18 @@ def engine(
 
 def _start(snapshot: Snapshot) -> Commands:
     units = [snapshot.units.declared.get(name) for name in UNITS]
-    masked = [unit.name for unit in units if unit and unit.masked]
-    if masked:
+    if masked := _masked(snapshot):
         yield run("systemctl", "unmask", *masked)
         # A mask until the next boot is another link.
         yield run("systemctl", "unmask", "--runtime", *masked)
     if any(unit and unit.failed for unit in units):
         yield run("systemctl", "reset-failed", ENGINE)
     yield from enable_now(ENGINE, seconds=120)
+
+
+def _masked(snapshot: Snapshot) -> list[str]:
+    units = [snapshot.units.declared.get(name) for name in UNITS]
+    return [unit.name for unit in units if unit and unit.masked]
 
 
 def _is_somebody_elses_mistake(snapshot: Snapshot) -> bool:
