@@ -187,7 +187,7 @@ def _bad_values(columns: dict[str, str]) -> Iterator[BadValue]:
         bad = bad_value(field, cell) if read(cell) is None else None
         if bad:
             yield bad
-    # GB10 shares the host's memory and says [N/A]; a card that says 0, or nothing, has lost its own.
+    # GB10 shares the host's memory and says [N/A]; one that says 0, or nothing, has lost its own.
     total = columns.get("memory.total", "")
     if not total or _whole(total) == 0:
         yield BadValue(
