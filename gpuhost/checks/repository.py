@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from gpuhost.checks.finding import Verdict, fail, ok
-from gpuhost.checks.unreachable import AGAIN, fix_for
+from gpuhost.checks.unreachable import fix_for
+from gpuhost.domain.advice import AGAIN
 from gpuhost.domain.apt.repository import Repository
 from gpuhost.plans.apt_archives import SPLIT, clashing, shared
 from gpuhost.settings import Settings

@@ -130,7 +130,7 @@ def driver(
     if plan is None:
         yield from _repair(snapshot, settings)
         return
-    running = [container.name for container in snapshot.docker.running_containers]
+    running = snapshot.docker.names(running=True)
     if plan.refusal:
         refuse("nvidia", f"{plan.why}; no driver can be installed: {plan.refusal}")
     elif plan.replaces and running and not adopt:
@@ -210,16 +210,12 @@ def _build(snapshot: Snapshot, settings: Settings, kernel: str) -> Commands:
         return
     # Also when they are there: apt finishes what a failed build has left half configured.
     if maker(kernel) is not Maker.OTHER:
-        headers = [headers_of(kernel)]
         yield from apt_update_install(
-            headers,
+            headers_of(snapshot, kernel),
             optional=optional_archives(snapshot),
             lock_timeout_s=settings.apt_lock_timeout_s,
         )
-    if kernel in snapshot.kernels.buildable:
-        yield script("nvidia_build.sh", kernel, seconds=BUILD_SECONDS)
-    else:
-        yield run("dkms", "autoinstall", "-k", kernel, seconds=BUILD_SECONDS)
+    yield script("nvidia_build.sh", kernel, seconds=BUILD_SECONDS)
 
 
 @operation
@@ -275,7 +271,7 @@ def load(
 
 def _why_not_rebooted(snapshot: Snapshot, settings: Settings) -> str:
     """Why the host is not rebooted; empty if it is."""
-    running = [container.name for container in snapshot.docker.running_containers]
+    running = snapshot.docker.names(running=True)
     if not settings.nvidia_reboot:
         return "reboot the host, or set nvidia_reboot=True"
     if is_this_machine(host):

@@ -33,14 +33,14 @@ LARGEST_KEY = 1 << 20
 
 
 @operation
-def drop_broken(settings: Settings | None = None) -> Commands:
+def drop_broken(adopt: bool = False) -> Commands:
     """
     Remove repositories that gpuhost added and whose file or key is damaged, and put aside other
     definitions of them with another key: with one of either, every apt command fails. Where such a
-    definition has other archives too, gpuhost's own is removed instead. The operation that needs a
-    removed repository adds it again.
+    definition has other archives too, gpuhost's own is removed instead, without `adopt`. The
+    operation that needs a removed repository adds it again.
 
-    + settings: the settings with which the deploy has read this host, to avoid a second reading
+    + adopt: put aside also a definition that has other archives
 
     **Example:**
 
@@ -49,7 +49,7 @@ def drop_broken(settings: Settings | None = None) -> Commands:
         from gpuhost.operations import repository
         repository.drop_broken(name="Broken repositories")
     """
-    snapshot = read(settings or Settings())
+    snapshot = read(Settings())
     broken = [name for name in NAMES if _is_broken(snapshot, name)]
     files, version = snapshot.apt.sources.files, snapshot.apt.version
     architecture = snapshot.system.architecture
@@ -61,7 +61,7 @@ def drop_broken(settings: Settings | None = None) -> Commands:
     for name, theirs in others.items():
         ours = written(files, name, architecture)
         mixed = [each for each in theirs if ours and rest(each, ours)]
-        if mixed and not (settings and settings.adopt):
+        if mixed and not adopt:
             # apt works again, and the operation that adds it refuses to, with the reason.
             tell(name, f"removes {sources_path(name)}: apt refuses it beside {mixed[0]}")
             yield remove(sources_path(name))

@@ -20,6 +20,7 @@ from gpuhost.remote.apt import (
     wait_for_apt,
 )
 from gpuhost.remote.commands import put, remove, run, script, with_output
+from gpuhost.remote.units import enable_now
 from gpuhost.settings import Settings
 from gpuhost.snapshot.dpkg import TIMERS
 
@@ -140,8 +141,9 @@ def clock(lock_timeout_s: int = LOCK_TIMEOUT_S) -> Commands:
     service = (
         snapshot.clock.installed[0] if snapshot.clock.installed else "systemd-timesyncd.service"
     )
-    yield run("systemctl", "unmask", service)
-    yield run("systemctl", "enable", "--now", service, seconds=60)
+    if service in snapshot.units.masked:
+        yield run("systemctl", "unmask", service)
+    yield from enable_now(service, seconds=60)
     yield with_output(
         script("clock_synchronised.sh", SYNCHRONISE_SECONDS, seconds=SYNCHRONISE_SECONDS + 15)
     )
@@ -188,5 +190,6 @@ def security_updates(present: bool = True, lock_timeout_s: int = LOCK_TIMEOUT_S)
     if not is_written:
         yield put(UPDATES_FILE, updates_text())
     if snapshot.updates.stopped_timers:
-        yield run("systemctl", "unmask", *TIMERS)
-        yield run("systemctl", "enable", "--now", *TIMERS, seconds=60)
+        if masked := [name for name in TIMERS if name in snapshot.units.masked]:
+            yield run("systemctl", "unmask", *masked)
+        yield from enable_now(*TIMERS, seconds=60)

@@ -8,11 +8,13 @@ from pyinfra import host
 
 from gpuhost.checks.finding import Status
 from gpuhost.checks.registry import finding_of
+from gpuhost.domain.apt.vendor_keys import TOOLKIT_KEY
 from gpuhost.domain.toolkit.cdi import REFRESHED, STATIC
 from gpuhost.domain.toolkit.packages import PACKAGES, RUNTIME_PACKAGE
 from gpuhost.domain.toolkit.proof import OWN_IMAGE, RECORD, Circumstances
 from gpuhost.operations import repository as apt_repositories
 from gpuhost.operations.docker import Restart
+from gpuhost.operations.docker_activation import restart_engine
 from gpuhost.operations.findings import failing_ids
 from gpuhost.operations.nvidia_settings import Gpu
 from gpuhost.operations.reading import Commands, executing, operation, read
@@ -22,7 +24,8 @@ from gpuhost.plans.toolkit import circumstances, reason_not_needed, specificatio
 from gpuhost.plans.toolkit_packages import repository
 from gpuhost.remote.apt import CHANGE_HELD, LOCK_TIMEOUT_S, apt_install, apt_remove, apt_update
 from gpuhost.remote.commands import run, script
-from gpuhost.settings import TOOLKIT_KEY_FINGERPRINT, Settings
+from gpuhost.remote.units import enable_now
+from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.toolkit import INSTALLED, REFRESH_UNIT, RUNTIME
 
@@ -38,7 +41,7 @@ PACKAGE_CHECKS = {"toolkit.repository", "toolkit.packages", "toolkit.held"}
 def packages(
     mirror: str = "nvidia",
     version: str | None = None,
-    key_fingerprint: str = TOOLKIT_KEY_FINGERPRINT,
+    key_fingerprint: str = TOOLKIT_KEY,
     key_file: str | None = None,
     hold: bool = True,
     gpu: Gpu = "auto",
@@ -155,7 +158,7 @@ def cdi(gpu: Gpu = "auto") -> Commands:
         host.noop(f"CDI: {finding.actual}")
         return
     if snapshot.toolkit.refresh:
-        yield run("systemctl", "enable", "--now", REFRESH_UNIT, seconds=60)
+        yield from enable_now(REFRESH_UNIT, seconds=60)
     path = specification_path(snapshot.toolkit)
     yield run("mkdir", "-p", str(PurePosixPath(path).parent))
     yield run("nvidia-ctk", "cdi", "generate", f"--output={path}", seconds=120)
@@ -196,6 +199,9 @@ def proof(
         host.noop(f"GPU in a container: {finding.actual}")
         return
     current = circumstances(snapshot, settings) or Circumstances("", "", "", "")
+    # dockerd looks for the toolkit's hook only when it starts.
+    if _engine_is_older(snapshot) and _may_restart(snapshot, restart):
+        yield from restart_engine()
     yield script(
         "toolkit_prove.sh",
         RECORD,
@@ -206,9 +212,7 @@ def proof(
         current.config,
         current.settings,
         "no" if image else "yes",
-        "yes" if _engine_is_older(snapshot) and _may_restart(snapshot, restart) else "no",
         seconds=PROOF_SECONDS,
-        program="cuda_call.py",
     )
 
 

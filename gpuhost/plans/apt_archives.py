@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gpuhost.domain.apt.archive import OwnArchives, archive_key
+from gpuhost.domain.apt.archive import OwnArchives
 from gpuhost.domain.apt.clashes import clashes, conflicting, rest
 from gpuhost.domain.apt.conflicts import Definition, definitions, releases
 from gpuhost.domain.apt.documents import own_archives
@@ -89,12 +89,12 @@ def owner(entry: Entry, own: OwnArchives, snapshot: Snapshot) -> str:
         login = "" if own.has(entry) else ", with a password"
         return f"{distribution.id.capitalize()}'s own archive{login}"
     for uri in entry.uris:
-        origin = distribution.origins.get(archive_key(uri), "")
+        published = distribution.published(uri, entry)
         for suite in entry.suites:
-            if archive := archive_of(uri, suite, origin):
+            if archive := archive_of(uri, suite, published):
                 return NAMES[archive.vendor]
-        if origin:
-            return f"of {origin}"
+        if published.origin:
+            return f"of {published.origin}"
     return "not recognised"
 
 

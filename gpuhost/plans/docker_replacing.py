@@ -29,7 +29,7 @@ def to_stop(snapshot: Snapshot) -> list[ForeignEngine]:
 def stopped(snapshot: Snapshot, settings: Settings) -> list[str]:
     """What the installation stops, for a person."""
     conflicting = conflicting_packages(snapshot, settings)
-    names = [each.name for each in snapshot.docker.containers if set(conflicting) & ENGINES]
+    names = snapshot.docker.names() if set(conflicting) & ENGINES else []
     engines = foreign_engines(snapshot)
     names += [f"all containers of {engine}" for engine in to_stop(snapshot)]
     if set(conflicting) & {*RUNTIMES, "containerd.io", "moby-containerd"}:
@@ -74,5 +74,5 @@ def _in_place_of(conflicting: list[str], snapshot: Snapshot) -> str:
             f"{packages} does not answer, so its containers are unknown; "
             "set adopt=True to replace it"
         )
-    names = ", ".join(container.name for container in snapshot.docker.containers)
+    names = ", ".join(snapshot.docker.names())
     return f"{packages} holds containers: {names}" if names else ""

@@ -13,6 +13,7 @@ from gpuhost.domain.apt.conflicts import definitions, releases
 from gpuhost.domain.apt.entry import SourceFile
 from gpuhost.domain.apt.release_files import list_file
 from gpuhost.domain.apt.repository import Repository
+from gpuhost.domain.apt.vendor_keys import CUDA_KEYS, DOCKER_KEY, TOOLKIT_KEY
 from gpuhost.domain.apt.vendors import Archive
 from gpuhost.domain.nvidia.driver_choice import NoDriverPackagesError
 from gpuhost.plans.apt_archives import distribution_archives, optional_archives, owner
@@ -22,6 +23,22 @@ from tests.recorded import probes
 
 CASES = yaml.safe_load((Path(__file__).parent / "owners.yaml").read_text())
 by_name = pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
+KEYS = {
+    "Docker": DOCKER_KEY,
+    "NVIDIA's toolkit": TOOLKIT_KEY,
+    "CUDA for Debian 13": CUDA_KEYS["debian13"][1],
+    "Ubuntu": "F6ECB3762474EDA9D21B7022871920D1991BC93C",
+    "Debian": "4D64FEC119C2029067D6E791F8D2585B8783D481",
+    "a company": "698C426BEE13844FBB64F9642D826E2EE5CA54E1",
+}
+
+
+@pytest.fixture(autouse=True)
+def _keyrings(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file with a vendor's key cannot be made here: what is in them is said by the case."""
+    case = getattr(request.node, "callspec", None) and request.node.callspec.params["case"]
+    keyrings = {path: KEYS[owner] for path, owner in (case or {}).get("keyrings", {}).items()}
+    monkeypatch.setattr("gpuhost.snapshot.apt.read_keyrings", lambda _: keyrings)
 
 
 def snapshot_of(case: dict[str, Any]) -> Snapshot:
@@ -48,10 +65,11 @@ def _heads(case: dict[str, Any], architecture: str) -> str:
         for uri, suite in releases(definition.entry, architecture)
     ]
     return "".join(
-        f"/var/lib/apt/lists/{name}:Origin: {origin}\n"
-        for start, origin in case.get("fetched", {}).items()
+        f"/var/lib/apt/lists/{name}:{head}: {value}\n"
+        for start, values in case.get("fetched", {}).items()
         for name in names
         if name.startswith(start)
+        for head, value in zip(("Origin", "Label"), values.split(", "), strict=False)
     )
 
 

@@ -32,6 +32,7 @@ DOCKER = Repository(
     fingerprint="9DC858229FC7DD38854AE2D88D81803C0EBFCD88",
     archive=Archive("docker", "ubuntu jammy"),
 )
+JAMMY = Distribution("ubuntu", "jammy", "amd64")
 by_name = pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
 
 
@@ -131,7 +132,7 @@ def test_what_stops_apt_because_of_our_file_is_found_before_anything_else(
 
 
 def sources(files: list[SourceFile]) -> HostSources:
-    return HostSources(tuple(files), (), None, Distribution("ubuntu", "jammy", "amd64"))
+    return HostSources(tuple(files), (), None, JAMMY)
 
 
 def carried_out(files: list[SourceFile], change: Aside) -> list[SourceFile]:

@@ -78,7 +78,7 @@ def test_a_clean_host_stays_clean(declared: Declared, usual: dict[str, str]) -> 
     for what in (
         f"docker restart {APP}-app-1",
         "systemctl restart docker",
-        f"head -c 30000000 /dev/zero >>/opt/gpuhost/{APP}/shared/logs/app.log",
+        f"head -c 30000000 /dev/zero >>/opt/gpuhost/{APP}/shared/data/app.log",
     ):
         declared.host.run(what)
         assert wait_until_settled(declared, usual) == usual, what

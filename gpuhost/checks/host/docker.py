@@ -6,6 +6,7 @@ from gpuhost.checks.finding import Verdict, fail, later, ok, skip, warn
 from gpuhost.checks.registry import check
 from gpuhost.checks.repository import repository_verdict
 from gpuhost.checks.unreachable import DOCKER, fix_for
+from gpuhost.domain.advice import AGAIN
 from gpuhost.domain.sizes import GB, format_size
 from gpuhost.plans.docker_packages import (
     MIN_COMPOSE,
@@ -20,7 +21,8 @@ from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
 from gpuhost.snapshot.units import CONTAINERD, ENGINE, ENGINE_SOCKET
 
-AGAIN = "run the deploy again"
+# Its files have no section [Install]: it cannot be enabled.
+START_STATIC = f"systemctl add-wants multi-user.target {ENGINE}"
 # As for RAM: firmware and the kernel reserve a part.
 RESERVED_SHARE = 0.06
 
@@ -96,6 +98,8 @@ def engine(snapshot: Snapshot, settings: Settings) -> Verdict:
         )
     if docker.engine is None:
         fix = "journalctl -u docker -n 50"
+        if docker.is_stuck:
+            fix = f"systemctl restart docker; {fix}"
         return fail(
             "running",
             docker.engine_complaint,
@@ -106,9 +110,8 @@ def engine(snapshot: Snapshot, settings: Settings) -> Verdict:
         by_socket = (
             f": {ENGINE_SOCKET} starts it when somebody asks" if docker.socket.enabled else ""
         )
-        return fail(
-            "starts at boot", f"does not start at boot{by_socket}", fix="systemctl enable docker"
-        )
+        fix = START_STATIC if docker.service.static else "systemctl enable docker"
+        return fail("starts at boot", f"does not start at boot{by_socket}", fix=fix)
     return ok(f"running, {docker.engine.version}")
 
 

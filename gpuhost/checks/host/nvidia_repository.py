@@ -5,7 +5,8 @@ from __future__ import annotations
 from gpuhost.checks.finding import Status, Verdict, fail, skip
 from gpuhost.checks.registry import check
 from gpuhost.checks.repository import repository_verdict, state
-from gpuhost.checks.unreachable import AGAIN, NVIDIA
+from gpuhost.checks.unreachable import NVIDIA
+from gpuhost.domain.advice import AGAIN
 from gpuhost.domain.nvidia.repository import UnknownRepositoryError
 from gpuhost.plans.gpu import reason_without_driver
 from gpuhost.plans.nvidia_repository import preferences, repository_for

@@ -83,6 +83,8 @@ def _product(system: System) -> str:
     # A container has the kernel of its host.
     if not system.container and (system.proxmox or maker(system.kernel) is Maker.PROXMOX):
         return f"Proxmox VE (kernel {system.kernel}), a hypervisor with packages of its own"
+    if system.dgx and not system.container:
+        return f"DGX OS ({system.dgx}), with NVIDIA's own kernel and driver packages"
     for mark, name in PRODUCTS.items():
         if mark in system.kernel and not system.container:
             return f"{name} (kernel {system.kernel}), with packages of its own"

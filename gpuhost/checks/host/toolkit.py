@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from gpuhost.checks.finding import Status, Verdict, fail, later, ok, skip
+from gpuhost.checks.finding import Status, Verdict, fail, later, ok, skip, unknown
 from gpuhost.checks.registry import check, finding_of
 from gpuhost.checks.repository import repository_verdict
 from gpuhost.checks.unreachable import TOOLKIT, fix_for
+from gpuhost.domain.advice import AGAIN
 from gpuhost.domain.toolkit.packages import PACKAGES
 from gpuhost.plans.toolkit import reason_not_needed, specification_path, working_driver
 from gpuhost.plans.toolkit_packages import release, repository
@@ -13,7 +14,6 @@ from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.toolkit import RUNTIME
 
-AGAIN = "run the deploy again"
 NO_DRIVER = "the driver does not work: see the nvidia checks"
 
 
@@ -25,7 +25,10 @@ def not_installed(snapshot: Snapshot, settings: Settings) -> Verdict | None:
     """Why the check is skipped; None if the packages are as declared."""
     if reason := reason_not_needed(snapshot, settings):
         return skip(reason)
-    failing = _fails("toolkit.packages", snapshot, settings)
+    finding = finding_of("toolkit.packages", snapshot, settings)
+    if finding.status is Status.UNKNOWN:
+        return unknown(finding.actual)
+    failing = finding.status is Status.FAIL
     return later("the packages are not as declared") if failing else None
 
 

@@ -29,7 +29,7 @@ PUBLIC = (
     *("download.docker.com", "nvidia.github.io", "developer.download.nvidia.com"),
     *("developer.download.nvidia.cn", *ALL_HOSTS),
 )
-SERVER = re.compile(r"https?://(?:[^/@]*@)?([^/:]+)")
+SERVER = re.compile(r"https?://+(?:[^/@]*@)?([^/:]+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def _is_same(repository: Repository, uri: str, suite: str, *, anywhere: bool = F
     if list_file(uri, suite) == list_file(repository.uri, repository.suite):
         return True
     server = SERVER.match(uri)
-    is_public = bool(server and server[1].endswith(PUBLIC))
+    is_public = bool(server and server[1].lower().rstrip(".").endswith(PUBLIC))
     theirs = archive_of(uri, suite) if anywhere or is_public else None
     return theirs is not None and theirs == repository.archive
 
