@@ -33,8 +33,8 @@ HOSTS_PER_WORKER = 4
 MAX_ATTEMPTS = 2
 TICK_SECONDS = 1.0
 
-# Those of gevent would start its loop in this process.
-_fork, _wait = get_original("os", ["fork", "waitpid"])
+# Those of gevent need its loop, which does not run in this process: its `close` closes later.
+_fork, _wait, _close_handle = get_original("os", ["fork", "waitpid", "close"])
 _poll = get_original("select", "poll")
 
 
@@ -150,14 +150,14 @@ class _Run(Generic[T]):
         if process == 0:
             self._become_worker(to_read, to_write, [*others, orders, replies])
         self._workers[replies] = _Worker(process, orders, channel.Receiver(replies))
-        os.close(to_read)
-        os.close(to_write)
+        _close_handle(to_read)
+        _close_handle(to_write)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
 
     def _become_worker(self, orders: int, replies: int, others: list[int]) -> NoReturn:
         # Or the end of the command would not be seen.
         for handle in others:
-            os.close(handle)
+            _close_handle(handle)
         worker.work(orders, replies, self._task, self._meanwhile)
 
     def _ready(self, seconds: float) -> Iterator[int]:
@@ -203,8 +203,8 @@ def _order(one: _Worker, number: int) -> None:
 
 def _close(one: _Worker) -> int:
     """Wait for a process that has ended or was killed. Returns its status, as `waitpid` does."""
-    os.close(one.orders)
-    os.close(one.replies.handle)
+    _close_handle(one.orders)
+    _close_handle(one.replies.handle)
     try:
         return int(_wait(one.process, 0)[1])
     except ChildProcessError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -173,6 +174,43 @@ def test_processes_end_with_the_run(read: Callable[..., HostResults[Any]]) -> No
     for process in set(results.by_host.values()):
         with pytest.raises(ProcessLookupError):
             os.kill(process, 0)
+
+
+ENDED = """
+import json, os
+import pyinfra_cli
+import gevent
+from types import SimpleNamespace as Of
+from gpuhost.fleet import workers
+from gpuhost.fleet.inventory import Fleet
+
+def open_handles():
+    return [os.path.exists(f"/proc/self/fd/{handle}") for handle in range(64)]
+
+def instead(fleet, host, seconds, evaluate, begin):
+    begin()
+    if host.name == "gpu1":
+        os.kill(os.getpid(), 9)
+    return host.name
+
+workers.with_host = instead
+hosts = tuple(Of(name=f"gpu{number}") for number in range(4))
+gevent.get_hub()
+before = open_handles()
+done = workers.read_hosts(
+    Fleet(hosts, {}, Of(config=Of(PARALLEL=4))), 30, None, lambda _: None, deadline=20
+)
+print(json.dumps([getattr(one, "reason", one) for one in done.by_host.values()]))
+print(open_handles() == before)
+"""
+
+
+def test_the_end_of_a_process_is_seen_in_the_command() -> None:
+    """There gevent replaces functions of `os` and has a hub; in the other tests it does not."""
+    run = subprocess.run([sys.executable, "-c", ENDED], capture_output=True, text=True, timeout=60)
+    results, closed = run.stdout.splitlines()
+    assert closed == "True"
+    assert json.loads(results) == ["gpu0", FATAL["killed"], "gpu2", "gpu3"]
 
 
 KILLED = """
