@@ -120,11 +120,12 @@ def open_fleet(options: ReadOptions) -> Iterator[tuple[Fleet, OnDone]]:
     _silence_libraries()
     refuse_unknown_host_keys()
     disable_password_prompts()
-    limit_ssh(REPLY_BYTES)
     spare_work()
     # What the user's inventory prints must not end up in the JSON.
     with redirect_stdout(sys.stderr):
         fleet = load_fleet(options)
+        # After config.py, which sets the limits of a deploy.
+        limit_ssh(REPLY_BYTES)
         with _progress(fleet.hosts) as on_done:
             yield fleet, on_done
 
