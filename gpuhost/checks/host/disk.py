@@ -59,7 +59,10 @@ def inodes(snapshot: Snapshot, settings: Settings) -> Verdict:
     )
 
 
-@check("disk.writable", "No disk of this host is read-only, unless /etc/fstab or a property of ZFS says so.")
+@check(
+    "disk.writable",
+    "No disk of this host is read-only, unless /etc/fstab or a property of ZFS says so.",
+)
 def writable(snapshot: Snapshot, settings: Settings) -> Verdict:
     needed = [d for d in disks_by_directory(snapshot, settings).values() if d.read_only]
     if needed:
