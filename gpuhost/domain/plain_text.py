@@ -15,6 +15,11 @@ from math import isfinite
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+# Default_Ignorable_Code_Point of Unicode that Python calls printable, and the blank of Braille; not
+# what makes an emoji of the character before it (U+FE0F).
+INVISIBLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0d\uffa0\U000e0100-\U000e01ef]"
+)
 ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|\][^\x07\x1b]*(?:\x07|\x1b\\))")
 # Characters of one text. The longest of an honest host, a list of files that differ, is shorter.
 MAX_TEXT = 4000
@@ -25,7 +30,10 @@ _SAFE_KINDS = (bool, Enum, type(None))
 
 
 def plain(text: str) -> str:
-    """Replace characters that are not printable. Line breaks stay, other white space is a space."""
+    """Replace characters that are not printable, or are and show nothing. Line breaks stay, other
+    white space is a space.
+    """
+    text = INVISIBLE.sub("?", text)
     if text.isprintable():
         return text
     return "".join(

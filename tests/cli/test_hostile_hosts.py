@@ -35,14 +35,13 @@ REASONS = {
 # Only the part about apps is unusable: the rest of the host is checked.
 ONLY_APPS = {
     "apps": "30000 apps; at most 200",
-    "app name": "no valid name of an app",
-    "markup": "no valid name of an app",
-    "long name": "no valid name of an app",
     "deep": "nested too deeply",
     "NaN": "NaN is no number",
     "1e400": "a number is too large",
     "digits": "a number is too large",
 }
+# A directory that cannot be an app's hides no app.
+MISNAMED = ("app name", "markup", "long name")
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +92,14 @@ def test_what_is_wrong_with_its_apps_is_said(runs: dict[str, Run], name: str) ->
     assert re.search(ONLY_APPS[name], found["app.state"]["actual"])
     assert found["app.state"]["status"] == "unknown"
     assert len(found) >= len(all_checks())
+
+
+@pytest.mark.parametrize("name", MISNAMED)
+def test_a_name_that_no_app_can_have_is_told(runs: dict[str, Run], name: str) -> None:
+    found = {one["id"]: one for one in runs["drift --json"].host(name)["findings"]}
+    assert found["app.state"]["status"] == "warn"
+    assert found["app.state"]["actual"].startswith("no app can have this name: ")
+    assert len(found["app.state"]["actual"]) < 700
 
 
 @pytest.mark.parametrize("command", ["check", "drift"])
