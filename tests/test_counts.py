@@ -159,7 +159,7 @@ LAB_TESTS = {
     "tests/e2e/test_docker.py": 28,
     "tests/e2e/test_drift.py": 23,
     "tests/e2e/test_docker_others.py": 9,
-    "tests/e2e/test_drift_timer.py": 18,
+    "tests/e2e/test_drift_timer.py": 16,
     "tests/e2e/test_engine_limits.py": 9,
     "tests/e2e/test_firewall.py": 24,
     "tests/e2e/test_firewall_kernel.py": 4,

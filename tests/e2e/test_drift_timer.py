@@ -116,27 +116,6 @@ def test_a_checkout_that_others_can_change_is_not_run(host: LabHost) -> None:
     assert verdicts(host) == {**OK, "drift.checkout": "fail"}
 
 
-def test_a_key_without_its_command_is_found(host: LabHost) -> None:
-    """As an older gpuhost told people to add it. What the finding says to run is run."""
-    assert install(host).status == 0
-    keys = "/root/.ssh/authorized_keys"
-    login = f"ssh -n -oStrictHostKeyChecking=no -i {KEY} root@localhost 'id -u'"
-    nightly = f"runuser -u gpuhost-drift -- {login}"
-    host.run(f"cp {keys} /root/keys && cat {KEY}.pub >>{keys}")
-    try:
-        assert host.run(nightly).stdout == "0\n"
-        found = check(host, **SETTINGS).findings["drift.key"]
-        assert found["status"] == "warn"
-        first, _, fix = found["fix"].partition("; ")
-        assert first == "run deploys/gpu_host.py on this host"
-        host.run(fix)
-        assert verdicts(host) == {**OK, "drift.key": "ok"}
-        done = host.run(nightly, check=False)
-        assert (done.status, done.stdout) == (127, "")
-    finally:
-        host.run(f"mv /root/keys {keys}")
-
-
 @pytest.mark.parametrize("id", TAMPERS)
 def test_a_change_by_hand_is_found_and_repaired(host: LabHost, id: str) -> None:
     install(host)
