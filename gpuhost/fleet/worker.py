@@ -29,6 +29,8 @@ from gpuhost.fleet.reading import one_line
 BLOCKED_SECONDS = 10
 # The same by the clock: other programs may use the CPU meanwhile.
 STUCK_SECONDS = 60
+# Seconds for the first connections before other work, which blocks all of them.
+HEAD_START = 0.05
 # In addition to what a worker has when it starts.
 MEMORY = 1 * GB
 NUMBER_BYTES = 4
@@ -56,10 +58,11 @@ def work(
         gevent.get_hub().exception_stream = None
         _limit_memory()
         gevent.spawn(_stay_alive)
-        gevent.spawn(_step_by_step, meanwhile)
         make_nonblocking(orders)
+        other_work = None
         while number := nb_read(orders, NUMBER_BYTES):
             gevent.spawn(_one, int.from_bytes(number, "big"), task, replies)
+            other_work = other_work or gevent.spawn_later(HEAD_START, _step_by_step, meanwhile)
     except BaseException:
         # A bug: the command replaces this process, or reports its hosts.
         traceback.print_exc()
@@ -97,8 +100,7 @@ def _stay_alive() -> None:
 
 
 def _step_by_step(work: Callable[[], Iterable[None]]) -> None:
-    """When there is nothing else to do: hosts that have been ordered log in first."""
-    gevent.idle()
+    """When there is nothing else to do."""
     for _ in work():
         gevent.idle()
 

@@ -239,8 +239,13 @@ def test_other_work_is_done_while_hosts_answer(
             yield
 
     def work(name: str, begin: Callable[[], None]) -> int:
-        gevent.sleep(0.05)
-        return len([file for file in tmp_path.iterdir() if file.name.startswith(f"{os.getpid()} ")])
+        with gevent.Timeout(10, False):
+            while done() < 3:
+                gevent.sleep(0.01)
+        return done()
+
+    def done() -> int:
+        return len(list(tmp_path.glob(f"{os.getpid()} *")))
 
     assert set(read(work, meanwhile=steps).by_host.values()) == {3}
 
