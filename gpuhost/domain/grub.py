@@ -15,7 +15,7 @@ LINES = (
     "^[[:space:]]*(menuentry |submenu |linux(16|efi)?[[:space:]]|module2?[[:space:]]"
     "|set default=|if |fi;?$|function |[}]$)"
 )
-KERNEL = re.compile(r"/(?:vmlinuz|vmlinux|kernel)-(\S+?)(?:\.efi\.signed)?(?=\s|$)")
+KERNEL = re.compile(r".*/(?:vmlinuz|vmlinux|kernel)-([^\s$]+?)(?:\.efi\.signed)?")
 SET_DEFAULT = re.compile(r'set default="([^"]*)"')
 # grub-mkconfig adds these lines for titles as GRUB before 2.00 wrote them.
 CORRECTION = re.compile(r"""if \[ "x\$default" = '([^']*)' \]; then default='([^']*)'; fi""")
@@ -89,17 +89,29 @@ def parse(text: str) -> Menu | None:
         elif match := SET_DEFAULT.fullmatch(line):
             default = match[1] if match[1] != NEXT else default
         elif inside and not inside.is_submenu and inside.kernel is None:
-            match = KERNEL.search(line)
-            inside.kernel = match[1] if match else None
+            inside.kernel = _kernel(line)
     return Menu(tuple(top), default, corrections) if top else None
+
+
+def _words(line: str) -> list[str]:
+    try:
+        return shlex.split(line)
+    except ValueError:
+        return line.split()
+
+
+def _kernel(line: str) -> str | None:
+    """`linux "/BOOT/ubuntu_ab@/vmlinuz-6.8.0-45-generic" root=ZFS=…`: the first word that is no
+    option. None: another program, or a name that GRUB composes.
+    """
+    files = (word for word in _words(line)[1:] if not word.startswith("-"))
+    match = KERNEL.fullmatch(next(files, ""))
+    return match[1] if match else None
 
 
 def _entry(line: str, certain: bool) -> Entry:
     """`menuentry 'Debian GNU/Linux' --class debian $menuentry_id_option 'gnulinux-simple-…' {`."""
-    try:
-        words = shlex.split(line.removesuffix("{"))
-    except ValueError:
-        words = line.split()
+    words = _words(line.removesuffix("{"))
     pairs = pairwise(words)
     ids = (after for word, after in pairs if word in ("$menuentry_id_option", "--id"))
     is_submenu = words[0] == "submenu"

@@ -97,8 +97,10 @@ def _stay_alive() -> None:
 
 
 def _step_by_step(work: Callable[[], Iterable[None]]) -> None:
+    """When there is nothing else to do: hosts that have been ordered log in first."""
+    gevent.idle()
     for _ in work():
-        gevent.sleep(0)
+        gevent.idle()
 
 
 def _limit_memory() -> None:

@@ -6,8 +6,9 @@ from pyinfra import host
 
 from gpuhost.operations.reading import Commands, operation, read
 from gpuhost.operations.refuse import refuse
+from gpuhost.operations.units import enable_missing, is_refused, write_files
+from gpuhost.plans.apt_archives import optional_archives
 from gpuhost.plans.apt_cache import (
-    DROPIN,
     PACKAGE,
     SECURITY_LIST,
     UNIT,
@@ -17,7 +18,8 @@ from gpuhost.plans.apt_cache import (
     wrong_files,
 )
 from gpuhost.remote.apt import LOCK_TIMEOUT_S, apt_install, apt_remove, apt_update
-from gpuhost.remote.commands import put, remove, run
+from gpuhost.remote.commands import remove, run
+from gpuhost.remote.units import disable_now
 from gpuhost.settings import Settings
 
 # The service waits for docker0, and for mirrors that do not answer.
@@ -63,22 +65,20 @@ def apt_cache(
     if snapshot.build.gateway is None:
         refuse("build", "docker0 has no address: start the engine first")
         return
-    if snapshot.build.cache is None:
-        yield apt_update(lock_timeout_s=lock_timeout_s)
     wrong = wrong_files(snapshot, settings)
     service = snapshot.build.service
     if not wrong and service.active and service.enabled and not is_stale(snapshot):
         host.noop("the apt cache is as declared")
         return
-    for file in wrong:
-        yield put(file.path, file.content, mode=file.mode)
+    if is_refused("build", snapshot, [file.path for file in wrong], adopt=adopt):
+        return
+    if snapshot.build.cache is None:
+        yield apt_update(optional_archives(snapshot), lock_timeout_s=lock_timeout_s)
+    yield from write_files(snapshot, wrong)
     if snapshot.build.cache is None:
         # Its files come first, so that it never listens on another address.
         yield apt_install([PACKAGE], lock_timeout_s=lock_timeout_s)
-    if any(file.path == DROPIN for file in wrong):
-        yield run("systemctl", "daemon-reload", seconds=60)
-    if not service.enabled:
-        yield run("systemctl", "enable", UNIT, seconds=60)
+    yield from enable_missing(snapshot, UNIT)
     yield run("systemctl", "restart", UNIT, seconds=START_SECONDS)
 
 
@@ -101,7 +101,6 @@ def _remove(paths: list[str], lock_timeout_s: int) -> Commands:
     if not paths:
         host.noop("the apt cache is not installed")
         return
-    yield run("systemctl", "disable", "--now", UNIT, seconds=60)
+    yield from disable_now(UNIT)
     yield apt_remove([PACKAGE], lock_timeout_s=lock_timeout_s)
     yield remove(*paths, SECURITY_LIST)
-    yield run("systemctl", "daemon-reload", seconds=60)

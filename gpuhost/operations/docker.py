@@ -8,19 +8,28 @@ from pyinfra import host
 
 from gpuhost.checks.finding import Status
 from gpuhost.checks.registry import finding_of
+from gpuhost.domain.apt.vendor_keys import DOCKER_KEY
 from gpuhost.domain.docker import daemon_json as keys
 from gpuhost.operations import repository as apt_repositories
-from gpuhost.operations.docker_activation import activate, record, repair, stop_engines
+from gpuhost.operations.docker_activation import (
+    activate,
+    record,
+    repair,
+    restart_engine,
+    stop_engines,
+)
 from gpuhost.operations.findings import failing_ids
 from gpuhost.operations.reading import Commands, executing, operation, read
 from gpuhost.operations.refuse import refuse, tell
+from gpuhost.plans.apt_archives import optional_archives
 from gpuhost.plans.docker import keys_not_live, merged_config, restart_stops
 from gpuhost.plans.docker_flags import unit_fault, untried
-from gpuhost.plans.docker_packages import conflicting_packages, missing_packages, repository
+from gpuhost.plans.docker_packages import missing_packages, replaced_packages, repository
 from gpuhost.plans.docker_replacing import refusal, stopped, to_stop
-from gpuhost.remote.apt import LOCK_TIMEOUT_S, apt_remove, apt_update_install
+from gpuhost.remote.apt import LOCK_TIMEOUT_S, apt_install, apt_remove, apt_update
 from gpuhost.remote.commands import put, run
-from gpuhost.settings import DOCKER_KEY_FINGERPRINT, Settings
+from gpuhost.remote.units import enable, enable_now
+from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.docker import DAEMON_JSON, DOCKER_RECORD
 from gpuhost.snapshot.units import CONTAINERD, ENGINE, ENGINE_SOCKET
@@ -34,19 +43,23 @@ Restart = Literal["idle", "always", "never"]
 def engine(
     source: Literal["docker-ce", "distro", "present"] = "docker-ce",
     mirror: str = "docker",
-    key_fingerprint: str = DOCKER_KEY_FINGERPRINT,
+    key_fingerprint: str = DOCKER_KEY,
     key_file: str | None = None,
+    restart: Restart = "idle",
     adopt: bool = False,
     lock_timeout_s: int = LOCK_TIMEOUT_S,
 ) -> Commands:
     """
     Install the container engine with compose and buildx, start it, and enable it at boot. Packages
-    from another source are replaced only if they hold no containers, or with `adopt`.
+    from another source are replaced only if they hold no containers, or with `adopt`. An engine
+    that runs and does not answer is restarted.
 
     + source: "docker-ce" (Docker's repository), "distro", or "present" (never install)
     + mirror: "docker", a mirror in China by name, or a URL in place of /docker-ce
     + key_fingerprint: the only key that may sign the repository
     + key_file: that key as a file on this machine; None: the host downloads it
+    + restart: restart an engine that does not answer: "idle" (if its containers outlive it),
+      "always", or "never"
     + adopt: replace an engine that holds containers
     + lock_timeout_s: seconds to wait for another apt process
 
@@ -62,6 +75,7 @@ def engine(
         docker_mirror=mirror,
         docker_key_fingerprint=key_fingerprint,
         docker_key_file=key_file,
+        docker_restart=restart,
         adopt=adopt,
         apt_lock_timeout_s=lock_timeout_s,
     )
@@ -74,33 +88,48 @@ def engine(
     if reason and not adopt:
         refuse("docker", reason)
         return
-    if snapshot.docker.engine is None and _is_somebody_elses_mistake(snapshot):
+    mistake = _is_somebody_elses_mistake(snapshot) or bool(snapshot.docker.config.refused)
+    if snapshot.docker.engine is None and mistake:
         refuse("docker", _repair_first(snapshot))
+        return
+    missing = missing_packages(snapshot, settings)
+    is_stuck = snapshot.docker.is_stuck and not missing
+    if is_stuck and not _may_restart(snapshot, settings):
+        refuse("docker", _restart_first(snapshot))
         return
     if stops := stopped(snapshot, settings):
         tell("docker", f"stops {', '.join(stops)}")
-    yield from stop_engines(to_stop(snapshot))
     if finding_of("docker.repository", snapshot, settings).status is Status.FAIL:
-        yield from apt_repositories.add(repository(settings, snapshot.system), snapshot, key_file)
-    if foreign := conflicting_packages(snapshot, settings):
-        yield apt_remove(foreign, lock_timeout_s=lock_timeout_s)
+        repo = repository(settings, snapshot.system)
+        yield from apt_repositories.add(repo, snapshot, key_file, adopt=adopt)
+    if missing:
+        # Before anything stops: the archive may be out of reach.
+        yield apt_update(optional_archives(snapshot), lock_timeout_s=lock_timeout_s)
+    yield from stop_engines(to_stop(snapshot))
+    if replaced := replaced_packages(snapshot, settings):
+        tell("docker", f"replaces {' '.join(replaced)}")
+        yield apt_remove(replaced, lock_timeout_s=lock_timeout_s)
     if snapshot.docker.engine is None:
         yield from repair(snapshot)
-    if packages := missing_packages(snapshot, settings):
-        yield from apt_update_install(packages, lock_timeout_s=lock_timeout_s)
-    yield from _start(snapshot)
+    if missing:
+        yield apt_install(missing, lock_timeout_s=lock_timeout_s)
+    yield from _start(snapshot, is_stuck=is_stuck)
 
 
-def _start(snapshot: Snapshot) -> Commands:
-    units = [snapshot.units.declared.get(name) for name in UNITS]
-    masked = [unit.name for unit in units if unit and unit.masked]
+def _start(snapshot: Snapshot, *, is_stuck: bool) -> Commands:
+    units = [unit for name in UNITS if (unit := snapshot.units.declared.get(name))]
+    masked = [unit.name for unit in units if unit.masked]
+    has_failed = snapshot.docker.engine is None and any(unit.failed for unit in units)
+    anew = is_stuck or has_failed
     if masked:
         yield run("systemctl", "unmask", *masked)
         # A mask until the next boot is another link.
         yield run("systemctl", "unmask", "--runtime", *masked)
-    if any(unit and unit.failed for unit in units):
-        yield run("systemctl", "reset-failed", ENGINE)
-    yield run("systemctl", "enable", "--now", ENGINE, seconds=120)
+    if anew:
+        yield enable(ENGINE)
+        yield from restart_engine()
+    else:
+        yield from enable_now(ENGINE, seconds=120)
 
 
 def _is_somebody_elses_mistake(snapshot: Snapshot) -> bool:
@@ -108,8 +137,20 @@ def _is_somebody_elses_mistake(snapshot: Snapshot) -> bool:
     return config.values is None and not config.is_ours_and_broken
 
 
+def _restart_first(snapshot: Snapshot) -> str:
+    why, stops = snapshot.docker.engine_complaint, ", ".join(restart_stops(snapshot))
+    effect = f"may stop {stops}" if stops else "is not allowed"
+    return (
+        f"the engine runs and does not answer ({why}); a restart {effect}: "
+        'systemctl restart docker, or docker_restart="always"'
+    )
+
+
 def _repair_first(snapshot: Snapshot) -> str:
-    return f"{DAEMON_JSON} is {snapshot.docker.config.fault}: repair it first"
+    config = snapshot.docker.config
+    if config.refused:
+        return f"dockerd refuses {DAEMON_JSON}: {config.refused}: repair it first"
+    return f"{DAEMON_JSON} is {config.fault}: repair it first"
 
 
 @operation
@@ -198,6 +239,9 @@ def _merge(snapshot: Snapshot, settings: Settings) -> Commands:
     merged = merged_config(snapshot, settings)
     may_restart = _may_restart(snapshot, settings)
     is_written = merged.values == snapshot.docker.config.values and not snapshot.docker.config.fault
+    if is_written and snapshot.docker.config.refused:
+        refuse("docker", _repair_first(snapshot))
+        return
     if is_written and snapshot.docker.engine:
         if not keys_not_live(snapshot, settings):
             if merged.owned == snapshot.docker.config.owned:

@@ -14,6 +14,7 @@ from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.docker import DAEMON_JSON, DOCKER_RECORD
 
 BROKEN = f"{DAEMON_JSON}.broken"
+RESTART = "engine_restart.sh"
 RESTART_SECONDS = 400
 STOP_SECONDS = 120
 SNAP = "snap."
@@ -60,6 +61,11 @@ def _mode(snapshot: Snapshot) -> str:
 
 def record(merged: keys.Merge) -> str:
     return json.dumps({"daemon_json": merged.owned}) + "\n"
+
+
+def restart_engine() -> Commands:
+    """Start the engine anew; if it does not start, the reason is the command's error."""
+    yield script(RESTART, seconds=RESTART_SECONDS // 2)
 
 
 def stop_engines(engines: Iterable[ForeignEngine]) -> Commands:

@@ -13,6 +13,7 @@ from gpuhost.checks.registry import finding_of
 from gpuhost.operations.findings import failing_ids
 from gpuhost.operations.reading import Commands, operation, read
 from gpuhost.operations.refuse import refuse
+from gpuhost.operations.units import is_refused, write_files
 from gpuhost.plans.drift import (
     ACCOUNT,
     HOME,
@@ -33,6 +34,7 @@ from gpuhost.plans.drift_reading import ALLOWED, COMMAND, key_options, reading_f
 from gpuhost.plans.host_file import HostFile
 from gpuhost.plans.request import request_for
 from gpuhost.remote.commands import put, remove, run, run_on, script
+from gpuhost.remote.units import disable_now, enable_now
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 
@@ -47,6 +49,7 @@ def timer(
     at: str = "04:00",
     html: str | None = None,
     metrics: str | None = None,
+    adopt: bool = False,
     present: bool = True,
 ) -> Commands:
     """
@@ -60,6 +63,7 @@ def timer(
     + at: when, in systemd's format: "04:00", "Mon..Fri 04:00"
     + html: the file for the HTML page
     + metrics: the file for metrics, in a directory that node_exporter reads
+    + adopt: reload systemd even if that takes the GPUs from running containers
     + present: False: remove the check; its account, with SSH key and history, stays
 
     **Example:**
@@ -87,6 +91,8 @@ def timer(
     secrets = _secrets(snapshot)
     if not wrong and not secrets:
         host.noop(f"the nightly drift check is as declared; its key: {KEY}.pub")
+        return
+    if is_refused("drift", snapshot, wrong_files(snapshot, settings), adopt=adopt):
         return
     if "drift.account" in wrong:
         yield script("drift_account.sh", ACCOUNT, HOME, KEY, seconds=60)
@@ -161,15 +167,12 @@ def _install_units(snapshot: Snapshot, settings: Settings) -> Commands:
     if is_new:
         # An invalid time fails here, with systemd's own message.
         yield run("systemd-analyze", "calendar", "--", settings.drift_at)
-    for file in host_files(settings):
-        if file.path in wrong:
-            yield put(file.path, file.content, mode=file.mode)
+    differing = [file for file in host_files(settings) if file.path in wrong]
+    yield from write_files(snapshot, differing)
     if (secrets := snapshot.paths.get(SECRETS)) and secrets.mode != "0600":
         yield run("chmod", "0600", SECRETS)
-    if wrong:
-        yield run("systemctl", "daemon-reload", seconds=60)
     if not (unit.active and unit.enabled):
-        yield run("systemctl", "enable", "--now", TIMER, seconds=60)
+        yield from enable_now(TIMER, seconds=60)
     elif is_new:
         yield run("systemctl", "restart", TIMER, seconds=60)
 
@@ -199,9 +202,8 @@ def _remove(snapshot: Snapshot) -> Commands:
         host.noop("the nightly drift check is not installed")
         return
     if any(path.endswith(f"/{TIMER}") for path in installed):
-        yield run("systemctl", "disable", "--now", TIMER, seconds=60)
+        yield from disable_now(TIMER)
     yield remove(*installed)
-    yield run("systemctl", "daemon-reload", seconds=60)
     yield FunctionCommand(_print_what_stays, (), {})
 
 

@@ -14,17 +14,24 @@ from pyinfra.api.host import Host
 from gpuhost.operations.findings import failing_ids
 from gpuhost.operations.reading import Commands, operation, read
 from gpuhost.operations.refuse import refuse
+from gpuhost.operations.units import enable_missing, is_refused, write_files
+from gpuhost.plans.apt_archives import optional_archives
 from gpuhost.plans.firewall import change, removal
 from gpuhost.plans.firewall_files import GUARD, LOAD_UNIT, UNDO_UNIT, host_files
 from gpuhost.plans.firewall_in_use import is_in_place, refusal
+from gpuhost.plans.host_file import HostFile
 from gpuhost.remote.apt import LOCK_TIMEOUT_S, apt_update_install
-from gpuhost.remote.commands import connector_arguments, put, remove, run
+from gpuhost.remote.commands import connector_arguments, run
+from gpuhost.remote.units import remove_units
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
+from gpuhost.snapshot.units import read_unit
 
 # ufw needs half a second for each rule.
 CHANGE_SECONDS = 300
 CONFIRM_SECONDS = 60
+# The time limit of the unit, and a little more.
+LOAD_SECONDS = 190
 # What rules of others do: a person decides about them.
 BY_HAND = {"firewall.reached", "firewall.foreign"}
 
@@ -75,10 +82,20 @@ def _close(snapshot: Snapshot, settings: Settings) -> Commands:
     if not failing_ids(snapshot, settings, "firewall") - BY_HAND:
         host.noop("the firewall is as declared")
         return
+    guard = _differing(snapshot)
+    if is_refused("firewall", snapshot, [file.path for file in guard], adopt=settings.adopt):
+        return
     if not snapshot.firewall.ufw.installed:
-        yield from apt_update_install(["ufw"], lock_timeout_s=settings.apt_lock_timeout_s)
+        yield from apt_update_install(
+            ["ufw"],
+            optional=optional_archives(snapshot),
+            lock_timeout_s=settings.apt_lock_timeout_s,
+        )
     yield from _install_guard(snapshot)
     yield from _change(change(snapshot.firewall, settings), settings)
+    if not read_unit(snapshot.probes, LOAD_UNIT).active:
+        # From now on it runs again with every restart of the engine.
+        yield run("systemctl", "start", LOAD_UNIT, seconds=LOAD_SECONDS)
 
 
 def _remove(snapshot: Snapshot, settings: Settings) -> Commands:
@@ -89,21 +106,18 @@ def _remove(snapshot: Snapshot, settings: Settings) -> Commands:
     if is_in_place(snapshot.firewall):
         yield from _install_guard(snapshot)
         yield from _change(removal(snapshot.firewall), settings)
-    yield run("systemctl", "disable", LOAD_UNIT, UNDO_UNIT)
-    yield remove(*(file.path for file in host_files()))
-    yield run("systemctl", "daemon-reload")
+    paths = [file.path for file in host_files()]
+    yield from remove_units(paths, LOAD_UNIT, UNDO_UNIT)
+
+
+def _differing(snapshot: Snapshot) -> list[HostFile]:
+    return [file for file in host_files() if not file.is_on(snapshot)]
 
 
 def _install_guard(snapshot: Snapshot) -> Commands:
     """Install the script that reverts a change, and its units, before the first change."""
-    differing = [file for file in host_files() if not file.is_on(snapshot)]
-    for file in differing:
-        yield put(file.path, file.content, mode=file.mode)
-    if differing:
-        yield run("systemctl", "daemon-reload")
-    units = snapshot.firewall.units
-    if not all(name in units and units[name].enabled for name in (LOAD_UNIT, UNDO_UNIT)):
-        yield run("systemctl", "enable", LOAD_UNIT, UNDO_UNIT)
+    yield from write_files(snapshot, _differing(snapshot))
+    yield from enable_missing(snapshot, LOAD_UNIT, UNDO_UNIT)
 
 
 def _change(text: str, settings: Settings) -> Commands:

@@ -7,9 +7,11 @@ import json
 from pyinfra import host
 
 from gpuhost.operations.reading import Commands, operation, read
+from gpuhost.plans.apt_archives import optional_archives
 from gpuhost.plans.nginx import is_up, missing_packages
 from gpuhost.remote.apt import LOCK_TIMEOUT_S, apt_update_install
-from gpuhost.remote.commands import put, run
+from gpuhost.remote.commands import put
+from gpuhost.remote.units import enable_now
 from gpuhost.settings import Settings
 from gpuhost.snapshot.nginx import RECORD
 
@@ -18,7 +20,6 @@ from gpuhost.snapshot.nginx import RECORD
 def packages(
     certbot: bool = False,
     lock_timeout_s: int = LOCK_TIMEOUT_S,
-    settings: Settings | None = None,
 ) -> Commands:
     """
     Install the distribution's nginx, start it, and enable it at boot. Its configuration stays as it
@@ -26,7 +27,6 @@ def packages(
 
     + certbot: also install certbot, whose timer renews certificates
     + lock_timeout_s: seconds to wait for another apt process
-    + settings: the settings with which the deploy has read this host, to avoid a second reading
 
     **Example:**
 
@@ -35,7 +35,7 @@ def packages(
         from gpuhost.operations import nginx
         nginx.packages(name="nginx", certbot=True)
     """
-    snapshot = read(settings or Settings())
+    snapshot = read(Settings())
     certificates = certbot or snapshot.nginx.certificates
     missing = missing_packages(snapshot, certificates=certificates)
     is_recorded = snapshot.nginx.needed and snapshot.nginx.certificates == certificates
@@ -45,8 +45,10 @@ def packages(
         host.noop("nginx is installed and runs")
         return
     if missing:
-        yield from apt_update_install(missing, lock_timeout_s=lock_timeout_s)
+        yield from apt_update_install(
+            missing, optional=optional_archives(snapshot), lock_timeout_s=lock_timeout_s
+        )
     if not is_recorded:
         yield put(RECORD, json.dumps({"certbot": certificates}) + "\n")
     if down:
-        yield run("systemctl", "enable", "--now", *down, seconds=90)
+        yield from enable_now(*down, seconds=90)

@@ -10,14 +10,15 @@ from pyinfra.api import FunctionCommand
 from gpuhost.checks.finding import Status
 from gpuhost.checks.registry import finding_of
 from gpuhost.domain.apt.repository import Repository
-from gpuhost.domain.nvidia.held_packages import held
+from gpuhost.domain.nvidia.held_packages import OF_DRIVERS, held
 from gpuhost.domain.nvidia.kernel import Maker, maker
 from gpuhost.operations import repository as apt_repositories
 from gpuhost.operations.nvidia_reboot import is_this_machine, reboot
 from gpuhost.operations.nvidia_record import put_record
 from gpuhost.operations.nvidia_settings import Gpu, Source, driver_settings
 from gpuhost.operations.reading import Commands, executing, operation, read
-from gpuhost.operations.refuse import refuse
+from gpuhost.operations.refuse import refuse, tell
+from gpuhost.plans.apt_archives import optional_archives
 from gpuhost.plans.gpu import reason_without_driver
 from gpuhost.plans.nvidia import InstallPlan, install_plan, reboot_reason
 from gpuhost.plans.nvidia_kernel import headers_of, why_not_buildable
@@ -129,21 +130,25 @@ def driver(
     if plan is None:
         yield from _repair(snapshot, settings)
         return
-    running = [container.name for container in snapshot.docker.running_containers]
+    running = snapshot.docker.names(running=True)
     if plan.refusal:
         refuse("nvidia", f"{plan.why}; no driver can be installed: {plan.refusal}")
     elif plan.replaces and running and not adopt:
         refuse("nvidia", f"{plan.why}; replacing it breaks {', '.join(running)}: set adopt=True")
     else:
-        yield from _install(snapshot, plan, lock_timeout_s)
+        yield from _install(snapshot, plan, lock_timeout_s, adopt=adopt)
 
 
-def _install(snapshot: Snapshot, plan: InstallPlan, lock_timeout_s: int) -> Commands:
+def _install(
+    snapshot: Snapshot, plan: InstallPlan, lock_timeout_s: int, *, adopt: bool
+) -> Commands:
     packages = plan.packages
     if packages is None:
         return
+    if plan.replaces:
+        tell("nvidia", f"replaces driver {snapshot.nvidia.driver or snapshot.nvidia.on_disk}")
     if plan.repository:
-        yield from _add_repository(snapshot, plan.repository)
+        yield from _add_repository(snapshot, plan.repository, adopt=adopt)
     if plan.archive:
         yield put(plan.archive.path, plan.archive.content)
     yield put(BLACKLIST, BLACKLIST_TEXT)
@@ -151,12 +156,12 @@ def _install(snapshot: Snapshot, plan: InstallPlan, lock_timeout_s: int) -> Comm
         yield put(NO_LEGACY_CHECK, NO_LEGACY_CHECK_TEXT)
         yield run("debconf-set-selections", NO_LEGACY_CHECK)
     yield put_record(replace(snapshot.nvidia.record, packages=packages.packages))
-    yield apt_update(lock_timeout_s=lock_timeout_s)
+    yield apt_update(optional_archives(snapshot), lock_timeout_s=lock_timeout_s)
     options = (CHANGE_HELD, "--allow-downgrades") if plan.replaces else (CHANGE_HELD,)
-    if packages.pin:
-        yield apt_install([packages.pin], *options, lock_timeout_s=lock_timeout_s)
-    names = [*packages.headers, *packages.packages]
-    yield apt_install(names, *options, lock_timeout_s=lock_timeout_s)
+    # The pin first: it decides the versions of the others.
+    for names in ([packages.pin] if packages.pin else [], [*packages.headers, *packages.packages]):
+        if names:
+            yield apt_install(names, *options, replaces=OF_DRIVERS, lock_timeout_s=lock_timeout_s)
     yield script("nvidia_load.sh", seconds=LOAD_SECONDS)
 
 
@@ -164,9 +169,9 @@ def _is_debian(snapshot: Snapshot) -> bool:
     return snapshot.system.distribution == "debian"
 
 
-def _add_repository(snapshot: Snapshot, repository: Repository) -> Commands:
+def _add_repository(snapshot: Snapshot, repository: Repository, *, adopt: bool) -> Commands:
     """Add NVIDIA's repository, and prefer its packages over the distribution's."""
-    yield from apt_repositories.add(repository, snapshot)
+    yield from apt_repositories.add(repository, snapshot, adopt=adopt)
     yield put(PREFERENCES, preferences())
 
 
@@ -186,7 +191,8 @@ def _repair(snapshot: Snapshot, settings: Settings) -> Commands:
         host.noop("no driver has to be installed")
         return
     if repository_is_missing:
-        yield from _add_repository(snapshot, repository_for(snapshot, settings))
+        repository = repository_for(snapshot, settings)
+        yield from _add_repository(snapshot, repository, adopt=settings.adopt)
     if rival_may_load:
         yield put(BLACKLIST, BLACKLIST_TEXT)
         yield script("nvidia_load.sh", seconds=LOAD_SECONDS)
@@ -204,12 +210,12 @@ def _build(snapshot: Snapshot, settings: Settings, kernel: str) -> Commands:
         return
     # Also when they are there: apt finishes what a failed build has left half configured.
     if maker(kernel) is not Maker.OTHER:
-        headers = [headers_of(kernel)]
-        yield from apt_update_install(headers, lock_timeout_s=settings.apt_lock_timeout_s)
-    if kernel in snapshot.kernels.buildable:
-        yield script("nvidia_build.sh", kernel, seconds=BUILD_SECONDS)
-    else:
-        yield run("dkms", "autoinstall", "-k", kernel, seconds=BUILD_SECONDS)
+        yield from apt_update_install(
+            headers_of(snapshot, kernel),
+            optional=optional_archives(snapshot),
+            lock_timeout_s=settings.apt_lock_timeout_s,
+        )
+    yield script("nvidia_build.sh", kernel, seconds=BUILD_SECONDS)
 
 
 @operation
@@ -265,7 +271,7 @@ def load(
 
 def _why_not_rebooted(snapshot: Snapshot, settings: Settings) -> str:
     """Why the host is not rebooted; empty if it is."""
-    running = [container.name for container in snapshot.docker.running_containers]
+    running = snapshot.docker.names(running=True)
     if not settings.nvidia_reboot:
         return "reboot the host, or set nvidia_reboot=True"
     if is_this_machine(host):

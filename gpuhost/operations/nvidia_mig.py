@@ -13,6 +13,8 @@ from gpuhost.operations.nvidia_record import put_record
 from gpuhost.operations.nvidia_settings import Gpu
 from gpuhost.operations.reading import Commands, operation, read
 from gpuhost.operations.refuse import refuse
+from gpuhost.operations.units import enable_missing, is_refused, write_files
+from gpuhost.plans.host_file import HostFile
 from gpuhost.plans.nvidia_mig import (
     PROGRAM,
     UNIT,
@@ -25,7 +27,8 @@ from gpuhost.plans.nvidia_mig import (
     unknown_cards,
     wanted_of,
 )
-from gpuhost.remote.commands import put, remove, run
+from gpuhost.remote.commands import run
+from gpuhost.remote.units import remove_units
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 
@@ -69,14 +72,19 @@ def layout(
         return
     wanted, record = wanted_of(found), snapshot.nvidia.record
     change = {one.gpu.uuid: one.wanted or "" for one in found if _changes(one)}
-    commands = [*_files(snapshot, wanted)] if wanted or change else []
+    files = _differing(snapshot, wanted) if wanted or change else []
+    if is_refused("nvidia", snapshot, [file.path for file in files], adopt=adopt):
+        return
+    commands = [*write_files(snapshot, files)]
+    if wanted:
+        commands += enable_missing(snapshot, UNIT)
     if dict(record.mig) != wanted:
         # Before the change: what it makes is gpuhost's, also if it ends early.
         commands.append(put_record(replace(record, mig=wanted)))
     if change:
         commands.append(run(PROGRAM, "apply", *arguments(change), seconds=APPLY_SECONDS))
     if not wanted and (change or snapshot.paths.get(UNIT_PATH)):
-        commands += _remove_files()
+        commands += remove_units([file.path for file in host_files({})], UNIT)
     if not commands:
         host.noop(f"MIG: {finding.actual}")
     yield from commands
@@ -104,17 +112,5 @@ def _refusal(snapshot: Snapshot, settings: Settings, found: tuple[Layout, ...]) 
     return ""
 
 
-def _files(snapshot: Snapshot, wanted: Mapping[str, str]) -> Commands:
-    differing = [file for file in host_files(wanted) if not file.is_on(snapshot)]
-    for file in differing:
-        yield put(file.path, file.content, mode=file.mode)
-    if differing:
-        yield run("systemctl", "daemon-reload")
-    if wanted and not snapshot.nvidia.unit(UNIT).enabled:
-        yield run("systemctl", "enable", UNIT)
-
-
-def _remove_files() -> Commands:
-    yield run("systemctl", "disable", UNIT)
-    yield remove(*(file.path for file in host_files({})))
-    yield run("systemctl", "daemon-reload")
+def _differing(snapshot: Snapshot, wanted: Mapping[str, str]) -> list[HostFile]:
+    return [file for file in host_files(wanted) if not file.is_on(snapshot)]

@@ -9,13 +9,17 @@ from pyinfra import host
 
 from gpuhost.domain.nvidia.driver_choice import NoDriverPackagesError
 from gpuhost.domain.nvidia.fabric_manager import fabric_manager_package
+from gpuhost.domain.nvidia.held_packages import OF_DRIVERS
 from gpuhost.operations.findings import failing_ids
 from gpuhost.operations.nvidia import planned_packages
 from gpuhost.operations.nvidia_record import put_record
 from gpuhost.operations.nvidia_settings import Gpu, Source, driver_settings
 from gpuhost.operations.reading import Commands, operation, read
 from gpuhost.operations.refuse import refuse
+from gpuhost.operations.units import enable_missing, is_refused, write_files
+from gpuhost.plans.apt_archives import optional_archives
 from gpuhost.plans.gpu import reason_without_driver
+from gpuhost.plans.host_file import HostFile
 from gpuhost.plans.nvidia_repository import system_of
 from gpuhost.plans.nvidia_upkeep import (
     EXCLUSIONS_TEXT,
@@ -26,6 +30,7 @@ from gpuhost.plans.nvidia_upkeep import (
 )
 from gpuhost.remote.apt import CHANGE_HELD, LOCK_TIMEOUT_S, apt_update_install
 from gpuhost.remote.commands import put, remove, run
+from gpuhost.remote.units import enable, remove_units
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.nvidia import EXCLUSIONS, PERSISTENCE_UNIT
@@ -127,11 +132,13 @@ def fabric_manager(
             [f"{package}={version}-*"],
             CHANGE_HELD,
             "--allow-downgrades",
+            optional=optional_archives(snapshot),
+            replaces=OF_DRIVERS,
             lock_timeout_s=lock_timeout_s,
         )
         if hold:
             yield from _hold(snapshot, [package])
-    yield run("systemctl", "enable", FABRIC_UNIT)
+    yield enable(FABRIC_UNIT)
     yield run("systemctl", "restart", FABRIC_UNIT, seconds=120)
 
 
@@ -142,6 +149,7 @@ def persistence(
     source: Source = "distro",
     branch: str | None = None,
     cuda: str | None = None,
+    adopt: bool = False,
     present: bool = True,
 ) -> Commands:
     """
@@ -149,6 +157,7 @@ def persistence(
     start of CUDA waits for it, and settings of the cards are lost.
 
     + gpu, install, source, branch, cuda: as in `nvidia.driver`
+    + adopt: reload systemd even if that takes the GPUs from running containers
     + present: False: remove gpuhost's unit
 
     **Example:**
@@ -167,9 +176,12 @@ def persistence(
     if not is_wrong and not _is_needed_at_boot(snapshot, settings):
         host.noop("persistence is as declared, or there is no driver to keep loaded")
         return
-    yield put(PERSISTENCE_UNIT, PERSISTENCE_TEXT)
-    yield run("systemctl", "daemon-reload")
-    yield run("systemctl", "enable", OWN_UNIT)
+    is_written = snapshot.probes.file(PERSISTENCE_UNIT) == PERSISTENCE_TEXT
+    files = [] if is_written else [HostFile(PERSISTENCE_UNIT, PERSISTENCE_TEXT)]
+    if is_refused("nvidia", snapshot, [file.path for file in files], adopt=adopt):
+        return
+    yield from write_files(snapshot, files)
+    yield from enable_missing(snapshot, OWN_UNIT)
     if snapshot.nvidia.works:
         yield run("systemctl", "restart", OWN_UNIT, seconds=180)
 
@@ -186,6 +198,4 @@ def _remove_persistence(snapshot: Snapshot) -> Commands:
     if snapshot.probes.file(PERSISTENCE_UNIT) is None:
         host.noop("gpuhost has no persistence unit on this host")
         return
-    yield run("systemctl", "disable", OWN_UNIT)
-    yield remove(PERSISTENCE_UNIT)
-    yield run("systemctl", "daemon-reload")
+    yield from remove_units([PERSISTENCE_UNIT], OWN_UNIT)

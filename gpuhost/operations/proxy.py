@@ -11,6 +11,7 @@ from gpuhost.checks.finding import Status
 from gpuhost.checks.registry import finding_of
 from gpuhost.operations.reading import Commands, operation, read
 from gpuhost.operations.refuse import refuse
+from gpuhost.operations.units import is_refused
 from gpuhost.plans.proxy import (
     ENGINE_DROPIN,
     ENGINE_FILE,
@@ -20,7 +21,9 @@ from gpuhost.plans.proxy import (
     is_declared,
     wrong_files,
 )
-from gpuhost.remote.commands import QUICK, put, remove, run, script_text
+from gpuhost.plans.reload import needs_reload
+from gpuhost.remote.commands import QUICK, put, remove, script_text
+from gpuhost.remote.units import RELOAD
 from gpuhost.settings import Settings
 
 
@@ -29,6 +32,7 @@ def configure(
     http: str | None = None,
     https: str | None = None,
     no_proxy: tuple[str, ...] = ("localhost", "127.0.0.1", "::1"),
+    adopt: bool = False,
     present: bool = True,
 ) -> Commands:
     """
@@ -39,6 +43,7 @@ def configure(
     + http: URL of the proxy
     + https: URL of the proxy for HTTPS
     + no_proxy: hosts, domains and networks that are reached without the proxy
+    + adopt: reload systemd even if that takes the GPUs from running containers
     + present: False: remove the proxy settings of an earlier run
 
     **Example:**
@@ -62,6 +67,8 @@ def configure(
     if not wrong and client_finding.status is not Status.FAIL:
         host.noop("the proxy is as declared")
         return
+    if is_refused("proxy", snapshot, wrong, adopt=adopt):
+        return
     files = host_files(settings)
     engine_files = {ENGINE_DROPIN, ENGINE_FILE} & set(wrong)
     if engine_files and not is_declared(settings):
@@ -69,8 +76,9 @@ def configure(
     for path in wrong:
         file = files.get(path)
         yield put(path, file.content, mode=file.mode) if file else remove(path)
-    if engine_files:
-        yield run("systemctl", "daemon-reload", seconds=60)
+    # The environment's file is read when the engine starts.
+    if needs_reload(snapshot, wrong):
+        yield RELOAD
     if client_finding.status is Status.FAIL:
         # The host merges the values: config.json holds passwords that must not leave it.
         yield _run_on_host(f"main({json.dumps(client_values(settings))})")

@@ -10,6 +10,7 @@ from gpuhost.checks.finding import Status
 from gpuhost.checks.registry import finding_of
 from gpuhost.operations.reading import Commands, operation, read
 from gpuhost.operations.refuse import refuse
+from gpuhost.plans.apt_archives import optional_archives
 from gpuhost.plans.system import UPDATES_FILE, updates_text
 from gpuhost.remote.apt import (
     INSTALL_SECONDS,
@@ -19,6 +20,7 @@ from gpuhost.remote.apt import (
     wait_for_apt,
 )
 from gpuhost.remote.commands import put, remove, run, script, with_output
+from gpuhost.remote.units import enable_now
 from gpuhost.settings import Settings
 from gpuhost.snapshot.dpkg import TIMERS
 
@@ -83,7 +85,9 @@ def python(lock_timeout_s: int = LOCK_TIMEOUT_S) -> Commands:
     if not _is_failing("system.python", settings):
         host.noop("python3 is installed")
         return
-    yield from apt_update_install(["python3"], lock_timeout_s=lock_timeout_s)
+    yield from apt_update_install(
+        ["python3"], optional=optional_archives(read(settings)), lock_timeout_s=lock_timeout_s
+    )
 
 
 @operation
@@ -129,12 +133,17 @@ def clock(lock_timeout_s: int = LOCK_TIMEOUT_S) -> Commands:
         host.noop(f"clock: {finding_of('system.clock', snapshot, settings).actual}")
         return
     if not snapshot.clock.installed:
-        yield from apt_update_install(["systemd-timesyncd"], lock_timeout_s=lock_timeout_s)
+        yield from apt_update_install(
+            ["systemd-timesyncd"],
+            optional=optional_archives(snapshot),
+            lock_timeout_s=lock_timeout_s,
+        )
     service = (
         snapshot.clock.installed[0] if snapshot.clock.installed else "systemd-timesyncd.service"
     )
-    yield run("systemctl", "unmask", service)
-    yield run("systemctl", "enable", "--now", service, seconds=60)
+    if service in snapshot.units.masked:
+        yield run("systemctl", "unmask", service)
+    yield from enable_now(service, seconds=60)
     yield with_output(
         script("clock_synchronised.sh", SYNCHRONISE_SECONDS, seconds=SYNCHRONISE_SECONDS + 15)
     )
@@ -173,9 +182,14 @@ def security_updates(present: bool = True, lock_timeout_s: int = LOCK_TIMEOUT_S)
         )
         return
     if not snapshot.updates.installed:
-        yield from apt_update_install(["unattended-upgrades"], lock_timeout_s=lock_timeout_s)
+        yield from apt_update_install(
+            ["unattended-upgrades"],
+            optional=optional_archives(snapshot),
+            lock_timeout_s=lock_timeout_s,
+        )
     if not is_written:
         yield put(UPDATES_FILE, updates_text())
     if snapshot.updates.stopped_timers:
-        yield run("systemctl", "unmask", *TIMERS)
-        yield run("systemctl", "enable", "--now", *TIMERS, seconds=60)
+        if masked := [name for name in TIMERS if name in snapshot.units.masked]:
+            yield run("systemctl", "unmask", *masked)
+        yield from enable_now(*TIMERS, seconds=60)

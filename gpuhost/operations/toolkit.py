@@ -8,21 +8,24 @@ from pyinfra import host
 
 from gpuhost.checks.finding import Status
 from gpuhost.checks.registry import finding_of
+from gpuhost.domain.apt.vendor_keys import TOOLKIT_KEY
 from gpuhost.domain.toolkit.cdi import REFRESHED, STATIC
 from gpuhost.domain.toolkit.packages import PACKAGES, RUNTIME_PACKAGE
 from gpuhost.domain.toolkit.proof import OWN_IMAGE, RECORD, Circumstances
 from gpuhost.operations import repository as apt_repositories
 from gpuhost.operations.docker import Restart
+from gpuhost.operations.docker_activation import restart_engine
 from gpuhost.operations.findings import failing_ids
 from gpuhost.operations.nvidia_settings import Gpu
 from gpuhost.operations.reading import Commands, executing, operation, read
-from gpuhost.plans.apt_archives import put_aside
+from gpuhost.plans.apt_archives import optional_archives, put_aside
 from gpuhost.plans.docker import restart_stops
 from gpuhost.plans.toolkit import circumstances, reason_not_needed, specification_path
 from gpuhost.plans.toolkit_packages import repository
 from gpuhost.remote.apt import CHANGE_HELD, LOCK_TIMEOUT_S, apt_install, apt_remove, apt_update
 from gpuhost.remote.commands import run, script
-from gpuhost.settings import TOOLKIT_KEY_FINGERPRINT, Settings
+from gpuhost.remote.units import enable_now
+from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.toolkit import INSTALLED, REFRESH_UNIT, RUNTIME
 
@@ -38,10 +41,11 @@ PACKAGE_CHECKS = {"toolkit.repository", "toolkit.packages", "toolkit.held"}
 def packages(
     mirror: str = "nvidia",
     version: str | None = None,
-    key_fingerprint: str = TOOLKIT_KEY_FINGERPRINT,
+    key_fingerprint: str = TOOLKIT_KEY,
     key_file: str | None = None,
     hold: bool = True,
     gpu: Gpu = "auto",
+    adopt: bool = False,
     present: bool = True,
     lock_timeout_s: int = LOCK_TIMEOUT_S,
 ) -> Commands:
@@ -55,6 +59,7 @@ def packages(
     + key_file: that key as a file on this machine; None: the host downloads it
     + hold: hold the packages at their version
     + gpu: install it: "auto" (if there is a card), "required", or "none"
+    + adopt: put another definition of the repository aside, even if it has other archives too
     + present: False: remove packages, repository, key, CDI specifications, test image and record;
       moved sources files of its repository are restored, and running containers keep running
     + lock_timeout_s: seconds to wait for another apt process
@@ -76,6 +81,7 @@ def packages(
         toolkit_key_file=key_file,
         nvidia_hold=hold,
         gpu=gpu,
+        adopt=adopt,
         apt_lock_timeout_s=lock_timeout_s,
     )
     snapshot = read(settings)
@@ -89,9 +95,9 @@ def packages(
         return
     if "toolkit.repository" in wrong:
         repo = repository(settings, snapshot.system.architecture)
-        yield from apt_repositories.add(repo, snapshot, key_file)
+        yield from apt_repositories.add(repo, snapshot, key_file, adopt=adopt)
     if "toolkit.packages" in wrong:
-        yield apt_update(lock_timeout_s=lock_timeout_s)
+        yield apt_update(optional_archives(snapshot), lock_timeout_s=lock_timeout_s)
         yield script(
             "toolkit_packages.sh",
             lock_timeout_s,
@@ -152,7 +158,7 @@ def cdi(gpu: Gpu = "auto") -> Commands:
         host.noop(f"CDI: {finding.actual}")
         return
     if snapshot.toolkit.refresh:
-        yield run("systemctl", "enable", "--now", REFRESH_UNIT, seconds=60)
+        yield from enable_now(REFRESH_UNIT, seconds=60)
     path = specification_path(snapshot.toolkit)
     yield run("mkdir", "-p", str(PurePosixPath(path).parent))
     yield run("nvidia-ctk", "cdi", "generate", f"--output={path}", seconds=120)
@@ -167,7 +173,7 @@ def proof(
     """
     Test that CUDA starts on the host, and that a container sees every GPU with nvidia-smi and CUDA.
     The result is recorded on the host, and the test is repeated after a change of the driver, the
-    toolkit, the engine or the image.
+    toolkit, the engine, their configuration or the image.
 
     + image: the image for the test; None: one that is built on the host, without a pull
     + gpu: test: "auto" (if there is a card), "required", or "none"
@@ -193,6 +199,9 @@ def proof(
         host.noop(f"GPU in a container: {finding.actual}")
         return
     current = circumstances(snapshot, settings) or Circumstances("", "", "", "")
+    # dockerd looks for the toolkit's hook only when it starts.
+    if _engine_is_older(snapshot) and _may_restart(snapshot, restart):
+        yield from restart_engine()
     yield script(
         "toolkit_prove.sh",
         RECORD,
@@ -200,10 +209,10 @@ def proof(
         current.toolkit,
         current.engine,
         current.image,
+        current.config,
+        current.settings,
         "no" if image else "yes",
-        "yes" if _engine_is_older(snapshot) and _may_restart(snapshot, restart) else "no",
         seconds=PROOF_SECONDS,
-        program="cuda_call.py",
     )
 
 

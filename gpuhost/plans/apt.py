@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 
 from gpuhost.domain.apt.mirrors import Mirror, mirror_called
 from gpuhost.domain.apt.plan import HostSources, Plan, to_mirror, to_original
 from gpuhost.domain.apt.record import Record
+from gpuhost.domain.moment import utc
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.apt import MASKED_LOGIN, NOT_UTF8
@@ -20,7 +21,7 @@ CLOUD_INIT_TEXT = (
 
 def time_of(snapshot: Snapshot) -> datetime:
     """The host's own time."""
-    return datetime.fromtimestamp(snapshot.system.now, timezone.utc)
+    return utc(snapshot.system.now)
 
 
 def setting(settings: Settings) -> str:

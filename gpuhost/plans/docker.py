@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from gpuhost.domain.docker import daemon_json
+from gpuhost.plans.docker_flags import switch
 from gpuhost.plans.gpu import needs_gpu
 from gpuhost.plans.proxy import engine_is_behind
 from gpuhost.settings import Settings
@@ -73,9 +74,18 @@ def _hidden_by_new_root(snapshot: Snapshot, settings: Settings) -> tuple[str, ..
 
 def restart_stops(snapshot: Snapshot) -> list[str]:
     """The containers that a restart of the engine would stop: none if they outlive it."""
-    if snapshot.docker.engine and snapshot.docker.engine.live_restore:
+    docker = snapshot.docker
+    if docker.engine.live_restore if docker.engine else _was_to_live_restore(snapshot):
         return []
-    return [container.name for container in snapshot.docker.running_containers]
+    return docker.names(running=True)
+
+
+def _was_to_live_restore(snapshot: Snapshot) -> bool:
+    """Whether an engine that does not answer was started with live-restore."""
+    file, started = snapshot.paths.get(DAEMON_JSON), snapshot.docker.service.started
+    setting = switch(snapshot, "live-restore")
+    is_read = bool(file and started and file.modified <= started)
+    return is_read and setting is not None and setting.on
 
 
 def _engine(snapshot: Snapshot) -> Engine:

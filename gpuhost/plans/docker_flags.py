@@ -58,6 +58,23 @@ def _remove(flags: str) -> str:
     return f"remove {flags}, then {RELOAD}; gpuhost sets what is declared in {DAEMON_JSON}"
 
 
+@dataclass(frozen=True)
+class Switch:
+    """A setting that is on or off, and where it stands."""
+
+    on: bool
+    source: str
+
+
+def switch(snapshot: Snapshot, name: str) -> Switch | None:
+    """A switch of the engine, by its flag or its key: dockerd does not start with both."""
+    given = [each for each in snapshot.docker_unit.flags or () if each.flag.name == name]
+    if given:
+        return Switch(given[-1].flag.value.lower() in ("", "1", "t", "true"), str(given[-1]))
+    value = (snapshot.docker.config.values or {}).get(name)
+    return Switch(value, f'"{name}" in {DAEMON_JSON}') if isinstance(value, bool) else None
+
+
 def untried(snapshot: Snapshot) -> str:
     """Why only a start of the engine can show whether it takes a daemon.json; "": dockerd tells."""
     unit = snapshot.docker_unit

@@ -5,17 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from ipaddress import ip_address
 
-from gpuhost.snapshot import Snapshot
+from gpuhost.domain.firewall.sockets import is_loopback, plain_address
+from gpuhost.plans.docker_flags import switch
+from gpuhost.snapshot import NotRead, Snapshot
 from gpuhost.snapshot.docker import DAEMON_JSON
-from gpuhost.snapshot.ports import plain_address
 from gpuhost.snapshot.units import ENGINE_SOCKET
 
 PROGRAMS = ("dockerd", "podman", "balenad", "balena-engine-d")
 # opts.ParseHost: without a scheme an address is TCP; without a port 2375, with TLS 2376.
 ADDRESS = re.compile(r"^(?:tcp://)?(\[[^]]*\]|[^:/\[\]]*)(?::(\d{1,5}))?(?:/.*)?$")
 PLAIN, TLS = 2375, 2376
+# Managers of a swarm, and its nodes among themselves: with certificates of the swarm's own.
+SWARM = (2377, 7946)
 STREAM = re.compile(r"^(.*):(\d{1,5}) \(Stream\)$")
 
 
@@ -35,10 +37,7 @@ class Endpoint:
 
     @property
     def loopback(self) -> bool:
-        try:
-            return ip_address(self.address).is_loopback
-        except ValueError:
-            return self.address == "localhost"
+        return self.address == "localhost" or is_loopback(self.address)
 
     def __str__(self) -> str:
         where = f"{self.address or 'all addresses'}:{self.port}"
@@ -49,8 +48,7 @@ def endpoints(snapshot: Snapshot) -> list[Endpoint]:
     """Every address, the configured ones first."""
     verified = _is_set(snapshot, "tlsverify")
     configured = list(dict.fromkeys(_configured(snapshot)))
-    ports = {each.port for each in configured}
-    live = [each for each in _live(snapshot) if each.port not in ports]
+    live = list(_live(snapshot, {each.port for each in configured}))
     return [replace(each, verified=verified) for each in (*configured, *live)]
 
 
@@ -89,16 +87,31 @@ def _parse(host: str, default: int, source: str) -> Iterator[Endpoint]:
         yield Endpoint(address, int(match[2] or default), False, source)
 
 
-def _live(snapshot: Snapshot) -> Iterator[Endpoint]:
+def _live(snapshot: Snapshot, known: set[int]) -> Iterator[Endpoint]:
+    """Ports of an engine that are no published ones: those are their containers'."""
     engine = snapshot.docker.engine
     metrics = _metrics_port(snapshot)
     for used in snapshot.ports.taken:
-        if used.holder not in PROGRAMS or used.protocol != "tcp" or str(used.port) == metrics:
+        if used.holder not in PROGRAMS or used.protocol != "tcp" or used.port in known:
             continue
-        # A node of a swarm listens for other nodes and for published services.
-        if engine and engine.swarm and used.port not in (PLAIN, TLS):
+        if str(used.port) == metrics or used.port in SWARM:
             continue
+        if used.port not in (PLAIN, TLS):
+            # A node of a swarm listens for published services.
+            if engine and engine.swarm:
+                continue
+            if engine is None and not known and _may_publish(snapshot):
+                raise NotRead(
+                    f"{used.holder} listens on {used.port}: for a container or as the API, which"
+                    " only a running engine says"
+                )
         yield Endpoint(used.address, used.port, False)
+
+
+def _may_publish(snapshot: Snapshot) -> bool:
+    """Whether dockerd itself holds published ports: without its userland proxy."""
+    proxy = switch(snapshot, "userland-proxy")
+    return proxy is not None and not proxy.on
 
 
 def _metrics_port(snapshot: Snapshot) -> str:
@@ -108,8 +121,5 @@ def _metrics_port(snapshot: Snapshot) -> str:
 
 
 def _is_set(snapshot: Snapshot, name: str) -> bool:
-    """A switch, by its flag or its key: dockerd does not start with both."""
-    flag = snapshot.docker_unit.value(name)
-    if flag is not None:
-        return flag.lower() in ("", "1", "t", "true")
-    return (snapshot.docker.config.values or {}).get(name) is True
+    setting = switch(snapshot, name)
+    return setting is not None and setting.on

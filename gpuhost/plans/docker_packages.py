@@ -23,17 +23,32 @@ DOCKER_CE = (
 )
 # Microsoft's build, on its cloud's images.
 MOBY = ("moby-engine", "moby-cli", "moby-containerd", "moby-runc", "moby-buildx", "moby-compose")
-# Packages that apt would remove for those of a source.
+# Packages that cannot be installed beside those of a source.
 OTHERS = {
     "docker-ce": (
-        *("docker.io", "docker-compose", "docker-compose-v2", "docker-buildx"),
+        *("docker.io", "docker-cli", "docker-compose", "docker-compose-v2", "docker-buildx"),
         *("podman-docker", "docker-engine", *MOBY),
     ),
-    "distro": ("docker-ce", "docker-ce-cli", "containerd.io", "podman-docker", *MOBY),
+    "distro": (
+        *("docker-ce", "docker-ce-cli", "docker-ce-rootless-extras", "containerd.io"),
+        *("podman-docker", *MOBY),
+    ),
 }
 # containerd.io conflicts with both and provides both.
 RUNTIMES = ("containerd", "runc")
-# Debian calls the plugin docker-compose since 13; before, that name was the old Python program.
+# What containers run in: without it they stop, or nobody knows them any more.
+ENGINES = {
+    *("docker.io", "docker-ce", "docker-engine", "moby-engine"),
+    *(*RUNTIMES, "containerd.io", "moby-containerd", "moby-runc"),
+}
+# Debian calls the plugin docker-compose since 13; before, and on Ubuntu, that is the old Python
+# program, which has no file of the plugin.
+PYTHON_COMPOSE = ("docker-compose", 1)
+# The same file, in Docker's package and in the distribution's.
+PLUGINS = {
+    "docker-compose-plugin": {"docker-compose", "docker-compose-v2"},
+    "docker-buildx-plugin": {"docker-buildx"},
+}
 DISTRO = {
     "debian": ("docker.io", "docker-cli", "docker-compose", "docker-buildx"),
     "debian 12": ("docker.io",),
@@ -94,17 +109,37 @@ def conflicting_packages(snapshot: Snapshot, settings: Settings) -> list[str]:
     if settings.docker_source == "present":
         return []
     installed = snapshot.docker.packages
-    others = OTHERS[settings.docker_source]
-    conflicting = [package for package in others if package in installed]
+    others = [*OTHERS[settings.docker_source], *_same_plugins(snapshot, settings)]
+    conflicting = [
+        package
+        for package in others
+        if package in installed and (package, *version(installed[package])[:1]) != PYTHON_COMPOSE
+    ]
     theirs = {"docker.io", "moby-engine", "containerd.io"} & set(installed)
     if settings.docker_source == "docker-ce" and not theirs:
         conflicting += [package for package in RUNTIMES if package in installed]
     return conflicting
 
 
+def replaced_packages(snapshot: Snapshot, settings: Settings) -> list[str]:
+    """Those, and the runtimes of the engine that goes with them."""
+    conflicting = conflicting_packages(snapshot, settings)
+    if not conflicting or settings.docker_source != "docker-ce":
+        return conflicting
+    installed = snapshot.docker.packages
+    return list(dict.fromkeys([*conflicting, *(p for p in RUNTIMES if p in installed)]))
+
+
+def _same_plugins(snapshot: Snapshot, settings: Settings) -> list[str]:
+    """Docker's plugins that have a file of a package that the distribution's source installs."""
+    packages = packages_of(settings, snapshot.system)
+    return [plugin for plugin, theirs in PLUGINS.items() if theirs & set(packages)]
+
+
 def has_unknown_engine(snapshot: Snapshot, settings: Settings) -> bool:
-    """Whether an engine answers that comes neither from the declared source nor a known package."""
-    if settings.docker_source == "present" or snapshot.docker.engine is None:
+    """Whether an engine runs that comes neither from the declared source nor a known package."""
+    docker = snapshot.docker
+    if settings.docker_source == "present" or not (docker.engine or docker.is_stuck):
         return False
     return not set(ENGINE_PACKAGES) & set(snapshot.docker.packages)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gpuhost.plans.docker_packages import (
+    ENGINES,
     RUNTIMES,
     conflicting_packages,
     has_unknown_engine,
@@ -28,7 +29,7 @@ def to_stop(snapshot: Snapshot) -> list[ForeignEngine]:
 def stopped(snapshot: Snapshot, settings: Settings) -> list[str]:
     """What the installation stops, for a person."""
     conflicting = conflicting_packages(snapshot, settings)
-    names = [each.name for each in snapshot.docker.containers if conflicting]
+    names = snapshot.docker.names() if set(conflicting) & ENGINES else []
     engines = foreign_engines(snapshot)
     names += [f"all containers of {engine}" for engine in to_stop(snapshot)]
     if set(conflicting) & {*RUNTIMES, "containerd.io", "moby-containerd"}:
@@ -49,7 +50,7 @@ def refusal(snapshot: Snapshot, settings: Settings) -> str:
     conflicting = conflicting_packages(snapshot, settings)
     if sharing:
         return _beside(sharing, conflicting, stopped(snapshot, settings))
-    return _in_place_of(conflicting, snapshot) if conflicting else ""
+    return _in_place_of(conflicting, snapshot) if set(conflicting) & ENGINES else ""
 
 
 def _beside(engines: list[ForeignEngine], conflicting: list[str], stops: list[str]) -> str:
@@ -73,5 +74,5 @@ def _in_place_of(conflicting: list[str], snapshot: Snapshot) -> str:
             f"{packages} does not answer, so its containers are unknown; "
             "set adopt=True to replace it"
         )
-    names = ", ".join(container.name for container in snapshot.docker.containers)
+    names = ", ".join(snapshot.docker.names())
     return f"{packages} holds containers: {names}" if names else ""

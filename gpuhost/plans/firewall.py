@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from gpuhost.domain.firewall.published import RULES, render
+from gpuhost.domain.firewall.published import CONTAINERS_COMMENT, RULES, render
 from gpuhost.domain.firewall.rule import Family, FirewallRule
 from gpuhost.domain.firewall.tables import Tables
 from gpuhost.domain.firewall.ufw import CHAINS, UfwRule, arguments, let_in, parse_kernel, ufw_rules
@@ -18,7 +18,6 @@ SSH_COMMENT = "gpuhost-ssh"
 OWNER_RUNS = 0o100
 # Our line in after.init: firewall_guard.sh.
 FOLLOWING = "# gpuhost: begin"
-CONTAINERS_COMMENT = "gpuhost-containers"
 
 
 @dataclass(frozen=True)

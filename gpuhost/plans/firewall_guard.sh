@@ -225,7 +225,7 @@ revert() {
     [ -d "$pending" ] || return 0
     rm -rf "$rules"
     timeout 20 tar -C / -xpf "$pending/files.tar"
-    grep -q '^enabled' "$pending/ufw-unit" || timeout 20 systemctl disable --quiet ufw.service
+    grep -q '^enabled' "$pending/ufw-unit" || timeout 20 systemctl disable --root=/ --quiet ufw.service
     # After a reboot the kernel is empty, and ufw and Docker fill it from the files.
     if [ -e "$armed" ]; then
         for tool in $(tools); do
@@ -275,7 +275,15 @@ ufw_is_on() { grep -qi '^ENABLED=yes' /etc/ufw/ufw.conf; }
 
 # With IPV6=no ufw empties the IPv6 table, with MANAGE_BUILTINS=yes all of them, Docker's rules too.
 own_defaults() {
-    sed -i -e 's/^IPV6=.*/IPV6=yes/' -e 's/^MANAGE_BUILTINS=.*/MANAGE_BUILTINS=no/' /etc/default/ufw
+    for pair in IPV6=yes MANAGE_BUILTINS=no; do
+        if grep -q "^${pair%=*}=" /etc/default/ufw; then
+            sed -i "s/^${pair%=*}=.*/$pair/" /etc/default/ufw
+        else
+            # Its last line may have no end.
+            sed -i "\$a\\" /etc/default/ufw
+            echo "$pair" >>/etc/default/ufw
+        fi
+    done
 }
 
 # ufw does not bring back a jump that somebody took out of INPUT: it must find no chain of its own.
@@ -302,7 +310,9 @@ put() {
     run_ufw "--force enable"
     # After ufw: it may have emptied DOCKER-USER.
     load
-    timeout 20 systemctl enable --quiet ufw.service
+    # Without --root, systemd would reload: on some hosts containers lose their GPUs by that.
+    timeout 20 systemctl is-enabled --quiet ufw.service ||
+        timeout 20 systemctl enable --root=/ --quiet ufw.service
 }
 
 # ufw goes off only when it was gpuhost that switched it on.

@@ -5,29 +5,37 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import ip_network
 
-from gpuhost.domain.firewall.iptables_rule import Rule
 from gpuhost.domain.firewall.listeners import (
     DOCKER_PROXY,
+    ENGINE_PROGRAM,
     Listener,
-    PublishedPort,
-    parse_published,
 )
-from gpuhost.domain.firewall.packet import Match, Network, Packet
-from gpuhost.domain.firewall.ports import PROTOCOLS, UNNAMED_PORT, named_ports
+from gpuhost.domain.firewall.ports import PROTOCOLS
 from gpuhost.domain.firewall.published import DOCKERS_OWN
 from gpuhost.domain.firewall.rule import Family, FirewallRule, Protocol
-from gpuhost.domain.firewall.tables import options
+from gpuhost.domain.firewall.sockets import PublishedPort, is_loopback, parse_published
+from gpuhost.domain.firewall.tables import Chain
 from gpuhost.domain.firewall.ufw import UfwRule
-from gpuhost.plans.firewall import Opening, all_rules, allowed_rules, is_ours, not_loaded, openings
+from gpuhost.plans.firewall import Opening, all_rules, allowed_rules, is_ours, openings
+from gpuhost.plans.firewall_walk import OWN_CHAINS, packet_to
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.firewall import LOADING_RIVALS, RUNNING_RIVALS, Firewall
 
-KNOWN_CHAINS = re.compile(r"(ufw6?|DOCKER|GPUHOST)(-.*)?")
+PUBLISHERS = (DOCKER_PROXY, ENGINE_PROGRAM)
 # Of Docker 28.0: the networks of its bridges.
 DOCKERS_SET = "--match-set docker-ext-bridges-v"
+# What our change closes: it is let in without rules, by a policy, by `ufw allow`, by Docker.
+OURS_TO_CLOSE = re.compile(
+    r"^no rule$|the policy ACCEPT of \w+$|: (ufw6?-user-input|DOCKER[A-Z0-9-]*) .*-j ACCEPT$"
+)
+# Docker's own end of the chain; the host to itself, which ufw also writes with IPV6=no.
+HARMLESS = {
+    ("DOCKER-USER", "-j RETURN"),
+    ("INPUT", "-i lo -j ACCEPT"),
+    ("OUTPUT", "-o lo -j ACCEPT"),
+}
 FIREWALLS_CHAINS = ("INPUT", "FORWARD", "OUTPUT", "DOCKER-USER")
 
 
@@ -40,10 +48,10 @@ def is_in_place(firewall: Firewall) -> bool:
 
 @dataclass(frozen=True)
 class Foreign:
-    """A rule that gpuhost did not make. opens: it allows undeclared connections."""
+    """A rule that gpuhost did not make. opens: it is ufw's, and allows undeclared connections."""
 
     text: str
-    opens: bool
+    opens: bool = False
 
 
 def foreign_rules(firewall: Firewall, settings: Settings) -> tuple[Foreign, ...]:
@@ -58,15 +66,21 @@ def foreign_rules(firewall: Firewall, settings: Settings) -> tuple[Foreign, ...]
         tool = "iptables" if family == 4 else "ip6tables"
         for chain in FIREWALLS_CHAINS:
             rules += [
-                Foreign(f"{tool}: {chain} {rule}", _opens(chain, rule, expected, family))
+                Foreign(f"{tool}: {chain} {rule}")
                 for rule in tables.chain(chain).rules
                 if not _is_known(chain, rule, firewall.bridges.own)
             ]
+        # What is sent on to another machine or port: our rules close it if it is not declared.
+        rules += [
+            Foreign(f"{tool} -t nat: PREROUTING {rule}")
+            for rule in tables.table("nat").get("PREROUTING", Chain()).rules
+            if not _is_known("PREROUTING", rule, firewall.bridges.own)
+        ]
     rules += [
-        Foreign(f"{path} fills DOCKER-USER whenever ufw starts, as ufw-docker does", False)
+        Foreign(f"{path} fills DOCKER-USER whenever ufw starts, as ufw-docker does")
         for path in firewall.docker_user
     ]
-    rules += [Foreign(f"nftables: table {name}", False) for name in firewall.nft_tables]
+    rules += [Foreign(f"nftables: table {name}") for name in firewall.nft_tables]
     return tuple(dict.fromkeys(rules))
 
 
@@ -82,10 +96,10 @@ def _is_asked_for(rule: UfwRule, expected: tuple[Opening, ...], family: Family) 
 
 
 def _is_known(chain: str, rule: str, bridges: tuple[str, ...]) -> bool:
-    if chain == "DOCKER-USER" and rule == "-j RETURN":
+    if (chain, rule) in HARMLESS:
         return True
     target = re.search(r"-[jg] (\S+)$", rule)
-    if target and KNOWN_CHAINS.fullmatch(target[1]):
+    if target and OWN_CHAINS.fullmatch(target[1]):
         return True
     interfaces = re.findall(r"-[io] (\S+)", rule)
     return chain == "FORWARD" and (
@@ -94,56 +108,52 @@ def _is_known(chain: str, rule: str, bridges: tuple[str, ...]) -> bool:
     )
 
 
-def _opens(chain: str, rule: str, expected: tuple[Opening, ...], family: Family) -> bool:
-    """Whether it accepts new connections from outside that nothing declares."""
-    parsed = Rule.parse(rule)
-    if chain not in ("INPUT", "DOCKER-USER") or parsed.target != "ACCEPT":
-        return False
-    declared = [o.rule.in_family(family) for o in expected if o.interface is None]
-    source = _source(rule, family)
-    for port, protocol in named_ports([rule]) or {(UNNAMED_PORT, name) for name in PROTOCOLS}:
-        packet = Packet(family, protocol, port, source)
-        opened = FirewallRule(port, port, protocol, source).in_family(family)
-        if parsed.match(packet) is not Match.NO and not any(d.covers(opened) for d in declared):
-            return True
-    return False
-
-
-def _source(rule: str, family: Family) -> Network | None:
-    """The network to which the rule is limited; None: to none."""
-    texts = [option[1] for option in options(rule) if option[0] == "-s"]
-    try:
-        return ip_network(texts[0], strict=False) if texts else None
-    except ValueError:
-        return None
-
-
 def ports_to_close(
     firewall: Firewall, settings: Settings, published: Iterable[PublishedPort]
 ) -> list[str]:
     """Listeners that are reachable now, and that the firewall would close.
 
-    + published: ports of containers, whose docker-proxy is not listed again
+    + published: ports of containers, whose docker-proxy or dockerd is not listed again
     """
-    if firewall.ufw.enabled and not not_loaded(firewall, ()):
-        return []
-    expected = [opening.rule for opening in openings(firewall, settings) if not opening.interface]
-    kept = [m for _, r in all_rules(firewall) if r.lets_in for m in r.matches] + expected
+    kept = [opening.rule for opening in openings(firewall, settings) if not opening.interface]
+    kept += [
+        match.from_anywhere()
+        for _, rule in all_rules(firewall)
+        if rule.lets_in and rule.interface is None
+        for match in rule.matches
+        if not (match.source and match.source.prefixlen)
+    ]
     known = list(published)
     return [
         str(listener)
         for listener in firewall.listeners
         if not any(_stays_open(rule, listener) for rule in kept)
-        and not (listener.process == DOCKER_PROXY and any(_is_of(listener, p) for p in known))
+        and not (listener.process in PUBLISHERS and any(_is_of(listener, p) for p in known))
+        and _depends_on_us(firewall, listener)
     ]
+
+
+def _depends_on_us(firewall: Firewall, listener: Listener) -> bool:
+    """Whether what we change lets it in now: the policy, Docker, a rule that only the kernel has.
+
+    Rules of others, and those around `ufw allow` in ufw's files, stay.
+    """
+    for family, ruleset in firewall.rulesets.items():
+        outcome = ruleset.outcome(packet_to(firewall, family, listener.protocol, listener.port))
+        if outcome.verdict == "unknown" or OURS_TO_CLOSE.search(outcome.rule):
+            return True
+    return False
 
 
 def _stays_open(rule: FirewallRule, listener: Listener) -> bool:
     """Ports without a protocol are those of TCP and UDP; no port at all is every protocol."""
     if listener.protocol not in PROTOCOLS:
         return (rule.first, rule.protocol, rule.source) == (None, None, None)
-    protocol: Protocol = "udp" if listener.protocol == "udp" else "tcp"
-    return rule.mentions(listener.port, listener.port, protocol)
+    return rule.mentions(listener.port, listener.port, _protocol(listener.protocol))
+
+
+def _protocol(name: str) -> Protocol:
+    return "udp" if name == "udp" else "tcp"
 
 
 def _is_of(listener: Listener, port: PublishedPort) -> bool:
@@ -156,7 +166,7 @@ def closed_ports(published: Iterable[PublishedPort], settings: Settings) -> list
     return [
         str(port)
         for port in sorted(set(published))
-        if not any(rule.mentions(port.first, port.last, port.protocol) for rule in rules)
+        if not any(rule.mentions(port.first, port.last, _protocol(port.protocol)) for rule in rules)
     ]
 
 
@@ -174,7 +184,7 @@ def refusal(snapshot: Snapshot, settings: Settings) -> Refusal | None:
         return rival
     if settings.adopt or is_in_place(snapshot.firewall):
         return None
-    published = list(published_ports(snapshot))
+    published = published_ports(snapshot)
     closing = ports_to_close(snapshot.firewall, settings, published)
     closing += closed_ports(published, settings)
     foreign = [rule.text for rule in foreign_rules(snapshot.firewall, settings)]
@@ -208,9 +218,11 @@ def _rival(firewall: Firewall) -> Refusal | None:
     return None
 
 
-def published_ports(snapshot: Snapshot) -> Iterable[PublishedPort]:
+def published_ports(snapshot: Snapshot) -> list[PublishedPort]:
+    """Those of running containers beyond the host itself."""
     return [
         port
         for container in snapshot.docker.running_containers
         for port in parse_published(container.ports, container.name)
+        if port.protocol in PROTOCOLS and not is_loopback(port.address)
     ]

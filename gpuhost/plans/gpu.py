@@ -36,5 +36,6 @@ def on_record(snapshot: Snapshot, settings: Settings) -> dict[str, int]:
     if settings.gpu == "none":
         return {FACT: 0}
     cards = len(snapshot.nvidia.gpus) or len(snapshot.nvidia.answering)
-    # Lost cards are a fault: a deploy without them does not forget them.
-    return {FACT: cards or cards_on_record(snapshot)}
+    # A lost card is a fault: a deploy without it does not forget it, unless it was removed, which
+    # a declared number says.
+    return {FACT: cards if settings.gpu_count else max(cards, cards_on_record(snapshot))}

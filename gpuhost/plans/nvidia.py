@@ -28,6 +28,9 @@ from gpuhost.plans.nvidia_repository import components_file, repository_for, sys
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
 
+# Its kernel, its driver and its tools fit each other (NVIDIA, "DGX OS user guide").
+OF_DGX = "DGX OS brings its own driver: apt-get update, then apt-get full-upgrade from its sources"
+
 
 @dataclass(frozen=True)
 class InstallPlan:
@@ -59,6 +62,8 @@ def install_plan(snapshot: Snapshot, settings: Settings) -> InstallPlan | None:
     why, replaces = _why(snapshot, settings)
     if not why:
         return None
+    if snapshot.system.dgx:
+        return InstallPlan(why, refusal=OF_DGX)
     try:
         plan = replace(_packages(snapshot, settings), why=why, replaces=replaces)
     except (NoDriverPackagesError, UnknownRepositoryError) as error:

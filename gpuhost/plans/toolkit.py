@@ -8,7 +8,7 @@ from gpuhost.domain.nvidia.fabric_manager import FabricManager, fabric_manager
 from gpuhost.domain.toolkit.cdi import REFRESHED, STATIC
 from gpuhost.domain.toolkit.cuda_causes import BY_CDI, CudaConditions
 from gpuhost.domain.toolkit.packages import PACKAGES
-from gpuhost.domain.toolkit.proof import Circumstances, image_for
+from gpuhost.domain.toolkit.proof import Circumstances, engine_settings, hash_of, image_for
 from gpuhost.plans.gpu import needs_gpu
 from gpuhost.plans.nvidia_upkeep import FABRIC_UNIT
 from gpuhost.settings import Settings
@@ -29,7 +29,16 @@ def circumstances(snapshot: Snapshot, settings: Settings) -> Circumstances | Non
     if not driver or not engine or PACKAGES[0] not in toolkit.packages:
         return None
     image = image_for(settings.toolkit_test_image, toolkit.libc)
-    return Circumstances(driver, toolkit.packages[PACKAGES[0]], engine.version, image)
+    # Of the engine, what is in force too: daemon.json may have changed without a restart.
+    in_force = (engine.cgroup_driver, engine.cgroup_version, engine.isolation)
+    return Circumstances(
+        driver,
+        toolkit.packages[PACKAGES[0]],
+        engine.version,
+        image,
+        hash_of(toolkit.config.lines),
+        hash_of(engine_settings(snapshot.docker.config.usable), in_force),
+    )
 
 
 def working_driver(snapshot: Snapshot) -> str | None:

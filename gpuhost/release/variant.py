@@ -12,6 +12,7 @@ from gpuhost.appfile.gpu import Variant
 from gpuhost.appfile.model import XGpuhost
 from gpuhost.domain.nvidia.driver_state import SENTENCES
 from gpuhost.domain.nvidia.smi import Gpu
+from gpuhost.plans.nvidia_health import unusable_cards
 from gpuhost.release.cards import has_id, mismatch, unread
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
@@ -197,11 +198,23 @@ def _reservation(need: GpuNeed, snapshot: Snapshot) -> Reservation | str:
     if need.count is not None and need.count > len(fitting):
         others = "; ".join(reason for reason in reasons.values() if reason)
         return f"{len(fitting)} of {need.count} cards" + (f" ({others})" if others else "") + ","
-    reserved = fitting[: need.count]
+    reserved = fitting if need.count is None else _first_usable(fitting, need.count, snapshot)
     if reserved == list(cards[: need.count]):
         return Reservation(reserved[0], need.count)
-    # With a count Docker would take the first cards, which may not fit.
+    # With a count Docker would take the first cards, which may not fit or must be reset.
     return Reservation(reserved[0], None, tuple(gpu.uuid for gpu in reserved))
+
+
+def _first_usable(cards: list[Gpu], count: int, snapshot: Snapshot) -> list[Gpu]:
+    """The first cards without one that must be reset or replaced; with such a one, which no release
+    gets (app.cards), where there are not enough others.
+    """
+    try:
+        unusable = unusable_cards(snapshot)
+    except NotRead:
+        return cards[:count]
+    good_first = sorted(cards, key=lambda gpu: gpu.slot in unusable)[:count]
+    return [gpu for gpu in cards if gpu in good_first]
 
 
 def _refuse_unread(cards: Iterable[Gpu], need: GpuNeed) -> None:

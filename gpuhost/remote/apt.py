@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from shlex import quote
 
 from pyinfra.api import QuoteString, StringCommand
 
@@ -15,32 +16,68 @@ UPDATE_SECONDS = 600
 INSTALL_SECONDS = 1800
 
 
-def apt_update(*, lock_timeout_s: int = LOCK_TIMEOUT_S) -> StringCommand:
-    """Read the package lists again."""
-    return _apt_get("update", seconds=UPDATE_SECONDS, lock_timeout_s=lock_timeout_s)
-
-
-def apt_install(
-    packages: Iterable[str], *options: str, lock_timeout_s: int = LOCK_TIMEOUT_S
+def apt_update(
+    optional: Sequence[str] = (), *, lock_timeout_s: int = LOCK_TIMEOUT_S
 ) -> StringCommand:
-    """Install packages, `name` or `name=version`; configuration files that were edited are kept."""
-    words = (*options, *packages)
-    return _apt_get("install", *words, seconds=INSTALL_SECONDS, lock_timeout_s=lock_timeout_s)
+    """Read the package lists again.
 
-
-def apt_update_install(
-    packages: Iterable[str], *options: str, lock_timeout_s: int = LOCK_TIMEOUT_S
-) -> tuple[StringCommand, StringCommand]:
-    """Read the package lists again, then install packages."""
-    return (
-        apt_update(lock_timeout_s=lock_timeout_s),
-        apt_install(packages, *options, lock_timeout_s=lock_timeout_s),
+    + optional: URIs of sources, without logins, that may fail: it is printed then
+    """
+    return with_output(
+        _apt_get(
+            "update",
+            seconds=UPDATE_SECONDS,
+            lock_timeout_s=lock_timeout_s,
+            environment={"OPTIONAL": "\n".join(optional)},
+        )
     )
 
 
-def apt_remove(packages: Iterable[str], *, lock_timeout_s: int = LOCK_TIMEOUT_S) -> StringCommand:
-    """Remove packages; their configuration files stay."""
-    return _apt_get("remove", *packages, seconds=INSTALL_SECONDS, lock_timeout_s=lock_timeout_s)
+def apt_install(
+    packages: Iterable[str],
+    *options: str,
+    replaces: Sequence[str] = (),
+    lock_timeout_s: int = LOCK_TIMEOUT_S,
+) -> StringCommand:
+    """Install packages, `name` or `name=version`; configuration files that were edited are kept.
+
+    + replaces: globs of the packages that may be removed for them; if apt would remove another, it
+      does nothing, and the failure names that one
+    """
+    words = (*options, *packages)
+    return _apt_get(
+        "install",
+        *words,
+        seconds=INSTALL_SECONDS,
+        lock_timeout_s=lock_timeout_s,
+        environment={"MAY_REMOVE": " ".join(replaces)},
+    )
+
+
+def apt_update_install(
+    packages: Iterable[str],
+    *options: str,
+    optional: Sequence[str] = (),
+    replaces: Sequence[str] = (),
+    lock_timeout_s: int = LOCK_TIMEOUT_S,
+) -> tuple[StringCommand, StringCommand]:
+    """Read the package lists again, then install packages."""
+    return (
+        apt_update(optional, lock_timeout_s=lock_timeout_s),
+        apt_install(packages, *options, replaces=replaces, lock_timeout_s=lock_timeout_s),
+    )
+
+
+def apt_remove(packages: Sequence[str], *, lock_timeout_s: int = LOCK_TIMEOUT_S) -> StringCommand:
+    """Remove packages; their configuration files stay. If apt would remove others too, it does
+    nothing, and the failure names them."""
+    return _apt_get(
+        "remove",
+        *packages,
+        seconds=INSTALL_SECONDS,
+        lock_timeout_s=lock_timeout_s,
+        environment={"MAY_REMOVE": " ".join(packages)},
+    )
 
 
 def wait_for_apt(lock_timeout_s: int) -> WithOutput:
@@ -50,16 +87,25 @@ def wait_for_apt(lock_timeout_s: int) -> WithOutput:
     return with_output(script("apt_idle.sh", lock_timeout_s, seconds=lock_timeout_s + QUICK))
 
 
-def _apt_get(verb: str, *words: str, seconds: int, lock_timeout_s: int) -> StringCommand:
-    """apt-get, after apt_idle.sh: apt itself waits for only one of the four locks."""
-    quoted = (QuoteString(word) for word in words)
+def _apt_get(
+    verb: str, *words: str, seconds: int, lock_timeout_s: int, environment: Mapping[str, str]
+) -> StringCommand:
+    """apt-get, after apt_idle.sh: apt itself waits for only one of the four locks.
+
+    + environment: variables of apt_run.sh
+    """
+    given = "".join(f"{name}={quote(value)}\n" for name, value in environment.items() if value)
+    options = {
+        "update": "-o APT::Update::Error-Mode=any",
+        "install": f"--no-install-recommends{'' if given else ' --no-remove'}",
+    }
     return StringCommand(
         "LC_ALL=C DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1",
         f"timeout -k 5 {seconds + lock_timeout_s} sh -s -- {lock_timeout_s} apt-get -q -y",
         f"-o DPkg::Lock::Timeout={lock_timeout_s}",
         "-o Dpkg::Options::=--force-confold -o Dpkg::Options::=--force-confdef",
-        "-o APT::Update::Error-Mode=any" if verb == "update" else "--no-install-recommends",
+        *([options[verb]] if verb in options else []),
         verb,
-        *quoted,
-        _stdin=script_text("apt_idle.sh"),
+        *(QuoteString(word) for word in words),
+        _stdin=given + script_text("apt_idle.sh") + script_text("apt_run.sh"),
     )

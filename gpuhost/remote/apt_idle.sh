@@ -1,5 +1,5 @@
-# Wait until no process holds a lock of apt or dpkg, then run COMMAND if there is one.
-#   apt_idle.sh SECONDS [COMMAND...]
+# Wait until no process holds a lock of apt or dpkg.
+#   apt_idle.sh SECONDS
 # Prints the process that holds a lock every few seconds; after SECONDS it fails with status 75.
 # shellcheck shell=sh
 set -eu
@@ -35,4 +35,3 @@ while owner=$(holder); do
     left=$((limit - waited))
     sleep $((left < 5 ? left : 5))
 done
-[ $# -eq 0 ] || exec "$@" </dev/null

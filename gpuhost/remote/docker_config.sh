@@ -24,27 +24,24 @@ esac
 keep() { if [ -e "$1" ]; then cp -p "$1" "$kept/$2"; else rm -f "$kept/$2"; fi; }
 restore() { if [ -e "$kept/$2" ]; then cp -p "$kept/$2" "$1"; else rm -f "$1"; fi; }
 
-# After a few quick starts in a row, systemd refuses the next one: reset its counter.
-restart_engine() {
-    timeout 10 systemctl reset-failed docker.service 2>/dev/null
-    timeout 120 systemctl restart docker.service && timeout 20 docker info >/dev/null 2>&1
-}
+# engine_restart.sh
+restart_engine() (
+@engine_restart.sh@
+)
 
 keep "$file" daemon.json.before
 keep "$record" record.before
 mv "$new" "$file"
 mv "$record.gpuhost-new" "$record"
 [ "$restart" = yes ] || { cp -p "$file" "$kept/daemon.json.applied"; exit 0; }
-if restart_engine; then
+if why=$(restart_engine 2>&1); then
     cp -p "$file" "$kept/daemon.json.applied"
     exit 0
 fi
 
-why=$(timeout 20 journalctl -u docker -n 20 --no-pager -o cat 2>/dev/null \
-    | grep -iE 'fail|error|unable' | tail -n 1)
 restore "$file" daemon.json.before
 restore "$record" record.before
-if restart_engine; then
+if restart_engine 2>/dev/null; then
     echo "the engine did not start with the new $file; the previous one is restored: $why" >&2
 else
     echo "the engine does not start, with the new $file or with the previous one, which is restored: $why" >&2

@@ -23,12 +23,18 @@ if [ -z "$version" ]; then
     exit 1
 fi
 
+# Nothing is removed but the hook's older packages, in whose place nvidia-container-toolkit is.
+no_remove=--no-remove
+for old in nvidia-container-runtime nvidia-container-runtime-hook; do
+    if dpkg -s "$old" >/dev/null 2>&1; then no_remove=; fi
+done
 # --allow-change-held-packages: the hold protects exactly the version that is installed here.
 for package in "$@"; do
     set -- "$@" "$package=$version"
     shift
 done
 export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1
+# shellcheck disable=SC2086
 apt-get -q -y -o DPkg::Lock::Timeout="$lock_timeout" -o Dpkg::Options::=--force-confold \
-    -o Dpkg::Options::=--force-confdef --no-install-recommends \
+    -o Dpkg::Options::=--force-confdef --no-install-recommends $no_remove \
     --allow-downgrades --allow-change-held-packages install "$@"

@@ -1,10 +1,10 @@
 # Use every GPU in a container, with nvidia-smi and with CUDA, and write the result to RECORD, as JSON.
-#   toolkit_prove.sh RECORD DRIVER TOOLKIT ENGINE IMAGE OWN RESTART
-# DRIVER TOOLKIT ENGINE IMAGE: recorded with the result. OWN: yes builds IMAGE from this host's C
-# library, because registries may be unreachable. RESTART: yes restarts the engine first.
+#   toolkit_prove.sh RECORD DRIVER TOOLKIT ENGINE IMAGE CONFIG SETTINGS OWN
+# DRIVER TOOLKIT ENGINE IMAGE CONFIG SETTINGS: recorded with the result. OWN: yes builds IMAGE from
+# this host's C library, because registries may be unreachable.
 # shellcheck shell=sh
 set -u
-record=$1 driver=$2 toolkit=$3 engine=$4 image=$5 own=$6 restart=$7
+record=$1 driver=$2 toolkit=$3 engine=$4 image=$5 config=$6 settings=$7 own=$8
 limit=120
 container=gpuhost-gpu-test
 tools=
@@ -63,7 +63,7 @@ make_tools() {
     version=${modules##*/}
     mkdir -p "$tools/bin" "$tools/lib/$version" && chmod 755 "$tools" || return
     cat >"$tools/cuda_call.py" <<'END_OF_PROGRAM' || return
-@PROGRAM@
+@cuda_call.py@
 END_OF_PROGRAM
     cp -L /usr/bin/python3 "$tools/bin/python3" || return
     ldd /usr/bin/python3 "$modules"/lib-dynload/_ctypes.*.so 2>/dev/null | awk '$2 == "=>" { print $3 }' \
@@ -98,12 +98,6 @@ call_cuda_in_container() {
 # As a JSON string, with at most this many characters.
 quote() { tr -s '[:cntrl:]' ' ' | cut -c "1-$1" | sed 's/ $//; s/[\\"]/\\&/g'; }
 
-# dockerd looks for the toolkit's hook only when it starts.
-if [ "$restart" = yes ]; then
-    timeout 20 systemctl reset-failed docker.service 2>/dev/null
-    timeout 120 systemctl restart docker.service || exit
-fi
-
 umask 022
 mkdir -p "${record%/*}"
 trap 'rm -rf "$tools"' EXIT
@@ -122,8 +116,8 @@ if output=$(have_image 2>&1); then
 fi
 
 failure=$(echo "$output" | quote 1500)
-printf '{"driver": "%s", "toolkit": "%s", "engine": "%s", "image": "%s", "gpus": %d, "time": %d, "failure": "%s", "cuda_host": "%s", "cuda_container": "%s"}\n' \
-    "$driver" "$toolkit" "$engine" "$image" "$gpus" "$(date +%s)" "$failure" \
+printf '{"driver": "%s", "toolkit": "%s", "engine": "%s", "image": "%s", "config": "%s", "settings": "%s", "gpus": %d, "time": %d, "failure": "%s", "cuda_host": "%s", "cuda_container": "%s"}\n' \
+    "$driver" "$toolkit" "$engine" "$image" "$config" "$settings" "$gpus" "$(date +%s)" "$failure" \
     "$(echo "$host" | quote 4000)" "$(echo "$inside" | quote 4000)" >"$record.gpuhost-new"
 mv -f "$record.gpuhost-new" "$record"
 for answer in "$output" "$host" "$inside"; do

@@ -15,6 +15,7 @@ from gpuhost.checks.deployed import repaired_by_a_release
 from gpuhost.checks.finding import Finding, Status
 from gpuhost.checks.preflight import preflight
 from gpuhost.checks.preflight.proposal import Proposal
+from gpuhost.domain.moment import utc
 from gpuhost.domain.plain_text import plain
 from gpuhost.release.notes import notes
 from gpuhost.release.overlay import patches_in_words
@@ -222,7 +223,7 @@ def release_id(snapshot: Snapshot, app: str, inputs: str) -> str:
 
     If the host's clock was set back, the id is one second after the newest release's.
     """
-    when = time.strftime(STAMP, time.gmtime(snapshot.system.now))
+    when = utc(snapshot.system.now).strftime(STAMP)
     state = snapshot.apps.get(app)
     newest = state.newest.id[:STAMP_LENGTH] if state and state.newest else ""
     if when <= newest:

@@ -1,7 +1,5 @@
 """The declared state of a host, and how it is merged from layers of data."""
 
-from gpuhost.settings.settings import DOCKER_KEY_FINGERPRINT as DOCKER_KEY_FINGERPRINT
-from gpuhost.settings.settings import TOOLKIT_KEY_FINGERPRINT as TOOLKIT_KEY_FINGERPRINT
 from gpuhost.settings.settings import Settings as Settings
 from gpuhost.settings.settings import fields as fields
 from gpuhost.settings.settings import nouns as nouns

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic.fields import FieldInfo
 
+from gpuhost.domain.apt.vendor_keys import DOCKER_KEY, TOOLKIT_KEY
 from gpuhost.settings.types import (
     Acceptance,
     AddressPool,
@@ -34,13 +35,6 @@ from gpuhost.settings.types import (
     Url,
     is_plain_path,
 )
-
-# Published by Docker: docs.docker.com/engine/install/debian, "verify that the fingerprint is".
-DOCKER_KEY_FINGERPRINT = "9DC858229FC7DD38854AE2D88D81803C0EBFCD88"
-# The primary key, and the only signer, of nvidia.github.io/libnvidia-container/gpgkey: "NVIDIA
-# CORPORATION (Open Source Projects) <cudatools@nvidia.com>", 2017-09-28. NVIDIA publishes no
-# fingerprint; this is what dnf prints when it imports that key, and what public projects pin.
-TOOLKIT_KEY_FINGERPRINT = "C95B321B61E88C1809C4F759DDCAE044F796ECB0"
 
 
 def setting(default: Any, meaning: str, *, unit: str = "", **limits: Any) -> Any:
@@ -152,7 +146,7 @@ class Settings(BaseModel):
         None, 'The version of all toolkit packages, such as "1.20.0"; None: the newest.'
     )
     toolkit_key_fingerprint: Fingerprint = setting(
-        TOOLKIT_KEY_FINGERPRINT, "The key that must sign the toolkit's repository."
+        TOOLKIT_KEY, "The key that must sign the toolkit's repository."
     )
     toolkit_key_file: str | None = setting(
         None, "A file on this machine with the key; None: the host downloads it from the mirror."
@@ -169,7 +163,7 @@ class Settings(BaseModel):
         "docker", "A mirror of Docker's repository."
     )
     docker_key_fingerprint: Fingerprint = setting(
-        DOCKER_KEY_FINGERPRINT, "The key that must sign Docker's repository."
+        DOCKER_KEY, "The key that must sign Docker's repository."
     )
     docker_key_file: str | None = setting(
         None, "A file on this machine with the key; None: the host downloads it from the mirror."

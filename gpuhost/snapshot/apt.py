@@ -9,12 +9,14 @@ from datetime import datetime
 
 from gpuhost.domain.apt.archive import LIST, Distribution, archive_key
 from gpuhost.domain.apt.choice import release_date
+from gpuhost.domain.apt.conflicts import releases as each_release
 from gpuhost.domain.apt.documents import entries
 from gpuhost.domain.apt.entry import SourceFile
 from gpuhost.domain.apt.plan import HostSources
 from gpuhost.domain.apt.record import DIRECTORY, ORIGINALS, RECORD, Record
 from gpuhost.domain.apt.release_files import list_file
 from gpuhost.domain.apt.repository import ORIGINALS as CLASHING
+from gpuhost.snapshot.apt_keyrings import read_keyrings
 from gpuhost.snapshot.packages import installed_packages
 from gpuhost.snapshot.paths import Paths
 from gpuhost.snapshot.probes import NotRead, Probe, Probes
@@ -53,7 +55,7 @@ REQUEST = Request(
         ProbeCommand(
             "apt_releases",
             # An archive without InRelease has Release and Release.gpg.
-            f"grep -asH -m 2 -E '^(Origin|Date):' {LISTS}*_InRelease {LISTS}*_Release",
+            f"grep -asH -m 3 -E '^(Origin|Label|Date):' {LISTS}*_InRelease {LISTS}*_Release",
             absent=Probe(1),
             at_once=True,
         ),
@@ -68,6 +70,7 @@ class FetchedRelease:
     file: str
     origin: str
     date: datetime | None
+    label: str = ""
 
 
 @dataclass(frozen=True)
@@ -158,7 +161,12 @@ def _releases(probes: Probes) -> Iterable[FetchedRelease]:
         file = path.removeprefix(LISTS).replace("_Release", "_InRelease")
         heads.setdefault(file, {}).setdefault(name, value.strip())
     return (
-        FetchedRelease(file, head.get("Origin", ""), release_date(head.get("Date", "")))
+        FetchedRelease(
+            file,
+            head.get("Origin", ""),
+            release_date(head.get("Date", "")),
+            head.get("Label", ""),
+        )
         for file, head in heads.items()
     )
 
@@ -167,12 +175,11 @@ def _distribution(
     probes: Probes, files: tuple[SourceFile, ...], releases: tuple[FetchedRelease, ...]
 ) -> Distribution:
     system = System.read(probes)
-    by_file = {release.file: release.origin for release in releases if release.origin}
-    origins = {
+    by_file = {release.file: release for release in releases}
+    fetched = {
         archive_key(uri): by_file[name]
         for _, entry in entries(file for file in files if _is_read(file.path))
-        for uri in entry.uris
-        for suite in entry.suites
+        for uri, suite in each_release(entry, system.architecture)
         if (name := list_file(uri, suite)) in by_file
     }
     architectures = (probes.file(ARCHITECTURES) or "").split()
@@ -181,5 +188,7 @@ def _distribution(
         codename=system.codename,
         architecture=system.architecture,
         foreign_architectures=tuple(a for a in architectures if a != system.architecture),
-        origins=origins,
+        origins={key: one.origin for key, one in fetched.items() if one.origin},
+        labels={key: one.label for key, one in fetched.items() if one.label},
+        keyrings=read_keyrings(probes),
     )

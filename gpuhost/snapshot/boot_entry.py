@@ -62,7 +62,7 @@ def read_boot_entry(probes: Probes, installed: Sequence[str]) -> BootEntry:
     )
     menu = grub.parse("\n".join(texts.get(GRUB_CFG, ())))
     if menu:
-        return _from_menu(menu, values)
+        return _from_menu(menu, values, installed)
     if len(installed) == 1:
         return BootEntry(installed[0])
     if any(path.startswith(SETTINGS) for path in texts):
@@ -75,12 +75,15 @@ def _output(probes: Probes) -> str:
     return probes.output("boot_entry", allow=(0, 1, 2))
 
 
-def _from_menu(menu: grub.Menu, values: dict[str, str]) -> BootEntry:
+def _from_menu(menu: grub.Menu, values: dict[str, str], installed: Sequence[str]) -> BootEntry:
     entry = menu.boots(values.get("saved_entry", ""), values.get("next_entry", ""))
     if entry is None:
         return BootEntry(None, f"GRUB's default entry depends on the machine: {menu.default}")
     if entry.kernel is None:
         return BootEntry(None, f"GRUB's default entry names no kernel: {entry.title}")
+    if entry.kernel not in installed:  # of another system, or removed without update-grub
+        reason = f"GRUB's default entry boots {entry.kernel}, which is not in /boot"
+        return BootEntry(None, f"{reason}: {entry.title}")
     return BootEntry(entry.kernel)
 
 

@@ -44,6 +44,20 @@ engine_runs() {
     return "$engine"
 } >/dev/null 2>&1
 
+# engine_is_behind PIDFILE FILE: the engine has not started with FILE or with its unit as they are:
+# one of them is newer than the file with dockerd's pid.
+engine_is_behind() {
+    pid=$1
+    [ -s "$2" ] && command -v dockerd >/dev/null || return 1
+    engine_runs && [ -e "$pid" ] || return 0
+    [ ! "$2" -nt "$pid" ] || return 0
+    while IFS= read -r line; do
+        case $line in FragmentPath=* | DropInPaths=*) ;; *) continue ;; esac
+        for file in ${line#*=}; do [ ! "$file" -nt "$pid" ] || return 0; done
+    done <"$work/docker_unit.out"
+    return 1
+}
+
 # By what the probe `units` has printed: a service that ended with an error, or is tried again.
 has_failed() {
     sed -n "/^Id=$1\$/,/^\$/p" "$work/units.out" 2>/dev/null \

@@ -9,14 +9,14 @@ from shlex import quote
 from typing import Any
 
 from gpuhost.domain import host_json
-from gpuhost.runner.contract import card_use
-from gpuhost.snapshot.engine import ENGINE_RUNS
+from gpuhost.domain.firewall.sockets import plain_address
+from gpuhost.runner.contract import by_hook, card_use
+from gpuhost.snapshot.apps import HAS_APPS
+from gpuhost.snapshot.engine import ENGINE_RUNS, NOT_RUNNING
 from gpuhost.snapshot.lenient import mapping, mappings, text, whole
-from gpuhost.snapshot.ports import plain_address
 from gpuhost.snapshot.probes import NotRead, Probes
 from gpuhost.snapshot.request import ProbeCommand, Request
 
-STOPPED = "docker.service is not running"
 # The status of xargs if a container was removed before it was inspected; the others are listed.
 SOME_GONE = 123
 GONE = "no such container"
@@ -38,23 +38,26 @@ DESCRIPTION = (
     '"one_off":{{json (index .Config.Labels "com.docker.compose.oneoff")}},'
     '"declared":{{json .HostConfig.PortBindings}},"bound":{{json .NetworkSettings.Ports}}}'
 )
-# A list that fails is not an empty list: a pipe would hide the failure.
-INSPECT_ALL = """ids=$(docker ps -aq --no-trunc) || exit
-printf "%s\\n" "$ids" | xargs -r docker container inspect --format "$1\""""
+# Those that the probe docker_containers lists. A list that fails is not an empty list.
+INSPECT_ALL = """listed=$2/docker_containers
+until [ -s "$listed.rc" ]; do sleep 0.1; done
+[ "$(cat "$listed.rc")" = 0 ] || { cat "$listed.err" >&2; exit 1; }
+cut -f 1 "$listed.out" | xargs -r docker container inspect --format "$1\""""
 REQUEST = Request(
     probes=(
         ProbeCommand(
             "docker_inspect",
-            f"sh -c {quote(INSPECT_ALL)} sh {quote(DESCRIPTION)}",
-            seconds=15,
+            f'sh -c {quote(INSPECT_ALL)} sh {quote(DESCRIPTION)} "$work"',
+            seconds=20,
             only_if=ENGINE_RUNS,
         ),
+        # Only releases have such images.
         ProbeCommand(
             "docker_images",
             "docker image ls --no-trunc --filter 'reference=gpuhost/*/*'"
             r" --format '{{.Repository}}:{{.Tag}}\t{{.ID}}'",
-            seconds=15,
-            only_if=ENGINE_RUNS,
+            seconds=20,
+            only_if=f"{HAS_APPS} && {ENGINE_RUNS}",
         ),
     ),
 )
@@ -90,7 +93,7 @@ class InspectedContainer:
     + restarts: how often the engine restarted it since its last manual start
     + ends: the engine does not start it again
     + started: epoch seconds, of its last start
-    + uses_card: it was given NVIDIA cards
+    + uses_card: it was given NVIDIA cards; by_hook: by the toolkit's hook or runtime
     + declared: the ports that it was created with; bound: the ports that it publishes while it runs
     """
 
@@ -111,6 +114,7 @@ class InspectedContainer:
     bound: frozenset[Binding] = frozenset()
     id: str = ""
     uses_card: bool = False
+    by_hook: bool = False
 
     @property
     def running(self) -> bool:
@@ -135,14 +139,20 @@ class Containers:
     @classmethod
     def read(cls, probes: Probes) -> Containers:
         """Raises NotRead, also if no engine runs."""
-        if "docker_inspect" not in probes:
-            raise NotRead(STOPPED)
+        if not is_listed(probes):
+            raise NotRead(NOT_RUNNING)
         lines = _inspected(probes)
-        rows = (line.split("\t") for line in probes.output("docker_images").splitlines())
+        images = probes.output("docker_images") if "docker_images" in probes else ""
+        rows = (line.split("\t") for line in images.splitlines())
         return cls(
             tuple(sorted(map(_container, _parsed(lines)), key=lambda container: container.name)),
             {row[0]: row[1] for row in rows if len(row) == 2},
         )
+
+
+def is_listed(probes: Probes) -> bool:
+    """Whether the engine's unit was active, so that it was asked."""
+    return "docker_inspect" in probes
 
 
 def _inspected(probes: Probes) -> list[str]:
@@ -188,6 +198,7 @@ def _container(value: Mapping[str, Any]) -> InspectedContainer:
                 devices=value.get("devices"),
             )
         ),
+        by_hook=by_hook(requests=value.get("requests"), runtime=value.get("runtime")),
     )
 
 

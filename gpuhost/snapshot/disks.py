@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import PurePosixPath
 
 from gpuhost.snapshot.mounts import MOUNTINFO
@@ -14,6 +15,7 @@ from gpuhost.snapshot.request import ProbeCommand, Request
 CONTAINERD = "/var/lib/containerd"
 
 
+@lru_cache(maxsize=256)
 def ancestry(path: str) -> tuple[str, ...]:
     """A path and all its parents: `df` answers for those of them that exist."""
     return (path, *(str(parent) for parent in PurePosixPath(path).parents))
@@ -70,10 +72,9 @@ class Disks:
 
         Raises NotRead if `df` did not list it.
         """
-        candidate = PurePosixPath(path)
-        for directory in (candidate, *candidate.parents):
-            if str(directory) in self.by_directory:
-                return self.by_directory[str(directory)]
+        for directory in ancestry(path):
+            if directory in self.by_directory:
+                return self.by_directory[directory]
         raise NotRead(f"the file system under {path} could not be read")
 
     @classmethod
@@ -109,7 +110,7 @@ class Filesystems:
 
 
 # File systems of packed images: always full, never written. Others mount them too: snapd uses
-# fuse.snapfuse in containers, AppImages have a fuse type of their own.
+# fuse.snapfuse in containers, AppImages have a fuse type of their own, CVMFS has none.
 _IMAGES = frozenset({"squashfs", "erofs", "cramfs", "romfs", "iso9660", "composefs"})
 # Only the firmware reads it, and only a new boot loader is written to it.
 _EFI = frozenset({"/boot/efi", "/efi"})
@@ -117,7 +118,7 @@ _EFI = frozenset({"/boot/efi", "/efi"})
 
 def _is_image(disk: Disk) -> bool:
     """Whether a file system is no disk that programs store data on."""
-    packed = disk.fstype.startswith("fuse.") or disk.fstype in ("overlay", "udf")
+    packed = disk.fstype.startswith("fuse.") or disk.fstype in ("fuse", "overlay", "udf")
     loop = disk.source.startswith("/dev/loop")
     snapshot = disk.fstype == "zfs" and "@" in disk.source
     return (
@@ -183,4 +184,6 @@ def _containerd_root(probes: Probes) -> str:
 
 def _unescaped(path: str) -> str:
     """mountinfo writes a space as `\\040`."""
+    if "\\" not in path:
+        return path
     return re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), path)

@@ -11,9 +11,9 @@ from gpuhost.domain.redact import redact_credentials
 from gpuhost.snapshot.daemon_config import DAEMON_JSON as DAEMON_JSON
 from gpuhost.snapshot.daemon_config import DOCKER_RECORD as DOCKER_RECORD
 from gpuhost.snapshot.daemon_config import DaemonConfig, read_daemon_config
-from gpuhost.snapshot.engine import ENGINE_RUNS, Engine, read_engine
+from gpuhost.snapshot.engine import ENGINE_RUNS, NOT_RUNNING, Engine, read_engine
 from gpuhost.snapshot.packages import installed_packages
-from gpuhost.snapshot.probes import Probes
+from gpuhost.snapshot.probes import NotRead, Probes
 from gpuhost.snapshot.request import ProbeCommand, Request
 from gpuhost.snapshot.units import ENGINE, ENGINE_SOCKET, Unit, read_unit
 
@@ -52,11 +52,13 @@ REQUEST = Request(
         ),
     ),
 )
-# What dockerd says last is why; systemd's own lines say only that it ended.
-REASON = re.compile(
-    r"unable to|level=(?:fatal|error)|failed to (?!start docker)|invalid|cannot", re.I
+# What dockerd says last is why; systemd's own lines say only that it ended (engine_restart.sh).
+REASON = re.compile(r"unable to|level=(fatal|error)|failed to |invalid|unknown |cannot", re.I)
+NO_REASON = re.compile(
+    r"^docker\.service: |^failed to start docker|level=(info|warning|debug)", re.I
 )
 LONGEST_REASON = 400
+UNLISTED = "containers that the engine does not list"
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,7 @@ class Docker:
     """The engine and its containers.
 
     + engine: None if it does not answer
+    + listed: its containers, or why they are unknown
     + last_words: of the journal of an engine that has failed
     """
 
@@ -110,11 +113,30 @@ class Docker:
     socket: Unit
     engine: Engine | None
     engine_complaint: str
-    containers: tuple[Container, ...]
+    listed: tuple[Container, ...] | str
     config: DaemonConfig
     sources: str | None
     key: str | None
     last_words: str = ""
+
+    @property
+    def containers(self) -> tuple[Container, ...]:
+        """Every container; none if no engine runs. Raises NotRead if it does not list them."""
+        if isinstance(self.listed, str):
+            raise NotRead(self.listed)
+        return self.listed
+
+    def names(self, *, running: bool = False) -> list[str]:
+        """Its containers by name; one entry that stands for all if they are unknown."""
+        if isinstance(self.listed, str):
+            return [UNLISTED]
+        return [container.name for container in self.listed if container.running or not running]
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether it runs, by its unit, and does not answer."""
+        not_asked = self.engine_complaint == NOT_RUNNING
+        return self.service.active and self.engine is None and not not_asked
 
     @property
     def running_containers(self) -> tuple[Container, ...]:
@@ -130,7 +152,7 @@ class Docker:
             socket=read_unit(probes, ENGINE_SOCKET),
             engine=engine,
             engine_complaint=complaint,
-            containers=_containers(probes),
+            listed=read_containers(probes),
             config=read_daemon_config(probes, _major(engine, packages)),
             sources=probes.file(SOURCES),
             key=probes.file(KEY),
@@ -138,10 +160,15 @@ class Docker:
         )
 
 
-def _containers(probes: Probes) -> tuple[Container, ...]:
+def read_containers(probes: Probes) -> tuple[Container, ...] | str:
+    """The containers, or why they are unknown."""
     if "docker_containers" not in probes:
         return ()
-    rows = (line.split("\t") for line in probes.output("docker_containers").splitlines())
+    try:
+        lines = probes.output("docker_containers").splitlines()
+    except NotRead as reason:
+        return str(reason)
+    rows = (line.split("\t") for line in lines)
     return tuple(Container(*row[:11]) for row in rows if len(row) >= 6)
 
 
@@ -149,7 +176,7 @@ def _last_words(probes: Probes) -> str:
     if "docker_journal" not in probes:
         return ""
     lines = probes.get("docker_journal").out.splitlines()
-    reasons = [line.strip() for line in lines if REASON.search(line)]
+    reasons = [line.strip() for line in lines if REASON.search(line) and not NO_REASON.search(line)]
     return redact_credentials(reasons[-1][:LONGEST_REASON]) if reasons else ""
 
 

@@ -11,6 +11,7 @@ from gpuhost.snapshot.request import ProbeCommand, Request
 
 # A request to Docker's socket would start a stopped engine.
 ENGINE_RUNS = "engine_runs"
+NOT_RUNNING = "docker.service is not running"
 REQUEST = Request(
     probes=(ProbeCommand("docker_info", "docker info --format '{{json .}}'", only_if=ENGINE_RUNS),)
 )
@@ -18,7 +19,11 @@ REQUEST = Request(
 
 @dataclass(frozen=True)
 class Engine:
-    """A running engine (`docker info`)."""
+    """A running engine (`docker info`).
+
+    + isolation: what it applies to every container, "name=userns"
+    + forwards: the kernel forwards IPv4, for its containers
+    """
 
     version: str
     root: str
@@ -32,17 +37,23 @@ class Engine:
     warnings: tuple[str, ...]
     swarm: bool
     plugins: dict[str, str]
+    isolation: tuple[str, ...]
+    forwards: bool
 
 
 def read_engine(probes: Probes) -> tuple[Engine | None, str]:
     """The engine, or None and the reason."""
     if "docker_info" not in probes:
-        return None, "docker.service is not running"
+        return None, NOT_RUNNING
     probe = probes.get("docker_info")
     if probe.rc != 0:
         return None, probe.complaint
     try:
         info = host_json.parse(probe.out)
+        # The client's 20.10 to 28.0.1 end with status 0 here, and say why in the JSON.
+        errors = info.get("ServerErrors") or ()
+        if errors or not info.get("ServerVersion"):
+            return None, str(next(iter(errors), "docker info names no engine"))
         return _from_info(info), ""
     except (ValueError, TypeError, AttributeError):
         return None, "docker info did not print JSON"
@@ -69,4 +80,6 @@ def _from_info(info: dict[str, Any]) -> Engine:
             str(plugin.get("Name")): str(plugin.get("Version") or "").lstrip("v")
             for plugin in plugins
         },
+        isolation=tuple(map(str, info.get("SecurityOptions") or ())),
+        forwards=info.get("IPv4Forwarding") is not False,
     )

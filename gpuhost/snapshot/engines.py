@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from shlex import quote
 
-from gpuhost.snapshot.probes import Probe, Probes
+from gpuhost.snapshot.engine_sockets import listening
+from gpuhost.snapshot.probes import Probes
 from gpuhost.snapshot.request import ProbeCommand, Request
 
 # Names as the kernel keeps them: 15 characters. conmon holds a container of podman or CRI-O.
@@ -15,7 +16,6 @@ PROGRAMS = (
     "dockerd", "containerd", "podman", "conmon", "crio", "cri-dockerd", "kubelet", "kubelite",
     "k3s", "k3s-server", "k3s-agent", "rke2", "k0s", "balenad", "balena-engine-d",
 )  # fmt: skip
-SOCKETS = "docker|podman|containerd|crio|cri-dockerd|balena-engine"
 # ps needs ten times as long as grep to find a few processes by name.
 PROCESSES = f"""found=$(grep -lxsE "{"|".join(PROGRAMS)}" /proc/[0-9]*/comm)
 [ "$found" ] || exit 0
@@ -27,25 +27,13 @@ done
 grep -asH "" "$@"
 stat -c %N /proc/self/ns/pid /proc/self/ns/net $namespaces 2>/dev/null
 exit 0"""
-LISTENING = re.compile(rf" 00010000 .* (/\S*/(?:{SOCKETS})\.sock)$", re.MULTILINE)
 COMM = re.compile(r"^/proc/(\d+)/comm:(.+)$", re.MULTILINE)
 # Of cgroup v2, or of systemd's own hierarchy in v1.
 CGROUP = re.compile(r"^/proc/(\d+)/cgroup:\d+:(?:name=systemd)?:(/.*)$", re.MULTILINE)
 UNIT = re.compile(r"[^/]+\.(?:service|scope)(?=/|$)")
 USERS = "user@"
 NAMESPACE = re.compile(r"^'/proc/(\w+)/ns/(pid|net)' -> '(.*)'$", re.MULTILINE)
-REQUEST = Request(
-    probes=(
-        ProbeCommand("engines", f"sh -c {quote(PROCESSES)}", at_once=True),
-        # Sockets of other network namespaces are not in it: those of engines inside containers.
-        ProbeCommand(
-            "engine_sockets",
-            rf"grep -aE ' 00010000 .*/({SOCKETS})\.sock$' /proc/net/unix",
-            at_once=True,
-            absent=Probe(1),
-        ),
-    )
-)
+REQUEST = Request(probes=(ProbeCommand("engines", f"sh -c {quote(PROCESSES)}", at_once=True),))
 
 
 @dataclass(frozen=True, order=True)
@@ -73,8 +61,8 @@ class Engines:
 
     @classmethod
     def read(cls, probes: Probes) -> Engines:
-        sockets = LISTENING.findall(probes.output("engine_sockets", allow=(0, 1)))
-        return cls(tuple(sorted(_processes(probes.output("engines")))), tuple(sorted(set(sockets))))
+        processes = tuple(sorted(_processes(probes.output("engines"))))
+        return cls(processes, listening(probes))
 
 
 def _processes(text: str) -> Iterator[EngineProcess]:

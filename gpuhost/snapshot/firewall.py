@@ -11,7 +11,7 @@ from shlex import quote
 from gpuhost.domain.firewall.journey import Ruleset
 from gpuhost.domain.firewall.listeners import Listener, may_be_a_client, parse_ss, ssh_ports
 from gpuhost.domain.firewall.packet import Address
-from gpuhost.domain.firewall.published import CONTAINERS, RULES, Bridges
+from gpuhost.domain.firewall.published import CONTAINERS, CONTAINERS_COMMENT, RULES, Bridges
 from gpuhost.domain.firewall.rule import Family
 from gpuhost.domain.firewall.tables import Tables
 from gpuhost.domain.firewall.ufw import USER_RULES, UfwRule, parse_user_rules
@@ -43,6 +43,8 @@ REVERTED_FILE = "/var/lib/gpuhost/firewall/reverted"
 PENDING = "/var/lib/gpuhost/firewall/pending"
 # Raw, SCTP and DCCP sockets; newer ss has no DCCP.
 OTHER_LISTENERS = "ss -HlnpwSd || ss -HlnpwS"
+# Of ephemeral ports, and some others.
+MAY_HAVE_CLIENTS = "grep -qE '^udp .*:[0-9]{5} ' \"$work/listeners.out\" 2>/dev/null"
 HAS_OTHER = (
     "[ -e /proc/net/sctp ] || [ -e /proc/sys/net/dccp ]"
     " || grep -q '^ *[0-9][0-9]*: ' /proc/net/raw /proc/net/raw6 2>/dev/null"
@@ -61,7 +63,9 @@ REQUEST = Request(
         ProbeCommand("interfaces", "ls /sys/class/net", at_once=True),
         ProbeCommand("listeners_other", f"sh -c {quote(OTHER_LISTENERS)}", only_if=HAS_OTHER),
         # A socket that no longer exists at the second reading belonged to a client.
-        ProbeCommand("listeners_again", LISTENERS.command, last=True, absent=None),
+        ProbeCommand(
+            "listeners_again", LISTENERS.command, only_if=MAY_HAVE_CLIENTS, last=True, absent=None
+        ),
     ),
 )
 
@@ -166,9 +170,12 @@ def _bridges(probes: Probes, ufw: Ufw, outside: str | None) -> Bridges:
         own = Networks.read(probes).bridges
     except NotRead:
         own = ()
-    is_allowed = any(rule.interface == CONTAINERS[1] and rule.lets_in for rule in ufw.rules[4])
-    if not own and is_allowed:
-        interfaces = [name for name in interfaces if name == outside]
+    if not own:
+        allowed = [r.interface for r in ufw.rules[4] if r.interface and r.lets_in]
+        ours = [r.interface for r in ufw.rules[4] if r.comment == CONTAINERS_COMMENT]
+        own = tuple(name for name in ours if name and name not in CONTAINERS)
+        if CONTAINERS[1] in allowed:
+            interfaces = [name for name in interfaces if name == outside]
     return Bridges.of(own, interfaces, outside)
 
 

@@ -11,6 +11,7 @@ from gpuhost.domain import modprobe
 from gpuhost.domain.modprobe import Block, Line, module_name
 from gpuhost.domain.nvidia.rivals import MODULES
 from gpuhost.snapshot.boot_entry import BootEntry, read_boot_entry
+from gpuhost.snapshot.failed_builds import read_failed_builds
 from gpuhost.snapshot.probes import NotRead, Probe, Probes
 from gpuhost.snapshot.request import ProbeCommand, Request
 
@@ -77,6 +78,7 @@ class Kernels:
     + boot: the kernel of the next boot
     + blocks: what keeps a module of NVIDIA or of a rival from being loaded
     + buildable: the kernels whose headers are on disk
+    + failed_builds: the error of each kernel whose last build failed
     """
 
     running: str
@@ -87,6 +89,7 @@ class Kernels:
     boot: BootEntry
     blocks: tuple[Line, ...] = ()
     buildable: frozenset[str] = field(default_factory=frozenset)
+    failed_builds: dict[str, str] = field(default_factory=dict)
 
     @property
     def next(self) -> str | None:
@@ -154,6 +157,7 @@ class Kernels:
             boot=read_boot_entry(probes, installed),
             blocks=_blocks(probes),
             buildable=frozenset(_buildable(probes)),
+            failed_builds=read_failed_builds(probes),
         )
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from gpuhost.snapshot.probes import NotRead, Probes
 from gpuhost.snapshot.request import ProbeCommand, Request
 
+# mode owner group size mtime kind-of-several-words /path
+STAT_LINE = re.compile(r"([0-7]{1,5}) (\S+) (\S+) (\d{1,20}) (-?\d{1,20}) (.*?) (/.*)", re.ASCII)
 STAT = "stat -c '%a %U %G %s %Y %F %n'"
 REQUEST = Request(
     probes=(
         ProbeCommand("files", "grep -aH ''", arguments="files", at_once=True),
-        ProbeCommand("stat", STAT, arguments="managed"),
+        ProbeCommand("stat", STAT, arguments="managed", at_once=True),
         ProbeCommand("hashes", "sha256sum", arguments="managed", at_once=True),
         ProbeCommand("paths", STAT, arguments="plain"),
     ),
@@ -69,13 +72,10 @@ def _hashes(probes: Probes) -> dict[str, str]:
 
 
 def _path_state(line: str, hashes: dict[str, str]) -> PathState | None:
-    # mode owner group size mtime kind-of-several-words /path
-    head, slash, tail = line.partition(" /")
-    words = head.split(" ", 5)
-    if not slash or len(words) < 6 or not (words[3].isdecimal() and words[4].isdecimal()):
+    match = STAT_LINE.fullmatch(line)
+    if not match:
         return None
-    mode, owner, group, size, modified, kind = words
-    path = f"/{tail}"
+    mode, owner, group, size, modified, kind, path = match.groups()
     return PathState(
         path, mode.zfill(4), owner, group, int(size), int(modified), kind, hashes.get(path)
     )

@@ -17,6 +17,11 @@ from gpuhost.snapshot.probes import NotRead, Probes
 from gpuhost.snapshot.request import ProbeCommand, Request
 
 SWAPPINESS = "vm.swappiness"
+IP_FORWARD = "net.ipv4.ip_forward"
+# Both are one value of the kernel (kernel.org, ip-sysctl).
+FORWARDING = ("net/ipv4/ip_forward", "net/ipv4/conf/all/forwarding")
+# Applied whenever ufw starts (IPT_SYSCTL of /etc/default/ufw).
+UFW_FILE = "/etc/ufw/sysctl.conf"
 # Read after all others, and before it was called so.
 SWAP_FILE = "/etc/sysctl.d/zz-gpuhost-swap.conf"
 OLDER_SWAP_FILE = "/etc/sysctl.d/60-gpuhost-swap.conf"
@@ -29,13 +34,13 @@ DIRECTORIES = (
 )
 LINKED = {"/etc/sysctl.d/99-sysctl.conf": "/etc/sysctl.conf"}
 REQUEST = Request(
-    files=OURS,
+    files=(*OURS, UFW_FILE),
     probes=(
         # Sizes and names of all files, and the lines that may concern what gpuhost sets.
         ProbeCommand(
             "sysctl_files",
             f"find -L {' '.join(DIRECTORIES)} -maxdepth 1 -name '*.conf' -printf '%s\\t%p\\n'"
-            " -exec grep -aHnE 'swappiness|^[^#;=]*[*?[]' {} +",
+            " -exec grep -aHnE 'swappiness|ip_forward|all.forwarding|^[^#;=]*[*?[]' {} +",
             at_once=True,
         ),
     ),
@@ -58,10 +63,14 @@ class Assignment:
 
 @dataclass(frozen=True)
 class Sysctl:
-    """The assignments of each file that is read, by its path; empty for a file without any."""
+    """The assignments of each file that is read, by its path; empty for a file without any.
+
+    + of_ufw: those of ufw's own file, which systemd does not read
+    """
 
     files: Mapping[str, tuple[Assignment, ...]]
     empty: frozenset[str] = frozenset()
+    of_ufw: tuple[Assignment, ...] = ()
 
     def at_boot(self, key: str) -> Assignment | None:
         """The line that sets a parameter; None: systemd does not set it."""
@@ -113,7 +122,11 @@ class Sysctl:
         for path in OURS:
             if text := probes.file(path):
                 files[path] = list(_assignments(path, text))
-        return cls({path: tuple(found) for path, found in files.items()}, frozenset(empty))
+        return cls(
+            {path: tuple(found) for path, found in files.items()},
+            frozenset(empty),
+            tuple(_assignments(UFW_FILE, probes.file(UFW_FILE) or "")),
+        )
 
 
 def _assignments(path: str, text: str) -> Iterator[Assignment]:

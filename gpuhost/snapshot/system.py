@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from shlex import quote
 
 from gpuhost.snapshot.packages import installed_packages
 from gpuhost.snapshot.probes import NotRead, Probe, Probes
@@ -16,6 +17,7 @@ TIME_SERVICES = (
     "ntp.service",
     "ntpsec.service",
     "openntpd.service",
+    "ntpd-rs.service",
 )
 # The kernel's largest error in microseconds (NTP_PHASE_LIMIT): the clock is not synchronised.
 # timedatectl uses the same number.
@@ -25,13 +27,17 @@ OS_RELEASE, HOSTS = "/etc/os-release", "/etc/hosts"
 FIRST_PROCESS, CONTAINER = "/proc/1/comm", "/run/systemd/container"
 PROXMOX_PACKAGES = ("proxmox-ve", "pve-manager")
 TEGRA = "/etc/nv_tegra_release"
+# NVIDIA's own systems: Ubuntu with their kernel and drivers. The file has a serial number too.
+DGX = "/etc/dgx-release"
+DGX_LINES = "^DGX_(PRETTY_NAME|SWBUILD_VERSION|OTA_VERSION)="
 BOARD_MODEL, BOARD_COMPATIBLE = "/proc/device-tree/model", "/proc/device-tree/compatible"
 REBOOT_PACKAGES = f"{REBOOT_REQUIRED}.pkgs"
-# The kernel's own value, in microseconds: timedatectl would start a service to get it.
-CLOCK_ERROR = """import ctypes
-timex = (ctypes.c_long * 32)()
-ctypes.CDLL(None).adjtimex(timex)
-print(timex[3])"""
+# adjtimex(2), by its number: the kernel's own value, in microseconds. timedatectl would start a
+# service to get it; python3 costs four times as much as perl, which is essential on Debian.
+CLOCK_ERROR = """$number = {x86_64 => 159, aarch64 => 171}->{$ARGV[0]} or exit 1;
+$timex = "\\0" x 256;
+syscall($number, $timex) >= 0 or exit 1;
+print unpack("x24 q", $timex), "\\n\""""
 REQUEST = Request(
     files=(
         *(OS_RELEASE, HOSTS, FIRST_PROCESS, CONTAINER, TEGRA),
@@ -44,8 +50,14 @@ REQUEST = Request(
         ProbeCommand("identity", "id -u", at_once=True),
         ProbeCommand("sudo_user", "printenv SUDO_USER", at_once=True, absent=Probe(1)),
         ProbeCommand("kernel", "uname -srmn", at_once=True),
-        ProbeCommand("clock", "date +%s"),
-        ProbeCommand("clock_error", f"python3 -I -c '{CLOCK_ERROR}'"),
+        ProbeCommand(
+            "dgx_release",
+            f"grep -sE '{DGX_LINES}' {DGX}",
+            only_if=f"[ -e {DGX} ]",
+            at_once=True,
+        ),
+        ProbeCommand("clock", "date +%s", at_once=True),
+        ProbeCommand("clock_error", f'perl -e {quote(CLOCK_ERROR)} "$(uname -m)"', at_once=True),
         ProbeCommand("resolved_hostname", 'getent hosts "$(uname -n)"', absent=Probe(2)),
     ),
 )
@@ -60,6 +72,7 @@ class System:
     + init: the command of process 1; "": it could not be read
     + container: the kind of container that the host is ("lxc", "docker"); "": it is a machine
     + proxmox: packages of Proxmox VE are installed
+    + dgx: the name and version of DGX OS; "": it is none
     + now: the host's clock, epoch seconds
     + root: the user is root
     + sudo: the user became root with sudo
@@ -77,6 +90,7 @@ class System:
     init: str
     container: str
     proxmox: bool
+    dgx: str
     now: int
     root: bool
     sudo: bool
@@ -109,10 +123,20 @@ class System:
             init=(probes.file(FIRST_PROCESS) or "").strip(),
             container=(probes.file(CONTAINER) or "").strip(),
             proxmox=any(name in installed for name in PROXMOX_PACKAGES),
+            dgx=_dgx(probes),
             now=_seconds(probes.output("clock")),
             root=probes.output("identity").strip() == "0",
             sudo=bool(probes.output("sudo_user", allow=(0, 1)).strip()),
         )
+
+
+def _dgx(probes: Probes) -> str:
+    """Of several updates (DGX_OTA_VERSION) the last one counts."""
+    if "dgx_release" not in probes:
+        return ""
+    values = _assignments(probes.get("dgx_release").out)
+    version = values.get("DGX_OTA_VERSION") or values.get("DGX_SWBUILD_VERSION") or ""
+    return f"{values.get('DGX_PRETTY_NAME') or 'NVIDIA DGX'} {version}".strip()
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import re
+import struct
 import zlib
 from collections.abc import Iterable, Iterator
 
@@ -24,6 +25,8 @@ GZIP = 16 + zlib.MAX_WBITS
 STATUS = re.compile(r"[0-9]{0,3}")
 # Of a tar: its unit of length, and the type of a file.
 BLOCK, REGULAR = 512, b"0"
+# Name, size, type and "ustar": POSIX, pax, "ustar Interchange Format".
+_HEAD = struct.Struct("100s24x12s20xc100x5s250x")
 # Root runs the script as it is; others use sudo if it needs no password, else their own rights.
 ELEVATED_SHELL = (
     'if [ "$(id -u)" = 0 ]; then exec sh; '
@@ -47,14 +50,14 @@ def decode(reply: Iterable[str]) -> Probes:
     Raises BadReply if it is incomplete, foreign or empty.
     """
     try:
-        packed = base64.b64decode("".join(line.strip() for line in reply), validate=True)
+        packed = base64.b64decode("".join(map(str.strip, reply)), validate=True)
         # Unpack the whole first: only the checksum at the end shows that the reply was cut.
         texts = dict(_members(_unpack(packed)))
         names = sorted(name[:-3] for name in texts if name.endswith(".rc"))
         probes = {name: _probe(texts, name) for name in names}
     except TooLarge:
         raise
-    except (zlib.error, EOFError, OSError, ValueError) as error:
+    except (zlib.error, struct.error, EOFError, OSError, ValueError) as error:
         raise BadReply(f"the host's reply is incomplete: {error}") from error
     if not probes:
         raise BadReply("the host's reply is incomplete: it holds no probe")
@@ -72,22 +75,18 @@ def _unpack(packed: bytes) -> bytes:
 
 
 def _members(archive: bytes) -> Iterator[tuple[str, str]]:
-    """Names and texts of a tar's files. tarfile takes longer than all checks of a host.
-
-    Offsets of name, size and type: POSIX, pax, "ustar Interchange Format".
-    """
+    """Names and texts of a tar's files. tarfile takes longer than all checks of a host."""
     offset = 0
     while archive[offset : offset + 1].strip(b"\0"):
-        head = archive[offset : offset + BLOCK]
-        size = int(head[124:136].strip(b" \0") or b"-1", 8)
-        if head[257:262] != b"ustar" or size < 0:
+        name, size, kind, magic = _HEAD.unpack_from(archive, offset)
+        length = int(size.strip(b" \0") or b"-1", 8)
+        if magic != b"ustar" or length < 0:
             raise ValueError("not a tar")
         offset += BLOCK
-        if head[156:157] == REGULAR:
-            name = head[:100].rstrip(b"\0").decode("utf-8", "replace")
-            text = archive[offset : offset + size].decode("utf-8", "replace")
-            yield name.removeprefix("./"), text
-        offset += -(-size // BLOCK) * BLOCK
+        if kind == REGULAR:
+            text = archive[offset : offset + length].decode("utf-8", "replace")
+            yield name.rstrip(b"\0").decode("utf-8", "replace").removeprefix("./"), text
+        offset += -(-length // BLOCK) * BLOCK
 
 
 def _probe(texts: dict[str, str], name: str) -> Probe:

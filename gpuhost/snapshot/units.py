@@ -9,6 +9,7 @@ from datetime import datetime
 from functools import lru_cache
 from types import MappingProxyType
 
+from gpuhost.domain.docker.ulimits import Limit, limit
 from gpuhost.snapshot.probes import Probes
 from gpuhost.snapshot.request import ProbeCommand, Request
 
@@ -22,7 +23,8 @@ REQUEST = Request(
         ProbeCommand(
             "units",
             "systemctl show --no-pager -p Id -p LoadState -p ActiveState -p SubState"
-            " -p UnitFileState -p ActiveEnterTimestamp -p InactiveExitTimestamp -p Listen",
+            " -p UnitFileState -p ActiveEnterTimestamp -p InactiveExitTimestamp -p Listen"
+            " -p LimitNOFILE -p LimitNOFILESoft -p WantedBy -p RequiredBy",
             arguments="units",
         ),
         ProbeCommand(
@@ -49,7 +51,9 @@ class Unit:
     + masked: nothing can start it
     + refused: systemd found a mistake in its files: the next start fails
     + failed: it ended with an error, also if systemd tries again
+    + static: it cannot be enabled: its files do not say what should start it
     + listens: addresses of a socket unit, as systemd writes them
+    + nofile: open files of its processes; None also in old recordings
     """
 
     name: str
@@ -61,7 +65,9 @@ class Unit:
     masked: bool = False
     refused: bool = False
     failed: bool = False
+    static: bool = False
     listens: tuple[str, ...] = ()
+    nofile: Limit | None = None
 
 
 def read_units(probes: Probes) -> Mapping[str, Unit]:
@@ -85,16 +91,26 @@ def _units(output: str) -> Mapping[str, Unit]:
                 name=values["Id"],
                 loaded=values.get("LoadState") == "loaded",
                 active=values.get("ActiveState") == "active",
-                enabled=values.get("UnitFileState") in ("enabled", "static", "alias", "generated"),
+                enabled=_starts_at_boot(values),
                 started=_epoch(values.get("ActiveEnterTimestamp", "")),
                 began=_epoch(values.get("InactiveExitTimestamp", "")),
                 masked=values.get("LoadState") == "masked",
                 refused=values.get("LoadState") in ("bad-setting", "error"),
                 failed=values.get("ActiveState") == "failed"
                 or values.get("SubState") == "auto-restart",
+                static=values.get("UnitFileState") == "static",
                 listens=tuple(text for key, text in pairs if key == "Listen"),
+                nofile=limit(values.get("LimitNOFILESoft"), values.get("LimitNOFILE")),
             )
     return MappingProxyType(units)
+
+
+def _starts_at_boot(values: Mapping[str, str]) -> bool:
+    """A static unit starts if another one wants it; old recordings do not have what does."""
+    state, wanted = values.get("UnitFileState"), ("WantedBy", "RequiredBy")
+    if state == "static":
+        return any(values.get(key) for key in wanted) or not any(key in values for key in wanted)
+    return state in ("enabled", "alias", "generated")
 
 
 def _epoch(timestamp: str) -> int | None:

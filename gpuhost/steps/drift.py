@@ -30,6 +30,7 @@ def _install(settings: Settings) -> None:
         at=settings.drift_at,
         html=settings.drift_html,
         metrics=settings.drift_metrics,
+        adopt=settings.adopt,
         **sudo_args(settings),
     )
 

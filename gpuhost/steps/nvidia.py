@@ -55,6 +55,7 @@ def apply(settings: Settings) -> None:
     nvidia_upkeep.persistence(
         name="NVIDIA persistence mode",
         **_driver(settings),
+        adopt=settings.adopt,
         present=settings.nvidia_persistence,
         **sudo_args(settings),
     )

@@ -15,6 +15,7 @@ def apply(settings: Settings) -> None:
         http=settings.proxy_http,
         https=settings.proxy_https,
         no_proxy=settings.proxy_no,
+        adopt=settings.adopt,
         present=is_declared(settings),
         **sudo_args(settings),
     )
@@ -22,4 +23,4 @@ def apply(settings: Settings) -> None:
 
 def remove(settings: Settings) -> None:
     """Remove the proxy settings."""
-    proxy.configure(name="HTTP proxy", present=False, **sudo_args(settings))
+    proxy.configure(name="HTTP proxy", adopt=settings.adopt, present=False, **sudo_args(settings))

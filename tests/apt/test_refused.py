@@ -32,6 +32,7 @@ DOCKER = Repository(
     fingerprint="9DC858229FC7DD38854AE2D88D81803C0EBFCD88",
     archive=Archive("docker", "ubuntu jammy"),
 )
+JAMMY = Distribution("ubuntu", "jammy", "amd64")
 by_name = pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
 
 
@@ -108,14 +109,14 @@ def test_after_clashes_are_put_aside_apt_reads_the_rest(
     case: dict[str, Any], tmp_path: Path
 ) -> None:
     files = files_of(case)
-    change = aside(sources(files), "docker", clashes(files, DOCKER, {}))
+    change = aside(sources(files), "docker", clashes(files, DOCKER))
     edited = {f"{p}:{a}-{b}" for p, lines in change.edited.items() for a, b in lines}
     assert {short(place) for place in {*change.moved, *edited}} == set(case["aside"])
     after = carried_out(files, change)
-    assert clashes(after, DOCKER, {}) == []
+    assert clashes(after, DOCKER) == []
     ours = SourceFile(DOCKER.sources_path, DOCKER.sources)
     assert complaint_of_apt([*(f for f in after if f.path != ours.path), ours], tmp_path) == ""
-    others = [d.entry for d in definitions(files) if d not in clashes(files, DOCKER, {})]
+    others = [d.entry for d in definitions(files) if d not in clashes(files, DOCKER)]
     kept = [d.entry for d in definitions(after)]
     assert kept == [entry for entry in others if entry in kept]
     assert DOCKER.sources_path in change.moved or kept == others
@@ -131,7 +132,7 @@ def test_what_stops_apt_because_of_our_file_is_found_before_anything_else(
 
 
 def sources(files: list[SourceFile]) -> HostSources:
-    return HostSources(tuple(files), (), None, Distribution("ubuntu", "jammy", "amd64"))
+    return HostSources(tuple(files), (), None, JAMMY)
 
 
 def carried_out(files: list[SourceFile], change: Aside) -> list[SourceFile]:
@@ -151,7 +152,7 @@ def test_a_mirror_in_use_is_told_of_what_was_put_aside() -> None:
     before = f"deb http://near.example.invalid/ubuntu jammy main\n{docker}\n"
     mirror = mirror_called("ustc", https=True)
     host = FakeHost({LIST: before}, Distribution("ubuntu", "jammy", "amd64"), {}).at(mirror)
-    change = aside(host.sources, "docker", clashes(host.sources.files, DOCKER, {}))
+    change = aside(host.sources, "docker", clashes(host.sources.files, DOCKER))
     saved = f"/var/lib/gpuhost/apt/original{LIST}"
     assert dict(change.edited) == {LIST: ((2, 2),), saved: ((2, 2),)}
     (edited,) = carried_out(list(host.sources.files), change)

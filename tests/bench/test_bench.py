@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from bench import loopback, measure, page, result
+from bench import loopback, measure, page, result, startup
 from bench.__main__ import PARTS, main
 from bench.measure import Broken, Contender, Sample, run_in_rounds, timed
 from bench.openssh import Login
@@ -89,9 +89,17 @@ def test_the_collector_has_the_lines_that_the_benchmark_changes() -> None:
 
 
 @pytest.mark.slow
+def test_the_start_of_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(startup, "ROUNDS", 1)
+    assert len(startup.startup().goals) == len(startup.VERBS)
+
+
+@pytest.mark.slow
 def test_hosts_on_loopback_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loopback, "SIZES", (2, 3))
     monkeypatch.setattr(loopback, "ROUNDS", {2: 1, 3: 1})
     hosts = loopback.loopback()
     assert len(hosts.tables[0].rows) == 7
+    column = hosts.tables[0].headings.index("server CPU per host")
+    assert all(float(row[column].removesuffix(" ms")) > 0 for row in hosts.tables[0].rows)
     assert hosts.goals

@@ -10,7 +10,8 @@ import pytest
 from gpuhost.checks.finding import Finding, Status
 from gpuhost.checks.registry import run_checks
 from gpuhost.drift.applied import SOME_PROXY, document
-from gpuhost.drift.difference import Cause, Difference, explain
+from gpuhost.drift.causes import explain
+from gpuhost.drift.difference import Cause, Difference
 from gpuhost.drift.report import DriftReport, HostDrift
 from gpuhost.drift.since import open_findings
 from gpuhost.fleet.host_status import HostStatus

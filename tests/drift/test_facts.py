@@ -56,6 +56,7 @@ CARDS = "nvidia_cards"
         ("debian13", "auto", 0, 0),
         # A deploy on a host without its cards does not forget them.
         ("debian13", "auto", 2, 2),
+        ("debian13-p40", "auto", 8, 8),
         ("debian13", "none", 2, 0),
     ],
 )
@@ -65,6 +66,12 @@ def test_the_hosts_cards(host: str, gpu: str, before: int, expected: int) -> Non
     snapshot = Snapshot(probes(host, files={APPLIED: record}))
     assert cards(snapshot, settings) == {CARDS: expected}
     assert needs_gpu(snapshot, settings) is bool(expected)
+
+
+def test_a_declared_number_forgets_the_cards_that_were_removed() -> None:
+    settings = Settings(gpu_count=1)
+    record = document(None, settings, GOOD, at=1, by="ada@desk", facts={CARDS: 8})
+    assert cards(Snapshot(probes("debian13-p40", files={APPLIED: record})), settings) == {CARDS: 1}
 
 
 def test_the_hosts_sources() -> None:

@@ -32,9 +32,12 @@ if touch /usr/drift /srv/gpuhost/drift 2>/dev/null; then exit 72; fi
 exit "$(cat /srv/gpuhost/exit)"
 """
 NOTIFY = "json://127.0.0.1:9/s3cret"
-OK = dict.fromkeys(
-    ("drift.account", "drift.checkout", "drift.command", "drift.reports", "drift.timer"), "ok"
-)
+OK = {
+    **dict.fromkeys(
+        ("drift.account", "drift.checkout", "drift.command", "drift.reports", "drift.timer"), "ok"
+    ),
+    "drift.key": "skip",
+}
 
 
 @pytest.fixture(params=RELEASES)
@@ -111,6 +114,27 @@ def test_a_checkout_that_others_can_change_is_not_run(host: LabHost) -> None:
     assert install(host).status == 0
     host.run(f"chmod o+w {CHECKOUT}/inventory.py")
     assert verdicts(host) == {**OK, "drift.checkout": "fail"}
+
+
+def test_a_key_without_its_command_is_found(host: LabHost) -> None:
+    """As an older gpuhost told people to add it. What the finding says to run is run."""
+    assert install(host).status == 0
+    keys = "/root/.ssh/authorized_keys"
+    login = f"ssh -n -oStrictHostKeyChecking=no -i {KEY} root@localhost 'id -u'"
+    nightly = f"runuser -u gpuhost-drift -- {login}"
+    host.run(f"cp {keys} /root/keys && cat {KEY}.pub >>{keys}")
+    try:
+        assert host.run(nightly).stdout == "0\n"
+        found = check(host, **SETTINGS).findings["drift.key"]
+        assert found["status"] == "warn"
+        first, _, fix = found["fix"].partition("; ")
+        assert first == "run deploys/gpu_host.py on this host"
+        host.run(fix)
+        assert verdicts(host) == {**OK, "drift.key": "ok"}
+        done = host.run(nightly, check=False)
+        assert (done.status, done.stdout) == (127, "")
+    finally:
+        host.run(f"mv /root/keys {keys}")
 
 
 @pytest.mark.parametrize("id", TAMPERS)

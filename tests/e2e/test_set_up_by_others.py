@@ -9,16 +9,18 @@ from pathlib import Path
 import jinja2
 import pytest
 import yaml
+from pyinfra.api import StringCommand
 
 from gpuhost.domain.apt.archive import Distribution
 from gpuhost.domain.apt.archive_keys import FINGERPRINTS
 from gpuhost.domain.apt.documents import entries, own_archives
 from gpuhost.domain.apt.entry import SourceFile
 from gpuhost.domain.apt.openpgp import fingerprints
+from gpuhost.remote.apt import apt_install, apt_remove
 from tests.apt.test_refused import CASES, complaint_of_apt, files_of, is_refused
 from tests.e2e.commands import check, deploy
 from tests.lab.fixtures import Hosts
-from tests.lab.hosts import LabHost
+from tests.lab.hosts import Completed, LabHost
 from tests.lab.images import RELEASES
 from tests.lab.lab import HostSpec, Lab
 
@@ -61,6 +63,7 @@ def test_dockers_archive_in_a_file_of_another_name(host: LabHost, lab: Lab) -> N
 
     run = deploy(host, deploy="tests/e2e/docker_alone.py")
     assert run.status == 0, run.stderr
+    assert f"docker: puts {BY_ANSIBLE}:1 aside" in run.stderr
     assert apt_update(host) == ""
     assert host.run(f"cat /var/lib/gpuhost/apt/clashing/{Path(BY_ANSIBLE).name}").stdout == (
         theirs.decode()
@@ -175,3 +178,26 @@ def unpack(host: LabHost, *packages: str) -> None:
         ' && for package in *.deb; do dpkg-deb -x "$package" .; done',
         timeout=300,
     )
+
+
+def test_no_package_of_others_is_removed(trixie: LabHost) -> None:
+    """Debian 13's ufw breaks both: apt removes them for it."""
+    theirs = ["iptables-persistent", "netfilter-persistent"]
+    trixie.run(
+        f"apt-get -q update; DEBIAN_FRONTEND=noninteractive apt-get -qy install {' '.join(theirs)}",
+        timeout=300,
+    )
+    refused = apt(trixie, apt_install(["ufw"]))
+    assert refused.status != 0
+    assert f"apt would also remove {' '.join(theirs)};" in refused.stderr
+    needed = apt(trixie, apt_remove(theirs[1:]))
+    assert needed.status != 0
+    assert f"apt would also remove {theirs[0]};" in needed.stderr
+    assert trixie.run(f"dpkg -l {' '.join(theirs)} | grep -c ^ii").stdout == "2\n"
+    assert apt(trixie, apt_install(["ufw"], replaces=theirs)).status == 0
+    assert trixie.run(f"dpkg -l ufw {' '.join(theirs)} | grep ^ii").stdout.split()[1] == "ufw"
+
+
+def apt(host: LabHost, command: StringCommand) -> Completed:
+    stdin = str(command.connector_arguments["_stdin"]).encode()
+    return host.run(str(command), stdin=stdin, timeout=300, check=False)

@@ -107,6 +107,12 @@ TAMPERS = {
     "cdi": ("rm /var/run/cdi/nvidia.yaml", "toolkit.cdi"),
     "refresh": ("systemctl disable --now nvidia-cdi-refresh.path", "toolkit.cdi"),
     "record": (f"rm {RECORD}", "toolkit.proof"),
+    "config": (
+        "mkdir -p /etc/nvidia-container-runtime && "
+        "echo 'nvidia-container-cli.ldcache = \"/etc/ld.so.cache\"' "
+        ">>/etc/nvidia-container-runtime/config.toml",
+        "toolkit.proof",
+    ),
     "driver": (f"sed -i s/535.183.01/525.125.06/ {RECORD}", "toolkit.proof"),
     "image": (
         "docker image rm -f $(docker image ls -q gpuhost/gpu-test) && rm " + RECORD,

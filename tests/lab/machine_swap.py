@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from gpuhost.snapshot.swap import SWAPS, swap_areas
 from tests.lab.containers import SWAP_FOLDER
 
-GIB_IN_KIB = 1024 * 1024
 
-
-def machine_swap_gb() -> float:
+def machine_swap_gb(table: Path = Path(SWAPS)) -> float:
     """GiB of swap areas that belong to no lab host; a host's `swap_size_gb` counts them."""
-    _, *areas = Path("/proc/swaps").read_text().splitlines()
-    return sum(
-        int(size) / GIB_IN_KIB
-        for path, _, size, *_ in map(str.split, areas)
-        if not path.startswith(f"{SWAP_FOLDER}/")
-    )
+    areas = [
+        area
+        for area in swap_areas(table.read_text())
+        if not area.path.startswith(f"{SWAP_FOLDER}/") and not area.is_ram
+    ]
+    return sum(area.size for area in areas) / 2**30

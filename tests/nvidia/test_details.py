@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from gpuhost.domain.nvidia.card_faults import (
     Fault,
-    faults_of_clocks,
     faults_of_fabric,
     faults_of_link,
     faults_of_memory,
     faults_of_state,
 )
+from gpuhost.domain.nvidia.card_heat import faults_of_clocks
 from gpuhost.domain.nvidia.nvlink import active_links, fewer_links
 from gpuhost.domain.nvidia.smi_xml import LARGEST, BadXmlError, Report, parse_reports
 from gpuhost.snapshot.nvidia_health import WITHOUT_LISTS

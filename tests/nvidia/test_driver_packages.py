@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from gpuhost.domain.apt.vendor_keys import CUDA_KEYS
 from gpuhost.domain.nvidia.driver_choice import NoDriverPackagesError
 from gpuhost.domain.nvidia.driver_packages import (
     DriverPackages,
@@ -15,7 +16,7 @@ from gpuhost.domain.nvidia.driver_packages import (
 from gpuhost.domain.nvidia.fabric_manager import fabric_manager_package
 from gpuhost.domain.nvidia.held_packages import held
 from gpuhost.domain.nvidia.kernel import Kernel, is_real_time, kernel_flavour, maker
-from gpuhost.domain.nvidia.repository import KEYS, System, UnknownRepositoryError, repository
+from gpuhost.domain.nvidia.repository import System, UnknownRepositoryError, repository
 from gpuhost.domain.nvidia.version import CudaVersion, DriverVersion
 from tests.nvidia.fixtures import cards, table
 
@@ -111,8 +112,8 @@ def test_a_mirror_is_the_same_below_its_base() -> None:
 
 
 def test_fingerprints_are_complete() -> None:
-    assert len(KEYS) == 5
-    for file, fingerprint in KEYS.values():
+    assert len(CUDA_KEYS) == 5
+    for file, fingerprint in CUDA_KEYS.values():
         assert len(fingerprint) == 40 and set(fingerprint) <= set("0123456789ABCDEF")
         assert fingerprint.endswith(file.removesuffix(".pub").upper())
 

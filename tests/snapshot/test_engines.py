@@ -94,4 +94,15 @@ def test_a_real_socket(tmp_path: Path) -> None:
         listener.bind(str(path))
         assert str(path) not in collect().snapshot.engines.sockets, "it does not listen yet"
         listener.listen()
-        assert str(path) in collect().snapshot.engines.sockets
+        path.chmod(0o666)
+        snapshot = collect().snapshot
+        assert str(path) in snapshot.engines.sockets
+        (access,) = [each for each in snapshot.engine_sockets.access if each.path == str(path)]
+        assert (access.mode, access.group_may) == ("0666", True)
+        # pytest's directories are its user's own.
+        assert (access.hidden, access.others_may) == (True, False)
+        tmp_path.chmod(0o755)
+        (access,) = [
+            each for each in collect().snapshot.engine_sockets.access if each.path == str(path)
+        ]
+        assert access.others_may

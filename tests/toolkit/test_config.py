@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,7 +40,7 @@ ON = ToolkitConfig(no_cgroups=True)
     ],
 )
 def test_the_values_that_decide(text: str | None, expected: ToolkitConfig) -> None:
-    assert parse_config(text) == expected
+    assert replace(parse_config(text), lines=()) == expected
 
 
 @given(st.text())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,12 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gpuhost.domain.toolkit.config import CONFIG
 from gpuhost.domain.toolkit.proof import CAUSES, Circumstances, Proof, cause_of, image_for, parse
+from gpuhost.plans.toolkit import circumstances
+from gpuhost.settings.merge import merge_layers
+from gpuhost.snapshot.docker import DAEMON_JSON
+from tests.recorded import probes, snapshot_of
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "toolkit"
 FAILURES: list[dict[str, str]] = yaml.safe_load((FIXTURES / "failures.yaml").read_text("utf-8"))
@@ -92,3 +98,53 @@ TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", re.ASCII)
 @given(st.from_regex(r"[0-9][0-9A-Za-z.+~:-]{0,200}", fullmatch=True))
 def test_any_version_of_the_c_library_makes_a_tag(version: str) -> None:
     assert TAG.fullmatch(image_for(None, version).partition(":")[2])
+
+
+# What a person changes after the test, and what toolkit.proof then names; "": nothing.
+EDITS = (
+    ('nvidia-container-cli.ldconfig = "@/sbin/ldconfig.real"\n', {}, CONFIG),
+    ('[nvidia-container-runtime]\nruntimes = ["nonexistent", "runc"]\n', {}, CONFIG),
+    ('[nvidia-container-cli]\nroot = "/run/nvidia/driver"\n', {}, CONFIG),
+    ("# a comment\n\n   # debug = 1\n", {}, ""),
+    (None, {"userns-remap": "default"}, "the engine's configuration"),
+    (None, {"features": {"cdi": False}}, "the engine's configuration"),
+    (None, {"exec-opts": ["native.cgroupdriver=systemd"]}, "the engine's configuration"),
+    (None, {"runtimes": {"kata": {"path": "kata"}}}, "the engine's configuration"),
+    (None, {"runtimes": {"nvidia": {"path": "/opt/other"}}}, ""),
+    (None, {"runtimes": "none"}, ""),
+    (None, {"insecure-registries": ["10.0.0.0/8"], "log-level": "warn"}, ""),
+)
+
+
+@pytest.mark.parametrize(("config", "daemon_json", "named"), EDITS)
+def test_a_configuration_that_was_edited_since_is_not_proven(
+    config: str | None, daemon_json: dict[str, Any], named: str
+) -> None:
+    before = current({"host": "debian13-p40"})
+    recorded = probes("debian13-p40").file(DAEMON_JSON)
+    text = json.dumps({**json.loads(recorded or ""), **daemon_json})
+    after = current({"host": "debian13-p40", "files": {CONFIG: config, DAEMON_JSON: text}})
+    assert before.differences(after) == ([named] if named else [])
+
+
+@pytest.mark.parametrize(
+    "change", [{"SecurityOptions": ["name=userns"]}, {"CgroupVersion": "2"}, {"CgroupDriver": "x"}]
+)
+def test_what_the_engine_does_since_its_restart_is_not_proven(change: dict[str, Any]) -> None:
+    before = current({"host": "debian13-p40"})
+    info = {**json.loads(probes("debian13-p40").output("docker_info")), **change}
+    after = current({"host": "debian13-p40", "probes": {"docker_info": {"out": json.dumps(info)}}})
+    assert before.differences(after) == ["the engine's configuration"]
+
+
+def test_a_record_without_hashes_is_compared_without_them() -> None:
+    recorded = parse(json.dumps(GOOD))
+    assert recorded is not None
+    now = replace(recorded.circumstances, config="1", settings="2")
+    assert recorded.circumstances.differences(now) == []
+
+
+def current(case: dict[str, Any]) -> Circumstances:
+    made = circumstances(snapshot_of(case), merge_layers([]))
+    assert made is not None
+    return made

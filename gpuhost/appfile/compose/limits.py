@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from gpuhost.domain.docker.ulimits import Limit, limit
 
 SHM = "/dev/shm"  # noqa: S108
 INFINIBAND = "/dev/infiniband"
@@ -19,13 +21,13 @@ class DeclaredLimits:
 
     + shm_bytes: the size of its /dev/shm; None: not declared, or a variable
     + own_shm: its /dev/shm is not the engine's default: a size, the host's, or a mount
-    + memlock: a limit of locked memory is declared
+    + ulimits: by name; None: declared with a variable
     + rdma: it gets the host's InfiniBand devices
     """
 
     shm_bytes: int | None = None
     own_shm: bool = False
-    memlock: bool = False
+    ulimits: Mapping[str, Limit | None] = field(default_factory=dict)
     rdma: bool = False
 
 
@@ -33,13 +35,23 @@ def declared_limits(service: Mapping[str, Any]) -> DeclaredLimits:
     shared = service.get("ipc") not in (None, "", "private", "shareable", "none")
     mounts = [*_texts(service.get("tmpfs")), *_targets(service.get("volumes"))]
     mounted = any(mount.partition(":")[0] == SHM for mount in mounts)
-    ulimits = service.get("ulimits")
     return DeclaredLimits(
         shm_bytes=_bytes(service.get("shm_size")),
         own_shm=service.get("shm_size") is not None or shared or mounted,
-        memlock="memlock" in ulimits if isinstance(ulimits, Mapping) else False,
+        ulimits=_ulimits(service.get("ulimits")),
         rdma=any(source.startswith(INFINIBAND) for source in _texts(service.get("devices"))),
     )
+
+
+def _ulimits(value: Any) -> dict[str, Limit | None]:
+    """`nofile: 1024` is both limits, `nofile: {soft: 1024, hard: 4096}` one each."""
+    written = value if isinstance(value, Mapping) else {}
+    return {
+        str(name): limit(one.get("soft"), one.get("hard"))
+        if isinstance(one, Mapping)
+        else limit(one, one)
+        for name, one in written.items()
+    }
 
 
 def _bytes(value: Any) -> int | None:

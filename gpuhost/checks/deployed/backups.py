@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
-
 from gpuhost.checks.deployed import deployed_check
 from gpuhost.checks.deployed.deployed_app import DeployedApp
 from gpuhost.checks.finding import Verdict, fail, ok, skip, unknown
+from gpuhost.domain.moment import utc
 from gpuhost.runner.contract import backup_unit
 from gpuhost.snapshot.app_state import Backup
 
@@ -44,7 +43,7 @@ def backups(app: DeployedApp) -> Verdict:
     # A host that was off makes the backup after its boot.
     due = max(schedule.due, app.snapshot.apps.booted or 0)
     if app.since(due) > SPREAD_S + WAITS_S + schedule.limit_s:
-        moment = datetime.fromtimestamp(schedule.due, timezone.utc)
+        moment = utc(schedule.due)
         actual = f"no backup since the one due on {moment:%Y-%m-%d %H:%M} UTC; {newest_text}"
         return fail(schedule.every, actual, fix=fix)
     return ok(newest_text, expected=schedule.every)

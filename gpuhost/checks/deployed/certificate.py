@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
-
 from gpuhost.checks.deployed import deployed_check
 from gpuhost.checks.deployed.deployed_app import DeployedApp
 from gpuhost.checks.finding import Verdict, fail, ok, skip, unknown, warn
+from gpuhost.domain.moment import utc
 from gpuhost.snapshot.apps_details import Certificate
 
 DAY = 86400
@@ -44,7 +43,7 @@ def _minimum_left(cert: Certificate, days: int, share: float | None) -> float:
 
 
 def _expiry(ends: int, left_s: int) -> str:
-    day = f"{datetime.fromtimestamp(ends, timezone.utc):%Y-%m-%d}"
+    day = f"{utc(ends):%Y-%m-%d}"
     return f"expired on {day}" if left_s < 0 else f"expires in {left_s // DAY} days, on {day}"
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 
 from gpuhost.checks.finding import Verdict, fail, later, ok, skip, warn
 from gpuhost.checks.registry import check
+from gpuhost.domain.advice import AGAIN
 from gpuhost.domain.apt.archive import is_security
 from gpuhost.domain.apt.choice import SuiteRelease, newest_age
 from gpuhost.domain.apt.documents import entries, own_archives
@@ -13,6 +14,7 @@ from gpuhost.domain.apt.duplicates import duplicates
 from gpuhost.domain.apt.mirrors import ARCHIVES, Mirror
 from gpuhost.domain.apt.record import Record
 from gpuhost.domain.apt.release_files import list_file
+from gpuhost.domain.moment import utc
 from gpuhost.plans.apt import CLOUD_INIT_TEXT, keeps_sources, plan, refusal
 from gpuhost.plans.apt_archives import owners
 from gpuhost.settings import Settings
@@ -20,7 +22,6 @@ from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.apt import CLOUD_INIT_APT
 
 ORIGINAL = "the original sources"
-AGAIN = "run the deploy again"
 
 
 @check(
@@ -141,7 +142,7 @@ def _age_at_last_update(snapshot: Snapshot, chosen: Mirror) -> timedelta | None:
     ]
     if snapshot.apt.updated is None:
         return None
-    return newest_age(releases, datetime.fromtimestamp(snapshot.apt.updated, timezone.utc))
+    return newest_age(releases, utc(snapshot.apt.updated))
 
 
 def _reasons(record: Record) -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
-
 from gpuhost.checks.finding import Verdict, fail, later, ok, skip, warn
 from gpuhost.checks.registry import check
 from gpuhost.domain.apt.archive import OWN_FILES
 from gpuhost.domain.apt.conflicts import conflicts, malformed
+from gpuhost.domain.moment import utc
 from gpuhost.domain.redact import redact_credentials
 from gpuhost.plans.apt import plan
 from gpuhost.plans.apt_archives import distribution_archives
@@ -58,7 +57,7 @@ def sources(snapshot: Snapshot, settings: Settings) -> Verdict:
         own = distribution_archives(snapshot)
         added, gone = [text for text in added if not own.has(defined[text])], []
     differences = [f"added: {text}" for text in added] + [f"removed: {text}" for text in gone]
-    when = f"{datetime.fromtimestamp(snapshot.applied.at, timezone.utc):%Y-%m-%d}"
+    when = f"{utc(snapshot.applied.at):%Y-%m-%d}"
     expected = f"the sources of {when}"
     if not differences:
         return ok(f"{len(defined)} as on {when}", expected=expected)

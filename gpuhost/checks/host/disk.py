@@ -15,6 +15,8 @@ from gpuhost.snapshot.disks import Disk
 MIN_FREE_INODES = 0.05
 MIN_FREE_SPACE = 0.05
 REPAIR = "journalctl -k | grep -iE 'remount|i/o error'; then fsck and remount"
+# It stops a faulty pool; only a person makes a dataset read-only (zfsprops(7)).
+ZFS = "zfs"
 
 
 def _in_words(path: str, disk: Disk) -> str:
@@ -57,17 +59,24 @@ def inodes(snapshot: Snapshot, settings: Settings) -> Verdict:
     )
 
 
-@check("disk.writable", "No disk of this host is read-only, unless /etc/fstab says so.")
+@check(
+    "disk.writable",
+    "No disk of this host is read-only, unless /etc/fstab or a property of ZFS says so.",
+)
 def writable(snapshot: Snapshot, settings: Settings) -> Verdict:
-    needed = sorted(
-        {d.mounted_on for d in disks_by_directory(snapshot, settings).values() if d.read_only}
-    )
+    needed = [d for d in disks_by_directory(snapshot, settings).values() if d.read_only]
     if needed:
-        return fail("read-write", f"read-only: {', '.join(needed)}", fix=REPAIR)
-    read_only = {d.mounted_on for d in snapshot.filesystems.local if d.read_only}
+        names = sorted({disk.mounted_on for disk in needed})
+        return fail("read-write", f"read-only: {', '.join(names)}", fix=_writable_again(needed[0]))
+    local = snapshot.filesystems.local
+    read_only = {d.mounted_on for d in local if d.read_only and d.fstype != ZFS}
     if read_only and (others := sorted(read_only - snapshot.mounts.read_only)):
         return warn("read-write", f"read-only: {', '.join(others)}", fix=REPAIR)
     return ok("read-write")
+
+
+def _writable_again(disk: Disk) -> str:
+    return f"zfs set readonly=off {quote(disk.source)}" if disk.fstype == ZFS else REPAIR
 
 
 @check("disk.full", "No file system of this host is nearly full.")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from gpuhost.checks.finding import Verdict, fail, later, ok, warn
+from gpuhost.checks.finding import Verdict, fail, later, ok, unknown, warn
 from gpuhost.checks.registry import check
-from gpuhost.checks.unreachable import AGAIN
+from gpuhost.domain.advice import AGAIN
 from gpuhost.domain.docker import daemon_json
 from gpuhost.plans.docker import keys_for, keys_not_live, merged_config, restart_stops
 from gpuhost.plans.docker_flags import unit_fault
@@ -40,10 +40,21 @@ def config(snapshot: Snapshot, settings: Settings) -> Verdict:
     if fault:
         judge = warn if snapshot.docker_unit.unread else fail
         return judge("in daemon.json, and not as a flag too", fault.reason, fix=fault.fix)
+    if current.refused:
+        return fail(
+            "settings that dockerd takes",
+            f"dockerd refuses {DAEMON_JSON}: {current.refused}",
+            evidence="the engine does not start with it",
+            fix=f"correct {DAEMON_JSON}; dockerd --validate tells whether it is right",
+        )
     if merged.values != current.values:
         different = daemon_json.differences(current.usable, keys_for(snapshot, settings))
         stale = sorted(set(current.owned) - set(merged.owned))
         return fail("as declared", f"differs: {', '.join(different + stale)}", fix=AGAIN)
+    if current.untried:
+        return unknown(
+            f"{DAEMON_JSON} is newer than the engine's start, and this dockerd cannot validate it"
+        )
     return ok(f"{len(merged.owned)} keys as declared")
 
 
@@ -51,6 +62,8 @@ def config(snapshot: Snapshot, settings: Settings) -> Verdict:
 def live(snapshot: Snapshot, settings: Settings) -> Verdict:
     if snapshot.docker.engine is None:
         return later("the engine does not answer")
+    if snapshot.docker.config.refused:
+        return later("the engine would not start with it: see docker.config")
     differ = keys_not_live(snapshot, settings)
     if not differ:
         return ok("in force")

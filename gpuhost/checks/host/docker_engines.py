@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from gpuhost.checks.finding import Verdict, fail, ok, warn
 from gpuhost.checks.registry import check
-from gpuhost.checks.unreachable import AGAIN
+from gpuhost.domain.advice import AGAIN
 from gpuhost.plans.docker_listens import PLAIN, Endpoint, endpoints, relays
 from gpuhost.plans.docker_packages import missing_packages
 from gpuhost.plans.docker_replacing import to_stop
+from gpuhost.plans.docker_socket import open_sockets
 from gpuhost.plans.engines import ForeignEngine, foreign_engines
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
@@ -48,7 +49,11 @@ def _stopping(engines: list[ForeignEngine], settings: Settings) -> str:
     return AGAIN if settings.adopt else "set adopt=True to stop it, with its containers"
 
 
-@check("docker.listens", "Nobody reaches the engine's API over the network without a certificate.")
+@check(
+    "docker.listens",
+    "Nobody reaches the engine's API over the network without a certificate, and on the host only "
+    "root and the group docker do.",
+)
 def listens(snapshot: Snapshot, settings: Settings) -> Verdict:
     found = endpoints(snapshot)
     opened = [each for each in found if not each.verified]
@@ -59,6 +64,13 @@ def listens(snapshot: Snapshot, settings: Settings) -> Verdict:
             f"Docker's API on {_names(reachable)}",
             evidence="whoever reaches this port is root on this host",
             fix=_fix(reachable),
+        )
+    if sockets := open_sockets(snapshot):
+        return fail(
+            "only root and the group docker can use the engine's socket",
+            "; ".join(map(str, sockets)),
+            evidence="who can write it is root on this host",
+            fix=sockets[0].fix,
         )
     if opened:
         return warn(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timezone
 from functools import wraps
 
 from gpuhost.checks.finding import Status, Verdict, fail, later, ok, skip, warn
 from gpuhost.checks.registry import check
+from gpuhost.domain.advice import AGAIN
+from gpuhost.domain.moment import utc
 from gpuhost.plans.firewall import (
     SSH_COMMENT,
     Opening,
@@ -18,7 +19,6 @@ from gpuhost.plans.firewall import (
     openings,
     stale_rules,
 )
-from gpuhost.plans.firewall_advice import AGAIN
 from gpuhost.plans.firewall_in_use import refusal
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
@@ -130,7 +130,7 @@ def confirmed(snapshot: Snapshot, settings: Settings) -> Verdict:
             fix=AGAIN,
         )
     if snapshot.firewall.undone:
-        when = datetime.fromtimestamp(snapshot.firewall.undone, timezone.utc)
+        when = utc(snapshot.firewall.undone)
         return warn(
             "every change is confirmed",
             f"the last change was reverted at {when:%Y-%m-%d %H:%M} UTC",

@@ -5,12 +5,11 @@ from __future__ import annotations
 from gpuhost.checks.finding import Verdict, fail, later, ok, skip, warn
 from gpuhost.checks.registry import check
 from gpuhost.domain.nvidia.display import is_obsolete, why_left_out
-from gpuhost.domain.nvidia.pci import PciDevice, card_of_device
+from gpuhost.domain.nvidia.pci import PciDevice, card_of_device, slot_of
 from gpuhost.plans.gpu import cards_on_record, reason_without_driver
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 
-AGAIN = "run the deploy again"
 INSTALL = 'set nvidia_driver="install"'
 MISSING = (
     "if lspci -nn -d 10de: lists nothing, check the seating, or pass the card through to this VM; "
@@ -79,31 +78,45 @@ def name_of(device: PciDevice) -> str:
     return f"{known.model if known else f'10de:{device.device}'} at {device.slot}"
 
 
-@check("nvidia.count", "`gpu_count` cards answer; without it, every card on the bus.")
+@check(
+    "nvidia.count",
+    "`gpu_count` cards answer; without it, every card on the bus, as many as at the last deploy.",
+)
 def count(snapshot: Snapshot, settings: Settings) -> Verdict:
     if reason := reason_without_driver(snapshot, settings):
         return skip(reason)
     if reason := reason_not_working(snapshot):
         return later(reason)
     answering, on_bus = len(snapshot.nvidia.answering), len(snapshot.nvidia.gpus)
-    expected = settings.gpu_count or on_bus or answering
+    found, recorded = on_bus or answering, cards_on_record(snapshot)
+    expected = settings.gpu_count or max(found, recorded)
     if answering == expected:
         return ok(str(answering))
     silent = _silent(snapshot)
+    lost = expected == recorded and not settings.gpu_count and found < recorded
     return fail(
-        f"{expected} cards",
+        f"{expected} cards{', as at the last deploy' if lost else ''}",
         f"{answering} answer, {on_bus} on the bus",
         evidence=f"not answering: {', '.join(silent)}" if silent else "",
-        fix="dmesg | grep NVRM; another kernel module flavour, power and seating"
-        if silent
-        else "correct gpu_count, or check the seating of the missing cards",
+        fix=_fix_of_count(found, silent=bool(silent), lost=lost),
+    )
+
+
+def _fix_of_count(found: int, *, silent: bool, lost: bool) -> str:
+    if silent:
+        return "dmesg | grep NVRM; another kernel module flavour, power and seating"
+    if not lost:
+        return "correct gpu_count, or check the seating of the missing cards"
+    return (
+        "dmesg | grep NVRM; check power and seating of the missing cards; if they were removed, or "
+        f"passed to a virtual machine, set gpu_count={found}"
     )
 
 
 def _silent(snapshot: Snapshot) -> list[str]:
     """The cards that are on the bus and do not answer."""
-    answer = {gpu.bus_id.lower()[-12:] for gpu in snapshot.nvidia.answering}
-    return [name_of(gpu) for gpu in snapshot.nvidia.gpus if gpu.slot.lower()[-12:] not in answer]
+    answer = {gpu.slot for gpu in snapshot.nvidia.answering}
+    return [name_of(gpu) for gpu in snapshot.nvidia.gpus if slot_of(gpu.slot) not in answer]
 
 
 def reason_not_working(snapshot: Snapshot) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
-
 from gpuhost.checks.finding import Verdict, fail, later, ok, skip, unknown, warn
-from gpuhost.checks.host.nvidia import AGAIN, INSTALL, reason_not_working
+from gpuhost.checks.host.nvidia import INSTALL, reason_not_working
 from gpuhost.checks.registry import check
+from gpuhost.domain.advice import AGAIN
+from gpuhost.domain.moment import utc
 from gpuhost.domain.nvidia.branches import recommended_branch
 from gpuhost.domain.nvidia.cuda import Decision
 from gpuhost.domain.nvidia.driver_choice import UBUNTU_BRANCHES
@@ -94,7 +94,7 @@ def branch(snapshot: Snapshot, settings: Settings) -> Verdict:
             str(driver_version),
             fix=plan.refusal if plan and plan.refusal else replace_driver,
         )
-    today = datetime.fromtimestamp(snapshot.system.now, timezone.utc).date()
+    today = utc(snapshot.system.now).date()
     ended = support_ended(driver_version.branch, today)
     if ended is None:
         return unknown(

@@ -9,11 +9,11 @@ from gpuhost.checks.host.nvidia import reason_not_working
 from gpuhost.checks.registry import check, finding_of
 from gpuhost.domain.nvidia.card_faults import (
     Fault,
-    faults_of_clocks,
     faults_of_fabric,
     faults_of_link,
     faults_of_memory,
 )
+from gpuhost.domain.nvidia.card_heat import faults_of_clocks
 from gpuhost.domain.nvidia.smi_xml import Report
 from gpuhost.plans.gpu import reason_without_driver
 from gpuhost.plans.nvidia_health import (
@@ -94,7 +94,10 @@ def link(snapshot: Snapshot, settings: Settings) -> Verdict:
     return _check_reports(snapshot, settings, faults_of, "links as wide as card and slot")
 
 
-@check("nvidia.nvlink", "With NVSwitch, the fabric is complete, and every card has its NVLinks.")
+@check(
+    "nvidia.nvlink",
+    "NVSwitch's fabric is complete, and every card of an SXM board has its NVLinks.",
+)
 def nvlink(snapshot: Snapshot, settings: Settings) -> Verdict:
     if finding_of("nvidia.fabric_manager", snapshot, settings).status is Status.FAIL:
         return later("Fabric Manager sets it up: see nvidia.fabric_manager")

@@ -14,9 +14,10 @@ from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.packages import installed_packages
 from gpuhost.snapshot.system import REBOOT_REQUIRED, System
 
+# Ubuntu's releases between two with long-term support have updates for nine months.
 SUPPORTED = {
     "debian": ("12", "13"),
-    "ubuntu": ("22.04", "24.04", "25.10", "26.04"),
+    "ubuntu": ("22.04", "24.04", "26.04"),
 }
 # Marks in `uname -r` of products whose os-release is Debian's.
 PRODUCTS = {"+truenas": "TrueNAS", "+rpt-rpi": "Raspberry Pi OS"}
@@ -39,7 +40,7 @@ def privileges(snapshot: Snapshot, settings: Settings) -> Verdict:
 def supported(snapshot: Snapshot, settings: Settings) -> Verdict:
     system = snapshot.system
     actual = f"{system.pretty_name} on {system.machine}"
-    expected = "Debian 12-13 or Ubuntu 22.04-26.04, on amd64 or arm64 servers"
+    expected = "Debian 12-13 or Ubuntu 22.04, 24.04, 26.04, on amd64 or arm64 servers"
     unsupported = _reason_unsupported(system)
     known = system.version in SUPPORTED.get(system.distribution, ())
     if known and system.machine in MACHINES and not unsupported:
@@ -82,6 +83,8 @@ def _product(system: System) -> str:
     # A container has the kernel of its host.
     if not system.container and (system.proxmox or maker(system.kernel) is Maker.PROXMOX):
         return f"Proxmox VE (kernel {system.kernel}), a hypervisor with packages of its own"
+    if system.dgx and not system.container:
+        return f"DGX OS ({system.dgx}), with NVIDIA's own kernel and driver packages"
     for mark, name in PRODUCTS.items():
         if mark in system.kernel and not system.container:
             return f"{name} (kernel {system.kernel}), with packages of its own"

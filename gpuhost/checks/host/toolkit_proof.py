@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timezone
 
 from gpuhost.checks.finding import Verdict, fail, later, ok
-from gpuhost.checks.host.toolkit import AGAIN, NO_DRIVER, not_installed
+from gpuhost.checks.host.toolkit import NO_DRIVER, not_installed
 from gpuhost.checks.registry import check
+from gpuhost.domain.advice import AGAIN
 from gpuhost.domain.toolkit.cuda_answer import CudaAnswer
 from gpuhost.domain.toolkit.cuda_causes import NO_CGROUPS, cuda_cause
 from gpuhost.domain.toolkit.proof import NO_ACCESS, Proof, cause_of

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
-
 from gpuhost.checks.finding import Verdict, fail, ok, skip, warn
 from gpuhost.checks.registry import check
+from gpuhost.domain.moment import utc
 from gpuhost.plans.watched import (
     VENDOR,
     changed_accounts,
@@ -54,4 +53,4 @@ def engine_units(snapshot: Snapshot, settings: Settings) -> Verdict:
 
 def _expected(snapshot: Snapshot) -> str:
     at = snapshot.applied.at if snapshot.applied else 0
-    return f"as on {datetime.fromtimestamp(at, timezone.utc):%Y-%m-%d}"
+    return f"as on {utc(at):%Y-%m-%d}"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
 from gpuhost.checks.finding import Verdict, fail, ok, skip, warn
 from gpuhost.checks.preflight import app_check
 from gpuhost.checks.preflight.proposal import Proposal
-from gpuhost.plans.nvidia_health import unusable_cards
+from gpuhost.plans.nvidia_health import CardFault, unusable_cards
 from gpuhost.release.cards import cards_of
 from gpuhost.release.variant import NoVariant
 from gpuhost.release.vram import all_places, demands, demands_of_others, overcommitted
@@ -22,7 +24,7 @@ def cards(proposal: Proposal) -> Verdict:
     if not choice.reservations:
         return skip(NO_CARD)
     gpus = {
-        gpu.bus_id.lower()[-12:]: service
+        gpu.slot: service
         for service, reserved in choice.reservations.items()
         for gpu in cards_of(reserved.count, reserved.device_ids, snapshot)
     }
@@ -37,13 +39,23 @@ def cards(proposal: Proposal) -> Verdict:
         )
     bad = [(unusable[place], service) for place, service in gpus.items() if place in unusable]
     if not bad:
-        return ok(expected)
+        others = [f"not given: {one.card}, {one.fault.what}" for one in unusable.values()]
+        return ok(expected, evidence="\n".join(others))
+    fixes = (*(one.remedy for one, _ in bad), *_others(proposal, unusable))
     return fail(
         expected,
         "; ".join(f"{one.card}, which {service} gets: {one.fault.what}" for one, service in bad),
         evidence="\n".join(one.fault.evidence for one, _ in bad),
-        fix=". ".join(dict.fromkeys(one.remedy for one, _ in bad)),
+        fix=". ".join(dict.fromkeys(fixes)),
     )
+
+
+def _others(proposal: Proposal, unusable: Mapping[str, CardFault]) -> Iterator[str]:
+    """What else helps, if the host has other cards; a count gets them where they are enough."""
+    usable = [gpu for gpu in proposal.snapshot.nvidia.answering if gpu.slot not in unusable]
+    if usable:
+        numbers = ", ".join(f'"{gpu.index}"' for gpu in usable)
+        yield f"Until then, name the others: x-gpuhost.gpu.SERVICE.device_ids: [{numbers}]"
 
 
 @app_check("app.vram", "The cards have the memory that all apps on them declare (`vram_gb`).")

@@ -1,25 +1,40 @@
-"""Limits that programs on cards are known to need: shared memory, locked memory."""
+"""Limits of services: those that the engine refuses, and known needs of programs on cards."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from gpuhost.appfile.compose.limits import DeclaredLimits
-from gpuhost.checks.finding import Verdict, ok, skip, warn
+from gpuhost.checks.finding import Verdict, fail, ok, skip, warn
 from gpuhost.checks.preflight import app_check
 from gpuhost.checks.preflight.proposal import Proposal
+from gpuhost.domain.docker.ulimits import UNLIMITED, Limit, files_needed
 from gpuhost.domain.sizes import GB, format_size
+from gpuhost.plans.ulimits import engine_defaults, in_words, inherited, refused
 from gpuhost.release.variant import NoVariant, Reservation
 
 SHM_FIX = "set x-gpuhost.resources.{service}.shm_gb: 8, or ipc: host"
 MEMLOCK_FIX = "set ulimits: {{memlock: -1}} for {service} in the Compose file"
+NOFILE_FIX = (
+    "set ulimits: {{nofile: {needed}}} for {service} in the Compose file, or for all containers "
+    'default-ulimits: {{"nofile": {{"Name": "nofile", "Soft": {needed}, "Hard": {needed}}}}} in '
+    "/etc/docker/daemon.json"
+)
+Problem = tuple[str, str]
 
 
-@app_check("app.limits", "Services with cards get the shared and locked memory that they need.")
+@app_check(
+    "app.limits",
+    "The engine can give the limits that services declare, and services with cards get the shared "
+    "memory, locked memory and open files that they are known to need.",
+)
 def limits(proposal: Proposal) -> Verdict:
     choice = proposal.choice
     if isinstance(choice, NoVariant):
         return skip("see app.variant")
+    expected = "limits of the engine that are enough"
+    if impossible := list(_impossible(proposal)):
+        return fail(expected, _said(impossible), fix=_fix(impossible))
     if not choice.reservations:
         return skip("no service gets a card")
     problems = [
@@ -27,17 +42,33 @@ def limits(proposal: Proposal) -> Verdict:
         for service, reserved in choice.reservations.items()
         for found in _problems(proposal, service, reserved)
     ]
-    expected = "limits of the engine that are enough"
-    if not problems:
-        return ok(expected)
-    return warn(
-        expected,
-        "; ".join(what for what, _ in problems),
-        fix=". ".join(dict.fromkeys(fix for _, fix in problems)),
-    )
+    if problems:
+        return warn(expected, _said(problems), fix=_fix(problems))
+    return ok(expected)
 
 
-def _problems(proposal: Proposal, service: str, reserved: Reservation) -> Iterator[tuple[str, str]]:
+def _said(problems: list[Problem]) -> str:
+    return "; ".join(what for what, _ in problems)
+
+
+def _fix(problems: list[Problem]) -> str:
+    return ". ".join(dict.fromkeys(fix for _, fix in problems))
+
+
+def _impossible(proposal: Proposal) -> Iterator[Problem]:
+    """Limits with which containers do not start."""
+    for service, written in proposal.services.items():
+        declared = {name: one for name, one in written.limits.ulimits.items() if one}
+        for what, fix in refused(proposal.snapshot, declared):
+            yield f"{service} does not start: ulimits of {what}", f"{fix} (ulimits of {service})"
+    for what, fix in refused(proposal.snapshot, engine_defaults(proposal.snapshot)):
+        yield (
+            f"containers do not start: the engine's default-ulimits of {what}",
+            f"{fix} (default-ulimits in /etc/docker/daemon.json or of dockerd)",
+        )
+
+
+def _problems(proposal: Proposal, service: str, reserved: Reservation) -> Iterator[Problem]:
     """What is not enough, and what to set. A need that nobody knows is no problem."""
     written = proposal.services.get(service)
     declared = written.limits if written else DeclaredLimits()
@@ -54,14 +85,25 @@ def _problems(proposal: Proposal, service: str, reserved: Reservation) -> Iterat
     if size > ram:
         what = f"{service} has {format_size(size)} of /dev/shm, the host has {format_size(ram)}"
         yield what, f"lower shm_size of {service}"
-    given = proposal.snapshot.engine_limits.memlock
-    is_set = declared.memlock or "memlock" in _default_ulimits(values) or given == "unlimited"
-    if declared.rdma and not is_set:
-        memory = format_size(int(given)) if given else "an unknown amount"
+    locked = inherited(proposal.snapshot, "memlock")
+    is_set = "memlock" in {**engine_defaults(proposal.snapshot), **declared.ulimits}
+    if declared.rdma and not is_set and not (locked and locked.soft == UNLIMITED):
+        memory = in_words("memlock", locked.soft) if locked else "an unknown amount"
         what = f"{service} gets InfiniBand devices, and {memory} of locked memory: RDMA needs more"
         yield what, MEMLOCK_FIX.format(service=service)
+    needed = files_needed((written.image if written else None) or "")
+    files = _open_files(proposal, declared)
+    if needed and files and files.hard < needed:
+        what = (
+            f"{service} can open {files.hard} files, its program asks for {needed}: it does not "
+            "start, or fails with many requests (Too many open files)"
+        )
+        yield what, NOFILE_FIX.format(service=service, needed=needed)
 
 
-def _default_ulimits(values: dict[str, object]) -> dict[str, object]:
-    found = values.get("default-ulimits")
-    return found if isinstance(found, dict) else {}
+def _open_files(proposal: Proposal, declared: DeclaredLimits) -> Limit | None:
+    """The limit of a service's containers; None: not known."""
+    if "nofile" in declared.ulimits:
+        return declared.ulimits["nofile"]
+    given = engine_defaults(proposal.snapshot).get("nofile")
+    return given or inherited(proposal.snapshot, "nofile")

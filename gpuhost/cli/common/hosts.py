@@ -25,7 +25,7 @@ from gpuhost.fleet.host_keys import refuse_unknown_host_keys
 from gpuhost.fleet.host_pool import OnDone
 from gpuhost.fleet.inventory import Fleet, load
 from gpuhost.fleet.reading import REPLY_BYTES, disable_password_prompts
-from gpuhost.fleet.spared_work import spare_work
+from gpuhost.remote.spared_work import spare_work
 from gpuhost.remote.ssh_limits import limit_ssh
 
 TIMEOUT = 180

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from gpuhost.domain.apt.archive_keys import KEYRINGS, names_key_of
+from gpuhost.domain.apt.archive_keys import KEYRINGS, keys_of, names_key_of
 from gpuhost.domain.apt.entry import Entry
 from gpuhost.domain.apt.mirrors import ARCHIVES, Archive
-from gpuhost.domain.apt.vendors import archive_of
+from gpuhost.domain.apt.vendors import Published, archive_of
 
 LIST = "/etc/apt/sources.list"
 # What the installers and images of the two distributions write.
@@ -29,6 +29,7 @@ OWN_FILES = frozenset(
 )
 # `Origin` of their Release files; Debian's backports have one of their own.
 ORIGINS = {"debian": ("Debian", "Debian Backports"), "ubuntu": ("Ubuntu",)}
+LABELS = {"debian": ("Debian", "Debian-Security", "Debian Backports"), "ubuntu": ("Ubuntu",)}
 # What only the distributions divide their archives into: other vendors have `main` at most.
 _COMPONENTS = {
     "debian": frozenset(["main", "contrib", "non-free", "non-free-firmware"]),
@@ -58,7 +59,9 @@ class Distribution:
     + id: `ID` of os-release; only `debian` and `ubuntu` have archives that are known here.
     + codename: `VERSION_CODENAME`.
     + architecture: dpkg's own; `foreign_architectures`: the others it may install.
-    + origins: `Origin` of each archive that apt has fetched already, by its URI (`archive_key`).
+    + origins, labels: of the Release file of each archive that apt has fetched already, by its URI
+      (`archive_key`).
+    + keyrings: fingerprint of the first key in each keyring that a source names, by its path.
     """
 
     id: str
@@ -66,6 +69,14 @@ class Distribution:
     architecture: str
     foreign_architectures: tuple[str, ...] = ()
     origins: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    keyrings: Mapping[str, str] = field(default_factory=dict)
+
+    def published(self, uri: str, entry: Entry) -> Published:
+        """What is known of the signed part of a definition's archive."""
+        key = archive_key(uri.replace("$(ARCH)", self.architecture))
+        signers = keys_of(entry.signed_by or "", self.keyrings)
+        return Published(self.origins.get(key, ""), self.labels.get(key, ""), signers)
 
     @property
     def main_archive(self) -> Archive:
@@ -171,15 +182,23 @@ class OwnArchives:
         id = self._distribution.id
         if id not in KEYRINGS or not self._suites_fit(entry):
             return False
-        origin = self._distribution.origins.get(archive_key(uri), "")
-        if origin or any(archive_of(uri, suite) for suite in entry.suites):
-            return origin in ORIGINS[id]
-        if entry.signed_by and names_key_of(id, entry.signed_by):
+        known = self._distribution.published(uri, entry)
+        if any(archive_of(uri, suite, known) for suite in entry.suites):
+            return False
+        if known.origin in ORIGINS[id]:
+            return known.label in ("", *LABELS[id])
+        # A mirror that is published anew has an Origin of its own, and may keep the Label.
+        if known.origin and known.label not in LABELS[id]:
+            return False
+        if entry.signed_by and names_key_of(id, entry.signed_by, self._distribution.keyrings):
             return True
         return self._location_fits(path, uri, entry)
 
     def _suites_fit(self, entry: Entry) -> bool:
         releases = [match["release"] for s in entry.suites if (match := _SUITE.fullmatch(s))]
+        # "partner" on archive.canonical.com has the same suites and key.
+        if not set(entry.components) <= _COMPONENTS[self._distribution.id]:
+            return False
         return any(r in (self._distribution.codename, *_ALIASES) for r in releases)
 
     def _location_fits(self, path: str, uri: str, entry: Entry) -> bool:

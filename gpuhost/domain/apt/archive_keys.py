@@ -9,6 +9,7 @@ from gpuhost.domain.apt.openpgp import BEGIN, NoKey, fingerprints
 
 # Files of the packages debian-archive-keyring and ubuntu-keyring.
 KEYRINGS: Mapping[str, str] = {"debian": "debian-archive-", "ubuntu": "ubuntu-archive-"}
+PACKAGED = "/usr/share/keyrings"
 # Their content in debian-archive-keyring 2025.1 (the releases 11 to 13: archive, security, stable)
 # and ubuntu-keyring 2023.11.28 (archive 2012 and 2018; the key of CD images is left out).
 FINGERPRINTS: Mapping[str, frozenset[str]] = {
@@ -31,24 +32,36 @@ FINGERPRINTS: Mapping[str, frozenset[str]] = {
 }
 
 
-def names_key_of(distribution: str, signed_by: str) -> bool:
-    """Whether a Signed-By names a key of the distribution: its keyring, a fingerprint, or the key
-    itself. False for another key, and for a keyring whose name says nothing.
+def keys_of(signed_by: str, keyrings: Mapping[str, str]) -> frozenset[str]:
+    """Fingerprints of the keys that a Signed-By names, contains, or has in its files.
 
-    + distribution: "debian" or "ubuntu"
     + signed_by: as in the definition; several keys are possible
+    + keyrings: fingerprint of the first key in each file that was read, by its path
     """
-    known = FINGERPRINTS.get(distribution, frozenset())
     if BEGIN in signed_by:
         # deb822 writes an empty line as a dot.
         text = "\n".join("" if line == "." else line for line in signed_by.splitlines())
         try:
-            return not known.isdisjoint(fingerprints(text.encode()))
+            return frozenset(fingerprints(text.encode()))
         except NoKey:
-            return False
+            return frozenset()
+    words = [word.rstrip("!") for word in signed_by.replace(",", " ").split()]
+    return frozenset(keyrings.get(word, word.upper()) for word in words)
+
+
+def names_key_of(distribution: str, signed_by: str, keyrings: Mapping[str, str]) -> bool:
+    """Whether a Signed-By names a key of the distribution. A file is judged by the key in it; by
+    its name if it was not read, or is the package's own with a key that is not known here yet.
+
+    + distribution: "debian" or "ubuntu"
+    """
+    if not FINGERPRINTS.get(distribution, frozenset()).isdisjoint(keys_of(signed_by, keyrings)):
+        return True
     prefix = KEYRINGS.get(distribution)
+    paths = [PurePosixPath(word) for word in signed_by.replace(",", " ").split()]
     return any(
-        (prefix is not None and PurePosixPath(word).name.startswith(prefix))
-        or word.rstrip("!").upper() in known
-        for word in signed_by.replace(",", " ").split()
+        prefix is not None
+        and path.name.startswith(prefix)
+        and (str(path) not in keyrings or str(path.parent) == PACKAGED)
+        for path in paths
     )

@@ -6,7 +6,6 @@ RFC 4880: packets (4.2), key material (5.5.2), fingerprints of version 4 keys (1
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 from collections.abc import Iterator
 
@@ -28,6 +27,21 @@ def fingerprints(key: bytes) -> list[str]:
     if not keys:
         raise NoKey("no OpenPGP public key in it")
     return keys
+
+
+def first_fingerprint(beginning: bytes) -> str | None:
+    """Fingerprint of the first key, of which the beginning of a file is enough; None: no key."""
+    if BEGIN.encode() in beginning:
+        payload = _payload(beginning.decode("latin-1").split(BEGIN)[1])
+        try:
+            beginning = base64.b64decode(payload[: len(payload) // 4 * 4], validate=True)
+        except ValueError:
+            return None
+    try:
+        tag, body = next(_packets(beginning), (0, b""))
+        return _fingerprint(body) if tag == PUBLIC_KEY else None
+    except NoKey:
+        return None
 
 
 def _fingerprint(body: bytes) -> str:
@@ -87,15 +101,19 @@ def dearmor(key: bytes) -> bytes:
         return key
     binary = b""
     for block in text.split(BEGIN)[1:]:
-        # Headers end at the first empty line; the checksum is a line that begins with '='.
-        lines = [line.strip() for line in block.partition(END)[0].splitlines()]
-        body = lines[lines.index("", 1) + 1 :] if "" in lines[1:] else lines
         try:
-            payload = "".join(line for line in body if line and not line.startswith("="))
-            binary += base64.b64decode(payload, validate=True)
-        except binascii.Error as error:
+            binary += base64.b64decode(_payload(block), validate=True)
+        except ValueError as error:
             raise NoKey("broken armor") from error
     return binary
+
+
+def _payload(block: str) -> str:
+    """Base64 of an armored block, from after its first line."""
+    # Headers end at the first empty line; the checksum is a line that begins with '='.
+    lines = [line.strip() for line in block.partition(END)[0].splitlines()]
+    body = lines[lines.index("", 1) + 1 :] if "" in lines[1:] else lines
+    return "".join(line for line in body if line and not line.startswith("="))
 
 
 def armor(key: bytes) -> str:

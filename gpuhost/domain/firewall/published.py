@@ -23,6 +23,8 @@ RULES: dict[Family, str] = {
 
 # The bridges that Docker makes: docker0, docker_gwbridge, br-<12 hexadecimal digits>.
 CONTAINERS = ("docker+", "br-+")
+# Of ufw's rules that let containers reach the host.
+CONTAINERS_COMMENT = "gpuhost-containers"
 DOCKERS_OWN = re.compile(r"docker.*|br-[0-9a-f]{12}")
 # The kernel takes nearly any name; ufw and iptables do not.
 INTERFACE = re.compile(r"[A-Za-z0-9_.-]{1,15}")

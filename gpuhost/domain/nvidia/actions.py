@@ -44,7 +44,13 @@ FIXES = {
     "replace the card",
 }
 
+IMEX_DOMAIN = "recover imex domain"
+IMEX_FIX = (
+    "on every host of the IMEX domain: stop the programs that share memory, then systemctl restart "
+    "nvidia-imex; journalctl -u nvidia-imex"
+)
 # NVML's nvmlDeviceGpuRecoveryAction_t, as nvidia-smi and Xid 154 write it ("GPU Reset Required").
+# NVML 615 has the last three.
 RECOVERIES = {
     "none": Action.IGNORE,
     "reset": Action.RESET,
@@ -53,9 +59,27 @@ RECOVERIES = {
     "drain p2p": Action.RESET,
     "reboot": Action.REBOOT,
     "node reboot": Action.REBOOT,
+    "system reboot": Action.REBOOT,
+    # A boot resets the bus too.
+    "bus reset": Action.REBOOT,
+    # Memory that several hosts share: the card itself is well.
+    IMEX_DOMAIN: Action.INSPECT,
 }
+UNKNOWN_RECOVERY = (
+    "stop what uses the card and reboot; if it stays, see nvmlDeviceGpuRecoveryAction_t in "
+    "NVIDIA's documentation of NVML"
+)
 
 
 def recovery(words: str) -> Action | None:
     """The recovery that the driver requests; None: words that are not known."""
-    return RECOVERIES.get(words.strip().lower().removesuffix(" required"))
+    return RECOVERIES.get(_name(words))
+
+
+def recovery_fix(words: str) -> str:
+    """What a person does about it, if not what the action says; "" otherwise."""
+    return IMEX_FIX if _name(words) == IMEX_DOMAIN else ""
+
+
+def _name(words: str) -> str:
+    return " ".join(words.lower().replace("_", " ").split()).removesuffix(" required")

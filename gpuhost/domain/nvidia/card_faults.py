@@ -1,7 +1,8 @@
 """The faults that a card's own report shows, each with what to do. No value, no fault.
 
-Rules: NVIDIA, "GPU Memory Error Management" and "Dynamic Page Retirement" (pending: a reset; a
-failed remapping, 60 retired pages, too many SRAM errors: a new card); nvidia-smi(1).
+Rules: NVIDIA, "Dynamic Page Retirement" (pending: a reset; 60 retired pages: a new card) and "GPU
+Memory Error Management" (a pending remapping: programs run on, and new ones can start, unless the
+driver requests a recovery; a failed one, too many SRAM errors: a new card); nvidia-smi(1).
 """
 
 from __future__ import annotations
@@ -10,12 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gpuhost.domain.nvidia import card_paths as paths
-from gpuhost.domain.nvidia.actions import Action
+from gpuhost.domain.nvidia.actions import UNKNOWN_RECOVERY, Action, recovery_fix
 from gpuhost.domain.nvidia.placeholders import BadValue, Meaning, meaning
 from gpuhost.domain.nvidia.smi_xml import Report
 
 MOST_RETIRED = 60
-NEAR_C = 3
 BUSY_PERCENT = 50
 OF_PLACEHOLDERS = {
     Meaning.RESET: Action.RESET,
@@ -26,6 +26,7 @@ SENSORS = ("temperature", "power", "utilization", "fan")
 LOOK_AGAIN = "check again; if it stays, reboot"
 # Anywhere in the report: the driver answers so for every value.
 GONE = (Meaning.RESET, Meaning.LOST)
+WHEN_FREE = f"when the card is free: {Action.RESET.fix}"
 WRONG_RESULTS = "programs may have stopped, or computed with wrong values"
 
 
@@ -71,12 +72,14 @@ def faults_of_state(report: Report) -> Iterator[Fault]:
     yield from faults_of_values(tuple(BadValue(*found, meaning(found[1])) for found in texts))
     wanted = report.text(paths.RECOVERY)
     action = report.recovery
+    evidence = f"GPU Recovery Action: {wanted[:60]}"
     if wanted and action is None:
-        evidence = f"GPU Recovery Action: {wanted[:60]}"
-        yield Fault("it requests an unknown recovery", Action.INSPECT, evidence, unknown=True)
-    elif action and action.blocks:
-        what = f"the driver requests a recovery ({wanted}): programs cannot rely on it"
-        yield Fault(what, action, f"GPU Recovery Action: {wanted}")
+        what = "the driver requests an unknown recovery"
+        yield Fault(what, Action.INSPECT, evidence, fix=UNKNOWN_RECOVERY, unknown=True)
+    elif action and action is not Action.IGNORE:
+        effect = "programs cannot rely on it" if action.blocks else "programs on several hosts fail"
+        what = f"the driver requests a recovery ({wanted}): {effect}"
+        yield Fault(what, action, evidence, fix=recovery_fix(wanted))
     elif report.flag(paths.RESET_REQUIRED):
         yield Fault(
             "it requires a reset: programs cannot use it", Action.RESET, "Reset Required: Yes"
@@ -100,13 +103,7 @@ def faults_of_memory(report: Report) -> Iterator[Fault]:
     if retired >= MOST_RETIRED:
         what = f"{retired} pages of its memory are retired, the most is 64"
         yield Fault(what, Action.REPLACE, f"Retired Pages: {retired}")
-    pending = {
-        "Remapped Rows Pending": report.flag(paths.REMAP_PENDING),
-        "Pending Page Blacklist": any(report.flag(path) for path in paths.RETIREMENT_PENDING),
-        "Channel Repair Pending": report.flag(paths.CHANNEL_REPAIR),
-        "TPC Repair Pending": report.flag(paths.TPC_REPAIR),
-    }
-    waiting = [name for name, is_pending in pending.items() if is_pending]
+    waiting, contained = _pending(report)
     if waiting:
         what = f"a repair of its memory waits for a reset: until then {WRONG_RESULTS}"
         yield Fault(what, Action.RESET, f"{', '.join(waiting)}: Yes")
@@ -114,48 +111,34 @@ def faults_of_memory(report: Report) -> Iterator[Fault]:
     if uncorrected and not waiting:
         what = f"{uncorrected} memory errors that ECC could not correct since the driver was loaded"
         yield Fault(f"{what}: {WRONG_RESULTS}", Action.RESTART, f"Volatile ECC: {uncorrected}")
+    if contained:
+        what = "a repair of its memory waits for a reset: until then programs are not affected"
+        yield Fault(what, Action.IGNORE, f"{', '.join(contained)}: Yes", fix=WHEN_FREE)
     if report.number(paths.NO_SPARE_ROWS):
         what = "a bank of its memory has no spare rows left: the next fault cannot be repaired"
         yield Fault(what, Action.IGNORE, "Bank Remap Availability, None: not 0")
-    yield from _unreadable(report, paths.MEMORY_NUMBERS, paths.MEMORY_FLAGS)
+    yield from unreadable(report, paths.MEMORY_NUMBERS, paths.MEMORY_FLAGS)
 
 
-def faults_of_clocks(report: Report) -> Iterator[Fault]:
-    """Slower by hardware. A software power cap, idle clocks or application clocks are no fault."""
-    reasons = {
-        "hw_thermal_slowdown": ("heat", "improve the cooling: fans, filters, air flow"),
-        "hw_power_brake_slowdown": ("the power supply", "check power supplies and cables"),
+def _pending(report: Report) -> tuple[list[str], list[str]]:
+    """Repairs that wait for a reset: those that the card must not wait for, and the others.
+
+    What the driver requests of the card (R570 and later) counts more than the kind of repair.
+    """
+    remapping = {"Remapped Rows Pending": report.flag(paths.REMAP_PENDING)}
+    repair = {
+        "Channel Repair Pending": report.flag(paths.CHANNEL_REPAIR),
+        "TPC Repair Pending": report.flag(paths.TPC_REPAIR),
     }
-    active = [name for name in reasons if report.flag(*paths.slowdown(name))]
-    for name in active:
-        cause, fix = reasons[name]
-        what = f"slowed down by {cause}: programs run several times slower"
-        yield Fault(what, Action.INSPECT, f"{name}: Active", fix=fix)
-    if not active and report.flag(*paths.slowdown("hw_slowdown")):
-        what = "slowed down by heat or power: programs run several times slower"
-        yield Fault(what, Action.INSPECT, "hw_slowdown: Active")
-    margin = _margin(report)
-    if margin is not None and margin <= NEAR_C and "hw_thermal_slowdown" not in active:
-        what = f"{margin:g} C below its limit: it slows down, then shuts off"
-        evidence = f"GPU Current Temp: {report.text(paths.TEMPERATURE)}"
-        yield Fault(what, Action.INSPECT, evidence, fix=reasons["hw_thermal_slowdown"][1])
-    memory, limit = report.number(paths.MEMORY_TEMPERATURE), report.number(paths.MEMORY_LIMIT)
-    if memory is not None and limit and memory >= limit:
-        what = f"its memory is at {memory:g} C, the limit is {limit:g} C: it slows down"
-        evidence = f"Memory Current Temp: {memory:g} C"
-        yield Fault(what, Action.INSPECT, evidence, fix=reasons["hw_thermal_slowdown"][1])
-    numbers = (paths.TEMPERATURE, paths.SLOWDOWN_AT, paths.MARGIN, paths.SLOWDOWN_MARGIN)
-    flags = tuple(path for name in (*reasons, "hw_slowdown") for path in paths.slowdown(name))
-    yield from _unreadable(report, numbers, flags)
-
-
-def _margin(report: Report) -> float | None:
-    """Degrees to the slowdown."""
-    left, slow_left = report.number(paths.MARGIN), report.number(paths.SLOWDOWN_MARGIN)
-    if left is not None and slow_left is not None:
-        return left - slow_left
-    now, limit = report.number(paths.TEMPERATURE), report.number(paths.SLOWDOWN_AT)
-    return None if now is None or not limit else limit - now
+    retirement = any(report.flag(path) for path in paths.RETIREMENT_PENDING)
+    urgent: dict[str, bool | None] = {"Pending Page Blacklist": retirement}
+    if report.recovery is Action.IGNORE:
+        remapping |= repair
+    else:
+        urgent |= repair
+    return [name for name, is_set in urgent.items() if is_set], [
+        name for name, is_set in remapping.items() if is_set
+    ]
 
 
 def faults_of_link(report: Report, width: int | None) -> Iterator[Fault]:
@@ -198,7 +181,5 @@ def faults_of_fabric(report: Report) -> Iterator[Fault]:
         yield Fault(what, Action.INSPECT, f"Fabric Health: {', '.join(wrong)}", fix=fix)
 
 
-def _unreadable(
-    report: Report, numbers: tuple[str, ...], flags: tuple[str, ...]
-) -> Iterator[Fault]:
+def unreadable(report: Report, numbers: tuple[str, ...], flags: tuple[str, ...]) -> Iterator[Fault]:
     yield from faults_of_values(tuple(report.bad(numbers, flags)))

@@ -29,6 +29,8 @@ REMAP_FAILURE = "remapped_rows/remapped_row_failure"
 NO_SPARE_ROWS = "remapped_rows/row_remapper_histogram/row_remapper_histogram_none"
 
 TEMPERATURE = "temperature/gpu_temp"
+TARGET = "temperature/gpu_target_temperature"
+HIGHEST = "temperature/gpu_temp_max_gpu_threshold"
 SLOWDOWN_AT = "temperature/gpu_temp_slow_threshold"
 # Since R545, on Ada and later: the distance to the limit, and at which distance it slows down.
 MARGIN = "temperature/gpu_temp_tlimit"

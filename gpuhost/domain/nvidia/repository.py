@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gpuhost.domain.apt.vendor_keys import CUDA_KEYS
+
 BASE = "https://developer.download.nvidia.com/compute/cuda/repos"
 ARCHITECTURES = {"amd64": "x86_64", "arm64": "sbsa"}
 
@@ -50,21 +52,6 @@ class UnknownRepositoryError(ValueError):
     """NVIDIA has no repository for this system."""
 
 
-# Key files and fingerprints by release. 3bf863cc: NVIDIA technical blog, "Updating the CUDA Linux
-# GPG repository key" (2022-04). 8793F200 (Debian 13) and 60DF8A40 (Ubuntu 26.04): file names from
-# NVIDIA's cuda-repo-management README, "GPG keys"; fingerprints as several public projects pin them
-# with the user ids "Kitmaker (Debian 13 Trixie) <kitmaker@nvidia.com>" and "Kitmaker (Ubuntu 26.04)
-# <kitmaker@nvidia.com>".
-_CUDATOOLS = ("3bf863cc.pub", "EB693B3035CD5710E231E123A4B469963BF863CC")
-KEYS = {
-    "debian12": _CUDATOOLS,
-    "debian13": ("8793F200.pub", "02182E60104FCDC26EAE1B8597A5D4CB8793F200"),
-    "ubuntu2204": _CUDATOOLS,
-    "ubuntu2404": _CUDATOOLS,
-    "ubuntu2604": ("60DF8A40.pub", "14BAFBC7562AD710CA04E69905FBB6DA60DF8A40"),
-}
-
-
 def repository(system: System, base: str = BASE) -> Repository:
     """NVIDIA's repository for a system.
 
@@ -72,7 +59,7 @@ def repository(system: System, base: str = BASE) -> Repository:
 
     Raises UnknownRepositoryError.
     """
-    key = KEYS.get(system.repository_name)
+    key = CUDA_KEYS.get(system.repository_name)
     machine = ARCHITECTURES.get(system.architecture)
     if key is None or machine is None:
         raise UnknownRepositoryError(

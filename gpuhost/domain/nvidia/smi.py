@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from gpuhost.domain.nvidia.cards import Card, identify
-from gpuhost.domain.nvidia.placeholders import BadValue, bad_value
+from gpuhost.domain.nvidia.pci import slot_of
+from gpuhost.domain.nvidia.placeholders import BadValue, Meaning, bad_value
 from gpuhost.domain.nvidia.version import CudaVersion, DriverVersion
 
 # One field that the driver does not know fails the whole query, and `compute_cap` is missing before
@@ -95,6 +96,11 @@ class Gpu:
         """What is known of this card; None when neither its name nor its capability is known."""
         return identify(self.name, self.compute_capability)
 
+    @property
+    def slot(self) -> str:
+        """Its place on the PCI bus, as the kernel names it."""
+        return slot_of(self.bus_id)
+
 
 def clean(text: str) -> str:
     """Text without NULs and carriage returns."""
@@ -181,6 +187,12 @@ def _bad_values(columns: dict[str, str]) -> Iterator[BadValue]:
         bad = bad_value(field, cell) if read(cell) is None else None
         if bad:
             yield bad
+    # GB10 shares the host's memory and says [N/A]; a card that says 0, or nothing, has lost its own.
+    total = columns.get("memory.total", "")
+    if not total or _whole(total) == 0:
+        yield BadValue(
+            "memory.total", total or "empty", Meaning.FAULT if total else Meaning.UNKNOWN
+        )
 
 
 def _capability(cell: str) -> str | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from gpuhost.domain.nvidia.actions import Action, recovery
+from gpuhost.domain.nvidia.actions import UNKNOWN_RECOVERY, Action, recovery, recovery_fix
 from gpuhost.domain.nvidia.xid_catalogue import (
     ESCALATED,
     KNOWN,
@@ -56,14 +56,21 @@ class CardError:
         if self.number is None:
             return _NOT_STARTED
         if self.number == RECOVERY:
-            action = recovery_in(self.text) or Action.RESET
-            return Meaning("the driver requests a recovery", action)
+            return _requested(self.text)
         if self.number in NVLINK:
             return NVLINK_HARMLESS if "Nonfatal" in self.text else NVLINK_FATAL
         known = KNOWN.get(self.number, UNKNOWN)
         if self.number in MEMORY and self.times >= OFTEN:
             return ESCALATED.get(known.action, known)
         return known
+
+
+def _requested(text: str) -> Meaning:
+    words = recovery_words(text)
+    action = recovery(words)
+    if action is None:
+        return Meaning("the driver requests an unknown recovery", Action.INSPECT, UNKNOWN_RECOVERY)
+    return Meaning("the driver requests a recovery", action, recovery_fix(words))
 
 
 _NOT_STARTED = Meaning(
@@ -109,7 +116,8 @@ def parse(counted: str) -> tuple[CardError, ...]:
 def _error(text: str, times: int, last: str) -> CardError | None:
     if match := _XID.search(text):
         number = int(match["number"])
-        if number == RECOVERY and recovery_in(text) is Action.IGNORE:
+        if number == RECOVERY and recovery(recovery_words(text)) is Action.IGNORE:
+            # It withdraws its earlier request.
             return None
         return CardError(_slot(match["card"]), number, times, last, text, bool(match["switch"]))
     if "NVRM" not in text:
@@ -132,7 +140,7 @@ def _moment(iso: str) -> str:
     return f"{match[1]} {match[2]} UTC" if match else "an unknown time"
 
 
-def recovery_in(text: str) -> Action | None:
-    """The action that Xid 154 requests; IGNORE: it withdraws its earlier request."""
+def recovery_words(text: str) -> str:
+    """The recovery that Xid 154 requests, in the driver's words; "": none is found."""
     match = _ASKS.search(text)
-    return recovery(match["action"]) if match else None
+    return match["action"] if match else ""

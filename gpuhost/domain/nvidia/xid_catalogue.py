@@ -2,7 +2,9 @@
 
 Source: NVIDIA, "Xid Catalog" (docs.nvidia.com/deploy/xid-errors/analyzing-xid-catalog.html, as of
 2025-10), column "Immediate Action": IGNORE, RESTART_APP, RESET_GPU, RESTART_VM and RESTART_BM,
-CHECK_MECHANICALS. A number that the catalogue calls unused, or does not have, is not in here.
+CHECK_MECHANICALS, CHECK_UVM. A number that the catalogue calls unused, or does not have, is not in
+here. It is of A100 and later; of older cards 61 is known too ("XID Errors", before the catalogue).
+Where it has a workflow (45, 48, 74), the action is that of its usual end.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from dataclasses import dataclass
 from gpuhost.domain.nvidia.actions import Action
 
 LATER = "reset the card, or reboot, when convenient: until then the card continues to work"
+IF_MORE = "watch it: if other errors of the card follow, test the card"
 COMES_BACK = "; if it comes back, replace the card"
 
 
@@ -54,7 +57,7 @@ def _all(numbers: Iterable[int], meaning: Meaning) -> dict[int, Meaning]:
 _REPORTS = (14, 37, 44, 66, 67, 106, 107, 108, 121, 137, 141, 152, 153, 160, 162, 163)
 _COPY_ENGINES = (39, 40, 41, 70, 71, 72, 75, 76, 77, 85, *range(126, 136))
 _MEDIA_ENGINES = (60, 68, *range(82, 85), 86, 88, 89, *range(96, 106), 139)
-_COMMANDS = (11, 25, 32, 69, 80, 159)
+_COMMANDS = (11, 25, 32, 69, 80)
 
 KNOWN: dict[int, Meaning] = {
     **_all(_REPORTS, _ignored("the driver reports an error that needs no action of its own")),
@@ -65,12 +68,16 @@ KNOWN: dict[int, Meaning] = {
     13: _restart("a program made the card compute something invalid"),
     31: _restart("a program accessed memory that is not its own"),
     38: _ignored("the driver's firmware failed once"),
-    43: _restart("a program's work was stopped because of its own error"),
+    43: _ignored("a program's work was stopped because of its own error", "restart that program"),
     45: _restart("a program's work was cleaned up after it ended"),
     46: _reset("the card stopped processing"),
     48: _reset("the card's memory has an error that ECC cannot correct", COMES_BACK),
     54: Meaning("a power cable of the card is not attached", Action.INSPECT),
-    61: _reset("the card's controller stopped"),
+    61: Meaning(
+        "the card's controller stopped at a breakpoint",
+        Action.INSPECT,
+        f"if programs hang or are slow: {Action.RESET.fix}; then update driver and firmware",
+    ),
     62: _reset("the card's controller halted"),
     63: _ignored("faulty memory was disabled", LATER),
     64: _reset("faulty memory could not be disabled", COMES_BACK),
@@ -95,9 +102,15 @@ KNOWN: dict[int, Meaning] = {
     151: Meaning("a key of confidential computing was not renewed", Action.REBOOT),
     155: _reset("an NVLink has a fault"),
     156: _reset("a faulty part of the card was disabled: it takes effect with a reset"),
-    157: Meaning("a faulty part of the card could not be disabled", Action.INSPECT),
+    157: _ignored("a faulty part of the card could not be disabled", IF_MORE),
     158: _reset("the card did not answer in time"),
-    161: Meaning("a faulty channel of the card could not be disabled", Action.INSPECT),
+    # Processor and card in one package (Grace).
+    159: Meaning(
+        "the link between processor and card reports an error",
+        Action.INSPECT,
+        "dmesg | grep -i uvm; if it names a fatal error, restart the programs that use the card",
+    ),
+    161: _ignored("a faulty channel of the card could not be disabled", IF_MORE),
     171: _reset("the card's memory has an error that ECC cannot correct", COMES_BACK),
     172: _reset("the card's caches have an error that ECC cannot correct", COMES_BACK),
 }

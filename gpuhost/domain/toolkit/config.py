@@ -27,6 +27,7 @@ class ToolkitConfig:
     + by_environment: containers may name their cards in NVIDIA_VISIBLE_DEVICES, as `--gpus` does
     + disable_require: images' requirements of CUDA and driver are not checked
     + swarm_resource: the variable by which Swarm names cards; "": not set
+    + lines: all that it says, without comments
     """
 
     no_cgroups: bool = False
@@ -34,6 +35,7 @@ class ToolkitConfig:
     by_environment: bool = True
     disable_require: bool = False
     swarm_resource: str = ""
+    lines: tuple[str, ...] = ()
 
 
 def parse_config(text: str | None) -> ToolkitConfig:
@@ -45,6 +47,9 @@ def parse_config(text: str | None) -> ToolkitConfig:
         by_environment=values.get(BY_ENVIRONMENT) != "false",
         disable_require=values.get("disable-require") == "true",
         swarm_resource=values.get("swarm-resource", ""),
+        lines=tuple(
+            line for line in map(str.strip, (text or "").splitlines()) if line[:1] not in "#"
+        ),
     )
 
 

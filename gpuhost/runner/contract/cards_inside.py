@@ -63,6 +63,15 @@ def card_use(*, requests: object, runtime: object, devices: object) -> str:
     return BY_RUNTIME if runtime == "nvidia" else ""
 
 
+def by_hook(*, requests: object, runtime: object) -> bool:
+    """Whether the toolkit's hook or runtime gave it cards, so that systemd does not know of them.
+
+    What is given by CDI, or as a device by its path, is in the container's own specification.
+    """
+    given = [entry for entry in _mappings(requests) if entry.get("Driver") != "cdi"]
+    return runtime == "nvidia" or any(map(_is_nvidia, given))
+
+
 def _mappings(value: object) -> list[Mapping[str, Any]]:
     entries = value if isinstance(value, list) else []
     return [entry for entry in entries if isinstance(entry, dict)]

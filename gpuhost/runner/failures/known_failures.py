@@ -11,6 +11,7 @@ from gpuhost.runner.failures.build_failures import KNOWN as DOCKERFILE
 from gpuhost.runner.failures.database_failures import KNOWN as DATABASE
 from gpuhost.runner.failures.download_failures import KNOWN as DOWNLOADS
 from gpuhost.runner.failures.engine_failures import ENGINE, REGISTRY, START
+from gpuhost.runner.failures.limit_failures import KNOWN as LIMITS
 from gpuhost.runner.failures.signature import Signature
 from gpuhost.runner.failures.tool_failures import KNOWN as TOOLS
 
@@ -160,6 +161,7 @@ KNOWN: tuple[Signature, ...] = (
     *_DISK,
     *ENGINE,
     *START,
+    *LIMITS,
     *_MEMORY,
     *APT,
     *DOWNLOADS,
@@ -171,12 +173,15 @@ KNOWN: tuple[Signature, ...] = (
     *_STATUS,
 )
 # All of a build's output is read, in which the words of a start would be a chance.
-OF_BUILDS: tuple[Signature, ...] = tuple(one for one in KNOWN if one not in (*START, *DATABASE))
+OF_BUILDS: tuple[Signature, ...] = tuple(
+    one for one in KNOWN if one not in (*START, *LIMITS, *DATABASE)
+)
 # A server that refuses connections is the database, not a registry.
 OF_MIGRATIONS: tuple[Signature, ...] = (
     *_DISK,
     *ENGINE,
     *START,
+    *LIMITS,
     *_MEMORY,
     *DATABASE,
     *_APP,

@@ -1,0 +1,66 @@
+"""The network of containers."""
+
+from __future__ import annotations
+
+from gpuhost.checks.finding import Verdict, fail, later, ok, warn
+from gpuhost.checks.registry import check
+from gpuhost.plans.docker_network import (
+    bridgeless,
+    is_forwarding_at_boot,
+    not_forwarding,
+    unforwarded,
+    unmasqueraded,
+)
+from gpuhost.settings import Settings
+from gpuhost.snapshot import Snapshot
+from gpuhost.snapshot.engine import Engine
+from gpuhost.snapshot.sysctl import IP_FORWARD
+
+RESTART = "then systemctl restart docker"
+EXPECTED = "the kernel forwards, and the engine makes its rules"
+
+
+@check("docker.network", "Containers reach other machines, now and after the next boot.")
+def network(snapshot: Snapshot, settings: Settings) -> Verdict:
+    if snapshot.docker.engine is None:
+        return later("the engine does not answer")
+    if source := unmasqueraded(snapshot):
+        return fail(
+            EXPECTED,
+            "containers reach no other machine: the engine makes no rules, and none masquerades",
+            evidence=source,
+            fix=f"remove {source}, {RESTART}; firewall_allow also limits published ports",
+        )
+    if source := bridgeless(snapshot):
+        built = warn(
+            EXPECTED, "images are built without a network", evidence=source, fix=f"remove {source}"
+        )
+    else:
+        built = ok(EXPECTED)
+    return _forwarding(snapshot, snapshot.docker.engine) or built
+
+
+def _forwarding(snapshot: Snapshot, engine: Engine) -> Verdict | None:
+    lines = ", ".join(map(str, not_forwarding(snapshot)))
+    left_off = unforwarded(snapshot)
+    fixes = [f"delete {lines}, or set it to 1"] if lines else []
+    fixes += [f"remove {left_off}, {RESTART}"] if left_off else []
+    fix, boot = "; ".join(fixes), "after the next boot containers"
+    if not engine.forwards:
+        actual = f"containers have no network: {IP_FORWARD} is 0"
+        causes = f"set by {lines}" if lines else left_off
+        fix = "; ".join([*fixes, f"sysctl -w {IP_FORWARD}=1"])
+        return fail(EXPECTED, actual, evidence=causes, fix=fix)
+    if lines and left_off:
+        actual = f"{boot} have no network: {lines} sets {IP_FORWARD} to 0, and the engine leaves it"
+        return fail(EXPECTED, actual, evidence=left_off, fix=fix)
+    if lines:
+        actual = f"{lines} sets {IP_FORWARD} to 0: the engine sets it to 1 when it starts, and"
+        actual += " containers lose their network whenever the file is applied again"
+        return warn(EXPECTED, actual, fix=fix)
+    if left_off and not is_forwarding_at_boot(snapshot):
+        actual = (
+            f"{boot} may have no network: no file of sysctl.d sets {IP_FORWARD}, nor the engine"
+        )
+        return warn(EXPECTED, actual, evidence=left_off, fix=fix)
+    return None

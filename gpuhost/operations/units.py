@@ -1,0 +1,36 @@
+"""Files of systemd's units: written, and read again by systemd only if it has to."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from gpuhost.operations.reading import Commands
+from gpuhost.operations.refuse import refuse
+from gpuhost.plans.host_file import HostFile
+from gpuhost.plans.reload import needs_reload, reload_refusal
+from gpuhost.remote.commands import put
+from gpuhost.remote.units import RELOAD, enable
+from gpuhost.snapshot import Snapshot
+from gpuhost.snapshot.units import read_unit
+
+
+def is_refused(noun: str, snapshot: Snapshot, paths: Iterable[str], *, adopt: bool) -> bool:
+    """Refuse to change these files, if systemd would take the GPUs from running containers."""
+    reason = reload_refusal(snapshot, adopt=adopt) if needs_reload(snapshot, paths) else ""
+    if reason:
+        refuse(noun, reason)
+    return bool(reason)
+
+
+def write_files(snapshot: Snapshot, differing: Collection[HostFile]) -> Commands:
+    """Write files, units among them."""
+    for file in differing:
+        yield put(file.path, file.content, mode=file.mode)
+    if needs_reload(snapshot, [file.path for file in differing]):
+        yield RELOAD
+
+
+def enable_missing(snapshot: Snapshot, *units: str) -> Commands:
+    """Enable the units that are not."""
+    if missing := [name for name in units if not read_unit(snapshot.probes, name).enabled]:
+        yield enable(*missing)

@@ -1,0 +1,53 @@
+"""Whether containers reach other machines: the kernel forwards, and something masquerades."""
+
+from __future__ import annotations
+
+import re
+
+from gpuhost.plans.docker_flags import switch
+from gpuhost.snapshot import Snapshot
+from gpuhost.snapshot.docker import DAEMON_JSON
+from gpuhost.snapshot.sysctl import FORWARDING, Assignment
+
+MASQUERADING = re.compile(r"-j (MASQUERADE|SNAT)\b|\b(masquerade|snat)\b")
+
+
+def not_forwarding(snapshot: Snapshot) -> list[Assignment]:
+    """The lines that stop forwarding at boot, with `sysctl --system`, or when ufw starts."""
+    lines = [snapshot.sysctl.at_boot(key) for key in FORWARDING]
+    lines += [line for line in snapshot.sysctl.of_ufw if line.key in FORWARDING]
+    return [line for line in lines if line and line.value == "0"]
+
+
+def is_forwarding_at_boot(snapshot: Snapshot) -> bool:
+    """Whether a file makes the kernel forward, also where the engine does not."""
+    lines = [snapshot.sysctl.at_boot(key) for key in FORWARDING]
+    return any(line and line.value != "0" for line in lines)
+
+
+def unforwarded(snapshot: Snapshot) -> str:
+    """What keeps dockerd from switching forwarding on, as it does when it starts; "": nothing."""
+    setting = switch(snapshot, "ip-forward")
+    return setting.source if setting and not setting.on else ""
+
+
+def unmasqueraded(snapshot: Snapshot) -> str:
+    """What keeps dockerd from making rules, if no others masquerade; "": containers' packets are.
+
+    (docs.docker.com/engine/network/packet-filtering-firewalls: without rules no way back is known.)
+    """
+    setting = switch(snapshot, "iptables")
+    if setting is None or setting.on:
+        return ""
+    ruleset = snapshot.firewall.rulesets[4]
+    rules = [rule for backend in ruleset.backends for _, _, rule in backend.rules()]
+    rules += [r for nft in ruleset.nft for chain in nft.chains.values() for r in chain.rules]
+    return "" if any(map(MASQUERADING.search, rules)) else setting.source
+
+
+def bridgeless(snapshot: Snapshot) -> str:
+    """What takes the default bridge away, on which images are built; "": nothing."""
+    if snapshot.docker_unit.value("bridge") == "none":
+        return "--bridge=none of its unit"
+    values = snapshot.docker.config.values or {}
+    return f'"bridge": "none" in {DAEMON_JSON}' if values.get("bridge") == "none" else ""

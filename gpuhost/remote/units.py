@@ -1,0 +1,40 @@
+"""systemd's units, without a reload of all of them: on some hosts a reload takes the GPUs from
+running containers (plans/reload.py).
+
+With --root=/, systemctl only makes the links; after any other `enable` or `disable` it reloads.
+systemd looks for the file of a new unit when the unit is started.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pyinfra.api import StringCommand
+
+from gpuhost.remote.commands import remove, run
+
+RELOAD = run("systemctl", "daemon-reload", seconds=60)
+
+
+def enable(*units: str) -> StringCommand:
+    """Start them at boot."""
+    return run("systemctl", "enable", "--root=/", *units, seconds=60)
+
+
+def enable_now(*units: str, seconds: int) -> Iterator[StringCommand]:
+    """Start them now and at boot."""
+    yield enable(*units)
+    yield run("systemctl", "start", *units, seconds=seconds)
+
+
+def disable_now(*units: str, seconds: int = 60) -> Iterator[StringCommand]:
+    """Stop them, and start them no more at boot."""
+    yield run("systemctl", "disable", "--root=/", *units, seconds=60)
+    yield run("systemctl", "stop", *units, seconds=seconds)
+
+
+def remove_units(paths: list[str], *units: str) -> Iterator[StringCommand]:
+    """Stop units and delete files: systemd forgets a stopped unit without a file."""
+    if units:
+        yield from disable_now(*units)
+    yield remove(*paths)
