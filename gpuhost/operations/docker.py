@@ -21,6 +21,7 @@ from gpuhost.operations.docker_activation import (
 from gpuhost.operations.findings import failing_ids
 from gpuhost.operations.reading import Commands, executing, operation, read
 from gpuhost.operations.refuse import refuse, tell
+from gpuhost.operations.units import may_reload
 from gpuhost.plans.apt_archives import optional_archives
 from gpuhost.plans.docker import keys_not_live, merged_config, restart_stops
 from gpuhost.plans.docker_flags import unit_fault, untried
@@ -97,6 +98,8 @@ def engine(
     if is_stuck and not _may_restart(snapshot, settings):
         refuse("docker", _restart_first(snapshot))
         return
+    if _masked(snapshot) and not may_reload("docker", snapshot, adopt=adopt):
+        return
     if stops := stopped(snapshot, settings):
         tell("docker", f"stops {', '.join(stops)}")
     if finding_of("docker.repository", snapshot, settings).status is Status.FAIL:
@@ -118,10 +121,9 @@ def engine(
 
 def _start(snapshot: Snapshot, *, is_stuck: bool) -> Commands:
     units = [unit for name in UNITS if (unit := snapshot.units.declared.get(name))]
-    masked = [unit.name for unit in units if unit.masked]
     has_failed = snapshot.docker.engine is None and any(unit.failed for unit in units)
     anew = is_stuck or has_failed
-    if masked:
+    if masked := _masked(snapshot):
         yield run("systemctl", "unmask", *masked)
         # A mask until the next boot is another link.
         yield run("systemctl", "unmask", "--runtime", *masked)
@@ -130,6 +132,11 @@ def _start(snapshot: Snapshot, *, is_stuck: bool) -> Commands:
         yield from restart_engine()
     else:
         yield from enable_now(ENGINE, seconds=120)
+
+
+def _masked(snapshot: Snapshot) -> list[str]:
+    units = [snapshot.units.declared.get(name) for name in UNITS]
+    return [unit.name for unit in units if unit and unit.masked]
 
 
 def _is_somebody_elses_mistake(snapshot: Snapshot) -> bool:
@@ -161,6 +168,7 @@ def daemon_json(
     address_pools: tuple[str, ...] = (),
     data_root: str | None = None,
     live_restore: bool = True,
+    cgroup_driver: Literal["cgroupfs", "systemd"] | None = None,
     features: dict[str, bool] | None = None,
     gpu: Literal["auto", "required", "none"] = "auto",
     restart: Restart = "idle",
@@ -177,6 +185,8 @@ def daemon_json(
     + address_pools: networks for containers: "10.200.0.0/16#24"
     + data_root: the directory of images and volumes
     + live_restore: containers keep running while the engine restarts
+    + cgroup_driver: "cgroupfs": containers keep GPUs that the toolkit's hook gave them when systemd
+      reloads its units; containers that run need a restart; None: the engine's own choice
     + features: the engine's feature switches
     + gpu: register the nvidia runtime: "auto" (if there is a card), "required", or "none"
     + restart: restart the engine: "idle" (if no container would stop), "always", or "never"
@@ -198,6 +208,7 @@ def daemon_json(
         docker_address_pools=tuple(address_pools),
         docker_data_root=data_root,
         docker_live_restore=live_restore,
+        docker_cgroup_driver=cgroup_driver,
         docker_features=features or {},
         docker_restart=restart,
         gpu=gpu,
