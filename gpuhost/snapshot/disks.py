@@ -134,7 +134,7 @@ _COLUMNS = (
     r" +(?P<inodes>\d+|-) +(?P<inodes_free>\d+|-) +(?P<target>/.*)"
 )
 _ROW = re.compile(_COLUMNS, re.ASCII)
-_ROW_OF_FILE = re.compile(r"(?P<file>/.*?) +" + _COLUMNS, re.ASCII)
+_ROW_OF_FILE = re.compile(r"(?P<file>/.*?)(?<! ) +" + _COLUMNS, re.ASCII)
 
 
 def _rows(output: str, pattern: re.Pattern[str]) -> Iterator[re.Match[str]]:

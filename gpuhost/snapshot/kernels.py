@@ -16,6 +16,8 @@ from gpuhost.snapshot.probes import NotRead, Probe, Probes
 from gpuhost.snapshot.request import ProbeCommand, Request
 
 MODULE_LISTS = re.compile(r"/(?:usr/)?lib/modules/([^/]+)/modules\.dep:([^:]+):")
+# /boot has room for a few.
+MOST_KERNELS = 1000
 # Companions of the driver's module, and modules with a similar name.
 COMPANIONS = ("-uvm", "-modeset", "-drm", "-peermem", "-backlight", "fb")
 UVM = "-uvm"
@@ -141,6 +143,8 @@ class Kernels:
         modules = list(_modules(probes.output("kernel_modules", allow=(0, 1, 2))))
         names = probes.output("kernels", allow=(0, 1)).splitlines()
         releases = {name.removeprefix("vmlinuz-") for name in names if name.startswith("vmlinuz-")}
+        if len(releases) > MOST_KERNELS:
+            raise NotRead(f"{len(releases)} kernels in /boot; at most {MOST_KERNELS}")
         installed = tuple(sorted(releases, key=_by_version))
         nvidia = {release: Module(path) for release, path in modules if _is_driver(path)}
         companions = {(release, _stem(path)) for release, path in modules if _is_companion(path)}
@@ -148,11 +152,8 @@ class Kernels:
             running=words[2],
             installed=installed,
             nvidia=nvidia,
-            without_uvm=frozenset(
-                release
-                for release, _ in companions
-                if release in nvidia and not _has_uvm(release, companions)
-            ),
+            without_uvm=frozenset(release for release, _ in companions if release in nvidia)
+            - {release for release, name in companions if name.endswith(UVM)},
             rivals=_rivals(modules),
             boot=read_boot_entry(probes, installed),
             blocks=_blocks(probes),
@@ -205,10 +206,6 @@ def _is_driver(path: str) -> bool:
 def _is_companion(path: str) -> bool:
     """A module that is built together with the driver's."""
     return _stem(path).startswith("nvidia") and _stem(path).endswith(COMPANIONS[:4])
-
-
-def _has_uvm(release: str, companions: set[tuple[str, str]]) -> bool:
-    return any(kernel == release and name.endswith(UVM) for kernel, name in companions)
 
 
 def _by_version(release: str) -> list[tuple[int, int, str]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from gpuhost.domain.firewall.listeners import DOCKER_PROXY, ENGINE_PROGRAM
 from gpuhost.domain.firewall.sockets import parse_published, parse_sockets
@@ -14,6 +15,8 @@ from gpuhost.snapshot.request import ProbeCommand, Request
 
 LISTENERS = ProbeCommand("listeners", "ss -Hltnup")
 REQUEST = Request(probes=(LISTENERS,))
+# Every port of both protocols, on IPv4 and IPv6.
+MOST_PORTS = 4 * 65535
 
 
 @dataclass(frozen=True, order=True)
@@ -57,7 +60,7 @@ class Ports:
                 raise NotRead(listed)
             # What it publishes is unknown, and no other engine's either.
             return cls(tuple(sorted(set(_listening(probes.output("listeners"))))))
-        published = frozenset(used for container in listed for used in _published(container))
+        published = frozenset(_all_published(listed))
         known = {(used.port, used.protocol) for used in published}
         # Without its userland proxy the engine itself holds what containers publish (moby#28589).
         itself = {(used.port, used.protocol, used.address, ENGINE_PROGRAM) for used in published}
@@ -83,6 +86,14 @@ def _listening(ss: str) -> Iterator[UsedPort]:
         if socket.protocol in ("tcp", "udp"):
             holder = socket.process or "the kernel"
             yield UsedPort(socket.port, socket.protocol, socket.address, holder)
+
+
+def _all_published(containers: Iterable[Container]) -> list[UsedPort]:
+    each = (used for container in containers for used in _published(container))
+    first = list(islice(each, MOST_PORTS + 1))
+    if len(first) > MOST_PORTS:
+        raise NotRead(f"containers publish more than {MOST_PORTS} ports")
+    return first
 
 
 def _published(container: Container) -> Iterator[UsedPort]:

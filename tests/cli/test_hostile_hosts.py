@@ -31,6 +31,7 @@ REASONS = {
     "empty lines": "the reading printed more than 8 MB",
     "endless errors": "the reading printed more than 8 MB",
     "cut": "the host's reply is incomplete",
+    "lines": "has more than 8 MB or 500000 lines: 'files'",
 }
 # Only the part about apps is unusable: the rest of the host is checked.
 ONLY_APPS = {

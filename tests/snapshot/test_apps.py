@@ -238,6 +238,15 @@ def test_only_not_read_is_raised(value: Any, units: str) -> None:
         assert app.project == app.project and app.current_release in (None, *app.releases)
 
 
+def test_ports_without_end() -> None:
+    """A line is short, and its ranges are long."""
+    ranges = ", ".join(f"192.0.2.{last}:1-65535->1-65535/tcp" for last in range(5))
+    out = f"1f\tweb\trunning\tx\t{ranges}\tshop\n"
+    changed = {"docker_containers": {"out": out}, "listeners": {"out": LISTENERS}}
+    with pytest.raises(NotRead, match="containers publish more than 262140 ports"):
+        Snapshot(probes("debian13-docker", changed=changed)).ports  # noqa: B018
+
+
 def test_ports_in_use() -> None:
     snapshot = Snapshot(
         probes(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+
+from gpuhost.domain.shell_words import shell_words
 
 CHAIN = re.compile(r":(\S+) (\S+)")
 RULE = re.compile(r"-A (\S+)(?: (.*))?")
@@ -106,10 +107,7 @@ def options(rule: str) -> frozenset[Option]:
 
 def words(rule: str) -> list[str]:
     """A rule's words, without their quotes."""
-    try:
-        return shlex.split(rule)
-    except ValueError:
-        return rule.split()
+    return shell_words(rule)
 
 
 def _bare(word: str) -> str:
