@@ -159,6 +159,10 @@ docker_data_root = None
 # Keep containers running while the engine restarts.
 docker_live_restore = True
 
+# What manages the containers' cgroups; None: what the engine chooses. See toolkit.reload. Allowed:
+# None or "cgroupfs" or "systemd".
+docker_cgroup_driver = None
+
 # The engine's feature switches. Allowed: a dictionary, a string to True or False.
 docker_features = {}
 

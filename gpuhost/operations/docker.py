@@ -168,6 +168,7 @@ def daemon_json(
     address_pools: tuple[str, ...] = (),
     data_root: str | None = None,
     live_restore: bool = True,
+    cgroup_driver: Literal["cgroupfs", "systemd"] | None = None,
     features: dict[str, bool] | None = None,
     gpu: Literal["auto", "required", "none"] = "auto",
     restart: Restart = "idle",
@@ -184,6 +185,8 @@ def daemon_json(
     + address_pools: networks for containers: "10.200.0.0/16#24"
     + data_root: the directory of images and volumes
     + live_restore: containers keep running while the engine restarts
+    + cgroup_driver: "cgroupfs": containers keep GPUs that the toolkit's hook gave them when systemd
+      reloads its units; containers that run need a restart; None: the engine's own choice
     + features: the engine's feature switches
     + gpu: register the nvidia runtime: "auto" (if there is a card), "required", or "none"
     + restart: restart the engine: "idle" (if no container would stop), "always", or "never"
@@ -205,6 +208,7 @@ def daemon_json(
         docker_address_pools=tuple(address_pools),
         docker_data_root=data_root,
         docker_live_restore=live_restore,
+        docker_cgroup_driver=cgroup_driver,
         docker_features=features or {},
         docker_restart=restart,
         gpu=gpu,

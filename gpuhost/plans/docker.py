@@ -14,6 +14,7 @@ from gpuhost.snapshot import NotRead, Snapshot
 from gpuhost.snapshot.docker import DAEMON_JSON
 from gpuhost.snapshot.engine import Engine
 
+CGROUP_DRIVER = "native.cgroupdriver="
 NVIDIA_RUNTIME = {"args": [], "path": "nvidia-container-runtime"}
 
 
@@ -39,6 +40,8 @@ def declared_keys(settings: Settings, *, gpu: bool, swarm: bool) -> dict[str, An
         ]
     if settings.docker_data_root:
         keys["data-root"] = settings.docker_data_root
+    if settings.docker_cgroup_driver:
+        keys["exec-opts"] = [f"{CGROUP_DRIVER}{settings.docker_cgroup_driver}"]
     for feature, on in settings.docker_features.items():
         keys[f"features.{feature}"] = on
     if gpu:
@@ -109,6 +112,7 @@ def keys_not_live(snapshot: Snapshot, settings: Settings) -> list[str]:
             ("registry-mirrors", _mirrors(values), running.registry_mirrors),
             ("live-restore", values.get("live-restore", False), running.live_restore),
             ("data-root", values.get("data-root", running.root), running.root),
+            ("exec-opts", _cgroup_driver(values, running), running.cgroup_driver),
             (
                 "default-address-pools",
                 _pools(values) or running.address_pools,
@@ -133,6 +137,15 @@ def keys_not_live(snapshot: Snapshot, settings: Settings) -> list[str]:
 
 def _mirrors(values: dict[str, Any]) -> tuple[str, ...]:
     return tuple(str(mirror).rstrip("/") for mirror in _list(values.get("registry-mirrors")))
+
+
+def _cgroup_driver(values: dict[str, Any], running: Engine) -> str:
+    """The one that daemon.json names, the last of several; else the engine's own choice."""
+    options = [str(option) for option in _list(values.get("exec-opts"))]
+    named = [option for option in options if option.startswith(CGROUP_DRIVER)]
+    if not named or not running.cgroup_driver:
+        return running.cgroup_driver
+    return named[-1].removeprefix(CGROUP_DRIVER)
 
 
 def _pools(values: dict[str, Any]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from gpuhost.domain.docker.daemon_file import major_version
 from gpuhost.plans.toolkit import gives_by_cdi
 from gpuhost.snapshot import Snapshot
-from gpuhost.snapshot.containers import is_listed
+from gpuhost.snapshot.containers import InspectedContainer, is_listed
 from gpuhost.snapshot.units import read_unit
 
 SYSTEMD = "systemd"
@@ -37,10 +37,24 @@ def takes_cards(snapshot: Snapshot) -> bool | None:
 
 def losing_containers(snapshot: Snapshot) -> tuple[str, ...]:
     """Running containers that a reload takes, or may take, the cards from. Raises NotRead."""
-    if takes_cards(snapshot) is False or not is_listed(snapshot.probes):
+    if takes_cards(snapshot) is False:
+        return left_to_systemd(snapshot)
+    return tuple(container.name for container in _given_by_hook(snapshot))
+
+
+def left_to_systemd(snapshot: Snapshot) -> tuple[str, ...]:
+    """Containers that were started before the engine stopped using systemd: their next start ends
+    that. Raises NotRead."""
+    engine = snapshot.docker.engine
+    if engine is None or engine.cgroup_driver in ("", SYSTEMD):
         return ()
-    running = (container for container in snapshot.containers.all if container.running)
-    return tuple(container.name for container in running if container.by_hook)
+    return tuple(each.name for each in _given_by_hook(snapshot) if each.by_systemd)
+
+
+def _given_by_hook(snapshot: Snapshot) -> list[InspectedContainer]:
+    if not is_listed(snapshot.probes):
+        return []
+    return [each for each in snapshot.containers.all if each.running and each.by_hook]
 
 
 def needs_reload(snapshot: Snapshot, paths: Iterable[str]) -> bool:

@@ -182,6 +182,10 @@ class Settings(BaseModel):
         None, "Directory of images and volumes; None: the engine's default."
     )
     docker_live_restore: bool = setting(True, "Keep containers running while the engine restarts.")
+    docker_cgroup_driver: Literal["cgroupfs", "systemd"] | None = setting(
+        None,
+        "What manages the containers' cgroups; None: what the engine chooses. See toolkit.reload.",
+    )
     docker_features: dict[str, bool] = setting({}, "The engine's feature switches.")
     docker_min_memory_gb: float = setting(
         8,

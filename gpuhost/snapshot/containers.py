@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -43,6 +44,10 @@ INSPECT_ALL = """listed=$2/docker_containers
 until [ -s "$listed.rc" ]; do sleep 0.1; done
 [ "$(cat "$listed.rc")" = 0 ] || { cat "$listed.err" >&2; exit 1; }
 cut -f 1 "$listed.out" | xargs -r docker container inspect --format "$1\""""
+# systemd's own groups of containers, in version 2 or below a controller of version 1; by default in
+# system.slice. printf is the shell's own.
+SCOPES = r"printf '%s\n' /sys/fs/cgroup/*/docker-*.scope /sys/fs/cgroup/*/*/docker-*.scope"
+SCOPE = re.compile(r"/docker-([0-9a-f]{64})\.scope$", re.MULTILINE)
 REQUEST = Request(
     probes=(
         ProbeCommand(
@@ -51,6 +56,7 @@ REQUEST = Request(
             seconds=20,
             only_if=ENGINE_RUNS,
         ),
+        ProbeCommand("container_scopes", SCOPES, at_once=True),
         # Only releases have such images.
         ProbeCommand(
             "docker_images",
@@ -94,6 +100,7 @@ class InspectedContainer:
     + ends: the engine does not start it again
     + started: epoch seconds, of its last start
     + uses_card: it was given NVIDIA cards; by_hook: by the toolkit's hook or runtime
+    + by_systemd: systemd manages its cgroup, by the engine's driver when it was started
     + declared: the ports that it was created with; bound: the ports that it publishes while it runs
     """
 
@@ -115,6 +122,7 @@ class InspectedContainer:
     id: str = ""
     uses_card: bool = False
     by_hook: bool = False
+    by_systemd: bool = False
 
     @property
     def running(self) -> bool:
@@ -142,10 +150,17 @@ class Containers:
         if not is_listed(probes):
             raise NotRead(NOT_RUNNING)
         lines = _inspected(probes)
+        has_scopes = "container_scopes" in probes
+        scopes = frozenset(SCOPE.findall(probes.output("container_scopes")) if has_scopes else ())
         images = probes.output("docker_images") if "docker_images" in probes else ""
         rows = (line.split("\t") for line in images.splitlines())
         return cls(
-            tuple(sorted(map(_container, _parsed(lines)), key=lambda container: container.name)),
+            tuple(
+                sorted(
+                    (_container(value, scopes) for value in _parsed(lines)),
+                    key=lambda container: container.name,
+                )
+            ),
             {row[0]: row[1] for row in rows if len(row) == 2},
         )
 
@@ -173,7 +188,7 @@ def _parsed(lines: list[str]) -> Iterator[Mapping[str, Any]]:
             raise NotRead(f"docker inspect did not print JSON: {error}") from error
 
 
-def _container(value: Mapping[str, Any]) -> InspectedContainer:
+def _container(value: Mapping[str, Any], scopes: frozenset[str]) -> InspectedContainer:
     return InspectedContainer(
         name=text(value.get("name")).lstrip("/"),
         image=text(value.get("image")),
@@ -199,6 +214,7 @@ def _container(value: Mapping[str, Any]) -> InspectedContainer:
             )
         ),
         by_hook=by_hook(requests=value.get("requests"), runtime=value.get("runtime")),
+        by_systemd=text(value.get("id")) in scopes,
     )
 
 

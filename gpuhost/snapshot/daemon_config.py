@@ -21,7 +21,7 @@ APPLIED = "/var/lib/gpuhost/docker/daemon.json.applied"
 # or the shell would change are not known here: then it judges the file alone.
 VALIDATE = r"""
 argv=$(sed -n 's/^ExecStart=.*; argv\[\]=[^ ]*dockerd \(.*\) ; ignore_errors=.*/\1/p' "$1")
-case $argv in *[\$\"\'\\]*) argv= ;; esac
+case $argv in *[\$\\\""'"]*) argv= ;; esac
 set -f
 exec dockerd --validate $argv
 """

@@ -7,6 +7,7 @@ log it. The reply is one tar, compressed and in base64.
 from __future__ import annotations
 
 import base64
+import re
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
@@ -17,7 +18,11 @@ from gpuhost.snapshot.probes import Probe, Probes
 # What a reply may unpack to: a host with a thousand mounts and three thousand packages sends a
 # twentieth of it.
 MAX_UNPACKED = 32 * MB
+# Of one probe. An engine that publishes every port of a host is a quarter of the lines.
+MAX_TEXT, MAX_LINES = 8 * MB, 500_000
 GZIP = 16 + zlib.MAX_WBITS
+# As a shell writes it; nothing, if the probe did not end.
+STATUS = re.compile(r"[0-9]{0,3}")
 # Of a tar: its unit of length, and the type of a file.
 BLOCK, REGULAR = 512, b"0"
 # Name, size, type and "ustar": POSIX, pax, "ustar Interchange Format".
@@ -48,14 +53,15 @@ def decode(reply: Iterable[str]) -> Probes:
         packed = base64.b64decode("".join(map(str.strip, reply)), validate=True)
         # Unpack the whole first: only the checksum at the end shows that the reply was cut.
         texts = dict(_members(_unpack(packed)))
+        names = sorted(name[:-3] for name in texts if name.endswith(".rc"))
+        probes = {name: _probe(texts, name) for name in names}
     except TooLarge:
         raise
     except (zlib.error, struct.error, EOFError, OSError, ValueError) as error:
         raise BadReply(f"the host's reply is incomplete: {error}") from error
-    names = sorted(name[:-3] for name in texts if name.endswith(".rc"))
-    if not names:
+    if not probes:
         raise BadReply("the host's reply is incomplete: it holds no probe")
-    return Probes({name: _probe(texts, name) for name in names})
+    return Probes(probes)
 
 
 def _unpack(packed: bytes) -> bytes:
@@ -85,8 +91,12 @@ def _members(archive: bytes) -> Iterator[tuple[str, str]]:
 
 def _probe(texts: dict[str, str], name: str) -> Probe:
     status = texts[f"{name}.rc"].strip()
+    if not STATUS.fullmatch(status):
+        raise ValueError("no exit status")
+    out, err = texts.get(f"{name}.out", ""), texts.get(f"{name}.err", "")
+    if any(len(text) > MAX_TEXT or text.count("\n") > MAX_LINES for text in (out, err)):
+        most = f"{MAX_TEXT // MB} MB or {MAX_LINES} lines"
+        raise TooLarge(f"one probe in the host's reply has more than {most}: {name[:20]!a}")
     # The exit statuses of `timeout` for a command that it ended.
-    ended = status.isdecimal() and int(status) not in (124, 137)
-    return Probe(
-        int(status) if ended else None, texts.get(f"{name}.out", ""), texts.get(f"{name}.err", "")
-    )
+    ended = status not in ("", "124", "137")
+    return Probe(int(status) if ended else None, out, err)

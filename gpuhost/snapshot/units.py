@@ -106,10 +106,10 @@ def _units(output: str) -> Mapping[str, Unit]:
 
 
 def _starts_at_boot(values: Mapping[str, str]) -> bool:
-    """A static unit starts if another one wants it; old recordings do not have what does."""
-    state, wanted = values.get("UnitFileState"), ("WantedBy", "RequiredBy")
+    """A static unit cannot be enabled: it starts if another one wants it."""
+    state = values.get("UnitFileState")
     if state == "static":
-        return any(values.get(key) for key in wanted) or not any(key in values for key in wanted)
+        return bool(values.get("WantedBy") or values.get("RequiredBy"))
     return state in ("enabled", "alias", "generated")
 
 

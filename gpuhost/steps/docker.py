@@ -32,6 +32,7 @@ def configure(settings: Settings) -> None:
         address_pools=settings.docker_address_pools,
         data_root=settings.docker_data_root,
         live_restore=settings.docker_live_restore,
+        cgroup_driver=settings.docker_cgroup_driver,
         features=settings.docker_features,
         gpu=settings.gpu,
         restart=settings.docker_restart,

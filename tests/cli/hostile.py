@@ -78,6 +78,7 @@ def attacks(folder: Path, sshd: Sshd) -> dict[str, dict[str, Any]]:
     commands = {
         "bomb": bomb(folder, 1 << 30),
         "one endless line": "exec cat /dev/zero",
+        "one long line": "cat >/dev/null; exec head -c 20000000 /dev/zero",
         "endless lines": "exec yes",
         "empty lines": "exec yes ''",
         "endless errors": "exec yes >&2",

@@ -128,11 +128,15 @@ def test_missing_headers_and_a_failed_build_are_found_and_repaired(
 def test_a_module_that_was_removed_is_installed_again(driven: Driven, other: str) -> None:
     modules = f"/lib/modules/{other}/updates/dkms/{MODULE}"
     driven.host.run(f"rm {modules}.ko* && depmod {other}")
+    # As an older driver leaves it that was removed by hand.
+    old = "/var/lib/dkms/nvidia/470.1"
+    driven.host.run(f"mkdir -p {old} && ln -s /usr/src/nvidia-470.1 {old}/source")
     assert driven.problems() == NO_MODULE
     run = driven.provision()
     assert (run.status, run.failed, set(run.changed)) == (0, {}, {"NVIDIA driver"}), run.stderr
     assert driven.module_version(other)
     assert driven.problems() == NO_CARD
+    driven.host.run("rm -r /var/lib/dkms/nvidia")
 
 
 def test_a_kernel_upgrade_builds_its_module(driven: Driven, first: str, other: str) -> None:

@@ -35,6 +35,11 @@ JOURNALS = [
         "docker.service: Main process exited, code=exited, status=2/INVALIDARGUMENT",
         "address pool is used up",
     ),
+    (
+        'time="2026-11-30T10:00:00Z" level=info msg="Starting up"\n'
+        "mkdir /proc/x: no such file or directory",
+        "mkdir /proc/x: no such file or directory",
+    ),
     ("unknown flag: --storage-drivr\nSee 'dockerd --help'.", "unknown flag: --storage-drivr"),
     (
         "unable to configure proxy https://ada:s3cret@proxy.example:3128",

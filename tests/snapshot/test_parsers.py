@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpuhost.snapshot import NotRead, Probes, Snapshot
+from gpuhost.snapshot import NotRead, Probe, Probes, Snapshot
 from gpuhost.snapshot.disks import Disk
 from gpuhost.snapshot.dpkg import Lock
 from tests.recorded import HOSTS, probes
@@ -82,6 +82,17 @@ def test_only_not_read_is_raised(files: dict[str, Any], changed: dict[str, Any])
 def test_no_reading_at_all(part: str) -> None:
     with pytest.raises(NotRead, match="did not run"):
         getattr(Snapshot(Probes({})), part)
+
+
+def test_files_are_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also if there is nothing in them: each reader asks for some."""
+    outputs: list[str] = []
+    monkeypatch.setattr(
+        "gpuhost.snapshot.probes._files_by_path", lambda out: outputs.append(out) or ()
+    )
+    one = Probes({"files": Probe(0, "\n" * 100)})
+    assert [one.file(path) for path in ("/a", "/a", "/b")] == [None] * 3
+    assert len(outputs) == 1
 
 
 @pytest.mark.parametrize(

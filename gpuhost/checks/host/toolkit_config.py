@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from shlex import quote
+
 from gpuhost.checks.finding import Verdict, fail, later, ok, unknown, warn
 from gpuhost.checks.host.toolkit import not_installed
 from gpuhost.checks.registry import check
 from gpuhost.domain.toolkit.config import BY_ENVIRONMENT, CONFIG, MODES
 from gpuhost.domain.toolkit.cuda_causes import NO_CGROUPS
 from gpuhost.domain.toolkit.packages import PACKAGES
+from gpuhost.plans.reload import left_to_systemd
 from gpuhost.plans.toolkit import gives_by_cdi
 from gpuhost.plans.toolkit_packages import release
 from gpuhost.settings import Settings
@@ -64,6 +67,13 @@ def reload(snapshot: Snapshot, settings: Settings) -> Verdict:
     if not engine.cgroup_driver:
         return unknown("docker info does not say its cgroup driver")
     if engine.cgroup_driver != SYSTEMD:
+        if left := left_to_systemd(snapshot):
+            return warn(
+                "started with the engine's present cgroup driver",
+                f"started before it was {engine.cgroup_driver}: {', '.join(left)}",
+                evidence="each daemon-reload takes their GPUs",
+                fix=f"docker restart {' '.join(map(quote, left))}",
+            )
         return ok(f"cgroup driver {engine.cgroup_driver}")
     if by_cdi is None:
         return later("how the engine gives GPUs is not known: see toolkit.proof")
@@ -73,8 +83,8 @@ def reload(snapshot: Snapshot, settings: Settings) -> Verdict:
         "the engine's hook gives them, and systemd manages the cgroups: each daemon-reload takes "
         "the GPUs from the containers that --gpus or a reservation of Compose gave them",
         evidence=f"engine {engine.version}, cgroup driver {engine.cgroup_driver}",
-        fix="use an engine of 29.2 or later, whose --gpus uses CDI; or give a service its GPUs by "
-        'CDI (devices: ["nvidia.com/gpu=all"]); or put "exec-opts": '
-        '["native.cgroupdriver=cgroupfs"] into /etc/docker/daemon.json, restart the engine, and '
-        "recreate the containers. App checks find a lost GPU, and a release repairs it",
+        fix='set docker_cgroup_driver="cgroupfs", run the deploy again, and restart containers; '
+        "or use an engine of 29.2 or later, whose --gpus uses CDI; or give a service its GPUs by "
+        'CDI (devices: ["nvidia.com/gpu=all"]). App checks find a lost GPU, and a release repairs '
+        "it",
     )

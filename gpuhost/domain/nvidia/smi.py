@@ -187,12 +187,12 @@ def _bad_values(columns: dict[str, str]) -> Iterator[BadValue]:
         bad = bad_value(field, cell) if read(cell) is None else None
         if bad:
             yield bad
-    # GB10 shares the host's memory and says [N/A]; one that says 0, or nothing, has lost its own.
-    total = columns.get("memory.total", "")
-    if not total or _whole(total) == 0:
-        yield BadValue(
-            "memory.total", total or "empty", Meaning.FAULT if total else Meaning.UNKNOWN
-        )
+    # GB10 shares the host's memory and says [N/A].
+    total = columns["memory.total"]
+    if not total:
+        yield BadValue("memory.total", "empty", Meaning.UNKNOWN)
+    elif _whole(total) == 0:
+        yield BadValue("memory.total", total, Meaning.FAULT)
 
 
 def _capability(cell: str) -> str | None:
