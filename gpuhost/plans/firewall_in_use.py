@@ -26,9 +26,11 @@ from gpuhost.snapshot.firewall import LOADING_RIVALS, RUNNING_RIVALS, Firewall
 PUBLISHERS = (DOCKER_PROXY, ENGINE_PROGRAM)
 # Of Docker 28.0: the networks of its bridges.
 DOCKERS_SET = "--match-set docker-ext-bridges-v"
-# What our change closes: it is let in without rules, by a policy, by `ufw allow`, by Docker.
+# What our change closes: it is let in without rules, by a policy (ufw's own chains too: it tracks
+# what its policy accepts), by `ufw allow`, by Docker.
 OURS_TO_CLOSE = re.compile(
-    r"^no rule$|the policy ACCEPT of \w+$|: (ufw6?-user-input|DOCKER[A-Z0-9-]*) .*-j ACCEPT$"
+    r"^no rule$|the policy ACCEPT of \w+$"
+    r"|: (ufw6?-(user|track|skip-to-policy)-input|DOCKER[A-Z0-9-]*) .*-j ACCEPT$"
 )
 # Docker's own end of the chain; the host to itself, which ufw also writes with IPV6=no.
 HARMLESS = {
