@@ -21,6 +21,7 @@ from tests.recorded import probes
 
 EXEC = "ExecStart={{ path=/usr/bin/dockerd ; argv[]=/usr/bin/dockerd {} ; ignore_errors=no ; }}\n"
 UNIX = "0: 00000002 00000000 00010000 0001 01 9{}/run/x.sock\n"
+SOURCE = "deb http://deb.example.org/debian trixie main contrib non-free non-free-firmware"
 KERNEL = {"kernels": "vmlinuz-6.1.0-9-amd64\n"}
 GRUB = "/boot/grub/grub.cfg:"
 TEXTS: dict[str, dict[str, str]] = {
@@ -42,6 +43,7 @@ TEXTS: dict[str, dict[str, str]] = {
     | {"boot_entry": f"{GRUB}menuentry 'a' {{\n{GRUB}" + 'if [ "x$default" = \'' * 100_000},
     "default": KERNEL
     | {"boot_entry": f'{GRUB}menuentry a {{\n{GRUB}set default="{">" * 1_000_001}"\n'},
+    "apt": {"apt_sources": "/etc/apt/sources.list\n" + f":{SOURCE}\n" * 100_000},
     "columns": {"disks": f"/{' ' * 200_000}\n"},
     "listeners": {"listeners": "tcp LISTEN 0 0 0.0.0.0:1 " + " " * 500_000},
 }
