@@ -15,6 +15,7 @@ from gpuhost.plans.firewall_walk import walked
 from gpuhost.settings import Settings
 from gpuhost.snapshot.firewall import Firewall
 
+UFW_CHAIN = re.compile(r"ufw(6?)-(user|before|after)\b")
 IPTABLES = re.compile(r"(?P<tool>ip6?tables)(?: -t (?P<table>\w+))?: (?P<chain>\S+) (?P<rule>.*)")
 NFTABLES = re.compile(r"nftables (?P<table>\w+ \S+): ")
 POLICY = re.compile(r"the policy \w+ of ")
@@ -27,8 +28,11 @@ def advice(firewall: Firewall, settings: Settings, outcome: Outcome) -> str:
     match = IPTABLES.fullmatch(outcome.rule)
     if match is None or POLICY.search(outcome.rule):
         return AGAIN
-    if match["chain"].startswith(("ufw-", "ufw6-")):
-        return f"sudo ufw status numbered; sudo ufw delete NUMBER; {AGAIN}"
+    if of_ufw := UFW_CHAIN.match(match["chain"]):
+        version, when = of_ufw.groups()
+        if when == "user":
+            return f"sudo ufw status numbered; sudo ufw delete NUMBER; {AGAIN}"
+        return f"delete it from /etc/ufw/{when}{version}.rules, then sudo ufw reload"
     if match["chain"].startswith("GPUHOST-"):
         return AGAIN
     without = _without_rule(firewall, match["table"] or "filter", match["chain"], match["rule"])

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from ipaddress import ip_network
 
+from gpuhost.domain.firewall.conditions import comes_in_on
 from gpuhost.domain.firewall.journey import Outcome, Ruleset
-from gpuhost.domain.firewall.packet import WIDE, Network, Packet
+from gpuhost.domain.firewall.packet import WIDE, Match, Network, Packet
 from gpuhost.domain.firewall.ports import PROTOCOLS, named_ports, unnamed_port
 from gpuhost.domain.firewall.rule import Family, FirewallRule, Protocol
 from gpuhost.plans.firewall import SSH_COMMENT, Opening, is_missing, openings
@@ -17,7 +18,9 @@ from gpuhost.snapshot.firewall import Firewall
 
 # Chains of ufw, Docker and gpuhost in the filter table: what they allow is known from their files.
 OWN_CHAINS = re.compile(r"(ufw6?|GPUHOST|DOCKER)(-.*)?")
-UFW_CHAIN = re.compile(r"\w+: ufw6?-")
+UFW_CHAINS = re.compile(r"ufw6?-.*")
+# Where ufw puts its rules; `ufw limit` accepts in a chain of its own.
+UFW_RULE = re.compile(r"\w+: ufw6?-user-(input|forward|limit-accept) ")
 MOST_PORTS = 60
 EVERY_PORT = "every port"
 # The network of a rule that does not close, of iptables and of nftables.
@@ -94,6 +97,16 @@ def _ports_of(rule: FirewallRule, foreign: list[str]) -> Iterable[int]:
     return dict.fromkeys((rule.first, *named[:MOST_PORTS], rule.last))
 
 
+def ufw_texts(ruleset: Ruleset) -> list[str]:
+    """The rules of ufw's chains, and what others have put into them."""
+    return [
+        rule
+        for backend in ruleset.backends
+        for table, chain, rule in backend.rules()
+        if table == "filter" and UFW_CHAINS.fullmatch(chain)
+    ]
+
+
 def foreign_texts(ruleset: Ruleset) -> list[str]:
     """Every rule but those of ufw, Docker and gpuhost in the filter table."""
     texts = [
@@ -124,7 +137,9 @@ class Undeclared:
 
 
 def undeclared(firewall: Firewall, settings: Settings) -> tuple[Undeclared, ...]:
-    """What is accepted though nothing declares it; rules of ufw are told by ufw."""
+    """What is accepted though nothing declares it. What `ufw status` shows is not among it, unless
+    it lets everything in.
+    """
     declared = [o.rule for o in openings(firewall, settings) if o.interface is None]
     opened: dict[Outcome, list[_Asked]] = {}
     for ruleset in firewall.rulesets.values():
@@ -132,15 +147,25 @@ def undeclared(firewall: Firewall, settings: Settings) -> tuple[Undeclared, ...]
             if asked.is_covered(declared):
                 continue
             outcome = replace(ruleset.outcome(asked.packet), lists=())
-            if outcome.is_closed or UFW_CHAIN.match(outcome.rule):
+            if outcome.is_closed or _is_shown_by_ufw(firewall, outcome, asked):
                 continue
             if outcome.verdict == "accept" or not asked.is_named:
                 opened.setdefault(outcome, []).append(asked)
     return tuple(_undeclared(outcome, asked) for outcome, asked in opened.items())
 
 
+def _is_shown_by_ufw(firewall: Firewall, outcome: Outcome, asked: _Asked) -> bool:
+    if asked.is_everything or not UFW_RULE.match(outcome.rule):
+        return False
+    return any(
+        not rule.matches or asked.is_covered(rule.matches)
+        for rule in firewall.ufw.rules.get(asked.packet.family, ())
+        if rule.lets_in and comes_in_on((rule.interface or "+",), asked.packet) is not Match.NO
+    )
+
+
 def _undeclared(outcome: Outcome, asked: list[_Asked]) -> Undeclared:
-    from_everywhere = any(not each.is_named and each.is_from_anywhere for each in asked)
+    from_everywhere = any(each.is_everything for each in asked)
     ports = tuple(dict.fromkeys(map(str, asked)))
     return Undeclared(
         outcome,
@@ -162,9 +187,11 @@ class _Asked:
         return self.packet.asked_port or self.packet.port
 
     @property
-    def is_from_anywhere(self) -> bool:
+    def is_everything(self) -> bool:
+        """It stands for every port and every address."""
         source = self.packet.source
-        return source is None or source.prefixlen <= WIDE[self.packet.family]
+        is_from_anywhere = source is None or source.prefixlen <= WIDE[self.packet.family]
+        return not self.is_named and is_from_anywhere
 
     def __str__(self) -> str:
         return f"{self.port}/{self.packet.protocol}" if self.is_named else EVERY_PORT
@@ -179,11 +206,11 @@ class _Asked:
 
 
 def _asked(firewall: Firewall, ruleset: Ruleset) -> Iterator[_Asked]:
-    """Packets to a port that nobody names, to those that rules of others name and programs serve;
-    from anywhere, and from the networks that rules of others name.
+    """Packets to a port that nobody names, to those that rules name and programs serve; from
+    anywhere, and from the networks that rules name. Rules of ufw come last: they may be many.
     """
-    foreign = foreign_texts(ruleset)
-    unnamed = unnamed_port(foreign)
+    foreign, ufw = foreign_texts(ruleset), ufw_texts(ruleset)
+    unnamed = unnamed_port([*foreign, *ufw])
     for protocol in PROTOCOLS:
         packet = packet_to(firewall, ruleset.family, protocol, unnamed)
         yield _Asked(packet, False)
@@ -192,9 +219,10 @@ def _asked(firewall: Firewall, ruleset: Ruleset) -> Iterator[_Asked]:
         yield _Asked(replace(sent, out="docker0"), False)
     ports = named_ports(foreign)
     ports |= {(x.port, p) for x in firewall.listeners for p in PROTOCOLS if x.protocol == p}
-    for port, protocol in sorted(ports)[:MOST_PORTS]:
+    of_ufw = named_ports(ufw) - ports
+    for port, protocol in (*sorted(ports)[:MOST_PORTS], *sorted(of_ufw)[:MOST_PORTS]):
         yield _Asked(packet_to(firewall, ruleset.family, protocol, port), True)
-    for text in list(filter(SOURCE.search, foreign))[:MOST_PORTS]:
+    for text in list(filter(SOURCE.search, [*foreign, *ufw]))[:MOST_PORTS]:
         yield from _from_source(firewall, ruleset.family, text, unnamed)
 
 

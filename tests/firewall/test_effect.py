@@ -50,13 +50,18 @@ ORACLE = """\
 
 
 def snapshot(
-    before_ufw: str = "", before_docker: str = "", behind: str = "", **more: Any
+    before_ufw: str = "", before_docker: str = "", behind: str = "", in_ufw: str = "", **more: Any
 ) -> Snapshot:
     """The recorded host with rules of others in INPUT or FORWARD.
 
     + behind: tables and chains of others
+    + in_ufw: a rule that comes first in a chain of ufw
     """
     saved = RECORDED["probes"]["iptables_save"]["out"]
+    if in_ufw:
+        chain = in_ufw.split(" -", 2)[0] + " "
+        assert chain in saved
+        saved = saved.replace(chain, f"{in_ufw}\n{chain}", 1)
     saved = saved.replace(UFW, before_ufw + UFW).replace(DOCKER_USER, before_docker + DOCKER_USER)
     probes = {
         "iptables_save": {"out": f"{saved}\n{NAT}{behind}"},
@@ -150,6 +155,33 @@ CASES = [
         {"firewall.reached": "ok", "firewall.foreign": "fail"},
         ("not in force: iptables: INPUT -p tcp -m tcp ! --dport 25 -j ACCEPT (every port)",),
         {"before_ufw": "-A INPUT -p tcp -m tcp ! --dport 25 -j ACCEPT\n"},
+    ),
+    Case(
+        "everything is accepted in ufw's before.rules",
+        {"firewall.reached": "ok", "firewall.foreign": "fail"},
+        (
+            "not in force: iptables: ufw-before-input -j ACCEPT (every port)",
+            "delete it from /etc/ufw/before.rules, then sudo ufw reload",
+        ),
+        {"in_ufw": "-A ufw-before-input -j ACCEPT"},
+    ),
+    Case(
+        "one port is accepted in ufw's before.rules",
+        {"firewall.reached": "ok", "firewall.foreign": "warn"},
+        ("ufw-before-input -p tcp -m tcp --dport 9999 -j ACCEPT (9999/tcp)",),
+        {"in_ufw": "-A ufw-before-input -p tcp -m tcp --dport 9999 -j ACCEPT"},
+    ),
+    Case(
+        "ufw's chain has a rule that ufw does not show",
+        {"firewall.reached": "ok", "firewall.foreign": "warn"},
+        ("ufw-user-input -p tcp -m tcp --dport 9999 -j ACCEPT (9999/tcp)",),
+        {"in_ufw": "-A ufw-user-input -p tcp -m tcp --dport 9999 -j ACCEPT"},
+    ),
+    Case(
+        "ufw allow 1:65535/tcp",
+        {"firewall.reached": "ok", "firewall.foreign": "fail"},
+        ("not in force: iptables: ufw-user-input -p tcp -m tcp --dport 1:65535 -j ACCEPT (every",),
+        {"in_ufw": "-A ufw-user-input -p tcp -m tcp --dport 1:65535 -j ACCEPT"},
     ),
     Case(
         "everything is accepted from half of all addresses",

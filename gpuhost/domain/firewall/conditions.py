@@ -108,7 +108,8 @@ def _destination(values: tuple[str, ...], packet: Packet) -> Match:
     return matches(all(inside))
 
 
-def _interface(values: tuple[str, ...], packet: Packet) -> Match:
+def comes_in_on(values: tuple[str, ...], packet: Packet) -> Match:
+    """Whether it arrives on an interface of this name, which may end in `+`."""
     if packet.interface is not None:
         return matches(_is_named(values[0], packet.interface))
     if values[0] == "+":
@@ -222,7 +223,7 @@ TESTS: dict[str, Test] = {
     "-p": _protocol,
     "-s": _source,
     "-d": _destination,
-    "-i": _interface,
+    "-i": comes_in_on,
     "-o": _out,
     **dict.fromkeys(("--dport", "--dports"), _port),
     **dict.fromkeys(("--sport", "--sports"), _source_port),
